@@ -1,0 +1,179 @@
+package images
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+const (
+	// PFNInfoOffset is where the info block lies in a namespace, in bytes
+	// (SZ_4K in nd_pfn_init and nd_pfn_validate, drivers/nvdimm/pfn_devs.c).
+	PFNInfoOffset = 4096
+	// PFNInfoBytes is the info block's size (sizeof(struct nd_pfn_sb)).
+	PFNInfoBytes = 4096
+	// PmemAlign is the alignment, in bytes, of a device's size and of its data:
+	// a PMD, so that DAX can map huge pages, and SUBSECTION_SIZE, the least
+	// that memory hotplug takes on x86-64 (memremap_compat_align).
+	PmemAlign = 2 << 20
+)
+
+const (
+	pageBytes       = 4096
+	pageStructBytes = 64   // MAX_STRUCT_PAGE_SIZE, drivers/nvdimm/nd.h
+	pfnReserved     = 8192 // SZ_8K in nd_pfn_init: label space and the info block itself
+	pfnSignature    = "NVDIMM_PFN_INFO\x00"
+)
+
+// PFNMode says where the kernel keeps a namespace's struct pages
+// (enum nd_pfn_mode, drivers/nvdimm/nd.h).
+type PFNMode uint32
+
+const (
+	PFNModeRAM  PFNMode = 1 // PFN_MODE_RAM: in ordinary memory
+	PFNModePmem PFNMode = 2 // PFN_MODE_PMEM: in the device, before its data
+)
+
+// PFNInfo is the nd_pfn info block, which makes a namespace an fsdax device
+// (struct nd_pfn_sb, drivers/nvdimm/pfn.h). What is encoded is little-endian;
+// the signature and the checksum are added and checked by Encode and
+// DecodePFNInfo.
+type PFNInfo struct {
+	UUID [16]byte // the pfn device's own; must not be zero
+	// ParentUUID is the namespace's. An nvdimm without a label area has none:
+	// zero (nd_dev_to_uuid).
+	ParentUUID     [16]byte
+	Flags          uint32 // none is defined
+	VersionMajor   uint16 // 1
+	VersionMinor   uint16 // 4: padding is zero, page sizes are recorded
+	DataOffset     uint64 // bytes from the namespace's start + StartPad to the data
+	Pages          uint64 // npfns: pages of data, 4 KiB each
+	Mode           PFNMode
+	StartPad       uint32 // bytes left out at the start, for section alignment
+	EndTrunc       uint32 // bytes left out at the end
+	Align          uint32 // bytes; DataOffset is a multiple of it
+	PageSize       uint32 // bytes
+	PageStructSize uint16 // bytes set aside for each struct page
+}
+
+// NewPFNInfo describes a namespace of size bytes the way nd_pfn_init would
+// (drivers/nvdimm/pfn_devs.c; "ndctl create-namespace -m fsdax"): struct pages
+// in the device, 2 MiB alignment. Errors are those of DataOffset.
+func NewPFNInfo(size int64, uuid [16]byte) (PFNInfo, error) {
+	off, err := DataOffset(size)
+	if err != nil {
+		return PFNInfo{}, err
+	}
+	return PFNInfo{
+		UUID:           uuid,
+		VersionMajor:   1,
+		VersionMinor:   4,
+		DataOffset:     uint64(off),
+		Pages:          uint64(size-off) / pageBytes,
+		Mode:           PFNModePmem,
+		Align:          PmemAlign,
+		PageSize:       pageBytes,
+		PageStructSize: pageStructBytes,
+	}, nil
+}
+
+// DataOffset is where the data of an fsdax device of size bytes begins, in
+// bytes from the device's start (nd_pfn_init, PFN_MODE_PMEM): 8 KiB, 64 bytes
+// for each page, rounded up to 2 MiB. The device itself must begin at a
+// 2 MiB-aligned guest physical address. The size must be a multiple of 2 MiB
+// that leaves room for data.
+func DataOffset(size int64) (int64, error) {
+	if size <= 0 || size%PmemAlign != 0 {
+		return 0, fmt.Errorf("pmem size of %d bytes: not a multiple of 2 MiB", size)
+	}
+	pages := (size - pfnReserved) / pageBytes
+	off := alignUp(pfnReserved+pages*pageStructBytes, PmemAlign)
+	if off >= size {
+		return 0, fmt.Errorf("pmem size of %d bytes: its page structures leave no room for data; use at least %d", size, 2*PmemAlign)
+	}
+	return off, nil
+}
+
+// Encode returns the info block's PFNInfoBytes bytes, checksum included.
+func (p PFNInfo) Encode() []byte {
+	b := make([]byte, PFNInfoBytes)
+	le := binary.LittleEndian
+	copy(b[0:], pfnSignature)
+	copy(b[16:], p.UUID[:])
+	copy(b[32:], p.ParentUUID[:])
+	le.PutUint32(b[48:], p.Flags)
+	le.PutUint16(b[52:], p.VersionMajor)
+	le.PutUint16(b[54:], p.VersionMinor)
+	le.PutUint64(b[56:], p.DataOffset)
+	le.PutUint64(b[64:], p.Pages)
+	le.PutUint32(b[72:], uint32(p.Mode))
+	le.PutUint32(b[76:], p.StartPad)
+	le.PutUint32(b[80:], p.EndTrunc)
+	le.PutUint32(b[84:], p.Align)
+	le.PutUint32(b[88:], p.PageSize)
+	le.PutUint16(b[92:], p.PageStructSize)
+	le.PutUint64(b[pfnChecksumAt:], fletcher64(b))
+	return b
+}
+
+const pfnChecksumAt = PFNInfoBytes - 8
+
+// ErrNoPFNInfo is returned by DecodePFNInfo for bytes that are no info block.
+var ErrNoPFNInfo = errors.New("no nd_pfn info block")
+
+// DecodePFNInfo reads the info block at the start of b and checks what
+// nd_pfn_validate checks without knowing the device: signature, checksum, mode
+// and alignment. The error is ErrNoPFNInfo where the kernel would take the
+// device for a raw one, and another where it would refuse it.
+func DecodePFNInfo(b []byte) (PFNInfo, error) {
+	if len(b) < PFNInfoBytes {
+		return PFNInfo{}, fmt.Errorf("%d bytes of %d: %w", len(b), PFNInfoBytes, ErrNoPFNInfo)
+	}
+	b = bytes.Clone(b[:PFNInfoBytes])
+	if string(b[:16]) != pfnSignature {
+		return PFNInfo{}, fmt.Errorf("signature %q: %w", b[:16], ErrNoPFNInfo)
+	}
+	le := binary.LittleEndian
+	stored := le.Uint64(b[pfnChecksumAt:])
+	le.PutUint64(b[pfnChecksumAt:], 0)
+	if sum := fletcher64(b); sum != stored {
+		return PFNInfo{}, fmt.Errorf("checksum %#x, computed %#x: %w", stored, sum, ErrNoPFNInfo)
+	}
+	p := PFNInfo{
+		UUID:           [16]byte(b[16:32]),
+		ParentUUID:     [16]byte(b[32:48]),
+		Flags:          le.Uint32(b[48:]),
+		VersionMajor:   le.Uint16(b[52:]),
+		VersionMinor:   le.Uint16(b[54:]),
+		DataOffset:     le.Uint64(b[56:]),
+		Pages:          le.Uint64(b[64:]),
+		Mode:           PFNMode(le.Uint32(b[72:])),
+		StartPad:       le.Uint32(b[76:]),
+		EndTrunc:       le.Uint32(b[80:]),
+		Align:          le.Uint32(b[84:]),
+		PageSize:       le.Uint32(b[88:]),
+		PageStructSize: le.Uint16(b[92:]),
+	}
+	if p.Mode != PFNModeRAM && p.Mode != PFNModePmem {
+		return PFNInfo{}, fmt.Errorf("nd_pfn info block: unknown mode %d", p.Mode)
+	}
+	if p.DataOffset%pageBytes != 0 || p.Align != 0 && p.DataOffset%uint64(p.Align) != 0 {
+		return PFNInfo{}, fmt.Errorf("nd_pfn info block: data offset %#x is not aligned to %#x", p.DataOffset, p.Align)
+	}
+	return p, nil
+}
+
+// fletcher64 is the kernel's nd_fletcher64 (drivers/nvdimm/core.c) over
+// little-endian words. len(b) is a multiple of 4.
+func fletcher64(b []byte) uint64 {
+	var lo uint32
+	var hi uint64
+	for ; len(b) >= 4; b = b[4:] {
+		lo += binary.LittleEndian.Uint32(b)
+		hi += uint64(lo)
+	}
+	return hi<<32 | uint64(lo)
+}
+
+func alignUp(n, align int64) int64 { return (n + align - 1) / align * align }

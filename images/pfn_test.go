@@ -1,0 +1,139 @@
+package images
+
+import (
+	"encoding/binary"
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestDataOffset(t *testing.T) {
+	const mib = 1 << 20
+	for _, tc := range []struct {
+		name       string
+		size, want int64 // want 0: an error
+	}{
+		{"ndctl's 512 MiB (facts.md)", 512 * mib, 0xa00000},
+		{"256 MiB", 256 * mib, 0x600000},
+		{"320 MiB", 320 * mib, 0x600000},
+		{"8 KiB push it over an alignment", 128 * mib, 0x400000},
+		{"just under", 126 * mib, 0x200000},
+		{"the least", 4 * mib, 0x200000},
+		{"no room", 2 * mib, 0},
+		{"odd", 3 * mib, 0},
+		{"zero", 0, 0},
+		{"negative", -2 * mib, 0},
+		{"a terabyte", 1 << 40, 0x400200000},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got, err := DataOffset(tc.size)
+			if got != tc.want || (err != nil) != (tc.want == 0) {
+				t.Errorf("DataOffset(%d) = %#x, %v; want %#x", tc.size, got, err, tc.want)
+			}
+		})
+	}
+}
+
+func TestPFNInfoKnown(t *testing.T) {
+	p, err := NewPFNInfo(536870912, [16]byte{1, 2, 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What ndctl wrote on a device of this size (facts.md).
+	if p.DataOffset != 0xa00000 || p.Pages != 0x1f600 || p.Pages*pageBytes != 526385152 {
+		t.Errorf("data offset %#x, %#x pages, %d bytes", p.DataOffset, p.Pages, p.Pages*pageBytes)
+	}
+	b := p.Encode()
+	if len(b) != PFNInfoBytes {
+		t.Fatalf("%d bytes", len(b))
+	}
+	le := binary.LittleEndian
+	for _, f := range []struct {
+		name      string
+		got, want uint64
+	}{
+		{"version_major", uint64(le.Uint16(b[52:])), 1},
+		{"version_minor", uint64(le.Uint16(b[54:])), 4},
+		{"dataoff", le.Uint64(b[56:]), 0xa00000},
+		{"npfns", le.Uint64(b[64:]), 0x1f600},
+		{"mode", uint64(le.Uint32(b[72:])), 2},
+		{"align", uint64(le.Uint32(b[84:])), 0x200000},
+		{"page_size", uint64(le.Uint32(b[88:])), 4096},
+		{"page_struct_size", uint64(le.Uint16(b[92:])), 64},
+	} {
+		if f.got != f.want {
+			t.Errorf("%s is %#x, want %#x", f.name, f.got, f.want)
+		}
+	}
+	got, err := DecodePFNInfo(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(p, got); d != "" {
+		t.Errorf("decoded (-want +got):\n%s", d)
+	}
+}
+
+func TestFletcher64(t *testing.T) {
+	// The low sum is 1, 3, 2 (it wraps at 32 bits); the high one adds those up.
+	b := []byte{1, 0, 0, 0, 2, 0, 0, 0, 0xff, 0xff, 0xff, 0xff}
+	if got, want := fletcher64(b), uint64(6<<32|2); got != want {
+		t.Errorf("got %#x, want %#x", got, want)
+	}
+}
+
+func TestDecodePFNInfoRefuses(t *testing.T) {
+	good, err := NewPFNInfo(64<<20, [16]byte{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	with := func(f func(*PFNInfo)) []byte { p := good; f(&p); return p.Encode() }
+	flip := func(i int) []byte { b := good.Encode(); b[i] ^= 1; return b }
+	for _, tc := range []struct {
+		name string
+		in   []byte
+		none bool // ErrNoPFNInfo
+	}{
+		{"empty", nil, true},
+		{"short", good.Encode()[:PFNInfoBytes-1], true},
+		{"zeros", make([]byte, PFNInfoBytes), true},
+		{"signature", flip(0), true},
+		{"a changed byte", flip(64), true},
+		{"a changed checksum", flip(PFNInfoBytes - 1), true},
+		{"mode", with(func(p *PFNInfo) { p.Mode = 3 }), false},
+		{"alignment", with(func(p *PFNInfo) { p.DataOffset += 4096 }), false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if _, err := DecodePFNInfo(tc.in); err == nil || errors.Is(err, ErrNoPFNInfo) != tc.none {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func FuzzDecodePFNInfo(f *testing.F) {
+	p, err := NewPFNInfo(64<<20, [16]byte{1})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(p.Encode(), false)
+	f.Add(p.Encode()[:96], true)
+	f.Add([]byte{}, true)
+	f.Fuzz(func(t *testing.T, b []byte, mend bool) {
+		if mend { // or the checksum would stop every mutation
+			b = append(make([]byte, 0, PFNInfoBytes), b[:min(len(b), pfnChecksumAt)]...)[:PFNInfoBytes]
+			copy(b, pfnSignature)
+			clear(b[pfnChecksumAt:])
+			binary.LittleEndian.PutUint64(b[pfnChecksumAt:], fletcher64(b))
+		}
+		p, err := DecodePFNInfo(b)
+		if err != nil {
+			return
+		}
+		again, err := DecodePFNInfo(p.Encode())
+		if err != nil || again != p {
+			t.Errorf("%+v became %+v, %v", p, again, err)
+		}
+	})
+}

@@ -1,0 +1,181 @@
+package images
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/faultline/faultline/internal/cache"
+)
+
+// FS is the file system in a pmem image.
+type FS string
+
+const (
+	None FS = "" // zeros
+	Ext4 FS = "ext4"
+	XFS  FS = "xfs"
+)
+
+// PmemMode says what a pmem image holds before its data.
+type PmemMode string
+
+const (
+	// Raw has the data at byte 0: right for nd_e820 (memmap=) and virtio-pmem,
+	// where the kernel makes struct pages without being asked to. An nvdimm in
+	// raw mode has none, and so no DAX.
+	Raw PmemMode = ""
+	// FSDAX begins with an nd_pfn info block: the nvdimm comes up in fsdax mode,
+	// its struct pages lie in the device, before the data.
+	FSDAX PmemMode = "fsdax"
+)
+
+// MinXFS is the least a file system of mkfs.xfs 6.0 and later takes, in bytes
+// (validate_supported in xfsprogs' mkfs/xfs_mkfs.c).
+const MinXFS = 300 << 20
+
+// PmemSpec says what a guest's persistent memory holds. The zero value of all
+// but Size is an empty raw device.
+type PmemSpec struct {
+	FS   FS
+	Mode PmemMode
+	// Size is the whole device's, in bytes: a multiple of 2 MiB.
+	Size int64
+	// Label is the file system's (at most 12 bytes, XFS's limit). It goes into
+	// the UUIDs too: two devices in one guest need different labels, because XFS
+	// refuses to mount a UUID a second time.
+	Label string
+	// Reflink is for XFS alone. Kernels before 6.0 refuse DAX on a reflink file
+	// system (xfs_fs_fill_super), so it is off unless asked for.
+	Reflink bool
+	// RMapBT is for XFS alone: the reverse map that lets 6.0 and later find the
+	// owners of a poisoned block (xfs_dax_notify_failure).
+	RMapBT bool
+}
+
+// Pmem is a pmem image.
+type Pmem struct {
+	Image
+	Spec PmemSpec
+	// DataOffset is where the file system begins, in bytes from the device's
+	// start: guest physical address = device base + DataOffset + FIEMAP's
+	// fe_physical.
+	DataOffset int64
+}
+
+// pmemFormat goes into the key: raise it when the same spec gives other bytes.
+const pmemFormat = "pmem 1"
+
+// MakePmem returns the image for spec, a sparse file, from the cache where it
+// is there. The same spec and version of mkfs give the same bytes. The error
+// is a *MissingToolError where mkfs is not installed.
+func MakePmem(ctx context.Context, c *cache.Cache, spec PmemSpec) (*Pmem, error) {
+	p, err := makePmem(ctx, c, spec)
+	if err != nil {
+		return nil, fmt.Errorf("pmem image (%s %s): %w", orDefault(string(spec.Mode), "raw"), orDefault(string(spec.FS), "empty"), err)
+	}
+	return p, nil
+}
+
+func makePmem(ctx context.Context, c *cache.Cache, spec PmemSpec) (*Pmem, error) {
+	off, err := spec.check()
+	if err != nil {
+		return nil, err
+	}
+	parts := []string{pmemFormat, string(spec.FS), string(spec.Mode), strconv.FormatInt(spec.Size, 10), spec.Label,
+		strconv.FormatBool(spec.Reflink), strconv.FormatBool(spec.RMapBT)}
+	ids := parts // UUIDs come from the spec alone, not from mkfs's version
+	var mk mkfs
+	if spec.FS != None {
+		if mk, err = findMkfs(ctx, spec); err != nil {
+			return nil, err
+		}
+		parts = append(parts, mk.version)
+	}
+	key := cache.Key(parts...)
+	const name = "pmem.img"
+	e, err := c.Get(ctx, "pmem", key, func(ctx context.Context, dir string) error {
+		return spec.write(ctx, filepath.Join(dir, name), off, mk, ids)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Pmem{Image: *newImage(e, key, name), Spec: spec, DataOffset: off}, nil
+}
+
+// check says what is wrong with the spec, or where its data begins.
+func (s PmemSpec) check() (offset int64, err error) {
+	switch s.Mode {
+	case FSDAX:
+		if offset, err = DataOffset(s.Size); err != nil {
+			return 0, err
+		}
+	case Raw:
+		if s.Size <= 0 || s.Size%PmemAlign != 0 {
+			return 0, fmt.Errorf("size of %d bytes: not a multiple of 2 MiB", s.Size)
+		}
+	default:
+		return 0, fmt.Errorf("unknown mode %q", s.Mode)
+	}
+	if len(s.Label) > 12 {
+		return 0, fmt.Errorf("label %q: longer than 12 bytes", s.Label)
+	}
+	if s.FS != XFS && (s.Reflink || s.RMapBT) {
+		return 0, errors.New("reflink and rmapbt are for xfs alone")
+	}
+	switch s.FS {
+	case None, Ext4:
+	case XFS:
+		if n := s.Size - offset; n < MinXFS {
+			return 0, fmt.Errorf("xfs needs %d bytes, a device of %d leaves %d; use 320 MiB or more", MinXFS, s.Size, n)
+		}
+	default:
+		return 0, fmt.Errorf("unknown file system %q", s.FS)
+	}
+	return offset, nil
+}
+
+func (s PmemSpec) write(ctx context.Context, name string, offset int64, mk mkfs, ids []string) (err error) {
+	out, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if cerr := out.Close(); err == nil {
+			err = cerr
+		}
+	}()
+	if err := out.Truncate(s.Size); err != nil {
+		return err
+	}
+	if s.Mode == FSDAX {
+		info, err := NewPFNInfo(s.Size, uuidFor("pfn", ids...))
+		if err != nil {
+			return err
+		}
+		if _, err := out.WriteAt(info.Encode(), PFNInfoOffset); err != nil {
+			return err
+		}
+	}
+	if s.FS == None {
+		return nil
+	}
+	// mkfs.xfs can't begin at an offset, and both write pages of zeros: format
+	// a file of its own and copy what counts.
+	tmp := name + ".fs"
+	defer os.Remove(tmp)
+	if err := mk.format(ctx, tmp, s.Size-offset, uuidFor("fs", ids...)); err != nil {
+		return err
+	}
+	return copyNonZero(ctx, out, offset, tmp)
+}
+
+func orDefault(s, d string) string {
+	if s == "" {
+		return d
+	}
+	return s
+}

@@ -1,0 +1,247 @@
+package images
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/faultline/faultline/internal/cache"
+)
+
+const mib = 1 << 20
+
+// makeOrSkip skips where mkfs is not installed: `make test` installs it.
+func makeOrSkip(t *testing.T, c *cache.Cache, spec PmemSpec) *Pmem {
+	t.Helper()
+	p, err := MakePmem(t.Context(), c, spec)
+	var missing *MissingToolError
+	if errors.As(err, &missing) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close() })
+	return p
+}
+
+func readAt(t *testing.T, name string, off int64, n int) []byte {
+	t.Helper()
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	b := make([]byte, n)
+	if _, err := f.ReadAt(b, off); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func diskBytes(t *testing.T, name string) int64 {
+	t.Helper()
+	var st syscall.Stat_t
+	if err := syscall.Stat(name, &st); err != nil {
+		t.Fatal(err)
+	}
+	return st.Blocks * 512
+}
+
+// sameBytes compares two sparse files: where their data lies, and what it is.
+func sameBytes(t *testing.T, names ...string) bool {
+	t.Helper()
+	var data [2]map[int64]string // by page; pages of zeros left out
+	for i, name := range names {
+		f, err := os.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		data[i] = map[int64]string{}
+		err = eachData(t.Context(), f, func(at, n int64) error {
+			b := make([]byte, n)
+			if _, err := f.ReadAt(b, at); err != nil {
+				return err
+			}
+			for ; len(b) > 0; at += pageBytes {
+				page := b[:min(pageBytes, len(b))]
+				if b = b[len(page):]; len(bytes.Trim(page, "\x00")) > 0 {
+					data[i][at] = string(page)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return maps.Equal(data[0], data[1])
+}
+
+func TestMakePmem(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		spec   PmemSpec
+		offset int64
+	}{
+		{"empty raw", PmemSpec{Size: 16 * mib}, 0},
+		{"empty fsdax", PmemSpec{Size: 16 * mib, Mode: FSDAX}, 2 * mib},
+		{"ext4 raw", PmemSpec{Size: 64 * mib, FS: Ext4}, 0},
+		{"ext4 fsdax", PmemSpec{Size: 256 * mib, FS: Ext4, Mode: FSDAX, Label: "fl-ext4"}, 6 * mib},
+		{"xfs raw", PmemSpec{Size: 320 * mib, FS: XFS}, 0},
+		{"xfs fsdax", PmemSpec{Size: 320 * mib, FS: XFS, Mode: FSDAX, Label: "fl-xfs"}, 6 * mib},
+		{"xfs reflink rmapbt", PmemSpec{Size: 320 * mib, FS: XFS, Mode: FSDAX, Reflink: true, RMapBT: true}, 6 * mib},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel() // it sleeps
+			c := newCache(t)
+			p := makeOrSkip(t, c, tc.spec)
+			if p.DataOffset != tc.offset {
+				t.Errorf("data offset %#x, want %#x", p.DataOffset, tc.offset)
+			}
+			if info, err := os.Stat(p.Path); err != nil || info.Size() != tc.spec.Size {
+				t.Fatalf("%v, %v", info, err)
+			}
+			if n := diskBytes(t, p.Path); n > mib {
+				t.Errorf("takes %d bytes on disk", n)
+			}
+			info, err := DecodePFNInfo(readAt(t, p.Path, PFNInfoOffset, PFNInfoBytes))
+			switch {
+			case tc.spec.Mode == FSDAX && (err != nil || int64(info.DataOffset) != tc.offset):
+				t.Errorf("info block %+v, %v", info, err)
+			case tc.spec.Mode == Raw && !errors.Is(err, ErrNoPFNInfo):
+				t.Errorf("raw, but info block %+v, %v", info, err)
+			}
+			switch tc.spec.FS {
+			case Ext4: // ext4_super_block.s_magic
+				if m := readAt(t, p.Path, tc.offset+1024+56, 2); !bytes.Equal(m, []byte{0x53, 0xef}) {
+					t.Errorf("ext4 magic %x", m)
+				}
+			case XFS:
+				if m := readAt(t, p.Path, tc.offset, 4); string(m) != "XFSB" {
+					t.Errorf("xfs magic %q", m)
+				}
+			}
+			// The clock must not show: its resolution in a superblock is a second.
+			time.Sleep(1100 * time.Millisecond)
+			other := makeOrSkip(t, newCache(t), tc.spec)
+			if !other.Built || !sameBytes(t, p.Path, other.Path) {
+				t.Error("two builds differ")
+			}
+			if again := makeOrSkip(t, c, tc.spec); again.Built || again.Path != p.Path {
+				t.Error("not taken from the cache")
+			}
+		})
+	}
+}
+
+// TestFsck lets the file systems' own checkers judge what canonXFS and
+// copyNonZero made of mkfs's work.
+func TestFsck(t *testing.T) {
+	for _, tc := range []struct {
+		tool, pkg string
+		args      []string
+		spec      PmemSpec
+	}{
+		{"e2fsck", "e2fsprogs", []string{"-fn"}, PmemSpec{FS: Ext4, Size: 64 * mib}},
+		{"xfs_repair", "xfsprogs", []string{"-n", "-f"}, PmemSpec{FS: XFS, Size: 320 * mib}},
+		{"xfs_repair", "xfsprogs", []string{"-n", "-f"}, PmemSpec{FS: XFS, Size: 320 * mib, Reflink: true, RMapBT: true}},
+	} {
+		t.Run(tc.tool, func(t *testing.T) {
+			tool, err := findTool(tc.tool, tc.pkg)
+			if err != nil {
+				t.Skip(err)
+			}
+			p := makeOrSkip(t, newCache(t), tc.spec)
+			if out, err := runTool(t.Context(), nil, tool, append(tc.args, p.Path)...); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+}
+
+func TestPmemRefuses(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		spec PmemSpec
+		want string
+	}{
+		{"no size", PmemSpec{}, "multiple of 2 MiB"},
+		{"odd size", PmemSpec{Size: 3 * mib, Mode: FSDAX}, "multiple of 2 MiB"},
+		{"too small", PmemSpec{Size: 2 * mib, Mode: FSDAX}, "no room"},
+		{"small xfs", PmemSpec{Size: 302 * mib, FS: XFS, Mode: FSDAX}, "use 320 MiB"},
+		{"label", PmemSpec{Size: 64 * mib, FS: Ext4, Label: "thirteen-char"}, "longer than 12"},
+		{"reflink", PmemSpec{Size: 64 * mib, FS: Ext4, Reflink: true}, "xfs alone"},
+		{"file system", PmemSpec{Size: 64 * mib, FS: "btrfs"}, `"btrfs"`},
+		{"mode", PmemSpec{Size: 64 * mib, Mode: "devdax"}, `"devdax"`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if _, err := MakePmem(t.Context(), newCache(t), tc.spec); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("got %v, want %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestPmemUUIDs(t *testing.T) {
+	c := newCache(t)
+	seen := map[string]string{}
+	for _, label := range []string{"a", "b"} {
+		p := makeOrSkip(t, c, PmemSpec{FS: Ext4, Mode: FSDAX, Size: 64 * mib, Label: label})
+		for what, off := range map[string]int64{"pfn": PFNInfoOffset + 16, "ext4": p.DataOffset + 1024 + 104} {
+			id := hex.EncodeToString(readAt(t, p.Path, off, 16))
+			if other := seen[id]; other != "" {
+				t.Errorf("%s of %s has the uuid of %s", what, label, other)
+			}
+			seen[id] = what + " of " + label
+		}
+	}
+}
+
+func TestMissingTool(t *testing.T) {
+	_, err := findTool("mkfs.nosuch", "nosuchprogs")
+	var missing *MissingToolError
+	if !errors.As(err, &missing) || missing.Command() != "apt-get install nosuchprogs" {
+		t.Fatalf("got %v", err)
+	}
+	if want := "mkfs.nosuch is not installed; run as root: apt-get install nosuchprogs"; err.Error() != want {
+		t.Errorf("got %q, want %q", err, want)
+	}
+}
+
+func TestToolOutsidePath(t *testing.T) {
+	if _, err := findTool("mkfs.ext4", "e2fsprogs"); err != nil {
+		t.Skip(err)
+	}
+	t.Setenv("PATH", t.TempDir())
+	if p, err := findTool("mkfs.ext4", "e2fsprogs"); err != nil || !filepath.IsAbs(p) {
+		t.Errorf("%q, %v", p, err)
+	}
+}
+
+func TestPmemCancelled(t *testing.T) {
+	why := errors.New("enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(why)
+	c := newCache(t)
+	_, err := MakePmem(ctx, c, PmemSpec{FS: Ext4, Size: 64 * mib})
+	var missing *MissingToolError
+	if errors.As(err, &missing) {
+		t.Skip(err)
+	}
+	if !errors.Is(err, why) {
+		t.Errorf("got %v, want %v", err, why)
+	}
+	if items, err := c.List(); err != nil || len(items) != 0 {
+		t.Errorf("left in the cache: %v, %v", items, err)
+	}
+}

@@ -1,0 +1,340 @@
+// Package cache keeps what is expensive to make: unpacked kernels, initramfs
+// images, nvdimm contents, guest templates. An entry is a folder, named by a
+// kind and by the digest of everything that went into it. It is made under a
+// temporary name and renamed when whole, so that a reader never sees half an
+// entry; a lock per entry lets two processes that want the same one build it
+// once. The package knows nothing about what it stores.
+package cache
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Cache is a folder of entries. Use Open.
+type Cache struct{ dir string }
+
+// Open returns the cache in dir, or, where dir is empty, the one in the
+// user's cache folder (XDG Base Directory Specification: $XDG_CACHE_HOME, by
+// default ~/.cache). The folder is made when it is missing.
+func Open(dir string) (*Cache, error) {
+	if dir == "" {
+		base, err := os.UserCacheDir()
+		if err != nil {
+			return nil, fmt.Errorf("find the cache folder: %w; set XDG_CACHE_HOME", err)
+		}
+		dir = filepath.Join(base, "faultline")
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("make the cache folder: %w; set XDG_CACHE_HOME to a folder that can be written", err)
+	}
+	return &Cache{dir: dir}, nil
+}
+
+// Dir is the cache's folder.
+func (c *Cache) Dir() string { return c.dir }
+
+// Key is the digest (SHA-256, hex) of the parts, in order. Each part is
+// prefixed with its length, so ("ab","c") and ("a","bc") differ.
+func Key(parts ...string) string {
+	h := sha256.New()
+	var n [8]byte
+	for _, p := range parts {
+		binary.LittleEndian.PutUint64(n[:], uint64(len(p)))
+		h.Write(n[:])
+		h.Write([]byte(p))
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// Entry is a finished entry, held against pruning until Close.
+type Entry struct {
+	// Path is the entry's folder. Its files must not be changed: a change is
+	// taken for damage, and the entry is made anew at its next use.
+	Path string
+	// Built says whether this call made it.
+	Built bool
+	lock  *os.File
+}
+
+// Close lets the entry be pruned.
+func (e *Entry) Close() error {
+	if e == nil || e.lock == nil {
+		return nil
+	}
+	err := e.lock.Close()
+	e.lock = nil
+	return err
+}
+
+// Get returns the entry kind/key. Where there is none, or where its files are
+// not those that its build left (size, modification time), build fills a new
+// folder. Get waits for another process that is building the same entry, until
+// ctx ends. An error of build is returned as it is, and nothing is left behind.
+func (c *Cache) Get(ctx context.Context, kind, key string, build func(ctx context.Context, dir string) error) (*Entry, error) {
+	parent := filepath.Join(c.dir, kind)
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return nil, fmt.Errorf("make the cache folder: %w", err)
+	}
+	path := filepath.Join(parent, key)
+	lock, err := flock(ctx, path+".lock", unix.LOCK_SH)
+	if err != nil {
+		return nil, err
+	}
+	if whole(path) == nil {
+		touch(path)
+		return &Entry{Path: path, lock: lock}, nil
+	}
+	// A shared lock can't be turned into an exclusive one without letting go.
+	lock.Close()
+	if lock, err = flock(ctx, path+".lock", unix.LOCK_EX); err != nil {
+		return nil, err
+	}
+	fail := func(err error) (*Entry, error) { lock.Close(); return nil, err }
+	built := false
+	if whole(path) != nil {
+		if err := c.build(ctx, path, build); err != nil {
+			return fail(err)
+		}
+		built = true
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_SH); err != nil {
+		return fail(fmt.Errorf("lock %s: %w", path, err))
+	}
+	return &Entry{Path: path, Built: built, lock: lock}, nil
+}
+
+func (c *Cache) build(ctx context.Context, path string, build func(context.Context, string) error) (err error) {
+	if err := removeAll(path); err != nil {
+		return fmt.Errorf("remove the damaged cache entry: %w", err)
+	}
+	// What a build that was killed left behind goes first: we hold the lock,
+	// so nobody is at work on it.
+	if old, _ := filepath.Glob(path + ".tmp*"); len(old) > 0 {
+		for _, o := range old {
+			removeAll(o)
+		}
+	}
+	tmp, err := os.MkdirTemp(filepath.Dir(path), filepath.Base(path)+".tmp")
+	if err != nil {
+		return fmt.Errorf("make a cache entry: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			removeAll(tmp)
+		}
+	}()
+	if err := os.Chmod(tmp, 0o755); err != nil {
+		return err
+	}
+	if err := build(ctx, tmp); err != nil {
+		return err
+	}
+	m, err := scan(tmp)
+	if err != nil {
+		return fmt.Errorf("read the new cache entry: %w", err)
+	}
+	data, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(tmp, manifestName), data, 0o644); err != nil {
+		return fmt.Errorf("finish the cache entry: %w", err)
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		return fmt.Errorf("finish the cache entry: %w", err)
+	}
+	return nil
+}
+
+// Item is one entry as List finds it.
+type Item struct {
+	Kind, Key string
+	Path      string
+	// Bytes is what the entry takes on disk; holes in sparse files do not count.
+	Bytes int64
+	// Used is when it was last asked for.
+	Used time.Time
+}
+
+// List returns the entries, last used first.
+func (c *Cache) List() ([]Item, error) {
+	manifests, err := filepath.Glob(filepath.Join(c.dir, "*", "*", manifestName))
+	if err != nil {
+		return nil, err
+	}
+	var items []Item
+	for _, m := range manifests {
+		path := filepath.Dir(m)
+		info, err := os.Stat(m)
+		if err != nil {
+			continue // pruned meanwhile
+		}
+		items = append(items, Item{
+			Kind: filepath.Base(filepath.Dir(path)), Key: filepath.Base(path), Path: path,
+			Bytes: diskUse(path), Used: info.ModTime(),
+		})
+	}
+	sort.Slice(items, func(i, j int) bool { return items[i].Used.After(items[j].Used) })
+	return items, nil
+}
+
+// ErrInUse is returned by Remove for an entry that a process holds.
+var ErrInUse = errors.New("in use")
+
+// Remove deletes an entry that nobody holds.
+func (c *Cache) Remove(it Item) error {
+	lock, err := os.OpenFile(it.Path+".lock", os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC, 0o644)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return fmt.Errorf("%s/%s: %w", it.Kind, it.Key, ErrInUse)
+	}
+	if err := removeAll(it.Path); err != nil {
+		return err
+	}
+	return os.Remove(it.Path + ".lock")
+}
+
+const manifestName = ".manifest.json"
+
+// manifest maps a file's path inside the entry to what it looked like.
+type manifest map[string]fileState
+
+type fileState struct {
+	Size  int64 `json:"size"`
+	Mtime int64 `json:"mtime"` // nanoseconds since 1970
+}
+
+func scan(dir string) (manifest, error) {
+	m := manifest{}
+	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() || d.Name() == manifestName {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(dir, p)
+		if err != nil {
+			return err
+		}
+		m[rel] = fileState{Size: info.Size(), Mtime: info.ModTime().UnixNano()}
+		return nil
+	})
+	return m, err
+}
+
+// whole says what is wrong with the entry at path, or nil.
+func whole(path string) error {
+	data, err := os.ReadFile(filepath.Join(path, manifestName))
+	if err != nil {
+		return err
+	}
+	var want manifest
+	if err := json.Unmarshal(data, &want); err != nil {
+		return err
+	}
+	for name, w := range want {
+		info, err := os.Lstat(filepath.Join(path, name))
+		if err != nil {
+			return err
+		}
+		if info.Size() != w.Size || info.ModTime().UnixNano() != w.Mtime {
+			return fmt.Errorf("%s was changed", name)
+		}
+	}
+	return nil
+}
+
+// touch notes the use of an entry in its manifest's modification time; a
+// read-only cache is no reason to fail.
+func touch(path string) {
+	now := time.Now()
+	_ = os.Chtimes(filepath.Join(path, manifestName), now, now)
+}
+
+// removeAll is os.RemoveAll for trees with read-only folders in them.
+func removeAll(path string) error {
+	if !strings.Contains(path, string(filepath.Separator)) {
+		return fmt.Errorf("refusing to remove %q", path)
+	}
+	_ = filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			_ = os.Chmod(p, 0o755)
+		}
+		return nil
+	})
+	return os.RemoveAll(path)
+}
+
+func diskUse(dir string) int64 {
+	var n int64
+	_ = filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return nil
+		}
+		if info, err := d.Info(); err == nil {
+			if st, ok := info.Sys().(*syscall.Stat_t); ok {
+				n += st.Blocks * 512 // stat(2): always in units of 512 bytes
+			}
+		}
+		return nil
+	})
+	return n
+}
+
+// flock opens (and makes) the lock file and waits for the lock until ctx ends.
+// flock(2) can't be interrupted by a context, so it is asked in short turns.
+func flock(ctx context.Context, name string, how int) (*os.File, error) {
+	for {
+		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC, 0o644)
+		if err != nil {
+			return nil, fmt.Errorf("lock a cache entry: %w", err)
+		}
+		err = unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
+		if err == nil && stillThere(f, name) {
+			return f, nil
+		}
+		f.Close()
+		if err != nil && !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+			return nil, fmt.Errorf("lock %s: %w", name, err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("wait for another process that makes %s: %w", filepath.Base(name), context.Cause(ctx))
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// stillThere tells a lock on a file that Remove has unlinked from one that counts.
+func stillThere(f *os.File, name string) bool {
+	a, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	b, err := os.Stat(name)
+	return err == nil && os.SameFile(a, b)
+}

@@ -1,0 +1,253 @@
+package kernels
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/kernels/modules"
+	"github.com/faultline/faultline/kernels/vmlinuz"
+)
+
+func checkDir(arg string) error {
+	if arg == "" {
+		return &SpecError{Problem: "no folder named", WayOut: "write dir:PATH"}
+	}
+	return nil
+}
+
+// layout is what was found in a folder; the paths are the folder's own.
+type layout struct {
+	image   string
+	release string
+	elf     bool
+	config  string // "" if there is none
+	modules string // the folder with the modules, "" if there is none
+}
+
+// resolveDir makes a kernel out of a folder. The files are copied: a run must
+// not see them change, and modules.dep may have to be made.
+func resolveDir(ctx context.Context, arg string, opts Options) (*Kernel, error) {
+	root, err := filepath.Abs(arg)
+	if err != nil {
+		return nil, err
+	}
+	l, err := findLayout(root)
+	if err != nil {
+		return nil, err
+	}
+	// What ls -lR would show stands for the content: hashing some hundred
+	// megabytes would cost a second at each use.
+	parts := []string{entryFormat, "dir"}
+	files, err := l.files()
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range files {
+		info, err := os.Stat(f.from)
+		if err != nil {
+			return nil, fmt.Errorf("read the kernel's folder: %w", err)
+		}
+		parts = append(parts, f.from, f.to, fmt.Sprint(info.Size(), info.ModTime().UnixNano()))
+	}
+	entry, err := opts.Cache.Get(ctx, entryKind, cache.Key(parts...), func(ctx context.Context, dir string) error {
+		opts.log("copy kernel %s from %s", l.release, root)
+		for _, f := range files {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			if err := copyFile(filepath.Join(dir, f.to), f.from); err != nil {
+				return fmt.Errorf("copy the kernel: %w", err)
+			}
+		}
+		return finish(ctx, dir, nil, opts)
+	})
+	if err != nil {
+		return nil, err
+	}
+	k, err := load(entry)
+	if err != nil {
+		return nil, err
+	}
+	k.Name = fmt.Sprintf("%s (dir:%s)", k.Release, filepath.Base(root))
+	return k, nil
+}
+
+// findLayout looks for the parts of a kernel in the places where packages,
+// "make install" and people put them.
+func findLayout(root string) (*layout, error) {
+	info, err := os.Stat(root)
+	if err != nil {
+		return nil, &SpecError{Problem: "look into the folder", Err: err, WayOut: "give a folder that can be read"}
+	}
+	if !info.IsDir() {
+		return nil, &SpecError{Problem: root + " is not a folder",
+			WayOut: "give the folder that holds vmlinuz, config and lib/modules/RELEASE"}
+	}
+	l := &layout{}
+	if err := l.findImage(root); err != nil {
+		return nil, err
+	}
+	for _, p := range []string{"config-" + l.release, "boot/config-" + l.release, "lib/modules/" + l.release + "/config",
+		"usr/lib/modules/" + l.release + "/config", "config", ".config", "config*", "boot/config*"} {
+		if m := regular(root, p); l.config == "" && len(m) > 0 {
+			l.config = m[0]
+		}
+	}
+	return l, l.findModules(root)
+}
+
+func (l *layout) findImage(root string) error {
+	images := find(root, "vmlinuz*", "bzImage*", "boot/vmlinuz*", "lib/modules/*/vmlinuz*", "usr/lib/modules/*/vmlinuz*", "arch/x86/boot/bzImage")
+	if len(images) == 0 {
+		images = find(root, "vmlinux*", "boot/vmlinux*", "lib/modules/*/vmlinux*")
+	}
+	if len(images) == 0 {
+		return &SpecError{Problem: "no kernel image in " + root, WayOut: "put vmlinuz* (a bzImage) or vmlinux* (ELF) there, or in its boot folder"}
+	}
+	for _, name := range images {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return fmt.Errorf("read the kernel image: %w", err)
+		}
+		image, err := vmlinuz.Parse(data)
+		if err != nil {
+			return &SpecError{Problem: name, Err: err, WayOut: "give an x86-64 bzImage or vmlinux, whole"}
+		}
+		if l.image == "" {
+			l.image, l.release, l.elf = name, image.Release, image.ELF
+		} else if l.release != image.Release {
+			return &SpecError{Problem: fmt.Sprintf("more than one kernel: %s is %s, %s is %s", l.image, l.release, name, image.Release),
+				WayOut: "leave one of them in the folder"}
+		}
+	}
+	return nil
+}
+
+// find returns the files that match, without what a build leaves beside a kernel
+// (vmlinux.o, vmlinux.map).
+func find(root string, patterns ...string) []string {
+	var files []string
+	for _, p := range patterns {
+		files = append(files, regular(root, p)...)
+	}
+	return slices.DeleteFunc(files, func(f string) bool {
+		return slices.Contains([]string{".o", ".a", ".map", ".symvers", ".lds", ".sig", ".hmac", ".unstripped"}, filepath.Ext(f))
+	})
+}
+
+func (l *layout) findModules(root string) error {
+	for _, parent := range []string{"lib/modules", "usr/lib/modules", "modules/lib/modules"} {
+		entries, err := os.ReadDir(filepath.Join(root, parent))
+		if err != nil {
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			return fmt.Errorf("read the modules folder: %w", err)
+		}
+		other := ""
+		for _, e := range entries {
+			dir := filepath.Join(root, parent, e.Name())
+			switch {
+			case e.Name() == l.release:
+				l.modules = dir
+				return nil
+			case builtFor(dir) != "":
+				other = e.Name()
+			}
+		}
+		if other != "" {
+			return otherRelease(l.release, other)
+		}
+	}
+	// A folder that holds the modules directly: lib/modules/REL under another
+	// name, as RELEASE/ or modules/, or the folder itself.
+	for _, dir := range []string{l.release, "modules", "."} {
+		dir := filepath.Join(root, dir)
+		if !exists(filepath.Join(dir, "modules.order")) && !exists(filepath.Join(dir, "modules.dep")) && len(regular(dir, "*.ko*")) == 0 {
+			continue
+		}
+		built := builtFor(dir)
+		if built == "" || exists(filepath.Join(dir, "vmlinux.o")) {
+			continue // a build tree has modules.order and modules all over
+		}
+		if built != l.release {
+			return otherRelease(l.release, built)
+		}
+		l.modules = dir
+		return nil
+	}
+	return nil
+}
+
+// copied is a file and where it goes in the cache entry.
+type copied struct{ from, to string }
+
+func (l *layout) files() ([]copied, error) {
+	files := []copied{{l.image, fileVmlinuz}}
+	if l.elf {
+		files[0].to = fileVmlinux
+	}
+	if l.config != "" {
+		files = append(files, copied{l.config, fileConfig})
+	}
+	if l.modules == "" {
+		return files, nil
+	}
+	err := filepath.WalkDir(l.modules, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(l.modules, p)
+		if err != nil {
+			return err
+		}
+		if !d.Type().IsRegular() { // build and source are links out of the folder
+			return nil
+		}
+		top := !strings.Contains(rel, string(filepath.Separator))
+		if modules.IsModule(p) || top && strings.HasPrefix(rel, "modules.") && !isDepmods(rel) {
+			files = append(files, copied{p, filepath.Join(dirModules, l.release, rel)})
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the modules folder: %w", err)
+	}
+	return files, nil
+}
+
+// isDepmods tells what depmod generates from what the build installs. It is
+// made anew: a folder's may be older than its modules.
+func isDepmods(name string) bool {
+	return !slices.Contains([]string{"modules.builtin", "modules.builtin.modinfo", "modules.order", "modules.builtin.ranges"}, name)
+}
+
+// regular returns the regular files that match a pattern below root, sorted.
+func regular(root, pattern string) []string {
+	var files []string
+	names, _ := fs.Glob(os.DirFS(root), pattern)
+	for _, n := range names {
+		p := filepath.Join(root, n)
+		if info, err := os.Stat(p); err == nil && info.Mode().IsRegular() {
+			files = append(files, p)
+		}
+	}
+	return files
+}
+
+func copyFile(to, from string) error {
+	f, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return writeFile(to, io.Reader(f))
+}

@@ -1,0 +1,118 @@
+package kernels
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestEmbeddedMatrices(t *testing.T) {
+	d, err := DefaultMatrix()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := WideMatrix()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(d.Kernels) != 2 || d.Kernels[0].Spec != "apt:bookworm" || d.Kernels[0].Has["dax_fault_hwpoison"] || !d.Kernels[1].Has["dax_fault_hwpoison"] {
+		t.Errorf("default matrix %+v", d.Kernels)
+	}
+	specs := map[string]bool{}
+	for _, e := range w.Kernels {
+		specs[e.Spec] = true
+	}
+	for _, e := range d.Kernels {
+		if !specs[e.Spec] {
+			t.Errorf("the wide matrix lacks %s", e.Spec)
+		}
+	}
+}
+
+func TestParseMatrix(t *testing.T) {
+	m, err := ParseMatrix("m.yaml", []byte("kernels:\n  - name: old\n    spec: apt:bookworm\n    has:\n      dax_fault_hwpoison: true\n  - {spec: 'dir:/k'}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Entry{
+		{Name: "old", Spec: "apt:bookworm", Has: map[string]bool{"dax_fault_hwpoison": true}, Pos: "m.yaml:2:5"},
+		{Spec: "dir:/k", Pos: "m.yaml:6:5"},
+	}
+	if d := cmp.Diff(want, m.Kernels); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestMatrixErrors(t *testing.T) {
+	for name, c := range map[string]struct{ in, at, want string }{
+		"empty":            {"", "m.yaml:1:1", "the matrix is empty"},
+		"no YAML":          {"kernels: [\n", "m.yaml:1:10", ""},
+		"a list":           {"- spec: apt:bookworm\n", "m.yaml:1:1", "the matrix is a list"},
+		"unknown key":      {"kernel:\n- spec: apt:bookworm\n", "m.yaml:1:1", `did you mean "kernels"?`},
+		"no list":          {"kernels: apt:bookworm\n", "m.yaml:1:10", "kernels is text, not a list"},
+		"empty list":       {"kernels: []\n", "m.yaml:1:1", "an empty list"},
+		"entry is text":    {"kernels:\n- apt:bookworm\n", "m.yaml:2:3", "the entry is text"},
+		"near key":         {"kernels:\n- spec: apt:bookworm\n  nmae: x\n", "m.yaml:3:3", `unknown key "nmae" in the entry; did you mean "name"?`},
+		"no spec":          {"kernels:\n- name: x\n", "m.yaml:2:3", `no "spec"`},
+		"spec is a number": {"kernels:\n- spec: 6.12\n", "m.yaml:2:9", "spec is a number, not text"},
+		"spec is empty":    {"kernels:\n- spec:\n", "m.yaml:2:", "spec is empty, not text"},
+		"unknown scheme":   {"kernels:\n- spec: aptt:bookworm\n", "m.yaml:2:9", `unknown scheme "aptt"`},
+		"has is a list":    {"kernels:\n- spec: apt:bookworm\n  has: [x]\n", "m.yaml:3:8", "has is a list"},
+		"has a text":       {"kernels:\n- spec: apt:bookworm\n  has: {x: yes please}\n", "m.yaml:3:12", "x is text, not true or false"},
+		"same name":        {"kernels:\n- spec: apt:bookworm\n- spec: apt:sid\n  name: apt:bookworm\n", "m.yaml:4:9", "already the name of the entry at m.yaml:2:3"},
+		"same spec":        {"kernels:\n- spec: apt:bookworm\n- spec: apt:bookworm\n", "m.yaml:3:9", "a name of its own"},
+		"key twice":        {"kernels:\n- spec: apt:bookworm\n  spec: apt:sid\n", "m.yaml:3:3", ""},
+		"an alias":         {"kernels:\n- spec: &a apt:bookworm\n", "m.yaml:2:", "anchor or alias"},
+		"two documents":    {"kernels:\n- spec: apt:bookworm\n---\nkernels: []\n", "m.yaml:4:1", "a second document"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := ParseMatrix("m.yaml", []byte(c.in))
+			var spec *SpecError
+			if !errors.As(err, &spec) {
+				t.Fatalf("error %v is no SpecError", err)
+			}
+			if !strings.HasPrefix(spec.What, c.at) || !strings.Contains(err.Error(), c.want) || spec.WayOut == "" {
+				t.Errorf("error %q\nwant %s ... %s, and a way out", err, c.at, c.want)
+			}
+		})
+	}
+}
+
+func TestLoadMatrix(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "m.yaml")
+	var spec *SpecError
+	if _, err := LoadMatrix(file); !errors.As(err, &spec) || !strings.Contains(err.Error(), file) {
+		t.Errorf("error %v for a missing file", err)
+	}
+	if err := os.WriteFile(file, defaultYAML, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := LoadMatrix(file); err != nil || len(m.Kernels) != 2 {
+		t.Errorf("%v, %v", m, err)
+	}
+}
+
+func FuzzMatrix(f *testing.F) {
+	f.Add(defaultYAML)
+	f.Add([]byte("kernels:\n- {name: x, spec: 'dir:/k', has: {a: true}}\n"))
+	f.Add([]byte("kernels: [{spec: *a}]"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m, err := ParseMatrix("m.yaml", data)
+		if err != nil {
+			var spec *SpecError
+			if !errors.As(err, &spec) || !strings.HasPrefix(spec.What, "m.yaml") {
+				t.Errorf("error %v does not name the place", err)
+			}
+			return
+		}
+		for _, e := range m.Kernels {
+			if Check(e.Spec) != nil {
+				t.Errorf("entry %+v has a spec that is refused", e)
+			}
+		}
+	})
+}

@@ -1,0 +1,63 @@
+package kernels
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/faultline/faultline/kernels/modules"
+)
+
+// TestReal resolves Debian's own kernels through the machine's apt. The first
+// time it downloads them into the user's cache; -short skips it.
+func TestReal(t *testing.T) {
+	if testing.Short() {
+		t.Skip("downloads kernels; not with -short")
+	}
+	needs(t, "apt-get", "dpkg-deb", "depmod")
+	m, err := WideMatrix()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range m.Kernels {
+		t.Run(strings.ReplaceAll(e.Spec, "/", "_"), func(t *testing.T) {
+			opts := Options{Log: t.Logf}
+			k, err := e.Resolve(t.Context(), opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer k.Close()
+			t.Logf("%s: release %s, %s, digest %.12s", k.Name, k.Release, k.Image, k.Digest)
+			if !k.PVH {
+				t.Error("no PVH note, though all of Debian's have it")
+			}
+			if image, err := os.ReadFile(k.Image); err != nil || !bytes.HasPrefix(image, []byte("\x7fELF")) {
+				t.Errorf("the image is no ELF file: %v", err)
+			}
+			if lacks := k.Lacks("ACPI_NFIT", "BLK_DEV_PMEM", "FS_DAX", "EXT4_FS", "XFS_FS", "MEMORY_FAILURE", "X86_MCE", "HWPOISON_INJECT"); lacks != nil {
+				t.Errorf("it lacks %v", lacks)
+			}
+			files, err := k.Modules("nfit", "nd_pmem", "ext4", "xfs", "virtio_pci", "virtio_console", "hwpoison-inject")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range files {
+				data, err := modules.Read(f.Path)
+				if err != nil || !bytes.HasPrefix(data, []byte("\x7fELF")) {
+					t.Errorf("%s: %v", f.Path, err)
+				}
+				if r := modules.Release(data); r != k.Release {
+					t.Errorf("%s is of %q", f.Path, r)
+				}
+			}
+			start := time.Now()
+			again, err := e.Resolve(t.Context(), opts)
+			if err != nil || again.Digest != k.Digest || again.entry.Built {
+				t.Errorf("the second time: %+v, %v", again, err)
+			}
+			t.Logf("the second time in %v", time.Since(start))
+		})
+	}
+}

@@ -1,0 +1,210 @@
+package kernels
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// stanza is one source of packages as sources.list(5) describes it, in its
+// deb822 form: what a one-line entry says is turned into the same.
+type stanza struct {
+	uris, suites []string
+	// fields are the others, such as Signed-By, kept as they were written
+	// (lines after the first begin with a space).
+	fields []field
+}
+
+type field struct{ name, value string }
+
+// parseDeb822 reads a .sources file. Stanzas that are disabled, have no packages
+// for amd64 or lack the component main are left out.
+func parseDeb822(text string) []stanza {
+	var all []stanza
+	for _, fields := range parseControl(text) {
+		s := stanza{}
+		ok, isDeb, isMain := true, false, false
+		for _, f := range fields {
+			words := strings.Fields(f.value)
+			switch strings.ToLower(f.name) {
+			case "types":
+				isDeb = slices.Contains(words, "deb")
+			case "uris":
+				s.uris = words
+			case "suites":
+				s.suites = words
+			case "components":
+				isMain = slices.Contains(words, "main")
+			case "enabled":
+				v := strings.ToLower(f.value)
+				ok = ok && v != "no" && v != "false" && v != "0"
+			case "architectures":
+				ok = ok && slices.Contains(words, "amd64")
+			case "languages", "targets", "pdiffs":
+			default:
+				s.fields = append(s.fields, f)
+			}
+		}
+		if ok && isDeb && isMain && len(s.uris) > 0 && len(s.suites) > 0 {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// parseControl reads paragraphs of fields (deb822(5)). The callers pick the
+// fields they know; a line that is none is passed over, as apt does.
+func parseControl(text string) [][]field {
+	var all [][]field
+	var p []field
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, " \t\r\n")
+		switch {
+		case line == "":
+			if p != nil {
+				all, p = append(all, p), nil
+			}
+		case line[0] == '#':
+		case line[0] == ' ' || line[0] == '\t':
+			if len(p) > 0 {
+				p[len(p)-1].value += "\n" + line
+			}
+		default:
+			if name, value, ok := strings.Cut(line, ":"); ok {
+				p = append(p, field{name, strings.TrimSpace(value)})
+			}
+		}
+	}
+	if p != nil {
+		all = append(all, p)
+	}
+	return all
+}
+
+// parseOneLine reads a sources.list file: "deb [option=value ...] uri suite
+// component...".
+func parseOneLine(text string) []stanza {
+	var all []stanza
+	for line := range strings.Lines(text) {
+		line, _, _ = strings.Cut(line, "#")
+		rest, ok := strings.CutPrefix(strings.TrimSpace(line), "deb")
+		if !ok || rest == "" || rest[0] != ' ' && rest[0] != '\t' {
+			continue
+		}
+		rest = strings.TrimSpace(rest)
+		s := stanza{}
+		amd64 := true
+		if strings.HasPrefix(rest, "[") {
+			options, after, ok := strings.Cut(rest[1:], "]")
+			if !ok {
+				continue
+			}
+			rest = after
+			for o := range strings.FieldsSeq(options) {
+				name, value, _ := strings.Cut(o, "=")
+				value = strings.ReplaceAll(value, ",", " ")
+				switch strings.TrimRight(strings.ToLower(name), "+-") {
+				case "arch":
+					amd64 = slices.Contains(strings.Fields(value), "amd64")
+				case "lang", "target", "pdiffs", "by-hash":
+				default:
+					s.fields = append(s.fields, field{name, value})
+				}
+			}
+		}
+		f := strings.Fields(rest)
+		if !amd64 || len(f) < 3 || !slices.Contains(f[2:], "main") {
+			continue
+		}
+		s.uris, s.suites = f[:1], f[1:2]
+		all = append(all, s)
+	}
+	return all
+}
+
+// isDebianSuite says whether a name can be that of a suite of Debian's own:
+// a single word, or one with a suffix that Debian uses.
+func isDebianSuite(suite string) bool {
+	base := baseSuite(suite)
+	return base != "" && !strings.ContainsAny(base, "-/.") && base != "nodistro"
+}
+
+var suiteSuffixes = []string{"-security", "/updates", "-updates", "-proposed-updates", "-backports-sloppy", "-backports"}
+
+// baseSuite is the release that a suite belongs to: bookworm of bookworm-security.
+func baseSuite(suite string) string {
+	for _, s := range suiteSuffixes {
+		if b, ok := strings.CutSuffix(suite, s); ok {
+			return b
+		}
+	}
+	return suite
+}
+
+func isSecurity(suite string) bool {
+	return strings.HasSuffix(suite, "-security") || strings.HasSuffix(suite, "/updates")
+}
+
+// debianSources picks, of what the machine is configured with, what may be
+// Debian itself: by the suite's name, and by the keys, if they are named. Whether
+// it is, is seen in the Release files once they are there.
+func debianSources(all []stanza) []stanza {
+	var out []stanza
+	for _, s := range all {
+		foreign := false
+		for _, f := range s.fields {
+			if strings.EqualFold(f.name, "Signed-By") && strings.HasPrefix(f.value, "/") {
+				foreign = !strings.Contains(f.value, "debian-archive")
+			}
+		}
+		s.suites = slices.DeleteFunc(slices.Clone(s.suites), func(n string) bool { return !isDebianSuite(n) })
+		s.uris = slices.DeleteFunc(slices.Clone(s.uris), func(u string) bool { return strings.HasPrefix(u, "cdrom:") })
+		if !foreign && len(s.suites) > 0 && len(s.uris) > 0 {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// groupSuites are the suites that a name stands for: a release with its security
+// and its other updates; anything else just itself.
+func groupSuites(suite string) []string {
+	switch {
+	case baseSuite(suite) != suite, suite == "sid", suite == "unstable", suite == "experimental", suite == "rc-buggy":
+		return []string{suite}
+	}
+	return []string{suite, suite + "-security", suite + "-updates"}
+}
+
+// sourceFor finds where a suite is to be had: where the machine has it from, else
+// where it has another suite of the same kind (security or not) from.
+func sourceFor(suite string, machine []stanza) []stanza {
+	var same, kind []stanza
+	for _, s := range machine {
+		one := stanza{uris: s.uris, suites: []string{suite}, fields: s.fields}
+		if slices.Contains(s.suites, suite) {
+			same = append(same, one)
+		}
+		if len(kind) == 0 && slices.ContainsFunc(s.suites, func(n string) bool { return isSecurity(n) == isSecurity(suite) }) {
+			kind = append(kind, one)
+		}
+	}
+	if same != nil {
+		return same
+	}
+	return kind
+}
+
+// formatSources writes stanzas as a .sources file.
+func formatSources(all []stanza) string {
+	var b strings.Builder
+	for _, s := range all {
+		fmt.Fprintf(&b, "Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nArchitectures: amd64\n",
+			strings.Join(s.uris, " "), strings.Join(s.suites, " "))
+		for _, f := range s.fields {
+			fmt.Fprintf(&b, "%s: %s\n", f.name, f.value)
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}

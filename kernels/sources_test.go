@@ -1,0 +1,260 @@
+package kernels
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestSources(t *testing.T) {
+	deb822 := `# a comment
+Types: deb deb-src
+URIs: file:/mirror
+Suites: bookworm bookworm-updates
+Components: main contrib
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+
+Enabled: no
+Types: deb
+URIs: file:/off
+Suites: trixie
+Components: main
+
+Types: deb
+URIs: file:/key
+Suites: sid
+Components: main
+Signed-By:
+ -----BEGIN PGP PUBLIC KEY BLOCK-----
+ .
+ abc
+
+Types: deb
+URIs: file:/vendor
+Suites: bookworm
+Components: main
+Signed-By: /usr/share/keyrings/vendor.gpg
+
+Types: deb
+URIs: file:/arm
+Suites: bookworm
+Components: main
+Architectures: arm64
+`
+	oneLine := `# deb file:/commented bookworm main
+deb [arch=amd64,arm64 signed-by=/usr/share/keyrings/debian-archive-keyring.gpg check-valid-until=no] file:/security bookworm-security main non-free # why
+deb-src file:/sources bookworm main
+deb cdrom:[Debian]/ bookworm main
+deb file:/tool nodistro main
+deb file:/other bookworm stable
+deb file:/flat ./
+`
+	got := formatSources(debianSources(append(parseDeb822(deb822), parseOneLine(oneLine)...)))
+	want := `Types: deb
+URIs: file:/mirror
+Suites: bookworm bookworm-updates
+Components: main
+Architectures: amd64
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+
+Types: deb
+URIs: file:/key
+Suites: sid
+Components: main
+Architectures: amd64
+Signed-By: 
+ -----BEGIN PGP PUBLIC KEY BLOCK-----
+ .
+ abc
+
+Types: deb
+URIs: file:/security
+Suites: bookworm-security
+Components: main
+Architectures: amd64
+signed-by: /usr/share/keyrings/debian-archive-keyring.gpg
+check-valid-until: no
+
+`
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff(got, formatSources(parseDeb822(got))); d != "" {
+		t.Errorf("what was written reads differently: %s", d)
+	}
+}
+
+func TestSourceFor(t *testing.T) {
+	machine := []stanza{
+		{uris: []string{"file:/main"}, suites: []string{"bookworm", "bookworm-updates"}},
+		{uris: []string{"file:/security"}, suites: []string{"bookworm-security"}},
+		{uris: []string{"file:/backports"}, suites: []string{"bookworm-backports"}},
+	}
+	for suite, want := range map[string]string{
+		"bookworm": "file:/main", "bullseye": "file:/main", "trixie-backports": "file:/main",
+		"bookworm-backports": "file:/backports", "bullseye-security": "file:/security",
+	} {
+		got := sourceFor(suite, machine)
+		if len(got) != 1 || got[0].uris[0] != want || !slices.Equal(got[0].suites, []string{suite}) {
+			t.Errorf("%s from %v, want %s", suite, got, want)
+		}
+	}
+	if got := sourceFor("bookworm-security", machine[:1]); got != nil {
+		t.Errorf("security updates from the main archive: %v", got)
+	}
+	if got := machineSuites(machine); !slices.Equal(got, []string{"bookworm", "bookworm-backports"}) {
+		t.Errorf("machineSuites = %v", got)
+	}
+}
+
+func TestParseApt(t *testing.T) {
+	for arg, want := range map[string]aptSpec{
+		"bookworm":                         {"bookworm", metaPackage},
+		"trixie-backports":                 {"trixie-backports", metaPackage},
+		"bookworm/6.12":                    {"bookworm", "6.12"},
+		"bookworm/linux-image-6.12.*-a[m]": {"bookworm", "linux-image-6.12.*-a[m]"},
+		"linux-image-amd64":                {"", "linux-image-amd64"},
+		"linux-image-6.*":                  {"", "linux-image-6.*"},
+		"6.12":                             {"", "6.12"},
+		"bookworm/linux-image-6.12.1+deb12-amd64-unsigned": {"bookworm", "linux-image-6.12.1+deb12-amd64-unsigned"},
+	} {
+		if got, err := parseApt(arg); err != nil || got != want {
+			t.Errorf("parseApt(%q) = %v, %v, want %v", arg, got, err, want)
+		}
+	}
+	for _, arg := range []string{"", "/x", "bookworm/", "../etc", "bookworm/../x", "Bookworm", "bookworm/linux-[", "-o", "bookworm/-o"} {
+		if got, err := parseApt(arg); err == nil {
+			t.Errorf("parseApt(%q) = %v, want an error", arg, got)
+		}
+	}
+}
+
+func TestPick(t *testing.T) {
+	var x aptIndex
+	for _, l := range []string{
+		"linux-image-amd64 6.1.170-3", "linux-image-amd64 6.1.192-1",
+		"linux-image-6.1.0-9-amd64 6.1.27-1", "linux-image-6.1.0-56-amd64 6.1.192-1", "linux-image-6.1.0-56-amd64-unsigned 6.1.192-1",
+		"linux-image-6.1.0-57-cloud-amd64 6.1.193-1", "linux-image-6.1.0-57-rt-amd64 6.1.193-1",
+		"linux-image-6.12.9+deb12-amd64-unsigned 6.12.9-1", "linux-image-6.12.113+deb12-amd64-unsigned 6.12.113-1~deb12u1",
+		"linux-image-6.12.113+deb12-cloud-amd64-unsigned 6.12.113-1~deb12u1", "linux-image-7.3-rc2-amd64 7.3~rc2-1~exp1",
+	} {
+		name, version, _ := strings.Cut(l, " ")
+		x.Packages = append(x.Packages, aptPackage{Name: name, Version: version})
+	}
+	for want, name := range map[string]string{
+		"linux-image-amd64":                 "linux-image-amd64 6.1.192-1",
+		"6.1":                               "linux-image-6.1.0-56-amd64 6.1.192-1",
+		"6.1.27":                            "linux-image-6.1.0-9-amd64 6.1.27-1",
+		"6.12":                              "linux-image-6.12.113+deb12-amd64-unsigned 6.12.113-1~deb12u1",
+		"6":                                 "linux-image-6.12.113+deb12-amd64-unsigned 6.12.113-1~deb12u1",
+		"7.3":                               "linux-image-7.3-rc2-amd64 7.3~rc2-1~exp1",
+		"6.11":                              " ",
+		"linux-image-6.12.*-amd64-unsigned": "linux-image-6.12.113+deb12-amd64-unsigned 6.12.113-1~deb12u1",
+		"linux-image-6.1.*-cloud-amd64":     "linux-image-6.1.0-57-cloud-amd64 6.1.193-1",
+		"linux-image-*-nothing":             " ",
+	} {
+		p, _ := x.pick(want)
+		if got := p.Name + " " + p.Version; got != name {
+			t.Errorf("pick(%q) = %q, want %q", want, got, name)
+		}
+	}
+}
+
+func TestVersions(t *testing.T) {
+	for in, want := range map[string]string{
+		"6.1.192-1": "6.1.192", "6.12.113-1~deb12u1": "6.12.113", "7.3.4-1~bpo13+1": "7.3.4",
+		"7.3~rc2-1~exp1": "7.3-rc2", "1:6.1.2-3": "6.1.2", "6.17-1": "6.17", "odd": "odd",
+	} {
+		if got := upstreamVersion(in); got != want {
+			t.Errorf("upstreamVersion(%q) = %q, want %q", in, got, want)
+		}
+	}
+	for _, c := range [][3]string{
+		{"6.1.0-56-amd64", "6.1.0-56-amd64 (x) (gcc-12 (Debian 12.2.0-14) 12.2.0) #1 SMP Debian 6.1.192-2 (2026-11-01)", "6.1.192"},
+		{"6.1.5", "6.1.5 (x) (gcc-12 (Debian 12.2.0-14) 12.2.0) #1 SMP", "6.1.5"},
+		{"6.16.0-rc3-next-20260101", "6.16.0-rc3 (x)", "6.16.0-rc3"},
+		{"6.1+", "", "6.1"},
+	} {
+		if got := imageVersion(c[0], c[1]); got != c[2] {
+			t.Errorf("imageVersion(%q) = %q, want %q", c[0], got, c[2])
+		}
+	}
+}
+
+func TestCompareVersions(t *testing.T) {
+	ordered := []string{"6.1~rc1-1", "6.1-1~exp1", "6.1-1", "6.1.9-1", "6.1.10-1", "6.1.10-1+b1", "6.1.10-2", "6.1a-1", "6.1+x-1", "6.12.1-1~bpo12+1", "6.12.1-1", "1:5.0-1"}
+	dpkg, _ := exec.LookPath("dpkg")
+	for i, a := range ordered {
+		for j, b := range ordered {
+			got := compareVersions(a, b)
+			if dpkg == "" {
+				if got < 0 != (i < j) || got > 0 != (i > j) {
+					t.Errorf("compare %s %s = %d", a, b, got)
+				}
+				continue
+			}
+			op := map[bool]string{true: "lt", false: "ge"}[got < 0]
+			if got == 0 {
+				op = "eq"
+			}
+			if err := exec.Command(dpkg, "--compare-versions", a, op, b).Run(); err != nil {
+				t.Errorf("compare %s %s = %d, dpkg says otherwise", a, b, got)
+			}
+		}
+	}
+}
+
+func TestParsePackages(t *testing.T) {
+	var x aptIndex
+	err := parsePackages(strings.NewReader(`Package: linux-image-amd64
+Version: 6.1.192-1
+Depends: linux-image-6.1.0-56-amd64 (= 6.1.192-1)
+Description: a
+ Version: no
+Size: 12
+SHA256: abc
+
+Package: bash
+Version: 5
+
+Package: linux-image-6.1.0-56-amd64-dbg
+Version: 6.1.192-1
+
+Package: linux-base
+Version: 4.9`), "bookworm", &x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []aptPackage{
+		{Name: "linux-image-amd64", Version: "6.1.192-1", Suite: "bookworm", Depends: "linux-image-6.1.0-56-amd64 (= 6.1.192-1)", SHA256: "abc", Size: "12"},
+		{Name: "linux-base", Version: "4.9", Suite: "bookworm"},
+	}
+	if d := cmp.Diff(want, x.Packages); d != "" {
+		t.Error(d)
+	}
+}
+
+func FuzzSources(f *testing.F) {
+	f.Add("Types: deb\nURIs: file:/a\nSuites: bookworm\nComponents: main\nSigned-By:\n a\n")
+	f.Add("deb [arch=amd64] file:/a bookworm main")
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, all := range [][]stanza{parseDeb822(text), parseOneLine(text)} {
+			if got := formatSources(all); len(parseDeb822(got)) > len(all) {
+				t.Errorf("%d stanzas become more: %q", len(all), got)
+			}
+		}
+	})
+}
+
+func FuzzCompareVersions(f *testing.F) {
+	f.Add("6.1~rc1-1", "1:6.1+b1")
+	f.Fuzz(func(t *testing.T, a, b string) {
+		ab, ba := compareVersions(a, b), compareVersions(b, a)
+		if ab < 0 != (ba > 0) || compareVersions(a, a) != 0 {
+			t.Errorf("compare %q %q = %d, the other way %d", a, b, ab, ba)
+		}
+	})
+}

@@ -1,0 +1,307 @@
+// Package vmlinuz looks into kernel images: x86 bzImages (the boot protocol's
+// setup header, Documentation/arch/x86/boot.rst) and ELF vmlinux files. It
+// tells a kernel's release, takes the vmlinux out of a bzImage and says
+// whether it can be booted through the PVH entry. It writes no files.
+package vmlinuz
+
+import (
+	"bytes"
+	"compress/bzip2"
+	"compress/gzip"
+	"debug/elf"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
+	"github.com/therootcompany/xz"
+	"github.com/ulikunitz/xz/lzma"
+)
+
+// Image is a parsed kernel image.
+type Image struct {
+	// Release is what uname -r prints in it ("6.1.0-56-amd64").
+	Release string
+	// Banner is the release and what follows it: who built it, and
+	// uname -v ("... #1 SMP PREEMPT_DYNAMIC Debian 6.1.192-1 (2026-11-01)").
+	Banner string
+	// ELF is true for a vmlinux, false for a bzImage.
+	ELF bool
+
+	data    []byte
+	payload []byte // of a bzImage: the compressed vmlinux
+}
+
+var (
+	// ErrNotKernel: the file is neither a bzImage nor an x86-64 ELF vmlinux.
+	ErrNotKernel = errors.New("neither a bzImage nor an x86-64 vmlinux")
+	// ErrTruncated: the file ends before its header says.
+	ErrTruncated = errors.New("truncated")
+	// ErrCompression: the payload is compressed in a way this package can't undo.
+	ErrCompression = errors.New("unknown compression of the payload")
+)
+
+// Offsets in the setup header (boot.rst, "The Real-Mode Kernel Header").
+const (
+	offSetupSects    = 0x1f1
+	offBootFlag      = 0x1fe
+	offMagic         = 0x202
+	offProtocol      = 0x206
+	offKernelVersion = 0x20e
+	offPayloadOffset = 0x248
+	offPayloadLength = 0x24c
+	headerEnd        = 0x250
+	sector           = 512
+)
+
+// Parse reads an image's header. The errors wrap ErrNotKernel or ErrTruncated.
+// The image refers to data, which must not be changed.
+func Parse(data []byte) (*Image, error) {
+	if bytes.HasPrefix(data, []byte(elf.ELFMAG)) {
+		return parseELF(data)
+	}
+	if len(data) < headerEnd || binary.LittleEndian.Uint16(data[offBootFlag:]) != 0xaa55 ||
+		string(data[offMagic:offMagic+4]) != "HdrS" {
+		return nil, ErrNotKernel
+	}
+	if p := binary.LittleEndian.Uint16(data[offProtocol:]); p < 0x208 {
+		return nil, fmt.Errorf("%w: boot protocol %d.%02d is older than 2.08 (Linux 2.6.26)", ErrNotKernel, p>>8, p&0xff)
+	}
+	sects := int(data[offSetupSects])
+	if sects == 0 {
+		sects = 4 // boot.rst: for backwards compatibility
+	}
+	base := uint64(sects+1) * sector
+	start := base + uint64(binary.LittleEndian.Uint32(data[offPayloadOffset:]))
+	end := start + uint64(binary.LittleEndian.Uint32(data[offPayloadLength:]))
+	if end > uint64(len(data)) {
+		return nil, fmt.Errorf("%w: the payload ends at byte %d, the file at %d", ErrTruncated, end, len(data))
+	}
+	m := &Image{data: data, payload: data[start:end]}
+	if v := int(binary.LittleEndian.Uint16(data[offKernelVersion:])); v != 0 && v+sector < len(data) {
+		s := data[v+sector:]
+		if i := bytes.IndexByte(s[:min(len(s), 1024)], 0); i >= 0 {
+			m.Banner = string(s[:i])
+		}
+	}
+	m.Release, _, _ = strings.Cut(m.Banner, " ")
+	if !isRelease(m.Release) {
+		return nil, fmt.Errorf("%w: the header names no kernel release", ErrNotKernel)
+	}
+	return m, nil
+}
+
+func parseELF(data []byte) (*Image, error) {
+	f, err := elf.NewFile(bytes.NewReader(data))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotKernel, err)
+	}
+	if f.Machine != elf.EM_X86_64 || f.Type != elf.ET_EXEC {
+		return nil, fmt.Errorf("%w: an ELF file of type %v for %v", ErrNotKernel, f.Type, f.Machine)
+	}
+	for _, p := range f.Progs {
+		if end := p.Off + p.Filesz; end < p.Off || end > uint64(len(data)) {
+			return nil, fmt.Errorf("%w: a segment ends at byte %d, the file at %d", ErrTruncated, end, len(data))
+		}
+	}
+	m := &Image{data: data, ELF: true, Banner: banner(data)}
+	m.Release, _, _ = strings.Cut(m.Banner, " ")
+	if m.Release == "" {
+		return nil, fmt.Errorf("%w: an ELF file without a Linux version banner", ErrNotKernel)
+	}
+	return m, nil
+}
+
+// banner finds linux_banner (init/version.c): "Linux version REL (who@where)
+// (compiler) #1 SMP ...\n". The text also stands in format strings, with %s for
+// the release.
+func banner(data []byte) string {
+	mark := []byte("Linux version ")
+	for rest := data; ; {
+		i := bytes.Index(rest, mark)
+		if i < 0 {
+			return ""
+		}
+		rest = rest[i+len(mark):]
+		line := rest[:min(len(rest), 1024)]
+		if j := bytes.IndexAny(line, "\n\x00"); j >= 0 {
+			line = line[:j]
+		}
+		release, _, ok := strings.Cut(string(line), " ")
+		if ok && isRelease(release) {
+			return string(line)
+		}
+	}
+}
+
+// isRelease says whether s can be a kernel release. It becomes a folder's name,
+// so that it must not lead elsewhere.
+func isRelease(s string) bool {
+	if s == "" || len(s) > 64 || s[0] < '0' || s[0] > '9' { // __NEW_UTS_LEN is 64
+		return false
+	}
+	for _, r := range s {
+		if r <= ' ' || r > '~' || r == '/' || r == '%' {
+			return false
+		}
+	}
+	return true
+}
+
+// maxVmlinux bounds what a payload may grow to, in bytes. Debian's take about 60 MB.
+const maxVmlinux = 1 << 30
+
+// Compression names how the payload of a bzImage is compressed, by its first
+// bytes: "gzip", "xz", "zstd", "lz4", "bzip2", "lzma", "lzo", or "" when it is
+// none of them.
+func (m *Image) Compression() string {
+	for _, c := range []struct{ name, magic string }{
+		{"gzip", "\x1f\x8b"},
+		{"xz", "\xfd7zXZ\x00"},
+		{"zstd", "\x28\xb5\x2f\xfd"},
+		{"lz4", "\x02\x21\x4c\x18"},
+		{"bzip2", "BZh"},
+		{"lzo", "\x89LZO"},
+		{"lzma", "\x5d\x00\x00"},
+	} {
+		if bytes.HasPrefix(m.payload, []byte(c.magic)) {
+			return c.name
+		}
+	}
+	return ""
+}
+
+// Vmlinux returns the ELF vmlinux: the image itself if it is one, else the
+// decompressed payload. The errors wrap ErrCompression, or tell of damage.
+func (m *Image) Vmlinux() ([]byte, error) {
+	if m.ELF {
+		return m.data, nil
+	}
+	if m.Compression() == "" && bytes.HasPrefix(m.payload, []byte(elf.ELFMAG)) {
+		return m.payload, nil // CONFIG_KERNEL_UNCOMPRESSED
+	}
+	// The build appends the size (scripts/Makefile.lib, size_append) to every
+	// kind but gzip, whose own last field says the same.
+	if len(m.payload) < 4 {
+		return nil, fmt.Errorf("%w: the payload has %d bytes", ErrTruncated, len(m.payload))
+	}
+	body, tail := m.payload[:len(m.payload)-4], m.payload[len(m.payload)-4:]
+	size := uint64(binary.LittleEndian.Uint32(tail))
+	if size > maxVmlinux {
+		return nil, fmt.Errorf("decompress the payload: it says it has %d bytes inside", size)
+	}
+	var r io.Reader
+	var err error
+	kind := m.Compression()
+	switch kind {
+	case "gzip":
+		var g *gzip.Reader
+		if g, err = gzip.NewReader(bytes.NewReader(m.payload)); err == nil {
+			g.Multistream(false)
+			r = g
+		}
+	case "xz":
+		// ulikunitz/xz lacks the BCJ filter that the kernel's xz_wrap.sh sets.
+		r, err = xz.NewReader(bytes.NewReader(body), xz.DefaultDictMax)
+	case "zstd":
+		var z *zstd.Decoder
+		// The kernel is packed with zstd -22 --ultra: a window of 128 MB.
+		z, err = zstd.NewReader(bytes.NewReader(body), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(1<<28))
+		if err == nil {
+			defer z.Close()
+			r = z
+		}
+	case "lz4":
+		r = lz4.NewReader(bytes.NewReader(body))
+	case "bzip2":
+		r = bzip2.NewReader(bytes.NewReader(body))
+	case "lzma":
+		// lzma -9 has a dictionary of 64 MiB.
+		r, err = lzma.ReaderConfig{DictCap: 1 << 26}.NewReader(bytes.NewReader(body))
+	case "":
+		return nil, fmt.Errorf("%w: it begins with %x", ErrCompression, m.payload[:min(len(m.payload), 8)])
+	default:
+		return nil, fmt.Errorf("%w: %s", ErrCompression, kind)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("decompress the payload (%s): %w", kind, err)
+	}
+	// Not made as large as the file says: it may lie.
+	var out bytes.Buffer
+	n, err := io.Copy(&out, io.LimitReader(r, int64(size)+1))
+	if err != nil {
+		return nil, fmt.Errorf("decompress the payload (%s): %w", kind, err)
+	}
+	if uint64(n) != size {
+		return nil, fmt.Errorf("decompress the payload (%s): %d bytes inside, %d said", kind, n, size)
+	}
+	if !bytes.HasPrefix(out.Bytes(), []byte(elf.ELFMAG)) {
+		return nil, fmt.Errorf("decompress the payload (%s): no ELF file inside", kind)
+	}
+	return out.Bytes(), nil
+}
+
+// notePhys32Entry is XEN_ELFNOTE_PHYS32_ENTRY (include/xen/interface/elfnote.h).
+const notePhys32Entry = 18
+
+// PVH says whether an ELF vmlinux carries the note by which QEMU's -kernel finds
+// its 32-bit entry, so that it boots without a bzImage's decompressor.
+func PVH(vmlinux []byte) (bool, error) {
+	f, err := elf.NewFile(bytes.NewReader(vmlinux))
+	if err != nil {
+		return false, fmt.Errorf("look for the PVH note: %w", err)
+	}
+	for _, p := range f.Progs {
+		if p.Type != elf.PT_NOTE || p.Off > uint64(len(vmlinux)) || p.Filesz > uint64(len(vmlinux))-p.Off {
+			continue
+		}
+		if hasNote(vmlinux[p.Off:p.Off+p.Filesz], f.ByteOrder) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// hasNote walks notes: sizes of name and content, type, name, content, each
+// padded to four bytes.
+func hasNote(b []byte, order binary.ByteOrder) bool {
+	for len(b) >= 12 {
+		nameSize, descSize := uint64(order.Uint32(b)), uint64(order.Uint32(b[4:]))
+		kind := order.Uint32(b[8:])
+		name, desc := 12+nameSize, 12+(nameSize+3)&^3
+		next := desc + (descSize+3)&^3
+		if name > uint64(len(b)) {
+			return false
+		}
+		if kind == notePhys32Entry && string(b[12:name]) == "Xen\x00" {
+			return true
+		}
+		if next > uint64(len(b)) {
+			return false
+		}
+		b = b[next:]
+	}
+	return false
+}
+
+// Config returns the configuration that CONFIG_IKCONFIG built into a vmlinux
+// (kernel/configs.c: gzip between two marks), or nil.
+func Config(vmlinux []byte) []byte {
+	_, rest, ok := bytes.Cut(vmlinux, []byte("IKCFG_ST"))
+	if !ok {
+		return nil
+	}
+	g, err := gzip.NewReader(bytes.NewReader(rest))
+	if err != nil {
+		return nil
+	}
+	g.Multistream(false)
+	out, err := io.ReadAll(io.LimitReader(g, 4<<20))
+	if err != nil {
+		return nil
+	}
+	return out
+}

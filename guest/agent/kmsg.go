@@ -1,0 +1,90 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/faultline/faultline/guest/wire"
+)
+
+// kernelLog reads /dev/kmsg. It stays open behind the last record read, so
+// that what follows a mark is found without reading the whole boot again: a
+// frozen guest's clones go on where the template stopped.
+type kernelLog struct {
+	fd   int // 0 until opened
+	next uint64
+}
+
+// end reads to the end of the log and returns the sequence number there.
+func (k *kernelLog) end() (uint64, error) {
+	log, err := k.read(k.next)
+	if err != nil {
+		return 0, err
+	}
+	return max(log.Next, k.next), nil
+}
+
+// read answers wire.KernelLog (Documentation/ABI/testing/dev-kmsg).
+func (k *kernelLog) read(since uint64) (*wire.Log, error) {
+	if k.fd == 0 {
+		fd, err := unix.Open("/dev/kmsg", unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return nil, fmt.Errorf("open /dev/kmsg: %w", err)
+		}
+		k.fd = fd
+	} else if since < k.next {
+		if _, err := unix.Seek(k.fd, 0, unix.SEEK_SET); err != nil {
+			return nil, fmt.Errorf("rewind /dev/kmsg: %w", err)
+		}
+	}
+	log := &wire.Log{Next: since}
+	buf := make([]byte, 16<<10)
+	for {
+		n, err := unix.Read(k.fd, buf)
+		switch {
+		case errors.Is(err, unix.EAGAIN):
+			return log, nil
+		case errors.Is(err, unix.EPIPE), errors.Is(err, unix.EINTR):
+			continue // EPIPE: records were overwritten; the next read is of the oldest left
+		case err != nil:
+			return nil, fmt.Errorf("read /dev/kmsg: %w", err)
+		case n == 0:
+			return log, nil
+		}
+		seq, line, err := parseRecord(buf[:n])
+		if err != nil {
+			return nil, err
+		}
+		k.next = seq + 1
+		if seq >= since {
+			log.Lines = append(log.Lines, line)
+			log.Next = seq + 1
+		}
+	}
+}
+
+// parseRecord reads a record: "level,sequence,microseconds,flags[,…];text",
+// then lines of the device that it is about.
+func parseRecord(b []byte) (seq uint64, line string, err error) {
+	head, text, ok := bytes.Cut(b, []byte{';'})
+	if !ok {
+		return 0, "", fmt.Errorf("kernel log: record %q has no text", b)
+	}
+	fields := bytes.SplitN(head, []byte{','}, 4)
+	if len(fields) < 3 {
+		return 0, "", fmt.Errorf("kernel log: record %q has no time", b)
+	}
+	if seq, err = strconv.ParseUint(string(fields[1]), 10, 64); err != nil {
+		return 0, "", fmt.Errorf("kernel log: sequence number: %w", err)
+	}
+	usec, err := strconv.ParseUint(string(fields[2]), 10, 64)
+	if err != nil {
+		return 0, "", fmt.Errorf("kernel log: time: %w", err)
+	}
+	text, _, _ = bytes.Cut(text, []byte{'\n'})
+	return seq, fmt.Sprintf("[%5d.%06d] %s", usec/1e6, usec%1e6, text), nil
+}

@@ -1,0 +1,228 @@
+// Command init is PID 1 of a guest: it mounts the kernel's file systems, loads
+// the modules that the initramfs lists, brings up the network card, serves SSH
+// and reaps children. It never touches poisoned memory and knows no scenarios;
+// the agent, which is pushed over SSH, does that work.
+package main
+
+import (
+	"bufio"
+	"crypto/ed25519"
+	"encoding/base64"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/sys/unix"
+)
+
+func main() {
+	if os.Getpid() != 1 {
+		fmt.Fprintln(os.Stderr, "faultline init: runs as PID 1 of a guest only")
+		os.Exit(2)
+	}
+	if err := boot(); err != nil {
+		// The host waits for these words on the console.
+		fmt.Printf("faultline-init: failed: %v\n", err)
+		os.Stdout.Sync()
+		unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF)
+	}
+	select {}
+}
+
+func boot() error {
+	if err := mountAll(); err != nil {
+		return err
+	}
+	fmt.Println("faultline-init: user space") // proof that the accelerator runs guests
+	os.Setenv("PATH", "/bin:/run")
+	os.Setenv("HOME", "/root")
+	children := newReaper()
+	if err := loadModules("/etc/faultline/modules"); err != nil {
+		return err
+	}
+	args, err := cmdline()
+	if err != nil {
+		return err
+	}
+	if err := network(); err != nil {
+		return err
+	}
+	key, err := base64.StdEncoding.DecodeString(args["faultline.key"])
+	if err != nil || len(key) == 0 {
+		return fmt.Errorf("the kernel command line has no usable faultline.key= (%v)", err)
+	}
+	client, err := ssh.ParsePublicKey(key)
+	if err != nil {
+		return fmt.Errorf("faultline.key=: %w", err)
+	}
+	// The host's key is made here and told over the serial port, which only
+	// the process that started this guest can read: no secret leaves the guest.
+	_, priv, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return fmt.Errorf("make a host key: %w", err)
+	}
+	signer, err := ssh.NewSignerFromKey(priv)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp4", ":22")
+	if err != nil {
+		return fmt.Errorf("listen for SSH: %w", err)
+	}
+	go serve(listener, signer, client, children)
+	return announce("/dev/ttyS1", signer.PublicKey())
+}
+
+func mountAll() error {
+	for _, m := range []struct{ source, target, fstype, data string }{
+		{"proc", "/proc", "proc", ""},
+		{"sysfs", "/sys", "sysfs", ""},
+		{"devtmpfs", "/dev", "devtmpfs", ""},
+		{"tmpfs", "/run", "tmpfs", "mode=0755"},
+		{"tmpfs", "/tmp", "tmpfs", "mode=1777"},
+		{"debugfs", "/sys/kernel/debug", "debugfs", ""},
+		{"configfs", "/sys/kernel/config", "configfs", ""},
+		{"devpts", "/dev/pts", "devpts", "ptmxmode=0666"},
+		{"hugetlbfs", "/run/huge", "hugetlbfs", ""},
+	} {
+		if err := os.MkdirAll(m.target, 0o755); err != nil && !os.IsExist(err) {
+			if m.fstype == "configfs" || m.fstype == "debugfs" {
+				continue // sysfs refuses new folders: the kernel was built without it
+			}
+			return fmt.Errorf("make %s: %w", m.target, err)
+		}
+		err := unix.Mount(m.source, m.target, m.fstype, 0, m.data)
+		if err != nil && err != unix.EBUSY && err != unix.ENODEV { // ENODEV: not in this kernel
+			return fmt.Errorf("mount %s on %s: %w", m.fstype, m.target, err)
+		}
+	}
+	return nil
+}
+
+// loadModules loads the listed files in order. A module that the kernel
+// refuses is said on the console but does not end the boot: the scenarios that
+// need it will say so.
+func loadModules(list string) error {
+	f, err := os.Open(list)
+	if os.IsNotExist(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		name := lines.Text()
+		if name == "" {
+			continue
+		}
+		if !filepath.IsAbs(name) {
+			name = filepath.Join("/lib/modules", name)
+		}
+		m, err := os.Open(name)
+		if err != nil {
+			return err
+		}
+		err = unix.FinitModule(int(m.Fd()), "", 0)
+		m.Close()
+		if err != nil && err != unix.EEXIST {
+			fmt.Printf("faultline-init: module %s: %v\n", filepath.Base(name), err)
+		}
+	}
+	return lines.Err()
+}
+
+// cmdline is the kernel command line as key and value.
+func cmdline() (map[string]string, error) {
+	data, err := os.ReadFile("/proc/cmdline")
+	if err != nil {
+		return nil, err
+	}
+	args := map[string]string{}
+	for _, word := range strings.Fields(string(data)) {
+		k, v, _ := strings.Cut(word, "=")
+		args[k] = v
+	}
+	return args, nil
+}
+
+// network brings up lo, and the first card with the address that QEMU's user
+// network gives its first guest (qemu(1), -netdev user).
+func network() error {
+	if err := up("lo", net.IPv4(127, 0, 0, 1), net.CIDRMask(8, 32)); err != nil {
+		return err
+	}
+	cards, err := filepath.Glob("/sys/class/net/e*")
+	if err != nil || len(cards) == 0 {
+		return fmt.Errorf("no network card: is virtio_net among the modules?")
+	}
+	return up(filepath.Base(cards[0]), net.IPv4(10, 0, 2, 15), net.CIDRMask(24, 32))
+}
+
+func up(name string, ip net.IP, mask net.IPMask) error {
+	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("bring up %s: %w", name, err)
+	}
+	defer unix.Close(s)
+	for _, set := range []struct {
+		request uintptr
+		ip      []byte
+	}{{unix.SIOCSIFADDR, ip.To4()}, {unix.SIOCSIFNETMASK, mask}} {
+		req, err := unix.NewIfreq(name)
+		if err != nil {
+			return err
+		}
+		if err := req.SetInet4Addr(set.ip); err != nil {
+			return err
+		}
+		if err := ioctl(s, set.request, req); err != nil {
+			return fmt.Errorf("set the address of %s: %w", name, err)
+		}
+	}
+	req, err := unix.NewIfreq(name)
+	if err != nil {
+		return err
+	}
+	req.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
+	if err := ioctl(s, unix.SIOCSIFFLAGS, req); err != nil {
+		return fmt.Errorf("bring up %s: %w", name, err)
+	}
+	return nil
+}
+
+func ioctl(fd int, request uintptr, req *unix.Ifreq) error {
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), request, uintptr(unsafe.Pointer(req))); errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// announce tells the host, on the port that the agent will speak on, that SSH
+// answers and with which key.
+func announce(tty string, key ssh.PublicKey) error {
+	f, err := os.OpenFile(tty, os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	t, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	if err != nil {
+		return fmt.Errorf("%s: %w", tty, err)
+	}
+	t.Oflag &^= unix.OPOST
+	t.Lflag &^= unix.ECHO | unix.ICANON
+	if err := unix.IoctlSetTermios(int(f.Fd()), unix.TCSETS, t); err != nil {
+		return fmt.Errorf("%s: %w", tty, err)
+	}
+	if _, err := fmt.Fprintf(f, "ssh %s\n", base64.StdEncoding.EncodeToString(key.Marshal())); err != nil {
+		return err
+	}
+	// Closing the last descriptor of a tty drops what was not sent yet.
+	return unix.IoctlSetInt(int(f.Fd()), unix.TCSBRK, 1)
+}

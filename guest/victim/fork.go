@@ -1,0 +1,191 @@
+package victim
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/faultline/faultline/guest/siginfo"
+	"github.com/faultline/faultline/guest/wire"
+)
+
+// forkFDs is what a forked child has to know; the assembly knows the layout.
+type forkFDs struct {
+	commands, answers int64    // its ends of the pipes
+	close             [5]int64 // the parent's ends, and the parent's stdin, stdout, stderr
+}
+
+// forkChild forks. The child serves commands until the pipe of commands ends.
+// It returns the child's process id, or an errno below 0.
+//
+//go:noescape
+func forkChild(f *forkFDs) (pid int)
+
+// child is a forked victim. It can't enter the Go runtime, so it speaks in
+// memory images: a command of three words, an answer that is its box.
+type child struct {
+	pid               int
+	commands, answers int          // the parent's ends
+	ended             *wire.Status // set once it was reaped
+}
+
+func newChild() (*child, error) {
+	var commands, answers [2]int
+	if err := unix.Pipe2(commands[:], unix.O_CLOEXEC); err != nil {
+		return nil, fmt.Errorf("fork: pipe: %w", err)
+	}
+	if err := unix.Pipe2(answers[:], unix.O_CLOEXEC); err != nil {
+		closeFD(commands[0])
+		closeFD(commands[1])
+		return nil, fmt.Errorf("fork: pipe: %w", err)
+	}
+	f := &forkFDs{
+		commands: int64(commands[0]),
+		answers:  int64(answers[1]),
+		// The agent takes the end of a victim's stdout for its death.
+		close: [5]int64{int64(commands[1]), int64(answers[0]), 0, 1, 2},
+	}
+	pid := forkChild(f)
+	closeFD(commands[0])
+	closeFD(answers[1])
+	if pid < 0 {
+		closeFD(commands[1])
+		closeFD(answers[0])
+		return nil, fmt.Errorf("fork: clone: %w", syscall.Errno(-pid))
+	}
+	return &child{pid: pid, commands: commands[1], answers: answers[0]}, nil
+}
+
+// access has the child carry out an access. died is set when the child ended
+// over it.
+func (c *child) access(a *wire.Access) (r *wire.Accessed, died *wire.Status, err error) {
+	insn, err := instruction(a)
+	if err != nil {
+		return nil, nil, err
+	}
+	if c.ended != nil {
+		return nil, nil, fmt.Errorf("%s in process %d: it has ended", a.Kind, c.pid)
+	}
+	command := [3]uintptr{insn, uintptr(a.Addr), operand(a)}
+	var answer record
+	if err = writeFull(c.commands, bytesOf(&command)); err == nil {
+		err = readFull(c.answers, bytesOf(&answer))
+	}
+	switch {
+	case errors.Is(err, unix.EPIPE), errors.Is(err, io.EOF):
+		status, err := c.wait(&wire.Wait{})
+		return nil, status, err
+	case err != nil:
+		return nil, nil, fmt.Errorf("%s in process %d: %w", a.Kind, c.pid, err)
+	}
+	done := answer.done != 0
+	r = &wire.Accessed{Value: result(a, answer.value, done), Done: done}
+	r.Signals, r.Lost = answer.take(answer.count)
+	return r, nil, nil
+}
+
+// wait answers wire.Wait for the child.
+func (c *child) wait(w *wire.Wait) (*wire.Status, error) {
+	if c.ended != nil {
+		return c.ended, nil
+	}
+	if w.Kill {
+		if err := unix.Kill(c.pid, siginfo.SIGKILL); err != nil {
+			return nil, fmt.Errorf("kill process %d: %w", c.pid, err)
+		}
+	}
+	options, deadline := 0, time.Time{}
+	if w.Limit > 0 {
+		options = unix.WNOHANG
+		deadline = time.Now().Add(time.Duration(w.Limit) * time.Millisecond)
+	}
+	for {
+		var ws unix.WaitStatus
+		pid, err := unix.Wait4(c.pid, &ws, options, nil)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return nil, fmt.Errorf("wait for process %d: %w", c.pid, err)
+		case pid == c.pid:
+			closeFD(c.commands)
+			closeFD(c.answers)
+			c.ended = StatusOf(ws)
+			return c.ended, nil
+		case time.Now().After(deadline):
+			return nil, fmt.Errorf("wait for process %d: it still runs after %d ms", c.pid, w.Limit)
+		default:
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
+// StatusOf says how a process ended.
+func StatusOf(ws unix.WaitStatus) *wire.Status {
+	if ws.Signaled() {
+		return &wire.Status{Code: -1, Signal: int(ws.Signal()), Core: ws.CoreDump()}
+	}
+	return &wire.Status{Code: ws.ExitStatus()}
+}
+
+// bytesOf is the memory of v.
+func bytesOf[T any](v *T) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(v)), unsafe.Sizeof(*v))
+}
+
+// FD reads and writes a file descriptor without the os package, whose poller
+// would open descriptors of its own between those that a scenario opens.
+type FD int
+
+// Read implements io.Reader. A handled signal may interrupt it.
+func (fd FD) Read(b []byte) (int, error) {
+	for {
+		n, err := unix.Read(int(fd), b)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return 0, err
+		case n == 0 && len(b) > 0:
+			return 0, io.EOF
+		default:
+			return n, nil
+		}
+	}
+}
+
+// Write implements io.Writer.
+func (fd FD) Write(b []byte) (int, error) {
+	done := 0
+	for done < len(b) {
+		n, err := unix.Write(int(fd), b[done:])
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return done, err
+		}
+		done += n
+	}
+	return done, nil
+}
+
+func writeFull(fd int, b []byte) error {
+	_, err := FD(fd).Write(b)
+	return err
+}
+
+// readFull reads len(b) bytes; an end before them is io.EOF.
+func readFull(fd int, b []byte) error {
+	for done := 0; done < len(b); {
+		n, err := FD(fd).Read(b[done:])
+		if err != nil {
+			return err
+		}
+		done += n
+	}
+	return nil
+}

@@ -1,0 +1,241 @@
+#include "textflag.h"
+
+// Numbers of arch/x86/entry/syscalls/syscall_64.tbl.
+#define SYS_read 0
+#define SYS_write 1
+#define SYS_close 3
+#define SYS_rt_sigreturn 15
+#define SYS_clone 56
+#define SYS_exit_group 231
+
+#define SIGBUS 7
+#define SIGSEGV 11
+#define SIGCHLD 17
+#define BUS_MCEERR_AO 5
+
+// Offsets in struct ucontext (arch/x86/include/uapi/asm/sigcontext.h).
+#define UC_SP 160
+#define UC_IP 168
+
+// Offsets in box (signal.go).
+#define BOX_value 0
+#define BOX_done 8
+#define BOX_count 16
+#define BOX_ring 24
+#define RING 32
+#define BOX_size 4120
+#define RUNAWAY 65536
+
+// ACCESS is the most bytes that one of the functions with an access has, its
+// return included.
+#define ACCESS 8
+
+// handler is a signal handler in the kernel's ABI: DI is the signal, SI the
+// siginfo_t, DX the ucontext. rt_sigreturn restores every register, so it may
+// use them all.
+//
+// R8 becomes how far behind the start of the access the signal struck; less
+// than ACCESS is within. A fault strikes at the access itself, but a machine
+// check may come when it is done, at the return behind it: so do QEMU's, raised
+// at a watchpoint.
+TEXT handler<>(SB),NOSPLIT|NOFRAME,$0
+	MOVQ	$-1, R8
+	MOVQ	·armed(SB), R9
+	TESTQ	R9, R9
+	JEQ	place
+	MOVQ	UC_IP(DX), R8
+	SUBQ	R9, R8
+place:
+	CMPQ	R8, $ACCESS
+	JCS	record
+	CMPL	DI, $SIGSEGV
+	JNE	record
+	// A SIGSEGV that no access caused is the Go runtime's.
+	MOVQ	·chained(SB), AX
+	JMP	AX
+
+record:
+	MOVQ	$1, AX
+	LOCK
+	XADDQ	AX, ·box+BOX_count(SB)
+	CMPQ	AX, $RUNAWAY
+	JGE	runaway
+	CMPQ	AX, $RING
+	JGE	resume
+	SHLQ	$7, AX
+	LEAQ	·box+BOX_ring(SB), R9
+	ADDQ	AX, R9
+	MOVQ	$0, CX
+copy:
+	MOVQ	(SI)(CX*8), R10
+	MOVQ	R10, (R9)(CX*8)
+	INCQ	CX
+	CMPQ	CX, $16
+	JLT	copy
+
+resume:
+	CMPQ	R8, $ACCESS
+	JCC	out
+	// A signal that merely arrived here has not failed the access: one that a
+	// process sent (si_code <= 0), or news of poison elsewhere.
+	MOVL	8(SI), R10
+	CMPL	R10, $0
+	JLE	out
+	CMPL	DI, $SIGBUS
+	JNE	land
+	CMPL	R10, $BUS_MCEERR_AO
+	JEQ	out
+land:
+	// The access is a function that touch called and that uses no stack, so to go
+	// on behind it is to return from it.
+	MOVQ	$0, ·armed(SB)
+	MOVQ	UC_SP(DX), R9
+	MOVQ	(R9), R10
+	MOVQ	R10, UC_IP(DX)
+	ADDQ	$8, R9
+	MOVQ	R9, UC_SP(DX)
+out:
+	RET
+
+runaway:
+	// Some instruction outside touch fails again and again. Resuming for ever
+	// would look like a guest that hangs.
+	MOVQ	$SYS_exit_group, AX
+	MOVQ	$125, DI
+	SYSCALL
+	INT	$3
+
+TEXT restorer<>(SB),NOSPLIT|NOFRAME,$0
+	MOVQ	$SYS_rt_sigreturn, AX
+	SYSCALL
+	INT	$3
+
+// The accesses: the address in SI, the value in DX. Each is at most ACCESS
+// bytes and uses no stack.
+TEXT load1<>(SB),NOSPLIT|NOFRAME,$0
+	MOVBQZX	(SI), DX
+	RET
+TEXT load2<>(SB),NOSPLIT|NOFRAME,$0
+	MOVWQZX	(SI), DX
+	RET
+TEXT load4<>(SB),NOSPLIT|NOFRAME,$0
+	MOVL	(SI), DX
+	RET
+TEXT load8<>(SB),NOSPLIT|NOFRAME,$0
+	MOVQ	(SI), DX
+	RET
+TEXT store1<>(SB),NOSPLIT|NOFRAME,$0
+	MOVB	DX, (SI)
+	RET
+TEXT store2<>(SB),NOSPLIT|NOFRAME,$0
+	MOVW	DX, (SI)
+	RET
+TEXT store4<>(SB),NOSPLIT|NOFRAME,$0
+	MOVL	DX, (SI)
+	RET
+TEXT store8<>(SB),NOSPLIT|NOFRAME,$0
+	MOVQ	DX, (SI)
+	RET
+
+// The order is that of the constants in signal.go.
+DATA entries<>+0(SB)/8, $load1<>(SB)
+DATA entries<>+8(SB)/8, $load2<>(SB)
+DATA entries<>+16(SB)/8, $load4<>(SB)
+DATA entries<>+24(SB)/8, $load8<>(SB)
+DATA entries<>+32(SB)/8, $store1<>(SB)
+DATA entries<>+40(SB)/8, $store2<>(SB)
+DATA entries<>+48(SB)/8, $store4<>(SB)
+DATA entries<>+56(SB)/8, $store8<>(SB)
+DATA entries<>+64(SB)/8, $handler<>(SB)
+DATA entries<>+72(SB)/8, $restorer<>(SB)
+GLOBL entries<>(SB), NOPTR, $80
+
+// func entry(i int) uintptr
+TEXT ·entry(SB),NOSPLIT,$0-16
+	MOVQ	i+0(FP), AX
+	LEAQ	entries<>(SB), BX
+	MOVQ	(BX)(AX*8), AX
+	MOVQ	AX, ret+8(FP)
+	RET
+
+// func touch(insn, addr, value uintptr) (result uintptr, done bool)
+TEXT ·touch(SB),NOSPLIT,$8-33
+	MOVQ	insn+0(FP), AX
+	MOVQ	addr+8(FP), SI
+	MOVQ	value+16(FP), DX
+	MOVQ	AX, ·armed(SB)
+	CALL	AX
+	MOVQ	·armed(SB), AX
+	MOVQ	$0, ·armed(SB)
+	MOVQ	DX, result+24(FP)
+	TESTQ	AX, AX
+	SETNE	done+32(FP)
+	RET
+
+// func forkChild(f *forkFDs) (pid int)
+//
+// The child has one thread of a process that had many, so it must not enter
+// the Go runtime: it lives and ends in this function.
+TEXT ·forkChild(SB),NOSPLIT,$32-16
+	MOVQ	f+0(FP), BX
+	MOVQ	$SYS_clone, AX
+	MOVQ	$SIGCHLD, DI
+	XORL	SI, SI
+	XORL	DX, DX
+	XORL	R10, R10
+	XORL	R8, R8
+	SYSCALL
+	TESTQ	AX, AX
+	JEQ	child
+	MOVQ	AX, pid+8(FP)
+	RET
+
+child:
+	MOVQ	$0, ·box+BOX_count(SB)
+	MOVQ	0(BX), R12	// f.commands
+	MOVQ	8(BX), R13	// f.answers
+	MOVQ	$0, R15
+closing:
+	MOVQ	$SYS_close, AX
+	MOVQ	16(BX)(R15*8), DI	// f.close[R15]
+	SYSCALL
+	INCQ	R15
+	CMPQ	R15, $5
+	JLT	closing
+
+next:
+	MOVQ	$SYS_read, AX
+	MOVQ	R12, DI
+	LEAQ	0(SP), SI
+	MOVQ	$24, DX
+	SYSCALL
+	CMPQ	AX, $-4	// EINTR
+	JEQ	next
+	CMPQ	AX, $24
+	JNE	exit
+
+	MOVQ	0(SP), AX
+	MOVQ	8(SP), SI
+	MOVQ	16(SP), DX
+	MOVQ	AX, ·armed(SB)
+	CALL	AX
+	MOVQ	·armed(SB), AX
+	MOVQ	$0, ·armed(SB)
+	MOVQ	DX, ·box+BOX_value(SB)
+	MOVQ	AX, ·box+BOX_done(SB)
+
+	MOVQ	$SYS_write, AX
+	MOVQ	R13, DI
+	LEAQ	·box(SB), SI
+	MOVQ	$BOX_size, DX
+	SYSCALL
+	CMPQ	AX, $BOX_size
+	JNE	exit
+	MOVQ	$0, ·box+BOX_count(SB)
+	JMP	next
+
+exit:
+	MOVQ	$SYS_exit_group, AX
+	MOVQ	$0, DI
+	SYSCALL
+	INT	$3

@@ -1,0 +1,63 @@
+package victim
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/faultline/faultline/guest/wire"
+)
+
+const gib = 1 << 30
+
+// mapper chooses the addresses of mappings.
+type mapper struct{ next uintptr }
+
+func newMapper() *mapper { return &mapper{next: mapBase} }
+
+// mmap answers wire.Map. The address is only a hint to the kernel, which takes
+// a free one as it is: MAP_FIXED_NOREPLACE would turn every
+// MAP_SHARED_VALIDATE into EOPNOTSUPP (mm/mmap.c:do_mmap, LEGACY_MAP_MASK).
+func (m *mapper) mmap(w *wire.Map) (*wire.Mapped, error) {
+	if w.Length <= 0 {
+		return nil, fmt.Errorf("map %d bytes: want a length", w.Length)
+	}
+	fd, flags := -1, w.Flags
+	if w.Path == "" {
+		flags |= unix.MAP_ANONYMOUS
+	} else {
+		var err error
+		if fd, err = open(w.Path); err != nil {
+			return nil, fmt.Errorf("open %s to map it: %w", w.Path, err)
+		}
+	}
+	addr, _, errno := unix.RawSyscall6(unix.SYS_MMAP, m.next, uintptr(w.Length), uintptr(w.Prot), uintptr(flags), uintptr(fd), uintptr(w.Offset))
+	if errno == 0 && addr != m.next {
+		unix.RawSyscall(unix.SYS_MUNMAP, addr, uintptr(w.Length), 0)
+		closeFD(fd)
+		return nil, fmt.Errorf("map %d bytes of %q: the kernel chose %#x over %#x", w.Length, w.Path, addr, m.next)
+	}
+	if errno != 0 {
+		closeFD(fd)
+		return &wire.Mapped{FD: -1, Errno: ErrnoName(errno)}, nil
+	}
+	m.next += (uintptr(w.Length)/gib + 1) * gib
+	return &wire.Mapped{Addr: uint64(addr), FD: fd}, nil
+}
+
+// open opens for reading and writing, or for what is allowed.
+func open(path string) (int, error) {
+	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	switch {
+	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM), errors.Is(err, unix.EROFS), errors.Is(err, unix.ETXTBSY):
+		return unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	}
+	return fd, err
+}
+
+func closeFD(fd int) {
+	if fd >= 0 {
+		unix.Close(fd)
+	}
+}

@@ -1,0 +1,120 @@
+package victim
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/faultline/faultline/guest/wire"
+)
+
+// Env is the environment that a victim is started with. Nothing of the Go
+// runtime shall come between it and its signals and file descriptors: no
+// collections, no SIGURG to preempt it, and no files of its cgroup kept open.
+func Env() []string {
+	return []string{
+		"GOGC=off",
+		"GODEBUG=asyncpreemptoff=1,containermaxprocs=0",
+		"GOMAXPROCS=1",
+		"GOTRACEBACK=single",
+	}
+}
+
+// Serve installs d and answers requests from in on out until in ends. The
+// caller has locked it to the process's main thread.
+func Serve(d wire.Disposition, in io.Reader, out io.Writer) error {
+	if unix.Getpid() == 1 {
+		return errors.New("a victim must not be process 1: its death is the guest's")
+	}
+	if unix.Gettid() != unix.Getpid() {
+		return errors.New("a victim must run on the main thread")
+	}
+	// The name that the kernel logs when it kills.
+	name := []byte("victim\x00")
+	if err := unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&name[0])), 0, 0, 0); err != nil {
+		return fmt.Errorf("set the process's name: %w", err)
+	}
+	if err := Install(d); err != nil {
+		return err
+	}
+	v := &server{maps: newMapper(), children: map[int]*child{}}
+	lines := wire.NewReader(in)
+	for {
+		line, err := lines.Line()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read a request: %w", err)
+		}
+		b, err := wire.Encode(v.answer(line))
+		if err != nil {
+			return err
+		}
+		if _, err := out.Write(b); err != nil {
+			return fmt.Errorf("write a reply: %w", err)
+		}
+	}
+}
+
+type server struct {
+	maps     *mapper
+	children map[int]*child // by the numbers that the agent gave them
+}
+
+func (v *server) answer(line []byte) *wire.Reply {
+	var q wire.Request
+	err := wire.Decode(line, &q)
+	r := &wire.Reply{ID: q.ID}
+	if err == nil {
+		err = v.do(&q, r)
+	}
+	if err != nil {
+		r.Error = err.Error()
+	}
+	return r
+}
+
+func (v *server) do(q *wire.Request, r *wire.Reply) (err error) {
+	op, err := q.Op()
+	if err != nil {
+		return err
+	}
+	if q.Wait != nil {
+		c := v.children[q.Wait.Victim]
+		if c == nil {
+			return fmt.Errorf("victim %d was not forked here", q.Wait.Victim)
+		}
+		r.Status, err = c.wait(q.Wait)
+		return err
+	}
+	if c := v.children[q.To]; c != nil {
+		if q.Access == nil {
+			return fmt.Errorf("victim %d was forked and can only access memory, not %s", q.To, op)
+		}
+		r.Accessed, r.Died, err = c.access(q.Access)
+		return err
+	}
+	switch {
+	case q.Map != nil:
+		r.Mapped, err = v.maps.mmap(q.Map)
+	case q.Access != nil:
+		r.Accessed, err = Touch(q.Access)
+	case q.Syscall != nil:
+		if r.Called, err = Call(q.Syscall, unix.RawSyscall6); err == nil {
+			r.Called.Signals, r.Called.Lost = drain()
+		}
+	case q.Fork != nil:
+		var c *child
+		if c, err = newChild(); err == nil {
+			v.children[q.Fork.Victim] = c
+			r.Spawned = &wire.Spawned{Victim: q.Fork.Victim, PID: c.pid}
+		}
+	default:
+		return fmt.Errorf("%s is not an operation of a victim", op)
+	}
+	return err
+}

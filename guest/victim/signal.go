@@ -1,0 +1,202 @@
+package victim
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/faultline/faultline/guest/siginfo"
+	"github.com/faultline/faultline/guest/wire"
+)
+
+// ringSize is how many signals are kept between two answers.
+const ringSize = 32
+
+// record is what the handler, and a forked child, write to; the assembly knows
+// the layout.
+type record struct {
+	value uint64 // a forked child's last result
+	done  uint64 // a forked child's last access was carried out
+	count uint64 // signals since the last drain
+	ring  [ringSize][siginfo.Size]byte
+}
+
+// The handler of a signal is the process's, so what it works with is too.
+var (
+	box     record
+	armed   uintptr // address of the instruction that an access is about to run, 0 outside an access
+	chained uintptr // the handler of SIGSEGV before ours: the Go runtime's
+)
+
+// Indices of entry.
+const (
+	entryLoad     = 0 // and the three wider ones behind it
+	entryStore    = 4
+	entryHandler  = 8
+	entryRestorer = 9
+)
+
+// entry is the address of an assembly function that the C world calls.
+func entry(i int) uintptr
+
+// touch calls the function at insn, which is the access and a return.
+//
+//go:noescape
+func touch(insn, addr, value uintptr) (result uintptr, done bool)
+
+// sigaction is the kernel's struct sigaction on 64-bit.
+type sigaction struct {
+	handler  uintptr
+	flags    uint64
+	restorer uintptr
+	mask     uint64
+}
+
+const (
+	saSiginfo  = 0x4
+	saRestorer = 0x04000000
+	saOnStack  = 0x08000000
+
+	sigDefault = 0
+	sigIgnore  = 1
+
+	sigsetSize = 8
+)
+
+func rtSigaction(signo int, act, old *sigaction) error {
+	_, _, e := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(signo),
+		uintptr(unsafe.Pointer(act)), uintptr(unsafe.Pointer(old)), sigsetSize, 0, 0)
+	if e != 0 {
+		return fmt.Errorf("rt_sigaction of %s: %w", siginfo.SignalName(int32(signo)), e)
+	}
+	return nil
+}
+
+// Install sets what this process does about SIGBUS. SIGSEGV is recorded too
+// where an access caused it, whatever the disposition; any other SIGSEGV stays
+// the Go runtime's. The handler runs on the alternate stack that the runtime
+// made for the main thread, with all signals blocked.
+func Install(d wire.Disposition) error {
+	ours := sigaction{
+		handler:  entry(entryHandler),
+		flags:    saSiginfo | saRestorer | saOnStack,
+		restorer: entry(entryRestorer),
+		mask:     ^uint64(0),
+	}
+	var old sigaction
+	if err := rtSigaction(siginfo.SIGSEGV, nil, &old); err != nil {
+		return err
+	}
+	if old.handler != ours.handler {
+		if old.handler == sigDefault || old.handler == sigIgnore {
+			return errors.New("install the handler of SIGSEGV: the Go runtime has none to hand on to")
+		}
+		chained = old.handler
+		if err := rtSigaction(siginfo.SIGSEGV, &ours, nil); err != nil {
+			return err
+		}
+	}
+
+	bus := ours
+	switch d {
+	case wire.Handle, wire.Block, "":
+	case wire.Default:
+		bus = sigaction{handler: sigDefault}
+	case wire.Ignore:
+		bus = sigaction{handler: sigIgnore}
+	default:
+		return fmt.Errorf("unknown disposition %q: want %q, %q, %q or %q", d, wire.Handle, wire.Default, wire.Ignore, wire.Block)
+	}
+	if err := rtSigaction(siginfo.SIGBUS, &bus, nil); err != nil {
+		return err
+	}
+
+	how := unix.SIG_UNBLOCK
+	if d == wire.Block {
+		how = unix.SIG_BLOCK
+	}
+	set := uint64(1) << (siginfo.SIGBUS - 1)
+	if _, _, e := unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, uintptr(how), uintptr(unsafe.Pointer(&set)), 0, sigsetSize, 0, 0); e != 0 {
+		return fmt.Errorf("rt_sigprocmask of SIGBUS: %w", e)
+	}
+	return nil
+}
+
+// drain takes the signals recorded since the last drain, and the number of
+// those for which there was no room.
+func drain() (signals [][]byte, lost int) {
+	for {
+		n := atomic.LoadUint64(&box.count)
+		signals, lost = box.take(n)
+		if atomic.CompareAndSwapUint64(&box.count, n, 0) {
+			return signals, lost
+		}
+	}
+}
+
+// take copies n signals out of the ring, and counts those that are not there.
+func (b *record) take(n uint64) (signals [][]byte, lost int) {
+	kept := min(n, ringSize)
+	for i := range kept {
+		signals = append(signals, append([]byte(nil), b.ring[i][:]...))
+	}
+	return signals, int(n - kept)
+}
+
+// instruction is the address of the instruction that carries an access out.
+func instruction(a *wire.Access) (uintptr, error) {
+	if a.Kind == wire.Exec {
+		return uintptr(a.Addr), nil
+	}
+	base := entryLoad
+	switch a.Kind {
+	case wire.Load:
+	case wire.Store:
+		base = entryStore
+	default:
+		return 0, fmt.Errorf("unknown kind of access %q: want %q, %q or %q", a.Kind, wire.Load, wire.Store, wire.Exec)
+	}
+	switch a.Width {
+	case 1:
+		return entry(base), nil
+	case 2:
+		return entry(base + 1), nil
+	case 4:
+		return entry(base + 2), nil
+	case 8:
+		return entry(base + 3), nil
+	}
+	return 0, fmt.Errorf("%s of %d bytes: want 1, 2, 4 or 8", a.Kind, a.Width)
+}
+
+// operand is what an access carries: only a store has a value.
+func operand(a *wire.Access) uintptr {
+	if a.Kind == wire.Store {
+		return uintptr(a.Value)
+	}
+	return 0
+}
+
+// result keeps what a load brought.
+func result(a *wire.Access, value uint64, done bool) uint64 {
+	if a.Kind == wire.Load && done {
+		return value
+	}
+	return 0
+}
+
+// Touch carries out an access. The caller is on the main thread and has
+// called Install.
+func Touch(a *wire.Access) (*wire.Accessed, error) {
+	insn, err := instruction(a)
+	if err != nil {
+		return nil, err
+	}
+	value, done := touch(insn, uintptr(a.Addr), operand(a))
+	r := &wire.Accessed{Value: result(a, uint64(value), done), Done: done}
+	r.Signals, r.Lost = drain()
+	return r, nil
+}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -22,12 +23,20 @@ import (
 // path a line, in load order.
 const ModuleList = "/etc/faultline/modules"
 
+// OnDemandList is the guest's file that names the modules of a group of
+// InitramfsSpec.OnDemand.
+func OnDemandList(group string) string { return ModuleList + "." + group }
+
 // InitramfsSpec says what an initramfs holds besides what every one has: empty
 // /dev (with console), /proc, /sys, /tmp, /mnt, /run and /root.
 type InitramfsSpec struct {
 	Init    string       // the host's path of the static program that becomes /init
 	Modules []ModuleFile // in load order; none is fine
-	Files   []ExtraFile  // more files; none is fine
+	// OnDemand are groups of modules that nothing loads at boot, each in load
+	// order, by a name for the group. They lie in /lib/modules/GROUP, and the
+	// file OnDemandList(group) names them like ModuleList.
+	OnDemand map[string][]ModuleFile
+	Files    []ExtraFile // more files; none is fine
 }
 
 // ModuleFile is a kernel module. It becomes /lib/modules/NN-name.ko, NN being
@@ -50,7 +59,7 @@ type ExtraFile struct {
 }
 
 // initramfsFormat goes into the key: raise it when the same spec gives other bytes.
-const initramfsFormat = "initramfs 1"
+const initramfsFormat = "initramfs 2"
 
 var (
 	emptyDirs = []ExtraFile{
@@ -90,18 +99,24 @@ func (s InitramfsSpec) key() (string, error) {
 		return "", fmt.Errorf("/init: %w", err)
 	}
 	parts := []string{initramfsFormat, digest}
-	seen := map[string]bool{}
-	for i, m := range s.Modules {
-		switch {
-		case !moduleName.MatchString(m.Name):
-			return "", fmt.Errorf("module %d: bad name %q", i, m.Name)
-		case seen[m.Name]:
-			return "", fmt.Errorf("module %s is listed twice", m.Name)
-		case m.Digest == "" || m.Open == nil:
-			return "", fmt.Errorf("module %s: no digest or no content", m.Name)
+	for _, group := range s.groups() {
+		if group.name != "" && !moduleName.MatchString(group.name) {
+			return "", fmt.Errorf("bad name %q of a group of modules", group.name)
 		}
-		seen[m.Name] = true
-		parts = append(parts, "module", m.Name, m.Digest)
+		parts = append(parts, "group", group.name)
+		seen := map[string]bool{}
+		for i, m := range group.modules {
+			switch {
+			case !moduleName.MatchString(m.Name):
+				return "", fmt.Errorf("module %d: bad name %q", i, m.Name)
+			case seen[m.Name]:
+				return "", fmt.Errorf("module %s is listed twice", m.Name)
+			case m.Digest == "" || m.Open == nil:
+				return "", fmt.Errorf("module %s: no digest or no content", m.Name)
+			}
+			seen[m.Name] = true
+			parts = append(parts, "module", m.Name, m.Digest)
+		}
 	}
 	for _, f := range s.Files {
 		if !strings.HasPrefix(f.Path, "/") || path.Clean(f.Path) != f.Path || f.Path == "/" {
@@ -114,6 +129,20 @@ func (s InitramfsSpec) key() (string, error) {
 		parts = append(parts, "file", f.Path, fmt.Sprintf("%o", f.perm()), digest)
 	}
 	return cache.Key(parts...), nil
+}
+
+// moduleGroup is Modules (without a name), or a group of OnDemand.
+type moduleGroup struct {
+	name, list string
+	modules    []ModuleFile
+}
+
+func (s InitramfsSpec) groups() []moduleGroup {
+	groups := []moduleGroup{{"", ModuleList, s.Modules}}
+	for _, name := range slices.Sorted(maps.Keys(s.OnDemand)) {
+		groups = append(groups, moduleGroup{name, OnDemandList(name), s.OnDemand[name]})
+	}
+	return groups
 }
 
 func (f ExtraFile) perm() uint64 {
@@ -158,23 +187,25 @@ func (s InitramfsSpec) write(ctx context.Context, w io.Writer) error {
 	if err := add(cpio.CharDev("dev/console", 0o600, 5, 1)); err != nil {
 		return err
 	}
-	var list bytes.Buffer
-	for i, m := range s.Modules {
-		if err := context.Cause(ctx); err != nil {
+	for _, group := range s.groups() {
+		var list bytes.Buffer
+		for i, m := range group.modules {
+			if err := context.Cause(ctx); err != nil {
+				return err
+			}
+			content, err := m.Open()
+			if err != nil {
+				return fmt.Errorf("module %s: %w", m.Name, err)
+			}
+			name := path.Join("/lib/modules", group.name, fmt.Sprintf("%02d-%s.ko", i, m.Name))
+			fmt.Fprintln(&list, name)
+			if err := addFile(name, content, 0o644); err != nil {
+				return err
+			}
+		}
+		if err := addFile(group.list, list.Bytes(), 0o644); err != nil {
 			return err
 		}
-		content, err := m.Open()
-		if err != nil {
-			return fmt.Errorf("module %s: %w", m.Name, err)
-		}
-		name := fmt.Sprintf("/lib/modules/%02d-%s.ko", i, m.Name)
-		fmt.Fprintln(&list, name)
-		if err := addFile(name, content, 0o644); err != nil {
-			return err
-		}
-	}
-	if err := addFile(ModuleList, list.Bytes(), 0o644); err != nil {
-		return err
 	}
 	for _, f := range append([]ExtraFile{{Path: "/init", Host: s.Init}}, s.Files...) {
 		content, err := os.ReadFile(f.Host)

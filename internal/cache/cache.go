@@ -112,6 +112,7 @@ func (c *Cache) Get(ctx context.Context, kind, key string, build func(ctx contex
 	built := false
 	if whole(path) != nil {
 		if err := c.build(ctx, path, build); err != nil {
+			os.Remove(lock.Name()) // whoever waits for it sees that it is gone
 			return fail(err)
 		}
 		built = true

@@ -1,0 +1,65 @@
+package qemu
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"regexp"
+	"strconv"
+)
+
+// The oldest QEMU that Faultline was made for: x-ignore-shared with private
+// memory backends, and AVX2 under TCG, are in it.
+const minMajor, minMinor = 7, 0
+
+// Binary is an installed QEMU.
+type Binary struct {
+	Path    string
+	Version string // "7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)"
+}
+
+// MissingError says that this machine has no usable QEMU. It is the machine's
+// trouble that a person must mend before a request makes sense.
+type MissingError struct{ Reason string }
+
+func (e *MissingError) Error() string {
+	return e.Reason + "; install it with: apt-get install --no-install-recommends qemu-system-x86"
+}
+
+// Find looks for the QEMU that runs guests of the architecture (GOARCH).
+func Find(ctx context.Context, arch string) (Binary, error) {
+	name := map[string]string{"amd64": "qemu-system-x86_64"}[arch]
+	if name == "" {
+		return Binary{}, fmt.Errorf("no machine is described for guests of architecture %q; amd64 is", arch)
+	}
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return Binary{}, &MissingError{Reason: "no " + name + " in PATH"}
+	}
+	out, err := exec.CommandContext(ctx, path, "--version").Output()
+	if err != nil {
+		return Binary{}, &MissingError{Reason: fmt.Sprintf("%s --version: %v", path, err)}
+	}
+	version, err := parseVersion(string(out))
+	if err != nil {
+		return Binary{}, &MissingError{Reason: fmt.Sprintf("%s: %v", path, err)}
+	}
+	return Binary{Path: path, Version: version}, nil
+}
+
+var versionLine = regexp.MustCompile(`version ((\d+)\.(\d+)\S*( \([^)]*\))?)`)
+
+// parseVersion reads what qemu --version prints, and refuses one that is too old.
+func parseVersion(out string) (string, error) {
+	m := versionLine.FindStringSubmatch(out)
+	if m == nil {
+		return "", errors.New("it does not tell its version")
+	}
+	major, _ := strconv.Atoi(m[2])
+	minor, _ := strconv.Atoi(m[3])
+	if major < minMajor || major == minMajor && minor < minMinor {
+		return "", fmt.Errorf("QEMU %s is too old, %d.%d or newer is needed", m[1], minMajor, minMinor)
+	}
+	return m[1], nil
+}

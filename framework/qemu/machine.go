@@ -1,0 +1,181 @@
+package qemu
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// MiB is 2^20 bytes.
+const MiB = 1 << 20
+
+// Accel is what runs the guest's instructions.
+type Accel string
+
+const (
+	TCG Accel = "tcg" // QEMU's own translator: works everywhere
+	KVM Accel = "kvm" // the host's processor, where /dev/kvm really works
+)
+
+// File is a file that backs guest memory.
+type File struct {
+	Path  string
+	Bytes int64
+}
+
+// Machine describes an x86-64 guest. It owns both halves of the command line,
+// QEMU's arguments and the kernel's, because one device often needs both.
+type Machine struct {
+	Accel  Accel
+	CPUs   int // 0 means 1
+	Kernel string
+	Initrd string
+	// Append goes behind the kernel arguments that the machine itself needs.
+	Append string
+
+	// RAM backs the guest's memory.
+	RAM File
+	// NVDIMMs become /dev/pmem0, … of the ACPI NFIT, in order.
+	NVDIMMs []File
+	// VirtioPmem devices, in order.
+	VirtioPmem []File
+	// E820 is a range of RAM (guest physical address, bytes) that the kernel is
+	// told to be persistent memory (memmap=SIZE!ADDR, handled by nd_e820).
+	E820Addr, E820Bytes int64
+
+	// Share makes guest writes to RAM and pmem reach the files. Where it is
+	// false they stay private to the guest, and the files can serve many.
+	Share bool
+	// Incoming starts the guest paused, to be filled by migration.
+	Incoming bool
+}
+
+// In is the machine with its memory files (not the kernel) in another folder:
+// what lies in dir by its last name.
+func (m Machine) In(dir string) Machine {
+	move := func(f File) File { f.Path = filepath.Join(dir, filepath.Base(f.Path)); return f }
+	m.RAM = move(m.RAM)
+	m.NVDIMMs, m.VirtioPmem = slices.Clone(m.NVDIMMs), slices.Clone(m.VirtioPmem)
+	for _, files := range [][]File{m.NVDIMMs, m.VirtioPmem} {
+		for i := range files {
+			files[i] = move(files[i])
+		}
+	}
+	return m
+}
+
+// kernelArgs are those that every guest gets, and why.
+var kernelArgs = []string{
+	"console=ttyS0",
+	"quiet",             // a serial port under TCG is slow; panics are printed all the same
+	"panic=-1",          // a panic restarts at once, and -no-reboot makes that QEMU's end
+	"nokaslr",           // the kernel's own addresses are found without guessing, and boot is shorter
+	"mitigations=off",   // nothing in a guest is secret, and they cost boot time under TCG
+	"tsc=reliable",      // no calibration against other clocks
+	"no_timer_check",    // no probing of the timer interrupt
+	"cryptomgr.notests", // self tests of ciphers nobody uses here
+	"audit=0",
+	"random.trust_cpu=on", // -cpu max has RDRAND: the pool is ready without waiting for interrupts
+}
+
+// Pmem devices lie behind 4 GiB, each at a multiple of pmemStep, in order:
+// NVDIMMs, then VirtioPmem.
+const (
+	pmemBase int64 = 4 << 30
+	pmemStep int64 = 1 << 30
+)
+
+// virtioPmemSlot is the PCI slot of VirtioPmem[0]; the others follow.
+const virtioPmemSlot = 0x10
+
+// VirtioPmemPCI is the PCI address of VirtioPmem[i], as sysfs writes it.
+func VirtioPmemPCI(i int) string { return fmt.Sprintf("0000:00:%02x.0", virtioPmemSlot+i) }
+
+// NVDIMMAddr is the guest physical address of the first byte of NVDIMMs[i].
+func (m Machine) NVDIMMAddr(i int) int64 {
+	addr := pmemBase
+	for _, f := range m.NVDIMMs[:i] {
+		addr += (f.Bytes + pmemStep - 1) / pmemStep * pmemStep
+	}
+	return addr
+}
+
+// Args are QEMU's arguments, without those of the monitor, console and serial
+// ports, which Start adds because it owns the file descriptors.
+func (m Machine) Args() []string {
+	share := "off"
+	if m.Share {
+		share = "on"
+	}
+	cpus := max(m.CPUs, 1)
+	slots := len(m.NVDIMMs) + len(m.VirtioPmem)
+	machine := fmt.Sprintf("q35,accel=%s,memory-backend=ram,graphics=off,vmport=off", m.Accel)
+	if len(m.NVDIMMs) > 0 {
+		machine += ",nvdimm=on"
+	}
+	args := []string{
+		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+		"-machine", machine,
+		// Machine checks that are survivable need an Intel processor: with AMD's
+		// vendor id and no SUCCOR the kernel panics (arch/x86/kernel/cpu/mce/severity.c).
+		"-cpu", "max,vendor=GenuineIntel",
+		"-smp", fmt.Sprint(cpus),
+		"-m", fmt.Sprintf("%dM,slots=%d,maxmem=%dG", m.RAM.Bytes/MiB, slots+1, 4+4*slots),
+		"-object", fmt.Sprintf("memory-backend-file,id=ram,share=%s,mem-path=%s,size=%d", share, m.RAM.Path, m.RAM.Bytes),
+	}
+	// Addresses are given, because QEMU would choose them, and a device is told
+	// from another by its address only.
+	addr := pmemBase
+	device := func(id, driver, address string, f File) {
+		args = append(args,
+			"-object", fmt.Sprintf("memory-backend-file,id=mem-%s,share=%s,mem-path=%s,size=%d,align=2M", id, share, f.Path, f.Bytes),
+			"-device", fmt.Sprintf("%s,id=%s,memdev=mem-%s,%s=%#x", driver, id, id, address, addr))
+		addr += (f.Bytes + pmemStep - 1) / pmemStep * pmemStep
+	}
+	for i, f := range m.NVDIMMs {
+		device(fmt.Sprint("nvdimm", i), "nvdimm", "addr", f)
+	}
+	for i, f := range m.VirtioPmem {
+		device(fmt.Sprint("virtio", i), fmt.Sprintf("virtio-pmem-pci,addr=%#x", virtioPmemSlot+i), "memaddr", f)
+	}
+	args = append(args,
+		// SSH: the host's side of it listens on a free port of the loopback
+		// address only, and the guest reaches nothing else (restrict).
+		"-netdev", "user,id=net,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:0-10.0.2.15:22",
+		"-device", "virtio-net-pci,netdev=net,romfile=", // no option ROM: nobody boots from it
+		"-device", "pvpanic",
+		"-device", "vmgenid,guid=auto", // tells a clone's kernel that it is one (drivers/virt/vmgenid.c)
+		"-kernel", m.Kernel, "-initrd", m.Initrd,
+		"-append", m.KernelCommandLine(),
+	)
+	if m.Incoming {
+		args = append(args, "-incoming", "defer")
+	}
+	return args
+}
+
+// KernelCommandLine is what -append gets.
+func (m Machine) KernelCommandLine() string {
+	words := append([]string{}, kernelArgs...)
+	if m.E820Bytes > 0 {
+		words = append(words, fmt.Sprintf("memmap=%dM!%dM", m.E820Bytes/MiB, m.E820Addr/MiB))
+	}
+	if m.Append != "" {
+		words = append(words, m.Append)
+	}
+	return strings.Join(words, " ")
+}
+
+// Quote joins a command's words so that a shell reads them back as they are.
+func Quote(words []string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		if w != "" && strings.Trim(w, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=.,:/@%") == "" {
+			quoted[i] = w
+			continue
+		}
+		quoted[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+	}
+	return strings.Join(quoted, " ")
+}

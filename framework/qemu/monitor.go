@@ -1,0 +1,175 @@
+package qemu
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/digitalocean/go-qemu/qmp"
+)
+
+// Monitor is a QMP connection (docs/interop/qmp-spec in QEMU).
+type Monitor struct {
+	socket *qmp.SocketMonitor
+	done   <-chan struct{} // QEMU's end
+
+	mu     sync.Mutex
+	events []qmp.Event
+	more   chan struct{} // closed and replaced when an event comes
+}
+
+// connectTimeout bounds the first answer of a QEMU that was just started.
+const connectTimeout = 30 * time.Second
+
+// endGrace is how long an error of the connection waits for QEMU's end.
+const endGrace = 100 * time.Millisecond
+
+func dialMonitor(ctx context.Context, path string, done <-chan struct{}) (*Monitor, error) {
+	socket, err := qmp.NewSocketMonitor("unix", path, connectTimeout)
+	if err != nil {
+		return nil, fmt.Errorf("connect to QEMU's monitor: %w", err)
+	}
+	connected := make(chan error, 1)
+	go func() { connected <- socket.Connect() }()
+	timeout := time.NewTimer(connectTimeout)
+	defer timeout.Stop()
+	select {
+	case err = <-connected:
+	case <-done:
+		err = fmt.Errorf("QEMU ended")
+	case <-timeout.C:
+		err = fmt.Errorf("no answer within %v", connectTimeout)
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		socket.Disconnect()
+		// A QEMU that ends closes its socket first; why it does, it says with its end.
+		select {
+		case <-done:
+		case <-time.After(10 * endGrace):
+		case <-ctx.Done():
+		}
+		return nil, fmt.Errorf("connect to QEMU's monitor: %w", err)
+	}
+	m := &Monitor{socket: socket, done: done, more: make(chan struct{})}
+	events, err := socket.Events(ctx)
+	if err != nil {
+		socket.Disconnect()
+		return nil, fmt.Errorf("listen to QEMU's events: %w", err)
+	}
+	go func() {
+		for e := range events {
+			m.mu.Lock()
+			m.events = append(m.events, e)
+			close(m.more)
+			m.more = make(chan struct{})
+			m.mu.Unlock()
+		}
+	}()
+	return m, nil
+}
+
+func (m *Monitor) close() { m.socket.Disconnect() }
+
+// Run executes a QMP command; result, where not nil, gets what it returns.
+func (m *Monitor) Run(ctx context.Context, command string, args map[string]any, result any) error {
+	if args == nil {
+		args = map[string]any{} // QMP refuses a null
+	}
+	request, err := json.Marshal(qmp.Command{Execute: command, Args: args})
+	if err != nil {
+		return fmt.Errorf("QMP %s: %w", command, err)
+	}
+	type answer struct {
+		raw []byte
+		err error
+	}
+	answered := make(chan answer, 1)
+	go func() {
+		raw, err := m.socket.Run(request)
+		answered <- answer{raw, err}
+	}()
+	select {
+	case a := <-answered:
+		if a.err != nil {
+			// The connection breaks a moment before QEMU is known to have ended.
+			select {
+			case <-m.done:
+				return fmt.Errorf("QMP %s: QEMU ended", command)
+			case <-time.After(endGrace):
+			}
+			return fmt.Errorf("QMP %s: %w", command, a.err)
+		}
+		if result == nil {
+			return nil
+		}
+		reply := struct {
+			Return any `json:"return"`
+		}{result}
+		if err := json.Unmarshal(a.raw, &reply); err != nil {
+			return fmt.Errorf("QMP %s: %w", command, err)
+		}
+		return nil
+	case <-m.done:
+		return fmt.Errorf("QMP %s: QEMU ended", command)
+	case <-ctx.Done():
+		return fmt.Errorf("QMP %s: %w", command, context.Cause(ctx))
+	}
+}
+
+// HMP runs a command of the human monitor, and returns what it printed. The
+// human monitor has no errors: it prints them, and the caller must know.
+func (m *Monitor) HMP(ctx context.Context, line string) (string, error) {
+	var out string
+	err := m.Run(ctx, "human-monitor-command", map[string]any{"command-line": line}, &out)
+	return strings.TrimRight(strings.ReplaceAll(out, "\r", ""), "\n"), err
+}
+
+// Status is QEMU's run state: "running", "paused", "internal-error", … (RunState in QAPI).
+func (m *Monitor) Status(ctx context.Context) (string, error) {
+	var s struct{ Status string }
+	err := m.Run(ctx, "query-status", nil, &s)
+	return s.Status, err
+}
+
+// Events are the events so far with one of the names, in order.
+func (m *Monitor) Events(names ...string) []qmp.Event {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var found []qmp.Event
+	for _, e := range m.events {
+		for _, n := range names {
+			if e.Event == n {
+				found = append(found, e)
+			}
+		}
+	}
+	return found
+}
+
+// WaitEvent waits for the first event with one of the names, also one that
+// came before.
+func (m *Monitor) WaitEvent(ctx context.Context, names ...string) (qmp.Event, error) {
+	for {
+		m.mu.Lock()
+		more := m.more
+		m.mu.Unlock()
+		if found := m.Events(names...); len(found) > 0 {
+			return found[0], nil
+		}
+		select {
+		case <-more:
+		case <-m.done:
+			if found := m.Events(names...); len(found) > 0 {
+				return found[0], nil
+			}
+			return qmp.Event{}, fmt.Errorf("wait for QMP event %s: QEMU ended", strings.Join(names, ", "))
+		case <-ctx.Done():
+			return qmp.Event{}, fmt.Errorf("wait for QMP event %s: %w", strings.Join(names, ", "), context.Cause(ctx))
+		}
+	}
+}

@@ -1,0 +1,242 @@
+package qemu
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Options say where a process keeps its things.
+type Options struct {
+	// Dir is a folder that only this user can enter; the monitor's socket is
+	// made in it. It must be the caller's, who removes it.
+	Dir string
+	// Console gets what the guest prints on its first serial port.
+	Console *Console
+	// GDB adds a gdb stub, reached with DialGDB.
+	GDB bool
+}
+
+// Process is a running QEMU.
+type Process struct {
+	// Monitor speaks QMP.
+	Monitor *Monitor
+	// Serial is the guest's second serial port, on which the agent speaks.
+	Serial net.Conn
+	// Console is the guest's first serial port.
+	Console *Console
+
+	args    []string
+	gdbPath string
+	pid     int
+	done    chan struct{}
+	end     *EndError
+	mu      sync.Mutex
+}
+
+// EndError tells how a QEMU process ended.
+type EndError struct {
+	Status string // "exit status 1", "signal: killed"
+	// Stderr is the end of what QEMU said.
+	Stderr string
+	// Asked is set when we ended it.
+	Asked bool
+}
+
+func (e *EndError) Error() string {
+	s := "QEMU ended: " + e.Status
+	if e.Stderr != "" {
+		s += ": " + e.Stderr
+	}
+	return s
+}
+
+// Start starts QEMU and connects to its monitor. The process is killed by the
+// kernel when ours dies, even by SIGKILL (PR_SET_PDEATHSIG).
+func Start(ctx context.Context, bin Binary, m Machine, opt Options) (*Process, error) {
+	if opt.Console == nil {
+		opt.Console = NewConsole(nil)
+	}
+	p := &Process{Console: opt.Console, done: make(chan struct{})}
+	var theirs []*os.File // what QEMU gets, as descriptors 3, 4, …
+	defer func() {
+		for _, f := range theirs {
+			f.Close()
+		}
+	}()
+	give := func(f *os.File) int { theirs = append(theirs, f); return 2 + len(theirs) }
+
+	// The sockets listen before QEMU runs, so that connecting needs no retries.
+	qmpPath := filepath.Join(opt.Dir, "qmp")
+	qmp, err := listen(qmpPath)
+	if err != nil {
+		return nil, err
+	}
+	defer os.Remove(qmpPath) // one connection is all it is for
+	qmpFD := give(qmp)
+	ours, agent, err := socketpair()
+	if err != nil {
+		return nil, err
+	}
+	agentFD := give(agent)
+	p.args = append(m.Args(),
+		"-chardev", fmt.Sprintf("socket,id=qmp,fd=%d,server=on,wait=off", qmpFD), "-mon", "chardev=qmp,mode=control",
+		"-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
+		"-chardev", fmt.Sprintf("socket,id=agent,fd=%d", agentFD), "-serial", "chardev:agent",
+	)
+	if opt.GDB {
+		p.gdbPath = filepath.Join(opt.Dir, "gdb")
+		gdb, err := listen(p.gdbPath)
+		if err != nil {
+			ours.Close()
+			return nil, err
+		}
+		p.args = append(p.args, "-chardev", fmt.Sprintf("socket,id=gdb,fd=%d,server=on,wait=off", give(gdb)), "-gdb", "chardev:gdb")
+	}
+	conn, err := net.FileConn(ours)
+	ours.Close()
+	if err != nil {
+		return nil, fmt.Errorf("connect the agent's serial port: %w", err)
+	}
+	p.Serial = conn
+
+	cmd := exec.Command(bin.Path, p.args...)
+	cmd.ExtraFiles = theirs
+	cmd.Stdout = opt.Console
+	stderr := NewConsole(nil)
+	cmd.Stderr = stderr
+	// Its own process group: Ctrl-C at the terminal is ours to act on.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL, Setpgid: true}
+	started := make(chan error)
+	go func() {
+		// The death signal comes when the *thread* that forked ends, so this
+		// one stays for as long as QEMU does.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err != nil {
+			return
+		}
+		err = cmd.Wait()
+		status := "exit status 0"
+		if err != nil {
+			status = err.Error()
+		}
+		p.mu.Lock()
+		if p.end == nil {
+			p.end = &EndError{}
+		}
+		p.end.Status, p.end.Stderr = status, lastLines(stderr.Tail(8))
+		p.mu.Unlock()
+		close(p.done)
+	}()
+	if err := <-started; err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("start %s: %w", bin.Path, err)
+	}
+	p.pid = cmd.Process.Pid
+	if p.Monitor, err = dialMonitor(ctx, qmpPath, p.done); err != nil {
+		ended := p.ended()
+		p.Kill()
+		if ended {
+			return nil, p.Err()
+		}
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *Process) ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// PID is QEMU's process id.
+func (p *Process) PID() int { return p.pid }
+
+// Args are QEMU's arguments, those for the ports included.
+func (p *Process) Args() []string { return p.args }
+
+// Done is closed when QEMU has ended and all its output was taken.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Err says how QEMU ended (an *EndError), or nil while it runs.
+func (p *Process) Err() error {
+	if !p.ended() {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.end
+}
+
+// Kill ends QEMU and waits until it is gone.
+func (p *Process) Kill() {
+	p.mu.Lock()
+	if p.end == nil {
+		p.end = &EndError{Asked: true}
+	}
+	p.mu.Unlock()
+	if !p.ended() {
+		unix.Kill(p.pid, unix.SIGKILL)
+	}
+	<-p.done
+	p.Serial.Close()
+	if p.Monitor != nil {
+		p.Monitor.close()
+	}
+	if p.gdbPath != "" {
+		os.Remove(p.gdbPath)
+	}
+}
+
+// DialGDB connects to the gdb stub of a process started with Options.GDB.
+func (p *Process) DialGDB(ctx context.Context) (net.Conn, error) {
+	if p.gdbPath == "" {
+		return nil, errors.New("this guest was started without a gdb stub")
+	}
+	var d net.Dialer
+	return d.DialContext(ctx, "unix", p.gdbPath)
+}
+
+// listen makes a listening unix socket whose descriptor a child can inherit.
+func listen(path string) (*os.File, error) {
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("make a monitor socket: %w", err)
+	}
+	l.SetUnlinkOnClose(false)
+	f, err := l.File() // a duplicate
+	l.Close()
+	if err != nil {
+		return nil, fmt.Errorf("make a monitor socket: %w", err)
+	}
+	return f, nil
+}
+
+func socketpair() (ours, theirs *os.File, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make a socket pair: %w", err)
+	}
+	return os.NewFile(uintptr(fds[0]), "serial"), os.NewFile(uintptr(fds[1]), "serial"), nil
+}
+
+func lastLines(s string) string {
+	return strings.ReplaceAll(strings.TrimSpace(s), "\n", "; ")
+}

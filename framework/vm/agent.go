@@ -1,0 +1,137 @@
+package vm
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/faultline/faultline/guest/wire"
+)
+
+// agentPort is the host's end of the serial port that first PID 1, and then
+// the agent, speak on.
+type agentPort struct {
+	conn net.Conn
+	r    *bufio.Reader
+
+	mu      sync.Mutex
+	id      uint64
+	pending map[uint64]chan *wire.Reply // nil until serve, and after the port was lost
+	lost    error
+}
+
+func newAgentPort(c net.Conn) *agentPort {
+	return &agentPort{conn: c, r: bufio.NewReaderSize(c, 64<<10)}
+}
+
+// aLongTimeAgo, as a deadline, ends a read that is under way.
+var aLongTimeAgo = time.Unix(1, 0)
+
+// line reads a line, before serve, until ctx ends.
+func (a *agentPort) line(ctx context.Context) (string, error) {
+	stop := context.AfterFunc(ctx, func() { a.conn.SetReadDeadline(aLongTimeAgo) })
+	defer stop()
+	s, err := a.r.ReadString('\n')
+	if err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause
+		}
+		return "", err
+	}
+	return strings.TrimRight(s, "\r\n"), nil
+}
+
+// serve hands replies to those who wait for them, until the port is closed.
+func (a *agentPort) serve() {
+	a.pending = map[uint64]chan *wire.Reply{}
+	go func() {
+		err := a.receive()
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.lost = fmt.Errorf("the agent's port is closed: %w", err)
+		for _, ch := range a.pending {
+			close(ch)
+		}
+		a.pending = nil
+	}()
+}
+
+func (a *agentPort) receive() error {
+	lines := wire.NewReader(a.r)
+	for {
+		line, err := lines.Line()
+		if err != nil {
+			return err
+		}
+		var reply wire.Reply
+		if err := wire.Decode(line, &reply); err != nil {
+			return fmt.Errorf("reply %.80q: %w", line, err)
+		}
+		a.mu.Lock()
+		ch := a.pending[reply.ID]
+		delete(a.pending, reply.ID)
+		a.mu.Unlock()
+		if ch != nil { // nil: nobody waits for it any more
+			ch <- &reply
+		}
+	}
+}
+
+// send sends a request; its reply comes on the channel, which is closed
+// instead when the port is lost.
+func (a *agentPort) send(req *wire.Request) (<-chan *wire.Reply, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.lost != nil {
+		return nil, a.lost
+	}
+	a.id++
+	req.ID = a.id
+	data, err := wire.Encode(req)
+	if err != nil {
+		return nil, err
+	}
+	ch := make(chan *wire.Reply, 1)
+	a.pending[req.ID] = ch
+	if _, err := a.conn.Write(data); err != nil {
+		delete(a.pending, req.ID)
+		return nil, fmt.Errorf("write to the agent's port: %w", err)
+	}
+	return ch, nil
+}
+
+// wait waits for the reply of a request until ctx ends.
+func (a *agentPort) wait(ctx context.Context, ch <-chan *wire.Reply) (*wire.Reply, error) {
+	select {
+	case reply, ok := <-ch:
+		if !ok {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			return nil, a.lost
+		}
+		if reply.Error != "" {
+			return nil, fmt.Errorf("%w: %s", ErrGuest, reply.Error)
+		}
+		return reply, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// call sends a request and waits for its reply.
+func (a *agentPort) call(ctx context.Context, req *wire.Request) (*wire.Reply, error) {
+	ch, err := a.send(req)
+	if err != nil {
+		return nil, err
+	}
+	return a.wait(ctx, ch)
+}
+
+// ErrGuest is wrapped by the *Trouble of a request that the guest could not
+// carry out, for reasons of its own.
+var ErrGuest = errors.New("the guest could not do it")

@@ -1,0 +1,315 @@
+package vm
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/faultline/faultline/framework/qemu"
+	"github.com/faultline/faultline/guest/wire"
+	"github.com/faultline/faultline/kernels"
+)
+
+// Spec says what guest to start.
+type Spec struct {
+	Kernel *kernels.Kernel
+	Accel  qemu.Accel
+	CPUs   int // 0 means 1
+	// GDB adds a gdb stub.
+	GDB bool
+	// Console is a file that gets all that the guest prints; empty keeps the
+	// tail in memory only.
+	Console string
+}
+
+// bootLimit bounds a boot, from QEMU's start to the agent's first answer. It is
+// many times what a boot takes, because two guests on a busy machine share it.
+func (s Spec) bootLimit() time.Duration {
+	if s.Accel == qemu.KVM {
+		return 30 * time.Second
+	}
+	return 120 * time.Second
+}
+
+// accelLimit bounds the way to user space for an accelerator that may not work
+// at all; see Rig.Accel.
+const accelLimit = 15 * time.Second
+
+// What PID 1 says on the console (guest/init).
+const (
+	saidUserSpace = "faultline-init: user space"
+	saidFailed    = "faultline-init: failed"
+)
+
+// agentPath is where the agent is pushed to.
+const agentPath = "/run/agent"
+
+// Boot starts a guest from nothing. Its disks and memory are its own.
+func (r *Rig) Boot(ctx context.Context, s Spec) (*Guest, error) {
+	parts, err := r.prepare(ctx, s.Kernel)
+	if err != nil {
+		return nil, err
+	}
+	defer parts.close()
+	dir, err := os.MkdirTemp(r.dir, "guest-")
+	if err != nil {
+		return nil, &Trouble{Kind: Host, Doing: "boot", Kernel: s.Kernel.Name, Err: err}
+	}
+	m, err := parts.machine(ctx, s, dir, false)
+	if err != nil {
+		os.RemoveAll(dir)
+		return nil, err
+	}
+	g, err := r.boot(ctx, s, m, dir)
+	if err != nil {
+		os.RemoveAll(dir)
+		return nil, err
+	}
+	return g, nil
+}
+
+// DryRun is the command that Boot would start, quoted for a shell. What exists
+// only while a guest runs (sockets, keys, its memory file) has a name that says so.
+func (r *Rig) DryRun(ctx context.Context, s Spec) (string, error) {
+	parts, err := r.prepare(ctx, s.Kernel)
+	if err != nil {
+		return "", err
+	}
+	defer parts.close()
+	dir, err := os.MkdirTemp(r.dir, "dry-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	m, err := parts.machine(ctx, s, dir, false)
+	if err != nil {
+		return "", err
+	}
+	m.RAM.Path = "GUEST_MEMORY_FILE"
+	m.Append = "faultline.key=SSH_PUBLIC_KEY"
+	words := append([]string{r.QEMU.Path}, m.Args()...)
+	words = append(words, "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console")
+	return qemu.Quote(words), nil
+}
+
+// boot starts the machine and waits until its agent answers.
+func (r *Rig) boot(ctx context.Context, s Spec, m qemu.Machine, dir string) (_ *Guest, err error) {
+	_, priv, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return nil, err
+	}
+	client, err := ssh.NewSignerFromKey(priv)
+	if err != nil {
+		return nil, err
+	}
+	m.Append = strings.TrimSpace(m.Append + " faultline.key=" + base64.StdEncoding.EncodeToString(client.PublicKey().Marshal()))
+	g := &Guest{spec: s, dir: dir, client: priv, Timings: Timings{Start: time.Now()}}
+	if err := g.start(ctx, r.QEMU, m); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			g.Close()
+		}
+	}()
+	ctx, cancel := context.WithTimeoutCause(ctx, s.bootLimit(), fmt.Errorf("not ready within %v", s.bootLimit()))
+	defer cancel()
+	ctx, unwatch := g.watch(ctx)
+	defer unwatch()
+	step := func(doing string, do func(context.Context) error) {
+		if err != nil {
+			return
+		}
+		if err = do(ctx); err != nil {
+			err = g.trouble(ctx, "boot: "+doing, err)
+		}
+	}
+	step("wait for user space", g.userSpace)
+	g.Timings.mark("user_space")
+	step("wait for SSH", func(ctx context.Context) error {
+		line, err := g.agent.line(ctx)
+		if err != nil {
+			return err
+		}
+		key, found := strings.CutPrefix(line, "ssh ")
+		raw, err := base64.StdEncoding.DecodeString(key)
+		if err != nil || !found {
+			return fmt.Errorf("PID 1 said %.80q, not its SSH key", line)
+		}
+		g.hostKey, err = ssh.ParsePublicKey(raw)
+		return err
+	})
+	g.Timings.mark("ssh_listens")
+	step("push the agent over SSH", func(ctx context.Context) error {
+		c, err := g.SSH(ctx)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		g.Timings.mark("ssh_connected")
+		if err := c.Put(ctx, r.agent.path, agentPath); err != nil {
+			return err
+		}
+		g.Timings.mark("agent_pushed")
+		return c.Start(ctx, agentPath, "serve", "/dev/ttyS1")
+	})
+	step("wait for the agent", func(ctx context.Context) error {
+		line, err := g.agent.line(ctx)
+		if err == nil && line != wire.Ready {
+			err = fmt.Errorf("it said %.80q", line)
+		}
+		return err
+	})
+	step("greet the agent", func(ctx context.Context) error {
+		g.agent.serve()
+		return g.hello(ctx, 0)
+	})
+	g.Timings.mark("ready")
+	if err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// userSpace waits for PID 1's first words.
+func (g *Guest) userSpace(ctx context.Context) error {
+	limit := g.spec.bootLimit()
+	if g.spec.Accel != qemu.TCG {
+		limit = accelLimit
+	}
+	t := time.NewTimer(limit)
+	defer t.Stop()
+	select {
+	case <-g.proc.Console.Seen(saidUserSpace):
+		return nil
+	case <-t.C:
+		if g.spec.Accel != qemu.TCG {
+			return &Trouble{Kind: BrokenAccel, Err: fmt.Errorf("%s opened, but no guest reached user space within %v", g.spec.Accel, limit)}
+		}
+		return fmt.Errorf("not in user space within %v", limit)
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// errPanic, errFailed, errInternal and errStopped are causes with which watch ends a context.
+var (
+	errPanic    = errors.New("panic")
+	errFailed   = errors.New("PID 1 gave up")
+	errInternal = errors.New("the accelerator stopped with an internal error")
+	errEnded    = errors.New("QEMU ended")
+)
+
+// watch returns a context that ends when the guest can't be expected to answer
+// any more: it panicked, PID 1 gave up, QEMU stopped or ended.
+func (g *Guest) watch(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	paniced, failed := g.proc.Console.Seen(panicMark), g.proc.Console.Seen(saidFailed)
+	stopped := make(chan struct{})
+	go func() {
+		if _, err := g.proc.Monitor.WaitEvent(ctx, "GUEST_PANICKED"); err == nil {
+			cancel(errPanic)
+		}
+	}()
+	go func() {
+		defer close(stopped)
+		// A KVM that can't go on stops the guest and says so in its run state only.
+		for {
+			if _, err := g.proc.Monitor.WaitEvent(ctx, "STOP"); err != nil {
+				return
+			}
+			if s, err := g.proc.Monitor.Status(ctx); err == nil && s == "internal-error" {
+				cancel(errInternal)
+			}
+			return
+		}
+	}()
+	go func() {
+		select {
+		case <-paniced:
+			cancel(errPanic)
+		case <-failed:
+			cancel(errFailed)
+		case <-g.proc.Done():
+			cancel(errEnded)
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(context.Canceled) }
+}
+
+// panicGrace is how long a panicking kernel gets to finish its text; with
+// panic=-1 it restarts right after it, which ends QEMU.
+const panicGrace = 3 * time.Second
+
+// trouble makes a *Trouble of an error that came while ctx, from watch, was used.
+func (g *Guest) trouble(ctx context.Context, doing string, err error) error {
+	var t *Trouble
+	if errors.As(err, &t) && t.Kernel != "" {
+		return err
+	}
+	if t == nil {
+		t = &Trouble{Kind: Refused, Err: err}
+	}
+	t.Doing, t.Kernel = doing, g.spec.Kernel.Name
+	switch cause := context.Cause(ctx); {
+	case cause == errPanic || g.panicked():
+		select {
+		case <-g.proc.Done():
+		case <-time.After(panicGrace):
+		}
+		t.Kind, t.Err = Panic, nil
+	case cause == errFailed:
+		t.Kind, t.Err = Refused, cause
+	case cause == errInternal:
+		t.Kind, t.Err = BrokenAccel, cause
+	case cause == errEnded || g.proc.Err() != nil:
+		select {
+		case <-g.proc.Done():
+		case <-time.After(panicGrace):
+		}
+		t.Kind, t.Err = Exit, g.proc.Err()
+	case errors.Is(err, context.Canceled):
+		return fmt.Errorf("%s: %w", doing, err)
+	case cause != nil && t.Kind == Refused:
+		t.Kind = Hang
+	}
+	t.Tail = g.proc.Console.Tail(40)
+	if t.Kind == BrokenAccel {
+		t.Advice = kvmAdvice
+	}
+	return t
+}
+
+const kvmAdvice = "use --accel tcg, or mend KVM (faultline doctor tells how)"
+
+func (g *Guest) panicked() bool {
+	select {
+	case <-g.proc.Console.Seen(panicMark):
+		return true
+	default:
+		return false
+	}
+}
+
+func consoleFile(path string) (*os.File, error) {
+	if path == "" {
+		return nil, nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, &Trouble{Kind: Host, Doing: "keep the console", Err: err}
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, &Trouble{Kind: Host, Doing: "keep the console", Err: err}
+	}
+	return f, nil
+}

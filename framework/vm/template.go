@@ -1,0 +1,252 @@
+package vm
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/faultline/faultline/framework/qemu"
+	"github.com/faultline/faultline/guest/wire"
+	"github.com/faultline/faultline/internal/cache"
+)
+
+// Template is a guest that was booted until its agent waited, and frozen on
+// disk: its memory and pmem in files, its devices in a migration stream. Any
+// number of clones start from it; none of them changes it.
+type Template struct {
+	// Built says whether this process booted it.
+	Built bool
+	// Boot and Freeze are how long that took, when Built.
+	Boot, Freeze time.Duration
+
+	rig   *Rig
+	spec  Spec
+	entry *cache.Entry
+	meta  templateMeta
+}
+
+// templateMeta is what a clone must know that is in no device.
+type templateMeta struct {
+	Welcome   wire.Welcome
+	HostKey   []byte // SSH wire format
+	ClientKey []byte // ed25519 seed
+	Machine   qemu.Machine
+}
+
+const (
+	templateKind  = "templates"
+	metaFile      = "meta.json"
+	stateFile     = "state"
+	templateStamp = "template 1" // raise it when the same inputs give another template
+)
+
+// spareVictims are started before the freeze, so that a scenario's first
+// victims need no start of their own.
+const spareVictims = 2
+
+// Template finds the template for s in the cache, or boots and freezes it. The
+// key holds everything that went in. Close the template after its clones.
+func (r *Rig) Template(ctx context.Context, s Spec) (*Template, error) {
+	parts, err := r.prepare(ctx, s.Kernel)
+	if err != nil {
+		return nil, err
+	}
+	defer parts.close()
+	t := &Template{rig: r, spec: s}
+	t.entry, err = r.Cache.Get(ctx, templateKind, r.templateKey(s, parts), func(ctx context.Context, dir string) error {
+		return t.build(ctx, parts, dir)
+	})
+	if err != nil {
+		return nil, err
+	}
+	t.Built = t.entry.Built
+	data, err := os.ReadFile(filepath.Join(t.entry.Path, metaFile))
+	if err == nil {
+		err = json.Unmarshal(data, &t.meta)
+	}
+	if err != nil {
+		t.Close()
+		return nil, &Trouble{Kind: Host, Doing: "read the template", Kernel: s.Kernel.Name, Err: err, Advice: "remove it: faultline cache prune --all"}
+	}
+	return t, nil
+}
+
+// templateKey names everything that a template depends on. File names are left
+// out: what is in the files is there by digest.
+func (r *Rig) templateKey(s Spec, p *parts) string {
+	m := qemu.Machine{Accel: s.Accel, CPUs: s.CPUs, E820Addr: e820Addr, E820Bytes: e820Bytes, RAM: qemu.File{Bytes: ramBytes}, Share: true}
+	for _, image := range p.nvdimms {
+		m.NVDIMMs = append(m.NVDIMMs, qemu.File{Bytes: image.Spec.Size})
+	}
+	for _, image := range p.virtio {
+		m.VirtioPmem = append(m.VirtioPmem, qemu.File{Bytes: image.Spec.Size})
+	}
+	key := []string{
+		templateStamp, r.QEMU.Version, r.agent.digest, p.initramfs.Key, s.Kernel.Digest, fmt.Sprint(s.Kernel.PVH),
+		strings.Join(m.Args(), " "), fmt.Sprint(spareVictims),
+	}
+	for _, image := range p.all() {
+		key = append(key, image.Key)
+	}
+	return cache.Key(key...)
+}
+
+func (t *Template) build(ctx context.Context, p *parts, dir string) error {
+	m, err := p.machine(ctx, t.spec, dir, true)
+	if err != nil {
+		return err
+	}
+	guestDir, err := os.MkdirTemp(t.rig.dir, "template-")
+	if err != nil {
+		return &Trouble{Kind: Host, Doing: "build a template", Err: err}
+	}
+	g, err := t.rig.boot(ctx, t.spec, m, guestDir)
+	if err != nil {
+		os.RemoveAll(guestDir)
+		return err
+	}
+	defer g.Close()
+	t.Boot = g.Timings.At("ready")
+	if err := g.hello(ctx, spareVictims); err != nil {
+		return g.trouble(ctx, "start the spare victims", err)
+	}
+	begun := time.Now()
+	if err := g.freeze(ctx, filepath.Join(dir, stateFile)); err != nil {
+		return g.trouble(ctx, "freeze the template", err)
+	}
+	meta, err := json.Marshal(templateMeta{Welcome: g.Welcome, HostKey: g.hostKey.Marshal(), ClientKey: g.client.Seed(), Machine: m.In("")})
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, metaFile), meta, 0o600); err != nil {
+		return &Trouble{Kind: Host, Doing: "write the template", Err: err}
+	}
+	t.Freeze = time.Since(begun)
+	return nil
+}
+
+// ignoreShared leaves memory that is backed by shared files out of the stream.
+var ignoreShared = map[string]any{"capabilities": []map[string]any{{"capability": "x-ignore-shared", "state": true}}}
+
+// freeze stops the guest for good and writes the state of its devices.
+func (g *Guest) freeze(ctx context.Context, state string) error {
+	mon := g.proc.Monitor
+	if err := mon.Run(ctx, "stop", nil, nil); err != nil {
+		return err
+	}
+	if err := mon.Run(ctx, "migrate-set-capabilities", ignoreShared, nil); err != nil {
+		return err
+	}
+	if err := mon.Run(ctx, "migrate", map[string]any{"uri": "exec:cat > " + qemu.Quote([]string{state})}, nil); err != nil {
+		return err
+	}
+	for {
+		var m struct {
+			Status string
+			Error  string `json:"error-desc"`
+		}
+		if err := mon.Run(ctx, "query-migrate", nil, &m); err != nil {
+			return err
+		}
+		switch m.Status {
+		case "completed":
+			if info, err := os.Stat(state); err != nil || info.Size() == 0 {
+				return fmt.Errorf("QEMU wrote no state (%v): is the disk full?", err)
+			}
+			// quit lets QEMU close its files; Close would kill it.
+			mon.Run(ctx, "quit", nil, nil)
+			select {
+			case <-g.proc.Done():
+			case <-ctx.Done():
+			}
+			return nil
+		case "failed", "cancelled":
+			return fmt.Errorf("migration %s: %s", m.Status, m.Error)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// CloneOptions are what may differ between clones.
+type CloneOptions struct {
+	GDB     bool
+	Console string // as in Spec
+}
+
+// Clone starts a guest from the template. Its agent is already there.
+func (t *Template) Clone(ctx context.Context, opt CloneOptions) (_ *Guest, err error) {
+	if t.entry == nil {
+		return nil, errors.New("clone of a template that was closed")
+	}
+	s := t.spec
+	s.GDB, s.Console = opt.GDB, opt.Console
+	dir, err := os.MkdirTemp(t.rig.dir, "clone-")
+	if err != nil {
+		return nil, &Trouble{Kind: Host, Doing: "clone", Kernel: s.Kernel.Name, Err: err}
+	}
+	g := &Guest{spec: s, dir: dir, client: ed25519.NewKeyFromSeed(t.meta.ClientKey), Timings: Timings{Start: time.Now()}, Welcome: t.meta.Welcome}
+	if g.hostKey, err = ssh.ParsePublicKey(t.meta.HostKey); err != nil {
+		os.RemoveAll(dir)
+		return nil, err
+	}
+	m := t.meta.Machine.In(t.entry.Path)
+	m.Share, m.Incoming = false, true
+	if err := g.start(ctx, t.rig.QEMU, m); err != nil {
+		os.RemoveAll(dir)
+		return nil, err
+	}
+	g.Timings.mark("monitor")
+	ctx, cancel := context.WithTimeoutCause(ctx, s.callLimit(), fmt.Errorf("not running within %v", s.callLimit()))
+	defer cancel()
+	ctx, unwatch := g.watch(ctx)
+	defer unwatch()
+	if err = g.thaw(ctx, filepath.Join(t.entry.Path, stateFile)); err == nil {
+		g.Timings.mark("running")
+		g.agent.serve()
+		err = g.hello(ctx, 0)
+	}
+	if err != nil {
+		err = g.trouble(ctx, "clone", err)
+		g.Close()
+		return nil, err
+	}
+	g.Timings.mark("ready")
+	return g, nil
+}
+
+// thaw loads the state that freeze wrote, and waits until the guest runs.
+func (g *Guest) thaw(ctx context.Context, state string) error {
+	mon := g.proc.Monitor
+	if err := mon.Run(ctx, "migrate-set-capabilities", ignoreShared, nil); err != nil {
+		return err
+	}
+	if err := mon.Run(ctx, "migrate-incoming", map[string]any{"uri": "exec:cat " + qemu.Quote([]string{state})}, nil); err != nil {
+		return err
+	}
+	for {
+		status, err := mon.Status(ctx)
+		if err != nil {
+			return err
+		}
+		if status != "inmigrate" {
+			break
+		}
+		time.Sleep(500 * time.Microsecond)
+	}
+	return mon.Run(ctx, "cont", nil, nil)
+}
+
+// Close lets the template be pruned. Its clones must be closed.
+func (t *Template) Close() error {
+	err := t.entry.Close()
+	t.entry = nil
+	return err
+}

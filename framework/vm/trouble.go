@@ -1,0 +1,76 @@
+package vm
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Kind of a Trouble.
+type Kind string
+
+const (
+	Panic       Kind = "panic"        // the guest's kernel panicked
+	Hang        Kind = "hang"         // it did not answer in time
+	Exit        Kind = "exit"         // QEMU ended
+	BrokenAccel Kind = "broken accel" // the accelerator opened, but does not run guests
+	Refused     Kind = "refused"      // the guest, or QEMU, answered that it could not do something
+	Host        Kind = "host"         // this machine lacks something: disk space, a file
+)
+
+// Trouble says what went wrong with a guest. It is about the rig; a kernel's
+// behaviour is never a Trouble.
+type Trouble struct {
+	Kind Kind
+	// Doing is what was being done: "boot", "clone", "ask the agent to map".
+	Doing  string
+	Kernel string
+	// Tail is the end of the console.
+	Tail string
+	// Advice is what to do next, for the kinds that have one.
+	Advice string
+	Err    error
+}
+
+func (t *Trouble) Error() string {
+	var b strings.Builder
+	if t.Doing != "" {
+		b.WriteString(t.Doing + ": ")
+	}
+	switch t.Kind {
+	case Panic:
+		fmt.Fprintf(&b, "the kernel of %s panicked", t.Kernel)
+		if line := PanicText(t.Tail); line != "" {
+			fmt.Fprintf(&b, ": %s", line)
+		}
+	case Hang:
+		fmt.Fprintf(&b, "%s did not answer", t.Kernel)
+	case Exit:
+		fmt.Fprintf(&b, "QEMU of %s ended", t.Kernel)
+	case BrokenAccel:
+		fmt.Fprintf(&b, "the accelerator does not run %s", t.Kernel)
+	default:
+		b.WriteString(t.Kernel)
+	}
+	if t.Err != nil {
+		fmt.Fprintf(&b, ": %v", t.Err)
+	}
+	if t.Advice != "" {
+		fmt.Fprintf(&b, "; %s", t.Advice)
+	}
+	return b.String()
+}
+
+func (t *Trouble) Unwrap() error { return t.Err }
+
+// panicMark begins the line with which a kernel says that it panics (kernel/panic.c).
+const panicMark = "Kernel panic - not syncing"
+
+// PanicText is the kernel's panic line in a console's text, without its time, or "".
+func PanicText(console string) string {
+	i := strings.Index(console, panicMark)
+	if i < 0 {
+		return ""
+	}
+	line, _, _ := strings.Cut(console[i:], "\n")
+	return strings.TrimSpace(line)
+}

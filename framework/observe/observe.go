@@ -1,0 +1,236 @@
+// Package observe holds what user space saw: the outcome of every step of a
+// scenario, and the cell (one kernel, one scenario) that gathers them. It is
+// data with a canonical form, so that the same kernel observed twice gives the
+// same bytes. It knows no expectations, no kernels and no guests.
+package observe
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/faultline/faultline/guest/siginfo"
+)
+
+// Outcome is what one step told the program that took it. Exactly one of a
+// signal, an errno, a death, or success (none of them) is the headline;
+// a system call that was interrupted by an advisory signal has both.
+type Outcome struct {
+	// Ret is a system call's return value; nil for a plain load or store.
+	Ret *int64 `json:"ret,omitempty"`
+	// Errno is the error's name ("EIO"), empty on success.
+	Errno string `json:"errno,omitempty"`
+	// Data is what was read, in hexadecimal; long data is cut to its first 16
+	// bytes with Digest over the whole.
+	Data   string `json:"data,omitempty"`
+	Digest string `json:"digest,omitempty"`
+	// Signals are those delivered during the step, in order.
+	Signals []Signal `json:"signals,omitempty"`
+	// Exit is how the process ended, when the step ended it.
+	Exit *Exit `json:"exit,omitempty"`
+	// Note is a fact about the step that is neither of these, such as the
+	// state of a page ("FilePmdMapped 2048 kB") or a text read from sysfs.
+	Note string `json:"note,omitempty"`
+}
+
+// Signal is a delivered signal's payload.
+type Signal struct {
+	Signo int32  `json:"signo"`
+	Name  string `json:"name"` // "SIGBUS"
+	Code  int32  `json:"code"`
+	// CodeName is "BUS_MCEERR_AR", or "si_code N" for one without a name.
+	CodeName string `json:"code_name"`
+	// Addr is si_addr in canonical form, mapping+0xoffset, or 0x… where it
+	// lies in no mapping of the scenario.
+	Addr string `json:"addr"`
+	// LSB is si_addr_lsb. It is 0 for payloads that don't carry it.
+	LSB int16 `json:"lsb"`
+	// Thread is the role of the thread that got it, where the scenario has more than one.
+	Thread string `json:"thread,omitempty"`
+	// Raw is the whole siginfo_t, 128 bytes in hexadecimal.
+	Raw string `json:"raw"`
+}
+
+// Exit is a wait status (wait(2)).
+type Exit struct {
+	// Code is the exit status; -1 when a signal ended the process.
+	Code int `json:"code"`
+	// Signal is the name of the signal that ended it, or empty.
+	Signal string `json:"signal,omitempty"`
+	Core   bool   `json:"core,omitempty"`
+}
+
+// NewSignal makes a Signal of a decoded payload; addr is its canonical address.
+func NewSignal(in siginfo.Info, addr string) Signal {
+	return Signal{
+		Signo: in.Signo, Name: siginfo.SignalName(in.Signo),
+		Code: in.Code, CodeName: siginfo.CodeName(in.Signo, in.Code),
+		Addr: addr, LSB: in.AddrLSB, Raw: hex.EncodeToString(in.Raw[:]),
+	}
+}
+
+// String is the payload as a table shows it: "SIGBUS BUS_MCEERR_AR lsb=12".
+func (s Signal) String() string {
+	out := s.Name + " " + s.CodeName
+	if s.LSB != 0 {
+		out += fmt.Sprintf(" lsb=%d", s.LSB)
+	}
+	return out
+}
+
+// String is the outcome as a table shows it.
+func (o Outcome) String() string {
+	var parts []string
+	for _, s := range o.Signals {
+		parts = append(parts, s.String())
+	}
+	switch {
+	case o.Exit != nil && o.Exit.Signal != "":
+		died := "killed by " + o.Exit.Signal
+		if o.Exit.Core {
+			died += " (core)"
+		}
+		parts = append(parts, died)
+	case o.Exit != nil:
+		parts = append(parts, fmt.Sprintf("exit %d", o.Exit.Code))
+	case o.Errno != "":
+		parts = append(parts, o.Errno)
+	case o.Note != "":
+		parts = append(parts, o.Note)
+	case len(o.Signals) == 0 && o.Ret != nil:
+		parts = append(parts, fmt.Sprintf("ok %d", *o.Ret))
+	case len(o.Signals) == 0 && o.Data != "":
+		parts = append(parts, "ok 0x"+o.Data)
+	case len(o.Signals) == 0:
+		parts = append(parts, "ok")
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Step is one thing that was done and what came of it.
+type Step struct {
+	// Actor is the role of the process that did it: "victim", "second", "agent", "host".
+	Actor string `json:"actor"`
+	// Action is what was done, in canonical words: "load file+0x4000 width 1".
+	Action  string  `json:"action"`
+	Outcome Outcome `json:"outcome"`
+	// Expected is what the scenario asked of this outcome; nil where it asked nothing.
+	Expected *Expectation `json:"expected,omitempty"`
+}
+
+// Expectation is what a scenario wants of a step's outcome, and how that went.
+type Expectation struct {
+	// Change is the id of the known kernel change that decides between Before
+	// and After; empty where the outcome must be the same on every kernel,
+	// and After alone says what it must be.
+	Change string `json:"change,omitempty"`
+	Before string `json:"before,omitempty"`
+	After  string `json:"after"`
+	// Has says whether the kernel has the change (by declaration or probe).
+	Has bool `json:"has,omitempty"`
+	// Side is which of the two the outcome showed: "before", "after", "both"
+	// (where they don't differ), or "neither".
+	Side string `json:"side"`
+	Met  bool   `json:"met"`
+}
+
+// Verdict of a cell.
+type Verdict string
+
+const (
+	// Expected: every expectation was met.
+	Expected Verdict = "expected"
+	// Unexpected: the kernel behaved otherwise; Cell.Message says how.
+	Unexpected Verdict = "unexpected"
+	// NotDoable: the kernel or the machine lacks what the scenario needs; Cell.Message names it.
+	NotDoable Verdict = "not_doable"
+	// Rig: the scenario could not be judged; Cell.Message says why.
+	Rig Verdict = "rig"
+)
+
+// Cell is a kernel × a scenario: everything that was observed.
+type Cell struct {
+	Scenario string  `json:"scenario"`
+	Kernel   string  `json:"kernel"` // the kernel's name in the run
+	Accel    string  `json:"accel"`  // "tcg" or "kvm"
+	Verdict  Verdict `json:"verdict"`
+	// Message says what was not as expected, in words for a person.
+	Message string `json:"message,omitempty"`
+	Steps   []Step `json:"steps,omitempty"`
+	// Witnesses are second sources of the same truth, by name: "badblocks",
+	// "log", "HardwareCorrupted". Canonical, and part of the comparison.
+	Witnesses map[string]string `json:"witnesses,omitempty"`
+	// KernelLog is what the kernel printed during the scenario, as it printed
+	// it. Not part of the comparison: it has times and process ids in it.
+	KernelLog []string `json:"kernel_log,omitempty"`
+	// ConsoleTail is the end of the console, for cells with verdict Rig.
+	ConsoleTail string    `json:"console_tail,omitempty"`
+	Started     time.Time `json:"started"`
+	Millis      float64   `json:"ms"`                // how long the scenario took, the guest's start included
+	Attempt     int       `json:"attempt,omitempty"` // with --repeat: which one, from 1
+}
+
+// Headline is what a table shows of the cell: the outcomes that the scenario
+// asked something of, in order; those that are the same in a row once, counted.
+func (c Cell) Headline() string {
+	switch c.Verdict {
+	case NotDoable:
+		return "not doable"
+	case Rig:
+		return "rig failed"
+	}
+	var parts []string
+	last, times := "", 0
+	flush := func() {
+		switch {
+		case times > 1:
+			parts = append(parts, fmt.Sprintf("%s ×%d", last, times))
+		case times == 1:
+			parts = append(parts, last)
+		}
+	}
+	for _, s := range c.Steps {
+		if s.Expected == nil {
+			continue
+		}
+		if o := s.Outcome.String(); o != last || times == 0 {
+			flush()
+			last, times = o, 0
+		}
+		times++
+	}
+	flush()
+	if len(parts) == 0 {
+		return string(c.Verdict)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// Canonical is the cell's observation as bytes: equal for two cells that saw
+// the same thing. Expectations, verdicts, times and the kernel's own words
+// stay out of it.
+func (c Cell) Canonical() []byte {
+	type step struct {
+		Actor   string  `json:"actor"`
+		Action  string  `json:"action"`
+		Outcome Outcome `json:"outcome"`
+	}
+	form := struct {
+		Scenario  string            `json:"scenario"`
+		Steps     []step            `json:"steps"`
+		Witnesses map[string]string `json:"witnesses"`
+	}{Scenario: c.Scenario, Witnesses: c.Witnesses}
+	for _, s := range c.Steps {
+		form.Steps = append(form.Steps, step{s.Actor, s.Action, s.Outcome})
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(form); err != nil {
+		panic(err) // strings, numbers and maps of strings always encode
+	}
+	return b.Bytes()
+}

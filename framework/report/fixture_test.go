@@ -1,0 +1,215 @@
+package report
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/guest/siginfo"
+)
+
+const (
+	oldName = "6.1.192 (apt:bookworm)"
+	newName = "6.12.117 (apt:bookworm, 6.12)"
+)
+
+var began = time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)
+
+// sigbus is a payload as a handler would have got it.
+func sigbus(code int32, mapping string, off uint64, lsb int16) observe.Signal {
+	raw := make([]byte, siginfo.Size)
+	le := binary.LittleEndian
+	le.PutUint32(raw[0:], siginfo.SIGBUS)
+	le.PutUint32(raw[8:], uint32(code))
+	le.PutUint64(raw[16:], 0x7f3c_1420_0000+off)
+	le.PutUint16(raw[24:], uint16(lsb))
+	in, err := siginfo.Decode(raw)
+	if err != nil {
+		panic(err)
+	}
+	return observe.NewSignal(in, fmt.Sprintf("%s+0x%x", mapping, off))
+}
+
+func signalled(s ...observe.Signal) observe.Outcome { return observe.Outcome{Signals: s} }
+
+func adrerr() observe.Outcome { return signalled(sigbus(siginfo.BusADRERR, "file", 0x4000, 0)) }
+func poison() observe.Outcome { return signalled(sigbus(siginfo.BusMCEErrAR, "file", 0x4000, 12)) }
+
+func returned(n int64, errno string) observe.Outcome {
+	return observe.Outcome{Ret: &n, Errno: errno}
+}
+
+// follows is a step whose outcome hangs on the dax change.
+func follows(action string, has bool, before, after observe.Outcome) observe.Step {
+	s := observe.Step{Actor: "victim", Action: action, Outcome: before, Expected: &observe.Expectation{
+		Change: change.DaxFaultHWPoison.ID, Before: before.String(), After: after.String(), Has: has, Side: "before", Met: true}}
+	if has {
+		s.Outcome, s.Expected.Side = after, "after"
+	}
+	return s
+}
+
+// always is a step that every kernel must answer alike.
+func always(actor, action string, o observe.Outcome) observe.Step {
+	return observe.Step{Actor: actor, Action: action, Outcome: o, Expected: &observe.Expectation{After: o.String(), Side: "after", Met: true}}
+}
+
+// plain is a step that nothing is asked of.
+func plain(actor, action string) observe.Step {
+	return observe.Step{Actor: actor, Action: action}
+}
+
+type plan struct {
+	id, doc string
+	steps   func(has bool) []observe.Step
+}
+
+func daxPlans() []plan {
+	load := func(has bool) observe.Step { return follows("load file+0x4000 width 1", has, adrerr(), poison()) }
+	var out []plan
+	for _, fs := range []string{"ext4", "xfs"} {
+		out = append(out,
+			plan{"dax/" + fs + "/shared-read", "A load from a shared mapping of a page with a bad block.", func(has bool) []observe.Step {
+				return []observe.Step{plain("victim", "map file shared"), plain("agent", "badblock file+0x4000 8 sectors"), load(has)}
+			}},
+			plan{"dax/" + fs + "/shared-write", "A store to a shared mapping of a page with a bad block.", func(has bool) []observe.Step {
+				return []observe.Step{follows("store file+0x4000 width 8", has, adrerr(), poison())}
+			}},
+			plan{"dax/" + fs + "/private-cow", "A store to a private mapping, whose copy would read the bad page.", func(has bool) []observe.Step {
+				return []observe.Step{follows("store file+0x4000 width 1", has, adrerr(), poison())}
+			}},
+			plan{"dax/" + fs + "/mapped-then-bad", "A load from a page that went bad after it was mapped.", func(bool) []observe.Step {
+				return []observe.Step{always("victim", "load file+0x4000 width 1", observe.Outcome{Data: "15"})}
+			}},
+			plan{"dax/" + fs + "/unwritten-write", "A store to an allocated, never written block that is bad.", func(bool) []observe.Step {
+				return []observe.Step{always("victim", "store file+0x4000 width 1", adrerr())}
+			}},
+			plan{"dax/" + fs + "/pread", "A pread of a page with a bad block.", func(bool) []observe.Step {
+				return []observe.Step{always("victim", "pread file+0x4000 4096", returned(-1, "EIO"))}
+			}},
+		)
+	}
+	out = append(out, plan{"dax/ext4/second-process", "One process consumes poison; another one then touches the same page.", func(has bool) []observe.Step {
+		first := always("victim", "madvise file+0x4000 MADV_HWPOISON", signalled(sigbus(siginfo.BusMCEErrAR, "file", 0x4000, 12)))
+		second := follows("load file+0x4000 width 1", has, adrerr(), poison())
+		second.Actor = "second"
+		return []observe.Step{first, plain("agent", "badblock file+0x4000 8 sectors"), second}
+	}})
+	return append(out,
+		plan{"syscalls/ext4/pwrite-aligned", "A pwrite of the whole bad page.", func(bool) []observe.Step {
+			return []observe.Step{always("victim", "pwrite file+0x4000 4096", returned(-1, "EFAULT"))}
+		}},
+		plan{"syscalls/pmem/read", "A read of the raw block device.", func(bool) []observe.Step {
+			return []observe.Step{always("agent", "read /dev/pmem0", returned(-1, "EIO"))}
+		}})
+}
+
+// demo is a run of two kernels as the default matrix gives it.
+func demo() results.Run {
+	id := change.DaxFaultHWPoison.ID
+	kernel := func(name, spec, version, release, digest string, boot float64) results.Kernel {
+		return results.Kernel{Name: name, Spec: spec, Release: release, Version: version, Arch: "amd64", Accel: "tcg", BootMillis: boot,
+			Digest: "sha256:" + strings.Repeat(digest, 16), Packages: []results.Package{{Name: "linux-image-" + release, Version: version + "-1"}},
+			Console: results.ConsoleFile(name), CommandFile: results.CommandFile(name)}
+	}
+	run := results.Run{
+		Schema: results.Schema, ID: results.NewID(began), Started: began, Finished: began.Add(14200 * time.Millisecond),
+		Tool: results.Tool{Version: "0.1.0", Commit: "0123456789abcdef"}, Accel: "auto",
+		Host:    results.Host{OS: "Debian GNU/Linux 12", CPU: "Example CPU @ 2.60GHz", Cores: 2, MemoryBytes: 8 << 30, QEMU: "7.2.22"},
+		Command: []string{"faultline", "run", "--kernel", "apt:bookworm", "--kernel", "apt:bookworm,linux-image-6.12.*-amd64-unsigned"},
+		Kernels: []results.Kernel{
+			kernel(oldName, "apt:bookworm", "6.1.192", "6.1.0-56-amd64", "a1b2", 2310),
+			kernel(newName, "apt:bookworm,linux-image-6.12.*-amd64-unsigned", "6.12.117", "6.12.117+deb12-amd64", "c3d4", 2840),
+		},
+	}
+	for i, p := range daxPlans() {
+		suite, _, _ := strings.Cut(p.id, "/")
+		s := results.Scenario{ID: p.id, Doc: p.doc, Suite: suite, Needs: []string{"FS_DAX", "nvdimm"}, Lead: strings.HasSuffix(p.id, "second-process")}
+		for j, k := range run.Kernels {
+			c := observe.Cell{Scenario: p.id, Kernel: k.Name, Accel: "tcg", Verdict: observe.Expected, Steps: p.steps(j == 1),
+				Started: began.Add(time.Duration(i) * time.Second), Millis: 212 + float64(i), Witnesses: map[string]string{"badblocks": "32 8"}}
+			if c.Steps[len(c.Steps)-1].Expected.Change != "" {
+				s.Changes = []string{id}
+				c.Witnesses["log"] = "no message"
+				if j == 1 {
+					c.Witnesses["log"] = "MCE: Killing victim due to hardware memory corruption fault at ADDR"
+					c.KernelLog = []string{"[    3.204115] MCE: Killing victim:101 due to hardware memory corruption fault at 7f3c14204000"}
+				}
+			}
+			run.Cells = append(run.Cells, c)
+		}
+		run.Scenarios = append(run.Scenarios, s)
+	}
+	run.Judge()
+	return run
+}
+
+// troubled is demo with one of everything that can go wrong.
+func troubled() results.Run {
+	run := demo()
+	cell := func(scenario, kernel string) *observe.Cell {
+		for i := range run.Cells {
+			if run.Cells[i].Scenario == scenario && run.Cells[i].Kernel == kernel {
+				return &run.Cells[i]
+			}
+		}
+		panic("no cell " + scenario + " on " + kernel)
+	}
+	back := cell("dax/xfs/private-cow", newName) // a backport that forgot the COW path
+	back.Verdict, back.Message = observe.Unexpected, "the kernel has dax_fault_hwpoison, and the fault says BUS_ADRERR"
+	back.Steps[0].Outcome = adrerr()
+	back.Steps[0].Expected.Side, back.Steps[0].Expected.Met = "before", false
+	cell("syscalls/ext4/pwrite-aligned", oldName).Steps[0] = always("victim", "pwrite file+0x4000 4096", returned(-1, "EIO"))
+	rig := cell("dax/xfs/pread", newName)
+	*rig = observe.Cell{Scenario: rig.Scenario, Kernel: rig.Kernel, Accel: "tcg", Verdict: observe.Rig, Started: rig.Started, Millis: 30000,
+		Message: "the guest gave no answer within 30s", ConsoleTail: "\x1b[0;32m[    2.1] systemd-free\x1b[0m\r\n</script><script>alert(1)</script>\r\nwatchdog: BUG: soft lockup"}
+	nd := cell("dax/xfs/unwritten-write", oldName)
+	*nd = observe.Cell{Scenario: nd.Scenario, Kernel: nd.Kernel, Accel: "tcg", Verdict: observe.NotDoable, Message: "the kernel lacks CONFIG_XFS_FS", Started: nd.Started}
+	hostile := cell("syscalls/pmem/read", newName)
+	hostile.Steps[0].Outcome.Note = `<img src=x onerror=alert(1)>"'` + "\x1b]0;owned\x07"
+	hostile.Steps[0].Outcome.Errno = ""
+	again := *cell("dax/ext4/pread", oldName)
+	again.Attempt = 2
+	again.Steps = []observe.Step{always("victim", "pread file+0x4000 4096", returned(4096, ""))}
+	run.Cells = append(run.Cells, again)
+	run.Judge()
+	return run
+}
+
+// folderOf is a results folder with consoles in it.
+func folderOf(t *testing.T, run results.Run) *results.Folder {
+	t.Helper()
+	f, err := results.Create(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range run.Kernels {
+		if err := f.Put(k.Console, []byte("[    0.000000] Linux version "+k.Release+"\r\n[    1.702] Run /init as init process\r\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return f
+}
+
+// addKernels gives a run n columns more, like the last one.
+func addKernels(run results.Run, n int) results.Run {
+	last := run.Kernels[len(run.Kernels)-1]
+	for i := range n {
+		k := last
+		k.Name, k.Version = fmt.Sprintf("7.%d.4 (apt:trixie-backports)", i), fmt.Sprintf("7.%d.4", i)
+		run.Kernels = append(run.Kernels, k)
+		for _, c := range run.Cells {
+			if c.Kernel == last.Name {
+				c.Kernel = k.Name
+				run.Cells = append(run.Cells, c)
+			}
+		}
+	}
+	run.Judge()
+	return run
+}

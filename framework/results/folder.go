@@ -1,0 +1,309 @@
+package results
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/faultline/faultline/framework/observe"
+)
+
+// Names in a run's folder.
+const (
+	RunFile    = "run.json"
+	ReportFile = "report.html"
+
+	kernelsDir = "kernels"
+	cellsDir   = "cells"
+	tmpPrefix  = ".tmp-"
+)
+
+// Folder is where a run's files lie:
+//
+//	run.json, report.html, …
+//	kernels/<kernel>/console.log, qemu.sh, …
+//	kernels/<kernel>/cells/<scenario>[@attempt].json
+//
+// Several processes may put cells into it at once; each file appears whole.
+type Folder struct{ dir string }
+
+// NotWritableError says that a results folder can't be written to.
+type NotWritableError struct {
+	Dir string
+	Err error
+}
+
+func (e *NotWritableError) Error() string {
+	return fmt.Sprintf("results folder %s can't be written to: %v; give another one with --out", e.Dir, reason(e.Err))
+}
+
+// Unwrap is the operating system's error.
+func (e *NotWritableError) Unwrap() error { return e.Err }
+
+// reason drops the path, which may be that of a temporary file.
+func reason(err error) error {
+	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
+
+// NoRunError says that a folder holds no run.
+type NoRunError struct{ Dir string }
+
+func (e *NoRunError) Error() string {
+	return fmt.Sprintf("%s holds no run (no %s in it); give the folder of one, results/latest for example", e.Dir, RunFile)
+}
+
+// Create makes the folder of a new run, and its parents. A run that lies there
+// already is replaced: its run.json and cells go, other files stay until they
+// are written over. The error is a *NotWritableError.
+func Create(dir string) (*Folder, error) {
+	f := &Folder{dir: dir}
+	if err := f.create(); err != nil {
+		return nil, &NotWritableError{Dir: dir, Err: err}
+	}
+	return f, nil
+}
+
+func (f *Folder) create() error {
+	if err := os.MkdirAll(f.dir, 0o755); err != nil {
+		return err
+	}
+	probe, err := os.CreateTemp(f.dir, tmpPrefix)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(probe.Close(), os.Remove(probe.Name())); err != nil {
+		return err
+	}
+	if err := os.Remove(f.Path(RunFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	old, err := filepath.Glob(filepath.Join(escape(f.dir), kernelsDir, "*", cellsDir))
+	if err != nil {
+		return err
+	}
+	for _, cells := range old {
+		if err := os.RemoveAll(cells); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// escape makes a path safe to be the start of a glob pattern.
+func escape(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+}
+
+// Open opens the folder of an earlier run, to resume, merge or report it. The
+// error is a *NoRunError when there is none.
+func Open(dir string) (*Folder, error) {
+	f := &Folder{dir: dir}
+	_, err := os.Stat(f.Path(RunFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &NoRunError{Dir: dir}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open run: %w", err)
+	}
+	return f, nil
+}
+
+// Dir is the folder's path, as it was given.
+func (f *Folder) Dir() string { return f.dir }
+
+// Path is the path of a file of the run, given relative to the folder.
+func (f *Folder) Path(elem ...string) string {
+	return filepath.Join(append([]string{f.dir}, elem...)...)
+}
+
+// KernelDir is the folder of a kernel's files, relative to the run's.
+func KernelDir(kernel string) string { return filepath.Join(kernelsDir, Slug(kernel)) }
+
+// ConsoleFile and CommandFile are the paths, relative to the run's folder, of
+// a kernel's console and of the QEMU command that booted it.
+func ConsoleFile(kernel string) string { return filepath.Join(KernelDir(kernel), "console.log") }
+
+// CommandFile is described with ConsoleFile.
+func CommandFile(kernel string) string { return filepath.Join(KernelDir(kernel), "qemu.sh") }
+
+// CellFile is the path of a cell's file, relative to the run's folder.
+func CellFile(c observe.Cell) string {
+	name := Slug(c.Scenario)
+	if c.Attempt > 0 {
+		name += fmt.Sprintf("@%d", c.Attempt)
+	}
+	return filepath.Join(KernelDir(c.Kernel), cellsDir, name+".json")
+}
+
+// PutCell writes a cell. The file appears whole or not at all, and replaces an
+// earlier one of the same kernel, scenario and attempt.
+func (f *Folder) PutCell(c observe.Cell) error {
+	return f.putJSON(CellFile(c), c)
+}
+
+// PutRun writes run.json. It may be called at the start, and again at the end.
+func (f *Folder) PutRun(r Run) error {
+	return f.putJSON(RunFile, r)
+}
+
+func (f *Folder) putJSON(rel string, v any) error {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(v); err != nil {
+		return fmt.Errorf("encode %s: %w", rel, err)
+	}
+	return f.Put(rel, b.Bytes())
+}
+
+// Put writes a file of the run, given relative to the folder: under a
+// temporary name first, then renamed, so that it is never seen half-written.
+func (f *Folder) Put(rel string, content []byte) error {
+	path := f.Path(rel)
+	if err := put(path, content); err != nil {
+		return fmt.Errorf("write %s: %w", path, reason(err))
+	}
+	return nil
+}
+
+func put(path string, content []byte) (err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(path), tmpPrefix)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(tmp.Name())
+		}
+	}()
+	_, err = tmp.Write(content)
+	// CreateTemp makes a private file; results are for whoever may read the folder.
+	if err := errors.Join(err, tmp.Chmod(0o644), tmp.Close()); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), path)
+}
+
+// Skipped is a file among the cells that is not one.
+type Skipped struct {
+	Path   string // relative to the run's folder
+	Reason string
+}
+
+// String is the file and why it was skipped.
+func (s Skipped) String() string { return s.Path + ": " + s.Reason }
+
+// Cells reads the cells that are there, by kernel folder and file name. Files
+// that are no cell of this run (half-written, foreign) are skipped, and named.
+func (f *Folder) Cells() ([]observe.Cell, []Skipped, error) {
+	paths, err := filepath.Glob(filepath.Join(escape(f.dir), kernelsDir, "*", cellsDir, "*"))
+	if err != nil {
+		return nil, nil, fmt.Errorf("list cells of %s: %w", f.dir, err)
+	}
+	hidden, err := filepath.Glob(filepath.Join(escape(f.dir), kernelsDir, "*", cellsDir, ".*"))
+	if err != nil {
+		return nil, nil, fmt.Errorf("list cells of %s: %w", f.dir, err)
+	}
+	paths = append(paths, hidden...)
+	slices.Sort(paths)
+	var cells []observe.Cell
+	var skipped []Skipped
+	for _, path := range slices.Compact(paths) {
+		rel, err := filepath.Rel(f.dir, path)
+		if err != nil {
+			return nil, nil, fmt.Errorf("list cells of %s: %w", f.dir, err)
+		}
+		c, err := readCell(path)
+		if err == nil && CellFile(c) != rel {
+			err = fmt.Errorf("holds %s on %s, which belongs in %s", c.Scenario, c.Kernel, CellFile(c))
+		}
+		if err != nil {
+			skipped = append(skipped, Skipped{Path: rel, Reason: err.Error()})
+			continue
+		}
+		cells = append(cells, c)
+	}
+	return cells, skipped, nil
+}
+
+func readCell(path string) (observe.Cell, error) {
+	if strings.HasPrefix(filepath.Base(path), tmpPrefix) {
+		return observe.Cell{}, errors.New("was not finished")
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return observe.Cell{}, reason(err)
+	}
+	var c observe.Cell
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&c); err != nil {
+		return observe.Cell{}, fmt.Errorf("is not a cell: %w", err)
+	}
+	if dec.More() {
+		return observe.Cell{}, errors.New("is not a cell: more follows it")
+	}
+	if c.Scenario == "" || c.Kernel == "" || c.Verdict == "" {
+		return observe.Cell{}, errors.New("is not a cell: it lacks a scenario, a kernel or a verdict")
+	}
+	return c, nil
+}
+
+// LoadRun reads run.json and checks it against the schema. The error is a
+// *NoRunError where there is none, a *SchemaError where it is not one.
+func (f *Folder) LoadRun() (Run, error) {
+	path := f.Path(RunFile)
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Run{}, &NoRunError{Dir: f.dir}
+	}
+	if err != nil {
+		return Run{}, fmt.Errorf("read run: %w", err)
+	}
+	if err := Validate(b); err != nil {
+		return Run{}, fmt.Errorf("read %s: %w", path, err)
+	}
+	var r Run
+	if err := json.Unmarshal(b, &r); err != nil {
+		return Run{}, fmt.Errorf("read %s: %w", path, err)
+	}
+	return r, nil
+}
+
+// MarkLatest points the symlink "latest" beside the folder at it.
+func (f *Folder) MarkLatest() error {
+	abs, err := filepath.Abs(f.dir)
+	if err != nil {
+		return fmt.Errorf("mark %s as latest: %w", f.dir, err)
+	}
+	link := filepath.Join(filepath.Dir(abs), "latest")
+	if at, err := os.Lstat(link); err == nil && at.Mode()&fs.ModeSymlink == 0 {
+		return fmt.Errorf("mark %s as latest: %s is there and is no symlink; move it away", f.dir, link)
+	}
+	// A symlink can't be replaced in one step but by renaming another over it.
+	tmp := filepath.Join(filepath.Dir(abs), fmt.Sprintf("%slatest-%d", tmpPrefix, os.Getpid()))
+	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("mark %s as latest: %w", f.dir, err)
+	}
+	if err := os.Symlink(filepath.Base(abs), tmp); err != nil {
+		return fmt.Errorf("mark %s as latest: %w", f.dir, err)
+	}
+	if err := os.Rename(tmp, link); err != nil {
+		os.Remove(tmp)
+		return fmt.Errorf("mark %s as latest: %w", f.dir, err)
+	}
+	return nil
+}

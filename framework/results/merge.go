@@ -1,0 +1,275 @@
+package results
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/faultline/faultline/framework/compare"
+	"github.com/faultline/faultline/framework/observe"
+)
+
+// MergeError says why runs can't be joined: all of it, not the first only.
+type MergeError struct{ Problems []string }
+
+func (e *MergeError) Error() string {
+	return fmt.Sprintf("the runs can't be merged: %s; merge runs of the same plan only", strings.Join(e.Problems, "; "))
+}
+
+// Merge joins runs of the same plan, shards for example, into a new folder at
+// dir and judges the whole. It refuses, with a *MergeError and before anything
+// is written, runs of different versions of Faultline, kernels of the same
+// name that are not the same, scenarios of the same id that are not the same,
+// and cells that were observed twice and differ. A cell that the rig failed to
+// observe gives way to one that was observed.
+func Merge(dir string, from ...*Folder) (*Folder, Run, error) {
+	if len(from) == 0 {
+		return nil, Run{}, errors.New("merge runs: none given; name the folders of at least one")
+	}
+	m := merger{cells: map[string]placed{}}
+	for _, f := range from {
+		// Create would take away what is about to be read.
+		if sameFile(dir, f.dir) {
+			return nil, Run{}, fmt.Errorf("merge runs: %s is one of them; give another folder with --out", dir)
+		}
+		if err := m.add(f); err != nil {
+			return nil, Run{}, err
+		}
+	}
+	if len(m.problems) > 0 {
+		return nil, Run{}, &MergeError{Problems: m.problems}
+	}
+	run := m.finish()
+	to, err := Create(dir)
+	if err != nil {
+		return nil, Run{}, err
+	}
+	for _, c := range run.Cells {
+		if err := to.PutCell(c); err != nil {
+			return nil, Run{}, err
+		}
+	}
+	copied := map[string]bool{}
+	for i, f := range from {
+		if err := copyKernelFiles(to, f, i+1, copied); err != nil {
+			return nil, Run{}, err
+		}
+	}
+	if err := to.PutRun(run); err != nil {
+		return nil, Run{}, err
+	}
+	return to, run, nil
+}
+
+func sameFile(a, b string) bool {
+	ia, errA := os.Stat(a)
+	ib, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(ia, ib)
+}
+
+// placed is a cell and the run it came from.
+type placed struct {
+	cell observe.Cell
+	from string
+}
+
+type merger struct {
+	run      Run
+	ids      []string
+	cells    map[string]placed // by CellFile
+	order    []string
+	problems []string
+}
+
+func (m *merger) problem(format string, args ...any) {
+	m.problems = append(m.problems, fmt.Sprintf(format, args...))
+}
+
+func (m *merger) add(f *Folder) error {
+	r, err := f.LoadRun()
+	if err != nil {
+		return fmt.Errorf("merge runs: %w", err)
+	}
+	// The cells' own files are complete even where the run was killed.
+	cells, _, err := f.Cells()
+	if err != nil {
+		return fmt.Errorf("merge runs: %w", err)
+	}
+	onDisk := map[string]bool{}
+	for _, c := range cells {
+		onDisk[CellFile(c)] = true
+	}
+	for _, c := range r.Cells {
+		if !onDisk[CellFile(c)] {
+			cells = append(cells, c)
+		}
+	}
+	if len(m.ids) == 0 {
+		m.run = r
+		m.run.Kernels, m.run.Scenarios, m.run.Cells = nil, nil, nil
+	} else {
+		m.header(r, f)
+	}
+	m.ids = append(m.ids, r.ID)
+	for _, k := range r.Kernels {
+		m.kernel(k, f)
+	}
+	for _, s := range r.Scenarios {
+		m.scenario(s, f)
+	}
+	for _, c := range cells {
+		m.cell(c, f)
+	}
+	return nil
+}
+
+func (m *merger) header(r Run, f *Folder) {
+	if r.Tool != m.run.Tool {
+		m.problem("%s was made by %s, the others by %s", f.dir, tool(r.Tool), tool(m.run.Tool))
+	}
+	if r.Accel != m.run.Accel {
+		m.problem("%s was run with --accel %s, the others with %s", f.dir, r.Accel, m.run.Accel)
+	}
+	if r.Started.Before(m.run.Started) {
+		m.run.Started = r.Started
+	}
+	switch {
+	case r.Finished.IsZero():
+		m.run.Finished = r.Finished
+	case !m.run.Finished.IsZero() && r.Finished.After(m.run.Finished):
+		m.run.Finished = r.Finished
+	}
+	m.run.Interrupted = m.run.Interrupted || r.Interrupted
+}
+
+func tool(t Tool) string {
+	if t.Commit == "" {
+		return "version " + t.Version
+	}
+	return fmt.Sprintf("version %s (%s)", t.Version, t.Commit)
+}
+
+func (m *merger) kernel(k Kernel, f *Folder) {
+	have, ok := m.run.Kernel(k.Name)
+	if !ok {
+		m.run.Kernels = append(m.run.Kernels, k)
+		return
+	}
+	if have.Digest != k.Digest {
+		m.problem("kernel %q in %s has the digest %s, elsewhere %s", k.Name, f.dir, k.Digest, have.Digest)
+	}
+	for _, theirs := range k.Changes {
+		m.known(k.Name, theirs, f)
+	}
+	i := slices.IndexFunc(m.run.Kernels, func(o Kernel) bool { return o.Name == k.Name })
+	if have.BootMillis == 0 { // a shard in which this kernel had nothing to do
+		m.run.Kernels[i].BootMillis, m.run.Kernels[i].Accel = k.BootMillis, k.Accel
+	}
+	if have.Console == "" {
+		m.run.Kernels[i].Console = k.Console
+	}
+	if have.CommandFile == "" {
+		m.run.Kernels[i].CommandFile = k.CommandFile
+	}
+}
+
+// known takes over what another run knew of a kernel. A run whose plan left
+// the probe out may know less than the others, but none may know otherwise.
+func (m *merger) known(kernel string, s compare.ChangeState, f *Folder) {
+	if !s.Known {
+		return
+	}
+	i := slices.IndexFunc(m.run.Kernels, func(o Kernel) bool { return o.Name == kernel })
+	k := &m.run.Kernels[i]
+	j := slices.IndexFunc(k.Changes, func(o compare.ChangeState) bool { return o.ID == s.ID })
+	switch {
+	case j < 0:
+		k.Changes = append(slices.Clone(k.Changes), s)
+	case !k.Changes[j].Known:
+		k.Changes = slices.Clone(k.Changes)
+		k.Changes[j] = s
+	case k.Changes[j].Has != s.Has:
+		m.problem("whether kernel %q has %s is %t (%s) in %s, %t (%s) elsewhere", kernel, s.ID, s.Has, s.By, f.dir, k.Changes[j].Has, k.Changes[j].By)
+	}
+}
+
+func (m *merger) scenario(s Scenario, f *Folder) {
+	i := slices.IndexFunc(m.run.Scenarios, func(o Scenario) bool { return o.ID == s.ID })
+	switch {
+	case i < 0:
+		m.run.Scenarios = append(m.run.Scenarios, s)
+	case !reflect.DeepEqual(m.run.Scenarios[i], s):
+		m.problem("scenario %s is not the same in %s as elsewhere", s.ID, f.dir)
+	}
+}
+
+func (m *merger) cell(c observe.Cell, f *Folder) {
+	at := CellFile(c)
+	have, ok := m.cells[at]
+	switch {
+	case !ok:
+		m.order = append(m.order, at)
+		m.cells[at] = placed{c, f.dir}
+	case have.cell.Verdict == observe.Rig && c.Verdict != observe.Rig:
+		m.cells[at] = placed{c, f.dir}
+	case c.Verdict == observe.Rig:
+	case have.cell.Accel != c.Accel || have.cell.Verdict != c.Verdict || !bytes.Equal(have.cell.Canonical(), c.Canonical()):
+		m.problem("%s on %s is in %s and in %s, and they differ", c.Scenario, c.Kernel, have.from, f.dir)
+	}
+}
+
+func (m *merger) finish() Run {
+	r := m.run
+	slices.Sort(m.order)
+	for _, at := range m.order {
+		r.Cells = append(r.Cells, m.cells[at].cell)
+	}
+	if len(m.ids) > 1 {
+		r.ID = m.ids[0] + "+" + fmt.Sprint(len(m.ids)-1)
+		r.Merged = m.ids
+	}
+	r.Judge()
+	return r
+}
+
+// copyKernelFiles copies consoles, QEMU commands and the like. The first run
+// that has a file gives it its name; that of the second run lies beside it in
+// the folder merged-2, and so on.
+func copyKernelFiles(to, from *Folder, nth int, copied map[string]bool) error {
+	root := from.Path(kernelsDir)
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from.dir, path)
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && d.Name() == cellsDir && filepath.Dir(filepath.Dir(rel)) == kernelsDir {
+			return filepath.SkipDir
+		}
+		if !d.Type().IsRegular() {
+			return nil
+		}
+		if copied[rel] {
+			kernel, rest, _ := strings.Cut(strings.TrimPrefix(rel, kernelsDir+"/"), "/")
+			rel = filepath.Join(kernelsDir, kernel, fmt.Sprintf("merged-%d", nth), rest)
+		}
+		copied[rel] = true
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return to.Put(rel, b)
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("copy the kernels' files of %s: %w", from.dir, err)
+	}
+	return nil
+}

@@ -1,0 +1,232 @@
+package results
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/faultline/faultline/framework/compare"
+	"github.com/faultline/faultline/framework/observe"
+)
+
+// Schema is the format of a Run, and changes when a reader of the old one
+// would misread the new one.
+const Schema = "faultline.run/1"
+
+// Run is everything that a run found: what run.json holds.
+type Run struct {
+	Schema  string    `json:"schema"` // always Schema
+	ID      string    `json:"id"`     // see NewID
+	Started time.Time `json:"started"`
+	// Finished is zero while the run goes on, and stays so when it is killed.
+	Finished time.Time `json:"finished,omitzero"`
+	Tool     Tool      `json:"tool"`
+	Host     Host      `json:"host"`
+	// Accel is the accelerator that was asked for: "auto", "kvm" or "tcg".
+	Accel string `json:"accel"`
+	// Command repeats the run: the arguments, the program's name first.
+	Command []string `json:"command"`
+	// Kernels are the columns, in the order they were asked for.
+	Kernels []Kernel `json:"kernels"`
+	// Scenarios are the rows: the plan, also those that no kernel can do.
+	Scenarios []Scenario     `json:"scenarios"`
+	Cells     []observe.Cell `json:"cells"`
+	// Differences are those between kernels (compare.Compare), Repeats those
+	// between attempts at the same cell (compare.Attempts).
+	Differences []compare.Difference `json:"differences"`
+	Repeats     []compare.Difference `json:"repeats,omitempty"`
+	Findings    []compare.Finding    `json:"findings"`
+	Summary     Summary              `json:"summary"`
+	// Interrupted says that the run was stopped before every cell was done.
+	Interrupted bool `json:"interrupted,omitempty"`
+	// Merged are the ids of the runs that this one was joined from.
+	Merged []string `json:"merged,omitempty"`
+}
+
+// Tool is the Faultline that ran.
+type Tool struct {
+	Version string `json:"version"`
+	Commit  string `json:"commit,omitempty"`
+}
+
+// Host is the machine that ran it.
+type Host struct {
+	OS          string `json:"os"`
+	CPU         string `json:"cpu"`
+	Cores       int    `json:"cores"`
+	MemoryBytes int64  `json:"memory_bytes"`
+	QEMU        string `json:"qemu"` // QEMU's version
+}
+
+// Kernel is a column of the run.
+type Kernel struct {
+	Name    string `json:"name"`              // what cells call it; unique in a run
+	Spec    string `json:"spec"`              // where it comes from, for --kernel
+	Release string `json:"release"`           // uname -r
+	Version string `json:"version,omitempty"` // the upstream or stable version, "6.1.192"
+	Arch    string `json:"arch"`              // as Go names it: "amd64"
+	// Digest tells two kernels apart that go by the same name: it covers the
+	// kernel, its modules and its config.
+	Digest   string    `json:"digest"`
+	Packages []Package `json:"packages,omitempty"`
+	// Accel is the accelerator its guests used: "tcg" or "kvm".
+	Accel string `json:"accel,omitempty"`
+	// BootMillis is the time from QEMU's start to the agent's first answer; 0
+	// when it was not booted.
+	BootMillis float64               `json:"boot_ms,omitempty"`
+	Changes    []compare.ChangeState `json:"changes,omitempty"`
+	// Console and CommandFile are paths in the run's folder: what the kernel
+	// printed, and the QEMU command that booted it.
+	Console     string `json:"console,omitempty"`
+	CommandFile string `json:"command_file,omitempty"`
+}
+
+// Package is a package that a kernel was taken from.
+type Package struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+}
+
+// Scenario is a row of the run.
+type Scenario struct {
+	ID      string   `json:"id"`
+	Doc     string   `json:"doc"` // what it does, in a sentence
+	Suite   string   `json:"suite"`
+	Needs   []string `json:"needs,omitempty"`
+	Changes []string `json:"changes,omitempty"` // ids of the changes its expectations hang on
+	// NotDoable says why nothing here can run it; empty for one that can be run.
+	NotDoable string `json:"not_doable,omitempty"`
+	// Lead marks a scenario that tells the story best: where it differs, the
+	// report takes its example from it.
+	Lead bool `json:"lead,omitempty"`
+}
+
+// Summary counts.
+type Summary struct {
+	// Cells that were recorded, by verdict. Attempts count one by one.
+	Expected   int `json:"expected"`
+	Unexpected int `json:"unexpected"`
+	NotDoable  int `json:"not_doable"`
+	Rig        int `json:"rig"`
+	// Explained and Unexplained count differences (fields) between kernels.
+	Explained   int `json:"explained"`
+	Unexplained int `json:"unexplained"`
+	// ExitCode is what faultline exits with; see ExitCode.
+	ExitCode int `json:"exit_code"`
+}
+
+// Exit codes of a run. The request being wrong (2) leaves no run behind.
+const (
+	ExitExpected    = 0   // everything as expected
+	ExitUnexpected  = 1   // some behaviour was not
+	ExitRig         = 3   // the rig failed: could not judge
+	ExitInterrupted = 130 // stopped before it was done
+)
+
+// NewID is the id of a run that starts at t: sortable, and fit for a file name.
+func NewID(t time.Time) string { return t.UTC().Format("20060102T150405Z") }
+
+// Judge draws the conclusions from r's cells: the differences between its
+// kernels and between attempts, the state of each change, the findings and the
+// summary. Whether a kernel has a change is taken as given where its Changes
+// say Known, and By what; all the rest is found anew, so Judge may be called
+// again after cells were added.
+func (r *Run) Judge() {
+	given := compare.Given{}
+	var names []string
+	for _, k := range r.Kernels {
+		names = append(names, k.Name)
+		for _, s := range k.Changes {
+			if !s.Known {
+				continue
+			}
+			if given[k.Name] == nil {
+				given[k.Name] = map[string]compare.Known{}
+			}
+			given[k.Name][s.ID] = compare.Known{Has: s.Has, By: s.By}
+		}
+	}
+	states := compare.ChangeStates(r.Cells, given)
+	for i, k := range r.Kernels {
+		r.Kernels[i].Changes = states[k.Name]
+	}
+	r.Differences = compare.Compare(r.Cells, names)
+	r.Repeats = compare.Attempts(r.Cells)
+	r.Findings = compare.Findings(compare.Evidence{
+		Cells: r.Cells, Differences: r.Differences, Repeats: r.Repeats, States: states,
+	})
+	r.Summary = r.summarize()
+}
+
+func (r *Run) summarize() Summary {
+	var s Summary
+	for _, c := range r.Cells {
+		switch c.Verdict {
+		case observe.Expected:
+			s.Expected++
+		case observe.Unexpected:
+			s.Unexpected++
+		case observe.NotDoable:
+			s.NotDoable++
+		case observe.Rig:
+			s.Rig++
+		}
+	}
+	for _, d := range r.Differences {
+		if d.ExplainedBy == "" {
+			s.Unexplained++
+		} else {
+			s.Explained++
+		}
+	}
+	switch {
+	case r.Interrupted:
+		s.ExitCode = ExitInterrupted
+	case s.Unexpected > 0 || len(r.Findings) > 0:
+		// A behaviour that was seen outweighs cells that were not.
+		s.ExitCode = ExitUnexpected
+	case s.Rig > 0:
+		s.ExitCode = ExitRig
+	default:
+		s.ExitCode = ExitExpected
+	}
+	return s
+}
+
+// MarshalJSON writes the run as the schema wants it: with its schema's name,
+// and with empty lists where there is nothing, so that no reader has to tell
+// null from empty.
+func (r Run) MarshalJSON() ([]byte, error) {
+	type plain Run // without this method
+	r.Schema = Schema
+	r.Command = notNil(r.Command)
+	r.Kernels = notNil(r.Kernels)
+	r.Scenarios = notNil(r.Scenarios)
+	r.Cells = notNil(r.Cells)
+	r.Differences = notNil(r.Differences)
+	r.Findings = notNil(r.Findings)
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false) // the encoder that called decides on that
+	if err := enc.Encode(plain(r)); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+func notNil[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}
+
+// Kernel finds a kernel of the run by name.
+func (r *Run) Kernel(name string) (Kernel, bool) {
+	i := slices.IndexFunc(r.Kernels, func(k Kernel) bool { return k.Name == name })
+	if i < 0 {
+		return Kernel{}, false
+	}
+	return r.Kernels[i], true
+}

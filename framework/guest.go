@@ -1,0 +1,344 @@
+package framework
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/faultline/faultline/framework/inject"
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/qemu"
+	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/guest/wire"
+	"github.com/faultline/faultline/images"
+)
+
+// Sizes. A guest's page is that of its architecture.
+const (
+	KiB       = 1 << 10
+	MiB       = 1 << 20
+	PageBytes = 4096 // x86-64
+)
+
+// Page is the offset of page n, in bytes.
+func Page(n int64) int64 { return n * PageBytes }
+
+// GuestVM is a scenario's guest. Its methods are the primitives: each does one
+// thing and records what came of it. Where the rig fails them they end the
+// scenario, which then is not judged.
+type GuestVM struct {
+	vm   *vm.Guest
+	rec  *recorder
+	fail func(error) // ends the scenario; does not return
+
+	start   uint64         // kernel log position at the scenario's start
+	names   map[string]int // how often a name was given out
+	mounted []*Mount
+	victims map[string]*Victim
+}
+
+func newGuestVM(g *vm.Guest, rec *recorder, fail func(error)) *GuestVM {
+	return &GuestVM{vm: g, rec: rec, fail: fail, start: g.Welcome.KmsgSeq, names: map[string]int{}, victims: map[string]*Victim{}}
+}
+
+// call asks the agent, and ends the scenario where it can't.
+func (g *GuestVM) call(ctx context.Context, req *wire.Request) *wire.Reply {
+	reply, err := g.vm.Call(ctx, req)
+	if err != nil {
+		g.fail(err)
+	}
+	return reply
+}
+
+// Monitor is the guest's QMP connection.
+func (g *GuestVM) Monitor() *qemu.Monitor { return g.vm.Monitor() }
+
+// unique numbers names: file, file2, file3.
+func (g *GuestVM) unique(name string) string {
+	g.names[name]++
+	if n := g.names[name]; n > 1 {
+		return fmt.Sprint(name, n)
+	}
+	return name
+}
+
+// Provider of persistent memory.
+type Provider string
+
+const (
+	NFIT   Provider = "nfit"   // QEMU's nvdimm: badblocks can't be cleared by a write
+	E820   Provider = "e820"   // memmap=: a write clears them
+	Virtio Provider = "virtio" // virtio-pmem: likewise; asynchronous, so no MAP_SYNC
+)
+
+// FS is a file system, and with it the device that holds it.
+type FS string
+
+const (
+	Ext4 FS = "ext4"
+	XFS  FS = "xfs"
+)
+
+// Device is a block device of the guest.
+type Device struct {
+	Disk string // "pmem0"
+	Name string // canonical: "pmem(nfit,ext4)"
+	FS   FS
+	// Physical is the guest physical address of the disk's first byte.
+	Physical uint64
+	Bytes    int64
+}
+
+// Pmem is the standard guest's device of that provider and file system.
+func (g *GuestVM) Pmem(ctx context.Context, p Provider, fs FS) Device {
+	if p == Virtio {
+		g.reprobe(ctx, vm.VirtioPmemPCI)
+		g.LoadModule(ctx, "virtio_pmem")
+	}
+	// A region's disk comes up in its own time after its driver was loaded.
+	for deadline := time.Now().Add(pmemLimit); ; time.Sleep(5 * time.Millisecond) {
+		devices := g.call(ctx, &wire.Request{Pmem: &wire.Pmem{}}).Devices
+		for _, d := range devices {
+			if d.Provider == string(p) && (p != NFIT || d.Resource == vm.NVDIMMAddr(string(fs))) {
+				return Device{Disk: d.Name, Name: fmt.Sprintf("pmem(%s,%s)", p, fs), FS: fs, Physical: d.Resource + uint64(d.DataOffset), Bytes: d.Bytes}
+			}
+		}
+		if time.Now().After(deadline) {
+			g.fail(fmt.Errorf("the guest has no pmem of provider %s with %s; it has %+v", p, fs, devices))
+		}
+	}
+}
+
+// pmemLimit bounds the wait for a pmem disk.
+const pmemLimit = 20 * time.Second
+
+// LoadModule loads a module of vm's on-demand list with what it depends on. One
+// that the kernel has built in, or loaded already, is fine.
+func (g *GuestVM) LoadModule(ctx context.Context, name string) {
+	for _, path := range strings.Fields(g.ReadFile(ctx, images.OnDemandList(name))) {
+		fd := g.callOK(ctx, "openat", -100, path, unix.O_RDONLY|unix.O_CLOEXEC, 0).Ret
+		called := g.call(ctx, &wire.Request{Syscall: &wire.Syscall{Name: "finit_module", Args: []wire.Arg{{Int: fd}, {In: []byte{0}}, {}}}}).Called
+		if called.Errno != "" && called.Errno != "EEXIST" {
+			g.fail(fmt.Errorf("load module %s in the guest: %s", path, called.Errno))
+		}
+		g.callOK(ctx, "close", fd)
+	}
+}
+
+// reprobe takes a PCI device away from the guest's kernel and has it found
+// again: QEMU's virtio-pmem has no migration state, so that in a clone it lost
+// what the kernel had set up.
+func (g *GuestVM) reprobe(ctx context.Context, slot string) {
+	g.WriteFile(ctx, "/sys/bus/pci/devices/"+slot+"/remove", "1")
+	g.WriteFile(ctx, "/sys/bus/pci/rescan", "1")
+}
+
+// Blocks makes a Device something to inject into.
+func (d Device) Blocks(offset, n int64) (inject.Blocks, error) {
+	return inject.Blocks{Disk: d.Disk, Sector: offset / 512, Count: n / 512, Name: fmt.Sprintf("%s+%#x", d.Name, offset)}, nil
+}
+
+// Mount is a mounted file system.
+type Mount struct {
+	g      *GuestVM
+	Device Device
+	Dir    string
+}
+
+// DAX mounts the NFIT device with that file system, with -o dax.
+func (g *GuestVM) DAX(ctx context.Context, fs FS) *Mount {
+	return g.Mount(ctx, g.Pmem(ctx, NFIT, fs), "dax")
+}
+
+// PageCache mounts the NFIT device with that file system without dax, so that
+// its files are read through the page cache as from any block device.
+func (g *GuestVM) PageCache(ctx context.Context, fs FS) *Mount {
+	return g.Mount(ctx, g.Pmem(ctx, NFIT, fs), "")
+}
+
+// Mount mounts a device with these options.
+func (g *GuestVM) Mount(ctx context.Context, d Device, options string) *Mount {
+	m := &Mount{g: g, Device: d, Dir: "/mnt/" + d.Disk}
+	g.callOK(ctx, "mkdirat", -100, m.Dir, 0o755) // AT_FDCWD
+	g.callOK(ctx, "mount", "/dev/"+d.Disk, m.Dir, string(d.FS), 0, options)
+	if options != "" {
+		options = " -o " + options
+	}
+	g.rec.add("agent", "mount "+d.Name+options, observe.Outcome{}, "")
+	g.mounted = append(g.mounted, m)
+	return m
+}
+
+// callOK makes a system call in the agent that sets the scenario up, and so must work.
+func (g *GuestVM) callOK(ctx context.Context, name string, args ...any) *wire.Called {
+	wired, words := wireArgs(args)
+	called := g.call(ctx, &wire.Request{Syscall: &wire.Syscall{Name: name, Args: wired}}).Called
+	if called.Errno != "" {
+		g.fail(fmt.Errorf("set up the guest: %s(%s): %s", name, words, called.Errno))
+	}
+	return called
+}
+
+// File is a file of the guest.
+type File struct {
+	g       *GuestVM
+	Mount   *Mount
+	Path    string
+	Name    string // canonical: "file"
+	Bytes   int64
+	Extents []wire.Extent
+}
+
+// FileOption says how a file is made.
+type FileOption func(*wire.MakeFile)
+
+// Unwritten makes a file of blocks that are allocated but were never written.
+func Unwritten() FileOption { return func(f *wire.MakeFile) { f.Layout = wire.Unwritten } }
+
+// Sparse makes a file without blocks.
+func Sparse() FileOption { return func(f *wire.MakeFile) { f.Layout = wire.Hole } }
+
+// HugeAligned makes a file that 2 MiB pages can map: its first block lies at a
+// multiple of 2 MiB in guest physical memory.
+func HugeAligned() FileOption { return func(f *wire.MakeFile) { f.Align = 2 * MiB } }
+
+// File makes a file, by default with every block written (page n full of
+// Filled(n)), synced, and in no cache.
+func (m *Mount) File(ctx context.Context, bytes int64, options ...FileOption) *File {
+	f := &File{g: m.g, Mount: m, Name: m.g.unique("file"), Bytes: bytes}
+	f.Path = m.Dir + "/" + f.Name
+	req := &wire.MakeFile{Path: f.Path, Size: bytes, Layout: wire.Written, Base: int64(m.Device.Physical)}
+	for _, o := range options {
+		o(req)
+	}
+	f.Extents = m.g.call(ctx, &wire.Request{MakeFile: req}).Made.Extents
+	action := fmt.Sprintf("make %s, %d bytes, %s", f.Name, bytes, req.Layout)
+	if req.Align != 0 {
+		action += fmt.Sprintf(", aligned to %d KiB", req.Align/KiB)
+	}
+	m.g.rec.add("agent", action, observe.Outcome{}, "")
+	return f
+}
+
+// Filled is the byte that page n of a written file is full of.
+func Filled(n int64) byte { return wire.Fill(n) }
+
+// Blocks says where bytes of the file lie on its disk (FIEMAP).
+func (f *File) Blocks(offset, n int64) (inject.Blocks, error) {
+	for _, e := range f.Extents {
+		if offset >= e.Logical && offset+n <= e.Logical+e.Length {
+			return inject.Blocks{
+				Disk: f.Mount.Device.Disk, Sector: (e.Physical + offset - e.Logical) / 512, Count: n / 512,
+				Name: fmt.Sprintf("%s+%#x", f.Name, offset),
+			}, nil
+		}
+	}
+	return inject.Blocks{}, fmt.Errorf("%s has no single extent behind bytes %d to %d: %+v", f.Name, offset, offset+n, f.Extents)
+}
+
+// Inject applies an injection and records what the injector was told.
+func (g *GuestVM) Inject(ctx context.Context, i inject.Injection) *Seen {
+	o, err := i.Apply(ctx, g.vm)
+	if err != nil {
+		g.fail(fmt.Errorf("%s: %w", i.Action, err))
+	}
+	seen := g.rec.add("host", i.Action, o, "")
+	if o.Errno != "" {
+		g.fail(fmt.Errorf("%s: %s", i.Action, o.Errno))
+	}
+	return seen
+}
+
+// ReadFile reads a file of the guest: of sysfs or procfs, mostly. It records nothing.
+func (g *GuestVM) ReadFile(ctx context.Context, path string) string {
+	f := g.call(ctx, &wire.Request{ReadFile: &wire.ReadFile{Path: path}}).File
+	if f.Errno != "" {
+		g.fail(fmt.Errorf("read %s in the guest: %s", path, f.Errno))
+	}
+	return string(f.Data)
+}
+
+// WriteFile writes a file of the guest with one write(2). It records nothing.
+func (g *GuestVM) WriteFile(ctx context.Context, path, data string) {
+	f := g.call(ctx, &wire.Request{WriteFile: &wire.WriteFile{Path: path, Data: []byte(data)}}).File
+	if f.Errno != "" {
+		g.fail(fmt.Errorf("write %q to %s in the guest: %s", data, path, f.Errno))
+	}
+}
+
+// BadBlocks is the number of bad sectors that a file's disk lists, by name and
+// count: witness of what a write cleared. It is recorded as a step.
+func (g *GuestVM) BadBlocks(ctx context.Context, d Device) *Seen {
+	text := badblocks(g.ReadFile(ctx, "/sys/block/"+d.Disk+"/badblocks"))
+	return g.rec.add("agent", "badblocks of "+d.Name, observe.Outcome{Note: text}, "")
+}
+
+// badblocks is a badblocks file's text without the places, which differ with
+// the layout of the file system: "none", or "8 sectors", "8 sectors, 1 sectors".
+func badblocks(text string) string {
+	var parts []string
+	for _, line := range strings.Split(strings.TrimSpace(text), "\n") {
+		if _, n, ok := strings.Cut(strings.TrimSpace(line), " "); ok {
+			parts = append(parts, n+" sectors")
+		}
+	}
+	if len(parts) == 0 {
+		return "none"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Mapper makes (or gives a new table to) a device-mapper device over a device,
+// whose sectors it has all: linear passes them on, error refuses them.
+func (g *GuestVM) Mapper(ctx context.Context, name, kind string, d Device) Device {
+	t := wire.Target{Length: uint64(d.Bytes / 512), Type: kind}
+	if kind == "linear" {
+		t.Params = "/dev/" + d.Disk + " 0"
+	}
+	g.LoadModule(ctx, "dm_mod")
+	m := g.call(ctx, &wire.Request{DM: &wire.DM{Name: name, Table: []wire.Target{t}}}).Mapper
+	if m.Errno != "" {
+		g.fail(fmt.Errorf("dm table %s: %s", kind, m.Errno))
+	}
+	g.rec.add("agent", fmt.Sprintf("dm-%s over %s", kind, d.Name), observe.Outcome{}, "")
+	mapped := d
+	mapped.Disk, mapped.Name = strings.TrimPrefix(m.Node, "/dev/"), "dm("+d.Name+")"
+	return mapped
+}
+
+// collect gathers the witnesses at a scenario's end, while the guest still answers.
+func (g *GuestVM) collect(ctx context.Context) error {
+	ask := func(req *wire.Request) (*wire.Reply, error) { return g.vm.Call(ctx, req) }
+	reply, err := ask(&wire.Request{KernelLog: &wire.KernelLog{Since: g.start}})
+	if err != nil {
+		return err
+	}
+	g.rec.klog = reply.Log.Lines
+	g.rec.witness["log"] = logWitness(reply.Log.Lines)
+	disks := map[string]Device{}
+	for _, m := range g.mounted {
+		if strings.HasPrefix(m.Device.Disk, "pmem") {
+			disks[m.Device.Disk] = m.Device
+		}
+	}
+	var names []string
+	for n := range disks {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	for _, n := range names {
+		reply, err := ask(&wire.Request{ReadFile: &wire.ReadFile{Path: "/sys/block/" + n + "/badblocks"}})
+		if err != nil {
+			return err
+		}
+		g.rec.witness["badblocks "+disks[n].Name] = badblocks(string(reply.File.Data))
+	}
+	return nil
+}
+
+var errNoGuest = errors.New("framework.Guest was called outside a scenario; make the spec one with framework.Scenario")

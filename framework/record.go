@@ -1,0 +1,81 @@
+package framework
+
+import (
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/faultline/faultline/framework/observe"
+)
+
+// recorder gathers what one scenario saw.
+type recorder struct {
+	started time.Time
+	steps   []observe.Step
+	witness map[string]string
+	klog    []string
+	console string // its tail, when the rig failed
+	rig     error  // trouble that ended the scenario
+}
+
+func newRecorder() *recorder {
+	return &recorder{started: time.Now(), witness: map[string]string{}}
+}
+
+// Seen is a recorded step's outcome, for assertions: Expect(seen).To(Follow(…)).
+type Seen struct {
+	observe.Outcome
+	rec   *recorder
+	index int
+	at    string // the canonical address that was accessed, if any
+}
+
+func (r *recorder) add(actor, action string, o observe.Outcome, at string) *Seen {
+	r.steps = append(r.steps, observe.Step{Actor: actor, Action: action, Outcome: o})
+	return &Seen{Outcome: o, rec: r, index: len(r.steps) - 1, at: at}
+}
+
+// String is the step as an assertion's message shows it.
+func (s *Seen) String() string {
+	step := s.rec.steps[s.index]
+	text := step.Actor + ": " + step.Action + " → " + s.Outcome.String()
+	for _, sig := range s.Signals {
+		text += " at " + sig.Addr
+	}
+	return text
+}
+
+// poisonLines are the kernel's words about poison: a second witness that is
+// independent of the signal. Numbers in them that differ between runs (process
+// ids, page frame numbers, times) are replaced.
+var (
+	poisonLines = regexp.MustCompile(`(?i)MCE: Killing|Memory failure|Machine check|Hardware Error|mce: |hwpoison|recovery action|Sending SIGBUS|Soft offlin|Injecting|I/O error|critical medium|Kernel panic`)
+	stamp       = regexp.MustCompile(`^\[\s*\d+\.\d+\] `)
+	killing     = regexp.MustCompile(`(Killing|kill) [^ :]+:\d+`)
+	pfn         = regexp.MustCompile(`\b(0x[0-9a-f]+|[0-9a-f]{9,16})\b`)
+	clock       = regexp.MustCompile(`TIME \d+|TSC [0-9a-f]+`)
+)
+
+// logWitness is the canonical form of the kernel log: its lines about poison,
+// each once, in the order of their first coming.
+func logWitness(lines []string) string {
+	var kept []string
+	seen := map[string]bool{}
+	for _, l := range lines {
+		l = stamp.ReplaceAllString(l, "")
+		if !poisonLines.MatchString(l) {
+			continue
+		}
+		l = killing.ReplaceAllString(l, "$1 VICTIM")
+		l = clock.ReplaceAllString(l, "")
+		l = pfn.ReplaceAllString(l, "N")
+		if !seen[l] {
+			seen[l] = true
+			kept = append(kept, l)
+		}
+	}
+	if len(kept) == 0 {
+		return "nothing about poison"
+	}
+	return strings.Join(kept, "\n")
+}

@@ -1,0 +1,334 @@
+package framework
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/onsi/ginkgo/v2"
+	"github.com/onsi/ginkgo/v2/types"
+	"github.com/onsi/gomega"
+
+	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/qemu"
+	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/kernels"
+)
+
+// Flags of a suite's binary. faultline run sets them; whoever uses Ginkgo
+// directly gives them behind --, as in
+//
+//	ginkgo ./suites/dax -- --faultline.kernel=apt:bookworm/6.12
+var flags struct {
+	kernel, name, accel string
+	console             string
+	has                 hasFlag
+	fresh               bool
+	list                bool
+	events              int
+}
+
+type hasFlag map[string]bool
+
+func (h *hasFlag) String() string { return fmt.Sprint(map[string]bool(*h)) }
+
+func (h *hasFlag) Set(s string) error {
+	id, value, _ := strings.Cut(s, "=")
+	if _, err := change.ByID(id); err != nil {
+		return err
+	}
+	if *h == nil {
+		*h = hasFlag{}
+	}
+	(*h)[id] = value != "false"
+	return nil
+}
+
+func init() {
+	flag.StringVar(&flags.kernel, "faultline.kernel", "apt:bookworm", "the kernel to observe, as a `spec`")
+	flag.StringVar(&flags.name, "faultline.name", "", "what to call the kernel")
+	flag.StringVar(&flags.accel, "faultline.accel", "tcg", "what runs the guest: tcg or kvm")
+	flag.StringVar(&flags.console, "faultline.console", "", "a `folder` for the guests' consoles, one file a scenario")
+	flag.Var(&flags.has, "faultline.has", "`change=true|false`: say whether the kernel has a change, instead of probing; may be repeated")
+	flag.BoolVar(&flags.fresh, "faultline.fresh", false, "boot a guest for each scenario, instead of cloning a template")
+	flag.BoolVar(&flags.list, "faultline.list", false, "print the scenarios as JSON and run nothing")
+	flag.IntVar(&flags.events, "faultline.events", 0, "a file `descriptor` to write events to, one JSON value a line")
+}
+
+// suite is the suite that this process runs.
+type suite struct {
+	name     string
+	rig      *vm.Rig
+	kernel   *kernels.Kernel
+	template *vm.Template
+	known    map[string]probed
+	events   *json.Encoder
+	current  *recorder
+	guest    *GuestVM
+}
+
+// probed is what is known of a change in this kernel.
+type probed struct {
+	Has bool
+	By  string // "declared" or "probe"
+}
+
+// running is set by RunSuite: Ginkgo runs one suite in a process.
+var running *suite
+
+func (s *suite) has(c change.Change) bool { return s.known[c.ID].Has }
+
+func (s *suite) how(c change.Change) string {
+	if s.known[c.ID].By == "probe" {
+		return "found by its probe, " + c.Probe
+	}
+	return s.known[c.ID].By
+}
+
+// Event is what a suite's process tells the one that started it.
+type Event struct {
+	Started  string        `json:"started,omitempty"`  // a scenario's id
+	Finished *observe.Cell `json:"finished,omitempty"` // its cell
+}
+
+// RunSuite runs the suite of this binary; each suite's one Go test calls it.
+func RunSuite(t *testing.T, name string) {
+	running = &suite{name: name}
+	if flags.list {
+		printScenarios(name)
+		return
+	}
+	if testing.Short() {
+		t.Skip("boots real guests; -short leaves them out")
+	}
+	if flags.events > 0 {
+		running.events = json.NewEncoder(os.NewFile(uintptr(flags.events), "events"))
+	}
+	gomega.RegisterFailHandler(ginkgo.Fail)
+	// The first process builds what all share; the others find it in the cache.
+	ginkgo.SynchronizedBeforeSuite(func(ctx ginkgo.SpecContext) []byte {
+		must(running.open(ctx))
+		must(running.learn(ctx))
+		known, err := json.Marshal(running.known)
+		must(err)
+		return known
+	}, func(ctx ginkgo.SpecContext, known []byte) {
+		if running.template == nil {
+			must(running.open(ctx))
+		}
+		must(json.Unmarshal(known, &running.known))
+	})
+	ginkgo.SynchronizedAfterSuite(func() { running.close() }, func() {})
+	ginkgo.BeforeEach(func(ctx ginkgo.SpecContext) { running.begin() })
+	ginkgo.ReportAfterEach(func(r ginkgo.SpecReport) { running.finish(r) })
+	ginkgo.RunSpecs(t, name)
+}
+
+// must ends the suite where the rig fails before any scenario.
+func must(err error) {
+	if err != nil {
+		ginkgo.Fail(describeError(err), 1)
+	}
+}
+
+// describeError is an error with the end of the console, where it has one.
+func describeError(err error) string {
+	var t *vm.Trouble
+	if errors.As(err, &t) && t.Tail != "" {
+		return fmt.Sprintf("%v\n--- end of the console:\n%s", err, t.Tail)
+	}
+	return err.Error()
+}
+
+func printScenarios(name string) {
+	var list []Info
+	for _, r := range ginkgo.PreviewSpecs(name).SpecReports {
+		if info, ok := describe(name, r); ok {
+			list = append(list, info)
+		}
+	}
+	// On a line of its own, behind whatever the test runner prints.
+	data, err := json.Marshal(list)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Printf("\n%s%s\n", ListMark, data)
+}
+
+// ListMark begins the line that --faultline.list prints.
+const ListMark = "faultline-scenarios: "
+
+func (s *suite) open(ctx context.Context) error {
+	c, err := cache.Open("")
+	if err != nil {
+		return err
+	}
+	s.kernel, err = kernels.Resolve(ctx, flags.kernel, kernels.Options{Cache: c})
+	if err != nil {
+		return err
+	}
+	if flags.name != "" {
+		s.kernel.Name = flags.name
+	}
+	if s.rig, err = vm.NewRig(ctx, c, s.kernel.Arch); err != nil {
+		return err
+	}
+	s.template, err = s.rig.Template(ctx, s.spec())
+	return err
+}
+
+func (s *suite) spec() vm.Spec {
+	return vm.Spec{Kernel: s.kernel, Accel: qemu.Accel(flags.accel)}
+}
+
+func (s *suite) close() {
+	if s.template != nil {
+		s.template.Close()
+	}
+	if s.rig != nil {
+		s.rig.Close()
+	}
+}
+
+// learn finds out which changes the kernel has that selected scenarios follow.
+func (s *suite) learn(ctx context.Context) error {
+	s.known = map[string]probed{}
+	for _, c := range change.All() {
+		if has, declared := flags.has[c.ID]; declared {
+			s.known[c.ID] = probed{has, "declared"}
+			continue
+		}
+		has, err := Probe(ctx, s.template, c)
+		if err != nil {
+			return err
+		}
+		s.known[c.ID] = probed{has, "probe"}
+	}
+	return nil
+}
+
+// begin opens a scenario's record, before its body runs.
+func (s *suite) begin() {
+	s.current, s.guest = newRecorder(), nil
+	info, ok := describe(s.name, ginkgo.CurrentSpecReport())
+	if !ok {
+		return
+	}
+	s.tell(Event{Started: info.ID})
+	if info.NotDoable != "" {
+		ginkgo.Skip(info.NotDoable)
+	}
+	if lacks := s.kernel.Lacks(info.Needs...); len(lacks) > 0 {
+		ginkgo.Skip(fmt.Sprintf("%s lacks CONFIG_%s", s.kernel.Name, strings.Join(lacks, ", CONFIG_")))
+	}
+}
+
+// Guest is the scenario's guest: a fresh clone of the kernel's template, which
+// ends with the scenario.
+func Guest(ctx context.Context) *GuestVM {
+	s := running
+	if s == nil || s.current == nil {
+		ginkgo.Fail(errNoGuest.Error(), 1)
+	}
+	rec := s.current
+	fail := func(err error) {
+		rec.rig = err
+		ginkgo.Fail(describeError(err), callerSkip())
+	}
+	info, ok := describe(s.name, ginkgo.CurrentSpecReport())
+	if !ok {
+		fail(errNoGuest)
+	}
+	g, err := s.newGuest(ctx, strings.ReplaceAll(info.ID, "/", "__"))
+	if err != nil {
+		fail(err)
+	}
+	s.guest = newGuestVM(g, rec, fail)
+	ginkgo.DeferCleanup(func(ctx context.Context) {
+		defer g.Close()
+		if rec.rig == nil {
+			if err := s.guest.collect(ctx); err != nil {
+				rec.rig = err
+			}
+		}
+		if rec.rig != nil {
+			rec.console = g.ConsoleTail(60)
+		}
+	}, ginkgo.NodeTimeout(time.Minute))
+	return s.guest
+}
+
+func (s *suite) newGuest(ctx context.Context, name string) (*vm.Guest, error) {
+	console := ""
+	if flags.console != "" {
+		console = filepath.Join(flags.console, name+".console")
+	}
+	if flags.fresh {
+		spec := s.spec()
+		spec.Console = console
+		return s.rig.Boot(ctx, spec)
+	}
+	return s.template.Clone(ctx, vm.CloneOptions{Console: console})
+}
+
+// finish makes the cell of what was recorded, and hands it on.
+func (s *suite) finish(r ginkgo.SpecReport) {
+	info, ok := describe(s.name, r)
+	rec := s.current
+	if !ok || rec == nil || r.State.Is(types.SpecStatePending) {
+		return
+	}
+	cell := observe.Cell{
+		Scenario: info.ID, Kernel: s.kernel.Name, Accel: flags.accel, Verdict: observe.Expected,
+		Steps: rec.steps, Witnesses: rec.witness, KernelLog: rec.klog, ConsoleTail: rec.console,
+		Started: rec.started, Millis: float64(time.Since(rec.started).Microseconds()) / 1000,
+	}
+	switch {
+	case r.State.Is(types.SpecStateSkipped):
+		cell.Verdict, cell.Message = observe.NotDoable, r.Failure.Message
+	case rec.rig != nil:
+		cell.Verdict, cell.Message = observe.Rig, rec.rig.Error()
+	case r.State.Is(types.SpecStateFailed):
+		cell.Verdict, cell.Message = observe.Unexpected, r.Failure.Message
+	case !r.State.Is(types.SpecStatePassed): // timed out, interrupted, panicked
+		cell.Verdict, cell.Message = observe.Rig, strings.TrimSpace(r.State.String()+": "+r.Failure.Message+" "+r.Failure.ForwardedPanic)
+	}
+	s.tell(Event{Finished: &cell})
+	s.current, s.guest = nil, nil
+}
+
+// tell writes an event for the process that started this one.
+func (s *suite) tell(e Event) {
+	if s.events != nil {
+		if err := s.events.Encode(e); err != nil {
+			fmt.Fprintf(os.Stderr, "faultline: the parent does not listen any more: %v\n", err)
+			os.Exit(3)
+		}
+	}
+}
+
+// callerSkip finds how many frames lie between a primitive and the scenario
+// that called it, so that a failure names the scenario's line.
+func callerSkip() int {
+	lines := strings.Split(string(debug.Stack()), "\n")
+	skip := 0
+	for _, l := range lines {
+		if strings.HasPrefix(l, "\t") {
+			if strings.Contains(l, "/suites/") {
+				break
+			}
+			skip++
+		}
+	}
+	return max(skip-3, 1)
+}

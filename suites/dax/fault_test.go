@@ -1,0 +1,243 @@
+package dax_test
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	. "github.com/faultline/faultline/framework"
+	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/inject"
+)
+
+// What a DAX fault on a bad block tells, before and after the change:
+// dax_fault_return makes VM_FAULT_SIGBUS or VM_FAULT_HWPOISON of the driver's
+// refusal. The fault path reports the very byte, and a page's size, even where
+// a huge page was tried first.
+var (
+	adrerr = Before(SIGBUS(BUS_ADRERR))
+	mceerr = After(SIGBUS(BUS_MCEERR_AR, LSB(12)))
+)
+
+// bad is the page that is made bad.
+const bad = 4
+
+// on gives scenarios of a file system their ids and what they need.
+func on(fs FS, follows ...change.Change) func(name, catalogue string) []any {
+	return func(name, catalogue string) []any {
+		traits := []Trait{
+			Catalogue(catalogue), Needs("FS_DAX"), Needs("MEMORY_FAILURE"), Needs("ACPI_NFIT"),
+			Needs(map[FS]string{Ext4: "EXT4_FS", XFS: "XFS_FS"}[fs]),
+		}
+		for _, c := range follows {
+			traits = append(traits, Follows(c))
+		}
+		return Scenario("dax/"+string(fs)+"/"+name, traits...)
+	}
+}
+
+// mapped makes a file on a DAX file system and maps it.
+func mapped(ctx SpecContext, g *GuestVM, fs FS, flags MapFlags, options ...FileOption) (*File, *Victim, *Mapping) {
+	f := g.DAX(ctx, fs).File(ctx, 2*MiB, options...)
+	v := g.Victim(ctx)
+	return f, v, v.Map(ctx, f, flags)
+}
+
+var _ = Describe("a DAX fault on a bad block", func() {
+	for _, fs := range []FS{Ext4, XFS} {
+		scenario := on(fs, change.DaxFaultHWPoison)
+		Context("on "+string(fs), func() {
+			It("tells a reader of a shared mapping", scenario("shared-read", "A01"), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f, v, m := mapped(ctx, g, fs, Shared)
+				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
+				Expect(v.Load(ctx, m.At(Page(bad)+5))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+			})
+
+			It("tells a writer of a shared mapping", scenario("shared-write", "A02"), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f, v, m := mapped(ctx, g, fs, Shared)
+				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
+				Expect(v.Store(ctx, m.At(Page(bad)))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+			})
+
+			It("tells a reader of a private mapping", scenario("private-read", "A03"), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f, v, m := mapped(ctx, g, fs, Private)
+				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
+				Expect(v.Load(ctx, m.At(Page(bad)))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+			})
+
+			// do_cow_fault: the kernel can't get at the page to copy it.
+			It("tells a writer of a private mapping who needs a copy", scenario("private-cow", "A04"), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f, v, m := mapped(ctx, g, fs, Private)
+				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
+				Expect(v.Store(ctx, m.At(Page(bad)))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+			})
+
+			It("tells a writer of a MAP_SYNC mapping", scenario("sync-write", "A06"), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f, v, m := mapped(ctx, g, fs, Sync)
+				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
+				Expect(v.Store(ctx, m.At(Page(bad)))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+			})
+
+			// The page is mapped read-only by the load; the store comes by pfn_mkwrite.
+			It("tells a writer who has read the page before", scenario("mkwrite", "A07"), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f, v, m := mapped(ctx, g, fs, Shared)
+				before := v.Load(ctx, m.At(Page(bad)))
+				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
+				after := v.Store(ctx, m.At(Page(bad)))
+				Expect(before).To(Be(Reads(Filled(bad))))
+				Expect(after).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+			})
+
+			// The 2 MiB attempt fails and falls back, so the payload says 4 KiB.
+			It("tells a 4 KiB page where a huge page was possible", scenario("huge-bad", "A08"), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f, v, m := mapped(ctx, g, fs, Shared, HugeAligned())
+				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
+				Expect(v.Load(ctx, m.At(Page(bad)))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+			})
+
+			// The page was never brought into the second process, which therefore
+			// faults on what the first one's poison left behind: the commit message.
+			It("tells a second process after another met the poison", scenario("second-process", "A16"), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f, v, m := mapped(ctx, g, fs, Shared)
+				second := g.Second(ctx)
+				m2 := second.Map(ctx, f, Shared)
+				v.Load(ctx, m.At(Page(bad)))
+				first := v.Madvise(ctx, m.At(Page(bad)), PageBytes, MADV_HWPOISON)
+				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
+				other := second.Load(ctx, m2.At(Page(bad)+5))
+				Expect(first).To(Be(SIGBUS(BUS_MCEERR_AR, LSB(12), At(m.At(Page(bad))))))
+				Expect(other).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+			})
+		})
+	}
+})
+
+var _ = Describe("a DAX page", func() {
+	for _, fs := range []FS{Ext4, XFS} {
+		scenario := on(fs)
+		Context("on "+string(fs), func() {
+			It("is given out in 4 KiB where its huge page has a bad block elsewhere", scenario("huge-good", "A09"), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f, v, m := mapped(ctx, g, fs, Shared, HugeAligned())
+				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
+				load := v.Load(ctx, m.At(Page(bad+1)))
+				neighbour := v.Present(ctx, m.At(Page(bad+2)))
+				Expect(load).To(Be(Reads(Filled(bad + 1))))
+				Expect(neighbour).To(Be(Says("absent")))
+			})
+
+			It("stays readable where it was mapped before its block went bad", scenario("mapped-then-bad", "A10"), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f, v, m := mapped(ctx, g, fs, Shared)
+				v.Load(ctx, m.At(Page(bad)))
+				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
+				Expect(v.Load(ctx, m.At(Page(bad)))).To(Be(Reads(Filled(bad))))
+			})
+
+			It("stays readable where it was mapped as part of a huge page", scenario("huge-mapped-then-bad", "A10"), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f, v, m := mapped(ctx, g, fs, Shared, HugeAligned())
+				v.Load(ctx, m.At(0))
+				huge := v.Present(ctx, m.At(Page(bad)))
+				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
+				load := v.Load(ctx, m.At(Page(bad)))
+				Expect(huge).To(Be(Says("present")))
+				Expect(load).To(Be(Reads(Filled(bad))))
+			})
+
+			// dax_load_hole comes before the driver is asked.
+			It("reads as zeros where its bad block was never written", scenario("unwritten-read", "A13"), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f, v, m := mapped(ctx, g, fs, Shared, Unwritten())
+				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
+				Expect(v.Load(ctx, m.At(Page(bad)))).To(Be(Reads(0)))
+			})
+
+			// The file system zeroes the block first, and that write fails in the
+			// block layer: no poison is told, with or without the change.
+			It("cannot be written where its bad block was never written", scenario("unwritten-write", "A14"), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f, v, m := mapped(ctx, g, fs, Shared, Unwritten())
+				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
+				Expect(v.Store(ctx, m.At(Page(bad)))).To(Be(SIGBUS(BUS_ADRERR)))
+			})
+
+			It("beyond the end of the file is no poison", scenario("past-eof", "A15"), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f := g.DAX(ctx, fs).File(ctx, 16*KiB)
+				v := g.Victim(ctx)
+				m := v.MapPart(ctx, f, 0, 64*KiB, Shared)
+				Expect(v.Load(ctx, m.At(Page(8)))).To(Be(SIGBUS(BUS_ADRERR)))
+			})
+
+			// A device that is gone refuses with EIO, not with EHWPOISON.
+			It("of a dead device is no poison", scenario("dead-device", "A28"), func(ctx SpecContext) {
+				g := Guest(ctx)
+				pmem := g.Pmem(ctx, NFIT, fs)
+				f := g.Mount(ctx, g.Mapper(ctx, "dead", "linear", pmem), "dax").File(ctx, 2*MiB)
+				v := g.Victim(ctx)
+				m := v.Map(ctx, f, Shared)
+				alive := v.Load(ctx, m.At(0))
+				g.Mapper(ctx, "dead", "error", pmem)
+				dead := v.Load(ctx, m.At(Page(bad)))
+				Expect(alive).To(Be(Reads(Filled(0))))
+				Expect(dead).To(Be(SIGBUS(BUS_ADRERR)))
+			})
+		})
+	}
+
+	for _, p := range []Provider{E820, Virtio} {
+		// These providers say that they cleared the block, so zeroing it works.
+		It("can be written where zeroing clears its bad block, on "+string(p), Scenario("dax/"+string(p)+"-ext4/unwritten-write",
+			Catalogue("A14e"), Needs("FS_DAX"), Needs("EXT4_FS"), Needs(map[Provider]string{E820: "X86_PMEM_LEGACY", Virtio: "VIRTIO_PMEM"}[p])),
+			func(ctx SpecContext) {
+				g := Guest(ctx)
+				d := g.Pmem(ctx, p, Ext4)
+				f := g.Mount(ctx, d, "dax").File(ctx, 2*MiB, Unwritten())
+				v := g.Victim(ctx)
+				m := v.Map(ctx, f, Shared)
+				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
+				store := v.Store(ctx, m.At(Page(bad)))
+				left := g.BadBlocks(ctx, d)
+				Expect(store).To(Be(OK()))
+				Expect(left).To(Be(Says("none")))
+			})
+	}
+})
+
+// What the mail thread compares DAX with: the page cache of a block device.
+var _ = Describe("a page cache over a bad block", func() {
+	for _, fs := range []FS{Ext4, XFS} {
+		scenario := func(name, catalogue string) []any {
+			return Scenario("pagecache/"+string(fs)+"/"+name, Catalogue(catalogue), Needs("ACPI_NFIT"), Needs(map[FS]string{Ext4: "EXT4_FS", XFS: "XFS_FS"}[fs]))
+		}
+		Context("on "+string(fs), func() {
+			It("goes on serving a page that it holds", scenario("populated-then-bad", "E25"), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f := g.PageCache(ctx, fs).File(ctx, 2*MiB)
+				v := g.Victim(ctx)
+				m := v.Map(ctx, f, Shared)
+				v.Load(ctx, m.At(Page(bad)))
+				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
+				Expect(v.Load(ctx, m.At(Page(bad)))).To(Be(Reads(Filled(bad))))
+			})
+
+			// filemap_fault can't fill the page: VM_FAULT_SIGBUS, no poison.
+			It("tells no poison where it can't be filled", scenario("unpopulated-bad", "E26"), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f := g.PageCache(ctx, fs).File(ctx, 2*MiB)
+				v := g.Victim(ctx)
+				m := v.Map(ctx, f, Shared)
+				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
+				Expect(v.Load(ctx, m.At(Page(bad)))).To(Be(SIGBUS(BUS_ADRERR)))
+			})
+		})
+	}
+})

@@ -1,0 +1,11 @@
+// Package dax_test is the suite of DAX faults: what a program is told when the
+// page that it touches cannot be provided.
+package dax_test
+
+import (
+	"testing"
+
+	"github.com/faultline/faultline/framework"
+)
+
+func TestDAX(t *testing.T) { framework.RunSuite(t, "dax") }

@@ -1,0 +1,108 @@
+package syscalls_test
+
+import (
+	"golang.org/x/sys/unix"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	. "github.com/faultline/faultline/framework"
+	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/inject"
+)
+
+// bad is the page that is made bad.
+const bad = 4
+
+var configFor = map[FS]string{Ext4: "EXT4_FS", XFS: "XFS_FS"}
+
+var _ = Describe("a system call on a DAX file with a bad block", func() {
+	for _, fs := range []FS{Ext4, XFS} {
+		scenario := func(name, catalogue string, more ...Trait) []any {
+			return Scenario("dax/"+string(fs)+"/"+name, append(more, Catalogue(catalogue), Needs("FS_DAX"), Needs("ACPI_NFIT"), Needs(configFor[fs]))...)
+		}
+		Context("on "+string(fs), func() {
+			// dax_mem2blk_err keeps EHWPOISON from leaking out of read(2).
+			It("reads EIO", scenario("pread", "B01"), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f := g.DAX(ctx, fs).File(ctx, 2*MiB)
+				v := g.Victim(ctx)
+				fd := v.OpenFile(ctx, f)
+				good := v.Pread(ctx, fd, PageBytes, Page(bad))
+				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
+				Expect(good).To(Be(Returns(PageBytes)))
+				Expect(v.Pread(ctx, fd, PageBytes, Page(bad))).To(Be(Errno("EIO")))
+			})
+
+			// The driver is asked for the whole span, so no good byte comes before it.
+			It("reads EIO and nothing before, where good pages precede the bad one", scenario("pread-span", "B02"), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f := g.DAX(ctx, fs).File(ctx, 2*MiB)
+				v := g.Victim(ctx)
+				fd := v.OpenFile(ctx, f)
+				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
+				Expect(v.Pread(ctx, fd, 2*PageBytes, Page(bad-1))).To(Be(Errno("EIO")))
+			})
+
+			// QEMU's nvdimm can't clear the block: pmem_recovery_write copies nothing.
+			It("cannot write the page whole", scenario("pwrite", "B03", Follows(change.DaxRecoveryWrite)), func(ctx SpecContext) {
+				g := Guest(ctx)
+				mount := g.DAX(ctx, fs)
+				f := mount.File(ctx, 2*MiB)
+				v := g.Victim(ctx)
+				fd := v.OpenFile(ctx, f)
+				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
+				wrote := v.Pwrite(ctx, fd, PageBytes, Page(bad))
+				left := g.BadBlocks(ctx, mount.Device)
+				Expect(wrote).To(Follow(change.DaxRecoveryWrite, Before(Errno("EIO")), After(Errno("EFAULT"))))
+				Expect(left).To(Be(Says("8 sectors")))
+			})
+		})
+	}
+
+	for _, p := range []Provider{E820, Virtio} {
+		It("writes the page whole and so mends it, on "+string(p), Scenario("dax/"+string(p)+"-ext4/pwrite",
+			Catalogue("B03e"), Follows(change.DaxRecoveryWrite), Needs("FS_DAX"), Needs("EXT4_FS"),
+			Needs(map[Provider]string{E820: "X86_PMEM_LEGACY", Virtio: "VIRTIO_PMEM"}[p])),
+			func(ctx SpecContext) {
+				g := Guest(ctx)
+				d := g.Pmem(ctx, p, Ext4)
+				f := g.Mount(ctx, d, "dax").File(ctx, 2*MiB)
+				v := g.Victim(ctx)
+				fd := v.OpenFile(ctx, f)
+				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
+				wrote := v.Pwrite(ctx, fd, PageBytes, Page(bad))
+				left := g.BadBlocks(ctx, d)
+				read := v.Pread(ctx, fd, PageBytes, Page(bad))
+				Expect(wrote).To(Follow(change.DaxRecoveryWrite, Before(Errno("EIO")), After(Returns(PageBytes))))
+				Expect(left).To(Follow(change.DaxRecoveryWrite, Before(Says("8 sectors")), After(Says("none"))))
+				Expect(read).To(Follow(change.DaxRecoveryWrite, Before(Errno("EIO")), After(Reads(0x5a))))
+			})
+	}
+})
+
+var _ = Describe("read(2) through the page cache", func() {
+	It("gets EIO from the block device itself", Scenario("blockdev/pmem/pread", Catalogue("B24"), Needs("ACPI_NFIT")), func(ctx SpecContext) {
+		g := Guest(ctx)
+		d := g.Pmem(ctx, NFIT, Ext4)
+		v := g.Victim(ctx)
+		fd := v.Open(ctx, "/dev/"+d.Disk, d.Name, unix.O_RDONLY)
+		g.Inject(ctx, inject.BadBlock(d, Page(1024)))
+		Expect(v.Pread(ctx, fd, PageBytes, Page(1024))).To(Be(Errno("EIO")))
+	})
+
+	for _, fs := range []FS{Ext4, XFS} {
+		It("gets what lies before the bad page, and then EIO, on "+string(fs), Scenario("pagecache/"+string(fs)+"/pread-span",
+			Catalogue("E26"), Needs("ACPI_NFIT"), Needs(configFor[fs])), func(ctx SpecContext) {
+			g := Guest(ctx)
+			f := g.PageCache(ctx, fs).File(ctx, 2*MiB)
+			v := g.Victim(ctx)
+			fd := v.OpenFile(ctx, f)
+			g.Inject(ctx, inject.BadBlock(f, Page(bad)))
+			short := v.Pread(ctx, fd, 2*PageBytes, Page(bad-1))
+			then := v.Pread(ctx, fd, PageBytes, Page(bad))
+			Expect(short).To(Be(Returns(PageBytes)))
+			Expect(then).To(Be(Errno("EIO")))
+		})
+	}
+})

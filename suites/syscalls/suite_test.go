@@ -1,0 +1,11 @@
+// Package syscalls_test is the suite of system calls that meet a bad block:
+// whatever a page fault says, read(2) says EIO.
+package syscalls_test
+
+import (
+	"testing"
+
+	"github.com/faultline/faultline/framework"
+)
+
+func TestSyscalls(t *testing.T) { framework.RunSuite(t, "syscalls") }

@@ -71,6 +71,7 @@ type Info struct {
 	Changes   []string `json:"changes,omitempty"`
 	Catalogue []string `json:"catalogue,omitempty"`
 	NotDoable string   `json:"not_doable,omitempty"`
+	Labels    []string `json:"labels"` // as Ginkgo's filters see them
 }
 
 // describe reads a spec's report; ok is false for one that is no scenario.
@@ -91,7 +92,7 @@ func describe(suite string, r ginkgo.SpecReport) (info Info, ok bool) {
 			info.NotDoable = value
 		}
 	}
-	info.Doc = r.FullText()
+	info.Doc, info.Labels = r.FullText(), r.Labels()
 	return info, info.ID != ""
 }
 

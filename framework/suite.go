@@ -31,6 +31,7 @@ import (
 //	ginkgo ./suites/dax -- --faultline.kernel=apt:bookworm/6.12
 var flags struct {
 	kernel, name, accel string
+	digest              string
 	console             string
 	has                 hasFlag
 	fresh               bool
@@ -57,6 +58,7 @@ func (h *hasFlag) Set(s string) error {
 func init() {
 	flag.StringVar(&flags.kernel, "faultline.kernel", "apt:bookworm", "the kernel to observe, as a `spec`")
 	flag.StringVar(&flags.name, "faultline.name", "", "what to call the kernel")
+	flag.StringVar(&flags.digest, "faultline.digest", "", "refuse the kernel if it is not the one with this `digest`")
 	flag.StringVar(&flags.accel, "faultline.accel", "tcg", "what runs the guest: tcg or kvm")
 	flag.StringVar(&flags.console, "faultline.console", "", "a `folder` for the guests' consoles, one file a scenario")
 	flag.Var(&flags.has, "faultline.has", "`change=true|false`: say whether the kernel has a change, instead of probing; may be repeated")
@@ -179,6 +181,9 @@ func (s *suite) open(ctx context.Context) error {
 	}
 	if flags.name != "" {
 		s.kernel.Name = flags.name
+	}
+	if flags.digest != "" && flags.digest != s.kernel.Digest {
+		return fmt.Errorf("%s is now another kernel (digest %.12s) than when the run began (%.12s); begin anew", flags.kernel, s.kernel.Digest, flags.digest)
 	}
 	if s.rig, err = vm.NewRig(ctx, c, s.kernel.Arch); err != nil {
 		return err

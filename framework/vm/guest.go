@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"regexp"
@@ -169,7 +170,12 @@ func (g *Guest) Spec() Spec { return g.spec }
 func (g *Guest) Close() {
 	g.closed.Do(func() {
 		g.proc.Kill()
-		g.console.Close()
+		if g.console != nil {
+			if at, err := g.console.Seek(0, io.SeekCurrent); err == nil && at == 0 {
+				os.Remove(g.console.Name()) // a clone has nothing to say, as a rule
+			}
+			g.console.Close()
+		}
 		os.RemoveAll(g.dir)
 		if g.onClose != nil {
 			g.onClose()

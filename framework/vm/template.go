@@ -39,13 +39,16 @@ type templateMeta struct {
 	HostKey   []byte // SSH wire format
 	ClientKey []byte // ed25519 seed
 	Machine   qemu.Machine
+	Command   string // what booted it, quoted for a shell
+	BootMS    float64
 }
 
 const (
 	templateKind  = "templates"
 	metaFile      = "meta.json"
+	consoleName   = "console.log"
 	stateFile     = "state"
-	templateStamp = "template 1" // raise it when the same inputs give another template
+	templateStamp = "template 2" // raise it when the same inputs give another template
 )
 
 // spareVictims are started before the freeze, so that a scenario's first
@@ -108,7 +111,11 @@ func (t *Template) build(ctx context.Context, p *parts, dir string) error {
 	if err != nil {
 		return &Trouble{Kind: Host, Doing: "build a template", Err: err}
 	}
-	g, err := t.rig.boot(ctx, t.spec, m, guestDir)
+	spec := t.spec
+	if spec.Console == "" {
+		spec.Console = filepath.Join(dir, consoleName)
+	}
+	g, err := t.rig.boot(ctx, spec, m, guestDir)
 	if err != nil {
 		os.RemoveAll(guestDir)
 		return err
@@ -122,7 +129,10 @@ func (t *Template) build(ctx context.Context, p *parts, dir string) error {
 	if err := g.freeze(ctx, filepath.Join(dir, stateFile)); err != nil {
 		return g.trouble(ctx, "freeze the template", err)
 	}
-	meta, err := json.Marshal(templateMeta{Welcome: g.Welcome, HostKey: g.hostKey.Marshal(), ClientKey: g.client.Seed(), Machine: m.In("")})
+	meta, err := json.Marshal(templateMeta{
+		Welcome: g.Welcome, HostKey: g.hostKey.Marshal(), ClientKey: g.client.Seed(), Machine: m.In(""),
+		Command: qemu.Quote(append([]string{t.rig.QEMU.Path}, g.Args()...)), BootMS: float64(t.Boot.Microseconds()) / 1000,
+	})
 	if err != nil {
 		return err
 	}
@@ -130,7 +140,15 @@ func (t *Template) build(ctx context.Context, p *parts, dir string) error {
 		return &Trouble{Kind: Host, Doing: "write the template", Err: err}
 	}
 	t.Freeze = time.Since(begun)
-	return nil
+	if t.spec.Console == "" {
+		return nil
+	}
+	// The caller's file may go any time; later users of the template want it too.
+	said, err := os.ReadFile(t.spec.Console)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, consoleName), said, 0o644)
 }
 
 // ignoreShared leaves memory that is backed by shared files out of the stream.
@@ -242,6 +260,20 @@ func (g *Guest) thaw(ctx context.Context, state string) error {
 		time.Sleep(500 * time.Microsecond)
 	}
 	return mon.Run(ctx, "cont", nil, nil)
+}
+
+// Console is what the kernel printed while it booted.
+func (t *Template) Console() ([]byte, error) {
+	return os.ReadFile(filepath.Join(t.entry.Path, consoleName))
+}
+
+// Command is the QEMU command that booted it, quoted for a shell.
+func (t *Template) Command() string { return t.meta.Command }
+
+// BootTime is how long its boot took, from QEMU's start to the agent's first
+// answer, also when another process did it.
+func (t *Template) BootTime() time.Duration {
+	return time.Duration(t.meta.BootMS * float64(time.Millisecond))
 }
 
 // Close lets the template be pruned. Its clones must be closed.

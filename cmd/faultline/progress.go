@@ -1,0 +1,125 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/faultline/faultline/framework/observe"
+)
+
+// progressLines shows how a run goes: on a terminal in one line that is
+// written over, elsewhere in plain lines, few enough for a log.
+type progressLines struct {
+	w       io.Writer
+	tty     bool
+	started time.Time
+
+	mu    sync.Mutex
+	doing string
+	done  int
+	total int
+	bad   int
+	quit  chan struct{}
+	once  sync.Once
+}
+
+func newProgress(w io.Writer, tty bool) *progressLines {
+	p := &progressLines{w: w, tty: tty, started: time.Now(), quit: make(chan struct{})}
+	if tty {
+		go func() {
+			t := time.NewTicker(200 * time.Millisecond)
+			defer t.Stop()
+			for {
+				select {
+				case <-t.C:
+					p.mu.Lock()
+					p.draw()
+					p.mu.Unlock()
+				case <-p.quit:
+					return
+				}
+			}
+		}()
+	}
+	return p
+}
+
+// clearLine returns to the line's start and erases it (ECMA-48 EL).
+const clearLine = "\r\x1b[K"
+
+func (p *progressLines) stop() {
+	p.once.Do(func() {
+		close(p.quit)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.tty {
+			fmt.Fprint(p.w, clearLine)
+		}
+		p.tty = false
+	})
+}
+
+func (p *progressLines) seconds() float64 { return time.Since(p.started).Seconds() }
+
+// draw shows the status line.
+func (p *progressLines) draw() {
+	if !p.tty {
+		return
+	}
+	status := p.doing
+	if p.total > 0 {
+		status = fmt.Sprintf("%d of %d cells", p.done, p.total)
+		if p.bad > 0 {
+			status += fmt.Sprintf(", %d not as expected", p.bad)
+		}
+		if p.doing != "" {
+			status += ", " + p.doing
+		}
+	}
+	fmt.Fprintf(p.w, "%s%5.1f s  %s", clearLine, p.seconds(), status)
+}
+
+// line prints a line that stays.
+func (p *progressLines) line(format string, args ...any) {
+	if p.tty {
+		fmt.Fprint(p.w, clearLine)
+	}
+	fmt.Fprintf(p.w, "%5.1f s  %s\n", p.seconds(), fmt.Sprintf(format, args...))
+}
+
+// Say prints a line.
+func (p *progressLines) Say(format string, args ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.line(format, args...)
+	p.draw()
+}
+
+// Doing names what is under way.
+func (p *progressLines) Doing(what string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.doing = what
+	if p.tty {
+		p.draw()
+	} else {
+		p.line("%s", what)
+	}
+}
+
+// Cell counts a cell, and prints those that are not as expected.
+func (p *progressLines) Cell(c observe.Cell, done, total int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done, p.total, p.doing = done, total, ""
+	switch {
+	case c.Verdict == observe.Unexpected || c.Verdict == observe.Rig:
+		p.bad++
+		p.line("%s on %s: %s", c.Scenario, c.Kernel, c.Message)
+	case !p.tty && (done == total || done%20 == 0):
+		p.line("%d of %d cells", done, total)
+	}
+	p.draw()
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/faultline/faultline/framework/qemu"
+	"github.com/faultline/faultline/framework/report"
+	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/framework/run"
+	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/kernels"
+)
+
+type runCmd struct {
+	Kernel   []string `placeholder:"SPEC" sep:"none" help:"A kernel to observe, may be repeated: ${specs}."`
+	Matrix   string   `placeholder:"FILE" help:"A file of kernels, or the built-in default or wide. The kernels of --kernel come behind it; without both it is the default."`
+	Scenario []string `placeholder:"GLOB" sep:"none" help:"Only scenarios whose id matches, may be repeated. A * stands for anything."`
+	Label    string   `placeholder:"FILTER" help:"Only scenarios that a Ginkgo label filter takes."`
+	Accel    string   `enum:"auto,kvm,tcg" default:"auto" placeholder:"auto|kvm|tcg" help:"${accel}"`
+	Out      string   `placeholder:"DIR" help:"Where to write the results (default: results/TIME, and results/latest points to it)."`
+	Repeat   int      `default:"1" help:"How often to observe each cell."`
+	Jobs     int      `default:"0" help:"How many guests at a time; 0: as many as there are cores and memory for."`
+	Resume   bool     `help:"Finish the run that is in the results folder."`
+	Shard    string   `placeholder:"I/N" help:"Only the I-th of N parts of the run; faultline merge joins them."`
+	DryRun   bool     `help:"Print what would run, and the QEMU commands, and start nothing."`
+}
+
+func (c *runCmd) Run(ctx context.Context) error {
+	entries, err := c.kernels()
+	if err != nil {
+		return err
+	}
+	shard, err := run.ParseShard(c.Shard)
+	if err != nil {
+		return err
+	}
+	if c.Repeat < 1 || c.Jobs < 0 {
+		return &usageError{"--repeat is at least 1, and --jobs is not negative"}
+	}
+	// Asked for first, because kernels take long to fetch.
+	if _, err := qemu.Find(ctx, "amd64"); err != nil {
+		return err
+	}
+	store, err := cache.Open("")
+	if err != nil {
+		return err
+	}
+	tty := term.IsTerminal(int(os.Stderr.Fd()))
+	p := newProgress(os.Stderr, tty)
+	opt := run.Options{
+		Kernels: entries, Scenarios: c.Scenario, Label: c.Label, Accel: c.Accel, Out: c.Out, Repeat: c.Repeat, Jobs: c.Jobs,
+		Resume: c.Resume, Shard: shard, Cache: store, Command: append([]string{"faultline"}, os.Args[1:]...), Progress: p,
+		Tool: results.Tool{Version: versionText()},
+	}
+	if c.DryRun {
+		text, err := run.DryRun(ctx, opt)
+		fmt.Print(text)
+		return err
+	}
+	record, folder, err := run.Do(ctx, opt)
+	p.stop()
+	if err != nil {
+		return err
+	}
+	width := 0
+	if w, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
+		width = w
+	}
+	where := folder.Dir()
+	if c.Out == "" {
+		where = filepath.Join("results", "latest")
+	}
+	fmt.Println()
+	if err := report.Table(os.Stdout, *record, report.Options{Width: width, Color: term.IsTerminal(int(os.Stdout.Fd())), Results: where}); err != nil {
+		return err
+	}
+	if took := record.Finished.Sub(p.started); took > 0 {
+		fmt.Fprintf(os.Stderr, "took %.1f s\n", time.Since(p.started).Seconds())
+	}
+	if record.Summary.ExitCode != 0 {
+		return exitError(record.Summary.ExitCode)
+	}
+	return nil
+}
+
+// kernels are the entries that the flags ask for.
+func (c *runCmd) kernels() ([]kernels.Entry, error) {
+	for _, spec := range c.Kernel {
+		if err := kernels.Check(spec); err != nil {
+			return nil, err
+		}
+	}
+	name := c.Matrix
+	if name == "" && len(c.Kernel) == 0 {
+		name = "default"
+	}
+	load := func() (*kernels.Matrix, error) { return kernels.LoadMatrix(name) }
+	switch name {
+	case "":
+		load = func() (*kernels.Matrix, error) { return &kernels.Matrix{}, nil }
+	case "default":
+		load = kernels.DefaultMatrix
+	case "wide":
+		load = kernels.WideMatrix
+	}
+	m, err := load()
+	if err != nil {
+		return nil, err
+	}
+	entries := m.Kernels
+	for _, spec := range c.Kernel {
+		entries = append(entries, kernels.Entry{Spec: spec})
+	}
+	return entries, nil
+}
+
+// isRequest says whether an error of a run is the user's to mend.
+func isRequest(err error) bool {
+	var request *run.RequestError
+	var unwritable *results.NotWritableError
+	return errors.As(err, &request) || errors.As(err, &unwritable)
+}

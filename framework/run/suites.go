@@ -1,0 +1,89 @@
+package run
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/faultline/faultline/framework"
+)
+
+// Suite is a compiled suite.
+type Suite struct {
+	Name      string
+	Binary    string
+	Scenarios []framework.Info
+}
+
+// ErrNoSuites says that there are no compiled suites to run.
+var ErrNoSuites = errors.New("no compiled suites; run make build, and keep bin/ together")
+
+// listLimit bounds the listing of a suite, which starts no guest.
+const listLimit = time.Minute
+
+// Suites asks the compiled suites what they hold: those in the folder suites/
+// beside our executable, where make build puts them. A scenario's id that two
+// of them use is an error.
+func Suites(ctx context.Context) ([]Suite, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	binaries, err := filepath.Glob(filepath.Join(filepath.Dir(exe), "suites", "*.test"))
+	if err != nil {
+		return nil, err
+	}
+	if len(binaries) == 0 {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(filepath.Dir(exe), "suites"), ErrNoSuites)
+	}
+	var suites []Suite
+	owner := map[string]string{}
+	for _, b := range binaries {
+		s := Suite{Name: strings.TrimSuffix(filepath.Base(b), ".test"), Binary: b}
+		if s.Scenarios, err = scenarios(ctx, b); err != nil {
+			return nil, fmt.Errorf("list the scenarios of %s: %w; run make build", b, err)
+		}
+		for _, i := range s.Scenarios {
+			if other := owner[i.ID]; other != "" {
+				return nil, fmt.Errorf("scenario %s is in the suites %s and %s; give one of them another id", i.ID, other, s.Name)
+			}
+			owner[i.ID] = s.Name
+		}
+		suites = append(suites, s)
+	}
+	return suites, nil
+}
+
+// scenarios asks one suite, in the order of the ids.
+func scenarios(ctx context.Context, binary string) ([]framework.Info, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, listLimit, fmt.Errorf("no answer within %v", listLimit))
+	defer cancel()
+	out, err := exec.CommandContext(ctx, binary, "-test.run=.", "--faultline.list").CombinedOutput()
+	if cause := context.Cause(ctx); cause != nil {
+		return nil, cause
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s", err, bytes.TrimSpace(out))
+	}
+	for line := range strings.Lines(string(out)) {
+		data, found := strings.CutPrefix(line, framework.ListMark)
+		if !found {
+			continue
+		}
+		var infos []framework.Info
+		if err := json.Unmarshal([]byte(data), &infos); err != nil {
+			return nil, fmt.Errorf("read its list: %w", err)
+		}
+		sort.Slice(infos, func(i, j int) bool { return infos[i].ID < infos[j].ID })
+		return infos, nil
+	}
+	return nil, errors.New("it printed no list")
+}

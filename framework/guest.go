@@ -39,11 +39,12 @@ type GuestVM struct {
 	start   uint64         // kernel log position at the scenario's start
 	names   map[string]int // how often a name was given out
 	mounted []*Mount
+	told    map[string]bool // disks whose bad blocks are a step already
 	victims map[string]*Victim
 }
 
 func newGuestVM(g *vm.Guest, rec *recorder, fail func(error)) *GuestVM {
-	return &GuestVM{vm: g, rec: rec, fail: fail, start: g.Welcome.KmsgSeq, names: map[string]int{}, victims: map[string]*Victim{}}
+	return &GuestVM{vm: g, rec: rec, fail: fail, start: g.Welcome.KmsgSeq, names: map[string]int{}, told: map[string]bool{}, victims: map[string]*Victim{}}
 }
 
 // call asks the agent, and ends the scenario where it can't.
@@ -275,6 +276,7 @@ func (g *GuestVM) WriteFile(ctx context.Context, path, data string) {
 // count: witness of what a write cleared. It is recorded as a step.
 func (g *GuestVM) BadBlocks(ctx context.Context, d Device) *Seen {
 	text := badblocks(g.ReadFile(ctx, "/sys/block/"+d.Disk+"/badblocks"))
+	g.told[d.Disk] = true
 	return g.rec.add("agent", "badblocks of "+d.Name, observe.Outcome{Note: text}, "")
 }
 
@@ -319,10 +321,14 @@ func (g *GuestVM) collect(ctx context.Context) error {
 		return err
 	}
 	g.rec.klog = reply.Log.Lines
-	g.rec.witness["log"] = logWitness(reply.Log.Lines)
+	roles := map[string]string{}
+	for role, v := range g.victims {
+		roles[fmt.Sprint(v.PID)] = role
+	}
+	g.rec.witness["log"] = logWitness(reply.Log.Lines, roles)
 	disks := map[string]Device{}
 	for _, m := range g.mounted {
-		if strings.HasPrefix(m.Device.Disk, "pmem") {
+		if strings.HasPrefix(m.Device.Disk, "pmem") && !g.told[m.Device.Disk] {
 			disks[m.Device.Disk] = m.Device
 		}
 	}

@@ -51,14 +51,14 @@ func (s *Seen) String() string {
 var (
 	poisonLines = regexp.MustCompile(`(?i)MCE: Killing|Memory failure|Machine check|Hardware Error|mce: |hwpoison|recovery action|Sending SIGBUS|Soft offlin|Injecting|I/O error|critical medium|Kernel panic`)
 	stamp       = regexp.MustCompile(`^\[\s*\d+\.\d+\] `)
-	killing     = regexp.MustCompile(`(Killing|kill) [^ :]+:\d+`)
+	process     = regexp.MustCompile(`\b([^ :]+):(\d+) due to`)
 	pfn         = regexp.MustCompile(`\b(0x[0-9a-f]+|[0-9a-f]{9,16})\b`)
 	clock       = regexp.MustCompile(`TIME \d+|TSC [0-9a-f]+`)
 )
 
 // logWitness is the canonical form of the kernel log: its lines about poison,
-// each once, in the order of their first coming.
-func logWitness(lines []string) string {
+// each once, in the order of their first coming, with roles for process ids.
+func logWitness(lines []string, roles map[string]string) string {
 	var kept []string
 	seen := map[string]bool{}
 	for _, l := range lines {
@@ -66,7 +66,13 @@ func logWitness(lines []string) string {
 		if !poisonLines.MatchString(l) {
 			continue
 		}
-		l = killing.ReplaceAllString(l, "$1 VICTIM")
+		l = process.ReplaceAllStringFunc(l, func(m string) string {
+			role, known := roles[process.FindStringSubmatch(m)[2]]
+			if !known {
+				role = "another process"
+			}
+			return role + " due to"
+		})
 		l = clock.ReplaceAllString(l, "")
 		l = pfn.ReplaceAllString(l, "N")
 		if !seen[l] {

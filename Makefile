@@ -1,0 +1,80 @@
+# make run    installs what is missing, builds, and compares two kernels
+# make test   installs what is missing, builds, and runs every test
+# make help   lists the rest
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := build
+
+GO ?= go
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+SUITES := $(patsubst suites/%/suite_test.go,%,$(wildcard suites/*/suite_test.go))
+# What go build would read: a change in any of it makes bin/ stale. Go's own
+# cache then makes the build short.
+SOURCES := go.mod go.sum $(shell find cmd framework guest images internal kernels suites -type f -not -path '*/testdata/*')
+
+.PHONY: build
+build: bin/.built ## build bin/: the command, the guest's programs, the compiled suites
+	@:
+
+# The guest's programs are built as framework/vm does it for tests, so that
+# both get the same bytes and share the templates in the cache.
+bin/.built: $(SOURCES) Makefile bin/.version
+	@mkdir -p bin/guest bin/suites
+	@$(GO) build -buildvcs=false -ldflags='-X main.version=$(VERSION)' -o bin/faultline ./cmd/faultline
+	@CGO_ENABLED=0 GOFLAGS= $(GO) build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o bin/guest/ ./guest/init ./guest/agent
+	@rm -f bin/suites/*.test
+	@for s in $(SUITES); do $(GO) test -c -o bin/suites/$$s.test ./suites/$$s; done
+	@touch $@
+
+# Changes when the version does, as after a commit.
+bin/.version: FORCE
+	@mkdir -p bin
+	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
+FORCE:
+
+.PHONY: deps
+deps: ## install what is missing (as root), or name the command that does
+	@GO='$(GO)' tools/deps
+
+.PHONY: run
+run: deps build ## compare the two default kernels
+	@bin/faultline run
+
+# One package at a time (-p 1): packages with real guests would starve each
+# other on two cores, and a starved guest looks like one that hangs. What is
+# compiled is compiled in parallel before, by build and vet. -count=1: Go's
+# cache of test results knows nothing of QEMU and of kernels.
+.PHONY: test
+test: deps build ## run every test, those with real guests included
+	@$(GO) vet ./...
+	@$(GO) test -p 1 -count=1 -timeout 30m ./...
+
+.PHONY: test-short
+test-short: ## run the tests that need no guest and no network
+	@$(GO) test -short ./...
+
+.PHONY: test-long
+test-long: deps build ## run the long tests only
+	@$(GO) test -p 1 -count=1 -timeout 120m -run Long ./...
+
+.PHONY: lint
+lint: vet ## check the form of the source
+	@out=$$(gofmt -l .); [ -z "$$out" ] || { echo "not formatted, run make fmt:"; echo "$$out"; exit 1; }
+
+.PHONY: vet
+vet:
+	@$(GO) vet ./...
+
+.PHONY: fmt
+fmt: ## format the source
+	@gofmt -w $$(gofmt -l .)
+
+.PHONY: clean
+clean: ## remove what make built; results and the cache stay
+	@rm -rf bin
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14

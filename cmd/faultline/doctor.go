@@ -1,0 +1,280 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/faultline/faultline/framework/qemu"
+	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/kernels"
+)
+
+type doctorCmd struct {
+	KVM bool `name:"kvm" help:"Also boot a guest with KVM, of a kernel that is in the cache."`
+}
+
+func (doctorCmd) Help() string {
+	return `One line for each thing: what is here, or what is missing and how to mend it. What only makes
+Faultline faster or a single command possible is optional. The last line is the one command that
+installs all that is missing. The exit code is 2 where something required is missing.
+
+Example:
+  faultline doctor --kvm`
+}
+
+// What a run needs at least, and what it does not feel cramped with.
+const (
+	needDisk   = 2 << 30    // kernels unpacked, a template each
+	needMemory = 1536 << 20 // a guest of 512 MiB, its QEMU, and the rest of the machine
+)
+
+// finding is a line of doctor's.
+type finding struct {
+	what string
+	// here is what there is; missing what is not and how to mend it. One of them is set.
+	here, missing string
+	optional      bool
+	// install is the package that mends it, where one does.
+	install string
+}
+
+func (c *doctorCmd) Run(ctx context.Context) error {
+	all := []finding{checkQEMU(ctx), checkKVM(ctx, c.KVM)}
+	for _, t := range []struct{ program, pkg string }{
+		{"mkfs.ext4", "e2fsprogs"}, {"mkfs.xfs", "xfsprogs"}, {"depmod", "kmod"}, {"dpkg-deb", "dpkg"}, {"apt-get", "apt"},
+	} {
+		all = append(all, checkTool(t.program, t.pkg))
+	}
+	all = append(all, checkBusybox(), checkGo(ctx), checkDisk(), checkMemory(),
+		finding{what: "processors", here: fmt.Sprintf("%d, each runs a guest", runtime.NumCPU())})
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
+	var packages []string
+	lacks := false
+	for _, f := range all {
+		state, text := "ok", f.here
+		if f.missing != "" {
+			state, text = "missing", f.missing
+			if f.optional {
+				text = "optional: " + text
+			}
+			lacks = lacks || !f.optional
+			if f.install != "" && !slices.Contains(packages, f.install) {
+				packages = append(packages, f.install)
+			}
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\n", state, f.what, text)
+	}
+	w.Flush()
+	if len(packages) > 0 {
+		sudo := ""
+		if os.Geteuid() != 0 {
+			sudo = "sudo "
+		}
+		fmt.Printf("\nTo install what is missing:\n  %sapt-get install --no-install-recommends %s\n", sudo, strings.Join(packages, " "))
+	}
+	if lacks {
+		return exitError(exitUsage)
+	}
+	return nil
+}
+
+func checkQEMU(ctx context.Context) finding {
+	f := finding{what: "QEMU", install: "qemu-system-x86"}
+	bin, err := qemu.Find(ctx, runtime.GOARCH)
+	var missing *qemu.MissingError
+	switch {
+	case errors.As(err, &missing):
+		f.missing = missing.Reason
+	case err != nil:
+		f.missing, f.install = err.Error(), ""
+	default:
+		f.here = bin.Version + ", " + bin.Path
+	}
+	return f
+}
+
+func checkKVM(ctx context.Context, boot bool) finding {
+	f := finding{what: "KVM", optional: true}
+	err := vm.OpenKVM()
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		f.missing = "no /dev/kvm, guests run under TCG, slower; enable virtualisation in the firmware, or nested virtualisation for this machine"
+	case errors.Is(err, fs.ErrPermission):
+		f.missing = fmt.Sprintf("%v, guests run under TCG, slower; join the group kvm: sudo usermod -aG kvm $USER, then log in anew", err)
+	case err != nil:
+		f.missing = fmt.Sprintf("%v, guests run under TCG, slower", err)
+	default:
+		ask := tryKVM
+		if !boot {
+			ask = knownOfKVM
+		}
+		switch trouble, err := ask(ctx); {
+		case err != nil:
+			f.here = fmt.Sprintf("/dev/kvm opens; whether it runs guests: faultline doctor --kvm (%v)", err)
+		case trouble != "":
+			f.missing = fmt.Sprintf("/dev/kvm opens, but runs no guests, which then run under TCG, slower; is this machine a guest without nested virtualisation? (%s)", trouble)
+		default:
+			f.here = "a guest reached user space with it"
+		}
+	}
+	return f
+}
+
+// knownOfKVM is what the last guest showed of KVM.
+func knownOfKVM(ctx context.Context) (trouble string, err error) {
+	c, err := cache.Open("")
+	if err != nil {
+		return "", err
+	}
+	rig, err := vm.NewRig(ctx, c, runtime.GOARCH)
+	if err != nil {
+		return "", err
+	}
+	defer rig.Close()
+	_, trouble, err = rig.KnownAccel(ctx, "auto")
+	return trouble, err
+}
+
+// tryKVM boots a kernel of the cache and says what kept it from user space.
+func tryKVM(ctx context.Context) (trouble string, err error) {
+	c, err := cache.Open("")
+	if err != nil {
+		return "", err
+	}
+	items, err := c.List()
+	if err != nil {
+		return "", err
+	}
+	none := errors.New("no kernel is in the cache; run faultline run first")
+	if !slices.ContainsFunc(items, func(i cache.Item) bool { return i.Kind == "kernel" }) {
+		return "", none
+	}
+	m, err := kernels.DefaultMatrix()
+	if err != nil {
+		return "", err
+	}
+	// However old the package lists are, they are those that the cache was filled from.
+	k, err := kernels.Resolve(ctx, m.Kernels[0].Spec, kernels.Options{Cache: c, MaxAge: 100 * 365 * 24 * time.Hour})
+	if err != nil {
+		return "", none
+	}
+	defer k.Close()
+	rig, err := vm.NewRig(ctx, c, k.Arch)
+	if err != nil {
+		return "", err
+	}
+	defer rig.Close()
+	g, err := rig.Boot(ctx, vm.Spec{Kernel: k, Accel: qemu.KVM})
+	var t *vm.Trouble
+	switch {
+	case err == nil:
+		g.Close()
+		return "", nil
+	case errors.As(err, &t) && t.Kind != vm.Host:
+		t.Advice = ""
+		return t.Error(), nil
+	}
+	return "", err
+}
+
+func checkTool(program, pkg string) finding {
+	f := finding{what: program, install: pkg}
+	// The system folders are not in every user's PATH.
+	for _, name := range []string{program, "/usr/sbin/" + program, "/sbin/" + program} {
+		if path, err := exec.LookPath(name); err == nil {
+			f.here = path
+			return f
+		}
+	}
+	f.missing = "Debian package " + pkg
+	return f
+}
+
+func checkBusybox() finding {
+	f := finding{what: "busybox", optional: true, install: "busybox-static"}
+	path, err := findBusybox()
+	if err != nil {
+		f.missing = "Debian package busybox-static; faultline shell needs it"
+	}
+	f.here = path
+	return f
+}
+
+func checkGo(ctx context.Context) finding {
+	f := finding{what: "go", optional: true}
+	out, err := exec.CommandContext(ctx, "go", "env", "GOVERSION").Output()
+	if err != nil {
+		f.missing = fmt.Sprintf("Go %s or newer, from its own site; only building Faultline needs it", strings.TrimPrefix(runtime.Version(), "go"))
+		return f
+	}
+	f.here = strings.TrimSpace(string(out))
+	return f
+}
+
+func checkDisk() finding {
+	f := finding{what: "disk space"}
+	c, err := cache.Open("")
+	if err != nil {
+		f.missing = err.Error()
+		return f
+	}
+	var st unix.Statfs_t
+	if err := unix.Statfs(c.Dir(), &st); err != nil {
+		f.missing = fmt.Sprintf("%s: %v", c.Dir(), err)
+		return f
+	}
+	free := int64(st.Bavail) * st.Bsize
+	text := fmt.Sprintf("%s free in %s", gib(free), filepath.Clean(c.Dir()))
+	if free < needDisk {
+		f.missing = fmt.Sprintf("%s, %s are needed; make room, or set XDG_CACHE_HOME to another folder", text, gib(needDisk))
+	}
+	f.here = text
+	return f
+}
+
+func checkMemory() finding {
+	f := finding{what: "memory"}
+	free, err := availableMemory()
+	if err != nil {
+		f.missing = err.Error()
+		return f
+	}
+	f.here = gib(free) + " available"
+	if free < needMemory {
+		f.missing = fmt.Sprintf("%s available, %s are needed for one guest; end something", gib(free), gib(needMemory))
+	}
+	return f
+}
+
+// availableMemory reads MemAvailable (proc_meminfo(5)).
+func availableMemory() (int64, error) {
+	file, err := os.Open("/proc/meminfo")
+	if err != nil {
+		return 0, err
+	}
+	defer file.Close()
+	lines := bufio.NewScanner(file)
+	for lines.Scan() {
+		var kib int64
+		if n, _ := fmt.Sscanf(lines.Text(), "MemAvailable: %d kB", &kib); n == 1 {
+			return kib << 10, nil
+		}
+	}
+	return 0, errors.New("/proc/meminfo has no MemAvailable")
+}
+
+func gib(n int64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30)) }

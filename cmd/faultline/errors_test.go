@@ -1,0 +1,42 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/faultline/faultline/framework/qemu"
+	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/images"
+	"github.com/faultline/faultline/kernels"
+)
+
+func TestExitCode(t *testing.T) {
+	for name, c := range map[string]struct {
+		err  error
+		want int
+	}{
+		"nothing":          {nil, 0},
+		"usage":            {&usageError{"x"}, 2},
+		"spec":             {&kernels.SpecError{What: "x"}, 2},
+		"tool":             {&kernels.ToolError{Tool: "depmod"}, 2},
+		"mkfs":             {&images.MissingToolError{Tool: "mkfs.xfs"}, 2},
+		"no QEMU":          {&qemu.MissingError{Reason: "x"}, 2},
+		"trouble":          {&vm.Trouble{Kind: vm.Panic}, 3},
+		"disk full":        {&vm.Trouble{Kind: vm.Host, Err: errors.New("disk full")}, 3},
+		"any other":        {errors.New("x"), 3},
+		"unexpected":       {exitError(exitUnexpected), 1},
+		"a guest's status": {exitError(139), 139},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := exitCode(c.err); got != c.want {
+				t.Errorf("%v: exit code %d, not %d", c.err, got, c.want)
+			}
+			if c.err != nil {
+				if got := exitCode(fmt.Errorf("doing: %w", c.err)); got != c.want {
+					t.Errorf("%v, wrapped: exit code %d, not %d", c.err, got, c.want)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/faultline/faultline/framework/vm"
+)
+
+type execCmd struct {
+	guestFlags
+	Command []string `arg:"" optional:"" passthrough:"partial" help:"The program, a file of this machine, and its arguments."`
+}
+
+func (execCmd) Help() string {
+	return `The program is copied into a fresh guest over SSH and runs there as root, in no shell. It gets
+this command's input; what it prints appears as it prints it; its exit code becomes this
+command's, 128 + the signal's number where a signal ended it. It must be static, because a guest
+has no libraries.
+
+Examples:
+  CGO_ENABLED=0 go build -o probe ./probe
+  faultline exec apt:bookworm -- ./probe --verbose
+  faultline exec --dry-run apt:bookworm/6.12 -- ./probe`
+}
+
+func (c *execCmd) Run(ctx context.Context) error {
+	argv := c.Command
+	if len(argv) > 0 && argv[0] == "--" {
+		argv = argv[1:]
+	}
+	if len(argv) == 0 {
+		return &usageError{"no program behind --; write: faultline exec KERNEL -- ./program [ARGUMENT...]"}
+	}
+	path, err := findStatic(argv[0])
+	if dynamic := (*dynamicError)(nil); errors.As(err, &dynamic) {
+		return &usageError{fmt.Sprintf("%v; build it with CGO_ENABLED=0 go build, or cc -static", err)}
+	}
+	if err != nil {
+		return err
+	}
+	return c.session(ctx, func(ctx context.Context, guest *vm.SSHClient) error {
+		there := "/run/exec/" + filepath.Base(path)
+		if err := guest.Put(ctx, path, there); err != nil {
+			return fmt.Errorf("copy %s into the guest: %w", path, err)
+		}
+		return exited(guest.Exec(ctx, append([]string{there}, argv[1:]...),
+			vm.Streams{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}))
+	})
+}

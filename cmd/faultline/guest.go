@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/faultline/faultline/framework/qemu"
+	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/kernels"
+)
+
+// guestFlags are what exec and shell have in common: one guest of one kernel.
+type guestFlags struct {
+	Kernel string `arg:"" help:"The kernel: ${specs}."`
+	Accel  string `enum:"auto,kvm,tcg" default:"auto" placeholder:"auto|kvm|tcg" help:"${accel}"`
+	DryRun bool   `help:"Print the QEMU command, quoted for a shell, and start nothing."`
+}
+
+// session starts a guest, hands do a connection to it, and ends it. With
+// --dry-run it prints the command instead.
+func (f guestFlags) session(ctx context.Context, do func(context.Context, *vm.SSHClient) error) error {
+	if err := kernels.Check(f.Kernel); err != nil {
+		return err
+	}
+	// Asked for first, because a kernel takes long to fetch.
+	if _, err := qemu.Find(ctx, runtime.GOARCH); err != nil {
+		return err
+	}
+	c, err := cache.Open("")
+	if err != nil {
+		return err
+	}
+	k, err := kernels.Resolve(ctx, f.Kernel, kernels.Options{Cache: c, Log: progress})
+	if err != nil {
+		return err
+	}
+	defer k.Close()
+	rig, err := vm.NewRig(ctx, c, k.Arch)
+	if err != nil {
+		return err
+	}
+	defer rig.Close()
+	if f.DryRun {
+		accel, _, err := rig.KnownAccel(ctx, f.Accel)
+		if err != nil && !errors.Is(err, vm.ErrNotTried) {
+			return err
+		}
+		command, err := rig.DryRun(ctx, vm.Spec{Kernel: k, Accel: accel})
+		if err == nil {
+			fmt.Println(command)
+		}
+		return err
+	}
+	accel, why, err := rig.Accel(ctx, f.Accel, k)
+	if err != nil {
+		return err
+	}
+	t, err := rig.Template(ctx, vm.Spec{Kernel: k, Accel: accel})
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	if t.Built {
+		if why != "" {
+			why = " (kvm: " + why + ")"
+		}
+		progress("booted %s with %s in %.1f s%s; the next time it starts from a template", k.Name, accel, t.Boot.Seconds(), why)
+	}
+	g, err := t.Clone(ctx, vm.CloneOptions{})
+	if err != nil {
+		return err
+	}
+	defer g.Close()
+	client, err := g.SSH(ctx)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	return do(ctx, client)
+}
+
+// exited is nil, or the exit code of a program of the guest to pass on.
+func exited(s vm.ExitStatus, err error) error {
+	if err == nil && s.Code != 0 {
+		return exitError(s.Code)
+	}
+	return err
+}
+
+// dynamicError says that a program needs what no guest has.
+type dynamicError struct{ path, needs string }
+
+func (e *dynamicError) Error() string {
+	return fmt.Sprintf("%s is not static: it needs %s, and a guest has no libraries", e.path, e.needs)
+}
+
+// findStatic finds a program of the host as a shell would, and refuses one that
+// a guest can't run.
+func findStatic(name string) (string, error) {
+	path, err := exec.LookPath(name)
+	if err != nil && !strings.Contains(name, "/") {
+		if _, local := os.Stat(name); local == nil {
+			return "", &usageError{fmt.Sprintf("no program %s in PATH; for the one in this folder write ./%s", name, name)}
+		}
+		return "", &usageError{fmt.Sprintf("no program %s in PATH; give the path of a static program", name)}
+	}
+	if errors.Is(err, exec.ErrDot) {
+		return "", &usageError{fmt.Sprintf("%s is in this folder; write ./%s", name, name)}
+	}
+	if path == "" {
+		path = name // not executable, perhaps; the copy in the guest will be
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return "", &usageError{fmt.Sprintf("%v; give the path of a static program", err)}
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return "", &usageError{path + " is no file; give the path of a static program"}
+	}
+	return path, checkStatic(path, f)
+}
+
+// checkStatic reads the program headers (elf(5)).
+func checkStatic(path string, r io.ReaderAt) error {
+	bad := func(what string) error {
+		return &usageError{fmt.Sprintf("%s is %s; give a static program for %s", path, what, runtime.GOARCH)}
+	}
+	f, err := elf.NewFile(r)
+	if err != nil {
+		return bad("no ELF program, and a guest has no shell to run a script")
+	}
+	if want := map[string]elf.Machine{"amd64": elf.EM_X86_64}[runtime.GOARCH]; f.Machine != want || f.Class != elf.ELFCLASS64 {
+		return bad("a program for " + f.Machine.String())
+	}
+	if f.Type != elf.ET_EXEC && f.Type != elf.ET_DYN { // static PIE is ET_DYN
+		return bad("an ELF file, but no program (" + f.Type.String() + ")")
+	}
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_INTERP {
+			data, _ := io.ReadAll(io.LimitReader(p.Open(), 4096))
+			return &dynamicError{path, strings.TrimRight(string(data), "\x00")}
+		}
+	}
+	if libs, _ := f.ImportedLibraries(); len(libs) > 0 {
+		return &dynamicError{path, filepath.Join(libs...)}
+	}
+	return nil
+}

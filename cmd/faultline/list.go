@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/faultline/faultline/framework"
+	"github.com/faultline/faultline/kernels"
+)
+
+type listCmd struct {
+	Scenarios listScenariosCmd `cmd:"" default:"withargs" help:"List the scenarios: what each shows, what it needs of a kernel, which change it follows."`
+	Kernels   listKernelsCmd   `cmd:"" help:"List the kernels that this machine's package sources offer."`
+}
+
+func (listCmd) Help() string {
+	return `Examples:
+  faultline list                  the scenarios, one a line
+  faultline list --json           the same for a program: id, doc, needs, changes, not_doable
+  faultline list kernels          what to write after --kernel`
+}
+
+type listScenariosCmd struct {
+	JSON bool `name:"json" help:"Print a JSON list."`
+}
+
+func (c *listScenariosCmd) Run(ctx context.Context) error {
+	all, err := scenarios(ctx)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(all)
+	}
+	var doable, not []framework.Info
+	for _, s := range all {
+		if s.NotDoable == "" {
+			doable = append(doable, s)
+		} else {
+			not = append(not, s)
+		}
+	}
+	table(func(w *tabwriter.Writer) {
+		fmt.Fprintln(w, "SCENARIO\tCHANGE\tNEEDS\tWHAT IT SHOWS")
+		for _, s := range doable {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", s.ID, words(s.Changes), words(s.Needs), s.Doc)
+		}
+	})
+	if len(not) > 0 {
+		fmt.Println()
+		table(func(w *tabwriter.Writer) {
+			fmt.Fprintln(w, "NOT DOABLE\tWHY")
+			for _, s := range not {
+				fmt.Fprintf(w, "%s\t%s\n", s.ID, s.NotDoable)
+			}
+		})
+	}
+	return nil
+}
+
+type listKernelsCmd struct {
+	JSON bool `name:"json" help:"Print a JSON list."`
+}
+
+func (listKernelsCmd) Help() string {
+	return `Other suites of the same mirror can be asked for by name, as in apt:trixie-backports.
+What is cached needs no network.
+
+Example:
+  faultline list kernels`
+}
+
+func (c *listKernelsCmd) Run(ctx context.Context) error {
+	offers, err := kernels.Available(ctx, kernels.Options{Log: progress})
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		if offers == nil {
+			offers = []kernels.Offer{}
+		}
+		return printJSON(offers)
+	}
+	table(func(w *tabwriter.Writer) {
+		fmt.Fprintln(w, "KERNEL\tVERSION\tPACKAGE\tSUITE\tCACHED")
+		for _, o := range offers {
+			cached := "no"
+			if o.Cached {
+				cached = "yes"
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", o.Spec, o.Version, o.Package, o.Suite, cached)
+		}
+	})
+	return nil
+}
+
+func words(list []string) string {
+	if len(list) == 0 {
+		return "-"
+	}
+	return strings.Join(list, " ")
+}
+
+func table(fill func(*tabwriter.Writer)) {
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
+	fill(w)
+	w.Flush()
+}
+
+func printJSON(v any) error {
+	e := json.NewEncoder(os.Stdout)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}

@@ -1,0 +1,78 @@
+// Command faultline shows what a program sees when the memory it touches is
+// poisoned, and how that differs between Linux kernels. This package reads the
+// command line, calls the packages that do the work, and turns what they return
+// into words and an exit code. It decides nothing else.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/faultline/faultline/kernels"
+)
+
+// cli is the command line. A subcommand is a type in a file of its own, with a
+// method Run.
+type cli struct {
+	Run     runCmd     `cmd:"" help:"Observe scenarios on kernels, compare them, and save the results."`
+	List    listCmd    `cmd:"" help:"List the scenarios, or the kernels that can be had here."`
+	Exec    execCmd    `cmd:"" help:"Run a static program of yours in a guest."`
+	Shell   shellCmd   `cmd:"" help:"Open a shell in a guest."`
+	Doctor  doctorCmd  `cmd:"" help:"Say what this machine has, what it lacks, and what mends it."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+const description = `Boots Linux kernels in QEMU with persistent memory, poisons it, and compares what programs are told.
+
+To begin:  faultline doctor, then faultline run`
+
+func main() {
+	// A second Ctrl-C ends the process at once; the guests end with it.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	err := faultline(ctx, os.Args[1:])
+	os.Exit(tell(ctx, err))
+}
+
+func faultline(ctx context.Context, args []string) error {
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parser, err := kong.New(&cli{},
+		kong.Name("faultline"),
+		kong.Description(description),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
+		kong.Vars{
+			"specs": strings.Join(kernels.Forms(), ", "),
+			"accel": "What runs the guest: kvm, tcg (works everywhere), or auto: kvm where it is seen to work.",
+		},
+		kong.BindTo(ctx, (*context.Context)(nil)),
+	)
+	if err != nil {
+		return err
+	}
+	call, err := parser.Parse(args)
+	if err != nil {
+		return usage(err, call, args)
+	}
+	return call.Run()
+}
+
+// usage is the error of a command line that kong refused.
+func usage(err error, _ *kong.Context, args []string) error {
+	help := "faultline --help"
+	var parse *kong.ParseError
+	if errors.As(err, &parse) && parse.Context != nil {
+		if node := parse.Context.Selected(); node != nil {
+			help = "faultline " + node.Path() + " --help"
+		}
+	}
+	return &usageError{fmt.Sprintf("%v; see: %s", err, help)}
+}

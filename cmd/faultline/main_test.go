@@ -1,0 +1,190 @@
+package main
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+var update = flag.Bool("update", false, "write what commands print into the scripts that compare it")
+
+// built is a folder as make build leaves it in bin/, and the probe program in it.
+var built string
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(testMain(m))
+}
+
+func testMain(m *testing.M) int {
+	var err error
+	if built, err = os.MkdirTemp("", "faultline-test-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(built)
+	for _, args := range [][]string{
+		{"-ldflags=-X main.version=v0-test", "-o", built + "/", "."},
+		// As make build does, so that the templates in the cache serve both.
+		{"-trimpath", "-ldflags=-s -w -buildid=", "-o", built + "/guest/", "../../guest/init", "../../guest/agent"},
+		{"-o", built + "/", "./testdata/probe"},
+	} {
+		os.MkdirAll(filepath.Join(built, "guest"), 0o755)
+		cmd := exec.Command("go", append([]string{"build", "-buildvcs=false"}, args...)...)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "go build %v: %v\n%s", args, err, out)
+			return 1
+		}
+	}
+	return m.Run()
+}
+
+// TestScript runs the scripts that need no guest.
+func TestScript(t *testing.T) { scripts(t, "testdata/script", "") }
+
+// TestNetwork runs those that ask the machine's package sources.
+func TestNetwork(t *testing.T) {
+	if testing.Short() {
+		t.Skip("asks the machine's package sources; not with -short")
+	}
+	scripts(t, "testdata/network", userCache(t))
+}
+
+// TestGuest runs those that boot real guests.
+func TestGuest(t *testing.T) {
+	if testing.Short() {
+		t.Skip("boots real guests; not with -short")
+	}
+	scripts(t, "testdata/guest", userCache(t))
+}
+
+// userCache is the cache of the user, which has the kernels already.
+func userCache(t *testing.T) string {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func scripts(t *testing.T, dir, cache string) {
+	testscript.Run(t, testscript.Params{
+		Dir: dir, UpdateScripts: *update, RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			// The path of a socket has 108 bytes at most (unix(7)), so it is not below $WORK.
+			tmp, err := os.MkdirTemp("", "flt")
+			if err != nil {
+				return err
+			}
+			env.Defer(func() { os.RemoveAll(tmp) })
+			own := cache
+			if own == "" {
+				own = filepath.Join(env.WorkDir, "cache")
+			}
+			env.Setenv("BIN", built)
+			env.Setenv("PATH", built+":"+os.Getenv("PATH"))
+			env.Setenv("TMPDIR", tmp)
+			env.Setenv("XDG_CACHE_HOME", own)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "clean": clean, "bzimage": bzimage, "truncate": truncate,
+		},
+	})
+}
+
+// exits runs a command that must end with that exit code: exits 2 faultline run.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		ts.Fatalf("%v", err)
+	}
+	got := 0
+	if exit != nil {
+		got = exit.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, not %d", got, want)
+	}
+}
+
+// clean says that the commands left nothing behind: no process, no file outside
+// of the cache, and in the cache no half-made entry.
+func clean(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Check(nothingLeft(ts.Getenv("TMPDIR")))
+	half, err := filepath.Glob(filepath.Join(ts.Getenv("XDG_CACHE_HOME"), "faultline", "*", "*.tmp*"))
+	ts.Check(err)
+	// The user's cache is that of other processes, too.
+	if strings.HasPrefix(ts.Getenv("XDG_CACHE_HOME"), ts.Getenv("WORK")) && len(half) > 0 {
+		ts.Fatalf("left in the cache: %v", half)
+	}
+}
+
+// nothingLeft waits for the end of all processes that were started with this
+// TMPDIR, and for the end of what they made there.
+func nothingLeft(tmp string) error {
+	var left []string
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		left = processes(tmp)
+		files, err := filepath.Glob(filepath.Join(tmp, "*"))
+		if err != nil {
+			return err
+		}
+		if left = append(left, files...); len(left) == 0 {
+			return nil
+		}
+	}
+	return fmt.Errorf("left behind: %s", strings.Join(left, ", "))
+}
+
+// processes are those with this TMPDIR in their environment (proc_pid_environ(5)).
+func processes(tmp string) []string {
+	var found []string
+	all, _ := filepath.Glob("/proc/[0-9]*/environ")
+	for _, environ := range all {
+		data, err := os.ReadFile(environ)
+		if err == nil && bytes.Contains(append([]byte{0}, data...), []byte("\x00TMPDIR="+tmp+"\x00")) {
+			command, _ := os.ReadFile(filepath.Join(filepath.Dir(environ), "cmdline"))
+			found = append(found, strings.ReplaceAll(string(command), "\x00", " "))
+		}
+	}
+	return found
+}
+
+// bzimage writes the header of a bzImage of a release, and no kernel behind it
+// (Documentation/arch/x86/boot.rst): bzimage FILE RELEASE.
+func bzimage(ts *testscript.TestScript, neg bool, args []string) {
+	b := make([]byte, 4096)
+	le := binary.LittleEndian
+	b[0x1f1] = 3
+	le.PutUint16(b[0x1fe:], 0xaa55)
+	copy(b[0x202:], "HdrS")
+	le.PutUint16(b[0x206:], 0x20f)
+	le.PutUint16(b[0x20e:], 0x300-0x200)
+	le.PutUint32(b[0x248:], 0x40)
+	le.PutUint32(b[0x24c:], 1024)
+	copy(b[0x300:], args[1]+" (nobody@localhost) #1 SMP\x00")
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o644))
+}
+
+// truncate cuts a file in half.
+func truncate(ts *testscript.TestScript, neg bool, args []string) {
+	info, err := os.Stat(ts.MkAbs(args[0]))
+	ts.Check(err)
+	ts.Check(os.Truncate(ts.MkAbs(args[0]), info.Size()/2))
+}

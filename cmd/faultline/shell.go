@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/term"
+
+	"github.com/faultline/faultline/framework/vm"
+)
+
+type shellCmd struct{ guestFlags }
+
+func (shellCmd) Help() string {
+	return `The shell and its tools (ls, mount, dmesg, vi, ...) are BusyBox, taken from this machine (Debian
+package busybox-static). Where the input is no terminal, its lines are run as a script.
+
+Examples:
+  faultline shell apt:bookworm
+  echo 'uname -r; dmesg | tail' | faultline shell apt:bookworm/6.12`
+}
+
+func (c *shellCmd) Run(ctx context.Context) error {
+	busybox, err := findBusybox()
+	if err != nil {
+		return err
+	}
+	return c.session(ctx, func(ctx context.Context, guest *vm.SSHClient) error {
+		const there = "/bin/busybox"
+		if err := guest.Put(ctx, busybox, there); err != nil {
+			return fmt.Errorf("copy %s into the guest: %w", busybox, err)
+		}
+		said := vm.Streams{Stdout: os.Stderr, Stderr: os.Stderr}
+		if status, err := guest.Exec(ctx, []string{there, "--install", "-s", "/bin"}, said); err != nil || status.Code != 0 {
+			return fmt.Errorf("install BusyBox in the guest: exit status %d: %w", status.Code, err)
+		}
+		if term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd())) {
+			return interactive(ctx, guest)
+		}
+		return exited(guest.Exec(ctx, []string{"/bin/sh"}, vm.Streams{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}))
+	})
+}
+
+// findBusybox finds a BusyBox that runs in a guest. Debian has a dynamic one too.
+func findBusybox() (string, error) {
+	const wayOut = "install it with: apt-get install --no-install-recommends busybox-static"
+	var why error
+	for _, path := range []string{"busybox", "/bin/busybox", "/usr/bin/busybox"} {
+		found, err := findStatic(path)
+		if err == nil {
+			return found, nil
+		}
+		if dynamic := (*dynamicError)(nil); errors.As(err, &dynamic) {
+			why = err
+		}
+	}
+	if why != nil {
+		return "", &usageError{why.Error() + "; " + wayOut}
+	}
+	return "", &usageError{"no busybox on this machine, which is the guest's shell; " + wayOut}
+}
+
+// interactive joins our terminal to one in the guest, until the shell ends.
+func interactive(ctx context.Context, guest *vm.SSHClient) error {
+	fd := int(os.Stdin.Fd())
+	before, err := term.MakeRaw(fd)
+	if err != nil {
+		return fmt.Errorf("prepare the terminal: %w", err)
+	}
+	defer term.Restore(fd, before)
+	sizes, stop := terminalSizes(fd)
+	defer stop()
+	size := <-sizes
+	kind := os.Getenv("TERM")
+	if kind == "" {
+		kind = "dumb"
+	}
+	return exited(guest.Exec(ctx, []string{"/bin/sh"}, vm.Streams{
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		Terminal: &vm.Terminal{Type: kind, Rows: size[0], Cols: size[1], Resized: sizes},
+	}))
+}
+
+// terminalSizes delivers the terminal's rows and columns: now, and whenever
+// they change (SIGWINCH), until stop.
+func terminalSizes(fd int) (_ <-chan [2]int, stop func()) {
+	changed := make(chan os.Signal, 1)
+	changed <- syscall.SIGWINCH
+	signal.Notify(changed, syscall.SIGWINCH)
+	sizes, quit := make(chan [2]int), make(chan struct{})
+	go func() {
+		defer close(sizes)
+		for {
+			select {
+			case <-changed:
+			case <-quit:
+				return
+			}
+			cols, rows, err := term.GetSize(fd)
+			if err != nil {
+				cols, rows = 80, 24
+			}
+			select {
+			case sizes <- [2]int{rows, cols}:
+			case <-quit:
+				return
+			}
+		}
+	}()
+	return sizes, func() {
+		signal.Stop(changed)
+		close(quit)
+	}
+}

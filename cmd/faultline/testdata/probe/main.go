@@ -1,0 +1,35 @@
+// Command probe is what the tests run in guests.
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+func main() {
+	switch os.Args[1] {
+	case "args": // tells its arguments and its input
+		in, _ := io.ReadAll(os.Stdin)
+		fmt.Println("args " + strings.Join(os.Args[2:], "|"))
+		fmt.Printf("stdin %q\n", in)
+		fmt.Fprintln(os.Stderr, "this is stderr")
+		os.Exit(42)
+	case "segv": // is ended by it, and not by Go's handler of it (rt_sigaction(2): zeros are SIG_DFL)
+		var act [4]uint64
+		syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(syscall.SIGSEGV), uintptr(unsafe.Pointer(&act)), 0, 8, 0, 0)
+		syscall.Kill(os.Getpid(), syscall.SIGSEGV)
+		time.Sleep(time.Minute)
+	case "sleep": // tells that it runs, and goes on
+		fmt.Println("running")
+		time.Sleep(10 * time.Minute)
+	case "panic": // panics the kernel
+		err := os.WriteFile("/proc/sysrq-trigger", []byte("c"), 0)
+		fmt.Println(err)
+		time.Sleep(time.Minute)
+	}
+}

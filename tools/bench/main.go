@@ -1,0 +1,402 @@
+// Command bench measures what docs/performance.md tells: boots, freezes,
+// clones, scenarios, whole runs, memory. It writes bench.json: a figure's name
+// to its unit, number of samples, minimum, median, 95th percentile and maximum.
+// It asserts nothing.
+//
+//	go run ./tools/bench [-o bench.json] [-only REGEXP] [-n SAMPLES]
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"runtime"
+	"sort"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/faultline/faultline/framework/qemu"
+	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/kernels"
+)
+
+// Figure is one entry of bench.json.
+type Figure struct {
+	Unit   string  `json:"unit"`
+	N      int     `json:"n"`
+	Min    float64 `json:"min"`
+	Median float64 `json:"median"`
+	P95    float64 `json:"p95"`
+	Max    float64 `json:"max"`
+}
+
+func summarize(unit string, samples []float64) Figure {
+	s := append([]float64{}, samples...)
+	sort.Float64s(s)
+	at := func(q float64) float64 { return s[min(len(s)-1, int(q*float64(len(s))))] }
+	return Figure{Unit: unit, N: len(s), Min: s[0], Median: at(0.5), P95: at(0.95), Max: s[len(s)-1]}
+}
+
+type bench struct {
+	ctx     context.Context
+	n       int
+	only    *regexp.Regexp
+	out     string
+	figures map[string]Figure
+	cache   *cache.Cache
+	rig     *vm.Rig
+	kernels []*kernels.Kernel
+}
+
+func main() {
+	out := flag.String("o", "bench.json", "the `file` to write")
+	only := flag.String("only", "", "measure only what this `regexp` matches: boot, clone, memory, run, growth")
+	n := flag.Int("n", 10, "samples of the short figures; boots take a half, runs a third")
+	flag.Parse()
+	b := &bench{ctx: context.Background(), n: *n, only: regexp.MustCompile(*only), out: *out, figures: map[string]Figure{}}
+	if err := b.run(); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(3)
+	}
+}
+
+func (b *bench) run() error {
+	// What is not measured now keeps the figures of an earlier run.
+	if data, err := os.ReadFile(b.out); err == nil {
+		if err := json.Unmarshal(data, &b.figures); err != nil {
+			return fmt.Errorf("%s: %w", b.out, err)
+		}
+	}
+	var err error
+	if b.cache, err = cache.Open(""); err != nil {
+		return err
+	}
+	m, err := kernels.DefaultMatrix()
+	if err != nil {
+		return err
+	}
+	for _, e := range m.Kernels {
+		k, err := e.Resolve(b.ctx, kernels.Options{Cache: b.cache})
+		if err != nil {
+			return err
+		}
+		b.kernels = append(b.kernels, k)
+	}
+	if b.rig, err = vm.NewRig(b.ctx, b.cache, runtime.GOARCH); err != nil {
+		return err
+	}
+	defer b.rig.Close()
+	for _, part := range []struct {
+		name string
+		do   func() error
+	}{{"boot", b.boots}, {"clone", b.clones}, {"memory", b.memory}, {"parallel", b.parallel}, {"run", b.runs}, {"growth", b.growth}} {
+		if !b.only.MatchString(part.name) {
+			continue
+		}
+		if err := part.do(); err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
+		}
+	}
+	return nil
+}
+
+// put stores a figure and prints it; the file is whole after each.
+func (b *bench) put(name, unit string, samples []float64) error {
+	f := summarize(unit, samples)
+	b.figures[name] = f
+	fmt.Printf("%-44s %9.1f %-3s median of %d (%.1f to %.1f)\n", name, f.Median, unit, f.N, f.Min, f.Max)
+	data, err := json.MarshalIndent(b.figures, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(b.out, append(data, '\n'), 0o644)
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// boots measures a boot from nothing, and each step of it.
+func (b *bench) boots() error {
+	for _, k := range b.kernels {
+		points := map[string][]float64{}
+		for range max(b.n/2, 3) {
+			g, err := b.rig.Boot(b.ctx, vm.Spec{Kernel: k, Accel: qemu.TCG})
+			if err != nil {
+				return err
+			}
+			for _, p := range g.Timings.Points {
+				points[p.Name] = append(points[p.Name], ms(p.After))
+			}
+			g.Close()
+		}
+		for _, name := range []string{"user_space", "modules", "ssh_connected", "agent_pushed"} {
+			if len(points[name]) > 0 {
+				if err := b.put("boot_"+name+"/"+k.Release, "ms", points[name]); err != nil {
+					return err
+				}
+			}
+		}
+		if err := b.put("boot_ready/"+k.Release, "ms", points["ready"]); err != nil {
+			return err
+		}
+	}
+	// A template in an empty cache is booted and frozen.
+	var freeze, build []float64
+	for range max(b.n/3, 3) {
+		for _, k := range b.kernels {
+			t, err := b.freshTemplate(k)
+			if err != nil {
+				return err
+			}
+			freeze, build = append(freeze, ms(t.Freeze)), append(build, ms(t.Boot))
+			t.Close()
+		}
+	}
+	if err := b.put("template_boot", "ms", build); err != nil {
+		return err
+	}
+	return b.put("freeze", "ms", freeze)
+}
+
+// freshTemplate builds a template in a cache of its own, which goes at once.
+func (b *bench) freshTemplate(k *kernels.Kernel) (*vm.Template, error) {
+	dir, err := os.MkdirTemp("", "faultline-bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	c, err := cache.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	rig, err := vm.NewRig(b.ctx, c, runtime.GOARCH)
+	if err != nil {
+		return nil, err
+	}
+	defer rig.Close()
+	return rig.Template(b.ctx, vm.Spec{Kernel: k, Accel: qemu.TCG})
+}
+
+// clones measures a clone's way to the agent's first answer, kernels in turn.
+func (b *bench) clones() error {
+	points := map[string][]float64{}
+	for _, k := range b.kernels {
+		t, err := b.rig.Template(b.ctx, vm.Spec{Kernel: k, Accel: qemu.TCG})
+		if err != nil {
+			return err
+		}
+		defer t.Close()
+		for range b.n * 2 {
+			g, err := t.Clone(b.ctx, vm.CloneOptions{})
+			if err != nil {
+				return err
+			}
+			for _, p := range g.Timings.Points {
+				points[p.Name] = append(points[p.Name], ms(p.After))
+			}
+			g.Close()
+		}
+	}
+	for name, figure := range map[string]string{"monitor": "clone_monitor", "running": "clone_running", "ready": "clone_first_answer"} {
+		if err := b.put(figure, "ms", points[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// memory measures what a clone takes, from smaps_rollup (proc(5)).
+func (b *bench) memory() error {
+	sums := map[string][]float64{}
+	for _, k := range b.kernels {
+		t, err := b.rig.Template(b.ctx, vm.Spec{Kernel: k, Accel: qemu.TCG})
+		if err != nil {
+			return err
+		}
+		defer t.Close()
+		for range max(b.n/2, 3) {
+			g, err := t.Clone(b.ctx, vm.CloneOptions{})
+			if err != nil {
+				return err
+			}
+			data, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", g.PID()))
+			g.Close()
+			if err != nil {
+				return err
+			}
+			kb := map[string]float64{}
+			for line := range strings.Lines(string(data)) {
+				if f := strings.Fields(line); len(f) == 3 {
+					kb[strings.TrimSuffix(f[0], ":")], _ = strconv.ParseFloat(f[1], 64)
+				}
+			}
+			sums["private"] = append(sums["private"], (kb["Private_Clean"]+kb["Private_Dirty"])/1024)
+			sums["dirty"] = append(sums["dirty"], kb["Private_Dirty"]/1024)
+			sums["shared"] = append(sums["shared"], (kb["Shared_Clean"]+kb["Shared_Dirty"])/1024)
+		}
+	}
+	for _, name := range []string{"private", "dirty", "shared"} {
+		if err := b.put("clone_"+name+"_memory", "MiB", sums[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parallel measures how clones that start at the same time slow each other.
+func (b *bench) parallel() error {
+	t, err := b.rig.Template(b.ctx, vm.Spec{Kernel: b.kernels[0], Accel: qemu.TCG})
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	for _, width := range []int{1, 2, 4, 8} {
+		var mu sync.Mutex
+		var samples []float64
+		var failed error
+		for range max(b.n/2, 3) {
+			var wg sync.WaitGroup
+			for range width {
+				wg.Add(1)
+				go func() {
+					defer wg.Done()
+					g, err := t.Clone(b.ctx, vm.CloneOptions{})
+					mu.Lock()
+					defer mu.Unlock()
+					if err != nil {
+						failed = err
+						return
+					}
+					samples = append(samples, ms(g.Timings.At("ready")))
+					g.Close()
+				}()
+			}
+			wg.Wait()
+			if failed != nil {
+				return failed
+			}
+		}
+		if err := b.put(fmt.Sprintf("parallel_clones_%d", width), "ms", samples); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// faultline runs bin/faultline and returns the seconds that it took and its record.
+func (b *bench) faultline(env []string, args ...string) (float64, *results.Run, error) {
+	dir, err := os.MkdirTemp("", "faultline-bench-")
+	if err != nil {
+		return 0, nil, err
+	}
+	defer os.RemoveAll(dir)
+	cmd := exec.CommandContext(b.ctx, "bin/faultline", append([]string{"run", "--accel", "tcg", "--out", dir}, args...)...)
+	cmd.Env = append(os.Environ(), env...)
+	begun := time.Now()
+	out, err := cmd.CombinedOutput()
+	took := time.Since(begun).Seconds()
+	folder, ferr := results.Open(dir)
+	if ferr != nil {
+		return 0, nil, fmt.Errorf("%w: %v: %s", ferr, err, out)
+	}
+	record, ferr := folder.LoadRun()
+	if ferr != nil {
+		return 0, nil, fmt.Errorf("%w: %v: %s", ferr, err, out)
+	}
+	return took, &record, nil
+}
+
+// runs measures whole default runs: cold, with kernels fetched but no template;
+// warm; and each scenario in a clone, one at a time and as the run does it.
+func (b *bench) runs() error {
+	times := max(b.n/3, 3)
+	var cold, warm []float64
+	for range times {
+		items, err := b.cache.List()
+		if err != nil {
+			return err
+		}
+		for _, it := range items {
+			if it.Kind == "templates" {
+				if err := b.cache.Remove(it); err != nil {
+					return err
+				}
+			}
+		}
+		took, _, err := b.faultline(nil)
+		if err != nil {
+			return err
+		}
+		cold = append(cold, took)
+	}
+	if err := b.put("run_default_cold", "s", cold); err != nil {
+		return err
+	}
+	var cells int
+	for range times {
+		took, record, err := b.faultline(nil)
+		if err != nil {
+			return err
+		}
+		warm = append(warm, took)
+		cells = len(record.Cells)
+	}
+	if err := b.put("run_default_warm", "s", warm); err != nil {
+		return err
+	}
+	fmt.Printf("  %d cells: the bound on a warm run is %.1f s on %d cores\n", cells, 1.5*float64(cells)*0.25/float64(runtime.NumCPU()), runtime.NumCPU())
+	scenarios := map[string][]float64{}
+	for range times {
+		_, record, err := b.faultline(nil, "--jobs", "1")
+		if err != nil {
+			return err
+		}
+		for _, c := range record.Cells {
+			scenarios[c.Scenario] = append(scenarios[c.Scenario], c.Millis)
+		}
+	}
+	var ids []string
+	for id := range scenarios {
+		ids = append(ids, id)
+	}
+	sort.Strings(ids)
+	for _, id := range ids {
+		if err := b.put("scenario/"+id, "ms", scenarios[id]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// growth measures a warm run of one, two and four kernels; the latter where
+// the wide matrix's kernels are in the cache.
+func (b *bench) growth() error {
+	specs := []string{"apt:bookworm", "apt:bookworm/6.12", "apt:bullseye", "apt:trixie-backports"}
+	for _, n := range []int{1, 2, 4} {
+		var args []string
+		for _, s := range specs[:n] {
+			args = append(args, "--kernel", s)
+		}
+		var samples []float64
+		for i := range 4 {
+			took, _, err := b.faultline(nil, args...)
+			if err != nil {
+				return err
+			}
+			if i > 0 { // the first may have to boot
+				samples = append(samples, took)
+			}
+		}
+		if err := b.put(fmt.Sprintf("run_kernels_%d", n), "s", samples); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -8,14 +8,11 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/faultline/faultline/framework/inject"
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/framework/vm"
 	"github.com/faultline/faultline/guest/wire"
-	"github.com/faultline/faultline/images"
 )
 
 // Sizes. A guest's page is that of its architecture.
@@ -121,13 +118,8 @@ const pmemLimit = 20 * time.Second
 // LoadModule loads a module of vm's on-demand list with what it depends on. One
 // that the kernel has built in, or loaded already, is fine.
 func (g *GuestVM) LoadModule(ctx context.Context, name string) {
-	for _, path := range strings.Fields(g.ReadFile(ctx, images.OnDemandList(name))) {
-		fd := g.callOK(ctx, "openat", -100, path, unix.O_RDONLY|unix.O_CLOEXEC, 0).Ret
-		called := g.call(ctx, &wire.Request{Syscall: &wire.Syscall{Name: "finit_module", Args: []wire.Arg{{Int: fd}, {In: []byte{0}}, {}}}}).Called
-		if called.Errno != "" && called.Errno != "EEXIST" {
-			g.fail(fmt.Errorf("load module %s in the guest: %s", path, called.Errno))
-		}
-		g.callOK(ctx, "close", fd)
+	if err := g.vm.LoadModules(ctx, name); err != nil {
+		g.fail(err)
 	}
 }
 

@@ -143,16 +143,15 @@ func (m Machine) Args() []string {
 		// SSH: the host's side of it listens on a free port of the loopback
 		// address only, and the guest reaches nothing else (restrict).
 		"-netdev", "user,id=net,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:0-10.0.2.15:22",
-		"-device", "virtio-net-pci,netdev=net,romfile=", // no option ROM: nobody boots from it
+		"-device", "virtio-net-pci,netdev=net,romfile=,guest_announce=off", // no option ROM: nobody boots from it
 		"-device", "pvpanic",
-		"-device", "vmgenid,guid=auto", // tells a clone's kernel that it is one (drivers/virt/vmgenid.c)
-		"-kernel", m.Kernel, "-initrd", m.Initrd,
-		"-append", m.KernelCommandLine(),
 	)
 	if m.Incoming {
-		args = append(args, "-incoming", "defer")
+		// The kernel is in the memory files already; to load it again would
+		// only take time.
+		return append(args, "-incoming", "defer")
 	}
-	return args
+	return append(args, "-kernel", m.Kernel, "-initrd", m.Initrd, "-append", m.KernelCommandLine())
 }
 
 // KernelCommandLine is what -append gets.

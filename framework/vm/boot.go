@@ -132,6 +132,7 @@ func (r *Rig) boot(ctx context.Context, s Spec, m qemu.Machine, dir string) (_ *
 			err = g.trouble(ctx, "boot: "+doing, err)
 		}
 	}
+	port := "" // the agent's, in the guest
 	step("wait for user space", g.userSpace)
 	g.Timings.mark("user_space")
 	step("wait for SSH", func(ctx context.Context) error {
@@ -144,7 +145,10 @@ func (r *Rig) boot(ctx context.Context, s Spec, m qemu.Machine, dir string) (_ *
 		if err != nil || !found {
 			return fmt.Errorf("PID 1 said %.80q, not its SSH key", line)
 		}
-		g.hostKey, err = ssh.ParsePublicKey(raw)
+		if g.hostKey, err = ssh.ParsePublicKey(raw); err != nil {
+			return err
+		}
+		port, err = g.agent.line(ctx)
 		return err
 	})
 	g.Timings.mark("ssh_listens")
@@ -159,7 +163,7 @@ func (r *Rig) boot(ctx context.Context, s Spec, m qemu.Machine, dir string) (_ *
 			return err
 		}
 		g.Timings.mark("agent_pushed")
-		return c.Start(ctx, agentPath, "serve", "/dev/ttyS1")
+		return c.Start(ctx, agentPath, "serve", port)
 	})
 	step("wait for the agent", func(ctx context.Context) error {
 		line, err := g.agent.line(ctx)
@@ -173,6 +177,15 @@ func (r *Rig) boot(ctx context.Context, s Spec, m qemu.Machine, dir string) (_ *
 		return g.hello(ctx, 0)
 	})
 	g.Timings.mark("ready")
+	step("load modules", func(ctx context.Context) error {
+		for _, group := range bootGroups {
+			if err := g.loadModules(ctx, group); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	g.Timings.mark("complete")
 	if err != nil {
 		return nil, err
 	}

@@ -51,20 +51,22 @@ func NVDIMMAddr(fs string) uint64 {
 	return 0
 }
 
-// guestModules are what the standard guest loads at boot, dependencies aside,
-// in this order. A kernel may lack some, or have them built in.
+// guestModules are what PID 1 loads, dependencies aside, in this order: what it
+// takes to hear from the guest, and no more. A kernel may lack some, or have
+// them built in.
 var guestModules = []string{
-	"pvpanic-mmio",             // first, so that a panic of a later one is told
-	"virtio_pci", "virtio_net", // SSH
-	"nfit", "nd_pmem", "nd_e820",
-	"crc32c_generic", // ext4 and xfs ask for crc32c by name
-	"ext4", "xfs",
+	"pvpanic-mmio", // first, so that a panic of a later one is told
+	"virtio_pci", "virtio_console", "virtio_net",
 }
 
-// onDemandModules are loaded by the scenarios that need them. virtio_pmem must
+// bootGroups are loaded once the agent answers, in this order, before a boot is
+// complete or a template frozen. ext4 and xfs ask for crc32c by name.
+var bootGroups = []string{"nd_pmem", "nd_e820", "nfit", "crc32c_generic", "ext4", "xfs"}
+
+// onDemandGroups are loaded by the scenarios that need them. virtio_pmem must
 // be: QEMU's device has no migration state, so in a clone it is as after
 // power-on, and a driver from before the freeze waits for it for ever.
-var onDemandModules = []string{"virtio_pmem", "dm_mod", "hwpoison_inject", "mce_inject"}
+var onDemandGroups = []string{"virtio_pmem", "dm_mod", "hwpoison_inject", "mce_inject"}
 
 // parts are the files a guest of one kernel is made of.
 type parts struct {
@@ -141,7 +143,7 @@ func (r *Rig) initramfs(ctx context.Context, k *kernels.Kernel) (*images.Image, 
 	if spec.Modules, err = load(guestModules...); err != nil {
 		return nil, err
 	}
-	for _, name := range onDemandModules {
+	for _, name := range append(append([]string{}, bootGroups...), onDemandGroups...) {
 		if spec.OnDemand[name], err = load(name); err != nil {
 			return nil, err
 		}

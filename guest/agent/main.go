@@ -2,7 +2,7 @@
 // the host, on a serial port, and owns the victims. It knows no scenarios and
 // is not process 1.
 //
-//	agent serve /dev/ttyS1   serve the host
+//	agent serve /dev/vport0p1  serve the host on a virtio serial port
 //	agent serve -            the same on stdin and stdout
 //	agent victim DISPOSITION what the agent starts a victim as
 package main
@@ -37,5 +37,5 @@ func run(args []string) error {
 			return victim.Serve(wire.Disposition(args[1]), victim.FD(0), victim.FD(1))
 		}
 	}
-	return errors.New("usage: agent serve TTY|-, or agent victim handle|default|ignore|block")
+	return errors.New("usage: agent serve PORT|-, or agent victim handle|default|ignore|block")
 }

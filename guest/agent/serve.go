@@ -26,10 +26,10 @@ type agent struct {
 }
 
 // serve serves until the input ends. The victims end with it: their input does.
-func serve(tty string) error {
+func serve(port string) error {
 	in, out := victim.FD(0), victim.FD(1)
-	if tty != "-" {
-		fd, err := openTTY(tty)
+	if port != "-" {
+		fd, err := openPort(port)
 		if err != nil {
 			return err
 		}
@@ -53,28 +53,11 @@ func serve(tty string) error {
 	}
 }
 
-// openTTY opens a serial port as a plain pipe of bytes (termios(3), raw mode).
-func openTTY(path string) (victim.FD, error) {
+// openPort opens a serial port.
+func openPort(path string) (victim.FD, error) {
 	fd, err := unix.Open(path, unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, fmt.Errorf("open %s: %w", path, err)
-	}
-	t, err := unix.IoctlGetTermios(fd, unix.TCGETS)
-	if err != nil {
-		return -1, fmt.Errorf("%s: TCGETS: %w", path, err)
-	}
-	t.Iflag = 0
-	t.Oflag = 0
-	t.Lflag = 0
-	// QEMU holds back what does not fill the port's FIFO for the time of four
-	// characters (hw/char/serial.c): 4 ms at the 9600 baud that a port starts with.
-	t.Cflag = t.Cflag&^(unix.CSIZE|unix.PARENB|unix.CBAUD) | unix.CS8 | unix.CREAD | unix.CLOCAL | unix.B115200
-	t.Ispeed = unix.B115200
-	t.Ospeed = unix.B115200
-	t.Cc[unix.VMIN] = 1
-	t.Cc[unix.VTIME] = 0
-	if err := unix.IoctlSetTermios(fd, unix.TCSETS, t); err != nil {
-		return -1, fmt.Errorf("%s: TCSETS: %w", path, err)
 	}
 	return victim.FD(fd), nil
 }

@@ -17,6 +17,8 @@ import (
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/sys/unix"
+
+	"github.com/faultline/faultline/guest/wire"
 )
 
 func main() {
@@ -59,8 +61,8 @@ func boot() error {
 	if err != nil {
 		return fmt.Errorf("faultline.key=: %w", err)
 	}
-	// The host's key is made here and told over the serial port, which only
-	// the process that started this guest can read: no secret leaves the guest.
+	// The host's key is made here and told over a serial port that only
+	// the process that started this guest reads: no secret leaves the guest.
 	_, priv, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		return fmt.Errorf("make a host key: %w", err)
@@ -74,7 +76,7 @@ func boot() error {
 		return fmt.Errorf("listen for SSH: %w", err)
 	}
 	go serve(listener, signer, client, children)
-	return announce("/dev/ttyS1", signer.PublicKey())
+	return announce(signer.PublicKey())
 }
 
 func mountAll() error {
@@ -205,24 +207,30 @@ func ioctl(fd int, request uintptr, req *unix.Ifreq) error {
 
 // announce tells the host, on the port that the agent will speak on, that SSH
 // answers and with which key.
-func announce(tty string, key ssh.PublicKey) error {
-	f, err := os.OpenFile(tty, os.O_RDWR|unix.O_NOCTTY, 0)
+func announce(key ssh.PublicKey) error {
+	port, err := findPort()
 	if err != nil {
 		return err
+	}
+	f, err := os.OpenFile(port, os.O_RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("open the host's port: %w", err)
 	}
 	defer f.Close()
-	t, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	_, err = fmt.Fprintf(f, "ssh %s\n%s\n", base64.StdEncoding.EncodeToString(key.Marshal()), port)
+	return err
+}
+
+// findPort finds the device of the host's port by its name.
+func findPort() (string, error) {
+	names, err := filepath.Glob("/sys/class/virtio-ports/*/name")
 	if err != nil {
-		return fmt.Errorf("%s: %w", tty, err)
+		return "", err
 	}
-	t.Oflag &^= unix.OPOST
-	t.Lflag &^= unix.ECHO | unix.ICANON
-	if err := unix.IoctlSetTermios(int(f.Fd()), unix.TCSETS, t); err != nil {
-		return fmt.Errorf("%s: %w", tty, err)
+	for _, n := range names {
+		if name, err := os.ReadFile(n); err == nil && strings.TrimSpace(string(name)) == wire.Port {
+			return "/dev/" + filepath.Base(filepath.Dir(n)), nil
+		}
 	}
-	if _, err := fmt.Fprintf(f, "ssh %s\n", base64.StdEncoding.EncodeToString(key.Marshal())); err != nil {
-		return err
-	}
-	// Closing the last descriptor of a tty drops what was not sent yet.
-	return unix.IoctlSetInt(int(f.Fd()), unix.TCSBRK, 1)
+	return "", fmt.Errorf("no virtio port is named %s: is virtio_console among the modules?", wire.Port)
 }

@@ -1,5 +1,5 @@
 // Package wire is what the host and the agent in a guest say to each other: a
-// line of JSON each way on the guest's second serial port. The messages are
+// line of JSON each way on a serial port of the guest. The messages are
 // primitives (map, load, system call, read a file); the guest knows no
 // scenarios. It is shared by both sides and imports nothing of Faultline's.
 package wire
@@ -300,6 +300,10 @@ type Called struct {
 	Signals [][]byte `json:"signals,omitempty"`
 	Lost    int      `json:"lost,omitempty"` // as in Accessed
 }
+
+// Port is the name of the virtio serial port that the host and the guest speak
+// on. FindPort in the guest turns it into a device.
+const Port = "faultline.agent"
 
 // Ready is the line with which the agent opens its port after boot.
 const Ready = "agent ready"

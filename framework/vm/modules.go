@@ -1,0 +1,67 @@
+package vm
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/faultline/faultline/guest/wire"
+	"github.com/faultline/faultline/images"
+)
+
+// LoadModules loads a group of modules of the guest's initramfs, in its order.
+// One that the kernel has built in, or loaded already, is fine; so is one that
+// only a soft dependency asked for and that this processor can't use.
+func (g *Guest) LoadModules(ctx context.Context, group string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, g.spec.callLimit(), fmt.Errorf("not loaded within %v", g.spec.callLimit()))
+	defer cancel()
+	ctx, unwatch := g.watch(ctx)
+	defer unwatch()
+	if err := g.loadModules(ctx, group); err != nil {
+		return g.trouble(ctx, "load modules", err)
+	}
+	return nil
+}
+
+func (g *Guest) loadModules(ctx context.Context, group string) error {
+	list, err := g.agent.call(ctx, &wire.Request{ReadFile: &wire.ReadFile{Path: images.OnDemandList(group)}})
+	if err != nil {
+		return err
+	}
+	if list.File.Errno != "" {
+		return fmt.Errorf("the initramfs has no group of modules %q", group)
+	}
+	for _, path := range strings.Fields(string(list.File.Data)) {
+		fd, err := g.syscall(ctx, "openat", wire.Arg{Int: unix.AT_FDCWD}, wire.Arg{Str: path}, wire.Arg{Int: unix.O_RDONLY | unix.O_CLOEXEC}, wire.Arg{})
+		if err != nil {
+			return err
+		}
+		if fd.Errno != "" {
+			return fmt.Errorf("open %s in the guest: %s", path, fd.Errno)
+		}
+		loaded, err := g.syscall(ctx, "finit_module", wire.Arg{Int: fd.Ret}, wire.Arg{In: []byte{0}}, wire.Arg{})
+		if err != nil {
+			return err
+		}
+		switch loaded.Errno {
+		case "", "EEXIST", "ENODEV": // ENODEV: crc32c_intel, for one, without SSE 4.2
+		default:
+			return fmt.Errorf("load %s in the guest: %s", path, loaded.Errno)
+		}
+		if _, err := g.syscall(ctx, "close", wire.Arg{Int: fd.Ret}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// syscall makes a system call in the agent.
+func (g *Guest) syscall(ctx context.Context, name string, args ...wire.Arg) (*wire.Called, error) {
+	reply, err := g.agent.call(ctx, &wire.Request{Syscall: &wire.Syscall{Name: name, Args: args}})
+	if err != nil {
+		return nil, err
+	}
+	return reply.Called, nil
+}

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/faultline/faultline/framework/inject"
 	"github.com/faultline/faultline/framework/observe"
@@ -37,11 +40,12 @@ type GuestVM struct {
 	names   map[string]int // how often a name was given out
 	mounted []*Mount
 	told    map[string]bool // disks whose bad blocks are a step already
+	bare    map[string]bool // disks that Unmount unmounted
 	victims map[string]*Victim
 }
 
 func newGuestVM(g *vm.Guest, rec *recorder, fail func(error)) *GuestVM {
-	return &GuestVM{vm: g, rec: rec, fail: fail, start: g.Welcome.KmsgSeq, names: map[string]int{}, told: map[string]bool{}, victims: map[string]*Victim{}}
+	return &GuestVM{vm: g, rec: rec, fail: fail, start: g.Welcome.KmsgSeq, names: map[string]int{}, told: map[string]bool{}, bare: map[string]bool{}, victims: map[string]*Victim{}}
 }
 
 // call asks the agent, and ends the scenario where it can't.
@@ -98,9 +102,9 @@ func (g *GuestVM) Pmem(ctx context.Context, p Provider, fs FS) Device {
 		g.reprobe(ctx, vm.VirtioPmemPCI)
 		g.LoadModule(ctx, "virtio_pmem")
 	}
-	// A region's disk comes up in its own time after its driver was loaded.
+	devices := g.vm.Devices
+	// The disk of a driver that was just loaded comes up in its own time.
 	for deadline := time.Now().Add(pmemLimit); ; time.Sleep(5 * time.Millisecond) {
-		devices := g.call(ctx, &wire.Request{Pmem: &wire.Pmem{}}).Devices
 		for _, d := range devices {
 			if d.Provider == string(p) && (p != NFIT || d.Resource == vm.NVDIMMAddr(string(fs))) {
 				return Device{Disk: d.Name, Name: fmt.Sprintf("pmem(%s,%s)", p, fs), FS: fs, Physical: d.Resource + uint64(d.DataOffset), Bytes: d.Bytes}
@@ -109,6 +113,7 @@ func (g *GuestVM) Pmem(ctx context.Context, p Provider, fs FS) Device {
 		if time.Now().After(deadline) {
 			g.fail(fmt.Errorf("the guest has no pmem of provider %s with %s; it has %+v", p, fs, devices))
 		}
+		devices = g.call(ctx, &wire.Request{Pmem: &wire.Pmem{}}).Devices
 	}
 }
 
@@ -154,17 +159,31 @@ func (g *GuestVM) PageCache(ctx context.Context, fs FS) *Mount {
 	return g.Mount(ctx, g.Pmem(ctx, NFIT, fs), "")
 }
 
-// Mount mounts a device with these options.
+// Mount mounts a device with these options. The nvdimms come mounted with -o dax;
+// for another way they are unmounted first.
 func (g *GuestVM) Mount(ctx context.Context, d Device, options string) *Mount {
-	m := &Mount{g: g, Device: d, Dir: "/mnt/" + d.Disk}
-	g.callOK(ctx, "mkdirat", -100, m.Dir, 0o755) // AT_FDCWD
-	g.callOK(ctx, "mount", "/dev/"+d.Disk, m.Dir, string(d.FS), 0, options)
+	m := &Mount{g: g, Device: d, Dir: vm.MountDir(d.Disk)}
+	if options != "dax" || !slices.Contains(g.vm.Mounted, d.Disk) {
+		g.Unmount(ctx, d)
+		if !slices.Contains(g.vm.Mounted, d.Disk) {
+			g.callOK(ctx, "mkdirat", unix.AT_FDCWD, m.Dir, 0o755)
+		}
+		g.callOK(ctx, "mount", "/dev/"+d.Disk, m.Dir, string(d.FS), 0, options)
+	}
 	if options != "" {
 		options = " -o " + options
 	}
 	g.rec.add("agent", "mount "+d.Name+options, observe.Outcome{}, "")
 	g.mounted = append(g.mounted, m)
 	return m
+}
+
+// Unmount unmounts a device that comes mounted, for a scenario that needs it bare.
+func (g *GuestVM) Unmount(ctx context.Context, d Device) {
+	if slices.Contains(g.vm.Mounted, d.Disk) && !g.bare[d.Disk] {
+		g.callOK(ctx, "umount2", vm.MountDir(d.Disk), 0)
+		g.bare[d.Disk] = true
+	}
 }
 
 // callOK makes a system call in the agent that sets the scenario up, and so must work.
@@ -295,6 +314,7 @@ func (g *GuestVM) Mapper(ctx context.Context, name, kind string, d Device) Devic
 		t.Params = "/dev/" + d.Disk + " 0"
 	}
 	g.LoadModule(ctx, "dm_mod")
+	g.Unmount(ctx, d)
 	m := g.call(ctx, &wire.Request{DM: &wire.DM{Name: name, Table: []wire.Target{t}}}).Mapper
 	if m.Errno != "" {
 		g.fail(fmt.Errorf("dm table %s: %s", kind, m.Errno))

@@ -177,14 +177,7 @@ func (r *Rig) boot(ctx context.Context, s Spec, m qemu.Machine, dir string) (_ *
 		return g.hello(ctx, 0)
 	})
 	g.Timings.mark("ready")
-	step("load modules", func(ctx context.Context) error {
-		for _, group := range bootGroups {
-			if err := g.loadModules(ctx, group); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	step("complete the boot", g.completeBoot)
 	g.Timings.mark("complete")
 	if err != nil {
 		return nil, err

@@ -25,6 +25,10 @@ type Guest struct {
 	Timings Timings
 	// Welcome is what the agent said of the kernel it runs on.
 	Welcome wire.Welcome
+	// Devices are the pmem devices that a boot brings up.
+	Devices []wire.Device
+	// Mounted are the disks whose file systems are mounted, with -o dax, in MountDir.
+	Mounted []string
 
 	spec    Spec
 	dir     string // its own folder, gone after Close

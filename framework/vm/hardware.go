@@ -41,14 +41,30 @@ var VirtioPmemPCI = qemu.VirtioPmemPCI(0)
 // NVDIMMAddr is the guest physical address of the first byte of the standard
 // guest's nvdimm with that file system; 0 where there is none.
 func NVDIMMAddr(fs string) uint64 {
-	var m qemu.Machine
+	m := standardNVDIMMs()
 	for i, s := range nvdimmSpecs {
-		m.NVDIMMs = append(m.NVDIMMs, qemu.File{Bytes: s.Size})
 		if string(s.FS) == fs {
 			return uint64(m.NVDIMMAddr(i))
 		}
 	}
 	return 0
+}
+
+// nvdimmFS is the file system on the nvdimm at that address; "" where there is none.
+func nvdimmFS(addr uint64) string {
+	for _, s := range nvdimmSpecs {
+		if NVDIMMAddr(string(s.FS)) == addr {
+			return string(s.FS)
+		}
+	}
+	return ""
+}
+
+func standardNVDIMMs() (m qemu.Machine) {
+	for _, s := range nvdimmSpecs {
+		m.NVDIMMs = append(m.NVDIMMs, qemu.File{Bytes: s.Size})
+	}
+	return m
 }
 
 // guestModules are what PID 1 loads, dependencies aside, in this order: what it

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -56,6 +57,59 @@ func (g *Guest) loadModules(ctx context.Context, group string) error {
 	}
 	return nil
 }
+
+// completeBoot does, once the agent answers, what every scenario would do first:
+// it loads the modules, looks where the pmem devices are, and mounts the
+// nvdimms' file systems with -o dax. In a template it is done once for all.
+func (g *Guest) completeBoot(ctx context.Context) error {
+	for _, group := range bootGroups {
+		if err := g.loadModules(ctx, group); err != nil {
+			return err
+		}
+	}
+	// A region's disk comes up in its own time after its driver was loaded.
+	for {
+		devices, err := g.agent.call(ctx, &wire.Request{Pmem: &wire.Pmem{}})
+		if err != nil {
+			return err
+		}
+		g.Devices = devices.Devices
+		if len(g.Devices) >= len(nvdimmSpecs) || g.lacksPmem() {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	for _, d := range g.Devices {
+		fs := nvdimmFS(d.Resource)
+		if fs == "" {
+			continue
+		}
+		dir := MountDir(d.Name)
+		if _, err := g.syscall(ctx, "mkdirat", wire.Arg{Int: unix.AT_FDCWD}, wire.Arg{Str: dir}, wire.Arg{Int: 0o755}); err != nil {
+			return err
+		}
+		mounted, err := g.syscall(ctx, "mount", wire.Arg{Str: "/dev/" + d.Name}, wire.Arg{Str: dir}, wire.Arg{Str: fs}, wire.Arg{}, wire.Arg{Str: "dax"})
+		if err != nil {
+			return err
+		}
+		// A kernel without this file system or without DAX has scenarios that say
+		// so by its configuration; those that can be done try again, and tell.
+		if mounted.Errno == "" {
+			g.Mounted = append(g.Mounted, d.Name)
+		}
+	}
+	return nil
+}
+
+// lacksPmem says whether the kernel has no driver for nvdimms.
+func (g *Guest) lacksPmem() bool { return len(g.spec.Kernel.Lacks("ACPI_NFIT", "BLK_DEV_PMEM")) > 0 }
+
+// MountDir is where a disk's file system is mounted.
+func MountDir(disk string) string { return "/mnt/" + disk }
 
 // syscall makes a system call in the agent.
 func (g *Guest) syscall(ctx context.Context, name string, args ...wire.Arg) (*wire.Called, error) {

@@ -36,6 +36,8 @@ type Template struct {
 // templateMeta is what a clone must know that is in no device.
 type templateMeta struct {
 	Welcome   wire.Welcome
+	Devices   []wire.Device
+	Mounted   []string
 	HostKey   []byte // SSH wire format
 	ClientKey []byte // ed25519 seed
 	Machine   qemu.Machine
@@ -48,7 +50,7 @@ const (
 	metaFile      = "meta.json"
 	consoleName   = "console.log"
 	stateFile     = "state"
-	templateStamp = "template 2" // raise it when the same inputs give another template
+	templateStamp = "template 3" // raise it when the same inputs give another template
 )
 
 // spareVictims are started before the freeze, so that a scenario's first
@@ -130,7 +132,7 @@ func (t *Template) build(ctx context.Context, p *parts, dir string) error {
 		return g.trouble(ctx, "freeze the template", err)
 	}
 	meta, err := json.Marshal(templateMeta{
-		Welcome: g.Welcome, HostKey: g.hostKey.Marshal(), ClientKey: g.client.Seed(), Machine: m.In(""),
+		Welcome: g.Welcome, Devices: g.Devices, Mounted: g.Mounted, HostKey: g.hostKey.Marshal(), ClientKey: g.client.Seed(), Machine: m.In(""),
 		Command: qemu.Quote(append([]string{t.rig.QEMU.Path}, g.Args()...)), BootMS: float64(t.Boot.Microseconds()) / 1000,
 	})
 	if err != nil {
@@ -210,7 +212,7 @@ func (t *Template) Clone(ctx context.Context, opt CloneOptions) (_ *Guest, err e
 	if err != nil {
 		return nil, &Trouble{Kind: Host, Doing: "clone", Kernel: s.Kernel.Name, Err: err}
 	}
-	g := &Guest{spec: s, dir: dir, client: ed25519.NewKeyFromSeed(t.meta.ClientKey), Timings: Timings{Start: time.Now()}, Welcome: t.meta.Welcome}
+	g := &Guest{spec: s, dir: dir, client: ed25519.NewKeyFromSeed(t.meta.ClientKey), Timings: Timings{Start: time.Now()}, Welcome: t.meta.Welcome, Devices: t.meta.Devices, Mounted: t.meta.Mounted}
 	if g.hostKey, err = ssh.ParsePublicKey(t.meta.HostKey); err != nil {
 		os.RemoveAll(dir)
 		return nil, err

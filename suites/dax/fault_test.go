@@ -35,9 +35,18 @@ func on(fs FS, follows ...change.Change) func(name, catalogue string) []any {
 	}
 }
 
-// mapped makes a file on a DAX file system and maps it.
-func mapped(ctx SpecContext, g *GuestVM, fs FS, flags MapFlags, options ...FileOption) (*File, *Victim, *Mapping) {
-	f := g.DAX(ctx, fs).File(ctx, 2*MiB, options...)
+// mapped makes a file on a DAX file system and maps it. It is too small for a
+// huge page to be tried.
+func mapped(ctx SpecContext, g *GuestVM, fs FS, flags MapFlags) (*File, *Victim, *Mapping) {
+	return mappedFile(ctx, g, g.DAX(ctx, fs).File(ctx, 64*KiB), flags)
+}
+
+// mappedHuge makes and maps a file that a huge page can map.
+func mappedHuge(ctx SpecContext, g *GuestVM, fs FS, flags MapFlags, options ...FileOption) (*File, *Victim, *Mapping) {
+	return mappedFile(ctx, g, g.DAX(ctx, fs).File(ctx, 2*MiB, append(options, HugeAligned())...), flags)
+}
+
+func mappedFile(ctx SpecContext, g *GuestVM, f *File, flags MapFlags) (*File, *Victim, *Mapping) {
 	v := g.Victim(ctx)
 	return f, v, v.Map(ctx, f, flags)
 }
@@ -96,7 +105,7 @@ var _ = Describe("a DAX fault on a bad block", func() {
 			// The 2 MiB attempt fails and falls back, so the payload says 4 KiB.
 			It("tells a 4 KiB page where a huge page was possible", scenario("huge-bad", "A08"), func(ctx SpecContext) {
 				g := Guest(ctx)
-				f, v, m := mapped(ctx, g, fs, Shared, HugeAligned())
+				f, v, m := mappedHuge(ctx, g, fs, Shared)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
 				Expect(v.Load(ctx, m.At(Page(bad)))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
 			})
@@ -140,7 +149,7 @@ var _ = Describe("a second attempt to write a bad block that was never written",
 			// A huge page is tried first and falls back: the first attempt is the kernel's own.
 			It("comes from the fallback of a huge page", scenario("huge-unwritten-write", "A14"), func(ctx SpecContext) {
 				g := Guest(ctx)
-				f, v, m := mapped(ctx, g, fs, Shared, Unwritten())
+				f, v, m := mappedHuge(ctx, g, fs, Shared, Unwritten())
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
 				Expect(v.Store(ctx, m.At(Page(bad)))).To(outcome(fs))
 			})
@@ -166,7 +175,7 @@ var _ = Describe("a DAX page", func() {
 		Context("on "+string(fs), func() {
 			It("is given out in 4 KiB where its huge page has a bad block elsewhere", scenario("huge-good", "A09"), func(ctx SpecContext) {
 				g := Guest(ctx)
-				f, v, m := mapped(ctx, g, fs, Shared, HugeAligned())
+				f, v, m := mappedHuge(ctx, g, fs, Shared)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
 				load := v.Load(ctx, m.At(Page(bad+1)))
 				neighbour := v.Present(ctx, m.At(Page(bad+2)))
@@ -184,7 +193,7 @@ var _ = Describe("a DAX page", func() {
 
 			It("stays readable where it was mapped as part of a huge page", scenario("huge-mapped-then-bad", "A10"), func(ctx SpecContext) {
 				g := Guest(ctx)
-				f, v, m := mapped(ctx, g, fs, Shared, HugeAligned())
+				f, v, m := mappedHuge(ctx, g, fs, Shared)
 				v.Load(ctx, m.At(0))
 				huge := v.Present(ctx, m.At(Page(bad)))
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
@@ -196,7 +205,7 @@ var _ = Describe("a DAX page", func() {
 			// dax_load_hole comes before the driver is asked.
 			It("reads as zeros where its bad block was never written", scenario("unwritten-read", "A13"), func(ctx SpecContext) {
 				g := Guest(ctx)
-				f, v, m := mapped(ctx, g, fs, Shared, Unwritten())
+				f, v, m := mappedFile(ctx, g, g.DAX(ctx, fs).File(ctx, 64*KiB, Unwritten()), Shared)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
 				Expect(v.Load(ctx, m.At(Page(bad)))).To(Be(Reads(0)))
 			})
@@ -225,7 +234,7 @@ var _ = Describe("a DAX page", func() {
 			It("of a dead device is no poison", scenario("dead-device", "A28"), func(ctx SpecContext) {
 				g := Guest(ctx)
 				pmem := g.Pmem(ctx, NFIT, fs)
-				f := g.Mount(ctx, g.Mapper(ctx, "dead", "linear", pmem), "dax").File(ctx, 2*MiB)
+				f := g.Mount(ctx, g.Mapper(ctx, "dead", "linear", pmem), "dax").File(ctx, 64*KiB)
 				v := g.Victim(ctx)
 				m := v.Map(ctx, f, Shared)
 				alive := v.Load(ctx, m.At(0))
@@ -244,7 +253,7 @@ var _ = Describe("a DAX page", func() {
 			func(ctx SpecContext) {
 				g := Guest(ctx)
 				d := g.Pmem(ctx, p, Ext4)
-				f := g.Mount(ctx, d, "dax").File(ctx, 2*MiB, Unwritten())
+				f := g.Mount(ctx, d, "dax").File(ctx, 64*KiB, Unwritten())
 				v := g.Victim(ctx)
 				m := v.Map(ctx, f, Shared)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
@@ -265,7 +274,7 @@ var _ = Describe("a page cache over a bad block", func() {
 		Context("on "+string(fs), func() {
 			It("goes on serving a page that it holds", scenario("populated-then-bad", "E25"), func(ctx SpecContext) {
 				g := Guest(ctx)
-				f := g.PageCache(ctx, fs).File(ctx, 2*MiB)
+				f := g.PageCache(ctx, fs).File(ctx, 64*KiB)
 				v := g.Victim(ctx)
 				m := v.Map(ctx, f, Shared)
 				v.Load(ctx, m.At(Page(bad)))
@@ -276,7 +285,7 @@ var _ = Describe("a page cache over a bad block", func() {
 			// filemap_fault can't fill the page: VM_FAULT_SIGBUS, no poison.
 			It("tells no poison where it can't be filled", scenario("unpopulated-bad", "E26"), func(ctx SpecContext) {
 				g := Guest(ctx)
-				f := g.PageCache(ctx, fs).File(ctx, 2*MiB)
+				f := g.PageCache(ctx, fs).File(ctx, 64*KiB)
 				v := g.Victim(ctx)
 				m := v.Map(ctx, f, Shared)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))

@@ -25,7 +25,7 @@ var _ = Describe("a system call on a DAX file with a bad block", func() {
 			// dax_mem2blk_err keeps EHWPOISON from leaking out of read(2).
 			It("reads EIO", scenario("pread", "B01"), func(ctx SpecContext) {
 				g := Guest(ctx)
-				f := g.DAX(ctx, fs).File(ctx, 2*MiB)
+				f := g.DAX(ctx, fs).File(ctx, 64*KiB)
 				v := g.Victim(ctx)
 				fd := v.OpenFile(ctx, f)
 				good := v.Pread(ctx, fd, PageBytes, Page(bad))
@@ -37,7 +37,7 @@ var _ = Describe("a system call on a DAX file with a bad block", func() {
 			// The driver is asked for the whole span, so no good byte comes before it.
 			It("reads EIO and nothing before, where good pages precede the bad one", scenario("pread-span", "B02"), func(ctx SpecContext) {
 				g := Guest(ctx)
-				f := g.DAX(ctx, fs).File(ctx, 2*MiB)
+				f := g.DAX(ctx, fs).File(ctx, 64*KiB)
 				v := g.Victim(ctx)
 				fd := v.OpenFile(ctx, f)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
@@ -48,7 +48,7 @@ var _ = Describe("a system call on a DAX file with a bad block", func() {
 			It("cannot write the page whole", scenario("pwrite", "B03", Follows(change.DaxRecoveryWrite)), func(ctx SpecContext) {
 				g := Guest(ctx)
 				mount := g.DAX(ctx, fs)
-				f := mount.File(ctx, 2*MiB)
+				f := mount.File(ctx, 64*KiB)
 				v := g.Victim(ctx)
 				fd := v.OpenFile(ctx, f)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
@@ -67,7 +67,7 @@ var _ = Describe("a system call on a DAX file with a bad block", func() {
 			func(ctx SpecContext) {
 				g := Guest(ctx)
 				d := g.Pmem(ctx, p, Ext4)
-				f := g.Mount(ctx, d, "dax").File(ctx, 2*MiB)
+				f := g.Mount(ctx, d, "dax").File(ctx, 64*KiB)
 				v := g.Victim(ctx)
 				fd := v.OpenFile(ctx, f)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
@@ -85,6 +85,7 @@ var _ = Describe("read(2) through the page cache", func() {
 	It("gets EIO from the block device itself", Scenario("blockdev/pmem/pread", Catalogue("B24"), Needs("ACPI_NFIT")), func(ctx SpecContext) {
 		g := Guest(ctx)
 		d := g.Pmem(ctx, NFIT, Ext4)
+		g.Unmount(ctx, d)
 		v := g.Victim(ctx)
 		fd := v.Open(ctx, "/dev/"+d.Disk, d.Name, unix.O_RDONLY)
 		g.Inject(ctx, inject.BadBlock(d, Page(1024)))
@@ -95,7 +96,7 @@ var _ = Describe("read(2) through the page cache", func() {
 		It("gets what lies before the bad page, and then EIO, on "+string(fs), Scenario("pagecache/"+string(fs)+"/pread-span",
 			Catalogue("E26"), Needs("ACPI_NFIT"), Needs(configFor[fs])), func(ctx SpecContext) {
 			g := Guest(ctx)
-			f := g.PageCache(ctx, fs).File(ctx, 2*MiB)
+			f := g.PageCache(ctx, fs).File(ctx, 64*KiB)
 			v := g.Victim(ctx)
 			fd := v.OpenFile(ctx, f)
 			g.Inject(ctx, inject.BadBlock(f, Page(bad)))

@@ -1,0 +1,388 @@
+package gdb
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+var (
+	// ErrClosed says that the stub closed the connection: QEMU ended, as a rule.
+	ErrClosed = errors.New("the gdb stub closed the connection")
+	// ErrTimeout says that the context ended first; its cause is wrapped too.
+	ErrTimeout = errors.New("the gdb stub did not answer in time")
+	// ErrEnded says that the guest was reset or switched off.
+	ErrEnded = errors.New("the guest was reset or ended")
+)
+
+// RefusedError is an answer E… to a command.
+type RefusedError struct{ Command, Answer string }
+
+func (e *RefusedError) Error() string {
+	if e.Answer == "" {
+		return fmt.Sprintf("the gdb stub does not know %s", e.Command)
+	}
+	return fmt.Sprintf("the gdb stub refused %s: %s", e.Command, e.Answer)
+}
+
+// Client is a connection to a stub. It is for one goroutine at a time.
+//
+// QEMU stops the guest for any byte that comes while it runs, so the Client
+// sends none then but Interrupt's.
+type Client struct {
+	conn    net.Conn
+	buf     []byte
+	stops   []Stop // those that nobody waited for yet
+	stop    Stop   // the last one
+	running bool
+}
+
+// resends is how often a packet is sent, or asked for, again.
+const resends = 3
+
+// Attach greets the stub behind conn. Connecting stops a guest that runs, and
+// the stub may tell of that with a stop reply, or (a guest that was paused
+// already, or a QEMU from 8.1 on) not: it is asked. After Attach the guest is
+// stopped. The Client owns conn, also when there is an error.
+func Attach(ctx context.Context, conn net.Conn) (*Client, error) {
+	c := &Client{conn: conn}
+	err := c.attach(ctx)
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("attach to the gdb stub: %w", err)
+	}
+	return c, nil
+}
+
+func (c *Client) attach(ctx context.Context) error {
+	// A stop reply of the connection itself comes before this answer.
+	if _, err := c.ask(ctx, "qSupported"); err != nil {
+		return err
+	}
+	if len(c.stops) > 0 {
+		c.stop, c.stops = c.stops[len(c.stops)-1], nil
+		return ended(c.stop)
+	}
+	if err := c.send(ctx, "?"); err != nil {
+		return err
+	}
+	_, err := c.Wait(ctx)
+	return err
+}
+
+// Close closes the connection. The guest stays as it is; see Detach.
+func (c *Client) Close() error { return c.conn.Close() }
+
+// Running says whether the guest was told to go on, and no stop was seen since.
+func (c *Client) Running() bool { return c.running }
+
+// Watch sets a watchpoint on n bytes at a virtual address, of every vCPU and in
+// every address space: that the guest stopped for the right one is for the
+// caller to see. TCG stops behind the access: the instruction, or one round of a
+// repeated one, is done.
+func (c *Client) Watch(ctx context.Context, a Access, addr uint64, n int) error {
+	return c.point(ctx, 'Z', a, addr, n)
+}
+
+// Unwatch takes a watchpoint away.
+func (c *Client) Unwatch(ctx context.Context, a Access, addr uint64, n int) error {
+	return c.point(ctx, 'z', a, addr, n)
+}
+
+func (c *Client) point(ctx context.Context, set byte, a Access, addr uint64, n int) error {
+	kind := map[Access]int{Write: 2, Read: 3, Any: 4}[a]
+	if kind == 0 {
+		return fmt.Errorf("watch for an access %q: want %q, %q or %q", a, Write, Read, Any)
+	}
+	return c.ok(ctx, fmt.Sprintf("%c%d,%x,%x", set, kind, addr, n))
+}
+
+// Continue lets every vCPU go on, and does not wait for what comes.
+func (c *Client) Continue(ctx context.Context) error {
+	if c.running {
+		return errors.New("continue a guest that runs")
+	}
+	if err := c.send(ctx, "c"); err != nil {
+		return err
+	}
+	c.running = true
+	return nil
+}
+
+// Wait waits until the guest has stopped.
+func (c *Client) Wait(ctx context.Context) (Stop, error) {
+	for len(c.stops) == 0 {
+		data, err := c.packet(ctx, "a stop reply")
+		if err != nil {
+			return Stop{}, err
+		}
+		if !isStop(data) {
+			return Stop{}, fmt.Errorf("%w: %.80q instead of a stop reply", ErrMalformed, data)
+		}
+		s, err := parseStop(data)
+		if err != nil {
+			return Stop{}, err
+		}
+		c.stops = append(c.stops, s)
+	}
+	c.stop, c.stops, c.running = c.stops[0], c.stops[1:], false
+	return c.stop, ended(c.stop)
+}
+
+func ended(s Stop) error {
+	if s.Ended {
+		return ErrEnded
+	}
+	return nil
+}
+
+// Interrupt stops a guest that runs. Where it stopped by itself at that moment,
+// it is that stop which is told.
+func (c *Client) Interrupt(ctx context.Context) (Stop, error) {
+	if !c.running {
+		return c.stop, nil
+	}
+	if err := c.write(ctx, []byte{0x03}); err != nil {
+		return Stop{}, err
+	}
+	return c.Wait(ctx)
+}
+
+// Memory reads n bytes at a virtual address, as the vCPU that stopped sees it.
+func (c *Client) Memory(ctx context.Context, addr uint64, n int) ([]byte, error) {
+	command := fmt.Sprintf("m%x,%x", addr, n)
+	data, err := c.value(ctx, command)
+	if err == nil && len(data) != n {
+		err = fmt.Errorf("%w: %d bytes for %s", ErrMalformed, len(data), command)
+	}
+	return data, err
+}
+
+// Registers are the general ones of an x86-64 vCPU, in gdb's order
+// (gdb-xml/i386-64bit.xml in QEMU).
+type Registers struct {
+	RAX, RBX, RCX, RDX, RSI, RDI, RBP, RSP uint64
+	R8, R9, R10, R11, R12, R13, R14, R15   uint64
+	RIP                                    uint64
+}
+
+// Registers reads those of the vCPU.
+func (c *Client) Registers(ctx context.Context, cpu int) (Registers, error) {
+	var r Registers
+	if err := c.ok(ctx, fmt.Sprintf("Hg%x", cpu+1)); err != nil {
+		return r, err
+	}
+	data, err := c.value(ctx, "g")
+	if err != nil {
+		return r, err
+	}
+	if _, err := binary.Decode(data, binary.LittleEndian, &r); err != nil {
+		return r, fmt.Errorf("%w: %d bytes of registers", ErrMalformed, len(data))
+	}
+	return r, nil
+}
+
+// Detach lets the guest go on and closes the connection.
+func (c *Client) Detach(ctx context.Context) error {
+	defer c.conn.Close()
+	if c.running {
+		if _, err := c.Interrupt(ctx); err != nil {
+			return err
+		}
+	}
+	return c.ok(ctx, "D")
+}
+
+// ok runs a command that answers OK.
+func (c *Client) ok(ctx context.Context, command string) error {
+	data, err := c.ask(ctx, command)
+	if err == nil && string(data) != "OK" {
+		if len(data) > 0 && data[0] != 'E' {
+			return fmt.Errorf("%w: %.80q for %s", ErrMalformed, data, command)
+		}
+		err = &RefusedError{command, string(data)}
+	}
+	return err
+}
+
+// value runs a command that answers with bytes in hexadecimal.
+func (c *Client) value(ctx context.Context, command string) ([]byte, error) {
+	data, err := c.ask(ctx, command)
+	if err != nil {
+		return nil, err
+	}
+	if len(data) == 0 || len(data) == 3 && data[0] == 'E' {
+		return nil, &RefusedError{command, string(data)}
+	}
+	out := make([]byte, hex.DecodedLen(len(data)))
+	if _, err := hex.Decode(out, data); err != nil {
+		return nil, fmt.Errorf("%w: %.80q for %s", ErrMalformed, data, command)
+	}
+	return out, nil
+}
+
+// ask sends a command and returns its answer. Stop replies that come before it
+// are kept for Wait.
+func (c *Client) ask(ctx context.Context, command string) ([]byte, error) {
+	if c.running {
+		return nil, fmt.Errorf("%s to a gdb stub whose guest runs", command)
+	}
+	if err := c.send(ctx, command); err != nil {
+		return nil, err
+	}
+	for {
+		data, err := c.packet(ctx, command)
+		if err != nil {
+			return nil, err
+		}
+		if !isStop(data) {
+			return data, nil
+		}
+		s, err := parseStop(data)
+		if err != nil {
+			return nil, err
+		}
+		if s.Ended {
+			return nil, ErrEnded
+		}
+		c.stops = append(c.stops, s)
+	}
+}
+
+// send sends a command, again where the stub asks for it, and waits until it
+// was taken.
+func (c *Client) send(ctx context.Context, command string) error {
+	for range resends {
+		if err := c.write(ctx, frame(command)); err != nil {
+			return err
+		}
+	taken:
+		for {
+			e, err := c.event(ctx, command)
+			if err != nil {
+				return err
+			}
+			switch e.kind {
+			case '+':
+				return nil
+			case '-':
+				break taken
+			}
+			// A packet that was on its way when ours was sent.
+			if err := c.keep(ctx, e); err != nil {
+				return err
+			}
+		}
+	}
+	return fmt.Errorf("%w: it refused the checksum of %s %d times", ErrMalformed, command, resends)
+}
+
+// keep acknowledges a stop reply and puts it aside.
+func (c *Client) keep(ctx context.Context, e event) error {
+	if e.bad || !isStop(e.data) {
+		return fmt.Errorf("%w: %.80q out of turn", ErrMalformed, e.data)
+	}
+	if err := c.write(ctx, []byte{'+'}); err != nil {
+		return err
+	}
+	s, err := parseStop(e.data)
+	if err != nil {
+		return err
+	}
+	c.stops = append(c.stops, s)
+	return ended(s)
+}
+
+// packet waits for a packet and acknowledges it.
+func (c *Client) packet(ctx context.Context, what string) ([]byte, error) {
+	for range resends {
+		var e event
+		for e.kind != '$' {
+			var err error
+			if e, err = c.event(ctx, what); err != nil {
+				return nil, err
+			}
+		}
+		if !e.bad {
+			return e.data, c.write(ctx, []byte{'+'})
+		}
+		if err := c.write(ctx, []byte{'-'}); err != nil {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("%w: a wrong checksum %d times", ErrMalformed, resends)
+}
+
+// event waits for what comes next. Bytes of an event that is not complete when
+// ctx ends stay for the next call.
+func (c *Client) event(ctx context.Context, what string) (event, error) {
+	for {
+		e, n, err := next(c.buf)
+		if err != nil || n > 0 {
+			c.buf = c.buf[n:]
+			return e, err
+		}
+		var some [4096]byte
+		got, err := c.read(ctx, some[:])
+		c.buf = append(c.buf, some[:got]...)
+		if err != nil && got == 0 {
+			return event{}, fmt.Errorf("wait for %s: %w", what, err)
+		}
+	}
+}
+
+// aLongTimeAgo, as a deadline, ends a read or write that is under way.
+var aLongTimeAgo = time.Unix(1, 0)
+
+func (c *Client) read(ctx context.Context, b []byte) (n int, err error) {
+	err = c.bounded(ctx, func() (err error) {
+		n, err = c.conn.Read(b)
+		return err
+	})
+	return n, err
+}
+
+func (c *Client) write(ctx context.Context, b []byte) error {
+	return c.bounded(ctx, func() error {
+		_, err := c.conn.Write(b)
+		return err
+	})
+}
+
+// bounded ends what blocks on the connection when ctx ends.
+func (c *Client) bounded(ctx context.Context, do func() error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("%w: %w", ErrTimeout, context.Cause(ctx))
+	}
+	fired := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		c.conn.SetDeadline(aLongTimeAgo)
+		close(fired)
+	})
+	err := do()
+	if !stop() {
+		<-fired
+		c.conn.SetDeadline(time.Time{}) // for a later call with another context
+	}
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("%w: %w", ErrTimeout, context.Cause(ctx))
+	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrClosedPipe), isReset(err):
+		return ErrClosed
+	}
+	return err
+}
+
+// isReset says whether an error means that the other end is gone.
+func isReset(err error) bool {
+	return errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.EPIPE)
+}

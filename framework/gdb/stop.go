@@ -1,0 +1,96 @@
+package gdb
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Access is what a watchpoint watches for.
+type Access string
+
+const (
+	Write Access = "watch"  // Z2
+	Read  Access = "rwatch" // Z3
+	Any   Access = "awatch" // Z4
+)
+
+// Signals with which QEMU says why the guest stopped (gdbstub.c,
+// gdb_vm_state_change).
+const (
+	SignalInterrupt = 2 // somebody stopped it: a connection, Interrupt, QMP
+	SignalTrap      = 5 // a watchpoint or breakpoint; also the answer to "?"
+)
+
+// Stop is a stop reply: every vCPU stands still.
+type Stop struct {
+	Signal int
+	// CPU is the index of the vCPU that it is about, from 0; QEMU's thread n is
+	// vCPU n-1.
+	CPU int
+	// Access is set when a watchpoint was hit, and Addr is the watchpoint's.
+	Access Access
+	Addr   uint64
+	// Ended says that there is no guest any more.
+	Ended bool
+}
+
+// isStop tells a stop reply from other packets.
+func isStop(data []byte) bool {
+	return len(data) > 0 && strings.IndexByte("TSWX", data[0]) >= 0
+}
+
+// parseStop reads a stop reply: "T05thread:01;awatch:7f0000000000;", "S05", "W00".
+func parseStop(data []byte) (Stop, error) {
+	bad := func() (Stop, error) {
+		return Stop{}, fmt.Errorf("%w: stop reply %.80q", ErrMalformed, data)
+	}
+	if !isStop(data) || len(data) < 3 {
+		return bad()
+	}
+	number, err := strconv.ParseUint(string(data[1:3]), 16, 8)
+	if err != nil {
+		return bad()
+	}
+	s := Stop{Signal: int(number)}
+	switch data[0] {
+	case 'W', 'X':
+		return Stop{Ended: true}, nil
+	case 'S':
+		return s, nil
+	}
+	for _, pair := range strings.Split(string(data[3:]), ";") {
+		key, value, ok := strings.Cut(pair, ":")
+		switch {
+		case pair == "":
+		case !ok:
+			return bad()
+		case key == "thread":
+			if s.CPU, err = parseThread(value); err != nil {
+				return bad()
+			}
+		case key == string(Write), key == string(Read), key == string(Any):
+			if s.Addr, err = strconv.ParseUint(value, 16, 64); err != nil {
+				return bad()
+			}
+			s.Access = Access(key)
+		}
+	}
+	return s, nil
+}
+
+// parseThread reads a thread id, "02" or "p01.02", as a vCPU's index.
+func parseThread(s string) (int, error) {
+	if s, ok := strings.CutPrefix(s, "p"); ok {
+		_, thread, ok := strings.Cut(s, ".")
+		if !ok {
+			return 0, strconv.ErrSyntax
+		}
+		return parseThread(thread)
+	}
+	n, err := strconv.ParseUint(s, 16, 16)
+	if err != nil || n == 0 {
+		return 0, strconv.ErrSyntax
+	}
+	return int(n) - 1, nil
+}

@@ -23,6 +23,10 @@ type Guest interface {
 type Injection struct {
 	// Action says what it does, in canonical words: "badblock pmem nfit, 8 sectors at file+0x4000".
 	Action string
+	// Module is the kernel module that it needs; empty for none.
+	Module string
+	// Memory says that it poisons memory, not only blocks.
+	Memory bool
 	// Apply does it. The outcome is what whoever injected was told; an error is
 	// trouble with the rig.
 	Apply func(context.Context, Guest) (observe.Outcome, error)

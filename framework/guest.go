@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/faultline/faultline/framework/gdb"
 	"github.com/faultline/faultline/framework/inject"
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/qemu"
@@ -42,6 +43,13 @@ type GuestVM struct {
 	told    map[string]bool // disks whose bad blocks are a step already
 	bare    map[string]bool // disks that Unmount unmounted
 	victims map[string]*Victim
+
+	stub     *gdb.Client // nil until something stopped the guest
+	direct   uint64      // where the kernel maps physical memory, once asked for
+	poisoned bool        // memory was, so that its witnesses are worth asking
+	frames   []watched   // pages that poison was aimed at
+	mayPanic bool        // a panic is what the scenario is after
+	dead     bool        // the guest panicked, as the scenario expected
 }
 
 func newGuestVM(g *vm.Guest, rec *recorder, fail func(error)) *GuestVM {
@@ -255,15 +263,29 @@ func (f *File) Blocks(offset, n int64) (inject.Blocks, error) {
 
 // Inject applies an injection and records what the injector was told.
 func (g *GuestVM) Inject(ctx context.Context, i inject.Injection) *Seen {
+	o := g.apply(ctx, i)
+	if o.Errno != "" {
+		g.fail(fmt.Errorf("%s: %s", i.Action, o.Errno))
+	}
+	return g.rec.add("host", i.Action, o, "")
+}
+
+// Try is Inject for an injection whose refusal is what the scenario is after.
+func (g *GuestVM) Try(ctx context.Context, i inject.Injection) *Seen {
+	return g.rec.add("host", i.Action, g.apply(ctx, i), "")
+}
+
+// apply applies an injection, with the module that it needs.
+func (g *GuestVM) apply(ctx context.Context, i inject.Injection) observe.Outcome {
+	if i.Module != "" {
+		g.LoadModule(ctx, i.Module)
+	}
+	g.poisoned = g.poisoned || i.Memory
 	o, err := i.Apply(ctx, g.vm)
 	if err != nil {
 		g.fail(fmt.Errorf("%s: %w", i.Action, err))
 	}
-	seen := g.rec.add("host", i.Action, o, "")
-	if o.Errno != "" {
-		g.fail(fmt.Errorf("%s: %s", i.Action, o.Errno))
-	}
-	return seen
+	return o
 }
 
 // ReadFile reads a file of the guest: of sysfs or procfs, mostly. It records nothing.
@@ -327,6 +349,12 @@ func (g *GuestVM) Mapper(ctx context.Context, name, kind string, d Device) Devic
 
 // collect gathers the witnesses at a scenario's end, while the guest still answers.
 func (g *GuestVM) collect(ctx context.Context) error {
+	if g.dead {
+		return nil
+	}
+	if err := g.collectPoison(ctx); err != nil {
+		return err
+	}
 	ask := func(req *wire.Request) (*wire.Reply, error) { return g.vm.Call(ctx, req) }
 	reply, err := ask(&wire.Request{KernelLog: &wire.KernelLog{Since: g.start}})
 	if err != nil {

@@ -73,6 +73,7 @@ type suite struct {
 	rig      *vm.Rig
 	kernel   *kernels.Kernel
 	template *vm.Template
+	others   map[vm.Spec]*vm.Template // of guests that scenarios asked to be different
 	known    map[string]probed
 	events   *json.Encoder
 	current  *recorder
@@ -192,11 +193,42 @@ func (s *suite) open(ctx context.Context) error {
 	return err
 }
 
+// GuestOption makes a guest different from the standard one.
+type GuestOption func(*vm.Spec)
+
+// CPUs gives the guest so many processors.
+func CPUs(n int) GuestOption { return func(s *vm.Spec) { s.CPUs = n } }
+
+// Processor gives it another model of processor, as QEMU's -cpu names it.
+func Processor(model string) GuestOption { return func(s *vm.Spec) { s.CPU = model } }
+
+// templateFor is the template of such guests.
+func (s *suite) templateFor(ctx context.Context, spec vm.Spec) (*vm.Template, error) {
+	if spec == s.spec() {
+		return s.template, nil
+	}
+	if t := s.others[spec]; t != nil {
+		return t, nil
+	}
+	t, err := s.rig.Template(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	if s.others == nil {
+		s.others = map[vm.Spec]*vm.Template{}
+	}
+	s.others[spec] = t
+	return t, nil
+}
+
 func (s *suite) spec() vm.Spec {
 	return vm.Spec{Kernel: s.kernel, Accel: qemu.Accel(flags.accel)}
 }
 
 func (s *suite) close() {
+	for _, t := range s.others {
+		t.Close()
+	}
 	if s.template != nil {
 		s.template.Close()
 	}
@@ -240,7 +272,7 @@ func (s *suite) begin() {
 
 // Guest is the scenario's guest: a fresh clone of the kernel's template, which
 // ends with the scenario.
-func Guest(ctx context.Context) *GuestVM {
+func Guest(ctx context.Context, options ...GuestOption) *GuestVM {
 	s := running
 	if s == nil || s.current == nil {
 		ginkgo.Fail(errNoGuest.Error(), 1)
@@ -254,7 +286,11 @@ func Guest(ctx context.Context) *GuestVM {
 	if !ok {
 		fail(errNoGuest)
 	}
-	g, err := s.newGuest(ctx, strings.ReplaceAll(info.ID, "/", "__"))
+	spec := s.spec()
+	for _, o := range options {
+		o(&spec)
+	}
+	g, err := s.newGuest(ctx, strings.ReplaceAll(info.ID, "/", "__"), spec)
 	if err != nil {
 		fail(err)
 	}
@@ -266,24 +302,28 @@ func Guest(ctx context.Context) *GuestVM {
 				rec.rig = err
 			}
 		}
-		if rec.rig != nil {
+		if rec.rig != nil || s.guest.dead {
 			rec.console = g.ConsoleTail(60)
 		}
 	}, ginkgo.NodeTimeout(time.Minute))
 	return s.guest
 }
 
-func (s *suite) newGuest(ctx context.Context, name string) (*vm.Guest, error) {
+func (s *suite) newGuest(ctx context.Context, name string, spec vm.Spec) (*vm.Guest, error) {
 	console := ""
 	if flags.console != "" {
 		console = filepath.Join(flags.console, name+".console")
 	}
 	if flags.fresh {
-		spec := s.spec()
 		spec.Console = console
 		return s.rig.Boot(ctx, spec)
 	}
-	return s.template.Clone(ctx, vm.CloneOptions{Console: console})
+	t, err := s.templateFor(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	s.current.started = time.Now() // what was booted once is not the scenario's time
+	return t.Clone(ctx, vm.CloneOptions{Console: console})
 }
 
 // finish makes the cell of what was recorded, and hands it on.

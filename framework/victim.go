@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -173,13 +174,17 @@ func (v *Victim) access(ctx context.Context, kind wire.Kind, a Addr, width int, 
 	return v.start(kind, a, width, value).Wait(ctx)
 }
 
-// Started is an access under way.
+// Started is an access or a system call under way.
 type Started struct {
 	v       *Victim
 	action  string
-	at      Addr
-	kind    wire.Kind
+	at      string // the canonical address, of an access
+	outcome func(*wire.Reply) observe.Outcome
 	pending pending
+
+	once  sync.Once
+	reply *wire.Reply
+	err   error
 }
 
 type pending interface {
@@ -193,28 +198,39 @@ func (v *Victim) StartLoad(a Addr) *Started { return v.start(wire.Load, a, 1, 0)
 func (v *Victim) StartStore(a Addr) *Started { return v.start(wire.Store, a, 1, 0x5a) }
 
 func (v *Victim) start(kind wire.Kind, a Addr, width int, value uint64) *Started {
-	return &Started{v: v, at: a, kind: kind, action: fmt.Sprintf("%s %s", kind, a), pending: v.g.vm.Send(&wire.Request{
-		To: v.id, Access: &wire.Access{Kind: kind, Addr: a.guest(), Width: width, Value: value},
-	})}
+	return &Started{
+		v: v, at: a.String(), action: fmt.Sprintf("%s %s", kind, a),
+		pending: v.g.vm.Send(&wire.Request{To: v.id, Access: &wire.Access{Kind: kind, Addr: a.guest(), Width: width, Value: value}}),
+		outcome: func(r *wire.Reply) observe.Outcome {
+			o := observe.Outcome{Signals: v.signals(r.Accessed.Signals)}
+			if kind == wire.Load && r.Accessed.Done {
+				o.Data = fmt.Sprintf("%02x", r.Accessed.Value)
+			}
+			return o
+		},
+	}
 }
 
-// Wait waits for the access to end, and records it.
+// await waits for the end; it may be called again, also from another goroutine.
+func (s *Started) await(ctx context.Context) (*wire.Reply, error) {
+	s.once.Do(func() { s.reply, s.err = s.pending.Wait(ctx) })
+	return s.reply, s.err
+}
+
+// Wait waits for the end, and records it.
 func (s *Started) Wait(ctx context.Context) *Seen {
 	v := s.v
-	reply, err := s.pending.Wait(ctx)
+	reply, err := s.await(ctx)
 	if err != nil {
-		v.g.fail(err)
+		return v.g.rec.add(v.Role, s.action, v.g.panicked(err), s.at)
 	}
 	var o observe.Outcome
 	if reply.Died != nil {
 		o.Exit = v.died(reply.Died)
 	} else {
-		o.Signals = v.signals(reply.Accessed.Signals)
-		if s.kind == wire.Load && reply.Accessed.Done {
-			o.Data = fmt.Sprintf("%02x", reply.Accessed.Value)
-		}
+		o = s.outcome(reply)
 	}
-	return v.g.rec.add(v.Role, s.action, o, s.at.String())
+	return v.g.rec.add(v.Role, s.action, o, s.at)
 }
 
 // died notes the victim's end.
@@ -255,13 +271,21 @@ type Out int
 // Syscall makes a system call in the victim. Arguments are numbers, strings
 // (paths), []byte (memory to read from), Out (memory to fill), Addr, FD.
 func (v *Victim) Syscall(ctx context.Context, name string, args ...any) *Seen {
+	return v.StartSyscall(name, args...).Wait(ctx)
+}
+
+// StartSyscall starts a system call that something else happens during.
+func (v *Victim) StartSyscall(name string, args ...any) *Started {
 	wired, words := wireArgs(args)
-	reply := v.g.call(ctx, &wire.Request{To: v.id, Syscall: &wire.Syscall{Name: name, Args: wired}})
-	action := fmt.Sprintf("%s(%s)", name, words)
-	if reply.Died != nil {
-		return v.g.rec.add(v.Role, action, observe.Outcome{Exit: v.died(reply.Died)}, "")
+	return &Started{
+		v: v, action: fmt.Sprintf("%s(%s)", name, words),
+		pending: v.g.vm.Send(&wire.Request{To: v.id, Syscall: &wire.Syscall{Name: name, Args: wired}}),
+		outcome: func(r *wire.Reply) observe.Outcome { return v.called(r.Called) },
 	}
-	c := reply.Called
+}
+
+// called is what a system call told.
+func (v *Victim) called(c *wire.Called) observe.Outcome {
 	o := observe.Outcome{Errno: c.Errno, Signals: v.signals(c.Signals)}
 	if c.Errno == "" {
 		o.Ret = &c.Ret
@@ -274,7 +298,7 @@ func (v *Victim) Syscall(ctx context.Context, name string, args ...any) *Seen {
 			o.Digest = hex.EncodeToString(sum[:8])
 		}
 	}
-	return v.g.rec.add(v.Role, action, o, "")
+	return o
 }
 
 // Open opens a file in the victim.
@@ -311,6 +335,9 @@ const (
 
 // Madvise gives advice on n bytes (madvise(2)).
 func (v *Victim) Madvise(ctx context.Context, a Addr, n int64, advice int) *Seen {
+	if advice == MADV_HWPOISON {
+		v.g.poisoned = true
+	}
 	return v.Syscall(ctx, "madvise", a, n, advice)
 }
 
@@ -319,11 +346,21 @@ func (v *Victim) Madvise(ctx context.Context, a Addr, n int64, advice int) *Seen
 // it was mapped: smaps' FilePmdMapped does not count DAX pages before v6.15.
 // (/proc/PID/pagemap, bit 63; Documentation/admin-guide/mm/pagemap.rst)
 func (v *Victim) Present(ctx context.Context, a Addr) *Seen {
-	note := "absent"
-	if v.pagemap(ctx, a)>>63 != 0 {
-		note = "present"
-	}
+	note := pagemapWord(v.pagemap(ctx, a))
 	return v.g.rec.add("agent", fmt.Sprintf("pagemap of %s in %s", a, v.Role), observe.Outcome{Note: note}, "")
+}
+
+// pagemapWord says what a page map's entry is: poison that was taken out of a
+// page table left a swap entry of its own kind there (bit 62), which memory of
+// a file needs not have.
+func pagemapWord(entry uint64) string {
+	switch {
+	case entry>>63 != 0:
+		return "present"
+	case entry>>62&1 != 0:
+		return "swap entry"
+	}
+	return "absent"
 }
 
 // pagemap is the page map's entry for a place.

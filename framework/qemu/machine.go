@@ -1,6 +1,7 @@
 package qemu
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -27,8 +28,10 @@ type File struct {
 // Machine describes an x86-64 guest. It owns both halves of the command line,
 // QEMU's arguments and the kernel's, because one device often needs both.
 type Machine struct {
-	Accel  Accel
-	CPUs   int // 0 means 1
+	Accel Accel
+	CPUs  int // 0 means 1
+	// CPU is the processor's model, for -cpu; empty means DefaultCPU.
+	CPU    string
 	Kernel string
 	Initrd string
 	// Append goes behind the kernel arguments that the machine itself needs.
@@ -79,6 +82,11 @@ var kernelArgs = []string{
 	"random.trust_cpu=on", // -cpu max has RDRAND: the pool is ready without waiting for interrupts
 }
 
+// DefaultCPU has all that the accelerator can do. Machine checks that are
+// survivable need an Intel processor: with AMD's vendor id and no SUCCOR the
+// kernel panics (arch/x86/kernel/cpu/mce/severity.c).
+const DefaultCPU = "max,vendor=GenuineIntel"
+
 // Pmem devices lie behind 4 GiB, each at a multiple of pmemStep, in order:
 // NVDIMMs, then VirtioPmem.
 const (
@@ -117,9 +125,7 @@ func (m Machine) Args() []string {
 	args := []string{
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-machine", machine,
-		// Machine checks that are survivable need an Intel processor: with AMD's
-		// vendor id and no SUCCOR the kernel panics (arch/x86/kernel/cpu/mce/severity.c).
-		"-cpu", "max,vendor=GenuineIntel",
+		"-cpu", cmp.Or(m.CPU, DefaultCPU),
 		"-smp", fmt.Sprint(cpus),
 		"-m", fmt.Sprintf("%dM,slots=%d,maxmem=%dG", m.RAM.Bytes/MiB, slots+1, 4+4*slots),
 		"-object", fmt.Sprintf("memory-backend-file,id=ram,share=%s,mem-path=%s,size=%d", share, m.RAM.Path, m.RAM.Bytes),

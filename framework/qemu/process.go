@@ -2,7 +2,6 @@ package qemu
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -39,6 +38,7 @@ type Process struct {
 	Console *Console
 
 	args    []string
+	dir     string // Options.Dir
 	gdbPath string
 	pid     int
 	done    chan struct{}
@@ -69,7 +69,7 @@ func Start(ctx context.Context, bin Binary, m Machine, opt Options) (*Process, e
 	if opt.Console == nil {
 		opt.Console = NewConsole(nil)
 	}
-	p := &Process{Console: opt.Console, done: make(chan struct{})}
+	p := &Process{Console: opt.Console, dir: opt.Dir, done: make(chan struct{})}
 	var theirs []*os.File // what QEMU gets, as descriptors 3, 4, …
 	defer func() {
 		for _, f := range theirs {
@@ -210,10 +210,19 @@ func (p *Process) Kill() {
 	}
 }
 
-// DialGDB connects to the gdb stub of a process started with Options.GDB.
+// DialGDB connects to the gdb stub, and adds one first to a process that was
+// started without Options.GDB. A guest that runs is stopped by it.
 func (p *Process) DialGDB(ctx context.Context) (net.Conn, error) {
 	if p.gdbPath == "" {
-		return nil, errors.New("this guest was started without a gdb stub")
+		path := filepath.Join(p.dir, "gdb")
+		said, err := p.Monitor.HMP(ctx, "gdbserver unix:"+path+",server=on,wait=off")
+		if err != nil {
+			return nil, fmt.Errorf("add a gdb stub: %w", err)
+		}
+		if !strings.HasPrefix(said, "Waiting for gdb connection") {
+			return nil, fmt.Errorf("add a gdb stub: QEMU says %q", said)
+		}
+		p.gdbPath = path
 	}
 	var d net.Dialer
 	return d.DialContext(ctx, "unix", p.gdbPath)

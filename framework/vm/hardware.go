@@ -171,7 +171,7 @@ func (r *Rig) initramfs(ctx context.Context, k *kernels.Kernel) (*images.Image, 
 // set, guest writes reach the files, so all of them are copies in dir too.
 func (p *parts) machine(ctx context.Context, s Spec, dir string, share bool) (qemu.Machine, error) {
 	m := qemu.Machine{
-		Accel: s.Accel, CPUs: s.CPUs, Kernel: s.Kernel.Image, Initrd: p.initramfs.Path,
+		Accel: s.Accel, CPUs: s.CPUs, CPU: s.CPU, Kernel: s.Kernel.Image, Initrd: p.initramfs.Path,
 		RAM:      qemu.File{Path: filepath.Join(dir, "ram"), Bytes: ramBytes},
 		E820Addr: e820Addr, E820Bytes: e820Bytes, Share: share,
 	}

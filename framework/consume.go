@@ -1,0 +1,304 @@
+package framework
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/faultline/faultline/framework/gdb"
+	"github.com/faultline/faultline/framework/inject"
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/qemu"
+	"github.com/faultline/faultline/framework/vm"
+)
+
+// Consume makes a machine check land on an access. A watchpoint stops every
+// vCPU at the access, the machine check is raised on the one that made it, and
+// all go on: what runs next on it is the kernel's handler, with the access as
+// what was interrupted. TCG stops behind the access, so the value was read.
+
+// watched is where an access is waited for.
+type watched struct {
+	name   string // canonical: "file+0x4000"
+	by     string // who accesses: a victim's role, or "the kernel"
+	virt   uint64
+	frame  inject.Frame
+	kernel bool
+	v      *Victim
+	at     Addr
+}
+
+// Watched is a byte at which an access is waited for: In and InKernel make it.
+type Watched struct{ watched }
+
+// In is a byte as the victim sees it. Its page must be mapped already: an access
+// that faults first comes too late.
+func (v *Victim) In(ctx context.Context, a Addr) Watched {
+	frame := v.Frame(ctx, a)
+	return Watched{watched{name: a.String(), by: v.Role, virt: a.guest(), frame: frame, v: v, at: a}}
+}
+
+// InKernel is the byte as the kernel sees it that reads the page itself (to copy
+// it, for read(2)): at its place in the map of all physical memory.
+func (v *Victim) InKernel(ctx context.Context, a Addr) Watched {
+	frame := v.Frame(ctx, a)
+	return Watched{watched{name: a.String(), by: "the kernel", virt: v.g.directMap(ctx) + frame.Addr, frame: frame, kernel: true, v: v, at: a}}
+}
+
+// Frame is the byte's place in guest physical memory. Its page must be mapped.
+func (v *Victim) Frame(ctx context.Context, a Addr) inject.Frame {
+	entry := v.pagemap(ctx, a)
+	if entry>>63 == 0 {
+		v.g.fail(fmt.Errorf("%s is not mapped in %s (page map %#x): touch it first", a, v.Role, entry))
+	}
+	// Bits 54:0 are the page frame (Documentation/admin-guide/mm/pagemap.rst).
+	f := inject.Frame{Addr: entry&(1<<55-1)*PageBytes + a.guest()%PageBytes, Name: a.String()}
+	v.g.note(watched{name: a.String(), frame: f, v: v, at: a})
+	return f
+}
+
+// note keeps a frame for the witnesses.
+func (g *GuestVM) note(w watched) {
+	for _, known := range g.frames {
+		if known.frame.Addr/PageBytes == w.frame.Addr/PageBytes {
+			return
+		}
+	}
+	g.frames = append(g.frames, w)
+}
+
+// ErrNotExact says that a machine check can't be made to land on an access here.
+var ErrNotExact = errors.New("exact consumption needs TCG")
+
+// UnreachedError says that what was to consume poison never came to the byte.
+type UnreachedError struct {
+	What  string // the access: "load file+0x4000"
+	Where string // the byte, and who was to access it
+	Why   string
+}
+
+func (e *UnreachedError) Error() string {
+	return fmt.Sprintf("%s did not come by %s: %s", e.What, e.Where, e.Why)
+}
+
+const (
+	// reachLimit bounds the way to the access, from when it was asked for.
+	reachLimit = 10 * time.Second
+	// stubLimit bounds an exchange with the gdb stub.
+	stubLimit = 10 * time.Second
+	// strays is how many other accesses at the same virtual address are passed over.
+	strays = 16
+)
+
+// Consume has the victim consume poison by a load: GuestVM.Consume with In and StartLoad.
+func (v *Victim) Consume(ctx context.Context, m inject.MachineCheck, a Addr) *Seen {
+	return v.g.Consume(ctx, m, v.In(ctx, a), func() *Started { return v.StartLoad(a) })
+}
+
+// Consume raises a machine check exactly at an access: the first one to the
+// byte by what start starts. The outcome is that of what was started.
+func (g *GuestVM) Consume(ctx context.Context, m inject.MachineCheck, at Watched, start func() *Started) *Seen {
+	s, err := g.consume(ctx, m, at.watched, start)
+	if err != nil {
+		g.fail(fmt.Errorf("%s at an access to %s: %w", m, at.name, err))
+	}
+	return s.Wait(ctx)
+}
+
+func (g *GuestVM) consume(ctx context.Context, m inject.MachineCheck, at watched, start func() *Started) (*Started, error) {
+	if accel := g.vm.Spec().Accel; accel == qemu.KVM {
+		return nil, fmt.Errorf("%w: with %s, the processor takes a machine check when it likes; use --accel tcg", ErrNotExact, accel)
+	}
+	g.poisoned = true
+	stub, err := g.halt(ctx)
+	if err != nil {
+		return nil, err
+	}
+	step := func(do func(context.Context) error) {
+		if err == nil {
+			limited, cancel := context.WithTimeoutCause(ctx, stubLimit, fmt.Errorf("no answer within %v", stubLimit))
+			defer cancel()
+			err = do(limited)
+		}
+	}
+	watch := func(ctx context.Context) error { return stub.Watch(ctx, gdb.Any, at.virt, 1) }
+	step(watch)
+	step(stub.Continue)
+	if err != nil {
+		return nil, err
+	}
+	s := start()
+	cpu, err := g.reach(ctx, stub, s, at)
+	if err != nil {
+		return nil, err
+	}
+	action := fmt.Sprintf("%s at %s, as %s accesses it", m, at.name, at.by)
+	step(func(ctx context.Context) error { return m.Raise(ctx, g.vm, cpu, at.frame.Addr) })
+	step(func(ctx context.Context) error { return stub.Unwatch(ctx, gdb.Any, at.virt, 1) })
+	step(stub.Continue)
+	if err == nil {
+		g.rec.add("host", action, observe.Outcome{}, "")
+	}
+	return s, err
+}
+
+// halt stops the guest by the stub, which it connects to first.
+func (g *GuestVM) halt(ctx context.Context) (*gdb.Client, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, stubLimit, fmt.Errorf("no answer within %v", stubLimit))
+	defer cancel()
+	if g.stub != nil {
+		_, err := g.stub.Interrupt(ctx)
+		return g.stub, err
+	}
+	conn, err := g.vm.DialGDB(ctx)
+	if err != nil {
+		return nil, err
+	}
+	g.stub, err = gdb.Attach(ctx, conn)
+	return g.stub, err
+}
+
+// reach waits until the access came to the byte, and tells the vCPU that makes it.
+func (g *GuestVM) reach(ctx context.Context, stub *gdb.Client, s *Started, at watched) (cpu int, err error) {
+	where := fmt.Sprintf("%s of %s", at.name, at.by)
+	unreached := func(why string) error { return &UnreachedError{s.action, where, why} }
+	limited, cancel := context.WithTimeoutCause(ctx, reachLimit, unreached(fmt.Sprintf("not within %v", reachLimit)))
+	defer cancel()
+	waiting, over := context.WithCancelCause(limited)
+	defer over(nil)
+	// What was started may end without the access, and must not be waited for then.
+	go func() {
+		if _, err := s.await(ctx); err != nil {
+			over(err)
+		} else {
+			over(unreached("it ended without"))
+		}
+	}()
+	for range strays {
+		stop, err := stub.Wait(waiting)
+		if err != nil {
+			return 0, reachError(waiting, err)
+		}
+		if stop.Access != gdb.Any || stop.Addr != at.virt {
+			return 0, fmt.Errorf("the guest stopped for something else: %+v", stop)
+		}
+		// The address means something else to other processes.
+		frame, err := g.physical(ctx, stop.CPU, at.virt)
+		if err != nil {
+			return 0, err
+		}
+		if frame == at.frame.Addr {
+			return stop.CPU, nil
+		}
+		if err := stub.Continue(ctx); err != nil {
+			return 0, err
+		}
+	}
+	return 0, unreached(fmt.Sprintf("%d accesses of others came first", strays))
+}
+
+// reachError prefers why the wait ended over the stub's own words.
+func reachError(ctx context.Context, err error) error {
+	var unreached *UnreachedError
+	var trouble *vm.Trouble
+	if cause := context.Cause(ctx); errors.As(cause, &unreached) || errors.As(cause, &trouble) {
+		return cause
+	}
+	return err
+}
+
+// physical is what a vCPU's page tables, as they are, make of an address.
+func (g *GuestVM) physical(ctx context.Context, cpu int, virt uint64) (uint64, error) {
+	var said string
+	err := g.Monitor().Run(ctx, "human-monitor-command", map[string]any{"command-line": fmt.Sprintf("gva2gpa %#x", virt), "cpu-index": cpu}, &said)
+	if err != nil {
+		return 0, err
+	}
+	hex, found := strings.CutPrefix(strings.TrimSpace(said), "gpa: 0x")
+	if !found {
+		return 0, nil // not mapped
+	}
+	return strconv.ParseUint(hex, 16, 64)
+}
+
+// directMap is where the kernel maps all physical memory: its page_offset_base,
+// which differs with the levels of its page tables, and with KASLR. It is the
+// difference between virtual and physical address of memory in /proc/kcore
+// (kclist_add_private in arch/x86, fs/proc/kcore.c).
+func (g *GuestVM) directMap(ctx context.Context) uint64 {
+	if g.direct == 0 {
+		base, err := directMap([]byte(g.readPart(ctx, "/proc/kcore", 4096)))
+		if err != nil {
+			g.fail(fmt.Errorf("find the kernel's map of physical memory in /proc/kcore: %w", err))
+		}
+		g.direct = base
+	}
+	return g.direct
+}
+
+// Bases of the direct map without KASLR (Documentation/arch/x86/x86_64/mm.rst);
+// with it, the map lies anywhere from there on.
+const (
+	directMap4 = 0xffff888000000000
+	directMap5 = 0xff11000000000000
+)
+
+// directMap reads the program headers of an ELF file's first page.
+func directMap(elf []byte) (uint64, error) {
+	const header, entry, load = 64, 56, 1 // sizes of Elf64_Ehdr, Elf64_Phdr; PT_LOAD
+	if len(elf) < header || string(elf[:5]) != "\x7fELF\x02" {
+		return 0, errors.New("it is no 64-bit ELF file")
+	}
+	le := binary.LittleEndian
+	start, n := le.Uint64(elf[32:]), int(le.Uint16(elf[56:]))
+	for i := range n {
+		at := start + uint64(i*entry)
+		if at+entry > uint64(len(elf)) {
+			break
+		}
+		p := elf[at:]
+		virt, phys := le.Uint64(p[16:]), le.Uint64(p[24:])
+		// The kernel's own text and modules lie behind; what has no one physical
+		// address says -1.
+		if le.Uint32(p) != load || phys == ^uint64(0) || virt < directMap5 || virt >= 0xffffffff80000000 {
+			continue
+		}
+		base := virt - phys
+		if base%(1<<30) == 0 && (base >= directMap4 || base < directMap5+1<<55) {
+			return base, nil
+		}
+	}
+	return 0, fmt.Errorf("none of its %d segments is of the map", n)
+}
+
+// AllowPanic makes a panic an observation: the outcome of the step that it comes
+// in. Nothing can be asked of the guest after it.
+func (g *GuestVM) AllowPanic() { g.mayPanic = true }
+
+// panicked is the outcome of a step that the guest's panic ended; any other
+// trouble ends the scenario.
+func (g *GuestVM) panicked(err error) observe.Outcome {
+	var t *vm.Trouble
+	if !g.mayPanic || !errors.As(err, &t) || t.Kind != vm.Panic {
+		g.fail(err)
+	}
+	g.dead = true
+	g.rec.klog = strings.Split(t.Tail, "\n")
+	return observe.Outcome{Note: panicNote(t.Tail)}
+}
+
+// panicNote is what a console says of a panic over a machine check, without
+// what differs from run to run.
+func panicNote(console string) string {
+	note := vm.PanicText(console)
+	const mark = "Machine check: " // mce_panic in arch/x86/kernel/cpu/mce/core.c
+	if i := strings.Index(console, mark); i >= 0 {
+		line, _, _ := strings.Cut(console[i+len(mark):], "\n")
+		note += ": " + strings.TrimSpace(line)
+	}
+	return note
+}

@@ -1,0 +1,190 @@
+package framework
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/digitalocean/go-qemu/qmp"
+
+	"github.com/faultline/faultline/framework/inject"
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/guest/wire"
+)
+
+// readPart reads the first bytes of a file of the guest.
+func (g *GuestVM) readPart(ctx context.Context, path string, n int) string {
+	f := g.call(ctx, &wire.Request{ReadFile: &wire.ReadFile{Path: path, Length: n}}).File
+	if f.Errno != "" {
+		g.fail(fmt.Errorf("read %s in the guest: %s", path, f.Errno))
+	}
+	return string(f.Data)
+}
+
+// collectPoison gathers the witnesses of poisoned memory: what the kernel counts,
+// what it says of each page that poison was aimed at, and what QEMU told.
+func (g *GuestVM) collectPoison(ctx context.Context) error {
+	if !g.poisoned {
+		return nil
+	}
+	type asked struct {
+		name string
+		say  func([]byte) string
+		pending
+	}
+	var all []asked
+	ask := func(name string, say func([]byte) string, r wire.ReadFile) {
+		all = append(all, asked{name, say, g.vm.Send(&wire.Request{ReadFile: &r})})
+	}
+	ask("HardwareCorrupted", hardwareCorrupted, wire.ReadFile{Path: "/proc/meminfo"})
+	for _, w := range g.frames {
+		ask("kpageflags "+w.name, kpageflags, wire.ReadFile{Path: "/proc/kpageflags", Offset: int64(w.frame.Addr / PageBytes * 8), Length: 8})
+		if w.v != nil && !w.v.dead {
+			ask(fmt.Sprintf("pagemap %s in %s", w.name, w.v.Role), pagemapBytes, wire.ReadFile{
+				Path: fmt.Sprintf("/proc/%d/pagemap", w.v.PID), Offset: int64(w.at.guest() / PageBytes * 8), Length: 8,
+			})
+		}
+	}
+	for _, a := range all {
+		reply, err := a.Wait(ctx)
+		if err != nil {
+			return err
+		}
+		g.rec.witness[a.name] = a.say(reply.File.Data)
+	}
+	if events := g.Monitor().Events("MEMORY_FAILURE"); len(events) > 0 {
+		g.rec.witness["qemu"] = memoryFailures(events)
+	}
+	return nil
+}
+
+// hardwareCorrupted is the line of /proc/meminfo; a fresh guest has 0 kB.
+func hardwareCorrupted(meminfo []byte) string {
+	for line := range strings.Lines(string(meminfo)) {
+		if value, ok := strings.CutPrefix(line, "HardwareCorrupted:"); ok {
+			return strings.TrimSpace(value)
+		}
+	}
+	return "not counted"
+}
+
+// kpageflags names what of a page's flags is about poison: bit 19 is
+// KPF_HWPOISON, bit 20 KPF_NOPAGE (include/uapi/linux/kernel-page-flags.h).
+func kpageflags(entry []byte) string {
+	if len(entry) != 8 {
+		return "beyond memory"
+	}
+	switch flags := binary.LittleEndian.Uint64(entry); {
+	case flags>>19&1 != 0:
+		return "hwpoison"
+	case flags>>20&1 != 0:
+		return "no page"
+	}
+	return "no hwpoison"
+}
+
+func pagemapBytes(entry []byte) string {
+	if len(entry) != 8 {
+		return "gone"
+	}
+	return pagemapWord(binary.LittleEndian.Uint64(entry))
+}
+
+// memoryFailures words QEMU's events (MEMORY_FAILURE in qapi/run-state.json).
+func memoryFailures(events []qmp.Event) string {
+	var words []string
+	for _, e := range events {
+		text := fmt.Sprintf("MEMORY_FAILURE %v %v", e.Data["recipient"], e.Data["action"])
+		if flags, ok := e.Data["flags"].(map[string]any); ok {
+			var set []string
+			for name, value := range flags {
+				if value == true {
+					set = append(set, name)
+				}
+			}
+			sort.Strings(set)
+			text += " " + strings.Join(set, " ")
+		}
+		words = append(words, strings.TrimSpace(text))
+	}
+	return strings.Join(words, ", ")
+}
+
+// settleLimit bounds waits for what a kernel does in its own time.
+const settleLimit = 5 * time.Second
+
+// settlePoll is how often it is looked for.
+const settlePoll = 2 * time.Millisecond
+
+// AwaitBadBlocks waits until a device lists bad blocks, which a machine check
+// adds by a work item (nfit_handle_mce, nvdimm_region_notify), and records them
+// as a step: "none" where none came within the limit.
+func (g *GuestVM) AwaitBadBlocks(ctx context.Context, d Device) *Seen {
+	g.poll(ctx, func() bool { return badblocks(g.ReadFile(ctx, "/sys/block/"+d.Disk+"/badblocks")) != "none" })
+	return g.BadBlocks(ctx, d)
+}
+
+// poll asks until done says so or the limit has passed.
+func (g *GuestVM) poll(ctx context.Context, done func() bool) {
+	for deadline := time.Now().Add(settleLimit); !done() && time.Now().Before(deadline); {
+		select {
+		case <-ctx.Done():
+			g.fail(context.Cause(ctx))
+		case <-time.After(settlePoll):
+		}
+	}
+}
+
+// AwaitSignal waits until the victim, which does nothing, was signalled, and
+// records the signals as a step: none where none came within the limit.
+func (v *Victim) AwaitSignal(ctx context.Context) *Seen {
+	return v.idle(ctx, settleLimit)
+}
+
+// Idle records the signals that came to the victim so far while it did nothing.
+func (v *Victim) Idle(ctx context.Context) *Seen { return v.idle(ctx, 0) }
+
+func (v *Victim) idle(ctx context.Context, limit time.Duration) *Seen {
+	deadline := time.Now().Add(limit)
+	for {
+		reply := v.g.call(ctx, &wire.Request{To: v.id, Syscall: &wire.Syscall{Name: "getpid"}})
+		if reply.Died != nil {
+			return v.g.rec.add(v.Role, "do nothing", observe.Outcome{Exit: v.died(reply.Died)}, "")
+		}
+		if signals := v.signals(reply.Called.Signals); len(signals) > 0 || !time.Now().Before(deadline) {
+			return v.g.rec.add(v.Role, "do nothing", observe.Outcome{Signals: signals}, "")
+		}
+		time.Sleep(settlePoll)
+	}
+}
+
+// Frame is a byte of the device in guest physical memory.
+func (g *GuestVM) Frame(d Device, offset int64) inject.Frame {
+	f := inject.Frame{Addr: d.Physical + uint64(offset), Name: fmt.Sprintf("%s+%#x", d.Name, offset)}
+	g.note(watched{name: f.Name, frame: f})
+	return f
+}
+
+// Frame is a byte of the file in guest physical memory: of a file on persistent
+// memory, whatever is mapped.
+func (f *File) Frame(offset int64) inject.Frame {
+	b, err := f.Blocks(offset, PageBytes)
+	if err != nil {
+		f.g.fail(err)
+	}
+	frame := inject.Frame{Addr: f.Mount.Device.Physical + uint64(b.Sector*512), Name: b.Name}
+	f.g.note(watched{name: frame.Name, frame: frame})
+	return frame
+}
+
+// KillEarly asks for the kill that this process gets for poison that it has mapped but
+// did not touch (PR_MCE_KILL in prctl(2)): early is news of it at once.
+func (v *Victim) KillEarly(ctx context.Context) {
+	const prMCEKill, set, early = 33, 1, 1
+	if seen := v.Syscall(ctx, "prctl", prMCEKill, set, early, 0, 0); seen.Errno != "" {
+		v.g.fail(fmt.Errorf("prctl(PR_MCE_KILL) in %s: %s", v.Role, seen.Errno))
+	}
+}

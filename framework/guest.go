@@ -65,6 +65,12 @@ func (g *GuestVM) call(ctx context.Context, req *wire.Request) *wire.Reply {
 	return reply
 }
 
+// lacking ends a scenario that the kernel turns out not to be able to do, for a
+// reason that its configuration does not tell.
+type lacking struct{ reason string }
+
+func (l *lacking) Error() string { return l.reason }
+
 // Monitor is the guest's QMP connection.
 func (g *GuestVM) Monitor() *qemu.Monitor { return g.vm.Monitor() }
 
@@ -92,7 +98,27 @@ type FS string
 const (
 	Ext4 FS = "ext4"
 	XFS  FS = "xfs"
+	// XFSReflink is XFS with shared extents. Kernels before v6.0 refuse it with -o dax.
+	XFSReflink FS = "xfs-reflink"
 )
+
+// Type is what mount(2) calls the file system.
+func (fs FS) Type() string {
+	if fs == XFSReflink {
+		return "xfs"
+	}
+	return string(fs)
+}
+
+// nvdimm is the address of the standard guest's nvdimm with the file system.
+func (fs FS) nvdimm() uint64 {
+	for _, n := range vm.NVDIMMs() {
+		if n.FS == fs.Type() && n.Reflink == (fs == XFSReflink) {
+			return n.Addr
+		}
+	}
+	return 0
+}
 
 // Device is a block device of the guest.
 type Device struct {
@@ -114,7 +140,7 @@ func (g *GuestVM) Pmem(ctx context.Context, p Provider, fs FS) Device {
 	// The disk of a driver that was just loaded comes up in its own time.
 	for deadline := time.Now().Add(pmemLimit); ; time.Sleep(5 * time.Millisecond) {
 		for _, d := range devices {
-			if d.Provider == string(p) && (p != NFIT || d.Resource == vm.NVDIMMAddr(string(fs))) {
+			if d.Provider == string(p) && (p != NFIT || d.Resource == fs.nvdimm()) {
 				return Device{Disk: d.Name, Name: fmt.Sprintf("pmem(%s,%s)", p, fs), FS: fs, Physical: d.Resource + uint64(d.DataOffset), Bytes: d.Bytes}
 			}
 		}
@@ -173,10 +199,16 @@ func (g *GuestVM) Mount(ctx context.Context, d Device, options string) *Mount {
 	m := &Mount{g: g, Device: d, Dir: vm.MountDir(d.Disk)}
 	if options != "dax" || !slices.Contains(g.vm.Mounted, d.Disk) {
 		g.Unmount(ctx, d)
-		if !slices.Contains(g.vm.Mounted, d.Disk) {
-			g.callOK(ctx, "mkdirat", unix.AT_FDCWD, m.Dir, 0o755)
+		// The folder may be there already, so this may say EEXIST; mount tells if it is not.
+		g.call(ctx, &wire.Request{Syscall: &wire.Syscall{Name: "mkdirat", Args: []wire.Arg{{Int: unix.AT_FDCWD}, {Str: m.Dir}, {Int: 0o755}}}})
+		wired, _ := wireArgs([]any{"/dev/" + d.Disk, m.Dir, d.FS.Type(), 0, options})
+		switch mounted := g.call(ctx, &wire.Request{Syscall: &wire.Syscall{Name: "mount", Args: wired}}).Called; {
+		case mounted.Errno == "EINVAL" && d.FS == XFSReflink && strings.HasPrefix(options, "dax"):
+			// xfs_fs_fill_super: "DAX and reflink cannot be used together!"
+			g.fail(&lacking{"this kernel refuses DAX on an XFS with reflink, as all did before v6.0"})
+		case mounted.Errno != "":
+			g.fail(fmt.Errorf("mount %s with options %q: %s", d.Name, options, mounted.Errno))
 		}
-		g.callOK(ctx, "mount", "/dev/"+d.Disk, m.Dir, string(d.FS), 0, options)
 	}
 	if options != "" {
 		options = " -o " + options

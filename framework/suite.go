@@ -279,6 +279,9 @@ func Guest(ctx context.Context, options ...GuestOption) *GuestVM {
 	}
 	rec := s.current
 	fail := func(err error) {
+		if l := (*lacking)(nil); errors.As(err, &l) {
+			ginkgo.Skip(l.reason, callerSkip())
+		}
 		rec.rig = err
 		ginkgo.Fail(describeError(err), callerSkip())
 	}

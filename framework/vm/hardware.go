@@ -28,6 +28,7 @@ var (
 	nvdimmSpecs = []images.PmemSpec{
 		{FS: images.Ext4, Mode: images.FSDAX, Size: 256 * qemu.MiB, Label: "nfit-ext4"},
 		{FS: images.XFS, Mode: images.FSDAX, Size: 320 * qemu.MiB, Label: "nfit-xfs"},
+		{FS: images.XFS, Mode: images.FSDAX, Size: 320 * qemu.MiB, Label: "nfit-xfs-rl", Reflink: true},
 	}
 	virtioSpecs = []images.PmemSpec{
 		{FS: images.Ext4, Size: 128 * qemu.MiB, Label: "vpmem-ext4"},
@@ -38,26 +39,21 @@ var (
 // VirtioPmemPCI is the PCI address of the standard guest's virtio-pmem device.
 var VirtioPmemPCI = qemu.VirtioPmemPCI(0)
 
-// NVDIMMAddr is the guest physical address of the first byte of the standard
-// guest's nvdimm with that file system; 0 where there is none.
-func NVDIMMAddr(fs string) uint64 {
-	m := standardNVDIMMs()
-	for i, s := range nvdimmSpecs {
-		if string(s.FS) == fs {
-			return uint64(m.NVDIMMAddr(i))
-		}
-	}
-	return 0
+// NVDIMM is one of the standard guest's nvdimms.
+type NVDIMM struct {
+	FS      string // "ext4" or "xfs"
+	Reflink bool   // xfs only
+	Addr    uint64 // guest physical address of its first byte
 }
 
-// nvdimmFS is the file system on the nvdimm at that address; "" where there is none.
-func nvdimmFS(addr uint64) string {
-	for _, s := range nvdimmSpecs {
-		if NVDIMMAddr(string(s.FS)) == addr {
-			return string(s.FS)
-		}
+// NVDIMMs are the standard guest's nvdimms.
+func NVDIMMs() []NVDIMM {
+	m := standardNVDIMMs()
+	var all []NVDIMM
+	for i, s := range nvdimmSpecs {
+		all = append(all, NVDIMM{FS: string(s.FS), Reflink: s.Reflink, Addr: uint64(m.NVDIMMAddr(i))})
 	}
-	return ""
+	return all
 }
 
 func standardNVDIMMs() (m qemu.Machine) {

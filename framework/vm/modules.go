@@ -83,8 +83,12 @@ func (g *Guest) completeBoot(ctx context.Context) error {
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
+	fileSystem := map[uint64]string{}
+	for _, n := range NVDIMMs() {
+		fileSystem[n.Addr] = n.FS
+	}
 	for _, d := range g.Devices {
-		fs := nvdimmFS(d.Resource)
+		fs := fileSystem[d.Resource]
 		if fs == "" {
 			continue
 		}

@@ -21,12 +21,15 @@ var (
 // bad is the page that is made bad.
 const bad = 4
 
+// config is what a kernel needs for a file system.
+var config = map[FS]string{Ext4: "EXT4_FS", XFS: "XFS_FS", XFSReflink: "XFS_FS"}
+
 // on gives scenarios of a file system their ids and what they need.
 func on(fs FS, follows ...change.Change) func(name, catalogue string) []any {
 	return func(name, catalogue string) []any {
 		traits := []Trait{
 			Catalogue(catalogue), Needs("FS_DAX"), Needs("MEMORY_FAILURE"), Needs("ACPI_NFIT"),
-			Needs(map[FS]string{Ext4: "EXT4_FS", XFS: "XFS_FS"}[fs]),
+			Needs(config[fs]),
 		}
 		for _, c := range follows {
 			traits = append(traits, Follows(c))
@@ -52,7 +55,7 @@ func mappedFile(ctx SpecContext, g *GuestVM, f *File, flags MapFlags) (*File, *V
 }
 
 var _ = Describe("a DAX fault on a bad block", func() {
-	for _, fs := range []FS{Ext4, XFS} {
+	for _, fs := range []FS{Ext4, XFS, XFSReflink} {
 		scenario := on(fs, change.DaxFaultHWPoison)
 		Context("on "+string(fs), func() {
 			It("tells a reader of a shared mapping", scenario("shared-read", "A01"), func(ctx SpecContext) {
@@ -269,7 +272,7 @@ var _ = Describe("a DAX page", func() {
 var _ = Describe("a page cache over a bad block", func() {
 	for _, fs := range []FS{Ext4, XFS} {
 		scenario := func(name, catalogue string) []any {
-			return Scenario("pagecache/"+string(fs)+"/"+name, Catalogue(catalogue), Needs("ACPI_NFIT"), Needs(map[FS]string{Ext4: "EXT4_FS", XFS: "XFS_FS"}[fs]))
+			return Scenario("pagecache/"+string(fs)+"/"+name, Catalogue(catalogue), Needs("ACPI_NFIT"), Needs(config[fs]))
 		}
 		Context("on "+string(fs), func() {
 			It("goes on serving a page that it holds", scenario("populated-then-bad", "E25"), func(ctx SpecContext) {

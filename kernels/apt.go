@@ -14,6 +14,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/near"
 )
 
 // metaPackage is the one whose dependency is a suite's kernel.
@@ -130,12 +131,12 @@ func noPackage(want string, suites, names []string) error {
 	case strings.ContainsAny(want, "*?["):
 		e.Problem = fmt.Sprintf("no kernel package matches %q in %s", want, in)
 		e.WayOut = "list what there is with: faultline list kernels"
-		if n := near(strings.Map(dropGlob, want), names); len(n) > 0 {
+		if n := near.Names(strings.Map(dropGlob, want), names); len(n) > 0 {
 			e.WayOut = "there is, for one, " + n[0] + "; " + e.WayOut
 		}
 	default:
 		e.WayOut = "list what there is with: faultline list kernels"
-		if n := near(want, names); len(n) > 0 {
+		if n := near.Names(want, names); len(n) > 0 {
 			e.WayOut = "did you mean " + quoted(n, "or") + "? " + e.WayOut
 		}
 	}

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/faultline/faultline/internal/near"
 )
 
 // aptState is a private apt for one suite and what belongs to it: lists, a list of
@@ -269,7 +271,7 @@ func (a *aptState) explain(err error, machine []stanza) (missing []string, _ err
 			known = append(known, s.suites...)
 		}
 		e.WayOut = "give a suite such as bookworm or trixie-backports, or write apt:SUITE/PACKAGE"
-		if n := near(a.suite, known); len(n) > 0 {
+		if n := near.Names(a.suite, known); len(n) > 0 {
 			e.WayOut = "did you mean " + quoted(n, "or") + "? " + e.WayOut
 		}
 		return nil, e

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"sort"
 	"strings"
 )
 
@@ -65,55 +64,6 @@ func tool(name string) (string, error) {
 		}
 	}
 	return "", &ToolError{Tool: name, Package: tools[name]}
-}
-
-// near returns up to three of the names that are closest to the one asked for.
-func near(name string, names []string) []string {
-	type scored struct {
-		name string
-		d    int
-	}
-	var all []scored
-	for _, n := range names {
-		d := distance(name, n)
-		if d <= max(2, len(name)/3) || strings.HasPrefix(n, name) {
-			all = append(all, scored{n, d})
-		}
-	}
-	sort.Slice(all, func(i, j int) bool {
-		if all[i].d != all[j].d {
-			return all[i].d < all[j].d
-		}
-		return all[i].name < all[j].name
-	})
-	var out []string
-	for _, s := range all {
-		if len(out) < 3 && (len(out) == 0 || out[len(out)-1] != s.name) {
-			out = append(out, s.name)
-		}
-	}
-	return out
-}
-
-// distance is Levenshtein's.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diag := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diag
-			if a[i] != b[j] {
-				cost++
-			}
-			diag = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // quoted lists names for a message: "a", "b" or "c".

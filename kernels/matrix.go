@@ -13,6 +13,8 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"github.com/faultline/faultline/internal/near"
 )
 
 // Matrix is the kernels of a run, in the order of the table's columns.
@@ -173,7 +175,7 @@ func (p matrixParser) mapping(n ast.Node, what, shape string, known []string, f 
 		if known != nil && !slices.Contains(known, key) {
 			e := &SpecError{What: p.pos(v.Key.GetToken()), Problem: fmt.Sprintf("unknown key %q in %s", key, what),
 				WayOut: "it takes " + quoted(known, "and")}
-			if n := near(key, known); len(n) > 0 {
+			if n := near.Names(key, known); len(n) > 0 {
 				e.WayOut = "did you mean " + quoted(n, "or") + "? " + e.WayOut
 			}
 			return e

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/near"
 	"github.com/faultline/faultline/kernels/kconfig"
 )
 
@@ -96,7 +97,7 @@ func parseSpec(spec string) (source, string, error) {
 		e.Problem = fmt.Sprintf("unknown scheme %q", scheme)
 	}
 	e.WayOut = "write one of " + strings.Join(Forms(), ", ")
-	if n := near(scheme, names); ok && len(n) > 0 {
+	if n := near.Names(scheme, names); ok && len(n) > 0 {
 		e.WayOut = fmt.Sprintf("did you mean %q? %s", n[0], e.WayOut)
 	} else if info, err := os.Stat(spec); err == nil {
 		if info.IsDir() {

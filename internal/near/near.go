@@ -1,0 +1,73 @@
+// Package near finds the names that somebody may have meant who wrote another.
+// It knows nothing about what the names name.
+package near
+
+import "sort"
+
+// Names returns up to three of the known names that are closest to the one that
+// was written: a few letters away, or beginning with it.
+func Names(written string, known []string) []string {
+	return By(written, known, func(name string) []string { return []string{name} })
+}
+
+// By is Names where a name may be written in more than one way.
+func By(written string, known []string, forms func(name string) []string) []string {
+	type scored struct {
+		name string
+		away int
+	}
+	var all []scored
+	seen := map[string]bool{}
+	for _, n := range known {
+		best := -1
+		for _, f := range forms(n) {
+			away := distance(written, f)
+			begins := written != "" && len(f) > len(written) && f[:len(written)] == written
+			if (away <= allowed(written) || begins) && (best < 0 || away < best) {
+				best = away
+			}
+		}
+		if best >= 0 && !seen[n] {
+			seen[n] = true
+			all = append(all, scored{n, best})
+		}
+	}
+	sort.SliceStable(all, func(i, j int) bool {
+		if all[i].away != all[j].away {
+			return all[i].away < all[j].away
+		}
+		return all[i].name < all[j].name
+	})
+	var out []string
+	for _, s := range all[:min(3, len(all))] {
+		out = append(out, s.name)
+	}
+	return out
+}
+
+// allowed is how many letters may be wrong: a third, for "git" is not "apt".
+func allowed(written string) int { return max(1, len(written)/3) }
+
+// distance is the number of letters to add, drop, replace or swap with their
+// neighbour (optimal string alignment).
+func distance(a, b string) int {
+	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range row {
+		last[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			row[j] = min(row[j-1]+1, last[j]+1, last[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+		before, last, row = last, row, before
+	}
+	return last[len(b)]
+}

@@ -95,7 +95,7 @@ func (c *Cache) Get(ctx context.Context, kind, key string, build func(ctx contex
 		return nil, fmt.Errorf("make the cache folder: %w", err)
 	}
 	path := filepath.Join(parent, key)
-	lock, err := flock(ctx, path+".lock", unix.LOCK_SH)
+	lock, err := flock(ctx, path+lockSuffix, unix.LOCK_SH)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +105,7 @@ func (c *Cache) Get(ctx context.Context, kind, key string, build func(ctx contex
 	}
 	// A shared lock can't be turned into an exclusive one without letting go.
 	lock.Close()
-	if lock, err = flock(ctx, path+".lock", unix.LOCK_EX); err != nil {
+	if lock, err = flock(ctx, path+lockSuffix, unix.LOCK_EX); err != nil {
 		return nil, err
 	}
 	fail := func(err error) (*Entry, error) { lock.Close(); return nil, err }
@@ -129,12 +129,12 @@ func (c *Cache) build(ctx context.Context, path string, build func(context.Conte
 	}
 	// What a build that was killed left behind goes first: we hold the lock,
 	// so nobody is at work on it.
-	if old, _ := filepath.Glob(path + ".tmp*"); len(old) > 0 {
+	if old, _ := filepath.Glob(path + tmpMark + "*"); len(old) > 0 {
 		for _, o := range old {
 			removeAll(o)
 		}
 	}
-	tmp, err := os.MkdirTemp(filepath.Dir(path), filepath.Base(path)+".tmp")
+	tmp, err := os.MkdirTemp(filepath.Dir(path), filepath.Base(path)+tmpMark)
 	if err != nil {
 		return fmt.Errorf("make a cache entry: %w", err)
 	}
@@ -191,7 +191,7 @@ func (c *Cache) List() ([]Item, error) {
 		}
 		items = append(items, Item{
 			Kind: filepath.Base(filepath.Dir(path)), Key: filepath.Base(path), Path: path,
-			Bytes: diskUse(path), Used: info.ModTime(),
+			Bytes: DiskUse(path), Used: info.ModTime(),
 		})
 	}
 	sort.Slice(items, func(i, j int) bool { return items[i].Used.After(items[j].Used) })
@@ -203,21 +203,93 @@ var ErrInUse = errors.New("in use")
 
 // Remove deletes an entry that nobody holds.
 func (c *Cache) Remove(it Item) error {
-	lock, err := os.OpenFile(it.Path+".lock", os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC, 0o644)
+	lock, err := os.OpenFile(it.Path+lockSuffix, os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC, 0o644)
 	if err != nil {
 		return err
 	}
 	defer lock.Close()
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	// A lock that another Remove unlinked meanwhile holds nobody off.
+	if err != nil || !stillThere(lock, lock.Name()) {
 		return fmt.Errorf("%s/%s: %w", it.Kind, it.Key, ErrInUse)
 	}
 	if err := removeAll(it.Path); err != nil {
 		return err
 	}
-	return os.Remove(it.Path + ".lock")
+	return os.Remove(lock.Name())
 }
 
-const manifestName = ".manifest.json"
+// Leftovers lists what builds left behind that were killed, and that nobody is
+// at work on: half-made entries, and locks of entries that are gone. Bytes is
+// what they take, Used when they were last written to.
+func (c *Cache) Leftovers() ([]Item, error) {
+	locks, err := filepath.Glob(filepath.Join(c.dir, "*", "*"+lockSuffix))
+	if err != nil {
+		return nil, err
+	}
+	halves, err := filepath.Glob(filepath.Join(c.dir, "*", "*"+tmpMark+"*"))
+	if err != nil {
+		return nil, err
+	}
+	var found []Item
+	add := func(path, key string) {
+		info, err := os.Lstat(path)
+		if err != nil || locked(filepath.Join(filepath.Dir(path), key)+lockSuffix) {
+			return
+		}
+		found = append(found, Item{Kind: filepath.Base(filepath.Dir(path)), Key: key, Path: path, Bytes: DiskUse(path), Used: info.ModTime()})
+	}
+	for _, p := range halves {
+		key, _, _ := strings.Cut(filepath.Base(p), tmpMark)
+		add(p, key)
+	}
+	for _, p := range locks {
+		entry := strings.TrimSuffix(p, lockSuffix)
+		if _, err := os.Lstat(entry); errors.Is(err, fs.ErrNotExist) {
+			add(p, filepath.Base(entry))
+		}
+	}
+	return found, nil
+}
+
+// Sweep removes one of Leftovers, unless somebody began to work on it.
+func (c *Cache) Sweep(it Item) error {
+	entry := filepath.Join(filepath.Dir(it.Path), it.Key)
+	lock, err := os.OpenFile(entry+lockSuffix, os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC, 0o644)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if err != nil || !stillThere(lock, lock.Name()) {
+		return fmt.Errorf("%s/%s: %w", it.Kind, it.Key, ErrInUse)
+	}
+	if it.Path != lock.Name() {
+		if err := removeAll(it.Path); err != nil {
+			return err
+		}
+	}
+	if _, err := os.Lstat(entry); errors.Is(err, fs.ErrNotExist) {
+		return os.Remove(lock.Name())
+	}
+	return nil
+}
+
+// locked says whether somebody holds a lock. It makes no lock file.
+func locked(name string) bool {
+	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close() // lets go of the lock, too
+	return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil
+}
+
+const (
+	manifestName = ".manifest.json"
+	lockSuffix   = ".lock"
+	tmpMark      = ".tmp" // between a half-made entry's key and a random number
+)
 
 // manifest maps a file's path inside the entry to what it looked like.
 type manifest map[string]fileState
@@ -290,7 +362,8 @@ func removeAll(path string) error {
 	return os.RemoveAll(path)
 }
 
-func diskUse(dir string) int64 {
+// DiskUse is what a folder takes on disk, in bytes; holes in sparse files do not count.
+func DiskUse(dir string) int64 {
 	var n int64
 	_ = filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {

@@ -1,0 +1,340 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Where this is set, the test binary is another process that wants an entry:
+// it says "building" and then builds, or hangs.
+const helperEnv = "FAULTLINE_CACHE_HELPER"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(helperEnv); dir != "" {
+		helper(dir, os.Args[1])
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func helper(dir, what string) {
+	c, err := Open(dir)
+	if err != nil {
+		panic(err)
+	}
+	e, err := c.Get(context.Background(), "kind", "key", func(ctx context.Context, dir string) error {
+		fill(dir)
+		fmt.Println("building")
+		if what == "hang" {
+			time.Sleep(time.Hour)
+		}
+		time.Sleep(100 * time.Millisecond)
+		return nil
+	})
+	if err != nil {
+		panic(err)
+	}
+	defer e.Close()
+	fmt.Println("built", e.Built)
+}
+
+func other(dir, what string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], what)
+	cmd.Env = append(os.Environ(), helperEnv+"="+dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}
+	return cmd
+}
+
+// fill writes what an entry holds: a file, and one in a read-only folder.
+func fill(dir string) {
+	os.Mkdir(filepath.Join(dir, "sub"), 0o755)
+	os.WriteFile(filepath.Join(dir, "file"), []byte("content"), 0o644)
+	os.WriteFile(filepath.Join(dir, "sub", "other"), []byte("content"), 0o644)
+	os.Chmod(filepath.Join(dir, "sub"), 0o555)
+}
+
+func open(t *testing.T) *Cache {
+	t.Helper()
+	c, err := Open(filepath.Join(t.TempDir(), "cache"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { removeAll(c.Dir()) })
+	return c
+}
+
+// get gets the entry kind/key, and says whether it was built.
+func get(t *testing.T, c *Cache) *Entry {
+	t.Helper()
+	e, err := c.Get(context.Background(), "kind", "key", func(_ context.Context, dir string) error {
+		fill(dir)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Close() })
+	return e
+}
+
+func names(t *testing.T, c *Cache) string {
+	t.Helper()
+	all, err := os.ReadDir(filepath.Join(c.Dir(), "kind"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, e := range all {
+		out = append(out, e.Name())
+	}
+	return strings.Join(out, " ")
+}
+
+func TestKey(t *testing.T) {
+	if Key("ab", "c") == Key("a", "bc") || Key("a") == Key("a", "") || Key("a", "b") != Key("a", "b") {
+		t.Error("keys of different parts must differ, of the same be the same")
+	}
+}
+
+func TestOneOfManyBuilds(t *testing.T) {
+	dir := open(t).Dir()
+	var builds atomic.Int32
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			c, err := Open(dir)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			e, err := c.Get(context.Background(), "kind", "key", func(_ context.Context, dir string) error {
+				builds.Add(1)
+				time.Sleep(30 * time.Millisecond)
+				fill(dir)
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if data, err := os.ReadFile(filepath.Join(e.Path, "file")); string(data) != "content" {
+				t.Errorf("%q, %v", data, err)
+			}
+			e.Close()
+		}()
+	}
+	wg.Wait()
+	if n := builds.Load(); n != 1 {
+		t.Errorf("built %d times", n)
+	}
+}
+
+func TestOneOfTwoProcessesBuilds(t *testing.T) {
+	c := open(t)
+	out := make(chan string, 2)
+	for range 2 {
+		go func() {
+			said, err := other(c.Dir(), "build").Output()
+			if err != nil {
+				t.Error(err)
+			}
+			out <- string(said)
+		}()
+	}
+	if said := <-out + <-out; strings.Count(said, "building") != 1 || strings.Count(said, "built true") != 1 || strings.Count(said, "built false") != 1 {
+		t.Errorf("they said %q", said)
+	}
+}
+
+// A process that is killed in a build leaves a half-made entry, which nobody
+// takes for a whole one, and which goes.
+func TestKilledBuild(t *testing.T) {
+	killed := func(t *testing.T, c *Cache) {
+		t.Helper()
+		cmd := other(c.Dir(), "hang")
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, 9)
+		if _, err := out.Read(buf); err != nil || string(buf) != "building\n" {
+			t.Fatalf("it said %q, %v", buf, err)
+		}
+		if left, err := c.Leftovers(); err != nil || len(left) != 0 {
+			t.Errorf("a build under way counts as left over: %v, %v", left, err)
+		}
+		cmd.Process.Kill()
+		cmd.Wait()
+		if n := names(t, c); !strings.Contains(n, "key.tmp") {
+			t.Fatalf("the killed build left %s", n)
+		}
+	}
+	t.Run("rebuilt", func(t *testing.T) {
+		c := open(t)
+		killed(t, c)
+		if e := get(t, c); !e.Built {
+			t.Error("taken over")
+		}
+		if n := names(t, c); n != "key key.lock" {
+			t.Errorf("there is %s", n)
+		}
+	})
+	t.Run("swept", func(t *testing.T) {
+		c := open(t)
+		killed(t, c)
+		left, err := c.Leftovers()
+		if err != nil || len(left) != 2 || left[0].Bytes == 0 { // the folder, and its lock
+			t.Fatalf("%+v, %v", left, err)
+		}
+		for _, l := range left {
+			if err := c.Sweep(l); err != nil {
+				t.Error(err)
+			}
+		}
+		if n := names(t, c); n != "" {
+			t.Errorf("there is %s", n)
+		}
+	})
+}
+
+func TestDamageIsMended(t *testing.T) {
+	for name, damage := range map[string]func(dir string) error{
+		"size":        func(dir string) error { return os.Truncate(filepath.Join(dir, "file"), 3) },
+		"mtime":       func(dir string) error { return os.Chtimes(filepath.Join(dir, "file"), time.Time{}, time.Unix(1, 0)) },
+		"lost":        func(dir string) error { return os.Remove(filepath.Join(dir, "file")) },
+		"no manifest": func(dir string) error { return os.Remove(filepath.Join(dir, manifestName)) },
+		"manifest":    func(dir string) error { return os.WriteFile(filepath.Join(dir, manifestName), []byte("{"), 0o644) },
+		"below": func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, "sub", "other"), []byte("another content"), 0o644)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := open(t)
+			e := get(t, c)
+			if !e.Built {
+				t.Fatal("not built")
+			}
+			e.Close()
+			if e = get(t, c); e.Built {
+				t.Fatal("built again for no reason")
+			}
+			e.Close()
+			if err := damage(e.Path); err != nil {
+				t.Fatal(err)
+			}
+			if e = get(t, c); !e.Built {
+				t.Error("the damage was not noticed")
+			}
+			if data, err := os.ReadFile(filepath.Join(e.Path, "file")); string(data) != "content" {
+				t.Errorf("%q, %v", data, err)
+			}
+		})
+	}
+}
+
+func TestBuildThatFails(t *testing.T) {
+	c := open(t)
+	broken := errors.New("no disk")
+	_, err := c.Get(context.Background(), "kind", "key", func(_ context.Context, dir string) error {
+		fill(dir)
+		return broken
+	})
+	if err != broken {
+		t.Errorf("%v, not the build's own error", err)
+	}
+	if n := names(t, c); n != "" {
+		t.Errorf("left behind: %s", n)
+	}
+}
+
+func TestInUse(t *testing.T) {
+	c := open(t)
+	e := get(t, c)
+	items, err := c.List()
+	if err != nil || len(items) != 1 || items[0].Kind != "kind" || items[0].Key != "key" || items[0].Bytes == 0 || time.Since(items[0].Used) > time.Minute {
+		t.Fatalf("%+v, %v", items, err)
+	}
+	another, err := Open(c.Dir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := another.Remove(items[0]); !errors.Is(err, ErrInUse) {
+		t.Errorf("%v, not ErrInUse", err)
+	}
+	if _, err := os.Stat(filepath.Join(e.Path, "file")); err != nil {
+		t.Error(err)
+	}
+	e.Close()
+	if err := another.Remove(items[0]); err != nil {
+		t.Error(err)
+	}
+	if n := names(t, c); n != "" {
+		t.Errorf("left: %s", n)
+	}
+}
+
+func TestUseIsNoted(t *testing.T) {
+	c := open(t)
+	e := get(t, c)
+	e.Close()
+	old := time.Now().Add(-48 * time.Hour)
+	if err := os.Chtimes(filepath.Join(e.Path, manifestName), old, old); err != nil {
+		t.Fatal(err)
+	}
+	if items, _ := c.List(); time.Since(items[0].Used) < 47*time.Hour {
+		t.Errorf("used %v", items[0].Used)
+	}
+	get(t, c)
+	if items, _ := c.List(); time.Since(items[0].Used) > time.Minute {
+		t.Errorf("used %v", items[0].Used)
+	}
+}
+
+func TestWaitEndsWithContext(t *testing.T) {
+	c := open(t)
+	building, done := make(chan bool), make(chan bool)
+	go func() {
+		defer close(done)
+		e, err := c.Get(context.Background(), "kind", "key", func(_ context.Context, dir string) error {
+			close(building)
+			<-building
+			time.Sleep(300 * time.Millisecond)
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		e.Close()
+	}()
+	<-building
+	why := errors.New("no time left")
+	ctx, cancel := context.WithTimeoutCause(context.Background(), 50*time.Millisecond, why)
+	defer cancel()
+	begun := time.Now()
+	_, err := c.Get(ctx, "kind", "key", func(context.Context, string) error { t.Error("built twice"); return nil })
+	if !errors.Is(err, why) || !strings.Contains(err.Error(), "another process") {
+		t.Errorf("%v", err)
+	}
+	if took := time.Since(begun); took > 250*time.Millisecond {
+		t.Errorf("it took %v", took)
+	}
+	<-done
+}

@@ -36,8 +36,10 @@ func dialMonitor(ctx context.Context, path string, done <-chan struct{}) (*Monit
 	go func() { connected <- socket.Connect() }()
 	timeout := time.NewTimer(connectTimeout)
 	defer timeout.Stop()
+	answered := false
 	select {
 	case err = <-connected:
+		answered = true
 	case <-done:
 		err = fmt.Errorf("QEMU ended")
 	case <-timeout.C:
@@ -47,6 +49,10 @@ func dialMonitor(ctx context.Context, path string, done <-chan struct{}) (*Monit
 	}
 	if err != nil {
 		socket.Disconnect()
+		if !answered {
+			<-connected // the socket is closed, so this comes at once
+			socket.Disconnect()
+		}
 		// A QEMU that ends closes its socket first; why it does, it says with its end.
 		select {
 		case <-done:
@@ -151,21 +157,21 @@ func (m *Monitor) Events(names ...string) []qmp.Event {
 	return found
 }
 
-// WaitEvent waits for the first event with one of the names, also one that
-// came before.
-func (m *Monitor) WaitEvent(ctx context.Context, names ...string) (qmp.Event, error) {
+// WaitEvent waits for the nth event (from 0) with one of the names, also one
+// that came before.
+func (m *Monitor) WaitEvent(ctx context.Context, n int, names ...string) (qmp.Event, error) {
 	for {
 		m.mu.Lock()
 		more := m.more
 		m.mu.Unlock()
-		if found := m.Events(names...); len(found) > 0 {
-			return found[0], nil
+		if found := m.Events(names...); len(found) > n {
+			return found[n], nil
 		}
 		select {
 		case <-more:
 		case <-m.done:
-			if found := m.Events(names...); len(found) > 0 {
-				return found[0], nil
+			if found := m.Events(names...); len(found) > n {
+				return found[n], nil
 			}
 			return qmp.Event{}, fmt.Errorf("wait for QMP event %s: QEMU ended", strings.Join(names, ", "))
 		case <-ctx.Done():

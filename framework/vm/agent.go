@@ -39,9 +39,9 @@ func (a *agentPort) line(ctx context.Context) (string, error) {
 	s, err := a.r.ReadString('\n')
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil {
-			err = cause
+			return "", cause
 		}
-		return "", err
+		return "", fmt.Errorf("%w: %w", errPortLost, err)
 	}
 	return strings.TrimRight(s, "\r\n"), nil
 }
@@ -53,7 +53,7 @@ func (a *agentPort) serve() {
 		err := a.receive()
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		a.lost = fmt.Errorf("the agent's port is closed: %w", err)
+		a.lost = fmt.Errorf("%w: %w", errPortLost, err)
 		for _, ch := range a.pending {
 			close(ch)
 		}
@@ -100,7 +100,7 @@ func (a *agentPort) send(req *wire.Request) (<-chan *wire.Reply, error) {
 	a.pending[req.ID] = ch
 	if _, err := a.conn.Write(data); err != nil {
 		delete(a.pending, req.ID)
-		return nil, fmt.Errorf("write to the agent's port: %w", err)
+		return nil, fmt.Errorf("%w: %w", errPortLost, err)
 	}
 	return ch, nil
 }
@@ -131,6 +131,9 @@ func (a *agentPort) call(ctx context.Context, req *wire.Request) (*wire.Reply, e
 	}
 	return a.wait(ctx, ch)
 }
+
+// errPortLost says that QEMU closed the port, which it does as it ends.
+var errPortLost = errors.New("the agent's port is closed")
 
 // ErrGuest is wrapped by the *Trouble of a request that the guest could not
 // carry out, for reasons of its own.

@@ -6,12 +6,14 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"golang.org/x/crypto/ssh"
+	"golang.org/x/sys/unix"
 
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/guest/wire"
@@ -208,7 +210,7 @@ func (g *Guest) userSpace(ctx context.Context) error {
 	}
 }
 
-// errPanic, errFailed, errInternal and errStopped are causes with which watch ends a context.
+// Causes with which watchOver ends a context.
 var (
 	errPanic    = errors.New("panic")
 	errFailed   = errors.New("PID 1 gave up")
@@ -216,47 +218,62 @@ var (
 	errEnded    = errors.New("QEMU ended")
 )
 
-// watch returns a context that ends when the guest can't be expected to answer
-// any more: it panicked, PID 1 gave up, QEMU stopped or ended.
-func (g *Guest) watch(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(ctx)
+// watchOver makes g.down, a context that ends when the guest can't be expected
+// to answer any more: it panicked, PID 1 gave up, QEMU stopped or ended. What
+// watches ends with QEMU, or with that.
+func (g *Guest) watchOver() {
+	ctx, down := context.WithCancelCause(context.Background())
+	g.down = ctx
 	paniced, failed := g.proc.Console.Seen(panicMark), g.proc.Console.Seen(saidFailed)
-	stopped := make(chan struct{})
-	go func() {
-		if _, err := g.proc.Monitor.WaitEvent(ctx, "GUEST_PANICKED"); err == nil {
-			cancel(errPanic)
+	g.watchers.Go(func() {
+		select {
+		case <-paniced:
+			down(errPanic)
+		case <-failed:
+			down(errFailed)
+		case <-g.proc.Done():
+			down(errEnded)
+		case <-ctx.Done():
 		}
-	}()
-	go func() {
-		defer close(stopped)
+	})
+	g.watchers.Go(func() {
+		if _, err := g.proc.Monitor.WaitEvent(ctx, 0, guestPanicked); err == nil {
+			down(errPanic)
+		}
+	})
+	if g.spec.Accel == qemu.TCG {
+		return
+	}
+	g.watchers.Go(func() {
 		// A KVM that can't go on stops the guest and says so in its run state only.
-		for {
-			if _, err := g.proc.Monitor.WaitEvent(ctx, "STOP"); err != nil {
+		for n := 0; ; n++ {
+			if _, err := g.proc.Monitor.WaitEvent(ctx, n, "STOP"); err != nil {
 				return
 			}
 			if s, err := g.proc.Monitor.Status(ctx); err == nil && s == "internal-error" {
-				cancel(errInternal)
+				down(errInternal)
 			}
-			return
 		}
-	}()
-	go func() {
-		select {
-		case <-paniced:
-			cancel(errPanic)
-		case <-failed:
-			cancel(errFailed)
-		case <-g.proc.Done():
-			cancel(errEnded)
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, func() { cancel(context.Canceled) }
+	})
 }
 
-// panicGrace is how long a panicking kernel gets to finish its text; with
-// panic=-1 it restarts right after it, which ends QEMU.
-const panicGrace = 3 * time.Second
+// watch returns a context that ends with ctx, or when the guest is down.
+func (g *Guest) watch(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(g.down, func() { cancel(context.Cause(g.down)) })
+	return ctx, func() {
+		stop()
+		cancel(context.Canceled)
+	}
+}
+
+// How much of the console a Trouble shows. A panic's own line is followed by
+// a call trace, which is longer in a guest that has run for a while.
+const tailLines, panicLines = 40, 120
+
+// endGrace is how long a guest that goes down gets to finish its text. After a
+// panic (panic=-1), and after PID 1 gave up, QEMU ends.
+const endGrace = 3 * time.Second
 
 // trouble makes a *Trouble of an error that came while ctx, from watch, was used.
 func (g *Guest) trouble(ctx context.Context, doing string, err error) error {
@@ -268,29 +285,37 @@ func (g *Guest) trouble(ctx context.Context, doing string, err error) error {
 		t = &Trouble{Kind: Refused, Err: err}
 	}
 	t.Doing, t.Kernel = doing, g.spec.Kernel.Name
-	switch cause := context.Cause(ctx); {
-	case cause == errPanic || g.panicked():
+	cause := context.Cause(ctx)
+	lost := errors.Is(err, errPortLost) || errors.Is(err, io.EOF) || errors.Is(err, unix.ECONNRESET) // QEMU ends, most likely
+	if cause == errPanic || cause == errFailed || cause == errEnded || lost {
+		// Which sign of the end came first is chance; when all came, it is clear.
 		select {
 		case <-g.proc.Done():
-		case <-time.After(panicGrace):
+		case <-time.After(endGrace):
 		}
+	}
+	switch {
+	case cause == errPanic || g.said(panicMark) || len(g.proc.Monitor.Events(guestPanicked)) > 0:
 		t.Kind, t.Err = Panic, nil
-	case cause == errFailed:
-		t.Kind, t.Err = Refused, cause
+	case cause == errFailed || g.said(saidFailed):
+		t.Kind, t.Err = Refused, errFailed
+		if _, why, found := strings.Cut(g.proc.Console.Tail(tailLines), saidFailed+": "); found {
+			why, _, _ = strings.Cut(why, "\n")
+			t.Err = fmt.Errorf("%w: %s", errFailed, why)
+		}
 	case cause == errInternal:
 		t.Kind, t.Err = BrokenAccel, cause
 	case cause == errEnded || g.proc.Err() != nil:
-		select {
-		case <-g.proc.Done():
-		case <-time.After(panicGrace):
-		}
 		t.Kind, t.Err = Exit, g.proc.Err()
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("%s: %w", doing, err)
 	case cause != nil && t.Kind == Refused:
 		t.Kind = Hang
 	}
-	t.Tail = g.proc.Console.Tail(40)
+	t.Tail = g.proc.Console.Tail(tailLines)
+	if t.Kind == Panic {
+		t.Tail = g.proc.Console.Tail(panicLines)
+	}
 	if t.Kind == BrokenAccel {
 		t.Advice = kvmAdvice
 	}
@@ -299,9 +324,10 @@ func (g *Guest) trouble(ctx context.Context, doing string, err error) error {
 
 const kvmAdvice = "use --accel tcg, or mend KVM (faultline doctor tells how)"
 
-func (g *Guest) panicked() bool {
+// said says whether the console had a text that start asked for.
+func (g *Guest) said(text string) bool {
 	select {
-	case <-g.proc.Console.Seen(panicMark):
+	case <-g.proc.Console.Seen(text):
 		return true
 	default:
 		return false

@@ -38,7 +38,9 @@ type Guest struct {
 	client  ed25519.PrivateKey
 	hostKey ssh.PublicKey
 	closed  sync.Once
-	onClose func()
+
+	down     context.Context // see watchOver
+	watchers sync.WaitGroup
 }
 
 // Timings are the points of a guest's start, in order.
@@ -91,6 +93,7 @@ func (g *Guest) start(ctx context.Context, bin qemu.Binary, m qemu.Machine) erro
 		return t
 	}
 	g.agent = newAgentPort(g.proc.Serial)
+	g.watchOver()
 	return nil
 }
 
@@ -174,6 +177,7 @@ func (g *Guest) Spec() Spec { return g.spec }
 func (g *Guest) Close() {
 	g.closed.Do(func() {
 		g.proc.Kill()
+		g.watchers.Wait()
 		if g.console != nil {
 			if at, err := g.console.Seek(0, io.SeekCurrent); err == nil && at == 0 {
 				os.Remove(g.console.Name()) // a clone has nothing to say, as a rule
@@ -181,9 +185,6 @@ func (g *Guest) Close() {
 			g.console.Close()
 		}
 		os.RemoveAll(g.dir)
-		if g.onClose != nil {
-			g.onClose()
-		}
 	})
 }
 

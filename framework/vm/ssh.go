@@ -26,6 +26,19 @@ type SSHClient struct {
 // SSH connects to the guest. The host's key is the one that PID 1 told over
 // the serial port; any other is refused.
 func (g *Guest) SSH(ctx context.Context) (*SSHClient, error) {
+	limit := g.spec.callLimit()
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %v", limit))
+	defer cancel()
+	ctx, unwatch := g.watch(ctx)
+	defer unwatch()
+	c, err := g.dialSSH(ctx)
+	if err != nil {
+		return nil, g.trouble(ctx, "connect to SSH", err)
+	}
+	return c, nil
+}
+
+func (g *Guest) dialSSH(ctx context.Context) (*SSHClient, error) {
 	addr, err := g.sshAddress(ctx)
 	if err != nil {
 		return nil, err
@@ -37,7 +50,7 @@ func (g *Guest) SSH(ctx context.Context) (*SSHClient, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("connect to the guest's SSH: %w", err)
+		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
@@ -51,7 +64,7 @@ func (g *Guest) SSH(ctx context.Context) (*SSHClient, error) {
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
 		}
-		return nil, fmt.Errorf("connect to the guest's SSH: %w", err)
+		return nil, err
 	}
 	return &SSHClient{client: ssh.NewClient(c, channels, requests), guest: g}, nil
 }
@@ -111,6 +124,23 @@ func (c *SSHClient) Exec(ctx context.Context, argv []string, s Streams) (ExitSta
 
 // Run carries out a command of PID 1 to its end.
 func (c *SSHClient) Run(ctx context.Context, argv []string, s Streams, cmd wire.Command) (ExitStatus, error) {
+	status, err := c.run(ctx, s, cmd)
+	if err == nil {
+		return status, nil
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		return ExitStatus{}, cause
+	}
+	// The connection is gone without a status: with the guest, most likely, whose
+	// end comes a moment later.
+	select {
+	case <-c.guest.proc.Done():
+	case <-time.After(endGrace):
+	}
+	return ExitStatus{}, c.guest.trouble(ctx, fmt.Sprintf("run %v", argv), err)
+}
+
+func (c *SSHClient) run(ctx context.Context, s Streams, cmd wire.Command) (ExitStatus, error) {
 	session, err := c.client.NewSession()
 	if err != nil {
 		return ExitStatus{}, fmt.Errorf("open an SSH session: %w", err)
@@ -135,7 +165,7 @@ func (c *SSHClient) Run(ctx context.Context, argv []string, s Streams, cmd wire.
 		}()
 	}
 	if err := session.Start(cmd.String()); err != nil {
-		return ExitStatus{}, fmt.Errorf("start %v: %w", argv, err)
+		return ExitStatus{}, err
 	}
 	go func() {
 		if s.Stdin != nil {
@@ -145,23 +175,12 @@ func (c *SSHClient) Run(ctx context.Context, argv []string, s Streams, cmd wire.
 	}()
 	err = session.Wait()
 	var exit *ssh.ExitError
-	switch {
-	case err == nil:
-		return ExitStatus{}, nil
-	case errors.As(err, &exit):
+	if errors.As(err, &exit) {
 		status := ExitStatus{Code: exit.ExitStatus(), Signal: exit.Signal()}
 		if status.Signal != "" {
 			status.Code = 128 + int(unix.SignalNum("SIG"+status.Signal))
 		}
 		return status, nil
-	case context.Cause(ctx) != nil:
-		return ExitStatus{}, context.Cause(ctx)
 	}
-	// The connection is gone without a status: with the guest, most likely, whose
-	// end comes a moment later.
-	select {
-	case <-c.guest.proc.Done():
-	case <-time.After(panicGrace):
-	}
-	return ExitStatus{}, c.guest.trouble(ctx, fmt.Sprintf("run %v", argv), err)
+	return ExitStatus{}, err
 }

@@ -65,6 +65,9 @@ func (t *Trouble) Unwrap() error { return t.Err }
 // panicMark begins the line with which a kernel says that it panics (kernel/panic.c).
 const panicMark = "Kernel panic - not syncing"
 
+// guestPanicked is the QMP event with which pvpanic tells the same.
+const guestPanicked = "GUEST_PANICKED"
+
 // PanicText is the kernel's panic line in a console's text, without its time, or "".
 func PanicText(console string) string {
 	i := strings.Index(console, panicMark)

@@ -1,0 +1,28 @@
+// Command probe is run in guests by tests.
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	switch os.Args[1] {
+	case "echo":
+		fmt.Print(strings.Join(os.Args[2:], "|"))
+	case "clock":
+		fmt.Print(time.Now().Unix())
+	case "cat":
+		io.Copy(os.Stdout, os.Stdin)
+	case "stderr":
+		fmt.Fprintln(os.Stderr, "to stderr")
+		os.Exit(7)
+	case "kill":
+		syscall.Kill(os.Getpid(), syscall.SIGTERM)
+		select {}
+	}
+}

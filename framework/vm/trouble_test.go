@@ -1,0 +1,272 @@
+package vm
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/faultline/faultline/framework/qemu"
+	"github.com/faultline/faultline/guest/wire"
+	"github.com/faultline/faultline/internal/cache"
+)
+
+// crash panics the guest (Documentation/admin-guide/sysrq.rst).
+var crash = &wire.Request{WriteFile: &wire.WriteFile{Path: "/proc/sysrq-trigger", Data: []byte("c")}}
+
+// isTrouble holds an error against a kind, a text of its message, and one of
+// the console's tail.
+func isTrouble(t *testing.T, err error, kind Kind, says, tail string) {
+	t.Helper()
+	var tr *Trouble
+	switch {
+	case !errors.As(err, &tr):
+		t.Errorf("no trouble: %v", err)
+	case tr.Kind != kind || !strings.Contains(err.Error(), says) || !strings.Contains(tr.Tail, tail):
+		t.Errorf("kind %q, not %q (with %q): %v\n%s", tr.Kind, kind, says, err, tr.Tail)
+	default:
+		t.Log(err)
+	}
+}
+
+// within fails a test that takes longer.
+func within(t *testing.T, limit time.Duration) {
+	t.Helper()
+	begun := time.Now()
+	t.Cleanup(func() {
+		if took := time.Since(begun); took > limit {
+			t.Errorf("it took %v, more than %v", took, limit)
+		}
+	})
+}
+
+func TestTroubleInAClone(t *testing.T) {
+	r := rig(t)
+	tm := template(t, r, recent)
+	hello := &wire.Request{Hello: &wire.Hello{}}
+	for name, test := range map[string]func(*testing.T, *Guest){
+		"the kernel panics": func(t *testing.T, g *Guest) {
+			_, err := g.Call(t.Context(), crash)
+			isTrouble(t, err, Panic, "Kernel panic - not syncing: sysrq triggered crash", "Kernel panic")
+			_, err = g.Call(t.Context(), hello)
+			isTrouble(t, err, Panic, "sysrq triggered crash", "Kernel panic")
+		},
+		"it panics while SSH is used": func(t *testing.T, g *Guest) {
+			c, err := g.SSH(t.Context())
+			must(t, err)
+			defer c.Close()
+			must(t, c.Put(t.Context(), probeBinary(t), "/run/probe"))
+			g.Send(crash)
+			_, err = c.Exec(t.Context(), []string{"/run/probe", "cat"}, Streams{Stdin: blocks{}})
+			isTrouble(t, err, Panic, "sysrq triggered crash", "Kernel panic")
+		},
+		"QEMU is killed": func(t *testing.T, g *Guest) {
+			must(t, unix.Kill(g.PID(), unix.SIGKILL))
+			_, err := g.Call(t.Context(), hello)
+			isTrouble(t, err, Exit, "signal: killed", "")
+			_, err = g.SSH(t.Context())
+			isTrouble(t, err, Exit, "signal: killed", "")
+		},
+		"QEMU is killed while the agent is asked": func(t *testing.T, g *Guest) {
+			must(t, g.Monitor().Run(t.Context(), "stop", nil, nil))
+			time.AfterFunc(50*time.Millisecond, func() { unix.Kill(g.PID(), unix.SIGKILL) })
+			_, err := g.Call(t.Context(), hello)
+			isTrouble(t, err, Exit, "signal: killed", "")
+		},
+		"the guest stands still": func(t *testing.T, g *Guest) {
+			must(t, g.Monitor().Run(t.Context(), "stop", nil, nil))
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			defer cancel()
+			_, err := g.Call(ctx, hello)
+			isTrouble(t, err, Hang, "did not answer", "")
+			ctx, cancel = context.WithTimeout(t.Context(), 300*time.Millisecond)
+			defer cancel()
+			_, err = g.SSH(ctx)
+			isTrouble(t, err, Hang, "did not answer", "")
+		},
+		"the agent can't": func(t *testing.T, g *Guest) {
+			_, err := g.Call(t.Context(), &wire.Request{To: 99, Access: &wire.Access{Kind: wire.Load, Width: 1}})
+			isTrouble(t, err, Refused, "99", "")
+			if !errors.Is(err, ErrGuest) {
+				t.Errorf("%v is not ErrGuest", err)
+			}
+			if _, err := g.Call(t.Context(), hello); err != nil {
+				t.Errorf("after it: %v", err)
+			}
+		},
+		"the caller gives up": func(t *testing.T, g *Guest) {
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			_, err := g.Call(ctx, hello)
+			var tr *Trouble
+			if !errors.Is(err, context.Canceled) || errors.As(err, &tr) {
+				t.Errorf("%v", err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := clone(t, tm)
+			within(t, 5*time.Second)
+			test(t, g)
+		})
+	}
+}
+
+// blocks is an input that never comes.
+type blocks struct{}
+
+func (blocks) Read([]byte) (int, error) { select {} }
+
+func TestTroubleAtBoot(t *testing.T) {
+	r := rig(t)
+	k := kernel(t, recent)
+	spec := Spec{Kernel: k, Accel: qemu.TCG}
+	parts, err := r.prepare(t.Context(), k)
+	must(t, err)
+	defer parts.close()
+	boot := func(t *testing.T, change func(*qemu.Machine)) error {
+		dir := tempDir(t)
+		m, err := parts.machine(t.Context(), spec, dir, false)
+		must(t, err)
+		change(&m)
+		g, err := r.boot(t.Context(), spec, m, dir)
+		if err == nil {
+			g.Close()
+		}
+		return err
+	}
+	t.Run("no PID 1", func(t *testing.T) {
+		within(t, 30*time.Second)
+		err := boot(t, func(m *qemu.Machine) { m.Append = "rdinit=/nonexistent" })
+		isTrouble(t, err, Panic, "Kernel panic - not syncing: VFS: Unable to mount root fs", "Kernel panic")
+	})
+	t.Run("PID 1 gives up", func(t *testing.T) {
+		within(t, 30*time.Second)
+		err := boot(t, func(m *qemu.Machine) { m.Append = "module_blacklist=virtio_net" })
+		isTrouble(t, err, Refused, "PID 1 gave up: no network card", saidFailed)
+	})
+	t.Run("no key", func(t *testing.T) {
+		within(t, 30*time.Second)
+		g := &Guest{spec: spec, dir: tempDir(t)}
+		m, err := parts.machine(t.Context(), spec, g.dir, false)
+		must(t, err)
+		m.Append = "faultline.key=%"
+		must(t, g.start(t.Context(), r.QEMU, m))
+		defer g.Close()
+		ctx, unwatch := g.watch(t.Context())
+		defer unwatch()
+		_, err = g.agent.line(ctx)
+		isTrouble(t, g.trouble(ctx, "boot", err), Refused, "PID 1 gave up: the kernel command line has no usable faultline.key=", saidFailed)
+	})
+	t.Run("no kernel", func(t *testing.T) {
+		within(t, 30*time.Second)
+		err := boot(t, func(m *qemu.Machine) { m.Kernel = filepath.Join(t.TempDir(), "vmlinuz") })
+		isTrouble(t, err, Exit, "could not open kernel file", "")
+	})
+	t.Run("a file that is no kernel", func(t *testing.T) {
+		within(t, 30*time.Second)
+		err := boot(t, func(m *qemu.Machine) {
+			m.Kernel = filepath.Join(t.TempDir(), "vmlinuz")
+			must(t, os.WriteFile(m.Kernel, []byte(strings.Repeat("this is no kernel\n", 10_000)), 0o644))
+		})
+		isTrouble(t, err, Exit, "kernel too old", "")
+	})
+	t.Run("in no time", func(t *testing.T) {
+		within(t, 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		_, err := r.Boot(ctx, spec)
+		isTrouble(t, err, Hang, "wait for user space", "")
+	})
+	t.Run("interrupted", func(t *testing.T) {
+		within(t, 5*time.Second)
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(300*time.Millisecond, cancel)
+		_, err := r.Boot(ctx, spec)
+		if !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	})
+}
+
+// TestBrokenKVM needs a machine whose KVM opens but runs no guests.
+func TestBrokenKVM(t *testing.T) {
+	if err := OpenKVM(); err != nil {
+		t.Skip("KVM does not open here: ", err)
+	}
+	r := rig(t)
+	k := kernel(t, recent)
+	within(t, time.Minute)
+	if a, _, err := r.Accel(t.Context(), "kvm", k); a != qemu.KVM || err != nil {
+		t.Errorf("KVM that was asked for: %s, %v", a, err)
+	}
+	g, err := r.Boot(t.Context(), Spec{Kernel: k, Accel: qemu.KVM})
+	if err == nil {
+		g.Close()
+		t.Skip("KVM works here")
+	}
+	isTrouble(t, err, BrokenAccel, "--accel tcg", "")
+	a, why, err := r.Accel(t.Context(), "auto", k)
+	if a != qemu.TCG || err != nil || !strings.Contains(strings.ToLower(why), "kvm") {
+		t.Errorf("auto is %s because %q, %v", a, why, err)
+	}
+	t.Log(why)
+}
+
+// TestAccelIsTriedOnce gives a verdict on KVM without guests.
+func TestAccelIsTriedOnce(t *testing.T) {
+	if err := OpenKVM(); err != nil {
+		t.Skip("KVM does not open here: ", err)
+	}
+	c, err := cache.Open(t.TempDir())
+	must(t, err)
+	r := &Rig{Cache: c, QEMU: qemu.Binary{Version: "1"}}
+	tries := 0
+	ask := func(answer error) (qemu.Accel, string, error) {
+		return r.accel(t.Context(), "auto", func(context.Context) error { tries++; return answer })
+	}
+	if a, _, err := r.KnownAccel(t.Context(), "auto"); a != qemu.TCG || !errors.Is(err, ErrNotTried) {
+		t.Errorf("before any try: %s, %v", a, err)
+	}
+	// A panic may be the kernel's fault: no verdict.
+	if a, why, err := ask(&Trouble{Kind: Panic, Kernel: "K"}); a != qemu.TCG || why == "" || err != nil {
+		t.Errorf("after a panic: %s, %q, %v", a, why, err)
+	}
+	if _, _, err := ask(&Trouble{Kind: Host, Kernel: "K"}); err == nil {
+		t.Error("trouble with the host is no answer, yet there is no error")
+	}
+	broken := &Trouble{Kind: BrokenAccel, Kernel: "K", Err: errors.New("it stopped"), Advice: kvmAdvice}
+	for range 3 {
+		if a, why, err := ask(broken); a != qemu.TCG || why != "the accelerator does not run K: it stopped" || err != nil {
+			t.Errorf("%s, %q, %v", a, why, err)
+		}
+	}
+	if tries != 3 {
+		t.Errorf("%d tries, not 3", tries)
+	}
+	if a, why, err := r.KnownAccel(t.Context(), "auto"); a != qemu.TCG || why == "" || err != nil {
+		t.Errorf("known: %s, %q, %v", a, why, err)
+	}
+	r.QEMU.Version = "2" // may mend it
+	if a, why, err := ask(nil); a != qemu.KVM || why != "" || err != nil {
+		t.Errorf("another QEMU: %s, %q, %v", a, why, err)
+	}
+}
+
+func TestTroubleInWords(t *testing.T) {
+	for want, tr := range map[string]*Trouble{
+		"boot: the kernel of K panicked: Kernel panic - not syncing: oh": {Kind: Panic, Doing: "boot", Kernel: "K", Tail: "[  1.0] Kernel panic - not syncing: oh\r\n[  1.1] CPU: 0"},
+		"clone: K did not answer: no answer within 10s":                  {Kind: Hang, Doing: "clone", Kernel: "K", Err: errors.New("no answer within 10s")},
+		"QEMU of K ended: signal: killed":                                {Kind: Exit, Kernel: "K", Err: errors.New("signal: killed")},
+		"boot: the accelerator does not run K: x; do y":                  {Kind: BrokenAccel, Doing: "boot", Kernel: "K", Err: errors.New("x"), Advice: "do y"},
+	} {
+		if got := tr.Error(); got != want {
+			t.Errorf("%q, not %q", got, want)
+		}
+	}
+}

@@ -59,6 +59,10 @@ test-short: ## run the tests that need no guest and no network
 test-long: deps build ## run the long tests only
 	@$(GO) test -p 1 -count=1 -timeout 120m -run Long ./...
 
+.PHONY: bench
+bench: deps build ## measure boots, clones, scenarios and runs into bench.json
+	@$(GO) run ./tools/bench
+
 .PHONY: lint
 lint: vet ## check the form of the source
 	@out=$$(gofmt -l .); [ -z "$$out" ] || { echo "not formatted, run make fmt:"; echo "$$out"; exit 1; }

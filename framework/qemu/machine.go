@@ -30,7 +30,8 @@ type File struct {
 type Machine struct {
 	Accel Accel
 	CPUs  int // 0 means 1
-	// CPU is the processor's model, for -cpu; empty means DefaultCPU.
+	// CPU is the processor's model, for -cpu; empty means DefaultCPU, or
+	// the host's with KVM.
 	CPU    string
 	Kernel string
 	Initrd string
@@ -100,6 +101,15 @@ const virtioPmemSlot = 0x10
 // VirtioPmemPCI is the PCI address of VirtioPmem[i], as sysfs writes it.
 func VirtioPmemPCI(i int) string { return fmt.Sprintf("0000:00:%02x.0", virtioPmemSlot+i) }
 
+// cpu is the processor's model. KVM refuses another vendor's model-specific
+// registers than the host's, so with it the default is the host's own.
+func (m Machine) cpu() string {
+	if m.CPU == "" && m.Accel == KVM {
+		return "host"
+	}
+	return cmp.Or(m.CPU, DefaultCPU)
+}
+
 // NVDIMMAddr is the guest physical address of the first byte of NVDIMMs[i].
 func (m Machine) NVDIMMAddr(i int) int64 {
 	addr := pmemBase
@@ -125,7 +135,7 @@ func (m Machine) Args() []string {
 	args := []string{
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-machine", machine,
-		"-cpu", cmp.Or(m.CPU, DefaultCPU),
+		"-cpu", m.cpu(),
 		"-smp", fmt.Sprint(cpus),
 		"-m", fmt.Sprintf("%dM,slots=%d,maxmem=%dG", m.RAM.Bytes/MiB, slots+1, 4+4*slots),
 		"-object", fmt.Sprintf("memory-backend-file,id=ram,share=%s,mem-path=%s,size=%d", share, m.RAM.Path, m.RAM.Bytes),

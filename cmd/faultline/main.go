@@ -22,9 +22,11 @@ import (
 // method Run.
 type cli struct {
 	Run     runCmd     `cmd:"" help:"Observe scenarios on kernels, compare them, and save the results."`
+	Merge   mergeCmd   `cmd:"" help:"Join the results of runs that share a plan, shards for example."`
 	List    listCmd    `cmd:"" help:"List the scenarios, or the kernels that can be had here."`
 	Exec    execCmd    `cmd:"" help:"Run a static program of yours in a guest."`
 	Shell   shellCmd   `cmd:"" help:"Open a shell in a guest."`
+	Cache   cacheCmd   `cmd:"" help:"List what the cache holds, or prune it."`
 	Doctor  doctorCmd  `cmd:"" help:"Say what this machine has, what it lacks, and what mends it."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }

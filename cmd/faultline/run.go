@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"golang.org/x/term"
 
@@ -69,21 +68,29 @@ func (c *runCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	width := 0
-	if w, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
-		width = w
-	}
 	where := folder.Dir()
 	if c.Out == "" {
 		where = filepath.Join("results", "latest")
 	}
-	fmt.Println()
-	if err := report.Table(os.Stdout, *record, report.Options{Width: width, Color: term.IsTerminal(int(os.Stdout.Fd())), Results: where}); err != nil {
+	if err := show(*record, where); err != nil {
 		return err
 	}
-	if took := record.Finished.Sub(p.started); took > 0 {
-		fmt.Fprintf(os.Stderr, "took %.1f s\n", time.Since(p.started).Seconds())
+	fmt.Fprintf(os.Stderr, "took %s\n", p.took())
+	return judged(*record)
+}
+
+// show prints the table of a run.
+func show(record results.Run, where string) error {
+	width := 0
+	if w, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
+		width = w
 	}
+	fmt.Println()
+	return report.Table(os.Stdout, record, report.Options{Width: width, Color: term.IsTerminal(int(os.Stdout.Fd())), Results: where})
+}
+
+// judged is the exit code of a run.
+func judged(record results.Run) error {
 	if record.Summary.ExitCode != 0 {
 		return exitError(record.Summary.ExitCode)
 	}
@@ -121,9 +128,14 @@ func (c *runCmd) kernels() ([]kernels.Entry, error) {
 	return entries, nil
 }
 
-// isRequest says whether an error of a run is the user's to mend.
+// isRequest says whether an error of a run, or of a merge, is the user's to mend.
 func isRequest(err error) bool {
-	var request *run.RequestError
-	var unwritable *results.NotWritableError
-	return errors.As(err, &request) || errors.As(err, &unwritable)
+	var (
+		request    *run.RequestError
+		unwritable *results.NotWritableError
+		merge      *results.MergeError
+		noRun      *results.NoRunError
+		schema     *results.SchemaError
+	)
+	return errors.As(err, &request) || errors.As(err, &unwritable) || errors.As(err, &merge) || errors.As(err, &noRun) || errors.As(err, &schema)
 }

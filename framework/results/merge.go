@@ -27,7 +27,8 @@ func (e *MergeError) Error() string {
 // is written, runs of different versions of Faultline, kernels of the same
 // name that are not the same, scenarios of the same id that are not the same,
 // and cells that were observed twice and differ. A cell that the rig failed to
-// observe gives way to one that was observed.
+// observe gives way to one that was observed; one that a run planned and no run
+// has, because a shard got lost, is taken for one that the rig failed to observe.
 func Merge(dir string, from ...*Folder) (*Folder, Run, error) {
 	if len(from) == 0 {
 		return nil, Run{}, errors.New("merge runs: none given; name the folders of at least one")
@@ -81,6 +82,7 @@ type placed struct {
 
 type merger struct {
 	run      Run
+	planned  []observe.Cell // kernel and scenario only
 	ids      []string
 	cells    map[string]placed // by CellFile
 	order    []string
@@ -125,6 +127,11 @@ func (m *merger) add(f *Folder) error {
 	}
 	for _, c := range cells {
 		m.cell(c, f)
+	}
+	for _, s := range r.Scenarios {
+		for _, k := range r.Kernels {
+			m.planned = append(m.planned, observe.Cell{Scenario: s.ID, Kernel: k.Name, Accel: k.Accel})
+		}
 	}
 	return nil
 }
@@ -224,7 +231,28 @@ func (m *merger) cell(c observe.Cell, f *Folder) {
 	}
 }
 
+// lost adds a cell for each that was planned and is in none of the runs.
+func (m *merger) lost() {
+	type pair struct{ kernel, scenario string }
+	have := map[pair]bool{}
+	for _, p := range m.cells {
+		have[pair{p.cell.Kernel, p.cell.Scenario}] = true
+	}
+	for _, c := range m.planned {
+		at := pair{c.Kernel, c.Scenario}
+		if have[at] {
+			continue
+		}
+		have[at] = true
+		c.Verdict, c.Message = observe.Rig, "it is in none of the merged runs; run the shard that lacks it again"
+		c.Started = m.run.Started
+		m.cells[CellFile(c)] = placed{cell: c}
+		m.order = append(m.order, CellFile(c))
+	}
+}
+
 func (m *merger) finish() Run {
+	m.lost()
 	r := m.run
 	slices.Sort(m.order)
 	for _, at := range m.order {

@@ -441,3 +441,28 @@ func TestMergeRefuses(t *testing.T) {
 		t.Errorf("and lost: %v", err)
 	}
 }
+
+func TestMergeNamesLostCells(t *testing.T) {
+	one := folder(t, run("r1", cell("a/b", "old", "EIO"), cell("a/c", "old", "EIO")))
+	_, got, err := Merge(filepath.Join(t.TempDir(), "out"), one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Summary.Rig != 2 || got.Summary.ExitCode != ExitRig {
+		t.Errorf("two cells were planned on new, and lost: %+v", got.Summary)
+	}
+	// The shard that lacked them makes it whole, also when it comes later.
+	half := filepath.Join(t.TempDir(), "half")
+	first, _, err := Merge(half, one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	two := folder(t, run("r2", cell("a/b", "new", "EIO"), cell("a/c", "new", "EIO")))
+	_, got, err = Merge(filepath.Join(t.TempDir(), "all"), first, two)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Cells) != 4 || got.Summary.ExitCode != ExitExpected {
+		t.Errorf("%d cells, %+v", len(got.Cells), got.Summary)
+	}
+}

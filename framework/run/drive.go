@@ -1,6 +1,7 @@
 package run
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,6 +26,15 @@ import (
 
 // stopGrace is how long a suite's process may take to clean up after SIGINT.
 const stopGrace = 10 * time.Second
+
+// silence is how long a suite's process may tell nothing: longer than a boot
+// and the longest that a scenario and its cleanup may take. Ginkgo bounds
+// those; this is for a process that is beyond that.
+const silence = 8 * time.Minute
+
+// lastWords is how long events are read for after the process ended, where
+// another still holds the pipe.
+const lastWords = time.Second
 
 // eventsFD is the descriptor on which a suite's process tells its events: the
 // first of exec.Cmd.ExtraFiles.
@@ -53,6 +63,8 @@ func (r *run) drive(ctx context.Context, t task, cell func(observe.Cell)) (said 
 	for _, id := range ids {
 		args = append(args, fmt.Sprintf("--faultline.has=%s=%t", id, t.kernel.has[id]))
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	cmd := exec.CommandContext(ctx, t.suite.Binary, args...)
 	cmd.Dir = filepath.Dir(t.suite.Binary)
 	cmd.ExtraFiles = []*os.File{theirs}
@@ -77,24 +89,46 @@ func (r *run) drive(ctx context.Context, t task, cell func(observe.Cell)) (said 
 	if err := <-started; err != nil {
 		return "", fmt.Errorf("start %s: %w", t.suite.Binary, err)
 	}
-	decoder := json.NewDecoder(events)
+	watchdog := time.AfterFunc(r.silence, func() {
+		cancel(fmt.Errorf("the suite's process told nothing for %v and was stopped", r.silence))
+	})
+	defer watchdog.Stop()
+	told := make(chan error, 1)
+	go func() { told <- readEvents(events, watchdog, r.silence, cell) }()
+	err = <-ended
+	// What it started may hold the pipe longer than it lived.
+	events.SetReadDeadline(time.Now().Add(lastWords))
+	err = errors.Join(err, <-told)
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	return out.String(), err
+}
+
+// readEvents hands on the cells that a suite's process tells of, one JSON value a
+// line. A line that is none costs its own cell only; the first is the error.
+func readEvents(from io.Reader, watchdog *time.Timer, silence time.Duration, cell func(observe.Cell)) error {
 	var broken error
+	lines := bufio.NewReader(from)
 	for {
-		var e framework.Event
-		if err := decoder.Decode(&e); err != nil {
-			if !errors.Is(err, io.EOF) {
-				broken = fmt.Errorf("read its events: %w", err)
+		line, err := lines.ReadBytes('\n')
+		if len(line) > 0 && err == nil {
+			watchdog.Reset(silence)
+			var e framework.Event
+			if wrong := json.Unmarshal(line, &e); wrong != nil && broken == nil {
+				broken = fmt.Errorf("it told %.60q, which is no event: %w", line, wrong)
+			} else if wrong == nil && e.Finished != nil {
+				cell(*e.Finished)
 			}
-			break
 		}
-		if e.Finished != nil {
-			cell(*e.Finished)
+		switch {
+		case err == nil:
+		case errors.Is(err, io.EOF), errors.Is(err, os.ErrDeadlineExceeded):
+			return broken
+		default:
+			return errors.Join(broken, fmt.Errorf("read its events: %w", err))
 		}
 	}
-	if err := <-ended; err != nil {
-		broken = errors.Join(err, broken)
-	}
-	return out.String(), broken
 }
 
 // tail keeps the end of what is written to it.

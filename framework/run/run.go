@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -23,6 +25,7 @@ import (
 	"github.com/faultline/faultline/framework/report"
 	"github.com/faultline/faultline/framework/results"
 	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/images"
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/kernels"
 )
@@ -49,6 +52,8 @@ type Options struct {
 
 // Progress hears how a run goes. Its methods are called one at a time.
 type Progress interface {
+	// Phase begins a part of the run: PhaseResolve and so on.
+	Phase(name string)
 	// Say is a line about what takes time or went wrong.
 	Say(format string, args ...any)
 	// Doing names what is under way, until the next call or Cell.
@@ -57,12 +62,22 @@ type Progress interface {
 	Cell(c observe.Cell, done, total int)
 }
 
+// Phases of a run, in their order.
+const (
+	PhaseList    = "list scenarios"
+	PhaseResolve = "resolve kernels"
+	PhaseBoot    = "boot"
+	PhaseCells   = "cells"
+	PhaseReport  = "report"
+)
+
 // run is one run under way.
 type run struct {
 	Options
-	folder *results.Folder
-	record results.Run
-	rig    *vm.Rig
+	folder  *results.Folder
+	record  results.Run
+	rig     *vm.Rig
+	silence time.Duration // see the constant
 
 	mu    sync.Mutex // guards what follows, and Progress
 	done  int
@@ -76,6 +91,9 @@ type kernelRun struct {
 	accel    qemu.Accel
 	template *vm.Template
 	has      map[string]bool
+	// broken is why nothing can be observed on it: its cells are trouble with
+	// the rig, the other kernels' are as good as ever.
+	broken error
 }
 
 // task is what one process of a suite does.
@@ -91,6 +109,8 @@ type task struct {
 // within one is in the record's cells. Where ctx ends, the record says
 // Interrupted and holds what was finished.
 func Do(ctx context.Context, opt Options) (*results.Run, *results.Folder, error) {
+	r := &run{Options: opt, silence: silence}
+	r.phase(PhaseList)
 	suites, err := Suites(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -103,11 +123,10 @@ func Do(ctx context.Context, opt Options) (*results.Run, *results.Folder, error)
 	if err != nil {
 		return nil, nil, err
 	}
-	r := &run{Options: opt}
-	if err := r.openFolder(); err != nil {
+	if err := r.checkFolder(); err != nil {
 		return nil, nil, err
 	}
-	created := r.record.ID == "" // nothing of an earlier run to keep
+	r.phase(PhaseResolve)
 	ks, err := r.prepare(ctx)
 	defer func() {
 		for _, k := range ks {
@@ -121,55 +140,121 @@ func Do(ctx context.Context, opt Options) (*results.Run, *results.Folder, error)
 		}
 	}()
 	if err != nil {
-		if created {
-			r.forget()
-		}
 		return nil, nil, err
 	}
 	if err := r.begin(ks, picked); err != nil {
 		return nil, nil, err
 	}
 	tasks := r.plan(ks, suites, picked)
+	r.phase(PhaseBoot)
+	err = r.boot(ctx, needed(tasks))
+	if err != nil && ctx.Err() == nil {
+		r.forget(ks)
+		return nil, nil, err
+	}
+	for i, k := range ks {
+		r.note(i, k)
+	}
+	if err := r.folder.PutRun(r.record); err != nil {
+		return nil, nil, err
+	}
+	r.phase(PhaseCells)
 	r.carryOut(ctx, tasks)
+	r.phase(PhaseReport)
 	return r.finish(ctx)
 }
 
-// openFolder makes the results folder, or opens the one to resume.
-func (r *run) openFolder() (err error) {
+// checkFolder reads the run to resume, or says early, before kernels are
+// fetched, that results can't be written. Nothing is made or changed yet.
+func (r *run) checkFolder() (err error) {
+	if !r.Resume {
+		return writable(r.Out)
+	}
 	dir := r.Out
-	if r.Resume {
-		if dir == "" {
-			dir = filepath.Join("results", "latest")
+	if dir == "" {
+		dir = filepath.Join("results", "latest")
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return err
+	}
+	if r.folder, err = results.Open(dir); err != nil {
+		return requestf("nothing to resume: %v; run without --resume first", err)
+	}
+	if r.record, err = r.folder.LoadRun(); err != nil {
+		return requestf("resume %s: %v; run without --resume", dir, err)
+	}
+	return nil
+}
+
+// writable says whether a folder can be written to, or made.
+func writable(dir string) error {
+	for at := filepath.Clean(dir); ; at = filepath.Dir(at) {
+		info, err := os.Stat(at)
+		if errors.Is(err, fs.ErrNotExist) && at != filepath.Dir(at) {
+			continue
 		}
-		if dir, err = filepath.Abs(dir); err != nil {
-			return err
+		if err == nil && !info.IsDir() {
+			err = unix.ENOTDIR
 		}
-		if r.folder, err = results.Open(dir); err != nil {
-			return requestf("nothing to resume: %v; run without --resume first", err)
+		if err == nil {
+			err = unix.Access(at, unix.W_OK|unix.X_OK)
 		}
-		r.record, err = r.folder.LoadRun()
 		if err != nil {
-			return requestf("resume %s: %v; run without --resume", dir, err)
+			return &results.NotWritableError{Dir: dir, Err: err}
 		}
 		return nil
 	}
-	if dir == "" {
-		dir = filepath.Join("results", results.NewID(time.Now()))
-	}
-	if dir, err = filepath.Abs(dir); err != nil { // the suites' processes run elsewhere
-		return err
-	}
-	r.folder, err = results.Create(dir)
-	return err
 }
 
-// forget removes a results folder in which nothing came to be.
-func (r *run) forget() {
+// createFolder makes the results folder, and has results/latest point at one
+// without a name from now on: a run that is killed is the one to resume.
+func (r *run) createFolder() error {
+	dir := r.Out
+	if dir == "" {
+		id := results.NewID(time.Now())
+		dir = filepath.Join("results", id)
+		for n := 2; ; n++ { // another run may have begun in the same second
+			if _, err := os.Lstat(dir); err != nil {
+				break
+			}
+			dir = filepath.Join("results", fmt.Sprint(id, "-", n))
+		}
+	}
+	dir, err := filepath.Abs(dir) // the suites' processes run elsewhere
+	if err != nil {
+		return err
+	}
+	if r.folder, err = results.Create(dir); err != nil {
+		return err
+	}
+	if r.Out == "" {
+		return r.folder.MarkLatest()
+	}
+	return nil
+}
+
+// forget removes what begin made, where the request turned out to be wrong
+// afterwards. What else lies in the folder stays.
+func (r *run) forget(ks []*kernelRun) {
+	if r.Resume {
+		return
+	}
+	for _, k := range ks {
+		os.RemoveAll(r.folder.Path(results.KernelDir(k.Name)))
+	}
+	os.Remove(r.folder.Path(results.RunFile))
 	os.Remove(r.folder.Path("kernels"))
 	os.Remove(r.folder.Dir()) // fails where anything is in it, as it should
 	if r.Out == "" {
+		os.Remove(filepath.Join("results", "latest"))
 		os.Remove("results")
 	}
+}
+
+func (r *run) phase(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.Progress.Phase(name)
 }
 
 func (r *run) say(format string, args ...any) {
@@ -178,8 +263,7 @@ func (r *run) say(format string, args ...any) {
 	r.Progress.Say(format, args...)
 }
 
-// prepare resolves the kernels, boots those that have no template yet, and
-// finds out which changes they have.
+// prepare resolves the kernels, and finds out what their guests run with.
 func (r *run) prepare(ctx context.Context) ([]*kernelRun, error) {
 	var ks []*kernelRun
 	names := map[string]string{}
@@ -200,27 +284,22 @@ func (r *run) prepare(ctx context.Context) ([]*kernelRun, error) {
 		return ks, err
 	}
 	r.jobs()
-	for _, k := range ks {
-		if k.accel, err = r.accel(ctx, k); err != nil {
+	for i, k := range ks {
+		a, why, err := r.rig.Accel(ctx, r.Accel, k.Kernel)
+		if err != nil {
 			return ks, err
 		}
+		if k.accel = a; why != "" && i == 0 {
+			r.say("guests run with %s: KVM does not run them here (faultline doctor tells why)", a)
+		}
 	}
-	return ks, r.boot(ctx, ks)
+	return ks, nil
 }
 
 func (r *run) doing(what string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.Progress.Doing(what)
-}
-
-func (r *run) accel(ctx context.Context, k *kernelRun) (qemu.Accel, error) {
-	a, why, err := r.rig.Accel(ctx, r.Accel, k.Kernel)
-	if err == nil && why != "" && r.record.Accel == "" {
-		r.say("guests run with %s; KVM is not used: %s", a, why)
-	}
-	r.record.Accel = string(a)
-	return a, err
 }
 
 // memoryPerGuest is what a guest takes at most, its private pages and QEMU's
@@ -238,6 +317,17 @@ func (r *run) jobs() {
 	}
 }
 
+// needed are the kernels that have something to do, in the order of the run.
+func needed(tasks []task) []*kernelRun {
+	var out []*kernelRun
+	for _, t := range tasks {
+		if !slices.Contains(out, t.kernel) {
+			out = append(out, t.kernel)
+		}
+	}
+	return out
+}
+
 // boot makes the templates, as many at a time as there are jobs. A boot starts
 // a moment after the one before it, because two that probe timers at the same
 // moment disturb each other most.
@@ -253,7 +343,12 @@ func (r *run) boot(ctx context.Context, ks []*kernelRun) error {
 					return context.Cause(ctx)
 				}
 			}
-			return r.bootOne(ctx, k)
+			err := r.bootOne(ctx, k)
+			if err == nil || ctx.Err() != nil || theUsers(err) {
+				return err
+			}
+			r.breaks(ctx, k, err)
+			return nil
 		})
 	}
 	return g.Wait()
@@ -261,6 +356,46 @@ func (r *run) boot(ctx context.Context, ks []*kernelRun) error {
 
 const bootStagger = 300 * time.Millisecond
 
+// theUsers says whether an error is the user's to mend, and so ends the run:
+// no other kernel would fare better.
+func theUsers(err error) bool {
+	var (
+		request *RequestError
+		tool    *kernels.ToolError
+		mkfs    *images.MissingToolError
+		noVM    *qemu.MissingError
+	)
+	return errors.As(err, &request) || errors.As(err, &tool) || errors.As(err, &mkfs) || errors.As(err, &noVM)
+}
+
+// breaks notes that a kernel can't be observed. What it printed stays in the
+// folder; the end of it is told at once, because nothing else of it will be.
+func (r *run) breaks(ctx context.Context, k *kernelRun, err error) {
+	k.broken = err
+	told := ""
+	if tail := consoleTail(err); tail != "" {
+		told = "\nthe end of its console:\n  " + strings.ReplaceAll(tail, "\n", "\n  ")
+	}
+	r.say("%s can't be observed: %v%s", k.Name, err, told)
+	if command, err := r.rig.DryRun(ctx, vm.Spec{Kernel: k.Kernel, Accel: k.accel}); err == nil {
+		err = r.folder.Put(results.CommandFile(k.Name), script(command))
+		if err != nil {
+			r.say("%v", err)
+		}
+	}
+}
+
+func consoleTail(err error) string {
+	var t *vm.Trouble
+	if errors.As(err, &t) {
+		return t.Tail
+	}
+	return ""
+}
+
+func script(command string) []byte { return []byte("#!/bin/sh\nexec " + command + "\n") }
+
+// bootOne makes a kernel's template, and finds out which changes it has.
 func (r *run) bootOne(ctx context.Context, k *kernelRun) (err error) {
 	r.doing("boot " + k.Name)
 	console := r.folder.Path(results.ConsoleFile(k.Name))
@@ -277,19 +412,20 @@ func (r *run) bootOne(ctx context.Context, k *kernelRun) (err error) {
 	if err := r.folder.Put(results.ConsoleFile(k.Name), said); err != nil {
 		return err
 	}
-	if err := r.folder.Put(results.CommandFile(k.Name), []byte("#!/bin/sh\nexec "+k.template.Command()+"\n")); err != nil {
+	if err := r.folder.Put(results.CommandFile(k.Name), script(k.template.Command())); err != nil {
 		return err
 	}
-	k.has = map[string]bool{}
+	known := map[string]bool{}
 	for _, c := range change.All() {
-		if has, declared := k.Has[c.ID]; declared {
-			k.has[c.ID] = has
-			continue
+		has, declared := k.Has[c.ID]
+		if !declared {
+			if has, err = framework.Probe(ctx, k.template, c); err != nil {
+				return err
+			}
 		}
-		if k.has[c.ID], err = framework.Probe(ctx, k.template, c); err != nil {
-			return err
-		}
+		known[c.ID] = has
 	}
+	k.has = known
 	return nil
 }
 
@@ -298,23 +434,19 @@ func (r *run) bootOne(ctx context.Context, k *kernelRun) (err error) {
 func (r *run) begin(ks []*kernelRun, picked []framework.Info) error {
 	rec := results.Run{
 		Schema: results.Schema, ID: results.NewID(time.Now()), Started: time.Now(), Tool: r.Tool, Command: r.Command,
-		Accel: r.record.Accel, Host: host(r.rig.QEMU.Version),
+		Accel: r.Accel, Host: host(r.rig.QEMU.Version),
 	}
 	for _, k := range ks {
 		kr := results.Kernel{
-			Name: k.Name, Spec: k.Spec, Release: k.Release, Version: k.Version, Arch: k.Arch, Digest: k.Digest,
-			Accel: string(k.accel), BootMillis: float64(k.template.BootTime().Microseconds()) / 1000,
-			Console: results.ConsoleFile(k.Name), CommandFile: results.CommandFile(k.Name),
+			Name: k.Name, Spec: k.Spec, Release: k.Release, Version: k.Version, Arch: k.Arch, Digest: k.Digest, Accel: string(k.accel),
 		}
 		for _, p := range k.Packages {
 			kr.Packages = append(kr.Packages, results.Package{Name: p.Name, Version: p.Version})
 		}
 		for _, c := range change.All() {
-			by := compare.ByProbe
-			if _, declared := k.Has[c.ID]; declared {
-				by = compare.ByDeclaration
+			if has, declared := k.Has[c.ID]; declared {
+				kr.Changes = append(kr.Changes, compare.ChangeState{ID: c.ID, Has: has, Known: true, By: compare.ByDeclaration, Verdict: compare.Undetermined})
 			}
-			kr.Changes = append(kr.Changes, compare.ChangeState{ID: c.ID, Has: k.has[c.ID], Known: true, By: by})
 		}
 		rec.Kernels = append(rec.Kernels, kr)
 	}
@@ -324,25 +456,72 @@ func (r *run) begin(ks []*kernelRun, picked []framework.Info) error {
 		})
 	}
 	if r.Resume {
-		if err := sameRun(r.record, rec); err != nil {
+		if err := r.takeOver(rec, ks); err != nil {
 			return err
 		}
-		rec.ID, rec.Started = r.record.ID, r.record.Started
-		cells, skipped, err := r.folder.Cells()
-		if err != nil {
+	} else {
+		if err := r.createFolder(); err != nil {
 			return err
 		}
-		for _, s := range skipped {
-			r.say("not taken over: %s", s)
+		r.record = rec
+	}
+	return r.folder.PutRun(r.record)
+}
+
+// takeOver continues the run in the folder: its cells, and what was found out
+// about its kernels.
+func (r *run) takeOver(rec results.Run, ks []*kernelRun) error {
+	if err := sameRun(r.record, rec); err != nil {
+		return err
+	}
+	cells, skipped, err := r.folder.Cells()
+	if err != nil {
+		return err
+	}
+	for _, c := range cells {
+		if (c.Attempt > 0) != (r.Repeat > 1) {
+			return requestf("resume: the run was begun with another --repeat; give the same, or run without --resume")
 		}
-		for _, c := range cells {
-			if c.Verdict != observe.Rig { // those are tried again
-				r.cells = append(r.cells, c)
-			}
+		if c.Verdict != observe.Rig { // those are tried again
+			r.cells = append(r.cells, c)
 		}
 	}
+	for _, s := range skipped {
+		r.say("not taken over: %s", s)
+	}
+	rec.ID, rec.Started, rec.Merged = r.record.ID, r.record.Started, r.record.Merged
+	for i := range rec.Kernels {
+		old := r.record.Kernels[i]
+		rec.Kernels[i].BootMillis, rec.Kernels[i].Console, rec.Kernels[i].CommandFile = old.BootMillis, old.Console, old.CommandFile
+		rec.Kernels[i].Changes = old.Changes
+	}
 	r.record = rec
-	return r.folder.PutRun(rec)
+	return nil
+}
+
+// note puts into the record what the i-th kernel's boot told.
+func (r *run) note(i int, k *kernelRun) {
+	kr := &r.record.Kernels[i]
+	if k.template != nil {
+		kr.BootMillis = float64(k.template.BootTime().Microseconds()) / 1000
+	}
+	// A kernel that broke may have no console, if QEMU did not start.
+	for file, at := range map[string]*string{results.ConsoleFile(k.Name): &kr.Console, results.CommandFile(k.Name): &kr.CommandFile} {
+		if _, err := os.Stat(r.folder.Path(file)); err == nil {
+			*at = file
+		}
+	}
+	if k.has == nil {
+		return // it was not booted, or broke
+	}
+	kr.Changes = nil
+	for _, c := range change.All() {
+		by := compare.ByProbe
+		if _, declared := k.Has[c.ID]; declared {
+			by = compare.ByDeclaration
+		}
+		kr.Changes = append(kr.Changes, compare.ChangeState{ID: c.ID, Has: k.has[c.ID], Known: true, By: by, Verdict: compare.Undetermined})
+	}
 }
 
 // sameRun refuses to mix cells of different kernels or scenarios in one run.
@@ -458,16 +637,27 @@ func (r *run) carryOutOne(ctx context.Context, t task) {
 	for _, id := range t.ids {
 		left[id] = true
 	}
-	said, err := r.drive(ctx, t, func(c observe.Cell) {
-		delete(left, c.Scenario)
-		r.take(c, t.attempt)
-	})
+	said, why := "", ""
+	if t.kernel.broken != nil {
+		said, why = consoleTail(t.kernel.broken), t.kernel.broken.Error()
+	} else {
+		var err error
+		said, err = r.drive(ctx, t, func(c observe.Cell) {
+			// What an interrupted process tells of the scenario it was in says
+			// nothing about the kernel; it is observed anew with --resume.
+			if !left[c.Scenario] || c.Kernel != t.kernel.Name || ctx.Err() != nil && c.Verdict != observe.Expected {
+				return
+			}
+			delete(left, c.Scenario)
+			r.take(c, t.attempt)
+		})
+		why = "the suite's process did not come to it"
+		if err != nil {
+			why = fmt.Sprintf("the suite's process did not come to it: %v", err)
+		}
+	}
 	if ctx.Err() != nil {
 		return
-	}
-	why := "the suite's process did not come to it"
-	if err != nil {
-		why = fmt.Sprintf("the suite's process ended before: %v", err)
 	}
 	for _, id := range t.ids {
 		if left[id] {
@@ -516,11 +706,6 @@ func (r *run) finish(ctx context.Context) (*results.Run, *results.Folder, error)
 	}
 	if _, err := report.Write(r.record, r.folder); err != nil {
 		return nil, nil, err
-	}
-	if r.Out == "" && !r.Resume {
-		if err := r.folder.MarkLatest(); err != nil {
-			return nil, nil, err
-		}
 	}
 	return &r.record, r.folder, nil
 }

@@ -3,12 +3,12 @@ package run
 import (
 	"fmt"
 	"regexp"
-	"sort"
 	"strings"
 
 	"github.com/onsi/ginkgo/v2/types"
 
 	"github.com/faultline/faultline/framework"
+	"github.com/faultline/faultline/internal/near"
 )
 
 // RequestError says that what was asked for can't be: it is the user's to mend.
@@ -35,7 +35,7 @@ func Select(all []framework.Info, globs []string, labels string) ([]framework.In
 			}
 		}
 		if !found {
-			return nil, requestf("no scenario matches %q%s; faultline list shows them all", g, near(g, all))
+			return nil, requestf("no scenario matches %q%s; faultline list shows them all", g, didYouMean(g, all))
 		}
 	}
 	var picked []framework.Info
@@ -57,53 +57,37 @@ func glob(g string) *regexp.Regexp {
 	return regexp.MustCompile("^" + p + "$")
 }
 
-// near names up to three ids that are like the one that was meant.
-func near(meant string, all []framework.Info) string {
-	type candidate struct {
-		id   string
-		away int
-	}
-	var found []candidate
+// didYouMean names up to three ids that are like the one that was meant. A part
+// that is right counts for much: "shared-read" means dax/ext4/shared-read.
+func didYouMean(meant string, all []framework.Info) string {
+	bare := strings.Trim(meant, "*/?")
+	var ids, names []string
 	for _, i := range all {
-		away := distance(meant, i.ID)
-		// A part that is right counts for much: "shared-read" means dax/ext4/shared-read.
-		if strings.Contains(i.ID, strings.Trim(meant, "*/")) {
-			away = 0
-		}
-		if away <= max(2, len(meant)/3) {
-			found = append(found, candidate{i.ID, away})
+		ids = append(ids, i.ID)
+		if bare != "" && strings.Contains(i.ID, bare) {
+			names = append(names, i.ID)
 		}
 	}
-	sort.SliceStable(found, func(a, b int) bool { return found[a].away < found[b].away })
-	var names []string
-	for _, c := range found[:min(3, len(found))] {
-		names = append(names, c.id)
+	if len(names) == 0 {
+		names = near.By(bare, ids, ends)
 	}
 	if len(names) == 0 {
 		return ""
 	}
-	return "; did you mean " + strings.Join(names, ", ") + "?"
+	return "; did you mean " + strings.Join(names[:min(3, len(names))], ", ") + "?"
 }
 
-// distance is Levenshtein's.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			next := min(row[j+1]+1, row[j]+1, diagonal+cost)
-			diagonal, row[j+1] = row[j+1], next
+// ends are an id and its shorter ends: dax/ext4/read, ext4/read, read.
+func ends(id string) []string {
+	out := []string{id}
+	for {
+		_, rest, more := strings.Cut(id, "/")
+		if !more {
+			return out
 		}
+		id = rest
+		out = append(out, id)
 	}
-	return row[len(b)]
 }
 
 // Shard is a part of a run: the Index-th (from 1) of Of. The zero value is all of it.

@@ -168,12 +168,13 @@ func (c *Cache) build(ctx context.Context, path string, build func(context.Conte
 
 // Item is one entry as List finds it.
 type Item struct {
-	Kind, Key string
-	Path      string
+	Kind string `json:"kind"`
+	Key  string `json:"key"`
+	Path string `json:"path"`
 	// Bytes is what the entry takes on disk; holes in sparse files do not count.
-	Bytes int64
+	Bytes int64 `json:"bytes"`
 	// Used is when it was last asked for.
-	Used time.Time
+	Used time.Time `json:"used"`
 }
 
 // List returns the entries, last used first.

@@ -1,0 +1,249 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/faultline/faultline/internal/cache"
+)
+
+type cacheCmd struct {
+	List  cacheListCmd  `cmd:"" default:"withargs" help:"List what the cache holds, by kind: how much, and when it was used."`
+	Prune cachePruneCmd `cmd:"" help:"Remove what was not used lately, and what killed builds left behind."`
+}
+
+func (cacheCmd) Help() string {
+	return `Everything in the cache can be made again; kernels have to be fetched again for it.
+The cache is in $XDG_CACHE_HOME/faultline, by default ~/.cache/faultline.
+
+Examples:
+  faultline cache                        what it holds
+  faultline cache prune                  remove what was not used for 7 days
+  faultline cache prune --older 1h
+  faultline cache prune --all --dry-run`
+}
+
+type cacheListCmd struct {
+	JSON bool `name:"json" help:"Print every entry, as JSON."`
+}
+
+// aptKind is the folder of the package lists, which are no entries: kernels/
+// refreshes them in place, and they are small.
+const aptKind = "apt"
+
+func (c *cacheListCmd) Run(ctx context.Context) error {
+	store, err := cache.Open("")
+	if err != nil {
+		return err
+	}
+	items, err := store.List()
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		if items == nil {
+			items = []cache.Item{}
+		}
+		return printJSON(struct {
+			Dir     string       `json:"dir"`
+			Entries []cache.Item `json:"entries"`
+		}{store.Dir(), items})
+	}
+	left, err := store.Leftovers()
+	if err != nil {
+		return err
+	}
+	type kind struct {
+		name  string
+		n     int
+		bytes int64
+		used  time.Time
+	}
+	var kinds []*kind
+	byName := map[string]*kind{}
+	total := kind{name: "total"}
+	for _, i := range items { // the last used comes first
+		k := byName[i.Kind]
+		if k == nil {
+			k = &kind{name: i.Kind, used: i.Used}
+			byName[i.Kind] = k
+			kinds = append(kinds, k)
+		}
+		k.n++
+		k.bytes += i.Bytes
+		total.n++
+		total.bytes += i.Bytes
+	}
+	lists := cache.DiskUse(filepath.Join(store.Dir(), aptKind))
+	total.bytes += lists + sum(left)
+	table(func(w *tabwriter.Writer) {
+		fmt.Fprintln(w, "KIND\tENTRIES\tON DISK\tLAST USED")
+		for _, k := range kinds {
+			fmt.Fprintf(w, "%s\t%d\t%s\t%s\n", k.name, k.n, size(k.bytes), ago(k.used))
+		}
+		if lists > 0 {
+			fmt.Fprintf(w, "package lists\t-\t%s\t-\n", size(lists))
+		}
+		if len(left) > 0 {
+			fmt.Fprintf(w, "left by killed builds\t%d\t%s\t-\n", len(left), size(sum(left)))
+		}
+		fmt.Fprintf(w, "total\t%d\t%s\t\n", total.n, size(total.bytes))
+	})
+	fmt.Printf("\nin %s\n", store.Dir())
+	return nil
+}
+
+type cachePruneCmd struct {
+	All    bool `xor:"which" help:"Remove everything, however lately it was used."`
+	Older  age  `default:"7d" placeholder:"7d" xor:"which" help:"Remove what was not used for that long: 90m, 12h, 7d (the default)."`
+	DryRun bool `help:"Say what would be removed, and remove nothing."`
+}
+
+func (cachePruneCmd) Help() string {
+	return `Entries that a process uses are left, and named. The package lists are left.
+
+Example:
+  faultline cache prune --older 12h`
+}
+
+func (c *cachePruneCmd) Run(ctx context.Context) error {
+	store, err := cache.Open("")
+	if err != nil {
+		return err
+	}
+	items, err := store.List()
+	if err != nil {
+		return err
+	}
+	left, err := store.Leftovers()
+	if err != nil {
+		return err
+	}
+	var gone tally
+	prune := func(what string, list []cache.Item, remove func(cache.Item) error) error {
+		for _, i := range list {
+			if err := context.Cause(ctx); err != nil {
+				return err
+			}
+			if !c.DryRun {
+				err := remove(i)
+				if errors.Is(err, cache.ErrInUse) {
+					fmt.Printf("left %s/%s: in use\n", i.Kind, i.Key)
+					continue
+				}
+				if err != nil {
+					return fmt.Errorf("prune %s: %w", i.Path, err)
+				}
+			}
+			if what != "" {
+				i.Kind = what
+			}
+			gone.add(i)
+		}
+		return nil
+	}
+	if err := prune("left by killed builds", left, store.Sweep); err != nil {
+		return err
+	}
+	var old []cache.Item
+	for _, i := range items {
+		if c.All || time.Since(i.Used) > time.Duration(c.Older) {
+			old = append(old, i)
+		}
+	}
+	if err := prune("", old, store.Remove); err != nil {
+		return err
+	}
+	did := "removed"
+	if c.DryRun {
+		did = "would remove"
+	}
+	fmt.Printf("%s %s\n", did, gone)
+	return nil
+}
+
+// tally counts entries by kind.
+type tally struct {
+	kinds []string
+	n     map[string]int
+	bytes int64
+}
+
+func (t *tally) add(i cache.Item) {
+	if t.n == nil {
+		t.n = map[string]int{}
+	}
+	if t.n[i.Kind] == 0 {
+		t.kinds = append(t.kinds, i.Kind)
+	}
+	t.n[i.Kind]++
+	t.bytes += i.Bytes
+}
+
+func (t tally) String() string {
+	if len(t.kinds) == 0 {
+		return "nothing"
+	}
+	var parts []string
+	for _, k := range t.kinds {
+		parts = append(parts, fmt.Sprintf("%d %s", t.n[k], k))
+	}
+	return fmt.Sprintf("%s: %s", strings.Join(parts, ", "), size(t.bytes))
+}
+
+// age is a duration that may be given in days, too.
+type age time.Duration
+
+// UnmarshalText reads "7d", or what time.ParseDuration reads.
+func (a *age) UnmarshalText(text []byte) error {
+	s := string(text)
+	d, err := time.ParseDuration(s)
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		var n float64
+		n, err = strconv.ParseFloat(days, 64)
+		d = time.Duration(n * float64(24*time.Hour))
+	}
+	if err != nil || d < 0 {
+		return fmt.Errorf("%q is no age; write 90m, 12h or 7d", s)
+	}
+	*a = age(d)
+	return nil
+}
+
+func sum(items []cache.Item) (bytes int64) {
+	for _, i := range items {
+		bytes += i.Bytes
+	}
+	return bytes
+}
+
+// size is a number of bytes for a person.
+func size(bytes int64) string {
+	switch {
+	case bytes >= 1<<30:
+		return fmt.Sprintf("%.1f GiB", float64(bytes)/(1<<30))
+	case bytes >= 1<<20:
+		return fmt.Sprintf("%.0f MiB", float64(bytes)/(1<<20))
+	}
+	return fmt.Sprintf("%.0f KiB", float64(bytes)/(1<<10))
+}
+
+// ago is how long something is past, for a person.
+func ago(t time.Time) string {
+	d := time.Since(t)
+	switch {
+	case d < time.Minute:
+		return "just now"
+	case d < time.Hour:
+		return fmt.Sprintf("%d min ago", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h ago", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d days ago", int(d.Hours()/24))
+}

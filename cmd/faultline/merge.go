@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+
+	"github.com/faultline/faultline/framework/report"
+	"github.com/faultline/faultline/framework/results"
+)
+
+type mergeCmd struct {
+	Out  string   `required:"" placeholder:"DIR" help:"Where to write the joined results; none of the folders to join."`
+	Runs []string `arg:"" name:"dir" help:"The results folders of the runs."`
+}
+
+func (mergeCmd) Help() string {
+	return `The runs must be of the same plan: made by the same Faultline, and where they share a kernel or a
+scenario by name it must be the same one. A cell that the rig failed to observe in one run gives
+way to one that was observed in another. A cell of the plan that is in none of the runs, because a
+shard got lost or was killed, counts as one that the rig failed to observe. What is printed and
+the exit code are those of faultline run.
+
+Example:
+  faultline run --shard 1/2 --out one     (on one machine)
+  faultline run --shard 2/2 --out two     (on another)
+  faultline merge --out all one two`
+}
+
+func (c *mergeCmd) Run(ctx context.Context) error {
+	var runs []*results.Folder
+	for _, dir := range c.Runs {
+		if same(dir, c.Out) {
+			return &usageError{dir + " is one of the runs to join; give another folder with --out"}
+		}
+		f, err := results.Open(dir)
+		if err != nil {
+			return err
+		}
+		runs = append(runs, f)
+	}
+	folder, record, err := results.Merge(c.Out, runs...)
+	if err != nil {
+		return err
+	}
+	if _, err := report.Write(record, folder); err != nil {
+		return err
+	}
+	where, err := filepath.Abs(c.Out)
+	if err != nil {
+		return err
+	}
+	if err := show(record, where); err != nil {
+		return err
+	}
+	return judged(record)
+}
+
+func same(a, b string) bool {
+	x, errX := os.Stat(a)
+	y, errY := os.Stat(b)
+	return errX == nil && errY == nil && os.SameFile(x, y)
+}

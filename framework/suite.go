@@ -107,8 +107,12 @@ type Event struct {
 // RunSuite runs the suite of this binary; each suite's one Go test calls it.
 func RunSuite(t *testing.T, name string) {
 	running = &suite{name: name}
+	infos, err := scenarios(name, ginkgo.PreviewSpecs(name).SpecReports)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if flags.list {
-		printScenarios(name)
+		printScenarios(infos)
 		return
 	}
 	if testing.Short() {
@@ -153,13 +157,26 @@ func describeError(err error) string {
 	return err.Error()
 }
 
-func printScenarios(name string) {
-	var list []Info
-	for _, r := range ginkgo.PreviewSpecs(name).SpecReports {
-		if info, ok := describe(name, r); ok {
-			list = append(list, info)
+// scenarios are those among the specs. Two with the same id are an error,
+// because what was observed is kept by id.
+func scenarios(suite string, specs []ginkgo.SpecReport) (infos []Info, err error) {
+	places := map[string]string{}
+	for _, r := range specs {
+		info, ok := describe(suite, r)
+		if !ok {
+			continue
 		}
+		place := fmt.Sprintf("%q at %v", info.Doc, r.LeafNodeLocation)
+		if other := places[info.ID]; other != "" {
+			return nil, fmt.Errorf("two scenarios of the suite %s have the id %s; give one of them another:\n  %s\n  %s", suite, info.ID, other, place)
+		}
+		places[info.ID] = place
+		infos = append(infos, info)
 	}
+	return infos, nil
+}
+
+func printScenarios(list []Info) {
 	// On a line of its own, behind whatever the test runner prints.
 	data, err := json.Marshal(list)
 	if err != nil {

@@ -1,0 +1,18 @@
+// Package twice_test is a suite with two scenarios of one id; a test runs it.
+package twice_test
+
+import (
+	"testing"
+
+	. "github.com/onsi/ginkgo/v2"
+
+	. "github.com/faultline/faultline/framework"
+)
+
+var _ = Describe("a suite", func() {
+	It("has this scenario", Scenario("two/same"), func(SpecContext) {})
+	It("has another", Scenario("two/other"), func(SpecContext) {})
+	It("has the first one's id again", Scenario("two/same"), func(SpecContext) {})
+})
+
+func TestTwice(t *testing.T) { RunSuite(t, "twice") }

@@ -1,6 +1,9 @@
 package wire
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+)
 
 // Command is what an SSH exec request asks of PID 1. There is no shell in a
 // guest, so that arguments arrive as they were given: on the wire they are
@@ -31,20 +34,23 @@ func (c Command) String() string {
 }
 
 // ParseCommand reads an exec request. One that String did not make (typed into
-// an ordinary ssh client) is split at white space.
+// an ordinary ssh client) is split at white space, and at NUL bytes, which no
+// argument can hold.
 func ParseCommand(s string) Command {
 	verb, rest, found := strings.Cut(s, "\x00")
 	if found && rest != "" {
 		switch verb {
 		case verbPut:
-			return Command{Put: rest}
+			if !strings.Contains(rest, "\x00") {
+				return Command{Put: rest}
+			}
 		case verbStart:
 			return Command{Start: true, Argv: strings.Split(rest, "\x00")}
 		case verbRun:
 			return Command{Argv: strings.Split(rest, "\x00")}
 		}
 	}
-	argv := strings.Fields(s)
+	argv := strings.FieldsFunc(s, func(r rune) bool { return r == 0 || unicode.IsSpace(r) })
 	if len(argv) == 0 {
 		argv = []string{"/bin/sh"}
 	}

@@ -1,0 +1,398 @@
+// Package docs_test keeps README.md and docs/ true: command lines are tried
+// against the command, links and paths against the tree, Go examples against
+// the code, and what is said of scenarios against the compiled suites and a run
+// that was recorded. It boots no guest and asks no network.
+package docs_test
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"mvdan.cc/sh/v3/syntax"
+
+	"github.com/faultline/faultline/framework"
+	"github.com/faultline/faultline/framework/run"
+	"github.com/faultline/faultline/kernels"
+)
+
+const root = ".."
+
+// built is a folder as make build leaves it in bin/, of the tree as it is now:
+// bin/ itself may be older, or not be there.
+var built string
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(testMain(m))
+}
+
+func testMain(m *testing.M) int {
+	var err error
+	if built, err = os.MkdirTemp("", "faultline-docs-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(built)
+	commands := [][]string{{"build", "-buildvcs=false", "-o", built + "/", "./cmd/faultline"}}
+	suites, err := filepath.Glob(filepath.Join(root, "suites", "*", "suite_test.go"))
+	if err != nil || len(suites) == 0 {
+		fmt.Fprintln(os.Stderr, "no suites:", err)
+		return 1
+	}
+	for _, s := range suites {
+		name := filepath.Base(filepath.Dir(s))
+		commands = append(commands, []string{"test", "-c", "-o", filepath.Join(built, "suites", name+".test"), "./suites/" + name})
+	}
+	for _, args := range commands {
+		cmd := exec.Command("go", args...)
+		cmd.Dir = root
+		if out, err := cmd.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "go %v: %v\n%s", args, err, out)
+			return 1
+		}
+	}
+	return m.Run()
+}
+
+// scenarios is what faultline list --json says.
+var scenarios = sync.OnceValues(func() ([]framework.Info, error) {
+	out, err := exec.Command(filepath.Join(built, "faultline"), "list", "--json").Output()
+	if err != nil {
+		return nil, fmt.Errorf("faultline list --json: %w", err)
+	}
+	var list []framework.Info
+	return list, json.Unmarshal(out, &list)
+})
+
+func listed(t *testing.T) []framework.Info {
+	t.Helper()
+	list, err := scenarios()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// block is a fenced block, or a code span, of a document.
+type block struct {
+	file string // relative to the root
+	line int
+	lang string // "span" for a code span
+	text string
+}
+
+func (b block) String() string { return fmt.Sprintf("%s:%d", b.file, b.line) }
+
+var (
+	fence = regexp.MustCompile("^ *```([a-z]*)$")
+	span  = regexp.MustCompile("`([^`]+)`")
+	link  = regexp.MustCompile(`\]\(([^)]+)\)`)
+)
+
+// documents are the files that this package keeps true.
+func documents(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("*.md")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no documents", err)
+	}
+	for i, f := range files {
+		files[i] = filepath.Join("docs", f)
+	}
+	return append(files, "README.md")
+}
+
+// read cuts a document into blocks and lines of prose.
+func read(t *testing.T, file string) (blocks []block, prose []block) {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(root, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var open *block
+	for i, line := range strings.Split(string(data), "\n") {
+		m := fence.FindStringSubmatch(line)
+		switch {
+		case m != nil && open == nil:
+			open = &block{file: file, line: i + 1, lang: m[1]}
+		case m != nil:
+			blocks, open = append(blocks, *open), nil
+		case open != nil:
+			open.text += line + "\n"
+		default:
+			prose = append(prose, block{file: file, line: i + 1, text: line})
+			for _, s := range span.FindAllStringSubmatch(line, -1) {
+				blocks = append(blocks, block{file: file, line: i + 1, lang: "span", text: s[1]})
+			}
+		}
+	}
+	if open != nil {
+		t.Errorf("%s: the block is not closed", open)
+	}
+	return blocks, prose
+}
+
+// each calls check for the blocks of these languages in every document.
+func each(t *testing.T, langs []string, check func(*testing.T, block)) {
+	for _, file := range documents(t) {
+		blocks, _ := read(t, file)
+		for _, b := range blocks {
+			if slices.Contains(langs, b.lang) {
+				check(t, b)
+			}
+		}
+	}
+}
+
+func TestCommands(t *testing.T) {
+	each(t, []string{"sh", "span"}, func(t *testing.T, b block) {
+		if b.lang == "span" && !regexp.MustCompile(`^(bin/faultline|faultline|make) [a-z-]`).MatchString(b.text) {
+			return
+		}
+		parsed, err := syntax.NewParser().Parse(strings.NewReader(b.text), "")
+		if err != nil {
+			t.Errorf("%s: not a shell's: %v", b, err)
+			return
+		}
+		syntax.Walk(parsed, func(n syntax.Node) bool {
+			if call, ok := n.(*syntax.CallExpr); ok && len(call.Args) > 0 {
+				if err := try(t, words(call.Args)); err != nil {
+					at := b
+					if b.lang == "sh" {
+						at.line += int(call.Pos().Line())
+					}
+					t.Errorf("%s: %v", at, err)
+				}
+			}
+			return true
+		})
+	})
+}
+
+// words are a command's words as the shell would pass them on; "$" stands for
+// what only a shell knows.
+func words(args []*syntax.Word) []string {
+	var all []string
+	for _, w := range args {
+		text := ""
+		for _, p := range w.Parts {
+			switch p := p.(type) {
+			case *syntax.Lit:
+				text += p.Value
+			case *syntax.SglQuoted:
+				text += p.Value
+			default:
+				text += "$"
+			}
+		}
+		all = append(all, text)
+	}
+	return all
+}
+
+// try looks whether a command of the project would be taken, and starts nothing.
+func try(t *testing.T, argv []string) error {
+	switch argv[0] {
+	case "bin/faultline", "faultline":
+		return tryFaultline(t, argv[1:])
+	case "make":
+		cmd := exec.Command("make", append([]string{"-n"}, argv[1:]...)...)
+		cmd.Dir = root
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%q: %s", argv, out)
+		}
+	case "go":
+		for _, w := range argv[1:] {
+			if strings.HasPrefix(w, "./") {
+				if _, err := os.Stat(filepath.Join(root, strings.TrimSuffix(w, "/..."))); err != nil {
+					return fmt.Errorf("%q: %v", argv, err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// tryFaultline parses a command line with the command itself, which with --help
+// prints its help instead of running, and looks at the values that it only
+// looks at when it runs.
+func tryFaultline(t *testing.T, args []string) error {
+	ours := args
+	if i := slices.Index(args, "--"); i >= 0 { // behind it is another program's
+		ours = args[:i]
+	}
+	if out, err := exec.Command(filepath.Join(built, "faultline"), append(slices.Clone(ours), "--help")...).CombinedOutput(); err != nil {
+		return fmt.Errorf("faultline %q: %v: %s", ours, err, out)
+	}
+	values, rest := map[string][]string{}, []string{}
+	for i := 0; i < len(ours); i++ {
+		name, value, set := strings.Cut(ours[i], "=")
+		switch {
+		case !strings.HasPrefix(name, "--"):
+			rest = append(rest, ours[i])
+		case set:
+			values[name] = append(values[name], value)
+		case i+1 < len(ours):
+			values[name] = append(values[name], ours[i+1])
+			if slices.Contains([]string{"--kernel", "--matrix", "--scenario", "--label", "--accel", "--out"}, name) {
+				i++
+			}
+		}
+	}
+	specs := values["--kernel"]
+	if len(rest) > 1 && (rest[0] == "exec" || rest[0] == "shell") {
+		specs = append(specs, rest[1])
+	}
+	for _, spec := range specs {
+		if err := kernels.Check(spec); err != nil && spec != "KERNEL" && spec != "SPEC" {
+			return err
+		}
+	}
+	if globs, labels := values["--scenario"], strings.Join(values["--label"], ""); len(globs)+len(labels) > 0 {
+		if _, err := run.Select(listed(t), globs, labels); err != nil && !slices.Contains(globs, "GLOB") && labels != "FILTER" {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestMatrices(t *testing.T) {
+	each(t, []string{"yaml"}, func(t *testing.T, b block) {
+		if _, err := kernels.ParseMatrix(b.String(), []byte(b.text)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestLinks follows relative links, and paths of the tree that stand in code spans.
+func TestLinks(t *testing.T) {
+	top := map[string]bool{}
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		top[e.Name()] = !slices.Contains([]string{"bin", "results"}, e.Name()) // not in every tree
+	}
+	path := regexp.MustCompile(`^[A-Za-z0-9._*-]+(/[A-Za-z0-9._*-]+)*/?$`)
+	for _, file := range documents(t) {
+		blocks, prose := read(t, file)
+		for _, p := range prose {
+			for _, m := range link.FindAllStringSubmatch(p.text, -1) {
+				target, _, _ := strings.Cut(m[1], "#")
+				if target == "" || strings.Contains(target, "://") {
+					continue
+				}
+				if _, err := os.Stat(filepath.Join(root, filepath.Dir(file), target)); err != nil {
+					t.Errorf("%s: dead link: %v", p, err)
+				}
+			}
+		}
+		for _, b := range blocks {
+			first, _, deep := strings.Cut(b.text, "/")
+			if b.lang != "span" || !deep || !top[first] || !path.MatchString(b.text) {
+				continue
+			}
+			if found, err := filepath.Glob(filepath.Join(root, b.text)); err != nil || len(found) == 0 {
+				t.Errorf("%s: there is no %s", b, b.text)
+			}
+		}
+	}
+}
+
+// TestGo wants every Go example to be in the tree, indentation aside, where the
+// compiler sees it.
+func TestGo(t *testing.T) {
+	var sources []string
+	for _, dir := range []string{"suites", "framework", "kernels", "cmd"} {
+		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, _ os.DirEntry, err error) error {
+			if err != nil || filepath.Ext(path) != ".go" {
+				return err
+			}
+			data, err := os.ReadFile(path)
+			sources = append(sources, unindented(string(data)))
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	each(t, []string{"go"}, func(t *testing.T, b block) {
+		if !slices.ContainsFunc(sources, func(s string) bool { return strings.Contains(s, unindented(b.text)) }) {
+			t.Errorf("%s: no source has these lines any more:\n%s", b, b.text)
+		}
+	})
+}
+
+func unindented(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, l := range lines {
+		lines[i] = strings.TrimSpace(l)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// TestHouse holds docs/architecture.md's list of packages against the tree:
+// every package has its line, and imports point down the list only.
+func TestHouse(t *testing.T) {
+	const file = "docs/architecture.md"
+	blocks, _ := read(t, file)
+	at := map[string]int{}
+	line := regexp.MustCompile(`(?m)^([a-z]+(?:/[a-z]+)*)/ {2,}\S`)
+	for _, b := range blocks {
+		if b.lang == "house" {
+			for i, m := range line.FindAllStringSubmatch(b.text, -1) {
+				at[m[1]] = i + 1
+			}
+		}
+	}
+	if len(at) == 0 {
+		t.Fatalf("%s has no block of packages", file)
+	}
+	// Packages of tests alone are the suites.
+	cmd := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}{{if not .GoFiles}} {{join .XTestImports " "}}{{end}}`, "./...")
+	cmd.Dir = root
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const module = "github.com/faultline/faultline/"
+	for l := range strings.Lines(string(out)) {
+		var names []string
+		for _, w := range strings.Fields(l) {
+			if name, ours := strings.CutPrefix(w, module); ours {
+				names = append(names, name)
+			}
+		}
+		p := names[0]
+		switch {
+		case p == "docs":
+			continue
+		case at[p] == 0:
+			t.Errorf("%s does not name %s; give it a line, above what it imports", file, p)
+			continue
+		}
+		for _, i := range names[1:] {
+			if at[i] != 0 && at[i] < at[p] {
+				t.Errorf("%s imports %s, which %s has above it", p, i, file)
+			}
+			if strings.HasPrefix(p, "guest/") && !strings.HasPrefix(i, "guest/") {
+				t.Errorf("%s imports %s; what runs in the guest imports nothing else", p, i)
+			}
+		}
+	}
+	for p := range at {
+		if _, err := os.Stat(filepath.Join(root, p)); err != nil {
+			t.Errorf("%s names %s: %v", file, p, err)
+		}
+	}
+}

@@ -1,0 +1,246 @@
+package docs_test
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/faultline/faultline/framework"
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/results"
+)
+
+var (
+	update  = flag.Bool("update", false, "write the table of docs/scenarios.md anew")
+	recount = flag.String("results", "", "with -update: take over what the run in this `folder`, relative to the repository, observed")
+)
+
+const (
+	observedFile  = "testdata/observed.json"
+	scenariosFile = "scenarios.md"
+	tableBegins   = "<!-- made by: go test ./docs -update -->\n"
+	tableEnds     = "<!-- end of what is made -->\n"
+)
+
+// observed is what a run saw of each scenario, as a table shows it.
+type observed struct {
+	Kernels []string                     `json:"kernels"` // names, as a table's columns have them
+	Tool    string                       `json:"tool"`
+	QEMU    string                       `json:"qemu"`
+	Accel   string                       `json:"accel"`
+	Seen    map[string]map[string]string `json:"seen"` // by scenario and kernel
+}
+
+func readObserved(t *testing.T) (o observed) {
+	t.Helper()
+	data, err := os.ReadFile(observedFile)
+	if os.IsNotExist(err) {
+		return o
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &o)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// takeOver adds a run's cells; those of other kernels go.
+func (o *observed) takeOver(r results.Run) error {
+	var names []string
+	for _, k := range r.Kernels {
+		names = append(names, k.Name)
+	}
+	if !slices.Equal(names, o.Kernels) {
+		*o = observed{Kernels: names}
+	}
+	if o.Seen == nil {
+		o.Seen = map[string]map[string]string{}
+	}
+	o.Tool, o.QEMU, o.Accel = r.Tool.Version, r.Host.QEMU, r.Accel
+	for _, c := range r.Cells {
+		if c.Verdict == observe.Unexpected || c.Verdict == observe.Rig {
+			return fmt.Errorf("%s on %s is %s: %s; a run to be taken over has none of these", c.Scenario, c.Kernel, c.Verdict, c.Message)
+		}
+		if o.Seen[c.Scenario] == nil {
+			o.Seen[c.Scenario] = map[string]string{}
+		}
+		text := c.Headline()
+		if c.Verdict == observe.NotDoable {
+			text += ": " + c.Message
+		}
+		o.Seen[c.Scenario][c.Kernel] = text
+	}
+	return nil
+}
+
+// version is a kernel's name without where it comes from.
+func version(kernel string) string {
+	v, _, _ := strings.Cut(kernel, " ")
+	return v
+}
+
+// words says what a scenario showed: once where all kernels agree.
+func (o observed) words(s framework.Info) string {
+	if s.NotDoable != "" {
+		return "not doable: " + s.NotDoable
+	}
+	type group struct {
+		kernels []string
+		text    string
+	}
+	var groups []group
+	for _, k := range o.Kernels {
+		text, seen := o.Seen[s.ID][k]
+		if !seen {
+			text = "not observed yet"
+		}
+		if i := slices.IndexFunc(groups, func(g group) bool { return g.text == text }); i >= 0 {
+			groups[i].kernels = append(groups[i].kernels, version(k))
+			continue
+		}
+		groups = append(groups, group{[]string{version(k)}, text})
+	}
+	if len(groups) == 1 {
+		return groups[0].text
+	}
+	var lines []string
+	for _, g := range groups {
+		lines = append(lines, strings.Join(g.kernels, ", ")+": "+g.text)
+	}
+	return strings.Join(lines, "<br>")
+}
+
+// table is the part of docs/scenarios.md between the marks.
+func table(list []framework.Info, o observed) string {
+	var b strings.Builder
+	cell := strings.NewReplacer("|", `\|`, "\n", " ").Replace
+	fmt.Fprintf(&b, "Kernels: %s.\nSeen with Faultline %s on QEMU %s, %s.\n", strings.Join(o.Kernels, ", "), o.Tool, o.QEMU, o.Accel)
+	suite := ""
+	for _, s := range list {
+		if s.Suite != suite {
+			suite = s.Suite
+			fmt.Fprintf(&b, "\n### suites/%s\n\n| scenario | number | what it shows | seen |\n|---|---|---|---|\n", suite)
+		}
+		seen := cell(o.words(s))
+		for _, c := range s.Changes {
+			if strings.Contains(seen, "<br>") {
+				seen += "<br>(" + c + ")"
+			}
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", s.ID, strings.Join(s.Catalogue, ", "), cell(s.Doc), seen)
+	}
+	return b.String()
+}
+
+// TestScenarios holds docs/scenarios.md against the compiled suites, and
+// against what was recorded of a run.
+func TestScenarios(t *testing.T) {
+	list, o := listed(t), readObserved(t)
+	if *update && *recount != "" {
+		dir := *recount
+		if !filepath.IsAbs(dir) {
+			dir = filepath.Join(root, dir)
+		}
+		folder, err := results.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := folder.LoadRun()
+		if err == nil {
+			err = o.takeOver(r)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	known := map[string]bool{}
+	for _, s := range list {
+		known[s.ID] = true
+	}
+	for id := range o.Seen {
+		if !known[id] {
+			delete(o.Seen, id)
+		}
+	}
+	data, err := os.ReadFile(scenariosFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, begins := strings.Cut(string(data), tableBegins)
+	was, after, ends := strings.Cut(rest, tableEnds)
+	if !begins || !ends {
+		t.Fatalf("%s lacks its marks %q and %q", scenariosFile, tableBegins, tableEnds)
+	}
+	want := "\n" + table(list, o) + "\n"
+	if *update {
+		record, err := json.MarshalIndent(o, "", "  ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(observedFile, append(record, '\n'), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(scenariosFile, []byte(before+tableBegins+want+tableEnds+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if was != want {
+		t.Errorf("docs/%s is not what the suites hold and testdata/observed.json says: %s\n"+
+			"after a new scenario: bin/faultline run --matrix wide --scenario ID, then go test ./docs -update -results=results/latest",
+			scenariosFile, firstDifference(was, want))
+	}
+}
+
+// firstDifference shows the first line that differs.
+func firstDifference(was, want string) string {
+	a, b := strings.Split(was, "\n"), strings.Split(want, "\n")
+	for i := range max(len(a), len(b)) {
+		var x, y string
+		if i < len(a) {
+			x = a[i]
+		}
+		if i < len(b) {
+			y = b[i]
+		}
+		if x != y {
+			return fmt.Sprintf("\nhas   %s\nwants %s", x, y)
+		}
+	}
+	return ""
+}
+
+// TestOutput holds tables of output in the documents against what was recorded.
+func TestOutput(t *testing.T) {
+	o, rows := readObserved(t), 0
+	columns := regexp.MustCompile(` {2,}`)
+	id := regexp.MustCompile(`^[a-z0-9-]+(/[a-z0-9-]+)+$`)
+	each(t, []string{"text"}, func(t *testing.T, b block) {
+		var kernels []string
+		for line := range strings.Lines(b.text) {
+			f := columns.Split(strings.TrimSpace(line), -1)
+			switch {
+			case f[0] == "scenario":
+				kernels = f[1:]
+			case kernels != nil && id.MatchString(f[0]) && len(f) > 1:
+				rows++
+				for i, k := range kernels {
+					if i+1 >= len(f) || f[i+1] != o.Seen[f[0]][k] {
+						t.Errorf("%s: %s on %s: %q was recorded, in the line %q", b, f[0], k, o.Seen[f[0]][k], line)
+					}
+				}
+			}
+		}
+	})
+	if rows == 0 {
+		t.Error("no document shows a table of a run")
+	}
+}

@@ -140,10 +140,11 @@ func (g *GuestVM) consume(ctx context.Context, m inject.MachineCheck, at watched
 	step(func(ctx context.Context) error { return m.Raise(ctx, g.vm, cpu, at.frame.Addr) })
 	step(func(ctx context.Context) error { return stub.Unwatch(ctx, gdb.Any, at.virt, 1) })
 	step(stub.Continue)
-	if err == nil {
-		g.rec.add("host", action, observe.Outcome{}, "")
+	if err != nil {
+		return nil, err
 	}
-	return s, err
+	g.rec.add("host", action, observe.Outcome{}, "")
+	return s, nil
 }
 
 // halt stops the guest by the stub, which it connects to first.
@@ -298,7 +299,7 @@ func panicNote(console string) string {
 	const mark = "Machine check: " // mce_panic in arch/x86/kernel/cpu/mce/core.c
 	if i := strings.Index(console, mark); i >= 0 {
 		line, _, _ := strings.Cut(console[i+len(mark):], "\n")
-		note += ": " + strings.TrimSpace(line)
+		note += ": Machine check: " + strings.TrimSpace(line)
 	}
 	return note
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/vm"
 	"github.com/faultline/faultline/guest/siginfo"
 )
 
@@ -109,6 +110,14 @@ func KilledBy(signal string) Pattern {
 // Says asks for a note that contains the text.
 func Says(text string) Pattern {
 	return Pattern{text: text, match: func(o observe.Outcome, _ string) bool { return strings.Contains(o.Note, text) }}
+}
+
+// Panics asks for the step to end in a panic of the guest's kernel whose words
+// contain the text. The scenario has said AllowPanic.
+func Panics(text string) Pattern {
+	return Pattern{text: "panic: " + text, match: func(o observe.Outcome, _ string) bool {
+		return vm.PanicText(o.Note) != "" && strings.Contains(o.Note, text)
+	}}
 }
 
 // Expectation is a Gomega matcher on a *Seen; Follow and Be make it.

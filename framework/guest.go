@@ -393,11 +393,7 @@ func (g *GuestVM) collect(ctx context.Context) error {
 		return err
 	}
 	g.rec.klog = reply.Log.Lines
-	roles := map[string]string{}
-	for role, v := range g.victims {
-		roles[fmt.Sprint(v.PID)] = role
-	}
-	g.rec.witness["log"] = logWitness(reply.Log.Lines, roles)
+	g.rec.witness["log"] = logWitness(reply.Log.Lines, g.roles())
 	disks := map[string]Device{}
 	for _, m := range g.mounted {
 		if strings.HasPrefix(m.Device.Disk, "pmem") && !g.told[m.Device.Disk] {
@@ -417,6 +413,15 @@ func (g *GuestVM) collect(ctx context.Context) error {
 		g.rec.witness["badblocks "+disks[n].Name] = badblocks(string(reply.File.Data))
 	}
 	return nil
+}
+
+// roles are the victims' roles by process id.
+func (g *GuestVM) roles() map[string]string {
+	roles := map[string]string{}
+	for role, v := range g.victims {
+		roles[fmt.Sprint(v.PID)] = role
+	}
+	return roles
 }
 
 var errNoGuest = errors.New("framework.Guest was called outside a scenario; make the spec one with framework.Scenario")

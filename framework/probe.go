@@ -25,6 +25,38 @@ var probes = map[string]struct {
 		},
 		before: SIGBUS(BUS_ADRERR), after: SIGBUS(BUS_MCEERR_AR, LSB(12)),
 	},
+	change.NfitMiscGranularity.ID: {
+		act: func(ctx context.Context, g *GuestVM) *Seen {
+			d := g.Pmem(ctx, NFIT, Ext4)
+			g.Inject(ctx, inject.UCNA().Simulated(g.Frame(d, Page(1000))))
+			return g.AwaitBadBlocks(ctx, d)
+		},
+		before: Says("1 sectors"), after: Says("8 sectors"),
+	},
+	change.UnpoisonAfterMCE.ID: {
+		act: func(ctx context.Context, g *GuestVM) *Seen {
+			v := g.Victim(ctx)
+			m := v.MapAnonymous(ctx, 64*KiB, 0)
+			v.Store(ctx, m.At(0))
+			frame := v.Frame(ctx, m.At(0))
+			v.Consume(ctx, inject.SRAR(), m.At(0))
+			g.AwaitLog(ctx, "recovery action")
+			v.Syscall(ctx, "munmap", m.At(0), 64*KiB)
+			return g.Try(ctx, inject.UnpoisonPFN(frame))
+		},
+		before: OK(), after: Errno("ENOTSUP"), // which is EOPNOTSUPP,
+	},
+	change.CopyUserHighpageMC.ID: {
+		act: func(ctx context.Context, g *GuestVM) *Seen {
+			g.AllowPanic()
+			v := g.Victim(ctx)
+			m := v.MapAnonymous(ctx, 64*KiB, 0)
+			v.Store(ctx, m.At(0))
+			child := v.Fork(ctx, "child")
+			return g.Consume(ctx, inject.SRAR(), v.InKernel(ctx, m.At(0)), func() *Started { return child.StartStore(m.At(0)) })
+		},
+		before: Panics("Machine check"), after: SIGBUS(BUS_MCEERR_AR, LSB(12)),
+	},
 	change.DaxRecoveryWrite.ID: {
 		act: func(ctx context.Context, g *GuestVM) *Seen {
 			f := g.DAX(ctx, Ext4).File(ctx, 64*KiB)

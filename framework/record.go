@@ -2,6 +2,7 @@ package framework
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,35 +54,44 @@ var (
 	stamp       = regexp.MustCompile(`^\[\s*\d+\.\d+\] `)
 	process     = regexp.MustCompile(`\b([^ :]+):(\d+) due to`)
 	pfn         = regexp.MustCompile(`\b(0x[0-9a-f]+|[0-9a-f]{9,16})\b`)
-	clock       = regexp.MustCompile(`TIME \d+|TSC [0-9a-f]+`)
+	address     = regexp.MustCompile(`\bat [0-9a-f]{5,16}\b`)
+	// What a machine check's registers held is what was injected; and of unpoison
+	// the words changed, while its errno tells the same.
+	noWitness = regexp.MustCompile(`mce: \[Hardware Error\]: +(CPU \d|ADDR|RIP|TSC|PROCESSOR|PPIN)|^Unpoison: `)
+	clock     = regexp.MustCompile(`TIME \d+|TSC [0-9a-f]+`)
 )
 
+// canonicalLine is a line of the kernel log about poison, with roles for process
+// ids; "" for a line about something else.
+func canonicalLine(l string, roles map[string]string) string {
+	l = stamp.ReplaceAllString(l, "")
+	if !poisonLines.MatchString(l) || noWitness.MatchString(l) {
+		return ""
+	}
+	l = process.ReplaceAllStringFunc(l, func(m string) string {
+		role, known := roles[process.FindStringSubmatch(m)[2]]
+		if !known {
+			role = "another process"
+		}
+		return role + " due to"
+	})
+	l = clock.ReplaceAllString(l, "")
+	l = address.ReplaceAllString(l, "at N")
+	return strings.TrimSpace(pfn.ReplaceAllString(l, "N"))
+}
+
 // logWitness is the canonical form of the kernel log: its lines about poison,
-// each once, in the order of their first coming, with roles for process ids.
+// each once and sorted, because work items of their own print some of them.
 func logWitness(lines []string, roles map[string]string) string {
 	var kept []string
-	seen := map[string]bool{}
 	for _, l := range lines {
-		l = stamp.ReplaceAllString(l, "")
-		if !poisonLines.MatchString(l) {
-			continue
-		}
-		l = process.ReplaceAllStringFunc(l, func(m string) string {
-			role, known := roles[process.FindStringSubmatch(m)[2]]
-			if !known {
-				role = "another process"
-			}
-			return role + " due to"
-		})
-		l = clock.ReplaceAllString(l, "")
-		l = pfn.ReplaceAllString(l, "N")
-		if !seen[l] {
-			seen[l] = true
+		if l = canonicalLine(l, roles); l != "" && !slices.Contains(kept, l) {
 			kept = append(kept, l)
 		}
 	}
 	if len(kept) == 0 {
 		return "nothing about poison"
 	}
+	slices.Sort(kept)
 	return strings.Join(kept, "\n")
 }

@@ -20,6 +20,7 @@ const (
 	labelChange    = "change"
 	labelCatalogue = "catalogue"
 	labelNotDoable = "not-doable"
+	labelLead      = "lead"
 )
 
 // Trait is a fact about a scenario, for Scenario.
@@ -37,6 +38,10 @@ func Catalogue(id string) Trait { return Trait{labelCatalogue, id} }
 
 // NotDoable keeps a scenario in the list that cannot be run, with the reason.
 func NotDoable(reason string) Trait { return Trait{labelNotDoable, reason} }
+
+// Lead marks a scenario that tells the story best: a report takes its example
+// from it.
+func Lead() Trait { return Trait{labelLead, "true"} }
 
 // specTimeout bounds a scenario, its guest's start included: many times what
 // one takes under TCG.
@@ -71,6 +76,7 @@ type Info struct {
 	Changes   []string `json:"changes,omitempty"`
 	Catalogue []string `json:"catalogue,omitempty"`
 	NotDoable string   `json:"not_doable,omitempty"`
+	Lead      bool     `json:"lead,omitempty"`
 	Labels    []string `json:"labels"` // as Ginkgo's filters see them
 }
 
@@ -90,6 +96,8 @@ func describe(suite string, r ginkgo.SpecReport) (info Info, ok bool) {
 			info.Catalogue = append(info.Catalogue, value)
 		case labelNotDoable:
 			info.NotDoable = value
+		case labelLead:
+			info.Lead = true
 		}
 	}
 	info.Doc, info.Labels = r.FullText(), r.Labels()

@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"path"
 	"sort"
 	"strings"
 	"time"
 
 	"github.com/digitalocean/go-qemu/qmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/faultline/faultline/framework/inject"
 	"github.com/faultline/faultline/framework/observe"
@@ -127,6 +129,26 @@ func (g *GuestVM) AwaitBadBlocks(ctx context.Context, d Device) *Seen {
 	return g.BadBlocks(ctx, d)
 }
 
+// AwaitLog waits until the kernel log has a line with the text, and records it as
+// a step; "nothing" where none came within the limit. What the kernel does about
+// poison in work items of its own is done when it says so.
+func (g *GuestVM) AwaitLog(ctx context.Context, text string) *Seen {
+	if g.dead {
+		return nil
+	}
+	note := "nothing"
+	g.poll(ctx, func() bool {
+		for _, l := range g.call(ctx, &wire.Request{KernelLog: &wire.KernelLog{Since: g.start}}).Log.Lines {
+			if l = canonicalLine(l, g.roles()); strings.Contains(l, text) {
+				note = l
+				return true
+			}
+		}
+		return false
+	})
+	return g.rec.add("agent", fmt.Sprintf("kernel log about %q", text), observe.Outcome{Note: note}, "")
+}
+
 // poll asks until done says so or the limit has passed.
 func (g *GuestVM) poll(ctx context.Context, done func() bool) {
 	for deadline := time.Now().Add(settleLimit); !done() && time.Now().Before(deadline); {
@@ -187,4 +209,29 @@ func (v *Victim) KillEarly(ctx context.Context) {
 	if seen := v.Syscall(ctx, "prctl", prMCEKill, set, early, 0, 0); seen.Errno != "" {
 		v.g.fail(fmt.Errorf("prctl(PR_MCE_KILL) in %s: %s", v.Role, seen.Errno))
 	}
+}
+
+// Rebind takes a device from its driver and gives it back, which reads anew
+// what the bus knows of it.
+func (g *GuestVM) Rebind(ctx context.Context, d Device) Device {
+	g.Unmount(ctx, d)
+	link := g.call(ctx, &wire.Request{Syscall: &wire.Syscall{Name: "readlinkat", Args: []wire.Arg{{Int: -100}, {Str: "/sys/block/" + d.Disk + "/device"}, {Out: 256}, {Int: 256}}}}).Called
+	if link.Errno != "" || len(link.Out) == 0 {
+		g.fail(fmt.Errorf("find the device behind %s: %s", d.Name, link.Errno))
+	}
+	name := path.Base(string(link.Out[0][:link.Ret]))
+	g.WriteFile(ctx, "/sys/bus/nd/drivers/nd_pmem/unbind", name)
+	g.WriteFile(ctx, "/sys/bus/nd/drivers/nd_pmem/bind", name)
+	g.rec.add("agent", "unbind and bind "+d.Name, observe.Outcome{}, "")
+	return g.Pmem(ctx, NFIT, d.FS)
+}
+
+// Pipe makes a pipe in the victim (pipe2(2)).
+func (v *Victim) Pipe(ctx context.Context) (r, w FD) {
+	called := v.g.call(ctx, &wire.Request{To: v.id, Syscall: &wire.Syscall{Name: "pipe2", Args: []wire.Arg{{Out: 8}, {Int: unix.O_CLOEXEC}}}}).Called
+	if called.Errno != "" {
+		v.g.fail(fmt.Errorf("pipe2 in %s: %s", v.Role, called.Errno))
+	}
+	fds := called.Out[0]
+	return FD{int(binary.LittleEndian.Uint32(fds)), "pipe"}, FD{int(binary.LittleEndian.Uint32(fds[4:])), "pipe"}
 }

@@ -45,8 +45,40 @@ var DaxRecoveryWrite = Change{
 	Probe:   "dax/ext4/pwrite",
 }
 
+// NfitMiscGranularity lists as many bad sectors as a machine check says.
+var NfitMiscGranularity = Change{
+	ID:      "nfit_misc_granularity",
+	Commit:  "7917f9cdb503",
+	Subject: "acpi/nfit: rely on mce->misc to determine poison granularity",
+	Since:   "v5.19",
+	Effect:  "a machine check for a page adds the page's 8 sectors to the bad blocks of an nvdimm, where it added one",
+	Probe:   "mce/nfit/page",
+}
+
+// UnpoisonAfterMCE keeps pages for good that a machine check took.
+var UnpoisonAfterMCE = Change{
+	ID:      "unpoison_after_mce",
+	Commit:  "67f22ba7750f",
+	Subject: "mm/memory-failure: disable unpoison once hw error happens",
+	Since:   "v5.19",
+	Effect:  "unpoison-pfn says EOPNOTSUPP once a real machine check was handled, where it gave the page back",
+	Probe:   "mce/anon/unpoison",
+}
+
+// CopyUserHighpageMC lets the kernel survive poison in the page that it copies.
+var CopyUserHighpageMC = Change{
+	ID:      "copy_user_highpage_mc",
+	Commit:  "a873dfe1032a",
+	Subject: "mm, hwpoison: try to recover from copy-on write faults",
+	Since:   "v6.2",
+	Effect:  "poison that the kernel consumes while it copies a page for a store ends in SIGBUS BUS_MCEERR_AR, where it ended in a panic",
+	Probe:   "mce/anon/cow",
+}
+
 // All are the known changes, in upstream order.
-func All() []Change { return []Change{DaxRecoveryWrite, DaxFaultHWPoison} }
+func All() []Change {
+	return []Change{NfitMiscGranularity, DaxRecoveryWrite, UnpoisonAfterMCE, CopyUserHighpageMC, DaxFaultHWPoison}
+}
 
 // ByID finds a change by its name.
 func ByID(id string) (Change, error) {

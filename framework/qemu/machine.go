@@ -134,6 +134,9 @@ func (m Machine) Args() []string {
 	}
 	args := []string{
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+		// The guest goes on after it told pvpanic: a panic in a machine check's
+		// context prints its text only then.
+		"-action", "panic=none",
 		"-machine", machine,
 		"-cpu", m.cpu(),
 		"-smp", fmt.Sprint(cpus),

@@ -452,7 +452,7 @@ func (r *run) begin(ks []*kernelRun, picked []framework.Info) error {
 	}
 	for _, i := range picked {
 		rec.Scenarios = append(rec.Scenarios, results.Scenario{
-			ID: i.ID, Doc: i.Doc, Suite: i.Suite, Needs: i.Needs, Changes: i.Changes, NotDoable: i.NotDoable,
+			ID: i.ID, Doc: i.Doc, Suite: i.Suite, Needs: i.Needs, Changes: i.Changes, NotDoable: i.NotDoable, Lead: i.Lead,
 		})
 	}
 	if r.Resume {

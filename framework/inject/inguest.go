@@ -1,0 +1,133 @@
+package inject
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/guest/wire"
+)
+
+// Ways that the guest's own kernel offers. None of them is a machine check that
+// somebody consumed: see MachineCheck for those.
+
+// write is an injection that writes files of the guest, in order, until one
+// refuses.
+func write(action, module string, memory bool, files ...[2]string) Injection {
+	return Injection{
+		Action: action, Module: module, Memory: memory,
+		Apply: func(ctx context.Context, g Guest) (observe.Outcome, error) {
+			for _, f := range files {
+				reply, err := g.Call(ctx, &wire.Request{WriteFile: &wire.WriteFile{Path: f[0], Data: []byte(f[1])}})
+				if err != nil {
+					return observe.Outcome{}, err
+				}
+				if reply.File.Errno != "" {
+					return observe.Outcome{Errno: reply.File.Errno}, nil
+				}
+			}
+			return observe.Outcome{}, nil
+		},
+	}
+}
+
+const (
+	hwpoisonDir  = "/sys/kernel/debug/hwpoison/"
+	mceInjectDir = "/sys/kernel/debug/mce-inject/"
+	memoryDir    = "/sys/devices/system/memory/"
+)
+
+// Filter lets corrupt-pfn poison some pages only (mm/hwpoison-inject.c;
+// Documentation/mm/hwpoison.rst). The zero Filter takes all.
+type Filter struct {
+	// Major and Minor are the block device of the page's file; 0 takes any.
+	Major, Minor uint32
+	// FlagsMask and FlagsValue are of the page's flags (/proc/kpageflags).
+	FlagsMask, FlagsValue uint64
+}
+
+func (f Filter) files() [][2]string {
+	if f == (Filter{}) {
+		return nil
+	}
+	var files [][2]string
+	set := func(name, value string) {
+		files = append(files, [2]string{hwpoisonDir + "corrupt-filter-" + name, value})
+	}
+	if f.Major != 0 {
+		set("dev-major", fmt.Sprint(f.Major))
+		set("dev-minor", fmt.Sprint(f.Minor))
+	}
+	if f.FlagsMask != 0 {
+		set("flags-mask", fmt.Sprintf("%#x", f.FlagsMask))
+		set("flags-value", fmt.Sprintf("%#x", f.FlagsValue))
+	}
+	set("enable", "1")
+	return files
+}
+
+func (f Filter) String() string {
+	text := ""
+	if f.Major != 0 {
+		text += fmt.Sprintf(", on device %d:%d only", f.Major, f.Minor)
+	}
+	if f.FlagsMask != 0 {
+		text += fmt.Sprintf(", with flags %#x of %#x only", f.FlagsValue, f.FlagsMask)
+	}
+	return text
+}
+
+// CorruptPFN calls memory_failure() for a page (hwpoison_inject in
+// mm/hwpoison-inject.c). Who writes is the current process, which is not the
+// victim.
+func CorruptPFN(f Frame, filter Filter) Injection {
+	return write(fmt.Sprintf("corrupt-pfn of %s%s", f.Name, filter), "hwpoison_inject", true,
+		append(filter.files(), [2]string{hwpoisonDir + "corrupt-pfn", fmt.Sprintf("%#x", f.Addr/pageBytes)})...)
+}
+
+// UnpoisonPFN takes a page's poison back, where the kernel lets it
+// (unpoison_memory in mm/memory-failure.c).
+func UnpoisonPFN(f Frame) Injection {
+	return write("unpoison-pfn of "+f.Name, "hwpoison_inject", true, [2]string{hwpoisonDir + "unpoison-pfn", fmt.Sprintf("%#x", f.Addr/pageBytes)})
+}
+
+// HardOffline has memory_failure() called by way of sysfs
+// (hard_offline_page_store in drivers/base/memory.c).
+func HardOffline(f Frame) Injection {
+	return write("hard_offline_page of "+f.Name, "", true, [2]string{memoryDir + "hard_offline_page", fmt.Sprintf("%#x", f.Addr&^(pageBytes-1))})
+}
+
+// SoftOffline moves a page's content elsewhere and takes the page out of use
+// (soft_offline_page in mm/memory-failure.c).
+func SoftOffline(f Frame) Injection {
+	return write("soft_offline_page of "+f.Name, "", true, [2]string{memoryDir + "soft_offline_page", fmt.Sprintf("%#x", f.Addr&^(pageBytes-1))})
+}
+
+// Simulated is the machine check put into the kernel's queue by mce-inject,
+// flags sw: those who listen are told (the nfit driver adds a bad block), but no
+// exception comes, and memory_failure() is not called, because nobody judged
+// its severity (raise_mce in arch/x86/kernel/cpu/mce/inject.c).
+func (m MachineCheck) Simulated(f Frame) Injection { return m.mceInject("sw", f) }
+
+// InGuest is the machine check raised by mce-inject, flags hw: the kernel
+// writes the bank's registers and calls the exception's vector, in its own
+// context. Nobody consumed anything, so only SRAO is survived.
+func (m MachineCheck) InGuest(f Frame) Injection { return m.mceInject("hw", f) }
+
+func (m MachineCheck) mceInject(flags string, f Frame) Injection {
+	set := func(name, format string, value any) [2]string {
+		return [2]string{mceInjectDir + name, fmt.Sprintf(format, value)}
+	}
+	i := write(fmt.Sprintf("mce-inject %s %s at %s", flags, m, f.Name), "mce_inject", true,
+		// flags_write cuts the last byte off, whatever it is.
+		set("flags", "%s\n", flags), set("cpu", "%d", 0), set("status", "%#x", m.Status.Encode()),
+		set("addr", "%#x", f.Addr), set("misc", "%#x", m.Misc.Encode()), set("bank", "%d", m.Bank))
+	apply := i.Apply
+	i.Apply = func(ctx context.Context, g Guest) (observe.Outcome, error) {
+		if m.Status.AR && flags == "hw" && !m.Reckless {
+			return observe.Outcome{}, &FatalError{m, "mce-inject raises it in the kernel, which recovers from no action required there"}
+		}
+		return apply(ctx, g)
+	}
+	return i
+}

@@ -1,0 +1,218 @@
+package mce_test
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	. "github.com/faultline/faultline/framework"
+	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/inject"
+)
+
+// bad is the page that goes bad, and at is the byte of it that is loaded.
+const (
+	bad = 4
+	at  = bad*PageBytes + 5
+)
+
+// What the kernel remembers of a machine check tells whoever comes next.
+var (
+	adrerr = Before(SIGBUS(BUS_ADRERR))
+	mceerr = After(SIGBUS(BUS_MCEERR_AR, LSB(12)))
+)
+
+// needs are those of every scenario with a machine check.
+var needs = []Trait{Needs("X86_MCE"), Needs("MEMORY_FAILURE")}
+
+// scenario gives a scenario its id and what it needs.
+func scenario(id, catalogue string, more ...Trait) []any {
+	return Scenario("mce/"+id, append(append([]Trait{Catalogue(catalogue)}, needs...), more...)...)
+}
+
+// onDAX is scenario for one of a file system with DAX.
+func onDAX(fs FS, id, catalogue string, more ...Trait) []any {
+	return scenario(string(fs)+"/"+id, catalogue, append(more,
+		Needs("FS_DAX"), Needs("ACPI_NFIT"), Needs(map[FS]string{Ext4: "EXT4_FS", XFS: "XFS_FS"}[fs]))...)
+}
+
+// consumed asks for what the one who consumed poison is told: memory_failure()
+// reports the page, not the byte.
+func consumed(m *Mapping) *Expectation {
+	return Be(SIGBUS(BUS_MCEERR_AR, LSB(12), At(m.At(Page(bad)))))
+}
+
+// story is what follows the machine check: the kernel lists the bad block, and
+// whoever comes next, by load or by read(2), is told by what it lists.
+type story struct {
+	first, listed, again, other, read *Seen
+	m                                 *Mapping
+}
+
+// tell has one process consume poison in a file on DAX, and then itself and a
+// second one, who never touched the page, come again.
+func tell(ctx SpecContext, g *GuestVM, fs FS, flags MapFlags, check inject.MachineCheck) (s story) {
+	mount := g.DAX(ctx, fs)
+	f := mount.File(ctx, 64*KiB)
+	v, second := g.Victim(ctx), g.Second(ctx)
+	s.m = v.Map(ctx, f, flags)
+	other := second.Map(ctx, f, flags)
+	v.Load(ctx, s.m.At(at))
+	s.first = v.Consume(ctx, check, s.m.At(at))
+	s.listed = g.AwaitBadBlocks(ctx, mount.Device)
+	s.again = v.Load(ctx, s.m.At(at))
+	s.other = second.Load(ctx, other.At(at))
+	s.read = second.Pread(ctx, other.FD(), PageBytes, Page(bad))
+	return s
+}
+
+func (s story) expect() {
+	GinkgoHelper()
+	Expect(s.first).To(consumed(s.m))
+	Expect(s.listed).To(Be(Says("8 sectors")))
+	Expect(s.again).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+	Expect(s.other).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+	Expect(s.read).To(Be(Errno("EIO")))
+}
+
+var _ = Describe("poison that one process consumed", func() {
+	follows := Follows(change.DaxFaultHWPoison)
+	for _, fs := range []FS{Ext4, XFS} {
+		Context("on "+string(fs), func() {
+			traits := []Trait{follows, Catalogue("A17")}
+			if fs == Ext4 {
+				traits = append(traits, Lead())
+			}
+			It("is told to it and to a second process", onDAX(fs, "srar-shared", "D01", traits...), func(ctx SpecContext) {
+				tell(ctx, Guest(ctx), fs, Shared, inject.SRAR()).expect()
+			})
+
+			It("is told to those who map privately", onDAX(fs, "srar-private", "D01", follows), func(ctx SpecContext) {
+				tell(ctx, Guest(ctx), fs, Private, inject.SRAR()).expect()
+			})
+
+			// The machine check comes to the processor of the load alone.
+			It("is told with two processors", onDAX(fs, "srar-two-cpus", "D01", follows), func(ctx SpecContext) {
+				tell(ctx, Guest(ctx, CPUs(2)), fs, Shared, inject.SRAR()).expect()
+			})
+
+			// Every processor meets the exception, and they wait for each other
+			// (mce_start in arch/x86/kernel/cpu/mce/core.c).
+			It("is told with two processors that both take the machine check", onDAX(fs, "srar-broadcast", "D01", follows), func(ctx SpecContext) {
+				tell(ctx, Guest(ctx, CPUs(2)), fs, Shared, inject.SRAR().Everywhere()).expect()
+			})
+
+			// The whole huge page is lost to those who mapped it; what is bad is one
+			// page of it, and the others can be had again.
+			It("is told as a huge page where it was mapped as one", onDAX(fs, "srar-huge", "D01", follows), func(ctx SpecContext) {
+				g := Guest(ctx)
+				mount := g.DAX(ctx, fs)
+				f := mount.File(ctx, 2*MiB, HugeAligned())
+				v, second := g.Victim(ctx), g.Second(ctx)
+				m, m2 := v.Map(ctx, f, Shared), second.Map(ctx, f, Shared)
+				v.Load(ctx, m.At(0))
+				huge := v.Present(ctx, m.At(at))
+				first := v.Consume(ctx, inject.SRAR(), m.At(at))
+				listed := g.AwaitBadBlocks(ctx, mount.Device)
+				neighbour := v.Present(ctx, m.At(Page(bad+1)))
+				again := v.Load(ctx, m.At(at))
+				good := v.Load(ctx, m.At(Page(bad+1)))
+				other := second.Load(ctx, m2.At(at))
+				Expect(huge).To(Be(Says("present")))
+				Expect(first).To(Be(SIGBUS(BUS_MCEERR_AR, LSB(21), At(m.At(Page(bad))))))
+				Expect(listed).To(Be(Says("8 sectors")))
+				Expect(neighbour).To(Be(Says("absent")))
+				Expect(again).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+				Expect(good).To(Be(Reads(Filled(bad + 1))))
+				Expect(other).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+			})
+
+			// Late kill, the default: poison is told on access only.
+			It("is told to another who has it mapped when that one loads", onDAX(fs, "srar-other-late", "D01", follows), func(ctx SpecContext) {
+				first, idle, load, m, _ := others(ctx, fs, false)
+				Expect(first).To(consumed(m))
+				Expect(idle).To(Be(OK()))
+				Expect(load).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+			})
+
+			It("is told at once to another who asked for that", onDAX(fs, "srar-other-early", "D01", follows), func(ctx SpecContext) {
+				first, idle, load, m, m2 := others(ctx, fs, true)
+				Expect(first).To(consumed(m))
+				Expect(idle).To(Be(SIGBUS(BUS_MCEERR_AO, LSB(12), At(m2.At(Page(bad))))))
+				Expect(load).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+			})
+		})
+	}
+})
+
+// others has one process consume poison in a page that another has mapped too.
+func others(ctx SpecContext, fs FS, early bool) (first, idle, load *Seen, m, m2 *Mapping) {
+	g := Guest(ctx)
+	mount := g.DAX(ctx, fs)
+	f := mount.File(ctx, 64*KiB)
+	v, second := g.Victim(ctx), g.Second(ctx)
+	m, m2 = v.Map(ctx, f, Shared), second.Map(ctx, f, Shared)
+	if early {
+		second.KillEarly(ctx)
+	}
+	v.Load(ctx, m.At(at))
+	second.Load(ctx, m2.At(at))
+	first = v.Consume(ctx, inject.SRAR(), m.At(at))
+	g.AwaitBadBlocks(ctx, mount.Device)
+	idle = second.Idle(ctx)
+	load = second.Load(ctx, m2.At(at))
+	return first, idle, load, m, m2
+}
+
+var _ = Describe("poison in RAM", func() {
+	// The page table gets an entry that remembers (make_hwpoison_entry), which
+	// do_swap_page reports with the very byte.
+	It("that a process consumed is told again when it comes again", scenario("anon/srar", "D07"), func(ctx SpecContext) {
+		g := Guest(ctx)
+		v := g.Victim(ctx)
+		m := v.MapAnonymous(ctx, 64*KiB, 0)
+		v.Store(ctx, m.At(at))
+		first := v.Consume(ctx, inject.SRAR(), m.At(at))
+		g.AwaitLog(ctx, "recovery action")
+		left := v.Present(ctx, m.At(at))
+		again := v.Load(ctx, m.At(at))
+		Expect(first).To(consumed(m))
+		Expect(left).To(Be(Says("swap entry")))
+		Expect(again).To(Be(SIGBUS(BUS_MCEERR_AR, LSB(12))))
+	})
+
+	for _, fs := range []FS{Ext4, XFS} {
+		need := Needs(map[FS]string{Ext4: "EXT4_FS", XFS: "XFS_FS"}[fs])
+		Context("in the page cache of "+string(fs), func() {
+			// A clean page is dropped, and read again from its disk. Files of one page
+			// have small folios on every kernel.
+			It("is told to nobody while the page is clean", scenario("pagecache-"+string(fs)+"/srar-clean", "D08", need), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f := g.PageCache(ctx, fs).File(ctx, PageBytes)
+				v := g.Victim(ctx)
+				m := v.Map(ctx, f, Shared)
+				v.Load(ctx, m.At(5))
+				first := v.Consume(ctx, inject.SRAR(), m.At(5))
+				g.AwaitLog(ctx, "recovery action")
+				again := v.Load(ctx, m.At(5))
+				Expect(first).To(Be(Reads(Filled(0))))
+				Expect(again).To(Be(Reads(Filled(0))))
+			})
+
+			// What was not written back is lost: fsync(2) says so.
+			It("is told to who wrote it while the page is dirty", scenario("pagecache-"+string(fs)+"/srar-dirty", "D08", need), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f := g.PageCache(ctx, fs).File(ctx, PageBytes)
+				v := g.Victim(ctx)
+				m := v.Map(ctx, f, Shared)
+				v.Store(ctx, m.At(5))
+				first := v.Consume(ctx, inject.SRAR(), m.At(5))
+				g.AwaitLog(ctx, "recovery action")
+				sync := v.Syscall(ctx, "fsync", m.FD())
+				again := v.Load(ctx, m.At(5))
+				Expect(first).To(Be(SIGBUS(BUS_MCEERR_AR, LSB(12), At(m.At(0)))))
+				Expect(sync).To(Be(Errno("EIO")))
+				Expect(again).To(Be(SIGBUS(BUS_MCEERR_AR, LSB(12))))
+			})
+		})
+	}
+})

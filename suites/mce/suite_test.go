@@ -1,0 +1,11 @@
+// Package mce_test is the suite of machine checks: what programs are told when
+// the processor itself says that memory is bad.
+package mce_test
+
+import (
+	"testing"
+
+	"github.com/faultline/faultline/framework"
+)
+
+func TestMCE(t *testing.T) { framework.RunSuite(t, "mce") }

@@ -1,0 +1,157 @@
+package qemu
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func standard() Machine {
+	return Machine{
+		Accel: TCG, Kernel: "/k", Initrd: "/i", RAM: File{"/t/ram", 512 * MiB},
+		NVDIMMs:    []File{{"/t/nvdimm0", 256 * MiB}, {"/t/nvdimm1", 1100 * MiB}, {"/t/nvdimm2", 16 * MiB}},
+		VirtioPmem: []File{{"/t/virtio0", 128 * MiB}},
+		E820Addr:   256 * MiB, E820Bytes: 64 * MiB,
+	}
+}
+
+// value is what follows an option, of which there is one.
+func value(t *testing.T, args []string, option string) string {
+	t.Helper()
+	at := slices.Index(args, option)
+	if at < 0 || slices.Index(args[at+1:], option) >= 0 {
+		t.Fatalf("not one %s in %q", option, args)
+	}
+	return args[at+1]
+}
+
+func TestMachineArguments(t *testing.T) {
+	m := standard()
+	args := m.Args()
+	for option, want := range map[string]string{"-smp": "1", "-m": "512M,slots=5,maxmem=20G", "-kernel": "/k", "-initrd": "/i"} {
+		if got := value(t, args, option); got != want {
+			t.Errorf("%s %s, not %s", option, got, want)
+		}
+	}
+	if got := value(t, args, "-machine"); !strings.Contains(got, "accel=tcg") || !strings.Contains(got, "nvdimm=on") {
+		t.Errorf("-machine %s", got)
+	}
+	// Without it a survivable machine check panics the guest.
+	if got := value(t, args, "-cpu"); !strings.Contains(got, "vendor=GenuineIntel") {
+		t.Errorf("-cpu %s", got)
+	}
+	if got := value(t, args, "-append"); !strings.Contains(got, " memmap=64M!256M") || !strings.Contains(got, "console=ttyS0 ") {
+		t.Errorf("-append %s", got)
+	}
+	all := strings.Join(args, " ")
+	if strings.Contains(all, "share=on") || strings.Contains(all, "-incoming") {
+		t.Errorf("%s", all)
+	}
+
+	m.Share, m.NVDIMMs, m.VirtioPmem, m.E820Bytes, m.CPUs = true, nil, nil, 0, 2
+	all = strings.Join(m.Args(), " ")
+	if strings.Contains(all, "share=off") || strings.Contains(all, "nvdimm") || strings.Contains(all, "memmap=") || !strings.Contains(all, "-smp 2 ") {
+		t.Errorf("%s", all)
+	}
+
+	m.Incoming = true // the kernel is in the memory already
+	all = strings.Join(m.Args(), " ")
+	if strings.Contains(all, "-kernel") || strings.Contains(all, "-append") || !strings.HasSuffix(all, "-incoming defer") {
+		t.Errorf("%s", all)
+	}
+}
+
+// Devices must not overlap, and QEMU must be told where NVDIMMAddr says they are.
+func TestPmemAddresses(t *testing.T) {
+	m := standard()
+	all := strings.Join(m.Args(), " ")
+	for i, want := range []int64{4 << 30, 5 << 30, 7 << 30} {
+		if got := m.NVDIMMAddr(i); got != want {
+			t.Errorf("nvdimm %d lies at %#x, not %#x", i, got, want)
+		}
+	}
+	for _, want := range []string{
+		"nvdimm,id=nvdimm0,memdev=mem-nvdimm0,addr=0x100000000 ", "nvdimm,id=nvdimm1,memdev=mem-nvdimm1,addr=0x140000000 ",
+		"nvdimm,id=nvdimm2,memdev=mem-nvdimm2,addr=0x1c0000000 ", "virtio-pmem-pci,addr=0x10,id=virtio0,memdev=mem-virtio0,memaddr=0x200000000 ",
+	} {
+		if !strings.Contains(all, want) {
+			t.Errorf("no %q in %s", want, all)
+		}
+	}
+	if VirtioPmemPCI(0) != "0000:00:10.0" {
+		t.Error(VirtioPmemPCI(0))
+	}
+}
+
+func TestMachineInAnotherFolder(t *testing.T) {
+	m := standard()
+	moved := m.In("/new")
+	for _, f := range append(append([]File{moved.RAM}, moved.NVDIMMs...), moved.VirtioPmem...) {
+		if !strings.HasPrefix(f.Path, "/new/") {
+			t.Errorf("%s was not moved", f.Path)
+		}
+	}
+	if m.RAM.Path != "/t/ram" || m.NVDIMMs[0].Path != "/t/nvdimm0" || moved.Kernel != "/k" {
+		t.Errorf("%+v, %+v", m, moved)
+	}
+}
+
+func TestQuote(t *testing.T) {
+	for _, words := range [][]string{
+		{"qemu", "-append", "a b=c faultline.key=x/+=="},
+		{"", "it's", `"$HOME"`, "`id`", `\`, "a\nb", "*", "~", "#x", "!x", "{a,b}", "a;b", "ä", "x=y", "-", "memmap=64M!256M"},
+		{"'", "''", `'\''`},
+	} {
+		out, err := exec.Command("sh", "-c", `for w in `+Quote(words)+`; do printf '%s\0' "$w"; done`).Output()
+		if got := strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00"); err != nil || !slices.Equal(got, words) {
+			t.Errorf("a shell reads %q of %s (%v)", got, Quote(words), err)
+		}
+	}
+	if plain := []string{"/usr/bin/qemu-system-x86_64", "-m", "512M,slots=5", "tcp:127.0.0.1:0"}; Quote(plain) != strings.Join(plain, " ") {
+		t.Errorf("%s is quoted for nothing", Quote(plain))
+	}
+}
+
+func TestVersion(t *testing.T) {
+	for out, want := range map[string]string{
+		"QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18+b3)\nCopyright (c) 2003-2022": "7.2.22 (Debian 1:7.2+dfsg-7+deb12u18+b3)",
+		"QEMU emulator version 10.0.0\n":     "10.0.0",
+		"QEMU emulator version 9.2.50-rc1\n": "9.2.50-rc1",
+		"QEMU emulator version 7.0.0\n":      "7.0.0",
+	} {
+		if got, err := parseVersion(out); err != nil || got != want {
+			t.Errorf("%q: %q, %v", out, got, err)
+		}
+	}
+	for out, want := range map[string]string{
+		"QEMU emulator version 5.2.0 (Debian 1:5.2+dfsg-11)": "QEMU 5.2.0 (Debian 1:5.2+dfsg-11) is too old, 7.0 or newer is needed",
+		"QEMU emulator version 6.9.1\n":                      "QEMU 6.9.1 is too old, 7.0 or newer is needed",
+		"hello":                                              "it does not tell its version",
+		"":                                                   "it does not tell its version",
+	} {
+		if got, err := parseVersion(out); err == nil || err.Error() != want {
+			t.Errorf("%q: %q, %v", out, got, err)
+		}
+	}
+	if _, err := Find(t.Context(), "s390x"); err == nil || !strings.Contains(err.Error(), "s390x") {
+		t.Error(err)
+	}
+}
+
+func TestNoQEMU(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	_, err := Find(t.Context(), "amd64")
+	if _, ok := err.(*MissingError); !ok || !strings.Contains(err.Error(), "install it with: apt-get install") {
+		t.Error(err)
+	}
+}
+
+func FuzzVersion(f *testing.F) {
+	f.Add("QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7)\n")
+	f.Fuzz(func(t *testing.T, out string) {
+		if v, err := parseVersion(out); err == nil && !strings.Contains(out, v) {
+			t.Errorf("%q of %q", v, out)
+		}
+	})
+}

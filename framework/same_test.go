@@ -1,0 +1,122 @@
+package framework_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/faultline/faultline/framework"
+	"github.com/faultline/faultline/framework/observe"
+)
+
+const (
+	old    = "apt:bookworm"
+	recent = "apt:bookworm/6.12"
+)
+
+// compiled is a suite's binary, made for a test.
+func compiled(t *testing.T, suite string) string {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("boots real guests; -short leaves them out")
+	}
+	binary := filepath.Join(t.TempDir(), suite+".test")
+	cmd := exec.Command("go", "test", "-c", "-o", binary, "./suites/"+suite)
+	cmd.Dir = ".."
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return binary
+}
+
+// cells runs a suite's scenarios (all where ids is empty) on a kernel, and
+// returns their cells by id.
+func cells(t *testing.T, binary, kernel string, ids []string, more ...string) map[string]observe.Cell {
+	t.Helper()
+	events, theirs, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer events.Close()
+	args := append([]string{"-ginkgo.no-color", "--faultline.kernel=" + kernel, "--faultline.events=3"}, more...)
+	if len(ids) > 0 {
+		args = append(args, "-ginkgo.label-filter="+framework.Filter(ids))
+	}
+	cmd := exec.CommandContext(t.Context(), binary, args...)
+	cmd.Dir = "." // in the source tree, from which the guest's programs are built
+	cmd.ExtraFiles = []*os.File{theirs}
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err = cmd.Start()
+	theirs.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]observe.Cell{}
+	for decoder := json.NewDecoder(events); ; {
+		var e framework.Event
+		if err := decoder.Decode(&e); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if e.Finished != nil {
+			found[e.Finished.Scenario] = *e.Finished
+		}
+	}
+	if err := cmd.Wait(); err != nil || len(found) == 0 || len(ids) > 0 && len(found) != len(ids) {
+		t.Errorf("%v %v: %d cells, %v: %s", binary, args, len(found), err, out.String())
+	}
+	return found
+}
+
+// same runs scenarios in clones and in guests that were booted for them, and
+// holds what they saw against each other.
+func same(t *testing.T, suite, kernel string, ids ...string) {
+	t.Helper()
+	binary := compiled(t, suite)
+	cloned := cells(t, binary, kernel, ids)
+	booted := cells(t, binary, kernel, ids, "--faultline.fresh")
+	if len(cloned) != len(booted) {
+		t.Errorf("%d cells from clones, %d from booted guests", len(cloned), len(booted))
+	}
+	for id, c := range cloned {
+		b, ok := booted[id]
+		if !ok {
+			t.Errorf("%s: only in a clone", id)
+			continue
+		}
+		if c.Verdict != b.Verdict || !bytes.Equal(c.Canonical(), b.Canonical()) {
+			t.Errorf("%s on %s:\nin a clone (%s): %s%s\nin a booted guest (%s): %s%s", id, kernel, c.Verdict, c.Canonical(), c.Message, b.Verdict, b.Canonical(), b.Message)
+		}
+		t.Logf("%-34s %-24s %s, %.0f ms in a clone, %.0f ms in a booted guest", id, kernel, c.Headline(), c.Millis, b.Millis)
+	}
+}
+
+func TestSameInClonesAndBootedGuests(t *testing.T) {
+	t.Run("dax", func(t *testing.T) { same(t, "dax", recent, "dax/ext4/shared-read", "dax/xfs/private-cow") })
+	t.Run("syscalls", func(t *testing.T) { same(t, "syscalls", recent, "dax/ext4/pwrite", "pagecache/xfs/pread-span") })
+}
+
+// TestLongSame does it with every scenario of every suite, on both kernels.
+func TestLongSame(t *testing.T) {
+	if os.Getenv("FAULTLINE_LONG") == "" {
+		t.Skip("takes minutes; FAULTLINE_LONG=1 runs it, as make test-long does")
+	}
+	suites, err := filepath.Glob("../suites/*/suite_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range suites {
+		for _, kernel := range []string{old, recent} {
+			suite := filepath.Base(filepath.Dir(s))
+			t.Run(suite+" "+strings.ReplaceAll(kernel, "/", " "), func(t *testing.T) { same(t, suite, kernel) })
+		}
+	}
+}

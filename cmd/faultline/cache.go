@@ -101,9 +101,14 @@ func (c *cacheListCmd) Run(ctx context.Context) error {
 
 type cachePruneCmd struct {
 	All    bool `xor:"which" help:"Remove everything, however lately it was used."`
-	Older  age  `default:"7d" placeholder:"7d" xor:"which" help:"Remove what was not used for that long: 90m, 12h, 7d (the default)."`
+	Older  *age `placeholder:"AGE" xor:"which" help:"Remove what was not used for that long: 90m, 12h, 7d (the default)."`
 	DryRun bool `help:"Say what would be removed, and remove nothing."`
 }
+
+// unused is after how long an entry is pruned by default: a change of the
+// guest's programs makes new templates, and a week is longer than one wants to
+// go back to the old ones.
+const unused = 7 * 24 * time.Hour
 
 func (cachePruneCmd) Help() string {
 	return `Entries that a process uses are left, and named. The package lists are left.
@@ -151,9 +156,13 @@ func (c *cachePruneCmd) Run(ctx context.Context) error {
 	if err := prune("left by killed builds", left, store.Sweep); err != nil {
 		return err
 	}
+	limit := unused
+	if c.Older != nil {
+		limit = time.Duration(*c.Older)
+	}
 	var old []cache.Item
 	for _, i := range items {
-		if c.All || time.Since(i.Used) > time.Duration(c.Older) {
+		if c.All || time.Since(i.Used) > limit {
 			old = append(old, i)
 		}
 	}

@@ -70,6 +70,15 @@ func TestGuest(t *testing.T) {
 	scripts(t, "testdata/guest", userCache(t))
 }
 
+// TestRun runs those of faultline run, beside which are compiled suites.
+func TestRun(t *testing.T) {
+	if testing.Short() {
+		t.Skip("boots real guests; not with -short")
+	}
+	withSuites(t)
+	scripts(t, "testdata/run", userCache(t))
+}
+
 // userCache is the cache of the user, which has the kernels already.
 func userCache(t *testing.T) string {
 	dir, err := os.UserCacheDir()
@@ -81,7 +90,7 @@ func userCache(t *testing.T) string {
 
 func scripts(t *testing.T, dir, cache string) {
 	testscript.Run(t, testscript.Params{
-		Dir: dir, UpdateScripts: *update, RequireExplicitExec: true,
+		Dir: dir, Condition: condition, UpdateScripts: *update, RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			// The path of a socket has 108 bytes at most (unix(7)), so it is not below $WORK.
 			tmp, err := os.MkdirTemp("", "flt")
@@ -93,14 +102,19 @@ func scripts(t *testing.T, dir, cache string) {
 			if own == "" {
 				own = filepath.Join(env.WorkDir, "cache")
 			}
-			env.Setenv("BIN", built)
-			env.Setenv("PATH", built+":"+os.Getenv("PATH"))
+			bin := built
+			if _, err := os.Stat(filepath.Join(built, "run", "suites")); err == nil && dir == "testdata/run" {
+				bin = filepath.Join(built, "run")
+			}
+			env.Setenv("BIN", bin)
+			env.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 			env.Setenv("TMPDIR", tmp)
 			env.Setenv("XDG_CACHE_HOME", own)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "clean": clean, "bzimage": bzimage, "truncate": truncate,
+			"cells": cells, "same": sameCells, "record": record, "broken": brokenKernel, "smalldisk": smallDisk, "entry": entry,
 		},
 	})
 }

@@ -155,7 +155,11 @@ func (p *progressLines) Cell(c observe.Cell, done, total int) {
 			break
 		}
 		p.last = c
-		p.line("%s on %s: %s", c.Scenario, c.Kernel, c.Message)
+		message := c.Message
+		if c.Verdict == observe.Rig {
+			message, _, _ = strings.Cut(message, "\n") // the results have it all
+		}
+		p.line("%s on %s: %s", c.Scenario, c.Kernel, message)
 	case !p.tty && (done == total || done%20 == 0):
 		p.line("%d of %d cells", done, total)
 	}

@@ -486,7 +486,11 @@ func Repeat(run results.Run, c observe.Cell) string {
 	if k, ok := run.Kernel(c.Kernel); ok && k.Spec != "" {
 		spec = k.Spec
 	}
-	args := []string{"faultline", "run", "--kernel", spec, "--scenario", c.Scenario}
+	program := "faultline"
+	if len(run.Command) > 0 {
+		program = run.Command[0] // as it was called, bin/faultline perhaps
+	}
+	args := []string{program, "run", "--kernel", spec, "--scenario", c.Scenario}
 	if run.Accel != "" && run.Accel != "auto" {
 		args = append(args, "--accel", run.Accel)
 	}

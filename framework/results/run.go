@@ -95,6 +95,8 @@ type Scenario struct {
 	Suite   string   `json:"suite"`
 	Needs   []string `json:"needs,omitempty"`
 	Changes []string `json:"changes,omitempty"` // ids of the changes its expectations hang on
+	// Catalogue are its numbers in the catalogue of scenarios, "A01".
+	Catalogue []string `json:"catalogue,omitempty"`
 	// NotDoable says why nothing here can run it; empty for one that can be run.
 	NotDoable string `json:"not_doable,omitempty"`
 	// Lead marks a scenario that tells the story best: where it differs, the

@@ -24,7 +24,7 @@ func requestf(format string, args ...any) error { return &RequestError{fmt.Sprin
 func Select(all []framework.Info, globs []string, labels string) ([]framework.Info, error) {
 	filter, err := types.ParseLabelFilter(labels)
 	if err != nil {
-		return nil, requestf("label filter %q: %v", labels, err)
+		return nil, requestf("label filter %q: %s", labels, plain(err))
 	}
 	chosen := map[string]bool{}
 	for _, g := range globs {
@@ -35,7 +35,7 @@ func Select(all []framework.Info, globs []string, labels string) ([]framework.In
 			}
 		}
 		if !found {
-			return nil, requestf("no scenario matches %q%s; faultline list shows them all", g, didYouMean(g, all))
+			return nil, requestf("no scenario matches %q; %sfaultline list shows them all", g, didYouMean(g, all))
 		}
 	}
 	var picked []framework.Info
@@ -48,6 +48,14 @@ func Select(all []framework.Info, globs []string, labels string) ([]framework.In
 		return nil, requestf("no scenario is left by label filter %q; faultline list --json shows their labels", labels)
 	}
 	return picked, nil
+}
+
+var color = regexp.MustCompile("\x1b\\[[0-9;]*m")
+
+// plain is an error of Ginkgo's in one line and without colors.
+func plain(err error) string {
+	text, _, _ := strings.Cut(color.ReplaceAllString(err.Error(), ""), "Learn more at")
+	return strings.Join(strings.Fields(text), " ")
 }
 
 func glob(g string) *regexp.Regexp {
@@ -74,7 +82,7 @@ func didYouMean(meant string, all []framework.Info) string {
 	if len(names) == 0 {
 		return ""
 	}
-	return "; did you mean " + strings.Join(names[:min(3, len(names))], ", ") + "?"
+	return "did you mean " + strings.Join(names[:min(3, len(names))], ", ") + "? "
 }
 
 // ends are an id and its shorter ends: dax/ext4/read, ext4/read, read.

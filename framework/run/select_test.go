@@ -36,7 +36,7 @@ func TestSelect(t *testing.T) {
 		"label":            {nil, "fs:xfs", "dax/xfs/shared-read"},
 		"label and glob":   {[]string{"*read"}, "fs: containsAny {ext4}", "dax/ext4/shared-read syscalls/ext4/pread"},
 		"label takes none": {[]string{"ram/*"}, "fs:xfs", `no scenario is left by label filter "fs:xfs"`},
-		"wrong label":      {nil, "(fs:xfs", `label filter "(fs:xfs"`},
+		"wrong label":      {nil, "(fs:xfs", `label filter "(fs:xfs": Syntax Error Parsing Label Filter (fs:xfs Mismatched '(' - could not find matching ')'.`},
 		"one glob is off":  {[]string{"ram/*", "rom/*"}, "", `no scenario matches "rom/*"`},
 		"a part":           {[]string{"shared-read"}, "", `no scenario matches "shared-read"; did you mean dax/ext4/shared-read, dax/xfs/shared-read?`},
 		"swapped letters":  {[]string{"dax/ext4/shared-raed"}, "", "did you mean dax/ext4/shared-read"},

@@ -80,6 +80,9 @@ func (r *Rig) Boot(ctx context.Context, s Spec) (*Guest, error) {
 	return g, nil
 }
 
+// dryMemory stands for the guest's memory file in DryRun.
+const dryMemory = "GUEST_MEMORY_FILE"
+
 // DryRun is the command that Boot would start, quoted for a shell. What exists
 // only while a guest runs (sockets, keys, its memory file) has a name that says so.
 func (r *Rig) DryRun(ctx context.Context, s Spec) (string, error) {
@@ -97,11 +100,29 @@ func (r *Rig) DryRun(ctx context.Context, s Spec) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	m.RAM.Path = "GUEST_MEMORY_FILE"
+	m.RAM.Path = dryMemory
 	m.Append = "faultline.key=SSH_PUBLIC_KEY"
 	words := append([]string{r.QEMU.Path}, m.Args()...)
 	words = append(words, "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console")
 	return qemu.Quote(words), nil
+}
+
+// Script is a shell script that boots the guest as Boot does, with its console
+// on the terminal: to look at a boot, or to take it elsewhere. Nobody pushes an
+// agent there, so PID 1 says what it misses and powers off.
+func (r *Rig) Script(ctx context.Context, s Spec) (string, error) {
+	command, err := r.DryRun(ctx, s)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf(`#!/bin/sh
+# Boots %s (%s) until user space. Ctrl-C ends it.
+set -eu
+memory=$(mktemp)
+trap 'rm -f "$memory"' EXIT
+truncate -s %d "$memory"
+%s
+`, s.Kernel.Name, s.Kernel.Release, ramBytes, strings.ReplaceAll(command, dryMemory, `"$memory"`)), nil
 }
 
 // boot starts the machine and waits until its agent answers.

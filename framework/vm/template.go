@@ -41,7 +41,6 @@ type templateMeta struct {
 	HostKey   []byte // SSH wire format
 	ClientKey []byte // ed25519 seed
 	Machine   qemu.Machine
-	Command   string // what booted it, quoted for a shell
 	BootMS    float64
 }
 
@@ -133,7 +132,7 @@ func (t *Template) build(ctx context.Context, p *parts, dir string) error {
 	}
 	meta, err := json.Marshal(templateMeta{
 		Welcome: g.Welcome, Devices: g.Devices, Mounted: g.Mounted, HostKey: g.hostKey.Marshal(), ClientKey: g.client.Seed(), Machine: m.In(""),
-		Command: qemu.Quote(append([]string{t.rig.QEMU.Path}, g.Args()...)), BootMS: float64(t.Boot.Microseconds()) / 1000,
+		BootMS: float64(t.Boot.Microseconds()) / 1000,
 	})
 	if err != nil {
 		return err
@@ -268,9 +267,6 @@ func (g *Guest) thaw(ctx context.Context, state string) error {
 func (t *Template) Console() ([]byte, error) {
 	return os.ReadFile(filepath.Join(t.entry.Path, consoleName))
 }
-
-// Command is the QEMU command that booted it, quoted for a shell.
-func (t *Template) Command() string { return t.meta.Command }
 
 // BootTime is how long its boot took, from QEMU's start to the agent's first
 // answer, also when another process did it.

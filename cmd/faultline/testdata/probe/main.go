@@ -12,6 +12,10 @@ import (
 )
 
 func main() {
+	if len(os.Args) < 2 {
+		fmt.Fprintln(os.Stderr, "usage: probe args|segv|sleep|panic")
+		os.Exit(2)
+	}
 	switch os.Args[1] {
 	case "args": // tells its arguments and its input
 		in, _ := io.ReadAll(os.Stdin)

@@ -1,0 +1,296 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
+
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/kernels"
+)
+
+var buildSuites sync.Once
+
+// withSuites makes built/run: what make build leaves in bin/, with two suites.
+// Without -trimpath and -ldflags they come from Go's cache, as make build left them.
+func withSuites(t *testing.T) {
+	t.Helper()
+	var err error
+	buildSuites.Do(func() {
+		dir := filepath.Join(built, "run")
+		if err = os.MkdirAll(filepath.Join(dir, "guest"), 0o755); err != nil {
+			return
+		}
+		for _, f := range []string{"faultline", "guest/init", "guest/agent"} {
+			if err = os.Link(filepath.Join(built, f), filepath.Join(dir, f)); err != nil {
+				return
+			}
+		}
+		for _, s := range []string{"dax", "syscalls"} {
+			var out []byte
+			if out, err = exec.Command("go", "test", "-c", "-o", filepath.Join(dir, "suites", s+".test"), "../../suites/"+s).CombinedOutput(); err != nil {
+				err = fmt.Errorf("build the suite %s: %w: %s", s, err, out)
+				return
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// cellsOf are a folder's cells; none of its files may be anything else.
+func cellsOf(dir string) ([]observe.Cell, error) {
+	f, err := results.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	all, skipped, err := f.Cells()
+	if err == nil && len(skipped) > 0 {
+		err = fmt.Errorf("%s has what is no cell: %v", dir, skipped)
+	}
+	return all, err
+}
+
+// cells says how many cells of which verdict a folder has: cells DIR expected=2.
+func cells(ts *testscript.TestScript, neg bool, args []string) {
+	all, err := cellsOf(ts.MkAbs(args[0]))
+	ts.Check(err)
+	n := map[string]int{}
+	for _, c := range all {
+		n[string(c.Verdict)]++
+	}
+	var got []string
+	for v, n := range n {
+		got = append(got, fmt.Sprint(v, "=", n))
+	}
+	sort.Strings(got)
+	if !slices.Equal(got, args[1:]) {
+		ts.Fatalf("%s has the cells %v, not %v", args[0], got, args[1:])
+	}
+}
+
+// sameCells says that two runs observed the same, byte for byte: same DIR DIR.
+func sameCells(ts *testscript.TestScript, neg bool, args []string) {
+	var forms [2][]string
+	for i := range forms {
+		all, err := cellsOf(ts.MkAbs(args[i]))
+		ts.Check(err)
+		for _, c := range all {
+			forms[i] = append(forms[i], fmt.Sprintf("%s attempt %d: %s", c.Kernel, c.Attempt, c.Canonical()))
+		}
+	}
+	if len(forms[0]) == 0 || !slices.Equal(forms[0], forms[1]) {
+		ts.Fatalf("%s and %s differ:\n%s\n---\n%s", args[0], args[1], strings.Join(forms[0], "\n"), strings.Join(forms[1], "\n"))
+	}
+}
+
+// loads is what makes a browser fetch something.
+var loads = regexp.MustCompile(`(?i)(src|href|action)\s*=\s*["']?(https?:)?//|url\(\s*["']?(https?:)?//|@import|<link\b|fetch\(`)
+
+// record says that a folder holds a whole run with that exit code, with a valid
+// run.json, a report that needs no network, and each booted kernel's console
+// and command: record DIR CODE.
+func record(ts *testscript.TestScript, neg bool, args []string) {
+	f, err := results.Open(ts.MkAbs(args[0]))
+	ts.Check(err)
+	r, err := f.LoadRun() // validates
+	ts.Check(err)
+	if got := strconv.Itoa(r.Summary.ExitCode); got != args[1] || r.Finished.IsZero() {
+		ts.Fatalf("run.json says exit code %s, finished at %v", got, r.Finished)
+	}
+	html, err := os.ReadFile(f.Path(results.ReportFile))
+	ts.Check(err)
+	if found := loads.Find(html); found != nil {
+		ts.Fatalf("report.html is not self-contained: %s", found)
+	}
+	for _, k := range r.Kernels {
+		for file, want := range map[string]string{k.Console: "faultline-init: ", k.CommandFile: "qemu-system-x86_64 "} {
+			data, err := os.ReadFile(f.Path(file))
+			ts.Check(err)
+			if !bytes.Contains(data, []byte(want)) {
+				ts.Fatalf("%s of %s has no %q", file, k.Name, want)
+			}
+		}
+	}
+}
+
+// brokenKernel makes a folder with bookworm's kernel and none of its modules,
+// which so gets no further than PID 1: broken DIR.
+func brokenKernel(ts *testscript.TestScript, neg bool, args []string) {
+	store, err := cache.Open("")
+	ts.Check(err)
+	k, err := kernels.Resolve(context.Background(), "apt:bookworm", kernels.Options{Cache: store})
+	ts.Check(err)
+	defer k.Close()
+	to := ts.MkAbs(args[0])
+	modules := filepath.Join(to, "lib", "modules", k.Release)
+	ts.Check(os.MkdirAll(modules, 0o755))
+	from := filepath.Dir(k.Image)
+	for src, dst := range map[string]string{
+		filepath.Join(from, "vmlinuz"):                 filepath.Join(to, "vmlinuz"),
+		filepath.Join(from, "config"):                  filepath.Join(to, "config"),
+		filepath.Join(k.ModulesDir, "modules.builtin"): filepath.Join(modules, "modules.builtin"),
+		filepath.Join(k.ModulesDir, "modules.order"):   filepath.Join(modules, "modules.order"),
+	} {
+		data, err := os.ReadFile(src)
+		ts.Check(err)
+		ts.Check(os.WriteFile(dst, data, 0o644))
+	}
+}
+
+// condition knows [mount]: disks can be mounted here.
+func condition(name string) (bool, error) {
+	if name != "mount" {
+		return false, fmt.Errorf("unknown condition %q", name)
+	}
+	dir, err := os.MkdirTemp("", "flt")
+	if err != nil {
+		return false, err
+	}
+	defer os.Remove(dir)
+	if unix.Mount("tmpfs", dir, "tmpfs", 0, "") != nil {
+		return false, nil
+	}
+	return true, unix.Unmount(dir, unix.MNT_DETACH)
+}
+
+// smallDisk gives the script a cache on a disk of that size: smalldisk 20m.
+func smallDisk(ts *testscript.TestScript, neg bool, args []string) {
+	dir := ts.MkAbs("small")
+	ts.Check(os.MkdirAll(dir, 0o755))
+	ts.Check(unix.Mount("tmpfs", dir, "tmpfs", 0, "size="+args[0]))
+	ts.Defer(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+	ts.Setenv("XDG_CACHE_HOME", dir)
+}
+
+// runCommand is faultline run with suites beside it.
+func runCommand(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := command(t, append([]string{"run", "--accel=tcg", "--scenario=dax/*4/shared-*", "--scenario=*4/private-*", "--scenario=*4/pread*"}, args...)...)
+	withSuites(t)
+	cmd.Path = filepath.Join(built, "run", "faultline")
+	cmd.Dir = t.TempDir()
+	return cmd
+}
+
+// TestRunStopped ends a run in the middle, as Ctrl-C does and with no chance to
+// clean up, and resumes it: what was finished is not done again.
+func TestRunStopped(t *testing.T) {
+	for sig, want := range map[syscall.Signal]string{syscall.SIGINT: "exit status 130", syscall.SIGKILL: "signal: killed"} {
+		t.Run(unix.SignalName(sig), func(t *testing.T) {
+			cmd := runCommand(t)
+			var stderr bytes.Buffer
+			cmd.Stderr = &stderr
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			dir := filepath.Join(cmd.Dir, "results", "latest")
+			for end := time.Now().Add(2 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
+				if n, _ := filepath.Glob(filepath.Join(dir, "kernels", "*", "cells", "*.json")); len(n) > 1 {
+					break
+				}
+				if time.Now().After(end) {
+					t.Error("no cell in two minutes")
+					break
+				}
+			}
+			cmd.Process.Signal(sig)
+			begun := time.Now()
+			if got := fmt.Sprint(cmd.Wait()); got != want {
+				t.Fatalf("it ended with %q: %s", got, stderr.String())
+			}
+			if took := time.Since(begun); took > 10*time.Second {
+				t.Errorf("its end took %v", took)
+			}
+			f, err := results.Open(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := f.LoadRun()
+			if err != nil {
+				t.Fatal(err)
+			}
+			runCells := len(r.Kernels) * len(r.Scenarios)
+			done, _, err := f.Cells()
+			if err != nil || len(done) < 2 || len(done) >= runCells {
+				t.Fatalf("it was stopped after %d cells, %v", len(done), err)
+			}
+			for _, c := range done {
+				if c.Verdict != observe.Expected {
+					t.Errorf("%s on %s: %s, %s", c.Scenario, c.Kernel, c.Verdict, c.Message)
+				}
+			}
+			if sig == syscall.SIGINT {
+				if !r.Interrupted || r.Finished.IsZero() || r.Summary.ExitCode != results.ExitInterrupted {
+					t.Errorf("run.json says interrupted: %t, %v, %+v", r.Interrupted, r.Finished, r.Summary)
+				}
+				if _, err := os.Stat(f.Path(results.ReportFile)); err != nil {
+					t.Error(err)
+				}
+			}
+
+			again := runCommand(t, "--resume")
+			again.Dir = cmd.Dir
+			if out, err := again.CombinedOutput(); err != nil {
+				t.Fatalf("resumed: %v: %s", err, out)
+			}
+			if now, err := f.LoadRun(); err != nil || now.ID != r.ID || now.Interrupted || now.Summary.Expected != runCells {
+				t.Errorf("resumed: %v, %s, interrupted: %t, %+v", err, now.ID, now.Interrupted, now.Summary)
+			}
+			all, err := cellsOf(dir)
+			if err != nil || len(all) != runCells {
+				t.Fatalf("resumed: %d cells, %v", len(all), err)
+			}
+			for _, c := range done {
+				i := slices.IndexFunc(all, func(o observe.Cell) bool { return o.Scenario == c.Scenario && o.Kernel == c.Kernel })
+				if !all[i].Started.Equal(c.Started) {
+					t.Errorf("%s on %s was observed again", c.Scenario, c.Kernel)
+				}
+			}
+		})
+	}
+}
+
+// entry makes a template in the script's cache that was used that long ago, and
+// holds it until the script ends: entry KEY AGE [hold].
+func entry(ts *testscript.TestScript, neg bool, args []string) {
+	store, err := cache.Open(filepath.Join(ts.Getenv("XDG_CACHE_HOME"), "faultline"))
+	ts.Check(err)
+	e, err := store.Get(context.Background(), "templates", args[0], func(_ context.Context, dir string) error {
+		return os.WriteFile(filepath.Join(dir, "file"), make([]byte, 8192), 0o644)
+	})
+	ts.Check(err)
+	ago, err := time.ParseDuration(args[1])
+	ts.Check(err)
+	items, err := store.List()
+	ts.Check(err)
+	for _, i := range items {
+		if i.Key == args[0] {
+			used := time.Now().Add(-ago)
+			ts.Check(os.Chtimes(filepath.Join(i.Path, ".manifest.json"), used, used))
+		}
+	}
+	if len(args) > 2 {
+		ts.Defer(func() { e.Close() })
+		return
+	}
+	ts.Check(e.Close())
+}

@@ -1,0 +1,148 @@
+package qemu
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// fake is a program in QEMU's place. Descriptor 3 is the monitor's socket.
+func fake(t *testing.T, script string) Binary {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "qemu")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return Binary{Path: path}
+}
+
+// socketDir has a short name.
+func socketDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "flq")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// held is how many descriptors and goroutines this process has, once those
+// that were told to end have ended.
+func held(t *testing.T, most [2]int) (now [2]int) {
+	t.Helper()
+	for range 100 {
+		fds, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if now = [2]int{len(fds), runtime.NumGoroutine()}; now[0] <= most[0] && now[1] <= most[1] {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return now
+}
+
+func TestStartThatFails(t *testing.T) {
+	for name, test := range map[string]struct {
+		bin  Binary
+		says string
+	}{
+		"it ends at once":      {fake(t, "echo 'cannot do this' >&2; exit 3"), "QEMU ended: exit status 3: cannot do this"},
+		"it ends a bit later":  {fake(t, "echo said; sleep 0.2; kill -ABRT $$"), "QEMU ended: signal: aborted"},
+		"it never answers":     {fake(t, "exec sleep 60"), "connect to QEMU's monitor: not in time"},
+		"it is no program":     {Binary{Path: filepath.Join(t.TempDir(), "none")}, "no such file or directory"},
+		"it closes everything": {fake(t, "exec 0<&- 1>&- 3<&- 4<&-; exec sleep 60"), "connect to QEMU's monitor"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := socketDir(t)
+			before := held(t, [2]int{})
+			ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errors.New("not in time"))
+			defer cancel()
+			begun := time.Now()
+			p, err := Start(ctx, test.bin, Machine{}, Options{Dir: dir})
+			if p != nil || err == nil || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("%v, %v", p, err)
+			}
+			if took := time.Since(begun); took > 3*time.Second {
+				t.Errorf("it took %v", took)
+			}
+			cancel()
+			if after := held(t, before); after[0] > before[0] || after[1] > before[1] {
+				t.Errorf("descriptors and goroutines: %v, then %v", before, after)
+			}
+			if left, _ := os.ReadDir(dir); len(left) > 0 {
+				t.Errorf("left: %v", left)
+			}
+		})
+	}
+}
+
+// TestMonitor needs a real QEMU, but no guest: its machine has no kernel and stands still.
+func TestMonitor(t *testing.T) {
+	bin, err := Find(t.Context(), "amd64")
+	if err != nil {
+		t.Skip(err)
+	}
+	dir := socketDir(t)
+	ram := filepath.Join(dir, "ram")
+	if err := os.WriteFile(ram, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(ram, 64*MiB); err != nil {
+		t.Fatal(err)
+	}
+	before := held(t, [2]int{})
+	p, err := Start(t.Context(), bin, Machine{Accel: TCG, RAM: File{ram, 64 * MiB}, Incoming: true}, Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Kill()
+	ctx := t.Context()
+	if s, err := p.Monitor.Status(ctx); err != nil || s != "inmigrate" {
+		t.Errorf("status %q, %v", s, err)
+	}
+	if out, err := p.Monitor.HMP(ctx, "info name\n"); err != nil {
+		t.Errorf("%q, %v", out, err)
+	}
+	if err := p.Monitor.Run(ctx, "no-such-command", nil, nil); err == nil || !strings.Contains(err.Error(), "QMP no-such-command: ") {
+		t.Error(err)
+	}
+	short, cancel := context.WithTimeoutCause(ctx, 50*time.Millisecond, errors.New("no patience"))
+	defer cancel()
+	if _, err := p.Monitor.WaitEvent(short, 0, "STOP", "RESUME"); err == nil || !strings.Contains(err.Error(), "wait for QMP event STOP, RESUME: no patience") {
+		t.Error(err)
+	}
+	// A monitor that does not answer, as that of a stopped process.
+	unix.Kill(p.PID(), unix.SIGSTOP)
+	short, cancel = context.WithTimeoutCause(ctx, 50*time.Millisecond, errors.New("no patience"))
+	defer cancel()
+	if _, err := p.Monitor.Status(short); err == nil || !strings.Contains(err.Error(), "QMP query-status: no patience") {
+		t.Error(err)
+	}
+	ended := make(chan error, 1)
+	go func() { _, err := p.Monitor.WaitEvent(ctx, 0, "STOP"); ended <- err }()
+	p.Kill()
+	p.Kill() // once more does no harm
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "QEMU ended") {
+		t.Error(err)
+	}
+	if err := p.Monitor.Run(ctx, "stop", nil, nil); err == nil || !strings.Contains(err.Error(), "QMP stop: QEMU ended") {
+		t.Error(err)
+	}
+	var end *EndError
+	if err := p.Err(); !errors.As(err, &end) || !end.Asked || end.Status != "signal: killed" {
+		t.Errorf("%+v", end)
+	}
+	if after := held(t, before); after[0] > before[0] || after[1] > before[1] {
+		t.Errorf("descriptors and goroutines: %v, then %v", before, after)
+	}
+}

@@ -55,7 +55,7 @@ func (c *runCmd) Run(ctx context.Context) error {
 	p := newProgress(os.Stderr, tty)
 	opt := run.Options{
 		Kernels: entries, Scenarios: c.Scenario, Label: c.Label, Accel: c.Accel, Out: c.Out, Repeat: c.Repeat, Jobs: c.Jobs,
-		Resume: c.Resume, Shard: shard, Cache: store, Command: append([]string{"faultline"}, os.Args[1:]...), Progress: p,
+		Resume: c.Resume, Shard: shard, Cache: store, Command: os.Args, Progress: p,
 		Tool: results.Tool{Version: versionText()},
 	}
 	if c.DryRun {

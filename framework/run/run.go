@@ -178,7 +178,11 @@ func (r *run) checkFolder() (err error) {
 		return err
 	}
 	if r.folder, err = results.Open(dir); err != nil {
-		return requestf("nothing to resume: %v; run without --resume first", err)
+		var none *results.NoRunError
+		if errors.As(err, &none) {
+			return requestf("nothing to resume: no run was begun in %s; run without --resume first", dir)
+		}
+		return requestf("resume: %v", err)
 	}
 	if r.record, err = r.folder.LoadRun(); err != nil {
 		return requestf("resume %s: %v; run without --resume", dir, err)
@@ -347,7 +351,7 @@ func (r *run) boot(ctx context.Context, ks []*kernelRun) error {
 			if err == nil || ctx.Err() != nil || theUsers(err) {
 				return err
 			}
-			r.breaks(ctx, k, err)
+			r.breaks(k, err)
 			return nil
 		})
 	}
@@ -370,19 +374,13 @@ func theUsers(err error) bool {
 
 // breaks notes that a kernel can't be observed. What it printed stays in the
 // folder; the end of it is told at once, because nothing else of it will be.
-func (r *run) breaks(ctx context.Context, k *kernelRun, err error) {
+func (r *run) breaks(k *kernelRun, err error) {
 	k.broken = err
 	told := ""
 	if tail := consoleTail(err); tail != "" {
 		told = "\nthe end of its console:\n  " + strings.ReplaceAll(tail, "\n", "\n  ")
 	}
 	r.say("%s can't be observed: %v%s", k.Name, err, told)
-	if command, err := r.rig.DryRun(ctx, vm.Spec{Kernel: k.Kernel, Accel: k.accel}); err == nil {
-		err = r.folder.Put(results.CommandFile(k.Name), script(command))
-		if err != nil {
-			r.say("%v", err)
-		}
-	}
 }
 
 func consoleTail(err error) string {
@@ -393,13 +391,18 @@ func consoleTail(err error) string {
 	return ""
 }
 
-func script(command string) []byte { return []byte("#!/bin/sh\nexec " + command + "\n") }
-
 // bootOne makes a kernel's template, and finds out which changes it has.
 func (r *run) bootOne(ctx context.Context, k *kernelRun) (err error) {
 	r.doing("boot " + k.Name)
-	console := r.folder.Path(results.ConsoleFile(k.Name))
-	if k.template, err = r.rig.Template(ctx, vm.Spec{Kernel: k.Kernel, Accel: k.accel, Console: console}); err != nil {
+	spec := vm.Spec{Kernel: k.Kernel, Accel: k.accel, Console: r.folder.Path(results.ConsoleFile(k.Name))}
+	script, err := r.rig.Script(ctx, spec)
+	if err != nil {
+		return err
+	}
+	if err := r.folder.Put(results.CommandFile(k.Name), []byte(script)); err != nil {
+		return err
+	}
+	if k.template, err = r.rig.Template(ctx, spec); err != nil {
 		return err
 	}
 	if k.template.Built {
@@ -410,9 +413,6 @@ func (r *run) bootOne(ctx context.Context, k *kernelRun) (err error) {
 		return err
 	}
 	if err := r.folder.Put(results.ConsoleFile(k.Name), said); err != nil {
-		return err
-	}
-	if err := r.folder.Put(results.CommandFile(k.Name), script(k.template.Command())); err != nil {
 		return err
 	}
 	known := map[string]bool{}
@@ -452,7 +452,7 @@ func (r *run) begin(ks []*kernelRun, picked []framework.Info) error {
 	}
 	for _, i := range picked {
 		rec.Scenarios = append(rec.Scenarios, results.Scenario{
-			ID: i.ID, Doc: i.Doc, Suite: i.Suite, Needs: i.Needs, Changes: i.Changes, NotDoable: i.NotDoable, Lead: i.Lead,
+			ID: i.ID, Doc: i.Doc, Suite: i.Suite, Needs: i.Needs, Changes: i.Changes, Catalogue: i.Catalogue, NotDoable: i.NotDoable, Lead: i.Lead,
 		})
 	}
 	if r.Resume {
@@ -750,7 +750,7 @@ func DryRun(ctx context.Context, opt Options) (string, error) {
 		fmt.Fprintf(&b, "# %s (%s), %s\n%s\n\n", k.Name, k.Release, accel, command)
 	}
 	from, to := opt.Shard.cut(len(opt.Kernels) * len(picked))
-	fmt.Fprintf(&b, "# %d scenarios on %d kernels, %d of %d cells:\n", len(picked), len(opt.Kernels), to-from, len(opt.Kernels)*len(picked))
+	fmt.Fprintf(&b, "# cells: %d of %d (scenarios: %d, kernels: %d):\n", to-from, len(opt.Kernels)*len(picked), len(picked), len(opt.Kernels))
 	for _, i := range picked {
 		fmt.Fprintln(&b, i.ID)
 	}

@@ -57,7 +57,7 @@ test-short: ## run the tests that need no guest and no network
 
 .PHONY: test-long
 test-long: deps build ## run the long tests only
-	@$(GO) test -p 1 -count=1 -timeout 120m -run Long ./...
+	@FAULTLINE_LONG=1 $(GO) test -p 1 -count=1 -timeout 120m -run Long ./...
 
 .PHONY: bench
 bench: deps build ## measure boots, clones, scenarios and runs into bench.json

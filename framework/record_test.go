@@ -19,7 +19,7 @@ func TestLogWitness(t *testing.T) {
 			"[   10.123456] MCE: Killing agent:233 due to hardware memory corruption fault at 10000004005",
 			"MCE: Killing victim due to hardware memory corruption fault at N",
 		},
-		"each once, in their order": {
+		"each once, sorted": {
 			"[   10.1] MCE: Killing agent:234 due to hardware memory corruption fault at 10000004005\n" +
 				"[   10.2] Memory failure: 0x100c04: recovery action for dax page: Recovered\n" +
 				"[   10.3] MCE: Killing agent:234 due to hardware memory corruption fault at 10000008000",
@@ -28,7 +28,7 @@ func TestLogWitness(t *testing.T) {
 		"two roles are two lines": {
 			"[   10.1] MCE: Killing agent:233 due to hardware memory corruption fault at 10000004005\n" +
 				"[   10.3] MCE: Killing agent:234 due to hardware memory corruption fault at 10000004005",
-			"MCE: Killing victim due to hardware memory corruption fault at N\nMCE: Killing second due to hardware memory corruption fault at N",
+			"MCE: Killing second due to hardware memory corruption fault at N\nMCE: Killing victim due to hardware memory corruption fault at N",
 		},
 		"a stranger": {
 			"[   10.1] MCE: Killing systemd:1 due to hardware memory corruption fault at 10000004005",
@@ -38,9 +38,15 @@ func TestLogWitness(t *testing.T) {
 			"[   11.0] I/O error, dev pmem0, sector 20480 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 2",
 			"I/O error, dev pmem0, sector 20480 op N:(READ) flags N phys_seg 1 prio class 2",
 		},
-		"times and counters of a machine check": {
-			"[   12.0] mce: [Hardware Error]: TSC 5a1b2c3d4e ADDR 100c04000 TIME 1700000000 SOCKET 0",
-			"mce: [Hardware Error]:  ADDR N  SOCKET 0",
+		// What was injected is no witness.
+		"the registers of a machine check": {
+			"[   12.0] mce: [Hardware Error]: TSC 5a1b2c3d4e ADDR 100c04000 MISC 8c\n[   12.0] mce: [Hardware Error]: CPU 0: Machine Check Exception: 5 Bank 9: bd80000000000134\n" +
+				"[   12.0] mce: [Hardware Error]: Machine check events logged",
+			"mce: [Hardware Error]: Machine check events logged",
+		},
+		"a page's recovery": {
+			"[   12.0] Memory failure: 0x100c04: Sending SIGBUS to agent:233 due to hardware memory corruption\n[   12.0] EDAC igen6: ok",
+			"Memory failure: N: Sending SIGBUS to victim due to hardware memory corruption",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

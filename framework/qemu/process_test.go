@@ -3,6 +3,7 @@ package qemu
 import (
 	"context"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -64,7 +65,7 @@ func TestStartThatFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := socketDir(t)
-			before := held(t, [2]int{})
+			before := held(t, [2]int{math.MaxInt, math.MaxInt})
 			ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errors.New("not in time"))
 			defer cancel()
 			begun := time.Now()
@@ -100,7 +101,7 @@ func TestMonitor(t *testing.T) {
 	if err := os.Truncate(ram, 64*MiB); err != nil {
 		t.Fatal(err)
 	}
-	before := held(t, [2]int{})
+	before := held(t, [2]int{math.MaxInt, math.MaxInt})
 	p, err := Start(t.Context(), bin, Machine{Accel: TCG, RAM: File{ram, 64 * MiB}, Incoming: true}, Options{Dir: dir})
 	if err != nil {
 		t.Fatal(err)

@@ -82,6 +82,11 @@ func TestPatterns(t *testing.T) {
 			[]observe.Outcome{{Note: "8 sectors"}, {Note: "8 sectors, 1 sectors"}},
 			[]observe.Outcome{{}, {Note: "none"}},
 		},
+		{
+			Panics("Machine check"), "panic: Machine check",
+			[]observe.Outcome{{Note: "Kernel panic - not syncing: Fatal local machine check; Machine check from unknown source"}},
+			[]observe.Outcome{{}, {Note: "Machine check"}, {Note: "Kernel panic - not syncing: oh"}},
+		},
 	} {
 		if test.pattern.String() != test.text {
 			t.Errorf("%q, not %q", test.pattern, test.text)

@@ -76,6 +76,9 @@ func (c *runCmd) Run(ctx context.Context) error {
 		return err
 	}
 	fmt.Fprintf(os.Stderr, "took %s\n", p.took())
+	if record.Interrupted {
+		fmt.Fprintln(os.Stderr, "faultline: interrupted; the same command with --resume does the rest")
+	}
 	return judged(*record)
 }
 

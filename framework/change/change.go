@@ -45,6 +45,46 @@ var DaxRecoveryWrite = Change{
 	Probe:   "dax/ext4/pwrite",
 }
 
+// KillEarlyOnConsumption tells processes of poison that another one consumed.
+var KillEarlyOnConsumption = Change{
+	ID:      "kill_early_on_consumption",
+	Commit:  "30c9cf492704",
+	Subject: "mm,hwpoison: send SIGBUS to PF_MCE_EARLY processes on action required events",
+	Since:   "v5.12",
+	Effect:  "a process with PR_MCE_KILL_EARLY gets SIGBUS BUS_MCEERR_AO for poison that another process consumed, where it was told nothing",
+	Probe:   "mce/ext4/srar-other-early",
+}
+
+// CopyFromUserQuiet keeps the signal from who passed poison to a system call.
+var CopyFromUserQuiet = Change{
+	ID:      "copy_from_user_quiet",
+	Commit:  "a6e3cf70b772",
+	Subject: "x86/mce: Change to not send SIGBUS error during copy from user",
+	Since:   "v5.16",
+	Effect:  "a system call that meets poison as it copies its argument from user space sends no SIGBUS any more",
+	Probe:   "mce/anon/write",
+}
+
+// AMDPanics ends kernels on processors of AMD's without recovery.
+var AMDPanics = Change{
+	ID:      "amd_severity_panics",
+	Commit:  "70c459d915e8",
+	Subject: "x86/mce: Simplify AMD severity grading logic",
+	Since:   "v5.19",
+	Effect:  "poison that is consumed on a processor of AMD's without SUCCOR ends in a panic, where it was logged and forgotten",
+	Probe:   "mce/amd/srar",
+}
+
+// DaxFolios makes a DAX page of a huge mapping part of one large folio.
+var DaxFolios = Change{
+	ID:      "dax_folios",
+	Commit:  "38607c62b34b",
+	Subject: "fs/dax: properly refcount fs dax pages",
+	Since:   "v6.15",
+	Effect:  "poison that is consumed in a DAX page mapped as a huge one is reported at the huge page's start, where it was at the page's",
+	Probe:   "mce/ext4/srar-huge",
+}
+
 // NfitMiscGranularity lists as many bad sectors as a machine check says.
 var NfitMiscGranularity = Change{
 	ID:      "nfit_misc_granularity",
@@ -77,7 +117,10 @@ var CopyUserHighpageMC = Change{
 
 // All are the known changes, in upstream order.
 func All() []Change {
-	return []Change{NfitMiscGranularity, DaxRecoveryWrite, UnpoisonAfterMCE, CopyUserHighpageMC, DaxFaultHWPoison}
+	return []Change{
+		KillEarlyOnConsumption, CopyFromUserQuiet, NfitMiscGranularity, DaxRecoveryWrite, AMDPanics, UnpoisonAfterMCE,
+		CopyUserHighpageMC, DaxFaultHWPoison, DaxFolios,
+	}
 }
 
 // ByID finds a change by its name.

@@ -209,7 +209,7 @@ func sorted(cells []observe.Cell) []observe.Cell {
 // explain names the change behind each difference that has one. A difference
 // in a step is explained when the step's expectation names the change in both
 // cells, both outcomes are what was expected, and the kernels differ in having
-// the change. One in the log witness is explained by what explains a step of
+// the change. One in a witness of poison is explained by what explains a step of
 // the same cell, because the kernel's words come with its deeds.
 func explain(diffs []Difference, a, b observe.Cell) {
 	var explained string
@@ -223,10 +223,17 @@ func explain(diffs []Difference, a, b observe.Cell) {
 		}
 	}
 	for i, d := range diffs {
-		if d.Field == WitnessPrefix+"log" {
+		if poisonWitness(strings.TrimPrefix(d.Field, WitnessPrefix)) && d.Step == WholeCell {
 			diffs[i].ExplainedBy = explained
 		}
 	}
+}
+
+// poisonWitness says whether a witness tells what a kernel did about poison,
+// beside what it told the program.
+func poisonWitness(name string) bool {
+	name, _, _ = strings.Cut(name, " ")
+	return slices.Contains([]string{"log", "HardwareCorrupted", "kpageflags", "pagemap", "qemu"}, name)
 }
 
 func explainedStep(a, b *observe.Expectation) string {

@@ -29,6 +29,7 @@ type Template struct {
 
 	rig   *Rig
 	spec  Spec
+	key   string
 	entry *cache.Entry
 	meta  templateMeta
 }
@@ -64,8 +65,8 @@ func (r *Rig) Template(ctx context.Context, s Spec) (*Template, error) {
 		return nil, err
 	}
 	defer parts.close()
-	t := &Template{rig: r, spec: s}
-	t.entry, err = r.Cache.Get(ctx, templateKind, r.templateKey(s, parts), func(ctx context.Context, dir string) error {
+	t := &Template{rig: r, spec: s, key: r.templateKey(s, parts)}
+	t.entry, err = r.Cache.Get(ctx, templateKind, t.key, func(ctx context.Context, dir string) error {
 		return t.build(ctx, parts, dir)
 	})
 	if err != nil {
@@ -261,6 +262,36 @@ func (g *Guest) thaw(ctx context.Context, state string) error {
 		time.Sleep(500 * time.Microsecond)
 	}
 	return mon.Run(ctx, "cont", nil, nil)
+}
+
+// Variant is the template of guests that differ from t's. Close it too.
+func (t *Template) Variant(ctx context.Context, differ func(*Spec)) (*Template, error) {
+	s := t.spec
+	s.Console = "" // t's own
+	differ(&s)
+	return t.rig.Template(ctx, s)
+}
+
+// factKind is the cache's kind of Fact.
+const factKind = "facts"
+
+// Fact is something about the template's guests that find finds out and that
+// never changes: it is kept in the cache under its name.
+func (t *Template) Fact(ctx context.Context, name string, find func(context.Context) (string, error)) (string, error) {
+	const file = "fact"
+	entry, err := t.rig.Cache.Get(ctx, factKind, cache.Key(t.key, name), func(ctx context.Context, dir string) error {
+		fact, err := find(ctx)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(dir, file), []byte(fact), 0o644)
+	})
+	if err != nil {
+		return "", err
+	}
+	defer entry.Close()
+	data, err := os.ReadFile(filepath.Join(entry.Path, file))
+	return string(data), err
 }
 
 // Console is what the kernel printed while it booted.

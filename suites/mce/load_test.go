@@ -21,6 +21,11 @@ var (
 	mceerr = After(SIGBUS(BUS_MCEERR_AR, LSB(12)))
 )
 
+// page asks for a bad block that is a page's.
+func page() *Expectation {
+	return Follow(change.NfitMiscGranularity, Before(Says("1 sectors")), After(Says("8 sectors")))
+}
+
 // needs are those of every scenario with a machine check.
 var needs = []Trait{Needs("X86_MCE"), Needs("MEMORY_FAILURE")}
 
@@ -68,7 +73,7 @@ func tell(ctx SpecContext, g *GuestVM, fs FS, flags MapFlags, check inject.Machi
 func (s story) expect() {
 	GinkgoHelper()
 	Expect(s.first).To(consumed(s.m))
-	Expect(s.listed).To(Be(Says("8 sectors")))
+	Expect(s.listed).To(page())
 	Expect(s.again).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
 	Expect(s.other).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
 	Expect(s.read).To(Be(Errno("EIO")))
@@ -103,7 +108,7 @@ var _ = Describe("poison that one process consumed", func() {
 
 			// The whole huge page is lost to those who mapped it; what is bad is one
 			// page of it, and the others can be had again.
-			It("is told as a huge page where it was mapped as one", onDAX(fs, "srar-huge", "D01", follows), func(ctx SpecContext) {
+			It("is told as a huge page where it was mapped as one", onDAX(fs, "srar-huge", "D01", follows, Follows(change.DaxFolios)), func(ctx SpecContext) {
 				g := Guest(ctx)
 				mount := g.DAX(ctx, fs)
 				f := mount.File(ctx, 2*MiB, HugeAligned())
@@ -118,8 +123,10 @@ var _ = Describe("poison that one process consumed", func() {
 				good := v.Load(ctx, m.At(Page(bad+1)))
 				other := second.Load(ctx, m2.At(at))
 				Expect(huge).To(Be(Says("present")))
-				Expect(first).To(Be(SIGBUS(BUS_MCEERR_AR, LSB(21), At(m.At(Page(bad))))))
-				Expect(listed).To(Be(Says("8 sectors")))
+				Expect(first).To(Follow(change.DaxFolios,
+					Before(SIGBUS(BUS_MCEERR_AR, LSB(21), At(m.At(Page(bad))))),
+					After(SIGBUS(BUS_MCEERR_AR, LSB(21), At(m.At(0))))))
+				Expect(listed).To(page())
 				Expect(neighbour).To(Be(Says("absent")))
 				Expect(again).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
 				Expect(good).To(Be(Reads(Filled(bad + 1))))
@@ -128,16 +135,18 @@ var _ = Describe("poison that one process consumed", func() {
 
 			// Late kill, the default: poison is told on access only.
 			It("is told to another who has it mapped when that one loads", onDAX(fs, "srar-other-late", "D01", follows), func(ctx SpecContext) {
-				first, idle, load, m, _ := others(ctx, fs, false)
+				first, listed, idle, load, m, _ := others(ctx, fs, false)
 				Expect(first).To(consumed(m))
+				Expect(listed).To(page())
 				Expect(idle).To(Be(OK()))
 				Expect(load).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
 			})
 
-			It("is told at once to another who asked for that", onDAX(fs, "srar-other-early", "D01", follows), func(ctx SpecContext) {
-				first, idle, load, m, m2 := others(ctx, fs, true)
+			It("is told at once to another who asked for that", onDAX(fs, "srar-other-early", "D01", follows, Follows(change.KillEarlyOnConsumption)), func(ctx SpecContext) {
+				first, listed, idle, load, m, m2 := others(ctx, fs, true)
 				Expect(first).To(consumed(m))
-				Expect(idle).To(Be(SIGBUS(BUS_MCEERR_AO, LSB(12), At(m2.At(Page(bad))))))
+				Expect(listed).To(page())
+				Expect(idle).To(Follow(change.KillEarlyOnConsumption, Before(OK()), After(SIGBUS(BUS_MCEERR_AO, LSB(12), At(m2.At(Page(bad)))))))
 				Expect(load).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
 			})
 		})
@@ -145,7 +154,7 @@ var _ = Describe("poison that one process consumed", func() {
 })
 
 // others has one process consume poison in a page that another has mapped too.
-func others(ctx SpecContext, fs FS, early bool) (first, idle, load *Seen, m, m2 *Mapping) {
+func others(ctx SpecContext, fs FS, early bool) (first, listed, idle, load *Seen, m, m2 *Mapping) {
 	g := Guest(ctx)
 	mount := g.DAX(ctx, fs)
 	f := mount.File(ctx, 64*KiB)
@@ -157,10 +166,10 @@ func others(ctx SpecContext, fs FS, early bool) (first, idle, load *Seen, m, m2 
 	v.Load(ctx, m.At(at))
 	second.Load(ctx, m2.At(at))
 	first = v.Consume(ctx, inject.SRAR(), m.At(at))
-	g.AwaitBadBlocks(ctx, mount.Device)
+	listed = g.AwaitBadBlocks(ctx, mount.Device)
 	idle = second.Idle(ctx)
 	load = second.Load(ctx, m2.At(at))
-	return first, idle, load, m, m2
+	return first, listed, idle, load, m, m2
 }
 
 var _ = Describe("poison in RAM", func() {
@@ -172,7 +181,7 @@ var _ = Describe("poison in RAM", func() {
 		m := v.MapAnonymous(ctx, 64*KiB, 0)
 		v.Store(ctx, m.At(at))
 		first := v.Consume(ctx, inject.SRAR(), m.At(at))
-		g.AwaitLog(ctx, "recovery action")
+		g.AwaitLog(ctx, Recovered)
 		left := v.Present(ctx, m.At(at))
 		again := v.Load(ctx, m.At(at))
 		Expect(first).To(consumed(m))
@@ -192,7 +201,7 @@ var _ = Describe("poison in RAM", func() {
 				m := v.Map(ctx, f, Shared)
 				v.Load(ctx, m.At(5))
 				first := v.Consume(ctx, inject.SRAR(), m.At(5))
-				g.AwaitLog(ctx, "recovery action")
+				g.AwaitLog(ctx, Recovered)
 				again := v.Load(ctx, m.At(5))
 				Expect(first).To(Be(Reads(Filled(0))))
 				Expect(again).To(Be(Reads(Filled(0))))
@@ -206,7 +215,7 @@ var _ = Describe("poison in RAM", func() {
 				m := v.Map(ctx, f, Shared)
 				v.Store(ctx, m.At(5))
 				first := v.Consume(ctx, inject.SRAR(), m.At(5))
-				g.AwaitLog(ctx, "recovery action")
+				g.AwaitLog(ctx, Recovered)
 				sync := v.Syscall(ctx, "fsync", m.FD())
 				again := v.Load(ctx, m.At(5))
 				Expect(first).To(Be(SIGBUS(BUS_MCEERR_AR, LSB(12), At(m.At(0)))))

@@ -3,6 +3,7 @@ package qemu
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -27,10 +28,13 @@ const connectTimeout = 30 * time.Second
 // endGrace is how long an error of the connection waits for QEMU's end.
 const endGrace = 100 * time.Millisecond
 
+// ErrMonitor is wrapped by the error of a QEMU that runs and does not answer.
+var ErrMonitor = errors.New("connect to QEMU's monitor")
+
 func dialMonitor(ctx context.Context, path string, done <-chan struct{}) (*Monitor, error) {
 	socket, err := qmp.NewSocketMonitor("unix", path, connectTimeout)
 	if err != nil {
-		return nil, fmt.Errorf("connect to QEMU's monitor: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrMonitor, err)
 	}
 	connected := make(chan error, 1)
 	go func() { connected <- socket.Connect() }()
@@ -59,7 +63,7 @@ func dialMonitor(ctx context.Context, path string, done <-chan struct{}) (*Monit
 		case <-time.After(10 * endGrace):
 		case <-ctx.Done():
 		}
-		return nil, fmt.Errorf("connect to QEMU's monitor: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrMonitor, err)
 	}
 	m := &Monitor{socket: socket, done: done, more: make(chan struct{})}
 	events, err := socket.Events(ctx)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -86,7 +87,16 @@ func (g *Guest) start(ctx context.Context, bin qemu.Binary, m qemu.Machine) erro
 	g.proc, err = qemu.Start(ctx, bin, m, qemu.Options{Dir: g.dir, Console: console, GDB: g.spec.GDB})
 	if err != nil {
 		g.console.Close()
-		t := &Trouble{Kind: Exit, Doing: "start QEMU", Kernel: g.spec.Kernel.Name, Err: err, Tail: console.Tail(40)}
+		t := &Trouble{Kind: Host, Doing: "start QEMU", Kernel: g.spec.Kernel.Name, Err: err, Tail: console.Tail(tailLines)}
+		var end *qemu.EndError
+		switch {
+		case errors.As(err, &end):
+			t.Kind = Exit
+		case errors.Is(err, context.Canceled):
+			return fmt.Errorf("start QEMU: %w", err)
+		case errors.Is(err, qemu.ErrMonitor):
+			t.Kind = Hang
+		}
 		if g.spec.Accel == qemu.KVM && strings.Contains(strings.ToLower(err.Error()), "kvm") {
 			t.Kind, t.Advice = BrokenAccel, kvmAdvice
 		}

@@ -129,17 +129,22 @@ func TestTroubleAtBoot(t *testing.T) {
 	parts, err := r.prepare(t.Context(), k)
 	must(t, err)
 	defer parts.close()
-	boot := func(t *testing.T, change func(*qemu.Machine)) error {
+	// What takes its time on a busy host is done before limit counts.
+	bootFor := func(t *testing.T, r *Rig, limit time.Duration, change func(*qemu.Machine)) error {
 		dir := tempDir(t)
 		m, err := parts.machine(t.Context(), spec, dir, false)
 		must(t, err)
 		change(&m)
-		g, err := r.boot(t.Context(), spec, m, dir)
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		defer cancel()
+		g, err := r.boot(ctx, spec, m, dir)
 		if err == nil {
 			g.Close()
 		}
 		return err
 	}
+	boot := func(t *testing.T, change func(*qemu.Machine)) error { return bootFor(t, r, time.Minute, change) }
+	asItIs := func(*qemu.Machine) {}
 	t.Run("no PID 1", func(t *testing.T) {
 		within(t, 30*time.Second)
 		err := boot(t, func(m *qemu.Machine) { m.Append = "rdinit=/nonexistent" })
@@ -178,10 +183,16 @@ func TestTroubleAtBoot(t *testing.T) {
 	})
 	t.Run("in no time", func(t *testing.T) {
 		within(t, 5*time.Second)
-		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-		defer cancel()
-		_, err := r.Boot(ctx, spec)
-		isTrouble(t, err, Hang, "wait for user space", "")
+		isTrouble(t, bootFor(t, r, 500*time.Millisecond, asItIs), Hang, "did not answer", "")
+	})
+	t.Run("QEMU says nothing", func(t *testing.T) {
+		within(t, 5*time.Second)
+		mute := *r
+		mute.QEMU.Path = filepath.Join(t.TempDir(), "qemu")
+		must(t, os.WriteFile(mute.QEMU.Path, []byte("#!/bin/sh\nexec sleep 60\n"), 0o755))
+		isTrouble(t, bootFor(t, &mute, 300*time.Millisecond, asItIs), Hang, "connect to QEMU's monitor", "")
+		mute.QEMU.Path = "/no/such/qemu"
+		isTrouble(t, bootFor(t, &mute, time.Minute, asItIs), Host, "/no/such/qemu", "")
 	})
 	t.Run("interrupted", func(t *testing.T) {
 		within(t, 5*time.Second)

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -119,6 +120,7 @@ func RunSuite(t *testing.T, name string) {
 		t.Skip("boots real guests; -short leaves them out")
 	}
 	if flags.events > 0 {
+		syscall.CloseOnExec(flags.events) // QEMU must not hold it open
 		running.events = json.NewEncoder(os.NewFile(uintptr(flags.events), "events"))
 	}
 	gomega.RegisterFailHandler(ginkgo.Fail)

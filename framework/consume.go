@@ -110,8 +110,8 @@ func (g *GuestVM) Consume(ctx context.Context, m inject.MachineCheck, at Watched
 }
 
 func (g *GuestVM) consume(ctx context.Context, m inject.MachineCheck, at watched, start func() *Started) (*Started, error) {
-	if accel := g.vm.Spec().Accel; accel == qemu.KVM {
-		return nil, fmt.Errorf("%w: with %s, the processor takes a machine check when it likes; use --accel tcg", ErrNotExact, accel)
+	if err := exact(g.vm.Spec().Accel); err != nil {
+		return nil, err
 	}
 	g.poisoned = true
 	stub, err := g.halt(ctx)
@@ -145,6 +145,15 @@ func (g *GuestVM) consume(ctx context.Context, m inject.MachineCheck, at watched
 	}
 	g.rec.add("host", action, observe.Outcome{}, "")
 	return s, nil
+}
+
+// exact refuses an accelerator with which QEMU does not stop the processor at
+// an access of every kind, nor deliver a machine check before it goes on.
+func exact(accel qemu.Accel) error {
+	if accel == qemu.TCG {
+		return nil
+	}
+	return fmt.Errorf("%w: with %s the processor takes a machine check when it likes; use --accel tcg", ErrNotExact, accel)
 }
 
 // halt stops the guest by the stub, which it connects to first.
@@ -182,6 +191,13 @@ func (g *GuestVM) reach(ctx context.Context, stub *gdb.Client, s *Started, at wa
 	for range strays {
 		stop, err := stub.Wait(waiting)
 		if err != nil {
+			if errors.Is(err, gdb.ErrClosed) || errors.Is(err, gdb.ErrEnded) {
+				// Why is what waits for the victim's answer finds out.
+				select {
+				case <-waiting.Done():
+				case <-time.After(stubLimit):
+				}
+			}
 			return 0, reachError(waiting, err)
 		}
 		if stop.Access != gdb.Any || stop.Addr != at.virt {
@@ -206,7 +222,10 @@ func (g *GuestVM) reach(ctx context.Context, stub *gdb.Client, s *Started, at wa
 func reachError(ctx context.Context, err error) error {
 	var unreached *UnreachedError
 	var trouble *vm.Trouble
-	if cause := context.Cause(ctx); errors.As(cause, &unreached) || errors.As(cause, &trouble) {
+	switch cause := context.Cause(ctx); {
+	case errors.As(cause, &trouble):
+		return fmt.Errorf("%w: %w", err, cause)
+	case errors.As(cause, &unreached):
 		return cause
 	}
 	return err

@@ -40,7 +40,7 @@ type GuestVM struct {
 	start   uint64         // kernel log position at the scenario's start
 	names   map[string]int // how often a name was given out
 	mounted []*Mount
-	told    map[string]bool // disks whose bad blocks are a step already
+	told    map[string]bool // witnesses that are a step already: disks for their bad blocks
 	bare    map[string]bool // disks that Unmount unmounted
 	victims map[string]*Victim
 

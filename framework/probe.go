@@ -50,6 +50,17 @@ var probes = map[string]struct {
 		},
 		before: OK(), after: Errno("ENOTSUP"), // which is EOPNOTSUPP
 	},
+	change.CountedByAction.ID: {
+		act: func(ctx context.Context, g *GuestVM) *Seen {
+			f := g.DAX(ctx, Ext4).File(ctx, 64*KiB)
+			v := g.Victim(ctx)
+			m := v.Map(ctx, f, Shared)
+			v.Load(ctx, m.At(0))
+			g.Inject(ctx, inject.CorruptPFN(v.Frame(ctx, m.At(0)), inject.Filter{}))
+			return g.HardwareCorrupted(ctx)
+		},
+		before: Says("0 kB"), after: Says("4 kB"),
+	},
 	change.CopyUserHighpageMC.ID: {
 		act: func(ctx context.Context, g *GuestVM) *Seen {
 			g.AllowPanic()

@@ -41,7 +41,9 @@ func (g *GuestVM) collectPoison(ctx context.Context) error {
 	ask := func(name string, say func([]byte) string, r wire.ReadFile) {
 		all = append(all, asked{name, say, g.vm.Send(&wire.Request{ReadFile: &r})})
 	}
-	ask("HardwareCorrupted", hardwareCorrupted, wire.ReadFile{Path: "/proc/meminfo"})
+	if !g.told["HardwareCorrupted"] {
+		ask("HardwareCorrupted", hardwareCorrupted, wire.ReadFile{Path: "/proc/meminfo"})
+	}
 	for _, w := range g.frames {
 		ask("kpageflags "+w.name, kpageflags, wire.ReadFile{Path: "/proc/kpageflags", Offset: int64(w.frame.Addr / PageBytes * 8), Length: 8})
 		if w.v != nil && !w.v.dead {
@@ -61,6 +63,13 @@ func (g *GuestVM) collectPoison(ctx context.Context) error {
 		g.rec.witness["qemu"] = memoryFailures(events)
 	}
 	return nil
+}
+
+// HardwareCorrupted is how much memory the kernel counts as lost, recorded as a
+// step: where it is one, it is no witness any more.
+func (g *GuestVM) HardwareCorrupted(ctx context.Context) *Seen {
+	g.told["HardwareCorrupted"] = true
+	return g.rec.add("agent", "HardwareCorrupted", observe.Outcome{Note: hardwareCorrupted([]byte(g.ReadFile(ctx, "/proc/meminfo")))}, "")
 }
 
 // hardwareCorrupted is the line of /proc/meminfo; a fresh guest has 0 kB.

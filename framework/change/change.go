@@ -95,6 +95,16 @@ var NfitMiscGranularity = Change{
 	Probe:   "mce/nfit/page",
 }
 
+// CountedByAction counts every page that something was done about.
+var CountedByAction = Change{
+	ID:      "counted_by_action",
+	Commit:  "e240ac52f7da",
+	Subject: "mm/memory-failure.c: simplify num_poisoned_pages_inc/dec",
+	Since:   "v5.19",
+	Effect:  "a poisoned DAX page counts in HardwareCorrupted of /proc/meminfo, where it did not",
+	Probe:   "mce/ext4/corrupt-pfn",
+}
+
 // UnpoisonAfterMCE keeps pages for good that a machine check took.
 var UnpoisonAfterMCE = Change{
 	ID:      "unpoison_after_mce",
@@ -118,7 +128,7 @@ var CopyUserHighpageMC = Change{
 // All are the known changes, in upstream order.
 func All() []Change {
 	return []Change{
-		KillEarlyOnConsumption, CopyFromUserQuiet, NfitMiscGranularity, DaxRecoveryWrite, AMDPanics, UnpoisonAfterMCE,
+		KillEarlyOnConsumption, CopyFromUserQuiet, NfitMiscGranularity, DaxRecoveryWrite, AMDPanics, CountedByAction, UnpoisonAfterMCE,
 		CopyUserHighpageMC, DaxFaultHWPoison, DaxFolios,
 	}
 }

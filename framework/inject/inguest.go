@@ -69,7 +69,7 @@ func (f Filter) files() [][2]string {
 func (f Filter) String() string {
 	text := ""
 	if f.Major != 0 {
-		text += fmt.Sprintf(", on device %d:%d only", f.Major, f.Minor)
+		text += ", on one device only" // whose numbers differ between kernels
 	}
 	if f.FlagsMask != 0 {
 		text += fmt.Sprintf(", with flags %#x of %#x only", f.FlagsValue, f.FlagsMask)

@@ -1,0 +1,232 @@
+package framework
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/faultline/faultline/framework/gdb"
+	"github.com/faultline/faultline/framework/inject"
+	"github.com/faultline/faultline/framework/qemu"
+	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/guest/wire"
+	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/kernels"
+)
+
+// kcore is a file as /proc/kcore begins: one segment of the kernel's text, one
+// without a physical address, and one of memory.
+func kcore(base uint64) []byte {
+	elf := make([]byte, 64+3*56)
+	copy(elf, "\x7fELF\x02")
+	le := binary.LittleEndian
+	le.PutUint64(elf[32:], 64)
+	le.PutUint16(elf[56:], 3)
+	for i, s := range []struct{ virt, phys uint64 }{{0xffffffff81000000, 0x1000000}, {0xffffc90000000000, ^uint64(0)}, {base + 0x1000, 0x1000}} {
+		p := elf[64+i*56:]
+		le.PutUint32(p, 1)
+		le.PutUint64(p[16:], s.virt)
+		le.PutUint64(p[24:], s.phys)
+	}
+	return elf
+}
+
+func TestDirectMap(t *testing.T) {
+	for name, base := range map[string]uint64{"4 levels": directMap4, "5 levels": directMap5, "KASLR": directMap4 + 37<<30} {
+		got, err := directMap(kcore(base))
+		if err != nil || got != base {
+			t.Errorf("%s: %#x, %v, want %#x", name, got, err, base)
+		}
+	}
+	for name, elf := range map[string][]byte{"nothing": nil, "no ELF": []byte(strings.Repeat("x", 200)), "cut": kcore(directMap4)[:64+20], "no memory": kcore(directMap4)[:64+2*56]} {
+		if base, err := directMap(elf); err == nil {
+			t.Errorf("%s: %#x, want an error", name, base)
+		}
+	}
+}
+
+func FuzzDirectMap(f *testing.F) {
+	f.Add(kcore(directMap4))
+	f.Add(kcore(directMap5))
+	f.Fuzz(func(t *testing.T, elf []byte) { directMap(elf) })
+}
+
+func TestExact(t *testing.T) {
+	if err := exact(qemu.TCG); err != nil {
+		t.Error(err)
+	}
+	if err := exact(qemu.KVM); !errors.Is(err, ErrNotExact) {
+		t.Errorf("%v, want %v", err, ErrNotExact)
+	}
+}
+
+func TestPanicNote(t *testing.T) {
+	const console = `[    8.1] mce: [Hardware Error]: CPU 0: Machine Check Exception: f Bank 9: bd80000000000134
+[    8.2] mce: [Hardware Error]: Machine check: Data load in unrecoverable area of kernel
+[    8.3] Kernel panic - not syncing: Fatal local machine check
+[    8.4] Kernel Offset: disabled`
+	const want = "Kernel panic - not syncing: Fatal local machine check: Machine check: Data load in unrecoverable area of kernel"
+	if got := panicNote(console); got != want {
+		t.Errorf("%q", got)
+	}
+}
+
+// rigged is a template for guests of tests.
+func rigged(t *testing.T, spec string) *vm.Template {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("boots real guests; -short leaves them out")
+	}
+	c, err := cache.Open("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := kernels.Resolve(t.Context(), spec, kernels.Options{Cache: c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { k.Close() })
+	r, err := vm.NewRig(t.Context(), c, k.Arch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	tm, err := r.Template(t.Context(), vm.Spec{Kernel: k, Accel: qemu.TCG})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { tm.Close() })
+	return tm
+}
+
+func guestFor(t *testing.T, tm *vm.Template) *GuestVM {
+	t.Helper()
+	g, err := tm.Clone(t.Context(), vm.CloneOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(g.Close)
+	return newGuestVM(g, newRecorder(), func(err error) {
+		t.Helper()
+		t.Fatal(err)
+	})
+}
+
+// What does not come to pass ends with an error that says what, and soon.
+func TestConsumeFails(t *testing.T) {
+	tm := rigged(t, "apt:bookworm")
+	sleep := func(v *Victim) func() *Started {
+		return func() *Started {
+			minute := binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, 60), 0)
+			return v.StartSyscall("nanosleep", minute, 0)
+		}
+	}
+	for _, tt := range []struct {
+		name  string
+		most  time.Duration
+		start func(*GuestVM, *Victim, *Mapping) func() *Started
+		check func(error) bool
+	}{
+		{"the load goes elsewhere", 8 * time.Second, func(_ *GuestVM, v *Victim, m *Mapping) func() *Started {
+			return func() *Started { return v.StartLoad(m.At(0)) }
+		}, func(err error) bool {
+			var unreached *UnreachedError
+			return errors.As(err, &unreached) && unreached.Why == "it ended without"
+		}},
+		{"the victim never comes to its load", reachLimit + 8*time.Second, func(_ *GuestVM, v *Victim, _ *Mapping) func() *Started {
+			return sleep(v)
+		}, func(err error) bool {
+			var unreached *UnreachedError
+			return errors.As(err, &unreached) && strings.Contains(unreached.Why, reachLimit.String())
+		}},
+		{"the guest is reset", 8 * time.Second, func(g *GuestVM, v *Victim, _ *Mapping) func() *Started {
+			return func() *Started {
+				s := sleep(v)()
+				if _, err := g.Monitor().HMP(context.Background(), "system_reset"); err != nil {
+					t.Log(err) // QEMU may end before it answers
+				}
+				return s
+			}
+		}, gone},
+		{"QEMU and its stub are killed", 8 * time.Second, func(g *GuestVM, v *Victim, _ *Mapping) func() *Started {
+			return func() *Started {
+				s := sleep(v)()
+				unix.Kill(g.vm.PID(), unix.SIGKILL)
+				return s
+			}
+		}, gone},
+		{"the scenario's time is over", 8 * time.Second, func(_ *GuestVM, v *Victim, _ *Mapping) func() *Started { return sleep(v) }, func(err error) bool {
+			return errors.Is(err, gdb.ErrTimeout) && errors.Is(err, context.DeadlineExceeded)
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			g := guestFor(t, tm)
+			ctx := t.Context()
+			v := g.Victim(ctx)
+			m := v.MapAnonymous(ctx, 64*KiB, 0)
+			v.Store(ctx, m.At(0))
+			v.Store(ctx, m.At(Page(1)))
+			at := v.In(ctx, m.At(Page(1)))
+			if tt.name == "the scenario's time is over" {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, time.Second)
+				defer cancel()
+			}
+			begun := time.Now()
+			_, err := g.consume(ctx, inject.SRAR(), at.watched, tt.start(g, v, m))
+			if took := time.Since(begun); took > tt.most {
+				t.Errorf("took %v, at most %v", took, tt.most)
+			}
+			if err == nil || !tt.check(err) {
+				t.Errorf("%T: %v", err, err)
+			}
+			t.Log(err)
+		})
+	}
+}
+
+// gone says that an error names the end of the guest, and how the stub told it.
+func gone(err error) bool {
+	var trouble *vm.Trouble
+	return errors.As(err, &trouble) && trouble.Kind == vm.Exit && (errors.Is(err, gdb.ErrEnded) || errors.Is(err, gdb.ErrClosed))
+}
+
+// The kernel's map of physical memory is where it is said to be: a page's bytes
+// are read through it, by the stub, and the guest goes on.
+func TestKernelAddress(t *testing.T) {
+	g := guestFor(t, rigged(t, "apt:bookworm"))
+	ctx := t.Context()
+	v := g.Victim(ctx)
+	m := v.Map(ctx, g.DAX(ctx, Ext4).File(ctx, 64*KiB), Shared)
+	v.Load(ctx, m.At(Page(3)))
+	user, kernel := v.In(ctx, m.At(Page(3))), v.InKernel(ctx, m.At(Page(3)))
+	levels := g.ReadFile(ctx, "/proc/cpuinfo")
+	if want := strings.Contains(levels, " la57"); want != (g.direct == directMap5) {
+		t.Errorf("the map is at %#x, with 5 levels %t", g.direct, want)
+	}
+	stub, err := g.halt(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if frame, err := g.physical(ctx, 0, kernel.virt); err != nil || frame != user.frame.Addr {
+		t.Errorf("%#x is at %#x, %v; want %#x", kernel.virt, frame, err, user.frame.Addr)
+	}
+	data, err := stub.Memory(ctx, kernel.virt, 4)
+	if err != nil || string(data) != strings.Repeat(string([]byte{Filled(3)}), 4) {
+		t.Errorf("the kernel sees %x, %v; want %x", data, err, Filled(3))
+	}
+	if r, err := stub.Registers(ctx, 0); err != nil || r.RIP == 0 {
+		t.Errorf("registers %+v, %v", r, err)
+	}
+	if err := stub.Continue(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if again := g.call(ctx, &wire.Request{ReadFile: &wire.ReadFile{Path: "/proc/uptime"}}); len(again.File.Data) == 0 {
+		t.Error("the guest does not go on")
+	}
+}

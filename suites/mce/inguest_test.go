@@ -1,0 +1,139 @@
+package mce_test
+
+import (
+	"fmt"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	. "github.com/faultline/faultline/framework"
+	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/inject"
+)
+
+// Poison without a machine check: the kernel's own ways to have memory_failure()
+// called, beside which real machine checks are to be seen.
+var _ = Describe("poison that software made", func() {
+	byPFN := Needs("HWPOISON_INJECT")
+
+	for _, fs := range []FS{Ext4, XFS} {
+		Context("on "+string(fs), func() {
+			// There is nobody to kill, so nothing is unmapped, and no bad block is added.
+			It("is told to nobody who has the page mapped", onDAX(fs, "corrupt-pfn", "C05", byPFN, Follows(change.CountedByAction)), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f := g.DAX(ctx, fs).File(ctx, 64*KiB)
+				v := g.Victim(ctx)
+				m := v.Map(ctx, f, Shared)
+				v.Load(ctx, m.At(at))
+				g.Inject(ctx, inject.CorruptPFN(v.Frame(ctx, m.At(Page(bad))), inject.Filter{}))
+				idle := v.Idle(ctx)
+				left := v.Present(ctx, m.At(at))
+				load := v.Load(ctx, m.At(at))
+				counted := g.HardwareCorrupted(ctx)
+				Expect(idle).To(Be(OK()))
+				Expect(left).To(Be(Says("present")))
+				Expect(counted).To(Follow(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
+				Expect(load).To(Be(Reads(Filled(bad))))
+			})
+
+			It("is told at once to who asked for that, and not again", onDAX(fs, "corrupt-pfn-early", "C06", byPFN, Follows(change.KillEarlyOnConsumption)), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f := g.DAX(ctx, fs).File(ctx, 64*KiB)
+				v := g.Victim(ctx)
+				m := v.Map(ctx, f, Shared)
+				v.KillEarly(ctx)
+				v.Load(ctx, m.At(at))
+				g.Inject(ctx, inject.CorruptPFN(v.Frame(ctx, m.At(Page(bad))), inject.Filter{}))
+				idle := v.Idle(ctx)
+				load := v.Load(ctx, m.At(at))
+				Expect(idle).To(Follow(change.KillEarlyOnConsumption, Before(OK()), After(SIGBUS(BUS_MCEERR_AO, LSB(12), At(m.At(Page(bad)))))))
+				Expect(load).To(Be(Reads(Filled(bad))))
+			})
+
+			// mce-inject raises the exception in the kernel itself.
+			It("as a machine check that needs no action is listed", onDAX(fs, "srao-in-guest", "D02", Needs("X86_MCE_INJECT"), Follows(change.DaxFaultHWPoison)), func(ctx SpecContext) {
+				g := Guest(ctx)
+				mount := g.DAX(ctx, fs)
+				f := mount.File(ctx, 64*KiB)
+				v := g.Victim(ctx)
+				m := v.Map(ctx, f, Shared)
+				g.Inject(ctx, inject.SRAO().InGuest(f.Frame(Page(bad))))
+				listed := g.AwaitBadBlocks(ctx, mount.Device)
+				load := v.Load(ctx, m.At(at))
+				Expect(listed).To(page())
+				Expect(load).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+			})
+		})
+	}
+
+	Context("in RAM", func() {
+		anonymous := func(ctx SpecContext) (*GuestVM, *Victim, *Mapping, inject.Frame) {
+			g := Guest(ctx)
+			v := g.Victim(ctx)
+			m := v.MapAnonymous(ctx, 64*KiB, 0)
+			v.Store(ctx, m.At(at))
+			return g, v, m, v.Frame(ctx, m.At(Page(bad)))
+		}
+
+		It("by hard_offline_page is told to who loads", scenario("anon/hard-offline", "E01"), func(ctx SpecContext) {
+			g, v, m, frame := anonymous(ctx)
+			g.Inject(ctx, inject.HardOffline(frame))
+			idle := v.Idle(ctx)
+			left := v.Present(ctx, m.At(at))
+			load := v.Load(ctx, m.At(at))
+			Expect(idle).To(Be(OK()))
+			Expect(left).To(Be(Says("swap entry")))
+			Expect(load).To(Be(SIGBUS(BUS_MCEERR_AR, LSB(12))))
+		})
+
+		It("by corrupt-pfn can be taken back", scenario("anon/unpoison-software", "E21", byPFN), func(ctx SpecContext) {
+			g, v, m, frame := anonymous(ctx)
+			g.Inject(ctx, inject.CorruptPFN(frame, inject.Filter{}))
+			load := v.Load(ctx, m.At(at))
+			v.Syscall(ctx, "munmap", m.At(0), 64*KiB)
+			back := g.Try(ctx, inject.UnpoisonPFN(frame))
+			Expect(load).To(Be(SIGBUS(BUS_MCEERR_AR, LSB(12))))
+			Expect(back).To(Be(OK()))
+		})
+
+		// Soft offlining moves what is still good.
+		It("is none by soft_offline_page, which keeps the data", scenario("anon/soft-offline", "E20"), func(ctx SpecContext) {
+			g, v, m, frame := anonymous(ctx)
+			g.Inject(ctx, inject.SoftOffline(frame))
+			load := v.Load(ctx, m.At(at))
+			Expect(load).To(Be(Reads(0x5a)))
+		})
+
+		It("is none by MADV_SOFT_OFFLINE, which keeps the data", scenario("anon/madvise-soft-offline", "E20"), func(ctx SpecContext) {
+			_, v, m, _ := anonymous(ctx)
+			advice := v.Madvise(ctx, m.At(Page(bad)), PageBytes, MADV_SOFT_OFFLINE)
+			load := v.Load(ctx, m.At(at))
+			Expect(advice).To(Be(Returns(0)))
+			Expect(load).To(Be(Reads(0x5a)))
+		})
+	})
+
+	// The filter of hwpoison_inject spares pages of other devices.
+	Context("in the page cache", func() {
+		filtered := func(ctx SpecContext, minor uint32) (load *Seen) {
+			g := Guest(ctx)
+			mount := g.PageCache(ctx, Ext4)
+			f := mount.File(ctx, PageBytes)
+			v := g.Victim(ctx)
+			m := v.Map(ctx, f, Shared)
+			v.Store(ctx, m.At(5)) // dirty, so that its poison is told
+			var device inject.Filter
+			_, err := fmt.Sscanf(g.ReadFile(ctx, "/sys/block/"+mount.Device.Disk+"/dev"), "%d:%d", &device.Major, &device.Minor)
+			Expect(err).NotTo(HaveOccurred())
+			device.Minor += minor
+			g.Try(ctx, inject.CorruptPFN(v.Frame(ctx, m.At(0)), device))
+			return v.Load(ctx, m.At(5))
+		}
+		It("is told where the filter takes the page's device", scenario("pagecache-ext4/filter-takes", "E23", byPFN), func(ctx SpecContext) {
+			Expect(filtered(ctx, 0)).To(Be(SIGBUS(BUS_MCEERR_AR, LSB(12))))
+		})
+		It("is none where the filter takes another device", scenario("pagecache-ext4/filter-spares", "E23", byPFN), func(ctx SpecContext) {
+			Expect(filtered(ctx, 100)).To(Be(Reads(0x5a)))
+		})
+	})
+})

@@ -340,7 +340,10 @@ func (g *GuestVM) WriteFile(ctx context.Context, path, data string) {
 // BadBlocks is the number of bad sectors that a file's disk lists, by name and
 // count: witness of what a write cleared. It is recorded as a step.
 func (g *GuestVM) BadBlocks(ctx context.Context, d Device) *Seen {
-	text := badblocks(g.ReadFile(ctx, "/sys/block/"+d.Disk+"/badblocks"))
+	return g.badBlocks(d, badblocks(g.ReadFile(ctx, "/sys/block/"+d.Disk+"/badblocks")))
+}
+
+func (g *GuestVM) badBlocks(d Device, text string) *Seen {
 	g.told[d.Disk] = true
 	return g.rec.add("agent", "badblocks of "+d.Name, observe.Outcome{Note: text}, "")
 }

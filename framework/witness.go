@@ -135,8 +135,12 @@ const settlePoll = 2 * time.Millisecond
 // adds by a work item (nfit_handle_mce, nvdimm_region_notify), and records them
 // as a step: "none" where none came within the limit.
 func (g *GuestVM) AwaitBadBlocks(ctx context.Context, d Device) *Seen {
-	g.poll(ctx, func() bool { return badblocks(g.ReadFile(ctx, "/sys/block/"+d.Disk+"/badblocks")) != "none" })
-	return g.BadBlocks(ctx, d)
+	var text string
+	g.poll(ctx, func() bool {
+		text = badblocks(g.ReadFile(ctx, "/sys/block/"+d.Disk+"/badblocks"))
+		return text != "none"
+	})
+	return g.badBlocks(d, text)
 }
 
 // AwaitLog waits until the kernel log has a line with the text, or the limit has

@@ -103,6 +103,8 @@ func TestCells(t *testing.T) {
 			"signals[0].code BUS_ADRERR -> BUS_MCEERR_AR by " + dax, "signals[0].lsb 0 -> 12 by " + dax, "witness:log quiet -> loud by " + dax}},
 		{"another witness does not", witness(before("a"), "badblocks", "32 8"), witness(after("b"), "badblocks", ""), []string{
 			"signals[0].code BUS_ADRERR -> BUS_MCEERR_AR by " + dax, "signals[0].lsb 0 -> 12 by " + dax, "witness:badblocks 32 8 -> "}},
+		{"a witness that one lacks beside an explained step", witness(before("a"), "badblocks", "none"), after("b"), []string{
+			"signals[0].code BUS_ADRERR -> BUS_MCEERR_AR by " + dax, "signals[0].lsb 0 -> 12 by " + dax, "witness:badblocks none -> not recorded by " + dax}},
 		{"a witness that one lacks", witness(before("a"), "log", "x"), before("b"), []string{"witness:log x -> not recorded"}},
 		{"mapped elsewhere", outcome("a", oldSignal()), moved, nil},
 		{"raw alone", outcome("a", oldSignal()), outcome("b", observe.Outcome{Signals: []observe.Signal{padded}}), []string{

@@ -210,7 +210,8 @@ func sorted(cells []observe.Cell) []observe.Cell {
 // in a step is explained when the step's expectation names the change in both
 // cells, both outcomes are what was expected, and the kernels differ in having
 // the change. One in a witness of poison is explained by what explains a step of
-// the same cell, because the kernel's words come with its deeds.
+// the same cell, because the kernel's words come with its deeds; and so is one
+// that a cell lacks, because a guest that panicked can't be asked.
 func explain(diffs []Difference, a, b observe.Cell) {
 	var explained string
 	for i, d := range diffs {
@@ -223,7 +224,10 @@ func explain(diffs []Difference, a, b observe.Cell) {
 		}
 	}
 	for i, d := range diffs {
-		if poisonWitness(strings.TrimPrefix(d.Field, WitnessPrefix)) && d.Step == WholeCell {
+		if d.Step != WholeCell {
+			continue
+		}
+		if poisonWitness(strings.TrimPrefix(d.Field, WitnessPrefix)) || d.A == notRecorded || d.B == notRecorded {
 			diffs[i].ExplainedBy = explained
 		}
 	}

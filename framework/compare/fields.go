@@ -108,6 +108,9 @@ func (l *lister) named(field, nameA, nameB string, a, b int32) {
 	l.differ(field, nameA, nameB)
 }
 
+// notRecorded stands for a witness that one of the cells doesn't have.
+const notRecorded = "not recorded"
+
 func (l *lister) witnesses(a, b map[string]string) {
 	l.base.Step, l.base.Actor, l.base.Action = WholeCell, "", ""
 	var names []string
@@ -127,9 +130,9 @@ func (l *lister) witnesses(a, b map[string]string) {
 		case inA && inB && va != vb:
 			l.add(WitnessPrefix+n, va, vb)
 		case inA && !inB:
-			l.add(WitnessPrefix+n, va, "not recorded")
+			l.add(WitnessPrefix+n, va, notRecorded)
 		case inB && !inA:
-			l.add(WitnessPrefix+n, "not recorded", vb)
+			l.add(WitnessPrefix+n, notRecorded, vb)
 		}
 	}
 }

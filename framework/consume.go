@@ -14,6 +14,7 @@ import (
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/guest/wire"
 )
 
 // Consume makes a machine check land on an access. A watchpoint stops every
@@ -147,13 +148,40 @@ func (g *GuestVM) consume(ctx context.Context, m inject.MachineCheck, at watched
 	return s, nil
 }
 
+// How long a spinning victim loads, and how long it has done so before the
+// machine check is raised.
+const (
+	spinFor   = 3 * time.Second
+	spinAhead = 50 * time.Millisecond
+)
+
+// Spin is for where Consume can't be exact: the victim loads the byte again and
+// again while the machine check is raised on the first processor, whatever
+// that is doing. Mostly it is the victim's loads; an interrupt at that moment
+// makes it the kernel, which panics. A scenario that calls it knows that.
+func (v *Victim) Spin(ctx context.Context, m inject.MachineCheck, a Addr) *Seen {
+	g, frame := v.g, v.Frame(ctx, a)
+	g.poisoned = true
+	s := v.send(&wire.Access{Kind: wire.Load, Addr: a.guest(), Width: 1, Spin: int(spinFor.Milliseconds())}, fmt.Sprintf("load %s again and again", a), a)
+	select {
+	case <-ctx.Done():
+		g.fail(context.Cause(ctx))
+	case <-time.After(spinAhead):
+	}
+	if err := m.Raise(ctx, g.vm, 0, frame.Addr); err != nil {
+		g.fail(err)
+	}
+	g.rec.add("host", fmt.Sprintf("%s at %s, at whatever the processor does", m, a), observe.Outcome{}, "")
+	return s.Wait(ctx)
+}
+
 // exact refuses an accelerator with which QEMU does not stop the processor at
 // an access of every kind, nor deliver a machine check before it goes on.
 func exact(accel qemu.Accel) error {
 	if accel == qemu.TCG {
 		return nil
 	}
-	return fmt.Errorf("%w: with %s the processor takes a machine check when it likes; use --accel tcg", ErrNotExact, accel)
+	return fmt.Errorf("%w: with %s the processor takes a machine check when it likes; use --accel tcg, or Victim.Spin", ErrNotExact, accel)
 }
 
 // halt stops the guest by the stub, which it connects to first.

@@ -196,6 +196,21 @@ func gone(err error) bool {
 	return errors.As(err, &trouble) && trouble.Kind == vm.Exit && (errors.Is(err, gdb.ErrEnded) || errors.Is(err, gdb.ErrClosed))
 }
 
+// The fallback for where nothing is exact: a victim that spins is met too.
+func TestSpin(t *testing.T) {
+	g := guestFor(t, rigged(t, "apt:bookworm"))
+	g.AllowPanic() // an interrupt may come between
+	ctx := t.Context()
+	v := g.Victim(ctx)
+	m := v.MapAnonymous(ctx, 64*KiB, 0)
+	v.Store(ctx, m.At(Page(1)))
+	seen := v.Spin(ctx, inject.SRAR(), m.At(Page(1)))
+	if !SIGBUS(BUS_MCEERR_AR, LSB(12)).match(seen.Outcome, seen.at) && !g.dead {
+		t.Errorf("%v", seen)
+	}
+	t.Log(seen)
+}
+
 // The kernel's map of physical memory is where it is said to be: a page's bytes
 // are read through it, by the stub, and the guest goes on.
 func TestKernelAddress(t *testing.T) {

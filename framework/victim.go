@@ -198,9 +198,15 @@ func (v *Victim) StartLoad(a Addr) *Started { return v.start(wire.Load, a, 1, 0)
 func (v *Victim) StartStore(a Addr) *Started { return v.start(wire.Store, a, 1, 0x5a) }
 
 func (v *Victim) start(kind wire.Kind, a Addr, width int, value uint64) *Started {
+	return v.send(&wire.Access{Kind: kind, Addr: a.guest(), Width: width, Value: value}, fmt.Sprintf("%s %s", kind, a), a)
+}
+
+// send has the victim carry out an access, which reports call action.
+func (v *Victim) send(access *wire.Access, action string, a Addr) *Started {
+	kind := access.Kind
 	return &Started{
-		v: v, at: a.String(), action: fmt.Sprintf("%s %s", kind, a),
-		pending: v.g.vm.Send(&wire.Request{To: v.id, Access: &wire.Access{Kind: kind, Addr: a.guest(), Width: width, Value: value}}),
+		v: v, at: a.String(), action: action,
+		pending: v.g.vm.Send(&wire.Request{To: v.id, Access: access}),
 		outcome: func(r *wire.Reply) observe.Outcome {
 			o := observe.Outcome{Signals: v.signals(r.Accessed.Signals)}
 			if kind == wire.Load && r.Accessed.Done {

@@ -498,3 +498,17 @@ func TestTenThousandFaults(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 }
+
+func TestSpin(t *testing.T) {
+	s := start(t, wire.Handle)
+	m := s.short()
+	spin := func(addr uint64) *wire.Accessed {
+		t.Helper()
+		return s.must(&wire.Request{Access: &wire.Access{Kind: wire.Load, Addr: addr, Width: 1, Spin: 50}}).Accessed
+	}
+	begun := time.Now()
+	if a := spin(m.Addr); !a.Done || len(a.Signals) != 0 || time.Since(begun) < 50*time.Millisecond {
+		t.Errorf("%+v after %v, want no signal and 50 ms", a, time.Since(begun))
+	}
+	signal(t, spin(m.Addr+4096), siginfo.SIGBUS, siginfo.BusADRERR, m.Addr+4096)
+}

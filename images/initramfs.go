@@ -33,14 +33,13 @@ type InitramfsSpec struct {
 	Init    string       // the host's path of the static program that becomes /init
 	Modules []ModuleFile // in load order; none is fine
 	// OnDemand are groups of modules that nothing loads at boot, each in load
-	// order, by a name for the group. They lie in /lib/modules/GROUP, and the
-	// file OnDemandList(group) names them like ModuleList.
+	// order, by a name for the group. The file OnDemandList(group) names them like
+	// ModuleList. A module that several need is there once.
 	OnDemand map[string][]ModuleFile
 	Files    []ExtraFile // more files; none is fine
 }
 
-// ModuleFile is a kernel module. It becomes /lib/modules/NN-name.ko, NN being
-// its place in the load order.
+// ModuleFile is a kernel module. It becomes /lib/modules/name.ko.
 type ModuleFile struct {
 	Name string // as modinfo(8) has it, "nd_pmem"
 	// Digest stands for the content in the cache's key: equal digests, equal
@@ -59,7 +58,7 @@ type ExtraFile struct {
 }
 
 // initramfsFormat goes into the key: raise it when the same spec gives other bytes.
-const initramfsFormat = "initramfs 2"
+const initramfsFormat = "initramfs 3"
 
 var (
 	emptyDirs = []ExtraFile{
@@ -99,6 +98,7 @@ func (s InitramfsSpec) key() (string, error) {
 		return "", fmt.Errorf("/init: %w", err)
 	}
 	parts := []string{initramfsFormat, digest}
+	contents := map[string]string{} // a module's name: its digest
 	for _, group := range s.groups() {
 		if group.name != "" && !moduleName.MatchString(group.name) {
 			return "", fmt.Errorf("bad name %q of a group of modules", group.name)
@@ -114,7 +114,10 @@ func (s InitramfsSpec) key() (string, error) {
 			case m.Digest == "" || m.Open == nil:
 				return "", fmt.Errorf("module %s: no digest or no content", m.Name)
 			}
-			seen[m.Name] = true
+			if other, ok := contents[m.Name]; ok && other != m.Digest {
+				return "", fmt.Errorf("module %s is there with two contents", m.Name)
+			}
+			seen[m.Name], contents[m.Name] = true, m.Digest
 			parts = append(parts, "module", m.Name, m.Digest)
 		}
 	}
@@ -187,18 +190,23 @@ func (s InitramfsSpec) write(ctx context.Context, w io.Writer) error {
 	if err := add(cpio.CharDev("dev/console", 0o600, 5, 1)); err != nil {
 		return err
 	}
+	written := map[string]bool{} // modules; the groups share what they depend on
 	for _, group := range s.groups() {
 		var list bytes.Buffer
-		for i, m := range group.modules {
+		for _, m := range group.modules {
 			if err := context.Cause(ctx); err != nil {
 				return err
 			}
+			name := path.Join("/lib/modules", m.Name+".ko")
+			fmt.Fprintln(&list, name)
+			if written[m.Name] {
+				continue
+			}
+			written[m.Name] = true
 			content, err := m.Open()
 			if err != nil {
 				return fmt.Errorf("module %s: %w", m.Name, err)
 			}
-			name := path.Join("/lib/modules", group.name, fmt.Sprintf("%02d-%s.ko", i, m.Name))
-			fmt.Fprintln(&list, name)
 			if err := addFile(name, content, 0o644); err != nil {
 				return err
 			}

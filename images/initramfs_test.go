@@ -58,9 +58,10 @@ func mustRead(t *testing.T, name string) []byte {
 
 func TestInitramfsContents(t *testing.T) {
 	spec := InitramfsSpec{
-		Init:    hostFile(t, "init!"),
-		Modules: []ModuleFile{module("nd_pmem", "second"), module("ext4", "first by name")},
-		Files:   []ExtraFile{{Path: "/bin/tool", Host: hostFile(t, "tool")}, {Path: "/etc/key", Host: hostFile(t, ""), Mode: 0o400}},
+		Init:     hostFile(t, "init!"),
+		Modules:  []ModuleFile{module("nd_pmem", "second"), module("ext4", "first by name")},
+		OnDemand: map[string][]ModuleFile{"later": {module("nd_pmem", "second"), module("xfs", "third")}},
+		Files:    []ExtraFile{{Path: "/bin/tool", Host: hostFile(t, "tool")}, {Path: "/etc/key", Host: hostFile(t, ""), Mode: 0o400}},
 	}
 	img := mustInitramfs(t, newCache(t), spec)
 	if !img.Built {
@@ -95,13 +96,15 @@ func TestInitramfsContents(t *testing.T) {
 		`020600 dev/console 5:1`,
 		`040755 etc`,
 		`040755 etc/faultline`,
-		`100644 etc/faultline/modules "/lib/modules/00-nd_pmem.ko\n/lib/modules/01-ext4.ko\n"`,
+		`100644 etc/faultline/modules "/lib/modules/nd_pmem.ko\n/lib/modules/ext4.ko\n"`,
+		`100644 etc/faultline/modules.later "/lib/modules/nd_pmem.ko\n/lib/modules/xfs.ko\n"`,
 		`100400 etc/key ""`,
 		`100755 init "init!"`,
 		`040755 lib`,
 		`040755 lib/modules`,
-		`100644 lib/modules/00-nd_pmem.ko "second"`,
-		`100644 lib/modules/01-ext4.ko "first by name"`,
+		`100644 lib/modules/ext4.ko "first by name"`,
+		`100644 lib/modules/nd_pmem.ko "second"`,
+		`100644 lib/modules/xfs.ko "third"`,
 		`040755 mnt`, `040755 proc`, `040700 root`, `040755 run`, `040755 sys`, `041777 tmp`,
 	}
 	if d := cmp.Diff(want, got); d != "" {

@@ -41,8 +41,8 @@ type Figure struct {
 func summarize(unit string, samples []float64) Figure {
 	s := append([]float64{}, samples...)
 	sort.Float64s(s)
-	at := func(q float64) float64 { return s[min(len(s)-1, int(q*float64(len(s))))] }
-	return Figure{Unit: unit, N: len(s), Min: s[0], Median: at(0.5), P95: at(0.95), Max: s[len(s)-1]}
+	n := len(s)
+	return Figure{Unit: unit, N: n, Min: s[0], Median: (s[(n-1)/2] + s[n/2]) / 2, P95: s[min(n-1, n*95/100)], Max: s[n-1]}
 }
 
 type bench struct {

@@ -115,7 +115,7 @@ var _ = Describe("a DAX fault on a bad block", func() {
 
 			// The page was never brought into the second process, which therefore
 			// faults on what the first one's poison left behind: the commit message.
-			It("tells a second process after another met the poison", scenario("second-process", "A16"), func(ctx SpecContext) {
+			It("tells a second process after another met the poison", on(fs, change.DaxFaultHWPoison, change.CountedByAction)("second-process", "A16"), func(ctx SpecContext) {
 				g := Guest(ctx)
 				f, v, m := mapped(ctx, g, fs, Shared)
 				second := g.Second(ctx)
@@ -124,8 +124,10 @@ var _ = Describe("a DAX fault on a bad block", func() {
 				first := v.Madvise(ctx, m.At(Page(bad)), PageBytes, MADV_HWPOISON)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
 				other := second.Load(ctx, m2.At(Page(bad)+5))
+				counted := g.HardwareCorrupted(ctx)
 				Expect(first).To(Be(SIGBUS(BUS_MCEERR_AR, LSB(12), At(m.At(Page(bad))))))
 				Expect(other).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+				Expect(counted).To(Follow(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
 			})
 		})
 	}

@@ -252,9 +252,6 @@ type FileOption func(*wire.MakeFile)
 // Unwritten makes a file of blocks that are allocated but were never written.
 func Unwritten() FileOption { return func(f *wire.MakeFile) { f.Layout = wire.Unwritten } }
 
-// Sparse makes a file without blocks.
-func Sparse() FileOption { return func(f *wire.MakeFile) { f.Layout = wire.Hole } }
-
 // HugeAligned makes a file that 2 MiB pages can map: its first block lies at a
 // multiple of 2 MiB in guest physical memory.
 func HugeAligned() FileOption { return func(f *wire.MakeFile) { f.Align = 2 * MiB } }

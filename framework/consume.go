@@ -114,7 +114,7 @@ func (g *GuestVM) consume(ctx context.Context, m inject.MachineCheck, at watched
 	if err := exact(g.vm.Spec().Accel); err != nil {
 		return nil, err
 	}
-	g.poisoned = true
+	g.injected, g.poisoned = true, true
 	stub, err := g.halt(ctx)
 	if err != nil {
 		return nil, err
@@ -161,7 +161,7 @@ const (
 // makes it the kernel, which panics. A scenario that calls it knows that.
 func (v *Victim) Spin(ctx context.Context, m inject.MachineCheck, a Addr) *Seen {
 	g, frame := v.g, v.Frame(ctx, a)
-	g.poisoned = true
+	g.injected, g.poisoned = true, true
 	s := v.send(&wire.Access{Kind: wire.Load, Addr: a.guest(), Width: 1, Spin: int(spinFor.Milliseconds())}, fmt.Sprintf("load %s again and again", a), a)
 	select {
 	case <-ctx.Done():
@@ -181,7 +181,7 @@ func exact(accel qemu.Accel) error {
 	if accel == qemu.TCG {
 		return nil
 	}
-	return fmt.Errorf("%w: with %s the processor takes a machine check when it likes; use --accel tcg, or Victim.Spin", ErrNotExact, accel)
+	return fmt.Errorf("%w: with %s the processor takes a machine check when it likes; give the scenario the trait Exactly, or use Victim.Spin", ErrNotExact, accel)
 }
 
 // halt stops the guest by the stub, which it connects to first.
@@ -327,15 +327,20 @@ func directMap(elf []byte) (uint64, error) {
 // in. Nothing can be asked of the guest after it.
 func (g *GuestVM) AllowPanic() { g.mayPanic = true }
 
-// panicked is the outcome of a step that the guest's panic ended; any other
-// trouble ends the scenario.
+// panicked is the outcome of a step that the guest's panic ended: an observation
+// where the scenario expects one, and also where it does not but made something
+// bad before. Any other trouble ends the scenario.
 func (g *GuestVM) panicked(err error) observe.Outcome {
 	var t *vm.Trouble
-	if !g.mayPanic || !errors.As(err, &t) || t.Kind != vm.Panic {
+	if !errors.As(err, &t) || t.Kind != vm.Panic || !g.mayPanic && !g.injected {
 		g.fail(err)
 	}
 	g.dead = true
 	g.rec.klog = strings.Split(t.Tail, "\n")
+	if !g.mayPanic {
+		g.rec.panicked = true
+		g.rec.witness[observe.WitnessSplats] = strings.Join(observe.Splats(g.rec.klog), "\n")
+	}
 	return observe.Outcome{Note: panicNote(t.Tail)}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"time"
 
@@ -46,6 +47,7 @@ type GuestVM struct {
 
 	stub     *gdb.Client // nil until something stopped the guest
 	direct   uint64      // where the kernel maps physical memory, once asked for
+	injected bool        // something was made bad, so that what follows is the kernel's doing
 	poisoned bool        // memory was, so that its witnesses are worth asking
 	frames   []watched   // pages that poison was aimed at
 	mayPanic bool        // a panic is what the scenario is after
@@ -60,9 +62,18 @@ func newGuestVM(g *vm.Guest, rec *recorder, fail func(error)) *GuestVM {
 func (g *GuestVM) call(ctx context.Context, req *wire.Request) *wire.Reply {
 	reply, err := g.vm.Call(ctx, req)
 	if err != nil {
-		g.fail(err)
+		g.ended(err)
 	}
 	return reply
+}
+
+// ended ends the scenario because the guest can't be asked. A panic that nobody
+// expected is a step of its own then, because it came in none.
+func (g *GuestVM) ended(err error) {
+	if t := (*vm.Trouble)(nil); !g.dead && !g.mayPanic && g.injected && errors.As(err, &t) && t.Kind == vm.Panic {
+		g.rec.add("kernel", "panic", g.panicked(err), "")
+	}
+	g.fail(err)
 }
 
 // lacking ends a scenario that the kernel turns out not to be able to do, for a
@@ -309,7 +320,7 @@ func (g *GuestVM) apply(ctx context.Context, i inject.Injection) observe.Outcome
 	if i.Module != "" {
 		g.LoadModule(ctx, i.Module)
 	}
-	g.poisoned = g.poisoned || i.Memory
+	g.injected, g.poisoned = true, g.poisoned || i.Memory
 	o, err := i.Apply(ctx, g.vm)
 	if err != nil {
 		g.fail(fmt.Errorf("%s: %w", i.Action, err))
@@ -379,11 +390,19 @@ func (g *GuestVM) Mapper(ctx context.Context, name, kind string, d Device) Devic
 	return mapped
 }
 
+// LeaveOut keeps what matches a pattern (a regular expression) in a witness out
+// of the comparison, for a reason that the record keeps: what races is either
+// waited for or left out.
+func (g *GuestVM) LeaveOut(witness, pattern, reason string) {
+	g.rec.leftOut = append(g.rec.leftOut, observe.LeftOut{Witness: witness, Pattern: pattern, Reason: reason})
+}
+
 // collect gathers the witnesses at a scenario's end, while the guest still answers.
 func (g *GuestVM) collect(ctx context.Context) error {
 	if g.dead {
 		return nil
 	}
+	tainted := g.vm.Send(&wire.Request{ReadFile: &wire.ReadFile{Path: "/proc/sys/kernel/tainted"}})
 	if err := g.collectPoison(ctx); err != nil {
 		return err
 	}
@@ -393,7 +412,18 @@ func (g *GuestVM) collect(ctx context.Context) error {
 		return err
 	}
 	g.rec.klog = reply.Log.Lines
-	g.rec.witness["log"] = logWitness(reply.Log.Lines, g.roles())
+	g.rec.witness[observe.WitnessLog] = observe.Log(reply.Log.Lines, g.roles(), g.rec.leftOut)
+	g.rec.witness[observe.WitnessSplats] = observe.NoSplats
+	if splats := observe.Splats(reply.Log.Lines); len(splats) > 0 {
+		g.rec.witness[observe.WitnessSplats] = strings.Join(splats, "\n")
+	}
+	reply, err = tainted.Wait(ctx)
+	if err != nil {
+		return err
+	}
+	if now, err := strconv.ParseUint(strings.TrimSpace(string(reply.File.Data)), 10, 64); err == nil {
+		g.rec.witness[observe.WitnessTaint] = observe.Taint(g.vm.Welcome.Taint, now)
+	}
 	disks := map[string]Device{}
 	for _, m := range g.mounted {
 		if strings.HasPrefix(m.Device.Disk, "pmem") && !g.told[m.Device.Disk] {
@@ -410,7 +440,7 @@ func (g *GuestVM) collect(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		g.rec.witness["badblocks "+disks[n].Name] = badblocks(string(reply.File.Data))
+		g.rec.witness[observe.WitnessBadBlocks+" "+disks[n].Name] = badblocks(string(reply.File.Data))
 	}
 	return nil
 }

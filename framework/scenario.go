@@ -3,6 +3,7 @@ package framework
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,27 +22,53 @@ const (
 	labelCatalogue = "catalogue"
 	labelNotDoable = "not-doable"
 	labelLead      = "lead"
+	labelTCG       = "tcg"
 )
 
 // Trait is a fact about a scenario, for Scenario.
-type Trait struct{ key, value string }
+type Trait struct {
+	key    string
+	values []string
+}
 
-// Needs says which configuration symbols a kernel must have for the scenario;
-// where one lacks, the scenario is not doable there, and says so.
-func Needs(symbol string) Trait { return Trait{labelNeeds, symbol} }
+// Needs says which configuration symbols a kernel must have for the scenario,
+// and no others; where one lacks, the scenario is not doable there, and says so.
+// What every guest needs is not said again: see vm.Lacks.
+func Needs(symbols ...string) Trait { return Trait{labelNeeds, symbols} }
 
-// Follows says that an expectation of the scenario hangs on a change.
-func Follows(c change.Change) Trait { return Trait{labelChange, c.ID} }
+// Follows says that an expectation of the scenario hangs on a change, or tells of
+// a part of it.
+func Follows(changes ...change.Change) Trait {
+	t := Trait{key: labelChange}
+	for _, c := range changes {
+		t.values = append(t.values, c.ID)
+	}
+	return t
+}
 
 // Catalogue is the scenario's number in the catalogue, "A01".
-func Catalogue(id string) Trait { return Trait{labelCatalogue, id} }
+func Catalogue(id string) Trait { return Trait{labelCatalogue, []string{id}} }
 
 // NotDoable keeps a scenario in the list that cannot be run, with the reason.
-func NotDoable(reason string) Trait { return Trait{labelNotDoable, reason} }
+func NotDoable(reason string) Trait { return Trait{labelNotDoable, []string{reason}} }
 
 // Lead marks a scenario that tells the story best: a report takes its example
 // from it.
-func Lead() Trait { return Trait{labelLead, "true"} }
+func Lead() Trait { return Trait{labelLead, []string{"true"}} }
+
+// OnTCG gives the scenario a guest under TCG, whatever the run uses, for a reason.
+func OnTCG(reason string) Trait { return Trait{labelTCG, []string{reason}} }
+
+// Exactly says that a machine check lands on the very access: see Consume.
+func Exactly() Trait {
+	return OnTCG("a machine check lands on the very access that consumes it under TCG only")
+}
+
+// IntelMachineCheck says that the scenario's machine check is one of an Intel
+// processor, raised without an access. Under KVM the processor is the host's.
+func IntelMachineCheck() Trait {
+	return OnTCG("its machine check is an Intel processor's, and under KVM the processor is the host's")
+}
 
 // specTimeout bounds a scenario, its guest's start included: many times what
 // one takes under TCG.
@@ -57,7 +84,11 @@ func Scenario(id string, traits ...Trait) []any {
 	}
 	labels := ginkgo.Labels{label(labelID, strings.ReplaceAll(id, "/", "."))}
 	for _, t := range traits {
-		labels = append(labels, label(t.key, t.value))
+		for _, v := range t.values {
+			if l := label(t.key, v); !slices.Contains(labels, l) {
+				labels = append(labels, l)
+			}
+		}
 	}
 	return []any{labels, ginkgo.NodeTimeout(specTimeout)}
 }
@@ -77,7 +108,8 @@ type Info struct {
 	Catalogue []string `json:"catalogue,omitempty"`
 	NotDoable string   `json:"not_doable,omitempty"`
 	Lead      bool     `json:"lead,omitempty"`
-	Labels    []string `json:"labels"` // as Ginkgo's filters see them
+	TCG       string   `json:"tcg,omitempty"` // why its guest runs under TCG whatever the run uses
+	Labels    []string `json:"labels"`        // as Ginkgo's filters see them
 }
 
 // describe reads a spec's report; ok is false for one that is no scenario.
@@ -98,6 +130,8 @@ func describe(suite string, r ginkgo.SpecReport) (info Info, ok bool) {
 			info.NotDoable = value
 		case labelLead:
 			info.Lead = true
+		case labelTCG:
+			info.TCG = value
 		}
 	}
 	info.Doc, info.Labels = r.FullText(), r.Labels()

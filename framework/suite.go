@@ -60,9 +60,9 @@ func init() {
 	flag.StringVar(&flags.kernel, "faultline.kernel", "apt:bookworm", "the kernel to observe, as a `spec`")
 	flag.StringVar(&flags.name, "faultline.name", "", "what to call the kernel")
 	flag.StringVar(&flags.digest, "faultline.digest", "", "refuse the kernel if it is not the one with this `digest`")
-	flag.StringVar(&flags.accel, "faultline.accel", "tcg", "what runs the guest: tcg or kvm")
+	flag.StringVar(&flags.accel, "faultline.accel", "tcg", "what runs the guests: tcg or kvm; scenarios that need TCG get it")
 	flag.StringVar(&flags.console, "faultline.console", "", "a `folder` for the guests' consoles, one file a scenario")
-	flag.Var(&flags.has, "faultline.has", "`change=true|false`: say whether the kernel has a change, instead of probing; may be repeated")
+	flag.Var(&flags.has, "faultline.has", "`change=true|false`: claim that the kernel has a change, or lacks it; what contradicts that is a finding; may be repeated")
 	flag.BoolVar(&flags.fresh, "faultline.fresh", false, "boot a guest for each scenario, instead of cloning a template")
 	flag.BoolVar(&flags.list, "faultline.list", false, "print the scenarios as JSON and run nothing")
 	flag.IntVar(&flags.events, "faultline.events", 0, "a file `descriptor` to write events to, one JSON value a line")
@@ -70,34 +70,18 @@ func init() {
 
 // suite is the suite that this process runs.
 type suite struct {
-	name     string
-	rig      *vm.Rig
-	kernel   *kernels.Kernel
-	template *vm.Template
-	others   map[vm.Spec]*vm.Template // of guests that scenarios asked to be different
-	known    map[string]probed
-	events   *json.Encoder
-	current  *recorder
-	guest    *GuestVM
-}
-
-// probed is what is known of a change in this kernel.
-type probed struct {
-	Has bool
-	By  string // "declared" or "probe"
+	name      string
+	rig       *vm.Rig
+	kernel    *kernels.Kernel
+	templates map[vm.Spec]*vm.Template // of the guests that scenarios asked for so far
+	events    *json.Encoder
+	current   *recorder
+	guest     *GuestVM
+	observed  *entry // what Ginkgo's report of the current spec carries
 }
 
 // running is set by RunSuite: Ginkgo runs one suite in a process.
 var running *suite
-
-func (s *suite) has(c change.Change) bool { return s.known[c.ID].Has }
-
-func (s *suite) how(c change.Change) string {
-	if s.known[c.ID].By == "probe" {
-		return "found by its probe, " + c.Probe
-	}
-	return s.known[c.ID].By
-}
 
 // Event is what a suite's process tells the one that started it.
 type Event struct {
@@ -125,21 +109,19 @@ func RunSuite(t *testing.T, name string) {
 	}
 	gomega.RegisterFailHandler(ginkgo.Fail)
 	// The first process builds what all share; the others find it in the cache.
-	ginkgo.SynchronizedBeforeSuite(func(ctx ginkgo.SpecContext) []byte {
+	ginkgo.SynchronizedBeforeSuite(func(ctx ginkgo.SpecContext) {
 		must(running.open(ctx))
-		must(running.learn(ctx))
-		known, err := json.Marshal(running.known)
-		must(err)
-		return known
-	}, func(ctx ginkgo.SpecContext, known []byte) {
-		if running.template == nil {
+	}, func(ctx ginkgo.SpecContext) {
+		if running.kernel == nil {
 			must(running.open(ctx))
 		}
-		must(json.Unmarshal(known, &running.known))
 	})
 	ginkgo.SynchronizedAfterSuite(func() { running.close() }, func() {})
 	ginkgo.BeforeEach(func(ctx ginkgo.SpecContext) { running.begin() })
 	ginkgo.ReportAfterEach(func(r ginkgo.SpecReport) { running.finish(r) })
+	if running.events == nil { // faultline run judges for itself
+		ginkgo.ReportAfterSuite("what this kernel has", func(r ginkgo.Report) { conclude(r) })
+	}
 	ginkgo.RunSpecs(t, name)
 }
 
@@ -205,10 +187,7 @@ func (s *suite) open(ctx context.Context) error {
 	if flags.digest != "" && flags.digest != s.kernel.Digest {
 		return fmt.Errorf("%s is now another kernel (digest %.12s) than when the run began (%.12s); begin anew", flags.kernel, s.kernel.Digest, flags.digest)
 	}
-	if s.rig, err = vm.NewRig(ctx, c, s.kernel.Arch); err != nil {
-		return err
-	}
-	s.template, err = s.rig.Template(ctx, s.spec())
+	s.rig, err = vm.NewRig(ctx, c, s.kernel.Arch)
 	return err
 }
 
@@ -221,72 +200,66 @@ func CPUs(n int) GuestOption { return func(s *vm.Spec) { s.CPUs = n } }
 // Processor gives it another model of processor, as QEMU's -cpu names it.
 func Processor(model string) GuestOption { return func(s *vm.Spec) { s.CPU = model } }
 
-// templateFor is the template of such guests.
-func (s *suite) templateFor(ctx context.Context, spec vm.Spec) (*vm.Template, error) {
-	if spec == s.spec() {
-		return s.template, nil
-	}
-	if t := s.others[spec]; t != nil {
+// template is the template of such guests.
+func (s *suite) template(ctx context.Context, spec vm.Spec) (*vm.Template, error) {
+	if t := s.templates[spec]; t != nil {
 		return t, nil
 	}
 	t, err := s.rig.Template(ctx, spec)
 	if err != nil {
 		return nil, err
 	}
-	if s.others == nil {
-		s.others = map[vm.Spec]*vm.Template{}
+	if s.templates == nil {
+		s.templates = map[vm.Spec]*vm.Template{}
 	}
-	s.others[spec] = t
+	s.templates[spec] = t
 	return t, nil
 }
 
-func (s *suite) spec() vm.Spec {
-	return vm.Spec{Kernel: s.kernel, Accel: qemu.Accel(flags.accel)}
+// spec is what a scenario's guest is, unless it asks for another.
+func (s *suite) spec(info Info) vm.Spec { return vm.Spec{Kernel: s.kernel, Accel: accelFor(info)} }
+
+// accelFor is what a scenario's guest runs with.
+func accelFor(info Info) qemu.Accel {
+	if info.TCG != "" {
+		return qemu.TCG
+	}
+	return qemu.Accel(flags.accel)
 }
 
 func (s *suite) close() {
-	for _, t := range s.others {
+	for _, t := range s.templates {
 		t.Close()
-	}
-	if s.template != nil {
-		s.template.Close()
 	}
 	if s.rig != nil {
 		s.rig.Close()
 	}
 }
 
-// learn finds out which changes the kernel has that selected scenarios follow.
-func (s *suite) learn(ctx context.Context) error {
-	s.known = map[string]probed{}
-	for _, c := range change.All() {
-		if has, declared := flags.has[c.ID]; declared {
-			s.known[c.ID] = probed{has, "declared"}
-			continue
-		}
-		has, err := Probe(ctx, s.template, c)
-		if err != nil {
-			return err
-		}
-		s.known[c.ID] = probed{has, "probe"}
-	}
-	return nil
-}
-
 // begin opens a scenario's record, before its body runs.
 func (s *suite) begin() {
-	s.current, s.guest = newRecorder(), nil
+	s.current, s.guest, s.observed = newRecorder(s.kernel.Lacks), nil, &entry{}
 	info, ok := describe(s.name, ginkgo.CurrentSpecReport())
 	if !ok {
 		return
 	}
+	ginkgo.AddReportEntry(entryName, ginkgo.ReportEntryVisibilityNever, s.observed)
 	s.tell(Event{Started: info.ID})
+	if why := Impossible(s.kernel, info); why != "" {
+		ginkgo.Skip(why)
+	}
+}
+
+// Impossible says why a scenario can't be done on a kernel, as its configuration
+// tells; "" where nothing tells so.
+func Impossible(k *kernels.Kernel, info Info) string {
 	if info.NotDoable != "" {
-		ginkgo.Skip(info.NotDoable)
+		return info.NotDoable
 	}
-	if lacks := s.kernel.Lacks(info.Needs...); len(lacks) > 0 {
-		ginkgo.Skip(fmt.Sprintf("%s lacks CONFIG_%s", s.kernel.Name, strings.Join(lacks, ", CONFIG_")))
+	if lacks := k.Lacks(info.Needs...); len(lacks) > 0 {
+		return fmt.Sprintf("%s lacks CONFIG_%s", k.Name, strings.Join(lacks, ", CONFIG_"))
 	}
+	return ""
 }
 
 // Guest is the scenario's guest: a fresh clone of the kernel's template, which
@@ -301,14 +274,16 @@ func Guest(ctx context.Context, options ...GuestOption) *GuestVM {
 		if l := (*lacking)(nil); errors.As(err, &l) {
 			ginkgo.Skip(l.reason, callerSkip())
 		}
-		rec.rig = err
+		if !rec.panicked {
+			rec.rig = err
+		}
 		ginkgo.Fail(describeError(err), callerSkip())
 	}
 	info, ok := describe(s.name, ginkgo.CurrentSpecReport())
 	if !ok {
 		fail(errNoGuest)
 	}
-	spec := s.spec()
+	spec := s.spec(info)
 	for _, o := range options {
 		o(&spec)
 	}
@@ -340,7 +315,7 @@ func (s *suite) newGuest(ctx context.Context, name string, spec vm.Spec) (*vm.Gu
 		spec.Console = console
 		return s.rig.Boot(ctx, spec)
 	}
-	t, err := s.templateFor(ctx, spec)
+	t, err := s.template(ctx, spec)
 	if err != nil {
 		return nil, err
 	}
@@ -356,8 +331,8 @@ func (s *suite) finish(r ginkgo.SpecReport) {
 		return
 	}
 	cell := observe.Cell{
-		Scenario: info.ID, Kernel: s.kernel.Name, Accel: flags.accel, Verdict: observe.Expected,
-		Steps: rec.steps, Witnesses: rec.witness, KernelLog: rec.klog, ConsoleTail: rec.console,
+		Scenario: info.ID, Kernel: s.kernel.Name, Accel: string(accelFor(info)), Verdict: observe.Expected,
+		Steps: rec.steps, Witnesses: rec.witness, LeftOut: rec.leftOut, Panicked: rec.panicked, KernelLog: rec.klog, ConsoleTail: rec.console,
 		Started: rec.started, Millis: float64(time.Since(rec.started).Microseconds()) / 1000,
 	}
 	switch {
@@ -365,13 +340,16 @@ func (s *suite) finish(r ginkgo.SpecReport) {
 		cell.Verdict, cell.Message = observe.NotDoable, r.Failure.Message
 	case rec.rig != nil:
 		cell.Verdict, cell.Message = observe.Rig, rec.rig.Error()
+	case rec.panicked:
+		cell.Verdict, cell.Message = observe.Unexpected, "the kernel panicked"
 	case r.State.Is(types.SpecStateFailed):
 		cell.Verdict, cell.Message = observe.Unexpected, r.Failure.Message
 	case !r.State.Is(types.SpecStatePassed): // timed out, interrupted, panicked
 		cell.Verdict, cell.Message = observe.Rig, strings.TrimSpace(r.State.String()+": "+r.Failure.Message+" "+r.Failure.ForwardedPanic)
 	}
+	s.observed.Cell = &cell
 	s.tell(Event{Finished: &cell})
-	s.current, s.guest = nil, nil
+	s.current, s.guest, s.observed = nil, nil, nil
 }
 
 // tell writes an event for the process that started this one.

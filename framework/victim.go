@@ -2,9 +2,7 @@ package framework
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
@@ -297,12 +295,8 @@ func (v *Victim) called(c *wire.Called) observe.Outcome {
 		o.Ret = &c.Ret
 	}
 	if len(c.Out) > 0 && c.Errno == "" && c.Ret > 0 {
-		data := c.Out[0][:min(int64(len(c.Out[0])), c.Ret)]
-		o.Data = hex.EncodeToString(data[:min(len(data), 16)])
-		if len(data) > 16 {
-			sum := sha256.Sum256(data)
-			o.Digest = hex.EncodeToString(sum[:8])
-		}
+		read := dataOf(c.Out[0][:min(int64(len(c.Out[0])), c.Ret)])
+		o.Data, o.Digest = read.Data, read.Digest
 	}
 	return o
 }
@@ -342,7 +336,7 @@ const (
 // Madvise gives advice on n bytes (madvise(2)).
 func (v *Victim) Madvise(ctx context.Context, a Addr, n int64, advice int) *Seen {
 	if advice == MADV_HWPOISON {
-		v.g.poisoned = true
+		v.g.injected, v.g.poisoned = true, true
 	}
 	return v.Syscall(ctx, "madvise", a, n, advice)
 }

@@ -41,13 +41,13 @@ func (g *GuestVM) collectPoison(ctx context.Context) error {
 	ask := func(name string, say func([]byte) string, r wire.ReadFile) {
 		all = append(all, asked{name, say, g.vm.Send(&wire.Request{ReadFile: &r})})
 	}
-	if !g.told["HardwareCorrupted"] {
-		ask("HardwareCorrupted", hardwareCorrupted, wire.ReadFile{Path: "/proc/meminfo"})
+	if !g.told[observe.WitnessCorrupted] {
+		ask(observe.WitnessCorrupted, hardwareCorrupted, wire.ReadFile{Path: "/proc/meminfo"})
 	}
 	for _, w := range g.frames {
-		ask("kpageflags "+w.name, kpageflags, wire.ReadFile{Path: "/proc/kpageflags", Offset: int64(w.frame.Addr / PageBytes * 8), Length: 8})
+		ask(observe.WitnessPageFlags+" "+w.name, kpageflags, wire.ReadFile{Path: "/proc/kpageflags", Offset: int64(w.frame.Addr / PageBytes * 8), Length: 8})
 		if w.v != nil && !w.v.dead {
-			ask(fmt.Sprintf("pagemap %s in %s", w.name, w.v.Role), pagemapBytes, wire.ReadFile{
+			ask(fmt.Sprintf("%s %s in %s", observe.WitnessPageMap, w.name, w.v.Role), pagemapBytes, wire.ReadFile{
 				Path: fmt.Sprintf("/proc/%d/pagemap", w.v.PID), Offset: int64(w.at.guest() / PageBytes * 8), Length: 8,
 			})
 		}
@@ -60,7 +60,7 @@ func (g *GuestVM) collectPoison(ctx context.Context) error {
 		g.rec.witness[a.name] = a.say(reply.File.Data)
 	}
 	if events := g.Monitor().Events("MEMORY_FAILURE"); len(events) > 0 {
-		g.rec.witness["qemu"] = memoryFailures(events)
+		g.rec.witness[observe.WitnessQEMU] = memoryFailures(events)
 	}
 	return nil
 }
@@ -68,8 +68,8 @@ func (g *GuestVM) collectPoison(ctx context.Context) error {
 // HardwareCorrupted is how much memory the kernel counts as lost, recorded as a
 // step: where it is one, it is no witness any more.
 func (g *GuestVM) HardwareCorrupted(ctx context.Context) *Seen {
-	g.told["HardwareCorrupted"] = true
-	return g.rec.add("agent", "HardwareCorrupted", observe.Outcome{Note: hardwareCorrupted([]byte(g.ReadFile(ctx, "/proc/meminfo")))}, "")
+	g.told[observe.WitnessCorrupted] = true
+	return g.rec.add("agent", observe.WitnessCorrupted, observe.Outcome{Note: hardwareCorrupted([]byte(g.ReadFile(ctx, "/proc/meminfo")))}, "")
 }
 
 // hardwareCorrupted is the line of /proc/meminfo; a fresh guest has 0 kB.
@@ -79,7 +79,7 @@ func hardwareCorrupted(meminfo []byte) string {
 			return strings.TrimSpace(value)
 		}
 	}
-	return "not counted"
+	return observe.NotCounted
 }
 
 // kpageflags names what of a page's flags is about poison: bit 19 is
@@ -125,11 +125,13 @@ func memoryFailures(events []qmp.Event) string {
 	return strings.Join(words, ", ")
 }
 
-// settleLimit bounds waits for what a kernel does in its own time.
-const settleLimit = 5 * time.Second
-
-// settlePoll is how often it is looked for.
-const settlePoll = 2 * time.Millisecond
+// Waits for what a kernel does in its own time are bounded by how often the
+// guest was asked, and answered: a host that stands still, or is busy, does not
+// make a guest's time pass.
+const (
+	settlePoll  = 5 * time.Millisecond
+	settlePolls = 1000
+)
 
 // AwaitBadBlocks waits until a device lists bad blocks, which a machine check
 // adds by a work item (nfit_handle_mce, nvdimm_region_notify), and records them
@@ -164,9 +166,9 @@ func (g *GuestVM) AwaitLog(ctx context.Context, text string) {
 // mm/memory-failure.c), for AwaitLog.
 const Recovered = "recovery action"
 
-// poll asks until done says so or the limit has passed.
+// poll asks until done says so, settlePolls times at most.
 func (g *GuestVM) poll(ctx context.Context, done func() bool) {
-	for deadline := time.Now().Add(settleLimit); !done() && time.Now().Before(deadline); {
+	for n := 0; !done() && n < settlePolls; n++ {
 		select {
 		case <-ctx.Done():
 			g.fail(context.Cause(ctx))
@@ -178,20 +180,19 @@ func (g *GuestVM) poll(ctx context.Context, done func() bool) {
 // AwaitSignal waits until the victim, which does nothing, was signalled, and
 // records the signals as a step: none where none came within the limit.
 func (v *Victim) AwaitSignal(ctx context.Context) *Seen {
-	return v.idle(ctx, settleLimit)
+	return v.idle(ctx, settlePolls)
 }
 
 // Idle records the signals that came to the victim so far while it did nothing.
 func (v *Victim) Idle(ctx context.Context) *Seen { return v.idle(ctx, 0) }
 
-func (v *Victim) idle(ctx context.Context, limit time.Duration) *Seen {
-	deadline := time.Now().Add(limit)
-	for {
+func (v *Victim) idle(ctx context.Context, polls int) *Seen {
+	for n := 0; ; n++ {
 		reply := v.g.call(ctx, &wire.Request{To: v.id, Syscall: &wire.Syscall{Name: "getpid"}})
 		if reply.Died != nil {
 			return v.g.rec.add(v.Role, "do nothing", observe.Outcome{Exit: v.died(reply.Died)}, "")
 		}
-		if signals := v.signals(reply.Called.Signals); len(signals) > 0 || !time.Now().Before(deadline) {
+		if signals := v.signals(reply.Called.Signals); len(signals) > 0 || n >= polls {
 			return v.g.rec.add(v.Role, "do nothing", observe.Outcome{Signals: signals}, "")
 		}
 		time.Sleep(settlePoll)

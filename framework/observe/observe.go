@@ -72,6 +72,9 @@ func NewSignal(in siginfo.Info, addr string) Signal {
 	}
 }
 
+// Located is the payload with its address: "SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4005".
+func (s Signal) Located() string { return s.String() + " at " + s.Addr }
+
 // String is the payload as a table shows it: "SIGBUS BUS_MCEERR_AR lsb=12".
 func (s Signal) String() string {
 	out := s.Name + " " + s.CodeName
@@ -82,10 +85,15 @@ func (s Signal) String() string {
 }
 
 // String is the outcome as a table shows it.
-func (o Outcome) String() string {
+func (o Outcome) String() string { return o.words(Signal.String) }
+
+// Located is the outcome with the addresses of its signals.
+func (o Outcome) Located() string { return o.words(Signal.Located) }
+
+func (o Outcome) words(signal func(Signal) string) string {
 	var parts []string
 	for _, s := range o.Signals {
-		parts = append(parts, s.String())
+		parts = append(parts, signal(s))
 	}
 	switch {
 	case o.Exit != nil && o.Exit.Signal != "":
@@ -110,6 +118,13 @@ func (o Outcome) String() string {
 	return strings.Join(parts, ", ")
 }
 
+// PanicMark begins the line with which a kernel says that it panics
+// (kernel/panic.c), and the note of a step that it panicked in.
+const PanicMark = "Kernel panic - not syncing"
+
+// Panicked says whether the guest's kernel panicked in the step.
+func (o Outcome) Panicked() bool { return strings.HasPrefix(o.Note, PanicMark) }
+
 // Step is one thing that was done and what came of it.
 type Step struct {
 	// Actor is the role of the process that did it: "victim", "second", "agent", "host".
@@ -121,20 +136,49 @@ type Step struct {
 	Expected *Expectation `json:"expected,omitempty"`
 }
 
-// Expectation is what a scenario wants of a step's outcome, and how that went.
+// Expectation is what a scenario wants of a step's outcome, and which side of it
+// the outcome showed. What that says of the kernel is not judged here.
 type Expectation struct {
-	// Change is the id of the known kernel change that decides between Before
-	// and After; empty where the outcome must be the same on every kernel,
-	// and After alone says what it must be.
+	// Change is the id of the known kernel change between whose sides the outcome
+	// tells; empty where the outcome must be the same on every kernel, and
+	// After alone says what it must be.
 	Change string `json:"change,omitempty"`
 	Before string `json:"before,omitempty"`
 	After  string `json:"after"`
-	// Has says whether the kernel has the change (by declaration or probe).
-	Has bool `json:"has,omitempty"`
-	// Side is which of the two the outcome showed: "before", "after", "both"
-	// (where they don't differ), or "neither".
-	Side string `json:"side"`
-	Met  bool   `json:"met"`
+	// Hidden is the configuration symbol without which user space can't see the
+	// change, where the kernel lacks it: only Before is expected then, and the step
+	// tells nothing of the change.
+	Hidden string `json:"hidden,omitempty"`
+	// PartOf is the id of a change that the kernel has a part of only, if the
+	// outcome is Part.
+	PartOf string `json:"part_of,omitempty"`
+	Part   string `json:"part,omitempty"`
+	// Side is what the outcome showed.
+	Side Side `json:"side"`
+	// Met says whether that was to be expected of some kernel.
+	Met bool `json:"met"`
+}
+
+// Side of an expectation that an outcome showed.
+type Side string
+
+const (
+	Before  Side = "before"  // what a kernel without the change shows
+	After   Side = "after"   // what a kernel with it shows
+	Both    Side = "both"    // where these don't differ
+	Partly  Side = "partly"  // what a kernel shows that has a part of the change only
+	Neither Side = "neither" // something else
+)
+
+// Wanted is what was expected, in words.
+func (e Expectation) Wanted() string {
+	switch {
+	case e.Change == "" || e.Before == e.After:
+		return e.After
+	case e.Hidden != "":
+		return e.Before
+	}
+	return fmt.Sprintf("%s (without %s) or %s (with it)", e.Before, e.Change, e.After)
 }
 
 // Verdict of a cell.
@@ -163,6 +207,12 @@ type Cell struct {
 	// Witnesses are second sources of the same truth, by name: "badblocks",
 	// "log", "HardwareCorrupted". Canonical, and part of the comparison.
 	Witnesses map[string]string `json:"witnesses,omitempty"`
+	// LeftOut says what of a witness is not compared, and why: lines of the log
+	// that match a pattern, for example, because what writes them races.
+	LeftOut []LeftOut `json:"left_out,omitempty"`
+	// Panicked says that the guest's kernel panicked where the scenario did not
+	// expect it, after something was made bad.
+	Panicked bool `json:"panicked,omitempty"`
 	// KernelLog is what the kernel printed during the scenario, as it printed
 	// it. Not part of the comparison: it has times and process ids in it.
 	KernelLog []string `json:"kernel_log,omitempty"`
@@ -173,9 +223,38 @@ type Cell struct {
 	Attempt     int       `json:"attempt,omitempty"` // with --repeat: which one, from 1
 }
 
+// LeftOut is a part of a witness that is not compared.
+type LeftOut struct {
+	Witness string `json:"witness"`
+	Pattern string `json:"pattern"` // a regular expression
+	Reason  string `json:"reason"`
+}
+
+// Headlines are what a table shows of cells of one scenario, beside each other:
+// where only addresses tell them apart, with these.
+func Headlines(cells []Cell) []string {
+	texts := func(signal func(Outcome) string) (all []string) {
+		for _, c := range cells {
+			all = append(all, c.headline(signal))
+		}
+		return all
+	}
+	short, long := texts(Outcome.String), texts(Outcome.Located)
+	for i := range cells {
+		for j := range cells[:i] {
+			if short[i] == short[j] && long[i] != long[j] {
+				return long
+			}
+		}
+	}
+	return short
+}
+
 // Headline is what a table shows of the cell: the outcomes that the scenario
 // asked something of, in order; those that are the same in a row once, counted.
-func (c Cell) Headline() string {
+func (c Cell) Headline() string { return c.headline(Outcome.String) }
+
+func (c Cell) headline(words func(Outcome) string) string {
 	switch c.Verdict {
 	case NotDoable:
 		return "not doable"
@@ -196,7 +275,7 @@ func (c Cell) Headline() string {
 		if s.Expected == nil {
 			continue
 		}
-		if o := s.Outcome.String(); o != last || times == 0 {
+		if o := words(s.Outcome); o != last || times == 0 {
 			flush()
 			last, times = o, 0
 		}

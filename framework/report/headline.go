@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/faultline/faultline/framework/change"
-	"github.com/faultline/faultline/framework/compare"
+	"github.com/faultline/faultline/framework/judge"
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/results"
 )
@@ -92,10 +92,10 @@ func sentence(run results.Run, rows []row) string {
 
 func example(run results.Run, rows []row) (scenario, words string) {
 	best, rank := -1, 0
-	var pick compare.Difference
+	var pick judge.Difference
 	for i, r := range rows {
 		for _, d := range r.diffs {
-			if d.Step == compare.WholeCell || d.Field == compare.FieldAction || d.Field == compare.FieldSteps {
+			if d.Step == judge.WholeCell || d.Field == judge.FieldAction || d.Field == judge.FieldSteps {
 				continue
 			}
 			at := 1
@@ -190,6 +190,6 @@ func verdictWords(v observe.Verdict) string {
 }
 
 // findingWords name a kind of finding for a person.
-func findingWords(k compare.FindingKind) string {
+func findingWords(k judge.FindingKind) string {
 	return strings.ReplaceAll(string(k), "_", " ")
 }

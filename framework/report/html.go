@@ -20,7 +20,7 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 
 	"github.com/faultline/faultline/framework/change"
-	"github.com/faultline/faultline/framework/compare"
+	"github.com/faultline/faultline/framework/judge"
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/results"
 )
@@ -102,7 +102,7 @@ type kernel struct {
 
 type kernelChange struct {
 	ID, Verdict, Words string
-	Disagree           []string
+	Look               []string // scenarios to look at
 }
 
 type group struct {
@@ -120,6 +120,7 @@ type pageRow struct {
 	Cells         []pageCell
 	Changes       []badge
 	Unexplained   bool
+	Lost          bool
 	Pairs         []pair
 	Needs         string
 	NotRepeatable bool
@@ -288,6 +289,10 @@ func newKernel(i int, k results.Kernel, folder *results.Folder) kernel {
 	if k.BootMillis > 0 {
 		add("boot", fmt.Sprintf("%.2f s", k.BootMillis/1000), false)
 	}
+	add("splats at boot", strings.Join(k.Splats, "; "), false)
+	if k.Taint != "none" {
+		add("taint at boot", k.Taint, false)
+	}
 	for _, s := range k.Changes {
 		out.Changes = append(out.Changes, newKernelChange(s))
 	}
@@ -300,27 +305,12 @@ func newKernel(i int, k results.Kernel, folder *results.Folder) kernel {
 	return out
 }
 
-func newKernelChange(s compare.ChangeState) kernelChange {
-	c := kernelChange{ID: s.ID, Verdict: string(s.Verdict), Disagree: s.Disagree}
-	switch {
-	case !s.Known:
-		c.Words = "not known whether it has it"
-	case s.Has:
-		c.Words = "has it, " + knownBy(s.By)
-	default:
-		c.Words = "lacks it, " + knownBy(s.By)
-	}
-	if n := len(s.Agree); n > 0 && s.Known {
-		c.Words += fmt.Sprintf("; %s agree", count(n, "scenario"))
+func newKernelChange(s judge.ChangeState) kernelChange {
+	c := kernelChange{ID: s.ID, Verdict: string(s.Verdict), Words: s.String()}
+	if s.Verdict == judge.Incomplete || s.Verdict == judge.SomethingElse {
+		c.Look = slices.Concat(s.Before, s.Part, s.Neither)
 	}
 	return c
-}
-
-func knownBy(by string) string {
-	if by == compare.ByProbe {
-		return "by the probe"
-	}
-	return by
 }
 
 // tailBytes bounds how much of a console goes into the page.
@@ -393,9 +383,9 @@ func newRow(n int, r row, run results.Run) pageRow {
 		Needs: strings.Join(r.scenario.Needs, ", "), NotRepeatable: len(r.repeats) > 0,
 	}
 	ids, un := r.why()
-	out.Unexplained = un
+	out.Unexplained, out.Lost = un, r.lost()
 	switch {
-	case un:
+	case un || r.lost():
 		out.Class, out.Mark = "differs unexplained", "≠"
 	case len(r.diffs) > 0:
 		out.Class, out.Mark = "differs", "≠"
@@ -414,12 +404,14 @@ func newRow(n int, r row, run results.Run) pageRow {
 	}
 	out.Pairs = pairs(append(slices.Clone(r.diffs), r.repeats...))
 	var reference *observe.Cell
+	texts := r.texts()
 	for i, c := range r.cells {
 		cell := pageCell{Kernel: run.Kernels[i].Name, N: i, Missing: true, Text: "–", Class: "missing", State: "not observed"}
 		if c != nil {
 			cell = newCell(i, c, reference, r, run)
+			cell.Text = texts[i]
 			search = append(search, cell.Text, cell.State)
-			if reference == nil && compare.Comparable(*c) {
+			if (reference == nil || reference.Accel != c.Accel) && judge.Comparable(*c) {
 				reference = c
 			}
 		}
@@ -429,7 +421,7 @@ func newRow(n int, r row, run results.Run) pageRow {
 	return out
 }
 
-func pairs(diffs []compare.Difference) []pair {
+func pairs(diffs []judge.Difference) []pair {
 	var out []pair
 	for _, d := range diffs {
 		a, b := d.KernelA, d.KernelB
@@ -437,21 +429,21 @@ func pairs(diffs []compare.Difference) []pair {
 			a, b = fmt.Sprintf("%s, attempt %d", a, max(1, d.AttemptA)), fmt.Sprintf("%s, attempt %d", b, max(1, d.AttemptB))
 		}
 		where := "witness"
-		if d.Step != compare.WholeCell {
+		if d.Step != judge.WholeCell {
 			where = fmt.Sprintf("step %d, %s: %s", d.Step+1, d.Actor, d.Action)
 		}
 		if last := len(out) - 1; last < 0 || out[last].A != a || out[last].B != b {
 			out = append(out, pair{A: a, B: b})
 		}
 		p := &out[len(out)-1]
-		p.Differences = append(p.Differences, difference{where, strings.TrimPrefix(d.Field, compare.WitnessPrefix), clean(d.A), clean(d.B), d.ExplainedBy})
+		p.Differences = append(p.Differences, difference{where, strings.TrimPrefix(d.Field, judge.WitnessPrefix), clean(d.A), clean(d.B), d.ExplainedBy})
 	}
 	return out
 }
 
 func newCell(i int, c, reference *observe.Cell, r row, run results.Run) pageCell {
 	out := pageCell{
-		Kernel: c.Kernel, N: i, Text: c.Headline(), Class: string(c.Verdict), State: verdictWords(c.Verdict),
+		Kernel: c.Kernel, N: i, Class: string(c.Verdict), State: verdictWords(c.Verdict),
 		Message: c.Message, Log: clean(strings.Join(c.KernelLog, "\n")), Tail: clean(c.ConsoleTail),
 	}
 	out.Facts = fmt.Sprintf("%s, %.0f ms", c.Accel, c.Millis)
@@ -463,7 +455,7 @@ func newCell(i int, c, reference *observe.Cell, r row, run results.Run) pageCell
 		if reference != nil && j < len(reference.Steps) {
 			other = &reference.Steps[j]
 		}
-		differs := slices.ContainsFunc(r.diffs, func(d compare.Difference) bool {
+		differs := slices.ContainsFunc(r.diffs, func(d judge.Difference) bool {
 			return d.Step == j && (d.KernelA == c.Kernel || d.KernelB == c.Kernel)
 		})
 		out.Steps = append(out.Steps, newStep(j, s, other, differs))
@@ -512,13 +504,19 @@ func quoted(args []string) string {
 func newStep(i int, s observe.Step, other *observe.Step, differs bool) pageStep {
 	out := pageStep{N: i + 1, Actor: s.Actor, Action: s.Action, Outcome: s.Outcome.String(), Differs: differs}
 	if e := s.Expected; e != nil {
-		x := expectation{Met: e.Met, Wanted: compare.Wanted(*e)}
-		if e.Change == "" {
+		x := expectation{Met: e.Met, Wanted: e.Wanted()}
+		switch {
+		case e.Change == "":
 			x.Why = "on every kernel"
-		} else if e.Has {
-			x.Why, x.Other = "with "+e.Change, "without it: "+e.Before
-		} else {
-			x.Why, x.Other = "without "+e.Change, "with it: "+e.After
+		case e.Hidden != "":
+			x.Why = "because without CONFIG_" + e.Hidden + " nobody sees " + e.Change
+		case e.Side == observe.Before:
+			x.Wanted, x.Why, x.Other = e.Before, "without "+e.Change, "with it: "+e.After
+		case e.Side == observe.After:
+			x.Wanted, x.Why, x.Other = e.After, "with "+e.Change, "without it: "+e.Before
+		}
+		if e.Side == observe.Partly {
+			x.Other = "this is a part of " + e.PartOf
 		}
 		out.Expected = &x
 	}

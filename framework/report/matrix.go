@@ -3,7 +3,7 @@ package report
 import (
 	"slices"
 
-	"github.com/faultline/faultline/framework/compare"
+	"github.com/faultline/faultline/framework/judge"
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/results"
 )
@@ -13,8 +13,8 @@ type row struct {
 	scenario results.Scenario
 	cells    []*observe.Cell // one a kernel, nil where there is none
 	attempts []int           // how many there are of each
-	diffs    []compare.Difference
-	repeats  []compare.Difference
+	diffs    []judge.Difference
+	repeats  []judge.Difference
 }
 
 // matrix arranges a run's cells: rows in the order of the plan, those that it
@@ -43,7 +43,7 @@ func matrix(run results.Run) []row {
 		}
 		r := row{scenario: byID[id]}
 		for _, k := range run.Kernels {
-			c, ok := compare.Pick(byScenario[id], k.Name, id)
+			c, ok := judge.Pick(byScenario[id], k.Name, id)
 			if !ok {
 				r.cells, r.attempts = append(r.cells, nil), append(r.attempts, 0)
 				continue
@@ -63,8 +63,8 @@ func matrix(run results.Run) []row {
 	return rows
 }
 
-func ofScenario(diffs []compare.Difference, id string) []compare.Difference {
-	var out []compare.Difference
+func ofScenario(diffs []judge.Difference, id string) []judge.Difference {
+	var out []judge.Difference
 	for _, d := range diffs {
 		if d.Scenario == id {
 			out = append(out, d)
@@ -87,12 +87,51 @@ func (r row) why() (changes []string, unexplained bool) {
 	return changes, unexplained
 }
 
+// lost says whether a difference of the row is a lost change.
+func (r row) lost() bool {
+	return slices.ContainsFunc(r.diffs, func(d judge.Difference) bool { return d.Lost })
+}
+
+// texts are what the row's cells show, beside each other; "" where there is none.
+func (r row) texts() []string {
+	var cells []observe.Cell
+	for _, c := range r.cells {
+		if c == nil {
+			cells = append(cells, observe.Cell{})
+		} else {
+			cells = append(cells, *c)
+		}
+	}
+	texts := observe.Headlines(cells)
+	for i, c := range cells {
+		if r.mixed() && judge.Comparable(c) {
+			texts[i] += " [" + c.Accel + "]"
+		}
+	}
+	return texts
+}
+
+// mixed says whether the row's cells ran with different accelerators.
+func (r row) mixed() bool {
+	seen := ""
+	for _, c := range r.cells {
+		if c == nil || c.Accel == "" {
+			continue
+		}
+		if seen != "" && c.Accel != seen {
+			return true
+		}
+		seen = c.Accel
+	}
+	return false
+}
+
 // compared says whether at least two kernels observed the scenario in a way
 // that can be compared.
 func (r row) compared() bool {
 	seen := map[string]int{}
 	for _, c := range r.cells {
-		if c != nil && compare.Comparable(*c) {
+		if c != nil && judge.Comparable(*c) {
 			if seen[c.Accel]++; seen[c.Accel] > 1 {
 				return true
 			}

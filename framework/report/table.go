@@ -3,11 +3,13 @@ package report
 import (
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/faultline/faultline/framework/judge"
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/results"
 )
@@ -29,6 +31,7 @@ const (
 	differsSign    = "≠ "
 	unexpectedSign = "! "
 	unexplained    = "UNEXPLAINED"
+	lost           = "LOST"
 	gap            = "  "
 )
 
@@ -111,6 +114,10 @@ func newLine(r row) line {
 	style := ""
 	if len(r.diffs) > 0 {
 		style, l.why.style = cyan, cyan
+		if r.lost() {
+			changes = append(changes, lost)
+			style, l.why.style = red, red
+		}
 		if un {
 			changes = append(changes, unexplained)
 			style, l.why.style = red, red
@@ -118,10 +125,11 @@ func newLine(r row) line {
 		l.why.text = differsSign + printable(strings.Join(changes, ", "))
 		l.scenario.style = bold
 	}
-	for _, c := range r.cells {
+	texts := r.texts()
+	for i, c := range r.cells {
 		f := field{text: "-", style: dim}
 		if c != nil {
-			f = field{printable(c.Headline()), style}
+			f = field{printable(texts[i]), style}
 			switch c.Verdict {
 			case observe.Unexpected:
 				f = field{unexpectedSign + f.text, red}
@@ -274,7 +282,12 @@ func (t *table) summary() {
 	if n := s.Explained + s.Unexplained; n > 0 {
 		text += fmt.Sprintf(" %s: %d explained, %d unexplained.", count(n, "differing field"), s.Explained, s.Unexplained)
 	}
+	if s.Lost > 0 {
+		text += fmt.Sprintf(" %s of a lost change.", count(s.Lost, "differing field"))
+	}
 	t.paragraph("", text, "")
+	t.accelerators()
+	t.changes()
 	if n := len(t.run.Findings); n > 0 {
 		t.out.WriteString(t.styled(count(n, "finding")+":", bold) + "\n")
 		for _, f := range t.run.Findings {
@@ -284,6 +297,54 @@ func (t *table) summary() {
 	t.troubles()
 	if t.opt.Results != "" {
 		t.out.WriteString("Results: " + printable(t.opt.Results) + "\n")
+	}
+}
+
+// accelerators says which cells ran with what, where that is not the same for all.
+func (t *table) accelerators() {
+	cells := map[string]int{}
+	for _, c := range t.run.Cells {
+		if c.Verdict != observe.NotDoable {
+			cells[c.Accel]++
+		}
+	}
+	if len(cells) < 2 {
+		return
+	}
+	var parts []string
+	for _, a := range slices.Sorted(maps.Keys(cells)) {
+		parts = append(parts, fmt.Sprintf("%s with %s", count(cells[a], "cell"), a))
+	}
+	t.paragraph("", strings.Join(parts, ", ")+": a scenario that needs exact machine checks runs under TCG.", "")
+}
+
+// changes says which changes each kernel has, as far as its cells tell.
+func (t *table) changes() {
+	for _, k := range t.run.Kernels {
+		words := map[judge.ChangeVerdict][]string{}
+		var rest []string
+		for _, s := range k.Changes {
+			switch id := s.ID; {
+			case s.Verdict == judge.Has && s.Backported:
+				words[s.Verdict] = append(words[s.Verdict], id+" (backported)")
+			case s.Verdict == judge.Has || s.Verdict == judge.Lacks:
+				words[s.Verdict] = append(words[s.Verdict], id)
+			default:
+				rest = append(rest, s.String())
+			}
+		}
+		var parts []string
+		for _, v := range []judge.ChangeVerdict{judge.Has, judge.Lacks} {
+			if len(words[v]) > 0 {
+				parts = append(parts, string(v)+" "+list(words[v]))
+			}
+		}
+		if parts = append(parts, rest...); len(parts) > 0 {
+			t.paragraph("", k.Name+" "+strings.Join(parts, "; ")+".", "")
+		}
+		if len(k.Splats) > 0 {
+			t.paragraph("", fmt.Sprintf("%s complained while it booted: %s.", k.Name, strings.Join(k.Splats, "; ")), yellow)
+		}
 	}
 }
 

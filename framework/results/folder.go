@@ -262,7 +262,8 @@ func readCell(path string) (observe.Cell, error) {
 	return c, nil
 }
 
-// LoadRun reads run.json and checks it against the schema. The error is a
+// LoadRun reads run.json and checks it against the schema. Of a run that an
+// earlier version recorded it reads the observations; Judge concludes anew. The error is a
 // *NoRunError where there is none, a *SchemaError where it is not one.
 func (f *Folder) LoadRun() (Run, error) {
 	path := f.Path(RunFile)
@@ -272,6 +273,9 @@ func (f *Folder) LoadRun() (Run, error) {
 	}
 	if err != nil {
 		return Run{}, fmt.Errorf("read run: %w", err)
+	}
+	if b, err = upgrade(b); err != nil {
+		return Run{}, fmt.Errorf("read %s: %w", path, err)
 	}
 	if err := Validate(b); err != nil {
 		return Run{}, fmt.Errorf("read %s: %w", path, err)

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
 
-	"github.com/faultline/faultline/framework/compare"
 	"github.com/faultline/faultline/framework/observe"
 )
 
@@ -171,8 +171,8 @@ func (m *merger) kernel(k Kernel, f *Folder) {
 	if have.Digest != k.Digest {
 		m.problem("kernel %q in %s has the digest %s, elsewhere %s", k.Name, f.dir, k.Digest, have.Digest)
 	}
-	for _, theirs := range k.Changes {
-		m.known(k.Name, theirs, f)
+	if !maps.Equal(have.Claims, k.Claims) {
+		m.problem("what is claimed of kernel %q (has:) is not the same in %s as elsewhere", k.Name, f.dir)
 	}
 	i := slices.IndexFunc(m.run.Kernels, func(o Kernel) bool { return o.Name == k.Name })
 	if have.BootMillis == 0 { // a shard in which this kernel had nothing to do
@@ -183,26 +183,6 @@ func (m *merger) kernel(k Kernel, f *Folder) {
 	}
 	if have.CommandFile == "" {
 		m.run.Kernels[i].CommandFile = k.CommandFile
-	}
-}
-
-// known takes over what another run knew of a kernel. A run whose plan left
-// the probe out may know less than the others, but none may know otherwise.
-func (m *merger) known(kernel string, s compare.ChangeState, f *Folder) {
-	if !s.Known {
-		return
-	}
-	i := slices.IndexFunc(m.run.Kernels, func(o Kernel) bool { return o.Name == kernel })
-	k := &m.run.Kernels[i]
-	j := slices.IndexFunc(k.Changes, func(o compare.ChangeState) bool { return o.ID == s.ID })
-	switch {
-	case j < 0:
-		k.Changes = append(slices.Clone(k.Changes), s)
-	case !k.Changes[j].Known:
-		k.Changes = slices.Clone(k.Changes)
-		k.Changes[j] = s
-	case k.Changes[j].Has != s.Has:
-		m.problem("whether kernel %q has %s is %t (%s) in %s, %t (%s) elsewhere", kernel, s.ID, s.Has, s.By, f.dir, k.Changes[j].Has, k.Changes[j].By)
 	}
 }
 

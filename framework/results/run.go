@@ -6,13 +6,14 @@ import (
 	"slices"
 	"time"
 
-	"github.com/faultline/faultline/framework/compare"
+	"github.com/faultline/faultline/framework/judge"
 	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/kernels/upstream"
 )
 
 // Schema is the format of a Run, and changes when a reader of the old one
 // would misread the new one.
-const Schema = "faultline.run/1"
+const Schema = "faultline.run/2"
 
 // Run is everything that a run found: what run.json holds.
 type Run struct {
@@ -32,11 +33,10 @@ type Run struct {
 	// Scenarios are the rows: the plan, also those that no kernel can do.
 	Scenarios []Scenario     `json:"scenarios"`
 	Cells     []observe.Cell `json:"cells"`
-	// Differences are those between kernels (compare.Compare), Repeats those
-	// between attempts at the same cell (compare.Attempts).
-	Differences []compare.Difference `json:"differences"`
-	Repeats     []compare.Difference `json:"repeats,omitempty"`
-	Findings    []compare.Finding    `json:"findings"`
+	// Differences, Repeats and Findings are what Judge concludes.
+	Differences []judge.Difference `json:"differences"`
+	Repeats     []judge.Difference `json:"repeats,omitempty"`
+	Findings    []judge.Finding    `json:"findings"`
 	Summary     Summary              `json:"summary"`
 	// Interrupted says that the run was stopped before every cell was done.
 	Interrupted bool `json:"interrupted,omitempty"`
@@ -70,12 +70,19 @@ type Kernel struct {
 	// kernel, its modules and its config.
 	Digest   string    `json:"digest"`
 	Packages []Package `json:"packages,omitempty"`
-	// Accel is the accelerator its guests used: "tcg" or "kvm".
+	// Accel is the accelerator its guests used, "tcg" or "kvm", but for scenarios
+	// that need TCG: each cell says its own.
 	Accel string `json:"accel,omitempty"`
 	// BootMillis is the time from QEMU's start to the agent's first answer; 0
 	// when it was not booted.
-	BootMillis float64               `json:"boot_ms,omitempty"`
-	Changes    []compare.ChangeState `json:"changes,omitempty"`
+	BootMillis float64 `json:"boot_ms,omitempty"`
+	// Claims are the changes that the matrix says it has, or lacks (has:).
+	Claims map[string]bool `json:"claims,omitempty"`
+	// Changes are what its cells say of each change.
+	Changes []judge.ChangeState `json:"changes,omitempty"`
+	// Splats and Taint are from its boot, before any scenario.
+	Splats []string `json:"splats,omitempty"`
+	Taint  string   `json:"taint,omitempty"`
 	// Console and CommandFile are paths in the run's folder: what the kernel
 	// printed, and the QEMU command that booted it.
 	Console     string `json:"console,omitempty"`
@@ -99,6 +106,9 @@ type Scenario struct {
 	Catalogue []string `json:"catalogue,omitempty"`
 	// NotDoable says why nothing here can run it; empty for one that can be run.
 	NotDoable string `json:"not_doable,omitempty"`
+	// TCG says why its guests run under TCG, whatever the run uses; empty for one
+	// that runs with anything.
+	TCG string `json:"tcg,omitempty"`
 	// Lead marks a scenario that tells the story best: where it differs, the
 	// report takes its example from it.
 	Lead bool `json:"lead,omitempty"`
@@ -111,9 +121,11 @@ type Summary struct {
 	Unexpected int `json:"unexpected"`
 	NotDoable  int `json:"not_doable"`
 	Rig        int `json:"rig"`
-	// Explained and Unexplained count differences (fields) between kernels.
+	// Explained, Unexplained and Lost count differences (fields) between kernels;
+	// those that a lost change makes are not explained by it.
 	Explained   int `json:"explained"`
 	Unexplained int `json:"unexplained"`
+	Lost        int `json:"lost,omitempty"`
 	// ExitCode is what faultline exits with; see ExitCode.
 	ExitCode int `json:"exit_code"`
 }
@@ -129,35 +141,22 @@ const (
 // NewID is the id of a run that starts at t: sortable, and fit for a file name.
 func NewID(t time.Time) string { return t.UTC().Format("20060102T150405Z") }
 
-// Judge draws the conclusions from r's cells: the differences between its
-// kernels and between attempts, the state of each change, the findings and the
-// summary. Whether a kernel has a change is taken as given where its Changes
-// say Known, and By what; all the rest is found anew, so Judge may be called
-// again after cells were added.
+// Judge draws the conclusions from r's cells, and from nothing else: the state
+// of each change, the differences between its kernels and between attempts, the
+// findings and the summary. It may be called again after cells were added, and
+// on a run of long ago.
 func (r *Run) Judge() {
-	given := compare.Given{}
-	var names []string
+	var kernels []judge.Kernel
 	for _, k := range r.Kernels {
-		names = append(names, k.Name)
-		for _, s := range k.Changes {
-			if !s.Known {
-				continue
-			}
-			if given[k.Name] == nil {
-				given[k.Name] = map[string]compare.Known{}
-			}
-			given[k.Name][s.ID] = compare.Known{Has: s.Has, By: s.By}
-		}
+		j := judge.Kernel{Name: k.Name, Claims: k.Claims}
+		j.Base, j.Based = upstream.Base(k.Release)
+		kernels = append(kernels, j)
 	}
-	states := compare.ChangeStates(r.Cells, given)
+	j := judge.Judge(r.Cells, kernels)
 	for i, k := range r.Kernels {
-		r.Kernels[i].Changes = states[k.Name]
+		r.Kernels[i].Changes = j.States[k.Name]
 	}
-	r.Differences = compare.Compare(r.Cells, names)
-	r.Repeats = compare.Attempts(r.Cells)
-	r.Findings = compare.Findings(compare.Evidence{
-		Cells: r.Cells, Differences: r.Differences, Repeats: r.Repeats, States: states,
-	})
+	r.Differences, r.Repeats, r.Findings = j.Differences, j.Repeats, j.Findings
 	r.Summary = r.summarize()
 }
 
@@ -176,9 +175,12 @@ func (r *Run) summarize() Summary {
 		}
 	}
 	for _, d := range r.Differences {
-		if d.ExplainedBy == "" {
+		switch {
+		case d.Lost:
+			s.Lost++
+		case d.ExplainedBy == "":
 			s.Unexplained++
-		} else {
+		default:
 			s.Explained++
 		}
 	}

@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"sort"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,7 +20,6 @@ import (
 
 	"github.com/faultline/faultline/framework"
 	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/framework/results"
 )
 
 // stopGrace is how long a suite's process may take to clean up after SIGINT.
@@ -43,30 +41,28 @@ const eventsFD = 3
 // drive runs a task in a suite's process and hands on its cells. said is the
 // end of what the process printed; its exit status counts only where it did not
 // deliver, because a failed scenario makes it 1.
-func (r *run) drive(ctx context.Context, t task, cell func(observe.Cell)) (said string, err error) {
+func (o *Observer) drive(ctx context.Context, t Task, cell func(observe.Cell)) (said string, err error) {
 	events, theirs, err := os.Pipe()
 	if err != nil {
 		return "", err
 	}
 	defer events.Close()
-	args := []string{
-		"-test.run=.", "-ginkgo.no-color", "-ginkgo.label-filter=" + framework.Filter(t.ids),
-		"--faultline.kernel=" + t.kernel.Spec, "--faultline.name=" + t.kernel.Name, "--faultline.digest=" + t.kernel.Digest,
-		"--faultline.accel=" + string(t.kernel.accel), fmt.Sprint("--faultline.events=", eventsFD),
-		"--faultline.console=" + r.folder.Path(results.KernelDir(t.kernel.Name), "consoles"),
-	}
 	var ids []string
-	for id := range t.kernel.has {
-		ids = append(ids, id)
+	for _, i := range t.Scenarios {
+		ids = append(ids, i.ID)
 	}
-	sort.Strings(ids)
-	for _, id := range ids {
-		args = append(args, fmt.Sprintf("--faultline.has=%s=%t", id, t.kernel.has[id]))
+	args := []string{
+		"-test.run=.", "-ginkgo.no-color", "-ginkgo.label-filter=" + framework.Filter(ids),
+		"--faultline.kernel=" + t.Kernel.Spec, "--faultline.name=" + t.Kernel.Name, "--faultline.digest=" + t.Kernel.Digest,
+		"--faultline.accel=" + string(t.Kernel.Accel), fmt.Sprint("--faultline.events=", eventsFD),
+	}
+	if o.Consoles != nil {
+		args = append(args, "--faultline.console="+o.Consoles(t.Kernel.Name))
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	cmd := exec.CommandContext(ctx, t.suite.Binary, args...)
-	cmd.Dir = filepath.Dir(t.suite.Binary)
+	cmd := exec.CommandContext(ctx, t.Suite.Binary, args...)
+	cmd.Dir = filepath.Dir(t.Suite.Binary)
 	cmd.ExtraFiles = []*os.File{theirs}
 	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGINT) } // Ginkgo runs its cleanups then
 	cmd.WaitDelay = stopGrace
@@ -87,14 +83,14 @@ func (r *run) drive(ctx context.Context, t task, cell func(observe.Cell)) (said 
 		}
 	}()
 	if err := <-started; err != nil {
-		return "", fmt.Errorf("start %s: %w", t.suite.Binary, err)
+		return "", fmt.Errorf("start %s: %w", t.Suite.Binary, err)
 	}
-	watchdog := time.AfterFunc(r.silence, func() {
-		cancel(fmt.Errorf("the suite's process told nothing for %v and was stopped", r.silence))
+	watchdog := time.AfterFunc(o.silence, func() {
+		cancel(fmt.Errorf("the suite's process told nothing for %v and was stopped", o.silence))
 	})
 	defer watchdog.Stop()
 	told := make(chan error, 1)
-	go func() { told <- readEvents(events, watchdog, r.silence, cell) }()
+	go func() { told <- readEvents(events, watchdog, o.silence, cell) }()
 	err = <-ended
 	// What it started may hold the pipe longer than it lived.
 	events.SetReadDeadline(time.Now().Add(lastWords))

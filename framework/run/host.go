@@ -2,8 +2,12 @@ package run
 
 import (
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
+
+	"github.com/faultline/faultline/framework/results"
+	"golang.org/x/sys/unix"
 )
 
 // field is the value of the first line of a file that begins with the key.
@@ -29,4 +33,14 @@ func cpuName() string { return field("/proc/cpuinfo", "model name", ":") }
 func availableMemory() int64 {
 	kb, _ := strconv.ParseInt(strings.TrimSuffix(field("/proc/meminfo", "MemAvailable", ":"), " kB"), 10, 64)
 	return kb << 10
+}
+
+// host describes this machine for the record.
+func host(qemuVersion string) results.Host {
+	h := results.Host{OS: osName(), CPU: cpuName(), Cores: runtime.NumCPU(), QEMU: qemuVersion}
+	var info unix.Sysinfo_t
+	if unix.Sysinfo(&info) == nil {
+		h.MemoryBytes = int64(info.Totalram) * int64(info.Unit)
+	}
+	return h
 }

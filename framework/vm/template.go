@@ -43,6 +43,7 @@ type templateMeta struct {
 	ClientKey []byte // ed25519 seed
 	Machine   qemu.Machine
 	BootMS    float64
+	Log       []string // the kernel's, until the freeze
 }
 
 const (
@@ -127,13 +128,17 @@ func (t *Template) build(ctx context.Context, p *parts, dir string) error {
 	if err := g.hello(ctx, spareVictims); err != nil {
 		return g.trouble(ctx, "start the spare victims", err)
 	}
+	booted, err := g.agent.call(ctx, &wire.Request{KernelLog: &wire.KernelLog{}})
+	if err != nil {
+		return g.trouble(ctx, "read the kernel log", err)
+	}
 	begun := time.Now()
 	if err := g.freeze(ctx, filepath.Join(dir, stateFile)); err != nil {
 		return g.trouble(ctx, "freeze the template", err)
 	}
 	meta, err := json.Marshal(templateMeta{
 		Welcome: g.Welcome, Devices: g.Devices, Mounted: g.Mounted, HostKey: g.hostKey.Marshal(), ClientKey: g.client.Seed(), Machine: m.In(""),
-		BootMS: float64(t.Boot.Microseconds()) / 1000,
+		BootMS: float64(t.Boot.Microseconds()) / 1000, Log: booted.Log.Lines,
 	})
 	if err != nil {
 		return err
@@ -264,35 +269,11 @@ func (g *Guest) thaw(ctx context.Context, state string) error {
 	return mon.Run(ctx, "cont", nil, nil)
 }
 
-// Variant is the template of guests that differ from t's. Close it too.
-func (t *Template) Variant(ctx context.Context, differ func(*Spec)) (*Template, error) {
-	s := t.spec
-	s.Console = "" // t's own
-	differ(&s)
-	return t.rig.Template(ctx, s)
-}
+// Log is the kernel's log until the freeze, also what it did not print.
+func (t *Template) Log() []string { return t.meta.Log }
 
-// factKind is the cache's kind of Fact.
-const factKind = "facts"
-
-// Fact is something about the template's guests that find finds out and that
-// never changes: it is kept in the cache under its name.
-func (t *Template) Fact(ctx context.Context, name string, find func(context.Context) (string, error)) (string, error) {
-	const file = "fact"
-	entry, err := t.rig.Cache.Get(ctx, factKind, cache.Key(t.key, name), func(ctx context.Context, dir string) error {
-		fact, err := find(ctx)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(filepath.Join(dir, file), []byte(fact), 0o644)
-	})
-	if err != nil {
-		return "", err
-	}
-	defer entry.Close()
-	data, err := os.ReadFile(filepath.Join(entry.Path, file))
-	return string(data), err
-}
+// Taint is the kernel's taint at the freeze (/proc/sys/kernel/tainted).
+func (t *Template) Taint() uint64 { return t.meta.Welcome.Taint }
 
 // Console is what the kernel printed while it booted.
 func (t *Template) Console() ([]byte, error) {

@@ -3,6 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
+	"strconv"
+	"strings"
 	"time"
 	"unsafe"
 
@@ -43,7 +46,10 @@ func (a *agent) hello(h *wire.Hello) (*wire.Welcome, error) {
 	if err != nil && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EACCES) {
 		return nil, err
 	}
+	taint, _ := os.ReadFile("/proc/sys/kernel/tainted")
+	tainted, _ := strconv.ParseUint(strings.TrimSpace(string(taint)), 10, 64)
 	return &wire.Welcome{
+		Taint:   tainted,
 		Release: unix.ByteSliceToString(u.Release[:]),
 		Machine: unix.ByteSliceToString(u.Machine[:]),
 		Uptime:  time.Duration(up.Nano()).Seconds(),

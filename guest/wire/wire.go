@@ -72,6 +72,7 @@ type Welcome struct {
 	Machine string  `json:"machine"`  // uname -m
 	Uptime  float64 `json:"uptime"`   // seconds since the kernel started
 	KmsgSeq uint64  `json:"kmsg_seq"` // the kernel log's end, for KernelLog.Since
+	Taint   uint64  `json:"taint"`    // /proc/sys/kernel/tainted; 0 where the kernel has no such file
 }
 
 // Disposition is what a victim does about SIGBUS.

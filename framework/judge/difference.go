@@ -1,4 +1,4 @@
-package compare
+package judge
 
 import (
 	"bytes"
@@ -43,8 +43,12 @@ type Difference struct {
 	Field string `json:"field"`
 	A     string `json:"a"` // the value on KernelA
 	B     string `json:"b"` // the value on KernelB
-	// ExplainedBy is the id of the known change that explains it, or empty.
+	// ExplainedBy is the id of the known change that predicts it, CONFIG_SYMBOL
+	// where a kernel lacks what it takes to see the change, or empty.
 	ExplainedBy string `json:"explained_by,omitempty"`
+	// Lost says that the change was lost on the way from KernelA to KernelB, which
+	// is no explanation but a finding (LostChange).
+	Lost bool `json:"lost,omitempty"`
 }
 
 // String is the difference in a line: what differs, and both values.
@@ -53,20 +57,34 @@ func (d Difference) String() string {
 	if d.Step != WholeCell {
 		where = fmt.Sprintf("step %d (%s: %s) %s", d.Step+1, d.Actor, d.Action, d.Field)
 	}
-	return fmt.Sprintf("%s: %s / %s", where, brief(d.A), brief(d.B))
+	a, b := apart(d.A, d.B)
+	return fmt.Sprintf("%s: %s / %s", where, a, b)
 }
 
-// brief keeps a value such as a page of kernel log out of a one-line message.
-func brief(s string) string {
-	const limit = 60
-	s = strings.Join(strings.Fields(s), " ")
-	if s == "" {
-		return `""`
+// apart words two values for a one-line message: long ones from where they begin
+// to differ on.
+func apart(a, b string) (string, string) {
+	const limit, before = 80, 20
+	x, y := []rune(strings.Join(strings.Fields(a), " ")), []rune(strings.Join(strings.Fields(b), " "))
+	if len(x) > limit || len(y) > limit {
+		same := 0
+		for same < min(len(x), len(y)) && x[same] == y[same] {
+			same++
+		}
+		if from := same - before; from > 0 {
+			x, y = append([]rune("…"), x[from:]...), append([]rune("…"), y[from:]...)
+		}
 	}
-	if r := []rune(s); len(r) > limit {
-		return string(r[:limit-1]) + "…"
+	word := func(r []rune) string {
+		switch {
+		case len(r) == 0:
+			return `""`
+		case len(r) > limit:
+			return string(r[:limit-1]) + "…"
+		}
+		return string(r)
 	}
-	return s
+	return word(x), word(y)
 }
 
 // Comparable says whether a cell holds an observation: trouble with the rig
@@ -77,7 +95,7 @@ func Comparable(c observe.Cell) bool {
 
 // Pick is the cell that stands for a kernel and a scenario that were tried
 // several times: the first attempt that observed something, else the first.
-// The attempts themselves are compared by Attempts. False if there is none.
+// The attempts themselves are compared with each other. False if there is none.
 func Pick(cells []observe.Cell, kernel, scenario string) (observe.Cell, bool) {
 	var best observe.Cell
 	found := false
@@ -94,13 +112,13 @@ func Pick(cells []observe.Cell, kernel, scenario string) (observe.Cell, bool) {
 	return best, found
 }
 
-// Compare finds the differences between kernels, scenario by scenario: each
+// compare finds the differences between kernels, scenario by scenario: each
 // kernel against the first one, in the order of kernels, that observed the
 // scenario with the same accelerator. Comparing with the first, not with the
 // neighbour, keeps the question the same in every column: what differs from
 // the kernel that was named first? Kernels that kernels doesn't name are not
 // compared. The result is ordered by scenario, kernel and step.
-func Compare(cells []observe.Cell, kernels []string) []Difference {
+func compare(cells []observe.Cell, kernels []Kernel, states map[string][]ChangeState) []Difference {
 	byKey := map[[2]string][]observe.Cell{}
 	var scenarios []string
 	for _, c := range cells {
@@ -111,56 +129,35 @@ func Compare(cells []observe.Cell, kernels []string) []Difference {
 		byKey[k] = append(byKey[k], c)
 	}
 	slices.Sort(scenarios)
+	type observed struct {
+		kernel Kernel
+		cell   observe.Cell
+	}
 	var out []Difference
 	for _, scenario := range scenarios {
-		reference := map[string]observe.Cell{} // by accelerator
+		reference := map[string]observed{} // by accelerator
 		for _, kernel := range kernels {
-			c, ok := Pick(byKey[[2]string{kernel, scenario}], kernel, scenario)
+			c, ok := Pick(byKey[[2]string{kernel.Name, scenario}], kernel.Name, scenario)
 			if !ok || !Comparable(c) {
 				continue
 			}
 			first, ok := reference[c.Accel]
 			if !ok {
-				reference[c.Accel] = c
+				reference[c.Accel] = observed{kernel, c}
 				continue
 			}
-			out = append(out, Cells(first, c)...)
+			found := fields(first.cell, c, false)
+			e := explainer{a: first.kernel, b: kernel, cellA: first.cell, cellB: c, statesA: states[first.kernel.Name], statesB: states[kernel.Name]}
+			e.explain(found)
+			out = append(out, found...)
 		}
 	}
 	return out
 }
 
-// Cells finds the fields in which two cells of a scenario differ, and the
-// changes that explain them. Nothing differs between cells that can't be
-// compared (see Comparable) or come from different accelerators.
-func Cells(a, b observe.Cell) []Difference {
-	if !Comparable(a) || !Comparable(b) || a.Accel != b.Accel {
-		return nil
-	}
-	out := fields(a, b, false)
-	explain(out, a, b)
-	return out
-}
-
-// Repeatability compares two observations of the same kernels, as two runs in
-// a row give them: cells of the same kernel, scenario and accelerator whose
-// canonical bytes differ, field by field. Where several attempts exist, each
-// is compared with the attempt of the same number.
-func Repeatability(cellsA, cellsB []observe.Cell) []Difference {
-	var out []Difference
-	for _, a := range sorted(cellsA) {
-		for _, b := range cellsB {
-			if a.Kernel == b.Kernel && a.Scenario == b.Scenario && a.Attempt == b.Attempt {
-				out = append(out, repeat(a, b)...)
-			}
-		}
-	}
-	return out
-}
-
-// Attempts compares the attempts at the same cell within a run: each against
+// attempts compares the attempts at the same cell within a run: each against
 // the first one that observed something.
-func Attempts(cells []observe.Cell) []Difference {
+func attempts(cells []observe.Cell) []Difference {
 	var out []Difference
 	type key struct{ kernel, scenario, accel string }
 	first := map[key]observe.Cell{}
@@ -204,53 +201,4 @@ func sorted(cells []observe.Cell) []observe.Cell {
 		return a.Attempt < b.Attempt
 	})
 	return out
-}
-
-// explain names the change behind each difference that has one. A difference
-// in a step is explained when the step's expectation names the change in both
-// cells, both outcomes are what was expected, and the kernels differ in having
-// the change. One in a witness of poison is explained by what explains a step of
-// the same cell, because the kernel's words come with its deeds; and so is one
-// that a cell lacks, because a guest that panicked can't be asked.
-func explain(diffs []Difference, a, b observe.Cell) {
-	var explained string
-	for i, d := range diffs {
-		if d.Step == WholeCell || d.Field == FieldSteps || d.Field == FieldAction {
-			continue
-		}
-		diffs[i].ExplainedBy = explainedStep(a.Steps[d.Step].Expected, b.Steps[d.Step].Expected)
-		if explained == "" {
-			explained = diffs[i].ExplainedBy
-		}
-	}
-	for i, d := range diffs {
-		if d.Step != WholeCell {
-			continue
-		}
-		if poisonWitness(strings.TrimPrefix(d.Field, WitnessPrefix)) || d.A == notRecorded || d.B == notRecorded {
-			diffs[i].ExplainedBy = explained
-		}
-	}
-}
-
-// poisonWitness says whether a witness tells what a kernel did about poison,
-// beside what it told the program.
-func poisonWitness(name string) bool {
-	name, _, _ = strings.Cut(name, " ")
-	return slices.Contains([]string{"log", "HardwareCorrupted", "kpageflags", "pagemap", "qemu"}, name)
-}
-
-func explainedStep(a, b *observe.Expectation) string {
-	if a == nil || b == nil || a.Change == "" || a.Change != b.Change {
-		return ""
-	}
-	if !a.Met || !b.Met || a.Has == b.Has {
-		return ""
-	}
-	// Where both outcomes satisfy both sides, the change makes no difference
-	// here, so it can't be the reason for one.
-	if a.Side == "both" && b.Side == "both" {
-		return ""
-	}
-	return a.Change
 }

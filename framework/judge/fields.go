@@ -1,4 +1,4 @@
-package compare
+package judge
 
 import (
 	"encoding/hex"
@@ -90,12 +90,9 @@ func (l *lister) signal(at string, a, b observe.Signal) {
 	l.differ(at+"addr", a.Addr, b.Addr)
 	l.differ(at+"lsb", strconv.Itoa(int(a.LSB)), strconv.Itoa(int(b.LSB)))
 	l.differ(at+"thread", a.Thread, b.Thread)
-	if len(l.found) > before {
-		return // raw follows from these
-	}
-	if l.exact {
-		l.differ(at+"raw", a.Raw, b.Raw)
-	} else if maskAddr(a.Raw) != maskAddr(b.Raw) {
+	// What of the raw bytes follows from these, or lies elsewhere in another
+	// kernel, is no difference of its own.
+	if maskTold(a.Raw) != maskTold(b.Raw) || l.exact && len(l.found) == before && a.Raw != b.Raw {
 		l.differ(at+"raw", a.Raw, b.Raw)
 	}
 }
@@ -127,6 +124,8 @@ func (l *lister) witnesses(a, b map[string]string) {
 		va, inA := a[n]
 		vb, inB := b[n]
 		switch {
+		case inA && inB && va != vb && (n == observe.WitnessLog || n == observe.WitnessSplats):
+			l.lines(WitnessPrefix+n, va, vb)
 		case inA && inB && va != vb:
 			l.add(WitnessPrefix+n, va, vb)
 		case inA && !inB:
@@ -135,6 +134,31 @@ func (l *lister) witnesses(a, b map[string]string) {
 			l.add(WitnessPrefix+n, notRecorded, vb)
 		}
 	}
+}
+
+// noLine stands for a line of a log that one of the cells doesn't have.
+const noLine = "no such line"
+
+// lines adds a difference for each line that only one of two logs has.
+func (l *lister) lines(field, a, b string) {
+	linesA, linesB := lines(a), lines(b)
+	for _, line := range linesA {
+		if !slices.Contains(linesB, line) {
+			l.add(field, line, noLine)
+		}
+	}
+	for _, line := range linesB {
+		if !slices.Contains(linesA, line) {
+			l.add(field, noLine, line)
+		}
+	}
+}
+
+func lines(text string) []string {
+	if text == observe.NothingAboutPoison || text == observe.NoSplats {
+		return nil
+	}
+	return strings.Split(text, "\n")
 }
 
 func ret(o observe.Outcome) string {
@@ -165,13 +189,16 @@ func exit(e *observe.Exit) string {
 	return fmt.Sprintf("exit %d", e.Code)
 }
 
-// maskAddr clears si_addr (or si_pid and si_uid, which share its bytes) in a
-// raw payload: Signal.Addr has it in canonical form.
-func maskAddr(raw string) string {
+// maskTold clears in a raw payload what Signal has beside it, by the layout of
+// the kernel's siginfo_t (include/uapi/asm-generic/siginfo.h): si_signo, si_code,
+// si_addr (or si_pid and si_uid, which share its bytes) and si_addr_lsb.
+func maskTold(raw string) string {
 	b, err := hex.DecodeString(raw)
-	if err != nil || len(b) < 24 {
+	if err != nil || len(b) < 26 {
 		return raw
 	}
-	clear(b[16:24])
+	clear(b[0:4])
+	clear(b[8:12])
+	clear(b[16:26])
 	return hex.EncodeToString(b)
 }

@@ -1,0 +1,17 @@
+package change
+
+// CopyFromUserQuiet keeps the signal from who passed poison to a system call.
+var CopyFromUserQuiet = Change{
+	ID:      "copy_from_user_quiet",
+	Commit:  "a6e3cf70b772",
+	Subject: "x86/mce: Change to not send SIGBUS error during copy from user",
+	Since:   "v5.16",
+	Effect:  "a system call that meets poison as it copies its argument from user space sends no SIGBUS any more",
+	Telling: []string{"mce/anon/write"},
+	Moves: []Move{
+		{Scenarios: "mce/anon/write", Witness: "log", Before: "Memory failure: N: Sending SIGBUS to victim due to hardware memory corruption"},
+		// queue_task_work in arch/x86/kernel/cpu/mce/core.c takes another function, with words of its own.
+		{Scenarios: "mce/anon/write", Witness: "log", Before: "mce: Uncorrected hardware memory error in user-access at N"},
+		{Scenarios: "mce/anon/write", Witness: "log", After: "mce: Kernel accessed poison in user space at N"},
+	},
+}

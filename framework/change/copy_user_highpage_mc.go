@@ -1,0 +1,11 @@
+package change
+
+// CopyUserHighpageMC lets the kernel survive poison in the page that it copies.
+var CopyUserHighpageMC = Change{
+	ID:      "copy_user_highpage_mc",
+	Commit:  "a873dfe1032a",
+	Subject: "mm, hwpoison: try to recover from copy-on write faults",
+	Since:   "v6.2",
+	Effect:  "poison that the kernel consumes while it copies a page for a store ends in SIGBUS BUS_MCEERR_AR, where it ended in a panic",
+	Telling: []string{"mce/anon/cow", "mce/pagecache-*/cow"},
+}

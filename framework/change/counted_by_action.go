@@ -1,0 +1,17 @@
+package change
+
+// CountedByAction counts every page that something was done about.
+var CountedByAction = Change{
+	ID:      "counted_by_action",
+	Commit:  "e240ac52f7da",
+	Subject: "mm/memory-failure.c: simplify num_poisoned_pages_inc/dec",
+	Since:   "v5.19",
+	Effect:  "a poisoned DAX page counts in HardwareCorrupted of /proc/meminfo, where it did not",
+	Telling: []string{"mce/*/corrupt-pfn", "dax/*/second-process"},
+	// HardwareCorrupted is a line of the kernel's with it only (meminfo_proc_show).
+	ShownWith: []string{"MEMORY_FAILURE"},
+	Moves: []Move{
+		{Scenarios: "mce/ext4/*", Witness: "HardwareCorrupted", Before: "0 kB", After: "4 kB"},
+		{Scenarios: "mce/xfs/*", Witness: "HardwareCorrupted", Before: "0 kB", After: "4 kB"},
+	},
+}

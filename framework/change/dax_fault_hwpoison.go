@@ -1,0 +1,22 @@
+package change
+
+// DaxFaultHWPoison is the change that Faultline was born from.
+var DaxFaultHWPoison = Change{
+	ID:      "dax_fault_hwpoison",
+	Commit:  "1ea7ca1b0901",
+	Subject: "dax: enable dax fault handler to report VM_FAULT_HWPOISON",
+	Since:   "v6.5",
+	Effect:  "a DAX page fault on known poison ends in SIGBUS BUS_MCEERR_AR with si_addr_lsb, where it ended in BUS_ADRERR",
+	Telling: []string{
+		"dax/*/shared-read", "dax/*/shared-write", "dax/*/private-read", "dax/*/private-cow", "dax/*/sync-write", "dax/*/mkwrite",
+		"dax/*/huge-bad", "dax/*/second-process", "dax/ext4/huge-unwritten-write", "dax/ext4/unwritten-write-twice",
+		"dax/*/pread", "dax/*/pread-span", "dax/*/pwrite", // whose errno tells of half a backport
+		"mce/*/srar-shared", "mce/*/srar-private", "mce/*/srar-two-cpus", "mce/*/srar-broadcast", "mce/*/srar-huge", "mce/*/srar-other-late",
+		"mce/*/srar-other-early", "mce/*/srao-early", "mce/*/srao-late", "mce/*/srao-in-guest", "mce/*/ucna", "mce/*/ucna-simulated",
+	},
+	// do_sigbus in arch/x86/mm/fault.c knows VM_FAULT_HWPOISON only with it.
+	ShownWith: []string{"MEMORY_FAILURE"},
+	Moves: []Move{
+		{Witness: "log", After: "MCE: Killing * due to hardware memory corruption fault at N"}, // do_sigbus
+	},
+}

@@ -1,0 +1,11 @@
+package change
+
+// DaxRecoveryWrite lets a write of a whole page mend it.
+var DaxRecoveryWrite = Change{
+	ID:      "dax_recovery_write",
+	Commit:  "f42e8e5088b9",
+	Subject: "pmem: implement pmem_recovery_write()",
+	Since:   "v5.19",
+	Effect:  "write(2) of a whole poisoned DAX page clears the poison where the device can, and says EFAULT where it can't; it said EIO",
+	Telling: []string{"dax/*/pwrite"},
+}

@@ -1,0 +1,11 @@
+package change
+
+// NfitMiscGranularity lists as many bad sectors as a machine check says.
+var NfitMiscGranularity = Change{
+	ID:      "nfit_misc_granularity",
+	Commit:  "7917f9cdb503",
+	Subject: "acpi/nfit: rely on mce->misc to determine poison granularity",
+	Since:   "v5.19",
+	Effect:  "a machine check for a page adds the page's 8 sectors to the bad blocks of an nvdimm, where it added one",
+	Telling: []string{"mce/nfit/page", "mce/nfit/rebind", "mce/*/srar-*", "mce/*/srao-early", "mce/*/srao-late", "mce/*/srao-in-guest", "mce/*/ucna", "mce/*/ucna-simulated"},
+}

@@ -1,0 +1,152 @@
+package judge
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/kernels/upstream"
+)
+
+// Kernel is what is known of a kernel beside its cells.
+type Kernel struct {
+	Name string
+	// Base is the upstream release that it was made from, where the kernel tells.
+	Base  upstream.Release
+	Based bool // Base is known
+	// Claims are the changes that its user says it has (true) or lacks (false).
+	Claims map[string]bool
+}
+
+// notOlder says whether k was made from the same upstream release as other, or
+// from a later one; false where that can't be told.
+func (k Kernel) notOlder(other Kernel) bool {
+	return k.Based && other.Based && k.Base.AtLeast(other.Base)
+}
+
+// explainer finds what predicts the differences between two cells of a
+// scenario. A difference that nothing predicts is left without an explanation,
+// also in a scenario that follows a change.
+type explainer struct {
+	a, b             Kernel
+	cellA, cellB     observe.Cell
+	statesA, statesB []ChangeState
+}
+
+func (e explainer) explain(diffs []Difference) {
+	for i := range diffs {
+		d := &diffs[i]
+		switch {
+		case d.Field == FieldSteps || d.Field == FieldAction:
+		case d.Step != WholeCell:
+			e.step(d)
+		case d.A == notRecorded || d.B == notRecorded:
+			e.unasked(d)
+		default:
+			e.witness(d)
+		}
+	}
+}
+
+// credit names a change for a difference; onB says that it is B which has it.
+func (e explainer) credit(d *Difference, id string, onB bool) {
+	d.ExplainedBy = id
+	d.Lost = !onB && e.b.notOlder(e.a)
+}
+
+// step explains a difference in a step's outcome: the step follows a change, and
+// one outcome is what is seen without it and the other what is seen with it.
+// A pattern says all of an outcome, so all that differs follows.
+func (e explainer) step(d *Difference) {
+	a, b := e.cellA.Steps[d.Step].Expected, e.cellB.Steps[d.Step].Expected
+	if a == nil || b == nil || a.Change == "" || a.Change != b.Change || strings.HasSuffix(d.Field, ".raw") {
+		return
+	}
+	switch hidden := a.Hidden + b.Hidden; {
+	case hidden != "" && a.Met && b.Met:
+		if a.Hidden != "" {
+			hidden = a.Hidden
+		}
+		d.ExplainedBy = "CONFIG_" + hidden
+	case a.Side == observe.Before && b.Side == observe.After:
+		e.credit(d, a.Change, true)
+	case a.Side == observe.After && b.Side == observe.Before:
+		e.credit(d, a.Change, false)
+	}
+}
+
+// unasked explains a witness that one of the cells lacks: a guest that
+// panicked, as a change predicts, can't be asked.
+func (e explainer) unasked(d *Difference) {
+	for i := range min(len(e.cellA.Steps), len(e.cellB.Steps)) {
+		a, b := e.cellA.Steps[i], e.cellB.Steps[i]
+		if a.Outcome.Panicked() == b.Outcome.Panicked() || a.Expected == nil || b.Expected == nil {
+			continue
+		}
+		step := Difference{Step: i, Field: "note"}
+		e.step(&step)
+		d.ExplainedBy, d.Lost = step.ExplainedBy, step.Lost
+		return
+	}
+}
+
+// witness explains a difference in a witness by a change whose moves say so, and
+// that the kernels are not known to agree in.
+func (e explainer) witness(d *Difference) {
+	name := strings.TrimPrefix(d.Field, WitnessPrefix)
+	empty := func(v string) string {
+		if v == noLine {
+			return ""
+		}
+		return v
+	}
+	for _, c := range change.All() {
+		for _, m := range c.Moves {
+			if !m.Takes(d.Scenario, name) {
+				continue
+			}
+			if m.From(empty(d.A)) && m.To(empty(d.B)) && e.may(c.ID, true) {
+				e.credit(d, c.ID, true)
+				return
+			}
+			if m.From(empty(d.B)) && m.To(empty(d.A)) && e.may(c.ID, false) {
+				e.credit(d, c.ID, false)
+				return
+			}
+		}
+	}
+	if hidden := e.hiddenIn(); hidden != "" && (d.A == observe.NotCounted || d.B == observe.NotCounted || strings.HasPrefix(d.A+d.B, noLine)) {
+		d.ExplainedBy = "CONFIG_" + hidden
+	}
+}
+
+// may says whether a change can be what differs: B has it and A lacks it, or the
+// other way round. What a kernel's cells did not show rules nothing out.
+func (e explainer) may(id string, onB bool) bool {
+	with, without := e.statesB, e.statesA
+	if !onB {
+		with, without = without, with
+	}
+	return verdictOf(with, id) != Lacks && verdictOf(without, id) != Has
+}
+
+// hiddenIn is the symbol that keeps one of the two kernels from showing a change
+// that the scenario follows.
+func (e explainer) hiddenIn() string {
+	for _, c := range []observe.Cell{e.cellA, e.cellB} {
+		for _, s := range c.Steps {
+			if s.Expected != nil && s.Expected.Hidden != "" {
+				return s.Expected.Hidden
+			}
+		}
+	}
+	return ""
+}
+
+func verdictOf(states []ChangeState, id string) ChangeVerdict {
+	if i := slices.IndexFunc(states, func(s ChangeState) bool { return s.ID == id }); i >= 0 {
+		return states[i].Verdict
+	}
+	return NotSeen
+}

@@ -1,0 +1,24 @@
+package judge
+
+import "github.com/faultline/faultline/framework/observe"
+
+// Judgement is what follows from the cells of a run.
+type Judgement struct {
+	// States are what each kernel has, by its name; see ChangeState.
+	States map[string][]ChangeState
+	// Differences are those between kernels, Repeats those between attempts at
+	// the same cell.
+	Differences []Difference
+	Repeats     []Difference
+	// Findings are what a person must look at.
+	Findings []Finding
+}
+
+// Judge concludes from cells, of the kernels in that order. Cells of other
+// kernels are judged alone.
+func Judge(cells []observe.Cell, kernels []Kernel) Judgement {
+	j := Judgement{States: states(cells, kernels), Repeats: attempts(cells)}
+	j.Differences = compare(cells, kernels, j.States)
+	j.Findings = findings(cells, kernels, j)
+	return j
+}

@@ -1,0 +1,64 @@
+package observe
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// poisonLines are the kernel's words about poison: a second witness that is
+// independent of the signal. Numbers in them that differ between runs (process
+// ids, page frame numbers, times) are replaced.
+var (
+	poisonLines = regexp.MustCompile(`(?i)MCE: Killing|Memory failure|Machine check|Hardware Error|mce: |hwpoison|recovery action|Sending SIGBUS|Soft offlin|Injecting|I/O error|critical medium|Kernel panic`)
+	process     = regexp.MustCompile(`\b([^ :]+):(\d+) due to`)
+	pfn         = regexp.MustCompile(`\b(0x[0-9a-f]+|[0-9a-f]{9,16})\b`)
+	address     = regexp.MustCompile(`\bat [0-9a-f]{5,16}\b`)
+	// What a machine check's registers held is what was injected; and of unpoison
+	// the words changed, while its errno tells the same.
+	noWitness = regexp.MustCompile(`mce: \[Hardware Error\]: +(CPU \d|ADDR|RIP|TSC|PROCESSOR|PPIN)|^Unpoison: `)
+	clock     = regexp.MustCompile(`TIME \d+|TSC [0-9a-f]+`)
+)
+
+// canonicalLine is a line of the kernel log about poison, with roles for process
+// ids; "" for a line about something else.
+func canonicalLine(l string, roles map[string]string) string {
+	l = logStamp.ReplaceAllString(l, "")
+	if !poisonLines.MatchString(l) || noWitness.MatchString(l) {
+		return ""
+	}
+	l = process.ReplaceAllStringFunc(l, func(m string) string {
+		role, known := roles[process.FindStringSubmatch(m)[2]]
+		if !known {
+			role = "another process"
+		}
+		return role + " due to"
+	})
+	l = clock.ReplaceAllString(l, "")
+	l = address.ReplaceAllString(l, "at N")
+	return strings.TrimSpace(pfn.ReplaceAllString(l, "N"))
+}
+
+// Log is the canonical form of the kernel log: its lines about poison, each once
+// and sorted, because work items of their own print some of them. roles are
+// those of processes, by id; what is left out is not in it.
+func Log(lines []string, roles map[string]string, leftOut []LeftOut) string {
+	var kept []string
+	for _, l := range lines {
+		if l = canonicalLine(l, roles); l != "" && !slices.Contains(kept, l) && !isLeftOut(WitnessLog, l, leftOut) {
+			kept = append(kept, l)
+		}
+	}
+	if len(kept) == 0 {
+		return NothingAboutPoison
+	}
+	slices.Sort(kept)
+	return strings.Join(kept, "\n")
+}
+
+func isLeftOut(witness, text string, leftOut []LeftOut) bool {
+	return slices.ContainsFunc(leftOut, func(l LeftOut) bool {
+		matched, err := regexp.MatchString(l.Pattern, text)
+		return l.Witness == witness && matched && err == nil
+	})
+}

@@ -1,0 +1,51 @@
+package results
+
+import "encoding/json"
+
+// schema1 is the format before changes were concluded from cells. Its
+// observations are the same; what it concludes from them is not.
+const schema1 = "faultline.run/1"
+
+// upgrade makes a document of schema1 one of Schema: with its observations, and
+// without its conclusions. Any other is left as it is.
+func upgrade(run []byte) ([]byte, error) {
+	var doc map[string]any
+	if err := json.Unmarshal(run, &doc); err != nil || doc["schema"] != schema1 {
+		return run, nil // Validate says what is wrong with it
+	}
+	doc["schema"] = Schema
+	delete(doc, "repeats")
+	doc["differences"], doc["findings"] = []any{}, []any{}
+	doc["summary"] = Summary{}
+	each(doc["kernels"], func(kernel map[string]any) {
+		claims := map[string]any{}
+		each(kernel["changes"], func(state map[string]any) {
+			if id, ok := state["id"].(string); ok && state["by"] == "declared" {
+				claims[id] = state["has"]
+			}
+		})
+		delete(kernel, "changes")
+		if len(claims) > 0 {
+			kernel["claims"] = claims
+		}
+	})
+	each(doc["cells"], func(cell map[string]any) {
+		each(cell["steps"], func(step map[string]any) {
+			if e, ok := step["expected"].(map[string]any); ok {
+				delete(e, "has")
+				e["met"] = e["side"] != "neither"
+			}
+		})
+	})
+	return json.Marshal(doc)
+}
+
+// each calls do for the objects in a list.
+func each(list any, do func(map[string]any)) {
+	all, _ := list.([]any)
+	for _, v := range all {
+		if o, ok := v.(map[string]any); ok {
+			do(o)
+		}
+	}
+}

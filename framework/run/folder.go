@@ -1,0 +1,171 @@
+package run
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/faultline/faultline/framework"
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/framework/vm"
+	"golang.org/x/sys/unix"
+)
+
+// checkFolder reads the run to resume, or says early, before kernels are
+// fetched, that results can't be written. Nothing is made or changed yet.
+func (r *run) checkFolder() (err error) {
+	if !r.Resume {
+		return writable(r.Out)
+	}
+	dir := r.Out
+	if dir == "" {
+		dir = filepath.Join("results", "latest")
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return err
+	}
+	if r.folder, err = results.Open(dir); err != nil {
+		var none *results.NoRunError
+		if errors.As(err, &none) {
+			return requestf("nothing to resume: no run was begun in %s; run without --resume first", dir)
+		}
+		return requestf("resume: %v", err)
+	}
+	if r.record, err = r.folder.LoadRun(); err != nil {
+		return requestf("resume %s: %v; run without --resume", dir, err)
+	}
+	return nil
+}
+
+// writable says whether a folder can be written to, or made.
+func writable(dir string) error {
+	for at := filepath.Clean(dir); ; at = filepath.Dir(at) {
+		info, err := os.Stat(at)
+		if errors.Is(err, fs.ErrNotExist) && at != filepath.Dir(at) {
+			continue
+		}
+		if err == nil && !info.IsDir() {
+			err = unix.ENOTDIR
+		}
+		if err == nil {
+			err = unix.Access(at, unix.W_OK|unix.X_OK)
+		}
+		if err != nil {
+			return &results.NotWritableError{Dir: dir, Err: err}
+		}
+		return nil
+	}
+}
+
+// createFolder makes the results folder, and has results/latest point at one
+// without a name from now on: a run that is killed is the one to resume.
+func (r *run) createFolder() error {
+	dir := r.Out
+	if dir == "" {
+		id := results.NewID(time.Now())
+		dir = filepath.Join("results", id)
+		for n := 2; ; n++ { // another run may have begun in the same second
+			if _, err := os.Lstat(dir); err != nil {
+				break
+			}
+			dir = filepath.Join("results", fmt.Sprint(id, "-", n))
+		}
+	}
+	dir, err := filepath.Abs(dir) // the suites' processes run elsewhere
+	if err != nil {
+		return err
+	}
+	if r.folder, err = results.Create(dir); err != nil {
+		return err
+	}
+	if r.Out == "" {
+		return r.folder.MarkLatest()
+	}
+	return nil
+}
+
+// forget removes what begin made, where the request turned out to be wrong
+// afterwards. What else lies in the folder stays.
+func (r *run) forget(ks []*Kernel) {
+	if r.Resume {
+		return
+	}
+	for _, k := range ks {
+		os.RemoveAll(r.folder.Path(results.KernelDir(k.Name)))
+	}
+	os.Remove(r.folder.Path(results.RunFile))
+	os.Remove(r.folder.Path("kernels"))
+	os.Remove(r.folder.Dir()) // fails where anything is in it, as it should
+	if r.Out == "" {
+		os.Remove(filepath.Join("results", "latest"))
+		os.Remove("results")
+	}
+}
+
+// Booting implements Keeper.
+func (r *run) Booting(k *Kernel, script string) (console string, err error) {
+	return r.folder.Path(results.ConsoleFile(k.Name)), r.folder.Put(results.CommandFile(k.Name), []byte(script))
+}
+
+// Booted implements Keeper.
+func (r *run) Booted(k *Kernel, t *vm.Template) error {
+	said, err := t.Console()
+	if err != nil {
+		return err
+	}
+	return r.folder.Put(results.ConsoleFile(k.Name), said)
+}
+
+// begin writes the record's first form, so that a run that is killed can be
+// read and resumed; or checks that the run to resume is this one.
+func (r *run) begin(ks []*Kernel, picked []framework.Info) error {
+	rec := results.Run{
+		Schema: results.Schema, ID: results.NewID(time.Now()), Started: time.Now(), Tool: r.Tool, Command: r.Command,
+		Accel: r.Accel, Host: host(r.observer.rig.QEMU.Version),
+	}
+	for _, k := range ks {
+		kr := results.Kernel{
+			Name: k.Name, Spec: k.Spec, Release: k.Release, Version: k.Version, Arch: k.Arch, Digest: k.Digest, Accel: string(k.Accel), Claims: k.Has,
+		}
+		for _, p := range k.Packages {
+			kr.Packages = append(kr.Packages, results.Package{Name: p.Name, Version: p.Version})
+		}
+		rec.Kernels = append(rec.Kernels, kr)
+	}
+	for _, i := range picked {
+		rec.Scenarios = append(rec.Scenarios, results.Scenario{
+			ID: i.ID, Doc: i.Doc, Suite: i.Suite, Needs: i.Needs, Changes: i.Changes, Catalogue: i.Catalogue, NotDoable: i.NotDoable, TCG: i.TCG, Lead: i.Lead,
+		})
+	}
+	if r.Resume {
+		if err := r.takeOver(rec); err != nil {
+			return err
+		}
+	} else {
+		if err := r.createFolder(); err != nil {
+			return err
+		}
+		r.record = rec
+	}
+	return r.folder.PutRun(r.record)
+}
+
+// note puts into the record what the i-th kernel's boot told.
+func (r *run) note(i int, k *Kernel) {
+	kr := &r.record.Kernels[i]
+	if len(k.templates) > 0 {
+		t := k.templates[0]
+		kr.BootMillis = float64(t.BootTime().Microseconds()) / 1000
+		kr.Splats, kr.Taint = observe.Splats(t.Log()), observe.Taint(0, t.Taint())
+	}
+	// A kernel that broke may have no console, if QEMU did not start.
+	for file, at := range map[string]*string{results.ConsoleFile(k.Name): &kr.Console, results.CommandFile(k.Name): &kr.CommandFile} {
+		if _, err := os.Stat(r.folder.Path(file)); err == nil {
+			*at = file
+		}
+	}
+}

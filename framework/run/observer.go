@@ -1,0 +1,302 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/faultline/faultline/framework"
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/qemu"
+	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/images"
+	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/kernels"
+)
+
+// Observer observes scenarios on kernels, for whoever drives it: a run with its
+// folder, or something that wants cells and nothing else. Close it.
+type Observer struct {
+	// Jobs is how many guests run at a time.
+	Jobs int
+	// Consoles is the folder for what the guests of a kernel print, by its name;
+	// nil keeps nothing.
+	Consoles func(kernel string) string
+	// Say hears what takes time or went wrong, and Doing what is under way.
+	Say   func(format string, args ...any)
+	Doing func(what string)
+
+	rig     *vm.Rig
+	silence time.Duration // see the constant
+}
+
+// NewObserver makes an Observer for guests of an architecture (GOARCH). jobs 0
+// means as many as cores and memory allow.
+func NewObserver(ctx context.Context, c *cache.Cache, arch string, jobs int) (*Observer, error) {
+	rig, err := vm.NewRig(ctx, c, arch)
+	if err != nil {
+		return nil, err
+	}
+	if jobs <= 0 {
+		jobs = runtime.NumCPU()
+		if free := availableMemory(); free > 0 {
+			jobs = max(1, min(jobs, int(free/memoryPerGuest)))
+		}
+	}
+	return &Observer{Jobs: jobs, Say: func(string, ...any) {}, Doing: func(string) {}, rig: rig, silence: silence}, nil
+}
+
+// Close removes what the Observer made outside the cache. Its kernels must be
+// closed.
+func (o *Observer) Close() { o.rig.Close() }
+
+// memoryPerGuest is what a guest takes at most, its private pages and QEMU's
+// own: see docs/performance.md.
+const memoryPerGuest = 400 << 20
+
+// Kernel is a kernel that is observed. Close it.
+type Kernel struct {
+	*kernels.Kernel
+	// Accel is what its guests run with, but for scenarios that need TCG.
+	Accel qemu.Accel
+
+	templates []*vm.Template // those of standard guests, one an accelerator
+	// broken is why nothing can be observed on it: its cells are trouble with
+	// the rig, the other kernels' are as good as ever.
+	broken error
+}
+
+// Close lets the kernel's templates be pruned.
+func (k *Kernel) Close() {
+	for _, t := range k.templates {
+		t.Close()
+	}
+	k.templates = nil
+}
+
+// impossible says why a scenario can't be done on the kernel, as its
+// configuration tells before anything is booted; "" where it tells nothing.
+func (k *Kernel) impossible(i framework.Info) string {
+	return framework.Impossible(k.Kernel, i)
+}
+
+// Boot makes the templates that tasks need, as many at a time as there are jobs,
+// so that their processes find them. A boot starts a moment after the one before
+// it, because two that probe timers at the same moment disturb each other most.
+// A kernel that can't be booted costs its own cells; an error is the user's to
+// mend, and no kernel would fare better. keep, if there is one, gets the evidence.
+func (o *Observer) Boot(ctx context.Context, tasks []Task, keep Keeper) error {
+	needed := needed(tasks)
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(o.Jobs)
+	made := make([]*vm.Template, len(needed))
+	broken := make([]error, len(needed))
+	for i, n := range needed {
+		g.Go(func() error {
+			if i > 0 && i < o.Jobs {
+				select {
+				case <-time.After(bootStagger):
+				case <-ctx.Done():
+					return context.Cause(ctx)
+				}
+			}
+			// Of a kernel that is booted twice, the first boot is the evidence.
+			keep := keep
+			if slices.IndexFunc(needed, func(o guest) bool { return o.kernel == n.kernel }) != i {
+				keep = nil
+			}
+			t, err := o.boot(ctx, n, keep)
+			if made[i] = t; err == nil {
+				return nil
+			}
+			if ctx.Err() != nil || theUsers(err) {
+				return err
+			}
+			broken[i] = err
+			return nil
+		})
+	}
+	err := g.Wait()
+	for i, n := range needed {
+		if made[i] != nil {
+			n.kernel.templates = append(n.kernel.templates, made[i])
+		}
+		if broken[i] != nil && n.kernel.broken == nil {
+			n.kernel.broken = broken[i]
+			o.sayBroken(n.kernel)
+		}
+	}
+	return err
+}
+
+// guest is a kind of guest that tasks need.
+type guest struct {
+	kernel *Kernel
+	accel  qemu.Accel
+}
+
+// needed are the guests of tasks, each once, in the order of the tasks.
+func needed(tasks []Task) []guest {
+	var out []guest
+	for _, t := range tasks {
+		for _, i := range t.Scenarios {
+			if g := (guest{t.Kernel, t.Kernel.accelFor(i)}); !slices.Contains(out, g) {
+				out = append(out, g)
+			}
+		}
+	}
+	return out
+}
+
+// Keeper keeps what a boot leaves behind.
+type Keeper interface {
+	// Booting gets a script that boots the same guest, and says which file its
+	// console goes to.
+	Booting(k *Kernel, script string) (console string, err error)
+	// Booted gets the finished template.
+	Booted(k *Kernel, t *vm.Template) error
+}
+
+func (o *Observer) boot(ctx context.Context, g guest, keep Keeper) (*vm.Template, error) {
+	o.Doing("boot " + g.kernel.Name)
+	spec := vm.Spec{Kernel: g.kernel.Kernel, Accel: g.accel}
+	if keep != nil {
+		script, err := o.rig.Script(ctx, spec)
+		if err != nil {
+			return nil, err
+		}
+		if spec.Console, err = keep.Booting(g.kernel, script); err != nil {
+			return nil, err
+		}
+	}
+	t, err := o.rig.Template(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	if t.Built {
+		o.Say("booted %s in %.1f s", g.kernel.Name, t.Boot.Seconds())
+	}
+	if keep != nil {
+		err = keep.Booted(g.kernel, t)
+	}
+	return t, err
+}
+
+const bootStagger = 300 * time.Millisecond
+
+// theUsers says whether an error is the user's to mend, and so ends the run:
+// no other kernel would fare better.
+func theUsers(err error) bool {
+	var (
+		request *RequestError
+		tool    *kernels.ToolError
+		mkfs    *images.MissingToolError
+		noVM    *qemu.MissingError
+	)
+	return errors.As(err, &request) || errors.As(err, &tool) || errors.As(err, &mkfs) || errors.As(err, &noVM)
+}
+
+// sayBroken tells at once that a kernel can't be observed, with the end of what
+// it printed: nothing else of it will be.
+func (o *Observer) sayBroken(k *Kernel) {
+	told := ""
+	if tail := consoleTail(k.broken); tail != "" {
+		told = "\nthe end of its console:\n  " + strings.ReplaceAll(tail, "\n", "\n  ")
+	}
+	o.Say("%s can't be observed: %v%s", k.Name, k.broken, told)
+}
+
+func consoleTail(err error) string {
+	var t *vm.Trouble
+	if errors.As(err, &t) {
+		return t.Tail
+	}
+	return ""
+}
+
+// Observe works tasks off, Jobs at a time, and hands on each cell as it is
+// finished. What ctx cuts short has no cell.
+func (o *Observer) Observe(ctx context.Context, tasks []Task, cell func(observe.Cell)) {
+	var g errgroup.Group
+	g.SetLimit(o.Jobs)
+	for _, t := range tasks {
+		if ctx.Err() != nil {
+			break
+		}
+		g.Go(func() error {
+			o.observe(ctx, t, cell)
+			return nil
+		})
+	}
+	g.Wait()
+}
+
+// observe drives a suite's process. Cells that it does not deliver are trouble
+// with the rig. A panic that no scenario expected is observed again: the rig
+// under TCG is known to end a guest once in a great many, and what a kernel does
+// it does again.
+func (o *Observer) observe(ctx context.Context, t Task, cell func(observe.Cell)) {
+	again := t
+	again.Scenarios = nil
+	o.once(ctx, t, func(c observe.Cell) {
+		if i := slices.IndexFunc(t.Scenarios, func(i framework.Info) bool { return i.ID == c.Scenario }); c.Panicked && i >= 0 {
+			again.Scenarios = append(again.Scenarios, t.Scenarios[i])
+			return
+		}
+		cell(c)
+	})
+	if len(again.Scenarios) == 0 {
+		return
+	}
+	o.once(ctx, again, func(c observe.Cell) {
+		if !c.Panicked && c.Verdict != observe.Rig {
+			c.Message = fmt.Sprintf("its guest panicked once, and not when it was observed again; then: %s (%s)", c.Headline(), c.Verdict)
+			c.Verdict, c.Steps, c.Witnesses = observe.Rig, nil, nil
+		}
+		cell(c)
+	})
+}
+
+// once drives a suite's process and hands on a cell for each scenario.
+func (o *Observer) once(ctx context.Context, t Task, cell func(observe.Cell)) {
+	left := map[string]bool{}
+	for _, i := range t.Scenarios {
+		left[i.ID] = true
+	}
+	said, why := "", ""
+	if t.Kernel.broken != nil {
+		said, why = consoleTail(t.Kernel.broken), t.Kernel.broken.Error()
+	} else {
+		var err error
+		said, err = o.drive(ctx, t, func(c observe.Cell) {
+			// What an interrupted process tells of the scenario it was in says
+			// nothing about the kernel; it is observed anew with --resume.
+			if !left[c.Scenario] || c.Kernel != t.Kernel.Name || ctx.Err() != nil && c.Verdict != observe.Expected {
+				return
+			}
+			delete(left, c.Scenario)
+			c.Attempt = t.Attempt
+			cell(c)
+		})
+		why = "the suite's process did not come to it"
+		if err != nil {
+			why = fmt.Sprintf("the suite's process did not come to it: %v", err)
+		}
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	for _, i := range t.Scenarios {
+		if left[i.ID] {
+			c := t.cell(i)
+			c.Verdict, c.Message, c.ConsoleTail = observe.Rig, why, said
+			cell(c)
+		}
+	}
+}

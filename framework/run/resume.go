@@ -1,0 +1,67 @@
+package run
+
+import (
+	"maps"
+
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/results"
+)
+
+// takeOver continues the run in the folder: its cells, and what was found out
+// about its kernels.
+func (r *run) takeOver(rec results.Run) error {
+	if err := sameRun(r.record, rec); err != nil {
+		return err
+	}
+	cells, skipped, err := r.folder.Cells()
+	if err != nil {
+		return err
+	}
+	for _, c := range cells {
+		if (c.Attempt > 0) != (r.Repeat > 1) {
+			return requestf("resume: the run was begun with another --repeat; give the same, or run without --resume")
+		}
+		if c.Verdict != observe.Rig { // those are tried again
+			r.cells = append(r.cells, c)
+		}
+	}
+	for _, s := range skipped {
+		r.say("not taken over: %s", s)
+	}
+	rec.ID, rec.Started, rec.Merged = r.record.ID, r.record.Started, r.record.Merged
+	for i := range rec.Kernels {
+		old := r.record.Kernels[i]
+		rec.Kernels[i].BootMillis, rec.Kernels[i].Console, rec.Kernels[i].CommandFile = old.BootMillis, old.Console, old.CommandFile
+		rec.Kernels[i].Splats, rec.Kernels[i].Taint = old.Splats, old.Taint
+	}
+	r.record = rec
+	return nil
+}
+
+// sameRun refuses to mix cells of different kernels or scenarios in one run.
+func sameRun(old, now results.Run) error {
+	if old.Tool != now.Tool {
+		return requestf("resume: the run was begun by faultline %s, this is %s; run without --resume", old.Tool.Version, now.Tool.Version)
+	}
+	if len(old.Kernels) != len(now.Kernels) || len(old.Scenarios) != len(now.Scenarios) {
+		return requestf("resume: the run was begun with %d kernels and %d scenarios, this is %d and %d; give the same flags, or run without --resume",
+			len(old.Kernels), len(old.Scenarios), len(now.Kernels), len(now.Scenarios))
+	}
+	for i, k := range old.Kernels {
+		if n := now.Kernels[i]; n.Digest != k.Digest || n.Name != k.Name || n.Accel != k.Accel {
+			return requestf("resume: the run was begun with %s (digest %.12s, %s), this is %s (%.12s, %s); run without --resume",
+				k.Name, k.Digest, k.Accel, n.Name, n.Digest, n.Accel)
+		}
+	}
+	for i, k := range old.Kernels {
+		if !maps.Equal(k.Claims, now.Kernels[i].Claims) {
+			return requestf("resume: the run was begun with other claims of what %s has (has:); give the same, or run without --resume", k.Name)
+		}
+	}
+	for i, s := range old.Scenarios {
+		if now.Scenarios[i].ID != s.ID {
+			return requestf("resume: the run was begun with scenario %s, this has %s instead; give the same flags", s.ID, now.Scenarios[i].ID)
+		}
+	}
+	return nil
+}

@@ -144,7 +144,7 @@ type Device struct {
 // Pmem is the standard guest's device of that provider and file system.
 func (g *GuestVM) Pmem(ctx context.Context, p Provider, fs FS) Device {
 	if p == Virtio {
-		g.reprobe(ctx, vm.VirtioPmemPCI)
+		g.plugVirtioPmem(ctx)
 		g.LoadModule(ctx, "virtio_pmem")
 	}
 	devices := g.vm.Devices
@@ -173,11 +173,9 @@ func (g *GuestVM) LoadModule(ctx context.Context, name string) {
 	}
 }
 
-// reprobe takes a PCI device away from the guest's kernel and has it found
-// again: QEMU's virtio-pmem has no migration state, so that in a clone it lost
-// what the kernel had set up.
-func (g *GuestVM) reprobe(ctx context.Context, slot string) {
-	g.WriteFile(ctx, "/sys/bus/pci/devices/"+slot+"/remove", "1")
+// plugVirtioPmem has the guest's kernel find the virtio-pmem device, which
+// package vm took from it at the end of its boot.
+func (g *GuestVM) plugVirtioPmem(ctx context.Context) {
 	g.WriteFile(ctx, "/sys/bus/pci/rescan", "1")
 }
 

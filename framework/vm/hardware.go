@@ -36,9 +36,6 @@ var (
 	e820Spec = images.PmemSpec{FS: images.Ext4, Size: e820Bytes, Label: "e820-ext4"}
 )
 
-// VirtioPmemPCI is the PCI address of the standard guest's virtio-pmem device.
-var VirtioPmemPCI = qemu.VirtioPmemPCI(0)
-
 // NVDIMM is one of the standard guest's nvdimms.
 type NVDIMM struct {
 	FS      string // "ext4" or "xfs"
@@ -75,9 +72,8 @@ var guestModules = []string{
 // complete or a template frozen. ext4 and xfs ask for crc32c by name.
 var bootGroups = []string{"nd_pmem", "nd_e820", "nfit", "crc32c_generic", "ext4", "xfs"}
 
-// onDemandGroups are loaded by the scenarios that need them. virtio_pmem must
-// be: QEMU's device has no migration state, so in a clone it is as after
-// power-on, and a driver from before the freeze waits for it for ever.
+// onDemandGroups are loaded by the scenarios that need them; virtio_pmem has
+// nothing to drive before, see unplugVirtioPmem.
 var onDemandGroups = []string{"virtio_pmem", "dm_mod", "hwpoison_inject", "mce_inject"}
 
 // parts are the files a guest of one kernel is made of.

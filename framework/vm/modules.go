@@ -3,11 +3,13 @@ package vm
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/guest/wire"
 	"github.com/faultline/faultline/images"
 )
@@ -59,13 +61,17 @@ func (g *Guest) loadModules(ctx context.Context, group string) error {
 }
 
 // completeBoot does, once the agent answers, what every scenario would do first:
-// it loads the modules, looks where the pmem devices are, and mounts the
-// nvdimms' file systems with -o dax. In a template it is done once for all.
+// it loads the modules, takes away what would not live through the freeze, looks
+// where the pmem devices are, and mounts the nvdimms' file systems with -o dax.
+// In a template it is done once for all.
 func (g *Guest) completeBoot(ctx context.Context) error {
 	for _, group := range bootGroups {
 		if err := g.loadModules(ctx, group); err != nil {
 			return err
 		}
+	}
+	if err := g.unplugVirtioPmem(ctx); err != nil {
+		return err
 	}
 	// A region's disk comes up in its own time after its driver was loaded.
 	for {
@@ -74,7 +80,7 @@ func (g *Guest) completeBoot(ctx context.Context) error {
 			return err
 		}
 		g.Devices = devices.Devices
-		if len(g.Devices) >= len(nvdimmSpecs) || g.lacksPmem() {
+		if g.hasNVDIMMs() || g.lacksPmem() {
 			break
 		}
 		select {
@@ -107,6 +113,36 @@ func (g *Guest) completeBoot(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// unplugVirtioPmem takes the virtio-pmem devices from the guest's kernel while
+// they work. QEMU's device has no migration state: in a clone it is as after
+// power-on, and a driver that was bound before the freeze (a kernel may have it
+// built in) waits for its answers for ever, in remove too. Booted guests are
+// treated the same, so that they and clones are alike. Who wants the device has
+// PCI look for it again (/sys/bus/pci/rescan).
+func (g *Guest) unplugVirtioPmem(ctx context.Context) error {
+	for i := range virtioSpecs {
+		path := "/sys/bus/pci/devices/" + qemu.VirtioPmemPCI(i) + "/remove"
+		reply, err := g.agent.call(ctx, &wire.Request{WriteFile: &wire.WriteFile{Path: path, Data: []byte("1")}})
+		if err != nil {
+			return err
+		}
+		if reply.File.Errno != "" {
+			return fmt.Errorf("write %s in the guest: %s", path, reply.File.Errno)
+		}
+	}
+	return nil
+}
+
+// hasNVDIMMs says whether all the nvdimms' disks are there.
+func (g *Guest) hasNVDIMMs() bool {
+	for _, n := range NVDIMMs() {
+		if !slices.ContainsFunc(g.Devices, func(d wire.Device) bool { return d.Resource == n.Addr }) {
+			return false
+		}
+	}
+	return true
 }
 
 // lacksPmem says whether the kernel has no driver for nvdimms.

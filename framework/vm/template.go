@@ -51,7 +51,7 @@ const (
 	metaFile      = "meta.json"
 	consoleName   = "console.log"
 	stateFile     = "state"
-	templateStamp = "template 3" // raise it when the same inputs give another template
+	templateStamp = "template 4" // raise it when the same inputs give another template
 )
 
 // spareVictims are started before the freeze, so that a scenario's first

@@ -154,6 +154,9 @@ func isRelease(s string) bool {
 // maxVmlinux bounds what a payload may grow to, in bytes. Debian's take about 60 MB.
 const maxVmlinux = 1 << 30
 
+// xzDictMax bounds the dictionary of an xz payload, in bytes.
+const xzDictMax = 1 << 28
+
 // Compression names how the payload of a bzImage is compressed, by its first
 // bytes: "gzip", "xz", "zstd", "lz4", "bzip2", "lzma", "lzo", or "" when it is
 // none of them.
@@ -204,8 +207,9 @@ func (m *Image) Vmlinux() ([]byte, error) {
 			r = g
 		}
 	case "xz":
-		// ulikunitz/xz lacks the BCJ filter that the kernel's xz_wrap.sh sets.
-		r, err = xz.NewReader(bytes.NewReader(body), xz.DefaultDictMax)
+		// ulikunitz/xz lacks the BCJ filter that the kernel's xz_wrap.sh sets. That
+		// script asks for a dictionary of 32 MiB, and of 128 MiB in newer kernels.
+		r, err = xz.NewReader(bytes.NewReader(body), xzDictMax)
 	case "zstd":
 		var z *zstd.Decoder
 		// The kernel is packed with zstd -22 --ultra: a window of 128 MB.

@@ -44,16 +44,17 @@ func packed(t testing.TB, kind string, data []byte) []byte {
 		w = z
 	case "none":
 		return data
-	case "xz", "bzip2":
-		args := map[string][]string{
-			"xz":    {"--check=crc32", "--x86", "--lzma2=dict=32MiB", "-c"}, // scripts/xz_wrap.sh
-			"bzip2": {"-c"},
+	case "xz", "xz, old", "bzip2":
+		args := map[string][]string{ // scripts/xz_wrap.sh
+			"xz":      {"xz", "--check=crc32", "--threads=1", "--x86", "--lzma2=dict=128MiB", "-c"},
+			"xz, old": {"xz", "--check=crc32", "--x86", "--lzma2=dict=32MiB", "-c"},
+			"bzip2":   {"bzip2", "-c"},
 		}[kind]
-		path, lookErr := exec.LookPath(kind)
+		path, lookErr := exec.LookPath(args[0])
 		if lookErr != nil {
-			t.Skipf("%s is not installed; run: apt-get install %s", kind, map[string]string{"xz": "xz-utils", "bzip2": "bzip2"}[kind])
+			t.Skipf("%s is not installed; run: apt-get install %s", args[0], map[string]string{"xz": "xz-utils", "bzip2": "bzip2"}[args[0]])
 		}
-		cmd := exec.Command(path, args...)
+		cmd := exec.Command(path, args[1:]...)
 		cmd.Stdin, cmd.Stdout = bytes.NewReader(data), &b
 		if err := cmd.Run(); err != nil {
 			t.Fatal(err)
@@ -77,7 +78,7 @@ func packed(t testing.TB, kind string, data []byte) []byte {
 
 func TestVmlinux(t *testing.T) {
 	want := vmlinux(true)
-	for _, kind := range []string{"gzip", "xz", "zstd", "lz4", "bzip2", "lzma", "none"} {
+	for _, kind := range []string{"gzip", "xz", "xz, old", "zstd", "lz4", "bzip2", "lzma", "none"} {
 		t.Run(kind, func(t *testing.T) {
 			image, err := vmlinuz.Parse(fake.BzImage(release, packed(t, kind, want)))
 			if err != nil {

@@ -37,7 +37,7 @@ type Run struct {
 	Differences []judge.Difference `json:"differences"`
 	Repeats     []judge.Difference `json:"repeats,omitempty"`
 	Findings    []judge.Finding    `json:"findings"`
-	Summary     Summary              `json:"summary"`
+	Summary     Summary            `json:"summary"`
 	// Interrupted says that the run was stopped before every cell was done.
 	Interrupted bool `json:"interrupted,omitempty"`
 	// Merged are the ids of the runs that this one was joined from.

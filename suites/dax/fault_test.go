@@ -18,23 +18,17 @@ var (
 	mceerr = After(SIGBUS(BUS_MCEERR_AR, LSB(12)))
 )
 
-// bad is the page that is made bad.
-const bad = 4
+// bad is the page that is made bad, and at is the byte of it that is accessed:
+// not its first, so that an exact address and a page's are two things.
+const (
+	bad = 4
+	at  = bad*PageBytes + 5
+)
 
-// config is what a kernel needs for a file system.
-var config = map[FS]string{Ext4: "EXT4_FS", XFS: "XFS_FS", XFSReflink: "XFS_FS"}
-
-// on gives scenarios of a file system their ids and what they need.
-func on(fs FS, follows ...change.Change) func(name, catalogue string) []any {
-	return func(name, catalogue string) []any {
-		traits := []Trait{
-			Catalogue(catalogue), Needs("FS_DAX"), Needs("MEMORY_FAILURE"), Needs("ACPI_NFIT"),
-			Needs(config[fs]),
-		}
-		for _, c := range follows {
-			traits = append(traits, Follows(c))
-		}
-		return Scenario("dax/"+string(fs)+"/"+name, traits...)
+// on gives scenarios of a file system with DAX their ids and what they need.
+func on(fs FS, follows ...change.Change) func(name, catalogue string, more ...Trait) []any {
+	return func(name, catalogue string, more ...Trait) []any {
+		return Scenario("dax/"+string(fs)+"/"+name, append(more, Catalogue(catalogue), NeedsDAX(NFIT, fs), Follows(follows...))...)
 	}
 }
 
@@ -62,21 +56,21 @@ var _ = Describe("a DAX fault on a bad block", func() {
 				g := Guest(ctx)
 				f, v, m := mapped(ctx, g, fs, Shared)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				Expect(v.Load(ctx, m.At(Page(bad)+5))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+				Expect(v.Load(ctx, m.At(at))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
 			})
 
 			It("tells a writer of a shared mapping", scenario("shared-write", "A02"), func(ctx SpecContext) {
 				g := Guest(ctx)
 				f, v, m := mapped(ctx, g, fs, Shared)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				Expect(v.Store(ctx, m.At(Page(bad)))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+				Expect(v.Store(ctx, m.At(at))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
 			})
 
 			It("tells a reader of a private mapping", scenario("private-read", "A03"), func(ctx SpecContext) {
 				g := Guest(ctx)
 				f, v, m := mapped(ctx, g, fs, Private)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				Expect(v.Load(ctx, m.At(Page(bad)))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+				Expect(v.Load(ctx, m.At(at))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
 			})
 
 			// do_cow_fault: the kernel can't get at the page to copy it.
@@ -84,48 +78,48 @@ var _ = Describe("a DAX fault on a bad block", func() {
 				g := Guest(ctx)
 				f, v, m := mapped(ctx, g, fs, Private)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				Expect(v.Store(ctx, m.At(Page(bad)))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+				Expect(v.Store(ctx, m.At(at))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
 			})
 
 			It("tells a writer of a MAP_SYNC mapping", scenario("sync-write", "A06"), func(ctx SpecContext) {
 				g := Guest(ctx)
 				f, v, m := mapped(ctx, g, fs, Sync)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				Expect(v.Store(ctx, m.At(Page(bad)))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+				Expect(v.Store(ctx, m.At(at))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
 			})
 
 			// The page is mapped read-only by the load; the store comes by pfn_mkwrite.
 			It("tells a writer who has read the page before", scenario("mkwrite", "A07"), func(ctx SpecContext) {
 				g := Guest(ctx)
 				f, v, m := mapped(ctx, g, fs, Shared)
-				before := v.Load(ctx, m.At(Page(bad)))
+				before := v.Load(ctx, m.At(at))
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				after := v.Store(ctx, m.At(Page(bad)))
+				after := v.Store(ctx, m.At(at))
 				Expect(before).To(Be(Reads(Filled(bad))))
 				Expect(after).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
 			})
 
 			// The 2 MiB attempt fails and falls back, so the payload says 4 KiB.
-			It("tells a 4 KiB page where a huge page was possible", scenario("huge-bad", "A08"), func(ctx SpecContext) {
+			It("tells a 4 KiB page where a huge page was possible", scenario("huge-bad", "A08", NeedsHugeDAX()), func(ctx SpecContext) {
 				g := Guest(ctx)
 				f, v, m := mappedHuge(ctx, g, fs, Shared)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				Expect(v.Load(ctx, m.At(Page(bad)))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+				Expect(v.Load(ctx, m.At(at))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
 			})
 
 			// The page was never brought into the second process, which therefore
 			// faults on what the first one's poison left behind: the commit message.
-			It("tells a second process after another met the poison", on(fs, change.DaxFaultHWPoison, change.CountedByAction)("second-process", "A16"), func(ctx SpecContext) {
+			It("tells a second process after another met the poison", on(fs, change.DaxFaultHWPoison, change.CountedByAction)("second-process", "A16", Needs("MEMORY_FAILURE")), func(ctx SpecContext) {
 				g := Guest(ctx)
 				f, v, m := mapped(ctx, g, fs, Shared)
 				second := g.Second(ctx)
 				m2 := second.Map(ctx, f, Shared)
-				v.Load(ctx, m.At(Page(bad)))
+				v.Load(ctx, m.At(at))
 				first := v.Madvise(ctx, m.At(Page(bad)), PageBytes, MADV_HWPOISON)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				other := second.Load(ctx, m2.At(Page(bad)+5))
+				other := second.Load(ctx, m2.At(at))
 				counted := g.HardwareCorrupted(ctx)
-				Expect(first).To(Be(SIGBUS(BUS_MCEERR_AR, LSB(12), At(m.At(Page(bad))))))
+				Expect(first).To(Be(SIGBUS(BUS_MCEERR_AR, LSB(12), At(m.At(Page(bad))), Returning(0))))
 				Expect(other).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
 				Expect(counted).To(Follow(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
 			})
@@ -152,11 +146,11 @@ var _ = Describe("a second attempt to write a bad block that was never written",
 		}
 		Context("on "+string(fs), func() {
 			// A huge page is tried first and falls back: the first attempt is the kernel's own.
-			It("comes from the fallback of a huge page", scenario("huge-unwritten-write", "A14"), func(ctx SpecContext) {
+			It("comes from the fallback of a huge page", scenario("huge-unwritten-write", "A14", NeedsHugeDAX()), func(ctx SpecContext) {
 				g := Guest(ctx)
 				f, v, m := mappedHuge(ctx, g, fs, Shared, Unwritten())
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				Expect(v.Store(ctx, m.At(Page(bad)))).To(outcome(fs))
+				Expect(v.Store(ctx, m.At(at))).To(outcome(fs))
 			})
 
 			It("comes from a second store", scenario("unwritten-write-twice", "A14"), func(ctx SpecContext) {
@@ -165,8 +159,8 @@ var _ = Describe("a second attempt to write a bad block that was never written",
 				v := g.Victim(ctx)
 				m := v.Map(ctx, f, Shared)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				first := v.Store(ctx, m.At(Page(bad)))
-				second := v.Store(ctx, m.At(Page(bad)))
+				first := v.Store(ctx, m.At(at))
+				second := v.Store(ctx, m.At(at))
 				Expect(first).To(Be(SIGBUS(BUS_ADRERR)))
 				Expect(second).To(outcome(fs))
 			})
@@ -178,11 +172,11 @@ var _ = Describe("a DAX page", func() {
 	for _, fs := range []FS{Ext4, XFS} {
 		scenario := on(fs)
 		Context("on "+string(fs), func() {
-			It("is given out in 4 KiB where its huge page has a bad block elsewhere", scenario("huge-good", "A09"), func(ctx SpecContext) {
+			It("is given out in 4 KiB where its huge page has a bad block elsewhere", scenario("huge-good", "A09", NeedsHugeDAX(), NeedsPageMap()), func(ctx SpecContext) {
 				g := Guest(ctx)
 				f, v, m := mappedHuge(ctx, g, fs, Shared)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				load := v.Load(ctx, m.At(Page(bad+1)))
+				load := v.Load(ctx, m.At(Page(bad+1)+5))
 				neighbour := v.Present(ctx, m.At(Page(bad+2)))
 				Expect(load).To(Be(Reads(Filled(bad + 1))))
 				Expect(neighbour).To(Be(Says("absent")))
@@ -191,18 +185,18 @@ var _ = Describe("a DAX page", func() {
 			It("stays readable where it was mapped before its block went bad", scenario("mapped-then-bad", "A10"), func(ctx SpecContext) {
 				g := Guest(ctx)
 				f, v, m := mapped(ctx, g, fs, Shared)
-				v.Load(ctx, m.At(Page(bad)))
+				v.Load(ctx, m.At(at))
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				Expect(v.Load(ctx, m.At(Page(bad)))).To(Be(Reads(Filled(bad))))
+				Expect(v.Load(ctx, m.At(at))).To(Be(Reads(Filled(bad))))
 			})
 
-			It("stays readable where it was mapped as part of a huge page", scenario("huge-mapped-then-bad", "A10"), func(ctx SpecContext) {
+			It("stays readable where it was mapped as part of a huge page", scenario("huge-mapped-then-bad", "A10", NeedsHugeDAX(), NeedsPageMap()), func(ctx SpecContext) {
 				g := Guest(ctx)
 				f, v, m := mappedHuge(ctx, g, fs, Shared)
-				v.Load(ctx, m.At(0))
+				v.Load(ctx, m.At(5))
 				huge := v.Present(ctx, m.At(Page(bad)))
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				load := v.Load(ctx, m.At(Page(bad)))
+				load := v.Load(ctx, m.At(at))
 				Expect(huge).To(Be(Says("present")))
 				Expect(load).To(Be(Reads(Filled(bad))))
 			})
@@ -212,7 +206,7 @@ var _ = Describe("a DAX page", func() {
 				g := Guest(ctx)
 				f, v, m := mappedFile(ctx, g, g.DAX(ctx, fs).File(ctx, 64*KiB, Unwritten()), Shared)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				Expect(v.Load(ctx, m.At(Page(bad)))).To(Be(Reads(0)))
+				Expect(v.Load(ctx, m.At(at))).To(Be(Reads(0)))
 			})
 
 			// The file system zeroes the block first, and that write fails in the
@@ -224,7 +218,7 @@ var _ = Describe("a DAX page", func() {
 				v := g.Victim(ctx)
 				m := v.Map(ctx, f, Shared)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				Expect(v.Store(ctx, m.At(Page(bad)))).To(Be(SIGBUS(BUS_ADRERR)))
+				Expect(v.Store(ctx, m.At(at))).To(Be(SIGBUS(BUS_ADRERR)))
 			})
 
 			It("beyond the end of the file is no poison", scenario("past-eof", "A15"), func(ctx SpecContext) {
@@ -232,19 +226,19 @@ var _ = Describe("a DAX page", func() {
 				f := g.DAX(ctx, fs).File(ctx, 16*KiB)
 				v := g.Victim(ctx)
 				m := v.MapPart(ctx, f, 0, 64*KiB, Shared)
-				Expect(v.Load(ctx, m.At(Page(8)))).To(Be(SIGBUS(BUS_ADRERR)))
+				Expect(v.Load(ctx, m.At(Page(8)+5))).To(Be(SIGBUS(BUS_ADRERR)))
 			})
 
 			// A device that is gone refuses with EIO, not with EHWPOISON.
-			It("of a dead device is no poison", scenario("dead-device", "A28"), func(ctx SpecContext) {
+			It("of a dead device is no poison", scenario("dead-device", "A28", Needs("BLK_DEV_DM")), func(ctx SpecContext) {
 				g := Guest(ctx)
 				pmem := g.Pmem(ctx, NFIT, fs)
 				f := g.Mount(ctx, g.Mapper(ctx, "dead", "linear", pmem), "dax").File(ctx, 64*KiB)
 				v := g.Victim(ctx)
 				m := v.Map(ctx, f, Shared)
-				alive := v.Load(ctx, m.At(0))
+				alive := v.Load(ctx, m.At(5))
 				g.Mapper(ctx, "dead", "error", pmem)
-				dead := v.Load(ctx, m.At(Page(bad)))
+				dead := v.Load(ctx, m.At(at))
 				Expect(alive).To(Be(Reads(Filled(0))))
 				Expect(dead).To(Be(SIGBUS(BUS_ADRERR)))
 			})
@@ -254,7 +248,7 @@ var _ = Describe("a DAX page", func() {
 	for _, p := range []Provider{E820, Virtio} {
 		// These providers say that they cleared the block, so zeroing it works.
 		It("can be written where zeroing clears its bad block, on "+string(p), Scenario("dax/"+string(p)+"-ext4/unwritten-write",
-			Catalogue("A14e"), Needs("FS_DAX"), Needs("EXT4_FS"), Needs(map[Provider]string{E820: "X86_PMEM_LEGACY", Virtio: "VIRTIO_PMEM"}[p])),
+			Catalogue("A14e"), NeedsDAX(p, Ext4)),
 			func(ctx SpecContext) {
 				g := Guest(ctx)
 				d := g.Pmem(ctx, p, Ext4)
@@ -262,7 +256,7 @@ var _ = Describe("a DAX page", func() {
 				v := g.Victim(ctx)
 				m := v.Map(ctx, f, Shared)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				store := v.Store(ctx, m.At(Page(bad)))
+				store := v.Store(ctx, m.At(at))
 				left := g.BadBlocks(ctx, d)
 				Expect(store).To(Be(OK()))
 				Expect(left).To(Be(Says("none")))
@@ -274,7 +268,7 @@ var _ = Describe("a DAX page", func() {
 var _ = Describe("a page cache over a bad block", func() {
 	for _, fs := range []FS{Ext4, XFS} {
 		scenario := func(name, catalogue string) []any {
-			return Scenario("pagecache/"+string(fs)+"/"+name, Catalogue(catalogue), Needs("ACPI_NFIT"), Needs(config[fs]))
+			return Scenario("pagecache/"+string(fs)+"/"+name, Catalogue(catalogue), NeedsDisk(NFIT, fs))
 		}
 		Context("on "+string(fs), func() {
 			It("goes on serving a page that it holds", scenario("populated-then-bad", "E25"), func(ctx SpecContext) {
@@ -282,9 +276,9 @@ var _ = Describe("a page cache over a bad block", func() {
 				f := g.PageCache(ctx, fs).File(ctx, 64*KiB)
 				v := g.Victim(ctx)
 				m := v.Map(ctx, f, Shared)
-				v.Load(ctx, m.At(Page(bad)))
+				v.Load(ctx, m.At(at))
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				Expect(v.Load(ctx, m.At(Page(bad)))).To(Be(Reads(Filled(bad))))
+				Expect(v.Load(ctx, m.At(at))).To(Be(Reads(Filled(bad))))
 			})
 
 			// filemap_fault can't fill the page: VM_FAULT_SIGBUS, no poison.
@@ -294,7 +288,7 @@ var _ = Describe("a page cache over a bad block", func() {
 				v := g.Victim(ctx)
 				m := v.Map(ctx, f, Shared)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				Expect(v.Load(ctx, m.At(Page(bad)))).To(Be(SIGBUS(BUS_ADRERR)))
+				Expect(v.Load(ctx, m.At(at))).To(Be(SIGBUS(BUS_ADRERR)))
 			})
 		})
 	}

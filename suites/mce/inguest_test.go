@@ -14,12 +14,13 @@ import (
 // Poison without a machine check: the kernel's own ways to have memory_failure()
 // called, beside which real machine checks are to be seen.
 var _ = Describe("poison that software made", func() {
-	byPFN := Needs("HWPOISON_INJECT")
+	software := []Trait{Needs("MEMORY_FAILURE"), NeedsPageMap()}
+	byPFN := append(software, Needs("HWPOISON_INJECT", "DEBUG_FS"))
 
 	for _, fs := range []FS{Ext4, XFS} {
 		Context("on "+string(fs), func() {
 			// There is nobody to kill, so nothing is unmapped, and no bad block is added.
-			It("is told to nobody who has the page mapped", onDAX(fs, "corrupt-pfn", "C05", byPFN, Follows(change.CountedByAction)), func(ctx SpecContext) {
+			It("is told to nobody who has the page mapped", onDAX(fs, "corrupt-pfn", "C05", append(byPFN, Follows(change.CountedByAction))...), func(ctx SpecContext) {
 				g := Guest(ctx)
 				f := g.DAX(ctx, fs).File(ctx, 64*KiB)
 				v := g.Victim(ctx)
@@ -36,7 +37,7 @@ var _ = Describe("poison that software made", func() {
 				Expect(load).To(Be(Reads(Filled(bad))))
 			})
 
-			It("is told at once to who asked for that, and not again", onDAX(fs, "corrupt-pfn-early", "C06", byPFN, Follows(change.KillEarlyOnConsumption)), func(ctx SpecContext) {
+			It("is told at once to who asked for that, and not again", onDAX(fs, "corrupt-pfn-early", "C06", append(byPFN, Follows(change.KillEarlyOnConsumption))...), func(ctx SpecContext) {
 				g := Guest(ctx)
 				f := g.DAX(ctx, fs).File(ctx, 64*KiB)
 				v := g.Victim(ctx)
@@ -51,7 +52,7 @@ var _ = Describe("poison that software made", func() {
 			})
 
 			// mce-inject raises the exception in the kernel itself.
-			It("as a machine check that needs no action is listed", onDAX(fs, "srao-in-guest", "D02", Needs("X86_MCE_INJECT"), Follows(change.DaxFaultHWPoison)), func(ctx SpecContext) {
+			It("as a machine check that needs no action is listed", onDAX(fs, "srao-in-guest", "D02", IntelMachineCheck(), Needs("X86_MCE", "X86_MCE_INJECT", "MEMORY_FAILURE"), Follows(change.DaxFaultHWPoison, change.NfitMiscGranularity)), func(ctx SpecContext) {
 				g := Guest(ctx)
 				mount := g.DAX(ctx, fs)
 				f := mount.File(ctx, 64*KiB)
@@ -75,7 +76,7 @@ var _ = Describe("poison that software made", func() {
 			return g, v, m, v.Frame(ctx, m.At(Page(bad)))
 		}
 
-		It("by hard_offline_page is told to who loads", scenario("anon/hard-offline", "E01"), func(ctx SpecContext) {
+		It("by hard_offline_page is told to who loads", scenario("anon/hard-offline", "E01", append(software, Needs("MEMORY_HOTPLUG"))...), func(ctx SpecContext) {
 			g, v, m, frame := anonymous(ctx)
 			g.Inject(ctx, inject.HardOffline(frame))
 			idle := v.Idle(ctx)
@@ -86,7 +87,7 @@ var _ = Describe("poison that software made", func() {
 			Expect(load).To(Be(SIGBUS(BUS_MCEERR_AR, LSB(12))))
 		})
 
-		It("by corrupt-pfn can be taken back", scenario("anon/unpoison-software", "E21", byPFN), func(ctx SpecContext) {
+		It("by corrupt-pfn can be taken back", scenario("anon/unpoison-software", "E21", byPFN...), func(ctx SpecContext) {
 			g, v, m, frame := anonymous(ctx)
 			g.Inject(ctx, inject.CorruptPFN(frame, inject.Filter{}))
 			load := v.Load(ctx, m.At(at))
@@ -97,14 +98,14 @@ var _ = Describe("poison that software made", func() {
 		})
 
 		// Soft offlining moves what is still good.
-		It("is none by soft_offline_page, which keeps the data", scenario("anon/soft-offline", "E20"), func(ctx SpecContext) {
+		It("is none by soft_offline_page, which keeps the data", scenario("anon/soft-offline", "E20", append(software, Needs("MEMORY_HOTPLUG", "MIGRATION"))...), func(ctx SpecContext) {
 			g, v, m, frame := anonymous(ctx)
 			g.Inject(ctx, inject.SoftOffline(frame))
 			load := v.Load(ctx, m.At(at))
 			Expect(load).To(Be(Reads(0x5a)))
 		})
 
-		It("is none by MADV_SOFT_OFFLINE, which keeps the data", scenario("anon/madvise-soft-offline", "E20"), func(ctx SpecContext) {
+		It("is none by MADV_SOFT_OFFLINE, which keeps the data", scenario("anon/madvise-soft-offline", "E20", append(software, Needs("MIGRATION"))...), func(ctx SpecContext) {
 			_, v, m, _ := anonymous(ctx)
 			advice := v.Madvise(ctx, m.At(Page(bad)), PageBytes, MADV_SOFT_OFFLINE)
 			load := v.Load(ctx, m.At(at))
@@ -129,10 +130,10 @@ var _ = Describe("poison that software made", func() {
 			g.Try(ctx, inject.CorruptPFN(v.Frame(ctx, m.At(0)), device))
 			return v.Load(ctx, m.At(5))
 		}
-		It("is told where the filter takes the page's device", scenario("pagecache-ext4/filter-takes", "E23", byPFN), func(ctx SpecContext) {
+		It("is told where the filter takes the page's device", scenario("pagecache-ext4/filter-takes", "E23", append(byPFN, NeedsDisk(NFIT, Ext4))...), func(ctx SpecContext) {
 			Expect(filtered(ctx, 0)).To(Be(SIGBUS(BUS_MCEERR_AR, LSB(12))))
 		})
-		It("is none where the filter takes another device", scenario("pagecache-ext4/filter-spares", "E23", byPFN), func(ctx SpecContext) {
+		It("is none where the filter takes another device", scenario("pagecache-ext4/filter-spares", "E23", append(byPFN, NeedsDisk(NFIT, Ext4))...), func(ctx SpecContext) {
 			Expect(filtered(ctx, 100)).To(Be(Reads(0x5a)))
 		})
 	})

@@ -7,17 +7,28 @@ import (
 	. "github.com/faultline/faultline/framework"
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/inject"
+	"github.com/faultline/faultline/framework/observe"
 )
 
 // copyPanics is how a kernel ends that meets poison in a copy that it does not
 // expect any in.
 var copyPanics = Panics("Data load in unrecoverable area of kernel")
 
+// copier leaves out what races with the copier of a poisoned page: it queues
+// memory_failure() for a work item (copy_mc_user_highpage, memory_failure_queue),
+// which may run before the copier let go of the page, and then says that the page
+// is still referenced and its recovery failed. Seen on 7.2 and 7.3, in 2 or 3 of 10.
+func copier(g *GuestVM) {
+	const why = "memory_failure() runs in a work item, before or after the copier lets go of the page"
+	g.LeaveOut(observe.WitnessLog, "recovery action for|still referenced by|corrupted page was clean|Sending SIGBUS", why)
+}
+
 var _ = Describe("poison that the kernel consumes", func() {
 	// wp_page_copy: the kernel reads the page that the child must not write.
-	It("while it copies a page for a child's store is told to the child", scenario("anon/cow", "E04", Follows(change.CopyUserHighpageMC)), func(ctx SpecContext) {
+	It("while it copies a page for a child's store is told to the child", scenario("anon/cow", "E04", consumes(Follows(change.CopyUserHighpageMC), Needs("PROC_KCORE"))...), func(ctx SpecContext) {
 		g := Guest(ctx)
 		g.AllowPanic()
+		copier(g)
 		v := g.Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)
 		v.Store(ctx, m.At(at))
@@ -28,17 +39,19 @@ var _ = Describe("poison that the kernel consumes", func() {
 	})
 
 	for _, fs := range []FS{Ext4, XFS} {
-		need := Needs(map[FS]string{Ext4: "EXT4_FS", XFS: "XFS_FS"}[fs])
+		needs := []Trait{NeedsDisk(NFIT, fs), Needs("PROC_KCORE")}
 		Context("in the page cache of "+string(fs), func() {
 			It("while it copies a page for a private mapping's store is told to the one who stores",
-				scenario("pagecache-"+string(fs)+"/cow", "E04", need, Follows(change.CopyUserHighpageMC)), func(ctx SpecContext) {
+				scenario("pagecache-"+string(fs)+"/cow", "E04", consumes(append(needs, Follows(change.CopyUserHighpageMC))...)...), func(ctx SpecContext) {
 					g := Guest(ctx)
 					g.AllowPanic()
-					f := g.PageCache(ctx, fs).File(ctx, 64*KiB)
+					copier(g)
+					// A file of one page has a small folio on every kernel.
+					f := g.PageCache(ctx, fs).File(ctx, PageBytes)
 					v := g.Victim(ctx)
 					m := v.Map(ctx, f, Private)
-					v.Load(ctx, m.At(at))
-					store := g.Consume(ctx, inject.SRAR(), v.InKernel(ctx, m.At(Page(bad))), func() *Started { return v.StartStore(m.At(at)) })
+					v.Load(ctx, m.At(5))
+					store := g.Consume(ctx, inject.SRAR(), v.InKernel(ctx, m.At(0)), func() *Started { return v.StartStore(m.At(5)) })
 					g.AwaitLog(ctx, Recovered)
 					Expect(store).To(Follow(change.CopyUserHighpageMC, Before(copyPanics), mceerr))
 				})
@@ -46,7 +59,7 @@ var _ = Describe("poison that the kernel consumes", func() {
 			// copy_to_user reads the page without a handler for machine checks
 			// (error_context in arch/x86/kernel/cpu/mce/severity.c knows copies from
 			// user space only).
-			It("while read(2) copies it out ends the kernel", scenario("pagecache-"+string(fs)+"/read", "D09", need), func(ctx SpecContext) {
+			It("while read(2) copies it out ends the kernel", scenario("pagecache-"+string(fs)+"/read", "D09", consumes(needs...)...), func(ctx SpecContext) {
 				g := Guest(ctx)
 				g.AllowPanic()
 				f := g.PageCache(ctx, fs).File(ctx, 64*KiB)
@@ -67,7 +80,7 @@ var _ = Describe("poison that the kernel consumes", func() {
 	// were never read; the next access tells. Seen on 6.1.192, 6.12.117
 	// and 7.3.4, and on 5.10.262 with a signal beside; the
 	// catalogue had no row for it, and EFAULT would have been the guess.
-	It("while write(2) copies it in does not fail the call", scenario("anon/write", "E04", Follows(change.CopyFromUserQuiet)), func(ctx SpecContext) {
+	It("while write(2) copies it in does not fail the call", scenario("anon/write", "E04", consumes(Follows(change.CopyFromUserQuiet))...), func(ctx SpecContext) {
 		g := Guest(ctx)
 		v := g.Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)
@@ -78,7 +91,7 @@ var _ = Describe("poison that the kernel consumes", func() {
 		})
 		g.AwaitLog(ctx, Recovered)
 		again := v.Load(ctx, m.At(at))
-		Expect(write).To(Follow(change.CopyFromUserQuiet, Before(SIGBUS(BUS_MCEERR_AR, LSB(12), At(m.At(Page(bad))))), After(Returns(PageBytes))))
+		Expect(write).To(Follow(change.CopyFromUserQuiet, Before(SIGBUS(BUS_MCEERR_AR, LSB(12), At(m.At(Page(bad))), Returning(PageBytes))), After(Returns(PageBytes))))
 		Expect(again).To(Be(SIGBUS(BUS_MCEERR_AR, LSB(12))))
 	})
 })
@@ -87,7 +100,7 @@ var _ = Describe("a processor of AMD's without SUCCOR", func() {
 	// mce_severity_amd: an uncorrected error that nothing can be done about. The
 	// catalogue expected the panic of every kernel; 5.10.262 logs it, tells nobody
 	// and leaves the page as it is.
-	It("ends the kernel with the first poison that is consumed", scenario("amd/srar", "D11", Follows(change.AMDPanics)), func(ctx SpecContext) {
+	It("ends the kernel with the first poison that is consumed", scenario("amd/srar", "D11", consumes(Follows(change.AMDPanics))...), func(ctx SpecContext) {
 		g := Guest(ctx, Processor("max,vendor=AuthenticAMD"))
 		g.AllowPanic()
 		v := g.Victim(ctx)

@@ -26,18 +26,19 @@ func page() *Expectation {
 	return Follow(change.NfitMiscGranularity, Before(Says("1 sectors")), After(Says("8 sectors")))
 }
 
-// needs are those of every scenario with a machine check.
-var needs = []Trait{Needs("X86_MCE"), Needs("MEMORY_FAILURE")}
+// consumes are the traits of a scenario in which an access consumes poison.
+func consumes(more ...Trait) []Trait {
+	return append(more, Exactly(), NeedsPageMap(), Needs("X86_MCE", "MEMORY_FAILURE"))
+}
 
-// scenario gives a scenario its id and what it needs.
-func scenario(id, catalogue string, more ...Trait) []any {
-	return Scenario("mce/"+id, append(append([]Trait{Catalogue(catalogue)}, needs...), more...)...)
+// scenario gives a scenario its id and its traits.
+func scenario(id, catalogue string, traits ...Trait) []any {
+	return Scenario("mce/"+id, append(traits, Catalogue(catalogue))...)
 }
 
 // onDAX is scenario for one of a file system with DAX.
-func onDAX(fs FS, id, catalogue string, more ...Trait) []any {
-	return scenario(string(fs)+"/"+id, catalogue, append(more,
-		Needs("FS_DAX"), Needs("ACPI_NFIT"), Needs(map[FS]string{Ext4: "EXT4_FS", XFS: "XFS_FS"}[fs]))...)
+func onDAX(fs FS, id, catalogue string, traits ...Trait) []any {
+	return scenario(string(fs)+"/"+id, catalogue, append(traits, NeedsDAX(NFIT, fs))...)
 }
 
 // consumed asks for what the one who consumed poison is told: memory_failure()
@@ -80,10 +81,10 @@ func (s story) expect() {
 }
 
 var _ = Describe("poison that one process consumed", func() {
-	follows := Follows(change.DaxFaultHWPoison)
+	follows := Follows(change.DaxFaultHWPoison, change.NfitMiscGranularity)
 	for _, fs := range []FS{Ext4, XFS} {
 		Context("on "+string(fs), func() {
-			traits := []Trait{follows, Catalogue("A17")}
+			traits := consumes(follows, Catalogue("A17"))
 			if fs == Ext4 {
 				traits = append(traits, Lead())
 			}
@@ -91,36 +92,36 @@ var _ = Describe("poison that one process consumed", func() {
 				tell(ctx, Guest(ctx), fs, Shared, inject.SRAR()).expect()
 			})
 
-			It("is told to those who map privately", onDAX(fs, "srar-private", "D01", follows), func(ctx SpecContext) {
+			It("is told to those who map privately", onDAX(fs, "srar-private", "D01", consumes(follows)...), func(ctx SpecContext) {
 				tell(ctx, Guest(ctx), fs, Private, inject.SRAR()).expect()
 			})
 
 			// The machine check comes to the processor of the load alone.
-			It("is told with two processors", onDAX(fs, "srar-two-cpus", "D01", follows), func(ctx SpecContext) {
+			It("is told with two processors", onDAX(fs, "srar-two-cpus", "D01", consumes(follows)...), func(ctx SpecContext) {
 				tell(ctx, Guest(ctx, CPUs(2)), fs, Shared, inject.SRAR()).expect()
 			})
 
 			// Every processor meets the exception, and they wait for each other
 			// (mce_start in arch/x86/kernel/cpu/mce/core.c).
-			It("is told with two processors that both take the machine check", onDAX(fs, "srar-broadcast", "D01", follows), func(ctx SpecContext) {
+			It("is told with two processors that both take the machine check", onDAX(fs, "srar-broadcast", "D01", consumes(follows)...), func(ctx SpecContext) {
 				tell(ctx, Guest(ctx, CPUs(2)), fs, Shared, inject.SRAR().Everywhere()).expect()
 			})
 
 			// The whole huge page is lost to those who mapped it; what is bad is one
 			// page of it, and the others can be had again.
-			It("is told as a huge page where it was mapped as one", onDAX(fs, "srar-huge", "D01", follows, Follows(change.DaxFolios)), func(ctx SpecContext) {
+			It("is told as a huge page where it was mapped as one", onDAX(fs, "srar-huge", "D01", consumes(follows, Follows(change.DaxFolios), NeedsHugeDAX())...), func(ctx SpecContext) {
 				g := Guest(ctx)
 				mount := g.DAX(ctx, fs)
 				f := mount.File(ctx, 2*MiB, HugeAligned())
 				v, second := g.Victim(ctx), g.Second(ctx)
 				m, m2 := v.Map(ctx, f, Shared), second.Map(ctx, f, Shared)
-				v.Load(ctx, m.At(0))
+				v.Load(ctx, m.At(5))
 				huge := v.Present(ctx, m.At(at))
 				first := v.Consume(ctx, inject.SRAR(), m.At(at))
 				listed := g.AwaitBadBlocks(ctx, mount.Device)
 				neighbour := v.Present(ctx, m.At(Page(bad+1)))
 				again := v.Load(ctx, m.At(at))
-				good := v.Load(ctx, m.At(Page(bad+1)))
+				good := v.Load(ctx, m.At(Page(bad+1)+5))
 				other := second.Load(ctx, m2.At(at))
 				Expect(huge).To(Be(Says("present")))
 				Expect(first).To(Follow(change.DaxFolios,
@@ -134,7 +135,7 @@ var _ = Describe("poison that one process consumed", func() {
 			})
 
 			// Late kill, the default: poison is told on access only.
-			It("is told to another who has it mapped when that one loads", onDAX(fs, "srar-other-late", "D01", follows), func(ctx SpecContext) {
+			It("is told to another who has it mapped when that one loads", onDAX(fs, "srar-other-late", "D01", consumes(follows)...), func(ctx SpecContext) {
 				first, listed, idle, load, m, _ := others(ctx, fs, false)
 				Expect(first).To(consumed(m))
 				Expect(listed).To(page())
@@ -142,7 +143,7 @@ var _ = Describe("poison that one process consumed", func() {
 				Expect(load).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
 			})
 
-			It("is told at once to another who asked for that", onDAX(fs, "srar-other-early", "D01", follows, Follows(change.KillEarlyOnConsumption)), func(ctx SpecContext) {
+			It("is told at once to another who asked for that", onDAX(fs, "srar-other-early", "D01", consumes(follows, Follows(change.KillEarlyOnConsumption))...), func(ctx SpecContext) {
 				first, listed, idle, load, m, m2 := others(ctx, fs, true)
 				Expect(first).To(consumed(m))
 				Expect(listed).To(page())
@@ -175,7 +176,7 @@ func others(ctx SpecContext, fs FS, early bool) (first, listed, idle, load *Seen
 var _ = Describe("poison in RAM", func() {
 	// The page table gets an entry that remembers (make_hwpoison_entry), which
 	// do_swap_page reports with the very byte.
-	It("that a process consumed is told again when it comes again", scenario("anon/srar", "D07"), func(ctx SpecContext) {
+	It("that a process consumed is told again when it comes again", scenario("anon/srar", "D07", consumes()...), func(ctx SpecContext) {
 		g := Guest(ctx)
 		v := g.Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)
@@ -190,11 +191,11 @@ var _ = Describe("poison in RAM", func() {
 	})
 
 	for _, fs := range []FS{Ext4, XFS} {
-		need := Needs(map[FS]string{Ext4: "EXT4_FS", XFS: "XFS_FS"}[fs])
+		need := NeedsDisk(NFIT, fs)
 		Context("in the page cache of "+string(fs), func() {
 			// A clean page is dropped, and read again from its disk. Files of one page
 			// have small folios on every kernel.
-			It("is told to nobody while the page is clean", scenario("pagecache-"+string(fs)+"/srar-clean", "D08", need), func(ctx SpecContext) {
+			It("is told to nobody while the page is clean", scenario("pagecache-"+string(fs)+"/srar-clean", "D08", consumes(need)...), func(ctx SpecContext) {
 				g := Guest(ctx)
 				f := g.PageCache(ctx, fs).File(ctx, PageBytes)
 				v := g.Victim(ctx)
@@ -208,7 +209,7 @@ var _ = Describe("poison in RAM", func() {
 			})
 
 			// What was not written back is lost: fsync(2) says so.
-			It("is told to who wrote it while the page is dirty", scenario("pagecache-"+string(fs)+"/srar-dirty", "D08", need), func(ctx SpecContext) {
+			It("is told to who wrote it while the page is dirty", scenario("pagecache-"+string(fs)+"/srar-dirty", "D08", consumes(need)...), func(ctx SpecContext) {
 				g := Guest(ctx)
 				f := g.PageCache(ctx, fs).File(ctx, PageBytes)
 				v := g.Victim(ctx)

@@ -12,7 +12,9 @@ import (
 // Machine checks that nobody's access caused: the kernel learns of poison, and
 // programs learn of it from the kernel.
 var _ = Describe("poison that nobody consumed", func() {
-	follows := Follows(change.DaxFaultHWPoison)
+	follows := Follows(change.DaxFaultHWPoison, change.NfitMiscGranularity)
+	raised := []Trait{IntelMachineCheck(), Needs("X86_MCE")}
+	simulated := append(raised, Needs("X86_MCE_INJECT"))
 	for _, fs := range []FS{Ext4, XFS} {
 		Context("on "+string(fs), func() {
 			// scrubbed has a scrubber find poison in a page that a process has mapped,
@@ -35,7 +37,7 @@ var _ = Describe("poison that nobody consumed", func() {
 				return listed, idle, second.Load(ctx, m2.At(at)), v, m
 			}
 
-			It("is told at once to who asked for that", onDAX(fs, "srao-early", "D02", follows, Follows(change.KillEarlyOnConsumption)), func(ctx SpecContext) {
+			It("is told at once to who asked for that", onDAX(fs, "srao-early", "D02", append(raised, NeedsPageMap(), Needs("MEMORY_FAILURE"), follows, Follows(change.KillEarlyOnConsumption))...), func(ctx SpecContext) {
 				listed, idle, load, _, m := scrubbed(ctx, true)
 				Expect(listed).To(page())
 				Expect(idle).To(Follow(change.KillEarlyOnConsumption, Before(OK()), After(SIGBUS(BUS_MCEERR_AO, LSB(12), At(m.At(Page(bad)))))))
@@ -44,7 +46,7 @@ var _ = Describe("poison that nobody consumed", func() {
 
 			// Nobody is to be killed, so nothing is unmapped (mf_generic_kill_procs):
 			// who has the page mapped goes on loading from it.
-			It("is told to nobody who has it mapped", onDAX(fs, "srao-late", "D03", follows), func(ctx SpecContext) {
+			It("is told to nobody who has it mapped", onDAX(fs, "srao-late", "D03", append(raised, NeedsPageMap(), Needs("MEMORY_FAILURE"), follows)...), func(ctx SpecContext) {
 				listed, idle, load, v, m := scrubbed(ctx, false)
 				again := v.Load(ctx, m.At(at))
 				Expect(listed).To(page())
@@ -54,7 +56,7 @@ var _ = Describe("poison that nobody consumed", func() {
 			})
 
 			// Only those who list bad blocks hear of it; memory_failure() does not run.
-			It("and needs no action is told to a process that comes for it", onDAX(fs, "ucna", "D04", follows), func(ctx SpecContext) {
+			It("and needs no action is told to a process that comes for it", onDAX(fs, "ucna", "D04", append(raised, follows)...), func(ctx SpecContext) {
 				g := Guest(ctx)
 				mount := g.DAX(ctx, fs)
 				f := mount.File(ctx, 64*KiB)
@@ -72,7 +74,7 @@ var _ = Describe("poison that nobody consumed", func() {
 				Expect(load).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
 			})
 
-			It("but was simulated is told to a process that comes for it", onDAX(fs, "ucna-simulated", "D04", follows, Needs("X86_MCE_INJECT")), func(ctx SpecContext) {
+			It("but was simulated is told to a process that comes for it", onDAX(fs, "ucna-simulated", "D04", append(simulated, follows)...), func(ctx SpecContext) {
 				g := Guest(ctx)
 				mount := g.DAX(ctx, fs)
 				f := mount.File(ctx, 64*KiB)
@@ -91,14 +93,14 @@ var _ = Describe("poison that nobody consumed", func() {
 	}
 
 	// The nfit driver takes as much as the machine check says, in sectors.
-	It("takes as many sectors as the machine check says", scenario("nfit/cache-line", "D05", Needs("ACPI_NFIT"), Needs("X86_MCE_INJECT")), func(ctx SpecContext) {
+	It("takes as many sectors as the machine check says", scenario("nfit/cache-line", "D05", append(simulated, NeedsDisk(NFIT, Ext4))...), func(ctx SpecContext) {
 		g := Guest(ctx)
 		d := g.Pmem(ctx, NFIT, Ext4)
 		g.Inject(ctx, inject.UCNA().Bytes(64).Simulated(g.Frame(d, Page(1000))))
 		Expect(g.AwaitBadBlocks(ctx, d)).To(Be(Says("1 sectors")))
 	})
 
-	It("takes a page's sectors where the machine check says a page", scenario("nfit/page", "D05", Needs("ACPI_NFIT"), Needs("X86_MCE_INJECT"), Follows(change.NfitMiscGranularity)), func(ctx SpecContext) {
+	It("takes a page's sectors where the machine check says a page", scenario("nfit/page", "D05", append(simulated, NeedsDisk(NFIT, Ext4), Follows(change.NfitMiscGranularity))...), func(ctx SpecContext) {
 		g := Guest(ctx)
 		d := g.Pmem(ctx, NFIT, Ext4)
 		g.Inject(ctx, inject.UCNA().Simulated(g.Frame(d, Page(1000))))
@@ -107,7 +109,7 @@ var _ = Describe("poison that nobody consumed", func() {
 
 	// The bus keeps what a machine check added, unlike what was written to the
 	// disk's badblocks file.
-	It("is remembered when the device comes again", scenario("nfit/rebind", "D06", Needs("ACPI_NFIT"), Needs("X86_MCE_INJECT"), Follows(change.NfitMiscGranularity)), func(ctx SpecContext) {
+	It("is remembered when the device comes again", scenario("nfit/rebind", "D06", append(simulated, NeedsDisk(NFIT, Ext4), Follows(change.NfitMiscGranularity))...), func(ctx SpecContext) {
 		g := Guest(ctx)
 		d := g.Pmem(ctx, NFIT, Ext4)
 		g.Inject(ctx, inject.UCNA().Simulated(g.Frame(d, Page(1000))))
@@ -125,12 +127,12 @@ var _ = Describe("poison that nobody consumed", func() {
 // back here was poisoned by software, and it is the machine check for another
 // page that forbids it.
 var _ = Describe("a page that was poisoned by software", func() {
-	It("cannot be had back once there was a machine check", scenario("anon/unpoison", "D10", Needs("HWPOISON_INJECT"), Follows(change.UnpoisonAfterMCE)), func(ctx SpecContext) {
+	It("cannot be had back once there was a machine check", scenario("anon/unpoison", "D10", consumes(Needs("HWPOISON_INJECT", "DEBUG_FS"), Follows(change.UnpoisonAfterMCE))...), func(ctx SpecContext) {
 		g := Guest(ctx)
 		v := g.Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)
 		v.Store(ctx, m.At(at))
-		v.Store(ctx, m.At(Page(bad+1)))
+		v.Store(ctx, m.At(Page(bad+1)+5))
 		other := v.Frame(ctx, m.At(Page(bad+1)))
 		g.Inject(ctx, inject.CorruptPFN(other, inject.Filter{}))
 		v.Consume(ctx, inject.SRAR(), m.At(at))

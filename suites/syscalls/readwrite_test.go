@@ -14,12 +14,14 @@ import (
 // bad is the page that is made bad.
 const bad = 4
 
-var configFor = map[FS]string{Ext4: "EXT4_FS", XFS: "XFS_FS"}
+// leaked is what a system call says on a kernel that has the driver's errno and
+// not all that keeps it from user space: a part of DaxFaultHWPoison.
+var leaked = Errno("EHWPOISON")
 
 var _ = Describe("a system call on a DAX file with a bad block", func() {
 	for _, fs := range []FS{Ext4, XFS} {
 		scenario := func(name, catalogue string, more ...Trait) []any {
-			return Scenario("dax/"+string(fs)+"/"+name, append(more, Catalogue(catalogue), Needs("FS_DAX"), Needs("ACPI_NFIT"), Needs(configFor[fs]))...)
+			return Scenario("dax/"+string(fs)+"/"+name, append(more, Catalogue(catalogue), NeedsDAX(NFIT, fs), Follows(change.DaxFaultHWPoison))...)
 		}
 		Context("on "+string(fs), func() {
 			// dax_mem2blk_err keeps EHWPOISON from leaking out of read(2).
@@ -30,8 +32,8 @@ var _ = Describe("a system call on a DAX file with a bad block", func() {
 				fd := v.OpenFile(ctx, f)
 				good := v.Pread(ctx, fd, PageBytes, Page(bad))
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				Expect(good).To(Be(Returns(PageBytes)))
-				Expect(v.Pread(ctx, fd, PageBytes, Page(bad))).To(Be(Errno("EIO")))
+				Expect(good).To(Be(ReturnsFull(PageBytes, Filled(bad))))
+				Expect(v.Pread(ctx, fd, PageBytes, Page(bad))).To(Be(Errno("EIO")).PartOf(change.DaxFaultHWPoison, leaked))
 			})
 
 			// The driver is asked for the whole span, so no good byte comes before it.
@@ -41,7 +43,7 @@ var _ = Describe("a system call on a DAX file with a bad block", func() {
 				v := g.Victim(ctx)
 				fd := v.OpenFile(ctx, f)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				Expect(v.Pread(ctx, fd, 2*PageBytes, Page(bad-1))).To(Be(Errno("EIO")))
+				Expect(v.Pread(ctx, fd, 2*PageBytes, Page(bad-1))).To(Be(Errno("EIO")).PartOf(change.DaxFaultHWPoison, leaked))
 			})
 
 			// QEMU's nvdimm can't clear the block: pmem_recovery_write copies nothing.
@@ -54,7 +56,7 @@ var _ = Describe("a system call on a DAX file with a bad block", func() {
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
 				wrote := v.Pwrite(ctx, fd, PageBytes, Page(bad))
 				left := g.BadBlocks(ctx, mount.Device)
-				Expect(wrote).To(Follow(change.DaxRecoveryWrite, Before(Errno("EIO")), After(Errno("EFAULT"))))
+				Expect(wrote).To(Follow(change.DaxRecoveryWrite, Before(Errno("EIO")), After(Errno("EFAULT"))).PartOf(change.DaxFaultHWPoison, leaked))
 				Expect(left).To(Be(Says("8 sectors")))
 			})
 		})
@@ -62,8 +64,7 @@ var _ = Describe("a system call on a DAX file with a bad block", func() {
 
 	for _, p := range []Provider{E820, Virtio} {
 		It("writes the page whole and so mends it, on "+string(p), Scenario("dax/"+string(p)+"-ext4/pwrite",
-			Catalogue("B03e"), Follows(change.DaxRecoveryWrite), Needs("FS_DAX"), Needs("EXT4_FS"),
-			Needs(map[Provider]string{E820: "X86_PMEM_LEGACY", Virtio: "VIRTIO_PMEM"}[p])),
+			Catalogue("B03e"), Follows(change.DaxRecoveryWrite, change.DaxFaultHWPoison), NeedsDAX(p, Ext4)),
 			func(ctx SpecContext) {
 				g := Guest(ctx)
 				d := g.Pmem(ctx, p, Ext4)
@@ -74,15 +75,15 @@ var _ = Describe("a system call on a DAX file with a bad block", func() {
 				wrote := v.Pwrite(ctx, fd, PageBytes, Page(bad))
 				left := g.BadBlocks(ctx, d)
 				read := v.Pread(ctx, fd, PageBytes, Page(bad))
-				Expect(wrote).To(Follow(change.DaxRecoveryWrite, Before(Errno("EIO")), After(Returns(PageBytes))))
+				Expect(wrote).To(Follow(change.DaxRecoveryWrite, Before(Errno("EIO")), After(Returns(PageBytes))).PartOf(change.DaxFaultHWPoison, leaked))
 				Expect(left).To(Follow(change.DaxRecoveryWrite, Before(Says("8 sectors")), After(Says("none"))))
-				Expect(read).To(Follow(change.DaxRecoveryWrite, Before(Errno("EIO")), After(Reads(0x5a))))
+				Expect(read).To(Follow(change.DaxRecoveryWrite, Before(Errno("EIO")), After(ReturnsFull(PageBytes, 0x5a))).PartOf(change.DaxFaultHWPoison, leaked))
 			})
 	}
 })
 
 var _ = Describe("read(2) through the page cache", func() {
-	It("gets EIO from the block device itself", Scenario("blockdev/pmem/pread", Catalogue("B24"), Needs("ACPI_NFIT")), func(ctx SpecContext) {
+	It("gets EIO from the block device itself", Scenario("blockdev/pmem/pread", Catalogue("B24"), NeedsDisk(NFIT, Ext4)), func(ctx SpecContext) {
 		g := Guest(ctx)
 		d := g.Pmem(ctx, NFIT, Ext4)
 		g.Unmount(ctx, d)
@@ -94,7 +95,7 @@ var _ = Describe("read(2) through the page cache", func() {
 
 	for _, fs := range []FS{Ext4, XFS} {
 		It("gets what lies before the bad page, and then EIO, on "+string(fs), Scenario("pagecache/"+string(fs)+"/pread-span",
-			Catalogue("E26"), Needs("ACPI_NFIT"), Needs(configFor[fs])), func(ctx SpecContext) {
+			Catalogue("E26"), NeedsDisk(NFIT, fs)), func(ctx SpecContext) {
 			g := Guest(ctx)
 			f := g.PageCache(ctx, fs).File(ctx, 64*KiB)
 			v := g.Victim(ctx)
@@ -102,7 +103,7 @@ var _ = Describe("read(2) through the page cache", func() {
 			g.Inject(ctx, inject.BadBlock(f, Page(bad)))
 			short := v.Pread(ctx, fd, 2*PageBytes, Page(bad-1))
 			then := v.Pread(ctx, fd, PageBytes, Page(bad))
-			Expect(short).To(Be(Returns(PageBytes)))
+			Expect(short).To(Be(ReturnsFull(PageBytes, Filled(bad-1))))
 			Expect(then).To(Be(Errno("EIO")))
 		})
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -69,6 +70,36 @@ func (r *Rig) KnownAccel(ctx context.Context, want string) (_ qemu.Accel, why st
 	return a, why, err
 }
 
+// accelLimit bounds the way to user space for an accelerator that opens and may
+// not run guests: some of them print nothing, for ever. It is some twenty times
+// what a guest needs, and what the guest was kept waiting for a core is not
+// counted: a machine that is busy with other things is no broken one. Past it,
+// auto goes on with TCG, and keeps the verdict.
+const accelLimit = 30 * time.Second
+
+// accelPoll is how often a guest on its way to user space is looked at.
+const accelPoll = 250 * time.Millisecond
+
+// accelBroken says of a guest that is not in user space after a time, and was
+// starved of a core for a part of it, whether the accelerator is to blame.
+func accelBroken(after, starved time.Duration) bool { return after-starved > accelLimit }
+
+// starved is how long a process, by its folder in /proc, could have run and had
+// no core: that of its threads which waited longest, the second number of its
+// schedstat (Documentation/scheduler/sched-stats.rst). Where the host's kernel
+// counts no such thing it is 0.
+func starved(proc string) (longest time.Duration) {
+	files, _ := filepath.Glob(proc + "/task/*/schedstat")
+	for _, f := range files {
+		data, _ := os.ReadFile(f)
+		var ran, waited time.Duration
+		if _, err := fmt.Sscan(string(data), &ran, &waited); err == nil {
+			longest = max(longest, waited)
+		}
+	}
+	return longest
+}
+
 const (
 	accelKind   = "accel"
 	verdictFile = "verdict" // what is wrong with KVM; empty where nothing is
@@ -88,13 +119,13 @@ func (r *Rig) accel(ctx context.Context, want string, boot func(context.Context)
 	if open != nil {
 		return qemu.TCG, open.Error(), nil
 	}
-	// What may mend KVM, a reboot or another module, shows in one of these.
+	// What may mend KVM, a reboot, another module or another QEMU, shows in one of these.
 	booted, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	var dev unix.Stat_t
 	if err := unix.Stat("/dev/kvm", &dev); err != nil {
 		return qemu.TCG, err.Error(), nil
 	}
-	key := cache.Key(string(booted), fmt.Sprint(dev.Ino, dev.Ctim), r.QEMU.Version, runtime.GOARCH)
+	key := cache.Key(string(booted), fmt.Sprint(dev.Ino, dev.Ctim), r.QEMU.Path, r.QEMU.Version, runtime.GOARCH)
 	entry, err := r.Cache.Get(ctx, accelKind, key, func(ctx context.Context, dir string) error {
 		verdict := ""
 		if err := boot(ctx); err != nil {

@@ -119,13 +119,9 @@ func (g *Guest) hello(ctx context.Context, spare int) error {
 	return nil
 }
 
-// callLimit bounds one exchange with the agent.
-func (s Spec) callLimit() time.Duration {
-	if s.Accel == qemu.KVM {
-		return 10 * time.Second
-	}
-	return 60 * time.Second
-}
+// callLimit bounds one exchange with the agent, for every accelerator: on a busy
+// machine a guest waits for a core whatever runs it.
+const callLimit = 60 * time.Second
 
 // Pending is a request whose reply was not waited for yet.
 type Pending struct {
@@ -145,8 +141,7 @@ func (g *Guest) Send(req *wire.Request) *Pending {
 // not answer, QEMU ended, the agent could not do it) or that of ctx.
 func (p *Pending) Wait(ctx context.Context) (*wire.Reply, error) {
 	g := p.guest
-	limit := g.spec.callLimit()
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %v", limit))
+	ctx, cancel := context.WithTimeoutCause(ctx, callLimit, fmt.Errorf("no answer within %v", callLimit))
 	defer cancel()
 	ctx, unwatch := g.watch(ctx)
 	defer unwatch()

@@ -18,7 +18,7 @@ import (
 // One that the kernel has built in, or loaded already, is fine; so is one that
 // only a soft dependency asked for and that this processor can't use.
 func (g *Guest) LoadModules(ctx context.Context, group string) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, g.spec.callLimit(), fmt.Errorf("not loaded within %v", g.spec.callLimit()))
+	ctx, cancel := context.WithTimeoutCause(ctx, callLimit, fmt.Errorf("not loaded within %v", callLimit))
 	defer cancel()
 	ctx, unwatch := g.watch(ctx)
 	defer unwatch()

@@ -26,8 +26,7 @@ type SSHClient struct {
 // SSH connects to the guest. The host's key is the one that PID 1 told over
 // the serial port; any other is refused.
 func (g *Guest) SSH(ctx context.Context) (*SSHClient, error) {
-	limit := g.spec.callLimit()
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %v", limit))
+	ctx, cancel := context.WithTimeoutCause(ctx, callLimit, fmt.Errorf("no answer within %v", callLimit))
 	defer cancel()
 	ctx, unwatch := g.watch(ctx)
 	defer unwatch()

@@ -229,7 +229,7 @@ func (t *Template) Clone(ctx context.Context, opt CloneOptions) (_ *Guest, err e
 		return nil, err
 	}
 	g.Timings.mark("monitor")
-	ctx, cancel := context.WithTimeoutCause(ctx, s.callLimit(), fmt.Errorf("not running within %v", s.callLimit()))
+	ctx, cancel := context.WithTimeoutCause(ctx, callLimit, fmt.Errorf("not running within %v", callLimit))
 	defer cancel()
 	ctx, unwatch := g.watch(ctx)
 	defer unwatch()

@@ -10,7 +10,6 @@ import (
 
 	"github.com/faultline/faultline/framework/judge"
 	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/kernels/upstream"
 )
 
 // entryName is the name of the report entry that carries a spec's cell, from
@@ -43,8 +42,7 @@ func conclude(r ginkgo.Report) {
 	if len(cells) == 0 {
 		return
 	}
-	k := judge.Kernel{Name: running.kernel.Name, Claims: flags.has}
-	k.Base, k.Based = upstream.Base(running.kernel.Release)
+	k := judge.NewKernel(running.kernel.Name, running.kernel.Version, running.kernel.Release, flags.has)
 	j := judge.Judge(cells, []judge.Kernel{k})
 	var b strings.Builder
 	sayConclusion(&b, k.Name, j)

@@ -19,6 +19,16 @@ type Kernel struct {
 	Claims map[string]bool
 }
 
+// NewKernel is a kernel with the upstream release that its version tells ("6.1.192",
+// "7.3-rc7"), or, where that tells none, what uname -r prints of it.
+func NewKernel(name, version, release string, claims map[string]bool) Kernel {
+	k := Kernel{Name: name, Claims: claims}
+	if k.Base, k.Based = upstream.Base(version); !k.Based {
+		k.Base, k.Based = upstream.Base(release)
+	}
+	return k
+}
+
 // notOlder says whether k was made from the same upstream release as other, or
 // from a later one; false where that can't be told.
 func (k Kernel) notOlder(other Kernel) bool {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/faultline/faultline/framework/judge"
 	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/kernels/upstream"
 )
 
 // Schema is the format of a Run, and changes when a reader of the old one
@@ -148,9 +147,7 @@ func NewID(t time.Time) string { return t.UTC().Format("20060102T150405Z") }
 func (r *Run) Judge() {
 	var kernels []judge.Kernel
 	for _, k := range r.Kernels {
-		j := judge.Kernel{Name: k.Name, Claims: k.Claims}
-		j.Base, j.Based = upstream.Base(k.Release)
-		kernels = append(kernels, j)
+		kernels = append(kernels, judge.NewKernel(k.Name, k.Version, k.Release, k.Claims))
 	}
 	j := judge.Judge(r.Cells, kernels)
 	for i, k := range r.Kernels {

@@ -34,15 +34,19 @@ func ParseRelease(s string) (Release, error) {
 var lastMinor = map[int]int{3: 19, 4: 20, 5: 19, 6: 19}
 
 // The kernel's Makefile makes VERSION.PATCHLEVEL.SUBLEVEL and EXTRAVERSION, and
-// who builds it adds what he likes; Debian leaves the .0 away.
+// who builds it adds what he likes.
 var reBase = regexp.MustCompile(`^([1-9]\d?)\.(0|[1-9]\d?)(?:\.(\d+))?(?:[-~]rc\d+)?(?:$|[^0-9.])`)
-var reCandidate = regexp.MustCompile(`^\d+\.\d+(?:\.0)?[-~]rc\d`)
 
-// Base is the latest release that a kernel with this release string (uname -r)
-// contains for certain: 6.1 for "6.1.0-56-amd64". A candidate does not count as
-// its release, because what a release has can come with a later candidate:
-// "6.5.0-rc1+" is 6.4. A candidate of a stable update is of its series. ok is
-// false for a string that does not tell.
+// Debian leaves the .0 away, and sometimes the candidate too: 7.3~rc7 says that
+// it is 7.3-amd64, as the release does.
+var reCandidate = regexp.MustCompile(`^\d+\.\d+(?:\.0)?[-~]rc\d|^\d+\.\d+[^0-9.]`)
+
+// Base is the latest release that a kernel contains for certain, by its release
+// string (uname -r) or, which tells more of some, its upstream version: 6.1 for
+// "6.1.0-56-amd64" and "6.1.192". A candidate does not count as its release,
+// because what a release has can come with a later candidate: "6.5.0-rc1+" is
+// 6.4, and so is "6.5-amd64", which may be one. A candidate of a stable update is
+// of its series. ok is false for a string that does not tell.
 func Base(release string) (_ Release, ok bool) {
 	m := reBase.FindStringSubmatch(release)
 	if m == nil {

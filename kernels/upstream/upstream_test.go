@@ -12,7 +12,9 @@ func TestBase(t *testing.T) {
 		"6.12.117+deb12-cloud-amd64": "v6.12",
 		"7.3.4+deb13-amd64":          "v7.3",
 		"7.3-rc7-amd64":              "v7.2",
-		"6.16-amd64":                 "v6.16",
+		"7.3-amd64":                  "v7.2", // 7.3~rc7 in experimental
+		"7.3-rc7":                    "v7.2", // its version
+		"7.3":                        "v7.3",
 		// others
 		"6.8.0-45-generic":               "v6.8",
 		"5.14.0-503.11.1.el9_5.x86_64":   "v5.14",

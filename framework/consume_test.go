@@ -111,7 +111,7 @@ func guestFor(t *testing.T, tm *vm.Template) *GuestVM {
 		t.Fatal(err)
 	}
 	t.Cleanup(g.Close)
-	return newGuestVM(g, newRecorder(), func(err error) {
+	return newGuestVM(g, newRecorder(func(...string) []string { return nil }), func(err error) {
 		t.Helper()
 		t.Fatal(err)
 	})

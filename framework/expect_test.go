@@ -1,6 +1,7 @@
 package framework
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,6 +27,8 @@ func returned(n int64) observe.Outcome { return observe.Outcome{Ret: &n} }
 func TestPatterns(t *testing.T) {
 	file := &Mapping{Name: "file"}
 	ar := sigbus(BUS_MCEERR_AR, 12, accessed)
+	adr := sigbus(BUS_ADRERR, 0, accessed)
+	page := dataOf([]byte(strings.Repeat("\x15", PageBytes)))
 	for _, test := range []struct {
 		pattern Pattern
 		text    string
@@ -33,12 +36,14 @@ func TestPatterns(t *testing.T) {
 	}{
 		{
 			SIGBUS(BUS_ADRERR), "SIGBUS BUS_ADRERR",
-			[]observe.Outcome{outcome(sigbus(BUS_ADRERR, 0, accessed))},
+			[]observe.Outcome{outcome(adr)},
 			[]observe.Outcome{
-				outcome(), outcome(ar), outcome(sigbus(BUS_ADRERR, 12, accessed)), outcome(sigbus(BUS_ADRERR, 0, "file+0x4000")),
-				outcome(sigbus(BUS_ADRERR, 0, accessed), sigbus(BUS_ADRERR, 0, accessed)),
-				{Signals: []observe.Signal{sigbus(BUS_ADRERR, 0, accessed)}, Errno: "EIO"},
-				{Signals: []observe.Signal{sigbus(BUS_ADRERR, 0, accessed)}, Exit: &observe.Exit{Code: 1}},
+				outcome(), outcome(ar), outcome(sigbus(BUS_ADRERR, 12, accessed)), outcome(sigbus(BUS_ADRERR, 0, "file+0x4000")), outcome(adr, adr),
+				{Signals: []observe.Signal{adr}, Errno: "EIO"},
+				{Signals: []observe.Signal{adr}, Exit: &observe.Exit{Code: 1}},
+				{Signals: []observe.Signal{adr}, Ret: returned(0).Ret},
+				{Signals: []observe.Signal{adr}, Data: "05"},
+				{Signals: []observe.Signal{adr}, Note: "8 sectors"},
 				outcome(observe.Signal{Signo: 11, Code: int32(BUS_ADRERR), Addr: accessed}),
 			},
 		},
@@ -53,34 +58,44 @@ func TestPatterns(t *testing.T) {
 			[]observe.Outcome{outcome(sigbus(BUS_MCEERR_AR, 21, accessed))},
 		},
 		{
+			SIGBUS(BUS_MCEERR_AR, LSB(12), Returning(-1)), "SIGBUS BUS_MCEERR_AR lsb=12, returning -1",
+			[]observe.Outcome{{Signals: []observe.Signal{ar}, Ret: returned(-1).Ret}},
+			[]observe.Outcome{outcome(ar), {Signals: []observe.Signal{ar}, Ret: returned(4096).Ret}},
+		},
+		{
 			OK(), "ok",
-			[]observe.Outcome{{}, returned(3), {Data: "aa"}},
-			[]observe.Outcome{outcome(ar), {Errno: "EIO"}, {Exit: &observe.Exit{}}},
+			[]observe.Outcome{{}, returned(0)},
+			[]observe.Outcome{returned(3), {Data: "aa"}, outcome(ar), {Errno: "EIO"}, {Exit: &observe.Exit{}}, {Note: "none"}},
 		},
 		{
 			Reads(0x05), "reads 0x05",
-			[]observe.Outcome{{Data: "05"}, {Data: "050505"}},
-			[]observe.Outcome{{}, {Data: "0550"}, {Data: "5050"}, {Data: "00"}, {Data: "05", Errno: "EIO"}},
+			[]observe.Outcome{{Data: "05"}},
+			[]observe.Outcome{{}, {Data: "050505"}, {Data: "0550"}, {Data: "50"}, {Data: "05", Errno: "EIO"}, {Data: "05", Ret: returned(1).Ret}, {Data: "05", Signals: []observe.Signal{ar}}},
+		},
+		{
+			ReturnsFull(PageBytes, 0x15), "ok 4096 of 0x15",
+			[]observe.Outcome{{Ret: returned(PageBytes).Ret, Data: page.Data, Digest: page.Digest}},
+			[]observe.Outcome{
+				{}, returned(PageBytes),
+				{Ret: returned(512).Ret, Data: page.Data, Digest: page.Digest},
+				{Ret: returned(PageBytes).Ret, Data: page.Data, Digest: "0123456789abcdef"},
+				{Ret: returned(PageBytes).Ret, Data: page.Data, Digest: page.Digest, Signals: []observe.Signal{ar}},
+			},
 		},
 		{
 			Errno("EIO"), "EIO",
-			[]observe.Outcome{{Errno: "EIO"}},
-			[]observe.Outcome{{}, {Errno: "EFAULT"}, {Errno: "EIO", Signals: []observe.Signal{ar}}, {Errno: "EIO", Exit: &observe.Exit{Code: 1}}},
+			[]observe.Outcome{{Errno: "EIO"}, {Errno: "EIO", Ret: returned(-1).Ret}},
+			[]observe.Outcome{{}, {Errno: "EFAULT"}, {Errno: "EIO", Signals: []observe.Signal{ar}}, {Errno: "EIO", Exit: &observe.Exit{Code: 1}}, {Errno: "EIO", Data: "05"}},
 		},
 		{
 			Returns(4096), "ok 4096",
 			[]observe.Outcome{returned(4096)},
-			[]observe.Outcome{{}, returned(512), {Ret: returned(4096).Ret, Errno: "EIO"}},
-		},
-		{
-			KilledBy("SIGBUS"), "killed by SIGBUS",
-			[]observe.Outcome{{Exit: &observe.Exit{Code: -1, Signal: "SIGBUS"}}, {Exit: &observe.Exit{Code: -1, Signal: "SIGBUS", Core: true}}},
-			[]observe.Outcome{{}, {Exit: &observe.Exit{Code: 135}}, {Exit: &observe.Exit{Signal: "SIGKILL"}}, outcome(ar)},
+			[]observe.Outcome{{}, returned(512), {Ret: returned(4096).Ret, Errno: "EIO"}, {Ret: returned(4096).Ret, Data: "15"}},
 		},
 		{
 			Says("8 sectors"), "8 sectors",
-			[]observe.Outcome{{Note: "8 sectors"}, {Note: "8 sectors, 1 sectors"}},
-			[]observe.Outcome{{}, {Note: "none"}},
+			[]observe.Outcome{{Note: "8 sectors"}},
+			[]observe.Outcome{{}, {Note: "none"}, {Note: "8 sectors, 1 sectors"}},
 		},
 		{
 			Panics("Machine check"), "panic: Machine check",
@@ -104,39 +119,57 @@ func TestPatterns(t *testing.T) {
 	}
 }
 
-// kernelThat pretends that a suite runs with a kernel that has the change, or not.
-func kernelThat(t *testing.T, has bool) {
+// kernelThat pretends that a suite runs with a kernel, and makes a recorder for
+// one that lacks these symbols.
+func kernelThat(t *testing.T, lacks ...string) *recorder {
 	before := running
 	t.Cleanup(func() { running = before })
-	running = &suite{kernel: &kernels.Kernel{Name: "6.1"}, known: map[string]probed{change.DaxFaultHWPoison.ID: {has, "probe"}}}
+	running = &suite{kernel: &kernels.Kernel{Name: "6.1"}}
+	return newRecorder(func(symbols ...string) (out []string) {
+		for _, s := range symbols {
+			if slices.Contains(lacks, s) {
+				out = append(out, s)
+			}
+		}
+		return out
+	})
 }
 
 func TestFollow(t *testing.T) {
+	const old, recent = "SIGBUS BUS_ADRERR at file+0x4005", "SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4005"
 	for _, test := range []struct {
-		name string
-		has  bool
-		saw  observe.Outcome
-		side string
-		met  bool
-		says string
+		name  string
+		lacks []string
+		saw   observe.Outcome
+		side  observe.Side
+		met   bool
+		says  string
 	}{
-		{"an old kernel as ever", false, outcome(sigbus(BUS_ADRERR, 0, accessed)), "before", true, ""},
-		{"an old kernel that knows better", false, outcome(sigbus(BUS_MCEERR_AR, 12, accessed)), "after", false, "expected: SIGBUS BUS_ADRERR\n    because 6.1 lacks dax_fault_hwpoison (found by its probe, dax/ext4/shared-read)"},
-		{"a new kernel", true, outcome(sigbus(BUS_MCEERR_AR, 12, accessed)), "after", true, ""},
-		{"a new kernel that fell back", true, outcome(sigbus(BUS_ADRERR, 0, accessed)), "before", false, "expected: SIGBUS BUS_MCEERR_AR lsb=12\n    because 6.1 has dax_fault_hwpoison"},
-		{"neither", true, observe.Outcome{}, "neither", false, "saw:      victim: load → ok\n"},
+		{"what was before it", nil, outcome(sigbus(BUS_ADRERR, 0, accessed)), observe.Before, true, ""},
+		{"the change", nil, outcome(sigbus(BUS_MCEERR_AR, 12, accessed)), observe.After, true, ""},
+		{"success", nil, observe.Outcome{}, observe.Neither, false, "saw:      victim: load → ok\n    expected: " + old + " (without dax_fault_hwpoison) or " + recent + " (with it)"},
+		{"the page's address", nil, outcome(sigbus(BUS_MCEERR_AR, 12, "file+0x4000")), observe.Neither, false, "lsb=12 at file+0x4000\n"},
+		{"a part of it", nil, observe.Outcome{Errno: "EHWPOISON"}, observe.Partly, false, "saw:      victim: load → EHWPOISON"},
+		{"a kernel that can't show it", []string{"MEMORY_FAILURE"}, outcome(sigbus(BUS_ADRERR, 0, accessed)), observe.Before, true, ""},
+		{"a kernel that can't show it, and does", []string{"MEMORY_FAILURE"}, outcome(sigbus(BUS_MCEERR_AR, 12, accessed)), observe.After, false, "expected: " + old},
+		{"a kernel that lacks something else", []string{"FS_DAX"}, outcome(sigbus(BUS_MCEERR_AR, 12, accessed)), observe.After, true, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			kernelThat(t, test.has)
-			rec := newRecorder()
+			rec := kernelThat(t, test.lacks...)
 			seen := rec.add("victim", "load", test.saw, accessed)
-			e := Follow(change.DaxFaultHWPoison, Before(SIGBUS(BUS_ADRERR)), After(SIGBUS(BUS_MCEERR_AR, LSB(12))))
+			e := Follow(change.DaxFaultHWPoison, Before(SIGBUS(BUS_ADRERR)), After(SIGBUS(BUS_MCEERR_AR, LSB(12)))).
+				PartOf(change.DaxFaultHWPoison, Errno("EHWPOISON"))
 			met, err := e.Match(seen)
 			if err != nil || met != test.met {
 				t.Errorf("met: %t, %v", met, err)
 			}
 			got := rec.steps[0].Expected
-			want := observe.Expectation{Change: "dax_fault_hwpoison", Before: "SIGBUS BUS_ADRERR", After: "SIGBUS BUS_MCEERR_AR lsb=12", Has: test.has, Side: test.side, Met: test.met}
+			want := observe.Expectation{
+				Change: "dax_fault_hwpoison", Before: old, After: recent, PartOf: "dax_fault_hwpoison", Part: "EHWPOISON", Side: test.side, Met: test.met,
+			}
+			if slices.Contains(test.lacks, "MEMORY_FAILURE") {
+				want.Hidden = "MEMORY_FAILURE"
+			}
 			if got == nil || *got != want {
 				t.Errorf("recorded %+v, not %+v", got, want)
 			}
@@ -147,22 +180,32 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// Where the two sides of a change are the same, an outcome tells nothing of it.
+func TestFollowBothSides(t *testing.T) {
+	rec := kernelThat(t)
+	seen := rec.add("victim", "pread", observe.Outcome{Errno: "EIO"}, "")
+	e := Follow(change.DaxFaultHWPoison, Before(Errno("EIO")), After(Errno("EIO")))
+	if met, err := e.Match(seen); !met || err != nil || rec.steps[0].Expected.Side != observe.Both {
+		t.Errorf("%t, %v, %+v", met, err, rec.steps[0].Expected)
+	}
+}
+
 func TestBe(t *testing.T) {
-	kernelThat(t, true)
-	rec := newRecorder()
+	rec := kernelThat(t)
 	good, bad := rec.add("victim", "read", observe.Outcome{Errno: "EIO"}, ""), rec.add("victim", "read", observe.Outcome{}, "")
+	part := rec.add("victim", "read", observe.Outcome{Errno: "EHWPOISON"}, "")
+	be := func() *Expectation { return Be(Errno("EIO")).PartOf(change.DaxFaultHWPoison, Errno("EHWPOISON")) }
 	for _, test := range []struct {
 		seen *Seen
-		want observe.Expectation
-	}{
-		{good, observe.Expectation{After: "EIO", Side: "both", Met: true}},
-		{bad, observe.Expectation{After: "EIO", Side: "neither"}},
-	} {
-		if met, err := Be(Errno("EIO")).Match(test.seen); err != nil || met != test.want.Met {
+		side observe.Side
+		met  bool
+	}{{good, observe.Both, true}, {bad, observe.Neither, false}, {part, observe.Partly, false}} {
+		if met, err := be().Match(test.seen); err != nil || met != test.met {
 			t.Errorf("%v: %t, %v", test.seen, met, err)
 		}
-		if got := rec.steps[test.seen.index].Expected; *got != test.want {
-			t.Errorf("recorded %+v, not %+v", *got, test.want)
+		want := observe.Expectation{After: "EIO", PartOf: "dax_fault_hwpoison", Part: "EHWPOISON", Side: test.side, Met: test.met}
+		if got := rec.steps[test.seen.index].Expected; *got != want {
+			t.Errorf("recorded %+v, not %+v", *got, want)
 		}
 	}
 	if met, err := Be(OK()).Match(7); met || err == nil {

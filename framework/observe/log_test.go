@@ -1,0 +1,96 @@
+package observe
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestLog(t *testing.T) {
+	roles := map[string]string{"233": "victim", "234": "second"}
+	for name, test := range map[string]struct {
+		log  string
+		want string
+	}{
+		"nothing":       {"", "nothing about poison"},
+		"other matters": {"[    9.1] EXT4-fs (pmem0): mounted filesystem\n[    9.2] pmem0: detected capacity change", "nothing about poison"},
+		"a killed victim": {
+			"[   10.123456] MCE: Killing agent:233 due to hardware memory corruption fault at 10000004005",
+			"MCE: Killing victim due to hardware memory corruption fault at N",
+		},
+		"each once, sorted": {
+			"[   10.1] MCE: Killing agent:234 due to hardware memory corruption fault at 10000004005\n" +
+				"[   10.2] Memory failure: 0x100c04: recovery action for dax page: Recovered\n" +
+				"[   10.3] MCE: Killing agent:234 due to hardware memory corruption fault at 10000008000",
+			"MCE: Killing second due to hardware memory corruption fault at N\nMemory failure: N: recovery action for dax page: Recovered",
+		},
+		"two roles are two lines": {
+			"[   10.1] MCE: Killing agent:233 due to hardware memory corruption fault at 10000004005\n" +
+				"[   10.3] MCE: Killing agent:234 due to hardware memory corruption fault at 10000004005",
+			"MCE: Killing second due to hardware memory corruption fault at N\nMCE: Killing victim due to hardware memory corruption fault at N",
+		},
+		"a stranger": {
+			"[   10.1] MCE: Killing systemd:1 due to hardware memory corruption fault at 10000004005",
+			"MCE: Killing another process due to hardware memory corruption fault at N",
+		},
+		"the block layer": {
+			"[   11.0] I/O error, dev pmem0, sector 20480 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 2",
+			"I/O error, dev pmem0, sector 20480 op N:(READ) flags N phys_seg 1 prio class 2",
+		},
+		// What was injected is no witness.
+		"the registers of a machine check": {
+			"[   12.0] mce: [Hardware Error]: TSC 5a1b2c3d4e ADDR 100c04000 MISC 8c\n[   12.0] mce: [Hardware Error]: CPU 0: Machine Check Exception: 5 Bank 9: bd80000000000134\n" +
+				"[   12.0] mce: [Hardware Error]: Machine check events logged",
+			"mce: [Hardware Error]: Machine check events logged",
+		},
+		"unpoison, whose words changed": {"[   12.0] Unpoison: Software-unpoisoned page 0x100c04", "nothing about poison"},
+		"a page's recovery": {
+			"[   12.0] Memory failure: 0x100c04: Sending SIGBUS to agent:233 due to hardware memory corruption\n[   12.0] EDAC igen6: ok",
+			"Memory failure: N: Sending SIGBUS to victim due to hardware memory corruption",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := Log(strings.Split(test.log, "\n"), roles, nil); got != test.want {
+				t.Errorf("got  %q\nwant %q", got, test.want)
+			}
+		})
+	}
+}
+
+// Two runs differ in times, process ids and page frames, and in nothing else.
+func TestLogIsTheSameInTwoRuns(t *testing.T) {
+	run := func(at, pid, pfn string) string {
+		return Log([]string{
+			"[" + at + "] Injecting memory failure for pfn " + pfn + " at process virtual address 0x10000004000",
+			"[" + at + "] Memory failure: " + pfn + ": Sending SIGBUS to agent:" + pid + " due to hardware memory corruption",
+			"[" + at + "] Memory failure: " + pfn + ": recovery action for dax page: Recovered",
+		}, map[string]string{pid: "victim"}, nil)
+	}
+	if a, b := run("   10.123456", "233", "0x100c04"), run("   99.000001", "1234", "0x1a0000"); a != b {
+		t.Errorf("%q and %q", a, b)
+	}
+}
+
+// What is left out of a scenario's log is left out of nothing else.
+func TestLogLeavesOut(t *testing.T) {
+	lines := []string{
+		"[   10.1] Memory failure: 0x100c04: recovery action for clean LRU page: Recovered",
+		"[   10.2] Memory failure: 0x100c04: clean LRU page still referenced by 1 users",
+	}
+	still := LeftOut{Witness: WitnessLog, Pattern: "still referenced by", Reason: "it races"}
+	const recovered = "Memory failure: N: recovery action for clean LRU page: Recovered"
+	for name, test := range map[string]struct {
+		out  []LeftOut
+		want string
+	}{
+		"nothing":          {nil, "Memory failure: N: clean LRU page still referenced by 1 users\n" + recovered},
+		"a line":           {[]LeftOut{still}, recovered},
+		"everything":       {[]LeftOut{still, {Witness: WitnessLog, Pattern: "^Memory failure"}}, NothingAboutPoison},
+		"another witness":  {[]LeftOut{{Witness: WitnessSplats, Pattern: "."}}, "Memory failure: N: clean LRU page still referenced by 1 users\n" + recovered},
+		"no expression":    {[]LeftOut{{Witness: WitnessLog, Pattern: "("}}, "Memory failure: N: clean LRU page still referenced by 1 users\n" + recovered},
+		"of the canonical": {[]LeftOut{{Witness: WitnessLog, Pattern: "0x100c04"}}, "Memory failure: N: clean LRU page still referenced by 1 users\n" + recovered},
+	} {
+		if got := Log(lines, nil, test.out); got != test.want {
+			t.Errorf("%s: %q, not %q", name, got, test.want)
+		}
+	}
+}

@@ -51,6 +51,24 @@ func TestScenarioComesBackFromItsLabels(t *testing.T) {
 	}
 }
 
+// A reason, and a need that two traits name, come back as one.
+func TestTraits(t *testing.T) {
+	info, _ := describe("mce", spec("x", Scenario("mce/ext4/x", NeedsDAX(NFIT, Ext4), NeedsHugeDAX(), NeedsPageMap(), Exactly(), Lead(), Follows(change.DaxFolios, change.DaxFaultHWPoison))))
+	want := Info{
+		ID: "mce/ext4/x", Doc: "x", Suite: "mce", Needs: []string{"BLK_DEV_PMEM", "ACPI_NFIT", "NVDIMM_PFN", "EXT4_FS", "FS_DAX", "FS_DAX_PMD", "PROC_PAGE_MONITOR"},
+		Changes: []string{"dax_folios", "dax_fault_hwpoison"}, Lead: true, TCG: "a machine check lands on the very access that consumes it under TCG only",
+	}
+	info.Labels = nil
+	if !reflect.DeepEqual(info, want) {
+		t.Errorf("got  %+v\nwant %+v", info, want)
+	}
+	for p, want := range map[Provider]string{E820: "BLK_DEV_PMEM X86_PMEM_LEGACY XFS_FS", Virtio: "BLK_DEV_PMEM VIRTIO_PMEM XFS_FS"} {
+		if info, _ := describe("dax", spec("x", Scenario("dax/xfs/x", NeedsDisk(p, XFSReflink), NeedsDisk(p, XFS)))); strings.Join(info.Needs, " ") != want {
+			t.Errorf("%s needs %v, not %s", p, info.Needs, want)
+		}
+	}
+}
+
 func TestScenarioRefusesIDs(t *testing.T) {
 	for _, id := range []string{"", "dax", "dax/", "/dax", "dax//x", "Dax/x", "dax/x y", "dax/x.y", "dax/x_y", "dax/x,y"} {
 		func() {

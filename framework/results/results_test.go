@@ -15,7 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/faultline/faultline/framework/compare"
+	"github.com/faultline/faultline/framework/judge"
 	"github.com/faultline/faultline/framework/observe"
 )
 
@@ -25,7 +25,7 @@ var began = time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)
 func cell(scenario, kernel, errno string) observe.Cell {
 	c := observe.Cell{Scenario: scenario, Kernel: kernel, Accel: "tcg", Verdict: observe.Expected, Started: began, Millis: 200,
 		Steps: []observe.Step{{Actor: "victim", Action: "pread", Outcome: observe.Outcome{Errno: errno},
-			Expected: &observe.Expectation{After: errno, Side: "after", Met: true}}}}
+			Expected: &observe.Expectation{After: errno, Side: observe.Both, Met: true}}}}
 	if errno == "" {
 		c.Verdict, c.Steps, c.Message = observe.Rig, nil, "the guest gave no answer"
 	}
@@ -115,18 +115,52 @@ func TestExitCode(t *testing.T) {
 	}
 }
 
-func TestJudgeKeepsWhatIsKnown(t *testing.T) {
+// What a run concludes follows from its cells alone: what an earlier judgement
+// said is gone, and what the user claims stays.
+func TestJudgeForgetsWhatItConcluded(t *testing.T) {
 	r := run("r", cell("a/b", "old", "EIO"))
-	r.Kernels[1].Changes = []compare.ChangeState{{ID: "dax_fault_hwpoison", Has: true, Known: true, By: compare.ByDeclaration}}
-	r.Judge()
-	r.Judge()
-	if got := r.Kernels[1].Changes; len(got) != 1 || !got[0].Has || got[0].By != compare.ByDeclaration {
-		t.Errorf("changes %+v", got)
+	r.Kernels[0].Changes = []judge.ChangeState{{ID: "dax_fault_hwpoison", Verdict: judge.Has}}
+	r.Kernels[1].Claims = map[string]bool{"dax_fault_hwpoison": true}
+	r.Findings, r.Differences = []judge.Finding{{Kind: judge.Splat}}, []judge.Difference{{Field: "errno"}}
+	r.Summary.ExitCode = ExitRig
+	claimed := true
+	want := []judge.ChangeState{{ID: "dax_fault_hwpoison", Verdict: judge.NotSeen, Claimed: &claimed}}
+	for range 2 {
+		r.Judge()
+		if diff := cmp.Diff(want, r.Kernels[1].Changes); diff != "" || r.Kernels[0].Changes != nil || r.Findings != nil || r.Differences != nil || r.Summary.ExitCode != ExitExpected {
+			t.Errorf("%s, %+v, %v, %v, %+v", diff, r.Kernels[0].Changes, r.Findings, r.Differences, r.Summary)
+		}
 	}
-	r.Kernels[0].Changes = []compare.ChangeState{{ID: "dax_fault_hwpoison", Known: true, By: compare.ByProbe}}
+}
+
+// The upstream release that a kernel was made from comes from what it calls itself.
+func TestJudgeKnowsTheBase(t *testing.T) {
+	for release, lost := range map[string]int{"6.12.117-amd64": 1, "6.1.0-56-amd64": 0, "": 0, "mine": 0} {
+		c := cell("dax/ext4/shared-read", "old", "EIO")
+		c.Steps[0].Expected = &observe.Expectation{Change: "dax_fault_hwpoison", Before: "EIO", After: "OK", Side: observe.Before, Met: true}
+		r := run("r", c)
+		r.Kernels[0].Release = release
+		r.Judge()
+		if len(r.Findings) != lost || r.Summary.ExitCode != lost {
+			t.Errorf("%q: %v, %+v", release, r.Findings, r.Summary)
+		}
+	}
+}
+
+// A difference that a lost change makes is neither explained by it nor unexplained.
+func TestSummaryOfALostChange(t *testing.T) {
+	side := func(kernel, errno string, side observe.Side) observe.Cell {
+		c := cell("dax/ext4/shared-read", kernel, errno)
+		c.Steps[0].Expected = &observe.Expectation{Change: "dax_fault_hwpoison", Before: "EIO", After: "EFAULT", Side: side, Met: true}
+		return c
+	}
+	r := run("r", side("old", "EFAULT", observe.After), side("new", "EIO", observe.Before))
+	for i := range r.Kernels {
+		r.Kernels[i].Release = "6.1.0-56-amd64"
+	}
 	r.Judge()
-	if got := r.Kernels[0].Changes; len(got) != 1 || got[0].Has || got[0].Verdict != compare.Absent {
-		t.Errorf("changes %+v", got)
+	if s := r.Summary; s.Lost != 1 || s.Explained+s.Unexplained != 0 || s.ExitCode != ExitUnexpected || s.Expected != 2 {
+		t.Errorf("%+v", s)
 	}
 }
 
@@ -136,7 +170,7 @@ func TestValidate(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, tc := range []struct{ name, from, to, want string }{
-		{"another schema", `"faultline.run/1"`, `"faultline.run/2"`, "/schema"},
+		{"another schema", `"faultline.run/2"`, `"faultline.run/3"`, "/schema"},
 		{"unknown verdict", `"verdict":"expected"`, `"verdict":"maybe"`, "/cells/0/verdict"},
 		{"unknown key", `"accel":"auto"`, `"accel":"auto","colour":1`, "colour"},
 		{"wrong type", `"cores":2`, `"cores":"two"`, "/host/cores"},
@@ -180,8 +214,8 @@ func TestSchemaMatchesTypes(t *testing.T) {
 	}
 	for name, v := range map[string]any{
 		"": Run{}, "tool": Tool{}, "host": Host{}, "kernel": Kernel{}, "package": Package{}, "scenario": Scenario{}, "summary": Summary{},
-		"change_state": compare.ChangeState{}, "difference": compare.Difference{}, "finding": compare.Finding{},
-		"cell": observe.Cell{}, "step": observe.Step{}, "outcome": observe.Outcome{}, "signal": observe.Signal{}, "exit": observe.Exit{}, "expectation": observe.Expectation{},
+		"change_state": judge.ChangeState{}, "difference": judge.Difference{}, "finding": judge.Finding{},
+		"cell": observe.Cell{}, "left_out": observe.LeftOut{}, "step": observe.Step{}, "outcome": observe.Outcome{}, "signal": observe.Signal{}, "exit": observe.Exit{}, "expectation": observe.Expectation{},
 	} {
 		def := root.object
 		if name != "" {
@@ -361,10 +395,12 @@ func FuzzSlug(f *testing.F) {
 func TestMerge(t *testing.T) {
 	one := run("r1", cell("a/b", "old", "EIO"), cell("a/c", "old", ""), cell("a/c", "new", "EIO"))
 	one.Kernels[0].Console = ConsoleFile("old")
-	f1 := folder(t, one)
 	two := run("r2", cell("a/b", "old", "EIO"), cell("a/b", "new", "EPERM"), cell("a/c", "old", "EIO"))
 	two.Started, two.Finished = began.Add(-time.Minute), began.Add(time.Hour)
-	two.Kernels[1].Changes = []compare.ChangeState{{ID: "dax_fault_hwpoison", Has: true, Known: true, By: compare.ByDeclaration, Verdict: compare.Undetermined}}
+	for _, r := range []*Run{&one, &two} {
+		r.Kernels[1].Claims = map[string]bool{"dax_fault_hwpoison": true}
+	}
+	f1 := folder(t, one)
 	f2 := folder(t, two)
 	for i, f := range []*Folder{f1, f2} {
 		if err := f.Put(ConsoleFile("old"), fmt.Appendf(nil, "console %d", i+1)); err != nil {
@@ -382,8 +418,8 @@ func TestMerge(t *testing.T) {
 	if !got.Started.Equal(two.Started) || !got.Finished.Equal(two.Finished) || !slices.Equal(got.Merged, []string{"r1", "r2"}) {
 		t.Errorf("from %v to %v, of %v", got.Started, got.Finished, got.Merged)
 	}
-	if c := got.Kernels[1].Changes; len(c) != 1 || c[0].By != compare.ByDeclaration {
-		t.Errorf("the declaration is lost: %+v", c)
+	if c := got.Kernels[1].Changes; len(c) != 1 || c[0].Claimed == nil || !*c[0].Claimed || !got.Kernels[1].Claims["dax_fault_hwpoison"] {
+		t.Errorf("the claim is lost: %+v", c)
 	}
 	for rel, want := range map[string]string{ConsoleFile("old"): "console 1", filepath.Join(KernelDir("old"), "merged-2", "console.log"): "console 2"} {
 		if b, err := os.ReadFile(to.Path(rel)); err != nil || string(b) != want {
@@ -412,16 +448,17 @@ func TestMergeRefuses(t *testing.T) {
 		{"another version", func(r *Run) { r.Tool.Version = "0.2.0" }, "version 0.2.0"},
 		{"another kernel", func(r *Run) { r.Kernels[0].Digest = "sha256:9" }, `kernel "old"`},
 		{"another scenario", func(r *Run) { r.Scenarios[0].Doc = "else" }, "scenario a/b"},
-		{"another change", func(r *Run) {
-			r.Kernels[0].Changes = []compare.ChangeState{{ID: "x", Has: true, Known: true, By: compare.ByProbe, Verdict: compare.Complete}}
-		}, `kernel "old" has x`},
+		{"another claim", func(r *Run) { r.Kernels[0].Claims = map[string]bool{"x": true} }, `what is claimed of kernel "old"`},
 		{"another observation", func(r *Run) { r.Cells[0] = cell("a/b", "old", "EPERM") }, "a/b on old"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			other := base()
 			tc.change(&other)
 			first := run("r1", cell("a/b", "old", "EIO"))
-			first.Kernels[0].Changes = []compare.ChangeState{{ID: "x", Known: true, By: compare.ByProbe, Verdict: compare.Absent}}
+			first.Kernels[0].Claims = map[string]bool{"x": false}
+			if tc.name != "another claim" {
+				other.Kernels[0].Claims = first.Kernels[0].Claims
+			}
 			dir := filepath.Join(t.TempDir(), "out")
 			_, _, err := Merge(dir, folder(t, first), folder(t, other))
 			var me *MergeError

@@ -22,13 +22,14 @@ import (
 
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/framework/vm"
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/kernels"
 )
 
 var buildSuites sync.Once
 
-// withSuites makes built/run: what make build leaves in bin/, with two suites.
+// withSuites makes built/run: what make build leaves in bin/.
 // Without -trimpath and -ldflags they come from Go's cache, as make build left them.
 func withSuites(t *testing.T) {
 	t.Helper()
@@ -43,7 +44,7 @@ func withSuites(t *testing.T) {
 				return
 			}
 		}
-		for _, s := range []string{"dax", "syscalls"} {
+		for _, s := range []string{"dax", "mce", "syscalls"} {
 			var out []byte
 			if out, err = exec.Command("go", "test", "-c", "-o", filepath.Join(dir, "suites", s+".test"), "../../suites/"+s).CombinedOutput(); err != nil {
 				err = fmt.Errorf("build the suite %s: %w: %s", s, err, out)
@@ -102,6 +103,29 @@ func sameCells(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// accels says what the cells of scenarios ran with, on every kernel: accels DIR ID=ACCEL….
+func accels(ts *testscript.TestScript, neg bool, args []string) {
+	all, err := cellsOf(ts.MkAbs(args[0]))
+	ts.Check(err)
+	var got []string
+	for _, c := range all {
+		if a := c.Scenario + "=" + c.Accel; !slices.Contains(got, a) {
+			got = append(got, a)
+		}
+	}
+	sort.Strings(got)
+	if !slices.Equal(got, args[1:]) {
+		ts.Fatalf("%s has %v, not %v", args[0], got, args[1:])
+	}
+}
+
+// inFront puts a folder of testdata in front of the script's PATH: infront kvm.
+func inFront(ts *testscript.TestScript, neg bool, args []string) {
+	dir, err := filepath.Abs(filepath.Join("testdata", args[0]))
+	ts.Check(err)
+	ts.Setenv("PATH", dir+string(filepath.ListSeparator)+ts.Getenv("PATH"))
+}
+
 // loads is what makes a browser fetch something.
 var loads = regexp.MustCompile(`(?i)(src|href|action)\s*=\s*["']?(https?:)?//|url\(\s*["']?(https?:)?//|@import|<link\b|fetch\(`)
 
@@ -156,8 +180,12 @@ func brokenKernel(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// condition knows [mount]: disks can be mounted here.
+// condition knows [mount]: disks can be mounted here; and [kvm]: KVM can be
+// opened, whether it runs guests or not.
 func condition(name string) (bool, error) {
+	if name == "kvm" {
+		return vm.OpenKVM() == nil, nil
+	}
 	if name != "mount" {
 		return false, fmt.Errorf("unknown condition %q", name)
 	}

@@ -58,7 +58,7 @@ func findings(cells []observe.Cell, kernels []Kernel, j Judgement) []Finding {
 			out = append(out, f)
 		}
 	}
-	out = append(out, grouped(j.Differences, UnexplainedDifference)...)
+	out = append(out, grouped(notUnexpected(j.Differences, cells), UnexplainedDifference)...)
 	for _, c := range all {
 		if c.Verdict == observe.Unexpected && !c.Panicked {
 			out = append(out, unexpected(c))
@@ -151,6 +151,26 @@ func on(c observe.Cell) string {
 		return fmt.Sprintf("%s on %s (attempt %d)", c.Scenario, c.Kernel, c.Attempt)
 	}
 	return fmt.Sprintf("%s on %s", c.Scenario, c.Kernel)
+}
+
+// notUnexpected leaves out the differences in steps whose outcome is told as
+// unexpected, of one of the two kernels, already.
+func notUnexpected(diffs []Difference, cells []observe.Cell) []Difference {
+	type step struct {
+		scenario, kernel string
+		step             int
+	}
+	told := map[step]bool{}
+	for _, c := range cells {
+		for i, s := range c.Steps {
+			if Comparable(c) && s.Expected != nil && !s.Expected.Met {
+				told[step{c.Scenario, c.Kernel, i}] = true
+			}
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(diffs), func(d Difference) bool {
+		return told[step{d.Scenario, d.KernelA, d.Step}] || told[step{d.Scenario, d.KernelB, d.Step}]
+	})
 }
 
 // grouped makes one finding of the differences that nothing explains between the

@@ -290,8 +290,16 @@ func (t *table) summary() {
 	t.changes()
 	if n := len(t.run.Findings); n > 0 {
 		t.out.WriteString(t.styled(count(n, "finding")+":", bold) + "\n")
+		shown := map[judge.FindingKind]int{}
 		for _, f := range t.run.Findings {
-			t.paragraph("  - ", findingWords(f.Kind)+": "+f.Message, red)
+			if shown[f.Kind]++; shown[f.Kind] <= mostOfAKind {
+				t.paragraph("  - ", findingWords(f.Kind)+": "+f.Message, red)
+			}
+		}
+		for _, k := range slices.Sorted(maps.Keys(shown)) {
+			if more := shown[k] - mostOfAKind; more > 0 {
+				t.paragraph("  - ", fmt.Sprintf("%s: %d more, see the report", findingWords(k), more), red)
+			}
 		}
 	}
 	t.troubles()
@@ -299,6 +307,9 @@ func (t *table) summary() {
 		t.out.WriteString("Results: " + printable(t.opt.Results) + "\n")
 	}
 }
+
+// mostOfAKind is how many findings of a kind the table shows.
+const mostOfAKind = 20
 
 // accelerators says which cells ran with what, where that is not the same for all.
 func (t *table) accelerators() {

@@ -25,6 +25,7 @@
 #define RING 32
 #define BOX_size 4120
 #define RUNAWAY 65536
+#define NEWS 2
 
 // ACCESS is the most bytes that one of the functions with an access has, its
 // return included.
@@ -84,7 +85,14 @@ resume:
 	CMPL	DI, $SIGBUS
 	JNE	land
 	CMPL	R10, $BUS_MCEERR_AO
-	JEQ	out
+	JNE	land
+	// News comes once. Where it comes again at the very access, the access made no
+	// progress: the kernel said as news what failed it.
+	TESTQ	R8, R8
+	JNE	out
+	INCQ	·news(SB)
+	CMPQ	·news(SB), $NEWS
+	JCS	out
 land:
 	// The access is a function that touch called and that uses no stack, so to go
 	// on behind it is to return from it.
@@ -163,6 +171,7 @@ TEXT ·touch(SB),NOSPLIT,$8-33
 	MOVQ	insn+0(FP), AX
 	MOVQ	addr+8(FP), SI
 	MOVQ	value+16(FP), DX
+	MOVQ	$0, ·news(SB)
 	MOVQ	AX, ·armed(SB)
 	CALL	AX
 	MOVQ	·armed(SB), AX
@@ -217,6 +226,7 @@ next:
 	MOVQ	0(SP), AX
 	MOVQ	8(SP), SI
 	MOVQ	16(SP), DX
+	MOVQ	$0, ·news(SB)
 	MOVQ	AX, ·armed(SB)
 	CALL	AX
 	MOVQ	·armed(SB), AX

@@ -29,6 +29,7 @@ type record struct {
 var (
 	box     record
 	armed   uintptr // address of the instruction that an access is about to run, 0 outside an access
+	news    uint64  // how often BUS_MCEERR_AO came at the access itself
 	chained uintptr // the handler of SIGSEGV before ours: the Go runtime's
 )
 

@@ -77,7 +77,7 @@ func (s story) expect() {
 	Expect(s.listed).To(page())
 	Expect(s.again).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
 	Expect(s.other).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
-	Expect(s.read).To(Be(Errno("EIO")))
+	Expect(s.read).To(Be(Errno("EIO")).PartOf(change.DaxFaultHWPoison, Errno("EHWPOISON")))
 }
 
 var _ = Describe("poison that one process consumed", func() {

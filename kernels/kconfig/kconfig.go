@@ -8,6 +8,8 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -118,6 +120,14 @@ func (c *Config) Len() int {
 		return 0
 	}
 	return len(c.values)
+}
+
+// Symbols are the names of what is set, without CONFIG_, sorted.
+func (c *Config) Symbols() []string {
+	if c == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(c.values))
 }
 
 // KernelVersion is the version in the file's heading ("6.1.192"), or "".

@@ -39,6 +39,9 @@ func TestParse(t *testing.T) {
 	if want := []string{"XFS_FS", "CONFIG_NFIT", "NR_CPUS"}; !slices.Equal(got, want) {
 		t.Errorf("Missing = %v, want %v", got, want)
 	}
+	if got, want := c.Symbols(), []string{"64BIT", "CC_VERSION_TEXT", "EMPTY", "EXT4_FS", "NR_CPUS"}; !slices.Equal(got, want) {
+		t.Errorf("Symbols = %v, want %v", got, want)
+	}
 	if c.Missing("64BIT") != nil {
 		t.Error("Missing of a set symbol is not nil")
 	}
@@ -46,7 +49,7 @@ func TestParse(t *testing.T) {
 
 func TestNilConfigHasNothing(t *testing.T) {
 	var c *Config
-	if c.Enabled("64BIT") || c.Len() != 0 || len(c.Missing("A")) != 1 {
+	if c.Enabled("64BIT") || c.Len() != 0 || len(c.Symbols()) != 0 || len(c.Missing("A")) != 1 {
 		t.Error("a nil Config has something set")
 	}
 }

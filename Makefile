@@ -63,6 +63,10 @@ test-long: deps build ## run the long tests only
 bench: deps build ## measure boots, clones, scenarios and runs into bench.json
 	@$(GO) run ./tools/bench
 
+.PHONY: variants
+variants: ## build the test kernels of tools/variants into variants/
+	@nice $(GO) run ./tools/variants
+
 .PHONY: lint
 lint: vet ## check the form of the source
 	@out=$$(gofmt -l .); [ -z "$$out" ] || { echo "not formatted, run make fmt:"; echo "$$out"; exit 1; }

@@ -1,0 +1,97 @@
+package main
+
+import "slices"
+
+// variant is a kernel to build: a source package, what is changed in it, and
+// what is set otherwise than in kernels/minimal.config.
+type variant struct {
+	name    string
+	version string // of linux-source-VERSION
+	what    string
+	edits   []edit
+	config  string
+}
+
+// The parts of upstream's 1ea7ca1b0901 (v6.5) as far as the configuration builds
+// it, in words of our own, for 6.1: a bad block is told apart from other errors
+// by EHWPOISON on its way from the driver to a fault, and nowhere else.
+var (
+	driverTells = []edit{{"drivers/nvdimm/pmem.c",
+		"DAX_RECOVERY_WRITE)\n\t\t\treturn -EIO;",
+		"DAX_RECOVERY_WRITE)\n\t\t\treturn -EHWPOISON;"}}
+
+	faultMaps = []edit{{"fs/dax.c",
+		"\treturn vmf_error(error);",
+		"\treturn error == -EHWPOISON ? VM_FAULT_HWPOISON : vmf_error(error);"}}
+
+	writeRecovers = []edit{{"fs/dax.c", "map_len == -EIO &&", "map_len == -EHWPOISON &&"}}
+
+	readWriteConverts = []edit{{"fs/dax.c",
+		"ret = map_len;",
+		"ret = map_len == -EHWPOISON ? -EIO : map_len;"}}
+
+	writeConverts = []edit{{"fs/dax.c",
+		"ret = map_len;",
+		"ret = write && map_len == -EHWPOISON ? -EIO : map_len;"}}
+
+	othersConvert = []edit{
+		{"fs/dax.c", // dax_iomap_cow_copy
+			"&saddr, NULL);\n\tif (ret)\n\t\treturn ret;",
+			"&saddr, NULL);\n\tif (ret)\n\t\treturn ret == -EHWPOISON ? -EIO : ret;"},
+		{"fs/dax.c", // dax_memzero
+			"return ret;\n\tmemset(",
+			"return ret == -EHWPOISON ? -EIO : ret;\n\tmemset("},
+		{"fs/dax.c", // dax_unshare_iter
+			"out_unlock:\n\tdax_read_unlock(id);\n\treturn ret;",
+			"out_unlock:\n\tdax_read_unlock(id);\n\treturn ret == -EHWPOISON ? -EIO : ret;"},
+		{"drivers/dax/super.c",
+			"\treturn dax_dev->ops->zero_page_range(dax_dev, pgoff, nr_pages);",
+			"\tint err = dax_dev->ops->zero_page_range(dax_dev, pgoff, nr_pages);\n\n\treturn err == -EHWPOISON ? -EIO : err;"},
+	}
+
+	whole = slices.Concat(driverTells, faultMaps, writeRecovers, readWriteConverts, othersConvert)
+)
+
+// The handler that tells a fault's poison to user space (do_sigbus).
+const handler = "arch/x86/mm/fault.c"
+
+// variants in an order in which neighbours have most in common.
+var variants = []variant{
+	{name: "6.12", version: "6.12", what: "as it is: has dax_fault_hwpoison"},
+	{name: "6.12-lost", version: "6.12", what: "a DAX fault on a bad block does not tell poison any more",
+		edits: []edit{{"fs/dax.c", "\treturn vmf_error(error);", "\treturn vmf_error(dax_mem2blk_err(error));"}}},
+
+	{name: "6.1", version: "6.1", what: "as it is: lacks dax_fault_hwpoison"},
+	{name: "6.1-backport", version: "6.1", what: "the whole change", edits: whole},
+	{name: "6.1-errno-only", version: "6.1", what: "the driver's errno and nothing else of the change", edits: driverTells},
+	{name: "6.1-read-leaks", version: "6.1", what: "the change, but read(2) gives the driver's errno",
+		edits: slices.Concat(driverTells, faultMaps, writeRecovers, writeConverts, othersConvert)},
+	{name: "6.1-all-leak", version: "6.1", what: "the change, but all system calls give the driver's errno",
+		edits: slices.Concat(driverTells, faultMaps, writeRecovers)},
+	{name: "6.1-recovery-lost", version: "6.1", what: "the change, but a write does not recover a bad block any more",
+		edits: slices.Concat(driverTells, faultMaps, readWriteConverts, othersConvert)},
+	{name: "6.1-cow-lost", version: "6.1", what: "the change, but not for a private mapping that needs a copy",
+		edits: slices.Concat(whole, []edit{{"fs/dax.c", "\treturn dax_fault_return(error);", "\treturn dax_fault_return(error == -EHWPOISON ? -EIO : error);"}})},
+	{name: "6.1-wrong-lsb", version: "6.1", what: "the change; a fault on poison tells si_addr_lsb 21 for a page of 4 KiB",
+		edits: slices.Concat(whole, []edit{{handler, "lsb = PAGE_SHIFT;", "lsb = PMD_SHIFT;"}})},
+	{name: "6.1-wrong-addr", version: "6.1", what: "the change; a fault on poison tells the page in si_addr, not the byte",
+		edits: slices.Concat(whole, []edit{{handler, "BUS_MCEERR_AR, (void __user *)address,", "BUS_MCEERR_AR, (void __user *)(address & PAGE_MASK),"}})},
+	{name: "6.1-wrong-code", version: "6.1", what: "the change; a fault on poison tells BUS_MCEERR_AO",
+		edits: slices.Concat(whole, []edit{{handler, "force_sig_mceerr(BUS_MCEERR_AR,", "force_sig_mceerr(BUS_MCEERR_AO,"}})},
+	{name: "6.1-warns", version: "6.1", what: "a DAX fault on a bad block leaves a WARNING",
+		edits: []edit{{"fs/dax.c", "&kaddr, &pfn);\n\tif (err)", "&kaddr, &pfn);\n\tWARN_ON_ONCE(err && !pmd);\n\tif (err)"}}},
+	{name: "6.1-panics", version: "6.1", what: "a write that recovers a bad block ends the kernel",
+		edits: []edit{{"drivers/nvdimm/pmem.c", "\tolen = _copy_from_iter", "\tpanic(\"a write recovers a bad block\");\n\tolen = _copy_from_iter"}}},
+	{name: "6.1-bare", version: "6.1", what: "without VIRTIO_NET, X86_MCE_INJECT and PROC_KCORE",
+		config: "CONFIG_VIRTIO_NET=n\nCONFIG_X86_MCE_INJECT=n\nCONFIG_PROC_KCORE=n\n"},
+}
+
+// editsOf are all edits of all variants of a version.
+func editsOf(version string) (all []edit) {
+	for _, v := range variants {
+		if v.version == version {
+			all = append(all, v.edits...)
+		}
+	}
+	return all
+}

@@ -18,6 +18,7 @@ import (
 	"github.com/faultline/faultline/framework/vm"
 	"github.com/faultline/faultline/images"
 	"github.com/faultline/faultline/kernels"
+	"github.com/faultline/faultline/kernels/kconfig"
 )
 
 // heard is a Progress that remembers.
@@ -34,18 +35,24 @@ func (h *heard) Doing(string)                         {}
 func (h *heard) Cell(c observe.Cell, done, total int) { h.cells = append(h.cells, c) }
 
 // plan is a run of two kernels with the catalogue's suites, before its plan is made.
-func plan(t *testing.T, shard Shard, repeat int) (*run, []*kernelRun, []Suite) {
+func plan(t *testing.T, shard Shard, repeat int) (*run, []*Kernel, []Suite) {
 	t.Helper()
 	f, err := results.Create(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &run{Options: Options{Shard: shard, Repeat: repeat, Jobs: 1, Progress: &heard{}}, folder: f, silence: time.Minute}
-	var ks []*kernelRun
+	h := &heard{}
+	r := &run{Options: Options{Shard: shard, Repeat: repeat, Jobs: 1, Progress: h}, folder: f}
+	r.observer = &Observer{Jobs: 1, Say: r.say, Doing: r.doing, silence: time.Minute}
+	var ks []*Kernel
 	for _, name := range []string{"old", "new"} {
-		k := &kernels.Kernel{}
+		config, err := kconfig.ParseBytes([]byte("CONFIG_FS_DAX=y\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		k := &kernels.Kernel{Config: config}
 		k.Name, k.Spec, k.Digest = name, "dir:"+name, "digest of "+name
-		ks = append(ks, &kernelRun{Kernel: k, accel: qemu.TCG, has: map[string]bool{"dax_fault_hwpoison": name == "new"}})
+		ks = append(ks, &Kernel{Kernel: k, Accel: qemu.TCG})
 	}
 	bySuite := map[string]*Suite{}
 	var suites []Suite
@@ -62,10 +69,24 @@ func plan(t *testing.T, shard Shard, repeat int) (*run, []*kernelRun, []Suite) {
 	return r, ks, suites
 }
 
-func words(tasks []task) []string {
+// tasks are those of a plan in which every kernel can do everything.
+func tasks(t *testing.T, r *run, ks []*Kernel, suites []Suite, picked []framework.Info) []Task {
+	t.Helper()
+	tasks, impossible := r.plan(ks, suites, picked)
+	if len(impossible) > 0 {
+		t.Errorf("not doable: %+v", impossible)
+	}
+	return tasks
+}
+
+func words(tasks []Task) []string {
 	var out []string
 	for _, t := range tasks {
-		out = append(out, fmt.Sprintf("%s %s %d: %s", t.kernel.Name, t.suite.Name, t.attempt, strings.Join(t.ids, " ")))
+		var ids []string
+		for _, i := range t.Scenarios {
+			ids = append(ids, i.ID)
+		}
+		out = append(out, fmt.Sprintf("%s %s %d: %s", t.Kernel.Name, t.Suite.Name, t.Attempt, strings.Join(ids, " ")))
 	}
 	return out
 }
@@ -73,7 +94,7 @@ func words(tasks []task) []string {
 func TestPlan(t *testing.T) {
 	t.Run("the longest first", func(t *testing.T) {
 		r, ks, suites := plan(t, Shard{}, 1)
-		got := words(r.plan(ks, suites, catalogue))
+		got := words(tasks(t, r, ks, suites, catalogue))
 		want := []string{
 			"old dax 0: dax/ext4/shared-read dax/ext4/shared-write dax/xfs/shared-read",
 			"new dax 0: dax/ext4/shared-read dax/ext4/shared-write dax/xfs/shared-read",
@@ -89,14 +110,14 @@ func TestPlan(t *testing.T) {
 	})
 	t.Run("what was picked", func(t *testing.T) {
 		r, ks, suites := plan(t, Shard{}, 1)
-		got := words(r.plan(ks, suites, catalogue[3:4]))
+		got := words(tasks(t, r, ks, suites, catalogue[3:4]))
 		if want := []string{"old ram 0: ram/anon/read", "new ram 0: ram/anon/read"}; !slices.Equal(got, want) {
 			t.Errorf("%q", got)
 		}
 	})
 	t.Run("attempts", func(t *testing.T) {
 		r, ks, suites := plan(t, Shard{}, 2)
-		got := words(r.plan(ks, suites, catalogue[3:4]))
+		got := words(tasks(t, r, ks, suites, catalogue[3:4]))
 		if want := []string{"old ram 1: ram/anon/read", "new ram 1: ram/anon/read", "old ram 2: ram/anon/read", "new ram 2: ram/anon/read"}; !slices.Equal(got, want) {
 			t.Errorf("%q", got)
 		}
@@ -107,23 +128,23 @@ func TestPlan(t *testing.T) {
 			r.cells = append(r.cells, observe.Cell{Scenario: id, Kernel: "old"})
 		}
 		r.cells = append(r.cells, observe.Cell{Scenario: "ram/anon/read", Kernel: "new"})
-		tasks := r.plan(ks, suites, catalogue)
+		left := tasks(t, r, ks, suites, catalogue)
 		want := []string{"new dax 0: dax/ext4/shared-read dax/ext4/shared-write dax/xfs/shared-read", "new syscalls 0: syscalls/ext4/pread"}
-		if got := words(tasks); !slices.Equal(got, want) {
+		if got := words(left); !slices.Equal(got, want) {
 			t.Errorf("%q", got)
 		}
 		if r.total != 10 || r.done != 6 {
 			t.Errorf("%d of %d", r.done, r.total)
 		}
 		// A kernel that is done is not booted.
-		if n := needed(tasks); len(n) != 1 || n[0] != ks[1] {
+		if n := needed(left); len(n) != 1 || n[0] != (guest{ks[1], qemu.TCG}) {
 			t.Errorf("%d kernels are needed", len(n))
 		}
 	})
 	t.Run("resumed attempts", func(t *testing.T) {
 		r, ks, suites := plan(t, Shard{}, 2)
 		r.cells = []observe.Cell{{Scenario: "ram/anon/read", Kernel: "old", Attempt: 1}}
-		got := words(r.plan(ks, suites, catalogue[3:4]))
+		got := words(tasks(t, r, ks, suites, catalogue[3:4]))
 		if want := []string{"new ram 1: ram/anon/read", "old ram 2: ram/anon/read", "new ram 2: ram/anon/read"}; !slices.Equal(got, want) {
 			t.Errorf("%q", got)
 		}
@@ -135,11 +156,54 @@ func TestPlan(t *testing.T) {
 			many = append(many, framework.Info{ID: fmt.Sprintf("ram/anon/%02d", n), Suite: "ram"})
 		}
 		var got []int
-		for _, task := range r.plan(ks[:1], []Suite{{Name: "ram", Scenarios: many}}, many) {
-			got = append(got, len(task.ids))
+		for _, task := range tasks(t, r, ks[:1], []Suite{{Name: "ram", Scenarios: many}}, many) {
+			got = append(got, len(task.Scenarios))
 		}
 		if !slices.Equal(got, []int{16, 16, 8}) {
 			t.Errorf("%v", got)
+		}
+	})
+	t.Run("what the configuration rules out", func(t *testing.T) {
+		r, ks, suites := plan(t, Shard{}, 2)
+		ks[0].Config = &kconfig.Config{}
+		ram := []framework.Info{{ID: "ram/anon/read", Suite: "ram", Needs: []string{"FS_DAX"}}, {ID: "ram/anon/never", Suite: "ram", NotDoable: "no machine has it"}}
+		suites[1].Scenarios = ram
+		done := observe.Cell{Scenario: "ram/anon/never", Kernel: "old", Attempt: 1, Verdict: observe.NotDoable}
+		r.cells = []observe.Cell{done}
+		todo, impossible := r.plan(ks, suites[1:2], ram)
+		if got, want := words(todo), []string{"new ram 1: ram/anon/read", "new ram 2: ram/anon/read"}; !slices.Equal(got, want) {
+			t.Errorf("%q", got)
+		}
+		var got []string
+		for _, c := range impossible {
+			got = append(got, fmt.Sprintf("%s %s %d %s %s: %s", c.Kernel, c.Scenario, c.Attempt, c.Accel, c.Verdict, c.Message))
+		}
+		want := []string{
+			"old ram/anon/read 1 tcg not_doable: old lacks CONFIG_FS_DAX", "new ram/anon/never 1 tcg not_doable: no machine has it",
+			"old ram/anon/read 2 tcg not_doable: old lacks CONFIG_FS_DAX", "old ram/anon/never 2 tcg not_doable: no machine has it",
+			"new ram/anon/never 2 tcg not_doable: no machine has it",
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q", got)
+		}
+		if r.total != 8 || r.done != 1 {
+			t.Errorf("%d of %d", r.done, r.total)
+		}
+		// A kernel that can do nothing of it is not booted.
+		if n := needed(todo); len(n) != 1 || n[0].kernel != ks[1] {
+			t.Errorf("%+v is needed", n)
+		}
+	})
+	t.Run("a guest under TCG for what needs it", func(t *testing.T) {
+		r, ks, _ := plan(t, Shard{}, 1)
+		ks[0].Accel = qemu.KVM
+		mce := []framework.Info{{ID: "mce/anon/read", Suite: "mce", TCG: "exact"}, {ID: "mce/anon/told", Suite: "mce"}, {ID: "mce/anon/x", Suite: "mce", TCG: "exact", Needs: []string{"X"}}}
+		todo, impossible := r.plan(ks[:1], []Suite{{Name: "mce", Scenarios: mce}}, mce)
+		if n := needed(todo); !slices.Equal(n, []guest{{ks[0], qemu.TCG}, {ks[0], qemu.KVM}}) {
+			t.Errorf("%+v", n)
+		}
+		if len(impossible) != 1 || impossible[0].Accel != "tcg" {
+			t.Errorf("%+v", impossible)
 		}
 	})
 }
@@ -164,6 +228,7 @@ func TestSameRun(t *testing.T) {
 		"scenarios": {func(r *results.Run) { r.Scenarios = nil }, "this is 2 and 0"},
 		"digest":    {func(r *results.Run) { r.Kernels[1].Digest = "d3" }, "begun with new (digest d2, tcg), this is new (d3, tcg)"},
 		"accel":     {func(r *results.Run) { r.Kernels[0].Accel = "kvm" }, "begun with old (digest d1, tcg), this is old (d1, kvm)"},
+		"claims":    {func(r *results.Run) { r.Kernels[1].Claims = map[string]bool{"x": true} }, "begun with other claims of what new has (has:)"},
 		"another":   {func(r *results.Run) { r.Scenarios[0].ID = "a/a" }, "begun with scenario a/b, this has a/a instead"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -215,7 +280,7 @@ func TestSuiteProcess(t *testing.T) {
 			t.Parallel()
 			r, ks, suites := plan(t, Shard{}, 1)
 			if test.silence != 0 {
-				r.silence = test.silence
+				r.observer.silence = test.silence
 			}
 			suites[0].Binary = filepath.Join(t.TempDir(), "dax.test")
 			if test.script != "" {
@@ -224,7 +289,7 @@ func TestSuiteProcess(t *testing.T) {
 				}
 			}
 			begun := time.Now()
-			r.carryOut(context.Background(), r.plan(ks[:1], suites[:1], catalogue))
+			r.observer.Observe(context.Background(), tasks(t, r, ks[:1], suites[:1], catalogue), r.take)
 			if took := time.Since(begun); took > 3*time.Second {
 				t.Errorf("it took %v", took)
 			}
@@ -256,14 +321,14 @@ func TestSuiteArguments(t *testing.T) {
 	if err := os.WriteFile(suites[1].Binary, []byte("#!/bin/sh\nprintf '%s\\n' \"$@\" >"+said+"\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	r.carryOut(context.Background(), r.plan(ks[:1], suites[1:2], catalogue))
+	r.observer.Observe(context.Background(), tasks(t, r, ks[:1], suites[1:2], catalogue), r.take)
 	got, err := os.ReadFile(said)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
 		"-ginkgo.label-filter=id: containsAny {ram.anon.read}", "--faultline.kernel=dir:old", "--faultline.name=old",
-		"--faultline.digest=digest of old", "--faultline.accel=tcg", "--faultline.has=dax_fault_hwpoison=false", "--faultline.events=3",
+		"--faultline.digest=digest of old", "--faultline.accel=tcg", "--faultline.events=3",
 	} {
 		if !slices.Contains(strings.Split(string(got), "\n"), want) {
 			t.Errorf("it was not told %s, but\n%s", want, got)
@@ -292,7 +357,7 @@ func TestInterrupted(t *testing.T) {
 			time.Sleep(5 * time.Millisecond)
 		}
 	}()
-	r.carryOut(ctx, r.plan(ks, suites[:1], catalogue))
+	r.observer.Observe(ctx, tasks(t, r, ks, suites[:1], catalogue), r.take)
 	if len(r.cells) != 1 || r.cells[0].Verdict != observe.Expected {
 		t.Errorf("%+v", r.cells)
 	}
@@ -306,7 +371,7 @@ func TestBrokenKernel(t *testing.T) {
 		t.Fatal(err)
 	}
 	ks[0].broken = fmt.Errorf("probe: %w", &vm.Trouble{Kind: vm.Panic, Doing: "boot", Kernel: "old", Tail: "Kernel panic - not syncing: no init"})
-	r.carryOut(context.Background(), r.plan(ks, suites[1:2], catalogue))
+	r.observer.Observe(context.Background(), tasks(t, r, ks, suites[1:2], catalogue), r.take)
 	if len(r.cells) != 2 {
 		t.Fatalf("%+v", r.cells)
 	}

@@ -107,11 +107,10 @@ func TestShardsOfAPlan(t *testing.T) {
 		planned := map[string]int{}
 		for i := 1; i <= of; i++ {
 			r, ks, suites := plan(t, Shard{i, of}, 0)
-			tasks := r.plan(ks, suites, catalogue)
 			cells := 0
-			for _, task := range tasks {
-				for _, id := range task.ids {
-					planned[task.kernel.Name+" "+id]++
+			for _, task := range tasks(t, r, ks, suites, catalogue) {
+				for _, i := range task.Scenarios {
+					planned[task.Kernel.Name+" "+i.ID]++
 					cells++
 				}
 			}

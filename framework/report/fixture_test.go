@@ -47,16 +47,16 @@ func returned(n int64, errno string) observe.Outcome {
 // follows is a step whose outcome hangs on the dax change.
 func follows(action string, has bool, before, after observe.Outcome) observe.Step {
 	s := observe.Step{Actor: "victim", Action: action, Outcome: before, Expected: &observe.Expectation{
-		Change: change.DaxFaultHWPoison.ID, Before: before.String(), After: after.String(), Has: has, Side: "before", Met: true}}
+		Change: change.DaxFaultHWPoison.ID, Before: before.String(), After: after.String(), Side: observe.Before, Met: true}}
 	if has {
-		s.Outcome, s.Expected.Side = after, "after"
+		s.Outcome, s.Expected.Side = after, observe.After
 	}
 	return s
 }
 
 // always is a step that every kernel must answer alike.
 func always(actor, action string, o observe.Outcome) observe.Step {
-	return observe.Step{Actor: actor, Action: action, Outcome: o, Expected: &observe.Expectation{After: o.String(), Side: "after", Met: true}}
+	return observe.Step{Actor: actor, Action: action, Outcome: o, Expected: &observe.Expectation{After: o.String(), Side: observe.Both, Met: true}}
 }
 
 // plain is a step that nothing is asked of.
@@ -135,9 +135,9 @@ func demo() results.Run {
 				Started: began.Add(time.Duration(i) * time.Second), Millis: 212 + float64(i), Witnesses: map[string]string{"badblocks": "32 8"}}
 			if c.Steps[len(c.Steps)-1].Expected.Change != "" {
 				s.Changes = []string{id}
-				c.Witnesses["log"] = "no message"
+				c.Witnesses["log"] = observe.NothingAboutPoison
 				if j == 1 {
-					c.Witnesses["log"] = "MCE: Killing victim due to hardware memory corruption fault at ADDR"
+					c.Witnesses["log"] = "MCE: Killing victim due to hardware memory corruption fault at N"
 					c.KernelLog = []string{"[    3.204115] MCE: Killing victim:101 due to hardware memory corruption fault at 7f3c14204000"}
 				}
 			}
@@ -161,10 +161,22 @@ func troubled() results.Run {
 		panic("no cell " + scenario + " on " + kernel)
 	}
 	back := cell("dax/xfs/private-cow", newName) // a backport that forgot the COW path
-	back.Verdict, back.Message = observe.Unexpected, "the kernel has dax_fault_hwpoison, and the fault says BUS_ADRERR"
-	back.Steps[0].Outcome = adrerr()
-	back.Steps[0].Expected.Side, back.Steps[0].Expected.Met = "before", false
-	cell("syscalls/ext4/pwrite-aligned", oldName).Steps[0] = always("victim", "pwrite file+0x4000 4096", returned(-1, "EIO"))
+	back.Steps[0].Outcome, back.Steps[0].Expected.Side = adrerr(), observe.Before
+	back.Witnesses, back.KernelLog = cell("dax/xfs/private-cow", oldName).Witnesses, nil
+	huge := cell("dax/xfs/shared-write", newName) // a size that no kernel tells
+	huge.Verdict, huge.Message = observe.Unexpected, "neither side"
+	huge.Steps[0].Outcome = signalled(sigbus(siginfo.BusMCEErrAR, "file", 0x4000, 21))
+	huge.Steps[0].Expected.Side, huge.Steps[0].Expected.Met = observe.Neither, false
+	for kernel, errno := range map[string]string{oldName: "EFAULT", newName: "EIO"} { // lost on the way
+		c := cell("syscalls/ext4/pwrite-aligned", kernel)
+		c.Steps[0] = follows("pwrite file+0x4000 4096", kernel == oldName, returned(-1, "EIO"), returned(-1, errno))
+		c.Steps[0].Expected.Change, c.Steps[0].Expected.After = change.DaxRecoveryWrite.ID, "EFAULT"
+	}
+	loud := cell("dax/xfs/shared-read", newName)
+	quiet := cell("dax/xfs/shared-read", oldName)
+	loud.Witnesses[observe.WitnessSplats], loud.Witnesses[observe.WitnessTaint] = "WARNING in dax_iomap_fault", "W"
+	quiet.Witnesses[observe.WitnessSplats], quiet.Witnesses[observe.WitnessTaint] = observe.NoSplats, "none"
+	run.Kernels[1].Splats, run.Kernels[1].Taint = []string{"WARNING in acpi_init"}, "W"
 	rig := cell("dax/xfs/pread", newName)
 	*rig = observe.Cell{Scenario: rig.Scenario, Kernel: rig.Kernel, Accel: "tcg", Verdict: observe.Rig, Started: rig.Started, Millis: 30000,
 		Message: "the guest gave no answer within 30s", ConsoleTail: "\x1b[0;32m[    2.1] systemd-free\x1b[0m\r\n</script><script>alert(1)</script>\r\nwatchdog: BUG: soft lockup"}

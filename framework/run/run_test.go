@@ -313,6 +313,46 @@ func TestSuiteProcess(t *testing.T) {
 	}
 }
 
+// A panic that nobody expected is observed again: what a kernel does it does
+// again, and what the rig did it does not.
+func TestPanicIsObservedAgain(t *testing.T) {
+	a, b := "dax/ext4/shared-read", "dax/ext4/shared-write"
+	panicked := strings.Replace(finished(b), `"verdict":"expected"`, `"verdict":"unexpected","panicked":true`, 1)
+	for name, test := range map[string]struct {
+		again, verdict, says string
+		panicked             bool
+	}{
+		"again":         {panicked, "unexpected", "", true},
+		"not again":     {finished(b), "rig", "its guest panicked once, and not when it was observed again; then: expected (expected)", false},
+		"fails instead": {strings.Replace(finished(b), "expected", "rig", 1), "rig", "", false},
+		"dies instead":  {"", "rig", "did not come to it", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, ks, suites := plan(t, Shard{}, 1)
+			dir := t.TempDir()
+			suites[0].Binary = filepath.Join(dir, "dax.test")
+			script := "#!/bin/sh\nprintf '%s\\n' \"$@\" >>" + dir + "/said\nif [ -e " + dir + "/once ]; then echo '" + test.again + "' >&3; exit; fi\n" +
+				"touch " + dir + "/once\necho '" + finished(a) + "' >&3; echo '" + panicked + "' >&3; echo '" + finished("dax/xfs/shared-read") + "' >&3\n"
+			if err := os.WriteFile(suites[0].Binary, []byte(script), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			r.observer.Observe(context.Background(), tasks(t, r, ks[:1], suites[:1], catalogue), r.take)
+			if len(r.cells) != 3 || r.done != 3 {
+				t.Fatalf("%+v", r.cells)
+			}
+			at := slices.IndexFunc(r.cells, func(c observe.Cell) bool { return c.Scenario == b })
+			if c := r.cells[at]; string(c.Verdict) != test.verdict || !strings.Contains(c.Message, test.says) || c.Panicked != test.panicked {
+				t.Errorf("%+v", c)
+			}
+			// It alone is observed again.
+			said, err := os.ReadFile(filepath.Join(dir, "said"))
+			if err != nil || strings.Count(string(said), "label-filter") != 2 || !strings.Contains(string(said), "containsAny {dax.ext4.shared-write}\n") {
+				t.Errorf("%v, it was told %s", err, said)
+			}
+		})
+	}
+}
+
 // What a suite's process is told.
 func TestSuiteArguments(t *testing.T) {
 	r, ks, suites := plan(t, Shard{}, 1)

@@ -340,6 +340,8 @@ func (s *suite) finish(r ginkgo.SpecReport) {
 		cell.Verdict, cell.Message = observe.NotDoable, r.Failure.Message
 	case rec.rig != nil:
 		cell.Verdict, cell.Message = observe.Rig, rec.rig.Error()
+		t := (*vm.Trouble)(nil)
+		cell.Panicked = errors.As(rec.rig, &t) && t.Kind == vm.Panic
 	case rec.panicked:
 		cell.Verdict, cell.Message = observe.Unexpected, "the kernel panicked"
 	case r.State.Is(types.SpecStateFailed):

@@ -211,7 +211,7 @@ type Cell struct {
 	// that match a pattern, for example, because what writes them races.
 	LeftOut []LeftOut `json:"left_out,omitempty"`
 	// Panicked says that the guest's kernel panicked where the scenario did not
-	// expect it, after something was made bad.
+	// expect it: trouble with the rig before anything was made bad, unexpected after.
 	Panicked bool `json:"panicked,omitempty"`
 	// KernelLog is what the kernel printed during the scenario, as it printed
 	// it. Not part of the comparison: it has times and process ids in it.

@@ -176,6 +176,10 @@ func (o *Observer) boot(ctx context.Context, g guest, keep Keeper) (*vm.Template
 		}
 	}
 	t, err := o.rig.Template(ctx, spec)
+	if panicked(err) {
+		o.Say("%s panicked while it booted; once more", g.kernel.Name)
+		t, err = o.rig.Template(ctx, spec)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -186,6 +190,11 @@ func (o *Observer) boot(ctx context.Context, g guest, keep Keeper) (*vm.Template
 		err = keep.Booted(g.kernel, t)
 	}
 	return t, err
+}
+
+func panicked(err error) bool {
+	var t *vm.Trouble
+	return errors.As(err, &t) && t.Kind == vm.Panic
 }
 
 const bootStagger = 300 * time.Millisecond
@@ -238,15 +247,18 @@ func (o *Observer) Observe(ctx context.Context, tasks []Task, cell func(observe.
 }
 
 // observe drives a suite's process. Cells that it does not deliver are trouble
-// with the rig. A panic that no scenario expected is observed again: the rig
-// under TCG is known to end a guest once in a great many, and what a kernel does
-// it does again.
+// with the rig. Where a guest panicked and no scenario expected it, the cell is
+// observed again: under TCG a guest is known to end so once in a great many, and
+// what a kernel does it does again.
 func (o *Observer) observe(ctx context.Context, t Task, cell func(observe.Cell)) {
 	again := t
 	again.Scenarios = nil
+	first := map[string]observe.Verdict{}
 	o.once(ctx, t, func(c observe.Cell) {
 		if i := slices.IndexFunc(t.Scenarios, func(i framework.Info) bool { return i.ID == c.Scenario }); c.Panicked && i >= 0 {
+			first[c.Scenario] = c.Verdict
 			again.Scenarios = append(again.Scenarios, t.Scenarios[i])
+			o.Say("%s panicked in %s, which is observed again", c.Kernel, c.Scenario)
 			return
 		}
 		cell(c)
@@ -255,7 +267,8 @@ func (o *Observer) observe(ctx context.Context, t Task, cell func(observe.Cell))
 		return
 	}
 	o.once(ctx, again, func(c observe.Cell) {
-		if !c.Panicked && c.Verdict != observe.Rig {
+		// A panic before anything was bad is the rig's; one after it may be the kernel's.
+		if first[c.Scenario] == observe.Unexpected && !c.Panicked && c.Verdict != observe.Rig {
 			c.Message = fmt.Sprintf("its guest panicked once, and not when it was observed again; then: %s (%s)", c.Headline(), c.Verdict)
 			c.Verdict, c.Steps, c.Witnesses = observe.Rig, nil, nil
 		}

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/faultline/faultline/framework"
+	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/results"
 )
@@ -197,6 +198,40 @@ func TestScenarios(t *testing.T) {
 		t.Errorf("docs/%s is not what the suites hold and testdata/observed.json says: %s\n"+
 			"after a new scenario: bin/faultline run --matrix wide --scenario ID, then go test ./docs -update -results=results/latest",
 			scenariosFile, firstDifference(was, want))
+	}
+}
+
+// TestTelling holds what a change says of scenarios against what they say of it:
+// those that its globs take are those that follow it.
+func TestTelling(t *testing.T) {
+	list := listed(t)
+	for _, c := range change.All() {
+		for _, s := range list {
+			switch follows := slices.Contains(s.Changes, c.ID); {
+			case follows && !c.Tells(s.ID):
+				t.Errorf("%s follows %s, and none of its globs (Telling) takes it", s.ID, c.ID)
+			case !follows && c.Tells(s.ID):
+				t.Errorf("a glob of %s (Telling) takes %s, which does not follow it", c.ID, s.ID)
+			}
+		}
+		globs := slices.Clone(c.Telling)
+		for _, m := range c.Moves {
+			if m.Scenarios != "" {
+				globs = append(globs, m.Scenarios)
+			}
+		}
+		for _, g := range globs {
+			if !slices.ContainsFunc(list, func(s framework.Info) bool { return change.Matches(g, s.ID) }) {
+				t.Errorf("%s names %s, and there is no such scenario", c.ID, g)
+			}
+		}
+	}
+	for _, s := range list {
+		for _, id := range s.Changes {
+			if _, err := change.ByID(id); err != nil {
+				t.Errorf("%s: %v", s.ID, err)
+			}
+		}
 	}
 }
 

@@ -154,14 +154,18 @@ func on(c observe.Cell) string {
 }
 
 // notUnexpected leaves out the differences in steps whose outcome is told as
-// unexpected, of one of the two kernels, already.
+// unexpected, of one of the two kernels, already, and those that a panic made.
 func notUnexpected(diffs []Difference, cells []observe.Cell) []Difference {
 	type step struct {
 		scenario, kernel string
 		step             int
 	}
 	told := map[step]bool{}
+	panicked := map[[2]string]bool{} // told as a splat
 	for _, c := range cells {
+		if c.Panicked {
+			panicked[[2]string{c.Scenario, c.Kernel}] = true
+		}
 		for i, s := range c.Steps {
 			if Comparable(c) && s.Expected != nil && !s.Expected.Met {
 				told[step{c.Scenario, c.Kernel, i}] = true
@@ -169,7 +173,8 @@ func notUnexpected(diffs []Difference, cells []observe.Cell) []Difference {
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(diffs), func(d Difference) bool {
-		return told[step{d.Scenario, d.KernelA, d.Step}] || told[step{d.Scenario, d.KernelB, d.Step}]
+		return panicked[[2]string{d.Scenario, d.KernelA}] || panicked[[2]string{d.Scenario, d.KernelB}] ||
+			told[step{d.Scenario, d.KernelA, d.Step}] || told[step{d.Scenario, d.KernelB, d.Step}]
 	})
 }
 

@@ -51,6 +51,9 @@ const agentPath = "/run/agent"
 
 // Boot starts a guest from nothing. Its disks and memory are its own.
 func (r *Rig) Boot(ctx context.Context, s Spec) (*Guest, error) {
+	if err := lacksNeeds(s.Kernel); err != nil {
+		return nil, err
+	}
 	parts, err := r.prepare(ctx, s.Kernel)
 	if err != nil {
 		return nil, err

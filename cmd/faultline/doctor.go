@@ -18,13 +18,15 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/faultline/faultline/framework/qemu"
+	"github.com/faultline/faultline/framework/run"
 	"github.com/faultline/faultline/framework/vm"
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/kernels"
 )
 
 type doctorCmd struct {
-	KVM bool `name:"kvm" help:"Also boot a guest with KVM, of a kernel that is in the cache."`
+	KVM    bool     `name:"kvm" help:"Also boot a guest with KVM, of a kernel that is in the cache."`
+	Kernel []string `placeholder:"SPEC" sep:"none" help:"Say of a kernel instead what it lacks, by its configuration, may be repeated: ${specs}."`
 }
 
 func (doctorCmd) Help() string {
@@ -32,8 +34,12 @@ func (doctorCmd) Help() string {
 Faultline faster or a single command possible is optional. The last line is the one command that
 installs all that is missing. The exit code is 2 where something required is missing.
 
-Example:
-  faultline doctor --kvm`
+Of a kernel it says which scenarios it loses and which configuration symbols would bring them back,
+all at once, and boots nothing. The exit code is 2 where no guest of it can run at all.
+
+Examples:
+  faultline doctor --kvm
+  faultline doctor --kernel apt:bookworm/linux-image-cloud-amd64`
 }
 
 // What a run needs at least, and what it does not feel cramped with.
@@ -53,6 +59,9 @@ type finding struct {
 }
 
 func (c *doctorCmd) Run(ctx context.Context) error {
+	if len(c.Kernel) > 0 {
+		return examine(ctx, c.Kernel)
+	}
 	all := []finding{checkQEMU(ctx), checkKVM(ctx, c.KVM)}
 	for _, t := range []struct{ program, pkg string }{
 		{"mkfs.ext4", "e2fsprogs"}, {"mkfs.xfs", "xfsprogs"}, {"depmod", "kmod"}, {"dpkg-deb", "dpkg"}, {"apt-get", "apt"},
@@ -87,6 +96,34 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 		fmt.Printf("\nTo install what is missing:\n  %sapt-get install --no-install-recommends %s\n", sudo, strings.Join(packages, " "))
 	}
 	if lacks {
+		return exitError(exitUsage)
+	}
+	return nil
+}
+
+// examine says what kernels lack.
+func examine(ctx context.Context, specs []string) error {
+	for _, spec := range specs {
+		if err := kernels.Check(spec); err != nil {
+			return err
+		}
+	}
+	all, err := scenarios(ctx)
+	if err != nil {
+		return err
+	}
+	none := false
+	for _, spec := range specs {
+		k, err := kernels.Resolve(ctx, spec, kernels.Options{Log: progress})
+		if err != nil {
+			return err
+		}
+		lost := run.Lost(k, all)
+		k.Close()
+		fmt.Print(lost)
+		none = none || len(lost.Guest) > 0
+	}
+	if none {
 		return exitError(exitUsage)
 	}
 	return nil

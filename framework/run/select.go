@@ -8,7 +8,9 @@ import (
 	"github.com/onsi/ginkgo/v2/types"
 
 	"github.com/faultline/faultline/framework"
+	"github.com/faultline/faultline/framework/needs"
 	"github.com/faultline/faultline/internal/near"
+	"github.com/faultline/faultline/kernels"
 )
 
 // RequestError says that what was asked for can't be: it is the user's to mend.
@@ -48,6 +50,18 @@ func Select(all []framework.Info, globs []string, labels string) ([]framework.In
 		return nil, requestf("no scenario is left by label filter %q; faultline list --json shows their labels", labels)
 	}
 	return picked, nil
+}
+
+// Lost says which of the scenarios a kernel's configuration loses. Those that
+// can be done on no kernel are not counted.
+func Lost(k *kernels.Kernel, picked []framework.Info) needs.Report {
+	var all []needs.Scenario
+	for _, i := range picked {
+		if i.NotDoable == "" {
+			all = append(all, needs.Scenario{ID: i.ID, Needs: i.Needs})
+		}
+	}
+	return needs.Of(k, all)
 }
 
 var color = regexp.MustCompile("\x1b\\[[0-9;]*m")

@@ -1,0 +1,130 @@
+// Package needs holds what scenarios, and guests, need of a kernel against its
+// configuration: which scenarios it loses, and what would bring them back. It
+// boots nothing; what a configuration does not tell, a guest finds out.
+package needs
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/kernels"
+)
+
+// Scenario is one that was asked for, with the symbols that it needs.
+type Scenario struct {
+	ID    string
+	Needs []string
+}
+
+// Report is what a kernel's configuration loses.
+type Report struct {
+	Kernel string // its name
+	Asked  int    // how many scenarios were asked for
+	// Guest are the symbols without which no guest runs, and so no scenario.
+	Guest []vm.Need
+	// Lost are the scenarios that need what is not there, the largest group first.
+	Lost []Group
+}
+
+// Group are the scenarios that a kernel loses for want of the same symbols.
+type Group struct {
+	Missing   []string // sorted
+	Scenarios []string // ids, in the order that they were asked for
+}
+
+// Of makes the report for a kernel.
+func Of(k *kernels.Kernel, scenarios []Scenario) Report {
+	r := Report{Kernel: k.Name, Asked: len(scenarios)}
+	lacks := vm.Lacks(k)
+	for _, n := range vm.Needs() {
+		if slices.Contains(lacks, n.Symbol) {
+			r.Guest = append(r.Guest, n)
+		}
+	}
+	at := map[string]int{} // a group's place in r.Lost
+	for _, s := range scenarios {
+		missing := k.Lacks(s.Needs...)
+		if len(missing) == 0 {
+			continue
+		}
+		for i := range missing {
+			missing[i] = strings.TrimPrefix(missing[i], prefix)
+		}
+		slices.Sort(missing)
+		missing = slices.Compact(missing)
+		key := strings.Join(missing, " ")
+		i, known := at[key]
+		if !known {
+			i = len(r.Lost)
+			at[key] = i
+			r.Lost = append(r.Lost, Group{Missing: missing})
+		}
+		r.Lost[i].Scenarios = append(r.Lost[i].Scenarios, s.ID)
+	}
+	slices.SortStableFunc(r.Lost, func(a, b Group) int { return cmp.Compare(len(b.Scenarios), len(a.Scenarios)) })
+	return r
+}
+
+// prefix is what a symbol begins with in a configuration file, and may begin
+// with in a need.
+const prefix = "CONFIG_"
+
+// Count is how many scenarios the kernel loses, those aside that a guest needs
+// to run at all.
+func (r Report) Count() (n int) {
+	for _, g := range r.Lost {
+		n += len(g.Scenarios)
+	}
+	return n
+}
+
+// Missing are the symbols that bring everything back, sorted.
+func (r Report) Missing() []string {
+	var all []string
+	for _, n := range r.Guest {
+		all = append(all, n.Symbol)
+	}
+	for _, g := range r.Lost {
+		all = append(all, g.Missing...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// String is the report for a person, in lines.
+func (r Report) String() string {
+	var b strings.Builder
+	switch n := r.Count(); {
+	case len(r.Guest) > 0:
+		fmt.Fprintf(&b, "%s: no guest of it can run, it lacks\n", r.Kernel)
+		width := 0
+		for _, n := range r.Guest {
+			width = max(width, len(n.Symbol))
+		}
+		for _, n := range r.Guest {
+			fmt.Fprintf(&b, "  %s%-*s  %s\n", prefix, width, n.Symbol, n.For)
+		}
+		if r.Count() > 0 {
+			fmt.Fprintf(&b, "with them it would lose %d of %d scenarios\n", n, r.Asked)
+		}
+	case n == 0:
+		fmt.Fprintf(&b, "%s: it has what each of %d scenarios needs\n", r.Kernel, r.Asked)
+	default:
+		fmt.Fprintf(&b, "%s: it loses %d of %d scenarios\n", r.Kernel, n, r.Asked)
+	}
+	for _, g := range r.Lost {
+		fmt.Fprintf(&b, "%d without %s\n", len(g.Scenarios), symbols(g.Missing))
+		for _, id := range g.Scenarios {
+			fmt.Fprintf(&b, "  %s\n", id)
+		}
+	}
+	if missing := r.Missing(); len(missing) > 0 {
+		fmt.Fprintf(&b, "to have them all, build it with %s\n", symbols(missing))
+	}
+	return b.String()
+}
+
+func symbols(names []string) string { return prefix + strings.Join(names, ", "+prefix) }

@@ -1,0 +1,83 @@
+package needs
+
+import (
+	"testing"
+
+	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/kernels"
+	"github.com/faultline/faultline/kernels/kconfig"
+)
+
+// kernel has what a guest needs, but for some symbols, and some others.
+func kernel(t *testing.T, without map[string]bool, with ...string) *kernels.Kernel {
+	t.Helper()
+	text := ""
+	for _, n := range vm.Needs() {
+		if !without[n.Symbol] {
+			text += "CONFIG_" + n.Symbol + "=y\n"
+		}
+	}
+	for _, s := range with {
+		text += "CONFIG_" + s + "=m\n"
+	}
+	c, err := kconfig.ParseBytes([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &kernels.Kernel{Name: "K", Config: c}
+}
+
+var scenarios = []Scenario{
+	{"dax/ext4/read", []string{"FS_DAX", "EXT4_FS"}},
+	{"dax/xfs/read", []string{"FS_DAX", "XFS_FS"}},
+	{"mce/ext4/read", []string{"X86_MCE", "FS_DAX", "MEMORY_FAILURE"}},
+	{"mce/anon/read", []string{"CONFIG_MEMORY_FAILURE", "X86_MCE"}},
+	{"mce/anon/write", []string{"X86_MCE", "CONFIG_MEMORY_FAILURE", "MEMORY_FAILURE"}},
+	{"ram/anon/read", nil},
+}
+
+func TestOf(t *testing.T) {
+	all := []string{"FS_DAX", "EXT4_FS", "XFS_FS", "X86_MCE", "MEMORY_FAILURE"}
+	for name, c := range map[string]struct {
+		kernel *kernels.Kernel
+		count  int
+		text   string
+	}{
+		"nothing is lost": {kernel(t, nil, all...), 0, "K: it has what each of 6 scenarios needs\n"},
+		"one symbol": {kernel(t, nil, "FS_DAX", "EXT4_FS", "X86_MCE", "MEMORY_FAILURE"), 1, `K: it loses 1 of 6 scenarios
+1 without CONFIG_XFS_FS
+  dax/xfs/read
+to have them all, build it with CONFIG_XFS_FS
+`},
+		"several, in one go": {kernel(t, nil, "FS_DAX", "EXT4_FS"), 4, `K: it loses 4 of 6 scenarios
+3 without CONFIG_MEMORY_FAILURE, CONFIG_X86_MCE
+  mce/ext4/read
+  mce/anon/read
+  mce/anon/write
+1 without CONFIG_XFS_FS
+  dax/xfs/read
+to have them all, build it with CONFIG_MEMORY_FAILURE, CONFIG_X86_MCE, CONFIG_XFS_FS
+`},
+		"no guest": {kernel(t, map[string]bool{"VIRTIO_NET": true, "PCI": true}, all[1:]...), 3, `K: no guest of it can run, it lacks
+  CONFIG_PCI         what virtio is plugged into
+  CONFIG_VIRTIO_NET  SSH, over which the agent comes
+with them it would lose 3 of 6 scenarios
+3 without CONFIG_FS_DAX
+  dax/ext4/read
+  dax/xfs/read
+  mce/ext4/read
+to have them all, build it with CONFIG_FS_DAX, CONFIG_PCI, CONFIG_VIRTIO_NET
+`},
+		"no guest, nothing else": {kernel(t, map[string]bool{"BLOCK": true}, all...), 0, `K: no guest of it can run, it lacks
+  CONFIG_BLOCK  the disks that pmem is
+to have them all, build it with CONFIG_BLOCK
+`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := Of(c.kernel, scenarios)
+			if got := r.String(); got != c.text || r.Count() != c.count {
+				t.Errorf("%d lost:\n%s\nnot %d:\n%s", r.Count(), got, c.count, c.text)
+			}
+		})
+	}
+}

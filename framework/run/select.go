@@ -3,6 +3,7 @@ package run
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/onsi/ginkgo/v2/types"
@@ -23,8 +24,9 @@ func requestf(format string, args ...any) error { return &RequestError{fmt.Sprin
 // Select picks the scenarios whose id one of the globs matches (all where there
 // is none) and that the Ginkgo label filter takes. In a glob * matches anything,
 // slashes too, and ? one character. A glob that matches nothing is a RequestError.
+// In a label filter an id may have its slashes, though the label has dots.
 func Select(all []framework.Info, globs []string, labels string) ([]framework.Info, error) {
-	filter, err := types.ParseLabelFilter(labels)
+	filter, err := types.ParseLabelFilter(unslashed(labels))
 	if err != nil {
 		return nil, requestf("label filter %q: %s", labels, plain(err))
 	}
@@ -70,6 +72,45 @@ var color = regexp.MustCompile("\x1b\\[[0-9;]*m")
 func plain(err error) string {
 	text, _, _ := strings.Cut(color.ReplaceAllString(err.Error(), ""), "Learn more at")
 	return strings.Join(strings.Fields(text), " ")
+}
+
+// setOperations are what may stand behind "key: " in Ginkgo's label filters.
+var setOperations = []string{"containsany", "containsall", "consistsof", "issubsetof", "isempty"}
+
+// bareValue is a key with a single value behind it, which Ginkgo wants without the space.
+var bareValue = regexp.MustCompile(`^: +([^ &|!,(){}:/][^ &|!,(){}:]*) *(?:$|[&|,)])`)
+
+// unslashed writes a label filter as Ginkgo takes it: a slash within a word as
+// the dot that the label has there, and "id: a/b" as "id:a.b". A slash in front of
+// a word begins a regular expression, which stays as it is to its end.
+func unslashed(filter string) string {
+	var b strings.Builder
+	inWord := false
+	for i := 0; i < len(filter); i++ {
+		c := filter[i]
+		switch {
+		case c == '/' && inWord:
+			c = '.'
+		case c == '/':
+			n := strings.IndexByte(filter[i+1:], '/')
+			if n < 0 {
+				return b.String() + filter[i:] // Ginkgo takes it to the end
+			}
+			b.WriteString(filter[i : i+n+1])
+			i += n + 1
+			c = '/'
+		case c == ':' && inWord:
+			m := bareValue.FindStringSubmatchIndex(filter[i:])
+			if m != nil && !slices.Contains(setOperations, strings.ToLower(filter[i+m[2]:i+m[3]])) {
+				b.WriteByte(c)
+				i += m[2] - 1 // behind the spaces
+				continue
+			}
+		}
+		b.WriteByte(c)
+		inWord = c != '/' && !strings.ContainsRune(" &|!,(){}:", rune(c))
+	}
+	return b.String()
 }
 
 func glob(g string) *regexp.Regexp {

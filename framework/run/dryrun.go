@@ -39,7 +39,11 @@ func DryRun(ctx context.Context, opt Options) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		fmt.Fprintf(&b, "# %s (%s), %s\n%s\n\n", k.Name, k.Release, accel, command)
+		fmt.Fprintf(&b, "# %s (%s), %s\n%s\n", k.Name, k.Release, accel, command)
+		for line := range strings.Lines(Lost(k, picked).String()) {
+			fmt.Fprintf(&b, "# %s", line)
+		}
+		b.WriteByte('\n')
 	}
 	from, to := opt.Shard.cut(len(opt.Kernels) * len(picked))
 	fmt.Fprintf(&b, "# cells: %d of %d (scenarios: %d, kernels: %d):\n", to-from, len(opt.Kernels)*len(picked), len(picked), len(opt.Kernels))

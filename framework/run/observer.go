@@ -83,6 +83,12 @@ func (k *Kernel) Close() {
 // impossible says why a scenario can't be done on the kernel, as its
 // configuration tells before anything is booted; "" where it tells nothing.
 func (k *Kernel) impossible(i framework.Info) string {
+	if i.NotDoable != "" {
+		return i.NotDoable
+	}
+	if lacks := vm.Lacks(k.Kernel); len(lacks) > 0 {
+		return fmt.Sprintf("no guest runs on %s: it lacks CONFIG_%s", k.Name, strings.Join(lacks, ", CONFIG_"))
+	}
 	return framework.Impossible(k.Kernel, i)
 }
 

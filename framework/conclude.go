@@ -46,11 +46,10 @@ func conclude(r ginkgo.Report) {
 	j := judge.Judge(cells, []judge.Kernel{k})
 	var b strings.Builder
 	sayConclusion(&b, k.Name, j)
-	fmt.Fprint(ginkgo.GinkgoWriter, b.String())
-	fmt.Print(b.String())
 	if len(j.Findings) > 0 {
-		ginkgo.Fail(fmt.Sprintf("%d findings:\n%s", len(j.Findings), b.String()))
+		ginkgo.Fail(b.String())
 	}
+	fmt.Print(b.String())
 }
 
 // sayConclusion words what follows from one kernel's cells.

@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -61,8 +60,8 @@ func (o *Observer) drive(ctx context.Context, t Task, cell func(observe.Cell)) (
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	// In our own folder, which relative paths are meant from: the spec's, TMPDIR's.
 	cmd := exec.CommandContext(ctx, t.Suite.Binary, args...)
-	cmd.Dir = filepath.Dir(t.Suite.Binary)
 	cmd.ExtraFiles = []*os.File{theirs}
 	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGINT) } // Ginkgo runs its cleanups then
 	cmd.WaitDelay = stopGrace

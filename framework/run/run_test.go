@@ -46,7 +46,11 @@ func plan(t *testing.T, shard Shard, repeat int) (*run, []*Kernel, []Suite) {
 	r.observer = &Observer{Jobs: 1, Say: r.say, Doing: r.doing, silence: time.Minute}
 	var ks []*Kernel
 	for _, name := range []string{"old", "new"} {
-		config, err := kconfig.ParseBytes([]byte("CONFIG_FS_DAX=y\n"))
+		text := "CONFIG_FS_DAX=y\n"
+		for _, n := range vm.Needs() {
+			text += "CONFIG_" + n.Symbol + "=y\n"
+		}
+		config, err := kconfig.ParseBytes([]byte(text))
 		if err != nil {
 			t.Fatal(err)
 		}

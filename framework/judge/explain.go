@@ -102,8 +102,13 @@ func (e explainer) unasked(d *Difference) {
 }
 
 // witness explains a difference in a witness by a change whose moves say so, and
-// that the kernels are not known to agree in.
+// that the kernels are not known to agree in; or by what keeps one of them from
+// showing the change.
 func (e explainer) witness(d *Difference) {
+	if hidden := e.hidden(d); hidden != "" {
+		d.ExplainedBy = "CONFIG_" + hidden
+		return
+	}
 	name := strings.TrimPrefix(d.Field, WitnessPrefix)
 	empty := func(v string) string {
 		if v == noLine {
@@ -126,9 +131,6 @@ func (e explainer) witness(d *Difference) {
 			}
 		}
 	}
-	if hidden := e.hiddenIn(); hidden != "" && (d.A == observe.NotCounted || d.B == observe.NotCounted || strings.HasPrefix(d.A+d.B, noLine)) {
-		d.ExplainedBy = "CONFIG_" + hidden
-	}
 }
 
 // may says whether a change can be what differs: B has it and A lacks it, or the
@@ -141,14 +143,25 @@ func (e explainer) may(id string, onB bool) bool {
 	return verdictOf(with, id) != Lacks && verdictOf(without, id) != Has
 }
 
-// hiddenIn is the symbol that keeps one of the two kernels from showing a change
-// that the scenario follows.
-func (e explainer) hiddenIn() string {
-	for _, c := range []observe.Cell{e.cellA, e.cellB} {
-		for _, s := range c.Steps {
-			if s.Expected != nil && s.Expected.Hidden != "" {
-				return s.Expected.Hidden
-			}
+// hidden is the symbol without which one of the two kernels, and not the other,
+// can't show a change that the scenario follows, where that is why it lacks a line
+// of the log or a count.
+func (e explainer) hidden(d *Difference) string {
+	a, b := hiddenIn(e.cellA), hiddenIn(e.cellB)
+	lacks := func(v string) bool {
+		return v == observe.NotCounted || v == noLine && d.Field == WitnessPrefix+observe.WitnessLog
+	}
+	if a != "" && b == "" && lacks(d.A) || b != "" && a == "" && lacks(d.B) {
+		return a + b
+	}
+	return ""
+}
+
+// hiddenIn is the symbol that keeps a cell's kernel from showing a change.
+func hiddenIn(c observe.Cell) string {
+	for _, s := range c.Steps {
+		if s.Expected != nil && s.Expected.Hidden != "" {
+			return s.Expected.Hidden
 		}
 	}
 	return ""

@@ -60,9 +60,11 @@ func (e explainer) explain(diffs []Difference) {
 }
 
 // credit names a change for a difference; onB says that it is B which has it.
+// What B's user says that it lacks, it has not lost.
 func (e explainer) credit(d *Difference, id string, onB bool) {
+	has, claimed := e.b.Claims[id]
 	d.ExplainedBy = id
-	d.Lost = !onB && e.b.notOlder(e.a)
+	d.Lost = !onB && e.b.notOlder(e.a) && (has || !claimed)
 }
 
 // step explains a difference in a step's outcome: the step follows a change, and

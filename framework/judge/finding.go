@@ -48,8 +48,16 @@ type Finding struct {
 func findings(cells []observe.Cell, kernels []Kernel, j Judgement) []Finding {
 	var out []Finding
 	for _, k := range kernels {
-		for _, s := range j.States[k.Name] {
+		states := j.States[k.Name]
+		for _, s := range states {
 			out = append(out, stateFindings(k, s, j.Differences)...)
+		}
+		// A witness can tell that a change got lost that no step of the kernel's cells
+		// speaks of.
+		for _, id := range change.IDs() {
+			if !slices.ContainsFunc(states, func(s ChangeState) bool { return s.ID == id }) {
+				out = append(out, lostOnTheWay(k, id, j.Differences)...)
+			}
 		}
 	}
 	all := sorted(cells)
@@ -92,22 +100,26 @@ func stateFindings(k Kernel, s ChangeState, diffs []Difference) []Finding {
 			add(ContradictedClaim, self, "%s is claimed to lack %s, and it was seen in %s", k.Name, s.ID, ids(s.After))
 		}
 	}
-	if claims(false) {
-		return out
-	}
-	// Lost on the way from another kernel of the run, whatever upstream has.
+	return append(out, lostOnTheWay(k, s.ID, diffs)...)
+}
+
+// lostOnTheWay says which other kernels of the run have a change that this one,
+// which is not older, lacks, whatever upstream has.
+func lostOnTheWay(k Kernel, id string, diffs []Difference) []Finding {
 	from := map[string][]string{}
 	var order []string
 	for _, d := range diffs {
-		if d.Lost && d.ExplainedBy == s.ID && d.KernelB == k.Name && !slices.Contains(from[d.KernelA], d.Scenario) {
+		if d.Lost && d.ExplainedBy == id && d.KernelB == k.Name && !slices.Contains(from[d.KernelA], d.Scenario) {
 			if from[d.KernelA] == nil {
 				order = append(order, d.KernelA)
 			}
 			from[d.KernelA] = append(from[d.KernelA], d.Scenario)
 		}
 	}
+	var out []Finding
 	for _, other := range order {
-		add(LostChange, []string{other, k.Name}, "%s has %s, and %s, which is not older, lacks it in %s", other, s.ID, k.Name, ids(from[other]))
+		out = append(out, Finding{Kind: LostChange, Kernels: []string{other, k.Name}, Change: id,
+			Message: fmt.Sprintf("%s has %s, and %s, which is not older, lacks it in %s", other, id, k.Name, ids(from[other]))})
 	}
 	return out
 }

@@ -68,7 +68,7 @@ func findings(cells []observe.Cell, kernels []Kernel, j Judgement) []Finding {
 	}
 	out = append(out, grouped(notUnexpected(j.Differences, cells), UnexplainedDifference)...)
 	for _, c := range all {
-		if c.Verdict == observe.Unexpected && !c.Panicked {
+		if _, told := splatted(c); c.Verdict == observe.Unexpected && !(c.Panicked && told) {
 			out = append(out, unexpected(c))
 		}
 	}

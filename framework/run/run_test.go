@@ -34,6 +34,23 @@ func (h *heard) Say(format string, args ...any) {
 func (h *heard) Doing(string)                         {}
 func (h *heard) Cell(c observe.Cell, done, total int) { h.cells = append(h.cells, c) }
 
+// configured is a configuration with what a guest needs, and these symbols.
+func configured(t *testing.T, symbols ...string) *kconfig.Config {
+	t.Helper()
+	text := ""
+	for _, n := range vm.Needs() {
+		symbols = append(symbols, n.Symbol)
+	}
+	for _, s := range symbols {
+		text += "CONFIG_" + s + "=y\n"
+	}
+	config, err := kconfig.ParseBytes([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config
+}
+
 // plan is a run of two kernels with the catalogue's suites, before its plan is made.
 func plan(t *testing.T, shard Shard, repeat int) (*run, []*Kernel, []Suite) {
 	t.Helper()
@@ -46,15 +63,7 @@ func plan(t *testing.T, shard Shard, repeat int) (*run, []*Kernel, []Suite) {
 	r.observer = &Observer{Jobs: 1, Say: r.say, Doing: r.doing, silence: time.Minute}
 	var ks []*Kernel
 	for _, name := range []string{"old", "new"} {
-		text := "CONFIG_FS_DAX=y\n"
-		for _, n := range vm.Needs() {
-			text += "CONFIG_" + n.Symbol + "=y\n"
-		}
-		config, err := kconfig.ParseBytes([]byte(text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		k := &kernels.Kernel{Config: config}
+		k := &kernels.Kernel{Config: configured(t, "FS_DAX")}
 		k.Name, k.Spec, k.Digest = name, "dir:"+name, "digest of "+name
 		ks = append(ks, &Kernel{Kernel: k, Accel: qemu.TCG})
 	}
@@ -169,7 +178,7 @@ func TestPlan(t *testing.T) {
 	})
 	t.Run("what the configuration rules out", func(t *testing.T) {
 		r, ks, suites := plan(t, Shard{}, 2)
-		ks[0].Config = &kconfig.Config{}
+		ks[0].Config = configured(t)
 		ram := []framework.Info{{ID: "ram/anon/read", Suite: "ram", Needs: []string{"FS_DAX"}}, {ID: "ram/anon/never", Suite: "ram", NotDoable: "no machine has it"}}
 		suites[1].Scenarios = ram
 		done := observe.Cell{Scenario: "ram/anon/never", Kernel: "old", Attempt: 1, Verdict: observe.NotDoable}

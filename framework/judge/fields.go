@@ -91,8 +91,9 @@ func (l *lister) signal(at string, a, b observe.Signal) {
 	l.differ(at+"lsb", strconv.Itoa(int(a.LSB)), strconv.Itoa(int(b.LSB)))
 	l.differ(at+"thread", a.Thread, b.Thread)
 	// What of the raw bytes follows from these, or lies elsewhere in another
-	// kernel, is no difference of its own.
-	if maskTold(a.Raw) != maskTold(b.Raw) || l.exact && len(l.found) == before && a.Raw != b.Raw {
+	// kernel, is no difference of its own, and not shown in one.
+	l.differ(at+"raw", maskTold(a.Raw), maskTold(b.Raw))
+	if l.exact && len(l.found) == before {
 		l.differ(at+"raw", a.Raw, b.Raw)
 	}
 }

@@ -1,0 +1,305 @@
+package judge
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/faultline/faultline/framework/observe"
+)
+
+const (
+	s1       = "dax/ext4/shared-read"
+	killing  = "MCE: Killing victim due to hardware memory corruption fault at N"
+	forth    = "signals[0].code BUS_ADRERR -> BUS_MCEERR_AR by " + dax
+	lsbForth = "signals[0].lsb 0 -> 12 by " + dax
+	back     = "signals[0].code BUS_MCEERR_AR -> BUS_ADRERR by " + dax
+	lsbBack  = "signals[0].lsb 12 -> 0 by " + dax
+	stepOne  = "step 1 (victim: load) "
+)
+
+// What two kernels' cells make of each other, in the order a, b.
+func TestTwoKernels(t *testing.T) {
+	old, recent := kernel("a", "6.1.0-56-amd64"), kernel("b", "6.12.117-amd64")
+	twin := func(release string) []Kernel { return []Kernel{kernel("a", release), kernel("b", release)} }
+	usual := []Kernel{old, recent}
+	panicked := observe.Outcome{Note: observe.PanicMark + ": Fatal local machine check"}
+	alike := cell("", s1, always(observe.Outcome{Errno: "EIO"}))
+	on := func(kernel string, c observe.Cell) observe.Cell {
+		c.Kernel = kernel
+		return c
+	}
+	padded, moved := mceerr(), mceerr()
+	padded.Signals[0].Raw = padded.Signals[0].Raw[:254] + "ff"
+	moved.Signals[0] = payload(4, 12, 9)
+	neither := func(kernel string, o observe.Outcome) observe.Cell {
+		return cell(kernel, s1, step(dax, observe.Neither, o))
+	}
+	ao := signalled(payload(5, 12, 1))
+	elsewhere := adrerr()
+	elsewhere.Signals[0].Addr = "file+0x4000"
+	cow := "mce/anon/cow"
+	const differs = "unexplained_difference a,b : " + s1 + " differs between a and b, and no known change says why: "
+	for _, tc := range []struct {
+		name    string
+		kernels []Kernel
+		a, b    observe.Cell
+		diffs   []string
+		found   []string
+	}{
+		{"the same", usual, before("a", s1), before("b", "other"), nil,
+			[]string{"lost_change b dax_fault_hwpoison: b was made from v6.12 and lacks dax_fault_hwpoison (1ea7ca1b0901, in v6.5 and later): not seen in other"}},
+		{"explained", usual, before("a", s1), after("b", s1), []string{forth, lsbForth}, nil},
+		{"mapped elsewhere", usual, after("a", s1), cell("b", s1, step(dax, observe.After, moved)), nil, nil},
+
+		// Lost.
+		{"lost from an older kernel to a newer", []Kernel{kernel("a", "6.1.0-1-amd64"), kernel("b", "6.4.0-1-amd64")}, after("a", s1), before("b", s1), []string{back + " LOST", lsbBack + " LOST"},
+			[]string{"lost_change a,b dax_fault_hwpoison: a has dax_fault_hwpoison, and b, which is not older, lacks it in " + s1}},
+		{"lost between two of the same release", twin("6.1.0-56-amd64"), after("a", s1), before("b", s1), []string{back + " LOST", lsbBack + " LOST"},
+			[]string{"lost_change a,b dax_fault_hwpoison: a has dax_fault_hwpoison, and b, which is not older, lacks it in " + s1}},
+		{"lost against upstream is said once", twin("6.12.117-amd64"), after("a", s1), before("b", s1), []string{back + " LOST", lsbBack + " LOST"},
+			[]string{"lost_change b dax_fault_hwpoison: b was made from v6.12 and lacks dax_fault_hwpoison (1ea7ca1b0901, in v6.5 and later): not seen in " + s1}},
+		{"not lost where the first is newer", []Kernel{kernel("a", "6.12.117-amd64"), kernel("b", "6.1.0-56-amd64")}, after("a", s1), before("b", s1), []string{back, lsbBack}, nil},
+		{"not lost where the first's base is not known", []Kernel{kernel("a", "mine"), kernel("b", "6.1.0-56-amd64")}, after("a", s1), before("b", s1), []string{back, lsbBack}, nil},
+		{"not lost where the second's base is not known", []Kernel{kernel("a", "6.1.0-56-amd64"), kernel("b", "mine")}, after("a", s1), before("b", s1), []string{back, lsbBack}, nil},
+		{"not lost where it is claimed to lack it", []Kernel{kernel("a", "6.1.0-56-amd64"), claiming(kernel("b", "6.12.117-amd64"), dax, false)}, after("a", s1), before("b", s1), []string{back, lsbBack}, nil},
+		{"lost where another is claimed away", []Kernel{kernel("a", "6.1.0-56-amd64"), claiming(kernel("b", "6.1.0-56-amd64"), "dax_folios", false)}, after("a", s1), before("b", s1), []string{back + " LOST", lsbBack + " LOST"},
+			[]string{"lost_change a,b dax_fault_hwpoison: a has dax_fault_hwpoison, and b, which is not older, lacks it in " + s1}},
+		{"lost where the second is a candidate of the first's next", []Kernel{kernel("a", "6.3.0-1-amd64"), kernel("b", "6.4.0-rc1+")}, after("a", s1), before("b", s1), []string{back + " LOST", lsbBack + " LOST"},
+			[]string{"lost_change a,b dax_fault_hwpoison: a has dax_fault_hwpoison, and b, which is not older, lacks it in " + s1}},
+		{"not lost from a release to its candidate", []Kernel{kernel("a", "6.4.0-1-amd64"), kernel("b", "6.4.0-rc1+")}, after("a", s1), before("b", s1), []string{back, lsbBack}, nil},
+		{"lost, as a witness tells alone", twin("6.1.0-56-amd64"),
+			saw(cell("a", "mce/ext4/other", always(mceerr())), observe.WitnessCorrupted, "4 kB"), saw(cell("b", "mce/ext4/other", always(mceerr())), observe.WitnessCorrupted, "0 kB"),
+			[]string{"witness:HardwareCorrupted 4 kB -> 0 kB by counted_by_action LOST"},
+			[]string{"lost_change a,b counted_by_action: a has counted_by_action, and b, which is not older, lacks it in mce/ext4/other"}},
+
+		// Neither side explains nothing.
+		{"something else on one of them", usual, before("a", s1), neither("b", ao), []string{"signals[0].code BUS_ADRERR -> BUS_MCEERR_AO", "signals[0].lsb 0 -> 12"},
+			[]string{
+				differs + stepOne + "signals[0].code: BUS_ADRERR / BUS_MCEERR_AO; " + stepOne + "signals[0].lsb: 0 / 12",
+				"unexpected_observation b dax_fault_hwpoison: " + s1 + " on b: step 1 (victim: load) expected old (without dax_fault_hwpoison) or new (with it), saw SIGBUS BUS_MCEERR_AO lsb=12 at file+0x4005",
+			}},
+		{"the address alone", usual, before("a", s1), neither("b", elsewhere), []string{"signals[0].addr file+0x4005 -> file+0x4000"},
+			[]string{
+				differs + stepOne + "signals[0].addr: file+0x4005 / file+0x4000",
+				"unexpected_observation b dax_fault_hwpoison: " + s1 + " on b: step 1 (victim: load) expected old (without dax_fault_hwpoison) or new (with it), saw SIGBUS BUS_ADRERR at file+0x4000",
+			}},
+		{"both on both sides", usual, cell("a", s1, step(dax, observe.Both, adrerr())), cell("b", s1, step(dax, observe.Both, mceerr())),
+			[]string{"signals[0].code BUS_ADRERR -> BUS_MCEERR_AR", "signals[0].lsb 0 -> 12"},
+			[]string{differs + stepOne + "signals[0].code: BUS_ADRERR / BUS_MCEERR_AR; " + stepOne + "signals[0].lsb: 0 / 12"}},
+		{"both after it", usual, cell("a", s1, step("copy_from_user_quiet", observe.After, adrerr())), cell("b", s1, step("copy_from_user_quiet", observe.After, elsewhere)),
+			[]string{"signals[0].addr file+0x4005 -> file+0x4000"}, []string{differs + stepOne + "signals[0].addr: file+0x4005 / file+0x4000"}},
+		{"two changes", usual, cell("a", s1, step("copy_from_user_quiet", observe.Before, adrerr())), cell("b", s1, step("dax_folios", observe.After, elsewhere)),
+			[]string{"signals[0].addr file+0x4005 -> file+0x4000"},
+			[]string{
+				"lost_change a copy_from_user_quiet: a was made from v6.1 and lacks copy_from_user_quiet (a6e3cf70b772, in v5.16 and later): not seen in " + s1,
+				differs + stepOne + "signals[0].addr: file+0x4005 / file+0x4000",
+			}},
+		{"no expectation", usual, cell("a", s1, observe.Step{Actor: "victim", Action: "load"}), cell("b", s1, observe.Step{Actor: "victim", Action: "load", Outcome: observe.Outcome{Errno: "EIO"}}),
+			[]string{"errno none -> EIO"}, []string{differs + stepOne + "errno: none / EIO"}},
+		{"bytes of the payload that no field tells", usual, before("a", s1), cell("b", s1, step(dax, observe.After, padded)),
+			[]string{forth, lsbForth, "signals[0].raw " + strings.Repeat("0", 256) + " -> " + strings.Repeat("0", 254) + "ff"},
+			[]string{differs + stepOne + "signals[0].raw: …" + strings.Repeat("0", 20) + "00 / …" + strings.Repeat("0", 20) + "ff"}},
+		{"another number of steps", usual, cell("a", s1, always(observe.Outcome{}), always(observe.Outcome{})), cell("b", s1, always(observe.Outcome{})),
+			[]string{"steps 2 -> 1"}, []string{differs + "step 2 (victim: load) steps: 2 / 1"}},
+		{"another step, and what follows it", usual, cell("a", s1, always(observe.Outcome{}), always(observe.Outcome{})),
+			cell("b", s1, observe.Step{Actor: "victim", Action: "store", Outcome: adrerr()}, always(adrerr())),
+			[]string{"action victim: load -> victim: store"}, []string{differs + stepOne + "action: victim: load / victim: store"}},
+
+		// Hidden by a missing symbol.
+		{"hidden in the first", usual, hidden("a", s1), after("b", s1), []string{strings.ReplaceAll(forth, dax, "CONFIG_MEMORY_FAILURE"), strings.ReplaceAll(lsbForth, dax, "CONFIG_MEMORY_FAILURE")}, nil},
+		{"hidden in the second, and not lost", twin("6.12.117-amd64"), after("a", s1), hidden("b", s1), []string{strings.ReplaceAll(back, dax, "CONFIG_MEMORY_FAILURE"), strings.ReplaceAll(lsbBack, dax, "CONFIG_MEMORY_FAILURE")}, nil},
+		{"hidden, and something else", usual, hidden("a", s1), neither("b", ao), []string{"signals[0].code BUS_ADRERR -> BUS_MCEERR_AO", "signals[0].lsb 0 -> 12"},
+			[]string{
+				differs + stepOne + "signals[0].code: BUS_ADRERR / BUS_MCEERR_AO; " + stepOne + "signals[0].lsb: 0 / 12",
+				"unexpected_observation b dax_fault_hwpoison: " + s1 + " on b: step 1 (victim: load) expected old (without dax_fault_hwpoison) or new (with it), saw SIGBUS BUS_MCEERR_AO lsb=12 at file+0x4005",
+			}},
+		{"a line that the first can't print", usual, saw(hidden("a", s1), "log", observe.NothingAboutPoison), saw(after("b", s1), "log", killing),
+			[]string{strings.ReplaceAll(forth, dax, "CONFIG_MEMORY_FAILURE"), strings.ReplaceAll(lsbForth, dax, "CONFIG_MEMORY_FAILURE"), "witness:log no such line -> " + killing + " by CONFIG_MEMORY_FAILURE"}, nil},
+		{"a line that the second can't print", twin("6.12.117-amd64"), saw(after("a", s1), "log", killing), saw(hidden("b", s1), "log", observe.NothingAboutPoison),
+			[]string{strings.ReplaceAll(back, dax, "CONFIG_MEMORY_FAILURE"), strings.ReplaceAll(lsbBack, dax, "CONFIG_MEMORY_FAILURE"), "witness:log " + killing + " -> no such line by CONFIG_MEMORY_FAILURE"}, nil},
+		{"a line that only the one that can't prints", twin("6.1.0-1-amd64"), saw(before("a", s1), "log", observe.NothingAboutPoison), saw(hidden("b", s1), "log", "mce: what?"),
+			[]string{"witness:log no such line -> mce: what?"}, []string{differs + "witness:log: no such line / mce: what?"}},
+		{"a line where both can't", twin("6.1.0-1-amd64"), saw(hidden("a", s1), "log", observe.NothingAboutPoison), saw(hidden("b", s1), "log", "mce: what?"),
+			[]string{"witness:log no such line -> mce: what?"}, []string{differs + "witness:log: no such line / mce: what?"}},
+		{"a count that the first has not", usual, saw(hidden("a", s1), observe.WitnessCorrupted, observe.NotCounted), saw(before("b", s1), observe.WitnessCorrupted, "4 kB"),
+			[]string{"witness:HardwareCorrupted not counted -> 4 kB by CONFIG_MEMORY_FAILURE"},
+			[]string{"lost_change b dax_fault_hwpoison: b was made from v6.12 and lacks dax_fault_hwpoison (1ea7ca1b0901, in v6.5 and later): not seen in " + s1}},
+		{"a count that neither should lack", twin("6.1.0-1-amd64"), saw(before("a", s1), observe.WitnessCorrupted, observe.NotCounted), saw(before("b", s1), observe.WitnessCorrupted, "4 kB"),
+			[]string{"witness:HardwareCorrupted not counted -> 4 kB"}, []string{differs + "witness:HardwareCorrupted: not counted / 4 kB"}},
+
+		// Witnesses, and which changes move them.
+		{"the line of a change", usual, saw(before("a", s1), "log", observe.NothingAboutPoison), saw(after("b", s1), "log", killing),
+			[]string{forth, lsbForth, "witness:log no such line -> " + killing + " by " + dax}, nil},
+		{"the line of a change, without the change", usual, saw(after("a", s1), "log", observe.NothingAboutPoison), saw(after("b", s1), "log", killing),
+			[]string{"witness:log no such line -> " + killing}, []string{differs + "witness:log: no such line / " + killing}},
+		{"the line of a change, the wrong way round", usual, saw(before("a", s1), "log", killing), saw(after("b", s1), "log", observe.NothingAboutPoison),
+			[]string{forth, lsbForth, "witness:log " + killing + " -> no such line"}, []string{differs + "witness:log: " + killing + " / no such line"}},
+		{"another line beside it", usual, saw(before("a", s1), "log", "I/O error, dev pmem0"), saw(after("b", s1), "log", "I/O error, dev pmem0\n"+killing+"\nmce: what?"),
+			[]string{forth, lsbForth, "witness:log no such line -> " + killing + " by " + dax, "witness:log no such line -> mce: what?"}, []string{differs + "witness:log: no such line / mce: what?"}},
+		{"the same lines in another order", usual, saw(before("a", s1), "log", "x\ny"), saw(after("b", s1), "log", "y\nx"), []string{forth, lsbForth}, nil},
+		{"a count that no move predicts here", usual, saw(before("a", s1), observe.WitnessCorrupted, "0 kB"), saw(after("b", s1), observe.WitnessCorrupted, "4 kB"),
+			[]string{forth, lsbForth, "witness:HardwareCorrupted 0 kB -> 4 kB"}, []string{differs + "witness:HardwareCorrupted: 0 kB / 4 kB"}},
+		{"a count that no move predicts by so much", []Kernel{kernel("a", "5.10.0-1-amd64"), kernel("b", "6.1.0-1-amd64")},
+			saw(before("a", "mce/ext4/ucna"), observe.WitnessCorrupted, "0 kB"), saw(before("b", "mce/ext4/ucna"), observe.WitnessCorrupted, "8 kB"),
+			[]string{"witness:HardwareCorrupted 0 kB -> 8 kB"}, []string{"unexplained_difference a,b : mce/ext4/ucna differs between a and b, and no known change says why: witness:HardwareCorrupted: 0 kB / 8 kB"}},
+		{"a count that a move predicts", []Kernel{kernel("a", "5.10.0-1-amd64"), kernel("b", "6.1.0-1-amd64")},
+			saw(before("a", "mce/ext4/ucna"), observe.WitnessCorrupted, "0 kB"), saw(before("b", "mce/ext4/ucna"), observe.WitnessCorrupted, "4 kB"),
+			[]string{"witness:HardwareCorrupted 0 kB -> 4 kB by counted_by_action"}, nil},
+		{"a count that a move predicts, backwards", []Kernel{kernel("a", "6.1.0-1-amd64"), kernel("b", "5.10.0-1-amd64")},
+			saw(before("a", "mce/ext4/ucna"), observe.WitnessCorrupted, "4 kB"), saw(before("b", "mce/ext4/ucna"), observe.WitnessCorrupted, "0 kB"),
+			[]string{"witness:HardwareCorrupted 4 kB -> 0 kB by counted_by_action"}, nil},
+		{"a count, of a kernel that is known to lack the change", []Kernel{kernel("a", "5.10.0-1-amd64"), kernel("b", "5.10.0-1-amd64")},
+			saw(cell("a", "mce/ext4/ucna", always(mceerr())), observe.WitnessCorrupted, "0 kB"),
+			saw(cell("b", "mce/ext4/ucna", always(mceerr()), step("counted_by_action", observe.Before, adrerr())), observe.WitnessCorrupted, "4 kB"),
+			[]string{"steps 1 -> 2", "witness:HardwareCorrupted 0 kB -> 4 kB"},
+			[]string{"unexplained_difference a,b : mce/ext4/ucna differs between a and b, and no known change says why: step 2 (victim: load) steps: 1 / 2; witness:HardwareCorrupted: 0 kB / 4 kB"}},
+		{"another witness in a scenario that follows a change", usual, saw(before("a", s1), "badblocks", "8 sectors"), saw(after("b", s1), "badblocks", "none"),
+			[]string{forth, lsbForth, "witness:badblocks 8 sectors -> none"}, []string{differs + "witness:badblocks: 8 sectors / none"}},
+		{"a witness that one lacks", usual, saw(before("a", s1), "badblocks", "none"), after("b", s1),
+			[]string{forth, lsbForth, "witness:badblocks none -> not recorded"}, []string{differs + "witness:badblocks: none / not recorded"}},
+
+		// Panics.
+		{"a panic of the change, and what can't be asked after it", usual,
+			saw(cell("a", cow, always(observe.Outcome{}), step("copy_user_highpage_mc", observe.Before, panicked))),
+			saw(cell("b", cow, always(observe.Outcome{}), step("copy_user_highpage_mc", observe.After, mceerr())), "log", "x", observe.WitnessSplats, observe.NoSplats, observe.WitnessTaint, "none"),
+			[]string{
+				"signals none -> SIGBUS BUS_MCEERR_AR lsb=12 by copy_user_highpage_mc", "note " + panicked.Note + " -> none by copy_user_highpage_mc",
+				"witness:log not recorded -> x by copy_user_highpage_mc", "witness:splats not recorded -> none by copy_user_highpage_mc", "witness:taint not recorded -> none by copy_user_highpage_mc",
+			}, nil},
+		{"a panic that a lost change brings back", twin("6.1.0-1-amd64"),
+			saw(cell("a", cow, step("copy_user_highpage_mc", observe.After, mceerr())), "log", "x"), saw(cell("b", cow, step("copy_user_highpage_mc", observe.Before, panicked))),
+			[]string{
+				"signals SIGBUS BUS_MCEERR_AR lsb=12 -> none by copy_user_highpage_mc LOST", "note none -> " + panicked.Note + " by copy_user_highpage_mc LOST",
+				"witness:log x -> not recorded by copy_user_highpage_mc LOST",
+			},
+			[]string{"lost_change a,b copy_user_highpage_mc: a has copy_user_highpage_mc, and b, which is not older, lacks it in mce/anon/cow"}},
+		{"a panic of another step than the change's", usual,
+			saw(cell("a", s1, step("copy_user_highpage_mc", observe.Before, adrerr()), always(panicked))), saw(cell("b", s1, step("copy_user_highpage_mc", observe.After, mceerr()), always(observe.Outcome{})), "log", "x"),
+			[]string{
+				"signals[0].code BUS_ADRERR -> BUS_MCEERR_AR by copy_user_highpage_mc", "signals[0].lsb 0 -> 12 by copy_user_highpage_mc",
+				"note " + panicked.Note + " -> none", "witness:log not recorded -> x",
+			},
+			[]string{differs + "step 2 (victim: load) note: Kernel panic - not syncing: Fatal local machine check / none; witness:log: not recorded / x"}},
+		{"both panic, and one was asked", usual, cell("a", s1, always(panicked)), saw(cell("b", s1, always(panicked)), "log", "x"),
+			[]string{"witness:log not recorded -> x"}, []string{differs + "witness:log: not recorded / x"}},
+
+		// Splats.
+		{"a splat, and its taint, are told once", usual, saw(before("a", s1), observe.WitnessSplats, observe.NoSplats, observe.WitnessTaint, "none"),
+			saw(after("b", s1), observe.WitnessSplats, "WARNING in dax_iomap_fault\nhung task", observe.WitnessTaint, "W"),
+			[]string{forth, lsbForth, "witness:splats no such line -> WARNING in dax_iomap_fault", "witness:splats no such line -> hung task", "witness:taint none -> W"},
+			[]string{"splat b : " + s1 + " on b: WARNING in dax_iomap_fault; hung task"}},
+		{"a splat on both", usual, saw(on("a", alike), observe.WitnessSplats, "WARNING in f"), saw(on("b", alike), observe.WitnessSplats, "WARNING in f"), nil,
+			[]string{"splat a : " + s1 + " on a: WARNING in f", "splat b : " + s1 + " on b: WARNING in f"}},
+		{"a splat beside something else", usual, saw(on("a", alike), observe.WitnessSplats, observe.NoSplats, "badblocks", "none"), saw(on("b", alike), observe.WitnessSplats, "WARNING in f", "badblocks", "8 sectors"),
+			[]string{"witness:badblocks none -> 8 sectors", "witness:splats no such line -> WARNING in f"},
+			[]string{"splat b : " + s1 + " on b: WARNING in f", differs + "witness:badblocks: none / 8 sectors"}},
+		{"a taint without a splat", usual, saw(on("a", alike), observe.WitnessSplats, observe.NoSplats, observe.WitnessTaint, "none"), saw(on("b", alike), observe.WitnessSplats, observe.NoSplats, observe.WitnessTaint, "M"),
+			[]string{"witness:taint none -> M"}, []string{differs + "witness:taint: none / M"}},
+		{"a splat that no missing symbol explains", usual, saw(hidden("a", s1), observe.WitnessSplats, observe.NoSplats), saw(after("b", s1), observe.WitnessSplats, "WARNING in f"),
+			[]string{strings.ReplaceAll(forth, dax, "CONFIG_MEMORY_FAILURE"), strings.ReplaceAll(lsbForth, dax, "CONFIG_MEMORY_FAILURE"), "witness:splats no such line -> WARNING in f"},
+			[]string{"splat b : " + s1 + " on b: WARNING in f"}},
+
+		// Cells that can't be compared.
+		{"other accelerators", twin("6.12.117-amd64"), after("a", s1), accel(after("b", s1), "kvm"), nil, nil},
+		{"other accelerators that differ", twin("6.1.0-1-amd64"), accel(on("a", alike), "kvm"), cell("b", s1, always(observe.Outcome{Errno: "EFAULT"})), nil, nil},
+		{"trouble with the rig", usual, before("a", s1), rig(on("b", alike)), nil, nil},
+		{"a splat before the rig failed", usual, rig(saw(on("a", alike), observe.WitnessSplats, "WARNING in f")), on("b", alike), nil, nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			j := Judge([]observe.Cell{tc.a, tc.b}, tc.kernels)
+			same(t, "differences", tc.diffs, differences(j.Differences))
+			same(t, "findings", tc.found, found(j.Findings))
+		})
+	}
+}
+
+// A panic that the scenario does not expect is one finding of its cell: with what
+// the kernel said, or with what the scenario says.
+func TestPanickedCell(t *testing.T) {
+	panicked := cell("k", s1, observe.Step{Actor: "kernel", Action: "panic", Outcome: observe.Outcome{Note: observe.PanicMark + ": oops"}})
+	panicked.Verdict, panicked.Message, panicked.Panicked = observe.Unexpected, "the kernel panicked", true
+	for name, test := range map[string]struct {
+		splats string
+		want   []string
+	}{
+		"with its words":    {observe.PanicMark + ": oops", []string{"splat k : " + s1 + " on k: Kernel panic - not syncing: oops"}},
+		"without its words": {"", []string{"unexpected_observation k : " + s1 + " on k: the kernel panicked"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			same(t, "findings", test.want, found(Judge([]observe.Cell{saw(panicked, observe.WitnessSplats, test.splats)}, []Kernel{kernel("k", "")}).Findings))
+		})
+	}
+}
+
+// Each kernel is compared with the first that observed the scenario with the same
+// accelerator, whatever order the cells were finished in.
+func TestComparedWithTheFirstThatObserved(t *testing.T) {
+	cells := []observe.Cell{
+		after("d", s1), attempt(2, after("c", s1)), attempt(1, rig(after("c", s1))), before("b2", s1), accel(before("b", s1), "kvm"), rig(before("a", s1)),
+		accel(after("e", s1), "kvm"), after("unnamed", s1),
+	}
+	var ks []Kernel
+	for _, name := range []string{"a", "b", "b2", "c", "d", "e"} {
+		ks = append(ks, kernel(name, ""))
+	}
+	var got []string
+	for _, d := range Judge(cells, ks).Differences {
+		got = append(got, d.KernelA+" "+d.KernelB+" "+d.Field)
+	}
+	same(t, "compared", []string{
+		"b2 c signals[0].code", "b2 c signals[0].lsb", "b2 d signals[0].code", "b2 d signals[0].lsb", "b e signals[0].code", "b e signals[0].lsb",
+	}, got)
+}
+
+// The same kernel gives the same bytes, those that hold an address too.
+func TestRepeats(t *testing.T) {
+	moved := attempt(2, before("k", s1))
+	moved.Steps = []observe.Step{step(dax, observe.Before, signalled(payload(2, 0, 9)))}
+	for _, tc := range []struct {
+		name  string
+		cells []observe.Cell
+		diffs []string
+		found []string
+	}{
+		{"the same", []observe.Cell{attempt(2, before("k", s1)), attempt(1, before("k", s1))}, nil, nil},
+		{"mapped elsewhere", []observe.Cell{moved, attempt(1, before("k", s1))}, []string{"signals[0].raw " + adrerr().Signals[0].Raw + " -> " + moved.Steps[0].Outcome.Signals[0].Raw},
+			[]string{"not_repeatable k : " + s1 + " is not the same twice on k (attempts 1 and 2): step 1 (victim: load) signals[0].raw: …200000000000000000001000000000000000000000000000000000000000000000000000000000… / …200000000000000000009000000000000000000000000000000000000000000000000000000000…"}},
+		// Of a kernel with itself, no change explains anything.
+		{"the other side", []observe.Cell{attempt(1, before("k", s1)), attempt(2, after("k", s1))}, []string{"signals[0].code BUS_ADRERR -> BUS_MCEERR_AR", "signals[0].lsb 0 -> 12"},
+			[]string{
+				"incomplete_change k dax_fault_hwpoison: k shows dax_fault_hwpoison in " + s1 + ", but not in " + s1,
+				"not_repeatable k : " + s1 + " is not the same twice on k (attempts 1 and 2): step 1 (victim: load) signals[0].code: BUS_ADRERR / BUS_MCEERR_AR; step 1 (victim: load) signals[0].lsb: 0 / 12",
+			}},
+		{"trouble with the rig between", []observe.Cell{attempt(1, rig(after("k", s1))), attempt(2, before("k", s1)), attempt(3, before("k", s1))}, nil, nil},
+		{"another accelerator", []observe.Cell{attempt(1, before("k", s1)), accel(attempt(2, before("k", "other")), "kvm")}, nil, nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			j := Judge(tc.cells, []Kernel{kernel("k", "")})
+			same(t, "repeats", tc.diffs, differences(j.Repeats))
+			same(t, "findings", tc.found, found(j.Findings))
+			if len(j.Differences) != 0 {
+				t.Errorf("%v", j.Differences)
+			}
+		})
+	}
+	kvm := accel(attempt(2, after("k", s1)), "kvm")
+	if j := Judge([]observe.Cell{attempt(1, before("k", s1)), kvm}, nil); len(j.Repeats) != 0 {
+		t.Errorf("attempts with other accelerators are compared: %v", j.Repeats)
+	}
+}
+
+// Findings come the most telling kind first, and by kernel and scenario.
+func TestOrderOfFindings(t *testing.T) {
+	bad := cell("b", "s/3", step("copy_from_user_quiet", observe.Neither, adrerr()))
+	ks := []Kernel{claiming(kernel("a", "6.1.0-1-amd64"), dax, false), kernel("b", "6.12.117-amd64")}
+	j := Judge([]observe.Cell{
+		attempt(1, cell("a", "s/5", always(adrerr()))), attempt(2, cell("a", "s/5", always(mceerr()))),
+		bad, saw(cell("b", "s/4", always(adrerr())), observe.WitnessSplats, "WARNING in f"),
+		cell("a", "s/2", always(adrerr())), cell("b", "s/2", always(mceerr())), after("a", "s/1"), before("b", "s/1"),
+	}, ks)
+	var got []string
+	for _, f := range j.Findings {
+		got = append(got, string(f.Kind)+" "+f.Scenario)
+	}
+	same(t, "findings", []string{"contradicted_claim ", "lost_change ", "splat s/4", "unexplained_difference s/2", "unexpected_observation s/3", "not_repeatable s/5"}, got)
+}

@@ -20,6 +20,7 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 
 	"github.com/faultline/faultline/framework"
+	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/run"
 	"github.com/faultline/faultline/kernels"
 )
@@ -266,8 +267,16 @@ func tryFaultline(t *testing.T, args []string) error {
 }
 
 func TestMatrices(t *testing.T) {
+	var changes []string
+	for _, c := range change.All() {
+		changes = append(changes, c.ID)
+	}
 	each(t, []string{"yaml"}, func(t *testing.T, b block) {
-		if _, err := kernels.ParseMatrix(b.String(), []byte(b.text)); err != nil {
+		m, err := kernels.ParseMatrix(b.String(), []byte(b.text))
+		if err == nil {
+			err = m.CheckChanges(changes)
+		}
+		if err != nil {
 			t.Error(err)
 		}
 	})

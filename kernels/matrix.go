@@ -23,7 +23,12 @@ type Matrix struct {
 	File string `json:"file"`
 	// Kernels are at least one.
 	Kernels []Entry `json:"kernels"`
+
+	declared []declaration
 }
+
+// declaration is a change that an entry has in its "has", and where it stands.
+type declaration struct{ change, pos string }
 
 // Entry is a kernel of a matrix.
 type Entry struct {
@@ -48,6 +53,23 @@ func (e Entry) Resolve(ctx context.Context, opts Options) (*Kernel, error) {
 	}
 	k.Has = e.Has
 	return k, nil
+}
+
+// CheckChanges refuses a declaration (has:) of a change that is not among the
+// known ones, which this package does not know. The error is a *SpecError that
+// names the line and the column.
+func (m *Matrix) CheckChanges(known []string) error {
+	for _, d := range m.declared {
+		if slices.Contains(known, d.change) {
+			continue
+		}
+		e := &SpecError{What: d.pos, Problem: fmt.Sprintf("no change is called %q", d.change), WayOut: "known are " + strings.Join(known, ", ")}
+		if n := near.Names(d.change, known); len(n) > 0 {
+			e.WayOut = "did you mean " + quoted(n, "or") + "? " + e.WayOut
+		}
+		return e
+	}
+	return nil
 }
 
 //go:embed default.yaml
@@ -134,10 +156,14 @@ func ParseMatrix(file string, data []byte) (*Matrix, error) {
 		names[label] = e.Pos
 		m.Kernels = append(m.Kernels, e)
 	}
+	m.declared = p.declared
 	return m, nil
 }
 
-type matrixParser struct{ file string }
+type matrixParser struct {
+	file     string
+	declared []declaration
+}
 
 func (p matrixParser) pos(t *token.Token) string {
 	if t == nil || t.Position == nil {
@@ -187,7 +213,7 @@ func (p matrixParser) mapping(n ast.Node, what, shape string, known []string, f 
 	return nil
 }
 
-func (p matrixParser) entry(n ast.Node) (e Entry, nameAt *token.Token, err error) {
+func (p *matrixParser) entry(n ast.Node) (e Entry, nameAt *token.Token, err error) {
 	const shape = "write an entry as \"- spec: apt:bookworm\""
 	e.Pos = p.pos(begin(n))
 	var specAt *token.Token
@@ -200,6 +226,7 @@ func (p matrixParser) entry(n ast.Node) (e Entry, nameAt *token.Token, err error
 					return p.error(begin(v.Value), fmt.Sprintf("%s is %s, not true or false", change, kind(v.Value)), "write true or false")
 				}
 				e.Has[change] = b.Value
+				p.declared = append(p.declared, declaration{change, p.pos(begin(v))})
 				return nil
 			})
 		}

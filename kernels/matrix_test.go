@@ -87,6 +87,34 @@ func TestMatrixErrors(t *testing.T) {
 	}
 }
 
+func TestCheckChanges(t *testing.T) {
+	known := []string{"dax_fault_hwpoison", "dax_folios"}
+	for name, c := range map[string]struct{ in, want string }{
+		"nothing declared": {"kernels:\n- spec: apt:bookworm\n", ""},
+		"known":            {"kernels:\n- spec: apt:bookworm\n  has: {dax_folios: true, dax_fault_hwpoison: false}\n", ""},
+		"a letter off": {"kernels:\n- spec: apt:bookworm\n  has:\n    dax_folios: true\n    dax_fault_hwposion: true\n",
+			`m.yaml:5:5: no change is called "dax_fault_hwposion"; did you mean "dax_fault_hwpoison"? known are dax_fault_hwpoison, dax_folios`},
+		"flow style": {"kernels:\n- {spec: 'apt:sid', has: {dax: true}}\n",
+			`m.yaml:2:27: no change is called "dax"; did you mean "dax_folios" or "dax_fault_hwpoison"? known are dax_fault_hwpoison, dax_folios`},
+		"the second entry": {"kernels:\n- spec: apt:bookworm\n- spec: apt:sid\n  has: {no_such_change: false}\n",
+			`m.yaml:4:9: no change is called "no_such_change"; known are dax_fault_hwpoison, dax_folios`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, err := ParseMatrix("m.yaml", []byte(c.in))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := ""
+			if err := m.CheckChanges(known); err != nil {
+				got = err.Error()
+			}
+			if got != c.want {
+				t.Errorf("%s\nnot %s", got, c.want)
+			}
+		})
+	}
+}
+
 func TestLoadMatrix(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "m.yaml")
 	var spec *SpecError

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/framework/report"
 	"github.com/faultline/faultline/framework/results"
@@ -122,6 +123,13 @@ func (c *runCmd) kernels() ([]kernels.Entry, error) {
 	}
 	m, err := load()
 	if err != nil {
+		return nil, err
+	}
+	var known []string
+	for _, c := range change.All() {
+		known = append(known, c.ID)
+	}
+	if err := m.CheckChanges(known); err != nil {
 		return nil, err
 	}
 	entries := m.Kernels

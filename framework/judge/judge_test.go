@@ -75,12 +75,10 @@ func TestTwoKernels(t *testing.T) {
 		// Neither side explains nothing.
 		{"something else on one of them", usual, before("a", s1), neither("b", ao), []string{"signals[0].code BUS_ADRERR -> BUS_MCEERR_AO", "signals[0].lsb 0 -> 12"},
 			[]string{
-				differs + stepOne + "signals[0].code: BUS_ADRERR / BUS_MCEERR_AO; " + stepOne + "signals[0].lsb: 0 / 12",
 				"unexpected_observation b dax_fault_hwpoison: " + s1 + " on b: step 1 (victim: load) expected old (without dax_fault_hwpoison) or new (with it), saw SIGBUS BUS_MCEERR_AO lsb=12 at file+0x4005",
 			}},
 		{"the address alone", usual, before("a", s1), neither("b", elsewhere), []string{"signals[0].addr file+0x4005 -> file+0x4000"},
 			[]string{
-				differs + stepOne + "signals[0].addr: file+0x4005 / file+0x4000",
 				"unexpected_observation b dax_fault_hwpoison: " + s1 + " on b: step 1 (victim: load) expected old (without dax_fault_hwpoison) or new (with it), saw SIGBUS BUS_ADRERR at file+0x4000",
 			}},
 		{"both on both sides", usual, cell("a", s1, step(dax, observe.Both, adrerr())), cell("b", s1, step(dax, observe.Both, mceerr())),
@@ -110,7 +108,6 @@ func TestTwoKernels(t *testing.T) {
 		{"hidden in the second, and not lost", twin("6.12.117-amd64"), after("a", s1), hidden("b", s1), []string{strings.ReplaceAll(back, dax, "CONFIG_MEMORY_FAILURE"), strings.ReplaceAll(lsbBack, dax, "CONFIG_MEMORY_FAILURE")}, nil},
 		{"hidden, and something else", usual, hidden("a", s1), neither("b", ao), []string{"signals[0].code BUS_ADRERR -> BUS_MCEERR_AO", "signals[0].lsb 0 -> 12"},
 			[]string{
-				differs + stepOne + "signals[0].code: BUS_ADRERR / BUS_MCEERR_AO; " + stepOne + "signals[0].lsb: 0 / 12",
 				"unexpected_observation b dax_fault_hwpoison: " + s1 + " on b: step 1 (victim: load) expected old (without dax_fault_hwpoison) or new (with it), saw SIGBUS BUS_MCEERR_AO lsb=12 at file+0x4005",
 			}},
 		{"a line that the first can't print", usual, saw(hidden("a", s1), "log", observe.NothingAboutPoison), saw(after("b", s1), "log", killing),

@@ -37,7 +37,7 @@ func NewHeadline(run results.Run) Headline {
 }
 
 func sentence(run results.Run, rows []row) string {
-	var compared, differ, explained int
+	var compared, differ, explained, lost int
 	var changes []string
 	for _, r := range rows {
 		if r.compared() {
@@ -48,7 +48,11 @@ func sentence(run results.Run, rows []row) string {
 		}
 		differ++
 		by, unexplained := r.why()
-		if !unexplained {
+		switch {
+		case r.lost():
+			lost++
+			continue
+		case !unexplained:
 			explained++
 		}
 		for _, id := range by {
@@ -64,8 +68,10 @@ func sentence(run results.Run, rows []row) string {
 	switch {
 	case len(run.Cells) == 0:
 		return "Nothing was observed."
+	case compared == 0 && len(run.Cells) == run.Summary.NotDoable:
+		return who + ": none of the scenarios can be done."
 	case compared == 0:
-		return fmt.Sprintf("%s: %d of %s as expected.", who, run.Summary.Expected, count(len(run.Cells), "observation"))
+		return fmt.Sprintf("%s: %d of %s as expected.", who, run.Summary.Expected, count(len(run.Cells)-run.Summary.NotDoable, "observation"))
 	case differ == 0 && compared == 1:
 		return who + " show user space the same in the one scenario that was compared."
 	case differ == 0:
@@ -77,6 +83,17 @@ func sentence(run results.Run, rows []row) string {
 	}
 	by := list(names)
 	out := fmt.Sprintf("%s differ in %d of %s", who, differ, count(compared, "scenario"))
+	if lost > 0 {
+		out += fmt.Sprintf(", in %d by a change that was lost", lost)
+		if differ -= lost; differ == 0 {
+			return out + "."
+		}
+		out += fmt.Sprintf("; of the other %d", differ)
+		if explained > 0 {
+			return fmt.Sprintf("%s, %d %s explained by %s.", out, explained, isAre(explained), by)
+		}
+		return out + " none is explained by a known change."
+	}
 	switch {
 	case explained == differ && differ == 1:
 		return out + "; it is explained by " + by + "."

@@ -302,7 +302,8 @@ func (t *table) summary() {
 			}
 		}
 	}
-	t.troubles()
+	t.reasons("Not doable:", observe.NotDoable, dim)
+	t.reasons("Not judged:", observe.Rig, yellow)
 	if t.opt.Results != "" {
 		t.out.WriteString("Results: " + printable(t.opt.Results) + "\n")
 	}
@@ -359,13 +360,13 @@ func (t *table) changes() {
 	}
 }
 
-// troubles says why cells could not be judged, each reason once a kernel.
-func (t *table) troubles() {
+// reasons says why cells have a verdict, each reason once a kernel.
+func (t *table) reasons(title string, verdict observe.Verdict, style string) {
 	type key struct{ kernel, message string }
 	var order []key
 	cells := map[key]int{}
 	for _, c := range t.run.Cells {
-		if c.Verdict != observe.Rig {
+		if c.Verdict != verdict {
 			continue
 		}
 		k := key{c.Kernel, c.Message}
@@ -377,9 +378,9 @@ func (t *table) troubles() {
 	if len(order) == 0 {
 		return
 	}
-	t.out.WriteString(t.styled("Not judged:", bold) + "\n")
+	t.out.WriteString(t.styled(title, bold) + "\n")
 	for _, k := range order {
-		t.paragraph("  - ", fmt.Sprintf("%s on %s: %s", count(cells[k], "cell"), k.kernel, k.message), yellow)
+		t.paragraph("  - ", fmt.Sprintf("%s on %s: %s", count(cells[k], "cell"), k.kernel, k.message), style)
 	}
 }
 

@@ -103,12 +103,30 @@ func TestTwoKernels(t *testing.T) {
 			cell("b", s1, observe.Step{Actor: "victim", Action: "store", Outcome: adrerr()}, always(adrerr())),
 			[]string{"action victim: load -> victim: store"}, []string{differs + stepOne + "action: victim: load / victim: store"}},
 
+		{"another action, on the two sides of a change", usual, before("a", s1), with(after("b", s1), func(c *observe.Cell) { c.Steps[0].Action = "store" }),
+			[]string{"action victim: load -> victim: store"}, []string{differs + stepOne + "action: victim: load / victim: store"}},
+		{"another actor", usual, before("a", s1), with(after("b", s1), func(c *observe.Cell) { c.Steps[0].Actor = "second" }),
+			[]string{"action victim: load -> second: load"}, []string{differs + stepOne + "action: victim: load / second: load"}},
+		{"only the step that is not as expected is told", twin("6.12.117-amd64"), cell("a", s1, always(observe.Outcome{}), step(dax, observe.Neither, ao)), cell("b", s1, always(observe.Outcome{}), step(dax, observe.Neither, ao)), nil,
+			[]string{
+				"unexpected_observation a dax_fault_hwpoison: " + s1 + " on a: step 2 (victim: load) expected old (without dax_fault_hwpoison) or new (with it), saw SIGBUS BUS_MCEERR_AO lsb=12 at file+0x4005",
+				"unexpected_observation b dax_fault_hwpoison: " + s1 + " on b: step 2 (victim: load) expected old (without dax_fault_hwpoison) or new (with it), saw SIGBUS BUS_MCEERR_AO lsb=12 at file+0x4005",
+			}},
+
 		// Hidden by a missing symbol.
 		{"hidden in the first", usual, hidden("a", s1), after("b", s1), []string{strings.ReplaceAll(forth, dax, "CONFIG_MEMORY_FAILURE"), strings.ReplaceAll(lsbForth, dax, "CONFIG_MEMORY_FAILURE")}, nil},
 		{"hidden in the second, and not lost", twin("6.12.117-amd64"), after("a", s1), hidden("b", s1), []string{strings.ReplaceAll(back, dax, "CONFIG_MEMORY_FAILURE"), strings.ReplaceAll(lsbBack, dax, "CONFIG_MEMORY_FAILURE")}, nil},
 		{"hidden, and something else", usual, hidden("a", s1), neither("b", ao), []string{"signals[0].code BUS_ADRERR -> BUS_MCEERR_AO", "signals[0].lsb 0 -> 12"},
 			[]string{
 				"unexpected_observation b dax_fault_hwpoison: " + s1 + " on b: step 1 (victim: load) expected old (without dax_fault_hwpoison) or new (with it), saw SIGBUS BUS_MCEERR_AO lsb=12 at file+0x4005",
+			}},
+		{"hidden, and something else where it is", usual,
+			with(hidden("a", s1), func(c *observe.Cell) {
+				c.Verdict, c.Steps[0].Outcome, c.Steps[0].Expected.Side, c.Steps[0].Expected.Met = observe.Unexpected, ao, observe.Neither, false
+			}), after("b", s1), []string{"signals[0].code BUS_MCEERR_AO -> BUS_MCEERR_AR"},
+			[]string{
+				differs + stepOne + "signals[0].code: BUS_MCEERR_AO / BUS_MCEERR_AR",
+				"unexpected_observation a dax_fault_hwpoison: " + s1 + " on a: step 1 (victim: load) expected old, saw SIGBUS BUS_MCEERR_AO lsb=12 at file+0x4005",
 			}},
 		{"a line that the first can't print", usual, saw(hidden("a", s1), "log", observe.NothingAboutPoison), saw(after("b", s1), "log", killing),
 			[]string{strings.ReplaceAll(forth, dax, "CONFIG_MEMORY_FAILURE"), strings.ReplaceAll(lsbForth, dax, "CONFIG_MEMORY_FAILURE"), "witness:log no such line -> " + killing + " by CONFIG_MEMORY_FAILURE"}, nil},
@@ -118,6 +136,8 @@ func TestTwoKernels(t *testing.T) {
 			[]string{"witness:log no such line -> mce: what?"}, []string{differs + "witness:log: no such line / mce: what?"}},
 		{"a line where both can't", twin("6.1.0-1-amd64"), saw(hidden("a", s1), "log", observe.NothingAboutPoison), saw(hidden("b", s1), "log", "mce: what?"),
 			[]string{"witness:log no such line -> mce: what?"}, []string{differs + "witness:log: no such line / mce: what?"}},
+		{"a line where both can't, and the second does not", twin("6.1.0-1-amd64"), saw(hidden("a", s1), "log", "mce: what?"), saw(hidden("b", s1), "log", observe.NothingAboutPoison),
+			[]string{"witness:log mce: what? -> no such line"}, []string{differs + "witness:log: mce: what? / no such line"}},
 		{"a count that the first has not", usual, saw(hidden("a", s1), observe.WitnessCorrupted, observe.NotCounted), saw(before("b", s1), observe.WitnessCorrupted, "4 kB"),
 			[]string{"witness:HardwareCorrupted not counted -> 4 kB by CONFIG_MEMORY_FAILURE"},
 			[]string{"lost_change b dax_fault_hwpoison: b was made from v6.12 and lacks dax_fault_hwpoison (1ea7ca1b0901, in v6.5 and later): not seen in " + s1}},
@@ -139,6 +159,9 @@ func TestTwoKernels(t *testing.T) {
 		{"a count that no move predicts by so much", []Kernel{kernel("a", "5.10.0-1-amd64"), kernel("b", "6.1.0-1-amd64")},
 			saw(before("a", "mce/ext4/ucna"), observe.WitnessCorrupted, "0 kB"), saw(before("b", "mce/ext4/ucna"), observe.WitnessCorrupted, "8 kB"),
 			[]string{"witness:HardwareCorrupted 0 kB -> 8 kB"}, []string{"unexplained_difference a,b : mce/ext4/ucna differs between a and b, and no known change says why: witness:HardwareCorrupted: 0 kB / 8 kB"}},
+		{"a count that begins elsewhere than the move", []Kernel{kernel("a", "5.10.0-1-amd64"), kernel("b", "6.1.0-1-amd64")},
+			saw(before("a", "mce/ext4/ucna"), observe.WitnessCorrupted, "8 kB"), saw(before("b", "mce/ext4/ucna"), observe.WitnessCorrupted, "4 kB"),
+			[]string{"witness:HardwareCorrupted 8 kB -> 4 kB"}, []string{"unexplained_difference a,b : mce/ext4/ucna differs between a and b, and no known change says why: witness:HardwareCorrupted: 8 kB / 4 kB"}},
 		{"a count that a move predicts", []Kernel{kernel("a", "5.10.0-1-amd64"), kernel("b", "6.1.0-1-amd64")},
 			saw(before("a", "mce/ext4/ucna"), observe.WitnessCorrupted, "0 kB"), saw(before("b", "mce/ext4/ucna"), observe.WitnessCorrupted, "4 kB"),
 			[]string{"witness:HardwareCorrupted 0 kB -> 4 kB by counted_by_action"}, nil},
@@ -267,7 +290,8 @@ func TestRepeats(t *testing.T) {
 				"incomplete_change k dax_fault_hwpoison: k shows dax_fault_hwpoison in " + s1 + ", but not in " + s1,
 				"not_repeatable k : " + s1 + " is not the same twice on k (attempts 1 and 2): step 1 (victim: load) signals[0].code: BUS_ADRERR / BUS_MCEERR_AR; step 1 (victim: load) signals[0].lsb: 0 / 12",
 			}},
-		{"trouble with the rig between", []observe.Cell{attempt(1, rig(after("k", s1))), attempt(2, before("k", s1)), attempt(3, before("k", s1))}, nil, nil},
+		{"trouble with the rig between", []observe.Cell{attempt(1, rig(after("k", s1))), attempt(2, cell("k", s1, always(adrerr()))), attempt(3, cell("k", s1, always(observe.Outcome{})))}, []string{"signals SIGBUS BUS_ADRERR -> none"},
+			[]string{"not_repeatable k : " + s1 + " is not the same twice on k (attempts 2 and 3): step 1 (victim: load) signals: SIGBUS BUS_ADRERR / none"}},
 		{"another accelerator", []observe.Cell{attempt(1, before("k", s1)), accel(attempt(2, before("k", "other")), "kvm")}, nil, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -279,9 +303,12 @@ func TestRepeats(t *testing.T) {
 			}
 		})
 	}
-	kvm := accel(attempt(2, after("k", s1)), "kvm")
-	if j := Judge([]observe.Cell{attempt(1, before("k", s1)), kvm}, nil); len(j.Repeats) != 0 {
+	kvm := []observe.Cell{attempt(1, before("k", s1)), accel(attempt(2, after("k", s1)), "kvm")}
+	if j := Judge(kvm, nil); len(j.Repeats) != 0 {
 		t.Errorf("attempts with other accelerators are compared: %v", j.Repeats)
+	}
+	if j := Judge(append(kvm, accel(attempt(3, before("k", s1)), "kvm")), nil); len(j.Repeats) != 2 || j.Repeats[0].AttemptA != 2 || j.Repeats[0].AttemptB != 3 {
+		t.Errorf("those with the same are not: %v", j.Repeats)
 	}
 }
 
@@ -299,4 +326,57 @@ func TestOrderOfFindings(t *testing.T) {
 		got = append(got, string(f.Kind)+" "+f.Scenario)
 	}
 	same(t, "findings", []string{"contradicted_claim ", "lost_change ", "splat s/4", "unexplained_difference s/2", "unexpected_observation s/3", "not_repeatable s/5"}, got)
+}
+
+// Every field of an outcome counts, and is named.
+func TestFields(t *testing.T) {
+	gone := func(e observe.Exit) observe.Outcome { return observe.Outcome{Exit: &e} }
+	named := func(change func(*observe.Signal)) observe.Outcome {
+		o := adrerr()
+		change(&o.Signals[0])
+		return o
+	}
+	for _, tc := range []struct {
+		name string
+		a, b observe.Outcome
+		want []string
+	}{
+		{"no signal", observe.Outcome{}, adrerr(), []string{"signals none -> SIGBUS BUS_ADRERR"}},
+		{"two signals", adrerr(), observe.Outcome{Signals: []observe.Signal{payload(2, 0, 1), payload(4, 12, 1)}}, []string{"signals SIGBUS BUS_ADRERR -> SIGBUS BUS_ADRERR, SIGBUS BUS_MCEERR_AR lsb=12"}},
+		{"a system call", observe.Outcome{Ret: ptr(int64(-1)), Errno: "EIO"}, observe.Outcome{Ret: ptr(int64(4096)), Data: "15", Digest: "ab"}, []string{"ret -1 -> 4096", "errno EIO -> none", "data none -> 15", "digest none -> ab"}},
+		{"0 is a value", observe.Outcome{}, observe.Outcome{Ret: ptr(int64(0))}, []string{"ret none -> 0"}},
+		{"a death", gone(observe.Exit{Code: -1, Signal: "SIGBUS", Core: true}), gone(observe.Exit{}), []string{"exit killed by SIGBUS (core) -> exit 0"}},
+		{"no core", gone(observe.Exit{Code: -1, Signal: "SIGBUS", Core: true}), gone(observe.Exit{Code: -1, Signal: "SIGBUS"}), []string{"exit killed by SIGBUS (core) -> killed by SIGBUS"}},
+		{"a note", observe.Outcome{Note: "8 sectors"}, observe.Outcome{Note: "1 sectors"}, []string{"note 8 sectors -> 1 sectors"}},
+		{"a thread", adrerr(), named(func(s *observe.Signal) { s.Thread = "other" }), []string{"signals[0].thread none -> other"}},
+		{"another signal", adrerr(), named(func(s *observe.Signal) { s.Signo, s.Name = 11, "SIGSEGV" }), []string{"signals[0].signo SIGBUS -> SIGSEGV"}},
+		{"a code without a name", named(func(s *observe.Signal) { s.Code, s.CodeName = 77, "?" }), named(func(s *observe.Signal) { s.Code, s.CodeName = 78, "?" }), []string{"signals[0].code ? (77) -> ? (78)"}},
+		{"no payload", adrerr(), named(func(s *observe.Signal) { s.Raw = "" }), []string{"signals[0].raw " + strings.Repeat("0", 256) + " -> none"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			same(t, "differences", tc.want, differences(fields(cell("a", s1, always(tc.a)), cell("b", s1, always(tc.b)), false)))
+		})
+	}
+}
+
+// The first attempt that observed something stands for a cell, else the first.
+func TestPick(t *testing.T) {
+	one, two, three := attempt(1, before("k", s1)), attempt(2, after("k", s1)), attempt(3, before("k", s1))
+	for name, test := range map[string]struct {
+		cells []observe.Cell
+		want  int
+		none  bool
+	}{
+		"the first":              {[]observe.Cell{two, one, three}, 1, false},
+		"the first that did":     {[]observe.Cell{rig(one), three, two}, 2, false},
+		"none that did":          {[]observe.Cell{rig(three), rig(two)}, 2, false},
+		"another's":              {[]observe.Cell{attempt(1, before("other", s1)), attempt(1, before("k", "other")), two}, 2, false},
+		"none":                   {[]observe.Cell{before("other", s1)}, 0, true},
+		"rig after the first":    {[]observe.Cell{one, rig(two)}, 1, false},
+		"the one that did, last": {[]observe.Cell{rig(one), rig(two), three}, 3, false},
+	} {
+		if c, ok := Pick(test.cells, "k", s1); ok == test.none || c.Attempt != test.want {
+			t.Errorf("%s: attempt %d, %t", name, c.Attempt, ok)
+		}
+	}
 }

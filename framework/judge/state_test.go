@@ -63,6 +63,7 @@ func TestStates(t *testing.T) {
 				"incomplete_change k dax_fault_hwpoison: k shows what was before dax_fault_hwpoison in s/1, shows a part of dax_fault_hwpoison in dax/ext4/pread",
 				"unexpected_observation k dax_fault_hwpoison: dax/ext4/pread on k: step 1 (victim: load) expected EIO, saw EHWPOISON",
 			}},
+		{"a part that is not there", kernel("k", ""), []observe.Cell{with(cell("k", "dax/ext4/pread", always(observe.Outcome{Errno: "EIO"})), func(c *observe.Cell) { c.Steps[0].Expected.PartOf = dax })}, nil, nil},
 		{"a part alone", kernel("k", ""), []observe.Cell{cell("k", "dax/ext4/pread", part)},
 			[]string{"shows a part of dax_fault_hwpoison in dax/ext4/pread"},
 			[]string{
@@ -130,6 +131,8 @@ func TestStatesAsRecorded(t *testing.T) {
 	cells := []observe.Cell{
 		after("k", "s/2"), after("k", "s/1"), before("k", "s/3"), cell("k", "s/4", part), cell("k", "s/5", step(dax, observe.Neither, adrerr())),
 		attempt(2, after("k", "s/1")), // counts once
+		with(hidden("k", "s/7"), func(c *observe.Cell) { c.Steps[0].Expected.Change = "zzz" }), // seen elsewhere
+		with(hidden("k", "s/8"), func(c *observe.Cell) { c.Steps[0].Expected.Change = "hid" }),
 		cell("k", "s/6", step("zzz", observe.After, mceerr()), step("aaa", observe.After, mceerr()), step("copy_from_user_quiet", observe.After, mceerr())),
 	}
 	k := claiming(kernel("k", "5.10.0-1-amd64"), dax, false)
@@ -137,6 +140,7 @@ func TestStatesAsRecorded(t *testing.T) {
 		{ID: "copy_from_user_quiet", Verdict: Has, Backported: true, After: []string{"s/6"}},
 		{ID: dax, Verdict: Incomplete, Claimed: ptr(false), After: []string{"s/1", "s/2"}, Before: []string{"s/3"}, Part: []string{"s/4"}, Neither: []string{"s/5"}},
 		{ID: "aaa", Verdict: Has, After: []string{"s/6"}},
+		{ID: "hid", Verdict: NotSeen, Hidden: "MEMORY_FAILURE"},
 		{ID: "zzz", Verdict: Has, After: []string{"s/6"}},
 	}
 	if diff := cmp.Diff(want, Judge(cells, []Kernel{k}).States["k"]); diff != "" {

@@ -47,7 +47,13 @@ func OpenKVM() error {
 // get. Auto is KVM where a guest has reached user space with it since this
 // machine started, for which one is booted the first time, and otherwise TCG;
 // why then says what is wrong with KVM.
-func (r *Rig) Accel(ctx context.Context, want string, k *kernels.Kernel) (_ qemu.Accel, why string, err error) {
+func (r *Rig) Accel(ctx context.Context, want string, k *kernels.Kernel) (a qemu.Accel, why string, err error) {
+	if lacksNeeds(k) != nil { // whatever runs it, it does not come far enough to tell
+		if a, why, err = r.KnownAccel(ctx, want); errors.Is(err, ErrNotTried) {
+			err = nil
+		}
+		return a, why, err
+	}
 	return r.accel(ctx, want, func(ctx context.Context) error {
 		g, err := r.Boot(ctx, Spec{Kernel: k, Accel: qemu.KVM})
 		if err == nil {

@@ -248,6 +248,10 @@ func TestAccelIsTriedOnce(t *testing.T) {
 	if a, _, err := r.KnownAccel(t.Context(), "auto"); a != qemu.TCG || !errors.Is(err, ErrNotTried) {
 		t.Errorf("before any try: %s, %v", a, err)
 	}
+	// No guest can run of this one: it is not even tried.
+	if a, why, err := r.Accel(t.Context(), "auto", configured(t, "CONFIG_PCI=y")); a != qemu.TCG || why != "" || err != nil {
+		t.Errorf("a kernel that no guest runs with: %s, %q, %v", a, why, err)
+	}
 	// A panic may be the kernel's fault: no verdict.
 	if a, why, err := ask(&Trouble{Kind: Panic, Kernel: "K"}); a != qemu.TCG || why == "" || err != nil {
 		t.Errorf("after a panic: %s, %q, %v", a, why, err)

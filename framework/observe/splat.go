@@ -18,16 +18,18 @@ type splat struct {
 // kernel/watchdog.c, kernel/rcu/tree_stall.h, lib/ubsan.c, mm/page_alloc.c.
 var splats = []splat{
 	{regexp.MustCompile(`^WARNING: .*\bat (?:\S+:\d+ )?([\w.]+)\+0x`), "WARNING"},
-	{regexp.MustCompile(`^WARNING: (possible \w+ locking dependency detected|inconsistent lock state|suspicious RCU usage|possible irq lock inversion dependency detected|bad unlock balance detected!)`), "lockdep"},
-	{regexp.MustCompile(`^BUG: KASAN: (\S+ in [\w.]+)`), "KASAN"},
-	{regexp.MustCompile(`^BUG: KFENCE: (.* in [\w.]+)`), "KFENCE"},
+	{regexp.MustCompile(`^WARNING: (possible (?:circular locking dependency|recursive locking|irq lock inversion dependency) detected|inconsistent lock state|suspicious RCU usage|bad unlock balance detected|\S+-safe -> \S+-unsafe lock order detected|held lock freed|lock held when returning to user space|Nested lock was not taken)`), lockdep},
+	{regexp.MustCompile(`^\[ BUG: (Invalid wait context)`), lockdep},
+	{regexp.MustCompile(`^BUG: KASAN: (\S.* in \w+)`), "KASAN"},
+	{regexp.MustCompile(`^BUG: KFENCE: (\S.* in \w+)`), "KFENCE"},
 	{regexp.MustCompile(`^BUG: (unable to handle|kernel NULL pointer|sleeping function called|scheduling while atomic|Bad page state|Bad page map|Bad rss-counter state|workqueue lockup)`), "BUG"},
 	{regexp.MustCompile(`^kernel BUG at `), "kernel BUG"},
+	{regexp.MustCompile(`^(?:Oops: )?general protection fault`), "general protection fault"},
 	{regexp.MustCompile(`^(?:Oops|invalid opcode|divide error|stack segment)\b.*:.*\[#`), "Oops"},
-	{regexp.MustCompile(`^general protection fault`), "general protection fault"},
 	{regexp.MustCompile(`^UBSAN: ([\w-]+)`), "UBSAN"},
-	{regexp.MustCompile(`^INFO: task \S+ blocked for more than`), "hung task"},
+	{regexp.MustCompile(`^INFO: task \S+ blocked .*\bfor more than`), "hung task"},
 	{regexp.MustCompile(`^watchdog: BUG: soft lockup`), "soft lockup"},
+	{regexp.MustCompile(`^(?:NMI )?watchdog: .*Watchdog detected hard LOCKUP`), "hard lockup"},
 	{regexp.MustCompile(`^rcu: INFO: .*(?:detected|stalls)`), "RCU stall"},
 	{regexp.MustCompile(`^unchecked MSR access error`), "unchecked MSR access"},
 	{regexp.MustCompile(`^list_(?:add|del) corruption`), "list corruption"},
@@ -42,8 +44,14 @@ var (
 	numbers   = regexp.MustCompile(`\b(?:0x)?[0-9a-f]*\d[0-9a-f]*\b`)
 )
 
-// splatReach is how many lines behind its first one belong to a splat.
+// splatReach is how many lines behind its first one belong to a splat, where no
+// line says that it ends, or that another begins.
 const splatReach = 40
+
+var splatEnds = regexp.MustCompile(`^-+\[ (?:cut here|end trace)`)
+
+// lockdep names its finding; its call trace begins in lockdep itself.
+const lockdep = "lockdep"
 
 // Splats are the kernel's complaints about itself in its log, by function and
 // without addresses, numbers and processes, each once and in the order of the
@@ -76,8 +84,14 @@ func (s splat) words(m []string, behind []string) string {
 			return text + " in " + function(m[1])
 		}
 		text += ": " + m[1]
-		if strings.Contains(m[1], " in ") {
+		if s.name == lockdep || strings.Contains(m[1], " in ") {
 			return text
+		}
+	}
+	for i, l := range behind {
+		if splatEnds.MatchString(logStamp.ReplaceAllString(l, "")) {
+			behind = behind[:i]
+			break
 		}
 	}
 	for _, pattern := range []*regexp.Regexp{where, callTrace} {

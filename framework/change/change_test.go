@@ -1,0 +1,149 @@
+package change
+
+import (
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestMatches(t *testing.T) {
+	for _, test := range []struct {
+		glob, id string
+		want     bool
+	}{
+		{"mce/anon/write", "mce/anon/write", true},
+		{"mce/anon/write", "mce/anon/write-x", false},
+		{"dax/*/pread", "dax/ext4/pread", true},
+		{"dax/*/pread", "dax/ext4/pread-span", false},
+		{"dax/*/pread", "dax/a/b/pread", false}, // a * does not cross a slash
+		{"dax/*", "dax/ext4/pread", false},
+		{"mce/pagecache-*/cow", "mce/pagecache-xfs/cow", true},
+		{"mce/pagecache-*/cow", "mce/anon/cow", false},
+		{"*", "dax", true},
+		{"[", "[", false}, // not a glob
+		{"", "", true},
+	} {
+		if got := Matches(test.glob, test.id); got != test.want {
+			t.Errorf("%q takes %q: %t", test.glob, test.id, got)
+		}
+	}
+}
+
+func TestMove(t *testing.T) {
+	killing := Move{Witness: "log", After: "MCE: Killing * due to hardware memory corruption fault at N"}
+	count := Move{Scenarios: "mce/ext4/*", Witness: "HardwareCorrupted", Before: "0 kB", After: "4 kB"}
+	pages := Move{Witness: "kpageflags anon+*", Before: "no *", After: "*hwpoison*x"}
+	for _, test := range []struct {
+		move              Move
+		scenario, witness string
+		takes             bool
+	}{
+		{killing, "any/thing", "log", true},
+		{killing, "any/thing", "logs", false},
+		{count, "mce/ext4/ucna", "HardwareCorrupted", true},
+		{count, "mce/xfs/ucna", "HardwareCorrupted", false},
+		{count, "mce/ext4/ucna", "log", false},
+		{pages, "a/b", "kpageflags anon+0x1000", true},
+		{pages, "a/b", "kpageflags file+0x1000", false},
+	} {
+		if got := test.move.Takes(test.scenario, test.witness); got != test.takes {
+			t.Errorf("%+v takes %s of %s: %t", test.move, test.witness, test.scenario, got)
+		}
+	}
+	for _, test := range []struct {
+		move     Move
+		value    string
+		from, to bool
+	}{
+		{killing, "", true, false}, // no such line, exactly
+		{killing, "MCE: Killing victim due to hardware memory corruption fault at N", false, true},
+		{killing, "MCE: Killing another process due to hardware memory corruption fault at N", false, true},
+		{killing, "MCE: Killing victim due to hardware memory corruption fault at N, again", false, false},
+		{killing, "x MCE: Killing victim due to hardware memory corruption fault at N", false, false},
+		{count, "0 kB", true, false},
+		{count, "4 kB", false, true},
+		{count, "14 kB", false, false},
+		{count, "0 kB ", false, false},
+		{pages, "no page", true, false},
+		{pages, "hwpoison x", false, true},
+		{pages, "hwpoison", false, false},
+		{pages, "x hwpoison", false, false}, // the end must come behind the middle
+		{Move{Before: "a*a", After: "*"}, "a", false, true},
+		{Move{Before: "a*a", After: "*"}, "aa", true, true},
+		{Move{Before: "a*b*c", After: ""}, "a-c-b", false, false},
+		{Move{Before: "a*b*c", After: ""}, "a-b-c", true, false},
+	} {
+		if from, to := test.move.From(test.value), test.move.To(test.value); from != test.from || to != test.to {
+			t.Errorf("%+v: %q is from %t, to %t", test.move, test.value, from, to)
+		}
+	}
+}
+
+func TestTells(t *testing.T) {
+	c := Change{Telling: []string{"mce/*/corrupt-pfn", "dax/*/second-process"}}
+	for id, want := range map[string]bool{"dax/xfs/second-process": true, "mce/ext4/corrupt-pfn": true, "mce/ext4/corrupt-pfn-early": false, "dax/ext4/pread": false} {
+		if c.Tells(id) != want {
+			t.Errorf("%s: %t", id, !want)
+		}
+	}
+}
+
+// Every change says all that is said of changes, in the form that readers of it take.
+func TestAll(t *testing.T) {
+	release, commit := regexp.MustCompile(`^v\d+\.\d+$`), regexp.MustCompile(`^[0-9a-f]{12}$`)
+	symbol := regexp.MustCompile(`^[A-Z0-9_]+$`)
+	seen := map[string]bool{}
+	for _, c := range All() {
+		if c.ID == "" || seen[c.ID] || !commit.MatchString(c.Commit) || !release.MatchString(c.Since) || c.Subject == "" || c.Effect == "" || len(c.Telling) == 0 {
+			t.Errorf("%+v", c)
+		}
+		seen[c.ID] = true
+		for _, s := range c.ShownWith {
+			if !symbol.MatchString(s) || strings.HasPrefix(s, "CONFIG_") {
+				t.Errorf("%s: %q", c.ID, s)
+			}
+		}
+		globs := slices.Clone(c.Telling)
+		for _, m := range c.Moves {
+			if m.Witness == "" || m.Before == m.After {
+				t.Errorf("%s moves nothing: %+v", c.ID, m)
+			}
+			globs = append(globs, m.Scenarios)
+		}
+		for _, g := range globs {
+			if _, err := path.Match(g, "x"); err != nil {
+				t.Errorf("%s: %q: %v", c.ID, g, err)
+			}
+		}
+		if got, err := ByID(c.ID); err != nil || got.Commit != c.Commit {
+			t.Errorf("%s: %+v, %v", c.ID, got, err)
+		}
+	}
+	if len(IDs()) != len(All()) || IDs()[0] != All()[0].ID {
+		t.Errorf("%v", IDs())
+	}
+	if _, err := ByID("dax_fault_hwpoisn"); err == nil || !strings.Contains(err.Error(), "did you mean dax_fault_hwpoison?") {
+		t.Errorf("%v", err)
+	}
+	if _, err := ByID("zzzzzzzzzzzzzzzzzz"); err == nil || !strings.Contains(err.Error(), "known are") {
+		t.Errorf("%v", err)
+	}
+}
+
+func FuzzLike(f *testing.F) {
+	f.Add("a*b", "axb")
+	f.Add("*", "")
+	f.Add("a**b*", "ab")
+	f.Fuzz(func(t *testing.T, pattern, text string) {
+		parts := strings.Split(pattern, "*")
+		for i := range parts {
+			parts[i] = regexp.QuoteMeta(parts[i])
+		}
+		want, err := regexp.MatchString(`(?s)\A`+strings.Join(parts, ".*")+`\z`, text)
+		if err == nil && like(pattern, text) != want {
+			t.Errorf("%q matches %q: %t", pattern, text, !want)
+		}
+	})
+}

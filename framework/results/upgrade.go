@@ -1,6 +1,10 @@
 package results
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"github.com/faultline/faultline/framework/observe"
+)
 
 // schema1 is the format before changes were concluded from cells. Its
 // observations are the same; what it concludes from them is not.
@@ -30,12 +34,20 @@ func upgrade(run []byte) ([]byte, error) {
 		}
 	})
 	each(doc["cells"], func(cell map[string]any) {
+		otherSide, neither := false, false
 		each(cell["steps"], func(step map[string]any) {
 			if e, ok := step["expected"].(map[string]any); ok {
 				delete(e, "has")
+				neither = neither || e["side"] == "neither"
+				otherSide = otherSide || e["side"] != "neither" && e["met"] == false
 				e["met"] = e["side"] != "neither"
 			}
 		})
+		// What was not expected of this kernel is, of some kernel.
+		if cell["verdict"] == string(observe.Unexpected) && otherSide && !neither {
+			cell["verdict"] = observe.Expected
+			delete(cell, "message")
+		}
 	})
 	return json.Marshal(doc)
 }

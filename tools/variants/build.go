@@ -16,7 +16,8 @@ import (
 	"github.com/faultline/faultline/kernels/kconfig"
 )
 
-// builder owns a work folder: linux-source-VERSION and objects-VERSION.
+// builder owns a work folder: linux-source-VERSION, objects-VERSION, and
+// objects-VERSION-NAME where a variant has a configuration of its own.
 type builder struct {
 	out, work string
 	jobs      int
@@ -71,6 +72,9 @@ func (b *builder) build(ctx context.Context, v variant) (err error) {
 		return fmt.Errorf("edit the source: %w", err)
 	}
 	objects := filepath.Join(b.work, "objects-"+v.version)
+	if v.config != "" { // few symbols reach many files: there and back would compile most of them twice
+		objects += "-" + v.name
+	}
 	if err := b.configure(ctx, tree, objects, v); err != nil {
 		return fmt.Errorf("configure: %w", err)
 	}

@@ -7,9 +7,9 @@
 //	go run ./tools/variants -list
 //
 // Without names it builds all. A source package is taken from /usr/src, or else
-// downloaded with apt-get. Sources and objects stay in -work, one of each for
-// every version: the first build of a version takes ten minutes on two cores,
-// a variant after it less than one. Delete -work to have newer sources.
+// downloaded with apt-get. Sources and objects stay in -work: the first build of
+// a version, or of another configuration, takes ten minutes on two cores, a
+// variant after it half of one. Delete -work to have newer sources.
 package main
 
 import (

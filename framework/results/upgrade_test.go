@@ -109,7 +109,6 @@ func TestUpgrade(t *testing.T) {
 		}, differences},
 		{[]string{
 			"incomplete_change: 6.12 shows dax_fault_hwpoison in dax/ext4/shared-read, but not in dax/xfs/private-cow",
-			"unexplained_difference: dax/ext4/pread differs between 6.1 and 6.12, and no known change says why: step 1 (victim: pread64) errno: EIO / EFAULT",
 			"unexpected_observation: dax/ext4/pread on 6.12: step 1 (victim: pread64) expected EIO, saw EFAULT",
 		}, findings},
 	} {

@@ -66,6 +66,17 @@ func (o *observed) takeOver(r results.Run) error {
 		o.Seen = map[string]map[string]string{}
 	}
 	o.Tool, o.QEMU, o.Accel = r.Tool.Version, r.Host.QEMU, r.Accel
+	byScenario := map[string][]observe.Cell{}
+	for _, c := range r.Cells {
+		byScenario[c.Scenario] = append(byScenario[c.Scenario], c)
+	}
+	text := map[string]map[string]string{} // by scenario and kernel, with addresses where only these differ
+	for id, cells := range byScenario {
+		text[id] = map[string]string{}
+		for i, t := range observe.Headlines(cells) {
+			text[id][cells[i].Kernel] = t
+		}
+	}
 	for _, c := range r.Cells {
 		if c.Verdict == observe.Unexpected || c.Verdict == observe.Rig {
 			return fmt.Errorf("%s on %s is %s: %s; a run to be taken over has none of these", c.Scenario, c.Kernel, c.Verdict, c.Message)
@@ -73,11 +84,11 @@ func (o *observed) takeOver(r results.Run) error {
 		if o.Seen[c.Scenario] == nil {
 			o.Seen[c.Scenario] = map[string]string{}
 		}
-		text := c.Headline()
+		seen := text[c.Scenario][c.Kernel]
 		if c.Verdict == observe.NotDoable {
-			text += ": " + c.Message
+			seen += ": " + c.Message
 		}
-		o.Seen[c.Scenario][c.Kernel] = text
+		o.Seen[c.Scenario][c.Kernel] = seen
 	}
 	return nil
 }

@@ -201,7 +201,8 @@ func (e *Expectation) PartOf(c change.Change, p Pattern) *Expectation {
 }
 
 // Match holds the outcome against the expectation and records which side it
-// showed. It fails where no kernel should have shown that.
+// showed. It fails where no kernel should have shown that; in a scenario it does
+// so at the end only, because what is asserted behind it is to be recorded too.
 func (e *Expectation) Match(actual any) (bool, error) {
 	seen, ok := actual.(*Seen)
 	if !ok {
@@ -234,6 +235,10 @@ func (e *Expectation) Match(actual any) (bool, error) {
 	}
 	seen.rec.steps[seen.index].Expected = rec
 	e.wanted = rec.Wanted()
+	if !rec.Met && seen.rec.atEnd {
+		seen.rec.unmet = append(seen.rec.unmet, e.FailureMessage(seen))
+		return true, nil
+	}
 	return rec.Met, nil
 }
 

@@ -15,6 +15,9 @@ type recorder struct {
 	leftOut []observe.LeftOut
 	console string // its tail, when the rig failed
 	rig     error  // trouble that ended the scenario
+	// atEnd keeps expectations that are not met, in words, until the scenario's end.
+	atEnd bool
+	unmet []string
 	// panicked says that the kernel panicked where the scenario did not expect it.
 	panicked bool
 	// lacks says which of these configuration symbols the kernel lacks.

@@ -118,6 +118,7 @@ func RunSuite(t *testing.T, name string) {
 	})
 	ginkgo.SynchronizedAfterSuite(func() { running.close() }, func() {})
 	ginkgo.BeforeEach(func(ctx ginkgo.SpecContext) { running.begin() })
+	ginkgo.AfterEach(func() { running.expectations() })
 	ginkgo.ReportAfterEach(func(r ginkgo.SpecReport) { running.finish(r) })
 	if running.events == nil { // faultline run judges for itself
 		ginkgo.ReportAfterSuite("what this kernel has", func(r ginkgo.Report) { conclude(r) })
@@ -243,10 +244,18 @@ func (s *suite) begin() {
 	if !ok {
 		return
 	}
+	s.current.atEnd = true
 	ginkgo.AddReportEntry(entryName, ginkgo.ReportEntryVisibilityNever, s.observed)
 	s.tell(Event{Started: info.ID})
 	if why := Impossible(s.kernel, info); why != "" {
 		ginkgo.Skip(why)
+	}
+}
+
+// expectations fails a scenario that did not fail before, where one was not met.
+func (s *suite) expectations() {
+	if s.current != nil && len(s.current.unmet) > 0 && !ginkgo.CurrentSpecReport().Failed() {
+		ginkgo.Fail(strings.Join(s.current.unmet, "\n"))
 	}
 }
 

@@ -74,6 +74,7 @@ func TestMove(t *testing.T) {
 		{Move{Before: "a*a", After: "*"}, "aa", true, true},
 		{Move{Before: "a*b*c", After: ""}, "a-c-b", false, false},
 		{Move{Before: "a*b*c", After: ""}, "a-b-c", true, false},
+		{Move{Before: "a*bc*c", After: "*"}, "abc", false, true}, // nothing counts twice
 	} {
 		if from, to := test.move.From(test.value), test.move.To(test.value); from != test.from || to != test.to {
 			t.Errorf("%+v: %q is from %t, to %t", test.move, test.value, from, to)

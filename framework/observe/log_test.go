@@ -42,7 +42,7 @@ func TestLog(t *testing.T) {
 				"[   12.0] mce: [Hardware Error]: Machine check events logged",
 			"mce: [Hardware Error]: Machine check events logged",
 		},
-		"unpoison, whose words changed": {"[   12.0] Unpoison: Software-unpoisoned page 0x100c04", "nothing about poison"},
+		"unpoison, whose words changed": {"[   12.0] Unpoison: Unpoison is disabled after HW memory failure 0x100c04", "nothing about poison"},
 		"a page's recovery": {
 			"[   12.0] Memory failure: 0x100c04: Sending SIGBUS to agent:233 due to hardware memory corruption\n[   12.0] EDAC igen6: ok",
 			"Memory failure: N: Sending SIGBUS to victim due to hardware memory corruption",

@@ -73,6 +73,9 @@ func TestSplats(t *testing.T) {
 [  242.9]  io_schedule+0x46/0xb0`, []string{"hung task in io_schedule"}},
 		"a soft lockup": {`[   48.0] watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [agent:233]
 [   48.0] Modules linked in: nd_pmem
+[   48.0] Call Trace:
+[   48.0]  <IRQ>
+[   48.0]  watchdog_timer_fn+0x1/0x2
 [   48.0] RIP: 0010:native_queued_spin_lock_slowpath+0x60/0x1d0`, []string{"soft lockup in native_queued_spin_lock_slowpath"}},
 		"a hard lockup, 5.10": {`[   48.0] NMI watchdog: Watchdog detected hard LOCKUP on cpu 0
 [   48.0] RIP: 0010:f+0x60/0x1d0`, []string{"hard lockup in f"}},

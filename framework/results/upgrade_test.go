@@ -51,7 +51,7 @@ const oldRun = `{
     {"scenario": "dax/xfs/private-cow", "kernel": "6.1", "accel": "tcg", "verdict": "rig", "message": "no answer", "started": "2026-03-01T09:30:11Z", "ms": 200}
   ],
   "differences": [{"scenario": "dax/ext4/shared-read", "kernel_a": "6.1", "kernel_b": "6.12", "step": -1, "field": "witness:log", "a": "x", "b": "y"}],
-  "repeats": [],
+  "repeats": [{"scenario": "dax/ext4/pread", "kernel_a": "6.1", "kernel_b": "6.1", "attempt_a": 1, "attempt_b": 2, "step": 0, "field": "errno", "a": "x", "b": "y"}],
   "findings": [{"kind": "incomplete_backport", "kernels": ["6.12"], "change": "dax_fault_hwpoison", "message": "as the judge before worded it"}],
   "summary": {"expected": 3, "unexpected": 2, "not_doable": 0, "rig": 1, "explained": 0, "unexplained": 1, "exit_code": 1}
 }`
@@ -152,7 +152,7 @@ func TestUpgradeKeepsWhatNoKernelShows(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c := r.Cells[2]; c.Verdict != test.want || (c.Message == "") != (test.want == observe.Expected) {
+		if c := r.Cells[2]; c.Verdict != test.want || (c.Message == "") != (test.want == observe.Expected) || !c.Steps[len(c.Steps)-1].Expected.Met {
 			t.Errorf("%s: %s, %q", name, c.Verdict, c.Message)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/faultline/faultline/framework/gdb"
 	"github.com/faultline/faultline/framework/inject"
+	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/framework/vm"
 	"github.com/faultline/faultline/guest/wire"
@@ -187,6 +188,33 @@ func TestConsumeFails(t *testing.T) {
 			}
 			t.Log(err)
 		})
+	}
+}
+
+// A panic that comes when the last step is done is a step of its own, and the
+// kernel's doing only if something was made bad.
+func TestPanicBehindTheLastStep(t *testing.T) {
+	tm := rigged(t, "apt:bookworm")
+	for _, injected := range []bool{true, false} {
+		g := guestFor(t, tm)
+		g.injected = injected
+		g.vm.Send(&wire.Request{WriteFile: &wire.WriteFile{Path: "/proc/sysrq-trigger", Data: []byte("c")}})
+		err := g.collect(t.Context())
+		var trouble *vm.Trouble
+		if !errors.As(err, &trouble) || trouble.Kind != vm.Panic {
+			t.Fatalf("%v, want a panic", err)
+		}
+		g.notePanic(err)
+		if g.rec.panicked != injected || g.dead != injected {
+			t.Errorf("made something bad: %t, panicked: %t", injected, g.rec.panicked)
+		}
+		if !injected {
+			continue
+		}
+		last := g.rec.steps[len(g.rec.steps)-1]
+		if last.Actor != "kernel" || !last.Outcome.Panicked() || !strings.Contains(g.rec.witness[observe.WitnessSplats], "sysrq triggered crash") {
+			t.Errorf("%+v, %q", last, g.rec.witness)
+		}
 	}
 }
 

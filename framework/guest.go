@@ -67,13 +67,18 @@ func (g *GuestVM) call(ctx context.Context, req *wire.Request) *wire.Reply {
 	return reply
 }
 
-// ended ends the scenario because the guest can't be asked. A panic that nobody
-// expected is a step of its own then, because it came in none.
+// ended ends the scenario because the guest can't be asked.
 func (g *GuestVM) ended(err error) {
+	g.notePanic(err)
+	g.fail(err)
+}
+
+// notePanic makes a panic that nobody expected a step of its own, where it came in
+// none and after something was made bad.
+func (g *GuestVM) notePanic(err error) {
 	if t := (*vm.Trouble)(nil); !g.dead && !g.mayPanic && g.injected && errors.As(err, &t) && t.Kind == vm.Panic {
 		g.rec.add("kernel", "panic", g.panicked(err), "")
 	}
-	g.fail(err)
 }
 
 // lacking ends a scenario that the kernel turns out not to be able to do, for a
@@ -321,7 +326,7 @@ func (g *GuestVM) apply(ctx context.Context, i inject.Injection) observe.Outcome
 	g.injected, g.poisoned = true, g.poisoned || i.Memory
 	o, err := i.Apply(ctx, g.vm)
 	if err != nil {
-		g.fail(fmt.Errorf("%s: %w", i.Action, err))
+		g.ended(fmt.Errorf("%s: %w", i.Action, err))
 	}
 	return o
 }

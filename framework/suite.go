@@ -305,11 +305,16 @@ func Guest(ctx context.Context, options ...GuestOption) *GuestVM {
 		defer g.Close()
 		if rec.rig == nil {
 			if err := s.guest.collect(ctx); err != nil {
-				rec.rig = err
+				if s.guest.notePanic(err); !rec.panicked {
+					rec.rig = err
+				}
 			}
 		}
 		if rec.rig != nil || s.guest.dead {
 			rec.console = g.ConsoleTail(60)
+		}
+		if rec.panicked && !ginkgo.CurrentSpecReport().Failed() {
+			ginkgo.Fail(fmt.Sprintf("the kernel panicked:\n%s", rec.console))
 		}
 	}, ginkgo.NodeTimeout(time.Minute))
 	return s.guest

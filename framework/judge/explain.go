@@ -15,6 +15,9 @@ type Kernel struct {
 	// Base is the upstream release that it was made from, where the kernel tells.
 	Base  upstream.Release
 	Based bool // Base is known
+	// Candidate says that it was made from a candidate of the release behind Base,
+	// and so may have what is new there.
+	Candidate bool
 	// Claims are the changes that its user says it has (true) or lacks (false).
 	Claims map[string]bool
 }
@@ -23,8 +26,10 @@ type Kernel struct {
 // "7.3-rc7"), or, where that tells none, what uname -r prints of it.
 func NewKernel(name, version, release string, claims map[string]bool) Kernel {
 	k := Kernel{Name: name, Claims: claims}
+	k.Candidate = upstream.Candidate(version)
 	if k.Base, k.Based = upstream.Base(version); !k.Based {
 		k.Base, k.Based = upstream.Base(release)
+		k.Candidate = upstream.Candidate(release)
 	}
 	return k
 }
@@ -146,17 +151,30 @@ func (e explainer) may(id string, onB bool) bool {
 }
 
 // hidden is the symbol without which one of the two kernels, and not the other,
-// can't show a change that the scenario follows, where that is why it lacks a line
-// of the log or a count.
+// can't show a change that the scenario follows, where that is why it lacks a count,
+// or a line of the log that a change which takes the symbol makes.
 func (e explainer) hidden(d *Difference) string {
 	a, b := hiddenIn(e.cellA), hiddenIn(e.cellB)
-	lacks := func(v string) bool {
-		return v == observe.NotCounted || v == noLine && d.Field == WitnessPrefix+observe.WitnessLog
+	lacks := func(symbol, v, other string) bool {
+		return v == observe.NotCounted || v == noLine && d.Field == WitnessPrefix+observe.WitnessLog && makes(symbol, d.Scenario, other)
 	}
-	if a != "" && b == "" && lacks(d.A) || b != "" && a == "" && lacks(d.B) {
+	if a != "" && b == "" && lacks(a, d.A, d.B) || b != "" && a == "" && lacks(b, d.B, d.A) {
 		return a + b
 	}
 	return ""
+}
+
+// makes says whether a line of the log comes with a change that nobody sees
+// without the symbol.
+func makes(symbol, scenario, line string) bool {
+	for _, c := range change.All() {
+		if slices.Contains(c.ShownWith, symbol) && slices.ContainsFunc(c.Moves, func(m change.Move) bool {
+			return m.Takes(scenario, observe.WitnessLog) && m.After != "" && m.To(line)
+		}) {
+			return true
+		}
+	}
+	return false
 }
 
 // hiddenIn is the symbol that keeps a cell's kernel from showing a change.

@@ -9,7 +9,6 @@ import (
 
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/kernels/upstream"
 )
 
 const dax = "dax_fault_hwpoison" // in v6.5 and later
@@ -97,9 +96,7 @@ func rig(c observe.Cell) observe.Cell {
 
 // kernel is one that calls itself release; "" is one that does not tell.
 func kernel(name, release string) Kernel {
-	k := Kernel{Name: name}
-	k.Base, k.Based = upstream.Base(release)
-	return k
+	return NewKernel(name, "", release, nil)
 }
 
 func claiming(k Kernel, id string, has bool) Kernel {

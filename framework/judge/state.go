@@ -31,7 +31,7 @@ type ChangeState struct {
 	ID      string        `json:"id"`
 	Verdict ChangeVerdict `json:"verdict"`
 	// Backported says that the kernel has the change and was made from an upstream
-	// release without it.
+	// release without it. Of a release candidate it is not said.
 	Backported bool `json:"backported,omitempty"`
 	// Claimed is what the matrix says (has:); nil where it says nothing.
 	Claimed *bool `json:"claimed,omitempty"`
@@ -161,7 +161,7 @@ func (s *ChangeState) conclude(k Kernel) {
 		s.Hidden = ""
 	}
 	due, known := dueIn(k, s.ID)
-	s.Backported = s.Verdict == Has && known && !due
+	s.Backported = s.Verdict == Has && known && !due && !k.Candidate
 }
 
 // dueIn says whether the upstream release that a kernel was made from has a

@@ -39,6 +39,8 @@ func TestStates(t *testing.T) {
 		{"has", kernel("k", "6.12.117-amd64"), many(2, after, six...), []string{"has dax_fault_hwpoison (seen in 2 scenarios)"}, nil},
 		{"has, at the very release", kernel("k", "6.5.0-1-amd64"), many(1, after, six...), []string{"has dax_fault_hwpoison (seen in 1 scenario)"}, nil},
 		{"lacks, as its release does", kernel("k", "6.1.0-56-amd64"), many(2, before, six...), []string{"lacks dax_fault_hwpoison (seen in 2 scenarios)"}, nil},
+		{"a candidate of the release that has it", kernel("k", "6.5.0-rc3+"), many(2, after, six...), []string{"has dax_fault_hwpoison (seen in 2 scenarios)"}, nil},
+		{"a stable update's candidate", kernel("k", "6.1.100-rc1"), many(2, after, six...), []string{"has dax_fault_hwpoison (backported; seen in 2 scenarios)"}, nil},
 		{"backported", kernel("k", "6.1.0-56-amd64"), many(2, after, six...), []string{"has dax_fault_hwpoison (backported; seen in 2 scenarios)"}, nil},
 		{"has, of no known base", kernel("k", "mine"), many(2, after, six...), []string{"has dax_fault_hwpoison (seen in 2 scenarios)"}, nil},
 		{"one scenario forgotten", kernel("k", "6.1.0-56-amd64"), append(many(5, after, six...), before("k", "dax/xfs/private-cow")),

@@ -72,6 +72,13 @@ type Kernel struct {
 	broken error
 }
 
+// Kernel is a kernel to observe, with what its guests run with of what was asked
+// for ("auto", "kvm" or "tcg"). why says what is wrong with KVM where auto is not it.
+func (o *Observer) Kernel(ctx context.Context, k *kernels.Kernel, accel string) (_ *Kernel, why string, err error) {
+	a, why, err := o.rig.Accel(ctx, accel, k)
+	return &Kernel{Kernel: k, Accel: a}, why, err
+}
+
 // Close lets the kernel's templates be pruned.
 func (k *Kernel) Close() {
 	for _, t := range k.templates {

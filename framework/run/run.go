@@ -177,12 +177,12 @@ func (r *run) prepare(ctx context.Context) ([]*Kernel, error) {
 	}
 	r.observer.Say, r.observer.Doing = r.say, r.doing
 	for i, k := range ks {
-		a, why, err := r.observer.rig.Accel(ctx, r.Accel, k.Kernel)
+		observed, why, err := r.observer.Kernel(ctx, k.Kernel, r.Accel)
 		if err != nil {
 			return ks, err
 		}
-		if k.Accel = a; why != "" && i == 0 {
-			r.say("guests run with %s: KVM does not run them here (faultline doctor tells why)", a)
+		if ks[i] = observed; why != "" && i == 0 {
+			r.say("guests run with %s: KVM does not run them here (faultline doctor tells why)", observed.Accel)
 		}
 	}
 	return ks, nil

@@ -41,6 +41,10 @@ var reBase = regexp.MustCompile(`^([1-9]\d?)\.(0|[1-9]\d?)(?:\.(\d+))?(?:[-~]rc\
 // it is 7.3-amd64, as the release does.
 var reCandidate = regexp.MustCompile(`^\d+\.\d+(?:\.0)?[-~]rc\d|^\d+\.\d+[^0-9.]`)
 
+// Candidate says whether a release string is that of a candidate of Linus's:
+// "6.5.0-rc1+", and not "6.1.100-rc1", which is one of a stable update.
+func Candidate(release string) bool { return reCandidate.MatchString(release) }
+
 // Base is the latest release that a kernel contains for certain, by its release
 // string (uname -r) or, which tells more of some, its upstream version: 6.1 for
 // "6.1.0-56-amd64" and "6.1.192". A candidate does not count as its release,

@@ -84,7 +84,7 @@ var _ = Describe("poison that the kernel consumes", func() {
 		g := Guest(ctx)
 		v := g.Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)
-		v.Store(ctx, m.At(Page(bad)))
+		v.Store(ctx, m.At(at))
 		_, w := v.Pipe(ctx)
 		write := g.Consume(ctx, inject.SRAR(), v.In(ctx, m.At(Page(bad))), func() *Started {
 			return v.StartSyscall("write", w, m.At(Page(bad)), PageBytes)

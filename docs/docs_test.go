@@ -19,9 +19,9 @@ import (
 
 	"mvdan.cc/sh/v3/syntax"
 
-	"github.com/faultline/faultline/framework"
 	"github.com/faultline/faultline/framework/change"
-	"github.com/faultline/faultline/framework/run"
+	"github.com/faultline/faultline/framework/plan"
+	"github.com/faultline/faultline/framework/scenario"
 	"github.com/faultline/faultline/kernels"
 )
 
@@ -65,16 +65,16 @@ func testMain(m *testing.M) int {
 }
 
 // scenarios is what faultline list --json says.
-var scenarios = sync.OnceValues(func() ([]framework.Info, error) {
+var scenarios = sync.OnceValues(func() ([]scenario.Info, error) {
 	out, err := exec.Command(filepath.Join(built, "faultline"), "list", "--json").Output()
 	if err != nil {
 		return nil, fmt.Errorf("faultline list --json: %w", err)
 	}
-	var list []framework.Info
+	var list []scenario.Info
 	return list, json.Unmarshal(out, &list)
 })
 
-func listed(t *testing.T) []framework.Info {
+func listed(t *testing.T) []scenario.Info {
 	t.Helper()
 	list, err := scenarios()
 	if err != nil {
@@ -259,7 +259,7 @@ func tryFaultline(t *testing.T, args []string) error {
 		}
 	}
 	if globs, labels := values["--scenario"], strings.Join(values["--label"], ""); len(globs)+len(labels) > 0 {
-		if _, err := run.Select(listed(t), globs, labels); err != nil && !slices.Contains(globs, "GLOB") && labels != "FILTER" {
+		if _, err := plan.Select(listed(t), globs, labels); err != nil && !slices.Contains(globs, "GLOB") && labels != "FILTER" {
 			return err
 		}
 	}

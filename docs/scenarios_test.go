@@ -11,10 +11,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/faultline/faultline/framework"
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/framework/scenario"
 )
 
 var (
@@ -100,7 +100,7 @@ func version(kernel string) string {
 }
 
 // words says what a scenario showed: once where all kernels agree.
-func (o observed) words(s framework.Info) string {
+func (o observed) words(s scenario.Info) string {
 	if s.NotDoable != "" {
 		return "not doable: " + s.NotDoable
 	}
@@ -131,7 +131,7 @@ func (o observed) words(s framework.Info) string {
 }
 
 // table is the part of docs/scenarios.md between the marks.
-func table(list []framework.Info, o observed) string {
+func table(list []scenario.Info, o observed) string {
 	var b strings.Builder
 	cell := strings.NewReplacer("|", `\|`, "\n", " ").Replace
 	fmt.Fprintf(&b, "Kernels: %s.\nSeen with Faultline %s on QEMU %s, %s.\n", strings.Join(o.Kernels, ", "), o.Tool, o.QEMU, o.Accel)
@@ -232,7 +232,7 @@ func TestTelling(t *testing.T) {
 			}
 		}
 		for _, g := range globs {
-			if !slices.ContainsFunc(list, func(s framework.Info) bool { return change.Matches(g, s.ID) }) {
+			if !slices.ContainsFunc(list, func(s scenario.Info) bool { return change.Matches(g, s.ID) }) {
 				t.Errorf("%s names %s, and there is no such scenario", c.ID, g)
 			}
 		}

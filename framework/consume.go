@@ -2,7 +2,6 @@ package framework
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"strconv"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/faultline/faultline/framework/gdb"
 	"github.com/faultline/faultline/framework/inject"
+	"github.com/faultline/faultline/framework/kcore"
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/framework/vm"
@@ -144,7 +144,7 @@ func (g *GuestVM) consume(ctx context.Context, m inject.MachineCheck, at watched
 	if err != nil {
 		return nil, err
 	}
-	g.rec.add("host", action, observe.Outcome{}, "")
+	record(g.rec, "host", action, observe.Outcome{}, "")
 	return s, nil
 }
 
@@ -171,7 +171,7 @@ func (v *Victim) Spin(ctx context.Context, m inject.MachineCheck, a Addr) *Seen 
 	if err := m.Raise(ctx, g.vm, 0, frame.Addr); err != nil {
 		g.fail(err)
 	}
-	g.rec.add("host", fmt.Sprintf("%s at %s, at whatever the processor does", m, a), observe.Outcome{}, "")
+	record(g.rec, "host", fmt.Sprintf("%s at %s, at whatever the processor does", m, a), observe.Outcome{}, "")
 	return s.Wait(ctx)
 }
 
@@ -273,85 +273,14 @@ func (g *GuestVM) physical(ctx context.Context, cpu int, virt uint64) (uint64, e
 	return strconv.ParseUint(hex, 16, 64)
 }
 
-// directMap is where the kernel maps all physical memory: its page_offset_base,
-// which differs with the levels of its page tables, and with KASLR. It is the
-// difference between virtual and physical address of memory in /proc/kcore
-// (kclist_add_private in arch/x86, fs/proc/kcore.c).
+// directMap is where the kernel maps all physical memory.
 func (g *GuestVM) directMap(ctx context.Context) uint64 {
 	if g.direct == 0 {
-		base, err := directMap([]byte(g.readPart(ctx, "/proc/kcore", 4096)))
+		base, err := kcore.DirectMap([]byte(g.readPart(ctx, "/proc/kcore", 4096)))
 		if err != nil {
 			g.fail(fmt.Errorf("find the kernel's map of physical memory in /proc/kcore: %w", err))
 		}
 		g.direct = base
 	}
 	return g.direct
-}
-
-// Bases of the direct map without KASLR (Documentation/arch/x86/x86_64/mm.rst);
-// with it, the map lies anywhere from there on.
-const (
-	directMap4 = 0xffff888000000000
-	directMap5 = 0xff11000000000000
-)
-
-// directMap reads the program headers of an ELF file's first page.
-func directMap(elf []byte) (uint64, error) {
-	const header, entry, load = 64, 56, 1 // sizes of Elf64_Ehdr, Elf64_Phdr; PT_LOAD
-	if len(elf) < header || string(elf[:5]) != "\x7fELF\x02" {
-		return 0, errors.New("it is no 64-bit ELF file")
-	}
-	le := binary.LittleEndian
-	start, n := le.Uint64(elf[32:]), int(le.Uint16(elf[56:]))
-	for i := range n {
-		at := start + uint64(i*entry)
-		if at+entry > uint64(len(elf)) {
-			break
-		}
-		p := elf[at:]
-		virt, phys := le.Uint64(p[16:]), le.Uint64(p[24:])
-		// The kernel's own text and modules lie behind; what has no one physical
-		// address says -1.
-		if le.Uint32(p) != load || phys == ^uint64(0) || virt < directMap5 || virt >= 0xffffffff80000000 {
-			continue
-		}
-		base := virt - phys
-		if base%(1<<30) == 0 && (base >= directMap4 || base < directMap5+1<<55) {
-			return base, nil
-		}
-	}
-	return 0, fmt.Errorf("none of its %d segments is of the map", n)
-}
-
-// AllowPanic makes a panic an observation: the outcome of the step that it comes
-// in. Nothing can be asked of the guest after it.
-func (g *GuestVM) AllowPanic() { g.mayPanic = true }
-
-// panicked is the outcome of a step that the guest's panic ended: an observation
-// where the scenario expects one, and also where it does not but made something
-// bad before. Any other trouble ends the scenario.
-func (g *GuestVM) panicked(err error) observe.Outcome {
-	var t *vm.Trouble
-	if !errors.As(err, &t) || t.Kind != vm.Panic || !g.mayPanic && !g.injected {
-		g.fail(err)
-	}
-	g.dead = true
-	g.rec.klog = strings.Split(t.Tail, "\n")
-	if !g.mayPanic {
-		g.rec.panicked = true
-		g.rec.witness[observe.WitnessSplats] = strings.Join(observe.Splats(g.rec.klog), "\n")
-	}
-	return observe.Outcome{Note: panicNote(t.Tail)}
-}
-
-// panicNote is what a console says of a panic over a machine check, without
-// what differs from run to run.
-func panicNote(console string) string {
-	note := vm.PanicText(console)
-	const mark = "Machine check: " // mce_panic in arch/x86/kernel/cpu/mce/core.c
-	if i := strings.Index(console, mark); i >= 0 {
-		line, _, _ := strings.Cut(console[i+len(mark):], "\n")
-		note += ": Machine check: " + strings.TrimSpace(line)
-	}
-	return note
 }

@@ -12,50 +12,15 @@ import (
 
 	"github.com/faultline/faultline/framework/gdb"
 	"github.com/faultline/faultline/framework/inject"
+	"github.com/faultline/faultline/framework/kcore"
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/qemu"
+	"github.com/faultline/faultline/framework/suite"
 	"github.com/faultline/faultline/framework/vm"
 	"github.com/faultline/faultline/guest/wire"
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/kernels"
 )
-
-// kcore is a file as /proc/kcore begins: one segment of the kernel's text, one
-// without a physical address, and one of memory.
-func kcore(base uint64) []byte {
-	elf := make([]byte, 64+3*56)
-	copy(elf, "\x7fELF\x02")
-	le := binary.LittleEndian
-	le.PutUint64(elf[32:], 64)
-	le.PutUint16(elf[56:], 3)
-	for i, s := range []struct{ virt, phys uint64 }{{0xffffffff81000000, 0x1000000}, {0xffffc90000000000, ^uint64(0)}, {base + 0x1000, 0x1000}} {
-		p := elf[64+i*56:]
-		le.PutUint32(p, 1)
-		le.PutUint64(p[16:], s.virt)
-		le.PutUint64(p[24:], s.phys)
-	}
-	return elf
-}
-
-func TestDirectMap(t *testing.T) {
-	for name, base := range map[string]uint64{"4 levels": directMap4, "5 levels": directMap5, "KASLR": directMap4 + 37<<30} {
-		got, err := directMap(kcore(base))
-		if err != nil || got != base {
-			t.Errorf("%s: %#x, %v, want %#x", name, got, err, base)
-		}
-	}
-	for name, elf := range map[string][]byte{"nothing": nil, "no ELF": []byte(strings.Repeat("x", 200)), "cut": kcore(directMap4)[:64+20], "no memory": kcore(directMap4)[:64+2*56]} {
-		if base, err := directMap(elf); err == nil {
-			t.Errorf("%s: %#x, want an error", name, base)
-		}
-	}
-}
-
-func FuzzDirectMap(f *testing.F) {
-	f.Add(kcore(directMap4))
-	f.Add(kcore(directMap5))
-	f.Fuzz(func(t *testing.T, elf []byte) { directMap(elf) })
-}
 
 func TestExact(t *testing.T) {
 	if err := exact(qemu.TCG); err != nil {
@@ -63,17 +28,6 @@ func TestExact(t *testing.T) {
 	}
 	if err := exact(qemu.KVM); !errors.Is(err, ErrNotExact) {
 		t.Errorf("%v, want %v", err, ErrNotExact)
-	}
-}
-
-func TestPanicNote(t *testing.T) {
-	const console = `[    8.1] mce: [Hardware Error]: CPU 0: Machine Check Exception: f Bank 9: bd80000000000134
-[    8.2] mce: [Hardware Error]: Machine check: Data load in unrecoverable area of kernel
-[    8.3] Kernel panic - not syncing: Fatal local machine check
-[    8.4] Kernel Offset: disabled`
-	const want = "Kernel panic - not syncing: Fatal local machine check: Machine check: Data load in unrecoverable area of kernel"
-	if got := panicNote(console); got != want {
-		t.Errorf("%q", got)
 	}
 }
 
@@ -112,7 +66,7 @@ func guestFor(t *testing.T, tm *vm.Template) *GuestVM {
 		t.Fatal(err)
 	}
 	t.Cleanup(g.Close)
-	return newGuestVM(g, newRecorder(func(...string) []string { return nil }), func(err error) {
+	return newGuestVM(g, suite.NewRecord(g.Spec().Kernel), func(err error) {
 		t.Helper()
 		t.Fatal(err)
 	})
@@ -205,15 +159,15 @@ func TestPanicBehindTheLastStep(t *testing.T) {
 			t.Fatalf("%v, want a panic", err)
 		}
 		g.notePanic(err)
-		if g.rec.panicked != injected || g.dead != injected {
-			t.Errorf("made something bad: %t, panicked: %t", injected, g.rec.panicked)
+		if g.rec.Panicked != injected || g.dead != injected {
+			t.Errorf("made something bad: %t, panicked: %t", injected, g.rec.Panicked)
 		}
 		if !injected {
 			continue
 		}
-		last := g.rec.steps[len(g.rec.steps)-1]
-		if last.Actor != "kernel" || !last.Outcome.Panicked() || !strings.Contains(g.rec.witness[observe.WitnessSplats], "sysrq triggered crash") {
-			t.Errorf("%+v, %q", last, g.rec.witness)
+		last := g.rec.Steps[len(g.rec.Steps)-1]
+		if last.Actor != "kernel" || !last.Outcome.Panicked() || !strings.Contains(g.rec.Witnesses[observe.WitnessSplats], "sysrq triggered crash") {
+			t.Errorf("%+v, %q", last, g.rec.Witnesses)
 		}
 	}
 }
@@ -257,7 +211,7 @@ func TestKernelAddress(t *testing.T) {
 	v.Load(ctx, m.At(Page(3)))
 	user, kernel := v.In(ctx, m.At(Page(3))), v.InKernel(ctx, m.At(Page(3)))
 	levels := g.ReadFile(ctx, "/proc/cpuinfo")
-	if want := strings.Contains(levels, " la57"); want != (g.direct == directMap5) {
+	if want := strings.Contains(levels, " la57"); want != (g.direct == kcore.Base5) {
 		t.Errorf("the map is at %#x, with 5 levels %t", g.direct, want)
 	}
 	stub, err := g.halt(ctx)

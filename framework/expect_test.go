@@ -9,8 +9,10 @@ import (
 
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/suite"
 	"github.com/faultline/faultline/guest/siginfo"
 	"github.com/faultline/faultline/kernels"
+	"github.com/faultline/faultline/kernels/kconfig"
 )
 
 // Outcomes as victims have them; the access was at file+0x4005.
@@ -28,7 +30,7 @@ func TestPatterns(t *testing.T) {
 	file := &Mapping{Name: "file"}
 	ar := sigbus(BUS_MCEERR_AR, 12, accessed)
 	adr := sigbus(BUS_ADRERR, 0, accessed)
-	page := dataOf([]byte(strings.Repeat("\x15", PageBytes)))
+	page := observe.Data([]byte(strings.Repeat("\x15", PageBytes)))
 	for _, test := range []struct {
 		pattern Pattern
 		text    string
@@ -119,20 +121,22 @@ func TestPatterns(t *testing.T) {
 	}
 }
 
-// kernelThat pretends that a suite runs with a kernel, and makes a recorder for
-// one that lacks these symbols.
-func kernelThat(t *testing.T, lacks ...string) *recorder {
-	before := running
-	t.Cleanup(func() { running = before })
-	running = &suite{kernel: &kernels.Kernel{Name: "6.1"}}
-	return newRecorder(func(symbols ...string) (out []string) {
-		for _, s := range symbols {
-			if slices.Contains(lacks, s) {
-				out = append(out, s)
+// kernelThat is the record of a scenario on a kernel that lacks these symbols.
+func kernelThat(t *testing.T, lacks ...string) *suite.Record {
+	t.Helper()
+	text := ""
+	for _, c := range change.All() {
+		for _, s := range c.ShownWith {
+			if !slices.Contains(lacks, s) {
+				text += "CONFIG_" + s + "=y\n"
 			}
 		}
-		return out
-	})
+	}
+	config, err := kconfig.ParseBytes([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return suite.NewRecord(&kernels.Kernel{Name: "6.1", Config: config})
 }
 
 func TestFollow(t *testing.T) {
@@ -156,14 +160,14 @@ func TestFollow(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			rec := kernelThat(t, test.lacks...)
-			seen := rec.add("victim", "load", test.saw, accessed)
+			seen := record(rec, "victim", "load", test.saw, accessed)
 			e := Follow(change.DaxFaultHWPoison, Before(SIGBUS(BUS_ADRERR)), After(SIGBUS(BUS_MCEERR_AR, LSB(12)))).
 				PartOf(change.DaxFaultHWPoison, Errno("EHWPOISON"))
 			met, err := e.Match(seen)
 			if err != nil || met != test.met {
 				t.Errorf("met: %t, %v", met, err)
 			}
-			got := rec.steps[0].Expected
+			got := rec.Steps[0].Expected
 			want := observe.Expectation{
 				Change: "dax_fault_hwpoison", Before: old, After: recent, PartOf: "dax_fault_hwpoison", Part: "EHWPOISON", Side: test.side, Met: test.met,
 			}
@@ -183,17 +187,17 @@ func TestFollow(t *testing.T) {
 // Where the two sides of a change are the same, an outcome tells nothing of it.
 func TestFollowBothSides(t *testing.T) {
 	rec := kernelThat(t)
-	seen := rec.add("victim", "pread", observe.Outcome{Errno: "EIO"}, "")
+	seen := record(rec, "victim", "pread", observe.Outcome{Errno: "EIO"}, "")
 	e := Follow(change.DaxFaultHWPoison, Before(Errno("EIO")), After(Errno("EIO")))
-	if met, err := e.Match(seen); !met || err != nil || rec.steps[0].Expected.Side != observe.Both {
-		t.Errorf("%t, %v, %+v", met, err, rec.steps[0].Expected)
+	if met, err := e.Match(seen); !met || err != nil || rec.Steps[0].Expected.Side != observe.Both {
+		t.Errorf("%t, %v, %+v", met, err, rec.Steps[0].Expected)
 	}
 }
 
 func TestBe(t *testing.T) {
 	rec := kernelThat(t)
-	good, bad := rec.add("victim", "read", observe.Outcome{Errno: "EIO"}, ""), rec.add("victim", "read", observe.Outcome{}, "")
-	part := rec.add("victim", "read", observe.Outcome{Errno: "EHWPOISON"}, "")
+	good, bad := record(rec, "victim", "read", observe.Outcome{Errno: "EIO"}, ""), record(rec, "victim", "read", observe.Outcome{}, "")
+	part := record(rec, "victim", "read", observe.Outcome{Errno: "EHWPOISON"}, "")
 	be := func() *Expectation { return Be(Errno("EIO")).PartOf(change.DaxFaultHWPoison, Errno("EHWPOISON")) }
 	for _, test := range []struct {
 		seen *Seen
@@ -204,7 +208,7 @@ func TestBe(t *testing.T) {
 			t.Errorf("%v: %t, %v", test.seen, met, err)
 		}
 		want := observe.Expectation{After: "EIO", PartOf: "dax_fault_hwpoison", Part: "EHWPOISON", Side: test.side, Met: test.met}
-		if got := rec.steps[test.seen.index].Expected; *got != want {
+		if got := rec.Steps[test.seen.index].Expected; *got != want {
 			t.Errorf("recorded %+v, not %+v", *got, want)
 		}
 	}

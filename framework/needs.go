@@ -1,5 +1,7 @@
 package framework
 
+import "github.com/faultline/faultline/framework/scenario"
+
 // What a kernel must have for files on a device. A scenario says so with its
 // other traits; what each of these stands for is in the kernel's Kconfig files.
 
@@ -23,7 +25,10 @@ func NeedsDisk(p Provider, fs FS) Trait {
 
 // NeedsDAX is what a file system mounted with -o dax takes.
 func NeedsDAX(p Provider, fs FS) Trait {
-	return Needs(append(NeedsDisk(p, fs).values, "FS_DAX")...)
+	return func(i *scenario.Info) {
+		NeedsDisk(p, fs)(i)
+		Needs("FS_DAX")(i)
+	}
 }
 
 // NeedsHugeDAX is what a huge page of a DAX file takes; kernels with PREEMPT_RT

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/faultline/faultline/framework"
 	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/scenario"
 )
 
 const (
@@ -46,7 +46,7 @@ func cells(t *testing.T, binary, kernel string, ids []string, more ...string) ma
 	defer events.Close()
 	args := append([]string{"-ginkgo.no-color", "--faultline.kernel=" + kernel, "--faultline.events=3"}, more...)
 	if len(ids) > 0 {
-		args = append(args, "-ginkgo.label-filter="+framework.Filter(ids))
+		args = append(args, "-ginkgo.label-filter="+scenario.Filter(ids))
 	}
 	cmd := exec.CommandContext(t.Context(), binary, args...)
 	cmd.Dir = "." // in the source tree, from which the guest's programs are built
@@ -60,7 +60,7 @@ func cells(t *testing.T, binary, kernel string, ids []string, more ...string) ma
 	}
 	found := map[string]observe.Cell{}
 	for decoder := json.NewDecoder(events); ; {
-		var e framework.Event
+		var e scenario.Event
 		if err := decoder.Decode(&e); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {

@@ -2,13 +2,8 @@ package framework
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
-	"strconv"
-	"strings"
 	"sync"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/guest/siginfo"
@@ -52,109 +47,8 @@ func (v *Victim) Fork(ctx context.Context, role string) *Victim {
 	s := v.g.call(ctx, &wire.Request{To: v.id, Fork: &wire.Fork{}}).Spawned
 	child := &Victim{g: v.g, id: s.Victim, Role: role, PID: s.PID, maps: v.maps}
 	v.g.victims[role] = child
-	v.g.rec.add(v.Role, "fork "+role, observe.Outcome{}, "")
+	record(v.g.rec, v.Role, "fork "+role, observe.Outcome{}, "")
 	return child
-}
-
-// Mapping is memory that a victim mapped.
-type Mapping struct {
-	v     *Victim
-	Name  string // canonical: the file's name, "anon", …
-	Addr  uint64
-	Bytes int64
-	fd    int
-}
-
-// Addr is a place in a mapping.
-type Addr struct {
-	m      *Mapping
-	offset int64
-}
-
-// At is the place offset bytes into the mapping.
-func (m *Mapping) At(offset int64) Addr { return Addr{m, offset} }
-
-// FD is the mapped file's descriptor in the victim, for system calls.
-func (m *Mapping) FD() FD { return FD{m.fd, m.Name} }
-
-// FD is a file descriptor of a victim, with the name of what it is open on.
-type FD struct {
-	n    int
-	name string
-}
-
-// String is the canonical form, "file+0x4000".
-func (a Addr) String() string { return fmt.Sprintf("%s+%#x", a.m.Name, a.offset) }
-
-func (a Addr) guest() uint64 { return a.m.Addr + uint64(a.offset) }
-
-// MapFlags are mmap(2)'s flags.
-type MapFlags int
-
-const (
-	Shared    MapFlags = unix.MAP_SHARED
-	Private   MapFlags = unix.MAP_PRIVATE
-	Sync      MapFlags = unix.MAP_SHARED_VALIDATE | unix.MAP_SYNC
-	Populate  MapFlags = unix.MAP_POPULATE
-	Anonymous MapFlags = unix.MAP_ANONYMOUS
-	Hugetlb   MapFlags = unix.MAP_HUGETLB
-)
-
-func (f MapFlags) String() string {
-	var words []string
-	switch {
-	case f&Sync == Sync:
-		words = append(words, "MAP_SYNC")
-	case f&Private != 0:
-		words = append(words, "private")
-	default:
-		words = append(words, "shared")
-	}
-	for _, w := range []struct {
-		flag MapFlags
-		name string
-	}{{Populate, "populate"}, {Anonymous, "anonymous"}, {Hugetlb, "hugetlb"}} {
-		if f&w.flag != 0 {
-			words = append(words, w.name)
-		}
-	}
-	return strings.Join(words, " ")
-}
-
-// Map maps a whole file, readable and writable. A refusal ends the scenario.
-func (v *Victim) Map(ctx context.Context, f *File, flags MapFlags) *Mapping {
-	return v.mapping(ctx, f.Name, f.Path, f.Bytes, 0, flags)
-}
-
-// MapPart maps length bytes of a file from offset on; length may go beyond the file.
-func (v *Victim) MapPart(ctx context.Context, f *File, offset, length int64, flags MapFlags) *Mapping {
-	return v.mapping(ctx, f.Name, f.Path, length, offset, flags)
-}
-
-// MapAnonymous maps anonymous private memory.
-func (v *Victim) MapAnonymous(ctx context.Context, bytes int64, flags MapFlags) *Mapping {
-	return v.mapping(ctx, "anon", "", bytes, 0, flags|Anonymous|Private)
-}
-
-func (v *Victim) mapping(ctx context.Context, name, path string, bytes, offset int64, flags MapFlags) *Mapping {
-	for _, other := range v.maps {
-		if other.Name == name {
-			name = fmt.Sprintf("%s#%d", name, len(v.maps)+1)
-			break
-		}
-	}
-	r := v.g.call(ctx, &wire.Request{To: v.id, Map: &wire.Map{
-		Path: path, Length: bytes, Offset: offset, Prot: unix.PROT_READ | unix.PROT_WRITE, Flags: int(flags),
-	}}).Mapped
-	action := fmt.Sprintf("map %s, %d bytes from %d, %s", name, bytes, offset, flags)
-	if r.Errno != "" {
-		v.g.rec.add(v.Role, action, observe.Outcome{Errno: r.Errno}, "")
-		v.g.fail(fmt.Errorf("%s: %s", action, r.Errno))
-	}
-	m := &Mapping{v: v, Name: name, Addr: r.Addr, Bytes: bytes, fd: r.FD}
-	v.maps = append(v.maps, m)
-	v.g.rec.add(v.Role, action, observe.Outcome{}, "")
-	return m
 }
 
 // Load loads a byte.
@@ -226,7 +120,7 @@ func (s *Started) Wait(ctx context.Context) *Seen {
 	v := s.v
 	reply, err := s.await(ctx)
 	if err != nil {
-		return v.g.rec.add(v.Role, s.action, v.g.panicked(err), s.at)
+		return record(v.g.rec, v.Role, s.action, v.g.panicked(err), s.at)
 	}
 	var o observe.Outcome
 	if reply.Died != nil {
@@ -234,7 +128,7 @@ func (s *Started) Wait(ctx context.Context) *Seen {
 	} else {
 		o = s.outcome(reply)
 	}
-	return v.g.rec.add(v.Role, s.action, o, s.at)
+	return record(v.g.rec, v.Role, s.action, o, s.at)
 }
 
 // died notes the victim's end.
@@ -267,139 +161,4 @@ func (v *Victim) canonical(addr uint64) string {
 		}
 	}
 	return fmt.Sprintf("%#x", addr)
-}
-
-// Out is an argument of Syscall: memory of so many bytes that the call fills.
-type Out int
-
-// Syscall makes a system call in the victim. Arguments are numbers, strings
-// (paths), []byte (memory to read from), Out (memory to fill), Addr, FD.
-func (v *Victim) Syscall(ctx context.Context, name string, args ...any) *Seen {
-	return v.StartSyscall(name, args...).Wait(ctx)
-}
-
-// StartSyscall starts a system call that something else happens during.
-func (v *Victim) StartSyscall(name string, args ...any) *Started {
-	wired, words := wireArgs(args)
-	return &Started{
-		v: v, action: fmt.Sprintf("%s(%s)", name, words),
-		pending: v.g.vm.Send(&wire.Request{To: v.id, Syscall: &wire.Syscall{Name: name, Args: wired}}),
-		outcome: func(r *wire.Reply) observe.Outcome { return v.called(r.Called) },
-	}
-}
-
-// called is what a system call told.
-func (v *Victim) called(c *wire.Called) observe.Outcome {
-	o := observe.Outcome{Errno: c.Errno, Signals: v.signals(c.Signals)}
-	if c.Errno == "" {
-		o.Ret = &c.Ret
-	}
-	if len(c.Out) > 0 && c.Errno == "" && c.Ret > 0 {
-		read := dataOf(c.Out[0][:min(int64(len(c.Out[0])), c.Ret)])
-		o.Data, o.Digest = read.Data, read.Digest
-	}
-	return o
-}
-
-// Open opens a file in the victim.
-func (v *Victim) Open(ctx context.Context, path, name string, flags int) FD {
-	seen := v.Syscall(ctx, "openat", -100, path, flags|unix.O_CLOEXEC, 0)
-	if seen.Errno != "" {
-		v.g.fail(fmt.Errorf("open %s: %s", path, seen.Errno))
-	}
-	return FD{int(*seen.Ret), name}
-}
-
-// OpenFile opens a file for reading and writing, without mapping it.
-func (v *Victim) OpenFile(ctx context.Context, f *File) FD {
-	return v.Open(ctx, f.Path, f.Name, unix.O_RDWR)
-}
-
-// Pread reads n bytes at an offset (pread(2)).
-func (v *Victim) Pread(ctx context.Context, fd FD, n int, offset int64) *Seen {
-	return v.Syscall(ctx, "pread64", fd, Out(n), n, offset)
-}
-
-// Pwrite writes n bytes of 0x5a at an offset (pwrite(2)).
-func (v *Victim) Pwrite(ctx context.Context, fd FD, n int, offset int64) *Seen {
-	return v.Syscall(ctx, "pwrite64", fd, []byte(strings.Repeat("\x5a", n)), n, offset)
-}
-
-// Madvise advice values that package unix does not name.
-const (
-	MADV_HWPOISON       = 100
-	MADV_SOFT_OFFLINE   = 101
-	MADV_POPULATE_READ  = 22
-	MADV_POPULATE_WRITE = 23
-)
-
-// Madvise gives advice on n bytes (madvise(2)).
-func (v *Victim) Madvise(ctx context.Context, a Addr, n int64, advice int) *Seen {
-	if advice == MADV_HWPOISON {
-		v.g.injected, v.g.poisoned = true, true
-	}
-	return v.Syscall(ctx, "madvise", a, n, advice)
-}
-
-// Present says whether the page at a place is in the victim's page table, and
-// records it. A page that was never touched is there where a huge page around
-// it was mapped: smaps' FilePmdMapped does not count DAX pages before v6.15.
-// (/proc/PID/pagemap, bit 63; Documentation/admin-guide/mm/pagemap.rst)
-func (v *Victim) Present(ctx context.Context, a Addr) *Seen {
-	note := pagemapWord(v.pagemap(ctx, a))
-	return v.g.rec.add("agent", fmt.Sprintf("pagemap of %s in %s", a, v.Role), observe.Outcome{Note: note}, "")
-}
-
-// pagemapWord says what a page map's entry is: poison that was taken out of a
-// page table left a swap entry of its own kind there (bit 62), which memory of
-// a file needs not have.
-func pagemapWord(entry uint64) string {
-	switch {
-	case entry>>63 != 0:
-		return "present"
-	case entry>>62&1 != 0:
-		return "swap entry"
-	}
-	return "absent"
-}
-
-// pagemap is the page map's entry for a place.
-func (v *Victim) pagemap(ctx context.Context, a Addr) uint64 {
-	f := v.g.call(ctx, &wire.Request{ReadFile: &wire.ReadFile{
-		Path: fmt.Sprintf("/proc/%d/pagemap", v.PID), Offset: int64(a.guest() / PageBytes * 8), Length: 8,
-	}}).File
-	if f.Errno != "" || len(f.Data) != 8 {
-		v.g.fail(fmt.Errorf("read the page map of %s: %d bytes %s", v.Role, len(f.Data), f.Errno))
-	}
-	return binary.LittleEndian.Uint64(f.Data)
-}
-
-// wireArgs are a system call's arguments for the wire, and in canonical words.
-func wireArgs(args []any) ([]wire.Arg, string) {
-	var wired []wire.Arg
-	var words []string
-	for _, a := range args {
-		var w wire.Arg
-		word := ""
-		switch a := a.(type) {
-		case int:
-			w.Int, word = int64(a), strconv.Itoa(a)
-		case int64:
-			w.Int, word = a, strconv.FormatInt(a, 10)
-		case string:
-			w.Str, word = a, strconv.Quote(a)
-		case []byte:
-			w.In, word = a, fmt.Sprintf("%d bytes", len(a))
-		case Out:
-			w.Out, word = int(a), "buffer"
-		case Addr:
-			w.Int, word = int64(a.guest()), a.String()
-		case FD:
-			w.Int, word = int64(a.n), a.name
-		default:
-			panic(fmt.Sprintf("system call argument of type %T", a))
-		}
-		wired, words = append(wired, w), append(words, word)
-	}
-	return wired, strings.Join(words, ", ")
 }

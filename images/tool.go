@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/faultline/faultline/internal/fault"
 )
 
 // MissingToolError says that a program this package calls is not installed.
@@ -21,6 +23,9 @@ type MissingToolError struct {
 func (e *MissingToolError) Error() string {
 	return fmt.Sprintf("%s is not installed; run as root: %s", e.Tool, e.Command())
 }
+
+// Fault implements fault.Kinder.
+func (e *MissingToolError) Fault() fault.Kind { return fault.Tool }
 
 // Command is the one command, for root, that installs the tool.
 func (e *MissingToolError) Command() string { return "apt-get install " + e.Package }

@@ -5,6 +5,8 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+
+	"github.com/faultline/faultline/internal/fault"
 )
 
 // SpecError says that the request was wrong: the spec, or what it points at.
@@ -29,6 +31,9 @@ func (e *SpecError) Error() string {
 	return s
 }
 
+// Fault implements fault.Kinder.
+func (e *SpecError) Fault() fault.Kind { return fault.Request }
+
 func (e *SpecError) Unwrap() error { return e.Err }
 
 // ToolError says that a program is not installed.
@@ -49,6 +54,9 @@ func (e *ToolError) Command() string {
 func (e *ToolError) Error() string {
 	return fmt.Sprintf("run %s: it is not installed (Debian package %s); run: %s", e.Tool, e.Package, e.Command())
 }
+
+// Fault implements fault.Kinder.
+func (e *ToolError) Fault() fault.Kind { return fault.Tool }
 
 // tools maps the programs this package runs to the packages that have them.
 var tools = map[string]string{"apt-get": "apt", "apt-config": "apt", "dpkg-deb": "dpkg", "depmod": "kmod"}

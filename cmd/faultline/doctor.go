@@ -17,10 +17,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/faultline/faultline/framework/needs"
 	"github.com/faultline/faultline/framework/qemu"
-	"github.com/faultline/faultline/framework/run"
 	"github.com/faultline/faultline/framework/vm"
 	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/fault"
 	"github.com/faultline/faultline/kernels"
 )
 
@@ -96,7 +97,7 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 		fmt.Printf("\nTo install what is missing:\n  %sapt-get install --no-install-recommends %s\n", sudo, strings.Join(packages, " "))
 	}
 	if lacks {
-		return exitError(exitUsage)
+		return exitError(fault.ExitUsage)
 	}
 	return nil
 }
@@ -118,13 +119,13 @@ func examine(ctx context.Context, specs []string) error {
 		if err != nil {
 			return err
 		}
-		lost := run.Lost(k, all)
+		lost := needs.Of(k, all)
 		k.Close()
 		fmt.Print(lost)
 		none = none || len(lost.Guest) > 0
 	}
 	if none {
-		return exitError(exitUsage)
+		return exitError(fault.ExitUsage)
 	}
 	return nil
 }

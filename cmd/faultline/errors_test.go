@@ -8,6 +8,7 @@ import (
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/framework/vm"
 	"github.com/faultline/faultline/images"
+	"github.com/faultline/faultline/internal/fault"
 	"github.com/faultline/faultline/kernels"
 )
 
@@ -17,7 +18,7 @@ func TestExitCode(t *testing.T) {
 		want int
 	}{
 		"nothing":          {nil, 0},
-		"usage":            {&usageError{"x"}, 2},
+		"usage":            {fault.Requestf("x"), 2},
 		"spec":             {&kernels.SpecError{What: "x"}, 2},
 		"tool":             {&kernels.ToolError{Tool: "depmod"}, 2},
 		"mkfs":             {&images.MissingToolError{Tool: "mkfs.xfs"}, 2},
@@ -25,7 +26,7 @@ func TestExitCode(t *testing.T) {
 		"trouble":          {&vm.Trouble{Kind: vm.Panic}, 3},
 		"disk full":        {&vm.Trouble{Kind: vm.Host, Err: errors.New("disk full")}, 3},
 		"any other":        {errors.New("x"), 3},
-		"unexpected":       {exitError(exitUnexpected), 1},
+		"unexpected":       {exitError(fault.ExitUnexpected), 1},
 		"a guest's status": {exitError(139), 139},
 	} {
 		t.Run(name, func(t *testing.T) {

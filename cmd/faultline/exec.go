@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/internal/fault"
 )
 
 type execCmd struct {
@@ -33,11 +34,11 @@ func (c *execCmd) Run(ctx context.Context) error {
 		argv = argv[1:]
 	}
 	if len(argv) == 0 {
-		return &usageError{"no program behind --; write: faultline exec KERNEL -- ./program [ARGUMENT...]"}
+		return fault.Requestf("no program behind --; write: faultline exec KERNEL -- ./program [ARGUMENT...]")
 	}
 	path, err := findStatic(argv[0])
 	if dynamic := (*dynamicError)(nil); errors.As(err, &dynamic) {
-		return &usageError{fmt.Sprintf("%v; build it with CGO_ENABLED=0 go build, or cc -static", err)}
+		return fault.Requestf("%v; build it with CGO_ENABLED=0 go build, or cc -static", err)
 	}
 	if err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/framework/vm"
 	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/fault"
 	"github.com/faultline/faultline/kernels"
 )
 
@@ -109,23 +110,23 @@ func findStatic(name string) (string, error) {
 	path, err := exec.LookPath(name)
 	if err != nil && !strings.Contains(name, "/") {
 		if _, local := os.Stat(name); local == nil {
-			return "", &usageError{fmt.Sprintf("no program %s in PATH; for the one in this folder write ./%s", name, name)}
+			return "", fault.Requestf("no program %s in PATH; for the one in this folder write ./%s", name, name)
 		}
-		return "", &usageError{fmt.Sprintf("no program %s in PATH; give the path of a static program", name)}
+		return "", fault.Requestf("no program %s in PATH; give the path of a static program", name)
 	}
 	if errors.Is(err, exec.ErrDot) {
-		return "", &usageError{fmt.Sprintf("%s is in this folder; write ./%s", name, name)}
+		return "", fault.Requestf("%s is in this folder; write ./%s", name, name)
 	}
 	if path == "" {
 		path = name // not executable, perhaps; the copy in the guest will be
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return "", &usageError{fmt.Sprintf("%v; give the path of a static program", err)}
+		return "", fault.Requestf("%v; give the path of a static program", err)
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return "", &usageError{path + " is no file; give the path of a static program"}
+		return "", fault.Requestf("%s is no file; give the path of a static program", path)
 	}
 	return path, checkStatic(path, f)
 }
@@ -133,7 +134,7 @@ func findStatic(name string) (string, error) {
 // checkStatic reads the program headers (elf(5)).
 func checkStatic(path string, r io.ReaderAt) error {
 	bad := func(what string) error {
-		return &usageError{fmt.Sprintf("%s is %s; give a static program for %s", path, what, runtime.GOARCH)}
+		return fault.Requestf("%s is %s; give a static program for %s", path, what, runtime.GOARCH)
 	}
 	f, err := elf.NewFile(r)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/faultline/faultline/framework"
+	"github.com/faultline/faultline/framework/scenario"
 	"github.com/faultline/faultline/kernels"
 )
 
@@ -36,7 +36,7 @@ func (c *listScenariosCmd) Run(ctx context.Context) error {
 	if c.JSON {
 		return printJSON(all)
 	}
-	var doable, not []framework.Info
+	var doable, not []scenario.Info
 	for _, s := range all {
 		if s.NotDoable == "" {
 			doable = append(doable, s)

@@ -7,7 +7,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/signal"
 	"strings"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/faultline/faultline/internal/fault"
 	"github.com/faultline/faultline/kernels"
 )
 
@@ -40,7 +40,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	err := faultline(ctx, os.Args[1:])
-	os.Exit(tell(ctx, err))
+	os.Exit(complain(ctx, err))
 }
 
 func faultline(ctx context.Context, args []string) error {
@@ -76,5 +76,5 @@ func usage(err error, _ *kong.Context, args []string) error {
 			help = "faultline " + node.Path() + " --help"
 		}
 	}
-	return &usageError{fmt.Sprintf("%v; see: %s", err, help)}
+	return fault.Requestf("%v; see: %s", err, help)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/faultline/faultline/framework/report"
 	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/internal/fault"
 )
 
 type mergeCmd struct {
@@ -31,7 +32,7 @@ func (c *mergeCmd) Run(ctx context.Context) error {
 	var runs []*results.Folder
 	for _, dir := range c.Runs {
 		if same(dir, c.Out) {
-			return &usageError{dir + " is one of the runs to join; give another folder with --out"}
+			return fault.Requestf("%s is one of the runs to join; give another folder with --out", dir)
 		}
 		f, err := results.Open(dir)
 		if err != nil {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,11 +9,13 @@ import (
 	"golang.org/x/term"
 
 	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/plan"
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/framework/report"
 	"github.com/faultline/faultline/framework/results"
 	"github.com/faultline/faultline/framework/run"
 	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/fault"
 	"github.com/faultline/faultline/kernels"
 )
 
@@ -37,12 +38,12 @@ func (c *runCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	shard, err := run.ParseShard(c.Shard)
+	shard, err := plan.ParseShard(c.Shard)
 	if err != nil {
 		return err
 	}
 	if c.Repeat < 1 || c.Jobs < 0 {
-		return &usageError{"--repeat is at least 1, and --jobs is not negative"}
+		return fault.Requestf("--repeat is at least 1, and --jobs is not negative")
 	}
 	// Asked for first, because kernels take long to fetch.
 	if _, err := qemu.Find(ctx, "amd64"); err != nil {
@@ -137,16 +138,4 @@ func (c *runCmd) kernels() ([]kernels.Entry, error) {
 		entries = append(entries, kernels.Entry{Spec: spec})
 	}
 	return entries, nil
-}
-
-// isRequest says whether an error of a run, or of a merge, is the user's to mend.
-func isRequest(err error) bool {
-	var (
-		request    *run.RequestError
-		unwritable *results.NotWritableError
-		merge      *results.MergeError
-		noRun      *results.NoRunError
-		schema     *results.SchemaError
-	)
-	return errors.As(err, &request) || errors.As(err, &unwritable) || errors.As(err, &merge) || errors.As(err, &noRun) || errors.As(err, &schema)
 }

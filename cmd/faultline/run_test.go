@@ -24,6 +24,7 @@ import (
 	"github.com/faultline/faultline/framework/results"
 	"github.com/faultline/faultline/framework/vm"
 	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/fault"
 	"github.com/faultline/faultline/kernels"
 )
 
@@ -270,7 +271,7 @@ func TestRunStopped(t *testing.T) {
 				if !strings.HasSuffix(stderr.String(), "the same command with --resume does the rest\n") {
 					t.Errorf("it said: %s", stderr.String())
 				}
-				if !r.Interrupted || r.Finished.IsZero() || r.Summary.ExitCode != results.ExitInterrupted {
+				if !r.Interrupted || r.Finished.IsZero() || r.Summary.ExitCode != fault.ExitInterrupted {
 					t.Errorf("run.json says interrupted: %t, %v, %+v", r.Interrupted, r.Finished, r.Summary)
 				}
 				if _, err := os.Stat(f.Path(results.ReportFile)); err != nil {

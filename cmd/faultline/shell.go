@@ -11,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/internal/fault"
 )
 
 type shellCmd struct{ guestFlags }
@@ -59,9 +60,9 @@ func findBusybox() (string, error) {
 		}
 	}
 	if why != nil {
-		return "", &usageError{why.Error() + "; " + wayOut}
+		return "", fault.Requestf("%w; %s", why, wayOut)
 	}
-	return "", &usageError{"no busybox on this machine, which is the guest's shell; " + wayOut}
+	return "", fault.Requestf("no busybox on this machine, which is the guest's shell; %s", wayOut)
 }
 
 // interactive joins our terminal to one in the guest, until the shell ends.

@@ -3,17 +3,17 @@ package main
 import (
 	"context"
 
-	"github.com/faultline/faultline/framework"
 	"github.com/faultline/faultline/framework/run"
+	"github.com/faultline/faultline/framework/scenario"
 )
 
 // scenarios asks the compiled suites what they hold.
-func scenarios(ctx context.Context) ([]framework.Info, error) {
+func scenarios(ctx context.Context) ([]scenario.Info, error) {
 	suites, err := run.Suites(ctx)
 	if err != nil {
 		return nil, err
 	}
-	all := []framework.Info{}
+	all := []scenario.Info{}
 	for _, s := range suites {
 		all = append(all, s.Scenarios...)
 	}

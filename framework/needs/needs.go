@@ -9,15 +9,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/faultline/faultline/framework/scenario"
 	"github.com/faultline/faultline/framework/vm"
 	"github.com/faultline/faultline/kernels"
 )
-
-// Scenario is one that was asked for, with the symbols that it needs.
-type Scenario struct {
-	ID    string
-	Needs []string
-}
 
 // Report is what a kernel's configuration loses.
 type Report struct {
@@ -35,23 +30,46 @@ type Group struct {
 	Scenarios []string // ids, in the order that they were asked for
 }
 
-// Of makes the report for a kernel.
-func Of(k *kernels.Kernel, scenarios []Scenario) Report {
+// Impossible says why a scenario can't be done on a kernel, as its configuration
+// tells before anything is booted; "" where it tells nothing.
+func Impossible(k *kernels.Kernel, i scenario.Info) string {
+	if i.NotDoable != "" {
+		return i.NotDoable
+	}
+	if missing := vm.Lacks(k); len(missing) > 0 {
+		return fmt.Sprintf("no guest runs on %s: it lacks %s", k.Name, symbols(missing))
+	}
+	if missing := lacks(k, i.Needs); len(missing) > 0 {
+		return fmt.Sprintf("%s lacks %s", k.Name, symbols(missing))
+	}
+	return ""
+}
+
+// lacks are those of the symbols that the kernel has not, without CONFIG_.
+func lacks(k *kernels.Kernel, needs []string) []string {
+	missing := k.Lacks(needs...)
+	for i := range missing {
+		missing[i] = strings.TrimPrefix(missing[i], prefix)
+	}
+	return missing
+}
+
+// Of makes the report for a kernel. Scenarios that can be done on no kernel are
+// not counted.
+func Of(k *kernels.Kernel, scenarios []scenario.Info) Report {
+	scenarios = slices.DeleteFunc(slices.Clone(scenarios), func(i scenario.Info) bool { return i.NotDoable != "" })
 	r := Report{Kernel: k.Name, Asked: len(scenarios)}
-	lacks := vm.Lacks(k)
+	guests := vm.Lacks(k)
 	for _, n := range vm.Needs() {
-		if slices.Contains(lacks, n.Symbol) {
+		if slices.Contains(guests, n.Symbol) {
 			r.Guest = append(r.Guest, n)
 		}
 	}
 	at := map[string]int{} // a group's place in r.Lost
 	for _, s := range scenarios {
-		missing := k.Lacks(s.Needs...)
+		missing := lacks(k, s.Needs)
 		if len(missing) == 0 {
 			continue
-		}
-		for i := range missing {
-			missing[i] = strings.TrimPrefix(missing[i], prefix)
 		}
 		slices.Sort(missing)
 		missing = slices.Compact(missing)

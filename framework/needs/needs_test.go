@@ -3,6 +3,7 @@ package needs
 import (
 	"testing"
 
+	"github.com/faultline/faultline/framework/scenario"
 	"github.com/faultline/faultline/framework/vm"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/kconfig"
@@ -27,13 +28,13 @@ func kernel(t *testing.T, without map[string]bool, with ...string) *kernels.Kern
 	return &kernels.Kernel{Name: "K", Config: c}
 }
 
-var scenarios = []Scenario{
-	{"dax/ext4/read", []string{"FS_DAX", "EXT4_FS"}},
-	{"dax/xfs/read", []string{"FS_DAX", "XFS_FS"}},
-	{"mce/ext4/read", []string{"X86_MCE", "FS_DAX", "MEMORY_FAILURE"}},
-	{"mce/anon/read", []string{"CONFIG_MEMORY_FAILURE", "X86_MCE"}},
-	{"mce/anon/write", []string{"X86_MCE", "CONFIG_MEMORY_FAILURE", "MEMORY_FAILURE"}},
-	{"ram/anon/read", nil},
+var scenarios = []scenario.Info{
+	{ID: "dax/ext4/read", Needs: []string{"FS_DAX", "EXT4_FS"}},
+	{ID: "dax/xfs/read", Needs: []string{"FS_DAX", "XFS_FS"}},
+	{ID: "mce/ext4/read", Needs: []string{"X86_MCE", "FS_DAX", "MEMORY_FAILURE"}},
+	{ID: "mce/anon/read", Needs: []string{"CONFIG_MEMORY_FAILURE", "X86_MCE"}},
+	{ID: "mce/anon/write", Needs: []string{"X86_MCE", "CONFIG_MEMORY_FAILURE", "MEMORY_FAILURE"}},
+	{ID: "ram/anon/read", Needs: nil},
 }
 
 func TestOf(t *testing.T) {

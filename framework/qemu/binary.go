@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"regexp"
 	"strconv"
+
+	"github.com/faultline/faultline/internal/fault"
 )
 
 // The oldest QEMU that Faultline was made for: x-ignore-shared with private
@@ -26,6 +28,9 @@ type MissingError struct{ Reason string }
 func (e *MissingError) Error() string {
 	return e.Reason + "; install it with: apt-get install --no-install-recommends qemu-system-x86"
 }
+
+// Fault implements fault.Kinder.
+func (e *MissingError) Fault() fault.Kind { return fault.Tool }
 
 // Find looks for the QEMU that runs guests of the architecture (GOARCH).
 func Find(ctx context.Context, arch string) (Binary, error) {

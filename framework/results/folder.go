@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/internal/fault"
 )
 
 // Names in a run's folder.
@@ -43,6 +44,9 @@ func (e *NotWritableError) Error() string {
 	return fmt.Sprintf("results folder %s can't be written to: %v; give another one with --out", e.Dir, reason(e.Err))
 }
 
+// Fault implements fault.Kinder.
+func (e *NotWritableError) Fault() fault.Kind { return fault.Request }
+
 // Unwrap is the operating system's error.
 func (e *NotWritableError) Unwrap() error { return e.Err }
 
@@ -60,6 +64,9 @@ type NoRunError struct{ Dir string }
 func (e *NoRunError) Error() string {
 	return fmt.Sprintf("%s holds no run (no %s in it); give the folder of one, results/latest for example", e.Dir, RunFile)
 }
+
+// Fault implements fault.Kinder.
+func (e *NoRunError) Fault() fault.Kind { return fault.Request }
 
 // Create makes the folder of a new run, and its parents. A run that lies there
 // already is replaced: its run.json and cells go, other files stay until they

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/internal/fault"
 )
 
 // MergeError says why runs can't be joined: all of it, not the first only.
@@ -21,6 +22,9 @@ type MergeError struct{ Problems []string }
 func (e *MergeError) Error() string {
 	return fmt.Sprintf("the runs can't be merged: %s; merge runs of the same plan only", strings.Join(e.Problems, "; "))
 }
+
+// Fault implements fault.Kinder.
+func (e *MergeError) Fault() fault.Kind { return fault.Request }
 
 // Merge joins runs of the same plan, shards for example, into a new folder at
 // dir and judges the whole. It refuses, with a *MergeError and before anything

@@ -17,6 +17,7 @@ import (
 
 	"github.com/faultline/faultline/framework/judge"
 	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/internal/fault"
 )
 
 var began = time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)
@@ -71,7 +72,7 @@ func TestRunRoundTrip(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if s := got.Summary; s.Expected != 2 || s.Rig != 1 || s.Unexplained != 1 || s.ExitCode != ExitUnexpected {
+	if s := got.Summary; s.Expected != 2 || s.Rig != 1 || s.Unexplained != 1 || s.ExitCode != fault.ExitUnexpected {
 		t.Errorf("summary %+v", s)
 	}
 }
@@ -97,12 +98,12 @@ func TestExitCode(t *testing.T) {
 		interrupted bool
 		want        int
 	}{
-		{"expected", []observe.Cell{cell("a/b", "old", "EIO"), cell("a/b", "new", "EIO")}, false, ExitExpected},
-		{"unexpected", []observe.Cell{bad}, false, ExitUnexpected},
-		{"difference", []observe.Cell{cell("a/b", "old", "EIO"), cell("a/b", "new", "EPERM")}, false, ExitUnexpected},
-		{"rig", []observe.Cell{cell("a/b", "old", "")}, false, ExitRig},
-		{"unexpected and rig", []observe.Cell{bad, cell("a/c", "old", "")}, false, ExitUnexpected},
-		{"interrupted", []observe.Cell{bad}, true, ExitInterrupted},
+		{"expected", []observe.Cell{cell("a/b", "old", "EIO"), cell("a/b", "new", "EIO")}, false, fault.ExitExpected},
+		{"unexpected", []observe.Cell{bad}, false, fault.ExitUnexpected},
+		{"difference", []observe.Cell{cell("a/b", "old", "EIO"), cell("a/b", "new", "EPERM")}, false, fault.ExitUnexpected},
+		{"rig", []observe.Cell{cell("a/b", "old", "")}, false, fault.ExitRig},
+		{"unexpected and rig", []observe.Cell{bad, cell("a/c", "old", "")}, false, fault.ExitUnexpected},
+		{"interrupted", []observe.Cell{bad}, true, fault.ExitInterrupted},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := run("r", tc.cells...)
@@ -122,12 +123,12 @@ func TestJudgeForgetsWhatItConcluded(t *testing.T) {
 	r.Kernels[0].Changes = []judge.ChangeState{{ID: "dax_fault_hwpoison", Verdict: judge.Has}}
 	r.Kernels[1].Claims = map[string]bool{"dax_fault_hwpoison": true}
 	r.Findings, r.Differences = []judge.Finding{{Kind: judge.Splat}}, []judge.Difference{{Field: "errno"}}
-	r.Summary.ExitCode = ExitRig
+	r.Summary.ExitCode = fault.ExitRig
 	claimed := true
 	want := []judge.ChangeState{{ID: "dax_fault_hwpoison", Verdict: judge.NotSeen, Claimed: &claimed}}
 	for range 2 {
 		r.Judge()
-		if diff := cmp.Diff(want, r.Kernels[1].Changes); diff != "" || r.Kernels[0].Changes != nil || r.Findings != nil || r.Differences != nil || r.Summary.ExitCode != ExitExpected {
+		if diff := cmp.Diff(want, r.Kernels[1].Changes); diff != "" || r.Kernels[0].Changes != nil || r.Findings != nil || r.Differences != nil || r.Summary.ExitCode != fault.ExitExpected {
 			t.Errorf("%s, %+v, %v, %v, %+v", diff, r.Kernels[0].Changes, r.Findings, r.Differences, r.Summary)
 		}
 	}
@@ -159,7 +160,7 @@ func TestSummaryOfALostChange(t *testing.T) {
 		r.Kernels[i].Release = "6.1.0-56-amd64"
 	}
 	r.Judge()
-	if s := r.Summary; s.Lost != 1 || s.Explained+s.Unexplained != 0 || s.ExitCode != ExitUnexpected || s.Expected != 2 {
+	if s := r.Summary; s.Lost != 1 || s.Explained+s.Unexplained != 0 || s.ExitCode != fault.ExitUnexpected || s.Expected != 2 {
 		t.Errorf("%+v", s)
 	}
 }
@@ -485,7 +486,7 @@ func TestMergeNamesLostCells(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Summary.Rig != 2 || got.Summary.ExitCode != ExitRig {
+	if got.Summary.Rig != 2 || got.Summary.ExitCode != fault.ExitRig {
 		t.Errorf("two cells were planned on new, and lost: %+v", got.Summary)
 	}
 	// The shard that lacked them makes it whole, also when it comes later.
@@ -499,7 +500,7 @@ func TestMergeNamesLostCells(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(got.Cells) != 4 || got.Summary.ExitCode != ExitExpected {
+	if len(got.Cells) != 4 || got.Summary.ExitCode != fault.ExitExpected {
 		t.Errorf("%d cells, %+v", len(got.Cells), got.Summary)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/faultline/faultline/framework/judge"
 	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/internal/fault"
 )
 
 // Schema is the format of a Run, and changes when a reader of the old one
@@ -125,17 +126,10 @@ type Summary struct {
 	Explained   int `json:"explained"`
 	Unexplained int `json:"unexplained"`
 	Lost        int `json:"lost,omitempty"`
-	// ExitCode is what faultline exits with; see ExitCode.
+	// ExitCode is what faultline exits with: see package fault. A request that is
+	// wrong leaves no run behind.
 	ExitCode int `json:"exit_code"`
 }
-
-// Exit codes of a run. The request being wrong (2) leaves no run behind.
-const (
-	ExitExpected    = 0   // everything as expected
-	ExitUnexpected  = 1   // some behaviour was not
-	ExitRig         = 3   // the rig failed: could not judge
-	ExitInterrupted = 130 // stopped before it was done
-)
 
 // NewID is the id of a run that starts at t: sortable, and fit for a file name.
 func NewID(t time.Time) string { return t.UTC().Format("20060102T150405Z") }
@@ -183,14 +177,14 @@ func (r *Run) summarize() Summary {
 	}
 	switch {
 	case r.Interrupted:
-		s.ExitCode = ExitInterrupted
+		s.ExitCode = fault.ExitInterrupted
 	case s.Unexpected > 0 || len(r.Findings) > 0:
 		// A behaviour that was seen outweighs cells that were not.
-		s.ExitCode = ExitUnexpected
+		s.ExitCode = fault.ExitUnexpected
 	case s.Rig > 0:
-		s.ExitCode = ExitRig
+		s.ExitCode = fault.ExitRig
 	default:
-		s.ExitCode = ExitExpected
+		s.ExitCode = fault.ExitExpected
 	}
 	return s
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/internal/fault"
 )
 
 // oldRun is a run as the schema before recorded it: kernels have the changes that
@@ -116,7 +117,7 @@ func TestUpgrade(t *testing.T) {
 			t.Error(diff)
 		}
 	}
-	if s := r.Summary; s.ExitCode != ExitUnexpected || s.Expected != 4 || s.Unexpected != 1 || s.Explained != 3 || s.Unexplained != 1 {
+	if s := r.Summary; s.ExitCode != fault.ExitUnexpected || s.Expected != 4 || s.Unexpected != 1 || s.Explained != 3 || s.Unexplained != 1 {
 		t.Errorf("%+v", s)
 	}
 	// What it has become is a run of today, and stays one.

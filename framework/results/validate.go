@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/faultline/faultline/internal/fault"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"golang.org/x/text/language"
 	"golang.org/x/text/message"
@@ -33,6 +34,9 @@ func (e *SchemaError) Error() string {
 	}
 	return fmt.Sprintf("not a run of schema %s: %s%s", Schema, strings.Join(shown, "; "), more)
 }
+
+// Fault implements fault.Kinder.
+func (e *SchemaError) Fault() fault.Kind { return fault.Request }
 
 // Validate checks a run.json against the schema. What is wrong with the
 // document is a *SchemaError.

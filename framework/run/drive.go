@@ -17,8 +17,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/faultline/faultline/framework"
 	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/plan"
+	"github.com/faultline/faultline/framework/scenario"
 )
 
 // stopGrace is how long a suite's process may take to clean up after SIGINT.
@@ -40,7 +41,7 @@ const eventsFD = 3
 // drive runs a task in a suite's process and hands on its cells. said is the
 // end of what the process printed; its exit status counts only where it did not
 // deliver, because a failed scenario makes it 1.
-func (o *Observer) drive(ctx context.Context, t Task, cell func(observe.Cell)) (said string, err error) {
+func (o *Observer) drive(ctx context.Context, t plan.Task, cell func(observe.Cell)) (said string, err error) {
 	events, theirs, err := os.Pipe()
 	if err != nil {
 		return "", err
@@ -51,7 +52,7 @@ func (o *Observer) drive(ctx context.Context, t Task, cell func(observe.Cell)) (
 		ids = append(ids, i.ID)
 	}
 	args := []string{
-		"-test.run=.", "-ginkgo.no-color", "-ginkgo.label-filter=" + framework.Filter(ids),
+		"-test.run=.", "-ginkgo.no-color", "-ginkgo.label-filter=" + scenario.Filter(ids),
 		"--faultline.kernel=" + t.Kernel.Spec, "--faultline.name=" + t.Kernel.Name, "--faultline.digest=" + t.Kernel.Digest,
 		"--faultline.accel=" + string(t.Kernel.Accel), fmt.Sprint("--faultline.events=", eventsFD),
 	}
@@ -109,7 +110,7 @@ func readEvents(from io.Reader, watchdog *time.Timer, silence time.Duration, cel
 		line, err := lines.ReadBytes('\n')
 		if len(line) > 0 && err == nil {
 			watchdog.Reset(silence)
-			var e framework.Event
+			var e scenario.Event
 			if wrong := json.Unmarshal(line, &e); wrong != nil && broken == nil {
 				broken = fmt.Errorf("it told %.60q, which is no event: %w", line, wrong)
 			} else if wrong == nil && e.Finished != nil {

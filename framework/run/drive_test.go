@@ -10,11 +10,11 @@ import (
 // A suite's process runs where faultline runs: what was named by a relative
 // path, a kernel's folder for one, it finds by that too.
 func TestRelativePaths(t *testing.T) {
-	r, ks, suites := plan(t, Shard{}, 1)
-	suites[1].Binary = filepath.Join(t.TempDir(), "ram.test")
+	r := script(t)
+	r.suites[1].Binary = filepath.Join(t.TempDir(), "ram.test")
 	said := filepath.Join(t.TempDir(), "said")
 	script := "#!/bin/sh\nfor a; do case $a in --faultline.kernel=dir:*) cat \"${a#*dir:}/config\" >" + said + ";; esac; done\n"
-	if err := os.WriteFile(suites[1].Binary, []byte(script), 0o755); err != nil {
+	if err := os.WriteFile(r.suites[1].Binary, []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	t.Chdir(t.TempDir())
@@ -27,9 +27,8 @@ func TestRelativePaths(t *testing.T) {
 		}
 	}
 	t.Chdir("here")
-	ks[0].Spec = "dir:../install"
-	tasks, _ := r.plan(ks[:1], suites[1:2], catalogue)
-	r.observer.Observe(context.Background(), tasks, r.take)
+	r.kernels[0].Spec = "dir:../install"
+	r.observe(context.Background(), r.suites[1], r.kernels[0])
 	if got, err := os.ReadFile(said); err != nil || string(got) != "this one" {
 		t.Errorf("%q, %v; the process said %+v", got, err, r.cells)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/faultline/faultline/framework/needs"
 	"github.com/faultline/faultline/framework/vm"
 	"github.com/faultline/faultline/kernels"
 )
@@ -40,12 +41,12 @@ func DryRun(ctx context.Context, opt Options) (string, error) {
 			return "", err
 		}
 		fmt.Fprintf(&b, "# %s (%s), %s\n%s\n", k.Name, k.Release, accel, command)
-		for line := range strings.Lines(Lost(k, picked).String()) {
+		for line := range strings.Lines(needs.Of(k, picked).String()) {
 			fmt.Fprintf(&b, "# %s", line)
 		}
 		b.WriteByte('\n')
 	}
-	from, to := opt.Shard.cut(len(opt.Kernels) * len(picked))
+	from, to := opt.Shard.Cut(len(opt.Kernels) * len(picked))
 	fmt.Fprintf(&b, "# cells: %d of %d (scenarios: %d, kernels: %d):\n", to-from, len(opt.Kernels)*len(picked), len(picked), len(opt.Kernels))
 	for _, i := range picked {
 		fmt.Fprintln(&b, i.ID)

@@ -8,10 +8,12 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/faultline/faultline/framework"
 	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/plan"
 	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/framework/scenario"
 	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/internal/fault"
 	"golang.org/x/sys/unix"
 )
 
@@ -31,12 +33,12 @@ func (r *run) checkFolder() (err error) {
 	if r.folder, err = results.Open(dir); err != nil {
 		var none *results.NoRunError
 		if errors.As(err, &none) {
-			return requestf("nothing to resume: no run was begun in %s; run without --resume first", dir)
+			return fault.Requestf("nothing to resume: no run was begun in %s; run without --resume first", dir)
 		}
-		return requestf("resume: %v", err)
+		return fault.Requestf("resume: %v", err)
 	}
 	if r.record, err = r.folder.LoadRun(); err != nil {
-		return requestf("resume %s: %v; run without --resume", dir, err)
+		return fault.Requestf("resume %s: %v; run without --resume", dir, err)
 	}
 	return nil
 }
@@ -90,7 +92,7 @@ func (r *run) createFolder() error {
 
 // forget removes what begin made, where the request turned out to be wrong
 // afterwards. What else lies in the folder stays.
-func (r *run) forget(ks []*Kernel) {
+func (r *run) forget(ks []*plan.Kernel) {
 	if r.Resume {
 		return
 	}
@@ -107,12 +109,12 @@ func (r *run) forget(ks []*Kernel) {
 }
 
 // Booting implements Keeper.
-func (r *run) Booting(k *Kernel, script string) (console string, err error) {
+func (r *run) Booting(k *plan.Kernel, script string) (console string, err error) {
 	return r.folder.Path(results.ConsoleFile(k.Name)), r.folder.Put(results.CommandFile(k.Name), []byte(script))
 }
 
 // Booted implements Keeper.
-func (r *run) Booted(k *Kernel, t *vm.Template) error {
+func (r *run) Booted(k *plan.Kernel, t *vm.Template) error {
 	said, err := t.Console()
 	if err != nil {
 		return err
@@ -122,7 +124,7 @@ func (r *run) Booted(k *Kernel, t *vm.Template) error {
 
 // begin writes the record's first form, so that a run that is killed can be
 // read and resumed; or checks that the run to resume is this one.
-func (r *run) begin(ks []*Kernel, picked []framework.Info) error {
+func (r *run) begin(ks []*plan.Kernel, picked []scenario.Info) error {
 	rec := results.Run{
 		Schema: results.Schema, ID: results.NewID(time.Now()), Started: time.Now(), Tool: r.Tool, Command: r.Command,
 		Accel: r.Accel, Host: host(r.observer.rig.QEMU.Version),
@@ -155,10 +157,10 @@ func (r *run) begin(ks []*Kernel, picked []framework.Info) error {
 }
 
 // note puts into the record what the i-th kernel's boot told.
-func (r *run) note(i int, k *Kernel) {
+func (r *run) note(i int, k *plan.Kernel) {
 	kr := &r.record.Kernels[i]
-	if len(k.templates) > 0 {
-		t := k.templates[0]
+	if made := r.observer.of(k).templates; len(made) > 0 {
+		t := made[0]
 		kr.BootMillis = float64(t.BootTime().Microseconds()) / 1000
 		kr.Splats, kr.Taint = observe.Splats(t.Log()), observe.Taint(0, t.Taint())
 	}

@@ -11,12 +11,13 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/faultline/faultline/framework"
 	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/plan"
 	"github.com/faultline/faultline/framework/qemu"
+	"github.com/faultline/faultline/framework/scenario"
 	"github.com/faultline/faultline/framework/vm"
-	"github.com/faultline/faultline/images"
 	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/fault"
 	"github.com/faultline/faultline/kernels"
 )
 
@@ -33,6 +34,7 @@ type Observer struct {
 	Doing func(what string)
 
 	rig     *vm.Rig
+	booted  map[*plan.Kernel]*booted
 	silence time.Duration // see the constant
 }
 
@@ -49,23 +51,23 @@ func NewObserver(ctx context.Context, c *cache.Cache, arch string, jobs int) (*O
 			jobs = max(1, min(jobs, int(free/memoryPerGuest)))
 		}
 	}
-	return &Observer{Jobs: jobs, Say: func(string, ...any) {}, Doing: func(string) {}, rig: rig, silence: silence}, nil
+	return &Observer{Jobs: jobs, Say: func(string, ...any) {}, Doing: func(string) {}, rig: rig, booted: map[*plan.Kernel]*booted{}, silence: silence}, nil
 }
 
-// Close removes what the Observer made outside the cache. Its kernels must be
-// closed.
-func (o *Observer) Close() { o.rig.Close() }
+// Close removes what the Observer made outside the cache, and releases its kernels.
+func (o *Observer) Close() {
+	for k := range o.booted {
+		o.Release(k)
+	}
+	o.rig.Close()
+}
 
 // memoryPerGuest is what a guest takes at most, its private pages and QEMU's
 // own: see docs/performance.md.
 const memoryPerGuest = 400 << 20
 
-// Kernel is a kernel that is observed. Close it.
-type Kernel struct {
-	*kernels.Kernel
-	// Accel is what its guests run with, but for scenarios that need TCG.
-	Accel qemu.Accel
-
+// booted is what was made of a kernel.
+type booted struct {
 	templates []*vm.Template // those of standard guests, one an accelerator
 	// broken is why nothing can be observed on it: its cells are trouble with
 	// the rig, the other kernels' are as good as ever.
@@ -74,29 +76,25 @@ type Kernel struct {
 
 // Kernel is a kernel to observe, with what its guests run with of what was asked
 // for ("auto", "kvm" or "tcg"). why says what is wrong with KVM where auto is not it.
-func (o *Observer) Kernel(ctx context.Context, k *kernels.Kernel, accel string) (_ *Kernel, why string, err error) {
+func (o *Observer) Kernel(ctx context.Context, k *kernels.Kernel, accel string) (_ *plan.Kernel, why string, err error) {
 	a, why, err := o.rig.Accel(ctx, accel, k)
-	return &Kernel{Kernel: k, Accel: a}, why, err
+	return &plan.Kernel{Kernel: k, Accel: a}, why, err
 }
 
-// Close lets the kernel's templates be pruned.
-func (k *Kernel) Close() {
-	for _, t := range k.templates {
+// of is what was made of a kernel so far. Boot alone changes it.
+func (o *Observer) of(k *plan.Kernel) *booted {
+	if o.booted[k] == nil {
+		return &booted{}
+	}
+	return o.booted[k]
+}
+
+// Release lets a kernel's templates be pruned.
+func (o *Observer) Release(k *plan.Kernel) {
+	for _, t := range o.of(k).templates {
 		t.Close()
 	}
-	k.templates = nil
-}
-
-// impossible says why a scenario can't be done on the kernel, as its
-// configuration tells before anything is booted; "" where it tells nothing.
-func (k *Kernel) impossible(i framework.Info) string {
-	if i.NotDoable != "" {
-		return i.NotDoable
-	}
-	if lacks := vm.Lacks(k.Kernel); len(lacks) > 0 {
-		return fmt.Sprintf("no guest runs on %s: it lacks CONFIG_%s", k.Name, strings.Join(lacks, ", CONFIG_"))
-	}
-	return framework.Impossible(k.Kernel, i)
+	delete(o.booted, k)
 }
 
 // Boot makes the templates that tasks need, as many at a time as there are jobs,
@@ -104,7 +102,7 @@ func (k *Kernel) impossible(i framework.Info) string {
 // it, because two that probe timers at the same moment disturb each other most.
 // A kernel that can't be booted costs its own cells; an error is the user's to
 // mend, and no kernel would fare better. keep, if there is one, gets the evidence.
-func (o *Observer) Boot(ctx context.Context, tasks []Task, keep Keeper) error {
+func (o *Observer) Boot(ctx context.Context, tasks []plan.Task, keep Keeper) error {
 	needed := needed(tasks)
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(o.Jobs)
@@ -128,7 +126,7 @@ func (o *Observer) Boot(ctx context.Context, tasks []Task, keep Keeper) error {
 			if made[i] = t; err == nil {
 				return nil
 			}
-			if ctx.Err() != nil || theUsers(err) {
+			if ctx.Err() != nil || fault.Of(err) != fault.Rig {
 				return err
 			}
 			broken[i] = err
@@ -137,29 +135,31 @@ func (o *Observer) Boot(ctx context.Context, tasks []Task, keep Keeper) error {
 	}
 	err := g.Wait()
 	for i, n := range needed {
+		b := o.of(n.kernel)
 		if made[i] != nil {
-			n.kernel.templates = append(n.kernel.templates, made[i])
+			b.templates = append(b.templates, made[i])
 		}
-		if broken[i] != nil && n.kernel.broken == nil {
-			n.kernel.broken = broken[i]
-			o.sayBroken(n.kernel)
+		if broken[i] != nil && b.broken == nil {
+			b.broken = broken[i]
+			o.sayBroken(n.kernel.Name, b.broken)
 		}
+		o.booted[n.kernel] = b
 	}
 	return err
 }
 
 // guest is a kind of guest that tasks need.
 type guest struct {
-	kernel *Kernel
+	kernel *plan.Kernel
 	accel  qemu.Accel
 }
 
 // needed are the guests of tasks, each once, in the order of the tasks.
-func needed(tasks []Task) []guest {
+func needed(tasks []plan.Task) []guest {
 	var out []guest
 	for _, t := range tasks {
 		for _, i := range t.Scenarios {
-			if g := (guest{t.Kernel, t.Kernel.accelFor(i)}); !slices.Contains(out, g) {
+			if g := (guest{t.Kernel, i.Accel(t.Kernel.Accel)}); !slices.Contains(out, g) {
 				out = append(out, g)
 			}
 		}
@@ -171,9 +171,9 @@ func needed(tasks []Task) []guest {
 type Keeper interface {
 	// Booting gets a script that boots the same guest, and says which file its
 	// console goes to.
-	Booting(k *Kernel, script string) (console string, err error)
+	Booting(k *plan.Kernel, script string) (console string, err error)
 	// Booted gets the finished template.
-	Booted(k *Kernel, t *vm.Template) error
+	Booted(k *plan.Kernel, t *vm.Template) error
 }
 
 func (o *Observer) boot(ctx context.Context, g guest, keep Keeper) (*vm.Template, error) {
@@ -212,26 +212,14 @@ func panicked(err error) bool {
 
 const bootStagger = 300 * time.Millisecond
 
-// theUsers says whether an error is the user's to mend, and so ends the run:
-// no other kernel would fare better.
-func theUsers(err error) bool {
-	var (
-		request *RequestError
-		tool    *kernels.ToolError
-		mkfs    *images.MissingToolError
-		noVM    *qemu.MissingError
-	)
-	return errors.As(err, &request) || errors.As(err, &tool) || errors.As(err, &mkfs) || errors.As(err, &noVM)
-}
-
 // sayBroken tells at once that a kernel can't be observed, with the end of what
 // it printed: nothing else of it will be.
-func (o *Observer) sayBroken(k *Kernel) {
-	told := ""
-	if tail := consoleTail(k.broken); tail != "" {
-		told = "\nthe end of its console:\n  " + strings.ReplaceAll(tail, "\n", "\n  ")
+func (o *Observer) sayBroken(name string, broken error) {
+	end := ""
+	if tail := consoleTail(broken); tail != "" {
+		end = "\nthe end of its console:\n  " + strings.ReplaceAll(tail, "\n", "\n  ")
 	}
-	o.Say("%s can't be observed: %v%s", k.Name, k.broken, told)
+	o.Say("%s can't be observed: %v%s", name, broken, end)
 }
 
 func consoleTail(err error) string {
@@ -244,7 +232,7 @@ func consoleTail(err error) string {
 
 // Observe works tasks off, Jobs at a time, and hands on each cell as it is
 // finished. What ctx cuts short has no cell.
-func (o *Observer) Observe(ctx context.Context, tasks []Task, cell func(observe.Cell)) {
+func (o *Observer) Observe(ctx context.Context, tasks []plan.Task, cell func(observe.Cell)) {
 	var g errgroup.Group
 	g.SetLimit(o.Jobs)
 	for _, t := range tasks {
@@ -263,12 +251,12 @@ func (o *Observer) Observe(ctx context.Context, tasks []Task, cell func(observe.
 // with the rig. Where a guest panicked and no scenario expected it, the cell is
 // observed again: under TCG a guest is known to end so once in a great many, and
 // what a kernel does it does again.
-func (o *Observer) observe(ctx context.Context, t Task, cell func(observe.Cell)) {
+func (o *Observer) observe(ctx context.Context, t plan.Task, cell func(observe.Cell)) {
 	again := t
 	again.Scenarios = nil
 	first := map[string]observe.Verdict{}
 	o.once(ctx, t, func(c observe.Cell) {
-		if i := slices.IndexFunc(t.Scenarios, func(i framework.Info) bool { return i.ID == c.Scenario }); c.Panicked && i >= 0 {
+		if i := slices.IndexFunc(t.Scenarios, func(i scenario.Info) bool { return i.ID == c.Scenario }); c.Panicked && i >= 0 {
 			first[c.Scenario] = c.Verdict
 			again.Scenarios = append(again.Scenarios, t.Scenarios[i])
 			o.Say("%s panicked in %s, which is observed again", c.Kernel, c.Scenario)
@@ -290,14 +278,14 @@ func (o *Observer) observe(ctx context.Context, t Task, cell func(observe.Cell))
 }
 
 // once drives a suite's process and hands on a cell for each scenario.
-func (o *Observer) once(ctx context.Context, t Task, cell func(observe.Cell)) {
+func (o *Observer) once(ctx context.Context, t plan.Task, cell func(observe.Cell)) {
 	left := map[string]bool{}
 	for _, i := range t.Scenarios {
 		left[i.ID] = true
 	}
 	said, why := "", ""
-	if t.Kernel.broken != nil {
-		said, why = consoleTail(t.Kernel.broken), t.Kernel.broken.Error()
+	if broken := o.of(t.Kernel).broken; broken != nil {
+		said, why = consoleTail(broken), broken.Error()
 	} else {
 		var err error
 		said, err = o.drive(ctx, t, func(c observe.Cell) {
@@ -320,7 +308,7 @@ func (o *Observer) once(ctx context.Context, t Task, cell func(observe.Cell)) {
 	}
 	for _, i := range t.Scenarios {
 		if left[i.ID] {
-			c := t.cell(i)
+			c := t.Cell(i)
 			c.Verdict, c.Message, c.ConsoleTail = observe.Rig, why, said
 			cell(c)
 		}

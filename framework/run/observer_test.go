@@ -5,9 +5,10 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/faultline/faultline/framework"
 	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/plan"
 	"github.com/faultline/faultline/framework/run"
+	"github.com/faultline/faultline/framework/scenario"
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/kernels"
 )
@@ -18,7 +19,7 @@ func TestObserveWithoutAFolder(t *testing.T) {
 		t.Skip("boots real guests; -short leaves them out")
 	}
 	ctx := t.Context()
-	suite := run.Suite{Name: "dax", Binary: filepath.Join(t.TempDir(), "dax.test")}
+	suite := plan.Suite{Name: "dax", Binary: filepath.Join(t.TempDir(), "dax.test")}
 	if out, err := exec.CommandContext(ctx, "go", "test", "-c", "-o", suite.Binary, "../../suites/dax").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -40,8 +41,7 @@ func TestObserveWithoutAFolder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer k.Close()
-	tasks := []run.Task{{Kernel: k, Suite: suite, Scenarios: []framework.Info{{ID: "dax/ext4/shared-read", Suite: "dax"}, {ID: "dax/ext4/past-eof", Suite: "dax"}}}}
+	tasks := []plan.Task{{Kernel: k, Suite: suite, Scenarios: []scenario.Info{{ID: "dax/ext4/shared-read", Suite: "dax"}, {ID: "dax/ext4/past-eof", Suite: "dax"}}}}
 	if err := o.Boot(ctx, tasks, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/internal/fault"
 )
 
 // takeOver continues the run in the folder: its cells, and what was found out
@@ -19,7 +20,7 @@ func (r *run) takeOver(rec results.Run) error {
 	}
 	for _, c := range cells {
 		if (c.Attempt > 0) != (r.Repeat > 1) {
-			return requestf("resume: the run was begun with another --repeat; give the same, or run without --resume")
+			return fault.Requestf("resume: the run was begun with another --repeat; give the same, or run without --resume")
 		}
 		if c.Verdict != observe.Rig { // those are tried again
 			r.cells = append(r.cells, c)
@@ -41,26 +42,26 @@ func (r *run) takeOver(rec results.Run) error {
 // sameRun refuses to mix cells of different kernels or scenarios in one run.
 func sameRun(old, now results.Run) error {
 	if old.Tool != now.Tool {
-		return requestf("resume: the run was begun by faultline %s, this is %s; run without --resume", old.Tool.Version, now.Tool.Version)
+		return fault.Requestf("resume: the run was begun by faultline %s, this is %s; run without --resume", old.Tool.Version, now.Tool.Version)
 	}
 	if len(old.Kernels) != len(now.Kernels) || len(old.Scenarios) != len(now.Scenarios) {
-		return requestf("resume: the run was begun with %d kernels and %d scenarios, this is %d and %d; give the same flags, or run without --resume",
+		return fault.Requestf("resume: the run was begun with %d kernels and %d scenarios, this is %d and %d; give the same flags, or run without --resume",
 			len(old.Kernels), len(old.Scenarios), len(now.Kernels), len(now.Scenarios))
 	}
 	for i, k := range old.Kernels {
 		if n := now.Kernels[i]; n.Digest != k.Digest || n.Name != k.Name || n.Accel != k.Accel {
-			return requestf("resume: the run was begun with %s (digest %.12s, %s), this is %s (%.12s, %s); run without --resume",
+			return fault.Requestf("resume: the run was begun with %s (digest %.12s, %s), this is %s (%.12s, %s); run without --resume",
 				k.Name, k.Digest, k.Accel, n.Name, n.Digest, n.Accel)
 		}
 	}
 	for i, k := range old.Kernels {
 		if !maps.Equal(k.Claims, now.Kernels[i].Claims) {
-			return requestf("resume: the run was begun with other claims of what %s has (has:); give the same, or run without --resume", k.Name)
+			return fault.Requestf("resume: the run was begun with other claims of what %s has (has:); give the same, or run without --resume", k.Name)
 		}
 	}
 	for i, s := range old.Scenarios {
 		if now.Scenarios[i].ID != s.ID {
-			return requestf("resume: the run was begun with scenario %s, this has %s instead; give the same flags", s.ID, now.Scenarios[i].ID)
+			return fault.Requestf("resume: the run was begun with scenario %s, this has %s instead; give the same flags", s.ID, now.Scenarios[i].ID)
 		}
 	}
 	return nil

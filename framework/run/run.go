@@ -7,11 +7,13 @@ import (
 	"sync"
 	"time"
 
-	"github.com/faultline/faultline/framework"
 	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/plan"
 	"github.com/faultline/faultline/framework/report"
 	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/framework/scenario"
 	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/fault"
 	"github.com/faultline/faultline/kernels"
 )
 
@@ -27,7 +29,7 @@ type Options struct {
 	Repeat int // how often each cell is observed; 0 means once
 	Jobs   int // guests at a time; 0 means as many as cores and memory allow
 	Resume bool
-	Shard  Shard
+	Shard  plan.Shard
 
 	Cache    *cache.Cache
 	Tool     results.Tool
@@ -86,12 +88,11 @@ func Do(ctx context.Context, opt Options) (*results.Run, *results.Folder, error)
 	r.phase(PhaseResolve)
 	ks, err := r.prepare(ctx)
 	defer func() {
-		for _, k := range ks {
-			k.Close()
-			k.Kernel.Close()
-		}
 		if r.observer != nil {
 			r.observer.Close()
+		}
+		for _, k := range ks {
+			k.Close()
 		}
 	}()
 	if err != nil {
@@ -101,12 +102,13 @@ func Do(ctx context.Context, opt Options) (*results.Run, *results.Folder, error)
 		return nil, nil, err
 	}
 	r.observer.Consoles = func(kernel string) string { return r.folder.Path(results.KernelDir(kernel), "consoles") }
-	tasks, impossible := r.plan(ks, suites, picked)
-	for _, c := range impossible {
+	todo := plan.Make(ks, suites, picked, plan.Options{Shard: r.Shard, Repeat: r.Repeat, Have: r.cells})
+	r.total, r.done = todo.Total, todo.Done
+	for _, c := range todo.Impossible {
 		r.take(c)
 	}
 	r.phase(PhaseBoot)
-	err = r.observer.Boot(ctx, tasks, r)
+	err = r.observer.Boot(ctx, todo.Tasks, r)
 	if err != nil && ctx.Err() == nil {
 		r.forget(ks)
 		return nil, nil, err
@@ -118,22 +120,22 @@ func Do(ctx context.Context, opt Options) (*results.Run, *results.Folder, error)
 		return nil, nil, err
 	}
 	r.phase(PhaseCells)
-	r.observer.Observe(ctx, tasks, r.take)
+	r.observer.Observe(ctx, todo.Tasks, r.take)
 	r.phase(PhaseReport)
 	return r.finish(ctx)
 }
 
 // pick are the compiled suites, and those of their scenarios that are wanted.
-func (o Options) pick(ctx context.Context) ([]Suite, []framework.Info, error) {
+func (o Options) pick(ctx context.Context) ([]plan.Suite, []scenario.Info, error) {
 	suites, err := Suites(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	var all []framework.Info
+	var all []scenario.Info
 	for _, s := range suites {
 		all = append(all, s.Scenarios...)
 	}
-	picked, err := Select(all, o.Scenarios, o.Label)
+	picked, err := plan.Select(all, o.Scenarios, o.Label)
 	return suites, picked, err
 }
 
@@ -156,8 +158,8 @@ func (r *run) doing(what string) {
 }
 
 // prepare resolves the kernels, and finds out what their guests run with.
-func (r *run) prepare(ctx context.Context) ([]*Kernel, error) {
-	var ks []*Kernel
+func (r *run) prepare(ctx context.Context) ([]*plan.Kernel, error) {
+	var ks []*plan.Kernel
 	names := map[string]string{}
 	for _, e := range r.Kernels {
 		r.doing("resolve " + e.Spec)
@@ -165,9 +167,9 @@ func (r *run) prepare(ctx context.Context) ([]*Kernel, error) {
 		if err != nil {
 			return ks, err
 		}
-		ks = append(ks, &Kernel{Kernel: k})
+		ks = append(ks, &plan.Kernel{Kernel: k})
 		if other, twice := names[k.Name]; twice {
-			return ks, requestf("two kernels are called %q (%s and %s); name them apart in a matrix file (name:)", k.Name, other, e.Spec)
+			return ks, fault.Requestf("two kernels are called %q (%s and %s); name them apart in a matrix file (name:)", k.Name, other, e.Spec)
 		}
 		names[k.Name] = e.Spec
 	}

@@ -11,14 +11,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/faultline/faultline/framework"
 	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/plan"
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/framework/scenario"
 	"github.com/faultline/faultline/framework/vm"
-	"github.com/faultline/faultline/images"
+	"github.com/faultline/faultline/internal/fault"
 	"github.com/faultline/faultline/kernels"
-	"github.com/faultline/faultline/kernels/kconfig"
 )
 
 // heard is a Progress that remembers.
@@ -34,191 +34,56 @@ func (h *heard) Say(format string, args ...any) {
 func (h *heard) Doing(string)                         {}
 func (h *heard) Cell(c observe.Cell, done, total int) { h.cells = append(h.cells, c) }
 
-// configured is a configuration with what a guest needs, and these symbols.
-func configured(t *testing.T, symbols ...string) *kconfig.Config {
-	t.Helper()
-	text := ""
-	for _, n := range vm.Needs() {
-		symbols = append(symbols, n.Symbol)
-	}
-	for _, s := range symbols {
-		text += "CONFIG_" + s + "=y\n"
-	}
-	config, err := kconfig.ParseBytes([]byte(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return config
+// scripted is a run of two kernels, and the tasks of three suites whose
+// processes are yet to be written.
+type scripted struct {
+	*run
+	kernels []*plan.Kernel
+	suites  []plan.Suite
 }
 
-// plan is a run of two kernels with the catalogue's suites, before its plan is made.
-func plan(t *testing.T, shard Shard, repeat int) (*run, []*Kernel, []Suite) {
+func script(t *testing.T) scripted {
 	t.Helper()
 	f, err := results.Create(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &heard{}
-	r := &run{Options: Options{Shard: shard, Repeat: repeat, Jobs: 1, Progress: h}, folder: f}
-	r.observer = &Observer{Jobs: 1, Say: r.say, Doing: r.doing, silence: time.Minute}
-	var ks []*Kernel
+	s := scripted{run: &run{Options: Options{Jobs: 1, Progress: &heard{}}, folder: f}}
+	s.observer = &Observer{Jobs: 1, Say: s.say, Doing: s.doing, silence: time.Minute, booted: map[*plan.Kernel]*booted{}}
 	for _, name := range []string{"old", "new"} {
-		k := &kernels.Kernel{Config: configured(t, "FS_DAX")}
+		k := &kernels.Kernel{}
 		k.Name, k.Spec, k.Digest = name, "dir:"+name, "digest of "+name
-		ks = append(ks, &Kernel{Kernel: k, Accel: qemu.TCG})
+		s.kernels = append(s.kernels, &plan.Kernel{Kernel: k, Accel: qemu.TCG})
 	}
-	bySuite := map[string]*Suite{}
-	var suites []Suite
-	for _, i := range catalogue {
-		if bySuite[i.Suite] == nil {
-			bySuite[i.Suite] = &Suite{Name: i.Suite}
+	for _, ids := range [][]string{{"dax/ext4/shared-read", "dax/ext4/shared-write", "dax/xfs/shared-read"}, {"ram/anon/read"}} {
+		suite := plan.Suite{Name: strings.Split(ids[0], "/")[0]}
+		for _, id := range ids {
+			suite.Scenarios = append(suite.Scenarios, scenario.Info{ID: id, Suite: suite.Name})
 		}
-		s := bySuite[i.Suite]
-		s.Scenarios = append(s.Scenarios, i)
+		s.suites = append(s.suites, suite)
 	}
-	for _, name := range []string{"dax", "ram", "syscalls"} {
-		suites = append(suites, *bySuite[name])
-	}
-	return r, ks, suites
+	return s
 }
 
-// tasks are those of a plan in which every kernel can do everything.
-func tasks(t *testing.T, r *run, ks []*Kernel, suites []Suite, picked []framework.Info) []Task {
-	t.Helper()
-	tasks, impossible := r.plan(ks, suites, picked)
-	if len(impossible) > 0 {
-		t.Errorf("not doable: %+v", impossible)
+// observe works off a suite's scenarios on these kernels.
+func (s scripted) observe(ctx context.Context, suite plan.Suite, ks ...*plan.Kernel) {
+	var tasks []plan.Task
+	for _, k := range ks {
+		tasks = append(tasks, plan.Task{Kernel: k, Suite: suite, Scenarios: suite.Scenarios})
 	}
-	return tasks
+	s.observer.Observe(ctx, tasks, s.take)
 }
 
-func words(tasks []Task) []string {
-	var out []string
-	for _, t := range tasks {
-		var ids []string
-		for _, i := range t.Scenarios {
-			ids = append(ids, i.ID)
-		}
-		out = append(out, fmt.Sprintf("%s %s %d: %s", t.Kernel.Name, t.Suite.Name, t.Attempt, strings.Join(ids, " ")))
+// Which guests are booted.
+func TestNeeded(t *testing.T) {
+	s := script(t)
+	s.kernels[0].Accel = qemu.KVM
+	mce := []scenario.Info{{ID: "mce/anon/read", TCG: "exact"}, {ID: "mce/anon/told"}, {ID: "mce/anon/again"}}
+	tasks := []plan.Task{{Kernel: s.kernels[0], Scenarios: mce}, {Kernel: s.kernels[1], Scenarios: mce}, {Kernel: s.kernels[1], Scenarios: mce}}
+	want := []guest{{s.kernels[0], qemu.TCG}, {s.kernels[0], qemu.KVM}, {s.kernels[1], qemu.TCG}}
+	if got := needed(tasks); !slices.Equal(got, want) {
+		t.Errorf("%+v", got)
 	}
-	return out
-}
-
-func TestPlan(t *testing.T) {
-	t.Run("the longest first", func(t *testing.T) {
-		r, ks, suites := plan(t, Shard{}, 1)
-		got := words(tasks(t, r, ks, suites, catalogue))
-		want := []string{
-			"old dax 0: dax/ext4/shared-read dax/ext4/shared-write dax/xfs/shared-read",
-			"new dax 0: dax/ext4/shared-read dax/ext4/shared-write dax/xfs/shared-read",
-			"old ram 0: ram/anon/read", "old syscalls 0: syscalls/ext4/pread",
-			"new ram 0: ram/anon/read", "new syscalls 0: syscalls/ext4/pread",
-		}
-		if !slices.Equal(got, want) {
-			t.Errorf("%q", got)
-		}
-		if r.total != 10 || r.done != 0 {
-			t.Errorf("%d of %d", r.done, r.total)
-		}
-	})
-	t.Run("what was picked", func(t *testing.T) {
-		r, ks, suites := plan(t, Shard{}, 1)
-		got := words(tasks(t, r, ks, suites, catalogue[3:4]))
-		if want := []string{"old ram 0: ram/anon/read", "new ram 0: ram/anon/read"}; !slices.Equal(got, want) {
-			t.Errorf("%q", got)
-		}
-	})
-	t.Run("attempts", func(t *testing.T) {
-		r, ks, suites := plan(t, Shard{}, 2)
-		got := words(tasks(t, r, ks, suites, catalogue[3:4]))
-		if want := []string{"old ram 1: ram/anon/read", "new ram 1: ram/anon/read", "old ram 2: ram/anon/read", "new ram 2: ram/anon/read"}; !slices.Equal(got, want) {
-			t.Errorf("%q", got)
-		}
-	})
-	t.Run("resumed", func(t *testing.T) {
-		r, ks, suites := plan(t, Shard{}, 1)
-		for _, id := range []string{"dax/ext4/shared-read", "dax/xfs/shared-read", "ram/anon/read", "syscalls/ext4/pread", "dax/ext4/shared-write"} {
-			r.cells = append(r.cells, observe.Cell{Scenario: id, Kernel: "old"})
-		}
-		r.cells = append(r.cells, observe.Cell{Scenario: "ram/anon/read", Kernel: "new"})
-		left := tasks(t, r, ks, suites, catalogue)
-		want := []string{"new dax 0: dax/ext4/shared-read dax/ext4/shared-write dax/xfs/shared-read", "new syscalls 0: syscalls/ext4/pread"}
-		if got := words(left); !slices.Equal(got, want) {
-			t.Errorf("%q", got)
-		}
-		if r.total != 10 || r.done != 6 {
-			t.Errorf("%d of %d", r.done, r.total)
-		}
-		// A kernel that is done is not booted.
-		if n := needed(left); len(n) != 1 || n[0] != (guest{ks[1], qemu.TCG}) {
-			t.Errorf("%d kernels are needed", len(n))
-		}
-	})
-	t.Run("resumed attempts", func(t *testing.T) {
-		r, ks, suites := plan(t, Shard{}, 2)
-		r.cells = []observe.Cell{{Scenario: "ram/anon/read", Kernel: "old", Attempt: 1}}
-		got := words(tasks(t, r, ks, suites, catalogue[3:4]))
-		if want := []string{"new ram 1: ram/anon/read", "old ram 2: ram/anon/read", "new ram 2: ram/anon/read"}; !slices.Equal(got, want) {
-			t.Errorf("%q", got)
-		}
-	})
-	t.Run("no process gets too many", func(t *testing.T) {
-		r, ks, _ := plan(t, Shard{}, 1)
-		var many []framework.Info
-		for n := range 40 {
-			many = append(many, framework.Info{ID: fmt.Sprintf("ram/anon/%02d", n), Suite: "ram"})
-		}
-		var got []int
-		for _, task := range tasks(t, r, ks[:1], []Suite{{Name: "ram", Scenarios: many}}, many) {
-			got = append(got, len(task.Scenarios))
-		}
-		if !slices.Equal(got, []int{16, 16, 8}) {
-			t.Errorf("%v", got)
-		}
-	})
-	t.Run("what the configuration rules out", func(t *testing.T) {
-		r, ks, suites := plan(t, Shard{}, 2)
-		ks[0].Config = configured(t)
-		ram := []framework.Info{{ID: "ram/anon/read", Suite: "ram", Needs: []string{"FS_DAX"}}, {ID: "ram/anon/never", Suite: "ram", NotDoable: "no machine has it"}}
-		suites[1].Scenarios = ram
-		done := observe.Cell{Scenario: "ram/anon/never", Kernel: "old", Attempt: 1, Verdict: observe.NotDoable}
-		r.cells = []observe.Cell{done}
-		todo, impossible := r.plan(ks, suites[1:2], ram)
-		if got, want := words(todo), []string{"new ram 1: ram/anon/read", "new ram 2: ram/anon/read"}; !slices.Equal(got, want) {
-			t.Errorf("%q", got)
-		}
-		var got []string
-		for _, c := range impossible {
-			got = append(got, fmt.Sprintf("%s %s %d %s %s: %s", c.Kernel, c.Scenario, c.Attempt, c.Accel, c.Verdict, c.Message))
-		}
-		want := []string{
-			"old ram/anon/read 1 tcg not_doable: old lacks CONFIG_FS_DAX", "new ram/anon/never 1 tcg not_doable: no machine has it",
-			"old ram/anon/read 2 tcg not_doable: old lacks CONFIG_FS_DAX", "old ram/anon/never 2 tcg not_doable: no machine has it",
-			"new ram/anon/never 2 tcg not_doable: no machine has it",
-		}
-		if !slices.Equal(got, want) {
-			t.Errorf("%q", got)
-		}
-		if r.total != 8 || r.done != 1 {
-			t.Errorf("%d of %d", r.done, r.total)
-		}
-		// A kernel that can do nothing of it is not booted.
-		if n := needed(todo); len(n) != 1 || n[0].kernel != ks[1] {
-			t.Errorf("%+v is needed", n)
-		}
-	})
-	t.Run("a guest under TCG for what needs it", func(t *testing.T) {
-		r, ks, _ := plan(t, Shard{}, 1)
-		ks[0].Accel = qemu.KVM
-		mce := []framework.Info{{ID: "mce/anon/read", Suite: "mce", TCG: "exact"}, {ID: "mce/anon/told", Suite: "mce"}, {ID: "mce/anon/x", Suite: "mce", TCG: "exact", Needs: []string{"X"}}}
-		todo, impossible := r.plan(ks[:1], []Suite{{Name: "mce", Scenarios: mce}}, mce)
-		if n := needed(todo); !slices.Equal(n, []guest{{ks[0], qemu.TCG}, {ks[0], qemu.KVM}}) {
-			t.Errorf("%+v", n)
-		}
-		if len(impossible) != 1 || impossible[0].Accel != "tcg" {
-			t.Errorf("%+v", impossible)
-		}
-	})
 }
 
 func TestSameRun(t *testing.T) {
@@ -248,8 +113,7 @@ func TestSameRun(t *testing.T) {
 			now := base()
 			c.change(&now)
 			err := sameRun(base(), now)
-			var request *RequestError
-			if !errors.As(err, &request) || !strings.Contains(err.Error(), c.want) {
+			if fault.Of(err) != fault.Request || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%v, not %q", err, c.want)
 			}
 		})
@@ -291,18 +155,18 @@ func TestSuiteProcess(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r, ks, suites := plan(t, Shard{}, 1)
+			r := script(t)
 			if test.silence != 0 {
 				r.observer.silence = test.silence
 			}
-			suites[0].Binary = filepath.Join(t.TempDir(), "dax.test")
+			r.suites[0].Binary = filepath.Join(t.TempDir(), "dax.test")
 			if test.script != "" {
-				if err := os.WriteFile(suites[0].Binary, []byte("#!/bin/sh\n"+test.script+"\n"), 0o755); err != nil {
+				if err := os.WriteFile(r.suites[0].Binary, []byte("#!/bin/sh\n"+test.script+"\n"), 0o755); err != nil {
 					t.Fatal(err)
 				}
 			}
 			begun := time.Now()
-			r.observer.Observe(context.Background(), tasks(t, r, ks[:1], suites[:1], catalogue), r.take)
+			r.observe(context.Background(), r.suites[0], r.kernels[0])
 			if took := time.Since(begun); took > 3*time.Second {
 				t.Errorf("it took %v", took)
 			}
@@ -341,15 +205,15 @@ func TestPanicIsObservedAgain(t *testing.T) {
 		"dies instead":  {"", "rig", "did not come to it", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r, ks, suites := plan(t, Shard{}, 1)
+			r := script(t)
 			dir := t.TempDir()
-			suites[0].Binary = filepath.Join(dir, "dax.test")
+			r.suites[0].Binary = filepath.Join(dir, "dax.test")
 			script := "#!/bin/sh\nprintf '%s\\n' \"$@\" >>" + dir + "/said\nif [ -e " + dir + "/once ]; then echo '" + test.again + "' >&3; exit; fi\n" +
 				"touch " + dir + "/once\necho '" + finished(a) + "' >&3; echo '" + panicked + "' >&3; echo '" + finished("dax/xfs/shared-read") + "' >&3\n"
-			if err := os.WriteFile(suites[0].Binary, []byte(script), 0o755); err != nil {
+			if err := os.WriteFile(r.suites[0].Binary, []byte(script), 0o755); err != nil {
 				t.Fatal(err)
 			}
-			r.observer.Observe(context.Background(), tasks(t, r, ks[:1], suites[:1], catalogue), r.take)
+			r.observe(context.Background(), r.suites[0], r.kernels[0])
 			if len(r.cells) != 3 || r.done != 3 {
 				t.Fatalf("%+v", r.cells)
 			}
@@ -368,13 +232,13 @@ func TestPanicIsObservedAgain(t *testing.T) {
 
 // What a suite's process is told.
 func TestSuiteArguments(t *testing.T) {
-	r, ks, suites := plan(t, Shard{}, 1)
-	suites[1].Binary = filepath.Join(t.TempDir(), "ram.test")
+	r := script(t)
+	r.suites[1].Binary = filepath.Join(t.TempDir(), "ram.test")
 	said := filepath.Join(t.TempDir(), "said")
-	if err := os.WriteFile(suites[1].Binary, []byte("#!/bin/sh\nprintf '%s\\n' \"$@\" >"+said+"\n"), 0o755); err != nil {
+	if err := os.WriteFile(r.suites[1].Binary, []byte("#!/bin/sh\nprintf '%s\\n' \"$@\" >"+said+"\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	r.observer.Observe(context.Background(), tasks(t, r, ks[:1], suites[1:2], catalogue), r.take)
+	r.observe(context.Background(), r.suites[1], r.kernels[0])
 	got, err := os.ReadFile(said)
 	if err != nil {
 		t.Fatal(err)
@@ -392,11 +256,11 @@ func TestSuiteArguments(t *testing.T) {
 // A process that is interrupted says of the scenario it was in that the rig
 // failed; that is no cell.
 func TestInterrupted(t *testing.T) {
-	r, ks, suites := plan(t, Shard{}, 1)
-	suites[0].Binary = filepath.Join(t.TempDir(), "dax.test")
+	r := script(t)
+	r.suites[0].Binary = filepath.Join(t.TempDir(), "dax.test")
 	rig := strings.Replace(finished("dax/ext4/shared-write"), "expected", "rig", 1)
 	script := "#!/bin/sh\ntrap 'echo '\\''" + rig + "'\\'' >&3; exit 1' INT\necho '" + finished("dax/ext4/shared-read") + "' >&3\nwhile :; do sleep 0.02; done\n"
-	if err := os.WriteFile(suites[0].Binary, []byte(script), 0o755); err != nil {
+	if err := os.WriteFile(r.suites[0].Binary, []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -410,7 +274,7 @@ func TestInterrupted(t *testing.T) {
 			time.Sleep(5 * time.Millisecond)
 		}
 	}()
-	r.observer.Observe(ctx, tasks(t, r, ks, suites[:1], catalogue), r.take)
+	r.observe(ctx, r.suites[0], r.kernels...)
 	if len(r.cells) != 1 || r.cells[0].Verdict != observe.Expected {
 		t.Errorf("%+v", r.cells)
 	}
@@ -418,13 +282,13 @@ func TestInterrupted(t *testing.T) {
 
 // A kernel that can't be observed costs its own cells only.
 func TestBrokenKernel(t *testing.T) {
-	r, ks, suites := plan(t, Shard{}, 1)
-	suites[1].Binary = filepath.Join(t.TempDir(), "ram.test")
-	if err := os.WriteFile(suites[1].Binary, []byte("#!/bin/sh\necho '"+strings.ReplaceAll(finished("ram/anon/read"), "old", "new")+"' >&3\n"), 0o755); err != nil {
+	r := script(t)
+	r.suites[1].Binary = filepath.Join(t.TempDir(), "ram.test")
+	if err := os.WriteFile(r.suites[1].Binary, []byte("#!/bin/sh\necho '"+strings.ReplaceAll(finished("ram/anon/read"), "old", "new")+"' >&3\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	ks[0].broken = fmt.Errorf("probe: %w", &vm.Trouble{Kind: vm.Panic, Doing: "boot", Kernel: "old", Tail: "Kernel panic - not syncing: no init"})
-	r.observer.Observe(context.Background(), tasks(t, r, ks, suites[1:2], catalogue), r.take)
+	r.observer.booted[r.kernels[0]] = &booted{broken: fmt.Errorf("probe: %w", &vm.Trouble{Kind: vm.Panic, Doing: "boot", Kernel: "old", Tail: "Kernel panic - not syncing: no init"})}
+	r.observe(context.Background(), r.suites[1], r.kernels...)
 	if len(r.cells) != 2 {
 		t.Fatalf("%+v", r.cells)
 	}
@@ -434,19 +298,6 @@ func TestBrokenKernel(t *testing.T) {
 		}
 		if c.Kernel == "old" && (c.Verdict != observe.Rig || !strings.Contains(c.Message, "panicked: Kernel panic - not syncing: no init") || c.ConsoleTail == "") {
 			t.Errorf("the broken kernel's cell is %+v", c)
-		}
-	}
-}
-
-func TestTheUsers(t *testing.T) {
-	for _, err := range []error{requestf("x"), &kernels.ToolError{Tool: "depmod"}, fmt.Errorf("x: %w", &images.MissingToolError{Tool: "mkfs.xfs"}), &qemu.MissingError{}} {
-		if !theUsers(err) {
-			t.Errorf("%v ends no run", err)
-		}
-	}
-	for _, err := range []error{errors.New("x"), &vm.Trouble{Kind: vm.Panic}, &vm.Trouble{Kind: vm.Host}, context.Canceled} {
-		if theUsers(err) {
-			t.Errorf("%v ends the run for all kernels", err)
 		}
 	}
 }

@@ -3,7 +3,6 @@ package run
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -13,15 +12,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/faultline/faultline/framework"
+	"github.com/faultline/faultline/framework/plan"
+	"github.com/faultline/faultline/framework/scenario"
 )
-
-// Suite is a compiled suite.
-type Suite struct {
-	Name      string
-	Binary    string
-	Scenarios []framework.Info
-}
 
 // ErrNoSuites says that there are no compiled suites to run.
 var ErrNoSuites = errors.New("no compiled suites; run make build, and keep bin/ together")
@@ -32,7 +25,7 @@ const listLimit = time.Minute
 // Suites asks the compiled suites what they hold: those in the folder suites/
 // beside our executable, where make build puts them. A scenario's id that two
 // of them use is an error.
-func Suites(ctx context.Context) ([]Suite, error) {
+func Suites(ctx context.Context) ([]plan.Suite, error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -44,10 +37,10 @@ func Suites(ctx context.Context) ([]Suite, error) {
 	if len(binaries) == 0 {
 		return nil, fmt.Errorf("%s: %w", filepath.Join(filepath.Dir(exe), "suites"), ErrNoSuites)
 	}
-	var suites []Suite
+	var suites []plan.Suite
 	owner := map[string]string{}
 	for _, b := range binaries {
-		s := Suite{Name: strings.TrimSuffix(filepath.Base(b), ".test"), Binary: b}
+		s := plan.Suite{Name: strings.TrimSuffix(filepath.Base(b), ".test"), Binary: b}
 		if s.Scenarios, err = scenarios(ctx, b); err != nil {
 			return nil, fmt.Errorf("list the scenarios of %s: %w; run make build", b, err)
 		}
@@ -63,7 +56,7 @@ func Suites(ctx context.Context) ([]Suite, error) {
 }
 
 // scenarios asks one suite, in the order of the ids.
-func scenarios(ctx context.Context, binary string) ([]framework.Info, error) {
+func scenarios(ctx context.Context, binary string) ([]scenario.Info, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, listLimit, fmt.Errorf("no answer within %v", listLimit))
 	defer cancel()
 	out, err := exec.CommandContext(ctx, binary, "-test.run=.", "--faultline.list").CombinedOutput()
@@ -73,17 +66,10 @@ func scenarios(ctx context.Context, binary string) ([]framework.Info, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s", err, bytes.TrimSpace(out))
 	}
-	for line := range strings.Lines(string(out)) {
-		data, found := strings.CutPrefix(line, framework.ListMark)
-		if !found {
-			continue
-		}
-		var infos []framework.Info
-		if err := json.Unmarshal([]byte(data), &infos); err != nil {
-			return nil, fmt.Errorf("read its list: %w", err)
-		}
-		sort.Slice(infos, func(i, j int) bool { return infos[i].ID < infos[j].ID })
-		return infos, nil
+	infos, found, err := scenario.ReadList(string(out))
+	if err == nil && !found {
+		err = errors.New("it printed no list")
 	}
-	return nil, errors.New("it printed no list")
+	sort.Slice(infos, func(i, j int) bool { return infos[i].ID < infos[j].ID })
+	return infos, err
 }

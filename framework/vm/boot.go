@@ -15,6 +15,7 @@ import (
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/sys/unix"
 
+	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/guest/wire"
 	"github.com/faultline/faultline/kernels"
@@ -239,7 +240,7 @@ var (
 func (g *Guest) watchOver() {
 	ctx, down := context.WithCancelCause(context.Background())
 	g.down = ctx
-	paniced, failed := g.proc.Console.Seen(panicMark), g.proc.Console.Seen(saidFailed)
+	paniced, failed := g.proc.Console.Seen(observe.PanicMark), g.proc.Console.Seen(saidFailed)
 	g.watchers.Go(func() {
 		select {
 		case <-paniced:
@@ -310,7 +311,7 @@ func (g *Guest) trouble(ctx context.Context, doing string, err error) error {
 		}
 	}
 	switch {
-	case cause == errPanic || g.said(panicMark) || len(g.proc.Monitor.Events(guestPanicked)) > 0:
+	case cause == errPanic || g.said(observe.PanicMark) || len(g.proc.Monitor.Events(guestPanicked)) > 0:
 		t.Kind, t.Err = Panic, nil
 	case cause == errFailed || g.said(saidFailed):
 		t.Kind, t.Err = Refused, errFailed

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/guest/wire"
 )
@@ -81,7 +82,7 @@ func (g *Guest) start(ctx context.Context, bin qemu.Binary, m qemu.Machine) erro
 		console = qemu.NewConsole(g.console)
 	}
 	// Asked for before the guest runs, so that no text is missed.
-	for _, text := range []string{panicMark, saidUserSpace, saidFailed} {
+	for _, text := range []string{observe.PanicMark, saidUserSpace, saidFailed} {
 		console.Seen(text)
 	}
 	g.proc, err = qemu.Start(ctx, bin, m, qemu.Options{Dir: g.dir, Console: console, GDB: g.spec.GDB})

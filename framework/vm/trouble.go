@@ -3,6 +3,8 @@ package vm
 import (
 	"fmt"
 	"strings"
+
+	"github.com/faultline/faultline/framework/observe"
 )
 
 // Kind of a Trouble.
@@ -39,7 +41,7 @@ func (t *Trouble) Error() string {
 	switch t.Kind {
 	case Panic:
 		fmt.Fprintf(&b, "the kernel of %s panicked", t.Kernel)
-		if line := PanicText(t.Tail); line != "" {
+		if line := observe.PanicText(t.Tail); line != "" {
 			fmt.Fprintf(&b, ": %s", line)
 		}
 	case Hang:
@@ -62,18 +64,5 @@ func (t *Trouble) Error() string {
 
 func (t *Trouble) Unwrap() error { return t.Err }
 
-// panicMark begins the line with which a kernel says that it panics (kernel/panic.c).
-const panicMark = "Kernel panic - not syncing"
-
 // guestPanicked is the QMP event with which pvpanic tells the same.
 const guestPanicked = "GUEST_PANICKED"
-
-// PanicText is the kernel's panic line in a console's text, without its time, or "".
-func PanicText(console string) string {
-	i := strings.Index(console, panicMark)
-	if i < 0 {
-		return ""
-	}
-	line, _, _ := strings.Cut(console[i:], "\n")
-	return strings.TrimSpace(line)
-}

@@ -5,7 +5,7 @@ package dax_test
 import (
 	"testing"
 
-	"github.com/faultline/faultline/framework"
+	"github.com/faultline/faultline/framework/suite"
 )
 
-func TestDAX(t *testing.T) { framework.RunSuite(t, "dax") }
+func TestDAX(t *testing.T) { suite.Run(t, "dax") }

@@ -5,7 +5,7 @@ package mce_test
 import (
 	"testing"
 
-	"github.com/faultline/faultline/framework"
+	"github.com/faultline/faultline/framework/suite"
 )
 
-func TestMCE(t *testing.T) { framework.RunSuite(t, "mce") }
+func TestMCE(t *testing.T) { suite.Run(t, "mce") }

@@ -5,7 +5,7 @@ package syscalls_test
 import (
 	"testing"
 
-	"github.com/faultline/faultline/framework"
+	"github.com/faultline/faultline/framework/suite"
 )
 
-func TestSyscalls(t *testing.T) { framework.RunSuite(t, "syscalls") }
+func TestSyscalls(t *testing.T) { suite.Run(t, "syscalls") }

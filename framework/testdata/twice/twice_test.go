@@ -7,6 +7,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 
 	. "github.com/faultline/faultline/framework"
+	"github.com/faultline/faultline/framework/suite"
 )
 
 var _ = Describe("a suite", func() {
@@ -15,4 +16,4 @@ var _ = Describe("a suite", func() {
 	It("has the first one's id again", Scenario("two/same"), func(SpecContext) {})
 })
 
-func TestTwice(t *testing.T) { RunSuite(t, "twice") }
+func TestTwice(t *testing.T) { suite.Run(t, "twice") }

@@ -1,34 +1,25 @@
-package run
+package plan
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/onsi/ginkgo/v2/types"
 
-	"github.com/faultline/faultline/framework"
-	"github.com/faultline/faultline/framework/needs"
+	"github.com/faultline/faultline/framework/scenario"
+	"github.com/faultline/faultline/internal/fault"
 	"github.com/faultline/faultline/internal/near"
-	"github.com/faultline/faultline/kernels"
 )
-
-// RequestError says that what was asked for can't be: it is the user's to mend.
-type RequestError struct{ text string }
-
-func (e *RequestError) Error() string { return e.text }
-
-func requestf(format string, args ...any) error { return &RequestError{fmt.Sprintf(format, args...)} }
 
 // Select picks the scenarios whose id one of the globs matches (all where there
 // is none) and that the Ginkgo label filter takes. In a glob * matches anything,
-// slashes too, and ? one character. A glob that matches nothing is a RequestError.
+// slashes too, and ? one character. A glob that matches nothing is a request that is wrong.
 // In a label filter an id may have its slashes, though the label has dots.
-func Select(all []framework.Info, globs []string, labels string) ([]framework.Info, error) {
+func Select(all []scenario.Info, globs []string, labels string) ([]scenario.Info, error) {
 	filter, err := types.ParseLabelFilter(unslashed(labels))
 	if err != nil {
-		return nil, requestf("label filter %q: %s", labels, plain(err))
+		return nil, fault.Requestf("label filter %q: %s", labels, plain(err))
 	}
 	chosen := map[string]bool{}
 	for _, g := range globs {
@@ -39,31 +30,19 @@ func Select(all []framework.Info, globs []string, labels string) ([]framework.In
 			}
 		}
 		if !found {
-			return nil, requestf("no scenario matches %q; %sfaultline list shows them all", g, didYouMean(g, all))
+			return nil, fault.Requestf("no scenario matches %q; %sfaultline list shows them all", g, didYouMean(g, all))
 		}
 	}
-	var picked []framework.Info
+	var picked []scenario.Info
 	for _, i := range all {
 		if (len(globs) == 0 || chosen[i.ID]) && filter(i.Labels) {
 			picked = append(picked, i)
 		}
 	}
 	if len(picked) == 0 {
-		return nil, requestf("no scenario is left by label filter %q; faultline list --json shows their labels", labels)
+		return nil, fault.Requestf("no scenario is left by label filter %q; faultline list --json shows their labels", labels)
 	}
 	return picked, nil
-}
-
-// Lost says which of the scenarios a kernel's configuration loses. Those that
-// can be done on no kernel are not counted.
-func Lost(k *kernels.Kernel, picked []framework.Info) needs.Report {
-	var all []needs.Scenario
-	for _, i := range picked {
-		if i.NotDoable == "" {
-			all = append(all, needs.Scenario{ID: i.ID, Needs: i.Needs})
-		}
-	}
-	return needs.Of(k, all)
 }
 
 var color = regexp.MustCompile("\x1b\\[[0-9;]*m")
@@ -122,7 +101,7 @@ func glob(g string) *regexp.Regexp {
 
 // didYouMean names up to three ids that are like the one that was meant. A part
 // that is right counts for much: "shared-read" means dax/ext4/shared-read.
-func didYouMean(meant string, all []framework.Info) string {
+func didYouMean(meant string, all []scenario.Info) string {
 	bare := strings.Trim(meant, "*/?")
 	var ids, names []string
 	for _, i := range all {
@@ -151,31 +130,4 @@ func ends(id string) []string {
 		id = rest
 		out = append(out, id)
 	}
-}
-
-// Shard is a part of a run: the Index-th (from 1) of Of. The zero value is all of it.
-type Shard struct{ Index, Of int }
-
-// ParseShard reads "2/4"; empty is the whole run.
-func ParseShard(s string) (Shard, error) {
-	if s == "" {
-		return Shard{}, nil
-	}
-	var sh Shard
-	var rest string
-	n, _ := fmt.Sscanf(s, "%d/%d%s", &sh.Index, &sh.Of, &rest)
-	if n != 2 || sh.Index < 1 || sh.Of < sh.Index {
-		return sh, requestf("shard %q: want I/N with I from 1 to N, as in 2/4", s)
-	}
-	return sh, nil
-}
-
-// cut is the shard's part of n things: contiguous, so that with a plan ordered
-// by kernel a shard needs as few kernels as can be; every thing is in exactly
-// one shard.
-func (s Shard) cut(n int) (from, to int) {
-	if s.Of == 0 {
-		return 0, n
-	}
-	return n * (s.Index - 1) / s.Of, n * s.Index / s.Of
 }

@@ -1,4 +1,4 @@
-package framework
+package suite
 
 import (
 	"encoding/json"
@@ -42,7 +42,7 @@ func conclude(r ginkgo.Report) {
 	if len(cells) == 0 {
 		return
 	}
-	k := judge.NewKernel(running.kernel.Name, running.kernel.Version, running.kernel.Release, flags.has)
+	k := judge.NewKernel(process.kernel.Name, process.kernel.Version, process.kernel.Release, flags.has)
 	j := judge.Judge(cells, []judge.Kernel{k})
 	var b strings.Builder
 	sayConclusion(&b, k.Name, j)

@@ -1,0 +1,84 @@
+package framework
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/guest/wire"
+)
+
+// Waits for what a kernel does in its own time are bounded by how often the
+// guest was asked, and answered: a host that stands still, or is busy, does not
+// make a guest's time pass.
+const (
+	settlePoll  = 5 * time.Millisecond
+	settlePolls = 1000
+)
+
+// AwaitBadBlocks waits until a device lists bad blocks, which a machine check
+// adds by a work item (nfit_handle_mce, nvdimm_region_notify), and records them
+// as a step: "none" where none came within the limit.
+func (g *GuestVM) AwaitBadBlocks(ctx context.Context, d Device) *Seen {
+	var text string
+	g.poll(ctx, func() bool {
+		text = observe.BadSectors(g.ReadFile(ctx, "/sys/block/"+d.Disk+"/badblocks"))
+		return text != "none"
+	})
+	return g.badBlocks(d, text)
+}
+
+// AwaitLog waits until the kernel log has a line with the text, or the limit has
+// passed: what the kernel does about poison in work items of its own is done
+// when it says so. It records nothing: the line is in the log's witness.
+func (g *GuestVM) AwaitLog(ctx context.Context, text string) {
+	if g.dead {
+		return
+	}
+	g.poll(ctx, func() bool {
+		for _, l := range g.call(ctx, &wire.Request{KernelLog: &wire.KernelLog{Since: g.start}}).Log.Lines {
+			if strings.Contains(l, text) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// Recovered is what memory_failure() says when it is done (action_result in
+// mm/memory-failure.c), for AwaitLog.
+const Recovered = "recovery action"
+
+// poll asks until done says so, settlePolls times at most.
+func (g *GuestVM) poll(ctx context.Context, done func() bool) {
+	for n := 0; !done() && n < settlePolls; n++ {
+		select {
+		case <-ctx.Done():
+			g.fail(context.Cause(ctx))
+		case <-time.After(settlePoll):
+		}
+	}
+}
+
+// AwaitSignal waits until the victim, which does nothing, was signalled, and
+// records the signals as a step: none where none came within the limit.
+func (v *Victim) AwaitSignal(ctx context.Context) *Seen {
+	return v.idle(ctx, settlePolls)
+}
+
+// Idle records the signals that came to the victim so far while it did nothing.
+func (v *Victim) Idle(ctx context.Context) *Seen { return v.idle(ctx, 0) }
+
+func (v *Victim) idle(ctx context.Context, polls int) *Seen {
+	for n := 0; ; n++ {
+		reply := v.g.call(ctx, &wire.Request{To: v.id, Syscall: &wire.Syscall{Name: "getpid"}})
+		if reply.Died != nil {
+			return record(v.g.rec, v.Role, "do nothing", observe.Outcome{Exit: v.died(reply.Died)}, "")
+		}
+		if signals := v.signals(reply.Called.Signals); len(signals) > 0 || n >= polls {
+			return record(v.g.rec, v.Role, "do nothing", observe.Outcome{Signals: signals}, "")
+		}
+		time.Sleep(settlePoll)
+	}
+}

@@ -1,0 +1,190 @@
+package framework
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/faultline/faultline/framework/inject"
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/guest/wire"
+	"golang.org/x/sys/unix"
+)
+
+// Provider of persistent memory.
+type Provider string
+
+const (
+	NFIT   Provider = "nfit"   // QEMU's nvdimm: badblocks can't be cleared by a write
+	E820   Provider = "e820"   // memmap=: a write clears them
+	Virtio Provider = "virtio" // virtio-pmem: likewise; asynchronous, so no MAP_SYNC
+)
+
+// FS is a file system, and with it the device that holds it.
+type FS string
+
+const (
+	Ext4 FS = "ext4"
+	XFS  FS = "xfs"
+	// XFSReflink is XFS with shared extents. Kernels before v6.0 refuse it with -o dax.
+	XFSReflink FS = "xfs-reflink"
+)
+
+// Type is what mount(2) calls the file system.
+func (fs FS) Type() string {
+	if fs == XFSReflink {
+		return "xfs"
+	}
+	return string(fs)
+}
+
+// nvdimm is the address of the standard guest's nvdimm with the file system.
+func (fs FS) nvdimm() uint64 {
+	for _, n := range vm.NVDIMMs() {
+		if n.FS == fs.Type() && n.Reflink == (fs == XFSReflink) {
+			return n.Addr
+		}
+	}
+	return 0
+}
+
+// Device is a block device of the guest.
+type Device struct {
+	Disk string // "pmem0"
+	Name string // canonical: "pmem(nfit,ext4)"
+	FS   FS
+	// Physical is the guest physical address of the disk's first byte.
+	Physical uint64
+	Bytes    int64
+}
+
+// Pmem is the standard guest's device of that provider and file system.
+func (g *GuestVM) Pmem(ctx context.Context, p Provider, fs FS) Device {
+	if p == Virtio {
+		g.plugVirtioPmem(ctx)
+		g.LoadModule(ctx, "virtio_pmem")
+	}
+	devices := g.vm.Devices
+	// The disk of a driver that was just loaded comes up in its own time.
+	for deadline := time.Now().Add(pmemLimit); ; time.Sleep(5 * time.Millisecond) {
+		for _, d := range devices {
+			if d.Provider == string(p) && (p != NFIT || d.Resource == fs.nvdimm()) {
+				return Device{Disk: d.Name, Name: fmt.Sprintf("pmem(%s,%s)", p, fs), FS: fs, Physical: d.Resource + uint64(d.DataOffset), Bytes: d.Bytes}
+			}
+		}
+		if time.Now().After(deadline) {
+			g.fail(fmt.Errorf("the guest has no pmem of provider %s with %s; it has %+v", p, fs, devices))
+		}
+		devices = g.call(ctx, &wire.Request{Pmem: &wire.Pmem{}}).Devices
+	}
+}
+
+// pmemLimit bounds the wait for a pmem disk.
+const pmemLimit = 20 * time.Second
+
+// plugVirtioPmem has the guest's kernel find the virtio-pmem device, which
+// package vm took from it at the end of its boot.
+func (g *GuestVM) plugVirtioPmem(ctx context.Context) {
+	g.WriteFile(ctx, "/sys/bus/pci/rescan", "1")
+}
+
+// Blocks makes a Device something to inject into.
+func (d Device) Blocks(offset, n int64) (inject.Blocks, error) {
+	return inject.Blocks{Disk: d.Disk, Sector: offset / 512, Count: n / 512, Name: fmt.Sprintf("%s+%#x", d.Name, offset)}, nil
+}
+
+// Mount is a mounted file system.
+type Mount struct {
+	g      *GuestVM
+	Device Device
+	Dir    string
+}
+
+// DAX mounts the NFIT device with that file system, with -o dax.
+func (g *GuestVM) DAX(ctx context.Context, fs FS) *Mount {
+	return g.Mount(ctx, g.Pmem(ctx, NFIT, fs), "dax")
+}
+
+// PageCache mounts the NFIT device with that file system without dax, so that
+// its files are read through the page cache as from any block device.
+func (g *GuestVM) PageCache(ctx context.Context, fs FS) *Mount {
+	return g.Mount(ctx, g.Pmem(ctx, NFIT, fs), "")
+}
+
+// Mount mounts a device with these options. The nvdimms come mounted with -o dax;
+// for another way they are unmounted first.
+func (g *GuestVM) Mount(ctx context.Context, d Device, options string) *Mount {
+	m := &Mount{g: g, Device: d, Dir: vm.MountDir(d.Disk)}
+	if options != "dax" || !slices.Contains(g.vm.Mounted, d.Disk) {
+		g.Unmount(ctx, d)
+		// The folder may be there already, so this may say EEXIST; mount tells if it is not.
+		g.call(ctx, &wire.Request{Syscall: &wire.Syscall{Name: "mkdirat", Args: []wire.Arg{{Int: unix.AT_FDCWD}, {Str: m.Dir}, {Int: 0o755}}}})
+		wired, _ := wireArgs([]any{"/dev/" + d.Disk, m.Dir, d.FS.Type(), 0, options})
+		switch mounted := g.call(ctx, &wire.Request{Syscall: &wire.Syscall{Name: "mount", Args: wired}}).Called; {
+		case mounted.Errno == "EINVAL" && d.FS == XFSReflink && strings.HasPrefix(options, "dax"):
+			// xfs_fs_fill_super: "DAX and reflink cannot be used together!"
+			g.fail(&lacking{"this kernel refuses DAX on an XFS with reflink, as all did before v6.0"})
+		case mounted.Errno != "":
+			g.fail(fmt.Errorf("mount %s with options %q: %s", d.Name, options, mounted.Errno))
+		}
+	}
+	if options != "" {
+		options = " -o " + options
+	}
+	record(g.rec, "agent", "mount "+d.Name+options, observe.Outcome{}, "")
+	g.mounted = append(g.mounted, m)
+	return m
+}
+
+// Unmount unmounts a device that comes mounted, for a scenario that needs it bare.
+func (g *GuestVM) Unmount(ctx context.Context, d Device) {
+	if slices.Contains(g.vm.Mounted, d.Disk) && !g.bare[d.Disk] {
+		g.callOK(ctx, "umount2", vm.MountDir(d.Disk), 0)
+		g.bare[d.Disk] = true
+	}
+}
+
+// Mapper makes (or gives a new table to) a device-mapper device over a device,
+// whose sectors it has all: linear passes them on, error refuses them.
+func (g *GuestVM) Mapper(ctx context.Context, name, kind string, d Device) Device {
+	t := wire.Target{Length: uint64(d.Bytes / 512), Type: kind}
+	if kind == "linear" {
+		t.Params = "/dev/" + d.Disk + " 0"
+	}
+	g.LoadModule(ctx, "dm_mod")
+	g.Unmount(ctx, d)
+	m := g.call(ctx, &wire.Request{DM: &wire.DM{Name: name, Table: []wire.Target{t}}}).Mapper
+	if m.Errno != "" {
+		g.fail(fmt.Errorf("dm table %s: %s", kind, m.Errno))
+	}
+	record(g.rec, "agent", fmt.Sprintf("dm-%s over %s", kind, d.Name), observe.Outcome{}, "")
+	mapped := d
+	mapped.Disk, mapped.Name = strings.TrimPrefix(m.Node, "/dev/"), "dm("+d.Name+")"
+	return mapped
+}
+
+// Frame is a byte of the device in guest physical memory.
+func (g *GuestVM) Frame(d Device, offset int64) inject.Frame {
+	f := inject.Frame{Addr: d.Physical + uint64(offset), Name: fmt.Sprintf("%s+%#x", d.Name, offset)}
+	g.note(watched{name: f.Name, frame: f})
+	return f
+}
+
+// Rebind takes a device from its driver and gives it back, which reads anew
+// what the bus knows of it.
+func (g *GuestVM) Rebind(ctx context.Context, d Device) Device {
+	g.Unmount(ctx, d)
+	link := g.call(ctx, &wire.Request{Syscall: &wire.Syscall{Name: "readlinkat", Args: []wire.Arg{{Int: -100}, {Str: "/sys/block/" + d.Disk + "/device"}, {Out: 256}, {Int: 256}}}}).Called
+	if link.Errno != "" || len(link.Out) == 0 {
+		g.fail(fmt.Errorf("find the device behind %s: %s", d.Name, link.Errno))
+	}
+	name := path.Base(string(link.Out[0][:link.Ret]))
+	g.WriteFile(ctx, "/sys/bus/nd/drivers/nd_pmem/unbind", name)
+	g.WriteFile(ctx, "/sys/bus/nd/drivers/nd_pmem/bind", name)
+	record(g.rec, "agent", "unbind and bind "+d.Name, observe.Outcome{}, "")
+	return g.Pmem(ctx, NFIT, d.FS)
+}

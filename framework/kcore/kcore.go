@@ -1,0 +1,48 @@
+// Package kcore reads /proc/kcore's program headers, which say where a kernel
+// maps all physical memory. It reads bytes; how they come from a guest is its
+// caller's business.
+package kcore
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// Bases of the direct map without KASLR (Documentation/arch/x86/x86_64/mm.rst);
+// with it, the map lies anywhere from there on.
+const (
+	Base4 = 0xffff888000000000
+	Base5 = 0xff11000000000000
+)
+
+// DirectMap is where the kernel maps physical memory (its page_offset_base, which
+// differs with the levels of its page tables, and with KASLR): the difference
+// between virtual and physical address of a segment of memory. It reads the
+// first page of /proc/kcore (kclist_add_private in arch/x86, fs/proc/kcore.c).
+func DirectMap(elf []byte) (uint64, error) {
+	const header, entry, load = 64, 56, 1 // sizes of Elf64_Ehdr, Elf64_Phdr; PT_LOAD
+	if len(elf) < header || string(elf[:5]) != "\x7fELF\x02" {
+		return 0, errors.New("it is no 64-bit ELF file")
+	}
+	le := binary.LittleEndian
+	start, n := le.Uint64(elf[32:]), int(le.Uint16(elf[56:]))
+	for i := range n {
+		at := start + uint64(i*entry)
+		if at+entry > uint64(len(elf)) {
+			break
+		}
+		p := elf[at:]
+		virt, phys := le.Uint64(p[16:]), le.Uint64(p[24:])
+		// The kernel's own text and modules lie behind; what has no one physical
+		// address says -1.
+		if le.Uint32(p) != load || phys == ^uint64(0) || virt < Base5 || virt >= 0xffffffff80000000 {
+			continue
+		}
+		base := virt - phys
+		if base%(1<<30) == 0 && (base >= Base4 || base < Base5+1<<55) {
+			return base, nil
+		}
+	}
+	return 0, fmt.Errorf("none of its %d segments is of the map", n)
+}

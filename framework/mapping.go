@@ -1,0 +1,106 @@
+package framework
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/guest/wire"
+	"golang.org/x/sys/unix"
+)
+
+// Mapping is memory that a victim mapped.
+type Mapping struct {
+	v     *Victim
+	Name  string // canonical: the file's name, "anon", …
+	Addr  uint64
+	Bytes int64
+	fd    int
+}
+
+// Addr is a place in a mapping.
+type Addr struct {
+	m      *Mapping
+	offset int64
+}
+
+// At is the place offset bytes into the mapping.
+func (m *Mapping) At(offset int64) Addr { return Addr{m, offset} }
+
+// FD is the mapped file's descriptor in the victim, for system calls.
+func (m *Mapping) FD() FD { return FD{m.fd, m.Name} }
+
+// String is the canonical form, "file+0x4000".
+func (a Addr) String() string { return fmt.Sprintf("%s+%#x", a.m.Name, a.offset) }
+
+func (a Addr) guest() uint64 { return a.m.Addr + uint64(a.offset) }
+
+// MapFlags are mmap(2)'s flags.
+type MapFlags int
+
+const (
+	Shared    MapFlags = unix.MAP_SHARED
+	Private   MapFlags = unix.MAP_PRIVATE
+	Sync      MapFlags = unix.MAP_SHARED_VALIDATE | unix.MAP_SYNC
+	Populate  MapFlags = unix.MAP_POPULATE
+	Anonymous MapFlags = unix.MAP_ANONYMOUS
+	Hugetlb   MapFlags = unix.MAP_HUGETLB
+)
+
+func (f MapFlags) String() string {
+	var words []string
+	switch {
+	case f&Sync == Sync:
+		words = append(words, "MAP_SYNC")
+	case f&Private != 0:
+		words = append(words, "private")
+	default:
+		words = append(words, "shared")
+	}
+	for _, w := range []struct {
+		flag MapFlags
+		name string
+	}{{Populate, "populate"}, {Anonymous, "anonymous"}, {Hugetlb, "hugetlb"}} {
+		if f&w.flag != 0 {
+			words = append(words, w.name)
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// Map maps a whole file, readable and writable. A refusal ends the scenario.
+func (v *Victim) Map(ctx context.Context, f *File, flags MapFlags) *Mapping {
+	return v.mapping(ctx, f.Name, f.Path, f.Bytes, 0, flags)
+}
+
+// MapPart maps length bytes of a file from offset on; length may go beyond the file.
+func (v *Victim) MapPart(ctx context.Context, f *File, offset, length int64, flags MapFlags) *Mapping {
+	return v.mapping(ctx, f.Name, f.Path, length, offset, flags)
+}
+
+// MapAnonymous maps anonymous private memory.
+func (v *Victim) MapAnonymous(ctx context.Context, bytes int64, flags MapFlags) *Mapping {
+	return v.mapping(ctx, "anon", "", bytes, 0, flags|Anonymous|Private)
+}
+
+func (v *Victim) mapping(ctx context.Context, name, path string, bytes, offset int64, flags MapFlags) *Mapping {
+	for _, other := range v.maps {
+		if other.Name == name {
+			name = fmt.Sprintf("%s#%d", name, len(v.maps)+1)
+			break
+		}
+	}
+	r := v.g.call(ctx, &wire.Request{To: v.id, Map: &wire.Map{
+		Path: path, Length: bytes, Offset: offset, Prot: unix.PROT_READ | unix.PROT_WRITE, Flags: int(flags),
+	}}).Mapped
+	action := fmt.Sprintf("map %s, %d bytes from %d, %s", name, bytes, offset, flags)
+	if r.Errno != "" {
+		record(v.g.rec, v.Role, action, observe.Outcome{Errno: r.Errno}, "")
+		v.g.fail(fmt.Errorf("%s: %s", action, r.Errno))
+	}
+	m := &Mapping{v: v, Name: name, Addr: r.Addr, Bytes: bytes, fd: r.FD}
+	v.maps = append(v.maps, m)
+	record(v.g.rec, v.Role, action, observe.Outcome{}, "")
+	return m
+}

@@ -1,0 +1,128 @@
+package observe
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"sort"
+	"strings"
+)
+
+// What witnesses say, in the form that cells have it: without what differs from
+// run to run.
+
+// BadSectors is a badblocks file's text without the places, which differ with
+// the layout of the file system: "none", or "8 sectors", "8 sectors, 1 sectors".
+func BadSectors(text string) string {
+	var parts []string
+	for _, line := range strings.Split(strings.TrimSpace(text), "\n") {
+		if _, n, ok := strings.Cut(strings.TrimSpace(line), " "); ok {
+			parts = append(parts, n+" sectors")
+		}
+	}
+	if len(parts) == 0 {
+		return "none"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// PageMapEntry says what a page map's entry is: poison that was taken out of a
+// page table left a swap entry of its own kind there (bit 62), which memory of
+// a file needs not have.
+func PageMapEntry(entry uint64) string {
+	switch {
+	case entry>>63 != 0:
+		return "present"
+	case entry>>62&1 != 0:
+		return "swap entry"
+	}
+	return "absent"
+}
+
+// HardwareCorrupted is the line of /proc/meminfo; a fresh guest has 0 kB.
+func HardwareCorrupted(meminfo []byte) string {
+	for line := range strings.Lines(string(meminfo)) {
+		if value, ok := strings.CutPrefix(line, "HardwareCorrupted:"); ok {
+			return strings.TrimSpace(value)
+		}
+	}
+	return NotCounted
+}
+
+// PageFlags names what of a page's flags is about poison: bit 19 is
+// KPF_HWPOISON, bit 20 KPF_NOPAGE (include/uapi/linux/kernel-page-flags.h).
+// Persistent memory has no flags to show, and may lie beyond the file's end.
+func PageFlags(entry []byte) string {
+	if len(entry) != 8 {
+		return "no page"
+	}
+	switch flags := binary.LittleEndian.Uint64(entry); {
+	case flags>>19&1 != 0:
+		return "hwpoison"
+	case flags>>20&1 != 0:
+		return "no page"
+	}
+	return "no hwpoison"
+}
+
+func PageMap(entry []byte) string {
+	if len(entry) != 8 {
+		return "gone"
+	}
+	return PageMapEntry(binary.LittleEndian.Uint64(entry))
+}
+
+// MemoryFailures words the data of QEMU's events (MEMORY_FAILURE in qapi/run-state.json).
+func MemoryFailures(events []map[string]any) string {
+	var words []string
+	for _, e := range events {
+		text := fmt.Sprintf("MEMORY_FAILURE %v %v", e["recipient"], e["action"])
+		if flags, ok := e["flags"].(map[string]any); ok {
+			var set []string
+			for name, value := range flags {
+				if value == true {
+					set = append(set, name)
+				}
+			}
+			sort.Strings(set)
+			text += " " + strings.Join(set, " ")
+		}
+		words = append(words, strings.TrimSpace(text))
+	}
+	return strings.Join(words, ", ")
+}
+
+// Data is data as an outcome has it: long data is cut to 16 bytes, with a
+// digest of the whole.
+func Data(data []byte) (o Outcome) {
+	o.Data = hex.EncodeToString(data[:min(len(data), 16)])
+	if len(data) > 16 {
+		sum := sha256.Sum256(data)
+		o.Digest = hex.EncodeToString(sum[:8])
+	}
+	return o
+}
+
+// PanicNote is what a console says of a panic, with the words of a machine check
+// that it was over, and without what differs from run to run; "" where it tells
+// of none.
+func PanicNote(console string) string {
+	note := PanicText(console)
+	const mark = "Machine check: " // mce_panic in arch/x86/kernel/cpu/mce/core.c
+	if i := strings.Index(console, mark); i >= 0 {
+		line, _, _ := strings.Cut(console[i+len(mark):], "\n")
+		note += ": Machine check: " + strings.TrimSpace(line)
+	}
+	return note
+}
+
+// PanicText is the kernel's panic line in a console's text, without its time, or "".
+func PanicText(console string) string {
+	i := strings.Index(console, PanicMark)
+	if i < 0 {
+		return ""
+	}
+	line, _, _ := strings.Cut(console[i:], "\n")
+	return strings.TrimSpace(line)
+}

@@ -1,0 +1,34 @@
+package plan
+
+import (
+	"fmt"
+
+	"github.com/faultline/faultline/internal/fault"
+)
+
+// Shard is a part of a run: the Index-th (from 1) of Of. The zero value is all of it.
+type Shard struct{ Index, Of int }
+
+// ParseShard reads "2/4"; empty is the whole run.
+func ParseShard(s string) (Shard, error) {
+	if s == "" {
+		return Shard{}, nil
+	}
+	var sh Shard
+	var rest string
+	n, _ := fmt.Sscanf(s, "%d/%d%s", &sh.Index, &sh.Of, &rest)
+	if n != 2 || sh.Index < 1 || sh.Of < sh.Index {
+		return sh, fault.Requestf("shard %q: want I/N with I from 1 to N, as in 2/4", s)
+	}
+	return sh, nil
+}
+
+// Cut is the shard's part of n things: contiguous, so that with a plan ordered
+// by kernel a shard needs as few kernels as can be; every thing is in exactly
+// one shard.
+func (s Shard) Cut(n int) (from, to int) {
+	if s.Of == 0 {
+		return 0, n
+	}
+	return n * (s.Index - 1) / s.Of, n * s.Index / s.Of
+}

@@ -1,0 +1,68 @@
+package framework
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/faultline/faultline/framework/inject"
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/vm"
+)
+
+// notePanic makes a panic that nobody expected a step of its own, where it came in
+// none and after something was made bad.
+func (g *GuestVM) notePanic(err error) {
+	if t := (*vm.Trouble)(nil); !g.dead && !g.mayPanic && g.injected && errors.As(err, &t) && t.Kind == vm.Panic {
+		record(g.rec, "kernel", "panic", g.panicked(err), "")
+	}
+}
+
+// Inject applies an injection and records what the injector was told.
+func (g *GuestVM) Inject(ctx context.Context, i inject.Injection) *Seen {
+	o := g.apply(ctx, i)
+	if o.Errno != "" {
+		g.fail(fmt.Errorf("%s: %s", i.Action, o.Errno))
+	}
+	return record(g.rec, "host", i.Action, o, "")
+}
+
+// Try is Inject for an injection whose refusal is what the scenario is after.
+func (g *GuestVM) Try(ctx context.Context, i inject.Injection) *Seen {
+	return record(g.rec, "host", i.Action, g.apply(ctx, i), "")
+}
+
+// apply applies an injection, with the module that it needs.
+func (g *GuestVM) apply(ctx context.Context, i inject.Injection) observe.Outcome {
+	if i.Module != "" {
+		g.LoadModule(ctx, i.Module)
+	}
+	g.injected, g.poisoned = true, g.poisoned || i.Memory
+	o, err := i.Apply(ctx, g.vm)
+	if err != nil {
+		g.ended(fmt.Errorf("%s: %w", i.Action, err))
+	}
+	return o
+}
+
+// AllowPanic makes a panic an observation: the outcome of the step that it comes
+// in. Nothing can be asked of the guest after it.
+func (g *GuestVM) AllowPanic() { g.mayPanic = true }
+
+// panicked is the outcome of a step that the guest's panic ended: an observation
+// where the scenario expects one, and also where it does not but made something
+// bad before. Any other trouble ends the scenario.
+func (g *GuestVM) panicked(err error) observe.Outcome {
+	var t *vm.Trouble
+	if !errors.As(err, &t) || t.Kind != vm.Panic || !g.mayPanic && !g.injected {
+		g.fail(err)
+	}
+	g.dead = true
+	g.rec.KernelLog = strings.Split(t.Tail, "\n")
+	if !g.mayPanic {
+		g.rec.Panicked = true
+		g.rec.Witnesses[observe.WitnessSplats] = strings.Join(observe.Splats(g.rec.KernelLog), "\n")
+	}
+	return observe.Outcome{Note: observe.PanicNote(t.Tail)}
+}

@@ -1,0 +1,25 @@
+package framework
+
+import (
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/suite"
+)
+
+// Seen is a recorded step's outcome, for assertions: Expect(seen).To(Follow(…)).
+type Seen struct {
+	observe.Outcome
+	rec   *suite.Record
+	index int
+	at    string // the canonical address that was accessed, if any
+}
+
+// record records a step. at is the canonical address of an access, or empty.
+func record(rec *suite.Record, actor, action string, o observe.Outcome, at string) *Seen {
+	return &Seen{Outcome: o, rec: rec, index: rec.Add(observe.Step{Actor: actor, Action: action, Outcome: o}), at: at}
+}
+
+// String is the step as an assertion's message shows it.
+func (s *Seen) String() string {
+	step := s.rec.Steps[s.index]
+	return step.Actor + ": " + step.Action + " → " + s.Outcome.Located()
+}

@@ -1,0 +1,5 @@
+// Package suite is the process of a suite: its flags, the kernel and the guests
+// that it clones, the record of the scenario under way, the events for its parent.
+// It knows no primitives and asserts nothing; what a scenario does is package
+// framework's.
+package suite

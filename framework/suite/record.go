@@ -1,0 +1,39 @@
+package suite
+
+import (
+	"time"
+
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/kernels"
+)
+
+// Record gathers what one scenario saw.
+type Record struct {
+	Kernel    *kernels.Kernel
+	Steps     []observe.Step
+	Witnesses map[string]string
+	LeftOut   []observe.LeftOut
+	KernelLog []string
+	// Trouble with the rig that ended the scenario.
+	Trouble     error
+	ConsoleTail string // when there was trouble, or a panic
+	// Panicked says that the kernel panicked where the scenario did not expect it.
+	Panicked bool
+	// Unmet are the expectations that were not met, in words, until the scenario's
+	// end. Outside a scenario there is no end, and AtEnd is false.
+	Unmet []string
+	AtEnd bool
+
+	started time.Time
+}
+
+// NewRecord is an empty record of a scenario on a kernel.
+func NewRecord(k *kernels.Kernel) *Record {
+	return &Record{Kernel: k, Witnesses: map[string]string{}, started: time.Now()}
+}
+
+// Add adds a step and returns its index.
+func (r *Record) Add(s observe.Step) int {
+	r.Steps = append(r.Steps, s)
+	return len(r.Steps) - 1
+}

@@ -1,0 +1,140 @@
+package framework
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/guest/wire"
+	"golang.org/x/sys/unix"
+)
+
+// FD is a file descriptor of a victim, with the name of what it is open on.
+type FD struct {
+	n    int
+	name string
+}
+
+// Out is an argument of Syscall: memory of so many bytes that the call fills.
+type Out int
+
+// Syscall makes a system call in the victim. Arguments are numbers, strings
+// (paths), []byte (memory to read from), Out (memory to fill), Addr, FD.
+func (v *Victim) Syscall(ctx context.Context, name string, args ...any) *Seen {
+	return v.StartSyscall(name, args...).Wait(ctx)
+}
+
+// StartSyscall starts a system call that something else happens during.
+func (v *Victim) StartSyscall(name string, args ...any) *Started {
+	wired, words := wireArgs(args)
+	return &Started{
+		v: v, action: fmt.Sprintf("%s(%s)", name, words),
+		pending: v.g.vm.Send(&wire.Request{To: v.id, Syscall: &wire.Syscall{Name: name, Args: wired}}),
+		outcome: func(r *wire.Reply) observe.Outcome { return v.called(r.Called) },
+	}
+}
+
+// called is what a system call told.
+func (v *Victim) called(c *wire.Called) observe.Outcome {
+	o := observe.Outcome{Errno: c.Errno, Signals: v.signals(c.Signals)}
+	if c.Errno == "" {
+		o.Ret = &c.Ret
+	}
+	if len(c.Out) > 0 && c.Errno == "" && c.Ret > 0 {
+		read := observe.Data(c.Out[0][:min(int64(len(c.Out[0])), c.Ret)])
+		o.Data, o.Digest = read.Data, read.Digest
+	}
+	return o
+}
+
+// Open opens a file in the victim.
+func (v *Victim) Open(ctx context.Context, path, name string, flags int) FD {
+	seen := v.Syscall(ctx, "openat", -100, path, flags|unix.O_CLOEXEC, 0)
+	if seen.Errno != "" {
+		v.g.fail(fmt.Errorf("open %s: %s", path, seen.Errno))
+	}
+	return FD{int(*seen.Ret), name}
+}
+
+// OpenFile opens a file for reading and writing, without mapping it.
+func (v *Victim) OpenFile(ctx context.Context, f *File) FD {
+	return v.Open(ctx, f.Path, f.Name, unix.O_RDWR)
+}
+
+// Pread reads n bytes at an offset (pread(2)).
+func (v *Victim) Pread(ctx context.Context, fd FD, n int, offset int64) *Seen {
+	return v.Syscall(ctx, "pread64", fd, Out(n), n, offset)
+}
+
+// Pwrite writes n bytes of 0x5a at an offset (pwrite(2)).
+func (v *Victim) Pwrite(ctx context.Context, fd FD, n int, offset int64) *Seen {
+	return v.Syscall(ctx, "pwrite64", fd, []byte(strings.Repeat("\x5a", n)), n, offset)
+}
+
+// Madvise advice values that package unix does not name.
+const (
+	MADV_HWPOISON       = 100
+	MADV_SOFT_OFFLINE   = 101
+	MADV_POPULATE_READ  = 22
+	MADV_POPULATE_WRITE = 23
+)
+
+// Madvise gives advice on n bytes (madvise(2)).
+func (v *Victim) Madvise(ctx context.Context, a Addr, n int64, advice int) *Seen {
+	if advice == MADV_HWPOISON {
+		v.g.injected, v.g.poisoned = true, true
+	}
+	return v.Syscall(ctx, "madvise", a, n, advice)
+}
+
+// wireArgs are a system call's arguments for the wire, and in canonical words.
+func wireArgs(args []any) ([]wire.Arg, string) {
+	var wired []wire.Arg
+	var words []string
+	for _, a := range args {
+		var w wire.Arg
+		word := ""
+		switch a := a.(type) {
+		case int:
+			w.Int, word = int64(a), strconv.Itoa(a)
+		case int64:
+			w.Int, word = a, strconv.FormatInt(a, 10)
+		case string:
+			w.Str, word = a, strconv.Quote(a)
+		case []byte:
+			w.In, word = a, fmt.Sprintf("%d bytes", len(a))
+		case Out:
+			w.Out, word = int(a), "buffer"
+		case Addr:
+			w.Int, word = int64(a.guest()), a.String()
+		case FD:
+			w.Int, word = int64(a.n), a.name
+		default:
+			panic(fmt.Sprintf("system call argument of type %T", a))
+		}
+		wired, words = append(wired, w), append(words, word)
+	}
+	return wired, strings.Join(words, ", ")
+}
+
+// KillEarly asks for the kill that this process gets for poison that it has mapped but
+// did not touch (PR_MCE_KILL in prctl(2)): early is news of it at once.
+func (v *Victim) KillEarly(ctx context.Context) {
+	const prMCEKill, set, early = 33, 1, 1
+	if seen := v.Syscall(ctx, "prctl", prMCEKill, set, early, 0, 0); seen.Errno != "" {
+		v.g.fail(fmt.Errorf("prctl(PR_MCE_KILL) in %s: %s", v.Role, seen.Errno))
+	}
+}
+
+// Pipe makes a pipe in the victim (pipe2(2)).
+func (v *Victim) Pipe(ctx context.Context) (r, w FD) {
+	called := v.g.call(ctx, &wire.Request{To: v.id, Syscall: &wire.Syscall{Name: "pipe2", Args: []wire.Arg{{Out: 8}, {Int: unix.O_CLOEXEC}}}}).Called
+	if called.Errno != "" {
+		v.g.fail(fmt.Errorf("pipe2 in %s: %s", v.Role, called.Errno))
+	}
+	fds := called.Out[0]
+	return FD{int(binary.LittleEndian.Uint32(fds)), "pipe"}, FD{int(binary.LittleEndian.Uint32(fds[4:])), "pipe"}
+}

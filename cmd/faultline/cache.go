@@ -82,7 +82,7 @@ func (c *cacheListCmd) Run(ctx context.Context) error {
 	}
 	lists := cache.DiskUse(filepath.Join(store.Dir(), aptKind))
 	total.bytes += lists + sum(left)
-	table(func(w *tabwriter.Writer) {
+	columns(func(w *tabwriter.Writer) {
 		fmt.Fprintln(w, "KIND\tENTRIES\tON DISK\tLAST USED")
 		for _, k := range kinds {
 			fmt.Fprintf(w, "%s\t%d\t%s\t%s\n", k.name, k.n, size(k.bytes), ago(k.used))

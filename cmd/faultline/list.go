@@ -44,7 +44,7 @@ func (c *listScenariosCmd) Run(ctx context.Context) error {
 			not = append(not, s)
 		}
 	}
-	table(func(w *tabwriter.Writer) {
+	columns(func(w *tabwriter.Writer) {
 		fmt.Fprintln(w, "SCENARIO\tCHANGE\tNEEDS\tWHAT IT SHOWS")
 		for _, s := range doable {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", s.ID, words(s.Changes), words(s.Needs), s.Doc)
@@ -52,7 +52,7 @@ func (c *listScenariosCmd) Run(ctx context.Context) error {
 	})
 	if len(not) > 0 {
 		fmt.Println()
-		table(func(w *tabwriter.Writer) {
+		columns(func(w *tabwriter.Writer) {
 			fmt.Fprintln(w, "NOT DOABLE\tWHY")
 			for _, s := range not {
 				fmt.Fprintf(w, "%s\t%s\n", s.ID, s.NotDoable)
@@ -85,7 +85,7 @@ func (c *listKernelsCmd) Run(ctx context.Context) error {
 		}
 		return printJSON(offers)
 	}
-	table(func(w *tabwriter.Writer) {
+	columns(func(w *tabwriter.Writer) {
 		fmt.Fprintln(w, "KERNEL\tVERSION\tPACKAGE\tSUITE\tCACHED")
 		for _, o := range offers {
 			cached := "no"
@@ -105,7 +105,7 @@ func words(list []string) string {
 	return strings.Join(list, " ")
 }
 
-func table(fill func(*tabwriter.Writer)) {
+func columns(fill func(*tabwriter.Writer)) {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
 	fill(w)
 	w.Flush()

@@ -44,7 +44,7 @@ func (c *mergeCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := report.Write(record, folder); err != nil {
+	if err := report.Write(record, folder); err != nil {
 		return err
 	}
 	where, err := filepath.Abs(c.Out)

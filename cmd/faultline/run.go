@@ -11,7 +11,7 @@ import (
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/plan"
 	"github.com/faultline/faultline/framework/qemu"
-	"github.com/faultline/faultline/framework/report"
+	"github.com/faultline/faultline/framework/report/table"
 	"github.com/faultline/faultline/framework/results"
 	"github.com/faultline/faultline/framework/run"
 	"github.com/faultline/faultline/internal/cache"
@@ -91,7 +91,7 @@ func show(record results.Run, where string) error {
 		width = w
 	}
 	fmt.Println()
-	return report.Table(os.Stdout, record, report.Options{Width: width, Color: term.IsTerminal(int(os.Stdout.Fd())), Results: where})
+	return table.Write(os.Stdout, record, table.Options{Width: width, Color: term.IsTerminal(int(os.Stdout.Fd())), Results: where})
 }
 
 // judged is the exit code of a run.

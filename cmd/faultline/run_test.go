@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/report"
 	"github.com/faultline/faultline/framework/results"
 	"github.com/faultline/faultline/framework/vm"
 	"github.com/faultline/faultline/internal/cache"
@@ -141,7 +142,7 @@ func record(ts *testscript.TestScript, neg bool, args []string) {
 	if got := strconv.Itoa(r.Summary.ExitCode); got != args[1] || r.Finished.IsZero() {
 		ts.Fatalf("run.json says exit code %s, finished at %v", got, r.Finished)
 	}
-	html, err := os.ReadFile(f.Path(results.ReportFile))
+	html, err := os.ReadFile(f.Path(report.HTML.File))
 	ts.Check(err)
 	if found := loads.Find(html); found != nil {
 		ts.Fatalf("report.html is not self-contained: %s", found)
@@ -274,7 +275,7 @@ func TestRunStopped(t *testing.T) {
 				if !r.Interrupted || r.Finished.IsZero() || r.Summary.ExitCode != fault.ExitInterrupted {
 					t.Errorf("run.json says interrupted: %t, %v, %+v", r.Interrupted, r.Finished, r.Summary)
 				}
-				if _, err := os.Stat(f.Path(results.ReportFile)); err != nil {
+				if _, err := os.Stat(f.Path(report.HTML.File)); err != nil {
 					t.Error(err)
 				}
 			}

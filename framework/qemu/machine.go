@@ -184,16 +184,3 @@ func (m Machine) KernelCommandLine() string {
 	}
 	return strings.Join(words, " ")
 }
-
-// Quote joins a command's words so that a shell reads them back as they are.
-func Quote(words []string) string {
-	quoted := make([]string, len(words))
-	for i, w := range words {
-		if w != "" && strings.Trim(w, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=.,:/@%") == "" {
-			quoted[i] = w
-			continue
-		}
-		quoted[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
-	}
-	return strings.Join(quoted, " ")
-}

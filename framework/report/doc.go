@@ -1,6 +1,5 @@
-// Package report turns a run's record into what a person reads: a text table
-// for a terminal and one self-contained HTML page. It draws what is recorded
-// and concludes nothing of its own: differences, findings and exit codes come
-// from package results. Everything that a guest said is treated as hostile
-// text, which is shown and never interpreted, by a browser or by a terminal.
+// Package report lists the formats that a run's record is written in. A format is
+// a package of its own below; what several share is in package matrix. A format
+// draws what is recorded and concludes nothing: differences, findings and exit
+// codes are in the record.
 package report

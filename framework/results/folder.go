@@ -17,8 +17,7 @@ import (
 
 // Names in a run's folder.
 const (
-	RunFile    = "run.json"
-	ReportFile = "report.html"
+	RunFile = "run.json"
 
 	kernelsDir = "kernels"
 	cellsDir   = "cells"

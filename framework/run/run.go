@@ -225,7 +225,7 @@ func (r *run) finish(ctx context.Context) (*results.Run, *results.Folder, error)
 	if err := r.folder.PutRun(r.record); err != nil {
 		return nil, nil, err
 	}
-	if _, err := report.Write(r.record, r.folder); err != nil {
+	if err := report.Write(r.record, r.folder); err != nil {
 		return nil, nil, err
 	}
 	return &r.record, r.folder, nil

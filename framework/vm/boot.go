@@ -18,6 +18,7 @@ import (
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/guest/wire"
+	"github.com/faultline/faultline/internal/shell"
 	"github.com/faultline/faultline/kernels"
 )
 
@@ -101,7 +102,7 @@ func (r *Rig) DryRun(ctx context.Context, s Spec) (string, error) {
 	m.Append = "faultline.key=SSH_PUBLIC_KEY"
 	words := append([]string{r.QEMU.Path}, m.Args()...)
 	words = append(words, "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console")
-	return qemu.Quote(words), nil
+	return shell.Quote(words), nil
 }
 
 // Script is a shell script that boots the guest as Boot does, with its console

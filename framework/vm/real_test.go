@@ -21,6 +21,7 @@ import (
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/guest/wire"
 	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/shell"
 	"github.com/faultline/faultline/kernels"
 )
 
@@ -267,7 +268,7 @@ func TestDryRun(t *testing.T) {
 	out, err := exec.Command("sh", "-c", `for word in `+command+`; do printf '%s\0' "$word"; done`).Output()
 	must(t, err)
 	words := strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")
-	if qemu.Quote(words) != command {
+	if shell.Quote(words) != command {
 		t.Errorf("a shell reads %q of %s", words, command)
 	}
 	if words[0] != r.QEMU.Path || !slices.Contains(words, k.Image) {

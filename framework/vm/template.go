@@ -16,6 +16,7 @@ import (
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/guest/wire"
 	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/shell"
 )
 
 // Template is a guest that was booted until its agent waited, and frozen on
@@ -173,7 +174,7 @@ func (g *Guest) freeze(ctx context.Context, state string) error {
 	if err := mon.Run(ctx, "migrate-set-capabilities", ignoreShared, nil); err != nil {
 		return err
 	}
-	if err := mon.Run(ctx, "migrate", map[string]any{"uri": "exec:cat > " + qemu.Quote([]string{state})}, nil); err != nil {
+	if err := mon.Run(ctx, "migrate", map[string]any{"uri": "exec:cat > " + shell.Quote([]string{state})}, nil); err != nil {
 		return err
 	}
 	for {
@@ -256,7 +257,7 @@ func (g *Guest) thaw(ctx context.Context, state string) error {
 	if err := mon.Run(ctx, "migrate-set-capabilities", ignoreShared, nil); err != nil {
 		return err
 	}
-	if err := mon.Run(ctx, "migrate-incoming", map[string]any{"uri": "exec:cat " + qemu.Quote([]string{state})}, nil); err != nil {
+	if err := mon.Run(ctx, "migrate-incoming", map[string]any{"uri": "exec:cat " + shell.Quote([]string{state})}, nil); err != nil {
 		return err
 	}
 	for {

@@ -1,4 +1,4 @@
-package report
+package matrix
 
 import (
 	"slices"
@@ -8,18 +8,18 @@ import (
 	"github.com/faultline/faultline/framework/results"
 )
 
-// row is a scenario of the matrix.
-type row struct {
-	scenario results.Scenario
-	cells    []*observe.Cell // one a kernel, nil where there is none
-	attempts []int           // how many there are of each
-	diffs    []judge.Difference
-	repeats  []judge.Difference
+// Row is a scenario, with its cells and what differs between them.
+type Row struct {
+	Scenario    results.Scenario
+	Cells       []*observe.Cell // one a kernel, nil where there is none
+	Attempts    []int           // how many there are of each
+	Differences []judge.Difference
+	Repeats     []judge.Difference
 }
 
-// matrix arranges a run's cells: rows in the order of the plan, those that it
+// Of arranges a run's cells: rows in the order of the plan, those that it
 // doesn't name behind them, without scenarios that no kernel has a cell of.
-func matrix(run results.Run) []row {
+func Of(run results.Run) []Row {
 	byID := map[string]results.Scenario{}
 	var order []string
 	for _, s := range run.Scenarios {
@@ -36,16 +36,16 @@ func matrix(run results.Run) []row {
 		byScenario[c.Scenario] = append(byScenario[c.Scenario], c)
 	}
 	slices.Sort(rest)
-	var rows []row
+	var rows []Row
 	for _, id := range append(order, rest...) {
 		if len(byScenario[id]) == 0 {
 			continue
 		}
-		r := row{scenario: byID[id]}
+		r := Row{Scenario: byID[id]}
 		for _, k := range run.Kernels {
 			c, ok := judge.Pick(byScenario[id], k.Name, id)
 			if !ok {
-				r.cells, r.attempts = append(r.cells, nil), append(r.attempts, 0)
+				r.Cells, r.Attempts = append(r.Cells, nil), append(r.Attempts, 0)
 				continue
 			}
 			n := 0
@@ -54,10 +54,10 @@ func matrix(run results.Run) []row {
 					n++
 				}
 			}
-			r.cells, r.attempts = append(r.cells, &c), append(r.attempts, n)
+			r.Cells, r.Attempts = append(r.Cells, &c), append(r.Attempts, n)
 		}
-		r.diffs = ofScenario(run.Differences, id)
-		r.repeats = ofScenario(run.Repeats, id)
+		r.Differences = ofScenario(run.Differences, id)
+		r.Repeats = ofScenario(run.Repeats, id)
 		rows = append(rows, r)
 	}
 	return rows
@@ -73,10 +73,10 @@ func ofScenario(diffs []judge.Difference, id string) []judge.Difference {
 	return out
 }
 
-// why lists the changes that explain the row's differences, and says whether
+// Why lists the changes that explain the row's differences, and says whether
 // there is a difference that none explains.
-func (r row) why() (changes []string, unexplained bool) {
-	for _, d := range r.diffs {
+func (r Row) Why() (changes []string, unexplained bool) {
+	for _, d := range r.Differences {
 		switch {
 		case d.ExplainedBy == "":
 			unexplained = true
@@ -87,15 +87,15 @@ func (r row) why() (changes []string, unexplained bool) {
 	return changes, unexplained
 }
 
-// lost says whether a difference of the row is a lost change.
-func (r row) lost() bool {
-	return slices.ContainsFunc(r.diffs, func(d judge.Difference) bool { return d.Lost })
+// Lost says whether a difference of the row is a lost change.
+func (r Row) Lost() bool {
+	return slices.ContainsFunc(r.Differences, func(d judge.Difference) bool { return d.Lost })
 }
 
-// texts are what the row's cells show, beside each other; "" where there is none.
-func (r row) texts() []string {
+// Texts are what the row's cells show, beside each other; "" where there is none.
+func (r Row) Texts() []string {
 	var cells []observe.Cell
-	for _, c := range r.cells {
+	for _, c := range r.Cells {
 		if c == nil {
 			cells = append(cells, observe.Cell{})
 		} else {
@@ -104,17 +104,17 @@ func (r row) texts() []string {
 	}
 	texts := observe.Headlines(cells)
 	for i, c := range cells {
-		if r.mixed() && judge.Comparable(c) {
+		if r.Mixed() && judge.Comparable(c) {
 			texts[i] += " [" + c.Accel + "]"
 		}
 	}
 	return texts
 }
 
-// mixed says whether the row's cells ran with different accelerators.
-func (r row) mixed() bool {
+// Mixed says whether the row's cells ran with different accelerators.
+func (r Row) Mixed() bool {
 	seen := ""
-	for _, c := range r.cells {
+	for _, c := range r.Cells {
 		if c == nil || c.Accel == "" {
 			continue
 		}
@@ -126,11 +126,11 @@ func (r row) mixed() bool {
 	return false
 }
 
-// compared says whether at least two kernels observed the scenario in a way
+// Compared says whether at least two kernels observed the scenario in a way
 // that can be compared.
-func (r row) compared() bool {
+func (r Row) Compared() bool {
 	seen := map[string]int{}
-	for _, c := range r.cells {
+	for _, c := range r.Cells {
 		if c != nil && judge.Comparable(*c) {
 			if seen[c.Accel]++; seen[c.Accel] > 1 {
 				return true
@@ -140,12 +140,12 @@ func (r row) compared() bool {
 	return false
 }
 
-// notable says whether there is anything to look at in the row.
-func (r row) notable() bool {
-	if len(r.diffs) > 0 || len(r.repeats) > 0 {
+// Notable says whether there is anything to look at in the row.
+func (r Row) Notable() bool {
+	if len(r.Differences) > 0 || len(r.Repeats) > 0 {
 		return true
 	}
-	return slices.ContainsFunc(r.cells, func(c *observe.Cell) bool {
+	return slices.ContainsFunc(r.Cells, func(c *observe.Cell) bool {
 		return c != nil && (c.Verdict == observe.Unexpected || c.Verdict == observe.Rig)
 	})
 }

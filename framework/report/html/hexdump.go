@@ -1,4 +1,4 @@
-package report
+package html
 
 import (
 	"encoding/hex"
@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/report/matrix"
 	"github.com/faultline/faultline/guest/siginfo"
 )
 
@@ -53,7 +54,7 @@ func lsbWords(lsb int16) string {
 	case lsb >= 10 && lsb < 20:
 		return fmt.Sprintf("%d KiB", 1<<(lsb-10))
 	case lsb >= 0 && lsb < 10:
-		return count(1<<lsb, "byte")
+		return matrix.Count(1<<lsb, "byte")
 	}
 	return "no size"
 }

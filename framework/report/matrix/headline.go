@@ -1,13 +1,11 @@
-package report
+package matrix
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/judge"
-	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/results"
 )
 
@@ -24,10 +22,10 @@ type Headline struct {
 // NewHeadline words a run. Its example is an explained difference where there
 // is one, and of those one in a scenario marked Lead.
 func NewHeadline(run results.Run) Headline {
-	rows := matrix(run)
+	rows := Of(run)
 	h := Headline{Sentence: sentence(run, rows)}
 	if run.Summary.Rig > 0 {
-		h.Sentence += fmt.Sprintf(" %s could not be judged.", count(run.Summary.Rig, "cell"))
+		h.Sentence += fmt.Sprintf(" %s could not be judged.", Count(run.Summary.Rig, "cell"))
 	}
 	if run.Interrupted {
 		h.Sentence += " The run was interrupted."
@@ -36,20 +34,20 @@ func NewHeadline(run results.Run) Headline {
 	return h
 }
 
-func sentence(run results.Run, rows []row) string {
+func sentence(run results.Run, rows []Row) string {
 	var compared, differ, explained, lost int
 	var changes []string
 	for _, r := range rows {
-		if r.compared() {
+		if r.Compared() {
 			compared++
 		}
-		if len(r.diffs) == 0 {
+		if len(r.Differences) == 0 {
 			continue
 		}
 		differ++
-		by, unexplained := r.why()
+		by, unexplained := r.Why()
 		switch {
-		case r.lost():
+		case r.Lost():
 			lost++
 			continue
 		case !unexplained:
@@ -61,7 +59,7 @@ func sentence(run results.Run, rows []row) string {
 			}
 		}
 	}
-	who := list(labels(run.Kernels))
+	who := List(labels(run.Kernels))
 	if len(run.Kernels) > 4 {
 		who = fmt.Sprintf("%d kernels", len(run.Kernels))
 	}
@@ -71,7 +69,7 @@ func sentence(run results.Run, rows []row) string {
 	case compared == 0 && len(run.Cells) == run.Summary.NotDoable:
 		return who + ": none of the scenarios can be done."
 	case compared == 0:
-		return fmt.Sprintf("%s: %d of %s as expected.", who, run.Summary.Expected, count(len(run.Cells)-run.Summary.NotDoable, "observation"))
+		return fmt.Sprintf("%s: %d of %s as expected.", who, run.Summary.Expected, Count(len(run.Cells)-run.Summary.NotDoable, "observation"))
 	case differ == 0 && compared == 1:
 		return who + " show user space the same in the one scenario that was compared."
 	case differ == 0:
@@ -81,8 +79,8 @@ func sentence(run results.Run, rows []row) string {
 	for _, id := range changes {
 		names = append(names, changeWords(id))
 	}
-	by := list(names)
-	out := fmt.Sprintf("%s differ in %d of %s", who, differ, count(compared, "scenario"))
+	by := List(names)
+	out := fmt.Sprintf("%s differ in %d of %s", who, differ, Count(compared, "scenario"))
 	if lost > 0 {
 		out += fmt.Sprintf(", in %d by a change that was lost", lost)
 		if differ -= lost; differ == 0 {
@@ -107,11 +105,11 @@ func sentence(run results.Run, rows []row) string {
 	return out + "; no known change explains that."
 }
 
-func example(run results.Run, rows []row) (scenario, words string) {
+func example(run results.Run, rows []Row) (scenario, words string) {
 	best, rank := -1, 0
 	var pick judge.Difference
 	for i, r := range rows {
-		for _, d := range r.diffs {
+		for _, d := range r.Differences {
 			if d.Step == judge.WholeCell || d.Field == judge.FieldAction || d.Field == judge.FieldSteps {
 				continue
 			}
@@ -119,7 +117,7 @@ func example(run results.Run, rows []row) (scenario, words string) {
 			if d.ExplainedBy != "" {
 				at += 4
 			}
-			if r.scenario.Lead {
+			if r.Scenario.Lead {
 				at += 2
 			}
 			if strings.HasPrefix(d.Field, "signals") {
@@ -134,7 +132,7 @@ func example(run results.Run, rows []row) (scenario, words string) {
 		return "", ""
 	}
 	saw := map[string]string{}
-	for _, c := range rows[best].cells {
+	for _, c := range rows[best].Cells {
 		if c != nil && pick.Step < len(c.Steps) {
 			saw[c.Kernel] = c.Steps[pick.Step].Outcome.String()
 		}
@@ -145,68 +143,4 @@ func example(run results.Run, rows []row) (scenario, words string) {
 	}
 	return pick.Scenario, fmt.Sprintf("%s: %s on %s, %s on %s.",
 		pick.Action, saw[pick.KernelA], label[pick.KernelA], saw[pick.KernelB], label[pick.KernelB])
-}
-
-// labels are short names of kernels for a sentence: their versions, where
-// these tell them apart.
-func labels(kernels []results.Kernel) []string {
-	var versions, names []string
-	distinct := true
-	for _, k := range kernels {
-		distinct = distinct && k.Version != "" && !slices.Contains(versions, k.Version)
-		versions, names = append(versions, k.Version), append(names, k.Name)
-	}
-	if distinct {
-		return versions
-	}
-	return names
-}
-
-// changeWords is a change as a sentence names it: with its commit and release.
-func changeWords(id string) string {
-	c, err := change.ByID(id)
-	if err != nil {
-		return id // recorded by another version of Faultline
-	}
-	return fmt.Sprintf("%s (%s, %s)", c.ID, c.Commit, c.Since)
-}
-
-func list(names []string) string {
-	switch len(names) {
-	case 0:
-		return ""
-	case 1:
-		return names[0]
-	}
-	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
-func isAre(n int) string {
-	if n == 1 {
-		return "is"
-	}
-	return "are"
-}
-
-// verdictWords name a verdict for a person.
-func verdictWords(v observe.Verdict) string {
-	switch v {
-	case observe.NotDoable:
-		return "not doable"
-	case observe.Rig:
-		return "rig failed"
-	}
-	return string(v)
-}
-
-// findingWords name a kind of finding for a person.
-func findingWords(k judge.FindingKind) string {
-	return strings.ReplaceAll(string(k), "_", " ")
 }

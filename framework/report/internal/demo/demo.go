@@ -1,4 +1,6 @@
-package report
+// Package demo is made-up runs for the tests of what reads a record: one as it
+// should be, one with one of everything that can go wrong. No guest saw them.
+package demo
 
 import (
 	"encoding/binary"
@@ -13,9 +15,10 @@ import (
 	"github.com/faultline/faultline/guest/siginfo"
 )
 
+// The kernels of Run.
 const (
-	oldName = "6.1.192 (apt:bookworm)"
-	newName = "6.12.117 (apt:bookworm, 6.12)"
+	OldName = "6.1.192 (apt:bookworm)"
+	NewName = "6.12.117 (apt:bookworm, 6.12)"
 )
 
 var began = time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)
@@ -109,8 +112,8 @@ func daxPlans() []plan {
 		}})
 }
 
-// demo is a run of two kernels as the default matrix gives it.
-func demo() results.Run {
+// Run is a run of two kernels as the default matrix gives it.
+func Run() results.Run {
 	id := change.DaxFaultHWPoison.ID
 	kernel := func(name, spec, version, release, digest string, boot float64) results.Kernel {
 		return results.Kernel{Name: name, Spec: spec, Release: release, Version: version, Arch: "amd64", Accel: "tcg", BootMillis: boot,
@@ -123,8 +126,8 @@ func demo() results.Run {
 		Host:    results.Host{OS: "Debian GNU/Linux 12", CPU: "Example CPU @ 2.60GHz", Cores: 2, MemoryBytes: 8 << 30, QEMU: "7.2.22"},
 		Command: []string{"faultline", "run", "--kernel", "apt:bookworm", "--kernel", "apt:bookworm,linux-image-6.12.*-amd64-unsigned"},
 		Kernels: []results.Kernel{
-			kernel(oldName, "apt:bookworm", "6.1.192", "6.1.0-56-amd64", "a1b2", 2310),
-			kernel(newName, "apt:bookworm,linux-image-6.12.*-amd64-unsigned", "6.12.117", "6.12.117+deb12-amd64", "c3d4", 2840),
+			kernel(OldName, "apt:bookworm", "6.1.192", "6.1.0-56-amd64", "a1b2", 2310),
+			kernel(NewName, "apt:bookworm,linux-image-6.12.*-amd64-unsigned", "6.12.117", "6.12.117+deb12-amd64", "c3d4", 2840),
 		},
 	}
 	for i, p := range daxPlans() {
@@ -149,9 +152,9 @@ func demo() results.Run {
 	return run
 }
 
-// troubled is demo with one of everything that can go wrong.
-func troubled() results.Run {
-	run := demo()
+// Troubled is Run with one of everything that can go wrong.
+func Troubled() results.Run {
+	run := Run()
 	cell := func(scenario, kernel string) *observe.Cell {
 		for i := range run.Cells {
 			if run.Cells[i].Scenario == scenario && run.Cells[i].Kernel == kernel {
@@ -160,32 +163,32 @@ func troubled() results.Run {
 		}
 		panic("no cell " + scenario + " on " + kernel)
 	}
-	back := cell("dax/xfs/private-cow", newName) // a backport that forgot the COW path
+	back := cell("dax/xfs/private-cow", NewName) // a backport that forgot the COW path
 	back.Steps[0].Outcome, back.Steps[0].Expected.Side = adrerr(), observe.Before
-	back.Witnesses, back.KernelLog = cell("dax/xfs/private-cow", oldName).Witnesses, nil
-	huge := cell("dax/xfs/shared-write", newName) // a size that no kernel tells
+	back.Witnesses, back.KernelLog = cell("dax/xfs/private-cow", OldName).Witnesses, nil
+	huge := cell("dax/xfs/shared-write", NewName) // a size that no kernel tells
 	huge.Verdict, huge.Message = observe.Unexpected, "neither side"
 	huge.Steps[0].Outcome = signalled(sigbus(siginfo.BusMCEErrAR, "file", 0x4000, 21))
 	huge.Steps[0].Expected.Side, huge.Steps[0].Expected.Met = observe.Neither, false
-	for kernel, errno := range map[string]string{oldName: "EFAULT", newName: "EIO"} { // lost on the way
+	for kernel, errno := range map[string]string{OldName: "EFAULT", NewName: "EIO"} { // lost on the way
 		c := cell("syscalls/ext4/pwrite-aligned", kernel)
-		c.Steps[0] = follows("pwrite file+0x4000 4096", kernel == oldName, returned(-1, "EIO"), returned(-1, errno))
+		c.Steps[0] = follows("pwrite file+0x4000 4096", kernel == OldName, returned(-1, "EIO"), returned(-1, errno))
 		c.Steps[0].Expected.Change, c.Steps[0].Expected.After = change.DaxRecoveryWrite.ID, "EFAULT"
 	}
-	loud := cell("dax/xfs/shared-read", newName)
-	quiet := cell("dax/xfs/shared-read", oldName)
+	loud := cell("dax/xfs/shared-read", NewName)
+	quiet := cell("dax/xfs/shared-read", OldName)
 	loud.Witnesses[observe.WitnessSplats], loud.Witnesses[observe.WitnessTaint] = "WARNING in dax_iomap_fault", "W"
 	quiet.Witnesses[observe.WitnessSplats], quiet.Witnesses[observe.WitnessTaint] = observe.NoSplats, "none"
 	run.Kernels[1].Splats, run.Kernels[1].Taint = []string{"WARNING in acpi_init"}, "W"
-	rig := cell("dax/xfs/pread", newName)
+	rig := cell("dax/xfs/pread", NewName)
 	*rig = observe.Cell{Scenario: rig.Scenario, Kernel: rig.Kernel, Accel: "tcg", Verdict: observe.Rig, Started: rig.Started, Millis: 30000,
 		Message: "the guest gave no answer within 30s", ConsoleTail: "\x1b[0;32m[    2.1] systemd-free\x1b[0m\r\n</script><script>alert(1)</script>\r\nwatchdog: BUG: soft lockup"}
-	nd := cell("dax/xfs/unwritten-write", oldName)
+	nd := cell("dax/xfs/unwritten-write", OldName)
 	*nd = observe.Cell{Scenario: nd.Scenario, Kernel: nd.Kernel, Accel: "tcg", Verdict: observe.NotDoable, Message: "the kernel lacks CONFIG_XFS_FS", Started: nd.Started}
-	hostile := cell("syscalls/pmem/read", newName)
+	hostile := cell("syscalls/pmem/read", NewName)
 	hostile.Steps[0].Outcome.Note = `<img src=x onerror=alert(1)>"'` + "\x1b]0;owned\x07"
 	hostile.Steps[0].Outcome.Errno = ""
-	again := *cell("dax/ext4/pread", oldName)
+	again := *cell("dax/ext4/pread", OldName)
 	again.Attempt = 2
 	again.Steps = []observe.Step{always("victim", "pread file+0x4000 4096", returned(4096, ""))}
 	run.Cells = append(run.Cells, again)
@@ -193,8 +196,8 @@ func troubled() results.Run {
 	return run
 }
 
-// folderOf is a results folder with consoles in it.
-func folderOf(t *testing.T, run results.Run) *results.Folder {
+// Folder is a results folder with consoles in it.
+func Folder(t *testing.T, run results.Run) *results.Folder {
 	t.Helper()
 	f, err := results.Create(t.TempDir())
 	if err != nil {
@@ -208,8 +211,8 @@ func folderOf(t *testing.T, run results.Run) *results.Folder {
 	return f
 }
 
-// addKernels gives a run n columns more, like the last one.
-func addKernels(run results.Run, n int) results.Run {
+// AddKernels gives a run n columns more, like the last one.
+func AddKernels(run results.Run, n int) results.Run {
 	last := run.Kernels[len(run.Kernels)-1]
 	for i := range n {
 		k := last

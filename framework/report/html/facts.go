@@ -1,0 +1,149 @@
+package html
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/faultline/faultline/framework/judge"
+	"github.com/faultline/faultline/framework/report/matrix"
+	"github.com/faultline/faultline/framework/results"
+)
+
+func tallies(run results.Run) []tally {
+	s := run.Summary
+	all := []struct {
+		n            int
+		class, words string
+		always       bool
+	}{
+		{s.Expected, "good", "as expected", true},
+		{s.Unexpected, "bad", "unexpected", true},
+		{s.Explained, "explained", "differing fields explained", true},
+		{s.Unexplained, "bad", "differing fields unexplained", true},
+		{s.NotDoable, "quiet", "not doable", false},
+		{s.Rig, "rig", "not judged", false},
+	}
+	var out []tally
+	for _, t := range all {
+		if t.n == 0 && !t.always {
+			continue
+		}
+		if t.n == 0 {
+			t.class = "quiet"
+		}
+		out = append(out, tally{t.class, fmt.Sprint(t.n), t.words})
+	}
+	return out
+}
+
+func runFacts(run results.Run) []fact {
+	out := []fact{{Name: "run", Value: run.ID, Code: true}, {Name: "started", Value: run.Started.UTC().Format("2006-01-02 15:04:05 MST")}}
+	if !run.Finished.IsZero() {
+		out = append(out, fact{Name: "took", Value: run.Finished.Sub(run.Started).Round(100 * time.Millisecond).String()})
+	}
+	out = append(out,
+		fact{Name: "faultline", Value: strings.TrimSpace(run.Tool.Version + " " + short(run.Tool.Commit))},
+		fact{Name: "accelerator", Value: run.Accel},
+		fact{Name: "host", Value: fmt.Sprintf("%s, %s, %s, %s, QEMU %s", run.Host.OS, run.Host.CPU, matrix.Count(run.Host.Cores, "core"), gib(run.Host.MemoryBytes), run.Host.QEMU)},
+		fact{Name: "exit code", Value: fmt.Sprint(run.Summary.ExitCode)})
+	if len(run.Merged) > 0 {
+		out = append(out, fact{Name: "merged from", Value: strings.Join(run.Merged, ", "), Code: true})
+	}
+	return out
+}
+
+func gib(bytes int64) string { return fmt.Sprintf("%.1f GiB", float64(bytes)/(1<<30)) }
+
+// short cuts a digest or a commit to what tells it apart.
+func short(digest string) string {
+	algorithm, hash, ok := strings.Cut(digest, ":")
+	if !ok {
+		algorithm, hash = "", digest
+	} else {
+		algorithm += ":"
+	}
+	if len(hash) > 12 {
+		hash = hash[:12]
+	}
+	return algorithm + hash
+}
+
+func newKernel(i int, k results.Kernel, folder *results.Folder) kernel {
+	out := kernel{Name: k.Name, Position: i}
+	add := func(name, value string, code bool) {
+		if value != "" {
+			out.Facts = append(out.Facts, fact{name, value, code})
+		}
+	}
+	add("release", k.Release, true)
+	add("version", k.Version, true)
+	add("spec", k.Spec, true)
+	for _, p := range k.Packages {
+		add("package", p.Name+" "+p.Version, true)
+	}
+	add("digest", short(k.Digest), true)
+	add("runs on", strings.TrimSpace(k.Arch+" "+k.Accel), false)
+	if k.BootMillis > 0 {
+		add("boot", fmt.Sprintf("%.2f s", k.BootMillis/1000), false)
+	}
+	add("splats at boot", strings.Join(k.Splats, "; "), false)
+	if k.Taint != "none" {
+		add("taint at boot", k.Taint, false)
+	}
+	for _, s := range k.Changes {
+		out.Changes = append(out.Changes, newKernelChange(s))
+	}
+	if k.Console != "" {
+		out.Console = filepath.ToSlash(k.Console)
+		if folder != nil {
+			out.Tail = tail(folder.Path(k.Console))
+		}
+	}
+	return out
+}
+
+func newKernelChange(s judge.ChangeState) kernelChange {
+	c := kernelChange{ID: s.ID, Verdict: string(s.Verdict), Words: s.String()}
+	if s.Verdict == judge.Incomplete || s.Verdict == judge.SomethingElse {
+		c.Look = slices.Concat(s.Before, s.Part, s.Neither)
+	}
+	return c
+}
+
+// tailBytes bounds how much of a console goes into the page.
+const tailBytes = 32 << 10
+
+// tail is the end of a file, from the start of a line; empty if it can't be
+// read, because the page still has the path.
+func tail(path string) string {
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	at, err := f.Stat()
+	if err != nil || !at.Mode().IsRegular() {
+		return ""
+	}
+	b, err := io.ReadAll(io.NewSectionReader(f, max(0, at.Size()-tailBytes), tailBytes))
+	if err != nil {
+		return ""
+	}
+	text := string(b)
+	if at.Size() > tailBytes {
+		_, text, _ = strings.Cut(text, "\n")
+	}
+	return clean(text)
+}
+
+// escapes are what a guest's console has for a terminal: colours and cursor
+// movements (ECMA-48), and carriage returns.
+var escapes = regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]|\x1b[()][A-Z0-9]|\x1b[=>78cDEHM]|\r`)
+
+func clean(text string) string { return escapes.ReplaceAllString(text, "") }

@@ -1,0 +1,96 @@
+package matrix
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/judge"
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/internal/shell"
+)
+
+// labels are short names of kernels for a sentence: their versions, where
+// these tell them apart.
+func labels(kernels []results.Kernel) []string {
+	var versions, names []string
+	distinct := true
+	for _, k := range kernels {
+		distinct = distinct && k.Version != "" && !slices.Contains(versions, k.Version)
+		versions, names = append(versions, k.Version), append(names, k.Name)
+	}
+	if distinct {
+		return versions
+	}
+	return names
+}
+
+// changeWords is a change as a sentence names it: with its commit and release.
+func changeWords(id string) string {
+	c, err := change.ByID(id)
+	if err != nil {
+		return id // recorded by another version of Faultline
+	}
+	return fmt.Sprintf("%s (%s, %s)", c.ID, c.Commit, c.Since)
+}
+
+// List joins names for a sentence: "a, b and c".
+func List(names []string) string {
+	switch len(names) {
+	case 0:
+		return ""
+	case 1:
+		return names[0]
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
+}
+
+// Count is a number of things: "1 cell", "2 cells".
+func Count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func isAre(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}
+
+// VerdictWords names a verdict for a person.
+func VerdictWords(v observe.Verdict) string {
+	switch v {
+	case observe.NotDoable:
+		return "not doable"
+	case observe.Rig:
+		return "rig failed"
+	}
+	return string(v)
+}
+
+// FindingWords names a kind of finding for a person.
+func FindingWords(k judge.FindingKind) string {
+	return strings.ReplaceAll(string(k), "_", " ")
+}
+
+// Repeat is the command that observes a cell again, quoted for a shell.
+func Repeat(run results.Run, c observe.Cell) string {
+	spec := c.Kernel
+	if k, ok := run.Kernel(c.Kernel); ok && k.Spec != "" {
+		spec = k.Spec
+	}
+	program := "faultline"
+	if len(run.Command) > 0 {
+		program = run.Command[0] // as it was called, bin/faultline perhaps
+	}
+	args := []string{program, "run", "--kernel", spec, "--scenario", c.Scenario}
+	if run.Accel != "" && run.Accel != "auto" {
+		args = append(args, "--accel", run.Accel)
+	}
+	return shell.Quote(args)
+}

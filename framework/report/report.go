@@ -1,0 +1,39 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+
+	"github.com/faultline/faultline/framework/report/html"
+	"github.com/faultline/faultline/framework/results"
+)
+
+// Format is a way to write a run's record.
+type Format struct {
+	Name      string // by which it is asked for: "html"
+	File      string // its name in a run's folder
+	MediaType string // as in RFC 6838
+	// Write writes the run. folder, which may be nil, has what the record names.
+	Write func(w io.Writer, run results.Run, folder *results.Folder) error
+}
+
+// HTML is the page that a person reads.
+var HTML = Format{Name: "html", File: "report.html", MediaType: "text/html; charset=utf-8", Write: html.Write}
+
+// Formats are all there are; each is written into the folder of every run.
+func Formats() []Format { return []Format{HTML} }
+
+// Write puts a run's reports into its folder.
+func Write(run results.Run, folder *results.Folder) error {
+	for _, f := range Formats() {
+		var b bytes.Buffer
+		if err := f.Write(&b, run, folder); err != nil {
+			return fmt.Errorf("report as %s: %w", f.Name, err)
+		}
+		if err := folder.Put(f.File, b.Bytes()); err != nil {
+			return err
+		}
+	}
+	return nil
+}

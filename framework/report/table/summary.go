@@ -1,0 +1,146 @@
+package table
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/faultline/faultline/framework/judge"
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/report/matrix"
+)
+
+func (t *table) summary() {
+	s := t.run.Summary
+	t.out.WriteByte('\n')
+	t.paragraph("", matrix.NewHeadline(t.run).Sentence, bold)
+	counts := []string{fmt.Sprintf("%d expected", s.Expected)}
+	for _, c := range []struct {
+		n    int
+		word string
+	}{{s.Unexpected, "unexpected"}, {s.NotDoable, "not doable"}, {s.Rig, "not judged"}} {
+		if c.n > 0 {
+			counts = append(counts, fmt.Sprintf("%d %s", c.n, c.word))
+		}
+	}
+	text := fmt.Sprintf("%s: %s.", matrix.Count(s.Expected+s.Unexpected+s.NotDoable+s.Rig, "cell"), strings.Join(counts, ", "))
+	if n := s.Explained + s.Unexplained; n > 0 {
+		text += fmt.Sprintf(" %s: %d explained, %d unexplained.", matrix.Count(n, "differing field"), s.Explained, s.Unexplained)
+	}
+	if s.Lost > 0 {
+		text += fmt.Sprintf(" %s of a lost change.", matrix.Count(s.Lost, "differing field"))
+	}
+	t.paragraph("", text, "")
+	t.accelerators()
+	t.changes()
+	if n := len(t.run.Findings); n > 0 {
+		t.out.WriteString(t.styled(matrix.Count(n, "finding")+":", bold) + "\n")
+		shown := map[judge.FindingKind]int{}
+		for _, f := range t.run.Findings {
+			if shown[f.Kind]++; shown[f.Kind] <= mostOfAKind {
+				t.paragraph("  - ", matrix.FindingWords(f.Kind)+": "+f.Message, red)
+			}
+		}
+		for _, k := range slices.Sorted(maps.Keys(shown)) {
+			if more := shown[k] - mostOfAKind; more > 0 {
+				t.paragraph("  - ", fmt.Sprintf("%s: %d more, see the report", matrix.FindingWords(k), more), red)
+			}
+		}
+	}
+	t.reasons("Not doable:", observe.NotDoable, dim)
+	t.reasons("Not judged:", observe.Rig, yellow)
+	if t.opt.Results != "" {
+		t.out.WriteString("Results: " + printable(t.opt.Results) + "\n")
+	}
+}
+
+// mostOfAKind is how many findings of a kind the table shows.
+const mostOfAKind = 20
+
+// accelerators says which cells ran with what, where that is not the same for all.
+func (t *table) accelerators() {
+	cells := map[string]int{}
+	for _, c := range t.run.Cells {
+		if c.Verdict != observe.NotDoable {
+			cells[c.Accel]++
+		}
+	}
+	if len(cells) < 2 {
+		return
+	}
+	var parts []string
+	for _, a := range slices.Sorted(maps.Keys(cells)) {
+		parts = append(parts, fmt.Sprintf("%s with %s", matrix.Count(cells[a], "cell"), a))
+	}
+	t.paragraph("", strings.Join(parts, ", ")+": a scenario that needs exact machine checks runs under TCG.", "")
+}
+
+// changes says which changes each kernel has, as far as its cells tell.
+func (t *table) changes() {
+	for _, k := range t.run.Kernels {
+		words := map[judge.ChangeVerdict][]string{}
+		var rest []string
+		for _, s := range k.Changes {
+			switch id := s.ID; {
+			case s.Verdict == judge.Has && s.Backported:
+				words[s.Verdict] = append(words[s.Verdict], id+" (backported)")
+			case s.Verdict == judge.Has || s.Verdict == judge.Lacks:
+				words[s.Verdict] = append(words[s.Verdict], id)
+			default:
+				rest = append(rest, s.String())
+			}
+		}
+		var parts []string
+		for _, v := range []judge.ChangeVerdict{judge.Has, judge.Lacks} {
+			if len(words[v]) > 0 {
+				parts = append(parts, string(v)+" "+matrix.List(words[v]))
+			}
+		}
+		if parts = append(parts, rest...); len(parts) > 0 {
+			t.paragraph("", k.Name+" "+strings.Join(parts, "; ")+".", "")
+		}
+		if len(k.Splats) > 0 {
+			t.paragraph("", fmt.Sprintf("%s complained while it booted: %s.", k.Name, strings.Join(k.Splats, "; ")), yellow)
+		}
+	}
+}
+
+// reasons says why cells have a verdict, each reason once a kernel.
+func (t *table) reasons(title string, verdict observe.Verdict, style string) {
+	type key struct{ kernel, message string }
+	var order []key
+	cells := map[key]int{}
+	for _, c := range t.run.Cells {
+		if c.Verdict != verdict {
+			continue
+		}
+		k := key{c.Kernel, c.Message}
+		if cells[k] == 0 {
+			order = append(order, k)
+		}
+		cells[k]++
+	}
+	if len(order) == 0 {
+		return
+	}
+	t.out.WriteString(t.styled(title, bold) + "\n")
+	for _, k := range order {
+		t.paragraph("  - ", fmt.Sprintf("%s on %s: %s", matrix.Count(cells[k], "cell"), k.kernel, k.message), style)
+	}
+}
+
+// paragraph writes text below a mark, wrapped to the width.
+func (t *table) paragraph(mark, text, style string) {
+	text = printable(text)
+	lines := []string{text}
+	if t.opt.Width > 0 {
+		lines = wrap(text, t.opt.Width-len(mark))
+	}
+	for i, l := range lines {
+		if i > 0 {
+			mark = strings.Repeat(" ", len(mark))
+		}
+		t.out.WriteString(mark + t.styled(l, style) + "\n")
+	}
+}

@@ -1,0 +1,148 @@
+package table
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/report/matrix"
+	"github.com/faultline/faultline/framework/results"
+)
+
+// Options say how a table is drawn.
+type Options struct {
+	// Width is the terminal's, in columns; 0 means that lines may be any length.
+	Width int
+	// Color marks with ANSI colours, besides the signs that are always there.
+	Color bool
+	// OnlyDifferences leaves out scenarios that have nothing to look at.
+	OnlyDifferences bool
+	// Results says where the run's files are; empty leaves the line out.
+	Results string
+}
+
+// Signs in the table.
+const (
+	differsSign    = "≠ "
+	unexpectedSign = "! "
+	unexplained    = "UNEXPLAINED"
+	lost           = "LOST"
+	gap            = "  "
+)
+
+// Limits of the table's columns, in characters.
+const (
+	minKernelColumn   = 22 // "SIGBUS BUS_MCEERR_AR" and a little
+	minScenarioColumn = 16
+	minWidth          = 48 // narrower terminals get lines of this width
+)
+
+// Write writes the run as text: a line a scenario, a column a kernel, and what
+// explains a difference; then the counts, the findings, and where the results
+// are. Kernels that don't fit beside each other are put below each other, with
+// the scenario repeated.
+func Write(w io.Writer, run results.Run, opt Options) error {
+	if opt.Width > 0 && opt.Width < minWidth {
+		opt.Width = minWidth
+	}
+	t := table{opt: opt, run: run}
+	t.matrix()
+	t.summary()
+	_, err := io.WriteString(w, t.out.String())
+	return err
+}
+
+type table struct {
+	opt Options
+	run results.Run
+	out strings.Builder
+}
+
+// field is a text with the style it is shown in.
+type field struct{ text, style string }
+
+// ANSI styles.
+const (
+	bold   = "1"
+	dim    = "2"
+	red    = "31"
+	yellow = "33"
+	cyan   = "36"
+)
+
+type line struct {
+	scenario field
+	cells    []field
+	why      field
+}
+
+func (t *table) matrix() {
+	var lines []line
+	hidden := 0
+	for _, r := range matrix.Of(t.run) {
+		if t.opt.OnlyDifferences && !r.Notable() {
+			hidden++
+			continue
+		}
+		lines = append(lines, newLine(r))
+	}
+	header := line{scenario: field{"scenario", bold}}
+	for _, k := range t.run.Kernels {
+		header.cells = append(header.cells, field{printable(k.Name), bold})
+	}
+	for i, b := range t.layout(header, lines) {
+		if i > 0 {
+			t.out.WriteByte('\n')
+		}
+		for _, l := range append([]line{header}, lines...) {
+			t.line(l, b)
+		}
+	}
+	if hidden > 0 {
+		fmt.Fprintf(&t.out, "(%s without a difference not shown)\n", matrix.Count(hidden, "scenario"))
+	}
+}
+
+func newLine(r matrix.Row) line {
+	l := line{scenario: field{text: printable(r.Scenario.ID)}}
+	changes, un := r.Why()
+	style := ""
+	if len(r.Differences) > 0 {
+		style, l.why.style = cyan, cyan
+		if r.Lost() {
+			changes = append(changes, lost)
+			style, l.why.style = red, red
+		}
+		if un {
+			changes = append(changes, unexplained)
+			style, l.why.style = red, red
+		}
+		l.why.text = differsSign + printable(strings.Join(changes, ", "))
+		l.scenario.style = bold
+	}
+	texts := r.Texts()
+	for i, c := range r.Cells {
+		f := field{text: "-", style: dim}
+		if c != nil {
+			f = field{printable(texts[i]), style}
+			switch c.Verdict {
+			case observe.Unexpected:
+				f = field{unexpectedSign + f.text, red}
+			case observe.Rig:
+				f.style = yellow
+			case observe.NotDoable:
+				f.style = dim
+			}
+		}
+		l.cells = append(l.cells, f)
+	}
+	return l
+}
+
+func (t *table) styled(text, style string) string {
+	if !t.opt.Color || style == "" || text == "" {
+		return text
+	}
+	return "\x1b[" + style + "m" + text + "\x1b[0m"
+}

@@ -1,0 +1,84 @@
+package table
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/faultline/faultline/framework/report/internal/demo"
+	"github.com/faultline/faultline/framework/results"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatalf("%v; run go test -update", err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s differs; look at it, then run go test -update (-want +got):\n%s", path, diff)
+	}
+}
+
+func TestWrite(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		run  results.Run
+		opt  Options
+	}{
+		{"wide", demo.Run(), Options{Results: "results/latest"}},
+		{"terminal-100", demo.Run(), Options{Width: 100}},
+		{"terminal-80-five-kernels", demo.AddKernels(demo.Run(), 3), Options{Width: 80, OnlyDifferences: true}},
+		{"trouble", demo.Troubled(), Options{Width: 120}},
+		{"trouble-color", demo.Troubled(), Options{Width: 120, Color: true, OnlyDifferences: true}},
+		{"empty", results.Run{}, Options{}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var b bytes.Buffer
+			if err := Write(&b, tc.run, tc.opt); err != nil {
+				t.Fatal(err)
+			}
+			golden(t, tc.name+".txt", b.String())
+		})
+	}
+}
+
+func TestKeepsWithinItsWidth(t *testing.T) {
+	for width := minWidth; width <= 200; width++ {
+		for _, run := range []results.Run{demo.Run(), demo.Troubled(), demo.AddKernels(demo.Run(), 4)} {
+			var b bytes.Buffer
+			if err := Write(&b, run, Options{Width: width}); err != nil {
+				t.Fatal(err)
+			}
+			for _, l := range strings.Split(b.String(), "\n") {
+				if utf8.RuneCountInString(l) > width {
+					t.Fatalf("width %d: a line of %d: %q", width, utf8.RuneCountInString(l), l)
+				}
+			}
+		}
+	}
+}
+
+func TestHasNoControlCharacters(t *testing.T) {
+	var b bytes.Buffer
+	if err := Write(&b, demo.Troubled(), Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if i := strings.IndexFunc(b.String(), func(r rune) bool { return r < ' ' && r != '\n' }); i >= 0 {
+		t.Errorf("control character at %d: %q", i, b.String()[i:min(i+20, b.Len())])
+	}
+}

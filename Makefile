@@ -47,8 +47,7 @@ run: deps build ## compare the two default kernels
 # compiled is compiled in parallel before, by build and vet. -count=1: Go's
 # cache of test results knows nothing of QEMU and of kernels.
 .PHONY: test
-test: deps build ## run every test, those with real guests included
-	@$(GO) vet ./...
+test: deps build vet ## run every test, those with real guests included
 	@$(GO) test -p 1 -count=1 -timeout 30m ./...
 
 .PHONY: test-short
@@ -72,8 +71,9 @@ lint: vet ## check the form of the source
 	@out=$$(gofmt -l .); [ -z "$$out" ] || { echo "not formatted, run make fmt:"; echo "$$out"; exit 1; }
 
 .PHONY: vet
-vet:
+vet: ## look for mistakes, as built for both architectures
 	@$(GO) vet ./...
+	@GOARCH=arm64 $(GO) vet ./...
 
 .PHONY: fmt
 fmt: ## format the source

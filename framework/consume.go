@@ -57,7 +57,7 @@ func (v *Victim) Frame(ctx context.Context, a Addr) inject.Frame {
 		v.g.fail(fmt.Errorf("%s is not mapped in %s (page map %#x): touch it first", a, v.Role, entry))
 	}
 	// Bits 54:0 are the page frame (Documentation/admin-guide/mm/pagemap.rst).
-	f := inject.Frame{Addr: entry&(1<<55-1)*PageBytes + a.guest()%PageBytes, Name: a.String()}
+	f := inject.Frame{Addr: entry&(1<<55-1)*v.g.page + a.guest()%v.g.page, Page: v.g.page, Name: a.String()}
 	v.g.note(watched{name: a.String(), frame: f, v: v, at: a})
 	return f
 }
@@ -65,7 +65,7 @@ func (v *Victim) Frame(ctx context.Context, a Addr) inject.Frame {
 // note keeps a frame for the witnesses.
 func (g *GuestVM) note(w watched) {
 	for _, known := range g.frames {
-		if known.frame.Addr/PageBytes == w.frame.Addr/PageBytes {
+		if known.frame.Addr/g.page == w.frame.Addr/g.page {
 			return
 		}
 	}

@@ -60,6 +60,8 @@ type Device struct {
 	// Physical is the guest physical address of the disk's first byte.
 	Physical uint64
 	Bytes    int64
+
+	page uint64 // of the guest's kernel, in bytes
 }
 
 // Pmem is the standard guest's device of that provider and file system.
@@ -73,7 +75,7 @@ func (g *GuestVM) Pmem(ctx context.Context, p Provider, fs FS) Device {
 	for deadline := time.Now().Add(pmemLimit); ; time.Sleep(5 * time.Millisecond) {
 		for _, d := range devices {
 			if d.Provider == string(p) && (p != NFIT || d.Resource == fs.nvdimm()) {
-				return Device{Disk: d.Name, Name: fmt.Sprintf("pmem(%s,%s)", p, fs), FS: fs, Physical: d.Resource + uint64(d.DataOffset), Bytes: d.Bytes}
+				return Device{Disk: d.Name, Name: fmt.Sprintf("pmem(%s,%s)", p, fs), FS: fs, Physical: d.Resource + uint64(d.DataOffset), Bytes: d.Bytes, page: g.page}
 			}
 		}
 		if time.Now().After(deadline) {
@@ -96,6 +98,9 @@ func (g *GuestVM) plugVirtioPmem(ctx context.Context) {
 func (d Device) Blocks(offset, n int64) (inject.Blocks, error) {
 	return inject.Blocks{Disk: d.Disk, Sector: offset / 512, Count: n / 512, Name: fmt.Sprintf("%s+%#x", d.Name, offset)}, nil
 }
+
+// PageBytes implements inject.Located.
+func (d Device) PageBytes() int64 { return int64(d.page) }
 
 // Mount is a mounted file system.
 type Mount struct {
@@ -169,7 +174,7 @@ func (g *GuestVM) Mapper(ctx context.Context, name, kind string, d Device) Devic
 
 // Frame is a byte of the device in guest physical memory.
 func (g *GuestVM) Frame(d Device, offset int64) inject.Frame {
-	f := inject.Frame{Addr: d.Physical + uint64(offset), Name: fmt.Sprintf("%s+%#x", d.Name, offset)}
+	f := inject.Frame{Addr: d.Physical + uint64(offset), Page: g.page, Name: fmt.Sprintf("%s+%#x", d.Name, offset)}
 	g.note(watched{name: f.Name, frame: f})
 	return f
 }

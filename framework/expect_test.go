@@ -30,7 +30,7 @@ func TestPatterns(t *testing.T) {
 	file := &Mapping{Name: "file"}
 	ar := sigbus(BUS_MCEERR_AR, 12, accessed)
 	adr := sigbus(BUS_ADRERR, 0, accessed)
-	page := observe.Data([]byte(strings.Repeat("\x15", PageBytes)))
+	page := observe.Data([]byte(strings.Repeat("\x15", int(PageBytes()))))
 	for _, test := range []struct {
 		pattern Pattern
 		text    string
@@ -75,13 +75,13 @@ func TestPatterns(t *testing.T) {
 			[]observe.Outcome{{}, {Data: "050505"}, {Data: "0550"}, {Data: "50"}, {Data: "05", Errno: "EIO"}, {Data: "05", Ret: returned(1).Ret}, {Data: "05", Signals: []observe.Signal{ar}}},
 		},
 		{
-			ReturnsFull(PageBytes, 0x15), "ok 4096 of 0x15",
-			[]observe.Outcome{{Ret: returned(PageBytes).Ret, Data: page.Data, Digest: page.Digest}},
+			ReturnsFull(PageBytes(), 0x15), "ok 4096 of 0x15",
+			[]observe.Outcome{{Ret: returned(PageBytes()).Ret, Data: page.Data, Digest: page.Digest}},
 			[]observe.Outcome{
-				{}, returned(PageBytes),
+				{}, returned(PageBytes()),
 				{Ret: returned(512).Ret, Data: page.Data, Digest: page.Digest},
-				{Ret: returned(PageBytes).Ret, Data: page.Data, Digest: "0123456789abcdef"},
-				{Ret: returned(PageBytes).Ret, Data: page.Data, Digest: page.Digest, Signals: []observe.Signal{ar}},
+				{Ret: returned(PageBytes()).Ret, Data: page.Data, Digest: "0123456789abcdef"},
+				{Ret: returned(PageBytes()).Ret, Data: page.Data, Digest: page.Digest, Signals: []observe.Signal{ar}},
 			},
 		},
 		{

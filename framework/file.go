@@ -63,14 +63,17 @@ func (f *File) Blocks(offset, n int64) (inject.Blocks, error) {
 	return inject.Blocks{}, fmt.Errorf("%s has no single extent behind bytes %d to %d: %+v", f.Name, offset, offset+n, f.Extents)
 }
 
+// PageBytes implements inject.Located.
+func (f *File) PageBytes() int64 { return int64(f.g.page) }
+
 // Frame is a byte of the file in guest physical memory: of a file on persistent
 // memory, whatever is mapped.
 func (f *File) Frame(offset int64) inject.Frame {
-	b, err := f.Blocks(offset, PageBytes)
+	b, err := f.Blocks(offset, f.PageBytes())
 	if err != nil {
 		f.g.fail(err)
 	}
-	frame := inject.Frame{Addr: f.Mount.Device.Physical + uint64(b.Sector*512), Name: b.Name}
+	frame := inject.Frame{Addr: f.Mount.Device.Physical + uint64(b.Sector*512), Page: f.g.page, Name: b.Name}
 	f.g.note(watched{name: frame.Name, frame: frame})
 	return frame
 }

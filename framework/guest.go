@@ -17,15 +17,18 @@ import (
 	"github.com/onsi/ginkgo/v2"
 )
 
-// Sizes. A guest's page is that of its architecture.
+// Sizes in bytes.
 const (
-	KiB       = 1 << 10
-	MiB       = 1 << 20
-	PageBytes = 4096 // x86-64
+	KiB = 1 << 10
+	MiB = 1 << 20
 )
 
+// PageBytes is the size of a page of the kernel that this process observes
+// (PAGE_SIZE). Before a suite runs, as in a package's variables, no kernel is known.
+func PageBytes() int64 { return 1 << suite.Kernel().PageShift() }
+
 // Page is the offset of page n, in bytes.
-func Page(n int64) int64 { return n * PageBytes }
+func Page(n int64) int64 { return n * PageBytes() }
 
 // GuestVM is a scenario's guest. Its methods are the primitives: each does one
 // thing and records what came of it. Where the rig fails them they end the
@@ -35,6 +38,7 @@ type GuestVM struct {
 	rec  *suite.Record
 	fail func(error) // ends the scenario; does not return
 
+	page    uint64         // the size of a page of its kernel, in bytes
 	start   uint64         // kernel log position at the scenario's start
 	names   map[string]int // how often a name was given out
 	mounted []*Mount
@@ -52,7 +56,7 @@ type GuestVM struct {
 }
 
 func newGuestVM(g *vm.Guest, rec *suite.Record, fail func(error)) *GuestVM {
-	return &GuestVM{vm: g, rec: rec, fail: fail, start: g.Welcome.KmsgSeq, names: map[string]int{}, told: map[string]bool{}, bare: map[string]bool{}, victims: map[string]*Victim{}}
+	return &GuestVM{vm: g, rec: rec, fail: fail, page: 1 << g.Spec().Kernel.PageShift(), start: g.Welcome.KmsgSeq, names: map[string]int{}, told: map[string]bool{}, bare: map[string]bool{}, victims: map[string]*Victim{}}
 }
 
 // call asks the agent, and ends the scenario where it can't.

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/suite"
 	"github.com/faultline/faultline/guest/siginfo"
 )
 
@@ -50,6 +51,12 @@ type payload struct {
 
 // LSB asks for this si_addr_lsb; without it, 0 is asked for.
 func LSB(n int16) Detail { return func(p *payload) { p.lsb = n } }
+
+// PageLSB asks for the si_addr_lsb of a page of the kernel: its PAGE_SHIFT.
+func PageLSB() Detail { return LSB(int16(suite.Kernel().PageShift())) }
+
+// HugePageLSB asks for that of a huge page: its PMD_SHIFT.
+func HugePageLSB() Detail { return LSB(int16(suite.Kernel().HugePageShift())) }
 
 // At asks for an si_addr other than the accessed byte: the start of its page,
 // for example, which is what memory_failure() reports.

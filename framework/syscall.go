@@ -65,13 +65,13 @@ func (v *Victim) OpenFile(ctx context.Context, f *File) FD {
 }
 
 // Pread reads n bytes at an offset (pread(2)).
-func (v *Victim) Pread(ctx context.Context, fd FD, n int, offset int64) *Seen {
+func (v *Victim) Pread(ctx context.Context, fd FD, n, offset int64) *Seen {
 	return v.Syscall(ctx, "pread64", fd, Out(n), n, offset)
 }
 
 // Pwrite writes n bytes of 0x5a at an offset (pwrite(2)).
-func (v *Victim) Pwrite(ctx context.Context, fd FD, n int, offset int64) *Seen {
-	return v.Syscall(ctx, "pwrite64", fd, []byte(strings.Repeat("\x5a", n)), n, offset)
+func (v *Victim) Pwrite(ctx context.Context, fd FD, n, offset int64) *Seen {
+	return v.Syscall(ctx, "pwrite64", fd, []byte(strings.Repeat("\x5a", int(n))), n, offset)
 }
 
 // Madvise advice values that package unix does not name.

@@ -99,7 +99,7 @@ func (v *Victim) Present(ctx context.Context, a Addr) *Seen {
 // pagemap is the page map's entry for a place.
 func (v *Victim) pagemap(ctx context.Context, a Addr) uint64 {
 	f := v.g.call(ctx, &wire.Request{ReadFile: &wire.ReadFile{
-		Path: fmt.Sprintf("/proc/%d/pagemap", v.PID), Offset: int64(a.guest() / PageBytes * 8), Length: 8,
+		Path: fmt.Sprintf("/proc/%d/pagemap", v.PID), Offset: int64(a.guest() / v.g.page * 8), Length: 8,
 	}}).File
 	if f.Errno != "" || len(f.Data) != 8 {
 		v.g.fail(fmt.Errorf("read the page map of %s: %d bytes %s", v.Role, len(f.Data), f.Errno))
@@ -126,10 +126,10 @@ func (g *GuestVM) collectPoison(ctx context.Context) error {
 		ask(observe.WitnessCorrupted, observe.HardwareCorrupted, wire.ReadFile{Path: "/proc/meminfo"})
 	}
 	for _, w := range g.frames {
-		ask(observe.WitnessPageFlags+" "+w.name, observe.PageFlags, wire.ReadFile{Path: "/proc/kpageflags", Offset: int64(w.frame.Addr / PageBytes * 8), Length: 8})
+		ask(observe.WitnessPageFlags+" "+w.name, observe.PageFlags, wire.ReadFile{Path: "/proc/kpageflags", Offset: int64(w.frame.Addr / g.page * 8), Length: 8})
 		if w.v != nil && !w.v.dead {
 			ask(fmt.Sprintf("%s %s in %s", observe.WitnessPageMap, w.name, w.v.Role), observe.PageMap, wire.ReadFile{
-				Path: fmt.Sprintf("/proc/%d/pagemap", w.v.PID), Offset: int64(w.at.guest() / PageBytes * 8), Length: 8,
+				Path: fmt.Sprintf("/proc/%d/pagemap", w.v.PID), Offset: int64(w.at.guest() / g.page * 8), Length: 8,
 			})
 		}
 	}

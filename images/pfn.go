@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+
+	"github.com/faultline/faultline/internal/arch"
 )
 
 const (
@@ -20,9 +22,9 @@ const (
 )
 
 const (
-	pageBytes       = 4096
-	pageStructBytes = 64   // MAX_STRUCT_PAGE_SIZE, drivers/nvdimm/nd.h
-	pfnReserved     = 8192 // SZ_8K in nd_pfn_init: label space and the info block itself
+	pageBytes       = 1 << arch.PageShiftAMD64 // only AMD64 has guests with an NFIT
+	pageStructBytes = 64                       // MAX_STRUCT_PAGE_SIZE, drivers/nvdimm/nd.h
+	pfnReserved     = 8192                     // SZ_8K in nd_pfn_init: label space and the info block itself
 	pfnSignature    = "NVDIMM_PFN_INFO\x00"
 )
 

@@ -131,12 +131,12 @@ func examine(ctx context.Context, specs []string) error {
 }
 
 func checkQEMU(ctx context.Context) finding {
-	f := finding{what: "QEMU", install: "qemu-system-x86"}
+	f := finding{what: "QEMU"}
 	bin, err := qemu.Find(ctx, runtime.GOARCH)
 	var missing *qemu.MissingError
 	switch {
 	case errors.As(err, &missing):
-		f.missing = missing.Reason
+		f.missing, f.install = missing.Reason, missing.Package
 	case err != nil:
 		f.missing, f.install = err.Error(), ""
 	default:

@@ -14,6 +14,7 @@ import (
 
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/internal/arch"
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/internal/fault"
 	"github.com/faultline/faultline/kernels"
@@ -140,7 +141,7 @@ func checkStatic(path string, r io.ReaderAt) error {
 	if err != nil {
 		return bad("no ELF program, and a guest has no shell to run a script")
 	}
-	if want := map[string]elf.Machine{"amd64": elf.EM_X86_64}[runtime.GOARCH]; f.Machine != want || f.Class != elf.ELFCLASS64 {
+	if here, err := arch.Named(runtime.GOARCH); err != nil || f.Machine != here.Machine || f.Class != elf.ELFCLASS64 {
 		return bad("a program for " + f.Machine.String())
 	}
 	if f.Type != elf.ET_EXEC && f.Type != elf.ET_DYN { // static PIE is ET_DYN

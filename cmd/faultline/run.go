@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"golang.org/x/term"
 
@@ -46,7 +47,7 @@ func (c *runCmd) Run(ctx context.Context) error {
 		return fault.Requestf("--repeat is at least 1, and --jobs is not negative")
 	}
 	// Asked for first, because kernels take long to fetch.
-	if _, err := qemu.Find(ctx, "amd64"); err != nil {
+	if _, err := qemu.Find(ctx, runtime.GOARCH); err != nil {
 		return err
 	}
 	store, err := cache.Open("")

@@ -82,25 +82,25 @@ func (f Filter) String() string {
 // victim.
 func CorruptPFN(f Frame, filter Filter) Injection {
 	return write(fmt.Sprintf("corrupt-pfn of %s%s", f.Name, filter), "hwpoison_inject", true,
-		append(filter.files(), [2]string{hwpoisonDir + "corrupt-pfn", fmt.Sprintf("%#x", f.Addr/pageBytes)})...)
+		append(filter.files(), [2]string{hwpoisonDir + "corrupt-pfn", fmt.Sprintf("%#x", f.Addr/f.Page)})...)
 }
 
 // UnpoisonPFN takes a page's poison back, where the kernel lets it
 // (unpoison_memory in mm/memory-failure.c).
 func UnpoisonPFN(f Frame) Injection {
-	return write("unpoison-pfn of "+f.Name, "hwpoison_inject", true, [2]string{hwpoisonDir + "unpoison-pfn", fmt.Sprintf("%#x", f.Addr/pageBytes)})
+	return write("unpoison-pfn of "+f.Name, "hwpoison_inject", true, [2]string{hwpoisonDir + "unpoison-pfn", fmt.Sprintf("%#x", f.Addr/f.Page)})
 }
 
 // HardOffline has memory_failure() called by way of sysfs
 // (hard_offline_page_store in drivers/base/memory.c).
 func HardOffline(f Frame) Injection {
-	return write("hard_offline_page of "+f.Name, "", true, [2]string{memoryDir + "hard_offline_page", fmt.Sprintf("%#x", f.Addr&^(pageBytes-1))})
+	return write("hard_offline_page of "+f.Name, "", true, [2]string{memoryDir + "hard_offline_page", fmt.Sprintf("%#x", f.Addr&^(f.Page-1))})
 }
 
 // SoftOffline moves a page's content elsewhere and takes the page out of use
 // (soft_offline_page in mm/memory-failure.c).
 func SoftOffline(f Frame) Injection {
-	return write("soft_offline_page of "+f.Name, "", true, [2]string{memoryDir + "soft_offline_page", fmt.Sprintf("%#x", f.Addr&^(pageBytes-1))})
+	return write("soft_offline_page of "+f.Name, "", true, [2]string{memoryDir + "soft_offline_page", fmt.Sprintf("%#x", f.Addr&^(f.Page-1))})
 }
 
 // Simulated is the machine check put into the kernel's queue by mce-inject,

@@ -44,18 +44,17 @@ type Blocks struct {
 // offset on are.
 type Located interface {
 	Blocks(offset, n int64) (Blocks, error)
+	// PageBytes is the size of a page of the kernel that has the disk.
+	PageBytes() int64
 }
 
-const (
-	pageBytes   = 4096
-	sectorBytes = 512
-)
+const sectorBytes = 512
 
 // BadBlock tells the kernel that a page of something is bad, by its disk's
 // badblocks file (badblocks_store in block/badblocks.c). Mapped pages stay
 // mapped; the next fault or system call meets it.
 func BadBlock(at Located, offset int64) Injection {
-	return BadSectors(at, offset, pageBytes/sectorBytes)
+	return BadSectors(at, offset, at.PageBytes()/sectorBytes)
 }
 
 // BadSectors is BadBlock for so many sectors of 512 bytes.

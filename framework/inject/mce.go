@@ -9,6 +9,7 @@ import (
 
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/guest/wire"
+	"github.com/faultline/faultline/internal/arch"
 )
 
 // Figures, tables and sections are those of the Intel 64 and IA-32
@@ -128,7 +129,7 @@ type MachineCheck struct {
 const bank = 9
 
 // page is the granularity and mode of an error that takes a page.
-var page = Misc{LSB: 12, Mode: PhysicalAddress}
+var page = Misc{LSB: arch.PageShiftAMD64, Mode: PhysicalAddress}
 
 // SRAR is "software recoverable, action required": a load consumed poison
 // (section 15.6.3; the combination of flags is that of table 15-6).
@@ -299,6 +300,7 @@ func cpuinfoVendor(text string) string {
 // Frame is a page of guest physical memory.
 type Frame struct {
 	Addr uint64
+	Page uint64 // the size of a page of the kernel, in bytes
 	Name string // canonical: "file+0x4000"
 }
 

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 
+	"github.com/faultline/faultline/internal/arch"
 	"github.com/faultline/faultline/internal/fault"
 )
 
@@ -23,32 +24,38 @@ type Binary struct {
 
 // MissingError says that this machine has no usable QEMU. It is the machine's
 // trouble that a person must mend before a request makes sense.
-type MissingError struct{ Reason string }
+type MissingError struct {
+	Reason  string
+	Package string // Debian's, that has it
+}
 
 func (e *MissingError) Error() string {
-	return e.Reason + "; install it with: apt-get install --no-install-recommends qemu-system-x86"
+	return e.Reason + "; install it with: apt-get install --no-install-recommends " + e.Package
 }
 
 // Fault implements fault.Kinder.
 func (e *MissingError) Fault() fault.Kind { return fault.Tool }
 
-// Find looks for the QEMU that runs guests of the architecture (GOARCH).
-func Find(ctx context.Context, arch string) (Binary, error) {
-	name := map[string]string{"amd64": "qemu-system-x86_64"}[arch]
-	if name == "" {
-		return Binary{}, fmt.Errorf("no machine is described for guests of architecture %q; amd64 is", arch)
-	}
-	path, err := exec.LookPath(name)
+// Find looks for the QEMU that runs guests of the architecture of that name (GOARCH).
+func Find(ctx context.Context, name string) (Binary, error) {
+	a, err := arch.Named(name)
 	if err != nil {
-		return Binary{}, &MissingError{Reason: "no " + name + " in PATH"}
+		return Binary{}, err
+	}
+	if a.NoGuests != "" {
+		return Binary{}, fault.Requestf("no guests of %s run yet: %s; run Faultline on %s", a.Name, a.NoGuests, arch.AMD64.Name)
+	}
+	path, err := exec.LookPath(a.QEMU.Binary)
+	if err != nil {
+		return Binary{}, &MissingError{Reason: "no " + a.QEMU.Binary + " in PATH", Package: a.QEMU.Package}
 	}
 	out, err := exec.CommandContext(ctx, path, "--version").Output()
 	if err != nil {
-		return Binary{}, &MissingError{Reason: fmt.Sprintf("%s --version: %v", path, err)}
+		return Binary{}, &MissingError{Reason: fmt.Sprintf("%s --version: %v", path, err), Package: a.QEMU.Package}
 	}
 	version, err := parseVersion(string(out))
 	if err != nil {
-		return Binary{}, &MissingError{Reason: fmt.Sprintf("%s: %v", path, err)}
+		return Binary{}, &MissingError{Reason: fmt.Sprintf("%s: %v", path, err), Package: a.QEMU.Package}
 	}
 	return Binary{Path: path, Version: version}, nil
 }

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/faultline/faultline/internal/arch"
 )
 
 // MiB is 2^20 bytes.
@@ -30,7 +32,7 @@ type File struct {
 type Machine struct {
 	Accel Accel
 	CPUs  int // 0 means 1
-	// CPU is the processor's model, for -cpu; empty means DefaultCPU, or
+	// CPU is the processor's model, for -cpu; empty means the architecture's, or
 	// the host's with KVM.
 	CPU    string
 	Kernel string
@@ -71,7 +73,7 @@ func (m Machine) In(dir string) Machine {
 
 // kernelArgs are those that every guest gets, and why.
 var kernelArgs = []string{
-	"console=ttyS0",
+	"console=" + arch.AMD64.Console,
 	"quiet",             // a serial port under TCG is slow; panics are printed all the same
 	"panic=-1",          // a panic restarts at once, and -no-reboot makes that QEMU's end
 	"nokaslr",           // the kernel's own addresses are found without guessing, and boot is shorter
@@ -82,11 +84,6 @@ var kernelArgs = []string{
 	"audit=0",
 	"random.trust_cpu=on", // -cpu max has RDRAND: the pool is ready without waiting for interrupts
 }
-
-// DefaultCPU has all that the accelerator can do. Machine checks that are
-// survivable need an Intel processor: with AMD's vendor id and no SUCCOR the
-// kernel panics (arch/x86/kernel/cpu/mce/severity.c).
-const DefaultCPU = "max,vendor=GenuineIntel"
 
 // Pmem devices lie behind 4 GiB, each at a multiple of pmemStep, in order:
 // NVDIMMs, then VirtioPmem.
@@ -101,13 +98,12 @@ const virtioPmemSlot = 0x10
 // VirtioPmemPCI is the PCI address of VirtioPmem[i], as sysfs writes it.
 func VirtioPmemPCI(i int) string { return fmt.Sprintf("0000:00:%02x.0", virtioPmemSlot+i) }
 
-// cpu is the processor's model. KVM refuses another vendor's model-specific
-// registers than the host's, so with it the default is the host's own.
+// cpu is the processor's model.
 func (m Machine) cpu() string {
 	if m.CPU == "" && m.Accel == KVM {
-		return "host"
+		return arch.AMD64.QEMU.HostCPU
 	}
-	return cmp.Or(m.CPU, DefaultCPU)
+	return cmp.Or(m.CPU, arch.AMD64.QEMU.CPU)
 }
 
 // NVDIMMAddr is the guest physical address of the first byte of NVDIMMs[i].
@@ -128,7 +124,7 @@ func (m Machine) Args() []string {
 	}
 	cpus := max(m.CPUs, 1)
 	slots := len(m.NVDIMMs) + len(m.VirtioPmem)
-	machine := fmt.Sprintf("q35,accel=%s,memory-backend=ram,graphics=off,vmport=off", m.Accel)
+	machine := fmt.Sprintf("%s,accel=%s,memory-backend=ram,graphics=off,vmport=off", arch.AMD64.QEMU.Machine, m.Accel)
 	if len(m.NVDIMMs) > 0 {
 		machine += ",nvdimm=on"
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -151,6 +152,15 @@ func shut() {
 	if process.rig != nil {
 		process.rig.Close()
 	}
+}
+
+// Kernel is the kernel that this process observes. Before the suite runs, as in
+// a package's variables, there is none, and a machine's usual one stands for it.
+func Kernel() *kernels.Kernel {
+	if process.kernel == nil {
+		return &kernels.Kernel{Arch: runtime.GOARCH}
+	}
+	return process.kernel
 }
 
 // Scenario is the one under way.

@@ -20,12 +20,6 @@ type forkFDs struct {
 	close             [5]int64 // the parent's ends, and the parent's stdin, stdout, stderr
 }
 
-// forkChild forks. The child serves commands until the pipe of commands ends.
-// It returns the child's process id, or an errno below 0.
-//
-//go:noescape
-func forkChild(f *forkFDs) (pid int)
-
 // child is a forked victim. It can't enter the Go runtime, so it speaks in
 // memory images: a command of three words, an answer that is its box.
 type child struct {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -26,6 +27,9 @@ func Env() []string {
 // Serve installs d and answers requests from in on out until in ends. The
 // caller has locked it to the process's main thread.
 func Serve(d wire.Disposition, in io.Reader, out io.Writer) error {
+	if !written {
+		return fmt.Errorf("no victim is written for %s", runtime.GOARCH)
+	}
 	if unix.Getpid() == 1 {
 		return errors.New("a victim must not be process 1: its death is the guest's")
 	}

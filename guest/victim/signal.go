@@ -41,14 +41,6 @@ const (
 	entryRestorer = 9
 )
 
-// entry is the address of an assembly function that the C world calls.
-func entry(i int) uintptr
-
-// touch calls the function at insn, which is the access and a return.
-//
-//go:noescape
-func touch(insn, addr, value uintptr) (result uintptr, done bool)
-
 // sigaction is the kernel's struct sigaction on 64-bit.
 type sigaction struct {
 	handler  uintptr

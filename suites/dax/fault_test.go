@@ -13,17 +13,15 @@ import (
 // dax_fault_return makes VM_FAULT_SIGBUS or VM_FAULT_HWPOISON of the driver's
 // refusal. The fault path reports the very byte, and a page's size, even where
 // a huge page was tried first.
-var (
-	adrerr = Before(SIGBUS(BUS_ADRERR))
-	mceerr = After(SIGBUS(BUS_MCEERR_AR, LSB(12)))
-)
+var adrerr = Before(SIGBUS(BUS_ADRERR))
+
+func mceerr() Side { return After(SIGBUS(BUS_MCEERR_AR, PageLSB())) }
 
 // bad is the page that is made bad, and at is the byte of it that is accessed:
 // not its first, so that an exact address and a page's are two things.
-const (
-	bad = 4
-	at  = bad*PageBytes + 5
-)
+const bad = 4
+
+func at() int64 { return Page(bad) + 5 }
 
 // on gives scenarios of a file system with DAX their ids and what they need.
 func on(fs FS, follows ...change.Change) func(name, catalogue string, more ...Trait) []any {
@@ -56,21 +54,21 @@ var _ = Describe("a DAX fault on a bad block", func() {
 				g := Guest(ctx)
 				f, v, m := mapped(ctx, g, fs, Shared)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				Expect(v.Load(ctx, m.At(at))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+				Expect(v.Load(ctx, m.At(at()))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr()))
 			})
 
 			It("tells a writer of a shared mapping", scenario("shared-write", "A02"), func(ctx SpecContext) {
 				g := Guest(ctx)
 				f, v, m := mapped(ctx, g, fs, Shared)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				Expect(v.Store(ctx, m.At(at))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+				Expect(v.Store(ctx, m.At(at()))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr()))
 			})
 
 			It("tells a reader of a private mapping", scenario("private-read", "A03"), func(ctx SpecContext) {
 				g := Guest(ctx)
 				f, v, m := mapped(ctx, g, fs, Private)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				Expect(v.Load(ctx, m.At(at))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+				Expect(v.Load(ctx, m.At(at()))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr()))
 			})
 
 			// do_cow_fault: the kernel can't get at the page to copy it.
@@ -78,25 +76,25 @@ var _ = Describe("a DAX fault on a bad block", func() {
 				g := Guest(ctx)
 				f, v, m := mapped(ctx, g, fs, Private)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				Expect(v.Store(ctx, m.At(at))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+				Expect(v.Store(ctx, m.At(at()))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr()))
 			})
 
 			It("tells a writer of a MAP_SYNC mapping", scenario("sync-write", "A06"), func(ctx SpecContext) {
 				g := Guest(ctx)
 				f, v, m := mapped(ctx, g, fs, Sync)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				Expect(v.Store(ctx, m.At(at))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+				Expect(v.Store(ctx, m.At(at()))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr()))
 			})
 
 			// The page is mapped read-only by the load; the store comes by pfn_mkwrite.
 			It("tells a writer who has read the page before", scenario("mkwrite", "A07"), func(ctx SpecContext) {
 				g := Guest(ctx)
 				f, v, m := mapped(ctx, g, fs, Shared)
-				before := v.Load(ctx, m.At(at))
+				before := v.Load(ctx, m.At(at()))
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				after := v.Store(ctx, m.At(at))
+				after := v.Store(ctx, m.At(at()))
 				Expect(before).To(Be(Reads(Filled(bad))))
-				Expect(after).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+				Expect(after).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr()))
 			})
 
 			// The 2 MiB attempt fails and falls back, so the payload says 4 KiB.
@@ -104,7 +102,7 @@ var _ = Describe("a DAX fault on a bad block", func() {
 				g := Guest(ctx)
 				f, v, m := mappedHuge(ctx, g, fs, Shared)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				Expect(v.Load(ctx, m.At(at))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+				Expect(v.Load(ctx, m.At(at()))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr()))
 			})
 
 			// The page was never brought into the second process, which therefore
@@ -114,13 +112,13 @@ var _ = Describe("a DAX fault on a bad block", func() {
 				f, v, m := mapped(ctx, g, fs, Shared)
 				second := g.Second(ctx)
 				m2 := second.Map(ctx, f, Shared)
-				v.Load(ctx, m.At(at))
-				first := v.Madvise(ctx, m.At(Page(bad)), PageBytes, MADV_HWPOISON)
+				v.Load(ctx, m.At(at()))
+				first := v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_HWPOISON)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				other := second.Load(ctx, m2.At(at))
+				other := second.Load(ctx, m2.At(at()))
 				counted := g.HardwareCorrupted(ctx)
-				Expect(first).To(Be(SIGBUS(BUS_MCEERR_AR, LSB(12), At(m.At(Page(bad))), Returning(0))))
-				Expect(other).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+				Expect(first).To(Be(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Returning(0))))
+				Expect(other).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr()))
 				Expect(counted).To(Follow(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
 			})
 		})
@@ -135,7 +133,7 @@ var _ = Describe("a DAX fault on a bad block", func() {
 var _ = Describe("a second attempt to write a bad block that was never written", func() {
 	outcome := func(fs FS) *Expectation {
 		if fs == Ext4 {
-			return Follow(change.DaxFaultHWPoison, adrerr, mceerr)
+			return Follow(change.DaxFaultHWPoison, adrerr, mceerr())
 		}
 		return Be(SIGBUS(BUS_ADRERR))
 	}
@@ -150,7 +148,7 @@ var _ = Describe("a second attempt to write a bad block that was never written",
 				g := Guest(ctx)
 				f, v, m := mappedHuge(ctx, g, fs, Shared, Unwritten())
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				Expect(v.Store(ctx, m.At(at))).To(outcome(fs))
+				Expect(v.Store(ctx, m.At(at()))).To(outcome(fs))
 			})
 
 			It("comes from a second store", scenario("unwritten-write-twice", "A14"), func(ctx SpecContext) {
@@ -159,8 +157,8 @@ var _ = Describe("a second attempt to write a bad block that was never written",
 				v := g.Victim(ctx)
 				m := v.Map(ctx, f, Shared)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				first := v.Store(ctx, m.At(at))
-				second := v.Store(ctx, m.At(at))
+				first := v.Store(ctx, m.At(at()))
+				second := v.Store(ctx, m.At(at()))
 				Expect(first).To(Be(SIGBUS(BUS_ADRERR)))
 				Expect(second).To(outcome(fs))
 			})
@@ -185,9 +183,9 @@ var _ = Describe("a DAX page", func() {
 			It("stays readable where it was mapped before its block went bad", scenario("mapped-then-bad", "A10"), func(ctx SpecContext) {
 				g := Guest(ctx)
 				f, v, m := mapped(ctx, g, fs, Shared)
-				v.Load(ctx, m.At(at))
+				v.Load(ctx, m.At(at()))
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				Expect(v.Load(ctx, m.At(at))).To(Be(Reads(Filled(bad))))
+				Expect(v.Load(ctx, m.At(at()))).To(Be(Reads(Filled(bad))))
 			})
 
 			It("stays readable where it was mapped as part of a huge page", scenario("huge-mapped-then-bad", "A10", NeedsHugeDAX(), NeedsPageMap()), func(ctx SpecContext) {
@@ -196,7 +194,7 @@ var _ = Describe("a DAX page", func() {
 				v.Load(ctx, m.At(5))
 				huge := v.Present(ctx, m.At(Page(bad)))
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				load := v.Load(ctx, m.At(at))
+				load := v.Load(ctx, m.At(at()))
 				Expect(huge).To(Be(Says("present")))
 				Expect(load).To(Be(Reads(Filled(bad))))
 			})
@@ -206,7 +204,7 @@ var _ = Describe("a DAX page", func() {
 				g := Guest(ctx)
 				f, v, m := mappedFile(ctx, g, g.DAX(ctx, fs).File(ctx, 64*KiB, Unwritten()), Shared)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				Expect(v.Load(ctx, m.At(at))).To(Be(Reads(0)))
+				Expect(v.Load(ctx, m.At(at()))).To(Be(Reads(0)))
 			})
 
 			// The file system zeroes the block first, and that write fails in the
@@ -218,7 +216,7 @@ var _ = Describe("a DAX page", func() {
 				v := g.Victim(ctx)
 				m := v.Map(ctx, f, Shared)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				Expect(v.Store(ctx, m.At(at))).To(Be(SIGBUS(BUS_ADRERR)))
+				Expect(v.Store(ctx, m.At(at()))).To(Be(SIGBUS(BUS_ADRERR)))
 			})
 
 			It("beyond the end of the file is no poison", scenario("past-eof", "A15"), func(ctx SpecContext) {
@@ -238,7 +236,7 @@ var _ = Describe("a DAX page", func() {
 				m := v.Map(ctx, f, Shared)
 				alive := v.Load(ctx, m.At(5))
 				g.Mapper(ctx, "dead", "error", pmem)
-				dead := v.Load(ctx, m.At(at))
+				dead := v.Load(ctx, m.At(at()))
 				Expect(alive).To(Be(Reads(Filled(0))))
 				Expect(dead).To(Be(SIGBUS(BUS_ADRERR)))
 			})
@@ -256,7 +254,7 @@ var _ = Describe("a DAX page", func() {
 				v := g.Victim(ctx)
 				m := v.Map(ctx, f, Shared)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				store := v.Store(ctx, m.At(at))
+				store := v.Store(ctx, m.At(at()))
 				left := g.BadBlocks(ctx, d)
 				Expect(store).To(Be(OK()))
 				Expect(left).To(Be(Says("none")))
@@ -276,9 +274,9 @@ var _ = Describe("a page cache over a bad block", func() {
 				f := g.PageCache(ctx, fs).File(ctx, 64*KiB)
 				v := g.Victim(ctx)
 				m := v.Map(ctx, f, Shared)
-				v.Load(ctx, m.At(at))
+				v.Load(ctx, m.At(at()))
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				Expect(v.Load(ctx, m.At(at))).To(Be(Reads(Filled(bad))))
+				Expect(v.Load(ctx, m.At(at()))).To(Be(Reads(Filled(bad))))
 			})
 
 			// filemap_fault can't fill the page: VM_FAULT_SIGBUS, no poison.
@@ -288,7 +286,7 @@ var _ = Describe("a page cache over a bad block", func() {
 				v := g.Victim(ctx)
 				m := v.Map(ctx, f, Shared)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				Expect(v.Load(ctx, m.At(at))).To(Be(SIGBUS(BUS_ADRERR)))
+				Expect(v.Load(ctx, m.At(at()))).To(Be(SIGBUS(BUS_ADRERR)))
 			})
 		})
 	}

@@ -25,11 +25,11 @@ var _ = Describe("poison that software made", func() {
 				f := g.DAX(ctx, fs).File(ctx, 64*KiB)
 				v := g.Victim(ctx)
 				m := v.Map(ctx, f, Shared)
-				v.Load(ctx, m.At(at))
+				v.Load(ctx, m.At(at()))
 				g.Inject(ctx, inject.CorruptPFN(v.Frame(ctx, m.At(Page(bad))), inject.Filter{}))
 				idle := v.Idle(ctx)
-				left := v.Present(ctx, m.At(at))
-				load := v.Load(ctx, m.At(at))
+				left := v.Present(ctx, m.At(at()))
+				load := v.Load(ctx, m.At(at()))
 				counted := g.HardwareCorrupted(ctx)
 				Expect(idle).To(Be(OK()))
 				Expect(left).To(Be(Says("present")))
@@ -43,11 +43,11 @@ var _ = Describe("poison that software made", func() {
 				v := g.Victim(ctx)
 				m := v.Map(ctx, f, Shared)
 				v.KillEarly(ctx)
-				v.Load(ctx, m.At(at))
+				v.Load(ctx, m.At(at()))
 				g.Inject(ctx, inject.CorruptPFN(v.Frame(ctx, m.At(Page(bad))), inject.Filter{}))
 				idle := v.Idle(ctx)
-				load := v.Load(ctx, m.At(at))
-				Expect(idle).To(Follow(change.KillEarlyOnConsumption, Before(OK()), After(SIGBUS(BUS_MCEERR_AO, LSB(12), At(m.At(Page(bad)))))))
+				load := v.Load(ctx, m.At(at()))
+				Expect(idle).To(Follow(change.KillEarlyOnConsumption, Before(OK()), After(SIGBUS(BUS_MCEERR_AO, PageLSB(), At(m.At(Page(bad)))))))
 				Expect(load).To(Be(Reads(Filled(bad))))
 			})
 
@@ -60,9 +60,9 @@ var _ = Describe("poison that software made", func() {
 				m := v.Map(ctx, f, Shared)
 				g.Inject(ctx, inject.SRAO().InGuest(f.Frame(Page(bad))))
 				listed := g.AwaitBadBlocks(ctx, mount.Device)
-				load := v.Load(ctx, m.At(at))
+				load := v.Load(ctx, m.At(at()))
 				Expect(listed).To(page())
-				Expect(load).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+				Expect(load).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr()))
 			})
 		})
 	}
@@ -72,7 +72,7 @@ var _ = Describe("poison that software made", func() {
 			g := Guest(ctx)
 			v := g.Victim(ctx)
 			m := v.MapAnonymous(ctx, 64*KiB, 0)
-			v.Store(ctx, m.At(at))
+			v.Store(ctx, m.At(at()))
 			return g, v, m, v.Frame(ctx, m.At(Page(bad)))
 		}
 
@@ -80,20 +80,20 @@ var _ = Describe("poison that software made", func() {
 			g, v, m, frame := anonymous(ctx)
 			g.Inject(ctx, inject.HardOffline(frame))
 			idle := v.Idle(ctx)
-			left := v.Present(ctx, m.At(at))
-			load := v.Load(ctx, m.At(at))
+			left := v.Present(ctx, m.At(at()))
+			load := v.Load(ctx, m.At(at()))
 			Expect(idle).To(Be(OK()))
 			Expect(left).To(Be(Says("swap entry")))
-			Expect(load).To(Be(SIGBUS(BUS_MCEERR_AR, LSB(12))))
+			Expect(load).To(Be(SIGBUS(BUS_MCEERR_AR, PageLSB())))
 		})
 
 		It("by corrupt-pfn can be taken back", scenario("anon/unpoison-software", "E21", byPFN...), func(ctx SpecContext) {
 			g, v, m, frame := anonymous(ctx)
 			g.Inject(ctx, inject.CorruptPFN(frame, inject.Filter{}))
-			load := v.Load(ctx, m.At(at))
+			load := v.Load(ctx, m.At(at()))
 			v.Syscall(ctx, "munmap", m.At(0), 64*KiB)
 			back := g.Try(ctx, inject.UnpoisonPFN(frame))
-			Expect(load).To(Be(SIGBUS(BUS_MCEERR_AR, LSB(12))))
+			Expect(load).To(Be(SIGBUS(BUS_MCEERR_AR, PageLSB())))
 			Expect(back).To(Be(OK()))
 		})
 
@@ -101,14 +101,14 @@ var _ = Describe("poison that software made", func() {
 		It("is none by soft_offline_page, which keeps the data", scenario("anon/soft-offline", "E20", append(software, Needs("MEMORY_HOTPLUG", "MIGRATION"))...), func(ctx SpecContext) {
 			g, v, m, frame := anonymous(ctx)
 			g.Inject(ctx, inject.SoftOffline(frame))
-			load := v.Load(ctx, m.At(at))
+			load := v.Load(ctx, m.At(at()))
 			Expect(load).To(Be(Reads(0x5a)))
 		})
 
 		It("is none by MADV_SOFT_OFFLINE, which keeps the data", scenario("anon/madvise-soft-offline", "E20", append(software, Needs("MIGRATION"))...), func(ctx SpecContext) {
 			_, v, m, _ := anonymous(ctx)
-			advice := v.Madvise(ctx, m.At(Page(bad)), PageBytes, MADV_SOFT_OFFLINE)
-			load := v.Load(ctx, m.At(at))
+			advice := v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_SOFT_OFFLINE)
+			load := v.Load(ctx, m.At(at()))
 			Expect(advice).To(Be(Returns(0)))
 			Expect(load).To(Be(Reads(0x5a)))
 		})
@@ -119,7 +119,7 @@ var _ = Describe("poison that software made", func() {
 		filtered := func(ctx SpecContext, minor uint32) (load *Seen) {
 			g := Guest(ctx)
 			mount := g.PageCache(ctx, Ext4)
-			f := mount.File(ctx, PageBytes)
+			f := mount.File(ctx, PageBytes())
 			v := g.Victim(ctx)
 			m := v.Map(ctx, f, Shared)
 			v.Store(ctx, m.At(5)) // dirty, so that its poison is told
@@ -131,7 +131,7 @@ var _ = Describe("poison that software made", func() {
 			return v.Load(ctx, m.At(5))
 		}
 		It("is told where the filter takes the page's device", scenario("pagecache-ext4/filter-takes", "E23", append(byPFN, NeedsDisk(NFIT, Ext4))...), func(ctx SpecContext) {
-			Expect(filtered(ctx, 0)).To(Be(SIGBUS(BUS_MCEERR_AR, LSB(12))))
+			Expect(filtered(ctx, 0)).To(Be(SIGBUS(BUS_MCEERR_AR, PageLSB())))
 		})
 		It("is none where the filter takes another device", scenario("pagecache-ext4/filter-spares", "E23", append(byPFN, NeedsDisk(NFIT, Ext4))...), func(ctx SpecContext) {
 			Expect(filtered(ctx, 100)).To(Be(Reads(0x5a)))

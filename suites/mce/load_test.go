@@ -10,16 +10,14 @@ import (
 )
 
 // bad is the page that goes bad, and at is the byte of it that is loaded.
-const (
-	bad = 4
-	at  = bad*PageBytes + 5
-)
+const bad = 4
+
+func at() int64 { return Page(bad) + 5 }
 
 // What the kernel remembers of a machine check tells whoever comes next.
-var (
-	adrerr = Before(SIGBUS(BUS_ADRERR))
-	mceerr = After(SIGBUS(BUS_MCEERR_AR, LSB(12)))
-)
+var adrerr = Before(SIGBUS(BUS_ADRERR))
+
+func mceerr() Side { return After(SIGBUS(BUS_MCEERR_AR, PageLSB())) }
 
 // page asks for a bad block that is a page's.
 func page() *Expectation {
@@ -44,7 +42,7 @@ func onDAX(fs FS, id, catalogue string, traits ...Trait) []any {
 // consumed asks for what the one who consumed poison is told: memory_failure()
 // reports the page, not the byte.
 func consumed(m *Mapping) *Expectation {
-	return Be(SIGBUS(BUS_MCEERR_AR, LSB(12), At(m.At(Page(bad)))))
+	return Be(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad)))))
 }
 
 // story is what follows the machine check: the kernel lists the bad block, and
@@ -62,12 +60,12 @@ func tell(ctx SpecContext, g *GuestVM, fs FS, flags MapFlags, check inject.Machi
 	v, second := g.Victim(ctx), g.Second(ctx)
 	s.m = v.Map(ctx, f, flags)
 	other := second.Map(ctx, f, flags)
-	v.Load(ctx, s.m.At(at))
-	s.first = v.Consume(ctx, check, s.m.At(at))
+	v.Load(ctx, s.m.At(at()))
+	s.first = v.Consume(ctx, check, s.m.At(at()))
 	s.listed = g.AwaitBadBlocks(ctx, mount.Device)
-	s.again = v.Load(ctx, s.m.At(at))
-	s.other = second.Load(ctx, other.At(at))
-	s.read = second.Pread(ctx, other.FD(), PageBytes, Page(bad))
+	s.again = v.Load(ctx, s.m.At(at()))
+	s.other = second.Load(ctx, other.At(at()))
+	s.read = second.Pread(ctx, other.FD(), PageBytes(), Page(bad))
 	return s
 }
 
@@ -75,8 +73,8 @@ func (s story) expect() {
 	GinkgoHelper()
 	Expect(s.first).To(consumed(s.m))
 	Expect(s.listed).To(page())
-	Expect(s.again).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
-	Expect(s.other).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+	Expect(s.again).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr()))
+	Expect(s.other).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr()))
 	Expect(s.read).To(Be(Errno("EIO")).PartOf(change.DaxFaultHWPoison, Errno("EHWPOISON")))
 }
 
@@ -116,22 +114,22 @@ var _ = Describe("poison that one process consumed", func() {
 				v, second := g.Victim(ctx), g.Second(ctx)
 				m, m2 := v.Map(ctx, f, Shared), second.Map(ctx, f, Shared)
 				v.Load(ctx, m.At(5))
-				huge := v.Present(ctx, m.At(at))
-				first := v.Consume(ctx, inject.SRAR(), m.At(at))
+				huge := v.Present(ctx, m.At(at()))
+				first := v.Consume(ctx, inject.SRAR(), m.At(at()))
 				listed := g.AwaitBadBlocks(ctx, mount.Device)
 				neighbour := v.Present(ctx, m.At(Page(bad+1)))
-				again := v.Load(ctx, m.At(at))
+				again := v.Load(ctx, m.At(at()))
 				good := v.Load(ctx, m.At(Page(bad+1)+5))
-				other := second.Load(ctx, m2.At(at))
+				other := second.Load(ctx, m2.At(at()))
 				Expect(huge).To(Be(Says("present")))
 				Expect(first).To(Follow(change.DaxFolios,
-					Before(SIGBUS(BUS_MCEERR_AR, LSB(21), At(m.At(Page(bad))))),
-					After(SIGBUS(BUS_MCEERR_AR, LSB(21), At(m.At(0))))))
+					Before(SIGBUS(BUS_MCEERR_AR, HugePageLSB(), At(m.At(Page(bad))))),
+					After(SIGBUS(BUS_MCEERR_AR, HugePageLSB(), At(m.At(0))))))
 				Expect(listed).To(page())
 				Expect(neighbour).To(Be(Says("absent")))
-				Expect(again).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+				Expect(again).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr()))
 				Expect(good).To(Be(Reads(Filled(bad + 1))))
-				Expect(other).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+				Expect(other).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr()))
 			})
 
 			// Late kill, the default: poison is told on access only.
@@ -140,15 +138,15 @@ var _ = Describe("poison that one process consumed", func() {
 				Expect(first).To(consumed(m))
 				Expect(listed).To(page())
 				Expect(idle).To(Be(OK()))
-				Expect(load).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+				Expect(load).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr()))
 			})
 
 			It("is told at once to another who asked for that", onDAX(fs, "srar-other-early", "D01", consumes(follows, Follows(change.KillEarlyOnConsumption))...), func(ctx SpecContext) {
 				first, listed, idle, load, m, m2 := others(ctx, fs, true)
 				Expect(first).To(consumed(m))
 				Expect(listed).To(page())
-				Expect(idle).To(Follow(change.KillEarlyOnConsumption, Before(OK()), After(SIGBUS(BUS_MCEERR_AO, LSB(12), At(m2.At(Page(bad)))))))
-				Expect(load).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+				Expect(idle).To(Follow(change.KillEarlyOnConsumption, Before(OK()), After(SIGBUS(BUS_MCEERR_AO, PageLSB(), At(m2.At(Page(bad)))))))
+				Expect(load).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr()))
 			})
 		})
 	}
@@ -164,12 +162,12 @@ func others(ctx SpecContext, fs FS, early bool) (first, listed, idle, load *Seen
 	if early {
 		second.KillEarly(ctx)
 	}
-	v.Load(ctx, m.At(at))
-	second.Load(ctx, m2.At(at))
-	first = v.Consume(ctx, inject.SRAR(), m.At(at))
+	v.Load(ctx, m.At(at()))
+	second.Load(ctx, m2.At(at()))
+	first = v.Consume(ctx, inject.SRAR(), m.At(at()))
 	listed = g.AwaitBadBlocks(ctx, mount.Device)
 	idle = second.Idle(ctx)
-	load = second.Load(ctx, m2.At(at))
+	load = second.Load(ctx, m2.At(at()))
 	return first, listed, idle, load, m, m2
 }
 
@@ -180,14 +178,14 @@ var _ = Describe("poison in RAM", func() {
 		g := Guest(ctx)
 		v := g.Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)
-		v.Store(ctx, m.At(at))
-		first := v.Consume(ctx, inject.SRAR(), m.At(at))
+		v.Store(ctx, m.At(at()))
+		first := v.Consume(ctx, inject.SRAR(), m.At(at()))
 		g.AwaitLog(ctx, Recovered)
-		left := v.Present(ctx, m.At(at))
-		again := v.Load(ctx, m.At(at))
+		left := v.Present(ctx, m.At(at()))
+		again := v.Load(ctx, m.At(at()))
 		Expect(first).To(consumed(m))
 		Expect(left).To(Be(Says("swap entry")))
-		Expect(again).To(Be(SIGBUS(BUS_MCEERR_AR, LSB(12))))
+		Expect(again).To(Be(SIGBUS(BUS_MCEERR_AR, PageLSB())))
 	})
 
 	for _, fs := range []FS{Ext4, XFS} {
@@ -197,7 +195,7 @@ var _ = Describe("poison in RAM", func() {
 			// have small folios on every kernel.
 			It("is told to nobody while the page is clean", scenario("pagecache-"+string(fs)+"/srar-clean", "D08", consumes(need)...), func(ctx SpecContext) {
 				g := Guest(ctx)
-				f := g.PageCache(ctx, fs).File(ctx, PageBytes)
+				f := g.PageCache(ctx, fs).File(ctx, PageBytes())
 				v := g.Victim(ctx)
 				m := v.Map(ctx, f, Shared)
 				v.Load(ctx, m.At(5))
@@ -211,7 +209,7 @@ var _ = Describe("poison in RAM", func() {
 			// What was not written back is lost: fsync(2) says so.
 			It("is told to who wrote it while the page is dirty", scenario("pagecache-"+string(fs)+"/srar-dirty", "D08", consumes(need)...), func(ctx SpecContext) {
 				g := Guest(ctx)
-				f := g.PageCache(ctx, fs).File(ctx, PageBytes)
+				f := g.PageCache(ctx, fs).File(ctx, PageBytes())
 				v := g.Victim(ctx)
 				m := v.Map(ctx, f, Shared)
 				v.Store(ctx, m.At(5))
@@ -219,9 +217,9 @@ var _ = Describe("poison in RAM", func() {
 				g.AwaitLog(ctx, Recovered)
 				sync := v.Syscall(ctx, "fsync", m.FD())
 				again := v.Load(ctx, m.At(5))
-				Expect(first).To(Be(SIGBUS(BUS_MCEERR_AR, LSB(12), At(m.At(0)))))
+				Expect(first).To(Be(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(0)))))
 				Expect(sync).To(Be(Errno("EIO")))
-				Expect(again).To(Be(SIGBUS(BUS_MCEERR_AR, LSB(12))))
+				Expect(again).To(Be(SIGBUS(BUS_MCEERR_AR, PageLSB())))
 			})
 		})
 	}

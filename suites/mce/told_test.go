@@ -30,28 +30,28 @@ var _ = Describe("poison that nobody consumed", func() {
 				if early {
 					v.KillEarly(ctx)
 				}
-				v.Load(ctx, m.At(at))
+				v.Load(ctx, m.At(at()))
 				g.Inject(ctx, inject.SRAO().At(v.Frame(ctx, m.At(Page(bad)))))
 				listed = g.AwaitBadBlocks(ctx, mount.Device)
 				idle = v.Idle(ctx)
-				return listed, idle, second.Load(ctx, m2.At(at)), v, m
+				return listed, idle, second.Load(ctx, m2.At(at())), v, m
 			}
 
 			It("is told at once to who asked for that", onDAX(fs, "srao-early", "D02", append(raised, NeedsPageMap(), Needs("MEMORY_FAILURE"), follows, Follows(change.KillEarlyOnConsumption))...), func(ctx SpecContext) {
 				listed, idle, load, _, m := scrubbed(ctx, true)
 				Expect(listed).To(page())
-				Expect(idle).To(Follow(change.KillEarlyOnConsumption, Before(OK()), After(SIGBUS(BUS_MCEERR_AO, LSB(12), At(m.At(Page(bad)))))))
-				Expect(load).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+				Expect(idle).To(Follow(change.KillEarlyOnConsumption, Before(OK()), After(SIGBUS(BUS_MCEERR_AO, PageLSB(), At(m.At(Page(bad)))))))
+				Expect(load).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr()))
 			})
 
 			// Nobody is to be killed, so nothing is unmapped (mf_generic_kill_procs):
 			// who has the page mapped goes on loading from it.
 			It("is told to nobody who has it mapped", onDAX(fs, "srao-late", "D03", append(raised, NeedsPageMap(), Needs("MEMORY_FAILURE"), follows)...), func(ctx SpecContext) {
 				listed, idle, load, v, m := scrubbed(ctx, false)
-				again := v.Load(ctx, m.At(at))
+				again := v.Load(ctx, m.At(at()))
 				Expect(listed).To(page())
 				Expect(idle).To(Be(OK()))
-				Expect(load).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+				Expect(load).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr()))
 				Expect(again).To(Be(Reads(Filled(bad))))
 			})
 
@@ -62,16 +62,16 @@ var _ = Describe("poison that nobody consumed", func() {
 				f := mount.File(ctx, 64*KiB)
 				v, second := g.Victim(ctx), g.Second(ctx)
 				m, m2 := v.Map(ctx, f, Shared), second.Map(ctx, f, Shared)
-				v.Load(ctx, m.At(at))
+				v.Load(ctx, m.At(at()))
 				// The kernel leaves it in the bank for its next poll.
 				g.WriteFile(ctx, "/sys/devices/system/machinecheck/machinecheck0/check_interval", "1")
 				g.Inject(ctx, inject.UCNA().At(f.Frame(Page(bad))))
 				listed := g.AwaitBadBlocks(ctx, mount.Device)
-				mapped := v.Load(ctx, m.At(at))
-				load := second.Load(ctx, m2.At(at))
+				mapped := v.Load(ctx, m.At(at()))
+				load := second.Load(ctx, m2.At(at()))
 				Expect(listed).To(page())
 				Expect(mapped).To(Be(Reads(Filled(bad))))
-				Expect(load).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+				Expect(load).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr()))
 			})
 
 			It("but was simulated is told to a process that comes for it", onDAX(fs, "ucna-simulated", "D04", append(simulated, follows)...), func(ctx SpecContext) {
@@ -80,14 +80,14 @@ var _ = Describe("poison that nobody consumed", func() {
 				f := mount.File(ctx, 64*KiB)
 				v, second := g.Victim(ctx), g.Second(ctx)
 				m, m2 := v.Map(ctx, f, Shared), second.Map(ctx, f, Shared)
-				v.Load(ctx, m.At(at))
+				v.Load(ctx, m.At(at()))
 				g.Inject(ctx, inject.UCNA().Simulated(f.Frame(Page(bad))))
 				listed := g.AwaitBadBlocks(ctx, mount.Device)
-				mapped := v.Load(ctx, m.At(at))
-				load := second.Load(ctx, m2.At(at))
+				mapped := v.Load(ctx, m.At(at()))
+				load := second.Load(ctx, m2.At(at()))
 				Expect(listed).To(page())
 				Expect(mapped).To(Be(Reads(Filled(bad))))
-				Expect(load).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr))
+				Expect(load).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr()))
 			})
 		})
 	}
@@ -131,11 +131,11 @@ var _ = Describe("a page that was poisoned by software", func() {
 		g := Guest(ctx)
 		v := g.Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)
-		v.Store(ctx, m.At(at))
+		v.Store(ctx, m.At(at()))
 		v.Store(ctx, m.At(Page(bad+1)+5))
 		other := v.Frame(ctx, m.At(Page(bad+1)))
 		g.Inject(ctx, inject.CorruptPFN(other, inject.Filter{}))
-		v.Consume(ctx, inject.SRAR(), m.At(at))
+		v.Consume(ctx, inject.SRAR(), m.At(at()))
 		g.AwaitLog(ctx, Recovered)
 		v.Syscall(ctx, "munmap", m.At(0), 64*KiB)
 		Expect(g.Try(ctx, inject.UnpoisonPFN(other))).To(Follow(change.UnpoisonAfterMCE, Before(OK()), After(Errno("ENOTSUP"))))

@@ -30,10 +30,10 @@ var _ = Describe("a system call on a DAX file with a bad block", func() {
 				f := g.DAX(ctx, fs).File(ctx, 64*KiB)
 				v := g.Victim(ctx)
 				fd := v.OpenFile(ctx, f)
-				good := v.Pread(ctx, fd, PageBytes, Page(bad))
+				good := v.Pread(ctx, fd, PageBytes(), Page(bad))
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				Expect(good).To(Be(ReturnsFull(PageBytes, Filled(bad))))
-				Expect(v.Pread(ctx, fd, PageBytes, Page(bad))).To(Be(Errno("EIO")).PartOf(change.DaxFaultHWPoison, leaked))
+				Expect(good).To(Be(ReturnsFull(PageBytes(), Filled(bad))))
+				Expect(v.Pread(ctx, fd, PageBytes(), Page(bad))).To(Be(Errno("EIO")).PartOf(change.DaxFaultHWPoison, leaked))
 			})
 
 			// The driver is asked for the whole span, so no good byte comes before it.
@@ -43,7 +43,7 @@ var _ = Describe("a system call on a DAX file with a bad block", func() {
 				v := g.Victim(ctx)
 				fd := v.OpenFile(ctx, f)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				Expect(v.Pread(ctx, fd, 2*PageBytes, Page(bad-1))).To(Be(Errno("EIO")).PartOf(change.DaxFaultHWPoison, leaked))
+				Expect(v.Pread(ctx, fd, 2*PageBytes(), Page(bad-1))).To(Be(Errno("EIO")).PartOf(change.DaxFaultHWPoison, leaked))
 			})
 
 			// QEMU's nvdimm can't clear the block: pmem_recovery_write copies nothing.
@@ -54,7 +54,7 @@ var _ = Describe("a system call on a DAX file with a bad block", func() {
 				v := g.Victim(ctx)
 				fd := v.OpenFile(ctx, f)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				wrote := v.Pwrite(ctx, fd, PageBytes, Page(bad))
+				wrote := v.Pwrite(ctx, fd, PageBytes(), Page(bad))
 				left := g.BadBlocks(ctx, mount.Device)
 				Expect(wrote).To(Follow(change.DaxRecoveryWrite, Before(Errno("EIO")), After(Errno("EFAULT"))).PartOf(change.DaxFaultHWPoison, leaked))
 				Expect(left).To(Be(Says("8 sectors")))
@@ -72,12 +72,12 @@ var _ = Describe("a system call on a DAX file with a bad block", func() {
 				v := g.Victim(ctx)
 				fd := v.OpenFile(ctx, f)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				wrote := v.Pwrite(ctx, fd, PageBytes, Page(bad))
+				wrote := v.Pwrite(ctx, fd, PageBytes(), Page(bad))
 				left := g.BadBlocks(ctx, d)
-				read := v.Pread(ctx, fd, PageBytes, Page(bad))
-				Expect(wrote).To(Follow(change.DaxRecoveryWrite, Before(Errno("EIO")), After(Returns(PageBytes))).PartOf(change.DaxFaultHWPoison, leaked))
+				read := v.Pread(ctx, fd, PageBytes(), Page(bad))
+				Expect(wrote).To(Follow(change.DaxRecoveryWrite, Before(Errno("EIO")), After(Returns(PageBytes()))).PartOf(change.DaxFaultHWPoison, leaked))
 				Expect(left).To(Follow(change.DaxRecoveryWrite, Before(Says("8 sectors")), After(Says("none"))))
-				Expect(read).To(Follow(change.DaxRecoveryWrite, Before(Errno("EIO")), After(ReturnsFull(PageBytes, 0x5a))).PartOf(change.DaxFaultHWPoison, leaked))
+				Expect(read).To(Follow(change.DaxRecoveryWrite, Before(Errno("EIO")), After(ReturnsFull(PageBytes(), 0x5a))).PartOf(change.DaxFaultHWPoison, leaked))
 			})
 	}
 })
@@ -90,7 +90,7 @@ var _ = Describe("read(2) through the page cache", func() {
 		v := g.Victim(ctx)
 		fd := v.Open(ctx, "/dev/"+d.Disk, d.Name, unix.O_RDONLY)
 		g.Inject(ctx, inject.BadBlock(d, Page(1024)))
-		Expect(v.Pread(ctx, fd, PageBytes, Page(1024))).To(Be(Errno("EIO")))
+		Expect(v.Pread(ctx, fd, PageBytes(), Page(1024))).To(Be(Errno("EIO")))
 	})
 
 	for _, fs := range []FS{Ext4, XFS} {
@@ -101,9 +101,9 @@ var _ = Describe("read(2) through the page cache", func() {
 			v := g.Victim(ctx)
 			fd := v.OpenFile(ctx, f)
 			g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-			short := v.Pread(ctx, fd, 2*PageBytes, Page(bad-1))
-			then := v.Pread(ctx, fd, PageBytes, Page(bad))
-			Expect(short).To(Be(ReturnsFull(PageBytes, Filled(bad-1))))
+			short := v.Pread(ctx, fd, 2*PageBytes(), Page(bad-1))
+			then := v.Pread(ctx, fd, PageBytes(), Page(bad))
+			Expect(short).To(Be(ReturnsFull(PageBytes(), Filled(bad-1))))
 			Expect(then).To(Be(Errno("EIO")))
 		})
 	}

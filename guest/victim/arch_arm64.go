@@ -1,0 +1,14 @@
+package victim
+
+// As on AMD64: within the 48 bits of a usual kernel's addresses.
+const mapBase = 0x1000_0000_0000
+
+// The handler, the accesses and the fork, which are assembly, are not written
+// for this architecture: Serve refuses, and nothing else calls these.
+const written = false
+
+func entry(int) uintptr { return 0 }
+
+func touch(insn, addr, value uintptr) (result uintptr, done bool) { return 0, false }
+
+func forkChild(*forkFDs) (pid int) { return -1 }

@@ -17,12 +17,14 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/faultline/faultline/kernels/matrix"
+	"github.com/faultline/faultline/kernels/source"
+
 	"mvdan.cc/sh/v3/syntax"
 
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/plan"
 	"github.com/faultline/faultline/framework/scenario"
-	"github.com/faultline/faultline/kernels"
 )
 
 const root = ".."
@@ -254,7 +256,7 @@ func tryFaultline(t *testing.T, args []string) error {
 		specs = append(specs, rest[1])
 	}
 	for _, spec := range specs {
-		if err := kernels.Check(spec); err != nil && spec != "KERNEL" && spec != "SPEC" {
+		if err := source.All().Check(spec); err != nil && spec != "KERNEL" && spec != "SPEC" {
 			return err
 		}
 	}
@@ -272,7 +274,7 @@ func TestMatrices(t *testing.T) {
 		changes = append(changes, c.ID)
 	}
 	each(t, []string{"yaml"}, func(t *testing.T, b block) {
-		m, err := kernels.ParseMatrix(b.String(), []byte(b.text))
+		m, err := matrix.Parse(b.String(), []byte(b.text))
 		if err == nil {
 			err = m.CheckChanges(changes)
 		}

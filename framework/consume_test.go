@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/faultline/faultline/kernels/source"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/faultline/faultline/framework/gdb"
@@ -41,7 +43,7 @@ func rigged(t *testing.T, spec string) *vm.Template {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, err := kernels.Resolve(t.Context(), spec, kernels.Options{Cache: c})
+	k, err := source.Resolve(t.Context(), spec, kernels.Options{Cache: c})
 	if err != nil {
 		t.Fatal(err)
 	}

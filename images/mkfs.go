@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/tool"
 )
 
 // epoch is the time every image claims to have been made at: past all checks
@@ -22,7 +23,7 @@ type mkfs struct {
 	format func(ctx context.Context, name string, size int64, uuid [16]byte) error
 }
 
-// findMkfs returns the mkfs for spec.FS, or a *MissingToolError.
+// findMkfs returns the mkfs for spec.FS, or a *tool.MissingError.
 func findMkfs(ctx context.Context, spec PmemSpec) (mkfs, error) {
 	if spec.FS == XFS {
 		return findMkfsXFS(ctx, spec)
@@ -52,7 +53,7 @@ const ext4Config = `[defaults]
 `
 
 func findMkfsExt4(ctx context.Context, spec PmemSpec) (mkfs, error) {
-	tool, err := findTool("mkfs.ext4", "e2fsprogs")
+	tool, err := tool.Find("mkfs.ext4", "e2fsprogs")
 	if err != nil {
 		return mkfs{}, err
 	}
@@ -83,7 +84,7 @@ func findMkfsExt4(ctx context.Context, spec PmemSpec) (mkfs, error) {
 }
 
 func findMkfsXFS(ctx context.Context, spec PmemSpec) (mkfs, error) {
-	tool, err := findTool("mkfs.xfs", "xfsprogs")
+	tool, err := tool.Find("mkfs.xfs", "xfsprogs")
 	if err != nil {
 		return mkfs{}, err
 	}

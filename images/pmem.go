@@ -71,7 +71,7 @@ const pmemFormat = "pmem 1"
 
 // MakePmem returns the image for spec, a sparse file, from the cache where it
 // is there. The same spec and version of mkfs give the same bytes. The error
-// is a *MissingToolError where mkfs is not installed.
+// is a *tool.MissingError where mkfs is not installed.
 func MakePmem(ctx context.Context, c *cache.Cache, spec PmemSpec) (*Pmem, error) {
 	p, err := makePmem(ctx, c, spec)
 	if err != nil {

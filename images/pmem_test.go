@@ -2,18 +2,17 @@ package images
 
 import (
 	"bytes"
-	"context"
 	"encoding/hex"
 	"errors"
 	"maps"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/tool"
 )
 
 const mib = 1 << 20
@@ -22,7 +21,7 @@ const mib = 1 << 20
 func makeOrSkip(t *testing.T, c *cache.Cache, spec PmemSpec) *Pmem {
 	t.Helper()
 	p, err := MakePmem(t.Context(), c, spec)
-	var missing *MissingToolError
+	var missing *tool.MissingError
 	if errors.As(err, &missing) {
 		t.Skip(err)
 	}
@@ -157,7 +156,7 @@ func TestFsck(t *testing.T) {
 		{"xfs_repair", "xfsprogs", []string{"-n", "-f"}, PmemSpec{FS: XFS, Size: 320 * mib, Reflink: true, RMapBT: true}},
 	} {
 		t.Run(tc.tool, func(t *testing.T) {
-			tool, err := findTool(tc.tool, tc.pkg)
+			tool, err := tool.Find(tc.tool, tc.pkg)
 			if err != nil {
 				t.Skip(err)
 			}
@@ -204,44 +203,5 @@ func TestPmemUUIDs(t *testing.T) {
 			}
 			seen[id] = what + " of " + label
 		}
-	}
-}
-
-func TestMissingTool(t *testing.T) {
-	_, err := findTool("mkfs.nosuch", "nosuchprogs")
-	var missing *MissingToolError
-	if !errors.As(err, &missing) || missing.Command() != "apt-get install nosuchprogs" {
-		t.Fatalf("got %v", err)
-	}
-	if want := "mkfs.nosuch is not installed; run as root: apt-get install nosuchprogs"; err.Error() != want {
-		t.Errorf("got %q, want %q", err, want)
-	}
-}
-
-func TestToolOutsidePath(t *testing.T) {
-	if _, err := findTool("mkfs.ext4", "e2fsprogs"); err != nil {
-		t.Skip(err)
-	}
-	t.Setenv("PATH", t.TempDir())
-	if p, err := findTool("mkfs.ext4", "e2fsprogs"); err != nil || !filepath.IsAbs(p) {
-		t.Errorf("%q, %v", p, err)
-	}
-}
-
-func TestPmemCancelled(t *testing.T) {
-	why := errors.New("enough")
-	ctx, cancel := context.WithCancelCause(t.Context())
-	cancel(why)
-	c := newCache(t)
-	_, err := MakePmem(ctx, c, PmemSpec{FS: Ext4, Size: 64 * mib})
-	var missing *MissingToolError
-	if errors.As(err, &missing) {
-		t.Skip(err)
-	}
-	if !errors.Is(err, why) {
-		t.Errorf("got %v, want %v", err, why)
-	}
-	if items, err := c.List(); err != nil || len(items) != 0 {
-		t.Errorf("left in the cache: %v, %v", items, err)
 	}
 }

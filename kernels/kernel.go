@@ -57,6 +57,9 @@ type Package struct {
 // long as the process lives, they stay.
 func (k *Kernel) Close() error { return k.entry.Close() }
 
+// Fresh says that the kernel was unpacked just now, and not found in the cache.
+func (k *Kernel) Fresh() bool { return k.entry.Built }
+
 // Lacks returns those of the configuration symbols that the kernel has neither
 // built in nor as a module, in their order; nil when it has them all. A symbol
 // may be written with or without CONFIG_.
@@ -82,8 +85,8 @@ func (k *Kernel) BzImage() string {
 	if !k.PVH {
 		return k.Image
 	}
-	if k.entry == nil || !exists(filepath.Join(k.entry.Path, fileVmlinuz)) {
+	if k.entry == nil || !exists(filepath.Join(k.entry.Path, FileVmlinuz)) {
 		return ""
 	}
-	return filepath.Join(k.entry.Path, fileVmlinuz)
+	return filepath.Join(k.entry.Path, FileVmlinuz)
 }

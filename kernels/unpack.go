@@ -1,47 +1,68 @@
 package kernels
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
-	"time"
 
+	"github.com/faultline/faultline/internal/arch"
+	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/tool"
 	"github.com/faultline/faultline/kernels/kconfig"
 	"github.com/faultline/faultline/kernels/modules"
 	"github.com/faultline/faultline/kernels/vmlinuz"
 )
 
-// A cache entry of kind "kernel" is a folder with these, and lib/modules/REL.
+// A cache entry of kind "kernel" is a folder with these, and lib/modules/REL. A
+// source lays FileVmlinuz or FileVmlinux, FileConfig and the modules there.
 const (
 	entryKind   = "kernel"
 	entryFormat = "1" // part of every key: raise it when the layout changes
 
-	fileVmlinuz = "vmlinuz" // the bzImage as it came
-	fileVmlinux = "vmlinux" // the ELF file: as it came, or taken out of the bzImage
-	fileConfig  = "config"
+	FileVmlinuz = "vmlinuz" // the bzImage as it came
+	FileVmlinux = "vmlinux" // the ELF file: as it came, or taken out of the bzImage
+	FileConfig  = "config"
 	fileRecord  = "kernel.json"
-	dirModules  = "lib/modules"
+	DirModules  = "lib/modules"
 )
+
+// Unpack makes a kernel of what fill lays into a folder of the cache, or takes it
+// from there: parts are all that decides what it lays, the source's scheme first.
+// fill returns the packages that it took the files from, if any.
+func Unpack(ctx context.Context, opts Options, parts []string, fill func(ctx context.Context, dir string) ([]Package, error)) (*Kernel, error) {
+	entry, err := opts.Cache.Get(ctx, entryKind, entryKey(parts), func(ctx context.Context, dir string) error {
+		packages, err := fill(ctx, dir)
+		if err != nil {
+			return err
+		}
+		return finish(ctx, dir, packages, opts)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return load(entry)
+}
+
+// Unpacked says whether Unpack would find the kernel in the cache.
+func Unpacked(opts Options, parts []string) bool {
+	return exists(filepath.Join(opts.Cache.Dir(), entryKind, entryKey(parts), fileRecord))
+}
+
+func entryKey(parts []string) string { return cache.Key(append([]string{entryFormat}, parts...)...) }
 
 // finish makes a kernel out of what a source laid into dir: vmlinuz or vmlinux,
 // config, and lib/modules/REL. It takes the vmlinux out, generates modules.dep,
 // and records all that Resolve has to say.
 func finish(ctx context.Context, dir string, packages []Package, opts Options) error {
-	k := &Kernel{Packages: packages, Arch: "amd64", Image: fileVmlinuz}
-	if !exists(filepath.Join(dir, fileVmlinuz)) {
-		k.Image = fileVmlinux
+	k := &Kernel{Packages: packages, Arch: arch.AMD64.Name, Image: FileVmlinuz}
+	if !exists(filepath.Join(dir, FileVmlinuz)) {
+		k.Image = FileVmlinux
 	}
 	data, err := os.ReadFile(filepath.Join(dir, k.Image))
 	if err != nil {
@@ -56,7 +77,7 @@ func finish(ctx context.Context, dir string, packages []Package, opts Options) e
 	k.Version = imageVersion(image.Release, image.Banner)
 	for _, p := range packages {
 		if strings.HasSuffix(p.Name, image.Release) || strings.HasSuffix(strings.TrimSuffix(p.Name, "-unsigned"), image.Release) {
-			k.Version = upstreamVersion(p.Version)
+			k.Version = UpstreamVersion(p.Version)
 		}
 	}
 	if err := elfImage(dir, k, image, opts); err != nil {
@@ -84,7 +105,7 @@ func finish(ctx context.Context, dir string, packages []Package, opts Options) e
 func elfImage(dir string, k *Kernel, image *vmlinuz.Image, opts Options) error {
 	elf, err := image.Vmlinux()
 	if errors.Is(err, vmlinuz.ErrCompression) {
-		opts.log("kernel %s boots from its bzImage: %v", image.Release, err)
+		opts.Logf("kernel %s boots from its bzImage: %v", image.Release, err)
 		return nil
 	}
 	if err != nil {
@@ -93,29 +114,29 @@ func elfImage(dir string, k *Kernel, image *vmlinuz.Image, opts Options) error {
 	if k.PVH, err = vmlinuz.PVH(elf); err != nil {
 		return &SpecError{Problem: "its kernel image is damaged", Err: err, WayOut: "get the file anew"}
 	}
-	if !exists(filepath.Join(dir, fileConfig)) {
+	if !exists(filepath.Join(dir, FileConfig)) {
 		if c := vmlinuz.Config(elf); c != nil {
-			if err := os.WriteFile(filepath.Join(dir, fileConfig), c, 0o644); err != nil {
+			if err := os.WriteFile(filepath.Join(dir, FileConfig), c, 0o644); err != nil {
 				return err
 			}
 		}
 	}
 	switch {
 	case k.PVH && !image.ELF:
-		k.Image = fileVmlinux
-		return os.WriteFile(filepath.Join(dir, fileVmlinux), elf, 0o644)
+		k.Image = FileVmlinux
+		return os.WriteFile(filepath.Join(dir, FileVmlinux), elf, 0o644)
 	case k.PVH:
 		return nil
 	case image.ELF:
 		return &SpecError{Problem: "its vmlinux has no PVH note, so QEMU can't boot it",
 			WayOut: "build it with CONFIG_PVH=y, or give the bzImage (arch/x86/boot/bzImage) as vmlinuz"}
 	}
-	opts.log("kernel %s boots from its bzImage: its vmlinux has no PVH note", image.Release)
+	opts.Logf("kernel %s boots from its bzImage: its vmlinux has no PVH note", image.Release)
 	return nil
 }
 
 func kernelConfig(dir string) (*kconfig.Config, error) {
-	data, err := os.ReadFile(filepath.Join(dir, fileConfig))
+	data, err := os.ReadFile(filepath.Join(dir, FileConfig))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &SpecError{Problem: "it has no kernel configuration",
 			WayOut: "add the config-RELEASE file (or .config) that the kernel was built with"}
@@ -137,7 +158,7 @@ func kernelConfig(dir string) (*kconfig.Config, error) {
 // its path below dir, "" where the kernel needs none.
 func modulesDir(ctx context.Context, dir, release string, config *kconfig.Config) (string, error) {
 	var found []string
-	entries, err := os.ReadDir(filepath.Join(dir, dirModules))
+	entries, err := os.ReadDir(filepath.Join(dir, DirModules))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
@@ -152,16 +173,16 @@ func modulesDir(ctx context.Context, dir, release string, config *kconfig.Config
 		return "", nil
 	}
 	if !slices.Contains(found, release) {
-		return "", otherRelease(release, found[0])
+		return "", OtherRelease(release, found[0])
 	}
-	base := filepath.Join(dirModules, release)
-	if built := builtFor(filepath.Join(dir, base)); built != "" && built != release {
-		return "", otherRelease(release, built)
+	base := filepath.Join(DirModules, release)
+	if built := BuiltFor(filepath.Join(dir, base)); built != "" && built != release {
+		return "", OtherRelease(release, built)
 	}
 	if exists(filepath.Join(dir, base, "modules.dep")) {
 		return base, nil
 	}
-	depmod, err := tool("depmod")
+	depmod, err := tool.Find("depmod", "kmod")
 	if err != nil {
 		return "", err
 	}
@@ -172,7 +193,7 @@ func modulesDir(ctx context.Context, dir, release string, config *kconfig.Config
 	if err := os.Symlink("../lib", filepath.Join(dir, "usr/lib")); err != nil {
 		return "", err
 	}
-	if _, err := run(ctx, "", nil, depmod, "-b", dir, release); err != nil {
+	if _, err := tool.Run(ctx, "", nil, depmod, "-b", dir, release); err != nil {
 		return "", fmt.Errorf("generate modules.dep: %w", err)
 	}
 	if _, err := modules.Open(filepath.Join(dir, base)); err != nil {
@@ -181,13 +202,14 @@ func modulesDir(ctx context.Context, dir, release string, config *kconfig.Config
 	return base, nil
 }
 
-func otherRelease(release, other string) error {
+// OtherRelease says that an image and modules are not of one build.
+func OtherRelease(release, other string) error {
 	return &SpecError{Problem: fmt.Sprintf("the image is %s, its modules are of %s", release, other),
 		WayOut: "give the image and the lib/modules folder of the same build"}
 }
 
-// builtFor is the release that the first module found was built for, or "".
-func builtFor(dir string) string {
+// BuiltFor is the release that the first module found was built for, or "".
+func BuiltFor(dir string) string {
 	release := ""
 	_ = filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() || !modules.IsModule(p) {
@@ -201,97 +223,29 @@ func builtFor(dir string) string {
 	return release
 }
 
-// digest is over the names and contents of what the kernel came with.
-func digest(dir string, isELF bool) (string, error) {
-	files := []string{fileVmlinuz, fileConfig}
-	if isELF {
-		files[0] = fileVmlinux
+// load reads a Kernel from its cache entry.
+func load(entry *cache.Entry) (*Kernel, error) {
+	fail := func(err error) (*Kernel, error) {
+		entry.Close()
+		return nil, fmt.Errorf("read the unpacked kernel in the cache: %w; remove %s", err, entry.Path)
 	}
-	err := filepath.WalkDir(filepath.Join(dir, dirModules), func(p string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil || !d.Type().IsRegular() {
-			return err
-		}
-		// The rest is depmod's work, and differs with its version.
-		if n := d.Name(); modules.IsModule(n) || strings.HasPrefix(n, "modules.builtin") && !strings.HasSuffix(n, ".bin") &&
-			n != "modules.builtin.alias" || n == "modules.order" {
-			rel, err := filepath.Rel(dir, p)
-			if err != nil {
-				return err
-			}
-			files = append(files, rel)
-		}
-		return nil
-	})
+	data, err := os.ReadFile(filepath.Join(entry.Path, fileRecord))
 	if err != nil {
-		return "", err
+		return fail(err)
 	}
-	slices.Sort(files[2:])
-	all := sha256.New()
-	for _, name := range files {
-		sum, err := fileSum(filepath.Join(dir, name))
-		if err != nil {
-			return "", err
-		}
-		fmt.Fprintf(all, "%s  %s\n", sum, name)
+	k := &Kernel{entry: entry}
+	if err := json.Unmarshal(data, k); err != nil {
+		return fail(err)
 	}
-	return hex.EncodeToString(all.Sum(nil)), nil
-}
-
-func fileSum(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
+	k.Image = filepath.Join(entry.Path, k.Image)
+	if k.ModulesDir != "" {
+		k.ModulesDir = filepath.Join(entry.Path, k.ModulesDir)
 	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", fmt.Errorf("read %s: %w", path, err)
+	if data, err = os.ReadFile(filepath.Join(entry.Path, FileConfig)); err != nil {
+		return fail(err)
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
-}
-
-// command prepares a program that dies with ctx, with what it started.
-func command(ctx context.Context, dir string, env []string, name string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Dir = dir
-	// Messages are read: they have to be in English.
-	cmd.Env = append(append(os.Environ(), "LC_ALL=C"), env...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = 5 * time.Second
-	return cmd
-}
-
-// runError is a program that ended badly.
-type runError struct {
-	name   string
-	stderr string
-	err    error
-}
-
-func (e *runError) Error() string {
-	s := fmt.Sprintf("%s: %v", e.name, e.err)
-	if lines := strings.Split(strings.TrimSpace(e.stderr), "\n"); lines[0] != "" {
-		s += ": " + strings.Join(lines[max(0, len(lines)-4):], " / ")
+	if k.Config, err = kconfig.ParseBytes(data); err != nil {
+		return fail(err)
 	}
-	return s
-}
-
-func (e *runError) Unwrap() error { return e.err }
-
-// run runs a program and returns what it printed; a *runError has its complaints.
-func run(ctx context.Context, dir string, env []string, name string, args ...string) ([]byte, error) {
-	cmd := command(ctx, dir, env, name, args...)
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := cmd.Run(); err != nil {
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		return out.Bytes(), &runError{name: filepath.Base(name), stderr: errs.String(), err: err}
-	}
-	return out.Bytes(), nil
+	return k, nil
 }

@@ -15,6 +15,9 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/faultline/faultline/kernels/matrix"
+	"github.com/faultline/faultline/kernels/source"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/faultline/faultline/framework/needs"
@@ -105,7 +108,7 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 // examine says what kernels lack.
 func examine(ctx context.Context, specs []string) error {
 	for _, spec := range specs {
-		if err := kernels.Check(spec); err != nil {
+		if err := source.All().Check(spec); err != nil {
 			return err
 		}
 	}
@@ -115,7 +118,7 @@ func examine(ctx context.Context, specs []string) error {
 	}
 	none := false
 	for _, spec := range specs {
-		k, err := kernels.Resolve(ctx, spec, kernels.Options{Log: progress})
+		k, err := source.Resolve(ctx, spec, kernels.Options{Log: progress})
 		if err != nil {
 			return err
 		}
@@ -201,12 +204,12 @@ func tryKVM(ctx context.Context) (trouble string, err error) {
 	if !slices.ContainsFunc(items, func(i cache.Item) bool { return i.Kind == "kernel" }) {
 		return "", none
 	}
-	m, err := kernels.DefaultMatrix()
+	m, err := matrix.Default()
 	if err != nil {
 		return "", err
 	}
 	// However old the package lists are, they are those that the cache was filled from.
-	k, err := kernels.Resolve(ctx, m.Kernels[0].Spec, kernels.Options{Cache: c, MaxAge: 100 * 365 * 24 * time.Hour})
+	k, err := source.Resolve(ctx, m.Kernels[0].Spec, kernels.Options{Cache: c, MaxAge: 100 * 365 * 24 * time.Hour})
 	if err != nil {
 		return "", none
 	}

@@ -7,8 +7,8 @@ import (
 
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/framework/vm"
-	"github.com/faultline/faultline/images"
 	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/tool"
 	"github.com/faultline/faultline/kernels"
 )
 
@@ -20,8 +20,8 @@ func TestExitCode(t *testing.T) {
 		"nothing":          {nil, 0},
 		"usage":            {fault.Requestf("x"), 2},
 		"spec":             {&kernels.SpecError{What: "x"}, 2},
-		"tool":             {&kernels.ToolError{Tool: "depmod"}, 2},
-		"mkfs":             {&images.MissingToolError{Tool: "mkfs.xfs"}, 2},
+		"tool":             {&tool.MissingError{Tool: "depmod"}, 2},
+		"mkfs":             {&tool.MissingError{Tool: "mkfs.xfs"}, 2},
 		"no QEMU":          {&qemu.MissingError{Reason: "x"}, 2},
 		"trouble":          {&vm.Trouble{Kind: vm.Panic}, 3},
 		"disk full":        {&vm.Trouble{Kind: vm.Host, Err: errors.New("disk full")}, 3},

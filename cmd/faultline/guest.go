@@ -12,6 +12,8 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/faultline/faultline/kernels/source"
+
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/framework/vm"
 	"github.com/faultline/faultline/internal/arch"
@@ -30,7 +32,7 @@ type guestFlags struct {
 // session starts a guest, hands do a connection to it, and ends it. With
 // --dry-run it prints the command instead.
 func (f guestFlags) session(ctx context.Context, do func(context.Context, *vm.SSHClient) error) error {
-	if err := kernels.Check(f.Kernel); err != nil {
+	if err := source.All().Check(f.Kernel); err != nil {
 		return err
 	}
 	// Asked for first, because a kernel takes long to fetch.
@@ -41,7 +43,7 @@ func (f guestFlags) session(ctx context.Context, do func(context.Context, *vm.SS
 	if err != nil {
 		return err
 	}
-	k, err := kernels.Resolve(ctx, f.Kernel, kernels.Options{Cache: c, Log: progress})
+	k, err := source.Resolve(ctx, f.Kernel, kernels.Options{Cache: c, Log: progress})
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/faultline/faultline/kernels/source"
+
 	"github.com/faultline/faultline/framework/scenario"
 	"github.com/faultline/faultline/kernels"
 )
@@ -75,7 +77,7 @@ Example:
 }
 
 func (c *listKernelsCmd) Run(ctx context.Context) error {
-	offers, err := kernels.Available(ctx, kernels.Options{Log: progress})
+	offers, err := source.All().Offers(ctx, kernels.Options{Log: progress})
 	if err != nil {
 		return err
 	}

@@ -12,10 +12,11 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/faultline/faultline/kernels/source"
+
 	"github.com/alecthomas/kong"
 
 	"github.com/faultline/faultline/internal/fault"
-	"github.com/faultline/faultline/kernels"
 )
 
 // cli is the command line. A subcommand is a type in a file of its own, with a
@@ -52,7 +53,7 @@ func faultline(ctx context.Context, args []string) error {
 		kong.Description(description),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
 		kong.Vars{
-			"specs": strings.Join(kernels.Forms(), ", "),
+			"specs": strings.Join(source.All().Forms(), ", "),
 			"accel": "What runs the guest: kvm, tcg (works everywhere), or auto: kvm where it is seen to work.",
 		},
 		kong.BindTo(ctx, (*context.Context)(nil)),

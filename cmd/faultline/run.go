@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 	"runtime"
 
+	"github.com/faultline/faultline/kernels/matrix"
+	"github.com/faultline/faultline/kernels/source"
+
 	"golang.org/x/term"
 
 	"github.com/faultline/faultline/framework/change"
@@ -17,7 +20,6 @@ import (
 	"github.com/faultline/faultline/framework/run"
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/internal/fault"
-	"github.com/faultline/faultline/kernels"
 )
 
 type runCmd struct {
@@ -104,9 +106,9 @@ func judged(record results.Run) error {
 }
 
 // kernels are the entries that the flags ask for.
-func (c *runCmd) kernels() ([]kernels.Entry, error) {
+func (c *runCmd) kernels() ([]matrix.Entry, error) {
 	for _, spec := range c.Kernel {
-		if err := kernels.Check(spec); err != nil {
+		if err := source.All().Check(spec); err != nil {
 			return nil, err
 		}
 	}
@@ -114,14 +116,14 @@ func (c *runCmd) kernels() ([]kernels.Entry, error) {
 	if name == "" && len(c.Kernel) == 0 {
 		name = "default"
 	}
-	load := func() (*kernels.Matrix, error) { return kernels.LoadMatrix(name) }
+	load := func() (*matrix.Matrix, error) { return matrix.Load(name) }
 	switch name {
 	case "":
-		load = func() (*kernels.Matrix, error) { return &kernels.Matrix{}, nil }
+		load = func() (*matrix.Matrix, error) { return &matrix.Matrix{}, nil }
 	case "default":
-		load = kernels.DefaultMatrix
+		load = matrix.Default
 	case "wide":
-		load = kernels.WideMatrix
+		load = matrix.Wide
 	}
 	m, err := load()
 	if err != nil {
@@ -136,7 +138,7 @@ func (c *runCmd) kernels() ([]kernels.Entry, error) {
 	}
 	entries := m.Kernels
 	for _, spec := range c.Kernel {
-		entries = append(entries, kernels.Entry{Spec: spec})
+		entries = append(entries, matrix.Entry{Spec: spec})
 	}
 	return entries, nil
 }

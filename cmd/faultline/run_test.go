@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/faultline/faultline/kernels/source"
+
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
 
@@ -163,7 +165,7 @@ func record(ts *testscript.TestScript, neg bool, args []string) {
 func brokenKernel(ts *testscript.TestScript, neg bool, args []string) {
 	store, err := cache.Open("")
 	ts.Check(err)
-	k, err := kernels.Resolve(context.Background(), "apt:bookworm", kernels.Options{Cache: store})
+	k, err := source.Resolve(context.Background(), "apt:bookworm", kernels.Options{Cache: store})
 	ts.Check(err)
 	defer k.Close()
 	to := ts.MkAbs(args[0])

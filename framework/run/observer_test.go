@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/faultline/faultline/kernels/source"
+
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/plan"
 	"github.com/faultline/faultline/framework/run"
@@ -27,7 +29,7 @@ func TestObserveWithoutAFolder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	resolved, err := kernels.Resolve(ctx, "apt:bookworm", kernels.Options{Cache: store})
+	resolved, err := source.Resolve(ctx, "apt:bookworm", kernels.Options{Cache: store})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/faultline/faultline/kernels/matrix"
+
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/plan"
 	"github.com/faultline/faultline/framework/report"
@@ -19,7 +21,7 @@ import (
 
 // Options say what to run and how.
 type Options struct {
-	Kernels   []kernels.Entry
+	Kernels   []matrix.Entry
 	Scenarios []string // globs; none takes all
 	Label     string   // a Ginkgo label filter
 	Accel     string   // "auto", "kvm" or "tcg"

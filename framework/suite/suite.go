@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/faultline/faultline/kernels/source"
+
 	"github.com/onsi/ginkgo/v2"
 	"github.com/onsi/ginkgo/v2/types"
 	"github.com/onsi/gomega"
@@ -131,7 +133,7 @@ func open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	process.kernel, err = kernels.Resolve(ctx, flags.kernel, kernels.Options{Cache: c})
+	process.kernel, err = source.Resolve(ctx, flags.kernel, kernels.Options{Cache: c})
 	if err != nil {
 		return err
 	}

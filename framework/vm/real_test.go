@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/faultline/faultline/kernels/source"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/faultline/faultline/framework/qemu"
@@ -141,7 +143,7 @@ func kernel(t *testing.T, spec string) *kernels.Kernel {
 	t.Helper()
 	c, err := cache.Open("")
 	must(t, err)
-	k, err := kernels.Resolve(t.Context(), spec, kernels.Options{Cache: c, Log: t.Logf})
+	k, err := source.Resolve(t.Context(), spec, kernels.Options{Cache: c, Log: t.Logf})
 	must(t, err)
 	t.Cleanup(func() { k.Close() })
 	return k
@@ -293,7 +295,7 @@ func own() {
 	}
 	c, err := cache.Open("")
 	fail(err)
-	k, err := kernels.Resolve(ctx, recent, kernels.Options{Cache: c})
+	k, err := source.Resolve(ctx, recent, kernels.Options{Cache: c})
 	fail(err)
 	r, err := NewRig(ctx, c, runtime.GOARCH)
 	fail(err)

@@ -2,7 +2,11 @@
 // It knows nothing about what the names name.
 package near
 
-import "sort"
+import (
+	"fmt"
+	"sort"
+	"strings"
+)
 
 // Names returns up to three of the known names that are closest to the one that
 // was written: a few letters away, or beginning with it.
@@ -70,4 +74,19 @@ func distance(a, b string) int {
 		before, last, row = last, row, before
 	}
 	return last[len(b)]
+}
+
+// Quoted lists names for a message: "a", "b" or "c".
+func Quoted(names []string, or string) string {
+	var b strings.Builder
+	for i, n := range names {
+		switch {
+		case i > 0 && i == len(names)-1:
+			b.WriteString(" " + or + " ")
+		case i > 0:
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "%q", n)
+	}
+	return b.String()
 }

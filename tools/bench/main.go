@@ -21,6 +21,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/faultline/faultline/kernels/matrix"
+
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/framework/results"
 	"github.com/faultline/faultline/framework/vm"
@@ -79,7 +81,7 @@ func (b *bench) run() error {
 	if b.cache, err = cache.Open(""); err != nil {
 		return err
 	}
-	m, err := kernels.DefaultMatrix()
+	m, err := matrix.Default()
 	if err != nil {
 		return err
 	}

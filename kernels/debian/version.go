@@ -1,10 +1,10 @@
-package kernels
+package debian
 
 import "strings"
 
-// compareVersions orders Debian versions as deb-version(7) says: negative when
+// CompareVersions orders Debian versions as deb-version(7) says: negative when
 // a is older than b. Package lists hold hundreds, too many to ask dpkg about.
-func compareVersions(a, b string) int {
+func CompareVersions(a, b string) int {
 	ea, a := epoch(a)
 	eb, b := epoch(b)
 	if c := compareText(ea, eb); c != 0 {

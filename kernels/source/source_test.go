@@ -1,4 +1,4 @@
-package kernels
+package source
 
 import (
 	"bytes"
@@ -15,7 +15,12 @@ import (
 	"time"
 
 	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/internal/fake"
+	"github.com/faultline/faultline/kernels/source/apt"
+	"github.com/faultline/faultline/kernels/source/deb"
+	"github.com/faultline/faultline/kernels/source/dir"
 )
 
 // files maps a path to its content.
@@ -81,23 +86,26 @@ func usual() files {
 func needs(t *testing.T, names ...string) {
 	t.Helper()
 	for _, n := range names {
-		if _, err := tool(n); err != nil {
+		if _, err := tool.Find(n, ""); err != nil {
 			t.Skip(err)
 		}
 	}
 }
 
-func testOptions(t *testing.T) Options {
+// from is all sources, with apt's read from a file.
+func from(file string) List { return List{apt.Source(file), deb.Source(), dir.Source()} }
+
+func testOptions(t *testing.T) kernels.Options {
 	t.Helper()
 	c, err := cache.Open(filepath.Join(t.TempDir(), "cache"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Options{Cache: c, Log: t.Logf}
+	return kernels.Options{Cache: c, Log: t.Logf}
 }
 
 // leftBehind lists what is in the cache but locks.
-func leftBehind(t *testing.T, o Options) []string {
+func leftBehind(t *testing.T, o kernels.Options) []string {
 	t.Helper()
 	all, err := filepath.Glob(filepath.Join(o.Cache.Dir(), "*", "*"))
 	if err != nil {
@@ -143,8 +151,8 @@ func TestDir(t *testing.T) {
 	}
 
 	again, err := Resolve(t.Context(), "dir:"+dir, opts)
-	if err != nil || again.entry.Built || again.Digest != k.Digest {
-		t.Errorf("second time: built %v, %v", again.entry.Built, err)
+	if err != nil || again.Fresh() || again.Digest != k.Digest {
+		t.Errorf("second time: built %v, %v", again.Fresh(), err)
 	}
 	// The same files elsewhere: another entry, the same kernel.
 	other, err := Resolve(t.Context(), "dir:"+usual().in(t, t.TempDir()), opts)
@@ -217,9 +225,9 @@ func TestDirErrors(t *testing.T) {
 
 func wantSpecError(t *testing.T, err error, want string) {
 	t.Helper()
-	var spec *SpecError
+	var spec *kernels.SpecError
 	if !errors.As(err, &spec) || !strings.Contains(err.Error(), want) || spec.WayOut == "" || spec.What == "" {
-		t.Errorf("error %v, want a SpecError with %q", err, want)
+		t.Errorf("error %v, want a kernels.SpecError with %q", err, want)
 	}
 }
 
@@ -299,7 +307,7 @@ func TestDeb(t *testing.T) {
 	if k.Name != "6.1.192 (deb:linux-image-"+rel+"_6.1.192-1_amd64.deb)" {
 		t.Errorf("name %q", k.Name)
 	}
-	if again, err := Resolve(t.Context(), "deb:"+one, opts); err != nil || again.entry.Built {
+	if again, err := Resolve(t.Context(), "deb:"+one, opts); err != nil || again.Fresh() {
 		t.Errorf("the second time it is unpacked again, %v", err)
 	}
 
@@ -347,7 +355,7 @@ func TestCancelled(t *testing.T) {
 	cancel(why)
 	opts := testOptions(t)
 	_, err := Resolve(ctx, "dir:"+usual().in(t, t.TempDir()), opts)
-	var spec *SpecError
+	var spec *kernels.SpecError
 	if !errors.Is(err, why) || errors.As(err, &spec) {
 		t.Errorf("error %v does not say why", err)
 	}
@@ -406,7 +414,7 @@ func image(version string) debian {
 }
 
 func meta(version, target string) debian {
-	return debian{metaPackage, version, fmt.Sprintf("%s (= %s)", target, version), files{"usr/share/doc/m": "m"}}
+	return debian{"linux-image-amd64", version, fmt.Sprintf("%s (= %s)", target, version), files{"usr/share/doc/m": "m"}}
 }
 
 func TestApt(t *testing.T) {
@@ -426,7 +434,7 @@ func TestApt(t *testing.T) {
 	a.suite(t, "trixie-backports", "Debian Backports", parts...)
 
 	opts := testOptions(t)
-	opts.aptSources = []string{a.sources}
+	list := from(a.sources)
 	var logged []string
 	opts.Log = func(f string, args ...any) { logged = append(logged, fmt.Sprintf(f, args...)) }
 	for _, c := range []struct {
@@ -441,12 +449,12 @@ func TestApt(t *testing.T) {
 		{"apt:bookworm-security", "6.1.192", rel, "bookworm-security", 1},
 		{"apt:trixie-backports", "7.3.4", rel7, "trixie-backports", 4},
 	} {
-		k, err := Resolve(t.Context(), c.spec, opts)
+		k, err := list.Resolve(t.Context(), c.spec, opts)
 		if err != nil {
 			t.Fatalf("%s: %v", c.spec, err)
 		}
 		if k.Version != c.version || k.Release != c.release || len(k.Packages) != c.packages || k.Packages[0].Suite != c.suite ||
-			k.Name != c.version+" ("+c.spec+")" || k.ModulesDir == "" || exists(filepath.Join(k.entry.Path, "debs")) {
+			k.Name != c.version+" ("+c.spec+")" || k.ModulesDir == "" || exists(filepath.Join(filepath.Dir(k.Image), "debs")) {
 			t.Errorf("%s: %+v", c.spec, k)
 		}
 	}
@@ -460,7 +468,7 @@ func TestApt(t *testing.T) {
 		}
 		defer os.Rename(hidden, filepath.Join(a.dir, "dists"))
 		t.Setenv("PATH", "/nowhere")
-		if k, err := Resolve(t.Context(), "apt:bookworm", opts); err != nil || k.entry.Built || len(logged) > 0 {
+		if k, err := list.Resolve(t.Context(), "apt:bookworm", opts); err != nil || k.Fresh() || len(logged) > 0 {
 			t.Errorf("%v, logged %v", err, logged)
 		}
 	})
@@ -473,9 +481,9 @@ func TestApt(t *testing.T) {
 		defer os.Rename(hidden, filepath.Join(a.dir, "pool"))
 		broken := opts
 		broken.MaxAge = time.Nanosecond
-		broken.aptSources = []string{filepath.Join(a.dir, "nothing.list")}
+		nothing := from(filepath.Join(a.dir, "nothing.list"))
 		for range 2 { // the second time it is not even tried
-			if k, err := Resolve(t.Context(), "apt:bookworm", broken); err != nil || k.entry.Built {
+			if k, err := nothing.Resolve(t.Context(), "apt:bookworm", broken); err != nil || k.Fresh() {
 				t.Error(err)
 			}
 		}
@@ -492,11 +500,10 @@ func TestApt(t *testing.T) {
 			}
 		}
 		other := testOptions(t) // nothing unpacked, but the lists of before
-		other.aptSources = opts.aptSources
 		if err := os.CopyFS(filepath.Join(other.Cache.Dir(), "apt"), os.DirFS(filepath.Join(opts.Cache.Dir(), "apt"))); err != nil {
 			t.Fatal(err)
 		}
-		k, err := Resolve(t.Context(), "apt:bookworm", other)
+		k, err := list.Resolve(t.Context(), "apt:bookworm", other)
 		if err != nil || k.Version != "6.1.193" {
 			t.Errorf("%v, %v", k, err)
 		}
@@ -509,14 +516,14 @@ func TestApt(t *testing.T) {
 		"apt:bookworm/linux-base":       "neither is a kernel nor depends on one",
 		"apt:linux-image-nope-amd64":    "no kernel package named",
 	} {
-		_, err := Resolve(t.Context(), spec, opts)
+		_, err := list.Resolve(t.Context(), spec, opts)
 		wantSpecError(t, err, want)
 	}
 	if exists(filepath.Join(opts.Cache.Dir(), "apt", "bookwrm")) {
 		t.Error("a suite that is none leaves its state behind")
 	}
 	t.Run("Available", func(t *testing.T) {
-		offers, err := Available(t.Context(), opts)
+		offers, err := list.Offers(t.Context(), opts)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -534,7 +541,7 @@ func TestApt(t *testing.T) {
 func TestAptTrouble(t *testing.T) {
 	a := newArchive(t)
 	a.suite(t, "bookworm", "Somebody", image("6.1.192-1"))
-	a.suite(t, "trixie", "Debian", debian{metaPackage, "7.3.4-1", "linux-image-7.3.4-amd64 (= 7.3.4-1)", files{"x": "x"}})
+	a.suite(t, "trixie", "Debian", debian{"linux-image-amd64", "7.3.4-1", "linux-image-7.3.4-amd64 (= 7.3.4-1)", files{"x": "x"}})
 	files{
 		"unsigned.list": fmt.Sprintf("deb file:%s trixie main\n", a.dir),
 		"foreign.list":  fmt.Sprintf("deb [signed-by=/usr/share/keyrings/vendor.gpg] file:%s bookworm main\n", a.dir),
@@ -548,9 +555,8 @@ func TestAptTrouble(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			opts := testOptions(t)
-			opts.aptSources = []string{c.sources}
-			_, err := Resolve(t.Context(), c.spec, opts)
-			var spec *SpecError
+			_, err := from(c.sources).Resolve(t.Context(), c.spec, opts)
+			var spec *kernels.SpecError
 			if err == nil || errors.As(err, &spec) || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v, want one of the rig with %q", err, c.want)
 			}
@@ -562,8 +568,13 @@ func TestToolError(t *testing.T) {
 	t.Setenv("PATH", "/nowhere")
 	opts := testOptions(t)
 	_, err := Resolve(t.Context(), "apt:bookworm", opts)
-	var missing *ToolError
+	var missing *tool.MissingError
 	if !errors.As(err, &missing) || missing.Package != "apt" || !strings.Contains(err.Error(), "apt-get install -y apt") {
 		t.Errorf("error %v does not name the package", err)
 	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }

@@ -1,4 +1,6 @@
-package kernels
+// Package dir takes kernels from a folder, as a build or make install leaves
+// them: dir:PATH. It copies, and builds nothing.
+package dir
 
 import (
 	"context"
@@ -11,14 +13,27 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/modules"
 	"github.com/faultline/faultline/kernels/vmlinuz"
 )
 
-func checkDir(arg string) error {
+// Source is dir:PATH.
+func Source() kernels.Source {
+	return kernels.Source{
+		Scheme: "dir", Forms: []string{"dir:PATH"}, Check: check, Resolve: resolve,
+		Mistaken: func(text string) string {
+			if info, err := os.Stat(text); err == nil && info.IsDir() {
+				return "for a folder write dir:" + text
+			}
+			return ""
+		},
+	}
+}
+
+func check(arg string) error {
 	if arg == "" {
-		return &SpecError{Problem: "no folder named", WayOut: "write dir:PATH"}
+		return &kernels.SpecError{Problem: "no folder named", WayOut: "write dir:PATH"}
 	}
 	return nil
 }
@@ -32,9 +47,9 @@ type layout struct {
 	modules string // the folder with the modules, "" if there is none
 }
 
-// resolveDir makes a kernel out of a folder. The files are copied: a run must
+// resolve makes a kernel out of a folder. The files are copied: a run must
 // not see them change, and modules.dep may have to be made.
-func resolveDir(ctx context.Context, arg string, opts Options) (*Kernel, error) {
+func resolve(ctx context.Context, arg string, opts kernels.Options) (*kernels.Kernel, error) {
 	root, err := filepath.Abs(arg)
 	if err != nil {
 		return nil, err
@@ -45,7 +60,7 @@ func resolveDir(ctx context.Context, arg string, opts Options) (*Kernel, error) 
 	}
 	// What ls -lR would show stands for the content: hashing some hundred
 	// megabytes would cost a second at each use.
-	parts := []string{entryFormat, "dir"}
+	parts := []string{"dir"}
 	files, err := l.files()
 	if err != nil {
 		return nil, err
@@ -57,22 +72,18 @@ func resolveDir(ctx context.Context, arg string, opts Options) (*Kernel, error) 
 		}
 		parts = append(parts, f.from, f.to, fmt.Sprint(info.Size(), info.ModTime().UnixNano()))
 	}
-	entry, err := opts.Cache.Get(ctx, entryKind, cache.Key(parts...), func(ctx context.Context, dir string) error {
-		opts.log("copy kernel %s from %s", l.release, root)
+	k, err := kernels.Unpack(ctx, opts, parts, func(ctx context.Context, dir string) ([]kernels.Package, error) {
+		opts.Logf("copy kernel %s from %s", l.release, root)
 		for _, f := range files {
 			if ctx.Err() != nil {
-				return context.Cause(ctx)
+				return nil, context.Cause(ctx)
 			}
 			if err := copyFile(filepath.Join(dir, f.to), f.from); err != nil {
-				return fmt.Errorf("copy the kernel: %w", err)
+				return nil, fmt.Errorf("copy the kernel: %w", err)
 			}
 		}
-		return finish(ctx, dir, nil, opts)
+		return nil, nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	k, err := load(entry)
 	if err != nil {
 		return nil, err
 	}
@@ -85,10 +96,10 @@ func resolveDir(ctx context.Context, arg string, opts Options) (*Kernel, error) 
 func findLayout(root string) (*layout, error) {
 	info, err := os.Stat(root)
 	if err != nil {
-		return nil, &SpecError{Problem: "look into the folder", Err: err, WayOut: "give a folder that can be read"}
+		return nil, &kernels.SpecError{Problem: "look into the folder", Err: err, WayOut: "give a folder that can be read"}
 	}
 	if !info.IsDir() {
-		return nil, &SpecError{Problem: root + " is not a folder",
+		return nil, &kernels.SpecError{Problem: root + " is not a folder",
 			WayOut: "give the folder that holds vmlinuz, config and lib/modules/RELEASE"}
 	}
 	l := &layout{}
@@ -110,7 +121,7 @@ func (l *layout) findImage(root string) error {
 		images = find(root, "vmlinux*", "boot/vmlinux*", "lib/modules/*/vmlinux*")
 	}
 	if len(images) == 0 {
-		return &SpecError{Problem: "no kernel image in " + root, WayOut: "put vmlinuz* (a bzImage) or vmlinux* (ELF) there, or in its boot folder"}
+		return &kernels.SpecError{Problem: "no kernel image in " + root, WayOut: "put vmlinuz* (a bzImage) or vmlinux* (ELF) there, or in its boot folder"}
 	}
 	for _, name := range images {
 		data, err := os.ReadFile(name)
@@ -119,12 +130,12 @@ func (l *layout) findImage(root string) error {
 		}
 		image, err := vmlinuz.Parse(data)
 		if err != nil {
-			return &SpecError{Problem: name, Err: err, WayOut: "give an x86-64 bzImage or vmlinux, whole"}
+			return &kernels.SpecError{Problem: name, Err: err, WayOut: "give an x86-64 bzImage or vmlinux, whole"}
 		}
 		if l.image == "" {
 			l.image, l.release, l.elf = name, image.Release, image.ELF
 		} else if l.release != image.Release {
-			return &SpecError{Problem: fmt.Sprintf("more than one kernel: %s is %s, %s is %s", l.image, l.release, name, image.Release),
+			return &kernels.SpecError{Problem: fmt.Sprintf("more than one kernel: %s is %s, %s is %s", l.image, l.release, name, image.Release),
 				WayOut: "leave one of them in the folder"}
 		}
 	}
@@ -159,12 +170,12 @@ func (l *layout) findModules(root string) error {
 			case e.Name() == l.release:
 				l.modules = dir
 				return nil
-			case builtFor(dir) != "":
+			case kernels.BuiltFor(dir) != "":
 				other = e.Name()
 			}
 		}
 		if other != "" {
-			return otherRelease(l.release, other)
+			return kernels.OtherRelease(l.release, other)
 		}
 	}
 	// A folder that holds the modules directly: lib/modules/REL under another
@@ -174,12 +185,12 @@ func (l *layout) findModules(root string) error {
 		if !exists(filepath.Join(dir, "modules.order")) && !exists(filepath.Join(dir, "modules.dep")) && len(regular(dir, "*.ko*")) == 0 {
 			continue
 		}
-		built := builtFor(dir)
+		built := kernels.BuiltFor(dir)
 		if built == "" || exists(filepath.Join(dir, "vmlinux.o")) {
 			continue // a build tree has modules.order and modules all over
 		}
 		if built != l.release {
-			return otherRelease(l.release, built)
+			return kernels.OtherRelease(l.release, built)
 		}
 		l.modules = dir
 		return nil
@@ -191,12 +202,12 @@ func (l *layout) findModules(root string) error {
 type copied struct{ from, to string }
 
 func (l *layout) files() ([]copied, error) {
-	files := []copied{{l.image, fileVmlinuz}}
+	files := []copied{{l.image, kernels.FileVmlinuz}}
 	if l.elf {
-		files[0].to = fileVmlinux
+		files[0].to = kernels.FileVmlinux
 	}
 	if l.config != "" {
-		files = append(files, copied{l.config, fileConfig})
+		files = append(files, copied{l.config, kernels.FileConfig})
 	}
 	if l.modules == "" {
 		return files, nil
@@ -214,7 +225,7 @@ func (l *layout) files() ([]copied, error) {
 		}
 		top := !strings.Contains(rel, string(filepath.Separator))
 		if modules.IsModule(p) || top && strings.HasPrefix(rel, "modules.") && !isDepmods(rel) {
-			files = append(files, copied{p, filepath.Join(dirModules, l.release, rel)})
+			files = append(files, copied{p, filepath.Join(kernels.DirModules, l.release, rel)})
 		}
 		return nil
 	})
@@ -249,5 +260,10 @@ func copyFile(to, from string) error {
 		return err
 	}
 	defer f.Close()
-	return writeFile(to, io.Reader(f))
+	return kernels.WriteFile(to, io.Reader(f))
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }

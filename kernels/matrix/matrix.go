@@ -1,4 +1,6 @@
-package kernels
+// Package matrix reads the files that list the kernels of a run. It looks at the
+// form of specs, and fetches nothing until an entry is resolved.
+package matrix
 
 import (
 	"context"
@@ -15,6 +17,8 @@ import (
 	"github.com/goccy/go-yaml/token"
 
 	"github.com/faultline/faultline/internal/near"
+	"github.com/faultline/faultline/kernels"
+	"github.com/faultline/faultline/kernels/source"
 )
 
 // Matrix is the kernels of a run, in the order of the table's columns.
@@ -43,8 +47,8 @@ type Entry struct {
 }
 
 // Resolve is Resolve for the entry's spec, with what the entry says besides.
-func (e Entry) Resolve(ctx context.Context, opts Options) (*Kernel, error) {
-	k, err := Resolve(ctx, e.Spec, opts)
+func (e Entry) Resolve(ctx context.Context, opts kernels.Options) (*kernels.Kernel, error) {
+	k, err := source.Resolve(ctx, e.Spec, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -56,16 +60,16 @@ func (e Entry) Resolve(ctx context.Context, opts Options) (*Kernel, error) {
 }
 
 // CheckChanges refuses a declaration (has:) of a change that is not among the
-// known ones, which this package does not know. The error is a *SpecError that
+// known ones, which this package does not know. The error is a *kernels.SpecError that
 // names the line and the column.
 func (m *Matrix) CheckChanges(known []string) error {
 	for _, d := range m.declared {
 		if slices.Contains(known, d.change) {
 			continue
 		}
-		e := &SpecError{What: d.pos, Problem: fmt.Sprintf("no change is called %q", d.change), WayOut: "known are " + strings.Join(known, ", ")}
+		e := &kernels.SpecError{What: d.pos, Problem: fmt.Sprintf("no change is called %q", d.change), WayOut: "known are " + strings.Join(known, ", ")}
 		if n := near.Names(d.change, known); len(n) > 0 {
-			e.WayOut = "did you mean " + quoted(n, "or") + "? " + e.WayOut
+			e.WayOut = "did you mean " + near.Quoted(n, "or") + "? " + e.WayOut
 		}
 		return e
 	}
@@ -78,26 +82,26 @@ var defaultYAML []byte
 //go:embed wide.yaml
 var wideYAML []byte
 
-// DefaultMatrix is kernels/default.yaml: a kernel without and one with the change
+// Default is default.yaml: a kernel without and one with the change
 // the project exists for, both in the suites of a Debian 12 machine.
-func DefaultMatrix() (*Matrix, error) { return ParseMatrix("default.yaml", defaultYAML) }
+func Default() (*Matrix, error) { return Parse("default.yaml", defaultYAML) }
 
-// WideMatrix is kernels/wide.yaml: the default one between Debian's oldest and
+// Wide is wide.yaml: the default one between Debian's oldest and
 // newest kernel.
-func WideMatrix() (*Matrix, error) { return ParseMatrix("wide.yaml", wideYAML) }
+func Wide() (*Matrix, error) { return Parse("wide.yaml", wideYAML) }
 
-// LoadMatrix reads a matrix file. What is wrong with it is a *SpecError that
+// Load reads a matrix file. What is wrong with it is a *kernels.SpecError that
 // names the file, the line and the column.
-func LoadMatrix(path string) (*Matrix, error) {
+func Load(path string) (*Matrix, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, &SpecError{What: "matrix " + path, Problem: "read it", Err: errors.Unwrap(err), WayOut: "give a file that can be read"}
+		return nil, &kernels.SpecError{What: "matrix " + path, Problem: "read it", Err: errors.Unwrap(err), WayOut: "give a file that can be read"}
 	}
-	return ParseMatrix(path, data)
+	return Parse(path, data)
 }
 
-// ParseMatrix is LoadMatrix for a file's content; file is for messages.
-func ParseMatrix(file string, data []byte) (*Matrix, error) {
+// Parse is Load for a file's content; file is for messages.
+func Parse(file string, data []byte) (*Matrix, error) {
 	p := matrixParser{file: file}
 	tree, err := parser.ParseBytes(data, 0)
 	if err != nil {
@@ -105,7 +109,7 @@ func ParseMatrix(file string, data []byte) (*Matrix, error) {
 		if errors.As(err, &at) {
 			return nil, p.error(at.GetToken(), at.GetMessage(), "write it as YAML")
 		}
-		return nil, &SpecError{What: file, Problem: "read the matrix", Err: err, WayOut: "write it as YAML"}
+		return nil, &kernels.SpecError{What: file, Problem: "read the matrix", Err: err, WayOut: "write it as YAML"}
 	}
 	var docs []ast.Node
 	for _, d := range tree.Docs {
@@ -115,7 +119,7 @@ func ParseMatrix(file string, data []byte) (*Matrix, error) {
 	}
 	const shape = "write \"kernels:\" and below it a list of entries such as \"- spec: apt:bookworm\""
 	if len(docs) == 0 {
-		return nil, &SpecError{What: file + ":1:1", Problem: "the matrix is empty", WayOut: shape}
+		return nil, &kernels.SpecError{What: file + ":1:1", Problem: "the matrix is empty", WayOut: shape}
 	}
 	if len(docs) > 1 {
 		return nil, p.error(begin(docs[1]), "a second document in the file", "leave one")
@@ -173,7 +177,7 @@ func (p matrixParser) pos(t *token.Token) string {
 }
 
 func (p matrixParser) error(t *token.Token, problem, wayOut string) error {
-	return &SpecError{What: p.pos(t), Problem: problem, WayOut: wayOut}
+	return &kernels.SpecError{What: p.pos(t), Problem: problem, WayOut: wayOut}
 }
 
 // mapping calls f for each pair of a mapping, whose keys must be among the known
@@ -199,10 +203,10 @@ func (p matrixParser) mapping(n ast.Node, what, shape string, known []string, f 
 		}
 		seen[key] = true
 		if known != nil && !slices.Contains(known, key) {
-			e := &SpecError{What: p.pos(v.Key.GetToken()), Problem: fmt.Sprintf("unknown key %q in %s", key, what),
-				WayOut: "it takes " + quoted(known, "and")}
+			e := &kernels.SpecError{What: p.pos(v.Key.GetToken()), Problem: fmt.Sprintf("unknown key %q in %s", key, what),
+				WayOut: "it takes " + near.Quoted(known, "and")}
 			if n := near.Names(key, known); len(n) > 0 {
-				e.WayOut = "did you mean " + quoted(n, "or") + "? " + e.WayOut
+				e.WayOut = "did you mean " + near.Quoted(n, "or") + "? " + e.WayOut
 			}
 			return e
 		}
@@ -247,8 +251,8 @@ func (p *matrixParser) entry(n ast.Node) (e Entry, nameAt *token.Token, err erro
 	if e.Spec == "" {
 		return e, nil, p.error(begin(n), `the entry has no "spec"`, shape)
 	}
-	if err := Check(e.Spec); err != nil {
-		var spec *SpecError
+	if err := source.All().Check(e.Spec); err != nil {
+		var spec *kernels.SpecError
 		if errors.As(err, &spec) {
 			spec.What = p.pos(specAt) + ": " + spec.What
 		}

@@ -1,9 +1,17 @@
-package kernels
+package apt
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/faultline/faultline/internal/arch"
+	"github.com/faultline/faultline/internal/tool"
 )
 
 // stanza is one source of packages as sources.list(5) describes it, in its
@@ -39,7 +47,7 @@ func parseDeb822(text string) []stanza {
 				v := strings.ToLower(f.value)
 				ok = ok && v != "no" && v != "false" && v != "0"
 			case "architectures":
-				ok = ok && slices.Contains(words, "amd64")
+				ok = ok && slices.Contains(words, arch.AMD64.Debian)
 			case "languages", "targets", "pdiffs":
 			default:
 				s.fields = append(s.fields, f)
@@ -105,7 +113,7 @@ func parseOneLine(text string) []stanza {
 				value = strings.ReplaceAll(value, ",", " ")
 				switch strings.TrimRight(strings.ToLower(name), "+-") {
 				case "arch":
-					amd64 = slices.Contains(strings.Fields(value), "amd64")
+					amd64 = slices.Contains(strings.Fields(value), arch.AMD64.Debian)
 				case "lang", "target", "pdiffs", "by-hash":
 				default:
 					s.fields = append(s.fields, field{name, value})
@@ -199,12 +207,78 @@ func sourceFor(suite string, machine []stanza) []stanza {
 func formatSources(all []stanza) string {
 	var b strings.Builder
 	for _, s := range all {
-		fmt.Fprintf(&b, "Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nArchitectures: amd64\n",
-			strings.Join(s.uris, " "), strings.Join(s.suites, " "))
+		fmt.Fprintf(&b, "Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nArchitectures: %s\n",
+			strings.Join(s.uris, " "), strings.Join(s.suites, " "), arch.AMD64.Debian)
 		for _, f := range s.fields {
 			fmt.Fprintf(&b, "%s: %s\n", f.name, f.value)
 		}
 		b.WriteString("\n")
 	}
 	return b.String()
+}
+
+// sources reads the sources that the machine's apt is configured with, and
+// keeps those that may be Debian's.
+func (m machine) sources(ctx context.Context) ([]stanza, error) {
+	files := m.files
+	if files == nil {
+		config, err := tool.Find("apt-config", "apt")
+		if err != nil {
+			return nil, err
+		}
+		out, err := tool.Run(ctx, "", nil, config, "shell", "list", "Dir::Etc::sourcelist/f", "parts", "Dir::Etc::sourceparts/d")
+		if err != nil {
+			return nil, fmt.Errorf("find the machine's apt sources: %w", err)
+		}
+		for line := range strings.Lines(string(out)) {
+			name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+			value = strings.Trim(value, "'")
+			switch name {
+			case "list":
+				files = append(files, value)
+			case "parts":
+				for _, pattern := range []string{"*.list", "*.sources"} {
+					m, _ := filepath.Glob(filepath.Join(value, pattern))
+					files = append(files, m...)
+				}
+			}
+		}
+	}
+	var all []stanza
+	for _, f := range files {
+		data, err := os.ReadFile(f)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read the machine's apt sources: %w", err)
+		}
+		if strings.HasSuffix(f, ".sources") {
+			all = append(all, parseDeb822(string(data))...)
+		} else {
+			all = append(all, parseOneLine(string(data))...)
+		}
+	}
+	all = debianSources(all)
+	if len(all) == 0 {
+		return nil, errors.New("find the machine's apt sources: none of them is Debian's; " +
+			"add a Debian mirror to /etc/apt/sources.list.d, or use deb:FILE or dir:PATH")
+	}
+	return all, nil
+}
+
+// suitesOf are the suites to look into for what "the machine has".
+func suitesOf(machine []stanza) []string {
+	var out []string
+	for _, s := range machine {
+		for _, suite := range s.suites {
+			if isSecurity(suite) || strings.HasSuffix(suite, "-updates") && !strings.HasSuffix(suite, "-proposed-updates") {
+				suite = baseSuite(suite)
+			}
+			if !slices.Contains(out, suite) {
+				out = append(out, suite)
+			}
+		}
+	}
+	return out
 }

@@ -1,7 +1,6 @@
-package kernels
+package apt
 
 import (
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -105,8 +104,8 @@ func TestSourceFor(t *testing.T) {
 	if got := sourceFor("bookworm-security", machine[:1]); got != nil {
 		t.Errorf("security updates from the main archive: %v", got)
 	}
-	if got := machineSuites(machine); !slices.Equal(got, []string{"bookworm", "bookworm-backports"}) {
-		t.Errorf("machineSuites = %v", got)
+	if got := suitesOf(machine); !slices.Equal(got, []string{"bookworm", "bookworm-backports"}) {
+		t.Errorf("suitesOf = %v", got)
 	}
 }
 
@@ -163,50 +162,6 @@ func TestPick(t *testing.T) {
 	}
 }
 
-func TestVersions(t *testing.T) {
-	for in, want := range map[string]string{
-		"6.1.192-1": "6.1.192", "6.12.113-1~deb12u1": "6.12.113", "7.3.4-1~bpo13+1": "7.3.4",
-		"7.3~rc2-1~exp1": "7.3-rc2", "1:6.1.2-3": "6.1.2", "6.17-1": "6.17", "odd": "odd",
-	} {
-		if got := upstreamVersion(in); got != want {
-			t.Errorf("upstreamVersion(%q) = %q, want %q", in, got, want)
-		}
-	}
-	for _, c := range [][3]string{
-		{"6.1.0-56-amd64", "6.1.0-56-amd64 (x) (gcc-12 (Debian 12.2.0-14) 12.2.0) #1 SMP Debian 6.1.192-2 (2026-11-01)", "6.1.192"},
-		{"6.1.5", "6.1.5 (x) (gcc-12 (Debian 12.2.0-14) 12.2.0) #1 SMP", "6.1.5"},
-		{"6.16.0-rc3-next-20260101", "6.16.0-rc3 (x)", "6.16.0-rc3"},
-		{"6.1+", "", "6.1"},
-	} {
-		if got := imageVersion(c[0], c[1]); got != c[2] {
-			t.Errorf("imageVersion(%q) = %q, want %q", c[0], got, c[2])
-		}
-	}
-}
-
-func TestCompareVersions(t *testing.T) {
-	ordered := []string{"6.1~rc1-1", "6.1-1~exp1", "6.1-1", "6.1.9-1", "6.1.10-1", "6.1.10-1+b1", "6.1.10-2", "6.1a-1", "6.1+x-1", "6.12.1-1~bpo12+1", "6.12.1-1", "1:5.0-1"}
-	dpkg, _ := exec.LookPath("dpkg")
-	for i, a := range ordered {
-		for j, b := range ordered {
-			got := compareVersions(a, b)
-			if dpkg == "" {
-				if got < 0 != (i < j) || got > 0 != (i > j) {
-					t.Errorf("compare %s %s = %d", a, b, got)
-				}
-				continue
-			}
-			op := map[bool]string{true: "lt", false: "ge"}[got < 0]
-			if got == 0 {
-				op = "eq"
-			}
-			if err := exec.Command(dpkg, "--compare-versions", a, op, b).Run(); err != nil {
-				t.Errorf("compare %s %s = %d, dpkg says otherwise", a, b, got)
-			}
-		}
-	}
-}
-
 func TestParsePackages(t *testing.T) {
 	var x aptIndex
 	err := parsePackages(strings.NewReader(`Package: linux-image-amd64
@@ -245,16 +200,6 @@ func FuzzSources(f *testing.F) {
 			if got := formatSources(all); len(parseDeb822(got)) > len(all) {
 				t.Errorf("%d stanzas become more: %q", len(all), got)
 			}
-		}
-	})
-}
-
-func FuzzCompareVersions(f *testing.F) {
-	f.Add("6.1~rc1-1", "1:6.1+b1")
-	f.Fuzz(func(t *testing.T, a, b string) {
-		ab, ba := compareVersions(a, b), compareVersions(b, a)
-		if ab < 0 != (ba > 0) || compareVersions(a, a) != 0 {
-			t.Errorf("compare %q %q = %d, the other way %d", a, b, ab, ba)
 		}
 	})
 }

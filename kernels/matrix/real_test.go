@@ -1,4 +1,4 @@
-package kernels
+package matrix
 
 import (
 	"bytes"
@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/modules"
 )
 
@@ -16,14 +18,18 @@ func TestReal(t *testing.T) {
 	if testing.Short() {
 		t.Skip("downloads kernels; not with -short")
 	}
-	needs(t, "apt-get", "dpkg-deb", "depmod")
-	m, err := WideMatrix()
+	for name, pkg := range map[string]string{"apt-get": "apt", "dpkg-deb": "dpkg", "depmod": "kmod"} {
+		if _, err := tool.Find(name, pkg); err != nil {
+			t.Skip(err)
+		}
+	}
+	m, err := Wide()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range m.Kernels {
 		t.Run(strings.ReplaceAll(e.Spec, "/", "_"), func(t *testing.T) {
-			opts := Options{Log: t.Logf}
+			opts := kernels.Options{Log: t.Logf}
 			k, err := e.Resolve(t.Context(), opts)
 			if err != nil {
 				t.Fatal(err)
@@ -54,7 +60,7 @@ func TestReal(t *testing.T) {
 			}
 			start := time.Now()
 			again, err := e.Resolve(t.Context(), opts)
-			if err != nil || again.Digest != k.Digest || again.entry.Built {
+			if err != nil || again.Digest != k.Digest || again.Fresh() {
 				t.Errorf("the second time: %+v, %v", again, err)
 			}
 			t.Logf("the second time in %v", time.Since(start))

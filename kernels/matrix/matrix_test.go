@@ -1,4 +1,4 @@
-package kernels
+package matrix
 
 import (
 	"errors"
@@ -7,15 +7,18 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/faultline/faultline/kernels/source"
+
+	"github.com/faultline/faultline/kernels"
 	"github.com/google/go-cmp/cmp"
 )
 
 func TestEmbeddedMatrices(t *testing.T) {
-	d, err := DefaultMatrix()
+	d, err := Default()
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := WideMatrix()
+	w, err := Wide()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +42,7 @@ func TestEmbeddedMatrices(t *testing.T) {
 }
 
 func TestParseMatrix(t *testing.T) {
-	m, err := ParseMatrix("m.yaml", []byte("kernels:\n  - name: old\n    spec: apt:bookworm\n    has:\n      dax_fault_hwpoison: true\n  - {spec: 'dir:/k'}\n"))
+	m, err := Parse("m.yaml", []byte("kernels:\n  - name: old\n    spec: apt:bookworm\n    has:\n      dax_fault_hwpoison: true\n  - {spec: 'dir:/k'}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,8 +78,8 @@ func TestMatrixErrors(t *testing.T) {
 		"two documents":    {"kernels:\n- spec: apt:bookworm\n---\nkernels: []\n", "m.yaml:4:1", "a second document"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := ParseMatrix("m.yaml", []byte(c.in))
-			var spec *SpecError
+			_, err := Parse("m.yaml", []byte(c.in))
+			var spec *kernels.SpecError
 			if !errors.As(err, &spec) {
 				t.Fatalf("error %v is no SpecError", err)
 			}
@@ -100,7 +103,7 @@ func TestCheckChanges(t *testing.T) {
 			`m.yaml:4:9: no change is called "no_such_change"; known are dax_fault_hwpoison, dax_folios`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m, err := ParseMatrix("m.yaml", []byte(c.in))
+			m, err := Parse("m.yaml", []byte(c.in))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -117,14 +120,14 @@ func TestCheckChanges(t *testing.T) {
 
 func TestLoadMatrix(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "m.yaml")
-	var spec *SpecError
-	if _, err := LoadMatrix(file); !errors.As(err, &spec) || !strings.Contains(err.Error(), file) {
+	var spec *kernels.SpecError
+	if _, err := Load(file); !errors.As(err, &spec) || !strings.Contains(err.Error(), file) {
 		t.Errorf("error %v for a missing file", err)
 	}
 	if err := os.WriteFile(file, defaultYAML, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if m, err := LoadMatrix(file); err != nil || len(m.Kernels) != 2 {
+	if m, err := Load(file); err != nil || len(m.Kernels) != 2 {
 		t.Errorf("%v, %v", m, err)
 	}
 }
@@ -134,16 +137,16 @@ func FuzzMatrix(f *testing.F) {
 	f.Add([]byte("kernels:\n- {name: x, spec: 'dir:/k', has: {a: true}}\n"))
 	f.Add([]byte("kernels: [{spec: *a}]"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		m, err := ParseMatrix("m.yaml", data)
+		m, err := Parse("m.yaml", data)
 		if err != nil {
-			var spec *SpecError
+			var spec *kernels.SpecError
 			if !errors.As(err, &spec) || !strings.HasPrefix(spec.What, "m.yaml") {
 				t.Errorf("error %v does not name the place", err)
 			}
 			return
 		}
 		for _, e := range m.Kernels {
-			if Check(e.Spec) != nil {
+			if source.All().Check(e.Spec) != nil {
 				t.Errorf("entry %+v has a spec that is refused", e)
 			}
 		}

@@ -1,0 +1,100 @@
+// Package tool finds and runs the programs that own a job: apt-get, dpkg-deb,
+// depmod, mkfs. It knows how to ask for one that is not installed, and none of
+// what they do.
+package tool
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/faultline/faultline/internal/fault"
+)
+
+// MissingError says that a program is not installed.
+type MissingError struct {
+	Tool    string // the program, as "mkfs.xfs"
+	Package string // the Debian package that has it, as "xfsprogs"
+}
+
+// Command is what installs the tool.
+func (e *MissingError) Command() string {
+	c := "apt-get install -y " + e.Package
+	if os.Geteuid() != 0 {
+		c = "sudo " + c
+	}
+	return c
+}
+
+func (e *MissingError) Error() string {
+	return fmt.Sprintf("%s is not installed (Debian package %s); run: %s", e.Tool, e.Package, e.Command())
+}
+
+// Fault implements fault.Kinder.
+func (e *MissingError) Fault() fault.Kind { return fault.Tool }
+
+// systemDirs are missing from the PATH of Debian's users other than root.
+var systemDirs = []string{"/usr/local/sbin", "/usr/sbin", "/sbin"}
+
+// Find returns the absolute path of a program that a Debian package has, or a
+// *MissingError.
+func Find(name, pkg string) (string, error) {
+	if p, err := exec.LookPath(name); err == nil {
+		return filepath.Abs(p)
+	}
+	for _, dir := range systemDirs {
+		if p, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
+			return p, nil
+		}
+	}
+	return "", &MissingError{Tool: name, Package: pkg}
+}
+
+// Command prepares a program that dies with ctx, with what it started.
+func Command(ctx context.Context, dir string, env []string, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = dir
+	// Messages are read: they have to be in English.
+	cmd.Env = append(append(os.Environ(), "LC_ALL=C"), env...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = 5 * time.Second
+	return cmd
+}
+
+// RunError is a program that ended badly.
+type RunError struct {
+	Name   string
+	Stderr string
+	Err    error
+}
+
+func (e *RunError) Error() string {
+	s := fmt.Sprintf("%s: %v", e.Name, e.Err)
+	if lines := strings.Split(strings.TrimSpace(e.Stderr), "\n"); lines[0] != "" {
+		s += ": " + strings.Join(lines[max(0, len(lines)-4):], " / ")
+	}
+	return s
+}
+
+func (e *RunError) Unwrap() error { return e.Err }
+
+// Run runs a program and returns what it printed; a *RunError has its complaints.
+func Run(ctx context.Context, dir string, env []string, name string, args ...string) ([]byte, error) {
+	cmd := Command(ctx, dir, env, name, args...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return out.Bytes(), &RunError{Name: filepath.Base(name), Stderr: errs.String(), Err: err}
+	}
+	return out.Bytes(), nil
+}

@@ -1,0 +1,187 @@
+package debian
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/kernels"
+)
+
+// Damaged says that a package file is broken, if dpkg-deb found it so.
+func Damaged(file string, err error) error {
+	var r *tool.RunError
+	if errors.As(err, &r) {
+		return &kernels.SpecError{Problem: fmt.Sprintf("unpack %s", file), Err: err, WayOut: "download the package again"}
+	}
+	return err
+}
+
+// Unpack lays the kernel in package files into dir and finishes it.
+func Unpack(ctx context.Context, dir string, files []string, packages []kernels.Package, opts kernels.Options) error {
+	if err := checkSplit(packages); err != nil {
+		return err
+	}
+	var images []string
+	for i, file := range files {
+		opts.Logf("unpack %s %s", packages[i].Name, packages[i].Version)
+		found, err := unpackDeb(ctx, dir, file)
+		if err != nil {
+			return err
+		}
+		images = append(images, found...)
+	}
+	if len(images) == 0 {
+		var names []string
+		for _, p := range packages {
+			names = append(names, p.Name)
+		}
+		e := &kernels.SpecError{Problem: "no kernel image (boot/vmlinuz-* or lib/modules/*/vmlinuz) in " + strings.Join(names, ", "),
+			WayOut: "give a package such as linux-image-6.1.0-56-amd64"}
+		if m := reSplit.FindStringSubmatch(names[0]); m != nil {
+			e.WayOut = splitAdvice(m[2])
+		}
+		return e
+	}
+	if len(images) > 1 {
+		return &kernels.SpecError{Problem: "more than one kernel image: " + strings.Join(images, ", "), WayOut: "give the packages of one kernel"}
+	}
+	return nil
+}
+
+var reSplit = regexp.MustCompile(`^linux-(image|binary|modules|base)-(?:unsigned-)?(\d.*)$`)
+
+func splitAdvice(v string) string {
+	return fmt.Sprintf("from 6.17 on Debian splits the kernel: give linux-binary-%s, linux-modules-%s and linux-base-%s together", v, v, v)
+}
+
+// checkSplit finds out, before anything is unpacked, that parts of a split
+// kernel are missing. Only Debian's split kernels have a linux-binary package.
+func checkSplit(packages []kernels.Package) error {
+	parts := map[string]string{}
+	for _, p := range packages {
+		if m := reSplit.FindStringSubmatch(p.Name); m != nil {
+			parts[m[1]] = m[2]
+		}
+	}
+	v, split := parts["binary"]
+	for _, part := range []string{"modules", "base"} {
+		if split && parts[part] != v {
+			return &kernels.SpecError{Problem: fmt.Sprintf("linux-binary-%s comes without linux-%s-%s", v, part, v), WayOut: splitAdvice(v)}
+		}
+	}
+	return nil
+}
+
+// unpackDeb writes what a kernel needs of a package into dir, and returns the
+// paths of the kernel images in it.
+func unpackDeb(ctx context.Context, dir, file string) (images []string, err error) {
+	dpkg, err := tool.Find("dpkg-deb", "dpkg")
+	if err != nil {
+		return nil, err
+	}
+	child, cancel := context.WithCancel(ctx)
+	defer cancel()
+	cmd := tool.Command(child, "", nil, dpkg, "--fsys-tarfile", file)
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("unpack %s: %w", file, err)
+	}
+	images, err = unpackTar(out, dir)
+	if err == nil {
+		_, err = io.Copy(io.Discard, out) // the archive's padding
+	} else {
+		cancel()
+	}
+	waitErr := cmd.Wait()
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case err == nil && waitErr == nil:
+		return images, nil
+	case err != nil && !isTarError(err):
+		return nil, err // writing, not reading
+	}
+	// Where both complain, dpkg-deb knows why.
+	return nil, Damaged(file, &tool.RunError{Name: "dpkg-deb", Stderr: errs.String(), Err: errors.Join(err, waitErr)})
+}
+
+func isTarError(err error) bool {
+	return errors.Is(err, tar.ErrHeader) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// maxFile bounds what one file of a package may unpack to, in bytes: a sparse one
+// can claim anything.
+const maxFile = 2 << 30
+
+// unpackTar writes the kernel's files of a package's file system into dir.
+func unpackTar(r io.Reader, dir string) (images []string, err error) {
+	t := tar.NewReader(r)
+	for {
+		h, err := t.Next()
+		if err == io.EOF {
+			return images, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read the package's files: %w", err)
+		}
+		to := wanted(h.Name)
+		if h.Typeflag != tar.TypeReg || to == "" {
+			continue
+		}
+		if h.Size > maxFile {
+			return nil, fmt.Errorf("read the package's files: %w: %s has %d bytes", tar.ErrHeader, h.Name, h.Size)
+		}
+		if to == kernels.FileVmlinuz {
+			images = append(images, path.Clean(h.Name))
+		}
+		if err := kernels.WriteFile(filepath.Join(dir, filepath.FromSlash(to)), t); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// wanted says where a package's file goes in a cache entry; "" for nowhere.
+func wanted(name string) string {
+	name = strings.TrimPrefix(strings.TrimPrefix(name, "/"), "./")
+	if !fs.ValidPath(name) { // no way out of the folder: "..", "//"
+		return ""
+	}
+	name = strings.TrimPrefix(name, "usr/")
+	switch {
+	case strings.HasPrefix(name, "boot/vmlinuz-"):
+		return kernels.FileVmlinuz
+	case strings.HasPrefix(name, "boot/config-"):
+		return kernels.FileConfig
+	}
+	rest, ok := strings.CutPrefix(name, kernels.DirModules+"/")
+	if !ok {
+		return ""
+	}
+	_, rest, ok = strings.Cut(rest, "/")
+	switch {
+	case !ok:
+		return ""
+	case rest == "vmlinuz":
+		return kernels.FileVmlinuz
+	case rest == "config":
+		return kernels.FileConfig
+	case rest == "System.map", strings.HasPrefix(rest, "build/"), strings.HasPrefix(rest, "source/"):
+		return ""
+	}
+	return name
+}

@@ -1,0 +1,85 @@
+package kernels
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/faultline/faultline/kernels/modules"
+)
+
+// digest is over the names and contents of what the kernel came with.
+func digest(dir string, isELF bool) (string, error) {
+	files := []string{FileVmlinuz, FileConfig}
+	if isELF {
+		files[0] = FileVmlinux
+	}
+	err := filepath.WalkDir(filepath.Join(dir, DirModules), func(p string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		// The rest is depmod's work, and differs with its version.
+		if n := d.Name(); modules.IsModule(n) || strings.HasPrefix(n, "modules.builtin") && !strings.HasSuffix(n, ".bin") &&
+			n != "modules.builtin.alias" || n == "modules.order" {
+			rel, err := filepath.Rel(dir, p)
+			if err != nil {
+				return err
+			}
+			files = append(files, rel)
+		}
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	slices.Sort(files[2:])
+	all := sha256.New()
+	for _, name := range files {
+		sum, err := FileSum(filepath.Join(dir, name))
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(all, "%s  %s\n", sum, name)
+	}
+	return hex.EncodeToString(all.Sum(nil)), nil
+}
+
+// FileSum is the SHA-256 of a file, in hex.
+func FileSum(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", fmt.Errorf("read %s: %w", path, err)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// WriteFile writes a file below a kernel's folder, with the folders on the way.
+func WriteFile(name string, r io.Reader) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(f, r); err != nil {
+		f.Close()
+		return fmt.Errorf("write %s: %w", filepath.Base(name), err)
+	}
+	return f.Close()
+}

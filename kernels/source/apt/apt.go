@@ -1,0 +1,167 @@
+// Package apt takes kernels from the Debian archive that the machine's own apt is
+// configured with: apt:SUITE and the like. apt-get fetches and verifies, on a
+// private state below the cache.
+package apt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/faultline/faultline/internal/near"
+	"github.com/faultline/faultline/kernels"
+	"github.com/faultline/faultline/kernels/debian"
+)
+
+// metaPackage is the one whose dependency is a suite's kernel.
+const metaPackage = "linux-image-amd64"
+
+var (
+	reSuite   = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
+	reWant    = regexp.MustCompile(`^[a-z0-9][A-Za-z0-9+.~_*?\[\]-]*$`)
+	reSeries  = regexp.MustCompile(`^\d+(\.\d+)*$`)
+	reContent = regexp.MustCompile(`^linux-(image|binary|modules|base)-(unsigned-)?\d`)
+)
+
+// aptSpec is a parsed apt: argument.
+type aptSpec struct {
+	suite string // "": those the machine has
+	want  string // a package, a pattern, a version prefix
+}
+
+// parseApt tells apt:SUITE from apt:PACKAGE by the look of it: packages begin
+// with "linux-" or are patterns or versions.
+func parseApt(arg string) (aptSpec, error) {
+	if arg == "" {
+		return aptSpec{}, &kernels.SpecError{Problem: "no suite and no package named", WayOut: "write apt:SUITE, such as apt:bookworm"}
+	}
+	suite, want, both := strings.Cut(arg, "/")
+	if !both {
+		if strings.HasPrefix(arg, "linux-") || strings.ContainsAny(arg, "*?[") || reSeries.MatchString(arg) {
+			suite, want = "", arg
+		} else {
+			want = metaPackage
+		}
+	}
+	if (suite != "" || both) && !reSuite.MatchString(suite) {
+		return aptSpec{}, &kernels.SpecError{Problem: fmt.Sprintf("%q is no name of a suite", suite), WayOut: "give one such as bookworm or trixie-backports"}
+	}
+	if !reWant.MatchString(want) {
+		return aptSpec{}, &kernels.SpecError{Problem: fmt.Sprintf("%q is no name of a package", want),
+			WayOut: "give a package, a pattern such as linux-image-6.12.*-amd64, or a version such as 6.12"}
+	}
+	if _, err := path.Match(want, ""); err != nil {
+		return aptSpec{}, &kernels.SpecError{Problem: fmt.Sprintf("pattern %q", want), Err: err, WayOut: "close the bracket"}
+	}
+	return aptSpec{suite, want}, nil
+}
+
+// machine is this machine's apt configuration.
+type machine struct {
+	// files are those that its sources are read from; nil: as apt itself says.
+	files []string
+}
+
+// Source is apt:SUITE and the like. files are those that the machine's sources
+// are read from; without any, apt is asked.
+func Source(files ...string) kernels.Source {
+	m := machine{files}
+	return kernels.Source{
+		Scheme: "apt", Forms: []string{"apt:SUITE", "apt:SUITE/PACKAGE", "apt:SUITE/VERSION", "apt:PACKAGE"},
+		Check: checkApt, Resolve: m.resolve, Offers: m.offers,
+	}
+}
+
+func checkApt(arg string) error {
+	_, err := parseApt(arg)
+	return err
+}
+
+func (m machine) resolve(ctx context.Context, arg string, opts kernels.Options) (*kernels.Kernel, error) {
+	spec, err := parseApt(arg)
+	if err != nil {
+		return nil, err
+	}
+	k, err := spec.resolve(ctx, m, opts, false)
+	var gone *downloadError
+	if errors.As(err, &gone) && !gone.fresh && ctx.Err() == nil {
+		// A point release removes the old package: the lists are too old.
+		opts.Logf("%v; look for a newer version", err)
+		k, err = spec.resolve(ctx, m, opts, true)
+	}
+	return k, err
+}
+
+func (s aptSpec) resolve(ctx context.Context, m machine, opts kernels.Options, refresh bool) (*kernels.Kernel, error) {
+	suites := []string{s.suite}
+	if s.suite == "" {
+		stanzas, err := m.sources(ctx)
+		if err != nil {
+			return nil, err
+		}
+		suites = suitesOf(stanzas)
+	}
+	var best *aptChoice
+	var names []string
+	for _, suite := range suites {
+		state, err := m.open(ctx, suite, opts, refresh)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range state.index.Packages {
+			names = append(names, p.Name)
+		}
+		if p, ok := state.index.pick(s.want); ok && (best == nil || debian.CompareVersions(p.Version, best.main.Version) > 0) {
+			best = &aptChoice{state: state, main: p}
+		}
+	}
+	if best == nil {
+		return nil, noPackage(s.want, suites, names)
+	}
+	if err := best.follow(); err != nil {
+		return nil, err
+	}
+	return best.unpacked(ctx, opts)
+}
+
+func noPackage(want string, suites, names []string) error {
+	in := strings.Join(suites, ", ")
+	e := &kernels.SpecError{Problem: fmt.Sprintf("no kernel package named %q in %s", want, in)}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	switch {
+	case reSeries.MatchString(want):
+		var have []string
+		for _, n := range names {
+			if v, _, ok := plainImage(n); ok {
+				have = append(have, series(v))
+			}
+		}
+		slices.Sort(have)
+		e.Problem = fmt.Sprintf("no kernel %s for plain amd64 in %s", want, in)
+		e.WayOut = "that has " + strings.Join(slices.Compact(have), ", ") + "; give one of these, or another suite"
+	case strings.ContainsAny(want, "*?["):
+		e.Problem = fmt.Sprintf("no kernel package matches %q in %s", want, in)
+		e.WayOut = "list what there is with: faultline list kernels"
+		if n := near.Names(strings.Map(dropGlob, want), names); len(n) > 0 {
+			e.WayOut = "there is, for one, " + n[0] + "; " + e.WayOut
+		}
+	default:
+		e.WayOut = "list what there is with: faultline list kernels"
+		if n := near.Names(want, names); len(n) > 0 {
+			e.WayOut = "did you mean " + near.Quoted(n, "or") + "? " + e.WayOut
+		}
+	}
+	return e
+}
+
+func dropGlob(r rune) rune {
+	if strings.ContainsRune("*?[]", r) {
+		return -1
+	}
+	return r
+}

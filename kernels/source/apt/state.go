@@ -1,0 +1,179 @@
+package apt
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/faultline/faultline/internal/arch"
+	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/kernels"
+	"github.com/gofrs/flock"
+)
+
+// aptState is a private apt for one suite and what belongs to it: lists, a list of
+// sources derived from the machine's, an index of the kernel packages. It lies in
+// the cache folder, so no root is needed and the machine's apt stays as it is.
+type aptState struct {
+	machine machine
+	suite   string
+	dir     string
+	index   *aptIndex
+	// refreshed says that this process has just fetched the lists.
+	refreshed bool
+}
+
+// aptIndex is what was read from the package lists, kept because apt itself
+// takes a second to answer.
+type aptIndex struct {
+	Format   int          `json:"format"`
+	Suites   []string     `json:"suites"`
+	Packages []aptPackage `json:"packages"`
+}
+
+const aptIndexFormat = 1
+
+// aptPackage is a kernel package in the lists.
+type aptPackage struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	Suite   string `json:"suite"`
+	Depends string `json:"depends,omitempty"`
+	SHA256  string `json:"sha256"`
+	Size    string `json:"size"` // bytes
+}
+
+// retryAfter is how long a failed refresh is not tried again while there are old lists.
+const retryAfter = time.Hour
+
+// open returns the state of a suite with lists that are fresh enough, or, where
+// the mirror can't be reached, with those that are there.
+func (m machine) open(ctx context.Context, suite string, opts kernels.Options, force bool) (*aptState, error) {
+	a := &aptState{machine: m, suite: suite, dir: filepath.Join(opts.Cache.Dir(), "apt", suite)}
+	if !force && a.read(opts.MaxAge) {
+		return a, nil
+	}
+	fresh := !exists(a.dir)
+	if err := os.MkdirAll(a.dir, 0o755); err != nil {
+		return nil, fmt.Errorf("make a private apt state: %w", err)
+	}
+	unlock, err := lockFile(ctx, filepath.Join(a.dir, "lock"))
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if !force && a.read(opts.MaxAge) { // another process was first
+		return a, nil
+	}
+	old := a.read(0)
+	if failed, err := os.Stat(a.failedMark()); !force && old && err == nil && time.Since(failed.ModTime()) < retryAfter {
+		return a, nil
+	}
+	err = a.refresh(ctx, opts)
+	if err == nil {
+		a.refreshed = true
+		_ = os.Remove(a.failedMark())
+		return a, nil
+	}
+	var spec *kernels.SpecError
+	if old && ctx.Err() == nil && !errors.As(err, &spec) {
+		opts.Logf("go on with the package lists of %s from %s: %v", suite, a.age(), err)
+		_ = os.WriteFile(a.failedMark(), nil, 0o644)
+		return a, nil
+	}
+	if fresh {
+		_ = os.RemoveAll(a.dir)
+	}
+	return nil, err
+}
+
+func (a *aptState) indexFile() string  { return filepath.Join(a.dir, "index.json") }
+func (a *aptState) failedMark() string { return filepath.Join(a.dir, "refresh-failed") }
+
+func (a *aptState) age() string {
+	info, err := os.Stat(a.indexFile())
+	if err != nil {
+		return "before"
+	}
+	return info.ModTime().Format("2006-01-02 15:04")
+}
+
+// read reads the index if it is younger than maxAge (0: of any age).
+func (a *aptState) read(maxAge time.Duration) bool {
+	info, err := os.Stat(a.indexFile())
+	if err != nil || maxAge > 0 && time.Since(info.ModTime()) > maxAge {
+		return false
+	}
+	data, err := os.ReadFile(a.indexFile())
+	if err != nil {
+		return false
+	}
+	var x aptIndex
+	if json.Unmarshal(data, &x) != nil || x.Format != aptIndexFormat {
+		return false
+	}
+	a.index = &x
+	return true
+}
+
+// lockFile takes an exclusive lock, waiting until ctx ends.
+func lockFile(ctx context.Context, name string) (unlock func(), err error) {
+	l := flock.New(name)
+	if _, err := l.TryLockContext(ctx, 50*time.Millisecond); err != nil {
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("wait for another process that uses %s: %w", filepath.Dir(name), context.Cause(ctx))
+		}
+		return nil, fmt.Errorf("lock the private apt state: %w", err)
+	}
+	return func() { l.Close() }, nil
+}
+
+// aptGet runs apt-get on the private state.
+func (a *aptState) aptGet(ctx context.Context, dir string, args ...string) ([]byte, error) {
+	apt, err := tool.Find("apt-get", "apt")
+	if err != nil {
+		return nil, err
+	}
+	set := []string{
+		"Dir::State=" + a.dir,
+		"Dir::State::lists=" + filepath.Join(a.dir, "lists"),
+		"Dir::State::status=" + filepath.Join(a.dir, "status"),
+		"Dir::Cache=" + a.dir,
+		"Dir::Cache::archives=" + filepath.Join(a.dir, "archives"),
+		// Caches of 50 MB that speed up nothing: the index answers.
+		"Dir::Cache::pkgcache=",
+		"Dir::Cache::srcpkgcache=",
+		"Dir::Etc::sourcelist=" + a.sourcesFile(),
+		"Dir::Etc::sourceparts=/dev/null",
+		"Dir::Etc::preferences=/dev/null",
+		"Dir::Etc::preferencesparts=/dev/null",
+		"APT::Architecture=" + arch.AMD64.Debian,
+		"APT::Architectures::=" + arch.AMD64.Debian,
+		"Acquire::Languages=none",
+		"Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false",
+		"Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled=false",
+		"Acquire::AllowReleaseInfoChange=true", // "testing" changes its codename
+		"Acquire::http::Timeout=20",
+		"Acquire::https::Timeout=20",
+	}
+	if os.Geteuid() == 0 {
+		// The sandbox's user can neither read nor write the cache folder.
+		set = append(set, "APT::Sandbox::User=root")
+	}
+	var all []string
+	for _, s := range set {
+		all = append(all, "-o", s)
+	}
+	return tool.Run(ctx, dir, nil, apt, append(all, args...)...)
+}
+
+func (a *aptState) sourcesFile() string { return filepath.Join(a.dir, "faultline.sources") }
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

@@ -1,0 +1,97 @@
+// Package deb takes kernels from files of Debian packages: deb:FILE[,FILE...].
+// It checks the files; what is in them package debian knows.
+package deb
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/faultline/faultline/internal/arch"
+	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/kernels"
+	"github.com/faultline/faultline/kernels/debian"
+)
+
+// Source is deb:FILE[,FILE...].
+func Source() kernels.Source {
+	return kernels.Source{
+		Scheme: "deb", Forms: []string{"deb:FILE[,FILE...]"}, Check: check, Resolve: resolve,
+		Mistaken: func(text string) string {
+			if info, err := os.Stat(text); err == nil && !info.IsDir() && strings.HasSuffix(text, ".deb") {
+				return "for a package file write deb:" + text
+			}
+			return ""
+		},
+	}
+}
+
+func check(arg string) error {
+	for file := range strings.SplitSeq(arg, ",") {
+		if file == "" {
+			return &kernels.SpecError{Problem: "a file's name is empty", WayOut: "write deb:FILE[,FILE...]"}
+		}
+	}
+	return nil
+}
+
+// resolve makes a kernel out of package files.
+func resolve(ctx context.Context, arg string, opts kernels.Options) (*kernels.Kernel, error) {
+	files := strings.Split(arg, ",")
+	parts := []string{"deb"}
+	for _, file := range files {
+		if err := checkFile(file); err != nil {
+			return nil, err
+		}
+		sum, err := kernels.FileSum(file)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, sum)
+	}
+	k, err := kernels.Unpack(ctx, opts, parts, func(ctx context.Context, dir string) ([]kernels.Package, error) {
+		var packages []kernels.Package
+		for _, file := range files {
+			p, err := describe(ctx, file)
+			if err != nil {
+				return nil, err
+			}
+			packages = append(packages, p)
+		}
+		return packages, debian.Unpack(ctx, dir, files, packages, opts)
+	})
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, file := range files {
+		names = append(names, filepath.Base(file))
+	}
+	k.Name = fmt.Sprintf("%s (deb:%s)", k.Version, names[0])
+	if len(names) > 1 {
+		k.Name = fmt.Sprintf("%s (deb:%s+%d)", k.Version, names[0], len(names)-1)
+	}
+	return k, nil
+}
+
+// describe reads a package's name and version.
+func describe(ctx context.Context, file string) (kernels.Package, error) {
+	dpkg, err := tool.Find("dpkg-deb", "dpkg")
+	if err != nil {
+		return kernels.Package{}, err
+	}
+	out, err := tool.Run(ctx, "", nil, dpkg, "--show", "--showformat=${Package} ${Version} ${Architecture}", file)
+	if err != nil {
+		return kernels.Package{}, debian.Damaged(file, err)
+	}
+	f := strings.Fields(string(out))
+	if len(f) != 3 {
+		return kernels.Package{}, &kernels.SpecError{Problem: fmt.Sprintf("%s does not say what it is", file), WayOut: "give a Debian package"}
+	}
+	if f[2] != arch.AMD64.Debian && f[2] != "all" {
+		return kernels.Package{}, &kernels.SpecError{Problem: fmt.Sprintf("%s is for %s", file, f[2]), WayOut: "give a package for " + arch.AMD64.Debian}
+	}
+	return kernels.Package{Name: f[0], Version: f[1]}, nil
+}

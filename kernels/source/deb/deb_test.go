@@ -1,0 +1,75 @@
+package deb
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/faultline/faultline/kernels"
+)
+
+func ar(members ...string) string {
+	b := "!<arch>\n"
+	for i := 0; i+1 < len(members); i += 2 {
+		b += fmt.Sprintf("%-16s%-12d%-6d%-6d%-8s%-10d`\n%s", members[i], 0, 0, 0, "100644", len(members[i+1]), members[i+1])
+		if len(members[i+1])%2 == 1 {
+			b += "\n"
+		}
+	}
+	return b
+}
+
+func TestCheckFile(t *testing.T) {
+	whole := ar("debian-binary", "2.0\n", "control.tar.xz/", "odd", "data.tar.xz", "some data")
+	for name, c := range map[string]struct{ data, want string }{
+		"whole":                   {whole, ""},
+		"empty":                   {"", "not a Debian package"},
+		"text":                    {"this is no package", "not a Debian package"},
+		"cut in the magic":        {"!<ar", "truncated"},
+		"cut in a header":         {whole[:40], "truncated"},
+		"cut in data":             {whole[:len(whole)-4], "truncated: data.tar.xz has 6 of 9 bytes"},
+		"cut between the members": {ar("debian-binary", "2.0\n", "control.tar.gz", "1"), "it has no data.tar"},
+		"an archive of objects":   {ar("a.o", "x"), "not a Debian package"},
+		"bad header":              {strings.Replace(whole, "`", "'", 1), "not a Debian package"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "x.deb")
+			if err := os.WriteFile(file, []byte(c.data), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			err := checkFile(file)
+			if c.want == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			var spec *kernels.SpecError
+			if !errors.As(err, &spec) || !strings.Contains(err.Error(), c.want) || spec.WayOut == "" {
+				t.Errorf("error %v, want a kernels.SpecError with %q", err, c.want)
+			}
+		})
+	}
+}
+
+func FuzzListAr(f *testing.F) {
+	f.Add([]byte(ar("debian-binary", "2.0\n", "control.tar.xz", "1", "data.tar.xz", "22")))
+	f.Add([]byte("!<arch>\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		members, err := listAr(bytes.NewReader(data), int64(len(data)))
+		if err != nil {
+			return
+		}
+		total := int64(0)
+		for _, m := range members {
+			total += m.size
+		}
+		if total > int64(len(data)) {
+			t.Errorf("members of %d bytes in a file of %d", total, len(data))
+		}
+	})
+}

@@ -66,9 +66,12 @@ bench: deps build ## measure boots, clones, scenarios and runs into bench.json
 variants: ## build the test kernels of tools/variants into variants/
 	@nice $(GO) run ./tools/variants
 
+# The linters are a module of their own, so that theirs are no dependencies of ours.
+LINT := $(GO) tool -modfile=tools/lint/go.mod golangci-lint
+
 .PHONY: lint
-lint: vet ## check the form of the source
-	@out=$$(gofmt -l .); [ -z "$$out" ] || { echo "not formatted, run make fmt:"; echo "$$out"; exit 1; }
+lint: ## look for bugs and check the form of the source, as .golangci.yml says
+	@$(LINT) run ./...
 
 .PHONY: vet
 vet: ## look for mistakes, as built for both architectures
@@ -77,7 +80,7 @@ vet: ## look for mistakes, as built for both architectures
 
 .PHONY: fmt
 fmt: ## format the source
-	@gofmt -w $$(gofmt -l .)
+	@$(LINT) fmt
 
 .PHONY: clean
 clean: ## remove what make built; results and the cache stay

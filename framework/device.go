@@ -8,11 +8,12 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/faultline/faultline/framework/inject"
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/vm"
 	"github.com/faultline/faultline/guest/wire"
-	"golang.org/x/sys/unix"
 )
 
 // Provider of persistent memory.

@@ -9,12 +9,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/onsi/ginkgo/v2"
+
 	"github.com/faultline/faultline/framework/gdb"
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/framework/suite"
 	"github.com/faultline/faultline/framework/vm"
 	"github.com/faultline/faultline/guest/wire"
-	"github.com/onsi/ginkgo/v2"
 )
 
 // Sizes in bytes.

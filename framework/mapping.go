@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/guest/wire"
-	"golang.org/x/sys/unix"
 )
 
 // Mapping is memory that a victim mapped.

@@ -7,9 +7,10 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/guest/wire"
-	"golang.org/x/sys/unix"
 )
 
 // FD is a file descriptor of a victim, with the name of what it is open on.

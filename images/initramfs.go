@@ -15,8 +15,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/faultline/faultline/internal/cache"
 	"github.com/u-root/u-root/pkg/cpio"
+
+	"github.com/faultline/faultline/internal/cache"
 )
 
 // ModuleList is the guest's file that names the modules to load: one absolute

@@ -10,9 +10,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/faultline/faultline/internal/cache"
 	"github.com/google/go-cmp/cmp"
 	"github.com/u-root/u-root/pkg/cpio"
+
+	"github.com/faultline/faultline/internal/cache"
 )
 
 func newCache(t *testing.T) *cache.Cache {

@@ -238,7 +238,7 @@ func TestFailures(t *testing.T) {
 			if !errors.Is(err, tt.want) {
 				t.Errorf("%v, want %v", err, tt.want)
 			}
-			if tt.want == ErrTimeout && !errors.Is(err, cause) {
+			if errors.Is(tt.want, ErrTimeout) && !errors.Is(err, cause) {
 				t.Errorf("%v does not say why", err)
 			}
 			c.Close()

@@ -7,10 +7,11 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/faultline/faultline/internal/fault"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"golang.org/x/text/language"
 	"golang.org/x/text/message"
+
+	"github.com/faultline/faultline/internal/fault"
 )
 
 //go:embed run.schema.json

@@ -8,13 +8,14 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/plan"
 	"github.com/faultline/faultline/framework/results"
 	"github.com/faultline/faultline/framework/scenario"
 	"github.com/faultline/faultline/framework/vm"
 	"github.com/faultline/faultline/internal/fault"
-	"golang.org/x/sys/unix"
 )
 
 // checkFolder reads the run to resume, or says early, before kernels are

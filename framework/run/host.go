@@ -6,8 +6,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/faultline/faultline/framework/results"
 	"golang.org/x/sys/unix"
+
+	"github.com/faultline/faultline/framework/results"
 )
 
 // field is the value of the first line of a file that begins with the key.

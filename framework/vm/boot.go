@@ -304,7 +304,7 @@ func (g *Guest) trouble(ctx context.Context, doing string, err error) error {
 	t.Doing, t.Kernel = doing, g.spec.Kernel.Name
 	cause := context.Cause(ctx)
 	lost := errors.Is(err, errPortLost) || errors.Is(err, io.EOF) || errors.Is(err, unix.ECONNRESET) // QEMU ends, most likely
-	if cause == errPanic || cause == errFailed || cause == errEnded || lost {
+	if errors.Is(cause, errPanic) || errors.Is(cause, errFailed) || errors.Is(cause, errEnded) || lost {
 		// Which sign of the end came first is chance; when all came, it is clear.
 		select {
 		case <-g.proc.Done():
@@ -312,17 +312,17 @@ func (g *Guest) trouble(ctx context.Context, doing string, err error) error {
 		}
 	}
 	switch {
-	case cause == errPanic || g.said(observe.PanicMark) || len(g.proc.Monitor.Events(guestPanicked)) > 0:
+	case errors.Is(cause, errPanic) || g.said(observe.PanicMark) || len(g.proc.Monitor.Events(guestPanicked)) > 0:
 		t.Kind, t.Err = Panic, nil
-	case cause == errFailed || g.said(saidFailed):
+	case errors.Is(cause, errFailed) || g.said(saidFailed):
 		t.Kind, t.Err = Refused, errFailed
 		if _, why, found := strings.Cut(g.proc.Console.Tail(tailLines), saidFailed+": "); found {
 			why, _, _ = strings.Cut(why, "\n")
 			t.Err = fmt.Errorf("%w: %s", errFailed, why)
 		}
-	case cause == errInternal:
+	case errors.Is(cause, errInternal):
 		t.Kind, t.Err = BrokenAccel, cause
-	case cause == errEnded || g.proc.Err() != nil:
+	case errors.Is(cause, errEnded) || g.proc.Err() != nil:
 		t.Kind, t.Err = Exit, g.proc.Err()
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("%s: %w", doing, err)

@@ -8,6 +8,7 @@ import (
 	"bufio"
 	"crypto/ed25519"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -132,7 +133,7 @@ func loadModules(list string) error {
 		}
 		err = unix.FinitModule(int(m.Fd()), "", 0)
 		m.Close()
-		if err != nil && err != unix.EEXIST {
+		if err != nil && !errors.Is(err, unix.EEXIST) {
 			fmt.Printf("faultline-init: module %s: %v\n", filepath.Base(name), err)
 		}
 	}

@@ -9,8 +9,9 @@ import (
 
 	"github.com/faultline/faultline/kernels/source"
 
-	"github.com/faultline/faultline/kernels"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/faultline/faultline/kernels"
 )
 
 func TestEmbeddedMatrices(t *testing.T) {

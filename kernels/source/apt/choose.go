@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/dustin/go-humanize"
+
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/debian"
 )

@@ -11,9 +11,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/renameio/v2"
+
 	"github.com/faultline/faultline/internal/tool"
 	"github.com/faultline/faultline/kernels"
-	"github.com/google/renameio/v2"
 )
 
 // buildIndex reads the kernel packages from the lists that apt has fetched.

@@ -9,10 +9,11 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/gofrs/flock"
+
 	"github.com/faultline/faultline/internal/arch"
 	"github.com/faultline/faultline/internal/tool"
 	"github.com/faultline/faultline/kernels"
-	"github.com/gofrs/flock"
 )
 
 // aptState is a private apt for one suite and what belongs to it: lists, a list of

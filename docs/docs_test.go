@@ -111,7 +111,7 @@ func documents(t *testing.T) []string {
 	for i, f := range files {
 		files[i] = filepath.Join("docs", f)
 	}
-	return append(files, "README.md")
+	return append(files, "README.md", "CONTRIBUTING.md")
 }
 
 // read cuts a document into blocks and lines of prose.

@@ -1,0 +1,144 @@
+package cache
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	manifestName = ".manifest.json"
+	lockSuffix   = ".lock"
+	tmpMark      = ".tmp" // between a half-made entry's key and a random number
+)
+
+// manifest maps a file's path inside the entry to what it looked like.
+type manifest map[string]fileState
+
+type fileState struct {
+	Size  int64 `json:"size"`
+	Mtime int64 `json:"mtime"` // nanoseconds since 1970
+}
+
+func scan(dir string) (manifest, error) {
+	m := manifest{}
+	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() || d.Name() == manifestName {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(dir, p)
+		if err != nil {
+			return err
+		}
+		m[rel] = fileState{Size: info.Size(), Mtime: info.ModTime().UnixNano()}
+		return nil
+	})
+	return m, err
+}
+
+// whole says what is wrong with the entry at path, or nil.
+func whole(path string) error {
+	data, err := os.ReadFile(filepath.Join(path, manifestName))
+	if err != nil {
+		return err
+	}
+	var want manifest
+	if err := json.Unmarshal(data, &want); err != nil {
+		return err
+	}
+	for name, w := range want {
+		info, err := os.Lstat(filepath.Join(path, name))
+		if err != nil {
+			return err
+		}
+		if info.Size() != w.Size || info.ModTime().UnixNano() != w.Mtime {
+			return fmt.Errorf("%s was changed", name)
+		}
+	}
+	return nil
+}
+
+// touch notes the use of an entry in its manifest's modification time; a
+// read-only cache is no reason to fail.
+func touch(path string) {
+	now := time.Now()
+	_ = os.Chtimes(filepath.Join(path, manifestName), now, now)
+}
+
+// removeAll is os.RemoveAll for trees with read-only folders in them.
+func removeAll(path string) error {
+	if !strings.Contains(path, string(filepath.Separator)) {
+		return fmt.Errorf("refusing to remove %q", path)
+	}
+	_ = filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			_ = os.Chmod(p, 0o755)
+		}
+		return nil
+	})
+	return os.RemoveAll(path)
+}
+
+// DiskUse is what a folder takes on disk, in bytes; holes in sparse files do not count.
+func DiskUse(dir string) int64 {
+	var n int64
+	_ = filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return nil
+		}
+		if info, err := d.Info(); err == nil {
+			if st, ok := info.Sys().(*syscall.Stat_t); ok {
+				n += st.Blocks * 512 // stat(2): always in units of 512 bytes
+			}
+		}
+		return nil
+	})
+	return n
+}
+
+// flock opens (and makes) the lock file and waits for the lock until ctx ends.
+// flock(2) can't be interrupted by a context, so it is asked in short turns.
+func flock(ctx context.Context, name string, how int) (*os.File, error) {
+	for {
+		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC, 0o644)
+		if err != nil {
+			return nil, fmt.Errorf("lock a cache entry: %w", err)
+		}
+		err = unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
+		if err == nil && stillThere(f, name) {
+			return f, nil
+		}
+		f.Close()
+		if err != nil && !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+			return nil, fmt.Errorf("lock %s: %w", name, err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("wait for another process that makes %s: %w", filepath.Base(name), context.Cause(ctx))
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// stillThere tells a lock on a file that Remove has unlinked from one that counts.
+func stillThere(f *os.File, name string) bool {
+	a, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	b, err := os.Stat(name)
+	return err == nil && os.SameFile(a, b)
+}

@@ -18,7 +18,7 @@ import (
 )
 
 var (
-	update  = flag.Bool("update", false, "write the table of docs/scenarios.md anew")
+	update  = flag.Bool("update", false, "write the table of docs/scenarios.md and the names in docs/catalogue.md anew")
 	recount = flag.String("results", "", "with -update: take over what the run in this `folder`, relative to the repository, observed")
 )
 

@@ -3,6 +3,7 @@ package images
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -121,8 +122,7 @@ func findMkfsXFS(ctx context.Context, spec PmemSpec) (mkfs, error) {
 		if err != nil {
 			return err
 		}
-		defer f.Close()
-		return canonXFS(f)
+		return errors.Join(canonXFS(f), f.Close())
 	}
 	return mkfs{version: version, format: format}, nil
 }

@@ -191,7 +191,7 @@ func hintExtentSize(fd int, size int64) {
 	}
 	x.xflags |= fsXflagExtsize
 	x.extsize = uint32(size)
-	ioctl(fd, fsIocFssetxattr, unsafe.Pointer(&x))
+	_ = ioctl(fd, fsIocFssetxattr, unsafe.Pointer(&x))
 }
 
 // fiemap lists a file's extents (Documentation/filesystems/fiemap.rst).

@@ -130,7 +130,7 @@ func (c *Cache) build(ctx context.Context, path string, build func(context.Conte
 	// so nobody is at work on it.
 	if old, _ := filepath.Glob(path + tmpMark + "*"); len(old) > 0 {
 		for _, o := range old {
-			removeAll(o)
+			_ = removeAll(o)
 		}
 	}
 	tmp, err := os.MkdirTemp(filepath.Dir(path), filepath.Base(path)+tmpMark)
@@ -139,7 +139,7 @@ func (c *Cache) build(ctx context.Context, path string, build func(context.Conte
 	}
 	defer func() {
 		if err != nil {
-			removeAll(tmp)
+			_ = removeAll(tmp)
 		}
 	}()
 	if err := os.Chmod(tmp, 0o755); err != nil {

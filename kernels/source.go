@@ -12,17 +12,29 @@ type Source struct {
 	Scheme string // what a spec begins with, before the colon
 	// Forms are the forms that a spec of it can have, for messages.
 	Forms []string
-	// Check looks at what stands behind the colon, and at nothing else. Its error,
+	// Settings are the names of what can be set beside the argument, in a spec
+	// (dir:PATH?config=FILE) and as keys of a matrix entry. A source with none takes
+	// a question mark as part of its argument.
+	Settings []string
+	// Check looks at the request's text, and at nothing else. Its error,
 	// and Resolve's where the request is wrong, is a *SpecError whose What the
 	// caller fills in.
-	Check func(arg string) error
+	Check func(r Request) error
 	// Resolve finds, fetches and unpacks the kernel.
-	Resolve func(ctx context.Context, arg string, opts Options) (*Kernel, error)
+	Resolve func(ctx context.Context, r Request, opts Options) (*Kernel, error)
 	// Offers lists what there is, where that can be listed; nil where not.
 	Offers func(ctx context.Context, opts Options) ([]Offer, error)
 	// Mistaken says how to write, as a spec of the source, what somebody wrote
 	// without a scheme; "" where it is nothing of the source's. nil says "" always.
 	Mistaken func(text string) string
+}
+
+// Request is what a spec asks of its source.
+type Request struct {
+	// Arg is what stands behind the colon, without settings.
+	Arg string
+	// Set has those of the source's Settings that are given, none of them empty.
+	Set map[string]string
 }
 
 // Offer is a kernel that can be had.

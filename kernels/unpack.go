@@ -139,7 +139,7 @@ func kernelConfig(dir string) (*kconfig.Config, error) {
 	data, err := os.ReadFile(filepath.Join(dir, FileConfig))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &SpecError{Problem: "it has no kernel configuration",
-			WayOut: "add the config-RELEASE file (or .config) that the kernel was built with"}
+			WayOut: "add the config-RELEASE file (or .config) that the kernel was built with, for a folder also by dir:PATH?config=FILE"}
 	}
 	if err != nil {
 		return nil, err

@@ -38,7 +38,7 @@ type declaration struct{ change, pos string }
 type Entry struct {
 	// Name overrides Kernel.Name; may be "".
 	Name string `json:"name,omitempty"`
-	// Spec is what Resolve is asked for.
+	// Spec is what Resolve is asked for, with the settings of the entry's other keys.
 	Spec string `json:"spec"`
 	// Has declares changes present or absent; nil declares nothing.
 	Has map[string]bool `json:"has,omitempty"`
@@ -221,7 +221,9 @@ func (p *matrixParser) entry(n ast.Node) (e Entry, nameAt *token.Token, err erro
 	const shape = "write an entry as \"- spec: apt:bookworm\""
 	e.Pos = p.pos(begin(n))
 	var specAt *token.Token
-	err = p.mapping(n, "the entry", shape, []string{"name", "spec", "has"}, func(key string, v *ast.MappingValueNode) error {
+	settings := source.All().Settings(specOf(n))
+	var set [][2]string
+	err = p.mapping(n, "the entry", shape, append([]string{"name", "spec", "has"}, settings...), func(key string, v *ast.MappingValueNode) error {
 		if key == "has" {
 			e.Has = map[string]bool{}
 			return p.mapping(v.Value, "has", "write it as \"has: {dax_fault_hwpoison: true}\"", nil, func(change string, v *ast.MappingValueNode) error {
@@ -238,11 +240,14 @@ func (p *matrixParser) entry(n ast.Node) (e Entry, nameAt *token.Token, err erro
 		if !ok || s == "" {
 			return p.error(begin(v.Value), fmt.Sprintf("%s is %s, not text", key, kind(v.Value)), "put quotes around it if it is meant as text")
 		}
-		if key == "name" {
+		switch key {
+		case "name":
 			e.Name, nameAt = s, begin(v.Value)
-			return nil
+		case "spec":
+			e.Spec, specAt = s, begin(v.Value)
+		default:
+			set = append(set, [2]string{key, s})
 		}
-		e.Spec, specAt = s, begin(v.Value)
 		return nil
 	})
 	if err != nil {
@@ -250,6 +255,9 @@ func (p *matrixParser) entry(n ast.Node) (e Entry, nameAt *token.Token, err erro
 	}
 	if e.Spec == "" {
 		return e, nil, p.error(begin(n), `the entry has no "spec"`, shape)
+	}
+	for _, nv := range set {
+		e.Spec = source.Set(e.Spec, nv[0], nv[1])
 	}
 	if err := source.All().Check(e.Spec); err != nil {
 		var spec *kernels.SpecError
@@ -262,6 +270,23 @@ func (p *matrixParser) entry(n ast.Node) (e Entry, nameAt *token.Token, err erro
 		nameAt = specAt
 	}
 	return e, nameAt, nil
+}
+
+// specOf is the spec of an entry that is not looked at yet; "" where it has none.
+func specOf(n ast.Node) (spec string) {
+	var values []*ast.MappingValueNode
+	switch n := n.(type) {
+	case *ast.MappingNode:
+		values = n.Values
+	case *ast.MappingValueNode:
+		values = []*ast.MappingValueNode{n}
+	}
+	for _, v := range values {
+		if key, _ := text(v.Key); key == "spec" {
+			spec, _ = text(v.Value)
+		}
+	}
+	return spec
 }
 
 // text is the value of a scalar that is text.

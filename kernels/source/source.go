@@ -5,6 +5,8 @@ package source
 import (
 	"context"
 	"fmt"
+	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/faultline/faultline/internal/near"
@@ -42,12 +44,93 @@ func (l List) Check(spec string) error {
 	return err
 }
 
-func (l List) parse(spec string) (kernels.Source, string, error) {
+// Settings are the names of what can be set beside a spec: all sources' where
+// the spec is none that is known.
+func (l List) Settings(spec string) []string {
+	scheme, _, _ := strings.Cut(spec, ":")
+	var all []string
+	for _, s := range l {
+		if s.Scheme == scheme {
+			return s.Settings
+		}
+		all = append(all, s.Settings...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// quoteSetting keeps what parts settings out of a value.
+var quoteSetting = strings.NewReplacer("%", "%25", "&", "%26", "?", "%3F")
+
+// Set is a spec with a setting added, as text that parses back.
+func Set(spec, name, value string) string {
+	mark := "?"
+	if _, set := settings(spec); len(set) > 0 {
+		mark = "&"
+	}
+	return spec + mark + name + "=" + quoteSetting.Replace(value)
+}
+
+// settings takes name=value[&name=value…] off the end of a spec's argument. What
+// stands behind its last question mark and is not of that form belongs to the argument.
+func settings(arg string) (rest string, set [][2]string) {
+	i := strings.LastIndexByte(arg, '?')
+	if i < 0 {
+		return arg, nil
+	}
+	for part := range strings.SplitSeq(arg[i+1:], "&") {
+		name, value, ok := strings.Cut(part, "=")
+		if !ok || name == "" || strings.Contains(name, "/") {
+			return arg, nil
+		}
+		set = append(set, [2]string{name, value})
+	}
+	return arg[:i], set
+}
+
+// request is what a spec's argument asks of a source.
+func request(s kernels.Source, arg string) (kernels.Request, error) {
+	r := kernels.Request{Arg: arg}
+	if len(s.Settings) == 0 {
+		return r, nil
+	}
+	arg, set := settings(arg)
+	r = kernels.Request{Arg: arg, Set: map[string]string{}}
+	for _, nv := range set {
+		name := nv[0]
+		value, err := url.PathUnescape(nv[1])
+		if err != nil {
+			return r, &kernels.SpecError{Problem: fmt.Sprintf("the value of %s", name), Err: err, WayOut: "write % as %25, & as %26, ? as %3F"}
+		}
+		e := &kernels.SpecError{Problem: fmt.Sprintf("%s: takes no %q", s.Scheme, name), WayOut: "it takes " + near.Quoted(s.Settings, "and")}
+		switch {
+		case !slices.Contains(s.Settings, name):
+			if n := near.Names(name, s.Settings); len(n) > 0 {
+				e.WayOut = "did you mean " + near.Quoted(n, "or") + "?"
+			}
+			return r, e
+		case value == "":
+			e.Problem, e.WayOut = name+" is empty", "write "+name+"=VALUE"
+			return r, e
+		case r.Set[name] != "":
+			e.Problem, e.WayOut = name+" is there twice", "leave one"
+			return r, e
+		}
+		r.Set[name] = value
+	}
+	return r, nil
+}
+
+func (l List) parse(spec string) (kernels.Source, kernels.Request, error) {
 	scheme, arg, ok := strings.Cut(spec, ":")
 	var names []string
 	for _, s := range l {
 		if ok && s.Scheme == scheme {
-			return s, arg, inSpec(spec, s.Check(arg))
+			r, err := request(s, arg)
+			if err == nil {
+				err = s.Check(r)
+			}
+			return s, r, inSpec(spec, err)
 		}
 		names = append(names, s.Scheme)
 	}
@@ -65,7 +148,7 @@ func (l List) parse(spec string) (kernels.Source, string, error) {
 			}
 		}
 	}
-	return kernels.Source{}, "", e
+	return kernels.Source{}, kernels.Request{}, e
 }
 
 // inSpec puts the spec into a *kernels.SpecError that does not have it yet.
@@ -82,7 +165,7 @@ func inSpec(spec string, err error) error {
 // program is missing; any other is trouble with the machine, its network or its mirror.
 // What ctx stopped wraps context.Cause.
 func (l List) Resolve(ctx context.Context, spec string, opts kernels.Options) (*kernels.Kernel, error) {
-	s, arg, err := l.parse(spec)
+	s, r, err := l.parse(spec)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +173,7 @@ func (l List) Resolve(ctx context.Context, spec string, opts kernels.Options) (*
 	if err != nil {
 		return nil, err
 	}
-	k, err := s.Resolve(ctx, arg, opts)
+	k, err := s.Resolve(ctx, r, opts)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("resolve kernel %s: %w", spec, context.Cause(ctx))

@@ -223,6 +223,44 @@ func TestDirErrors(t *testing.T) {
 	}
 }
 
+func TestDirConfig(t *testing.T) {
+	opts := testOptions(t)
+	dir := usual().and(files{"config-" + rel: ""}).in(t, t.TempDir())
+	file := filepath.Join(files{"100% & more?x=y": config}.in(t, t.TempDir()), "100% & more?x=y")
+	k, err := Resolve(t.Context(), Set("dir:"+dir, "config", file), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if missing := k.Lacks("EXT4_FS", "XFS_FS"); fmt.Sprint(missing) != "[XFS_FS]" {
+		t.Errorf("lacks %v", missing)
+	}
+}
+
+func TestSettings(t *testing.T) {
+	for spec, want := range map[string]string{
+		"dir:x?colour=red":            `takes no "colour"; it takes "config"`,
+		"dir:x?confg=a":               `did you mean "config"?`,
+		"dir:x?config=":               "config is empty",
+		"dir:x?config=a&config=b":     "config is there twice",
+		"dir:x?config=%zz":            "the value of config",
+		"dir:?config=a":               "no folder named",
+		"deb:a.deb,?":                 "",
+		"apt:linux-image-6.1?*-amd64": "",
+		"dir:what?":                   "",
+		"dir:what?/a=b":               "",
+	} {
+		err := All().Check(spec)
+		if want == "" && err != nil {
+			t.Errorf("%s: %v", spec, err)
+		} else if want != "" {
+			wantSpecError(t, err, want)
+		}
+	}
+	dir := usual().in(t, t.TempDir())
+	_, err := Resolve(t.Context(), "dir:"+dir+"?config=/nowhere", testOptions(t))
+	wantSpecError(t, err, "no file /nowhere")
+}
+
 func wantSpecError(t *testing.T, err error, want string) {
 	t.Helper()
 	var spec *kernels.SpecError

@@ -76,13 +76,13 @@ func Source(files ...string) kernels.Source {
 	}
 }
 
-func checkApt(arg string) error {
-	_, err := parseApt(arg)
+func checkApt(r kernels.Request) error {
+	_, err := parseApt(r.Arg)
 	return err
 }
 
-func (m machine) resolve(ctx context.Context, arg string, opts kernels.Options) (*kernels.Kernel, error) {
-	spec, err := parseApt(arg)
+func (m machine) resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*kernels.Kernel, error) {
+	spec, err := parseApt(r.Arg)
 	if err != nil {
 		return nil, err
 	}

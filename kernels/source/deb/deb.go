@@ -28,8 +28,8 @@ func Source() kernels.Source {
 	}
 }
 
-func check(arg string) error {
-	for file := range strings.SplitSeq(arg, ",") {
+func check(r kernels.Request) error {
+	for file := range strings.SplitSeq(r.Arg, ",") {
 		if file == "" {
 			return &kernels.SpecError{Problem: "a file's name is empty", WayOut: "write deb:FILE[,FILE...]"}
 		}
@@ -38,8 +38,8 @@ func check(arg string) error {
 }
 
 // resolve makes a kernel out of package files.
-func resolve(ctx context.Context, arg string, opts kernels.Options) (*kernels.Kernel, error) {
-	files := strings.Split(arg, ",")
+func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*kernels.Kernel, error) {
+	files := strings.Split(r.Arg, ",")
 	parts := []string{"deb"}
 	for _, file := range files {
 		if err := checkFile(file); err != nil {

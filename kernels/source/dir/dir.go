@@ -21,7 +21,7 @@ import (
 // Source is dir:PATH.
 func Source() kernels.Source {
 	return kernels.Source{
-		Scheme: "dir", Forms: []string{"dir:PATH"}, Check: check, Resolve: resolve,
+		Scheme: "dir", Forms: []string{"dir:PATH", "dir:PATH?config=FILE"}, Settings: []string{setConfig}, Check: check, Resolve: resolve,
 		Mistaken: func(text string) string {
 			if info, err := os.Stat(text); err == nil && info.IsDir() {
 				return "for a folder write dir:" + text
@@ -31,8 +31,12 @@ func Source() kernels.Source {
 	}
 }
 
-func check(arg string) error {
-	if arg == "" {
+// setConfig names the configuration that the kernel was built with, where the
+// folder has none, or more than one.
+const setConfig = "config"
+
+func check(r kernels.Request) error {
+	if r.Arg == "" {
 		return &kernels.SpecError{Problem: "no folder named", WayOut: "write dir:PATH"}
 	}
 	return nil
@@ -49,14 +53,22 @@ type layout struct {
 
 // resolve makes a kernel out of a folder. The files are copied: a run must
 // not see them change, and modules.dep may have to be made.
-func resolve(ctx context.Context, arg string, opts kernels.Options) (*kernels.Kernel, error) {
-	root, err := filepath.Abs(arg)
+func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*kernels.Kernel, error) {
+	root, err := filepath.Abs(r.Arg)
 	if err != nil {
 		return nil, err
 	}
 	l, err := findLayout(root)
 	if err != nil {
 		return nil, err
+	}
+	if file := r.Set[setConfig]; file != "" {
+		if l.config, err = filepath.Abs(file); err != nil {
+			return nil, err
+		}
+		if info, err := os.Stat(l.config); err != nil || !info.Mode().IsRegular() {
+			return nil, &kernels.SpecError{Problem: "no file " + file, Err: err, WayOut: "give config the .config that the kernel was built with"}
+		}
 	}
 	// What ls -lR would show stands for the content: hashing some hundred
 	// megabytes would cost a second at each use.

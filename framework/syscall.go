@@ -91,6 +91,12 @@ func (v *Victim) Madvise(ctx context.Context, a Addr, n int64, advice int) *Seen
 	return v.Syscall(ctx, "madvise", a, n, advice)
 }
 
+// Msync writes n bytes of a mapping from an address on back, and waits for it
+// (msync(2), MS_SYNC). On DAX that flushes the processor's cache (dax_writeback_one).
+func (v *Victim) Msync(ctx context.Context, a Addr, n int64) *Seen {
+	return v.Syscall(ctx, "msync", a, n, unix.MS_SYNC)
+}
+
 // wireArgs are a system call's arguments for the wire, and in canonical words.
 func wireArgs(args []any) ([]wire.Arg, string) {
 	var wired []wire.Arg

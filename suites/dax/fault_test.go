@@ -121,6 +121,25 @@ var _ = Describe("a DAX fault on a bad block", func() {
 				Expect(other).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr()))
 				Expect(counted).To(Follow(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
 			})
+
+			It("tells a child whose parent mapped the page and never touched it", scenario("fork-child", "A18"), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f, v, m := mapped(ctx, g, fs, Shared)
+				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
+				child := v.Fork(ctx, "child")
+				Expect(child.Load(ctx, m.At(at()))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr()))
+			})
+
+			// Nothing is remembered of the first fault: the driver is asked again.
+			It("tells a reader each time", scenario("shared-read-twice", "A19"), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f, v, m := mapped(ctx, g, fs, Shared)
+				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
+				first := v.Load(ctx, m.At(at()))
+				second := v.Load(ctx, m.At(at()))
+				Expect(first).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr()))
+				Expect(second).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr()))
+			})
 		})
 	}
 })
@@ -170,6 +189,19 @@ var _ = Describe("a DAX page", func() {
 	for _, fs := range []FS{Ext4, XFS} {
 		scenario := on(fs)
 		Context("on "+string(fs), func() {
+			// dax_flush writes back what is mapped, and looks up no bad block.
+			It("is written back by msync and fsync though it went bad after the store", scenario("dirty-sync", "B22"), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f, v, m := mapped(ctx, g, fs, Shared)
+				stored := v.Store(ctx, m.At(at()))
+				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
+				msync := v.Msync(ctx, m.At(Page(bad)), PageBytes())
+				fsync := v.Syscall(ctx, "fsync", m.FD())
+				Expect(stored).To(Be(OK()))
+				Expect(msync).To(Be(Returns(0)))
+				Expect(fsync).To(Be(Returns(0)))
+			})
+
 			It("is given out in 4 KiB where its huge page has a bad block elsewhere", scenario("huge-good", "A09", NeedsHugeDAX(), NeedsPageMap()), func(ctx SpecContext) {
 				g := Guest(ctx)
 				f, v, m := mappedHuge(ctx, g, fs, Shared)

@@ -103,12 +103,6 @@ func SoftOffline(f Frame) Injection {
 	return write("soft_offline_page of "+f.Name, "", true, [2]string{memoryDir + "soft_offline_page", fmt.Sprintf("%#x", f.Addr&^(f.Page-1))})
 }
 
-// OfflineBlock takes a whole block of memory out of use, whose number the guest
-// counts (memory_subsys_offline in drivers/base/memory.c).
-func OfflineBlock(n int) Injection {
-	return write(fmt.Sprintf("offline memory block %d", n), "", true, [2]string{fmt.Sprintf("%smemory%d/state", memoryDir, n), "offline"})
-}
-
 // Simulated is the machine check put into the kernel's queue by mce-inject,
 // flags sw: those who listen are told (the nfit driver adds a bad block), but no
 // exception comes, and memory_failure() is not called, because nobody judged

@@ -14,7 +14,6 @@ import (
 	"github.com/faultline/faultline/kernels/source/apt"
 	"github.com/faultline/faultline/kernels/source/deb"
 	"github.com/faultline/faultline/kernels/source/dir"
-	"github.com/faultline/faultline/kernels/source/none"
 )
 
 // List is some sources.
@@ -26,7 +25,6 @@ func All() List {
 		apt.Source(),
 		deb.Source(),
 		dir.Source(),
-		none.Source(),
 	}
 }
 

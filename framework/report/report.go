@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/faultline/faultline/framework/report/csv"
 	"github.com/faultline/faultline/framework/report/html"
 	"github.com/faultline/faultline/framework/results"
 )
@@ -23,9 +22,7 @@ type Format struct {
 var HTML = Format{Name: "html", File: "report.html", MediaType: "text/html; charset=utf-8", Write: html.Write}
 
 // Formats are all there are; each is written into the folder of every run.
-func Formats() []Format {
-	return []Format{HTML, {Name: "csv", File: "cells.csv", MediaType: "text/csv", Write: csv.Write}}
-}
+func Formats() []Format { return []Format{HTML} }
 
 // Write puts a run's reports into its folder.
 func Write(run results.Run, folder *results.Folder) error {

@@ -103,7 +103,7 @@ func like(pattern, text string) bool {
 func All() []Change {
 	return []Change{
 		KillEarlyOnConsumption, CopyFromUserQuiet, NfitMiscGranularity, DaxRecoveryWrite, AMDPanics, CountedByAction, UnpoisonAfterMCE,
-		CopyUserHighpageMC, DaxFaultHWPoison, MadeUp, DaxFolios,
+		CopyUserHighpageMC, DaxFaultHWPoison, DaxFolios,
 	}
 }
 

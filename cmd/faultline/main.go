@@ -29,7 +29,6 @@ type cli struct {
 	Shell   shellCmd   `cmd:"" help:"Open a shell in a guest."`
 	Cache   cacheCmd   `cmd:"" help:"List what the cache holds, or prune it."`
 	Doctor  doctorCmd  `cmd:"" help:"Say what this machine has, what it lacks, and what mends it."`
-	Hello   helloCmd   `cmd:"" help:"Say hello."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 

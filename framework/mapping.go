@@ -44,9 +44,7 @@ const (
 	Shared    MapFlags = unix.MAP_SHARED
 	Private   MapFlags = unix.MAP_PRIVATE
 	Sync      MapFlags = unix.MAP_SHARED_VALIDATE | unix.MAP_SYNC
-	Populate  MapFlags = unix.MAP_POPULATE
 	Anonymous MapFlags = unix.MAP_ANONYMOUS
-	Hugetlb   MapFlags = unix.MAP_HUGETLB
 )
 
 func (f MapFlags) String() string {
@@ -59,33 +57,40 @@ func (f MapFlags) String() string {
 	default:
 		words = append(words, "shared")
 	}
-	for _, w := range []struct {
-		flag MapFlags
-		name string
-	}{{Populate, "populate"}, {Anonymous, "anonymous"}, {Hugetlb, "hugetlb"}} {
-		if f&w.flag != 0 {
-			words = append(words, w.name)
-		}
+	if f&Anonymous != 0 {
+		words = append(words, "anonymous")
 	}
 	return strings.Join(words, " ")
 }
 
 // Map maps a whole file, readable and writable. A refusal ends the scenario.
 func (v *Victim) Map(ctx context.Context, f *File, flags MapFlags) *Mapping {
-	return v.mapping(ctx, f.Name, f.Path, f.Bytes, 0, flags)
+	return v.mapping(ctx, f.Name, f.Path, f.Bytes, 0, data, flags)
 }
 
 // MapPart maps length bytes of a file from offset on; length may go beyond the file.
 func (v *Victim) MapPart(ctx context.Context, f *File, offset, length int64, flags MapFlags) *Mapping {
-	return v.mapping(ctx, f.Name, f.Path, length, offset, flags)
+	return v.mapping(ctx, f.Name, f.Path, length, offset, data, flags)
 }
+
+// MapCode maps a whole file, readable and executable, private as the dynamic
+// linker does it.
+func (v *Victim) MapCode(ctx context.Context, f *File) *Mapping {
+	return v.mapping(ctx, f.Name, f.Path, f.Bytes, 0, code, Private)
+}
+
+// What a mapping is for, as mmap(2)'s protection.
+const (
+	data = unix.PROT_READ | unix.PROT_WRITE
+	code = unix.PROT_READ | unix.PROT_EXEC
+)
 
 // MapAnonymous maps anonymous private memory.
 func (v *Victim) MapAnonymous(ctx context.Context, bytes int64, flags MapFlags) *Mapping {
-	return v.mapping(ctx, "anon", "", bytes, 0, flags|Anonymous|Private)
+	return v.mapping(ctx, "anon", "", bytes, 0, data, flags|Anonymous|Private)
 }
 
-func (v *Victim) mapping(ctx context.Context, name, path string, bytes, offset int64, flags MapFlags) *Mapping {
+func (v *Victim) mapping(ctx context.Context, name, path string, bytes, offset int64, prot int, flags MapFlags) *Mapping {
 	for _, other := range v.maps {
 		if other.Name == name {
 			name = fmt.Sprintf("%s#%d", name, len(v.maps)+1)
@@ -93,9 +98,12 @@ func (v *Victim) mapping(ctx context.Context, name, path string, bytes, offset i
 		}
 	}
 	r := v.g.call(ctx, &wire.Request{To: v.id, Map: &wire.Map{
-		Path: path, Length: bytes, Offset: offset, Prot: unix.PROT_READ | unix.PROT_WRITE, Flags: int(flags),
+		Path: path, Length: bytes, Offset: offset, Prot: prot, Flags: int(flags),
 	}}).Mapped
 	action := fmt.Sprintf("map %s, %d bytes from %d, %s", name, bytes, offset, flags)
+	if prot == code {
+		action += ", executable"
+	}
 	if r.Errno != "" {
 		record(v.g.rec, v.Role, action, observe.Outcome{Errno: r.Errno}, "")
 		v.g.fail(fmt.Errorf("%s: %s", action, r.Errno))

@@ -59,7 +59,8 @@ func (v *Victim) Store(ctx context.Context, a Addr) *Seen {
 	return v.access(ctx, wire.Store, a, 1, 0x5a)
 }
 
-// Jump jumps to a place that holds a return instruction.
+// Jump executes what is at an address: a return instruction, or else something
+// that the kernel does not let the processor fetch.
 func (v *Victim) Jump(ctx context.Context, a Addr) *Seen { return v.access(ctx, wire.Exec, a, 1, 0) }
 
 func (v *Victim) access(ctx context.Context, kind wire.Kind, a Addr, width int, value uint64) *Seen {

@@ -9,7 +9,7 @@ var DaxFaultHWPoison = Change{
 	Effect:  "a DAX page fault on known poison ends in SIGBUS BUS_MCEERR_AR with si_addr_lsb, where it ended in BUS_ADRERR",
 	Telling: []string{
 		"dax/*/shared-read", "dax/*/shared-write", "dax/*/private-read", "dax/*/private-cow", "dax/*/sync-write", "dax/*/mkwrite",
-		"dax/*/fork-child", "dax/*/shared-read-twice", "dax/*/huge-bad", "dax/*/second-process", "dax/ext4/huge-unwritten-write", "dax/ext4/unwritten-write-twice",
+		"dax/*/fork-child", "dax/*/ifetch", "dax/*/shared-read-twice", "dax/*/huge-bad", "dax/*/second-process", "dax/ext4/huge-unwritten-write", "dax/ext4/unwritten-write-twice",
 		"dax/*/pread", "dax/*/pread-span", "dax/*/pwrite", // whose errno tells of half a backport
 		"mce/*/srar-shared", "mce/*/srar-private", "mce/*/srar-two-cpus", "mce/*/srar-broadcast", "mce/*/srar-huge", "mce/*/srar-other-late",
 		"mce/*/srar-other-early", "mce/*/srao-early", "mce/*/srao-late", "mce/*/srao-in-guest", "mce/*/ucna", "mce/*/ucna-simulated",

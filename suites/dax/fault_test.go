@@ -130,6 +130,15 @@ var _ = Describe("a DAX fault on a bad block", func() {
 				Expect(child.Load(ctx, m.At(at()))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr()))
 			})
 
+			It("tells who executes code from a private mapping", scenario("ifetch", "A12"), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f := g.DAX(ctx, fs).File(ctx, 64*KiB)
+				v := g.Victim(ctx)
+				m := v.MapCode(ctx, f)
+				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
+				Expect(v.Jump(ctx, m.At(at()))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr()))
+			})
+
 			// Nothing is remembered of the first fault: the driver is asked again.
 			It("tells a reader each time", scenario("shared-read-twice", "A19"), func(ctx SpecContext) {
 				g := Guest(ctx)

@@ -24,8 +24,6 @@ type Options struct {
 	Dir string
 	// Console gets what the guest prints on its first serial port.
 	Console *Console
-	// GDB adds a gdb stub, reached with DialGDB.
-	GDB bool
 }
 
 // Process is a running QEMU.
@@ -99,15 +97,6 @@ func Start(ctx context.Context, bin Binary, m Machine, opt Options) (*Process, e
 		"-chardev", fmt.Sprintf("socket,id=agent,fd=%d", agentFD),
 		"-device", "virtio-serial-pci,max_ports=2", "-device", "virtserialport,chardev=agent,name="+wire.Port,
 	)
-	if opt.GDB {
-		p.gdbPath = filepath.Join(opt.Dir, "gdb")
-		gdb, err := listen(p.gdbPath)
-		if err != nil {
-			ours.Close()
-			return nil, err
-		}
-		p.args = append(p.args, "-chardev", fmt.Sprintf("socket,id=gdb,fd=%d,server=on,wait=off", give(gdb)), "-gdb", "chardev:gdb")
-	}
 	conn, err := net.FileConn(ours)
 	ours.Close()
 	if err != nil {
@@ -210,8 +199,8 @@ func (p *Process) Kill() {
 	}
 }
 
-// DialGDB connects to the gdb stub, and adds one first to a process that was
-// started without Options.GDB. A guest that runs is stopped by it.
+// DialGDB connects to the gdb stub, and adds one first to a process that has
+// none yet. A guest that runs is stopped by it.
 func (p *Process) DialGDB(ctx context.Context) (net.Conn, error) {
 	if p.gdbPath == "" {
 		path := filepath.Join(p.dir, "gdb")

@@ -29,8 +29,6 @@ type Spec struct {
 	CPUs   int // 0 means 1
 	// CPU is the processor's model as QEMU's -cpu wants it; empty means qemu.DefaultCPU.
 	CPU string
-	// GDB adds a gdb stub.
-	GDB bool
 	// Console is a file that gets all that the guest prints; empty keeps the
 	// tail in memory only.
 	Console string

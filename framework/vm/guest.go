@@ -85,7 +85,7 @@ func (g *Guest) start(ctx context.Context, bin qemu.Binary, m qemu.Machine) erro
 	for _, text := range []string{observe.PanicMark, saidUserSpace, saidFailed} {
 		console.Seen(text)
 	}
-	g.proc, err = qemu.Start(ctx, bin, m, qemu.Options{Dir: g.dir, Console: console, GDB: g.spec.GDB})
+	g.proc, err = qemu.Start(ctx, bin, m, qemu.Options{Dir: g.dir, Console: console})
 	if err != nil {
 		g.console.Close()
 		t := &Trouble{Kind: Host, Doing: "start QEMU", Kernel: g.spec.Kernel.Name, Err: err, Tail: console.Tail(tailLines)}
@@ -164,7 +164,7 @@ func (g *Guest) Call(ctx context.Context, req *wire.Request) (*wire.Reply, error
 // Monitor is the guest's QMP connection.
 func (g *Guest) Monitor() *qemu.Monitor { return g.proc.Monitor }
 
-// DialGDB connects to the gdb stub (Spec.GDB).
+// DialGDB connects to the gdb stub, which is added if need be; it stops the guest.
 func (g *Guest) DialGDB(ctx context.Context) (net.Conn, error) { return g.proc.DialGDB(ctx) }
 
 // PID is QEMU's process id.

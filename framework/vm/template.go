@@ -206,7 +206,6 @@ func (g *Guest) freeze(ctx context.Context, state string) error {
 
 // CloneOptions are what may differ between clones.
 type CloneOptions struct {
-	GDB     bool
 	Console string // as in Spec
 }
 
@@ -216,7 +215,7 @@ func (t *Template) Clone(ctx context.Context, opt CloneOptions) (_ *Guest, err e
 		return nil, errors.New("clone of a template that was closed")
 	}
 	s := t.spec
-	s.GDB, s.Console = opt.GDB, opt.Console
+	s.Console = opt.Console
 	dir, err := os.MkdirTemp(t.rig.dir, "clone-")
 	if err != nil {
 		return nil, &Trouble{Kind: Host, Doing: "clone", Kernel: s.Kernel.Name, Err: err}

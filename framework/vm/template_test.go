@@ -72,9 +72,9 @@ func TestTemplateKey(t *testing.T) {
 		"paths": func(in *inputs) {
 			in.rig.QEMU.Path, in.rig.agent.path, in.parts.initramfs.Path, in.parts.nvdimms[0].Path, in.spec.Kernel.Image = "/1", "/2", "/3", "/4", "/5"
 		},
-		"the kernel's name":     func(in *inputs) { in.spec.Kernel.Name = "L" },
-		"the console and a gdb": func(in *inputs) { in.spec.Console, in.spec.GDB = "/c", true },
-		"one processor, named":  func(in *inputs) { in.spec.CPUs = 1 },
+		"the kernel's name":    func(in *inputs) { in.spec.Kernel.Name = "L" },
+		"the console":          func(in *inputs) { in.spec.Console = "/c" },
+		"one processor, named": func(in *inputs) { in.spec.CPUs = 1 },
 	} {
 		in := standardInputs()
 		change(in)

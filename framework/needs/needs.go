@@ -1,5 +1,5 @@
-// Package needs holds what scenarios, and guests, need of a kernel against its
-// configuration: which scenarios it loses, and what would bring them back. It
+// Package needs tells by a kernel's configuration which scenarios it loses, and
+// by which symbols it would have them. It
 // boots nothing; what a configuration does not tell, a guest finds out.
 package needs
 

@@ -182,6 +182,8 @@ func (f *Folder) Put(rel string, content []byte) error {
 	return nil
 }
 
+// By hand, because renameio waits for the disk after each file (fsync), which is
+// too long for a cell, and a killed run's halves are known by tmpPrefix.
 func put(path string, content []byte) (err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err

@@ -1,4 +1,4 @@
-// Package suite is the process of a suite: its flags, the kernel and the guests
+// Package suite is the process of a suite: its flags, its kernel, the guests
 // that it clones, the record of the scenario under way, the events for its parent.
 // It knows no primitives and asserts nothing; what a scenario does is package
 // framework's.

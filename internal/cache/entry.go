@@ -111,6 +111,8 @@ func DiskUse(dir string) int64 {
 
 // flock opens (and makes) the lock file and waits for the lock until ctx ends.
 // flock(2) can't be interrupted by a context, so it is asked in short turns.
+// By hand, because a lock counts only while the file is still there, is turned
+// from an exclusive into a shared one, and lives as long as its entry is open.
 func flock(ctx context.Context, name string, how int) (*os.File, error) {
 	for {
 		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC, 0o644)

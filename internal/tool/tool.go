@@ -1,4 +1,4 @@
-// Package tool finds and runs the programs that own a job: apt-get, dpkg-deb,
+// Package tool calls the programs that own a job: apt-get, dpkg-deb,
 // depmod, mkfs. It knows how to ask for one that is not installed, and none of
 // what they do.
 package tool

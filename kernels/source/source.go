@@ -1,5 +1,5 @@
-// Package source lists where kernels come from, and turns a spec such as
-// "apt:bookworm" into a kernel. What a source does is its own package's business.
+// Package source gives each spec of a kernel, such as "apt:bookworm", to the
+// source that it names, of all that there are. What a source does is its own package's business.
 package source
 
 import (

@@ -17,7 +17,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
-	"github.com/therootcompany/xz"
+	"github.com/therootcompany/xz" // not ulikunitz/xz: kernels are filtered for x86 (BCJ), which that one lacks
 	"github.com/ulikunitz/xz/lzma"
 )
 

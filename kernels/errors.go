@@ -11,14 +11,18 @@ import (
 type SpecError struct {
 	// What is the spec, or the place in a matrix file (file:line:column).
 	What string
-	// Problem is what is wrong with it; WayOut what to do next.
+	// Problem is what is wrong with it, where Err does not say all; WayOut what to
+	// do next.
 	Problem, WayOut string
 	// Err is the cause, if there is one.
 	Err error
 }
 
 func (e *SpecError) Error() string {
-	s := e.What + ": " + e.Problem
+	s := e.What
+	if e.Problem != "" {
+		s += ": " + e.Problem
+	}
 	if e.Err != nil {
 		s += ": " + e.Err.Error()
 	}

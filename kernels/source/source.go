@@ -14,6 +14,7 @@ import (
 	"github.com/faultline/faultline/kernels/source/apt"
 	"github.com/faultline/faultline/kernels/source/deb"
 	"github.com/faultline/faultline/kernels/source/dir"
+	"github.com/faultline/faultline/kernels/source/tree"
 )
 
 // List is some sources.
@@ -25,6 +26,7 @@ func All() List {
 		apt.Source(),
 		deb.Source(),
 		dir.Source(),
+		tree.Source(),
 	}
 }
 

@@ -1,0 +1,39 @@
+package fake
+
+// Tree is a source that a kernel's make commands work on, by path. It compiles
+// the file "image" of the tree, named by its content: a vmlinux elsewhere, which it
+// copies. Where the tree has a file "error", its text is what the compiler says. A
+// symbol that a line of the file "drops" names is not taken by its Kconfig.
+func Tree(image string) map[string]string {
+	return map[string]string{
+		"Makefile":         makefile,
+		"Kconfig":          "mainmenu \"fake\"\n",
+		"arch/x86/Kconfig": "# fake\n",
+		"image":            image,
+	}
+}
+
+const makefile = `VERSION = 6
+PATCHLEVEL = 1
+SUBLEVEL = 5
+EXTRAVERSION =
+S := $(CURDIR)
+F = $(O)/$(or $(KCONFIG_CONFIG),.config)
+
+tinyconfig:
+	@echo 'CONFIG_TINY=y' > $F
+olddefconfig:
+	@test ! -e $S/drops || grep -v -w -F -f $S/drops $F > $F.kept
+	@test ! -e $S/drops || mv $F.kept $F
+vmlinux: $(O)/vmlinux
+	@:
+$(O)/vmlinux: $(O)/main.o
+	@echo '  LD      vmlinux'
+	@cp "$$(cat $S/image)" $@
+$(O)/main.o: $S/image $(wildcard $S/error) $(O)/.config
+	@echo '  CC      init/main.o'
+	@echo built >> $(O)/builds
+	@test ! -e $S/error || { cat $S/error >&2; false; }
+	@touch $@
+.PHONY: tinyconfig olddefconfig vmlinux
+`

@@ -1,0 +1,144 @@
+package tree
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/git"
+	"github.com/faultline/faultline/kernels"
+)
+
+// snapshot is what is to be built.
+type snapshot struct {
+	root  string
+	label string // for people
+	// content is what identifies it: a tree's hash, or what its files look like.
+	content string
+	// tree is the hash of what is to be checked out; "" builds root as it stands.
+	tree string
+	repo *git.Repo // that has it
+}
+
+// look finds out what is to be built of the tree in root. Of a git tree it makes
+// the repository that borrows the user's objects, and what edits make of it there.
+func look(ctx context.Context, root, rev, repo string, dirty bool, edits []edit) (*snapshot, error) {
+	s := &snapshot{root: root, label: filepath.Base(root)}
+	user, err := git.Open(ctx, root)
+	var none *git.NoTreeError
+	if errors.As(err, &none) {
+		if rev != "" || len(edits) > 0 {
+			return nil, &kernels.SpecError{Problem: root + " is no git tree, so it has no revisions, and nothing can be applied to it", WayOut: "give the top folder of a git tree, or tree:PATH alone"}
+		}
+		return s, s.asItStands(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if rev == "" {
+		changed, err := user.Changed(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if dirty && len(changed) > 0 {
+			s.label += "+changes"
+			return s, s.asItStands(ctx)
+		}
+		if len(changed) > 0 {
+			return nil, &kernels.SpecError{Problem: fmt.Sprintf("%d files are not as committed, such as %s", len(changed), changed[0]),
+				WayOut: "commit them, write tree:PATH@HEAD to build without them, or tree:PATH?dirty=yes to build the tree as it stands"}
+		}
+		rev = "HEAD"
+	}
+	commit, err := user.Commit(ctx, rev)
+	if err != nil {
+		return nil, err
+	}
+	s.label += "@" + rev
+	if strings.HasPrefix(commit, rev) {
+		s.label = filepath.Base(root) + "@" + commit[:12]
+	} else {
+		s.label += " " + commit[:12]
+	}
+	for _, f := range top {
+		if _, err := user.Run(ctx, "cat-file", "-e", commit+":"+f); err != nil {
+			return nil, s.noLinux(f)
+		}
+	}
+	if s.repo, err = user.Borrow(ctx, repo); err != nil {
+		return nil, err
+	}
+	var todo []git.Edit
+	for _, e := range edits {
+		s.label += e.label
+		if e.Commit != "" {
+			if e.Commit, err = user.Commit(ctx, e.Commit); err != nil {
+				return nil, err
+			}
+		}
+		todo = append(todo, e.Edit)
+	}
+	if s.tree, err = s.repo.Run(ctx, nil, "rev-parse", commit+"^{tree}"); err != nil {
+		return nil, err
+	}
+	s.tree, err = s.repo.Apply(ctx, s.tree, todo)
+	s.content = s.tree
+	return s, err
+}
+
+// asItStands takes what ls -lR would show for the content: reading more than a
+// gigabyte would cost seconds at each use.
+func (s *snapshot) asItStands(ctx context.Context) error {
+	for _, f := range top {
+		if _, err := os.Stat(filepath.Join(s.root, f)); err != nil {
+			return s.noLinux(f)
+		}
+	}
+	parts := []string{"as it stands", s.root}
+	err := filepath.WalkDir(s.root, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || ctx.Err() != nil {
+			return errors.Join(err, ctx.Err())
+		}
+		if d.Name() == ".git" {
+			if d.IsDir() {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if d.IsDir() {
+			return nil
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		parts = append(parts, p, fmt.Sprint(info.Size(), info.ModTime().UnixNano(), info.Mode()))
+		return nil
+	})
+	s.content = cache.Key(parts...)
+	return err
+}
+
+// checkout brings the source into the work folder, and says where it is.
+func (s *snapshot) checkout(ctx context.Context, dir string) (string, error) {
+	if s.tree == "" {
+		return s.root, nil
+	}
+	source := filepath.Join(dir, "source")
+	if err := s.repo.Checkout(ctx, s.tree, source); err != nil {
+		return "", fmt.Errorf("check out %s: %w", s.label, err)
+	}
+	return source, nil
+}
+
+// top are some files that each kernel's source has.
+var top = []string{"Makefile", "Kconfig", "arch/x86/Kconfig"}
+
+func (s *snapshot) noLinux(lacks string) error {
+	return &kernels.SpecError{Problem: s.label + " is no Linux source: it has no " + lacks, WayOut: "give the top folder of a Linux tree"}
+}

@@ -1,0 +1,341 @@
+package tree_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/git"
+	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/kernels"
+	"github.com/faultline/faultline/kernels/build"
+	"github.com/faultline/faultline/kernels/internal/fake"
+	"github.com/faultline/faultline/kernels/source"
+)
+
+// user is somebody's checkout, with what must not change of it.
+type user struct {
+	t    *testing.T
+	root string
+	opts kernels.Options
+	log  []string
+}
+
+func newUser(t *testing.T) *user {
+	t.Helper()
+	u := &user{t: t, root: filepath.Join(t.TempDir(), "linux")}
+	if err := build.Tools(t.Context(), ""); err != nil {
+		t.Skip(err)
+	}
+	c, err := cache.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.opts = kernels.Options{Cache: c, Log: func(f string, a ...any) { u.log = append(u.log, fmt.Sprintf(f, a...)) }}
+	for name, text := range fake.Tree(u.image("6.1.5")) {
+		u.write(name, text)
+	}
+	return u
+}
+
+// image is a kernel of that release.
+func (u *user) image(release string) string {
+	u.t.Helper()
+	file := filepath.Join(u.t.TempDir(), "vmlinux")
+	if err := os.WriteFile(file, fake.Vmlinux(release, "#1 SMP", true), 0o644); err != nil {
+		u.t.Fatal(err)
+	}
+	return file
+}
+
+func (u *user) write(name, text string) {
+	u.t.Helper()
+	p := filepath.Join(u.root, name)
+	if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+		u.t.Fatal(err)
+	}
+	if err := os.WriteFile(p, []byte(text), 0o644); err != nil {
+		u.t.Fatal(err)
+	}
+}
+
+func (u *user) git(args ...string) string {
+	u.t.Helper()
+	cmd := exec.Command("git", append([]string{"-C", u.root, "-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "init.defaultBranch=main"}, args...)...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		u.t.Fatalf("git %v: %v\n%s", args, err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func (u *user) commit(subject string) string {
+	u.t.Helper()
+	u.git("add", "-A")
+	u.git("commit", "-qm", subject)
+	return u.git("rev-parse", "HEAD")
+}
+
+func (u *user) resolve(spec string) (*kernels.Kernel, error) {
+	u.t.Helper()
+	u.log = nil
+	k, err := source.Resolve(u.t.Context(), spec, u.opts)
+	if err == nil {
+		u.t.Cleanup(func() { k.Close() })
+	}
+	return k, err
+}
+
+// refuse resolves what is the user's to mend, and says so in these words.
+func (u *user) refuse(spec string, words ...string) error {
+	u.t.Helper()
+	_, err := u.resolve(spec)
+	var e *kernels.SpecError
+	if !errors.As(err, &e) {
+		u.t.Fatalf("%s: got %v, want a *kernels.SpecError", spec, err)
+	}
+	for _, w := range words {
+		if !strings.Contains(err.Error(), w) {
+			u.t.Errorf("%s: %q is not in: %v", spec, w, err)
+		}
+	}
+	return err
+}
+
+// state is all of the user's repository that must stay.
+func (u *user) state() string {
+	u.t.Helper()
+	index, err := os.ReadFile(filepath.Join(u.root, ".git/index"))
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	return u.git("for-each-ref") + u.git("worktree", "list") + u.git("--no-optional-locks", "status", "--porcelain", "--ignored") + u.git("reflog") + cache.Key(string(index))
+}
+
+func TestTreeWithoutGit(t *testing.T) {
+	u := newUser(t)
+	k, err := u.resolve("tree:" + u.root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k.Release != "6.1.5" || !k.Fresh() || k.Name != "6.1.5 (tree:linux)" || !k.PVH {
+		t.Errorf("got %+v", k)
+	}
+	if k, err = u.resolve("tree:" + u.root); err != nil || k.Fresh() {
+		t.Errorf("again: %v, built anew", err)
+	}
+	u.write("image", u.image("6.2.0"))
+	if k, err = u.resolve("tree:" + u.root); err != nil || k.Release != "6.2.0" {
+		t.Errorf("changed: %v, %+v", err, k)
+	}
+	u.refuse("tree:"+u.root+"@v6.1", "is no git tree")
+	u.refuse("tree:"+filepath.Join(u.root, "arch"), "no Linux source")
+	u.refuse("tree:"+u.root+"/nowhere", "no such file")
+}
+
+func TestTreeRevisions(t *testing.T) {
+	u := newUser(t)
+	u.git("init", "-q")
+	first := u.commit("First")
+	u.git("tag", "v6.1.5")
+	u.write("image", u.image("6.1.6"))
+	u.write("ignored.txt", "kept")
+	u.commit("Second")
+	u.write("image", u.image("6.1.7"))
+	before := u.state()
+	for spec, want := range map[string]string{"@v6.1.5": "6.1.5", "@" + first: "6.1.5", "@HEAD": "6.1.6", "@main~1": "6.1.5", "?dirty=yes": "6.1.7"} {
+		k, err := u.resolve("tree:" + u.root + spec)
+		if err != nil || k.Release != want {
+			t.Errorf("%s: %v, %+v; want %s", spec, err, k, want)
+		}
+	}
+	u.refuse("tree:"+u.root, "1 files are not as committed", "image", "dirty=yes")
+	u.refuse("tree:"+u.root+"@nope", `no revision "nope"`)
+	u.refuse("tree:"+u.root+"@--help", `no revision "--help"`)
+	u.refuse("tree:"+u.root+"@", "no revision behind the @")
+	if after := u.state(); after != before {
+		t.Errorf("the user's repository changed:\n%s\n%s", before, after)
+	}
+	// The same files under another commit are the same kernel.
+	u.git("checkout", "-q", "-f", "v6.1.5")
+	u.git("commit", "-q", "--allow-empty", "-m", "Nothing")
+	if k, err := u.resolve("tree:" + u.root); err != nil || k.Fresh() {
+		t.Errorf("%v, or built anew", err)
+	}
+}
+
+func TestTreeConfiguration(t *testing.T) {
+	u := newUser(t)
+	u.write("drops", "CONFIG_FS_DAX\n")
+	u.write("../config", "CONFIG_MINE=y\n# CONFIG_XFS_FS is not set\n")
+	k, err := u.resolve("tree:" + u.root + "?config=" + filepath.Join(u.root, "../config"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !k.Config.Enabled("MINE") || !k.Config.Enabled("XFS_FS") || k.Config.Enabled("TINY") || k.Config.Enabled("FS_DAX") {
+		t.Error("the configuration is not the user's and the fragment")
+	}
+	if log := strings.Join(u.log, "\n"); !strings.Contains(log, "does not take CONFIG_FS_DAX=y (got n)") {
+		t.Errorf("nothing about FS_DAX in %s", log)
+	}
+	u.refuse("tree:"+u.root+"?config=/nowhere", "no such file")
+	u.refuse("tree:"+u.root+"?conf=x", `"config"`)
+	if _, err := u.resolve("tree:" + u.root + "?cc=gcc-none"); err == nil || !errors.As(err, new(*tool.MissingError)) {
+		t.Errorf("a compiler that is missing: %v", err)
+	}
+}
+
+func TestTreeThatDoesNotBuild(t *testing.T) {
+	u := newUser(t)
+	u.git("init", "-q")
+	u.write("error", "In file included from x.c:\ndrivers/x.c:7:2: error: no such thing\ndrivers/x.c:9: error: more\n")
+	u.commit("Broken")
+	err := u.refuse("tree:"+u.root, "does not build", "drivers/x.c:7:2: error: no such thing", "mend the tree")
+	var e *build.Error
+	if !errors.As(err, &e) || e.First != "drivers/x.c:7:2: error: no such thing" {
+		t.Fatalf("got %+v", e)
+	}
+	if log, err := os.ReadFile(e.Log); err != nil || !strings.Contains(string(log), "more") {
+		t.Errorf("the log: %v\n%s", err, log)
+	}
+	u.write("Makefile", strings.Replace(fake.Tree("")["Makefile"], "VERSION = 6", "VERSION = 4", 1))
+	u.commit("Old")
+	u.refuse("tree:"+u.root, "older than the compiler", "KCFLAGS")
+	u.write("error", "ld: final link failed: No space left on device\n")
+	u.commit("Full")
+	if _, err := u.resolve("tree:" + u.root); err == nil || errors.As(err, new(*kernels.SpecError)) || !strings.Contains(err.Error(), "no space left") {
+		t.Errorf("a full disk: %v", err)
+	}
+}
+
+func TestTreeIncremental(t *testing.T) {
+	u := newUser(t)
+	u.git("init", "-q")
+	u.commit("First")
+	u.write("doc", "nothing that is compiled")
+	u.commit("Second")
+	for _, rev := range []string{"HEAD", "HEAD~1", "HEAD"} {
+		if _, err := u.resolve("tree:" + u.root + "@" + rev); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(u.opts.Cache.Dir(), "tree/*/objects-*/builds"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%v, %d object folders", err, len(files))
+	}
+	if data, err := os.ReadFile(files[0]); err != nil || string(data) != "built\n" {
+		t.Errorf("main.o was compiled %q (%v); once is enough", data, err)
+	}
+}
+
+const patchDoc = `From 1111111111111111111111111111111111111111 Mon Sep 17 00:00:00 2001
+From: A Developer <dev@localhost>
+Date: Mon, 1 Jan 2024 00:00:00 +0000
+Subject: [PATCH 1/2] doc: Say more
+
+Because.
+---
+ doc | 1 +
+ 1 file changed, 1 insertion(+)
+
+diff --git a/doc b/doc
+--- a/doc
++++ b/doc
+@@ -1,2 +1,3 @@
+ one
+ two
++three
+-- 
+2.39.5
+
+`
+
+func TestTreePatches(t *testing.T) {
+	u := newUser(t)
+	if err := os.Rename(u.root, u.root+":2"); err != nil { // a colon parts paths for git
+		t.Fatal(err)
+	}
+	u.root += ":2"
+	u.git("init", "-q")
+	u.write("doc", "one\ntwo\n")
+	base := u.commit("First")
+	u.write("image", u.image("6.1.6"))
+	second := u.commit("Second")
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		p := filepath.Join(dir, name)
+		if err := os.WriteFile(p, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	cover := "From 2222222222222222222222222222222222222222 Mon Sep 17 00:00:00 2001\nFrom: A <a@localhost>\nDate: Mon, 1 Jan 2024 00:00:00 +0000\nSubject: [PATCH 0/2] Cover\n\nWords only.\n\n"
+	more := strings.NewReplacer("1/2] doc: Say more", "2/2] doc: And more", "-1,2 +1,3", "-1,3 +1,4", "+three", " three\n+four").Replace(patchDoc)
+	mbox := file("series.mbox", cover+patchDoc+more)
+	mail := file("mail.eml", patchDoc[strings.Index(patchDoc, "From: "):])
+	diff := file("plain.diff", patchDoc[strings.Index(patchDoc, "diff --git"):strings.Index(patchDoc, "-- \n")])
+	bad := file("bad.patch", strings.Replace(patchDoc, " one\n", " uno\n", 1))
+	before := u.state()
+
+	user, err := git.Open(t.Context(), u.root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	repo, err := user.Borrow(t.Context(), filepath.Join(t.TempDir(), "repo"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := func(edits ...git.Edit) string {
+		t.Helper()
+		tree, err := repo.Apply(t.Context(), base+"^{tree}", edits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := repo.Run(t.Context(), nil, "show", tree+":doc")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.ReplaceAll(text, "\n", " ")
+	}
+	for f, want := range map[string]string{mbox: "one two three four", mail: "one two three", diff: "one two three"} {
+		if got := doc(git.Edit{File: f}); got != want {
+			t.Errorf("%s: %q, want %q", filepath.Base(f), got, want)
+		}
+	}
+	for spec, want := range map[string]string{"@" + base + "?pick=" + second: "6.1.6", "@HEAD?revert=HEAD": "6.1.5", "@HEAD~1?patch=" + mbox: "6.1.5"} {
+		k, err := u.resolve("tree:" + u.root + spec)
+		if err != nil || k.Release != want {
+			t.Errorf("%s: %v, %+v; want %s", spec, err, k, want)
+		}
+	}
+	err = u.refuse("tree:"+u.root+"@HEAD?patch="+bad, "does not apply", "doc @@ -1,2 +1,3 @@", "Say more")
+	if !errors.As(err, new(*git.ApplyError)) {
+		t.Errorf("%v is no *git.ApplyError", err)
+	}
+	u.refuse("tree:"+u.root+"@HEAD?pick="+base, "0 parents")
+	u.refuse("tree:"+u.root+"@HEAD?revert="+base+"&dirty=yes", "never dirty")
+	u.refuse("tree:"+u.root+"@HEAD?patch="+file("empty.mbox", cover), "no patch in it")
+	u.refuse("tree:"+u.root+"@HEAD?patch="+filepath.Join(dir, "none"), "no such file")
+	if after := u.state(); after != before {
+		t.Errorf("the user's repository changed:\n%s\n%s", before, after)
+	}
+}
+
+func TestTreeShallow(t *testing.T) {
+	u := newUser(t)
+	u.git("init", "-q")
+	first := u.commit("First")
+	u.write("image", u.image("6.1.6"))
+	u.commit("Second")
+	clone := filepath.Join(t.TempDir(), "clone")
+	u.git("clone", "-q", "--depth=1", "file://"+u.root, clone)
+	if k, err := u.resolve("tree:" + clone); err != nil || k.Release != "6.1.6" {
+		t.Errorf("%v, %+v", err, k)
+	}
+	u.refuse("tree:"+clone+"@"+first, "too shallow", "git fetch --unshallow")
+}

@@ -19,6 +19,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/faultline/faultline/internal/tool"
 	"github.com/faultline/faultline/kernels/kconfig"
 )
@@ -38,6 +40,9 @@ type Build struct {
 	Fragment string
 	// Log is the file that gets all that make prints; the next build begins it anew.
 	Log string
+	// Held is a file that make and what it starts keep open as long as one of them
+	// lives, such as a lock; may be nil.
+	Held *os.File
 	// Progress hears of each file that was compiled, with how many there are so far; may be nil.
 	Progress func(files int)
 }
@@ -198,11 +203,20 @@ func (b *Build) make(ctx context.Context, target string, more ...string) error {
 		args = append(args, "CC="+b.CC)
 	}
 	cmd := tool.Command(ctx, b.Source, nil, "make", append(args, target)...)
+	// A make that is asked to end ends its compilers, and removes what they had half
+	// written; one that is killed leaves objects that look newer than their source.
+	cmd.SysProcAttr.Pdeathsig = unix.SIGTERM
+	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
+	if b.Held != nil {
+		cmd.ExtraFiles = []*os.File{b.Held}
+	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
 	}
 	cmd.Stderr = log
+	runtime.LockOSThread() // prctl(2): the signal comes when the thread ends that started it
+	defer runtime.UnlockOSThread()
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -213,6 +227,9 @@ func (b *Build) make(ctx context.Context, target string, more ...string) error {
 	}
 	if err == nil {
 		return nil
+	}
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && !exit.Exited() {
+		return fmt.Errorf("make %s ended by itself: %w; see whether memory ran out (dmesg)", target, err)
 	}
 	first, full := firstError(b.Log)
 	if full {

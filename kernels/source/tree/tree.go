@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gofrs/flock"
+	"golang.org/x/sys/unix"
 
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/internal/fault"
@@ -181,7 +181,8 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 type work struct {
 	dir   string
 	label string
-	cc    string // the compiler that was asked for, or ""
+	held  *os.File // the lock
+	cc    string   // the compiler that was asked for, or ""
 	opts  kernels.Options
 }
 
@@ -193,21 +194,34 @@ func asSpec(err error) error {
 	return err
 }
 
+// lock waits for the folder. The lock is flock(2)'s, on a file that make inherits:
+// where we are killed, it is free when the last compiler has ended.
 func (w *work) lock(ctx context.Context) (unlock func(), err error) {
 	if err := os.MkdirAll(w.dir, 0o755); err != nil {
 		return nil, err
 	}
-	l := flock.New(filepath.Join(w.dir, "lock"))
-	if ok, err := l.TryLock(); err == nil && !ok {
-		w.opts.Logf("wait for another build in %s", w.dir)
+	if w.held, err = os.OpenFile(filepath.Join(w.dir, "lock"), os.O_RDWR|os.O_CREATE, 0o644); err != nil {
+		return nil, err
 	}
-	if _, err := l.TryLockContext(ctx, 100*time.Millisecond); err != nil {
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
+	for said := false; ; said = true {
+		err := unix.Flock(int(w.held.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return func() { _ = w.held.Close() }, nil
 		}
-		return nil, fmt.Errorf("wait for another build in %s: %w", w.dir, err)
+		if err != unix.EWOULDBLOCK && err != unix.EINTR {
+			w.held.Close()
+			return nil, fmt.Errorf("lock %s: %w", w.held.Name(), err)
+		}
+		if !said {
+			w.opts.Logf("wait for another build in %s", w.dir)
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			w.held.Close()
+			return nil, fmt.Errorf("wait for another build in %s: %w", w.dir, context.Cause(ctx))
+		}
 	}
-	return func() { _ = l.Close() }, nil
 }
 
 // progressEvery is how often a build says how far it is.
@@ -217,7 +231,7 @@ const progressEvery = 20 * time.Second
 func (w *work) build(ctx context.Context, source, base, objects, dir string) error {
 	b := &build.Build{
 		Source: source, Objects: filepath.Join(w.dir, "objects-"+objects), CC: w.cc, Base: base, Fragment: kernels.MinimalConfig(),
-		Log: filepath.Join(w.dir, "objects-"+objects+".log"),
+		Log: filepath.Join(w.dir, "objects-"+objects+".log"), Held: w.held,
 	}
 	began, said := time.Now(), time.Now()
 	b.Progress = func(files int) {

@@ -233,6 +233,22 @@ func TestTreeIncremental(t *testing.T) {
 	}
 }
 
+// TestTreeKilled has make killed while something that it started goes on: that is
+// no tree which does not build, and the next build waits for its end.
+func TestTreeKilled(t *testing.T) {
+	u := newUser(t)
+	made := filepath.Join(t.TempDir(), "made")
+	deadly := strings.Replace(fake.Tree("")["Makefile"], "\t@touch $@\n", "\t@echo > "+made+"; (sleep 1; rm "+made+") > /dev/null 2>&1 & kill -9 $$PPID\n", 1)
+	u.write("Makefile", deadly)
+	if _, err := u.resolve("tree:" + u.root); err == nil || errors.As(err, new(*kernels.SpecError)) || !strings.Contains(err.Error(), "killed") {
+		t.Fatalf("got %v, want that make was killed", err)
+	}
+	u.write("Makefile", strings.Replace(fake.Tree("")["Makefile"], "tinyconfig:\n", "tinyconfig:\n\t@test ! -e "+made+"\n", 1))
+	if _, err := u.resolve("tree:" + u.root); err != nil {
+		t.Errorf("built beside what goes on: %v", err)
+	}
+}
+
 const patchDoc = `From 1111111111111111111111111111111111111111 Mon Sep 17 00:00:00 2001
 From: A Developer <dev@localhost>
 Date: Mon, 1 Jan 2024 00:00:00 +0000

@@ -73,6 +73,9 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
+// ErrFull is a disk that has no room for a tree or its objects.
+var ErrFull = errors.New("no space left on the device; free some, or set XDG_CACHE_HOME to a folder with more")
+
 // Tools says by a *tool.MissingError what a kernel's build calls and this machine lacks.
 func Tools(ctx context.Context, cc string) error {
 	cc = gcc(cc)
@@ -233,7 +236,7 @@ func (b *Build) make(ctx context.Context, target string, more ...string) error {
 	}
 	first, full := firstError(b.Log)
 	if full {
-		return fmt.Errorf("make %s: no space left on the device of %s; free some, or set XDG_CACHE_HOME to a folder with more", target, b.Objects)
+		return fmt.Errorf("make %s in %s: %w", target, b.Objects, ErrFull)
 	}
 	return &Error{Target: target, First: first, Log: b.Log, Err: err}
 }

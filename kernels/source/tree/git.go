@@ -9,9 +9,12 @@ import (
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/internal/git"
 	"github.com/faultline/faultline/kernels"
+	"github.com/faultline/faultline/kernels/build"
 )
 
 // snapshot is what is to be built.
@@ -124,6 +127,9 @@ func (s *snapshot) asItStands(ctx context.Context) error {
 	return err
 }
 
+// littleSpace is less than a compiled kernel takes, in bytes.
+const littleSpace = 16 << 20
+
 // checkout brings the source into the work folder, and says where it is.
 func (s *snapshot) checkout(ctx context.Context, dir string) (string, error) {
 	if s.tree == "" {
@@ -131,6 +137,11 @@ func (s *snapshot) checkout(ctx context.Context, dir string) (string, error) {
 	}
 	source := filepath.Join(dir, "source")
 	if err := s.repo.Checkout(ctx, s.tree, source); err != nil {
+		// git says that it can't write a file, and not always why.
+		var disk unix.Statfs_t
+		if unix.Statfs(dir, &disk) == nil && disk.Bavail*uint64(disk.Bsize) < littleSpace {
+			err = errors.Join(build.ErrFull, os.RemoveAll(source))
+		}
 		return "", fmt.Errorf("check out %s: %w", s.label, err)
 	}
 	return source, nil

@@ -5,6 +5,7 @@ package tree
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -281,6 +282,9 @@ func (w *work) build(ctx context.Context, source, base, objects, dir string) err
 // doesNotBuild makes of a tree that does not build the user's to mend.
 func doesNotBuild(err error, source string, b *build.Build) error {
 	e, ok := err.(*build.Error)
+	if errors.Is(err, build.ErrFull) {
+		return errors.Join(err, os.RemoveAll(b.Objects)) // half of a build is what fills it
+	}
 	if !ok {
 		return err
 	}

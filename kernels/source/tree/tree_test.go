@@ -211,6 +211,9 @@ func TestTreeThatDoesNotBuild(t *testing.T) {
 	if _, err := u.resolve("tree:" + u.root); err == nil || errors.As(err, new(*kernels.SpecError)) || !strings.Contains(err.Error(), "no space left") {
 		t.Errorf("a full disk: %v", err)
 	}
+	if left, err := filepath.Glob(filepath.Join(u.opts.Cache.Dir(), "tree/*/objects-*/builds")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
 }
 
 func TestTreeIncremental(t *testing.T) {

@@ -160,8 +160,7 @@ func (t *Tree) Borrow(ctx context.Context, dir string) (*Repo, error) {
 // Run runs git on the repository and returns what it prints, trimmed. more is
 // added to its environment. A failure is a *tool.RunError.
 func (r *Repo) Run(ctx context.Context, more []string, args ...string) (string, error) {
-	out, err := tool.Run(ctx, "", append(r.env[:len(r.env):len(r.env)], more...), r.bin, args...)
-	return strings.TrimSpace(string(out)), err
+	return r.Feed(ctx, nil, more, args...)
 }
 
 // Feed is Run for who reads its standard input.

@@ -161,11 +161,11 @@ func (b *Build) Configure(ctx context.Context) ([]Unmet, error) {
 			return nil, err
 		}
 	}
-	return unmet(asked, got), nil
+	return Compare(asked, got), nil
 }
 
-// unmet says in which symbols a configuration is not what was asked for.
-func unmet(asked, got *kconfig.Config) (list []Unmet) {
+// Compare says in which symbols a configuration is not what was asked for.
+func Compare(asked, got *kconfig.Config) (list []Unmet) {
 	value := func(c *kconfig.Config, symbol string) string {
 		if v := c.Get(symbol); v != "" {
 			return v
@@ -246,7 +246,7 @@ func (b *Build) follow(r io.Reader) {
 	files := 0
 	s := bufio.NewScanner(r)
 	for s.Scan() {
-		if f := strings.Fields(s.Text()); len(f) > 0 && slices.Contains([]string{"CC", "AS", "HOSTCC", "[M]"}, f[0]) {
+		if f := strings.Fields(s.Text()); len(f) > 0 && slices.Contains([]string{"CC", "AS", "HOSTCC"}, f[0]) {
 			files++
 			if b.Progress != nil {
 				b.Progress(files)

@@ -12,7 +12,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/faultline/faultline/internal/tool"
 	"github.com/faultline/faultline/kernels"
+	"github.com/faultline/faultline/kernels/build"
 	"github.com/faultline/faultline/kernels/kconfig"
 )
 
@@ -149,26 +151,10 @@ func (b *builder) configure(ctx context.Context, tree, objects string, v variant
 	if err != nil {
 		return fmt.Errorf("read %s: %w", file, err)
 	}
-	if u := unmet(asked, got); len(u) > 0 {
-		return fmt.Errorf("linux-source-%s does not take: %s", v.version, strings.Join(u, ", "))
+	if u := build.Compare(asked, got); len(u) > 0 {
+		return fmt.Errorf("linux-source-%s does not take: %v", v.version, u)
 	}
 	return nil
-}
-
-// unmet says in which symbols a configuration is not what was asked for.
-func unmet(asked, got *kconfig.Config) (list []string) {
-	value := func(c *kconfig.Config, symbol string) string {
-		if v := c.Get(symbol); v != "" {
-			return v
-		}
-		return "n"
-	}
-	for _, s := range asked.Symbols() {
-		if a, g := value(asked, s), value(got, s); a != g {
-			list = append(list, fmt.Sprintf("%s=%s (got %s)", s, a, g))
-		}
-	}
-	return list
 }
 
 // make runs a target of the kernel's Makefile. What would go into a kernel of
@@ -217,20 +203,9 @@ func command(ctx context.Context, dir, name string, args ...string) error {
 }
 
 // checkTools names the packages of what a kernel's build calls and this machine lacks.
-func checkTools() error {
-	var missing []string
-	for _, n := range [][2]string{{"make", "make"}, {"gcc", "gcc"}, {"flex", "flex"}, {"bison", "bison"}, {"bc", "bc"}, {"perl", "perl"}, {"xz", "xz-utils"}} {
-		if _, err := exec.LookPath(n[0]); err != nil {
-			missing = append(missing, n[1])
-		}
+func checkTools(ctx context.Context) error {
+	if _, err := tool.Find("xz", "xz-utils"); err != nil {
+		return err
 	}
-	for _, h := range [][2]string{{"stdio.h", "libc6-dev"}, {"gelf.h", "libelf-dev"}} {
-		if exec.Command("gcc", "-E", "-include", h[0], "-x", "c", os.DevNull).Run() != nil {
-			missing = append(missing, h[1])
-		}
-	}
-	if len(missing) > 0 {
-		return fmt.Errorf("a kernel's build needs more; run as root:\n  apt-get install -y --no-install-recommends %s", strings.Join(missing, " "))
-	}
-	return nil
+	return build.Tools(ctx, "")
 }

@@ -89,7 +89,7 @@ func choose(names []string) ([]variant, error) {
 // buildAll builds one after the other, also where one fails: a newer source may
 // lack the text that one variant looks for.
 func buildAll(ctx context.Context, chosen []variant, out, work string, jobs int) error {
-	if err := checkTools(); err != nil {
+	if err := checkTools(ctx); err != nil {
 		return err
 	}
 	b, err := newBuilder(out, work, jobs)

@@ -3,7 +3,6 @@ package main
 import (
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -100,32 +99,6 @@ func TestEditsRefused(t *testing.T) {
 			}
 			if got := files(t, tree); len(got) != 1 || got["dax.c"] != "one two" {
 				t.Errorf("the source changed: %q", got)
-			}
-		})
-	}
-}
-
-func TestUnmet(t *testing.T) {
-	parse := func(text string) *kconfig.Config {
-		c, err := kconfig.ParseBytes([]byte(text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c
-	}
-	asked := parse("CONFIG_A=y\nCONFIG_B=y\nCONFIG_C=n\nCONFIG_D=n\nCONFIG_E=y\nCONFIG_E=n\n")
-	for name, c := range map[string]struct {
-		got  string
-		want []string
-	}{
-		"all":     {"CONFIG_A=y\nCONFIG_B=y\n# CONFIG_C is not set\nCONFIG_Z=y\n", nil},
-		"dropped": {"CONFIG_A=y\n# CONFIG_B is not set\n", []string{"B=y (got n)"}},
-		"module":  {"CONFIG_A=m\nCONFIG_B=y\n", []string{"A=y (got m)"}},
-		"forced":  {"CONFIG_A=y\nCONFIG_B=y\nCONFIG_C=y\nCONFIG_E=y\n", []string{"C=n (got y)", "E=n (got y)"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if got := unmet(asked, parse(c.got)); !slices.Equal(got, c.want) {
-				t.Errorf("%q, want %q", got, c.want)
 			}
 		})
 	}

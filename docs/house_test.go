@@ -1,0 +1,66 @@
+package docs_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestHouse holds docs/architecture.md's list of packages against the tree:
+// every package has its line, and imports point down the list only.
+func TestHouse(t *testing.T) {
+	const file = "docs/architecture.md"
+	blocks, _ := read(t, file)
+	at := map[string]int{}
+	line := regexp.MustCompile(`(?m)^([a-z]+(?:/[a-z]+)*)/ {2,}\S`)
+	for _, b := range blocks {
+		if b.lang == "house" {
+			for i, m := range line.FindAllStringSubmatch(b.text, -1) {
+				at[m[1]] = i + 1
+			}
+		}
+	}
+	if len(at) == 0 {
+		t.Fatalf("%s has no block of packages", file)
+	}
+	// Packages of tests alone are the suites.
+	cmd := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}{{if not .GoFiles}} {{join .XTestImports " "}}{{end}}`, "./...")
+	cmd.Dir = root
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const module = "github.com/faultline/faultline/"
+	for l := range strings.Lines(string(out)) {
+		var names []string
+		for _, w := range strings.Fields(l) {
+			if name, ours := strings.CutPrefix(w, module); ours {
+				names = append(names, name)
+			}
+		}
+		p := names[0]
+		switch {
+		case p == "docs":
+			continue
+		case at[p] == 0:
+			t.Errorf("%s does not name %s; give it a line, above what it imports", file, p)
+			continue
+		}
+		for _, i := range names[1:] {
+			if at[i] != 0 && at[i] < at[p] {
+				t.Errorf("%s imports %s, which %s has above it", p, i, file)
+			}
+			if strings.HasPrefix(p, "guest/") && !strings.HasPrefix(i, "guest/") {
+				t.Errorf("%s imports %s; what runs in the guest imports nothing else", p, i)
+			}
+		}
+	}
+	for p := range at {
+		if _, err := os.Stat(filepath.Join(root, p)); err != nil {
+			t.Errorf("%s names %s: %v", file, p, err)
+		}
+	}
+}

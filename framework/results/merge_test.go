@@ -1,0 +1,128 @@
+package results
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/faultline/faultline/internal/fault"
+)
+
+func TestMerge(t *testing.T) {
+	one := run("r1", cell("a/b", "old", "EIO"), cell("a/c", "old", ""), cell("a/c", "new", "EIO"))
+	one.Kernels[0].Console = ConsoleFile("old")
+	two := run("r2", cell("a/b", "old", "EIO"), cell("a/b", "new", "EPERM"), cell("a/c", "old", "EIO"))
+	two.Started, two.Finished = began.Add(-time.Minute), began.Add(time.Hour)
+	for _, r := range []*Run{&one, &two} {
+		r.Kernels[1].Claims = map[string]bool{"dax_fault_hwpoison": true}
+	}
+	f1 := folder(t, one)
+	f2 := folder(t, two)
+	for i, f := range []*Folder{f1, f2} {
+		if err := f.Put(ConsoleFile("old"), fmt.Appendf(nil, "console %d", i+1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir := filepath.Join(t.TempDir(), "out")
+	to, got, err := Merge(dir, f1, f2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Cells) != 4 || got.Summary.Rig != 0 || len(got.Differences) != 1 || got.Differences[0].Scenario != "a/b" {
+		t.Errorf("%d cells, %+v, %v", len(got.Cells), got.Summary, got.Differences)
+	}
+	if !got.Started.Equal(two.Started) || !got.Finished.Equal(two.Finished) || !slices.Equal(got.Merged, []string{"r1", "r2"}) {
+		t.Errorf("from %v to %v, of %v", got.Started, got.Finished, got.Merged)
+	}
+	if c := got.Kernels[1].Changes; len(c) != 1 || c[0].Claimed == nil || !*c[0].Claimed || !got.Kernels[1].Claims["dax_fault_hwpoison"] {
+		t.Errorf("the claim is lost: %+v", c)
+	}
+	for rel, want := range map[string]string{ConsoleFile("old"): "console 1", filepath.Join(KernelDir("old"), "merged-2", "console.log"): "console 2"} {
+		if b, err := os.ReadFile(to.Path(rel)); err != nil || string(b) != want {
+			t.Errorf("%s: %q, %v; want %q", rel, b, err, want)
+		}
+	}
+	loaded, err := to.LoadRun()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(got, loaded); diff != "" {
+		t.Error(diff)
+	}
+	if cells, skipped, err := to.Cells(); err != nil || len(cells) != 4 || len(skipped) != 0 {
+		t.Errorf("%d cells on disk, %v, %v", len(cells), skipped, err)
+	}
+}
+
+func TestMergeRefuses(t *testing.T) {
+	base := func() Run { return run("r2", cell("a/b", "old", "EIO")) }
+	for _, tc := range []struct {
+		name   string
+		change func(*Run)
+		want   string
+	}{
+		{"another version", func(r *Run) { r.Tool.Version = "0.2.0" }, "version 0.2.0"},
+		{"another kernel", func(r *Run) { r.Kernels[0].Digest = "sha256:9" }, `kernel "old"`},
+		{"another scenario", func(r *Run) { r.Scenarios[0].Doc = "else" }, "scenario a/b"},
+		{"another claim", func(r *Run) { r.Kernels[0].Claims = map[string]bool{"x": true} }, `what is claimed of kernel "old"`},
+		{"another observation", func(r *Run) { r.Cells[0] = cell("a/b", "old", "EPERM") }, "a/b on old"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			other := base()
+			tc.change(&other)
+			first := run("r1", cell("a/b", "old", "EIO"))
+			first.Kernels[0].Claims = map[string]bool{"x": false}
+			if tc.name != "another claim" {
+				other.Kernels[0].Claims = first.Kernels[0].Claims
+			}
+			dir := filepath.Join(t.TempDir(), "out")
+			_, _, err := Merge(dir, folder(t, first), folder(t, other))
+			var me *MergeError
+			if !errors.As(err, &me) || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("got %v, want a *MergeError that names %q", err, tc.want)
+			}
+			if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("something was written: %v", err)
+			}
+		})
+	}
+	f := folder(t, base())
+	if _, _, err := Merge(f.Dir(), f); err == nil {
+		t.Error("a run was merged into itself")
+	}
+	if _, err := f.LoadRun(); err != nil {
+		t.Errorf("and lost: %v", err)
+	}
+}
+
+func TestMergeNamesLostCells(t *testing.T) {
+	one := folder(t, run("r1", cell("a/b", "old", "EIO"), cell("a/c", "old", "EIO")))
+	_, got, err := Merge(filepath.Join(t.TempDir(), "out"), one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Summary.Rig != 2 || got.Summary.ExitCode != fault.ExitRig {
+		t.Errorf("two cells were planned on new, and lost: %+v", got.Summary)
+	}
+	// The shard that lacked them makes it whole, also when it comes later.
+	half := filepath.Join(t.TempDir(), "half")
+	first, _, err := Merge(half, one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	two := folder(t, run("r2", cell("a/b", "new", "EIO"), cell("a/c", "new", "EIO")))
+	_, got, err = Merge(filepath.Join(t.TempDir(), "all"), first, two)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Cells) != 4 || got.Summary.ExitCode != fault.ExitExpected {
+		t.Errorf("%d cells, %+v", len(got.Cells), got.Summary)
+	}
+}

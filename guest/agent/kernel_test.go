@@ -1,0 +1,110 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/faultline/faultline/guest/wire"
+)
+
+func TestKernelLog(t *testing.T) {
+	f, err := os.OpenFile("/dev/kmsg", os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		t.Skipf("the kernel log can't be read here: %v", err)
+	}
+	f.Close()
+	h := start(t)
+	all := h.must(&wire.Request{KernelLog: &wire.KernelLog{}}).Log
+	if len(all.Lines) == 0 || !strings.HasPrefix(all.Lines[0], "[") {
+		t.Fatalf("%d lines, %.1q", len(all.Lines), all.Lines)
+	}
+	again := h.must(&wire.Request{KernelLog: &wire.KernelLog{Since: all.Next - 1}}).Log
+	if len(again.Lines) == 0 || again.Lines[0] != all.Lines[len(all.Lines)-1] {
+		t.Errorf("the last line again: %q", again.Lines)
+	}
+	end := h.must(&wire.Request{KernelLog: &wire.KernelLog{Since: again.Next}}).Log
+	if end.Next < again.Next {
+		t.Errorf("the mark went back from %d to %d", again.Next, end.Next)
+	}
+}
+
+func TestParseRecord(t *testing.T) {
+	seq, line, err := parseRecord([]byte("6,339,5140900,-,caller=T1;NET: Registered; really\n SUBSYSTEM=net\n"))
+	if err != nil || seq != 339 || line != "[    5.140900] NET: Registered; really" {
+		t.Errorf("%d %q %v", seq, line, err)
+	}
+	for _, bad := range []string{"", "6,1,2,-", "6,1;x", "6,x,2,-;y", "6,1,x,-;y"} {
+		if _, _, err := parseRecord([]byte(bad)); err == nil {
+			t.Errorf("%q: no error", bad)
+		}
+	}
+}
+
+func FuzzParseRecord(f *testing.F) {
+	f.Add([]byte("6,339,5140900,-;text\n KEY=value\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if _, line, err := parseRecord(b); err == nil && strings.Contains(line, "\n") {
+			t.Errorf("%q is more than a line", line)
+		}
+	})
+}
+
+// sysfs makes a tree like that of a guest; the values are files' contents.
+func sysfs(t *testing.T, values map[string]string, links map[string]string) string {
+	t.Helper()
+	root := t.TempDir()
+	for path, value := range values {
+		path = filepath.Join(root, path)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o777), os.WriteFile(path, []byte(value+"\n"), 0o666)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for path, to := range links {
+		path = filepath.Join(root, path)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o777), os.Symlink(filepath.Join(root, to), path)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+func TestPmem(t *testing.T) {
+	const nfit = "devices/LNXSYSTM:00/ACPI0012:00/ndbus0"
+	const e820 = "devices/platform/e820_pmem/ndbus1"
+	root := sysfs(t, map[string]string{
+		nfit + "/provider":                              "ACPI.NFIT",
+		nfit + "/region0/namespace0.0/resource":         "0x100000000",
+		nfit + "/region0/pfn0.1/namespace":              "namespace0.0",
+		nfit + "/region0/pfn0.1/resource":               "0x100200000",
+		nfit + "/region0/pfn0.1/block/pmem0/size":       "1000",
+		e820 + "/provider":                              "e820",
+		e820 + "/region1/namespace1.0/resource":         "0x40000000",
+		e820 + "/region1/namespace1.0/block/pmem1/size": "8",
+	}, map[string]string{
+		"block/pmem0": nfit + "/region0/pfn0.1/block/pmem0",
+		"block/pmem1": e820 + "/region1/namespace1.0/block/pmem1",
+		"block/vda":   "devices",
+	})
+	got, err := pmemIn(filepath.Join(root, "block"))
+	want := []wire.Device{
+		{Name: "pmem0", Provider: "nfit", Resource: 0x100000000, DataOffset: 0x200000, Bytes: 512000, Fsdax: true},
+		{Name: "pmem1", Provider: "e820", Resource: 0x40000000, Bytes: 4096},
+	}
+	if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("%+v, %v; want %+v", got, err, want)
+	}
+}
+
+func TestDMTargets(t *testing.T) {
+	b := dmTargets([]wire.Target{{Length: 8, Type: "linear", Params: "/dev/pmem0 0"}, {Start: 8, Length: 1, Type: "error"}})
+	if len(b) != 40+16+40+8 || b[20] != 56 || string(b[24:30]) != "linear" || string(b[40:53]) != "/dev/pmem0 0\x00" ||
+		b[56] != 8 || b[56+20] != 48 || string(b[56+24:56+29]) != "error" {
+		t.Errorf("%q", b)
+	}
+}

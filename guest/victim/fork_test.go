@@ -1,0 +1,68 @@
+package victim
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/faultline/faultline/guest/siginfo"
+	"github.com/faultline/faultline/guest/wire"
+)
+
+func TestForkedChild(t *testing.T) {
+	s := start(t, wire.Handle)
+	m := s.short()
+	private := s.anonymous()
+	s.access(wire.Store, private, 8, 42)
+	const one, two = 11, 12
+	for _, n := range []int{one, two} {
+		if r := s.must(&wire.Request{Fork: &wire.Fork{Victim: n}}).Spawned; r.Victim != n || r.PID <= 0 {
+			t.Fatalf("fork: %+v", r)
+		}
+	}
+	in := func(to int, kind wire.Kind, addr uint64, value uint64) *wire.Accessed {
+		t.Helper()
+		return s.must(&wire.Request{To: to, Access: &wire.Access{Kind: kind, Addr: addr, Width: 8, Value: value}}).Accessed
+	}
+	if a := in(one, wire.Load, private, 0); !a.Done || a.Value != 42 {
+		t.Errorf("the child loads %+v, want 42", a)
+	}
+	in(one, wire.Store, private, 43)
+	if a := s.access(wire.Load, private, 8, 0); a.Value != 42 {
+		t.Errorf("the parent loads %d after the child's store, want 42", a.Value)
+	}
+	in(one, wire.Store, m.Addr, 44)
+	if a := in(two, wire.Load, m.Addr, 0); a.Value != 44 {
+		t.Errorf("the other child loads %d of shared memory, want 44", a.Value)
+	}
+	for _, kind := range []wire.Kind{wire.Load, wire.Store, wire.Exec} {
+		signal(t, in(two, kind, m.Addr+8192, 0), siginfo.SIGBUS, siginfo.BusADRERR, m.Addr+8192)
+	}
+	if a := s.access(wire.Load, private, 8, 0); len(a.Signals) != 0 {
+		t.Errorf("the child's signals came to the parent: %+v", a)
+	}
+	if r := s.ask(&wire.Request{To: one, Syscall: &wire.Syscall{Name: "getpid"}}); r.Error == "" {
+		t.Errorf("a child made a system call: %+v", r)
+	}
+	if r := s.ask(&wire.Request{Wait: &wire.Wait{Victim: one, Limit: 20}}); !strings.Contains(r.Error, "still runs") {
+		t.Errorf("waiting for a child that lives: %+v", r)
+	}
+	if r := s.must(&wire.Request{Wait: &wire.Wait{Victim: one, Kill: true}}); r.Status.Signal != siginfo.SIGKILL {
+		t.Errorf("killed: %+v", r.Status)
+	}
+	if r := s.ask(&wire.Request{To: one, Access: &wire.Access{Kind: wire.Load, Addr: private, Width: 1}}); r.Error == "" {
+		t.Errorf("an access of a dead child: %+v", r)
+	}
+}
+
+func TestForkedChildDies(t *testing.T) {
+	s := start(t, wire.Default)
+	m := s.short()
+	s.must(&wire.Request{Fork: &wire.Fork{Victim: 2}})
+	r := s.must(&wire.Request{To: 2, Access: &wire.Access{Kind: wire.Load, Addr: m.Addr + 4096, Width: 1}})
+	if r.Died == nil || r.Died.Signal != siginfo.SIGBUS || r.Died.Code != -1 {
+		t.Fatalf("%+v, want a death by SIGBUS", r)
+	}
+	if a := s.access(wire.Load, m.Addr, 1, 0); !a.Done {
+		t.Error("the parent is not well")
+	}
+}

@@ -1,0 +1,72 @@
+package victim
+
+import (
+	"encoding/binary"
+	"os"
+	"os/exec"
+	"runtime"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/faultline/faultline/guest/siginfo"
+	"github.com/faultline/faultline/guest/wire"
+)
+
+// storm faults again and again while the garbage collector runs.
+func storm(n int) error {
+	if err := Install(wire.Handle); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp("", "storm")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	if err := f.Truncate(100); err != nil {
+		return err
+	}
+	m, err := newMapper().mmap(&wire.Map{Path: f.Name(), Length: 8192, Prot: unix.PROT_READ, Flags: unix.MAP_SHARED})
+	if err != nil {
+		return err
+	}
+	var garbage [][]byte
+	for i := range n {
+		a, err := Touch(&wire.Access{Kind: wire.Load, Addr: m.Addr + 4096 + uint64(i%4096), Width: 1})
+		if err != nil {
+			return err
+		}
+		if a.Done || len(a.Signals) != 1 || binary.LittleEndian.Uint64(a.Signals[0][16:]) != m.Addr+4096+uint64(i%4096) {
+			os.Stderr.WriteString("a fault was not seen as it was\n")
+			os.Exit(1)
+		}
+		if garbage = append(garbage, make([]byte, 10_000)); len(garbage) == 500 {
+			garbage = nil
+			runtime.GC()
+		}
+	}
+	return nil
+}
+
+func TestTenThousandFaults(t *testing.T) {
+	cmd := exec.Command("/proc/self/exe", "storm")
+	cmd.Env = append(os.Environ(), "GODEBUG=asyncpreemptoff=1")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+}
+
+func TestSpin(t *testing.T) {
+	s := start(t, wire.Handle)
+	m := s.short()
+	spin := func(addr uint64) *wire.Accessed {
+		t.Helper()
+		return s.must(&wire.Request{Access: &wire.Access{Kind: wire.Load, Addr: addr, Width: 1, Spin: 50}}).Accessed
+	}
+	begun := time.Now()
+	if a := spin(m.Addr); !a.Done || len(a.Signals) != 0 || time.Since(begun) < 50*time.Millisecond {
+		t.Errorf("%+v after %v, want no signal and 50 ms", a, time.Since(begun))
+	}
+	signal(t, spin(m.Addr+4096), siginfo.SIGBUS, siginfo.BusADRERR, m.Addr+4096)
+}

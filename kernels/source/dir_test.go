@@ -1,0 +1,126 @@
+package source
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/faultline/faultline/kernels/internal/fake"
+)
+
+func TestDir(t *testing.T) {
+	needs(t, "depmod")
+	opts := testOptions(t)
+	dir := usual().in(t, t.TempDir())
+	k, err := Resolve(t.Context(), "dir:"+dir, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k.Release != rel || k.Version != "6.1.0" || !k.PVH || filepath.Base(k.Image) != "vmlinux" ||
+		!strings.HasSuffix(k.ModulesDir, "/lib/modules/"+rel) || k.Arch != "amd64" || len(k.Digest) != 64 {
+		t.Errorf("%+v", k)
+	}
+	if k.Name != rel+" (dir:"+filepath.Base(dir)+")" {
+		t.Errorf("name %q", k.Name)
+	}
+	if got := k.Lacks("EXT4_FS", "CONFIG_FS_DAX"); len(got) != 1 || got[0] != "CONFIG_FS_DAX" {
+		t.Errorf("Lacks = %v", got)
+	}
+	mods, err := k.Modules("ext4", "virtio")
+	var names []string
+	for _, m := range mods {
+		names = append(names, m.Name)
+	}
+	if got := strings.Join(names, " "); err != nil || got != "crc32c_x ext4" {
+		t.Errorf("modules %q, %v", got, err)
+	}
+	if filepath.Base(k.BzImage()) != "vmlinuz" {
+		t.Errorf("BzImage = %q", k.BzImage())
+	}
+
+	again, err := Resolve(t.Context(), "dir:"+dir, opts)
+	if err != nil || again.Fresh() || again.Digest != k.Digest {
+		t.Errorf("second time: built %v, %v", again.Fresh(), err)
+	}
+	// The same files elsewhere: another entry, the same kernel.
+	other, err := Resolve(t.Context(), "dir:"+usual().in(t, t.TempDir()), opts)
+	if err != nil || other.Digest != k.Digest {
+		t.Errorf("the same files have another digest: %v", err)
+	}
+	changed, err := Resolve(t.Context(), "dir:"+usual().and(files{"config-" + rel: config + "CONFIG_X=y\n"}).in(t, t.TempDir()), opts)
+	if err != nil || changed.Digest == k.Digest {
+		t.Errorf("another configuration has the same digest: %v", err)
+	}
+}
+
+func TestDirLayouts(t *testing.T) {
+	needs(t, "depmod")
+	image, elf := bzImage(rel, "6.1.192-1", true), string(fake.Vmlinux(rel, "6.1.192-1", true))
+	for name, c := range map[string]struct {
+		files   files
+		image   string
+		modules bool
+	}{
+		"as packages have it": {files{"boot/vmlinuz-" + rel: image, "boot/config-" + rel: config}.and(modulesOf("usr/lib/modules/"+rel, rel)), "vmlinux", true},
+		"all in modules":      {files{"usr/lib/modules/" + rel + "/vmlinuz": image, "usr/lib/modules/" + rel + "/config": config}.and(modulesOf("usr/lib/modules/"+rel, rel)), "vmlinux", true},
+		"modules directly":    {files{"vmlinuz": image, ".config": config}.and(modulesOf("modules", rel)), "vmlinux", true},
+		"modules in the root": {files{"vmlinuz": image, "config": config}.and(modulesOf(".", rel)), "vmlinux", true},
+		"a vmlinux":           {files{"vmlinux": elf, "config": config}.and(modulesOf("lib/modules/"+rel, rel)), "vmlinux", true},
+		"no PVH note":         {files{"vmlinuz": bzImage(rel, "1", false), "config": config}.and(modulesOf("lib/modules/"+rel, rel)), "vmlinuz", true},
+		"without modules":     {files{"vmlinuz": image, "config": "CONFIG_64BIT=y\n"}, "vmlinux", false},
+		"another beside":      {usual().and(modulesOf("lib/modules/5.10.0", "5.10.0")), "vmlinux", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k, err := Resolve(t.Context(), "dir:"+c.files.in(t, t.TempDir()), testOptions(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if filepath.Base(k.Image) != c.image || k.PVH != (c.image == "vmlinux") || (k.ModulesDir != "") != c.modules {
+				t.Errorf("image %s, PVH %v, modules %q", k.Image, k.PVH, k.ModulesDir)
+			}
+		})
+	}
+}
+
+func TestDirErrors(t *testing.T) {
+	for name, c := range map[string]struct {
+		files files
+		want  string
+	}{
+		"nothing":                     {files{"readme": "x"}, "no kernel image in"},
+		"no image":                    {files{"vmlinuz": "not a kernel", "config": config}, "neither a bzImage nor"},
+		"image cut":                   {files{"vmlinuz": bzImage(rel, "1", true)[:2200], "config": config}, "truncated"},
+		"image damaged":               {files{"vmlinuz": string(fake.BzImage(rel, []byte("\x1f\x8b\x08damaged"))), "config": "CONFIG_64BIT=y\n"}, "damaged"},
+		"no config":                   {usual().and(files{"config-" + rel: ""}), "no kernel configuration"},
+		"config is none":              {usual().and(files{"config-" + rel: "hello\n"}), "line 1"},
+		"modules missing":             {files{"vmlinuz": bzImage(rel, "1", true), "config": config}, "no modules folder"},
+		"modules of another":          {files{"vmlinuz": bzImage(rel, "1", true), "config": config}.and(modulesOf("lib/modules/5.10.0", "5.10.0")), "the image is 6.1.0-56-amd64, its modules are of 5.10.0"},
+		"modules of another, direct":  {files{"vmlinuz": bzImage(rel, "1", true), "config": config}.and(modulesOf("modules", "5.10.0")), "its modules are of 5.10.0"},
+		"modules of another, renamed": {files{"vmlinuz": bzImage(rel, "1", true), "config": config}.and(modulesOf("lib/modules/"+rel, "5.10.0")), "its modules are of 5.10.0"},
+		"two kernels":                 {files{"vmlinuz-a": bzImage(rel, "1", true), "vmlinuz-b": bzImage("5.10.0", "1", true)}, "more than one kernel"},
+		"vmlinux without PVH":         {files{"vmlinux": string(fake.Vmlinux(rel, "1", false)), "config": config}, "no PVH note"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			opts := testOptions(t)
+			_, err := Resolve(t.Context(), "dir:"+c.files.in(t, t.TempDir()), opts)
+			wantSpecError(t, err, c.want)
+			if left := leftBehind(t, opts); len(left) > 0 {
+				t.Errorf("left behind: %v", left)
+			}
+		})
+	}
+}
+
+func TestDirConfig(t *testing.T) {
+	opts := testOptions(t)
+	dir := usual().and(files{"config-" + rel: ""}).in(t, t.TempDir())
+	file := filepath.Join(files{"100% & more?x=y": config}.in(t, t.TempDir()), "100% & more?x=y")
+	k, err := Resolve(t.Context(), Set("dir:"+dir, "config", file), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if missing := k.Lacks("EXT4_FS", "XFS_FS"); fmt.Sprint(missing) != "[XFS_FS]" {
+		t.Errorf("lacks %v", missing)
+	}
+}

@@ -13,7 +13,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz"
 
-	"github.com/faultline/faultline/kernels/internal/fake"
+	"github.com/faultline/faultline/internal/fake"
 )
 
 const dep = `# a comment

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/faultline/faultline/kernels/internal/fake"
+	"github.com/faultline/faultline/internal/fake"
 )
 
 func TestDir(t *testing.T) {

@@ -13,9 +13,9 @@ import (
 	"testing"
 
 	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/fake"
 	"github.com/faultline/faultline/internal/tool"
 	"github.com/faultline/faultline/kernels"
-	"github.com/faultline/faultline/kernels/internal/fake"
 	"github.com/faultline/faultline/kernels/source/apt"
 	"github.com/faultline/faultline/kernels/source/deb"
 	"github.com/faultline/faultline/kernels/source/dir"

@@ -12,7 +12,7 @@ import (
 	"github.com/pierrec/lz4/v4"
 	"github.com/ulikunitz/xz/lzma"
 
-	"github.com/faultline/faultline/kernels/internal/fake"
+	"github.com/faultline/faultline/internal/fake"
 	"github.com/faultline/faultline/kernels/vmlinuz"
 )
 

@@ -10,11 +10,11 @@ import (
 	"testing"
 
 	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/fake"
 	"github.com/faultline/faultline/internal/git"
 	"github.com/faultline/faultline/internal/tool"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/build"
-	"github.com/faultline/faultline/kernels/internal/fake"
 	"github.com/faultline/faultline/kernels/source"
 )
 
@@ -187,6 +187,28 @@ func TestTreeConfiguration(t *testing.T) {
 	u.refuse("tree:"+u.root+"?conf=x", `"config"`)
 	if _, err := u.resolve("tree:" + u.root + "?cc=gcc-none"); err == nil || !errors.As(err, new(*tool.MissingError)) {
 		t.Errorf("a compiler that is missing: %v", err)
+	}
+}
+
+func TestTreeWithModules(t *testing.T) {
+	u := newUser(t)
+	image := u.image("6.1.5")
+	u.write("image", image)
+	for name, text := range map[string]string{
+		"config": "CONFIG_MODULES=y\nCONFIG_EXT4_FS=m\n", "lib/modules/6.1.5/kernel/ext4.ko": string(fake.Module("ext4", "6.1.5")),
+		"lib/modules/6.1.5/modules.order": "kernel/ext4.ko\n", "lib/modules/6.1.5/modules.builtin": "",
+	} {
+		p := filepath.Join(filepath.Dir(image), name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(p), 0o755), os.WriteFile(p, []byte(text), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	k, err := u.resolve("tree:" + u.root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mods, err := k.Modules("ext4"); err != nil || len(mods) != 1 || k.Config.Get("EXT4_FS") != "m" {
+		t.Errorf("modules %v (%v), EXT4_FS is %q", mods, err, k.Config.Get("EXT4_FS"))
 	}
 }
 

@@ -2,8 +2,11 @@ package fake
 
 // Tree is a source that a kernel's make commands work on, by path. It compiles
 // the file "image" of the tree, named by its content: a vmlinux elsewhere, which it
-// copies. Where the tree has a file "error", its text is what the compiler says. A
-// symbol that a line of the file "drops" names is not taken by its Kconfig.
+// copies. A file "config" beside that vmlinux is what the tree's Kconfig makes of
+// whatever is asked for, and lib/modules beside it are its modules: with the image
+// of a kernels.Kernel, a tree builds that kernel. Where the tree has a file
+// "error", its text is what the compiler says. A symbol that a line of the file
+// "drops" names is not taken by its Kconfig.
 func Tree(image string) map[string]string {
 	return map[string]string{
 		"Makefile":         makefile,
@@ -13,16 +16,19 @@ func Tree(image string) map[string]string {
 	}
 }
 
+// Modules are linked where they can be: a distribution's are hundreds of megabytes.
 const makefile = `VERSION = 6
 PATCHLEVEL = 1
 SUBLEVEL = 5
 EXTRAVERSION =
 S := $(CURDIR)
 F = $(O)/$(or $(KCONFIG_CONFIG),.config)
+K := $(dir $(shell cat $(CURDIR)/image))
 
 tinyconfig:
 	@echo 'CONFIG_TINY=y' > $F
 olddefconfig:
+	@test ! -e $K/config || cp $K/config $F
 	@test ! -e $S/drops || grep -v -w -F -f $S/drops $F > $F.kept
 	@test ! -e $S/drops || mv $F.kept $F
 vmlinux: $(O)/vmlinux
@@ -35,5 +41,10 @@ $(O)/main.o: $S/image $(wildcard $S/error) $(O)/.config
 	@echo built >> $(O)/builds
 	@test ! -e $S/error || { cat $S/error >&2; false; }
 	@touch $@
-.PHONY: tinyconfig olddefconfig vmlinux
+modules:
+	@:
+modules_install:
+	@mkdir -p $(INSTALL_MOD_PATH)/lib
+	@cp -rl $K/lib/modules $(INSTALL_MOD_PATH)/lib/ || cp -r $K/lib/modules $(INSTALL_MOD_PATH)/lib/
+.PHONY: tinyconfig olddefconfig vmlinux modules modules_install
 `

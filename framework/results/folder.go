@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/internal/fault"
@@ -67,6 +68,35 @@ func (e *NoRunError) Error() string {
 // Fault implements fault.Kinder.
 func (e *NoRunError) Fault() fault.Kind { return fault.Request }
 
+// Latest is where the newest run is found that was given no folder.
+var Latest = filepath.Join("results", "latest")
+
+// Begin makes the folder of a new run, as Create does: dir, or where that is empty
+// one in results/ that is named by the time, and to which Latest points from then
+// on: a run that is killed is the one to go on with.
+func Begin(dir string) (*Folder, error) {
+	latest := dir == ""
+	if latest {
+		id := NewID(time.Now())
+		dir = filepath.Join(filepath.Dir(Latest), id)
+		for n := 2; ; n++ { // another run may have begun in the same second
+			if _, err := os.Lstat(dir); err != nil {
+				break
+			}
+			dir = filepath.Join(filepath.Dir(Latest), fmt.Sprint(id, "-", n))
+		}
+	}
+	dir, err := filepath.Abs(dir) // the suites' processes run elsewhere
+	if err != nil {
+		return nil, err
+	}
+	f, err := Create(dir)
+	if err == nil && latest {
+		err = f.MarkLatest()
+	}
+	return f, err
+}
+
 // Create makes the folder of a new run, and its parents. A run that lies there
 // already is replaced: its run.json and cells go, other files stay until they
 // are written over. The error is a *NotWritableError.
@@ -121,6 +151,12 @@ func Open(dir string) (*Folder, error) {
 		return nil, fmt.Errorf("open run: %w", err)
 	}
 	return f, nil
+}
+
+// At is a folder in which a run may not have got as far as its run.json.
+func At(dir string) (*Folder, error) {
+	dir, err := filepath.Abs(dir)
+	return &Folder{dir: dir}, err
 }
 
 // Dir is the folder's path, as it was given.

@@ -14,7 +14,7 @@ import (
 // DryRun says what Do would do, and the QEMU command of each kernel. It fetches
 // the kernels, because their modules decide what a guest is made of.
 func DryRun(ctx context.Context, opt Options) (string, error) {
-	_, picked, err := opt.pick(ctx)
+	_, picked, err := Pick(ctx, opt.Scenarios, opt.Label)
 	if err != nil {
 		return "", err
 	}

@@ -2,7 +2,6 @@ package run
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -26,7 +25,7 @@ func (r *run) checkFolder() (err error) {
 	}
 	dir := r.Out
 	if dir == "" {
-		dir = filepath.Join("results", "latest")
+		dir = results.Latest
 	}
 	if dir, err = filepath.Abs(dir); err != nil {
 		return err
@@ -64,33 +63,6 @@ func writable(dir string) error {
 	}
 }
 
-// createFolder makes the results folder, and has results/latest point at one
-// without a name from now on: a run that is killed is the one to resume.
-func (r *run) createFolder() error {
-	dir := r.Out
-	if dir == "" {
-		id := results.NewID(time.Now())
-		dir = filepath.Join("results", id)
-		for n := 2; ; n++ { // another run may have begun in the same second
-			if _, err := os.Lstat(dir); err != nil {
-				break
-			}
-			dir = filepath.Join("results", fmt.Sprint(id, "-", n))
-		}
-	}
-	dir, err := filepath.Abs(dir) // the suites' processes run elsewhere
-	if err != nil {
-		return err
-	}
-	if r.folder, err = results.Create(dir); err != nil {
-		return err
-	}
-	if r.Out == "" {
-		return r.folder.MarkLatest()
-	}
-	return nil
-}
-
 // forget removes what begin made, where the request turned out to be wrong
 // afterwards. What else lies in the folder stays.
 func (r *run) forget(ks []*plan.Kernel) {
@@ -104,8 +76,8 @@ func (r *run) forget(ks []*plan.Kernel) {
 	os.Remove(r.folder.Path("kernels"))
 	os.Remove(r.folder.Dir()) // fails where anything is in it, as it should
 	if r.Out == "" {
-		os.Remove(filepath.Join("results", "latest"))
-		os.Remove("results")
+		os.Remove(results.Latest)
+		os.Remove(filepath.Dir(results.Latest))
 	}
 }
 
@@ -128,33 +100,44 @@ func (r *run) Booted(k *plan.Kernel, t *vm.Template) error {
 func (r *run) begin(ks []*plan.Kernel, picked []scenario.Info) error {
 	rec := results.Run{
 		Schema: results.Schema, ID: results.NewID(time.Now()), Started: time.Now(), Tool: r.Tool, Command: r.Command,
-		Accel: r.Accel, Host: host(r.observer.rig.QEMU.Version),
+		Accel: r.Accel, Host: r.observer.Host(),
 	}
 	for _, k := range ks {
-		kr := results.Kernel{
-			Name: k.Name, Spec: k.Spec, Release: k.Release, Version: k.Version, Arch: k.Arch, Digest: k.Digest, Accel: string(k.Accel), Claims: k.Has,
-		}
-		for _, p := range k.Packages {
-			kr.Packages = append(kr.Packages, results.Package{Name: p.Name, Version: p.Version})
-		}
-		rec.Kernels = append(rec.Kernels, kr)
+		rec.Kernels = append(rec.Kernels, Column(k))
 	}
 	for _, i := range picked {
-		rec.Scenarios = append(rec.Scenarios, results.Scenario{
-			ID: i.ID, Doc: i.Doc, Suite: i.Suite, Needs: i.Needs, Changes: i.Changes, Catalogue: i.Catalogue, NotDoable: i.NotDoable, TCG: i.TCG, Lead: i.Lead,
-		})
+		rec.Scenarios = append(rec.Scenarios, Row(i))
 	}
 	if r.Resume {
 		if err := r.takeOver(rec); err != nil {
 			return err
 		}
 	} else {
-		if err := r.createFolder(); err != nil {
+		var err error
+		if r.folder, err = results.Begin(r.Out); err != nil {
 			return err
 		}
 		r.record = rec
 	}
 	return r.folder.PutRun(r.record)
+}
+
+// Column is a kernel as a run's record has it, before it was booted.
+func Column(k *plan.Kernel) results.Kernel {
+	c := results.Kernel{
+		Name: k.Name, Spec: k.Spec, Release: k.Release, Version: k.Version, Arch: k.Arch, Digest: k.Digest, Accel: string(k.Accel), Claims: k.Has,
+	}
+	for _, p := range k.Packages {
+		c.Packages = append(c.Packages, results.Package{Name: p.Name, Version: p.Version})
+	}
+	return c
+}
+
+// Row is a scenario as a run's record has it.
+func Row(i scenario.Info) results.Scenario {
+	return results.Scenario{
+		ID: i.ID, Doc: i.Doc, Suite: i.Suite, Needs: i.Needs, Changes: i.Changes, Catalogue: i.Catalogue, NotDoable: i.NotDoable, TCG: i.TCG, Lead: i.Lead,
+	}
 }
 
 // note puts into the record what the i-th kernel's boot told.

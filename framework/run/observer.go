@@ -14,6 +14,7 @@ import (
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/plan"
 	"github.com/faultline/faultline/framework/qemu"
+	"github.com/faultline/faultline/framework/results"
 	"github.com/faultline/faultline/framework/scenario"
 	"github.com/faultline/faultline/framework/vm"
 	"github.com/faultline/faultline/internal/cache"
@@ -88,6 +89,12 @@ func (o *Observer) of(k *plan.Kernel) *booted {
 	}
 	return o.booted[k]
 }
+
+// Host describes the machine that observes.
+func (o *Observer) Host() results.Host { return host(o.rig.QEMU.Version) }
+
+// Broken is why a kernel that was booted can't be observed; nil where it can.
+func (o *Observer) Broken(k *plan.Kernel) error { return o.of(k).broken }
 
 // Release lets a kernel's templates be pruned.
 func (o *Observer) Release(k *plan.Kernel) {

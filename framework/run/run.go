@@ -80,7 +80,7 @@ type run struct {
 func Do(ctx context.Context, opt Options) (*results.Run, *results.Folder, error) {
 	r := &run{Options: opt}
 	r.phase(PhaseList)
-	suites, picked, err := opt.pick(ctx)
+	suites, picked, err := Pick(ctx, opt.Scenarios, opt.Label)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -127,8 +127,9 @@ func Do(ctx context.Context, opt Options) (*results.Run, *results.Folder, error)
 	return r.finish(ctx)
 }
 
-// pick are the compiled suites, and those of their scenarios that are wanted.
-func (o Options) pick(ctx context.Context) ([]plan.Suite, []scenario.Info, error) {
+// Pick are the compiled suites, and those of their scenarios that globs and a label
+// filter select (plan.Select).
+func Pick(ctx context.Context, globs []string, label string) ([]plan.Suite, []scenario.Info, error) {
 	suites, err := Suites(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -137,7 +138,7 @@ func (o Options) pick(ctx context.Context) ([]plan.Suite, []scenario.Info, error
 	for _, s := range suites {
 		all = append(all, s.Scenarios...)
 	}
-	picked, err := plan.Select(all, o.Scenarios, o.Label)
+	picked, err := plan.Select(all, globs, label)
 	return suites, picked, err
 }
 

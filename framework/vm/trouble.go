@@ -1,10 +1,12 @@
 package vm
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/qemu"
 )
 
 // Kind of a Trouble.
@@ -63,6 +65,13 @@ func (t *Trouble) Error() string {
 }
 
 func (t *Trouble) Unwrap() error { return t.Err }
+
+// Restarted says that QEMU ended because the guest restarted the machine, as after
+// a triple fault: it runs with -no-reboot, and ends well then.
+func (t *Trouble) Restarted() bool {
+	var end *qemu.EndError
+	return t.Kind == Exit && errors.As(t.Err, &end) && !end.Asked && end.Status == "exit status 0"
+}
 
 // guestPanicked is the QMP event with which pvpanic tells the same.
 const guestPanicked = "GUEST_PANICKED"

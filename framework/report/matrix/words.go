@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/judge"
@@ -93,4 +94,18 @@ func Repeat(run results.Run, c observe.Cell) string {
 		args = append(args, "--accel", run.Accel)
 	}
 	return shell.Quote(args)
+}
+
+// Printable keeps what a guest said from steering the terminal, or breaking
+// a line: control characters are shown as a dot, white space as a space.
+func Printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r):
+			return '·'
+		}
+		return r
+	}, s)
 }

@@ -3,7 +3,6 @@ package table
 import (
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -145,18 +144,4 @@ func wrap(text string, width int) []string {
 		rest = rest[cut+skip:]
 	}
 	return append(lines, string(rest))
-}
-
-// printable keeps what a guest said from steering the terminal, or breaking
-// the table: control characters are shown as a dot, white space as a space.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case !unicode.IsPrint(r):
-			return '·'
-		}
-		return r
-	}, s)
 }

@@ -51,7 +51,7 @@ func (t *table) summary() {
 	t.reasons("Not doable:", observe.NotDoable, dim)
 	t.reasons("Not judged:", observe.Rig, yellow)
 	if t.opt.Results != "" {
-		t.out.WriteString("Results: " + printable(t.opt.Results) + "\n")
+		t.out.WriteString("Results: " + matrix.Printable(t.opt.Results) + "\n")
 	}
 }
 
@@ -132,7 +132,7 @@ func (t *table) reasons(title string, verdict observe.Verdict, style string) {
 
 // paragraph writes text below a mark, wrapped to the width.
 func (t *table) paragraph(mark, text, style string) {
-	text = printable(text)
+	text = matrix.Printable(text)
 	lines := []string{text}
 	if t.opt.Width > 0 {
 		lines = wrap(text, t.opt.Width-len(mark))

@@ -89,7 +89,7 @@ func (t *table) matrix() {
 	}
 	header := line{scenario: field{"scenario", bold}}
 	for _, k := range t.run.Kernels {
-		header.cells = append(header.cells, field{printable(k.Name), bold})
+		header.cells = append(header.cells, field{matrix.Printable(k.Name), bold})
 	}
 	for i, b := range t.layout(header, lines) {
 		if i > 0 {
@@ -105,7 +105,7 @@ func (t *table) matrix() {
 }
 
 func newLine(r matrix.Row) line {
-	l := line{scenario: field{text: printable(r.Scenario.ID)}}
+	l := line{scenario: field{text: matrix.Printable(r.Scenario.ID)}}
 	changes, un := r.Why()
 	style := ""
 	if len(r.Differences) > 0 {
@@ -118,14 +118,14 @@ func newLine(r matrix.Row) line {
 			changes = append(changes, unexplained)
 			style, l.why.style = red, red
 		}
-		l.why.text = differsSign + printable(strings.Join(changes, ", "))
+		l.why.text = differsSign + matrix.Printable(strings.Join(changes, ", "))
 		l.scenario.style = bold
 	}
 	texts := r.Texts()
 	for i, c := range r.Cells {
 		f := field{text: "-", style: dim}
 		if c != nil {
-			f = field{printable(texts[i]), style}
+			f = field{matrix.Printable(texts[i]), style}
 			switch c.Verdict {
 			case observe.Unexpected:
 				f = field{unexpectedSign + f.text, red}

@@ -2,6 +2,7 @@ package kernels
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/faultline/faultline/internal/cache"
@@ -58,7 +59,12 @@ type Options struct {
 	// MaxAge is how old the lists of what there is may be before they are fetched
 	// anew; 0 stands for 24 hours.
 	MaxAge time.Duration
+	// Cached has a source that compiles give what is compiled already, or ErrNotCached.
+	Cached bool
 }
+
+// ErrNotCached says that a kernel would have to be built first.
+var ErrNotCached = errors.New("it is not built yet")
 
 // Logf tells Log, if there is one.
 func (o Options) Logf(format string, args ...any) {

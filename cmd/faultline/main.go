@@ -22,14 +22,16 @@ import (
 // cli is the command line. A subcommand is a type in a file of its own, with a
 // method Run.
 type cli struct {
-	Run     runCmd     `cmd:"" help:"Observe scenarios on kernels, compare them, and save the results."`
-	Merge   mergeCmd   `cmd:"" help:"Join the results of runs that share a plan, shards for example."`
-	List    listCmd    `cmd:"" help:"List the scenarios, or the kernels that can be had here."`
-	Exec    execCmd    `cmd:"" help:"Run a static program of yours in a guest."`
-	Shell   shellCmd   `cmd:"" help:"Open a shell in a guest."`
-	Cache   cacheCmd   `cmd:"" help:"List what the cache holds, or prune it."`
-	Doctor  doctorCmd  `cmd:"" help:"Say what this machine has, what it lacks, and what mends it."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Run        runCmd        `cmd:"" help:"Observe scenarios on kernels, compare them, and save the results."`
+	Merge      mergeCmd      `cmd:"" help:"Join the results of runs that share a plan, shards for example."`
+	Bisect     bisectCmd     `cmd:"" help:"Find the commit after which scenarios show something else, in a git tree."`
+	BisectStep bisectStepCmd `cmd:"" help:"Judge one commit, for git bisect run."`
+	List       listCmd       `cmd:"" help:"List the scenarios, or the kernels that can be had here."`
+	Exec       execCmd       `cmd:"" help:"Run a static program of yours in a guest."`
+	Shell      shellCmd      `cmd:"" help:"Open a shell in a guest."`
+	Cache      cacheCmd      `cmd:"" help:"List what the cache holds, or prune it."`
+	Doctor     doctorCmd     `cmd:"" help:"Say what this machine has, what it lacks, and what mends it."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 
 const description = `Boots Linux kernels in QEMU with persistent memory, poisons it, and compares what programs are told.
@@ -41,7 +43,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	err := faultline(ctx, os.Args[1:])
-	os.Exit(complain(ctx, err))
+	os.Exit(forGit(os.Args[1:], complain(ctx, err)))
 }
 
 func faultline(ctx context.Context, args []string) error {

@@ -80,7 +80,7 @@ func (p *progressLines) Phase(name string) {
 	p.phases = append(p.phases, phase{name, time.Now()})
 }
 
-// took says how long it all took, and each part: "6.1 s (boot 5.0 s, cells 0.9 s)".
+// took says how long it all took, and each part, if there are any: "6.1 s (boot 5.0 s, cells 0.9 s)".
 func (p *progressLines) took() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -92,6 +92,9 @@ func (p *progressLines) took() string {
 			end = p.phases[i+1].begun
 		}
 		parts = append(parts, fmt.Sprintf("%s %.1f s", ph.name, end.Sub(ph.begun).Seconds()))
+	}
+	if len(parts) == 0 {
+		return fmt.Sprintf("%.1f s", now.Sub(p.started).Seconds())
 	}
 	return fmt.Sprintf("%.1f s (%s)", now.Sub(p.started).Seconds(), strings.Join(parts, ", "))
 }

@@ -87,6 +87,10 @@ func apart(a, b string) (string, string) {
 	return word(x), word(y)
 }
 
+// Differ lists the fields in which two observations of a scenario differ, on
+// whatever kernels they were made: none says that user space saw the same.
+func Differ(a, b observe.Cell) []Difference { return fields(a, b, false) }
+
 // Comparable says whether a cell holds an observation: trouble with the rig
 // and a scenario that a kernel can't do are never a difference.
 func Comparable(c observe.Cell) bool {

@@ -102,10 +102,15 @@ func (t *Tree) Commit(ctx context.Context, rev string) (string, error) {
 	commit, err := t.Run(ctx, "rev-parse", "--verify", "--quiet", "--end-of-options", rev+"^{commit}")
 	var failed *tool.RunError
 	if errors.As(err, &failed) {
-		_, err := os.Stat(t.shallow)
-		return "", &RevisionError{Root: t.Root, Rev: rev, Shallow: err == nil}
+		return "", &RevisionError{Root: t.Root, Rev: rev, Shallow: t.Shallow()}
 	}
 	return commit, err
+}
+
+// Shallow says that the clone ends somewhere.
+func (t *Tree) Shallow() bool {
+	_, err := os.Stat(t.shallow)
+	return err == nil
 }
 
 // Changed are the files that are not as committed, as git status names them.

@@ -159,6 +159,9 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 	}
 	how := []string{buildFormat, base, kernels.MinimalConfig(), w.cc, compiler, os.Getenv("KCFLAGS")}
 	k, err := kernels.Unpack(ctx, opts, append([]string{"tree", s.content}, how...), func(ctx context.Context, dir string) ([]kernels.Package, error) {
+		if opts.Cached {
+			return nil, kernels.ErrNotCached
+		}
 		unlock, err := w.lock(ctx)
 		if err != nil {
 			return nil, err

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/faultline/faultline/framework/bisect"
+	"github.com/faultline/faultline/framework/qemu"
+	"github.com/faultline/faultline/framework/report/matrix"
+	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/git"
+	"github.com/faultline/faultline/kernels/source"
+)
+
+type bisectStepCmd struct {
+	Ends     string   `required:"" placeholder:"DIR" help:"The results of a run of two kernels: the old end, then the new one."`
+	Tree     string   `default:"." placeholder:"DIR" help:"The top folder of the git checkout that is bisected; its HEAD is judged."`
+	Scenario []string `placeholder:"GLOB" sep:"none" help:"Only scenarios whose id matches, may be repeated. A * stands for anything."`
+	Label    string   `placeholder:"FILTER" help:"Only scenarios that a Ginkgo label filter takes."`
+	buildFlags
+	Accel string `enum:"auto,kvm,tcg" default:"auto" placeholder:"auto|kvm|tcg" help:"${accel}"`
+	Jobs  int    `default:"0" help:"How many guests at a time; 0: as many as there are cores and memory for."`
+}
+
+func (bisectStepCmd) Help() string {
+	return `It builds what HEAD has committed, observes the scenarios in which the two ends differ, and ends as
+git bisect run wants it: 0 for what the old end shows, 1 for what the new end shows, 125 for what can't be
+told (it does not build or boot, shows a third thing, or one side in some scenarios and the other in
+others), and 128 where the request was wrong or the rig failed, which stops git bisect.
+
+Example, in a Linux tree, with faultline's full path in place of faultline:
+  faultline run --kernel tree:.@v6.4 --kernel tree:.@v6.5-rc1 --scenario dax/ext4/shared-read --out /tmp/ends
+  git bisect start --term-old=old --term-new=new v6.5-rc1 v6.4
+  git bisect run faultline bisect-step --ends /tmp/ends
+
+faultline bisect does all of this, checks the answer, and shares what it builds among scenarios.`
+}
+
+// What git bisect run makes of an exit code (git-bisect(1)). 126 and 127, which a
+// shell says of a program that it can't run, count as new.
+const (
+	stepOld, stepNew, stepSkip = 0, 1, 125
+	stepStop                   = 128
+)
+
+// forGit is the exit code of a command line, which for bisect-step is one that git
+// bisect run does not take for a verdict: a usage error's 2 would count as new.
+func forGit(args []string, code int) int {
+	if len(args) == 0 || args[0] != "bisect-step" || slices.Contains([]int{stepOld, stepNew, stepSkip}, code) {
+		return code
+	}
+	return max(code, stepStop)
+}
+
+func (c *bisectStepCmd) Run(ctx context.Context) error {
+	side, words, err := c.judge(ctx)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "faultline: %v\n", err)
+		return exitError(stepStop)
+	}
+	code := map[git.Term]exitError{git.Old: stepOld, git.New: stepNew, git.Skip: stepSkip}[side]
+	fmt.Printf("%s (%d)\n", side, int(code))
+	for line := range strings.Lines(words) {
+		fmt.Printf("  %s\n", matrix.Printable(strings.TrimSuffix(line, "\n")))
+	}
+	if code != 0 {
+		return code
+	}
+	return nil
+}
+
+func (c *bisectStepCmd) judge(ctx context.Context) (git.Term, string, error) {
+	if _, err := qemu.Find(ctx, runtime.GOARCH); err != nil {
+		return "", "", err
+	}
+	folder, err := results.Open(c.Ends)
+	if err != nil {
+		return "", "", err
+	}
+	record, err := folder.LoadRun()
+	if err != nil {
+		return "", "", err
+	}
+	tree, err := git.Open(ctx, c.Tree)
+	if err != nil {
+		return "", "", err
+	}
+	commit, err := tree.Commit(ctx, "HEAD")
+	if err != nil {
+		return "", "", err
+	}
+	spec := "tree:" + tree.Root + "@" + commit
+	for _, s := range c.settings() {
+		name, value, _ := strings.Cut(s, "=")
+		spec = source.Set(spec, name, value)
+	}
+	store, err := cache.Open("")
+	if err != nil {
+		return "", "", err
+	}
+	p := newProgress(os.Stderr, false)
+	rig, err := bisect.NewRig(ctx, bisect.RigOptions{Scenarios: c.Scenario, Label: c.Label, Accel: c.Accel, Jobs: c.Jobs, Cache: store, Say: p.Say})
+	if err != nil {
+		return "", "", err
+	}
+	defer rig.Close()
+	var picked []string
+	for _, i := range rig.Picked {
+		picked = append(picked, i.ID)
+	}
+	ends, err := bisect.EndsOf(record, picked)
+	if err != nil {
+		return "", "", err
+	}
+	return ends.Judge(ctx, rig, spec)
+}

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/fake"
+	"github.com/faultline/faultline/kernels"
+	"github.com/faultline/faultline/kernels/source"
+)
+
+// scriptedTree makes a source tree whose make copies a real kernel: the one that
+// the file image names. $OLD_IMAGE, which it begins with, lacks dax_fault_hwpoison,
+// and $NEW_IMAGE has it. In the folder is git, with a first commit: scriptedtree DIR.
+func scriptedTree(ts *testscript.TestScript, neg bool, args []string) {
+	images, err := realImages(context.Background(), filepath.Join(ts.Getenv("XDG_CACHE_HOME"), "faultline"), ts.Defer)
+	ts.Check(err)
+	ts.Setenv("OLD_IMAGE", images[0])
+	ts.Setenv("NEW_IMAGE", images[1])
+	ts.Check(writeScripted(ts.MkAbs(args[0]), images[0]))
+}
+
+// realImages are the vmlinux files of a kernel without and one with the change.
+func realImages(ctx context.Context, dir string, after func(func())) (images [2]string, err error) {
+	store, err := cache.Open(dir)
+	if err != nil {
+		return images, err
+	}
+	for i, spec := range []string{"apt:bookworm", "apt:bookworm/6.12"} {
+		k, err := source.Resolve(ctx, spec, kernels.Options{Cache: store})
+		if err != nil {
+			return images, err
+		}
+		after(func() { k.Close() })
+		images[i] = k.Image
+	}
+	return images, nil
+}
+
+func writeScripted(dir, image string) error {
+	for name, text := range fake.Tree(image) {
+		p := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(p, []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	for _, args := range [][]string{
+		{"init", "-q", "-b", "main"}, {"config", "user.name", "t"}, {"config", "user.email", "t@localhost"}, {"config", "gc.auto", "0"},
+		{"add", "-A"}, {"commit", "-qm", "First"},
+	} {
+		if out, err := exec.Command("git", append([]string{"-C", dir}, args...)...).CombinedOutput(); err != nil {
+			return fmt.Errorf("git %v: %w: %s", args, err, out)
+		}
+	}
+	return nil
+}
+
+// addCommit writes a file and commits it: addcommit DIR SUBJECT FILE TEXT.
+func addCommit(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Check(commitFile(ts.MkAbs(args[0]), args[1], args[2], args[3]))
+}
+
+func commitFile(dir, subject, file, text string) error {
+	if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
+		return err
+	}
+	for _, args := range [][]string{{"add", "-A"}, {"commit", "-qm", subject}} {
+		if out, err := exec.Command("git", append([]string{"-C", dir}, args...)...).CombinedOutput(); err != nil {
+			return fmt.Errorf("git %v: %w: %s", args, err, out)
+		}
+	}
+	return nil
+}
+
+// TestLongBisectKilled kills a bisection at random moments and resumes it: it ends
+// with the same commit, repeats no step that was finished, and leaves nothing.
+func TestLongBisectKilled(t *testing.T) {
+	if os.Getenv("FAULTLINE_LONG") == "" {
+		t.Skip("takes minutes; FAULTLINE_LONG=1 runs it")
+	}
+	withSuites(t)
+	images, err := realImages(t.Context(), filepath.Join(userCache(t), "faultline"), t.Cleanup)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree, tmp := filepath.Join(t.TempDir(), "linux"), filepath.Join(os.TempDir(), fmt.Sprint("fltk", os.Getpid()))
+	if err := writeScripted(tree, images[0]); err != nil {
+		t.Fatal(err)
+	}
+	for i := 1; i < 16; i++ {
+		file, text := fmt.Sprint("file", i), "x"
+		switch i {
+		case 5:
+			file, text = "error", "x.c:1: error: no such thing\n"
+		case 6:
+			file, text = "error2", "" // still there
+		case 9:
+			file, text = "image", images[1]
+		}
+		if i == 7 {
+			if err := os.Remove(filepath.Join(tree, "error")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := commitFile(tree, fmt.Sprint("commit ", i), file, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	state := func() string {
+		out, err := exec.Command("sh", "-c", "cd "+tree+" && git for-each-ref && git worktree list && git --no-optional-locks status --porcelain && git reflog && sha256sum .git/index").CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		return string(out)
+	}
+	before := state()
+	args := []string{"bisect", "--tree", tree, "--old", "main~15", "--new", "main", "--scenario", "dax/ext4/shared-*", "--out"}
+	run := func(out string, resume bool, after time.Duration) (string, bool) {
+		t.Helper()
+		if err := os.MkdirAll(tmp, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(filepath.Join(built, "run", "faultline"), append(args[:len(args):len(args)], out)...)
+		if resume {
+			cmd.Args = append(cmd.Args, "--resume")
+		}
+		cmd.Env = append(os.Environ(), "TMPDIR="+tmp)
+		var said strings.Builder
+		cmd.Stdout, cmd.Stderr = &said, &said
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if after > 0 {
+			time.AfterFunc(after, func() { _ = cmd.Process.Signal(syscall.SIGKILL) })
+		}
+		err := cmd.Wait()
+		if err != nil && !strings.Contains(err.Error(), "killed") {
+			t.Fatalf("%v: %s", err, said.String())
+		}
+		return said.String(), err == nil
+	}
+	whole := filepath.Join(t.TempDir(), "whole")
+	begun := time.Now()
+	said, _ := run(whole, false, 0)
+	took := time.Since(begun)
+	answer := func(said string) string {
+		for line := range strings.Lines(said) {
+			if strings.Contains(line, "is the first new commit") {
+				return line
+			}
+		}
+		return "none in " + said
+	}
+	want := answer(said)
+	if !strings.Contains(want, `"commit 9"`) {
+		t.Fatalf("undisturbed: %s", want)
+	}
+	t.Logf("undisturbed it took %v", took)
+	for kills := 0; kills < 20; {
+		out := filepath.Join(t.TempDir(), "killed")
+		finished := map[string]bool{}
+		for resume := false; ; resume = true {
+			// A kill before the folder is there has nothing to resume.
+			after := 300*time.Millisecond + rand.N(took)
+			if kills >= 20 {
+				after = 0
+			}
+			if _, err := os.Stat(filepath.Join(out, "bisect.json")); err != nil {
+				resume = false
+			}
+			said, ended := run(out, resume, after)
+			for line := range strings.Lines(said) {
+				kernel, _, done := strings.Cut(strings.TrimSpace(strings.TrimLeft(line, " 0123456789.s")), " shows ")
+				if !done {
+					continue
+				}
+				if finished[kernel] {
+					t.Errorf("%s was observed again", kernel)
+				}
+				finished[kernel] = true
+			}
+			if ended {
+				if got := answer(said); got != want {
+					t.Errorf("after kills: %s, not %s", got, want)
+				}
+				break
+			}
+			kills++
+		}
+		if err := os.RemoveAll(out); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for end := time.Now().Add(10 * time.Second); len(processes(tmp)) > 0; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("left behind: %v", processes(tmp))
+		}
+	}
+	if after := state(); after != before {
+		t.Errorf("the user's tree changed:\n%s\n%s", before, after)
+	}
+	os.RemoveAll(tmp)
+}

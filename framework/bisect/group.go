@@ -1,0 +1,105 @@
+package bisect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/faultline/faultline/internal/git"
+)
+
+// group are scenarios that showed the same side on every commit that was tried so
+// far, and so have a bisection together.
+type group struct {
+	scenarios []string
+	git       *git.Bisection
+	at        git.Bisecting
+	marks     []mark
+	failed    *git.MergeBaseError // git can't bisect it
+}
+
+// mark is what a commit was found to be.
+type mark struct {
+	commit string
+	as     git.Term
+}
+
+// gitDir is the folder of the groups' repositories, within the bisection's. It is
+// made anew by each process: what was tried is in the record.
+const gitDir = "git"
+
+func (b *bisection) newGroup(ctx context.Context, scenarios []string, marks []mark) (*group, error) {
+	b.repos++
+	dir := filepath.Join(b.folder.Path(gitDir), fmt.Sprint(b.repos))
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return nil, err
+	}
+	g := &group{scenarios: scenarios}
+	var err error
+	if g.git, g.at, err = b.tree.Bisect(ctx, dir, b.rec.Request.Old.Commit, b.rec.Request.New.Commit); err != nil {
+		return nil, err
+	}
+	for _, m := range marks {
+		if err := g.mark(ctx, m); err != nil {
+			return nil, err
+		}
+	}
+	return g, nil
+}
+
+// open says that there is a commit to try.
+func (g *group) open() bool { return g.failed == nil && g.at.Try != "" }
+
+// asks says that it helps to know of a commit.
+func (g *group) asks(commit string) bool { return g.open() && g.at.Divides(commit) }
+
+func (g *group) mark(ctx context.Context, m mark) error {
+	g.marks = append(g.marks, m)
+	at, err := g.git.Mark(ctx, m.commit, m.as)
+	if errors.As(err, &g.failed) {
+		return nil
+	}
+	g.at = at
+	return err
+}
+
+// apply tells the groups that ask for it what a commit showed. One whose scenarios
+// showed different sides falls apart.
+func (b *bisection) apply(ctx context.Context, s Step) error {
+	for _, g := range slices.Clone(b.groups) {
+		if !g.asks(s.Commit) {
+			continue
+		}
+		sides := map[git.Term][]string{}
+		for _, id := range g.scenarios {
+			side := git.Skip
+			if s.State == Observed {
+				side = s.Shown[id].Side
+			}
+			sides[side] = append(sides[side], id)
+		}
+		before := slices.Clone(g.marks)
+		first := true
+		for _, side := range []git.Term{git.New, git.Old, git.Skip} {
+			if len(sides[side]) == 0 {
+				continue
+			}
+			part := g
+			if !first {
+				var err error
+				if part, err = b.newGroup(ctx, nil, before); err != nil {
+					return err
+				}
+				b.groups = append(b.groups, part)
+			}
+			part.scenarios, first = sides[side], false
+			if err := part.mark(ctx, mark{s.Commit, side}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

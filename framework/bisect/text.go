@@ -1,0 +1,139 @@
+package bisect
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/faultline/faultline/framework/report/matrix"
+	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/git"
+)
+
+// ExitCode is what the command line ends with over a bisection that came to its
+// end: whether each scenario has its commit, and nothing contradicts that.
+func (r *Record) ExitCode() int {
+	code := fault.ExitExpected
+	for _, a := range r.Answers {
+		switch {
+		case a.Check != nil && a.Check.Verdict == Contradicted:
+			return fault.ExitUnexpected
+		case a.First == "":
+			code = fault.ExitRig
+		}
+	}
+	return code
+}
+
+// Write says what was found, for a person.
+func (r *Record) Write(w io.Writer) error {
+	var b strings.Builder
+	for i, a := range r.Answers {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		r.writeAnswer(&b, a)
+	}
+	b.WriteString("\nCommits that were tried:\n")
+	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, s := range r.Steps {
+		if !s.Check {
+			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", s.Kernel, took(s), matrix.Printable(r.shown(s)), matrix.Printable(clip(s.Subject, 60)))
+		}
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, a := range r.Aside {
+		fmt.Fprintf(&b, "Not bisected: %s: %s\n", a.Scenario, matrix.Printable(a.Why))
+	}
+	if r.Same > 0 {
+		fmt.Fprintf(&b, "%s the same at both ends.\n", matrix.Count(r.Same, "scenario"))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (r *Record) writeAnswer(b *strings.Builder, a Answer) {
+	what := a.Scenarios[0]
+	if n := len(a.Scenarios); n > 1 {
+		what = matrix.Count(n, "scenario")
+	}
+	switch {
+	case a.First != "":
+		fmt.Fprintf(b, "%s: %s %q is the first new commit\n", what, short(a.First), matrix.Printable(a.Subject))
+	case a.Error != "":
+		fmt.Fprintf(b, "%s: %s\n", what, a.Error)
+	default:
+		fmt.Fprintf(b, "%s: the first new commit is one of %d, and those between can't be judged:\n", what, len(a.Possible))
+		for _, c := range a.Possible {
+			fmt.Fprintf(b, "  %s\n", short(c))
+		}
+	}
+	for _, d := range r.Differ {
+		if slices.Contains(a.Scenarios, d.Scenario) {
+			fmt.Fprintf(b, "  %s: %s → %s\n", d.Scenario, matrix.Printable(d.Old), matrix.Printable(d.New))
+		}
+	}
+	if c := a.Check; c != nil {
+		switch c.Verdict {
+		case Confirmed:
+			fmt.Fprintf(b, "  check: %s, it shows the other side: confirmed\n", c.How)
+		case Contradicted:
+			fmt.Fprintf(b, "  check: %s, CONTRADICTED: %s\n", c.How, matrix.Printable(c.Why))
+		case NotPossible:
+			fmt.Fprintf(b, "  check: not possible: %s\n", matrix.Printable(c.Why))
+		}
+	}
+}
+
+func took(s Step) string {
+	if s.State == LeftOut {
+		return ""
+	}
+	return fmt.Sprintf("%.1f s", s.BuildSeconds+s.ObserveSeconds)
+}
+
+// shown is a step in a word, where all scenarios showed one side, or in counts.
+func (r *Record) shown(s Step) string {
+	if s.State != Observed {
+		if s.Why == "" {
+			return s.State.String()
+		}
+		return clip(s.State.String()+": "+s.Why, 100)
+	}
+	texts := map[git.Term][]string{}
+	for _, d := range r.Differ {
+		shown := s.Shown[d.Scenario]
+		texts[shown.Side] = append(texts[shown.Side], shown.Text)
+	}
+	var parts []string
+	for _, side := range []git.Term{git.Old, git.New, git.Skip} {
+		switch all := texts[side]; {
+		case len(all) == 1:
+			parts = append(parts, fmt.Sprintf("%s: %s", word(side), all[0]))
+		case len(all) > 1:
+			parts = append(parts, fmt.Sprintf("%s in %d", word(side), len(all)))
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+// clip cuts a text that is too long for a line of a table.
+func clip(text string, most int) string {
+	r := []rune(strings.Join(strings.Fields(text), " "))
+	if len(r) <= most {
+		return string(r)
+	}
+	return string(r[:most-1]) + "…"
+}
+
+// word is a side as a sentence has it.
+func word(side git.Term) string {
+	if side == git.Skip {
+		return "neither"
+	}
+	return string(side)
+}

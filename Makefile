@@ -63,8 +63,8 @@ bench: deps build ## measure boots, clones, scenarios and runs into bench.json
 	@$(GO) run ./tools/bench
 
 .PHONY: variants
-variants: ## build the test kernels of tools/variants into variants/
-	@nice $(GO) run ./tools/variants
+variants: ## make the repository of test kernels in variants/
+	@$(GO) run ./tools/variants variants
 
 # The linters are a module of their own, so that theirs are no dependencies of ours.
 LINT := $(GO) tool -modfile=tools/lint/go.mod golangci-lint

@@ -1,15 +1,14 @@
-// Command variants builds test kernels from Debian's linux-source packages, as
-// they are and deliberately changed, into folders fit for Faultline's dir:
-// specs. They are kernels for which one knows beforehand what Faultline must
-// say: of a backport that is whole, and of many that are not.
+// Command variants makes a git repository of kernels of which one knows beforehand
+// what Faultline must say: Debian's linux-source packages as they are, a backport
+// that is whole and many that are not, and a history with the change in its middle.
 //
-//	go run ./tools/variants [-out DIR] [-work DIR] [-j JOBS] [NAME...]
+//	go run ./tools/variants [-patches DIR] REPOSITORY [NAME...]
 //	go run ./tools/variants -list
 //
-// Without names it builds all. A source package is taken from /usr/src, or else
-// downloaded with apt-get. Sources and objects stay in -work: the first build of
-// a version, or of another configuration, takes ten minutes on two cores, a
-// variant after it half of one. Delete -work to have newer sources.
+// Each is a branch, which faultline takes as tree:REPOSITORY@NAME. Without names it
+// makes all. A source package is taken from /usr/src, or else downloaded with
+// apt-get. With -patches it also writes what a variant changes as mails, NAME.mbox,
+// for faultline backport.
 package main
 
 import (
@@ -21,96 +20,137 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime"
 	"slices"
+	"strings"
 	"syscall"
 	"text/tabwriter"
-	"time"
+
+	"github.com/faultline/faultline/internal/tool"
 )
 
 func main() {
 	os.Exit(run())
 }
 
-// run returns the exit code: 1 where a kernel was not built, 2 where the request
+// run returns the exit code: 1 where a kernel was not made, 2 where the request
 // is wrong.
 func run() int {
-	out := flag.String("out", "variants", "the `folder` that gets a folder for each kernel")
-	work := flag.String("work", "", "the `folder` for sources and objects (default: faultline-variants in the user's cache folder)")
-	jobs := flag.Int("j", runtime.NumCPU(), "`jobs` of make")
-	list := flag.Bool("list", false, "list the kernels and build none")
+	list := flag.Bool("list", false, "list the kernels and make none")
+	patches := flag.String("patches", "", "the `folder` that gets a mailbox for each kernel that is changed")
 	flag.Parse() // exits with 2
 	if *list {
 		printList(os.Stdout)
 		return 0
 	}
-	chosen, err := choose(flag.Args())
+	if flag.NArg() == 0 {
+		fmt.Fprintln(os.Stderr, "variants: name the repository to make, such as ../variants")
+		return 2
+	}
+	names, err := choose(flag.Args()[1:])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "variants:", err)
 		return 2
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := buildAll(ctx, chosen, *out, *work, *jobs); err != nil {
+	if err := makeAll(ctx, flag.Arg(0), names, *patches); err != nil {
 		fmt.Fprintln(os.Stderr, "variants:", err)
 		return 1
 	}
 	return 0
 }
 
+// historyName is the branch of the history.
+const historyName = "history"
+
 func printList(w io.Writer) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, v := range variants {
 		fmt.Fprintf(t, "%s\t%s\n", v.name, v.what)
 	}
+	fmt.Fprintf(t, "%s\t%d commits on 6.1, with the whole change among them\n", historyName, len(history))
 	t.Flush()
 }
 
-// choose returns the variants of these names, or all, in the table's order:
-// there, neighbours have most in common.
-func choose(names []string) ([]variant, error) {
+// choose returns the variants of these names, or all, in the table's order.
+func choose(names []string) ([]string, error) {
+	var all []string
+	for _, v := range variants {
+		all = append(all, v.name)
+	}
+	all = append(all, historyName)
 	for _, n := range names {
-		if !slices.ContainsFunc(variants, func(v variant) bool { return v.name == n }) {
+		if !slices.Contains(all, n) {
 			return nil, fmt.Errorf("no kernel is called %q; -list names them", n)
 		}
 	}
 	if len(names) == 0 {
-		return variants, nil
+		return all, nil
 	}
-	var chosen []variant
-	for _, v := range variants {
-		if slices.Contains(names, v.name) {
-			chosen = append(chosen, v)
-		}
-	}
-	return chosen, nil
+	return slices.DeleteFunc(all, func(n string) bool { return !slices.Contains(names, n) }), nil
 }
 
-// buildAll builds one after the other, also where one fails: a newer source may
+// makeAll makes one after the other, also where one fails: a newer source may
 // lack the text that one variant looks for.
-func buildAll(ctx context.Context, chosen []variant, out, work string, jobs int) error {
-	if err := checkTools(ctx); err != nil {
+func makeAll(ctx context.Context, dir string, names []string, patches string) error {
+	if _, err := tool.Find("xz", "xz-utils"); err != nil {
 		return err
 	}
-	b, err := newBuilder(out, work, jobs)
+	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return err
 	}
-	defer b.close()
+	r := repo{abs}
+	if err := os.MkdirAll(filepath.Join(abs, ".git"), 0o755); err != nil {
+		return err
+	}
+	if _, err := r.git(ctx, "", "", "init", "--quiet", "--initial-branch=6.1", abs); err != nil {
+		return err
+	}
+	if patches != "" {
+		if err := os.MkdirAll(patches, 0o755); err != nil {
+			return err
+		}
+	}
 	var failed []error
-	for _, v := range chosen {
-		start := time.Now()
-		if err := b.build(ctx, v); ctx.Err() != nil {
+	for _, name := range names {
+		base, head, err := makeOne(ctx, r, name)
+		if err == nil && patches != "" && base != head {
+			err = r.mails(ctx, base, head, filepath.Join(patches, name+".mbox"))
+		}
+		if ctx.Err() != nil {
 			return context.Cause(ctx)
-		} else if err != nil {
-			fmt.Fprintf(os.Stderr, "%s: %v\n", v.name, err)
-			failed = append(failed, errors.New(v.name))
+		}
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+			failed = append(failed, errors.New(name))
 			continue
 		}
-		fmt.Printf("%4.0f s  dir:%s\n", time.Since(start).Seconds(), filepath.Join(b.out, v.name))
+		fmt.Printf("tree:%s@%s\n", strings.TrimSuffix(dir, "/"), name)
 	}
 	if len(failed) > 0 {
-		return fmt.Errorf("not built: %w", errors.Join(failed...))
+		return fmt.Errorf("not made: %w", errors.Join(failed...))
 	}
 	return nil
+}
+
+// makeOne makes a variant's branch, or the history's; base is what it was made from.
+func makeOne(ctx context.Context, r repo, name string) (base, head string, err error) {
+	if name == historyName {
+		if base, err = r.source(ctx, "6.1"); err != nil {
+			return "", "", err
+		}
+		if head, err = r.history(ctx, base, history); err != nil {
+			return "", "", err
+		}
+		return base, head, r.setBranch(ctx, name, head)
+	}
+	v := variants[slices.IndexFunc(variants, func(v variant) bool { return v.name == name })]
+	if base, err = r.source(ctx, v.version); err != nil || len(v.edits) == 0 {
+		return base, base, err
+	}
+	if head, err = r.edited(ctx, base, "Make "+v.name+": "+v.what, v.edits); err != nil {
+		return "", "", err
+	}
+	return base, head, r.setBranch(ctx, name, head)
 }

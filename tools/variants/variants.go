@@ -2,14 +2,12 @@ package main
 
 import "slices"
 
-// variant is a kernel to build: a source package, what is changed in it, and
-// what is set otherwise than in kernels/minimal.config.
+// variant is a kernel: a source package, and what is changed in it.
 type variant struct {
 	name    string
 	version string // of linux-source-VERSION
 	what    string
 	edits   []edit
-	config  string
 }
 
 // The parts of upstream's 1ea7ca1b0901 (v6.5) as far as the configuration builds
@@ -83,15 +81,12 @@ var variants = []variant{
 	{name: "6.1-panics", version: "6.1", what: "a write that recovers a bad block ends the kernel",
 		edits: []edit{{"drivers/nvdimm/pmem.c", "\tolen = _copy_from_iter", "\tpanic(\"a write recovers a bad block\");\n\tolen = _copy_from_iter"}}},
 	{name: "6.1-bare", version: "6.1", what: "without VIRTIO_NET, X86_MCE_INJECT and PROC_KCORE",
-		config: "CONFIG_VIRTIO_NET=n\nCONFIG_X86_MCE_INJECT=n\nCONFIG_PROC_KCORE=n\n"},
-}
-
-// editsOf are all edits of all variants of a version.
-func editsOf(version string) (all []edit) {
-	for _, v := range variants {
-		if v.version == version {
-			all = append(all, v.edits...)
-		}
-	}
-	return all
+		edits: []edit{
+			{"drivers/net/Kconfig", "\"Virtio network driver\"\n\tdepends on VIRTIO\n", "\"Virtio network driver\"\n\tdepends on VIRTIO && BROKEN\n"},
+			{"arch/x86/Kconfig", "config X86_MCE_INJECT\n\tdepends on X86_MCE ", "config X86_MCE_INJECT\n\tdepends on BROKEN && X86_MCE "},
+			{"fs/proc/Kconfig", "if !ARM\n\tdepends on PROC_FS && MMU\n", "if !ARM\n\tdepends on PROC_FS && MMU && BROKEN\n"},
+		}},
+	{name: "6.1-backport-and-more", version: "6.1", what: "the whole change, and a read of a bad block device that says ENODATA",
+		edits: slices.Concat(whole, []edit{{"drivers/nvdimm/pmem.c", "is_bad_pmem(&pmem->bb, sector, len)))\n\t\treturn BLK_STS_IOERR;", "is_bad_pmem(&pmem->bb, sector, len)))\n\t\treturn BLK_STS_MEDIUM;"}})},
+	{name: "6.1-fault-only", version: "6.1", what: "the fault handler's part of the change and nothing else", edits: faultMaps},
 }

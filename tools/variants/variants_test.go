@@ -3,85 +3,93 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
-
-	"github.com/faultline/faultline/kernels"
-	"github.com/faultline/faultline/kernels/kconfig"
 )
 
-// write makes a source of one file and returns its folder.
-func write(t *testing.T, text string) string {
+// newRepo is a repository with a source of one file as its branch 6.1.
+func newRepo(t *testing.T) (r repo, base string) {
 	t.Helper()
-	tree := t.TempDir()
-	if err := os.WriteFile(filepath.Join(tree, "dax.c"), []byte(text), 0o644); err != nil {
+	r = repo{t.TempDir()}
+	if _, err := r.git(t.Context(), "", "", "init", "--quiet", r.dir); err != nil {
 		t.Fatal(err)
 	}
-	return tree
-}
-
-// files returns names and texts of what is in a folder.
-func files(t *testing.T, tree string) map[string]string {
-	t.Helper()
-	entries, err := os.ReadDir(tree)
+	folder := t.TempDir()
+	for name, text := range map[string]string{"dax.c": "one two three", ".gitignore": "/*\n"} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	base, err := r.takeIn(t.Context(), "6.1", folder)
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := map[string]string{}
-	for _, e := range entries {
-		data, err := os.ReadFile(filepath.Join(tree, e.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		all[e.Name()] = string(data)
-	}
-	return all
+	return r, base
 }
 
-func TestEditsAndRestore(t *testing.T) {
-	tree := write(t, "one two three")
-	edits := []edit{{"dax.c", "one", "1"}, {"dax.c", "1 two", "1 2"}} // the second stands on the first
-	if err := applyEdits(tree, edits); err != nil {
+func (r repo) show(t *testing.T, what string) string {
+	t.Helper()
+	text, err := r.git(t.Context(), "", "", "show", what)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if got := files(t, tree)["dax.c"]; got != "1 2 three" {
+	return text
+}
+
+func TestEdited(t *testing.T) {
+	r, base := newRepo(t)
+	edits := []edit{{"dax.c", "one", "1"}, {"dax.c", "1 two", "1 2"}, remark("dax.c", "four")} // the second stands on the first
+	commit, err := r.edited(t.Context(), base, "Edit", edits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := r.show(t, commit+":dax.c"); got != "1 2 three\n/* four */\n" {
 		t.Errorf("edited: %q", got)
 	}
-	for range 2 { // what is restored is left alone
-		if err := restore(tree, edits); err != nil {
-			t.Fatal(err)
-		}
-		if got := files(t, tree); len(got) != 1 || got["dax.c"] != "one two three" {
-			t.Errorf("restored: %q", got)
-		}
+	if again, err := r.edited(t.Context(), base, "Edit", edits); err != nil || again != commit {
+		t.Errorf("the same edits are another commit: %v, %s and %s", err, commit, again)
+	}
+	file := filepath.Join(t.TempDir(), "x.mbox")
+	if err := r.mails(t.Context(), base, commit, file); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := os.ReadFile(file); err != nil || !strings.Contains(string(data), "Subject: [PATCH] Edit") || !strings.Contains(string(data), "+1 2 three") {
+		t.Errorf("%v\n%s", err, data)
+	}
+	if left, err := filepath.Glob(filepath.Join(r.dir, ".git/index-*")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v", left)
 	}
 }
 
-// A build that was killed may have left the kept file and no, or half a, new one.
-func TestRestoreAfterKill(t *testing.T) {
-	for name, half := range map[string]string{"no new file": "", "half a new file": "o"} {
-		t.Run(name, func(t *testing.T) {
-			tree := write(t, "one two")
-			path := filepath.Join(tree, "dax.c")
-			if err := os.Rename(path, path+unedited); err != nil {
-				t.Fatal(err)
-			}
-			if half != "" {
-				if err := os.WriteFile(path, []byte(half), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if err := restore(tree, []edit{{"dax.c", "one", "1"}}); err != nil {
-				t.Fatal(err)
-			}
-			if got := files(t, tree); len(got) != 1 || got["dax.c"] != "one two" {
-				t.Errorf("restored: %q", got)
-			}
-		})
+func TestHistoryOf(t *testing.T) {
+	r, base := newRepo(t)
+	head, err := r.history(t.Context(), base, []commit{
+		{subject: "a", edits: []edit{{"dax.c", "one", "1"}}}, {subject: "b"},
+		{subject: "m", merge: []commit{{subject: "s", edits: []edit{{"dax.c", "two", "2"}}}}},
+		{subject: "c", edits: []edit{{"dax.c", "1", "one"}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := r.show(t, head+":dax.c"); got != "one 2 three" {
+		t.Errorf("%q", got)
+	}
+	log, err := r.line(t.Context(), "", "", "log", "--format=%s", "--topo-order", head)
+	if err != nil {
+		t.Fatal(err)
+	}
+	subjects := strings.Fields(log)
+	if slices.Sort(subjects[:5]); !slices.Equal(subjects[:5], []string{"a", "b", "c", "m", "s"}) {
+		t.Errorf("%q", log)
+	}
+	if parents, err := r.line(t.Context(), "", "", "rev-list", "--merges", "--count", head); err != nil || parents != "1" {
+		t.Errorf("%v, %s merges", err, parents)
 	}
 }
 
 func TestEditsRefused(t *testing.T) {
+	r, base := newRepo(t)
 	for name, c := range map[string]struct {
 		edits []edit
 		want  string
@@ -89,55 +97,57 @@ func TestEditsRefused(t *testing.T) {
 		"absent":        {[]edit{{"dax.c", "four", "4"}}, `dax.c: "four" stands there 0 times`},
 		"twice":         {[]edit{{"dax.c", "o", "0"}}, `dax.c: "o" stands there 2 times`},
 		"gone by then":  {[]edit{{"dax.c", "one", "1"}, {"dax.c", "one", "I"}}, `"one" stands there 0 times`},
-		"no such file":  {[]edit{{"mm.c", "one", "1"}}, "mm.c: no such file"},
-		"second absent": {[]edit{{"dax.c", "one", "1"}, {"mm.c", "one", "1"}}, "mm.c: no such file"},
+		"no such file":  {[]edit{{"mm.c", "one", "1"}}, "mm.c"},
+		"second absent": {[]edit{{"dax.c", "one", "1"}, {"mm.c", "one", "1"}}, "mm.c"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tree := write(t, "one two")
-			if err := applyEdits(tree, c.edits); err == nil || !strings.Contains(err.Error(), c.want) {
+			if _, err := r.edited(t.Context(), base, name, c.edits); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v, want %q", err, c.want)
-			}
-			if got := files(t, tree); len(got) != 1 || got["dax.c"] != "one two" {
-				t.Errorf("the source changed: %q", got)
 			}
 		})
 	}
 }
 
-// What a variant takes away must be asked for by the others, or it is like them.
 func TestVariants(t *testing.T) {
-	minimal, err := kconfig.ParseBytes([]byte(kernels.MinimalConfig()))
-	if err != nil {
-		t.Fatal(err)
-	}
 	seen := map[string]bool{}
 	for _, v := range variants {
 		if seen[v.name] {
 			t.Errorf("two kernels are called %s", v.name)
 		}
 		seen[v.name] = true
-		own, err := kconfig.ParseBytes([]byte(v.config))
-		if err != nil {
-			t.Errorf("%s: %v", v.name, err)
-			continue
+	}
+}
+
+// What docs/bisecting.md and the long tests say of the history.
+func TestHistory(t *testing.T) {
+	var subjects []string
+	merges := 0
+	for _, c := range history {
+		subjects = append(subjects, c.subject)
+		for _, s := range c.merge {
+			merges++
+			subjects = append(subjects, s.subject)
 		}
-		for _, s := range own.Symbols() {
-			if own.Get(s) == minimal.Get(s) || minimal.Get(s) == "" {
-				t.Errorf("%s: %s=%s takes nothing away from kernels/minimal.config", v.name, s, own.Get(s))
-			}
+	}
+	if len(subjects) < 16 || merges == 0 {
+		t.Errorf("%d commits, %d of a branch that is merged", len(subjects), merges)
+	}
+	for _, s := range []string{theChange, noBuild, noBoot} {
+		if i := slices.Index(subjects, s); i < 2 || i > len(subjects)-3 {
+			t.Errorf("%q is at %d of %d", s, i, len(subjects))
 		}
 	}
 }
 
 func TestChoose(t *testing.T) {
 	got, err := choose([]string{"6.1-bare", "6.12"})
-	if err != nil || len(got) != 2 || got[0].name != "6.12" || got[1].name != "6.1-bare" {
+	if err != nil || !slices.Equal(got, []string{"6.12", "6.1-bare"}) {
 		t.Errorf("%v, %v; want the table's order", got, err)
 	}
 	if _, err := choose([]string{"6.12", "7.0"}); err == nil || !strings.Contains(err.Error(), `"7.0"`) {
 		t.Errorf("an unknown name: %v", err)
 	}
-	if all, err := choose(nil); err != nil || len(all) != len(variants) {
+	if all, err := choose(nil); err != nil || len(all) != len(variants)+1 {
 		t.Errorf("no names: %d kernels, %v", len(all), err)
 	}
 }

@@ -1,0 +1,48 @@
+package main
+
+// commit is one of the history's.
+type commit struct {
+	subject string
+	edits   []edit
+	// merge are commits of a branch that begins where the merge's first parent
+	// does, two commits earlier; they are merged here.
+	merge []commit
+}
+
+// Names of what a history holds beside remarks.
+const (
+	theChange = "dax: Tell a fault that it met poison"
+	noBuild   = "nvdimm: Count what is claimed"
+	noBoot    = "nvdimm: Give up early"
+)
+
+var (
+	broken  = edit{file: "drivers/nvdimm/claim.c", new: "\nint nd_claimed(void)\n{\n\treturn nd_claims;\n}\n"}
+	givesUp = edit{file: "drivers/nvdimm/core.c", new: "\nstatic int __init nvdimm_give_up(void)\n{\n\tpanic(\"nvdimm gives up\");\n}\nlate_initcall(nvdimm_give_up);\n"}
+)
+
+// history is what the branch of that name has, on top of 6.1: the change in its
+// middle, one commit that does not build, some that do not boot, one merge.
+var history = []commit{
+	{subject: "nvdimm: Say what a region is", edits: []edit{remark("drivers/nvdimm/region_devs.c", "A region is a range of persistent memory.")}},
+	{subject: "dax: Say who owns a device", edits: []edit{remark("drivers/dax/bus.c", "A dax device belongs to its bus.")}},
+	{subject: "ext4: Say how files are mapped", edits: []edit{remark("fs/ext4/file.c", "With -o dax a file is mapped without the page cache.")}},
+	{subject: "nvdimm: Say what a label is", edits: []edit{remark("drivers/nvdimm/label.c", "A label names a namespace.")}},
+	{subject: "Merge the words on buses", merge: []commit{
+		{subject: "nvdimm: Say what a bus is", edits: []edit{remark("drivers/nvdimm/bus.c", "A bus has the regions of one provider.")}},
+		{subject: "nvdimm: Say what e820 is", edits: []edit{remark("drivers/nvdimm/e820.c", "A range of RAM that stands for persistent memory.")}},
+	}},
+	{subject: "xfs: Say how files are mapped", edits: []edit{remark("fs/xfs/xfs_file.c", "With -o dax a file is mapped without the page cache.")}},
+	{subject: "nvdimm: Say what a badblock is", edits: []edit{remark("drivers/nvdimm/badrange.c", "A range that is known to be bad.")}},
+	{subject: noBuild, edits: []edit{broken}},
+	{subject: "nvdimm: Count nothing after all", edits: []edit{broken.undo()}},
+	{subject: noBoot, edits: []edit{givesUp}},
+	{subject: "nvdimm: Say what a namespace is", edits: []edit{remark("drivers/nvdimm/namespace_devs.c", "A namespace is a disk of persistent memory.")}},
+	{subject: "nvdimm: Never give up", edits: []edit{givesUp.undo()}},
+	{subject: theChange, edits: whole},
+	{subject: "nvdimm: Say what a pfn device is", edits: []edit{remark("drivers/nvdimm/pfn_devs.c", "It keeps the pages of a namespace on the namespace.")}},
+	{subject: "dax: Say what a holder is", edits: []edit{remark("drivers/dax/super.c", "A holder is a file system on a dax device.")}},
+	{subject: "ext4: Say what an inode is", edits: []edit{remark("fs/ext4/inode.c", "An inode is a file without its name.")}},
+	{subject: "nvdimm: Say what a dimm is", edits: []edit{remark("drivers/nvdimm/dimm.c", "A dimm is a module that can be unplugged.")}},
+	{subject: "xfs: Say what an inode is", edits: []edit{remark("fs/xfs/xfs_iops.c", "An inode is a file without its name.")}},
+}

@@ -11,7 +11,7 @@ import (
 
 // Waits for what a kernel does in its own time are bounded by how often the
 // guest was asked, and answered: a host that stands still, or is busy, does not
-// make a guest's time pass.
+// make a guest's time pass. What does not answer at all is trouble with the rig.
 const (
 	settlePoll  = 5 * time.Millisecond
 	settlePolls = 1000
@@ -50,35 +50,43 @@ func (g *GuestVM) AwaitLog(ctx context.Context, text string) {
 // mm/memory-failure.c), for AwaitLog.
 const Recovered = "recovery action"
 
-// poll asks until done says so, settlePolls times at most.
-func (g *GuestVM) poll(ctx context.Context, done func() bool) {
-	for n := 0; !done() && n < settlePolls; n++ {
+// poll asks until done says so, and tells whether it did: settlePolls times more
+// than once at most.
+func (g *GuestVM) poll(ctx context.Context, done func() bool) bool {
+	for range settlePolls {
+		if done() {
+			return true
+		}
 		select {
 		case <-ctx.Done():
 			g.fail(context.Cause(ctx))
 		case <-time.After(settlePoll):
 		}
 	}
+	return done()
 }
 
 // AwaitSignal waits until the victim, which does nothing, was signalled, and
 // records the signals as a step: none where none came within the limit.
 func (v *Victim) AwaitSignal(ctx context.Context) *Seen {
-	return v.idle(ctx, settlePolls)
+	var o observe.Outcome
+	v.g.poll(ctx, func() bool {
+		o = v.idle(ctx)
+		return o.Exit != nil || len(o.Signals) > 0
+	})
+	return record(v.g.rec, v.Role, "do nothing", o, "")
 }
 
 // Idle records the signals that came to the victim so far while it did nothing.
-func (v *Victim) Idle(ctx context.Context) *Seen { return v.idle(ctx, 0) }
+func (v *Victim) Idle(ctx context.Context) *Seen {
+	return record(v.g.rec, v.Role, "do nothing", v.idle(ctx), "")
+}
 
-func (v *Victim) idle(ctx context.Context, polls int) *Seen {
-	for n := 0; ; n++ {
-		reply := v.g.call(ctx, &wire.Request{To: v.id, Syscall: &wire.Syscall{Name: "getpid"}})
-		if reply.Died != nil {
-			return record(v.g.rec, v.Role, "do nothing", observe.Outcome{Exit: v.died(reply.Died)}, "")
-		}
-		if signals := v.signals(reply.Called.Signals); len(signals) > 0 || n >= polls {
-			return record(v.g.rec, v.Role, "do nothing", observe.Outcome{Signals: signals}, "")
-		}
-		time.Sleep(settlePoll)
+// idle is what came to the victim since its last answer.
+func (v *Victim) idle(ctx context.Context) observe.Outcome {
+	reply := v.g.call(ctx, &wire.Request{To: v.id, Syscall: &wire.Syscall{Name: "getpid"}})
+	if reply.Died != nil {
+		return observe.Outcome{Exit: v.died(reply.Died)}
 	}
+	return observe.Outcome{Signals: v.signals(reply.Called.Signals)}
 }

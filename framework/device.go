@@ -6,7 +6,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -72,22 +71,23 @@ func (g *GuestVM) Pmem(ctx context.Context, p Provider, fs FS) Device {
 		g.LoadModule(ctx, "virtio_pmem")
 	}
 	devices := g.vm.Devices
+	at := -1
 	// The disk of a driver that was just loaded comes up in its own time.
-	for deadline := time.Now().Add(pmemLimit); ; time.Sleep(5 * time.Millisecond) {
-		for _, d := range devices {
-			if d.Provider == string(p) && (p != NFIT || d.Resource == fs.nvdimm()) {
-				return Device{Disk: d.Name, Name: fmt.Sprintf("pmem(%s,%s)", p, fs), FS: fs, Physical: d.Resource + uint64(d.DataOffset), Bytes: d.Bytes, page: g.page}
-			}
+	g.poll(ctx, func() bool {
+		at = slices.IndexFunc(devices, func(d wire.Device) bool {
+			return d.Provider == string(p) && (p != NFIT || d.Resource == fs.nvdimm())
+		})
+		if at < 0 {
+			devices = g.call(ctx, &wire.Request{Pmem: &wire.Pmem{}}).Devices
 		}
-		if time.Now().After(deadline) {
-			g.fail(fmt.Errorf("the guest has no pmem of provider %s with %s; it has %+v", p, fs, devices))
-		}
-		devices = g.call(ctx, &wire.Request{Pmem: &wire.Pmem{}}).Devices
+		return at >= 0
+	})
+	if at < 0 {
+		g.fail(fmt.Errorf("the guest has no pmem of provider %s with %s; it has %+v", p, fs, devices))
 	}
+	d := devices[at]
+	return Device{Disk: d.Name, Name: fmt.Sprintf("pmem(%s,%s)", p, fs), FS: fs, Physical: d.Resource + uint64(d.DataOffset), Bytes: d.Bytes, page: g.page}
 }
-
-// pmemLimit bounds the wait for a pmem disk.
-const pmemLimit = 20 * time.Second
 
 // plugVirtioPmem has the guest's kernel find the virtio-pmem device, which
 // package vm took from it at the end of its boot.

@@ -148,21 +148,20 @@ func (g *GuestVM) consume(ctx context.Context, m inject.MachineCheck, at watched
 	return s, nil
 }
 
-// How long a spinning victim loads, and how long it has done so before the
-// machine check is raised.
-const (
-	spinFor   = 3 * time.Second
-	spinAhead = 50 * time.Millisecond
-)
+// spinAhead is how long a spinning victim has loaded before the machine check is
+// raised.
+const spinAhead = 50 * time.Millisecond
 
 // Spin is for where Consume can't be exact: the victim loads the byte again and
-// again while the machine check is raised on the first processor, whatever
-// that is doing. Mostly it is the victim's loads; an interrupt at that moment
-// makes it the kernel, which panics. A scenario that calls it knows that.
+// again, until it is signalled, while the machine check is raised on the first
+// processor, whatever that is doing. Mostly it is the victim's loads; an
+// interrupt at that moment makes it the kernel, which panics. A scenario that
+// calls it knows that. A victim that is never signalled does not answer, which is
+// trouble with the rig: no clock tells how long it loaded.
 func (v *Victim) Spin(ctx context.Context, m inject.MachineCheck, a Addr) *Seen {
 	g, frame := v.g, v.Frame(ctx, a)
 	g.injected, g.poisoned = true, true
-	s := v.send(&wire.Access{Kind: wire.Load, Addr: a.guest(), Width: 1, Spin: int(spinFor.Milliseconds())}, fmt.Sprintf("load %s again and again", a), a)
+	s := v.send(&wire.Access{Kind: wire.Load, Addr: a.guest(), Width: 1, Spin: true}, fmt.Sprintf("load %s again and again", a), a)
 	select {
 	case <-ctx.Done():
 		g.fail(context.Cause(ctx))

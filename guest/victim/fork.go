@@ -62,7 +62,7 @@ func (c *child) access(a *wire.Access) (r *wire.Accessed, died *wire.Status, err
 	if err != nil {
 		return nil, nil, err
 	}
-	if a.Spin > 0 {
+	if a.Spin {
 		return nil, nil, fmt.Errorf("%s in process %d: a forked victim can't spin", a.Kind, c.pid)
 	}
 	if c.ended != nil {

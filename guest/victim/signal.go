@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -190,7 +189,7 @@ func Touch(a *wire.Access) (*wire.Accessed, error) {
 		return nil, err
 	}
 	value, done := touch(insn, uintptr(a.Addr), operand(a))
-	for end := time.Now().Add(time.Duration(a.Spin) * time.Millisecond); a.Spin > 0 && atomic.LoadUint64(&box.count) == 0 && time.Now().Before(end); {
+	for a.Spin && atomic.LoadUint64(&box.count) == 0 {
 		value, done = touch(insn, uintptr(a.Addr), operand(a))
 	}
 	r := &wire.Accessed{Value: result(a, uint64(value), done), Done: done}

@@ -257,8 +257,8 @@ type Access struct {
 	Addr  uint64 `json:"addr"`
 	Width int    `json:"width"` // bytes: 1, 2, 4 or 8
 	Value uint64 `json:"value,omitempty"`
-	// Spin repeats the access until a signal comes, for so many milliseconds at most.
-	Spin int `json:"spin,omitempty"`
+	// Spin repeats the access until a signal comes. Who asks bounds it.
+	Spin bool `json:"spin,omitempty"`
 }
 
 // Accessed answers Access. Signals are those since the victim's last answer,

@@ -52,10 +52,14 @@ func (g *GuestVM) AllowPanic() { g.mayPanic = true }
 
 // panicked is the outcome of a step that the guest's panic ended: an observation
 // where the scenario expects one, and also where it does not but made something
-// bad before. Any other trouble ends the scenario.
+// bad before. Any other trouble ends the scenario, and so does a panic without words.
 func (g *GuestVM) panicked(err error) observe.Outcome {
 	var t *vm.Trouble
 	if !errors.As(err, &t) || t.Kind != vm.Panic || !g.mayPanic && !g.injected {
+		g.fail(err)
+	}
+	note := observe.PanicNote(t.Tail)
+	if note == "" { // what it panicked of is not known, so nothing was observed
 		g.fail(err)
 	}
 	g.dead = true
@@ -64,5 +68,5 @@ func (g *GuestVM) panicked(err error) observe.Outcome {
 		g.rec.Panicked = true
 		g.rec.Witnesses[observe.WitnessSplats] = strings.Join(observe.Splats(g.rec.KernelLog), "\n")
 	}
-	return observe.Outcome{Note: observe.PanicNote(t.Tail)}
+	return observe.Outcome{Note: note}
 }

@@ -68,6 +68,13 @@ func (c *Console) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// Printed is how many bytes were printed so far.
+func (c *Console) Printed() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.total
+}
+
 // Tail is the end of what was printed, at most lines lines, as plain text.
 func (c *Console) Tail(lines int) string {
 	c.mu.Lock()

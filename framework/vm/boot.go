@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"encoding/base64"
@@ -286,10 +287,6 @@ func (g *Guest) watch(ctx context.Context) (context.Context, context.CancelFunc)
 // a call trace, which is longer in a guest that has run for a while.
 const tailLines, panicLines = 40, 120
 
-// endGrace is how long a guest that goes down gets to finish its text. After a
-// panic (panic=-1), and after PID 1 gave up, QEMU ends.
-const endGrace = 3 * time.Second
-
 // trouble makes a *Trouble of an error that came while ctx, from watch, was used.
 func (g *Guest) trouble(ctx context.Context, doing string, err error) error {
 	var t *Trouble
@@ -302,14 +299,14 @@ func (g *Guest) trouble(ctx context.Context, doing string, err error) error {
 	t.Doing, t.Kernel = doing, g.spec.Kernel.Name
 	cause := context.Cause(ctx)
 	lost := errors.Is(err, errPortLost) || errors.Is(err, io.EOF) || errors.Is(err, unix.ECONNRESET) // QEMU ends, most likely
+	whole := true
 	if errors.Is(cause, errPanic) || errors.Is(cause, errFailed) || errors.Is(cause, errEnded) || lost {
 		// Which sign of the end came first is chance; when all came, it is clear.
-		select {
-		case <-g.proc.Done():
-		case <-time.After(endGrace):
-		}
+		whole = g.lastWords()
 	}
 	switch {
+	case !whole:
+		t.Kind, t.Err = Hang, fmt.Errorf("it goes down (%w), and did not come to its end within %v", cmp.Or(cause, err), callLimit)
 	case errors.Is(cause, errPanic) || g.said(observe.PanicMark) || len(g.proc.Monitor.Events(guestPanicked)) > 0:
 		t.Kind, t.Err = Panic, nil
 	case errors.Is(cause, errFailed) || g.said(saidFailed):

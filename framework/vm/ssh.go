@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"strings"
-	"time"
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/sys/unix"
@@ -132,10 +131,7 @@ func (c *SSHClient) Run(ctx context.Context, argv []string, s Streams, cmd wire.
 	}
 	// The connection is gone without a status: with the guest, most likely, whose
 	// end comes a moment later.
-	select {
-	case <-c.guest.proc.Done():
-	case <-time.After(endGrace):
-	}
+	c.guest.lastWords()
 	return ExitStatus{}, c.guest.trouble(ctx, fmt.Sprintf("run %v", argv), err)
 }
 

@@ -1,9 +1,11 @@
 package vm
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/qemu"
@@ -71,6 +73,42 @@ func (t *Trouble) Unwrap() error { return t.Err }
 func (t *Trouble) Restarted() bool {
 	var end *qemu.EndError
 	return t.Kind == Exit && errors.As(t.Err, &end) && !end.Asked && end.Status == "exit status 0"
+}
+
+// A guest that goes down is silent for good when QEMU has answered so often, this
+// far apart, and nothing was printed between.
+const quietPolls, quietPoll = 60, 50 * time.Millisecond
+
+// lastWords waits until a guest that goes down has said all: until QEMU ended, as
+// it does after a panic (panic=-1) and after PID 1 gave up, or answers and the
+// guest is silent. It is false where neither was seen within callLimit: the host
+// stood still, and the text may lack its end.
+func (g *Guest) lastWords() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
+	defer cancel()
+	tick := time.NewTicker(quietPoll)
+	defer tick.Stop()
+	for n, printed := 0, int64(-1); n < quietPolls; n++ {
+		if now := g.proc.Console.Printed(); now != printed {
+			n, printed = 0, now
+		}
+		select {
+		case <-g.proc.Done():
+			return true
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
+		}
+		if _, err := g.proc.Monitor.Status(ctx); err != nil {
+			select { // it ends
+			case <-g.proc.Done():
+				return true
+			case <-ctx.Done():
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // guestPanicked is the QMP event with which pvpanic tells the same.

@@ -1,0 +1,40 @@
+package framework
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/suite"
+	"github.com/faultline/faultline/framework/vm"
+)
+
+// A panic is an observation by its words; one without them, or of a guest that
+// nothing was done to, is not.
+func TestPanicked(t *testing.T) {
+	const text = observe.PanicMark + ": Fatal local machine check"
+	for name, c := range map[string]struct {
+		err      error
+		injected bool
+		note     string // empty: the scenario ends
+	}{
+		"with its words":        {&vm.Trouble{Kind: vm.Panic, Tail: "[ 1.0] " + text + "\n"}, true, text},
+		"told by pvpanic alone": {&vm.Trouble{Kind: vm.Panic, Tail: "[ 1.0] systemd is not here\n"}, true, ""},
+		"before anything":       {&vm.Trouble{Kind: vm.Panic, Tail: text}, false, ""},
+		"it hangs":              {&vm.Trouble{Kind: vm.Hang, Tail: text}, true, ""},
+		"something else":        {errors.New("no"), true, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var failed error
+			g := &GuestVM{rec: suite.NewRecord(nil), injected: c.injected, fail: func(err error) { failed = err; panic(err) }}
+			defer func() {
+				if ended := recover() != nil; ended != (c.note == "") || ended && (failed != c.err || g.dead || g.rec.Panicked) {
+					t.Errorf("ended %t with %v, dead %t, panicked %t", ended, failed, g.dead, g.rec.Panicked)
+				}
+			}()
+			if o := g.panicked(c.err); o.Note != c.note || !g.dead || !g.rec.Panicked {
+				t.Errorf("%+v, dead %t, panicked %t", o, g.dead, g.rec.Panicked)
+			}
+		})
+	}
+}

@@ -2,11 +2,14 @@ package framework
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/suite"
+	"github.com/faultline/faultline/framework/vm"
 )
 
 // A wait lasts for so many answers, however long the host takes for one: QEMU
@@ -53,4 +56,15 @@ func TestPollEndsWithItsContext(t *testing.T) {
 		}
 	}()
 	g.poll(ctx, func() bool { cancel(); return false })
+}
+
+// What a guest's watchdogs saw while the host stood still is no witness.
+func TestStandstillIsNoWitness(t *testing.T) {
+	g := guestFor(t, rigged(t, "apt:bookworm"))
+	g.WriteFile(t.Context(), "/dev/kmsg", "watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [agent:1]\n")
+	err := g.collect(t.Context())
+	var trouble *vm.Trouble
+	if !errors.As(err, &trouble) || trouble.Kind != vm.Host || g.rec.Witnesses[observe.WitnessSplats] != "" {
+		t.Errorf("%v; the witnesses are %q", err, g.rec.Witnesses)
+	}
 }

@@ -45,6 +45,9 @@ func (g *GuestVM) collect(ctx context.Context) error {
 		return err
 	}
 	g.rec.KernelLog = reply.Log.Lines
+	if err := g.vm.StoodStill(reply.Log.Lines); err != nil {
+		return err
+	}
 	g.rec.Witnesses[observe.WitnessLog] = observe.Log(reply.Log.Lines, g.roles(), g.rec.LeftOut)
 	g.rec.Witnesses[observe.WitnessSplats] = observe.NoSplats
 	if splats := observe.Splats(reply.Log.Lines); len(splats) > 0 {

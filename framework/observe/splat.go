@@ -3,13 +3,18 @@ package observe
 import (
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // splat is one way in which a kernel complains about itself.
 type splat struct {
 	line *regexp.Regexp // its first line; a group is the function, where the line has it
 	name string
+	// stood is what a watchdog that complains by a clock says of the time in which
+	// nothing went on, where its line has no number; 0 for all others.
+	stood time.Duration
 }
 
 // The kernel's words: __warn and its callers in kernel/panic.c, die() in
@@ -17,26 +22,28 @@ type splat struct {
 // mm/kasan/report.c, kernel/locking/lockdep.c, kernel/hung_task.c,
 // kernel/watchdog.c, kernel/rcu/tree_stall.h, lib/ubsan.c, mm/page_alloc.c.
 var splats = []splat{
-	{regexp.MustCompile(`^WARNING: .*\bat (?:\S+:\d+ )?([\w.]+)\+0x`), "WARNING"},
-	{regexp.MustCompile(`^WARNING: (possible (?:circular locking dependency|recursive locking|irq lock inversion dependency) detected|inconsistent lock state|suspicious RCU usage|bad unlock balance detected|\S+-safe -> \S+-unsafe lock order detected|held lock freed|lock held when returning to user space|Nested lock was not taken)`), lockdep},
-	{regexp.MustCompile(`^\[ BUG: (Invalid wait context)`), lockdep},
-	{regexp.MustCompile(`^BUG: KASAN: (\S.* in \w+)`), "KASAN"},
-	{regexp.MustCompile(`^BUG: KFENCE: (\S.* in \w+)`), "KFENCE"},
-	{regexp.MustCompile(`^BUG: (unable to handle|kernel NULL pointer|sleeping function called|scheduling while atomic|Bad page state|Bad page map|Bad rss-counter state|workqueue lockup)`), "BUG"},
-	{regexp.MustCompile(`^kernel BUG at `), "kernel BUG"},
-	{regexp.MustCompile(`^(?:Oops: )?general protection fault`), "general protection fault"},
-	{regexp.MustCompile(`^(?:Oops|invalid opcode|divide error|stack segment)\b.*:.*\[#`), "Oops"},
-	{regexp.MustCompile(`^UBSAN: ([\w-]+)`), "UBSAN"},
-	{regexp.MustCompile(`^INFO: task \S+ blocked .*\bfor more than`), "hung task"},
-	{regexp.MustCompile(`^watchdog: BUG: soft lockup`), "soft lockup"},
-	{regexp.MustCompile(`^(?:NMI )?watchdog: .*Watchdog detected hard LOCKUP`), "hard lockup"},
-	{regexp.MustCompile(`^rcu: INFO: .*(?:detected|stalls)`), "RCU stall"},
-	{regexp.MustCompile(`^unchecked MSR access error`), "unchecked MSR access"},
-	{regexp.MustCompile(`^list_(?:add|del) corruption`), "list corruption"},
-	{regexp.MustCompile(`^(Kernel panic - not syncing: .*)`), ""},
+	{regexp.MustCompile(`^WARNING: .*\bat (?:\S+:\d+ )?([\w.]+)\+0x`), "WARNING", 0},
+	{regexp.MustCompile(`^WARNING: (possible (?:circular locking dependency|recursive locking|irq lock inversion dependency) detected|inconsistent lock state|suspicious RCU usage|bad unlock balance detected|\S+-safe -> \S+-unsafe lock order detected|held lock freed|lock held when returning to user space|Nested lock was not taken)`), lockdep, 0},
+	{regexp.MustCompile(`^\[ BUG: (Invalid wait context)`), lockdep, 0},
+	{regexp.MustCompile(`^BUG: KASAN: (\S.* in \w+)`), "KASAN", 0},
+	{regexp.MustCompile(`^BUG: KFENCE: (\S.* in \w+)`), "KFENCE", 0},
+	{regexp.MustCompile(`^BUG: (unable to handle|kernel NULL pointer|sleeping function called|scheduling while atomic|Bad page state|Bad page map|Bad rss-counter state)`), "BUG", 0},
+	{regexp.MustCompile(`^BUG: (workqueue lockup)`), "BUG", 30 * time.Second},
+	{regexp.MustCompile(`^kernel BUG at `), "kernel BUG", 0},
+	{regexp.MustCompile(`^(?:Oops: )?general protection fault`), "general protection fault", 0},
+	{regexp.MustCompile(`^(?:Oops|invalid opcode|divide error|stack segment)\b.*:.*\[#`), "Oops", 0},
+	{regexp.MustCompile(`^UBSAN: ([\w-]+)`), "UBSAN", 0},
+	{regexp.MustCompile(`^INFO: task \S+ blocked .*\bfor more than`), "hung task", 120 * time.Second},
+	{regexp.MustCompile(`^watchdog: BUG: soft lockup`), "soft lockup", 20 * time.Second},
+	{regexp.MustCompile(`^(?:NMI )?watchdog: .*Watchdog detected hard LOCKUP`), "hard lockup", 10 * time.Second},
+	{regexp.MustCompile(`^rcu: INFO: .*(?:detected|stalls)`), "RCU stall", 21 * time.Second},
+	{regexp.MustCompile(`^unchecked MSR access error`), "unchecked MSR access", 0},
+	{regexp.MustCompile(`^list_(?:add|del) corruption`), "list corruption", 0},
+	{regexp.MustCompile(`^(Kernel panic - not syncing: .*)`), "", 0},
 }
 
 var (
+	uptime   = regexp.MustCompile(`\[\s*(\d+\.\d+)\]`)
 	logStamp = regexp.MustCompile(`^(?:<\d+>)?\[\s*\d+\.\d+\](?:\[[^]]*\])? `)
 	// where is the function that a splat's registers name, or the first of its call trace.
 	where     = regexp.MustCompile(`^RIP: 0010:([\w.]+)\+0x`)
@@ -102,6 +109,44 @@ func (s splat) words(m []string, behind []string) string {
 		}
 	}
 	return text
+}
+
+// Standstill is a time in which a kernel's watchdog says that nothing went on.
+type Standstill struct {
+	Complaint string        // as Splats has it
+	For       time.Duration // in the watchdog's words
+	Until     time.Duration // since the kernel started
+}
+
+// seconds is how long nothing went on, in a watchdog's own words.
+var seconds = regexp.MustCompile(`for (?:more than )?(\d+) ?s`)
+
+// Standstills are what a kernel's watchdogs complain of in its log. They go by a
+// clock: whether the guest could run at all in that time only the host knows.
+func Standstills(log []string) (found []Standstill) {
+	for i, l := range log {
+		stamp := logStamp.FindString(l)
+		l = l[len(stamp):]
+		for _, s := range splats {
+			m := s.line.FindStringSubmatch(l)
+			if s.stood == 0 || m == nil {
+				continue
+			}
+			stood := Standstill{Complaint: s.words(m, log[i+1:min(len(log), i+1+splatReach)]), For: s.stood}
+			if said := seconds.FindStringSubmatch(l); said != nil {
+				if n, err := strconv.Atoi(said[1]); err == nil {
+					stood.For = time.Duration(n) * time.Second
+				}
+			}
+			if at := uptime.FindStringSubmatch(stamp); at != nil {
+				if d, err := time.ParseDuration(at[1] + "s"); err == nil {
+					stood.Until = d
+				}
+			}
+			found = append(found, stood)
+		}
+	}
+	return found
 }
 
 // reports says whether a function only prints the splat.

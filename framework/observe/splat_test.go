@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Complaints as kernels of several generations print them.
@@ -189,4 +190,29 @@ func FuzzSplats(f *testing.F) {
 			t.Errorf("everything is left out but %q", got)
 		}
 	})
+}
+
+// Watchdogs go by a clock, and say by how much of it.
+func TestStandstills(t *testing.T) {
+	const lockup = "[   48.500000] watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [agent:233]\n[   48.500001] RIP: 0010:f+0x60/0x1d0"
+	for name, c := range map[string]struct {
+		log  string
+		want []Standstill
+	}{
+		"nothing":                       {"", nil},
+		"what needs no time":            {"[   12.3] WARNING: mm/x.c:1 at f+0x1/0x2, CPU#1: a/1", nil},
+		"a soft lockup":                 {lockup, []Standstill{{"soft lockup in f", 26 * time.Second, 48500 * time.Millisecond}}},
+		"with the caller's column":      {"<0>[   48.5][  T233] watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [agent:233]", []Standstill{{"soft lockup", 26 * time.Second, 48500 * time.Millisecond}}},
+		"a hung task":                   {"[  242.0] INFO: task agent:233 blocked for more than 122 seconds.", []Standstill{{"hung task", 122 * time.Second, 242 * time.Second}}},
+		"a work queue":                  {"[   60.0] BUG: workqueue lockup - pool cpus=0 node=0 flags=0x0 nice=0 stuck for 43s!", []Standstill{{"BUG: workqueue lockup", 43 * time.Second, time.Minute}}},
+		"a hard lockup tells no time":   {"[   48.0] NMI watchdog: Watchdog detected hard LOCKUP on cpu 0", []Standstill{{"hard lockup", 10 * time.Second, 48 * time.Second}}},
+		"an RCU stall tells jiffies":    {"[   60.0] rcu: INFO: rcu_preempt self-detected stall on CPU\n[   60.0] rcu: \t0-....: (5249 ticks this GP)", []Standstill{{"RCU stall", 21 * time.Second, time.Minute}}},
+		"more than one":                 {"[   47.0] watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [b:1]\n" + lockup, []Standstill{{"soft lockup in f", 22 * time.Second, 47 * time.Second}, {"soft lockup in f", 26 * time.Second, 48500 * time.Millisecond}}},
+		"more than a number can be":     {"[999999999999999999999.0] watchdog: BUG: soft lockup - CPU#0 stuck for 99999999999999999999s!", []Standstill{{"soft lockup", 20 * time.Second, 0}}},
+		"a program says the same words": {"[   48.0] agent: watchdog: BUG: soft lockup - CPU#0 stuck for 26s!", nil},
+	} {
+		if got := Standstills(strings.Split(c.log, "\n")); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
 }

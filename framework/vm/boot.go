@@ -252,6 +252,7 @@ func (g *Guest) watchOver() {
 		case <-ctx.Done():
 		}
 	})
+	g.watchers.Go(func() { g.share.follow(ctx, g.proc.PID()) })
 	g.watchers.Go(func() {
 		if _, err := g.proc.Monitor.WaitEvent(ctx, 0, guestPanicked); err == nil {
 			down(errPanic)

@@ -41,6 +41,9 @@ type Guest struct {
 	hostKey ssh.PublicKey
 	closed  sync.Once
 
+	greeted time.Time // when Welcome was said
+	share   share
+
 	down     context.Context // see watchOver
 	watchers sync.WaitGroup
 }
@@ -116,7 +119,7 @@ func (g *Guest) hello(ctx context.Context, spare int) error {
 	if err != nil {
 		return err
 	}
-	g.Welcome = *reply.Welcome
+	g.Welcome, g.greeted = *reply.Welcome, time.Now()
 	return nil
 }
 

@@ -136,6 +136,9 @@ func (t *Template) build(ctx context.Context, p *parts, dir string) error {
 	if err != nil {
 		return g.trouble(ctx, "read the kernel log", err)
 	}
+	if err := g.StoodStill(booted.Log.Lines); err != nil {
+		return err // its complaint would be in every clone
+	}
 	begun := time.Now()
 	if err := g.freeze(ctx, filepath.Join(dir, stateFile)); err != nil {
 		return g.trouble(ctx, "freeze the template", err)

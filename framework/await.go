@@ -84,7 +84,7 @@ func (v *Victim) Idle(ctx context.Context) *Seen {
 
 // idle is what came to the victim since its last answer.
 func (v *Victim) idle(ctx context.Context) observe.Outcome {
-	reply := v.g.call(ctx, &wire.Request{To: v.id, Syscall: &wire.Syscall{Name: "getpid"}})
+	reply := v.g.ask(ctx, &wire.Request{To: v.id, Syscall: &wire.Syscall{Name: "getpid"}})
 	if reply.Died != nil {
 		return observe.Outcome{Exit: v.died(reply.Died)}
 	}

@@ -185,8 +185,8 @@ func (g *GuestVM) Frame(d Device, offset int64) inject.Frame {
 func (g *GuestVM) Rebind(ctx context.Context, d Device) Device {
 	g.Unmount(ctx, d)
 	link := g.call(ctx, &wire.Request{Syscall: &wire.Syscall{Name: "readlinkat", Args: []wire.Arg{{Int: -100}, {Str: "/sys/block/" + d.Disk + "/device"}, {Out: 256}, {Int: 256}}}}).Called
-	if link.Errno != "" || len(link.Out) == 0 {
-		g.fail(fmt.Errorf("find the device behind %s: %s", d.Name, link.Errno))
+	if link.Errno != "" || link.Ret < 0 || link.Ret > int64(len(link.Out[0])) {
+		g.fail(fmt.Errorf("find the device behind %s: %d %s", d.Name, link.Ret, link.Errno))
 	}
 	name := path.Base(string(link.Out[0][:link.Ret]))
 	g.WriteFile(ctx, "/sys/bus/nd/drivers/nd_pmem/unbind", name)

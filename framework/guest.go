@@ -62,6 +62,16 @@ func newGuestVM(g *vm.Guest, rec *suite.Record, fail func(error)) *GuestVM {
 
 // call asks the agent, and ends the scenario where it can't.
 func (g *GuestVM) call(ctx context.Context, req *wire.Request) *wire.Reply {
+	reply := g.ask(ctx, req)
+	if reply.Died != nil {
+		op, _ := req.Op()
+		g.fail(fmt.Errorf("%s: the victim that was asked for it died: %+v", op, *reply.Died))
+	}
+	return reply
+}
+
+// ask is call for what a victim may die of.
+func (g *GuestVM) ask(ctx context.Context, req *wire.Request) *wire.Reply {
 	reply, err := g.vm.Call(ctx, req)
 	if err != nil {
 		g.ended(err)

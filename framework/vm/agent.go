@@ -1,7 +1,6 @@
 package vm
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -14,20 +13,30 @@ import (
 )
 
 // agentPort is the host's end of the serial port that first PID 1, and then
-// the agent, speak on.
+// the agent, speak on. What comes from it is a guest's, and may be anything.
 type agentPort struct {
-	conn net.Conn
-	r    *bufio.Reader
+	conn  net.Conn
+	lines *wire.Reader
 
 	mu      sync.Mutex
 	id      uint64
-	pending map[uint64]chan *wire.Reply // nil until serve, and after the port was lost
+	pending map[uint64]waiter // nil until serve, and after the port was lost
 	lost    error
 }
 
-func newAgentPort(c net.Conn) *agentPort {
-	return &agentPort{conn: c, r: bufio.NewReaderSize(c, 64<<10)}
+// waiter is who waits for a reply: for its channel to have one, or to be closed.
+type waiter struct {
+	request *wire.Request
+	answer  chan answer
 }
+
+// answer is a reply, or what is wrong with it.
+type answer struct {
+	reply *wire.Reply
+	err   error
+}
+
+func newAgentPort(c net.Conn) *agentPort { return &agentPort{conn: c, lines: wire.NewReader(c)} }
 
 // aLongTimeAgo, as a deadline, ends a read that is under way.
 var aLongTimeAgo = time.Unix(1, 0)
@@ -36,35 +45,35 @@ var aLongTimeAgo = time.Unix(1, 0)
 func (a *agentPort) line(ctx context.Context) (string, error) {
 	stop := context.AfterFunc(ctx, func() { a.conn.SetReadDeadline(aLongTimeAgo) })
 	defer stop()
-	s, err := a.r.ReadString('\n')
+	line, err := a.lines.Line()
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil {
 			return "", cause
 		}
 		return "", fmt.Errorf("%w: %w", errPortLost, err)
 	}
-	return strings.TrimRight(s, "\r\n"), nil
+	return strings.TrimRight(string(line), "\r\n"), nil
 }
 
-// serve hands replies to those who wait for them, until the port is closed.
+// serve hands replies to those who wait for them, until the port is closed or says
+// what is no reply.
 func (a *agentPort) serve() {
-	a.pending = map[uint64]chan *wire.Reply{}
+	a.pending = map[uint64]waiter{}
 	go func() {
 		err := a.receive()
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		a.lost = fmt.Errorf("%w: %w", errPortLost, err)
-		for _, ch := range a.pending {
-			close(ch)
+		for _, w := range a.pending {
+			close(w.answer)
 		}
 		a.pending = nil
 	}()
 }
 
 func (a *agentPort) receive() error {
-	lines := wire.NewReader(a.r)
 	for {
-		line, err := lines.Line()
+		line, err := a.lines.Line()
 		if err != nil {
 			return err
 		}
@@ -73,18 +82,18 @@ func (a *agentPort) receive() error {
 			return fmt.Errorf("reply %.80q: %w", line, err)
 		}
 		a.mu.Lock()
-		ch := a.pending[reply.ID]
+		w, waits := a.pending[reply.ID]
 		delete(a.pending, reply.ID)
 		a.mu.Unlock()
-		if ch != nil { // nil: nobody waits for it any more
-			ch <- &reply
+		if waits { // nobody does any more, or ever did, for others
+			w.answer <- answer{&reply, reply.Check(w.request)}
 		}
 	}
 }
 
 // send sends a request; its reply comes on the channel, which is closed
 // instead when the port is lost.
-func (a *agentPort) send(req *wire.Request) (<-chan *wire.Reply, error) {
+func (a *agentPort) send(req *wire.Request) (<-chan answer, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.lost != nil {
@@ -96,8 +105,8 @@ func (a *agentPort) send(req *wire.Request) (<-chan *wire.Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	ch := make(chan *wire.Reply, 1)
-	a.pending[req.ID] = ch
+	ch := make(chan answer, 1)
+	a.pending[req.ID] = waiter{req, ch}
 	if _, err := a.conn.Write(data); err != nil {
 		delete(a.pending, req.ID)
 		return nil, fmt.Errorf("%w: %w", errPortLost, err)
@@ -106,18 +115,20 @@ func (a *agentPort) send(req *wire.Request) (<-chan *wire.Reply, error) {
 }
 
 // wait waits for the reply of a request until ctx ends.
-func (a *agentPort) wait(ctx context.Context, ch <-chan *wire.Reply) (*wire.Reply, error) {
+func (a *agentPort) wait(ctx context.Context, ch <-chan answer) (*wire.Reply, error) {
 	select {
-	case reply, ok := <-ch:
-		if !ok {
+	case got, ok := <-ch:
+		switch {
+		case !ok:
 			a.mu.Lock()
 			defer a.mu.Unlock()
 			return nil, a.lost
+		case got.err != nil:
+			return nil, got.err
+		case got.reply.Error != "":
+			return nil, fmt.Errorf("%w: %s", ErrGuest, got.reply.Error)
 		}
-		if reply.Error != "" {
-			return nil, fmt.Errorf("%w: %s", ErrGuest, reply.Error)
-		}
-		return reply, nil
+		return got.reply, nil
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
@@ -132,8 +143,9 @@ func (a *agentPort) call(ctx context.Context, req *wire.Request) (*wire.Reply, e
 	return a.wait(ctx, ch)
 }
 
-// errPortLost says that QEMU closed the port, which it does as it ends.
-var errPortLost = errors.New("the agent's port is closed")
+// errPortLost says that QEMU closed the port, which it does as it ends, or that
+// the guest says what is no reply.
+var errPortLost = errors.New("the agent's port is lost")
 
 // ErrGuest is wrapped by the *Trouble of a request that the guest could not
 // carry out, for reasons of its own.

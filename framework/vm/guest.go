@@ -130,7 +130,7 @@ const callLimit = 60 * time.Second
 // Pending is a request whose reply was not waited for yet.
 type Pending struct {
 	guest *Guest
-	reply <-chan *wire.Reply
+	reply <-chan answer
 	err   error
 }
 

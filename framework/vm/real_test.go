@@ -126,7 +126,7 @@ func guests() (pids []int) {
 	return pids
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err == nil {
 		return

@@ -86,12 +86,22 @@ func (c *SSHClient) Start(ctx context.Context, argv ...string) error {
 }
 
 func (c *SSHClient) control(ctx context.Context, cmd wire.Command, stdin io.Reader) error {
-	var said bytes.Buffer
+	var said firstWords
 	status, err := c.Run(ctx, cmd.Argv, Streams{Stdin: stdin, Stdout: &said, Stderr: &said}, cmd)
 	if err == nil && status.Code != 0 {
-		err = fmt.Errorf("%s: %s", strings.ReplaceAll(cmd.String(), "\x00", " "), strings.TrimSpace(said.String()))
+		err = fmt.Errorf("%s: %s", strings.ReplaceAll(cmd.String(), "\x00", " "), strings.TrimSpace(said.said.String()))
 	}
 	return err
+}
+
+// firstWords keeps the first bytes of what PID 1 says, and takes the rest.
+type firstWords struct{ said bytes.Buffer }
+
+const firstWordsBytes = 4096
+
+func (w *firstWords) Write(p []byte) (int, error) {
+	w.said.Write(p[:min(len(p), firstWordsBytes-w.said.Len())])
+	return len(p), nil
 }
 
 // Streams are a program's input and output, and the terminal it shall have.

@@ -71,7 +71,7 @@ func (r *Request) Op() (string, error) {
 type Reader struct{ r *bufio.Reader }
 
 // NewReader reads lines from r.
-func NewReader(r io.Reader) *Reader { return &Reader{bufio.NewReaderSize(r, 4096)} }
+func NewReader(r io.Reader) *Reader { return &Reader{bufio.NewReaderSize(r, 64<<10)} }
 
 // Line is the next line, newline included; its bytes are the caller's. At the
 // end, io.EOF comes alone; in the middle of a line, io.ErrUnexpectedEOF.

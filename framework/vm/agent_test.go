@@ -1,0 +1,153 @@
+package vm
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/faultline/faultline/guest/wire"
+)
+
+// said is a port on which a guest says a text, whatever it is asked; the port is
+// closed behind it.
+func said(t testing.TB, text io.Reader) *agentPort {
+	t.Helper()
+	ours, theirs := net.Pipe()
+	t.Cleanup(func() { ours.Close() })
+	go io.Copy(io.Discard, theirs)
+	go func() {
+		io.Copy(theirs, text)
+		theirs.Close()
+	}()
+	return newAgentPort(ours)
+}
+
+// endless is a guest that sends bytes, and never a line's end.
+type endless struct{ sent atomic.Int64 }
+
+func (e *endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = 'x'
+	}
+	e.sent.Add(int64(len(p)))
+	return len(p), nil
+}
+
+func TestAgentWithoutALinesEnd(t *testing.T) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for name, hear := range map[string]func(*agentPort) error{
+		"before the agent": func(a *agentPort) error { _, err := a.line(t.Context()); return err },
+		"as a reply": func(a *agentPort) error {
+			a.serve()
+			_, err := a.call(t.Context(), &wire.Request{Pmem: &wire.Pmem{}})
+			return err
+		},
+	} {
+		e := &endless{}
+		if err := hear(said(t, e)); !errors.Is(err, errPortLost) || !errors.Is(err, wire.ErrTooLong) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if sent := e.sent.Load(); sent > 2*wire.MaxLine {
+			t.Errorf("%s: %d bytes were taken", name, sent)
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if used := after.TotalAlloc - before.TotalAlloc; used > 50*wire.MaxLine {
+		t.Errorf("%d bytes of memory were used for it", used)
+	}
+}
+
+func TestFirstWords(t *testing.T) {
+	var w firstWords
+	for range 100 {
+		if n, err := w.Write([]byte(strings.Repeat("x", 1000))); n != 1000 || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	if w.said.Len() != firstWordsBytes {
+		t.Errorf("%d bytes are kept", w.said.Len())
+	}
+}
+
+// What a guest says instead of an answer is trouble, and no more.
+func TestAgentSaysSomethingElse(t *testing.T) {
+	hello := &wire.Request{Hello: &wire.Hello{}}
+	read := &wire.Request{ReadFile: &wire.ReadFile{Path: "/x", Length: 1}}
+	for name, c := range map[string]struct {
+		says string
+		req  *wire.Request
+		want error
+	}{
+		"an empty answer":           {`{"id":1}` + "\n", hello, wire.ErrAnswer},
+		"another answer":            {`{"id":1,"file":{"n":0}}` + "\n", hello, wire.ErrAnswer},
+		"a death that can't be":     {`{"id":1,"died":{"code":0}}` + "\n", hello, wire.ErrAnswer},
+		"more than was asked for":   {`{"id":1,"file":{"data":"YWI=","n":2}}` + "\n", read, wire.ErrAnswer},
+		"no JSON":                   {"Kernel panic" + "\n", hello, errPortLost},
+		"JSON that is no reply":     {"[]" + "\n", hello, errPortLost},
+		"a field nobody knows":      {`{"id":1,"colour":"red"}` + "\n", hello, errPortLost},
+		"half a line":               {`{"id":1,"welc`, hello, errPortLost},
+		"deep JSON":                 {`{"id":1,"error":` + strings.Repeat("[", 200_000) + "\n", hello, errPortLost},
+		"nothing":                   {"", hello, errPortLost},
+		"an answer to no one first": {`{"id":7,"file":{"n":0}}` + "\n" + `{"id":1,"error":"no"}` + "\n", hello, ErrGuest},
+		"the answer":                {`{"id":1,"welcome":{"release":"6.1"}}` + "\n", hello, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			hold, release := io.Pipe() // the guest waits to be asked, and stays
+			a := said(t, io.MultiReader(&onceAsked{hold: hold}, strings.NewReader(c.says)))
+			a.serve()
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			ch, err := a.send(c.req)
+			must(t, err)
+			release.Close()
+			if reply, err := a.wait(ctx, ch); !errors.Is(err, c.want) || err == nil && reply.Welcome == nil {
+				t.Errorf("%+v, %v; want %v", reply, err, c.want)
+			}
+		})
+	}
+}
+
+// onceAsked is an input that has nothing, and ends when hold does.
+type onceAsked struct{ hold io.Reader }
+
+func (o *onceAsked) Read([]byte) (int, error) {
+	io.Copy(io.Discard, o.hold)
+	return 0, io.EOF
+}
+
+// FuzzAgentLines has a guest say anything: each request is answered, or refused,
+// and soon.
+func FuzzAgentLines(f *testing.F) {
+	for _, s := range []string{"", "\n", "{}\n", `{"id":1}`, `{"id":1,"error":"no"}` + "\n" + `{"id":2,"welcome":{}}`, `{"id":2,"called":{"ret":1,"out":["AQ=="]}}` + "\n", "\x00\xff\n\n\n", `{"id":18446744073709551615}` + "\n"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		hold, release := io.Pipe()
+		a := said(t, io.MultiReader(&onceAsked{hold: hold}, strings.NewReader(string(text))))
+		a.serve()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		var waits []<-chan answer
+		for _, req := range []*wire.Request{{Hello: &wire.Hello{}}, {Syscall: &wire.Syscall{Name: "read", Args: []wire.Arg{{Out: 1}}}}} {
+			ch, err := a.send(req)
+			must(t, err)
+			waits = append(waits, ch)
+		}
+		release.Close()
+		first, err := a.wait(ctx, waits[0])
+		if err == nil && first.Welcome == nil || errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("%+v, %v", first, err)
+		}
+		second, err := a.wait(ctx, waits[1])
+		if err == nil && len(second.Called.Out[0]) != 1 || errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("%+v, %v", second, err)
+		}
+	})
+}

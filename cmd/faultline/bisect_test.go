@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -86,13 +87,72 @@ func commitFile(dir, subject, file, text string) error {
 	return nil
 }
 
-// TestLongBisectKilled kills a bisection at random moments and resumes it: it ends
-// with the same commit, repeats no step that was finished, and leaves nothing.
-func TestLongBisectKilled(t *testing.T) {
+// variants makes branches of the repository of test kernels, which stays in the
+// user's cache, beside a folder with their patches.
+func variants(t *testing.T, names ...string) (repo, patches string) {
+	t.Helper()
+	repo = filepath.Join(userCache(t), "faultline-variants")
+	patches = filepath.Join(repo, "patches")
+	args := append([]string{"run", "../../tools/variants", "-patches", patches, repo}, names...)
+	if out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput(); err != nil {
+		t.Fatalf("go %v: %v\n%s", args, err, out)
+	}
+	return repo, patches
+}
+
+// long skips what takes minutes unless it is asked for.
+func long(t *testing.T) {
+	t.Helper()
 	if os.Getenv("FAULTLINE_LONG") == "" {
 		t.Skip("takes minutes; FAULTLINE_LONG=1 runs it")
 	}
 	withSuites(t)
+}
+
+// TestLongBisect is docs/bisecting.md's: real builds of a real tree, with a commit
+// that does not build, some that do not boot and a merge on the way.
+func TestLongBisect(t *testing.T) {
+	long(t)
+	repo, _ := variants(t, "6.1", "history")
+	before := gitState(t, repo)
+	cmd := exec.CommandContext(t.Context(), filepath.Join(built, "run", "faultline"), "bisect", "--tree", repo, "--old", "6.1", "--new", "history",
+		"--scenario", "dax/ext4/shared-*", "--scenario", "dax/ext4/pread", "--scenario", "dax/ext4/past-eof", "--out", filepath.Join(t.TempDir(), "out"))
+	var said, log strings.Builder
+	cmd.Stdout, cmd.Stderr = &said, &log
+	err := cmd.Run()
+	t.Logf("%s\n%s", log.String(), said.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`3 scenarios: [0-9a-f]{12} "dax: Tell a fault that it met poison" is the first new commit`, `dax/ext4/shared-read: SIGBUS BUS_ADRERR → SIGBUS BUS_MCEERR_AR lsb=12`,
+		`reverted on history .* it shows the other side: confirmed`, `does not build: make vmlinux: .*nd_claims`, `does not boot: boot: the kernel of [0-9a-f]{12} panicked`,
+	} {
+		if !regexp.MustCompile(want).MatchString(said.String()) {
+			t.Errorf("%q is not in what it said", want)
+		}
+	}
+	if after := gitState(t, repo); after != before {
+		t.Errorf("the repository changed:\n%s\n%s", before, after)
+	}
+}
+
+// gitState is what of a user's repository has to stay.
+func gitState(t *testing.T, dir string) string {
+	t.Helper()
+	cmd := exec.Command("sh", "-c", "git for-each-ref && git worktree list && git --no-optional-locks status --porcelain | head && git reflog && if test -e .git/index; then sha256sum .git/index; fi")
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return string(out)
+}
+
+// TestLongBisectKilled kills a bisection at random moments and resumes it: it ends
+// with the same commit, repeats no step that was finished, and leaves nothing.
+func TestLongBisectKilled(t *testing.T) {
+	long(t)
 	images, err := realImages(t.Context(), filepath.Join(userCache(t), "faultline"), t.Cleanup)
 	if err != nil {
 		t.Fatal(err)
@@ -120,14 +180,7 @@ func TestLongBisectKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	state := func() string {
-		out, err := exec.Command("sh", "-c", "cd "+tree+" && git for-each-ref && git worktree list && git --no-optional-locks status --porcelain && git reflog && sha256sum .git/index").CombinedOutput()
-		if err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
-		return string(out)
-	}
-	before := state()
+	before := gitState(t, tree)
 	args := []string{"bisect", "--tree", tree, "--old", "main~15", "--new", "main", "--scenario", "dax/ext4/shared-*", "--out"}
 	run := func(out string, resume bool, after time.Duration) (string, bool) {
 		t.Helper()
@@ -210,7 +263,7 @@ func TestLongBisectKilled(t *testing.T) {
 			t.Fatalf("left behind: %v", processes(tmp))
 		}
 	}
-	if after := state(); after != before {
+	if after := gitState(t, tree); after != before {
 		t.Errorf("the user's tree changed:\n%s\n%s", before, after)
 	}
 	os.RemoveAll(tmp)

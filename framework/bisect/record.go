@@ -99,8 +99,8 @@ type Step struct {
 	Shown map[string]Shown `json:"shown,omitempty"`
 	// Check says that it is no step of the bisection, but checks an answer.
 	Check bool `json:"check,omitempty"`
-	// BuildSeconds and ObserveSeconds are what it took; a kernel that was there
-	// already took no time to build.
+	// BuildSeconds and ObserveSeconds are what it took, the boot (Column.BootMillis)
+	// included; a kernel that was there already took no time to build.
 	BuildSeconds   float64 `json:"build_s"`
 	ObserveSeconds float64 `json:"observe_s"`
 }

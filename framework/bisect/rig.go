@@ -124,7 +124,9 @@ func (r *Rig) Observe(ctx context.Context, w Wanted) (column results.Kernel, cel
 		defer mu.Unlock()
 		cells = append(cells, c)
 	})
-	return run.Column(k), cells, context.Cause(ctx)
+	column = run.Column(k)
+	column.BootMillis = float64(r.observer.Booted(k).Microseconds()) / 1000
+	return column, cells, context.Cause(ctx)
 }
 
 // boot makes the kernel's template. One that panics, does not come up twice, or

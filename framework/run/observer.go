@@ -96,6 +96,14 @@ func (o *Observer) Host() results.Host { return host(o.rig.QEMU.Version) }
 // Broken is why a kernel that was booted can't be observed; nil where it can.
 func (o *Observer) Broken(k *plan.Kernel) error { return o.of(k).broken }
 
+// Booted is how long a kernel took to boot; 0 where its template was there already.
+func (o *Observer) Booted(k *plan.Kernel) (took time.Duration) {
+	for _, t := range o.of(k).templates {
+		took += t.Boot
+	}
+	return took
+}
+
 // Release lets a kernel's templates be pruned.
 func (o *Observer) Release(k *plan.Kernel) {
 	for _, t := range o.of(k).templates {

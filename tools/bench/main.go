@@ -58,7 +58,7 @@ type bench struct {
 
 func main() {
 	out := flag.String("o", "bench.json", "the `file` to write")
-	only := flag.String("only", "", "measure only what this `regexp` matches: boot, clone, memory, run, growth")
+	only := flag.String("only", "", "measure only what this `regexp` matches: boot, clone, memory, parallel, run, growth, bisect")
 	n := flag.Int("n", 10, "samples of the short figures; boots take a half, runs a third")
 	flag.Parse()
 	b := &bench{ctx: context.Background(), n: *n, only: regexp.MustCompile(*only), out: *out, figures: map[string]Figure{}}
@@ -97,7 +97,7 @@ func (b *bench) run() error {
 	for _, part := range []struct {
 		name string
 		do   func() error
-	}{{"boot", b.boots}, {"clone", b.clones}, {"memory", b.memory}, {"parallel", b.parallel}, {"run", b.runs}, {"growth", b.growth}} {
+	}{{"boot", b.boots}, {"clone", b.clones}, {"memory", b.memory}, {"parallel", b.parallel}, {"run", b.runs}, {"growth", b.growth}, {"bisect", b.bisect}} {
 		if !b.only.MatchString(part.name) {
 			continue
 		}

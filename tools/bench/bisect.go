@@ -1,0 +1,76 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/faultline/faultline/framework/bisect"
+	"github.com/faultline/faultline/internal/fake"
+)
+
+// bisect measures what a step of a bisection costs beside building and booting: a
+// history of 16 commits, whose make copies the default matrix' kernels.
+func (b *bench) bisect() error {
+	dir, err := os.MkdirTemp("", "faultline-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	tree := filepath.Join(dir, "linux")
+	for n := range 16 {
+		files := map[string]string{fmt.Sprint("file", n): "x"}
+		switch n {
+		case 0:
+			files = fake.Tree(b.kernels[0].Image)
+		case 9:
+			files["image"] = b.kernels[1].Image
+		}
+		if err := commitFiles(tree, n, files); err != nil {
+			return err
+		}
+	}
+	var samples []float64
+	for i := range max(b.n/3, 3) {
+		out := filepath.Join(dir, fmt.Sprint("out", i))
+		said, err := exec.CommandContext(b.ctx, "bin/faultline", "bisect", "--accel", "tcg", "--tree", tree, "--old", "main~15", "--new", "main",
+			"--scenario", "dax/ext4/shared-read", "--out", out).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("%w: %s", err, said)
+		}
+		data, err := os.ReadFile(filepath.Join(out, bisect.File))
+		if err != nil {
+			return err
+		}
+		var r bisect.Record
+		if err := json.Unmarshal(data, &r); err != nil {
+			return err
+		}
+		own := r.Finished.Sub(r.Started).Seconds()
+		for _, s := range r.Steps {
+			own -= s.BuildSeconds + s.Column.BootMillis/1000
+		}
+		samples = append(samples, own/float64(len(r.Steps)))
+	}
+	return b.put("bisect_step", "s", samples)
+}
+
+func commitFiles(tree string, n int, files map[string]string) error {
+	for name, text := range files {
+		p := filepath.Join(tree, name)
+		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(p, []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	for _, args := range [][]string{{"init", "-q", "-b", "main"}, {"add", "-A"}, {"-c", "user.name=b", "-c", "user.email=b@localhost", "commit", "-qm", fmt.Sprint(n)}} {
+		if out, err := exec.Command("git", append([]string{"-C", tree}, args...)...).CombinedOutput(); err != nil {
+			return fmt.Errorf("git %v: %w: %s", args, err, out)
+		}
+	}
+	return nil
+}

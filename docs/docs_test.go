@@ -269,14 +269,10 @@ func tryFaultline(t *testing.T, args []string) error {
 }
 
 func TestMatrices(t *testing.T) {
-	var changes []string
-	for _, c := range change.All() {
-		changes = append(changes, c.ID)
-	}
 	each(t, []string{"yaml"}, func(t *testing.T, b block) {
 		m, err := matrix.Parse(b.String(), []byte(b.text))
 		if err == nil {
-			err = m.CheckChanges(changes)
+			err = m.CheckChanges(change.All().IDs())
 		}
 		if err != nil {
 			t.Error(err)

@@ -239,7 +239,7 @@ func TestTelling(t *testing.T) {
 	}
 	for _, s := range list {
 		for _, id := range s.Changes {
-			if _, err := change.ByID(id); err != nil {
+			if _, err := change.All().ByID(id); err != nil {
 				t.Errorf("%s: %v", s.ID, err)
 			}
 		}

@@ -129,11 +129,7 @@ func (c *runCmd) kernels() ([]matrix.Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	var known []string
-	for _, c := range change.All() {
-		known = append(known, c.ID)
-	}
-	if err := m.CheckChanges(known); err != nil {
+	if err := m.CheckChanges(change.All().IDs()); err != nil {
 		return nil, err
 	}
 	entries := m.Kernels

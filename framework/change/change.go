@@ -99,32 +99,35 @@ func like(pattern, text string) bool {
 	return strings.HasSuffix(rest, parts[len(parts)-1])
 }
 
-// All are the known changes, in upstream order.
-func All() []Change {
-	return []Change{
+// List are changes, in the order in which reports and findings name them.
+type List []Change
+
+// All are the changes that Faultline knows, in upstream order.
+func All() List {
+	return List{
 		KillEarlyOnConsumption, CopyFromUserQuiet, NfitMiscGranularity, DaxRecoveryWrite, AMDPanics, CountedByAction, UnpoisonAfterMCE,
 		CopyUserHighpageMC, DaxFaultHWPoison, DaxFolios,
 	}
 }
 
-// IDs are the ids of All, in that order.
-func IDs() []string {
+// IDs are the changes' ids, in the list's order.
+func (l List) IDs() []string {
 	var ids []string
-	for _, c := range All() {
+	for _, c := range l {
 		ids = append(ids, c.ID)
 	}
 	return ids
 }
 
 // ByID finds a change by its name.
-func ByID(id string) (Change, error) {
-	for _, c := range All() {
+func (l List) ByID(id string) (Change, error) {
+	for _, c := range l {
 		if c.ID == id {
 			return c, nil
 		}
 	}
-	if names := near.Names(id, IDs()); len(names) > 0 {
+	if names := near.Names(id, l.IDs()); len(names) > 0 {
 		return Change{}, fmt.Errorf("no known change %q; did you mean %s?", id, strings.Join(names, " or "))
 	}
-	return Change{}, fmt.Errorf("no known change %q; known are %s", id, strings.Join(IDs(), ", "))
+	return Change{}, fmt.Errorf("no known change %q; known are %s", id, strings.Join(l.IDs(), ", "))
 }

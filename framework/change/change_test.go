@@ -118,17 +118,17 @@ func TestAll(t *testing.T) {
 				t.Errorf("%s: %q: %v", c.ID, g, err)
 			}
 		}
-		if got, err := ByID(c.ID); err != nil || got.Commit != c.Commit {
+		if got, err := All().ByID(c.ID); err != nil || got.Commit != c.Commit {
 			t.Errorf("%s: %+v, %v", c.ID, got, err)
 		}
 	}
-	if len(IDs()) != len(All()) || IDs()[0] != All()[0].ID {
-		t.Errorf("%v", IDs())
+	if len(All().IDs()) != len(All()) || All().IDs()[0] != All()[0].ID {
+		t.Errorf("%v", All().IDs())
 	}
-	if _, err := ByID("dax_fault_hwpoisn"); err == nil || !strings.Contains(err.Error(), "did you mean dax_fault_hwpoison?") {
+	if _, err := All().ByID("dax_fault_hwpoisn"); err == nil || !strings.Contains(err.Error(), "did you mean dax_fault_hwpoison?") {
 		t.Errorf("%v", err)
 	}
-	if _, err := ByID("zzzzzzzzzzzzzzzzzz"); err == nil || !strings.Contains(err.Error(), "known are") {
+	if _, err := All().ByID("zzzzzzzzzzzzzzzzzz"); err == nil || !strings.Contains(err.Error(), "known are") {
 		t.Errorf("%v", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/observe"
 )
 
@@ -122,7 +123,7 @@ func Pick(cells []observe.Cell, kernel, scenario string) (observe.Cell, bool) {
 // neighbour, keeps the question the same in every column: what differs from
 // the kernel that was named first? Kernels that kernels doesn't name are not
 // compared. The result is ordered by scenario, kernel and step.
-func compare(cells []observe.Cell, kernels []Kernel, states map[string][]ChangeState) []Difference {
+func compare(cells []observe.Cell, kernels []Kernel, states map[string][]ChangeState, known change.List) []Difference {
 	byKey := map[[2]string][]observe.Cell{}
 	var scenarios []string
 	for _, c := range cells {
@@ -151,7 +152,7 @@ func compare(cells []observe.Cell, kernels []Kernel, states map[string][]ChangeS
 				continue
 			}
 			found := fields(first.cell, c, false)
-			e := explainer{a: first.kernel, b: kernel, cellA: first.cell, cellB: c, statesA: states[first.kernel.Name], statesB: states[kernel.Name]}
+			e := explainer{known: known, a: first.kernel, b: kernel, cellA: first.cell, cellB: c, statesA: states[first.kernel.Name], statesB: states[kernel.Name]}
 			e.explain(found)
 			out = append(out, found...)
 		}

@@ -44,6 +44,7 @@ func (k Kernel) notOlder(other Kernel) bool {
 // scenario. A difference that nothing predicts is left without an explanation,
 // also in a scenario that follows a change.
 type explainer struct {
+	known            change.List
 	a, b             Kernel
 	cellA, cellB     observe.Cell
 	statesA, statesB []ChangeState
@@ -123,7 +124,7 @@ func (e explainer) witness(d *Difference) {
 		}
 		return v
 	}
-	for _, c := range change.All() {
+	for _, c := range e.known {
 		for _, m := range c.Moves {
 			if !m.Takes(d.Scenario, name) {
 				continue
@@ -156,7 +157,7 @@ func (e explainer) may(id string, onB bool) bool {
 func (e explainer) hidden(d *Difference) string {
 	a, b := hiddenIn(e.cellA), hiddenIn(e.cellB)
 	lacks := func(symbol, v, other string) bool {
-		return v == observe.NotCounted || v == noLine && d.Field == WitnessPrefix+observe.WitnessLog && makes(symbol, d.Scenario, other)
+		return v == observe.NotCounted || v == noLine && d.Field == WitnessPrefix+observe.WitnessLog && e.makes(symbol, d.Scenario, other)
 	}
 	if a != "" && b == "" && lacks(a, d.A, d.B) || b != "" && a == "" && lacks(b, d.B, d.A) {
 		return a + b
@@ -166,8 +167,8 @@ func (e explainer) hidden(d *Difference) string {
 
 // makes says whether a line of the log comes with a change that nobody sees
 // without the symbol.
-func makes(symbol, scenario, line string) bool {
-	for _, c := range change.All() {
+func (e explainer) makes(symbol, scenario, line string) bool {
+	for _, c := range e.known {
 		if slices.Contains(c.ShownWith, symbol) && slices.ContainsFunc(c.Moves, func(m change.Move) bool {
 			return m.Takes(scenario, observe.WitnessLog) && m.After != "" && m.To(line)
 		}) {

@@ -45,16 +45,16 @@ type Finding struct {
 }
 
 // findings lists what a person must look at, the most telling kind first.
-func findings(cells []observe.Cell, kernels []Kernel, j Judgement) []Finding {
+func findings(cells []observe.Cell, kernels []Kernel, j Judgement, known change.List) []Finding {
 	var out []Finding
 	for _, k := range kernels {
 		states := j.States[k.Name]
 		for _, s := range states {
-			out = append(out, stateFindings(k, s, j.Differences)...)
+			out = append(out, stateFindings(k, s, j.Differences, known)...)
 		}
 		// A witness can tell that a change got lost that no step of the kernel's cells
 		// speaks of.
-		for _, id := range change.IDs() {
+		for _, id := range known.IDs() {
 			if !slices.ContainsFunc(states, func(s ChangeState) bool { return s.ID == id }) {
 				out = append(out, lostOnTheWay(k, id, j.Differences)...)
 			}
@@ -76,7 +76,7 @@ func findings(cells []observe.Cell, kernels []Kernel, j Judgement) []Finding {
 }
 
 // stateFindings are those about a change of a kernel.
-func stateFindings(k Kernel, s ChangeState, diffs []Difference) []Finding {
+func stateFindings(k Kernel, s ChangeState, diffs []Difference, known change.List) []Finding {
 	var out []Finding
 	add := func(kind FindingKind, kernels []string, format string, args ...any) {
 		out = append(out, Finding{Kind: kind, Kernels: kernels, Change: s.ID, Message: fmt.Sprintf(format, args...)})
@@ -90,8 +90,8 @@ func stateFindings(k Kernel, s ChangeState, diffs []Difference) []Finding {
 		if claims(true) {
 			add(ContradictedClaim, self, "%s is claimed to have %s, and it was not seen in %s, which showed what was before it", k.Name, s.ID, ids(s.Before))
 		}
-		if due, _ := dueIn(k, s.ID); due && !claims(false) {
-			c, _ := change.ByID(s.ID)
+		if due, _ := dueIn(k, s.ID, known); due && !claims(false) {
+			c, _ := known.ByID(s.ID)
 			add(LostChange, self, "%s was made from %v and lacks %s (%s, in %s and later): not seen in %s", k.Name, k.Base, s.ID, c.Commit, c.Since, ids(s.Before))
 			return out
 		}

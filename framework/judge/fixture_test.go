@@ -153,7 +153,7 @@ func TestFixtureKnowsTheChanges(t *testing.T) {
 		dax: "v6.5", "counted_by_action": "v5.19", "kill_early_on_consumption": "v5.12", "copy_from_user_quiet": "v5.16",
 		"copy_user_highpage_mc": "v6.2", "dax_recovery_write": "v5.19",
 	} {
-		if c, err := change.ByID(id); err != nil || c.Since != since {
+		if c, err := change.All().ByID(id); err != nil || c.Since != since {
 			t.Errorf("%s: %q, %v", id, c.Since, err)
 		}
 	}

@@ -1,6 +1,9 @@
 package judge
 
-import "github.com/faultline/faultline/framework/observe"
+import (
+	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/observe"
+)
 
 // Judgement is what follows from the cells of a run.
 type Judgement struct {
@@ -14,11 +17,11 @@ type Judgement struct {
 	Findings []Finding
 }
 
-// Judge concludes from cells, of the kernels in that order. Cells of other
-// kernels are judged alone.
-func Judge(cells []observe.Cell, kernels []Kernel) Judgement {
-	j := Judgement{States: states(cells, kernels), Repeats: attempts(cells)}
-	j.Differences = compare(cells, kernels, j.States)
-	j.Findings = findings(cells, kernels, j)
+// Judge concludes from cells, of the kernels in that order, by what is known of
+// changes. Cells of other kernels are judged alone.
+func Judge(cells []observe.Cell, kernels []Kernel, known change.List) Judgement {
+	j := Judgement{States: states(cells, kernels, known), Repeats: attempts(cells)}
+	j.Differences = compare(cells, kernels, j.States, known)
+	j.Findings = findings(cells, kernels, j, known)
 	return j
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/observe"
 )
 
@@ -228,7 +229,7 @@ func TestTwoKernels(t *testing.T) {
 		{"a splat before the rig failed", usual, rig(saw(on("a", alike), observe.WitnessSplats, "WARNING in f")), on("b", alike), nil, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			j := Judge([]observe.Cell{tc.a, tc.b}, tc.kernels)
+			j := Judge([]observe.Cell{tc.a, tc.b}, tc.kernels, change.All())
 			same(t, "differences", tc.diffs, differences(j.Differences))
 			same(t, "findings", tc.found, found(j.Findings))
 		})
@@ -248,7 +249,7 @@ func TestPanickedCell(t *testing.T) {
 		"without its words": {"", []string{"unexpected_observation k : " + s1 + " on k: the kernel panicked"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			same(t, "findings", test.want, found(Judge([]observe.Cell{saw(panicked, observe.WitnessSplats, test.splats)}, []Kernel{kernel("k", "")}).Findings))
+			same(t, "findings", test.want, found(Judge([]observe.Cell{saw(panicked, observe.WitnessSplats, test.splats)}, []Kernel{kernel("k", "")}, change.All()).Findings))
 		})
 	}
 }
@@ -265,7 +266,7 @@ func TestComparedWithTheFirstThatObserved(t *testing.T) {
 		ks = append(ks, kernel(name, ""))
 	}
 	var got []string
-	for _, d := range Judge(cells, ks).Differences {
+	for _, d := range Judge(cells, ks, change.All()).Differences {
 		got = append(got, d.KernelA+" "+d.KernelB+" "+d.Field)
 	}
 	same(t, "compared", []string{
@@ -297,7 +298,7 @@ func TestRepeats(t *testing.T) {
 		{"another accelerator", []observe.Cell{attempt(1, before("k", s1)), accel(attempt(2, before("k", "other")), "kvm")}, nil, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			j := Judge(tc.cells, []Kernel{kernel("k", "")})
+			j := Judge(tc.cells, []Kernel{kernel("k", "")}, change.All())
 			same(t, "repeats", tc.diffs, differences(j.Repeats))
 			same(t, "findings", tc.found, found(j.Findings))
 			if len(j.Differences) != 0 {
@@ -306,10 +307,10 @@ func TestRepeats(t *testing.T) {
 		})
 	}
 	kvm := []observe.Cell{attempt(1, before("k", s1)), accel(attempt(2, after("k", s1)), "kvm")}
-	if j := Judge(kvm, nil); len(j.Repeats) != 0 {
+	if j := Judge(kvm, nil, change.All()); len(j.Repeats) != 0 {
 		t.Errorf("attempts with other accelerators are compared: %v", j.Repeats)
 	}
-	if j := Judge(append(kvm, accel(attempt(3, before("k", s1)), "kvm")), nil); len(j.Repeats) != 2 || j.Repeats[0].AttemptA != 2 || j.Repeats[0].AttemptB != 3 {
+	if j := Judge(append(kvm, accel(attempt(3, before("k", s1)), "kvm")), nil, change.All()); len(j.Repeats) != 2 || j.Repeats[0].AttemptA != 2 || j.Repeats[0].AttemptB != 3 {
 		t.Errorf("those with the same are not: %v", j.Repeats)
 	}
 }
@@ -322,7 +323,7 @@ func TestOrderOfFindings(t *testing.T) {
 		attempt(1, cell("a", "s/5", always(adrerr()))), attempt(2, cell("a", "s/5", always(mceerr()))),
 		bad, saw(cell("b", "s/4", always(adrerr())), observe.WitnessSplats, "WARNING in f"),
 		cell("a", "s/2", always(adrerr())), cell("b", "s/2", always(mceerr())), after("a", "s/1"), before("b", "s/1"),
-	}, ks)
+	}, ks, change.All())
 	var got []string
 	for _, f := range j.Findings {
 		got = append(got, string(f.Kind)+" "+f.Scenario)

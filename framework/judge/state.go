@@ -78,17 +78,17 @@ func scenarios(n int) string {
 
 // states concludes, for each kernel, the state of each change that a cell of
 // that kernel, or its user, speaks of.
-func states(cells []observe.Cell, kernels []Kernel) map[string][]ChangeState {
+func states(cells []observe.Cell, kernels []Kernel, known change.List) map[string][]ChangeState {
 	out := map[string][]ChangeState{}
 	for _, k := range kernels {
-		if s := kernelStates(cells, k); len(s) > 0 {
+		if s := kernelStates(cells, k, known); len(s) > 0 {
 			out[k.Name] = s
 		}
 	}
 	return out
 }
 
-func kernelStates(cells []observe.Cell, k Kernel) []ChangeState {
+func kernelStates(cells []observe.Cell, k Kernel, known change.List) []ChangeState {
 	byID := map[string]*ChangeState{}
 	state := func(id string) *ChangeState {
 		if byID[id] == nil {
@@ -133,15 +133,15 @@ func kernelStates(cells []observe.Cell, k Kernel) []ChangeState {
 		}
 	}
 	var out []ChangeState
-	for _, id := range inOrder(byID) {
+	for _, id := range inOrder(byID, known) {
 		s := byID[id]
-		s.conclude(k)
+		s.conclude(k, known)
 		out = append(out, *s)
 	}
 	return out
 }
 
-func (s *ChangeState) conclude(k Kernel) {
+func (s *ChangeState) conclude(k Kernel, known change.List) {
 	for _, list := range [][]string{s.After, s.Before, s.Part, s.Neither} {
 		slices.Sort(list)
 	}
@@ -160,14 +160,14 @@ func (s *ChangeState) conclude(k Kernel) {
 	if s.Verdict != NotSeen {
 		s.Hidden = ""
 	}
-	due, known := dueIn(k, s.ID)
-	s.Backported = s.Verdict == Has && known && !due && !k.Candidate
+	due, told := dueIn(k, s.ID, known)
+	s.Backported = s.Verdict == Has && told && !due && !k.Candidate
 }
 
 // dueIn says whether the upstream release that a kernel was made from has a
-// change; known is false where that can't be told.
-func dueIn(k Kernel, id string) (due, known bool) {
-	c, err := change.ByID(id)
+// change; told is false where that can't be told.
+func dueIn(k Kernel, id string, known change.List) (due, told bool) {
+	c, err := known.ByID(id)
 	if err != nil || !k.Based {
 		return false, false
 	}
@@ -175,11 +175,11 @@ func dueIn(k Kernel, id string) (due, known bool) {
 	return err == nil && k.Base.AtLeast(since), err == nil
 }
 
-// inOrder lists the changes in upstream's order first, those that this build of
+// inOrder lists the known changes in their order first, those that this build of
 // Faultline doesn't know (from another version's results) by name behind them.
-func inOrder(states map[string]*ChangeState) []string {
+func inOrder(states map[string]*ChangeState, known change.List) []string {
 	var out, rest []string
-	for _, id := range change.IDs() {
+	for _, id := range known.IDs() {
 		if _, ok := states[id]; ok {
 			out = append(out, id)
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/observe"
 )
 
@@ -119,7 +120,7 @@ func TestStates(t *testing.T) {
 			[]string{"incomplete_change k dax_fault_hwpoison: k shows dax_fault_hwpoison in s/1, but not in s/2"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			j := Judge(tc.cells, []Kernel{tc.kernel})
+			j := Judge(tc.cells, []Kernel{tc.kernel}, change.All())
 			same(t, "states", tc.states, words(j.States["k"]))
 			same(t, "findings", tc.found, found(j.Findings))
 		})
@@ -145,12 +146,12 @@ func TestStatesAsRecorded(t *testing.T) {
 		{ID: "hid", Verdict: NotSeen, Hidden: "MEMORY_FAILURE"},
 		{ID: "zzz", Verdict: Has, After: []string{"s/6"}},
 	}
-	if diff := cmp.Diff(want, Judge(cells, []Kernel{k}).States["k"]); diff != "" {
+	if diff := cmp.Diff(want, Judge(cells, []Kernel{k}, change.All()).States["k"]); diff != "" {
 		t.Error(diff)
 	}
 	// In whatever order the cells were finished.
 	slices.Reverse(cells)
-	if diff := cmp.Diff(want, Judge(cells, []Kernel{k}).States["k"]); diff != "" {
+	if diff := cmp.Diff(want, Judge(cells, []Kernel{k}, change.All()).States["k"]); diff != "" {
 		t.Error(diff)
 	}
 }

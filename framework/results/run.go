@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/judge"
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/internal/fault"
@@ -143,7 +144,7 @@ func (r *Run) Judge() {
 	for _, k := range r.Kernels {
 		kernels = append(kernels, judge.NewKernel(k.Name, k.Version, k.Release, k.Claims))
 	}
-	j := judge.Judge(r.Cells, kernels)
+	j := judge.Judge(r.Cells, kernels, change.All())
 	for i, k := range r.Kernels {
 		r.Kernels[i].Changes = j.States[k.Name]
 	}

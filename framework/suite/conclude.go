@@ -8,6 +8,7 @@ import (
 
 	"github.com/onsi/ginkgo/v2"
 
+	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/judge"
 	"github.com/faultline/faultline/framework/observe"
 )
@@ -43,7 +44,7 @@ func conclude(r ginkgo.Report) {
 		return
 	}
 	k := judge.NewKernel(process.kernel.Name, process.kernel.Version, process.kernel.Release, flags.has)
-	j := judge.Judge(cells, []judge.Kernel{k})
+	j := judge.Judge(cells, []judge.Kernel{k}, change.All())
 	var b strings.Builder
 	sayConclusion(&b, k.Name, j)
 	if len(j.Findings) > 0 {

@@ -28,7 +28,7 @@ func (h *hasFlag) String() string { return fmt.Sprint(map[string]bool(*h)) }
 
 func (h *hasFlag) Set(s string) error {
 	id, value, _ := strings.Cut(s, "=")
-	if _, err := change.ByID(id); err != nil {
+	if _, err := change.All().ByID(id); err != nil {
 		return err
 	}
 	if *h == nil {

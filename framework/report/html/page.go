@@ -123,7 +123,7 @@ func changes(run results.Run) []change.Change {
 
 // lookup finds a change; one recorded by another version of Faultline has a name only.
 func lookup(id string) change.Change {
-	c, err := change.ByID(id)
+	c, err := change.All().ByID(id)
 	if err != nil {
 		return change.Change{ID: id}
 	}

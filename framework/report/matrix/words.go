@@ -30,7 +30,7 @@ func labels(kernels []results.Kernel) []string {
 
 // changeWords is a change as a sentence names it: with its commit and release.
 func changeWords(id string) string {
-	c, err := change.ByID(id)
+	c, err := change.All().ByID(id)
 	if err != nil {
 		return id // recorded by another version of Faultline
 	}

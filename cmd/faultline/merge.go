@@ -40,7 +40,7 @@ func (c *mergeCmd) Run(ctx context.Context) error {
 		}
 		runs = append(runs, f)
 	}
-	folder, record, err := results.Merge(c.Out, runs...)
+	folder, record, err := results.Merge(c.Out, nil, runs...)
 	if err != nil {
 		return err
 	}

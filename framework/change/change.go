@@ -8,6 +8,7 @@ package change
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/faultline/faultline/internal/near"
@@ -18,37 +19,41 @@ import (
 type Change struct {
 	// ID is the name that scenarios, matrices and reports use.
 	ID string `json:"id"`
-	// Commit is the upstream commit's first 12 hexadecimal digits.
-	Commit string `json:"commit"`
+	// Commit is the upstream commit's first 12 hexadecimal digits; a user's may be
+	// longer, or empty.
+	Commit string `json:"commit,omitempty"`
 	// Subject is the commit's subject line.
 	Subject string `json:"subject"`
-	// Since is the first upstream release with it, "v6.5".
-	Since string `json:"since"`
+	// Since is the first upstream release with it, "v6.5"; of a user's, it may be empty.
+	Since string `json:"since,omitempty"`
 	// Effect says in one sentence what user space sees of it.
 	Effect string `json:"effect"`
 	// Telling are the scenarios that follow it, as globs of path.Match in which a *
 	// stands for a part of an id: those whose steps tell which side of it a
 	// kernel is on. A test holds them against the compiled suites.
-	Telling []string `json:"telling"`
+	Telling []string `json:"telling,omitempty"`
 	// ShownWith are configuration symbols without which user space can't see the
 	// change, whether the kernel has it or not.
 	ShownWith []string `json:"shown_with,omitempty"`
-	// Moves are the witnesses that it changes, beside the steps that follow it.
-	Moves []Move `json:"-"`
+	// Shows are what steps show of it that do not follow it.
+	Shows []Show `json:"shows,omitempty"`
+	// Moves are the witnesses that it changes, beside those steps.
+	Moves []Move `json:"moves,omitempty"`
 }
 
 // Move says what a change makes of a witness. What no move says, the change
 // does not explain.
 type Move struct {
 	// Scenarios is a glob of scenario ids, as in Change.Telling; empty takes all.
-	Scenarios string
+	Scenarios string `json:"scenarios,omitempty"`
 	// Witness is the witness's name (observe.Cell.Witnesses), in which a * stands
 	// for anything.
-	Witness string
+	Witness string `json:"witness"`
 	// Before and After are its value on a kernel without and with the change, in
 	// which a * stands for anything. Of the log, they are one line; empty says
 	// that there is no such line.
-	Before, After string
+	Before string `json:"before"`
+	After  string `json:"after"`
 }
 
 // Takes says whether the move is about a witness of a scenario.
@@ -63,14 +68,9 @@ func (m Move) From(value string) bool { return like(m.Before, value) }
 // To is described with From.
 func (m Move) To(value string) bool { return like(m.After, value) }
 
-// Tells says whether a scenario is one of those that follow the change.
+// Tells says whether a scenario is one of those that tell of the change.
 func (c Change) Tells(scenario string) bool {
-	for _, g := range c.Telling {
-		if Matches(g, scenario) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(c.globs(), func(g string) bool { return Matches(g, scenario) })
 }
 
 // Matches holds a scenario's id against a glob: a * does not cross a slash.

@@ -81,6 +81,9 @@ func (e explainer) step(d *Difference) {
 	if a == nil || b == nil || a.Change == "" || a.Change != b.Change || strings.HasSuffix(d.Field, ".raw") {
 		return
 	}
+	if a.Declared && !e.told(d) {
+		return
+	}
 	switch hidden := a.Hidden + b.Hidden; {
 	case hidden != "" && a.Met && b.Met:
 		if a.Hidden != "" {
@@ -92,6 +95,26 @@ func (e explainer) step(d *Difference) {
 	case a.Side == observe.After && b.Side == observe.Before:
 		e.credit(d, a.Change, false)
 	}
+}
+
+// told says whether the words in which a user declared a step's two sides tell
+// of the field: of a signal's address only where both do, of its thread never.
+func (e explainer) told(d *Difference) bool {
+	located := func(c observe.Cell) bool {
+		s := c.Steps[d.Step]
+		text := s.Expected.After
+		if s.Expected.Side == observe.Before {
+			text = s.Expected.Before
+		}
+		return text != s.Outcome.String()
+	}
+	switch {
+	case strings.HasSuffix(d.Field, ".thread"):
+		return false
+	case strings.HasSuffix(d.Field, ".addr"):
+		return located(e.cellA) && located(e.cellB)
+	}
+	return true
 }
 
 // unasked explains a witness that one of the cells lacks: a guest that

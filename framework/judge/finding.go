@@ -238,8 +238,7 @@ func grouped(diffs []Difference, kind FindingKind) []Finding {
 
 func unexpected(c observe.Cell) Finding {
 	f := Finding{Kind: UnexpectedObservation, Scenario: c.Scenario, Kernels: []string{c.Kernel}}
-	var unmet []string
-	for i, s := range c.Steps {
+	for _, s := range c.Steps {
 		if s.Expected == nil || s.Expected.Met {
 			continue
 		}
@@ -249,14 +248,23 @@ func unexpected(c observe.Cell) Finding {
 		if s.Expected.Side == observe.Partly {
 			f.Change = s.Expected.PartOf
 		}
-		unmet = append(unmet, fmt.Sprintf("step %d (%s: %s) expected %s, saw %s", i+1, s.Actor, s.Action, s.Expected.Wanted(), s.Outcome.Located()))
 	}
 	what := c.Message
-	if len(unmet) > 0 {
-		what = strings.Join(unmet, "; ")
+	if u := unmet(c.Steps); len(u) > 0 {
+		what = strings.Join(u, "; ")
 	}
 	f.Message = on(c) + ": " + what
 	return f
+}
+
+// unmet words the steps that showed what is to be expected of no kernel.
+func unmet(steps []observe.Step) (words []string) {
+	for i, s := range steps {
+		if s.Expected != nil && !s.Expected.Met {
+			words = append(words, fmt.Sprintf("step %d (%s: %s) expected %s, saw %s", i+1, s.Actor, s.Action, s.Expected.Wanted(), s.Outcome.Located()))
+		}
+	}
+	return words
 }
 
 // ids lists scenario ids for a message, the first few of many.

@@ -65,7 +65,7 @@ func hidden(kernel, scenario string) observe.Cell {
 	return c
 }
 
-func with(c observe.Cell, f func(*observe.Cell)) observe.Cell {
+func with[T any](c T, f func(*T)) T {
 	f(&c)
 	return c
 }

@@ -157,6 +157,10 @@ type Expectation struct {
 	Side Side `json:"side"`
 	// Met says whether that was to be expected of some kernel.
 	Met bool `json:"met"`
+	// Declared says that the run's user declared the change, and Instead is what
+	// the scenario itself asked of the outcome, if anything.
+	Declared bool         `json:"declared,omitempty"`
+	Instead  *Expectation `json:"instead,omitempty"`
 }
 
 // Side of an expectation that an outcome showed.

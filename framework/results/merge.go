@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/judge"
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/internal/fault"
 )
@@ -30,14 +32,15 @@ func (e *MergeError) Fault() fault.Kind { return fault.Request }
 // dir and judges the whole. It refuses, with a *MergeError and before anything
 // is written, runs of different versions of Faultline, kernels of the same
 // name that are not the same, scenarios of the same id that are not the same,
-// and cells that were observed twice and differ. A cell that the rig failed to
+// runs that declare different changes where declared does not replace these, and
+// cells that were observed twice and differ. A cell that the rig failed to
 // observe gives way to one that was observed; one that a run planned and no run
 // has, because a shard got lost, is taken for one that the rig failed to observe.
-func Merge(dir string, from ...*Folder) (*Folder, Run, error) {
+func Merge(dir string, declared change.List, from ...*Folder) (*Folder, Run, error) {
 	if len(from) == 0 {
 		return nil, Run{}, errors.New("merge runs: none given; name the folders of at least one")
 	}
-	m := merger{cells: map[string]placed{}}
+	m := merger{declared: declared, cells: map[string]placed{}}
 	for _, f := range from {
 		// Create would take away what is about to be read.
 		if sameFile(dir, f.dir) {
@@ -86,6 +89,7 @@ type placed struct {
 
 type merger struct {
 	run      Run
+	declared change.List    // nil leaves what the runs declare
 	planned  []observe.Cell // kernel and scenario only
 	ids      []string
 	cells    map[string]placed // by CellFile
@@ -116,6 +120,7 @@ func (m *merger) add(f *Folder) error {
 			cells = append(cells, c)
 		}
 	}
+	cells = judge.Declare(cells, nil) // what was declared is no observation
 	if len(m.ids) == 0 {
 		m.run = r
 		m.run.Kernels, m.run.Scenarios, m.run.Cells = nil, nil, nil
@@ -146,6 +151,9 @@ func (m *merger) header(r Run, f *Folder) {
 	}
 	if r.Accel != m.run.Accel {
 		m.problem("%s was run with --accel %s, the others with %s", f.dir, r.Accel, m.run.Accel)
+	}
+	if m.declared == nil && !reflect.DeepEqual(r.Changes, m.run.Changes) {
+		m.problem("%s was judged by other changes than the others (--changes)", f.dir)
 	}
 	if r.Started.Before(m.run.Started) {
 		m.run.Started = r.Started
@@ -245,6 +253,9 @@ func (m *merger) finish() Run {
 	if len(m.ids) > 1 {
 		r.ID = m.ids[0] + "+" + fmt.Sprint(len(m.ids)-1)
 		r.Merged = m.ids
+	}
+	if m.declared != nil {
+		r.Changes = m.declared
 	}
 	r.Judge()
 	return r

@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/internal/fault"
 )
 
@@ -31,7 +33,7 @@ func TestMerge(t *testing.T) {
 		}
 	}
 	dir := filepath.Join(t.TempDir(), "out")
-	to, got, err := Merge(dir, f1, f2)
+	to, got, err := Merge(dir, nil, f1, f2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,6 +74,7 @@ func TestMergeRefuses(t *testing.T) {
 		{"another kernel", func(r *Run) { r.Kernels[0].Digest = "sha256:9" }, `kernel "old"`},
 		{"another scenario", func(r *Run) { r.Scenarios[0].Doc = "else" }, "scenario a/b"},
 		{"another claim", func(r *Run) { r.Kernels[0].Claims = map[string]bool{"x": true} }, `what is claimed of kernel "old"`},
+		{"another change", func(r *Run) { r.Changes = mine() }, "judged by other changes"},
 		{"another observation", func(r *Run) { r.Cells[0] = cell("a/b", "old", "EPERM") }, "a/b on old"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -83,7 +86,7 @@ func TestMergeRefuses(t *testing.T) {
 				other.Kernels[0].Claims = first.Kernels[0].Claims
 			}
 			dir := filepath.Join(t.TempDir(), "out")
-			_, _, err := Merge(dir, folder(t, first), folder(t, other))
+			_, _, err := Merge(dir, nil, folder(t, first), folder(t, other))
 			var me *MergeError
 			if !errors.As(err, &me) || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("got %v, want a *MergeError that names %q", err, tc.want)
@@ -94,7 +97,7 @@ func TestMergeRefuses(t *testing.T) {
 		})
 	}
 	f := folder(t, base())
-	if _, _, err := Merge(f.Dir(), f); err == nil {
+	if _, _, err := Merge(f.Dir(), nil, f); err == nil {
 		t.Error("a run was merged into itself")
 	}
 	if _, err := f.LoadRun(); err != nil {
@@ -104,7 +107,7 @@ func TestMergeRefuses(t *testing.T) {
 
 func TestMergeNamesLostCells(t *testing.T) {
 	one := folder(t, run("r1", cell("a/b", "old", "EIO"), cell("a/c", "old", "EIO")))
-	_, got, err := Merge(filepath.Join(t.TempDir(), "out"), one)
+	_, got, err := Merge(filepath.Join(t.TempDir(), "out"), nil, one)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,16 +116,66 @@ func TestMergeNamesLostCells(t *testing.T) {
 	}
 	// The shard that lacked them makes it whole, also when it comes later.
 	half := filepath.Join(t.TempDir(), "half")
-	first, _, err := Merge(half, one)
+	first, _, err := Merge(half, nil, one)
 	if err != nil {
 		t.Fatal(err)
 	}
 	two := folder(t, run("r2", cell("a/b", "new", "EIO"), cell("a/c", "new", "EIO")))
-	_, got, err = Merge(filepath.Join(t.TempDir(), "all"), first, two)
+	_, got, err = Merge(filepath.Join(t.TempDir(), "all"), nil, first, two)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(got.Cells) != 4 || got.Summary.ExitCode != fault.ExitExpected {
 		t.Errorf("%d cells, %+v", len(got.Cells), got.Summary)
+	}
+}
+
+// mine is a change of a user's: a/b says EPERM with it.
+func mine() change.List {
+	return change.List{{ID: "mine", Subject: "a: b", Effect: "says EPERM", Shows: []change.Show{{Scenarios: "a/b", Before: "EIO", After: "EPERM"}},
+		Moves: []change.Move{{Witness: "log", After: "what?"}}}}
+}
+
+func TestMergeDeclaredChanges(t *testing.T) {
+	declared := func(r Run) Run {
+		r.Changes = mine()
+		r.Judge()
+		return r
+	}
+	one, two := run("r1", cell("a/b", "old", "EIO")), run("r2", cell("a/b", "new", "EPERM"))
+	with := func(list change.List, from ...*Folder) (*Folder, string) {
+		t.Helper()
+		to, got, err := Merge(filepath.Join(t.TempDir(), "out"), list, from...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		loaded, err := to.LoadRun()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(got, loaded, cmpopts.EquateEmpty()); diff != "" {
+			t.Error(diff)
+		}
+		words := fmt.Sprint(len(got.Changes), " declared, by ", got.Differences[0].ExplainedBy)
+		for _, s := range got.Kernels[1].Changes {
+			words += ", new " + s.String()
+		}
+		for _, c := range got.Cells {
+			if len(c.Steps) > 0 && c.Steps[0].Expected.Declared {
+				words += ", " + c.Kernel + " " + string(c.Steps[0].Expected.Side)
+			}
+		}
+		return to, words
+	}
+	const told, silent = "1 declared, by mine, new has mine (seen in 1 scenario), new after, old before", "0 declared, by "
+	both, got := with(nil, folder(t, declared(one)), folder(t, declared(two)))
+	if got != told {
+		t.Errorf("as they were judged: %q, not %q", got, told)
+	}
+	if _, got = with(mine(), folder(t, one), folder(t, two)); got != told {
+		t.Errorf("declared afterwards: %q, not %q", got, told)
+	}
+	if _, got = with(change.List{}, both); got != silent {
+		t.Errorf("taken back: %q, not %q", got, silent)
 	}
 }

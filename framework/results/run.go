@@ -29,6 +29,8 @@ type Run struct {
 	Accel string `json:"accel"`
 	// Command repeats the run: the arguments, the program's name first.
 	Command []string `json:"command"`
+	// Changes are those that its user declared, beside those that Faultline knows.
+	Changes change.List `json:"changes,omitempty"`
 	// Kernels are the columns, in the order they were asked for.
 	Kernels []Kernel `json:"kernels"`
 	// Scenarios are the rows: the plan, also those that no kernel can do.
@@ -135,16 +137,21 @@ type Summary struct {
 // NewID is the id of a run that starts at t: sortable, and fit for a file name.
 func NewID(t time.Time) string { return t.UTC().Format("20060102T150405Z") }
 
-// Judge draws the conclusions from r's cells, and from nothing else: the state
-// of each change, the differences between its kernels and between attempts, the
-// findings and the summary. It may be called again after cells were added, and
+// Known are the changes by which the run is judged.
+func (r *Run) Known() change.List { return change.All().With(r.Changes) }
+
+// Judge draws the conclusions from r's cells and declared changes, and from
+// nothing else: the state of each change, the differences between its kernels and
+// between attempts, the findings and the summary; and it puts into the cells what
+// the changes declare of them. It may be called again after cells were added, and
 // on a run of long ago.
 func (r *Run) Judge() {
 	var kernels []judge.Kernel
 	for _, k := range r.Kernels {
 		kernels = append(kernels, judge.NewKernel(k.Name, k.Version, k.Release, k.Claims))
 	}
-	j := judge.Judge(r.Cells, kernels, change.All())
+	r.Cells = judge.Declare(r.Cells, r.Known())
+	j := judge.Judge(r.Cells, kernels, r.Known())
 	for i, k := range r.Kernels {
 		r.Kernels[i].Changes = j.States[k.Name]
 	}

@@ -2,6 +2,7 @@ package run
 
 import (
 	"maps"
+	"reflect"
 
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/results"
@@ -58,6 +59,9 @@ func sameRun(old, now results.Run) error {
 		if !maps.Equal(k.Claims, now.Kernels[i].Claims) {
 			return fault.Requestf("resume: the run was begun with other claims of what %s has (has:); give the same, or run without --resume", k.Name)
 		}
+	}
+	if !reflect.DeepEqual(old.Changes, now.Changes) {
+		return fault.Requestf("resume: the run was begun with other --changes; give the same, or run without --resume")
 	}
 	for i, s := range old.Scenarios {
 		if now.Scenarios[i].ID != s.ID {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/faultline/faultline/kernels/matrix"
 
+	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/judge"
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/plan"
 	"github.com/faultline/faultline/framework/report"
@@ -32,6 +34,8 @@ type Options struct {
 	Jobs   int // guests at a time; 0 means as many as cores and memory allow
 	Resume bool
 	Shard  plan.Shard
+	// Changes are those that the user declares, beside those that are known.
+	Changes change.List
 
 	Cache    *cache.Cache
 	Tool     results.Tool
@@ -200,6 +204,7 @@ func (r *run) take(c observe.Cell) {
 	if err := r.folder.PutCell(c); err != nil {
 		c.Verdict, c.Message = observe.Rig, fmt.Sprintf("the cell could not be stored: %v; observed was: %s", err, c.Headline())
 	}
+	c = judge.Declare([]observe.Cell{c}, r.record.Known())[0] // the file has what was observed
 	r.cells = append(r.cells, c)
 	r.done++
 	r.Progress.Cell(c, r.done, r.total)

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/plan"
 	"github.com/faultline/faultline/framework/qemu"
@@ -107,6 +108,7 @@ func TestSameRun(t *testing.T) {
 		"digest":    {func(r *results.Run) { r.Kernels[1].Digest = "d3" }, "begun with new (digest d2, tcg), this is new (d3, tcg)"},
 		"accel":     {func(r *results.Run) { r.Kernels[0].Accel = "kvm" }, "begun with old (digest d1, tcg), this is old (d1, kvm)"},
 		"claims":    {func(r *results.Run) { r.Kernels[1].Claims = map[string]bool{"x": true} }, "begun with other claims of what new has (has:)"},
+		"changes":   {func(r *results.Run) { r.Changes = change.List{{ID: "mine"}} }, "begun with other --changes"},
 		"another":   {func(r *results.Run) { r.Scenarios[0].ID = "a/a" }, "begun with scenario a/b, this has a/a instead"},
 	} {
 		t.Run(name, func(t *testing.T) {

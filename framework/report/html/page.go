@@ -116,14 +116,14 @@ func changes(run results.Run) []change.Change {
 	}
 	var out []change.Change
 	for _, id := range ids {
-		out = append(out, lookup(id))
+		out = append(out, lookup(run, id))
 	}
 	return out
 }
 
 // lookup finds a change; one recorded by another version of Faultline has a name only.
-func lookup(id string) change.Change {
-	c, err := change.All().ByID(id)
+func lookup(run results.Run, id string) change.Change {
+	c, err := run.Known().ByID(id)
 	if err != nil {
 		return change.Change{ID: id}
 	}

@@ -29,10 +29,13 @@ func newRow(n int, r matrix.Row, run results.Run) pageRow {
 	}
 	search := []string{r.Scenario.ID, r.Scenario.Doc}
 	for _, id := range ids {
-		c := lookup(id)
+		c := lookup(run, id)
 		b := badge{ID: c.ID, Subject: c.Subject, Title: c.ID}
-		if c.Commit != "" {
+		switch {
+		case c.Since != "":
 			b.Title = fmt.Sprintf("%s (%s): %s", c.Commit, c.Since, c.Subject)
+		case c.Subject != "": // a user's, who need not say more
+			b.Title = strings.TrimPrefix(c.Commit+": "+c.Subject, ": ")
 		}
 		out.Changes = append(out.Changes, b)
 		search = append(search, c.ID, c.Commit)

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/judge"
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/results"
@@ -29,12 +28,21 @@ func labels(kernels []results.Kernel) []string {
 }
 
 // changeWords is a change as a sentence names it: with its commit and release.
-func changeWords(id string) string {
-	c, err := change.All().ByID(id)
+func changeWords(run results.Run, id string) string {
+	c, err := run.Known().ByID(id)
 	if err != nil {
 		return id // recorded by another version of Faultline
 	}
-	return fmt.Sprintf("%s (%s, %s)", c.ID, c.Commit, c.Since)
+	var known []string
+	for _, w := range []string{c.Commit, c.Since} {
+		if w != "" { // a user need not say it
+			known = append(known, w)
+		}
+	}
+	if len(known) == 0 {
+		return c.ID
+	}
+	return fmt.Sprintf("%s (%s)", c.ID, strings.Join(known, ", "))
 }
 
 // List joins names for a sentence: "a, b and c".

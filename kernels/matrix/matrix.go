@@ -11,12 +11,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 
 	"github.com/faultline/faultline/internal/near"
+	"github.com/faultline/faultline/internal/yamlfile"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/source"
 )
@@ -102,49 +101,28 @@ func Load(path string) (*Matrix, error) {
 
 // Parse is Load for a file's content; file is for messages.
 func Parse(file string, data []byte) (*Matrix, error) {
-	p := matrixParser{file: file}
-	tree, err := parser.ParseBytes(data, 0)
-	if err != nil {
-		var at yaml.Error
-		if errors.As(err, &at) {
-			return nil, p.error(at.GetToken(), at.GetMessage(), "write it as YAML")
-		}
-		return nil, &kernels.SpecError{What: file, Problem: "read the matrix", Err: err, WayOut: "write it as YAML"}
-	}
-	var docs []ast.Node
-	for _, d := range tree.Docs {
-		if d != nil && d.Body != nil {
-			docs = append(docs, d.Body)
-		}
-	}
+	p := matrixParser{File: yamlfile.File{Name: file, Fail: func(at, problem, wayOut string, cause error) error {
+		return &kernels.SpecError{What: at, Problem: problem, WayOut: wayOut, Err: cause}
+	}}}
 	const shape = "write \"kernels:\" and below it a list of entries such as \"- spec: apt:bookworm\""
-	if len(docs) == 0 {
-		return nil, &kernels.SpecError{What: file + ":1:1", Problem: "the matrix is empty", WayOut: shape}
-	}
-	if len(docs) > 1 {
-		return nil, p.error(begin(docs[1]), "a second document in the file", "leave one")
+	body, err := p.Body(data, "the matrix", shape)
+	if err != nil {
+		return nil, err
 	}
 	m := &Matrix{File: file}
-	var list *ast.MappingValueNode
-	err = p.mapping(docs[0], "the matrix", shape, []string{"kernels"}, func(key string, v *ast.MappingValueNode) error {
-		list = v
-		return nil
+	var list []ast.Node
+	err = p.Mapping(body, "the matrix", shape, []string{"kernels"}, func(_ string, v *ast.MappingValueNode) (err error) {
+		list, err = p.List(v, shape)
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	if list == nil {
-		return nil, p.error(begin(docs[0]), `key "kernels" is missing`, shape)
-	}
-	seq, ok := list.Value.(*ast.SequenceNode)
-	if !ok {
-		return nil, p.error(begin(list.Value), fmt.Sprintf("kernels is %s, not a list", kind(list.Value)), shape)
-	}
-	if len(seq.Values) == 0 {
-		return nil, p.error(list.Key.GetToken(), "kernels is an empty list", shape)
+		return nil, p.Refuse(yamlfile.Begin(body), `key "kernels" is missing`, shape)
 	}
 	names := map[string]string{}
-	for _, n := range seq.Values {
+	for _, n := range list {
 		e, nameAt, err := p.entry(n)
 		if err != nil {
 			return nil, err
@@ -154,7 +132,7 @@ func Parse(file string, data []byte) (*Matrix, error) {
 			label = e.Spec
 		}
 		if first, dup := names[label]; dup {
-			return nil, p.error(nameAt, fmt.Sprintf("%q is already the name of the entry at %s", label, first),
+			return nil, p.Refuse(nameAt, fmt.Sprintf("%q is already the name of the entry at %s", label, first),
 				"give each entry a name of its own (name: ...)")
 		}
 		names[label] = e.Pos
@@ -165,86 +143,38 @@ func Parse(file string, data []byte) (*Matrix, error) {
 }
 
 type matrixParser struct {
-	file     string
+	yamlfile.File
 	declared []declaration
-}
-
-func (p matrixParser) pos(t *token.Token) string {
-	if t == nil || t.Position == nil {
-		return p.file
-	}
-	return fmt.Sprintf("%s:%d:%d", p.file, t.Position.Line, t.Position.Column)
-}
-
-func (p matrixParser) error(t *token.Token, problem, wayOut string) error {
-	return &kernels.SpecError{What: p.pos(t), Problem: problem, WayOut: wayOut}
-}
-
-// mapping calls f for each pair of a mapping, whose keys must be among the known
-// ones (any key where known is nil).
-func (p matrixParser) mapping(n ast.Node, what, shape string, known []string, f func(string, *ast.MappingValueNode) error) error {
-	var values []*ast.MappingValueNode
-	switch n := n.(type) {
-	case *ast.MappingNode:
-		values = n.Values
-	case *ast.MappingValueNode:
-		values = []*ast.MappingValueNode{n}
-	default:
-		return p.error(begin(n), fmt.Sprintf("%s is %s, not a mapping of keys to values", what, kind(n)), shape)
-	}
-	seen := map[string]bool{}
-	for _, v := range values {
-		key, ok := text(v.Key)
-		if !ok {
-			return p.error(v.Key.GetToken(), fmt.Sprintf("a key of %s is not plain text", what), shape)
-		}
-		if seen[key] {
-			return p.error(v.Key.GetToken(), fmt.Sprintf("key %q is there twice", key), "leave one")
-		}
-		seen[key] = true
-		if known != nil && !slices.Contains(known, key) {
-			e := &kernels.SpecError{What: p.pos(v.Key.GetToken()), Problem: fmt.Sprintf("unknown key %q in %s", key, what),
-				WayOut: "it takes " + near.Quoted(known, "and")}
-			if n := near.Names(key, known); len(n) > 0 {
-				e.WayOut = "did you mean " + near.Quoted(n, "or") + "? " + e.WayOut
-			}
-			return e
-		}
-		if err := f(key, v); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (p *matrixParser) entry(n ast.Node) (e Entry, nameAt *token.Token, err error) {
 	const shape = "write an entry as \"- spec: apt:bookworm\""
-	e.Pos = p.pos(begin(n))
+	e.Pos = p.Pos(yamlfile.Begin(n))
 	var specAt *token.Token
 	settings := source.All().Settings(specOf(n))
 	var set [][2]string
-	err = p.mapping(n, "the entry", shape, append([]string{"name", "spec", "has"}, settings...), func(key string, v *ast.MappingValueNode) error {
+	err = p.Mapping(n, "the entry", shape, append([]string{"name", "spec", "has"}, settings...), func(key string, v *ast.MappingValueNode) error {
 		if key == "has" {
 			e.Has = map[string]bool{}
-			return p.mapping(v.Value, "has", "write it as \"has: {dax_fault_hwpoison: true}\"", nil, func(change string, v *ast.MappingValueNode) error {
+			return p.Mapping(v.Value, "has", "write it as \"has: {dax_fault_hwpoison: true}\"", nil, func(change string, v *ast.MappingValueNode) error {
 				b, ok := v.Value.(*ast.BoolNode)
 				if !ok {
-					return p.error(begin(v.Value), fmt.Sprintf("%s is %s, not true or false", change, kind(v.Value)), "write true or false")
+					return p.Refuse(yamlfile.Begin(v.Value), fmt.Sprintf("%s is %s, not true or false", change, yamlfile.Kind(v.Value)), "write true or false")
 				}
 				e.Has[change] = b.Value
-				p.declared = append(p.declared, declaration{change, p.pos(begin(v))})
+				p.declared = append(p.declared, declaration{change, p.Pos(yamlfile.Begin(v))})
 				return nil
 			})
 		}
-		s, ok := text(v.Value)
-		if !ok || s == "" {
-			return p.error(begin(v.Value), fmt.Sprintf("%s is %s, not text", key, kind(v.Value)), "put quotes around it if it is meant as text")
+		s, err := p.Text(v, false)
+		if err != nil {
+			return err
 		}
 		switch key {
 		case "name":
-			e.Name, nameAt = s, begin(v.Value)
+			e.Name, nameAt = s, yamlfile.Begin(v.Value)
 		case "spec":
-			e.Spec, specAt = s, begin(v.Value)
+			e.Spec, specAt = s, yamlfile.Begin(v.Value)
 		default:
 			set = append(set, [2]string{key, s})
 		}
@@ -254,7 +184,7 @@ func (p *matrixParser) entry(n ast.Node) (e Entry, nameAt *token.Token, err erro
 		return e, nil, err
 	}
 	if e.Spec == "" {
-		return e, nil, p.error(begin(n), `the entry has no "spec"`, shape)
+		return e, nil, p.Refuse(yamlfile.Begin(n), `the entry has no "spec"`, shape)
 	}
 	for _, nv := range set {
 		e.Spec = source.Set(e.Spec, nv[0], nv[1])
@@ -262,7 +192,7 @@ func (p *matrixParser) entry(n ast.Node) (e Entry, nameAt *token.Token, err erro
 	if err := source.All().Check(e.Spec); err != nil {
 		var spec *kernels.SpecError
 		if errors.As(err, &spec) {
-			spec.What = p.pos(specAt) + ": " + spec.What
+			spec.What = p.Pos(specAt) + ": " + spec.What
 		}
 		return e, nil, err
 	}
@@ -274,66 +204,10 @@ func (p *matrixParser) entry(n ast.Node) (e Entry, nameAt *token.Token, err erro
 
 // specOf is the spec of an entry that is not looked at yet; "" where it has none.
 func specOf(n ast.Node) (spec string) {
-	var values []*ast.MappingValueNode
-	switch n := n.(type) {
-	case *ast.MappingNode:
-		values = n.Values
-	case *ast.MappingValueNode:
-		values = []*ast.MappingValueNode{n}
-	}
-	for _, v := range values {
-		if key, _ := text(v.Key); key == "spec" {
-			spec, _ = text(v.Value)
+	for _, v := range yamlfile.Pairs(n) {
+		if key, _ := yamlfile.Text(v.Key); key == "spec" {
+			spec, _ = yamlfile.Text(v.Value)
 		}
 	}
 	return spec
-}
-
-// text is the value of a scalar that is text.
-func text(n ast.Node) (string, bool) {
-	switch n := n.(type) {
-	case *ast.StringNode:
-		return n.Value, true
-	case *ast.LiteralNode:
-		return strings.TrimSpace(n.Value.Value), true
-	}
-	return "", false
-}
-
-// begin is where a node begins: for a mapping that is its first key, where the
-// parser says its first colon.
-func begin(n ast.Node) *token.Token {
-	switch n := n.(type) {
-	case *ast.MappingNode:
-		if len(n.Values) > 0 && !n.IsFlowStyle {
-			return n.Values[0].Key.GetToken()
-		}
-	case *ast.MappingValueNode:
-		return n.Key.GetToken()
-	}
-	if n == nil {
-		return nil
-	}
-	return n.GetToken()
-}
-
-// kind names a node's type as a person would.
-func kind(n ast.Node) string {
-	switch n.(type) {
-	case *ast.StringNode, *ast.LiteralNode:
-		return "text"
-	case *ast.IntegerNode, *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
-		return "a number"
-	case *ast.BoolNode:
-		return "true or false"
-	case *ast.NullNode:
-		return "empty"
-	case *ast.SequenceNode:
-		return "a list"
-	case *ast.MappingNode, *ast.MappingValueNode:
-		return "a mapping"
-	case *ast.AliasNode, *ast.AnchorNode, *ast.MergeKeyNode:
-		return "an anchor or alias, which is not taken here"
-	}
-	return "something else"
 }

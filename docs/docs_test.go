@@ -23,6 +23,7 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 
 	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/change/declared"
 	"github.com/faultline/faultline/framework/plan"
 	"github.com/faultline/faultline/framework/scenario"
 )
@@ -268,8 +269,23 @@ func tryFaultline(t *testing.T, args []string) error {
 	return nil
 }
 
-func TestMatrices(t *testing.T) {
+// TestYAML reads the matrices, and the files of changes, as the command does.
+func TestYAML(t *testing.T) {
+	var ids []string
+	for _, s := range listed(t) {
+		ids = append(ids, s.ID)
+	}
 	each(t, []string{"yaml"}, func(t *testing.T, b block) {
+		if strings.HasPrefix(b.text, "changes:") {
+			f, err := declared.Parse(b.String(), []byte(b.text))
+			if err == nil {
+				err = f.CheckScenarios(ids)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+			return
+		}
 		m, err := matrix.Parse(b.String(), []byte(b.text))
 		if err == nil {
 			err = m.CheckChanges(change.All().IDs())

@@ -13,6 +13,7 @@ import (
 type mergeCmd struct {
 	Out  string   `required:"" placeholder:"DIR" help:"Where to write the joined results; none of the folders to join."`
 	Runs []string `arg:"" name:"dir" help:"The results folders of the runs."`
+	changesFlag
 }
 
 func (mergeCmd) Help() string {
@@ -20,7 +21,8 @@ func (mergeCmd) Help() string {
 scenario by name it must be the same one. A cell that the rig failed to observe in one run gives
 way to one that was observed in another. A cell of the plan that is in none of the runs, because a
 shard got lost or was killed, counts as one that the rig failed to observe. What is printed and
-the exit code are those of faultline run.
+the exit code are those of faultline run. Runs that a file of changes judged must have
+been judged by the same; --changes judges them by another, also those that had none.
 
 Example:
   faultline run --shard 1/2 --out one     (on one machine)
@@ -29,6 +31,10 @@ Example:
 }
 
 func (c *mergeCmd) Run(ctx context.Context) error {
+	mine, err := c.declared(ctx)
+	if err != nil {
+		return err
+	}
 	var runs []*results.Folder
 	for _, dir := range c.Runs {
 		if same(dir, c.Out) {
@@ -40,7 +46,7 @@ func (c *mergeCmd) Run(ctx context.Context) error {
 		}
 		runs = append(runs, f)
 	}
-	folder, record, err := results.Merge(c.Out, nil, runs...)
+	folder, record, err := results.Merge(c.Out, mine, runs...)
 	if err != nil {
 		return err
 	}

@@ -34,10 +34,15 @@ type runCmd struct {
 	Resume   bool     `help:"Finish the run that is in the results folder."`
 	Shard    string   `placeholder:"I/N" help:"Only the I-th of N parts of the run; faultline merge joins them."`
 	DryRun   bool     `help:"Print what would run, and the QEMU commands, and start nothing."`
+	changesFlag
 }
 
 func (c *runCmd) Run(ctx context.Context) error {
-	entries, err := c.kernels()
+	mine, err := c.declared(ctx)
+	if err != nil {
+		return err
+	}
+	entries, err := c.kernels(mine)
 	if err != nil {
 		return err
 	}
@@ -60,7 +65,7 @@ func (c *runCmd) Run(ctx context.Context) error {
 	p := newProgress(os.Stderr, tty)
 	opt := run.Options{
 		Kernels: entries, Scenarios: c.Scenario, Label: c.Label, Accel: c.Accel, Out: c.Out, Repeat: c.Repeat, Jobs: c.Jobs,
-		Resume: c.Resume, Shard: shard, Cache: store, Command: os.Args, Progress: p,
+		Resume: c.Resume, Shard: shard, Changes: mine, Cache: store, Command: os.Args, Progress: p,
 		Tool: results.Tool{Version: versionText()},
 	}
 	if c.DryRun {
@@ -105,8 +110,9 @@ func judged(record results.Run) error {
 	return nil
 }
 
-// kernels are the entries that the flags ask for.
-func (c *runCmd) kernels() ([]matrix.Entry, error) {
+// kernels are the entries that the flags ask for; mine are the changes that they
+// may speak of beside those that are known.
+func (c *runCmd) kernels(mine change.List) ([]matrix.Entry, error) {
 	for _, spec := range c.Kernel {
 		if err := source.All().Check(spec); err != nil {
 			return nil, err
@@ -129,7 +135,7 @@ func (c *runCmd) kernels() ([]matrix.Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := m.CheckChanges(change.All().IDs()); err != nil {
+	if err := m.CheckChanges(change.All().With(mine).IDs()); err != nil {
 		return nil, err
 	}
 	entries := m.Kernels

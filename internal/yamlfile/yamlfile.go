@@ -125,8 +125,11 @@ func (f File) List(v *ast.MappingValueNode, shape string) ([]ast.Node, error) {
 func (f File) Text(v *ast.MappingValueNode, mayBeEmpty bool) (string, error) {
 	key, _ := Text(v.Key)
 	s, ok := Text(v.Value)
-	if !ok || s == "" && !mayBeEmpty {
+	switch {
+	case !ok:
 		return "", f.Refuse(Begin(v.Value), fmt.Sprintf("%s is %s, not text", key, Kind(v.Value)), "put quotes around it if it is meant as text")
+	case s == "" && !mayBeEmpty:
+		return "", f.Refuse(Begin(v.Value), key+" is empty", "write a text there")
 	}
 	return s, nil
 }

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"context"
+
+	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/change/declared"
+	"github.com/faultline/faultline/framework/run"
+)
+
+// changesFlag is for subcommands that judge.
+type changesFlag struct {
+	Changes string `placeholder:"FILE" help:"A file that declares changes of your own, beside those that Faultline knows (docs/changes.md)."`
+}
+
+// declared are the changes of the file, if one is given, held against the compiled scenarios.
+func (c changesFlag) declared(ctx context.Context) (change.List, error) {
+	if c.Changes == "" {
+		return nil, nil
+	}
+	file, err := declared.Load(c.Changes)
+	if err != nil {
+		return nil, err
+	}
+	suites, err := run.Suites(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, s := range suites {
+		for _, i := range s.Scenarios {
+			ids = append(ids, i.ID)
+		}
+	}
+	return file.Changes, file.CheckScenarios(ids)
+}

@@ -66,6 +66,7 @@ func (b *bisection) middle(ctx context.Context) (string, error) {
 // differ compares the ends.
 func (b *bisection) differ() {
 	oldEnd, newEnd := short(b.rec.Request.Old.Commit), short(b.rec.Request.New.Commit)
+	b.rec.Same, b.rec.Aside = 0, nil // of one that found no difference, and is resumed
 	aside := func(id, format string, args ...any) {
 		b.rec.Aside = append(b.rec.Aside, Aside{id, fmt.Sprintf(format, args...)})
 	}

@@ -83,6 +83,9 @@ type Kernel struct {
 	Claims map[string]bool `json:"claims,omitempty"`
 	// Changes are what its cells say of each change.
 	Changes []judge.ChangeState `json:"changes,omitempty"`
+	// DoesNotBoot says that no guest came up with it, and that it was its own doing;
+	// its cells have the reason and the end of its console.
+	DoesNotBoot bool `json:"does_not_boot,omitempty"`
 	// Splats and Taint are from its boot, before any scenario.
 	Splats []string `json:"splats,omitempty"`
 	Taint  string   `json:"taint,omitempty"`

@@ -9,6 +9,7 @@ import (
 
 	"github.com/faultline/faultline/framework/vm"
 	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/plain"
 )
 
 // exitError ends the process with a code of its own, and without a word: what
@@ -35,14 +36,14 @@ func complain(ctx context.Context, err error) int {
 		fmt.Fprintln(os.Stderr, "faultline: interrupted")
 		return fault.ExitInterrupted
 	default:
-		fmt.Fprintf(os.Stderr, "faultline: %v\n", err)
+		fmt.Fprintf(os.Stderr, "faultline: %s\n", plain.Log(err.Error()))
 		var t *vm.Trouble
 		if errors.As(err, &t) && t.Tail != "" {
-			fmt.Fprintf(os.Stderr, "the end of the guest's console:\n  %s\n", strings.ReplaceAll(t.Tail, "\n", "\n  "))
+			fmt.Fprintf(os.Stderr, "the end of the guest's console:\n  %s\n", strings.ReplaceAll(plain.Log(t.Tail), "\n", "\n  "))
 		}
 	}
 	return exitCode(err)
 }
 
 // progress is where the packages tell what takes time.
-func progress(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
+func progress(format string, args ...any) { fmt.Fprintln(os.Stderr, plain.Log(fmt.Sprintf(format, args...))) }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/internal/plain"
 )
 
 // progressLines shows how a run goes: on a terminal in one line that is
@@ -117,12 +118,12 @@ func (p *progressLines) draw() {
 	fmt.Fprintf(p.w, "%s%5.1f s  %s", clearLine, p.seconds(), status)
 }
 
-// line prints a line that stays.
+// line prints a line that stays. What a guest said may be in it.
 func (p *progressLines) line(format string, args ...any) {
 	if p.tty {
 		fmt.Fprint(p.w, clearLine)
 	}
-	fmt.Fprintf(p.w, "%5.1f s  %s\n", p.seconds(), fmt.Sprintf(format, args...))
+	fmt.Fprintf(p.w, "%5.1f s  %s\n", p.seconds(), plain.Log(fmt.Sprintf(format, args...)))
 }
 
 // Say prints a line.

@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/faultline/faultline/framework/judge"
 	"github.com/faultline/faultline/framework/report/matrix"
 	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/internal/plain"
 )
 
 func tallies(run results.Run) []tally {
@@ -139,11 +139,5 @@ func tail(path string) string {
 	if at.Size() > tailBytes {
 		_, text, _ = strings.Cut(text, "\n")
 	}
-	return clean(text)
+	return plain.Text(text)
 }
-
-// escapes are what a guest's console has for a terminal: colours and cursor
-// movements (ECMA-48), and carriage returns.
-var escapes = regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]|\x1b[()][A-Z0-9]|\x1b[=>78cDEHM]|\r`)
-
-func clean(text string) string { return escapes.ReplaceAllString(text, "") }

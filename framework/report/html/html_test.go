@@ -64,13 +64,16 @@ func TestIsSelfContained(t *testing.T) {
 }
 
 func TestEscapesTheGuest(t *testing.T) {
-	page := render(t, demo.Troubled())
-	for _, bad := range []string{"<img src=x", "<script>alert", "\x1b"} {
-		if strings.Contains(page, bad) {
-			t.Errorf("the page has %q unescaped", bad)
+	for _, run := range []results.Run{demo.Troubled(), demo.Hostile()} {
+		page := render(t, run)
+		for _, bad := range []string{"<img src=x", "<script>alert", "<b>forged", "</script><script", "<!-- -->"} {
+			if strings.Contains(page, bad) {
+				t.Errorf("the page has %q unescaped", bad)
+			}
 		}
+		demo.Seen(t, page)
 	}
-	if !strings.Contains(page, "&lt;img src=x onerror=alert(1)&gt;") {
+	if page := render(t, demo.Troubled()); !strings.Contains(page, "&lt;img src=x onerror=alert(1)&gt;") {
 		t.Error("the page doesn't show what the guest said")
 	}
 }

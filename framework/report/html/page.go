@@ -46,13 +46,13 @@ func Write(w io.Writer, run results.Run, folder *results.Folder) error {
 }
 
 // visible shows as a dot what html/template lets through but a page may not
-// have, or what lets text pass for other text: control characters, and those
-// that turn the direction of writing.
+// have, or what lets text pass for other text: control characters, and others
+// without a shape, such as those that turn the direction of writing.
 func visible(r rune) rune {
 	switch {
 	case r == '\n' || r == '\t':
 		return r
-	case unicode.IsControl(r), r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069:
+	case !unicode.IsPrint(r) && !unicode.Is(unicode.Zs, r):
 		return '·'
 	}
 	return r

@@ -10,6 +10,7 @@ import (
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/report/matrix"
 	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/internal/plain"
 )
 
 func newRow(n int, r matrix.Row, run results.Run) pageRow {
@@ -74,7 +75,7 @@ func pairs(diffs []judge.Difference) []pair {
 			out = append(out, pair{A: a, B: b})
 		}
 		p := &out[len(out)-1]
-		p.Differences = append(p.Differences, difference{where, strings.TrimPrefix(d.Field, judge.WitnessPrefix), clean(d.A), clean(d.B), d.ExplainedBy})
+		p.Differences = append(p.Differences, difference{where, strings.TrimPrefix(d.Field, judge.WitnessPrefix), plain.Text(d.A), plain.Text(d.B), d.ExplainedBy})
 	}
 	return out
 }
@@ -82,7 +83,7 @@ func pairs(diffs []judge.Difference) []pair {
 func newCell(i int, c, reference *observe.Cell, r matrix.Row, run results.Run) pageCell {
 	out := pageCell{
 		Kernel: c.Kernel, N: i, Class: string(c.Verdict), State: matrix.VerdictWords(c.Verdict),
-		Message: c.Message, Log: clean(strings.Join(c.KernelLog, "\n")), Tail: clean(c.ConsoleTail),
+		Message: c.Message, Log: plain.Text(strings.Join(c.KernelLog, "\n")), Tail: plain.Text(c.ConsoleTail),
 	}
 	out.Facts = fmt.Sprintf("%s, %.0f ms", c.Accel, c.Millis)
 	if n := r.Attempts[i]; n > 1 {
@@ -104,7 +105,7 @@ func newCell(i int, c, reference *observe.Cell, r matrix.Row, run results.Run) p
 	}
 	slices.Sort(names)
 	for _, n := range names {
-		out.Witnesses = append(out.Witnesses, fact{Name: n, Value: clean(c.Witnesses[n])})
+		out.Witnesses = append(out.Witnesses, fact{Name: n, Value: plain.Text(c.Witnesses[n])})
 	}
 	out.Repeat = matrix.Repeat(run, *c)
 	return out

@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/faultline/faultline/framework/judge"
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/internal/plain"
 	"github.com/faultline/faultline/internal/shell"
 )
 
@@ -104,16 +104,6 @@ func Repeat(run results.Run, c observe.Cell) string {
 	return shell.Quote(args)
 }
 
-// Printable keeps what a guest said from steering the terminal, or breaking
-// a line: control characters are shown as a dot, white space as a space.
-func Printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case !unicode.IsPrint(r):
-			return '·'
-		}
-		return r
-	}, s)
-}
+// Printable is plain.Line, for who draws a record as lines: what a guest said
+// neither steers the terminal nor breaks a line.
+func Printable(s string) string { return plain.Line(s) }

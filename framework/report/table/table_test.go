@@ -73,12 +73,14 @@ func TestKeepsWithinItsWidth(t *testing.T) {
 	}
 }
 
-func TestHasNoControlCharacters(t *testing.T) {
-	var b bytes.Buffer
-	if err := Write(&b, demo.Troubled(), Options{}); err != nil {
-		t.Fatal(err)
-	}
-	if i := strings.IndexFunc(b.String(), func(r rune) bool { return r < ' ' && r != '\n' }); i >= 0 {
-		t.Errorf("control character at %d: %q", i, b.String()[i:min(i+20, b.Len())])
+func TestIsInert(t *testing.T) {
+	for _, width := range []int{0, minWidth, 100} {
+		for _, run := range []results.Run{demo.Troubled(), demo.Hostile()} {
+			var b bytes.Buffer
+			if err := Write(&b, run, Options{Width: width, Results: demo.HostileText}); err != nil {
+				t.Fatal(err)
+			}
+			demo.Inert(t, b.String())
+		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 // The demo is a run as one can be: its record is valid.
 func TestDemoIsValid(t *testing.T) {
-	for name, run := range map[string]results.Run{"demo": demo.Run(), "troubled": demo.Troubled()} {
+	for name, run := range map[string]results.Run{"demo": demo.Run(), "troubled": demo.Troubled(), "hostile": demo.Hostile()} {
 		b, err := json.Marshal(run)
 		if err != nil {
 			t.Fatal(err)

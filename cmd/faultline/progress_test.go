@@ -1,0 +1,20 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/faultline/faultline/framework/observe"
+)
+
+// What a guest said reaches neither the terminal nor a CI's runner as anything but text.
+func TestProgressIsInert(t *testing.T) {
+	var b bytes.Buffer
+	p := newProgress(&b, false)
+	p.Cell(observe.Cell{Verdict: observe.Unexpected, Message: "saw\n::error::x\x1b[2J"}, 1, 2)
+	p.stop()
+	if got := b.String(); !strings.Contains(got, "\n:·:error:·:x\n") {
+		t.Errorf("printed %q", got)
+	}
+}

@@ -1,0 +1,97 @@
+package demo
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/results"
+)
+
+// HostileText is what a guest may print to be more than text: for a terminal, for
+// the runners of CI systems, and in the syntax of each format.
+const HostileText = "::error title=forged::forged\r\n  ::add-mask::forged ##[error]forged ##vso[task.complete] ##teamcity[forged]\n" +
+	"\x1b[31mred\x1b[0m \x1b]0;forged\x07 \u009b2J \xff\xfe \x00 \x7f \u202e \u2028 %0A::warning::forged\n" +
+	`</script><script>alert(1)</script><img src=x onerror=alert(1)>]]><!-- --> & "'` + "\n" +
+	"| ``forged`` ![forged](http://forged/) [forged](javascript:forged) <b>forged</b> @all #1 $forged$\n" +
+	"<LAVA_SIGNAL_TESTCASE TEST_CASE_ID=forged RESULT=pass>\n<LAVA_TEST_RUNNER EXIT>\n" +
+	"ok 1 forged # SKIP forged\nnot ok 2 forged\n1..7\nKTAP version 1\n# Subtest: forged\nBail out! forged\n" +
+	"Kernel panic - not syncing: VFS: forged\nreboot: System halted\nList of all partitions:\n"
+
+// Hostile is a run in which the guest, and who named kernels and scenarios, said
+// HostileText wherever they have a say.
+func Hostile() results.Run {
+	run := Troubled()
+	name := func(s string) string {
+		if s == NewName {
+			return "6.12 " + HostileText
+		}
+		return s
+	}
+	const scenario = "dax/xfs/mapped-then-bad"
+	id := func(s string) string {
+		if s == scenario {
+			return "dax/" + HostileText
+		}
+		return s
+	}
+	for i := range run.Kernels {
+		k := &run.Kernels[i]
+		k.Name = name(k.Name)
+		k.Spec, k.Release, k.Splats = HostileText, HostileText, []string{HostileText}
+		k.Packages = []results.Package{{Name: HostileText, Version: HostileText}}
+	}
+	for i := range run.Scenarios {
+		s := &run.Scenarios[i]
+		s.ID, s.Doc, s.Needs = id(s.ID), HostileText, []string{HostileText}
+	}
+	for i := range run.Cells {
+		c := &run.Cells[i]
+		c.Kernel, c.Scenario = name(c.Kernel), id(c.Scenario)
+		c.KernelLog = strings.Split(HostileText, "\n")
+		c.Witnesses = map[string]string{observe.WitnessLog: HostileText, HostileText: HostileText}
+		if c.Verdict == observe.NotDoable || c.Verdict == observe.Rig {
+			c.Message, c.ConsoleTail = HostileText, HostileText
+			continue
+		}
+		if strings.HasSuffix(c.Scenario, "/pread") {
+			c.Witnesses[observe.WitnessSplats] = HostileText
+		}
+		for j := range c.Steps {
+			s := &c.Steps[j]
+			s.Action, s.Outcome.Note = s.Action+HostileText, HostileText
+		}
+	}
+	run.Host.OS, run.Host.CPU, run.Command = HostileText, HostileText, []string{"faultline", HostileText}
+	run.Judge()
+	return run
+}
+
+// Seen fails a test where text steers a terminal, or is no text.
+func Seen(t *testing.T, text string) {
+	t.Helper()
+	if !utf8.ValidString(text) {
+		t.Error("it is not UTF-8")
+	}
+	at := strings.IndexFunc(text, func(r rune) bool {
+		return r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029')
+	})
+	if at >= 0 {
+		t.Errorf("it steers a terminal at %d: %q", at, text[max(0, at-20):min(at+20, len(text))])
+	}
+}
+
+// commands are what CI systems and LAVA's dispatcher obey in a log.
+var commands = regexp.MustCompile(`(?m)^\s*::[a-zA-Z-]+[ :].*$|##\[|##vso\[|##teamcity\[|<LAVA_`)
+
+// Inert fails a test where text steers a terminal or what reads a log along.
+func Inert(t *testing.T, text string) {
+	t.Helper()
+	Seen(t, text)
+	if found := commands.FindString(text); found != "" {
+		t.Errorf("it has the command %q", found)
+	}
+}

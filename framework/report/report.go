@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/faultline/faultline/framework/report/html"
+	"github.com/faultline/faultline/framework/report/junit"
 	"github.com/faultline/faultline/framework/results"
 )
 
@@ -21,8 +22,11 @@ type Format struct {
 // HTML is the page that a person reads.
 var HTML = Format{Name: "html", File: "report.html", MediaType: "text/html; charset=utf-8", Write: html.Write}
 
+// JUnit is what most CI systems read.
+var JUnit = Format{Name: "junit", File: "junit.xml", MediaType: "application/xml", Write: junit.Write}
+
 // Formats are all there are; each is written into the folder of every run.
-func Formats() []Format { return []Format{HTML} }
+func Formats() []Format { return []Format{HTML, JUnit} }
 
 // Write puts a run's reports into its folder.
 func Write(run results.Run, folder *results.Folder) error {

@@ -155,14 +155,7 @@ func Run() results.Run {
 // Troubled is Run with one of everything that can go wrong.
 func Troubled() results.Run {
 	run := Run()
-	cell := func(scenario, kernel string) *observe.Cell {
-		for i := range run.Cells {
-			if run.Cells[i].Scenario == scenario && run.Cells[i].Kernel == kernel {
-				return &run.Cells[i]
-			}
-		}
-		panic("no cell " + scenario + " on " + kernel)
-	}
+	cell := func(scenario, kernel string) *observe.Cell { return cellOf(&run, scenario, kernel) }
 	back := cell("dax/xfs/private-cow", NewName) // a backport that forgot the COW path
 	back.Steps[0].Outcome, back.Steps[0].Expected.Side = adrerr(), observe.Before
 	back.Witnesses, back.KernelLog = cell("dax/xfs/private-cow", OldName).Witnesses, nil

@@ -2,21 +2,53 @@ package demo_test
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 
+	"github.com/faultline/faultline/framework/judge"
 	"github.com/faultline/faultline/framework/report/internal/demo"
 	"github.com/faultline/faultline/framework/results"
 )
 
-// The demo is a run as one can be: its record is valid.
-func TestDemoIsValid(t *testing.T) {
-	for name, run := range map[string]results.Run{"demo": demo.Run(), "troubled": demo.Troubled(), "hostile": demo.Hostile()} {
+// A demo is a run as one can be: its record is valid.
+func TestDemosAreValid(t *testing.T) {
+	for name, run := range demo.Every() {
 		b, err := json.Marshal(run)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := results.Validate(b); err != nil {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Each run of Every is what its name says, and nothing else.
+func TestEvery(t *testing.T) {
+	for name, want := range map[string]struct {
+		code  int
+		kinds []judge.FindingKind
+	}{
+		"as expected":                   {code: 0},
+		"not doable":                    {code: 0},
+		"rig":                           {code: 3},
+		"rig, once of twice":            {code: 3},
+		"no kernel boots":               {code: 3},
+		"unexpected":                    {1, []judge.FindingKind{judge.UnexpectedObservation}},
+		"lost change":                   {1, []judge.FindingKind{judge.LostChange}},
+		"incomplete change":             {1, []judge.FindingKind{judge.IncompleteChange}},
+		"contradicted claim":            {1, []judge.FindingKind{judge.ContradictedClaim}},
+		"unexplained difference":        {1, []judge.FindingKind{judge.UnexplainedDifference}},
+		"splat":                         {1, []judge.FindingKind{judge.Splat}},
+		"not repeatable":                {1, []judge.FindingKind{judge.NotRepeatable}},
+		"interrupted":                   {code: 130},
+		"interrupted when all was done": {code: 130},
+		"interrupted before all":        {code: 130},
+		"nothing":                       {code: 0},
+	} {
+		run := demo.Every()[name]
+		if run.Summary.ExitCode != want.code || !slices.Equal(demo.Kinds(run), want.kinds) {
+			t.Errorf("%s: exit code %d and %v, want %d and %v", name, run.Summary.ExitCode, demo.Kinds(run), want.code, want.kinds)
 		}
 	}
 }

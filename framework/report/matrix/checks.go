@@ -1,0 +1,257 @@
+package matrix
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/faultline/faultline/framework/judge"
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/results"
+)
+
+// State is what became of a check. Each but Passed and NotDoable has an exit code
+// of its own, and of several checks the last in this order decides on it.
+type State int
+
+const (
+	Passed    State = iota
+	NotDoable       // the kernel or the machine lacks what it needs
+	Untold          // trouble with the rig: it could not be judged
+	Failed          // a behaviour was not as expected, or is a finding
+	Stopped         // the run was interrupted before all was observed
+)
+
+// Suites of checks that are no scenarios'.
+const (
+	FindingsSuite = "findings" // findings that are of no single cell
+	RunSuite      = "run"      // whether the run came to its end
+)
+
+// Check is what a pipeline counts as one test of a kernel: a scenario, whose
+// attempts are one check, so that it has the same name with and without --repeat;
+// findings that are of no single cell; or that the run was interrupted.
+type Check struct {
+	Suite string
+	// Name is the scenario's id. Of findings it is their kind and what they are
+	// about: "lost-change/dax_fault_hwpoison".
+	Name  string
+	State State
+	// Why says in a word, for a program, why it is not Passed: the kind of the first
+	// finding, "rig", "not_doable" or "interrupted".
+	Why string
+	// Reasons say it for a person, and what a guest said may be in them.
+	Reasons []string
+	// Scenario and Cells, one an attempt, are there where it is one.
+	Scenario results.Scenario
+	Cells    []*observe.Cell
+}
+
+// Seconds is how long the check's guests took.
+func (c Check) Seconds() float64 {
+	var ms float64
+	for _, cell := range c.Cells {
+		ms += cell.Millis
+	}
+	return ms / 1000
+}
+
+// Column is a kernel and its checks.
+type Column struct {
+	Kernel results.Kernel
+	Checks []Check
+}
+
+// Suite is the checks of a column that belong together.
+type Suite struct {
+	Name   string
+	Checks []Check
+}
+
+// Suites are the column's, in the order in which its checks name them.
+func (c Column) Suites() []Suite {
+	var out []Suite
+	at := map[string]int{}
+	for _, check := range c.Checks {
+		i, ok := at[check.Suite]
+		if !ok {
+			i = len(out)
+			at[check.Suite], out = i, append(out, Suite{Name: check.Suite})
+		}
+		out[i].Checks = append(out[i].Checks, check)
+	}
+	return out
+}
+
+// Columns are what a run tells of each kernel, as checks: all that decides on the
+// run's exit code is in them.
+func Columns(run results.Run) []Column {
+	c := collector{run: run, cells: map[place][]*observe.Cell{}, findings: map[place][]judge.Finding{}, at: map[string]int{}}
+	for _, k := range run.Kernels {
+		c.column(k.Name).Kernel = k
+	}
+	for i := range run.Cells {
+		cell := &run.Cells[i]
+		at := place{cell.Kernel, cell.Scenario}
+		c.cells[at] = append(c.cells[at], cell)
+	}
+	var loose []judge.Finding
+	for _, f := range run.Findings {
+		at := place{owner(run, f), f.Scenario}
+		if ofCell(f) && len(c.cells[at]) > 0 {
+			c.findings[at] = append(c.findings[at], f)
+		} else {
+			loose = append(loose, f)
+		}
+	}
+	c.scenarios()
+	c.loose(loose)
+	if run.Interrupted {
+		c.interrupted()
+	}
+	return c.columns
+}
+
+// ofCell says whether a finding is of one cell. A difference is of two.
+func ofCell(f judge.Finding) bool {
+	switch f.Kind {
+	case judge.UnexpectedObservation, judge.Splat, judge.NotRepeatable:
+		return true
+	}
+	return false
+}
+
+// owner is the kernel that a finding is told of: the last that it names, which
+// is the one that lacks, or differs.
+func owner(run results.Run, f judge.Finding) string {
+	switch {
+	case len(f.Kernels) > 0:
+		return f.Kernels[len(f.Kernels)-1]
+	case len(run.Kernels) > 0:
+		return run.Kernels[len(run.Kernels)-1].Name
+	}
+	return ""
+}
+
+// place is where a cell is.
+type place struct{ kernel, scenario string }
+
+type collector struct {
+	run      results.Run
+	cells    map[place][]*observe.Cell
+	findings map[place][]judge.Finding
+	columns  []Column
+	at       map[string]int // of columns, by the kernel's name
+}
+
+// column is that of a kernel; one that the run does not list gets one too, so
+// that nothing of a record from elsewhere is lost.
+func (c *collector) column(kernel string) *Column {
+	i, ok := c.at[kernel]
+	if !ok {
+		i = len(c.columns)
+		c.at[kernel], c.columns = i, append(c.columns, Column{Kernel: results.Kernel{Name: kernel}})
+	}
+	return &c.columns[i]
+}
+
+// scenarios adds a check for each that was observed, in the plan's order, and
+// behind them those that it does not name.
+func (c *collector) scenarios() {
+	order := slices.Clone(c.run.Scenarios)
+	known := map[string]bool{}
+	for _, s := range order {
+		known[s.ID] = true
+	}
+	for _, cell := range c.run.Cells {
+		c.column(cell.Kernel)
+		if !known[cell.Scenario] {
+			known[cell.Scenario] = true
+			order = append(order, results.Scenario{ID: cell.Scenario})
+		}
+	}
+	for i := range c.columns {
+		col := &c.columns[i]
+		for _, s := range order {
+			at := place{col.Kernel.Name, s.ID}
+			if cells := c.cells[at]; len(cells) > 0 {
+				col.Checks = append(col.Checks, newCheck(s, cells, c.findings[at]))
+			}
+		}
+	}
+}
+
+func newCheck(s results.Scenario, cells []*observe.Cell, findings []judge.Finding) Check {
+	out := Check{Suite: s.Suite, Name: s.ID, Scenario: s, Cells: cells}
+	if out.Suite == "" {
+		out.Suite, _, _ = strings.Cut(s.ID, "/")
+	}
+	messages := map[observe.Verdict][]string{}
+	for _, cell := range cells {
+		if !slices.Contains(messages[cell.Verdict], cell.Message) {
+			messages[cell.Verdict] = append(messages[cell.Verdict], cell.Message)
+		}
+	}
+	switch {
+	case len(findings) > 0:
+		out.State, out.Why = Failed, string(findings[0].Kind)
+		for _, f := range findings {
+			out.Reasons = append(out.Reasons, f.Message)
+		}
+	case messages[observe.Unexpected] != nil:
+		out.State, out.Why, out.Reasons = Failed, string(judge.UnexpectedObservation), messages[observe.Unexpected]
+	case messages[observe.Rig] != nil:
+		out.State, out.Why, out.Reasons = Untold, string(observe.Rig), messages[observe.Rig]
+	case messages[observe.NotDoable] != nil && messages[observe.Expected] == nil:
+		out.State, out.Why, out.Reasons = NotDoable, string(observe.NotDoable), messages[observe.NotDoable]
+	}
+	return out
+}
+
+// loose adds the findings that are of no single cell, those about the same
+// thing as one check.
+func (c *collector) loose(findings []judge.Finding) {
+	for _, f := range findings {
+		name := strings.ReplaceAll(string(f.Kind), "_", "-")
+		if f.Change != "" {
+			name += "/" + f.Change
+		}
+		if f.Scenario != "" {
+			name += "/" + f.Scenario
+		}
+		col := c.column(owner(c.run, f))
+		i := slices.IndexFunc(col.Checks, func(k Check) bool { return k.Suite == FindingsSuite && k.Name == name })
+		if i < 0 {
+			i = len(col.Checks)
+			col.Checks = append(col.Checks, Check{Suite: FindingsSuite, Name: name, State: Failed, Why: string(f.Kind)})
+		}
+		col.Checks[i].Reasons = append(col.Checks[i].Reasons, f.Message)
+	}
+}
+
+// interrupted adds a check to each kernel of which the plan has more than was
+// observed, and to the last one where there is none.
+func (c *collector) interrupted() {
+	if len(c.columns) == 0 {
+		c.column("")
+	}
+	told := false
+	for i := range c.columns {
+		col := &c.columns[i]
+		var missing []string
+		for _, s := range c.run.Scenarios {
+			if len(c.cells[place{col.Kernel.Name, s.ID}]) == 0 {
+				missing = append(missing, s.ID)
+			}
+		}
+		if len(missing) == 0 && (told || i < len(c.columns)-1) {
+			continue
+		}
+		told = true
+		reason := "the run was interrupted"
+		if len(missing) > 0 {
+			reason += fmt.Sprintf(" before %d of %s could be observed: %s", len(missing), Count(len(c.run.Scenarios), "scenario"), strings.Join(missing, ", "))
+		}
+		col.Checks = append(col.Checks, Check{Suite: RunSuite, Name: "whole", State: Stopped, Why: "interrupted", Reasons: []string{reason}})
+	}
+}

@@ -1,0 +1,114 @@
+package matrix_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/report/internal/demo"
+	"github.com/faultline/faultline/framework/report/matrix"
+)
+
+// A pipeline that counts checks comes to the run's own exit code.
+func TestColumnsDecideOnTheExitCode(t *testing.T) {
+	codes := map[matrix.State]int{matrix.Passed: 0, matrix.NotDoable: 0, matrix.Untold: 3, matrix.Failed: 1, matrix.Stopped: 130}
+	for name, run := range demo.Every() {
+		t.Run(name, func(t *testing.T) {
+			worst := matrix.Passed
+			for _, col := range matrix.Columns(run) {
+				seen := map[string]bool{}
+				for _, c := range col.Checks {
+					worst = max(worst, c.State)
+					if seen[c.Name] {
+						t.Errorf("%s is there twice", c.Name)
+					}
+					seen[c.Name] = true
+					if quiet := c.State == matrix.Passed; quiet != (c.Why == "") || quiet != (len(c.Reasons) == 0) {
+						t.Errorf("%s: state %d, why %q, reasons %q", c.Name, c.State, c.Why, c.Reasons)
+					}
+				}
+			}
+			if codes[worst] != run.Summary.ExitCode {
+				t.Errorf("the checks say %d, the run %d", codes[worst], run.Summary.ExitCode)
+			}
+		})
+	}
+}
+
+// told are the checks that are not Passed, a line each.
+func told(name string) []string {
+	var out []string
+	for _, col := range matrix.Columns(demo.Every()[name]) {
+		for _, s := range col.Suites() {
+			for _, c := range s.Checks {
+				if c.State != matrix.Passed {
+					out = append(out, fmt.Sprintf("%s, %s, %s: %s: %s", col.Kernel.Version, s.Name, c.Name, c.Why, strings.Join(c.Reasons, " / ")))
+				}
+			}
+		}
+	}
+	return out
+}
+
+func TestColumns(t *testing.T) {
+	for name, want := range map[string][]string{
+		"as expected":        nil,
+		"rig":                {"6.12.117, dax, dax/ext4/pread: rig: the guest gave no answer within 30s"},
+		"rig, once of twice": {"6.1.192, dax, dax/ext4/pread: rig: QEMU ended"},
+		"not doable":         {"6.12.117, dax, dax/ext4/pread: not_doable: the kernel lacks CONFIG_EXT4_FS"},
+		"contradicted claim": {"6.1.192, findings, contradicted-claim/dax_fault_hwpoison: contradicted_claim: " +
+			"6.1.192 (apt:bookworm) is claimed to have dax_fault_hwpoison, and it was not seen in dax/ext4/private-cow, dax/ext4/second-process, dax/ext4/shared-read, dax/ext4/shared-write and 3 more, which showed what was before it"},
+		"unexplained difference": {"6.12.117, findings, unexplained-difference/dax/ext4/pread: unexplained_difference: " +
+			"dax/ext4/pread differs between 6.1.192 (apt:bookworm) and 6.12.117 (apt:bookworm, 6.12), and no known change says why: witness:badblocks: 32 8 / 40 8"},
+		"interrupted":                   {"6.12.117, run, whole: interrupted: the run was interrupted before 2 of 15 scenarios could be observed: syscalls/ext4/pwrite-aligned, syscalls/pmem/read"},
+		"interrupted when all was done": {"6.12.117, run, whole: interrupted: the run was interrupted"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(want, told(name)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// A record from elsewhere may speak of kernels and scenarios that it does not list.
+func TestColumnsLoseNothing(t *testing.T) {
+	run := demo.Run()
+	run.Kernels, run.Scenarios = run.Kernels[:1], run.Scenarios[:1]
+	n := 0
+	for _, col := range matrix.Columns(run) {
+		n += len(col.Checks)
+	}
+	if n != len(run.Cells) {
+		t.Errorf("%d checks of %d cells", n, len(run.Cells))
+	}
+}
+
+func TestStory(t *testing.T) {
+	run := demo.Every()["unexpected"]
+	var got []string
+	for _, col := range matrix.Columns(run) {
+		for _, c := range col.Checks {
+			if c.State == matrix.Failed {
+				got = append(got, c.Story()...)
+			}
+		}
+	}
+	want := []string{"step 1, victim: pread file+0x4000 4096: ok 4096; expected was EIO", "badblocks: 32 8"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	c := matrix.Check{Cells: []*observe.Cell{
+		{Attempt: 1, Verdict: observe.Expected, KernelLog: []string{"one"}},
+		{Attempt: 2, Verdict: observe.Rig, ConsoleTail: "two\nthree\n"},
+	}}
+	if diff := cmp.Diff([]string{"attempt 1, expected:", "attempt 2, rig failed:"}, c.Story()); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"one", "two", "three"}, c.Said()); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -46,4 +46,6 @@ func complain(ctx context.Context, err error) int {
 }
 
 // progress is where the packages tell what takes time.
-func progress(format string, args ...any) { fmt.Fprintln(os.Stderr, plain.Log(fmt.Sprintf(format, args...))) }
+func progress(format string, args ...any) {
+	fmt.Fprintln(os.Stderr, plain.Log(fmt.Sprintf(format, args...)))
+}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/faultline/faultline/framework/report"
 	"github.com/faultline/faultline/internal/fault"
 )
 
@@ -23,6 +24,7 @@ import (
 // method Run.
 type cli struct {
 	Run        runCmd        `cmd:"" help:"Observe scenarios on kernels, compare them, and save the results."`
+	Report     reportCmd     `cmd:"" help:"Write a run's reports again, or in another format."`
 	Merge      mergeCmd      `cmd:"" help:"Join the results of runs that share a plan, shards for example."`
 	Bisect     bisectCmd     `cmd:"" help:"Find the commit after which scenarios show something else, in a git tree."`
 	BisectStep bisectStepCmd `cmd:"" help:"Judge one commit, for git bisect run."`
@@ -55,8 +57,9 @@ func faultline(ctx context.Context, args []string) error {
 		kong.Description(description),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
 		kong.Vars{
-			"specs": strings.Join(source.All().Forms(), ", "),
-			"accel": "What runs the guest: kvm, tcg (works everywhere), or auto: kvm where it is seen to work.",
+			"specs":   strings.Join(source.All().Forms(), ", "),
+			"formats": strings.Join(report.Names(), ", "),
+			"accel":   "What runs the guest: kvm, tcg (works everywhere), or auto: kvm where it is seen to work.",
 		},
 		kong.BindTo(ctx, (*context.Context)(nil)),
 	)

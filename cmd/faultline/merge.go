@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 
@@ -14,6 +15,7 @@ type mergeCmd struct {
 	Out  string   `required:"" placeholder:"DIR" help:"Where to write the joined results; none of the folders to join."`
 	Runs []string `arg:"" name:"dir" help:"The results folders of the runs."`
 	changesFlag
+	outputFlags
 }
 
 func (mergeCmd) Help() string {
@@ -32,6 +34,10 @@ Example:
 
 func (c *mergeCmd) Run(ctx context.Context) error {
 	mine, err := c.declared(ctx)
+	if err != nil {
+		return err
+	}
+	outputs, err := c.outputs()
 	if err != nil {
 		return err
 	}
@@ -57,7 +63,7 @@ func (c *mergeCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := show(record, where); err != nil {
+	if err := errors.Join(show(outputs.table(), record, where), outputs.write(record, folder)); err != nil {
 		return err
 	}
 	return judged(record)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -35,6 +36,7 @@ type runCmd struct {
 	Shard    string   `placeholder:"I/N" help:"Only the I-th of N parts of the run; faultline merge joins them."`
 	DryRun   bool     `help:"Print what would run, and the QEMU commands, and start nothing."`
 	changesFlag
+	outputFlags
 }
 
 func (c *runCmd) Run(ctx context.Context) error {
@@ -52,6 +54,10 @@ func (c *runCmd) Run(ctx context.Context) error {
 	}
 	if c.Repeat < 1 || c.Jobs < 0 {
 		return fault.Requestf("--repeat is at least 1, and --jobs is not negative")
+	}
+	outputs, err := c.outputs()
+	if err != nil {
+		return err
 	}
 	// Asked for first, because kernels take long to fetch.
 	if _, err := qemu.Find(ctx, runtime.GOARCH); err != nil {
@@ -82,7 +88,8 @@ func (c *runCmd) Run(ctx context.Context) error {
 	if c.Out == "" {
 		where = filepath.Join("results", "latest")
 	}
-	if err := show(*record, where); err != nil {
+	fmt.Fprintln(outputs.table()) // below the progress
+	if err := errors.Join(show(outputs.table(), *record, where), outputs.write(*record, folder)); err != nil {
 		return err
 	}
 	fmt.Fprintf(os.Stderr, "took %s\n", p.took())
@@ -93,13 +100,12 @@ func (c *runCmd) Run(ctx context.Context) error {
 }
 
 // show prints the table of a run.
-func show(record results.Run, where string) error {
+func show(to *os.File, record results.Run, where string) error {
 	width := 0
-	if w, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
+	if w, _, err := term.GetSize(int(to.Fd())); err == nil {
 		width = w
 	}
-	fmt.Println()
-	return table.Write(os.Stdout, record, table.Options{Width: width, Color: term.IsTerminal(int(os.Stdout.Fd())), Results: where})
+	return table.Write(to, record, table.Options{Width: width, Color: term.IsTerminal(int(to.Fd())), Results: where})
 }
 
 // judged is the exit code of a run.

@@ -28,6 +28,15 @@ var JUnit = Format{Name: "junit", File: "junit.xml", MediaType: "application/xml
 // Formats are all there are; each is written into the folder of every run.
 func Formats() []Format { return []Format{HTML, JUnit} }
 
+// Names are the names of all formats.
+func Names() []string {
+	var out []string
+	for _, f := range Formats() {
+		out = append(out, f.Name)
+	}
+	return out
+}
+
 // Write puts a run's reports into its folder.
 func Write(run results.Run, folder *results.Folder) error {
 	for _, f := range Formats() {

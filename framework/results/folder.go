@@ -306,31 +306,6 @@ func readCell(path string) (observe.Cell, error) {
 	return c, nil
 }
 
-// LoadRun reads run.json and checks it against the schema. Of a run that an
-// earlier version recorded it reads the observations; Judge concludes anew. The error is a
-// *NoRunError where there is none, a *SchemaError where it is not one.
-func (f *Folder) LoadRun() (Run, error) {
-	path := f.Path(RunFile)
-	b, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return Run{}, &NoRunError{Dir: f.dir}
-	}
-	if err != nil {
-		return Run{}, fmt.Errorf("read run: %w", err)
-	}
-	if b, err = upgrade(b); err != nil {
-		return Run{}, fmt.Errorf("read %s: %w", path, err)
-	}
-	if err := Validate(b); err != nil {
-		return Run{}, fmt.Errorf("read %s: %w", path, err)
-	}
-	var r Run
-	if err := json.Unmarshal(b, &r); err != nil {
-		return Run{}, fmt.Errorf("read %s: %w", path, err)
-	}
-	return r, nil
-}
-
 // MarkLatest points the symlink "latest" beside the folder at it.
 func (f *Folder) MarkLatest() error {
 	abs, err := filepath.Abs(f.dir)

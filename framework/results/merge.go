@@ -106,19 +106,9 @@ func (m *merger) add(f *Folder) error {
 	if err != nil {
 		return fmt.Errorf("merge runs: %w", err)
 	}
-	// The cells' own files are complete even where the run was killed.
-	cells, _, err := f.Cells()
+	cells, err := f.observed(r)
 	if err != nil {
 		return fmt.Errorf("merge runs: %w", err)
-	}
-	onDisk := map[string]bool{}
-	for _, c := range cells {
-		onDisk[CellFile(c)] = true
-	}
-	for _, c := range r.Cells {
-		if !onDisk[CellFile(c)] {
-			cells = append(cells, c)
-		}
 	}
 	cells = judge.Declare(cells, nil) // what was declared is no observation
 	if len(m.ids) == 0 {

@@ -11,11 +11,17 @@ import (
 const schema1 = "faultline.run/1"
 
 // upgrade makes a document of schema1 one of Schema: with its observations, and
-// without its conclusions. Any other is left as it is.
-func upgrade(run []byte) ([]byte, error) {
+// without its conclusions. Any other is left as it is, and not upgraded.
+func upgrade(run []byte) (now []byte, upgraded bool, err error) {
+	var head struct {
+		Schema string `json:"schema"`
+	}
+	if err := json.Unmarshal(run, &head); err != nil || head.Schema != schema1 {
+		return run, false, nil // Validate says what is wrong with it
+	}
 	var doc map[string]any
-	if err := json.Unmarshal(run, &doc); err != nil || doc["schema"] != schema1 {
-		return run, nil // Validate says what is wrong with it
+	if err := json.Unmarshal(run, &doc); err != nil {
+		return run, false, nil
 	}
 	doc["schema"] = Schema
 	delete(doc, "repeats")
@@ -49,7 +55,8 @@ func upgrade(run []byte) ([]byte, error) {
 			delete(cell, "message")
 		}
 	})
-	return json.Marshal(doc)
+	now, err = json.Marshal(doc)
+	return now, true, err
 }
 
 // each calls do for the objects in a list.

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"errors"
+	"os"
+
+	"github.com/faultline/faultline/framework/report"
+	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/internal/fault"
+)
+
+type reportCmd struct {
+	Folder string `arg:"" name:"run" help:"The results folder of a run, results/latest for example."`
+	outputFlags
+}
+
+func (reportCmd) Help() string {
+	return `Without --format it prints the table, and writes into the folder again what a run leaves there:
+report.html and the files for pipelines. With --format it writes those, and nothing else. A
+run that was killed is reported as far as it got. The exit code says whether that could be
+done; the run's own is in its record, and in every format.
+
+Examples:
+  faultline report results/latest
+  faultline report results/latest --format junit=-`
+}
+
+func (c *reportCmd) Run() error {
+	outputs, err := c.outputs()
+	if err != nil {
+		return err
+	}
+	folder, err := results.Open(c.Folder)
+	if err != nil {
+		return err
+	}
+	record, err := folder.LoadObserved()
+	if err != nil {
+		return err
+	}
+	if len(outputs) > 0 {
+		return outputs.write(record, folder)
+	}
+	return errors.Join(report.Write(record, folder), show(os.Stdout, record, folder.Dir()))
+}
+
+// outputFlags are the formats that a command writes a run in.
+type outputFlags struct {
+	Format []string `placeholder:"NAME=FILE" sep:"none" help:"Also write the run in a format, may be repeated: ${formats}. A - is standard output."`
+}
+
+// outputs are formats and where they go.
+type outputs []report.Output
+
+// outputs reads the flags, and says early what can't be written.
+func (f outputFlags) outputs() (outputs, error) {
+	var out outputs
+	for _, text := range f.Format {
+		o, err := report.ParseOutput(text)
+		if err == nil {
+			err = o.Check()
+		}
+		if err != nil {
+			return nil, err
+		}
+		if o.File == report.Stdout && out.stdout() {
+			return nil, fault.Requestf("--format %s: standard output has a format already; give one of them a file", text)
+		}
+		out = append(out, o)
+	}
+	return out, nil
+}
+
+// stdout says whether one of them is on standard output.
+func (all outputs) stdout() bool {
+	for _, o := range all {
+		if o.File == report.Stdout {
+			return true
+		}
+	}
+	return false
+}
+
+// table is where the table goes: on standard output it would be in the way of a
+// format there.
+func (all outputs) table() *os.File {
+	if all.stdout() {
+		return os.Stderr
+	}
+	return os.Stdout
+}
+
+// write writes all of them, also where one can't be.
+func (all outputs) write(record results.Run, folder *results.Folder) error {
+	var errs []error
+	for _, o := range all {
+		errs = append(errs, o.Write(record, folder, os.Stdout))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,75 @@
+package results
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/faultline/faultline/framework/observe"
+)
+
+// LoadRun reads run.json and checks it against the schema. Of a run that an
+// earlier version recorded it reads the observations, and concludes anew. The
+// error is a *NoRunError where there is none, a *SchemaError where it is not one.
+func (f *Folder) LoadRun() (Run, error) {
+	path := f.Path(RunFile)
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Run{}, &NoRunError{Dir: f.dir}
+	}
+	if err != nil {
+		return Run{}, fmt.Errorf("read run: %w", err)
+	}
+	b, upgraded, err := upgrade(b)
+	if err != nil {
+		return Run{}, fmt.Errorf("read %s: %w", path, err)
+	}
+	if err := Validate(b); err != nil {
+		return Run{}, fmt.Errorf("read %s: %w", path, err)
+	}
+	var r Run
+	if err := json.Unmarshal(b, &r); err != nil {
+		return Run{}, fmt.Errorf("read %s: %w", path, err)
+	}
+	if upgraded {
+		r.Judge()
+	}
+	return r, nil
+}
+
+// LoadObserved is LoadRun of a run that may have been killed, or goes on: its
+// run.json has no cells then, and their files have. Such a run is Interrupted,
+// and judged by what there is.
+func (f *Folder) LoadObserved() (Run, error) {
+	r, err := f.LoadRun()
+	if err != nil || !r.Finished.IsZero() {
+		return r, err
+	}
+	if r.Cells, err = f.observed(r); err != nil {
+		return Run{}, err
+	}
+	r.Interrupted = true
+	r.Judge()
+	return r, nil
+}
+
+// observed are the cells of a run: those that have files, which are complete
+// even where it was killed, and those that only its run.json has.
+func (f *Folder) observed(r Run) ([]observe.Cell, error) {
+	cells, _, err := f.Cells()
+	if err != nil {
+		return nil, err
+	}
+	onDisk := map[string]bool{}
+	for _, c := range cells {
+		onDisk[CellFile(c)] = true
+	}
+	for _, c := range r.Cells {
+		if !onDisk[CellFile(c)] {
+			cells = append(cells, c)
+		}
+	}
+	return cells, nil
+}

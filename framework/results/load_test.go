@@ -1,0 +1,38 @@
+package results
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/faultline/faultline/internal/fault"
+)
+
+// A run that was killed has a run.json without cells, and the files of those
+// that were finished.
+func TestLoadObserved(t *testing.T) {
+	whole := run("r1", cell("a/b", "old", "EIO"), cell("a/c", "old", "EIO"))
+	f := folder(t, whole)
+	killed := whole
+	killed.Finished, killed.Cells, killed.Differences, killed.Summary = time.Time{}, nil, nil, Summary{}
+	if err := f.PutRun(killed); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(f.Path(CellFile(cell("a/c", "old", "")))); err != nil {
+		t.Fatal(err)
+	}
+	got, err := f.LoadObserved()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Cells) != 1 || !got.Interrupted || got.Summary.ExitCode != fault.ExitInterrupted || got.Summary.Expected != 1 {
+		t.Errorf("%d cells, interrupted %v, %+v", len(got.Cells), got.Interrupted, got.Summary)
+	}
+	// One that was finished is what it says.
+	if err := f.PutRun(whole); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := f.LoadObserved(); err != nil || len(got.Cells) != 2 || got.Interrupted || got.Summary.ExitCode != whole.Summary.ExitCode {
+		t.Errorf("%d cells, interrupted %v, %+v: %v", len(got.Cells), got.Interrupted, got.Summary, err)
+	}
+}

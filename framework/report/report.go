@@ -7,6 +7,7 @@ import (
 
 	"github.com/faultline/faultline/framework/report/html"
 	"github.com/faultline/faultline/framework/report/junit"
+	"github.com/faultline/faultline/framework/report/ktap"
 	"github.com/faultline/faultline/framework/results"
 )
 
@@ -25,8 +26,11 @@ var HTML = Format{Name: "html", File: "report.html", MediaType: "text/html; char
 // JUnit is what most CI systems read.
 var JUnit = Format{Name: "junit", File: "junit.xml", MediaType: "application/xml", Write: junit.Write}
 
+// KTAP is what the kernel's own tests print.
+var KTAP = Format{Name: "ktap", File: "ktap.txt", MediaType: "text/plain; charset=utf-8", Write: ktap.Write}
+
 // Formats are all there are; each is written into the folder of every run.
-func Formats() []Format { return []Format{HTML, JUnit} }
+func Formats() []Format { return []Format{HTML, JUnit, KTAP} }
 
 // Names are the names of all formats.
 func Names() []string {

@@ -1,0 +1,229 @@
+package ktap_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/faultline/faultline/framework/report/internal/demo"
+	"github.com/faultline/faultline/framework/report/internal/reader"
+	"github.com/faultline/faultline/framework/report/ktap"
+	"github.com/faultline/faultline/framework/results"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func write(t *testing.T, run results.Run) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := ktap.Write(&b, run, nil); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestWrite(t *testing.T) {
+	for _, name := range []string{"troubled", "interrupted"} {
+		got := write(t, demo.Every()[name])
+		path := filepath.Join("testdata", name+".ktap")
+		if *update {
+			if err := os.WriteFile(path, got, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatalf("%v; run go test -update", err)
+		}
+		if diff := cmp.Diff(string(want), string(got)); diff != "" {
+			t.Errorf("%s differs; look at it, then run go test -update (-want +got):\n%s", path, diff)
+		}
+	}
+}
+
+// parser reads KTAP as its document has it.
+type parser struct {
+	t     *testing.T
+	lines []string
+	// counts are of results without subtests: by "ok", "not ok" and directive.
+	counts map[string]int
+	bailed bool
+}
+
+var (
+	plan   = regexp.MustCompile(`^1\.\.(\d+)( # SKIP .*)?$`)
+	result = regexp.MustCompile(`^(ok|not ok) (\d+) ([^#]*?)( # (?:(SKIP|TODO|XFAIL|TIMEOUT|ERROR)\b ?)?[^#]*)?$`)
+)
+
+func (p *parser) next(depth int) (string, bool) {
+	indent := strings.Repeat("  ", depth)
+	for len(p.lines) > 0 {
+		l := p.lines[0]
+		if strings.HasPrefix(strings.TrimLeft(l, " "), "#") {
+			p.lines = p.lines[1:]
+			continue
+		}
+		return strings.CutPrefix(l, indent)
+	}
+	return "", false
+}
+
+// test reads a version, a plan and results, and says whether one failed.
+func (p *parser) test(depth int) (failed bool) {
+	l, _ := p.next(depth)
+	if l != "KTAP version 1" {
+		p.t.Fatalf("depth %d: %q is no version", depth, l)
+	}
+	p.lines = p.lines[1:]
+	l, _ = p.next(depth)
+	m := plan.FindStringSubmatch(l)
+	if m == nil {
+		p.t.Fatalf("depth %d: %q is no plan", depth, l)
+	}
+	p.lines = p.lines[1:]
+	planned, _ := strconv.Atoi(m[1])
+	for n := 1; n <= planned; n++ {
+		nested, inner := false, false
+		if l, ok := p.next(depth + 1); ok && strings.HasPrefix(l, "KTAP version") {
+			nested, inner = true, p.test(depth+1)
+		}
+		l, _ := p.next(depth)
+		m := result.FindStringSubmatch(l)
+		if m == nil || m[2] != strconv.Itoa(n) || strings.HasPrefix(l, " ") {
+			p.t.Fatalf("depth %d: %q is not result %d of %d", depth, l, n, planned)
+		}
+		p.lines = p.lines[1:]
+		bad := m[1] == "not ok"
+		if nested && bad != inner {
+			p.t.Errorf("%q, and its parts say %v", l, inner)
+		}
+		if !nested {
+			p.counts[strings.TrimSpace(m[1]+" "+m[5])]++
+		}
+		failed = failed || bad
+	}
+	return failed
+}
+
+func parse(t *testing.T, text []byte) *parser {
+	t.Helper()
+	p := &parser{t: t, lines: strings.Split(strings.TrimSuffix(string(text), "\n"), "\n"), counts: map[string]int{}}
+	p.test(0)
+	for {
+		l, ok := p.next(0)
+		if !ok {
+			return p
+		}
+		if !strings.HasPrefix(l, "Bail out!") {
+			t.Errorf("%q at the end", l)
+		}
+		p.bailed, p.lines = true, p.lines[1:]
+	}
+}
+
+// exitCode is what a pipeline says that reads nothing else.
+func (p *parser) exitCode() int {
+	switch {
+	case p.bailed:
+		return 130
+	case p.counts["not ok"] > 0:
+		return 1
+	case p.counts["not ok ERROR"] > 0:
+		return 3
+	}
+	return 0
+}
+
+func TestSaysTheExitCode(t *testing.T) {
+	for name, run := range demo.Every() {
+		t.Run(name, func(t *testing.T) {
+			text := write(t, run)
+			demo.Inert(t, string(text))
+			if got := parse(t, text).exitCode(); got != run.Summary.ExitCode {
+				t.Errorf("it says %d, the run %d", got, run.Summary.ExitCode)
+			}
+		})
+	}
+}
+
+// counts are what kunit's parser found.
+type counts struct {
+	Passed, Failed, Skipped, Crashed, Errors int
+	Status                                   string
+}
+
+const kunit = `
+import json, sys
+printed, sys.stdout = sys.stdout, open('/dev/null', 'w')
+import kunit_parser
+for path in sys.argv[1:]:
+    test = kunit_parser.parse_run_tests(open(path, newline='\n'))
+    c = test.counts
+    json.dump({'passed': c.passed, 'failed': c.failed, 'skipped': c.skipped, 'crashed': c.crashed, 'errors': c.errors, 'status': test.status.name}, printed)
+`
+
+// TestKUnit has the kernel's own parser read it.
+func TestKUnit(t *testing.T) {
+	python, parser := reader.Program(t, "python3"), reader.File(t, "kunit_parser.py")
+	var wants []counts
+	args := []string{"-c", kunit}
+	for name, run := range demo.Every() {
+		text := write(t, run)
+		p := parse(t, text)
+		want := counts{Passed: p.counts["ok"], Failed: p.counts["not ok"] + p.counts["not ok ERROR"], Skipped: p.counts["ok SKIP"], Status: "SUCCESS"}
+		switch {
+		case want.Failed > 0:
+			want.Status = "FAILURE"
+		case want.Passed == 0: // it calls an empty plan an error
+			want.Status, want.Errors = "NO_TESTS", 1
+		}
+		wants, args = append(wants, want), append(args, reader.Temp(t, name+".ktap", text))
+	}
+	cut := write(t, demo.Run())
+	args = append(args, reader.Temp(t, "cut.ktap", cut[:len(cut)/2]))
+	cmd := exec.Command(python, args...)
+	cmd.Env = append(os.Environ(), "PYTHONPATH="+filepath.Dir(parser), "PYTHONDONTWRITEBYTECODE=1")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v: %s", err, stderr.String())
+	}
+	dec := json.NewDecoder(bytes.NewReader(out))
+	for i, want := range wants {
+		var got counts
+		if err := dec.Decode(&got); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", args[2+i], diff)
+		}
+	}
+	var half counts
+	if err := dec.Decode(&half); err != nil || half.Errors == 0 {
+		t.Errorf("it takes a half: %+v, %v", half, err)
+	}
+}
+
+// TestProve has Perl's TAP::Harness read it, which knows the top level only.
+func TestProve(t *testing.T) {
+	prove := reader.Program(t, "prove")
+	for name, run := range demo.Every() {
+		out, err := exec.Command(prove, "-e", "cat", reader.Temp(t, "run.ktap", write(t, run))).CombinedOutput()
+		if good := err == nil; good != (run.Summary.ExitCode == 0) {
+			t.Errorf("%s: exit code %d, and prove says: %v: %s", name, run.Summary.ExitCode, err, out)
+		}
+		if stopped := strings.Contains(string(out), "Further testing stopped: the run was interrupted"); stopped != run.Interrupted {
+			t.Errorf("%s: %s", name, out)
+		}
+	}
+}

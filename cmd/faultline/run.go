@@ -14,7 +14,6 @@ import (
 	"golang.org/x/term"
 
 	"github.com/faultline/faultline/framework/change"
-	"github.com/faultline/faultline/framework/plan"
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/framework/report/table"
 	"github.com/faultline/faultline/framework/results"
@@ -48,7 +47,7 @@ func (c *runCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	shard, err := plan.ParseShard(c.Shard)
+	shard, err := results.ParseShard(c.Shard)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/faultline/faultline/framework/needs"
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/qemu"
+	"github.com/faultline/faultline/framework/results"
 	"github.com/faultline/faultline/framework/scenario"
 	"github.com/faultline/faultline/kernels"
 )
@@ -45,7 +46,7 @@ const mostPerTask = 16
 
 // Options are what makes a plan out of kernels and scenarios.
 type Options struct {
-	Shard  Shard
+	Shard  results.Shard
 	Repeat int            // how often each cell is observed; 0 means once
 	Have   []observe.Cell // what was observed already
 }

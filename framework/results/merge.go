@@ -236,6 +236,7 @@ func (m *merger) lost() {
 func (m *merger) finish() Run {
 	m.lost()
 	r := m.run
+	r.Shard = Shard{}
 	slices.Sort(m.order)
 	for _, at := range m.order {
 		r.Cells = append(r.Cells, m.cells[at].cell)

@@ -29,6 +29,8 @@ type Run struct {
 	Accel string `json:"accel"`
 	// Command repeats the run: the arguments, the program's name first.
 	Command []string `json:"command"`
+	// Shard is the part of the plan that this run is; absent for all of it.
+	Shard Shard `json:"shard,omitzero"`
 	// Changes are those that its user declared, beside those that Faultline knows.
 	Changes change.List `json:"changes,omitempty"`
 	// Kernels are the columns, in the order they were asked for.

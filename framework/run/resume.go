@@ -45,6 +45,9 @@ func sameRun(old, now results.Run) error {
 	if old.Tool != now.Tool {
 		return fault.Requestf("resume: the run was begun by faultline %s, this is %s; run without --resume", old.Tool.Version, now.Tool.Version)
 	}
+	if old.Shard != now.Shard {
+		return fault.Requestf("resume: the run was begun with another --shard; give the same, or run without --resume")
+	}
 	if len(old.Kernels) != len(now.Kernels) || len(old.Scenarios) != len(now.Scenarios) {
 		return fault.Requestf("resume: the run was begun with %d kernels and %d scenarios, this is %d and %d; give the same flags, or run without --resume",
 			len(old.Kernels), len(old.Scenarios), len(now.Kernels), len(now.Scenarios))

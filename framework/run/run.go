@@ -33,7 +33,7 @@ type Options struct {
 	Repeat int // how often each cell is observed; 0 means once
 	Jobs   int // guests at a time; 0 means as many as cores and memory allow
 	Resume bool
-	Shard  plan.Shard
+	Shard  results.Shard
 	// Changes are those that the user declares, beside those that are known.
 	Changes change.List
 

@@ -109,6 +109,7 @@ func TestSameRun(t *testing.T) {
 		"accel":     {func(r *results.Run) { r.Kernels[0].Accel = "kvm" }, "begun with old (digest d1, tcg), this is old (d1, kvm)"},
 		"claims":    {func(r *results.Run) { r.Kernels[1].Claims = map[string]bool{"x": true} }, "begun with other claims of what new has (has:)"},
 		"changes":   {func(r *results.Run) { r.Changes = change.List{{ID: "mine"}} }, "begun with other --changes"},
+		"shard":     {func(r *results.Run) { r.Shard = results.Shard{Index: 1, Of: 2} }, "begun with another --shard"},
 		"another":   {func(r *results.Run) { r.Scenarios[0].ID = "a/a" }, "begun with scenario a/b, this has a/a instead"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -235,13 +235,14 @@ func (c *collector) interrupted() {
 	if len(c.columns) == 0 {
 		c.column("")
 	}
+	planned := c.planned()
 	told := false
 	for i := range c.columns {
 		col := &c.columns[i]
 		var missing []string
-		for _, s := range c.run.Scenarios {
-			if len(c.cells[place{col.Kernel.Name, s.ID}]) == 0 {
-				missing = append(missing, s.ID)
+		for _, id := range planned[col.Kernel.Name] {
+			if len(c.cells[place{col.Kernel.Name, id}]) == 0 {
+				missing = append(missing, id)
 			}
 		}
 		if len(missing) == 0 && (told || i < len(c.columns)-1) {
@@ -250,8 +251,21 @@ func (c *collector) interrupted() {
 		told = true
 		reason := "the run was interrupted"
 		if len(missing) > 0 {
-			reason += fmt.Sprintf(" before %d of %s could be observed: %s", len(missing), Count(len(c.run.Scenarios), "scenario"), strings.Join(missing, ", "))
+			reason += fmt.Sprintf(" before %d of %s could be observed: %s", len(missing), Count(len(planned[col.Kernel.Name]), "scenario"), strings.Join(missing, ", "))
 		}
 		col.Checks = append(col.Checks, Check{Suite: RunSuite, Name: "whole", State: Stopped, Why: "interrupted", Reasons: []string{reason}})
 	}
+}
+
+// planned are the scenarios that the run, or the shard that it is, was to observe
+// on each kernel. A plan's order is by kernel, and then by scenario.
+func (c *collector) planned() map[string][]string {
+	out := map[string][]string{}
+	n := len(c.run.Scenarios)
+	from, to := c.run.Shard.Cut(len(c.run.Kernels) * n)
+	for i := from; i < to; i++ {
+		kernel := c.run.Kernels[i/n].Name
+		out[kernel] = append(out[kernel], c.run.Scenarios[i%n].ID)
+	}
+	return out
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/report/internal/demo"
 	"github.com/faultline/faultline/framework/report/matrix"
+	"github.com/faultline/faultline/framework/results"
 )
 
 // A pipeline that counts checks comes to the run's own exit code.
@@ -84,6 +85,23 @@ func TestColumnsLoseNothing(t *testing.T) {
 	}
 	if n != len(run.Cells) {
 		t.Errorf("%d checks of %d cells", n, len(run.Cells))
+	}
+}
+
+// What another shard was to observe is not missing in this one.
+func TestInterruptedShard(t *testing.T) {
+	run := demo.Run()
+	run.Shard, run.Interrupted, run.Cells = results.Shard{Index: 4, Of: 5}, true, run.Cells[:0]
+	var got []string
+	for _, col := range matrix.Columns(run) {
+		for _, c := range col.Checks {
+			got = append(got, col.Kernel.Version+": "+c.Reasons[0])
+		}
+	}
+	want := []string{"6.12.117: the run was interrupted before 6 of 6 scenarios could be observed: " +
+		"dax/ext4/mapped-then-bad, dax/ext4/unwritten-write, dax/ext4/pread, dax/xfs/shared-read, dax/xfs/shared-write, dax/xfs/private-cow"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }
 

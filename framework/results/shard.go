@@ -1,4 +1,4 @@
-package plan
+package results
 
 import (
 	"fmt"
@@ -6,8 +6,11 @@ import (
 	"github.com/faultline/faultline/internal/fault"
 )
 
-// Shard is a part of a run: the Index-th (from 1) of Of. The zero value is all of it.
+// Shard is a part of a plan: the Index-th (from 1) of Of. The zero value is all of it.
 type Shard struct{ Index, Of int }
+
+// mostShards is more than anybody has machines for, and keeps Cut from overflowing.
+const mostShards = 999_999
 
 // ParseShard reads "2/4"; empty is the whole run.
 func ParseShard(s string) (Shard, error) {
@@ -17,10 +20,27 @@ func ParseShard(s string) (Shard, error) {
 	var sh Shard
 	var rest string
 	n, _ := fmt.Sscanf(s, "%d/%d%s", &sh.Index, &sh.Of, &rest)
-	if n != 2 || sh.Index < 1 || sh.Of < sh.Index {
+	if n != 2 || sh.Index < 1 || sh.Of < sh.Index || sh.Of > mostShards {
 		return sh, fault.Requestf("shard %q: want I/N with I from 1 to N, as in 2/4", s)
 	}
 	return sh, nil
+}
+
+// String is the shard as ParseShard reads it.
+func (s Shard) String() string {
+	if s.Of == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d/%d", s.Index, s.Of)
+}
+
+// MarshalText is its form in a record.
+func (s Shard) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads it.
+func (s *Shard) UnmarshalText(text []byte) (err error) {
+	*s, err = ParseShard(string(text))
+	return err
 }
 
 // Cut is the shard's part of n things: contiguous, so that with a plan ordered

@@ -148,6 +148,8 @@ func (r *run) note(i int, k *plan.Kernel) {
 		kr.BootMillis = float64(t.BootTime().Microseconds()) / 1000
 		kr.Splats, kr.Taint = observe.Splats(t.Log()), observe.Taint(0, t.Taint())
 	}
+	var t *vm.Trouble
+	kr.DoesNotBoot = errors.As(r.observer.Broken(k), &t) && t.OfKernel()
 	// A kernel that broke may have no console, if QEMU did not start.
 	for file, at := range map[string]*string{results.ConsoleFile(k.Name): &kr.Console, results.CommandFile(k.Name): &kr.CommandFile} {
 		if _, err := os.Stat(r.folder.Path(file)); err == nil {

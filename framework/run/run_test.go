@@ -303,6 +303,16 @@ func TestBrokenKernel(t *testing.T) {
 			t.Errorf("the broken kernel's cell is %+v", c)
 		}
 	}
+	// That it does not boot is told only where it is its own doing.
+	r.record.Kernels = make([]results.Kernel, 2)
+	for kind, own := range map[vm.Kind]bool{vm.Panic: true, vm.Hang: true, vm.Refused: true, vm.Exit: false, vm.Host: false, vm.BrokenAccel: false} {
+		r.observer.booted[r.kernels[0]] = &booted{broken: fmt.Errorf("probe: %w", &vm.Trouble{Kind: kind})}
+		r.note(0, r.kernels[0])
+		r.note(1, r.kernels[1])
+		if r.record.Kernels[0].DoesNotBoot != own || r.record.Kernels[1].DoesNotBoot {
+			t.Errorf("%s: %+v", kind, r.record.Kernels)
+		}
+	}
 }
 
 func TestWritable(t *testing.T) {

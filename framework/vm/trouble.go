@@ -111,5 +111,10 @@ func (g *Guest) lastWords() bool {
 	return true
 }
 
+// OfKernel says that it is the kernel's own doing, as far as that can be told.
+func (t *Trouble) OfKernel() bool {
+	return t.Kind == Panic || t.Kind == Hang || t.Kind == Refused || t.Restarted()
+}
+
 // guestPanicked is the QMP event with which pvpanic tells the same.
 const guestPanicked = "GUEST_PANICKED"

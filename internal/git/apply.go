@@ -73,13 +73,41 @@ func (r *Repo) Apply(ctx context.Context, tree string, edits []Edit) (string, er
 	return r.Run(ctx, env, "write-tree")
 }
 
-// patch is a diff and what it is called.
-type patch struct {
-	name string
+// Patch is one that an edit applies.
+type Patch struct {
+	// From is its file's name, or its commit, shortened; Subject is "" where it has none.
+	From, Subject string
+
 	diff []byte
 }
 
-func (r *Repo) apply(ctx context.Context, env []string, p patch) error {
+// String names it: "backport.mbox (dax: say more)".
+func (p Patch) String() string {
+	if p.Subject == "" {
+		return p.From
+	}
+	return fmt.Sprintf("%s (%s)", p.From, p.Subject)
+}
+
+// Patches are those that edits apply, in order.
+func (r *Repo) Patches(ctx context.Context, edits []Edit) ([]Patch, error) {
+	work, err := os.MkdirTemp(r.dir, "patches-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(work)
+	var all []Patch
+	for i, e := range edits {
+		patches, err := r.patches(ctx, e, filepath.Join(work, strconv.Itoa(i)))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, patches...)
+	}
+	return all, nil
+}
+
+func (r *Repo) apply(ctx context.Context, env []string, p Patch) error {
 	_, err := r.Feed(ctx, p.diff, env, "apply", "--cached", "--whitespace=nowarn", "-")
 	var failed *tool.RunError
 	if !errors.As(err, &failed) {
@@ -89,7 +117,7 @@ func (r *Repo) apply(ctx context.Context, env []string, p patch) error {
 	if _, again := r.Feed(ctx, p.diff, env, "apply", "--cached", "--3way", "--whitespace=nowarn", "-"); again == nil {
 		return nil
 	}
-	e := &ApplyError{Patch: p.name, Hunks: failedHunks(failed.Stderr, p.diff)}
+	e := &ApplyError{Patch: p.String(), Hunks: failedHunks(failed.Stderr, p.diff)}
 	e.Reason, _, _ = strings.Cut(strings.TrimPrefix(failed.Stderr, "error: "), "\n")
 	return e
 }
@@ -119,7 +147,7 @@ func failedHunks(stderr string, diff []byte) []string {
 }
 
 // patches takes an edit apart, in order; work is a folder for that.
-func (r *Repo) patches(ctx context.Context, e Edit, work string) ([]patch, error) {
+func (r *Repo) patches(ctx context.Context, e Edit, work string) ([]Patch, error) {
 	if e.Commit != "" {
 		return r.commit(ctx, e)
 	}
@@ -129,7 +157,7 @@ func (r *Repo) patches(ctx context.Context, e Edit, work string) ([]patch, error
 	}
 	name := filepath.Base(e.File)
 	if !strings.HasPrefix(string(data), "From ") && !strings.HasPrefix(string(data), "From: ") && !reMail.Match(data) {
-		return []patch{{name, data}}, nil
+		return []Patch{{From: name, diff: data}}, nil
 	}
 	if err := os.MkdirAll(work, 0o755); err != nil {
 		return nil, err
@@ -144,7 +172,7 @@ func (r *Repo) patches(ctx context.Context, e Edit, work string) ([]patch, error
 	if err != nil {
 		return nil, err
 	}
-	var out []patch
+	var out []Patch
 	for _, m := range mails {
 		mail, err := os.ReadFile(m)
 		if err != nil {
@@ -161,10 +189,10 @@ func (r *Repo) patches(ctx context.Context, e Edit, work string) ([]patch, error
 		if len(strings.TrimSpace(string(diff))) == 0 {
 			continue // a cover letter
 		}
-		p := patch{name, diff}
+		p := Patch{From: name, diff: diff}
 		for line := range strings.Lines(info) {
 			if s, ok := strings.CutPrefix(line, "Subject: "); ok {
-				p.name = fmt.Sprintf("%s (%s)", name, strings.TrimSpace(s))
+				p.Subject = strings.TrimSpace(s)
 			}
 		}
 		out = append(out, p)
@@ -177,23 +205,26 @@ func (r *Repo) patches(ctx context.Context, e Edit, work string) ([]patch, error
 
 var reMail = regexp.MustCompile(`(?m)\A(?:[A-Za-z-]+: .*\n)+`)
 
-func (r *Repo) commit(ctx context.Context, e Edit) ([]patch, error) {
+func (r *Repo) commit(ctx context.Context, e Edit) ([]Patch, error) {
 	parents, err := r.Run(ctx, nil, "rev-list", "--parents", "--no-walk", e.Commit)
 	if err != nil {
 		return nil, err
 	}
-	subject, err := r.Run(ctx, nil, "show", "--no-patch", "--format=%h %s", e.Commit)
+	named, err := r.Run(ctx, nil, "show", "--no-patch", "--abbrev=12", "--format=%h %s", e.Commit)
 	if err != nil {
 		return nil, err
 	}
+	p := Patch{}
+	p.From, p.Subject, _ = strings.Cut(named, " ")
 	if n := len(strings.Fields(parents)); n != 2 {
-		return nil, &ApplyError{Patch: subject, Reason: fmt.Sprintf("it has %d parents, not one", n-1)}
+		return nil, &ApplyError{Patch: p.String(), Reason: fmt.Sprintf("it has %d parents, not one", n-1)}
 	}
 	from, to := e.Commit+"^", e.Commit
 	if e.Revert {
 		from, to = to, from
-		subject = "the revert of " + subject
+		p.From = "the revert of " + p.From
 	}
 	diff, err := r.Run(ctx, nil, "diff-tree", "-p", "--full-index", "--binary", from, to)
-	return []patch{{subject, []byte(diff + "\n")}}, err
+	p.diff = []byte(diff + "\n")
+	return []Patch{p}, err
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -347,6 +348,14 @@ func TestTreePatches(t *testing.T) {
 		if got := doc(git.Edit{File: f}); got != want {
 			t.Errorf("%s: %q, want %q", filepath.Base(f), got, want)
 		}
+	}
+	patches, err := repo.Patches(t.Context(), []git.Edit{{File: mbox}, {File: diff}, {Commit: second}, {Commit: second, Revert: true}})
+	var names []string
+	for _, p := range patches {
+		names = append(names, p.String())
+	}
+	if want := []string{"series.mbox (doc: Say more)", "series.mbox (doc: And more)", "plain.diff", second[:12] + " (Second)", "the revert of " + second[:12] + " (Second)"}; err != nil || !slices.Equal(names, want) {
+		t.Errorf("%q, %v; want %q", names, err, want)
 	}
 	for spec, want := range map[string]string{"@" + base + "?pick=" + second: "6.1.6", "@HEAD?revert=HEAD": "6.1.5", "@HEAD~1?patch=" + mbox: "6.1.5"} {
 		k, err := u.resolve("tree:" + u.root + spec)

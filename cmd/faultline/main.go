@@ -28,6 +28,7 @@ type cli struct {
 	Merge      mergeCmd      `cmd:"" help:"Join the results of runs that share a plan, shards for example."`
 	Bisect     bisectCmd     `cmd:"" help:"Find the commit after which scenarios show something else, in a git tree."`
 	BisectStep bisectStepCmd `cmd:"" help:"Judge one commit, for git bisect run."`
+	Backport   backportCmd   `cmd:"" help:"Say whether patches do on a kernel what a change does upstream, and nothing else."`
 	List       listCmd       `cmd:"" help:"List the scenarios, or the kernels that can be had here."`
 	Exec       execCmd       `cmd:"" help:"Run a static program of yours in a guest."`
 	Shell      shellCmd      `cmd:"" help:"Open a shell in a guest."`

@@ -147,7 +147,7 @@ func (e explainer) witness(d *Difference) {
 		}
 		return v
 	}
-	for _, c := range e.known {
+	for _, c := range e.declaredFirst() {
 		for _, m := range c.Moves {
 			if !m.Takes(d.Scenario, name) {
 				continue
@@ -162,6 +162,16 @@ func (e explainer) witness(d *Difference) {
 			}
 		}
 	}
+}
+
+// declaredFirst are the known changes, a user's before the others: as for steps,
+// what a user says of a witness goes before what was known.
+func (e explainer) declaredFirst() change.List {
+	order := slices.Clone(e.known)
+	slices.SortStableFunc(order, func(a, b change.Change) int {
+		return min(len(b.Shows), 1) - min(len(a.Shows), 1)
+	})
+	return order
 }
 
 // may says whether a change can be what differs: B has it and A lacks it, or the

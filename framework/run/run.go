@@ -77,6 +77,16 @@ type run struct {
 	cells []observe.Cell
 }
 
+// KernelError says that one of the kernels could not be had, and so there was no run.
+type KernelError struct {
+	Entry matrix.Entry
+	Err   error
+}
+
+func (e *KernelError) Error() string { return e.Err.Error() } // which names the kernel
+
+func (e *KernelError) Unwrap() error { return e.Err }
+
 // Do carries out a run and returns its record, which is in the folder too, with
 // report.html beside it. An error says that there was no run; what went wrong
 // within one is in the record's cells. Where ctx ends, the record says
@@ -172,7 +182,7 @@ func (r *run) prepare(ctx context.Context) ([]*plan.Kernel, error) {
 		r.doing("resolve " + e.Spec)
 		k, err := e.Resolve(ctx, kernels.Options{Cache: r.Cache, Log: r.say})
 		if err != nil {
-			return ks, err
+			return ks, &KernelError{Entry: e, Err: err}
 		}
 		ks = append(ks, &plan.Kernel{Kernel: k})
 		if other, twice := names[k.Name]; twice {

@@ -187,11 +187,12 @@ func words(a, b observe.Cell, step int) Pair {
 		}
 		return with(c.Steps[step].Outcome)
 	}
-	p := Pair{word(a, observe.Outcome.String), word(b, observe.Outcome.String)}
-	if p.Base == p.Patched {
-		p = Pair{word(a, observe.Outcome.Located), word(b, observe.Outcome.Located)}
+	short := Pair{word(a, observe.Outcome.String), word(b, observe.Outcome.String)}
+	long := Pair{word(a, observe.Outcome.Located), word(b, observe.Outcome.Located)}
+	if short.Base == short.Patched && long.Base != long.Patched {
+		return long
 	}
-	return p
+	return short
 }
 
 // moved gathers differences between two cells.

@@ -173,7 +173,7 @@ func (o Options) look(ctx context.Context) (*about, error) {
 	case err != nil:
 		return nil, err
 	case before == after:
-		return nil, fault.Requestf("%s has all of it already: it changes nothing on %s (%.12s); give another base or other patches", strings.Join(names(a.patches), ", "), o.Base, a.commit)
+		return nil, fault.Requestf("%s (%.12s) has it already: %s changes nothing there; give another base, or other patches", o.Base, a.commit, strings.Join(names(a.patches), ", "))
 	}
 	cc := ""
 	for _, s := range o.Settings {

@@ -78,9 +78,9 @@ func (m *mailText) change() string {
 	if err != nil {
 		return m.v.Change
 	}
-	text := fmt.Sprintf("%s (%q)", c.Commit, c.Subject)
-	if c.Commit == "" {
-		text = fmt.Sprintf("%q", c.Subject)
+	text := `"` + c.Subject + `"`
+	if c.Commit != "" {
+		text = c.Commit + " (" + text + ")"
 	}
 	if c.Since != "" {
 		text += ", in " + c.Since + " and later"
@@ -140,7 +140,7 @@ func (m *mailText) sentence() string {
 		case len(v.Missing) == 0:
 			say("Of the cells that tell of %s, %d of %d went from before to after.", v.Change, n, total)
 		default:
-			say("Of the cells that tell of %s, %d of %d went from before to after: %s.", v.Change, n, total, m.missing())
+			say("Of the cells that tell of %s, %d of %d went from before to after; %s.", v.Change, n, total, m.missing())
 		}
 		if v.Already > 0 {
 			say("%s it on the base already.", m.show(v.Already))
@@ -189,7 +189,10 @@ func (m *mailText) missing() string {
 	}
 	var parts []string
 	for _, why := range order {
-		parts = append(parts, fmt.Sprintf("%d %s", n[why], why))
+		how := map[verdict.Missing]string{
+			verdict.NotThere: "not at all", verdict.PartThere: "in part only", verdict.ElseThere: "to something else", verdict.Lost: "back", verdict.NotReference: "not as the reference does",
+		}[why]
+		parts = append(parts, fmt.Sprintf("%d %s", n[why], how))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -40,9 +40,12 @@ func (m *mailText) shown(c verdict.Cell) string {
 		for ; i < len(c.Pairs) && c.Pairs[i] == p; i++ {
 			n++
 		}
-		text := p.Base + " -> " + p.Patched
-		if p.Base == p.Patched {
-			text = p.Base
+		text := p.From + " -> " + p.To
+		switch {
+		case c.Why == verdict.NotReference:
+			text = p.From + " (the reference: " + p.To + ")"
+		case p.From == p.To:
+			text = p.From
 		}
 		if n > 1 {
 			text += fmt.Sprintf(" (%d steps)", n)
@@ -126,7 +129,11 @@ func (m *mailText) against() {
 	m.line("")
 	m.line("Against the reference:")
 	if m.v.Change != "" {
-		m.fill("  ", "  ", fmt.Sprintf("It %s. In %s both show the change, and nothing unexplained differs.", a.State, matrix.Count(a.Alike, "cell")))
+		text := fmt.Sprintf("It %s.", a.State)
+		if a.Alike > 0 {
+			text += fmt.Sprintf(" In %s both show the change, and nothing unexplained differs.", matrix.Count(a.Alike, "cell"))
+		}
+		m.fill("  ", "  ", text)
 	}
 	if len(a.Moved) == 0 {
 		m.line("  Nothing differs.")
@@ -197,7 +204,10 @@ func (m *mailText) boot() {
 		return
 	}
 	m.line("")
-	m.fill("", "", b.Why)
+	m.fill("  ", "  ", b.Why)
+	if b.Console == "" {
+		return
+	}
 	said := strings.Split(strings.TrimSpace(b.Console), "\n")
 	m.line("The end of its console:")
 	for _, l := range said[max(0, len(said)-consoleLines):] {

@@ -189,7 +189,7 @@ func words(a, b observe.Cell, step int) Pair {
 	}
 	short := Pair{word(a, observe.Outcome.String), word(b, observe.Outcome.String)}
 	long := Pair{word(a, observe.Outcome.Located), word(b, observe.Outcome.Located)}
-	if short.Base == short.Patched && long.Base != long.Patched {
+	if short.From == short.To && long.From != long.To {
 		return long
 	}
 	return short

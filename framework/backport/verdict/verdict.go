@@ -84,8 +84,9 @@ type Cell struct {
 	Why Missing
 }
 
-// Pair is what a step showed on the base and on the patched kernel.
-type Pair struct{ Base, Patched string }
+// Pair is what a step showed on the base and on the patched kernel; of a cell that
+// is not as the reference's, on the patched kernel and on the reference.
+type Pair struct{ From, To string }
 
 // Missing is why a cell is no flipped one, the worst of its steps first.
 type Missing string

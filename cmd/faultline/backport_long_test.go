@@ -1,0 +1,56 @@
+package main
+
+import (
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestLongBackport validates backports of which one knows what they do, really
+// built: the one that is whole with everything observed and against a reference, as
+// docs/backports.md does, the others in the scenarios that show what is wrong.
+func TestLongBackport(t *testing.T) {
+	long(t)
+	names := []string{"6.1", "6.1-backport", "6.1-errno-only", "6.1-fault-only", "6.1-all-leak", "6.1-wrong-lsb", "6.1-backport-and-more", "6.1-warns"}
+	repo, patches := variants(t, names...)
+	before := gitState(t, repo)
+	some := []string{"--scenario", "dax/ext4/*", "--scenario", "blockdev/*"}
+	for _, c := range []struct {
+		name string
+		more []string
+		code int
+		want []string
+	}{
+		{"6.1-backport", []string{"--reference", "apt:bookworm/6.12"}, 0, []string{
+			`^Backport of dax_fault_hwpoison on 6\.1: COMPLETE\n`, `Nothing else moved`, `nothing unexplained differs`, `dax/ext4/shared-read`}},
+		{"6.1-errno-only", some, 1, []string{`: INCOMPLETE`, `shows a part of it only: .*EHWPOISON`, `dax/ext4/pread`, `did not flip: .*BUS_ADRERR`}},
+		{"6.1-fault-only", some, 1, []string{`: INCOMPLETE\n`, `0 of \d+ went from before to\s+after`, `dax/ext4/shared-read`}},
+		{"6.1-all-leak", some, 1, []string{`: INCOMPLETE`, `shows a part of it only: .*EHWPOISON`, `dax/ext4/pread`}},
+		{"6.1-wrong-lsb", some, 1, []string{`: INCOMPLETE`, `shows something else: SIGBUS BUS_MCEERR_AR lsb=21`, `dax/ext4/shared-read`}},
+		{"6.1-backport-and-more", some, 1, []string{`: COLLATERAL\n`, `blockdev/pmem/pread`, `base: +EIO`, `patched: +ENODATA`}},
+		{"6.1-warns", some, 1, []string{`: INCOMPLETE AND COLLATERAL`, `WARNING`}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			args := append([]string{"backport", "--tree", repo, "--base", "6.1", "--patch", filepath.Join(patches, c.name+".mbox"),
+				"--change", "dax_fault_hwpoison", "--out", filepath.Join(t.TempDir(), "out")}, c.more...)
+			cmd := exec.CommandContext(t.Context(), filepath.Join(built, "run", "faultline"), args...)
+			var said, log strings.Builder
+			cmd.Stdout, cmd.Stderr = &said, &log
+			_ = cmd.Run() // its exit code is looked at
+			t.Logf("%s\n%s", log.String(), said.String())
+			if code := cmd.ProcessState.ExitCode(); code != c.code {
+				t.Errorf("exit code %d, not %d", code, c.code)
+			}
+			for _, want := range c.want {
+				if !regexp.MustCompile(want).MatchString(said.String()) {
+					t.Errorf("%q is not in what it said", want)
+				}
+			}
+		})
+	}
+	if after := gitState(t, repo); after != before {
+		t.Errorf("the repository changed:\n%s\n%s", before, after)
+	}
+}

@@ -186,6 +186,9 @@ func (o Options) look(ctx context.Context) (*about, error) {
 		}
 	}
 	a.compiler, err = build.Compiler(ctx, cc)
+	if flags := os.Getenv("KCFLAGS"); flags != "" {
+		a.compiler += ", KCFLAGS=" + flags
+	}
 	return a, err
 }
 

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/faultline/faultline/framework/backport"
+	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/internal/fake"
+)
+
+// tutorialTree makes what the tutorial's commands work on, beside the folder in
+// which they are called: a scripted tree with a branch 6.1, and patches. That with
+// the whole change gives a kernel which has it; that which leaks gives none here.
+func tutorialTree(t *testing.T, dir string) {
+	t.Helper()
+	images, err := realImages(t.Context(), filepath.Join(userCache(t), "faultline"), t.Cleanup)
+	if err != nil {
+		t.Fatal(err)
+	}
+	linux, patches := filepath.Join(dir, "linux"), filepath.Join(dir, "patches")
+	git := func(args ...string) string {
+		t.Helper()
+		out, err := exec.Command("git", append([]string{"-C", linux}, args...)...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("git %v: %v: %s", args, err, out)
+		}
+		return string(out)
+	}
+	err = errors.Join(writeScripted(linux, images[0]), os.Mkdir(patches, 0o755))
+	if err != nil {
+		t.Fatal(err)
+	}
+	git("branch", "-m", "6.1")
+	for _, p := range []struct{ name, file, text string }{{"6.1-backport", "image", images[1]}, {"6.1-read-leaks", "doc", "words"}, {"6.1-backport-and-more", "image", images[1] + "\n"}} {
+		git("checkout", "-q", "-b", p.name, "6.1")
+		if err := commitFile(linux, p.name, p.file, p.text); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(patches, p.name+".mbox"), []byte(git("format-patch", "-1", "--stdout")), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// As Debian's package unpacks.
+	files := fake.Tree(images[0])
+	files[".gitignore"] = "*\n"
+	for name, text := range files {
+		p := filepath.Join(dir, "here", "linux-source-6.1", name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(p), 0o755), os.WriteFile(p, []byte(text), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestBackportTutorial runs the commands of the tutorial in docs/backports.md, over scripted builds
+// and with one scenario.
+func TestBackportTutorial(t *testing.T) {
+	if testing.Short() {
+		t.Skip("boots real guests; not with -short")
+	}
+	withSuites(t)
+	dir := t.TempDir()
+	tutorialTree(t, dir)
+	here := filepath.Join(dir, "here")
+	if err := os.Symlink(filepath.Join(built, "run"), filepath.Join(here, "bin")); err != nil {
+		t.Fatal(err)
+	}
+	doc, err := os.ReadFile("../../docs/backports.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, tutorial, found := strings.Cut(string(doc), "\n## A tree and patches to try it on\n")
+	if !found {
+		t.Fatal("docs/backports.md has no tutorial")
+	}
+	var codes []int
+	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(tutorial, -1) {
+		for line := range strings.Lines(block[1]) {
+			if strings.HasPrefix(line, "go run ") || strings.HasPrefix(line, "apt-get ") || strings.HasPrefix(line, "dpkg-deb ") {
+				continue // what they make is there
+			}
+			line = strings.TrimSpace(line)
+			ours := strings.HasPrefix(line, "bin/faultline ")
+			if ours {
+				line += " --accel tcg --scenario dax/ext4/shared-read"
+			}
+			cmd := exec.CommandContext(t.Context(), "sh", "-ec", line)
+			cmd.Dir = here
+			cmd.Env = append(os.Environ(), "GIT_AUTHOR_NAME=t", "GIT_AUTHOR_EMAIL=t@localhost", "GIT_COMMITTER_NAME=t", "GIT_COMMITTER_EMAIL=t@localhost")
+			out, err := cmd.CombinedOutput()
+			if exit := (*exec.ExitError)(nil); err != nil && !(ours && errors.As(err, &exit)) {
+				t.Fatalf("%s: %v: %s", line, err, out)
+			}
+			if ours {
+				codes = append(codes, cmd.ProcessState.ExitCode())
+				t.Logf("%s\n%s", line, out)
+			}
+		}
+	}
+	if want := []int{0, 1, 0, 0, 0}; !slices.Equal(codes, want) {
+		t.Errorf("exit codes %v, not %v", codes, want)
+	}
+}
+
+// TestBackportStopped ends one in the middle: it has no verdict, and one when it is resumed.
+func TestBackportStopped(t *testing.T) {
+	if testing.Short() {
+		t.Skip("boots real guests; not with -short")
+	}
+	withSuites(t)
+	dir := t.TempDir()
+	tutorialTree(t, dir)
+	run := func(more ...string) (*exec.Cmd, *bytes.Buffer) {
+		cmd := command(t, append([]string{"backport", "--tree=linux", "--base=6.1", "--commit=6.1-backport", "--change=dax_fault_hwpoison", "--accel=tcg", "--scenario=dax/ext4/*", "--out=out"}, more...)...)
+		cmd.Path, cmd.Dir = filepath.Join(built, "run", "faultline"), dir
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		return cmd, &stderr
+	}
+	cmd, stderr := run()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(dir, "out")
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		if n, _ := filepath.Glob(filepath.Join(out, "kernels", "*", "cells", "*.json")); len(n) > 1 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("no cell in two minutes: ", stderr)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(out, backport.MailFile), []byte("of another run"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 130 || !strings.Contains(stderr.String(), "the same command with --resume does the rest") {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+	if _, err := os.Stat(filepath.Join(out, backport.MailFile)); err == nil {
+		t.Error("there is a verdict on a run that was stopped")
+	}
+	cmd, stderr = run("--resume")
+	said, err := cmd.Output()
+	if err != nil || !strings.HasPrefix(string(said), "Backport of dax_fault_hwpoison on 6.1: COMPLETE\n") {
+		t.Fatalf("resumed: %v: %s%s", err, said, stderr)
+	}
+	f, err := results.Open(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := f.LoadRun(); err != nil || r.Interrupted || len(r.Kernels) != 2 {
+		t.Errorf("%v, %+v", err, r.Summary)
+	}
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"os"
+	"strings"
 
 	"github.com/faultline/faultline/framework/report"
 	"github.com/faultline/faultline/framework/results"
@@ -12,6 +13,7 @@ import (
 type reportCmd struct {
 	Folder string `arg:"" name:"run" help:"The results folder of a run, results/latest for example."`
 	outputFlags
+	originFlag
 }
 
 func (reportCmd) Help() string {
@@ -26,6 +28,9 @@ Examples:
 }
 
 func (c *reportCmd) Run() error {
+	if err := c.checkOrigin(); err != nil {
+		return err
+	}
 	outputs, err := c.outputs()
 	if err != nil {
 		return err
@@ -38,6 +43,9 @@ func (c *reportCmd) Run() error {
 	if err != nil {
 		return err
 	}
+	if c.Origin != "" {
+		record.Origin = c.Origin
+	}
 	if len(outputs) > 0 {
 		return outputs.write(record, folder)
 	}
@@ -47,6 +55,19 @@ func (c *reportCmd) Run() error {
 // outputFlags are the formats that a command writes a run in.
 type outputFlags struct {
 	Format []string `placeholder:"NAME=FILE" sep:"none" help:"Also write the run in a format, may be repeated: ${formats}. A - is standard output."`
+}
+
+// originFlag is who runs it, for KCIDB.
+type originFlag struct {
+	Origin string `placeholder:"NAME" help:"The name by which KCIDB knows your CI system; in its format it is the origin."`
+}
+
+// checkOrigin refuses what is no origin in KCIDB's schema.
+func (f originFlag) checkOrigin() error {
+	if strings.Trim(f.Origin, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" {
+		return fault.Requestf("--origin %q: want lower case letters, digits and _, as KCIDB does", f.Origin)
+	}
+	return nil
 }
 
 // outputs are formats and where they go.

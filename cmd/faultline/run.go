@@ -36,6 +36,7 @@ type runCmd struct {
 	DryRun   bool     `help:"Print what would run, and the QEMU commands, and start nothing."`
 	changesFlag
 	outputFlags
+	originFlag
 }
 
 func (c *runCmd) Run(ctx context.Context) error {
@@ -54,6 +55,9 @@ func (c *runCmd) Run(ctx context.Context) error {
 	if c.Repeat < 1 || c.Jobs < 0 {
 		return fault.Requestf("--repeat is at least 1, and --jobs is not negative")
 	}
+	if err := c.checkOrigin(); err != nil {
+		return err
+	}
 	outputs, err := c.outputs()
 	if err != nil {
 		return err
@@ -70,7 +74,7 @@ func (c *runCmd) Run(ctx context.Context) error {
 	p := newProgress(os.Stderr, tty)
 	opt := run.Options{
 		Kernels: entries, Scenarios: c.Scenario, Label: c.Label, Accel: c.Accel, Out: c.Out, Repeat: c.Repeat, Jobs: c.Jobs,
-		Resume: c.Resume, Shard: shard, Changes: mine, Cache: store, Command: os.Args, Progress: p,
+		Resume: c.Resume, Shard: shard, Origin: c.Origin, Changes: mine, Cache: store, Command: os.Args, Progress: p,
 		Tool: results.Tool{Version: versionText()},
 	}
 	if c.DryRun {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/faultline/faultline/framework/report/html"
 	"github.com/faultline/faultline/framework/report/junit"
+	"github.com/faultline/faultline/framework/report/kcidb"
 	"github.com/faultline/faultline/framework/report/ktap"
 	"github.com/faultline/faultline/framework/results"
 )
@@ -29,8 +30,11 @@ var JUnit = Format{Name: "junit", File: "junit.xml", MediaType: "application/xml
 // KTAP is what the kernel's own tests print.
 var KTAP = Format{Name: "ktap", File: "ktap.txt", MediaType: "text/plain; charset=utf-8", Write: ktap.Write}
 
+// KCIDB is what kernel CI systems exchange.
+var KCIDB = Format{Name: "kcidb", File: "kcidb.json", MediaType: "application/json", Write: kcidb.Write}
+
 // Formats are all there are; each is written into the folder of every run.
-func Formats() []Format { return []Format{HTML, JUnit, KTAP} }
+func Formats() []Format { return []Format{HTML, JUnit, KTAP, KCIDB} }
 
 // Names are the names of all formats.
 func Names() []string {

@@ -29,6 +29,8 @@ type Run struct {
 	Accel string `json:"accel"`
 	// Command repeats the run: the arguments, the program's name first.
 	Command []string `json:"command"`
+	// Origin is the name by which KCIDB knows who ran it; empty where nobody said.
+	Origin string `json:"origin,omitempty"`
 	// Shard is the part of the plan that this run is; absent for all of it.
 	Shard Shard `json:"shard,omitzero"`
 	// Changes are those that its user declared, beside those that Faultline knows.

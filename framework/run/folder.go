@@ -100,7 +100,7 @@ func (r *run) Booted(k *plan.Kernel, t *vm.Template) error {
 func (r *run) begin(ks []*plan.Kernel, picked []scenario.Info) error {
 	rec := results.Run{
 		Schema: results.Schema, ID: results.NewID(time.Now()), Started: time.Now(), Tool: r.Tool, Command: r.Command,
-		Accel: r.Accel, Shard: r.Shard, Host: r.observer.Host(), Changes: r.Changes,
+		Accel: r.Accel, Shard: r.Shard, Origin: r.Origin, Host: r.observer.Host(), Changes: r.Changes,
 	}
 	for _, k := range ks {
 		rec.Kernels = append(rec.Kernels, Column(k))

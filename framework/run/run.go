@@ -34,6 +34,7 @@ type Options struct {
 	Jobs   int // guests at a time; 0 means as many as cores and memory allow
 	Resume bool
 	Shard  results.Shard
+	Origin string // see results.Run
 	// Changes are those that the user declares, beside those that are known.
 	Changes change.List
 

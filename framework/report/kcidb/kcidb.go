@@ -1,0 +1,272 @@
+// Package kcidb writes a run as a report of KCIDB's schema 5.3, by which kernel CI
+// systems exchange what they tested: a kernel is a checkout and a build, a check a
+// test. It draws what is recorded and concludes nothing, and sends nothing.
+package kcidb
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/report/matrix"
+	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/internal/plain"
+)
+
+// Origin stands for the CI system where a run does not name one.
+const Origin = "faultline"
+
+type (
+	document struct {
+		Version   version    `json:"version"`
+		Checkouts []checkout `json:"checkouts"`
+		Builds    []build    `json:"builds"`
+		Tests     []test     `json:"tests"`
+	}
+	version struct {
+		Major int `json:"major"`
+		Minor int `json:"minor"`
+	}
+	checkout struct {
+		ID      string     `json:"id"`
+		Origin  string     `json:"origin"`
+		Comment string     `json:"comment"`
+		Valid   bool       `json:"valid"`
+		Misc    kernelMisc `json:"misc"`
+	}
+	build struct {
+		CheckoutID   string     `json:"checkout_id"`
+		ID           string     `json:"id"`
+		Origin       string     `json:"origin"`
+		Comment      string     `json:"comment"`
+		Architecture string     `json:"architecture"`
+		Status       string     `json:"status"`
+		Misc         kernelMisc `json:"misc"`
+	}
+	// kernelMisc is what a run knows of a kernel. Which commit of which repository it
+	// was made of is not part of it.
+	kernelMisc struct {
+		Spec     string   `json:"spec,omitempty"`
+		Release  string   `json:"release,omitempty"`
+		Version  string   `json:"version,omitempty"`
+		Digest   string   `json:"digest,omitempty"`
+		Packages []string `json:"packages,omitempty"`
+		Changes  []string `json:"changes,omitempty"` // what it has, and what it lacks
+	}
+	test struct {
+		BuildID     string      `json:"build_id"`
+		ID          string      `json:"id"`
+		Origin      string      `json:"origin"`
+		Environment environment `json:"environment"`
+		Path        string      `json:"path"`
+		Comment     string      `json:"comment,omitempty"`
+		LogExcerpt  string      `json:"log_excerpt,omitempty"`
+		Status      string      `json:"status"`
+		StartTime   string      `json:"start_time,omitempty"`
+		Duration    float64     `json:"duration"`
+		Misc        testMisc    `json:"misc"`
+	}
+	environment struct {
+		Comment string  `json:"comment"`
+		Misc    envMisc `json:"misc"`
+	}
+	envMisc struct {
+		Accel string `json:"accel,omitempty"`
+		QEMU  string `json:"qemu,omitempty"`
+		CPU   string `json:"cpu,omitempty"`
+		Cores int    `json:"cores,omitempty"`
+	}
+	testMisc struct {
+		Kernel   string   `json:"kernel"`
+		Scenario string   `json:"scenario,omitempty"`
+		Why      string   `json:"why,omitempty"` // as matrix.Check has it
+		Reasons  []string `json:"reasons,omitempty"`
+		// Siginfo are the payloads that were delivered, in order.
+		Siginfo []siginfo `json:"siginfo,omitempty"`
+	}
+	// siginfo is a payload, the step that it was delivered in, and of several
+	// attempts which one.
+	siginfo struct {
+		Attempt  int    `json:"attempt,omitempty"`
+		Step     int    `json:"step"`
+		Actor    string `json:"actor"`
+		Action   string `json:"action"`
+		Signo    int32  `json:"signo"`
+		Name     string `json:"name"`
+		Code     int32  `json:"code"`
+		CodeName string `json:"code_name"`
+		Addr     string `json:"addr"`
+		LSB      int16  `json:"lsb"`
+		Raw      string `json:"raw"` // all 128 bytes in hexadecimal
+	}
+)
+
+// statuses are KCIDB's words. Its MISS is a test that the harness failed to run,
+// and its ERROR one that did not complete, which is said of the run as a whole.
+var statuses = map[matrix.State]string{
+	matrix.Passed: "PASS", matrix.NotDoable: "SKIP", matrix.Untold: "MISS", matrix.Failed: "FAIL", matrix.Stopped: "ERROR",
+}
+
+// Write writes the run.
+func Write(w io.Writer, run results.Run, _ *results.Folder) error {
+	d := document{Version: version{5, 3}, Checkouts: []checkout{}, Builds: []build{}, Tests: []test{}}
+	origin := run.Origin
+	if origin == "" {
+		origin = Origin
+	}
+	built := map[string]bool{}
+	for _, col := range matrix.Columns(run) {
+		k := col.Kernel
+		id := origin + ":" + kernelID(run, k)
+		if !built[id] { // the same kernel may be there twice, by two names
+			built[id] = true
+			c, b := newBuild(origin, id, k)
+			d.Checkouts, d.Builds = append(d.Checkouts, c), append(d.Builds, b)
+		}
+		for _, c := range col.Checks {
+			d.Tests = append(d.Tests, newTest(run, k, c, origin, id))
+		}
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", " ")
+	if err := enc.Encode(d); err != nil {
+		return err
+	}
+	_, err := w.Write(plain.JSON(b.Bytes()))
+	return err
+}
+
+// kernelID is the same for the same kernel in every run.
+func kernelID(run results.Run, k results.Kernel) string {
+	if k.Digest != "" {
+		return plain.Line(k.Digest)
+	}
+	return run.ID + ":" + results.Slug(k.Name)
+}
+
+// architectures are the kernel's names of what Go names otherwise.
+var architectures = map[string]string{"amd64": "x86_64"}
+
+func newBuild(origin, id string, k results.Kernel) (checkout, build) {
+	misc := kernelMisc{Spec: plain.Line(k.Spec), Release: plain.Line(k.Release), Version: plain.Line(k.Version), Digest: plain.Line(k.Digest)}
+	for _, p := range k.Packages {
+		misc.Packages = append(misc.Packages, plain.Line(p.Name+" "+p.Version))
+	}
+	for _, s := range k.Changes {
+		misc.Changes = append(misc.Changes, plain.Line(s.String()))
+	}
+	arch, ok := architectures[k.Arch]
+	if !ok {
+		arch = word(k.Arch, isLower)
+	}
+	name := plain.Line(k.Name)
+	return checkout{ID: id, Origin: origin, Comment: name, Valid: true, Misc: misc},
+		build{CheckoutID: id, ID: id, Origin: origin, Comment: name, Architecture: arch, Status: "PASS", Misc: misc}
+}
+
+func newTest(run results.Run, k results.Kernel, c matrix.Check, origin, build string) test {
+	t := test{
+		BuildID: build, Origin: origin, Path: path(c), Status: statuses[c.State],
+		ID:       origin + ":" + plain.Line(run.ID) + "/" + results.Slug(k.Name) + "/" + results.Slug(c.Name),
+		Duration: c.Seconds(),
+		Misc:     testMisc{Kernel: plain.Line(k.Name), Scenario: plain.Line(c.Scenario.ID), Why: c.Why},
+	}
+	t.Environment = environment{
+		Comment: plain.Line("QEMU " + run.Host.QEMU + " on " + run.Host.OS),
+		Misc:    envMisc{Accel: plain.Line(k.Accel), QEMU: plain.Line(run.Host.QEMU), CPU: plain.Line(run.Host.CPU), Cores: run.Host.Cores},
+	}
+	for _, r := range c.Reasons {
+		t.Misc.Reasons = append(t.Misc.Reasons, plain.Text(r))
+	}
+	if len(t.Misc.Reasons) > 0 {
+		t.Comment = plain.Line(c.Reasons[0])
+	}
+	if len(c.Cells) > 0 {
+		t.Environment.Misc.Accel = plain.Line(c.Cells[0].Accel)
+		t.StartTime = c.Cells[0].Started.UTC().Format(time.RFC3339Nano)
+		if t.Comment == "" {
+			t.Comment = plain.Line("saw " + c.Cells[0].Headline())
+		}
+	}
+	t.LogExcerpt = excerpt(c)
+	for _, cell := range c.Cells {
+		t.Misc.Siginfo = append(t.Misc.Siginfo, payloads(cell)...)
+	}
+	return t
+}
+
+func payloads(cell *observe.Cell) []siginfo {
+	var out []siginfo
+	for i, s := range cell.Steps {
+		for _, p := range s.Outcome.Signals {
+			out = append(out, siginfo{
+				Attempt: cell.Attempt, Step: i + 1, Actor: plain.Line(s.Actor), Action: plain.Line(s.Action),
+				Signo: p.Signo, Name: plain.Line(p.Name), Code: p.Code, CodeName: plain.Line(p.CodeName), Addr: plain.Line(p.Addr), LSB: p.LSB, Raw: p.Raw,
+			})
+		}
+	}
+	return out
+}
+
+// path is the check's place in the tree of tests: the parts of its name, below
+// Faultline and, where it is no scenario's, below its suite.
+func path(c matrix.Check) string {
+	parts := []string{"faultline"}
+	if len(c.Cells) == 0 {
+		parts = append(parts, c.Suite)
+	}
+	parts = append(parts, strings.Split(c.Name, "/")...)
+	for i, p := range parts {
+		parts[i] = word(p, isWord)
+	}
+	return strings.Join(parts, ".")
+}
+
+func isLower(r rune) bool { return r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '_' }
+func isWord(r rune) bool  { return isLower(r) || r >= 'A' && r <= 'Z' || r == '-' }
+
+// word is text with a _ for each character that may not be in it.
+func word(s string, may func(rune) bool) string {
+	if s == "" {
+		return "_"
+	}
+	return strings.Map(func(r rune) rune {
+		if may(r) {
+			return r
+		}
+		return '_'
+	}, s)
+}
+
+// mostExcerpt is how many characters a log_excerpt may have.
+const mostExcerpt = 16384
+
+// excerpt is what was seen, and the end of what the kernel said.
+func excerpt(c matrix.Check) string {
+	seen := head(plain.Text(strings.Join(c.Story(), "\n")), mostExcerpt/2)
+	said := plain.Text(strings.Join(c.Said(), "\n"))
+	if said == "" {
+		return seen
+	}
+	return seen + "\n" + tail(said, mostExcerpt-utf8.RuneCountInString(seen)-1)
+}
+
+func head(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return string(r[:n-1]) + "…"
+	}
+	return s
+}
+
+func tail(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return "…" + string(r[len(r)-n+1:])
+	}
+	return s
+}

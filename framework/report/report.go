@@ -9,13 +9,14 @@ import (
 	"github.com/faultline/faultline/framework/report/junit"
 	"github.com/faultline/faultline/framework/report/kcidb"
 	"github.com/faultline/faultline/framework/report/ktap"
+	"github.com/faultline/faultline/framework/report/lava"
 	"github.com/faultline/faultline/framework/results"
 )
 
 // Format is a way to write a run's record.
 type Format struct {
 	Name      string // by which it is asked for: "html"
-	File      string // its name in a run's folder
+	File      string // its name in a run's folder; empty for one that is left nowhere unasked
 	MediaType string // as in RFC 6838
 	// Write writes the run. folder, which may be nil, has what the record names.
 	Write func(w io.Writer, run results.Run, folder *results.Folder) error
@@ -33,8 +34,11 @@ var KTAP = Format{Name: "ktap", File: "ktap.txt", MediaType: "text/plain; charse
 // KCIDB is what kernel CI systems exchange.
 var KCIDB = Format{Name: "kcidb", File: "kcidb.json", MediaType: "application/json", Write: kcidb.Write}
 
-// Formats are all there are; each is written into the folder of every run.
-func Formats() []Format { return []Format{HTML, JUnit, KTAP, KCIDB} }
+// LAVA is what a test prints for a dispatcher to read.
+var LAVA = Format{Name: "lava", MediaType: "text/plain; charset=utf-8", Write: lava.Write}
+
+// Formats are all there are; each with a file is written into the folder of every run.
+func Formats() []Format { return []Format{HTML, JUnit, KTAP, KCIDB, LAVA} }
 
 // Names are the names of all formats.
 func Names() []string {
@@ -48,6 +52,9 @@ func Names() []string {
 // Write puts a run's reports into its folder.
 func Write(run results.Run, folder *results.Folder) error {
 	for _, f := range Formats() {
+		if f.File == "" {
+			continue
+		}
 		var b bytes.Buffer
 		if err := f.Write(&b, run, folder); err != nil {
 			return fmt.Errorf("report as %s: %w", f.Name, err)

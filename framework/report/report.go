@@ -10,6 +10,7 @@ import (
 	"github.com/faultline/faultline/framework/report/kcidb"
 	"github.com/faultline/faultline/framework/report/ktap"
 	"github.com/faultline/faultline/framework/report/lava"
+	"github.com/faultline/faultline/framework/report/markdown"
 	"github.com/faultline/faultline/framework/results"
 )
 
@@ -37,8 +38,11 @@ var KCIDB = Format{Name: "kcidb", File: "kcidb.json", MediaType: "application/js
 // LAVA is what a test prints for a dispatcher to read.
 var LAVA = Format{Name: "lava", MediaType: "text/plain; charset=utf-8", Write: lava.Write}
 
+// Markdown is what GitHub and GitLab show.
+var Markdown = Format{Name: "markdown", File: "summary.md", MediaType: "text/markdown; charset=utf-8", Write: markdown.Write}
+
 // Formats are all there are; each with a file is written into the folder of every run.
-func Formats() []Format { return []Format{HTML, JUnit, KTAP, KCIDB, LAVA} }
+func Formats() []Format { return []Format{HTML, JUnit, KTAP, KCIDB, LAVA, Markdown} }
 
 // Names are the names of all formats.
 func Names() []string {

@@ -79,26 +79,8 @@ func (t *table) accelerators() {
 // changes says which changes each kernel has, as far as its cells tell.
 func (t *table) changes() {
 	for _, k := range t.run.Kernels {
-		words := map[judge.ChangeVerdict][]string{}
-		var rest []string
-		for _, s := range k.Changes {
-			switch id := s.ID; {
-			case s.Verdict == judge.Has && s.Backported:
-				words[s.Verdict] = append(words[s.Verdict], id+" (backported)")
-			case s.Verdict == judge.Has || s.Verdict == judge.Lacks:
-				words[s.Verdict] = append(words[s.Verdict], id)
-			default:
-				rest = append(rest, s.String())
-			}
-		}
-		var parts []string
-		for _, v := range []judge.ChangeVerdict{judge.Has, judge.Lacks} {
-			if len(words[v]) > 0 {
-				parts = append(parts, string(v)+" "+matrix.List(words[v]))
-			}
-		}
-		if parts = append(parts, rest...); len(parts) > 0 {
-			t.paragraph("", k.Name+" "+strings.Join(parts, "; ")+".", "")
+		if words := matrix.ChangeWords(k); words != "" {
+			t.paragraph("", k.Name+" "+words+".", "")
 		}
 		if len(k.Splats) > 0 {
 			t.paragraph("", fmt.Sprintf("%s complained while it booted: %s.", k.Name, strings.Join(k.Splats, "; ")), yellow)
@@ -108,25 +90,13 @@ func (t *table) changes() {
 
 // reasons says why cells have a verdict, each reason once a kernel.
 func (t *table) reasons(title string, verdict observe.Verdict, style string) {
-	type key struct{ kernel, message string }
-	var order []key
-	cells := map[key]int{}
-	for _, c := range t.run.Cells {
-		if c.Verdict != verdict {
-			continue
-		}
-		k := key{c.Kernel, c.Message}
-		if cells[k] == 0 {
-			order = append(order, k)
-		}
-		cells[k]++
-	}
-	if len(order) == 0 {
+	reasons := matrix.Reasons(t.run, verdict)
+	if len(reasons) == 0 {
 		return
 	}
 	t.out.WriteString(t.styled(title, bold) + "\n")
-	for _, k := range order {
-		t.paragraph("  - ", fmt.Sprintf("%s on %s: %s", matrix.Count(cells[k], "cell"), k.kernel, k.message), style)
+	for _, r := range reasons {
+		t.paragraph("  - ", fmt.Sprintf("%s on %s: %s", matrix.Count(len(r.Scenarios), "cell"), r.Kernel, r.Message), style)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/faultline/faultline/framework/report/github"
 	"github.com/faultline/faultline/framework/report/html"
 	"github.com/faultline/faultline/framework/report/junit"
 	"github.com/faultline/faultline/framework/report/kcidb"
@@ -41,8 +42,11 @@ var LAVA = Format{Name: "lava", MediaType: "text/plain; charset=utf-8", Write: l
 // Markdown is what GitHub and GitLab show.
 var Markdown = Format{Name: "markdown", File: "summary.md", MediaType: "text/markdown; charset=utf-8", Write: markdown.Write}
 
+// GitHub is what its runner makes annotations of.
+var GitHub = Format{Name: "github", MediaType: "text/plain; charset=utf-8", Write: github.Write}
+
 // Formats are all there are; each with a file is written into the folder of every run.
-func Formats() []Format { return []Format{HTML, JUnit, KTAP, KCIDB, LAVA, Markdown} }
+func Formats() []Format { return []Format{HTML, JUnit, KTAP, KCIDB, LAVA, Markdown, GitHub} }
 
 // Names are the names of all formats.
 func Names() []string {

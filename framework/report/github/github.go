@@ -1,0 +1,98 @@
+// Package github writes a run as commands of a GitHub Actions log, which become
+// annotations of the job. It draws what is recorded and concludes nothing.
+package github
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/report/matrix"
+	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/internal/plain"
+)
+
+// What the runner takes of a step.
+const (
+	mostOfALevel = 10   // annotations of a level; it drops the rest
+	mostMessage  = 4000 // characters of a message; it cuts it at 4096
+)
+
+// annotation is one command.
+type annotation struct{ title, message string }
+
+// Write writes the run: errors, the most telling first, for all that makes the
+// exit code another than 0; notices for what can't be done, and for how a run that
+// was as expected went.
+func Write(w io.Writer, run results.Run, _ *results.Folder) error {
+	var stopped, errs, notices []annotation
+	for _, col := range matrix.Columns(run) {
+		for _, c := range col.Checks {
+			switch c.State {
+			case matrix.Stopped:
+				stopped = append(stopped, annotation{"interrupted", col.Kernel.Name + ": " + strings.Join(c.Reasons, "; ")})
+			case matrix.Failed:
+				errs = append(errs, annotation{strings.ReplaceAll(c.Why, "_", " "), strings.Join(c.Reasons, "\n")})
+			}
+		}
+	}
+	errs = append(stopped, errs...)
+	errs = append(errs, reasons("rig failed", run, observe.Rig)...)
+	if len(errs) == 0 {
+		notices = append(notices, annotation{"as expected", matrix.NewHeadline(run).Sentence})
+	}
+	notices = append(notices, reasons("not doable", run, observe.NotDoable)...)
+	var b strings.Builder
+	level(&b, "error", errs)
+	level(&b, "notice", notices)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// reasons are one annotation for each reason a kernel: one that does not boot
+// says the same of every scenario.
+func reasons(title string, run results.Run, verdict observe.Verdict) []annotation {
+	var out []annotation
+	for _, r := range matrix.Reasons(run, verdict) {
+		what := r.Scenarios[0]
+		if n := len(r.Scenarios); n > 1 {
+			what = matrix.Count(n, "scenario")
+		}
+		out = append(out, annotation{title, fmt.Sprintf("%s on %s: %s", what, r.Kernel, r.Message)})
+	}
+	return out
+}
+
+// level writes the annotations of a level; where there are more than the runner
+// takes, the last says what else there is.
+func level(b *strings.Builder, name string, all []annotation) {
+	if len(all) > mostOfALevel {
+		var rest []string
+		count := map[string]int{}
+		for _, a := range all[mostOfALevel-1:] {
+			if count[a.title] == 0 {
+				rest = append(rest, a.title)
+			}
+			count[a.title]++
+		}
+		for i, title := range rest {
+			rest[i] = fmt.Sprintf("%d %s", count[title], title)
+		}
+		more := len(all) - mostOfALevel + 1
+		all = append(all[:mostOfALevel-1:mostOfALevel-1], annotation{fmt.Sprintf("%d more", more), matrix.List(rest)})
+	}
+	for _, a := range all {
+		message := []rune(strings.TrimSpace(plain.Text(a.message)))
+		if len(message) > mostMessage {
+			message = append(message[:mostMessage-1], '…')
+		}
+		fmt.Fprintf(b, "::%s title=%s::%s\n", name, property.Replace(plain.Line(a.title)), data.Replace(string(message)))
+	}
+}
+
+// How the runner wants what would end a message, or a property of it.
+var (
+	data     = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+	property = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
+)

@@ -1,0 +1,166 @@
+package github_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/report/github"
+	"github.com/faultline/faultline/framework/report/internal/demo"
+	"github.com/faultline/faultline/framework/report/internal/reader"
+	"github.com/faultline/faultline/framework/results"
+)
+
+func write(t *testing.T, run results.Run) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := github.Write(&b, run, nil); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// command is one as the runner reads it.
+type command struct {
+	Level   string `json:"level"`
+	Title   string `json:"title"`
+	Message string `json:"message"`
+}
+
+// run reads a log as the runner does (ActionCommand.TryParseV2): a command stands
+// at a line's start, its properties end at the next ::, and are cut at commas.
+func parse(t *testing.T, log []byte) []command {
+	t.Helper()
+	var out []command
+	for l := range strings.Lines(string(log)) {
+		l = strings.TrimSuffix(l, "\n")
+		rest, ok := strings.CutPrefix(strings.TrimSpace(l), "::")
+		head, message, ok2 := strings.Cut(rest, "::")
+		name, props, ok3 := strings.Cut(head, " ")
+		if !ok || !ok2 || !ok3 || name != "error" && name != "notice" {
+			t.Errorf("no command: %q", l)
+			continue
+		}
+		c := command{Level: name, Message: unescape(message, "%0D", "\r", "%0A", "\n")}
+		for _, p := range strings.Split(props, ",") {
+			key, value, _ := strings.Cut(p, "=")
+			if key != "title" {
+				t.Errorf("property %q of %q", p, l)
+			}
+			c.Title = unescape(value, "%0D", "\r", "%0A", "\n", "%3A", ":", "%2C", ",")
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+func unescape(s string, pairs ...string) string {
+	return strings.ReplaceAll(strings.NewReplacer(pairs...).Replace(s), "%25", "%")
+}
+
+// exitCode is what a pipeline says that reads nothing else.
+func exitCode(all []command) int {
+	code := 0
+	for _, c := range all {
+		switch {
+		case c.Level != "error":
+		case c.Title == "interrupted":
+			return 130
+		case c.Title != "rig failed":
+			code = 1
+		case code == 0:
+			code = 3
+		}
+	}
+	return code
+}
+
+func TestSaysTheExitCode(t *testing.T) {
+	for name, run := range demo.Every() {
+		t.Run(name, func(t *testing.T) {
+			text := write(t, run)
+			demo.Seen(t, string(text))
+			all := parse(t, text)
+			if got := exitCode(all); got != run.Summary.ExitCode {
+				t.Errorf("it says %d, the run %d", got, run.Summary.ExitCode)
+			}
+			levels := map[string]int{}
+			for _, c := range all {
+				levels[c.Level]++
+				if n := len([]rune(c.Message)); n == 0 || n > 4096 || c.Title == "" || strings.Contains(c.Title, "forged") {
+					t.Errorf("%d characters: %+v", n, c)
+				}
+			}
+			if levels["error"] > 10 || levels["notice"] > 10 || len(all) == 0 {
+				t.Errorf("%v", levels)
+			}
+		})
+	}
+}
+
+func TestWrite(t *testing.T) {
+	for name, want := range map[string][]command{
+		"as expected": {{"notice", "as expected", "6.1.192 and 6.12.117 differ in 7 of 15 scenarios; all 7 are explained by dax_fault_hwpoison (1ea7ca1b0901, v6.5)."}},
+		"unexpected": {{"error", "unexpected observation",
+			"dax/ext4/pread on 6.12.117 (apt:bookworm, 6.12): step 1 (victim: pread file+0x4000 4096) expected EIO, saw ok 4096"}},
+		"rig": {{"error", "rig failed", "dax/ext4/pread on 6.12.117 (apt:bookworm, 6.12): the guest gave no answer within 30s"}},
+		"not doable": {
+			{"notice", "as expected", "6.1.192 and 6.12.117 differ in 7 of 14 scenarios; all 7 are explained by dax_fault_hwpoison (1ea7ca1b0901, v6.5)."},
+			{"notice", "not doable", "dax/ext4/pread on 6.12.117 (apt:bookworm, 6.12): the kernel lacks CONFIG_EXT4_FS"},
+		},
+		"interrupted": {{"error", "interrupted",
+			"6.12.117 (apt:bookworm, 6.12): the run was interrupted before 2 of 15 scenarios could be observed: syscalls/ext4/pwrite-aligned, syscalls/pmem/read"}},
+		"no kernel boots": {
+			{"error", "rig failed", "15 scenarios on 6.1.192 (apt:bookworm): boot: the kernel panicked"},
+			{"error", "rig failed", "15 scenarios on 6.12.117 (apt:bookworm, 6.12): boot: the kernel panicked"},
+		},
+	} {
+		if diff := cmp.Diff(want, parse(t, write(t, demo.Every()[name]))); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+// The runner shows ten errors of a step. The last says what else there is.
+func TestMoreThanTen(t *testing.T) {
+	run := demo.Every()["unexpected"]
+	for i := range 12 {
+		run.Cells = append(run.Cells, observe.Cell{Scenario: fmt.Sprint("more/", i), Kernel: demo.NewName, Verdict: observe.Unexpected, Message: "x"})
+		run.Cells = append(run.Cells, observe.Cell{Scenario: fmt.Sprint("rig/", i), Kernel: demo.NewName, Verdict: observe.Rig, Message: fmt.Sprint(i)})
+	}
+	run.Judge()
+	all := parse(t, write(t, run))
+	if got := all[len(all)-1]; len(all) != 10 || got != (command{"error", "16 more", "4 unexpected observation and 12 rig failed"}) {
+		t.Errorf("%d, the last %+v", len(all), got)
+	}
+}
+
+// TestToolkit has GitHub's own toolkit write the same commands.
+func TestToolkit(t *testing.T) {
+	node, core := reader.Program(t, "node"), reader.File(t, "node_modules/@actions/core")
+	const script = `
+const {issueCommand} = require(process.argv[1] + '/lib/command.js')
+for (const c of JSON.parse(require('fs').readFileSync(0))) issueCommand(c.level, {title: c.title}, c.message)`
+	for name, run := range demo.Every() {
+		text := write(t, run)
+		cmd := exec.Command(node, "-e", script, core)
+		all, err := json.Marshal(parse(t, text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd.Stdin = bytes.NewReader(all)
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff(string(out), string(text)); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}

@@ -11,7 +11,8 @@ import (
 )
 
 type reportCmd struct {
-	Folder string `arg:"" name:"run" help:"The results folder of a run, results/latest for example."`
+	Folder string `arg:"" optional:"" name:"run" help:"The results folder of a run, results/latest for example."`
+	Schema bool   `help:"Print the JSON schema of run.json, which is the format json, and nothing else."`
 	outputFlags
 	originFlag
 }
@@ -28,6 +29,13 @@ Examples:
 }
 
 func (c *reportCmd) Run() error {
+	if c.Schema {
+		_, err := os.Stdout.Write(results.JSONSchema())
+		return err
+	}
+	if c.Folder == "" {
+		return fault.Requestf("which run? name its results folder, results/latest for example")
+	}
 	if err := c.checkOrigin(); err != nil {
 		return err
 	}

@@ -45,8 +45,11 @@ var Markdown = Format{Name: "markdown", File: "summary.md", MediaType: "text/mar
 // GitHub is what its runner makes annotations of.
 var GitHub = Format{Name: "github", MediaType: "text/plain; charset=utf-8", Write: github.Write}
 
+// JSON is the record itself. Its file is there before any report.
+var JSON = Format{Name: "json", MediaType: "application/json", Write: results.Write}
+
 // Formats are all there are; each with a file is written into the folder of every run.
-func Formats() []Format { return []Format{HTML, JUnit, KTAP, KCIDB, LAVA, Markdown, GitHub} }
+func Formats() []Format { return []Format{HTML, JUnit, KTAP, KCIDB, LAVA, Markdown, GitHub, JSON} }
 
 // Names are the names of all formats.
 func Names() []string {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/plain"
 )
 
 // Names in a run's folder.
@@ -198,14 +200,32 @@ func (f *Folder) PutRun(r Run) error {
 }
 
 func (f *Folder) putJSON(rel string, v any) error {
+	b, err := encode(v)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", rel, err)
+	}
+	return f.Put(rel, b)
+}
+
+// encode is JSON for people, too: what would steer a terminal is escaped.
+func encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	if err := enc.Encode(v); err != nil {
-		return fmt.Errorf("encode %s: %w", rel, err)
+	err := enc.Encode(v)
+	return plain.JSON(b.Bytes()), err
+}
+
+// Write writes a run as its run.json has it. Of the folder, which may be nil, it
+// takes nothing.
+func Write(w io.Writer, r Run, _ *Folder) error {
+	b, err := encode(r)
+	if err != nil {
+		return err
 	}
-	return f.Put(rel, b.Bytes())
+	_, err = w.Write(b)
+	return err
 }
 
 // Put writes a file of the run, given relative to the folder: under a

@@ -3,7 +3,8 @@
 // kind and by the digest of everything that went into it. It is made under a
 // temporary name and renamed when whole, so that a reader never sees half an
 // entry; a lock per entry lets two processes that want the same one build it
-// once. The package knows nothing about what it stores.
+// once. Folders that are worked in again and again are kept beside the entries.
+// The package knows nothing about what it stores.
 package cache
 
 import (
@@ -94,7 +95,7 @@ func (c *Cache) Get(ctx context.Context, kind, key string, build func(ctx contex
 		return nil, fmt.Errorf("make the cache folder: %w", err)
 	}
 	path := filepath.Join(parent, key)
-	lock, err := flock(ctx, path+lockSuffix, unix.LOCK_SH)
+	lock, err := flock(ctx, path+lockSuffix, unix.LOCK_SH, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +105,7 @@ func (c *Cache) Get(ctx context.Context, kind, key string, build func(ctx contex
 	}
 	// A shared lock can't be turned into an exclusive one without letting go.
 	lock.Close()
-	if lock, err = flock(ctx, path+lockSuffix, unix.LOCK_EX); err != nil {
+	if lock, err = flock(ctx, path+lockSuffix, unix.LOCK_EX, nil); err != nil {
 		return nil, err
 	}
 	fail := func(err error) (*Entry, error) { lock.Close(); return nil, err }
@@ -165,7 +166,7 @@ func (c *Cache) build(ctx context.Context, path string, build func(context.Conte
 	return nil
 }
 
-// Item is one entry as List finds it.
+// Item is one entry, or a folder that is worked in, as List finds it.
 type Item struct {
 	Kind string `json:"kind"`
 	Key  string `json:"key"`
@@ -176,14 +177,18 @@ type Item struct {
 	Used time.Time `json:"used"`
 }
 
-// List returns the entries, last used first.
+// List returns the entries and the folders that are worked in, last used first.
 func (c *Cache) List() ([]Item, error) {
-	manifests, err := filepath.Glob(filepath.Join(c.dir, "*", "*", manifestName))
-	if err != nil {
-		return nil, err
+	var marks []string
+	for _, name := range []string{manifestName, workName} {
+		found, err := filepath.Glob(filepath.Join(c.dir, "*", "*", name))
+		if err != nil {
+			return nil, err
+		}
+		marks = append(marks, found...)
 	}
 	var items []Item
-	for _, m := range manifests {
+	for _, m := range marks {
 		path := filepath.Dir(m)
 		info, err := os.Stat(m)
 		if err != nil {
@@ -213,10 +218,7 @@ func (c *Cache) Remove(it Item) error {
 	if err != nil || !stillThere(lock, lock.Name()) {
 		return fmt.Errorf("%s/%s: %w", it.Kind, it.Key, ErrInUse)
 	}
-	if err := removeAll(it.Path); err != nil {
-		return err
-	}
-	return os.Remove(lock.Name())
+	return errors.Join(discard(it.Path), os.Remove(lock.Name()))
 }
 
 // Leftovers lists what builds left behind that were killed, and that nobody is

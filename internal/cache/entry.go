@@ -92,6 +92,19 @@ func removeAll(path string) error {
 	return os.RemoveAll(path)
 }
 
+// discard removes an entry or a folder that is worked in. Who is killed over it
+// leaves what Leftovers finds, not a part that nobody lists.
+func discard(path string) error {
+	gone := path + tmpMark + "gone"
+	if err := removeAll(gone); err != nil {
+		return err
+	}
+	if err := os.Rename(path, gone); err != nil {
+		return err
+	}
+	return removeAll(gone)
+}
+
 // DiskUse is what a folder takes on disk, in bytes; holes in sparse files do not count.
 func DiskUse(dir string) int64 {
 	var n int64
@@ -113,7 +126,8 @@ func DiskUse(dir string) int64 {
 // flock(2) can't be interrupted by a context, so it is asked in short turns.
 // By hand, because a lock counts only while the file is still there, is turned
 // from an exclusive into a shared one, and lives as long as its entry is open.
-func flock(ctx context.Context, name string, how int) (*os.File, error) {
+// waits, which may be nil, is called once if another process holds it.
+func flock(ctx context.Context, name string, how int, waits func()) (*os.File, error) {
 	for {
 		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC, 0o644)
 		if err != nil {
@@ -126,6 +140,10 @@ func flock(ctx context.Context, name string, how int) (*os.File, error) {
 		f.Close()
 		if err != nil && !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
 			return nil, fmt.Errorf("lock %s: %w", name, err)
+		}
+		if waits != nil && errors.Is(err, unix.EWOULDBLOCK) {
+			waits()
+			waits = nil
 		}
 		select {
 		case <-ctx.Done():

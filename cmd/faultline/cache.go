@@ -19,7 +19,8 @@ type cacheCmd struct {
 }
 
 func (cacheCmd) Help() string {
-	return `Everything in the cache can be made again; kernels have to be fetched again for it.
+	return `Everything in the cache can be made again; kernels have to be fetched or built again for it. Of a source
+tree (kind tree) it keeps up to three checkouts with what was compiled of them, some 2 GB each.
 The cache is in $XDG_CACHE_HOME/faultline, by default ~/.cache/faultline.
 
 Examples:

@@ -182,14 +182,24 @@ func (r *Repo) Feed(ctx context.Context, in []byte, more []string, args ...strin
 	return strings.TrimSpace(out.String()), nil
 }
 
+// Differ are the files that are not the same in two trees.
+func (r *Repo) Differ(ctx context.Context, a, b string) ([]string, error) {
+	out, err := r.Run(ctx, nil, "diff-tree", "-r", "-z", "--name-only", "--no-renames", a, b)
+	if err != nil || out == "" {
+		return nil, err
+	}
+	return strings.Split(strings.TrimSuffix(out, "\x00"), "\x00"), nil
+}
+
 // Checkout makes a folder hold a tree's files and nothing else. Files that are as
-// they were keep their times, so that make compiles only what differs. It can be
+// they were keep their times, so that make compiles only what differs; the index
+// that tells lies beside the folder, with ".index" behind its name. It can be
 // killed at any moment; two at a time in one folder can't be.
 func (r *Repo) Checkout(ctx context.Context, tree, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	index := filepath.Join(r.dir, "checkout-index")
+	index := filepath.Clean(dir) + ".index"
 	if err := os.RemoveAll(index + ".lock"); err != nil { // of one that was killed
 		return err
 	}

@@ -1,11 +1,147 @@
-package build
+package build_test
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/faultline/faultline/internal/fake"
+	"github.com/faultline/faultline/kernels/build"
 	"github.com/faultline/faultline/kernels/kconfig"
 )
+
+// tree is a fake tree of some sources, and a build of it.
+type tree struct {
+	t *testing.T
+	*build.Build
+	told []string // what Progress heard
+}
+
+func newTree(t *testing.T, sources ...string) *tree {
+	t.Helper()
+	if err := build.Tools(t.Context(), ""); err != nil {
+		t.Skip(err)
+	}
+	dir := t.TempDir()
+	b := &tree{t: t, Build: &build.Build{Source: filepath.Join(dir, "source"), Objects: filepath.Join(dir, "objects"), Log: filepath.Join(dir, "log")}}
+	b.Progress = func(files, of int) { b.told = append(b.told, fmt.Sprintf("%d/%d", files, of)) }
+	image := filepath.Join(dir, "vmlinux")
+	if err := os.WriteFile(image, fake.Vmlinux("6.1.5", "#1", true), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range fake.Tree(image) {
+		b.write(name, text)
+	}
+	for _, s := range sources {
+		b.write("src/"+s, "")
+	}
+	return b
+}
+
+func (b *tree) write(name, text string) {
+	b.t.Helper()
+	p := filepath.Join(b.Source, name)
+	if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := os.WriteFile(p, []byte(text), 0o644); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// build builds, and says what Progress heard.
+func (b *tree) build() string {
+	b.t.Helper()
+	fresh := *b.Build // as the next process has it
+	b.told, fresh.Progress = nil, b.Progress
+	if _, err := fresh.Configure(b.t.Context()); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := fresh.Compile(b.t.Context(), false); err != nil {
+		b.t.Fatal(err)
+	}
+	return strings.Join(b.told, " ")
+}
+
+func TestProgress(t *testing.T) {
+	b := newTree(t, "a.c", "b.c", "c.c", "all.h")
+	for _, step := range []struct{ name, file, want string }{
+		{"all", "", "1/4 2/4 3/4 4/4"},
+		{"nothing", "", ""},
+		{"one source", "src/b.c", "1/1"},
+		{"a header", "src/all.h", "1/3 2/3 3/3"},
+		{"one that is new", "src/d.c", "1/0"},
+		{"that and another", "src/d.c", "1/1"},
+	} {
+		time.Sleep(10 * time.Millisecond) // make compares times
+		if step.file != "" {
+			b.write(step.file, step.name)
+		}
+		if got := b.build(); got != step.want {
+			t.Errorf("%s: heard %q, want %q", step.name, got, step.want)
+		}
+	}
+	// Where make can't list anything, there is no total.
+	b = newTree(t, "a.c")
+	b.write("Makefile", strings.ReplaceAll(fake.Tree("")["Makefile"], "prepare", "nothing"))
+	if got := b.build(); got != "1/0 2/0" {
+		t.Errorf("heard %q", got)
+	}
+	if log, err := os.ReadFile(b.Log); err != nil || strings.Contains(string(log), "No rule") {
+		t.Errorf("the log has what was tried: %v\n%s", err, log)
+	}
+}
+
+func TestStale(t *testing.T) {
+	b := newTree(t, "a.c", "b.c", "c.c", "all.h")
+	b.build()
+	for _, c := range []struct {
+		changed string
+		want    int
+	}{{"", 0}, {"src/a.c", 1}, {"src/all.h", 3}, {"doc", 0}, {"a.c", 0}} {
+		stale, all, err := build.Stale(b.Source, b.Objects, map[string]bool{c.changed: true})
+		if err != nil || stale != c.want || all != 3 {
+			t.Errorf("%q changed: %v, %d of %d are stale; want %d of 3", c.changed, err, stale, all, c.want)
+		}
+	}
+	// An object that is gone is made anew, whatever it was made of.
+	if err := os.Remove(filepath.Join(b.Objects, "src/a.o")); err != nil {
+		t.Fatal(err)
+	}
+	if stale, _, err := build.Stale(b.Source, b.Objects, nil); err != nil || stale != 1 {
+		t.Errorf("%v, %d are stale", err, stale)
+	}
+	if _, _, err := build.Stale(b.Source, filepath.Join(b.Objects, "none"), nil); err == nil {
+		t.Error("nothing is wrong with no objects")
+	}
+}
+
+func TestFull(t *testing.T) {
+	full := &os.PathError{Op: "write", Path: "objects/x", Err: unix.ENOSPC}
+	if err := build.Full(full); !errors.Is(err, build.ErrFull) || !strings.Contains(err.Error(), "objects/x") || !strings.Contains(err.Error(), "XDG_CACHE_HOME") {
+		t.Errorf("got %v", err)
+	}
+	if build.Full(nil) != nil || errors.Is(build.Full(os.ErrClosed), build.ErrFull) {
+		t.Error("other errors are of a full disk")
+	}
+}
+
+// TestEnvironment has variables set that would make another kernel, or another make.
+func TestEnvironment(t *testing.T) {
+	b := newTree(t)
+	b.write("Makefile", "ifneq ($(ARCH)$(LLVM)$(KBUILD_OUTPUT)$(filter k,$(MAKEFLAGS)),)\n$(error foreign: $(ARCH) $(MAKEFLAGS))\nendif\n"+fake.Tree("")["Makefile"])
+	t.Setenv("ARCH", "arm64")
+	t.Setenv("LLVM", "1")
+	t.Setenv("KBUILD_OUTPUT", "/nowhere")
+	t.Setenv("MAKEFLAGS", "k")
+	b.build()
+}
 
 func TestCompare(t *testing.T) {
 	parse := func(text string) *kconfig.Config {
@@ -26,7 +162,7 @@ func TestCompare(t *testing.T) {
 		"forced":  {"CONFIG_A=y\nCONFIG_B=y\nCONFIG_C=y\nCONFIG_E=y\n", "[CONFIG_C=n (got y) CONFIG_E=n (got y)]"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := fmt.Sprint(Compare(asked, parse(c.got))); got != c.want {
+			if got := fmt.Sprint(build.Compare(asked, parse(c.got))); got != c.want {
 				t.Errorf("%q, want %q", got, c.want)
 			}
 		})

@@ -9,12 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/internal/git"
 	"github.com/faultline/faultline/kernels"
-	"github.com/faultline/faultline/kernels/build"
 )
 
 // snapshot is what is to be built.
@@ -30,7 +27,7 @@ type snapshot struct {
 
 // look finds out what is to be built of the tree in root. Of a git tree it makes
 // the repository that borrows the user's objects, and what edits make of it there.
-func look(ctx context.Context, root, rev, repo string, dirty bool, edits []edit) (*snapshot, error) {
+func (w *work) look(ctx context.Context, root, rev string, dirty bool, edits []edit) (*snapshot, error) {
 	s := &snapshot{root: root, label: filepath.Base(root)}
 	user, err := git.Open(ctx, root)
 	var none *git.NoTreeError
@@ -73,7 +70,7 @@ func look(ctx context.Context, root, rev, repo string, dirty bool, edits []edit)
 			return nil, s.noLinux(f)
 		}
 	}
-	if s.repo, err = user.Borrow(ctx, repo); err != nil {
+	if s.repo, err = w.borrow(ctx, user); err != nil {
 		return nil, err
 	}
 	var todo []git.Edit
@@ -125,26 +122,6 @@ func (s *snapshot) asItStands(ctx context.Context) error {
 	})
 	s.content = cache.Key(parts...)
 	return err
-}
-
-// littleSpace is less than a compiled kernel takes, in bytes.
-const littleSpace = 16 << 20
-
-// checkout brings the source into the work folder, and says where it is.
-func (s *snapshot) checkout(ctx context.Context, dir string) (string, error) {
-	if s.tree == "" {
-		return s.root, nil
-	}
-	source := filepath.Join(dir, "source")
-	if err := s.repo.Checkout(ctx, s.tree, source); err != nil {
-		// git says that it can't write a file, and not always why.
-		var disk unix.Statfs_t
-		if unix.Statfs(dir, &disk) == nil && disk.Bavail*uint64(disk.Bsize) < littleSpace {
-			err = errors.Join(build.ErrFull, os.RemoveAll(source))
-		}
-		return "", fmt.Errorf("check out %s: %w", s.label, err)
-	}
-	return source, nil
 }
 
 // top are some files that each kernel's source has.

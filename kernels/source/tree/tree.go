@@ -13,8 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/internal/fault"
 	"github.com/faultline/faultline/internal/git"
@@ -129,16 +127,16 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 	if _, err := os.Stat(root); err != nil {
 		return nil, &kernels.SpecError{Problem: "look into the tree", Err: err, WayOut: "give a folder that can be read"}
 	}
-	w := &work{dir: filepath.Join(opts.Cache.Dir(), "tree", cache.Key(root)[:16]), opts: opts, cc: r.Set[setCC]}
+	w := &work{key: cache.Key(root)[:16], cc: r.Set[setCC], opts: opts}
 	todo, err := edits(r.Set)
 	if err != nil {
 		return nil, err
 	}
-	s, err := look(ctx, root, rev, filepath.Join(w.dir, "git"), r.Set[setDirty] != "", todo)
+	defer func() { w.repo.Close() }()
+	s, err := w.look(ctx, root, rev, r.Set[setDirty] != "", todo)
 	if err != nil {
 		return nil, asSpec(err)
 	}
-	w.label = s.label
 	base := ""
 	if file := r.Set[setConfig]; file != "" {
 		data, err := os.ReadFile(file)
@@ -162,16 +160,15 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 		if opts.Cached {
 			return nil, kernels.ErrNotCached
 		}
-		unlock, err := w.lock(ctx)
+		p, err := w.take(ctx, s, cache.Key(how...)[:16])
 		if err != nil {
 			return nil, err
 		}
-		defer unlock()
-		source, err := s.checkout(ctx, w.dir)
-		if err != nil {
-			return nil, err
+		defer p.Close()
+		if err = build.Full(w.build(ctx, s, p, base, dir)); errors.Is(err, build.ErrFull) {
+			err = errors.Join(err, p.giveBack())
 		}
-		return nil, w.build(ctx, source, base, cache.Key(append(how, source)...)[:16], dir)
+		return nil, err
 	})
 	if err != nil {
 		return nil, err
@@ -180,14 +177,21 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 	return k, nil
 }
 
-// work is the folder of the cache in which a tree is checked out and compiled,
-// one build at a time.
+// work is what is asked of a tree.
 type work struct {
-	dir   string
-	label string
-	held  *os.File // the lock
-	cc    string   // the compiler that was asked for, or ""
-	opts  kernels.Options
+	key  string // of the tree's folder: what its folders in the cache are called by
+	cc   string // the compiler that was asked for, or ""
+	opts kernels.Options
+	repo *cache.Work // has the repository that borrows the tree's; nil where none is needed
+}
+
+// borrow makes or finds the repository that borrows a tree's objects. Its folder is
+// held with others that use it, against pruning.
+func (w *work) borrow(ctx context.Context, user *git.Tree) (repo *git.Repo, err error) {
+	if w.repo, err = w.opts.Cache.Work(ctx, workKind, w.key, true, nil); err != nil {
+		return nil, err
+	}
+	return user.Borrow(ctx, filepath.Join(w.repo.Path, "git"))
 }
 
 // asSpec makes what is wrong with a request a *kernels.SpecError.
@@ -198,59 +202,35 @@ func asSpec(err error) error {
 	return err
 }
 
-// lock waits for the folder. The lock is flock(2)'s, on a file that make inherits:
-// where we are killed, it is free when the last compiler has ended.
-func (w *work) lock(ctx context.Context) (unlock func(), err error) {
-	if err := os.MkdirAll(w.dir, 0o755); err != nil {
-		return nil, err
-	}
-	if w.held, err = os.OpenFile(filepath.Join(w.dir, "lock"), os.O_RDWR|os.O_CREATE, 0o644); err != nil {
-		return nil, err
-	}
-	for said := false; ; said = true {
-		err := unix.Flock(int(w.held.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			return func() { _ = w.held.Close() }, nil
-		}
-		if err != unix.EWOULDBLOCK && err != unix.EINTR {
-			w.held.Close()
-			return nil, fmt.Errorf("lock %s: %w", w.held.Name(), err)
-		}
-		if !said {
-			w.opts.Logf("wait for another build in %s", w.dir)
-		}
-		select {
-		case <-time.After(100 * time.Millisecond):
-		case <-ctx.Done():
-			w.held.Close()
-			return nil, fmt.Errorf("wait for another build in %s: %w", w.dir, context.Cause(ctx))
-		}
-	}
-}
-
 // progressEvery is how often a build says how far it is.
 const progressEvery = 20 * time.Second
 
-// build compiles into the objects of that name, and lays the kernel into dir.
-func (w *work) build(ctx context.Context, source, base, objects, dir string) error {
-	b := &build.Build{
-		Source: source, Objects: filepath.Join(w.dir, "objects-"+objects), CC: w.cc, Base: base, Fragment: kernels.MinimalConfig(),
-		Log: filepath.Join(w.dir, "objects-"+objects+".log"), Held: w.held,
+// build compiles a snapshot in a place, and lays the kernel into dir.
+func (w *work) build(ctx context.Context, s *snapshot, p *place, base, dir string) error {
+	began, said, compiled := time.Now(), time.Now(), 0
+	w.opts.Logf("build %s; make writes into %s", s.label, p.log())
+	source, err := s.checkout(ctx, p)
+	if err != nil {
+		return err
 	}
-	began, said := time.Now(), time.Now()
-	b.Progress = func(files int) {
+	b := &build.Build{Source: source, Objects: p.objects, CC: w.cc, Base: base, Fragment: kernels.MinimalConfig(), Log: p.log(), Held: p.Lock}
+	b.Progress = func(files, of int) {
+		compiled = files
 		if time.Since(said) > progressEvery {
 			said = time.Now()
-			w.opts.Logf("build %s: %d files in %.0f s", w.label, files, time.Since(began).Seconds())
+			total := ""
+			if of > 0 {
+				total = fmt.Sprintf("of about %d ", of)
+			}
+			w.opts.Logf("build %s: %d %sfiles in %.0f s", s.label, files, total, time.Since(began).Seconds())
 		}
 	}
-	w.opts.Logf("build %s; make writes into %s", w.label, b.Log)
 	unmet, err := b.Configure(ctx)
 	if err != nil {
 		return doesNotBuild(err, source, b)
 	}
 	for _, u := range unmet {
-		w.opts.Logf("build %s: its Kconfig does not take %s", w.label, u)
+		w.opts.Logf("build %s: its Kconfig does not take %s", s.label, u)
 	}
 	config, err := os.ReadFile(filepath.Join(b.Objects, ".config"))
 	if err != nil {
@@ -260,14 +240,11 @@ func (w *work) build(ctx context.Context, source, base, objects, dir string) err
 	if err != nil {
 		return err
 	}
-	targets := []string{"vmlinux"}
-	if c.Enabled("MODULES") {
-		targets = append(targets, "modules")
-	}
-	if err := b.Compile(ctx, targets...); err != nil {
+	modules := c.Enabled("MODULES")
+	if err := b.Compile(ctx, modules); err != nil {
 		return doesNotBuild(err, source, b)
 	}
-	if c.Enabled("MODULES") {
+	if modules {
 		if err := b.Install(ctx, dir); err != nil {
 			return err
 		}
@@ -278,16 +255,13 @@ func (w *work) build(ctx context.Context, source, base, objects, dir string) err
 	if err := os.WriteFile(filepath.Join(dir, kernels.FileConfig), config, 0o644); err != nil {
 		return err
 	}
-	w.opts.Logf("built %s in %.0f s", w.label, time.Since(began).Seconds())
+	w.opts.Logf("built %s in %.0f s, %d files compiled", s.label, time.Since(began).Seconds(), compiled)
 	return nil
 }
 
 // doesNotBuild makes of a tree that does not build the user's to mend.
 func doesNotBuild(err error, source string, b *build.Build) error {
 	e, ok := err.(*build.Error)
-	if errors.Is(err, build.ErrFull) {
-		return errors.Join(err, os.RemoveAll(b.Objects)) // half of a build is what fills it
-	}
 	if !ok {
 		return err
 	}

@@ -1,0 +1,64 @@
+package build
+
+import (
+	"context"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/faultline/faultline/internal/tool"
+)
+
+// Image writes the vmlinux, without what only a debugger reads (it can be twenty
+// times the rest, and QEMU reads all of it); its symbols stay.
+func (b *Build) Image(ctx context.Context, to string) error {
+	from := filepath.Join(b.Objects, "vmlinux")
+	f, err := elf.Open(from)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", from, err)
+	}
+	defer f.Close()
+	if f.Section(".debug_info") != nil {
+		bin, err := tool.Find("objcopy", "binutils")
+		if err != nil {
+			return err
+		}
+		_, err = tool.Run(ctx, "", nil, bin, "--strip-debug", from, to)
+		return err
+	}
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
+}
+
+// Install lays the modules into dir/lib/modules/RELEASE (make modules_install),
+// without what only a debugger reads: the guest has them in memory.
+func (b *Build) Install(ctx context.Context, dir string) error {
+	if err := b.make(ctx, "INSTALL_MOD_PATH="+dir, "INSTALL_MOD_STRIP=1", "modules_install"); err != nil {
+		return err
+	}
+	links, err := filepath.Glob(filepath.Join(dir, "lib/modules/*/*"))
+	if err != nil {
+		return err
+	}
+	for _, l := range links {
+		// build and source lead out of the folder, to what may be gone tomorrow.
+		if info, err := os.Lstat(l); err == nil && info.Mode()&os.ModeSymlink != 0 {
+			if err := os.Remove(l); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,167 @@
+package build
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/faultline/faultline/internal/tool"
+)
+
+// command prepares the kernel's make. What would go into a kernel of the machine
+// and the time is fixed: the same source gives the same file.
+func (b *Build) command(ctx context.Context, args ...string) *exec.Cmd {
+	args = append([]string{"O=" + b.Objects, fmt.Sprintf("-j%d", runtime.NumCPU()), "KBUILD_BUILD_USER=faultline", "KBUILD_BUILD_HOST=faultline",
+		"KBUILD_BUILD_VERSION=1", "KBUILD_BUILD_TIMESTAMP=1970-01-01"}, args...)
+	if b.CC != "" {
+		args = append([]string{"CC=" + b.CC}, args...)
+	}
+	cmd := tool.Command(ctx, b.Source, b.ccache(), "make", args...)
+	cmd.Env = slices.DeleteFunc(cmd.Env, foreign)
+	// A make that is asked to end ends its compilers, and removes what they had half
+	// written; one that is killed leaves objects that look newer than their source.
+	cmd.SysProcAttr.Pdeathsig = unix.SIGTERM
+	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
+	if b.Held != nil {
+		cmd.ExtraFiles = []*os.File{b.Held}
+	}
+	return cmd
+}
+
+// ccache is the environment in which the compiler's name leads to ccache, where
+// there is one: by a link, as ccache(1) has it, so that make's commands are the same
+// with and without it. Else it would compile everything anew when ccache comes or goes.
+func (b *Build) ccache() []string {
+	bin, err := exec.LookPath("ccache")
+	if err != nil {
+		return nil
+	}
+	dir := filepath.Join(b.Objects, ".ccache")
+	link := filepath.Join(dir, gcc(b.CC))
+	if to, _ := os.Readlink(link); to != bin {
+		if os.MkdirAll(dir, 0o755) != nil || os.RemoveAll(link) != nil || os.Symlink(bin, link) != nil {
+			return nil // it only saves time
+		}
+	}
+	// Another checkout of the same files is as good: paths below are taken as relative ones.
+	return []string{"PATH=" + dir + ":" + os.Getenv("PATH"), "CCACHE_BASEDIR=" + filepath.Dir(b.Objects)}
+}
+
+// foreign says of a variable of our environment that it would change the build
+// without being part of a kernel's key: those of the kernel's Makefiles, and those by
+// which a make that we run under speaks to its own.
+func foreign(variable string) bool {
+	name, _, _ := strings.Cut(variable, "=")
+	return strings.HasPrefix(name, "KBUILD_") || strings.HasPrefix(name, "KCONFIG_") ||
+		slices.Contains([]string{"ARCH", "SUBARCH", "CROSS_COMPILE", "LLVM", "LLVM_IAS", "KAFLAGS", "KCPPFLAGS", "LOCALVERSION", "MAKEFLAGS", "MFLAGS", "MAKEFILES", "MAKELEVEL"}, name)
+}
+
+// make runs targets of the kernel's Makefile, behind variables to set.
+func (b *Build) make(ctx context.Context, args ...string) error {
+	log, err := os.OpenFile(b.Log, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	target := strings.Join(slices.DeleteFunc(slices.Clone(args), func(a string) bool { return strings.Contains(a, "=") }), " ")
+	cmd := b.command(ctx, args...)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	cmd.Stderr = log
+	runtime.LockOSThread() // prctl(2): the signal comes when the thread ends that started it
+	defer runtime.UnlockOSThread()
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	b.follow(io.TeeReader(out, log))
+	err = cmd.Wait()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err == nil {
+		return nil
+	}
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && !exit.Exited() {
+		return fmt.Errorf("make %s ended by itself: %w; see whether memory ran out (dmesg)", target, err)
+	}
+	first, full := firstError(b.Log)
+	if full {
+		return fmt.Errorf("make %s: %s: %w", target, first, ErrFull)
+	}
+	return &Error{Target: target, First: first, Log: b.Log, Err: err}
+}
+
+// compiled are the words by which the kernel's make tells of a file that it compiles.
+var compiled = []string{"CC", "AS", "HOSTCC"}
+
+// follow counts the files of which make tells that they are compiled.
+func (b *Build) follow(r io.Reader) {
+	s := bufio.NewScanner(r)
+	for s.Scan() {
+		if f := strings.Fields(s.Text()); len(f) > 0 && slices.Contains(compiled, f[0]) {
+			if b.files++; b.files > b.of {
+				b.of = 0 // there was more to do than could be told
+			}
+			if b.Progress != nil {
+				b.Progress(b.files, b.of)
+			}
+		}
+	}
+	_, _ = io.Copy(io.Discard, r) // after a line that is too long: make must not wait
+}
+
+// reListed finds, in what make -n prints, the echo of a command that compiles.
+var reListed = regexp.MustCompile(`echo '  (?:` + strings.Join(compiled, "|") + `) `)
+
+// listed is how many files make would compile for targets, where nothing is compiled
+// yet: make -n lists them, and fails where it links what is not there. 0 where it tells nothing.
+func (b *Build) listed(ctx context.Context, targets ...string) int {
+	out, err := b.command(ctx, append([]string{"-n", "-k", "--output-sync"}, targets...)...).Output()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		return 0
+	}
+	return len(reListed.FindAll(out, -1))
+}
+
+var (
+	reError = regexp.MustCompile(`(?:fatal )?error: |undefined reference to|The source tree is not clean|No rule to make target|multiple definition of`)
+	reMake  = regexp.MustCompile(`^(?:make|\S*Makefile).*\*\*\* `)
+)
+
+// firstError is the first line of a log that says why make failed, and whether the disk was full.
+func firstError(file string) (first string, full bool) {
+	f, err := os.Open(file)
+	if err != nil {
+		return "", false
+	}
+	defer f.Close()
+	byMake := ""
+	for s := bufio.NewScanner(f); s.Scan(); {
+		line := strings.TrimSpace(s.Text())
+		switch {
+		case strings.Contains(line, "No space left on device"):
+			return line, true
+		case first == "" && reError.MatchString(line):
+			first = line
+		case byMake == "" && reMake.MatchString(line):
+			byMake = line
+		}
+	}
+	if first == "" {
+		first = byMake
+	}
+	return first, false
+}

@@ -1,0 +1,153 @@
+package build
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Stale counts the files that make would compile anew of a source into objects,
+// and all that are compiled there: those whose object is older than something it was
+// made of, or was made of something that changed names, by its path in the source.
+// What each was made of is in the files that the kernel's make leaves beside the
+// objects (scripts/basic/fixdep.c). It takes some tenths of a second; make -n, which
+// knows it as well, takes seconds.
+func Stale(source, objects string, changed map[string]bool) (stale, all int, err error) {
+	if source, err = filepath.EvalSymlinks(source); err != nil { // as make names it
+		return 0, 0, err
+	}
+	var files []string
+	err = filepath.WalkDir(objects, func(p string, d fs.DirEntry, err error) error {
+		if err == nil && strings.HasPrefix(d.Name(), ".") && strings.HasSuffix(d.Name(), ".cmd") {
+			files = append(files, p)
+		}
+		if errors.Is(err, fs.ErrNotExist) && p != objects { // a build is under way
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	workers := make([]scan, runtime.NumCPU())
+	var g errgroup.Group
+	for i := range workers {
+		g.Go(func() error {
+			s := &workers[i]
+			*s = scan{source: source + "/", objects: objects, changed: changed, times: map[string]time.Time{}}
+			for j := i; j < len(files); j += len(workers) {
+				if err := s.file(files[j]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	err = g.Wait()
+	for _, s := range workers {
+		stale, all = stale+s.stale, all+s.all
+	}
+	return stale, all, err
+}
+
+// scan reads what objects were made of.
+type scan struct {
+	source, objects string
+	changed         map[string]bool
+	times           map[string]time.Time // when files were changed, or zero
+	stale, all      int
+}
+
+// file counts one object.
+func (s *scan) file(path string) error {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	name, madeOf := parse(data)
+	if name == nil {
+		return nil // linked, or generated
+	}
+	s.all++
+	object, err := os.Stat(s.in(string(name)))
+	if err != nil {
+		s.stale++
+		return nil
+	}
+	for file := range madeOf {
+		if s.newer(file, object.ModTime()) {
+			s.stale++
+			return nil
+		}
+	}
+	return nil
+}
+
+var (
+	sourceOf = []byte("\nsource_")
+	depsOf   = []byte("deps_")
+	set      = []byte(" := ")
+	rule     = []byte(": $(deps_") // behind the list
+)
+
+// parse reads what make keeps of an object: its name, nil for what was not compiled,
+// and what it was made of, the source first. That stands in "source_NAME := FILE";
+// the others are lines of "deps_NAME := \", each with a backslash at its end.
+func parse(data []byte) (name []byte, madeOf iter.Seq[[]byte]) {
+	at := bytes.Index(data, sourceOf)
+	if at < 0 {
+		return nil, nil
+	}
+	line, rest, _ := bytes.Cut(data[at+len(sourceOf):], []byte("\n"))
+	name, main, ok := bytes.Cut(line, set)
+	if !ok {
+		return nil, nil
+	}
+	return name, func(yield func([]byte) bool) {
+		if !yield(main) {
+			return
+		}
+		for line := range bytes.Lines(rest) {
+			line = bytes.TrimSpace(bytes.TrimSuffix(bytes.TrimSpace(line), []byte(`\`)))
+			switch {
+			case len(line) == 0, line[0] == '$', bytes.HasPrefix(line, depsOf):
+			case bytes.Contains(line, rule) || !yield(line):
+				return
+			}
+		}
+	}
+}
+
+// newer says whether a file changes, or did after an object was made.
+func (s *scan) newer(file []byte, made time.Time) bool {
+	t, known := s.times[string(file)]
+	if !known {
+		path := string(file)
+		if in, ok := strings.CutPrefix(path, s.source); ok && s.changed[in] {
+			t = time.Unix(1<<40, 0)
+		} else if info, err := os.Stat(s.in(path)); err == nil {
+			t = info.ModTime()
+		}
+		s.times[path] = t
+	}
+	return t.After(made)
+}
+
+// in is the path of what make, which runs in the folder of the objects, calls by a name.
+func (s *scan) in(name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(s.objects, name)
+}

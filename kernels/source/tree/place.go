@@ -1,0 +1,270 @@
+package tree
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/kernels/build"
+)
+
+// A tree is compiled in places: folders of the cache, each with a checkout and with
+// what was compiled of it, a folder of objects for each configuration. A new
+// revision goes where the fewest files have to be compiled for it.
+const (
+	workKind = "tree"
+	// mostPlaces bounds what a tree takes of the disk: a checkout is some 1.5 GB.
+	mostPlaces = 3
+	// mostConfigurations bounds what configurations take in a place.
+	mostConfigurations = 3
+	// far is the share of a place's files, of those that are compiled, from which on
+	// another place is better. To compile half of them here or all of them elsewhere is at
+	// most twice the work, and is paid when somebody comes back to what is here.
+	far = 0.5
+)
+
+// Files and folders of a place. What is compiled has names of its own.
+const (
+	sourceName  = "source"
+	treeName    = "tree" // has the hash of what is, or was to be, checked out
+	objectsName = "objects-"
+	logSuffix   = ".log"
+)
+
+// place is one that is held.
+type place struct {
+	*cache.Work
+	objects string // the folder for the configuration
+}
+
+// log is the file that make writes into.
+func (p *place) log() string { return p.objects + logSuffix }
+
+// survey is what a place looks like from outside: nobody holds it.
+type survey struct {
+	number int // from 1
+	path   string
+	tree   string
+	used   time.Time
+	// compiled says that it has objects in the configuration that is wanted.
+	compiled bool
+	// share of what is compiled there would be compiled anew.
+	share float64
+}
+
+// take finds the place for a snapshot in a configuration, and holds it.
+func (w *work) take(ctx context.Context, s *snapshot, configuration string) (*place, error) {
+	if s.tree == "" { // its objects depend on files that lie elsewhere
+		return w.hold(ctx, "standing", configuration)
+	}
+	for try := 1; ; try++ {
+		all, err := w.survey(ctx, s, configuration)
+		if err != nil {
+			return nil, err
+		}
+		chosen := survey{number: choose(all, w.roomFor)}
+		for _, a := range all {
+			if a.number == chosen.number {
+				chosen = a
+			}
+		}
+		p, err := w.hold(ctx, fmt.Sprint(chosen.number), configuration)
+		if err != nil {
+			return nil, err
+		}
+		// While we waited for it, another build may have led it elsewhere.
+		if p.tree() == chosen.tree || try == mostPlaces {
+			return p, nil
+		}
+		p.Close()
+	}
+}
+
+// hold waits for a place and holds it, and bounds what it has.
+func (w *work) hold(ctx context.Context, name, configuration string) (*place, error) {
+	path := filepath.Join(w.opts.Cache.Dir(), workKind, w.key+"-"+name)
+	held, err := w.opts.Cache.Work(ctx, workKind, filepath.Base(path), false, func() { w.opts.Logf("wait for another build in %s", path) })
+	if err != nil {
+		return nil, err
+	}
+	p := &place{held, filepath.Join(path, objectsName+configuration)}
+	for others := p.others(); len(others) >= mostConfigurations; others = others[:len(others)-1] {
+		err = errors.Join(err, os.RemoveAll(others[len(others)-1]), os.RemoveAll(others[len(others)-1]+logSuffix))
+	}
+	if err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// tree is the hash of what is checked out.
+func (p *place) tree() string { return read(filepath.Join(p.Path, treeName)) }
+
+func read(file string) string {
+	data, _ := os.ReadFile(file) // none is as good as an empty one
+	return string(data)
+}
+
+// others are the folders of objects in other configurations, the last used first.
+func (p *place) others() []string {
+	return slices.DeleteFunc(objectsIn(p.Path), func(o string) bool { return o == p.objects })
+}
+
+// objectsIn are a place's folders of objects, the last used first: a build begins
+// its log anew.
+func objectsIn(path string) []string {
+	logs, _ := filepath.Glob(filepath.Join(path, objectsName+"*"+logSuffix)) // the pattern is good
+	slices.SortFunc(logs, func(a, b string) int { return modified(b).Compare(modified(a)) })
+	for i := range logs {
+		logs[i] = strings.TrimSuffix(logs[i], logSuffix)
+	}
+	return logs
+}
+
+func modified(file string) (t time.Time) {
+	if info, err := os.Stat(file); err == nil {
+		t = info.ModTime()
+	}
+	return t
+}
+
+// giveBack is for a disk that is full: half of a build is what fills it.
+func (p *place) giveBack() error {
+	if len(p.others()) == 0 {
+		return p.Remove()
+	}
+	return errors.Join(os.RemoveAll(p.objects), os.Remove(p.log()))
+}
+
+// survey looks at the places that there are.
+func (w *work) survey(ctx context.Context, s *snapshot, configuration string) (all []survey, err error) {
+	for n := 1; n <= mostPlaces; n++ {
+		a := survey{number: n, path: filepath.Join(w.opts.Cache.Dir(), workKind, fmt.Sprint(w.key, "-", n))}
+		if a.tree = read(filepath.Join(a.path, treeName)); a.tree == "" {
+			continue
+		}
+		a.used = modified(filepath.Join(a.path, treeName))
+		if a.compiled, a.share, err = a.distance(ctx, s, configuration); err != nil {
+			return nil, err
+		}
+		all = append(all, a)
+	}
+	return all, nil
+}
+
+// distance is how much a snapshot has compiled anew in a place.
+func (a survey) distance(ctx context.Context, s *snapshot, configuration string) (compiled bool, share float64, err error) {
+	changed := map[string]bool{}
+	if a.tree != s.tree {
+		files, err := s.repo.Differ(ctx, a.tree, s.tree)
+		if ctx.Err() != nil {
+			return false, 0, err
+		}
+		if err != nil { // the tree that was there is gone from the repository
+			return false, 1, nil
+		}
+		for _, f := range files {
+			changed[f] = true
+		}
+	}
+	objects := objectsIn(a.path)
+	if len(objects) == 0 {
+		return false, 0, nil
+	}
+	wanted := filepath.Join(a.path, objectsName+configuration)
+	if compiled = slices.Contains(objects, wanted); !compiled {
+		wanted = objects[0] // what others would lose
+	}
+	stale, count, err := build.Stale(filepath.Join(a.path, sourceName), wanted, changed)
+	if err != nil { // somebody works there
+		return compiled, 1, nil
+	}
+	return compiled, float64(stale) / float64(max(count, 1)), nil
+}
+
+// choose says by number which place to take: the nearest; a new one where all are
+// far, there may be one more and there is room for what the nearest takes; else the
+// one that was not used for the longest time.
+func choose(all []survey, room func(as survey) bool) int {
+	if len(all) == 0 {
+		return 1
+	}
+	nearest := slices.MinFunc(all, func(a, b survey) int {
+		switch {
+		case (a.share > far) != (b.share > far):
+			return sign(a.share > far)
+		case a.compiled != b.compiled:
+			return sign(b.compiled)
+		case a.share != b.share:
+			return sign(a.share > b.share)
+		}
+		return b.used.Compare(a.used)
+	})
+	switch {
+	case nearest.share <= far:
+		return nearest.number
+	case len(all) == mostPlaces:
+		return slices.MinFunc(all, func(a, b survey) int { return a.used.Compare(b.used) }).number
+	case !room(nearest):
+		return nearest.number
+	}
+	n := 1
+	for slices.ContainsFunc(all, func(a survey) bool { return a.number == n }) {
+		n++
+	}
+	return n
+}
+
+// sign is 1 where something is more, and -1 where it is less.
+func sign(more bool) int {
+	if more {
+		return 1
+	}
+	return -1
+}
+
+// roomFor says whether the disk has room for a place such as this one, and as much again.
+func (w *work) roomFor(as survey) bool {
+	return free(as.path) > 2*cache.DiskUse(as.path)
+}
+
+// free is how many bytes can be written where a folder is.
+func free(dir string) int64 {
+	var disk unix.Statfs_t
+	if unix.Statfs(dir, &disk) != nil {
+		return 0
+	}
+	return int64(disk.Bavail) * disk.Bsize
+}
+
+// littleSpace is less than a compiled kernel takes, in bytes.
+const littleSpace = 16 << 20
+
+// checkout brings the source into a place, and says where it is.
+func (s *snapshot) checkout(ctx context.Context, p *place) (string, error) {
+	if s.tree == "" {
+		return s.root, nil
+	}
+	// Its time is that of the place's last use.
+	if err := os.WriteFile(filepath.Join(p.Path, treeName), []byte(s.tree), 0o644); err != nil {
+		return "", err
+	}
+	source := filepath.Join(p.Path, sourceName)
+	if err := s.repo.Checkout(ctx, s.tree, source); err != nil {
+		// git says that it can't write a file, and not always why.
+		if ctx.Err() == nil && free(p.Path) < littleSpace {
+			err = build.ErrFull
+		}
+		return "", fmt.Errorf("check out %s: %w", s.label, err)
+	}
+	return source, nil
+}

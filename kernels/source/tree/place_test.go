@@ -1,0 +1,166 @@
+package tree_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/faultline/faultline/internal/cache"
+)
+
+// files is what files of all places of a tree hold, of that name in their objects.
+func (u *user) files(name string) map[string][]string {
+	u.t.Helper()
+	all, err := filepath.Glob(filepath.Join(u.opts.Cache.Dir(), "tree/*/objects-*", name))
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	got := map[string][]string{}
+	for _, f := range all {
+		data, err := os.ReadFile(f)
+		if err != nil {
+			u.t.Fatal(err)
+		}
+		place := filepath.Base(filepath.Dir(filepath.Dir(f)))
+		got[place[strings.LastIndexByte(place, '-')+1:]] = strings.Fields(string(data))
+	}
+	return got
+}
+
+// compiled is what the function has compiled, by place.
+func (u *user) compiled(do func()) string {
+	u.t.Helper()
+	before := u.files("compiled")
+	do()
+	var out []string
+	for place, names := range u.files("compiled") {
+		if n := len(names) - len(before[place]); n > 0 {
+			out = append(out, fmt.Sprintf("%d in %s", n, place))
+		}
+	}
+	slices.Sort(out)
+	return strings.Join(out, ", ")
+}
+
+// TestTreePlaces has revisions of a tree of ten files, near and far from each
+// other, built one after another.
+func TestTreePlaces(t *testing.T) {
+	u := newUser(t)
+	u.git("init", "-q")
+	change := func(text string, names ...string) string {
+		for _, n := range names {
+			u.write("src/"+n+".c", text)
+		}
+		return u.commit(text)
+	}
+	ten := strings.Split("abcdefghij", "")
+	u.write("src/all.h", "used by all")
+	first := change("first", ten...)
+	near := change("near", "a")
+	far := change("far", ten[:6]...)
+	farther := change("farther", ten...)
+	u.write("src/all.h", "other words")
+	header := u.commit("header")
+	words := change("words", "none")
+	u.git("rm", "-q", "src/none.c")
+	u.write("doc", "words only")
+	docs := u.commit("docs")
+	for _, step := range []struct {
+		name, rev, want string
+	}{
+		{"the first", first, "10 in 1"},
+		{"one file differs", near, "1 in 1"},
+		{"six files of ten differ", far, "10 in 2"},
+		{"back again", first, "1 in 1"},
+		{"there again", far, ""},
+		{"all differ", farther, "10 in 3"},
+		{"back to the second", far, ""},
+		{"far from all, and the first was not used for longest", header, "10 in 1"},
+		{"near that", words, "1 in 1"},
+		{"nothing that is compiled differs", docs, ""},
+	} {
+		got := u.compiled(func() {
+			os.RemoveAll(filepath.Join(u.opts.Cache.Dir(), "kernel")) // each is built anew
+			if _, err := u.resolve("tree:" + u.root + "@" + step.rev); err != nil {
+				t.Fatalf("%s: %v", step.name, err)
+			}
+		})
+		if got != step.want {
+			t.Errorf("%s: compiled %q, want %q", step.name, got, step.want)
+		}
+	}
+	// The cache knows them, and what takes them away while one works there is refused.
+	items, err := u.opts.Cache.List()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var trees []cache.Item
+	for _, i := range items {
+		if i.Kind == "tree" {
+			trees = append(trees, i)
+		}
+	}
+	if len(trees) != 4 { // three places, and what is borrowed of the user's repository
+		t.Fatalf("the cache lists %+v", items)
+	}
+	u.write("src/a.c", "one more")
+	last := u.commit("one more")
+	refused, log := 0, u.opts.Log
+	u.opts.Log = func(f string, a ...any) {
+		log(f, a...)
+		for _, i := range trees {
+			if err := u.opts.Cache.Remove(i); errors.Is(err, cache.ErrInUse) && strings.HasPrefix(f, "build ") {
+				refused++
+			}
+		}
+	}
+	if _, err := u.resolve("tree:" + u.root + "@" + last); err != nil || refused != 2 {
+		t.Errorf("%v; %d folders could not be pruned meanwhile, want the place and the repository", err, refused)
+	}
+	u.opts.Log = log
+	for _, i := range trees {
+		if _, err := os.Stat(i.Path); err == nil {
+			if err := u.opts.Cache.Remove(i); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if left, err := os.ReadDir(filepath.Join(u.opts.Cache.Dir(), "tree")); err != nil || len(left) > 0 {
+		t.Errorf("%v, left: %v", err, left)
+	}
+}
+
+func TestTreeConfigurationsOfAPlace(t *testing.T) {
+	u := newUser(t)
+	u.git("init", "-q")
+	u.write("src/a.c", "first")
+	u.write("src/b.c", "first")
+	u.commit("first")
+	for _, c := range []string{"A", "B", "C", "D"} {
+		u.write("../"+c, "CONFIG_"+c+"=y\n")
+		if _, err := u.resolve("tree:" + u.root + "@HEAD?config=" + filepath.Join(u.root, "..", c)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := u.files("compiled"); len(got) != 1 || len(got["1"]) != 2 {
+		t.Errorf("compiled %v", got)
+	}
+	objects, err := filepath.Glob(filepath.Join(u.opts.Cache.Dir(), "tree/*/objects-*/.config"))
+	if err != nil || len(objects) != 3 {
+		t.Errorf("%v, objects of %d configurations are kept", err, len(objects))
+	}
+	// The one that was used last is still there.
+	u.write("src/a.c", "second")
+	u.commit("second")
+	if got := u.compiled(func() {
+		if _, err := u.resolve("tree:" + u.root + "@HEAD?config=" + filepath.Join(u.root, "../D")); err != nil {
+			t.Fatal(err)
+		}
+	}); got != "1 in 1" {
+		t.Errorf("compiled %s", got)
+	}
+}

@@ -25,6 +25,9 @@ type Build struct {
 	Base string
 	// Fragment is what must be set beside, in the form of a .config.
 	Fragment string
+	// Deciding identifies all of the source that Decides; where it and the rest are
+	// as when Objects was last configured, Kconfig is not asked again. Empty asks.
+	Deciding string
 	// Log is the file that gets all that make prints; the next build begins it anew.
 	Log string
 	// Held is a file that make and what it starts keep open as long as one of them

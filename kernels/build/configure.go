@@ -6,9 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/kernels/kconfig"
 )
 
@@ -29,26 +33,29 @@ func (b *Build) Configure(ctx context.Context) ([]Unmet, error) {
 	if err := os.WriteFile(b.Log, nil, 0o644); err != nil {
 		return nil, err
 	}
-	const file, fresh = ".config", ".config.fresh"
-	path := filepath.Join(b.Objects, fresh)
-	defer os.Remove(path)
-	if b.Base != "" {
-		if err := os.WriteFile(path, []byte(b.Base), 0o644); err != nil {
-			return nil, err
-		}
-	} else if err := b.make(ctx, "KCONFIG_CONFIG="+fresh, "tinyconfig"); err != nil {
-		return nil, err
-	}
-	// The last line for a symbol holds.
-	if err := appendTo(path, "\n"+b.Fragment); err != nil {
-		return nil, err
-	}
-	if err := b.make(ctx, "KCONFIG_CONFIG="+fresh, "olddefconfig"); err != nil {
-		return nil, err
-	}
-	data, err := os.ReadFile(path)
+	decided, err := b.decided(ctx)
 	if err != nil {
 		return nil, err
+	}
+	file := filepath.Join(b.Objects, ".config")
+	old, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	s, data := b.state(), old
+	if decided == "" || s.Decided != decided || s.Config != cache.Key(string(old)) {
+		if data, err = b.ask(ctx); err != nil {
+			return nil, err
+		}
+		if !bytes.Equal(old, data) {
+			if err := os.WriteFile(file, data, 0o644); err != nil {
+				return nil, err
+			}
+		}
+		s.Decided, s.Config = decided, cache.Key(string(data))
+		if err := b.keep(s); err != nil {
+			return nil, err
+		}
 	}
 	got, err := kconfig.ParseBytes(data)
 	if err != nil {
@@ -58,12 +65,59 @@ func (b *Build) Configure(ctx context.Context) ([]Unmet, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read what was asked for: %w", err)
 	}
-	if old, err := os.ReadFile(filepath.Join(b.Objects, file)); err != nil || !bytes.Equal(old, data) {
-		if err := os.WriteFile(filepath.Join(b.Objects, file), data, 0o644); err != nil {
+	return Compare(asked, got), nil
+}
+
+// ask has the tree's Kconfig make a configuration.
+func (b *Build) ask(ctx context.Context) ([]byte, error) {
+	const fresh = ".config.fresh"
+	file := filepath.Join(b.Objects, fresh)
+	defer os.Remove(file)
+	if b.Base != "" {
+		if err := os.WriteFile(file, []byte(b.Base), 0o644); err != nil {
 			return nil, err
 		}
+	} else if err := b.make(ctx, "KCONFIG_CONFIG="+fresh, "tinyconfig"); err != nil {
+		return nil, err
 	}
-	return Compare(asked, got), nil
+	// The last line for a symbol holds.
+	if err := appendTo(file, "\n"+b.Fragment); err != nil {
+		return nil, err
+	}
+	if err := b.make(ctx, "KCONFIG_CONFIG="+fresh, "olddefconfig"); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(file)
+}
+
+// decided is the key of all that decides the configuration; "" where that is not
+// known. Kconfig asks the compiler and its companions what they can
+// (scripts/Kconfig.include, init/Kconfig).
+func (b *Build) decided(ctx context.Context) (string, error) {
+	if b.Deciding == "" {
+		return "", nil
+	}
+	compiler, err := Compiler(ctx, b.CC)
+	if err != nil {
+		return "", err
+	}
+	parts := []string{b.Deciding, b.Base, b.Fragment, b.CC, compiler, os.Getenv("PATH")}
+	for _, name := range []string{"make", "ld", "as", "nm", "objcopy", "perl", "pahole", "rustc", "bindgen"} {
+		bin, err := exec.LookPath(name)
+		if err != nil {
+			continue
+		}
+		if info, err := os.Stat(bin); err == nil {
+			parts = append(parts, bin, fmt.Sprint(info.Size(), info.ModTime().UnixNano()))
+		}
+	}
+	return cache.Key(parts...), nil
+}
+
+// Decides says whether a file of a source, by its path there, may have a say in the
+// configuration: all but what is only compiled or read.
+func Decides(file string) bool {
+	return strings.HasPrefix(file, "scripts/") || !slices.Contains([]string{".c", ".h", ".S", ".rst", ".txt", ".dts", ".dtsi", ".yaml", ".json"}, path.Ext(file))
 }
 
 // Compare says in which symbols a configuration is not what was asked for.

@@ -8,6 +8,9 @@ import (
 
 // state is what a folder of objects says of itself to the next build in it.
 type state struct {
+	// Decided is the key of all that decided its configuration, Config that of
+	// what came out.
+	Decided, Config string
 	// Whole says that all was compiled once: what make has to do then shows in the
 	// files that are there.
 	Whole bool

@@ -12,6 +12,7 @@ import (
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/internal/git"
 	"github.com/faultline/faultline/kernels"
+	"github.com/faultline/faultline/kernels/build"
 )
 
 // snapshot is what is to be built.
@@ -23,6 +24,9 @@ type snapshot struct {
 	// tree is the hash of what is to be checked out; "" builds root as it stands.
 	tree string
 	repo *git.Repo // that has it
+	// deciding is the key of those files that decide a configuration, where the tree
+	// is built as it stands; see decides.
+	deciding string
 }
 
 // look finds out what is to be built of the tree in root. Of a git tree it makes
@@ -100,6 +104,7 @@ func (s *snapshot) asItStands(ctx context.Context) error {
 		}
 	}
 	parts := []string{"as it stands", s.root}
+	var deciding []string
 	err := filepath.WalkDir(s.root, func(p string, d fs.DirEntry, err error) error {
 		if err != nil || ctx.Err() != nil {
 			return errors.Join(err, ctx.Err())
@@ -117,11 +122,30 @@ func (s *snapshot) asItStands(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		parts = append(parts, p, fmt.Sprint(info.Size(), info.ModTime().UnixNano(), info.Mode()))
+		is := fmt.Sprint(info.Size(), info.ModTime().UnixNano(), info.Mode())
+		parts = append(parts, p, is)
+		if in, err := filepath.Rel(s.root, p); err == nil && build.Decides(in) {
+			deciding = append(deciding, in, is)
+		}
 		return nil
 	})
-	s.content = cache.Key(parts...)
+	s.content, s.deciding = cache.Key(parts...), cache.Key(deciding...)
 	return err
+}
+
+// decides is the key of all files that decide a configuration.
+func (s *snapshot) decides(ctx context.Context) (string, error) {
+	if s.tree == "" {
+		return s.deciding, nil
+	}
+	list, err := s.repo.Run(ctx, nil, "ls-tree", "-r", "-z", s.tree)
+	var parts []string
+	for line := range strings.SplitSeq(list, "\x00") { // MODE TYPE HASH, a tab, the path
+		if _, path, _ := strings.Cut(line, "\t"); build.Decides(path) {
+			parts = append(parts, line)
+		}
+	}
+	return cache.Key(parts...), err
 }
 
 // top are some files that each kernel's source has.

@@ -164,3 +164,55 @@ func TestTreeConfigurationsOfAPlace(t *testing.T) {
 		t.Errorf("compiled %s", got)
 	}
 }
+
+// TestTreeConfiguresOnce has Kconfig asked when what decides its answer changed, and
+// not otherwise.
+func TestTreeConfiguresOnce(t *testing.T) {
+	u := newUser(t)
+	u.git("init", "-q")
+	u.write("src/b.c", "")
+	for i, step := range []struct {
+		name, file, text, set string
+		asked                 int
+	}{
+		{"the first", "src/a.c", "1", "", 1},
+		{"a source", "src/a.c", "2", "", 1},
+		{"a header", "include/a.h", "3", "", 1},
+		{"a Kconfig", "mm/Kconfig", "4", "", 2},
+		{"a script's source", "scripts/kconfig/conf.c", "5", "", 3},
+		{"nothing", "doc", "6", "", 4},
+	} {
+		u.write(step.file, step.text)
+		u.commit(step.name)
+		if _, err := u.resolve("tree:" + u.root + step.set); err != nil {
+			t.Fatal(err)
+		}
+		if got := u.files("configured")["1"]; len(got) != step.asked {
+			t.Errorf("%d, %s: Kconfig was asked %d times, want %d", i, step.name, len(got), step.asked)
+		}
+	}
+	// Somebody's edit of what came out does not stay.
+	configs, err := filepath.Glob(filepath.Join(u.opts.Cache.Dir(), "tree/*/objects-*/.config"))
+	if err != nil || len(configs) != 1 {
+		t.Fatal(err, configs)
+	}
+	if err := os.WriteFile(configs[0], []byte("CONFIG_EDITED=y\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	u.write("src/a.c", "7")
+	u.commit("a source again")
+	if k, err := u.resolve("tree:" + u.root); err != nil || k.Config.Enabled("EDITED") {
+		t.Errorf("%v, or built with somebody's edit", err)
+	}
+	// As it stands, its own files tell.
+	u.write("src/a.c", "8")
+	for i, file := range []string{"src/a.c", "src/a.c", "mm/Kconfig"} {
+		u.write(file, fmt.Sprint("dirty", i))
+		if _, err := u.resolve("tree:" + u.root + "?dirty=yes"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := u.files("configured")["standing"]; len(got) != 2 {
+		t.Errorf("as it stands: Kconfig was asked %d times, want 2", len(got))
+	}
+}

@@ -214,6 +214,9 @@ func (w *work) build(ctx context.Context, s *snapshot, p *place, base, dir strin
 		return err
 	}
 	b := &build.Build{Source: source, Objects: p.objects, CC: w.cc, Base: base, Fragment: kernels.MinimalConfig(), Log: p.log(), Held: p.Lock}
+	if b.Deciding, err = s.decides(ctx); err != nil {
+		return err
+	}
 	b.Progress = func(files, of int) {
 		compiled = files
 		if time.Since(said) > progressEvery {

@@ -1,6 +1,12 @@
 package kernels
 
-import _ "embed"
+import (
+	_ "embed"
+	"slices"
+	"strings"
+
+	"github.com/faultline/faultline/kernels/kconfig"
+)
 
 //go:embed minimal.config
 var minimalConfig string
@@ -8,3 +14,34 @@ var minimalConfig string
 // MinimalConfig is kernels/minimal.config: what a kernel's build needs to set,
 // on top of tinyconfig, for the guest and for every scenario.
 func MinimalConfig() string { return minimalConfig }
+
+// loadable are those of its symbols that Debian's kernels have as modules: the guest
+// loads them in time.
+var loadable = []string{
+	"PVPANIC_MMIO", "PVPANIC_PCI", "VIRTIO_PCI", "VIRTIO_NET", "VIRTIO_CONSOLE", "HW_RANDOM_VIRTIO",
+	"LIBNVDIMM", "ACPI_NFIT", "BLK_DEV_PMEM", "X86_PMEM_LEGACY", "VIRTIO_PMEM", "BLK_DEV_DM", "DEV_DAX", "EXT4_FS", "XFS_FS",
+	"HWPOISON_INJECT", "X86_MCE_INJECT",
+}
+
+// keys are the certificates that a distribution's configuration builds in, and of
+// which only its own packages have the files.
+var keys = []string{"SYSTEM_TRUSTED_KEYS", "SYSTEM_REVOCATION_KEYS"}
+
+// MinimalConfigFor is MinimalConfig on top of another configuration than
+// tinyconfig. What may be a module and is one there stays one.
+func MinimalConfigFor(base *kconfig.Config) string {
+	var b strings.Builder
+	for line := range strings.Lines(minimalConfig) {
+		symbol, _, _ := strings.Cut(line, "=")
+		if base.Get(symbol) == "m" && slices.Contains(loadable, strings.TrimPrefix(symbol, "CONFIG_")) {
+			line = symbol + "=m\n"
+		}
+		b.WriteString(line)
+	}
+	for _, k := range keys {
+		if base.Get(k) != "" {
+			b.WriteString("CONFIG_" + k + "=\"\"\n")
+		}
+	}
+	return b.String()
+}

@@ -120,7 +120,8 @@ func Decides(file string) bool {
 	return strings.HasPrefix(file, "scripts/") || !slices.Contains([]string{".c", ".h", ".S", ".rst", ".txt", ".dts", ".dtsi", ".yaml", ".json"}, path.Ext(file))
 }
 
-// Compare says in which symbols a configuration is not what was asked for.
+// Compare says in which symbols a configuration is not what was asked for. Who
+// asked for a module has nothing against having it built in.
 func Compare(asked, got *kconfig.Config) (list []Unmet) {
 	value := func(c *kconfig.Config, symbol string) string {
 		if v := c.Get(symbol); v != "" {
@@ -129,7 +130,7 @@ func Compare(asked, got *kconfig.Config) (list []Unmet) {
 		return "n"
 	}
 	for _, s := range asked.Symbols() {
-		if a, g := value(asked, s), value(got, s); a != g {
+		if a, g := value(asked, s), value(got, s); a != g && !(a == "m" && g == "y") {
 			list = append(list, Unmet{s, a, g})
 		}
 	}

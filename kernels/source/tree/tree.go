@@ -116,7 +116,7 @@ func cut(arg string) (path, rev string, at bool) {
 }
 
 // buildFormat is part of every key: raise it when the same input gives another kernel.
-const buildFormat = "1"
+const buildFormat = "2"
 
 func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*kernels.Kernel, error) {
 	path, rev, _ := cut(r.Arg)
@@ -137,16 +137,9 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 	if err != nil {
 		return nil, asSpec(err)
 	}
-	base := ""
-	if file := r.Set[setConfig]; file != "" {
-		data, err := os.ReadFile(file)
-		if err == nil {
-			_, err = kconfig.ParseBytes(data)
-		}
-		if err != nil {
-			return nil, &kernels.SpecError{Problem: "read the configuration " + file, Err: err, WayOut: "give config a .config file"}
-		}
-		base = string(data)
+	base, fragment, err := configuration(r.Set[setConfig])
+	if err != nil {
+		return nil, err
 	}
 	if err := build.Tools(ctx, w.cc); err != nil {
 		return nil, err
@@ -155,7 +148,7 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 	if err != nil {
 		return nil, err
 	}
-	how := []string{buildFormat, base, kernels.MinimalConfig(), w.cc, compiler, os.Getenv("KCFLAGS")}
+	how := []string{buildFormat, base, fragment, w.cc, compiler, os.Getenv("KCFLAGS")}
 	k, err := kernels.Unpack(ctx, opts, append([]string{"tree", s.content}, how...), func(ctx context.Context, dir string) ([]kernels.Package, error) {
 		if opts.Cached {
 			return nil, kernels.ErrNotCached
@@ -165,7 +158,7 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 			return nil, err
 		}
 		defer p.Close()
-		if err = build.Full(w.build(ctx, s, p, base, dir)); errors.Is(err, build.ErrFull) {
+		if err = build.Full(w.build(ctx, s, p, base, fragment, dir)); errors.Is(err, build.ErrFull) {
 			err = errors.Join(err, p.giveBack())
 		}
 		return nil, err
@@ -175,6 +168,24 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 	}
 	k.Name = fmt.Sprintf("%s (tree:%s)", k.Version, s.label)
 	return k, nil
+}
+
+// configuration reads the user's configuration, and says what is set on top of it.
+// Without a file both are for tinyconfig.
+func configuration(file string) (base, fragment string, err error) {
+	if file == "" {
+		return "", kernels.MinimalConfig(), nil
+	}
+	data, err := os.ReadFile(file)
+	if err == nil {
+		var c *kconfig.Config
+		c, err = kconfig.ParseBytes(data)
+		fragment = kernels.MinimalConfigFor(c)
+	}
+	if err != nil {
+		return "", "", &kernels.SpecError{Problem: "read the configuration " + file, Err: err, WayOut: "give config a .config file"}
+	}
+	return string(data), fragment, nil
 }
 
 // work is what is asked of a tree.
@@ -206,14 +217,14 @@ func asSpec(err error) error {
 const progressEvery = 20 * time.Second
 
 // build compiles a snapshot in a place, and lays the kernel into dir.
-func (w *work) build(ctx context.Context, s *snapshot, p *place, base, dir string) error {
+func (w *work) build(ctx context.Context, s *snapshot, p *place, base, fragment, dir string) error {
 	began, said, compiled := time.Now(), time.Now(), 0
 	w.opts.Logf("build %s; make writes into %s", s.label, p.log())
 	source, err := s.checkout(ctx, p)
 	if err != nil {
 		return err
 	}
-	b := &build.Build{Source: source, Objects: p.objects, CC: w.cc, Base: base, Fragment: kernels.MinimalConfig(), Log: p.log(), Held: p.Lock}
+	b := &build.Build{Source: source, Objects: p.objects, CC: w.cc, Base: base, Fragment: fragment, Log: p.log(), Held: p.Lock}
 	if b.Deciding, err = s.decides(ctx); err != nil {
 		return err
 	}

@@ -187,6 +187,10 @@ func TestTreeConfiguration(t *testing.T) {
 	if log := strings.Join(u.log, "\n"); !strings.Contains(log, "does not take CONFIG_FS_DAX=y (got n)") {
 		t.Errorf("nothing about FS_DAX in %s", log)
 	}
+	u.write("../config", "CONFIG_MODULES=n\nCONFIG_XFS_FS=m\n")
+	if k, err = u.resolve("tree:" + u.root + "?config=" + filepath.Join(u.root, "../config")); err != nil || k.Config.Get("XFS_FS") != "m" {
+		t.Errorf("%v; a module was built in", err)
+	}
 	u.refuse("tree:"+u.root+"?config=/nowhere", "no such file")
 	u.refuse("tree:"+u.root+"?conf=x", `"config"`)
 	if _, err := u.resolve("tree:" + u.root + "?cc=gcc-none"); err == nil || !errors.As(err, new(*tool.MissingError)) {

@@ -1,0 +1,45 @@
+package kernels
+
+import (
+	"testing"
+
+	"github.com/faultline/faultline/kernels/kconfig"
+)
+
+func TestMinimalConfigFor(t *testing.T) {
+	parse := func(text string) *kconfig.Config {
+		t.Helper()
+		c, err := kconfig.ParseBytes([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	for name, c := range map[string]struct {
+		base, symbol, want string
+	}{
+		"not there":                       {"", "EXT4_FS", "y"},
+		"built in":                        {"CONFIG_EXT4_FS=y", "EXT4_FS", "y"},
+		"a module":                        {"CONFIG_EXT4_FS=m", "EXT4_FS", "m"},
+		"a module that is needed earlier": {"CONFIG_SERIAL_8250=m", "SERIAL_8250", "y"},
+		"switched off":                    {"# CONFIG_EXT4_FS is not set", "EXT4_FS", "y"},
+		"somebody's keys":                 {`CONFIG_SYSTEM_TRUSTED_KEYS="debian/certs/all.pem"`, "SYSTEM_TRUSTED_KEYS", ""},
+		"not ours to set":                 {"CONFIG_MODULES=y", "MODULES", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			// The fragment comes behind the base: its lines hold.
+			if got := parse(c.base + "\n" + MinimalConfigFor(parse(c.base))).Get(c.symbol); name != "not ours to set" && got != c.want {
+				t.Errorf("%s=%q, want %q", c.symbol, got, c.want)
+			}
+		})
+	}
+	if MinimalConfigFor(nil) != MinimalConfig() {
+		t.Error("on nothing it is another one")
+	}
+	asked := parse(MinimalConfig())
+	for _, s := range loadable {
+		if asked.Get(s) != "y" {
+			t.Errorf("%s may be a module, and minimal.config does not ask for it", s)
+		}
+	}
+}

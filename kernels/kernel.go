@@ -39,6 +39,9 @@ type Kernel struct {
 	// Has says which changes the matrix declares present (true) or absent
 	// (false); nil where it declares nothing.
 	Has map[string]bool `json:"has,omitempty"`
+	// Unmet is what was asked of its Kconfig and came out otherwise; of a kernel that
+	// was built for its spec only.
+	Unmet []kconfig.Unmet `json:"-"`
 	// Config is the kernel's configuration.
 	Config *kconfig.Config `json:"-"`
 

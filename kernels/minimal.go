@@ -45,3 +45,13 @@ func MinimalConfigFor(base *kconfig.Config) string {
 	}
 	return b.String()
 }
+
+// Unmet says what a configuration that was made of MinimalConfig lacks of it. As a
+// module is as good as built in, where the guest can load it.
+func Unmet(got *kconfig.Config) []kconfig.Unmet {
+	asked, err := kconfig.ParseBytes([]byte(minimalConfig))
+	if err != nil {
+		panic(err) // a test reads the file
+	}
+	return slices.DeleteFunc(kconfig.Compare(asked, got), func(u kconfig.Unmet) bool { return u.Got == "m" && slices.Contains(loadable, u.Symbol) })
+}

@@ -1,6 +1,9 @@
 package kernels
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/faultline/faultline/kernels/kconfig"
@@ -41,5 +44,12 @@ func TestMinimalConfigFor(t *testing.T) {
 		if asked.Get(s) != "y" {
 			t.Errorf("%s may be a module, and minimal.config does not ask for it", s)
 		}
+	}
+	text := strings.NewReplacer("CONFIG_EXT4_FS=y", "CONFIG_EXT4_FS=m", "CONFIG_SERIAL_8250=y", "CONFIG_SERIAL_8250=m", "CONFIG_FS_DAX=y", "").Replace(MinimalConfig())
+	if got := fmt.Sprint(Unmet(parse(text))); got != "[CONFIG_FS_DAX=y (got n) CONFIG_SERIAL_8250=y (got m)]" {
+		t.Errorf("unmet: %s", got)
+	}
+	if len(Unmet(asked)) > 0 || !slices.IsSorted(asked.Symbols()) {
+		t.Errorf("unmet where all is met: %v", Unmet(asked))
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/faultline/faultline/framework/scenario"
 	"github.com/faultline/faultline/framework/vm"
 	"github.com/faultline/faultline/kernels"
+	"github.com/faultline/faultline/kernels/kconfig"
 )
 
 // Report is what a kernel's configuration loses.
@@ -22,6 +23,8 @@ type Report struct {
 	Guest []vm.Need
 	// Lost are the scenarios that need what is not there, the largest group first.
 	Lost []Group
+	// Unmet is what its Kconfig was asked for and did not take; see kernels.Kernel.
+	Unmet []kconfig.Unmet
 }
 
 // Group are the scenarios that a kernel loses for want of the same symbols.
@@ -58,7 +61,7 @@ func lacks(k *kernels.Kernel, needs []string) []string {
 // not counted.
 func Of(k *kernels.Kernel, scenarios []scenario.Info) Report {
 	scenarios = slices.DeleteFunc(slices.Clone(scenarios), func(i scenario.Info) bool { return i.NotDoable != "" })
-	r := Report{Kernel: k.Name, Asked: len(scenarios)}
+	r := Report{Kernel: k.Name, Asked: len(scenarios), Unmet: k.Unmet}
 	guests := vm.Lacks(k)
 	for _, n := range vm.Needs() {
 		if slices.Contains(guests, n.Symbol) {
@@ -141,6 +144,9 @@ func (r Report) String() string {
 	}
 	if missing := r.Missing(); len(missing) > 0 {
 		fmt.Fprintf(&b, "to have them all, build it with %s\n", symbols(missing))
+	}
+	for _, u := range r.Unmet {
+		fmt.Fprintf(&b, "its Kconfig does not take %s\n", u)
 	}
 	return b.String()
 }

@@ -1,6 +1,8 @@
 package needs
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/faultline/faultline/framework/scenario"
@@ -78,6 +80,39 @@ to have them all, build it with CONFIG_BLOCK
 			r := Of(c.kernel, scenarios)
 			if got := r.String(); got != c.text || r.Count() != c.count {
 				t.Errorf("%d lost:\n%s\nnot %d:\n%s", r.Count(), got, c.count, c.text)
+			}
+		})
+	}
+}
+
+func TestBrief(t *testing.T) {
+	all := []string{"FS_DAX", "EXT4_FS", "XFS_FS", "X86_MCE", "MEMORY_FAILURE"}
+	for name, c := range map[string]struct {
+		kernel *kernels.Kernel
+		unmet  []kconfig.Unmet
+		text   string
+	}{
+		"nothing is lost": {kernel(t, nil, all...), nil, ""},
+		"lost, as it came": {kernel(t, nil, "FS_DAX", "EXT4_FS"), nil, `
+K lacks CONFIG_MEMORY_FAILURE, CONFIG_X86_MCE: that costs 3 of 6 scenarios: mce/ext4/read, mce/anon/read, mce/anon/write
+K lacks CONFIG_XFS_FS: that costs 1 of 6 scenarios: dax/xfs/read`},
+		"not taken": {kernel(t, nil, "EXT4_FS", "X86_MCE", "XFS_FS"), []kconfig.Unmet{{Symbol: "FS_DAX", Asked: "y", Got: "n"}, {Symbol: "PVPANIC_PCI", Asked: "y", Got: "n"}, {Symbol: "TMPFS", Asked: "y", Got: "n"}}, `
+K has a Kconfig that does not take CONFIG_FS_DAX=y (got n): that costs 3 of 6 scenarios: dax/ext4/read, dax/xfs/read, mce/ext4/read
+K lacks CONFIG_MEMORY_FAILURE: that costs 3 of 6 scenarios: mce/anon/read, mce/anon/write, mce/ext4/read
+K has a Kconfig that does not take CONFIG_PVPANIC_PCI=y (got n), CONFIG_TMPFS=y (got n): that costs none of 6 scenarios`},
+		"more than a line names": {kernel(t, nil, "FS_DAX", "EXT4_FS", "XFS_FS", "X86_MCE"), []kconfig.Unmet{{Symbol: "MEMORY_FAILURE", Asked: "y", Got: "n"}}, `
+K has a Kconfig that does not take CONFIG_MEMORY_FAILURE=y (got n): that costs 4 of 7 scenarios: mce/ext4/read, mce/anon/read, mce/anon/write, …`},
+		"no guest": {kernel(t, map[string]bool{"VIRTIO_NET": true, "PCI": true}, all...), []kconfig.Unmet{{Symbol: "PCI", Asked: "y", Got: "n"}}, `
+K lacks CONFIG_PCI, CONFIG_VIRTIO_NET: without that no guest runs, which costs all of 6 scenarios`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.kernel.Unmet = c.unmet
+			asked := scenarios
+			if strings.Contains(name, "more") {
+				asked = append(slices.Clone(asked), scenario.Info{ID: "mce/anon/again", Needs: []string{"MEMORY_FAILURE"}})
+			}
+			if got, want := strings.Join(Of(c.kernel, asked).Brief(), "\n"), strings.TrimPrefix(c.text, "\n"); got != want {
+				t.Errorf("%s\nnot\n%s", got, want)
 			}
 		})
 	}

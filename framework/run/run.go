@@ -11,6 +11,7 @@ import (
 
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/judge"
+	"github.com/faultline/faultline/framework/needs"
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/plan"
 	"github.com/faultline/faultline/framework/report"
@@ -117,6 +118,11 @@ func Do(ctx context.Context, opt Options) (*results.Run, *results.Folder, error)
 	}
 	if err := r.begin(ks, picked); err != nil {
 		return nil, nil, err
+	}
+	for _, k := range ks {
+		for _, line := range needs.Of(k.Kernel, picked).Brief() {
+			r.say("%s", line)
+		}
 	}
 	r.observer.Consoles = func(kernel string) string { return r.folder.Path(results.KernelDir(kernel), "consoles") }
 	todo := plan.Make(ks, suites, picked, plan.Options{Shard: r.Shard, Repeat: r.Repeat, Have: r.cells})

@@ -13,7 +13,6 @@ import (
 
 	"github.com/faultline/faultline/internal/fake"
 	"github.com/faultline/faultline/kernels/build"
-	"github.com/faultline/faultline/kernels/kconfig"
 )
 
 // tree is a fake tree of some sources, and a build of it.
@@ -60,7 +59,7 @@ func (b *tree) build() string {
 	b.t.Helper()
 	fresh := *b.Build // as the next process has it
 	b.told, fresh.Progress = nil, b.Progress
-	if _, err := fresh.Configure(b.t.Context()); err != nil {
+	if err := fresh.Configure(b.t.Context()); err != nil {
 		b.t.Fatal(err)
 	}
 	if err := fresh.Compile(b.t.Context(), false); err != nil {
@@ -141,30 +140,4 @@ func TestEnvironment(t *testing.T) {
 	t.Setenv("KBUILD_OUTPUT", "/nowhere")
 	t.Setenv("MAKEFLAGS", "k")
 	b.build()
-}
-
-func TestCompare(t *testing.T) {
-	parse := func(text string) *kconfig.Config {
-		c, err := kconfig.ParseBytes([]byte(text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c
-	}
-	asked := parse("CONFIG_A=y\nCONFIG_B=y\nCONFIG_C=n\nCONFIG_D=n\nCONFIG_E=y\nCONFIG_E=n\n")
-	for name, c := range map[string]struct {
-		got  string
-		want string
-	}{
-		"all":     {"CONFIG_A=y\nCONFIG_B=y\n# CONFIG_C is not set\nCONFIG_Z=y\n", "[]"},
-		"dropped": {"CONFIG_A=y\n# CONFIG_B is not set\n", "[CONFIG_B=y (got n)]"},
-		"module":  {"CONFIG_A=m\nCONFIG_B=y\n", "[CONFIG_A=y (got m)]"},
-		"forced":  {"CONFIG_A=y\nCONFIG_B=y\nCONFIG_C=y\nCONFIG_E=y\n", "[CONFIG_C=n (got y) CONFIG_E=n (got y)]"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if got := fmt.Sprint(build.Compare(asked, parse(c.got))); got != c.want {
-				t.Errorf("%q, want %q", got, c.want)
-			}
-		})
-	}
 }

@@ -13,59 +13,41 @@ import (
 	"strings"
 
 	"github.com/faultline/faultline/internal/cache"
-	"github.com/faultline/faultline/kernels/kconfig"
 )
 
-// Unmet is a symbol that is not as it was asked for: Kconfig drops one whose
-// dependencies are not set, and says nothing.
-type Unmet struct{ Symbol, Asked, Got string }
-
-func (u Unmet) String() string {
-	return fmt.Sprintf("CONFIG_%s=%s (got %s)", strings.TrimPrefix(u.Symbol, "CONFIG_"), u.Asked, u.Got)
-}
-
-// Configure writes the configuration, and says in what it is not as asked. One
-// that comes out as before is left alone, so that make sees no change.
-func (b *Build) Configure(ctx context.Context) ([]Unmet, error) {
+// Configure writes the configuration. One that comes out as before is left alone, so
+// that make sees no change. What of it is not as asked kconfig.Compare tells.
+func (b *Build) Configure(ctx context.Context) error {
 	if err := os.MkdirAll(b.Objects, 0o755); err != nil {
-		return nil, err
+		return err
 	}
 	if err := os.WriteFile(b.Log, nil, 0o644); err != nil {
-		return nil, err
+		return err
 	}
 	decided, err := b.decided(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	file := filepath.Join(b.Objects, ".config")
 	old, err := os.ReadFile(file)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
+		return err
 	}
-	s, data := b.state(), old
-	if decided == "" || s.Decided != decided || s.Config != cache.Key(string(old)) {
-		if data, err = b.ask(ctx); err != nil {
-			return nil, err
-		}
-		if !bytes.Equal(old, data) {
-			if err := os.WriteFile(file, data, 0o644); err != nil {
-				return nil, err
-			}
-		}
-		s.Decided, s.Config = decided, cache.Key(string(data))
-		if err := b.keep(s); err != nil {
-			return nil, err
-		}
+	s := b.state()
+	if decided != "" && s.Decided == decided && s.Config == cache.Key(string(old)) {
+		return nil
 	}
-	got, err := kconfig.ParseBytes(data)
+	data, err := b.ask(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("read what olddefconfig wrote: %w", err)
+		return err
 	}
-	asked, err := kconfig.ParseBytes([]byte(b.Fragment))
-	if err != nil {
-		return nil, fmt.Errorf("read what was asked for: %w", err)
+	if !bytes.Equal(old, data) {
+		if err := os.WriteFile(file, data, 0o644); err != nil {
+			return err
+		}
 	}
-	return Compare(asked, got), nil
+	s.Decided, s.Config = decided, cache.Key(string(data))
+	return b.keep(s)
 }
 
 // ask has the tree's Kconfig make a configuration.
@@ -118,23 +100,6 @@ func (b *Build) decided(ctx context.Context) (string, error) {
 // configuration: all but what is only compiled or read.
 func Decides(file string) bool {
 	return strings.HasPrefix(file, "scripts/") || !slices.Contains([]string{".c", ".h", ".S", ".rst", ".txt", ".dts", ".dtsi", ".yaml", ".json"}, path.Ext(file))
-}
-
-// Compare says in which symbols a configuration is not what was asked for. Who
-// asked for a module has nothing against having it built in.
-func Compare(asked, got *kconfig.Config) (list []Unmet) {
-	value := func(c *kconfig.Config, symbol string) string {
-		if v := c.Get(symbol); v != "" {
-			return v
-		}
-		return "n"
-	}
-	for _, s := range asked.Symbols() {
-		if a, g := value(asked, s), value(got, s); a != g && !(a == "m" && g == "y") {
-			list = append(list, Unmet{s, a, g})
-		}
-	}
-	return list
 }
 
 func appendTo(path, text string) error {

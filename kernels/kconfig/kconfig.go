@@ -1,6 +1,7 @@
 // Package kconfig reads a kernel's configuration as the build wrote it
-// (.config, /boot/config-REL). It answers what is set; it knows neither the
-// Kconfig language nor dependencies between symbols, and it writes nothing.
+// (.config, /boot/config-REL). It answers what is set, and in what that is not as it
+// was asked for; it knows neither the Kconfig language nor dependencies between
+// symbols, and it writes nothing.
 package kconfig
 
 import (

@@ -167,6 +167,7 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 		return nil, err
 	}
 	k.Name = fmt.Sprintf("%s (tree:%s)", k.Version, s.label)
+	k.Unmet = kernels.Unmet(k.Config)
 	return k, nil
 }
 
@@ -239,12 +240,8 @@ func (w *work) build(ctx context.Context, s *snapshot, p *place, base, fragment,
 			w.opts.Logf("build %s: %d %sfiles in %.0f s", s.label, files, total, time.Since(began).Seconds())
 		}
 	}
-	unmet, err := b.Configure(ctx)
-	if err != nil {
+	if err := b.Configure(ctx); err != nil {
 		return doesNotBuild(err, source, b)
-	}
-	for _, u := range unmet {
-		w.opts.Logf("build %s: its Kconfig does not take %s", s.label, u)
 	}
 	config, err := os.ReadFile(filepath.Join(b.Objects, ".config"))
 	if err != nil {

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -9,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/faultline/faultline/internal/tool"
 	"github.com/faultline/faultline/kernels/upstream"
 )
 
@@ -22,45 +24,98 @@ var released = []struct {
 
 // NewerCompiler advises about a tree that did not build, where the compiler is
 // newer than the tree; "" where it is not, or neither can be told.
-func (b *Build) NewerCompiler(source string) string {
-	tree, err := treeRelease(source)
+func (b *Build) NewerCompiler(ctx context.Context) string {
+	tree, err := treeRelease(b.Source)
 	if err != nil {
 		return ""
 	}
-	out, err := exec.Command(gcc(b.CC), "-dumpversion").Output()
+	out, err := exec.CommandContext(ctx, gcc(b.CC), "-dumpversion").Output()
 	if err != nil {
 		return ""
 	}
-	return newer(tree, strings.TrimSpace(string(out)))
+	return newer(tree, strings.TrimSpace(string(out)), compilers(ctx))
 }
 
-// newer words NewerCompiler's advice.
-func newer(tree, compiler string) string {
+// newer words NewerCompiler's advice; others are the compilers that there are to choose from.
+func newer(tree, compiler string, others []choice) string {
 	base, ok := upstream.Base(tree)
 	head, _, _ := strings.Cut(compiler, ".")
 	major, err := strconv.Atoi(head)
 	if !ok || err != nil {
 		return ""
 	}
-	best, since := 0, ""
+	fits, is := 0, false // the newest that is not newer than the tree
 	for _, r := range released {
 		at, err := upstream.ParseRelease(r.linux)
 		switch {
 		case err != nil:
-		case r.gcc <= major && since == "" && !base.AtLeast(at):
-			since = r.linux
 		case base.AtLeast(at):
-			best = r.gcc
+			fits = r.gcc
+		case r.gcc <= major:
+			is = true
 		}
 	}
-	if since == "" {
+	if !is {
 		return ""
 	}
 	advice := "set KCFLAGS=-Wno-error or what the log asks for in the environment"
-	if best > 0 {
-		advice = fmt.Sprintf("install an older one where Debian has it (apt-get install gcc-%d) and add ?cc=gcc-%d, or %s", best, best, advice)
+	if c, ok := pick(others, fits, major); ok {
+		install := ""
+		if !c.installed {
+			install = fmt.Sprintf("run %s and ", (&tool.MissingError{Package: c.name()}).Command())
+		}
+		nearer := ""
+		if c.gcc > fits {
+			nearer = ", the oldest that there is here"
+		}
+		advice = fmt.Sprintf("%sadd ?cc=%s%s, or %s", install, c.name(), nearer, advice)
 	}
 	return fmt.Sprintf("the tree is Linux %s, older than the compiler (gcc %s): %s", tree, compiler, advice)
+}
+
+// choice is a gcc that is installed, or that apt can install.
+type choice struct {
+	gcc       int // its major version
+	installed bool
+}
+
+func (c choice) name() string { return fmt.Sprintf("gcc-%d", c.gcc) }
+
+// pick takes, of the compilers that are older than the present one, the newest that
+// fits, else the oldest.
+func pick(all []choice, fits, present int) (best choice, ok bool) {
+	for _, c := range all {
+		switch {
+		case c.gcc >= present:
+			continue
+		case !ok,
+			c.gcc <= fits && (best.gcc > fits || c.gcc > best.gcc),
+			c.gcc > fits && best.gcc > c.gcc,
+			c.gcc == best.gcc && c.installed:
+			best, ok = c, true
+		}
+	}
+	return best, ok
+}
+
+var reGCC = regexp.MustCompile(`^gcc-(\d+)$`)
+
+// compilers are those that are installed, and those of apt's lists.
+func compilers(ctx context.Context) (all []choice) {
+	for _, r := range released {
+		c := choice{gcc: r.gcc, installed: true}
+		if _, err := exec.LookPath(c.name()); err == nil {
+			all = append(all, c)
+		}
+	}
+	out, _ := exec.CommandContext(ctx, "apt-cache", "pkgnames", "gcc-").Output() // elsewhere than on Debian there is none
+	for name := range strings.Lines(string(out)) {
+		if m := reGCC.FindStringSubmatch(strings.TrimSpace(name)); m != nil {
+			n, _ := strconv.Atoi(m[1]) // digits
+			all = append(all, choice{gcc: n})
+		}
+	}
+	return all
 }
 
 var reVersion = regexp.MustCompile(`(?m)^(VERSION|PATCHLEVEL|SUBLEVEL)[ \t]*=[ \t]*(\d+)[ \t]*$`)

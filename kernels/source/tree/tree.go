@@ -241,7 +241,7 @@ func (w *work) build(ctx context.Context, s *snapshot, p *place, base, fragment,
 		}
 	}
 	if err := b.Configure(ctx); err != nil {
-		return doesNotBuild(err, source, b)
+		return doesNotBuild(ctx, err, b)
 	}
 	config, err := os.ReadFile(filepath.Join(b.Objects, ".config"))
 	if err != nil {
@@ -253,7 +253,7 @@ func (w *work) build(ctx context.Context, s *snapshot, p *place, base, fragment,
 	}
 	modules := c.Enabled("MODULES")
 	if err := b.Compile(ctx, modules); err != nil {
-		return doesNotBuild(err, source, b)
+		return doesNotBuild(ctx, err, b)
 	}
 	if modules {
 		if err := b.Install(ctx, dir); err != nil {
@@ -271,7 +271,7 @@ func (w *work) build(ctx context.Context, s *snapshot, p *place, base, fragment,
 }
 
 // doesNotBuild makes of a tree that does not build the user's to mend.
-func doesNotBuild(err error, source string, b *build.Build) error {
+func doesNotBuild(ctx context.Context, err error, b *build.Build) error {
 	e, ok := err.(*build.Error)
 	if !ok {
 		return err
@@ -279,7 +279,7 @@ func doesNotBuild(err error, source string, b *build.Build) error {
 	wayOut := "mend the tree, or give another revision"
 	if strings.Contains(e.First, "The source tree is not clean") {
 		wayOut = "run make mrproper in it, which removes what was built inside"
-	} else if newer := b.NewerCompiler(source); newer != "" {
+	} else if newer := b.NewerCompiler(ctx); newer != "" {
 		wayOut = newer
 	}
 	return &kernels.SpecError{Problem: "it does not build", Err: e, WayOut: wayOut}

@@ -4,35 +4,66 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/kernels/kconfig"
 )
 
-// Tools says by a *tool.MissingError what a kernel's build calls and this machine lacks.
-func Tools(ctx context.Context, cc string) error {
-	cc = gcc(cc)
-	var names, packages []string
-	for _, n := range [][2]string{{"make", "make"}, {cc, cc}, {"flex", "flex"}, {"bison", "bison"}, {"bc", "bc"}, {"perl", "perl"}} {
-		if _, err := tool.Find(n[0], n[1]); err != nil {
-			names, packages = append(names, n[0]), append(packages, n[1])
+// need is a program, or a header where its name ends with .h, and the Debian package
+// that has it.
+type need struct{ name, pkg string }
+
+// Tools says by a *tool.MissingError what a kernel's build calls and this machine
+// lacks, with what a configuration needs besides.
+func Tools(ctx context.Context, cc string, configs ...*kconfig.Config) error {
+	needs := []need{{"make", "make"}, {gcc(cc), gcc(cc)}, {"flex", "flex"}, {"bison", "bison"}, {"bc", "bc"}, {"perl", "perl"},
+		{"stdio.h", "libc6-dev"}, {"gelf.h", "libelf-dev"}} // objtool wants libelf
+	for _, f := range []struct {
+		symbols string
+		needs   []need
+	}{
+		{"MODULE_SIG SYSTEM_TRUSTED_KEYRING", []need{{"openssl", "openssl"}, {"openssl/evp.h", "libssl-dev"}}}, // certs/, scripts/sign-file.c
+		{"DEBUG_INFO_BTF", []need{{"pahole", "dwarves"}}},                                                      // scripts/link-vmlinux.sh
+		{"IKHEADERS", []need{{"cpio", "cpio"}}},                                                                // kernel/gen_kheaders.sh
+		{"MODULE_COMPRESS_XZ", []need{{"xz", "xz-utils"}}},
+		{"MODULE_COMPRESS_ZSTD", []need{{"zstd", "zstd"}}},
+	} {
+		symbols := strings.Fields(f.symbols)
+		if slices.ContainsFunc(configs, func(c *kconfig.Config) bool { return slices.ContainsFunc(symbols, c.Enabled) }) {
+			needs = append(needs, f.needs...)
 		}
 	}
+	return lacking(ctx, cc, needs)
+}
+
+// lacking names, of what is needed, all that is not there.
+func lacking(ctx context.Context, cc string, needs []need) error {
+	cc = gcc(cc)
 	if _, err := exec.LookPath(cc); err != nil && cc != "gcc" {
 		cc = "gcc" // which finds the same headers
 	}
-	for _, h := range [][2]string{{"stdio.h", "libc6-dev"}, {"gelf.h", "libelf-dev"}} { // objtool wants libelf
-		if _, err := exec.LookPath(cc); err != nil || exec.CommandContext(ctx, cc, "-E", "-o", os.DevNull, "-include", h[0], "-x", "c", os.DevNull).Run() != nil {
-			names, packages = append(names, h[0]), append(packages, h[1])
+	var names, packages []string
+	for _, n := range needs {
+		var err error
+		if strings.HasSuffix(n.name, ".h") {
+			err = exec.CommandContext(ctx, cc, "-E", "-o", os.DevNull, "-include", n.name, "-x", "c", os.DevNull).Run()
+		} else {
+			_, err = tool.Find(n.name, n.pkg)
+		}
+		if err != nil {
+			names, packages = append(names, n.name), append(packages, n.pkg)
 		}
 	}
-	if len(names) == 0 {
-		return ctx.Err()
+	if len(names) == 0 || ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	return &tool.MissingError{Tool: strings.Join(names, ", "), Package: strings.Join(packages, " ")}
 }
 
-// Compiler is what the compiler says it is: another one gives other kernels.
+// Compiler is what the compiler says it is: another one gives other kernels. A
+// ccache that stands before it says nothing of its own.
 func Compiler(ctx context.Context, cc string) (string, error) {
 	bin, err := tool.Find(gcc(cc), gcc(cc))
 	if err != nil {

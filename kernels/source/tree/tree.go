@@ -141,7 +141,11 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 	if err != nil {
 		return nil, err
 	}
-	if err := build.Tools(ctx, w.cc); err != nil {
+	config, err := kconfig.ParseBytes([]byte(base))
+	if err != nil {
+		return nil, err
+	}
+	if err := build.Tools(ctx, w.cc, config); err != nil {
 		return nil, err
 	}
 	compiler, err := build.Compiler(ctx, w.cc)

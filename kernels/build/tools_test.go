@@ -1,0 +1,80 @@
+package build_test
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/kernels/build"
+	"github.com/faultline/faultline/kernels/kconfig"
+)
+
+// only makes a PATH of a folder that has these programs, and those that a compiler calls.
+func only(t *testing.T, names ...string) {
+	t.Helper()
+	dir := t.TempDir()
+	for _, n := range append(names, "as", "ld") {
+		if p, err := exec.LookPath(n); err == nil {
+			if err := os.Symlink(p, filepath.Join(dir, n)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	t.Setenv("PATH", dir)
+}
+
+func TestMissingTools(t *testing.T) {
+	if err := build.Tools(t.Context(), ""); err != nil {
+		t.Skip(err)
+	}
+	for _, c := range []struct {
+		name, programs, want string
+	}{
+		{"flex and bc", "make gcc bison perl", "flex, bc is not installed (Debian package flex bc); run: "},
+		// Without a compiler nobody can tell whether the headers are there.
+		{"a compiler", "make flex bison bc perl", "apt-get install -y gcc libc6-dev libelf-dev"},
+		{"all", "", "apt-get install -y make gcc flex bison bc perl libc6-dev libelf-dev"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			only(t, strings.Fields(c.programs)...)
+			err := build.Tools(t.Context(), "")
+			if !errors.As(err, new(*tool.MissingError)) || fault.ExitCode(err) != 2 || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %q in it", err, c.want)
+			}
+		})
+	}
+	only(t, "make", "gcc", "flex", "bison", "perl")
+	config, err := kconfig.ParseBytes([]byte("CONFIG_DEBUG_INFO_BTF=y\nCONFIG_IKHEADERS=m\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := build.Tools(t.Context(), "", nil, config); err == nil || !strings.Contains(err.Error(), "-y bc dwarves cpio") {
+		t.Errorf("with what is configured: %v", err)
+	}
+}
+
+// TestCompilerBehindCcache has ccache's links stand before the compiler, as Debian's
+// /usr/lib/ccache does.
+func TestCompilerBehindCcache(t *testing.T) {
+	ccache, err := exec.LookPath("ccache")
+	if err != nil {
+		t.Skip(err)
+	}
+	plain, err := build.Compiler(t.Context(), "")
+	if err != nil {
+		t.Skip(err)
+	}
+	dir := t.TempDir()
+	if err := os.Symlink(ccache, filepath.Join(dir, "gcc")); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	if behind, err := build.Compiler(t.Context(), ""); err != nil || behind != plain || !strings.Contains(behind, "gcc") {
+		t.Errorf("%v: %q, and %q behind ccache", err, plain, behind)
+	}
+}

@@ -64,8 +64,11 @@ func Open(ctx context.Context, root string) (*Tree, error) {
 	t := &Tree{Root: root}
 	top, err := t.Run(ctx, "rev-parse", "--show-toplevel")
 	var failed *tool.RunError
-	if err != nil && (!errors.As(err, &failed) || strings.Contains(failed.Stderr, "dubious ownership")) {
+	if err != nil && !errors.As(err, &failed) {
 		return nil, err
+	}
+	if err != nil && strings.Contains(failed.Stderr, "dubious ownership") {
+		return nil, fault.Requestf("git does not trust %s, which another user owns; run: git config --global --add safe.directory %s", root, root)
 	}
 	if err != nil || !sameFolder(top, root) {
 		return nil, &NoTreeError{root}
@@ -111,6 +114,13 @@ func (t *Tree) Commit(ctx context.Context, rev string) (string, error) {
 func (t *Tree) Shallow() bool {
 	_, err := os.Stat(t.shallow)
 	return err == nil
+}
+
+// Partial says whether the clone may lack files of its own revisions (git clone
+// --filter), which nobody but git in that very repository fetches.
+func (t *Tree) Partial(ctx context.Context) bool {
+	filter, err := t.Run(ctx, "config", "--get-regexp", `^(extensions\.partialclone|remote\..*\.promisor)$`)
+	return err == nil && filter != ""
 }
 
 // Changed are the files that are not as committed, as git status names them.

@@ -24,6 +24,7 @@ type snapshot struct {
 	// tree is the hash of what is to be checked out; "" builds root as it stands.
 	tree string
 	repo *git.Repo // that has it
+	user *git.Tree // whose it is
 	// deciding is the key of those files that decide a configuration, where the tree
 	// is built as it stands; see decides.
 	deciding string
@@ -69,6 +70,7 @@ func (w *work) look(ctx context.Context, root, rev string, dirty bool, edits []e
 	} else {
 		s.label += " " + commit[:12]
 	}
+	s.user = user
 	for _, f := range top {
 		if _, err := user.Run(ctx, "cat-file", "-e", commit+":"+f); err != nil {
 			return nil, s.noLinux(f)

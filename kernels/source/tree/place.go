@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/build"
 )
 
@@ -263,6 +264,9 @@ func (s *snapshot) checkout(ctx context.Context, p *place) (string, error) {
 		// git says that it can't write a file, and not always why.
 		if ctx.Err() == nil && free(p.Path) < littleSpace {
 			err = build.ErrFull
+		} else if ctx.Err() == nil && s.user.Partial(ctx) {
+			return "", &kernels.SpecError{Problem: "its clone is partial, and lacks files of " + s.label, Err: err,
+				WayOut: "fetch them: git -C " + s.root + " fetch --refetch --no-filter"}
 		}
 		return "", fmt.Errorf("check out %s: %w", s.label, err)
 	}

@@ -362,17 +362,3 @@ func TestTreePatches(t *testing.T) {
 		t.Errorf("the user's repository changed:\n%s\n%s", before, after)
 	}
 }
-
-func TestTreeShallow(t *testing.T) {
-	u := newUser(t)
-	u.git("init", "-q")
-	first := u.commit("First")
-	u.write("image", u.image("6.1.6"))
-	u.commit("Second")
-	clone := filepath.Join(t.TempDir(), "clone")
-	u.git("clone", "-q", "--depth=1", "file://"+u.root, clone)
-	if k, err := u.resolve("tree:" + clone); err != nil || k.Release != "6.1.6" {
-		t.Errorf("%v, %+v", err, k)
-	}
-	u.refuse("tree:"+clone+"@"+first, "too shallow", "git fetch --unshallow")
-}

@@ -1,0 +1,82 @@
+package tree_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// TestTreeClones has clones that lack something of what is asked for.
+func TestTreeClones(t *testing.T) {
+	u := newUser(t)
+	u.git("init", "-q")
+	first := u.commit("First")
+	u.write("image", u.image("6.1.6"))
+	u.commit("Second")
+	u.git("config", "uploadpack.allowFilter", "true")
+	dir := t.TempDir()
+	shallow, partial := filepath.Join(dir, "shallow"), filepath.Join(dir, "partial")
+	u.git("clone", "-q", "--depth=1", "file://"+u.root, shallow)
+	u.git("clone", "-q", "--filter=blob:none", "file://"+u.root, partial)
+	for _, clone := range []string{shallow, partial} {
+		if k, err := u.resolve("tree:" + clone); err != nil || k.Release != "6.1.6" {
+			t.Errorf("%s: %v, %+v", clone, err, k)
+		}
+	}
+	u.refuse("tree:"+shallow+"@"+first, "too shallow", "git fetch --unshallow")
+	u.refuse("tree:"+partial+"@"+first, "partial", "git -C "+partial+" fetch --refetch --no-filter")
+	if out, err := gitIn(partial, "fetch", "-q", "--refetch", "--no-filter"); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if k, err := u.resolve("tree:" + partial + "@" + first); err != nil || k.Release != "6.1.5" {
+		t.Errorf("after what was advised: %v", err)
+	}
+}
+
+func TestTreeOfAnotherUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root gives files away")
+	}
+	u := newUser(t)
+	u.git("init", "-q")
+	u.commit("First")
+	if err := os.Chown(u.root, 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("HOME", t.TempDir()) // whose git trusts nobody
+	u.refuse("tree:"+u.root, "git does not trust", "git config --global --add safe.directory "+u.root)
+}
+
+// TestTreeRefusedLeavesNothing has nothing of a request that can't be met stay.
+func TestTreeRefusedLeavesNothing(t *testing.T) {
+	u := newUser(t)
+	u.git("init", "-q")
+	u.commit("First")
+	u.write("image", "changed")
+	before := u.state()
+	for _, spec := range []string{"", "@nope", "@HEAD?config=/nowhere"} {
+		u.refuse("tree:" + u.root + spec)
+	}
+	u.refuse("tree:"+u.root+"@HEAD?patch=/nowhere", "no such file")
+	if after := u.state(); after != before {
+		t.Errorf("the user's repository changed:\n%s\n%s", before, after)
+	}
+	entries, err := os.ReadDir(u.opts.Cache.Dir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		left, err := filepath.Glob(filepath.Join(u.opts.Cache.Dir(), e.Name(), "*", "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range left { // the repository that borrows the objects is no more than its frame
+			if name := filepath.Base(l); name != "git" && name != ".work" {
+				t.Errorf("left behind: %s", l)
+			}
+		}
+	}
+	if left, err := filepath.Glob(filepath.Join(u.opts.Cache.Dir(), "tree/*/git/apply-*")); err != nil || len(left) > 0 {
+		t.Errorf("%v, left behind: %v", err, left)
+	}
+}

@@ -1,0 +1,43 @@
+package demo
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/faultline/faultline/framework/judge"
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/results"
+)
+
+// Large is a run with so many scenarios and kernels, made of the cells of another:
+// its kernels and scenarios in turn, by other names.
+func Large(of results.Run, scenarios, kernels int) results.Run {
+	run := of
+	run.Kernels, run.Scenarios, run.Cells = nil, nil, nil
+	for i := range kernels {
+		k := of.Kernels[i%len(of.Kernels)]
+		k.Name, k.Digest = fmt.Sprintf("%s, %d", k.Name, i), fmt.Sprintf("sha256:%064d", i)
+		run.Kernels = append(run.Kernels, k)
+	}
+	byScenario := map[string][]observe.Cell{}
+	for _, c := range of.Cells {
+		byScenario[c.Scenario] = append(byScenario[c.Scenario], c)
+	}
+	for i := range scenarios {
+		s := of.Scenarios[i%len(of.Scenarios)]
+		cells := byScenario[s.ID]
+		s.ID = fmt.Sprintf("%s/n%d", s.ID, i/len(of.Scenarios))
+		for j, k := range run.Kernels {
+			was := of.Kernels[j%len(of.Kernels)].Name
+			c, ok := judge.Pick(cells, was, cells[0].Scenario)
+			if !ok {
+				panic("no cell of " + s.ID + " on " + was)
+			}
+			c.Scenario, c.Kernel, c.Steps = s.ID, k.Name, slices.Clone(c.Steps)
+			run.Cells = append(run.Cells, c)
+		}
+		run.Scenarios = append(run.Scenarios, s)
+	}
+	run.Judge()
+	return run
+}

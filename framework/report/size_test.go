@@ -1,0 +1,76 @@
+package report_test
+
+import (
+	"flag"
+	"io"
+	"runtime"
+	"testing"
+
+	"github.com/faultline/faultline/framework/report"
+	"github.com/faultline/faultline/framework/report/internal/demo"
+	"github.com/faultline/faultline/framework/report/table"
+	"github.com/faultline/faultline/framework/results"
+)
+
+// all are the formats, and the table.
+func all() []report.Format {
+	return append(report.Formats(), report.Format{Name: "table", Write: func(w io.Writer, run results.Run, _ *results.Folder) error {
+		return table.Write(w, run, table.Options{Width: 120})
+	}})
+}
+
+// allocated is how many bytes a format takes to write a run, all in all.
+func allocated(t *testing.T, f report.Format, run results.Run) uint64 {
+	t.Helper()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if err := f.Write(io.Discard, run, nil); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+// What a format takes grows with the cells, and with nothing else: four times the
+// kernels, or the scenarios, are some four times the bytes, where buffers that
+// double make it up to seven, and what grows with pairs of cells sixteen.
+func TestMemoryGrowsWithTheCells(t *testing.T) {
+	small, wide, long := demo.Large(demo.Run(), 40, 4), demo.Large(demo.Run(), 40, 16), demo.Large(demo.Run(), 160, 4)
+	for _, f := range all() {
+		allocated(t, f, small) // what is made once
+		base := allocated(t, f, small)
+		for name, run := range map[string]results.Run{"four times the kernels": wide, "four times the scenarios": long} {
+			if grown := allocated(t, f, run); grown > 7*base {
+				t.Errorf("%s, %s: %d kB, and a quarter of it was %d kB", f.Name, name, grown>>10, base>>10)
+			}
+		}
+	}
+}
+
+// recorded is the folder of a run to make the benchmark's of, instead of the demo.
+var recorded = flag.String("recorded", "", "folder of a run whose cells BenchmarkFormats multiplies")
+
+// 130 scenarios on 12 kernels, in all formats.
+func BenchmarkFormats(b *testing.B) {
+	of := demo.Run()
+	if *recorded != "" {
+		folder, err := results.Open(*recorded)
+		if err == nil {
+			of, err = folder.LoadRun()
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	run := demo.Large(of, 130, 12)
+	for _, f := range all() {
+		b.Run(f.Name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := f.Write(io.Discard, run, nil); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -42,6 +42,9 @@ func (f File) Refuse(t *token.Token, problem, wayOut string) error {
 // Body is what the file's one document holds. what names it, "the matrix", and
 // shape says how to write it.
 func (f File) Body(data []byte, what, shape string) (ast.Node, error) {
+	if err := f.depth(data, shape); err != nil {
+		return nil, err
+	}
 	tree, err := parser.ParseBytes(data, 0)
 	if err != nil {
 		var at yaml.Error

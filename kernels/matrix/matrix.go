@@ -7,13 +7,13 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
 
+	"github.com/faultline/faultline/internal/bounded"
 	"github.com/faultline/faultline/internal/near"
 	"github.com/faultline/faultline/internal/yamlfile"
 	"github.com/faultline/faultline/kernels"
@@ -92,8 +92,12 @@ func Wide() (*Matrix, error) { return Parse("wide.yaml", wideYAML) }
 // Load reads a matrix file. What is wrong with it is a *kernels.SpecError that
 // names the file, the line and the column.
 func Load(path string) (*Matrix, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
+	data, err := yamlfile.ReadFile(path)
+	var large *bounded.Error
+	switch {
+	case errors.As(err, &large):
+		return nil, &kernels.SpecError{What: "matrix", Problem: large.Error(), WayOut: "leave what is no list of kernels out, or divide it"}
+	case err != nil:
 		return nil, &kernels.SpecError{What: "matrix " + path, Problem: "read it", Err: errors.Unwrap(err), WayOut: "give a file that can be read"}
 	}
 	return Parse(path, data)

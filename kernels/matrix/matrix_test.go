@@ -2,6 +2,7 @@ package matrix
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -132,6 +133,27 @@ func TestLoadMatrix(t *testing.T) {
 	}
 	if m, err := Load(file); err != nil || len(m.Kernels) != 2 {
 		t.Errorf("%v, %v", m, err)
+	}
+	if _, err := Load("/dev/zero"); !errors.As(err, &spec) || !strings.Contains(err.Error(), "/dev/zero is larger than 64 KiB") {
+		t.Errorf("a file without an end: %v", err)
+	}
+}
+
+// What a matrix may hold is no bomb.
+func TestDepthOfAMatrix(t *testing.T) {
+	many := "kernels:\n"
+	for i := range 1000 {
+		many += fmt.Sprintf("- name: k%d\n  spec: apt:bookworm/%d\n", i, i)
+	}
+	for name, in := range map[string]string{
+		"brackets in brackets": "kernels: [{spec: 'apt:sid', has: {dax_folios: true, dax_fault_hwpoison: false, x: true, y: true, z: true}}, {spec: 'apt:trixie'}]\n",
+		"indented far":         "kernels:\n          -    spec:   apt:sid\n               has:\n                                  dax_folios:   true\n                                  b: false\n",
+		"a thousand kernels":   many,
+		"comments":             "# a\n# [[[[[[[[[[[[[[[\nkernels: # {{{{{{{{{{{{{{\n- spec: apt:sid # - - - - - - - - - -\n",
+	} {
+		if _, err := Parse("m.yaml", []byte(in)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

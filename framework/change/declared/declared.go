@@ -5,7 +5,6 @@ package declared
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path"
 	"regexp"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/internal/bounded"
 	"github.com/faultline/faultline/internal/fault"
 	"github.com/faultline/faultline/internal/near"
 	"github.com/faultline/faultline/internal/yamlfile"
@@ -32,8 +32,12 @@ type glob struct{ text, pos string }
 // Load reads a file. What is wrong with it is a wrong request, with the file, the
 // line and the column.
 func Load(name string) (*File, error) {
-	data, err := os.ReadFile(name)
-	if err != nil {
+	data, err := yamlfile.ReadFile(name)
+	var large *bounded.Error
+	switch {
+	case errors.As(err, &large):
+		return nil, fault.Requestf("read the changes: %w; divide the file", err)
+	case err != nil:
 		return nil, fault.Requestf("read the changes in %s: %w; give a file that can be read", name, errors.Unwrap(err))
 	}
 	return Parse(name, data)

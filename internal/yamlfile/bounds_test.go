@@ -1,0 +1,93 @@
+package yamlfile
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/faultline/faultline/internal/bounded"
+)
+
+func testFile() File {
+	return File{Name: "f.yaml", Fail: func(at, problem, wayOut string, cause error) error {
+		return fmt.Errorf("%s: %s: %w; %s", at, problem, errors.Join(cause), wayOut)
+	}}
+}
+
+// A bomb is refused where it gets too deep, before the parser, whose work grows
+// with the square of the depth.
+func TestBombs(t *testing.T) {
+	fill := func(unit string) string { return strings.Repeat(unit, MaxBytes/len(unit)) }
+	stairs := ""
+	for i := range 300 {
+		stairs += strings.Repeat(" ", i) + "a:\n"
+	}
+	deep := fmt.Sprintf("more than %d levels", maxDepth)
+	for name, c := range map[string]struct{ in, says string }{
+		"lists":                    {fill("["), deep},
+		"mappings":                 {fill("{a: "), deep},
+		"both":                     {fill("a: [\n"), deep},
+		"a list in each value":     {fill("[a,\n"), deep},
+		"dashes":                   {fill("- "), deep},
+		"question marks":           {fill("? "), deep},
+		"lists below dashes":       {fill("- ["), deep},
+		"stairs":                   {stairs, deep},
+		"question marks in a list": {"[" + fill("? ")[2:], deep},
+		"anchors in a list":        {"[" + fill("&a ")[3:], deep},
+		"tags":                     {fill("!t "), ""},
+		"closed lists":             {fill("]"), ""},
+		"keys on a line":           {fill("a: "), ""},
+		"more than is read":        {fill("#") + "#", "more than the 65536 that are read"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			begun := time.Now()
+			_, err := testFile().Body([]byte(c.in), "the file", "write it well")
+			took := time.Since(begun)
+			runtime.ReadMemStats(&after)
+			if err == nil || !strings.HasPrefix(err.Error(), "f.yaml") || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("%.200v", err)
+			}
+			if used := after.TotalAlloc - before.TotalAlloc; took > 5*time.Second || used > 200<<20 {
+				t.Errorf("it took %v and %d MB", took, used>>20)
+			}
+		})
+	}
+	if _, err := ReadFile("/dev/zero"); !errors.As(err, new(*bounded.Error)) {
+		t.Errorf("a file without an end: %v", err)
+	}
+}
+
+// What people write is not deep, however they write it.
+func TestDepth(t *testing.T) {
+	for name, in := range map[string]string{
+		"brackets in brackets": "a: [{b: x, c: {d: true, e: false, f: true, g: true, h: true, i: true}, j: [1, 2, 3, 4, 5, 6, 7, 8, 9]}, {b: x}]\n",
+		"a list for each":      strings.Repeat("- [a, b]\n", 1000),
+		"levels that end":      strings.Repeat("a:\n  b:\n    c:\n      - d: 1\n", 1000),
+		"indented far":         "a:\n          -    b:   x\n               c:\n                                  d:   true\n                                  e: false\n",
+		"comments":             "# [[[[[[[[[[[[[[[[[[[[[[[[\na: b # - - - - - - - - - - - - - - - - - - - - {{{{\n",
+		"in quotes":            "a: '[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[['\nb: \"{{{{{{{{{{{{{{{{{{{{{{{{{{{{{\"\n",
+	} {
+		if err := testFile().depth([]byte(in), ""); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// FuzzBody: whatever is in a file, it is read or refused, and soon.
+func FuzzBody(f *testing.F) {
+	f.Add([]byte("a: [{b: c}]\n"))
+	f.Add([]byte("- a\n- b: {c: d}\n"))
+	f.Add([]byte("? a\n: &x b\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		begun := time.Now()
+		n, err := testFile().Body(data, "the file", "write it well")
+		if err == nil && n == nil || time.Since(begun) > 10*time.Second {
+			t.Fatalf("%v, %v after %v", n, err, time.Since(begun))
+		}
+	})
+}

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/faultline/faultline/internal/bounded"
 	"github.com/faultline/faultline/kernels/modules"
 )
 
@@ -68,8 +69,10 @@ func FileSum(path string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// WriteFile writes a file below a kernel's folder, with the folders on the way.
-func WriteFile(name string, r io.Reader) error {
+// WriteFile writes a file into a kernel's folder, by its path there, with the
+// folders on the way. One with more than MaxBytes is an error, a *bounded.Error.
+func WriteFile(dir, path string, r io.Reader) error {
+	name := filepath.Join(dir, path)
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
 	}
@@ -77,7 +80,12 @@ func WriteFile(name string, r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	if _, err := io.Copy(f, r); err != nil {
+	most := MaxBytes(path)
+	n, err := io.Copy(f, io.LimitReader(r, most+1))
+	if err == nil && n > most {
+		err = &bounded.Error{Path: path, Most: most}
+	}
+	if err != nil {
 		f.Close()
 		return fmt.Errorf("write %s: %w", filepath.Base(name), err)
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/faultline/faultline/internal/arch"
+	"github.com/faultline/faultline/internal/bounded"
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/internal/tool"
 	"github.com/faultline/faultline/kernels/kconfig"
@@ -64,7 +65,7 @@ func finish(ctx context.Context, dir string, packages []Package, opts Options) e
 	if !exists(filepath.Join(dir, FileVmlinuz)) {
 		k.Image = FileVmlinux
 	}
-	data, err := os.ReadFile(filepath.Join(dir, k.Image))
+	data, err := bounded.ReadFile(filepath.Join(dir, k.Image), maxImage)
 	if err != nil {
 		return err
 	}
@@ -136,7 +137,7 @@ func elfImage(dir string, k *Kernel, image *vmlinuz.Image, opts Options) error {
 }
 
 func kernelConfig(dir string) (*kconfig.Config, error) {
-	data, err := os.ReadFile(filepath.Join(dir, FileConfig))
+	data, err := bounded.ReadFile(filepath.Join(dir, FileConfig), maxConfig)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &SpecError{Problem: "it has no kernel configuration",
 			WayOut: "add the config-RELEASE file (or .config) that the kernel was built with, for a folder also by dir:PATH?config=FILE"}
@@ -229,7 +230,7 @@ func load(entry *cache.Entry) (*Kernel, error) {
 		entry.Close()
 		return nil, fmt.Errorf("read the unpacked kernel in the cache: %w; remove %s", err, entry.Path)
 	}
-	data, err := os.ReadFile(filepath.Join(entry.Path, fileRecord))
+	data, err := bounded.ReadFile(filepath.Join(entry.Path, fileRecord), maxList)
 	if err != nil {
 		return fail(err)
 	}
@@ -241,7 +242,7 @@ func load(entry *cache.Entry) (*Kernel, error) {
 	if k.ModulesDir != "" {
 		k.ModulesDir = filepath.Join(entry.Path, k.ModulesDir)
 	}
-	if data, err = os.ReadFile(filepath.Join(entry.Path, FileConfig)); err != nil {
+	if data, err = bounded.ReadFile(filepath.Join(entry.Path, FileConfig), maxConfig); err != nil {
 		return fail(err)
 	}
 	if k.Config, err = kconfig.ParseBytes(data); err != nil {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/internal/bounded"
 	"github.com/faultline/faultline/internal/fault"
 	"github.com/faultline/faultline/internal/plain"
 )
@@ -303,11 +304,20 @@ func (f *Folder) Cells() ([]observe.Cell, []Skipped, error) {
 	return cells, skipped, nil
 }
 
+// What is read of a folder has bounds, in bytes: it may come from elsewhere. A
+// cell has some 10 KiB, a run of 5,000 of them 40 MiB; a console is as long as
+// its guest's time and its serial port allow.
+const (
+	maxCell    = 64 << 20
+	maxRun     = 1 << 30
+	maxConsole = 1 << 30
+)
+
 func readCell(path string) (observe.Cell, error) {
 	if strings.HasPrefix(filepath.Base(path), tmpPrefix) {
 		return observe.Cell{}, errors.New("was not finished")
 	}
-	b, err := os.ReadFile(path)
+	b, err := bounded.ReadFile(path, maxCell)
 	if err != nil {
 		return observe.Cell{}, reason(err)
 	}

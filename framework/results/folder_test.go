@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/faultline/faultline/internal/bounded"
 )
 
 func TestCellsSkipsWhatIsNoCell(t *testing.T) {
@@ -159,4 +161,21 @@ func FuzzSlug(f *testing.F) {
 			t.Errorf("slug %q of %q is no good file name", sa, a)
 		}
 	})
+}
+
+// Files that claim to be large are no record, and cost nothing.
+func TestSparseFiles(t *testing.T) {
+	f := folder(t, run("r1", cell("a/b", "old", "EIO")))
+	for _, file := range []string{RunFile, CellFile(cell("a/b", "old", "EIO"))} {
+		if err := os.Truncate(f.Path(file), 40<<30); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var large *bounded.Error
+	if _, err := f.LoadRun(); !errors.As(err, &large) {
+		t.Errorf("run.json: %v", err)
+	}
+	if cells, skipped, err := f.Cells(); err != nil || len(cells) != 0 || len(skipped) != 1 || !strings.Contains(skipped[0].Reason, "larger than 64 MiB") {
+		t.Errorf("%v, %v, %v", cells, skipped, err)
+	}
 }

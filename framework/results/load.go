@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 
 	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/internal/bounded"
 )
 
 // LoadRun reads run.json and checks it against the schema. Of a run that an
@@ -15,7 +15,7 @@ import (
 // error is a *NoRunError where there is none, a *SchemaError where it is not one.
 func (f *Folder) LoadRun() (Run, error) {
 	path := f.Path(RunFile)
-	b, err := os.ReadFile(path)
+	b, err := bounded.ReadFile(path, maxRun)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Run{}, &NoRunError{Dir: f.dir}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/judge"
 	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/internal/bounded"
 	"github.com/faultline/faultline/internal/fault"
 )
 
@@ -276,7 +277,7 @@ func copyKernelFiles(to, from *Folder, nth int, copied map[string]bool) error {
 			rel = filepath.Join(kernelsDir, kernel, fmt.Sprintf("merged-%d", nth), rest)
 		}
 		copied[rel] = true
-		b, err := os.ReadFile(path)
+		b, err := bounded.ReadFile(path, maxConsole)
 		if err != nil {
 			return err
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/guest/wire"
+	"github.com/faultline/faultline/internal/bounded"
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/internal/shell"
 )
@@ -55,6 +56,13 @@ const (
 	templateStamp = "template 4" // raise it when the same inputs give another template
 )
 
+// Bounds of what is read of a template, in bytes. The kernel's log is in its
+// meta.json; a console is as long as a boot's time and its serial port allow.
+const (
+	maxMeta    = 64 << 20
+	maxConsole = 1 << 30
+)
+
 // spareVictims are started before the freeze, so that a scenario's first
 // victims need no start of their own.
 const spareVictims = 2
@@ -78,7 +86,7 @@ func (r *Rig) Template(ctx context.Context, s Spec) (*Template, error) {
 		return nil, err
 	}
 	t.Built = t.entry.Built
-	data, err := os.ReadFile(filepath.Join(t.entry.Path, metaFile))
+	data, err := bounded.ReadFile(filepath.Join(t.entry.Path, metaFile), maxMeta)
 	if err == nil {
 		err = json.Unmarshal(data, &t.meta)
 	}
@@ -158,7 +166,7 @@ func (t *Template) build(ctx context.Context, p *parts, dir string) error {
 		return nil
 	}
 	// The caller's file may go any time; later users of the template want it too.
-	said, err := os.ReadFile(t.spec.Console)
+	said, err := bounded.ReadFile(t.spec.Console, maxConsole)
 	if err != nil {
 		return err
 	}
@@ -283,7 +291,7 @@ func (t *Template) Taint() uint64 { return t.meta.Welcome.Taint }
 
 // Console is what the kernel printed while it booted.
 func (t *Template) Console() ([]byte, error) {
-	return os.ReadFile(filepath.Join(t.entry.Path, consoleName))
+	return bounded.ReadFile(filepath.Join(t.entry.Path, consoleName), maxConsole)
 }
 
 // BootTime is how long its boot took, from QEMU's start to the agent's first

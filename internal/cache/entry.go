@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/faultline/faultline/internal/bounded"
 )
 
 const (
@@ -20,6 +22,9 @@ const (
 	lockSuffix   = ".lock"
 	tmpMark      = ".tmp" // between a half-made entry's key and a random number
 )
+
+// maxManifest bounds a manifest, in bytes; a kernel's, with 4,000 modules, has 500 KiB.
+const maxManifest = 64 << 20
 
 // manifest maps a file's path inside the entry to what it looked like.
 type manifest map[string]fileState
@@ -51,7 +56,7 @@ func scan(dir string) (manifest, error) {
 
 // whole says what is wrong with the entry at path, or nil.
 func whole(path string) error {
-	data, err := os.ReadFile(filepath.Join(path, manifestName))
+	data, err := bounded.ReadFile(filepath.Join(path, manifestName), maxManifest)
 	if err != nil {
 		return err
 	}

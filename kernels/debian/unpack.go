@@ -124,10 +124,6 @@ func isTarError(err error) bool {
 	return errors.Is(err, tar.ErrHeader) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
-// maxFile bounds what one file of a package may unpack to, in bytes: a sparse one
-// can claim anything.
-const maxFile = 2 << 30
-
 // unpackTar writes the kernel's files of a package's file system into dir.
 func unpackTar(r io.Reader, dir string) (images []string, err error) {
 	t := tar.NewReader(r)
@@ -143,13 +139,13 @@ func unpackTar(r io.Reader, dir string) (images []string, err error) {
 		if h.Typeflag != tar.TypeReg || to == "" {
 			continue
 		}
-		if h.Size > maxFile {
+		if h.Size > kernels.MaxBytes(to) { // a sparse one can claim anything
 			return nil, fmt.Errorf("read the package's files: %w: %s has %d bytes", tar.ErrHeader, h.Name, h.Size)
 		}
 		if to == kernels.FileVmlinuz {
 			images = append(images, path.Clean(h.Name))
 		}
-		if err := kernels.WriteFile(filepath.Join(dir, filepath.FromSlash(to)), t); err != nil {
+		if err := kernels.WriteFile(dir, filepath.FromSlash(to), t); err != nil {
 			return nil, err
 		}
 	}

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"sort"
@@ -20,6 +19,8 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/therootcompany/xz" // not ulikunitz/xz: kernels are filtered for x86 (BCJ), which that one lacks
+
+	"github.com/faultline/faultline/internal/bounded"
 )
 
 // Index knows the modules of one folder. Use Open.
@@ -62,7 +63,7 @@ func (e *UnknownError) Error() string {
 // Open reads modules.dep of the folder, and modules.builtin, modules.softdep
 // and modules.alias where they are there.
 func Open(dir string) (*Index, error) {
-	data, err := os.ReadFile(filepath.Join(dir, "modules.dep"))
+	data, err := bounded.ReadFile(filepath.Join(dir, "modules.dep"), maxList)
 	if err != nil {
 		return nil, fmt.Errorf("read the modules' dependencies: %w; make the file with depmod -b", err)
 	}
@@ -74,7 +75,7 @@ func Open(dir string) (*Index, error) {
 	for name, parse := range map[string]func([]byte){
 		"modules.builtin": x.parseBuiltin, "modules.softdep": x.parseSoft, "modules.alias": x.parseAlias,
 	} {
-		data, err := os.ReadFile(filepath.Join(dir, name))
+		data, err := bounded.ReadFile(filepath.Join(dir, name), maxList)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -269,14 +270,17 @@ func Name(file string) string {
 
 func canonical(name string) string { return strings.ReplaceAll(name, "-", "_") }
 
-// maxModule bounds what a compressed module may grow to, in bytes. The largest
-// of Debian's are below 20 MB.
-const maxModule = 256 << 20
+// MaxBytes bounds a module's file, and what a compressed one may grow to. The
+// largest of Debian's are below 20 MB.
+const MaxBytes = 256 << 20
+
+// maxList bounds modules.dep and its like, in bytes. Debian's have 2 MB at most.
+const maxList = 64 << 20
 
 // Read returns a module file's content, decompressed (.ko, .ko.xz, .ko.zst and
 // .ko.gz), so that init_module(2) of any kernel takes it.
 func Read(file string) ([]byte, error) {
-	data, err := os.ReadFile(file)
+	data, err := bounded.ReadFile(file, MaxBytes)
 	if err != nil {
 		return nil, fmt.Errorf("read a module: %w", err)
 	}
@@ -312,9 +316,9 @@ func decompress(file string, data []byte) ([]byte, error) {
 	default:
 		return data, nil
 	}
-	out, err := io.ReadAll(io.LimitReader(r, maxModule+1))
-	if err == nil && len(out) > maxModule {
-		err = fmt.Errorf("more than %d bytes", maxModule)
+	out, err := io.ReadAll(io.LimitReader(r, MaxBytes+1))
+	if err == nil && len(out) > MaxBytes {
+		err = fmt.Errorf("more than %d bytes", MaxBytes)
 	}
 	return out, err
 }

@@ -2,9 +2,12 @@ package source
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/faultline/faultline/internal/fake"
 )
@@ -122,5 +125,43 @@ func TestDirConfig(t *testing.T) {
 	}
 	if missing := k.Lacks("EXT4_FS", "XFS_FS"); fmt.Sprint(missing) != "[XFS_FS]" {
 		t.Errorf("lacks %v", missing)
+	}
+}
+
+// A file that claims to be large costs neither memory nor time, nor the cache's disk.
+func TestDirSparseFiles(t *testing.T) {
+	module := "lib/modules/" + rel + "/kernel/fs/ext4.ko"
+	for name, c := range map[string]struct{ file, want string }{
+		"the image":         {"vmlinuz-" + rel, "larger than 2.0 GiB"},
+		"another image":     {"vmlinuz-old", "larger than 2.0 GiB"},
+		"the configuration": {"config-" + rel, "larger than 16 MiB"},
+		"a module":          {module, "larger than 256 MiB"},
+		"the modules' list": {"lib/modules/" + rel + "/modules.order", "larger than 64 MiB"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			opts := testOptions(t)
+			root := usual().in(t, t.TempDir())
+			sparse, err := os.OpenFile(filepath.Join(root, c.file), os.O_CREATE|os.O_WRONLY, 0o644)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := sparse.Truncate(40 << 30); err != nil {
+				t.Fatal(err)
+			}
+			sparse.Close()
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			begun := time.Now()
+			_, err = Resolve(t.Context(), "dir:"+root, opts)
+			took := time.Since(begun)
+			runtime.ReadMemStats(&after)
+			wantSpecError(t, err, c.want)
+			if used := after.TotalAlloc - before.TotalAlloc; took > 5*time.Second || used > 100<<20 {
+				t.Errorf("it took %v and %d MB", took, used>>20)
+			}
+			if left := leftBehind(t, opts); len(left) > 0 {
+				t.Errorf("left behind: %v", left)
+			}
+		})
 	}
 }

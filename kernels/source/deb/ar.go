@@ -9,8 +9,13 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/faultline/faultline/internal/bounded"
 	"github.com/faultline/faultline/kernels"
 )
+
+// maxPackage bounds a package, in bytes. One of a kernel's debugging information
+// has some 1 GiB.
+const maxPackage = 8 << 30
 
 // checkFile finds out, before dpkg-deb does in its own words, that a file is
 // missing, is no package or was cut short.
@@ -29,6 +34,9 @@ func checkFile(file string) error {
 	}
 	if info.IsDir() {
 		return &kernels.SpecError{Problem: file + " is a folder", WayOut: "write dir:" + file + ", or give .deb files"}
+	}
+	if info.Size() > maxPackage {
+		return &kernels.SpecError{Problem: (&bounded.Error{Path: file, Most: maxPackage}).Error(), WayOut: "give a package of a kernel"}
 	}
 	members, err := listAr(f, info.Size())
 	if errors.Is(err, errTruncated) {

@@ -56,6 +56,20 @@ func TestCheckFile(t *testing.T) {
 	}
 }
 
+func TestCheckFileSparse(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "x.deb")
+	if err := os.WriteFile(file, []byte(ar("debian-binary", "2.0\n")), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(file, 40<<30); err != nil {
+		t.Fatal(err)
+	}
+	var spec *kernels.SpecError
+	if err := checkFile(file); !errors.As(err, &spec) || !strings.Contains(err.Error(), "larger than 8.0 GiB") {
+		t.Error(err)
+	}
+}
+
 func FuzzListAr(f *testing.F) {
 	f.Add([]byte(ar("debian-binary", "2.0\n", "control.tar.xz", "1", "data.tar.xz", "22")))
 	f.Add([]byte("!<arch>\n"))

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/faultline/faultline/internal/bounded"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/modules"
 	"github.com/faultline/faultline/kernels/vmlinuz"
@@ -82,6 +83,9 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 		if err != nil {
 			return nil, fmt.Errorf("read the kernel's folder: %w", err)
 		}
+		if most := kernels.MaxBytes(f.to); info.Size() > most {
+			return nil, tooLarge(&bounded.Error{Path: f.from, Most: most})
+		}
 		parts = append(parts, f.from, f.to, fmt.Sprint(info.Size(), info.ModTime().UnixNano()))
 	}
 	k, err := kernels.Unpack(ctx, opts, parts, func(ctx context.Context, dir string) ([]kernels.Package, error) {
@@ -90,7 +94,7 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 			if ctx.Err() != nil {
 				return nil, context.Cause(ctx)
 			}
-			if err := copyFile(filepath.Join(dir, f.to), f.from); err != nil {
+			if err := copyFile(dir, f); err != nil {
 				return nil, fmt.Errorf("copy the kernel: %w", err)
 			}
 		}
@@ -136,7 +140,10 @@ func (l *layout) findImage(root string) error {
 		return &kernels.SpecError{Problem: "no kernel image in " + root, WayOut: "put vmlinuz* (a bzImage) or vmlinux* (ELF) there, or in its boot folder"}
 	}
 	for _, name := range images {
-		data, err := os.ReadFile(name)
+		data, err := bounded.ReadFile(name, kernels.MaxBytes(kernels.FileVmlinux))
+		if large := (*bounded.Error)(nil); errors.As(err, &large) {
+			return tooLarge(large)
+		}
 		if err != nil {
 			return fmt.Errorf("read the kernel image: %w", err)
 		}
@@ -266,13 +273,17 @@ func regular(root, pattern string) []string {
 	return files
 }
 
-func copyFile(to, from string) error {
-	f, err := os.Open(from)
+func tooLarge(err *bounded.Error) error {
+	return &kernels.SpecError{Problem: err.Error(), WayOut: "give the file as the build wrote it, or strip it"}
+}
+
+func copyFile(dir string, c copied) error {
+	f, err := os.Open(c.from)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	return kernels.WriteFile(to, io.Reader(f))
+	return kernels.WriteFile(dir, c.to, io.Reader(f))
 }
 
 func exists(path string) bool {

@@ -86,7 +86,7 @@ func (e *Entry) Close() error {
 }
 
 // Get returns the entry kind/key. Where there is none, or where its files are
-// not those that its build left (size, modification time), build fills a new
+// not those, and all of those, that its build left (size, modification time), build fills a new
 // folder. Get waits for another process that is building the same entry, until
 // ctx ends. An error of build is returned as it is, and nothing is left behind.
 func (c *Cache) Get(ctx context.Context, kind, key string, build func(ctx context.Context, dir string) error) (*Entry, error) {

@@ -221,6 +221,13 @@ func TestDamageIsMended(t *testing.T) {
 		"lost":        func(dir string) error { return os.Remove(filepath.Join(dir, "file")) },
 		"no manifest": func(dir string) error { return os.Remove(filepath.Join(dir, manifestName)) },
 		"manifest":    func(dir string) error { return os.WriteFile(filepath.Join(dir, manifestName), []byte("{"), 0o644) },
+		"a manifest of nothing, and a file lost": func(dir string) error {
+			return errors.Join(os.WriteFile(filepath.Join(dir, manifestName), []byte("{}"), 0o644), os.Remove(filepath.Join(dir, "file")))
+		},
+		"nothing at all": func(dir string) error {
+			return errors.Join(os.WriteFile(filepath.Join(dir, manifestName), []byte("{}"), 0o644), removeAll(filepath.Join(dir, "sub")), os.Remove(filepath.Join(dir, "file")))
+		},
+		"added": func(dir string) error { return os.WriteFile(filepath.Join(dir, "more"), nil, 0o644) },
 		"below": func(dir string) error {
 			return os.WriteFile(filepath.Join(dir, "sub", "other"), []byte("another content"), 0o644)
 		},

@@ -64,14 +64,22 @@ func whole(path string) error {
 	if err := json.Unmarshal(data, &want); err != nil {
 		return err
 	}
-	for name, w := range want {
-		info, err := os.Lstat(filepath.Join(path, name))
-		if err != nil {
-			return err
+	got, err := scan(path)
+	if err != nil {
+		return err
+	}
+	for name := range got {
+		if _, known := want[name]; !known {
+			return fmt.Errorf("%s was added", name)
 		}
-		if info.Size() != w.Size || info.ModTime().UnixNano() != w.Mtime {
+	}
+	for name, w := range want {
+		if got[name] != w {
 			return fmt.Errorf("%s was changed", name)
 		}
+	}
+	if len(want) == 0 {
+		return errors.New("it has no files")
 	}
 	return nil
 }

@@ -97,9 +97,12 @@ func (b *Build) make(ctx context.Context, args ...string) error {
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && !exit.Exited() {
 		return fmt.Errorf("make %s ended by itself: %w; see whether memory ran out (dmesg)", target, err)
 	}
-	first, full := firstError(b.Log)
-	if full {
+	first, whose := firstError(b.Log)
+	switch whose {
+	case full:
 		return fmt.Errorf("make %s: %s: %w", target, first, ErrFull)
+	case missing:
+		return fmt.Errorf("make %s: a program that it calls is gone: %s; build again (the whole log: %s)", target, first, b.Log)
 	}
 	return &Error{Target: target, First: first, Log: b.Log, Err: err}
 }
@@ -141,27 +144,45 @@ var (
 	reMake  = regexp.MustCompile(`^(?:make|\S*Makefile).*\*\*\* `)
 )
 
-// firstError is the first line of a log that says why make failed, and whether the disk was full.
-func firstError(file string) (first string, full bool) {
+// blame is whose a build's failure is.
+type blame int
+
+const (
+	tree    blame = iota // the source's
+	full                 // the disk's
+	missing              // of a program that the shell did not find
+)
+
+// reMissing finds what a shell says of a program that is not there, of which make
+// tells as Error 127.
+var reMissing = regexp.MustCompile(`^\S*sh: .*: not found$`)
+
+// firstError is the first line of a log that says why make failed, and whose that is.
+func firstError(file string) (first string, whose blame) {
 	f, err := os.Open(file)
 	if err != nil {
-		return "", false
+		return "", tree
 	}
 	defer f.Close()
-	byMake := ""
+	byMake, byShell := "", ""
 	for s := bufio.NewScanner(f); s.Scan(); {
 		line := strings.TrimSpace(s.Text())
 		switch {
 		case strings.Contains(line, "No space left on device"):
-			return line, true
+			return line, full
 		case first == "" && reError.MatchString(line):
 			first = line
+		case byShell == "" && reMissing.MatchString(line):
+			byShell = line
 		case byMake == "" && reMake.MatchString(line):
 			byMake = line
+			if first == "" && byShell != "" && strings.HasSuffix(line, "Error 127") {
+				return byShell, missing
+			}
 		}
 	}
 	if first == "" {
 		first = byMake
 	}
-	return first, false
+	return first, tree
 }

@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/faultline/faultline/framework/backport"
 	"github.com/faultline/faultline/framework/results"
 	"github.com/faultline/faultline/internal/fake"
 )
@@ -139,7 +138,7 @@ func TestBackportStopped(t *testing.T) {
 			t.Fatal("no cell in two minutes: ", stderr)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(out, backport.MailFile), []byte("of another run"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(out, results.MailFile), []byte("of another run"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
@@ -149,7 +148,7 @@ func TestBackportStopped(t *testing.T) {
 	if code := cmd.ProcessState.ExitCode(); code != 130 || !strings.Contains(stderr.String(), "the same command with --resume does the rest") {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}
-	if _, err := os.Stat(filepath.Join(out, backport.MailFile)); err == nil {
+	if _, err := os.Stat(filepath.Join(out, results.MailFile)); err == nil {
 		t.Error("there is a verdict on a run that was stopped")
 	}
 	cmd, stderr = run("--resume")

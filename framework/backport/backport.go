@@ -29,9 +29,6 @@ const (
 	Reference = "reference"
 )
 
-// MailFile is the text for the mail, in the run's folder.
-const MailFile = "mail.txt"
-
 // Options say what is backported to what. Of the run's own, Kernels is not used.
 type Options struct {
 	run.Options
@@ -53,7 +50,8 @@ type Result struct {
 	Run     *results.Run
 	Folder  *results.Folder
 	Verdict verdict.Verdict
-	// Mail is the verdict for people, in lines of at most 75 characters where they can be.
+	// Mail is the verdict for people, in lines of at most 75 characters where they
+	// can be; it is in the folder too (results.MailFile).
 	Mail string
 }
 
@@ -73,7 +71,7 @@ func Do(ctx context.Context, opt Options) (*Result, error) {
 		return nil, whose(err)
 	}
 	if r.Run.Interrupted {
-		if err := os.Remove(r.Folder.Path(MailFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Remove(r.Folder.Path(results.MailFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
 		return r, nil
@@ -84,7 +82,7 @@ func Do(ctx context.Context, opt Options) (*Result, error) {
 	}
 	r.Verdict = verdict.Of(r.Run, q)
 	r.Mail = mail(r.Run, r.Verdict, about)
-	return r, r.Folder.Put(MailFile, []byte(r.Mail))
+	return r, r.Folder.Put(results.MailFile, []byte(r.Mail))
 }
 
 // check refuses what can be seen to be wrong before anything is built.

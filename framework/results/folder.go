@@ -22,6 +22,8 @@ import (
 // Names in a run's folder.
 const (
 	RunFile = "run.json"
+	// MailFile is the text for the mail, of a run that validates a backport.
+	MailFile = "mail.txt"
 
 	kernelsDir = "kernels"
 	cellsDir   = "cells"
@@ -101,7 +103,7 @@ func Begin(dir string) (*Folder, error) {
 }
 
 // Create makes the folder of a new run, and its parents. A run that lies there
-// already is replaced: its run.json and cells go, other files stay until they
+// already is replaced: its run.json, mail and cells go, other files stay until they
 // are written over. The error is a *NotWritableError.
 func Create(dir string) (*Folder, error) {
 	f := &Folder{dir: dir}
@@ -122,8 +124,10 @@ func (f *Folder) create() error {
 	if err := errors.Join(probe.Close(), os.Remove(probe.Name())); err != nil {
 		return err
 	}
-	if err := os.Remove(f.Path(RunFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	for _, concluded := range []string{RunFile, MailFile} {
+		if err := os.Remove(f.Path(concluded)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
 	old, err := filepath.Glob(filepath.Join(escape(f.dir), kernelsDir, "*", cellsDir))
 	if err != nil {

@@ -53,8 +53,10 @@ func TestCellsSkipsWhatIsNoCell(t *testing.T) {
 
 func TestCreateReplacesARun(t *testing.T) {
 	f := folder(t, run("r1", cell("a/b", "old", "EIO")))
-	if err := os.WriteFile(f.Path("notes.txt"), nil, 0o644); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"notes.txt", MailFile} {
+		if err := os.WriteFile(f.Path(name), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	again, err := Create(f.Dir())
 	if err != nil {
@@ -65,6 +67,9 @@ func TestCreateReplacesARun(t *testing.T) {
 	}
 	if _, err := again.LoadRun(); !errors.As(err, new(*NoRunError)) {
 		t.Errorf("got %v, want no run", err)
+	}
+	if _, err := os.Stat(f.Path(MailFile)); err == nil {
+		t.Error("the verdict of the run before is there")
 	}
 	if _, err := os.Stat(f.Path("notes.txt")); err != nil {
 		t.Errorf("a file that isn't the run's is gone: %v", err)

@@ -67,10 +67,7 @@ func (w *work) take(ctx context.Context, s *snapshot, configuration string) (*pl
 		return w.hold(ctx, "standing", configuration)
 	}
 	for try := 1; ; try++ {
-		all, err := w.survey(ctx, s, configuration)
-		if err != nil {
-			return nil, err
-		}
+		all := w.survey(ctx, s, configuration)
 		chosen := survey{number: choose(all, w.roomFor)}
 		for _, a := range all {
 			if a.number == chosen.number {
@@ -147,31 +144,27 @@ func (p *place) giveBack() error {
 }
 
 // survey looks at the places that there are.
-func (w *work) survey(ctx context.Context, s *snapshot, configuration string) (all []survey, err error) {
+func (w *work) survey(ctx context.Context, s *snapshot, configuration string) (all []survey) {
 	for n := 1; n <= mostPlaces; n++ {
-		a := survey{number: n, path: filepath.Join(w.opts.Cache.Dir(), workKind, fmt.Sprint(w.key, "-", n))}
+		a := survey{number: n, path: filepath.Join(w.opts.Cache.Dir(), workKind, fmt.Sprint(w.key, "-", n)), share: 1}
 		if a.tree = read(filepath.Join(a.path, treeName)); a.tree == "" {
 			continue
 		}
 		a.used = modified(filepath.Join(a.path, treeName))
-		if a.compiled, a.share, err = a.distance(ctx, s, configuration); err != nil {
-			return nil, err
-		}
+		a.measure(ctx, s, configuration)
 		all = append(all, a)
 	}
-	return all, nil
+	return all
 }
 
-// distance is how much a snapshot has compiled anew in a place.
-func (a survey) distance(ctx context.Context, s *snapshot, configuration string) (compiled bool, share float64, err error) {
+// measure finds out how much a snapshot has compiled anew in a place; where that
+// can't be told, all.
+func (a *survey) measure(ctx context.Context, s *snapshot, configuration string) {
 	changed := map[string]bool{}
 	if a.tree != s.tree {
 		files, err := s.repo.Differ(ctx, a.tree, s.tree)
-		if ctx.Err() != nil {
-			return false, 0, err
-		}
-		if err != nil { // the tree that was there is gone from the repository
-			return false, 1, nil
+		if err != nil {
+			return // the tree that was there is gone from the repository
 		}
 		for _, f := range files {
 			changed[f] = true
@@ -179,17 +172,16 @@ func (a survey) distance(ctx context.Context, s *snapshot, configuration string)
 	}
 	objects := objectsIn(a.path)
 	if len(objects) == 0 {
-		return false, 0, nil
+		a.share = 0
+		return
 	}
 	wanted := filepath.Join(a.path, objectsName+configuration)
-	if compiled = slices.Contains(objects, wanted); !compiled {
+	if a.compiled = slices.Contains(objects, wanted); !a.compiled {
 		wanted = objects[0] // what others would lose
 	}
-	stale, count, err := build.Stale(filepath.Join(a.path, sourceName), wanted, changed)
-	if err != nil { // somebody works there
-		return compiled, 1, nil
+	if stale, count, err := build.Stale(filepath.Join(a.path, sourceName), wanted, changed); err == nil {
+		a.share = float64(stale) / float64(max(count, 1))
 	}
-	return compiled, float64(stale) / float64(max(count, 1)), nil
 }
 
 // choose says by number which place to take: the nearest; a new one where all are

@@ -26,7 +26,8 @@ func (u *user) files(name string) map[string][]string {
 			u.t.Fatal(err)
 		}
 		place := filepath.Base(filepath.Dir(filepath.Dir(f)))
-		got[place[strings.LastIndexByte(place, '-')+1:]] = strings.Fields(string(data))
+		place = place[strings.LastIndexByte(place, '-')+1:]
+		got[place] = append(got[place], strings.Fields(string(data))...)
 	}
 	return got
 }
@@ -146,8 +147,8 @@ func TestTreeConfigurationsOfAPlace(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := u.files("compiled"); len(got) != 1 || len(got["1"]) != 2 {
-		t.Errorf("compiled %v", got)
+	if got := u.files("compiled"); len(got) != 1 || len(got["1"]) != 3*2 {
+		t.Errorf("compiled %v, want two files in each of three configurations", got)
 	}
 	objects, err := filepath.Glob(filepath.Join(u.opts.Cache.Dir(), "tree/*/objects-*/.config"))
 	if err != nil || len(objects) != 3 {

@@ -104,6 +104,19 @@ func TestSaysTheExitCode(t *testing.T) {
 	}
 }
 
+// Whatever is said, the exit code is that of the run, and no terminal obeys.
+func FuzzWrite(f *testing.F) {
+	f.Add(demo.HostileText)
+	f.Fuzz(func(t *testing.T, said string) {
+		run := demo.Saying(said)
+		text := write(t, run)
+		demo.Seen(t, string(text))
+		if got := exitCode(parse(t, text)); got != run.Summary.ExitCode {
+			t.Errorf("it says %d, the run %d", got, run.Summary.ExitCode)
+		}
+	})
+}
+
 func TestWrite(t *testing.T) {
 	for name, want := range map[string][]command{
 		"as expected": {{"notice", "as expected", "6.1.192 and 6.12.117 differ in 7 of 15 scenarios; all 7 are explained by dax_fault_hwpoison (1ea7ca1b0901, v6.5)."}},

@@ -86,6 +86,20 @@ func TestSaysTheExitCode(t *testing.T) {
 	}
 }
 
+// Whatever is said, the exit code is that of the run, and no terminal obeys.
+func FuzzWrite(f *testing.F) {
+	f.Add(demo.HostileText)
+	f.Fuzz(func(t *testing.T, said string) {
+		run := demo.Saying(said)
+		text := write(t, run)
+		demo.Seen(t, string(text))
+		checkSchema(t, text)
+		if got := exitCode(read(t, text)); got != run.Summary.ExitCode {
+			t.Errorf("it says %d, the run %d", got, run.Summary.ExitCode)
+		}
+	})
+}
+
 // The four things that are no success are four different elements or types.
 func TestTellsApart(t *testing.T) {
 	for name, want := range map[string]string{

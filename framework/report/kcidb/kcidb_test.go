@@ -121,6 +121,30 @@ func TestSaysTheExitCode(t *testing.T) {
 	}
 }
 
+// Whatever is said, the exit code is that of the run, and it is what the schema wants.
+func FuzzWrite(f *testing.F) {
+	schema, err := jsonschema.NewCompiler().Compile("testdata/schema.json")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(demo.HostileText)
+	f.Fuzz(func(t *testing.T, said string) {
+		run := demo.Saying(said)
+		text := write(t, run)
+		demo.Seen(t, string(text))
+		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+		if err == nil {
+			err = schema.Validate(doc)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+		if got := parse(t, text).exitCode(); got != run.Summary.ExitCode {
+			t.Errorf("it says %d, the run %d", got, run.Summary.ExitCode)
+		}
+	})
+}
+
 // The four things that are no success have four statuses.
 func TestTellsApart(t *testing.T) {
 	for name, want := range map[string]string{

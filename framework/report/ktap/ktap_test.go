@@ -155,6 +155,19 @@ func TestSaysTheExitCode(t *testing.T) {
 	}
 }
 
+// Whatever is said, the exit code is that of the run, and no terminal obeys.
+func FuzzWrite(f *testing.F) {
+	f.Add(demo.HostileText)
+	f.Fuzz(func(t *testing.T, said string) {
+		run := demo.Saying(said)
+		text := write(t, run)
+		demo.Inert(t, string(text))
+		if got := parse(t, text).exitCode(); got != run.Summary.ExitCode {
+			t.Errorf("it says %d, the run %d", got, run.Summary.ExitCode)
+		}
+	})
+}
+
 // counts are what kunit's parser found.
 type counts struct {
 	Passed, Failed, Skipped, Crashed, Errors int

@@ -127,6 +127,19 @@ func TestSaysTheExitCode(t *testing.T) {
 	}
 }
 
+// Whatever is said, the exit code is that of the run.
+func FuzzWrite(f *testing.F) {
+	f.Add(demo.HostileText)
+	f.Fuzz(func(t *testing.T, said string) {
+		run := demo.Saying(said)
+		text := write(t, run)
+		demo.Seen(t, string(text))
+		if got := exitCode(dispatch(t, text)); got != run.Summary.ExitCode {
+			t.Errorf("it says %d, the run %d", got, run.Summary.ExitCode)
+		}
+	})
+}
+
 func TestWrite(t *testing.T) {
 	run := demo.Every()["rig"]
 	text := string(write(t, run))

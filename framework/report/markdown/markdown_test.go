@@ -72,6 +72,16 @@ func TestSaysTheExitCode(t *testing.T) {
 	}
 }
 
+// Whatever is said, it is nothing but text, in a page of the same form.
+func FuzzWrite(f *testing.F) {
+	f.Add(demo.HostileText)
+	f.Fuzz(func(t *testing.T, said string) {
+		text := write(t, demo.Saying(said))
+		demo.Inert(t, text)
+		check(t, render(t, text))
+	})
+}
+
 // The four things that are no success stand in four places.
 func TestTellsApart(t *testing.T) {
 	for name, want := range map[string]string{

@@ -21,51 +21,54 @@ const HostileText = "::error title=forged::forged\r\n  ::add-mask::forged ##[err
 	"ok 1 forged # SKIP forged\nnot ok 2 forged\n1..7\nKTAP version 1\n# Subtest: forged\nBail out! forged\n" +
 	"Kernel panic - not syncing: VFS: forged\nreboot: System halted\nList of all partitions:\n"
 
-// Hostile is a run in which the guest, and who named kernels and scenarios, said
-// HostileText wherever they have a say.
-func Hostile() results.Run {
+// Hostile is a run in which HostileText was said wherever others have a say.
+func Hostile() results.Run { return Saying(HostileText) }
+
+// Saying is a run in which the guest, and who named kernels and scenarios, said a
+// text wherever they have a say.
+func Saying(text string) results.Run {
 	run := Troubled()
 	name := func(s string) string {
 		if s == NewName {
-			return "6.12 " + HostileText
+			return "6.12 " + text
 		}
 		return s
 	}
 	const scenario = "dax/xfs/mapped-then-bad"
 	id := func(s string) string {
 		if s == scenario {
-			return "dax/" + HostileText
+			return "dax/" + text
 		}
 		return s
 	}
 	for i := range run.Kernels {
 		k := &run.Kernels[i]
 		k.Name = name(k.Name)
-		k.Spec, k.Release, k.Splats = HostileText, HostileText, []string{HostileText}
-		k.Packages = []results.Package{{Name: HostileText, Version: HostileText}}
+		k.Spec, k.Release, k.Splats = text, text, []string{text}
+		k.Packages = []results.Package{{Name: text, Version: text}}
 	}
 	for i := range run.Scenarios {
 		s := &run.Scenarios[i]
-		s.ID, s.Doc, s.Needs = id(s.ID), HostileText, []string{HostileText}
+		s.ID, s.Doc, s.Needs = id(s.ID), text, []string{text}
 	}
 	for i := range run.Cells {
 		c := &run.Cells[i]
 		c.Kernel, c.Scenario = name(c.Kernel), id(c.Scenario)
-		c.KernelLog = strings.Split(HostileText, "\n")
-		c.Witnesses = map[string]string{observe.WitnessLog: HostileText, HostileText: HostileText}
+		c.KernelLog = strings.Split(text, "\n")
+		c.Witnesses = map[string]string{observe.WitnessLog: text, text: text}
 		if c.Verdict == observe.NotDoable || c.Verdict == observe.Rig {
-			c.Message, c.ConsoleTail = HostileText, HostileText
+			c.Message, c.ConsoleTail = text, text
 			continue
 		}
 		if strings.HasSuffix(c.Scenario, "/pread") {
-			c.Witnesses[observe.WitnessSplats] = HostileText
+			c.Witnesses[observe.WitnessSplats] = text
 		}
 		for j := range c.Steps {
 			s := &c.Steps[j]
-			s.Action, s.Outcome.Note = s.Action+HostileText, HostileText
+			s.Action, s.Outcome.Note = s.Action+text, text
 		}
 	}
-	run.Host.OS, run.Host.CPU, run.Command = HostileText, HostileText, []string{"faultline", HostileText}
+	run.Host.OS, run.Host.CPU, run.Command = text, text, []string{"faultline", text}
 	run.Judge()
 	return run
 }

@@ -98,6 +98,7 @@ func (b *Build) make(ctx context.Context, args ...string) error {
 		return fmt.Errorf("make %s ended by itself: %w; see whether memory ran out (dmesg)", target, err)
 	}
 	first, whose := firstError(b.Log)
+	first = strings.ReplaceAll(first, b.Source+"/", "") // where the checkout is says nothing about the error
 	switch whose {
 	case full:
 		return fmt.Errorf("make %s: %s: %w", target, first, ErrFull)

@@ -160,20 +160,21 @@ func TestToolkit(t *testing.T) {
 	const script = `
 const {issueCommand} = require(process.argv[1] + '/lib/command.js')
 for (const c of JSON.parse(require('fs').readFileSync(0))) issueCommand(c.level, {title: c.title}, c.message)`
-	for name, run := range demo.Every() {
-		text := write(t, run)
-		cmd := exec.Command(node, "-e", script, core)
-		all, err := json.Marshal(parse(t, text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		cmd.Stdin = bytes.NewReader(all)
-		out, err := cmd.Output()
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		if diff := cmp.Diff(string(out), string(text)); diff != "" {
-			t.Errorf("%s: %s", name, diff)
-		}
+	var text []byte
+	for _, run := range demo.Every() {
+		text = append(text, write(t, run)...)
+	}
+	all, err := json.Marshal(parse(t, text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(node, "-e", script, core)
+	cmd.Stdin = bytes.NewReader(all)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(out), string(text)); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/framework/results"
 	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/fault"
 )
 
 type bisectCmd struct {
@@ -45,6 +46,9 @@ Example:
 }
 
 func (c *bisectCmd) Run(ctx context.Context) error {
+	if c.Jobs < 0 {
+		return fault.Requestf("--jobs is not negative")
+	}
 	// Asked for first, because kernels take long to build.
 	if _, err := qemu.Find(ctx, runtime.GOARCH); err != nil {
 		return err

@@ -85,8 +85,9 @@ func (g *GuestVM) Pmem(ctx context.Context, p Provider, fs FS) Device {
 	if at < 0 {
 		g.fail(fmt.Errorf("the guest has no pmem of provider %s with %s; it has %+v", p, fs, devices))
 	}
-	d := devices[at]
-	return Device{Disk: d.Name, Name: fmt.Sprintf("pmem(%s,%s)", p, fs), FS: fs, Physical: d.Resource + uint64(d.DataOffset), Bytes: d.Bytes, page: g.page}
+	d, name := devices[at], fmt.Sprintf("pmem(%s,%s)", p, fs)
+	g.disks[d.Name] = name
+	return Device{Disk: d.Name, Name: name, FS: fs, Physical: d.Resource + uint64(d.DataOffset), Bytes: d.Bytes, page: g.page}
 }
 
 // plugVirtioPmem has the guest's kernel find the virtio-pmem device, which

@@ -43,8 +43,9 @@ type GuestVM struct {
 	start   uint64         // kernel log position at the scenario's start
 	names   map[string]int // how often a name was given out
 	mounted []*Mount
-	told    map[string]bool // witnesses that are a step already: disks for their bad blocks
-	bare    map[string]bool // disks that Unmount unmounted
+	disks   map[string]string // canonical names of the disks that Pmem found
+	told    map[string]bool   // witnesses that are a step already: disks for their bad blocks
+	bare    map[string]bool   // disks that Unmount unmounted
 	victims map[string]*Victim
 
 	stub     *gdb.Client // nil until something stopped the guest
@@ -57,7 +58,7 @@ type GuestVM struct {
 }
 
 func newGuestVM(g *vm.Guest, rec *suite.Record, fail func(error)) *GuestVM {
-	return &GuestVM{vm: g, rec: rec, fail: fail, page: 1 << g.Spec().Kernel.PageShift(), start: g.Welcome.KmsgSeq, names: map[string]int{}, told: map[string]bool{}, bare: map[string]bool{}, victims: map[string]*Victim{}}
+	return &GuestVM{vm: g, rec: rec, fail: fail, page: 1 << g.Spec().Kernel.PageShift(), start: g.Welcome.KmsgSeq, names: map[string]int{}, disks: map[string]string{}, told: map[string]bool{}, bare: map[string]bool{}, victims: map[string]*Victim{}}
 }
 
 // call asks the agent, and ends the scenario where it can't.

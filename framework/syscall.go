@@ -32,7 +32,7 @@ func (v *Victim) Syscall(ctx context.Context, name string, args ...any) *Seen {
 func (v *Victim) StartSyscall(name string, args ...any) *Started {
 	wired, words := wireArgs(args)
 	return &Started{
-		v: v, action: fmt.Sprintf("%s(%s)", name, words),
+		v: v, action: v.g.roles().Named(fmt.Sprintf("%s(%s)", name, words)), // a path may have a disk's number in it
 		pending: v.g.vm.Send(&wire.Request{To: v.id, Syscall: &wire.Syscall{Name: name, Args: wired}}),
 		outcome: func(r *wire.Reply) observe.Outcome { return v.called(r.Called) },
 	}

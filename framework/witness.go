@@ -81,11 +81,11 @@ func (g *GuestVM) collect(ctx context.Context) error {
 	return nil
 }
 
-// roles are the victims' roles by process id.
-func (g *GuestVM) roles() map[string]string {
-	roles := map[string]string{}
+// roles are the names of victims, by process id, and of the devices in use.
+func (g *GuestVM) roles() observe.Roles {
+	roles := observe.Roles{Processes: map[string]string{}, Disks: g.disks}
 	for role, v := range g.victims {
-		roles[fmt.Sprint(v.PID)] = role
+		roles.Processes[fmt.Sprint(v.PID)] = role
 	}
 	return roles
 }

@@ -16,19 +16,36 @@ var (
 	address     = regexp.MustCompile(`\bat [0-9a-f]{5,16}\b`)
 	// What a machine check's registers held is what was injected; and of unpoison
 	// the words changed, while its errno tells the same.
-	noWitness = regexp.MustCompile(`mce: \[Hardware Error\]: +(CPU \d|ADDR|RIP|TSC|PROCESSOR|PPIN)|^Unpoison: `)
+	// A module says that it is there when it is loaded, and one that is built in at boot.
+	noWitness = regexp.MustCompile(`mce: \[Hardware Error\]: +(CPU \d|ADDR|RIP|TSC|PROCESSOR|PPIN)|^Unpoison: |^mce: Machine check injector initialized`)
 	clock     = regexp.MustCompile(`TIME \d+|TSC [0-9a-f]+`)
+	disk      = regexp.MustCompile(`\bpmem\d+\b`)
 )
 
-// canonicalLine is a line of the kernel log about poison, with roles for process
-// ids; "" for a line about something else.
-func canonicalLine(l string, roles map[string]string) string {
+// Roles are what canonical texts call what has a number of its own in each guest.
+type Roles struct {
+	Processes map[string]string // by process id
+	Disks     map[string]string // by the kernel's name, "pmem0": their numbers hang on which driver came first
+}
+
+// Named is a text with the disks' canonical names.
+func (r Roles) Named(text string) string {
+	return disk.ReplaceAllStringFunc(text, func(d string) string {
+		if name := r.Disks[d]; name != "" {
+			return name
+		}
+		return d
+	})
+}
+
+// canonicalLine is a line of the kernel log about poison, with roles; "" for a line about something else.
+func canonicalLine(l string, roles Roles) string {
 	l = logStamp.ReplaceAllString(l, "")
 	if !poisonLines.MatchString(l) || noWitness.MatchString(l) {
 		return ""
 	}
 	l = process.ReplaceAllStringFunc(l, func(m string) string {
-		role, known := roles[process.FindStringSubmatch(m)[2]]
+		role, known := roles.Processes[process.FindStringSubmatch(m)[2]]
 		if !known {
 			role = "another process"
 		}
@@ -36,13 +53,13 @@ func canonicalLine(l string, roles map[string]string) string {
 	})
 	l = clock.ReplaceAllString(l, "")
 	l = address.ReplaceAllString(l, "at N")
-	return strings.TrimSpace(pfn.ReplaceAllString(l, "N"))
+	return strings.TrimSpace(roles.Named(pfn.ReplaceAllString(l, "N")))
 }
 
 // Log is the canonical form of the kernel log: its lines about poison, each once
-// and sorted, because work items of their own print some of them. roles are
-// those of processes, by id; what is left out is not in it.
-func Log(lines []string, roles map[string]string, leftOut []LeftOut) string {
+// and sorted, because work items of their own print some of them. What is left out
+// is not in it.
+func Log(lines []string, roles Roles, leftOut []LeftOut) string {
 	var kept []string
 	for _, l := range lines {
 		if l = canonicalLine(l, roles); l != "" && !slices.Contains(kept, l) && !isLeftOut(WitnessLog, l, leftOut) {

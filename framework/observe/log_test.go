@@ -6,7 +6,7 @@ import (
 )
 
 func TestLog(t *testing.T) {
-	roles := map[string]string{"233": "victim", "234": "second"}
+	roles := Roles{Processes: map[string]string{"233": "victim", "234": "second"}, Disks: map[string]string{"pmem1": "pmem(nfit,ext4)"}}
 	for name, test := range map[string]struct {
 		log  string
 		want string
@@ -36,6 +36,12 @@ func TestLog(t *testing.T) {
 			"[   11.0] I/O error, dev pmem0, sector 20480 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 2",
 			"I/O error, dev pmem0, sector 20480 op N:(READ) flags N phys_seg 1 prio class 2",
 		},
+		// Another kernel gives the same disk another number; one that nobody asked for keeps its own.
+		"disks": {
+			"[   11.0] Buffer I/O error on dev pmem1, logical block 1024, async page read\n[   11.0] I/O error, dev pmem10, sector 8",
+			"Buffer I/O error on dev pmem(nfit,ext4), logical block 1024, async page read\nI/O error, dev pmem10, sector 8",
+		},
+		"a module that was loaded": {"[   11.0] mce: Machine check injector initialized", "nothing about poison"},
 		// What was injected is no witness.
 		"the registers of a machine check": {
 			"[   12.0] mce: [Hardware Error]: TSC 5a1b2c3d4e ADDR 100c04000 MISC 8c\n[   12.0] mce: [Hardware Error]: CPU 0: Machine Check Exception: 5 Bank 9: bd80000000000134\n" +
@@ -63,7 +69,7 @@ func TestLogIsTheSameInTwoRuns(t *testing.T) {
 			"[" + at + "] Injecting memory failure for pfn " + pfn + " at process virtual address 0x10000004000",
 			"[" + at + "] Memory failure: " + pfn + ": Sending SIGBUS to agent:" + pid + " due to hardware memory corruption",
 			"[" + at + "] Memory failure: " + pfn + ": recovery action for dax page: Recovered",
-		}, map[string]string{pid: "victim"}, nil)
+		}, Roles{Processes: map[string]string{pid: "victim"}}, nil)
 	}
 	if a, b := run("   10.123456", "233", "0x100c04"), run("   99.000001", "1234", "0x1a0000"); a != b {
 		t.Errorf("%q and %q", a, b)
@@ -89,7 +95,7 @@ func TestLogLeavesOut(t *testing.T) {
 		"no expression":    {[]LeftOut{{Witness: WitnessLog, Pattern: "("}}, "Memory failure: N: clean LRU page still referenced by 1 users\n" + recovered},
 		"of the canonical": {[]LeftOut{{Witness: WitnessLog, Pattern: "0x100c04"}}, "Memory failure: N: clean LRU page still referenced by 1 users\n" + recovered},
 	} {
-		if got := Log(lines, nil, test.out); got != test.want {
+		if got := Log(lines, Roles{}, test.out); got != test.want {
 			t.Errorf("%s: %q, not %q", name, got, test.want)
 		}
 	}

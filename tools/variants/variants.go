@@ -86,7 +86,7 @@ var variants = []variant{
 			{"arch/x86/Kconfig", "config X86_MCE_INJECT\n\tdepends on X86_MCE ", "config X86_MCE_INJECT\n\tdepends on BROKEN && X86_MCE "},
 			{"fs/proc/Kconfig", "if !ARM\n\tdepends on PROC_FS && MMU\n", "if !ARM\n\tdepends on PROC_FS && MMU && BROKEN\n"},
 		}},
-	{name: "6.1-backport-and-more", version: "6.1", what: "the whole change, and a read of a bad block device that says ENODATA",
-		edits: slices.Concat(whole, []edit{{"drivers/nvdimm/pmem.c", "is_bad_pmem(&pmem->bb, sector, len)))\n\t\treturn BLK_STS_IOERR;", "is_bad_pmem(&pmem->bb, sector, len)))\n\t\treturn BLK_STS_MEDIUM;"}})},
+	{name: "6.1-backport-and-more", version: "6.1", what: "the whole change, and a fault behind a file's end that tells poison",
+		edits: slices.Concat(whole, []edit{{"fs/dax.c", "i_size_read(iter.inode)) {\n\t\tret = VM_FAULT_SIGBUS;", "i_size_read(iter.inode)) {\n\t\tret = VM_FAULT_HWPOISON;"}})},
 	{name: "6.1-fault-only", version: "6.1", what: "the fault handler's part of the change and nothing else", edits: faultMaps},
 }

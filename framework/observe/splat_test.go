@@ -174,7 +174,7 @@ func FuzzSplats(f *testing.F) {
 				t.Errorf("%q of %q", s, found)
 			}
 		}
-		roles := map[string]string{"233": "victim"}
+		roles := Roles{Processes: map[string]string{"233": "victim"}}
 		text := Log(lines, roles, nil)
 		kept := strings.Split(text, "\n")
 		if !slices.IsSorted(kept) || len(slices.Compact(slices.Clone(kept))) != len(kept) || slices.Contains(kept, "") {

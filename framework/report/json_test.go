@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/faultline/faultline/framework/internal/demo"
 	"github.com/faultline/faultline/framework/report"
-	"github.com/faultline/faultline/framework/report/internal/demo"
 	"github.com/faultline/faultline/framework/report/internal/reader"
 	"github.com/faultline/faultline/framework/results"
 )

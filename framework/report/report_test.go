@@ -6,8 +6,8 @@ import (
 	"regexp"
 	"testing"
 
+	"github.com/faultline/faultline/framework/internal/demo"
 	"github.com/faultline/faultline/framework/report"
-	"github.com/faultline/faultline/framework/report/internal/demo"
 )
 
 // Two formats that share a name or a file would hide each other.

@@ -6,8 +6,8 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/faultline/faultline/framework/internal/demo"
 	"github.com/faultline/faultline/framework/report"
-	"github.com/faultline/faultline/framework/report/internal/demo"
 	"github.com/faultline/faultline/framework/report/table"
 	"github.com/faultline/faultline/framework/results"
 )

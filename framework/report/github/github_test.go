@@ -10,9 +10,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/faultline/faultline/framework/internal/demo"
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/report/github"
-	"github.com/faultline/faultline/framework/report/internal/demo"
 	"github.com/faultline/faultline/framework/report/internal/reader"
 	"github.com/faultline/faultline/framework/results"
 )

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/faultline/faultline/framework/report/internal/demo"
+	"github.com/faultline/faultline/framework/internal/demo"
 	"github.com/faultline/faultline/framework/results"
 )
 

@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/onsi/ginkgo/v2/reporters"
 
-	"github.com/faultline/faultline/framework/report/internal/demo"
+	"github.com/faultline/faultline/framework/internal/demo"
 	"github.com/faultline/faultline/framework/report/internal/reader"
 	"github.com/faultline/faultline/framework/report/junit"
 	"github.com/faultline/faultline/framework/results"

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
-	"github.com/faultline/faultline/framework/report/internal/demo"
+	"github.com/faultline/faultline/framework/internal/demo"
 	"github.com/faultline/faultline/framework/report/internal/reader"
 	"github.com/faultline/faultline/framework/report/kcidb"
 	"github.com/faultline/faultline/framework/results"

@@ -19,8 +19,8 @@ import (
 	"github.com/yuin/goldmark/renderer/html"
 	nethtml "golang.org/x/net/html"
 
+	"github.com/faultline/faultline/framework/internal/demo"
 	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/framework/report/internal/demo"
 	"github.com/faultline/faultline/framework/report/internal/reader"
 	"github.com/faultline/faultline/framework/report/markdown"
 	"github.com/faultline/faultline/framework/results"

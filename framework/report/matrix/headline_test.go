@@ -6,8 +6,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/faultline/faultline/framework/internal/demo"
 	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/framework/report/internal/demo"
 	"github.com/faultline/faultline/framework/results"
 )
 

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/faultline/faultline/framework/internal/demo"
 	"github.com/faultline/faultline/framework/judge"
-	"github.com/faultline/faultline/framework/report/internal/demo"
 	"github.com/faultline/faultline/framework/results"
 )
 

@@ -77,7 +77,7 @@ func sentence(run results.Run, rows []Row) string {
 	}
 	var names []string
 	for _, id := range changes {
-		names = append(names, changeWords(run, id))
+		names = append(names, ChangeNamed(run.Known(), id))
 	}
 	by := List(names)
 	out := fmt.Sprintf("%s differ in %d of %s", who, differ, Count(compared, "scenario"))

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/judge"
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/results"
@@ -27,22 +28,22 @@ func labels(kernels []results.Kernel) []string {
 	return names
 }
 
-// changeWords is a change as a sentence names it: with its commit and release.
-func changeWords(run results.Run, id string) string {
-	c, err := run.Known().ByID(id)
+// ChangeNamed is a change as a sentence names it: with its commit and release.
+func ChangeNamed(known change.List, id string) string {
+	c, err := known.ByID(id)
 	if err != nil {
 		return id // recorded by another version of Faultline
 	}
-	var known []string
+	var words []string
 	for _, w := range []string{c.Commit, c.Since} {
 		if w != "" { // a user need not say it
-			known = append(known, w)
+			words = append(words, w)
 		}
 	}
-	if len(known) == 0 {
+	if len(words) == 0 {
 		return c.ID
 	}
-	return fmt.Sprintf("%s (%s)", c.ID, strings.Join(known, ", "))
+	return fmt.Sprintf("%s (%s)", c.ID, strings.Join(words, ", "))
 }
 
 // List joins names for a sentence: "a, b and c".

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"strings"
+
+	"github.com/faultline/faultline/framework/compare"
+	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/plain"
+)
+
+type compareCmd struct {
+	A        string   `arg:"" help:"The results folder of a run, or one kernel of it: DIR:KERNEL."`
+	B        string   `arg:"" help:"Another, or the same."`
+	Pair     []string `placeholder:"A=B" sep:"none" help:"Compare that kernel of A with that one of B, may be repeated."`
+	AnyAccel bool     `help:"Also compare what ran with KVM with what ran under TCG."`
+	JSON     bool     `name:"json" help:"Print it as JSON."`
+	changesFlag
+}
+
+func (compareCmd) Help() string {
+	return `The runs may be of any age and machine. A kernel is named by its name, spec, version or release,
+or by what its name begins with. Kernels are paired as --pair says, then by name, then by spec.
+Each field that differs is a line, with the change that predicts it; one that nothing predicts, or
+that a lost change makes, begins with a ! and makes the exit code 1. Where the rig failed, or a run
+was interrupted, so that something could not be compared, it is 3.
+
+Examples:
+  faultline compare results/latest:6.1 results/latest:6.12
+  faultline compare results/20260301T093000Z results/latest
+  faultline compare old new --pair 6.1.190=ours`
+}
+
+func (c *compareCmd) Run(ctx context.Context) error {
+	opt := compare.Options{AnyAccel: c.AnyAccel}
+	for _, p := range c.Pair {
+		a, b, ok := strings.Cut(p, "=")
+		if !ok || a == "" || b == "" {
+			return fault.Requestf("--pair %s: want A=B, a kernel of the first run and one of the second", p)
+		}
+		opt.Pairs = append(opt.Pairs, [2]string{a, b})
+	}
+	var err error
+	if opt.Changes, err = c.declared(ctx); err != nil {
+		return err
+	}
+	var sides [2]compare.Side
+	for i, arg := range []string{c.A, c.B} {
+		if sides[i], err = side(arg); err != nil {
+			return err
+		}
+	}
+	found, err := compare.Of(sides[0], sides[1], opt)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		text, err := json.MarshalIndent(found, "", "  ")
+		if err == nil {
+			_, err = os.Stdout.Write(append(plain.JSON(text), '\n'))
+		}
+		if err != nil {
+			return err
+		}
+	} else if err := found.Write(os.Stdout); err != nil {
+		return err
+	}
+	if code := found.ExitCode(); code != 0 {
+		return exitError(code)
+	}
+	return nil
+}
+
+// side reads DIR or DIR:KERNEL.
+func side(arg string) (compare.Side, error) {
+	dir, kernel := arg, ""
+	if _, err := os.Stat(arg); err != nil {
+		dir, kernel, _ = strings.Cut(arg, ":")
+	}
+	folder, err := results.Open(dir)
+	if err != nil {
+		return compare.Side{}, err
+	}
+	run, err := folder.LoadObserved()
+	return compare.Side{Label: dir, Run: run, Kernel: kernel}, err
+}

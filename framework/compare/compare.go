@@ -1,0 +1,234 @@
+// Package compare puts the kernels of two records beside each other and says,
+// field by field, what differs and which change predicts it. The records may be of
+// any age and machine, and the same one twice. It takes recorded cells, judges
+// them as those of one run are judged, and observes nothing.
+package compare
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/judge"
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/report/matrix"
+	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/internal/fault"
+)
+
+// Side is one of the two records.
+type Side struct {
+	// Label is what its user calls it: the path of a folder.
+	Label string
+	Run   results.Run
+	// Kernel is the one kernel of it that is asked for; empty for all.
+	Kernel string
+}
+
+// Options say how to compare.
+type Options struct {
+	// Pairs are kernels that are compared whatever their names: one of A, one of B.
+	Pairs [][2]string
+	// AnyAccel compares cells that ran with different accelerators, too.
+	AnyAccel bool
+	// Changes are those that a user declares; nil stands for those of the records.
+	Changes change.List
+}
+
+// Comparison is what follows from two records.
+type Comparison struct {
+	Pairs []Pair `json:"pairs"`
+	// OnlyA and OnlyB are kernels that have no counterpart.
+	OnlyA []string `json:"only_a,omitempty"`
+	OnlyB []string `json:"only_b,omitempty"`
+	known change.List
+}
+
+// Pair is two kernels that were compared.
+type Pair struct {
+	A Column `json:"a"`
+	B Column `json:"b"`
+	// Compared counts the scenarios that both observed.
+	Compared int `json:"compared"`
+	// Differences are ordered by scenario and step.
+	Differences []judge.Difference `json:"differences"`
+	// Left are scenarios that could not be compared.
+	Left []Left `json:"left,omitempty"`
+	// Unrecorded are witnesses that were not compared, where two versions of Faultline
+	// observed and only one of them records these.
+	Unrecorded []string `json:"unrecorded,omitempty"`
+}
+
+// Column is a kernel, and where its cells are from.
+type Column struct {
+	Label  string `json:"label"`
+	Run    string `json:"run"` // the run's id
+	Kernel string `json:"kernel"`
+}
+
+// Left is a scenario that was not compared.
+type Left struct {
+	Scenario string `json:"scenario"`
+	Why      string `json:"why"`
+	// Rig says that the rig, or an interruption, is why: a run that goes on or is
+	// tried again may tell.
+	Rig bool `json:"rig,omitempty"`
+}
+
+// Finding says whether a difference is one: nothing predicts it, or a change that
+// A has was lost on the way to B.
+func Finding(d judge.Difference) bool { return d.ExplainedBy == "" || d.Lost }
+
+// ExitCode is what the command line ends with.
+func (c Comparison) ExitCode() int {
+	code := fault.ExitExpected
+	for _, p := range c.Pairs {
+		if slices.ContainsFunc(p.Differences, Finding) {
+			return fault.ExitUnexpected
+		}
+		if p.Compared == 0 || slices.ContainsFunc(p.Left, func(l Left) bool { return l.Rig }) {
+			code = fault.ExitRig
+		}
+	}
+	return code
+}
+
+// Of compares. That nothing of the one is in the other is the request's fault.
+func Of(a, b Side, opt Options) (Comparison, error) {
+	pairs, onlyA, onlyB, err := pairUp(a, b, opt.Pairs)
+	if err != nil {
+		return Comparison{}, err
+	}
+	declared := opt.Changes
+	if declared == nil {
+		declared = slices.Clone(a.Run.Changes)
+		for _, c := range b.Run.Changes {
+			if _, err := declared.ByID(c.ID); err != nil {
+				declared = append(declared, c)
+			}
+		}
+	}
+	out := Comparison{OnlyA: onlyA, OnlyB: onlyB, known: change.All().With(declared)}
+	for _, p := range pairs {
+		out.Pairs = append(out.Pairs, newPair(a, b, p[0], p[1], declared, opt.AnyAccel))
+	}
+	return out, nil
+}
+
+// Columns of the record that two kernels are judged in.
+const (
+	columnA = "A"
+	columnB = "B"
+)
+
+func newPair(a, b Side, kernelA, kernelB results.Kernel, declared change.List, anyAccel bool) Pair {
+	out := Pair{
+		A: Column{Label: a.Label, Run: a.Run.ID, Kernel: kernelA.Name},
+		B: Column{Label: b.Label, Run: b.Run.ID, Kernel: kernelB.Name},
+	}
+	both := results.Run{Changes: declared, Kernels: []results.Kernel{kernelA, kernelB}}
+	both.Kernels[0].Name, both.Kernels[1].Name = columnA, columnB
+	cellsA, cellsB := cellsOf(a.Run, kernelA.Name, columnA), cellsOf(b.Run, kernelB.Name, columnB)
+	for _, id := range planned(a.Run, b.Run) {
+		x, inA := judge.Pick(cellsA[id], columnA, id)
+		y, inB := judge.Pick(cellsB[id], columnB, id)
+		if !inA && !inB {
+			continue // neither did it: another kernel's, or another shard's
+		}
+		if why, rig := apart(a, b, id, x, y, inA, inB, anyAccel); why != "" {
+			out.Left = append(out.Left, Left{Scenario: id, Why: why, Rig: rig})
+			continue
+		}
+		if a.Run.Tool != b.Run.Tool {
+			if !slices.EqualFunc(x.Steps, y.Steps, func(s, t observe.Step) bool { return s.Actor == t.Actor && s.Action == t.Action }) {
+				out.Left = append(out.Left, Left{Scenario: id, Why: "its steps are not the same in both versions of Faultline"})
+				continue
+			}
+			x.Witnesses, y.Witnesses = out.common(x.Witnesses, y.Witnesses)
+		}
+		out.Compared++
+		if anyAccel {
+			x.Accel, y.Accel = "", ""
+		}
+		both.Cells = append(both.Cells, x, y)
+	}
+	both.Judge()
+	out.Differences = append([]judge.Difference{}, both.Differences...)
+	for i := range out.Differences {
+		out.Differences[i].KernelA, out.Differences[i].KernelB = kernelA.Name, kernelB.Name
+	}
+	return out
+}
+
+// common drops the witnesses that only one of two versions of Faultline records.
+func (p *Pair) common(a, b map[string]string) (x, y map[string]string) {
+	x, y = map[string]string{}, map[string]string{}
+	for _, w := range []struct{ from, other, to map[string]string }{{a, b, x}, {b, a, y}} {
+		for name, value := range w.from {
+			if _, ok := w.other[name]; ok {
+				w.to[name] = value
+			} else if !slices.Contains(p.Unrecorded, name) {
+				p.Unrecorded = append(p.Unrecorded, name)
+			}
+		}
+	}
+	slices.Sort(p.Unrecorded)
+	return x, y
+}
+
+// cellsOf are a kernel's cells by scenario, under another name of the kernel.
+func cellsOf(run results.Run, kernel, as string) map[string][]observe.Cell {
+	out := map[string][]observe.Cell{}
+	for _, c := range run.Cells {
+		if c.Kernel == kernel {
+			c.Kernel = as
+			out[c.Scenario] = append(out[c.Scenario], c)
+		}
+	}
+	return out
+}
+
+// planned are the scenarios of runs: those of their plans, and what cells know beside.
+func planned(runs ...results.Run) []string {
+	var out []string
+	seen := map[string]bool{}
+	add := func(id string) {
+		if !seen[id] {
+			seen[id], out = true, append(out, id)
+		}
+	}
+	for _, r := range runs {
+		for _, s := range r.Scenarios {
+			add(s.ID)
+		}
+	}
+	for _, r := range runs {
+		for _, c := range r.Cells {
+			add(c.Scenario)
+		}
+	}
+	return out
+}
+
+// apart says why two cells can't be compared; empty where they can.
+func apart(a, b Side, id string, x, y observe.Cell, inA, inB, anyAccel bool) (why string, rig bool) {
+	for _, s := range []struct {
+		name string
+		side Side
+		cell observe.Cell
+		in   bool
+	}{{columnA, a, x, inA}, {columnB, b, y, inB}} {
+		switch {
+		case !s.in && s.side.Run.Interrupted && slices.ContainsFunc(s.side.Run.Scenarios, func(p results.Scenario) bool { return p.ID == id }):
+			return s.name + " was interrupted before", true
+		case !s.in:
+			return "not in " + s.name, false
+		case !judge.Comparable(s.cell):
+			return fmt.Sprintf("%s in %s: %s", matrix.VerdictWords(s.cell.Verdict), s.name, s.cell.Message), s.cell.Verdict == observe.Rig
+		}
+	}
+	if x.Accel != y.Accel && !anyAccel {
+		return fmt.Sprintf("ran with %s in A and with %s in B", x.Accel, y.Accel), false
+	}
+	return "", false
+}

@@ -43,6 +43,7 @@ func (f guestFlags) session(ctx context.Context, do func(context.Context, *vm.SS
 	if err != nil {
 		return err
 	}
+	c.Log = progress
 	k, err := source.Resolve(ctx, f.Kernel, kernels.Options{Cache: c, Log: progress})
 	if err != nil {
 		return err

@@ -72,6 +72,7 @@ func (c *runCmd) Run(ctx context.Context) error {
 	}
 	tty := term.IsTerminal(int(os.Stderr.Fd()))
 	p := newProgress(os.Stderr, tty)
+	store.Log = p.Say
 	opt := run.Options{
 		Kernels: entries, Scenarios: c.Scenario, Label: c.Label, Accel: c.Accel, Out: c.Out, Repeat: c.Repeat, Jobs: c.Jobs,
 		Resume: c.Resume, Shard: shard, Origin: c.Origin, Changes: mine, Cache: store, Command: os.Args, Progress: p,

@@ -133,6 +133,7 @@ func open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.Log = func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
 	process.kernel, err = source.Resolve(ctx, flags.kernel, kernels.Options{Cache: c})
 	if err != nil {
 		return err

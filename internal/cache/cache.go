@@ -23,14 +23,23 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/faultline/faultline/internal/fault"
 )
 
 // Cache is a folder of entries. Use Open.
-type Cache struct{ dir string }
+type Cache struct {
+	// Log is told when Get has to wait for another process; nil tells nobody.
+	Log func(format string, args ...any)
+
+	dir string
+}
 
 // Open returns the cache in dir, or, where dir is empty, the one in the
 // user's cache folder (XDG Base Directory Specification: $XDG_CACHE_HOME, by
-// default ~/.cache). The folder is made when it is missing.
+// default ~/.cache). The folder is made when it is missing, and nobody else may
+// enter it: a lock is anybody's who can open its file. One that can't be used is
+// a *DeniedError.
 func Open(dir string) (*Cache, error) {
 	if dir == "" {
 		base, err := os.UserCacheDir()
@@ -43,10 +52,27 @@ func Open(dir string) (*Cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	c := &Cache{dir: dir}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		if err := c.denied(err); fault.Of(err) == fault.Request {
+			return nil, err
+		}
 		return nil, fmt.Errorf("make the cache folder: %w; set XDG_CACHE_HOME to a folder that can be written", err)
 	}
-	return &Cache{dir: dir}, nil
+	if err := unix.Access(dir, unix.R_OK|unix.W_OK|unix.X_OK); err != nil {
+		return nil, c.denied(&fs.PathError{Op: "use", Path: dir, Err: err})
+	}
+	if info, err := os.Stat(dir); err == nil && info.Mode().Perm()&0o077 != 0 {
+		_ = os.Chmod(dir, 0o700) // of earlier versions; root may use another's
+	}
+	return c, nil
+}
+
+// logf tells Log, if there is one.
+func (c *Cache) logf(format string, args ...any) {
+	if c.Log != nil {
+		c.Log(format, args...)
+	}
 }
 
 // Dir is the cache's folder.
@@ -92,12 +118,12 @@ func (e *Entry) Close() error {
 func (c *Cache) Get(ctx context.Context, kind, key string, build func(ctx context.Context, dir string) error) (*Entry, error) {
 	parent := filepath.Join(c.dir, kind)
 	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return nil, fmt.Errorf("make the cache folder: %w", err)
+		return nil, c.denied(fmt.Errorf("make the cache folder: %w", err))
 	}
 	path := filepath.Join(parent, key)
-	lock, err := flock(ctx, path+lockSuffix, unix.LOCK_SH, nil)
+	lock, err := c.flock(ctx, path+lockSuffix, unix.LOCK_SH, nil)
 	if err != nil {
-		return nil, err
+		return nil, c.denied(err)
 	}
 	if whole(path) == nil {
 		touch(path)
@@ -105,8 +131,8 @@ func (c *Cache) Get(ctx context.Context, kind, key string, build func(ctx contex
 	}
 	// A shared lock can't be turned into an exclusive one without letting go.
 	lock.Close()
-	if lock, err = flock(ctx, path+lockSuffix, unix.LOCK_EX, nil); err != nil {
-		return nil, err
+	if lock, err = c.flock(ctx, path+lockSuffix, unix.LOCK_EX, nil); err != nil {
+		return nil, c.denied(err)
 	}
 	fail := func(err error) (*Entry, error) { lock.Close(); return nil, err }
 	built := false
@@ -125,7 +151,7 @@ func (c *Cache) Get(ctx context.Context, kind, key string, build func(ctx contex
 
 func (c *Cache) build(ctx context.Context, path string, build func(context.Context, string) error) (err error) {
 	if err := removeAll(path); err != nil {
-		return fmt.Errorf("remove the damaged cache entry: %w", err)
+		return c.denied(fmt.Errorf("remove the damaged cache entry: %w", err))
 	}
 	// What a build that was killed left behind goes first: we hold the lock,
 	// so nobody is at work on it.
@@ -136,7 +162,7 @@ func (c *Cache) build(ctx context.Context, path string, build func(context.Conte
 	}
 	tmp, err := os.MkdirTemp(filepath.Dir(path), filepath.Base(path)+tmpMark)
 	if err != nil {
-		return fmt.Errorf("make a cache entry: %w", err)
+		return c.denied(fmt.Errorf("make a cache entry: %w", err))
 	}
 	defer func() {
 		if err != nil {

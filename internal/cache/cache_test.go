@@ -337,7 +337,7 @@ func TestWaitEndsWithContext(t *testing.T) {
 	defer cancel()
 	begun := time.Now()
 	_, err := c.Get(ctx, "kind", "key", func(context.Context, string) error { t.Error("built twice"); return nil })
-	if !errors.Is(err, why) || !strings.Contains(err.Error(), "another process") {
+	if !errors.Is(err, why) || !strings.Contains(err.Error(), "another process that holds kind/key") {
 		t.Errorf("%v", err)
 	}
 	if took := time.Since(begun); took > 250*time.Millisecond {

@@ -135,14 +135,19 @@ func DiskUse(dir string) int64 {
 	return n
 }
 
+// waitSilent is how long a lock is waited for without a word.
+const waitSilent = time.Second
+
 // flock opens (and makes) the lock file and waits for the lock until ctx ends.
 // flock(2) can't be interrupted by a context, so it is asked in short turns.
 // By hand, because a lock counts only while the file is still there, is turned
 // from an exclusive into a shared one, and lives as long as its entry is open.
-// waits, which may be nil, is called once if another process holds it.
-func flock(ctx context.Context, name string, how int, waits func()) (*os.File, error) {
-	for {
-		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC, 0o644)
+// waits, which may be nil, is called once if another process holds it; who waits
+// without it for a while is told to Log.
+func (c *Cache) flock(ctx context.Context, name string, how int, waits func()) (*os.File, error) {
+	said := false
+	for begun := time.Now(); ; {
+		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC, 0o600)
 		if err != nil {
 			return nil, fmt.Errorf("lock a cache entry: %w", err)
 		}
@@ -150,17 +155,24 @@ func flock(ctx context.Context, name string, how int, waits func()) (*os.File, e
 		if err == nil && stillThere(f, name) {
 			return f, nil
 		}
-		f.Close()
 		if err != nil && !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+			f.Close()
 			return nil, fmt.Errorf("lock %s: %w", name, err)
 		}
-		if waits != nil && errors.Is(err, unix.EWOULDBLOCK) {
+		entry := strings.TrimSuffix(filepath.Base(name), lockSuffix)
+		switch {
+		case said:
+		case waits != nil && errors.Is(err, unix.EWOULDBLOCK):
+			said = true
 			waits()
-			waits = nil
+		case waits == nil && time.Since(begun) > waitSilent:
+			said = true
+			c.logf("wait for %s, which holds %s/%.12s in the cache", holder(f), filepath.Base(filepath.Dir(name)), entry)
 		}
+		f.Close()
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("wait for another process that makes %s: %w", filepath.Base(name), context.Cause(ctx))
+			return nil, fmt.Errorf("wait for another process that holds %s/%.12s in the cache: %w", filepath.Base(filepath.Dir(name)), entry, context.Cause(ctx))
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

@@ -30,15 +30,15 @@ type Work struct {
 func (c *Cache) Work(ctx context.Context, kind, key string, share bool, waits func()) (*Work, error) {
 	path := filepath.Join(c.dir, kind, key)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fmt.Errorf("make the cache folder: %w", err)
+		return nil, c.denied(fmt.Errorf("make the cache folder: %w", err))
 	}
 	how := unix.LOCK_EX
 	if share {
 		how = unix.LOCK_SH
 	}
-	lock, err := flock(ctx, path+lockSuffix, how, waits)
+	lock, err := c.flock(ctx, path+lockSuffix, how, waits)
 	if err != nil {
-		return nil, err
+		return nil, c.denied(err)
 	}
 	w := &Work{Path: path, Lock: lock}
 	err = os.MkdirAll(path, 0o755)
@@ -46,7 +46,7 @@ func (c *Cache) Work(ctx context.Context, kind, key string, share bool, waits fu
 		err = os.WriteFile(filepath.Join(path, workName), nil, 0o644) // sets its time as well
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("make a work folder in the cache: %w", err), w.Close())
+		return nil, errors.Join(c.denied(fmt.Errorf("make a work folder in the cache: %w", err)), w.Close())
 	}
 	return w, nil
 }

@@ -187,7 +187,7 @@ func (c *aptChoice) download(ctx context.Context, dir string, opts kernels.Optio
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return nil, err
 	}
-	unlock, err := lockFile(ctx, filepath.Join(c.state.dir, "lock"))
+	unlock, err := lockFile(ctx, filepath.Join(c.state.dir, "lock"), opts)
 	if err != nil {
 		return nil, err
 	}

@@ -62,7 +62,7 @@ func (m machine) open(ctx context.Context, suite string, opts kernels.Options, f
 	if err := os.MkdirAll(a.dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make a private apt state: %w", err)
 	}
-	unlock, err := lockFile(ctx, filepath.Join(a.dir, "lock"))
+	unlock, err := lockFile(ctx, filepath.Join(a.dir, "lock"), opts)
 	if err != nil {
 		return nil, err
 	}
@@ -122,8 +122,11 @@ func (a *aptState) read(maxAge time.Duration) bool {
 }
 
 // lockFile takes an exclusive lock, waiting until ctx ends.
-func lockFile(ctx context.Context, name string) (unlock func(), err error) {
+func lockFile(ctx context.Context, name string, opts kernels.Options) (unlock func(), err error) {
 	l := flock.New(name)
+	if free, err := l.TryLock(); err == nil && !free {
+		opts.Logf("wait for another process that uses %s", filepath.Dir(name))
+	}
 	if _, err := l.TryLockContext(ctx, 50*time.Millisecond); err != nil {
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("wait for another process that uses %s: %w", filepath.Dir(name), context.Cause(ctx))

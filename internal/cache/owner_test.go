@@ -1,0 +1,173 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/faultline/faultline/internal/fault"
+)
+
+// Whoever can open a lock's file can hold up everybody: nobody else may.
+func TestNobodyElseTakesALock(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "cache")
+	if err := os.Mkdir(dir, 0o777); err != nil { // as an earlier version left it
+		t.Fatal(err)
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { removeAll(dir) })
+	e := get(t, c)
+	for path, want := range map[string]fs.FileMode{dir: 0o700, e.Path + lockSuffix: 0o600} {
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s: %v, %v; want %v", path, info.Mode(), err, want)
+		}
+	}
+}
+
+// Who waits says for whom, once, and not where it takes a moment only.
+func TestWaitingIsSaid(t *testing.T) {
+	c := open(t)
+	cmd := other(c.Dir(), "hang")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.Read(make([]byte, 9)); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(2500*time.Millisecond, func() { cmd.Process.Kill() })
+	t.Cleanup(func() { cmd.Wait() })
+	var mu sync.Mutex
+	var said []string
+	c.Log = func(format string, args ...any) {
+		mu.Lock()
+		defer mu.Unlock()
+		said = append(said, fmt.Sprintf(format, args...))
+	}
+	get(t, c)
+	want := fmt.Sprintf("wait for process %d (%.15s), which holds kind/key in the cache", cmd.Process.Pid, filepath.Base(os.Args[0]))
+	if len(said) != 1 || said[0] != want && said[0] != "wait for another process, which holds kind/key in the cache" {
+		t.Errorf("%q, want %q once", said, want)
+	}
+	said = nil
+	get(t, c).Close()
+	if len(said) != 0 {
+		t.Errorf("%q, where nobody holds it", said)
+	}
+}
+
+// What is another user's ends with whose it is, and the ways out.
+func TestAnothersCache(t *testing.T) {
+	if os.Geteuid() == 0 {
+		// Root may do everything: the test runs once more as somebody else.
+		asNobody(t)
+		return
+	}
+	me := os.Getenv("USER")
+	if u, err := user.Current(); err == nil {
+		me = u.Username
+	}
+	says := func(t *testing.T, err error, path string) {
+		t.Helper()
+		var denied *DeniedError
+		if !errors.As(err, &denied) || fault.Of(err) != fault.Request || denied.Path != path || denied.Owner == "" {
+			t.Fatalf("%+v", err)
+		}
+		for _, part := range []string{"permission denied", path + " belongs to ", "set XDG_CACHE_HOME", "chown -R"} {
+			if !strings.Contains(err.Error(), part) {
+				t.Errorf("%v does not say %q", err, part)
+			}
+		}
+	}
+	build := func(_ context.Context, dir string) error { fill(dir); return nil }
+	t.Run("the folder", func(t *testing.T) {
+		_, err := Open("/etc/faultline-cache") // root's
+		says(t, err, "/etc")
+		if !strings.Contains(err.Error(), "belongs to root") {
+			t.Error(err)
+		}
+	})
+	t.Run("a folder that can't be written", func(t *testing.T) {
+		dir := t.TempDir()
+		if err := os.Chmod(dir, 0o500); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Open(dir)
+		says(t, err, dir)
+		if me != "" && !strings.Contains(err.Error(), "belongs to "+me) {
+			t.Errorf("%v, of %s", err, me)
+		}
+	})
+	t.Run("a lock", func(t *testing.T) {
+		c := open(t)
+		e := get(t, c)
+		e.Close()
+		lock := e.Path + lockSuffix
+		if err := os.Chmod(lock, 0o400); err != nil { // as one that root made
+			t.Fatal(err)
+		}
+		_, err := c.Get(t.Context(), "kind", "key", build)
+		says(t, err, lock)
+	})
+	t.Run("a kind", func(t *testing.T) {
+		c := open(t)
+		kind := filepath.Join(c.Dir(), "kind")
+		if err := os.Mkdir(kind, 0o500); err != nil {
+			t.Fatal(err)
+		}
+		_, err := c.Get(t.Context(), "kind", "key", build)
+		says(t, err, kind)
+	})
+}
+
+// asNobody runs the present test as the user nobody.
+func asNobody(t *testing.T) {
+	t.Helper()
+	const nobody = 65534
+	// The test binary lies where root alone can go.
+	dir, err := os.MkdirTemp("", "nobody")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { removeAll(dir) })
+	binary := filepath.Join(dir, "cache.test")
+	data, err := os.ReadFile(os.Args[0])
+	if err == nil {
+		err = errors.Join(os.WriteFile(binary, data, 0o755), os.Chown(dir, nobody, nobody), os.Chmod(dir, 0o755))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(binary, "-test.run=^"+t.Name()+"$", "-test.v")
+	cmd.Dir = dir
+	cmd.Env = []string{"TMPDIR=" + dir, "HOME=" + dir, "PATH=" + os.Getenv("PATH")}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}, Pdeathsig: unix.SIGKILL}
+	out, err := cmd.CombinedOutput()
+	if errors.Is(err, unix.EPERM) {
+		t.Skip("root here may be nobody else: ", err)
+	}
+	if err != nil {
+		t.Errorf("%v:\n%s", err, out)
+	}
+}

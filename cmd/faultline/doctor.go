@@ -25,6 +25,7 @@ import (
 	"github.com/faultline/faultline/framework/vm"
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/tool"
 	"github.com/faultline/faultline/kernels"
 )
 
@@ -257,7 +258,7 @@ func checkBusybox() finding {
 
 func checkGo(ctx context.Context) finding {
 	f := finding{what: "go", optional: true}
-	out, err := exec.CommandContext(ctx, "go", "env", "GOVERSION").Output()
+	out, err := tool.Ask(ctx, 30*time.Second, "go", "env", "GOVERSION")
 	if err != nil {
 		f.missing = fmt.Sprintf("Go %s or newer, from its own site; only building Faultline needs it", strings.TrimPrefix(runtime.Version(), "go"))
 		return f

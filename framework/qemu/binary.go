@@ -7,9 +7,11 @@ import (
 	"os/exec"
 	"regexp"
 	"strconv"
+	"time"
 
 	"github.com/faultline/faultline/internal/arch"
 	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/tool"
 )
 
 // The oldest QEMU that Faultline was made for: x-ignore-shared with private
@@ -37,7 +39,12 @@ func (e *MissingError) Error() string {
 func (e *MissingError) Fault() fault.Kind { return fault.Tool }
 
 // Find looks for the QEMU that runs guests of the architecture of that name (GOARCH).
-func Find(ctx context.Context, name string) (Binary, error) {
+func Find(ctx context.Context, name string) (Binary, error) { return find(ctx, name, versionLimit) }
+
+// versionLimit bounds what takes QEMU a moment, on a machine that is busy.
+const versionLimit = 30 * time.Second
+
+func find(ctx context.Context, name string, limit time.Duration) (Binary, error) {
 	a, err := arch.Named(name)
 	if err != nil {
 		return Binary{}, err
@@ -49,7 +56,10 @@ func Find(ctx context.Context, name string) (Binary, error) {
 	if err != nil {
 		return Binary{}, &MissingError{Reason: "no " + a.QEMU.Binary + " in PATH", Package: a.QEMU.Package}
 	}
-	out, err := exec.CommandContext(ctx, path, "--version").Output()
+	out, err := tool.Ask(ctx, limit, path, "--version")
+	if ctx.Err() != nil {
+		return Binary{}, context.Cause(ctx)
+	}
 	if err != nil {
 		return Binary{}, &MissingError{Reason: fmt.Sprintf("%s --version: %v", path, err), Package: a.QEMU.Package}
 	}

@@ -1,9 +1,14 @@
 package qemu
 
 import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func standard() Machine {
@@ -127,6 +132,29 @@ func TestNoQEMU(t *testing.T) {
 	_, err := Find(t.Context(), "amd64")
 	if _, ok := err.(*MissingError); !ok || !strings.Contains(err.Error(), "install it with: apt-get install") {
 		t.Error(err)
+	}
+}
+
+// One that says nothing, and whose child holds its output open, is not waited for.
+func TestSilentQEMU(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "qemu-system-x86_64"), []byte("#!/bin/sh\n/bin/sleep 60 &\n/bin/sleep 60\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir)
+	begun := time.Now()
+	_, err := find(t.Context(), "amd64", 300*time.Millisecond)
+	if _, ok := err.(*MissingError); !ok || !strings.Contains(err.Error(), "qemu-system-x86_64 --version: no answer within 300ms; install it with") {
+		t.Error(err)
+	}
+	why := errors.New("interrupted")
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 300*time.Millisecond, why)
+	defer cancel()
+	if _, err := find(ctx, "amd64", time.Minute); !errors.Is(err, why) {
+		t.Error(err)
+	}
+	if took := time.Since(begun); took > 4*time.Second {
+		t.Errorf("it took %v", took)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sort"
 	"strings"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/faultline/faultline/framework/plan"
 	"github.com/faultline/faultline/framework/scenario"
+	"github.com/faultline/faultline/internal/tool"
 )
 
 // ErrNoSuites says that there are no compiled suites to run.
@@ -59,7 +59,7 @@ func Suites(ctx context.Context) ([]plan.Suite, error) {
 func scenarios(ctx context.Context, binary string) ([]scenario.Info, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, listLimit, fmt.Errorf("no answer within %v", listLimit))
 	defer cancel()
-	out, err := exec.CommandContext(ctx, binary, "-test.run=.", "--faultline.list").CombinedOutput()
+	out, err := tool.Command(ctx, "", nil, binary, "-test.run=.", "--faultline.list").CombinedOutput()
 	if cause := context.Cause(ctx); cause != nil {
 		return nil, cause
 	}

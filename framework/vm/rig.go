@@ -12,9 +12,11 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/tool"
 )
 
 // Rig is what the guests of one process share: the cache, QEMU, the programs
@@ -116,7 +118,7 @@ func (r *Rig) usePrograms(dir string) (err error) {
 
 // buildPrograms is the same build as the Makefile's.
 func buildPrograms(ctx context.Context, dir, arch string) error {
-	out, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
+	out, err := tool.Ask(ctx, 30*time.Second, "go", "env", "GOMOD")
 	root := filepath.Dir(strings.TrimSpace(string(out)))
 	if err != nil || root == "." || root == "/dev" {
 		return &Trouble{Kind: Host, Doing: "find the guest's programs",

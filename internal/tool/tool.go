@@ -98,3 +98,11 @@ func Run(ctx context.Context, dir string, env []string, name string, args ...str
 	}
 	return out.Bytes(), nil
 }
+
+// Ask is Run for what a program tells of itself (its version), which one that is
+// broken may never do: it gets so much time.
+func Ask(ctx context.Context, limit time.Duration, name string, args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %v", limit))
+	defer cancel()
+	return Run(ctx, "", nil, name, args...)
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/faultline/faultline/internal/fault"
 	"github.com/faultline/faultline/internal/tool"
@@ -17,6 +18,18 @@ func TestMissing(t *testing.T) {
 	}
 	if text := err.Error(); !strings.HasPrefix(text, "mkfs.nosuch is not installed (Debian package nosuchprogs); run: ") || !strings.HasSuffix(text, missing.Command()) {
 		t.Errorf("got %q", text)
+	}
+}
+
+// A program that does not answer ends, with what it started.
+func TestAsk(t *testing.T) {
+	begun := time.Now()
+	_, err := tool.Ask(t.Context(), 200*time.Millisecond, "/bin/sh", "-c", "sleep 60 & sleep 60")
+	if err == nil || err.Error() != "no answer within 200ms" || time.Since(begun) > 4*time.Second {
+		t.Errorf("%v after %v", err, time.Since(begun))
+	}
+	if out, err := tool.Ask(t.Context(), time.Minute, "/bin/sh", "-c", "echo yes"); string(out) != "yes\n" || err != nil {
+		t.Errorf("%q, %v", out, err)
 	}
 }
 

@@ -115,6 +115,10 @@ func (m Machine) NVDIMMAddr(i int) int64 {
 	return addr
 }
 
+// escape makes a text the value of one of QEMU's options, where a comma ends it
+// unless it is doubled (qemu(1)).
+func escape(text string) string { return strings.ReplaceAll(text, ",", ",,") }
+
 // Args are QEMU's arguments, without those of the monitor, console and serial
 // ports, which Start adds because it owns the file descriptors.
 func (m Machine) Args() []string {
@@ -137,14 +141,14 @@ func (m Machine) Args() []string {
 		"-cpu", m.cpu(),
 		"-smp", fmt.Sprint(cpus),
 		"-m", fmt.Sprintf("%dM,slots=%d,maxmem=%dG", m.RAM.Bytes/MiB, slots+1, 4+4*slots),
-		"-object", fmt.Sprintf("memory-backend-file,id=ram,share=%s,mem-path=%s,size=%d", share, m.RAM.Path, m.RAM.Bytes),
+		"-object", fmt.Sprintf("memory-backend-file,id=ram,share=%s,mem-path=%s,size=%d", share, escape(m.RAM.Path), m.RAM.Bytes),
 	}
 	// Addresses are given, because QEMU would choose them, and a device is told
 	// from another by its address only.
 	addr := pmemBase
 	device := func(id, driver, address string, f File) {
 		args = append(args,
-			"-object", fmt.Sprintf("memory-backend-file,id=mem-%s,share=%s,mem-path=%s,size=%d,align=2M", id, share, f.Path, f.Bytes),
+			"-object", fmt.Sprintf("memory-backend-file,id=mem-%s,share=%s,mem-path=%s,size=%d,align=2M", id, share, escape(f.Path), f.Bytes),
 			"-device", fmt.Sprintf("%s,id=%s,memdev=mem-%s,%s=%#x", driver, id, id, address, addr))
 		addr += (f.Bytes + pmemStep - 1) / pmemStep * pmemStep
 	}

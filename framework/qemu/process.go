@@ -35,13 +35,13 @@ type Process struct {
 	// Console is the guest's first serial port.
 	Console *Console
 
-	args    []string
-	dir     string // Options.Dir
-	gdbPath string
-	pid     int
-	done    chan struct{}
-	end     *EndError
-	mu      sync.Mutex
+	args []string
+	dir  string // Options.Dir
+	stub bool   // the gdb stub was added
+	pid  int
+	done chan struct{}
+	end  *EndError
+	mu   sync.Mutex
 }
 
 // EndError tells how a QEMU process ended.
@@ -63,7 +63,7 @@ func (e *EndError) Error() string {
 
 // Start starts QEMU and connects to its monitor. The process is killed by the
 // kernel when ours dies, even by SIGKILL (PR_SET_PDEATHSIG).
-func Start(ctx context.Context, bin Binary, m Machine, opt Options) (*Process, error) {
+func Start(ctx context.Context, bin Binary, m Machine, opt Options) (_ *Process, err error) {
 	if opt.Console == nil {
 		opt.Console = NewConsole(nil)
 	}
@@ -77,13 +77,22 @@ func Start(ctx context.Context, bin Binary, m Machine, opt Options) (*Process, e
 	give := func(f *os.File) int { theirs = append(theirs, f); return 2 + len(theirs) }
 
 	// The sockets listen before QEMU runs, so that connecting needs no retries.
-	qmpPath := filepath.Join(opt.Dir, "qmp")
-	qmp, err := listen(qmpPath)
+	qmp, err := listen(opt.Dir, qmpSocket)
 	if err != nil {
 		return nil, err
 	}
-	defer os.Remove(qmpPath) // one connection is all it is for
+	defer os.Remove(filepath.Join(opt.Dir, qmpSocket)) // one connection is all it is for
 	qmpFD := give(qmp)
+	defer func() {
+		if err != nil {
+			os.Remove(filepath.Join(opt.Dir, gdbSocket))
+		}
+	}()
+	gdb, err := listen(opt.Dir, gdbSocket)
+	if err != nil {
+		return nil, err
+	}
+	gdbFD := give(gdb)
 	ours, agent, err := socketpair()
 	if err != nil {
 		return nil, err
@@ -96,6 +105,8 @@ func Start(ctx context.Context, bin Binary, m Machine, opt Options) (*Process, e
 		// them some 20 µs of emulation.
 		"-chardev", fmt.Sprintf("socket,id=agent,fd=%d", agentFD),
 		"-device", "virtio-serial-pci,max_ports=2", "-device", "virtserialport,chardev=agent,name="+wire.Port,
+		// Nobody listens on it before DialGDB has a stub added.
+		"-chardev", fmt.Sprintf("socket,id=%s,fd=%d,server=on,wait=off", gdbSocket, gdbFD),
 	)
 	conn, err := net.FileConn(ours)
 	ours.Close()
@@ -140,7 +151,7 @@ func Start(ctx context.Context, bin Binary, m Machine, opt Options) (*Process, e
 		return nil, fmt.Errorf("start %s: %w", bin.Path, err)
 	}
 	p.pid = cmd.Process.Pid
-	if p.Monitor, err = dialMonitor(ctx, qmpPath, p.done); err != nil {
+	if p.Monitor, err = p.dialMonitor(ctx); err != nil {
 		ended := p.ended()
 		p.Kill()
 		if ended {
@@ -194,40 +205,74 @@ func (p *Process) Kill() {
 	if p.Monitor != nil {
 		p.Monitor.close()
 	}
-	if p.gdbPath != "" {
-		os.Remove(p.gdbPath)
-	}
+	os.Remove(filepath.Join(p.dir, gdbSocket))
 }
 
 // DialGDB connects to the gdb stub, and adds one first to a process that has
 // none yet. A guest that runs is stopped by it.
 func (p *Process) DialGDB(ctx context.Context) (net.Conn, error) {
-	if p.gdbPath == "" {
-		path := filepath.Join(p.dir, "gdb")
-		said, err := p.Monitor.HMP(ctx, "gdbserver unix:"+path+",server=on,wait=off")
+	if !p.stub {
+		said, err := p.Monitor.HMP(ctx, "gdbserver chardev:"+gdbSocket)
 		if err != nil {
 			return nil, fmt.Errorf("add a gdb stub: %w", err)
 		}
 		if !strings.HasPrefix(said, "Waiting for gdb connection") {
 			return nil, fmt.Errorf("add a gdb stub: QEMU says %q", said)
 		}
-		p.gdbPath = path
+		p.stub = true
 	}
+	path, done, err := socketPath(p.dir, gdbSocket)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	var d net.Dialer
-	return d.DialContext(ctx, "unix", p.gdbPath)
+	return d.DialContext(ctx, "unix", path)
+}
+
+// dialMonitor connects to the monitor's socket.
+func (p *Process) dialMonitor(ctx context.Context) (*Monitor, error) {
+	path, done, err := socketPath(p.dir, qmpSocket)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return dialMonitor(ctx, path, p.done)
+}
+
+// The sockets in Options.Dir. QEMU inherits them, and is told no path: a path may
+// hold what means something in its options.
+const (
+	qmpSocket = "qmp"
+	gdbSocket = "gdb"
+)
+
+// socketPath is a path of at most some 30 bytes for a socket in a folder, valid
+// until done: unix(7) has room for 107 only, and the folder is the user's choice.
+func socketPath(dir, name string) (path string, done func(), err error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return "", nil, err
+	}
+	return fmt.Sprintf("/proc/self/fd/%d/%s", f.Fd(), name), func() { f.Close() }, nil
 }
 
 // listen makes a listening unix socket whose descriptor a child can inherit.
-func listen(path string) (*os.File, error) {
+func listen(dir, name string) (*os.File, error) {
+	path, done, err := socketPath(dir, name)
+	if err != nil {
+		return nil, fmt.Errorf("make a socket: %w", err)
+	}
+	defer done()
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
-		return nil, fmt.Errorf("make a monitor socket: %w", err)
+		return nil, fmt.Errorf("make a socket in %s: %w", dir, err)
 	}
 	l.SetUnlinkOnClose(false)
 	f, err := l.File() // a duplicate
 	l.Close()
 	if err != nil {
-		return nil, fmt.Errorf("make a monitor socket: %w", err)
+		return nil, fmt.Errorf("make a socket in %s: %w", dir, err)
 	}
 	return f, nil
 }

@@ -147,3 +147,58 @@ func TestMonitor(t *testing.T) {
 		t.Errorf("descriptors and goroutines: %v, then %v", before, after)
 	}
 }
+
+// A user's TMPDIR, and the cache's path, may be anything: long, and with what means
+// something in QEMU's options and to its human monitor.
+func TestPathsOfAnyKind(t *testing.T) {
+	bin, err := Find(t.Context(), "amd64")
+	if err != nil {
+		t.Skip(err)
+	}
+	for name, folder := range map[string]string{
+		"a space": "my own files", "a comma": "a,share=off,b", "quotes": `it's "this" \n`, "long": strings.Repeat("long", 50), "an equals sign": "a=b", "a newline": "a\nb", "a colon": "c:d",
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(socketDir(t), folder)
+			if err := os.Mkdir(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			ram := filepath.Join(dir, "ram")
+			if err := os.WriteFile(ram, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Truncate(ram, 64*MiB); err != nil {
+				t.Fatal(err)
+			}
+			p, err := Start(t.Context(), bin, Machine{Accel: TCG, RAM: File{ram, 64 * MiB}, Incoming: true}, Options{Dir: dir})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Kill()
+			if s, err := p.Monitor.Status(t.Context()); err != nil || s != "inmigrate" {
+				t.Errorf("status %q, %v", s, err)
+			}
+			for range 2 { // once the stub is added by it, then it is there
+				conn, err := p.DialGDB(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := conn.Write([]byte("$?#3f")); err != nil {
+					t.Error(err)
+				}
+				ack := make([]byte, 1)
+				if _, err := conn.Read(ack); err != nil || ack[0] != '+' && ack[0] != '$' {
+					t.Errorf("the stub says %q, %v", ack, err)
+				}
+				conn.Close()
+			}
+			p.Kill()
+			if left, err := os.ReadDir(dir); err != nil || len(left) != 1 { // the memory is the caller's
+				t.Errorf("left: %v, %v", left, err)
+			}
+		})
+	}
+}

@@ -56,6 +56,7 @@ func (c *mergeCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer folder.Close()
 	if err := report.Write(record, folder); err != nil {
 		return err
 	}

@@ -102,6 +102,9 @@ func (b *bisection) takeOver() error {
 	if b.folder, err = results.At(dir); err != nil {
 		return err
 	}
+	if err := b.folder.Hold(); err != nil {
+		return err
+	}
 	b.rec = *old
 	b.rec.Answers, b.rec.Finished = nil, time.Time{}
 	cells, _, err := b.folder.Cells()

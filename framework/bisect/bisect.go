@@ -52,6 +52,7 @@ type bisection struct {
 // keeps what was found so far, and Resume goes on from there.
 func Do(ctx context.Context, opt Options, lab Lab) (*Record, *results.Folder, error) {
 	b := &bisection{Options: opt, lab: lab, skip: map[string]bool{}, cells: map[string]map[string]observe.Cell{}, unstable: map[string]string{}}
+	defer func() { b.folder.Close() }()
 	if err := b.begin(ctx); err != nil {
 		return nil, nil, err
 	}

@@ -36,8 +36,11 @@ const (
 //	kernels/<kernel>/console.log, qemu.sh, …
 //	kernels/<kernel>/cells/<scenario>[@attempt].json
 //
-// Several processes may put cells into it at once; each file appears whole.
-type Folder struct{ dir string }
+// Each file appears whole. One process writes to it: see Hold.
+type Folder struct {
+	dir  string
+	held *os.File // the folder, locked; nil where it is not held
+}
 
 // NotWritableError says that a results folder can't be written to.
 type NotWritableError struct {
@@ -80,34 +83,48 @@ var Latest = filepath.Join("results", "latest")
 // one in results/ that is named by the time, and to which Latest points from then
 // on: a run that is killed is the one to go on with.
 func Begin(dir string) (*Folder, error) {
-	latest := dir == ""
-	if latest {
-		id := NewID(time.Now())
-		dir = filepath.Join(filepath.Dir(Latest), id)
-		for n := 2; ; n++ { // another run may have begun in the same second
-			if _, err := os.Lstat(dir); err != nil {
-				break
-			}
-			dir = filepath.Join(filepath.Dir(Latest), fmt.Sprint(id, "-", n))
+	if dir != "" {
+		dir, err := filepath.Abs(dir) // the suites' processes run elsewhere
+		if err != nil {
+			return nil, err
 		}
+		return Create(dir)
 	}
-	dir, err := filepath.Abs(dir) // the suites' processes run elsewhere
+	results, err := filepath.Abs(filepath.Dir(Latest))
 	if err != nil {
 		return nil, err
 	}
-	f, err := Create(dir)
-	if err == nil && latest {
-		err = f.MarkLatest()
+	id := NewID(time.Now())
+	for n, name := 2, id; ; n, name = n+1, fmt.Sprint(id, "-", n) { // others may begin in the same second
+		dir := filepath.Join(results, name)
+		if _, err := os.Lstat(dir); err == nil {
+			continue
+		}
+		f, err := Create(dir)
+		if busy := (*BusyError)(nil); errors.As(err, &busy) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := f.MarkLatest(); err != nil {
+			f.Close()
+			return nil, err
+		}
+		return f, nil
 	}
-	return f, err
 }
 
-// Create makes the folder of a new run, and its parents. A run that lies there
-// already is replaced: its run.json, mail and cells go, other files stay until they
-// are written over. The error is a *NotWritableError.
+// Create makes the folder of a new run, and its parents, and holds it. A run that
+// lies there already is replaced: its run.json, mail and cells go, other files stay
+// until they are written over. The error is a *NotWritableError, or a *BusyError. Close it.
 func Create(dir string) (*Folder, error) {
 	f := &Folder{dir: dir}
 	if err := f.create(); err != nil {
+		f.Close()
+		if busy := (*BusyError)(nil); errors.As(err, &busy) {
+			return nil, err
+		}
 		return nil, &NotWritableError{Dir: dir, Err: err}
 	}
 	return f, nil
@@ -122,6 +139,9 @@ func (f *Folder) create() error {
 		return err
 	}
 	if err := errors.Join(probe.Close(), os.Remove(probe.Name())); err != nil {
+		return err
+	}
+	if err := f.Hold(); err != nil {
 		return err
 	}
 	for _, concluded := range []string{RunFile, MailFile} {
@@ -351,7 +371,7 @@ func (f *Folder) MarkLatest() error {
 		return fmt.Errorf("mark %s as latest: %s is there and is no symlink; move it away", f.dir, link)
 	}
 	// A symlink can't be replaced in one step but by renaming another over it.
-	tmp := filepath.Join(filepath.Dir(abs), fmt.Sprintf("%slatest-%d", tmpPrefix, os.Getpid()))
+	tmp := filepath.Join(filepath.Dir(abs), tmpPrefix+"latest-"+filepath.Base(abs))
 	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("mark %s as latest: %w", f.dir, err)
 	}

@@ -58,6 +58,7 @@ func TestCreateReplacesARun(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	f.Close()
 	again, err := Create(f.Dir())
 	if err != nil {
 		t.Fatal(err)

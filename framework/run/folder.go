@@ -21,7 +21,7 @@ import (
 // fetched, that results can't be written. Nothing is made or changed yet.
 func (r *run) checkFolder() (err error) {
 	if !r.Resume {
-		return writable(r.Out)
+		return errors.Join(writable(r.Out), free(r.Out))
 	}
 	dir := r.Out
 	if dir == "" {
@@ -37,10 +37,26 @@ func (r *run) checkFolder() (err error) {
 		}
 		return fault.Requestf("resume: %v", err)
 	}
+	if err = r.folder.Hold(); err != nil {
+		return err
+	}
 	if r.record, err = r.folder.LoadRun(); err != nil {
 		return fault.Requestf("resume %s: %v; run without --resume", dir, err)
 	}
 	return nil
+}
+
+// free says whether nobody else writes to a folder, where there is one.
+func free(dir string) error {
+	f, err := results.At(dir)
+	if err != nil || dir == "" {
+		return err
+	}
+	var busy *results.BusyError
+	if err := f.Hold(); errors.As(err, &busy) {
+		return busy
+	}
+	return f.Close()
 }
 
 // writable says whether a folder can be written to, or made.

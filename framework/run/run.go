@@ -95,6 +95,7 @@ func (e *KernelError) Unwrap() error { return e.Err }
 // Interrupted and holds what was finished.
 func Do(ctx context.Context, opt Options) (*results.Run, *results.Folder, error) {
 	r := &run{Options: opt}
+	defer func() { r.folder.Close() }()
 	r.phase(PhaseList)
 	suites, picked, err := Pick(ctx, opt.Scenarios, opt.Label)
 	if err != nil {

@@ -1,0 +1,50 @@
+package results
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/faultline/faultline/internal/fault"
+)
+
+// BusyError says that another process writes to a results folder.
+type BusyError struct{ Dir string }
+
+func (e *BusyError) Error() string {
+	return fmt.Sprintf("another faultline writes its results to %s; wait until it is done, or give another folder with --out", e.Dir)
+}
+
+// Fault implements fault.Kinder.
+func (e *BusyError) Fault() fault.Kind { return fault.Request }
+
+// Hold keeps others from writing to the folder until Close, or this process' end:
+// who begins a run takes away the cells of the one before. The error is a
+// *BusyError where another was first. Create and Begin hold their folder; who goes
+// on with a run holds it himself.
+func (f *Folder) Hold() error {
+	dir, err := os.Open(f.dir)
+	if err != nil {
+		return fmt.Errorf("hold the results folder: %w", err)
+	}
+	// The folder itself is locked, so that nothing is left in it. A file system of
+	// the network that can't do that is written to without.
+	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
+		dir.Close()
+		return &BusyError{Dir: f.dir}
+	}
+	f.held = dir
+	return nil
+}
+
+// Close lets others write to the folder; it can still be read, and written to.
+func (f *Folder) Close() error {
+	if f == nil || f.held == nil {
+		return nil
+	}
+	err := f.held.Close()
+	f.held = nil
+	return err
+}

@@ -1,0 +1,88 @@
+package results
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/faultline/faultline/internal/fault"
+)
+
+// A run's cells are not taken away while it goes on, and it is told to whoever
+// wants the same folder.
+func TestOneWritesToAFolder(t *testing.T) {
+	f := folder(t, run("r1", cell("a/b", "old", "EIO")))
+	refused := func(what string, err error) {
+		t.Helper()
+		var busy *BusyError
+		if !errors.As(err, &busy) || busy.Dir != f.Dir() || fault.Of(err) != fault.Request {
+			t.Errorf("%s: %v", what, err)
+		}
+		if cells, _, err := f.Cells(); err != nil || len(cells) != 1 {
+			t.Errorf("%s: %d cells are left, %v", what, len(cells), err)
+		}
+		if _, err := f.LoadRun(); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	_, err := Create(f.Dir())
+	refused("a new run", err)
+	_, err = Begin(f.Dir())
+	refused("a new run in a folder that was given", err)
+	other, err := Open(f.Dir()) // to read it is fine
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused("a run that is resumed", other.Hold())
+	shard := folder(t, run("r2", cell("a/b", "old", "EIO")))
+	_, _, err = Merge(f.Dir(), nil, shard)
+	refused("a merge", err)
+
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Hold(); err != nil {
+		t.Errorf("after it was let go: %v", err)
+	}
+	refused("while it is resumed", f.Hold())
+	if err := errors.Join(other.Close(), other.Close(), (*Folder)(nil).Close()); err != nil {
+		t.Error(err)
+	}
+	again, err := Create(f.Dir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := (&Folder{dir: filepath.Join(t.TempDir(), "none")}).Hold(); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no folder: %v", err)
+	}
+}
+
+// Runs that begin in the same second have folders of their own.
+func TestBeginInTheSameSecond(t *testing.T) {
+	t.Chdir(t.TempDir())
+	var mu sync.Mutex
+	dirs := map[string]bool{}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			f, err := Begin("")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			dirs[f.Dir()] = true
+			t.Cleanup(func() { f.Close() })
+		})
+	}
+	wg.Wait()
+	if len(dirs) != 8 {
+		t.Errorf("%d folders for 8 runs: %v", len(dirs), dirs)
+	}
+}

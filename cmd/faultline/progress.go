@@ -115,7 +115,7 @@ func (p *progressLines) draw() {
 			status += ", " + p.doing
 		}
 	}
-	fmt.Fprintf(p.w, "%s%5.1f s  %s", clearLine, p.seconds(), status)
+	fmt.Fprintf(p.w, "%s%5.1f s  %s", clearLine, p.seconds(), plain.Line(status))
 }
 
 // line prints a line that stays. What a guest said may be in it.

@@ -17,4 +17,11 @@ func TestProgressIsInert(t *testing.T) {
 	if got := b.String(); !strings.Contains(got, "\n:·:error:·:x\n") {
 		t.Errorf("printed %q", got)
 	}
+	b.Reset()
+	p = newProgress(&b, true)
+	p.Doing("boot a\x1b[2J\n::error::\u009b")
+	p.stop()
+	if got := strings.ReplaceAll(b.String(), clearLine, "|"); !strings.Contains(got, "boot a :·:error:·:·|") || strings.ContainsAny(got, "\x1b\n\u009b") {
+		t.Errorf("drew %q", got)
+	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/faultline/faultline/internal/bounded"
 	"github.com/faultline/faultline/internal/near"
+	"github.com/faultline/faultline/internal/plain"
 	"github.com/faultline/faultline/internal/yamlfile"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/source"
@@ -177,6 +178,9 @@ func (p *matrixParser) entry(n ast.Node) (e Entry, nameAt *token.Token, err erro
 		switch key {
 		case "name":
 			e.Name, nameAt = s, yamlfile.Begin(v.Value)
+			if s != plain.Line(s) {
+				return p.Refuse(nameAt, fmt.Sprintf("the name %q is no line of plain text", s), "write one without control characters, line breaks and what a CI's runner obeys (::name::)")
+			}
 		case "spec":
 			e.Spec, specAt = s, yamlfile.Begin(v.Value)
 		default:

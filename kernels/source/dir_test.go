@@ -57,6 +57,22 @@ func TestDir(t *testing.T) {
 	}
 }
 
+// A folder may be called anything; the kernel's name goes into a script's comment,
+// onto terminals and into logs.
+func TestDirOfAnyName(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "a\n::error::b\x1b[2J\u009b\u202e; rm x")
+	if err := os.Mkdir(root, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	k, err := Resolve(t.Context(), "dir:"+usual().in(t, root), testOptions(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := rel + " (dir:a :·:error:·:b··; rm x)"; k.Name != want {
+		t.Errorf("%q, want %q", k.Name, want)
+	}
+}
+
 func TestDirLayouts(t *testing.T) {
 	needs(t, "depmod")
 	image, elf := bzImage(rel, "6.1.192-1", true), string(fake.Vmlinux(rel, "6.1.192-1", true))

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/faultline/faultline/internal/near"
+	"github.com/faultline/faultline/internal/plain"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/source/apt"
 	"github.com/faultline/faultline/kernels/source/deb"
@@ -189,6 +190,7 @@ func (l List) Resolve(ctx context.Context, spec string, opts kernels.Options) (*
 	if k.Name == "" {
 		k.Name = fmt.Sprintf("%s (%s)", k.Version, spec)
 	}
+	k.Name = plain.Line(k.Name) // a folder's may be anything, and it goes into scripts and logs
 	return k, nil
 }
 

@@ -51,6 +51,8 @@ type EndError struct {
 	Stderr string
 	// Asked is set when we ended it.
 	Asked bool
+	// Signal is the one that ended it; 0 where none did.
+	Signal syscall.Signal
 }
 
 func (e *EndError) Error() string {
@@ -143,6 +145,9 @@ func Start(ctx context.Context, bin Binary, m Machine, opt Options) (_ *Process,
 			p.end = &EndError{}
 		}
 		p.end.Status, p.end.Stderr = status, lastLines(stderr.Tail(8))
+		if ws, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+			p.end.Signal = ws.Signal()
+		}
 		p.mu.Unlock()
 		close(p.done)
 	}()

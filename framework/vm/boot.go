@@ -320,6 +320,9 @@ func (g *Guest) trouble(ctx context.Context, doing string, err error) error {
 		t.Kind, t.Err = BrokenAccel, cause
 	case errors.Is(cause, errEnded) || g.proc.Err() != nil:
 		t.Kind, t.Err = Exit, g.proc.Err()
+		if end := (*qemu.EndError)(nil); errors.As(t.Err, &end) && end.Signal == unix.SIGBUS && !end.Asked {
+			t.Kind, t.Err, t.Advice = Host, g.noPage(end), noPageAdvice
+		}
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("%s: %w", doing, err)
 	case cause != nil && t.Kind == Refused:

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -34,6 +35,7 @@ type Guest struct {
 
 	spec    Spec
 	dir     string // its own folder, gone after Close
+	memory  string // the folder of the files that its memory is in
 	proc    *qemu.Process
 	agent   *agentPort
 	console *os.File
@@ -88,6 +90,7 @@ func (g *Guest) start(ctx context.Context, bin qemu.Binary, m qemu.Machine) erro
 	for _, text := range []string{observe.PanicMark, saidUserSpace, saidFailed} {
 		console.Seen(text)
 	}
+	g.memory = filepath.Dir(m.RAM.Path)
 	g.proc, err = qemu.Start(ctx, bin, m, qemu.Options{Dir: g.dir, Console: console})
 	if err != nil {
 		g.console.Close()

@@ -1,11 +1,15 @@
 package vm
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/images"
@@ -159,4 +163,34 @@ func (t *Template) entryPath(tt *testing.T, r *Rig) string {
 	must(tt, err)
 	defer parts.close()
 	return filepath.Join(r.Cache.Dir(), templateKind, r.templateKey(t.spec, parts))
+}
+
+// A disk that gets full while a template boots is told as one, and nothing is left.
+func TestFullDisk(t *testing.T) {
+	r := rig(t)
+	k := kernel(t, recent)
+	dir := filepath.Join(tempDir(t), "cache")
+	must(t, os.Mkdir(dir, 0o700))
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1g"); err != nil {
+		t.Skip("a small disk takes root to mount: ", err)
+	}
+	t.Cleanup(func() { must(t, unix.Unmount(dir, unix.MNT_DETACH)) })
+	c, err := cache.Open(dir)
+	must(t, err)
+	r.Cache = c
+	parts, err := r.prepare(t.Context(), k)
+	must(t, err)
+	parts.close()
+	// What a template is made of is there, and room for a part of its memory.
+	must(t, unix.Mount("tmpfs", dir, "tmpfs", unix.MS_REMOUNT, fmt.Sprint("size=", cache.DiskUse(dir)+100<<20)))
+	_, err = r.Template(t.Context(), Spec{Kernel: k, Accel: qemu.TCG})
+	isTrouble(t, err, Host, "no page could be had for the guest's memory in "+dir, "")
+	for _, says := range []string{"of disk space is free", "signal: bus error", "faultline cache prune"} {
+		if err != nil && !strings.Contains(err.Error(), says) {
+			t.Errorf("%v does not say %q", err, says)
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, templateKind, "*")); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
 }

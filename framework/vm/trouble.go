@@ -7,6 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
+	"golang.org/x/sys/unix"
+
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/qemu"
 )
@@ -74,6 +77,19 @@ func (t *Trouble) Restarted() bool {
 	var end *qemu.EndError
 	return t.Kind == Exit && errors.As(t.Err, &end) && !end.Asked && end.Status == "exit status 0"
 }
+
+// noPage is what a bus error of QEMU's says: a page of a file that guest memory
+// is in could not be had, which is how mapped memory tells of a full disk (mmap(2)).
+func (g *Guest) noPage(end *qemu.EndError) error {
+	free := "an unknown amount"
+	var disk unix.Statfs_t
+	if err := unix.Statfs(g.memory, &disk); err == nil {
+		free = humanize.IBytes(disk.Bavail * uint64(disk.Bsize))
+	}
+	return fmt.Errorf("no page could be had for the guest's memory in %s, where %s of disk space is free (%w)", g.memory, free, end)
+}
+
+const noPageAdvice = "make room there (faultline cache prune), and run again; where there is room, look after the disk"
 
 // A guest that goes down is silent for good when QEMU has answered so often, this
 // far apart, and nothing was printed between.

@@ -101,7 +101,7 @@ func unpackDeb(ctx context.Context, dir, file string) (images []string, err erro
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("unpack %s: %w", file, err)
 	}
-	images, err = unpackTar(out, dir)
+	images, err = unpackTar(out, func(to string, r io.Reader) error { return kernels.WriteFile(dir, filepath.FromSlash(to), r) })
 	if err == nil {
 		_, err = io.Copy(io.Discard, out) // the archive's padding
 	} else {
@@ -124,8 +124,9 @@ func isTarError(err error) bool {
 	return errors.Is(err, tar.ErrHeader) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
-// unpackTar writes the kernel's files of a package's file system into dir.
-func unpackTar(r io.Reader, dir string) (images []string, err error) {
+// unpackTar has the kernel's files of a package's file system written, each to its
+// path in a cache entry, and returns the paths of the kernel images.
+func unpackTar(r io.Reader, write func(to string, r io.Reader) error) (images []string, err error) {
 	t := tar.NewReader(r)
 	for {
 		h, err := t.Next()
@@ -145,7 +146,7 @@ func unpackTar(r io.Reader, dir string) (images []string, err error) {
 		if to == kernels.FileVmlinuz {
 			images = append(images, path.Clean(h.Name))
 		}
-		if err := kernels.WriteFile(dir, filepath.FromSlash(to), t); err != nil {
+		if err := write(to, t); err != nil {
 			return nil, err
 		}
 	}

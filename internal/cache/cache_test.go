@@ -2,8 +2,10 @@ package cache
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -344,4 +346,29 @@ func TestWaitEndsWithContext(t *testing.T) {
 		t.Errorf("it took %v", took)
 	}
 	<-done
+}
+
+// FuzzManifest: only a manifest that names just the files that are there, as they
+// are, passes.
+func FuzzManifest(f *testing.F) {
+	got := manifest{"file": {Size: 7, Mtime: 1}, "sub/other": {Size: 7, Mtime: 2}}
+	whole, err := json.Marshal(got)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(whole)
+	for _, s := range []string{"", "{}", "null", "[]", `{"file":null}`, `{"file":{"size":7,"mtime":1}}`, `{"file":{"size":7,"mtime":1},"sub/other":{"size":7,"mtime":2},"x":{}}`, `{"file":{"size":-1}}`, `{"../x":{"size":1e99}}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, said []byte) {
+		if got.is(said) == nil {
+			var want manifest
+			if err := json.Unmarshal(said, &want); err != nil || !maps.Equal(want, got) {
+				t.Errorf("%q passes: %v", said, want)
+			}
+		}
+		if (manifest{}).is(said) == nil {
+			t.Errorf("an entry without files passes by %q", said)
+		}
+	})
 }

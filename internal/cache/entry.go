@@ -60,12 +60,18 @@ func whole(path string) error {
 	if err != nil {
 		return err
 	}
-	var want manifest
-	if err := json.Unmarshal(data, &want); err != nil {
-		return err
-	}
 	got, err := scan(path)
 	if err != nil {
+		return err
+	}
+	return got.is(data)
+}
+
+// is says what is wrong with the files of an entry by what its manifest says they
+// are, or nil.
+func (got manifest) is(said []byte) error {
+	var want manifest
+	if err := json.Unmarshal(said, &want); err != nil {
 		return err
 	}
 	for name := range got {
@@ -74,7 +80,7 @@ func whole(path string) error {
 		}
 	}
 	for name, w := range want {
-		if got[name] != w {
+		if g, there := got[name]; !there || g != w {
 			return fmt.Errorf("%s was changed", name)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"sort"
+	"strconv"
 	"strings"
 )
 
@@ -16,15 +17,27 @@ import (
 // the layout of the file system: "none", or "8 sectors", "8 sectors, 1 sectors".
 func BadSectors(text string) string {
 	var parts []string
-	for _, line := range strings.Split(strings.TrimSpace(text), "\n") {
-		if _, n, ok := strings.Cut(strings.TrimSpace(line), " "); ok {
-			parts = append(parts, n+" sectors")
+	for line := range strings.Lines(text) {
+		words := strings.Fields(line)
+		if len(words) == 0 {
+			continue
+		}
+		if len(words) == 2 && decimal(words[0]) && decimal(words[1]) {
+			parts = append(parts, words[1]+" sectors")
+		} else { // no kernel prints that, but a guest may say anything
+			parts = append(parts, fmt.Sprintf("no sectors: %.40q", strings.TrimSpace(line)))
 		}
 	}
 	if len(parts) == 0 {
 		return "none"
 	}
 	return strings.Join(parts, ", ")
+}
+
+// decimal says whether a text is a number as the kernel prints it.
+func decimal(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 64)
+	return err == nil && s == strconv.FormatUint(n, 10)
 }
 
 // PageMapEntry says what a page map's entry is: poison that was taken out of a

@@ -1,6 +1,10 @@
 package observe
 
-import "testing"
+import (
+	"strings"
+	"testing"
+	"unicode"
+)
 
 func TestBadSectors(t *testing.T) {
 	for text, want := range map[string]string{
@@ -9,6 +13,10 @@ func TestBadSectors(t *testing.T) {
 		"20512 8\n":              "8 sectors",
 		"20512 8\n40960 1\n":     "8 sectors, 1 sectors",
 		" 20512 8 \n  40960 1\n": "8 sectors, 1 sectors",
+		"20512 eight\n":          `no sectors: "20512 eight"`,
+		"20512 -8\n20512 8":      `no sectors: "20512 -8", 8 sectors`,
+		"20512\n":                `no sectors: "20512"`,
+		"1 2 3\n":                `no sectors: "1 2 3"`,
 	} {
 		if got := BadSectors(text); got != want {
 			t.Errorf("%q: %q, not %q", text, got, want)
@@ -25,4 +33,21 @@ func TestPanicNote(t *testing.T) {
 	if got := PanicNote(console); got != want {
 		t.Errorf("%q", got)
 	}
+}
+
+// FuzzBadSectors: whatever a guest lists, it is one line of what can be printed,
+// and no longer than what was listed lets it be.
+func FuzzBadSectors(f *testing.F) {
+	for _, s := range []string{"", "20512 8\n", " 1 2 \n\n3 4\r\n", "x y\n", "1 99999999999999999999\n", "1 \x1b[31m\n", "\xff \xfe", "0 0\n0 00\n"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		got := BadSectors(text)
+		if got == "" || strings.ContainsFunc(got, func(r rune) bool { return !unicode.IsPrint(r) }) || (got == "none") != (strings.TrimSpace(text) == "") {
+			t.Errorf("%q is %q", text, got)
+		}
+		if lines := strings.Count(text, "\n") + 1; len(got) > 500*lines {
+			t.Errorf("%d bytes of %d lines", len(got), lines)
+		}
+	})
 }

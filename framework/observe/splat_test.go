@@ -174,6 +174,11 @@ func FuzzSplats(f *testing.F) {
 				t.Errorf("%q of %q", s, found)
 			}
 		}
+		for _, s := range Standstills(lines) {
+			if s.For < 0 || s.Until < 0 || !slices.Contains(found, s.Complaint) {
+				t.Errorf("%+v, and the splats are %q", s, found)
+			}
+		}
 		roles := Roles{Processes: map[string]string{"233": "victim"}}
 		text := Log(lines, roles, nil)
 		kept := strings.Split(text, "\n")

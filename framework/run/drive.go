@@ -90,7 +90,7 @@ func (o *Observer) drive(ctx context.Context, t plan.Task, cell func(observe.Cel
 	})
 	defer watchdog.Stop()
 	told := make(chan error, 1)
-	go func() { told <- readEvents(events, watchdog, o.silence, cell) }()
+	go func() { told <- readEvents(events, func() { watchdog.Reset(o.silence) }, cell) }()
 	err = <-ended
 	// What it started may hold the pipe longer than it lived.
 	events.SetReadDeadline(time.Now().Add(lastWords))
@@ -101,15 +101,20 @@ func (o *Observer) drive(ctx context.Context, t plan.Task, cell func(observe.Cel
 	return out.String(), err
 }
 
+// maxEvent bounds an event, in bytes. A cell has some 10 KiB, with a kernel's whole
+// log 1 MiB.
+const maxEvent = 64 << 20
+
 // readEvents hands on the cells that a suite's process tells of, one JSON value a
-// line. A line that is none costs its own cell only; the first is the error.
-func readEvents(from io.Reader, watchdog *time.Timer, silence time.Duration, cell func(observe.Cell)) error {
+// line. A line that is none, or too long for one, costs its own cell only; the
+// first is the error. alive is called for each line.
+func readEvents(from io.Reader, alive func(), cell func(observe.Cell)) error {
 	var broken error
 	lines := bufio.NewReader(from)
 	for {
-		line, err := lines.ReadBytes('\n')
+		line, err := readLine(lines, maxEvent)
 		if len(line) > 0 && err == nil {
-			watchdog.Reset(silence)
+			alive()
 			var e scenario.Event
 			if wrong := json.Unmarshal(line, &e); wrong != nil && broken == nil {
 				broken = fmt.Errorf("it told %.60q, which is no event: %w", line, wrong)
@@ -123,6 +128,19 @@ func readEvents(from io.Reader, watchdog *time.Timer, silence time.Duration, cel
 			return broken
 		default:
 			return errors.Join(broken, fmt.Errorf("read its events: %w", err))
+		}
+	}
+}
+
+// readLine is the next line, with its end; of one that is longer than most it is
+// the beginning, without.
+func readLine(r *bufio.Reader, most int) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := r.ReadSlice('\n')
+		line = append(line, part[:min(len(part), most-len(line))]...)
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return line, err
 		}
 	}
 }

@@ -1,10 +1,17 @@
 package run
 
 import (
+	"bufio"
+	"bytes"
 	"context"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"github.com/faultline/faultline/framework/observe"
 )
 
 // A suite's process runs where faultline runs: what was named by a relative
@@ -32,4 +39,34 @@ func TestRelativePaths(t *testing.T) {
 	if got, err := os.ReadFile(said); err != nil || string(got) != "this one" {
 		t.Errorf("%q, %v; the process said %+v", got, err, r.cells)
 	}
+}
+
+func TestReadLine(t *testing.T) {
+	r := bufio.NewReaderSize(strings.NewReader("one\n"+strings.Repeat("x", 100)+"\nthree\nhalf"), 16)
+	for _, want := range []string{"one\n", strings.Repeat("x", 20), "three\n"} {
+		if line, err := readLine(r, 20); string(line) != want || err != nil {
+			t.Errorf("%q, %v; want %q", line, err, want)
+		}
+	}
+	if line, err := readLine(r, 20); string(line) != "half" || !errors.Is(err, io.EOF) {
+		t.Errorf("%q, %v at the end", line, err)
+	}
+}
+
+// FuzzEvents: whatever a suite's process says, among it what a guest said, costs
+// no other cell than its own.
+func FuzzEvents(f *testing.F) {
+	for _, s := range []string{"", "{}", "[]", "null", `{"started":"a/b"}`, `{"finished":{"scenario":"a/b","steps":[{}]}}`, `{"finished":null}`, `{"finished":{"steps":[{"outcome":{"signals":[null]}}]}}`, "\x00\n\n{", "{\"finished\":" + strings.Repeat("[", 20_000), "::error::\r\n"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, said []byte) {
+		first, last := `{"finished":{"scenario":"first"}}`, `{"finished":{"scenario":"last"}}`
+		var cells []observe.Cell
+		lines := 0
+		err := readEvents(io.MultiReader(strings.NewReader(first+"\n"), bytes.NewReader(said), strings.NewReader("\n"+last+"\n"), strings.NewReader("half")),
+			func() { lines++ }, func(c observe.Cell) { cells = append(cells, c) })
+		if n := len(cells); n < 2 || cells[0].Scenario != "first" || cells[n-1].Scenario != "last" || n > lines || lines != bytes.Count(said, []byte{'\n'})+3 {
+			t.Fatalf("%d cells of %d lines, %v", len(cells), lines, err)
+		}
+	})
 }

@@ -22,16 +22,25 @@ func (f *Folder) LoadRun() (Run, error) {
 	if err != nil {
 		return Run{}, fmt.Errorf("read run: %w", err)
 	}
-	b, upgraded, err := upgrade(b)
+	r, err := parse(b)
 	if err != nil {
 		return Run{}, fmt.Errorf("read %s: %w", path, err)
 	}
+	return r, nil
+}
+
+// parse reads a run's record.
+func parse(b []byte) (Run, error) {
+	b, upgraded, err := upgrade(b)
+	if err != nil {
+		return Run{}, err
+	}
 	if err := Validate(b); err != nil {
-		return Run{}, fmt.Errorf("read %s: %w", path, err)
+		return Run{}, err
 	}
 	var r Run
 	if err := json.Unmarshal(b, &r); err != nil {
-		return Run{}, fmt.Errorf("read %s: %w", path, err)
+		return Run{}, err
 	}
 	if upgraded {
 		r.Judge()

@@ -111,6 +111,12 @@ func (m *merger) add(f *Folder) error {
 	if err != nil {
 		return fmt.Errorf("merge runs: %w", err)
 	}
+	m.join(r, cells, f)
+	return nil
+}
+
+// join takes in a run of a folder, with its cells.
+func (m *merger) join(r Run, cells []observe.Cell, f *Folder) {
 	cells = judge.Declare(cells, nil) // what was declared is no observation
 	if len(m.ids) == 0 {
 		m.run = r
@@ -133,7 +139,6 @@ func (m *merger) add(f *Folder) error {
 			m.planned = append(m.planned, observe.Cell{Scenario: s.ID, Kernel: k.Name, Accel: k.Accel})
 		}
 	}
-	return nil
 }
 
 func (m *merger) header(r Run, f *Folder) {

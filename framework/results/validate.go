@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"golang.org/x/text/language"
@@ -46,7 +47,7 @@ func Validate(run []byte) error {
 	if err != nil {
 		return &SchemaError{Problems: []string{"it is not JSON: " + err.Error()}}
 	}
-	schema, err := compileSchema()
+	schema, err := runSchemaOnce()
 	if err != nil {
 		return err
 	}
@@ -56,6 +57,9 @@ func Validate(run []byte) error {
 	}
 	return err
 }
+
+// runSchemaOnce is the compiled schema, which is the same each time.
+var runSchemaOnce = sync.OnceValues(compileSchema)
 
 func compileSchema() (*jsonschema.Schema, error) {
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(runSchema))

@@ -27,12 +27,13 @@ func DirectMap(elf []byte) (uint64, error) {
 	}
 	le := binary.LittleEndian
 	start, n := le.Uint64(elf[32:]), int(le.Uint16(elf[56:]))
-	for i := range n {
-		at := start + uint64(i*entry)
-		if at+entry > uint64(len(elf)) {
+	rest := elf[min(start, uint64(len(elf))):] // a guest may say anything
+	for range n {
+		if len(rest) < entry {
 			break
 		}
-		p := elf[at:]
+		p := rest[:entry]
+		rest = rest[entry:]
 		virt, phys := le.Uint64(p[16:]), le.Uint64(p[24:])
 		// The kernel's own text and modules lie behind; what has no one physical
 		// address says -1.

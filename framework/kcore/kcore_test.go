@@ -30,7 +30,9 @@ func TestDirectMap(t *testing.T) {
 			t.Errorf("%s: %#x, %v, want %#x", name, got, err, base)
 		}
 	}
-	for name, elf := range map[string][]byte{"nothing": nil, "no ELF": []byte(strings.Repeat("x", 200)), "cut": file(Base4)[:64+20], "no memory": file(Base4)[:64+2*56]} {
+	beyond := file(Base4)
+	binary.LittleEndian.PutUint64(beyond[32:], ^uint64(13)) // so far that its sum with a header's size is small
+	for name, elf := range map[string][]byte{"headers beyond the file": beyond, "nothing": nil, "no ELF": []byte(strings.Repeat("x", 200)), "cut": file(Base4)[:64+20], "no memory": file(Base4)[:64+2*56]} {
 		if base, err := DirectMap(elf); err == nil {
 			t.Errorf("%s: %#x, want an error", name, base)
 		}

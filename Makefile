@@ -58,6 +58,10 @@ test-short: ## run the tests that need no guest and no network
 test-long: deps build ## run the long tests only
 	@FAULTLINE_LONG=1 $(GO) test -p 1 -count=1 -timeout 120m -run Long ./...
 
+.PHONY: fuzz
+fuzz: ## run every fuzz target for a while, FUZZTIME=5s each
+	@tools/fuzz
+
 .PHONY: bench
 bench: deps build ## measure boots, clones, scenarios and runs into bench.json
 	@$(GO) run ./tools/bench

@@ -12,8 +12,17 @@ import (
 var minimalConfig string
 
 // MinimalConfig is kernels/minimal.config: what a kernel's build needs to set,
-// on top of tinyconfig, for the guest and for every scenario.
-func MinimalConfig() string { return minimalConfig }
+// on top of tinyconfig, for the guest and for every scenario. It is without the file's
+// comments, which make no other kernel.
+func MinimalConfig() string {
+	var b strings.Builder
+	for line := range strings.Lines(minimalConfig) {
+		if strings.HasPrefix(line, "CONFIG_") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
 
 // loadable are those of its symbols that Debian's kernels have as modules: the guest
 // loads them in time.
@@ -31,7 +40,7 @@ var keys = []string{"SYSTEM_TRUSTED_KEYS", "SYSTEM_REVOCATION_KEYS"}
 // tinyconfig. What may be a module and is one there stays one.
 func MinimalConfigFor(base *kconfig.Config) string {
 	var b strings.Builder
-	for line := range strings.Lines(minimalConfig) {
+	for line := range strings.Lines(MinimalConfig()) {
 		symbol, _, _ := strings.Cut(line, "=")
 		if base.Get(symbol) == "m" && slices.Contains(loadable, strings.TrimPrefix(symbol, "CONFIG_")) {
 			line = symbol + "=m\n"

@@ -39,6 +39,9 @@ func TestMinimalConfigFor(t *testing.T) {
 	if MinimalConfigFor(nil) != MinimalConfig() {
 		t.Error("on nothing it is another one")
 	}
+	if strings.Contains(MinimalConfig(), "#") || strings.Contains(MinimalConfig(), "\n\n") {
+		t.Error("words about it would make another kernel")
+	}
 	asked := parse(MinimalConfig())
 	for _, s := range loadable {
 		if asked.Get(s) != "y" {

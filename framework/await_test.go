@@ -51,7 +51,7 @@ func TestPollEndsWithItsContext(t *testing.T) {
 	var failed error
 	g := &GuestVM{fail: func(err error) { failed = err; panic("the scenario ends") }}
 	defer func() {
-		if recover() == nil || failed != context.Canceled {
+		if recover() == nil || !errors.Is(failed, context.Canceled) {
 			t.Errorf("it ended with %v", failed)
 		}
 	}()

@@ -28,7 +28,7 @@ func TestPanicked(t *testing.T) {
 			var failed error
 			g := &GuestVM{rec: suite.NewRecord(nil), injected: c.injected, fail: func(err error) { failed = err; panic(err) }}
 			defer func() {
-				if ended := recover() != nil; ended != (c.note == "") || ended && (failed != c.err || g.dead || g.rec.Panicked) {
+				if ended := recover() != nil; ended != (c.note == "") || ended && (!errors.Is(failed, c.err) || g.dead || g.rec.Panicked) {
 					t.Errorf("ended %t with %v, dead %t, panicked %t", ended, failed, g.dead, g.rec.Panicked)
 				}
 			}()

@@ -13,7 +13,7 @@ import (
 )
 
 type compareCmd struct {
-	A        string   `arg:"" help:"The results folder of a run, or one kernel of it: DIR:KERNEL."`
+	A        string   `arg:"" help:"The results folder of a run, one kernel of it (DIR:KERNEL), or the file of a baseline."`
 	B        string   `arg:"" help:"Another, or the same."`
 	Pair     []string `placeholder:"A=B" sep:"none" help:"Compare that kernel of A with that one of B, may be repeated."`
 	AnyAccel bool     `help:"Also compare what ran with KVM with what ran under TCG."`
@@ -31,6 +31,7 @@ was interrupted, so that something could not be compared, it is 3.
 Examples:
   faultline compare results/latest:6.1 results/latest:6.12
   faultline compare results/20260301T093000Z results/latest
+  faultline compare baselines/stable.json results/latest
   faultline compare old new --pair 6.1.190=ours`
 }
 
@@ -74,11 +75,16 @@ func (c *compareCmd) Run(ctx context.Context) error {
 	return nil
 }
 
-// side reads DIR or DIR:KERNEL.
+// side reads what is compared: DIR, DIR:KERNEL, or the file of a baseline.
 func side(arg string) (compare.Side, error) {
 	dir, kernel := arg, ""
 	if _, err := os.Stat(arg); err != nil {
 		dir, kernel, _ = strings.Cut(arg, ":")
+	}
+	if info, err := os.Stat(dir); err == nil && info.Mode().IsRegular() {
+		s, err := loadBaseline(dir)
+		s.Kernel = kernel
+		return s, err
 	}
 	folder, err := results.Open(dir)
 	if err != nil {

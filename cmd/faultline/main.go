@@ -26,6 +26,7 @@ type cli struct {
 	Run        runCmd        `cmd:"" help:"Observe scenarios on kernels, compare them, and save the results."`
 	Report     reportCmd     `cmd:"" help:"Write a run's reports again, or in another format."`
 	Compare    compareCmd    `cmd:"" help:"Say field by field how two runs, or two kernels, differ."`
+	Baseline   baselineCmd   `cmd:"" help:"Keep what must not move in a file, and hold runs against it."`
 	Merge      mergeCmd      `cmd:"" help:"Join the results of runs that share a plan, shards for example."`
 	Bisect     bisectCmd     `cmd:"" help:"Find the commit after which scenarios show something else, in a git tree."`
 	BisectStep bisectStepCmd `cmd:"" help:"Judge one commit, for git bisect run."`

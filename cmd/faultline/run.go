@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/compare"
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/framework/report/table"
 	"github.com/faultline/faultline/framework/results"
@@ -34,6 +35,7 @@ type runCmd struct {
 	Resume   bool     `help:"Finish the run that is in the results folder."`
 	Shard    string   `placeholder:"I/N" help:"Only the I-th of N parts of the run; faultline merge joins them."`
 	DryRun   bool     `help:"Print what would run, and the QEMU commands, and start nothing."`
+	Against  string   `placeholder:"BASELINE" help:"Hold the run against a baseline, and end with 1 where anything moved."`
 	changesFlag
 	outputFlags
 	originFlag
@@ -61,6 +63,12 @@ func (c *runCmd) Run(ctx context.Context) error {
 	outputs, err := c.outputs()
 	if err != nil {
 		return err
+	}
+	var base compare.Side
+	if c.Against != "" {
+		if base, err = loadBaseline(baselineFile(c.Against)); err != nil {
+			return err
+		}
 	}
 	// Asked for first, because kernels take long to fetch.
 	if _, err := qemu.Find(ctx, runtime.GOARCH); err != nil {
@@ -96,9 +104,19 @@ func (c *runCmd) Run(ctx context.Context) error {
 	if err := errors.Join(show(outputs.table(), *record, where), outputs.write(*record, folder)); err != nil {
 		return err
 	}
+	moved := 0
+	if c.Against != "" && len(record.Cells) > 0 {
+		fmt.Fprintf(outputs.table(), "\nAgainst %s:\n", c.Against)
+		if moved, err = against(outputs.table(), base, compare.Side{Label: where, Run: *record}, compare.Options{Changes: opt.Changes}); err != nil {
+			return err
+		}
+	}
 	fmt.Fprintf(os.Stderr, "took %s\n", p.took())
 	if record.Interrupted {
 		fmt.Fprintln(os.Stderr, "faultline: interrupted; the same command with --resume does the rest")
+	}
+	if code := record.Summary.ExitCode; code == fault.ExitExpected || code == fault.ExitRig && moved == fault.ExitUnexpected {
+		record.Summary.ExitCode = moved
 	}
 	return judged(*record)
 }

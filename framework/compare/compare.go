@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/faultline/faultline/framework/baseline"
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/judge"
 	"github.com/faultline/faultline/framework/observe"
@@ -21,6 +22,8 @@ type Side struct {
 	// Label is what its user calls it: the path of a folder.
 	Label string
 	Run   results.Run
+	// Baseline is what Run was read from, where it is no record but a baseline.
+	Baseline *baseline.Baseline
 	// Kernel is the one kernel of it that is asked for; empty for all.
 	Kernel string
 }
@@ -62,7 +65,7 @@ type Pair struct {
 // Column is a kernel, and where its cells are from.
 type Column struct {
 	Label  string `json:"label"`
-	Run    string `json:"run"` // the run's id
+	Run    string `json:"run,omitempty"` // the run's id; none for a baseline
 	Kernel string `json:"kernel"`
 }
 
@@ -93,8 +96,22 @@ func (c Comparison) ExitCode() int {
 	return code
 }
 
+// Moved is the exit code of a comparison with what must not move: explained or
+// not, a difference is one.
+func (c Comparison) Moved() int {
+	for _, p := range c.Pairs {
+		if len(p.Differences) > 0 {
+			return fault.ExitUnexpected
+		}
+	}
+	return c.ExitCode()
+}
+
 // Of compares. That nothing of the one is in the other is the request's fault.
 func Of(a, b Side, opt Options) (Comparison, error) {
+	if a.Baseline != nil && b.Baseline != nil {
+		return Comparison{}, fault.Requestf("%s and %s are both baselines, which say nothing of how they came about; give the folder of a run for one of them", a.Label, b.Label)
+	}
 	pairs, onlyA, onlyB, err := pairUp(a, b, opt.Pairs)
 	if err != nil {
 		return Comparison{}, err
@@ -139,12 +156,20 @@ func newPair(a, b Side, kernelA, kernelB results.Kernel, declared change.List, a
 			out.Left = append(out.Left, Left{Scenario: id, Why: why, Rig: rig})
 			continue
 		}
-		if a.Run.Tool != b.Run.Tool {
-			if !slices.EqualFunc(x.Steps, y.Steps, func(s, t observe.Step) bool { return s.Actor == t.Actor && s.Action == t.Action }) {
-				out.Left = append(out.Left, Left{Scenario: id, Why: "its steps are not the same in both versions of Faultline"})
-				continue
-			}
+		same, unlike := true, "its steps are not those of the baseline"
+		switch {
+		case a.Baseline != nil:
+			x, y, same = a.Baseline.Like(kernelA.Name, x, y)
+		case b.Baseline != nil:
+			y, x, same = b.Baseline.Like(kernelB.Name, y, x)
+		case a.Run.Tool != b.Run.Tool:
+			same = slices.EqualFunc(x.Steps, y.Steps, func(s, t observe.Step) bool { return s.Actor == t.Actor && s.Action == t.Action })
+			unlike = "its steps are not the same in both versions of Faultline"
 			x.Witnesses, y.Witnesses = out.common(x.Witnesses, y.Witnesses)
+		}
+		if !same {
+			out.Left = append(out.Left, Left{Scenario: id, Why: unlike})
+			continue
 		}
 		out.Compared++
 		if anyAccel {

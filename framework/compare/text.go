@@ -37,7 +37,11 @@ func (c Comparison) pair(b *strings.Builder, p Pair) {
 		side string
 		of   Column
 	}{{"A", p.A}, {"B", p.B}} {
-		fmt.Fprintf(b, "%s: %s, of run %s in %s\n", s.side, plain.Line(s.of.Kernel), plain.Line(s.of.Run), plain.Line(s.of.Label))
+		fmt.Fprintf(b, "%s: %s, of ", s.side, plain.Line(s.of.Kernel))
+		if s.of.Run != "" {
+			fmt.Fprintf(b, "run %s in ", plain.Line(s.of.Run))
+		}
+		fmt.Fprintln(b, plain.Line(s.of.Label))
 	}
 	scenario := ""
 	for _, d := range p.Differences {
@@ -88,7 +92,11 @@ func (c Comparison) sentence(p Pair) string {
 			}
 		}
 	}
-	out := fmt.Sprintf("%d of %s differ in %s: ", len(scenarios), matrix.Count(p.Compared, "scenario"), matrix.Count(len(p.Differences), "field"))
+	verb := "differ"
+	if len(scenarios) == 1 {
+		verb = "differs"
+	}
+	out := fmt.Sprintf("%d of %s %s in %s: ", len(scenarios), matrix.Count(p.Compared, "scenario"), verb, matrix.Count(len(p.Differences), "field"))
 	var parts []string
 	if explained > 0 {
 		parts = append(parts, fmt.Sprintf("%d explained by %s", explained, matrix.List(changes)))

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/faultline/faultline/framework/baseline"
+	"github.com/faultline/faultline/framework/compare"
+	"github.com/faultline/faultline/framework/report/matrix"
+	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/plain"
+)
+
+type baselineCmd struct {
+	Save  baselineSaveCmd  `cmd:"" help:"Keep what a run showed, to hold later runs against."`
+	Check baselineCheckCmd `cmd:"" help:"Hold a run against a baseline."`
+	List  baselineListCmd  `cmd:"" help:"List the baselines."`
+}
+
+func (baselineCmd) Help() string {
+	return `A baseline is what must not move: a file that belongs into a repository, with a line a cell. It
+is baselines/NAME.json, or the file that NAME is the path of.
+
+Examples:
+  faultline baseline save stable results/latest
+  faultline baseline check stable
+  faultline run --against stable`
+}
+
+// baselinesFolder is where baselines lie that are called by a name.
+const baselinesFolder = "baselines"
+
+// baselineFile is the file of a baseline.
+func baselineFile(name string) string {
+	if strings.ContainsRune(name, filepath.Separator) || filepath.Ext(name) == ".json" {
+		return name
+	}
+	return filepath.Join(baselinesFolder, name+".json")
+}
+
+func loadBaseline(file string) (compare.Side, error) {
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return compare.Side{}, fault.Requestf("there is no baseline %s; make one with faultline baseline save", file)
+	}
+	if err != nil {
+		return compare.Side{}, err
+	}
+	b, err := baseline.Decode(text)
+	if err != nil {
+		return compare.Side{}, fault.Requestf("%s: %v", file, err)
+	}
+	return compare.Side{Label: file, Run: b.Run, Baseline: b}, nil
+}
+
+type baselineSaveCmd struct {
+	Name string `arg:"" help:"The baseline's name, or its file."`
+	Of   string `arg:"" optional:"" name:"run" default:"results/latest" help:"The results folder of a run (default: results/latest)."`
+}
+
+func (c *baselineSaveCmd) Run() error {
+	folder, err := results.Open(c.Of)
+	if err != nil {
+		return err
+	}
+	run, err := folder.LoadObserved()
+	if err != nil {
+		return err
+	}
+	if run.Interrupted {
+		return fault.Requestf("the run in %s is not whole; faultline run --resume does the rest", c.Of)
+	}
+	text, left, err := baseline.Encode(run)
+	if err != nil {
+		return err
+	}
+	file := baselineFile(c.Name)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(file, text, 0o644); err != nil {
+		return err
+	}
+	fmt.Printf("%s: %s of %s, %s\n", file, matrix.Count(len(run.Cells)-left, "cell"), matrix.Count(len(run.Kernels), "kernel"), size(int64(len(text))))
+	if left > 0 {
+		fmt.Fprintf(os.Stderr, "left out, because it could not be judged: %s\n", matrix.Count(left, "cell"))
+	}
+	if n := len(run.Findings); n > 0 {
+		fmt.Fprintf(os.Stderr, "part of the baseline now: %s of the run\n", matrix.Count(n, "finding"))
+	}
+	return nil
+}
+
+type baselineCheckCmd struct {
+	Name     string `arg:"" help:"The baseline's name, or its file."`
+	Of       string `arg:"" optional:"" name:"run" default:"results/latest" help:"The results folder of a run (default: results/latest)."`
+	AnyAccel bool   `help:"Also compare what ran with KVM with what ran under TCG."`
+	changesFlag
+}
+
+func (baselineCheckCmd) Help() string {
+	return `Whatever moved makes the exit code 1, also what a known change explains: who wants that saves the
+baseline anew, and has it reviewed. What could not be judged makes it 3.`
+}
+
+func (c *baselineCheckCmd) Run(ctx context.Context) error {
+	base, err := loadBaseline(baselineFile(c.Name))
+	if err != nil {
+		return err
+	}
+	now, err := side(c.Of)
+	if err != nil {
+		return err
+	}
+	mine, err := c.declared(ctx)
+	if err != nil {
+		return err
+	}
+	code, err := against(os.Stdout, base, now, compare.Options{AnyAccel: c.AnyAccel, Changes: mine})
+	if err == nil && code != 0 {
+		err = exitError(code)
+	}
+	return err
+}
+
+// against says what moved since a baseline, and the exit code of that.
+func against(to *os.File, base, now compare.Side, opt compare.Options) (int, error) {
+	found, err := compare.Of(base, now, opt)
+	if err != nil {
+		return 0, err
+	}
+	return found.Moved(), found.Write(to)
+}
+
+type baselineListCmd struct{}
+
+func (baselineListCmd) Run() error {
+	files, err := filepath.Glob(filepath.Join(baselinesFolder, "*.json"))
+	if err != nil {
+		return err
+	}
+	if len(files) == 0 {
+		fmt.Printf("No baselines in %s.\n", baselinesFolder)
+		return nil
+	}
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "BASELINE\tCELLS\tKERNELS")
+	for _, f := range files {
+		b, err := loadBaseline(f)
+		if err != nil {
+			return err
+		}
+		var names []string
+		for _, k := range b.Run.Kernels {
+			names = append(names, plain.Line(k.Name))
+		}
+		fmt.Fprintf(w, "%s\t%d\t%s\n", strings.TrimSuffix(filepath.Base(f), ".json"), len(b.Run.Cells), strings.Join(names, ", "))
+	}
+	return w.Flush()
+}

@@ -72,12 +72,11 @@ func (p *printer) column(n int, col matrix.Column) matrix.State {
 	}
 	suites := col.Suites()
 	p.head(1, name, len(suites))
-	worst := matrix.NotDoable
 	var states []matrix.State
 	for i, s := range suites {
 		states = append(states, p.suite(i+1, s))
 	}
-	worst = together(states)
+	worst := together(states)
 	p.result(0, n, name, worst, "")
 	return worst
 }

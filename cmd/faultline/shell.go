@@ -31,13 +31,8 @@ func (c *shellCmd) Run(ctx context.Context) error {
 		return err
 	}
 	return c.session(ctx, func(ctx context.Context, guest *vm.SSHClient) error {
-		const there = "/bin/busybox"
-		if err := guest.Put(ctx, busybox, there); err != nil {
-			return fmt.Errorf("copy %s into the guest: %w", busybox, err)
-		}
-		said := vm.Streams{Stdout: os.Stderr, Stderr: os.Stderr}
-		if status, err := guest.Exec(ctx, []string{there, "--install", "-s", "/bin"}, said); err != nil || status.Code != 0 {
-			return fmt.Errorf("install BusyBox in the guest: exit status %d: %w", status.Code, err)
+		if err := guest.InstallShell(ctx, busybox); err != nil {
+			return err
 		}
 		if term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd())) {
 			return interactive(ctx, guest)

@@ -24,6 +24,8 @@ type Options struct {
 	Dir string
 	// Console gets what the guest prints on its first serial port.
 	Console *Console
+	// Door adds a QMP socket for a person: see Process.Door.
+	Door bool
 }
 
 // Process is a running QEMU.
@@ -95,6 +97,12 @@ func Start(ctx context.Context, bin Binary, m Machine, opt Options) (_ *Process,
 		return nil, err
 	}
 	gdbFD := give(gdb)
+	var door *os.File
+	if opt.Door {
+		if door, err = listen(opt.Dir, doorSocket); err != nil {
+			return nil, err
+		}
+	}
 	ours, agent, err := socketpair()
 	if err != nil {
 		return nil, err
@@ -110,6 +118,9 @@ func Start(ctx context.Context, bin Binary, m Machine, opt Options) (_ *Process,
 		// Nobody listens on it before DialGDB has a stub added.
 		"-chardev", fmt.Sprintf("socket,id=%s,fd=%d,server=on,wait=off", gdbSocket, gdbFD),
 	)
+	if door != nil {
+		p.args = append(p.args, "-chardev", fmt.Sprintf("socket,id=%s,fd=%d,server=on,wait=off", doorSocket, give(door)), "-mon", "mode=control,chardev="+doorSocket)
+	}
 	conn, err := net.FileConn(ours)
 	ours.Close()
 	if err != nil {
@@ -211,20 +222,33 @@ func (p *Process) Kill() {
 		p.Monitor.close()
 	}
 	os.Remove(filepath.Join(p.dir, gdbSocket))
+	os.Remove(filepath.Join(p.dir, doorSocket))
 }
 
-// DialGDB connects to the gdb stub, and adds one first to a process that has
-// none yet. A guest that runs is stopped by it.
-func (p *Process) DialGDB(ctx context.Context) (net.Conn, error) {
+// Door is the path of the QMP socket of a process that was started with one. It
+// takes one connection at a time.
+func (p *Process) Door() string { return filepath.Join(p.dir, doorSocket) }
+
+// GDB is the path of the gdb stub's socket; the stub is added to a process that has
+// none yet. It takes one connection at a time, and a guest that runs is stopped by it.
+func (p *Process) GDB(ctx context.Context) (path string, err error) {
 	if !p.stub {
 		said, err := p.Monitor.HMP(ctx, "gdbserver chardev:"+gdbSocket)
 		if err != nil {
-			return nil, fmt.Errorf("add a gdb stub: %w", err)
+			return "", fmt.Errorf("add a gdb stub: %w", err)
 		}
 		if !strings.HasPrefix(said, "Waiting for gdb connection") {
-			return nil, fmt.Errorf("add a gdb stub: QEMU says %q", said)
+			return "", fmt.Errorf("add a gdb stub: QEMU says %q", said)
 		}
 		p.stub = true
+	}
+	return filepath.Join(p.dir, gdbSocket), nil
+}
+
+// DialGDB connects to the gdb stub.
+func (p *Process) DialGDB(ctx context.Context) (net.Conn, error) {
+	if _, err := p.GDB(ctx); err != nil {
+		return nil, err
 	}
 	path, done, err := socketPath(p.dir, gdbSocket)
 	if err != nil {
@@ -248,8 +272,9 @@ func (p *Process) dialMonitor(ctx context.Context) (*Monitor, error) {
 // The sockets in Options.Dir. QEMU inherits them, and is told no path: a path may
 // hold what means something in its options.
 const (
-	qmpSocket = "qmp"
-	gdbSocket = "gdb"
+	qmpSocket  = "qmp"
+	gdbSocket  = "gdb"
+	doorSocket = "door"
 )
 
 // socketPath is a path of at most some 30 bytes for a socket in a folder, valid

@@ -36,6 +36,7 @@ type Guest struct {
 	spec    Spec
 	dir     string // its own folder, gone after Close
 	memory  string // the folder of the files that its memory is in
+	door    bool   // Open will be called
 	proc    *qemu.Process
 	agent   *agentPort
 	console *os.File
@@ -45,6 +46,7 @@ type Guest struct {
 
 	greeted time.Time // when Welcome was said
 	share   share
+	visited bool // see Open
 
 	down     context.Context // see watchOver
 	watchers sync.WaitGroup
@@ -91,7 +93,7 @@ func (g *Guest) start(ctx context.Context, bin qemu.Binary, m qemu.Machine) erro
 		console.Seen(text)
 	}
 	g.memory = filepath.Dir(m.RAM.Path)
-	g.proc, err = qemu.Start(ctx, bin, m, qemu.Options{Dir: g.dir, Console: console})
+	g.proc, err = qemu.Start(ctx, bin, m, qemu.Options{Dir: g.dir, Console: console, Door: g.door})
 	if err != nil {
 		g.console.Close()
 		t := &Trouble{Kind: Host, Doing: "start QEMU", Kernel: g.spec.Kernel.Name, Err: err, Tail: console.Tail(tailLines)}
@@ -130,6 +132,14 @@ func (g *Guest) hello(ctx context.Context, spare int) error {
 // machine a guest waits for a core whatever runs it.
 const callLimit = 60 * time.Second
 
+// limited bounds an exchange, but for a guest that a person stops and looks at.
+func (g *Guest) limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	if g.visited {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeoutCause(ctx, callLimit, fmt.Errorf("no answer within %v", callLimit))
+}
+
 // Pending is a request whose reply was not waited for yet.
 type Pending struct {
 	guest *Guest
@@ -148,7 +158,7 @@ func (g *Guest) Send(req *wire.Request) *Pending {
 // not answer, QEMU ended, the agent could not do it) or that of ctx.
 func (p *Pending) Wait(ctx context.Context) (*wire.Reply, error) {
 	g := p.guest
-	ctx, cancel := context.WithTimeoutCause(ctx, callLimit, fmt.Errorf("no answer within %v", callLimit))
+	ctx, cancel := g.limited(ctx)
 	defer cancel()
 	ctx, unwatch := g.watch(ctx)
 	defer unwatch()

@@ -218,6 +218,8 @@ func (g *Guest) freeze(ctx context.Context, state string) error {
 // CloneOptions are what may differ between clones.
 type CloneOptions struct {
 	Console string // as in Spec
+	// Door is for a clone that a person looks into: see Guest.Open.
+	Door bool
 }
 
 // Clone starts a guest from the template. Its agent is already there.
@@ -231,7 +233,7 @@ func (t *Template) Clone(ctx context.Context, opt CloneOptions) (_ *Guest, err e
 	if err != nil {
 		return nil, &Trouble{Kind: Host, Doing: "clone", Kernel: s.Kernel.Name, Err: err}
 	}
-	g := &Guest{spec: s, dir: dir, client: ed25519.NewKeyFromSeed(t.meta.ClientKey), Timings: Timings{Start: time.Now()}, Welcome: t.meta.Welcome, Devices: t.meta.Devices, Mounted: t.meta.Mounted}
+	g := &Guest{spec: s, dir: dir, door: opt.Door, client: ed25519.NewKeyFromSeed(t.meta.ClientKey), Timings: Timings{Start: time.Now()}, Welcome: t.meta.Welcome, Devices: t.meta.Devices, Mounted: t.meta.Mounted}
 	if g.hostKey, err = ssh.ParsePublicKey(t.meta.HostKey); err != nil {
 		os.RemoveAll(dir)
 		return nil, err

@@ -31,6 +31,7 @@ type cli struct {
 	Bisect     bisectCmd     `cmd:"" help:"Find the commit after which scenarios show something else, in a git tree."`
 	BisectStep bisectStepCmd `cmd:"" help:"Judge one commit, for git bisect run."`
 	Backport   backportCmd   `cmd:"" help:"Say whether patches do on a kernel what a change does upstream, and nothing else."`
+	Explain    explainCmd    `cmd:"" help:"Say what a change, a scenario or a cell is, why it matters, and what was seen."`
 	List       listCmd       `cmd:"" help:"List the scenarios, or the kernels that can be had here."`
 	Exec       execCmd       `cmd:"" help:"Run a static program of yours in a guest."`
 	Shell      shellCmd      `cmd:"" help:"Open a shell in a guest."`

@@ -7,5 +7,6 @@ var AMDPanics = Change{
 	Subject: "x86/mce: Simplify AMD severity grading logic",
 	Since:   "v5.19",
 	Effect:  "poison that is consumed on a processor of AMD's without SUCCOR ends in a panic, where it was logged and forgotten",
+	Way:     []string{"do_machine_check", "mce_severity_amd"},
 	Telling: []string{"mce/amd/srar"},
 }

@@ -28,6 +28,10 @@ type Change struct {
 	Since string `json:"since,omitempty"`
 	// Effect says in one sentence what user space sees of it.
 	Effect string `json:"effect"`
+	// Way are the kernel functions from where the poison is met to what user space is
+	// told, in the order in which they are come by. Those that docs/catalogue.md or a
+	// comment here names are known; of a user's change none are.
+	Way []string `json:"-"`
 	// Telling are the scenarios that follow it, as globs of path.Match in which a *
 	// stands for a part of an id: those whose steps tell which side of it a
 	// kernel is on. A test holds them against the compiled suites.

@@ -94,16 +94,21 @@ func TestTells(t *testing.T) {
 // Every change says all that is said of changes, in the form that readers of it take.
 func TestAll(t *testing.T) {
 	release, commit := regexp.MustCompile(`^v\d+\.\d+$`), regexp.MustCompile(`^[0-9a-f]{12}$`)
-	symbol := regexp.MustCompile(`^[A-Z0-9_]+$`)
+	symbol, function := regexp.MustCompile(`^[A-Z0-9_]+$`), regexp.MustCompile(`^[a-z0-9_]+$`)
 	seen := map[string]bool{}
 	for _, c := range All() {
-		if c.ID == "" || seen[c.ID] || !commit.MatchString(c.Commit) || !release.MatchString(c.Since) || c.Subject == "" || c.Effect == "" || len(c.Telling) == 0 {
+		if c.ID == "" || seen[c.ID] || !commit.MatchString(c.Commit) || !release.MatchString(c.Since) || c.Subject == "" || c.Effect == "" || len(c.Telling) == 0 || len(c.Way) == 0 {
 			t.Errorf("%+v", c)
 		}
 		seen[c.ID] = true
 		for _, s := range c.ShownWith {
 			if !symbol.MatchString(s) || strings.HasPrefix(s, "CONFIG_") {
 				t.Errorf("%s: %q", c.ID, s)
+			}
+		}
+		for _, f := range c.Way {
+			if !function.MatchString(f) {
+				t.Errorf("%s: %q is no function", c.ID, f)
 			}
 		}
 		globs := slices.Clone(c.Telling)

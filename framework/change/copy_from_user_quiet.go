@@ -7,6 +7,7 @@ var CopyFromUserQuiet = Change{
 	Subject: "x86/mce: Change to not send SIGBUS error during copy from user",
 	Since:   "v5.16",
 	Effect:  "a system call that meets poison as it copies its argument from user space sends no SIGBUS any more",
+	Way:     []string{"do_machine_check", "queue_task_work"},
 	Telling: []string{"mce/anon/write"},
 	Moves: []Move{
 		{Scenarios: "mce/anon/write", Witness: "log", Before: "Memory failure: N: Sending SIGBUS to victim due to hardware memory corruption"},

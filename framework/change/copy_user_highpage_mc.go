@@ -7,5 +7,6 @@ var CopyUserHighpageMC = Change{
 	Subject: "mm, hwpoison: try to recover from copy-on write faults",
 	Since:   "v6.2",
 	Effect:  "poison that the kernel consumes while it copies a page for a store ends in SIGBUS BUS_MCEERR_AR, where it ended in a panic",
+	Way:     []string{"wp_page_copy", "copy_mc_user_highpage", "do_sigbus"},
 	Telling: []string{"mce/anon/cow", "mce/pagecache-*/cow"},
 }

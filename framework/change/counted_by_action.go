@@ -7,6 +7,7 @@ var CountedByAction = Change{
 	Subject: "mm/memory-failure.c: simplify num_poisoned_pages_inc/dec",
 	Since:   "v5.19",
 	Effect:  "a poisoned DAX page counts in HardwareCorrupted of /proc/meminfo, where it did not",
+	Way:     []string{"memory_failure", "meminfo_proc_show"},
 	Telling: []string{"mce/*/corrupt-pfn", "dax/*/second-process"},
 	// HardwareCorrupted is a line of the kernel's with it only (meminfo_proc_show).
 	ShownWith: []string{"MEMORY_FAILURE"},

@@ -7,6 +7,7 @@ var DaxFaultHWPoison = Change{
 	Subject: "dax: enable dax fault handler to report VM_FAULT_HWPOISON",
 	Since:   "v6.5",
 	Effect:  "a DAX page fault on known poison ends in SIGBUS BUS_MCEERR_AR with si_addr_lsb, where it ended in BUS_ADRERR",
+	Way:     []string{"__pmem_direct_access", "dax_fault_iter", "dax_fault_return", "vmf_error", "do_sigbus"},
 	Telling: []string{
 		"dax/*/shared-read", "dax/*/shared-write", "dax/*/private-read", "dax/*/private-cow", "dax/*/sync-write", "dax/*/mkwrite",
 		"dax/*/fork-child", "dax/*/ifetch", "dax/*/shared-read-twice", "dax/*/huge-bad", "dax/*/second-process", "dax/ext4/huge-unwritten-write", "dax/ext4/unwritten-write-twice",

@@ -7,6 +7,7 @@ var KillEarlyOnConsumption = Change{
 	Subject: "mm,hwpoison: send SIGBUS to PF_MCE_EARLY processes on action required events",
 	Since:   "v5.12",
 	Effect:  "a process with PR_MCE_KILL_EARLY gets SIGBUS BUS_MCEERR_AO for poison that another process consumed, where it was told nothing",
+	Way:     []string{"do_machine_check", "memory_failure", "mf_generic_kill_procs"},
 	Telling: []string{"mce/*/srar-other-early", "mce/*/srao-early", "mce/*/corrupt-pfn-early"},
 	Moves: []Move{
 		{Scenarios: "mce/*/*-early", Witness: "log", After: "Memory failure: N: Sending SIGBUS to * due to hardware memory corruption"},

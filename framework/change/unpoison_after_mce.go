@@ -7,6 +7,7 @@ var UnpoisonAfterMCE = Change{
 	Subject: "mm/memory-failure: disable unpoison once hw error happens",
 	Since:   "v5.19",
 	Effect:  "unpoison-pfn says EOPNOTSUPP once a real machine check was handled, where it gave the page back",
+	Way:     []string{"unpoison_memory"},
 	Telling: []string{"mce/anon/unpoison"},
 	Moves: []Move{
 		// The page that was given back is counted no more, and has no flag.

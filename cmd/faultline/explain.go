@@ -1,0 +1,128 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/report/explain"
+	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/framework/run"
+	"github.com/faultline/faultline/framework/scenario"
+	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/near"
+)
+
+type explainCmd struct {
+	Name string `arg:"" name:"change|scenario|cell" help:"A change's id or commit, a scenario's id, or a cell as SCENARIO@KERNEL."`
+	runFlag
+}
+
+// runFlag is for subcommands that look something up in a run.
+type runFlag struct {
+	RunDir string `name:"run" placeholder:"DIR" help:"The results folder of the run (default: results/latest)."`
+}
+
+// record is the run of the flag, also one that goes on or was killed.
+func (f runFlag) record() (results.Run, error) {
+	folder, err := results.Open(cmp.Or(f.RunDir, results.Latest))
+	if err != nil {
+		return results.Run{}, err
+	}
+	return folder.LoadObserved()
+}
+
+func (explainCmd) Help() string {
+	return `Of a change: the commit, what user space sees of it, the kernel functions on the way, the
+scenarios that tell, and which kernels of the run have it. Of a scenario: what it needs, what was
+predicted and why, the changes that it follows, and what each kernel showed. Of a cell: each step
+with its payload decoded, what was expected, the witnesses, the kernel's log, how it differs from
+other kernels' and what explains that, and the command that repeats it.
+
+Examples:
+  faultline explain dax_fault_hwpoison
+  faultline explain dax/ext4/shared-read
+  faultline explain dax/ext4/shared-read@apt:bookworm --run results/20260101T000000Z`
+}
+
+func (c *explainCmd) Run(ctx context.Context) error {
+	all, err := scenarios(ctx)
+	if err != nil && !errors.Is(err, run.ErrNoSuites) {
+		return err
+	}
+	record, err := c.record()
+	seen := &record
+	if none := (*results.NoRunError)(nil); errors.As(err, &none) && c.RunDir == "" {
+		seen, err = nil, nil // nothing was observed yet
+	}
+	if err != nil {
+		return err
+	}
+	all = withRecorded(all, seen)
+	if _, _, ok := results.SplitCell(c.Name); ok {
+		if seen == nil {
+			return fault.Requestf("no run has a cell %q: there is no %s; name a run with --run", c.Name, results.Latest)
+		}
+		cell, _, err := record.FindCell(c.Name)
+		if err != nil {
+			return err
+		}
+		var info scenario.Info
+		if i := slices.IndexFunc(all, func(i scenario.Info) bool { return i.ID == cell.Scenario }); i >= 0 {
+			info = all[i]
+		}
+		explain.Cell(os.Stdout, record, cell, info)
+		return nil
+	}
+	known := change.All()
+	if seen != nil {
+		known = seen.Known()
+	}
+	for _, one := range known {
+		if one.ID == c.Name || len(c.Name) >= shortCommit && strings.HasPrefix(one.Commit, c.Name) {
+			explain.Change(os.Stdout, one, all, seen)
+			return nil
+		}
+	}
+	for _, i := range all {
+		if i.ID == c.Name {
+			explain.Scenario(os.Stdout, i, known, seen)
+			return nil
+		}
+	}
+	return unknown(c.Name, known, all)
+}
+
+// shortCommit is how many digits of a commit are enough, as for git.
+const shortCommit = 7
+
+// withRecorded adds the scenarios that a run has and the compiled suites lack, such
+// as those of a run of long ago.
+func withRecorded(all []scenario.Info, seen *results.Run) []scenario.Info {
+	if seen == nil {
+		return all
+	}
+	for _, s := range seen.Scenarios {
+		if !slices.ContainsFunc(all, func(i scenario.Info) bool { return i.ID == s.ID }) {
+			all = append(all, scenario.Info{ID: s.ID, Doc: s.Doc, Suite: s.Suite, Needs: s.Needs, Changes: s.Changes, Catalogue: s.Catalogue, NotDoable: s.NotDoable, TCG: s.TCG, Lead: s.Lead})
+		}
+	}
+	return all
+}
+
+// unknown says that nothing goes by a name, with near ones.
+func unknown(name string, known change.List, all []scenario.Info) error {
+	names := known.IDs()
+	for _, i := range all {
+		names = append(names, i.ID)
+	}
+	forms := func(n string) []string { return []string{n, n[strings.LastIndex(n, "/")+1:]} }
+	if found := near.By(name, names, forms); len(found) > 0 {
+		return fault.Requestf("no change and no scenario is called %q; did you mean %s?", name, strings.Join(found, " or "))
+	}
+	return fault.Requestf("no change and no scenario is called %q; faultline list shows the scenarios, and the changes are %s", name, strings.Join(known.IDs(), ", "))
+}

@@ -1,0 +1,188 @@
+package explain
+
+import (
+	"encoding/hex"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/faultline/faultline/framework/judge"
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/report/matrix"
+	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/framework/scenario"
+	"github.com/faultline/faultline/guest/siginfo"
+	"github.com/faultline/faultline/internal/plain"
+)
+
+// Cell words a recorded cell: what was done, what came of it down to the bytes of
+// each payload, how it differs from other kernels' and why, what the kernel said,
+// and the command that repeats it. info is what is known of its scenario.
+func Cell(w io.Writer, run results.Run, c observe.Cell, info scenario.Info) {
+	p := &page{w: w}
+	p.head("%s on %s: %s", c.Scenario, c.Kernel, matrix.VerdictWords(c.Verdict))
+	p.line("%s", info.Doc)
+	if k, ok := run.Kernel(c.Kernel); ok {
+		p.line("%s, %s; run %s, %s, attempt %d", k.Spec, k.Release, run.ID, c.Accel, max(1, c.Attempt))
+	}
+	p.text(c.Message)
+	Observation(w, c)
+	p.section("Beside the other kernels")
+	if n := p.differences(run, c); n == 0 {
+		p.line("no difference is recorded")
+	}
+	for _, f := range run.Findings {
+		if f.Scenario == c.Scenario && slices.Contains(f.Kernels, c.Kernel) {
+			p.line("finding, %s: %s", matrix.FindingWords(f.Kind), f.Message)
+		}
+	}
+	p.section("Again")
+	p.line("%s", matrix.Repeat(run, c))
+}
+
+// Observation words what a cell holds of its scenario: steps, witnesses, what the
+// kernel said.
+func Observation(w io.Writer, c observe.Cell) {
+	p := &page{w: w}
+	if len(c.Steps) > 0 {
+		p.section("Steps")
+	}
+	for i, s := range c.Steps {
+		Step(w, i, s)
+	}
+	if len(c.Witnesses) > 0 {
+		p.section("Witnesses")
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Witnesses)) {
+		p.line("%s: %s", name, strings.ReplaceAll(c.Witnesses[name], "\n", "; "))
+	}
+	for _, l := range c.LeftOut {
+		p.line("left out of %s: %s, because %s", l.Witness, l.Pattern, l.Reason)
+	}
+	if len(c.KernelLog) > 0 {
+		p.section("Kernel log")
+		p.text(strings.Join(c.KernelLog, "\n"))
+	}
+	if c.ConsoleTail != "" {
+		p.section("End of the console")
+		p.text(c.ConsoleTail)
+	}
+}
+
+// Step words the step of that index: who did what, what came of it, each payload
+// field by field, and what was expected where that is known.
+func Step(w io.Writer, i int, s observe.Step) {
+	p := &page{w: w}
+	p.line("%d  %s: %s → %s", i+1, s.Actor, s.Action, s.Outcome.Located())
+	if o := s.Outcome; o.Digest != "" {
+		p.line("     digest %s", o.Digest)
+	}
+	for _, sig := range s.Outcome.Signals {
+		p.payload(sig)
+	}
+	Expected(w, s)
+}
+
+// Expected words what was expected of a step, where the scenario asked anything.
+func Expected(w io.Writer, s observe.Step) {
+	e := s.Expected
+	if e == nil {
+		return
+	}
+	how := "as expected"
+	switch {
+	case !e.Met:
+		how = "not as expected"
+	case e.Change != "" && e.Side == observe.Before:
+		how = "as without " + e.Change
+	case e.Change != "" && e.Side == observe.After:
+		how = "as with " + e.Change
+	}
+	(&page{w: w}).line("     %s: %s", how, e.Wanted())
+}
+
+// payload lays out siginfo_t field by field, with the bytes; what is not a field
+// is shown where it is not zero.
+func (p *page) payload(s observe.Signal) {
+	raw, err := hex.DecodeString(s.Raw)
+	in, wrong := siginfo.Decode(raw)
+	if err != nil || wrong != nil {
+		p.line("     no payload is recorded")
+		return
+	}
+	shown := make([]bool, siginfo.Size)
+	for _, f := range in.Fields() {
+		means := f.Means
+		if f.Name == "si_addr" {
+			means = s.Addr
+		}
+		for i := f.Off; i < f.End; i++ {
+			shown[i] = true
+		}
+		p.line("     %-11s  %-16s  %-23s  %s", f.Name, f.Value, fmt.Sprintf("% x", in.Raw[f.Off:f.End]), means)
+	}
+	rest := 0
+	for i, b := range in.Raw {
+		if b != 0 && !shown[i] {
+			rest++
+			p.line("     byte %-6d  %-16s  %02x", i, "", b)
+		}
+	}
+	if rest == 0 {
+		p.line("     the other bytes of %d are 0", siginfo.Size)
+	}
+}
+
+// differences words those of a cell, and counts them.
+func (p *page) differences(run results.Run, c observe.Cell) int {
+	n := 0
+	for _, d := range slices.Concat(run.Differences, run.Repeats) {
+		if d.Scenario != c.Scenario || d.KernelA != c.Kernel && d.KernelB != c.Kernel {
+			continue
+		}
+		n++
+		p.line("%s / %s: %s: %s", d.KernelA, d.KernelB, d, why(run, d))
+	}
+	return n
+}
+
+// why says what explains a difference.
+func why(run results.Run, d judge.Difference) string {
+	known := run.Known()
+	c, err := known.ByID(d.ExplainedBy)
+	switch {
+	case d.KernelA == d.KernelB:
+		return "not repeatable"
+	case d.Lost:
+		return "a lost change"
+	case d.ExplainedBy == "":
+		return "nothing explains it"
+	case err != nil: // a configuration symbol
+		return "for want of " + d.ExplainedBy
+	}
+	return fmt.Sprintf("explained by %s", named(c))
+}
+
+// page writes lines that are fit for a terminal.
+type page struct{ w io.Writer }
+
+func (p *page) head(format string, args ...any) {
+	fmt.Fprintln(p.w, plain.Line(fmt.Sprintf(format, args...)))
+}
+
+func (p *page) section(name string) { fmt.Fprintf(p.w, "\n%s\n", name) }
+
+func (p *page) line(format string, args ...any) {
+	if text := strings.TrimRight(plain.Line(fmt.Sprintf(format, args...)), " "); text != "" {
+		fmt.Fprintln(p.w, "  "+text)
+	}
+}
+
+// text is a text of several lines.
+func (p *page) text(s string) {
+	for l := range strings.Lines(s) {
+		p.line("%s", strings.TrimRight(l, "\n"))
+	}
+}

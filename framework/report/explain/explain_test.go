@@ -1,0 +1,108 @@
+package explain
+
+import (
+	"bytes"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/internal/demo"
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/framework/scenario"
+)
+
+func holds(t *testing.T, text string, want ...string) {
+	t.Helper()
+	at := 0
+	for _, w := range want {
+		n := strings.Index(text[at:], w)
+		if n < 0 {
+			t.Fatalf("there is no %q in, or not in its place:\n%s", w, text)
+		}
+		at += n + len(w)
+	}
+}
+
+func words(say func(io.Writer)) string {
+	var b bytes.Buffer
+	say(&b)
+	return b.String()
+}
+
+var info = scenario.Info{
+	ID: "dax/ext4/shared-read", Doc: "tells a reader", Needs: []string{"FS_DAX", "EXT4_FS"}, Changes: []string{"dax_fault_hwpoison"}, Catalogue: []string{"A01"},
+}
+
+func TestChange(t *testing.T) {
+	run := demo.Run()
+	got := words(func(w io.Writer) { Change(w, change.DaxFaultHWPoison, []scenario.Info{info, {ID: "x/y"}}, &run) })
+	holds(t, got,
+		"dax_fault_hwpoison: dax: enable dax fault handler to report VM_FAULT_HWPOISON\n", "commit 1ea7ca1b0901", "first in v6.5",
+		"BUS_MCEERR_AR", "CONFIG_MEMORY_FAILURE", "log: no such line → MCE: Killing", "__pmem_direct_access → ", "effect here: A, B09",
+		"dax/ext4/shared-read: tells a reader\n", "What was seen in run ", "6.1.192 (apt:bookworm) lacks dax_fault_hwpoison", " has dax_fault_hwpoison", "explains ")
+	if strings.Contains(got, "x/y") {
+		t.Error(got)
+	}
+	// A user's change may say little, and there may be no run and no suites.
+	got = words(func(w io.Writer) { Change(w, change.Change{ID: "mine", Telling: []string{"a/*"}}, nil, nil) })
+	if holds(t, got, "mine: ", "a/*"); strings.Contains(got, "commit") || strings.Contains(got, "seen in run") || strings.Contains(got, "catalogue") {
+		t.Error(got)
+	}
+}
+
+func TestScenario(t *testing.T) {
+	run := demo.Run()
+	got := words(func(w io.Writer) { Scenario(w, info, change.All(), &run) })
+	holds(t, got, "dax/ext4/shared-read: tells a reader\n", "needs CONFIG_FS_DAX, CONFIG_EXT4_FS", "Follows dax_fault_hwpoison (1ea7ca1b0901, v6.5)",
+		"A. DAX faults", "id: A01 shared-read", "why: dax_fault_iter, dax_fault_return, vmf_error",
+		"6.1.192 (apt:bookworm): SIGBUS BUS_ADRERR (expected)", "BUS_MCEERR_AR lsb=12 (expected)", "they differ by dax_fault_hwpoison")
+	got = words(func(w io.Writer) { Scenario(w, scenario.Info{ID: "a/b", NotDoable: "no kernel has it"}, nil, &run) })
+	holds(t, got, "not doable: no kernel has it", "the run has no cell of it")
+}
+
+func TestCell(t *testing.T) {
+	run := demo.Run()
+	c, _, err := run.FindCell("dax/ext4/shared-read@6.12")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := words(func(w io.Writer) { Cell(w, run, c, info) })
+	holds(t, got, "dax/ext4/shared-read on 6.12", ": expected\n", "tells a reader", "Steps\n", "→ SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4000",
+		"si_signo     7 ", "07 00 00 00 ", "SIGBUS\n", "si_code      4 ", "BUS_MCEERR_AR\n", "si_addr      0x", "file+0x4000\n", "si_addr_lsb  12 ", "0c 00 ", "4 KiB are lost\n",
+		"as with dax_fault_hwpoison: ", "Witnesses\n", "explained by dax_fault_hwpoison (1ea7ca1b0901, v6.5)", "Again\n", "faultline run ")
+}
+
+// What a guest said steers no terminal, and a payload that is none is told as such.
+func TestHostile(t *testing.T) {
+	run := demo.Hostile()
+	for _, c := range run.Cells {
+		demo.Inert(t, words(func(w io.Writer) { Cell(w, run, c, scenario.Info{Doc: demo.HostileText}) }))
+	}
+	for _, s := range run.Scenarios {
+		demo.Inert(t, words(func(w io.Writer) { Scenario(w, scenario.Info{ID: s.ID, Doc: s.Doc}, run.Known(), &run) }))
+	}
+	got := words(func(w io.Writer) {
+		Step(w, 0, observe.Step{Actor: "victim", Action: "load", Outcome: observe.Outcome{Signals: []observe.Signal{{Name: "SIGBUS", Raw: "07"}}}})
+	})
+	holds(t, got, "no payload is recorded")
+}
+
+func TestDifferencesOfEveryKind(t *testing.T) {
+	all := ""
+	for _, run := range demo.Every() {
+		for _, c := range run.Cells {
+			all += words(func(w io.Writer) { Cell(w, run, c, scenario.Info{}) })
+		}
+	}
+	for _, want := range []string{"nothing explains it", "no difference is recorded", "finding, ", "End of the console"} {
+		if !strings.Contains(all, want) {
+			t.Errorf("none says %q", want)
+		}
+	}
+	var run results.Run
+	if got := words(func(w io.Writer) { Cell(w, run, observe.Cell{Scenario: "a/b", Kernel: "k"}, scenario.Info{}) }); !strings.Contains(got, "Again") {
+		t.Error(got)
+	}
+}

@@ -1,0 +1,46 @@
+package siginfo
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// Field is a part of siginfo_t: where it lies, what it says, and what that means.
+type Field struct {
+	Name     string // "si_code"
+	Off, End int    // its bytes: from Off, up to End
+	Value    string // as the kernel filled it
+	Means    string // in words; empty where there are none
+}
+
+// Fields are those of a fault signal in their order. What lies beside them the
+// kernel clears.
+func (in Info) Fields() []Field {
+	lsb := "not carried by this code"
+	if in.HasLSB() {
+		lsb = sizeWords(in.AddrLSB)
+	}
+	return []Field{
+		{"si_signo", offSigno, offSigno + 4, strconv.Itoa(int(in.Signo)), SignalName(in.Signo)},
+		{"si_errno", offErrno, offErrno + 4, strconv.Itoa(int(in.Errno)), ""},
+		{"si_code", offCode, offCode + 4, strconv.Itoa(int(in.Code)), CodeName(in.Signo, in.Code)},
+		{"si_addr", offAddr, offAddr + 8, fmt.Sprintf("%#x", in.Addr), ""},
+		{"si_addr_lsb", offLSB, offLSB + 2, strconv.Itoa(int(in.AddrLSB)), lsb},
+	}
+}
+
+// sizeWords is the size of what si_addr_lsb says is lost.
+func sizeWords(lsb int16) string {
+	if lsb == 0 {
+		return "1 byte is lost"
+	}
+	for _, unit := range []struct {
+		shift int16
+		name  string
+	}{{30, "GiB"}, {20, "MiB"}, {10, "KiB"}, {0, "bytes"}} {
+		if lsb >= unit.shift && lsb < unit.shift+32 {
+			return fmt.Sprintf("%d %s are lost", int64(1)<<(lsb-unit.shift), unit.name)
+		}
+	}
+	return "no size"
+}

@@ -1,0 +1,33 @@
+package siginfo
+
+import (
+	"encoding/binary"
+	"fmt"
+	"testing"
+)
+
+func TestFields(t *testing.T) {
+	raw := make([]byte, Size)
+	le := binary.LittleEndian
+	le.PutUint32(raw, SIGBUS)
+	le.PutUint32(raw[8:], BusMCEErrAR)
+	le.PutUint64(raw[16:], 0x7f0000004005)
+	le.PutUint16(raw[24:], 12)
+	in, err := Decode(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "[{si_signo 0 4 7 SIGBUS} {si_errno 4 8 0 } {si_code 8 12 4 BUS_MCEERR_AR} {si_addr 16 24 0x7f0000004005 } {si_addr_lsb 24 26 12 4 KiB are lost}]"
+	if got := fmt.Sprint(in.Fields()); got != want {
+		t.Errorf("%s\nnot %s", got, want)
+	}
+	in.Code = BusADRERR
+	if got := in.Fields()[4].Means; got != "not carried by this code" {
+		t.Error(got)
+	}
+	for lsb, want := range map[int16]string{0: "1 byte is lost", 9: "512 bytes are lost", 21: "2 MiB are lost", 30: "1 GiB are lost", -1: "no size", 62: "no size"} {
+		if got := sizeWords(lsb); got != want {
+			t.Errorf("%d: %s", lsb, got)
+		}
+	}
+}

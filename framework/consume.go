@@ -114,6 +114,7 @@ func (g *GuestVM) consume(ctx context.Context, m inject.MachineCheck, at watched
 	if err := exact(g.vm.Spec().Accel); err != nil {
 		return nil, err
 	}
+	g.approach(ctx, 2) // the machine check, and what meets it
 	g.injected, g.poisoned = true, true
 	stub, err := g.halt(ctx)
 	if err != nil {
@@ -160,6 +161,7 @@ const spinAhead = 50 * time.Millisecond
 // trouble with the rig: no clock tells how long it loaded.
 func (v *Victim) Spin(ctx context.Context, m inject.MachineCheck, a Addr) *Seen {
 	g, frame := v.g, v.Frame(ctx, a)
+	g.approach(ctx, 2) // the machine check, and what meets it
 	g.injected, g.poisoned = true, true
 	s := v.send(&wire.Access{Kind: wire.Load, Addr: a.guest(), Width: 1, Spin: true}, fmt.Sprintf("load %s again and again", a), a)
 	select {

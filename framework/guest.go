@@ -71,8 +71,17 @@ func (g *GuestVM) call(ctx context.Context, req *wire.Request) *wire.Reply {
 	return reply
 }
 
+// approach is called before the guest is made to do what ends in so many steps: a
+// person who wants to look at it before one of them does so here.
+func (g *GuestVM) approach(ctx context.Context, steps int) {
+	if err := g.rec.Approach(ctx, g.vm, steps); err != nil {
+		g.fail(err)
+	}
+}
+
 // ask is call for what a victim may die of.
 func (g *GuestVM) ask(ctx context.Context, req *wire.Request) *wire.Reply {
+	g.approach(ctx, 1)
 	reply, err := g.vm.Call(ctx, req)
 	if err != nil {
 		g.ended(err)
@@ -200,7 +209,7 @@ func Guest(ctx context.Context, options ...GuestOption) *GuestVM {
 		if rec.Panicked && !ginkgo.CurrentSpecReport().Failed() {
 			ginkgo.Fail(fmt.Sprintf("the kernel panicked:\n%s", rec.ConsoleTail))
 		}
-	}, ginkgo.NodeTimeout(time.Minute))
+	}, ginkgo.NodeTimeout(suite.Patience(time.Minute)))
 	return g
 }
 

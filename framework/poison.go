@@ -35,6 +35,7 @@ func (g *GuestVM) Try(ctx context.Context, i inject.Injection) *Seen {
 
 // apply applies an injection, with the module that it needs.
 func (g *GuestVM) apply(ctx context.Context, i inject.Injection) observe.Outcome {
+	g.approach(ctx, 1)
 	if i.Module != "" {
 		g.LoadModule(ctx, i.Module)
 	}

@@ -79,5 +79,5 @@ func Scenario(id string, traits ...Trait) []any {
 		t(&i)
 	}
 	suite.Register(i)
-	return []any{ginkgo.Labels(scenario.LabelsOf(i)), ginkgo.NodeTimeout(specTimeout)}
+	return []any{ginkgo.Labels(scenario.LabelsOf(i)), ginkgo.NodeTimeout(suite.Patience(specTimeout))}
 }

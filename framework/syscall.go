@@ -25,6 +25,7 @@ type Out int
 // Syscall makes a system call in the victim. Arguments are numbers, strings
 // (paths), []byte (memory to read from), Out (memory to fill), Addr, FD.
 func (v *Victim) Syscall(ctx context.Context, name string, args ...any) *Seen {
+	v.g.approach(ctx, 1)
 	return v.StartSyscall(name, args...).Wait(ctx)
 }
 

@@ -64,6 +64,7 @@ func (v *Victim) Store(ctx context.Context, a Addr) *Seen {
 func (v *Victim) Jump(ctx context.Context, a Addr) *Seen { return v.access(ctx, wire.Exec, a, 1, 0) }
 
 func (v *Victim) access(ctx context.Context, kind wire.Kind, a Addr, width int, value uint64) *Seen {
+	v.g.approach(ctx, 1)
 	return v.start(kind, a, width, value).Wait(ctx)
 }
 

@@ -32,6 +32,7 @@ type cli struct {
 	BisectStep bisectStepCmd `cmd:"" help:"Judge one commit, for git bisect run."`
 	Backport   backportCmd   `cmd:"" help:"Say whether patches do on a kernel what a change does upstream, and nothing else."`
 	Explain    explainCmd    `cmd:"" help:"Say what a change, a scenario or a cell is, why it matters, and what was seen."`
+	Repro      reproCmd      `cmd:"" help:"Observe a cell of a run again, with everything shown; stop before a step."`
 	List       listCmd       `cmd:"" help:"List the scenarios, or the kernels that can be had here."`
 	Exec       execCmd       `cmd:"" help:"Run a static program of yours in a guest."`
 	Shell      shellCmd      `cmd:"" help:"Open a shell in a guest."`

@@ -114,7 +114,7 @@ func scripts(t *testing.T, dir, cache string) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "clean": clean, "bzimage": bzimage, "truncate": truncate,
-			"cells": cells, "accels": accels, "infront": inFront, "same": sameCells, "record": record, "broken": brokenKernel, "smalldisk": smallDisk, "entry": entry,
+			"paused": paused, "forge": forge, "cells": cells, "accels": accels, "infront": inFront, "same": sameCells, "record": record, "broken": brokenKernel, "smalldisk": smallDisk, "entry": entry,
 			"scriptedtree": scriptedTree, "addcommit": addCommit,
 		},
 	})

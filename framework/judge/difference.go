@@ -92,6 +92,10 @@ func apart(a, b string) (string, string) {
 // whatever kernels they were made: none says that user space saw the same.
 func Differ(a, b observe.Cell) []Difference { return fields(a, b, false) }
 
+// DifferExactly is Differ of one kernel's observations: bytes of a payload that
+// hold an address count too, because it lies in the same place again.
+func DifferExactly(a, b observe.Cell) []Difference { return fields(a, b, true) }
+
 // Comparable says whether a cell holds an observation: trouble with the rig
 // and a scenario that a kernel can't do are never a difference.
 func Comparable(c observe.Cell) bool {

@@ -34,14 +34,14 @@ const silence = 8 * time.Minute
 // another still holds the pipe.
 const lastWords = time.Second
 
-// eventsFD is the descriptor on which a suite's process tells its events: the
-// first of exec.Cmd.ExtraFiles.
-const eventsFD = 3
+// Descriptors of a suite's process: the first of exec.Cmd.ExtraFiles, on which it
+// tells its events, and the second, on which it hears that it goes on.
+const eventsFD, resumeFD = 3, 4
 
-// drive runs a task in a suite's process and hands on its cells. said is the
-// end of what the process printed; its exit status counts only where it did not
-// deliver, because a failed scenario makes it 1.
-func (o *Observer) drive(ctx context.Context, t plan.Task, cell func(observe.Cell)) (said string, err error) {
+// drive runs a task in a suite's process and hands on its cells. f is who follows
+// it, nil for nobody. said is the end of what the process printed; its exit status
+// counts only where it did not deliver, because a failed scenario makes it 1.
+func (o *Observer) drive(ctx context.Context, t plan.Task, f *Follow, cell func(observe.Cell)) (said string, err error) {
 	events, theirs, err := os.Pipe()
 	if err != nil {
 		return "", err
@@ -59,11 +59,23 @@ func (o *Observer) drive(ctx context.Context, t plan.Task, cell func(observe.Cel
 	if o.Consoles != nil {
 		args = append(args, "--faultline.console="+o.Consoles(t.Kernel.Name))
 	}
+	silence, heard := o.silence, func(scenario.Event) {}
+	extra := []*os.File{theirs}
+	if f != nil {
+		goOn, ours, err := os.Pipe()
+		if err != nil {
+			return "", err
+		}
+		defer goOn.Close()
+		defer ours.Close()
+		extra, args = append(extra, goOn), append(args, f.args()...)
+		silence, heard = f.silence(silence), func(e scenario.Event) { f.hear(e, ours) }
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	// In our own folder, which relative paths are meant from: the spec's, TMPDIR's.
 	cmd := exec.CommandContext(ctx, t.Suite.Binary, args...)
-	cmd.ExtraFiles = []*os.File{theirs}
+	cmd.ExtraFiles = extra
 	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGINT) } // Ginkgo runs its cleanups then
 	cmd.WaitDelay = stopGrace
 	// In a group of its own it hears Ctrl-C from us alone; and it dies with us.
@@ -85,12 +97,18 @@ func (o *Observer) drive(ctx context.Context, t plan.Task, cell func(observe.Cel
 	if err := <-started; err != nil {
 		return "", fmt.Errorf("start %s: %w", t.Suite.Binary, err)
 	}
-	watchdog := time.AfterFunc(o.silence, func() {
-		cancel(fmt.Errorf("the suite's process told nothing for %v and was stopped", o.silence))
+	watchdog := time.AfterFunc(silence, func() {
+		cancel(fmt.Errorf("the suite's process told nothing for %v and was stopped", silence))
 	})
 	defer watchdog.Stop()
 	told := make(chan error, 1)
-	go func() { told <- readEvents(events, func() { watchdog.Reset(o.silence) }, cell) }()
+	go func() {
+		told <- readEvents(events, func() { watchdog.Reset(silence) }, func(e scenario.Event) {
+			if heard(e); e.Finished != nil {
+				cell(*e.Finished)
+			}
+		})
+	}()
 	err = <-ended
 	// What it started may hold the pipe longer than it lived.
 	events.SetReadDeadline(time.Now().Add(lastWords))
@@ -105,10 +123,10 @@ func (o *Observer) drive(ctx context.Context, t plan.Task, cell func(observe.Cel
 // log 1 MiB.
 const maxEvent = 64 << 20
 
-// readEvents hands on the cells that a suite's process tells of, one JSON value a
-// line. A line that is none, or too long for one, costs its own cell only; the
-// first is the error. alive is called for each line.
-func readEvents(from io.Reader, alive func(), cell func(observe.Cell)) error {
+// readEvents hands on what a suite's process tells, one JSON value a line. A line
+// that is none, or too long for one, costs its own cell only; the first is the
+// error. alive is called for each line.
+func readEvents(from io.Reader, alive func(), hear func(scenario.Event)) error {
 	var broken error
 	lines := bufio.NewReader(from)
 	for {
@@ -118,8 +136,8 @@ func readEvents(from io.Reader, alive func(), cell func(observe.Cell)) error {
 			var e scenario.Event
 			if wrong := json.Unmarshal(line, &e); wrong != nil && broken == nil {
 				broken = fmt.Errorf("it told %.60q, which is no event: %w", line, wrong)
-			} else if wrong == nil && e.Finished != nil {
-				cell(*e.Finished)
+			} else if wrong == nil {
+				hear(e)
 			}
 		}
 		switch {

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/scenario"
 )
 
 // A suite's process runs where faultline runs: what was named by a relative
@@ -64,7 +65,11 @@ func FuzzEvents(f *testing.F) {
 		var cells []observe.Cell
 		lines := 0
 		err := readEvents(io.MultiReader(strings.NewReader(first+"\n"), bytes.NewReader(said), strings.NewReader("\n"+last+"\n"), strings.NewReader("half")),
-			func() { lines++ }, func(c observe.Cell) { cells = append(cells, c) })
+			func() { lines++ }, func(e scenario.Event) {
+				if e.Finished != nil {
+					cells = append(cells, *e.Finished)
+				}
+			})
 		if n := len(cells); n < 2 || cells[0].Scenario != "first" || cells[n-1].Scenario != "last" || n > lines || lines != bytes.Count(said, []byte{'\n'})+3 {
 			t.Fatalf("%d cells of %d lines, %v", len(cells), lines, err)
 		}

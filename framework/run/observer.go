@@ -270,7 +270,7 @@ func (o *Observer) observe(ctx context.Context, t plan.Task, cell func(observe.C
 	again := t
 	again.Scenarios = nil
 	first := map[string]observe.Verdict{}
-	o.once(ctx, t, func(c observe.Cell) {
+	o.once(ctx, t, nil, func(c observe.Cell) {
 		if i := slices.IndexFunc(t.Scenarios, func(i scenario.Info) bool { return i.ID == c.Scenario }); c.Panicked && i >= 0 {
 			first[c.Scenario] = c.Verdict
 			again.Scenarios = append(again.Scenarios, t.Scenarios[i])
@@ -282,7 +282,7 @@ func (o *Observer) observe(ctx context.Context, t plan.Task, cell func(observe.C
 	if len(again.Scenarios) == 0 {
 		return
 	}
-	o.once(ctx, again, func(c observe.Cell) {
+	o.once(ctx, again, nil, func(c observe.Cell) {
 		// A panic before anything was bad is the rig's; one after it may be the kernel's.
 		if first[c.Scenario] == observe.Unexpected && !c.Panicked && c.Verdict != observe.Rig {
 			c.Message = fmt.Sprintf("its guest panicked once, and not when it was observed again; then: %s (%s)", c.Headline(), c.Verdict)
@@ -293,7 +293,7 @@ func (o *Observer) observe(ctx context.Context, t plan.Task, cell func(observe.C
 }
 
 // once drives a suite's process and hands on a cell for each scenario.
-func (o *Observer) once(ctx context.Context, t plan.Task, cell func(observe.Cell)) {
+func (o *Observer) once(ctx context.Context, t plan.Task, f *Follow, cell func(observe.Cell)) {
 	left := map[string]bool{}
 	for _, i := range t.Scenarios {
 		left[i.ID] = true
@@ -303,7 +303,7 @@ func (o *Observer) once(ctx context.Context, t plan.Task, cell func(observe.Cell
 		said, why = consoleTail(broken), broken.Error()
 	} else {
 		var err error
-		said, err = o.drive(ctx, t, func(c observe.Cell) {
+		said, err = o.drive(ctx, t, f, func(c observe.Cell) {
 			// What an interrupted process tells of the scenario it was in says
 			// nothing about the kernel; it is observed anew with --resume.
 			if !left[c.Scenario] || c.Kernel != t.Kernel.Name || ctx.Err() != nil && c.Verdict != observe.Expected {

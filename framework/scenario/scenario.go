@@ -12,6 +12,7 @@ import (
 
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/qemu"
+	"github.com/faultline/faultline/framework/vm"
 )
 
 // Info is what is known of a scenario without running it.
@@ -100,6 +101,21 @@ func Filter(ids []string) string {
 type Event struct {
 	Started  string        `json:"started,omitempty"`  // a scenario's id
 	Finished *observe.Cell `json:"finished,omitempty"` // its cell
+	// What follows is told to who follows a scenario only.
+
+	// Guest is the QEMU command of a guest that was started for it.
+	Guest []string `json:"guest,omitempty"`
+	// Step is one that was taken, as it is taken: what is expected of it is not
+	// known yet.
+	Step *observe.Step `json:"step,omitempty"`
+	// Paused says that it waits for a line on its descriptor.
+	Paused *Paused `json:"paused,omitempty"`
+}
+
+// Paused is a scenario that waits, with its guest open for a person.
+type Paused struct {
+	Taken int `json:"taken"` // how many steps it has taken
+	vm.Doors
 }
 
 // listMark begins the line with a suite's list, among what a test runner prints.

@@ -20,6 +20,10 @@ var flags struct {
 	fresh               bool
 	list                bool
 	events              int
+	follow              bool
+	pause               int
+	resume              int
+	busybox             string
 }
 
 type hasFlag map[string]bool
@@ -47,5 +51,9 @@ func init() {
 	flag.Var(&flags.has, "faultline.has", "`change=true|false`: claim that the kernel has a change, or lacks it; what contradicts that is a finding; may be repeated")
 	flag.BoolVar(&flags.fresh, "faultline.fresh", false, "boot a guest for each scenario, instead of cloning a template")
 	flag.BoolVar(&flags.list, "faultline.list", false, "print the scenarios as JSON and run nothing")
+	flag.BoolVar(&flags.follow, "faultline.follow", false, "tell of guests and steps too among the events")
+	flag.IntVar(&flags.pause, "faultline.pause", 0, "wait before `step` N of a scenario, from 1, with its guest open for a person; 0 waits before none")
+	flag.IntVar(&flags.resume, "faultline.resume", 0, "a file `descriptor` of which a line ends the wait of --faultline.pause")
+	flag.StringVar(&flags.busybox, "faultline.busybox", "", "a static BusyBox, a `file` of this machine: the shell of a guest that waits")
 	flag.IntVar(&flags.events, "faultline.events", 0, "a file `descriptor` to write events to, one JSON value a line")
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/scenario"
 	"github.com/faultline/faultline/kernels"
 )
 
@@ -25,6 +26,7 @@ type Record struct {
 	AtEnd bool
 
 	started time.Time
+	paused  bool
 }
 
 // NewRecord is an empty record of a scenario on a kernel.
@@ -35,5 +37,8 @@ func NewRecord(k *kernels.Kernel) *Record {
 // Add adds a step and returns its index.
 func (r *Record) Add(s observe.Step) int {
 	r.Steps = append(r.Steps, s)
+	if flags.follow {
+		tell(scenario.Event{Step: &s})
+	}
 	return len(r.Steps) - 1
 }

@@ -67,6 +67,9 @@ func Run(t *testing.T, name string) {
 		syscall.CloseOnExec(flags.events) // QEMU must not hold it open
 		process.events = json.NewEncoder(os.NewFile(uintptr(flags.events), "events"))
 	}
+	if flags.resume > 0 {
+		syscall.CloseOnExec(flags.resume)
+	}
 	gomega.RegisterFailHandler(ginkgo.Fail)
 	// The first process builds what all share; the others find it in the cache.
 	ginkgo.SynchronizedBeforeSuite(func(ctx ginkgo.SpecContext) {
@@ -211,7 +214,11 @@ func (s *Scenario) Guest(ctx context.Context, alter func(*vm.Spec)) (*vm.Guest, 
 		return nil, err
 	}
 	s.started = time.Now() // what was booted once is not the scenario's time
-	return t.Clone(ctx, vm.CloneOptions{Console: console})
+	g, err := t.Clone(ctx, vm.CloneOptions{Console: console, Door: flags.pause > 0})
+	if err == nil && flags.follow {
+		tell(scenario.Event{Guest: append([]string{process.rig.QEMU.Path}, g.Args()...)})
+	}
+	return g, err
 }
 
 // template is the template of such guests.

@@ -71,7 +71,7 @@ func TestCell(t *testing.T) {
 	got := words(func(w io.Writer) { Cell(w, run, c, info) })
 	holds(t, got, "dax/ext4/shared-read on 6.12", ": expected\n", "tells a reader", "Steps\n", "→ SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4000",
 		"si_signo     7 ", "07 00 00 00 ", "SIGBUS\n", "si_code      4 ", "BUS_MCEERR_AR\n", "si_addr      0x", "file+0x4000\n", "si_addr_lsb  12 ", "0c 00 ", "4 KiB are lost\n",
-		"as with dax_fault_hwpoison: ", "Witnesses\n", "explained by dax_fault_hwpoison (1ea7ca1b0901, v6.5)", "Again\n", "faultline run ")
+		"as with dax_fault_hwpoison: ", "Witnesses\n", "explained by dax_fault_hwpoison (1ea7ca1b0901, v6.5)", "Again\n", "faultline repro ")
 }
 
 // What a guest said steers no terminal, and a payload that is none is told as such.

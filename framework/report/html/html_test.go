@@ -29,7 +29,7 @@ func TestWrite(t *testing.T) {
 	for _, want := range []string{
 		"all 7 are explained by dax_fault_hwpoison",
 		"dax: enable dax fault handler to report VM_FAULT_HWPOISON",
-		"faultline run --kernel &#39;apt:bookworm,linux-image-6.12.*-amd64-unsigned&#39; --scenario dax/ext4/shared-read",
+		"faultline repro &#39;dax/ext4/shared-read@apt:bookworm,linux-image-6.12.*-amd64-unsigned&#39; --run results/",
 		"Run /init as init process",
 		"kernels/6.1.192--apt-bookworm-", // the console's path
 		`<span class="f-addr">00 40 20 14 3c 7f 00 00</span>`,

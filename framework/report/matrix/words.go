@@ -2,6 +2,7 @@ package matrix
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -88,21 +89,27 @@ func FindingWords(k judge.FindingKind) string {
 	return strings.ReplaceAll(string(k), "_", " ")
 }
 
-// Repeat is the command that observes a cell again, quoted for a shell.
+// Repeat is the command that observes a cell again and shows all of it, quoted for
+// a shell in the folder in which the run was started.
 func Repeat(run results.Run, c observe.Cell) string {
-	spec := c.Kernel
-	if k, ok := run.Kernel(c.Kernel); ok && k.Spec != "" {
-		spec = k.Spec
-	}
 	program := "faultline"
 	if len(run.Command) > 0 {
 		program = run.Command[0] // as it was called, bin/faultline perhaps
 	}
-	args := []string{program, "run", "--kernel", spec, "--scenario", c.Scenario}
-	if run.Accel != "" && run.Accel != "auto" {
-		args = append(args, "--accel", run.Accel)
+	return shell.Quote([]string{program, "repro", run.CellName(c), "--run", folder(run)})
+}
+
+// folder is where the run's command put its results.
+func folder(run results.Run) string {
+	for i, arg := range run.Command {
+		if dir, ok := strings.CutPrefix(arg, "--out="); ok {
+			return dir
+		}
+		if arg == "--out" && i+1 < len(run.Command) {
+			return run.Command[i+1]
+		}
 	}
-	return shell.Quote(args)
+	return filepath.Join(filepath.Dir(results.Latest), run.ID)
 }
 
 // Printable is plain.Line, for who draws a record as lines: what a guest said

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/qemu"
+	"github.com/faultline/faultline/framework/report/explain"
+	"github.com/faultline/faultline/framework/repro"
+	"github.com/faultline/faultline/framework/scenario"
+	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/plain"
+	"github.com/faultline/faultline/internal/shell"
+)
+
+type reproCmd struct {
+	Cell  string     `arg:"" help:"The cell: SCENARIO@KERNEL, as in dax/ext4/shared-read@apt:bookworm. The kernel may be called by its name, spec, version or release."`
+	Pause pauseValue `help:"Leave the guest up before the step that matters, with --pause=STEP before that step, and say how to get in by ssh, QMP and gdb; Enter goes on."`
+	runFlag
+}
+
+// pauseValue is the step to pause before; 0 is none.
+type pauseValue int
+
+// theStep stands for the one that matters.
+const theStep pauseValue = -1
+
+// IsBool lets the flag stand alone.
+func (*pauseValue) IsBool() bool { return true }
+
+// Decode reads --pause, and --pause=STEP.
+func (p *pauseValue) Decode(from *kong.DecodeContext) error {
+	if from.Scan.Peek().Type != kong.FlagValueToken {
+		*p = theStep
+		return nil
+	}
+	text := fmt.Sprint(from.Scan.Pop().Value)
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		return fmt.Errorf("want a step's number, from 1, not %q", text)
+	}
+	*p = pauseValue(n)
+	return nil
+}
+
+func (reproCmd) Help() string {
+	return `The cell's kernel is started again as the run had it, and the scenario is done again: its steps
+are shown as they are taken, with the bytes of each payload, then the witnesses, the kernel's log
+and its console. Exit code 0 says that it shows the same as the recorded cell, 1 that it
+does not. The step that matters is the first in which the recorded cell differs from another
+kernel's, else the first of which anything is expected. The guest runs while it is left up;
+gdb stops it, knows the symbols of the kernel and of its modules, and is there when the step
+comes, if it was told to continue. A scenario whose machine check lands on an access needs the gdb
+stub itself: detach before it goes on. Ctrl-C ends it all.
+
+Examples:
+  faultline repro dax/ext4/shared-read@apt:bookworm
+  faultline repro dax/ext4/shared-read@6.12 --pause
+  faultline repro dax/ext4/shared-read@6.12 --pause=4 --run results/20260101T000000Z`
+}
+
+func (c *reproCmd) Run(ctx context.Context) error {
+	record, err := c.record()
+	if err != nil {
+		return err
+	}
+	cell, k, err := record.FindCell(c.Cell)
+	if err != nil {
+		return err
+	}
+	opt := repro.Options{Run: record, Cell: cell, Kernel: k, Pause: int(c.Pause), Say: progress}
+	if c.Pause == theStep {
+		opt.Pause = repro.Step(record, cell)
+	}
+	if opt.Pause > 0 {
+		if opt.Busybox, err = findBusybox(); err != nil {
+			return err
+		}
+	}
+	// Asked for first, because a kernel takes long to fetch.
+	if _, err := qemu.Find(ctx, runtime.GOARCH); err != nil {
+		return err
+	}
+	if opt.Cache, err = cache.Open(""); err != nil {
+		return err
+	}
+	fmt.Printf("%s on %s\n", cell.Scenario, plain.Line(k.Name))
+	w := &watcher{ctx: ctx, pause: opt.Pause}
+	opt.Hear = w.hear
+	again, err := repro.Do(ctx, opt)
+	if err != nil {
+		return err
+	}
+	if opt.Pause > 0 && !w.paused {
+		fmt.Printf("\nIt did not come to step %d, and so did not pause.\n", opt.Pause)
+	}
+	return compared(cell, again)
+}
+
+// watcher shows a scenario that is under way.
+type watcher struct {
+	ctx    context.Context
+	pause  int
+	steps  int
+	paused bool
+}
+
+func (w *watcher) hear(e scenario.Event) {
+	switch {
+	case e.Guest != nil:
+		fmt.Printf("\nGuest\n  %s\n\nAs it goes\n", plain.Line(shell.Quote(e.Guest)))
+	case e.Step != nil:
+		explain.Step(os.Stdout, w.steps, *e.Step)
+		w.steps++
+	case e.Paused != nil:
+		w.paused = true
+		w.wait(*e.Paused)
+	}
+}
+
+// wait says how to get into the guest, and waits for Enter or the end.
+func (w *watcher) wait(p scenario.Paused) {
+	fmt.Printf("\nPaused before step %d, with the guest up. From another terminal:\n\n", w.pause)
+	gdb := []string{"gdb", "-ex", "target remote " + p.GDB, p.Symbols}
+	for _, way := range []struct{ name, command string }{
+		{"ssh", shell.Quote(p.SSH)},
+		{"QMP", shell.Quote([]string{"socat", "-,icanon=0", "UNIX-CONNECT:" + p.QMP}) + `   # say {"execute":"qmp_capabilities"} first`},
+		{"gdb", shell.Quote(gdb)},
+	} {
+		fmt.Printf("  %s  %s\n", way.name, way.command)
+	}
+	fmt.Print("\nEnter goes on, Ctrl-C ends the guest.\n")
+	entered := make(chan struct{})
+	go func() {
+		bufio.NewReader(os.Stdin).ReadString('\n') // its end goes on too
+		close(entered)
+	}()
+	select {
+	case <-entered:
+		fmt.Println("It goes on.")
+	case <-w.ctx.Done():
+	}
+}
+
+// compared shows what a cell holds besides the steps that were shown already, and
+// says whether it is the recorded one again.
+func compared(then observe.Cell, again repro.Again) error {
+	now := again.Cell
+	steps := now.Steps
+	now.Steps = nil
+	explain.Observation(os.Stdout, now)
+	if again.Console != "" {
+		fmt.Printf("\nConsole\n  %s\n", strings.ReplaceAll(strings.TrimSpace(plain.Log(again.Console)), "\n", "\n  "))
+	}
+	now.Steps = steps
+	fmt.Println()
+	if now.Verdict == observe.Rig {
+		return errors.New("the rig failed, so nothing can be said of it: " + now.Message)
+	}
+	fmt.Printf("Recorded: %s (%s)\nNow:      %s (%s)\n", plain.Line(then.Headline()), then.Verdict, plain.Line(now.Headline()), now.Verdict)
+	if again.Same() {
+		fmt.Println("It shows the same as the recorded cell.")
+		return nil
+	}
+	fmt.Println("It does not show the same as the recorded cell (recorded / now):")
+	for _, d := range again.Differences {
+		fmt.Printf("  %s\n", plain.Line(d.String()))
+	}
+	return exitError(fault.ExitUnexpected)
+}

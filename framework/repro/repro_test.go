@@ -1,0 +1,85 @@
+package repro
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/faultline/faultline/framework/judge"
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/internal/fault"
+)
+
+func TestStep(t *testing.T) {
+	met, unmet := &observe.Expectation{Met: true}, &observe.Expectation{}
+	steps := func(of ...*observe.Expectation) (out []observe.Step) {
+		for _, e := range of {
+			out = append(out, observe.Step{Expected: e})
+		}
+		return out
+	}
+	diff := func(kernel string, step int) judge.Difference {
+		return judge.Difference{Scenario: "a/b", KernelA: "other", KernelB: kernel, Step: step}
+	}
+	for name, test := range map[string]struct {
+		steps []observe.Step
+		diffs []judge.Difference
+		want  int
+	}{
+		"nothing":             {nil, nil, 1},
+		"nothing expected":    {steps(nil, nil), nil, 1},
+		"the first expected":  {steps(nil, met, met), nil, 2},
+		"the first unmet":     {steps(nil, met, unmet), nil, 3},
+		"the first different": {steps(nil, met, met, unmet), []judge.Difference{diff("mine", judge.WholeCell), diff("mine", 3), diff("mine", 2)}, 3},
+		"another's":           {steps(nil, met, met), []judge.Difference{diff("theirs", 2)}, 2},
+		"one that is not":     {steps(nil, met), []judge.Difference{diff("mine", 7)}, 2},
+	} {
+		c := observe.Cell{Scenario: "a/b", Kernel: "mine", Steps: test.steps}
+		if got := Step(results.Run{Differences: test.diffs}, c); got != test.want {
+			t.Errorf("%s: %d", name, got)
+		}
+	}
+}
+
+func TestDiffer(t *testing.T) {
+	cell := func(addr, raw string) observe.Cell {
+		return observe.Cell{Scenario: "a/b", Kernel: "k", Verdict: observe.Expected, Steps: []observe.Step{{Actor: "victim", Action: "load", Outcome: observe.Outcome{
+			Signals: []observe.Signal{{Signo: 7, Name: "SIGBUS", Addr: addr, Raw: raw}},
+		}}}}
+	}
+	zeros := strings.Repeat("00", 128)
+	elsewhere := zeros[:32] + "11" + zeros[34:] // a byte of si_addr
+	for _, test := range []struct {
+		name  string
+		now   observe.Cell
+		other bool
+		want  int
+	}{
+		{"the same", cell("file+0x0", zeros), false, 0},
+		{"another address in the same place", cell("file+0x0", elsewhere), false, 1},
+		{"another address on another kernel", cell("file+0x0", elsewhere), true, 0},
+		{"another place", cell("file+0x1", zeros), true, 1},
+		{"the rig", observe.Cell{Verdict: observe.Rig}, false, 2},
+	} {
+		if got := differ(cell("file+0x0", zeros), test.now, test.other); len(got) != test.want {
+			t.Errorf("%s: %v", test.name, got)
+		}
+	}
+	unexpected := cell("file+0x0", zeros)
+	unexpected.Verdict = observe.Unexpected
+	if got := differ(cell("file+0x0", zeros), unexpected, false); len(got) != 1 || got[0].Field != "verdict" {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestRefused(t *testing.T) {
+	for want, opt := range map[string]Options{
+		"a/b was not doable on k: it lacks CONFIG_X": {Cell: observe.Cell{Scenario: "a/b", Kernel: "k", Verdict: observe.NotDoable, Message: "it lacks CONFIG_X"}},
+		"--pause=3: the recorded cell has 2 steps":   {Pause: 3, Cell: observe.Cell{Scenario: "a/b", Kernel: "k", Verdict: observe.Expected, Steps: make([]observe.Step, 2)}},
+	} {
+		if _, err := Do(context.Background(), opt); err == nil || !strings.HasPrefix(err.Error(), want) || fault.Of(err) != fault.Request {
+			t.Errorf("%v", err)
+		}
+	}
+}

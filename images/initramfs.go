@@ -80,7 +80,7 @@ func Initramfs(ctx context.Context, c *cache.Cache, spec InitramfsSpec) (*Image,
 		return nil, fmt.Errorf("initramfs: %w", err)
 	}
 	const name = "initramfs.cpio"
-	e, err := c.Get(ctx, "initramfs", key, func(ctx context.Context, dir string) error {
+	e, err := c.GetChecked(ctx, "initramfs", key, func(ctx context.Context, dir string) error {
 		return writeFile(filepath.Join(dir, name), func(w io.Writer) error { return spec.write(ctx, w) })
 	})
 	if err != nil {

@@ -97,7 +97,7 @@ func makePmem(ctx context.Context, c *cache.Cache, spec PmemSpec) (*Pmem, error)
 	}
 	key := cache.Key(parts...)
 	const name = "pmem.img"
-	e, err := c.Get(ctx, "pmem", key, func(ctx context.Context, dir string) error {
+	e, err := c.GetChecked(ctx, "pmem", key, func(ctx context.Context, dir string) error {
 		return spec.write(ctx, filepath.Join(dir, name), off, mk, ids)
 	})
 	if err != nil {

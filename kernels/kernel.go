@@ -60,6 +60,15 @@ type Package struct {
 // long as the process lives, they stay.
 func (k *Kernel) Close() error { return k.entry.Close() }
 
+// Check says whether the content of the kernel's files is what it was when it was
+// unpacked. Where it is not, the kernel is unpacked anew the next time.
+func (k *Kernel) Check() error {
+	if k.entry == nil {
+		return nil
+	}
+	return k.entry.Check()
+}
+
 // Fresh says that the kernel was unpacked just now, and not found in the cache.
 func (k *Kernel) Fresh() bool { return k.entry.Built }
 

@@ -79,7 +79,7 @@ func (r *Rig) Template(ctx context.Context, s Spec) (*Template, error) {
 	}
 	defer parts.close()
 	t := &Template{rig: r, spec: s, key: r.templateKey(s, parts)}
-	t.entry, err = r.Cache.Get(ctx, templateKind, t.key, func(ctx context.Context, dir string) error {
+	t.entry, err = r.Cache.GetChecked(ctx, templateKind, t.key, func(ctx context.Context, dir string) error {
 		return t.build(ctx, parts, dir)
 	})
 	if err != nil {
@@ -118,6 +118,9 @@ func (r *Rig) templateKey(s Spec, p *parts) string {
 }
 
 func (t *Template) build(ctx context.Context, p *parts, dir string) error {
+	if err := t.spec.Kernel.Check(); err != nil {
+		return &Trouble{Kind: Host, Doing: "read the kernel in the cache", Kernel: t.spec.Kernel.Name, Err: err, Advice: "run again: it is unpacked anew"}
+	}
 	m, err := p.machine(ctx, t.spec, dir, true)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -192,5 +193,48 @@ func TestFullDisk(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, templateKind, "*")); len(left) > 0 {
 		t.Errorf("left: %v", left)
+	}
+}
+
+// A template whose memory or nvdimm lost a bit is not used, though its files' sizes
+// and times are as they were.
+func TestFlippedBitInATemplate(t *testing.T) {
+	r := rig(t)
+	c, err := cache.Open(filepath.Join(tempDir(t), "cache"))
+	must(t, err)
+	r.Cache = c
+	spec := Spec{Kernel: kernel(t, recent), Accel: qemu.TCG}
+	for n, file := range []string{"", "ram", "nvdimm0"} {
+		if file != "" {
+			found, err := filepath.Glob(filepath.Join(c.Dir(), templateKind, "*", file))
+			must(t, err)
+			if len(found) != 1 {
+				t.Fatalf("%s: %v", file, found)
+			}
+			info, err := os.Stat(found[0])
+			must(t, err)
+			f, err := os.OpenFile(found[0], os.O_RDWR, 0)
+			must(t, err)
+			at, err := unix.Seek(int(f.Fd()), info.Size()/3, unix.SEEK_DATA)
+			must(t, err)
+			b := make([]byte, 1)
+			_, err = f.ReadAt(b, at)
+			must(t, err)
+			b[0] ^= 4
+			_, err = f.WriteAt(b, at)
+			must(t, err)
+			must(t, f.Close())
+			must(t, os.Chtimes(found[0], info.ModTime(), info.ModTime()))
+		}
+		for again := range 2 {
+			begun := time.Now()
+			tm, err := r.Template(t.Context(), spec)
+			must(t, err)
+			if tm.Built != (again == 0) {
+				t.Errorf("%d %s: built %t", n, file, tm.Built)
+			}
+			t.Logf("%s: built %t in %v", file, tm.Built, time.Since(begun))
+			tm.Close()
+		}
 	}
 }

@@ -149,6 +149,21 @@ func (c *Cache) Get(ctx context.Context, kind, key string, build func(ctx contex
 	return &Entry{Path: path, Built: built, lock: lock}, nil
 }
 
+// GetChecked is Get for what a change of a bit would not show in: one whose content
+// is not what its build left is made anew.
+func (c *Cache) GetChecked(ctx context.Context, kind, key string, build func(ctx context.Context, dir string) error) (*Entry, error) {
+	for {
+		e, err := c.Get(ctx, kind, key, build)
+		if err != nil || e.Built {
+			return e, err
+		}
+		if err := e.Check(); err == nil {
+			return e, nil
+		}
+		e.Close()
+	}
+}
+
 func (c *Cache) build(ctx context.Context, path string, build func(context.Context, string) error) (err error) {
 	if err := removeAll(path); err != nil {
 		return c.denied(fmt.Errorf("remove the damaged cache entry: %w", err))
@@ -176,6 +191,9 @@ func (c *Cache) build(ctx context.Context, path string, build func(context.Conte
 		return err
 	}
 	m, err := scan(tmp)
+	if err == nil {
+		err = m.sums(tmp)
+	}
 	if err != nil {
 		return fmt.Errorf("read the new cache entry: %w", err)
 	}

@@ -363,7 +363,12 @@ func FuzzManifest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, said []byte) {
 		if got.is(said) == nil {
 			var want manifest
-			if err := json.Unmarshal(said, &want); err != nil || !maps.Equal(want, got) {
+			err := json.Unmarshal(said, &want)
+			for name, w := range want {
+				w.Sum = ""
+				want[name] = w
+			}
+			if err != nil || !maps.Equal(want, got) {
 				t.Errorf("%q passes: %v", said, want)
 			}
 		}

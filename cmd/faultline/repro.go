@@ -142,7 +142,7 @@ func (w *watcher) wait(p scenario.Paused) {
 	fmt.Print("\nEnter goes on, Ctrl-C ends the guest.\n")
 	entered := make(chan struct{})
 	go func() {
-		bufio.NewReader(os.Stdin).ReadString('\n') // its end goes on too
+		_, _ = bufio.NewReader(os.Stdin).ReadString('\n') // its end goes on too
 		close(entered)
 	}()
 	select {

@@ -21,8 +21,7 @@ var way = regexp.MustCompile(`(?m)^  (ssh|QMP|gdb)  (.*)$`)
 // each way that is printed, lets it go on, and leaves what it printed in paused.txt.
 // gdb stops where the step makes the kernel stop: at force_sig_mceerr.
 func paused(ts *testscript.TestScript, neg bool, args []string) {
-	cmd := exec.Command("faultline", args...)
-	cmd.Path = filepath.Join(ts.Getenv("BIN"), "faultline")
+	cmd := exec.Command(filepath.Join(ts.Getenv("BIN"), "faultline"), args...)
 	cmd.Dir = ts.Getenv("WORK")
 	cmd.Env = append(os.Environ(), "TMPDIR="+ts.Getenv("TMPDIR"), "XDG_CACHE_HOME="+ts.Getenv("XDG_CACHE_HOME"))
 	enter, err := cmd.StdinPipe()

@@ -34,6 +34,10 @@ bin/.version: FORCE
 	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
 FORCE:
 
+.PHONY: man
+man: build ## write the manual page to bin/faultline.1
+	@bin/faultline man > bin/faultline.1
+
 .PHONY: deps
 deps: ## install what is missing (as root), or name the command that does
 	@GO='$(GO)' tools/deps

@@ -23,7 +23,7 @@ type backportCmd struct {
 	Commit    []string `placeholder:"REV" sep:"none" help:"A commit of the tree to cherry-pick instead, may be repeated."`
 	Change    string   `placeholder:"ID" help:"The change that they bring. Without it: everything that differs, and which changes came or went."`
 	Reference string   `placeholder:"SPEC" help:"A kernel that has the change from upstream: ${specs}."`
-	Scenario  []string `placeholder:"GLOB" sep:"none" help:"Only scenarios whose id matches, may be repeated. A * stands for anything."`
+	Scenario  []string `placeholder:"GLOB" complete:"scenario" sep:"none" help:"Only scenarios whose id matches, may be repeated. A * stands for anything."`
 	Label     string   `placeholder:"FILTER" help:"Only scenarios that a Ginkgo label filter takes."`
 	buildFlags
 	Accel  string `enum:"auto,kvm,tcg" default:"auto" placeholder:"auto|kvm|tcg" help:"${accel}"`

@@ -20,7 +20,7 @@ type bisectCmd struct {
 	Tree     string   `required:"" placeholder:"DIR" help:"The top folder of a git checkout of Linux. It is only read."`
 	Old      string   `required:"" placeholder:"REV" help:"A revision that shows the old side."`
 	New      string   `required:"" placeholder:"REV" help:"A revision that shows the new side."`
-	Scenario []string `placeholder:"GLOB" sep:"none" help:"Only scenarios whose id matches, may be repeated. A * stands for anything."`
+	Scenario []string `placeholder:"GLOB" complete:"scenario" sep:"none" help:"Only scenarios whose id matches, may be repeated. A * stands for anything."`
 	Label    string   `placeholder:"FILTER" help:"Only scenarios that a Ginkgo label filter takes."`
 	buildFlags
 	Skip   []string `placeholder:"REV" sep:"none" help:"Leave this commit out, may be repeated."`

@@ -20,7 +20,7 @@ import (
 type bisectStepCmd struct {
 	Ends     string   `required:"" placeholder:"DIR" help:"The results of a run of two kernels: the old end, then the new one."`
 	Tree     string   `default:"." placeholder:"DIR" help:"The top folder of the git checkout that is bisected; its HEAD is judged."`
-	Scenario []string `placeholder:"GLOB" sep:"none" help:"Only scenarios whose id matches, may be repeated. A * stands for anything."`
+	Scenario []string `placeholder:"GLOB" complete:"scenario" sep:"none" help:"Only scenarios whose id matches, may be repeated. A * stands for anything."`
 	Label    string   `placeholder:"FILTER" help:"Only scenarios that a Ginkgo label filter takes."`
 	buildFlags
 	Accel string `enum:"auto,kvm,tcg" default:"auto" placeholder:"auto|kvm|tcg" help:"${accel}"`

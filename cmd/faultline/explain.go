@@ -18,7 +18,7 @@ import (
 )
 
 type explainCmd struct {
-	Name string `arg:"" name:"change|scenario|cell" help:"A change's id or commit, a scenario's id, or a cell as SCENARIO@KERNEL."`
+	Name string `arg:"" name:"change|scenario|cell" complete:"explain" help:"A change's id or commit, a scenario's id, or a cell as SCENARIO@KERNEL."`
 	runFlag
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/faultline/faultline/framework/report"
+	"github.com/faultline/faultline/internal/complete"
 	"github.com/faultline/faultline/internal/fault"
 )
 
@@ -38,6 +39,9 @@ type cli struct {
 	Shell      shellCmd      `cmd:"" help:"Open a shell in a guest."`
 	Cache      cacheCmd      `cmd:"" help:"List what the cache holds, or prune it."`
 	Doctor     doctorCmd     `cmd:"" help:"Say what this machine has, what it lacks, and what mends it."`
+	Completion completionCmd `cmd:"" help:"Print what makes a shell complete faultline's words."`
+	Complete   completeCmd   `cmd:"" hidden:""`
+	Man        manCmd        `cmd:"" help:"Print the manual page."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 
@@ -64,6 +68,7 @@ func faultline(ctx context.Context, args []string) error {
 		kong.Vars{
 			"specs":   strings.Join(source.All().Forms(), ", "),
 			"formats": strings.Join(report.Names(), ", "),
+			"shells":  strings.Join(complete.Shells(), ","),
 			"accel":   "What runs the guest: kvm, tcg (works everywhere), or auto: kvm where it is seen to work.",
 		},
 		kong.BindTo(ctx, (*context.Context)(nil)),

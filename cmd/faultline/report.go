@@ -62,7 +62,7 @@ func (c *reportCmd) Run() error {
 
 // outputFlags are the formats that a command writes a run in.
 type outputFlags struct {
-	Format []string `placeholder:"NAME=FILE" sep:"none" help:"Also write the run in a format, may be repeated: ${formats}. A - is standard output."`
+	Format []string `placeholder:"NAME=FILE" complete:"format" sep:"none" help:"Also write the run in a format, may be repeated: ${formats}. A - is standard output."`
 }
 
 // originFlag is who runs it, for KCIDB.

@@ -24,7 +24,7 @@ import (
 )
 
 type reproCmd struct {
-	Cell  string     `arg:"" help:"The cell: SCENARIO@KERNEL, as in dax/ext4/shared-read@apt:bookworm. The kernel may be called by its name, spec, version or release."`
+	Cell  string     `arg:"" complete:"cell" help:"The cell: SCENARIO@KERNEL, as in dax/ext4/shared-read@apt:bookworm. The kernel may be called by its name, spec, version or release."`
 	Pause pauseValue `help:"Leave the guest up before the step that matters, with --pause=STEP before that step, and say how to get in by ssh, QMP and gdb; Enter goes on."`
 	runFlag
 }

@@ -26,7 +26,7 @@ import (
 type runCmd struct {
 	Kernel   []string `placeholder:"SPEC" sep:"none" help:"A kernel to observe, may be repeated: ${specs}."`
 	Matrix   string   `placeholder:"FILE" help:"A file of kernels, or the built-in default or wide. The kernels of --kernel come behind it; without both it is the default."`
-	Scenario []string `placeholder:"GLOB" sep:"none" help:"Only scenarios whose id matches, may be repeated. A * stands for anything."`
+	Scenario []string `placeholder:"GLOB" complete:"scenario" sep:"none" help:"Only scenarios whose id matches, may be repeated. A * stands for anything."`
 	Label    string   `placeholder:"FILTER" help:"Only scenarios that a Ginkgo label filter takes."`
 	Accel    string   `enum:"auto,kvm,tcg" default:"auto" placeholder:"auto|kvm|tcg" help:"${accel}"`
 	Out      string   `placeholder:"DIR" help:"Where to write the results (default: results/TIME, and results/latest points to it)."`

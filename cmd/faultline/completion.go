@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/report"
+	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/internal/complete"
+	"github.com/faultline/faultline/internal/manpage"
+)
+
+type completionCmd struct {
+	Shell string `arg:"" enum:"${shells}" help:"${shells}."`
+}
+
+func (completionCmd) Help() string {
+	return `Prints what makes a shell complete faultline's commands and flags, and the ids of scenarios,
+changes and the cells of results/latest. faultline has to be in PATH.
+
+Examples:
+  source <(faultline completion bash)        in ~/.bashrc
+  source <(faultline completion zsh)         in ~/.zshrc, behind compinit
+  faultline completion fish | source         in ~/.config/fish/config.fish`
+}
+
+func (c *completionCmd) Run(app *kong.Kong) error {
+	_, err := fmt.Print(complete.Script(c.Shell, app.Model.Name))
+	return err
+}
+
+// completeCmd is what the shells' scripts call.
+type completeCmd struct {
+	Line string `arg:""`
+}
+
+func (c *completeCmd) Run(ctx context.Context, app *kong.Kong) error {
+	ids := func(string) (out []string) {
+		all, err := scenarios(ctx)
+		if err != nil {
+			return nil // a shell that completes has no use for the reason
+		}
+		for _, i := range all {
+			out = append(out, i.ID)
+		}
+		return out
+	}
+	changes := func(string) []string { return change.All().IDs() }
+	for _, w := range complete.Words(app.Model, c.Line, complete.Values{
+		"scenario": ids,
+		"change":   changes,
+		"cell":     latestCells,
+		"format": func(string) (out []string) {
+			for _, n := range report.Names() {
+				out = append(out, n+"=")
+			}
+			return out
+		},
+		"explain": func(word string) []string {
+			if strings.Contains(word, "@") {
+				return latestCells(word)
+			}
+			return append(changes(word), ids(word)...)
+		},
+	}) {
+		fmt.Println(w)
+	}
+	return nil
+}
+
+// latestCells are the names of the cells of the newest run.
+func latestCells(string) (out []string) {
+	folder, err := results.Open(results.Latest)
+	if err != nil {
+		return nil
+	}
+	run, err := folder.LoadObserved()
+	if err != nil {
+		return nil
+	}
+	for _, c := range run.Cells {
+		if c.Attempt <= 1 {
+			out = append(out, run.CellName(c))
+		}
+	}
+	return out
+}
+
+type manCmd struct{}
+
+func (manCmd) Help() string {
+	return `Example:
+  faultline man | man -l -`
+}
+
+func (manCmd) Run(app *kong.Kong) error {
+	return manpage.Write(os.Stdout, app.Model, versionText(), manpage.Section{Title: "EXIT STATUS", Text: exitStatus})
+}
+
+// exitStatus words the exit codes (package fault) for the manual page.
+const exitStatus = `  0     everything was as expected
+  1     some behaviour was not, or there are findings
+  2     the request was wrong: a flag, a file, a spec, or a program is not installed
+  3     the rig failed: nothing can be judged
+  130   interrupted
+
+exec and shell end with the exit status of what ran in the guest; bisect-step speaks git's.`

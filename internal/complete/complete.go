@@ -1,0 +1,116 @@
+// Package complete tells a shell how a command line may go on, from the model of
+// it that kong has of its parser. What a value may be is the caller's to say.
+package complete
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// Tag is the struct tag that names the values of a flag or an argument:
+// `complete:"scenario"`.
+const Tag = "complete"
+
+// Values are what a flag or an argument may be, by the name in its tag. word is
+// what was written of it so far.
+type Values map[string]func(word string) []string
+
+// Words are the words that may stand where the line ends, which is up to the cursor
+// and begins with the program's name; all of them begin as its last word does. None
+// means that the shell may offer files.
+func Words(app *kong.Application, line string, values Values) []string {
+	words := strings.Split(line, " ")
+	last := words[len(words)-1]
+	at := app.Node
+	arguments := 0
+	var pending *kong.Flag // whose value comes next
+	for _, w := range words[min(1, len(words)-1) : len(words)-1] {
+		child := slices.IndexFunc(at.Children, func(n *kong.Node) bool { return n.Name == w || slices.Contains(n.Aliases, w) })
+		switch {
+		case w == "":
+		case pending != nil:
+			pending = nil
+		case strings.HasPrefix(w, "-"):
+			name, _, whole := strings.Cut(w, "=")
+			if f := flag(at, name); f != nil && !f.IsBool() && !whole {
+				pending = f
+			}
+		case child >= 0:
+			at, arguments = at.Children[child], 0
+		default:
+			arguments++
+		}
+	}
+	var out []string
+	name, written, inFlag := strings.Cut(last, "=")
+	switch {
+	case pending != nil:
+		out = of(pending.Value, last, values)
+	case strings.HasPrefix(last, "-") && inFlag:
+		if f := flag(at, name); f != nil {
+			for _, v := range of(f.Value, written, values) {
+				out = append(out, name+"="+v)
+			}
+		}
+	case strings.HasPrefix(last, "-"):
+		for _, f := range flags(at) {
+			out = append(out, "--"+f.Name)
+		}
+	default:
+		for _, n := range at.Children {
+			if !n.Hidden {
+				out = append(out, n.Name)
+			}
+		}
+		if p := positional(at, arguments); p != nil {
+			out = append(out, of(p, last, values)...)
+		}
+	}
+	return slices.DeleteFunc(out, func(w string) bool { return !strings.HasPrefix(w, last) })
+}
+
+// of are the values of a flag or an argument.
+func of(v *kong.Value, word string, values Values) []string {
+	if v.Enum != "" {
+		return v.EnumSlice()
+	}
+	if say := values[v.Tag.Get(Tag)]; say != nil {
+		return say(word)
+	}
+	return nil
+}
+
+// flags are those that may stand behind a command; those of the subcommand that it
+// stands for when none is named, too.
+func flags(n *kong.Node) []*kong.Flag {
+	var out []*kong.Flag
+	for _, group := range n.AllFlags(true) {
+		out = append(out, group...)
+	}
+	if n.DefaultCmd != nil {
+		out = append(out, n.DefaultCmd.Flags...)
+	}
+	return out
+}
+
+func flag(n *kong.Node, name string) *kong.Flag {
+	for _, f := range flags(n) {
+		if "--"+f.Name == name || f.Short != 0 && "-"+string(f.Short) == name {
+			return f
+		}
+	}
+	return nil
+}
+
+// positional is the argument of that index; the last one where it takes many.
+func positional(n *kong.Node, i int) *kong.Positional {
+	if last := len(n.Positional) - 1; i > last && last >= 0 && n.Positional[last].IsCumulative() {
+		i = last
+	}
+	if i < len(n.Positional) {
+		return n.Positional[i]
+	}
+	return nil
+}

@@ -22,7 +22,14 @@ const minMajor, minMinor = 7, 0
 type Binary struct {
 	Path    string
 	Version string // "7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)"
+	// Sandboxed says that it can forbid itself what a guest needs not (seccomp).
+	Sandboxed bool
 }
+
+// sandbox has QEMU forbid itself, before the guest runs, what no guest needs: to
+// start programs, to get more rights, to change what other processes get of the
+// machine, and system calls that nobody uses any more (qemu(1)).
+var sandbox = []string{"-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"}
 
 // MissingError says that this machine has no usable QEMU. It is the machine's
 // trouble that a person must mend before a request makes sense.
@@ -56,7 +63,13 @@ func find(ctx context.Context, name string, limit time.Duration) (Binary, error)
 	if err != nil {
 		return Binary{}, &MissingError{Reason: "no " + a.QEMU.Binary + " in PATH", Package: a.QEMU.Package}
 	}
-	out, err := tool.Ask(ctx, limit, path, "--version")
+	// A QEMU that was built without seccomp refuses the sandbox.
+	sandboxed := true
+	out, err := tool.Ask(ctx, limit, path, append(sandbox[:2:2], "--version")...)
+	if refused := (*tool.RunError)(nil); errors.As(err, &refused) {
+		sandboxed = false
+		out, err = tool.Ask(ctx, limit, path, "--version")
+	}
 	if ctx.Err() != nil {
 		return Binary{}, context.Cause(ctx)
 	}
@@ -67,7 +80,7 @@ func find(ctx context.Context, name string, limit time.Duration) (Binary, error)
 	if err != nil {
 		return Binary{}, &MissingError{Reason: fmt.Sprintf("%s: %v", path, err), Package: a.QEMU.Package}
 	}
-	return Binary{Path: path, Version: version}, nil
+	return Binary{Path: path, Version: version, Sandboxed: sandboxed}, nil
 }
 
 var versionLine = regexp.MustCompile(`version ((\d+)\.(\d+)\S*( \([^)]*\))?)`)

@@ -41,6 +41,12 @@ type Process struct {
 	dir  string // Options.Dir
 	stub bool   // the gdb stub was added
 	pid  int
+
+	// What state.go moves the devices' state by; the numbers are QEMU's.
+	dirFD   int      // of Options.Dir, of a machine with Share
+	state   net.Conn // our end of stateFD, of a machine with Incoming
+	stateFD int
+
 	done chan struct{}
 	end  *EndError
 	mu   sync.Mutex
@@ -108,6 +114,30 @@ func Start(ctx context.Context, bin Binary, m Machine, opt Options) (_ *Process,
 		return nil, err
 	}
 	agentFD := give(agent)
+	if m.Share {
+		dir, err := os.Open(opt.Dir)
+		if err != nil {
+			return nil, err
+		}
+		p.dirFD = give(dir)
+	}
+	if m.Incoming {
+		ours, theirs, err := socketpair()
+		if err != nil {
+			return nil, err
+		}
+		p.stateFD = give(theirs)
+		p.state, err = net.FileConn(ours)
+		ours.Close()
+		if err != nil {
+			return nil, fmt.Errorf("connect the socket of the state: %w", err)
+		}
+		defer func() {
+			if err != nil {
+				p.state.Close()
+			}
+		}()
+	}
 	p.args = append(m.Args(),
 		"-chardev", fmt.Sprintf("socket,id=qmp,fd=%d,server=on,wait=off", qmpFD), "-mon", "chardev=qmp,mode=control",
 		"-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
@@ -120,6 +150,9 @@ func Start(ctx context.Context, bin Binary, m Machine, opt Options) (_ *Process,
 	)
 	if door != nil {
 		p.args = append(p.args, "-chardev", fmt.Sprintf("socket,id=%s,fd=%d,server=on,wait=off", doorSocket, give(door)), "-mon", "mode=control,chardev="+doorSocket)
+	}
+	if bin.Sandboxed {
+		p.args = append(p.args, sandbox...)
 	}
 	conn, err := net.FileConn(ours)
 	ours.Close()
@@ -218,6 +251,9 @@ func (p *Process) Kill() {
 	}
 	<-p.done
 	p.Serial.Close()
+	if p.state != nil {
+		p.state.Close()
+	}
 	if p.Monitor != nil {
 		p.Monitor.close()
 	}

@@ -17,7 +17,6 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 	"github.com/faultline/faultline/internal/bounded"
 	"github.com/faultline/faultline/internal/cache"
-	"github.com/faultline/faultline/internal/shell"
 )
 
 // Template is a guest that was booted until its agent waited, and frozen on
@@ -176,46 +175,22 @@ func (t *Template) build(ctx context.Context, p *parts, dir string) error {
 	return os.WriteFile(filepath.Join(dir, consoleName), said, 0o644)
 }
 
-// ignoreShared leaves memory that is backed by shared files out of the stream.
-var ignoreShared = map[string]any{"capabilities": []map[string]any{{"capability": "x-ignore-shared", "state": true}}}
-
 // freeze stops the guest for good and writes the state of its devices.
 func (g *Guest) freeze(ctx context.Context, state string) error {
 	mon := g.proc.Monitor
 	if err := mon.Run(ctx, "stop", nil, nil); err != nil {
 		return err
 	}
-	if err := mon.Run(ctx, "migrate-set-capabilities", ignoreShared, nil); err != nil {
+	if err := g.proc.SaveState(ctx, state); err != nil {
 		return err
 	}
-	if err := mon.Run(ctx, "migrate", map[string]any{"uri": "exec:cat > " + shell.Quote([]string{state})}, nil); err != nil {
-		return err
+	// quit lets QEMU close its files; Close would kill it.
+	mon.Run(ctx, "quit", nil, nil)
+	select {
+	case <-g.proc.Done():
+	case <-ctx.Done():
 	}
-	for {
-		var m struct {
-			Status string
-			Error  string `json:"error-desc"`
-		}
-		if err := mon.Run(ctx, "query-migrate", nil, &m); err != nil {
-			return err
-		}
-		switch m.Status {
-		case "completed":
-			if info, err := os.Stat(state); err != nil || info.Size() == 0 {
-				return fmt.Errorf("QEMU wrote no state (%v): is the disk full?", err)
-			}
-			// quit lets QEMU close its files; Close would kill it.
-			mon.Run(ctx, "quit", nil, nil)
-			select {
-			case <-g.proc.Done():
-			case <-ctx.Done():
-			}
-			return nil
-		case "failed", "cancelled":
-			return fmt.Errorf("migration %s: %s", m.Status, m.Error)
-		}
-		time.Sleep(time.Millisecond)
-	}
+	return nil
 }
 
 // CloneOptions are what may differ between clones.
@@ -266,26 +241,12 @@ func (t *Template) Clone(ctx context.Context, opt CloneOptions) (_ *Guest, err e
 	return g, nil
 }
 
-// thaw loads the state that freeze wrote, and waits until the guest runs.
+// thaw loads the state that freeze wrote, and has the guest go on.
 func (g *Guest) thaw(ctx context.Context, state string) error {
-	mon := g.proc.Monitor
-	if err := mon.Run(ctx, "migrate-set-capabilities", ignoreShared, nil); err != nil {
+	if err := g.proc.LoadState(ctx, state); err != nil {
 		return err
 	}
-	if err := mon.Run(ctx, "migrate-incoming", map[string]any{"uri": "exec:cat " + shell.Quote([]string{state})}, nil); err != nil {
-		return err
-	}
-	for {
-		status, err := mon.Status(ctx)
-		if err != nil {
-			return err
-		}
-		if status != "inmigrate" {
-			break
-		}
-		time.Sleep(500 * time.Microsecond)
-	}
-	return mon.Run(ctx, "cont", nil, nil)
+	return g.proc.Monitor.Run(ctx, "cont", nil, nil)
 }
 
 // Log is the kernel's log until the freeze, also what it did not print.

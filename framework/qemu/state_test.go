@@ -1,0 +1,148 @@
+package qemu
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// standstill is a machine without a kernel, whose memory is a file of the folder.
+func standstill(t *testing.T, dir string) Machine {
+	t.Helper()
+	ram := filepath.Join(dir, "ram")
+	if err := os.WriteFile(ram, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(ram, 64*MiB); err != nil {
+		t.Fatal(err)
+	}
+	return Machine{Accel: TCG, RAM: File{ram, 64 * MiB}}
+}
+
+// loop is a kernel that jumps to itself, by the boot protocol's setup header
+// (Documentation/arch/x86/boot.rst).
+func loop() []byte {
+	k := make([]byte, 8192)
+	k[0x1f1] = 1 // setup_sects
+	copy(k[0x1fe:], "\x55\xaa\xeb\xfeHdrS\x04\x02")
+	copy(k[0x22c:], "\xff\xff\xff\x37") // initrd_addr_max
+	return k
+}
+
+// The state goes from one QEMU into another, whatever the folders are called, and
+// neither starts a program for it, which their sandbox forbids.
+func TestState(t *testing.T) {
+	bin, err := Find(t.Context(), "amd64")
+	if err != nil {
+		t.Skip(err)
+	}
+	dir := filepath.Join(socketDir(t), strings.Repeat("long, and with a comma ", 6))
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	from := standstill(t, dir)
+	from.Share = true
+	from.Kernel = filepath.Join(dir, "kernel")
+	from.Initrd = from.Kernel
+	if err := os.WriteFile(from.Kernel, loop(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p, err := Start(t.Context(), bin, from, Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Kill()
+	if err := p.Monitor.Run(t.Context(), "stop", nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	state := filepath.Join(dir, "saved state")
+	if err := p.SaveState(t.Context(), state); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(state); err != nil || info.Size() < 10_000 {
+		t.Errorf("%v, %v", info, err)
+	}
+	if err := p.SaveState(t.Context(), state); !errors.Is(err, os.ErrExist) {
+		t.Errorf("over what is there: %v", err)
+	}
+	p.Kill()
+
+	to := from
+	to.Share, to.Incoming = false, true
+	c, err := Start(t.Context(), bin, to, Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Kill()
+	if bin.Sandboxed {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.PID()))
+		if err != nil || !strings.Contains(string(status), "Seccomp:\t2\n") || !strings.Contains(string(status), "NoNewPrivs:\t1\n") {
+			t.Errorf("it is not in a sandbox: %v\n%s", err, status)
+		}
+	}
+	if err := c.LoadState(t.Context(), state); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := c.Monitor.Status(t.Context()); err != nil || s != "paused" {
+		t.Errorf("status %q, %v", s, err)
+	}
+	started := filepath.Join(dir, "started")
+	if bin.Sandboxed {
+		_ = c.Monitor.Run(t.Context(), "migrate", map[string]any{"uri": "exec:touch '" + started + "'"}, nil)
+		for range 100 { // it is killed over it
+			if c.Err() != nil {
+				break
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+	c.Kill()
+	if _, err := os.Stat(started); err == nil {
+		t.Error("it started a program")
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 3 { // memory, kernel, state
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+// A QEMU that does not take or give its state is not waited for beyond the context.
+func TestStateOfAStoppedQEMU(t *testing.T) {
+	bin, err := Find(t.Context(), "amd64")
+	if err != nil {
+		t.Skip(err)
+	}
+	dir := socketDir(t)
+	m := standstill(t, dir)
+	m.Incoming = true
+	p, err := Start(t.Context(), bin, m, Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Kill()
+	big := filepath.Join(dir, "big")
+	if err := os.WriteFile(big, make([]byte, 8*MiB), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	why := errors.New("no patience")
+	for name, do := range map[string]func(context.Context) error{
+		"load": func(ctx context.Context) error {
+			time.AfterFunc(0, func() { unix.Kill(p.PID(), unix.SIGSTOP) })
+			return p.LoadState(ctx, big)
+		},
+		"save": func(ctx context.Context) error { return p.SaveState(ctx, filepath.Join(dir, "out")) },
+	} {
+		ctx, cancel := context.WithTimeoutCause(t.Context(), 500*time.Millisecond, why)
+		begun := time.Now()
+		if err := do(ctx); err == nil || time.Since(begun) > 5*time.Second {
+			t.Errorf("%s: %v after %v", name, err, time.Since(begun))
+		}
+		cancel()
+	}
+}

@@ -109,6 +109,19 @@ func TestStale(t *testing.T) {
 			t.Errorf("%q changed: %v, %d of %d are stale; want %d of 3", c.changed, err, stale, all, c.want)
 		}
 	}
+	// As ccache leaves it: what was included is named from the folder of the objects.
+	cmd := filepath.Join(b.Objects, "src/.a.o.cmd")
+	data, err := os.ReadFile(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := strings.ReplaceAll(string(data), filepath.Join(b.Source, "src/all.h"), "../source/src/all.h")
+	if err := os.WriteFile(cmd, []byte(named), 0o644); err != nil || named == string(data) {
+		t.Fatal(err, named)
+	}
+	if stale, _, err := build.Stale(b.Source, b.Objects, map[string]bool{"src/all.h": true}); err != nil || stale != 3 {
+		t.Errorf("%v, %d are stale by a header that is named from the objects' folder", err, stale)
+	}
 	// An object that is gone is made anew, whatever it was made of.
 	if err := os.Remove(filepath.Join(b.Objects, "src/a.o")); err != nil {
 		t.Fatal(err)

@@ -21,8 +21,10 @@ import (
 // objects (scripts/basic/fixdep.c). It takes some tenths of a second; make -n, which
 // knows it as well, takes seconds.
 func Stale(source, objects string, changed map[string]bool) (stale, all int, err error) {
-	if source, err = filepath.EvalSymlinks(source); err != nil { // as make names it
-		return 0, 0, err
+	for _, dir := range []*string{&source, &objects} {
+		if *dir, err = filepath.EvalSymlinks(*dir); err != nil { // as make names it
+			return 0, 0, err
+		}
 	}
 	var files []string
 	err = filepath.WalkDir(objects, func(p string, d fs.DirEntry, err error) error {
@@ -133,13 +135,13 @@ func parse(data []byte) (name []byte, madeOf iter.Seq[[]byte]) {
 func (s *scan) newer(file []byte, made time.Time) bool {
 	t, known := s.times[string(file)]
 	if !known {
-		path := string(file)
+		path := s.in(string(file)) // ccache makes paths below CCACHE_BASEDIR relative
 		if in, ok := strings.CutPrefix(path, s.source); ok && s.changed[in] {
 			t = time.Unix(1<<40, 0)
-		} else if info, err := os.Stat(s.in(path)); err == nil {
+		} else if info, err := os.Stat(path); err == nil {
 			t = info.ModTime()
 		}
-		s.times[path] = t
+		s.times[string(file)] = t
 	}
 	return t.After(made)
 }

@@ -86,9 +86,9 @@ const accelLimit = 30 * time.Second
 // accelPoll is how often a guest on its way to user space is looked at.
 const accelPoll = 250 * time.Millisecond
 
-// accelBroken says of a guest that is not in user space after a time, and was
-// starved of a core for a part of it, whether the accelerator is to blame.
-func accelBroken(after, starved time.Duration) bool { return after-starved > accelLimit }
+// accelBroken says of a guest that is not in user space and had so much time for
+// it, a part of which it was starved of a core, whether the accelerator is to blame.
+func accelBroken(had, starved time.Duration) bool { return had-starved > accelLimit }
 
 // starved is how long a process, by its folder in /proc, could have run and had
 // no core: that of its threads which waited longest, the second number of its

@@ -165,6 +165,33 @@ done
 exec %s "$@"
 `
 
+// TestLongStandstill stops a QEMU with an accelerator that opens, longer than one
+// that is broken gets.
+func TestLongStandstill(t *testing.T) {
+	if os.Getenv("FAULTLINE_LONG") == "" {
+		t.Skip("takes a minute; FAULTLINE_LONG=1 runs it, as make test-long does")
+	}
+	r := rig(t)
+	real := r.QEMU.Path
+	r.QEMU.Path = filepath.Join(t.TempDir(), "qemu")
+	must(t, os.WriteFile(r.QEMU.Path, fmt.Appendf(nil, standIn, real), 0o755))
+	k := kernel(t, recent)
+	go func() {
+		for len(guests()) == 0 {
+			time.Sleep(10 * time.Millisecond)
+		}
+		pid := guests()[0]
+		time.Sleep(time.Second)
+		unix.Kill(pid, unix.SIGSTOP)
+		time.Sleep(accelLimit + 5*time.Second)
+		unix.Kill(pid, unix.SIGCONT)
+	}()
+	g, err := r.Boot(t.Context(), Spec{Kernel: k, Accel: qemu.KVM})
+	must(t, err)
+	defer g.Close()
+	t.Log(g.Timings)
+}
+
 // TestLongBusyMachine has four others want each core, and a guest with an
 // accelerator that opens. It is late, and nothing is wrong with it.
 func TestLongBusyMachine(t *testing.T) {

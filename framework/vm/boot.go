@@ -211,7 +211,8 @@ func (r *Rig) boot(ctx context.Context, s Spec, m qemu.Machine, dir string) (_ *
 func (g *Guest) userSpace(ctx context.Context) error {
 	tick := time.NewTicker(accelPoll)
 	defer tick.Stop()
-	begun := time.Now()
+	// Between two looks at which QEMU answered: one that is stopped does not.
+	last, had := time.Now(), time.Duration(0)
 	for {
 		select {
 		case <-g.proc.Console.Seen(saidUserSpace):
@@ -219,7 +220,14 @@ func (g *Guest) userSpace(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-tick.C:
-			if g.spec.Accel != qemu.TCG && !g.said(saidUserSpace) && accelBroken(time.Since(begun), starved(fmt.Sprint("/proc/", g.proc.PID()))) {
+			if g.spec.Accel == qemu.TCG || g.said(saidUserSpace) {
+				continue
+			}
+			if _, err := g.proc.Monitor.Status(ctx); err == nil {
+				now := time.Now()
+				last, had = now, had+min(now.Sub(last), 4*accelPoll)
+			}
+			if accelBroken(had, starved(fmt.Sprint("/proc/", g.proc.PID()))) {
 				return &Trouble{Kind: BrokenAccel, Err: fmt.Errorf("%s opened, but no guest reached user space, and it had %v for it", g.spec.Accel, accelLimit)}
 			}
 		}

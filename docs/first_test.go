@@ -1,0 +1,100 @@
+package docs_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// followed is the page that TestFirstScenario follows to the letter, so that its
+// blocks are held against nothing else.
+const followed = "docs/first-scenario.md"
+
+// TestFirstScenario does in a copy of the tree what the page says, block by block:
+// a Go block is a file, named in its first line, a diff is applied, a command is
+// run, and what it prints is the text below it.
+func TestFirstScenario(t *testing.T) {
+	if testing.Short() {
+		t.Skip("boots guests")
+	}
+	dir := copyTree(t)
+	blocks, _ := read(t, followed)
+	printed := ""
+	for _, b := range blocks {
+		switch b.lang {
+		case "go":
+			name, _, _ := strings.Cut(strings.TrimPrefix(b.text, "// "), "\n")
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(b.text), 0o600); err != nil {
+				t.Fatalf("%s: %v", b, err)
+			}
+		case "diff":
+			run(t, b, dir, b.text, "git", "apply", "-")
+		case "sh":
+			printed = run(t, b, dir, "", "bash", "-uc", b.text)
+		case "text":
+			if !shown(b.text).MatchString(printed) {
+				t.Fatalf("%s: this is what came instead:\n%s", b, printed)
+			}
+		}
+	}
+}
+
+// copyTree copies what git knows of the tree, and what is new in it.
+func copyTree(t *testing.T) string {
+	t.Helper()
+	list := exec.Command("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+	list.Dir = root
+	names, err := list.Output()
+	if err != nil {
+		t.Fatalf("git ls-files: %v", err)
+	}
+	dir := t.TempDir()
+	for name := range strings.SplitSeq(strings.TrimSuffix(string(names), "\x00"), "\x00") {
+		data, err := os.ReadFile(filepath.Join(root, name))
+		if os.IsNotExist(err) {
+			continue // removed, and git not told yet
+		}
+		info, statErr := os.Stat(filepath.Join(root, name))
+		to := filepath.Join(dir, name)
+		if err == nil && statErr == nil && os.MkdirAll(filepath.Dir(to), 0o700) == nil {
+			err = os.WriteFile(to, data, info.Mode())
+		}
+		if err != nil || statErr != nil {
+			t.Fatal(name, err, statErr)
+		}
+	}
+	return dir
+}
+
+// run has a block's program done in a folder, and returns what it printed.
+func run(t *testing.T, b block, dir, input string, argv ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute) // for a machine that has to boot its templates first
+	defer cancel()
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	var out, log strings.Builder
+	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = dir, strings.NewReader(input), &out, &log
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%s: %v\n%s%s", b, err, out.String(), log.String())
+	}
+	return out.String()
+}
+
+var (
+	anyVersion = regexp.MustCompile(`\d+\\\.\d+\\\.\d+`)
+	spaces     = regexp.MustCompile(` {2,}`)
+)
+
+// shown is the pattern of what a text block shows: … is anything, a version of a
+// kernel is any, and columns are as wide as they are.
+func shown(text string) *regexp.Regexp {
+	p := regexp.QuoteMeta(strings.Trim(text, "\n"))
+	p = anyVersion.ReplaceAllString(p, `\d+\.\d+\.\d+`)
+	p = spaces.ReplaceAllString(p, ` +`)
+	return regexp.MustCompile(`^\n*` + strings.ReplaceAll(p, "…", `(?s:.*)`) + `\n*$`)
+}

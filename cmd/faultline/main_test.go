@@ -34,6 +34,7 @@ func testMain(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(built)
+	os.Setenv(freshCells, "1")
 	for _, args := range [][]string{
 		{"-ldflags=-X main.version=v0-test", "-o", built + "/", "."},
 		// As make build does, so that the templates in the cache serve both.
@@ -50,6 +51,9 @@ func testMain(m *testing.M) int {
 	}
 	return m.Run()
 }
+
+// freshCells has the tests' runs observe what they test.
+const freshCells = "FAULTLINE_FRESH_CELLS"
 
 // TestScript runs the scripts that need no guest.
 func TestScript(t *testing.T) { scripts(t, "testdata/script", "") }
@@ -110,11 +114,12 @@ func scripts(t *testing.T, dir, cache string) {
 			env.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 			env.Setenv("TMPDIR", tmp)
 			env.Setenv("XDG_CACHE_HOME", own)
+			env.Setenv(freshCells, "1")
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "clean": clean, "bzimage": bzimage, "truncate": truncate,
-			"paused": paused, "forge": forge, "cells": cells, "accels": accels, "infront": inFront, "same": sameCells, "record": record, "broken": brokenKernel, "smalldisk": smallDisk, "entry": entry,
+			"paused": paused, "forge": forge, "cells": cells, "accels": accels, "infront": inFront, "same": sameCells, "record": record, "broken": brokenKernel, "smalldisk": smallDisk, "takenover": takenOver, "damage": damage, "forget": forget, "entry": entry,
 			"scriptedtree": scriptedTree, "addcommit": addCommit,
 		},
 	})

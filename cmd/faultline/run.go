@@ -33,6 +33,7 @@ type runCmd struct {
 	Repeat   int      `default:"1" help:"How often to observe each cell."`
 	Jobs     int      `default:"0" help:"How many guests at a time; 0: as many as there are cores and memory for."`
 	Resume   bool     `help:"Finish the run that is in the results folder."`
+	Fresh    bool     `name:"fresh-cells" env:"FAULTLINE_FRESH_CELLS" help:"Observe every cell, also those that an earlier run observed of the same kernel, with the same scenario, QEMU and accelerator."`
 	Shard    string   `placeholder:"I/N" help:"Only the I-th of N parts of the run; faultline merge joins them."`
 	DryRun   bool     `help:"Print what would run, and the QEMU commands, and start nothing."`
 	Against  string   `placeholder:"BASELINE" help:"Hold the run against a baseline, and end with 1 where anything moved."`
@@ -83,7 +84,7 @@ func (c *runCmd) Run(ctx context.Context) error {
 	store.Log = p.Say
 	opt := run.Options{
 		Kernels: entries, Scenarios: c.Scenario, Label: c.Label, Accel: c.Accel, Out: c.Out, Repeat: c.Repeat, Jobs: c.Jobs,
-		Resume: c.Resume, Shard: shard, Origin: c.Origin, Changes: mine, Cache: store, Command: os.Args, Progress: p,
+		Resume: c.Resume, Shard: shard, Origin: c.Origin, Changes: mine, Keep: true, Known: !c.Fresh, Cache: store, Command: os.Args, Progress: p,
 		Tool: results.Tool{Version: versionText()},
 	}
 	if c.DryRun {

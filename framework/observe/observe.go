@@ -225,6 +225,9 @@ type Cell struct {
 	Started     time.Time `json:"started"`
 	Millis      float64   `json:"ms"`                // how long the scenario took, the guest's start included
 	Attempt     int       `json:"attempt,omitempty"` // with --repeat: which one, from 1
+	// ObservedBy is the run that observed it, by its id, where that is another one:
+	// the cell was taken over from the cache.
+	ObservedBy string `json:"observed_by,omitempty"`
 }
 
 // LeftOut is a part of a witness that is not compared.

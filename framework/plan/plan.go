@@ -48,7 +48,9 @@ const mostPerTask = 16
 type Options struct {
 	Shard  results.Shard
 	Repeat int            // how often each cell is observed; 0 means once
-	Have   []observe.Cell // what was observed already
+	Have   []observe.Cell // what this run observed already
+	// Kept finds a cell that an earlier run observed; nil finds none.
+	Kept func(k *Kernel, s Suite, i scenario.Info) (observe.Cell, bool)
 }
 
 // Plan is what is to be done.
@@ -57,6 +59,8 @@ type Plan struct {
 	Tasks []Task
 	// Impossible are the cells that a kernel's configuration rules out, and say so.
 	Impossible []observe.Cell
+	// Kept are the cells that were observed by an earlier run.
+	Kept []observe.Cell
 	// Total counts all cells of the plan, Done those that were observed already.
 	Total, Done int
 }
@@ -116,6 +120,13 @@ func Make(ks []*Kernel, suites []Suite, picked []scenario.Info, opt Options) Pla
 				cell.Verdict, cell.Message = observe.NotDoable, why
 				p.Impossible = append(p.Impossible, cell)
 				continue
+			}
+			if opt.Kept != nil {
+				if cell, ok := opt.Kept(c.k, c.s, c.i); ok {
+					cell.Kernel, cell.Attempt = c.k.Name, attempt
+					p.Kept = append(p.Kept, cell)
+					continue
+				}
 			}
 			if t.Kernel != c.k || t.Suite.Name != c.s.Name || len(t.Scenarios) == mostPerTask {
 				flush()

@@ -157,3 +157,33 @@ func TestWhatTheConfigurationRulesOut(t *testing.T) {
 		t.Errorf("%d of %d", p.Done, p.Total)
 	}
 }
+
+// A cell that is kept is in the plan as this run's kernel has it, and in no task;
+// what this run has, or what can't be done, is not asked for.
+func TestKept(t *testing.T) {
+	ks, suites := columns(t)
+	first := suites[0].Scenarios[0]
+	p := Make(ks, suites, catalogue, Options{
+		Have: []observe.Cell{{Kernel: "new", Scenario: first.ID}},
+		Kept: func(k *Kernel, _ Suite, i scenario.Info) (observe.Cell, bool) {
+			if k.Name == "new" && i.ID == first.ID {
+				t.Error("asked for what the run has")
+			}
+			return observe.Cell{Kernel: "as it was called then", Scenario: i.ID, Verdict: observe.Expected, ObservedBy: "a run"}, k.Name == "new"
+		},
+	})
+	planned := 0
+	for _, task := range p.Tasks {
+		if planned += len(task.Scenarios); task.Kernel.Name != "old" {
+			t.Errorf("%s is to be observed on %s", task.Scenarios[0].ID, task.Kernel.Name)
+		}
+	}
+	for _, c := range p.Kept {
+		if c.Kernel != "new" || c.ObservedBy != "a run" || c.Scenario == first.ID {
+			t.Errorf("kept: %+v", c)
+		}
+	}
+	if planned == 0 || len(p.Kept) == 0 || planned+len(p.Kept)+p.Done+len(p.Impossible) != p.Total {
+		t.Errorf("%d planned, %d kept, %d done, %d impossible of %d", planned, len(p.Kept), p.Done, len(p.Impossible), p.Total)
+	}
+}

@@ -156,9 +156,13 @@ func Row(i scenario.Info) results.Scenario {
 	}
 }
 
-// note puts into the record what the i-th kernel's boot told.
-func (r *run) note(i int, k *plan.Kernel) {
+// note puts into the record what the i-th kernel's boot told, or what was kept of
+// the boot where no guest of it was needed.
+func (r *run) note(i int, k *plan.Kernel) error {
 	kr := &r.record.Kernels[i]
+	if err := r.noteKept(kr, k); err != nil {
+		return err
+	}
 	if made := r.observer.of(k).templates; len(made) > 0 {
 		t := made[0]
 		kr.BootMillis = float64(t.BootTime().Microseconds()) / 1000
@@ -172,4 +176,5 @@ func (r *run) note(i int, k *plan.Kernel) {
 			*at = file
 		}
 	}
+	return nil
 }

@@ -24,7 +24,7 @@ func (r *run) takeOver(rec results.Run) error {
 			return fault.Requestf("resume: the run was begun with another --repeat; give the same, or run without --resume")
 		}
 		if c.Verdict != observe.Rig { // those are tried again
-			r.cells = append(r.cells, c)
+			r.cells, r.observed = append(r.cells, c), append(r.observed, c)
 		}
 	}
 	for _, s := range skipped {

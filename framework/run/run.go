@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sort"
 	"sync"
 	"time"
@@ -39,6 +40,10 @@ type Options struct {
 	// Changes are those that the user declares, beside those that are known.
 	Changes change.List
 
+	// Keep has the cache keep what is observed, for later runs; Known takes from it
+	// what earlier runs observed. Not of cells that are repeated.
+	Keep, Known bool
+
 	Cache    *cache.Cache
 	Tool     results.Tool
 	Command  []string // what the user typed, for the record
@@ -72,11 +77,14 @@ type run struct {
 	folder   *results.Folder
 	record   results.Run
 	observer *Observer
+	shelves  *shelves
 
 	mu    sync.Mutex // guards what follows, and Progress
 	done  int
 	total int
 	cells []observe.Cell
+	// observed are the cells as they were observed, before what is declared of them.
+	observed []observe.Cell
 }
 
 // KernelError says that one of the kernels could not be had, and so there was no run.
@@ -126,9 +134,11 @@ func Do(ctx context.Context, opt Options) (*results.Run, *results.Folder, error)
 		}
 	}
 	r.observer.Consoles = func(kernel string) string { return r.folder.Path(results.KernelDir(kernel), "consoles") }
-	todo := plan.Make(ks, suites, picked, plan.Options{Shard: r.Shard, Repeat: r.Repeat, Have: r.cells})
+	r.shelves = r.shelve(suites)
+	defer r.shelves.close()
+	todo := plan.Make(ks, suites, picked, plan.Options{Shard: r.Shard, Repeat: r.Repeat, Have: r.cells, Kept: r.known(ctx)})
 	r.total, r.done = todo.Total, todo.Done
-	for _, c := range todo.Impossible {
+	for _, c := range slices.Concat(todo.Impossible, todo.Kept) {
 		r.take(c)
 	}
 	r.phase(PhaseBoot)
@@ -138,7 +148,9 @@ func Do(ctx context.Context, opt Options) (*results.Run, *results.Folder, error)
 		return nil, nil, err
 	}
 	for i, k := range ks {
-		r.note(i, k)
+		if err := r.note(i, k); err != nil {
+			return nil, nil, err
+		}
 	}
 	if err := r.folder.PutRun(r.record); err != nil {
 		return nil, nil, err
@@ -146,7 +158,11 @@ func Do(ctx context.Context, opt Options) (*results.Run, *results.Folder, error)
 	r.phase(PhaseCells)
 	r.observer.Observe(ctx, todo.Tasks, r.take)
 	r.phase(PhaseReport)
-	return r.finish(ctx)
+	record, folder, err := r.finish(ctx)
+	if err == nil {
+		r.keep(ctx, ks)
+	}
+	return record, folder, err
 }
 
 // Pick are the compiled suites, and those of their scenarios that globs and a label
@@ -222,6 +238,7 @@ func (r *run) take(c observe.Cell) {
 	if err := r.folder.PutCell(c); err != nil {
 		c.Verdict, c.Message = observe.Rig, fmt.Sprintf("the cell could not be stored: %v; observed was: %s", err, c.Headline())
 	}
+	r.observed = append(r.observed, c)
 	c = judge.Declare([]observe.Cell{c}, r.record.Known())[0] // the file has what was observed
 	r.cells = append(r.cells, c)
 	r.done++

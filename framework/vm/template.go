@@ -96,6 +96,16 @@ func (r *Rig) Template(ctx context.Context, s Spec) (*Template, error) {
 	return t, nil
 }
 
+// TemplateKey is the key of the template for s, which is not booted for it.
+func (r *Rig) TemplateKey(ctx context.Context, s Spec) (string, error) {
+	parts, err := r.prepare(ctx, s.Kernel)
+	if err != nil {
+		return "", err
+	}
+	defer parts.close()
+	return r.templateKey(s, parts), nil
+}
+
 // templateKey names everything that a template depends on. File names are left
 // out: what is in the files is there by digest.
 func (r *Rig) templateKey(s Spec, p *parts) string {

@@ -27,6 +27,9 @@ func Cell(w io.Writer, run results.Run, c observe.Cell, info scenario.Info) {
 	if k, ok := run.Kernel(c.Kernel); ok {
 		p.line("%s, %s; run %s, %s, attempt %d", k.Spec, k.Release, run.ID, c.Accel, max(1, c.Attempt))
 	}
+	if c.ObservedBy != "" {
+		p.line("observed by run %s, and taken over from the cache", c.ObservedBy)
+	}
 	p.text(c.Message)
 	Observation(w, c)
 	p.section("Beside the other kernels")

@@ -1,6 +1,7 @@
 package matrix
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/faultline/faultline/framework/judge"
@@ -55,6 +56,40 @@ func Reasons(run results.Run, verdict observe.Verdict) []Reason {
 			at[k], out = i, append(out, Reason{Kernel: c.Kernel, Message: c.Message})
 		}
 		out[i].Scenarios = append(out[i].Scenarios, c.Scenario)
+	}
+	return out
+}
+
+// TakenOver is what of a kernel's cells earlier runs observed.
+type TakenOver struct {
+	Kernel string
+	// Cells of Of were taken over. Those that are not doable were observed by no run.
+	Cells, Of int
+	Runs      []string // that observed them, by id, sorted
+}
+
+// Whole says that all there is of the kernel was taken over.
+func (t TakenOver) Whole() bool { return t.Cells == t.Of }
+
+// TakenOvers are the kernels of which a cell was taken over, in their order.
+func TakenOvers(run results.Run) []TakenOver {
+	var out []TakenOver
+	for _, k := range run.Kernels {
+		t := TakenOver{Kernel: k.Name}
+		for _, c := range run.Cells {
+			if c.Kernel != k.Name || c.Verdict == observe.NotDoable {
+				continue
+			}
+			if t.Of++; c.ObservedBy != "" {
+				t.Cells++
+				t.Runs = append(t.Runs, c.ObservedBy)
+			}
+		}
+		if t.Cells > 0 {
+			slices.Sort(t.Runs)
+			t.Runs = slices.Compact(t.Runs)
+			out = append(out, t)
+		}
 	}
 	return out
 }

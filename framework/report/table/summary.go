@@ -33,6 +33,7 @@ func (t *table) summary() {
 	}
 	t.paragraph("", text, "")
 	t.accelerators()
+	t.takenOver()
 	t.changes()
 	if n := len(t.run.Findings); n > 0 {
 		t.out.WriteString(t.styled(matrix.Count(n, "finding")+":", bold) + "\n")
@@ -54,6 +55,28 @@ func (t *table) summary() {
 		t.out.WriteString("Results: " + matrix.Printable(t.opt.Results) + "\n")
 	}
 }
+
+// takenOver says what of the table earlier runs observed.
+func (t *table) takenOver() {
+	cells, runs := 0, []string{}
+	for _, o := range t.taken {
+		cells, runs = cells+o.Cells, append(runs, o.Runs...)
+	}
+	if cells == 0 {
+		return
+	}
+	slices.Sort(runs)
+	by := slices.Compact(runs)
+	words := matrix.List(by)
+	if len(by) > mostRuns {
+		words = fmt.Sprintf("%d runs, the last of them %s", len(by), by[len(by)-1])
+	}
+	t.paragraph("", fmt.Sprintf("%s %s observed before, by %s; --fresh-cells observes all again.",
+		strings.TrimSpace(takenOverSign), matrix.Count(cells, "cell"), matrix.Printable(words)), "")
+}
+
+// mostRuns is how many runs the table names that observed cells.
+const mostRuns = 3
 
 // mostOfAKind is how many findings of a kind the table shows.
 const mostOfAKind = 20

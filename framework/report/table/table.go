@@ -3,6 +3,7 @@ package table
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/faultline/faultline/framework/observe"
@@ -26,6 +27,7 @@ type Options struct {
 const (
 	differsSign    = "≠ "
 	unexpectedSign = "! "
+	takenOverSign  = " °"
 	unexplained    = "UNEXPLAINED"
 	lost           = "LOST"
 	gap            = "  "
@@ -46,7 +48,7 @@ func Write(w io.Writer, run results.Run, opt Options) error {
 	if opt.Width > 0 && opt.Width < minWidth {
 		opt.Width = minWidth
 	}
-	t := table{opt: opt, run: run}
+	t := table{opt: opt, run: run, taken: matrix.TakenOvers(run)}
 	t.matrix()
 	t.summary()
 	_, err := io.WriteString(w, t.out.String())
@@ -57,6 +59,9 @@ type table struct {
 	opt Options
 	run results.Run
 	out strings.Builder
+	// taken are the kernels of which an earlier run observed a cell: a column that
+	// is whole is marked at its head, any other at each cell.
+	taken []matrix.TakenOver
 }
 
 // field is a text with the style it is shown in.
@@ -85,11 +90,15 @@ func (t *table) matrix() {
 			hidden++
 			continue
 		}
-		lines = append(lines, newLine(r))
+		lines = append(lines, t.newLine(r))
 	}
 	header := line{scenario: field{"scenario", bold}}
 	for _, k := range t.run.Kernels {
-		header.cells = append(header.cells, field{matrix.Printable(k.Name), bold})
+		name := matrix.Printable(k.Name)
+		if t.wholly(k.Name) {
+			name += takenOverSign
+		}
+		header.cells = append(header.cells, field{name, bold})
 	}
 	for i, b := range t.layout(header, lines) {
 		if i > 0 {
@@ -104,7 +113,12 @@ func (t *table) matrix() {
 	}
 }
 
-func newLine(r matrix.Row) line {
+// wholly says that all of a kernel's cells were observed by earlier runs.
+func (t *table) wholly(kernel string) bool {
+	return slices.ContainsFunc(t.taken, func(o matrix.TakenOver) bool { return o.Kernel == kernel && o.Whole() })
+}
+
+func (t *table) newLine(r matrix.Row) line {
 	l := line{scenario: field{text: matrix.Printable(r.Scenario.ID)}}
 	changes, un := r.Why()
 	style := ""
@@ -133,6 +147,9 @@ func newLine(r matrix.Row) line {
 				f.style = yellow
 			case observe.NotDoable:
 				f.style = dim
+			}
+			if c.ObservedBy != "" && !t.wholly(c.Kernel) {
+				f.text += takenOverSign
 			}
 		}
 		l.cells = append(l.cells, f)

@@ -1,0 +1,201 @@
+package run
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/faultline/faultline/framework/judge"
+	"github.com/faultline/faultline/framework/kept"
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/plan"
+	"github.com/faultline/faultline/framework/qemu"
+	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/framework/scenario"
+	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/internal/bounded"
+)
+
+// shelves are what the cache keeps for a run. Where one can't be had, nothing is
+// known and nothing is kept: that costs time and is no reason to fail.
+type shelves struct {
+	run     *run
+	suites  []plan.Suite
+	digests map[string]string // of a suite's program
+	guests  map[guest]string  // keys of templates
+	open    map[shelfOf]*kept.Shelf
+}
+
+// shelfOf is of one suite on one kind of guest.
+type shelfOf struct {
+	guest
+	suite string
+}
+
+func (r *run) shelve(suites []plan.Suite) *shelves {
+	return &shelves{run: r, suites: suites, digests: map[string]string{}, guests: map[guest]string{}, open: map[shelfOf]*kept.Shelf{}}
+}
+
+func (s *shelves) close() {
+	for _, shelf := range s.open {
+		if shelf != nil {
+			shelf.Close()
+		}
+	}
+}
+
+// of is the shelf of a suite on a kernel's guests; nil where there can be none.
+func (s *shelves) of(ctx context.Context, k *plan.Kernel, suite plan.Suite, a qemu.Accel) *kept.Shelf {
+	at := shelfOf{guest{k, a}, suite.Name}
+	shelf, asked := s.open[at]
+	if asked {
+		return shelf
+	}
+	key, err := s.key(ctx, at.guest, suite)
+	if err == nil {
+		shelf, err = kept.Open(ctx, s.run.Cache, key)
+	}
+	if err != nil && ctx.Err() == nil {
+		s.run.say("cells of %s on %s are not kept: %v", suite.Name, k.Name, err)
+	}
+	s.open[at] = shelf
+	return shelf
+}
+
+// key is of all that decides what a suite's scenarios show in such a guest. The
+// suite's program has the scenario and all of the host's side of it; under TCG
+// QEMU is the guest's processor, with KVM this machine's is.
+func (s *shelves) key(ctx context.Context, g guest, suite plan.Suite) (string, error) {
+	var err error
+	template, ok := s.guests[g]
+	if !ok {
+		if template, err = s.run.observer.rig.TemplateKey(ctx, vm.Spec{Kernel: g.kernel.Kernel, Accel: g.accel}); err != nil {
+			return "", err
+		}
+		s.guests[g] = template
+	}
+	program, ok := s.digests[suite.Name]
+	if !ok {
+		if program, err = digest(suite.Binary); err != nil {
+			return "", err
+		}
+		s.digests[suite.Name] = program
+	}
+	binary, err := os.Stat(s.run.observer.rig.QEMU.Path)
+	if err != nil {
+		return "", err
+	}
+	more := []string{fmt.Sprint(binary.Size(), binary.ModTime().UnixNano())}
+	if g.accel == qemu.KVM {
+		host, err := os.ReadFile("/proc/sys/kernel/version")
+		if err != nil {
+			return "", err
+		}
+		more = append(more, cpuName(), string(host))
+	}
+	return kept.Key(template, program, more...), nil
+}
+
+func digest(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	_, err = io.Copy(h, f)
+	return hex.EncodeToString(h.Sum(nil)), err
+}
+
+// known finds cells that earlier runs observed; nil where all is to be observed.
+func (r *run) known(ctx context.Context) func(*plan.Kernel, plan.Suite, scenario.Info) (observe.Cell, bool) {
+	if !r.Known || r.Repeat > 1 {
+		return nil
+	}
+	return func(k *plan.Kernel, s plan.Suite, i scenario.Info) (observe.Cell, bool) {
+		shelf := r.shelves.of(ctx, k, s, i.Accel(k.Accel))
+		if shelf == nil {
+			return observe.Cell{}, false
+		}
+		return shelf.Cell(i.ID)
+	}
+}
+
+// noteKept puts what was kept of a kernel's boot into its column, where none of its
+// guests was needed, and its console and command into the folder.
+func (r *run) noteKept(column *results.Kernel, k *plan.Kernel) error {
+	if r.shelves == nil {
+		return nil
+	}
+	for at, shelf := range r.shelves.open {
+		if at.kernel != k || shelf == nil || len(r.observer.of(k).templates) > 0 || column.Console != "" {
+			continue
+		}
+		boot, ok := shelf.Boot()
+		if !ok {
+			continue
+		}
+		column.BootMillis, column.Splats, column.Taint = boot.Millis, boot.Splats, boot.Taint
+		return errors.Join(r.folder.Put(results.ConsoleFile(k.Name), boot.Console), r.folder.Put(results.CommandFile(k.Name), boot.Command))
+	}
+	return nil
+}
+
+// keep puts what this run observed into the cache, but for that of which something
+// was found: who looks at a finding wants to see it again.
+func (r *run) keep(ctx context.Context, ks []*plan.Kernel) {
+	if !r.Keep || r.Repeat > 1 {
+		return
+	}
+	ctx = context.WithoutCancel(ctx) // what was finished is whole, also where the run is not
+	rows := map[string]results.Scenario{}
+	for _, s := range r.record.Scenarios {
+		rows[s.ID] = s
+	}
+	put := map[*kept.Shelf]*plan.Kernel{}
+	for _, c := range r.observed {
+		ki := slices.IndexFunc(ks, func(k *plan.Kernel) bool { return k.Name == c.Kernel })
+		si := slices.IndexFunc(r.shelves.suites, func(s plan.Suite) bool { return s.Name == rows[c.Scenario].Suite })
+		if c.Verdict != observe.Expected || c.ObservedBy != "" || ki < 0 || si < 0 || suspected(c, rows[c.Scenario], r.record.Findings) {
+			continue
+		}
+		shelf := r.shelves.of(ctx, ks[ki], r.shelves.suites[si], qemu.Accel(c.Accel))
+		if shelf == nil {
+			continue
+		}
+		if err := shelf.Put(c, r.record.ID); err != nil {
+			r.say("no more cells are kept: %v", err)
+			return
+		}
+		put[shelf] = ks[ki]
+	}
+	for shelf, k := range put {
+		if err := r.keepBoot(shelf, k); err != nil {
+			r.say("what the boot of %s told is not kept: %v", k.Name, err)
+		}
+	}
+}
+
+func (r *run) keepBoot(shelf *kept.Shelf, k *plan.Kernel) error {
+	column, _ := r.record.Kernel(k.Name)
+	boot := kept.Boot{Millis: column.BootMillis, Splats: column.Splats, Taint: column.Taint}
+	var err, wrong error
+	boot.Console, err = bounded.ReadFile(r.folder.Path(results.ConsoleFile(k.Name)), kept.Most)
+	boot.Command, wrong = bounded.ReadFile(r.folder.Path(results.CommandFile(k.Name)), kept.Most)
+	if err = errors.Join(err, wrong); err != nil {
+		return err
+	}
+	return shelf.PutBoot(boot)
+}
+
+// suspected says whether a finding is of a cell, or of a change that it tells of.
+func suspected(c observe.Cell, row results.Scenario, findings []judge.Finding) bool {
+	return slices.ContainsFunc(findings, func(f judge.Finding) bool {
+		return slices.Contains(f.Kernels, c.Kernel) && (f.Scenario == c.Scenario || f.Scenario == "" && slices.Contains(row.Changes, f.Change))
+	})
+}

@@ -1,0 +1,49 @@
+package run
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/faultline/faultline/framework/judge"
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/results"
+)
+
+func TestSuspected(t *testing.T) {
+	cell, row := observe.Cell{Scenario: "a/b", Kernel: "new"}, results.Scenario{ID: "a/b", Changes: []string{"changed"}}
+	for name, c := range map[string]struct {
+		finding judge.Finding
+		want    bool
+	}{
+		"of the cell":                   {judge.Finding{Scenario: "a/b", Kernels: []string{"old", "new"}}, true},
+		"of another kernel":             {judge.Finding{Scenario: "a/b", Kernels: []string{"old"}}, false},
+		"of another scenario":           {judge.Finding{Scenario: "a/c", Kernels: []string{"new"}, Change: "changed"}, false},
+		"of a change that it tells of":  {judge.Finding{Kernels: []string{"new"}, Change: "changed"}, true},
+		"of another change":             {judge.Finding{Kernels: []string{"new"}, Change: "other"}, false},
+		"of a change on another kernel": {judge.Finding{Kernels: []string{"old"}, Change: "changed"}, false},
+	} {
+		if got := suspected(cell, row, []judge.Finding{c.finding}); got != c.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
+
+// The digest of a suite's program is all that tells its code from other code.
+func TestDigest(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "suite")
+	got := map[string]bool{}
+	for _, text := range []string{"a", "b", ""} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		d, err := digest(path)
+		if err != nil || got[d] {
+			t.Errorf("%q: %s, %v", text, d, err)
+		}
+		got[d] = true
+	}
+	if _, err := digest(path + "/nothing"); err == nil {
+		t.Error("what is not there has a digest")
+	}
+}

@@ -103,7 +103,11 @@ func (m Machine) cpu() string {
 	if m.CPU == "" && m.Accel == KVM {
 		return arch.AMD64.QEMU.HostCPU
 	}
-	return cmp.Or(m.CPU, arch.AMD64.QEMU.CPU)
+	model := cmp.Or(m.CPU, arch.AMD64.QEMU.CPU)
+	if m.Accel == TCG {
+		model += "," + arch.AMD64.QEMU.Without
+	}
+	return model
 }
 
 // NVDIMMAddr is the guest physical address of the first byte of NVDIMMs[i].

@@ -45,6 +45,17 @@ func TestMachineArguments(t *testing.T) {
 	if got := value(t, args, "-cpu"); !strings.Contains(got, "vendor=GenuineIntel") {
 		t.Errorf("-cpu %s", got)
 	}
+	// Nor may TCG run what it gets wrong, whatever the model; KVM runs what is there.
+	for _, c := range []struct {
+		accel       Accel
+		model, want string
+	}{
+		{TCG, "", "max,vendor=GenuineIntel,-cx16"}, {TCG, "EPYC", "EPYC,-cx16"}, {KVM, "", "host"}, {KVM, "EPYC", "EPYC"},
+	} {
+		if got := (Machine{Accel: c.accel, CPU: c.model}).cpu(); got != c.want {
+			t.Errorf("-cpu %s, not %s", got, c.want)
+		}
+	}
 	if got := value(t, args, "-append"); !strings.Contains(got, " memmap=64M!256M") || !strings.Contains(got, "console=ttyS0 ") {
 		t.Errorf("-append %s", got)
 	}

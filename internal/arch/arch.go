@@ -41,6 +41,8 @@ type QEMU struct {
 	Package string // Debian's
 	Machine string // -machine
 	CPU     string // -cpu under TCG
+	// Without is added to every -cpu under TCG: what its TCG gets wrong.
+	Without string
 	HostCPU string // -cpu with KVM
 }
 
@@ -76,6 +78,12 @@ var AMD64 = Arch{
 		// Machine checks that are survivable need an Intel processor: with AMD's vendor
 		// id and no SUCCOR the kernel panics (arch/x86/kernel/cpu/mce/severity.c).
 		CPU: "max,vendor=GenuineIntel",
+		// Before 8.0 CMPXCHG16B, which SLUB takes objects with, leaves an operand's bits
+		// in the flags: its helper reads how they are to be computed, and the translator
+		// did not store that (helper_cmpxchg16b_unlocked in target/i386/tcg/mem_helper.c).
+		// An interrupt at that moment saves them, NT and DF among them, and the kernel
+		// goes on with what comes back. Without it SLUB uses a lock.
+		Without: "-cx16",
 		// KVM refuses another vendor's model-specific registers than the host's.
 		HostCPU: "host",
 	},

@@ -21,6 +21,10 @@ func main() {
 	case "stderr":
 		fmt.Fprintln(os.Stderr, "to stderr")
 		os.Exit(7)
+	case "flags":
+		memory := make([]byte, 1<<12) // of a size that Go aligns
+		memory[0] = 1                 // there is a page: none is asked for in the middle
+		fmt.Printf("%#x", flags(1<<14, &memory[0]))
 	case "kill":
 		syscall.Kill(os.Getpid(), syscall.SIGTERM)
 		select {}

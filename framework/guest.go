@@ -182,6 +182,7 @@ func Guest(ctx context.Context, options ...GuestOption) *GuestVM {
 		}
 		if !rec.Panicked {
 			rec.Trouble = err
+			rec.Lost(err)
 		}
 		ginkgo.Fail(suite.Describe(err), callerSkip())
 	}
@@ -200,10 +201,11 @@ func Guest(ctx context.Context, options ...GuestOption) *GuestVM {
 			if err := g.collect(ctx); err != nil {
 				if g.notePanic(err); !rec.Panicked {
 					rec.Trouble = err
+					rec.Lost(err)
 				}
 			}
 		}
-		if rec.Trouble != nil || g.dead {
+		if rec.ConsoleTail == "" && (rec.Trouble != nil || g.dead) {
 			rec.ConsoleTail = started.ConsoleTail(60)
 		}
 		if rec.Panicked && !ginkgo.CurrentSpecReport().Failed() {

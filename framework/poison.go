@@ -67,6 +67,7 @@ func (g *GuestVM) panicked(err error) observe.Outcome {
 	g.rec.KernelLog = strings.Split(t.Tail, "\n")
 	if !g.mayPanic {
 		g.rec.Panicked = true
+		g.rec.Lost(err)
 		g.rec.Witnesses[observe.WitnessSplats] = strings.Join(observe.Splats(g.rec.KernelLog), "\n")
 	}
 	return observe.Outcome{Note: note}

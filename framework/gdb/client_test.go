@@ -217,6 +217,7 @@ func TestFailures(t *testing.T) {
 		{"closed while the guest runs", []string{"<c", "close"}, run, ErrClosed},
 		{"reset while the guest runs", []string{"<c", ">W00", "<+", "close"}, run, ErrEnded},
 		{"killed while the guest runs", []string{"<c", ">X09", "<+", "close"}, run, ErrEnded},
+		{"switched off while the guest runs", []string{"<c", ">T03thread:01;", "<+"}, run, ErrEnded}, // gdb_vm_state_change
 		{"never reached", []string{"<c"}, run, ErrTimeout},
 		{"silent", []string{"<Z4,1000,1"}, watch, ErrTimeout},
 		{"a stop reply that is none", []string{"<c", ">T0", "<+"}, run, ErrMalformed},

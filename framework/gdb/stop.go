@@ -19,6 +19,7 @@ const (
 // gdb_vm_state_change).
 const (
 	SignalInterrupt = 2 // somebody stopped it: a connection, Interrupt, QMP
+	SignalQuit      = 3 // the guest ended its machine: RUN_STATE_SHUTDOWN
 	SignalTrap      = 5 // a watchpoint or breakpoint; also the answer to "?"
 )
 
@@ -53,10 +54,10 @@ func parseStop(data []byte) (Stop, error) {
 		return bad()
 	}
 	s := Stop{Signal: int(number)}
-	switch data[0] {
-	case 'W', 'X':
+	switch {
+	case data[0] == 'W', data[0] == 'X', number == SignalQuit:
 		return Stop{Ended: true}, nil
-	case 'S':
+	case data[0] == 'S':
 		return s, nil
 	}
 	for _, pair := range strings.Split(string(data[3:]), ";") {

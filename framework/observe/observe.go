@@ -221,10 +221,19 @@ type Cell struct {
 	// it. Not part of the comparison: it has times and process ids in it.
 	KernelLog []string `json:"kernel_log,omitempty"`
 	// ConsoleTail is the end of the console, for cells with verdict Rig.
-	ConsoleTail string    `json:"console_tail,omitempty"`
-	Started     time.Time `json:"started"`
-	Millis      float64   `json:"ms"`                // how long the scenario took, the guest's start included
-	Attempt     int       `json:"attempt,omitempty"` // with --repeat: which one, from 1
+	ConsoleTail string `json:"console_tail,omitempty"`
+	// Registers are those of the guest's processors, where its kernel panicked and
+	// nobody expected it, reset the machine, or did not answer any more.
+	Registers string `json:"registers,omitempty"`
+	// Template is the key, in the cache of the machine that observed, of the frozen
+	// guest that one was cloned from; empty where it was booted.
+	Template string `json:"template,omitempty"`
+	// Earlier is the observation in which the guest panicked, of a cell that was
+	// observed again because of that.
+	Earlier *Cell     `json:"earlier,omitempty"`
+	Started time.Time `json:"started"`
+	Millis  float64   `json:"ms"`                // how long the scenario took, the guest's start included
+	Attempt int       `json:"attempt,omitempty"` // with --repeat: which one, from 1
 	// ObservedBy is the run that observed it, by its id, where that is another one:
 	// the cell was taken over from the cache.
 	ObservedBy string `json:"observed_by,omitempty"`

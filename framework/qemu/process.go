@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -26,6 +27,10 @@ type Options struct {
 	Console *Console
 	// Door adds a QMP socket for a person: see Process.Door.
 	Door bool
+	// AtEnd, if there is one, is called when the machine is reset or switched off:
+	// processors and memory are as they were left until it returns, and then QEMU
+	// ends. The context bounds it.
+	AtEnd func(context.Context, *Monitor)
 }
 
 // Process is a running QEMU.
@@ -47,9 +52,10 @@ type Process struct {
 	state   net.Conn // our end of stateFD, of a machine with Incoming
 	stateFD int
 
-	done chan struct{}
-	end  *EndError
-	mu   sync.Mutex
+	done    chan struct{}
+	end     *EndError
+	mu      sync.Mutex
+	watcher sync.WaitGroup // see endWith
 }
 
 // EndError tells how a QEMU process ended.
@@ -147,6 +153,8 @@ func Start(ctx context.Context, bin Binary, m Machine, opt Options) (_ *Process,
 		"-device", "virtio-serial-pci,max_ports=2", "-device", "virtserialport,chardev=agent,name="+wire.Port,
 		// Nobody listens on it before DialGDB has a stub added.
 		"-chardev", fmt.Sprintf("socket,id=%s,fd=%d,server=on,wait=off", gdbSocket, gdbFD),
+		// A guest that ends stands still until endWith ends QEMU.
+		"-action", "shutdown=pause",
 	)
 	if door != nil {
 		p.args = append(p.args, "-chardev", fmt.Sprintf("socket,id=%s,fd=%d,server=on,wait=off", doorSocket, give(door)), "-mon", "mode=control,chardev="+doorSocket)
@@ -208,7 +216,26 @@ func Start(ctx context.Context, bin Binary, m Machine, opt Options) (_ *Process,
 		}
 		return nil, err
 	}
+	p.watcher.Go(func() { p.endWith(opt.AtEnd) })
 	return p, nil
+}
+
+// endLimit bounds Options.AtEnd, and QEMU's way to its end.
+const endLimit = 30 * time.Second
+
+// endWith waits until the guest ends its machine, as by a triple fault, and ends
+// QEMU when look has looked at what is left. It ends with QEMU.
+func (p *Process) endWith(look func(context.Context, *Monitor)) {
+	e, err := p.Monitor.WaitEvent(context.Background(), 0, "SHUTDOWN")
+	if err != nil || e.Data["reason"] == "host-qmp-quit" || e.Data["reason"] == "host-signal" {
+		return // QEMU ends, or does by itself
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), endLimit)
+	defer cancel()
+	if look != nil {
+		look(ctx, p.Monitor)
+	}
+	p.Monitor.Run(ctx, "quit", nil, nil) // an error is QEMU's end
 }
 
 func (p *Process) ended() bool {
@@ -250,6 +277,7 @@ func (p *Process) Kill() {
 		unix.Kill(p.pid, unix.SIGKILL)
 	}
 	<-p.done
+	p.watcher.Wait()
 	p.Serial.Close()
 	if p.state != nil {
 		p.state.Close()

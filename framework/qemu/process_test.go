@@ -148,6 +148,52 @@ func TestMonitor(t *testing.T) {
 	}
 }
 
+// A machine that is reset stands still until it was looked at; then QEMU ends well.
+func TestAtEnd(t *testing.T) {
+	bin, err := Find(t.Context(), "amd64")
+	if err != nil {
+		t.Skip(err)
+	}
+	for _, look := range []bool{true, false} {
+		dir := socketDir(t)
+		ram := filepath.Join(dir, "ram")
+		if err := os.WriteFile(ram, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(ram, 64*MiB); err != nil {
+			t.Fatal(err)
+		}
+		var status, registers string
+		opt := Options{Dir: dir}
+		if look {
+			opt.AtEnd = func(ctx context.Context, m *Monitor) {
+				status, _ = m.Status(ctx)
+				registers, _ = m.HMP(ctx, "info registers -a")
+			}
+		}
+		p, err := Start(t.Context(), bin, Machine{Accel: TCG, RAM: File{ram, 64 * MiB}, Incoming: true}, opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Kill()
+		if err := p.Monitor.Run(t.Context(), "system_reset", nil, nil); err != nil {
+			t.Error(err)
+		}
+		select {
+		case <-p.Done():
+		case <-time.After(endLimit):
+			t.Fatal("QEMU goes on")
+		}
+		var end *EndError
+		if err := p.Err(); !errors.As(err, &end) || end.Asked || end.Status != "exit status 0" {
+			t.Errorf("%+v", end)
+		}
+		if look && (!strings.Contains(registers, "CPU#0") || status == "running") {
+			t.Errorf("seen of it: %q, %q", status, registers)
+		}
+	}
+}
+
 // A user's TMPDIR, and the cache's path, may be anything: long, and with what means
 // something in QEMU's options and to its human monitor.
 func TestPathsOfAnyKind(t *testing.T) {

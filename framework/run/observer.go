@@ -205,7 +205,7 @@ func (o *Observer) boot(ctx context.Context, g guest, keep Keeper) (*vm.Template
 	}
 	t, err := o.rig.Template(ctx, spec)
 	if panicked(err) {
-		o.Say("%s panicked while it booted; once more", g.kernel.Name)
+		o.Say("%v; once more", err)
 		t, err = o.rig.Template(ctx, spec)
 	}
 	if err != nil {
@@ -269,10 +269,10 @@ func (o *Observer) Observe(ctx context.Context, tasks []plan.Task, cell func(obs
 func (o *Observer) observe(ctx context.Context, t plan.Task, cell func(observe.Cell)) {
 	again := t
 	again.Scenarios = nil
-	first := map[string]observe.Verdict{}
+	first := map[string]observe.Cell{}
 	o.once(ctx, t, nil, func(c observe.Cell) {
 		if i := slices.IndexFunc(t.Scenarios, func(i scenario.Info) bool { return i.ID == c.Scenario }); c.Panicked && i >= 0 {
-			first[c.Scenario] = c.Verdict
+			first[c.Scenario] = c
 			again.Scenarios = append(again.Scenarios, t.Scenarios[i])
 			o.Say("%s panicked in %s, which is observed again", c.Kernel, c.Scenario)
 			return
@@ -283,8 +283,10 @@ func (o *Observer) observe(ctx context.Context, t plan.Task, cell func(observe.C
 		return
 	}
 	o.once(ctx, again, nil, func(c observe.Cell) {
+		panicked := first[c.Scenario]
+		c.Earlier = &panicked
 		// A panic before anything was bad is the rig's; one after it may be the kernel's.
-		if first[c.Scenario] == observe.Unexpected && !c.Panicked && c.Verdict != observe.Rig {
+		if panicked.Verdict == observe.Unexpected && !c.Panicked && c.Verdict != observe.Rig {
 			c.Message = fmt.Sprintf("its guest panicked once, and not when it was observed again; then: %s (%s)", c.Headline(), c.Verdict)
 			c.Verdict, c.Steps, c.Witnesses = observe.Rig, nil, nil
 		}

@@ -197,7 +197,7 @@ func TestSuiteProcess(t *testing.T) {
 // again, and what the rig did it does not.
 func TestPanicIsObservedAgain(t *testing.T) {
 	a, b := "dax/ext4/shared-read", "dax/ext4/shared-write"
-	panicked := strings.Replace(finished(b), `"verdict":"expected"`, `"verdict":"unexpected","panicked":true`, 1)
+	panicked := strings.Replace(finished(b), `"verdict":"expected"`, `"verdict":"unexpected","panicked":true,"registers":"RIP=0"`, 1)
 	for name, test := range map[string]struct {
 		again, verdict, says string
 		panicked             bool
@@ -223,6 +223,8 @@ func TestPanicIsObservedAgain(t *testing.T) {
 			at := slices.IndexFunc(r.cells, func(c observe.Cell) bool { return c.Scenario == b })
 			if c := r.cells[at]; string(c.Verdict) != test.verdict || !strings.Contains(c.Message, test.says) || c.Panicked != test.panicked {
 				t.Errorf("%+v", c)
+			} else if name != "dies instead" && (c.Earlier == nil || !c.Earlier.Panicked || c.Earlier.Registers != "RIP=0") {
+				t.Errorf("of the guest that panicked is left %+v", c.Earlier)
 			}
 			// It alone is observed again.
 			said, err := os.ReadFile(filepath.Join(dir, "said"))

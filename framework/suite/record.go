@@ -1,10 +1,12 @@
 package suite
 
 import (
+	"errors"
 	"time"
 
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/scenario"
+	"github.com/faultline/faultline/framework/vm"
 	"github.com/faultline/faultline/kernels"
 )
 
@@ -18,6 +20,8 @@ type Record struct {
 	// Trouble with the rig that ended the scenario.
 	Trouble     error
 	ConsoleTail string // when there was trouble, or a panic
+	// Registers and Template are those of the guest that was lost: see vm.Trouble.
+	Registers, Template string
 	// Panicked says that the kernel panicked where the scenario did not expect it.
 	Panicked bool
 	// Unmet are the expectations that were not met, in words, until the scenario's
@@ -32,6 +36,14 @@ type Record struct {
 // NewRecord is an empty record of a scenario on a kernel.
 func NewRecord(k *kernels.Kernel) *Record {
 	return &Record{Kernel: k, Witnesses: map[string]string{}, started: time.Now()}
+}
+
+// Lost keeps what is left of a guest that an error says is lost.
+func (r *Record) Lost(err error) {
+	var t *vm.Trouble
+	if errors.As(err, &t) {
+		r.ConsoleTail, r.Registers, r.Template = t.Tail, t.Registers, t.Template
+	}
 }
 
 // Add adds a step and returns its index.

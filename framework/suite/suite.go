@@ -96,13 +96,17 @@ func must(err error) {
 	}
 }
 
-// Describe is an error with the end of the console, where it has one.
+// Describe is an error with what is left of the guest, where it has that.
 func Describe(err error) string {
-	var t *vm.Trouble
-	if errors.As(err, &t) && t.Tail != "" {
-		return fmt.Sprintf("%v\n--- end of the console:\n%s", err, t.Tail)
+	said := err.Error()
+	if t := (*vm.Trouble)(nil); errors.As(err, &t) {
+		for _, part := range [][2]string{{"end of the console", t.Tail}, {"registers", t.Registers}, {"template", t.Template}} {
+			if part[1] != "" {
+				said += fmt.Sprintf("\n--- %s:\n%s", part[0], part[1])
+			}
+		}
 	}
-	return err.Error()
+	return said
 }
 
 // describe is what is known of a spec's scenario; ok is false for one that is none.
@@ -252,7 +256,7 @@ func finish(r ginkgo.SpecReport) {
 	}
 	cell := observe.Cell{
 		Scenario: s.ID, Kernel: s.Kernel.Name, Accel: string(s.Accel(qemu.Accel(flags.accel))), Verdict: observe.Expected,
-		Steps: s.Steps, Witnesses: s.Witnesses, LeftOut: s.LeftOut, Panicked: s.Panicked, KernelLog: s.KernelLog, ConsoleTail: s.ConsoleTail,
+		Steps: s.Steps, Witnesses: s.Witnesses, LeftOut: s.LeftOut, Panicked: s.Panicked, KernelLog: s.KernelLog, ConsoleTail: s.ConsoleTail, Registers: s.Registers, Template: s.Template,
 		Started: s.started, Millis: float64(time.Since(s.started).Microseconds()) / 1000,
 	}
 	switch {

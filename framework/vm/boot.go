@@ -343,6 +343,9 @@ func (g *Guest) trouble(ctx context.Context, doing string, err error) error {
 	if t.Kind == BrokenAccel {
 		t.Advice = kvmAdvice
 	}
+	if t.Kind == Panic || t.Kind == Hang || t.Restarted() {
+		t.Registers, t.Template = g.processors(), g.template
+	}
 	return t
 }
 

@@ -33,16 +33,18 @@ type Guest struct {
 	// Mounted are the disks whose file systems are mounted, with -o dax, in MountDir.
 	Mounted []string
 
-	spec    Spec
-	dir     string // its own folder, gone after Close
-	memory  string // the folder of the files that its memory is in
-	door    bool   // Open will be called
-	proc    *qemu.Process
-	agent   *agentPort
-	console *os.File
-	client  ed25519.PrivateKey
-	hostKey ssh.PublicKey
-	closed  sync.Once
+	spec     Spec
+	dir      string // its own folder, gone after Close
+	template string // its template's key; empty where it was booted
+	remains  remains
+	memory   string // the folder of the files that its memory is in
+	door     bool   // Open will be called
+	proc     *qemu.Process
+	agent    *agentPort
+	console  *os.File
+	client   ed25519.PrivateKey
+	hostKey  ssh.PublicKey
+	closed   sync.Once
 
 	greeted time.Time // when Welcome was said
 	share   share
@@ -93,7 +95,7 @@ func (g *Guest) start(ctx context.Context, bin qemu.Binary, m qemu.Machine) erro
 		console.Seen(text)
 	}
 	g.memory = filepath.Dir(m.RAM.Path)
-	g.proc, err = qemu.Start(ctx, bin, m, qemu.Options{Dir: g.dir, Console: console, Door: g.door})
+	g.proc, err = qemu.Start(ctx, bin, m, qemu.Options{Dir: g.dir, Console: console, Door: g.door, AtEnd: g.look})
 	if err != nil {
 		g.console.Close()
 		t := &Trouble{Kind: Host, Doing: "start QEMU", Kernel: g.spec.Kernel.Name, Err: err, Tail: console.Tail(tailLines)}

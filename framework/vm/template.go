@@ -208,6 +208,9 @@ type CloneOptions struct {
 	Console string // as in Spec
 	// Door is for a clone that a person looks into: see Guest.Open.
 	Door bool
+
+	// autopsy gets a guest that ended its machine, which stands still meanwhile.
+	autopsy func(context.Context, *qemu.Monitor)
 }
 
 // Clone starts a guest from the template. Its agent is already there.
@@ -221,7 +224,7 @@ func (t *Template) Clone(ctx context.Context, opt CloneOptions) (_ *Guest, err e
 	if err != nil {
 		return nil, &Trouble{Kind: Host, Doing: "clone", Kernel: s.Kernel.Name, Err: err}
 	}
-	g := &Guest{spec: s, dir: dir, door: opt.Door, client: ed25519.NewKeyFromSeed(t.meta.ClientKey), Timings: Timings{Start: time.Now()}, Welcome: t.meta.Welcome, Devices: t.meta.Devices, Mounted: t.meta.Mounted}
+	g := &Guest{spec: s, dir: dir, template: t.key, remains: remains{autopsy: opt.autopsy}, door: opt.Door, client: ed25519.NewKeyFromSeed(t.meta.ClientKey), Timings: Timings{Start: time.Now()}, Welcome: t.meta.Welcome, Devices: t.meta.Devices, Mounted: t.meta.Mounted}
 	if g.hostKey, err = ssh.ParsePublicKey(t.meta.HostKey); err != nil {
 		os.RemoveAll(dir)
 		return nil, err

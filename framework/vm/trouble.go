@@ -35,6 +35,12 @@ type Trouble struct {
 	Kernel string
 	// Tail is the end of the console.
 	Tail string
+	// Registers are those of the guest's processors, as QEMU's monitor prints them,
+	// where the kernel panicked, reset the machine or is silent, and QEMU told.
+	Registers string
+	// Template is the key in the cache of what the guest was cloned from; empty for
+	// one that was booted.
+	Template string
 	// Advice is what to do next, for the kinds that have one.
 	Advice string
 	Err    error
@@ -54,7 +60,11 @@ func (t *Trouble) Error() string {
 	case Hang:
 		fmt.Fprintf(&b, "%s did not answer", t.Kernel)
 	case Exit:
-		fmt.Fprintf(&b, "QEMU of %s ended", t.Kernel)
+		if t.Restarted() {
+			fmt.Fprintf(&b, "%s reset its machine, or switched it off", t.Kernel)
+		} else {
+			fmt.Fprintf(&b, "QEMU of %s ended", t.Kernel)
+		}
 	case BrokenAccel:
 		fmt.Fprintf(&b, "the accelerator does not run %s", t.Kernel)
 	default:
@@ -62,6 +72,9 @@ func (t *Trouble) Error() string {
 	}
 	if t.Err != nil {
 		fmt.Fprintf(&b, ": %v", t.Err)
+	}
+	if t.Kind == Hang && t.Registers != "" {
+		fmt.Fprintf(&b, "; %s", standing(t.Registers))
 	}
 	if t.Advice != "" {
 		fmt.Fprintf(&b, "; %s", t.Advice)

@@ -34,6 +34,16 @@ func isTrouble(t *testing.T, err error, kind Kind, says, tail string) {
 	}
 }
 
+// isLost holds what is left of a guest against what it was: where its processor
+// stands, and what it was cloned from.
+func isLost(t *testing.T, err error, g *Guest) {
+	t.Helper()
+	var tr *Trouble
+	if !errors.As(err, &tr) || !strings.Contains(standing(tr.Registers), "processor 0 is at 0x") || tr.Template != g.template || tr.Template == "" {
+		t.Errorf("what is left of it: %+v", tr)
+	}
+}
+
 // within fails a test that takes longer.
 func within(t *testing.T, limit time.Duration) {
 	t.Helper()
@@ -53,6 +63,7 @@ func TestTroubleInAClone(t *testing.T) {
 		"the kernel panics": func(t *testing.T, g *Guest) {
 			_, err := g.Call(t.Context(), crash)
 			isTrouble(t, err, Panic, "Kernel panic - not syncing: sysrq triggered crash", "Kernel panic")
+			isLost(t, err, g)
 			_, err = g.Call(t.Context(), hello)
 			isTrouble(t, err, Panic, "sysrq triggered crash", "Kernel panic")
 		},
@@ -67,6 +78,15 @@ func TestTroubleInAClone(t *testing.T) {
 			}()
 			_, err := asked.Wait(t.Context())
 			isTrouble(t, err, Panic, "Kernel panic - not syncing: sysrq triggered crash", "Kernel Offset: ") // the last line
+		},
+		"the machine is reset": func(t *testing.T, g *Guest) { // sysrq: at once, and without a word
+			_, err := g.Call(t.Context(), &wire.Request{WriteFile: &wire.WriteFile{Path: "/proc/sysrq-trigger", Data: []byte("b")}})
+			isTrouble(t, err, Exit, "reset its machine", "")
+			var tr *Trouble
+			if !errors.As(err, &tr) || !tr.Restarted() {
+				t.Errorf("it does not say that the guest restarted: %v", err)
+			}
+			isLost(t, err, g)
 		},
 		"it panics while SSH is used": func(t *testing.T, g *Guest) {
 			c, err := g.SSH(t.Context())
@@ -96,6 +116,7 @@ func TestTroubleInAClone(t *testing.T) {
 			defer cancel()
 			_, err := g.Call(ctx, hello)
 			isTrouble(t, err, Hang, "did not answer", "")
+			isLost(t, err, g)
 			ctx, cancel = context.WithTimeout(t.Context(), 300*time.Millisecond)
 			defer cancel()
 			_, err = g.SSH(ctx)
@@ -226,8 +247,13 @@ func TestTroubleInWords(t *testing.T) {
 	for want, tr := range map[string]*Trouble{
 		"boot: the kernel of K panicked: Kernel panic - not syncing: oh": {Kind: Panic, Doing: "boot", Kernel: "K", Tail: "[  1.0] Kernel panic - not syncing: oh\r\n[  1.1] CPU: 0"},
 		"clone: K did not answer: no answer within 10s":                  {Kind: Hang, Doing: "clone", Kernel: "K", Err: errors.New("no answer within 10s")},
-		"QEMU of K ended: signal: killed":                                {Kind: Exit, Kernel: "K", Err: errors.New("signal: killed")},
-		"boot: the accelerator does not run K: x; do y":                  {Kind: BrokenAccel, Doing: "boot", Kernel: "K", Err: errors.New("x"), Advice: "do y"},
+		"boot: K did not answer: x; processor 0 is at 0xffffffff81ce5fff, halted; processor 1 is at 0xffffffff81ce7b40, with interrupts off": {
+			Kind: Hang, Doing: "boot", Kernel: "K", Err: errors.New("x"),
+			Registers: "CPU#0\nRAX=0 RBX=0\nRIP=ffffffff81ce5fff RFL=00000212 [----A--] CPL=0 II=0 A20=1 SMM=0 HLT=1\n" +
+				"CPU#1\nRIP=ffffffff81ce7b40 RFL=00000046 [---Z-P-] CPL=0 II=0 A20=1 SMM=0 HLT=0",
+		},
+		"QEMU of K ended: signal: killed":               {Kind: Exit, Kernel: "K", Err: errors.New("signal: killed")},
+		"boot: the accelerator does not run K: x; do y": {Kind: BrokenAccel, Doing: "boot", Kernel: "K", Err: errors.New("x"), Advice: "do y"},
 	} {
 		if got := tr.Error(); got != want {
 			t.Errorf("%q, not %q", got, want)

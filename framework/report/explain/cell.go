@@ -72,6 +72,21 @@ func Observation(w io.Writer, c observe.Cell) {
 		p.section("End of the console")
 		p.text(c.ConsoleTail)
 	}
+	if c.Registers != "" {
+		p.section("Registers")
+		p.text(c.Registers)
+	}
+	if c.Template != "" {
+		p.section("Template")
+		p.line("%s", c.Template)
+	}
+	if e := c.Earlier; e != nil {
+		p.section("Observed before, when its guest panicked")
+		p.line("%s: %s", e.Verdict, e.Message)
+		for _, text := range []string{e.ConsoleTail, e.Registers, e.Template} {
+			p.text(text)
+		}
+	}
 }
 
 // Step words the step of that index: who did what, what came of it, each payload

@@ -145,6 +145,9 @@ func checkQEMU(ctx context.Context) finding {
 		f.missing, f.install = err.Error(), ""
 	default:
 		f.here = bin.Version + ", " + bin.Path
+		if bin.User == nil && os.Geteuid() == 0 {
+			f.here += "; can't be run as nobody, so that guests run as root"
+		}
 		if !bin.Sandboxed {
 			f.here += "; built without seccomp, so that guests run without a sandbox"
 		}

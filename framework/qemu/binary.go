@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"regexp"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/faultline/faultline/internal/arch"
@@ -24,6 +25,9 @@ type Binary struct {
 	Version string // "7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)"
 	// Sandboxed says that it can forbid itself what a guest needs not (seccomp).
 	Sandboxed bool
+	// User is who it is run as; nil is who we are, where we are not root, or it
+	// can't be run as nobody.
+	User *syscall.Credential
 }
 
 // sandbox has QEMU forbid itself, before the guest runs, what no guest needs: to
@@ -63,12 +67,26 @@ func find(ctx context.Context, name string, limit time.Duration) (Binary, error)
 	if err != nil {
 		return Binary{}, &MissingError{Reason: "no " + a.QEMU.Binary + " in PATH", Package: a.QEMU.Package}
 	}
-	// A QEMU that was built without seccomp refuses the sandbox.
-	sandboxed := true
-	out, err := tool.Ask(ctx, limit, path, append(sandbox[:2:2], "--version")...)
-	if refused := (*tool.RunError)(nil); errors.As(err, &refused) {
-		sandboxed = false
-		out, err = tool.Ask(ctx, limit, path, "--version")
+	bin := Binary{Path: path, Sandboxed: true, User: nobody()}
+	var out []byte
+	for {
+		args := []string{"--version"}
+		if bin.Sandboxed {
+			args = append(sandbox[:2:2], args...)
+		}
+		out, err = tool.AskAs(ctx, bin.User, limit, path, args...)
+		if refused := (*tool.RunError)(nil); !errors.As(err, &refused) {
+			break
+		}
+		// One that was built without seccomp refuses the sandbox. One that lies in a
+		// folder of root's can't be started by others.
+		if bin.Sandboxed {
+			bin.Sandboxed = false
+		} else if bin.User != nil {
+			bin.Sandboxed, bin.User = true, nil
+		} else {
+			break
+		}
 	}
 	if ctx.Err() != nil {
 		return Binary{}, context.Cause(ctx)
@@ -76,11 +94,10 @@ func find(ctx context.Context, name string, limit time.Duration) (Binary, error)
 	if err != nil {
 		return Binary{}, &MissingError{Reason: fmt.Sprintf("%s --version: %v", path, err), Package: a.QEMU.Package}
 	}
-	version, err := parseVersion(string(out))
-	if err != nil {
+	if bin.Version, err = parseVersion(string(out)); err != nil {
 		return Binary{}, &MissingError{Reason: fmt.Sprintf("%s: %v", path, err), Package: a.QEMU.Package}
 	}
-	return Binary{Path: path, Version: version, Sandboxed: sandboxed}, nil
+	return bin, nil
 }
 
 var versionLine = regexp.MustCompile(`version ((\d+)\.(\d+)\S*( \([^)]*\))?)`)

@@ -43,8 +43,9 @@ type Process struct {
 	Console *Console
 
 	args []string
-	dir  string // Options.Dir
-	stub bool   // the gdb stub was added
+	dir  string              // Options.Dir
+	user *syscall.Credential // who runs it; nil is who we are
+	stub bool                // the gdb stub was added
 	pid  int
 
 	// What state.go moves the devices' state by; the numbers are QEMU's.
@@ -83,7 +84,7 @@ func Start(ctx context.Context, bin Binary, m Machine, opt Options) (_ *Process,
 	if opt.Console == nil {
 		opt.Console = NewConsole(nil)
 	}
-	p := &Process{Console: opt.Console, dir: opt.Dir, done: make(chan struct{})}
+	p := &Process{Console: opt.Console, dir: opt.Dir, user: bin.as(m.Accel), done: make(chan struct{})}
 	var theirs []*os.File // what QEMU gets, as descriptors 3, 4, …
 	defer func() {
 		for _, f := range theirs {
@@ -92,6 +93,11 @@ func Start(ctx context.Context, bin Binary, m Machine, opt Options) (_ *Process,
 	}()
 	give := func(f *os.File) int { theirs = append(theirs, f); return 2 + len(theirs) }
 
+	if p.user != nil {
+		if m, err = m.given(p.user, give); err != nil {
+			return nil, err
+		}
+	}
 	// The sockets listen before QEMU runs, so that connecting needs no retries.
 	qmp, err := listen(opt.Dir, qmpSocket)
 	if err != nil {
@@ -126,6 +132,11 @@ func Start(ctx context.Context, bin Binary, m Machine, opt Options) (_ *Process,
 			return nil, err
 		}
 		p.dirFD = give(dir)
+		if p.user != nil { // who can come as far as here may pass
+			if err := dir.Chmod(0o711); err != nil {
+				return nil, fmt.Errorf("let QEMU's user into its folder: %w", err)
+			}
+		}
 	}
 	if m.Incoming {
 		ours, theirs, err := socketpair()
@@ -174,8 +185,13 @@ func Start(ctx context.Context, bin Binary, m Machine, opt Options) (_ *Process,
 	cmd.Stdout = opt.Console
 	stderr := NewConsole(nil)
 	cmd.Stderr = stderr
-	// Its own process group: Ctrl-C at the terminal is ours to act on.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL, Setpgid: true}
+	// Its own process group: Ctrl-C at the terminal is ours to act on. A change of
+	// user clears the death signal (prctl(2)), so it is asked for behind that, which
+	// is the order of package syscall; -runas would lose it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL, Setpgid: true, Credential: p.user}
+	if p.user != nil {
+		cmd.Dir = "/"
+	}
 	started := make(chan error)
 	go func() {
 		// The death signal comes when the *thread* that forked ends, so this

@@ -37,6 +37,11 @@ func (p *Process) SaveState(ctx context.Context, file string) error {
 		return fmt.Errorf("save QEMU's state: %w", err)
 	}
 	defer l.Close()
+	if p.user != nil {
+		if err := os.Chown(path, int(p.user.Uid), -1); err != nil {
+			return fmt.Errorf("save QEMU's state: %w", err)
+		}
+	}
 	taken := make(chan error, 1)
 	go func() {
 		conn, err := l.Accept()

@@ -43,6 +43,14 @@ func TestState(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
+	t.Run("as its user", func(t *testing.T) { testState(t, bin) })
+	if bin.User != nil {
+		bin.User = nil
+		t.Run("as root", func(t *testing.T) { testState(t, bin) })
+	}
+}
+
+func testState(t *testing.T, bin Binary) {
 	dir := filepath.Join(socketDir(t), strings.Repeat("long, and with a comma ", 6))
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)

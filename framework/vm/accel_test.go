@@ -173,7 +173,7 @@ func TestLongStandstill(t *testing.T) {
 	}
 	r := rig(t)
 	real := r.QEMU.Path
-	r.QEMU.Path = filepath.Join(t.TempDir(), "qemu")
+	r.QEMU.Path, r.QEMU.User = filepath.Join(t.TempDir(), "qemu"), nil // which nobody else can enter
 	must(t, os.WriteFile(r.QEMU.Path, fmt.Appendf(nil, standIn, real), 0o755))
 	k := kernel(t, recent)
 	go func() {
@@ -200,7 +200,7 @@ func TestLongBusyMachine(t *testing.T) {
 	}
 	r := rig(t)
 	real := r.QEMU.Path
-	r.QEMU.Path = filepath.Join(t.TempDir(), "qemu")
+	r.QEMU.Path, r.QEMU.User = filepath.Join(t.TempDir(), "qemu"), nil // which nobody else can enter
 	must(t, os.WriteFile(r.QEMU.Path, fmt.Appendf(nil, standIn, real), 0o755))
 	for range 4 * runtime.NumCPU() {
 		spin(t)

@@ -87,14 +87,17 @@ func (e *RunError) Unwrap() error { return e.Err }
 
 // Run runs a program and returns what it printed; a *RunError has its complaints.
 func Run(ctx context.Context, dir string, env []string, name string, args ...string) ([]byte, error) {
-	cmd := Command(ctx, dir, env, name, args...)
+	return run(ctx, Command(ctx, dir, env, name, args...))
+}
+
+func run(ctx context.Context, cmd *exec.Cmd) ([]byte, error) {
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		return out.Bytes(), &RunError{Name: filepath.Base(name), Stderr: errs.String(), Err: err}
+		return out.Bytes(), &RunError{Name: filepath.Base(cmd.Path), Stderr: errs.String(), Err: err}
 	}
 	return out.Bytes(), nil
 }
@@ -102,7 +105,16 @@ func Run(ctx context.Context, dir string, env []string, name string, args ...str
 // Ask is Run for what a program tells of itself (its version), which one that is
 // broken may never do: it gets so much time.
 func Ask(ctx context.Context, limit time.Duration, name string, args ...string) ([]byte, error) {
+	return AskAs(ctx, nil, limit, name, args...)
+}
+
+// AskAs is Ask by another user; nil is who we are.
+func AskAs(ctx context.Context, user *syscall.Credential, limit time.Duration, name string, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %v", limit))
 	defer cancel()
-	return Run(ctx, "", nil, name, args...)
+	cmd := Command(ctx, "", nil, name, args...)
+	if cmd.SysProcAttr.Credential = user; user != nil {
+		cmd.Dir = "/"
+	}
+	return run(ctx, cmd)
 }

@@ -110,6 +110,10 @@ func (m Machine) cpu() string {
 	return model
 }
 
+// without is what q35 has also under -nodefaults and no guest needs: what is not
+// emulated can't be attacked.
+const without = "graphics=off,vmport=off,sata=off,smbus=off,i8042=off"
+
 // NVDIMMAddr is the guest physical address of the first byte of NVDIMMs[i].
 func (m Machine) NVDIMMAddr(i int) int64 {
 	addr := pmemBase
@@ -132,7 +136,7 @@ func (m Machine) Args() []string {
 	}
 	cpus := max(m.CPUs, 1)
 	slots := len(m.NVDIMMs) + len(m.VirtioPmem)
-	machine := fmt.Sprintf("%s,accel=%s,memory-backend=ram,graphics=off,vmport=off", arch.AMD64.QEMU.Machine, m.Accel)
+	machine := fmt.Sprintf("%s,accel=%s,memory-backend=ram,%s", arch.AMD64.QEMU.Machine, m.Accel, without)
 	if len(m.NVDIMMs) > 0 {
 		machine += ",nvdimm=on"
 	}

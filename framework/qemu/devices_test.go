@@ -1,0 +1,90 @@
+package qemu
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// What a guest's QEMU may be told: each option, and what may follow it. What is not
+// here is a device, a folder of the host or a way into the network that somebody
+// has to want.
+var allowed = map[string]string{
+	"-nodefaults": "", "-no-user-config": "", "-no-reboot": "",
+	"-display": `none`,
+	"-action":  `panic=none`,
+	"-machine": `q35,accel=(tcg|kvm),memory-backend=ram,graphics=off,vmport=off,sata=off,smbus=off,i8042=off(,nvdimm=on)?`,
+	"-cpu":     `.+`, "-smp": `\d+`, "-m": `.+`,
+	"-object": `memory-backend-file,id=[a-z0-9-]+,share=(on|off),mem-path=.+,size=\d+(,align=2M)?`,
+	"-netdev": `user,id=net,restrict=on,ipv6=off,hostfwd=tcp:127\.0\.0\.1:0-10\.0\.2\.15:22`,
+	"-device": `nvdimm,.+|virtio-pmem-pci,.+|virtio-net-pci,netdev=net,romfile=,guest_announce=off|pvpanic` +
+		`|virtio-serial-pci,max_ports=2|virtserialport,chardev=agent,name=\S+`,
+	"-chardev": `socket,id=(qmp|gdb|door),fd=\d+,server=on,wait=off|socket,id=agent,fd=\d+|stdio,id=console,signal=off`,
+	"-mon":     `chardev=qmp,mode=control|mode=control,chardev=door`, "-serial": `chardev:console`,
+	"-kernel": `.+`, "-initrd": `.+`, "-append": `.+`, "-incoming": `defer`,
+	"-sandbox": `on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny`,
+}
+
+// checkArguments says what of QEMU's arguments nobody allowed.
+func checkArguments(args []string) (wrong []string) {
+	for len(args) > 0 {
+		value, known := allowed[args[0]]
+		switch {
+		case !known:
+			wrong = append(wrong, args[0])
+		case value == "":
+		case len(args) < 2 || !regexp.MustCompile(`^(`+value+`)$`).MatchString(args[1]):
+			wrong = append(wrong, strings.Join(args[:min(2, len(args))], " "))
+			fallthrough
+		default:
+			args = args[min(1, len(args)-1):]
+		}
+		args = args[1:]
+	}
+	return wrong
+}
+
+func TestArgumentsAllowed(t *testing.T) {
+	m := standard()
+	for range 2 {
+		if wrong := checkArguments(m.Args()); len(wrong) > 0 {
+			t.Errorf("nobody allowed %q", wrong)
+		}
+		m.Accel, m.Share, m.Incoming = KVM, true, true
+	}
+	for _, more := range [][]string{
+		{"-device", "qemu-xhci"}, {"-virtfs", "local,path=/"}, {"-vnc", ":0"}, {"-netdev", "user,id=net"}, {"-display"},
+		{"-netdev", "user,id=net,restrict=on,ipv6=off,hostfwd=tcp:0.0.0.0:0-10.0.2.15:22"}, {"-gdb", "tcp::1234"},
+	} {
+		if wrong := checkArguments(append(m.Args(), more...)); !slices.Equal(wrong, []string{strings.Join(more, " ")}) && !slices.Contains(wrong, more[0]) {
+			t.Errorf("%q: only %q is wrong", more, wrong)
+		}
+	}
+}
+
+// What QEMU emulates beyond what it is told.
+func TestDevicesOfTheMachine(t *testing.T) {
+	bin, err := Find(t.Context(), "amd64")
+	if err != nil {
+		t.Skip(err)
+	}
+	dir := socketDir(t)
+	m := standstill(t, dir)
+	m.Incoming = true
+	p, err := Start(t.Context(), bin, m, Options{Dir: dir, Door: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Kill()
+	if wrong := checkArguments(p.Args()); len(wrong) > 0 {
+		t.Errorf("nobody allowed %q", wrong)
+	}
+	tree, err := p.Monitor.HMP(t.Context(), "info qtree")
+	if err != nil || !strings.Contains(tree, "dev: virtio-serial-pci") {
+		t.Fatalf("%v\n%s", err, tree)
+	}
+	for _, line := range regexp.MustCompile(`dev: \S*(usb|hci|ide|floppy|fdc|vga|ps2|vmmouse|smb|sound|hda|scsi|parallel)\S*`).FindAllString(tree, -1) {
+		t.Errorf("it has %s", line)
+	}
+}

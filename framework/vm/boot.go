@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -359,18 +358,4 @@ func (g *Guest) said(text string) bool {
 	default:
 		return false
 	}
-}
-
-func consoleFile(path string) (*os.File, error) {
-	if path == "" {
-		return nil, nil
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, &Trouble{Kind: Host, Doing: "keep the console", Err: err}
-	}
-	f, err := os.Create(path)
-	if err != nil {
-		return nil, &Trouble{Kind: Host, Doing: "keep the console", Err: err}
-	}
-	return f, nil
 }

@@ -26,6 +26,31 @@ func writeGuest(t *testing.T, g *Guest, path, text string) {
 	}
 }
 
+// What a guest prints is in a file as text that nothing obeys.
+func TestConsoleFile(t *testing.T) {
+	tm := template(t, rig(t), recent)
+	path := filepath.Join(t.TempDir(), "new", "a.console")
+	g, err := tm.Clone(t.Context(), CloneOptions{Console: path})
+	must(t, err)
+	defer g.Close()
+	writeGuest(t, g, "/dev/ttyS0", "\x1b[2J\u009b1m::error::\\said\n")
+	select {
+	case <-g.proc.Console.Seen("said"):
+	case <-time.After(5 * time.Second):
+		t.Errorf("the console says %q", g.ConsoleTail(5))
+	}
+	g.Close()
+	if got, err := os.ReadFile(path); err != nil || string(got) != `\x1b[2J\xc2\x9b1m:\x3aerror:\x3a\\said`+"\n" {
+		t.Errorf("%q, %v", got, err)
+	}
+	silent, err := tm.Clone(t.Context(), CloneOptions{Console: path + "2"})
+	must(t, err)
+	silent.Close()
+	if _, err := os.Stat(path + "2"); !os.IsNotExist(err) {
+		t.Errorf("a file of nothing: %v", err)
+	}
+}
+
 func TestClone(t *testing.T) {
 	for _, spec := range []string{old, recent} {
 		t.Run(spec, func(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -41,7 +40,7 @@ type Guest struct {
 	door     bool   // Open will be called
 	proc     *qemu.Process
 	agent    *agentPort
-	console  *os.File
+	console  *consoleFile
 	client   ed25519.PrivateKey
 	hostKey  ssh.PublicKey
 	closed   sync.Once
@@ -83,13 +82,10 @@ func (t Timings) At(name string) time.Duration {
 // start starts QEMU and connects to its ports.
 func (g *Guest) start(ctx context.Context, bin qemu.Binary, m qemu.Machine) error {
 	var err error
-	if g.console, err = consoleFile(g.spec.Console); err != nil {
+	if g.console, err = newConsoleFile(g.spec.Console); err != nil {
 		return err
 	}
-	console := qemu.NewConsole(nil)
-	if g.console != nil {
-		console = qemu.NewConsole(g.console)
-	}
+	console := qemu.NewConsole(g.console)
 	// Asked for before the guest runs, so that no text is missed.
 	for _, text := range []string{observe.PanicMark, saidUserSpace, saidFailed} {
 		console.Seen(text)
@@ -202,12 +198,7 @@ func (g *Guest) Close() {
 	g.closed.Do(func() {
 		g.proc.Kill()
 		g.watchers.Wait()
-		if g.console != nil {
-			if at, err := g.console.Seek(0, io.SeekCurrent); err == nil && at == 0 {
-				os.Remove(g.console.Name()) // a clone has nothing to say, as a rule
-			}
-			g.console.Close()
-		}
+		g.console.Close()
 		os.RemoveAll(g.dir)
 	})
 }

@@ -52,15 +52,12 @@ const (
 	metaFile      = "meta.json"
 	consoleName   = "console.log"
 	stateFile     = "state"
-	templateStamp = "template 4" // raise it when the same inputs give another template
+	templateStamp = "template 5" // raise it when the same inputs give another template
 )
 
-// Bounds of what is read of a template, in bytes. The kernel's log is in its
-// meta.json; a console is as long as a boot's time and its serial port allow.
-const (
-	maxMeta    = 64 << 20
-	maxConsole = 1 << 30
-)
+// maxMeta bounds what is read of a template's meta.json, which has the kernel's
+// log, in bytes.
+const maxMeta = 64 << 20
 
 // spareVictims are started before the freeze, so that a scenario's first
 // victims need no start of their own.
@@ -178,7 +175,7 @@ func (t *Template) build(ctx context.Context, p *parts, dir string) error {
 		return nil
 	}
 	// The caller's file may go any time; later users of the template want it too.
-	said, err := bounded.ReadFile(t.spec.Console, maxConsole)
+	said, err := bounded.ReadFile(t.spec.Console, 2*maxConsole)
 	if err != nil {
 		return err
 	}
@@ -268,9 +265,9 @@ func (t *Template) Log() []string { return t.meta.Log }
 // Taint is the kernel's taint at the freeze (/proc/sys/kernel/tainted).
 func (t *Template) Taint() uint64 { return t.meta.Welcome.Taint }
 
-// Console is what the kernel printed while it booted.
+// Console is what the kernel printed while it booted, as plain.Escaper has it.
 func (t *Template) Console() ([]byte, error) {
-	return bounded.ReadFile(filepath.Join(t.entry.Path, consoleName), maxConsole)
+	return bounded.ReadFile(filepath.Join(t.entry.Path, consoleName), 2*maxConsole)
 }
 
 // BootTime is how long its boot took, from QEMU's start to the agent's first

@@ -1,6 +1,7 @@
 package framework
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/faultline/faultline/framework/observe"
@@ -12,5 +13,23 @@ func TestSeenInWords(t *testing.T) {
 	seen := record(rec, "victim", "load file+0x4000 width 1", observe.Outcome{Signals: []observe.Signal{{Name: "SIGBUS", CodeName: "BUS_MCEERR_AR", LSB: 12, Addr: "file+0x4000"}}}, "file+0x4000")
 	if want := "victim: load file+0x4000 width 1 → SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4000"; seen.String() != want {
 		t.Errorf("%q", seen)
+	}
+}
+
+// A victim that died in the system call that was to open a file gave none.
+func TestOpenedNothing(t *testing.T) {
+	for says, o := range map[string]observe.Outcome{
+		"open /f: EIO":    {Errno: "EIO"},
+		"open /f: killed": {Exit: &observe.Exit{Signal: "SIGKILL"}},
+	} {
+		var failed error
+		v := &Victim{g: &GuestVM{fail: func(err error) { failed = err; panic("the scenario ends") }}}
+		func() {
+			defer func() { recover() }()
+			v.opened(&Seen{Outcome: o}, "/f", "file")
+		}()
+		if failed == nil || !strings.HasPrefix(failed.Error(), says) {
+			t.Errorf("%+v: %v, not %s", o, failed, says)
+		}
 	}
 }

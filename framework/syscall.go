@@ -54,9 +54,16 @@ func (v *Victim) called(c *wire.Called) observe.Outcome {
 
 // Open opens a file in the victim.
 func (v *Victim) Open(ctx context.Context, path, name string, flags int) FD {
-	seen := v.Syscall(ctx, "openat", -100, path, flags|unix.O_CLOEXEC, 0)
-	if seen.Errno != "" {
+	return v.opened(v.Syscall(ctx, "openat", -100, path, flags|unix.O_CLOEXEC, 0), path, name)
+}
+
+// opened is the file descriptor that a system call gave.
+func (v *Victim) opened(seen *Seen, path, name string) FD {
+	switch {
+	case seen.Errno != "":
 		v.g.fail(fmt.Errorf("open %s: %s", path, seen.Errno))
+	case seen.Ret == nil: // its end came first
+		v.g.fail(fmt.Errorf("open %s: %s", path, seen.Located()))
 	}
 	return FD{int(*seen.Ret), name}
 }

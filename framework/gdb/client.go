@@ -44,6 +44,9 @@ type Client struct {
 	running bool
 }
 
+// maxStops is how many stop replies are kept that nobody waited for.
+const maxStops = 16
+
 // resends is how often a packet is sent, or asked for, again.
 const resends = 3
 
@@ -249,11 +252,19 @@ func (c *Client) ask(ctx context.Context, command string) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if s.Ended {
-			return nil, ErrEnded
+		if err := c.note(s); err != nil {
+			return nil, err
 		}
-		c.stops = append(c.stops, s)
 	}
+}
+
+// note keeps a stop reply for Wait.
+func (c *Client) note(s Stop) error {
+	if len(c.stops) == maxStops {
+		return fmt.Errorf("%w: %d stop replies, and nobody had it go on", ErrMalformed, maxStops+1)
+	}
+	c.stops = append(c.stops, s)
+	return ended(s)
 }
 
 // send sends a command, again where the stub asks for it, and waits until it
@@ -296,8 +307,7 @@ func (c *Client) keep(ctx context.Context, e event) error {
 	if err != nil {
 		return err
 	}
-	c.stops = append(c.stops, s)
-	return ended(s)
+	return c.note(s)
 }
 
 // packet waits for a packet and acknowledges it.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -228,6 +229,7 @@ func TestFailures(t *testing.T) {
 		{"a checksum refused for ever", []string{"<Z4,1000,1", ">!-", "<Z4,1000,1", ">!-", "<Z4,1000,1", ">!-"}, watch, ErrMalformed},
 		{"memory that is no hexadecimal", []string{"<m0,2", ">zzzz", "<+"}, memory, ErrMalformed},
 		{"memory that is too short", []string{"<m0,2", ">00", "<+"}, memory, ErrMalformed},
+		{"stop replies without end", append([]string{"<m0,2"}, slices.Repeat([]string{">T05thread:01;", "<+"}, maxStops+1)...), memory, ErrMalformed},
 		{"an escape at the end", []string{"<m0,2", ">!+$}#7d"}, memory, ErrMalformed},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -134,7 +134,7 @@ func Standstills(log []string) (found []Standstill) {
 			}
 			stood := Standstill{Complaint: s.words(m, log[i+1:min(len(log), i+1+splatReach)]), For: s.stood}
 			if said := seconds.FindStringSubmatch(l); said != nil {
-				if n, err := strconv.Atoi(said[1]); err == nil {
+				if n, err := strconv.ParseInt(said[1], 10, 32); err == nil { // more is no time
 					stood.For = time.Duration(n) * time.Second
 				}
 			}

@@ -214,6 +214,7 @@ func TestStandstills(t *testing.T) {
 		"an RCU stall tells jiffies":    {"[   60.0] rcu: INFO: rcu_preempt self-detected stall on CPU\n[   60.0] rcu: \t0-....: (5249 ticks this GP)", []Standstill{{"RCU stall", 21 * time.Second, time.Minute}}},
 		"more than one":                 {"[   47.0] watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [b:1]\n" + lockup, []Standstill{{"soft lockup in f", 22 * time.Second, 47 * time.Second}, {"soft lockup in f", 26 * time.Second, 48500 * time.Millisecond}}},
 		"more than a number can be":     {"[999999999999999999999.0] watchdog: BUG: soft lockup - CPU#0 stuck for 99999999999999999999s!", []Standstill{{"soft lockup", 20 * time.Second, 0}}},
+		"more than time can be":         {"[   48.0] watchdog: BUG: soft lockup - CPU#0 stuck for 9223372036855s!", []Standstill{{"soft lockup", 20 * time.Second, 48 * time.Second}}},
 		"a program says the same words": {"[   48.0] agent: watchdog: BUG: soft lockup - CPU#0 stuck for 26s!", nil},
 	} {
 		if got := Standstills(strings.Split(c.log, "\n")); !slices.Equal(got, c.want) {

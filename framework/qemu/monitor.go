@@ -19,8 +19,13 @@ type Monitor struct {
 
 	mu     sync.Mutex
 	events []qmp.Event
-	more   chan struct{} // closed and replaced when an event comes
+	counts map[string]int // of events, by name
+	more   chan struct{}  // closed and replaced when an event comes
 }
+
+// How many events are kept, in all and of one name; later ones are dropped. A guest
+// causes some as often as it likes: GUEST_PANICKED by each write to pvpanic's port.
+const maxEvents, maxEventsNamed = 16 << 10, 1 << 10
 
 // connectTimeout bounds the first answer of a QEMU that was just started.
 const connectTimeout = 30 * time.Second
@@ -65,7 +70,7 @@ func dialMonitor(ctx context.Context, path string, done <-chan struct{}) (*Monit
 		}
 		return nil, fmt.Errorf("%w: %w", ErrMonitor, err)
 	}
-	m := &Monitor{socket: socket, done: done, more: make(chan struct{})}
+	m := &Monitor{socket: socket, done: done, counts: map[string]int{}, more: make(chan struct{})}
 	events, err := socket.Events(ctx)
 	if err != nil {
 		socket.Disconnect()
@@ -73,14 +78,23 @@ func dialMonitor(ctx context.Context, path string, done <-chan struct{}) (*Monit
 	}
 	go func() {
 		for e := range events {
-			m.mu.Lock()
-			m.events = append(m.events, e)
-			close(m.more)
-			m.more = make(chan struct{})
-			m.mu.Unlock()
+			m.keep(e)
 		}
 	}()
 	return m, nil
+}
+
+// keep keeps an event, and wakes who waits for one.
+func (m *Monitor) keep(e qmp.Event) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.events) >= maxEvents || m.counts[e.Event] >= maxEventsNamed {
+		return
+	}
+	m.counts[e.Event]++
+	m.events = append(m.events, e)
+	close(m.more)
+	m.more = make(chan struct{})
 }
 
 func (m *Monitor) close() { m.socket.Disconnect() }

@@ -16,6 +16,9 @@ import (
 // stateSocket is the name of the socket that QEMU writes its state to.
 const stateSocket = "state"
 
+// maxState bounds a state, in bytes; without the memory it has some 400 KiB.
+const maxState = 64 << 20
+
 // ignoreShared leaves memory that is backed by shared files out of the stream.
 var ignoreShared = map[string]any{"capabilities": []map[string]any{{"capability": "x-ignore-shared", "state": true}}}
 
@@ -46,7 +49,10 @@ func (p *Process) SaveState(ctx context.Context, file string) error {
 	go func() {
 		conn, err := l.Accept()
 		if err == nil {
-			_, err = io.Copy(out, conn)
+			var n int64
+			if n, err = io.Copy(out, io.LimitReader(conn, maxState)); n == maxState {
+				err = fmt.Errorf("it is longer than %d bytes", maxState)
+			}
 			err = errors.Join(err, conn.Close())
 		}
 		taken <- err

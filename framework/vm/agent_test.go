@@ -3,6 +3,7 @@ package vm
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"runtime"
@@ -65,14 +66,18 @@ func TestAgentWithoutALinesEnd(t *testing.T) {
 }
 
 func TestFirstWords(t *testing.T) {
-	var w firstWords
+	w := firstWords{most: firstWordsBytes}
 	for range 100 {
 		if n, err := w.Write([]byte(strings.Repeat("x", 1000))); n != 1000 || err != nil {
 			t.Fatal(n, err)
 		}
 	}
-	if w.said.Len() != firstWordsBytes {
+	if w.said.Len() != firstWordsBytes || !w.more {
 		t.Errorf("%d bytes are kept", w.said.Len())
+	}
+	all := firstWords{most: 3}
+	if fmt.Fprint(&all, "abc"); all.said.String() != "abc" || all.more {
+		t.Errorf("%q, and more: %v", all.said.String(), all.more)
 	}
 }
 

@@ -34,6 +34,8 @@ type Doors struct {
 // host, is the guest's shell. From then on nothing that is asked of the guest has
 // a limit, because a guest that is looked at stands still.
 func (g *Guest) Open(ctx context.Context, busybox string) (Doors, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, callLimit, fmt.Errorf("not open within %v", callLimit))
+	defer cancel()
 	d, err := g.open(ctx, busybox)
 	if err != nil {
 		return Doors{}, g.trouble(ctx, "open it for a person", err)
@@ -76,7 +78,7 @@ func (c *SSHClient) InstallShell(ctx context.Context, busybox string) error {
 	if err := c.Put(ctx, busybox, shellPath); err != nil {
 		return fmt.Errorf("copy %s into the guest: %w", busybox, err)
 	}
-	var said firstWords
+	said := firstWords{most: firstWordsBytes}
 	status, err := c.Exec(ctx, []string{shellPath, "--install", "-s", "/bin"}, Streams{Stdout: &said, Stderr: &said})
 	if err == nil && status.Code != 0 {
 		err = fmt.Errorf("exit status %d: %s", status.Code, bytes.TrimSpace(said.said.Bytes()))
@@ -87,6 +89,10 @@ func (c *SSHClient) InstallShell(ctx context.Context, busybox string) error {
 	return nil
 }
 
+// maxSymbols bounds what a guest tells of its symbols, in bytes. A distribution's
+// kernel with its modules has 10 MiB of them.
+const maxSymbols = 64 << 20
+
 // symbols writes the kernel's symbols into a file. A kernel that was built without
 // CONFIG_KALLSYMS tells none; then its image stands for them.
 func (g *Guest) symbols(ctx context.Context, c *SSHClient) (string, error) {
@@ -94,7 +100,7 @@ func (g *Guest) symbols(ctx context.Context, c *SSHClient) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var told bytes.Buffer
+	told := firstWords{most: maxSymbols}
 	status, err := c.Exec(ctx, []string{shellPath, "cat", "/proc/kallsyms"}, Streams{Stdout: &told, Stderr: io.Discard})
 	if err != nil {
 		return "", err
@@ -102,7 +108,10 @@ func (g *Guest) symbols(ctx context.Context, c *SSHClient) (string, error) {
 	if status.Code != 0 {
 		return g.spec.Kernel.Image, nil
 	}
-	all, err := kallsyms.Parse(&told)
+	if told.more {
+		return "", fmt.Errorf("/proc/kallsyms has more than %d bytes", maxSymbols)
+	}
+	all, err := kallsyms.Parse(&told.said)
 	if err != nil {
 		return "", err
 	}

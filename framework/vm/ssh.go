@@ -86,7 +86,7 @@ func (c *SSHClient) Start(ctx context.Context, argv ...string) error {
 }
 
 func (c *SSHClient) control(ctx context.Context, cmd wire.Command, stdin io.Reader) error {
-	var said firstWords
+	said := firstWords{most: firstWordsBytes}
 	status, err := c.Run(ctx, cmd.Argv, Streams{Stdin: stdin, Stdout: &said, Stderr: &said}, cmd)
 	if err == nil && status.Code != 0 {
 		err = fmt.Errorf("%s: %s", strings.ReplaceAll(cmd.String(), "\x00", " "), strings.TrimSpace(said.said.String()))
@@ -94,13 +94,20 @@ func (c *SSHClient) control(ctx context.Context, cmd wire.Command, stdin io.Read
 	return err
 }
 
-// firstWords keeps the first bytes of what PID 1 says, and takes the rest.
-type firstWords struct{ said bytes.Buffer }
+// firstWords keeps the first bytes of what a guest says, and takes the rest.
+type firstWords struct {
+	said bytes.Buffer
+	most int  // bytes
+	more bool // there were more
+}
 
+// firstWordsBytes is what is kept of a complaint.
 const firstWordsBytes = 4096
 
 func (w *firstWords) Write(p []byte) (int, error) {
-	w.said.Write(p[:min(len(p), firstWordsBytes-w.said.Len())])
+	kept := p[:min(len(p), w.most-w.said.Len())]
+	w.more = w.more || len(kept) < len(p)
+	w.said.Write(kept)
 	return len(p), nil
 }
 

@@ -1,0 +1,30 @@
+package qemu
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/digitalocean/go-qemu/qmp"
+)
+
+// A guest that causes events without end takes no memory without end, and no room
+// from those of other names.
+func TestEventsAreBounded(t *testing.T) {
+	m := &Monitor{counts: map[string]int{}, more: make(chan struct{}), done: make(chan struct{})}
+	for range 100_000 {
+		m.keep(qmp.Event{Event: "GUEST_PANICKED"})
+	}
+	m.keep(qmp.Event{Event: "MEMORY_FAILURE"})
+	if _, err := m.WaitEvent(t.Context(), 0, "MEMORY_FAILURE"); err != nil {
+		t.Error(err)
+	}
+	if n := len(m.Events("GUEST_PANICKED")); n != maxEventsNamed {
+		t.Errorf("%d are kept", n)
+	}
+	for i := range 100_000 {
+		m.keep(qmp.Event{Event: fmt.Sprint("NAME", i)})
+	}
+	if len(m.events) != maxEvents || len(m.counts) > maxEvents {
+		t.Errorf("%d events of %d names are kept", len(m.events), len(m.counts))
+	}
+}

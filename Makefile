@@ -62,6 +62,12 @@ test-short: ## run the tests that need no guest and no network
 test-long: deps build ## run the long tests only
 	@FAULTLINE_LONG=1 $(GO) test -p 1 -count=1 -timeout 120m -run Long ./...
 
+# The tests that disturb what they test: TestReliability… and TestHostile… They are
+# in make test, too. LONG=1 does them as docs/reliability.md tells, for hours.
+.PHONY: test-reliability
+test-reliability: deps build ## kill, stop, starve and repeat runs, and boot hostile kernels; LONG=1 for hours
+	@FAULTLINE_LONG=$(LONG) $(GO) test -p 1 -count=1 -v -timeout $(if $(LONG),360m,30m) -run 'Reliability|Hostile' ./...
+
 .PHONY: fuzz
 fuzz: ## run every fuzz target for a while, FUZZTIME=5s each
 	@tools/fuzz

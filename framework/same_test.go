@@ -104,8 +104,8 @@ func TestSameInClonesAndBootedGuests(t *testing.T) {
 	t.Run("syscalls", func(t *testing.T) { same(t, "syscalls", recent, "dax/ext4/pwrite", "pagecache/xfs/pread-span") })
 }
 
-// TestLongSame does it with every scenario of every suite, on both kernels.
-func TestLongSame(t *testing.T) {
+// TestReliabilityLongSame does it with every scenario of every suite, on both kernels.
+func TestReliabilityLongSame(t *testing.T) {
 	if os.Getenv("FAULTLINE_LONG") == "" {
 		t.Skip("takes minutes; FAULTLINE_LONG=1 runs it, as make test-long does")
 	}

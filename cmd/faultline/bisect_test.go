@@ -149,9 +149,9 @@ func gitState(t *testing.T, dir string) string {
 	return string(out)
 }
 
-// TestLongBisectKilled kills a bisection at random moments and resumes it: it ends
+// TestReliabilityLongBisectKilled kills a bisection at random moments and resumes it: it ends
 // with the same commit, repeats no step that was finished, and leaves nothing.
-func TestLongBisectKilled(t *testing.T) {
+func TestReliabilityLongBisectKilled(t *testing.T) {
 	long(t)
 	images, err := realImages(t.Context(), filepath.Join(userCache(t), "faultline"), t.Cleanup)
 	if err != nil {

@@ -165,9 +165,9 @@ done
 exec %s "$@"
 `
 
-// TestLongStandstill stops a QEMU with an accelerator that opens, longer than one
+// TestReliabilityLongStandstill stops a QEMU with an accelerator that opens, longer than one
 // that is broken gets.
-func TestLongStandstill(t *testing.T) {
+func TestReliabilityLongStandstill(t *testing.T) {
 	if os.Getenv("FAULTLINE_LONG") == "" {
 		t.Skip("takes a minute; FAULTLINE_LONG=1 runs it, as make test-long does")
 	}
@@ -192,9 +192,9 @@ func TestLongStandstill(t *testing.T) {
 	t.Log(g.Timings)
 }
 
-// TestLongBusyMachine has four others want each core, and a guest with an
+// TestReliabilityLongBusyMachine has four others want each core, and a guest with an
 // accelerator that opens. It is late, and nothing is wrong with it.
-func TestLongBusyMachine(t *testing.T) {
+func TestReliabilityLongBusyMachine(t *testing.T) {
 	if os.Getenv("FAULTLINE_LONG") == "" {
 		t.Skip("takes a minute of all cores; FAULTLINE_LONG=1 runs it, as make test-long does")
 	}

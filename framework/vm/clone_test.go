@@ -188,8 +188,8 @@ func TestClonesLeaveNothing(t *testing.T) {
 	}
 }
 
-// TestLongClones does what a night of bisecting does.
-func TestLongClones(t *testing.T) {
+// TestReliabilityLongClones does what a night of bisecting does.
+func TestReliabilityLongClones(t *testing.T) {
 	if os.Getenv("FAULTLINE_LONG") == "" {
 		t.Skip("takes minutes; FAULTLINE_LONG=1 runs it, as make test-long does")
 	}

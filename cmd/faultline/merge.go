@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -22,8 +23,8 @@ func (mergeCmd) Help() string {
 	return `The runs must be of the same plan: made by the same Faultline, and where they share a kernel or a
 scenario by name it must be the same one. A cell that the rig failed to observe in one run gives
 way to one that was observed in another. A cell of the plan that is in none of the runs, because a
-shard got lost or was killed, counts as one that the rig failed to observe. What is printed and
-the exit code are those of faultline run. Runs that a file of changes judged must have
+shard got lost or was killed, counts as one that the rig failed to observe, and the shard is named.
+What is printed and the exit code are those of the whole run. Runs that a file of changes judged must have
 been judged by the same; --changes judges them by another, also those that had none.
 
 Example:
@@ -42,11 +43,17 @@ func (c *mergeCmd) Run(ctx context.Context) error {
 		return err
 	}
 	var runs []*results.Folder
+	var without []string
 	for _, dir := range c.Runs {
 		if same(dir, c.Out) {
 			return fault.Requestf("%s is one of the runs to join; give another folder with --out", dir)
 		}
 		f, err := results.Open(dir)
+		if none := (*results.NoRunError)(nil); errors.As(err, &none) {
+			// A shard may be lost before it began its run; Merge knows whether it is one.
+			without = append(without, dir)
+			f, err = results.At(dir)
+		}
 		if err != nil {
 			return err
 		}
@@ -57,6 +64,9 @@ func (c *mergeCmd) Run(ctx context.Context) error {
 		return err
 	}
 	defer folder.Close()
+	for _, dir := range without {
+		fmt.Fprintf(os.Stderr, "faultline: %s holds no run (no %s in it)\n", dir, results.RunFile)
+	}
 	if err := report.Write(record, folder); err != nil {
 		return err
 	}

@@ -92,19 +92,35 @@ func cells(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// sameCells says that two runs observed the same, byte for byte: same DIR DIR.
+// sameCells says that two runs observed the same, byte for byte, and have it in
+// their records in the same order: same DIR DIR.
 func sameCells(ts *testscript.TestScript, neg bool, args []string) {
 	var forms [2][]string
 	for i := range forms {
-		all, err := cellsOf(ts.MkAbs(args[i]))
+		var err error
+		forms[i], err = canonical(ts.MkAbs(args[i]))
 		ts.Check(err)
-		for _, c := range all {
-			forms[i] = append(forms[i], fmt.Sprintf("%s attempt %d: %s", c.Kernel, c.Attempt, c.Canonical()))
-		}
 	}
 	if len(forms[0]) == 0 || !slices.Equal(forms[0], forms[1]) {
 		ts.Fatalf("%s and %s differ:\n%s\n---\n%s", args[0], args[1], strings.Join(forms[0], "\n"), strings.Join(forms[1], "\n"))
 	}
+}
+
+// canonical is what a run observed: by its files, then by its record.
+func canonical(dir string) (forms []string, err error) {
+	all, err := cellsOf(dir)
+	if err != nil {
+		return nil, err
+	}
+	f, err := results.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	r, err := f.LoadRun()
+	for _, c := range append(all, r.Cells...) {
+		forms = append(forms, fmt.Sprintf("%s attempt %d: %s", c.Kernel, c.Attempt, c.Canonical()))
+	}
+	return forms, err
 }
 
 // accels says what the cells of scenarios ran with, on every kernel: accels DIR ID=ACCEL….

@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/judge"
@@ -37,19 +38,25 @@ func (e *MergeError) Fault() fault.Kind { return fault.Request }
 // cells that were observed twice and differ. A cell that the rig failed to
 // observe gives way to one that was observed; one that a run planned and no run
 // has, because a shard got lost, is taken for one that the rig failed to observe.
+// Among shards of one plan a folder may hold no run: its shard got lost early.
 func Merge(dir string, declared change.List, from ...*Folder) (*Folder, Run, error) {
 	if len(from) == 0 {
 		return nil, Run{}, errors.New("merge runs: none given; name the folders of at least one")
 	}
 	m := merger{declared: declared, cells: map[string]placed{}}
+	var none *NoRunError
 	for _, f := range from {
 		// Create would take away what is about to be read.
 		if sameFile(dir, f.dir) {
 			return nil, Run{}, fmt.Errorf("merge runs: %s is one of them; give another folder with --out", dir)
 		}
-		if err := m.add(f); err != nil {
+		if err := m.add(f); err != nil && !errors.As(err, &none) {
 			return nil, Run{}, err
 		}
+	}
+	// Only of shards is known what the folder should have held.
+	if none != nil && m.of() == 0 {
+		return nil, Run{}, none
 	}
 	if len(m.problems) > 0 {
 		return nil, Run{}, &MergeError{Problems: m.problems}
@@ -93,8 +100,9 @@ type merger struct {
 	declared change.List    // nil leaves what the runs declare
 	planned  []observe.Cell // kernel and scenario only
 	ids      []string
+	shards   []part
 	cells    map[string]placed // by CellFile
-	order    []string
+	attempts int               // how often each cell was to be observed; 0 means once
 	problems []string
 }
 
@@ -125,6 +133,7 @@ func (m *merger) join(r Run, cells []observe.Cell, f *Folder) {
 		m.header(r, f)
 	}
 	m.ids = append(m.ids, r.ID)
+	m.shards = append(m.shards, part{r.Shard, f.dir})
 	for _, k := range r.Kernels {
 		m.kernel(k, f)
 	}
@@ -154,10 +163,7 @@ func (m *merger) header(r Run, f *Folder) {
 	if r.Started.Before(m.run.Started) {
 		m.run.Started = r.Started
 	}
-	switch {
-	case r.Finished.IsZero():
-		m.run.Finished = r.Finished
-	case !m.run.Finished.IsZero() && r.Finished.After(m.run.Finished):
+	if r.Finished.After(m.run.Finished) {
 		m.run.Finished = r.Finished
 	}
 	m.run.Interrupted = m.run.Interrupted || r.Interrupted
@@ -206,10 +212,10 @@ func (m *merger) scenario(s Scenario, f *Folder) {
 
 func (m *merger) cell(c observe.Cell, f *Folder) {
 	at := CellFile(c)
+	m.attempts = max(m.attempts, c.Attempt)
 	have, ok := m.cells[at]
 	switch {
 	case !ok:
-		m.order = append(m.order, at)
 		m.cells[at] = placed{c, f.dir}
 	case have.cell.Verdict == observe.Rig && c.Verdict != observe.Rig:
 		m.cells[at] = placed{c, f.dir}
@@ -219,34 +225,21 @@ func (m *merger) cell(c observe.Cell, f *Folder) {
 	}
 }
 
-// lost adds a cell for each that was planned and is in none of the runs.
-func (m *merger) lost() {
-	type pair struct{ kernel, scenario string }
-	have := map[pair]bool{}
-	for _, p := range m.cells {
-		have[pair{p.cell.Kernel, p.cell.Scenario}] = true
-	}
-	for _, c := range m.planned {
-		at := pair{c.Kernel, c.Scenario}
-		if have[at] {
-			continue
-		}
-		have[at] = true
-		c.Verdict, c.Message = observe.Rig, "it is in none of the merged runs; run the shard that lacks it again"
-		c.Started = m.run.Started
-		m.cells[CellFile(c)] = placed{cell: c}
-		m.order = append(m.order, CellFile(c))
-	}
-}
-
 func (m *merger) finish() Run {
-	m.lost()
 	r := m.run
-	r.Shard = Shard{}
-	slices.Sort(m.order)
-	for _, at := range m.order {
-		r.Cells = append(r.Cells, m.cells[at].cell)
+	for _, p := range m.cells {
+		r.Cells = append(r.Cells, p.cell)
+		// A run that was killed did not say when it ended.
+		if end := p.cell.Started.Add(time.Duration(p.cell.Millis * float64(time.Millisecond))); end.After(r.Finished) {
+			r.Finished = end
+		}
 	}
+	lost := m.lost()
+	r.Cells = append(r.Cells, lost...)
+	r.Sort()
+	r.Shard = Shard{}
+	// One that was stopped, and finished by another, is whole.
+	r.Interrupted = r.Interrupted && len(lost) > 0
 	if len(m.ids) > 1 {
 		r.ID = m.ids[0] + "+" + fmt.Sprint(len(m.ids)-1)
 		r.Merged = m.ids

@@ -167,7 +167,7 @@ func TestMergeDeclaredChanges(t *testing.T) {
 		}
 		return to, words
 	}
-	const told, silent = "1 declared, by mine, new has mine (seen in 1 scenario), new after, old before", "0 declared, by "
+	const told, silent = "1 declared, by mine, new has mine (seen in 1 scenario), old before, new after", "0 declared, by "
 	both, got := with(nil, folder(t, declared(one)), folder(t, declared(two)))
 	if got != told {
 		t.Errorf("as they were judged: %q, not %q", got, told)

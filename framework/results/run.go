@@ -2,6 +2,7 @@ package results
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"slices"
 	"time"
@@ -164,6 +165,18 @@ func (r *Run) Judge() {
 	}
 	r.Differences, r.Repeats, r.Findings = j.Differences, j.Repeats, j.Findings
 	r.Summary = r.summarize()
+}
+
+// Sort puts the cells into the order of a record, whoever gathered them: by
+// scenario, then as the columns stand, then by attempt.
+func (r *Run) Sort() {
+	column := map[string]int{}
+	for i, k := range r.Kernels {
+		column[k.Name] = i
+	}
+	slices.SortStableFunc(r.Cells, func(a, b observe.Cell) int {
+		return cmp.Or(cmp.Compare(a.Scenario, b.Scenario), cmp.Compare(column[a.Kernel], column[b.Kernel]), cmp.Compare(a.Attempt, b.Attempt))
+	})
 }
 
 func (r *Run) summarize() Summary {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sort"
 	"sync"
 	"time"
 
@@ -247,21 +246,8 @@ func (r *run) take(c observe.Cell) {
 
 // finish judges what was gathered and writes the record and the report.
 func (r *run) finish(ctx context.Context) (*results.Run, *results.Folder, error) {
-	rank := map[string]int{}
-	for i, k := range r.record.Kernels {
-		rank[k.Name] = i
-	}
-	sort.SliceStable(r.cells, func(a, b int) bool {
-		x, y := r.cells[a], r.cells[b]
-		if x.Scenario != y.Scenario {
-			return x.Scenario < y.Scenario
-		}
-		if x.Kernel != y.Kernel {
-			return rank[x.Kernel] < rank[y.Kernel]
-		}
-		return x.Attempt < y.Attempt
-	})
 	r.record.Cells = r.cells
+	r.record.Sort()
 	r.record.Interrupted = ctx.Err() != nil
 	r.record.Finished = time.Now()
 	r.record.Judge()

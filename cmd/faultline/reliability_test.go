@@ -123,6 +123,9 @@ var reference struct {
 // long it takes once the templates are in the cache.
 func undisturbed(t *testing.T) (map[string]string, time.Duration) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("boots real guests; not with -short")
+	}
 	reference.once.Do(func() {
 		disturb(t).whole(append(reliable[:2:2], "--scenario=dax/ext4/shared-read")...) // has the templates made
 		d, begun := disturb(t), time.Now()

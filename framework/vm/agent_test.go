@@ -90,18 +90,17 @@ func TestAgentSaysSomethingElse(t *testing.T) {
 		req  *wire.Request
 		want error
 	}{
-		"an empty answer":           {`{"id":1}` + "\n", hello, wire.ErrAnswer},
-		"another answer":            {`{"id":1,"file":{"n":0}}` + "\n", hello, wire.ErrAnswer},
-		"a death that can't be":     {`{"id":1,"died":{"code":0}}` + "\n", hello, wire.ErrAnswer},
-		"more than was asked for":   {`{"id":1,"file":{"data":"YWI=","n":2}}` + "\n", read, wire.ErrAnswer},
-		"no JSON":                   {"Kernel panic" + "\n", hello, errPortLost},
-		"JSON that is no reply":     {"[]" + "\n", hello, errPortLost},
-		"a field nobody knows":      {`{"id":1,"colour":"red"}` + "\n", hello, errPortLost},
-		"half a line":               {`{"id":1,"welc`, hello, errPortLost},
-		"deep JSON":                 {`{"id":1,"error":` + strings.Repeat("[", 200_000) + "\n", hello, errPortLost},
+		"an empty answer":           {"1 -\n", hello, wire.ErrAnswer},
+		"another answer":            {"1 - file - 0 -\n", hello, wire.ErrAnswer},
+		"a death that can't be":     {"1 - died 0 0 0 -\n", hello, wire.ErrAnswer},
+		"more than was asked for":   {"1 - file 6162 2 -\n", read, wire.ErrAnswer},
+		"other words":               {"Kernel panic\n", hello, errPortLost},
+		"a part nobody knows":       {"1 - colour red\n", hello, errPortLost},
+		"half a line":               {"1 - welc", hello, errPortLost},
+		"a list without an end":     {"1 - log 999999999 a\n", hello, errPortLost},
 		"nothing":                   {"", hello, errPortLost},
-		"an answer to no one first": {`{"id":7,"file":{"n":0}}` + "\n" + `{"id":1,"error":"no"}` + "\n", hello, ErrGuest},
-		"the answer":                {`{"id":1,"welcome":{"release":"6.1"}}` + "\n", hello, nil},
+		"an answer to no one first": {"7 - file - 0 -\n1 no\n", hello, ErrGuest},
+		"the answer":                {"1 - welcome 6.1 - 0 0 0\n", hello, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			hold, release := io.Pipe() // the guest waits to be asked, and stays

@@ -2,16 +2,14 @@ package wire
 
 import (
 	"bufio"
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 )
 
-// MaxLine bounds a message on the wire: MaxData bytes in base64, and room for
+// MaxLine bounds a message on the wire: MaxData bytes in hexadecimal, and room for
 // the rest of the message.
-const MaxLine = MaxData/3*4 + 1<<18
+const MaxLine = 2*MaxData + 1<<18
 
 // ErrTooLong is a line longer than MaxLine.
 var ErrTooLong = fmt.Errorf("message is longer than %d bytes", MaxLine)
@@ -19,31 +17,40 @@ var ErrTooLong = fmt.Errorf("message is longer than %d bytes", MaxLine)
 // Encode makes m the line that goes on the wire, with its newline. Encode and
 // Decode are the only places that know how a message is written.
 func Encode[M Request | Reply](m *M) ([]byte, error) {
-	b, err := json.Marshal(m)
-	if err != nil {
-		return nil, fmt.Errorf("encode %T: %w", *m, err)
+	w := words{line: make([]byte, 0, 256)}
+	switch m := any(m).(type) {
+	case *Request:
+		m.words(&w)
+	case *Reply:
+		m.words(&w)
 	}
-	if len(b) >= MaxLine {
+	if len(w.line) >= MaxLine {
 		return nil, fmt.Errorf("encode %T: %w", *m, ErrTooLong)
 	}
-	return append(b, '\n'), nil
+	w.line[len(w.line)-1] = '\n' // each word ends with a space
+	return w.line, nil
 }
 
-// Decode reads one line, with or without its newline, into a zero m. A field
-// that this build does not know is an error: both ends come from one build.
+// Decode reads one line, with or without its newline, into a zero m. Anything that
+// this build would not have written is an error: both ends come from one build.
 func Decode[M Request | Reply](line []byte, m *M) error {
-	d := json.NewDecoder(bytes.NewReader(line))
-	d.DisallowUnknownFields()
-	if err := d.Decode(m); err != nil {
-		return fmt.Errorf("decode %T: %w", *m, err)
+	if n := len(line); n > 0 && line[n-1] == '\n' {
+		line = line[:n-1]
 	}
-	if rest := line[d.InputOffset():]; len(bytes.TrimSpace(rest)) != 0 {
-		return fmt.Errorf("decode %T: %d bytes behind the message", *m, len(rest))
+	w := words{reading: true, line: line}
+	switch m := any(m).(type) {
+	case *Request:
+		m.words(&w)
+	case *Reply:
+		m.words(&w)
+	}
+	if w.err != nil {
+		return fmt.Errorf("decode %T: %w", *m, w.err)
 	}
 	return nil
 }
 
-// Op names the operation of a request, as its JSON field does. None, or more
+// Op names the operation of a request, as it does on the wire. None, or more
 // than one, is an error.
 func (r *Request) Op() (string, error) {
 	name, n := "", 0
@@ -72,6 +79,9 @@ type Reader struct{ r *bufio.Reader }
 
 // NewReader reads lines from r.
 func NewReader(r io.Reader) *Reader { return &Reader{bufio.NewReaderSize(r, 64<<10)} }
+
+// More says that bytes were read which no Line has returned yet.
+func (r *Reader) More() bool { return r.r.Buffered() > 0 }
 
 // Line is the next line, newline included; its bytes are the caller's. At the
 // end, io.EOF comes alone; in the middle of a line, io.ErrUnexpectedEOF.

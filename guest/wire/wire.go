@@ -1,5 +1,5 @@
 // Package wire is what the host and the agent in a guest say to each other: a
-// line of JSON each way on a serial port of the guest. The messages are
+// line each way on a serial port of the guest. The messages are
 // primitives (map, load, system call, read a file); the guest knows no
 // scenarios. It is shared by both sides and imports nothing of Faultline's.
 package wire
@@ -64,6 +64,9 @@ type Hello struct {
 	UnixNano int64  `json:"unix_nano"`       // the host's clock; 0 leaves the guest's alone
 	Entropy  []byte `json:"entropy"`         // fresh random bytes for the kernel's pool
 	Spare    int    `json:"spare,omitempty"` // victims to start ahead, before a freeze
+	// Hold are files to keep open from now on: ReadFile and WriteFile of them look
+	// for nothing.
+	Hold []string `json:"hold,omitempty"`
 }
 
 // Welcome answers Hello.

@@ -3,18 +3,18 @@
 // to its unit, number of samples, minimum, median, 95th percentile and maximum.
 // It asserts nothing.
 //
-//	go run ./tools/bench [-o bench.json] [-only REGEXP] [-n SAMPLES]
+//	go run ./tools/bench [-o bench.json] [-only REGEXP] [-n SAMPLES] [-against EARLIER.json]
 package main
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"regexp"
 	"runtime"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,33 +24,17 @@ import (
 
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/guest/wire"
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/kernels"
 )
-
-// Figure is one entry of bench.json.
-type Figure struct {
-	Unit   string  `json:"unit"`
-	N      int     `json:"n"`
-	Min    float64 `json:"min"`
-	Median float64 `json:"median"`
-	P95    float64 `json:"p95"`
-	Max    float64 `json:"max"`
-}
-
-func summarize(unit string, samples []float64) Figure {
-	s := append([]float64{}, samples...)
-	sort.Float64s(s)
-	n := len(s)
-	return Figure{Unit: unit, N: n, Min: s[0], Median: (s[(n-1)/2] + s[n/2]) / 2, P95: s[min(n-1, n*95/100)], Max: s[n-1]}
-}
 
 type bench struct {
 	ctx     context.Context
 	n       int
 	only    *regexp.Regexp
 	out     string
-	figures map[string]Figure
+	figures Figures
 	cache   *cache.Cache
 	rig     *vm.Rig
 	kernels []*kernels.Kernel
@@ -58,24 +42,38 @@ type bench struct {
 
 func main() {
 	out := flag.String("o", "bench.json", "the `file` to write")
-	only := flag.String("only", "", "measure only what this `regexp` matches: boot, clone, memory, parallel, run, growth, bisect")
+	only := flag.String("only", "", "measure only the parts that this `regexp` matches: boot, clone, scenario, memory, parallel, run, growth, bisect")
+	earlier := flag.String("against", "", "compare with an earlier bench.json, a `file`")
 	n := flag.Int("n", 10, "samples of the short figures; boots take a half, runs a third")
 	flag.Parse()
-	b := &bench{ctx: context.Background(), n: *n, only: regexp.MustCompile(*only), out: *out, figures: map[string]Figure{}}
-	if err := b.run(); err != nil {
+	b := &bench{ctx: context.Background(), n: *n, only: regexp.MustCompile(*only), out: *out, figures: Figures{}}
+	then := Figures{} // read first, because it may be the file that is written
+	var err error
+	if *earlier != "" {
+		then, err = load(*earlier)
+	}
+	if err == nil {
+		err = b.run()
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(3)
+	}
+	if *earlier != "" {
+		fmt.Printf("\nagainst %s:\n", *earlier)
+		b.figures.against(os.Stdout, then)
 	}
 }
 
 func (b *bench) run() error {
 	// What is not measured now keeps the figures of an earlier run.
-	if data, err := os.ReadFile(b.out); err == nil {
-		if err := json.Unmarshal(data, &b.figures); err != nil {
-			return fmt.Errorf("%s: %w", b.out, err)
-		}
+	f, err := load(b.out)
+	switch {
+	case err == nil:
+		b.figures = f
+	case !os.IsNotExist(err):
+		return err
 	}
-	var err error
 	if b.cache, err = cache.Open(""); err != nil {
 		return err
 	}
@@ -97,7 +95,7 @@ func (b *bench) run() error {
 	for _, part := range []struct {
 		name string
 		do   func() error
-	}{{"boot", b.boots}, {"clone", b.clones}, {"memory", b.memory}, {"parallel", b.parallel}, {"run", b.runs}, {"growth", b.growth}, {"bisect", b.bisect}} {
+	}{{"boot", b.boots}, {"clone", b.clones}, {"scenario", b.scenarios}, {"memory", b.memory}, {"parallel", b.parallel}, {"run", b.runs}, {"growth", b.growth}, {"bisect", b.bisect}} {
 		if !b.only.MatchString(part.name) {
 			continue
 		}
@@ -105,7 +103,13 @@ func (b *bench) run() error {
 			return fmt.Errorf("%s: %w", part.name, err)
 		}
 	}
-	return nil
+	b.figures.ratios()
+	for _, name := range slices.Sorted(maps.Keys(b.figures)) {
+		if strings.HasPrefix(name, "ratio/") {
+			fmt.Printf("%-44s %9.2f\n", name, b.figures[name].Median)
+		}
+	}
+	return b.figures.write(b.out)
 }
 
 // put stores a figure and prints it; the file is whole after each.
@@ -113,11 +117,7 @@ func (b *bench) put(name, unit string, samples []float64) error {
 	f := summarize(unit, samples)
 	b.figures[name] = f
 	fmt.Printf("%-44s %9.1f %-3s median of %d (%.1f to %.1f)\n", name, f.Median, unit, f.N, f.Min, f.Max)
-	data, err := json.MarshalIndent(b.figures, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(b.out, append(data, '\n'), 0o644)
+	return b.figures.write(b.out)
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
@@ -198,6 +198,10 @@ func (b *bench) clones() error {
 			if err != nil {
 				return err
 			}
+			if err := answer(b.ctx, g); err != nil {
+				return err
+			}
+			points["ready"] = append(points["ready"], ms(time.Since(g.Timings.Start)))
 			for _, p := range g.Timings.Points {
 				points[p.Name] = append(points[p.Name], ms(p.After))
 			}
@@ -212,6 +216,12 @@ func (b *bench) clones() error {
 	return nil
 }
 
+// answer has a clone's agent answer.
+func answer(ctx context.Context, g *vm.Guest) error {
+	_, err := g.Call(ctx, &wire.Request{ReadFile: &wire.ReadFile{Path: "/proc/sys/kernel/tainted"}})
+	return err
+}
+
 // memory measures what a clone takes, from smaps_rollup (proc(5)).
 func (b *bench) memory() error {
 	sums := map[string][]float64{}
@@ -224,6 +234,9 @@ func (b *bench) memory() error {
 		for range max(b.n/2, 3) {
 			g, err := t.Clone(b.ctx, vm.CloneOptions{})
 			if err != nil {
+				return err
+			}
+			if err := answer(b.ctx, g); err != nil {
 				return err
 			}
 			data, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", g.PID()))
@@ -268,13 +281,16 @@ func (b *bench) parallel() error {
 				go func() {
 					defer wg.Done()
 					g, err := t.Clone(b.ctx, vm.CloneOptions{})
+					if err == nil {
+						err = answer(b.ctx, g)
+					}
 					mu.Lock()
 					defer mu.Unlock()
 					if err != nil {
 						failed = err
 						return
 					}
-					samples = append(samples, ms(g.Timings.At("ready")))
+					samples = append(samples, ms(time.Since(g.Timings.Start)))
 					g.Close()
 				}()
 			}

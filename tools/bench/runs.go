@@ -2,113 +2,164 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
-	"runtime"
-	"sort"
+	"slices"
 	"time"
 
 	"github.com/faultline/faultline/framework/results"
 )
 
-// fresh has a run observe what it is measured by.
-const fresh = "--fresh-cells"
+// observed is a run of bin/faultline.
+type observed struct {
+	*results.Run
+	took float64 // seconds
+	cpu  float64 // seconds of processor time, of all its processes
+}
 
-// faultline runs bin/faultline and returns the seconds that it took and its record.
-func (b *bench) faultline(env []string, args ...string) (float64, *results.Run, error) {
+// faultline runs bin/faultline.
+func (b *bench) faultline(args ...string) (o observed, err error) {
 	dir, err := os.MkdirTemp("", "faultline-bench-")
 	if err != nil {
-		return 0, nil, err
+		return o, err
 	}
 	defer os.RemoveAll(dir)
 	cmd := exec.CommandContext(b.ctx, "bin/faultline", append([]string{"run", "--accel", "tcg", "--out", dir}, args...)...)
-	cmd.Env = append(os.Environ(), env...)
 	begun := time.Now()
 	out, err := cmd.CombinedOutput()
-	took := time.Since(begun).Seconds()
+	o.took = time.Since(begun).Seconds()
 	folder, ferr := results.Open(dir)
 	if ferr != nil {
-		return 0, nil, fmt.Errorf("%w: %v: %s", ferr, err, out)
+		return o, fmt.Errorf("%w: %v: %s", ferr, err, out)
 	}
 	record, ferr := folder.LoadRun()
 	if ferr != nil {
-		return 0, nil, fmt.Errorf("%w: %v: %s", ferr, err, out)
+		return o, fmt.Errorf("%w: %v: %s", ferr, err, out)
 	}
-	return took, &record, nil
+	o.Run, o.cpu = &record, (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
+	return o, nil
 }
 
-// runs measures whole default runs: cold, with kernels fetched but no template;
-// warm; and each scenario in a clone, one at a time and as the run does it.
-func (b *bench) runs() error {
-	times := max(b.n/3, 3)
-	var cold, warm []float64
-	for range times {
-		items, err := b.cache.List()
-		if err != nil {
-			return err
-		}
-		for _, it := range items {
-			if it.Kind == "templates" {
-				if err := b.cache.Remove(it); err != nil {
-					return err
-				}
+// forget removes what the cache has of a kind, as far as it was used since.
+func (b *bench) forget(kind string, since time.Time) error {
+	items, err := b.cache.List()
+	if err != nil {
+		return err
+	}
+	for _, it := range items {
+		if it.Kind == kind && !it.Used.Before(since) {
+			if err := b.cache.Remove(it); err != nil {
+				return err
 			}
 		}
-		took, _, err := b.faultline(nil, fresh)
-		if err != nil {
-			return err
-		}
-		cold = append(cold, took)
 	}
-	if err := b.put("run_default_cold", "s", cold); err != nil {
+	return nil
+}
+
+// scenarios measures some scenarios, one guest at a time: what each takes, and how
+// many blocks TCG translates for it.
+func (b *bench) scenarios() error {
+	args := []string{fresh, "--jobs", "1", "--repeat", fmt.Sprint(b.n)}
+	for _, id := range []string{"dax/ext4/shared-read", "dax/xfs/shared-read", "mce/ext4/srar-shared", "mce/anon/cow"} {
+		args = append(args, "--scenario", id)
+	}
+	o, err := b.faultline(args...)
+	if err != nil {
 		return err
 	}
-	var cells int
-	for range times {
-		took, record, err := b.faultline(nil, fresh)
-		if err != nil {
+	took := map[string][]float64{}
+	for _, c := range o.Cells {
+		took[c.Scenario] = append(took[c.Scenario], c.Millis)
+	}
+	for _, id := range slices.Sorted(maps.Keys(took)) {
+		if err := b.put("scenario/"+id, "ms", took[id]); err != nil {
 			return err
 		}
-		warm = append(warm, took)
-		cells = len(record.Cells)
 	}
-	if err := b.put("run_default_warm", "s", warm); err != nil {
-		return err
-	}
-	var again []float64
-	for range times { // all of it is known
-		took, _, err := b.faultline(nil)
-		if err != nil {
-			return err
-		}
-		again = append(again, took)
-	}
-	if err := b.put("run_default_again", "s", again); err != nil {
-		return err
-	}
-	fmt.Printf("  %d cells: the bound on a warm run is %.1f s on %d cores\n", cells, 1.5*float64(cells)*0.25/float64(runtime.NumCPU()), runtime.NumCPU())
-	scenarios := map[string][]float64{}
-	for range 2 { // a cell a kernel each
-		_, record, err := b.faultline(nil, fresh, "--jobs", "1")
-		if err != nil {
-			return err
-		}
-		for _, c := range record.Cells {
-			scenarios[c.Scenario] = append(scenarios[c.Scenario], c.Millis)
+	return b.blocks(o.Run)
+}
+
+// blocks puts what TCG translated for each scenario of a run.
+func (b *bench) blocks(r *results.Run) error {
+	blocks := map[string][]float64{}
+	for _, c := range r.Cells {
+		if c.Blocks > 0 {
+			blocks[c.Scenario] = append(blocks[c.Scenario], float64(c.Blocks))
 		}
 	}
-	var ids []string
-	for id := range scenarios {
-		ids = append(ids, id)
-	}
-	sort.Strings(ids)
-	for _, id := range ids {
-		if err := b.put("scenario/"+id, "ms", scenarios[id]); err != nil {
+	for _, id := range slices.Sorted(maps.Keys(blocks)) {
+		if err := b.put("blocks/"+id, "", blocks[id]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// runs measures whole default runs: cold, with kernels fetched but no template;
+// warm; again, with every cell known; and one of four kernels of which one is new.
+func (b *bench) runs() error {
+	times := max(b.n/3, 3)
+	var cold, warm, again, perCell, oneNew []float64
+	for range times {
+		if err := b.forget("templates", time.Time{}); err != nil {
+			return err
+		}
+		o, err := b.faultline(fresh)
+		if err != nil {
+			return err
+		}
+		cold = append(cold, o.took)
+	}
+	for range times {
+		o, err := b.faultline(fresh)
+		if err != nil {
+			return err
+		}
+		warm, perCell = append(warm, o.took), append(perCell, o.cpu/float64(len(o.Cells)))
+	}
+	for range times {
+		o, err := b.faultline()
+		if err != nil {
+			return err
+		}
+		again = append(again, o.took)
+	}
+	if _, err := b.faultline("--matrix", "wide"); err != nil { // knows them all
+		return err
+	}
+	for range times {
+		begun := time.Now()
+		if _, err := b.faultline("--kernel", newest); err != nil { // uses its cells, which so are found
+			return err
+		}
+		if err := b.forget("cells", begun); err != nil {
+			return err
+		}
+		o, err := b.faultline("--matrix", "wide")
+		if err != nil {
+			return err
+		}
+		oneNew = append(oneNew, o.took)
+	}
+	for _, f := range []struct {
+		name    string
+		samples []float64
+	}{
+		{"run_default_cold", cold}, {"run_default_warm", warm}, {"cpu_per_cell", perCell}, {"run_default_again", again}, {"run_one_new", oneNew},
+	} {
+		if err := b.put(f.name, "s", f.samples); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fresh has a run observe what it is measured by.
+const fresh = "--fresh-cells"
+
+// newest is the kernel of the wide matrix that stands for a new one.
+const newest = "apt:trixie-backports"
 
 // growth measures a warm run of some scenarios on one, two and four kernels.
 func (b *bench) growth() error {
@@ -120,12 +171,12 @@ func (b *bench) growth() error {
 		}
 		var samples []float64
 		for i := range 4 {
-			took, _, err := b.faultline(nil, args...)
+			o, err := b.faultline(args...)
 			if err != nil {
 				return err
 			}
 			if i > 0 { // the first may have to boot
-				samples = append(samples, took)
+				samples = append(samples, o.took)
 			}
 		}
 		if err := b.put(fmt.Sprintf("run_kernels_%d", n), "s", samples); err != nil {

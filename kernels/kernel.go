@@ -2,6 +2,7 @@ package kernels
 
 import (
 	"path/filepath"
+	"sync"
 
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/kernels/kconfig"
@@ -46,6 +47,11 @@ type Kernel struct {
 	Config *kconfig.Config `json:"-"`
 
 	entry *cache.Entry
+	index struct { // of ModulesDir, read when it is first asked for
+		once sync.Once
+		x    *modules.Index
+		err  error
+	}
 }
 
 // Package is a Debian package that a kernel was unpacked from.
@@ -84,11 +90,11 @@ func (k *Kernel) Modules(names ...string) ([]modules.File, error) {
 		// Without modules all that is there is built in, and no file says what.
 		return nil, nil
 	}
-	x, err := modules.Open(k.ModulesDir)
-	if err != nil {
-		return nil, err
+	k.index.once.Do(func() { k.index.x, k.index.err = modules.Open(k.ModulesDir) })
+	if k.index.err != nil {
+		return nil, k.index.err
 	}
-	return x.Modules(names...)
+	return k.index.x.Modules(names...)
 }
 
 // BzImage is the image as it came, for who wants the decompressor's path too;

@@ -56,6 +56,11 @@ func (o *Observer) drive(ctx context.Context, t plan.Task, f *Follow, cell func(
 		"--faultline.kernel=" + t.Kernel.Spec, "--faultline.name=" + t.Kernel.Name, "--faultline.digest=" + t.Kernel.Digest,
 		"--faultline.accel=" + string(t.Kernel.Accel), fmt.Sprint("--faultline.events=", eventsFD),
 	}
+	for _, made := range o.of(t.Kernel).templates {
+		if made.Accel() == t.Kernel.Accel {
+			args = append(args, "--faultline.template="+made.Key())
+		}
+	}
 	if o.Consoles != nil {
 		args = append(args, "--faultline.console="+o.Consoles(t.Kernel.Name))
 	}

@@ -5,7 +5,6 @@
 package modules
 
 import (
-	"bufio"
 	"bytes"
 	"compress/gzip"
 	"errors"
@@ -147,11 +146,11 @@ func (x *Index) parseSoft(data []byte) {
 // parseAlias reads lines such as "alias crc32c crc32c_generic". Those with
 // wildcards match devices, which nobody asks for by name.
 func (x *Index) parseAlias(data []byte) {
-	s := bufio.NewScanner(bytes.NewReader(data))
-	s.Buffer(nil, 1<<20)
-	for s.Scan() {
-		f := strings.Fields(s.Text())
-		if len(f) == 3 && f[0] == "alias" && !strings.ContainsAny(f[1], "*?[:") {
+	for line := range bytes.Lines(data) {
+		if bytes.ContainsAny(line, "*?[:") { // nearly all, some 30,000
+			continue
+		}
+		if f := strings.Fields(string(line)); len(f) == 3 && f[0] == "alias" {
 			a := canonical(f[1])
 			x.alias[a] = append(x.alias[a], canonical(f[2]))
 		}

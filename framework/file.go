@@ -3,9 +3,11 @@ package framework
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/faultline/faultline/framework/inject"
 	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/vm"
 	"github.com/faultline/faultline/guest/wire"
 )
 
@@ -38,13 +40,34 @@ func (m *Mount) File(ctx context.Context, bytes int64, options ...FileOption) *F
 	for _, o := range options {
 		o(req)
 	}
-	f.Extents = m.g.call(ctx, &wire.Request{MakeFile: req}).Made.Extents
+	if there := m.g.takeFile(m.Device.Disk, *req); there != nil && m.Dir == vm.MountDir(there.Disk) {
+		m.g.paths[there.Path] = f.Path
+		f.Path, f.Extents = there.Path, there.Extents
+	} else {
+		f.Extents = m.g.call(ctx, &wire.Request{MakeFile: req}).Made.Extents
+	}
 	action := fmt.Sprintf("make %s, %d bytes, %s", f.Name, bytes, req.Layout)
 	if req.Align != 0 {
 		action += fmt.Sprintf(", aligned to %d KiB", req.Align/KiB)
 	}
 	record(m.g.rec, "agent", action, observe.Outcome{}, "")
 	return f
+}
+
+// takeFile takes a file that is there, and is of the kind that is asked for; nil
+// where there is none.
+func (g *GuestVM) takeFile(disk string, want wire.MakeFile) *vm.File {
+	i := slices.IndexFunc(g.files, func(f vm.File) bool {
+		kind := f.MakeFile
+		kind.Path = want.Path
+		return f.Disk == disk && kind == want
+	})
+	if i < 0 {
+		return nil
+	}
+	there := g.files[i]
+	g.files = slices.Delete(g.files, i, i+1)
+	return &there
 }
 
 // Filled is the byte that page n of a written file is full of.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,9 +40,11 @@ type GuestVM struct {
 	rec  *suite.Record
 	fail func(error) // ends the scenario; does not return
 
-	page    uint64         // the size of a page of its kernel, in bytes
-	start   uint64         // kernel log position at the scenario's start
-	names   map[string]int // how often a name was given out
+	page    uint64            // the size of a page of its kernel, in bytes
+	start   uint64            // kernel log position at the scenario's start
+	names   map[string]int    // how often a name was given out
+	files   []vm.File         // those that were there, and are not taken
+	paths   map[string]string // those that were taken, by where they lie, as if they had been made
 	mounted []*Mount
 	disks   map[string]string // canonical names of the disks that Pmem found
 	told    map[string]bool   // witnesses that are a step already: disks for their bad blocks
@@ -58,7 +61,7 @@ type GuestVM struct {
 }
 
 func newGuestVM(g *vm.Guest, rec *suite.Record, fail func(error)) *GuestVM {
-	return &GuestVM{vm: g, rec: rec, fail: fail, page: 1 << g.Spec().Kernel.PageShift(), start: g.Welcome.KmsgSeq, names: map[string]int{}, disks: map[string]string{}, told: map[string]bool{}, bare: map[string]bool{}, victims: map[string]*Victim{}}
+	return &GuestVM{vm: g, rec: rec, fail: fail, page: 1 << g.Spec().Kernel.PageShift(), start: g.Welcome.KmsgSeq, names: map[string]int{}, files: slices.Clone(g.Files), paths: map[string]string{}, disks: map[string]string{}, told: map[string]bool{}, bare: map[string]bool{}, victims: map[string]*Victim{}}
 }
 
 // call asks the agent, and ends the scenario where it can't.
@@ -205,6 +208,7 @@ func Guest(ctx context.Context, options ...GuestOption) *GuestVM {
 				}
 			}
 		}
+		rec.Blocks = started.Blocks(ctx)
 		if rec.ConsoleTail == "" && (rec.Trouble != nil || g.dead) {
 			rec.ConsoleTail = started.ConsoleTail(60)
 		}

@@ -83,7 +83,7 @@ func (g *GuestVM) collect(ctx context.Context) error {
 
 // roles are the names of victims, by process id, and of the devices in use.
 func (g *GuestVM) roles() observe.Roles {
-	roles := observe.Roles{Processes: map[string]string{}, Disks: g.disks}
+	roles := observe.Roles{Processes: map[string]string{}, Disks: g.disks, Files: g.paths}
 	for role, v := range g.victims {
 		roles.Processes[fmt.Sprint(v.PID)] = role
 	}

@@ -26,10 +26,15 @@ var (
 type Roles struct {
 	Processes map[string]string // by process id
 	Disks     map[string]string // by the kernel's name, "pmem0": their numbers hang on which driver came first
+	// Files are those with another path than their name says, by that path.
+	Files map[string]string
 }
 
-// Named is a text with the disks' canonical names.
+// Named is a text with the disks' and the files' canonical names.
 func (r Roles) Named(text string) string {
+	for path, name := range r.Files {
+		text = strings.ReplaceAll(text, path, name)
+	}
 	return disk.ReplaceAllStringFunc(text, func(d string) string {
 		if name := r.Disks[d]; name != "" {
 			return name

@@ -6,6 +6,9 @@ import (
 )
 
 func TestLog(t *testing.T) {
+	if got := (Roles{Files: map[string]string{"/mnt/pmem1/made0": "/mnt/pmem1/file"}, Disks: map[string]string{"pmem1": "pmem(nfit,ext4)"}}).Named(`open("/mnt/pmem1/made0")`); got != `open("/mnt/pmem(nfit,ext4)/file")` {
+		t.Error(got)
+	}
 	roles := Roles{Processes: map[string]string{"233": "victim", "234": "second"}, Disks: map[string]string{"pmem1": "pmem(nfit,ext4)"}}
 	for name, test := range map[string]struct {
 		log  string

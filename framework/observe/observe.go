@@ -234,6 +234,9 @@ type Cell struct {
 	Started time.Time `json:"started"`
 	Millis  float64   `json:"ms"`                // how long the scenario took, the guest's start included
 	Attempt int       `json:"attempt,omitempty"` // with --repeat: which one, from 1
+	// Blocks is how many blocks of code TCG translated in its guest, all of which run
+	// there for the first time: what it cost, on a machine however busy. 0 with KVM.
+	Blocks int `json:"blocks,omitempty"`
 	// ObservedBy is the run that observed it, by its id, where that is another one:
 	// the cell was taken over from the cache.
 	ObservedBy string `json:"observed_by,omitempty"`

@@ -17,6 +17,7 @@ type Record struct {
 	Witnesses map[string]string
 	LeftOut   []observe.LeftOut
 	KernelLog []string
+	Blocks    int // see observe.Cell
 	// Trouble with the rig that ended the scenario.
 	Trouble     error
 	ConsoleTail string // when there was trouble, or a panic

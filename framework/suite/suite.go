@@ -230,7 +230,12 @@ func template(ctx context.Context, spec vm.Spec) (*vm.Template, error) {
 	if t := process.templates[spec]; t != nil {
 		return t, nil
 	}
-	t, err := process.rig.Template(ctx, spec)
+	t, err := (*vm.Template)(nil), error(nil)
+	if standard := (vm.Spec{Kernel: process.kernel, Accel: qemu.Accel(flags.accel)}); flags.template != "" && spec == standard {
+		t, err = process.rig.Known(ctx, spec, flags.template)
+	} else {
+		t, err = process.rig.Template(ctx, spec)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -257,7 +262,7 @@ func finish(r ginkgo.SpecReport) {
 	cell := observe.Cell{
 		Scenario: s.ID, Kernel: s.Kernel.Name, Accel: string(s.Accel(qemu.Accel(flags.accel))), Verdict: observe.Expected,
 		Steps: s.Steps, Witnesses: s.Witnesses, LeftOut: s.LeftOut, Panicked: s.Panicked, KernelLog: s.KernelLog, ConsoleTail: s.ConsoleTail, Registers: s.Registers, Template: s.Template,
-		Started: s.started, Millis: float64(time.Since(s.started).Microseconds()) / 1000,
+		Blocks: s.Blocks, Started: s.started, Millis: float64(time.Since(s.started).Microseconds()) / 1000,
 	}
 	switch {
 	case r.State.Is(types.SpecStateSkipped):

@@ -77,16 +77,6 @@ func TestClone(t *testing.T) {
 				}
 			}
 
-			random := map[string]bool{}
-			for _, g := range []*Guest{first, second} {
-				for range 2 {
-					random[readGuest(t, g, "/proc/sys/kernel/random/uuid")] = true
-				}
-			}
-			if len(random) != 4 {
-				t.Errorf("two clones give the same numbers: %v", random)
-			}
-
 			if first.PID() == second.PID() || first.Monitor() == second.Monitor() || first.dir == second.dir {
 				t.Error("clones share what should be their own")
 			}
@@ -100,6 +90,17 @@ func TestClone(t *testing.T) {
 				t.Error("clones share a console")
 			}
 			testSSH(t, second)
+			testSSH(t, first)
+			// Who comes in finds a guest with random numbers of its own.
+			random := map[string]bool{}
+			for _, g := range []*Guest{first, second} {
+				for range 2 {
+					random[readGuest(t, g, "/proc/sys/kernel/random/uuid")] = true
+				}
+			}
+			if len(random) != 4 {
+				t.Errorf("two clones give the same numbers: %v", random)
+			}
 			first.Close()
 			second.Close()
 			if after := files(t, tm.entry.Path); after != before {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -31,6 +32,8 @@ type Guest struct {
 	Devices []wire.Device
 	// Mounted are the disks whose file systems are mounted, with -o dax, in MountDir.
 	Mounted []string
+	// Files are on them.
+	Files []File
 
 	spec     Spec
 	dir      string // its own folder, gone after Close
@@ -45,7 +48,8 @@ type Guest struct {
 	hostKey  ssh.PublicKey
 	closed   sync.Once
 
-	greeted time.Time // when Welcome was said
+	greeted time.Time // when Welcome was said, by the guest's clock
+	fresh   bool      // a clone whose clock and random numbers are its own
 	share   share
 	visited bool // see Open
 
@@ -115,10 +119,10 @@ func (g *Guest) start(ctx context.Context, bin qemu.Binary, m qemu.Machine) erro
 }
 
 // hello greets the agent: after boot, and in every clone.
-func (g *Guest) hello(ctx context.Context, spare int) error {
+func (g *Guest) hello(ctx context.Context, spare int, hold ...string) error {
 	entropy := make([]byte, 64)
 	rand.Read(entropy)
-	reply, err := g.agent.call(ctx, &wire.Request{Hello: &wire.Hello{UnixNano: time.Now().UnixNano(), Entropy: entropy, Spare: spare}})
+	reply, err := g.agent.call(ctx, &wire.Request{Hello: &wire.Hello{UnixNano: time.Now().UnixNano(), Entropy: entropy, Spare: spare, Hold: hold}})
 	if err != nil {
 		return err
 	}
@@ -192,6 +196,25 @@ func (g *Guest) ConsoleTail(lines int) string { return g.proc.Console.Tail(lines
 
 // Spec is what the guest was made from.
 func (g *Guest) Spec() Spec { return g.spec }
+
+var translated = regexp.MustCompile(`TB count\s+(\d+)`)
+
+// Blocks is how many blocks of the guest's code TCG has translated so far; 0 where
+// nothing tells.
+func (g *Guest) Blocks(ctx context.Context) int {
+	if g.spec.Accel != qemu.TCG {
+		return 0
+	}
+	said, err := g.proc.Monitor.HMP(ctx, "info jit")
+	if err != nil {
+		return 0
+	}
+	n := 0
+	if m := translated.FindStringSubmatch(said); m != nil {
+		n, _ = strconv.Atoi(m[1])
+	}
+	return n
+}
 
 // Close ends the guest and removes what it made on the host.
 func (g *Guest) Close() {

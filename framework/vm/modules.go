@@ -62,7 +62,8 @@ func (g *Guest) loadModules(ctx context.Context, group string) error {
 
 // completeBoot does, once the agent answers, what every scenario would do first:
 // it loads the modules, takes away what would not live through the freeze, looks
-// where the pmem devices are, and mounts the nvdimms' file systems with -o dax.
+// where the pmem devices are, mounts the nvdimms' file systems with -o dax, and
+// makes files on them.
 // In a template it is done once for all.
 func (g *Guest) completeBoot(ctx context.Context) error {
 	for _, group := range bootGroups {
@@ -102,7 +103,7 @@ func (g *Guest) completeBoot(ctx context.Context) error {
 		if _, err := g.syscall(ctx, "mkdirat", wire.Arg{Int: unix.AT_FDCWD}, wire.Arg{Str: dir}, wire.Arg{Int: 0o755}); err != nil {
 			return err
 		}
-		mounted, err := g.syscall(ctx, "mount", wire.Arg{Str: "/dev/" + d.Name}, wire.Arg{Str: dir}, wire.Arg{Str: fs}, wire.Arg{}, wire.Arg{Str: "dax"})
+		mounted, err := g.mountQuietly(ctx, d.Name, dir, fs)
 		if err != nil {
 			return err
 		}
@@ -110,9 +111,12 @@ func (g *Guest) completeBoot(ctx context.Context) error {
 		// so by its configuration; those that can be done try again, and tell.
 		if mounted.Errno == "" {
 			g.Mounted = append(g.Mounted, d.Name)
+			if err := g.makeFiles(ctx, d); err != nil {
+				return err
+			}
 		}
 	}
-	return nil
+	return g.rehearse(ctx)
 }
 
 // unplugVirtioPmem takes the virtio-pmem devices from the guest's kernel while

@@ -29,6 +29,14 @@ func (g *Guest) SSH(ctx context.Context) (*SSHClient, error) {
 	defer cancel()
 	ctx, unwatch := g.watch(ctx)
 	defer unwatch()
+	// Clones of one template would have the same time and draw the same random
+	// numbers: nothing to a scenario, much to who comes in.
+	if g.template != "" && !g.fresh {
+		if err := g.hello(ctx, 0); err != nil {
+			return nil, g.trouble(ctx, "set the clock", err)
+		}
+		g.fresh = true
+	}
 	c, err := g.dialSSH(ctx)
 	if err != nil {
 		return nil, g.trouble(ctx, "connect to SSH", err)

@@ -40,6 +40,7 @@ type templateMeta struct {
 	Welcome   wire.Welcome
 	Devices   []wire.Device
 	Mounted   []string
+	Files     []File
 	HostKey   []byte // SSH wire format
 	ClientKey []byte // ed25519 seed
 	Machine   qemu.Machine
@@ -52,7 +53,7 @@ const (
 	metaFile      = "meta.json"
 	consoleName   = "console.log"
 	stateFile     = "state"
-	templateStamp = "template 5" // raise it when the same inputs give another template
+	templateStamp = "template 6" // raise it when the same inputs give another template
 )
 
 // maxMeta bounds what is read of a template's meta.json, which has the kernel's
@@ -82,15 +83,43 @@ func (r *Rig) Template(ctx context.Context, s Spec) (*Template, error) {
 		return nil, err
 	}
 	t.Built = t.entry.Built
+	return t, t.read()
+}
+
+// Known finds the template of a key, whose content another process has just looked
+// at: a key is much work to make. Where it is not there it is Template's to say why.
+func (r *Rig) Known(ctx context.Context, s Spec, key string) (*Template, error) {
+	t := &Template{rig: r, spec: s, key: key}
+	var err error
+	t.entry, err = r.Cache.Get(ctx, templateKind, key, func(context.Context, string) error { return errGone })
+	if errors.Is(err, errGone) {
+		return r.Template(ctx, s)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return t, t.read()
+}
+
+var errGone = errors.New("the template is gone")
+
+// Accel is what its guests run with.
+func (t *Template) Accel() qemu.Accel { return t.spec.Accel }
+
+// Key is that of the template in the cache.
+func (t *Template) Key() string { return t.key }
+
+// read reads what a clone must know, or closes the template.
+func (t *Template) read() error {
 	data, err := bounded.ReadFile(filepath.Join(t.entry.Path, metaFile), maxMeta)
 	if err == nil {
 		err = json.Unmarshal(data, &t.meta)
 	}
 	if err != nil {
 		t.Close()
-		return nil, &Trouble{Kind: Host, Doing: "read the template", Kernel: s.Kernel.Name, Err: err, Advice: "remove it: faultline cache prune --all"}
+		return &Trouble{Kind: Host, Doing: "read the template", Kernel: t.spec.Kernel.Name, Err: err, Advice: "remove it: faultline cache prune --all"}
 	}
-	return t, nil
+	return nil
 }
 
 // TemplateKey is the key of the template for s, which is not booted for it.
@@ -146,7 +175,11 @@ func (t *Template) build(ctx context.Context, p *parts, dir string) error {
 	}
 	defer g.Close()
 	t.Boot = g.Timings.At("ready")
-	if err := g.hello(ctx, spareVictims); err != nil {
+	hold := []string{"/proc/sys/kernel/tainted"} // what each scenario reads and writes
+	for _, disk := range g.Mounted {
+		hold = append(hold, "/sys/block/"+disk+"/badblocks")
+	}
+	if err := g.hello(ctx, spareVictims, hold...); err != nil { // its clones go on from this welcome
 		return g.trouble(ctx, "start the spare victims", err)
 	}
 	booted, err := g.agent.call(ctx, &wire.Request{KernelLog: &wire.KernelLog{}})
@@ -161,7 +194,7 @@ func (t *Template) build(ctx context.Context, p *parts, dir string) error {
 		return g.trouble(ctx, "freeze the template", err)
 	}
 	meta, err := json.Marshal(templateMeta{
-		Welcome: g.Welcome, Devices: g.Devices, Mounted: g.Mounted, HostKey: g.hostKey.Marshal(), ClientKey: g.client.Seed(), Machine: m.In(""),
+		Welcome: g.Welcome, Devices: g.Devices, Mounted: g.Mounted, Files: g.Files, HostKey: g.hostKey.Marshal(), ClientKey: g.client.Seed(), Machine: m.In(""),
 		BootMS: float64(t.Boot.Microseconds()) / 1000, Log: booted.Log.Lines,
 	})
 	if err != nil {
@@ -221,7 +254,7 @@ func (t *Template) Clone(ctx context.Context, opt CloneOptions) (_ *Guest, err e
 	if err != nil {
 		return nil, &Trouble{Kind: Host, Doing: "clone", Kernel: s.Kernel.Name, Err: err}
 	}
-	g := &Guest{spec: s, dir: dir, template: t.key, remains: remains{autopsy: opt.autopsy}, door: opt.Door, client: ed25519.NewKeyFromSeed(t.meta.ClientKey), Timings: Timings{Start: time.Now()}, Welcome: t.meta.Welcome, Devices: t.meta.Devices, Mounted: t.meta.Mounted}
+	g := &Guest{spec: s, dir: dir, template: t.key, remains: remains{autopsy: opt.autopsy}, door: opt.Door, client: ed25519.NewKeyFromSeed(t.meta.ClientKey), Timings: Timings{Start: time.Now()}, Welcome: t.meta.Welcome, Devices: t.meta.Devices, Mounted: t.meta.Mounted, Files: t.meta.Files}
 	if g.hostKey, err = ssh.ParsePublicKey(t.meta.HostKey); err != nil {
 		os.RemoveAll(dir)
 		return nil, err
@@ -239,16 +272,15 @@ func (t *Template) Clone(ctx context.Context, opt CloneOptions) (_ *Guest, err e
 	defer unwatch()
 	if err = g.thaw(ctx, filepath.Join(t.entry.Path, stateFile)); err == nil {
 		g.Timings.mark("running")
+		// Nothing is asked of it that its template did not tell: its clock, its random
+		// numbers and the end of its log are the template's. See SSH.
 		g.agent.serve()
-		err = g.hello(ctx, 0)
+		g.greeted = time.Now()
+		return g, nil
 	}
-	if err != nil {
-		err = g.trouble(ctx, "clone", err)
-		g.Close()
-		return nil, err
-	}
-	g.Timings.mark("ready")
-	return g, nil
+	err = g.trouble(ctx, "clone", err)
+	g.Close()
+	return nil, err
 }
 
 // thaw loads the state that freeze wrote, and has the guest go on.

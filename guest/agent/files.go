@@ -20,8 +20,29 @@ func errno(err error) string {
 	return err.Error()
 }
 
+// hold keeps files open. One that can't be is looked for each time, and tells why.
+func (a *agent) hold(paths []string) {
+	for _, p := range paths {
+		fd, err := unix.Open(p, unix.O_RDWR|unix.O_CLOEXEC, 0)
+		if err != nil {
+			fd, err = unix.Open(p, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		}
+		if err == nil {
+			a.held[p] = fd
+		}
+	}
+}
+
+// drop closes a file that was held, if it was.
+func (a *agent) drop(path string) {
+	if fd, held := a.held[path]; held {
+		unix.Close(fd)
+		delete(a.held, path)
+	}
+}
+
 // readFile answers wire.ReadFile.
-func readFile(q *wire.ReadFile) (*wire.File, error) {
+func (a *agent) readFile(q *wire.ReadFile) (*wire.File, error) {
 	want := q.Length
 	if want < 0 || want > wire.MaxData {
 		return nil, fmt.Errorf("read %d bytes of %s: at most %d", want, q.Path, wire.MaxData)
@@ -29,24 +50,34 @@ func readFile(q *wire.ReadFile) (*wire.File, error) {
 	if want == 0 {
 		want = wire.MaxData
 	}
+	if fd, held := a.held[q.Path]; held {
+		if f := readTo(fd, q.Offset, q.Length, want); f.Errno == "" {
+			return f, nil
+		}
+		a.drop(q.Path) // of a device that is gone, and may have come back
+	}
 	fd, err := unix.Open(q.Path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return &wire.File{Errno: errno(err)}, nil
 	}
 	defer unix.Close(fd)
-	if q.Offset != 0 {
-		if _, err := unix.Seek(fd, q.Offset, unix.SEEK_SET); err != nil {
-			return &wire.File{Errno: errno(err)}, nil
-		}
-	}
+	return readTo(fd, q.Offset, q.Length, want), nil
+}
+
+// readTo reads an open file from an offset on: want bytes, or to its end. hint is
+// how many there are, 0 where that is not known.
+func readTo(fd int, offset int64, hint, want int) *wire.File {
 	f := &wire.File{}
 	size := 4096 // a sysfs attribute in one read
-	if q.Length > 0 {
-		size = q.Length
+	if hint > 0 {
+		size = hint
 	}
 	buf := make([]byte, size)
 	for f.N < want {
-		n, err := unix.Read(fd, buf[:min(len(buf), want-f.N)])
+		n, err := unix.Pread(fd, buf[:min(len(buf), want-f.N)], offset+int64(f.N))
+		if errors.Is(err, unix.ESPIPE) { // a pipe, or a device that is none to seek in
+			n, err = unix.Read(fd, buf[:min(len(buf), want-f.N)])
+		}
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
@@ -63,11 +94,21 @@ func readFile(q *wire.ReadFile) (*wire.File, error) {
 			buf = make([]byte, 64<<10)
 		}
 	}
-	return f, nil
+	return f
 }
 
 // writeFile answers wire.WriteFile.
-func writeFile(q *wire.WriteFile) (*wire.File, error) {
+func (a *agent) writeFile(q *wire.WriteFile) (*wire.File, error) {
+	if fd, held := a.held[q.Path]; held {
+		n, err := unix.Pwrite(fd, q.Data, 0)
+		switch {
+		case err == nil:
+			return &wire.File{N: n}, nil
+		case !errors.Is(err, unix.ENODEV):
+			return &wire.File{Errno: errno(err)}, nil
+		}
+		a.drop(q.Path)
+	}
 	flags := unix.O_WRONLY | unix.O_CLOEXEC
 	if q.Create {
 		flags |= unix.O_CREAT | unix.O_TRUNC

@@ -3,7 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -30,8 +30,17 @@ func (a *agent) hello(h *wire.Hello) (*wire.Welcome, error) {
 			return nil, err
 		}
 	}
-	if err := a.prepare(h.Spare); err != nil {
-		return nil, err
+	a.hold(h.Hold)
+	if h.Spare > 0 {
+		if err := a.prepare(h.Spare); err != nil {
+			return nil, err
+		}
+		// What clones need is taken from memory that was in use already.
+		used := make([]byte, 1<<20)
+		for i := range used {
+			used[i] = 1
+		}
+		runtime.GC()
 	}
 
 	var u unix.Utsname
@@ -46,8 +55,10 @@ func (a *agent) hello(h *wire.Hello) (*wire.Welcome, error) {
 	if err != nil && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EACCES) {
 		return nil, err
 	}
-	taint, _ := os.ReadFile("/proc/sys/kernel/tainted")
-	tainted, _ := strconv.ParseUint(strings.TrimSpace(string(taint)), 10, 64)
+	var tainted uint64
+	if taint, err := a.readFile(&wire.ReadFile{Path: "/proc/sys/kernel/tainted"}); err == nil {
+		tainted, _ = strconv.ParseUint(strings.TrimSpace(string(taint.Data)), 10, 64)
+	}
 	return &wire.Welcome{
 		Taint:   tainted,
 		Release: unix.ByteSliceToString(u.Release[:]),

@@ -86,5 +86,19 @@ func parseRecord(b []byte) (seq uint64, line string, err error) {
 		return 0, "", fmt.Errorf("kernel log: time: %w", err)
 	}
 	text, _, _ = bytes.Cut(text, []byte{'\n'})
-	return seq, fmt.Sprintf("[%5d.%06d] %s", usec/1e6, usec%1e6, text), nil
+	// "[%5d.%06d] %s": package fmt would be the most of what a clone does for it.
+	out := append(make([]byte, 0, len(text)+32), '[')
+	out = padded(out, usec/1e6, 5, ' ')
+	out = padded(append(out, '.'), usec%1e6, 6, '0')
+	return seq, string(append(append(out, "] "...), text...)), nil
+}
+
+// padded appends a number of at least so many characters.
+func padded(b []byte, n uint64, width int, with byte) []byte {
+	var digits [20]byte
+	text := strconv.AppendUint(digits[:0], n, 10)
+	for range width - len(text) {
+		b = append(b, with)
+	}
+	return append(b, text...)
 }

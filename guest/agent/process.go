@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
 	"time"
 
@@ -13,24 +14,30 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// process is a victim's process. One goroutine reads its replies, and after
-// them its end.
+// process is a victim's process.
 type process struct {
-	pid    int
-	number int // what the host calls it, 0 while it is a spare
-	in     victim.FD
-	stderr victim.FD
-
-	// Guarded by agent.mu.
-	pending []pending     // what it has not answered yet, oldest first: it answers in order
-	status  *wire.Status  // set once it ended
-	ended   chan struct{} // closed then
+	pid     int
+	number  int // what the host calls it, 0 while it is a spare
+	in      victim.FD
+	out     victim.FD // nobody once it said all it had to say
+	lines   *wire.Reader
+	stderr  victim.FD
+	pending []pending    // what it has not answered yet, oldest first: it answers in order
+	status  *wire.Status // set once it ended
 }
 
 // pending is a request that a process has to answer.
 type pending struct {
 	id    uint64
-	ready chan struct{} // not nil: for the agent's own use, closed by the answer or the end
+	ready *bool // not nil: for the agent's own use, set by the answer or the end
+}
+
+// waiting is a wait of the host's for the end of a process.
+type waiting struct {
+	id    uint64
+	p     *process
+	limit int       // milliseconds, 0 for none
+	until time.Time // with a limit
 }
 
 // lastWords bounds Status.Output.
@@ -58,8 +65,8 @@ func (a *agent) start(d wire.Disposition) (*process, error) {
 	}
 	closeAll([]int{in[0], out[1], stderr[1]})
 	unix.SetNonblock(stderr[0], true)
-	p := &process{pid: pid, in: victim.FD(in[1]), stderr: victim.FD(stderr[0]), ended: make(chan struct{})}
-	go a.attend(p, victim.FD(out[0]))
+	p := &process{pid: pid, in: victim.FD(in[1]), out: victim.FD(out[0]), lines: wire.NewReader(victim.FD(out[0])), stderr: victim.FD(stderr[0])}
+	a.running = append(a.running, p)
 	return p, nil
 }
 
@@ -69,53 +76,94 @@ func closeAll(fds []int) {
 	}
 }
 
-// attend sends a process's replies on to the host, and at its end answers what
-// it left open.
-func (a *agent) attend(p *process, out victim.FD) {
-	lines := wire.NewReader(out)
-	for {
-		line, err := lines.Line()
+// attend sends on to the host what a process has to say.
+func (a *agent) attend(p *process) {
+	for more := true; more; more = p.lines.More() {
+		line, err := p.lines.Line()
 		if err != nil {
-			break
+			unix.Close(int(p.out))
+			p.out = nobody
+			return
 		}
-		a.mu.Lock()
-		if len(p.pending) > 0 {
-			first := p.pending[0]
-			p.pending = p.pending[1:]
-			if first.ready != nil {
-				close(first.ready)
-			} else {
-				a.out.Write(line)
+		if len(p.pending) == 0 {
+			continue
+		}
+		first := p.pending[0]
+		p.pending = p.pending[1:]
+		if first.ready != nil {
+			*first.ready = true
+		} else {
+			a.out.Write(line)
+		}
+	}
+}
+
+// reap looks whether a process that says nothing more has ended, and answers what
+// it left open.
+func (a *agent) reap(p *process) {
+	var ws unix.WaitStatus
+	if got, err := unix.Wait4(p.pid, &ws, unix.WNOHANG, nil); got == 0 || errors.Is(err, unix.EINTR) {
+		return // it is about to: see timeout
+	}
+	p.status = victim.StatusOf(ws)
+	p.status.Output = p.output()
+	a.running = slices.DeleteFunc(a.running, func(o *process) bool { return o == p })
+	closeAll([]int{int(p.stderr), int(p.in)})
+	for _, l := range p.pending {
+		if l.ready != nil {
+			*l.ready = true
+		} else {
+			a.reply(&wire.Reply{ID: l.id, Died: p.status})
+		}
+	}
+	p.pending = nil
+	a.waiting = slices.DeleteFunc(a.waiting, func(w waiting) bool {
+		if w.p == p {
+			a.reply(&wire.Reply{ID: w.id, Status: p.status})
+		}
+		return w.p == p
+	})
+}
+
+// aMoment is after what time a process that is about to end is looked at again.
+const aMoment = time.Millisecond
+
+// timeout is how long nothing has to be done unless somebody says something; nil
+// is for ever.
+func (a *agent) timeout() *unix.Timespec {
+	least := time.Duration(-1)
+	for _, w := range a.waiting {
+		if w.limit > 0 {
+			if left := max(time.Until(w.until), 0); least < 0 || left < least {
+				least = left
 			}
 		}
-		a.mu.Unlock()
 	}
-
-	var ws unix.WaitStatus
-	for {
-		if _, err := unix.Wait4(p.pid, &ws, 0, nil); !errors.Is(err, unix.EINTR) {
-			break
+	for _, p := range a.running {
+		if p.out == nobody {
+			least = min(max(least, aMoment), aMoment)
 		}
 	}
-	status := victim.StatusOf(ws)
-	status.Output = p.output()
-
-	a.mu.Lock()
-	p.status = status
-	left := p.pending
-	p.pending = nil
-	a.mu.Unlock()
-	close(p.ended)
-	// in stays open: a request may just be on its way into it, and would go to
-	// whatever got its number next.
-	closeAll([]int{int(p.stderr), int(out)})
-	for _, l := range left {
-		if l.ready != nil {
-			close(l.ready)
-		} else {
-			a.reply(&wire.Reply{ID: l.id, Died: status})
-		}
+	if least < 0 {
+		return nil
 	}
+	ts := unix.NsecToTimespec(int64(least))
+	return &ts
+}
+
+// expire answers the waits whose time is up.
+func (a *agent) expire() {
+	if len(a.waiting) == 0 {
+		return
+	}
+	now := time.Now()
+	a.waiting = slices.DeleteFunc(a.waiting, func(w waiting) bool {
+		up := w.limit > 0 && !now.Before(w.until)
+		if up {
+			a.reply(&wire.Reply{ID: w.id, Error: fmt.Sprintf("wait for victim %d, process %d: it still runs after %d ms", w.p.number, w.p.pid, w.limit)})
+		}
+		return up
+	})
 }
 
 // output is the end of what a process that has ended wrote to stderr: it is
@@ -133,17 +181,13 @@ func (p *process) output() string {
 	}
 }
 
-// ask gives a process a request to answer. The lock is not held while the line
-// is written: a victim that is busy may let the pipe fill up.
+// ask gives a process a request to answer.
 func (a *agent) ask(p *process, line []byte, w pending) error {
-	a.mu.Lock()
 	if p.status != nil {
-		a.mu.Unlock()
 		return fmt.Errorf("victim %d has ended: %s", p.number, describe(p.status))
 	}
 	p.pending = append(p.pending, w)
-	a.mu.Unlock()
-	// When the process ends over it, attend answers.
+	// When the process ends over it, reap answers.
 	p.in.Write(line)
 	return nil
 }
@@ -158,8 +202,6 @@ func describe(s *wire.Status) string {
 
 // of is the process of a victim.
 func (a *agent) of(number int) (*process, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	if p := a.victims[number]; p != nil {
 		return p, nil
 	}
@@ -177,8 +219,6 @@ func (a *agent) pass(to int, id uint64, line []byte) error {
 
 // add gives a process a number.
 func (a *agent) add(p *process) int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	a.last++
 	a.victims[a.last] = p
 	return a.last
@@ -236,13 +276,15 @@ func (a *agent) settle(p *process) error {
 	if err != nil {
 		return err
 	}
-	ready := make(chan struct{})
-	if err := a.ask(p, line, pending{ready: ready}); err != nil {
+	ready := false
+	if err := a.ask(p, line, pending{ready: &ready}); err != nil {
 		return err
 	}
-	<-ready
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	for !ready {
+		if _, err := a.await(nobody); err != nil {
+			return err
+		}
+	}
 	if p.status != nil {
 		return fmt.Errorf("start a victim: it ended %s: %s", describe(p.status), p.status.Output)
 	}
@@ -276,29 +318,16 @@ func (a *agent) wait(q *wire.Request, line []byte) error {
 	if p.number != w.Victim {
 		return a.ask(p, line, pending{id: q.ID}) // its parent must reap it
 	}
-	a.mu.Lock()
-	if w.Kill && p.status == nil {
-		// Not reaped before status is set, so the number is still its own,
-		// unless it is just being reaped: then there is no such process.
-		err = unix.Kill(p.pid, siginfo.SIGKILL)
+	if p.status != nil {
+		a.reply(&wire.Reply{ID: q.ID, Status: p.status})
+		return nil
 	}
-	a.mu.Unlock()
-	if err != nil && !errors.Is(err, unix.ESRCH) {
-		return fmt.Errorf("kill victim %d, process %d: %w", w.Victim, p.pid, err)
+	if w.Kill {
+		// It was not reaped, so the number is its own.
+		if err := unix.Kill(p.pid, siginfo.SIGKILL); err != nil {
+			return fmt.Errorf("kill victim %d, process %d: %w", w.Victim, p.pid, err)
+		}
 	}
-	go func() { // ends with the victim or the limit
-		var limit <-chan time.Time
-		if w.Limit > 0 {
-			t := time.NewTimer(time.Duration(w.Limit) * time.Millisecond)
-			defer t.Stop()
-			limit = t.C
-		}
-		select {
-		case <-p.ended:
-			a.reply(&wire.Reply{ID: q.ID, Status: p.status})
-		case <-limit:
-			a.reply(&wire.Reply{ID: q.ID, Error: fmt.Sprintf("wait for victim %d, process %d: it still runs after %d ms", w.Victim, p.pid, w.Limit)})
-		}
-	}()
+	a.waiting = append(a.waiting, waiting{id: q.ID, p: p, limit: w.Limit, until: time.Now().Add(time.Duration(w.Limit) * time.Millisecond)})
 	return nil
 }

@@ -4,7 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
+	"slices"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -12,17 +13,20 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// agent serves one host. Its own operations are answered in turn; those of
-// victims when the victim is done, so that one victim can be looked at while
-// another is stuck.
+// agent serves one host, in one thread: another one would have to be woken for each
+// thing that happens, which is dear where code runs for the first time. Its own
+// operations are answered in turn; those of victims when the victim is done, so that
+// one victim can be looked at while another is stuck.
 type agent struct {
 	kmsg kernelLog
 
-	mu      sync.Mutex // guards what follows, and that lines leave whole
 	out     io.Writer
 	victims map[int]*process // by number; a forked victim is its parent's process
 	last    int              // the last number given
 	spare   []*process
+	running []*process // those whose end was not seen, spares included
+	waiting []waiting
+	held    map[string]int // descriptors of files that are kept open
 }
 
 // serve serves until the input ends. The victims end with it: their input does.
@@ -39,9 +43,16 @@ func serve(port string) error {
 			return fmt.Errorf("greet the host: %w", err)
 		}
 	}
-	a := &agent{out: out, victims: map[int]*process{}}
+	a := &agent{out: out, victims: map[int]*process{}, held: map[string]int{}}
 	lines := wire.NewReader(in)
 	for {
+		if !lines.More() {
+			if host, err := a.await(in); err != nil {
+				return err
+			} else if !host {
+				continue
+			}
+		}
 		line, err := lines.Line()
 		switch {
 		case errors.Is(err, io.EOF):
@@ -51,6 +62,39 @@ func serve(port string) error {
 		}
 		a.handle(line)
 	}
+}
+
+// nobody stands for the host where it is not listened to.
+const nobody = victim.FD(-1)
+
+// await waits until the host says something, a process does or ends, or the time
+// of a wait is up; and deals with all of that but what the host says.
+func (a *agent) await(from victim.FD) (host bool, err error) {
+	fds := []unix.PollFd{{Fd: int32(from), Events: unix.POLLIN}} // ppoll(2) passes over a negative one
+	asked := slices.Clone(a.running)
+	for _, p := range asked {
+		fds = append(fds, unix.PollFd{Fd: int32(p.out), Events: unix.POLLIN})
+	}
+	timeout := a.timeout()
+	_, _, e := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&fds[0])), uintptr(len(fds)), uintptr(unsafe.Pointer(timeout)), 0, 0, 0)
+	if e != 0 && e != unix.EINTR {
+		return false, fmt.Errorf("wait for the host: %w", e)
+	}
+	if e == 0 {
+		for i, p := range asked {
+			if fds[i+1].Revents != 0 {
+				a.attend(p)
+			}
+		}
+		host = fds[0].Revents != 0
+	}
+	for _, p := range asked {
+		if p.out == nobody {
+			a.reap(p)
+		}
+	}
+	a.expire()
+	return host, nil
 }
 
 // openPort opens a serial port.
@@ -103,9 +147,9 @@ func (a *agent) do(q *wire.Request, r *wire.Reply, line []byte) (later bool, err
 	case q.Wait != nil:
 		return true, a.wait(q, line)
 	case q.ReadFile != nil:
-		r.File, err = readFile(q.ReadFile)
+		r.File, err = a.readFile(q.ReadFile)
 	case q.WriteFile != nil:
-		r.File, err = writeFile(q.WriteFile)
+		r.File, err = a.writeFile(q.WriteFile)
 	case q.MakeFile != nil:
 		r.Made, err = makeFile(q.MakeFile)
 	case q.Pmem != nil:
@@ -129,11 +173,5 @@ func (a *agent) reply(r *wire.Reply) {
 	if err != nil {
 		b, _ = wire.Encode(&wire.Reply{ID: r.ID, Error: err.Error()})
 	}
-	a.send(b)
-}
-
-func (a *agent) send(line []byte) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.out.Write(line)
+	a.out.Write(b)
 }

@@ -157,6 +157,10 @@ func cmdline() (map[string]string, error) {
 // network brings up lo, and the first card with the address that QEMU's user
 // network gives its first guest (qemu(1), -netdev user).
 func network() error {
+	// A card with IPv6 speaks by itself, for seconds: in every clone, and to nobody.
+	for _, which := range []string{"all", "default"} {
+		_ = os.WriteFile("/proc/sys/net/ipv6/conf/"+which+"/disable_ipv6", []byte("1"), 0) // a kernel may have no IPv6
+	}
 	if err := up("lo", net.IPv4(127, 0, 0, 1), net.CIDRMask(8, 32)); err != nil {
 		return err
 	}

@@ -138,18 +138,23 @@ func bytesOf[T any](v *T) []byte {
 // would open descriptors of its own between those that a scenario opens.
 type FD int
 
-// Read implements io.Reader. A handled signal may interrupt it.
+// Read implements io.Reader. A handled signal may interrupt it. It and Write tell
+// the Go runtime nothing: its other threads have no work that could go on meanwhile,
+// and would be woken each time to see that.
 func (fd FD) Read(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
 	for {
-		n, err := unix.Read(int(fd), b)
+		n, _, e := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
 		switch {
-		case errors.Is(err, unix.EINTR):
-		case err != nil:
-			return 0, err
-		case n == 0 && len(b) > 0:
+		case e == unix.EINTR:
+		case e != 0:
+			return 0, e
+		case n == 0:
 			return 0, io.EOF
 		default:
-			return n, nil
+			return int(n), nil
 		}
 	}
 }
@@ -158,14 +163,14 @@ func (fd FD) Read(b []byte) (int, error) {
 func (fd FD) Write(b []byte) (int, error) {
 	done := 0
 	for done < len(b) {
-		n, err := unix.Write(int(fd), b[done:])
-		if errors.Is(err, unix.EINTR) {
+		n, _, e := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&b[done])), uintptr(len(b)-done))
+		if e == unix.EINTR {
 			continue
 		}
-		if err != nil {
-			return done, err
+		if e != 0 {
+			return done, e
 		}
-		done += n
+		done += int(n)
 	}
 	return done, nil
 }

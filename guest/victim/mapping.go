@@ -3,6 +3,7 @@ package victim
 import (
 	"errors"
 	"fmt"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -48,12 +49,26 @@ func (m *mapper) mmap(w *wire.Map) (*wire.Mapped, error) {
 
 // open opens for reading and writing, or for what is allowed.
 func open(path string) (int, error) {
-	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	fd, err := openAs(path, unix.O_RDWR)
 	switch {
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM), errors.Is(err, unix.EROFS), errors.Is(err, unix.ETXTBSY):
-		return unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		return openAs(path, unix.O_RDONLY)
 	}
 	return fd, err
+}
+
+// openAs tells the Go runtime nothing, as FD.Read does.
+func openAs(path string, how int) (int, error) {
+	name, err := unix.BytePtrFromString(path)
+	if err != nil {
+		return -1, err
+	}
+	at := unix.AT_FDCWD
+	fd, _, e := unix.RawSyscall6(unix.SYS_OPENAT, uintptr(at), uintptr(unsafe.Pointer(name)), uintptr(how|unix.O_CLOEXEC), 0, 0, 0)
+	if e != 0 {
+		return -1, e
+	}
+	return int(fd), nil
 }
 
 func closeFD(fd int) {

@@ -45,6 +45,10 @@ func Serve(d wire.Disposition, in io.Reader, out io.Writer) error {
 		return err
 	}
 	v := &server{maps: newMapper(), children: map[int]*child{}}
+	if err := v.rehearse(); err != nil {
+		return err
+	}
+	Quiet()
 	lines := wire.NewReader(in)
 	for {
 		line, err := lines.Line()
@@ -62,6 +66,32 @@ func Serve(d wire.Disposition, in io.Reader, out io.Writer) error {
 			return fmt.Errorf("write a reply: %w", err)
 		}
 	}
+}
+
+// rehearse answers a request that nobody sent, and takes back what it did: memory
+// that a process takes for its first answer it takes before the guest is frozen,
+// and not in every clone.
+func (v *server) rehearse() error {
+	line, err := wire.Encode(&wire.Request{Map: &wire.Map{Length: 4096, Prot: unix.PROT_READ, Flags: unix.MAP_PRIVATE}})
+	if err != nil {
+		return err
+	}
+	r := v.answer(line)
+	if _, err := wire.Encode(r); err != nil {
+		return err
+	}
+	if r.Mapped == nil || r.Mapped.Errno != "" {
+		return fmt.Errorf("map a page: %s", r.Error)
+	}
+	if line, err = wire.Encode(&wire.Request{Access: &wire.Access{Kind: wire.Load, Addr: r.Mapped.Addr, Width: 1}}); err == nil {
+		_, err = wire.Encode(v.answer(line))
+	}
+	if err != nil {
+		return err
+	}
+	unix.RawSyscall(unix.SYS_MUNMAP, uintptr(r.Mapped.Addr), 4096, 0)
+	v.maps = newMapper()
+	return nil
 }
 
 type server struct {

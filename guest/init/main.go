@@ -28,12 +28,17 @@ func main() {
 		os.Exit(2)
 	}
 	if err := boot(); err != nil {
-		// The host waits for these words on the console.
-		fmt.Printf("faultline-init: failed: %v\n", err)
-		os.Stdout.Sync()
+		giveUp(err)
 		unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF)
 	}
 	select {}
+}
+
+// giveUp tells the host that nothing will come of the guest, which listens for
+// these words on the console.
+func giveUp(err error) {
+	fmt.Printf("faultline-init: failed: %v\n", err)
+	os.Stdout.Sync()
 }
 
 func boot() error {

@@ -180,17 +180,29 @@ func put(path string, r io.Reader) error {
 
 func (s *session) environ() []string { return append(os.Environ(), s.env...) }
 
-// startDetached starts a program that outlives the session, its output on the console.
+// startDetached starts a program that outlives the session, its output on the
+// console. It is the agent, without which nobody in the guest hears the host.
 func (s *session) startDetached(argv []string) error {
 	null, err := os.Open("/dev/null")
 	if err != nil {
 		return err
 	}
 	defer null.Close()
-	_, _, err = s.children.start(argv[0], argv, &os.ProcAttr{
+	_, ended, err := s.children.start(argv[0], argv, &os.ProcAttr{
 		Env: s.environ(), Files: []*os.File{null, os.Stdout, os.Stderr}, Sys: &syscall.SysProcAttr{Setsid: true},
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	go func() {
+		status := <-ended
+		how := fmt.Sprintf("exit status %d", status.ExitStatus())
+		if status.Signaled() {
+			how = status.Signal().String()
+		}
+		giveUp(fmt.Errorf("%s ended: %s", argv[0], how))
+	}()
+	return nil
 }
 
 // program runs a program with the channel as its input and output, on a

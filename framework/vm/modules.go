@@ -60,6 +60,9 @@ func (g *Guest) loadModules(ctx context.Context, group string) error {
 	return nil
 }
 
+// The disks are looked for so often, this far apart.
+const diskPolls, diskPoll = 1000, 5 * time.Millisecond
+
 // completeBoot does, once the agent answers, what every scenario would do first:
 // it loads the modules, takes away what would not live through the freeze, looks
 // where the pmem devices are, mounts the nvdimms' file systems with -o dax, and
@@ -74,8 +77,9 @@ func (g *Guest) completeBoot(ctx context.Context) error {
 	if err := g.unplugVirtioPmem(ctx); err != nil {
 		return err
 	}
-	// A region's disk comes up in its own time after its driver was loaded.
-	for {
+	// A region's disk comes up in its own time after its driver was loaded. How much
+	// of it that may be is counted by how often the guest was asked and answered.
+	for n := 0; ; n++ {
 		devices, err := g.agent.call(ctx, &wire.Request{Pmem: &wire.Pmem{}})
 		if err != nil {
 			return err
@@ -84,10 +88,17 @@ func (g *Guest) completeBoot(ctx context.Context) error {
 		if g.hasNVDIMMs() || g.lacksPmem() {
 			break
 		}
+		if n == diskPolls {
+			names := []string{}
+			for _, d := range g.Devices {
+				names = append(names, d.Name+" of "+d.Provider)
+			}
+			return fmt.Errorf("the guest has no disk for each of its nvdimms, but %q: are nfit and nd_pmem among the modules?", names)
+		}
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-time.After(5 * time.Millisecond):
+		case <-time.After(diskPoll):
 		}
 	}
 	fileSystem := map[uint64]string{}

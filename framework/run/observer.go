@@ -300,9 +300,12 @@ func (o *Observer) once(ctx context.Context, t plan.Task, f *Follow, cell func(o
 	for _, i := range t.Scenarios {
 		left[i.ID] = true
 	}
-	said, why := "", ""
+	said, why, registers := "", "", ""
 	if broken := o.of(t.Kernel).broken; broken != nil {
 		said, why = consoleTail(broken), broken.Error()
+		if t := (*vm.Trouble)(nil); errors.As(broken, &t) {
+			registers = t.Registers
+		}
 	} else {
 		var err error
 		said, err = o.drive(ctx, t, f, func(c observe.Cell) {
@@ -326,7 +329,7 @@ func (o *Observer) once(ctx context.Context, t plan.Task, f *Follow, cell func(o
 	for _, i := range t.Scenarios {
 		if left[i.ID] {
 			c := t.Cell(i)
-			c.Verdict, c.Message, c.ConsoleTail = observe.Rig, why, said
+			c.Verdict, c.Message, c.ConsoleTail, c.Registers = observe.Rig, why, said, registers
 			cell(c)
 		}
 	}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/kernels"
+	"github.com/faultline/faultline/kernels/source"
+)
+
+// withHostile makes built/hostile, which has the suite of scenarios whose guests
+// misbehave, and no other.
+func withHostile(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(built, "hostile")
+	if err := os.MkdirAll(filepath.Join(dir, "guest"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []string{"faultline", "guest/init", "guest/agent"} {
+		if err := os.Link(filepath.Join(built, f), filepath.Join(dir, f)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, err := exec.Command("go", "test", "-c", "-o", filepath.Join(dir, "suites", "hostile.test"), "./testdata/hostile").CombinedOutput(); err != nil {
+		t.Fatalf("build the suite: %v: %s", err, out)
+	}
+	return dir
+}
+
+// panickingKernel makes a folder with a kernel that panics as it boots: in its
+// image is another name for PID 1 than the initramfs has.
+func panickingKernel(t *testing.T, spec string) (dir string) {
+	t.Helper()
+	dir = filepath.Join(t.TempDir(), "kernel")
+	store, err := cache.Open("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := source.Resolve(t.Context(), spec, kernels.Options{Cache: store})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	modules := filepath.Join(dir, "lib", "modules", k.Release)
+	if err := os.MkdirAll(modules, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for from, to := range map[string]string{
+		k.Image: filepath.Join(dir, "vmlinux"),
+		filepath.Join(filepath.Dir(k.Image), "config"): filepath.Join(dir, "config"),
+		filepath.Join(k.ModulesDir, "modules.builtin"): filepath.Join(modules, "modules.builtin"),
+		filepath.Join(k.ModulesDir, "modules.order"):   filepath.Join(modules, "modules.order"),
+	} {
+		data, err := os.ReadFile(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if from == k.Image {
+			data = bytes.ReplaceAll(data, []byte("/init\x00"), []byte("/none\x00"))
+		}
+		if err := os.WriteFile(to, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// A run of kernels that boot and of one that does not, with scenarios in which the
+// guest misbehaves: each costs its own cell, is told as what it is, and leaves what
+// it takes to see why.
+func TestHostileGuests(t *testing.T) {
+	if testing.Short() {
+		t.Skip("boots real guests; not with -short")
+	}
+	bin := withHostile(t)
+	tmp, err := os.MkdirTemp("", "flt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(tmp)
+	matrix := filepath.Join(t.TempDir(), "matrix.yaml")
+	text := fmt.Sprintf("kernels:\n  - {name: good, spec: \"apt:bookworm/6.12\"}\n  - {name: bad, spec: \"dir:%s\"}\n", panickingKernel(t, "apt:bookworm/6.12"))
+	if err := os.WriteFile(matrix, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(context.Background(), filepath.Join(bin, "faultline"), "run", "--accel=tcg", "--matrix", matrix, "--out", "out")
+	cmd.Dir = t.TempDir()
+	cmd.Env = append(os.Environ(), "TMPDIR="+tmp)
+	said, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != fault.ExitUnexpected { // the panic of poison is a behaviour
+		t.Errorf("it ended with %v:\n%s", err, said)
+	}
+	steers := func(r rune) bool { return r != '\n' && r != '\t' && !unicode.IsPrint(r) }
+	if at := bytes.IndexFunc(said, steers); at >= 0 || bytes.Contains(said, []byte("::error::")) {
+		t.Errorf("what a guest said steers a terminal or a pipeline:\n%q", said)
+	}
+	f, err := results.Open(filepath.Join(cmd.Dir, "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, err := f.LoadRun() // validates
+	if err != nil {
+		t.Fatal(err)
+	}
+	const registers = "RIP="
+	want := map[string]struct {
+		verdict              observe.Verdict
+		says, tail, standing string
+	}{
+		"hostile/control":         {observe.Expected, "", "", ""},
+		"hostile/flood":           {observe.Expected, "", "", ""},
+		"hostile/out-of-memory":   {observe.Expected, "", "", ""},
+		"hostile/panic":           {observe.Rig, "the kernel of good panicked: Kernel panic - not syncing: sysrq triggered crash", "Call Trace:", registers},
+		"hostile/panic-of-poison": {observe.Unexpected, "the kernel panicked", "Call Trace:", registers},
+		"hostile/reset":           {observe.Rig, "good reset its machine", "", registers},
+		"hostile/agent-killed":    {observe.Rig, "/run/agent ended: killed", "faultline-init: failed", ""},
+		"hostile/corrupt":         {observe.Rig, "the agent's port is lost", "", ""},
+		"hostile/hang":            {observe.Rig, "good did not answer: no answer within a second", "", registers},
+	}
+	for _, c := range run.Cells {
+		w := want[c.Scenario]
+		if c.Kernel == "bad" {
+			w.verdict, w.says, w.tail, w.standing = observe.Rig, "the kernel of bad panicked: Kernel panic - not syncing: VFS: Unable to mount root fs", "Call Trace:", registers
+		}
+		if c.Verdict != w.verdict || !strings.Contains(c.Message, w.says) || !strings.Contains(c.ConsoleTail, w.tail) ||
+			!strings.Contains(c.Registers, w.standing) || (w.standing != "" && c.Kernel == "good") != (c.Template != "") {
+			t.Errorf("%s on %s: %s, %q\n%s\nregisters %q, template %q", c.Scenario, c.Kernel, c.Verdict, c.Message, c.ConsoleTail, c.Registers, c.Template)
+		}
+		if again := c.Kernel == "good" && strings.HasPrefix(c.Scenario, "hostile/panic"); again != (c.Earlier != nil && c.Earlier.Panicked && strings.Contains(c.Earlier.Registers, registers)) {
+			t.Errorf("%s on %s: the guest that panicked at first is %+v", c.Scenario, c.Kernel, c.Earlier)
+		}
+	}
+	if len(run.Cells) != 2*len(want) || !run.Kernels[1].DoesNotBoot {
+		t.Errorf("%d cells; bad does not boot: %t", len(run.Cells), run.Kernels[1].DoesNotBoot)
+	}
+	if err := nothingLeft(tmp); err != nil {
+		t.Error(err)
+	}
+}

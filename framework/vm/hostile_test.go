@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/guest/wire"
 )
@@ -21,6 +22,22 @@ import (
 var (
 	spinsWithout = []byte{0xfa, 0xeb, 0xfe} // cli; jmp .
 	spinsWith    = []byte{0xfb, 0xeb, 0xfe} // sti; jmp .
+	// Interrupts are let in, and it returns when 2^33 ticks of the time stamp counter
+	// have passed: some seconds.
+	spinsAWhile = []byte{
+		0xfb,       // sti
+		0x0f, 0x31, // rdtsc
+		0x48, 0xc1, 0xe2, 0x20, // shl $32, %rdx
+		0x48, 0x09, 0xd0, // or %rdx, %rax
+		0x48, 0x89, 0xc1, // mov %rax, %rcx
+		0x0f, 0x31, // again: rdtsc
+		0x48, 0xc1, 0xe2, 0x20, // shl $32, %rdx
+		0x48, 0x09, 0xd0, // or %rdx, %rax
+		0x48, 0x29, 0xc8, // sub %rcx, %rax
+		0x48, 0xc1, 0xe8, 0x21, // shr $33, %rax
+		0x74, 0xee, // jz again
+		0xc3, // ret
+	}
 )
 
 // replace has the kernel of a guest do something else when it is asked for a
@@ -95,6 +112,17 @@ func TestHostileKernel(t *testing.T) {
 			_, err := g.Call(t.Context(), ask)
 			isTrouble(t, err, Panic, "softlockup: hung tasks", "BUG: soft lockup")
 			isLost(t, err, g)
+		},
+		"a soft lockup passes": func(t *testing.T, g *Guest) {
+			set(t, g, "kernel/watchdog_thresh", "1")
+			ask, _ := replace(t, g, spinsAWhile)
+			_, err := g.Call(t.Context(), ask)
+			must(t, err)
+			reply, err := g.Call(t.Context(), &wire.Request{KernelLog: &wire.KernelLog{Since: g.Welcome.KmsgSeq}})
+			must(t, err)
+			if got := observe.Splats(reply.Log.Lines); len(got) != 1 || !strings.HasSuffix(got[0], "sys_getpid") || !strings.HasPrefix(got[0], "soft lockup in ") {
+				t.Errorf("its complaints are %q, of %q", got, reply.Log.Lines)
+			}
 		},
 		"it runs out of memory, and panics": func(t *testing.T, g *Guest) {
 			set(t, g, "vm/overcommit_memory", "1")

@@ -239,7 +239,8 @@ type CloneOptions struct {
 	// Door is for a clone that a person looks into: see Guest.Open.
 	Door bool
 
-	// autopsy gets a guest that ended its machine, which stands still meanwhile.
+	// autopsy gets a guest that ended its machine, which stands still meanwhile, or
+	// that was lost at its start.
 	autopsy func(context.Context, *qemu.Monitor)
 }
 
@@ -279,6 +280,11 @@ func (t *Template) Clone(ctx context.Context, opt CloneOptions) (_ *Guest, err e
 		return g, nil
 	}
 	err = g.trouble(ctx, "clone", err)
+	if opt.autopsy != nil && g.proc.Err() == nil {
+		limited, cancel := context.WithTimeout(context.Background(), callLimit)
+		opt.autopsy(limited, g.proc.Monitor)
+		cancel()
+	}
 	g.Close()
 	return nil, err
 }

@@ -264,8 +264,8 @@ func (o *Observer) Observe(ctx context.Context, tasks []plan.Task, cell func(obs
 
 // observe drives a suite's process. Cells that it does not deliver are trouble
 // with the rig. Where a guest panicked and no scenario expected it, the cell is
-// observed again: under TCG a guest is known to end so once in a great many, and
-// what a kernel does it does again.
+// observed again: what a kernel does it does again, and what the rig did it did
+// not so far (docs/reliability.md).
 func (o *Observer) observe(ctx context.Context, t plan.Task, cell func(observe.Cell)) {
 	again := t
 	again.Scenarios = nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -162,6 +163,24 @@ func TestHostileKernel(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) { test(t, clone(t, tm)) })
+	}
+}
+
+// What a guest is given to answer is not for ever, where nobody gives it less.
+func TestReliabilityLongSilence(t *testing.T) {
+	if os.Getenv("FAULTLINE_LONG") == "" {
+		t.Skip("takes minutes; FAULTLINE_LONG=1 runs it, as make test-reliability LONG=1 does")
+	}
+	tm := template(t, rig(t), recent)
+	for _, code := range [][]byte{spinsWithout, spinsWith} {
+		g := clone(t, tm)
+		ask, _ := replace(t, g, code)
+		_, err := g.Call(t.Context(), ask)
+		isTrouble(t, err, Hang, "no answer within "+callLimit.String()+"; processor 0 is at 0x", "")
+		isLost(t, err, g)
+		if locked := strings.Contains(g.ConsoleTail(100), "BUG: soft lockup"); locked == strings.Contains(err.Error(), "interrupts off") {
+			t.Errorf("a soft lockup is told only where interrupts are on: %t, %v", locked, err)
+		}
 	}
 }
 

@@ -57,7 +57,9 @@ func Saying(text string) results.Run {
 		c.KernelLog = strings.Split(text, "\n")
 		c.Witnesses = map[string]string{observe.WitnessLog: text, text: text}
 		if c.Verdict == observe.NotDoable || c.Verdict == observe.Rig {
-			c.Message, c.ConsoleTail = text, text
+			c.Message, c.ConsoleTail, c.Registers, c.Template = text, text, text, text
+			earlier := *c
+			c.Earlier = &earlier
 			continue
 		}
 		if strings.HasSuffix(c.Scenario, "/pread") {

@@ -106,3 +106,14 @@ func TestDifferencesOfEveryKind(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// What is left of a guest that was lost is there to be read, twice where it was
+// observed twice.
+func TestLost(t *testing.T) {
+	run := demo.Run()
+	c := run.Cells[0]
+	c.Verdict, c.ConsoleTail, c.Registers, c.Template = observe.Rig, "the console's end", "RIP=1", "0123abcd"
+	c.Earlier = &observe.Cell{Verdict: observe.Rig, Message: "it panicked", ConsoleTail: "an end before", Registers: "RIP=2", Template: "4567cdef"}
+	got := words(func(w io.Writer) { Cell(w, run, c, scenario.Info{}) })
+	holds(t, got, "the console's end\n", "Registers\n", "RIP=1\n", "0123abcd\n", "Observed before", "it panicked\n", "an end before\n", "RIP=2\n", "4567cdef\n")
+}

@@ -251,7 +251,7 @@ func (p *Process) endWith(look func(context.Context, *Monitor)) {
 	if look != nil {
 		look(ctx, p.Monitor)
 	}
-	p.Monitor.Run(ctx, "quit", nil, nil) // an error is QEMU's end
+	_ = p.Monitor.Run(ctx, "quit", nil, nil) // an error is QEMU's end
 }
 
 func (p *Process) ended() bool {

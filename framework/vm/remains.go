@@ -66,7 +66,7 @@ func (g *Guest) processors() string {
 		if err := m.Run(ctx, "stop", nil, nil); err != nil {
 			return ""
 		}
-		defer m.Run(ctx, "cont", nil, nil)
+		defer func() { _ = m.Run(ctx, "cont", nil, nil) }() // what can't go on is silent, as it was
 	}
 	return registersOf(ctx, m)
 }

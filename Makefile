@@ -42,6 +42,10 @@ man: build ## write the manual page to bin/faultline.1
 deps: ## install what is missing (as root), or name the command that does
 	@GO='$(GO)' tools/deps
 
+.PHONY: test-deps
+test-deps:
+	@GO='$(GO)' tools/deps test
+
 .PHONY: run
 run: deps build ## compare the two default kernels
 	@bin/faultline run
@@ -49,10 +53,12 @@ run: deps build ## compare the two default kernels
 # One package at a time (-p 1): packages with real guests would starve each
 # other on two cores, and a starved guest looks like one that hangs. What is
 # compiled is compiled in parallel before, by build and vet. -count=1: Go's
-# cache of test results knows nothing of QEMU and of kernels.
+# cache of test results knows nothing of QEMU and of kernels. All of it runs
+# under the race detector, which by default waits a second at each process' end.
 .PHONY: test
-test: deps build vet ## run every test, those with real guests included
-	@$(GO) test -p 1 -count=1 -timeout 30m ./...
+test: test-deps build vet ## run every test, those with real guests included
+	@FUZZTIME=1s FUZZLEAST=1 tools/fuzz
+	@GORACE=atexit_sleep_ms=0 $(GO) test -race -cover -p 1 -count=1 -timeout 30m ./...
 
 .PHONY: test-short
 test-short: ## run the tests that need no guest and no network
@@ -88,7 +94,9 @@ lint: ## look for bugs and check the form of the source, as .golangci.yml says
 	@$(LINT) run ./...
 
 .PHONY: vet
-vet: ## look for mistakes, as built for both architectures
+vet: ## look for mistakes, as built for both architectures, and for source that gofmt would change
+	@unformatted=$$("$$($(GO) env GOROOT)/bin/gofmt" -l cmd docs framework guest images internal kernels suites tools) && \
+		if [ -n "$$unformatted" ]; then echo "not formatted (make fmt mends it):" $$unformatted >&2; exit 1; fi
 	@$(GO) vet ./...
 	@GOARCH=arm64 $(GO) vet ./...
 
@@ -102,4 +110,4 @@ clean: ## remove what make built; results and the cache stay
 
 .PHONY: help
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 18

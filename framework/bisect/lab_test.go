@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/faultline/faultline/framework/bisect"
@@ -77,6 +78,7 @@ type lab struct {
 	t      *testing.T
 	tree   *git.Tree
 	repo   *git.Repo
+	mu     sync.Mutex     // what is wanted next is built while a kernel is observed
 	built  map[string]int // by the hash of the tree that was built
 	trees  map[string]string
 	files  map[string]string
@@ -147,6 +149,8 @@ func (l *lab) file(tree, name string) string {
 }
 
 func (l *lab) Built(_ context.Context, spec string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	tree, err := l.of(spec)
 	return err == nil && l.built[tree] > 0
 }
@@ -155,6 +159,8 @@ func (l *lab) Build(ctx context.Context, spec string) error {
 	if err := l.before("build", spec); err != nil {
 		return err
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	tree, err := l.of(spec)
 	if err != nil || l.built[tree] > 0 {
 		return err
@@ -173,6 +179,8 @@ func (l *lab) Observe(ctx context.Context, w bisect.Wanted) (column results.Kern
 	if err := l.before("observe", spec); err != nil {
 		return column, nil, err
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	tree, err := l.of(spec)
 	if err != nil {
 		return column, nil, err

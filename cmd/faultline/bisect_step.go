@@ -60,7 +60,7 @@ func forGit(args []string, code int) int {
 func (c *bisectStepCmd) Run(ctx context.Context) error {
 	side, words, err := c.judge(ctx)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "faultline: %v\n", err)
+		complain(ctx, err)
 		return exitError(stepStop)
 	}
 	code := map[git.Term]exitError{git.Old: stepOld, git.New: stepNew, git.Skip: stepSkip}[side]

@@ -25,6 +25,7 @@ import (
 	"github.com/faultline/faultline/framework/vm"
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/plain"
 	"github.com/faultline/faultline/internal/tool"
 	"github.com/faultline/faultline/kernels"
 )
@@ -63,6 +64,18 @@ type finding struct {
 	install string
 }
 
+// row is the finding as a line of the table. A guest's words may be in it.
+func (f finding) row() string {
+	state, text := "ok", f.here
+	if f.missing != "" {
+		state, text = "missing", f.missing
+		if f.optional {
+			text = "optional: " + text
+		}
+	}
+	return fmt.Sprintf("%s\t%s\t%s\n", state, f.what, plain.Line(text))
+}
+
 func (c *doctorCmd) Run(ctx context.Context) error {
 	if len(c.Kernel) > 0 {
 		return examine(ctx, c.Kernel)
@@ -79,18 +92,13 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 	var packages []string
 	lacks := false
 	for _, f := range all {
-		state, text := "ok", f.here
 		if f.missing != "" {
-			state, text = "missing", f.missing
-			if f.optional {
-				text = "optional: " + text
-			}
 			lacks = lacks || !f.optional
 			if f.install != "" && !slices.Contains(packages, f.install) {
 				packages = append(packages, f.install)
 			}
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", state, f.what, text)
+		fmt.Fprint(w, f.row())
 	}
 	w.Flush()
 	if len(packages) > 0 {

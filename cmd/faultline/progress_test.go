@@ -25,3 +25,15 @@ func TestProgressIsInert(t *testing.T) {
 		t.Errorf("drew %q", got)
 	}
 }
+
+// The same of what doctor --kvm tells of a guest.
+func TestDoctorIsInert(t *testing.T) {
+	for want, f := range map[string]finding{
+		"missing\tKVM\toptional: panic :·:error:·: \n": {what: "KVM", missing: "panic\x1b[2J\n::error::\n", optional: true},
+		"ok\tKVM\ta b·\n": {what: "KVM", here: "a\tb\u009b"},
+	} {
+		if got := f.row(); got != want {
+			t.Errorf("%q, not %q", got, want)
+		}
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/faultline/faultline/framework/results"
 	"github.com/faultline/faultline/internal/fault"
 	"github.com/faultline/faultline/internal/git"
+	"github.com/faultline/faultline/internal/plain"
 	"github.com/faultline/faultline/kernels/source"
 )
 
@@ -138,7 +139,7 @@ func (b *bisection) save() error {
 	if err != nil {
 		return err
 	}
-	return b.folder.Put(File, append(data, '\n'))
+	return b.folder.Put(File, append(plain.JSON(data), '\n'))
 }
 
 // spec is the kernel of a commit, with what is done to it first.

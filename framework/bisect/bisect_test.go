@@ -286,6 +286,18 @@ func TestTheRequest(t *testing.T) {
 	}
 }
 
+// What a kernel said as it did not boot steers nobody's terminal, in the file either.
+func TestBisectFileIsInert(t *testing.T) {
+	t.Parallel()
+	h, all := line(t, 8, map[int][]string{3: {"boots", "panic \u009b2J \u202e \x1b[2J"}, 4: {"boots", ""}, 5: turns()})
+	opt := h.options(all[0], all[7], read)
+	do(t, opt, newLab(h))
+	data, err := os.ReadFile(filepath.Join(opt.Out, bisect.File))
+	if err != nil || !strings.Contains(string(data), `panic \u009b2J \u202e \u001b[2J`) || strings.ContainsAny(string(data), "\x1b\u009b\u202e") {
+		t.Errorf("%v: %s", err, data)
+	}
+}
+
 func TestEndsThatTellNothing(t *testing.T) {
 	t.Parallel()
 	h, all := line(t, 6, map[int][]string{3: turns(), 4: {"boots", "panics"}, 5: {"boots", "", "builds", "x.c:1: error: y"}})

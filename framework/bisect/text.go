@@ -65,7 +65,7 @@ func (r *Record) writeAnswer(b *strings.Builder, a Answer) {
 	case a.First != "":
 		fmt.Fprintf(b, "%s: %s %q is the first new commit\n", what, short(a.First), matrix.Printable(a.Subject))
 	case a.Error != "":
-		fmt.Fprintf(b, "%s: %s\n", what, a.Error)
+		fmt.Fprintf(b, "%s: %s\n", what, matrix.Printable(a.Error))
 	default:
 		fmt.Fprintf(b, "%s: the first new commit is one of %d, and those between can't be judged:\n", what, len(a.Possible))
 		for _, c := range a.Possible {

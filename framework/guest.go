@@ -17,6 +17,7 @@ import (
 	"github.com/faultline/faultline/framework/suite"
 	"github.com/faultline/faultline/framework/vm"
 	"github.com/faultline/faultline/guest/wire"
+	"github.com/faultline/faultline/internal/plain"
 )
 
 // Sizes in bytes.
@@ -213,7 +214,7 @@ func Guest(ctx context.Context, options ...GuestOption) *GuestVM {
 			rec.ConsoleTail = started.ConsoleTail(60)
 		}
 		if rec.Panicked && !ginkgo.CurrentSpecReport().Failed() {
-			ginkgo.Fail(fmt.Sprintf("the kernel panicked:\n%s", rec.ConsoleTail))
+			ginkgo.Fail(plain.Log("the kernel panicked:\n" + rec.ConsoleTail))
 		}
 	}, ginkgo.NodeTimeout(suite.Patience(time.Minute)))
 	return g

@@ -11,6 +11,7 @@ import (
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/judge"
 	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/internal/plain"
 )
 
 // entryName is the name of the report entry that carries a spec's cell, from
@@ -47,10 +48,11 @@ func conclude(r ginkgo.Report) {
 	j := judge.Judge(cells, []judge.Kernel{k}, change.All())
 	var b strings.Builder
 	sayConclusion(&b, k.Name, j)
+	said := plain.Log(b.String())
 	if len(j.Findings) > 0 {
-		ginkgo.Fail(b.String())
+		ginkgo.Fail(said)
 	}
-	fmt.Print(b.String())
+	fmt.Print(said)
 }
 
 // sayConclusion words what follows from one kernel's cells.

@@ -25,6 +25,7 @@ import (
 	"github.com/faultline/faultline/framework/scenario"
 	"github.com/faultline/faultline/framework/vm"
 	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/plain"
 	"github.com/faultline/faultline/kernels"
 )
 
@@ -96,7 +97,8 @@ func must(err error) {
 	}
 }
 
-// Describe is an error with what is left of the guest, where it has that.
+// Describe is an error with what is left of the guest, where it has that, fit for a
+// terminal: Ginkgo prints what a spec fails with.
 func Describe(err error) string {
 	said := err.Error()
 	if t := (*vm.Trouble)(nil); errors.As(err, &t) {
@@ -106,7 +108,7 @@ func Describe(err error) string {
 			}
 		}
 	}
-	return said
+	return plain.Log(said)
 }
 
 // describe is what is known of a spec's scenario; ok is false for one that is none.
@@ -140,7 +142,7 @@ func open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.Log = func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
+	c.Log = func(format string, args ...any) { fmt.Fprintln(os.Stderr, plain.Log(fmt.Sprintf(format, args...))) }
 	process.kernel, err = source.Resolve(ctx, flags.kernel, kernels.Options{Cache: c})
 	if err != nil {
 		return err
@@ -249,7 +251,7 @@ func template(ctx context.Context, spec vm.Spec) (*vm.Template, error) {
 // expectations fails a scenario that did not fail before, where one was not met.
 func expectations() {
 	if s := process.current; s != nil && len(s.Unmet) > 0 && !ginkgo.CurrentSpecReport().Failed() {
-		ginkgo.Fail(strings.Join(s.Unmet, "\n"))
+		ginkgo.Fail(plain.Log(strings.Join(s.Unmet, "\n")))
 	}
 }
 

@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -8,6 +9,7 @@ import (
 	"github.com/onsi/ginkgo/v2/types"
 
 	"github.com/faultline/faultline/framework/scenario"
+	"github.com/faultline/faultline/framework/vm"
 )
 
 // spec is the report of a scenario's spec, of an ordinary one where id is empty.
@@ -19,6 +21,14 @@ func spec(doc, id string) ginkgo.SpecReport {
 		r.LeafNodeLabels = scenario.LabelsOf(i)
 	}
 	return r
+}
+
+// What a guest said as it went down reaches a terminal as text, where Ginkgo prints it.
+func TestDescribeIsInert(t *testing.T) {
+	said := Describe(&vm.Trouble{Kind: vm.Hang, Kernel: "K", Err: errors.New("\x1b[2Jno\u009b"), Tail: "a\n::error::\u202e"})
+	if want := "K did not answer: no·\n--- end of the console:\na\n:·:error:·:·"; said != want {
+		t.Errorf("%q, not %q", said, want)
+	}
 }
 
 func TestScenarios(t *testing.T) {

@@ -172,15 +172,45 @@ func nothingLeft(tmp string) error {
 	return fmt.Errorf("left behind: %s", strings.Join(left, ", "))
 }
 
-// processes are those with this TMPDIR in their environment (proc_pid_environ(5)).
-func processes(tmp string) []string {
-	var found []string
-	all, _ := filepath.Glob("/proc/[0-9]*/environ")
-	for _, environ := range all {
-		data, err := os.ReadFile(environ)
-		if err == nil && bytes.Contains(append([]byte{0}, data...), []byte("\x00TMPDIR="+tmp+"\x00")) {
-			command, _ := os.ReadFile(filepath.Join(filepath.Dir(environ), "cmdline"))
-			found = append(found, strings.ReplaceAll(string(command), "\x00", " "))
+// processes are the commands of those with this TMPDIR in their environment
+// (proc_pid_environ(5)), and of what they started.
+func processes(tmp string) (commands []string) {
+	for pid := range running(tmp) {
+		command, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		commands = append(commands, strings.ReplaceAll(string(command), "\x00", " "))
+	}
+	return commands
+}
+
+// running are the names of those processes. Root in a container may not read the
+// environment of nobody's QEMU, which is found by its parent.
+func running(tmp string) map[int]string {
+	names, parents := map[int]string{}, map[int]int{}
+	found := map[int]string{}
+	all, _ := filepath.Glob("/proc/[0-9]*")
+	for _, dir := range all {
+		pid, _ := strconv.Atoi(filepath.Base(dir))
+		stat, _ := os.ReadFile(dir + "/stat")
+		// "PID (COMMAND) STATE PARENT …" (proc_pid_stat(5)), and a command may have spaces.
+		at := bytes.LastIndexByte(stat, ')')
+		var state string
+		var parent int
+		if _, err := fmt.Sscan(string(stat[at+1:]), &state, &parent); err != nil || state == "Z" {
+			continue
+		}
+		_, name, _ := strings.Cut(string(stat[:at]), "(")
+		names[pid], parents[pid] = name, parent
+		environ, _ := os.ReadFile(dir + "/environ")
+		if bytes.Contains(append([]byte{0}, environ...), []byte("\x00TMPDIR="+tmp+"\x00")) {
+			found[pid] = name
+		}
+	}
+	for n := -1; n != len(found); {
+		n = len(found)
+		for pid, parent := range parents {
+			if _, is := found[parent]; is {
+				found[pid] = names[pid]
+			}
 		}
 	}
 	return found

@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -188,7 +187,10 @@ func TestReliabilityStopped(t *testing.T) {
 	want, took := undisturbed(t)
 	pause := time.Duration(times(6, 10)) * time.Second
 	stops, rigged := times(2, 50), 0
-	for stopped := 0; stopped < stops; {
+	for stopped, runs := 0, 0; stopped < stops; runs++ {
+		if runs > 2*stops {
+			t.Fatalf("no QEMU to stop was found: %d stops in %d runs", stopped, runs)
+		}
 		d := disturb(t)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		cmd, said := d.start(ctx, reliable...)
@@ -233,16 +235,9 @@ func TestReliabilityStopped(t *testing.T) {
 // where there is none.
 func stop(tmp string, all bool, pause time.Duration) bool {
 	var pids, guests []int
-	environs, _ := filepath.Glob("/proc/[0-9]*/environ")
-	for _, path := range environs {
-		dir := filepath.Dir(path)
-		pid, _ := strconv.Atoi(filepath.Base(dir))
-		data, _ := os.ReadFile(path)
-		if !bytes.Contains(append([]byte{0}, data...), []byte("\x00TMPDIR="+tmp+"\x00")) {
-			continue
-		}
+	for pid, name := range running(tmp) {
 		pids = append(pids, pid)
-		if exe, _ := os.Readlink(filepath.Join(dir, "exe")); strings.Contains(exe, "qemu-system") {
+		if strings.HasPrefix(name, "qemu-system") {
 			guests = append(guests, pid)
 		}
 	}

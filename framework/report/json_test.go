@@ -9,8 +9,8 @@ import (
 
 	"github.com/faultline/faultline/framework/internal/demo"
 	"github.com/faultline/faultline/framework/report"
-	"github.com/faultline/faultline/framework/report/internal/reader"
 	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/internal/reader"
 )
 
 func asJSON(t *testing.T, run results.Run) []byte {

@@ -13,8 +13,8 @@ import (
 	"github.com/faultline/faultline/framework/internal/demo"
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/report/github"
-	"github.com/faultline/faultline/framework/report/internal/reader"
 	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/internal/reader"
 )
 
 func write(t *testing.T, run results.Run) []byte {

@@ -14,9 +14,9 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/faultline/faultline/framework/internal/demo"
-	"github.com/faultline/faultline/framework/report/internal/reader"
 	"github.com/faultline/faultline/framework/report/kcidb"
 	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/internal/reader"
 )
 
 func write(t *testing.T, run results.Run) []byte {

@@ -15,9 +15,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/faultline/faultline/framework/internal/demo"
-	"github.com/faultline/faultline/framework/report/internal/reader"
 	"github.com/faultline/faultline/framework/report/ktap"
 	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/internal/reader"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")

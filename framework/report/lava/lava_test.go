@@ -16,9 +16,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/faultline/faultline/framework/internal/demo"
-	"github.com/faultline/faultline/framework/report/internal/reader"
 	"github.com/faultline/faultline/framework/report/lava"
 	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/internal/reader"
 )
 
 func write(t *testing.T, run results.Run) []byte {

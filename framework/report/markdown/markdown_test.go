@@ -21,9 +21,9 @@ import (
 
 	"github.com/faultline/faultline/framework/internal/demo"
 	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/framework/report/internal/reader"
 	"github.com/faultline/faultline/framework/report/markdown"
 	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/internal/reader"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")

@@ -25,6 +25,7 @@ import (
 // method Run.
 type cli struct {
 	Run        runCmd        `cmd:"" help:"Observe scenarios on kernels, compare them, and save the results."`
+	Plan       planCmd       `cmd:"" help:"Say what a run would observe, cut it into shards, and tell an engine to run them."`
 	Report     reportCmd     `cmd:"" help:"Write a run's reports again, or in another format."`
 	Compare    compareCmd    `cmd:"" help:"Say field by field how two runs, or two kernels, differ."`
 	Baseline   baselineCmd   `cmd:"" help:"Keep what must not move in a file, and hold runs against it."`

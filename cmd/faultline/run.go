@@ -8,12 +8,8 @@ import (
 	"path/filepath"
 	"runtime"
 
-	"github.com/faultline/faultline/kernels/matrix"
-	"github.com/faultline/faultline/kernels/source"
-
 	"golang.org/x/term"
 
-	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/compare"
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/framework/report/table"
@@ -24,41 +20,22 @@ import (
 )
 
 type runCmd struct {
-	Kernel   []string `placeholder:"SPEC" sep:"none" help:"A kernel to observe, may be repeated: ${specs}."`
-	Matrix   string   `placeholder:"FILE" help:"A file of kernels, or the built-in default or wide. The kernels of --kernel come behind it; without both it is the default."`
-	Scenario []string `placeholder:"GLOB" complete:"scenario" sep:"none" help:"Only scenarios whose id matches, may be repeated. A * stands for anything."`
-	Label    string   `placeholder:"FILTER" help:"Only scenarios that a Ginkgo label filter takes."`
-	Accel    string   `enum:"auto,kvm,tcg" default:"auto" placeholder:"auto|kvm|tcg" help:"${accel}"`
-	Out      string   `placeholder:"DIR" help:"Where to write the results (default: results/TIME, and results/latest points to it)."`
-	Repeat   int      `default:"1" help:"How often to observe each cell."`
-	Jobs     int      `default:"0" help:"How many guests at a time; 0: as many as there are cores and memory for."`
-	Resume   bool     `help:"Finish the run that is in the results folder."`
-	Fresh    bool     `name:"fresh-cells" env:"FAULTLINE_FRESH_CELLS" help:"Observe every cell, also those that an earlier run observed of the same kernel, with the same scenario, QEMU and accelerator."`
-	Shard    string   `placeholder:"I/N" help:"Only the I-th of N parts of the run; faultline merge joins them."`
-	DryRun   bool     `help:"Print what would run, and the QEMU commands, and start nothing."`
-	Against  string   `placeholder:"BASELINE" help:"Hold the run against a baseline, and end with 1 where anything moved."`
-	changesFlag
+	wholeFlags
+	Out     string `placeholder:"DIR" help:"Where to write the results (default: results/TIME, and results/latest points to it)."`
+	Resume  bool   `help:"Finish the run that is in the results folder."`
+	Shard   string `placeholder:"I/N" help:"Only the I-th of N parts of the run; faultline merge joins them."`
+	DryRun  bool   `help:"Print what would run, and the QEMU commands, and start nothing."`
+	Against string `placeholder:"BASELINE" help:"Hold the run against a baseline, and end with 1 where anything moved."`
 	outputFlags
-	originFlag
 }
 
 func (c *runCmd) Run(ctx context.Context) error {
-	mine, err := c.declared(ctx)
-	if err != nil {
-		return err
-	}
-	entries, err := c.kernels(mine)
+	entries, mine, err := c.whole(ctx)
 	if err != nil {
 		return err
 	}
 	shard, err := results.ParseShard(c.Shard)
 	if err != nil {
-		return err
-	}
-	if c.Repeat < 1 || c.Jobs < 0 {
-		return fault.Requestf("--repeat is at least 1, and --jobs is not negative")
-	}
-	if err := c.checkOrigin(); err != nil {
 		return err
 	}
 	outputs, err := c.outputs()
@@ -137,39 +114,4 @@ func judged(record results.Run) error {
 		return exitError(record.Summary.ExitCode)
 	}
 	return nil
-}
-
-// kernels are the entries that the flags ask for; mine are the changes that they
-// may speak of beside those that are known.
-func (c *runCmd) kernels(mine change.List) ([]matrix.Entry, error) {
-	for _, spec := range c.Kernel {
-		if err := source.All().Check(spec); err != nil {
-			return nil, err
-		}
-	}
-	name := c.Matrix
-	if name == "" && len(c.Kernel) == 0 {
-		name = "default"
-	}
-	load := func() (*matrix.Matrix, error) { return matrix.Load(name) }
-	switch name {
-	case "":
-		load = func() (*matrix.Matrix, error) { return &matrix.Matrix{}, nil }
-	case "default":
-		load = matrix.Default
-	case "wide":
-		load = matrix.Wide
-	}
-	m, err := load()
-	if err != nil {
-		return nil, err
-	}
-	if err := m.CheckChanges(change.All().With(mine).IDs()); err != nil {
-		return nil, err
-	}
-	entries := m.Kernels
-	for _, spec := range c.Kernel {
-		entries = append(entries, matrix.Entry{Spec: spec})
-	}
-	return entries, nil
 }

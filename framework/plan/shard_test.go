@@ -9,14 +9,23 @@ import (
 // Planned by shards, every cell is planned once.
 func TestShardsOfAPlan(t *testing.T) {
 	for of := 1; of <= 12; of++ {
-		planned := map[string]int{}
+		planned, foretold := map[string]int{}, map[string]string{}
+		for _, p := range Parts([]string{"old", "new"}, catalogue, of) {
+			for _, i := range p.Scenarios {
+				foretold[p.Kernel+" "+i.ID] = p.Shard.String()
+			}
+		}
 		for i := 1; i <= of; i++ {
 			ks, suites := columns(t)
-			p := doable(t, ks, suites, catalogue, Options{Shard: results.Shard{Index: i, Of: of}})
+			shard := results.Shard{Index: i, Of: of}
+			p := doable(t, ks, suites, catalogue, Options{Shard: shard})
 			cells := 0
 			for _, task := range p.Tasks {
 				for _, i := range task.Scenarios {
-					planned[task.Kernel.Name+" "+i.ID]++
+					cell := task.Kernel.Name + " " + i.ID
+					if planned[cell]++; foretold[cell] != shard.String() {
+						t.Errorf("%s is in shard %s, and was said to be in %s", cell, shard, foretold[cell])
+					}
 					cells++
 				}
 			}

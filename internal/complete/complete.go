@@ -68,7 +68,7 @@ func Words(app *kong.Application, line string, values Values) []string {
 			out = append(out, of(p, last, values)...)
 		}
 	}
-	return slices.DeleteFunc(out, func(w string) bool { return !strings.HasPrefix(w, last) })
+	return slices.DeleteFunc(out, func(w string) bool { return w == "" || !strings.HasPrefix(w, last) })
 }
 
 // of are the values of a flag or an argument.

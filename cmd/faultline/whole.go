@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/kernels/matrix"
+	"github.com/faultline/faultline/kernels/source"
+)
+
+// wholeFlags say what a whole run is, whichever part of it runs where.
+type wholeFlags struct {
+	Kernel   []string `placeholder:"SPEC" sep:"none" help:"A kernel to observe, may be repeated: ${specs}."`
+	Matrix   string   `placeholder:"FILE" help:"A file of kernels, or the built-in default or wide. The kernels of --kernel come behind it; without both it is the default."`
+	Scenario []string `placeholder:"GLOB" complete:"scenario" sep:"none" help:"Only scenarios whose id matches, may be repeated. A * stands for anything."`
+	Label    string   `placeholder:"FILTER" help:"Only scenarios that a Ginkgo label filter takes."`
+	Accel    string   `enum:"auto,kvm,tcg" default:"auto" placeholder:"auto|kvm|tcg" help:"${accel}"`
+	Repeat   int      `default:"1" help:"How often to observe each cell."`
+	Jobs     int      `default:"0" help:"How many guests at a time; 0: as many as there are cores and memory for."`
+	Fresh    bool     `name:"fresh-cells" env:"FAULTLINE_FRESH_CELLS" help:"Observe every cell, also those that an earlier run observed of the same kernel, with the same scenario, QEMU and accelerator."`
+	changesFlag
+	originFlag
+}
+
+// whole reads the flags: the kernels, and the changes that the user declares.
+func (c *wholeFlags) whole(ctx context.Context) ([]matrix.Entry, change.List, error) {
+	mine, err := c.declared(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	entries, err := c.kernels(mine)
+	if err != nil {
+		return nil, nil, err
+	}
+	if c.Repeat < 1 || c.Jobs < 0 {
+		return nil, nil, fault.Requestf("--repeat is at least 1, and --jobs is not negative")
+	}
+	return entries, mine, c.checkOrigin()
+}
+
+// words are the flags as they were given, for another who is to run it.
+func (c *wholeFlags) words() (words []string) {
+	add := func(name, value string) {
+		if value != "" {
+			words = append(words, "--"+name+"="+value)
+		}
+	}
+	for _, k := range c.Kernel {
+		add("kernel", k)
+	}
+	add("matrix", c.Matrix)
+	for _, s := range c.Scenario {
+		words = append(words, "--scenario="+s)
+	}
+	add("label", c.Label)
+	if c.Accel != "auto" {
+		add("accel", c.Accel)
+	}
+	if c.Repeat != 1 {
+		add("repeat", strconv.Itoa(c.Repeat))
+	}
+	if c.Jobs != 0 {
+		add("jobs", strconv.Itoa(c.Jobs))
+	}
+	if c.Fresh {
+		words = append(words, "--fresh-cells")
+	}
+	add("changes", c.Changes)
+	add("origin", c.Origin)
+	return words
+}
+
+// kernels are the entries that the flags ask for; mine are the changes that they
+// may speak of beside those that are known.
+func (c *wholeFlags) kernels(mine change.List) ([]matrix.Entry, error) {
+	for _, spec := range c.Kernel {
+		if err := source.All().Check(spec); err != nil {
+			return nil, err
+		}
+	}
+	name := c.Matrix
+	if name == "" && len(c.Kernel) == 0 {
+		name = "default"
+	}
+	load := func() (*matrix.Matrix, error) { return matrix.Load(name) }
+	switch name {
+	case "":
+		load = func() (*matrix.Matrix, error) { return &matrix.Matrix{}, nil }
+	case "default":
+		load = matrix.Default
+	case "wide":
+		load = matrix.Wide
+	}
+	m, err := load()
+	if err != nil {
+		return nil, err
+	}
+	if err := m.CheckChanges(change.All().With(mine).IDs()); err != nil {
+		return nil, err
+	}
+	entries := m.Kernels
+	for _, spec := range c.Kernel {
+		entries = append(entries, matrix.Entry{Spec: spec})
+	}
+	return entries, nil
+}

@@ -24,6 +24,7 @@ func slurm(w io.Writer, j Job) error {
 #SBATCH --cpus-per-task=%d
 #SBATCH --mem=%dG
 #SBATCH --requeue
+#SBATCH --open-mode=append
 #SBATCH --signal=B:TERM@60
 set -u
 shard=$SLURM_ARRAY_TASK_ID/%d

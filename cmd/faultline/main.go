@@ -16,6 +16,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/faultline/faultline/framework/pipeline"
 	"github.com/faultline/faultline/framework/report"
 	"github.com/faultline/faultline/internal/complete"
 	"github.com/faultline/faultline/internal/fault"
@@ -69,6 +70,7 @@ func faultline(ctx context.Context, args []string) error {
 		kong.Vars{
 			"specs":   strings.Join(source.All().Forms(), ", "),
 			"formats": strings.Join(report.Names(), ", "),
+			"engines": strings.Join(pipeline.Names(), ","),
 			"shells":  strings.Join(complete.Shells(), ","),
 			"accel":   "What runs the guest: kvm, tcg (works everywhere), or auto: kvm where it is seen to work.",
 		},

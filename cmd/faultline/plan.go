@@ -18,7 +18,7 @@ import (
 type planCmd struct {
 	wholeFlags
 	Shards int    `default:"1" placeholder:"N" help:"Into how many parts to cut the run."`
-	For    string `enum:",github,gitlab,slurm,k8s" default:"" placeholder:"github|gitlab|slurm|k8s" help:"Print what makes that engine run the parts: GitHub's job matrix, GitLab's pipeline, a Slurm array, a Kubernetes Indexed Job."`
+	For    string `enum:",${engines}" default:"" placeholder:"ENGINE" help:"Print what makes an engine run the parts, one of ${engines}: a job matrix, a pipeline, an array, an Indexed Job."`
 	Out    string `placeholder:"DIR" help:"Below which folder the parts leave their results (default: shards; k8s: /shards, where the claim is mounted)."`
 	Image  string `placeholder:"IMAGE" help:"The container image in which a part runs, for gitlab and k8s."`
 }

@@ -90,8 +90,9 @@ variants: ## make the repository of test kernels in variants/
 LINT := $(GO) tool -modfile=tools/lint/go.mod golangci-lint
 
 .PHONY: lint
-lint: ## look for bugs and check the form of the source, as .golangci.yml says
+lint: ## look for bugs and check the form of the source, as .golangci.yml says, and of the workflows
 	@$(LINT) run ./...
+	@$(GO) tool -modfile=tools/readers/go.mod actionlint
 
 .PHONY: vet
 vet: ## look for mistakes, as built for both architectures, and for source that gofmt would change

@@ -23,6 +23,9 @@ type Source struct {
 	Check func(r Request) error
 	// Resolve finds, fetches and unpacks the kernel.
 	Resolve func(ctx context.Context, r Request, opts Options) (*Kernel, error)
+	// Alone says that Resolve takes all cores and leaves what helps the next one, so
+	// that two at a time would be slower than one after the other.
+	Alone bool
 	// Offers lists what there is, where that can be listed; nil where not.
 	Offers func(ctx context.Context, opts Options) ([]Offer, error)
 	// Mistaken says how to write, as a spec of the source, what somebody wrote

@@ -3,11 +3,15 @@ package run
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/faultline/faultline/kernels/matrix"
+	"github.com/faultline/faultline/kernels/source"
 
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/judge"
@@ -199,21 +203,17 @@ func (r *run) doing(what string) {
 
 // prepare resolves the kernels, and finds out what their guests run with.
 func (r *run) prepare(ctx context.Context) ([]*plan.Kernel, error) {
-	var ks []*plan.Kernel
-	names := map[string]string{}
-	for _, e := range r.Kernels {
-		r.doing("resolve " + e.Spec)
-		k, err := e.Resolve(ctx, kernels.Options{Cache: r.Cache, Log: r.say})
-		if err != nil {
-			return ks, &KernelError{Entry: e, Err: err}
-		}
-		ks = append(ks, &plan.Kernel{Kernel: k})
-		if other, twice := names[k.Name]; twice {
-			return ks, fault.Requestf("two kernels are called %q (%s and %s); name them apart in a matrix file (name:)", k.Name, other, e.Spec)
-		}
-		names[k.Name] = e.Spec
+	ks, err := r.resolve(ctx)
+	if err != nil {
+		return ks, err
 	}
-	var err error
+	names := map[string]string{}
+	for i, k := range ks {
+		if other, twice := names[k.Name]; twice {
+			return ks, fault.Requestf("two kernels are called %q (%s and %s); name them apart in a matrix file (name:)", k.Name, other, r.Kernels[i].Spec)
+		}
+		names[k.Name] = r.Kernels[i].Spec
+	}
 	if r.observer, err = NewObserver(ctx, r.Cache, ks[0].Arch, r.Jobs); err != nil {
 		return ks, err
 	}
@@ -225,6 +225,44 @@ func (r *run) prepare(ctx context.Context) ([]*plan.Kernel, error) {
 		}
 		if ks[i] = observed; why != "" && i == 0 {
 			r.say("guests run with %s: KVM does not run them here (faultline doctor tells why)", observed.Accel)
+		}
+	}
+	return ks, nil
+}
+
+// resolve fetches and unpacks the kernels, as many at a time as there are cores: to
+// unpack one takes a core. The error is that of the first in their order; those that
+// were resolved are returned beside it.
+func (r *run) resolve(ctx context.Context) ([]*plan.Kernel, error) {
+	ks, errs := make([]*plan.Kernel, len(r.Kernels)), make([]error, len(r.Kernels))
+	one := func(i int) {
+		e := r.Kernels[i]
+		r.doing("resolve " + e.Spec)
+		k, err := e.Resolve(ctx, kernels.Options{Cache: r.Cache, Log: r.say})
+		if err != nil {
+			errs[i] = &KernelError{Entry: e, Err: err}
+			return
+		}
+		ks[i] = &plan.Kernel{Kernel: k}
+	}
+	var g errgroup.Group
+	g.SetLimit(runtime.NumCPU())
+	alone := func(i int) bool { return source.All().Alone(r.Kernels[i].Spec) }
+	for i := range ks {
+		if !alone(i) {
+			g.Go(func() error { one(i); return nil })
+		}
+	}
+	_ = g.Wait() // errs has what went wrong
+	for i := range ks {
+		if alone(i) && !slices.ContainsFunc(errs, func(err error) bool { return err != nil }) {
+			one(i)
+		}
+	}
+	ks = slices.DeleteFunc(ks, func(k *plan.Kernel) bool { return k == nil })
+	for _, err := range errs {
+		if err != nil {
+			return ks, err
 		}
 	}
 	return ks, nil

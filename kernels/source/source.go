@@ -47,6 +47,12 @@ func (l List) Check(spec string) error {
 	return err
 }
 
+// Alone says that a spec's source resolves one kernel after the other.
+func (l List) Alone(spec string) bool {
+	s, _, err := l.parse(spec)
+	return err == nil && s.Alone
+}
+
 // Settings are the names of what can be set beside a spec: all sources' where
 // the spec is none that is known.
 func (l List) Settings(spec string) []string {

@@ -37,7 +37,8 @@ const (
 // Source is tree:PATH[@REV].
 func Source() kernels.Source {
 	return kernels.Source{
-		Scheme: "tree", Forms: []string{"tree:PATH[@REV]"}, Settings: []string{setConfig, setCC, setDirty, setPatch, setPick, setRevert},
+		Scheme: "tree",
+		Alone:  true, Forms: []string{"tree:PATH[@REV]"}, Settings: []string{setConfig, setCC, setDirty, setPatch, setPick, setRevert},
 		Check: check, Resolve: resolve,
 	}
 }

@@ -277,7 +277,7 @@ func (g *GuestVM) physical(ctx context.Context, cpu int, virt uint64) (uint64, e
 // directMap is where the kernel maps all physical memory.
 func (g *GuestVM) directMap(ctx context.Context) uint64 {
 	if g.direct == 0 {
-		base, err := kcore.DirectMap([]byte(g.readPart(ctx, "/proc/kcore", 4096)))
+		base, err := kcore.DirectMap([]byte(g.readPart(ctx, "/proc/kcore", 0, 4096)))
 		if err != nil {
 			g.fail(fmt.Errorf("find the kernel's map of physical memory in /proc/kcore: %w", err))
 		}

@@ -2,6 +2,7 @@ package framework
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/observe"
@@ -13,8 +14,16 @@ type Expectation struct {
 	before, after Pattern
 	partOf        *change.Change
 	part          Pattern
+	without       []older
 
 	wanted string // of the last Match
+}
+
+// older is what a kernel shows that lacks a change which must be there before the
+// step can tell of another.
+type older struct {
+	change change.Change
+	Pattern
 }
 
 // Side is one of the two halves of Follow.
@@ -48,6 +57,14 @@ func (e *Expectation) PartOf(c change.Change, p Pattern) *Expectation {
 	return e
 }
 
+// Without says what a kernel shows that lacks another change, one that must be
+// there before the outcome tells what else is expected of it. Of a kernel that
+// shows it the step tells nothing but that.
+func (e *Expectation) Without(c change.Change, p Pattern) *Expectation {
+	e.without = append(e.without, older{c, p})
+	return e
+}
+
 // Match holds the outcome against the expectation and records which side it
 // showed. It fails where no kernel should have shown that; in a scenario it does
 // so at the end only, because what is asserted behind it is to be recorded too.
@@ -59,6 +76,15 @@ func (e *Expectation) Match(actual any) (bool, error) {
 	holds := func(p Pattern) bool { return p.match != nil && p.match(seen.Outcome, seen.at) }
 	rec := &observe.Expectation{After: e.after.words(seen.at)}
 	before, after := holds(e.before), holds(e.after)
+	if lacking := slices.IndexFunc(e.without, func(w older) bool { return holds(w.Pattern) }); lacking >= 0 && !before && !after {
+		w := e.without[lacking]
+		*rec = observe.Expectation{Change: w.change.ID, Before: w.words(seen.at), After: rec.After, Side: observe.Before, Met: true}
+		if e.change != nil {
+			rec.Masks, rec.After = e.change.ID, fmt.Sprintf("%s or %s", e.before.words(seen.at), rec.After)
+		}
+		seen.rec.Steps[seen.index].Expected = rec
+		return true, nil
+	}
 	switch {
 	case e.change == nil && after, before && after:
 		rec.Side = observe.Both

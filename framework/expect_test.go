@@ -224,6 +224,36 @@ func TestBe(t *testing.T) {
 	}
 }
 
+// A kernel that lacks what must be there first tells of that alone.
+func TestWithout(t *testing.T) {
+	rec := kernelThat(t)
+	follow := func() *Expectation {
+		return Follow(change.HugetlbReadsGoodPages, Before(Errno("EIO")), After(Returns(1))).Without(change.HugetlbKeepsErrorPage, Returns(0))
+	}
+	for _, test := range []struct {
+		saw  observe.Outcome
+		want observe.Expectation
+	}{
+		{returned(0), observe.Expectation{Change: "hugetlb_keeps_error_page", Before: "ok 0", After: "EIO or ok 1", Masks: "hugetlb_reads_good_pages", Side: observe.Before, Met: true}},
+		{observe.Outcome{Errno: "EIO"}, observe.Expectation{Change: "hugetlb_reads_good_pages", Before: "EIO", After: "ok 1", Side: observe.Before, Met: true}},
+		{returned(1), observe.Expectation{Change: "hugetlb_reads_good_pages", Before: "EIO", After: "ok 1", Side: observe.After, Met: true}},
+		{returned(2), observe.Expectation{Change: "hugetlb_reads_good_pages", Before: "EIO", After: "ok 1", Side: observe.Neither}},
+	} {
+		seen := record(rec, "victim", "pread64", test.saw, "")
+		if met, err := follow().Match(seen); err != nil || met != test.want.Met {
+			t.Errorf("%v: %t, %v", seen, met, err)
+		}
+		if got := rec.Steps[seen.index].Expected; *got != test.want {
+			t.Errorf("recorded %+v, not %+v", *got, test.want)
+		}
+	}
+	// What is the same with and without the other change tells of the first.
+	seen := record(rec, "victim", "pread64", returned(1), "")
+	if met, err := follow().Without(change.DaxFolios, Returns(1)).Match(seen); !met || err != nil || rec.Steps[seen.index].Expected.Change != "hugetlb_reads_good_pages" {
+		t.Errorf("%t, %v, %+v", met, err, rec.Steps[seen.index].Expected)
+	}
+}
+
 func TestFollowWantsBothSidesInOrder(t *testing.T) {
 	defer func() {
 		if recover() == nil {

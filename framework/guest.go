@@ -30,6 +30,9 @@ const (
 // (PAGE_SIZE). Before a suite runs, as in a package's variables, no kernel is known.
 func PageBytes() int64 { return 1 << suite.Kernel().PageShift() }
 
+// HugePageBytes is the size of a huge page of that kernel (PMD_SIZE).
+func HugePageBytes() int64 { return 1 << suite.Kernel().HugePageShift() }
+
 // Page is the offset of page n, in bytes.
 func Page(n int64) int64 { return n * PageBytes() }
 
@@ -154,9 +157,9 @@ func (g *GuestVM) WriteFile(ctx context.Context, path, data string) {
 
 var errNoGuest = errors.New("framework.Guest was called outside a scenario; make the spec one with framework.Scenario")
 
-// readPart reads the first bytes of a file of the guest.
-func (g *GuestVM) readPart(ctx context.Context, path string, n int) string {
-	f := g.call(ctx, &wire.Request{ReadFile: &wire.ReadFile{Path: path, Length: n}}).File
+// readPart reads n bytes of a file of the guest, or as many as there are, from an offset on.
+func (g *GuestVM) readPart(ctx context.Context, path string, offset int64, n int) string {
+	f := g.call(ctx, &wire.Request{ReadFile: &wire.ReadFile{Path: path, Offset: offset, Length: n}}).File
 	if f.Errno != "" {
 		g.fail(fmt.Errorf("read %s in the guest: %s", path, f.Errno))
 	}

@@ -45,6 +45,8 @@ const (
 	Private   MapFlags = unix.MAP_PRIVATE
 	Sync      MapFlags = unix.MAP_SHARED_VALIDATE | unix.MAP_SYNC
 	Anonymous MapFlags = unix.MAP_ANONYMOUS
+	// HugeTLB takes pages that HugePages set aside.
+	HugeTLB MapFlags = unix.MAP_HUGETLB
 )
 
 func (f MapFlags) String() string {
@@ -59,6 +61,9 @@ func (f MapFlags) String() string {
 	}
 	if f&Anonymous != 0 {
 		words = append(words, "anonymous")
+	}
+	if f&HugeTLB != 0 {
+		words = append(words, "hugetlb")
 	}
 	return strings.Join(words, " ")
 }

@@ -83,8 +83,10 @@ func (v *Victim) Pwrite(ctx context.Context, fd FD, n, offset int64) *Seen {
 	return v.Syscall(ctx, "pwrite64", fd, []byte(strings.Repeat("\x5a", int(n))), n, offset)
 }
 
-// Madvise advice values that package unix does not name.
+// Advice for Madvise.
 const (
+	MADV_HUGEPAGE       = unix.MADV_HUGEPAGE
+	MADV_PAGEOUT        = unix.MADV_PAGEOUT
 	MADV_HWPOISON       = 100
 	MADV_SOFT_OFFLINE   = 101
 	MADV_POPULATE_READ  = 22

@@ -109,8 +109,8 @@ type List []Change
 // All are the changes that Faultline knows, in upstream order.
 func All() List {
 	return List{
-		KillEarlyOnConsumption, CopyFromUserQuiet, NfitMiscGranularity, DaxRecoveryWrite, AMDPanics, CountedByAction, UnpoisonAfterMCE,
-		CopyUserHighpageMC, DaxFaultHWPoison, DaxFolios,
+		KillEarlyOnConsumption, MadvisePopulate, CopyFromUserQuiet, NfitMiscGranularity, DaxRecoveryWrite, SwapinErrorMarker, AMDPanics, CountedByAction, UnpoisonAfterMCE,
+		CopyUserHighpageMC, HugetlbKeepsErrorPage, DaxFaultHWPoison, PoisonedMarker, HugetlbReadsGoodPages, MadviseActionRequired, DaxFolios,
 	}
 }
 

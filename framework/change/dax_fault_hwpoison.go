@@ -18,6 +18,7 @@ var DaxFaultHWPoison = Change{
 	// do_sigbus in arch/x86/mm/fault.c knows VM_FAULT_HWPOISON only with it.
 	ShownWith: []string{"MEMORY_FAILURE"},
 	Moves: []Move{
-		{Witness: "log", After: "MCE: Killing * due to hardware memory corruption fault at N"}, // do_sigbus
+		{Scenarios: "dax/*/*", Witness: "log", After: "MCE: Killing * due to hardware memory corruption fault at N"}, // do_sigbus
+		{Scenarios: "mce/*/*", Witness: "log", After: "MCE: Killing * due to hardware memory corruption fault at N"},
 	},
 }

@@ -78,7 +78,20 @@ func (e explainer) credit(d *Difference, id string, onB bool) {
 // A pattern says all of an outcome, so all that differs follows.
 func (e explainer) step(d *Difference) {
 	a, b := e.cellA.Steps[d.Step].Expected, e.cellB.Steps[d.Step].Expected
-	if a == nil || b == nil || a.Change == "" || a.Change != b.Change || strings.HasSuffix(d.Field, ".raw") {
+	if a == nil || b == nil || strings.HasSuffix(d.Field, ".raw") {
+		return
+	}
+	// One lacks what must be there before the step tells of the other's change, or of none.
+	switch {
+	case a.Change == b.Change:
+	case a.Side == observe.Before && a.Masks == b.Change && b.Met:
+		e.credit(d, a.Change, true)
+		return
+	case b.Side == observe.Before && b.Masks == a.Change && a.Met:
+		e.credit(d, b.Change, false)
+		return
+	}
+	if a.Change == "" || a.Change != b.Change {
 		return
 	}
 	if a.Declared && !e.told(d) {

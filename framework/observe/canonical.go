@@ -79,6 +79,29 @@ func PageFlags(entry []byte) string {
 	return "no hwpoison"
 }
 
+// PageKind names what a page is to the kernel, by its flags in /proc/kpageflags:
+// "anonymous huge", for example.
+func PageKind(entry []byte) string {
+	if len(entry) != 8 {
+		return "no page"
+	}
+	flags := binary.LittleEndian.Uint64(entry)
+	var words []string
+	for _, f := range []struct {
+		bit  int
+		word string
+	}{{12, "anonymous"}, {13, "in the swap cache"}, {17, "hugetlb"}, {22, "huge"}, {19, "hwpoison"}} {
+		if flags>>f.bit&1 != 0 {
+			words = append(words, f.word)
+		}
+	}
+	if len(words) == 0 {
+		return "plain"
+	}
+	return strings.Join(words, ", ")
+}
+
+// PageMap is PageMapEntry for an entry as it was read.
 func PageMap(entry []byte) string {
 	if len(entry) != 8 {
 		return "gone"

@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"encoding/binary"
 	"strings"
 	"testing"
 	"unicode"
@@ -21,6 +22,30 @@ func TestBadSectors(t *testing.T) {
 		if got := BadSectors(text); got != want {
 			t.Errorf("%q: %q, not %q", text, got, want)
 		}
+	}
+}
+
+func TestPageKind(t *testing.T) {
+	for _, test := range []struct {
+		flags []int
+		want  string
+	}{
+		{nil, "plain"},
+		{[]int{12}, "anonymous"},
+		{[]int{5, 12, 22}, "anonymous, huge"},
+		{[]int{13, 12}, "anonymous, in the swap cache"},
+		{[]int{17, 19}, "hugetlb, hwpoison"},
+	} {
+		var entry uint64
+		for _, bit := range test.flags {
+			entry |= 1 << bit
+		}
+		if got := PageKind(binary.LittleEndian.AppendUint64(nil, entry)); got != test.want {
+			t.Errorf("%v: %q, not %q", test.flags, got, test.want)
+		}
+	}
+	if got := PageKind([]byte("short")); got != "no page" {
+		t.Errorf("%q", got)
 	}
 }
 

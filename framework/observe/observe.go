@@ -153,6 +153,9 @@ type Expectation struct {
 	// outcome is Part.
 	PartOf string `json:"part_of,omitempty"`
 	Part   string `json:"part,omitempty"`
+	// Masks is the id of the change that the step would tell of, did the kernel not
+	// lack Change.
+	Masks string `json:"masks,omitempty"`
 	// Side is what the outcome showed.
 	Side Side `json:"side"`
 	// Met says whether that was to be expected of some kernel.

@@ -1,0 +1,15 @@
+package change
+
+// HugetlbKeepsErrorPage keeps a poisoned page of a hugetlbfs in its file.
+var HugetlbKeepsErrorPage = Change{
+	ID:      "hugetlb_keeps_error_page",
+	Commit:  "8625147cafaa",
+	Subject: "hugetlbfs: don't delete error page from pagecache",
+	Since:   "v6.2",
+	Effect:  "a poisoned page of a hugetlbfs file stays poison to who maps or reads the file later, where it was a page of zeros",
+	Way:     []string{"me_huge_page", "hugetlbfs_error_remove_page", "hugetlb_fault"},
+	Telling: []string{"ram/hugetlbfs/second-mapping", "ram/hugetlbfs/read"},
+	Moves: []Move{
+		{Scenarios: "ram/hugetlbfs/second-mapping", Witness: "log", After: "MCE: Killing * due to hardware memory corruption fault at N"}, // do_sigbus
+	},
+}

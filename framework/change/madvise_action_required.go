@@ -1,0 +1,16 @@
+package change
+
+// MadviseActionRequired has MADV_HWPOISON stand for poison that the caller
+// consumed.
+var MadviseActionRequired = Change{
+	ID:      "madvise_action_required",
+	Commit:  "66802526298e",
+	Subject: "mm/madvise: add MF_ACTION_REQUIRED to madvise(MADV_HWPOISON)",
+	Since:   "v6.11",
+	Effect:  "who poisons RAM of its own by madvise(MADV_HWPOISON) gets SIGBUS BUS_MCEERR_AR at once, where it was told nothing, or BUS_MCEERR_AO",
+	Way:     []string{"madvise_inject_error", "memory_failure", "kill_procs", "kill_proc"},
+	Telling: []string{"ram/anon/*", "ram/thp/*", "ram/hugetlb/*", "ram/hugetlbfs/*"},
+	Moves: []Move{
+		{Scenarios: "ram/*/*", Witness: "log", After: "Memory failure: N: Sending SIGBUS to victim due to hardware memory corruption"}, // kill_proc
+	},
+}

@@ -1,0 +1,65 @@
+package framework
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/faultline/faultline/framework/observe"
+)
+
+// Where PID 1 mounts what has its files in memory.
+const (
+	tmpfsDir     = "/tmp"
+	hugetlbfsDir = "/run/huge"
+)
+
+// TmpfsFile makes a file of zeros in a tmpfs.
+func (g *GuestVM) TmpfsFile(ctx context.Context, bytes int64) *File {
+	return g.memoryFile(ctx, "tmpfs", tmpfsDir, bytes)
+}
+
+// HugeFile makes a file of zeros in a hugetlbfs. HugePages has set its pages aside.
+func (g *GuestVM) HugeFile(ctx context.Context, bytes int64) *File {
+	return g.memoryFile(ctx, "hugetlbfs", hugetlbfsDir, bytes)
+}
+
+func (g *GuestVM) memoryFile(ctx context.Context, kind, dir string, bytes int64) *File {
+	f := &File{g: g, Name: g.unique("file"), Bytes: bytes}
+	f.Path = dir + "/" + f.Name
+	fd := int(g.callOK(ctx, "openat", unix.AT_FDCWD, f.Path, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, 0o600).Ret)
+	g.callOK(ctx, "ftruncate", fd, bytes)
+	g.callOK(ctx, "close", fd)
+	record(g.rec, "agent", fmt.Sprintf("make %s in a %s, %d bytes", f.Name, kind, bytes), observe.Outcome{}, "")
+	return f
+}
+
+// HugePages sets so many huge pages aside for hugetlb, of HugePageBytes each
+// (Documentation/admin-guide/mm/hugetlbpage.rst).
+func (g *GuestVM) HugePages(ctx context.Context, n int) {
+	const path = "/proc/sys/vm/nr_hugepages"
+	g.WriteFile(ctx, path, strconv.Itoa(n))
+	if got := strings.TrimSpace(g.ReadFile(ctx, path)); got != strconv.Itoa(n) {
+		g.fail(fmt.Errorf("set %d huge pages aside: the guest's kernel found %s", n, got))
+	}
+	record(g.rec, "agent", fmt.Sprintf("set %d huge pages aside", n), observe.Outcome{}, "")
+}
+
+// TransparentHugePages lets who asks by MADV_HUGEPAGE have huge pages: a kernel with
+// less than 512 MiB of memory gives none by itself (hugepage_init in mm/huge_memory.c).
+func (g *GuestVM) TransparentHugePages(ctx context.Context) {
+	g.WriteFile(ctx, "/sys/kernel/mm/transparent_hugepage/enabled", "madvise")
+	record(g.rec, "agent", "allow transparent huge pages", observe.Outcome{}, "")
+}
+
+// Kind records what the page at a place is to the kernel: whether it is part of a
+// huge page, or in the swap cache (/proc/kpageflags;
+// Documentation/admin-guide/mm/pagemap.rst). It must be mapped.
+func (v *Victim) Kind(ctx context.Context, a Addr) *Seen {
+	frame := v.Frame(ctx, a)
+	entry := v.g.readPart(ctx, "/proc/kpageflags", int64(frame.Addr/v.g.page)*8, 8)
+	return record(v.g.rec, "agent", fmt.Sprintf("kind of page of %s in %s", a, v.Role), observe.Outcome{Note: observe.PageKind([]byte(entry))}, "")
+}

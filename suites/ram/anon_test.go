@@ -1,0 +1,106 @@
+package ram_test
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	. "github.com/faultline/faultline/framework"
+	"github.com/faultline/faultline/framework/change"
+)
+
+// The page table keeps an entry for poison that was mapped (make_hwpoison_entry):
+// do_swap_page() makes VM_FAULT_HWPOISON of it, with the byte that is accessed.
+var _ = Describe("poison in anonymous memory", func() {
+	// touched is memory of a victim with a page written.
+	touched := func(ctx SpecContext) (*GuestVM, *Victim, *Mapping) {
+		g := Guest(ctx)
+		v := g.Victim(ctx)
+		m := v.MapAnonymous(ctx, 64*KiB, 0)
+		v.Store(ctx, m.At(at()))
+		return g, v, m
+	}
+
+	It("is told at each load that comes to it", poisons("anon/load", "E01", NeedsPageMap()), func(ctx SpecContext) {
+		_, v, m := touched(ctx)
+		advice := hwpoison(ctx, v, m)
+		left := v.Present(ctx, m.At(at()))
+		first := v.Load(ctx, m.At(at()))
+		second := v.Load(ctx, m.At(at()))
+		Expect(advice).To(silentBefore(m))
+		Expect(left).To(Be(Says("swap entry")))
+		Expect(first).To(remembered())
+		Expect(second).To(remembered())
+	})
+
+	It("is told to who stores", poisons("anon/store", "E01"), func(ctx SpecContext) {
+		_, v, m := touched(ctx)
+		advice := hwpoison(ctx, v, m)
+		store := v.Store(ctx, m.At(at()))
+		Expect(advice).To(silentBefore(m))
+		Expect(store).To(remembered())
+	})
+
+	// kill_proc: news where nobody needs to act, which is what madvise(2) once was.
+	It("is told as news to who asked for that, and again at a load", poisons("anon/early", "E02"), func(ctx SpecContext) {
+		_, v, m := touched(ctx)
+		v.KillEarly(ctx)
+		advice := hwpoison(ctx, v, m)
+		load := v.Load(ctx, m.At(at()))
+		page := At(m.At(Page(bad)))
+		Expect(advice).To(Follow(change.MadviseActionRequired,
+			Before(SIGBUS(BUS_MCEERR_AO, PageLSB(), page, Returning(0))), After(SIGBUS(BUS_MCEERR_AR, PageLSB(), page, Returning(0)))))
+		Expect(load).To(remembered())
+	})
+
+	// What DAX tells a second process by its bad block, RAM tells by the entry that
+	// each page table has.
+	It("is told to a child whose parent poisoned it", poisons("anon/second-process", "E03"), func(ctx SpecContext) {
+		_, v, m := touched(ctx)
+		child := v.Fork(ctx, "child")
+		advice := hwpoison(ctx, v, m)
+		load := child.Load(ctx, m.At(at()))
+		own := v.Load(ctx, m.At(at()))
+		Expect(advice).To(silentBefore(m))
+		Expect(load).To(remembered())
+		Expect(own).To(remembered())
+	})
+
+	// faultin_page() with FOLL_HWPOISON. DAX said EFAULT here, without its change.
+	It("fails MADV_POPULATE_READ with EHWPOISON", poisons("anon/populate", "E27", Follows(change.MadvisePopulate)), func(ctx SpecContext) {
+		_, v, m := touched(ctx)
+		advice := hwpoison(ctx, v, m)
+		populate := v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_POPULATE_READ)
+		Expect(advice).To(silentBefore(m))
+		Expect(populate).To(Follow(change.MadvisePopulate, Before(Errno("EINVAL")), After(Errno("EHWPOISON"))))
+	})
+
+	It("is told where the memory was locked", poisons("anon/locked", "E28"), func(ctx SpecContext) {
+		_, v, m := touched(ctx)
+		locked := v.Syscall(ctx, "mlock", m.At(0), 64*KiB)
+		advice := hwpoison(ctx, v, m)
+		load := v.Load(ctx, m.At(at()))
+		Expect(locked).To(Be(Returns(0)))
+		Expect(advice).To(silentBefore(m))
+		Expect(load).To(remembered())
+	})
+
+	// The huge page is split first (try_to_split_thp_page).
+	It("takes one page of a transparent huge page", poisons("thp/load", "E09", Needs("TRANSPARENT_HUGEPAGE"), NeedsPageMap()), func(ctx SpecContext) {
+		g := Guest(ctx)
+		g.TransparentHugePages(ctx)
+		v := g.Victim(ctx)
+		m := v.MapAnonymous(ctx, HugePageBytes(), 0)
+		v.Madvise(ctx, m.At(0), HugePageBytes(), MADV_HUGEPAGE)
+		v.Store(ctx, m.At(Page(bad+1)+5))
+		before := v.Kind(ctx, m.At(Page(bad+1)))
+		advice := hwpoison(ctx, v, m)
+		after := v.Kind(ctx, m.At(Page(bad+1)))
+		load := v.Load(ctx, m.At(at()))
+		good := v.Load(ctx, m.At(Page(bad+1)+5))
+		Expect(before).To(Be(Says("anonymous, huge")))
+		Expect(advice).To(silentBefore(m))
+		Expect(after).To(Be(Says("anonymous")))
+		Expect(load).To(remembered())
+		Expect(good).To(Be(Reads(0x5a)))
+	})
+})

@@ -1,0 +1,99 @@
+package ram_test
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	. "github.com/faultline/faultline/framework"
+	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/inject"
+)
+
+// What do_swap_page() makes of an entry of the page table whose page lies on a
+// device, or is poison in the swap cache. The device is persistent memory, which
+// reads and writes while it is asked, so that nothing races.
+var _ = Describe("memory that was swapped out", func() {
+	needs := []Trait{Needs("SWAP"), NeedsDisk(NFIT, Ext4), NeedsPageMap()}
+	const swapBytes = 128 * KiB
+	// swapped has a victim write a page, and its kernel swap it out.
+	swapped := func(ctx SpecContext) (*GuestVM, *Swap, *Victim, *Mapping, *Seen) {
+		g := Guest(ctx)
+		swap := g.Swap(ctx, g.Pmem(ctx, NFIT, Ext4), swapBytes)
+		v := g.Victim(ctx)
+		m := v.MapAnonymous(ctx, 64*KiB, 0)
+		v.Store(ctx, m.At(at()))
+		v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_PAGEOUT)
+		return g, swap, v, m, v.Present(ctx, m.At(at()))
+	}
+	out := Be(Says("swap entry"))
+
+	It("comes back", scenario("swap/load", "E06", needs...), func(ctx SpecContext) {
+		_, _, v, m, left := swapped(ctx)
+		load := v.Load(ctx, m.At(at()))
+		Expect(left).To(out)
+		Expect(load).To(Be(Reads(0x5a)))
+	})
+
+	// The device cannot read the block: what is not up to date is no poison.
+	It("is no poison where its block is bad", scenario("swap/bad-block", "E07", needs...), func(ctx SpecContext) {
+		g, swap, v, m, left := swapped(ctx)
+		g.Inject(ctx, inject.BadBlock(v.SwapSlot(ctx, swap, m.At(Page(bad))), 0))
+		load := v.Load(ctx, m.At(at()))
+		again := v.Load(ctx, m.At(at()))
+		Expect(left).To(out)
+		Expect(load).To(Be(SIGBUS(BUS_ADRERR)))
+		Expect(again).To(Be(SIGBUS(BUS_ADRERR)))
+	})
+
+	// swapoff(2) leaves an entry that remembers that the page could not be read
+	// (unuse_pte).
+	It("is not given back where its block was bad when the swap was taken away", scenario("swap/bad-block-swapoff", "E08",
+		append(needs, Follows(change.SwapinErrorMarker, change.PoisonedMarker))...), func(ctx SpecContext) {
+		g, swap, v, m, left := swapped(ctx)
+		g.Inject(ctx, inject.BadBlock(v.SwapSlot(ctx, swap, m.At(Page(bad))), 0))
+		off := g.SwapOff(ctx, swap)
+		load := v.Load(ctx, m.At(at()))
+		Expect(left).To(out)
+		Expect(off).To(Be(Returns(0)))
+		Expect(load).To(Follow(change.PoisonedMarker, Before(SIGBUS(BUS_ADRERR)), After(SIGBUS(BUS_MCEERR_AR, PageLSB()))).
+			Without(change.SwapinErrorMarker, Reads(0)))
+	})
+
+	// The page is in the swap cache and on the device. What is poison is dropped
+	// (me_swapcache_clean), and the page table gets no entry that remembers it but the
+	// one of the device again (TTU_IGNORE_HWPOISON in hwpoison_user_mappings).
+	It("is read again where the copy that came back is poison", scenario("swap/cache-clean", "E06", needs...), func(ctx SpecContext) {
+		_, _, v, m, left := swapped(ctx)
+		child := v.Fork(ctx, "child")
+		back := v.Load(ctx, m.At(at()))
+		kind := v.Kind(ctx, m.At(at()))
+		advice := hwpoison(ctx, v, m)
+		load := child.Load(ctx, m.At(at()))
+		own := v.Load(ctx, m.At(at()))
+		Expect(left).To(out)
+		Expect(back).To(Be(Reads(0x5a)))
+		Expect(kind).To(Be(Says("anonymous, in the swap cache")))
+		Expect(advice).To(Be(Returns(0)))
+		Expect(load).To(Be(Reads(0x5a)))
+		Expect(own).To(Be(Reads(0x5a)))
+	})
+
+	// Nothing can be written out, so the only copy is in the swap cache: it is kept to
+	// tell who comes for it (me_swapcache_dirty, do_swap_page).
+	It("is poison where its only copy in the swap cache is", scenario("swap/cache-dirty", "E06", append(needs, Needs("MEMORY_HOTPLUG"))...), func(ctx SpecContext) {
+		g := Guest(ctx)
+		d := g.Pmem(ctx, NFIT, Ext4)
+		g.Swap(ctx, d, swapBytes)
+		v := g.Victim(ctx)
+		m := v.MapAnonymous(ctx, 64*KiB, 0)
+		v.Store(ctx, m.At(at()))
+		frame := v.Frame(ctx, m.At(Page(bad)))
+		g.Inject(ctx, inject.BadSectors(d, PageBytes(), (swapBytes-PageBytes())/512))
+		v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_PAGEOUT)
+		left := v.Present(ctx, m.At(at()))
+		g.Inject(ctx, inject.HardOffline(frame))
+		load := v.Load(ctx, m.At(at()))
+		Expect(left).To(out)
+		Expect(load).To(remembered())
+	})
+})

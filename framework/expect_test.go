@@ -65,6 +65,11 @@ func TestPatterns(t *testing.T) {
 			[]observe.Outcome{outcome(ar), {Signals: []observe.Signal{ar}, Ret: returned(4096).Ret}},
 		},
 		{
+			SIGBUS(BUS_MCEERR_AR, LSB(12), Failing("EHWPOISON")), "SIGBUS BUS_MCEERR_AR lsb=12, failing with EHWPOISON",
+			[]observe.Outcome{{Signals: []observe.Signal{ar}, Errno: "EHWPOISON"}},
+			[]observe.Outcome{outcome(ar), {Signals: []observe.Signal{ar}, Errno: "EBUSY"}, {Signals: []observe.Signal{ar}, Ret: returned(0).Ret}},
+		},
+		{
 			OK(), "ok",
 			[]observe.Outcome{{}, returned(0)},
 			[]observe.Outcome{returned(3), {Data: "aa"}, outcome(ar), {Errno: "EIO"}, {Exit: &observe.Exit{}}, {Note: "none"}},

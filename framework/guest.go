@@ -13,6 +13,7 @@ import (
 	"github.com/onsi/ginkgo/v2"
 
 	"github.com/faultline/faultline/framework/gdb"
+	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/framework/suite"
 	"github.com/faultline/faultline/framework/vm"
@@ -153,6 +154,13 @@ func (g *GuestVM) WriteFile(ctx context.Context, path, data string) {
 	if f.Errno != "" {
 		g.fail(fmt.Errorf("write %q to %s in the guest: %s", data, path, f.Errno))
 	}
+}
+
+// WriteSysctl sets a sysctl of the guest's kernel, which needs not know it, and
+// records what came of it.
+func (g *GuestVM) WriteSysctl(ctx context.Context, name, value string) *Seen {
+	f := g.call(ctx, &wire.Request{WriteFile: &wire.WriteFile{Path: "/proc/sys/" + name, Data: []byte(value)}}).File
+	return record(g.rec, "agent", fmt.Sprintf("sysctl %s=%s", name, value), observe.Outcome{Errno: f.Errno}, "")
 }
 
 var errNoGuest = errors.New("framework.Guest was called outside a scenario; make the spec one with framework.Scenario")

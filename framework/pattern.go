@@ -47,6 +47,7 @@ type payload struct {
 	lsb  int16
 	addr string // "" means the accessed byte
 	ret  *int64
+	err  string
 }
 
 // LSB asks for this si_addr_lsb; without it, 0 is asked for.
@@ -67,6 +68,9 @@ func At(a Addr) Detail {
 // Returning asks for a system call that returns this beside the signal.
 func Returning(n int64) Detail { return func(p *payload) { p.ret = &n } }
 
+// Failing asks for a system call that fails with this error beside the signal.
+func Failing(errno string) Detail { return func(p *payload) { p.err = errno } }
+
 // SIGBUS asks for exactly one signal, with this payload, at the accessed byte.
 // The fault path reports the very byte (do_sigbus in arch/x86/mm/fault.c).
 func SIGBUS(code Code, details ...Detail) Pattern {
@@ -84,11 +88,14 @@ func SIGBUS(code Code, details ...Detail) Pattern {
 	if want.ret != nil {
 		text += fmt.Sprintf(", returning %d", *want.ret)
 	}
+	if want.err != "" {
+		text += ", failing with " + want.err
+	}
 	return Pattern{text: text, here: want.addr == "", match: func(o observe.Outcome, at string) bool {
 		if want.addr != "" {
 			at = want.addr
 		}
-		if len(o.Signals) != 1 || o.Exit != nil || o.Errno != "" || o.Data != "" || o.Note != "" || !same(o.Ret, want.ret) {
+		if len(o.Signals) != 1 || o.Exit != nil || o.Errno != want.err || o.Data != "" || o.Note != "" || !same(o.Ret, want.ret) {
 			return false
 		}
 		s := o.Signals[0]

@@ -63,3 +63,28 @@ func (v *Victim) Kind(ctx context.Context, a Addr) *Seen {
 	entry := v.g.readPart(ctx, "/proc/kpageflags", int64(frame.Addr/v.g.page)*8, 8)
 	return record(v.g.rec, "agent", fmt.Sprintf("kind of page of %s in %s", a, v.Role), observe.Outcome{Note: observe.PageKind([]byte(entry))}, "")
 }
+
+// ksmDir is KSM's in sysfs (Documentation/admin-guide/mm/ksm.rst).
+const ksmDir = "/sys/kernel/mm/ksm/"
+
+// MergePages has KSM look at what is mergeable until it has seen all of it so often
+// that pages without a change are merged, stops it, and records what it merged.
+func (g *GuestVM) MergePages(ctx context.Context) *Seen {
+	number := func(name string) int {
+		n, err := strconv.Atoi(strings.TrimSpace(g.ReadFile(ctx, ksmDir+name)))
+		if err != nil {
+			g.fail(fmt.Errorf("read KSM's %s: %w", name, err))
+		}
+		return n
+	}
+	const scans = 3
+	g.WriteFile(ctx, ksmDir+"sleep_millisecs", "1")
+	g.WriteFile(ctx, ksmDir+"pages_to_scan", "1000")
+	g.WriteFile(ctx, ksmDir+"run", "1")
+	if !g.poll(ctx, func() bool { return number("full_scans") >= scans }) {
+		g.fail(fmt.Errorf("KSM has not looked at everything %d times", scans))
+	}
+	g.WriteFile(ctx, ksmDir+"run", "0")
+	note := fmt.Sprintf("%d shared, by %d", number("pages_shared"), number("pages_shared")+number("pages_sharing"))
+	return record(g.rec, "agent", "merge pages", observe.Outcome{Note: note}, "")
+}

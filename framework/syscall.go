@@ -22,8 +22,17 @@ type FD struct {
 // Out is an argument of Syscall: memory of so many bytes that the call fills.
 type Out int
 
+// Vector is an argument of Syscall: a struct iovec of bytes of a mapping.
+type Vector struct {
+	at Addr
+	n  int64
+}
+
+// Vec is the n bytes from a place in a mapping on.
+func Vec(a Addr, n int64) Vector { return Vector{a, n} }
+
 // Syscall makes a system call in the victim. Arguments are numbers, strings
-// (paths), []byte (memory to read from), Out (memory to fill), Addr, FD.
+// (paths), []byte (memory to read from), Out (memory to fill), Addr, Vector, FD.
 func (v *Victim) Syscall(ctx context.Context, name string, args ...any) *Seen {
 	v.g.approach(ctx, 1)
 	return v.StartSyscall(name, args...).Wait(ctx)
@@ -86,6 +95,7 @@ func (v *Victim) Pwrite(ctx context.Context, fd FD, n, offset int64) *Seen {
 // Advice for Madvise.
 const (
 	MADV_HUGEPAGE       = unix.MADV_HUGEPAGE
+	MADV_MERGEABLE      = unix.MADV_MERGEABLE
 	MADV_PAGEOUT        = unix.MADV_PAGEOUT
 	MADV_HWPOISON       = 100
 	MADV_SOFT_OFFLINE   = 101
@@ -127,6 +137,8 @@ func wireArgs(args []any) ([]wire.Arg, string) {
 			w.Out, word = int(a), "buffer"
 		case Addr:
 			w.Int, word = int64(a.guest()), a.String()
+		case Vector:
+			w.Iov, word = []uint64{a.at.guest(), uint64(a.n)}, fmt.Sprintf("%s, %d bytes", a.at, a.n)
 		case FD:
 			w.Int, word = int64(a.n), a.name
 		default:

@@ -109,8 +109,8 @@ type List []Change
 // All are the changes that Faultline knows, in upstream order.
 func All() List {
 	return List{
-		KillEarlyOnConsumption, MadvisePopulate, CopyFromUserQuiet, NfitMiscGranularity, DaxRecoveryWrite, SwapinErrorMarker, AMDPanics, CountedByAction, UnpoisonAfterMCE,
-		CopyUserHighpageMC, HugetlbKeepsErrorPage, DaxFaultHWPoison, PoisonedMarker, HugetlbReadsGoodPages, MadviseActionRequired, DaxFolios,
+		KillEarlyOnConsumption, MadvisePopulate, ShmemKeepsErrorPage, CopyFromUserQuiet, NfitMiscGranularity, DaxRecoveryWrite, SwapinErrorMarker, AMDPanics, CountedByAction, UnpoisonAfterMCE,
+		CopyUserHighpageMC, HugetlbKeepsErrorPage, KSMPoison, DaxFaultHWPoison, PoisonedMarker, UserfaultfdPoison, HugetlbReadsGoodPages, MadviseActionRequired, ThpSplitSigbus, EnableSoftOffline, DaxFolios,
 	}
 }
 

@@ -19,7 +19,9 @@ var (
 	// A module says that it is there when it is loaded, and one that is built in at boot.
 	noWitness = regexp.MustCompile(`mce: \[Hardware Error\]: +(CPU \d|ADDR|RIP|TSC|PROCESSOR|PPIN)|^Unpoison: |^mce: Machine check injector initialized`)
 	clock     = regexp.MustCompile(`TIME \d+|TSC [0-9a-f]+`)
-	disk      = regexp.MustCompile(`\bpmem\d+\b`)
+	// Where in its source ext4 says it (ext4_msg in fs/ext4/super.c).
+	sourceLine = regexp.MustCompile(`(EXT4-fs .*: \w+):\d+: `)
+	disk       = regexp.MustCompile(`\bpmem\d+\b`)
 )
 
 // Roles are what canonical texts call what has a number of its own in each guest.
@@ -57,6 +59,7 @@ func canonicalLine(l string, roles Roles) string {
 		return role + " due to"
 	})
 	l = clock.ReplaceAllString(l, "")
+	l = sourceLine.ReplaceAllString(l, "$1: ")
 	l = address.ReplaceAllString(l, "at N")
 	return strings.TrimSpace(roles.Named(pfn.ReplaceAllString(l, "N")))
 }

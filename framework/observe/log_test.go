@@ -44,6 +44,11 @@ func TestLog(t *testing.T) {
 			"[   11.0] Buffer I/O error on dev pmem1, logical block 1024, async page read\n[   11.0] I/O error, dev pmem10, sector 8",
 			"Buffer I/O error on dev pmem(nfit,ext4), logical block 1024, async page read\nI/O error, dev pmem10, sector 8",
 		},
+		// Of ext4's own words, where in its source they are differs.
+		"ext4": {
+			"[   11.0] EXT4-fs warning (device pmem1): ext4_end_bio:347: I/O error 10 writing to inode 12 starting block 33)",
+			"EXT4-fs warning (device pmem(nfit,ext4)): ext4_end_bio: I/O error 10 writing to inode 12 starting block 33)",
+		},
 		"a module that was loaded": {"[   11.0] mce: Machine check injector initialized", "nothing about poison"},
 		// What was injected is no witness.
 		"the registers of a machine check": {

@@ -6,6 +6,7 @@ import (
 
 	. "github.com/faultline/faultline/framework"
 	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/observe"
 )
 
 // The page table keeps an entry for poison that was mapped (make_hwpoison_entry):
@@ -102,5 +103,45 @@ var _ = Describe("poison in anonymous memory", func() {
 		Expect(after).To(Be(Says("anonymous")))
 		Expect(load).To(remembered())
 		Expect(good).To(Be(Reads(0x5a)))
+	})
+})
+
+var _ = Describe("a transparent huge page that can't be split", func() {
+	// A pipe holds on to it by vmsplice(2), so that its poison is not one page's. It
+	// stays mapped, on every kernel: who loads again gets what is there.
+	It("is told as a whole", scenario("thp/pinned", "E10", Needs("TRANSPARENT_HUGEPAGE"), NeedsPageMap(), Follows(change.ThpSplitSigbus)), func(ctx SpecContext) {
+		g := Guest(ctx)
+		g.LeaveOut(observe.WitnessLog, "thp split failed", "5.10 says so a second time, in words of its own")
+		g.TransparentHugePages(ctx)
+		v := g.Victim(ctx)
+		m := v.MapAnonymous(ctx, HugePageBytes(), 0)
+		v.Madvise(ctx, m.At(0), HugePageBytes(), MADV_HUGEPAGE)
+		v.Store(ctx, m.At(at()))
+		_, w := v.Pipe(ctx)
+		pinned := v.Syscall(ctx, "vmsplice", w, Vec(m.At(Page(bad+1)), PageBytes()), 1, 0)
+		advice := hwpoison(ctx, v, m)
+		load := v.Load(ctx, m.At(at()))
+		good := v.Load(ctx, m.At(Page(bad+1)+5))
+		Expect(pinned).To(Be(Returns(PageBytes())))
+		Expect(advice).To(Follow(change.ThpSplitSigbus, Before(Errno("EBUSY")),
+			After(SIGBUS(BUS_MCEERR_AR, HugePageLSB(), At(m.At(Page(bad))), Failing("EHWPOISON")))))
+		Expect(load).To(Be(Reads(0x5a)))
+		Expect(good).To(Be(Reads(0)))
+	})
+})
+
+var _ = Describe("soft offlining", func() {
+	// Something may look after bad memory in other ways, and want no page moved.
+	It("can be forbidden", scenario("anon/soft-offline-forbidden", "E20", Needs("MIGRATION"), Follows(change.EnableSoftOffline)), func(ctx SpecContext) {
+		g := Guest(ctx)
+		v := g.Victim(ctx)
+		m := v.MapAnonymous(ctx, 64*KiB, 0)
+		v.Store(ctx, m.At(at()))
+		forbidden := g.WriteSysctl(ctx, "vm/enable_soft_offline", "0")
+		advice := v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_SOFT_OFFLINE)
+		load := v.Load(ctx, m.At(at()))
+		Expect(forbidden).To(Follow(change.EnableSoftOffline, Before(Errno("ENOENT")), After(OK())))
+		Expect(advice).To(Follow(change.EnableSoftOffline, Before(Returns(0)), After(Errno("ENOTSUP"))))
+		Expect(load).To(Be(Reads(0x5a)))
 	})
 })

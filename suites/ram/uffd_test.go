@@ -1,0 +1,75 @@
+package ram_test
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	. "github.com/faultline/faultline/framework"
+	"github.com/faultline/faultline/framework/change"
+)
+
+// userfaultfd(2) fills in what is missing. Who registers for signals gets one where
+// nobody did.
+var _ = Describe("memory that userfaultfd looks after", func() {
+	// registered has a victim register memory, none of which is there.
+	registered := func(ctx SpecContext, v *Victim, m *Mapping) FD {
+		fd := v.Userfaultfd(ctx, UFFD_FEATURE_SIGBUS)
+		v.Register(ctx, fd, m.At(0), m.Bytes)
+		return fd
+	}
+	marked := func(lsb Detail) *Expectation {
+		return Follow(change.UserfaultfdPoison, Before(SIGBUS(BUS_ADRERR)), After(SIGBUS(BUS_MCEERR_AR, lsb)))
+	}
+	done := func(n int64) *Expectation {
+		return Follow(change.UserfaultfdPoison, Before(Errno("EINVAL")), After(Returns(n)))
+	}
+	needs := []Trait{Needs("USERFAULTFD")}
+	follows := append(needs, Follows(change.UserfaultfdPoison))
+
+	It("is no poison where it is missing", scenario("userfaultfd/missing", "E19", needs...), func(ctx SpecContext) {
+		v := Guest(ctx).Victim(ctx)
+		m := v.MapAnonymous(ctx, 64*KiB, 0)
+		registered(ctx, v, m)
+		load := v.Load(ctx, m.At(at()))
+		Expect(load).To(Be(SIGBUS(BUS_ADRERR)))
+	})
+
+	// A marker in the page table, and no page: handle_pte_marker().
+	It("is poison where UFFDIO_POISON says so", scenario("userfaultfd/poison", "E18", follows...), func(ctx SpecContext) {
+		v := Guest(ctx).Victim(ctx)
+		m := v.MapAnonymous(ctx, 64*KiB, 0)
+		fd := registered(ctx, v, m)
+		poison := v.MarkPoisoned(ctx, fd, m.At(Page(bad)), PageBytes())
+		load := v.Load(ctx, m.At(at()))
+		store := v.Store(ctx, m.At(at()))
+		good := v.Load(ctx, m.At(Page(bad+1)+5))
+		Expect(poison).To(done(0))
+		Expect(load).To(marked(PageLSB()))
+		Expect(store).To(marked(PageLSB()))
+		Expect(good).To(Be(SIGBUS(BUS_ADRERR)))
+	})
+
+	It("of a tmpfs is poison where UFFDIO_POISON says so", scenario("userfaultfd/poison-tmpfs", "E18", append(follows, Needs("TMPFS"))...), func(ctx SpecContext) {
+		g := Guest(ctx)
+		f := g.TmpfsFile(ctx, 64*KiB)
+		v := g.Victim(ctx)
+		m := v.Map(ctx, f, Shared)
+		fd := registered(ctx, v, m)
+		poison := v.MarkPoisoned(ctx, fd, m.At(Page(bad)), PageBytes())
+		load := v.Load(ctx, m.At(at()))
+		Expect(poison).To(done(0))
+		Expect(load).To(marked(PageLSB()))
+	})
+
+	It("in a hugetlb page is poison where UFFDIO_POISON says so", scenario("userfaultfd/poison-hugetlb", "E18", append(follows, Needs("HUGETLBFS"))...), func(ctx SpecContext) {
+		g := Guest(ctx)
+		g.HugePages(ctx, 2)
+		v := g.Victim(ctx)
+		m := v.MapAnonymous(ctx, HugePageBytes(), HugeTLB)
+		fd := registered(ctx, v, m)
+		poison := v.MarkPoisoned(ctx, fd, m.At(0), HugePageBytes())
+		load := v.Load(ctx, m.At(at()))
+		Expect(poison).To(done(0))
+		Expect(load).To(marked(HugePageLSB()))
+	})
+})

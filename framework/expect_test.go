@@ -70,6 +70,16 @@ func TestPatterns(t *testing.T) {
 			[]observe.Outcome{outcome(ar), {Signals: []observe.Signal{ar}, Errno: "EBUSY"}, {Signals: []observe.Signal{ar}, Ret: returned(0).Ret}},
 		},
 		{
+			KilledBy("SIGBUS"), "killed by SIGBUS",
+			[]observe.Outcome{{Exit: &observe.Exit{Code: -1, Signal: "SIGBUS"}}},
+			[]observe.Outcome{{}, {Exit: &observe.Exit{Code: 7}}, {Exit: &observe.Exit{Code: -1, Signal: "SIGKILL"}}, {Exit: &observe.Exit{Code: -1, Signal: "SIGBUS", Core: true}}, outcome(ar)},
+		},
+		{
+			DumpedBy("SIGBUS"), "killed by SIGBUS (core)",
+			[]observe.Outcome{{Exit: &observe.Exit{Code: -1, Signal: "SIGBUS", Core: true}}},
+			[]observe.Outcome{{}, {Exit: &observe.Exit{Code: -1, Signal: "SIGBUS"}}},
+		},
+		{
 			OK(), "ok",
 			[]observe.Outcome{{}, returned(0)},
 			[]observe.Outcome{returned(3), {Data: "aa"}, outcome(ar), {Errno: "EIO"}, {Exit: &observe.Exit{}}, {Note: "none"}},

@@ -146,6 +146,20 @@ func Returns(n int64) Pattern {
 	}}
 }
 
+// KilledBy asks for the process to end by a signal, and leave no core file.
+func KilledBy(signal string) Pattern { return ended(observe.Exit{Code: -1, Signal: signal}) }
+
+// DumpedBy asks for the process to end by a signal, and leave a core file.
+func DumpedBy(signal string) Pattern {
+	return ended(observe.Exit{Code: -1, Signal: signal, Core: true})
+}
+
+func ended(want observe.Exit) Pattern {
+	return Pattern{text: observe.Outcome{Exit: &want}.String(), match: func(o observe.Outcome, _ string) bool {
+		return o.Exit != nil && *o.Exit == want && len(o.Signals) == 0
+	}}
+}
+
 // Says asks for this note.
 func Says(text string) Pattern {
 	return Pattern{text: text, match: func(o observe.Outcome, _ string) bool { return o.Note == text }}

@@ -20,7 +20,7 @@ const (
 	twice  = "dax/ext4/shared-read-twice"
 	ucna   = "mce/ext4/ucna"
 	pread  = "dax/ext4/pread" // tells by half of the change only
-	other  = "syscalls/x/other"
+	other  = "dax/x/other"
 
 	killing = "MCE: Killing victim due to hardware memory corruption fault at N"
 )

@@ -224,7 +224,7 @@ func TestOfWhatDiffers(t *testing.T) {
 
 // A change that a user declares is asked about like another.
 func TestOfADeclaredChange(t *testing.T) {
-	mine := change.List{{ID: "mine", Shows: []change.Show{{Scenarios: "syscalls/*/other", Before: "EIO", After: "EPERM"}}}}
+	mine := change.List{{ID: "mine", Shows: []change.Show{{Scenarios: "dax/*/other", Before: "EIO", After: "EPERM"}}}}
 	loud := saw(other, always(errno("EPERM"), "EIO"))
 	of := func(base, patched observe.Cell) []string {
 		r := record(cells(base), cells(patched), nil)

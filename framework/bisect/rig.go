@@ -146,9 +146,9 @@ func (r *Rig) boot(ctx context.Context, k *plan.Kernel, tasks []plan.Task) error
 			return err
 		}
 		switch {
-		case t.Kind == vm.Panic, t.Kind == vm.Refused, t.Restarted(), t.Kind == vm.Hang && !again:
+		case t.OfKernel() && (t.Kind != vm.Hang || !again):
 			return &SourceError{State: DoesNotBoot, Console: t.Tail, Err: err}
-		case t.Kind != vm.Hang:
+		case t.Kind != vm.Hang || !again:
 			return err
 		}
 		r.observer.Say("%s did not come up; once more", k.Name)

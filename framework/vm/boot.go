@@ -345,6 +345,9 @@ func (g *Guest) trouble(ctx context.Context, doing string, err error) error {
 	if t.Kind == Panic || t.Kind == Hang || t.Restarted() {
 		t.Registers, t.Template = g.processors(), g.template
 	}
+	if t.Kind == Hang {
+		t.hungry(time.Since(g.Timings.Start), starved(fmt.Sprint("/proc/", g.proc.PID())))
+	}
 	return t
 }
 

@@ -136,10 +136,14 @@ func (h *hunt) one(keep string) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	var tr *Trouble
+	if errors.As(err, &tr) && tr.Starved {
+		h.t.Logf("it does not count: %v", err)
+		must(h.t, os.RemoveAll(keep))
+		return
+	}
 	h.lost++
 	must(h.t, os.MkdirAll(keep, 0o755))
-	var tr *Trouble
-	errors.As(err, &tr)
 	said := err.Error() + "\n"
 	if tr != nil {
 		said += "--- console\n" + tr.Tail + "\n--- registers\n" + tr.Registers + "\n--- template\n" + tr.Template + "\n"

@@ -71,6 +71,14 @@ func (g *Guest) processors() string {
 	return registersOf(ctx, m)
 }
 
+// hungry notes whether this machine let a silent guest starve, after so long a life
+// in which its QEMU waited so long for a core.
+func (t *Trouble) hungry(life, waited time.Duration) {
+	if t.Starved = waited > life/2; t.Starved {
+		t.Advice = fmt.Sprintf("its QEMU waited %v of %v for a core; run again when this machine is less busy", waited.Round(time.Second/10), life.Round(time.Second/10))
+	}
+}
+
 var instruction = regexp.MustCompile(`(?m)^RIP=([0-9a-f]+) RFL=([0-9a-f]+) .*\bHLT=([01])`)
 
 // interruptFlag is IF in RFLAGS.

@@ -41,6 +41,9 @@ type Trouble struct {
 	// Template is the key in the cache of what the guest was cloned from; empty for
 	// one that was booted.
 	Template string
+	// Starved says of a guest that did not answer that its QEMU waited for a core of
+	// this machine for more than half of its life.
+	Starved bool
 	// Advice is what to do next, for the kinds that have one.
 	Advice string
 	Err    error
@@ -142,7 +145,7 @@ func (g *Guest) lastWords() bool {
 
 // OfKernel says that it is the kernel's own doing, as far as that can be told.
 func (t *Trouble) OfKernel() bool {
-	return t.Kind == Panic || t.Kind == Hang || t.Kind == Refused || t.Restarted()
+	return t.Kind == Panic || t.Kind == Hang && !t.Starved || t.Kind == Refused || t.Restarted()
 }
 
 // guestPanicked is the QMP event with which pvpanic tells the same.

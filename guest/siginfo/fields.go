@@ -8,6 +8,7 @@ import (
 // Field is a part of siginfo_t: where it lies, what it says, and what that means.
 type Field struct {
 	Name     string // "si_code"
+	Type     string // as C declares it: "int"
 	Off, End int    // its bytes: from Off, up to End
 	Value    string // as the kernel filled it
 	Means    string // in words; empty where there are none
@@ -21,11 +22,11 @@ func (in Info) Fields() []Field {
 		lsb = sizeWords(in.AddrLSB)
 	}
 	return []Field{
-		{"si_signo", offSigno, offSigno + 4, strconv.Itoa(int(in.Signo)), SignalName(in.Signo)},
-		{"si_errno", offErrno, offErrno + 4, strconv.Itoa(int(in.Errno)), ""},
-		{"si_code", offCode, offCode + 4, strconv.Itoa(int(in.Code)), CodeName(in.Signo, in.Code)},
-		{"si_addr", offAddr, offAddr + 8, fmt.Sprintf("%#x", in.Addr), ""},
-		{"si_addr_lsb", offLSB, offLSB + 2, strconv.Itoa(int(in.AddrLSB)), lsb},
+		{"si_signo", "int", offSigno, offSigno + 4, strconv.Itoa(int(in.Signo)), SignalName(in.Signo)},
+		{"si_errno", "int", offErrno, offErrno + 4, strconv.Itoa(int(in.Errno)), ""},
+		{"si_code", "int", offCode, offCode + 4, strconv.Itoa(int(in.Code)), CodeName(in.Signo, in.Code)},
+		{"si_addr", "void *", offAddr, offAddr + 8, fmt.Sprintf("%#x", in.Addr), ""},
+		{"si_addr_lsb", "short", offLSB, offLSB + 2, strconv.Itoa(int(in.AddrLSB)), lsb},
 	}
 }
 

@@ -17,7 +17,7 @@ func TestFields(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "[{si_signo 0 4 7 SIGBUS} {si_errno 4 8 0 } {si_code 8 12 4 BUS_MCEERR_AR} {si_addr 16 24 0x7f0000004005 } {si_addr_lsb 24 26 12 4 KiB are lost}]"
+	want := "[{si_signo int 0 4 7 SIGBUS} {si_errno int 4 8 0 } {si_code int 8 12 4 BUS_MCEERR_AR} {si_addr void * 16 24 0x7f0000004005 } {si_addr_lsb short 24 26 12 4 KiB are lost}]"
 	if got := fmt.Sprint(in.Fields()); got != want {
 		t.Errorf("%s\nnot %s", got, want)
 	}

@@ -5,10 +5,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/judge"
 	"github.com/faultline/faultline/framework/report/matrix"
 	"github.com/faultline/faultline/framework/results"
@@ -74,8 +76,9 @@ func short(digest string) string {
 	return algorithm + hash
 }
 
-func newKernel(i int, k results.Kernel, folder *results.Folder) kernel {
-	out := kernel{Name: k.Name, Position: i}
+// newKernel is a kernel with at most so many bytes of the end of its console.
+func newKernel(k results.Kernel, folder *results.Folder, most int64) kernel {
+	out := kernel{Name: k.Name}
 	add := func(name, value string, code bool) {
 		if value != "" {
 			out.Facts = append(out.Facts, fact{name, value, code})
@@ -102,7 +105,7 @@ func newKernel(i int, k results.Kernel, folder *results.Folder) kernel {
 	if k.Console != "" {
 		out.Console = filepath.ToSlash(k.Console)
 		if folder != nil {
-			out.Tail = tail(folder.Path(k.Console))
+			out.Tail = tail(folder.Path(k.Console), min(most, tailMost))
 		}
 	}
 	return out
@@ -116,12 +119,13 @@ func newKernelChange(s judge.ChangeState) kernelChange {
 	return c
 }
 
-// tailBytes bounds how much of a console goes into the page.
-const tailBytes = 32 << 10
+// Consoles go into the page by their ends: of each kernel at most tailMost, of all
+// together tailBytes.
+const tailMost, tailBytes = 32 << 10, 192 << 10
 
 // tail is the end of a file, from the start of a line; empty if it can't be
 // read, because the page still has the path.
-func tail(path string) string {
+func tail(path string, most int64) string {
 	f, err := os.Open(path)
 	if err != nil {
 		return ""
@@ -131,13 +135,53 @@ func tail(path string) string {
 	if err != nil || !at.Mode().IsRegular() {
 		return ""
 	}
-	b, err := io.ReadAll(io.NewSectionReader(f, max(0, at.Size()-tailBytes), tailBytes))
+	b, err := io.ReadAll(io.NewSectionReader(f, max(0, at.Size()-most), most))
 	if err != nil {
 		return ""
 	}
 	text := string(b)
-	if at.Size() > tailBytes {
+	if at.Size() > most {
 		_, text, _ = strings.Cut(text, "\n")
 	}
 	return plain.Text(text)
+}
+
+// changes are those that the run has anything to do with.
+func changes(run results.Run) []knownChange {
+	var ids []string
+	add := func(id string) {
+		if id != "" && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	for _, k := range run.Kernels {
+		for _, s := range k.Changes {
+			add(s.ID)
+		}
+	}
+	for _, d := range run.Differences {
+		add(d.ExplainedBy)
+	}
+	var out []knownChange
+	for _, id := range ids {
+		c := lookup(run, id)
+		k := knownChange{c.ID, c.Commit, c.Since, c.Subject, c.Effect, ""}
+		if commit.MatchString(c.Commit) && c.Since != "" {
+			k.Upstream = "https://git.kernel.org/linus/" + c.Commit
+		}
+		out = append(out, k)
+	}
+	return out
+}
+
+// commit is what git.kernel.org finds a commit by.
+var commit = regexp.MustCompile(`^[0-9a-f]{12,40}$`)
+
+// lookup finds a change; one recorded by another version of Faultline has a name only.
+func lookup(run results.Run, id string) change.Change {
+	c, err := run.Known().ByID(id)
+	if err != nil {
+		return change.Change{ID: id}
+	}
+	return c
 }

@@ -29,14 +29,19 @@ func TestWrite(t *testing.T) {
 	for _, want := range []string{
 		"all 7 are explained by dax_fault_hwpoison",
 		"dax: enable dax fault handler to report VM_FAULT_HWPOISON",
-		"faultline repro &#39;dax/ext4/shared-read@apt:bookworm,linux-image-6.12.*-amd64-unsigned&#39; --run results/",
+		`href="https://git.kernel.org/linus/1ea7ca1b0901"`,
+		`faultline repro 'dax/ext4/shared-read@apt:bookworm,linux-image-6.12.*-amd64-unsigned' --run results/`,
 		"Run /init as init process",
 		"kernels/6.1.192--apt-bookworm-", // the console's path
-		`<span class="f-addr">00 40 20 14 3c 7f 00 00</span>`,
-		`<span class="f-code other">04</span>`,
-		"<td>4 KiB</td>",
+		`"hex":"07000000000000000400000000000000004020143c7f00000c"`,
+		"4 KiB are lost",
+		`id="row=dax/ext4/shared-read"`,
+		"<desc id=\"flips-desc\">6.1.192 to 6.12.117: dax_fault_hwpoison flips 7 scenarios. </desc>",
+		"<td>lacks it, in 7</td><td>has it, in 7</td>", // the picture as a table
+		// What differs is to be read without a script.
+		`<td><code>signals[0].code</code></td><td><pre>BUS_ADRERR</pre><small>6.1.192</small></td><td><pre>BUS_MCEERR_AR</pre><small>6.12.117</small></td>`,
 	} {
-		if !strings.Contains(page, want) {
+		if !strings.Contains(page, want) && !strings.Contains(page, strings.ReplaceAll(want, "'", `\u0027`)) {
 			t.Errorf("the page lacks %q", want)
 		}
 	}
@@ -49,7 +54,8 @@ func TestWrite(t *testing.T) {
 // very style and script that are in it.
 func TestIsSelfContained(t *testing.T) {
 	page := render(t, demo.Troubled())
-	if m := regexp.MustCompile(`(?i)(src|href)="?(https?:|//)|@import|url\(`).FindString(page); m != "" {
+	// Only a commit's link leads elsewhere, for who follows it.
+	if m := regexp.MustCompile(`(?i)src="?(https?:|//)|<link|@import|url\(|href="?(https?:)?//[^g]`).FindString(page); m != "" {
 		t.Errorf("the page reaches out: %s", m)
 	}
 	for tag, want := range map[string]string{"style": digest(pageStyle), "script": digest(pageScript)} {
@@ -73,7 +79,7 @@ func TestEscapesTheGuest(t *testing.T) {
 		}
 		demo.Seen(t, page)
 	}
-	if page := render(t, demo.Troubled()); !strings.Contains(page, "&lt;img src=x onerror=alert(1)&gt;") {
+	if page := render(t, demo.Troubled()); !strings.Contains(page, `\u003cimg src=x onerror=alert(1)\u003e`) {
 		t.Error("the page doesn't show what the guest said")
 	}
 }
@@ -94,13 +100,5 @@ func TestWithoutAnything(t *testing.T) {
 	var b bytes.Buffer
 	if err := Write(&b, results.Run{}, nil); err != nil {
 		t.Fatal(err)
-	}
-}
-
-func TestLSBWords(t *testing.T) {
-	for lsb, want := range map[int16]string{0: "1 byte", 6: "64 bytes", 12: "4 KiB", 21: "2 MiB", 30: "1 GiB", -1: "no size", 99: "no size"} {
-		if got := lsbWords(lsb); got != want {
-			t.Errorf("lsb %d: %q, want %q", lsb, got, want)
-		}
 	}
 }

@@ -3,7 +3,6 @@ package html
 import (
 	"html/template"
 
-	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/report/matrix"
 )
 
@@ -12,14 +11,19 @@ type page struct {
 	Policy   string // content security policy: our own style and script, nothing else
 	Style    template.CSS
 	Script   template.JS
+	Data     template.JS // what the script draws cells of
 	Title    string
 	Headline matrix.Headline
 	Counts   []tally
 	Findings []finding
+	Picture  template.HTML // empty where there is nothing to draw
+	Flips    flips         // the same as a table
 	Kernels  []kernel
-	Changes  []change.Change
+	Changes  []knownChange
+	Columns  []column
+	Width    int // columns of the matrix
 	Groups   []group
-	Columns  int
+	Unlike   []unlike
 	Facts    []fact
 	Command  string
 }
@@ -34,12 +38,11 @@ type fact struct {
 }
 
 type kernel struct {
-	Name     string
-	Facts    []fact
-	Changes  []kernelChange
-	Console  string // path of the whole
-	Tail     string // its end
-	Position int
+	Name    string
+	Facts   []fact
+	Changes []kernelChange
+	Console string // path of the whole
+	Tail    string // its end
 }
 
 type kernelChange struct {
@@ -47,69 +50,49 @@ type kernelChange struct {
 	Look               []string // scenarios to look at
 }
 
+type knownChange struct {
+	ID, Commit, Since, Subject, Effect string
+	Upstream                           string // where the commit can be read; empty for one of which that isn't known
+}
+
+// column is what the matrix has for kernels that show the same.
+type column struct {
+	Kernel  int // the first of them
+	Members string
+	Names   []label
+}
+
+// label is a kernel above a column.
+type label struct{ Short, Name string }
+
+// group is rows that belong together. Its name is what the filter calls it.
 type group struct {
 	Name string
 	Rows []pageRow
 }
 
+// pageRow is a scenario in the matrix.
 type pageRow struct {
-	N             int
-	ID, Doc       string
-	Search        string // what the filter looks in
-	Class         string
-	Mark          string
-	Notable       bool
-	Cells         []pageCell
-	Changes       []badge
-	Unexplained   bool
-	Lost          bool
-	Pairs         []pair
-	Needs         string
-	NotRepeatable bool
+	ID, Doc string
+	Class   string // "differs", "differs unexplained", "trouble"
+	Mark    string // the same as a sign, for who sees no colour
+	Says    string // and in words, for who sees neither
+	Cells   []pageCell
+	Why     []badge
 }
 
-type badge struct{ ID, Title, Subject string }
+type badge struct{ Class, Text, Title, ID string }
 
-// pair is what differs between two kernels, or two attempts on one.
-type pair struct {
-	A, B        string
-	Differences []difference
-}
-
-type difference struct {
-	Where, Field, A, B, ExplainedBy string
-}
-
+// pageCell is a cell's headline. Also are fields in which it differs from the
+// kernel that it was compared with, where its text does not show that.
 type pageCell struct {
-	Kernel             string
-	N                  int
-	Missing            bool
-	Text, Class, State string
-	Facts              string
-	Message            string
-	Steps              []pageStep
-	Witnesses          []fact
-	Log, Tail, Repeat  string
+	Missing           bool
+	Class, Text, Also string
+	Tag               string // the verdict, where it is not as expected
 }
 
-type pageStep struct {
-	N                      int
-	Actor, Action, Outcome string
-	Differs                bool
-	Expected               *expectation
-	Details                []fact
-	Signals                []pageSignal
-}
-
-type expectation struct {
-	Met                bool
-	Wanted, Why, Other string
-}
-
-type pageSignal struct {
-	Title, Thread string
-	Open          bool // show the bytes at once
-	Fields        []part
-	Dump          []dumpLine
-	Raw           string // instead of both, where it can't be decoded
+// unlike is a scenario in which kernels differ.
+type unlike struct {
+	ID, Doc     string
+	Differences []difference
 }

@@ -3,40 +3,44 @@ package html
 import (
 	"bytes"
 	"crypto/sha256"
-	_ "embed"
+	"embed"
 	"encoding/base64"
 	"fmt"
 	"html/template"
 	"io"
-	"slices"
+	"io/fs"
 	"strings"
 	"unicode"
 
-	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/report/matrix"
 	"github.com/faultline/faultline/framework/results"
 	"github.com/faultline/faultline/internal/shell"
 )
 
+//go:embed page
+var files embed.FS
+
+// The page's style and script are one element each, because its policy names each
+// by what is in it; their sources are files of one job each, in the order of names.
 var (
-	//go:embed report.html.tmpl
-	pageTemplate string
-	//go:embed report.css
-	pageStyle string
-	//go:embed report.js
-	pageScript string
+	pageStyle  = joined("page/*.css")
+	pageScript = "\"use strict\";\n(() => {\n" + joined("page/*.js") + "})();\n"
 )
 
 // Write writes the run as one self-contained page: no network, no other file is
 // needed to read it. folder, which may be nil, is where the consoles are read
 // from that the page shows the ends of.
 func Write(w io.Writer, run results.Run, folder *results.Folder) error {
-	t, err := template.New("report").Parse(pageTemplate)
+	t, err := template.New("report.html.tmpl").ParseFS(files, "page/*.tmpl")
 	if err != nil {
 		return fmt.Errorf("read the report's template: %w", err)
 	}
+	p, err := newPage(run, folder)
+	if err != nil {
+		return err
+	}
 	var b bytes.Buffer
-	if err := t.Execute(&b, newPage(run, folder)); err != nil {
+	if err := t.Execute(&b, p); err != nil {
 		return fmt.Errorf("draw the report: %w", err)
 	}
 	if _, err := w.Write(bytes.Map(visible, b.Bytes())); err != nil {
@@ -58,38 +62,51 @@ func visible(r rune) rune {
 	return r
 }
 
-func newPage(run results.Run, folder *results.Folder) page {
+func newPage(run results.Run, folder *results.Folder) (page, error) {
+	rows, short := matrix.Of(run), matrix.Short(run.Kernels)
 	p := page{
-		Policy: fmt.Sprintf("default-src 'none'; style-src '%s'; script-src '%s'; base-uri 'none'; form-action 'none'", digest(pageStyle), digest(pageScript)),
-		Style:  template.CSS(pageStyle), Script: template.JS(pageScript),
+		Policy: policy(), Style: template.CSS(pageStyle), Script: template.JS(pageScript),
+		Title:    "Faultline " + run.ID,
 		Headline: matrix.NewHeadline(run),
 		Counts:   tallies(run),
-		Columns:  len(run.Kernels) + 2,
 		Command:  shell.Quote(run.Command),
 		Facts:    runFacts(run),
+		Changes:  changes(run),
+		Columns:  columns(run, rows, short),
 	}
-	p.Title = "Faultline " + run.ID
+	p.Width = len(p.Columns) + 2
+	p.Flips = newFlips(run, short)
+	p.Picture = p.Flips.picture()
 	for _, f := range run.Findings {
 		p.Findings = append(p.Findings, finding{matrix.FindingWords(f.Kind), f.Scenario, f.Message})
 	}
-	for i, k := range run.Kernels {
-		p.Kernels = append(p.Kernels, newKernel(i, k, folder))
+	for _, k := range run.Kernels {
+		p.Kernels = append(p.Kernels, newKernel(k, folder, tailBytes/int64(max(1, len(run.Kernels)))))
 	}
-	p.Changes = changes(run)
-	n := 0
-	for _, r := range matrix.Of(run) {
-		name := r.Scenario.Suite
-		if name == "" {
-			name, _, _ = strings.Cut(r.Scenario.ID, "/")
+	s := newStore()
+	s.addKernels(run, short)
+	for _, g := range matrix.Groups(rows) {
+		to := group{Name: g.Name}
+		for _, r := range g.Rows {
+			diffs := differences(run, r, short)
+			s.addRow(run, r, diffs)
+			to.Rows = append(to.Rows, newRow(run, r, p.Columns))
+			if len(diffs) > 0 {
+				p.Unlike = append(p.Unlike, unlike{r.Scenario.ID, r.Scenario.Doc, diffs})
+			}
 		}
-		i := slices.IndexFunc(p.Groups, func(g group) bool { return g.Name == name })
-		if i < 0 {
-			i, p.Groups = len(p.Groups), append(p.Groups, group{Name: name})
-		}
-		p.Groups[i].Rows = append(p.Groups[i].Rows, newRow(n, r, run))
-		n++
+		p.Groups = append(p.Groups, to)
 	}
-	return p
+	var err error
+	p.Data, err = s.encode()
+	return p, err
+}
+
+// policy is the wall behind the escaping: nothing is loaded, nothing runs but the
+// one script that is named by its digest, and no text becomes markup by it.
+func policy() string {
+	return fmt.Sprintf("default-src 'none'; style-src '%s'; script-src '%s'; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+		digest(pageStyle), digest(pageScript))
 }
 
 // digest is how a content security policy names an inline style or script.
@@ -98,34 +115,19 @@ func digest(text string) string {
 	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// changes are those that the run has anything to do with.
-func changes(run results.Run) []change.Change {
-	var ids []string
-	add := func(id string) {
-		if id != "" && !slices.Contains(ids, id) {
-			ids = append(ids, id)
-		}
-	}
-	for _, k := range run.Kernels {
-		for _, s := range k.Changes {
-			add(s.ID)
-		}
-	}
-	for _, d := range run.Differences {
-		add(d.ExplainedBy)
-	}
-	var out []change.Change
-	for _, id := range ids {
-		out = append(out, lookup(run, id))
-	}
-	return out
-}
-
-// lookup finds a change; one recorded by another version of Faultline has a name only.
-func lookup(run results.Run, id string) change.Change {
-	c, err := run.Known().ByID(id)
+// joined are the page's files of a kind, one behind the other.
+func joined(glob string) string {
+	names, err := fs.Glob(files, glob)
 	if err != nil {
-		return change.Change{ID: id}
+		panic(err) // a pattern of ours
 	}
-	return c
+	var all strings.Builder
+	for _, n := range names {
+		b, err := files.ReadFile(n)
+		if err != nil {
+			panic(err) // it is in the program
+		}
+		all.Write(b)
+	}
+	return all.String()
 }

@@ -1,0 +1,203 @@
+package html
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"html/template"
+
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/guest/siginfo"
+	"github.com/faultline/faultline/internal/plain"
+)
+
+// data is what the page's script draws a cell of, when one is opened. Most cells
+// of a run show what others show, so that what is equal is there once and named by
+// its index: texts, payloads, steps, cells. The matrix and the differences are
+// markup instead, because they are to be read without a script and on paper; of a
+// cell only its headline is, which keeps the page small enough to open at once.
+type data struct {
+	Text     []string      `json:"text"`   // the first is empty
+	Fields   []layoutField `json:"fields"` // of siginfo_t
+	Bytes    int           `json:"bytes"`  // its size
+	Kernels  []dataKernel  `json:"kernels"`
+	Payloads []dataPayload `json:"payloads"`
+	Steps    []dataStep    `json:"steps"`
+	Cells    []dataCell    `json:"cells"`
+	Rows     []dataRow     `json:"rows"` // in the order of the matrix
+}
+
+// layoutField is where a field of siginfo_t lies.
+type layoutField struct {
+	Name string `json:"name"`
+	Type string `json:"type"`
+	Off  int    `json:"off"`
+	End  int    `json:"end"`
+}
+
+// dataKernel is a column. By is what names it in the name of a cell; Names are what
+// else does.
+type dataKernel struct {
+	Name  string   `json:"name"`
+	Short string   `json:"short"`
+	By    string   `json:"by"`
+	Names []string `json:"names"`
+}
+
+// dataPayload is a delivered siginfo_t. Of Hex the zeros at its end are cut;
+// Values and Means are texts, one a field, and absent where it can't be decoded.
+type dataPayload struct {
+	Hex    string `json:"hex"`
+	Thread int    `json:"thread,omitempty"`
+	Values []int  `json:"values,omitempty"`
+	Means  []int  `json:"means,omitempty"`
+}
+
+// dataStep is a step; all but Met and Payloads are texts.
+type dataStep struct {
+	Actor    int      `json:"actor"`
+	Action   int      `json:"action"`
+	Outcome  int      `json:"outcome"`
+	Details  [][2]int `json:"details,omitempty"`
+	Payloads []int    `json:"payloads,omitempty"`
+	How      int      `json:"how,omitempty"` // "as without dax_fault_hwpoison"; 0 where nothing was asked
+	Wanted   int      `json:"wanted,omitempty"`
+	Unmet    bool     `json:"unmet,omitempty"`
+	Poisons  int      `json:"poisons,omitempty"`
+	Heals    int      `json:"heals,omitempty"`
+	Touches  int      `json:"touches,omitempty"`
+}
+
+// dataCell is an observation, without what each has of its own.
+type dataCell struct {
+	Verdict   string   `json:"verdict"` // as the style calls it
+	State     int      `json:"state"`   // in words
+	Message   int      `json:"message,omitempty"`
+	Steps     []int    `json:"steps,omitempty"`
+	Witnesses [][2]int `json:"witnesses,omitempty"`
+	LeftOut   []int    `json:"left_out,omitempty"`
+}
+
+// place is a cell at its place: which, and what it has of its own. All but Beside
+// and Cell are texts. Beside is the column that it was compared with, and -1 for none.
+type place struct {
+	Cell   int `json:"cell"`
+	Beside int `json:"beside"`
+	Facts  int `json:"facts"`
+	Repeat int `json:"repeat"`
+	Log    int `json:"log,omitempty"`
+	Tail   int `json:"tail,omitempty"`
+}
+
+// dataRow is a scenario. Changes are those that explain its differences, and
+// Cells one a column, null where there is none.
+type dataRow struct {
+	ID          string        `json:"id"`
+	Doc         int           `json:"doc"`
+	Needs       int           `json:"needs,omitempty"`
+	Changes     []string      `json:"changes,omitempty"`
+	Notable     bool          `json:"notable,omitempty"`
+	Cells       []*place      `json:"cells"`
+	Differences []dataDiffers `json:"differences,omitempty"`
+	Findings    []dataFinding `json:"findings,omitempty"`
+}
+
+// dataDiffers is a difference; On are the columns that differ from column From.
+type dataDiffers struct {
+	From  int    `json:"from"`
+	On    []int  `json:"on"`
+	Where int    `json:"where"`
+	Field int    `json:"field"`
+	A     int    `json:"a"`
+	B     int    `json:"b"`
+	By    string `json:"by,omitempty"`
+	Why   string `json:"why,omitempty"` // where no change explains it: "unexplained", "lost"
+}
+
+type dataFinding struct {
+	On      []int `json:"on"`
+	Kind    int   `json:"kind"`
+	Message int   `json:"message"`
+}
+
+// store gathers data, each thing once.
+type store struct {
+	data
+	texts map[string]int
+	seen  map[string]int // of all else, by kind and content
+}
+
+func newStore() *store {
+	s := &store{data: data{Text: []string{""}, Bytes: siginfo.Size}, texts: map[string]int{"": 0}, seen: map[string]int{}}
+	for _, f := range (siginfo.Info{}).Fields() {
+		s.Fields = append(s.Fields, layoutField{f.Name, f.Type, f.Off, f.End})
+	}
+	return s
+}
+
+// text is the index of a text that others may have written, made fit to be shown.
+func (s *store) text(t string) int {
+	t = plain.Text(t)
+	i, ok := s.texts[t]
+	if !ok {
+		i = len(s.Text)
+		s.texts[t], s.Text = i, append(s.Text, t)
+	}
+	return i
+}
+
+// once is the index of v in list, to which it is added if it is not there yet.
+func once[T any](s *store, list *[]T, v T) int {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // numbers and strings always encode
+	}
+	key := fmt.Sprintf("%T%s", v, b)
+	i, ok := s.seen[key]
+	if !ok {
+		i = len(*list)
+		s.seen[key], *list = i, append(*list, v)
+	}
+	return i
+}
+
+func (s *store) payload(sig observe.Signal) int {
+	raw, err := hex.DecodeString(sig.Raw)
+	in, short := siginfo.Decode(raw)
+	if err != nil || short != nil {
+		return once(s, &s.Payloads, dataPayload{Hex: plain.Line(sig.Raw), Thread: s.text(sig.Thread)})
+	}
+	p := dataPayload{Hex: hex.EncodeToString(bytes.TrimRight(in.Raw[:], "\x00")), Thread: s.text(sig.Thread)}
+	for _, f := range in.Fields() {
+		means := f.Means
+		if f.Name == "si_addr" {
+			means = sig.Addr
+		}
+		p.Values, p.Means = append(p.Values, s.text(f.Value)), append(p.Means, s.text(means))
+	}
+	return once(s, &s.Payloads, p)
+}
+
+// encode is the data as a script element may hold it: what ends one, and what can't
+// be seen, is escaped.
+func (s *store) encode() (template.JS, error) {
+	b, err := json.Marshal(s.data) // escapes <, > and &
+	if err != nil {
+		return "", fmt.Errorf("encode the report's cells: %w", err)
+	}
+	return template.JS(plain.JSON(b)), nil
+}
+
+// addKernels adds the columns, by the names that cells may be called by.
+func (s *store) addKernels(run results.Run, short []string) {
+	for i, k := range run.Kernels {
+		_, by, _ := results.SplitCell(run.CellName(observe.Cell{Kernel: k.Name}))
+		d := dataKernel{Name: plain.Line(k.Name), Short: plain.Line(short[i]), By: plain.Line(by)}
+		for _, n := range []string{k.Name, k.Spec, k.Version, k.Release} {
+			d.Names = append(d.Names, plain.Line(n))
+		}
+		s.Kernels = append(s.Kernels, d)
+	}
+}

@@ -1,0 +1,49 @@
+// What is filtered, and which cell is open, is in the fragment of the page's
+// address, so that a link keeps it: #group=dax&differences=1&cell=SCENARIO@KERNEL.
+const data = JSON.parse(document.getElementById("data").textContent);
+const text = (i) => data.text[i || 0];
+const keys = ["q", "group", "change", "kernel", "differences", "cell"];
+let state = {};
+
+function decode(part) {
+  try { return decodeURIComponent(part); } catch { return part; } // a stray %: as it is
+}
+
+// fragment reads the address: key=value, joined by &.
+function fragment() {
+  const out = {};
+  for (const part of location.hash.slice(1).split("&")) {
+    const at = part.indexOf("=");
+    if (at > 0) out[part.slice(0, at)] = decode(part.slice(at + 1));
+  }
+  return out;
+}
+
+// remember writes the state into the address; push makes it a step that the
+// browser's Back undoes.
+function remember(push) {
+  const parts = keys.filter((k) => state[k])
+    .map((k) => k + "=" + encodeURIComponent(state[k]).replace(/%(2F|3A|40|2C)/g, decodeURIComponent));
+  const to = "#" + parts.join("&");
+  if (to === (location.hash || "#")) return;
+  history[push ? "pushState" : "replaceState"](null, "", to);
+}
+
+// kernelOf finds a column by any name of its kernel that is no other's; -1 if none.
+function kernelOf(name) {
+  for (const named of [(k) => k.by === name, (k) => k.name === name, (k) => k.names.includes(name)]) {
+    const found = data.kernels.filter(named);
+    if (found.length === 1) return data.kernels.indexOf(found[0]);
+  }
+  return -1;
+}
+
+const cellName = (row, k) => data.rows[row].id + "@" + data.kernels[k].by;
+
+// cellAt finds a cell by its name; null if there is none.
+function cellAt(name) {
+  const at = name.indexOf("@");
+  const row = data.rows.findIndex((r) => r.id === name.slice(0, at));
+  const k = kernelOf(name.slice(at + 1));
+  return at > 0 && row >= 0 && k >= 0 && data.rows[row].cells[k] ? { row, k } : null;
+}

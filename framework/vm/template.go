@@ -53,7 +53,7 @@ const (
 	metaFile      = "meta.json"
 	consoleName   = "console.log"
 	stateFile     = "state"
-	templateStamp = "template 6" // raise it when the same inputs give another template
+	templateStamp = "template 7" // raise it when the same inputs give another template
 )
 
 // maxMeta bounds what is read of a template's meta.json, which has the kernel's

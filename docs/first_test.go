@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -77,6 +78,8 @@ func run(t *testing.T, b block, dir, input string, argv ...string) string {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute) // for a machine that has to boot its templates first
 	defer cancel()
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	// As somebody calls it, also where make runs the tests: it would say more.
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "MAKE") })
 	var out, log strings.Builder
 	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = dir, strings.NewReader(input), &out, &log
 	if err := cmd.Run(); err != nil {

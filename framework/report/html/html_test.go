@@ -3,6 +3,7 @@ package html
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/faultline/faultline/framework/internal/demo"
+	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/results"
 )
 
@@ -100,5 +102,37 @@ func TestWithoutAnything(t *testing.T) {
 	var b bytes.Buffer
 	if err := Write(&b, results.Run{}, nil); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// What is equal is there once, so that a large page is one that opens.
+func TestSize(t *testing.T) {
+	small, large := len(render(t, demo.Run())), len(render(t, demo.Large(demo.Run(), 130, 12)))
+	if large > 2<<20 {
+		t.Errorf("%d bytes of 1560 cells", large)
+	}
+	if large < small {
+		t.Errorf("%d bytes of 1560 cells, and %d of 30", large, small)
+	}
+}
+
+func TestTimeline(t *testing.T) {
+	var steps []observe.Step
+	for _, a := range []string{
+		"make file, 65536 bytes, written", "map file, 65536 bytes from 0, shared", "load file+0x4005", "machine check SRAR at file+0x4005, as victim accesses it",
+		"pagemap of file+0x4005 in victim", "load file+0x4005", "load file+0x5005", "pread64(file, buffer, 4096, 16384)", "unpoison-pfn of file+0x4000", "load file+0x4005",
+		"badblock pmem(nfit,ext4)+0x400000, 8 sectors", "pread64(pmem(nfit,ext4), buffer, 4096, 4194304)", "munmap(file+0x0, 65536)", "madvise(anon+0x4000, 4096, 100)", "store anon+0x4fff",
+	} {
+		steps = append(steps, observe.Step{Action: a})
+	}
+	var got []string
+	for i, m := range timeline(steps) {
+		if m != (moment{}) {
+			got = append(got, fmt.Sprint(i, m))
+		}
+	}
+	want := "[3 {file+0x4000  } 5 {  file+0x4000} 7 {  file+0x4000} 8 { file+0x4000 } 10 {pmem(nfit,ext4)+0x400000  } 11 {  pmem(nfit,ext4)+0x400000} 13 {anon+0x4000  } 14 {  anon+0x4000}]"
+	if fmt.Sprint(got) != want {
+		t.Errorf("%v\nnot %s", got, want)
 	}
 }

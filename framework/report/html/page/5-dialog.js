@@ -36,8 +36,16 @@ function turn(step) {
   if (to >= 0) show(opened.row, to, false);
 }
 
+// shut closes the dialog for what the address asks for, which has the focus then.
+function shut() {
+  opened = null;
+  state.cell = "";
+  if (dialog.open) dialog.close();
+}
+
 function closed() {
   const was = opened;
+  if (!was || dialog.open) return;
   opened = null;
   state.cell = "";
   remember(false);

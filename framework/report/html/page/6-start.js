@@ -3,7 +3,7 @@ function follow() {
   const asked = fragment();
   if (asked.row !== undefined) return reveal(asked.row);
   if (asked.about !== undefined || location.hash && !keys.some((k) => k in asked)) { // a place in the page
-    if (dialog.open) dialog.close();
+    shut();
     document.getElementById(decode(location.hash.slice(1)))?.scrollIntoView();
     return;
   }
@@ -19,14 +19,14 @@ function follow() {
   filter();
   const cell = state.cell && cellAt(state.cell);
   if (cell) show(cell.row, cell.k, false);
-  else if (dialog.open) dialog.close();
+  else shut();
   if (asked.change && !cell) document.getElementById("scenarios").scrollIntoView();
 }
 
 // reveal shows a row, whatever the filters hide.
 function reveal(id) {
   const i = data.rows.findIndex((r) => r.id === id);
-  if (dialog.open) dialog.close();
+  shut();
   if (i < 0) return;
   if (lines[i].hidden) {
     state = {};

@@ -47,6 +47,8 @@ const (
 	Anonymous MapFlags = unix.MAP_ANONYMOUS
 	// HugeTLB takes pages that HugePages set aside.
 	HugeTLB MapFlags = unix.MAP_HUGETLB
+	// Populate faults the pages in at once.
+	Populate MapFlags = unix.MAP_POPULATE
 )
 
 func (f MapFlags) String() string {
@@ -64,6 +66,9 @@ func (f MapFlags) String() string {
 	}
 	if f&HugeTLB != 0 {
 		words = append(words, "hugetlb")
+	}
+	if f&Populate != 0 {
+		words = append(words, "populated")
 	}
 	return strings.Join(words, " ")
 }

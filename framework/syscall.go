@@ -32,7 +32,8 @@ type Vector struct {
 func Vec(a Addr, n int64) Vector { return Vector{a, n} }
 
 // Syscall makes a system call in the victim. Arguments are numbers, strings
-// (paths), []byte (memory to read from), Out (memory to fill), Addr, Vector, FD.
+// (paths), []byte (memory to read from), Out (memory to fill), Addr, Vector, FD,
+// and a victim, for its process id.
 func (v *Victim) Syscall(ctx context.Context, name string, args ...any) *Seen {
 	v.g.approach(ctx, 1)
 	return v.StartSyscall(name, args...).Wait(ctx)
@@ -137,6 +138,8 @@ func wireArgs(args []any) ([]wire.Arg, string) {
 			w.Out, word = int(a), "buffer"
 		case Addr:
 			w.Int, word = int64(a.guest()), a.String()
+		case *Victim:
+			w.Int, word = int64(a.PID), a.Role
 		case Vector:
 			w.Iov, word = []uint64{a.at.guest(), uint64(a.n)}, fmt.Sprintf("%s, %d bytes", a.at, a.n)
 		case FD:

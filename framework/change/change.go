@@ -110,7 +110,7 @@ type List []Change
 func All() List {
 	return List{
 		KillEarlyOnConsumption, MadvisePopulate, ShmemKeepsErrorPage, CopyFromUserQuiet, NfitMiscGranularity, DaxRecoveryWrite, SwapinErrorMarker, AMDPanics, CountedByAction, UnpoisonAfterMCE,
-		CopyUserHighpageMC, HugetlbKeepsErrorPage, KSMPoison, DaxFaultHWPoison, PoisonedMarker, UserfaultfdPoison, HugetlbReadsGoodPages, MadviseActionRequired, ThpSplitSigbus, EnableSoftOffline, DaxFolios,
+		CopyUserHighpageMC, HugetlbKeepsErrorPage, KSMPoison, DaxFaultHWPoison, PoisonedMarker, UserfaultfdPoison, HugetlbReadsGoodPages, BadblocksSorted, MadviseActionRequired, ThpSplitSigbus, EnableSoftOffline, DaxFolios,
 	}
 }
 

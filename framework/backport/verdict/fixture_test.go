@@ -20,7 +20,8 @@ const (
 	twice  = "dax/ext4/shared-read-twice"
 	ucna   = "mce/ext4/ucna"
 	pread  = "dax/ext4/pread" // tells by half of the change only
-	other  = "dax/x/other"
+	other  = "syscalls/x/other"
+	killed = "dax/x/killed" // one in whose log the change is seen
 
 	killing = "MCE: Killing victim due to hardware memory corruption fault at N"
 )

@@ -79,9 +79,9 @@ func TestOfAChange(t *testing.T) {
 				"moved " + other + " [SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4005 | SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4000] [signals[0].addr] by [dax_folios], unexplained false"}},
 		{"a witness goes backwards", cells(saw(read, before()), said(saw(write, always(mceerr(), "x")), "log", killing)), cells(saw(read, after()), said(saw(write, always(mceerr(), "x")), "log", observe.NothingAboutPoison)),
 			[]string{"collateral, exit 1", "flipped " + read + " [" + forth + "]", "moved " + write + " [SIGBUS BUS_MCEERR_AR lsb=12 | SIGBUS BUS_MCEERR_AR lsb=12] [witness:log] by [], unexplained true"}},
-		{"a witness of what is gone", cells(saw(read, after()), said(quiet, "log", killing)), cells(saw(read, before()), said(quiet, "log", observe.NothingAboutPoison)),
+		{"a witness of what is gone", cells(saw(read, after()), said(saw(killed, always(errno("EIO"), "EIO")), "log", killing)), cells(saw(read, before()), said(saw(killed, always(errno("EIO"), "EIO")), "log", observe.NothingAboutPoison)),
 			[]string{"incomplete and collateral, exit 1", "missing " + read + " showed it on the base, and does not any more [{SIGBUS BUS_MCEERR_AR lsb=12 SIGBUS BUS_ADRERR}]",
-				"moved " + other + " [EIO | EIO] [witness:log] by [" + dax + "], unexplained false"}},
+				"moved " + killed + " [EIO | EIO] [witness:log] by [" + dax + "], unexplained false"}},
 		{"another change in a cell that shows something else", cells(said(saw(ucna, before()), "HardwareCorrupted", "0 kB", "x", "1")), cells(said(saw(ucna, neither(wrong)), "HardwareCorrupted", "4 kB", "x", "2")),
 			[]string{"incomplete and collateral, exit 1", "missing " + ucna + " shows something else [{SIGBUS BUS_ADRERR " + lsb21 + "}]",
 				"moved " + ucna + " [SIGBUS BUS_ADRERR | " + lsb21 + "] [witness:HardwareCorrupted] by [counted_by_action], unexplained false"}},
@@ -224,7 +224,7 @@ func TestOfWhatDiffers(t *testing.T) {
 
 // A change that a user declares is asked about like another.
 func TestOfADeclaredChange(t *testing.T) {
-	mine := change.List{{ID: "mine", Shows: []change.Show{{Scenarios: "dax/*/other", Before: "EIO", After: "EPERM"}}}}
+	mine := change.List{{ID: "mine", Shows: []change.Show{{Scenarios: "syscalls/*/other", Before: "EIO", After: "EPERM"}}}}
 	loud := saw(other, always(errno("EPERM"), "EIO"))
 	of := func(base, patched observe.Cell) []string {
 		r := record(cells(base), cells(patched), nil)

@@ -293,7 +293,7 @@ func testHostile(b *browser) {
 func testLarge(b *browser) {
 	b.open(demo.Large(demo.Run(), 130, 12), "")
 	b.is(shown + ` === 130`)
-	if n := b.number(`document.querySelectorAll("*").length`); n > 6000 {
+	if n := b.number(`document.querySelectorAll("*").length`); n > 8000 {
 		b.t.Errorf("%d elements", n)
 	}
 	b.do(chromedp.Evaluate(`document.querySelector(".fold").click()`, nil))

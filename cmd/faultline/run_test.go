@@ -146,8 +146,8 @@ func inFront(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("PATH", dir+string(filepath.ListSeparator)+ts.Getenv("PATH"))
 }
 
-// loads is what makes a browser fetch something.
-var loads = regexp.MustCompile(`(?i)(src|href|action)\s*=\s*["']?(https?:)?//|url\(\s*["']?(https?:)?//|@import|<link\b|fetch\(`)
+// loads is what makes a browser fetch something by itself, unlike a link.
+var loads = regexp.MustCompile(`(?i)(src|action|xlink:href)\s*=\s*["']?(https?:)?//|<(image|use|base)\b[^>]*href|url\(\s*["']?(https?:)?//|@import|<link\b|fetch\(`)
 
 // record says that a folder holds a whole run with that exit code, with a valid
 // run.json, a report that needs no network, and each booted kernel's console

@@ -29,6 +29,7 @@ type cli struct {
 	Plan       planCmd       `cmd:"" help:"Say what a run would observe, cut it into shards, and tell an engine to run them."`
 	Report     reportCmd     `cmd:"" help:"Write a run's reports again, or in another format."`
 	Compare    compareCmd    `cmd:"" help:"Say field by field how two runs, or two kernels, differ."`
+	History    historyCmd    `cmd:"" help:"Say between which kernels scenarios flipped, and by which change."`
 	Baseline   baselineCmd   `cmd:"" help:"Keep what must not move in a file, and hold runs against it."`
 	Merge      mergeCmd      `cmd:"" help:"Join the results of runs that share a plan, shards for example."`
 	Bisect     bisectCmd     `cmd:"" help:"Find the commit after which scenarios show something else, in a git tree."`

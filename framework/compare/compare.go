@@ -146,7 +146,7 @@ func newPair(a, b Side, kernelA, kernelB results.Kernel, declared change.List, a
 	both := results.Run{Changes: declared, Kernels: []results.Kernel{kernelA, kernelB}}
 	both.Kernels[0].Name, both.Kernels[1].Name = columnA, columnB
 	cellsA, cellsB := cellsOf(a.Run, kernelA.Name, columnA), cellsOf(b.Run, kernelB.Name, columnB)
-	for _, id := range planned(a.Run, b.Run) {
+	for _, id := range Planned(a.Run, b.Run) {
 		x, inA := judge.Pick(cellsA[id], columnA, id)
 		y, inB := judge.Pick(cellsB[id], columnB, id)
 		if !inA && !inB {
@@ -213,8 +213,9 @@ func cellsOf(run results.Run, kernel, as string) map[string][]observe.Cell {
 	return out
 }
 
-// planned are the scenarios of runs: those of their plans, and what cells know beside.
-func planned(runs ...results.Run) []string {
+// Planned are the scenarios of runs, by id: those of their plans, and what cells
+// know beside.
+func Planned(runs ...results.Run) []string {
 	var out []string
 	seen := map[string]bool{}
 	add := func(id string) {

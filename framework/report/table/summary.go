@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/faultline/faultline/framework/history"
 	"github.com/faultline/faultline/framework/judge"
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/report/matrix"
@@ -35,6 +36,7 @@ func (t *table) summary() {
 	t.accelerators()
 	t.takenOver()
 	t.changes()
+	t.steps()
 	if n := len(t.run.Findings); n > 0 {
 		t.out.WriteString(t.styled(matrix.Count(n, "finding")+":", bold) + "\n")
 		shown := map[judge.FindingKind]int{}
@@ -53,6 +55,21 @@ func (t *table) summary() {
 	t.reasons("Not judged:", observe.Rig, yellow)
 	if t.opt.Results != "" {
 		t.out.WriteString("Results: " + matrix.Printable(t.opt.Results) + "\n")
+	}
+}
+
+// steps says between which neighbours in version order anything flipped, where a run
+// has more than two kernels: the findings tell of each beside the first one only.
+func (t *table) steps() {
+	if len(t.run.Kernels) <= 2 {
+		return
+	}
+	h, err := history.Of([]history.Source{{Run: t.run}}, history.Options{})
+	if err != nil {
+		return // no kernel has a version
+	}
+	for _, s := range h.Steps() {
+		t.paragraph("", matrix.Printable(s)+".", "")
 	}
 }
 

@@ -1,0 +1,111 @@
+package history
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/faultline/faultline/framework/report/matrix"
+	"github.com/faultline/faultline/internal/plain"
+)
+
+// named is how many scenarios of a move, or of a gap, the text names.
+const named = 8
+
+// Write says for a person what flipped between which kernels: a line a change, below
+// it the scenarios. A finding begins with a !.
+func (h History) Write(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s, the oldest first: %s\n", matrix.Count(len(h.Kernels), "kernel"), plain.Line(strings.Join(titles(h.Kernels), ", ")))
+	if len(h.Unplaced) > 0 {
+		fmt.Fprintf(&b, "Compared with none, because their versions can't be read: %s\n", plain.Line(strings.Join(titles(h.Unplaced), ", ")))
+	}
+	at := [2]int{-1, -1}
+	for _, m := range h.Moves {
+		if here := [2]int{m.From, m.To}; here != at {
+			at = here
+			fmt.Fprintf(&b, "\n%s\n", plain.Line(h.way(m)))
+		}
+		mark := "  "
+		if m.Finding() {
+			mark = "! "
+		}
+		fmt.Fprintf(&b, "%s%s: %s\n    %s\n", mark, plain.Line(h.reason(m)), matrix.Count(len(m.Scenarios), "scenario"), some(m.Scenarios))
+	}
+	flipped := map[string]bool{}
+	for _, f := range h.Flips {
+		flipped[f.Scenario] = true
+	}
+	fmt.Fprintf(&b, "\n%d of %s flipped, %s.\n", len(flipped), matrix.Count(len(h.Scenarios), "scenario"), h.verdict())
+	for _, g := range h.Gaps {
+		fmt.Fprintf(&b, "Not known of %s: %s: %s\n    %s\n", plain.Line(h.Kernels[g.Kernel].Title), matrix.Count(len(g.Scenarios), "scenario"), plain.Line(g.Why), some(g.Scenarios))
+	}
+	for _, u := range h.Unrecorded {
+		fmt.Fprintf(&b, "Not compared where only one of two versions of Faultline records it: %s\n", plain.Line(u))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// Steps are a line for each two kernels between which anything flipped, with how
+// many scenarios by which change.
+func (h History) Steps() []string {
+	var out []string
+	for i := 0; i < len(h.Moves); {
+		m := h.Moves[i]
+		var parts []string
+		for ; i < len(h.Moves) && h.Moves[i].From == m.From && h.Moves[i].To == m.To; i++ {
+			name := h.Moves[i].Change
+			if h.Moves[i].Finding() {
+				name = h.reason(h.Moves[i])
+			}
+			parts = append(parts, fmt.Sprintf("%s in %d", name, len(h.Moves[i].Scenarios)))
+		}
+		out = append(out, h.way(m)+": "+strings.Join(parts, ", "))
+	}
+	return out
+}
+
+// way is from which kernel to which a move is.
+func (h History) way(m Move) string {
+	return h.Kernels[m.From].Title + " → " + h.Kernels[m.To].Title
+}
+
+// reason is what a move is by.
+func (h History) reason(m Move) string {
+	switch {
+	case m.Change == "":
+		return "nothing that is known"
+	case m.Lost:
+		return "lost: " + matrix.ChangeNamed(h.known, m.Change)
+	case m.Gone:
+		return "gone: " + matrix.ChangeNamed(h.known, m.Change)
+	}
+	return matrix.ChangeNamed(h.known, m.Change)
+}
+
+func (h History) verdict() string {
+	found := 0
+	for _, f := range h.Flips {
+		if f.Finding() {
+			found++
+		}
+	}
+	switch {
+	case len(h.Flips) == 0:
+		return "of all that was compared"
+	case found == 0:
+		return "each by a known change"
+	}
+	return matrix.Count(found, "flip") + " by nothing that is known, or by what got lost"
+}
+
+// some names scenarios, and says how many more there are.
+func some(ids []string) string {
+	more := ""
+	if len(ids) > named {
+		ids, more = slices.Clone(ids[:named]), fmt.Sprintf(", %d more", len(ids)-named)
+	}
+	return plain.Line(strings.Join(ids, ", ")) + more
+}

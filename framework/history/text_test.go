@@ -1,0 +1,58 @@
+package history_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/observe"
+)
+
+func TestWrite(t *testing.T) {
+	run := kernels("-5.10.262", "-6.1.192", "6.12.117", "next\x1b[2J")
+	*cell(run, "dax/ext4/shared-read", "6.1.192") = observe.Cell{Scenario: "dax/ext4/shared-read", Kernel: "linux 6.1.192", Accel: "tcg", Verdict: observe.Rig, Message: "QEMU ended"}
+	h := of(t, run)
+	var b strings.Builder
+	if err := h.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"3 kernels, the oldest first: 5.10.262, 6.1.192, 6.12.117\n",
+		"Compared with none, because their versions can't be read: linux next\n",
+		"\n5.10.262 → 6.12.117\n  dax_fault_hwpoison (1ea7ca1b0901, v6.5): 1 scenario\n    dax/ext4/shared-read\n",
+		"\n6.1.192 → 6.12.117\n  dax_fault_hwpoison (1ea7ca1b0901, v6.5): 6 scenarios\n",
+		"\n7 of 15 scenarios flipped, each by a known change.\n",
+		"Not known of 6.1.192: 1 scenario: rig failed: QEMU ended\n    dax/ext4/shared-read\n",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+	if want := []string{"5.10.262 → 6.12.117: dax_fault_hwpoison in 1", "6.1.192 → 6.12.117: dax_fault_hwpoison in 6"}; !slices.Equal(h.Steps(), want) {
+		t.Errorf("%q", h.Steps())
+	}
+}
+
+// What nothing explains, and what got lost, is loud; what did not flip is said too.
+func TestWriteFindings(t *testing.T) {
+	run := kernels("-6.1.192", "6.5", "-6.12.117")
+	cell(run, "dax/ext4/shared-read", "6.5").Witnesses = map[string]string{"badblocks": "40 8"}
+	var b strings.Builder
+	h := of(t, run)
+	if err := h.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"! nothing that is known: 1 scenario\n", "! lost: dax_fault_hwpoison (1ea7ca1b0901, v6.5): ", " by nothing that is known, or by what got lost.\n"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+	if !strings.Contains(h.Steps()[1], "lost: "+change.DaxFaultHWPoison.ID) {
+		t.Errorf("%q", h.Steps())
+	}
+	b.Reset()
+	if err := of(t, kernels("6.12.117", "7.3")).Write(&b); err != nil || !strings.Contains(b.String(), "0 of 15 scenarios flipped, of all that was compared.") {
+		t.Errorf("%v\n%s", err, b.String())
+	}
+}

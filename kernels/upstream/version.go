@@ -1,0 +1,48 @@
+package upstream
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+)
+
+// Version is a kernel's place among all releases, as its Makefile counts: 6.1.192
+// is {6, 1, 192, 0}, and 7.3-rc7 is {7, 3, 0, 7}.
+type Version struct {
+	Major, Minor, Patch int
+	Candidate           int // of a release candidate, from 1; 0 for the release itself
+}
+
+var reVersion = regexp.MustCompile(`^v?([1-9]\d?)\.(0|[1-9]\d{0,3})(?:\.(\d{1,6}))?(?:[-~]rc([1-9]\d{0,2}))?(?:$|[^0-9.])`)
+
+// ParseVersion reads what a kernel's name begins with: "6.1.192", "7.3-rc7",
+// "6.5.0-rc1-00012-g1ea7ca1b0901", "6.1.0-56-amd64". What a distribution or a
+// branch added is not part of the order. ok is false for a name that begins with no version.
+func ParseVersion(name string) (_ Version, ok bool) {
+	m := reVersion.FindStringSubmatch(name)
+	if m == nil {
+		return Version{}, false
+	}
+	return Version{number(m[1]), number(m[2]), number(m[3]), number(m[4])}, true
+}
+
+func (v Version) String() string {
+	out := fmt.Sprintf("%d.%d", v.Major, v.Minor)
+	if v.Patch > 0 {
+		out += fmt.Sprintf(".%d", v.Patch)
+	}
+	if v.Candidate > 0 {
+		out += fmt.Sprintf("-rc%d", v.Candidate)
+	}
+	return out
+}
+
+// Compare orders versions: negative where v came before other. A stable series
+// stands behind its release and before the next one, whenever its updates came
+// out, and a candidate before its release.
+func (v Version) Compare(other Version) int {
+	// A release is what comes after all its candidates.
+	order := func(v Version) int { return cmp.Or(v.Candidate, 1<<16) }
+	return cmp.Or(cmp.Compare(v.Major, other.Major), cmp.Compare(v.Minor, other.Minor),
+		cmp.Compare(v.Patch, other.Patch), cmp.Compare(order(v), order(other)))
+}

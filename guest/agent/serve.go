@@ -173,5 +173,5 @@ func (a *agent) reply(r *wire.Reply) {
 	if err != nil {
 		b, _ = wire.Encode(&wire.Reply{ID: r.ID, Error: err.Error()})
 	}
-	a.out.Write(b)
+	_, _ = a.out.Write(b)
 }

@@ -21,11 +21,13 @@ import (
 	"github.com/faultline/faultline/internal/fault"
 	"github.com/faultline/faultline/internal/plain"
 	"github.com/faultline/faultline/internal/shell"
+	"github.com/faultline/faultline/internal/tool"
 )
 
 type reproCmd struct {
 	Cell  string     `arg:"" complete:"cell" help:"The cell: SCENARIO@KERNEL, as in dax/ext4/shared-read@apt:bookworm. The kernel may be called by its name, spec, version or release."`
 	Pause pauseValue `help:"Leave the guest up before the step that matters, with --pause=STEP before that step, and say how to get in by ssh, QMP and gdb; Enter goes on."`
+	GDB   bool       `name:"gdb" help:"Pause, and start gdb on the guest, here: it stands still until gdb has it continue, into the step that matters."`
 	runFlag
 }
 
@@ -60,12 +62,13 @@ and its console. Exit code 0 says that it shows the same as the recorded cell, 1
 does not. The step that matters is the first in which the recorded cell differs from another
 kernel's, else the first of which anything is expected. The guest runs while it is left up;
 gdb stops it, knows the symbols of the kernel and of its modules, and is there when the step
-comes, if it was told to continue. A scenario whose machine check lands on an access needs the gdb
+comes, if it was told to continue; --gdb starts it in this terminal. A scenario whose machine check lands on an access needs the gdb
 stub itself: detach before it goes on. Ctrl-C ends it all.
 
 Examples:
   faultline repro dax/ext4/shared-read@apt:bookworm
   faultline repro dax/ext4/shared-read@6.12 --pause
+  faultline repro dax/ext4/shared-read@6.12 --gdb       then: break force_sig_mceerr, continue, backtrace
   faultline repro dax/ext4/shared-read@6.12 --pause=4 --run results/20260101T000000Z`
 }
 
@@ -77,6 +80,15 @@ func (c *reproCmd) Run(ctx context.Context) error {
 	cell, k, err := record.FindCell(c.Cell)
 	if err != nil {
 		return err
+	}
+	w := &watcher{ctx: ctx}
+	if c.GDB {
+		if w.gdb, err = tool.Find("gdb", "gdb"); err != nil {
+			return err
+		}
+		if c.Pause == 0 {
+			c.Pause = theStep
+		}
 	}
 	opt := repro.Options{Run: record, Cell: cell, Kernel: k, Pause: int(c.Pause), Say: progress}
 	if c.Pause == theStep {
@@ -95,9 +107,10 @@ func (c *reproCmd) Run(ctx context.Context) error {
 		return err
 	}
 	fmt.Printf("%s on %s\n", cell.Scenario, plain.Line(k.Name))
-	w := &watcher{ctx: ctx, pause: opt.Pause}
+	w.pause = opt.Pause
 	opt.Hear = w.hear
 	again, err := repro.Do(ctx, opt)
+	w.debugger.wait()
 	if err != nil {
 		return err
 	}
@@ -113,6 +126,9 @@ type watcher struct {
 	pause  int
 	steps  int
 	paused bool
+
+	gdb      string // the program to start where it pauses; "" starts none
+	debugger debugger
 }
 
 func (w *watcher) hear(e scenario.Event) {
@@ -124,18 +140,24 @@ func (w *watcher) hear(e scenario.Event) {
 		w.steps++
 	case e.Paused != nil:
 		w.paused = true
-		w.wait(*e.Paused)
+		if w.gdb == "" {
+			w.wait(*e.Paused)
+			break
+		}
+		fmt.Printf("\nPaused before step %d. gdb starts, and the guest stands still: continue goes into the step.\n\n", w.pause)
+		if err := w.debugger.start(w.ctx, w.gdb, *e.Paused); err != nil {
+			fmt.Fprintf(os.Stderr, "faultline: gdb: %v; the step goes on without it\n", err)
+		}
 	}
 }
 
 // wait says how to get into the guest, and waits for Enter or the end.
 func (w *watcher) wait(p scenario.Paused) {
 	fmt.Printf("\nPaused before step %d, with the guest up. From another terminal:\n\n", w.pause)
-	gdb := []string{"gdb", "-ex", "target remote " + p.GDB, p.Symbols}
 	for _, way := range []struct{ name, command string }{
 		{"ssh", shell.Quote(p.SSH)},
 		{"QMP", shell.Quote([]string{"socat", "-,icanon=0", "UNIX-CONNECT:" + p.QMP}) + `   # say {"execute":"qmp_capabilities"} first`},
-		{"gdb", shell.Quote(gdb)},
+		{"gdb", shell.Quote(gdbCommand("gdb", p))},
 	} {
 		fmt.Printf("  %s  %s\n", way.name, way.command)
 	}

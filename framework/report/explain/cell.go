@@ -43,6 +43,7 @@ func Cell(w io.Writer, run results.Run, c observe.Cell, info scenario.Info) {
 	}
 	p.section("Again")
 	p.line("%s", matrix.Repeat(run, c))
+	p.line("%s --gdb    with gdb on the guest, before the step that matters", matrix.Repeat(run, c))
 }
 
 // Observation words what a cell holds of its scenario: steps, witnesses, what the

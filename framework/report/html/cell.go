@@ -29,6 +29,9 @@ func (s *store) addRow(run results.Run, r matrix.Row, diffs []difference) {
 			Log: s.text(strings.Join(c.KernelLog, "\n")), Tail: s.text(c.ConsoleTail),
 		}
 		facts := fmt.Sprintf("%s, %.0f ms", c.Accel, c.Millis)
+		if c.ObservedBy != "" {
+			facts += ", observed by run " + c.ObservedBy + " and taken over"
+		}
 		if n := r.Attempts[i]; n > 1 {
 			facts += fmt.Sprintf(", attempt %d of %d", c.Attempt, n)
 		}

@@ -18,7 +18,10 @@ import (
 )
 
 func tallies(run results.Run) []tally {
-	s := run.Summary
+	s, taken := run.Summary, 0
+	for _, o := range matrix.TakenOvers(run) {
+		taken += o.Cells
+	}
 	all := []struct {
 		n            int
 		class, words string
@@ -30,6 +33,7 @@ func tallies(run results.Run) []tally {
 		{s.Unexplained, "bad", "differing fields unexplained", true},
 		{s.NotDoable, "quiet", "not doable", false},
 		{s.Rig, "rig", "not judged", false},
+		{taken, "quiet", "observed by earlier runs", false},
 	}
 	var out []tally
 	for _, t := range all {

@@ -52,6 +52,21 @@ func TestWrite(t *testing.T) {
 	}
 }
 
+// What an earlier run observed is said so, of each cell and of all.
+func TestTakenOver(t *testing.T) {
+	run := demo.Run()
+	if strings.Contains(render(t, run), "earlier runs") {
+		t.Error("nothing was taken over")
+	}
+	run.Cells[0].ObservedBy, run.Cells[1].ObservedBy = "20260102T030405Z", "20260102T030405Z"
+	page := render(t, run)
+	for _, want := range []string{"<b>2</b> observed by earlier runs", "observed by run 20260102T030405Z and taken over"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+}
+
 // The page must work from disk with no network, and its policy must name the
 // very style and script that are in it.
 func TestIsSelfContained(t *testing.T) {

@@ -38,7 +38,8 @@ function drawCell(row, k) {
   out.push(el("h3", {}, "Again"),
     el("pre", { className: "command", tabIndex: 0, ariaLabel: "Command that observes the cell again" }, text(place.repeat)),
     el("p", { className: "quiet" }, "or stopped before the step that matters, with the guest up for ssh, QMP and gdb:"),
-    el("pre", { className: "command", tabIndex: 0, ariaLabel: "The same, with a pause" }, text(place.repeat) + " --pause"));
+    el("pre", { className: "command", tabIndex: 0, ariaLabel: "The same, with a pause" }, text(place.repeat) + " --pause"),
+    el("pre", { className: "command", tabIndex: 0, ariaLabel: "The same, with gdb before the step that matters" }, text(place.repeat) + " --gdb"));
   return out;
 }
 

@@ -22,7 +22,7 @@ type splat struct {
 // mm/kasan/report.c, kernel/locking/lockdep.c, kernel/hung_task.c,
 // kernel/watchdog.c, kernel/rcu/tree_stall.h, lib/ubsan.c, mm/page_alloc.c.
 var splats = []splat{
-	{regexp.MustCompile(`^WARNING: .*\bat (?:\S+:\d+ )?([\w.]+)\+0x`), "WARNING", 0},
+	{regexp.MustCompile(`^WARNING: .*\bat (?:\S+:\d+ )?(\w[\w.]*)\+0x`), "WARNING", 0},
 	{regexp.MustCompile(`^WARNING: (possible (?:circular locking dependency|recursive locking|irq lock inversion dependency) detected|inconsistent lock state|suspicious RCU usage|bad unlock balance detected|\S+-safe -> \S+-unsafe lock order detected|held lock freed|lock held when returning to user space|Nested lock was not taken)`), lockdep, 0},
 	{regexp.MustCompile(`^\[ BUG: (Invalid wait context)`), lockdep, 0},
 	{regexp.MustCompile(`^BUG: KASAN: (\S.* in \w+)`), "KASAN", 0},
@@ -46,8 +46,8 @@ var (
 	uptime   = regexp.MustCompile(`\[\s*(\d+\.\d+)\]`)
 	logStamp = regexp.MustCompile(`^(?:<\d+>)?\[\s*\d+\.\d+\](?:\[[^]]*\])? `)
 	// where is the function that a splat's registers name, or the first of its call trace.
-	where     = regexp.MustCompile(`^RIP: 0010:([\w.]+)\+0x`)
-	callTrace = regexp.MustCompile(`^ (?:\[<[0-9a-f]+>\] )?([\w.]+)\+0x`)
+	where     = regexp.MustCompile(`^RIP: 0010:(\w[\w.]*)\+0x`)
+	callTrace = regexp.MustCompile(`^ (?:\[<[0-9a-f]+>\] )?(\w[\w.]*)\+0x`)
 	numbers   = regexp.MustCompile(`\b(?:0x)?[0-9a-f]*\d[0-9a-f]*\b`)
 )
 

@@ -160,6 +160,7 @@ func FuzzSplats(f *testing.F) {
 		"[   12.3] WARNING: mm/x.c:1 at f+0x4a/0x70, CPU#1: agent/233", "[   12.3] BUG: KASAN: use-after-free in f.isra.0+0x12/0x34",
 		"[   12.3] Kernel panic - not syncing: \r\n", "[1.1] INFO: task a:1 blocked for more than 1 seconds.\n[1.2]  f.+0x", "[   1.0][ T1] watchdog: BUG: soft lockup",
 		"Memory failure: 0x1: Sending SIGBUS to a:233 due to x\n[ 1.1] mce: [Hardware Error]: TIME 12", "[1.1] UBSAN: -",
+		"[1.1] INFO: task a:1 blocked for more than 1 seconds.\n[1.2]  .+0x",
 	} {
 		f.Add(log)
 	}

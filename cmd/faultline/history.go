@@ -6,11 +6,12 @@ import (
 	"os"
 
 	"github.com/faultline/faultline/framework/history"
+	"github.com/faultline/faultline/internal/fault"
 	"github.com/faultline/faultline/internal/plain"
 )
 
 type historyCmd struct {
-	Runs     []string `arg:"" name:"run" help:"The results folder of a run, or the file of a baseline, may be several."`
+	Runs     []string `arg:"" name:"run" help:"The results folder of a run, may be several."`
 	AnyAccel bool     `help:"Also compare what ran with KVM with what ran under TCG."`
 	JSON     bool     `name:"json" help:"Print it as JSON, with each field that differs."`
 	changesFlag
@@ -39,6 +40,12 @@ func (c *historyCmd) Run(ctx context.Context) error {
 		s, err := side(arg)
 		if err != nil {
 			return err
+		}
+		switch {
+		case s.Baseline != nil:
+			return fault.Requestf("%s is a baseline, which has not all that a run has; give runs, or compare it with faultline compare", arg)
+		case s.Kernel != "":
+			return fault.Requestf("%s: a history is of all kernels of a run; give %s, or take faultline compare for two of them", arg, s.Label)
 		}
 		sources = append(sources, history.Source{Label: s.Label, Run: s.Run})
 	}

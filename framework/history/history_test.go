@@ -269,3 +269,14 @@ func TestAgreesWithTheRun(t *testing.T) {
 		}
 	}
 }
+
+// What was lost between any two of them is a finding of the run, too.
+func TestLostIsTheRunsFinding(t *testing.T) {
+	for _, versions := range [][]string{{"-5.10.262", "6.1.193", "-6.2"}, {"-6.2", "6.1.193"}, {"-5.10.262", "-6.1.192", "6.1.193"}} {
+		run := kernels(versions...)
+		run.Judge()
+		if h := of(t, run); h.ExitCode() != run.Summary.ExitCode {
+			t.Errorf("%v: the history ends with %d (%s), the run with %d: %v", versions, h.ExitCode(), show(h), run.Summary.ExitCode, run.Findings)
+		}
+	}
+}

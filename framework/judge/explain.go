@@ -15,6 +15,10 @@ type Kernel struct {
 	// Base is the upstream release that it was made from, where the kernel tells.
 	Base  upstream.Release
 	Based bool // Base is known
+	// Version is its place among all releases, where it tells that (Versioned): which
+	// of two of the same Base is older.
+	Version   upstream.Version
+	Versioned bool
 	// Candidate says that it was made from a candidate of the release behind Base,
 	// and so may have what is new there.
 	Candidate bool
@@ -31,13 +35,18 @@ func NewKernel(name, version, release string, claims map[string]bool) Kernel {
 		k.Base, k.Based = upstream.Base(release)
 		k.Candidate = upstream.Candidate(release)
 	}
+	// uname -r of a distribution has no patch level: it places a kernel only where the
+	// version does not.
+	if k.Version, k.Versioned = upstream.ParseVersion(version); !k.Versioned {
+		k.Version, k.Versioned = upstream.ParseVersion(release)
+	}
 	return k
 }
 
-// notOlder says whether k was made from the same upstream release as other, or
-// from a later one; false where that can't be told.
+// notOlder says whether k is of the same version as other, or of a later one; false
+// where that can't be told.
 func (k Kernel) notOlder(other Kernel) bool {
-	return k.Based && other.Based && k.Base.AtLeast(other.Base)
+	return k.Versioned && other.Versioned && k.Version.Compare(other.Version) >= 0
 }
 
 // explainer finds what predicts the differences between two cells of a
@@ -194,7 +203,7 @@ func (e explainer) may(id string, onB bool) bool {
 	if !onB {
 		with, without = without, with
 	}
-	return verdictOf(with, id) != Lacks && verdictOf(without, id) != Has
+	return stateOf(with, id).Verdict != Lacks && stateOf(without, id).Verdict != Has
 }
 
 // hidden is the symbol without which one of the two kernels, and not the other,
@@ -234,9 +243,10 @@ func hiddenIn(c observe.Cell) string {
 	return ""
 }
 
-func verdictOf(states []ChangeState, id string) ChangeVerdict {
+// stateOf is what the states of a kernel say of a change.
+func stateOf(states []ChangeState, id string) ChangeState {
 	if i := slices.IndexFunc(states, func(s ChangeState) bool { return s.ID == id }); i >= 0 {
-		return states[i].Verdict
+		return states[i]
 	}
-	return NotSeen
+	return ChangeState{ID: id, Verdict: NotSeen}
 }

@@ -47,10 +47,14 @@ type Finding struct {
 // findings lists what a person must look at, the most telling kind first.
 func findings(cells []observe.Cell, kernels []Kernel, j Judgement, known change.List) []Finding {
 	var out []Finding
-	for _, k := range kernels {
+	for i, k := range kernels {
 		states := j.States[k.Name]
 		for _, s := range states {
-			out = append(out, stateFindings(k, s, j.Differences, known)...)
+			found := stateFindings(k, s, j.Differences, known)
+			if s.Verdict == Lacks && !slices.ContainsFunc(found, func(f Finding) bool { return f.Kind == LostChange }) {
+				found = append(found, lostSince(i, s, kernels, j.States)...)
+			}
+			out = append(out, found...)
 		}
 		// A witness can tell that a change got lost that no step of the kernel's cells
 		// speaks of.
@@ -122,6 +126,38 @@ func lostOnTheWay(k Kernel, id string, diffs []Difference) []Finding {
 			Message: fmt.Sprintf("%s has %s, and %s, which is not older, lacks it in %s", other, id, k.Name, ids(from[other]))})
 	}
 	return out
+}
+
+// lostSince says that a kernel lacks a change that the nearest kernel before it in
+// version order has. Differences are to the first kernel of the run, which may lack
+// the change too, or be the one that lost it.
+func lostSince(at int, s ChangeState, kernels []Kernel, states map[string][]ChangeState) []Finding {
+	k, nearest, lost := kernels[at], -1, []string(nil)
+	if has, claimed := k.Claims[s.ID]; claimed && !has {
+		return nil
+	}
+	for i, o := range kernels {
+		// Of two of one version, the one that was named first is the older.
+		if i == at || !k.notOlder(o) || o.notOlder(k) && i > at || nearest >= 0 && !o.notOlder(kernels[nearest]) {
+			continue
+		}
+		if o := stateOf(states[o.Name], s.ID); o.Verdict == Has {
+			if both := inBoth(o.After, s.Before); len(both) > 0 {
+				nearest, lost = i, both
+			}
+		}
+	}
+	if nearest < 0 {
+		return nil
+	}
+	other := kernels[nearest].Name
+	return []Finding{{Kind: LostChange, Kernels: []string{other, k.Name}, Change: s.ID,
+		Message: fmt.Sprintf("%s has %s, and %s, which is not older, lacks it in %s", other, s.ID, k.Name, ids(lost))}}
+}
+
+// inBoth are the scenarios that are in both lists.
+func inBoth(a, b []string) []string {
+	return slices.DeleteFunc(slices.Clone(a), func(id string) bool { return !slices.Contains(b, id) })
 }
 
 // incomplete words what is missing of a change: where it is the smaller part, by

@@ -397,3 +397,42 @@ func TestPick(t *testing.T) {
 		}
 	}
 }
+
+// A change that a kernel lost is found whichever kernel was named first, and once: the
+// nearest kernel before it in version order is the one that is told of.
+func TestLostSince(t *testing.T) {
+	version := func(name, v string) Kernel { return NewKernel(name, v, "", nil) }
+	for _, tc := range []struct {
+		name    string
+		kernels []Kernel
+		cells   []observe.Cell
+		want    []string
+	}{
+		{"between later kernels", []Kernel{version("a", "5.10.262"), version("b", "6.1.193"), version("c", "6.2")},
+			[]observe.Cell{before("a", s1), after("b", s1), before("c", s1)}, []string{"lost_change b,c"}},
+		{"the newer was named first", []Kernel{version("a", "6.2"), version("b", "6.1.193")},
+			[]observe.Cell{before("a", s1), after("b", s1)}, []string{"lost_change b,a"}},
+		{"of the nearest that has it", []Kernel{version("a", "5.10.262"), version("b", "5.15.9"), version("c", "6.2")},
+			[]observe.Cell{before("a", s1), after("b", s1), before("c", s1)}, []string{"lost_change b,c"}},
+		{"that has it in a scenario which both observed", []Kernel{version("a", "5.10.262"), version("b", "5.15.9"), version("c", "6.1"), version("d", "6.2")},
+			[]observe.Cell{before("a", s1), after("b", s1), after("c", "other"), before("d", s1)}, []string{"lost_change b,d"}},
+		{"once", []Kernel{version("a", "6.1.193"), version("b", "6.2"), version("c", "6.3")},
+			[]observe.Cell{after("a", s1), before("b", s1), before("c", s1)}, []string{"lost_change a,b", "lost_change a,c"}},
+		{"an update brought it, and was named first", []Kernel{version("a", "6.1.193"), version("b", "6.1.192")},
+			[]observe.Cell{after("a", s1), before("b", s1)}, nil},
+		{"brought on the way", []Kernel{version("a", "6.4"), version("b", "5.10.262"), version("c", "6.5")},
+			[]observe.Cell{before("a", s1), before("b", s1), after("c", s1)}, nil},
+		{"the second of two of one version has it", []Kernel{version("a", "6.1.192"), version("b", "6.1.192")},
+			[]observe.Cell{before("a", s1), after("b", s1)}, nil},
+		{"claimed to lack it", []Kernel{version("a", "5.10.262"), version("b", "6.1.193"), claiming(version("c", "6.2"), dax, false)},
+			[]observe.Cell{before("a", s1), after("b", s1), before("c", s1)}, nil},
+		{"no version", []Kernel{version("a", "5.10.262"), version("b", "6.1.193"), version("c", "next")},
+			[]observe.Cell{before("a", s1), after("b", s1), before("c", s1)}, nil},
+	} {
+		var got []string
+		for _, f := range Judge(tc.cells, tc.kernels, change.All()).Findings {
+			got = append(got, string(f.Kind)+" "+strings.Join(f.Kernels, ","))
+		}
+		same(t, tc.name, tc.want, got)
+	}
+}

@@ -73,8 +73,8 @@ func (r flipRow) draw(b *strings.Builder, y int) {
 		}
 	}
 	for _, m := range r.moves {
-		// Before the kernel that it flips on; what no change explains is about that
-		// kernel, whatever lies between it and the one that it was compared with.
+		// Before the kernel that it flips on, whatever lies between it and the one that
+		// it was compared with.
 		x, bad := across(m.to)-spacing/2, ""
 		if m.Finding {
 			bad = " bad"

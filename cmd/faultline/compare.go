@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/faultline/faultline/framework/compare"
@@ -81,7 +82,7 @@ func side(arg string) (compare.Side, error) {
 	if _, err := os.Stat(arg); err != nil {
 		dir, kernel, _ = strings.Cut(arg, ":")
 	}
-	if info, err := os.Stat(dir); err == nil && info.Mode().IsRegular() {
+	if info, err := os.Stat(dir); err == nil && info.Mode().IsRegular() && filepath.Base(dir) != results.RunFile {
 		s, err := loadBaseline(dir)
 		s.Kernel = kernel
 		return s, err
@@ -91,5 +92,5 @@ func side(arg string) (compare.Side, error) {
 		return compare.Side{}, err
 	}
 	run, err := folder.LoadObserved()
-	return compare.Side{Label: dir, Run: run, Kernel: kernel}, err
+	return compare.Side{Label: folder.Dir(), Run: run, Kernel: kernel}, err
 }

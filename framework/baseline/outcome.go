@@ -3,6 +3,7 @@ package baseline
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -14,8 +15,27 @@ import (
 // outcome is an observe.Outcome in words: its signals in order, as
 // "SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4005", and behind them what else there is
 // of it, as "errno=EIO"; and, where the step tells of a change, which side of it
-// that was, without which nothing explains that it moved.
+// that was, without which nothing explains that it moved. In a file, one that is
+// of one part is that part, as most are.
 type outcome []string
+
+// MarshalJSON writes it for a file.
+func (words outcome) MarshalJSON() ([]byte, error) {
+	if len(words) == 1 {
+		return line(words[0])
+	}
+	return line([]string(words))
+}
+
+// UnmarshalJSON reads it from a file.
+func (words *outcome) UnmarshalJSON(text []byte) error {
+	var one string
+	if err := json.Unmarshal(text, &one); err == nil {
+		*words = outcome{one}
+		return nil
+	}
+	return json.Unmarshal(text, (*[]string)(words))
+}
 
 // Keys of what an outcome has beside signals.
 const (

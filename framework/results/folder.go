@@ -166,9 +166,12 @@ func escape(path string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
-// Open opens the folder of an earlier run, to resume, merge or report it. The
-// error is a *NoRunError when there is none.
+// Open opens the folder of an earlier run, to resume, merge or report it; its
+// run.json stands for it. The error is a *NoRunError when there is none.
 func Open(dir string) (*Folder, error) {
+	if info, err := os.Stat(dir); err == nil && info.Mode().IsRegular() && filepath.Base(dir) == RunFile {
+		dir = filepath.Dir(dir)
+	}
 	f := &Folder{dir: dir}
 	_, err := os.Stat(f.Path(RunFile))
 	if errors.Is(err, fs.ErrNotExist) {

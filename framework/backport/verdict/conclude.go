@@ -82,6 +82,7 @@ func (c *conclusion) judge(a, b string) judge.Judgement {
 		kernel := judge.NewKernel(k.Name, k.Version, k.Release, nil)
 		if b == c.Patched {
 			kernel.Base, kernel.Based = upstream.Release{}, true
+			kernel.Version, kernel.Versioned = upstream.Version{}, true
 		}
 		kernels = append(kernels, kernel)
 		for _, cell := range c.run.Cells {

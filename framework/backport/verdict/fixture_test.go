@@ -112,7 +112,7 @@ func record(base, patched, reference []observe.Cell) *results.Run {
 		cells []observe.Cell
 	}{
 		{results.Kernel{Name: "base", Version: "6.1.192", Release: "6.1.192", BootMillis: 2000}, base},
-		{results.Kernel{Name: "patched", Version: "6.1.192", Release: "6.1.192", BootMillis: 2000}, patched},
+		{results.Kernel{Name: "patched", Version: "6.1.191", Release: "6.1.191", BootMillis: 2000}, patched},
 		{results.Kernel{Name: "reference", Version: "6.12.117", Release: "6.12.117+deb12-amd64", BootMillis: 2000}, reference},
 	} {
 		if k.cells == nil {

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -36,6 +37,10 @@ type Observer struct {
 
 	rig     *vm.Rig
 	booted  map[*plan.Kernel]*booted
+	early   map[guest]*early
+	boots   chan struct{} // has room for as many as may be under way
+	pace    sync.Mutex    // guards next
+	next    time.Time     // when the next boot may start
 	silence time.Duration // see the constant
 }
 
@@ -52,11 +57,17 @@ func NewObserver(ctx context.Context, c *cache.Cache, arch string, jobs int) (*O
 			jobs = max(1, min(jobs, int(free/memoryPerGuest)))
 		}
 	}
-	return &Observer{Jobs: jobs, Say: func(string, ...any) {}, Doing: func(string) {}, rig: rig, booted: map[*plan.Kernel]*booted{}, silence: silence}, nil
+	return &Observer{
+		Jobs: jobs, Say: func(string, ...any) {}, Doing: func(string) {},
+		rig: rig, booted: map[*plan.Kernel]*booted{}, early: map[guest]*early{}, boots: make(chan struct{}, jobs), silence: silence,
+	}, nil
 }
 
 // Close removes what the Observer made outside the cache, and releases its kernels.
 func (o *Observer) Close() {
+	for _, e := range o.early {
+		e.close()
+	}
 	for k := range o.booted {
 		o.Release(k)
 	}
@@ -113,25 +124,16 @@ func (o *Observer) Release(k *plan.Kernel) {
 }
 
 // Boot makes the templates that tasks need, as many at a time as there are jobs,
-// so that their processes find them. A boot starts a moment after the one before
-// it, because two that probe timers at the same moment disturb each other most.
+// so that their processes find them.
 // A kernel that can't be booted costs its own cells; an error is the user's to
 // mend, and no kernel would fare better. keep, if there is one, gets the evidence.
 func (o *Observer) Boot(ctx context.Context, tasks []plan.Task, keep Keeper) error {
 	needed := needed(tasks)
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(o.Jobs)
 	made := make([]*vm.Template, len(needed))
 	broken := make([]error, len(needed))
 	for i, n := range needed {
 		g.Go(func() error {
-			if i > 0 && i < o.Jobs {
-				select {
-				case <-time.After(bootStagger):
-				case <-ctx.Done():
-					return context.Cause(ctx)
-				}
-			}
 			// Of a kernel that is booted twice, the first boot is the evidence.
 			keep := keep
 			if slices.IndexFunc(needed, func(o guest) bool { return o.kernel == n.kernel }) != i {
@@ -191,33 +193,70 @@ type Keeper interface {
 	Booted(k *plan.Kernel, t *vm.Template) error
 }
 
-func (o *Observer) boot(ctx context.Context, g guest, keep Keeper) (*vm.Template, error) {
-	o.Doing("boot " + g.kernel.Name)
-	spec := vm.Spec{Kernel: g.kernel.Kernel, Accel: g.accel}
+func (o *Observer) boot(ctx context.Context, g guest, keep Keeper) (t *vm.Template, err error) {
+	console := ""
 	if keep != nil {
-		script, err := o.rig.Script(ctx, spec)
+		script, err := o.rig.Script(ctx, vm.Spec{Kernel: g.kernel.Kernel, Accel: g.accel})
 		if err != nil {
 			return nil, err
 		}
-		if spec.Console, err = keep.Booting(g.kernel, script); err != nil {
+		if console, err = keep.Booting(g.kernel, script); err != nil {
 			return nil, err
 		}
 	}
+	if e := o.early[g]; e != nil {
+		t, err = e.take(ctx, console)
+	} else {
+		t, err = o.template(ctx, g, console)
+	}
+	if err == nil && keep != nil {
+		err = keep.Booted(g.kernel, t)
+	}
+	return t, err
+}
+
+// template finds a guest's template, or boots the guest when it is its turn.
+func (o *Observer) template(ctx context.Context, g guest, console string) (*vm.Template, error) {
+	if err := o.await(ctx); err != nil {
+		return nil, err
+	}
+	defer func() { <-o.boots }()
+	o.Doing("boot " + g.kernel.Name)
+	spec := vm.Spec{Kernel: g.kernel.Kernel, Accel: g.accel, Console: console}
 	t, err := o.rig.Template(ctx, spec)
 	if panicked(err) {
 		o.Say("%v; once more", err)
 		t, err = o.rig.Template(ctx, spec)
 	}
-	if err != nil {
-		return nil, err
-	}
-	if t.Built {
+	if err == nil && t.Built {
 		o.Say("booted %s in %.1f s", g.kernel.Name, t.Boot.Seconds())
 	}
-	if keep != nil {
-		err = keep.Booted(g.kernel, t)
-	}
 	return t, err
+}
+
+// await waits for a boot's turn: until fewer are under way than there are jobs, and
+// a moment behind the start of the one before, because two that probe timers at the
+// same moment disturb each other most.
+func (o *Observer) await(ctx context.Context) error {
+	select {
+	case o.boots <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	o.pace.Lock()
+	at := o.next
+	if now := time.Now(); at.Before(now) {
+		at = now
+	}
+	o.next = at.Add(bootStagger)
+	o.pace.Unlock()
+	select {
+	case <-time.After(time.Until(at)):
+		return nil
+	case <-ctx.Done():
+		<-o.boots
+		return context.Cause(ctx)
+	}
 }
 
 func panicked(err error) bool {

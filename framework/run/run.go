@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -82,6 +83,9 @@ type run struct {
 	observer *Observer
 	shelves  *shelves
 
+	admitting sync.Mutex // guards toldWhy, and the making of observer
+	toldWhy   bool
+
 	mu    sync.Mutex // guards what follows, and Progress
 	done  int
 	total int
@@ -116,11 +120,12 @@ func Do(ctx context.Context, opt Options) (*results.Run, *results.Folder, error)
 		return nil, nil, err
 	}
 	r.phase(PhaseResolve)
-	ks, err := r.prepare(ctx)
+	ks, err := r.prepare(ctx, suites, picked)
 	defer func() {
 		if r.observer != nil {
 			r.observer.Close()
 		}
+		r.shelves.close()
 		for _, k := range ks {
 			k.Close()
 		}
@@ -137,8 +142,6 @@ func Do(ctx context.Context, opt Options) (*results.Run, *results.Folder, error)
 		}
 	}
 	r.observer.Consoles = func(kernel string) string { return r.folder.Path(results.KernelDir(kernel), "consoles") }
-	r.shelves = r.shelve(suites)
-	defer r.shelves.close()
 	todo := plan.Make(ks, suites, picked, plan.Options{Shard: r.Shard, Repeat: r.Repeat, Have: r.cells, Kept: r.known(ctx)})
 	r.total, r.done = todo.Total, todo.Done
 	for _, c := range slices.Concat(todo.Impossible, todo.Kept) {
@@ -201,9 +204,11 @@ func (r *run) doing(what string) {
 	r.Progress.Doing(what)
 }
 
-// prepare resolves the kernels, and finds out what their guests run with.
-func (r *run) prepare(ctx context.Context) ([]*plan.Kernel, error) {
-	ks, err := r.resolve(ctx)
+// prepare resolves the kernels, and finds out what their guests run with. One that is
+// to be booted in any case is booted while the others are still being resolved.
+func (r *run) prepare(ctx context.Context, suites []plan.Suite, picked []scenario.Info) ([]*plan.Kernel, error) {
+	r.shelves = r.shelve(suites)
+	ks, err := r.resolve(ctx, picked)
 	if err != nil {
 		return ks, err
 	}
@@ -214,27 +219,15 @@ func (r *run) prepare(ctx context.Context) ([]*plan.Kernel, error) {
 		}
 		names[k.Name] = r.Kernels[i].Spec
 	}
-	if r.observer, err = NewObserver(ctx, r.Cache, ks[0].Arch, r.Jobs); err != nil {
-		return ks, err
-	}
-	r.observer.Say, r.observer.Doing = r.say, r.doing
-	for i, k := range ks {
-		observed, why, err := r.observer.Kernel(ctx, k.Kernel, r.Accel)
-		if err != nil {
-			return ks, err
-		}
-		if ks[i] = observed; why != "" && i == 0 {
-			r.say("guests run with %s: KVM does not run them here (faultline doctor tells why)", observed.Accel)
-		}
-	}
 	return ks, nil
 }
 
 // resolve fetches and unpacks the kernels, as many at a time as there are cores: to
 // unpack one takes a core. The error is that of the first in their order; those that
 // were resolved are returned beside it.
-func (r *run) resolve(ctx context.Context) ([]*plan.Kernel, error) {
+func (r *run) resolve(ctx context.Context, picked []scenario.Info) ([]*plan.Kernel, error) {
 	ks, errs := make([]*plan.Kernel, len(r.Kernels)), make([]error, len(r.Kernels))
+	left := int64(len(ks))
 	one := func(i int) {
 		e := r.Kernels[i]
 		r.doing("resolve " + e.Spec)
@@ -244,6 +237,7 @@ func (r *run) resolve(ctx context.Context) ([]*plan.Kernel, error) {
 			return
 		}
 		ks[i] = &plan.Kernel{Kernel: k}
+		errs[i] = r.admit(ctx, ks[i], picked, atomic.AddInt64(&left, -1) > 0)
 	}
 	var g errgroup.Group
 	g.SetLimit(runtime.NumCPU())
@@ -266,6 +260,41 @@ func (r *run) resolve(ctx context.Context) ([]*plan.Kernel, error) {
 		}
 	}
 	return ks, nil
+}
+
+// admit finds out what a kernel's guests run with, one kernel after the other: the
+// first look at KVM is a boot. Where others are still to come it lets it boot.
+func (r *run) admit(ctx context.Context, k *plan.Kernel, picked []scenario.Info, others bool) (err error) {
+	r.admitting.Lock()
+	defer r.admitting.Unlock()
+	if r.observer == nil {
+		if r.observer, err = NewObserver(ctx, r.Cache, k.Arch, r.Jobs); err != nil {
+			return err
+		}
+		r.observer.Say, r.observer.Doing = r.say, r.doing
+	}
+	var why string
+	if k.Accel, why, err = r.observer.rig.Accel(ctx, r.Accel, k.Kernel); err != nil {
+		return err
+	}
+	if why != "" && !r.toldWhy {
+		r.toldWhy = true
+		r.say("guests run with %s: KVM does not run them here (faultline doctor tells why)", k.Accel)
+	}
+	if others && r.boots(ctx, k, picked) {
+		return r.observer.Early(ctx, k)
+	}
+	return nil
+}
+
+// boots says that a kernel's usual guest is needed, whatever the other kernels are.
+// Of a shard, and of a run that goes on, the plan of all kernels says it.
+func (r *run) boots(ctx context.Context, k *plan.Kernel, picked []scenario.Info) bool {
+	if r.Resume || r.Shard != (results.Shard{}) {
+		return false
+	}
+	todo := plan.Make([]*plan.Kernel{k}, r.shelves.suites, picked, plan.Options{Kept: r.known(ctx)})
+	return slices.Contains(needed(todo.Tasks), guest{k, k.Accel})
 }
 
 // take stores a finished cell.

@@ -56,6 +56,9 @@ func NewRig(ctx context.Context, c *cache.Cache, arch string) (_ *Rig, err error
 // Close removes what the Rig made outside the cache. Its guests must be closed.
 func (r *Rig) Close() error { return r.keeper.Close() }
 
+// Folder makes a folder that vanishes with the process.
+func (r *Rig) Folder(pattern string) (string, error) { return os.MkdirTemp(r.dir, pattern) }
+
 // keeper removes a folder when our process ends, however it ends.
 type keeper struct {
 	stdin io.Closer

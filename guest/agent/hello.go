@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -11,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/faultline/faultline/guest/victim"
 	"github.com/faultline/faultline/guest/wire"
 )
 
@@ -35,12 +35,7 @@ func (a *agent) hello(h *wire.Hello) (*wire.Welcome, error) {
 		if err := a.prepare(h.Spare); err != nil {
 			return nil, err
 		}
-		// What clones need is taken from memory that was in use already.
-		used := make([]byte, 1<<20)
-		for i := range used {
-			used[i] = 1
-		}
-		runtime.GC()
+		victim.Stock()
 	}
 
 	var u unix.Utsname

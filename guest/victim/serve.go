@@ -48,6 +48,7 @@ func Serve(d wire.Disposition, in io.Reader, out io.Writer) error {
 	if err := v.rehearse(); err != nil {
 		return err
 	}
+	Stock()
 	Quiet()
 	lines := wire.NewReader(in)
 	for {

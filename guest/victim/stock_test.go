@@ -1,0 +1,28 @@
+package victim
+
+import (
+	"runtime/debug"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// After Stock, the next objects of every small size are of spans that are there, and
+// so are their pages.
+func TestStock(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a collection gives the spans back
+	Stock()
+	there := make([]byte, 1)
+	size, page := 16, uintptr(unix.Getpagesize())
+	for ; size <= 2<<10; size *= 2 {
+		object := make([]byte, size)
+		if fresh(object) {
+			t.Errorf("%d bytes: another span was begun", size)
+		}
+		at := uintptr(unsafe.Pointer(&object[size-1])) &^ (page - 1)
+		if _, _, e := unix.RawSyscall(unix.SYS_MINCORE, at, page, uintptr(unsafe.Pointer(&there[0]))); e != 0 || there[0]&1 == 0 {
+			t.Errorf("%d bytes: their page is not there (%v)", size, e)
+		}
+	}
+}

@@ -1,11 +1,6 @@
 package images
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 
 	"github.com/faultline/faultline/internal/cache"
@@ -34,17 +29,4 @@ func (i *Image) Close() error {
 
 func newImage(e *cache.Entry, key, name string) *Image {
 	return &Image{Path: filepath.Join(e.Path, name), Key: key, Built: e.Built, entry: e}
-}
-
-func fileDigest(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", fmt.Errorf("read %s: %w", path, err)
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }

@@ -94,7 +94,7 @@ func (s InitramfsSpec) key() (string, error) {
 	if s.Init == "" {
 		return "", errors.New("no program for /init")
 	}
-	digest, err := fileDigest(s.Init)
+	digest, err := cache.FileSum(s.Init)
 	if err != nil {
 		return "", fmt.Errorf("/init: %w", err)
 	}
@@ -126,7 +126,7 @@ func (s InitramfsSpec) key() (string, error) {
 		if !strings.HasPrefix(f.Path, "/") || path.Clean(f.Path) != f.Path || f.Path == "/" {
 			return "", fmt.Errorf("file %q: not an absolute, clean path", f.Path)
 		}
-		digest, err := fileDigest(f.Host)
+		digest, err := cache.FileSum(f.Host)
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", f.Path, err)
 		}

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/faultline/faultline/internal/bounded"
+	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/kernels/modules"
 )
 
@@ -46,27 +47,13 @@ func digest(dir string, isELF bool) (string, error) {
 	slices.Sort(files[2:])
 	all := sha256.New()
 	for _, name := range files {
-		sum, err := FileSum(filepath.Join(dir, name))
+		sum, err := cache.FileSum(filepath.Join(dir, name))
 		if err != nil {
 			return "", err
 		}
 		fmt.Fprintf(all, "%s  %s\n", sum, name)
 	}
 	return hex.EncodeToString(all.Sum(nil)), nil
-}
-
-// FileSum is the SHA-256 of a file, in hex.
-func FileSum(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", fmt.Errorf("read %s: %w", path, err)
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // WriteFile writes a file into a kernel's folder, by its path there, with the

@@ -69,14 +69,7 @@ func TestDevicesOfTheMachine(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	dir := socketDir(t)
-	m := standstill(t, dir)
-	m.Incoming = true
-	p, err := Start(t.Context(), bin, m, Options{Dir: dir, Door: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Kill()
+	p, _ := incoming(t, bin, Options{Door: true})
 	if wrong := checkArguments(p.Args()); len(wrong) > 0 {
 		t.Errorf("nobody allowed %q", wrong)
 	}

@@ -26,6 +26,21 @@ func standstill(t *testing.T, dir string) Machine {
 	return Machine{Accel: TCG, RAM: File{ram, 64 * MiB}}
 }
 
+// incoming starts a QEMU that waits for a state, with such a machine; opt's folder is
+// made. It is killed with the test.
+func incoming(t *testing.T, bin Binary, opt Options) (p *Process, dir string) {
+	t.Helper()
+	opt.Dir = socketDir(t)
+	m := standstill(t, opt.Dir)
+	m.Incoming = true
+	p, err := Start(t.Context(), bin, m, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Kill() })
+	return p, opt.Dir
+}
+
 // loop is a kernel that jumps to itself, by the boot protocol's setup header
 // (Documentation/arch/x86/boot.rst).
 func loop() []byte {
@@ -126,14 +141,7 @@ func TestStateOfAStoppedQEMU(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	dir := socketDir(t)
-	m := standstill(t, dir)
-	m.Incoming = true
-	p, err := Start(t.Context(), bin, m, Options{Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Kill()
+	p, dir := incoming(t, bin, Options{})
 	big := filepath.Join(dir, "big")
 	if err := os.WriteFile(big, make([]byte, 8*MiB), 0o600); err != nil {
 		t.Fatal(err)

@@ -28,14 +28,7 @@ func TestUnprivileged(t *testing.T) {
 	if bin.User == nil {
 		t.Fatal("QEMU would run as root")
 	}
-	dir := socketDir(t)
-	m := standstill(t, dir)
-	m.Incoming = true
-	p, err := Start(t.Context(), bin, m, Options{Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Kill()
+	p, dir := incoming(t, bin, Options{})
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID()))
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +45,7 @@ func TestUnprivileged(t *testing.T) {
 		t.Errorf("it stands in %s, %v", cwd, err)
 	}
 	var st unix.Stat_t
-	if err := unix.Stat(m.RAM.Path, &st); err != nil || st.Uid != 0 || st.Gid != bin.User.Gid || st.Mode&0o777 != 0o660 {
+	if err := unix.Stat(filepath.Join(dir, "ram"), &st); err != nil || st.Uid != 0 || st.Gid != bin.User.Gid || st.Mode&0o777 != 0o660 {
 		t.Errorf("its memory: %+v, %v", st, err)
 	}
 	for _, arg := range p.Args() {

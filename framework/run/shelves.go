@@ -2,11 +2,8 @@ package run
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 
@@ -19,6 +16,7 @@ import (
 	"github.com/faultline/faultline/framework/scenario"
 	"github.com/faultline/faultline/framework/vm"
 	"github.com/faultline/faultline/internal/bounded"
+	"github.com/faultline/faultline/internal/cache"
 )
 
 // shelves are what the cache keeps for a run. Where one can't be had, nothing is
@@ -81,7 +79,7 @@ func (s *shelves) key(ctx context.Context, g guest, suite plan.Suite) (string, e
 	}
 	program, ok := s.digests[suite.Name]
 	if !ok {
-		if program, err = digest(suite.Binary); err != nil {
+		if program, err = cache.FileSum(suite.Binary); err != nil {
 			return "", err
 		}
 		s.digests[suite.Name] = program
@@ -99,17 +97,6 @@ func (s *shelves) key(ctx context.Context, g guest, suite plan.Suite) (string, e
 		more = append(more, cpuName(), string(host))
 	}
 	return kept.Key(template, program, more...), nil
-}
-
-func digest(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	_, err = io.Copy(h, f)
-	return hex.EncodeToString(h.Sum(nil)), err
 }
 
 // known finds cells that earlier runs observed; nil where all is to be observed.

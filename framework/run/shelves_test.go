@@ -1,8 +1,6 @@
 package run
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/faultline/faultline/framework/judge"
@@ -26,24 +24,5 @@ func TestSuspected(t *testing.T) {
 		if got := suspected(cell, row, []judge.Finding{c.finding}); got != c.want {
 			t.Errorf("%s: %t", name, got)
 		}
-	}
-}
-
-// The digest of a suite's program is all that tells its code from other code.
-func TestDigest(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "suite")
-	got := map[string]bool{}
-	for _, text := range []string{"a", "b", ""} {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		d, err := digest(path)
-		if err != nil || got[d] {
-			t.Errorf("%q: %s, %v", text, d, err)
-		}
-		got[d] = true
-	}
-	if _, err := digest(path + "/nothing"); err == nil {
-		t.Error("what is not there has a digest")
 	}
 }

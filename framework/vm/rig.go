@@ -2,8 +2,6 @@ package vm
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -112,7 +110,7 @@ func (r *Rig) findPrograms(ctx context.Context, arch string) error {
 func (r *Rig) usePrograms(dir string) (err error) {
 	for name, p := range map[string]*program{"init": &r.init, "agent": &r.agent} {
 		p.path = filepath.Join(dir, name)
-		if p.digest, err = fileDigest(p.path); err != nil {
+		if p.digest, err = cache.FileSum(p.path); err != nil {
 			return err
 		}
 	}
@@ -138,17 +136,4 @@ func buildPrograms(ctx context.Context, dir, arch string) error {
 		return &Trouble{Kind: Host, Doing: "build the guest's programs", Err: fmt.Errorf("%w: %s", err, strings.TrimSpace(string(out)))}
 	}
 	return nil
-}
-
-func fileDigest(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }

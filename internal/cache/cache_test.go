@@ -377,3 +377,22 @@ func FuzzManifest(f *testing.F) {
 		}
 	})
 }
+
+// The digest of a program is all that tells its code from other code.
+func TestFileSum(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "program")
+	got := map[string]bool{}
+	for _, text := range []string{"a", "b", ""} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		d, err := FileSum(path)
+		if err != nil || got[d] {
+			t.Errorf("%q: %s, %v", text, d, err)
+		}
+		got[d] = true
+	}
+	if _, err := FileSum(path + "/nothing"); err == nil {
+		t.Error("what is not there has a digest")
+	}
+}

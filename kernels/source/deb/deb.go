@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/faultline/faultline/internal/arch"
+	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/internal/tool"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/debian"
@@ -45,7 +46,7 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 		if err := checkFile(file); err != nil {
 			return nil, err
 		}
-		sum, err := kernels.FileSum(file)
+		sum, err := cache.FileSum(file)
 		if err != nil {
 			return nil, err
 		}

@@ -1,0 +1,111 @@
+package dax_test
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	. "github.com/faultline/faultline/framework"
+	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/inject"
+)
+
+// Poison of a DAX page without a bad block: memory_failure() alone tells it, and
+// a fault asks only the driver, which knows of none.
+var _ = Describe("a poisoned DAX page whose block is good", func() {
+	for _, fs := range []FS{Ext4, XFS} {
+		scenario := func(name, catalogue string, more ...Trait) []any {
+			return on(fs)(name, catalogue, append(more, Needs("MEMORY_FAILURE"))...)
+		}
+		// On XFS without rmapbt the file system declines, and the general way is taken.
+		number := map[FS]string{Ext4: "C01", XFS: "C08"}[fs]
+		Context("on "+string(fs), func() {
+			It("is told to who poisons it, and can be read again", scenario("madvise", number), func(ctx SpecContext) {
+				g := Guest(ctx)
+				_, v, m := mapped(ctx, g, fs, Shared)
+				v.Load(ctx, m.At(at()))
+				told := v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_HWPOISON)
+				load := v.Load(ctx, m.At(at()))
+				Expect(told).To(Be(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Returning(0))))
+				Expect(load).To(Be(Reads(Filled(bad))))
+			})
+
+			It("is told as a huge page where it was mapped as one", scenario("madvise-huge", "C02", NeedsHugeDAX(), NeedsPageMap(), Follows(change.DaxFolios)), func(ctx SpecContext) {
+				g := Guest(ctx)
+				_, v, m := mappedHuge(ctx, g, fs, Shared)
+				v.Load(ctx, m.At(5))
+				huge := v.Present(ctx, m.At(Page(bad)))
+				told := v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_HWPOISON)
+				Expect(huge).To(Be(Says("present")))
+				Expect(told).To(Follow(change.DaxFolios,
+					Before(SIGBUS(BUS_MCEERR_AR, HugePageLSB(), At(m.At(Page(bad))), Returning(0))),
+					After(SIGBUS(BUS_MCEERR_AR, HugePageLSB(), At(m.At(0)), Returning(0)))))
+			})
+
+			It("is not told to a second process that has it mapped", scenario("madvise-second", "C03"), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f, v, m := mapped(ctx, g, fs, Shared)
+				second := g.Second(ctx)
+				m2 := second.Map(ctx, f, Shared)
+				v.Load(ctx, m.At(at()))
+				second.Load(ctx, m2.At(at()))
+				v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_HWPOISON)
+				idle := second.Idle(ctx)
+				load := second.Load(ctx, m2.At(at()))
+				Expect(idle).To(Be(OK()))
+				Expect(load).To(Be(Reads(Filled(bad))))
+			})
+
+			It("is told at once to a second process that asked for that", scenario("madvise-second-early", "C04", Follows(change.KillEarlyOnConsumption)), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f, v, m := mapped(ctx, g, fs, Shared)
+				second := g.Second(ctx)
+				m2 := second.Map(ctx, f, Shared)
+				second.KillEarly(ctx)
+				v.Load(ctx, m.At(at()))
+				second.Load(ctx, m2.At(at()))
+				v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_HWPOISON)
+				Expect(second.Idle(ctx)).To(Follow(change.KillEarlyOnConsumption, Before(OK()),
+					After(SIGBUS(BUS_MCEERR_AO, PageLSB(), At(m2.At(Page(bad)))))))
+			})
+
+			// It is no page of the buddy system that could be moved elsewhere.
+			It("can't be moved by soft offlining", scenario("soft-offline", "C10"), func(ctx SpecContext) {
+				g := Guest(ctx)
+				_, v, m := mapped(ctx, g, fs, Shared)
+				v.Load(ctx, m.At(at()))
+				advice := v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_SOFT_OFFLINE)
+				load := v.Load(ctx, m.At(at()))
+				Expect(advice).To(Be(Errno("EIO")))
+				Expect(load).To(Be(Reads(Filled(bad))))
+			})
+		})
+	}
+})
+
+var _ = Describe("a DAX block that goes bad", func() {
+	for _, fs := range []FS{Ext4, XFS} {
+		Context("on "+string(fs), func() {
+			// The copy is made from the mapping, and no driver is asked.
+			It("can still be copied by a private mapping that read it", on(fs)("private-late-cow", "A05"), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f, v, m := mapped(ctx, g, fs, Private)
+				v.Load(ctx, m.At(at()))
+				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
+				store := v.Store(ctx, m.At(at()))
+				copied := v.Load(ctx, m.At(at()+1))
+				Expect(store).To(Be(OK()))
+				Expect(copied).To(Be(Reads(Filled(bad))))
+			})
+
+			It("takes its page with it by one sector", on(fs, change.DaxFaultHWPoison)("one-sector", "A11"), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f, v, m := mapped(ctx, g, fs, Shared)
+				g.Inject(ctx, inject.BadSectors(f, Page(bad)+3*512, 1))
+				first := v.Load(ctx, m.At(Page(bad)))
+				last := v.Load(ctx, m.At(Page(bad+1)-1))
+				Expect(first).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr()))
+				Expect(last).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr()))
+			})
+		})
+	}
+})

@@ -19,7 +19,7 @@ var _ = Describe("a poisoned DAX page whose block is good", func() {
 		// On XFS without rmapbt the file system declines, and the general way is taken.
 		number := map[FS]string{Ext4: "C01", XFS: "C08"}[fs]
 		Context("on "+string(fs), func() {
-			It("is told to who poisons it, and can be read again", scenario("madvise", number), func(ctx SpecContext) {
+			It("is told to who poisons it, and can be read again", scenario("madvise", number, Follows(change.CountedByAction)), func(ctx SpecContext) {
 				g := Guest(ctx)
 				_, v, m := mapped(ctx, g, fs, Shared)
 				v.Load(ctx, m.At(at()))
@@ -27,9 +27,10 @@ var _ = Describe("a poisoned DAX page whose block is good", func() {
 				load := v.Load(ctx, m.At(at()))
 				Expect(told).To(Be(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Returning(0))))
 				Expect(load).To(Be(Reads(Filled(bad))))
+				Expect(g.HardwareCorrupted(ctx)).To(Follow(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
 			})
 
-			It("is told as a huge page where it was mapped as one", scenario("madvise-huge", "C02", NeedsHugeDAX(), NeedsPageMap(), Follows(change.DaxFolios)), func(ctx SpecContext) {
+			It("is told as a huge page where it was mapped as one", scenario("madvise-huge", "C02", NeedsHugeDAX(), NeedsPageMap(), Follows(change.DaxFolios, change.CountedByAction)), func(ctx SpecContext) {
 				g := Guest(ctx)
 				_, v, m := mappedHuge(ctx, g, fs, Shared)
 				v.Load(ctx, m.At(5))
@@ -39,9 +40,10 @@ var _ = Describe("a poisoned DAX page whose block is good", func() {
 				Expect(told).To(Follow(change.DaxFolios,
 					Before(SIGBUS(BUS_MCEERR_AR, HugePageLSB(), At(m.At(Page(bad))), Returning(0))),
 					After(SIGBUS(BUS_MCEERR_AR, HugePageLSB(), At(m.At(0)), Returning(0)))))
+				Expect(g.HardwareCorrupted(ctx)).To(Follow(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
 			})
 
-			It("is not told to a second process that has it mapped", scenario("madvise-second", "C03"), func(ctx SpecContext) {
+			It("is not told to a second process that has it mapped", scenario("madvise-second", "C03", Follows(change.CountedByAction)), func(ctx SpecContext) {
 				g := Guest(ctx)
 				f, v, m := mapped(ctx, g, fs, Shared)
 				second := g.Second(ctx)
@@ -53,9 +55,10 @@ var _ = Describe("a poisoned DAX page whose block is good", func() {
 				load := second.Load(ctx, m2.At(at()))
 				Expect(idle).To(Be(OK()))
 				Expect(load).To(Be(Reads(Filled(bad))))
+				Expect(g.HardwareCorrupted(ctx)).To(Follow(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
 			})
 
-			It("is told at once to a second process that asked for that", scenario("madvise-second-early", "C04", Follows(change.KillEarlyOnConsumption)), func(ctx SpecContext) {
+			It("is told at once to a second process that asked for that", scenario("madvise-second-early", "C04", Follows(change.KillEarlyOnConsumption, change.CountedByAction)), func(ctx SpecContext) {
 				g := Guest(ctx)
 				f, v, m := mapped(ctx, g, fs, Shared)
 				second := g.Second(ctx)
@@ -66,6 +69,7 @@ var _ = Describe("a poisoned DAX page whose block is good", func() {
 				v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_HWPOISON)
 				Expect(second.Idle(ctx)).To(Follow(change.KillEarlyOnConsumption, Before(OK()),
 					After(SIGBUS(BUS_MCEERR_AO, PageLSB(), At(m2.At(Page(bad)))))))
+				Expect(g.HardwareCorrupted(ctx)).To(Follow(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
 			})
 
 			// It is no page of the buddy system that could be moved elsewhere.

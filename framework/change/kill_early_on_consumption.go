@@ -8,9 +8,10 @@ var KillEarlyOnConsumption = Change{
 	Since:   "v5.12",
 	Effect:  "a process with PR_MCE_KILL_EARLY gets SIGBUS BUS_MCEERR_AO for poison that another process consumed, where it was told nothing",
 	Way:     []string{"do_machine_check", "memory_failure", "mf_generic_kill_procs"},
-	Telling: []string{"mce/*/srar-other-early", "mce/*/srao-early", "mce/*/corrupt-pfn-early"},
+	Telling: []string{"mce/*/srar-other-early", "mce/*/srao-early", "mce/*/corrupt-pfn-early", "dax/*/madvise-second-early"},
 	Moves: []Move{
 		{Scenarios: "mce/*/*-early", Witness: "log", After: "Memory failure: N: Sending SIGBUS to * due to hardware memory corruption"},
+		{Scenarios: "dax/*/*-early", Witness: "log", After: "Memory failure: N: Sending SIGBUS to * due to hardware memory corruption"},
 		// Who is told is unmapped first (mf_generic_kill_procs).
 		{Scenarios: "mce/*/srao-early", Witness: "pagemap file+* in victim", Before: "present", After: "absent"},
 	},

@@ -1,6 +1,7 @@
 package victim
 
 import (
+	"runtime"
 	"runtime/debug"
 	"testing"
 	"unsafe"
@@ -12,6 +13,7 @@ import (
 // so are their pages.
 func TestStock(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a collection gives the spans back
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))  // each has spans of its own
 	Stock()
 	there := make([]byte, 1)
 	size, page := 16, uintptr(unix.Getpagesize())

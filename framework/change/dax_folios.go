@@ -8,5 +8,5 @@ var DaxFolios = Change{
 	Since:   "v6.15",
 	Effect:  "poison that is consumed in a DAX page mapped as a huge one is reported at the huge page's start, where it was at the page's",
 	Way:     []string{"memory_failure", "mf_generic_kill_procs", "dev_pagemap_mapping_shift"},
-	Telling: []string{"mce/*/srar-huge"},
+	Telling: []string{"mce/*/srar-huge", "dax/*/madvise-huge"},
 }

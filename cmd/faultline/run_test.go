@@ -48,7 +48,7 @@ func withSuites(t *testing.T) {
 				return
 			}
 		}
-		for _, s := range []string{"dax", "mce", "syscalls"} {
+		for _, s := range []string{"dax", "delivery", "mce", "ram", "syscalls"} {
 			var out []byte
 			if out, err = exec.Command("go", "test", "-c", "-o", filepath.Join(dir, "suites", s+".test"), "../../suites/"+s).CombinedOutput(); err != nil {
 				err = fmt.Errorf("build the suite %s: %w: %s", s, err, out)

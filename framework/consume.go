@@ -87,10 +87,11 @@ func (e *UnreachedError) Error() string {
 }
 
 const (
-	// reachLimit bounds the way to the access, from when it was asked for.
-	reachLimit = 10 * time.Second
-	// stubLimit bounds an exchange with the gdb stub.
-	stubLimit = 10 * time.Second
+	// reachLimit bounds the way to the access, from when it was asked for. It is
+	// longer than a host stands still.
+	reachLimit = 30 * time.Second
+	// stubLimit bounds an exchange with the gdb stub, likewise.
+	stubLimit = 30 * time.Second
 	// strays is how many other accesses at the same virtual address are passed over.
 	strays = 16
 )

@@ -1,6 +1,7 @@
 package framework
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path"
@@ -61,7 +62,8 @@ type Device struct {
 	Physical uint64
 	Bytes    int64
 
-	page uint64 // of the guest's kernel, in bytes
+	page   uint64 // of the guest's kernel, in bytes
+	medium string // the disk that lies below one of device mapper, sector for sector
 }
 
 // Pmem is the standard guest's device of that provider and file system.
@@ -98,8 +100,11 @@ func (g *GuestVM) plugVirtioPmem(ctx context.Context) {
 
 // Blocks makes a Device something to inject into.
 func (d Device) Blocks(offset, n int64) (inject.Blocks, error) {
-	return inject.Blocks{Disk: d.Disk, Sector: offset / 512, Count: n / 512, Name: fmt.Sprintf("%s+%#x", d.Name, offset)}, nil
+	return inject.Blocks{Disk: d.noted(), Sector: offset / 512, Count: n / 512, Name: fmt.Sprintf("%s+%#x", d.Name, offset)}, nil
 }
+
+// noted is the disk whose list of bad blocks a device's are in.
+func (d Device) noted() string { return cmp.Or(d.medium, d.Disk) }
 
 // PageBytes implements inject.Located.
 func (d Device) PageBytes() int64 { return int64(d.page) }
@@ -126,7 +131,7 @@ func (g *GuestVM) PageCache(ctx context.Context, fs FS) *Mount {
 // for another way they are unmounted first.
 func (g *GuestVM) Mount(ctx context.Context, d Device, options string) *Mount {
 	m := &Mount{g: g, Device: d, Dir: vm.MountDir(d.Disk)}
-	if options != "dax" || !slices.Contains(g.vm.Mounted, d.Disk) {
+	if options != "dax" || !slices.Contains(g.vm.Mounted, d.Disk) || g.bare[d.Disk] {
 		g.Unmount(ctx, d)
 		// The folder may be there already, so this may say EEXIST; mount tells if it is not.
 		g.call(ctx, &wire.Request{Syscall: &wire.Syscall{Name: "mkdirat", Args: []wire.Arg{{Int: unix.AT_FDCWD}, {Str: m.Dir}, {Int: 0o755}}}})
@@ -170,6 +175,7 @@ func (g *GuestVM) Mapper(ctx context.Context, name, kind string, d Device) Devic
 	}
 	record(g.rec, "agent", fmt.Sprintf("dm-%s over %s", kind, d.Name), observe.Outcome{}, "")
 	mapped := d
+	mapped.medium = d.Disk
 	mapped.Disk, mapped.Name = strings.TrimPrefix(m.Node, "/dev/"), "dm("+d.Name+")"
 	return mapped
 }

@@ -78,7 +78,7 @@ func (f *File) Blocks(offset, n int64) (inject.Blocks, error) {
 	for _, e := range f.Extents {
 		if offset >= e.Logical && offset+n <= e.Logical+e.Length {
 			return inject.Blocks{
-				Disk: f.Mount.Device.Disk, Sector: (e.Physical + offset - e.Logical) / 512, Count: n / 512,
+				Disk: f.Mount.Device.noted(), Sector: (e.Physical + offset - e.Logical) / 512, Count: n / 512,
 				Name: fmt.Sprintf("%s+%#x", f.Name, offset),
 			}, nil
 		}

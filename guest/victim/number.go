@@ -70,6 +70,8 @@ func Number(name string) (uintptr, bool) {
 		return unix.SYS_SYMLINKAT, true
 	case "readlinkat":
 		return unix.SYS_READLINKAT, true
+	case "execve":
+		return unix.SYS_EXECVE, true
 	case "fchmod":
 		return unix.SYS_FCHMOD, true
 	case "getdents64":

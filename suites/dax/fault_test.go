@@ -3,6 +3,7 @@ package dax_test
 import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"golang.org/x/sys/unix"
 
 	. "github.com/faultline/faultline/framework"
 	"github.com/faultline/faultline/framework/change"
@@ -101,6 +102,49 @@ var _ = Describe("a DAX fault on a bad block", func() {
 			It("tells a 4 KiB page where a huge page was possible", scenario("huge-bad", "A08", NeedsHugeDAX()), func(ctx SpecContext) {
 				g := Guest(ctx)
 				f, v, m := mappedHuge(ctx, g, fs, Shared)
+				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
+				Expect(v.Load(ctx, m.At(at()))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr()))
+			})
+
+			It("tells the byte at the address that mremap moved it to", scenario("moved", "A26"), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f, v, m := mapped(ctx, g, fs, Shared)
+				to := v.MapAnonymous(ctx, 64*KiB, 0)
+				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
+				v.Syscall(ctx, "mremap", m.At(0), 64*KiB, 64*KiB, unix.MREMAP_MAYMOVE|unix.MREMAP_FIXED, to.At(0))
+				Expect(v.Load(ctx, to.At(at()))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr()))
+			})
+
+			// No huge page can be tried: the file's pages and the addresses are at odds.
+			It("tells a 4 KiB page where the mapping rules a huge page out", scenario("huge-misaligned", "A27", NeedsHugeDAX()), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f := g.DAX(ctx, fs).File(ctx, 2*MiB, HugeAligned())
+				v := g.Victim(ctx)
+				m := v.MapPart(ctx, f, PageBytes(), 1*MiB, Shared)
+				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
+				Expect(v.Load(ctx, m.At(at()-PageBytes()))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr()))
+			})
+
+			// The list is the disk's, and the bus never heard of the block.
+			It("is over when the device was taken from its driver and given back", scenario("rebound", "A25"), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f, v, m := mapped(ctx, g, fs, Shared)
+				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
+				first := v.Load(ctx, m.At(at()))
+				v.Syscall(ctx, "munmap", m.At(0), 64*KiB)
+				v.Syscall(ctx, "close", m.FD())
+				g.Mount(ctx, g.Rebind(ctx, f.Mount.Device), "dax")
+				again := v.Load(ctx, v.Map(ctx, f, Shared).At(at()))
+				Expect(first).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr()))
+				Expect(again).To(Be(Reads(Filled(bad))))
+			})
+
+			// linear_dax_direct_access passes on what the driver below says.
+			It("tells a reader through device mapper", scenario("dm-linear", "A22", Needs("BLK_DEV_DM")), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f := g.Mount(ctx, g.Mapper(ctx, "linear", "linear", g.Pmem(ctx, NFIT, fs)), "dax").File(ctx, 64*KiB)
+				v := g.Victim(ctx)
+				m := v.Map(ctx, f, Shared)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
 				Expect(v.Load(ctx, m.At(at()))).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr()))
 			})
@@ -284,7 +328,43 @@ var _ = Describe("a DAX page", func() {
 		})
 	}
 
+	// dax_iomap_copy_around turns what the driver says of the shared block into EIO, as
+	// for write(2), and dax_fault_return makes BUS_ADRERR of that, also with the change.
+	It("tells a writer who needs a copy of a shared extent no poison, and a reader of it does", on(XFSReflink, change.DaxFaultHWPoison)("reflink-cow", "A21"), func(ctx SpecContext) {
+		g := Guest(ctx)
+		mount := g.DAX(ctx, XFSReflink)
+		f := mount.File(ctx, 64*KiB)
+		v := g.Victim(ctx)
+		clone := v.Map(ctx, mount.File(ctx, 64*KiB, Unwritten()), Shared)
+		shares := v.Syscall(ctx, "ioctl", clone.FD(), unix.FICLONE, v.OpenFile(ctx, f))
+		g.Inject(ctx, inject.BadBlock(f, Page(bad)))
+		store := v.Store(ctx, clone.At(at()))
+		load := v.Load(ctx, clone.At(at()))
+		Expect(shares).To(Be(Returns(0)))
+		Expect(store).To(Be(SIGBUS(BUS_ADRERR)))
+		Expect(load).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr()))
+	})
+
 	for _, p := range []Provider{E820, Virtio} {
+		It("is over when the page was written whole, on "+string(p), Scenario("dax/"+string(p)+"-ext4/mended",
+			Catalogue("A24"), Follows(change.DaxFaultHWPoison, change.DaxRecoveryWrite), NeedsDAX(p, Ext4)),
+			func(ctx SpecContext) {
+				g := Guest(ctx)
+				d := g.Pmem(ctx, p, Ext4)
+				f := g.Mount(ctx, d, "dax").File(ctx, 64*KiB)
+				v := g.Victim(ctx)
+				m := v.Map(ctx, f, Shared)
+				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
+				first := v.Load(ctx, m.At(at()))
+				wrote := v.Pwrite(ctx, m.FD(), PageBytes(), Page(bad))
+				left := g.BadBlocks(ctx, d)
+				again := v.Load(ctx, m.At(at()))
+				Expect(first).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr()))
+				Expect(wrote).To(Follow(change.DaxRecoveryWrite, Before(Errno("EIO")), After(Returns(PageBytes()))))
+				Expect(left).To(Follow(change.DaxRecoveryWrite, Before(Says("8 sectors")), After(Says("none"))))
+				Expect(again).To(Follow(change.DaxRecoveryWrite, adrerr, After(Reads(0x5a))))
+			})
+
 		// These providers say that they cleared the block, so zeroing it works.
 		It("can be written where zeroing clears its bad block, on "+string(p), Scenario("dax/"+string(p)+"-ext4/unwritten-write",
 			Catalogue("A14e"), NeedsDAX(p, Ext4)),

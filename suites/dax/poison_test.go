@@ -72,6 +72,21 @@ var _ = Describe("a poisoned DAX page whose block is good", func() {
 				Expect(g.HardwareCorrupted(ctx)).To(Follow(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
 			})
 
+			// What was copied is anonymous memory.
+			It("is that of the copy alone where a private mapping has one", scenario("madvise-private-copy", "C16", Follows(change.MadviseActionRequired)), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f, v, m := mapped(ctx, g, fs, Private)
+				shared := v.Map(ctx, f, Shared)
+				v.Store(ctx, m.At(at()))
+				told := v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_HWPOISON)
+				load := v.Load(ctx, m.At(at()))
+				file := v.Load(ctx, shared.At(at()))
+				Expect(told).To(Follow(change.MadviseActionRequired, Before(Returns(0)),
+					After(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Returning(0)))))
+				Expect(load).To(Be(SIGBUS(BUS_MCEERR_AR, PageLSB())))
+				Expect(file).To(Be(Reads(Filled(bad))))
+			})
+
 			// It is no page of the buddy system that could be moved elsewhere.
 			It("can't be moved by soft offlining", scenario("soft-offline", "C10"), func(ctx SpecContext) {
 				g := Guest(ctx)

@@ -190,6 +190,16 @@ var _ = Describe("a system call on a DAX mapping with a bad block", func() {
 				Expect(v.Syscall(ctx, "futex", m.At(Page(bad)), wake, 1, 0, 0, 0)).To(Be(Errno("EFAULT")))
 			})
 
+			// What exec makes a program of is read from the file (bprm's kernel_read).
+			It("by execve of its file fails", scenario("execve", "B25", Follows(change.DaxFaultHWPoison)), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f := g.DAX(ctx, fs).File(ctx, 64*KiB)
+				v := g.Victim(ctx)
+				v.Syscall(ctx, "fchmod", v.Open(ctx, f.Path, f.Name, unix.O_RDONLY), 0o755)
+				g.Inject(ctx, inject.BadBlock(f, 0))
+				Expect(v.Syscall(ctx, "execve", f.Path, 0, 0)).To(Be(Errno("EIO")).PartOf(change.DaxFaultHWPoison, leaked))
+			})
+
 			It("by sendfile of its file fails", scenario("sendfile", "B20", Follows(change.DaxFaultHWPoison)), func(ctx SpecContext) {
 				_, v, m := mapped(ctx, Shared)
 				_, w := v.Pipe(ctx)

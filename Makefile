@@ -56,7 +56,7 @@ run: deps build ## compare the two default kernels
 # cache of test results knows nothing of QEMU and of kernels. All of it runs
 # under the race detector, which by default waits a second at each process' end.
 .PHONY: test
-test: test-deps build vet ## run every test, those with real guests included
+test: test-deps build vet lint ## run every test, those with real guests included, the fuzz targets and the linters
 	@FUZZTIME=1s FUZZLEAST=1 tools/fuzz
 	@GORACE=atexit_sleep_ms=0 $(GO) test -race -cover -p 1 -count=1 -timeout 30m ./...
 

@@ -67,7 +67,7 @@ func populate() {
 		begin, err := strconv.ParseUint(string(from), 16, 64)
 		end, wrong := strconv.ParseUint(string(to), 16, 64)
 		if err == nil && wrong == nil && bytes.HasPrefix(rest, []byte("rw-p ")) {
-			unix.RawSyscall(unix.SYS_MADVISE, uintptr(begin), uintptr(end-begin), unix.MADV_POPULATE_WRITE)
+			_, _, _ = unix.RawSyscall(unix.SYS_MADVISE, uintptr(begin), uintptr(end-begin), unix.MADV_POPULATE_WRITE)
 		}
 	}
 }

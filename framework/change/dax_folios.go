@@ -6,7 +6,10 @@ var DaxFolios = Change{
 	Commit:  "38607c62b34b",
 	Subject: "fs/dax: properly refcount fs dax pages",
 	Since:   "v6.15",
-	Effect:  "poison that is consumed in a DAX page mapped as a huge one is reported at the huge page's start, where it was at the page's",
+	Effect:  "poison in a DAX page mapped as a huge one is reported at the huge page's start, where it was at the page's, and to nobody who has a small page of it mapped",
 	Way:     []string{"memory_failure", "mf_generic_kill_procs", "dev_pagemap_mapping_shift"},
-	Telling: []string{"mce/*/srar-huge", "dax/*/madvise-huge"},
+	Telling: []string{"mce/*/srar-huge", "dax/*/madvise-huge", "dax/*/madvise-tail"},
+	Moves: []Move{
+		{Scenarios: "dax/*/madvise-tail", Witness: "log", Before: "Memory failure: N: Sending SIGBUS to * due to hardware memory corruption"},
+	},
 }

@@ -294,7 +294,7 @@ func TestReliabilityRepeat(t *testing.T) {
 	d := disturb(t)
 	args := append(reliable[:len(reliable):len(reliable)], "--repeat=2")
 	if isLong() {
-		// 18 scenarios of every kind, each 56 times.
+		// 19 scenarios of every kind, each 56 times.
 		args = append(reliable[:2:2], "--matrix=wide", "--repeat=56")
 		for _, id := range []string{
 			"dax/ext4/shared-*", "dax/ext4/private-*", "dax/xfs/shared-read", "dax/e820-ext4/pwrite", "dax/ext4/pread", "dax/ext4/pwrite",

@@ -64,15 +64,18 @@ func (a *agent) readFile(q *wire.ReadFile) (*wire.File, error) {
 	return readTo(fd, q.Offset, q.Length, want), nil
 }
 
+// scratch is what is read into, and copied from at once: the agent has one thread, and
+// in a clone each piece of memory that was never used is work.
+var scratch [64 << 10]byte
+
 // readTo reads an open file from an offset on: want bytes, or to its end. hint is
 // how many there are, 0 where that is not known.
 func readTo(fd int, offset int64, hint, want int) *wire.File {
 	f := &wire.File{}
-	size := 4096 // a sysfs attribute in one read
+	buf := scratch[:4096] // a sysfs attribute in one read
 	if hint > 0 {
-		size = hint
+		buf = make([]byte, hint)
 	}
-	buf := make([]byte, size)
 	for f.N < want {
 		n, err := unix.Pread(fd, buf[:min(len(buf), want-f.N)], offset+int64(f.N))
 		if errors.Is(err, unix.ESPIPE) { // a pipe, or a device that is none to seek in
@@ -90,8 +93,8 @@ func readTo(fd int, offset int64, hint, want int) *wire.File {
 		}
 		f.Data = append(f.Data, buf[:n]...)
 		f.N += n
-		if n == len(buf) && len(buf) < 64<<10 {
-			buf = make([]byte, 64<<10)
+		if n == len(buf) && len(buf) < len(scratch) {
+			buf = scratch[:]
 		}
 	}
 	return f

@@ -42,7 +42,7 @@ func (k *kernelLog) read(since uint64) (*wire.Log, error) {
 		}
 	}
 	log := &wire.Log{Next: since}
-	buf := make([]byte, 16<<10)
+	buf := scratch[:16<<10]
 	for {
 		n, err := unix.Read(k.fd, buf)
 		switch {

@@ -44,7 +44,7 @@ func main() {
 	out := flag.String("o", "bench.json", "the `file` to write")
 	only := flag.String("only", "", "measure only the parts that this `regexp` matches: boot, clone, scenario, memory, parallel, run, growth, bisect")
 	earlier := flag.String("against", "", "compare with an earlier bench.json, a `file`")
-	n := flag.Int("n", 10, "samples of the short figures; boots take a half, runs a third")
+	n := flag.Int("n", 10, "samples of the short figures; boots take a half, runs a fifth")
 	flag.Parse()
 	b := &bench{ctx: context.Background(), n: *n, only: regexp.MustCompile(*only), out: *out, figures: Figures{}}
 	then := Figures{} // read first, because it may be the file that is written

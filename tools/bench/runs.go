@@ -99,7 +99,7 @@ func (b *bench) blocks(r *results.Run) error {
 // runs measures whole default runs: cold, with kernels fetched but no template;
 // warm; again, with every cell known; and one of four kernels of which one is new.
 func (b *bench) runs() error {
-	times := max(b.n/3, 3)
+	times := max(b.n/5, 2)
 	var cold, warm, again, perCell, oneNew []float64
 	for range times {
 		if err := b.forget("templates", time.Time{}); err != nil {

@@ -71,7 +71,7 @@ type session struct {
 
 func (s *session) serve(reqs <-chan *ssh.Request) {
 	for req := range reqs {
-		ok := true
+		ok, begin := true, (func())(nil)
 		switch req.Type {
 		case "env":
 			var kv struct{ Name, Value string }
@@ -115,13 +115,16 @@ func (s *session) serve(reqs <-chan *ssh.Request) {
 				}
 			}
 			if ok {
-				go s.run(cmd)
+				begin = func() { s.run(cmd) }
 			}
 		default:
 			ok = false
 		}
 		if req.WantReply {
 			req.Reply(ok, nil)
+		}
+		if begin != nil {
+			go begin() // it may end at once, and with it the channel that the reply goes through
 		}
 	}
 }

@@ -124,9 +124,9 @@ func (o *Observer) Release(k *plan.Kernel) {
 }
 
 // Boot makes the templates that tasks need, as many at a time as there are jobs,
-// so that their processes find them.
-// A kernel that can't be booted costs its own cells; an error is the user's to
-// mend, and no kernel would fare better. keep, if there is one, gets the evidence.
+// so that their processes find them. A kernel that can't be booted costs its own
+// cells; an error is the user's to mend, and no kernel would fare better. keep, if
+// there is one, gets the evidence.
 func (o *Observer) Boot(ctx context.Context, tasks []plan.Task, keep Keeper) error {
 	needed := needed(tasks)
 	g, ctx := errgroup.WithContext(ctx)
@@ -228,8 +228,14 @@ func (o *Observer) template(ctx context.Context, g guest, console string) (*vm.T
 		o.Say("%v; once more", err)
 		t, err = o.rig.Template(ctx, spec)
 	}
-	if err == nil && t.Built {
+	switch {
+	case err != nil:
+	case t.Built:
 		o.Say("booted %s in %.1f s", g.kernel.Name, t.Boot.Seconds())
+	default: // it was there, and disturbs nobody
+		o.pace.Lock()
+		o.next = time.Time{}
+		o.pace.Unlock()
 	}
 	return t, err
 }

@@ -203,7 +203,7 @@ func (e explainer) may(id string, onB bool) bool {
 	if !onB {
 		with, without = without, with
 	}
-	return stateOf(with, id).Verdict != Lacks && stateOf(without, id).Verdict != Has
+	return StateOf(with, id).Verdict != Lacks && StateOf(without, id).Verdict != Has
 }
 
 // hidden is the symbol without which one of the two kernels, and not the other,
@@ -243,8 +243,8 @@ func hiddenIn(c observe.Cell) string {
 	return ""
 }
 
-// stateOf is what the states of a kernel say of a change.
-func stateOf(states []ChangeState, id string) ChangeState {
+// StateOf is what the states of a kernel say of a change: NotSeen where they have none.
+func StateOf(states []ChangeState, id string) ChangeState {
 	if i := slices.IndexFunc(states, func(s ChangeState) bool { return s.ID == id }); i >= 0 {
 		return states[i]
 	}

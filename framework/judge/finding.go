@@ -141,7 +141,7 @@ func lostSince(at int, s ChangeState, kernels []Kernel, states map[string][]Chan
 		if i == at || !k.notOlder(o) || o.notOlder(k) && i > at || nearest >= 0 && !o.notOlder(kernels[nearest]) {
 			continue
 		}
-		if o := stateOf(states[o.Name], s.ID); o.Verdict == Has {
+		if o := StateOf(states[o.Name], s.ID); o.Verdict == Has {
 			if both := inBoth(o.After, s.Before); len(both) > 0 {
 				nearest, lost = i, both
 			}

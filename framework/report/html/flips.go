@@ -83,19 +83,12 @@ func (f *flips) row(id string, kernels []history.Kernel) *flipRow {
 		r.Name = unexplainedRow
 	}
 	for _, k := range kernels {
-		s := stateOf(k.Changes, id)
+		s := judge.StateOf(k.Changes, id)
 		r.states = append(r.states, s.Verdict)
 		r.States = append(r.States, stateWords(s))
 	}
 	f.Rows = append(f.Rows, r)
 	return &f.Rows[len(f.Rows)-1]
-}
-
-func stateOf(states []judge.ChangeState, id string) judge.ChangeState {
-	if i := slices.IndexFunc(states, func(s judge.ChangeState) bool { return s.ID == id }); i >= 0 {
-		return states[i]
-	}
-	return judge.ChangeState{ID: id, Verdict: judge.NotSeen}
 }
 
 // stateWords is a state in a table's cell.

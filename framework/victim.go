@@ -18,6 +18,7 @@ type Victim struct {
 	PID  int
 	maps []*Mapping
 	dead bool
+	main *Victim // of a thread: the victim whose memory it shares
 }
 
 // Victim starts the scenario's main victim.
@@ -49,6 +50,20 @@ func (v *Victim) Fork(ctx context.Context, role string) *Victim {
 	v.g.victims[role] = child
 	record(v.g.rec, v.Role, "fork "+role, observe.Outcome{}, "")
 	return child
+}
+
+// Thread starts a thread of the victim: it shares the memory, is told by a handler
+// that runs on itself, can load, store and make system calls, and ends with the victim.
+func (v *Victim) Thread(ctx context.Context) *Victim {
+	const role = "thread"
+	if v.g.victims[role] != nil {
+		v.g.fail(fmt.Errorf("two victims with the role %q", role))
+	}
+	s := v.g.call(ctx, &wire.Request{To: v.id, Fork: &wire.Fork{Thread: true}}).Spawned
+	t := &Victim{g: v.g, id: s.Victim, Role: role, PID: s.PID, main: v}
+	v.g.victims[role] = t
+	record(v.g.rec, v.Role, "start a thread", observe.Outcome{}, "")
+	return t
 }
 
 // Load loads a byte.
@@ -157,6 +172,9 @@ func (v *Victim) signals(raw [][]byte) []observe.Signal {
 }
 
 func (v *Victim) canonical(addr uint64) string {
+	if v.main != nil {
+		return v.main.canonical(addr)
+	}
 	for _, m := range v.maps {
 		if addr >= m.Addr && addr < m.Addr+uint64(m.Bytes) {
 			return m.At(int64(addr - m.Addr)).String()

@@ -44,7 +44,7 @@ func run(args []string) error {
 			return victim.Serve(wire.Disposition(args[1]), victim.FD(0), victim.FD(1))
 		}
 	}
-	return errors.New("usage: agent serve PORT|-, or agent victim handle|default|ignore|block")
+	return errors.New("usage: agent serve PORT|-, or agent victim handle|once|default|ignore|block")
 }
 
 // runtimeSettings keep the Go runtime from doing by itself what it does once in a

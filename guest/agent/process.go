@@ -230,9 +230,9 @@ func (a *agent) spawn(s *wire.Spawn) (*wire.Spawned, error) {
 	switch d {
 	case "":
 		d = wire.Handle
-	case wire.Handle, wire.Default, wire.Ignore, wire.Block:
+	case wire.Handle, wire.Once, wire.Default, wire.Ignore, wire.Block:
 	default:
-		return nil, fmt.Errorf("spawn a victim: unknown disposition %q: want %q, %q, %q or %q", d, wire.Handle, wire.Default, wire.Ignore, wire.Block)
+		return nil, fmt.Errorf("spawn a victim: unknown disposition %q: want %q, %q, %q, %q or %q", d, wire.Handle, wire.Once, wire.Default, wire.Ignore, wire.Block)
 	}
 	var p *process
 	if d == wire.Handle && len(a.spare) > 0 {

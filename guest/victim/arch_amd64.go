@@ -20,3 +20,10 @@ func touch(insn, addr, value uintptr) (result uintptr, done bool)
 //
 //go:noescape
 func forkChild(f *forkFDs) (pid int)
+
+// startThread starts a thread of this process, with the end of its stack. The
+// thread serves commands for as long as the process lives. It returns the thread's
+// id, or an errno below 0.
+//
+//go:noescape
+func startThread(f *forkFDs, stack uintptr) (tid int)

@@ -12,3 +12,5 @@ func entry(int) uintptr { return 0 }
 func touch(insn, addr, value uintptr) (result uintptr, done bool) { return 0, false }
 
 func forkChild(*forkFDs) (pid int) { return -1 }
+
+func startThread(*forkFDs, uintptr) (tid int) { return -1 }

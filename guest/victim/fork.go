@@ -14,29 +14,45 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// forkFDs is what a forked child has to know; the assembly knows the layout.
+// forkFDs is what a forked child or a thread has to know; the assembly knows the layout.
 type forkFDs struct {
 	commands, answers int64    // its ends of the pipes
-	close             [5]int64 // the parent's ends, and the parent's stdin, stdout, stderr
+	close             [5]int64 // of a child: the parent's ends, and the parent's stdin, stdout, stderr
 }
 
-// child is a forked victim. It can't enter the Go runtime, so it speaks in
-// memory images: a command of three words, an answer that is its box.
+// child is a forked victim, or a thread. It can't enter the Go runtime, so it
+// speaks in memory images: a command of three words, an answer that is its record.
 type child struct {
 	pid               int
 	commands, answers int          // the parent's ends
 	ended             *wire.Status // set once it was reaped
+	thread            *thread      // nil for a forked victim
 }
 
-func newChild() (*child, error) {
-	var commands, answers [2]int
+// thread is what a child that shares the memory has there.
+type thread struct {
+	fds   forkFDs
+	stack [64 << 10]byte
+	call  [7]uintptr // the system call under way: its number and its arguments
+}
+
+// pipes are those of the commands and of the answers, each its reading end first.
+func pipes() (commands, answers [2]int, err error) {
 	if err := unix.Pipe2(commands[:], unix.O_CLOEXEC); err != nil {
-		return nil, fmt.Errorf("fork: pipe: %w", err)
+		return commands, answers, fmt.Errorf("pipe: %w", err)
 	}
 	if err := unix.Pipe2(answers[:], unix.O_CLOEXEC); err != nil {
 		closeFD(commands[0])
 		closeFD(commands[1])
-		return nil, fmt.Errorf("fork: pipe: %w", err)
+		return commands, answers, fmt.Errorf("pipe: %w", err)
+	}
+	return commands, answers, nil
+}
+
+func newChild() (*child, error) {
+	commands, answers, err := pipes()
+	if err != nil {
+		return nil, fmt.Errorf("fork: %w", err)
 	}
 	f := &forkFDs{
 		commands: int64(commands[0]),
@@ -55,6 +71,59 @@ func newChild() (*child, error) {
 	return &child{pid: pid, commands: commands[1], answers: answers[0]}, nil
 }
 
+// newThread starts the thread that a process has beside its own.
+func newThread() (*child, error) {
+	if threadID != 0 {
+		return nil, fmt.Errorf("a victim has one thread beside its own, and this one has %d", threadID)
+	}
+	commands, answers, err := pipes()
+	if err != nil {
+		return nil, fmt.Errorf("start a thread: %w", err)
+	}
+	t := &thread{fds: forkFDs{commands: int64(commands[0]), answers: int64(answers[1])}}
+	const aligned = 16
+	top := (uintptr(unsafe.Pointer(&t.stack)) + unsafe.Sizeof(t.stack)) &^ (aligned - 1)
+	tid := startThread(&t.fds, top)
+	if tid < 0 {
+		for _, fd := range []int{commands[0], commands[1], answers[0], answers[1]} {
+			closeFD(fd)
+		}
+		return nil, fmt.Errorf("start a thread: clone: %w", syscall.Errno(-tid))
+	}
+	threadID = tid
+	return &child{pid: tid, commands: commands[1], answers: answers[0], thread: t}, nil
+}
+
+// syscall has a thread make a system call.
+func (c *child) syscall(s *wire.Syscall) (*wire.Called, error) {
+	var answer record
+	var failed error
+	called, err := Call(s, func(number, a1, a2, a3, a4, a5, a6 uintptr) (uintptr, uintptr, syscall.Errno) {
+		c.thread.call = [...]uintptr{number, a1, a2, a3, a4, a5, a6}
+		if answer, failed = c.obey([3]uintptr{entry(entrySyscall), uintptr(unsafe.Pointer(&c.thread.call)), 0}); failed != nil {
+			return 0, 0, 0
+		}
+		const lastErrno = 4095 // MAX_ERRNO in include/linux/err.h
+		if n := int64(answer.value); n < 0 && n >= -lastErrno {
+			return 0, 0, syscall.Errno(-n)
+		}
+		return uintptr(answer.value), 0, 0
+	})
+	if err = errors.Join(err, failed); err != nil {
+		return nil, fmt.Errorf("%s in thread %d: %w", s.Name, c.pid, err)
+	}
+	called.Signals, called.Lost = answer.take(answer.count)
+	return called, nil
+}
+
+// obey has the child carry out a command.
+func (c *child) obey(command [3]uintptr) (answer record, err error) {
+	if err = writeFull(c.commands, bytesOf(&command)); err == nil {
+		err = readFull(c.answers, bytesOf(&answer))
+	}
+	return answer, err
+}
+
 // access has the child carry out an access. died is set when the child ended
 // over it.
 func (c *child) access(a *wire.Access) (r *wire.Accessed, died *wire.Status, err error) {
@@ -68,11 +137,7 @@ func (c *child) access(a *wire.Access) (r *wire.Accessed, died *wire.Status, err
 	if c.ended != nil {
 		return nil, nil, fmt.Errorf("%s in process %d: it has ended", a.Kind, c.pid)
 	}
-	command := [3]uintptr{insn, uintptr(a.Addr), operand(a)}
-	var answer record
-	if err = writeFull(c.commands, bytesOf(&command)); err == nil {
-		err = readFull(c.answers, bytesOf(&answer))
-	}
+	answer, err := c.obey([3]uintptr{insn, uintptr(a.Addr), operand(a)})
 	switch {
 	case errors.Is(err, unix.EPIPE), errors.Is(err, io.EOF):
 		status, err := c.wait(&wire.Wait{})
@@ -88,6 +153,9 @@ func (c *child) access(a *wire.Access) (r *wire.Accessed, died *wire.Status, err
 
 // wait answers wire.Wait for the child.
 func (c *child) wait(w *wire.Wait) (*wire.Status, error) {
+	if c.thread != nil {
+		return nil, fmt.Errorf("wait for thread %d: it ends with its process", c.pid)
+	}
 	if c.ended != nil {
 		return c.ended, nil
 	}

@@ -2,6 +2,7 @@ package victim
 
 import (
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/faultline/faultline/guest/siginfo"
@@ -64,5 +65,65 @@ func TestForkedChildDies(t *testing.T) {
 	}
 	if a := s.access(wire.Load, m.Addr, 1, 0); !a.Done {
 		t.Error("the parent is not well")
+	}
+}
+
+func TestThread(t *testing.T) {
+	s := start(t, wire.Handle)
+	m := s.short()
+	private := s.anonymous()
+	const thread = 11
+	r := s.must(&wire.Request{Fork: &wire.Fork{Victim: thread, Thread: true}}).Spawned
+	if r.Victim != thread || r.PID <= 0 || r.PID == s.cmd.Process.Pid {
+		t.Fatalf("start a thread: %+v", r)
+	}
+	in := func(kind wire.Kind, addr uint64, value uint64) *wire.Accessed {
+		t.Helper()
+		return s.must(&wire.Request{To: thread, Access: &wire.Access{Kind: kind, Addr: addr, Width: 8, Value: value}}).Accessed
+	}
+	call := func(name string, args ...wire.Arg) *wire.Called {
+		t.Helper()
+		return s.must(&wire.Request{To: thread, Syscall: &wire.Syscall{Name: name, Args: args}}).Called
+	}
+	in(wire.Store, private, 43)
+	if a := s.access(wire.Load, private, 8, 0); a.Value != 43 {
+		t.Errorf("the victim loads %d of memory that its thread stored to, want 43", a.Value)
+	}
+	if c := call("getpid"); int(c.Ret) != s.cmd.Process.Pid || c.Errno != "" {
+		t.Errorf("getpid of the thread: %+v, want that of its process", c)
+	}
+	if c := call("gettid"); int(c.Ret) != r.PID {
+		t.Errorf("gettid of the thread: %+v, want %d", c, r.PID)
+	}
+	if c := call("close", wire.Arg{Int: 12345}); c.Errno != "EBADF" || c.Ret != -1 {
+		t.Errorf("close of nothing: %+v", c)
+	}
+	// Each is told what itself did, in turn.
+	for range 3 {
+		signal(t, in(wire.Load, m.Addr+8192, 0), siginfo.SIGBUS, siginfo.BusADRERR, m.Addr+8192)
+		if c := s.call("getpid"); len(c.Signals) != 0 {
+			t.Errorf("the thread's signals came to the victim: %+v", c)
+		}
+		signal(t, s.access(wire.Load, m.Addr+4096, 8, 0), siginfo.SIGBUS, siginfo.BusADRERR, m.Addr+4096)
+		if c := call("getpid"); len(c.Signals) != 0 {
+			t.Errorf("the victim's signals came to the thread: %+v", c)
+		}
+	}
+	if r := s.ask(&wire.Request{Fork: &wire.Fork{Victim: 12, Thread: true}}); r.Error == "" {
+		t.Error("a second thread was started")
+	}
+	if r := s.ask(&wire.Request{Wait: &wire.Wait{Victim: thread}}); r.Error == "" {
+		t.Error("a thread was waited for")
+	}
+}
+
+// SA_RESETHAND: the first signal is told, the second is deadly.
+func TestOnce(t *testing.T) {
+	s := start(t, wire.Once)
+	m := s.short()
+	signal(t, s.access(wire.Load, m.Addr+8192, 8, 0), siginfo.SIGBUS, siginfo.BusADRERR, m.Addr+8192)
+	s.send(&wire.Request{Access: &wire.Access{Kind: wire.Load, Addr: m.Addr + 8192, Width: 1}})
+	if err := s.cmd.Wait(); err == nil || s.cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGBUS {
+		t.Errorf("the second signal ended the victim with %v", err)
 	}
 }

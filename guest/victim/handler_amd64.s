@@ -6,29 +6,38 @@
 #define SYS_close 3
 #define SYS_rt_sigreturn 15
 #define SYS_clone 56
+#define SYS_gettid 186
 #define SYS_exit_group 231
 
 #define SIGBUS 7
 #define SIGSEGV 11
 #define SIGCHLD 17
+
+// What pthread_create(3) shares, without thread-local storage: CLONE_VM,
+// CLONE_FS, CLONE_FILES, CLONE_SIGHAND, CLONE_THREAD, CLONE_SYSVSEM
+// (include/uapi/linux/sched.h).
+#define CLONE_AS_THREAD 0x50f00
+
 #define BUS_MCEERR_AO 5
 
 // Offsets in struct ucontext (arch/x86/include/uapi/asm/sigcontext.h).
 #define UC_SP 160
 #define UC_IP 168
 
-// Offsets in box (signal.go).
+// Offsets in a record (signal.go).
 #define BOX_value 0
 #define BOX_done 8
-#define BOX_count 16
-#define BOX_ring 24
+#define BOX_armed 16
+#define BOX_news 24
+#define BOX_count 32
+#define BOX_ring 40
 #define RING 32
-#define BOX_size 4120
+#define BOX_size 4136
 #define RUNAWAY 65536
 #define NEWS 2
 
 // ACCESS is the most bytes that one of the functions with an access has, its
-// return included.
+// return included. The system call of syscall6 begins behind so many.
 #define ACCESS 8
 
 // handler is a signal handler in the kernel's ABI: DI is the signal, SI the
@@ -39,9 +48,20 @@
 // than ACCESS is within. A fault strikes at the access itself, but a machine
 // check may come when it is done, at the return behind it: so do QEMU's, raised
 // at a watchpoint.
+//
+// BX becomes the record of the thread that it runs on.
 TEXT handler<>(SB),NOSPLIT|NOFRAME,$0
+	LEAQ	·box(SB), BX
+	CMPQ	·threadID(SB), $0
+	JEQ	whose
+	MOVQ	$SYS_gettid, AX
+	SYSCALL
+	CMPQ	AX, ·threadID(SB)
+	JNE	whose
+	LEAQ	·threadBox(SB), BX
+whose:
 	MOVQ	$-1, R8
-	MOVQ	·armed(SB), R9
+	MOVQ	BOX_armed(BX), R9
 	TESTQ	R9, R9
 	JEQ	place
 	MOVQ	UC_IP(DX), R8
@@ -58,13 +78,13 @@ place:
 record:
 	MOVQ	$1, AX
 	LOCK
-	XADDQ	AX, ·box+BOX_count(SB)
+	XADDQ	AX, BOX_count(BX)
 	CMPQ	AX, $RUNAWAY
 	JGE	runaway
 	CMPQ	AX, $RING
 	JGE	resume
 	SHLQ	$7, AX
-	LEAQ	·box+BOX_ring(SB), R9
+	LEAQ	BOX_ring(BX), R9
 	ADDQ	AX, R9
 	MOVQ	$0, CX
 copy:
@@ -90,13 +110,13 @@ resume:
 	// progress: the kernel said as news what failed it.
 	TESTQ	R8, R8
 	JNE	out
-	INCQ	·news(SB)
-	CMPQ	·news(SB), $NEWS
+	INCQ	BOX_news(BX)
+	CMPQ	BOX_news(BX), $NEWS
 	JCS	out
 land:
 	// The access is a function that touch called and that uses no stack, so to go
 	// on behind it is to return from it.
-	MOVQ	$0, ·armed(SB)
+	MOVQ	$0, BOX_armed(BX)
 	MOVQ	UC_SP(DX), R9
 	MOVQ	(R9), R10
 	MOVQ	R10, UC_IP(DX)
@@ -145,6 +165,20 @@ TEXT store8<>(SB),NOSPLIT|NOFRAME,$0
 	MOVQ	DX, (SI)
 	RET
 
+// A system call, for a thread that is told what to do as if it were an access: SI
+// is where its number and its six arguments lie, one behind the other.
+TEXT syscall6<>(SB),NOSPLIT|NOFRAME,$0
+	MOVQ	0(SI), AX
+	MOVQ	8(SI), DI
+	MOVQ	24(SI), DX
+	MOVQ	32(SI), R10
+	MOVQ	40(SI), R8
+	MOVQ	48(SI), R9
+	MOVQ	16(SI), SI
+	SYSCALL
+	MOVQ	AX, DX
+	RET
+
 // The order is that of the constants in signal.go.
 DATA entries<>+0(SB)/8, $load1<>(SB)
 DATA entries<>+8(SB)/8, $load2<>(SB)
@@ -156,7 +190,8 @@ DATA entries<>+48(SB)/8, $store4<>(SB)
 DATA entries<>+56(SB)/8, $store8<>(SB)
 DATA entries<>+64(SB)/8, $handler<>(SB)
 DATA entries<>+72(SB)/8, $restorer<>(SB)
-GLOBL entries<>(SB), NOPTR, $80
+DATA entries<>+80(SB)/8, $syscall6<>(SB)
+GLOBL entries<>(SB), NOPTR, $88
 
 // func entry(i int) uintptr
 TEXT ·entry(SB),NOSPLIT,$0-16
@@ -171,11 +206,11 @@ TEXT ·touch(SB),NOSPLIT,$8-33
 	MOVQ	insn+0(FP), AX
 	MOVQ	addr+8(FP), SI
 	MOVQ	value+16(FP), DX
-	MOVQ	$0, ·news(SB)
-	MOVQ	AX, ·armed(SB)
+	MOVQ	$0, ·box+BOX_news(SB)
+	MOVQ	AX, ·box+BOX_armed(SB)
 	CALL	AX
-	MOVQ	·armed(SB), AX
-	MOVQ	$0, ·armed(SB)
+	MOVQ	·box+BOX_armed(SB), AX
+	MOVQ	$0, ·box+BOX_armed(SB)
 	MOVQ	DX, result+24(FP)
 	TESTQ	AX, AX
 	SETNE	done+32(FP)
@@ -184,8 +219,8 @@ TEXT ·touch(SB),NOSPLIT,$8-33
 // func forkChild(f *forkFDs) (pid int)
 //
 // The child has one thread of a process that had many, so it must not enter
-// the Go runtime: it lives and ends in this function.
-TEXT ·forkChild(SB),NOSPLIT,$32-16
+// the Go runtime: it lives and ends in obey.
+TEXT ·forkChild(SB),NOSPLIT,$0-16
 	MOVQ	f+0(FP), BX
 	MOVQ	$SYS_clone, AX
 	MOVQ	$SIGCHLD, DI
@@ -200,7 +235,8 @@ TEXT ·forkChild(SB),NOSPLIT,$32-16
 	RET
 
 child:
-	MOVQ	$0, ·box+BOX_count(SB)
+	LEAQ	·box(SB), R14
+	MOVQ	$0, BOX_count(R14)
 	MOVQ	0(BX), R12	// f.commands
 	MOVQ	8(BX), R13	// f.answers
 	MOVQ	$0, R15
@@ -211,11 +247,40 @@ closing:
 	INCQ	R15
 	CMPQ	R15, $5
 	JLT	closing
+	JMP	obey<>(SB)
 
+// func startThread(f *forkFDs, stack uintptr) (tid int)
+//
+// The thread is none of the Go runtime's: like a forked child it lives and ends in
+// obey. Its stack goes down from stack.
+TEXT ·startThread(SB),NOSPLIT,$0-24
+	MOVQ	f+0(FP), BX
+	MOVQ	stack+8(FP), SI
+	MOVQ	$SYS_clone, AX
+	MOVQ	$CLONE_AS_THREAD, DI
+	XORL	DX, DX
+	XORL	R10, R10
+	XORL	R8, R8
+	SYSCALL
+	TESTQ	AX, AX
+	JEQ	thread
+	MOVQ	AX, tid+16(FP)
+	RET
+
+thread:
+	LEAQ	·threadBox(SB), R14
+	MOVQ	0(BX), R12	// f.commands
+	MOVQ	8(BX), R13	// f.answers
+	JMP	obey<>(SB)
+
+// obey carries out commands from the pipe R12, and answers each with the record
+// R14 to the pipe R13. It does not return.
+TEXT obey<>(SB),NOSPLIT|NOFRAME,$0
+	SUBQ	$32, SP	// a command, of 24 bytes
 next:
 	MOVQ	$SYS_read, AX
 	MOVQ	R12, DI
-	LEAQ	0(SP), SI
+	MOVQ	SP, SI
 	MOVQ	$24, DX
 	SYSCALL
 	CMPQ	AX, $-4	// EINTR
@@ -226,22 +291,22 @@ next:
 	MOVQ	0(SP), AX
 	MOVQ	8(SP), SI
 	MOVQ	16(SP), DX
-	MOVQ	$0, ·news(SB)
-	MOVQ	AX, ·armed(SB)
+	MOVQ	$0, BOX_news(R14)
+	MOVQ	AX, BOX_armed(R14)
 	CALL	AX
-	MOVQ	·armed(SB), AX
-	MOVQ	$0, ·armed(SB)
-	MOVQ	DX, ·box+BOX_value(SB)
-	MOVQ	AX, ·box+BOX_done(SB)
+	MOVQ	BOX_armed(R14), AX
+	MOVQ	$0, BOX_armed(R14)
+	MOVQ	DX, BOX_value(R14)
+	MOVQ	AX, BOX_done(R14)
 
 	MOVQ	$SYS_write, AX
 	MOVQ	R13, DI
-	LEAQ	·box(SB), SI
+	MOVQ	R14, SI
 	MOVQ	$BOX_size, DX
 	SYSCALL
 	CMPQ	AX, $BOX_size
 	JNE	exit
-	MOVQ	$0, ·box+BOX_count(SB)
+	MOVQ	$0, BOX_count(R14)
 	JMP	next
 
 exit:

@@ -127,10 +127,14 @@ func (v *server) do(q *wire.Request, r *wire.Reply) (err error) {
 		return err
 	}
 	if c := v.children[q.To]; c != nil {
-		if q.Access == nil {
-			return fmt.Errorf("victim %d was forked and can only access memory, not %s", q.To, op)
+		switch {
+		case q.Access != nil:
+			r.Accessed, r.Died, err = c.access(q.Access)
+		case q.Syscall != nil && c.thread != nil:
+			r.Called, err = c.syscall(q.Syscall)
+		default:
+			err = fmt.Errorf("victim %d was forked and can only access memory, not %s", q.To, op)
 		}
-		r.Accessed, r.Died, err = c.access(q.Access)
 		return err
 	}
 	switch {
@@ -143,8 +147,12 @@ func (v *server) do(q *wire.Request, r *wire.Reply) (err error) {
 			r.Called.Signals, r.Called.Lost = drain()
 		}
 	case q.Fork != nil:
+		start := newChild
+		if q.Fork.Thread {
+			start = newThread
+		}
 		var c *child
-		if c, err = newChild(); err == nil {
+		if c, err = start(); err == nil {
 			v.children[q.Fork.Victim] = c
 			r.Spawned = &wire.Spawned{Victim: q.Fork.Victim, PID: c.pid}
 		}

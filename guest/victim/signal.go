@@ -15,21 +15,23 @@ import (
 // ringSize is how many signals are kept between two answers.
 const ringSize = 32
 
-// record is what the handler, and a forked child, write to; the assembly knows
-// the layout.
+// record is what the handler writes to on a thread, and a forked child; the
+// assembly knows the layout.
 type record struct {
-	value uint64 // a forked child's last result
-	done  uint64 // a forked child's last access was carried out
-	count uint64 // signals since the last drain
+	value uint64  // the last result of a forked child or a thread
+	done  uint64  // its last access was carried out
+	armed uintptr // address of the instruction that an access is about to run, 0 outside an access
+	news  uint64  // how often BUS_MCEERR_AO came at the access itself
+	count uint64  // signals since the last drain
 	ring  [ringSize][siginfo.Size]byte
 }
 
 // The handler of a signal is the process's, so what it works with is too.
 var (
-	box     record
-	armed   uintptr // address of the instruction that an access is about to run, 0 outside an access
-	news    uint64  // how often BUS_MCEERR_AO came at the access itself
-	chained uintptr // the handler of SIGSEGV before ours: the Go runtime's
+	box       record
+	threadBox record  // of the thread that startThread started
+	threadID  int     // 0 while there is none
+	chained   uintptr // the handler of SIGSEGV before ours: the Go runtime's
 )
 
 // Indices of entry.
@@ -38,6 +40,7 @@ const (
 	entryStore    = 4
 	entryHandler  = 8
 	entryRestorer = 9
+	entrySyscall  = 10
 )
 
 // sigaction is the kernel's struct sigaction on 64-bit.
@@ -52,6 +55,7 @@ const (
 	saSiginfo  = 0x4
 	saRestorer = 0x04000000
 	saOnStack  = 0x08000000
+	saReset    = 0x80000000 // SA_RESETHAND
 
 	sigDefault = 0
 	sigIgnore  = 1
@@ -96,12 +100,14 @@ func Install(d wire.Disposition) error {
 	bus := ours
 	switch d {
 	case wire.Handle, wire.Block, "":
+	case wire.Once:
+		bus.flags |= saReset
 	case wire.Default:
 		bus = sigaction{handler: sigDefault}
 	case wire.Ignore:
 		bus = sigaction{handler: sigIgnore}
 	default:
-		return fmt.Errorf("unknown disposition %q: want %q, %q, %q or %q", d, wire.Handle, wire.Default, wire.Ignore, wire.Block)
+		return fmt.Errorf("unknown disposition %q: want %q, %q, %q, %q or %q", d, wire.Handle, wire.Once, wire.Default, wire.Ignore, wire.Block)
 	}
 	if err := rtSigaction(siginfo.SIGBUS, &bus, nil); err != nil {
 		return err

@@ -246,7 +246,10 @@ func (a *Accessed) words(w *words) {
 	flag(w, &a.Done)
 }
 
-func (f *Fork) words(w *words) { num(w, &f.Victim) }
+func (f *Fork) words(w *words) {
+	num(w, &f.Victim)
+	flag(w, &f.Thread)
+}
 
 func (s *Syscall) words(w *words) {
 	text(w, &s.Name)

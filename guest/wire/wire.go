@@ -83,6 +83,7 @@ type Disposition string
 
 const (
 	Handle  Disposition = "handle"  // a raw handler copies the payload and resumes behind the access
+	Once    Disposition = "once"    // Handle, for one signal (SA_RESETHAND), and then Default
 	Default Disposition = "default" // SIG_DFL: the signal ends the process
 	Ignore  Disposition = "ignore"  // SIG_IGN
 	Block   Disposition = "block"   // handled, but blocked in the signal mask
@@ -96,7 +97,7 @@ type Spawn struct {
 // Spawned answers Spawn and Fork.
 type Spawned struct {
 	Victim int `json:"victim"`
-	PID    int `json:"pid"`
+	PID    int `json:"pid"` // of a thread its own number (gettid(2))
 }
 
 // Wait waits until a victim has ended. With Kill it is sent SIGKILL first.
@@ -278,6 +279,9 @@ type Accessed struct {
 // that can only Access, and be waited for.
 type Fork struct {
 	Victim int `json:"victim,omitempty"` // the agent fills in the child's number
+	// Thread starts a thread instead, of which a victim has one: it shares the memory,
+	// takes signals of its own, can make a Syscall too, and ends with the victim.
+	Thread bool `json:"thread,omitempty"`
 }
 
 // Syscall makes a system call by name, in the process it is sent to.

@@ -83,6 +83,30 @@ var _ = Describe("a load of poison", func() {
 		Expect(kept).To(Be(SIGBUS(BUS_ADRERR, At(m.At(Page(8)+5)))))
 	})
 
+	// SA_RESETHAND in sigaction(2): the disposition is taken back as the handler is called.
+	It("ends a process the second time that asked to be told once", scenario("load/once", "S14"), func(ctx SpecContext) {
+		g, v, m := victim(ctx, wire.Once)
+		poison(ctx, g, v, m)
+		first := v.Load(ctx, m.At(at()))
+		second := v.Load(ctx, m.At(at()))
+		Expect(first).To(Be(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(at())))))
+		Expect(second).To(Be(KilledBy("SIGBUS")))
+	})
+
+	It("is told to the thread that loads", scenario("load/thread", "S07"), func(ctx SpecContext) {
+		g, v, m := victim(ctx, wire.Handle)
+		thread := v.Thread(ctx)
+		poison(ctx, g, v, m)
+		load := thread.Load(ctx, m.At(at()))
+		other := v.Idle(ctx)
+		own := v.Load(ctx, m.At(at()))
+		idle := thread.Idle(ctx)
+		Expect(load).To(Be(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(at())))))
+		Expect(other).To(Be(OK()))
+		Expect(own).To(Be(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(at())))))
+		Expect(idle).To(Be(OK()))
+	})
+
 	It("is told to a tracer as to the process itself", scenario("load/traced", "S10"), func(ctx SpecContext) {
 		g, v, m := victim(ctx, wire.Handle)
 		tracer := g.Second(ctx)
@@ -148,6 +172,18 @@ var _ = Describe("news of poison", func() {
 		Expect(again).To(Be(Errno("EAGAIN")))
 	})
 
+	// find_early_kill_thread(): prctl(2) is of one thread.
+	It("comes to the thread that asked for it", scenario("news/thread", "S09"), func(ctx SpecContext) {
+		g, v, m := victim(ctx, wire.Handle)
+		thread := v.Thread(ctx)
+		thread.KillEarly(ctx)
+		poison(ctx, g, v, m)
+		told := thread.Idle(ctx)
+		other := v.Idle(ctx)
+		Expect(told).To(optional(m))
+		Expect(other).To(Be(OK()))
+	})
+
 	It("is lost on a process that ignores it, which ends at its next load", scenario("news/ignored", "S06"), func(ctx SpecContext) {
 		g, v, m := news(ctx, wire.Ignore)
 		poison(ctx, g, v, m)
@@ -163,4 +199,15 @@ var _ = Describe("news of poison", func() {
 		taken := v.TakePending(ctx)
 		Expect(taken).To(Be(Errno("EAGAIN")))
 	})
+})
+
+var _ = Describe("a victim", func() {
+	It("of 32 bits is told alike", Scenario("delivery/load/compat", Catalogue("S12"),
+		NotDoable("no 32-bit victim is written: the handler and the accesses are assembly of AMD64; the kernels run such programs (CONFIG_IA32_EMULATION)")), func(SpecContext) {})
+
+	It("that is process 1 takes the guest with it", Scenario("delivery/load/init", Catalogue("S13"),
+		NotDoable("process 1 of a guest is the rig's: its death is a panic (\"Attempted to kill init!\"), so a victim refuses to be it")), func(SpecContext) {})
+
+	It("with the handler of Go's runtime is told nothing of the page's size", Scenario("delivery/load/go-runtime", Catalogue("S15"),
+		NotDoable("a victim has a handler of its own, for Go's runtime hands out the address alone (runtime/debug.SetPanicOnFault) or dies with address and code")), func(SpecContext) {})
 })

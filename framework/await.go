@@ -23,7 +23,7 @@ const (
 func (g *GuestVM) AwaitBadBlocks(ctx context.Context, d Device) *Seen {
 	var text string
 	g.poll(ctx, func() bool {
-		text = observe.BadSectors(g.ReadFile(ctx, "/sys/block/"+d.Disk+"/badblocks"))
+		text = observe.BadSectors(g.ReadFile(ctx, d.badBlocks()))
 		return text != "none"
 	})
 	return g.badBlocks(d, text)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
@@ -63,6 +62,7 @@ type Device struct {
 	Bytes    int64
 
 	page   uint64 // of the guest's kernel, in bytes
+	list   string // where its bad blocks are listed, if not at its disk
 	medium string // the disk that lies below one of device mapper, sector for sector
 }
 
@@ -102,6 +102,9 @@ func (g *GuestVM) plugVirtioPmem(ctx context.Context) {
 func (d Device) Blocks(offset, n int64) (inject.Blocks, error) {
 	return inject.Blocks{Disk: d.noted(), Sector: offset / 512, Count: n / 512, Name: fmt.Sprintf("%s+%#x", d.Name, offset)}, nil
 }
+
+// badBlocks is the file that lists a device's bad blocks.
+func (d Device) badBlocks() string { return cmp.Or(d.list, "/sys/block/"+d.Disk+"/badblocks") }
 
 // noted is the disk whose list of bad blocks a device's are in.
 func (d Device) noted() string { return cmp.Or(d.medium, d.Disk) }
@@ -180,6 +183,23 @@ func (g *GuestVM) Mapper(ctx context.Context, name, kind string, d Device) Devic
 	return mapped
 }
 
+// WriteCache asks device mapper for a cache of what is written to a device in the
+// memory of another (Documentation/admin-guide/device-mapper/writecache.rst), and
+// records what came of it. What was made is taken away again.
+func (g *GuestVM) WriteCache(ctx context.Context, memory, origin Device) *Seen {
+	const name = "cached"
+	g.LoadModule(ctx, "dm_mod")
+	g.LoadModule(ctx, "dm_writecache")
+	g.Unmount(ctx, memory)
+	g.Unmount(ctx, origin)
+	t := wire.Target{Length: uint64(origin.Bytes / 512), Type: "writecache", Params: fmt.Sprintf("p /dev/%s /dev/%s %d 0", origin.Disk, memory.Disk, g.page)}
+	m := g.call(ctx, &wire.Request{DM: &wire.DM{Name: name, Table: []wire.Target{t}}}).Mapper
+	if m.Errno == "" {
+		g.call(ctx, &wire.Request{DM: &wire.DM{Name: name}})
+	}
+	return record(g.rec, "agent", fmt.Sprintf("dm-writecache over %s in %s", origin.Name, memory.Name), observe.Outcome{Errno: m.Errno}, "")
+}
+
 // Frame is a byte of the device in guest physical memory.
 func (g *GuestVM) Frame(d Device, offset int64) inject.Frame {
 	f := inject.Frame{Addr: d.Physical + uint64(offset), Page: g.page, Name: fmt.Sprintf("%s+%#x", d.Name, offset)}
@@ -191,11 +211,7 @@ func (g *GuestVM) Frame(d Device, offset int64) inject.Frame {
 // what the bus knows of it.
 func (g *GuestVM) Rebind(ctx context.Context, d Device) Device {
 	g.Unmount(ctx, d)
-	link := g.call(ctx, &wire.Request{Syscall: &wire.Syscall{Name: "readlinkat", Args: []wire.Arg{{Int: -100}, {Str: "/sys/block/" + d.Disk + "/device"}, {Out: 256}, {Int: 256}}}}).Called
-	if link.Errno != "" || link.Ret < 0 || link.Ret > int64(len(link.Out[0])) {
-		g.fail(fmt.Errorf("find the device behind %s: %d %s", d.Name, link.Ret, link.Errno))
-	}
-	name := path.Base(string(link.Out[0][:link.Ret]))
+	name := g.ndDevice(ctx, d)
 	g.WriteFile(ctx, "/sys/bus/nd/drivers/nd_pmem/unbind", name)
 	g.WriteFile(ctx, "/sys/bus/nd/drivers/nd_pmem/bind", name)
 	record(g.rec, "agent", "unbind and bind "+d.Name, observe.Outcome{}, "")

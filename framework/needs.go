@@ -35,6 +35,14 @@ func NeedsDAX(p Provider, fs FS) Trait {
 // have none.
 func NeedsHugeDAX() Trait { return Needs("FS_DAX_PMD") }
 
+// NeedsDeviceDAX is what GuestVM's DeviceDAX takes.
+func NeedsDeviceDAX() Trait {
+	return func(i *scenario.Info) {
+		NeedsDisk(NFIT, Ext4)(i)
+		Needs("NVDIMM_DAX", "DEV_DAX", "DEV_DAX_PMEM")(i)
+	}
+}
+
 // NeedsPageMap is what it takes to ask where a page lies, or whether it is mapped
 // (/proc/PID/pagemap): GuestVM's Frame and Victim's In, InKernel, Frame, Present.
 func NeedsPageMap() Trait { return Needs("PROC_PAGE_MONITOR") }

@@ -15,7 +15,7 @@ import (
 // BadBlocks is the number of bad sectors that a file's disk lists, by name and
 // count: witness of what a write cleared. It is recorded as a step.
 func (g *GuestVM) BadBlocks(ctx context.Context, d Device) *Seen {
-	return g.badBlocks(d, observe.BadSectors(g.ReadFile(ctx, "/sys/block/"+d.Disk+"/badblocks")))
+	return g.badBlocks(d, observe.BadSectors(g.ReadFile(ctx, d.badBlocks())))
 }
 
 func (g *GuestVM) badBlocks(d Device, text string) *Seen {
@@ -72,7 +72,7 @@ func (g *GuestVM) collect(ctx context.Context) error {
 	}
 	sort.Strings(names)
 	for _, n := range names {
-		reply, err := ask(&wire.Request{ReadFile: &wire.ReadFile{Path: "/sys/block/" + n + "/badblocks"}})
+		reply, err := ask(&wire.Request{ReadFile: &wire.ReadFile{Path: disks[n].badBlocks()}})
 		if err != nil {
 			return err
 		}

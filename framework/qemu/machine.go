@@ -82,6 +82,7 @@ var kernelArgs = []string{
 	"no_timer_check",    // no probing of the timer interrupt
 	"cryptomgr.notests", // self tests of ciphers nobody uses here
 	"audit=0",
+	"secretmem.enable=1",  // memfd_secret(2), which kernels before v6.5 have but refuse
 	"random.trust_cpu=on", // -cpu max has RDRAND: the pool is ready without waiting for interrupts
 }
 

@@ -28,7 +28,7 @@ var (
 	nvdimmSpecs = []images.PmemSpec{
 		{FS: images.Ext4, Mode: images.FSDAX, Size: 256 * qemu.MiB, Label: "nfit-ext4"},
 		{FS: images.XFS, Mode: images.FSDAX, Size: 320 * qemu.MiB, Label: "nfit-xfs"},
-		{FS: images.XFS, Mode: images.FSDAX, Size: 320 * qemu.MiB, Label: "nfit-xfs-rl", Reflink: true},
+		{FS: images.XFS, Mode: images.FSDAX, Size: 320 * qemu.MiB, Label: "nfit-xfs-rl", Reflink: true, RMapBT: true},
 	}
 	virtioSpecs = []images.PmemSpec{
 		{FS: images.Ext4, Size: 128 * qemu.MiB, Label: "vpmem-ext4"},
@@ -74,7 +74,7 @@ var bootGroups = []string{"nd_pmem", "nd_e820", "nfit", "crc32c_generic", "ext4"
 
 // onDemandGroups are loaded by the scenarios that need them; virtio_pmem has
 // nothing to drive before, see unplugVirtioPmem.
-var onDemandGroups = []string{"virtio_pmem", "dm_mod", "hwpoison_inject", "mce_inject"}
+var onDemandGroups = []string{"virtio_pmem", "dm_mod", "dm_writecache", "device_dax", "dax_pmem", "hwpoison_inject", "mce_inject"}
 
 // parts are the files a guest of one kernel is made of.
 type parts struct {

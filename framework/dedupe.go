@@ -1,0 +1,45 @@
+package framework
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"syscall"
+
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/guest/victim"
+	"github.com/faultline/faultline/guest/wire"
+)
+
+// Dedupe has a file share what another holds at the same place, if that is the same
+// (ioctl_fideduperange(2)). It records how many bytes are shared now, or what went
+// wrong with this file, which the system call itself does not fail with.
+func (v *Victim) Dedupe(ctx context.Context, from, to FD, n, offset int64) *Seen {
+	const (
+		fideduperange = 0xc0189436
+		head, info    = 24, 32 // struct file_dedupe_range, struct file_dedupe_range_info (include/uapi/linux/fs.h)
+		differs       = 1      // FILE_DEDUPE_RANGE_DIFFERS
+	)
+	le := binary.LittleEndian
+	in := le.AppendUint64(le.AppendUint64(nil, uint64(offset)), uint64(n))
+	in = le.AppendUint64(in, 1) // dest_count
+	in = le.AppendUint64(le.AppendUint64(in, uint64(to.n)), uint64(offset))
+	v.g.approach(ctx, 1)
+	called := v.g.call(ctx, &wire.Request{To: v.id, Syscall: &wire.Syscall{
+		Name: "ioctl", Args: []wire.Arg{{Int: int64(from.n)}, {Int: fideduperange}, {In: in, Out: head + info}},
+	}}).Called
+	o := observe.Outcome{Errno: called.Errno, Signals: v.signals(called.Signals)}
+	if called.Errno == "" {
+		out := called.Out[0][head:]
+		switch status := int32(le.Uint32(out[24:])); {
+		case status == differs:
+			o.Note = "differs"
+		case status < 0:
+			o.Errno = victim.ErrnoName(syscall.Errno(-status))
+		default:
+			shared := int64(le.Uint64(out[16:]))
+			o.Ret = &shared
+		}
+	}
+	return record(v.g.rec, v.Role, fmt.Sprintf("FIDEDUPERANGE of %d bytes from %s to %s, both from %d", n, from.name, to.name, offset), o, "")
+}

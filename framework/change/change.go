@@ -26,6 +26,9 @@ type Change struct {
 	Subject string `json:"subject"`
 	// Since is the first upstream release with it, "v6.5"; of a user's, it may be empty.
 	Since string `json:"since,omitempty"`
+	// Until is the first upstream release that mended it, of a change that is a bug: who
+	// lacks it has lost nothing.
+	Until string `json:"until,omitempty"`
 	// Effect says in one sentence what user space sees of it.
 	Effect string `json:"effect"`
 	// Way are the kernel functions from where the poison is met to what user space is
@@ -109,8 +112,8 @@ type List []Change
 // All are the changes that Faultline knows, in upstream order.
 func All() List {
 	return List{
-		KillEarlyOnConsumption, MadvisePopulate, ShmemKeepsErrorPage, CopyFromUserQuiet, NfitMiscGranularity, DaxRecoveryWrite, SwapinErrorMarker, AMDPanics, CountedByAction, UnpoisonAfterMCE,
-		CopyUserHighpageMC, HugetlbKeepsErrorPage, KSMPoison, DaxFaultHWPoison, PoisonedMarker, UserfaultfdPoison, HugetlbReadsGoodPages, BadblocksSorted, MadviseActionRequired, ThpSplitSigbus, EnableSoftOffline, DaxFolios,
+		KillEarlyOnConsumption, MadvisePopulate, ShmemKeepsErrorPage, CopyFromUserQuiet, DeviceDaxCompound, NfitMiscGranularity, DaxRecoveryWrite, SwapinErrorMarker, AMDPanics, CountedByAction, UnpoisonAfterMCE,
+		DedupeErrorLost, CopyUserHighpageMC, HugetlbKeepsErrorPage, KSMPoison, DaxFaultHWPoison, PoisonedMarker, UserfaultfdPoison, HugetlbReadsGoodPages, BadblocksSorted, MadviseActionRequired, ThpSplitSigbus, EnableSoftOffline, DaxFolios,
 	}
 }
 

@@ -8,5 +8,5 @@ var NfitMiscGranularity = Change{
 	Since:   "v5.19",
 	Effect:  "a machine check for a page adds the page's 8 sectors to the bad blocks of an nvdimm, where it added one",
 	Way:     []string{"do_machine_check", "nfit_handle_mce"},
-	Telling: []string{"mce/nfit/page", "mce/nfit/rebind", "mce/ext4/srar-*", "mce/xfs/srar-*", "mce/*/srao-early", "mce/*/srao-late", "mce/*/srao-in-guest", "mce/*/ucna", "mce/*/ucna-simulated"},
+	Telling: []string{"mce/nfit/page", "mce/nfit/rebind", "mce/ext4/srar-*", "mce/xfs/srar-*", "mce/*/srao-early", "mce/*/srao-late", "mce/*/srao-in-guest", "mce/*/ucna", "mce/*/ucna-simulated", "mce/device/listed"},
 }

@@ -79,7 +79,7 @@ func (e explainer) explain(diffs []Difference) {
 func (e explainer) credit(d *Difference, id string, onB bool) {
 	has, claimed := e.b.Claims[id]
 	d.ExplainedBy = id
-	d.Lost = !onB && e.b.notOlder(e.a) && (has || !claimed)
+	d.Lost = !onB && e.b.notOlder(e.a) && (has || !claimed) && !isBug(id, e.known)
 }
 
 // step explains a difference in a step's outcome: the step follows a change, and

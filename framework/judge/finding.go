@@ -51,7 +51,7 @@ func findings(cells []observe.Cell, kernels []Kernel, j Judgement, known change.
 		states := j.States[k.Name]
 		for _, s := range states {
 			found := stateFindings(k, s, j.Differences, known)
-			if s.Verdict == Lacks && !slices.ContainsFunc(found, func(f Finding) bool { return f.Kind == LostChange }) {
+			if s.Verdict == Lacks && !isBug(s.ID, known) && !slices.ContainsFunc(found, func(f Finding) bool { return f.Kind == LostChange }) {
 				found = append(found, lostSince(i, s, kernels, j.States)...)
 			}
 			out = append(out, found...)
@@ -94,7 +94,7 @@ func stateFindings(k Kernel, s ChangeState, diffs []Difference, known change.Lis
 		if claims(true) {
 			add(ContradictedClaim, self, "%s is claimed to have %s, and it was not seen in %s, which showed what was before it", k.Name, s.ID, ids(s.Before))
 		}
-		if due, _ := dueIn(k, s.ID, known); due && !claims(false) {
+		if due, _ := dueIn(k, s.ID, known); due && !claims(false) && !isBug(s.ID, known) {
 			c, _ := known.ByID(s.ID)
 			add(LostChange, self, "%s was made from %v and lacks %s (%s, in %s and later): not seen in %s", k.Name, k.Base, s.ID, c.Commit, c.Since, ids(s.Before))
 			return out

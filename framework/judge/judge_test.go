@@ -436,3 +436,24 @@ func TestLostSince(t *testing.T) {
 		same(t, tc.name, tc.want, got)
 	}
 }
+
+// A change that is a bug was mended where it is not seen, and not lost.
+func TestMended(t *testing.T) {
+	bug := change.DaxFaultHWPoison
+	bug.Since, bug.Until = "v6.2", "v7.3"
+	kernels := []Kernel{NewKernel("a", "6.1.192", "", nil), NewKernel("b", "6.12.117", "", nil), NewKernel("c", "6.12.200", "", nil), NewKernel("d", "7.3.4", "", nil)}
+	j := Judge([]observe.Cell{before("a", s1), after("b", s1), before("c", s1), before("d", s1)}, kernels, change.List{bug})
+	for _, f := range j.Findings {
+		t.Errorf("%s", f.Message)
+	}
+	for _, d := range j.Differences {
+		if d.ExplainedBy != bug.ID || d.Lost {
+			t.Errorf("%+v", d)
+		}
+	}
+	for name, want := range map[string]Verdict{"a": Lacks, "b": Has, "d": Lacks} {
+		if s := StateOf(j.States[name], bug.ID); s.Verdict != want || s.Backported {
+			t.Errorf("%s: %+v, want %s", name, s, want)
+		}
+	}
+}

@@ -172,7 +172,17 @@ func dueIn(k Kernel, id string, known change.List) (due, told bool) {
 		return false, false
 	}
 	since, err := upstream.ParseRelease(c.Since)
-	return err == nil && k.Base.AtLeast(since), err == nil
+	due = err == nil && k.Base.AtLeast(since)
+	if until, err := upstream.ParseRelease(c.Until); err == nil && k.Base.AtLeast(until) {
+		due = false
+	}
+	return due, err == nil
+}
+
+// isBug says whether a change is one that was mended, so that a kernel may lack it.
+func isBug(id string, known change.List) bool {
+	c, err := known.ByID(id)
+	return err == nil && c.Until != ""
 }
 
 // inOrder lists the known changes in their order first, those that this build of

@@ -23,7 +23,11 @@ func Change(w io.Writer, c change.Change, all []scenario.Info, run *results.Run)
 		p.line("commit %s", c.Commit)
 	}
 	if c.Since != "" {
-		p.line("first in %s", c.Since)
+		mended := ""
+		if c.Until != "" {
+			mended = ", a bug that " + c.Until + " mended"
+		}
+		p.line("first in %s%s", c.Since, mended)
 	}
 	p.section("What user space sees of it")
 	p.line("%s", c.Effect)

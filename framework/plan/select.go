@@ -14,7 +14,8 @@ import (
 
 // Select picks the scenarios whose id one of the globs matches (all where there
 // is none) and that the Ginkgo label filter takes. In a glob * matches anything,
-// slashes too, and ? one character. A glob that matches nothing is a request that is wrong.
+// slashes too, and ? one character. What can be done on no kernel is picked by a glob
+// only, so that no run without one has it for each of its kernels. A glob that matches nothing is a request that is wrong.
 // In a label filter an id may have its slashes, though the label has dots.
 func Select(all []scenario.Info, globs []string, labels string) ([]scenario.Info, error) {
 	filter, err := types.ParseLabelFilter(unslashed(labels))
@@ -35,7 +36,7 @@ func Select(all []scenario.Info, globs []string, labels string) ([]scenario.Info
 	}
 	var picked []scenario.Info
 	for _, i := range all {
-		if (len(globs) == 0 || chosen[i.ID]) && filter(i.Labels) {
+		if (len(globs) == 0 && i.NotDoable == "" || chosen[i.ID]) && filter(i.Labels) {
 			picked = append(picked, i)
 		}
 	}

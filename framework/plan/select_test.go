@@ -18,6 +18,22 @@ func infos(ids ...string) []scenario.Info {
 
 var catalogue = infos("dax/ext4/shared-read", "dax/ext4/shared-write", "dax/xfs/shared-read", "ram/anon/read", "syscalls/ext4/pread")
 
+// What can be done on no kernel is in a run that asks for it.
+func TestSelectWhatIsNotDoable(t *testing.T) {
+	all := infos("dax/ext4/shared-read", "dax/ext4/never")
+	all[1].NotDoable = "no kernel has it"
+	for glob, want := range map[string]int{"": 1, "dax/*": 2} {
+		var globs []string
+		if glob != "" {
+			globs = []string{glob}
+		}
+		picked, err := Select(all, globs, "")
+		if err != nil || len(picked) != want {
+			t.Errorf("%q: %d picked, want %d (%v)", glob, len(picked), want, err)
+		}
+	}
+}
+
 func TestSelect(t *testing.T) {
 	for name, c := range map[string]struct {
 		globs []string

@@ -27,6 +27,9 @@ func at() int64 { return Page(bad) + 5 }
 // on gives scenarios of a file system with DAX their ids and what they need.
 func on(fs FS, follows ...change.Change) func(name, catalogue string, more ...Trait) []any {
 	return func(name, catalogue string, more ...Trait) []any {
+		if fs != Ext4 && catalogue >= "A01" && catalogue <= "A08" {
+			more = append(more, Catalogue("A20"))
+		}
 		return Scenario("dax/"+string(fs)+"/"+name, append(more, Catalogue(catalogue), NeedsDAX(NFIT, fs), Follows(follows...))...)
 	}
 }
@@ -343,6 +346,39 @@ var _ = Describe("a DAX page", func() {
 		Expect(shares).To(Be(Returns(0)))
 		Expect(store).To(Be(SIGBUS(BUS_ADRERR)))
 		Expect(load).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr()))
+	})
+
+	// The comparison fails, and its caller is told of that or of its own progress. What
+	// is said to be shared is not: it can still be read.
+	It("can't be compared with one that is good", on(XFSReflink, change.DedupeErrorLost)("dedupe", "B21"), func(ctx SpecContext) {
+		g := Guest(ctx)
+		mount := g.DAX(ctx, XFSReflink)
+		f, same := mount.File(ctx, 64*KiB), mount.File(ctx, 64*KiB)
+		v := g.Victim(ctx)
+		m := v.Map(ctx, same, Shared)
+		from, to := v.OpenFile(ctx, f), m.FD()
+		good := v.Dedupe(ctx, from, to, PageBytes(), Page(bad+1))
+		g.Inject(ctx, inject.BadBlock(f, Page(bad)))
+		dedupe := v.Dedupe(ctx, from, to, PageBytes(), Page(bad))
+		own := v.Load(ctx, m.At(at()))
+		Expect(good).To(Be(Returns(PageBytes())))
+		Expect(dedupe).To(Follow(change.DedupeErrorLost, Before(Errno("EIO")), After(Returns(PageBytes()))))
+		Expect(own).To(Be(Reads(Filled(bad))))
+	})
+
+	It("tells a reader on ext2", Scenario("dax/ext2/shared-read", Catalogue("A23"),
+		NotDoable("no kernel of Debian's has a driver of ext2 (CONFIG_EXT2_FS is not set in any of 5.10 to 7.3): ext4's takes it over (CONFIG_EXT4_USE_FOR_EXT2), and that one's faults dax/ext4 shows")), func(SpecContext) {})
+
+	// dm-writecache claims the memory of its cache as a whole, and hands on what the
+	// driver says of that.
+	It("keeps a device from being a cache for device mapper", Scenario("dax/writecache", Catalogue("B23"), NeedsDisk(NFIT, Ext4), NeedsDisk(NFIT, XFS), Needs("FS_DAX", "BLK_DEV_DM", "DM_WRITECACHE"), Follows(change.DaxFaultHWPoison)), func(ctx SpecContext) {
+		g := Guest(ctx)
+		memory, origin := g.Pmem(ctx, NFIT, Ext4), g.Pmem(ctx, NFIT, XFS)
+		good := g.WriteCache(ctx, memory, origin)
+		g.Inject(ctx, inject.BadBlock(memory, Page(1000)))
+		refused := g.WriteCache(ctx, memory, origin)
+		Expect(good).To(Be(OK()))
+		Expect(refused).To(Follow(change.DaxFaultHWPoison, Before(Errno("EIO")), After(Errno("EHWPOISON"))))
 	})
 
 	for _, p := range []Provider{E820, Virtio} {

@@ -30,6 +30,19 @@ var _ = Describe("a poisoned DAX page whose block is good", func() {
 				Expect(g.HardwareCorrupted(ctx)).To(Follow(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
 			})
 
+			// memory_failure() tells the current task, whoever mapped the page.
+			It("is told to the thread that poisons it", scenario("madvise-thread", "S08", Follows(change.CountedByAction)), func(ctx SpecContext) {
+				g := Guest(ctx)
+				_, v, m := mapped(ctx, g, fs, Shared)
+				v.Load(ctx, m.At(at()))
+				thread := v.Thread(ctx)
+				told := thread.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_HWPOISON)
+				other := v.Idle(ctx)
+				Expect(told).To(Be(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Returning(0))))
+				Expect(other).To(Be(OK()))
+				Expect(g.HardwareCorrupted(ctx)).To(Follow(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
+			})
+
 			It("is told as a huge page where it was mapped as one", scenario("madvise-huge", "C02", NeedsHugeDAX(), NeedsPageMap(), Follows(change.DaxFolios, change.CountedByAction)), func(ctx SpecContext) {
 				g := Guest(ctx)
 				_, v, m := mappedHuge(ctx, g, fs, Shared)
@@ -106,6 +119,19 @@ var _ = Describe("a poisoned DAX page whose block is good", func() {
 				Expect(file).To(Be(Reads(Filled(bad))))
 			})
 
+			It("can't be taken back", scenario("unpoison", "C11", NeedsPageMap(), Needs("HWPOISON_INJECT", "DEBUG_FS"), Follows(change.CountedByAction)), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f, v, m := mapped(ctx, g, fs, Shared)
+				v.Load(ctx, m.At(at()))
+				told := v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_HWPOISON)
+				back := g.Try(ctx, inject.UnpoisonPFN(f.Frame(Page(bad))))
+				load := v.Load(ctx, m.At(at()))
+				Expect(told).To(Be(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Returning(0))))
+				Expect(back).To(Be(Errno("EIO")))
+				Expect(load).To(Be(Reads(Filled(bad))))
+				Expect(g.HardwareCorrupted(ctx)).To(Follow(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
+			})
+
 			// It is no page of the buddy system that could be moved elsewhere.
 			It("can't be moved by soft offlining", scenario("soft-offline", "C10"), func(ctx SpecContext) {
 				g := Guest(ctx)
@@ -118,6 +144,53 @@ var _ = Describe("a poisoned DAX page whose block is good", func() {
 			})
 		})
 	}
+})
+
+var _ = Describe("the poison of a DAX page", func() {
+	It("is taken back with its bad block", Scenario("dax/e820-ext4/poison-mended", Catalogue("C18"),
+		NotDoable("nothing shows user space the flag of a page of persistent memory: /proc/kpageflags has no such pages (KPF_NOPAGE, as the witness kpageflags of mce/ext4/corrupt-pfn shows), and poisoning it a second time is told as the first")), func(SpecContext) {})
+})
+
+// An XFS that knows whose a block is (rmapbt) is asked for the file and its place in
+// it, and whoever maps that place is told (xfs_dax_notify_failure, mf_dax_kill_procs).
+var _ = Describe("a poisoned DAX page of an XFS with a reverse map", func() {
+	It("is told to who poisons it", on(XFSReflink)("reverse-mapped", "C07", Needs("MEMORY_FAILURE")), func(ctx SpecContext) {
+		g := Guest(ctx)
+		_, v, m := mapped(ctx, g, XFSReflink, Shared)
+		v.Load(ctx, m.At(at()))
+		told := v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_HWPOISON)
+		load := v.Load(ctx, m.At(at()))
+		Expect(told).To(Be(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Returning(0))))
+		Expect(load).To(Be(Reads(Filled(bad))))
+	})
+
+	It("is told at its own place where it was mapped as part of a huge one", on(XFSReflink)("reverse-mapped-huge", "C07", Needs("MEMORY_FAILURE"), NeedsHugeDAX(), NeedsPageMap()), func(ctx SpecContext) {
+		g := Guest(ctx)
+		_, v, m := mappedHuge(ctx, g, XFSReflink, Shared)
+		v.Load(ctx, m.At(5))
+		huge := v.Present(ctx, m.At(Page(bad)))
+		told := v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_HWPOISON)
+		Expect(huge).To(Be(Says("present")))
+		Expect(told).To(Be(SIGBUS(BUS_MCEERR_AR, HugePageLSB(), At(m.At(Page(bad))), Returning(0))))
+	})
+
+	It("ends the file system where it holds what that is made of", on(XFSReflink)("metadata", "C09", Needs("MEMORY_FAILURE", "HWPOISON_INJECT", "DEBUG_FS")), func(ctx SpecContext) {
+		g := Guest(ctx)
+		mount := g.DAX(ctx, XFSReflink)
+		f := mount.File(ctx, 64*KiB)
+		v := g.Victim(ctx)
+		m := v.Map(ctx, f, Shared)
+		before := v.Load(ctx, m.At(5))
+		told := g.Try(ctx, inject.CorruptPFN(g.Frame(mount.Device, 0), inject.Filter{})) // the superblock
+		mapped := v.Load(ctx, m.At(5))
+		fault := v.Load(ctx, m.At(at()))
+		read := v.Pread(ctx, m.FD(), PageBytes(), 0)
+		Expect(before).To(Be(Reads(Filled(0))))
+		Expect(told).To(Be(Errno("EFSCORRUPTED")))
+		Expect(mapped).To(Be(Reads(Filled(0))))
+		Expect(fault).To(Be(SIGBUS(BUS_ADRERR)))
+		Expect(read).To(Be(Errno("EIO")))
+	})
 })
 
 var _ = Describe("a DAX block that goes bad", func() {

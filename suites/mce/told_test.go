@@ -107,6 +107,21 @@ var _ = Describe("poison that nobody consumed", func() {
 		Expect(g.AwaitBadBlocks(ctx, d)).To(page())
 	})
 
+	// The region lists it, and the device, which gives out pages, asks nobody.
+	It("is told to nobody by a device without a file system", scenario("device/listed", "C15", append(simulated, NeedsDeviceDAX(), Follows(change.NfitMiscGranularity))...), func(ctx SpecContext) {
+		g := Guest(ctx)
+		f := g.DeviceDAX(ctx, PageBytes())
+		v := g.Victim(ctx)
+		m := v.MapPart(ctx, f, 0, 64*KiB, Shared)
+		g.Inject(ctx, inject.UCNA().Simulated(f.Frame(Page(bad))))
+		listed := g.AwaitBadBlocks(ctx, f.Mount.Device)
+		store := v.Store(ctx, m.At(at()))
+		load := v.Load(ctx, m.At(at()))
+		Expect(listed).To(page())
+		Expect(store).To(Be(OK()))
+		Expect(load).To(Be(Reads(0x5a)))
+	})
+
 	// The bus keeps what a machine check added, unlike what was written to the
 	// disk's badblocks file.
 	It("is remembered when the device comes again", scenario("nfit/rebind", "D06", append(simulated, NeedsDisk(NFIT, Ext4), Follows(change.NfitMiscGranularity))...), func(ctx SpecContext) {

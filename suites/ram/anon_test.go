@@ -130,6 +130,20 @@ var _ = Describe("a transparent huge page that can't be split", func() {
 	})
 })
 
+var _ = Describe("secret memory", func() {
+	// madvise(2) gets at the page as anybody else does, and is refused it (check_vma_flags).
+	It("is poisoned for nobody", scenario("secret/madvise", "E17", Needs("SECRETMEM")), func(ctx SpecContext) {
+		g := Guest(ctx)
+		v := g.Victim(ctx)
+		m := v.MapSecret(ctx, 64*KiB)
+		v.Store(ctx, m.At(at()))
+		advice := hwpoison(ctx, v, m)
+		load := v.Load(ctx, m.At(at()))
+		Expect(advice).To(Be(Errno("EFAULT")))
+		Expect(load).To(Be(Reads(0x5a)))
+	})
+})
+
 var _ = Describe("soft offlining", func() {
 	// Something may look after bad memory in other ways, and want no page moved.
 	It("can be forbidden", scenario("anon/soft-offline-forbidden", "E20", Needs("MIGRATION"), Follows(change.EnableSoftOffline)), func(ctx SpecContext) {

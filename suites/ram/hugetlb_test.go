@@ -77,4 +77,6 @@ var _ = Describe("poison in a hugetlb page", func() {
 		Expect(behind).To(Follow(change.HugetlbReadsGoodPages, Before(Errno("EIO")), After(ReturnsFull(1, 0x5a))).
 			Without(change.HugetlbKeepsErrorPage, ReturnsFull(1, 0)))
 	})
+	It("is told as 1 GiB where the page is one of that", scenario("hugetlb/gigantic", "E12",
+		NotDoable("a guest has 512 MiB of memory, and such a page is 1 GiB in one piece")), func(SpecContext) {})
 })

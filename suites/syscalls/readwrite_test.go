@@ -36,6 +36,18 @@ var _ = Describe("a system call on a DAX file with a bad block", func() {
 				Expect(v.Pread(ctx, fd, PageBytes(), Page(bad))).To(Be(Errno("EIO")).PartOf(change.DaxFaultHWPoison, leaked))
 			})
 
+			It("reads EIO through io_uring", scenario("io-uring-read", "B19", Needs("IO_URING")), func(ctx SpecContext) {
+				g := Guest(ctx)
+				f := g.DAX(ctx, fs).File(ctx, 64*KiB)
+				v := g.Victim(ctx)
+				fd := v.OpenFile(ctx, f)
+				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
+				good := v.RingRead(ctx, fd, PageBytes(), Page(bad+1))
+				read := v.RingRead(ctx, fd, PageBytes(), Page(bad))
+				Expect(good).To(Be(Returns(PageBytes())))
+				Expect(read).To(Be(Errno("EIO")).PartOf(change.DaxFaultHWPoison, leaked))
+			})
+
 			// The driver is asked for the whole span, so no good byte comes before it.
 			It("reads EIO and nothing before, where good pages precede the bad one", scenario("pread-span", "B02"), func(ctx SpecContext) {
 				g := Guest(ctx)

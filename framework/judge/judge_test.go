@@ -451,7 +451,7 @@ func TestMended(t *testing.T) {
 			t.Errorf("%+v", d)
 		}
 	}
-	for name, want := range map[string]Verdict{"a": Lacks, "b": Has, "d": Lacks} {
+	for name, want := range map[string]ChangeVerdict{"a": Lacks, "b": Has, "d": Lacks} {
 		if s := StateOf(j.States[name], bug.ID); s.Verdict != want || s.Backported {
 			t.Errorf("%s: %+v, want %s", name, s, want)
 		}

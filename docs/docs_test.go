@@ -25,6 +25,7 @@ import (
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/change/declared"
 	"github.com/faultline/faultline/framework/plan"
+	"github.com/faultline/faultline/framework/program"
 	"github.com/faultline/faultline/framework/scenario"
 )
 
@@ -250,7 +251,7 @@ func tryFaultline(t *testing.T, args []string) error {
 			values[name] = append(values[name], value)
 		case i+1 < len(ours):
 			values[name] = append(values[name], ours[i+1])
-			if slices.Contains([]string{"--kernel", "--matrix", "--scenario", "--label", "--accel", "--out"}, name) {
+			if slices.Contains([]string{"--kernel", "--matrix", "--scenario", "--label", "--accel", "--out", "--program"}, name) {
 				i++
 			}
 		}
@@ -265,7 +266,11 @@ func tryFaultline(t *testing.T, args []string) error {
 		}
 	}
 	if globs, labels := values["--scenario"], strings.Join(values["--label"], ""); len(globs)+len(labels) > 0 {
-		if _, err := plan.Select(listed(t), globs, labels); err != nil && !slices.Contains(globs, "GLOB") && labels != "FILTER" {
+		all := listed(t)
+		for _, p := range values["--program"] { // one that its reader has
+			all = append(all, scenario.Info{ID: program.Program{Path: strings.Fields(p)[0]}.ID()})
+		}
+		if _, err := plan.Select(all, globs, labels); err != nil && !slices.Contains(globs, "GLOB") && labels != "FILTER" {
 			return err
 		}
 	}

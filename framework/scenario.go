@@ -7,6 +7,7 @@ import (
 	"github.com/onsi/ginkgo/v2"
 
 	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/program"
 	"github.com/faultline/faultline/framework/scenario"
 	"github.com/faultline/faultline/framework/suite"
 )
@@ -45,6 +46,9 @@ func Catalogue(id string) Trait { return func(i *scenario.Info) { add(&i.Catalog
 
 // NotDoable keeps a scenario in the list that cannot be run, with the reason.
 func NotDoable(reason string) Trait { return func(i *scenario.Info) { i.NotDoable = reason } }
+
+// Runs says which program of a user's the scenario runs.
+func Runs(p program.Program) Trait { return func(i *scenario.Info) { i.Program = &p } }
 
 // Lead marks a scenario that tells the story best: a report takes its example
 // from it.

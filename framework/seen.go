@@ -11,6 +11,7 @@ type Seen struct {
 	rec   *suite.Record
 	index int
 	at    string // the canonical address that was accessed, if any
+	why   string // more about it for a person, which is not recorded
 }
 
 // record records a step. at is the canonical address of an access, or empty.
@@ -21,5 +22,9 @@ func record(rec *suite.Record, actor, action string, o observe.Outcome, at strin
 // String is the step as an assertion's message shows it.
 func (s *Seen) String() string {
 	step := s.rec.Steps[s.index]
-	return step.Actor + ": " + step.Action + " → " + s.Outcome.Located()
+	text := step.Actor + ": " + step.Action + " → " + s.Outcome.Located()
+	if s.why != "" {
+		text += " (" + s.why + ")"
+	}
+	return text
 }

@@ -22,6 +22,7 @@ type bisectCmd struct {
 	New      string   `required:"" placeholder:"REV" help:"A revision that shows the new side."`
 	Scenario []string `placeholder:"GLOB" complete:"scenario" sep:"none" help:"Only scenarios whose id matches, may be repeated. A * stands for anything."`
 	Label    string   `placeholder:"FILTER" help:"Only scenarios that a Ginkgo label filter takes."`
+	programsFlag
 	buildFlags
 	Skip   []string `placeholder:"REV" sep:"none" help:"Leave this commit out, may be repeated."`
 	Accel  string   `enum:"auto,kvm,tcg" default:"auto" placeholder:"auto|kvm|tcg" help:"${accel}"`
@@ -48,6 +49,9 @@ Example:
 func (c *bisectCmd) Run(ctx context.Context) error {
 	if c.Jobs < 0 {
 		return fault.Requestf("--jobs is not negative")
+	}
+	if err := c.use(); err != nil {
+		return err
 	}
 	// Asked for first, because kernels take long to build.
 	if _, err := qemu.Find(ctx, runtime.GOARCH); err != nil {

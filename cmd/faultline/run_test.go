@@ -43,12 +43,12 @@ func withSuites(t *testing.T) {
 		if err = os.MkdirAll(filepath.Join(dir, "guest"), 0o755); err != nil {
 			return
 		}
-		for _, f := range []string{"faultline", "guest/init", "guest/agent"} {
+		for _, f := range []string{"faultline", "guest/init", "guest/agent", "probe"} {
 			if err = os.Link(filepath.Join(built, f), filepath.Join(dir, f)); err != nil {
 				return
 			}
 		}
-		for _, s := range []string{"dax", "delivery", "mce", "ram", "syscalls"} {
+		for _, s := range []string{"dax", "delivery", "mce", "programs", "ram", "syscalls"} {
 			var out []byte
 			if out, err = exec.Command("go", "test", "-c", "-o", filepath.Join(dir, "suites", s+".test"), "../../suites/"+s).CombinedOutput(); err != nil {
 				err = fmt.Errorf("build the suite %s: %w: %s", s, err, out)

@@ -20,12 +20,16 @@ type wholeFlags struct {
 	Repeat   int      `default:"1" help:"How often to observe each cell."`
 	Jobs     int      `default:"0" help:"How many guests at a time; 0: as many as there are cores and memory for."`
 	Fresh    bool     `name:"fresh-cells" env:"FAULTLINE_FRESH_CELLS" help:"Observe every cell, also those that an earlier run observed of the same kernel, with the same scenario, QEMU and accelerator."`
+	programsFlag
 	changesFlag
 	originFlag
 }
 
 // whole reads the flags: the kernels, and the changes that the user declares.
 func (c *wholeFlags) whole(ctx context.Context) ([]matrix.Entry, change.List, error) {
+	if err := c.use(); err != nil {
+		return nil, nil, err
+	}
 	mine, err := c.declared(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -53,6 +57,9 @@ func (c *wholeFlags) words() (words []string) {
 	add("matrix", c.Matrix)
 	for _, s := range c.Scenario {
 		words = append(words, "--scenario="+s)
+	}
+	for _, p := range c.Program {
+		words = append(words, "--program="+p)
 	}
 	add("label", c.Label)
 	if c.Accel != "auto" {

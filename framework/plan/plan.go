@@ -23,6 +23,7 @@ type Kernel struct {
 type Suite struct {
 	Name      string
 	Binary    string // its path
+	Inputs    string // what else decides what its scenarios show; empty for most
 	Scenarios []scenario.Info
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/faultline/faultline/framework/judge"
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/plan"
+	"github.com/faultline/faultline/framework/program"
 	"github.com/faultline/faultline/framework/results"
 	"github.com/faultline/faultline/framework/run"
 	"github.com/faultline/faultline/framework/scenario"
@@ -76,6 +77,24 @@ func Step(r results.Run, c observe.Cell) int {
 	return max(at, 1)
 }
 
+// programs has the suites run the program that the cell is of, where it is of one.
+func programs(opt Options) error {
+	for _, s := range opt.Run.Scenarios {
+		if s.ID != opt.Cell.Scenario || s.Program == nil {
+			continue
+		}
+		now, err := program.New(s.Program.Path, s.Program.Args...)
+		if err != nil {
+			return fault.Requestf("the program of %s is gone: %v", s.ID, err)
+		}
+		if now.SHA256 != s.Program.SHA256 {
+			opt.Say("%s is another program now than the recorded one; that may be why it shows something else", now.Path)
+		}
+		return program.Use([]program.Program{now})
+	}
+	return nil
+}
+
 // Do observes the cell again. An error says that it could not be asked for, or
 // that the rig failed before a guest ran; trouble that came later is in the cell.
 func Do(ctx context.Context, opt Options) (a Again, err error) {
@@ -84,6 +103,9 @@ func Do(ctx context.Context, opt Options) (a Again, err error) {
 	}
 	if n := len(opt.Cell.Steps); opt.Pause > max(n, 1) {
 		return a, fault.Requestf("--pause=%d: the recorded cell has %d steps", opt.Pause, n)
+	}
+	if err := programs(opt); err != nil {
+		return a, err
 	}
 	suites, picked, err := run.Pick(ctx, []string{opt.Cell.Scenario}, "")
 	if err != nil {

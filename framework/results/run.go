@@ -10,6 +10,7 @@ import (
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/judge"
 	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/program"
 	"github.com/faultline/faultline/internal/fault"
 )
 
@@ -120,6 +121,8 @@ type Scenario struct {
 	// TCG says why its guests run under TCG, whatever the run uses; empty for one
 	// that runs with anything.
 	TCG string `json:"tcg,omitempty"`
+	// Program is the program of a user's that it runs; nil for a scenario of Faultline's.
+	Program *program.Program `json:"program,omitempty"`
 	// Lead marks a scenario that tells the story best: where it differs, the
 	// report takes its example from it.
 	Lead bool `json:"lead,omitempty"`

@@ -152,7 +152,7 @@ func Column(k *plan.Kernel) results.Kernel {
 // Row is a scenario as a run's record has it.
 func Row(i scenario.Info) results.Scenario {
 	return results.Scenario{
-		ID: i.ID, Doc: i.Doc, Suite: i.Suite, Needs: i.Needs, Changes: i.Changes, Catalogue: i.Catalogue, NotDoable: i.NotDoable, TCG: i.TCG, Lead: i.Lead,
+		ID: i.ID, Doc: i.Doc, Suite: i.Suite, Needs: i.Needs, Changes: i.Changes, Catalogue: i.Catalogue, NotDoable: i.NotDoable, TCG: i.TCG, Lead: i.Lead, Program: i.Program,
 	}
 }
 

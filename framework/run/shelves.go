@@ -96,6 +96,9 @@ func (s *shelves) key(ctx context.Context, g guest, suite plan.Suite) (string, e
 		}
 		more = append(more, cpuName(), string(host))
 	}
+	if suite.Inputs != "" {
+		more = append(more, suite.Inputs)
+	}
 	return kept.Key(template, program, more...), nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/faultline/faultline/framework/plan"
+	"github.com/faultline/faultline/framework/program"
 	"github.com/faultline/faultline/framework/scenario"
 	"github.com/faultline/faultline/internal/tool"
 )
@@ -41,6 +42,9 @@ func Suites(ctx context.Context) ([]plan.Suite, error) {
 	owner := map[string]string{}
 	for _, b := range binaries {
 		s := plan.Suite{Name: strings.TrimSuffix(filepath.Base(b), ".test"), Binary: b}
+		if s.Name == program.Suite {
+			s.Inputs = os.Getenv(program.Env) // with the programs' digests
+		}
 		if s.Scenarios, err = scenarios(ctx, b); err != nil {
 			return nil, fmt.Errorf("list the scenarios of %s: %w; run make build", b, err)
 		}

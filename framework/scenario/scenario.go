@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/program"
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/framework/vm"
 )
@@ -27,6 +28,8 @@ type Info struct {
 	Lead      bool     `json:"lead,omitempty"`
 	TCG       string   `json:"tcg,omitempty"` // why its guest runs under TCG whatever the run uses
 	Labels    []string `json:"labels"`        // as Ginkgo's filters see them
+	// Program is the program of a user's that it runs; nil for a scenario of ours.
+	Program *program.Program `json:"program,omitempty"`
 }
 
 // Accel is what the scenario's guest runs with, where the run's guests do with that.

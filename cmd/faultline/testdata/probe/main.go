@@ -13,7 +13,7 @@ import (
 
 func main() {
 	if len(os.Args) < 2 {
-		fmt.Fprintln(os.Stderr, "usage: probe args|segv|sleep|panic")
+		fmt.Fprintln(os.Stderr, "usage: probe args|segv|sleep|panic|tap|skip")
 		os.Exit(2)
 	}
 	switch os.Args[1] {
@@ -31,6 +31,19 @@ func main() {
 	case "sleep": // tells that it runs, and goes on
 		fmt.Println("running")
 		time.Sleep(10 * time.Minute)
+	case "tap": // tells tests as the kernel's own do, of which the release fails one
+		var u syscall.Utsname
+		syscall.Uname(&u)
+		fmt.Println("TAP version 13\n1..3\n# Starting 3 tests from 1 test cases.\nok 1 - it runs\nok 2 a thing # SKIP there is none")
+		if u.Release[2] == '1' && u.Release[3] == '.' { // 6.1.
+			fmt.Fprintln(os.Stderr, "# probe.c:7: it is too old")
+			fmt.Println("not ok 3 new enough\n# Totals: pass:1 fail:1 skip:1")
+			os.Exit(1)
+		}
+		fmt.Println("ok 3 new enough\n# Totals: pass:2 fail:0 skip:1")
+	case "skip": // has nothing to do, as a self test says it
+		fmt.Println("nothing of that kind here")
+		os.Exit(4)
 	case "panic": // panics the kernel
 		err := os.WriteFile("/proc/sysrq-trigger", []byte("c"), 0)
 		fmt.Println(err)

@@ -1,0 +1,28 @@
+package programs_test
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	. "github.com/faultline/faultline/framework"
+	"github.com/faultline/faultline/framework/program"
+)
+
+var _ = Describe("a program", func() {
+	list, err := program.Used()
+	if err != nil {
+		panic(err) // of the one who set the variable
+	}
+	for _, p := range list {
+		It("passes its tests: "+p.Command(), Scenario(p.ID(), Runs(p)), func(ctx SpecContext) {
+			ran := Guest(ctx).RunProgram(ctx, p)
+			for _, t := range ran.Tests {
+				Expect(t).To(Be(Says("ok")))
+			}
+			if ran.Planned != nil {
+				Expect(ran.Planned).To(Be(Says("all that it announced")))
+			}
+			Expect(ran.Ended).To(Be(OK()))
+		})
+	}
+})

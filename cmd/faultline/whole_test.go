@@ -15,7 +15,7 @@ func TestWholeFlagsAreHandedOn(t *testing.T) {
 		"nothing": {Accel: "auto", Repeat: 1},
 		"everything": {
 			Kernel: []string{"apt:bookworm", "deb:a b.deb,c.deb"}, Matrix: "m.yaml", Scenario: []string{"dax/*", "", "--x"}, Label: "!change: isEmpty",
-			Accel: "tcg", Repeat: 3, Jobs: 4, Fresh: true, changesFlag: changesFlag{"mine.yaml"}, originFlag: originFlag{"lab"},
+			Accel: "tcg", Repeat: 3, Jobs: 4, Fresh: true, programsFlag: programsFlag{[]string{"./a b", "c"}}, changesFlag: changesFlag{"mine.yaml"}, originFlag: originFlag{"lab"},
 		},
 	} {
 		for f, v := range reflect.ValueOf(want).Fields() {

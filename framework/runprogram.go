@@ -2,6 +2,7 @@ package framework
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -105,9 +106,9 @@ func skipped(said tap.Report, code int, out string) string {
 	case ran || said.BailOut != "" || code != skips && len(said.Tests) < max(said.Planned, 1):
 		return ""
 	case len(said.Tests) > 0:
-		return why(said.Tests[0])
+		return cmp.Or(why(said.Tests[0]), said.Tests[0].Name)
 	}
-	return lastLine(out)
+	return cmp.Or(lastLine(out), "it does not say why")
 }
 
 // told is a test's result in a word or two.

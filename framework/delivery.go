@@ -133,12 +133,28 @@ func coreSiginfo(core []byte) ([]byte, error) {
 }
 
 // Numbers of ptrace(2) that package unix does not have for each architecture.
-const ptraceSeize, ptraceCont, ptraceGetSiginfo = 0x4206, 7, 0x4202
+const ptracePeekData, ptraceCont, ptraceGetSiginfo, ptraceSeize, ptraceInterrupt = 2, 7, 0x4202, 0x4206, 0x4207
 
 // Trace has a victim trace another one from now on, which goes on running.
 func (v *Victim) Trace(ctx context.Context, traced *Victim) {
 	v.setUp(ctx, "ptrace", ptraceSeize, traced.PID, 0, 0)
 	record(v.g.rec, v.Role, "trace "+traced.Role, observe.Outcome{}, "")
+}
+
+// Peek reads a word at a place in a victim that this one traces (PTRACE_PEEKDATA), while
+// that one stands still.
+func (v *Victim) Peek(ctx context.Context, traced *Victim, a Addr) *Seen {
+	v.g.approach(ctx, 1)
+	v.setUp(ctx, "ptrace", ptraceInterrupt, traced.PID, 0, 0)
+	v.setUp(ctx, "wait4", traced.PID, Out(4), unix.WALL, 0)
+	wired, _ := wireArgs([]any{ptracePeekData, traced.PID, a, Out(8)})
+	called := v.g.call(ctx, &wire.Request{To: v.id, Syscall: &wire.Syscall{Name: "ptrace", Args: wired}}).Called
+	o := observe.Outcome{Errno: called.Errno, Signals: v.signals(called.Signals)}
+	if called.Errno == "" {
+		o.Data = fmt.Sprintf("%02x", called.Out[0][0])
+	}
+	v.setUp(ctx, "ptrace", ptraceCont, traced.PID, 0, 0)
+	return record(v.g.rec, v.Role, fmt.Sprintf("PTRACE_PEEKDATA at %s in %s", a, traced.Role), o, "")
 }
 
 // TracedSignal waits until a victim that this one traces stops for a signal,

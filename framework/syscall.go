@@ -163,10 +163,18 @@ func (v *Victim) KillEarly(ctx context.Context) {
 
 // Pipe makes a pipe in the victim (pipe2(2)).
 func (v *Victim) Pipe(ctx context.Context) (r, w FD) {
-	called := v.g.call(ctx, &wire.Request{To: v.id, Syscall: &wire.Syscall{Name: "pipe2", Args: []wire.Arg{{Out: 8}, {Int: unix.O_CLOEXEC}}}}).Called
-	if called.Errno != "" {
-		v.g.fail(fmt.Errorf("pipe2 in %s: %s", v.Role, called.Errno))
-	}
-	fds := called.Out[0]
-	return FD{int(binary.LittleEndian.Uint32(fds)), "pipe"}, FD{int(binary.LittleEndian.Uint32(fds[4:])), "pipe"}
+	return v.pair(v.setUp(ctx, "pipe2", Out(pairBytes), unix.O_CLOEXEC), "pipe")
+}
+
+// SocketPair makes two sockets in the victim that are connected (socketpair(2)).
+func (v *Victim) SocketPair(ctx context.Context) (one, other FD) {
+	return v.pair(v.setUp(ctx, "socketpair", unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0, Out(pairBytes)), "socket")
+}
+
+const pairBytes = 8 // of two file descriptors
+
+// pair are the two file descriptors that a system call made.
+func (v *Victim) pair(made *wire.Called, name string) (FD, FD) {
+	fds := made.Out[0]
+	return FD{int(binary.LittleEndian.Uint32(fds)), name}, FD{int(binary.LittleEndian.Uint32(fds[4:])), name}
 }

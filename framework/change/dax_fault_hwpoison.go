@@ -14,7 +14,7 @@ var DaxFaultHWPoison = Change{
 		"dax/*/populate-*", "dax/*/map-populate", "dax/*/one-sector",
 		"dax/*/moved", "dax/*/rebound", "dax/*/reflink-cow", "dax/*/huge-misaligned", "dax/*/dm-linear", "dax/writecache", "dax/*/mended", "dax/*/execve",
 		// Those whose errno tells of half a backport.
-		"dax/*/pread", "dax/*/pread-span", "dax/*/io-uring-read", "dax/*/pwrite", "dax/*/pwrite-part", "dax/*/pwrite-span", "dax/*/punch-part", "dax/*/truncate-part", "dax/*/sendfile", "dax/*/splice",
+		"dax/*/pread", "dax/*/pread-span", "dax/*/io-uring-read", "dax/*/pwrite", "dax/*/pwrite-part", "dax/*/pwrite-span", "dax/*/punch-part", "dax/*/truncate-part", "dax/*/sendfile", "dax/*/splice", "dax/*/copy-file-range",
 		"mce/*/srar-shared", "mce/*/srar-private", "mce/*/srar-two-cpus", "mce/*/srar-broadcast", "mce/*/srar-huge", "mce/*/srar-other-late",
 		"mce/*/srar-other-early", "mce/*/srao-early", "mce/*/srao-late", "mce/*/srao-in-guest", "mce/*/ucna", "mce/*/ucna-simulated",
 	},

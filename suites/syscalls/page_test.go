@@ -156,6 +156,12 @@ var _ = Describe("a system call on a DAX mapping with a bad block", func() {
 				Expect(v.Syscall(ctx, "write", w, m.At(Page(bad)), PageBytes())).To(Be(Errno("EFAULT")))
 			})
 
+			It("by send from it fails, without a signal", scenario("send-from", "B14"), func(ctx SpecContext) {
+				_, v, m := mapped(ctx, Shared)
+				socket, _ := v.SocketPair(ctx)
+				Expect(v.Syscall(ctx, "sendto", socket, m.At(Page(bad)), PageBytes(), 0, 0, 0)).To(Be(Errno("EFAULT")))
+			})
+
 			It("by read into it fails, without a signal", scenario("read-into", "B15"), func(ctx SpecContext) {
 				_, v, m := mapped(ctx, Shared)
 				r, w := v.Pipe(ctx)
@@ -176,6 +182,16 @@ var _ = Describe("a system call on a DAX mapping with a bad block", func() {
 				_, v, m := mapped(ctx, Shared)
 				fd := v.Open(ctx, "/proc/self/mem", "mem", unix.O_RDONLY)
 				Expect(v.Syscall(ctx, "pread64", fd, Out(8), 8, m.At(Page(bad)))).To(Be(Errno("EIO")))
+			})
+
+			It("by PTRACE_PEEKDATA fails", scenario("ptrace-peek", "B17"), func(ctx SpecContext) {
+				g, v, m := mapped(ctx, Shared)
+				tracer := g.Second(ctx)
+				tracer.Trace(ctx, v)
+				good := tracer.Peek(ctx, v, m.At(Page(bad+1)))
+				peek := tracer.Peek(ctx, v, m.At(Page(bad)))
+				Expect(good).To(Be(Reads(Filled(bad + 1))))
+				Expect(peek).To(Be(Errno("EIO")))
 			})
 
 			It("by vmsplice from it fails", scenario("vmsplice", "B18"), func(ctx SpecContext) {
@@ -205,6 +221,17 @@ var _ = Describe("a system call on a DAX mapping with a bad block", func() {
 				_, w := v.Pipe(ctx)
 				v.Syscall(ctx, "lseek", m.FD(), Page(bad), 0)
 				Expect(v.Syscall(ctx, "sendfile", w, m.FD(), 0, PageBytes())).To(Be(Errno("EIO")).PartOf(change.DaxFaultHWPoison, leaked))
+			})
+
+			It("by copy_file_range of its file fails", scenario("copy-file-range", "B20", Follows(change.DaxFaultHWPoison)), func(ctx SpecContext) {
+				g := Guest(ctx)
+				mount := g.DAX(ctx, fs)
+				f, copied := mount.File(ctx, 64*KiB), mount.File(ctx, 64*KiB, Unwritten())
+				v := g.Victim(ctx)
+				from, to := v.OpenFile(ctx, f), v.OpenFile(ctx, copied)
+				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
+				v.Syscall(ctx, "lseek", from, Page(bad), 0)
+				Expect(v.Syscall(ctx, "copy_file_range", from, 0, to, 0, PageBytes(), 0)).To(Be(Errno("EIO")).PartOf(change.DaxFaultHWPoison, leaked))
 			})
 
 			It("by splice of its file fails", scenario("splice", "B20", Follows(change.DaxFaultHWPoison)), func(ctx SpecContext) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -36,10 +35,7 @@ func (c *execCmd) Run(ctx context.Context) error {
 	if len(argv) == 0 {
 		return fault.Requestf("no program behind --; write: faultline exec KERNEL -- ./program [ARGUMENT...]")
 	}
-	path, err := findStatic(argv[0])
-	if dynamic := (*dynamicError)(nil); errors.As(err, &dynamic) {
-		return fault.Requestf("%v; build it with CGO_ENABLED=0 go build, or cc -static", err)
-	}
+	path, err := static(argv[0])
 	if err != nil {
 		return err
 	}

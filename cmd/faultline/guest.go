@@ -108,6 +108,15 @@ func (e *dynamicError) Error() string {
 	return fmt.Sprintf("%s is not static: it needs %s, and a guest has no libraries", e.path, e.needs)
 }
 
+// static is findStatic for a program that its user can build.
+func static(name string) (string, error) {
+	path, err := findStatic(name)
+	if dynamic := (*dynamicError)(nil); errors.As(err, &dynamic) {
+		return "", fault.Requestf("%v; build it with CGO_ENABLED=0 go build, or cc -static", err)
+	}
+	return path, err
+}
+
 // findStatic finds a program of the host as a shell would, and refuses one that
 // a guest can't run.
 func findStatic(name string) (string, error) {

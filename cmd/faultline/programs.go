@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -21,10 +20,7 @@ func (c programsFlag) use() error {
 		if len(words) == 0 {
 			return fault.Requestf("--program is empty; write --program ./program")
 		}
-		path, err := findStatic(words[0])
-		if dynamic := (*dynamicError)(nil); errors.As(err, &dynamic) {
-			return fault.Requestf("--program: %v; build it with CGO_ENABLED=0 go build, or cc -static", err)
-		}
+		path, err := static(words[0])
 		if err != nil {
 			return fmt.Errorf("--program: %w", err)
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/onsi/ginkgo/v2/types"
 
+	"github.com/faultline/faultline/framework/program"
 	"github.com/faultline/faultline/framework/scenario"
 	"github.com/faultline/faultline/internal/fault"
 	"github.com/faultline/faultline/internal/near"
@@ -29,6 +30,9 @@ func Select(all []scenario.Info, globs []string, labels string) ([]scenario.Info
 			if pattern.MatchString(i.ID) {
 				chosen[i.ID], found = true, true
 			}
+		}
+		if !found && strings.HasPrefix(g, program.IDs) {
+			return nil, fault.Requestf("no scenario matches %q; --program FILE makes one of a program", g)
 		}
 		if !found {
 			return nil, fault.Requestf("no scenario matches %q; %sfaultline list shows them all", g, didYouMean(g, all))

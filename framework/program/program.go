@@ -17,6 +17,8 @@ import (
 const (
 	// Suite is the suite that runs them.
 	Suite = "programs"
+	// IDs begins the id of each.
+	IDs = "program/"
 	// Env is the variable in which processes of the suite find them: a list in JSON.
 	Env = "FAULTLINE_PROGRAMS"
 )
@@ -52,7 +54,7 @@ func (p Program) ID() string {
 	if words == "" {
 		words = p.SHA256[:12]
 	}
-	return "program/" + words
+	return IDs + words
 }
 
 // Use has this process's suites run programs.

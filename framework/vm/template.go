@@ -53,7 +53,7 @@ const (
 	metaFile      = "meta.json"
 	consoleName   = "console.log"
 	stateFile     = "state"
-	templateStamp = "template 7" // raise it when the same inputs give another template
+	templateStamp = "template 8" // raise it when the same inputs give another template
 )
 
 // maxMeta bounds what is read of a template's meta.json, which has the kernel's
@@ -175,6 +175,12 @@ func (t *Template) build(ctx context.Context, p *parts, dir string) error {
 	}
 	defer g.Close()
 	t.Boot = g.Timings.At("ready")
+	// The whole log first: reading it uses up memory that the agent takes in stock for
+	// its clones when it is told of the victims.
+	booted, err := g.agent.call(ctx, &wire.Request{KernelLog: &wire.KernelLog{}})
+	if err != nil {
+		return g.trouble(ctx, "read the kernel log", err)
+	}
 	hold := []string{"/proc/sys/kernel/tainted"} // what each scenario reads and writes
 	for _, disk := range g.Mounted {
 		hold = append(hold, "/sys/block/"+disk+"/badblocks")
@@ -182,10 +188,11 @@ func (t *Template) build(ctx context.Context, p *parts, dir string) error {
 	if err := g.hello(ctx, spareVictims, hold...); err != nil { // its clones go on from this welcome
 		return g.trouble(ctx, "start the spare victims", err)
 	}
-	booted, err := g.agent.call(ctx, &wire.Request{KernelLog: &wire.KernelLog{}})
+	since, err := g.agent.call(ctx, &wire.Request{KernelLog: &wire.KernelLog{Since: booted.Log.Next}})
 	if err != nil {
 		return g.trouble(ctx, "read the kernel log", err)
 	}
+	booted.Log.Lines = append(booted.Log.Lines, since.Log.Lines...)
 	if err := g.StoodStill(booted.Log.Lines); err != nil {
 		return err // its complaint would be in every clone
 	}

@@ -108,7 +108,7 @@ func withRecorded(all []scenario.Info, seen *results.Run) []scenario.Info {
 	}
 	for _, s := range seen.Scenarios {
 		if !slices.ContainsFunc(all, func(i scenario.Info) bool { return i.ID == s.ID }) {
-			all = append(all, scenario.Info{ID: s.ID, Doc: s.Doc, Suite: s.Suite, Needs: s.Needs, Changes: s.Changes, Catalogue: s.Catalogue, NotDoable: s.NotDoable, TCG: s.TCG, Lead: s.Lead})
+			all = append(all, scenario.Info{ID: s.ID, Doc: s.Doc, Suite: s.Suite, Needs: s.Needs, Changes: s.Changes, Catalogue: s.Catalogue, NotDoable: s.NotDoable, TCG: s.TCG, Lead: s.Lead, Program: s.Program})
 		}
 	}
 	return all
@@ -118,7 +118,9 @@ func withRecorded(all []scenario.Info, seen *results.Run) []scenario.Info {
 func unknown(name string, known change.List, all []scenario.Info) error {
 	names := known.IDs()
 	for _, i := range all {
-		names = append(names, i.ID)
+		if i.NotDoable == "" {
+			names = append(names, i.ID)
+		}
 	}
 	forms := func(n string) []string { return []string{n, n[strings.LastIndex(n, "/")+1:]} }
 	if found := near.By(name, names, forms); len(found) > 0 {

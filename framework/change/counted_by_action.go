@@ -8,7 +8,7 @@ var CountedByAction = Change{
 	Since:   "v5.19",
 	Effect:  "a poisoned DAX page counts in HardwareCorrupted of /proc/meminfo, where it did not",
 	Way:     []string{"memory_failure", "meminfo_proc_show"},
-	Telling: []string{"mce/*/corrupt-pfn", "dax/*/second-process", "dax/*/madvise", "dax/*/madvise-huge", "dax/*/madvise-second*", "dax/*/madvise-tail", "dax/*/madvise-thread", "dax/*/unpoison", "dax/device/page", "dax/device/huge-page"},
+	Telling: []string{"mce/*/corrupt-pfn", "dax/*/second-process", "dax/*/madvise", "dax/*/madvise-huge", "dax/*/madvise-second*", "dax/*/madvise-tail", "dax/*/madvise-thread", "dax/*/unpoison", "dax/device/page", "dax/device/huge-page", "dax/*/poison-mended"},
 	// HardwareCorrupted is a line of the kernel's with it only (meminfo_proc_show).
 	ShownWith: []string{"MEMORY_FAILURE"},
 	Moves: []Move{

@@ -8,5 +8,5 @@ var DaxRecoveryWrite = Change{
 	Since:   "v5.19",
 	Effect:  "write(2) of a whole poisoned DAX page clears the poison where the device can, and says EFAULT where it can't; it said EIO",
 	Way:     []string{"dax_iomap_iter", "pmem_recovery_write", "nvdimm_clear_poison"},
-	Telling: []string{"dax/*/pwrite", "dax/*/pwrite-part", "dax/*/pwrite-span", "dax/*/mended"},
+	Telling: []string{"dax/*/pwrite", "dax/*/pwrite-part", "dax/*/pwrite-span", "dax/*/mended", "dax/*/poison-mended"},
 }

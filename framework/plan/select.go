@@ -110,6 +110,9 @@ func didYouMean(meant string, all []scenario.Info) string {
 	bare := strings.Trim(meant, "*/?")
 	var ids, names []string
 	for _, i := range all {
+		if i.NotDoable != "" {
+			continue
+		}
 		ids = append(ids, i.ID)
 		if bare != "" && strings.Contains(i.ID, bare) {
 			names = append(names, i.ID)

@@ -48,7 +48,7 @@ func Change(w io.Writer, c change.Change, all []scenario.Info, run *results.Run)
 	p.section("Scenarios that tell")
 	var ids []string
 	for _, i := range all {
-		if c.Tells(i.ID) {
+		if c.Tells(i.ID) && i.NotDoable == "" {
 			ids = append(ids, i.ID)
 			p.line("%s: %s", i.ID, i.Doc)
 		}

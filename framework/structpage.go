@@ -1,0 +1,61 @@
+package framework
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strconv"
+
+	"github.com/faultline/faultline/framework/inject"
+	"github.com/faultline/faultline/framework/kcore"
+	"github.com/faultline/faultline/framework/observe"
+)
+
+// structPages is where x86-64 has its struct pages without KASLR, by the place of its
+// map of physical memory: with four levels of page tables and with five
+// (Documentation/arch/x86/x86_64/mm.rst).
+var structPages = map[uint64]uint64{kcore.Base4: 0xffffea0000000000, kcore.Base5: 0xffd4000000000000}
+
+// HWPoison records whether a page has the flag PG_hwpoison, which is read in the
+// kernel's own memory: /proc/kpageflags has no pages of persistent memory.
+func (g *GuestVM) HWPoison(ctx context.Context, f inject.Frame) *Seen {
+	const notes = 64 * KiB
+	core := []byte(g.readPart(ctx, "/proc/kcore", 0, notes))
+	var told [3]uint64
+	for i, name := range []string{"NUMBER(PG_hwpoison)", "SIZE(page)", "OFFSET(page.flags)"} {
+		var err error
+		if told[i], err = kcore.VMCoreInfo(core, name); err != nil {
+			g.fail(fmt.Errorf("find the struct page of %s by /proc/kcore: %w", f.Name, err))
+		}
+	}
+	bit, size, offset := told[0], told[1], told[2]
+	base, known := structPages[g.directMap(ctx)]
+	if !known {
+		g.fail(fmt.Errorf("find the struct page of %s: the kernel maps physical memory at %#x, where none without KASLR does", f.Name, g.directMap(ctx)))
+	}
+	at := base + f.Addr/f.Page*size + offset
+	said, err := g.Monitor().HMP(ctx, fmt.Sprintf("x /1gx %#x", at))
+	if err != nil {
+		g.ended(fmt.Errorf("read the struct page of %s: %w", f.Name, err))
+	}
+	flags, err := word64(said)
+	if err != nil {
+		g.fail(fmt.Errorf("read the struct page of %s at %#x: %w", f.Name, at, err))
+	}
+	note := "no hwpoison"
+	if flags>>bit&1 != 0 {
+		note = "hwpoison"
+	}
+	return record(g.rec, "agent", "flags of the struct page of "+f.Name, observe.Outcome{Note: note}, "")
+}
+
+var printed = regexp.MustCompile(`^[0-9a-f]{16}: 0x([0-9a-f]{16})\s*$`)
+
+// word64 is the word that the monitor's command x printed.
+func word64(said string) (uint64, error) {
+	m := printed.FindStringSubmatch(said)
+	if m == nil {
+		return 0, fmt.Errorf("QEMU says %.80q", said)
+	}
+	return strconv.ParseUint(m[1], 16, 64)
+}

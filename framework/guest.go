@@ -25,6 +25,7 @@ import (
 const (
 	KiB = 1 << 10
 	MiB = 1 << 20
+	GiB = 1 << 30
 )
 
 // PageBytes is the size of a page of the kernel that this process observes
@@ -179,6 +180,9 @@ type GuestOption func(*vm.Spec)
 
 // CPUs gives the guest so many processors.
 func CPUs(n int) GuestOption { return func(s *vm.Spec) { s.CPUs = n } }
+
+// Memory gives it so many bytes of memory, 2.5 GiB at most.
+func Memory(bytes int64) GuestOption { return func(s *vm.Spec) { s.RAM = bytes } }
 
 // Processor gives it another model of processor, as QEMU's -cpu names it.
 func Processor(model string) GuestOption { return func(s *vm.Spec) { s.CPU = model } }

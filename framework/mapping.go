@@ -47,6 +47,8 @@ const (
 	Anonymous MapFlags = unix.MAP_ANONYMOUS
 	// HugeTLB takes pages that HugePages set aside.
 	HugeTLB MapFlags = unix.MAP_HUGETLB
+	// Gigantic are pages of 1 GiB of HugeTLB, of which GiganticPage sets one aside.
+	Gigantic MapFlags = unix.MAP_HUGETLB | 30<<unix.MAP_HUGE_SHIFT
 	// Populate faults the pages in at once.
 	Populate MapFlags = unix.MAP_POPULATE
 )
@@ -64,7 +66,10 @@ func (f MapFlags) String() string {
 	if f&Anonymous != 0 {
 		words = append(words, "anonymous")
 	}
-	if f&HugeTLB != 0 {
+	switch {
+	case f&Gigantic == Gigantic:
+		words = append(words, "hugetlb of 1 GiB")
+	case f&HugeTLB != 0:
 		words = append(words, "hugetlb")
 	}
 	if f&Populate != 0 {

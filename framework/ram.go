@@ -48,6 +48,16 @@ func (g *GuestVM) HugePages(ctx context.Context, n int) {
 	record(g.rec, "agent", fmt.Sprintf("set %d huge pages aside", n), observe.Outcome{}, "")
 }
 
+// GiganticPage sets a page of 1 GiB aside for hugetlb, where the processor has such pages.
+func (g *GuestVM) GiganticPage(ctx context.Context) {
+	const path = "/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages"
+	g.WriteFile(ctx, path, "1")
+	if got := strings.TrimSpace(g.ReadFile(ctx, path)); got != "1" {
+		g.fail(fmt.Errorf("set a page of 1 GiB aside: the guest's kernel found %s", got))
+	}
+	record(g.rec, "agent", "set a page of 1 GiB aside", observe.Outcome{}, "")
+}
+
 // TransparentHugePages lets who asks by MADV_HUGEPAGE have huge pages: a kernel with
 // less than 512 MiB of memory gives none by itself (hugepage_init in mm/huge_memory.c).
 func (g *GuestVM) TransparentHugePages(ctx context.Context) {

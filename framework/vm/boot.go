@@ -29,10 +29,14 @@ type Spec struct {
 	CPUs   int // 0 means 1
 	// CPU is the processor's model as QEMU's -cpu wants it; empty means qemu.DefaultCPU.
 	CPU string
+	// RAM is the guest's memory in bytes; 0 means 512 MiB. Up to 2.5 GiB it is one piece from 0.
+	RAM int64
 	// Console is a file that gets all that the guest prints; empty keeps the
 	// tail in memory only.
 	Console string
 }
+
+func (s Spec) ram() int64 { return cmp.Or(s.RAM, ramBytes) }
 
 // bootLimit bounds a boot, from QEMU's start to the agent's first answer. It is
 // many times what a boot takes, because on a busy machine a guest gets a small
@@ -118,7 +122,7 @@ memory=$(mktemp)
 trap 'rm -f "$memory"' EXIT
 truncate -s %d "$memory"
 %s
-`, s.Kernel.Name, s.Kernel.Release, ramBytes, strings.ReplaceAll(command, dryMemory, `"$memory"`)), nil
+`, s.Kernel.Name, s.Kernel.Release, s.ram(), strings.ReplaceAll(command, dryMemory, `"$memory"`)), nil
 }
 
 // boot starts the machine and waits until its agent answers.

@@ -164,7 +164,7 @@ func (r *Rig) initramfs(ctx context.Context, k *kernels.Kernel) (*images.Image, 
 func (p *parts) machine(ctx context.Context, s Spec, dir string, share bool) (qemu.Machine, error) {
 	m := qemu.Machine{
 		Accel: s.Accel, CPUs: s.CPUs, CPU: s.CPU, Kernel: s.Kernel.Image, Initrd: p.initramfs.Path,
-		RAM:      qemu.File{Path: filepath.Join(dir, "ram"), Bytes: ramBytes},
+		RAM:      qemu.File{Path: filepath.Join(dir, "ram"), Bytes: s.ram()},
 		E820Addr: e820Addr, E820Bytes: e820Bytes, Share: share,
 	}
 	ram, err := os.OpenFile(m.RAM.Path, os.O_CREATE|os.O_RDWR|os.O_EXCL, 0o600)
@@ -172,7 +172,7 @@ func (p *parts) machine(ctx context.Context, s Spec, dir string, share bool) (qe
 		return m, &Trouble{Kind: Host, Doing: "make the guest's memory", Err: err}
 	}
 	defer ram.Close()
-	if err := ram.Truncate(ramBytes); err != nil {
+	if err := ram.Truncate(s.ram()); err != nil {
 		return m, &Trouble{Kind: Host, Doing: "make the guest's memory", Err: err}
 	}
 	// memmap= makes pmem of RAM, so what shall be on it must be in RAM from the start.

@@ -135,7 +135,7 @@ func (r *Rig) TemplateKey(ctx context.Context, s Spec) (string, error) {
 // templateKey names everything that a template depends on. File names are left
 // out: what is in the files is there by digest.
 func (r *Rig) templateKey(s Spec, p *parts) string {
-	m := qemu.Machine{Accel: s.Accel, CPUs: s.CPUs, CPU: s.CPU, E820Addr: e820Addr, E820Bytes: e820Bytes, RAM: qemu.File{Bytes: ramBytes}, Share: true}
+	m := qemu.Machine{Accel: s.Accel, CPUs: s.CPUs, CPU: s.CPU, E820Addr: e820Addr, E820Bytes: e820Bytes, RAM: qemu.File{Bytes: s.ram()}, Share: true}
 	for _, image := range p.nvdimms {
 		m.NVDIMMs = append(m.NVDIMMs, qemu.File{Bytes: image.Spec.Size})
 	}

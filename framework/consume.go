@@ -253,6 +253,8 @@ func reachError(ctx context.Context, err error) error {
 	var unreached *UnreachedError
 	var trouble *vm.Trouble
 	switch cause := context.Cause(ctx); {
+	case errors.As(cause, &trouble) && errors.Is(err, gdb.ErrTimeout):
+		return cause // the agent's connection told it first, and the stub was not waited for
 	case errors.As(cause, &trouble):
 		return fmt.Errorf("%w: %w", err, cause)
 	case errors.As(cause, &unreached):

@@ -174,10 +174,11 @@ func TestPanicBehindTheLastStep(t *testing.T) {
 	}
 }
 
-// gone says that an error names the end of the guest, and how the stub told it.
+// gone says that an error names the end of the guest: as the stub told it, or as the
+// agent's connection did, which may be first.
 func gone(err error) bool {
 	var trouble *vm.Trouble
-	return errors.As(err, &trouble) && trouble.Kind == vm.Exit && (errors.Is(err, gdb.ErrEnded) || errors.Is(err, gdb.ErrClosed))
+	return errors.As(err, &trouble) && trouble.Kind == vm.Exit && !errors.Is(err, gdb.ErrTimeout)
 }
 
 // The fallback for where nothing is exact: a victim that spins is met too.

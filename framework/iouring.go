@@ -24,7 +24,11 @@ func (v *Victim) RingRead(ctx context.Context, fd FD, n, offset int64) *Seen {
 		cqeResult            = 8                // in struct io_uring_cqe
 	)
 	v.g.approach(ctx, 1)
-	made := v.setUp(ctx, "io_uring_setup", 1, Out(paramsBytes))
+	wired, _ := wireArgs([]any{1, Out(paramsBytes)})
+	made := v.g.call(ctx, &wire.Request{To: v.id, Syscall: &wire.Syscall{Name: "io_uring_setup", Args: wired}}).Called
+	if made.Errno != "" { // the sysctl kernel.io_uring_disabled, for one
+		v.g.fail(&lacking{"this kernel gives no io_uring: " + made.Errno})
+	}
 	ring, params := int(made.Ret), made.Out[0]
 	// Where is the kernel's choice: of a ring it takes no other.
 	mapped := func(bytes int64, flags, fd, offset int) int {

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/guest/wire"
 )
 
 // Where PID 1 mounts what has its files in memory.
@@ -51,9 +52,12 @@ func (g *GuestVM) HugePages(ctx context.Context, n int) {
 // GiganticPage sets a page of 1 GiB aside for hugetlb, where the processor has such pages.
 func (g *GuestVM) GiganticPage(ctx context.Context) {
 	const path = "/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages"
-	g.WriteFile(ctx, path, "1")
+	wrote := g.call(ctx, &wire.Request{WriteFile: &wire.WriteFile{Path: path, Data: []byte("1")}}).File
+	if wrote.Errno == "ENOENT" {
+		g.fail(&lacking{"the guest's processor has no pages of 1 GiB (pdpe1gb)"})
+	}
 	if got := strings.TrimSpace(g.ReadFile(ctx, path)); got != "1" {
-		g.fail(fmt.Errorf("set a page of 1 GiB aside: the guest's kernel found %s", got))
+		g.fail(fmt.Errorf("set a page of 1 GiB aside: %s; the guest's kernel found %s", wrote.Errno, got))
 	}
 	record(g.rec, "agent", "set a page of 1 GiB aside", observe.Outcome{}, "")
 }
@@ -72,6 +76,14 @@ func (v *Victim) Kind(ctx context.Context, a Addr) *Seen {
 	frame := v.Frame(ctx, a)
 	entry := v.g.readPart(ctx, "/proc/kpageflags", int64(frame.Addr/v.g.page)*8, 8)
 	return record(v.g.rec, "agent", fmt.Sprintf("kind of page of %s in %s", a, v.Role), observe.Outcome{Note: observe.PageKind([]byte(entry))}, "")
+}
+
+// LargeFolio ends a scenario as not doable where a page of the page cache is not part
+// of a folio of several pages.
+func (v *Victim) LargeFolio(ctx context.Context, a Addr) {
+	if kind := v.Kind(ctx, a); !strings.Contains(kind.Note, "huge") {
+		v.g.fail(&lacking{"this kernel's page cache has no folios of several pages here"})
+	}
 }
 
 // ksmDir is KSM's in sysfs (Documentation/admin-guide/mm/ksm.rst).

@@ -25,13 +25,13 @@ func (g *GuestVM) HWPoison(ctx context.Context, f inject.Frame) *Seen {
 	for i, name := range []string{"NUMBER(PG_hwpoison)", "SIZE(page)", "OFFSET(page.flags)"} {
 		var err error
 		if told[i], err = kcore.VMCoreInfo(core, name); err != nil {
-			g.fail(fmt.Errorf("find the struct page of %s by /proc/kcore: %w", f.Name, err))
+			g.fail(&lacking{fmt.Sprintf("this kernel does not tell in /proc/kcore where a page's flags are: %v", err)})
 		}
 	}
 	bit, size, offset := told[0], told[1], told[2]
 	base, known := structPages[g.directMap(ctx)]
 	if !known {
-		g.fail(fmt.Errorf("find the struct page of %s: the kernel maps physical memory at %#x, where none without KASLR does", f.Name, g.directMap(ctx)))
+		g.fail(&lacking{fmt.Sprintf("where this kernel has its struct pages is not known: it maps physical memory at %#x", g.directMap(ctx))})
 	}
 	at := base + f.Addr/f.Page*size + offset
 	said, err := g.Monitor().HMP(ctx, fmt.Sprintf("x /1gx %#x", at))

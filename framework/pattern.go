@@ -38,6 +38,7 @@ const (
 	BUS_ADRERR    Code = siginfo.BusADRERR
 	BUS_MCEERR_AR Code = siginfo.BusMCEErrAR
 	BUS_MCEERR_AO Code = siginfo.BusMCEErrAO
+	SI_KERNEL     Code = 0x80 // include/uapi/asm-generic/siginfo.h: of force_sig(), with no payload
 )
 
 // Detail narrows SIGBUS.
@@ -64,6 +65,9 @@ func HugePageLSB() Detail { return LSB(int16(suite.Kernel().HugePageShift())) }
 func At(a Addr) Detail {
 	return func(p *payload) { p.addr = a.String() }
 }
+
+// Nowhere asks for a signal without an address.
+func Nowhere() Detail { return func(p *payload) { p.addr = "0x0" } }
 
 // Returning asks for a system call that returns this beside the signal.
 func Returning(n int64) Detail { return func(p *payload) { p.ret = &n } }

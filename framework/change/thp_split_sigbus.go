@@ -8,8 +8,13 @@ var ThpSplitSigbus = Change{
 	Since:   "v6.11",
 	Effect:  "who poisons a transparent huge page that can't be split gets SIGBUS BUS_MCEERR_AR with the huge page's size, where madvise(2) said EBUSY and nothing more",
 	Way:     []string{"memory_failure", "try_to_split_thp_page", "kill_procs_now"},
-	Telling: []string{"ram/thp/pinned"},
-	Moves: append(sending("ram/thp/pinned"),
-		Move{Scenarios: "ram/thp/pinned", Witness: "log", Before: "Memory failure: N: recovery action for unsplit thp: Ignored"},
-		Move{Scenarios: "ram/thp/pinned", Witness: "log", After: "Memory failure: N: recovery action for unsplit thp: Failed"}),
+	Telling: []string{"ram/thp/pinned", "mce/pagecache-xfs/srar-dirty-folio"},
+	Moves:   append(unsplit("ram/thp/pinned"), unsplit("mce/pagecache-xfs/srar-dirty-folio")...),
+}
+
+// unsplit are what the log says of what can't be split.
+func unsplit(scenarios string) []Move {
+	return append(sending(scenarios),
+		Move{Scenarios: scenarios, Witness: "log", Before: "Memory failure: N: recovery action for unsplit thp: Ignored"},
+		Move{Scenarios: scenarios, Witness: "log", After: "Memory failure: N: recovery action for unsplit thp: Failed"})
 }

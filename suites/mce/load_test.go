@@ -7,6 +7,7 @@ import (
 	. "github.com/faultline/faultline/framework"
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/inject"
+	"github.com/faultline/faultline/framework/observe"
 )
 
 // bad is the page that goes bad, and at is the byte of it that is loaded.
@@ -172,6 +173,21 @@ func others(ctx SpecContext, fs FS, early bool) (first, listed, idle, load *Seen
 }
 
 var _ = Describe("poison in RAM", func() {
+	// What can't be split is killed for by force_sig() in kill_me_maybe(), which says
+	// nothing of where; since the change by what memory_failure() knows of the folio.
+	It("that is part of a dirty folio of several pages is told of the folio, or of nothing", scenario("pagecache-xfs/srar-dirty-folio", "D08", consumes(NeedsDisk(NFIT, XFS), Follows(change.ThpSplitSigbus))...), func(ctx SpecContext) {
+		g := Guest(ctx)
+		f := g.PageCache(ctx, XFS).File(ctx, 64*KiB)
+		v := g.Victim(ctx)
+		m := v.Map(ctx, f, Shared)
+		v.Load(ctx, m.At(at()))
+		v.LargeFolio(ctx, m.At(at()))
+		g.LeaveOut(observe.WitnessLog, "Memory error not recovered", "kill_me_maybe says it without an end of line, and so nobody reads it before something else is said")
+		v.Store(ctx, m.At(at()))
+		first := v.Consume(ctx, inject.SRAR(), m.At(at()))
+		Expect(first).To(Follow(change.ThpSplitSigbus, Before(SIGBUS(SI_KERNEL, Nowhere())), After(SIGBUS(BUS_MCEERR_AR, LSB(14), At(m.At(Page(bad)))))))
+	})
+
 	// The page table gets an entry that remembers (make_hwpoison_entry), which
 	// do_swap_page reports with the very byte.
 	It("that a process consumed is told again when it comes again", scenario("anon/srar", "D07", consumes()...), func(ctx SpecContext) {

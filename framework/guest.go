@@ -18,6 +18,7 @@ import (
 	"github.com/faultline/faultline/framework/suite"
 	"github.com/faultline/faultline/framework/vm"
 	"github.com/faultline/faultline/guest/wire"
+	"github.com/faultline/faultline/internal/arch"
 	"github.com/faultline/faultline/internal/plain"
 )
 
@@ -184,8 +185,8 @@ func CPUs(n int) GuestOption { return func(s *vm.Spec) { s.CPUs = n } }
 // Memory gives it so many bytes of memory, 2.5 GiB at most.
 func Memory(bytes int64) GuestOption { return func(s *vm.Spec) { s.RAM = bytes } }
 
-// Processor gives it another model of processor, as QEMU's -cpu names it.
-func Processor(model string) GuestOption { return func(s *vm.Spec) { s.CPU = model } }
+// AMD gives it a processor of AMD's that does not recover from poison (arch.Milan).
+func AMD() GuestOption { return func(s *vm.Spec) { s.CPU = arch.Milan.String() } }
 
 // Guest is the scenario's guest: a fresh clone of the kernel's template, which
 // ends with the scenario.

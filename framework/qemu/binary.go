@@ -15,9 +15,9 @@ import (
 	"github.com/faultline/faultline/internal/tool"
 )
 
-// The oldest QEMU that Faultline was made for: x-ignore-shared with private
-// memory backends, and AVX2 under TCG, are in it.
-const minMajor, minMinor = 7, 0
+// The oldest QEMU that Faultline was made for: it has the machine and emulates
+// every feature of the processor that arch.AMD64 names.
+const minMajor, minMinor = 7, 2
 
 // Binary is an installed QEMU.
 type Binary struct {

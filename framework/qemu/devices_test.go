@@ -14,7 +14,7 @@ var allowed = map[string]string{
 	"-nodefaults": "", "-no-user-config": "", "-no-reboot": "",
 	"-display": `none`,
 	"-action":  `panic=none|shutdown=pause`,
-	"-machine": `q35,accel=(tcg|kvm),memory-backend=ram,graphics=off,vmport=off,sata=off,smbus=off,i8042=off(,nvdimm=on)?`,
+	"-machine": `pc-q35-7\.2,accel=(tcg|kvm),memory-backend=ram,graphics=off,vmport=off,sata=off,smbus=off,i8042=off(,nvdimm=on)?`,
 	"-cpu":     `.+`, "-smp": `\d+`, "-m": `.+`,
 	"-object": `memory-backend-file,id=[a-z0-9-]+,share=(on|off),mem-path=.+,size=\d+(,align=2M)?`,
 	"-netdev": `user,id=net,restrict=on,ipv6=off,hostfwd=tcp:127\.0\.0\.1:0-10\.0\.2\.15:22`,

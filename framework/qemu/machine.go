@@ -83,7 +83,7 @@ var kernelArgs = []string{
 	"cryptomgr.notests", // self tests of ciphers nobody uses here
 	"audit=0",
 	"secretmem.enable=1",  // memfd_secret(2), which kernels before v6.5 have but refuse
-	"random.trust_cpu=on", // -cpu max has RDRAND: the pool is ready without waiting for interrupts
+	"random.trust_cpu=on", // the processor has RDRAND: the pool is ready without waiting for interrupts
 }
 
 // Pmem devices lie behind 4 GiB, each at a multiple of pmemStep, in order:
@@ -104,11 +104,7 @@ func (m Machine) cpu() string {
 	if m.CPU == "" && m.Accel == KVM {
 		return arch.AMD64.QEMU.HostCPU
 	}
-	model := cmp.Or(m.CPU, arch.AMD64.QEMU.CPU)
-	if m.Accel == TCG {
-		model += "," + arch.AMD64.QEMU.Without
-	}
-	return model
+	return cmp.Or(m.CPU, arch.AMD64.QEMU.CPU)
 }
 
 // without is what q35 has also under -nodefaults and no guest needs: what is not

@@ -27,7 +27,8 @@ type Spec struct {
 	Kernel *kernels.Kernel
 	Accel  qemu.Accel
 	CPUs   int // 0 means 1
-	// CPU is the processor's model as QEMU's -cpu wants it; empty means qemu.DefaultCPU.
+	// CPU is the processor's model as QEMU's -cpu wants it; empty means the one of
+	// arch's table, or the host's with KVM.
 	CPU string
 	// RAM is the guest's memory in bytes; 0 means 512 MiB. Up to 2.5 GiB it is one piece from 0.
 	RAM int64

@@ -39,10 +39,10 @@ type Arch struct {
 type QEMU struct {
 	Binary  string // in PATH
 	Package string // Debian's
-	Machine string // -machine
+	// Machine is -machine. It has a version, because what a guest sees of a machine
+	// without one changes with QEMU's release.
+	Machine string
 	CPU     string // -cpu under TCG
-	// Without is added to every -cpu under TCG: what its TCG gets wrong.
-	Without string
 	HostCPU string // -cpu with KVM
 }
 
@@ -74,16 +74,11 @@ var AMD64 = Arch{
 	Name: "amd64", Debian: "amd64", Machine: elf.EM_X86_64,
 	PageShift: PageShiftAMD64,
 	QEMU: QEMU{
-		Binary: "qemu-system-x86_64", Package: "qemu-system-x86", Machine: "q35",
+		// 7.2 is the oldest release of QEMU whose TCG has AVX2, which the processor has.
+		Binary: "qemu-system-x86_64", Package: "qemu-system-x86", Machine: "pc-q35-7.2",
 		// Machine checks that are survivable need an Intel processor: with AMD's vendor
 		// id and no SUCCOR the kernel panics (arch/x86/kernel/cpu/mce/severity.c).
-		CPU: "max,vendor=GenuineIntel",
-		// Before 8.0 CMPXCHG16B, which SLUB takes objects with, leaves an operand's bits
-		// in the flags: its helper reads how they are to be computed, and the translator
-		// did not store that (helper_cmpxchg16b_unlocked in target/i386/tcg/mem_helper.c).
-		// An interrupt at that moment saves them, NT and DF among them, and the kernel
-		// goes on with what comes back. Without it SLUB uses a lock.
-		Without: "-cx16",
+		CPU: IceLake.String(),
 		// KVM refuses another vendor's model-specific registers than the host's.
 		HostCPU: "host",
 	},

@@ -101,7 +101,7 @@ var _ = Describe("a processor of AMD's without SUCCOR", func() {
 	// catalogue expected the panic of every kernel; 5.10.262 logs it, tells nobody
 	// and leaves the page as it is.
 	It("ends the kernel with the first poison that is consumed", scenario("amd/srar", "D11", consumes(Follows(change.AMDPanics))...), func(ctx SpecContext) {
-		g := Guest(ctx, Processor("max,vendor=AuthenticAMD"))
+		g := Guest(ctx, AMD())
 		g.AllowPanic()
 		v := g.Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)

@@ -1,7 +1,9 @@
 package framework
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strconv"
@@ -13,14 +15,16 @@ import (
 	"github.com/faultline/faultline/framework/kcore"
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/qemu"
+	"github.com/faultline/faultline/framework/rewind"
 	"github.com/faultline/faultline/framework/vm"
 	"github.com/faultline/faultline/guest/wire"
+	"github.com/faultline/faultline/internal/arch"
 )
 
 // Consume makes a machine check land on an access. A watchpoint stops every
-// vCPU at the access, the machine check is raised on the one that made it, and
-// all go on: what runs next on it is the kernel's handler, with the access as
-// what was interrupted. TCG stops behind the access, so the value was read.
+// vCPU after the access, the one that made it is set back to before it, the
+// machine check is raised on it, and all go on: what runs next on it is the
+// kernel's handler, with the access as what was interrupted.
 
 // watched is where an access is waited for.
 type watched struct {
@@ -128,20 +132,20 @@ func (g *GuestVM) consume(ctx context.Context, m inject.MachineCheck, at watched
 			err = do(limited)
 		}
 	}
-	watch := func(ctx context.Context) error { return stub.Watch(ctx, gdb.Any, at.virt, 1) }
+	watch := func(ctx context.Context) error { return stub.Watch(ctx, gdb.Read, at.virt, 1) }
 	step(watch)
 	step(stub.Continue)
 	if err != nil {
 		return nil, err
 	}
 	s := start()
-	cpu, err := g.reach(ctx, stub, s, at)
+	cpu, err := g.reach(ctx, stub, s, at) // and set it back
 	if err != nil {
 		return nil, err
 	}
 	action := fmt.Sprintf("%s at %s, as %s accesses it", m, at.name, at.by)
 	step(func(ctx context.Context) error { return m.Raise(ctx, g.vm, cpu, at.frame.Addr) })
-	step(func(ctx context.Context) error { return stub.Unwatch(ctx, gdb.Any, at.virt, 1) })
+	step(func(ctx context.Context) error { return stub.Unwatch(ctx, gdb.Read, at.virt, 1) })
 	step(stub.Continue)
 	if err != nil {
 		return nil, err
@@ -230,7 +234,7 @@ func (g *GuestVM) reach(ctx context.Context, stub *gdb.Client, s *Started, at wa
 			}
 			return 0, reachError(waiting, err)
 		}
-		if stop.Access != gdb.Any || stop.Addr != at.virt {
+		if stop.Access != gdb.Read || stop.Addr != at.virt {
 			return 0, fmt.Errorf("the guest stopped for something else: %+v", stop)
 		}
 		// The address means something else to other processes.
@@ -239,7 +243,10 @@ func (g *GuestVM) reach(ctx context.Context, stub *gdb.Client, s *Started, at wa
 			return 0, err
 		}
 		if frame == at.frame.Addr {
-			return stop.CPU, nil
+			again, err := setBack(ctx, stub, stop.CPU, at.virt)
+			if err != nil || !again {
+				return stop.CPU, err
+			}
 		}
 		if err := stub.Continue(ctx); err != nil {
 			return 0, err
@@ -247,6 +254,65 @@ func (g *GuestVM) reach(ctx context.Context, stub *gdb.Client, s *Started, at wa
 	}
 	return 0, unreached(fmt.Sprintf("%d accesses of others came first", strays))
 }
+
+// setBack gives a vCPU that read the byte at virt the registers that it had before,
+// where hardware raises the machine check. Where they can't be computed the machine
+// check would not be exact, which is an error. again says that the instruction did
+// not come to its end, and will read once more: a copy whose destination is not
+// mapped reads, and takes a page fault as it writes.
+func setBack(ctx context.Context, stub *gdb.Client, cpu int, virt uint64) (again bool, err error) {
+	after, err := stub.Registers(ctx, cpu)
+	if err != nil {
+		return false, err
+	}
+	code, err := around(ctx, stub, after.RIP)
+	if err != nil {
+		return false, fmt.Errorf("read the instruction that read: %w", err)
+	}
+	before, err := rewind.Before(code, after, virt, 1)
+	if err == nil {
+		return false, stub.SetRegisters(ctx, cpu, before)
+	}
+	if interrupted(ctx, stub, after, virt) {
+		return true, nil
+	}
+	return false, fmt.Errorf("RIP %#x, code % x: %w", after.RIP, code, err)
+}
+
+// interrupted reports whether the vCPU has just entered the handler of an exception
+// of an instruction that is about to read the byte at virt: what the processor
+// pushed begins with the instruction's address, or with an error code and that
+// (Intel 64 and IA-32 Architectures Software Developer's Manual, volume 3, section
+// 6.14.2).
+func interrupted(ctx context.Context, stub *gdb.Client, r gdb.Registers, virt uint64) bool {
+	pushed, err := stub.Memory(ctx, r.RSP, 16)
+	if err != nil {
+		return false
+	}
+	for _, slot := range [][]byte{pushed[8:], pushed[:8]} {
+		r.RIP = binary.LittleEndian.Uint64(slot)
+		if code, err := stub.Memory(ctx, r.RIP, rewind.Ahead); err == nil && rewind.Reads(code, r, virt, 1) {
+			return true
+		}
+	}
+	return false
+}
+
+// around reads the code around RIP, as package rewind wants it, of the vCPU whose
+// registers were read last. What lies on a page before that can't be read is
+// taken for padding.
+func around(ctx context.Context, stub *gdb.Client, rip uint64) ([]byte, error) {
+	code, err := stub.Memory(ctx, rip-rewind.Behind, rewind.Behind+rewind.Ahead)
+	page := rip &^ (1<<arch.PageShiftAMD64 - 1)
+	if refused := (*gdb.RefusedError)(nil); !errors.As(err, &refused) || rip-page >= rewind.Behind {
+		return code, err
+	}
+	some, err := stub.Memory(ctx, page, int(rip-page)+rewind.Ahead)
+	return append(bytes.Repeat([]byte{nop}, rewind.Behind-int(rip-page)), some...), err
+}
+
+// nop is the instruction that does nothing.
+const nop = 0x90
 
 // reachError prefers why the wait ended over the stub's own words.
 func reachError(ctx context.Context, err error) error {

@@ -1,12 +1,14 @@
 package change
 
-// CopyFromUserQuiet keeps the signal from who passed poison to a system call.
+// CopyFromUserQuiet has a system call fail that copies poison from user space, and
+// sends no signal for it. The same series lets copy_from_user return what it did not
+// copy: before, it returned that nothing was left.
 var CopyFromUserQuiet = Change{
 	ID:      "copy_from_user_quiet",
 	Commit:  "a6e3cf70b772",
 	Subject: "x86/mce: Change to not send SIGBUS error during copy from user",
 	Since:   "v5.16",
-	Effect:  "a system call that meets poison as it copies its argument from user space sends no SIGBUS any more",
+	Effect:  "a system call that meets poison as it copies its argument from user space fails with EFAULT and sends no SIGBUS",
 	Way:     []string{"do_machine_check", "queue_task_work"},
 	Telling: []string{"mce/anon/write"},
 	Moves: []Move{

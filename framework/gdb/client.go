@@ -2,7 +2,6 @@ package gdb
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -42,6 +41,8 @@ type Client struct {
 	stops   []Stop // those that nobody waited for yet
 	stop    Stop   // the last one
 	running bool
+	// numbered says that the stub lets single registers be written.
+	numbered bool
 }
 
 // maxStops is how many stop replies are kept that nobody waited for.
@@ -88,8 +89,8 @@ func (c *Client) Running() bool { return c.running }
 
 // Watch sets a watchpoint on n bytes at a virtual address, of every vCPU and in
 // every address space: that the guest stopped for the right one is for the
-// caller to see. TCG stops behind the access: the instruction, or one round of a
-// repeated one, is done.
+// caller to see. TCG stops after the access: the instruction, or some rounds of a
+// repeated one, are done (package rewind).
 func (c *Client) Watch(ctx context.Context, a Access, addr uint64, n int) error {
 	return c.point(ctx, 'Z', a, addr, n)
 }
@@ -156,40 +157,6 @@ func (c *Client) Interrupt(ctx context.Context) (Stop, error) {
 		return Stop{}, err
 	}
 	return c.Wait(ctx)
-}
-
-// Memory reads n bytes at a virtual address, as the vCPU that stopped sees it.
-func (c *Client) Memory(ctx context.Context, addr uint64, n int) ([]byte, error) {
-	command := fmt.Sprintf("m%x,%x", addr, n)
-	data, err := c.value(ctx, command)
-	if err == nil && len(data) != n {
-		err = fmt.Errorf("%w: %d bytes for %s", ErrMalformed, len(data), command)
-	}
-	return data, err
-}
-
-// Registers are the general ones of an x86-64 vCPU, in gdb's order
-// (gdb-xml/i386-64bit.xml in QEMU).
-type Registers struct {
-	RAX, RBX, RCX, RDX, RSI, RDI, RBP, RSP uint64
-	R8, R9, R10, R11, R12, R13, R14, R15   uint64
-	RIP                                    uint64
-}
-
-// Registers reads those of the vCPU.
-func (c *Client) Registers(ctx context.Context, cpu int) (Registers, error) {
-	var r Registers
-	if err := c.ok(ctx, fmt.Sprintf("Hg%x", cpu+1)); err != nil {
-		return r, err
-	}
-	data, err := c.value(ctx, "g")
-	if err != nil {
-		return r, err
-	}
-	if _, err := binary.Decode(data, binary.LittleEndian, &r); err != nil {
-		return r, fmt.Errorf("%w: %d bytes of registers", ErrMalformed, len(data))
-	}
-	return r, nil
 }
 
 // Detach lets the guest go on and closes the connection.

@@ -158,6 +158,23 @@ func TestStopAtAnAccess(t *testing.T) {
 	must(t, c.Detach(ctx))
 }
 
+// Only what differs is written, and what the stub did not do is seen.
+func TestSetRegisters(t *testing.T) {
+	block := func(rip string) string { return strings.Repeat("0", 16*16) + rip + "00000000" }
+	for name, last := range map[string]string{"done": "0200000000000000", "not done": "0100000000000000"} {
+		t.Run(name, func(t *testing.T) {
+			c, ctx := attached(t,
+				"<Hg1", ">OK", "<+", "<g", ">"+block("0100000000000000"), "<+",
+				"<qXfer:features:read:target.xml:0,400", ">l<target/>", "<+",
+				"<P10=0200000000000000", ">OK", "<+",
+				"<Hg1", ">OK", "<+", "<g", ">"+block(last), "<+")
+			if err := c.SetRegisters(ctx, 0, Registers{RIP: 2}); (err == nil) != (name == "done") {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 func TestChecksums(t *testing.T) {
 	c, ctx := attached(t,
 		"<m0,1", ">!-", "<m0,1", // sent again

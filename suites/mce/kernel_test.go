@@ -74,13 +74,11 @@ var _ = Describe("poison that the kernel consumes", func() {
 		})
 	}
 
-	// copy_from_user survives it, and says that it copied everything: its callers
-	// would come again otherwise, and meet the poison again (copy_user_handle_tail
-	// in arch/x86/lib/copy_user_64.S, 6.1). So write(2) succeeds, with bytes that
-	// were never read; the next access tells. Seen on 6.1.192, 6.12.117
-	// and 7.3.4, and on 5.10.262 with a signal beside; the
-	// catalogue had no row for it, and EFAULT would have been the guess.
-	It("while write(2) copies it in does not fail the call", scenario("anon/write", "E04", consumes(Follows(change.CopyFromUserQuiet))...), func(ctx SpecContext) {
+	// copy_from_user survives it and returns what it did not copy, so that the call
+	// fails as with a bad address. Before v5.16 it returned that nothing is left, lest
+	// its callers come again and meet the poison again, and the caller's task got a
+	// signal (copy_user_handle_tail in arch/x86/lib/copy_user_64.S of v5.10).
+	It("fails write(2) with EFAULT while it copies the data in", scenario("anon/write", "E04", consumes(Follows(change.CopyFromUserQuiet))...), func(ctx SpecContext) {
 		g := Guest(ctx)
 		v := g.Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)
@@ -91,7 +89,7 @@ var _ = Describe("poison that the kernel consumes", func() {
 		})
 		g.AwaitLog(ctx, Recovered)
 		again := v.Load(ctx, m.At(at()))
-		Expect(write).To(Follow(change.CopyFromUserQuiet, Before(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Returning(PageBytes()))), After(Returns(PageBytes()))))
+		Expect(write).To(Follow(change.CopyFromUserQuiet, Before(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Returning(PageBytes()))), After(Errno("EFAULT"))))
 		Expect(again).To(Be(SIGBUS(BUS_MCEERR_AR, PageLSB())))
 	})
 })

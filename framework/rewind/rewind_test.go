@@ -1,0 +1,119 @@
+package rewind
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/faultline/faultline/framework/gdb"
+)
+
+// place puts instructions around RIP, with one-byte instructions before them.
+func place(before, after string) []byte {
+	code := make([]byte, Behind+Ahead)
+	for i := range code {
+		code[i] = 0x90
+	}
+	copy(code[Behind-len(before):], before)
+	copy(code[Behind:], after)
+	return code
+}
+
+func TestBefore(t *testing.T) {
+	const at = 0x7000
+	const ip = 0x1000
+	for name, c := range map[string]struct {
+		before, after string // machine code
+		regs, want    gdb.Registers
+	}{
+		"movzbl (%rsi),%rdx": {"\x48\x0f\xb6\x16", "\xc3", gdb.Registers{RSI: at, RDX: 9}, gdb.Registers{RSI: at, RDX: 9, RIP: ip - 4}},
+		"mov 8(%rdi,%rcx,4),%eax": {"\x8b\x44\x8f\x08", "\xc3",
+			gdb.Registers{RDI: at - 0x18, RCX: 4}, gdb.Registers{RDI: at - 0x18, RCX: 4, RIP: ip - 4}},
+		"a wide load that begins before the byte": {"\x48\x8b\x06", "\x90", gdb.Registers{RSI: at - 7}, gdb.Registers{RSI: at - 7, RIP: ip - 3}},
+		"cmp %rax,(%rdi)":                         {"\x48\x39\x07", "\x90", gdb.Registers{RDI: at}, gdb.Registers{RDI: at, RIP: ip - 3}},
+		// With RCX left, RIP is at the instruction: QEMU before 10.
+		"one round of rep movsb": {"\x48\x89\xd1", "\xf3\xa4",
+			gdb.Registers{RSI: at + 1, RDI: 0x9001, RCX: 4095}, gdb.Registers{RSI: at, RDI: 0x9000, RCX: 4096, RIP: ip}},
+		"one round of rep movsq": {"\x48\x89\xd1", "\xf3\x48\xa5",
+			gdb.Registers{RSI: at + 4, RDI: 0x9008, RCX: 1}, gdb.Registers{RSI: at - 4, RDI: 0x9000, RCX: 2, RIP: ip}},
+		"the last round": {"\xf3\xa4", "\xc3",
+			gdb.Registers{RSI: at + 1, RDI: 0x9001}, gdb.Registers{RSI: at, RDI: 0x9000, RCX: 1, RIP: ip - 2}},
+		// All rounds are done: QEMU 10 and later.
+		"a whole rep movsb": {"\xf3\xa4", "\xc3",
+			gdb.Registers{RSI: at + 4096, RDI: 0xa000}, gdb.Registers{RSI: at, RDI: 0x9000, RCX: 4096, RIP: ip - 2}},
+		"a whole rep movsq": {"\xf3\x48\xa5", "\xc3",
+			gdb.Registers{RSI: at + 4, RDI: 0x9008}, gdb.Registers{RSI: at - 4, RDI: 0x9000, RCX: 1, RIP: ip - 3}},
+		"rep lodsl": {"\xf3\xad", "\xc3", gdb.Registers{RSI: at + 8, RDI: 5}, gdb.Registers{RSI: at, RDI: 5, RCX: 2, RIP: ip - 2}},
+		"movsb":     {"\xa4", "\xc3", gdb.Registers{RSI: at + 1, RDI: 0x9001, RCX: 7}, gdb.Registers{RSI: at, RDI: 0x9000, RCX: 7, RIP: ip - 1}},
+	} {
+		c.regs.RIP = ip
+		got, err := Before(place(c.before, c.after), c.regs, at, 1)
+		if err != nil || got != c.want {
+			t.Errorf("%s: %+v, %v; want %+v", name, got, err, c.want)
+		}
+	}
+}
+
+// What is not known is not guessed.
+func TestUnknown(t *testing.T) {
+	const at = 0x7000
+	for name, c := range map[string]struct {
+		before, after string
+		regs          gdb.Registers
+	}{
+		"an access elsewhere":          {"\x48\x8b\x06", "\x90", gdb.Registers{RSI: at + 8}},
+		"the base is overwritten":      {"\x48\x8b\x36", "\x90", gdb.Registers{RSI: at}},
+		"half of it, too":              {"\x40\x8a\x36", "\x90", gdb.Registers{RSI: at}},
+		"a store":                      {"\x48\x89\x06", "\x90", gdb.Registers{RSI: at}},
+		"an addition to memory":        {"\x48\x01\x06", "\x90", gdb.Registers{RSI: at}},
+		"a load by GS":                 {"\x65\x48\x8b\x06", "\x90", gdb.Registers{RSI: at}},
+		"rep movsb downwards":          {"\xf3\xa4", "\xc3", gdb.Registers{RSI: at + 1, Flags: directionFlag}},
+		"rep movsb that did not reach": {"\xf3\xa4", "\xc3", gdb.Registers{RSI: at}},
+		"rep stosb":                    {"\xf3\xaa", "\xc3", gdb.Registers{RSI: at + 1, RDI: at + 1}},
+		"nothing but padding":          {"", "\x90", gdb.Registers{RSI: at}},
+	} {
+		if got, err := Before(place(c.before, c.after), c.regs, at, 1); !errors.Is(err, ErrUnknown) {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+	if _, err := Before(nil, gdb.Registers{}, at, 1); !errors.Is(err, ErrUnknown) {
+		t.Errorf("without code: %v", err)
+	}
+}
+
+func TestReads(t *testing.T) {
+	const at = 0x7000
+	for name, c := range map[string]struct {
+		code string
+		rsi  uint64
+		want bool
+	}{
+		"rep movsb at the byte":   {"\xf3\xa4\x90", at, true},
+		"rep movsb before it":     {"\xf3\xa4\x90", at - 1, false},
+		"a load of it":            {"\x48\x8b\x06", at - 7, true},
+		"a load beside it":        {"\x48\x8b\x06", at + 1, false},
+		"a store":                 {"\x48\x89\x06", at, false},
+		"no whole instruction":    {"\x48\x8b", at, false},
+		"a load relative to RIP":  {"\x48\x8b\x05\xf9\x5f\x00\x00", 0, true},
+		"an instruction of RIP's": {"\x48\x8b\x05\xf9\x5f\x01\x00", 0, false},
+	} {
+		if got := Reads([]byte(c.code), gdb.Registers{RIP: 0x1000, RSI: c.rsi}, at, 1); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+// Any bytes are code to somebody.
+func FuzzBefore(f *testing.F) {
+	f.Add(place("\xf3\xa4", "\xc3"), uint64(0x7001), uint64(0), uint64(0x7000))
+	f.Add(place("\x48\x8b\x06", "\xf3\xa4"), uint64(0x7000), uint64(5), uint64(0x7000))
+	f.Fuzz(func(t *testing.T, code []byte, rsi, rcx, addr uint64) {
+		after := gdb.Registers{RSI: rsi, RCX: rcx, RDI: 0x9000, RIP: 0x1000}
+		before, err := Before(code, after, addr, 1)
+		if err != nil && !errors.Is(err, ErrUnknown) {
+			t.Fatal(err)
+		}
+		if err == nil && (before.RIP > after.RIP || after.RIP-before.RIP > maxInstruction) {
+			t.Errorf("RIP %#x from %#x", before.RIP, after.RIP)
+		}
+	})
+}

@@ -39,7 +39,11 @@ func (g *GuestVM) DeviceDAX(ctx context.Context, align int64) *File {
 		g.WriteFile(ctx, ndDevices+seed+"/"+set[0], set[1])
 	}
 	g.LoadModule(ctx, "device_dax")
-	g.LoadModule(ctx, "dax_pmem") // takes what is prepared for it
+	g.LoadModule(ctx, "dax_pmem") // takes what is prepared for it, as it is loaded
+	if !g.exists(ctx, ndDevices+seed+"/driver") {
+		// One that is built in saw the device before it was prepared.
+		g.WriteFile(ctx, "/sys/bus/nd/drivers/dax_pmem/bind", seed)
+	}
 	name := "dax" + strings.TrimPrefix(namespace, "namespace")
 	g.await(ctx, "/dev/"+name)
 
@@ -58,13 +62,16 @@ func (g *GuestVM) DeviceDAX(ctx context.Context, align int64) *File {
 
 // await waits until there is a file, which a driver makes in its own time.
 func (g *GuestVM) await(ctx context.Context, name string) {
-	there := g.poll(ctx, func() bool {
-		// Of what is there and no link it says EINVAL.
-		return g.call(ctx, &wire.Request{Syscall: &wire.Syscall{Name: "readlinkat", Args: []wire.Arg{{Int: unix.AT_FDCWD}, {Str: name}, {Out: 1}, {Int: 1}}}}).Called.Errno != "ENOENT"
-	})
-	if !there {
+	if !g.poll(ctx, func() bool { return g.exists(ctx, name) }) {
 		g.fail(fmt.Errorf("the guest has no %s", name))
 	}
+}
+
+// exists reports whether the guest has a file of that name, of whatever kind.
+func (g *GuestVM) exists(ctx context.Context, name string) bool {
+	// A file that is no link is EINVAL.
+	args := []wire.Arg{{Int: unix.AT_FDCWD}, {Str: name}, {Out: 1}, {Int: 1}}
+	return g.call(ctx, &wire.Request{Syscall: &wire.Syscall{Name: "readlinkat", Args: args}}).Called.Errno != "ENOENT"
 }
 
 // word is what a file of sysfs holds, without its newline.

@@ -92,6 +92,11 @@ func (g *GuestVM) approach(ctx context.Context, steps int) {
 // ask is call for what a victim may die of.
 func (g *GuestVM) ask(ctx context.Context, req *wire.Request) *wire.Reply {
 	g.approach(ctx, 1)
+	for _, v := range g.victims {
+		if v.id == req.To && req.To != 0 {
+			return v.ask(ctx, req)
+		}
+	}
 	reply, err := g.vm.Call(ctx, req)
 	if err != nil {
 		g.ended(err)
@@ -200,7 +205,9 @@ func Guest(ctx context.Context, options ...GuestOption) *GuestVM {
 		if l := (*lacking)(nil); errors.As(err, &l) {
 			ginkgo.Skip(l.reason, callerSkip())
 		}
-		if !rec.Panicked {
+		// What fails after a victim did not return follows from that, but for the guest's end.
+		follows := rec.Hung && !errors.As(err, new(*vm.Trouble))
+		if !rec.Panicked && !follows {
 			rec.Trouble = err
 			rec.Lost(err)
 		}

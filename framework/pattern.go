@@ -169,6 +169,11 @@ func Says(text string) Pattern {
 	return Pattern{text: text, match: func(o observe.Outcome, _ string) bool { return o.Note == text }}
 }
 
+// Hangs asks for a step that does not return while the guest goes on.
+func Hangs() Pattern {
+	return Pattern{text: observe.HungMark, match: func(o observe.Outcome, _ string) bool { return o.Hung() && len(o.Signals) == 0 }}
+}
+
 // Panics asks for the step to end in a panic of the guest's kernel whose words
 // contain the text. The scenario has said AllowPanic.
 func Panics(text string) Pattern {

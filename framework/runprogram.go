@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -61,12 +62,13 @@ func (g *GuestVM) RunProgram(ctx context.Context, p program.Program) (r Ran) {
 	var out bytes.Buffer
 	status, err := g.overSSH(ctx, p, &out)
 	action := "run " + p.Command()
-	if err != nil {
+	h := (*hung)(nil)
+	if err != nil && !errors.As(err, &h) {
 		r.Ended = record(g.rec, "program", action, g.panicked(err), "")
 		return r
 	}
 	said := tap.Read(out.String())
-	if skipped := skipped(said, status.Code, out.String()); skipped != "" && status.Signal == "" {
+	if skipped := skipped(said, status.Code, out.String()); h == nil && skipped != "" && status.Signal == "" {
 		g.fail(&lacking{"the program skips: " + skipped})
 	}
 	failed := false
@@ -77,6 +79,10 @@ func (g *GuestVM) RunProgram(ctx context.Context, p program.Program) (r Ran) {
 		if t.Counts() {
 			r.Tests = append(r.Tests, seen)
 		}
+	}
+	if h != nil {
+		r.Ended = g.recordHung("program", action, "", h)
+		return r
 	}
 	switch {
 	case said.BailOut != "":
@@ -146,9 +152,22 @@ func (g *GuestVM) overSSH(ctx context.Context, p program.Program, out *bytes.Buf
 		return vm.ExitStatus{}, fmt.Errorf("copy %s into the guest: %w", p.Path, err)
 	}
 	// On a terminal what it says to stdout and to stderr comes in its order.
-	return c.Exec(ctx, append([]string{there}, p.Args...), vm.Streams{
-		Stdout: &firstBytes{out, outputBytes}, Terminal: &vm.Terminal{Type: "dumb", Rows: 25, Cols: 80},
-	})
+	running, stop := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	var status vm.ExitStatus
+	go func() {
+		defer close(ended)
+		status, err = c.Exec(running, append([]string{there}, p.Args...), vm.Streams{
+			Stdout: &firstBytes{out, outputBytes}, Terminal: &vm.Terminal{Type: "dumb", Rows: 25, Cols: 80},
+		})
+	}()
+	failed := g.answered(ctx, ended, g.newest, programPolls)
+	stop()
+	<-ended
+	if failed != nil {
+		return vm.ExitStatus{}, failed
+	}
+	return status, err
 }
 
 // firstBytes keeps the first bytes of what is written, and takes the rest.

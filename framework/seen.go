@@ -28,3 +28,10 @@ func (s *Seen) String() string {
 	}
 	return text
 }
+
+// recordHung records a step that did not return.
+func (g *GuestVM) recordHung(actor, action, at string, h *hung) *Seen {
+	g.rec.Hung = true
+	step := observe.Step{Actor: actor, Action: action, Outcome: observe.Outcome{Note: observe.HungMark}, Stuck: h.where}
+	return &Seen{Outcome: step.Outcome, rec: g.rec, index: g.rec.Add(step), at: at, why: h.where}
+}

@@ -2,6 +2,7 @@ package framework
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -18,7 +19,10 @@ type Victim struct {
 	PID  int
 	maps []*Mapping
 	dead bool
-	main *Victim // of a thread: the victim whose memory it shares
+	// stuck is where the victim is in the kernel that does not return; empty while
+	// it answers.
+	stuck string
+	main  *Victim // of a thread: the victim whose memory it shares
 }
 
 // Victim starts the scenario's main victim.
@@ -97,7 +101,7 @@ type Started struct {
 }
 
 type pending interface {
-	Wait(context.Context) (*wire.Reply, error)
+	Await(context.Context) (*wire.Reply, error)
 }
 
 // StartLoad starts a load that something else happens during; Wait records it.
@@ -128,14 +132,59 @@ func (v *Victim) send(access *wire.Access, action string, a Addr) *Started {
 
 // await waits for the end; it may be called again, also from another goroutine.
 func (s *Started) await(ctx context.Context) (*wire.Reply, error) {
-	s.once.Do(func() { s.reply, s.err = s.pending.Wait(ctx) })
+	s.once.Do(func() { s.reply, s.err = s.v.wait(ctx, s.pending) })
 	return s.reply, s.err
+}
+
+// ask is GuestVM's ask for what the victim answers.
+func (v *Victim) ask(ctx context.Context, req *wire.Request) *wire.Reply {
+	known := v.stuck != ""
+	reply, err := v.wait(ctx, v.g.vm.Send(req))
+	if h := (*hung)(nil); errors.As(err, &h) {
+		if op, _ := req.Op(); !known {
+			v.g.recordHung(v.Role, op, "", h)
+		}
+		v.g.fail(fmt.Errorf("%s can't be asked for more: an earlier step of it %w", v.Role, err))
+	}
+	if err != nil {
+		v.g.ended(err)
+	}
+	return reply
+}
+
+// wait waits for the victim's reply. The error is a *hung where it does not return.
+func (v *Victim) wait(ctx context.Context, p pending) (reply *wire.Reply, err error) {
+	if v.stuck != "" {
+		return nil, &hung{v.stuck}
+	}
+	waiting, stop := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		reply, err = p.Await(waiting)
+	}()
+	pid := func(context.Context) (int, error) { return v.PID, nil }
+	failed := v.g.answered(ctx, ended, pid, hangPolls)
+	stop()
+	<-ended
+	var h *hung
+	switch {
+	case errors.As(failed, &h):
+		v.stuck = h.where
+		return nil, failed
+	case failed != nil && err != nil:
+		return nil, failed
+	}
+	return reply, err
 }
 
 // Wait waits for the end, and records it.
 func (s *Started) Wait(ctx context.Context) *Seen {
 	v := s.v
 	reply, err := s.await(ctx)
+	if h := (*hung)(nil); errors.As(err, &h) {
+		return v.g.recordHung(v.Role, s.action, s.at, h)
+	}
 	if err != nil {
 		return record(v.g.rec, v.Role, s.action, v.g.panicked(err), s.at)
 	}

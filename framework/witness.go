@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/vm"
 	"github.com/faultline/faultline/guest/wire"
 )
 
@@ -119,7 +120,7 @@ func (g *GuestVM) collectPoison(ctx context.Context) error {
 	type asked struct {
 		name string
 		say  func([]byte) string
-		pending
+		*vm.Pending
 	}
 	var all []asked
 	ask := func(name string, say func([]byte) string, r wire.ReadFile) {

@@ -113,7 +113,8 @@ type List []Change
 func All() List {
 	return List{
 		KillEarlyOnConsumption, MadvisePopulate, ShmemKeepsErrorPage, CopyFromUserQuiet, DeviceDaxCompound, NfitMiscGranularity, DaxRecoveryWrite, SwapinErrorMarker, AMDPanics, CountedByAction, UnpoisonAfterMCE,
-		HugetlbGigantic, DedupeErrorLost, CopyUserHighpageMC, HugetlbKeepsErrorPage, KSMPoison, DaxFaultHWPoison, PoisonedMarker, UserfaultfdPoison, HugetlbReadsGoodPages, BadblocksSorted, MadviseActionRequired, ThpSplitSigbus, EnableSoftOffline, DaxFolios,
+		HugetlbGigantic, DedupeErrorLost, CopyUserHighpageMC, HugetlbKeepsErrorPage, KSMPoison, DaxFaultHWPoison, PoisonedMarker, UserfaultfdPoison, HugetlbReadsGoodPages, BadblocksSorted, MadvisePopulateReturns,
+		MadviseActionRequired, ThpSplitSigbus, EnableSoftOffline, DaxFolios,
 	}
 }
 

@@ -8,5 +8,5 @@ var MadvisePopulate = Change{
 	Since:   "v5.14",
 	Effect:  "madvise(MADV_POPULATE_READ) says EHWPOISON of poisoned memory, where the kernel did not know it and said EINVAL",
 	Way:     []string{"madvise_populate", "faultin_page"},
-	Telling: []string{"ram/anon/populate", "dax/*/populate-*"},
+	Telling: []string{"ram/anon/populate", "dax/*/populate-*", "pagecache/*/populate-read"},
 }

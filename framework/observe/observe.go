@@ -125,6 +125,12 @@ const PanicMark = "Kernel panic - not syncing"
 // Panicked says whether the guest's kernel panicked in the step.
 func (o Outcome) Panicked() bool { return strings.HasPrefix(o.Note, PanicMark) }
 
+// HungMark is the note of a step that did not come to its end while the guest went on.
+const HungMark = "did not return"
+
+// Hung reports whether the step did not come to its end while the guest went on.
+func (o Outcome) Hung() bool { return o.Note == HungMark }
+
 // Step is one thing that was done and what came of it.
 type Step struct {
 	// Actor is the role of the process that did it: "victim", "second", "agent", "host".
@@ -132,6 +138,9 @@ type Step struct {
 	// Action is what was done, in canonical words: "load file+0x4000 width 1".
 	Action  string  `json:"action"`
 	Outcome Outcome `json:"outcome"`
+	// Stuck says where in the kernel a step was that did not return. It is not
+	// compared: functions have other names in other kernels.
+	Stuck string `json:"stuck,omitempty"`
 	// Expected is what the scenario asked of this outcome; nil where it asked nothing.
 	Expected *Expectation `json:"expected,omitempty"`
 }
@@ -220,6 +229,8 @@ type Cell struct {
 	// Panicked says that the guest's kernel panicked where the scenario did not
 	// expect it: trouble with the rig before anything was made bad, unexpected after.
 	Panicked bool `json:"panicked,omitempty"`
+	// Hung says that a step did not return where the scenario did not expect it.
+	Hung bool `json:"hung,omitempty"`
 	// KernelLog is what the kernel printed during the scenario, as it printed
 	// it. Not part of the comparison: it has times and process ids in it.
 	KernelLog []string `json:"kernel_log,omitempty"`
@@ -231,8 +242,8 @@ type Cell struct {
 	// Template is the key, in the cache of the machine that observed, of the frozen
 	// guest that one was cloned from; empty where it was booted.
 	Template string `json:"template,omitempty"`
-	// Earlier is the observation in which the guest panicked, of a cell that was
-	// observed again because of that.
+	// Earlier is the observation in which the guest panicked or a step did not
+	// return, of a cell that was observed again because of that.
 	Earlier *Cell     `json:"earlier,omitempty"`
 	Started time.Time `json:"started"`
 	Millis  float64   `json:"ms"`                // how long the scenario took, the guest's start included

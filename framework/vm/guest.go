@@ -159,9 +159,15 @@ func (g *Guest) Send(req *wire.Request) *Pending {
 // Wait waits for the reply. An error is a *Trouble (the guest panicked, did
 // not answer, QEMU ended, the agent could not do it) or that of ctx.
 func (p *Pending) Wait(ctx context.Context) (*wire.Reply, error) {
-	g := p.guest
-	ctx, cancel := g.limited(ctx)
+	ctx, cancel := p.guest.limited(ctx)
 	defer cancel()
+	return p.Await(ctx)
+}
+
+// Await is Wait without a limit: for what takes its time while the agent answers
+// others.
+func (p *Pending) Await(ctx context.Context) (*wire.Reply, error) {
+	g := p.guest
 	ctx, unwatch := g.watch(ctx)
 	defer unwatch()
 	reply, err := (*wire.Reply)(nil), p.err

@@ -95,6 +95,9 @@ func Observation(w io.Writer, c observe.Cell) {
 func Step(w io.Writer, i int, s observe.Step) {
 	p := &page{w: w}
 	p.line("%d  %s: %s → %s", i+1, s.Actor, s.Action, s.Outcome.Located())
+	if s.Stuck != "" {
+		p.line("     it was %s", s.Stuck)
+	}
 	if o := s.Outcome; o.Digest != "" {
 		p.line("     digest %s", o.Digest)
 	}

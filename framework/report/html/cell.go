@@ -98,6 +98,7 @@ func (s *store) step(step observe.Step, m moment) int {
 	add("data", o.Data)
 	add("digest", o.Digest)
 	add("note", o.Note)
+	add("stuck", step.Stuck)
 	for _, sig := range o.Signals {
 		out.Payloads = append(out.Payloads, s.payload(sig))
 	}

@@ -1,0 +1,59 @@
+package framework
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"strings"
+	"testing"
+)
+
+func TestPlace(t *testing.T) {
+	const inner = "[<0>] filemap_fault+0x1f2/0x6c0\n"
+	const outer = "[<0>] do_madvise.part.0+0x3a5/0x4a0\n[<0>] __x64_sys_madvise+0x2c/0x40\n" +
+		"[<0>] do_syscall_64+0x55/0xb0\n[<0>] entry_SYSCALL_64_after_hwframe+0x6e/0xd8\n"
+	for name, c := range map[string]struct {
+		stacks []string
+		want   string
+	}{
+		"one look":             {[]string{inner + outer}, "in __x64_sys_madvise > do_madvise > filemap_fault"},
+		"a loop within a call": {[]string{inner + outer, outer}, "in __x64_sys_madvise > do_madvise"},
+		"now here, now there":  {[]string{inner + outer, ""}, "in and out of the kernel"},
+		"never seen":           {nil, "in and out of the kernel"},
+		"what is no stack":     {[]string{"garbage\n[<0>] +0x\n"}, "in and out of the kernel"},
+	} {
+		var p place
+		for _, s := range c.stacks {
+			p.look(s)
+		}
+		if got := p.String(); got != c.want {
+			t.Errorf("%s: %q, not %q", name, got, c.want)
+		}
+	}
+}
+
+// A victim that sleeps for ever while its guest answers did not return, and the guest
+// can still be used.
+func TestVictimThatDoesNotReturn(t *testing.T) {
+	g := guestFor(t, rigged(t, "apt:bookworm"))
+	ctx := t.Context()
+	v, second := g.Victim(ctx), g.Second(ctx)
+	hour := binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, 3600), 0)
+	seen := v.Syscall(ctx, "nanosleep", hour, 0)
+	if step := g.rec.Steps[seen.index]; !seen.Hung() || !g.rec.Hung || !strings.Contains(step.Stuck, "hrtimer_nanosleep") {
+		t.Errorf("%s, at %+v", seen, step)
+	}
+	if again := v.Syscall(ctx, "getpid"); !again.Hung() {
+		t.Errorf("it answers all the same: %s", again)
+	}
+	if other := second.Syscall(ctx, "getppid"); other.Ret == nil {
+		t.Errorf("another one: %s", other)
+	}
+	// The end of the scenario's time is not the victim's doing.
+	ended, cancel := context.WithCancelCause(ctx)
+	cause := errors.New("over")
+	cancel(cause)
+	if _, err := second.StartSyscall("nanosleep", hour, 0).await(ended); !errors.Is(err, cause) {
+		t.Errorf("%v", err)
+	}
+}

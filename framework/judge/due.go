@@ -34,7 +34,7 @@ func (k Kernel) carries(c change.Change) (has, told bool) {
 // contains it, or "".
 func (k Kernel) updated(c change.Change) string {
 	for _, s := range c.Stable {
-		if v, ok := upstream.ParseVersion(s); ok && k.ContainsUpdate(v) {
+		if v, err := upstream.ParseUpdate(s); err == nil && k.ContainsUpdate(v) {
 			return s
 		}
 	}

@@ -26,6 +26,17 @@ func ParseVersion(name string) (_ Version, ok bool) {
 	return Version{number(m[1]), number(m[2]), number(m[3]), number(m[4])}, true
 }
 
+var reUpdate = regexp.MustCompile(`^[1-9]\d?\.(?:0|[1-9]\d?)\.[1-9]\d{0,3}$`)
+
+// ParseUpdate reads a stable update, "6.12.24", and nothing else.
+func ParseUpdate(s string) (Version, error) {
+	if !reUpdate.MatchString(s) {
+		return Version{}, fmt.Errorf("%q is no stable update of Linux; write it as 6.12.24", s)
+	}
+	v, _ := ParseVersion(s)
+	return v, nil
+}
+
 func (v Version) String() string {
 	out := fmt.Sprintf("%d.%d", v.Major, v.Minor)
 	if v.Patch > 0 {

@@ -51,11 +51,13 @@ func contradicted(c observe.Cell, id string, known change.List) bool {
 }
 
 // HostMade reports whether something besides the kernel may decide what a cell shows:
-// the host raised a machine check in it, or the kernel panicked. Whether the kernel
-// survives depends on its processor, and on QEMU raising the check at the very access.
+// the processor took a machine check in it, or the kernel panicked. What becomes of a
+// check depends on the processor's model, and on QEMU raising it at the very access.
+// The mce-inject module's software injection raises none.
 func HostMade(c observe.Cell) bool {
 	return slices.ContainsFunc(c.Steps, func(s observe.Step) bool {
-		return s.Outcome.Panicked() || s.Actor == "host" && strings.HasPrefix(s.Action, "machine check")
+		check := strings.HasPrefix(s.Action, "machine check") || strings.HasPrefix(s.Action, "mce-inject hw")
+		return s.Outcome.Panicked() || s.Actor == "host" && check
 	})
 }
 

@@ -257,6 +257,11 @@ func TestHostMade(t *testing.T) {
 	same(t, "alone", nil, accusations(Judge([]observe.Cell{checked(before("k", mce))}, []Kernel{k}, change.All())))
 	same(t, "others show the same", nil, accusations(Judge([]observe.Cell{checked(before("k", mce)), checked(before("other", mce))}, []Kernel{k, other}, change.All())))
 	same(t, "another shows it", found, accusations(Judge([]observe.Cell{checked(before("k", mce)), checked(after("other", mce))}, []Kernel{k, other}, change.All())))
+	simulated := checked(before("k", mce))
+	simulated.Steps[0].Action = "mce-inject sw machine check UCNA at file+0x4000"
+	same(t, "by software", found, accusations(Judge([]observe.Cell{simulated}, []Kernel{k}, change.All())))
+	simulated.Steps[0].Action = "mce-inject hw machine check SRAO at file+0x4000"
+	same(t, "by the processor", nil, accusations(Judge([]observe.Cell{simulated}, []Kernel{k}, change.All())))
 	same(t, "another scenario agrees", found, accusations(Judge([]observe.Cell{checked(before("k", mce)), before("k", s1)}, []Kernel{k}, change.All())))
 	same(t, "incomplete by it alone", nil, accusations(Judge([]observe.Cell{checked(before("k", mce)), after("k", s1)}, []Kernel{k}, change.All())))
 	same(t, "incomplete, as another shows", []string{"incomplete_change k dax_fault_hwpoison"},

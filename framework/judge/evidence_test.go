@@ -220,6 +220,8 @@ func TestOtherQEMU(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	same(t, "one alone", nil, accusations(Judge(cells, kernels[1:], change.All())))
+	claimed := claiming(kernels[1], "copy_user_highpage_mc", true)
+	same(t, "one that is claimed to have it", nil, accusations(Judge(cells, []Kernel{kernels[0], claimed}, change.All())))
 
 	// Where the scenarios show on this host that another kernel survives, it is a loss,
 	// whichever kernel was named first.

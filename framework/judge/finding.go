@@ -92,7 +92,7 @@ func stateFindings(k Kernel, s ChangeState, proof evidence) []Finding {
 			add(IncompleteChange, "%s %s", k.Name, incomplete(s))
 		}
 	case Lacks:
-		if claims(true) {
+		if claims(true) && len(proof.against(k.Name, s)) > 0 {
 			add(ContradictedClaim, "%s is claimed to have %s, and it was not seen in %s, which showed what was before it", k.Name, s.ID, ids(s.Before))
 		}
 	case Has:

@@ -13,7 +13,8 @@ import (
 // complained; and every step showed what is to be expected of some kernel, or a part
 // of a change, which is a finding about that change.
 func sound(c observe.Cell) bool {
-	if !Comparable(c) || c.Panicked || c.Earlier != nil || len(lines(c.Witnesses[observe.WitnessSplats])) > 0 && c.Witnesses[observe.WitnessSplats] != "" {
+	splats := c.Witnesses[observe.WitnessSplats]
+	if !Comparable(c) || c.Panicked || c.Earlier != nil || splats != "" && len(lines(splats)) > 0 {
 		return false
 	}
 	parts := 0
@@ -42,7 +43,8 @@ func contradicted(c observe.Cell, id string, known change.List) bool {
 			if name == observe.WitnessLog {
 				values = lines(value)
 			}
-			if m.After != "" && m.Takes(c.Scenario, name) && slices.ContainsFunc(values, func(v string) bool { return m.To(v) && !m.From(v) }) {
+			shown := func(v string) bool { return m.To(v) && !m.From(v) }
+			if m.After != "" && m.Takes(c.Scenario, name) && slices.ContainsFunc(values, shown) {
 				return true
 			}
 		}
@@ -101,7 +103,9 @@ func (e evidence) against(k string, s ChangeState) (proof []string) {
 }
 
 func (e evidence) any(k, scenario string, is func(observe.Cell) bool) bool {
-	return slices.ContainsFunc(e.cells, func(c observe.Cell) bool { return c.Kernel == k && c.Scenario == scenario && is(c) })
+	return slices.ContainsFunc(e.cells, func(c observe.Cell) bool {
+		return c.Kernel == k && c.Scenario == scenario && is(c)
+	})
 }
 
 func (e evidence) hostMade(k, scenario string) bool { return e.any(k, scenario, HostMade) }
@@ -117,7 +121,8 @@ func (e evidence) panicked(k, scenario string) bool {
 func (e evidence) shownElsewhere(k, scenario, id string) bool {
 	return e.any(k, scenario, func(mine observe.Cell) bool {
 		return slices.ContainsFunc(e.cells, func(c observe.Cell) bool {
-			return c.Kernel != k && c.Scenario == scenario && c.Accel == mine.Accel && sound(c) && shows(c, id, observe.After)
+			return c.Kernel != k && c.Scenario == scenario && c.Accel == mine.Accel &&
+				sound(c) && shows(c, id, observe.After)
 		})
 	})
 }

@@ -27,6 +27,11 @@ func accusations(j Judgement) (out []string) {
 	return slices.Compact(out)
 }
 
+// accused are the accusations in cells of kernels.
+func accused(kernels []Kernel, cells ...observe.Cell) []string {
+	return accusations(Judge(cells, kernels, change.All()))
+}
+
 // Who may be accused of the loss of a change, and because of whom. Names have the
 // upstream version in front where a package or a banner says it; a + is a kernel that
 // shows the change, a - one that shows what was before it.
@@ -128,7 +133,8 @@ func TestWhoMayBeAccused(t *testing.T) {
 // The change explains what differs between a kernel with a backport and one that need
 // not have it.
 func TestBackportExplains(t *testing.T) {
-	kernels := []Kernel{NewKernel("el9", "5.14.0", "5.14.0-611.el9.x86_64", nil), NewKernel("debian", "6.1.192", "6.1.0-56-amd64", nil)}
+	el9, debian := NewKernel("el9", "5.14.0", "5.14.0-611.el9.x86_64", nil), NewKernel("debian", "6.1.192", "6.1.0-56-amd64", nil)
+	kernels := []Kernel{el9, debian}
 	j := Judge([]observe.Cell{after("el9", s1), before("debian", s1)}, kernels, change.All())
 	same(t, "el9", []string{"has dax_fault_hwpoison (backported; seen in 1 scenario)"}, words(j.States["el9"]))
 	same(t, "debian", []string{"lacks dax_fault_hwpoison (seen in 1 scenario)"}, words(j.States["debian"]))
@@ -139,7 +145,9 @@ func TestBackportExplains(t *testing.T) {
 // A cell in which something else is wrong proves nothing of a change: alone it leaves
 // the change unknown, and beside others it is left out.
 func TestDoubtfulCells(t *testing.T) {
-	bad := with(always(observe.Outcome{Data: "00"}), func(s *observe.Step) { s.Expected.Side, s.Expected.Met = observe.Neither, false })
+	bad := with(always(observe.Outcome{Data: "00"}), func(s *observe.Step) {
+		s.Expected.Side, s.Expected.Met = observe.Neither, false
+	})
 	old := step(dax, observe.Before, adrerr())
 	of := func(kernel, scenario string) map[string]observe.Cell {
 		c := before(kernel, scenario)
@@ -157,17 +165,19 @@ func TestDoubtfulCells(t *testing.T) {
 		}
 	}
 	k := kernel("k", "6.12.117+deb12-amd64")
-	for name := range of("k", "dax/ext4/shared-read") {
-		doubtful := of("k", "dax/ext4/shared-read")[name]
+	for name := range of("k", s1) {
+		doubtful := of("k", s1)[name]
 		alone := Judge([]observe.Cell{doubtful}, []Kernel{k}, change.All())
 		same(t, name+", alone", nil, accusations(alone))
-		if s := StateOf(alone.States["k"], dax); s.Verdict != NotSeen || !slices.Equal(s.Doubtful, []string{"dax/ext4/shared-read"}) {
+		if s := StateOf(alone.States["k"], dax); s.Verdict != NotSeen || !slices.Equal(s.Doubtful, []string{s1}) {
 			t.Errorf("%s, alone: %+v", name, s)
 		}
-		same(t, name+", in words", []string{"does not tell of dax_fault_hwpoison: something else is wrong in dax/ext4/shared-read"}, words(alone.States["k"])[:1])
+		said := "does not tell of dax_fault_hwpoison: something else is wrong in " + s1
+		same(t, name+", in words", []string{said}, words(alone.States["k"])[:1])
 
 		older := kernel("older", "6.12.100+deb12-amd64")
-		beside := Judge([]observe.Cell{after("older", "dax/ext4/shared-read"), doubtful, after("k", "dax/ext4/mkwrite")}, []Kernel{older, k}, change.All())
+		cells := []observe.Cell{after("older", s1), doubtful, after("k", "dax/ext4/mkwrite")}
+		beside := Judge(cells, []Kernel{older, k}, change.All())
 		same(t, name+", beside the change", nil, accusations(beside))
 		if s := StateOf(beside.States["k"], dax); s.Verdict != Has {
 			t.Errorf("%s, beside the change: %+v", name, s)
@@ -184,20 +194,22 @@ func TestDoubtfulCells(t *testing.T) {
 func TestUnexplainedProvesNothing(t *testing.T) {
 	a, b := kernel("a", "6.12.100+deb12-amd64"), kernel("b", "6.12.117+deb12-amd64")
 	both := []observe.Cell{saw(after("a", s1), "badblocks", "none"), saw(before("b", s1), "badblocks", "8 sectors")}
-	same(t, "another witness", nil, accusations(Judge(both, []Kernel{a, b}, change.All())))
+	same(t, "another witness", nil, accused([]Kernel{a, b}, both...))
 	same(t, "and a cell that agrees", []string{"lost a,b dax_fault_hwpoison", "lost_change b dax_fault_hwpoison"},
-		accusations(Judge(append(both, after("a", "s/2"), before("b", "s/2")), []Kernel{a, b}, change.All())))
-	twice := []observe.Cell{attempt(1, before("b", s1)), attempt(2, cell("b", s1, step(dax, observe.Before, observe.Outcome{Errno: "EIO"})))}
-	same(t, "another attempt", nil, accusations(Judge(twice, []Kernel{b}, change.All())))
+		accused([]Kernel{a, b}, append(both, after("a", "s/2"), before("b", "s/2"))...))
+	second := cell("b", s1, step(dax, observe.Before, observe.Outcome{Errno: "EIO"}))
+	twice := []observe.Cell{attempt(1, before("b", s1)), attempt(2, second)}
+	same(t, "another attempt", nil, accused([]Kernel{b}, twice...))
 }
 
 // A part of a change is a finding about that change, and spoils no other's cell: the
 // driver's errno alone (6.1-errno-only of tools/variants) loses the recovering write.
 func TestPartIsNoDoubt(t *testing.T) {
-	leak := with(step("dax_recovery_write", observe.Partly, observe.Outcome{Errno: "EHWPOISON"}), func(s *observe.Step) { s.Expected.PartOf = dax })
+	leak := step("dax_recovery_write", observe.Partly, observe.Outcome{Errno: "EHWPOISON"})
+	leak.Expected.PartOf = dax
 	left := step("dax_recovery_write", observe.Before, observe.Outcome{Note: "8 sectors"})
-	j := Judge([]observe.Cell{cell("k", "dax/e820-ext4/pwrite", leak, left), before("k", s1)}, []Kernel{kernel("k", "6.1.192")}, change.All())
-	same(t, "accusations", []string{"incomplete_change k dax_fault_hwpoison", "lost_change k dax_recovery_write"}, accusations(j))
+	same(t, "accusations", []string{"incomplete_change k dax_fault_hwpoison", "lost_change k dax_recovery_write"},
+		accused([]Kernel{kernel("k", "6.1.192")}, cell("k", "dax/e820-ext4/pwrite", leak, left), before("k", s1)))
 }
 
 // The cells of a run on QEMU 10, where machine checks in the kernel's copies came after
@@ -213,15 +225,17 @@ func TestOtherQEMU(t *testing.T) {
 		t.Fatal(err)
 	}
 	old, recent := "6.1.192 (apt:bookworm)", "6.12.117 (apt:bookworm/6.12)"
-	kernels := []Kernel{NewKernel(old, "6.1.192", "6.1.0-56-amd64", nil), NewKernel(recent, "6.12.117", "6.12.117+deb12-amd64", nil)}
+	kernels := []Kernel{
+		NewKernel(old, "6.1.192", "6.1.0-56-amd64", nil), NewKernel(recent, "6.12.117", "6.12.117+deb12-amd64", nil),
+	}
 	j := Judge(cells, kernels, change.All())
 	same(t, "both", nil, accusations(j))
 	if s := StateOf(j.States[recent], "copy_user_highpage_mc"); s.Verdict != Lacks || len(s.Before) != 3 {
 		t.Errorf("%+v", s)
 	}
-	same(t, "one alone", nil, accusations(Judge(cells, kernels[1:], change.All())))
+	same(t, "one alone", nil, accused(kernels[1:], cells...))
 	claimed := claiming(kernels[1], "copy_user_highpage_mc", true)
-	same(t, "one that is claimed to have it", nil, accusations(Judge(cells, []Kernel{kernels[0], claimed}, change.All())))
+	same(t, "one that is claimed to have it", nil, accused([]Kernel{kernels[0], claimed}, cells...))
 
 	// Where the scenarios show on this host that another kernel survives, it is a loss,
 	// whichever kernel was named first.
@@ -229,20 +243,23 @@ func TestOtherQEMU(t *testing.T) {
 		if s := &c.Steps; c.Kernel == old && strings.HasSuffix(c.Scenario, "/cow") {
 			cells[i].Steps = slices.Clone(*s)
 			last := &cells[i].Steps[len(*s)-1]
-			last.Outcome, last.Expected = mceerr(), &observe.Expectation{Change: "copy_user_highpage_mc", Before: last.Expected.Before, After: last.Expected.After, Side: observe.After, Met: true}
+			expected := *last.Expected
+			expected.Side = observe.After
+			last.Outcome, last.Expected = mceerr(), &expected
 		}
 	}
-	want := []string{"lost " + old + "," + recent + " copy_user_highpage_mc", "lost_change " + recent + " copy_user_highpage_mc"}
-	same(t, "a true loss", want, accusations(Judge(cells, kernels, change.All())))
+	const cow = " copy_user_highpage_mc"
+	want := []string{"lost " + old + "," + recent + cow, "lost_change " + recent + cow}
+	same(t, "a true loss", want, accused(kernels, cells...))
 	slices.Reverse(kernels)
-	same(t, "in the other order", want[1:], accusations(Judge(cells, kernels, change.All())))
+	same(t, "in the other order", want[1:], accused(kernels, cells...))
 	// Not where the other kernel ran with another accelerator.
 	for i, c := range cells {
 		if c.Kernel == old {
 			cells[i].Accel = "kvm"
 		}
 	}
-	same(t, "another accelerator", nil, accusations(Judge(cells, kernels, change.All())))
+	same(t, "another accelerator", nil, accused(kernels, cells...))
 }
 
 // What the host may have made is a loss where the host is seen to show the change, or a
@@ -256,16 +273,16 @@ func TestHostMade(t *testing.T) {
 	mce := "mce/ext4/srar-shared"
 	k, other := kernel("k", "6.12.117+deb12-amd64"), kernel("other", "6.1.0-1-amd64")
 	found := []string{"lost_change k dax_fault_hwpoison"}
-	same(t, "alone", nil, accusations(Judge([]observe.Cell{checked(before("k", mce))}, []Kernel{k}, change.All())))
-	same(t, "others show the same", nil, accusations(Judge([]observe.Cell{checked(before("k", mce)), checked(before("other", mce))}, []Kernel{k, other}, change.All())))
-	same(t, "another shows it", found, accusations(Judge([]observe.Cell{checked(before("k", mce)), checked(after("other", mce))}, []Kernel{k, other}, change.All())))
+	same(t, "alone", nil, accused([]Kernel{k}, checked(before("k", mce))))
+	same(t, "others show the same", nil, accused([]Kernel{k, other}, checked(before("k", mce)), checked(before("other", mce))))
+	same(t, "another shows it", found, accused([]Kernel{k, other}, checked(before("k", mce)), checked(after("other", mce))))
 	simulated := checked(before("k", mce))
 	simulated.Steps[0].Action = "mce-inject sw machine check UCNA at file+0x4000"
-	same(t, "by software", found, accusations(Judge([]observe.Cell{simulated}, []Kernel{k}, change.All())))
+	same(t, "by software", found, accused([]Kernel{k}, simulated))
 	simulated.Steps[0].Action = "mce-inject hw machine check SRAO at file+0x4000"
-	same(t, "by the processor", nil, accusations(Judge([]observe.Cell{simulated}, []Kernel{k}, change.All())))
-	same(t, "another scenario agrees", found, accusations(Judge([]observe.Cell{checked(before("k", mce)), before("k", s1)}, []Kernel{k}, change.All())))
-	same(t, "incomplete by it alone", nil, accusations(Judge([]observe.Cell{checked(before("k", mce)), after("k", s1)}, []Kernel{k}, change.All())))
+	same(t, "by the processor", nil, accused([]Kernel{k}, simulated))
+	same(t, "another scenario agrees", found, accused([]Kernel{k}, checked(before("k", mce)), before("k", s1)))
+	same(t, "incomplete by it alone", nil, accused([]Kernel{k}, checked(before("k", mce)), after("k", s1)))
 	same(t, "incomplete, as another shows", []string{"incomplete_change k dax_fault_hwpoison"},
-		accusations(Judge([]observe.Cell{checked(before("k", mce)), after("k", s1), checked(after("other", mce))}, []Kernel{k, other}, change.All())))
+		accused([]Kernel{k, other}, checked(before("k", mce)), after("k", s1), checked(after("other", mce))))
 }

@@ -74,7 +74,8 @@ func (e explainer) lost(id string) bool {
 		return false // its other cells do not agree
 	}
 	c, err := e.known.ByID(id)
-	return err == nil && e.b.accountable(c) && (e.b.due(c) != "" || e.b.continues(e.a)) && sound(e.cellA) && sound(e.cellB)
+	owes := err == nil && e.b.accountable(c) && (e.b.due(c) != "" || e.b.continues(e.a))
+	return owes && sound(e.cellA) && sound(e.cellB)
 }
 
 // step explains a difference in a step's outcome: the step follows a change, and

@@ -10,7 +10,9 @@ import (
 // lost is the finding that a kernel lost a change which all of its cells that tell of it
 // show to be missing: against upstream, else against the nearest older kernel of its
 // line that has it.
-func lost(at int, s ChangeState, kernels []Kernel, states map[string][]ChangeState, proof evidence, known change.List) []Finding {
+func lost(
+	at int, s ChangeState, kernels []Kernel, states map[string][]ChangeState, proof evidence, known change.List,
+) []Finding {
 	k := kernels[at]
 	c, err := known.ByID(s.ID)
 	missing := proof.against(k.Name, s)
@@ -18,7 +20,8 @@ func lost(at int, s ChangeState, kernels []Kernel, states map[string][]ChangeSta
 		return nil
 	}
 	if why := k.due(c); why != "" {
-		return []Finding{{Kind: LostChange, Kernels: []string{k.Name}, Change: s.ID, Message: fmt.Sprintf("%s: not seen in %s", why, ids(missing))}}
+		why += ": not seen in " + ids(missing)
+		return []Finding{{Kind: LostChange, Kernels: []string{k.Name}, Change: s.ID, Message: why}}
 	}
 	nearest, shared := -1, []string(nil)
 	for i, o := range kernels {

@@ -34,7 +34,8 @@ func (e example) kernel() Kernel { return Of(strings.TrimPrefix(e.version, "-"),
 func (e example) read(t *testing.T) example {
 	t.Helper()
 	k := e.kernel()
-	got := example{name: e.name, version: e.version, base: "-", line: strings.ReplaceAll(k.Line.String(), " ", "_"), build: "-", due: "-", update: "-"}
+	line := strings.ReplaceAll(k.Line.String(), " ", "_")
+	got := example{name: e.name, version: e.version, base: "-", line: line, build: "-", due: "-", update: "-"}
 	if k.Based {
 		got.base = k.Base.String()
 	}
@@ -194,7 +195,10 @@ func TestContains(t *testing.T) {
 		}
 	}
 	// What a package calls 6.5.0 is a candidate where uname -r says so.
-	for _, release := range []string{"6.5.0-next-20230701", "6.5.0-rc1-next-20230712", "6.5.0-rc3+", "6.5.0-0.rc4.30.fc39.x86_64", "6.5.0-060500rc5-generic"} {
+	for _, release := range []string{
+		"6.5.0-next-20230701", "6.5.0-rc1-next-20230712", "6.5.0-rc3+", "6.5.0-0.rc4.30.fc39.x86_64",
+		"6.5.0-060500rc5-generic",
+	} {
 		if k := Of("6.5.0", release); k.Base != (Release{6, 4}) || !k.Candidate {
 			t.Errorf("%s: %+v", release, k)
 		}

@@ -30,11 +30,14 @@ type vendor struct {
 
 // Parts of forms.
 const (
-	rpmArch = `(?:\.[a-z]\w*)?(?:\+\w+)?`
+	rpmArch = `(?:\.[a-z]\w*)?(?:\+[\w-]+)?`
 	dotted  = `\d+(?:\.\d+)*`
-	debian  = `(?:cloud-|rt-)*(?:amd64|arm64|arm64-16k|armmp|armmp-lpae|686|686-pae|loong64|ppc64el|powerpc64le|riscv64|s390x|mips64el|\dkc-malta)(?:-unsigned)?`
-	suse    = `-(?P<flavour>default|azure|rt|64kb|preempt|debug|kvmsmall)`
-	ubuntu  = `generic|generic-64k|generic-lpae|lowlatency|lowlatency-64k|laptop|realtime|oem|aws|aws-64k|azure|azure-fde|azure-nvidia|gcp|gcp-64k|gke|gkeop|ibm|intel|intel-iotg|kvm|oracle|oracle-64k|nvidia|nvidia-64k|nvidia-tegra|raspi|xilinx|xilinx-zynqmp|starfive`
+	debian  = `(?:cloud-|rt-)*(?:amd64|arm64|arm64-16k|armmp|armmp-lpae|686|686-pae|loong64|` +
+		`ppc64el|powerpc64le|riscv64|s390x|mips64el|\dkc-malta)(?:-unsigned)?`
+	suse   = `-(?P<flavour>default|azure|rt|64kb|preempt|debug|kvmsmall)`
+	ubuntu = `generic|generic-64k|generic-lpae|lowlatency|lowlatency-64k|laptop|realtime|oem|` +
+		`aws|aws-64k|azure|azure-fde|azure-nvidia|gcp|gcp-64k|gke|gkeop|ibm|intel|intel-iotg|kvm|` +
+		`oracle|oracle-64k|nvidia|nvidia-64k|nvidia-tegra|raspi|xilinx|xilinx-zynqmp|starfive`
 )
 
 // The first row that matches is the kernel's.
@@ -54,11 +57,12 @@ var vendors = compile([]vendor{
 	{name: "SLE", form: `-(?P<dist>\d{2,3})\.(?P<build>` + dotted + `)` + suse},
 	{name: "openSUSE", form: `-\d+(?:\.g[0-9a-f]+)?-(?:default|longterm|vanilla)`, whole: true}, // Tumbleweed
 	// 060600rc5, of Ubuntu's builds of what kernel.org has.
-	{name: "Ubuntu mainline", form: `-0\d{5}rc(?P<rc>\d+)(?:daily\d+)?-(?:generic|lowlatency).*`, candidate: true, unordered: true},
+	{name: "Ubuntu mainline", form: `-0\d{5}rc(?P<rc>\d+)(?:daily\d+)?-(?:generic|lowlatency).*`,
+		candidate: true, unordered: true},
 	{name: "Ubuntu mainline", form: `-0\d{5}-(?:generic|lowlatency)`, whole: true},
 	// GA and HWE, and each cloud's. Ubuntu 6.8.0-11 was made from 6.8-rc4, and
 	// 6.8.0-44 from 6.8.12: the name has no patch level.
-	{name: "Ubuntu", form: `-(?P<build>\d{1,4})-(?P<flavour>` + ubuntu + `)`, early: true},
+	{name: "Ubuntu", form: `-(?P<build>\d{1,4})-(?P<flavour>(?:` + ubuntu + `)(?:-fips)?)`, early: true},
 	{name: "Proxmox", form: `-(?P<build>\d+)-pve`, early: true},
 	{name: "Amazon", form: `-` + dotted + `\.amzn(?P<dist>\d+)` + rpmArch, whole: true},
 	{name: "Azure Linux", form: `\.\d+-(?P<build>\d+)\.(?:azl|cm)(?P<dist>\d+)` + rpmArch, whole: true},

@@ -26,6 +26,9 @@ type Change struct {
 	Subject string `json:"subject"`
 	// Since is the first upstream release with it, "v6.5"; of a user's, it may be empty.
 	Since string `json:"since,omitempty"`
+	// Stable are the stable updates that brought it to older series, the first of each
+	// series: "6.14.3", "6.12.24".
+	Stable []string `json:"stable,omitempty"`
 	// Until is the first upstream release that mended it, of a change that is a bug: who
 	// lacks it has lost nothing.
 	Until string `json:"until,omitempty"`

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/faultline/faultline/kernels/upstream"
 )
 
 func TestMatches(t *testing.T) {
@@ -135,6 +137,25 @@ func TestAll(t *testing.T) {
 	}
 	if _, err := All().ByID("zzzzzzzzzzzzzzzzzz"); err == nil || !strings.Contains(err.Error(), "known are") {
 		t.Errorf("%v", err)
+	}
+}
+
+// Stable updates are of series before the release that has the change, one of each.
+func TestStable(t *testing.T) {
+	for _, c := range All() {
+		since, err := upstream.ParseRelease(c.Since)
+		if err != nil {
+			t.Errorf("%s: %v", c.ID, err)
+		}
+		seen := map[upstream.Release]bool{}
+		for _, s := range c.Stable {
+			v, err := upstream.ParseUpdate(s)
+			series := upstream.Release{Major: v.Major, Minor: v.Minor}
+			if err != nil || series.AtLeast(since) || seen[series] {
+				t.Errorf("%s, in %s: %s, %v", c.ID, c.Since, s, err)
+			}
+			seen[series] = true
+		}
 	}
 }
 

@@ -12,7 +12,7 @@ var DaxFaultHWPoison = Change{
 		"dax/*/shared-read", "dax/*/shared-write", "dax/*/private-read", "dax/*/private-cow", "dax/*/sync-write", "dax/*/mkwrite",
 		"dax/*/fork-child", "dax/*/ifetch", "dax/*/shared-read-twice", "dax/*/huge-bad", "dax/*/second-process", "dax/ext4/huge-unwritten-write", "dax/ext4/unwritten-write-twice",
 		"dax/*/populate-*", "dax/*/map-populate", "dax/*/one-sector",
-		"dax/*/moved", "dax/*/rebound", "dax/*/reflink-cow", "dax/*/huge-misaligned", "dax/*/dm-linear", "dax/writecache", "dax/*/mended", "dax/*/execve",
+		"dax/*/moved", "dax/*/rebound", "dax/*/reflink-cow", "dax/*/huge-misaligned", "dax/*/dm-linear", "dax/writecache", "dax/*/mended", "dax/*/poison-mended", "dax/*/execve",
 		// Those whose errno tells of half a backport.
 		"dax/*/pread", "dax/*/pread-span", "dax/*/io-uring-read", "dax/*/pwrite", "dax/*/pwrite-part", "dax/*/pwrite-span", "dax/*/punch-part", "dax/*/truncate-part", "dax/*/sendfile", "dax/*/splice", "dax/*/copy-file-range",
 		"mce/*/srar-shared", "mce/*/srar-private", "mce/*/srar-two-cpus", "mce/*/srar-broadcast", "mce/*/srar-huge", "mce/*/srar-other-late",

@@ -10,7 +10,8 @@ var MadviseActionRequired = Change{
 	Effect:  "who poisons RAM of its own by madvise(MADV_HWPOISON) gets SIGBUS BUS_MCEERR_AR at once, where it was told nothing, or BUS_MCEERR_AO",
 	Way:     []string{"madvise_inject_error", "memory_failure", "kill_procs", "kill_proc"},
 	Telling: []string{"ram/anon/load", "ram/anon/store", "ram/anon/early", "ram/anon/second-process", "ram/anon/populate", "ram/anon/locked", "ram/thp/load", "ram/hugetlb/*", "ram/hugetlbfs/*", "ram/tmpfs/*", "ram/pagecache-*/dirty", "dax/*/madvise-private-copy"},
-	Moves:   sending("ram/anon/*", "ram/thp/load", "ram/hugetlb/*", "ram/hugetlbfs/*", "ram/tmpfs/*", "ram/pagecache-*/dirty", "dax/*/madvise-private-copy"),
+	// With early kill the line is there without the change, too (ram/anon/early).
+	Moves: sending("ram/anon/[^e]*", "ram/thp/load", "ram/hugetlb/*", "ram/hugetlbfs/*", "ram/tmpfs/*", "ram/pagecache-*/dirty", "dax/*/madvise-private-copy"),
 }
 
 // sending are the moves of a change that has kill_proc() signal the victim of

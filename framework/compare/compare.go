@@ -179,10 +179,21 @@ func newPair(a, b Side, kernelA, kernelB results.Kernel, declared change.List, a
 	}
 	both.Judge()
 	out.Differences = append([]judge.Difference{}, both.Differences...)
-	for i := range out.Differences {
+	for i, d := range out.Differences {
+		// What the one host may have made is no kernel's loss.
+		if d.Lost && !sameHost(a.Run.Host, b.Run.Host) && hostMade(both.Cells, d.Scenario) {
+			out.Differences[i].Lost = false
+		}
 		out.Differences[i].KernelA, out.Differences[i].KernelB = kernelA.Name, kernelB.Name
 	}
 	return out
+}
+
+// sameHost reports whether two runs had the same QEMU and processor, and say so.
+func sameHost(a, b results.Host) bool { return a.QEMU != "" && a.QEMU == b.QEMU && a.CPU == b.CPU }
+
+func hostMade(cells []observe.Cell, scenario string) bool {
+	return slices.ContainsFunc(cells, func(c observe.Cell) bool { return c.Scenario == scenario && judge.HostMade(c) })
 }
 
 // common drops the witnesses that only one of two versions of Faultline records.

@@ -95,6 +95,34 @@ func TestExitCode(t *testing.T) {
 	}
 }
 
+// A kernel that panics on another host than the one that another kernel survived on has
+// lost nothing: whether a machine check is survived is the processor's and QEMU's doing, too.
+func TestOtherHost(t *testing.T) {
+	const cow = "mce/anon/cow"
+	record := func(qemu string, side observe.Side) results.Run {
+		run := demo.Run()
+		run.Host.QEMU = qemu
+		run.Kernels = run.Kernels[1:]
+		outcome := observe.Outcome{Errno: "EFAULT"}
+		if side == observe.Before {
+			outcome = observe.Outcome{Note: observe.PanicMark + ": Fatal local machine check"}
+		}
+		run.Cells = []observe.Cell{{Scenario: cow, Kernel: run.Kernels[0].Name, Accel: "tcg", Verdict: observe.Expected, Steps: []observe.Step{
+			{Actor: "host", Action: "machine check SRAR at anon+0x4000, as the kernel accesses it"},
+			{Actor: "child", Action: "store anon+0x4005", Outcome: outcome, Expected: &observe.Expectation{
+				Change: change.CopyUserHighpageMC.ID, Before: "panic", After: "EFAULT", Side: side, Met: true}},
+		}}}
+		return run
+	}
+	survived := record("7.2.22", observe.After)
+	for qemu, want := range map[string]int{"7.2.22": 1, "10.0.13": 0, "": 0} {
+		c := of(t, whole(survived), whole(record(qemu, observe.Before)), compare.Options{})
+		if c.ExitCode() != want || c.Moved() != 1 || c.Pairs[0].Differences[0].ExplainedBy != change.CopyUserHighpageMC.ID {
+			t.Errorf("QEMU %q: exit code %d, %v", qemu, c.ExitCode(), differences(c))
+		}
+	}
+}
+
 // Kernels that go by another name and version have the same spec.
 func TestPairs(t *testing.T) {
 	old, now := demo.Run(), demo.Run()

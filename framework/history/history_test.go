@@ -136,6 +136,44 @@ func TestOrder(t *testing.T) {
 	}
 }
 
+// named is kernels, with what uname -r prints of each behind its version.
+func named(names ...string) results.Run {
+	var versions []string
+	for _, n := range names {
+		v, _, _ := strings.Cut(n, " ")
+		versions = append(versions, v)
+	}
+	run := kernels(versions...)
+	for i, n := range names {
+		_, run.Kernels[i].Release, _ = strings.Cut(n, " ")
+	}
+	return run
+}
+
+// What a kernel of another line has is gone on the way, and not lost; the run says the same.
+func TestOtherLines(t *testing.T) {
+	for _, test := range []struct {
+		names []string
+		code  int
+		want  string
+	}{
+		{[]string{"5.14.0 5.14.0-611.el9.x86_64", "-6.1.192 6.1.0-56-amd64"}, 0, "gone"},
+		{[]string{"5.15.0 5.15.0-305.176.4.el9uek.x86_64", "-5.15.190 5.15.190"}, 0, "gone"},
+		{[]string{"6.1.200 6.1.200", "-6.4.0 6.4.0-150600.23.25-default"}, 0, "gone"},
+		{[]string{"6.4.0 6.4.0-110-generic", "-6.4.5 6.4.5"}, 0, "gone"},
+		{[]string{"6.1.190 6.1.0-55-amd64", "-6.1.192 6.1.0-56-amd64"}, 1, "lost"},
+		{[]string{"6.1.190 6.1.190", "-6.1.192 6.1.192"}, 1, "lost"},
+		{[]string{"6.4.0 6.4.0-150600.23.25-default", "-6.8.0 6.8.0-44-generic"}, 1, "lost"}, // against upstream
+	} {
+		run := named(test.names...)
+		run.Judge()
+		h := of(t, run)
+		if h.ExitCode() != test.code || run.Summary.ExitCode != test.code || !strings.HasSuffix(show(h), "dax_fault_hwpoison "+test.want+" in 7") {
+			t.Errorf("%v: the history ends with %d, the run with %d: %s %v", test.names, h.ExitCode(), run.Summary.ExitCode, show(h), run.Findings)
+		}
+	}
+}
+
 // Kernels without a version are said, and compared with none.
 func TestUnplaced(t *testing.T) {
 	h := of(t, kernels("-6.1.192", "next", "6.12.117"))
@@ -272,7 +310,7 @@ func TestAgreesWithTheRun(t *testing.T) {
 
 // What was lost between any two of them is a finding of the run, too.
 func TestLostIsTheRunsFinding(t *testing.T) {
-	for _, versions := range [][]string{{"-5.10.262", "6.1.193", "-6.2"}, {"-6.2", "6.1.193"}, {"-5.10.262", "-6.1.192", "6.1.193"}} {
+	for _, versions := range [][]string{{"-5.10.262", "6.1.193", "-6.1.200"}, {"-6.1.200", "6.1.193"}, {"-5.10.262", "6.1.193", "-6.2"}, {"-5.10.262", "-6.1.192", "6.1.193"}} {
 		run := kernels(versions...)
 		run.Judge()
 		if h := of(t, run); h.ExitCode() != run.Summary.ExitCode {

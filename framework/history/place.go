@@ -16,6 +16,7 @@ import (
 // place is what kernels are ordered by.
 type place struct {
 	version upstream.Version
+	kernel  upstream.Kernel
 	// revision is the distribution's count within the version; empty for other kernels.
 	revision string
 	// first is where a kernel with this digest was named first: what tells two kernels of
@@ -26,9 +27,8 @@ type place struct {
 // placeOf reads a kernel's version from what its source says of it, or else from
 // uname -r, which does not tell Debian's patch level.
 func placeOf(k results.Kernel) (p place, ok bool) {
-	if p.version, ok = upstream.ParseVersion(k.Version); !ok {
-		p.version, ok = upstream.ParseVersion(k.Release)
-	}
+	p.kernel = upstream.Of(k.Version, k.Release)
+	p.version, ok = p.kernel.Version, p.kernel.Versioned
 	if len(k.Packages) > 0 {
 		p.revision = k.Packages[0].Version
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/faultline/faultline/framework/report/matrix"
 	"github.com/faultline/faultline/internal/plain"
+	"github.com/faultline/faultline/kernels/upstream"
 )
 
 // named is how many scenarios of a move, or of a gap, the text names.
@@ -82,7 +83,22 @@ func (h History) reason(m Move) string {
 	case m.Gone:
 		return "gone: " + matrix.ChangeNamed(h.known, m.Change)
 	}
-	return matrix.ChangeNamed(h.known, m.Change)
+	return matrix.ChangeNamed(h.known, m.Change) + h.broughtBy(m)
+}
+
+// broughtBy words which stable update brought the change of a move.
+func (h History) broughtBy(m Move) string {
+	c, err := h.known.ByID(m.Change)
+	if err != nil {
+		return ""
+	}
+	for _, s := range c.Stable {
+		v, err := upstream.ParseUpdate(s)
+		if err == nil && h.Kernels[m.To].place.kernel.ContainsUpdate(v) && !h.Kernels[m.From].place.kernel.ContainsUpdate(v) {
+			return ", backported in " + s
+		}
+	}
+	return ""
 }
 
 func (h History) verdict() string {

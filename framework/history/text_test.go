@@ -7,6 +7,7 @@ import (
 
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/results"
 )
 
 func TestWrite(t *testing.T) {
@@ -54,5 +55,40 @@ func TestWriteFindings(t *testing.T) {
 	b.Reset()
 	if err := of(t, kernels("6.12.117", "7.3")).Write(&b); err != nil || !strings.Contains(b.String(), "0 of 15 scenarios flipped, of all that was compared.") {
 		t.Errorf("%v\n%s", err, b.String())
+	}
+}
+
+// A stable update that brought a change is named, where the kernel is known to have it;
+// a later update that does not show the change has lost it.
+func TestWriteBackport(t *testing.T) {
+	backported := change.DaxFaultHWPoison
+	backported.ID, backported.Stable = "mine", []string{"6.4.9", "6.1.200"}
+	mine := func(versions ...string) results.Run {
+		run := kernels(versions...)
+		run.Changes = change.List{backported}
+		for _, c := range run.Cells {
+			for _, s := range c.Steps {
+				if s.Expected != nil && s.Expected.Change == change.DaxFaultHWPoison.ID {
+					s.Expected.Change = "mine"
+				}
+			}
+		}
+		return run
+	}
+	var b strings.Builder
+	if err := of(t, mine("-6.1.192", "6.1.210", "-6.4.3", "6.12.117")).Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"  mine (1ea7ca1b0901, v6.5), backported in 6.1.200: 7 scenarios\n", "  gone: mine (1ea7ca1b0901, v6.5): 7 scenarios\n", "  mine (1ea7ca1b0901, v6.5): 7 scenarios\n"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+	for _, versions := range [][]string{{"6.1.205", "-6.1.210"}, {"-6.1.199", "-6.1.200"}} {
+		run := mine(versions...)
+		run.Judge()
+		if run.Summary.ExitCode != 1 || !strings.Contains(run.Findings[0].Message, "lacks mine (1ea7ca1b0901, in 6.1.200 and later)") {
+			t.Errorf("%v: %d, %v", versions, run.Summary.ExitCode, run.Findings)
+		}
 	}
 }

@@ -152,7 +152,7 @@ func TestJudgeDeclared(t *testing.T) {
 			[]string{"signals[0].code BUS_ADRERR -> BUS_MCEERR_AR" + by, "signals[0].lsb 0 -> 12" + by, "witness:log no such line -> " + killing + by}, nil, newer},
 		{"lost", list, []observe.Cell{plain("a", s1, mceerr()), plain("b", s1, adrerr())}, []string{"lacks my_change (seen in 1 scenario)"},
 			[]string{"signals[0].code BUS_MCEERR_AR -> BUS_ADRERR" + by + " LOST", "signals[0].lsb 12 -> 0" + by + " LOST"},
-			[]string{"lost_change a,b my_change: a has my_change, and b, which is not older, lacks it in " + s1}, newer},
+			[]string{"lost_change a,b my_change: a has my_change, and b, which continues it, lacks it in " + s1}, newer},
 		{"in some scenarios", list, []observe.Cell{plain("a", s1, adrerr()), plain("a", other, adrerr()), plain("b", s1, mceerr()), plain("b", other, adrerr())},
 			[]string{"shows my_change in " + s1 + ", but not in " + other},
 			[]string{"signals[0].code BUS_ADRERR -> BUS_MCEERR_AR" + by, "signals[0].lsb 0 -> 12" + by},

@@ -12,41 +12,19 @@ import (
 // Kernel is what is known of a kernel beside its cells.
 type Kernel struct {
 	Name string
-	// Base is the upstream release that it was made from, where the kernel tells.
-	Base  upstream.Release
-	Based bool // Base is known
-	// Version is its place among all releases, where it tells that (Versioned): which
-	// of two of the same Base is older.
-	Version   upstream.Version
-	Versioned bool
-	// Candidate says that it was made from a candidate of the release behind Base,
-	// and so may have what is new there.
-	Candidate bool
-	// Claims are the changes that its user says it has (true) or lacks (false).
+	// Kernel is where it comes from, as far as its names say.
+	upstream.Kernel
+	// MadeFrom is the name of the kernel that it was made from, where that is known
+	// whatever the two are called.
+	MadeFrom string
+	// Claims are the changes that its user says it has (true) or does not have (false).
 	Claims map[string]bool
 }
 
-// NewKernel is a kernel with the upstream release that its version tells ("6.1.192",
-// "7.3-rc7"), or, where that tells none, what uname -r prints of it.
+// NewKernel is a kernel with what its upstream version ("6.1.192", "7.3-rc7") and what
+// uname -r prints of it say. Either may be empty.
 func NewKernel(name, version, release string, claims map[string]bool) Kernel {
-	k := Kernel{Name: name, Claims: claims}
-	k.Candidate = upstream.Candidate(version)
-	if k.Base, k.Based = upstream.Base(version); !k.Based {
-		k.Base, k.Based = upstream.Base(release)
-		k.Candidate = upstream.Candidate(release)
-	}
-	// uname -r of a distribution has no patch level: it places a kernel only where the
-	// version does not.
-	if k.Version, k.Versioned = upstream.ParseVersion(version); !k.Versioned {
-		k.Version, k.Versioned = upstream.ParseVersion(release)
-	}
-	return k
-}
-
-// notOlder says whether k is of the same version as other, or of a later one; false
-// where that can't be told.
-func (k Kernel) notOlder(other Kernel) bool {
-	return k.Versioned && other.Versioned && k.Version.Compare(other.Version) >= 0
+	return Kernel{Name: name, Kernel: upstream.Of(version, release), Claims: claims}
 }
 
 // explainer finds what predicts the differences between two cells of a
@@ -72,14 +50,32 @@ func (e explainer) explain(diffs []Difference) {
 			e.witness(d)
 		}
 	}
+	// Beside what nothing explains, no change is proved to be lost.
+	if slices.ContainsFunc(notUnexpected(diffs, []observe.Cell{e.cellA, e.cellB}), unexplained) {
+		for i := range diffs {
+			diffs[i].Lost = false
+		}
+	}
 }
 
+func unexplained(d Difference) bool { return d.ExplainedBy == "" }
+
 // credit names a change for a difference; onB says that it is B which has it.
-// What B's user says that it lacks, it has not lost.
 func (e explainer) credit(d *Difference, id string, onB bool) {
-	has, claimed := e.b.Claims[id]
 	d.ExplainedBy = id
-	d.Lost = !onB && e.b.notOlder(e.a) && (has || !claimed) && !isBug(id, e.known)
+	d.Lost = !onB && e.lost(id)
+}
+
+// lost reports whether B, whose cell shows what is seen without a change and A's what
+// is seen with it, should have the change, and nothing speaks for another reason.
+func (e explainer) lost(id string) bool {
+	switch StateOf(e.statesB, id).Verdict {
+	case Has, SomethingElse:
+		return false // its other cells do not agree
+	}
+	c, err := e.known.ByID(id)
+	owes := err == nil && e.b.accountable(c) && (e.b.due(c) != "" || e.b.continues(e.a))
+	return owes && sound(e.cellA) && sound(e.cellB)
 }
 
 // step explains a difference in a step's outcome: the step follows a change, and
@@ -199,11 +195,19 @@ func (e explainer) declaredFirst() change.List {
 // may says whether a change can be what differs: B has it and A lacks it, or the
 // other way round. What a kernel's cells did not show rules nothing out.
 func (e explainer) may(id string, onB bool) bool {
-	with, without := e.statesB, e.statesA
+	with, without, withCell, withoutCell := e.statesB, e.statesA, e.cellB, e.cellA
 	if !onB {
-		with, without = without, with
+		with, without, withCell, withoutCell = without, with, withoutCell, withCell
 	}
-	return StateOf(with, id).Verdict != Lacks && StateOf(without, id).Verdict != Has
+	return StateOf(with, id).Verdict != Lacks && StateOf(without, id).Verdict != Has &&
+		!shows(withCell, id, observe.Before) && !shows(withoutCell, id, observe.After)
+}
+
+// shows reports whether a step of a cell shows a side of a change.
+func shows(c observe.Cell, id string, side observe.Side) bool {
+	return slices.ContainsFunc(c.Steps, func(s observe.Step) bool {
+		return s.Expected != nil && s.Expected.Change == id && s.Expected.Side == side && s.Expected.Hidden == ""
+	})
 }
 
 // hidden is the symbol without which one of the two kernels, and not the other,

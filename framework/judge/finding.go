@@ -13,8 +13,8 @@ import (
 type FindingKind string
 
 const (
-	// LostChange: a kernel lacks a change that its upstream release has, or that a
-	// kernel has which is not newer: a regression.
+	// LostChange: a kernel lacks a change that the upstream release or stable update
+	// which it was made from has, or an older kernel of its own line: a regression.
 	LostChange FindingKind = "lost_change"
 	// IncompleteChange: a kernel has a change in some scenarios only, or a part of it.
 	IncompleteChange FindingKind = "incomplete_change"
@@ -47,20 +47,20 @@ type Finding struct {
 // findings lists what a person must look at, the most telling kind first.
 func findings(cells []observe.Cell, kernels []Kernel, j Judgement, known change.List) []Finding {
 	var out []Finding
+	proof := newEvidence(cells, j)
 	for i, k := range kernels {
 		states := j.States[k.Name]
 		for _, s := range states {
-			found := stateFindings(k, s, j.Differences, known)
-			if s.Verdict == Lacks && !isBug(s.ID, known) && !slices.ContainsFunc(found, func(f Finding) bool { return f.Kind == LostChange }) {
-				found = append(found, lostSince(i, s, kernels, j.States)...)
+			out = append(out, stateFindings(k, s, proof)...)
+			if s.Verdict == Lacks {
+				out = append(out, lost(i, s, kernels, j.States, proof, known)...)
 			}
-			out = append(out, found...)
 		}
 		// A witness can tell that a change got lost that no step of the kernel's cells
 		// speaks of.
-		for _, id := range known.IDs() {
-			if !slices.ContainsFunc(states, func(s ChangeState) bool { return s.ID == id }) {
-				out = append(out, lostOnTheWay(k, id, j.Differences)...)
+		for _, c := range known {
+			if s := StateOf(states, c.ID); s.Verdict == NotSeen && len(s.Doubtful) == 0 {
+				out = append(out, lostByWitness(k, c, j.Differences)...)
 			}
 		}
 	}
@@ -79,85 +79,28 @@ func findings(cells []observe.Cell, kernels []Kernel, j Judgement, known change.
 	return append(out, grouped(j.Repeats, NotRepeatable)...)
 }
 
-// stateFindings are those about a change of a kernel.
-func stateFindings(k Kernel, s ChangeState, diffs []Difference, known change.List) []Finding {
+// stateFindings are those about a change of a kernel, taken alone.
+func stateFindings(k Kernel, s ChangeState, proof evidence) []Finding {
 	var out []Finding
-	add := func(kind FindingKind, kernels []string, format string, args ...any) {
-		out = append(out, Finding{Kind: kind, Kernels: kernels, Change: s.ID, Message: fmt.Sprintf(format, args...)})
+	add := func(kind FindingKind, format string, args ...any) {
+		out = append(out, Finding{Kind: kind, Kernels: []string{k.Name}, Change: s.ID, Message: fmt.Sprintf(format, args...)})
 	}
-	self := []string{k.Name}
 	claims := func(has bool) bool { return s.Claimed != nil && *s.Claimed == has }
 	switch s.Verdict {
 	case Incomplete:
-		add(IncompleteChange, self, "%s %s", k.Name, incomplete(s))
-	case Lacks:
-		if claims(true) {
-			add(ContradictedClaim, self, "%s is claimed to have %s, and it was not seen in %s, which showed what was before it", k.Name, s.ID, ids(s.Before))
+		if len(s.Part) > 0 || len(proof.against(k.Name, s)) > 0 {
+			add(IncompleteChange, "%s %s", k.Name, incomplete(s))
 		}
-		if due, _ := dueIn(k, s.ID, known); due && !claims(false) && !isBug(s.ID, known) {
-			c, _ := known.ByID(s.ID)
-			add(LostChange, self, "%s was made from %v and lacks %s (%s, in %s and later): not seen in %s", k.Name, k.Base, s.ID, c.Commit, c.Since, ids(s.Before))
-			return out
+	case Lacks:
+		if claims(true) && len(proof.against(k.Name, s)) > 0 {
+			add(ContradictedClaim, "%s is claimed to have %s, and it was not seen in %s, which showed what was before it", k.Name, s.ID, ids(s.Before))
 		}
 	case Has:
 		if claims(false) {
-			add(ContradictedClaim, self, "%s is claimed to lack %s, and it was seen in %s", k.Name, s.ID, ids(s.After))
+			add(ContradictedClaim, "%s is claimed to lack %s, and it was seen in %s", k.Name, s.ID, ids(s.After))
 		}
-	}
-	return append(out, lostOnTheWay(k, s.ID, diffs)...)
-}
-
-// lostOnTheWay says which other kernels of the run have a change that this one,
-// which is not older, lacks, whatever upstream has.
-func lostOnTheWay(k Kernel, id string, diffs []Difference) []Finding {
-	from := map[string][]string{}
-	var order []string
-	for _, d := range diffs {
-		if d.Lost && d.ExplainedBy == id && d.KernelB == k.Name && !slices.Contains(from[d.KernelA], d.Scenario) {
-			if from[d.KernelA] == nil {
-				order = append(order, d.KernelA)
-			}
-			from[d.KernelA] = append(from[d.KernelA], d.Scenario)
-		}
-	}
-	var out []Finding
-	for _, other := range order {
-		out = append(out, Finding{Kind: LostChange, Kernels: []string{other, k.Name}, Change: id,
-			Message: fmt.Sprintf("%s has %s, and %s, which is not older, lacks it in %s", other, id, k.Name, ids(from[other]))})
 	}
 	return out
-}
-
-// lostSince says that a kernel lacks a change that the nearest kernel before it in
-// version order has. Differences are to the first kernel of the run, which may lack
-// the change too, or be the one that lost it.
-func lostSince(at int, s ChangeState, kernels []Kernel, states map[string][]ChangeState) []Finding {
-	k, nearest, lost := kernels[at], -1, []string(nil)
-	if has, claimed := k.Claims[s.ID]; claimed && !has {
-		return nil
-	}
-	for i, o := range kernels {
-		// Of two of one version, the one that was named first is the older.
-		if i == at || !k.notOlder(o) || o.notOlder(k) && i > at || nearest >= 0 && !o.notOlder(kernels[nearest]) {
-			continue
-		}
-		if o := StateOf(states[o.Name], s.ID); o.Verdict == Has {
-			if both := inBoth(o.After, s.Before); len(both) > 0 {
-				nearest, lost = i, both
-			}
-		}
-	}
-	if nearest < 0 {
-		return nil
-	}
-	other := kernels[nearest].Name
-	return []Finding{{Kind: LostChange, Kernels: []string{other, k.Name}, Change: s.ID,
-		Message: fmt.Sprintf("%s has %s, and %s, which is not older, lacks it in %s", other, s.ID, k.Name, ids(lost))}}
-}
-
-// inBoth are the scenarios that are in both lists.
-func inBoth(a, b []string) []string {
-	return slices.DeleteFunc(slices.Clone(a), func(id string) bool { return !slices.Contains(b, id) })
 }
 
 // incomplete words what is missing of a change: where it is the smaller part, by

@@ -22,7 +22,7 @@ const (
 func TestTwoKernels(t *testing.T) {
 	old, recent := kernel("a", "6.1.0-56-amd64"), kernel("b", "6.12.117-amd64")
 	twin := func(release string) []Kernel { return []Kernel{kernel("a", release), kernel("b", release)} }
-	usual := []Kernel{old, recent}
+	usual, line := []Kernel{old, recent}, []Kernel{kernel("a", "6.1.0-55-amd64"), kernel("b", "6.1.0-56-amd64")}
 	panicked := observe.Outcome{Note: observe.PanicMark + ": Fatal local machine check"}
 	alike := cell("", s1, always(observe.Outcome{Errno: "EIO"}))
 	on := func(kernel string, c observe.Cell) observe.Cell {
@@ -53,25 +53,26 @@ func TestTwoKernels(t *testing.T) {
 		{"mapped elsewhere", usual, after("a", s1), cell("b", s1, step(dax, observe.After, moved)), nil, nil},
 
 		// Lost.
-		{"lost from an older kernel to a newer", []Kernel{kernel("a", "6.1.0-1-amd64"), kernel("b", "6.4.0-1-amd64")}, after("a", s1), before("b", s1), []string{back + " LOST", lsbBack + " LOST"},
-			[]string{"lost_change a,b dax_fault_hwpoison: a has dax_fault_hwpoison, and b, which is not older, lacks it in " + s1}},
-		{"lost between two of the same release", twin("6.1.0-56-amd64"), after("a", s1), before("b", s1), []string{back + " LOST", lsbBack + " LOST"},
-			[]string{"lost_change a,b dax_fault_hwpoison: a has dax_fault_hwpoison, and b, which is not older, lacks it in " + s1}},
+		{"not lost by a newer kernel of another line", []Kernel{kernel("a", "6.1.0-1-amd64"), kernel("b", "6.4.0-1-amd64")}, after("a", s1), before("b", s1), []string{back, lsbBack}, nil},
+		{"not lost between two builds of which neither is the older", twin("6.1.0-56-amd64"), after("a", s1), before("b", s1), []string{back, lsbBack}, nil},
+		{"lost between two of the same line", line, after("a", s1), before("b", s1), []string{back + " LOST", lsbBack + " LOST"},
+			[]string{"lost_change a,b dax_fault_hwpoison: a has dax_fault_hwpoison, and b, which continues it, lacks it in " + s1}},
 		{"lost against upstream is said once", twin("6.12.117-amd64"), after("a", s1), before("b", s1), []string{back + " LOST", lsbBack + " LOST"},
 			[]string{"lost_change b dax_fault_hwpoison: b was made from v6.12 and lacks dax_fault_hwpoison (1ea7ca1b0901, in v6.5 and later): not seen in " + s1}},
 		{"not lost where the first is newer", []Kernel{kernel("a", "6.12.117-amd64"), kernel("b", "6.1.0-56-amd64")}, after("a", s1), before("b", s1), []string{back, lsbBack}, nil},
 		{"not lost where the first's base is not known", []Kernel{kernel("a", "mine"), kernel("b", "6.1.0-56-amd64")}, after("a", s1), before("b", s1), []string{back, lsbBack}, nil},
 		{"not lost where the second's base is not known", []Kernel{kernel("a", "6.1.0-56-amd64"), kernel("b", "mine")}, after("a", s1), before("b", s1), []string{back, lsbBack}, nil},
 		{"not lost where it is claimed to lack it", []Kernel{kernel("a", "6.1.0-56-amd64"), claiming(kernel("b", "6.12.117-amd64"), dax, false)}, after("a", s1), before("b", s1), []string{back, lsbBack}, nil},
-		{"lost where another is claimed away", []Kernel{kernel("a", "6.1.0-56-amd64"), claiming(kernel("b", "6.1.0-56-amd64"), "dax_folios", false)}, after("a", s1), before("b", s1), []string{back + " LOST", lsbBack + " LOST"},
-			[]string{"lost_change a,b dax_fault_hwpoison: a has dax_fault_hwpoison, and b, which is not older, lacks it in " + s1}},
-		{"lost where the second is a candidate of the first's next", []Kernel{kernel("a", "6.3.0-1-amd64"), kernel("b", "6.4.0-rc1+")}, after("a", s1), before("b", s1), []string{back + " LOST", lsbBack + " LOST"},
-			[]string{"lost_change a,b dax_fault_hwpoison: a has dax_fault_hwpoison, and b, which is not older, lacks it in " + s1}},
+		{"lost where another is claimed away", []Kernel{kernel("a", "6.1.0-56-amd64"), claiming(kernel("b", "6.1.0-57-amd64"), "dax_folios", false)}, after("a", s1), before("b", s1), []string{back + " LOST", lsbBack + " LOST"},
+			[]string{"lost_change a,b dax_fault_hwpoison: a has dax_fault_hwpoison, and b, which continues it, lacks it in " + s1}},
+		{"not lost where the second is a candidate of the first's next", []Kernel{kernel("a", "6.3.0-1-amd64"), kernel("b", "6.4.0-rc1+")}, after("a", s1), before("b", s1), []string{back, lsbBack}, nil},
+		{"not lost beside what nothing explains", line, saw(after("a", s1), "badblocks", "none"), saw(before("b", s1), "badblocks", "8 sectors"), []string{back, lsbBack, "witness:badblocks none -> 8 sectors"},
+			[]string{differs + "witness:badblocks: none / 8 sectors"}},
 		{"not lost from a release to its candidate", []Kernel{kernel("a", "6.4.0-1-amd64"), kernel("b", "6.4.0-rc1+")}, after("a", s1), before("b", s1), []string{back, lsbBack}, nil},
 		{"lost, as a witness tells alone", twin("6.1.0-56-amd64"),
 			saw(cell("a", "mce/ext4/other", always(mceerr())), observe.WitnessCorrupted, "4 kB"), saw(cell("b", "mce/ext4/other", always(mceerr())), observe.WitnessCorrupted, "0 kB"),
 			[]string{"witness:HardwareCorrupted 4 kB -> 0 kB by counted_by_action LOST"},
-			[]string{"lost_change a,b counted_by_action: a has counted_by_action, and b, which is not older, lacks it in mce/ext4/other"}},
+			[]string{"lost_change b counted_by_action: b was made from v6.1 and lacks counted_by_action (e240ac52f7da, in v5.19 and later): a shows it in mce/ext4/other"}},
 
 		// Neither side explains nothing.
 		{"something else on one of them", usual, before("a", s1), neither("b", ao), []string{"signals[0].code BUS_ADRERR -> BUS_MCEERR_AO", "signals[0].lsb 0 -> 12"},
@@ -89,10 +90,7 @@ func TestTwoKernels(t *testing.T) {
 			[]string{"signals[0].addr file+0x4005 -> file+0x4000"}, []string{differs + stepOne + "signals[0].addr: file+0x4005 / file+0x4000"}},
 		{"two changes", usual, cell("a", s1, step("copy_from_user_quiet", observe.Before, adrerr())), cell("b", s1, step("dax_folios", observe.After, elsewhere)),
 			[]string{"signals[0].addr file+0x4005 -> file+0x4000"},
-			[]string{
-				"lost_change a copy_from_user_quiet: a was made from v6.1 and lacks copy_from_user_quiet (a6e3cf70b772, in v5.16 and later): not seen in " + s1,
-				differs + stepOne + "signals[0].addr: file+0x4005 / file+0x4000",
-			}},
+			[]string{differs + stepOne + "signals[0].addr: file+0x4005 / file+0x4000"}},
 		{"a change that hides another", usual,
 			cell("a", s1, with(step("kill_early_on_consumption", observe.Before, adrerr()), func(s *observe.Step) { s.Expected.Masks = dax })), after("b", s1),
 			[]string{"signals[0].code BUS_ADRERR -> BUS_MCEERR_AR by kill_early_on_consumption", "signals[0].lsb 0 -> 12 by kill_early_on_consumption"},
@@ -103,10 +101,7 @@ func TestTwoKernels(t *testing.T) {
 		{"a change that hides a third", usual,
 			cell("a", s1, with(step("kill_early_on_consumption", observe.Before, adrerr()), func(s *observe.Step) { s.Expected.Masks = "dax_folios" })), after("b", s1),
 			[]string{"signals[0].code BUS_ADRERR -> BUS_MCEERR_AR", "signals[0].lsb 0 -> 12"},
-			[]string{
-				"lost_change a kill_early_on_consumption: a was made from v6.1 and lacks kill_early_on_consumption (30c9cf492704, in v5.12 and later): not seen in " + s1,
-				differs + stepOne + "signals[0].code: BUS_ADRERR / BUS_MCEERR_AR; " + stepOne + "signals[0].lsb: 0 / 12",
-			}},
+			[]string{differs + stepOne + "signals[0].code: BUS_ADRERR / BUS_MCEERR_AR; " + stepOne + "signals[0].lsb: 0 / 12"}},
 		{"no expectation", usual, cell("a", s1, observe.Step{Actor: "victim", Action: "load"}), cell("b", s1, observe.Step{Actor: "victim", Action: "load", Outcome: observe.Outcome{Errno: "EIO"}}),
 			[]string{"errno none -> EIO"}, []string{differs + stepOne + "errno: none / EIO"}},
 		{"bytes of the payload that no field tells", usual, before("a", s1), cell("b", s1, step(dax, observe.After, padded)),
@@ -203,13 +198,13 @@ func TestTwoKernels(t *testing.T) {
 				"signals none -> SIGBUS BUS_MCEERR_AR lsb=12 by copy_user_highpage_mc", "note " + panicked.Note + " -> none by copy_user_highpage_mc",
 				"witness:log not recorded -> x by copy_user_highpage_mc", "witness:splats not recorded -> none by copy_user_highpage_mc", "witness:taint not recorded -> none by copy_user_highpage_mc",
 			}, nil},
-		{"a panic that a lost change brings back", twin("6.1.0-1-amd64"),
+		{"a panic that a lost change brings back", line,
 			saw(cell("a", cow, step("copy_user_highpage_mc", observe.After, mceerr())), "log", "x"), saw(cell("b", cow, step("copy_user_highpage_mc", observe.Before, panicked))),
 			[]string{
 				"signals SIGBUS BUS_MCEERR_AR lsb=12 -> none by copy_user_highpage_mc LOST", "note none -> " + panicked.Note + " by copy_user_highpage_mc LOST",
 				"witness:log x -> not recorded by copy_user_highpage_mc LOST",
 			},
-			[]string{"lost_change a,b copy_user_highpage_mc: a has copy_user_highpage_mc, and b, which is not older, lacks it in mce/anon/cow"}},
+			[]string{"lost_change a,b copy_user_highpage_mc: a has copy_user_highpage_mc, and b, which continues it, lacks it in mce/anon/cow"}},
 		{"a panic of another step than the change's", usual,
 			saw(cell("a", s1, step("copy_user_highpage_mc", observe.Before, adrerr()), always(panicked))), saw(cell("b", s1, step("copy_user_highpage_mc", observe.After, mceerr()), always(observe.Outcome{})), "log", "x"),
 			[]string{
@@ -304,7 +299,6 @@ func TestRepeats(t *testing.T) {
 		// Of a kernel with itself, no change explains anything.
 		{"the other side", []observe.Cell{attempt(1, before("k", s1)), attempt(2, after("k", s1))}, []string{"signals[0].code BUS_ADRERR -> BUS_MCEERR_AR", "signals[0].lsb 0 -> 12"},
 			[]string{
-				"incomplete_change k dax_fault_hwpoison: k shows dax_fault_hwpoison in " + s1 + ", but not in " + s1,
 				"not_repeatable k : " + s1 + " is not the same twice on k (attempts 1 and 2): step 1 (victim: load) signals[0].code: BUS_ADRERR / BUS_MCEERR_AR; step 1 (victim: load) signals[0].lsb: 0 / 12",
 			}},
 		{"trouble with the rig between", []observe.Cell{attempt(1, rig(after("k", s1))), attempt(2, cell("k", s1, always(adrerr()))), attempt(3, cell("k", s1, always(observe.Outcome{})))}, []string{"signals SIGBUS BUS_ADRERR -> none"},
@@ -399,7 +393,7 @@ func TestPick(t *testing.T) {
 }
 
 // A change that a kernel lost is found whichever kernel was named first, and once: the
-// nearest kernel before it in version order is the one that is told of.
+// nearest older kernel of its line is the one that is named. No other kernel counts.
 func TestLostSince(t *testing.T) {
 	version := func(name, v string) Kernel { return NewKernel(name, v, "", nil) }
 	for _, tc := range []struct {
@@ -408,26 +402,34 @@ func TestLostSince(t *testing.T) {
 		cells   []observe.Cell
 		want    []string
 	}{
-		{"between later kernels", []Kernel{version("a", "5.10.262"), version("b", "6.1.193"), version("c", "6.2")},
+		{"between later updates", []Kernel{version("a", "5.10.262"), version("b", "6.1.193"), version("c", "6.1.200")},
 			[]observe.Cell{before("a", s1), after("b", s1), before("c", s1)}, []string{"lost_change b,c"}},
-		{"the newer was named first", []Kernel{version("a", "6.2"), version("b", "6.1.193")},
+		{"the newer was named first", []Kernel{version("a", "6.1.200"), version("b", "6.1.193")},
 			[]observe.Cell{before("a", s1), after("b", s1)}, []string{"lost_change b,a"}},
-		{"of the nearest that has it", []Kernel{version("a", "5.10.262"), version("b", "5.15.9"), version("c", "6.2")},
-			[]observe.Cell{before("a", s1), after("b", s1), before("c", s1)}, []string{"lost_change b,c"}},
-		{"that has it in a scenario which both observed", []Kernel{version("a", "5.10.262"), version("b", "5.15.9"), version("c", "6.1"), version("d", "6.2")},
-			[]observe.Cell{before("a", s1), after("b", s1), after("c", "other"), before("d", s1)}, []string{"lost_change b,d"}},
-		{"once", []Kernel{version("a", "6.1.193"), version("b", "6.2"), version("c", "6.3")},
+		{"of the nearest that has it", []Kernel{version("a", "6.1.3"), version("b", "6.1.9"), version("c", "6.1.5"), version("d", "6.1.200")},
+			[]observe.Cell{after("a", s1), after("b", s1), after("c", s1), before("d", s1)}, []string{"lost_change b,d"}},
+		{"that has it in a scenario which both observed", []Kernel{version("a", "6.1.3"), version("b", "6.1.9"), version("c", "6.1.200")},
+			[]observe.Cell{after("a", s1), after("b", "other"), before("c", s1)}, []string{"lost_change a,c"}},
+		{"once", []Kernel{version("a", "6.1.193"), version("b", "6.1.194"), version("c", "6.1.195")},
 			[]observe.Cell{after("a", s1), before("b", s1), before("c", s1)}, []string{"lost_change a,b", "lost_change a,c"}},
+		{"in another series", []Kernel{version("a", "5.10.262"), version("b", "6.1.193"), version("c", "6.2")},
+			[]observe.Cell{before("a", s1), after("b", s1), before("c", s1)}, nil},
 		{"an update brought it, and was named first", []Kernel{version("a", "6.1.193"), version("b", "6.1.192")},
 			[]observe.Cell{after("a", s1), before("b", s1)}, nil},
 		{"brought on the way", []Kernel{version("a", "6.4"), version("b", "5.10.262"), version("c", "6.5")},
 			[]observe.Cell{before("a", s1), before("b", s1), after("c", s1)}, nil},
-		{"the second of two of one version has it", []Kernel{version("a", "6.1.192"), version("b", "6.1.192")},
+		{"two of one version", []Kernel{version("a", "6.1.192"), version("b", "6.1.192")},
 			[]observe.Cell{before("a", s1), after("b", s1)}, nil},
-		{"claimed to lack it", []Kernel{version("a", "5.10.262"), version("b", "6.1.193"), claiming(version("c", "6.2"), dax, false)},
+		{"two of one version, the other way round", []Kernel{version("a", "6.1.192"), version("b", "6.1.192")},
+			[]observe.Cell{after("a", s1), before("b", s1)}, nil},
+		{"claimed to lack it", []Kernel{version("a", "5.10.262"), version("b", "6.1.193"), claiming(version("c", "6.1.200"), dax, false)},
 			[]observe.Cell{before("a", s1), after("b", s1), before("c", s1)}, nil},
 		{"no version", []Kernel{version("a", "5.10.262"), version("b", "6.1.193"), version("c", "next")},
 			[]observe.Cell{before("a", s1), after("b", s1), before("c", s1)}, nil},
+		{"made from one that has it, whatever it is called", []Kernel{{Name: "a"}, {Name: "b", MadeFrom: "a"}},
+			[]observe.Cell{after("a", s1), before("b", s1)}, []string{"lost_change a,b"}},
+		{"made from one that lacks it", []Kernel{{Name: "a", MadeFrom: "b"}, {Name: "b"}},
+			[]observe.Cell{after("a", s1), before("b", s1)}, nil},
 	} {
 		var got []string
 		for _, f := range Judge(tc.cells, tc.kernels, change.All()).Findings {

@@ -6,7 +6,6 @@ import (
 
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/kernels/upstream"
 )
 
 // ChangeVerdict says what a kernel's cells, taken together, make of a change.
@@ -45,6 +44,9 @@ type ChangeState struct {
 	Before  []string `json:"before,omitempty"`
 	Part    []string `json:"part,omitempty"`
 	Neither []string `json:"neither,omitempty"`
+	// Doubtful are scenarios that tell of the change, and in which something else is
+	// wrong: they count for nothing.
+	Doubtful []string `json:"doubtful,omitempty"`
 }
 
 // String is the state in words: "has dax_fault_hwpoison (backported; in 47 scenarios)".
@@ -65,6 +67,9 @@ func (s ChangeState) String() string {
 	}
 	if s.Hidden != "" {
 		return fmt.Sprintf("can't show %s without CONFIG_%s", s.ID, s.Hidden)
+	}
+	if len(s.Doubtful) > 0 {
+		return fmt.Sprintf("does not tell of %s: something else is wrong in %s", s.ID, ids(s.Doubtful))
 	}
 	return "does not tell of " + s.ID
 }
@@ -108,9 +113,18 @@ func kernelStates(cells []observe.Cell, k Kernel, known change.List) []ChangeSta
 		if c.Kernel != k.Name || !Comparable(c) {
 			continue
 		}
+		good := sound(c)
 		for _, s := range c.Steps {
 			e := s.Expected
 			if e == nil {
+				continue
+			}
+			if !good && e.Side != observe.Neither {
+				for _, id := range []string{e.Change, e.PartOf} {
+					if id != "" && (id == e.Change || e.Side == observe.Partly) && e.Side != observe.Both && e.Hidden == "" {
+						add(&state(id).Doubtful, c.Scenario)
+					}
+				}
 				continue
 			}
 			if e.PartOf != "" && e.Side == observe.Partly {
@@ -125,6 +139,8 @@ func kernelStates(cells []observe.Cell, k Kernel, known change.List) []ChangeSta
 				at.Hidden = e.Hidden
 			case e.Side == observe.After:
 				add(&at.After, c.Scenario)
+			case e.Side == observe.Before && contradicted(c, e.Change, known):
+				add(&at.Doubtful, c.Scenario)
 			case e.Side == observe.Before:
 				add(&at.Before, c.Scenario)
 			case e.Side == observe.Neither:
@@ -142,7 +158,7 @@ func kernelStates(cells []observe.Cell, k Kernel, known change.List) []ChangeSta
 }
 
 func (s *ChangeState) conclude(k Kernel, known change.List) {
-	for _, list := range [][]string{s.After, s.Before, s.Part, s.Neither} {
+	for _, list := range [][]string{s.After, s.Before, s.Part, s.Neither, s.Doubtful} {
 		slices.Sort(list)
 	}
 	switch {
@@ -160,29 +176,9 @@ func (s *ChangeState) conclude(k Kernel, known change.List) {
 	if s.Verdict != NotSeen {
 		s.Hidden = ""
 	}
-	due, told := dueIn(k, s.ID, known)
-	s.Backported = s.Verdict == Has && told && !due && !k.Candidate
-}
-
-// dueIn says whether the upstream release that a kernel was made from has a
-// change; told is false where that can't be told.
-func dueIn(k Kernel, id string, known change.List) (due, told bool) {
-	c, err := known.ByID(id)
-	if err != nil || !k.Based {
-		return false, false
-	}
-	since, err := upstream.ParseRelease(c.Since)
-	due = err == nil && k.Base.AtLeast(since)
-	if until, err := upstream.ParseRelease(c.Until); err == nil && k.Base.AtLeast(until) {
-		due = false
-	}
-	return due, err == nil
-}
-
-// isBug says whether a change is one that was mended, so that a kernel may lack it.
-func isBug(id string, known change.List) bool {
-	c, err := known.ByID(id)
-	return err == nil && c.Until != ""
+	c, err := known.ByID(s.ID)
+	has, told := k.carries(c)
+	s.Backported = s.Verdict == Has && err == nil && told && !has
 }
 
 // inOrder lists the known changes in their order first, those that this build of

@@ -154,7 +154,7 @@ func TestSummaryOfALostChange(t *testing.T) {
 	}
 	r := run("r", side("old", "EFAULT", observe.After), side("new", "EIO", observe.Before))
 	for i := range r.Kernels {
-		r.Kernels[i].Release = "6.1.0-56-amd64"
+		r.Kernels[i].Release = "6.12.117+deb12-amd64"
 	}
 	r.Judge()
 	if s := r.Summary; s.Lost != 1 || s.Explained+s.Unexplained != 0 || s.ExitCode != fault.ExitUnexpected || s.Expected != 2 {

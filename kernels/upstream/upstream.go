@@ -1,6 +1,6 @@
-// Package upstream tells from what a kernel calls itself which release of
-// Linus's it contains. It reads names only: what was backported to a kernel, or
-// taken out of it, no name tells.
+// Package upstream reads from the names of a kernel which release of Linus's it
+// contains, whose kernel it is, and which others it continues. It reads names only:
+// what was backported to a kernel, or taken out of it, no name says.
 package upstream
 
 import (
@@ -35,11 +35,15 @@ var lastMinor = map[int]int{3: 19, 4: 20, 5: 19, 6: 19}
 
 // The kernel's Makefile makes VERSION.PATCHLEVEL.SUBLEVEL and EXTRAVERSION, and
 // who builds it adds what he likes.
-var reBase = regexp.MustCompile(`^([1-9]\d?)\.(0|[1-9]\d?)(?:\.(\d+))?(?:[-~]rc\d+)?(?:$|[^0-9.])`)
+// WSL's kernels and Azure Linux's have a fourth number.
+var reBase = regexp.MustCompile(`^([1-9]\d?)\.(0|[1-9]\d?)(?:\.(\d+))?(?:[-~]rc\d+)?(?:\.\d+-[a-z0-9]|$|[^0-9.])`)
 
 // Debian leaves the .0 away, and sometimes the candidate too: 7.3~rc7 says that
 // it is 7.3-amd64, as the release does.
 var reCandidate = regexp.MustCompile(`^\d+\.\d+(?:\.0)?[-~]rc\d|^\d+\.\d+[^0-9.]`)
+
+// reNumbered is a candidate that says which one it is.
+var reNumbered = regexp.MustCompile(`^v?\d+\.\d+(?:\.0)?[-~]rc\d`)
 
 // Candidate says whether a release string is that of a candidate of Linus's:
 // "6.5.0-rc1+", and not "6.1.100-rc1", which is one of a stable update.
@@ -63,11 +67,16 @@ func Base(release string) (_ Release, ok bool) {
 	if !reCandidate.MatchString(release) {
 		return r, true
 	}
+	return r.before()
+}
+
+// before is the release before r; ok is false where it is not known.
+func (r Release) before() (_ Release, ok bool) {
 	if r.Minor > 0 {
 		return Release{r.Major, r.Minor - 1}, true
 	}
-	last, known := lastMinor[r.Major-1]
-	return Release{r.Major - 1, last}, known
+	last, ok := lastMinor[r.Major-1]
+	return Release{r.Major - 1, last}, ok
 }
 
 // number reads what an expression above matched: digits, few of them.

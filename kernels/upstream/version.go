@@ -13,7 +13,7 @@ type Version struct {
 	Candidate           int // of a release candidate, from 1; 0 for the release itself
 }
 
-var reVersion = regexp.MustCompile(`^v?([1-9]\d?)\.(0|[1-9]\d{0,3})(?:\.(\d{1,6}))?(?:[-~]rc([1-9]\d{0,2}))?(?:$|[^0-9.])`)
+var reVersion = regexp.MustCompile(`^v?([1-9]\d?)\.(0|[1-9]\d{0,3})(?:\.(\d{1,6}))?(?:[-~]rc([1-9]\d{0,2}))?(?:\.\d+-[a-z0-9]|$|[^0-9.])`)
 
 // ParseVersion reads what a kernel's name begins with: "6.1.192", "7.3-rc7",
 // "6.5.0-rc1-00012-g1ea7ca1b0901", "6.1.0-56-amd64". What a distribution or a
@@ -24,6 +24,17 @@ func ParseVersion(name string) (_ Version, ok bool) {
 		return Version{}, false
 	}
 	return Version{number(m[1]), number(m[2]), number(m[3]), number(m[4])}, true
+}
+
+var reUpdate = regexp.MustCompile(`^[1-9]\d?\.(?:0|[1-9]\d?)\.[1-9]\d{0,3}$`)
+
+// ParseUpdate reads a stable update, "6.12.24", and nothing else.
+func ParseUpdate(s string) (Version, error) {
+	if !reUpdate.MatchString(s) {
+		return Version{}, fmt.Errorf("%q is no stable update of Linux; write it as 6.12.24", s)
+	}
+	v, _ := ParseVersion(s)
+	return v, nil
 }
 
 func (v Version) String() string {

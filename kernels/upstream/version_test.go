@@ -38,6 +38,19 @@ func TestVersionsAreOrdered(t *testing.T) {
 	}
 }
 
+func TestParseUpdate(t *testing.T) {
+	for _, s := range []string{"6.12.24", "5.15.120", "6.0.1"} {
+		if v, err := ParseUpdate(s); err != nil || v.String() != s {
+			t.Errorf("%q: %v, %v", s, v, err)
+		}
+	}
+	for _, s := range []string{"", "6.12", "v6.12.24", "6.12.0", "6.12.24-rc1", "6.12.24+", "6.12.24.1", "6.12.024"} {
+		if v, err := ParseUpdate(s); err == nil {
+			t.Errorf("%q is read as %v", s, v)
+		}
+	}
+}
+
 func FuzzParseVersion(f *testing.F) {
 	for _, s := range []string{"6.1.192", "7.3-rc7", "6.5.0-rc1-00012-g1ea7ca1b0901", "v6.5", "6.1.0-56-amd64", "next"} {
 		f.Add(s)

@@ -396,7 +396,7 @@ var _ = Describe("a DAX page", func() {
 				left := g.BadBlocks(ctx, d)
 				again := v.Load(ctx, m.At(at()))
 				Expect(first).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr()))
-				Expect(wrote).To(Follow(change.DaxRecoveryWrite, Before(Errno("EIO")), After(Returns(PageBytes()))))
+				Expect(wrote).To(Follow(change.DaxRecoveryWrite, Before(Errno("EIO")), After(Returns(PageBytes()))).PartOf(change.DaxFaultHWPoison, Errno("EHWPOISON")))
 				Expect(left).To(Follow(change.DaxRecoveryWrite, Before(Says("8 sectors")), After(Says("none"))))
 				Expect(again).To(Follow(change.DaxRecoveryWrite, adrerr, After(Reads(0x5a))))
 			})

@@ -150,7 +150,7 @@ var _ = Describe("the poison of a DAX page", func() {
 	// pmem_mkpage_present() takes the flag back, of which nothing else tells. The page is
 	// counted as lost all the same.
 	It("is taken back where a write of the whole page clears its bad block", Scenario("dax/virtio-ext4/poison-mended", Catalogue("C18"),
-		NeedsDAX(Virtio, Ext4), Needs("MEMORY_FAILURE", "SPARSEMEM_VMEMMAP", "PROC_KCORE"), Follows(change.DaxRecoveryWrite, change.CountedByAction)), func(ctx SpecContext) {
+		NeedsDAX(Virtio, Ext4), Needs("MEMORY_FAILURE", "SPARSEMEM_VMEMMAP", "PROC_KCORE"), Follows(change.DaxRecoveryWrite, change.CountedByAction, change.DaxFaultHWPoison)), func(ctx SpecContext) {
 		g := Guest(ctx)
 		mount := g.Mount(ctx, g.Pmem(ctx, Virtio, Ext4), "dax")
 		f := mount.File(ctx, 64*KiB)
@@ -169,7 +169,7 @@ var _ = Describe("the poison of a DAX page", func() {
 		Expect(before).To(Be(Says("no hwpoison")))
 		Expect(told).To(Be(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Returning(0))))
 		Expect(poisoned).To(Be(Says("hwpoison")))
-		Expect(wrote).To(Follow(change.DaxRecoveryWrite, Before(Errno("EIO")), After(Returns(PageBytes()))))
+		Expect(wrote).To(Follow(change.DaxRecoveryWrite, Before(Errno("EIO")), After(Returns(PageBytes()))).PartOf(change.DaxFaultHWPoison, Errno("EHWPOISON")))
 		Expect(mended).To(Follow(change.DaxRecoveryWrite, Before(Says("hwpoison")), After(Says("no hwpoison"))))
 		Expect(left).To(Follow(change.DaxRecoveryWrite, Before(Says("8 sectors")), After(Says("none"))))
 		Expect(counted).To(Follow(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))

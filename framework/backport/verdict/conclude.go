@@ -72,8 +72,8 @@ func (c *conclusion) conclude() {
 	c.Kinds = []Kind{kind}
 }
 
-// judge judges two kernels alone. The patched one is as old as its base, whatever
-// they are called: what the base shows and it doesn't, it has lost.
+// judge judges two kernels alone. The patched one is made from its base, whatever
+// they are called: what the base shows and it doesn't, it has lost, and nothing else.
 func (c *conclusion) judge(a, b string) judge.Judgement {
 	var kernels []judge.Kernel
 	var cells []observe.Cell
@@ -81,8 +81,10 @@ func (c *conclusion) judge(a, b string) judge.Judgement {
 		k, _ := c.run.Kernel(name)
 		kernel := judge.NewKernel(k.Name, k.Version, k.Release, nil)
 		if b == c.Patched {
-			kernel.Base, kernel.Based = upstream.Release{}, true
-			kernel.Version, kernel.Versioned = upstream.Version{}, true
+			kernel.Kernel = upstream.Kernel{}
+			if name == b {
+				kernel.MadeFrom = a
+			}
 		}
 		kernels = append(kernels, kernel)
 		for _, cell := range c.run.Cells {

@@ -61,7 +61,8 @@ func (f *File) CheckScenarios(ids []string) error {
 // Shapes of what a file holds.
 const (
 	fileShape   = `write "changes:" and below it a list of changes such as "- id: my_change"`
-	changeShape = "give a change id, subject, effect and shows; commit, since and moves if it has them"
+	changeShape = "give a change id, subject, effect and shows; commit, since, stable and moves if it has them"
+	stableShape = `write the first stable update of each series with it as "stable: [6.14.3, 6.12.24]", or leave it out`
 	showShape   = `write it as "- {scenarios: dax/*/shared-read, before: SIGBUS BUS_ADRERR, after: SIGBUS BUS_MCEERR_AR lsb=12}"`
 	moveShape   = `write it as "- {witness: HardwareCorrupted, before: 0 kB, after: 4 kB}"`
 )
@@ -110,11 +111,13 @@ var (
 )
 
 func (p *changeParser) change(n ast.Node) (c change.Change, err error) {
-	keys := []string{"id", "commit", "subject", "since", "effect", "shows", "moves"}
+	keys := []string{"id", "commit", "subject", "since", "stable", "effect", "shows", "moves"}
 	err = p.Mapping(n, "the change", changeShape, keys, func(key string, v *ast.MappingValueNode) (err error) {
 		switch key {
 		case "shows":
 			c.Shows, err = entries(p, v, showShape, p.show)
+		case "stable":
+			c.Stable, err = entries(p, v, stableShape, p.update)
 		case "moves":
 			c.Moves, err = entries(p, v, moveShape, p.move)
 		default:
@@ -126,6 +129,9 @@ func (p *changeParser) change(n ast.Node) (c change.Change, err error) {
 		return err
 	})
 	if err != nil {
+		return c, err
+	}
+	if err := p.stable(n, c); err != nil {
 		return c, err
 	}
 	for _, need := range []struct {
@@ -190,6 +196,33 @@ func entries[T comparable](p *changeParser, v *ast.MappingValueNode, shape strin
 		out = append(out, e)
 	}
 	return out, nil
+}
+
+// update is a stable update that brought a change.
+func (p *changeParser) update(n ast.Node) (string, error) {
+	s, ok := yamlfile.Text(n)
+	if _, err := upstream.ParseUpdate(s); !ok || err != nil {
+		return "", p.Refuse(yamlfile.Begin(n), "stable has an entry that is no stable update", stableShape)
+	}
+	return s, nil
+}
+
+// stable refuses updates of series that have the change anyway, and a series twice.
+func (p *changeParser) stable(n ast.Node, c change.Change) error {
+	seen := map[upstream.Release]bool{}
+	since, err := upstream.ParseRelease(c.Since)
+	for _, s := range c.Stable {
+		v, _ := upstream.ParseUpdate(s)
+		series := upstream.Release{Major: v.Major, Minor: v.Minor}
+		switch {
+		case err == nil && series.AtLeast(since):
+			return p.Refuse(yamlfile.Begin(n), fmt.Sprintf("stable has %s, and that series has the change since %s", s, c.Since), stableShape)
+		case seen[series]:
+			return p.Refuse(yamlfile.Begin(n), fmt.Sprintf("stable has two updates of the series of %s", s), stableShape)
+		}
+		seen[series] = true
+	}
+	return nil
 }
 
 func (p *changeParser) show(n ast.Node) (s change.Show, err error) {

@@ -27,7 +27,7 @@ const whole = `changes:
     moves:
       - {witness: log, before: "", after: "MCE: Killing * at N"}
       - {scenarios: mce/*/ucna, witness: HardwareCorrupted, before: 0 kB, after: 4 kB}
-  - {id: other, subject: s, effect: e, shows: [{scenarios: a/b, before: x, after: y}]}
+  - {id: other, subject: s, effect: e, shows: [{scenarios: a/b, before: x, after: y}], since: v6.5, stable: [6.4.3, 6.1.200]}
 `
 
 func TestParse(t *testing.T) {
@@ -42,7 +42,7 @@ func TestParse(t *testing.T) {
 				{Scenarios: "dax/ext4/mkwrite", Step: 3, Before: "ok", After: "EIO"},
 			},
 			Moves: []change.Move{{Witness: "log", After: "MCE: Killing * at N"}, {Scenarios: "mce/*/ucna", Witness: "HardwareCorrupted", Before: "0 kB", After: "4 kB"}}},
-		{ID: "other", Subject: "s", Effect: "e", Shows: []change.Show{{Scenarios: "a/b", Before: "x", After: "y"}}},
+		{ID: "other", Subject: "s", Effect: "e", Since: "v6.5", Stable: []string{"6.4.3", "6.1.200"}, Shows: []change.Show{{Scenarios: "a/b", Before: "x", After: "y"}}},
 	}
 	if d := cmp.Diff(want, f.Changes); d != "" {
 		t.Error(d)
@@ -78,6 +78,11 @@ func TestErrors(t *testing.T) {
 		"commit":            {but("1ea7ca1b0901", "master"), `c.yaml:3:13: the commit "master" is not 7 to 40`},
 		"commit of digits":  {but("1ea7ca1b0901", "123456789012"), "c.yaml:3:13: commit is a number, not text; put quotes around it"},
 		"since":             {but("v6.5", "next"), `c.yaml:5:12: since is "next", no release`},
+		"no update":         {but("6.1.200", "v6.1"), "c.yaml:16:117: stable has an entry that is no stable update; write the first stable update"},
+		"update's number":   {but("6.1.200", "6.1"), "c.yaml:16:117: stable has an entry that is no stable update"},
+		"update's list":     {but("[6.4.3, 6.1.200]", "6.4.3"), "stable is text, not a list"},
+		"update of since":   {but("6.1.200", "6.5.3"), "stable has 6.5.3, and that series has the change since v6.5"},
+		"two of a series":   {but("6.1.200", "6.4.9"), "stable has two updates of the series of 6.4.9"},
 		"effect is empty":   {but("effect: a fault on known poison says so", `effect: ""`), "c.yaml:6:13: effect is empty; "},
 		"no glob":           {but("dax/ext4/mkwrite", "'dax/[ext4'"), `c.yaml:9:20: "dax/[ext4" is no pattern of scenario ids`},
 		"step of words":     {but("step: 3", "step: last"), "c.yaml:10:15: step is no number from 1 on"},

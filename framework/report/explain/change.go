@@ -29,6 +29,9 @@ func Change(w io.Writer, c change.Change, all []scenario.Info, run *results.Run)
 		}
 		p.line("first in %s%s", c.Since, mended)
 	}
+	if len(c.Stable) > 0 {
+		p.line("backported to the stable series from %s on", matrix.List(c.Stable))
+	}
 	p.section("What user space sees of it")
 	p.line("%s", c.Effect)
 	for _, s := range c.ShownWith {

@@ -45,6 +45,8 @@ func TestChange(t *testing.T) {
 	if strings.Contains(got, "x/y") {
 		t.Error(got)
 	}
+	got = words(func(w io.Writer) { Change(w, change.CopyUserHighpageMC, nil, nil) })
+	holds(t, got, "first in v6.2\n  backported to the stable series from 5.15.120 on\n")
 	// A user's change may say little, and there may be no run and no suites.
 	got = words(func(w io.Writer) { Change(w, change.Change{ID: "mine", Telling: []string{"a/*"}}, nil, nil) })
 	if holds(t, got, "mine: ", "a/*"); strings.Contains(got, "commit") || strings.Contains(got, "seen in run") || strings.Contains(got, "catalogue") {

@@ -139,7 +139,7 @@ func (b *bisection) save() error {
 	if err != nil {
 		return err
 	}
-	return b.folder.Put(File, append(plain.JSON(data), '\n'))
+	return b.folder.PutSynced(File, append(plain.JSON(data), '\n'))
 }
 
 // spec is the kernel of a commit, with what is done to it first.

@@ -7,7 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
+	"path"
 	"reflect"
 	"slices"
 	"strings"
@@ -255,34 +255,41 @@ func (m *merger) finish() Run {
 // that has a file gives it its name; that of the second run lies beside it in
 // the folder merged-2, and so on.
 func copyKernelFiles(to, from *Folder, nth int, copied map[string]bool) error {
-	root := from.Path(kernelsDir)
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(from.dir, path)
-		if err != nil {
-			return err
-		}
-		if d.IsDir() && d.Name() == cellsDir && filepath.Dir(filepath.Dir(rel)) == kernelsDir {
-			return filepath.SkipDir
-		}
-		if !d.Type().IsRegular() {
-			return nil
-		}
-		if copied[rel] {
-			kernel, rest, _ := strings.Cut(strings.TrimPrefix(rel, kernelsDir+"/"), "/")
-			rel = filepath.Join(kernelsDir, kernel, fmt.Sprintf("merged-%d", nth), rest)
-		}
-		copied[rel] = true
-		b, err := bounded.ReadFile(path, maxConsole)
-		if err != nil {
-			return err
-		}
-		return to.Put(rel, b)
-	})
+	root, err := os.OpenRoot(from.dir)
+	if err == nil {
+		defer root.Close()
+		err = copyFiles(to, root, nth, copied)
+	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("copy the kernels' files of %s: %w", from.dir, err)
 	}
 	return nil
+}
+
+func copyFiles(to *Folder, root *os.Root, nth int, copied map[string]bool) error {
+	left := int64(maxFiles)
+	return fs.WalkDir(root.FS(), kernelsDir, func(rel string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && d.Name() == cellsDir && path.Dir(path.Dir(rel)) == kernelsDir {
+			return fs.SkipDir
+		}
+		if !d.Type().IsRegular() {
+			return nil
+		}
+		b, err := bounded.ReadFileIn(root, rel, maxConsole)
+		if err != nil {
+			return err
+		}
+		if left -= int64(len(b)); left < 0 {
+			return &bounded.Error{Path: kernelsDir, Most: maxFiles}
+		}
+		if copied[rel] {
+			kernel, rest, _ := strings.Cut(strings.TrimPrefix(rel, kernelsDir+"/"), "/")
+			rel = path.Join(kernelsDir, kernel, fmt.Sprintf("merged-%d", nth), rest)
+		}
+		copied[rel] = true
+		return to.Put(rel, b)
+	})
 }

@@ -133,7 +133,7 @@ func Do(ctx context.Context, opt Options) (a Again, err error) {
 	}
 	defer os.RemoveAll(dir)
 	o.Consoles = func(string) string { return dir }
-	pk, _, err := o.Kernel(ctx, k, accel(opt, picked))
+	pk, err := o.Kernel(ctx, k, accel(opt, picked))
 	if err != nil {
 		return a, err
 	}

@@ -59,7 +59,9 @@ func TestColumns(t *testing.T) {
 		"as expected":        nil,
 		"rig":                {"6.12.117, dax, dax/ext4/pread: rig: the guest gave no answer within 30s"},
 		"rig, once of twice": {"6.1.192, dax, dax/ext4/pread: rig: QEMU ended"},
-		"not doable":         {"6.12.117, dax, dax/ext4/pread: not_doable: the kernel lacks CONFIG_EXT4_FS"},
+		"not compared in one scenario": {"6.12.117, dax, dax/ext4/pread: uncompared: not compared with 6.1.192 (apt:bookworm): " +
+			"it ran with tcg on 6.1.192 (apt:bookworm) and with kvm on 6.12.117 (apt:bookworm, 6.12)"},
+		"not doable": {"6.12.117, dax, dax/ext4/pread: not_doable: the kernel lacks CONFIG_EXT4_FS"},
 		"contradicted claim": {"6.1.192, findings, contradicted-claim/dax_fault_hwpoison: contradicted_claim: " +
 			"6.1.192 (apt:bookworm) is claimed to have dax_fault_hwpoison, and it was not seen in dax/ext4/private-cow, dax/ext4/second-process, dax/ext4/shared-read, dax/ext4/shared-write and 3 more, which showed what was before it"},
 		"unexplained difference": {"6.12.117, findings, unexplained-difference/dax/ext4/pread: unexplained_difference: " +

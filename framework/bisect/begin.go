@@ -52,6 +52,9 @@ func (b *bisection) begin(ctx context.Context) error {
 	if b.folder, err = results.Begin(b.Out); err != nil {
 		return err
 	}
+	if earlier := b.folder.Earlier(); earlier != "" {
+		b.Say("the earlier results in %s were moved to %s", b.folder.Dir(), earlier)
+	}
 	return b.save()
 }
 

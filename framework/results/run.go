@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 
@@ -73,6 +74,24 @@ type Host struct {
 	Cores       int    `json:"cores"`
 	MemoryBytes int64  `json:"memory_bytes"`
 	QEMU        string `json:"qemu"` // QEMU's version
+}
+
+// Unlike names what decides what guests show, and is not the same on two hosts: QEMU,
+// and with KVM the processor. It is empty where nothing is, or where one is not recorded.
+func (h Host) Unlike(other Host, kvm bool) string {
+	apart := func(a, b string) bool { return a != b && a != "" && b != "" }
+	switch {
+	case apart(h.QEMU, other.QEMU):
+		return fmt.Sprintf("QEMU %s / %s", h.QEMU, other.QEMU)
+	case kvm && apart(h.CPU, other.CPU):
+		return fmt.Sprintf("processor %s / %s", h.CPU, other.CPU)
+	}
+	return ""
+}
+
+// WithKVM reports whether a kernel of the run ran with KVM.
+func (r *Run) WithKVM() bool {
+	return slices.ContainsFunc(r.Kernels, func(k Kernel) bool { return k.Accel == "kvm" })
 }
 
 // Kernel is a column of the run.

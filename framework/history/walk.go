@@ -47,7 +47,7 @@ func (w *walk) step(to int) error {
 			w.gap(to, id, why, rig)
 			continue
 		}
-		why := "" // the nearest that observed it can't be compared with
+		why, rig := "", false // the nearest that observed it can't be compared with
 		for from := to - 1; from >= 0; from-- {
 			if before, ok := w.cells[from][id]; !ok || !judge.Comparable(before) {
 				continue
@@ -63,11 +63,12 @@ func (w *walk) step(to int) error {
 				break
 			}
 			if why == "" {
+				rig = p.Left[i].Rig
 				why = fmt.Sprintf("not compared with %s, which is A here: %s", w.h.Kernels[from].Title, p.Left[i].Why)
 			}
 		}
 		if why != "" {
-			w.gap(to, id, why, false)
+			w.gap(to, id, why, rig)
 		}
 	}
 	return nil
@@ -136,6 +137,9 @@ func (w *walk) flip(from, to int, id string, p compare.Pair) {
 	}
 	if len(f.Differences) > 0 {
 		w.h.Flips = append(w.h.Flips, f)
+	}
+	if i := slices.IndexFunc(p.OtherHost, func(d compare.HostDifference) bool { return d.Scenario == id }); i >= 0 {
+		w.gap(to, id, fmt.Sprintf("differs from %s, and not only the kernel does: %s", w.h.Kernels[from].Title, p.OtherHost[i].Cause), true)
 	}
 }
 

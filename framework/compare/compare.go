@@ -284,8 +284,9 @@ func (p *Pair) common(a, b map[string]string) (x, y map[string]string) {
 // cellsOf are a kernel's cells by scenario, under another name of the kernel.
 func cellsOf(run results.Run, kernel, as string) map[string][]observe.Cell {
 	out := map[string][]observe.Cell{}
-	for _, c := range run.Cells {
-		if c.Kernel == kernel {
+	for i := range run.Cells { // of all kernels, for each pair: none is copied unasked
+		if run.Cells[i].Kernel == kernel {
+			c := run.Cells[i]
 			c.Kernel = as
 			out[c.Scenario] = append(out[c.Scenario], c)
 		}
@@ -335,10 +336,17 @@ func apart(a, b Side, id string, x, y observe.Cell, inA, inB, anyAccel bool) (wh
 			return fmt.Sprintf("%s in %s: %s", matrix.VerdictWords(s.cell.Verdict), s.name, s.cell.Message), s.cell.Verdict == observe.Rig
 		}
 	}
-	if x.Accel != y.Accel && !anyAccel {
-		return fmt.Sprintf("ran with %s in A and with %s in B", x.Accel, y.Accel), true
+	why = OtherAccel(x, y, anyAccel)
+	return why, why != ""
+}
+
+// OtherAccel is why two observations are not compared that ran with different
+// accelerators; empty where they may be.
+func OtherAccel(x, y observe.Cell, anyAccel bool) string {
+	if x.Accel == y.Accel || anyAccel {
+		return ""
 	}
-	return "", false
+	return fmt.Sprintf("ran with %s in A and with %s in B", x.Accel, y.Accel)
 }
 
 // plans reports whether a scenario is in the plan of the side's run.

@@ -8,7 +8,6 @@ import (
 	"github.com/faultline/faultline/framework/judge"
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/report/matrix"
-	"github.com/faultline/faultline/framework/results"
 )
 
 // walk goes from the oldest kernel to the newest.
@@ -17,11 +16,19 @@ type walk struct {
 	sources []Source
 	opt     compare.Options
 	cells   []map[string]observe.Cell // of each kernel, by scenario
+	planned []map[string]bool         // of each source
 	pairs   map[[2]int]compare.Pair   // by the two kernels
 }
 
 func newWalk(h *History, sources []Source, opt compare.Options) *walk {
 	w := &walk{h: h, sources: sources, opt: opt, pairs: map[[2]int]compare.Pair{}}
+	for _, s := range sources {
+		planned := map[string]bool{}
+		for _, p := range s.Run.Scenarios {
+			planned[p.ID] = true
+		}
+		w.planned = append(w.planned, planned)
+	}
 	for _, k := range h.Kernels {
 		byScenario := map[string][]observe.Cell{}
 		for _, c := range sources[k.run].Run.Cells {
@@ -49,7 +56,17 @@ func (w *walk) step(to int) error {
 		}
 		why, rig := "", false // the nearest that observed it can't be compared with
 		for from := to - 1; from >= 0; from-- {
-			if before, ok := w.cells[from][id]; !ok || !judge.Comparable(before) {
+			before, ok := w.cells[from][id]
+			if !ok || !judge.Comparable(before) {
+				continue
+			}
+			apart := func(because string, again bool) {
+				if why == "" {
+					why, rig = fmt.Sprintf("not compared with %s, which is A here: %s", w.h.Kernels[from].Title, because), again
+				}
+			}
+			if other := compare.OtherAccel(before, c, w.opt.AnyAccel); other != "" {
+				apart(other, true)
 				continue
 			}
 			p, err := w.pair(from, to)
@@ -62,10 +79,7 @@ func (w *walk) step(to int) error {
 				why = ""
 				break
 			}
-			if why == "" {
-				rig = p.Left[i].Rig
-				why = fmt.Sprintf("not compared with %s, which is A here: %s", w.h.Kernels[from].Title, p.Left[i].Why)
-			}
+			apart(p.Left[i].Why, p.Left[i].Rig)
 		}
 		if why != "" {
 			w.gap(to, id, why, rig)
@@ -77,7 +91,7 @@ func (w *walk) step(to int) error {
 // unobserved says why a kernel's cell holds no observation; empty where it does.
 func (w *walk) unobserved(at int, id string, c observe.Cell, ok bool) (why string, rig bool) {
 	run := w.sources[w.h.Kernels[at].run].Run
-	planned := slices.ContainsFunc(run.Scenarios, func(s results.Scenario) bool { return s.ID == id })
+	planned := w.planned[w.h.Kernels[at].run][id]
 	switch {
 	case !ok && planned && run.Interrupted:
 		return "the run was interrupted before", true

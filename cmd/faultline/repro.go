@@ -28,7 +28,7 @@ type reproCmd struct {
 	Cell  string     `arg:"" complete:"cell" help:"The cell: SCENARIO@KERNEL, as in dax/ext4/shared-read@apt:bookworm. The kernel may be called by its name, spec, version or release."`
 	Pause pauseValue `help:"Leave the guest up before the step that matters, with --pause=STEP before that step, and say how to get in by ssh, QMP and gdb; Enter goes on."`
 	GDB   bool       `name:"gdb" help:"Pause, and start gdb on the guest, here: it stands still until gdb has it continue, into the step that matters."`
-	Trust bool       `help:"Resolve the kernel of a record that another installation wrote. Building a tree: runs its Makefile with your rights."`
+	Trust bool       `help:"Resolve the kernel of a record that another installation wrote."`
 	runFlag
 }
 

@@ -30,7 +30,8 @@ func (c Comparison) Write(w io.Writer) error {
 		}
 	}
 	for _, g := range c.Gone {
-		fmt.Fprintf(&b, "Not compared: %s is not in B, which planned %s of it\n", plain.Line(g.Kernel), matrix.Count(g.Scenarios, "scenario"))
+		fmt.Fprintf(&b, "Not compared: %s is not in B, which planned %s of it\n",
+			plain.Line(g.Kernel), matrix.Count(g.Scenarios, "scenario"))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -87,7 +88,8 @@ func (c Comparison) sentence(p Pair) string {
 		return "Nothing could be compared."
 	}
 	if len(p.Differences) == 0 && len(p.OtherHost) > 0 {
-		return fmt.Sprintf("No difference that is known to be the kernel's in %s.", matrix.Count(p.Compared, "scenario"))
+		return fmt.Sprintf("No difference that is known to be the kernel's in %s.",
+			matrix.Count(p.Compared, "scenario"))
 	}
 	if len(p.Differences) == 0 {
 		return fmt.Sprintf("No difference in %s.", matrix.Count(p.Compared, "scenario"))

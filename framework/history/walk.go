@@ -62,7 +62,8 @@ func (w *walk) step(to int) error {
 			}
 			apart := func(because string, again bool) {
 				if why == "" {
-					why, rig = fmt.Sprintf("not compared with %s, which is A here: %s", w.h.Kernels[from].Title, because), again
+					why = fmt.Sprintf("not compared with %s, which is A here: %s", w.h.Kernels[from].Title, because)
+					rig = again
 				}
 			}
 			if other := compare.OtherAccel(before, c, w.opt.AnyAccel); other != "" {
@@ -153,7 +154,8 @@ func (w *walk) flip(from, to int, id string, p compare.Pair) {
 		w.h.Flips = append(w.h.Flips, f)
 	}
 	if i := slices.IndexFunc(p.OtherHost, func(d compare.HostDifference) bool { return d.Scenario == id }); i >= 0 {
-		w.gap(to, id, fmt.Sprintf("differs from %s, and not only the kernel does: %s", w.h.Kernels[from].Title, p.OtherHost[i].Cause), true)
+		why := fmt.Sprintf("differs from %s, and not only the kernel does: %s", w.h.Kernels[from].Title, p.OtherHost[i].Cause)
+		w.gap(to, id, why, true)
 	}
 }
 

@@ -138,7 +138,9 @@ type Uncompared struct {
 // the kernel that was named first? A cell with another accelerator than the first
 // kernel's is listed as uncompared. Kernels that kernels doesn't name are not
 // compared. The results are ordered by scenario, kernel and step.
-func compare(cells []observe.Cell, kernels []Kernel, states map[string][]ChangeState, known change.List) ([]Difference, []Uncompared) {
+func compare(
+	cells []observe.Cell, kernels []Kernel, states map[string][]ChangeState, known change.List,
+) ([]Difference, []Uncompared) {
 	byKey := map[[2]string][]observe.Cell{}
 	byScenario := map[string]bool{}
 	for _, c := range cells {
@@ -164,8 +166,9 @@ func compare(cells []observe.Cell, kernels []Kernel, states map[string][]ChangeS
 				start = &observed{kernel, c}
 			}
 			if c.Accel != start.cell.Accel {
-				uncompared = append(uncompared, Uncompared{Scenario: scenario, KernelA: start.kernel.Name, KernelB: kernel.Name,
-					Why: fmt.Sprintf("it ran with %s on %s and with %s on %s", start.cell.Accel, start.kernel.Name, c.Accel, kernel.Name)})
+				a, b := start.kernel.Name, kernel.Name
+				why := fmt.Sprintf("it ran with %s on %s and with %s on %s", start.cell.Accel, a, c.Accel, b)
+				uncompared = append(uncompared, Uncompared{Scenario: scenario, KernelA: a, KernelB: b, Why: why})
 			}
 			first, ok := reference[c.Accel]
 			if !ok {

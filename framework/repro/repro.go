@@ -114,8 +114,8 @@ func trusted(opt Options) error {
 			what += fmt.Sprintf(" and runs the program %q", s.Program.Path)
 		}
 	}
-	return fault.Requestf("another installation of Faultline wrote this record, or runs were merged to it, and repro resolves %s with your rights "+
-		"(a tree: is built by its Makefile); where you trust all of that, give --trust", what)
+	return fault.Requestf("another installation of Faultline wrote this record, or runs were merged to it, "+
+		"and repro resolves %s with your rights (a tree: is built by its Makefile); where you trust all of that, give --trust", what)
 }
 
 // Do observes the cell again. An error says that it could not be asked for, or

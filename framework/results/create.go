@@ -116,7 +116,8 @@ type ForeignError struct {
 }
 
 func (e *ForeignError) Error() string {
-	return fmt.Sprintf("%s has %s, and no record of a run that left that; give another folder with --out, or move it away", e.Dir, near.Quoted(e.Names, "and"))
+	return fmt.Sprintf("%s has %s, and no record of a run that left that; give another folder with --out, or move it away",
+		e.Dir, near.Quoted(e.Names, "and"))
 }
 
 // Fault implements fault.Kinder.
@@ -125,7 +126,8 @@ func (e *ForeignError) Fault() fault.Kind { return fault.Request }
 // Files are what runs and bisections leave at the top of their folder, as glob
 // patterns: records, reports, and the folder of the kernels' files.
 var Files = []string{
-	RunFile, MailFile, BisectFile, kernelsDir, "bisect*.log", "report.html", "junit.xml", "ktap.txt", "kcidb.json", "summary.md",
+	RunFile, MailFile, BisectFile, kernelsDir, "bisect*.log",
+	"report.html", "junit.xml", "ktap.txt", "kcidb.json", "summary.md",
 }
 
 // Check returns the error that Create of the folder has because of what is in it,

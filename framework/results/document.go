@@ -72,12 +72,15 @@ func (d *document) read() (Run, error) {
 			return Run{}, err
 		}
 	}
-	lists := r
+	for key := range definitions {
+		delete(rest, key)
+	}
+	if b, err = json.Marshal(rest); err != nil {
+		return Run{}, err
+	}
 	if err := json.Unmarshal(b, &r); err != nil {
 		return Run{}, &SchemaError{Problems: []string{err.Error()}}
 	}
-	r.Changes, r.Kernels, r.Scenarios, r.Cells = lists.Changes, lists.Kernels, lists.Scenarios, lists.Cells
-	r.Differences, r.Repeats, r.Uncompared, r.Findings = lists.Differences, lists.Repeats, lists.Uncompared, lists.Findings
 	return r, bounds(r)
 }
 
@@ -105,7 +108,8 @@ func elements[T any](d *document, key string, to *[]T) error {
 		}
 		at := fmt.Sprintf("/%s/%d", key, i)
 		if i == mostCells {
-			return &SchemaError{Problems: []string{fmt.Sprintf("%s: it is one more than the %d that are read", at, mostCells)}}
+			problem := fmt.Sprintf("%s: it is one more than the %d that are read", at, mostCells)
+			return &SchemaError{Problems: []string{problem}}
 		}
 		if d.older {
 			b = older(definitions[key], b)
@@ -138,7 +142,8 @@ func (d *document) check(definition, at string, b []byte) error {
 // mismatches lists where a value does not match a definition of the schema.
 func mismatches(definition, at string, b []byte) ([]string, error) {
 	if n := values(b); n > mostValues {
-		return []string{fmt.Sprintf("%s: it has %d values, more than the %d that are read", orRoot(at), n, mostValues)}, nil
+		problem := fmt.Sprintf("%s: it has %d values, more than the %d that are read", orRoot(at), n, mostValues)
+		return []string{problem}, nil
 	}
 	schemas, err := runSchemas()
 	if err != nil {
@@ -204,7 +209,8 @@ func bounds(r Run) error {
 	case s > mostScenarios:
 		problem = fmt.Sprintf("/scenarios: there are %d, more than the %d that are read", s, mostScenarios)
 	case attempts > mostCells, len(r.Cells) > mostCells, k*s*attempts > mostCells:
-		problem = fmt.Sprintf("/cells: %d kernels, %d scenarios and %d attempts are more cells than the %d that are read", k, s, attempts, mostCells)
+		problem = fmt.Sprintf("/cells: %d kernels, %d scenarios and %d attempts are more cells than the %d that are read",
+			k, s, attempts, mostCells)
 	default:
 		return nil
 	}

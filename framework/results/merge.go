@@ -169,7 +169,8 @@ func (m *merger) header(r Run, f *Folder) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Suites)) {
 		if have, ok := m.run.Suites[name]; ok && have != r.Suites[name] {
-			m.problem("the suite %s in %s has the digest %.12s, elsewhere %.12s: build it from one commit", name, f.dir, r.Suites[name], have)
+			m.problem("the suite %s in %s has the digest %.12s, elsewhere %.12s: build it from one commit",
+				name, f.dir, r.Suites[name], have)
 		} else if !ok && m.run.Suites != nil {
 			m.run.Suites[name] = r.Suites[name]
 		}
@@ -207,7 +208,8 @@ func (m *merger) kernel(k Kernel, f *Folder) {
 	}
 	i := slices.IndexFunc(m.run.Kernels, func(o Kernel) bool { return o.Name == k.Name })
 	if have.BootMillis == 0 { // a shard in which this kernel had nothing to do
-		m.run.Kernels[i].BootMillis, m.run.Kernels[i].Accel, m.run.Kernels[i].AccelWhy = k.BootMillis, k.Accel, k.AccelWhy
+		to := &m.run.Kernels[i]
+		to.BootMillis, to.Accel, to.AccelWhy = k.BootMillis, k.Accel, k.AccelWhy
 	}
 	if have.Console == "" {
 		m.run.Kernels[i].Console = k.Console
@@ -264,7 +266,8 @@ func (m *merger) accels() {
 		}
 		if have.cell.Accel != p.cell.Accel && !reported[kernel] {
 			reported[kernel] = true
-			m.problem("kernel %q ran with %s in %s, with %s in %s: run all with --accel tcg", kernel, have.cell.Accel, have.from, p.cell.Accel, p.from)
+			m.problem("kernel %q ran with %s in %s, with %s in %s: run all with --accel tcg",
+				kernel, have.cell.Accel, have.from, p.cell.Accel, p.from)
 		}
 	}
 }

@@ -86,7 +86,8 @@ func (f *Folder) Cells() ([]observe.Cell, []Skipped, error) {
 			rel := filepath.Join(dir, name)
 			c, size, err := loadCell(root, rel)
 			if left -= size; left < 0 || len(cells)+len(skipped) > mostCells {
-				return nil, nil, fmt.Errorf("the cells of %s are more than the %d or than the %s that are read", f.dir, mostCells, humanize.IBytes(maxRun))
+				return nil, nil, fmt.Errorf("the cells of %s are more than the %d or than the %s that are read",
+					f.dir, mostCells, humanize.IBytes(maxRun))
 			}
 			if err != nil {
 				skipped = append(skipped, Skipped{Path: rel, Reason: err.Error()})

@@ -18,7 +18,8 @@ func (d *document) upgrade() (upgraded bool, err error) {
 		return false, nil // the schema reports what is wrong with it
 	}
 	d.older = true
-	for key, v := range map[string]any{"schema": Schema, "summary": Summary{}, "differences": []any{}, "findings": []any{}} {
+	now := map[string]any{"schema": Schema, "summary": Summary{}, "differences": []any{}, "findings": []any{}}
+	for key, v := range now {
 		if d.parts[key], err = json.Marshal(v); err != nil {
 			return false, err
 		}

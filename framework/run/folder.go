@@ -153,7 +153,8 @@ func (r *run) begin(ks []*plan.Kernel, picked []scenario.Info) error {
 // Column is a kernel as a run's record has it, before it was booted.
 func Column(k *plan.Kernel) results.Kernel {
 	c := results.Kernel{
-		Name: k.Name, Spec: k.Spec, Release: k.Release, Version: k.Version, Arch: k.Arch, Digest: k.Digest, Accel: string(k.Accel), AccelWhy: k.AccelWhy, Claims: k.Has,
+		Name: k.Name, Spec: k.Spec, Release: k.Release, Version: k.Version, Arch: k.Arch, Digest: k.Digest,
+		Accel: string(k.Accel), AccelWhy: k.AccelWhy, Claims: k.Has,
 	}
 	for _, p := range k.Packages {
 		c.Packages = append(c.Packages, results.Package{Name: p.Name, Version: p.Version})

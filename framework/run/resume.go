@@ -72,19 +72,23 @@ func sameRun(old, now results.Run) error {
 		return fault.Requestf("resume: the run was begun on another machine (%s); run without --resume", unlike)
 	}
 	if !maps.Equal(old.Suites, now.Suites) {
-		return fault.Requestf("resume: the run was begun with other suites than those that make build left here; run without --resume")
+		return fault.Requestf("resume: the run was begun with other suites than those that make build left here; " +
+			"run without --resume")
 	}
 	for i, s := range old.Scenarios {
 		n := now.Scenarios[i]
 		if n.ID != s.ID {
-			return fault.Requestf("resume: the run was begun with scenario %s, this has %s instead; give the same flags", s.ID, n.ID)
+			return fault.Requestf("resume: the run was begun with scenario %s, this has %s instead; give the same flags",
+				s.ID, n.ID)
 		}
 		if s.Program != nil && n.Program != nil && s.Program.SHA256 != n.Program.SHA256 {
-			return fault.Requestf("resume: the run was begun with another %s (SHA-256 %.12s, this is %.12s); run without --resume",
+			return fault.Requestf("resume: the run was begun with another %s (SHA-256 %.12s, this is %.12s); "+
+				"run without --resume",
 				n.Program.Path, s.Program.SHA256, n.Program.SHA256)
 		}
 		if !alike(s, n) {
-			return fault.Requestf("resume: the run was begun with another scenario %s (its needs, changes or arguments); run without --resume", s.ID)
+			return fault.Requestf("resume: the run was begun with another scenario %s (its needs, changes or arguments); "+
+				"run without --resume", s.ID)
 		}
 	}
 	return nil

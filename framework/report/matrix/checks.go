@@ -86,7 +86,9 @@ func (c Column) Suites() []Suite {
 // Columns are what a run tells of each kernel, as checks: all that decides on the
 // run's exit code is in them.
 func Columns(run results.Run) []Column {
-	c := collector{run: run, cells: map[place][]*observe.Cell{}, findings: map[place][]judge.Finding{}, uncompared: map[place][]string{}, at: map[string]int{}}
+	c := collector{
+		run: run, cells: map[place][]*observe.Cell{}, findings: map[place][]judge.Finding{}, uncompared: map[place][]string{}, at: map[string]int{},
+	}
 	for _, k := range run.Kernels {
 		c.column(k.Name).Kernel = k
 	}

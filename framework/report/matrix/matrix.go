@@ -37,7 +37,8 @@ func Of(run results.Run) []Row {
 		byScenario[c.Scenario] = append(byScenario[c.Scenario], c)
 	}
 	slices.Sort(rest)
-	differences, repeats, uncompared := map[string][]judge.Difference{}, map[string][]judge.Difference{}, map[string][]judge.Uncompared{}
+	differences, repeats := map[string][]judge.Difference{}, map[string][]judge.Difference{}
+	uncompared := map[string][]judge.Uncompared{}
 	for _, d := range run.Differences {
 		differences[d.Scenario] = append(differences[d.Scenario], d)
 	}

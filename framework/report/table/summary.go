@@ -21,7 +21,8 @@ func (t *table) summary() {
 	for _, c := range []struct {
 		n    int
 		word string
-	}{{s.Unexpected, "unexpected"}, {s.NotDoable, "not doable"}, {s.Rig, "not judged"}, {s.Uncompared, "not compared"}} {
+	}{{s.Unexpected, "unexpected"}, {s.NotDoable, "not doable"}, {s.Rig, "not judged"},
+		{s.Uncompared, "not compared"}} {
 		if c.n > 0 {
 			counts = append(counts, fmt.Sprintf("%d %s", c.n, c.word))
 		}

@@ -69,21 +69,32 @@ func Merge(dir string, declared change.List, from ...*Folder) (*Folder, Run, err
 	if err != nil {
 		return nil, Run{}, err
 	}
-	for _, c := range run.Cells {
-		if err := to.PutCell(c); err != nil {
-			return nil, Run{}, err
-		}
-	}
-	copied := map[string]bool{}
-	for i, f := range from {
-		if err := copyKernelFiles(to, f, i+1, copied); err != nil {
-			return nil, Run{}, err
-		}
-	}
+	// First, so that the folder is known for a run's wherever this is stopped.
 	if err := to.PutRun(run); err != nil {
+		to.Close()
+		return nil, Run{}, err
+	}
+	if err := to.fill(run, from); err != nil {
+		to.Close()
 		return nil, Run{}, err
 	}
 	return to, run, nil
+}
+
+// fill writes the files of a merged run: its cells, and what the runs have of kernels.
+func (f *Folder) fill(run Run, from []*Folder) error {
+	for _, c := range run.Cells {
+		if err := f.PutCell(c); err != nil {
+			return err
+		}
+	}
+	copied := map[string]bool{}
+	for i, one := range from {
+		if err := copyKernelFiles(f, one, i+1, copied); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func sameFile(a, b string) bool {

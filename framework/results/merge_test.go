@@ -16,6 +16,7 @@ import (
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/program"
+	"github.com/faultline/faultline/internal/bounded"
 	"github.com/faultline/faultline/internal/fault"
 )
 
@@ -212,5 +213,26 @@ func TestMergeOfAFleet(t *testing.T) {
 	kvm.Accel, two.Cells, one.Host = "kvm", append(two.Cells, kvm), two.Host
 	if _, _, err := Merge(filepath.Join(t.TempDir(), "out"), nil, folder(t, one), folder(t, two)); err != nil {
 		t.Error(err)
+	}
+}
+
+// A merge that failed in the middle leaves a folder that the next can replace.
+func TestMergeAgain(t *testing.T) {
+	f, dir := folder(t, run("r1", cell("a/b", "old", "EIO"))), filepath.Join(t.TempDir(), "out")
+	if err := f.Put(ConsoleFile("old"), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(f.Path(ConsoleFile("old")), maxConsole+1); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Merge(dir, nil, f); !errors.As(err, new(*bounded.Error)) {
+		t.Fatalf("%v", err)
+	}
+	if err := os.Truncate(f.Path(ConsoleFile("old")), 0); err != nil {
+		t.Fatal(err)
+	}
+	to, _, err := Merge(dir, nil, f)
+	if err != nil || to.Earlier() == "" {
+		t.Errorf("%v, moved to %q", err, to.Earlier())
 	}
 }

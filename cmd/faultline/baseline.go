@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -83,6 +84,13 @@ func (c *baselineSaveCmd) Run() error {
 		return err
 	}
 	file := baselineFile(c.Name)
+	old, err := bounded.ReadFile(file, baseline.MaxBytes)
+	if err == nil && !bytes.HasPrefix(old, []byte(`{"faultline_baseline":`)) {
+		return fault.Requestf("%s is there and is no baseline; give another name, or move it away", file)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err
 	}

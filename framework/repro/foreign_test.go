@@ -227,7 +227,7 @@ func (f *foreign) file(t *testing.T) {
 // told is all that was written, which nothing from outside is in.
 type told struct{ bytes.Buffer }
 
-func (w *told) error(err error) {
+func (w *told) note(err error) {
 	if err != nil {
 		fmt.Fprintln(w, err)
 	}
@@ -238,27 +238,27 @@ func (f *foreign) read(t *testing.T, store *cache.Cache) *told {
 	t.Helper()
 	w := &told{}
 	folder, err := results.Open(f.theirs)
-	if w.error(err); err != nil {
+	if w.note(err); err != nil {
 		return w
 	}
 	run, err := folder.LoadObserved()
-	w.error(err)
+	w.note(err)
 	_, skipped, errCells := folder.Cells()
-	w.error(errCells)
+	w.note(errCells)
 	fmt.Fprintln(w, skipped)
 	to, merged, errMerge := results.Merge(filepath.Join(f.base, "merged"), nil, folder)
-	if w.error(errMerge); errMerge == nil {
-		w.error(report.Write(merged, to))
+	if w.note(errMerge); errMerge == nil {
+		w.note(report.Write(merged, to))
 		to.Close()
 	}
 	if err != nil {
 		return w
 	}
 	for _, format := range report.Formats() {
-		w.error(format.Write(w, run, folder))
+		w.note(format.Write(w, run, folder))
 	}
-	w.error(report.Write(run, folder))
-	w.error(table.Write(w, run, table.Options{Width: 100}))
+	w.note(report.Write(run, folder))
+	w.note(table.Write(w, run, table.Options{Width: 100}))
 	var ids []string
 	for i, c := range run.Cells {
 		if ids = append(ids, c.Scenario); i > 20 {
@@ -266,26 +266,26 @@ func (f *foreign) read(t *testing.T, store *cache.Cache) *told {
 		}
 		explain.Cell(w, run, c, scenario.Info{ID: c.Scenario})
 		cell, k, err := run.FindCell(run.CellName(c))
-		if w.error(err); err != nil {
+		if w.note(err); err != nil {
 			continue
 		}
 		_, err = repro.Do(t.Context(), repro.Options{Run: run, Cell: cell, Kernel: k, Cache: store, Pause: repro.Step(run, cell), Say: t.Logf})
-		if w.error(err); fault.Of(err) != fault.Request {
+		if w.note(err); fault.Of(err) != fault.Request {
 			t.Errorf("repro of another's record: %v", err)
 		}
 	}
 	_, err = bisect.EndsOf(run, ids)
-	w.error(err)
+	w.note(err)
 	theirs, ours := compare.Side{Label: "theirs", Run: run}, compare.Side{Label: "ours", Run: small()}
 	for _, sides := range [][2]compare.Side{{theirs, ours}, {ours, theirs}, {theirs, theirs}} {
 		c, err := compare.Of(sides[0], sides[1], compare.Options{AnyAccel: f.r.IntN(2) == 0})
-		w.error(firstOf(err, c.Write(w)))
+		w.note(firstOf(err, c.Write(w)))
 		fmt.Fprintln(w, c.Moved())
 	}
 	h, err := history.Of([]history.Source{{Label: "theirs", Run: run}, {Label: "ours", Run: small()}}, history.Options{})
-	w.error(firstOf(err, h.Write(w)))
+	w.note(firstOf(err, h.Write(w)))
 	text, _, err := baseline.Encode(run)
-	w.error(err)
+	w.note(err)
 	f.baseline(w, text)
 	return w
 }
@@ -293,11 +293,11 @@ func (f *foreign) read(t *testing.T, store *cache.Cache) *told {
 // baseline reads one, and compares a run with it.
 func (f *foreign) baseline(w *told, text []byte) {
 	b, err := baseline.Decode(text)
-	if w.error(err); err != nil {
+	if w.note(err); err != nil {
 		return
 	}
 	c, err := compare.Of(compare.Side{Label: "baseline", Run: b.Run, Baseline: b}, compare.Side{Label: "ours", Run: small()}, compare.Options{})
-	w.error(firstOf(err, c.Write(w)))
+	w.note(firstOf(err, c.Write(w)))
 	fmt.Fprintln(w, c.Moved())
 }
 
@@ -379,9 +379,9 @@ func FuzzForeign(f *testing.F) {
 				t.Fatal(err)
 			}
 			_, err := matrix.Load(file)
-			w.error(err)
+			w.note(err)
 			_, err = declared.Load(file)
-			w.error(err)
+			w.note(err)
 		}
 		if took := time.Since(began); took > mostTime {
 			t.Errorf("it took %v", took)

@@ -112,6 +112,14 @@ func Columns(run results.Run) []Column {
 	}
 	c.scenarios()
 	c.loose(loose)
+	for _, u := range run.Uncompared {
+		if at := (place{u.KernelB, u.Scenario}); len(c.cells[at]) == 0 { // of a record from elsewhere
+			col := c.column(u.KernelB)
+			col.Checks = append(col.Checks, Check{
+				Suite: FindingsSuite, Name: "uncompared/" + u.Scenario, State: Untold, Why: "uncompared", Reasons: c.uncompared[at],
+			})
+		}
+	}
 	if run.Interrupted {
 		c.interrupted()
 	}

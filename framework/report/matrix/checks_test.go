@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/faultline/faultline/framework/internal/demo"
+	"github.com/faultline/faultline/framework/judge"
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/report/matrix"
 	"github.com/faultline/faultline/framework/results"
@@ -87,6 +88,11 @@ func TestColumnsLoseNothing(t *testing.T) {
 	}
 	if n != len(run.Cells) {
 		t.Errorf("%d checks of %d cells", n, len(run.Cells))
+	}
+	run.Uncompared = []judge.Uncompared{{Scenario: "no/such", KernelA: demo.OldName, KernelB: "no such", Why: "x"}}
+	all := matrix.Columns(run)
+	if last := all[len(all)-1]; last.Kernel.Name != "no such" || len(last.Checks) != 1 || last.Checks[0].State != matrix.Untold {
+		t.Errorf("%+v", last)
 	}
 }
 

@@ -19,13 +19,14 @@ build: bin/.built ## build bin/: the command, the guest's programs, the compiled
 	@:
 
 # The guest's programs are built as framework/vm does it for tests, so that
-# both get the same bytes and share the templates in the cache.
+# both get the same bytes and share the templates in the cache. The suites are the
+# same bytes wherever they are built: their digests are compared by merge.
 bin/.built: $(SOURCES) Makefile bin/.version
 	@mkdir -p bin/guest bin/suites
 	@$(GO) build -buildvcs=false -ldflags='-X main.version=$(VERSION)' -o bin/faultline ./cmd/faultline
 	@CGO_ENABLED=0 GOFLAGS= $(GO) build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o bin/guest/ ./guest/init ./guest/agent
 	@rm -f bin/suites/*.test
-	@for s in $(SUITES); do $(GO) test -c -o bin/suites/$$s.test ./suites/$$s; done
+	@for s in $(SUITES); do $(GO) test -c -trimpath -o bin/suites/$$s.test ./suites/$$s; done
 	@touch $@
 
 # Changes when the version does, as after a commit.

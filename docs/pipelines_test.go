@@ -146,8 +146,8 @@ func TestActionMetadata(t *testing.T) {
 		if (s.Run == "") == (s.Uses == "") || (s.Run == "") != (s.Shell == "") {
 			t.Errorf("a step has either uses, or run and its shell: %+v", s)
 		}
-		if s.Uses != "" && !regexp.MustCompile(`^actions/[a-z-]+(/[a-z]+)?@v\d+$`).MatchString(s.Uses) {
-			t.Errorf("%s is not by its major version", s.Uses)
+		if s.Uses != "" && !regexp.MustCompile(`^actions/[a-z-]+(/[a-z]+)?@[0-9a-f]{40}$`).MatchString(s.Uses) {
+			t.Errorf("%s is not pinned by a commit, as tags can be moved", s.Uses)
 		}
 		ids[s.ID] = true
 	}

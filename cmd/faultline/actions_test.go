@@ -233,8 +233,9 @@ func TestAction(t *testing.T) {
 	if all, err := cellsOf(filepath.Join(r.dir, "faultline-results")); err != nil || len(all) != 4 {
 		t.Errorf("%d cells, %v", len(all), err)
 	}
-	if want := []string{"actions/upload-artifact@v4"}; !slices.Equal(slices.DeleteFunc(r.uses, isSetup), want) {
-		t.Errorf("it uses %q", r.uses)
+	uses := slices.DeleteFunc(r.uses, isSetup)
+	if len(uses) != 1 || !strings.HasPrefix(uses[0], "actions/upload-artifact@") {
+		t.Errorf("it uses %q", uses)
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"github.com/faultline/faultline/framework/compare"
 	"github.com/faultline/faultline/framework/report/matrix"
 	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/internal/bounded"
 	"github.com/faultline/faultline/internal/fault"
 	"github.com/faultline/faultline/internal/plain"
 )
@@ -46,7 +48,7 @@ func baselineFile(name string) string {
 }
 
 func loadBaseline(file string) (compare.Side, error) {
-	text, err := os.ReadFile(file)
+	text, err := bounded.ReadFile(file, baseline.MaxBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return compare.Side{}, fault.Requestf("there is no baseline %s; make one with faultline baseline save", file)
 	}
@@ -82,6 +84,13 @@ func (c *baselineSaveCmd) Run() error {
 		return err
 	}
 	file := baselineFile(c.Name)
+	old, err := bounded.ReadFile(file, baseline.MaxBytes)
+	if err == nil && !bytes.HasPrefix(old, []byte(`{"faultline_baseline":`)) {
+		return fault.Requestf("%s is there and is no baseline; give another name, or move it away", file)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err
 	}
@@ -106,8 +115,10 @@ type baselineCheckCmd struct {
 }
 
 func (baselineCheckCmd) Help() string {
-	return `Whatever moved makes the exit code 1, also what a known change explains: who wants that saves the
-baseline anew, and has it reviewed. What could not be judged makes it 3.`
+	return `Whatever moved makes the exit code 1, also what a known change explains, and what was observed and
+is not doable any more: to accept that, save the baseline again and have it reviewed. What could not be
+judged makes it 3: another accelerator, a difference seen with another QEMU, or a kernel of the baseline
+that the run does not have, though it planned scenarios that were observed on it.`
 }
 
 func (c *baselineCheckCmd) Run(ctx context.Context) error {

@@ -68,9 +68,14 @@ func (c *bisectCmd) Run(ctx context.Context) error {
 		return err
 	}
 	defer rig.Close()
+	installation, err := results.OpenInstallation(store.Dir())
+	if err != nil {
+		return err
+	}
 	record, folder, err := bisect.Do(ctx, bisect.Options{
 		Tree: c.Tree, Old: c.Old, New: c.New, Settings: c.settings(), Picked: rig.Picked, Skip: c.Skip, Accel: c.Accel, Out: c.Out, Resume: c.Resume,
-		Tool: results.Tool{Version: versionText()}, Host: rig.Host(), Command: os.Args, Say: p.Say,
+		Tool: results.Tool{Version: versionText()}, Host: rig.Host(), Installation: installation,
+		Command: os.Args, Say: p.Say,
 	}, rig)
 	p.stop()
 	if err != nil {

@@ -26,8 +26,10 @@ func (compareCmd) Help() string {
 	return `The runs may be of any age and machine. A kernel is named by its name, spec, version or release,
 or by what its name begins with. Kernels are paired as --pair says, then by name, then by spec.
 Each field that differs is a line, with the change that predicts it; one that nothing predicts, or
-that a lost change makes, begins with a ! and makes the exit code 1. Where the rig failed, or a run
-was interrupted, so that something could not be compared, it is 3.
+that a lost change makes, begins with a ! and makes the exit code 1. One that another QEMU, another
+accelerator or, with KVM, another processor may make begins with a ? and is not judged. That makes
+the exit code 3, as does what could not be compared: the rig failed, a run was interrupted, or the
+accelerator was another.
 
 Examples:
   faultline compare results/latest:6.1 results/latest:6.12

@@ -64,6 +64,9 @@ func (c *mergeCmd) Run(ctx context.Context) error {
 		return err
 	}
 	defer folder.Close()
+	if earlier := folder.Earlier(); earlier != "" {
+		fmt.Fprintf(os.Stderr, "faultline: the earlier run in %s was moved to %s\n", c.Out, earlier)
+	}
 	for _, dir := range without {
 		fmt.Fprintf(os.Stderr, "faultline: %s holds no run (no %s in it)\n", dir, results.RunFile)
 	}

@@ -28,6 +28,7 @@ type reproCmd struct {
 	Cell  string     `arg:"" complete:"cell" help:"The cell: SCENARIO@KERNEL, as in dax/ext4/shared-read@apt:bookworm. The kernel may be called by its name, spec, version or release."`
 	Pause pauseValue `help:"Leave the guest up before the step that matters, with --pause=STEP before that step, and say how to get in by ssh, QMP and gdb; Enter goes on."`
 	GDB   bool       `name:"gdb" help:"Pause, and start gdb on the guest, here: it stands still until gdb has it continue, into the step that matters."`
+	Trust bool       `help:"Resolve the kernel of a record that another installation wrote."`
 	runFlag
 }
 
@@ -65,6 +66,9 @@ gdb stops it, knows the symbols of the kernel and of its modules, and is there w
 comes, if it was told to continue; --gdb starts it in this terminal. A scenario whose machine check lands on an access needs the gdb
 stub itself: detach before it goes on. Ctrl-C ends it all.
 
+The record names the kernel's spec. One that another installation of Faultline wrote, or that was
+merged from others' runs, is refused without --trust, because to build a tree runs its Makefile.
+
 Examples:
   faultline repro dax/ext4/shared-read@apt:bookworm
   faultline repro dax/ext4/shared-read@6.12 --pause
@@ -90,7 +94,7 @@ func (c *reproCmd) Run(ctx context.Context) error {
 			c.Pause = theStep
 		}
 	}
-	opt := repro.Options{Run: record, Cell: cell, Kernel: k, Pause: int(c.Pause), Say: progress}
+	opt := repro.Options{Run: record, Cell: cell, Kernel: k, Pause: int(c.Pause), Trust: c.Trust, Say: progress}
 	if c.Pause == theStep {
 		opt.Pause = repro.Step(record, cell)
 	}
@@ -106,7 +110,7 @@ func (c *reproCmd) Run(ctx context.Context) error {
 	if opt.Cache, err = cache.Open(""); err != nil {
 		return err
 	}
-	fmt.Printf("%s on %s\n", cell.Scenario, plain.Line(k.Name))
+	fmt.Printf("%s on %s (%s)\n", plain.Line(cell.Scenario), plain.Line(k.Name), plain.Line(k.Spec))
 	w.pause = opt.Pause
 	opt.Hear = w.hear
 	again, err := repro.Do(ctx, opt)

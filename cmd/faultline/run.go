@@ -25,7 +25,7 @@ type runCmd struct {
 	Resume  bool   `help:"Finish the run that is in the results folder."`
 	Shard   string `placeholder:"I/N" help:"Only the I-th of N parts of the run; faultline merge joins them."`
 	DryRun  bool   `help:"Print what would run, and the QEMU commands, and start nothing."`
-	Against string `placeholder:"BASELINE" help:"Hold the run against a baseline, and end with 1 where anything moved."`
+	Against string `placeholder:"BASELINE" help:"Compare the run with a baseline; exit 1 if anything moved, 3 if not all was compared."`
 	outputFlags
 }
 

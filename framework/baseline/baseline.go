@@ -30,6 +30,9 @@ const Head = `{"faultline_baseline": 1,`
 type (
 	file struct {
 		Version int `json:"faultline_baseline"`
+		// QEMU is the version that ran the guests, and Processor what ran those of KVM.
+		QEMU      string `json:"qemu,omitempty"`
+		Processor string `json:"processor,omitempty"`
 		// Said are the lines of kernel logs that many cells share, by what stands for them there.
 		Said    map[string]string `json:"said"`
 		Kernels []kernel          `json:"kernels"`
@@ -71,7 +74,21 @@ func Encode(run results.Run) (text []byte, left int, err error) {
 		byKernel[c.Kernel] = append(byKernel[c.Kernel], c)
 	}
 	var b bytes.Buffer
-	b.WriteString(Head + ` "said": {`)
+	b.WriteString(Head)
+	host := map[string]string{"qemu": run.Host.QEMU}
+	if run.WithKVM() {
+		host["processor"] = run.Host.CPU
+	}
+	for _, key := range slices.Sorted(maps.Keys(host)) {
+		value, err := line(host[key])
+		if err != nil {
+			return nil, 0, err
+		}
+		if host[key] != "" {
+			fmt.Fprintf(&b, " %q: %s,", key, value)
+		}
+	}
+	b.WriteString(` "said": {`)
 	said := shared(run.Cells)
 	sep := "\n"
 	for _, l := range slices.Sorted(maps.Keys(said)) {
@@ -192,8 +209,10 @@ func Decode(text []byte) (*Baseline, error) {
 	if f.Version != version {
 		return nil, fault.Requestf("it is a baseline of version %d, and this Faultline reads %d; save it anew", f.Version, version)
 	}
+	run.Host = results.Host{QEMU: f.QEMU, CPU: f.Processor}
 	var problems []error
 	seen := map[string]bool{}
+	steps := 0
 	for _, k := range f.Kernels {
 		if seen[k.Name] {
 			problems = append(problems, fmt.Errorf("kernel %q is there twice", k.Name))
@@ -204,6 +223,9 @@ func Decode(text []byte) (*Baseline, error) {
 			c, err := k.Cells[id].cell(k.Accel, f.Said)
 			if err != nil {
 				problems = append(problems, fmt.Errorf("%s on %s: %w", id, k.Name, err))
+			}
+			if steps += len(c.Steps); steps > mostStepsInAll {
+				return nil, fault.Requestf("it is no baseline: its cells have more than %d steps", mostStepsInAll)
 			}
 			c.Scenario, c.Kernel = id, k.Name
 			run.Cells = append(run.Cells, c)
@@ -253,5 +275,12 @@ func (c cell) cell(accel string, said map[string]string) (observe.Cell, error) {
 	return out, nil
 }
 
-// mostSteps bounds what a file can make of a number.
-const mostSteps = 10_000
+// What a file can make of a number has bounds, in a cell and in all: ten times what
+// a large baseline has.
+const (
+	mostSteps      = 10_000
+	mostStepsInAll = 1_000_000
+)
+
+// MaxBytes bounds the file of a baseline. One of 5,000 cells has 3 MiB.
+const MaxBytes = 64 << 20

@@ -3,6 +3,7 @@ package baseline_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -279,4 +280,33 @@ func FuzzDecode(f *testing.F) {
 			t.Error(err)
 		}
 	})
+}
+
+// A baseline's numbers make no more of it than it may have.
+func TestStepsAreBounded(t *testing.T) {
+	var cells strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&cells, `"a/%d": {"did": "9999-0123abcd"},`, i)
+	}
+	text := baseline.Head + ` "said": {}, "kernels": [{"name": "k", "arch": "amd64", "accel": "tcg", "cells": {` + strings.TrimSuffix(cells.String(), ",") + `}}]}`
+	if _, err := baseline.Decode([]byte(text)); fault.Of(err) != fault.Request || !strings.Contains(err.Error(), "more than 1000000 steps") {
+		t.Errorf("%v", err)
+	}
+}
+
+// The file has what ran the guests, and this machine's processor where they ran on it.
+func TestHost(t *testing.T) {
+	run := demo.Run()
+	run.Host = results.Host{QEMU: `7.2 "x"`, CPU: "our processor"}
+	if got := side(t, encode(t, run)).Run.Host; got != (results.Host{QEMU: run.Host.QEMU}) {
+		t.Errorf("%+v", got)
+	}
+	run.Kernels[1].Accel = "kvm"
+	if got := side(t, encode(t, run)).Run.Host; got != run.Host {
+		t.Errorf("%+v", got)
+	}
+	run.Host = results.Host{}
+	if got := side(t, encode(t, run)).Run.Host; got != run.Host {
+		t.Errorf("%+v", got)
+	}
 }

@@ -52,6 +52,9 @@ func (b *bisection) begin(ctx context.Context) error {
 	if b.folder, err = results.Begin(b.Out); err != nil {
 		return err
 	}
+	if earlier := b.folder.Earlier(); earlier != "" {
+		b.Say("the earlier results in %s were moved to %s", b.folder.Dir(), earlier)
+	}
 	return b.save()
 }
 
@@ -139,7 +142,7 @@ func (b *bisection) save() error {
 	if err != nil {
 		return err
 	}
-	return b.folder.Put(File, append(plain.JSON(data), '\n'))
+	return b.folder.PutSynced(File, append(plain.JSON(data), '\n'))
 }
 
 // spec is the kernel of a commit, with what is done to it first.

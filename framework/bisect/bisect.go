@@ -26,9 +26,11 @@ type Options struct {
 	Out    string
 	Resume bool
 
-	Tool    results.Tool
-	Host    results.Host
-	Command []string
+	Tool results.Tool
+	Host results.Host
+	// Installation is whose the results are, for repro.
+	Installation results.Installation
+	Command      []string
 	// Say hears what takes time, and what each step showed.
 	Say func(format string, args ...any)
 }

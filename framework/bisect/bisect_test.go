@@ -72,7 +72,7 @@ func TestALine(t *testing.T) {
 	if after := h.state(); after != before {
 		t.Errorf("the user's repository changed:\n%s\n%s", before, after)
 	}
-	if _, err := os.Stat(filepath.Join(opt.Out, "git")); err == nil {
+	if _, err := os.Stat(filepath.Join(opt.Out, ".bisect-git")); err == nil {
 		t.Error("the refs were left behind")
 	}
 	var b strings.Builder

@@ -29,7 +29,7 @@ type mark struct {
 
 // gitDir is the folder of the groups' repositories, within the bisection's. It is
 // made anew by each process: what was tried is in the record.
-const gitDir = "git"
+const gitDir = ".bisect-git"
 
 func (b *bisection) newGroup(ctx context.Context, scenarios []string, marks []mark) (*group, error) {
 	b.repos++

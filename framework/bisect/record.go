@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -20,7 +19,7 @@ const Schema = "faultline.bisect/1"
 
 // File is the record's name in the folder. What was observed lies beside it, as a
 // run leaves it: a commit is a kernel there.
-const File = "bisect.json"
+const File = results.BisectFile
 
 // Record is all that a bisection found, written anew after each step.
 type Record struct {
@@ -146,9 +145,16 @@ type Check struct {
 
 func short(commit string) string { return commit[:min(12, len(commit))] }
 
+// maxRecord bounds a record: some thousand commits, each with all scenarios.
+const maxRecord = 128 << 20
+
 // load reads the record in a folder. Where there is none, the error is a request's.
 func load(dir string) (*Record, error) {
-	data, err := os.ReadFile(filepath.Join(dir, File))
+	folder, err := results.At(dir)
+	if err != nil {
+		return nil, err
+	}
+	data, err := folder.ReadFile(File, maxRecord)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.Requestf("nothing to resume: no bisection was begun in %s; bisect without --resume first", dir)
 	}

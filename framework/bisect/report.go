@@ -41,6 +41,7 @@ func (b *bisection) report(ctx context.Context) error {
 		}
 	}
 	rec.Judge()
+	b.Installation.Sign(&rec)
 	if err := b.folder.PutRun(rec); err != nil {
 		return err
 	}

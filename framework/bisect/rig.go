@@ -106,7 +106,7 @@ func (r *Rig) Observe(ctx context.Context, w Wanted) (column results.Kernel, cel
 	}
 	defer resolved.Close()
 	resolved.Name = w.Name
-	k, _, err := r.observer.Kernel(ctx, resolved, r.accel)
+	k, err := r.observer.Kernel(ctx, resolved, r.accel)
 	if err != nil {
 		return column, nil, err
 	}

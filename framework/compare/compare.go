@@ -12,6 +12,7 @@ import (
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/judge"
 	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/framework/report/matrix"
 	"github.com/faultline/faultline/framework/results"
 	"github.com/faultline/faultline/internal/fault"
@@ -44,7 +45,17 @@ type Comparison struct {
 	// OnlyA and OnlyB are kernels that have no counterpart.
 	OnlyA []string `json:"only_a,omitempty"`
 	OnlyB []string `json:"only_b,omitempty"`
+	// Gone are kernels of a baseline, A, that B did not observe, though it planned
+	// scenarios that they were observed in.
+	Gone  []Gone `json:"gone,omitempty"`
 	known change.List
+}
+
+// Gone is a kernel of a baseline that is not in the run.
+type Gone struct {
+	Kernel string `json:"kernel"`
+	// Scenarios counts those that the baseline has of it and the run planned.
+	Scenarios int `json:"scenarios"`
 }
 
 // Pair is two kernels that were compared.
@@ -55,11 +66,22 @@ type Pair struct {
 	Compared int `json:"compared"`
 	// Differences are ordered by scenario and step.
 	Differences []judge.Difference `json:"differences"`
+	// OtherHost are differences that are not the kernel's, or of which that is not known,
+	// because something else is not the same: they are not judged.
+	OtherHost []HostDifference `json:"other_host,omitempty"`
 	// Left are scenarios that could not be compared.
 	Left []Left `json:"left,omitempty"`
 	// Unrecorded are witnesses that were not compared, where two versions of Faultline
 	// observed and only one of them records these.
 	Unrecorded []string `json:"unrecorded,omitempty"`
+}
+
+// HostDifference is a difference between observations that were made with another
+// QEMU, another accelerator, or with KVM on another processor.
+type HostDifference struct {
+	judge.Difference
+	// Cause names that, with both values: "QEMU 7.2.22 / 10.0.13".
+	Cause string `json:"cause"`
 }
 
 // Column is a kernel, and where its cells are from.
@@ -73,9 +95,11 @@ type Column struct {
 type Left struct {
 	Scenario string `json:"scenario"`
 	Why      string `json:"why"`
-	// Rig says that the rig, or an interruption, is why: a run that goes on or is
-	// tried again may tell.
+	// Rig reports that a run that goes on or is tried again, with the same accelerator,
+	// may tell.
 	Rig bool `json:"rig,omitempty"`
+	// Moved reports that A observed it and that it is not doable in B.
+	Moved bool `json:"moved,omitempty"`
 }
 
 // Finding says whether a difference is one: nothing predicts it, or a change that
@@ -89,7 +113,7 @@ func (c Comparison) ExitCode() int {
 		if slices.ContainsFunc(p.Differences, Finding) {
 			return fault.ExitUnexpected
 		}
-		if p.Compared == 0 || slices.ContainsFunc(p.Left, func(l Left) bool { return l.Rig }) {
+		if p.Compared == 0 || len(p.OtherHost) > 0 || slices.ContainsFunc(p.Left, func(l Left) bool { return l.Rig }) {
 			code = fault.ExitRig
 		}
 	}
@@ -97,14 +121,19 @@ func (c Comparison) ExitCode() int {
 }
 
 // Moved is the exit code of a comparison with what must not move: explained or
-// not, a difference is one.
+// not, a difference is one, and so is what is not doable any more. A kernel that is
+// gone could not be judged.
 func (c Comparison) Moved() int {
+	code := c.ExitCode()
 	for _, p := range c.Pairs {
-		if len(p.Differences) > 0 {
+		if len(p.Differences) > 0 || slices.ContainsFunc(p.Left, func(l Left) bool { return l.Moved }) {
 			return fault.ExitUnexpected
 		}
 	}
-	return c.ExitCode()
+	if len(c.Gone) > 0 && code == fault.ExitExpected {
+		code = fault.ExitRig
+	}
+	return code
 }
 
 // Of compares. That nothing of the one is in the other is the request's fault.
@@ -129,7 +158,30 @@ func Of(a, b Side, opt Options) (Comparison, error) {
 	for _, p := range pairs {
 		out.Pairs = append(out.Pairs, newPair(a, b, p[0], p[1], declared, opt.AnyAccel))
 	}
+	if a.Baseline != nil {
+		out.Gone = gone(a.Run, b.Run, onlyA)
+	}
 	return out, nil
+}
+
+// gone are those of some kernels of a baseline that the run should have observed.
+func gone(base, run results.Run, only []string) (out []Gone) {
+	planned := map[string]bool{}
+	for _, id := range Planned(run) {
+		planned[id] = true
+	}
+	for _, name := range only {
+		n := 0
+		for _, c := range base.Cells {
+			if c.Kernel == name && judge.Comparable(c) && planned[c.Scenario] {
+				n++
+			}
+		}
+		if n > 0 {
+			out = append(out, Gone{name, n})
+		}
+	}
+	return out
 }
 
 // Columns of the record that two kernels are judged in.
@@ -145,6 +197,7 @@ func newPair(a, b Side, kernelA, kernelB results.Kernel, declared change.List, a
 	}
 	both := results.Run{Changes: declared, Kernels: []results.Kernel{kernelA, kernelB}}
 	both.Kernels[0].Name, both.Kernels[1].Name = columnA, columnB
+	causes := map[string]string{} // by scenario: what else than the kernel is not the same
 	cellsA, cellsB := cellsOf(a.Run, kernelA.Name, columnA), cellsOf(b.Run, kernelB.Name, columnB)
 	for _, id := range Planned(a.Run, b.Run) {
 		x, inA := judge.Pick(cellsA[id], columnA, id)
@@ -153,7 +206,8 @@ func newPair(a, b Side, kernelA, kernelB results.Kernel, declared change.List, a
 			continue // neither did it: another kernel's, or another shard's
 		}
 		if why, rig := apart(a, b, id, x, y, inA, inB, anyAccel); why != "" {
-			out.Left = append(out.Left, Left{Scenario: id, Why: why, Rig: rig})
+			moved := inA && inB && judge.Comparable(x) && y.Verdict == observe.NotDoable
+			out.Left = append(out.Left, Left{Scenario: id, Why: why, Rig: rig, Moved: moved})
 			continue
 		}
 		same, unlike := true, "its steps are not those of the baseline"
@@ -172,19 +226,27 @@ func newPair(a, b Side, kernelA, kernelB results.Kernel, declared change.List, a
 			continue
 		}
 		out.Compared++
+		causes[id] = cause(a.Run.Host, b.Run.Host, x, y)
 		if anyAccel {
 			x.Accel, y.Accel = "", ""
 		}
 		both.Cells = append(both.Cells, x, y)
 	}
 	both.Judge()
-	out.Differences = append([]judge.Difference{}, both.Differences...)
-	for i, d := range out.Differences {
+	out.Differences = []judge.Difference{}
+	for _, d := range both.Differences {
+		d.KernelA, d.KernelB = kernelA.Name, kernelB.Name
+		// What a change predicts exactly is the kernel's, where the kernel is another.
+		if by := causes[d.Scenario]; by != "" && (Finding(d) || sameKernel(kernelA, kernelB)) {
+			d.ExplainedBy, d.Lost = "", false
+			out.OtherHost = append(out.OtherHost, HostDifference{d, by})
+			continue
+		}
 		// What the one host may have made is no kernel's loss.
 		if d.Lost && !sameHost(a.Run.Host, b.Run.Host) && hostMade(both.Cells, d.Scenario) {
-			out.Differences[i].Lost = false
+			d.Lost = false
 		}
-		out.Differences[i].KernelA, out.Differences[i].KernelB = kernelA.Name, kernelB.Name
+		out.Differences = append(out.Differences, d)
 	}
 	return out
 }
@@ -194,6 +256,24 @@ func sameHost(a, b results.Host) bool { return a.QEMU != "" && a.QEMU == b.QEMU 
 
 func hostMade(cells []observe.Cell, scenario string) bool {
 	return slices.ContainsFunc(cells, func(c observe.Cell) bool { return c.Scenario == scenario && judge.HostMade(c) })
+}
+
+// cause names what else than the kernel may make two observations differ; empty
+// where nothing is known to.
+func cause(a, b results.Host, x, y observe.Cell) string {
+	if x.Accel != y.Accel {
+		return fmt.Sprintf("accelerator %s / %s", x.Accel, y.Accel)
+	}
+	return a.Unlike(b, x.Accel == string(qemu.KVM))
+}
+
+// sameKernel reports whether two kernels are one, by digest, or where a record has
+// none by what uname -r prints.
+func sameKernel(a, b results.Kernel) bool {
+	if a.Digest != "" && b.Digest != "" {
+		return a.Digest == b.Digest
+	}
+	return a.Release == b.Release && a.Version == b.Version
 }
 
 // common drops the witnesses that only one of two versions of Faultline records.
@@ -215,8 +295,9 @@ func (p *Pair) common(a, b map[string]string) (x, y map[string]string) {
 // cellsOf are a kernel's cells by scenario, under another name of the kernel.
 func cellsOf(run results.Run, kernel, as string) map[string][]observe.Cell {
 	out := map[string][]observe.Cell{}
-	for _, c := range run.Cells {
-		if c.Kernel == kernel {
+	for i := range run.Cells { // of all kernels, for each pair: none is copied unasked
+		if run.Cells[i].Kernel == kernel {
+			c := run.Cells[i]
 			c.Kernel = as
 			out[c.Scenario] = append(out[c.Scenario], c)
 		}
@@ -256,16 +337,30 @@ func apart(a, b Side, id string, x, y observe.Cell, inA, inB, anyAccel bool) (wh
 		in   bool
 	}{{columnA, a, x, inA}, {columnB, b, y, inB}} {
 		switch {
-		case !s.in && s.side.Run.Interrupted && slices.ContainsFunc(s.side.Run.Scenarios, func(p results.Scenario) bool { return p.ID == id }):
+		case !s.in && s.side.Run.Interrupted && s.side.plans(id):
 			return s.name + " was interrupted before", true
+		case !s.in && s.side.Run.Shard == (results.Shard{}) && s.side.plans(id):
+			return "planned in " + s.name + " and not observed", true
 		case !s.in:
 			return "not in " + s.name, false
 		case !judge.Comparable(s.cell):
 			return fmt.Sprintf("%s in %s: %s", matrix.VerdictWords(s.cell.Verdict), s.name, s.cell.Message), s.cell.Verdict == observe.Rig
 		}
 	}
-	if x.Accel != y.Accel && !anyAccel {
-		return fmt.Sprintf("ran with %s in A and with %s in B", x.Accel, y.Accel), false
+	why = OtherAccel(x, y, anyAccel)
+	return why, why != ""
+}
+
+// OtherAccel is why two observations are not compared that ran with different
+// accelerators; empty where they may be.
+func OtherAccel(x, y observe.Cell, anyAccel bool) string {
+	if x.Accel == y.Accel || anyAccel {
+		return ""
 	}
-	return "", false
+	return fmt.Sprintf("ran with %s in A and with %s in B", x.Accel, y.Accel)
+}
+
+// plans reports whether a scenario is in the plan of the side's run.
+func (s Side) plans(id string) bool {
+	return slices.ContainsFunc(s.Run.Scenarios, func(p results.Scenario) bool { return p.ID == id })
 }

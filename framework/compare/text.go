@@ -10,8 +10,9 @@ import (
 	"github.com/faultline/faultline/internal/plain"
 )
 
-// Write says what differs, for a person: a line a field below its scenario, behind
-// it the change that predicts it; one that is a finding begins with a !.
+// Write writes what differs for a person: a line a field below its scenario, after
+// it the change that predicts it; one that is a finding begins with a !, one that is
+// not judged with a ?.
 func (c Comparison) Write(w io.Writer) error {
 	var b strings.Builder
 	for i, p := range c.Pairs {
@@ -27,6 +28,10 @@ func (c Comparison) Write(w io.Writer) error {
 		for _, n := range only.names {
 			fmt.Fprintf(&b, "Only in %s: %s\n", only.side, plain.Line(n))
 		}
+	}
+	for _, g := range c.Gone {
+		fmt.Fprintf(&b, "Not compared: %s is not in B, which planned %s of it\n",
+			plain.Line(g.Kernel), matrix.Count(g.Scenarios, "scenario"))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -58,8 +63,19 @@ func (c Comparison) pair(b *strings.Builder, p Pair) {
 		}
 		fmt.Fprintf(b, "%s %s [%s]\n", sign, plain.Line(d.String()), plain.Line(why))
 	}
+	for _, d := range p.OtherHost {
+		if d.Scenario != scenario {
+			scenario = d.Scenario
+			fmt.Fprintf(b, "\n%s\n", plain.Line(scenario))
+		}
+		fmt.Fprintf(b, "? %s [%s]\n", plain.Line(d.String()), plain.Line(d.Cause))
+	}
 	b.WriteByte('\n')
 	fmt.Fprintln(b, plain.Line(c.sentence(p)))
+	otherHost(b, p)
+	if n := len(p.Left); n > 0 && p.Compared > 0 {
+		fmt.Fprintf(b, "%d of %s could not be compared.\n", n, matrix.Count(n+p.Compared, "scenario"))
+	}
 	left(b, p)
 	if len(p.Unrecorded) > 0 {
 		fmt.Fprintf(b, "Not compared, because only one version of Faultline records it: %s\n", plain.Line(strings.Join(p.Unrecorded, ", ")))
@@ -70,6 +86,10 @@ func (c Comparison) pair(b *strings.Builder, p Pair) {
 func (c Comparison) sentence(p Pair) string {
 	if p.Compared == 0 {
 		return "Nothing could be compared."
+	}
+	if len(p.Differences) == 0 && len(p.OtherHost) > 0 {
+		return fmt.Sprintf("No difference that is known to be the kernel's in %s.",
+			matrix.Count(p.Compared, "scenario"))
 	}
 	if len(p.Differences) == 0 {
 		return fmt.Sprintf("No difference in %s.", matrix.Count(p.Compared, "scenario"))
@@ -108,23 +128,54 @@ func (c Comparison) sentence(p Pair) string {
 	return out + strings.Join(parts, ", ") + "."
 }
 
-// left says what was not compared, each reason once.
-func left(b *strings.Builder, p Pair) {
+// otherHost counts what differs and is not known to be the kernel's, by cause.
+func otherHost(b *strings.Builder, p Pair) {
 	var order []string
 	of := map[string][]string{}
+	for _, d := range p.OtherHost {
+		if of[d.Cause] == nil {
+			order = append(order, d.Cause)
+		}
+		if !slices.Contains(of[d.Cause], d.Scenario) {
+			of[d.Cause] = append(of[d.Cause], d.Scenario)
+		}
+	}
+	for _, cause := range order {
+		fmt.Fprintf(b, "Not judged, because the kernel is not all that differs (%s): %s: %s\n",
+			plain.Line(cause), matrix.Count(len(of[cause]), "scenario"), named(of[cause]))
+	}
+}
+
+// left lists what was not compared, each reason once.
+func left(b *strings.Builder, p Pair) {
+	type reason struct {
+		why   string
+		moved bool
+	}
+	var order []reason
+	of := map[reason][]string{}
 	for _, l := range p.Left {
-		if of[l.Why] == nil {
-			order = append(order, l.Why)
+		r := reason{l.Why, l.Moved}
+		if of[r] == nil {
+			order = append(order, r)
 		}
-		of[l.Why] = append(of[l.Why], l.Scenario)
+		of[r] = append(of[r], l.Scenario)
 	}
-	for _, why := range order {
-		ids := of[why]
-		if more := len(ids) - mostNamed; more > 0 {
-			ids = append(slices.Clone(ids[:mostNamed]), fmt.Sprintf("%d more", more))
+	for _, r := range order {
+		what := "Not compared"
+		if r.moved {
+			what = "Observed in A only"
 		}
-		fmt.Fprintf(b, "Not compared: %s: %s\n", plain.Line(strings.Join(ids, ", ")), plain.Line(why))
+		fmt.Fprintf(b, "%s: %s: %s\n", what, named(of[r]), plain.Line(r.why))
 	}
+}
+
+// named lists scenarios, the first few of many.
+func named(ids []string) string {
+	if more := len(ids) - mostNamed; more > 0 {
+		ids = append(slices.Clone(ids[:mostNamed]), fmt.Sprintf("%d more", more))
+	}
+	return plain.Line(strings.Join(ids, ", "))
 }
 
 // mostNamed is how many scenarios are named of those with the same reason.

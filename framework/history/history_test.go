@@ -256,7 +256,7 @@ func TestRunsThatLackSomething(t *testing.T) {
 		kvm.Cells[i].Accel = "kvm"
 	}
 	h := of(t, old, kvm)
-	if len(h.Flips) != 0 || len(h.Gaps) != 1 || h.Gaps[0].Why != "not compared with 6.1.192, which is A here: ran with tcg in A and with kvm in B" || len(h.Gaps[0].Scenarios) != 15 {
+	if len(h.Flips) != 0 || len(h.Gaps) != 1 || h.Gaps[0].Why != "not compared with 6.1.192, which is A here: ran with tcg in A and with kvm in B" || len(h.Gaps[0].Scenarios) != 15 || h.ExitCode() != 3 {
 		t.Errorf("another accelerator: %+v", h.Gaps)
 	}
 	h, err := history.Of([]history.Source{{Label: "a", Run: old}, {Label: "b", Run: kvm}}, history.Options{AnyAccel: true})

@@ -8,7 +8,6 @@ import (
 	"github.com/faultline/faultline/framework/judge"
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/report/matrix"
-	"github.com/faultline/faultline/framework/results"
 )
 
 // walk goes from the oldest kernel to the newest.
@@ -17,11 +16,19 @@ type walk struct {
 	sources []Source
 	opt     compare.Options
 	cells   []map[string]observe.Cell // of each kernel, by scenario
+	planned []map[string]bool         // of each source
 	pairs   map[[2]int]compare.Pair   // by the two kernels
 }
 
 func newWalk(h *History, sources []Source, opt compare.Options) *walk {
 	w := &walk{h: h, sources: sources, opt: opt, pairs: map[[2]int]compare.Pair{}}
+	for _, s := range sources {
+		planned := map[string]bool{}
+		for _, p := range s.Run.Scenarios {
+			planned[p.ID] = true
+		}
+		w.planned = append(w.planned, planned)
+	}
 	for _, k := range h.Kernels {
 		byScenario := map[string][]observe.Cell{}
 		for _, c := range sources[k.run].Run.Cells {
@@ -47,9 +54,20 @@ func (w *walk) step(to int) error {
 			w.gap(to, id, why, rig)
 			continue
 		}
-		why := "" // the nearest that observed it can't be compared with
+		why, rig := "", false // the nearest that observed it can't be compared with
 		for from := to - 1; from >= 0; from-- {
-			if before, ok := w.cells[from][id]; !ok || !judge.Comparable(before) {
+			before, ok := w.cells[from][id]
+			if !ok || !judge.Comparable(before) {
+				continue
+			}
+			apart := func(because string, again bool) {
+				if why == "" {
+					why = fmt.Sprintf("not compared with %s, which is A here: %s", w.h.Kernels[from].Title, because)
+					rig = again
+				}
+			}
+			if other := compare.OtherAccel(before, c, w.opt.AnyAccel); other != "" {
+				apart(other, true)
 				continue
 			}
 			p, err := w.pair(from, to)
@@ -62,12 +80,10 @@ func (w *walk) step(to int) error {
 				why = ""
 				break
 			}
-			if why == "" {
-				why = fmt.Sprintf("not compared with %s, which is A here: %s", w.h.Kernels[from].Title, p.Left[i].Why)
-			}
+			apart(p.Left[i].Why, p.Left[i].Rig)
 		}
 		if why != "" {
-			w.gap(to, id, why, false)
+			w.gap(to, id, why, rig)
 		}
 	}
 	return nil
@@ -76,7 +92,7 @@ func (w *walk) step(to int) error {
 // unobserved says why a kernel's cell holds no observation; empty where it does.
 func (w *walk) unobserved(at int, id string, c observe.Cell, ok bool) (why string, rig bool) {
 	run := w.sources[w.h.Kernels[at].run].Run
-	planned := slices.ContainsFunc(run.Scenarios, func(s results.Scenario) bool { return s.ID == id })
+	planned := w.planned[w.h.Kernels[at].run][id]
 	switch {
 	case !ok && planned && run.Interrupted:
 		return "the run was interrupted before", true
@@ -136,6 +152,10 @@ func (w *walk) flip(from, to int, id string, p compare.Pair) {
 	}
 	if len(f.Differences) > 0 {
 		w.h.Flips = append(w.h.Flips, f)
+	}
+	if i := slices.IndexFunc(p.OtherHost, func(d compare.HostDifference) bool { return d.Scenario == id }); i >= 0 {
+		why := fmt.Sprintf("differs from %s, and not only the kernel does: %s", w.h.Kernels[from].Title, p.OtherHost[i].Cause)
+		w.gap(to, id, why, true)
 	}
 }
 

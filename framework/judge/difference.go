@@ -3,6 +3,7 @@ package judge
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"strings"
@@ -121,34 +122,53 @@ func Pick(cells []observe.Cell, kernel, scenario string) (observe.Cell, bool) {
 	return best, found
 }
 
+// Uncompared is a cell that was observed and not compared with the first kernel, in
+// their order, that observed its scenario: what differs between the two is not known.
+type Uncompared struct {
+	Scenario string `json:"scenario"`
+	KernelA  string `json:"kernel_a"` // the first kernel that observed it
+	KernelB  string `json:"kernel_b"`
+	Why      string `json:"why"`
+}
+
 // compare finds the differences between kernels, scenario by scenario: each
 // kernel against the first one, in the order of kernels, that observed the
 // scenario with the same accelerator. Comparing with the first, not with the
 // neighbour, keeps the question the same in every column: what differs from
-// the kernel that was named first? Kernels that kernels doesn't name are not
-// compared. The result is ordered by scenario, kernel and step.
-func compare(cells []observe.Cell, kernels []Kernel, states map[string][]ChangeState, known change.List) []Difference {
+// the kernel that was named first? A cell with another accelerator than the first
+// kernel's is listed as uncompared. Kernels that kernels doesn't name are not
+// compared. The results are ordered by scenario, kernel and step.
+func compare(
+	cells []observe.Cell, kernels []Kernel, states map[string][]ChangeState, known change.List,
+) ([]Difference, []Uncompared) {
 	byKey := map[[2]string][]observe.Cell{}
-	var scenarios []string
+	byScenario := map[string]bool{}
 	for _, c := range cells {
-		if !slices.Contains(scenarios, c.Scenario) {
-			scenarios = append(scenarios, c.Scenario)
-		}
+		byScenario[c.Scenario] = true
 		k := [2]string{c.Kernel, c.Scenario}
 		byKey[k] = append(byKey[k], c)
 	}
-	slices.Sort(scenarios)
 	type observed struct {
 		kernel Kernel
 		cell   observe.Cell
 	}
 	var out []Difference
-	for _, scenario := range scenarios {
+	var uncompared []Uncompared
+	for _, scenario := range slices.Sorted(maps.Keys(byScenario)) {
 		reference := map[string]observed{} // by accelerator
+		var start *observed                // the first of all
 		for _, kernel := range kernels {
 			c, ok := Pick(byKey[[2]string{kernel.Name, scenario}], kernel.Name, scenario)
 			if !ok || !Comparable(c) {
 				continue
+			}
+			if start == nil {
+				start = &observed{kernel, c}
+			}
+			if c.Accel != start.cell.Accel {
+				a, b := start.kernel.Name, kernel.Name
+				why := fmt.Sprintf("it ran with %s on %s and with %s on %s", start.cell.Accel, a, c.Accel, b)
+				uncompared = append(uncompared, Uncompared{Scenario: scenario, KernelA: a, KernelB: b, Why: why})
 			}
 			first, ok := reference[c.Accel]
 			if !ok {
@@ -161,7 +181,7 @@ func compare(cells []observe.Cell, kernels []Kernel, states map[string][]ChangeS
 			out = append(out, found...)
 		}
 	}
-	return out
+	return out, uncompared
 }
 
 // attempts compares the attempts at the same cell within a run: each against

@@ -13,6 +13,8 @@ type Judgement struct {
 	// the same cell.
 	Differences []Difference
 	Repeats     []Difference
+	// Uncompared are cells that could not be compared with those of other kernels.
+	Uncompared []Uncompared
 	// Findings are what a person must look at.
 	Findings []Finding
 }
@@ -21,7 +23,7 @@ type Judgement struct {
 // changes. Cells of other kernels are judged alone.
 func Judge(cells []observe.Cell, kernels []Kernel, known change.List) Judgement {
 	j := Judgement{States: states(cells, kernels, known), Repeats: attempts(cells)}
-	j.Differences = compare(cells, kernels, j.States, known)
+	j.Differences, j.Uncompared = compare(cells, kernels, j.States, known)
 	j.Findings = findings(cells, kernels, j, known)
 	return j
 }

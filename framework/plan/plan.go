@@ -17,6 +17,8 @@ type Kernel struct {
 	*kernels.Kernel
 	// Accel is what its guests run with, but for scenarios that need TCG.
 	Accel qemu.Accel
+	// AccelWhy is why that is not KVM, where auto was asked for.
+	AccelWhy string
 }
 
 // Suite is a compiled suite.

@@ -34,6 +34,7 @@ func TestJSONSaysTheExitCode(t *testing.T) {
 			Interrupted bool
 			Findings    []any
 			Cells       []struct{ Verdict string }
+			Uncompared  []any
 			Summary     struct {
 				ExitCode int `json:"exit_code"`
 			}
@@ -42,6 +43,9 @@ func TestJSONSaysTheExitCode(t *testing.T) {
 			t.Fatal(err)
 		}
 		code := 0
+		if len(r.Uncompared) > 0 {
+			code = 3
+		}
 		for _, c := range r.Cells {
 			if c.Verdict == "rig" {
 				code = 3

@@ -4,10 +4,12 @@ import (
 	"mime"
 	"os"
 	"regexp"
+	"slices"
 	"testing"
 
 	"github.com/faultline/faultline/framework/internal/demo"
 	"github.com/faultline/faultline/framework/report"
+	"github.com/faultline/faultline/framework/results"
 )
 
 // Two formats that share a name or a file would hide each other.
@@ -18,6 +20,9 @@ func TestFormats(t *testing.T) {
 			t.Errorf("%s, written as %s, is there twice", f.Name, f.File)
 		}
 		names[f.Name], files[f.File] = true, true
+		if f.File != "" && !slices.Contains(results.Files, f.File) {
+			t.Errorf("results.Files has no %s, so that a new run leaves that of an earlier one", f.File)
+		}
 		if !regexp.MustCompile(`^[a-z0-9-]+$`).MatchString(f.Name) {
 			t.Errorf("%q is no name to type", f.Name)
 		}

@@ -36,6 +36,9 @@ type Options struct {
 	Pause   int
 	Busybox string
 	Cache   *cache.Cache
+	// Trust has the kernels and programs of a record resolved and run that another
+	// installation wrote.
+	Trust bool
 	// Say hears what takes time, and Hear what the suite's process tells, as it
 	// does; a scenario that is paused goes on when Hear returns.
 	Say  func(format string, args ...any)
@@ -95,6 +98,26 @@ func programs(opt Options) error {
 	return nil
 }
 
+// trusted refuses a record that this installation did not write: to resolve a kernel
+// may run what its author wrote, as the Makefile of a tree does.
+func trusted(opt Options) error {
+	if opt.Trust {
+		return nil
+	}
+	installation, err := results.OpenInstallation(opt.Cache.Dir())
+	if err != nil || installation.Wrote(opt.Run) {
+		return err
+	}
+	what := fmt.Sprintf("the kernel %q", opt.Kernel.Spec)
+	for _, s := range opt.Run.Scenarios {
+		if s.ID == opt.Cell.Scenario && s.Program != nil {
+			what += fmt.Sprintf(" and runs the program %q", s.Program.Path)
+		}
+	}
+	return fault.Requestf("another installation of Faultline wrote this record, or runs were merged to it, "+
+		"and repro resolves %s with your rights (a tree: is built by its Makefile); where you trust all of that, give --trust", what)
+}
+
 // Do observes the cell again. An error says that it could not be asked for, or
 // that the rig failed before a guest ran; trouble that came later is in the cell.
 func Do(ctx context.Context, opt Options) (a Again, err error) {
@@ -103,6 +126,9 @@ func Do(ctx context.Context, opt Options) (a Again, err error) {
 	}
 	if n := len(opt.Cell.Steps); opt.Pause > max(n, 1) {
 		return a, fault.Requestf("--pause=%d: the recorded cell has %d steps", opt.Pause, n)
+	}
+	if err := trusted(opt); err != nil {
+		return a, err
 	}
 	if err := programs(opt); err != nil {
 		return a, err
@@ -133,7 +159,7 @@ func Do(ctx context.Context, opt Options) (a Again, err error) {
 	}
 	defer os.RemoveAll(dir)
 	o.Consoles = func(string) string { return dir }
-	pk, _, err := o.Kernel(ctx, k, accel(opt, picked))
+	pk, err := o.Kernel(ctx, k, accel(opt, picked))
 	if err != nil {
 		return a, err
 	}

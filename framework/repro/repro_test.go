@@ -2,12 +2,16 @@ package repro
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/faultline/faultline/framework/judge"
 	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/program"
 	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/internal/fault"
 )
 
@@ -82,4 +86,51 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	}
+}
+
+// Nothing of a record that another installation wrote is resolved, or run, unasked.
+func TestForeignRecord(t *testing.T) {
+	dir := t.TempDir()
+	pwned := filepath.Join(dir, "PWNED")
+	tree := filepath.Join(dir, "evil")
+	if err := os.Mkdir(tree, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(tree, "Makefile"), []byte("$(shell touch "+pwned+")\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	store, err := cache.Open(filepath.Join(dir, "cache"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cell := observe.Cell{Scenario: "program/t", Kernel: "6.1", Verdict: observe.Expected}
+	opt := Options{Cache: store, Cell: cell, Kernel: results.Kernel{Name: "6.1", Spec: "tree:" + tree}}
+	opt.Run = results.Run{
+		Kernels: []results.Kernel{opt.Kernel}, Cells: []observe.Cell{cell}, Mark: strings.Repeat("0", 64),
+		Scenarios: []results.Scenario{{ID: "program/t", Program: &program.Program{Path: "/no/such/program"}}},
+	}
+	_, err = Do(t.Context(), opt)
+	for _, want := range []string{"another installation", opt.Kernel.Spec, "/no/such/program", "--trust"} {
+		if err == nil || !strings.Contains(err.Error(), want) || fault.Of(err) != fault.Request {
+			t.Errorf("%v, want a request's error that names %q", err, want)
+		}
+	}
+	if _, err := os.Stat(pwned); err == nil {
+		t.Error("the record's author ran something")
+	}
+	gone := func(opt Options) {
+		t.Helper()
+		if _, err := Do(t.Context(), opt); err == nil || !strings.Contains(err.Error(), "the program of program/t is gone") {
+			t.Errorf("%v, want that it goes on", err)
+		}
+	}
+	trusted := opt
+	trusted.Trust = true
+	gone(trusted)
+	installation, err := results.OpenInstallation(store.Dir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	installation.Sign(&opt.Run)
+	gone(opt)
 }

@@ -181,7 +181,7 @@ func TestSparseFiles(t *testing.T) {
 	if _, err := f.LoadRun(); !errors.As(err, &large) {
 		t.Errorf("run.json: %v", err)
 	}
-	if cells, skipped, err := f.Cells(); err != nil || len(cells) != 0 || len(skipped) != 1 || !strings.Contains(skipped[0].Reason, "larger than 64 MiB") {
+	if cells, skipped, err := f.Cells(); err != nil || len(cells) != 0 || len(skipped) != 1 || !strings.Contains(skipped[0].Reason, "larger than 16 MiB") {
 		t.Errorf("%v, %v, %v", cells, skipped, err)
 	}
 }

@@ -1,45 +1,44 @@
 package results
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 
 	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/internal/bounded"
+	"github.com/faultline/faultline/internal/fault"
 )
 
 // LoadRun reads run.json and checks it against the schema. Of a run that an
-// earlier version recorded it reads the observations, and concludes anew. The
+// earlier version recorded it reads the observations, and judges them again. The
 // error is a *NoRunError where there is none, a *SchemaError where it is not one.
 func (f *Folder) LoadRun() (Run, error) {
-	path := f.Path(RunFile)
-	b, err := bounded.ReadFile(path, maxRun)
+	b, err := f.ReadFile(RunFile, maxRun)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Run{}, &NoRunError{Dir: f.dir}
 	}
 	if err != nil {
-		return Run{}, fmt.Errorf("read run: %w", err)
+		return Run{}, fault.Requestf("read run: %w", err)
 	}
 	r, err := parse(b)
 	if err != nil {
-		return Run{}, fmt.Errorf("read %s: %w", path, err)
+		return Run{}, fmt.Errorf("read %s: %w", f.Path(RunFile), err)
 	}
 	return r, nil
 }
 
 // parse reads a run's record.
 func parse(b []byte) (Run, error) {
-	b, upgraded, err := upgrade(b)
+	d, err := newDocument(b)
 	if err != nil {
 		return Run{}, err
 	}
-	if err := Validate(b); err != nil {
+	upgraded, err := d.upgrade()
+	if err != nil {
 		return Run{}, err
 	}
-	var r Run
-	if err := json.Unmarshal(b, &r); err != nil {
+	r, err := d.read()
+	if err != nil {
 		return Run{}, err
 	}
 	if upgraded {
@@ -79,6 +78,10 @@ func (f *Folder) observed(r Run) ([]observe.Cell, error) {
 		if !onDisk[CellFile(c)] {
 			cells = append(cells, c)
 		}
+	}
+	r.Cells = cells
+	if err := bounds(r); err != nil {
+		return nil, fmt.Errorf("read the cells of %s: %w", f.dir, err)
 	}
 	return cells, nil
 }

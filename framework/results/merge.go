@@ -7,7 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
+	"path"
 	"reflect"
 	"slices"
 	"strings"
@@ -32,13 +32,15 @@ func (e *MergeError) Fault() fault.Kind { return fault.Request }
 
 // Merge joins runs of the same plan, shards for example, into a new folder at
 // dir and judges the whole. It refuses, with a *MergeError and before anything
-// is written, runs of different versions of Faultline, kernels of the same
-// name that are not the same, scenarios of the same id that are not the same,
-// runs that declare different changes where declared does not replace these, and
-// cells that were observed twice and differ. A cell that the rig failed to
-// observe gives way to one that was observed; one that a run planned and no run
-// has, because a shard got lost, is taken for one that the rig failed to observe.
-// Among shards of one plan a folder may hold no run: its shard got lost early.
+// is written, runs of different versions of Faultline, of suites with different
+// digests, of another QEMU, or with KVM of another processor; kernels of the same
+// name that are not the same or ran with different accelerators; scenarios of the
+// same id that are not the same; runs that declare different changes where declared
+// does not replace these; and cells that were observed twice and differ. A cell that
+// the rig failed to observe gives way to one that was observed; one that a run
+// planned and no run has, because a shard got lost, is taken for one that the rig
+// failed to observe. Among shards of one plan a folder may hold no run: its shard
+// got lost early.
 func Merge(dir string, declared change.List, from ...*Folder) (*Folder, Run, error) {
 	if len(from) == 0 {
 		return nil, Run{}, errors.New("merge runs: none given; name the folders of at least one")
@@ -58,6 +60,7 @@ func Merge(dir string, declared change.List, from ...*Folder) (*Folder, Run, err
 	if none != nil && m.of() == 0 {
 		return nil, Run{}, none
 	}
+	m.accels()
 	if len(m.problems) > 0 {
 		return nil, Run{}, &MergeError{Problems: m.problems}
 	}
@@ -66,21 +69,32 @@ func Merge(dir string, declared change.List, from ...*Folder) (*Folder, Run, err
 	if err != nil {
 		return nil, Run{}, err
 	}
-	for _, c := range run.Cells {
-		if err := to.PutCell(c); err != nil {
-			return nil, Run{}, err
-		}
-	}
-	copied := map[string]bool{}
-	for i, f := range from {
-		if err := copyKernelFiles(to, f, i+1, copied); err != nil {
-			return nil, Run{}, err
-		}
-	}
+	// First, so that the folder is known for a run's wherever this is stopped.
 	if err := to.PutRun(run); err != nil {
+		to.Close()
+		return nil, Run{}, err
+	}
+	if err := to.fill(run, from); err != nil {
+		to.Close()
 		return nil, Run{}, err
 	}
 	return to, run, nil
+}
+
+// fill writes the files of a merged run: its cells, and what the runs have of kernels.
+func (f *Folder) fill(run Run, from []*Folder) error {
+	for _, c := range run.Cells {
+		if err := f.PutCell(c); err != nil {
+			return err
+		}
+	}
+	copied := map[string]bool{}
+	for i, one := range from {
+		if err := copyKernelFiles(f, one, i+1, copied); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func sameFile(a, b string) bool {
@@ -129,6 +143,7 @@ func (m *merger) join(r Run, cells []observe.Cell, f *Folder) {
 	if len(m.ids) == 0 {
 		m.run = r
 		m.run.Kernels, m.run.Scenarios, m.run.Cells = nil, nil, nil
+		m.run.Suites = maps.Clone(r.Suites)
 	} else {
 		m.header(r, f)
 	}
@@ -156,6 +171,20 @@ func (m *merger) header(r Run, f *Folder) {
 	}
 	if r.Accel != m.run.Accel {
 		m.problem("%s was run with --accel %s, the others with %s", f.dir, r.Accel, m.run.Accel)
+	}
+	if unlike := m.run.Host.Unlike(r.Host, m.run.WithKVM() || r.WithKVM()); unlike != "" {
+		m.problem("%s ran on another machine than the others (%s)", f.dir, unlike)
+	}
+	if len(r.Suites) == 0 != (len(m.run.Suites) == 0) {
+		m.problem("%s or the others do not record which suites observed", f.dir)
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Suites)) {
+		if have, ok := m.run.Suites[name]; ok && have != r.Suites[name] {
+			m.problem("the suite %s in %s has the digest %.12s, elsewhere %.12s: build it from one commit",
+				name, f.dir, r.Suites[name], have)
+		} else if !ok && m.run.Suites != nil {
+			m.run.Suites[name] = r.Suites[name]
+		}
 	}
 	if m.declared == nil && !reflect.DeepEqual(r.Changes, m.run.Changes) {
 		m.problem("%s was judged by other changes than the others (--changes)", f.dir)
@@ -190,7 +219,8 @@ func (m *merger) kernel(k Kernel, f *Folder) {
 	}
 	i := slices.IndexFunc(m.run.Kernels, func(o Kernel) bool { return o.Name == k.Name })
 	if have.BootMillis == 0 { // a shard in which this kernel had nothing to do
-		m.run.Kernels[i].BootMillis, m.run.Kernels[i].Accel = k.BootMillis, k.Accel
+		to := &m.run.Kernels[i]
+		to.BootMillis, to.Accel, to.AccelWhy = k.BootMillis, k.Accel, k.AccelWhy
 	}
 	if have.Console == "" {
 		m.run.Kernels[i].Console = k.Console
@@ -225,6 +255,34 @@ func (m *merger) cell(c observe.Cell, f *Folder) {
 	}
 }
 
+// accels refuses a kernel that ran with one accelerator in one run and with another
+// in another: its cells are not of one kernel on one machine.
+func (m *merger) accels() {
+	exact := map[string]bool{} // scenarios that run under TCG whatever the others do
+	for _, s := range m.run.Scenarios {
+		exact[s.ID] = s.TCG != ""
+	}
+	first := map[string]placed{}
+	reported := map[string]bool{}
+	for _, at := range slices.Sorted(maps.Keys(m.cells)) {
+		p := m.cells[at]
+		if !judge.Comparable(p.cell) || exact[p.cell.Scenario] {
+			continue
+		}
+		kernel := p.cell.Kernel
+		have, ok := first[kernel]
+		if !ok {
+			first[kernel] = p
+			continue
+		}
+		if have.cell.Accel != p.cell.Accel && !reported[kernel] {
+			reported[kernel] = true
+			m.problem("kernel %q ran with %s in %s, with %s in %s: run all with --accel tcg",
+				kernel, have.cell.Accel, have.from, p.cell.Accel, p.from)
+		}
+	}
+}
+
 func (m *merger) finish() Run {
 	r := m.run
 	for _, p := range m.cells {
@@ -255,34 +313,41 @@ func (m *merger) finish() Run {
 // that has a file gives it its name; that of the second run lies beside it in
 // the folder merged-2, and so on.
 func copyKernelFiles(to, from *Folder, nth int, copied map[string]bool) error {
-	root := from.Path(kernelsDir)
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(from.dir, path)
-		if err != nil {
-			return err
-		}
-		if d.IsDir() && d.Name() == cellsDir && filepath.Dir(filepath.Dir(rel)) == kernelsDir {
-			return filepath.SkipDir
-		}
-		if !d.Type().IsRegular() {
-			return nil
-		}
-		if copied[rel] {
-			kernel, rest, _ := strings.Cut(strings.TrimPrefix(rel, kernelsDir+"/"), "/")
-			rel = filepath.Join(kernelsDir, kernel, fmt.Sprintf("merged-%d", nth), rest)
-		}
-		copied[rel] = true
-		b, err := bounded.ReadFile(path, maxConsole)
-		if err != nil {
-			return err
-		}
-		return to.Put(rel, b)
-	})
+	root, err := os.OpenRoot(from.dir)
+	if err == nil {
+		defer root.Close()
+		err = copyFiles(to, root, nth, copied)
+	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("copy the kernels' files of %s: %w", from.dir, err)
 	}
 	return nil
+}
+
+func copyFiles(to *Folder, root *os.Root, nth int, copied map[string]bool) error {
+	left := int64(maxFiles)
+	return fs.WalkDir(root.FS(), kernelsDir, func(rel string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && d.Name() == cellsDir && path.Dir(path.Dir(rel)) == kernelsDir {
+			return fs.SkipDir
+		}
+		if !d.Type().IsRegular() {
+			return nil
+		}
+		b, err := bounded.ReadFileIn(root, rel, maxConsole)
+		if err != nil {
+			return err
+		}
+		if left -= int64(len(b)); left < 0 {
+			return &bounded.Error{Path: kernelsDir, Most: maxFiles}
+		}
+		if copied[rel] {
+			kernel, rest, _ := strings.Cut(strings.TrimPrefix(rel, kernelsDir+"/"), "/")
+			rel = path.Join(kernelsDir, kernel, fmt.Sprintf("merged-%d", nth), rest)
+		}
+		copied[rel] = true
+		return to.Put(rel, b)
+	})
 }

@@ -14,6 +14,9 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/program"
+	"github.com/faultline/faultline/internal/bounded"
 	"github.com/faultline/faultline/internal/fault"
 )
 
@@ -64,13 +67,27 @@ func TestMerge(t *testing.T) {
 }
 
 func TestMergeRefuses(t *testing.T) {
-	base := func() Run { return run("r2", cell("a/b", "old", "EIO")) }
+	base := func() Run {
+		r := run("r2", cell("a/b", "old", "EIO"))
+		r.Suites = map[string]string{"a": "1"}
+		r.Scenarios[1].Program = &program.Program{Path: "/t", SHA256: strings.Repeat("a", 64)}
+		return r
+	}
 	for _, tc := range []struct {
 		name   string
 		change func(*Run)
 		want   string
 	}{
 		{"another version", func(r *Run) { r.Tool.Version = "0.2.0" }, "version 0.2.0"},
+		{"another QEMU", func(r *Run) { r.Host.QEMU = "10.0.13" }, "another machine than the others (QEMU 7.2 / 10.0.13)"},
+		{"another processor with KVM", func(r *Run) { r.Host.CPU, r.Kernels[1].Accel = "y", "kvm" }, "another machine than the others (processor x / y)"},
+		{"another suite", func(r *Run) { r.Suites = map[string]string{"a": "2"} }, "the suite a in"},
+		{"no suites", func(r *Run) { r.Suites = nil }, "do not record which suites"},
+		{"another program", func(r *Run) { r.Scenarios[1].Program = &program.Program{Path: "/t", SHA256: strings.Repeat("b", 64)} }, "scenario a/c"},
+		{"another accelerator", func(r *Run) {
+			r.Cells = []observe.Cell{cell("a/c", "old", "EIO")}
+			r.Cells[0].Accel = "kvm"
+		}, `kernel "old" ran with tcg in`},
 		{"another kernel", func(r *Run) { r.Kernels[0].Digest = "sha256:9" }, `kernel "old"`},
 		{"another scenario", func(r *Run) { r.Scenarios[0].Doc = "else" }, "scenario a/b"},
 		{"another claim", func(r *Run) { r.Kernels[0].Claims = map[string]bool{"x": true} }, `what is claimed of kernel "old"`},
@@ -82,6 +99,8 @@ func TestMergeRefuses(t *testing.T) {
 			tc.change(&other)
 			first := run("r1", cell("a/b", "old", "EIO"))
 			first.Kernels[0].Claims = map[string]bool{"x": false}
+			first.Suites = map[string]string{"a": "1"}
+			first.Scenarios[1].Program = &program.Program{Path: "/t", SHA256: strings.Repeat("a", 64)}
 			if tc.name != "another claim" {
 				other.Kernels[0].Claims = first.Kernels[0].Claims
 			}
@@ -177,5 +196,43 @@ func TestMergeDeclaredChanges(t *testing.T) {
 	}
 	if _, got = with(change.List{}, both); got != silent {
 		t.Errorf("taken back: %q, not %q", got, silent)
+	}
+}
+
+// Shards of a fleet may run on other machines where that decides nothing: under TCG
+// QEMU is the guest's processor.
+func TestMergeOfAFleet(t *testing.T) {
+	one, two := run("r1", cell("a/b", "old", "EIO")), run("r2", cell("a/b", "new", "EIO"))
+	two.Host = Host{OS: "Ubuntu", CPU: "another", Cores: 64, MemoryBytes: 1 << 40, QEMU: one.Host.QEMU}
+	one.Scenarios[0].TCG, two.Scenarios[0].TCG = "exact", "exact"
+	if _, _, err := Merge(filepath.Join(t.TempDir(), "out"), nil, folder(t, one), folder(t, two)); err != nil {
+		t.Error(err)
+	}
+	// A scenario that runs under TCG on a kernel that runs with KVM is no other kernel.
+	kvm := cell("a/c", "new", "EIO")
+	kvm.Accel, two.Cells, one.Host = "kvm", append(two.Cells, kvm), two.Host
+	if _, _, err := Merge(filepath.Join(t.TempDir(), "out"), nil, folder(t, one), folder(t, two)); err != nil {
+		t.Error(err)
+	}
+}
+
+// A merge that failed in the middle leaves a folder that the next can replace.
+func TestMergeAgain(t *testing.T) {
+	f, dir := folder(t, run("r1", cell("a/b", "old", "EIO"))), filepath.Join(t.TempDir(), "out")
+	if err := f.Put(ConsoleFile("old"), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(f.Path(ConsoleFile("old")), maxConsole+1); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Merge(dir, nil, f); !errors.As(err, new(*bounded.Error)) {
+		t.Fatalf("%v", err)
+	}
+	if err := os.Truncate(f.Path(ConsoleFile("old")), 0); err != nil {
+		t.Fatal(err)
+	}
+	to, _, err := Merge(dir, nil, f)
+	if err != nil || to.Earlier() == "" {
+		t.Errorf("%v, moved to %q", err, to.Earlier())
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 
@@ -42,15 +43,22 @@ type Run struct {
 	// Scenarios are the rows: the plan, also those that no kernel can do.
 	Scenarios []Scenario     `json:"scenarios"`
 	Cells     []observe.Cell `json:"cells"`
-	// Differences, Repeats and Findings are what Judge concludes.
+	// Differences, Repeats, Uncompared and Findings are what Judge concludes.
 	Differences []judge.Difference `json:"differences"`
 	Repeats     []judge.Difference `json:"repeats,omitempty"`
-	Findings    []judge.Finding    `json:"findings"`
-	Summary     Summary            `json:"summary"`
+	// Uncompared are observations that no kernel's can be compared with: they are not judged.
+	Uncompared []judge.Uncompared `json:"uncompared,omitempty"`
+	Findings   []judge.Finding    `json:"findings"`
+	Summary    Summary            `json:"summary"`
 	// Interrupted says that the run was stopped before every cell was done.
 	Interrupted bool `json:"interrupted,omitempty"`
 	// Merged are the ids of the runs that this one was joined from.
 	Merged []string `json:"merged,omitempty"`
+	// Suites are the digests of the compiled suites that observed, by name: two builds
+	// may have the same version.
+	Suites map[string]string `json:"suites,omitempty"`
+	// Mark is of the installation that wrote the record; see Installation.
+	Mark string `json:"mark,omitempty"`
 }
 
 // Tool is the Faultline that ran.
@@ -68,6 +76,24 @@ type Host struct {
 	QEMU        string `json:"qemu"` // QEMU's version
 }
 
+// Unlike names what decides what guests show, and is not the same on two hosts: QEMU,
+// and with KVM the processor. It is empty where nothing is, or where one is not recorded.
+func (h Host) Unlike(other Host, kvm bool) string {
+	apart := func(a, b string) bool { return a != b && a != "" && b != "" }
+	switch {
+	case apart(h.QEMU, other.QEMU):
+		return fmt.Sprintf("QEMU %s / %s", h.QEMU, other.QEMU)
+	case kvm && apart(h.CPU, other.CPU):
+		return fmt.Sprintf("processor %s / %s", h.CPU, other.CPU)
+	}
+	return ""
+}
+
+// WithKVM reports whether a kernel of the run ran with KVM.
+func (r *Run) WithKVM() bool {
+	return slices.ContainsFunc(r.Kernels, func(k Kernel) bool { return k.Accel == "kvm" })
+}
+
 // Kernel is a column of the run.
 type Kernel struct {
 	Name    string `json:"name"`              // what cells call it; unique in a run
@@ -82,6 +108,8 @@ type Kernel struct {
 	// Accel is the accelerator its guests used, "tcg" or "kvm", but for scenarios
 	// that need TCG: each cell says its own.
 	Accel string `json:"accel,omitempty"`
+	// AccelWhy is why that is not KVM, where KVM was wanted.
+	AccelWhy string `json:"accel_why,omitempty"`
 	// BootMillis is the time from QEMU's start to the agent's first answer; 0
 	// when it was not booted.
 	BootMillis float64 `json:"boot_ms,omitempty"`
@@ -140,6 +168,8 @@ type Summary struct {
 	Explained   int `json:"explained"`
 	Unexplained int `json:"unexplained"`
 	Lost        int `json:"lost,omitempty"`
+	// Uncompared counts the cells that could not be compared with other kernels'.
+	Uncompared int `json:"uncompared,omitempty"`
 	// ExitCode is what faultline exits with: see package fault. A request that is
 	// wrong leaves no run behind.
 	ExitCode int `json:"exit_code"`
@@ -166,7 +196,7 @@ func (r *Run) Judge() {
 	for i, k := range r.Kernels {
 		r.Kernels[i].Changes = j.States[k.Name]
 	}
-	r.Differences, r.Repeats, r.Findings = j.Differences, j.Repeats, j.Findings
+	r.Differences, r.Repeats, r.Uncompared, r.Findings = j.Differences, j.Repeats, j.Uncompared, j.Findings
 	r.Summary = r.summarize()
 }
 
@@ -183,7 +213,7 @@ func (r *Run) Sort() {
 }
 
 func (r *Run) summarize() Summary {
-	var s Summary
+	s := Summary{Uncompared: len(r.Uncompared)}
 	for _, c := range r.Cells {
 		switch c.Verdict {
 		case observe.Expected:
@@ -212,7 +242,7 @@ func (r *Run) summarize() Summary {
 	case s.Unexpected > 0 || len(r.Findings) > 0:
 		// A behaviour that was seen outweighs cells that were not.
 		s.ExitCode = fault.ExitUnexpected
-	case s.Rig > 0:
+	case s.Rig+s.Uncompared > 0:
 		s.ExitCode = fault.ExitRig
 	default:
 		s.ExitCode = fault.ExitExpected

@@ -12,51 +12,65 @@ const schema1 = "faultline.run/1"
 
 // upgrade makes a document of schema1 one of Schema: with its observations, and
 // without its conclusions. Any other is left as it is, and not upgraded.
-func upgrade(run []byte) (now []byte, upgraded bool, err error) {
-	var head struct {
-		Schema string `json:"schema"`
+func (d *document) upgrade() (upgraded bool, err error) {
+	var schema string
+	if err := json.Unmarshal(d.parts["schema"], &schema); err != nil || schema != schema1 {
+		return false, nil // the schema reports what is wrong with it
 	}
-	if err := json.Unmarshal(run, &head); err != nil || head.Schema != schema1 {
-		return run, false, nil // Validate says what is wrong with it
+	d.older = true
+	now := map[string]any{"schema": Schema, "summary": Summary{}, "differences": []any{}, "findings": []any{}}
+	for key, v := range now {
+		if d.parts[key], err = json.Marshal(v); err != nil {
+			return false, err
+		}
 	}
-	var doc map[string]any
-	if err := json.Unmarshal(run, &doc); err != nil {
-		return run, false, nil
+	delete(d.parts, "repeats")
+	return true, nil
+}
+
+// older makes an element of schema1 one of Schema.
+func older(definition string, element []byte) []byte {
+	var object map[string]any
+	upgrade := map[string]func(map[string]any){"kernel": olderKernel, "cell": olderCell}[definition]
+	if upgrade == nil || values(element) > mostValues || json.Unmarshal(element, &object) != nil || object == nil {
+		return element
 	}
-	doc["schema"] = Schema
-	delete(doc, "repeats")
-	doc["differences"], doc["findings"] = []any{}, []any{}
-	doc["summary"] = Summary{}
-	each(doc["kernels"], func(kernel map[string]any) {
-		claims := map[string]any{}
-		each(kernel["changes"], func(state map[string]any) {
-			if id, ok := state["id"].(string); ok && state["by"] == "declared" {
-				claims[id] = state["has"]
-			}
-		})
-		delete(kernel, "changes")
-		if len(claims) > 0 {
-			kernel["claims"] = claims
+	upgrade(object)
+	now, err := json.Marshal(object)
+	if err != nil {
+		return element
+	}
+	return now
+}
+
+func olderKernel(kernel map[string]any) {
+	claims := map[string]any{}
+	each(kernel["changes"], func(state map[string]any) {
+		if id, ok := state["id"].(string); ok && state["by"] == "declared" {
+			claims[id] = state["has"]
 		}
 	})
-	each(doc["cells"], func(cell map[string]any) {
-		otherSide, neither := false, false
-		each(cell["steps"], func(step map[string]any) {
-			if e, ok := step["expected"].(map[string]any); ok {
-				delete(e, "has")
-				neither = neither || e["side"] == "neither"
-				otherSide = otherSide || e["side"] != "neither" && e["met"] == false
-				e["met"] = e["side"] != "neither"
-			}
-		})
-		// What was not expected of this kernel is, of some kernel.
-		if cell["verdict"] == string(observe.Unexpected) && otherSide && !neither {
-			cell["verdict"] = observe.Expected
-			delete(cell, "message")
+	delete(kernel, "changes")
+	if len(claims) > 0 {
+		kernel["claims"] = claims
+	}
+}
+
+func olderCell(cell map[string]any) {
+	otherSide, neither := false, false
+	each(cell["steps"], func(step map[string]any) {
+		if e, ok := step["expected"].(map[string]any); ok {
+			delete(e, "has")
+			neither = neither || e["side"] == "neither"
+			otherSide = otherSide || e["side"] != "neither" && e["met"] == false
+			e["met"] = e["side"] != "neither"
 		}
 	})
-	now, err = json.Marshal(doc)
-	return now, true, err
+	// What was not expected of this kernel is, of some kernel.
+	if cell["verdict"] == string(observe.Unexpected) && otherSide && !neither {
+		cell["verdict"] = observe.Expected
+		delete(cell, "message")
+	}
 }
 
 // each calls do for the objects in a list.

@@ -3,7 +3,6 @@ package results
 import (
 	"bytes"
 	_ "embed"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -40,54 +39,53 @@ func (e *SchemaError) Error() string {
 // Fault implements fault.Kinder.
 func (e *SchemaError) Fault() fault.Kind { return fault.Request }
 
-// Validate checks a run.json against the schema. What is wrong with the
-// document is a *SchemaError.
+// Validate checks a run.json against the schema. What is wrong with the document is
+// a *SchemaError; it names the problems of the first part that has any.
 func Validate(run []byte) error {
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(run))
-	if err != nil {
-		return &SchemaError{Problems: []string{"it is not JSON: " + err.Error()}}
-	}
-	schema, err := runSchemaOnce()
-	if err != nil {
-		return err
-	}
-	err = schema.Validate(doc)
-	if ve := (*jsonschema.ValidationError)(nil); errors.As(err, &ve) {
-		return &SchemaError{Problems: problems(ve)}
+	d, err := newDocument(run)
+	if err == nil {
+		_, err = d.read()
 	}
 	return err
 }
 
-// runSchemaOnce is the compiled schema, which is the same each time.
-var runSchemaOnce = sync.OnceValues(compileSchema)
+// runSchemas are the compiled schema, by the empty name, and those of its
+// definitions that are of elements of lists.
+var runSchemas = sync.OnceValues(compileSchemas)
 
-func compileSchema() (*jsonschema.Schema, error) {
+func compileSchemas() (map[string]*jsonschema.Schema, error) {
+	const file = "run.schema.json"
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(runSchema))
 	if err != nil {
 		return nil, fmt.Errorf("read the run schema: %w", err)
 	}
 	c := jsonschema.NewCompiler()
 	c.AssertFormat()
-	if err := c.AddResource("run.schema.json", doc); err != nil {
+	if err := c.AddResource(file, doc); err != nil {
 		return nil, fmt.Errorf("read the run schema: %w", err)
 	}
-	schema, err := c.Compile("run.schema.json")
-	if err != nil {
+	out := map[string]*jsonschema.Schema{}
+	if out[""], err = c.Compile(file); err != nil {
 		return nil, fmt.Errorf("compile the run schema: %w", err)
 	}
-	return schema, nil
+	for _, name := range definitions {
+		if out[name], err = c.Compile(file + "#/$defs/" + name); err != nil {
+			return nil, fmt.Errorf("compile the run schema: %w", err)
+		}
+	}
+	return out, nil
 }
 
-// problems are the leaves of a validation error, which say what is wrong; what
-// lies above them only says how the validator got there.
-func problems(e *jsonschema.ValidationError) []string {
+// problems are the leaves of a validation error of a value, which name what is
+// wrong; what lies above them only shows how the validator got there.
+func problems(e *jsonschema.ValidationError, at string) []string {
 	if len(e.Causes) == 0 {
-		at := "/" + strings.Join(e.InstanceLocation, "/")
+		at += "/" + strings.Join(e.InstanceLocation, "/")
 		return []string{at + ": " + e.ErrorKind.LocalizedString(message.NewPrinter(language.English))}
 	}
 	var out []string
 	for _, c := range e.Causes {
-		out = append(out, problems(c)...)
+		out = append(out, problems(c, at)...)
 	}
 	return out
 }

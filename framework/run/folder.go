@@ -46,7 +46,8 @@ func (r *run) checkFolder() (err error) {
 	return nil
 }
 
-// free says whether nobody else writes to a folder, where there is one.
+// free checks that a folder, where there is one, can be a new run's: no other
+// process writes to it, and nothing of another kind is in it.
 func free(dir string) error {
 	f, err := results.At(dir)
 	if err != nil || dir == "" {
@@ -56,7 +57,7 @@ func free(dir string) error {
 	if err := f.Hold(); errors.As(err, &busy) {
 		return busy
 	}
-	return f.Close()
+	return errors.Join(f.Check(), f.Close())
 }
 
 // writable says whether a folder can be written to, or made.
@@ -124,14 +125,25 @@ func (r *run) begin(ks []*plan.Kernel, picked []scenario.Info) error {
 	for _, i := range picked {
 		rec.Scenarios = append(rec.Scenarios, Row(i))
 	}
+	var err error
+	if rec.Suites, err = Digests(r.shelves.suites, picked); err != nil {
+		return err
+	}
+	installation, err := results.OpenInstallation(r.Cache.Dir())
+	if err != nil {
+		return err
+	}
+	installation.Sign(&rec)
 	if r.Resume {
 		if err := r.takeOver(rec); err != nil {
 			return err
 		}
 	} else {
-		var err error
 		if r.folder, err = results.Begin(r.Out); err != nil {
 			return err
+		}
+		if earlier := r.folder.Earlier(); earlier != "" {
+			r.say("the earlier run in %s was moved to %s", r.folder.Dir(), earlier)
 		}
 		r.record = rec
 	}
@@ -141,7 +153,8 @@ func (r *run) begin(ks []*plan.Kernel, picked []scenario.Info) error {
 // Column is a kernel as a run's record has it, before it was booted.
 func Column(k *plan.Kernel) results.Kernel {
 	c := results.Kernel{
-		Name: k.Name, Spec: k.Spec, Release: k.Release, Version: k.Version, Arch: k.Arch, Digest: k.Digest, Accel: string(k.Accel), Claims: k.Has,
+		Name: k.Name, Spec: k.Spec, Release: k.Release, Version: k.Version, Arch: k.Arch, Digest: k.Digest,
+		Accel: string(k.Accel), AccelWhy: k.AccelWhy, Claims: k.Has,
 	}
 	for _, p := range k.Packages {
 		c.Packages = append(c.Packages, results.Package{Name: p.Name, Version: p.Version})

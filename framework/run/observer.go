@@ -87,10 +87,10 @@ type booted struct {
 }
 
 // Kernel is a kernel to observe, with what its guests run with of what was asked
-// for ("auto", "kvm" or "tcg"). why says what is wrong with KVM where auto is not it.
-func (o *Observer) Kernel(ctx context.Context, k *kernels.Kernel, accel string) (_ *plan.Kernel, why string, err error) {
+// for ("auto", "kvm" or "tcg").
+func (o *Observer) Kernel(ctx context.Context, k *kernels.Kernel, accel string) (*plan.Kernel, error) {
 	a, why, err := o.rig.Accel(ctx, accel, k)
-	return &plan.Kernel{Kernel: k, Accel: a}, why, err
+	return &plan.Kernel{Kernel: k, Accel: a, AccelWhy: why}, err
 }
 
 // of is what was made of a kernel so far. Boot alone changes it.

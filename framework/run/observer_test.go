@@ -39,7 +39,7 @@ func TestObserveWithoutAFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer o.Close()
-	k, _, err := o.Kernel(ctx, resolved, "tcg")
+	k, err := o.Kernel(ctx, resolved, "tcg")
 	if err != nil {
 		t.Fatal(err)
 	}

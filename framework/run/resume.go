@@ -1,6 +1,8 @@
 package run
 
 import (
+	"bytes"
+	"encoding/json"
 	"maps"
 	"reflect"
 
@@ -66,10 +68,35 @@ func sameRun(old, now results.Run) error {
 	if !reflect.DeepEqual(old.Changes, now.Changes) {
 		return fault.Requestf("resume: the run was begun with other --changes; give the same, or run without --resume")
 	}
+	if unlike := old.Host.Unlike(now.Host, old.WithKVM() || now.WithKVM()); unlike != "" {
+		return fault.Requestf("resume: the run was begun on another machine (%s); run without --resume", unlike)
+	}
+	if !maps.Equal(old.Suites, now.Suites) {
+		return fault.Requestf("resume: the run was begun with other suites than those that make build left here; " +
+			"run without --resume")
+	}
 	for i, s := range old.Scenarios {
-		if now.Scenarios[i].ID != s.ID {
-			return fault.Requestf("resume: the run was begun with scenario %s, this has %s instead; give the same flags", s.ID, now.Scenarios[i].ID)
+		n := now.Scenarios[i]
+		if n.ID != s.ID {
+			return fault.Requestf("resume: the run was begun with scenario %s, this has %s instead; give the same flags",
+				s.ID, n.ID)
+		}
+		if s.Program != nil && n.Program != nil && s.Program.SHA256 != n.Program.SHA256 {
+			return fault.Requestf("resume: the run was begun with another %s (SHA-256 %.12s, this is %.12s); "+
+				"run without --resume",
+				n.Program.Path, s.Program.SHA256, n.Program.SHA256)
+		}
+		if !alike(s, n) {
+			return fault.Requestf("resume: the run was begun with another scenario %s (its needs, changes or arguments); "+
+				"run without --resume", s.ID)
 		}
 	}
 	return nil
+}
+
+// alike reports whether two scenarios are the same in a record.
+func alike(a, b results.Scenario) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
 }

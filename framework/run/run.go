@@ -273,11 +273,10 @@ func (r *run) admit(ctx context.Context, k *plan.Kernel, picked []scenario.Info,
 		}
 		r.observer.Say, r.observer.Doing = r.say, r.doing
 	}
-	var why string
-	if k.Accel, why, err = r.observer.rig.Accel(ctx, r.Accel, k.Kernel); err != nil {
+	if k.Accel, k.AccelWhy, err = r.observer.rig.Accel(ctx, r.Accel, k.Kernel); err != nil {
 		return err
 	}
-	if why != "" && !r.toldWhy {
+	if k.AccelWhy != "" && !r.toldWhy {
 		r.toldWhy = true
 		r.say("guests run with %s: KVM does not run them here (faultline doctor tells why)", k.Accel)
 	}

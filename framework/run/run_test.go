@@ -14,6 +14,7 @@ import (
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/plan"
+	"github.com/faultline/faultline/framework/program"
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/framework/results"
 	"github.com/faultline/faultline/framework/scenario"
@@ -92,10 +93,18 @@ func TestSameRun(t *testing.T) {
 		return results.Run{
 			Tool:      results.Tool{Version: "1"},
 			Kernels:   []results.Kernel{{Name: "old", Digest: "d1", Accel: "tcg"}, {Name: "new", Digest: "d2", Accel: "tcg"}},
-			Scenarios: []results.Scenario{{ID: "a/b"}, {ID: "a/c"}},
+			Scenarios: []results.Scenario{{ID: "a/b", Needs: []string{"FS_DAX"}}, {ID: "program/t", Program: &program.Program{Path: "/t", SHA256: "aa"}}},
+			Host:      results.Host{QEMU: "7.2.22", CPU: "x", Cores: 2},
+			Suites:    map[string]string{"a": "1"},
 		}
 	}
 	if err := sameRun(base(), base()); err != nil {
+		t.Error(err)
+	}
+	// Under TCG the guest's processor is QEMU's, and the rest of the machine decides nothing.
+	moved := base()
+	moved.Host.CPU, moved.Host.Cores, moved.Scenarios[0].Changes = "y", 4, []string{}
+	if err := sameRun(base(), moved); err != nil {
 		t.Error(err)
 	}
 	for name, c := range map[string]struct {
@@ -110,6 +119,12 @@ func TestSameRun(t *testing.T) {
 		"claims":    {func(r *results.Run) { r.Kernels[1].Claims = map[string]bool{"x": true} }, "begun with other claims of what new has (has:)"},
 		"changes":   {func(r *results.Run) { r.Changes = change.List{{ID: "mine"}} }, "begun with other --changes"},
 		"shard":     {func(r *results.Run) { r.Shard = results.Shard{Index: 1, Of: 2} }, "begun with another --shard"},
+		"program":   {func(r *results.Run) { r.Scenarios[1].Program.SHA256 = "bb" }, "begun with another /t (SHA-256 aa, this is bb)"},
+		"arguments": {func(r *results.Run) { r.Scenarios[1].Program.Args = []string{"-v"} }, "begun with another scenario program/t"},
+		"needs":     {func(r *results.Run) { r.Scenarios[0].Needs = nil }, "begun with another scenario a/b"},
+		"QEMU":      {func(r *results.Run) { r.Host.QEMU = "10.0.13" }, "begun on another machine (QEMU 7.2.22 / 10.0.13)"},
+		"suites":    {func(r *results.Run) { r.Suites["a"] = "2" }, "begun with other suites"},
+		"no suites": {func(r *results.Run) { r.Suites = nil }, "begun with other suites"},
 		"another":   {func(r *results.Run) { r.Scenarios[0].ID = "a/a" }, "begun with scenario a/b, this has a/a instead"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -120,6 +135,19 @@ func TestSameRun(t *testing.T) {
 				t.Errorf("%v, not %q", err, c.want)
 			}
 		})
+	}
+}
+
+// With KVM this machine's processor is the guest's.
+func TestSameProcessorWithKVM(t *testing.T) {
+	of := func(cpu string) results.Run {
+		return results.Run{Kernels: []results.Kernel{{Name: "k", Accel: "kvm"}}, Host: results.Host{QEMU: "7.2.22", CPU: cpu}}
+	}
+	if err := sameRun(of("x"), of("x")); err != nil {
+		t.Error(err)
+	}
+	if err := sameRun(of("x"), of("y")); fault.Of(err) != fault.Request || !strings.Contains(err.Error(), "another machine (processor x / y)") {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -15,7 +15,6 @@ import (
 	"github.com/faultline/faultline/framework/results"
 	"github.com/faultline/faultline/framework/scenario"
 	"github.com/faultline/faultline/framework/vm"
-	"github.com/faultline/faultline/internal/bounded"
 	"github.com/faultline/faultline/internal/cache"
 )
 
@@ -175,8 +174,8 @@ func (r *run) keepBoot(shelf *kept.Shelf, k *plan.Kernel) error {
 	column, _ := r.record.Kernel(k.Name)
 	boot := kept.Boot{Millis: column.BootMillis, Splats: column.Splats, Taint: column.Taint}
 	var err, wrong error
-	boot.Console, err = bounded.ReadFile(r.folder.Path(results.ConsoleFile(k.Name)), kept.Most)
-	boot.Command, wrong = bounded.ReadFile(r.folder.Path(results.CommandFile(k.Name)), kept.Most)
+	boot.Console, err = r.folder.ReadFile(results.ConsoleFile(k.Name), kept.Most)
+	boot.Command, wrong = r.folder.ReadFile(results.CommandFile(k.Name), kept.Most)
 	if err = errors.Join(err, wrong); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/faultline/faultline/framework/plan"
 	"github.com/faultline/faultline/framework/program"
 	"github.com/faultline/faultline/framework/scenario"
+	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/internal/tool"
 )
 
@@ -57,6 +59,22 @@ func Suites(ctx context.Context) ([]plan.Suite, error) {
 		suites = append(suites, s)
 	}
 	return suites, nil
+}
+
+// Digests are those (SHA-256) of the suites that have a picked scenario, by name.
+func Digests(suites []plan.Suite, picked []scenario.Info) (map[string]string, error) {
+	out := map[string]string{}
+	for _, s := range suites {
+		if !slices.ContainsFunc(picked, func(i scenario.Info) bool { return i.Suite == s.Name }) {
+			continue
+		}
+		sum, err := cache.FileSum(s.Binary)
+		if err != nil {
+			return nil, err
+		}
+		out[s.Name] = sum
+	}
+	return out, nil
 }
 
 // scenarios asks one suite, in the order of the ids.

@@ -167,6 +167,12 @@ func (p *page) differences(run results.Run, c observe.Cell) int {
 		n++
 		p.line("%s / %s: %s: %s", d.KernelA, d.KernelB, d, why(run, d))
 	}
+	for _, u := range run.Uncompared {
+		if u.Scenario == c.Scenario && (u.KernelA == c.Kernel || u.KernelB == c.Kernel) {
+			n++
+			p.line("%s / %s: not compared: %s", u.KernelA, u.KernelB, u.Why)
+		}
+	}
 	return n
 }
 

@@ -98,7 +98,7 @@ func TestDifferencesOfEveryKind(t *testing.T) {
 			all += words(func(w io.Writer) { Cell(w, run, c, scenario.Info{}) })
 		}
 	}
-	for _, want := range []string{"nothing explains it", "no difference is recorded", "finding, ", "End of the console"} {
+	for _, want := range []string{"nothing explains it", "no difference is recorded", "not compared: it ran with", "finding, ", "End of the console"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("none says %q", want)
 		}

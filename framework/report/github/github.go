@@ -38,11 +38,12 @@ func Write(w io.Writer, run results.Run, _ *results.Folder) error {
 		}
 	}
 	errs = append(stopped, errs...)
-	errs = append(errs, reasons("rig failed", run, observe.Rig)...)
+	errs = append(errs, reasons("rig failed", matrix.Reasons(run, observe.Rig))...)
+	errs = append(errs, reasons("not compared", matrix.Uncompared(run))...)
 	if len(errs) == 0 {
 		notices = append(notices, annotation{"as expected", matrix.NewHeadline(run).Sentence})
 	}
-	notices = append(notices, reasons("not doable", run, observe.NotDoable)...)
+	notices = append(notices, reasons("not doable", matrix.Reasons(run, observe.NotDoable))...)
 	var b strings.Builder
 	level(&b, "error", errs)
 	level(&b, "notice", notices)
@@ -52,9 +53,9 @@ func Write(w io.Writer, run results.Run, _ *results.Folder) error {
 
 // reasons are one annotation for each reason a kernel: one that does not boot
 // says the same of every scenario.
-func reasons(title string, run results.Run, verdict observe.Verdict) []annotation {
+func reasons(title string, all []matrix.Reason) []annotation {
 	var out []annotation
-	for _, r := range matrix.Reasons(run, verdict) {
+	for _, r := range all {
 		what := r.Scenarios[0]
 		if n := len(r.Scenarios); n > 1 {
 			what = matrix.Count(n, "scenario")

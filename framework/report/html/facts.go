@@ -3,7 +3,6 @@ package html
 import (
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -33,6 +32,7 @@ func tallies(run results.Run) []tally {
 		{s.Unexplained, "bad", "differing fields unexplained", true},
 		{s.NotDoable, "quiet", "not doable", false},
 		{s.Rig, "rig", "not judged", false},
+		{s.Uncompared, "rig", "not compared", false},
 		{taken, "quiet", "observed by earlier runs", false},
 	}
 	var out []tally
@@ -96,6 +96,7 @@ func newKernel(k results.Kernel, folder *results.Folder, most int64) kernel {
 	}
 	add("digest", short(k.Digest), true)
 	add("runs on", strings.TrimSpace(k.Arch+" "+k.Accel), false)
+	add("not with KVM", k.AccelWhy, false)
 	if k.BootMillis > 0 {
 		add("boot", fmt.Sprintf("%.2f s", k.BootMillis/1000), false)
 	}
@@ -106,10 +107,10 @@ func newKernel(k results.Kernel, folder *results.Folder, most int64) kernel {
 	for _, s := range k.Changes {
 		out.Changes = append(out.Changes, newKernelChange(s))
 	}
-	if k.Console != "" {
+	if filepath.IsLocal(k.Console) { // what is not is no path of the run's folder
 		out.Console = filepath.ToSlash(k.Console)
 		if folder != nil {
-			out.Tail = tail(folder.Path(k.Console), min(most, tailMost))
+			out.Tail = tail(folder, k.Console, min(most, tailMost))
 		}
 	}
 	return out
@@ -127,16 +128,16 @@ func newKernelChange(s judge.ChangeState) kernelChange {
 // together tailBytes.
 const tailMost, tailBytes = 32 << 10, 192 << 10
 
-// tail is the end of a file, from the start of a line; empty if it can't be
-// read, because the page still has the path.
-func tail(path string, most int64) string {
-	f, err := os.Open(path)
+// tail is the end of a file of the run, from the start of a line; empty if it
+// can't be read, because the page still has the path.
+func tail(folder *results.Folder, path string, most int64) string {
+	f, err := folder.Open(path)
 	if err != nil {
 		return ""
 	}
 	defer f.Close()
 	at, err := f.Stat()
-	if err != nil || !at.Mode().IsRegular() {
+	if err != nil {
 		return ""
 	}
 	b, err := io.ReadAll(io.NewSectionReader(f, max(0, at.Size()-most), most))

@@ -42,7 +42,8 @@ func newRow(run results.Run, r matrix.Row, cols []column) pageRow {
 	for _, b := range []struct {
 		on   bool
 		text string
-	}{{un, "unexplained"}, {r.Lost(), "lost"}, {len(r.Repeats) > 0, "not repeatable"}} {
+	}{{un, "unexplained"}, {r.Lost(), "lost"}, {len(r.Repeats) > 0, "not repeatable"},
+		{len(r.Uncompared) > 0, "not compared"}} {
 		if b.on {
 			out.Why = append(out.Why, badge{Class: "unexplained", Text: b.text})
 		}

@@ -22,8 +22,9 @@ func Write(w io.Writer, run results.Run, _ *results.Folder) error {
 	p.head(run)
 	p.kernels(run)
 	p.findings(run)
-	p.reasons("Rig failed", run, observe.Rig)
-	p.reasons("Not doable", run, observe.NotDoable)
+	p.reasons("Rig failed", matrix.Reasons(run, observe.Rig))
+	p.reasons("Not compared", matrix.Uncompared(run))
+	p.reasons("Not doable", matrix.Reasons(run, observe.NotDoable))
 	rows := matrix.Of(run)
 	var notable []matrix.Row
 	for _, r := range rows {
@@ -104,8 +105,7 @@ func (p *page) findings(run results.Run) {
 	p.line("")
 }
 
-func (p *page) reasons(title string, run results.Run, verdict observe.Verdict) {
-	reasons := matrix.Reasons(run, verdict)
+func (p *page) reasons(title string, reasons []matrix.Reason) {
 	if len(reasons) == 0 {
 		return
 	}

@@ -85,11 +85,12 @@ func FuzzWrite(f *testing.F) {
 // The four things that are no success stand in four places.
 func TestTellsApart(t *testing.T) {
 	for name, want := range map[string]string{
-		"unexpected":  "### 1 finding\n\n- **unexpected observation**: dax/ext4/pread on ",
-		"lost change": "### 1 finding\n\n- **lost change**: 6.12.117 (apt:bookworm, 6.12) was made from v6.12 and lacks dax\\_recovery\\_write ",
-		"rig":         "### Rig failed\n\n- 1 cell on `6.12.117 (apt:bookworm, 6.12)`: the guest gave no answer within 30s\n",
-		"not doable":  "### Not doable\n\n- 1 cell on `6.12.117 (apt:bookworm, 6.12)`: the kernel lacks CONFIG\\_EXT4\\_FS\n",
-		"interrupted": "\n**Interrupted**: `6.12.117 (apt:bookworm, 6.12)`: the run was interrupted before 2 of 15 scenarios could be observed: ",
+		"unexpected":                   "### 1 finding\n\n- **unexpected observation**: dax/ext4/pread on ",
+		"lost change":                  "### 1 finding\n\n- **lost change**: 6.12.117 (apt:bookworm, 6.12) was made from v6.12 and lacks dax\\_recovery\\_write ",
+		"rig":                          "### Rig failed\n\n- 1 cell on `6.12.117 (apt:bookworm, 6.12)`: the guest gave no answer within 30s\n",
+		"not compared in one scenario": "### Not compared\n\n- 1 cell on `6.12.117 (apt:bookworm, 6.12)`: it ran with tcg on 6.1.192 (apt:bookworm) and with kvm on 6.12.117 (apt:bookworm, 6.12)\n",
+		"not doable":                   "### Not doable\n\n- 1 cell on `6.12.117 (apt:bookworm, 6.12)`: the kernel lacks CONFIG\\_EXT4\\_FS\n",
+		"interrupted":                  "\n**Interrupted**: `6.12.117 (apt:bookworm, 6.12)`: the run was interrupted before 2 of 15 scenarios could be observed: ",
 	} {
 		if text := write(t, demo.Every()[name]); !strings.Contains(text, want) {
 			t.Errorf("%s: no %q in\n%s", name, want, text)

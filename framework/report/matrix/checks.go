@@ -17,7 +17,7 @@ type State int
 const (
 	Passed    State = iota
 	NotDoable       // the kernel or the machine lacks what it needs
-	Untold          // trouble with the rig: it could not be judged
+	Untold          // it could not be judged: an infrastructure failure, or it was not compared
 	Failed          // a behaviour was not as expected, or is a finding
 	Stopped         // the run was interrupted before all was observed
 )
@@ -38,7 +38,7 @@ type Check struct {
 	Name  string
 	State State
 	// Why says in a word, for a program, why it is not Passed: the kind of the first
-	// finding, "rig", "not_doable" or "interrupted".
+	// finding, "rig", "uncompared", "not_doable" or "interrupted".
 	Why string
 	// Reasons say it for a person, and what a guest said may be in them.
 	Reasons []string
@@ -86,7 +86,9 @@ func (c Column) Suites() []Suite {
 // Columns are what a run tells of each kernel, as checks: all that decides on the
 // run's exit code is in them.
 func Columns(run results.Run) []Column {
-	c := collector{run: run, cells: map[place][]*observe.Cell{}, findings: map[place][]judge.Finding{}, at: map[string]int{}}
+	c := collector{
+		run: run, cells: map[place][]*observe.Cell{}, findings: map[place][]judge.Finding{}, uncompared: map[place][]string{}, at: map[string]int{},
+	}
 	for _, k := range run.Kernels {
 		c.column(k.Name).Kernel = k
 	}
@@ -104,8 +106,20 @@ func Columns(run results.Run) []Column {
 			loose = append(loose, f)
 		}
 	}
+	for _, u := range run.Uncompared {
+		at := place{u.KernelB, u.Scenario}
+		c.uncompared[at] = append(c.uncompared[at], "not compared with "+u.KernelA+": "+u.Why)
+	}
 	c.scenarios()
 	c.loose(loose)
+	for _, u := range run.Uncompared {
+		if at := (place{u.KernelB, u.Scenario}); len(c.cells[at]) == 0 { // of a record from elsewhere
+			col := c.column(u.KernelB)
+			col.Checks = append(col.Checks, Check{
+				Suite: FindingsSuite, Name: "uncompared/" + u.Scenario, State: Untold, Why: "uncompared", Reasons: c.uncompared[at],
+			})
+		}
+	}
 	if run.Interrupted {
 		c.interrupted()
 	}
@@ -140,8 +154,10 @@ type collector struct {
 	run      results.Run
 	cells    map[place][]*observe.Cell
 	findings map[place][]judge.Finding
-	columns  []Column
-	at       map[string]int // of columns, by the kernel's name
+	// uncompared are why cells were not compared.
+	uncompared map[place][]string
+	columns    []Column
+	at         map[string]int // of columns, by the kernel's name
 }
 
 // column is that of a kernel; one that the run does not list gets one too, so
@@ -175,13 +191,13 @@ func (c *collector) scenarios() {
 		for _, s := range order {
 			at := place{col.Kernel.Name, s.ID}
 			if cells := c.cells[at]; len(cells) > 0 {
-				col.Checks = append(col.Checks, newCheck(s, cells, c.findings[at]))
+				col.Checks = append(col.Checks, newCheck(s, cells, c.findings[at], c.uncompared[at]))
 			}
 		}
 	}
 }
 
-func newCheck(s results.Scenario, cells []*observe.Cell, findings []judge.Finding) Check {
+func newCheck(s results.Scenario, cells []*observe.Cell, findings []judge.Finding, uncompared []string) Check {
 	out := Check{Suite: s.Suite, Name: s.ID, Scenario: s, Cells: cells}
 	if out.Suite == "" {
 		out.Suite, _, _ = strings.Cut(s.ID, "/")
@@ -202,6 +218,8 @@ func newCheck(s results.Scenario, cells []*observe.Cell, findings []judge.Findin
 		out.State, out.Why, out.Reasons = Failed, string(judge.UnexpectedObservation), messages[observe.Unexpected]
 	case messages[observe.Rig] != nil:
 		out.State, out.Why, out.Reasons = Untold, string(observe.Rig), messages[observe.Rig]
+	case len(uncompared) > 0:
+		out.State, out.Why, out.Reasons = Untold, "uncompared", uncompared
 	case messages[observe.NotDoable] != nil && messages[observe.Expected] == nil:
 		out.State, out.Why, out.Reasons = NotDoable, string(observe.NotDoable), messages[observe.NotDoable]
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/faultline/faultline/framework/internal/demo"
+	"github.com/faultline/faultline/framework/judge"
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/report/matrix"
 	"github.com/faultline/faultline/framework/results"
@@ -59,7 +60,9 @@ func TestColumns(t *testing.T) {
 		"as expected":        nil,
 		"rig":                {"6.12.117, dax, dax/ext4/pread: rig: the guest gave no answer within 30s"},
 		"rig, once of twice": {"6.1.192, dax, dax/ext4/pread: rig: QEMU ended"},
-		"not doable":         {"6.12.117, dax, dax/ext4/pread: not_doable: the kernel lacks CONFIG_EXT4_FS"},
+		"not compared in one scenario": {"6.12.117, dax, dax/ext4/pread: uncompared: not compared with 6.1.192 (apt:bookworm): " +
+			"it ran with tcg on 6.1.192 (apt:bookworm) and with kvm on 6.12.117 (apt:bookworm, 6.12)"},
+		"not doable": {"6.12.117, dax, dax/ext4/pread: not_doable: the kernel lacks CONFIG_EXT4_FS"},
 		"contradicted claim": {"6.1.192, findings, contradicted-claim/dax_fault_hwpoison: contradicted_claim: " +
 			"6.1.192 (apt:bookworm) is claimed to have dax_fault_hwpoison, and it was not seen in dax/ext4/private-cow, dax/ext4/second-process, dax/ext4/shared-read, dax/ext4/shared-write and 3 more, which showed what was before it"},
 		"unexplained difference": {"6.12.117, findings, unexplained-difference/dax/ext4/pread: unexplained_difference: " +
@@ -85,6 +88,11 @@ func TestColumnsLoseNothing(t *testing.T) {
 	}
 	if n != len(run.Cells) {
 		t.Errorf("%d checks of %d cells", n, len(run.Cells))
+	}
+	run.Uncompared = []judge.Uncompared{{Scenario: "no/such", KernelA: demo.OldName, KernelB: "no such", Why: "x"}}
+	all := matrix.Columns(run)
+	if last := all[len(all)-1]; last.Kernel.Name != "no such" || len(last.Checks) != 1 || last.Checks[0].State != matrix.Untold {
+		t.Errorf("%+v", last)
 	}
 }
 

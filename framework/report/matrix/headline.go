@@ -27,6 +27,9 @@ func NewHeadline(run results.Run) Headline {
 	if run.Summary.Rig > 0 {
 		h.Sentence += fmt.Sprintf(" %s could not be judged.", Count(run.Summary.Rig, "cell"))
 	}
+	if n := len(run.Uncompared); n > 0 {
+		h.Sentence += fmt.Sprintf(" %s could not be compared with the first kernel's.", Count(n, "cell"))
+	}
 	if run.Interrupted {
 		h.Sentence += " The run was interrupted."
 	}

@@ -60,6 +60,24 @@ func Reasons(run results.Run, verdict observe.Verdict) []Reason {
 	return out
 }
 
+// Uncompared are why cells were not compared with those of the first kernel, each
+// once a kernel.
+func Uncompared(run results.Run) []Reason {
+	type key struct{ kernel, why string }
+	var out []Reason
+	at := map[key]int{}
+	for _, u := range run.Uncompared {
+		k := key{u.KernelB, u.Why}
+		i, ok := at[k]
+		if !ok {
+			i = len(out)
+			at[k], out = i, append(out, Reason{Kernel: u.KernelB, Message: u.Why})
+		}
+		out[i].Scenarios = append(out[i].Scenarios, u.Scenario)
+	}
+	return out
+}
+
 // TakenOver is what of a kernel's cells earlier runs observed.
 type TakenOver struct {
 	Kernel string

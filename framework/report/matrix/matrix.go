@@ -15,6 +15,7 @@ type Row struct {
 	Attempts    []int           // how many there are of each
 	Differences []judge.Difference
 	Repeats     []judge.Difference
+	Uncompared  []judge.Uncompared
 }
 
 // Of arranges a run's cells: rows in the order of the plan, those that it
@@ -36,6 +37,17 @@ func Of(run results.Run) []Row {
 		byScenario[c.Scenario] = append(byScenario[c.Scenario], c)
 	}
 	slices.Sort(rest)
+	differences, repeats := map[string][]judge.Difference{}, map[string][]judge.Difference{}
+	uncompared := map[string][]judge.Uncompared{}
+	for _, d := range run.Differences {
+		differences[d.Scenario] = append(differences[d.Scenario], d)
+	}
+	for _, d := range run.Repeats {
+		repeats[d.Scenario] = append(repeats[d.Scenario], d)
+	}
+	for _, u := range run.Uncompared {
+		uncompared[u.Scenario] = append(uncompared[u.Scenario], u)
+	}
 	var rows []Row
 	for _, id := range append(order, rest...) {
 		if len(byScenario[id]) == 0 {
@@ -56,21 +68,10 @@ func Of(run results.Run) []Row {
 			}
 			r.Cells, r.Attempts = append(r.Cells, &c), append(r.Attempts, n)
 		}
-		r.Differences = ofScenario(run.Differences, id)
-		r.Repeats = ofScenario(run.Repeats, id)
+		r.Differences, r.Repeats, r.Uncompared = differences[id], repeats[id], uncompared[id]
 		rows = append(rows, r)
 	}
 	return rows
-}
-
-func ofScenario(diffs []judge.Difference, id string) []judge.Difference {
-	var out []judge.Difference
-	for _, d := range diffs {
-		if d.Scenario == id {
-			out = append(out, d)
-		}
-	}
-	return out
 }
 
 // Why lists the changes that explain the row's differences, and says whether
@@ -142,7 +143,7 @@ func (r Row) Compared() bool {
 
 // Notable says whether there is anything to look at in the row.
 func (r Row) Notable() bool {
-	if len(r.Differences) > 0 || len(r.Repeats) > 0 {
+	if len(r.Differences)+len(r.Repeats)+len(r.Uncompared) > 0 {
 		return true
 	}
 	return slices.ContainsFunc(r.Cells, func(c *observe.Cell) bool {

@@ -10,6 +10,7 @@ import (
 	"github.com/faultline/faultline/framework/judge"
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/report/matrix"
+	"github.com/faultline/faultline/framework/results"
 )
 
 func (t *table) summary() {
@@ -20,7 +21,8 @@ func (t *table) summary() {
 	for _, c := range []struct {
 		n    int
 		word string
-	}{{s.Unexpected, "unexpected"}, {s.NotDoable, "not doable"}, {s.Rig, "not judged"}} {
+	}{{s.Unexpected, "unexpected"}, {s.NotDoable, "not doable"}, {s.Rig, "not judged"},
+		{s.Uncompared, "not compared"}} {
 		if c.n > 0 {
 			counts = append(counts, fmt.Sprintf("%d %s", c.n, c.word))
 		}
@@ -51,8 +53,9 @@ func (t *table) summary() {
 			}
 		}
 	}
-	t.reasons("Not doable:", observe.NotDoable, dim)
-	t.reasons("Not judged:", observe.Rig, yellow)
+	t.reasons("Not doable:", matrix.Reasons(t.run, observe.NotDoable), dim)
+	t.reasons("Not judged:", matrix.Reasons(t.run, observe.Rig), yellow)
+	t.reasons("Not compared:", matrix.Uncompared(t.run), yellow)
 	if t.opt.Results != "" {
 		t.out.WriteString("Results: " + matrix.Printable(t.opt.Results) + "\n")
 	}
@@ -113,7 +116,24 @@ func (t *table) accelerators() {
 	for _, a := range slices.Sorted(maps.Keys(cells)) {
 		parts = append(parts, fmt.Sprintf("%s with %s", matrix.Count(cells[a], "cell"), a))
 	}
-	t.paragraph("", strings.Join(parts, ", ")+": a scenario that needs exact machine checks runs under TCG.", "")
+	t.paragraph("", strings.Join(append([]string{strings.Join(parts, ", ") + "."}, t.whyNot()...), " "), "")
+}
+
+// whyNot lists why scenarios or kernels did not run with the accelerator of others.
+func (t *table) whyNot() (sentences []string) {
+	if slices.ContainsFunc(t.run.Scenarios, func(s results.Scenario) bool { return s.TCG != "" }) {
+		sentences = append(sentences, "A scenario that needs exact machine checks runs under TCG.")
+	}
+	for _, k := range t.run.Kernels {
+		if k.Accel != t.run.Kernels[0].Accel || k.AccelWhy != "" {
+			s := fmt.Sprintf("%s ran with %s", k.Name, k.Accel)
+			if k.AccelWhy != "" {
+				s += ", because KVM does not run it: " + k.AccelWhy
+			}
+			sentences = append(sentences, s+".")
+		}
+	}
+	return sentences
 }
 
 // changes says which changes each kernel has, as far as its cells tell.
@@ -128,9 +148,8 @@ func (t *table) changes() {
 	}
 }
 
-// reasons says why cells have a verdict, each reason once a kernel.
-func (t *table) reasons(title string, verdict observe.Verdict, style string) {
-	reasons := matrix.Reasons(t.run, verdict)
+// reasons lists why cells were not judged, each reason once a kernel.
+func (t *table) reasons(title string, reasons []matrix.Reason, style string) {
 	if len(reasons) == 0 {
 		return
 	}

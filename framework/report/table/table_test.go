@@ -45,6 +45,7 @@ func TestWrite(t *testing.T) {
 		{"terminal-80-five-kernels", demo.AddKernels(demo.Run(), 3), Options{Width: 80, OnlyDifferences: true}},
 		{"trouble", demo.Troubled(), Options{Width: 120}},
 		{"trouble-color", demo.Troubled(), Options{Width: 120, Color: true, OnlyDifferences: true}},
+		{"not-compared", demo.Every()["not compared"], Options{Width: 120, OnlyDifferences: true}},
 		{"empty", results.Run{}, Options{}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -1,0 +1,242 @@
+package results
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/faultline/faultline/internal/bounded"
+	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/near"
+)
+
+// NotWritableError says that a results folder can't be written to.
+type NotWritableError struct {
+	Dir string
+	Err error
+}
+
+func (e *NotWritableError) Error() string {
+	return fmt.Sprintf("results folder %s can't be written to: %v; give another one with --out", e.Dir, reason(e.Err))
+}
+
+// Fault implements fault.Kinder.
+func (e *NotWritableError) Fault() fault.Kind { return fault.Request }
+
+// Unwrap is the operating system's error.
+func (e *NotWritableError) Unwrap() error { return e.Err }
+
+// Latest is where the newest run is found that was given no folder.
+var Latest = filepath.Join("results", "latest")
+
+// Begin makes the folder of a new run, as Create does: dir, or where that is empty
+// one in results/ that is named by the time, and to which Latest points from then
+// on: a run that is killed is the one to go on with.
+func Begin(dir string) (*Folder, error) {
+	if dir != "" {
+		dir, err := filepath.Abs(dir) // the suites' processes run elsewhere
+		if err != nil {
+			return nil, err
+		}
+		return Create(dir)
+	}
+	results, err := filepath.Abs(filepath.Dir(Latest))
+	if err != nil {
+		return nil, err
+	}
+	id := NewID(time.Now())
+	for n, name := 2, id; ; n, name = n+1, fmt.Sprint(id, "-", n) { // others may begin in the same second
+		dir := filepath.Join(results, name)
+		if _, err := os.Lstat(dir); err == nil {
+			continue
+		}
+		f, err := Create(dir)
+		if busy := (*BusyError)(nil); errors.As(err, &busy) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := f.MarkLatest(); err != nil {
+			f.Close()
+			return nil, err
+		}
+		return f, nil
+	}
+}
+
+// Create makes the folder of a new run, and its parents, and holds it. The files of
+// an earlier run or bisection in it are moved to a folder of their own (Earlier);
+// what no run left stays where it is. The error is a *NotWritableError, a *BusyError,
+// or a *ForeignError. Close it.
+func Create(dir string) (*Folder, error) {
+	f := &Folder{dir: dir}
+	if err := f.create(); err != nil {
+		f.Close()
+		if busy, foreign := (*BusyError)(nil), (*ForeignError)(nil); errors.As(err, &busy) || errors.As(err, &foreign) {
+			return nil, err
+		}
+		return nil, &NotWritableError{Dir: dir, Err: err}
+	}
+	return f, nil
+}
+
+func (f *Folder) create() error {
+	if err := os.MkdirAll(f.dir, 0o755); err != nil {
+		return err
+	}
+	probe, err := os.CreateTemp(f.dir, tmpPrefix)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(probe.Close(), os.Remove(probe.Name())); err != nil {
+		return err
+	}
+	if err := f.Hold(); err != nil {
+		return err
+	}
+	id, names, err := f.left()
+	if err != nil || len(names) == 0 {
+		return err
+	}
+	return f.moveAside(id, names)
+}
+
+// ForeignError reports that a folder has files by the names of a run's, and no run
+// of Faultline that they could be of.
+type ForeignError struct {
+	Dir   string
+	Names []string
+}
+
+func (e *ForeignError) Error() string {
+	return fmt.Sprintf("%s has %s, and no record of a run that left that; give another folder with --out, or move it away",
+		e.Dir, near.Quoted(e.Names, "and"))
+}
+
+// Fault implements fault.Kinder.
+func (e *ForeignError) Fault() fault.Kind { return fault.Request }
+
+// Files are what runs and bisections leave at the top of their folder, as glob
+// patterns: records, reports, and the folder of the kernels' files.
+var Files = []string{
+	RunFile, MailFile, BisectFile, kernelsDir, "bisect*.log",
+	"report.html", "junit.xml", "ktap.txt", "kcidb.json", "summary.md",
+}
+
+// Check returns the error that Create of the folder has because of what is in it,
+// and changes nothing.
+func (f *Folder) Check() error {
+	_, _, err := f.left()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// left lists what an earlier run left in the folder, and the run's id. The error is
+// a *ForeignError where there are such files and no record of a run.
+func (f *Folder) left() (id string, left []string, err error) {
+	root, err := os.OpenRoot(f.dir)
+	if err != nil {
+		return "", nil, err
+	}
+	defer root.Close()
+	all, err := names(root, ".")
+	if err != nil {
+		return "", nil, err
+	}
+	for _, name := range all {
+		for _, pattern := range Files {
+			if ok, err := filepath.Match(pattern, name); err == nil && ok {
+				left = append(left, name)
+			}
+		}
+	}
+	for record, schema := range map[string]string{RunFile: "faultline.run/", BisectFile: "faultline.bisect/"} {
+		b, err := bounded.ReadFileIn(root, record, maxRun)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		var head struct {
+			Schema, ID string
+			Started    time.Time
+		}
+		if err != nil || json.Unmarshal(b, &head) != nil || !strings.HasPrefix(head.Schema, schema) {
+			return "", nil, &ForeignError{Dir: f.dir, Names: []string{record}}
+		}
+		id = cmp.Or(head.ID, NewID(head.Started))
+	}
+	if len(left) > 0 && id == "" {
+		return "", nil, &ForeignError{Dir: f.dir, Names: left}
+	}
+	return id, left, nil
+}
+
+// earlierDir is the folder, below a run's, of the runs that were there before.
+const earlierDir = "earlier"
+
+// Earlier is the path of the folder to which Create moved the files of an earlier
+// run; empty where there was none.
+func (f *Folder) Earlier() string { return f.earlier }
+
+// moveAside moves files of the run with an id to a folder of their own.
+func (f *Folder) moveAside(id string, names []string) error {
+	root, err := os.OpenRoot(f.dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if err := root.MkdirAll(earlierDir, 0o755); err != nil {
+		return err
+	}
+	to := filepath.Join(earlierDir, Slug(id))
+	for n := 2; ; n++ {
+		err := root.Mkdir(to, 0o755)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		to = filepath.Join(earlierDir, fmt.Sprintf("%s-%d", Slug(id), n))
+	}
+	for _, name := range names {
+		if err := root.Rename(name, filepath.Join(to, name)); err != nil {
+			return err
+		}
+	}
+	f.earlier = f.Path(to)
+	return nil
+}
+
+// MarkLatest points the symlink "latest" beside the folder at it.
+func (f *Folder) MarkLatest() error {
+	abs, err := filepath.Abs(f.dir)
+	if err != nil {
+		return fmt.Errorf("mark %s as latest: %w", f.dir, err)
+	}
+	link := filepath.Join(filepath.Dir(abs), "latest")
+	if at, err := os.Lstat(link); err == nil && at.Mode()&fs.ModeSymlink == 0 {
+		return fmt.Errorf("mark %s as latest: %s is there and is no symlink; move it away", f.dir, link)
+	}
+	// A symlink can't be replaced in one step but by renaming another over it.
+	tmp := filepath.Join(filepath.Dir(abs), tmpPrefix+"latest-"+filepath.Base(abs))
+	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("mark %s as latest: %w", f.dir, err)
+	}
+	if err := os.Symlink(filepath.Base(abs), tmp); err != nil {
+		return fmt.Errorf("mark %s as latest: %w", f.dir, err)
+	}
+	if err := os.Rename(tmp, link); err != nil {
+		os.Remove(tmp)
+		return fmt.Errorf("mark %s as latest: %w", f.dir, err)
+	}
+	return nil
+}

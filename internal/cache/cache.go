@@ -35,9 +35,10 @@ type Cache struct {
 
 // Open returns the cache in dir, or, where dir is empty, the one in the
 // user's cache folder (XDG Base Directory Specification: $XDG_CACHE_HOME, by
-// default ~/.cache). The folder is made when it is missing, and nobody else may
-// enter it: a lock is anybody's who can open its file. One that can't be used is
-// a *DeniedError.
+// default ~/.cache). The folder is made when it is missing. It must be this user's
+// own, and nobody else may enter it: its kernels are booted and its sources built,
+// and a lock is anybody's who can open its file. One that can't be used is a
+// *DeniedError.
 func Open(dir string) (*Cache, error) {
 	if dir == "" {
 		base, err := os.UserCacheDir()
@@ -60,8 +61,8 @@ func Open(dir string) (*Cache, error) {
 	if err := unix.Access(dir, unix.R_OK|unix.W_OK|unix.X_OK); err != nil {
 		return nil, c.denied(&fs.PathError{Op: "use", Path: dir, Err: err})
 	}
-	if info, err := os.Stat(dir); err == nil && info.Mode().Perm()&0o077 != 0 {
-		_ = os.Chmod(dir, 0o700) // of earlier versions; root may use another's
+	if err := c.private(); err != nil {
+		return nil, err
 	}
 	return c, nil
 }

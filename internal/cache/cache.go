@@ -134,32 +134,31 @@ func (c *Cache) Get(ctx context.Context, kind, key string, build func(ctx contex
 		return nil, c.denied(fmt.Errorf("make the cache folder: %w", err))
 	}
 	path := filepath.Join(parent, key)
-	lock, err := c.flock(ctx, path+lockSuffix, unix.LOCK_SH, nil)
-	if err != nil {
-		return nil, c.denied(err)
-	}
-	if whole(path) == nil {
-		touch(path)
-		return &Entry{Path: path, lock: lock}, nil
-	}
-	// A shared lock can't be turned into an exclusive one without letting go.
-	lock.Close()
-	if lock, err = c.flock(ctx, path+lockSuffix, unix.LOCK_EX, nil); err != nil {
-		return nil, c.denied(err)
-	}
-	fail := func(err error) (*Entry, error) { lock.Close(); return nil, err }
-	built := false
-	if whole(path) != nil {
-		if err := c.build(ctx, path, build); err != nil {
-			os.Remove(lock.Name()) // whoever waits for it sees that it is gone
-			return fail(err)
+	for built := false; ; {
+		lock, err := c.flock(ctx, path+lockSuffix, unix.LOCK_SH, nil)
+		if err != nil {
+			return nil, c.denied(err)
 		}
-		built = true
+		if whole(path) == nil {
+			touch(path)
+			return &Entry{Path: path, Built: built, lock: lock}, nil
+		}
+		lock.Close()
+		if lock, err = c.flock(ctx, path+lockSuffix, unix.LOCK_EX, nil); err != nil {
+			return nil, c.denied(err)
+		}
+		if whole(path) != nil {
+			if err := c.build(ctx, path, build); err != nil {
+				os.Remove(lock.Name()) // whoever waits for it sees that it is gone
+				lock.Close()
+				return nil, err
+			}
+			built = true
+		}
+		// An exclusive lock does not become a shared one in one step (flock(2)): another
+		// process may remove the entry in between, so the entry is looked at again.
+		lock.Close()
 	}
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_SH); err != nil {
-		return fail(fmt.Errorf("lock %s: %w", path, err))
-	}
-	return &Entry{Path: path, Built: built, lock: lock}, nil
 }
 
 // GetChecked is Get for what a change of a bit would not show in: one whose content
@@ -207,6 +206,9 @@ func (c *Cache) build(ctx context.Context, path string, build func(context.Conte
 	m, err := scan(tmp)
 	if err == nil {
 		err = m.sums(tmp)
+	}
+	if err == nil && len(m) == 0 {
+		err = errNoFiles
 	}
 	if err != nil {
 		return fmt.Errorf("read the new cache entry: %w", err)

@@ -299,6 +299,36 @@ func TestInUse(t *testing.T) {
 	}
 }
 
+// A lock on a file that was removed while the entry was built holds nobody off: what
+// Get returns is held by the lock that others see.
+func TestLockRemovedDuringBuild(t *testing.T) {
+	c := open(t)
+	path := filepath.Join(c.Dir(), "kind", "key")
+	e, err := c.Get(t.Context(), "kind", "key", func(_ context.Context, dir string) error {
+		fill(dir)
+		return os.Remove(path + lockSuffix)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Remove(Item{Kind: "kind", Key: "key", Path: path}); !errors.Is(err, ErrInUse) || !e.Built {
+		t.Errorf("an entry that is held, built %t, is removed: %v", e.Built, err)
+	}
+	e.Close()
+}
+
+// What makes nothing is an error, and not an entry that is never found again.
+func TestBuildOfNothing(t *testing.T) {
+	c := open(t)
+	_, err := c.Get(t.Context(), "kind", "key", func(context.Context, string) error { return nil })
+	if !errors.Is(err, errNoFiles) {
+		t.Errorf("%v", err)
+	}
+	if n := names(t, c); n != "" {
+		t.Errorf("left behind: %s", n)
+	}
+}
+
 func TestUseIsNoted(t *testing.T) {
 	c := open(t)
 	e := get(t, c)
@@ -325,6 +355,7 @@ func TestWaitEndsWithContext(t *testing.T) {
 			close(building)
 			<-building
 			time.Sleep(300 * time.Millisecond)
+			fill(dir)
 			return nil
 		})
 		if err != nil {

@@ -87,10 +87,12 @@ func (got manifest) is(said []byte) error {
 		}
 	}
 	if len(want) == 0 {
-		return errors.New("it has no files")
+		return errNoFiles
 	}
 	return nil
 }
+
+var errNoFiles = errors.New("it has no files")
 
 // touch notes the use of an entry in its manifest's modification time; a
 // read-only cache is no reason to fail.

@@ -12,7 +12,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
@@ -107,7 +106,7 @@ func FileSum(path string) (string, error) {
 // Entry is a finished entry, held against pruning until Close.
 type Entry struct {
 	// Path is the entry's folder. Its files must not be changed: a change is
-	// taken for damage, and the entry is made anew at its next use.
+	// taken for damage, and the entry is built again at its next use.
 	Path string
 	// Built says whether this call made it.
 	Built bool
@@ -124,9 +123,10 @@ func (e *Entry) Close() error {
 	return err
 }
 
-// Get returns the entry kind/key. Where there is none, or where its files are
-// not those, and all of those, that its build left (size, modification time), build fills a new
-// folder. Get waits for another process that is building the same entry, until
+// Get returns the entry kind/key. Where there is none, or where its files are not
+// those, and all of those, that its build left, build fills a new folder. Files are
+// the same by size and modification time, or, where times were lost in a copy, by
+// size and SHA-256. Get waits for another process that is building the same entry, until
 // ctx ends. An error of build is returned as it is, and nothing is left behind.
 func (c *Cache) Get(ctx context.Context, kind, key string, build func(ctx context.Context, dir string) error) (*Entry, error) {
 	parent := filepath.Join(c.dir, kind)
@@ -147,7 +147,7 @@ func (c *Cache) Get(ctx context.Context, kind, key string, build func(ctx contex
 		if lock, err = c.flock(ctx, path+lockSuffix, unix.LOCK_EX, nil); err != nil {
 			return nil, c.denied(err)
 		}
-		if whole(path) != nil {
+		if whole(path) != nil && renew(path) != nil {
 			if err := c.build(ctx, path, build); err != nil {
 				os.Remove(lock.Name()) // whoever waits for it sees that it is gone
 				lock.Close()
@@ -213,11 +213,7 @@ func (c *Cache) build(ctx context.Context, path string, build func(context.Conte
 	if err != nil {
 		return fmt.Errorf("read the new cache entry: %w", err)
 	}
-	data, err := json.Marshal(m)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(tmp, manifestName), data, 0o644); err != nil {
+	if err := m.write(tmp); err != nil {
 		return fmt.Errorf("finish the cache entry: %w", err)
 	}
 	if err := os.Rename(tmp, path); err != nil {

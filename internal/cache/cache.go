@@ -203,6 +203,9 @@ func (c *Cache) build(ctx context.Context, path string, build func(context.Conte
 	if err := build(ctx, tmp); err != nil {
 		return err
 	}
+	if err := persist(tmp); err != nil {
+		return fmt.Errorf("write the new cache entry to the disk: %w", err)
+	}
 	m, err := scan(tmp)
 	if err == nil {
 		err = m.sums(tmp)
@@ -213,10 +216,16 @@ func (c *Cache) build(ctx context.Context, path string, build func(context.Conte
 	if err != nil {
 		return fmt.Errorf("read the new cache entry: %w", err)
 	}
-	if err := m.write(tmp); err != nil {
-		return fmt.Errorf("finish the cache entry: %w", err)
+	if err = m.write(tmp); err == nil {
+		err = withFile(tmp, (*os.File).Sync)
 	}
-	if err := os.Rename(tmp, path); err != nil {
+	if err == nil {
+		err = os.Rename(tmp, path)
+	}
+	if err == nil {
+		err = withFile(filepath.Dir(path), (*os.File).Sync)
+	}
+	if err != nil {
 		return fmt.Errorf("finish the cache entry: %w", err)
 	}
 	return nil

@@ -33,7 +33,7 @@ const Most = 64 << 20
 
 // Key is of all that decides what a suite's scenarios show on a kernel: the
 // template that their guests are cloned from (vm.Rig.TemplateKey), the digest of
-// the suite, and what else runs the guests.
+// the suite, and what else the suite reads.
 func Key(template, suite string, more ...string) string {
 	return cache.Key(append([]string{stamp, results.Schema, template, suite}, more...)...)
 }
@@ -86,7 +86,9 @@ func (s *Shelf) Put(c observe.Cell, run string) error {
 	return s.put(cache.Key(c.Scenario), c)
 }
 
-// put writes a value below its digest, and renames the file when it is whole.
+// put writes a value below its digest, and renames the file when it is whole. It does
+// not wait for the disk: get finds a file that a power loss left incomplete, and then
+// the cell is observed again.
 func (s *Shelf) put(name string, v any) error {
 	data, err := json.Marshal(v)
 	if err != nil {

@@ -35,6 +35,10 @@ type Binary struct {
 // machine, and system calls that nobody uses any more (qemu(1)).
 var sandbox = []string{"-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"}
 
+// environment is all of the environment that QEMU gets: what the caller has set (QEMU_*,
+// G_*, LD_PRELOAD, LD_LIBRARY_PATH) would change guests, and no key of the cache has it.
+var environment = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "TZ=UTC"}
+
 // MissingError says that this machine has no usable QEMU. It is the machine's
 // trouble that a person must mend before a request makes sense.
 type MissingError struct {
@@ -74,7 +78,7 @@ func find(ctx context.Context, name string, limit time.Duration) (Binary, error)
 		if bin.Sandboxed {
 			args = append(sandbox[:2:2], args...)
 		}
-		out, err = tool.AskAs(ctx, bin.User, limit, path, args...)
+		out, err = tool.AskAs(ctx, bin.User, environment, limit, path, args...)
 		if refused := (*tool.RunError)(nil); !errors.As(err, &refused) {
 			break
 		}

@@ -181,7 +181,7 @@ func Start(ctx context.Context, bin Binary, m Machine, opt Options) (_ *Process,
 	p.Serial = conn
 
 	cmd := exec.Command(bin.Path, p.args...)
-	cmd.ExtraFiles = theirs
+	cmd.Env, cmd.ExtraFiles = environment, theirs
 	cmd.Stdout = opt.Console
 	stderr := NewConsole(nil)
 	cmd.Stderr = stderr

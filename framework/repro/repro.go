@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -213,13 +214,13 @@ func differ(then, now observe.Cell, other bool) []judge.Difference {
 const maxConsole = 1 << 20
 
 func consoles(dir string) (string, error) {
-	files, err := filepath.Glob(filepath.Join(dir, "*.console"))
+	files, err := fs.Glob(os.DirFS(dir), "*.console")
 	if err != nil {
 		return "", err
 	}
 	var b strings.Builder
 	for _, name := range files {
-		f, err := os.Open(name)
+		f, err := os.Open(filepath.Join(dir, name))
 		if err != nil {
 			return "", err
 		}

@@ -15,6 +15,24 @@ import (
 	"github.com/faultline/faultline/internal/fault"
 )
 
+// The folder's path is no pattern.
+func TestConsoles(t *testing.T) {
+	for _, name := range []string{"plain", "a[b]", "*", `a\?`} {
+		dir := filepath.Join(t.TempDir(), name)
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for file, text := range map[string]string{"1.console": "first\n", "2.console": "second\n", "other": "no"} {
+			if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := consoles(dir); err != nil || got != "first\nsecond\n" {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+}
+
 func TestStep(t *testing.T) {
 	met, unmet := &observe.Expectation{Met: true}, &observe.Expectation{}
 	steps := func(of ...*observe.Expectation) (out []observe.Step) {

@@ -3,8 +3,6 @@ package run
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
 	"slices"
 
 	"github.com/faultline/faultline/framework/judge"
@@ -65,8 +63,9 @@ func (s *shelves) of(ctx context.Context, k *plan.Kernel, suite plan.Suite, a qe
 }
 
 // key is of all that decides what a suite's scenarios show in such a guest. The
-// suite's program has the scenario and all of the host's side of it; under TCG
-// QEMU is the guest's processor, with KVM this machine's is.
+// suite's program has the scenario and all of the host's side of it; the template's key
+// has what runs the guest: QEMU with its libraries and firmware, and with KVM this
+// machine's processor.
 func (s *shelves) key(ctx context.Context, g guest, suite plan.Suite) (string, error) {
 	var err error
 	template, ok := s.guests[g]
@@ -83,18 +82,7 @@ func (s *shelves) key(ctx context.Context, g guest, suite plan.Suite) (string, e
 		}
 		s.digests[suite.Name] = program
 	}
-	binary, err := os.Stat(s.run.observer.rig.QEMU.Path)
-	if err != nil {
-		return "", err
-	}
-	more := []string{fmt.Sprint(binary.Size(), binary.ModTime().UnixNano())}
-	if g.accel == qemu.KVM {
-		host, err := os.ReadFile("/proc/sys/kernel/version")
-		if err != nil {
-			return "", err
-		}
-		more = append(more, cpuName(), string(host))
-	}
+	var more []string
 	if suite.Inputs != "" {
 		more = append(more, suite.Inputs)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -33,22 +34,23 @@ func Suites(ctx context.Context) ([]plan.Suite, error) {
 	if err != nil {
 		return nil, err
 	}
-	binaries, err := filepath.Glob(filepath.Join(filepath.Dir(exe), "suites", "*.test"))
+	dir := filepath.Join(filepath.Dir(exe), "suites")
+	binaries, err := fs.Glob(os.DirFS(dir), "*.test")
 	if err != nil {
 		return nil, err
 	}
 	if len(binaries) == 0 {
-		return nil, fmt.Errorf("%s: %w", filepath.Join(filepath.Dir(exe), "suites"), ErrNoSuites)
+		return nil, fmt.Errorf("%s: %w", dir, ErrNoSuites)
 	}
 	var suites []plan.Suite
 	owner := map[string]string{}
 	for _, b := range binaries {
-		s := plan.Suite{Name: strings.TrimSuffix(filepath.Base(b), ".test"), Binary: b}
+		s := plan.Suite{Name: strings.TrimSuffix(b, ".test"), Binary: filepath.Join(dir, b)}
 		if s.Name == program.Suite {
 			s.Inputs = os.Getenv(program.Env) // with the programs' digests
 		}
-		if s.Scenarios, err = scenarios(ctx, b); err != nil {
-			return nil, fmt.Errorf("list the scenarios of %s: %w; run make build", b, err)
+		if s.Scenarios, err = scenarios(ctx, s.Binary); err != nil {
+			return nil, fmt.Errorf("list the scenarios of %s: %w; run make build", s.Binary, err)
 		}
 		for _, i := range s.Scenarios {
 			if other := owner[i.ID]; other != "" {

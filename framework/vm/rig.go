@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -23,6 +24,7 @@ type Rig struct {
 	Cache *cache.Cache
 	QEMU  qemu.Binary
 
+	identity    func() (string, error) // of QEMU; see qemu.Binary.Identity
 	init, agent program
 	dir         string
 	keeper      io.Closer
@@ -37,6 +39,7 @@ func NewRig(ctx context.Context, c *cache.Cache, arch string) (_ *Rig, err error
 	if r.QEMU, err = qemu.Find(ctx, arch); err != nil {
 		return nil, err
 	}
+	r.identity = sync.OnceValues(func() (string, error) { return r.QEMU.Identity(context.WithoutCancel(ctx)) })
 	if r.dir, err = os.MkdirTemp("", "faultline-"); err != nil {
 		return nil, &Trouble{Kind: Host, Doing: "make a folder for sockets", Err: err, Advice: "set TMPDIR to a folder that can be written"}
 	}

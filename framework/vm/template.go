@@ -75,7 +75,11 @@ func (r *Rig) Template(ctx context.Context, s Spec) (*Template, error) {
 		return nil, err
 	}
 	defer parts.close()
-	t := &Template{rig: r, spec: s, key: r.templateKey(s, parts)}
+	host, err := r.host(s.Accel)
+	if err != nil {
+		return nil, err
+	}
+	t := &Template{rig: r, spec: s, key: r.templateKey(s, parts, host)}
 	t.entry, err = r.Cache.GetChecked(ctx, templateKind, t.key, func(ctx context.Context, dir string) error {
 		return t.build(ctx, parts, dir)
 	})
@@ -129,12 +133,26 @@ func (r *Rig) TemplateKey(ctx context.Context, s Spec) (string, error) {
 		return "", err
 	}
 	defer parts.close()
-	return r.templateKey(s, parts), nil
+	host, err := r.host(s.Accel)
+	if err != nil {
+		return "", err
+	}
+	return r.templateKey(s, parts, host), nil
+}
+
+// host describes what of this machine runs the guests.
+func (r *Rig) host(a qemu.Accel) (string, error) {
+	id, err := r.identity()
+	if err != nil || a != qemu.KVM {
+		return id, err
+	}
+	cpu, err := processor()
+	return id + cpu, err
 }
 
 // templateKey names everything that a template depends on. File names are left
 // out: what is in the files is there by digest.
-func (r *Rig) templateKey(s Spec, p *parts) string {
+func (r *Rig) templateKey(s Spec, p *parts, host string) string {
 	m := qemu.Machine{Accel: s.Accel, CPUs: s.CPUs, CPU: s.CPU, E820Addr: e820Addr, E820Bytes: e820Bytes, RAM: qemu.File{Bytes: s.ram()}, Share: true}
 	for _, image := range p.nvdimms {
 		m.NVDIMMs = append(m.NVDIMMs, qemu.File{Bytes: image.Spec.Size})
@@ -143,7 +161,7 @@ func (r *Rig) templateKey(s Spec, p *parts) string {
 		m.VirtioPmem = append(m.VirtioPmem, qemu.File{Bytes: image.Spec.Size})
 	}
 	key := []string{
-		templateStamp, r.QEMU.Version, r.agent.digest, p.initramfs.Key, s.Kernel.Digest, fmt.Sprint(s.Kernel.PVH),
+		templateStamp, r.QEMU.Version, host, r.agent.digest, p.initramfs.Key, s.Kernel.Digest, fmt.Sprint(s.Kernel.PVH),
 		strings.Join(m.Args(), " "), fmt.Sprint(spareVictims),
 	}
 	for _, image := range p.all() {

@@ -21,6 +21,7 @@ import (
 // inputs is all that a template's key is made of.
 type inputs struct {
 	rig   Rig
+	host  string
 	spec  Spec
 	parts parts
 }
@@ -43,7 +44,7 @@ func standardInputs() *inputs {
 	return in
 }
 
-func (in *inputs) key() string { return in.rig.templateKey(in.spec, &in.parts) }
+func (in *inputs) key() string { return in.rig.templateKey(in.spec, &in.parts, in.host) }
 
 func TestTemplateKey(t *testing.T) {
 	base := standardInputs().key()
@@ -53,6 +54,7 @@ func TestTemplateKey(t *testing.T) {
 	keys := map[string]string{base: "nothing"}
 	for name, change := range map[string]func(*inputs){
 		"QEMU":            func(in *inputs) { in.rig.QEMU.Version = "8.0" },
+		"QEMU's files":    func(in *inputs) { in.host = "other firmware" },
 		"the agent":       func(in *inputs) { in.rig.agent.digest = "b" },
 		"the initramfs":   func(in *inputs) { in.parts.initramfs.Key = "j" }, // PID 1 and the modules are in it
 		"the kernel":      func(in *inputs) { in.spec.Kernel.Digest = "l" },
@@ -163,7 +165,9 @@ func (t *Template) entryPath(tt *testing.T, r *Rig) string {
 	parts, err := r.prepare(tt.Context(), t.spec.Kernel)
 	must(tt, err)
 	defer parts.close()
-	return filepath.Join(r.Cache.Dir(), templateKind, r.templateKey(t.spec, parts))
+	host, err := r.host(t.spec.Accel)
+	must(tt, err)
+	return filepath.Join(r.Cache.Dir(), templateKind, r.templateKey(t.spec, parts, host))
 }
 
 // A disk that gets full while a template boots is told as one, and nothing is left.

@@ -12,16 +12,12 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sort"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -38,9 +34,10 @@ type Cache struct {
 
 // Open returns the cache in dir, or, where dir is empty, the one in the
 // user's cache folder (XDG Base Directory Specification: $XDG_CACHE_HOME, by
-// default ~/.cache). The folder is made when it is missing, and nobody else may
-// enter it: a lock is anybody's who can open its file. One that can't be used is
-// a *DeniedError.
+// default ~/.cache). The folder is made when it is missing. It must be this user's
+// own, and nobody else may enter it: its kernels are booted and its sources built,
+// and a lock is anybody's who can open its file. One that can't be used is a
+// *DeniedError.
 func Open(dir string) (*Cache, error) {
 	if dir == "" {
 		base, err := os.UserCacheDir()
@@ -63,8 +60,8 @@ func Open(dir string) (*Cache, error) {
 	if err := unix.Access(dir, unix.R_OK|unix.W_OK|unix.X_OK); err != nil {
 		return nil, c.denied(&fs.PathError{Op: "use", Path: dir, Err: err})
 	}
-	if info, err := os.Stat(dir); err == nil && info.Mode().Perm()&0o077 != 0 {
-		_ = os.Chmod(dir, 0o700) // of earlier versions; root may use another's
+	if err := c.private(); err != nil {
+		return nil, err
 	}
 	return c, nil
 }
@@ -109,7 +106,7 @@ func FileSum(path string) (string, error) {
 // Entry is a finished entry, held against pruning until Close.
 type Entry struct {
 	// Path is the entry's folder. Its files must not be changed: a change is
-	// taken for damage, and the entry is made anew at its next use.
+	// taken for damage, and the entry is built again at its next use.
 	Path string
 	// Built says whether this call made it.
 	Built bool
@@ -126,9 +123,10 @@ func (e *Entry) Close() error {
 	return err
 }
 
-// Get returns the entry kind/key. Where there is none, or where its files are
-// not those, and all of those, that its build left (size, modification time), build fills a new
-// folder. Get waits for another process that is building the same entry, until
+// Get returns the entry kind/key. Where there is none, or where its files are not
+// those, and all of those, that its build left, build fills a new folder. Files are
+// the same by size and modification time, or, where times were lost in a copy, by
+// size and SHA-256. Get waits for another process that is building the same entry, until
 // ctx ends. An error of build is returned as it is, and nothing is left behind.
 func (c *Cache) Get(ctx context.Context, kind, key string, build func(ctx context.Context, dir string) error) (*Entry, error) {
 	parent := filepath.Join(c.dir, kind)
@@ -136,32 +134,31 @@ func (c *Cache) Get(ctx context.Context, kind, key string, build func(ctx contex
 		return nil, c.denied(fmt.Errorf("make the cache folder: %w", err))
 	}
 	path := filepath.Join(parent, key)
-	lock, err := c.flock(ctx, path+lockSuffix, unix.LOCK_SH, nil)
-	if err != nil {
-		return nil, c.denied(err)
-	}
-	if whole(path) == nil {
-		touch(path)
-		return &Entry{Path: path, lock: lock}, nil
-	}
-	// A shared lock can't be turned into an exclusive one without letting go.
-	lock.Close()
-	if lock, err = c.flock(ctx, path+lockSuffix, unix.LOCK_EX, nil); err != nil {
-		return nil, c.denied(err)
-	}
-	fail := func(err error) (*Entry, error) { lock.Close(); return nil, err }
-	built := false
-	if whole(path) != nil {
-		if err := c.build(ctx, path, build); err != nil {
-			os.Remove(lock.Name()) // whoever waits for it sees that it is gone
-			return fail(err)
+	for built := false; ; {
+		lock, err := c.flock(ctx, path+lockSuffix, unix.LOCK_SH, nil)
+		if err != nil {
+			return nil, c.denied(err)
 		}
-		built = true
+		if whole(path) == nil {
+			touch(path)
+			return &Entry{Path: path, Built: built, lock: lock}, nil
+		}
+		lock.Close()
+		if lock, err = c.flock(ctx, path+lockSuffix, unix.LOCK_EX, nil); err != nil {
+			return nil, c.denied(err)
+		}
+		if whole(path) != nil && renew(path) != nil {
+			if err := c.build(ctx, path, build); err != nil {
+				os.Remove(lock.Name()) // whoever waits for it sees that it is gone
+				lock.Close()
+				return nil, err
+			}
+			built = true
+		}
+		// An exclusive lock does not become a shared one in one step (flock(2)): another
+		// process may remove the entry in between, so the entry is looked at again.
+		lock.Close()
 	}
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_SH); err != nil {
-		return fail(fmt.Errorf("lock %s: %w", path, err))
-	}
-	return &Entry{Path: path, Built: built, lock: lock}, nil
 }
 
 // GetChecked is Get for what a change of a bit would not show in: one whose content
@@ -185,9 +182,10 @@ func (c *Cache) build(ctx context.Context, path string, build func(context.Conte
 	}
 	// What a build that was killed left behind goes first: we hold the lock,
 	// so nobody is at work on it.
-	if old, _ := filepath.Glob(path + tmpMark + "*"); len(old) > 0 {
-		for _, o := range old {
-			_ = removeAll(o)
+	beside, _ := os.ReadDir(filepath.Dir(path))
+	for _, b := range beside {
+		if strings.HasPrefix(b.Name(), filepath.Base(path)+tmpMark) {
+			_ = removeAll(filepath.Join(filepath.Dir(path), b.Name()))
 		}
 	}
 	tmp, err := os.MkdirTemp(filepath.Dir(path), filepath.Base(path)+tmpMark)
@@ -205,143 +203,30 @@ func (c *Cache) build(ctx context.Context, path string, build func(context.Conte
 	if err := build(ctx, tmp); err != nil {
 		return err
 	}
+	if err := persist(tmp); err != nil {
+		return fmt.Errorf("write the new cache entry to the disk: %w", err)
+	}
 	m, err := scan(tmp)
 	if err == nil {
 		err = m.sums(tmp)
 	}
+	if err == nil && len(m) == 0 {
+		err = errNoFiles
+	}
 	if err != nil {
 		return fmt.Errorf("read the new cache entry: %w", err)
 	}
-	data, err := json.Marshal(m)
+	if err = m.write(tmp); err == nil {
+		err = withFile(tmp, (*os.File).Sync)
+	}
+	if err == nil {
+		err = os.Rename(tmp, path)
+	}
+	if err == nil {
+		err = withFile(filepath.Dir(path), (*os.File).Sync)
+	}
 	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(tmp, manifestName), data, 0o644); err != nil {
-		return fmt.Errorf("finish the cache entry: %w", err)
-	}
-	if err := os.Rename(tmp, path); err != nil {
 		return fmt.Errorf("finish the cache entry: %w", err)
 	}
 	return nil
-}
-
-// Item is one entry, or a folder that is worked in, as List finds it.
-type Item struct {
-	Kind string `json:"kind"`
-	Key  string `json:"key"`
-	Path string `json:"path"`
-	// Bytes is what the entry takes on disk; holes in sparse files do not count.
-	Bytes int64 `json:"bytes"`
-	// Used is when it was last asked for.
-	Used time.Time `json:"used"`
-}
-
-// List returns the entries and the folders that are worked in, last used first.
-func (c *Cache) List() ([]Item, error) {
-	var marks []string
-	for _, name := range []string{manifestName, workName} {
-		found, err := filepath.Glob(filepath.Join(c.dir, "*", "*", name))
-		if err != nil {
-			return nil, err
-		}
-		marks = append(marks, found...)
-	}
-	var items []Item
-	for _, m := range marks {
-		path := filepath.Dir(m)
-		info, err := os.Stat(m)
-		if err != nil {
-			continue // pruned meanwhile
-		}
-		items = append(items, Item{
-			Kind: filepath.Base(filepath.Dir(path)), Key: filepath.Base(path), Path: path,
-			Bytes: DiskUse(path), Used: info.ModTime(),
-		})
-	}
-	sort.Slice(items, func(i, j int) bool { return items[i].Used.After(items[j].Used) })
-	return items, nil
-}
-
-// ErrInUse is returned by Remove for an entry that a process holds.
-var ErrInUse = errors.New("in use")
-
-// Remove deletes an entry that nobody holds.
-func (c *Cache) Remove(it Item) error {
-	lock, err := os.OpenFile(it.Path+lockSuffix, os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC, 0o644)
-	if err != nil {
-		return err
-	}
-	defer lock.Close()
-	err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	// A lock that another Remove unlinked meanwhile holds nobody off.
-	if err != nil || !stillThere(lock, lock.Name()) {
-		return fmt.Errorf("%s/%s: %w", it.Kind, it.Key, ErrInUse)
-	}
-	return errors.Join(discard(it.Path), os.Remove(lock.Name()))
-}
-
-// Leftovers lists what builds left behind that were killed, and that nobody is
-// at work on: half-made entries, and locks of entries that are gone. Bytes is
-// what they take, Used when they were last written to.
-func (c *Cache) Leftovers() ([]Item, error) {
-	locks, err := filepath.Glob(filepath.Join(c.dir, "*", "*"+lockSuffix))
-	if err != nil {
-		return nil, err
-	}
-	halves, err := filepath.Glob(filepath.Join(c.dir, "*", "*"+tmpMark+"*"))
-	if err != nil {
-		return nil, err
-	}
-	var found []Item
-	add := func(path, key string) {
-		info, err := os.Lstat(path)
-		if err != nil || locked(filepath.Join(filepath.Dir(path), key)+lockSuffix) {
-			return
-		}
-		found = append(found, Item{Kind: filepath.Base(filepath.Dir(path)), Key: key, Path: path, Bytes: DiskUse(path), Used: info.ModTime()})
-	}
-	for _, p := range halves {
-		key, _, _ := strings.Cut(filepath.Base(p), tmpMark)
-		add(p, key)
-	}
-	for _, p := range locks {
-		entry := strings.TrimSuffix(p, lockSuffix)
-		if _, err := os.Lstat(entry); errors.Is(err, fs.ErrNotExist) {
-			add(p, filepath.Base(entry))
-		}
-	}
-	return found, nil
-}
-
-// Sweep removes one of Leftovers, unless somebody began to work on it.
-func (c *Cache) Sweep(it Item) error {
-	entry := filepath.Join(filepath.Dir(it.Path), it.Key)
-	lock, err := os.OpenFile(entry+lockSuffix, os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC, 0o644)
-	if err != nil {
-		return err
-	}
-	defer lock.Close()
-	err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if err != nil || !stillThere(lock, lock.Name()) {
-		return fmt.Errorf("%s/%s: %w", it.Kind, it.Key, ErrInUse)
-	}
-	if it.Path != lock.Name() {
-		if err := removeAll(it.Path); err != nil {
-			return err
-		}
-	}
-	if _, err := os.Lstat(entry); errors.Is(err, fs.ErrNotExist) {
-		return os.Remove(lock.Name())
-	}
-	return nil
-}
-
-// locked says whether somebody holds a lock. It makes no lock file.
-func locked(name string) bool {
-	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return false
-	}
-	defer f.Close() // lets go of the lock, too
-	return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil
 }

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
 
 	"github.com/faultline/faultline/internal/bounded"
@@ -32,8 +34,10 @@ type manifest map[string]fileState
 type fileState struct {
 	Size  int64 `json:"size"`
 	Mtime int64 `json:"mtime"` // nanoseconds since 1970
-	// Sum is of the content; see Check.
-	Sum string `json:"sum,omitempty"`
+	// CRC32C of the content finds accidents, at little cost; see Check.
+	CRC32C string `json:"sum,omitempty"`
+	// SHA256 of the content finds any change, where the times differ; see renew.
+	SHA256 string `json:"sha256,omitempty"`
 }
 
 func scan(dir string) (manifest, error) {
@@ -56,9 +60,10 @@ func scan(dir string) (manifest, error) {
 	return m, err
 }
 
-// whole says what is wrong with the entry at path, or nil.
+// whole reports what is wrong with the entry at path, or nil. It looks at sizes and
+// times, not at content.
 func whole(path string) error {
-	data, err := bounded.ReadFile(filepath.Join(path, manifestName), maxManifest)
+	want, err := readManifest(path)
 	if err != nil {
 		return err
 	}
@@ -66,16 +71,12 @@ func whole(path string) error {
 	if err != nil {
 		return err
 	}
-	return got.is(data)
+	return got.is(want)
 }
 
-// is says what is wrong with the files of an entry by what its manifest says they
-// are, or nil.
-func (got manifest) is(said []byte) error {
-	var want manifest
-	if err := json.Unmarshal(said, &want); err != nil {
-		return err
-	}
+// is reports what is wrong with the files of an entry, by what its manifest says of
+// them, or nil.
+func (got manifest) is(want manifest) error {
 	for name := range got {
 		if _, known := want[name]; !known {
 			return fmt.Errorf("%s was added", name)
@@ -87,10 +88,63 @@ func (got manifest) is(said []byte) error {
 		}
 	}
 	if len(want) == 0 {
-		return errors.New("it has no files")
+		return errNoFiles
 	}
 	return nil
 }
+
+// renew makes an entry whole whose files have the size and the content that they
+// had, at other times: a copy, or a CI system that restores a cache, may keep whole
+// seconds of a time, or none of it. The manifest gets the times that the files have
+// now. The caller holds the entry alone: a guest that still had a file open could
+// change it after it was read, at the same time.
+func renew(path string) error {
+	want, err := readManifest(path)
+	if err != nil {
+		return err
+	}
+	got, err := scan(path)
+	if err != nil {
+		return err
+	}
+	for name, w := range want {
+		g, there := got[name]
+		if !there || g.Size != w.Size || g.Mtime == w.Mtime {
+			continue
+		}
+		sum := sha256.New()
+		if err := content(filepath.Join(path, name), sum); err != nil {
+			return err
+		}
+		if w.SHA256 == hexSum(sum) {
+			w.Mtime = g.Mtime
+			want[name] = w
+		}
+	}
+	if err := got.is(want); err != nil {
+		return err
+	}
+	return want.write(path)
+}
+
+func readManifest(path string) (m manifest, err error) {
+	data, err := bounded.ReadFile(filepath.Join(path, manifestName), maxManifest)
+	if err == nil {
+		err = json.Unmarshal(data, &m)
+	}
+	return m, err
+}
+
+// write writes the manifest of an entry whole, or not at all.
+func (m manifest) write(path string) error {
+	data, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	return renameio.WriteFile(filepath.Join(path, manifestName), data, 0o644, renameio.WithTempDir(path))
+}
+
+var errNoFiles = errors.New("it has no files")
 
 // touch notes the use of an entry in its manifest's modification time; a
 // read-only cache is no reason to fail.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -41,21 +42,77 @@ func (c *Cache) denied(err error) error {
 		return err
 	}
 	path := at.Path
-	info, serr := os.Lstat(path)
-	for serr != nil && path != filepath.Dir(path) { // it is not there, or can't be seen
+	var st unix.Stat_t
+	gone := unix.Lstat(path, &st)
+	for gone != nil && path != filepath.Dir(path) { // it does not exist, or is out of sight
 		path = filepath.Dir(path)
-		info, serr = os.Lstat(path)
+		gone = unix.Lstat(path, &st)
 	}
 	e := &DeniedError{Dir: c.dir, Path: path, Owner: "another user", Err: err}
-	if serr == nil {
-		if st, ok := info.Sys().(*syscall.Stat_t); ok {
-			e.Owner = fmt.Sprint("user ", st.Uid)
-			if u, err := user.LookupId(fmt.Sprint(st.Uid)); err == nil {
-				e.Owner = u.Username
-			}
-		}
+	if gone == nil {
+		e.Owner = owner(st.Uid)
 	}
 	return e
+}
+
+// private checks that the cache's folder is this user's, and takes it from everybody
+// else. What is in it may be root's as well, but no other user's: a folder that
+// others could write in may hold what they put there.
+func (c *Cache) private() error {
+	if err := c.owned(c.dir, os.Geteuid()); err != nil {
+		return err
+	}
+	if err := c.tighten(); err != nil {
+		return err
+	}
+	kinds, err := os.ReadDir(c.dir)
+	for _, kind := range kinds {
+		err = errors.Join(err, c.owned(filepath.Join(c.dir, kind.Name()), os.Geteuid(), 0))
+	}
+	return err
+}
+
+// owned returns a *DeniedError for a path that none of the users owns. A symbolic
+// link and what it leads to both count.
+func (c *Cache) owned(path string, users ...int) error {
+	for _, stat := range []func(string, *unix.Stat_t) error{unix.Lstat, unix.Stat} {
+		var st unix.Stat_t
+		if err := stat(path, &st); errors.Is(err, unix.ENOENT) {
+			continue // removed, or a link to nothing: there is nothing to use
+		} else if err != nil {
+			return c.denied(&fs.PathError{Op: "use", Path: path, Err: err})
+		}
+		if !slices.Contains(users, int(st.Uid)) {
+			return &DeniedError{Dir: c.dir, Path: path, Owner: owner(st.Uid), Err: fmt.Errorf("use %s: another user can change what is in it", path)}
+		}
+	}
+	return nil
+}
+
+// tighten makes the mode of the cache's folder 0700.
+func (c *Cache) tighten() error {
+	info, err := os.Stat(c.dir)
+	if err != nil || info.Mode().Perm()&0o077 == 0 {
+		return err
+	}
+	err = os.Chmod(c.dir, 0o700)
+	if info, gone := os.Stat(c.dir); gone != nil || info.Mode().Perm()&0o077 == 0 {
+		return gone
+	}
+	why := ""
+	if err != nil {
+		why = fmt.Sprintf(": %v", err)
+	}
+	return fault.Requestf("other users can enter the cache %s (mode %#o), and its mode can't be made 0700%s; "+
+		"set XDG_CACHE_HOME to a folder of your own, on a file system that has modes", c.dir, info.Mode().Perm(), why)
+}
+
+// owner returns the name of a user, or the number where there is no name.
+func owner(uid uint32) string {
+	if u, err := user.LookupId(fmt.Sprint(uid)); err == nil {
+		return u.Username
+	}
+	return fmt.Sprint("user ", uid)
 }
 
 // holder names a process that holds a lock on a file, by /proc/locks

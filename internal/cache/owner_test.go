@@ -77,6 +77,95 @@ func TestWaitingIsSaid(t *testing.T) {
 	}
 }
 
+// Another user's folder is refused, also where it can be written in, and so is what
+// another user put into ours while others could.
+func TestForeignFolder(t *testing.T) {
+	refused := func(t *testing.T, dir, at string) {
+		t.Helper()
+		_, err := Open(dir)
+		var denied *DeniedError
+		if !errors.As(err, &denied) || fault.Of(err) != fault.Request || denied.Path != at {
+			t.Fatalf("%v", err)
+		}
+		for _, part := range []string{"use " + at, " belongs to " + denied.Owner, "set XDG_CACHE_HOME", "chown -R"} {
+			if !strings.Contains(err.Error(), part) {
+				t.Errorf("%v does not say %q", err, part)
+			}
+		}
+	}
+	if os.Geteuid() != 0 {
+		refused(t, "/tmp", "/tmp") // root's, and everybody may write
+		return
+	}
+	const other = 65534
+	folder := func(t *testing.T, parts ...string) string {
+		t.Helper()
+		dir := filepath.Join(parts...)
+		if err := errors.Join(os.Mkdir(dir, 0o777), os.Chmod(dir, 0o777)); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	give := func(t *testing.T, path string) {
+		t.Helper()
+		if err := os.Lchown(path, other, other); errors.Is(err, unix.EPERM) {
+			t.Skip("root here can't give anything away: ", err)
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Run("the folder", func(t *testing.T) {
+		dir := folder(t, t.TempDir(), "faultline")
+		give(t, dir)
+		refused(t, dir, dir)
+		if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o777 {
+			t.Errorf("%v, %v: another's folder was changed", info.Mode(), err)
+		}
+	})
+	t.Run("a kind", func(t *testing.T) {
+		dir := folder(t, t.TempDir(), "faultline")
+		kind := folder(t, dir, "templates")
+		give(t, kind)
+		refused(t, dir, kind)
+	})
+	t.Run("what a link leads to", func(t *testing.T) {
+		dir, kind := folder(t, t.TempDir(), "faultline"), folder(t, t.TempDir(), "templates")
+		give(t, kind)
+		link := filepath.Join(dir, "templates")
+		if err := os.Symlink(kind, link); err != nil {
+			t.Fatal(err)
+		}
+		refused(t, dir, link)
+	})
+	t.Run("a link", func(t *testing.T) {
+		dir, kind := folder(t, t.TempDir(), "faultline"), folder(t, t.TempDir(), "tree")
+		link := filepath.Join(dir, "tree")
+		if err := os.Symlink(kind, link); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(dir); err != nil {
+			t.Errorf("a link of our own: %v", err)
+		}
+		give(t, link)
+		refused(t, dir, link)
+	})
+	asNobody(t)
+}
+
+// A folder that can't be closed to others is no cache.
+func TestModeThatStays(t *testing.T) {
+	c := &Cache{dir: "/proc/self"} // ours; chmod(2) is refused, as on file systems without modes
+	err := c.tighten()
+	if fault.Of(err) != fault.Request {
+		t.Fatalf("%v", err)
+	}
+	for _, part := range []string{"other users can enter", "/proc/self", "mode 0555", "set XDG_CACHE_HOME"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%v does not say %q", err, part)
+		}
+	}
+}
+
 // What is another user's ends with whose it is, and the ways out.
 func TestAnothersCache(t *testing.T) {
 	if os.Geteuid() == 0 {

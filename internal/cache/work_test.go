@@ -74,6 +74,44 @@ func TestWork(t *testing.T) {
 	empty(t, c)
 }
 
+// A path with brackets in it is no pattern: what is below it is listed and pruned.
+func TestBracketsInPath(t *testing.T) {
+	for _, name := range []string{"a[b]", "[a-c]*", "a?", `back\[slash`} {
+		c, err := Open(filepath.Join(t.TempDir(), name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		get(t, c).Close()
+		w, err := c.Work(t.Context(), "tree", "one", false, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Close()
+		items, err := c.List()
+		if err != nil || len(items) != 2 {
+			t.Errorf("%s: it lists %+v, %v", name, items, err)
+		}
+		for _, it := range items {
+			if err := c.Remove(it); err != nil {
+				t.Error(err)
+			}
+		}
+		half := filepath.Join(c.Dir(), "kind", "key"+tmpMark+"1")
+		for _, path := range []string{half, filepath.Join(c.Dir(), "kind", "other"+lockSuffix)} {
+			if err := os.Mkdir(path, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if left, err := c.Leftovers(); err != nil || len(left) != 2 {
+			t.Errorf("%s: left over are %+v, %v", name, left, err)
+		}
+		get(t, c).Close()
+		if _, err := os.Stat(half); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: the half-made entry remains: %v", name, err)
+		}
+	}
+}
+
 // empty says whether nothing is left of a kind's entries, nor of their locks.
 func empty(t *testing.T, c *Cache) {
 	t.Helper()

@@ -105,16 +105,19 @@ func run(ctx context.Context, cmd *exec.Cmd) ([]byte, error) {
 // Ask is Run for what a program tells of itself (its version), which one that is
 // broken may never do: it gets so much time.
 func Ask(ctx context.Context, limit time.Duration, name string, args ...string) ([]byte, error) {
-	return AskAs(ctx, nil, limit, name, args...)
+	return AskAs(ctx, nil, nil, limit, name, args...)
 }
 
-// AskAs is Ask by another user; nil is who we are.
-func AskAs(ctx context.Context, user *syscall.Credential, limit time.Duration, name string, args ...string) ([]byte, error) {
+// AskAs is Ask by another user and in another environment; nil stands for ours.
+func AskAs(ctx context.Context, user *syscall.Credential, env []string, limit time.Duration, name string, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %v", limit))
 	defer cancel()
 	cmd := Command(ctx, "", nil, name, args...)
 	if cmd.SysProcAttr.Credential = user; user != nil {
 		cmd.Dir = "/"
+	}
+	if env != nil {
+		cmd.Env = env
 	}
 	return run(ctx, cmd)
 }

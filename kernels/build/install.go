@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -48,11 +49,12 @@ func (b *Build) Install(ctx context.Context, dir string) error {
 	if err := b.make(ctx, "INSTALL_MOD_PATH="+dir, "INSTALL_MOD_STRIP=1", "modules_install"); err != nil {
 		return err
 	}
-	links, err := filepath.Glob(filepath.Join(dir, "lib/modules/*/*"))
+	links, err := fs.Glob(os.DirFS(dir), "lib/modules/*/*")
 	if err != nil {
 		return err
 	}
 	for _, l := range links {
+		l = filepath.Join(dir, l)
 		// build and source lead out of the folder, to what may be gone tomorrow.
 		if info, err := os.Lstat(l); err == nil && info.Mode()&os.ModeSymlink != 0 {
 			if err := os.Remove(l); err != nil {

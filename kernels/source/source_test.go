@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -95,7 +96,7 @@ func from(file string) List { return List{apt.Source(file), deb.Source(), dir.So
 
 func testOptions(t *testing.T) kernels.Options {
 	t.Helper()
-	c, err := cache.Open(filepath.Join(t.TempDir(), "cache"))
+	c, err := cache.Open(filepath.Join(t.TempDir(), "cache [1]")) // a path is no pattern
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +106,7 @@ func testOptions(t *testing.T) kernels.Options {
 // leftBehind lists what is in the cache but locks.
 func leftBehind(t *testing.T, o kernels.Options) []string {
 	t.Helper()
-	all, err := filepath.Glob(filepath.Join(o.Cache.Dir(), "*", "*"))
+	all, err := fs.Glob(os.DirFS(o.Cache.Dir()), "*/*")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -83,7 +84,7 @@ func (r repo) source(ctx context.Context, version string) (commit string, err er
 		if _, err := tool.Run(ctx, unpacked, nil, "apt-get", "download", name); err != nil {
 			return "", err
 		}
-		packages, err := filepath.Glob(filepath.Join(unpacked, "*.deb"))
+		packages, err := fs.Glob(os.DirFS(unpacked), "*.deb")
 		if err != nil || len(packages) != 1 {
 			return "", fmt.Errorf("apt-get download %s left %d packages", name, len(packages))
 		}

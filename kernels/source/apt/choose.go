@@ -3,6 +3,7 @@ package apt
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -204,11 +205,11 @@ func (c *aptChoice) download(ctx context.Context, dir string, opts kernels.Optio
 	}
 	var files []string
 	for _, p := range c.packages {
-		m, _ := filepath.Glob(filepath.Join(dir, p.Name+"_*.deb"))
+		m, _ := fs.Glob(os.DirFS(dir), p.Name+"_*.deb")
 		if len(m) != 1 {
 			return nil, fmt.Errorf("download %s: apt-get left %d files of it", p.Name, len(m))
 		}
-		files = append(files, m[0])
+		files = append(files, filepath.Join(dir, m[0]))
 	}
 	return files, nil
 }

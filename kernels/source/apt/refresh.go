@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -119,6 +120,6 @@ func (a *aptState) explain(err error, machine []stanza) (missing []string, _ err
 // hasRelease says whether apt got a suite's Release file, so that what it misses
 // is a list, on a mirror that is being updated.
 func (a *aptState) hasRelease(suite string) bool {
-	m, _ := filepath.Glob(filepath.Join(a.dir, "lists", "*_dists_"+suite+"_*Release"))
+	m, _ := fs.Glob(os.DirFS(a.dir), "lists/*_dists_"+suite+"_*Release")
 	return len(m) > 0
 }

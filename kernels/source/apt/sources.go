@@ -238,8 +238,10 @@ func (m machine) sources(ctx context.Context) ([]stanza, error) {
 				files = append(files, value)
 			case "parts":
 				for _, pattern := range []string{"*.list", "*.sources"} {
-					m, _ := filepath.Glob(filepath.Join(value, pattern))
-					files = append(files, m...)
+					m, _ := fs.Glob(os.DirFS(value), pattern)
+					for _, file := range m {
+						files = append(files, filepath.Join(value, file))
+					}
 				}
 			}
 		}

@@ -1,6 +1,8 @@
 package tree
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -27,6 +29,22 @@ func TestChoose(t *testing.T) {
 	} {
 		if got := choose(c.all, func(survey) bool { return !c.noRoom }); got != c.want {
 			t.Errorf("%s: place %d, want %d", c.name, got, c.want)
+		}
+	}
+}
+
+// A place's path is no pattern.
+func TestObjectsInBrackets(t *testing.T) {
+	for _, name := range []string{"plain", "a[b]", "*", `a\?`} {
+		dir := filepath.Join(t.TempDir(), name)
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, objectsName+"1"+logSuffix), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := objectsIn(dir); len(got) != 1 || got[0] != filepath.Join(dir, objectsName+"1") {
+			t.Errorf("%s: %q", name, got)
 		}
 	}
 }

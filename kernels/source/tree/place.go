@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -120,7 +121,10 @@ func (p *place) others() []string {
 // objectsIn are a place's folders of objects, the last used first: a build begins
 // its log anew.
 func objectsIn(path string) []string {
-	logs, _ := filepath.Glob(filepath.Join(path, objectsName+"*"+logSuffix)) // the pattern is good
+	logs, _ := fs.Glob(os.DirFS(path), objectsName+"*"+logSuffix) // the pattern is good
+	for i := range logs {
+		logs[i] = filepath.Join(path, logs[i])
+	}
 	slices.SortFunc(logs, func(a, b string) int { return modified(b).Compare(modified(a)) })
 	for i := range logs {
 		logs[i] = strings.TrimSuffix(logs[i], logSuffix)

@@ -1,0 +1,92 @@
+package qemu
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/tool"
+)
+
+// firmware are the files that QEMU loads into the guests of Machine: the BIOS, the ROMs
+// that start a kernel (with PVH or without), and the one of the APIC.
+var firmware = []string{"bios-256k.bin", "pvh.bin", "linuxboot.bin", "linuxboot_dma.bin", "kvmvapic.bin"}
+
+// maxLibraries bounds what the dynamic linker prints, which has a line for each library.
+const maxLibraries = 4096
+
+// Identity returns a digest of what runs guests: QEMU's file, the libraries that are
+// linked to it, and its firmware, which other packages have. Files that are large are
+// known by size and time, firmware by content. Modules that QEMU loads later come from
+// its own build, and refuse another one; Version has the package's version.
+func (b Binary) Identity(ctx context.Context) (string, error) {
+	var libraries, roms []string
+	var both errgroup.Group
+	both.Go(func() (err error) { libraries, err = b.libraries(ctx); return err })
+	both.Go(func() (err error) { roms, err = b.roms(ctx); return err })
+	if err := both.Wait(); err != nil {
+		return "", fmt.Errorf("find out what %s consists of: %w", b.Path, err)
+	}
+	return cache.Key(append(append([]string{b.Version}, libraries...), roms...)...), nil
+}
+
+// libraries describes QEMU's file and its libraries, as ld.so(8) finds them.
+func (b Binary) libraries(ctx context.Context) ([]string, error) {
+	env := append(environment[:len(environment):len(environment)], "LD_TRACE_LOADED_OBJECTS=1")
+	// A file without a dynamic linker prints its version instead.
+	out, err := tool.AskAs(ctx, b.User, env, versionLimit, b.Path, "--version")
+	if err != nil {
+		return nil, err
+	}
+	paths := []string{b.Path}
+	for line := range strings.Lines(string(out)) {
+		// "libz.so.1 => /lib/x86_64-linux-gnu/libz.so.1 (0x00007f…)"
+		for _, word := range strings.Fields(line) {
+			if filepath.IsAbs(word) {
+				paths = append(paths, word)
+			}
+		}
+	}
+	if len(paths) > maxLibraries {
+		return nil, fmt.Errorf("it has %d libraries", len(paths))
+	}
+	var all []string
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, fmt.Sprintln(filepath.Base(path), info.Size(), info.ModTime().UnixNano()))
+	}
+	return all, nil
+}
+
+// roms describes the firmware, each file in the first of QEMU's folders that has it.
+func (b Binary) roms(ctx context.Context) ([]string, error) {
+	out, err := tool.AskAs(ctx, b.User, environment, versionLimit, b.Path, "-L", "help")
+	if err != nil {
+		return nil, err
+	}
+	folders := strings.Split(strings.TrimSpace(string(out)), "\n")
+	var all []string
+	for _, name := range firmware {
+		digest := ""
+		for _, folder := range folders {
+			if digest, err = cache.FileSum(filepath.Join(folder, name)); !errors.Is(err, fs.ErrNotExist) {
+				break
+			}
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		all = append(all, name, digest)
+	}
+	return all, nil
+}

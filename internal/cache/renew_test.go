@@ -1,0 +1,175 @@
+package cache
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"hash/crc32"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/faultline/faultline/internal/bounded"
+)
+
+// retime gives the files of an entry other times, as a copy does.
+func retime(t *testing.T, e *Entry, to func(time.Time) time.Time) {
+	t.Helper()
+	err := filepath.WalkDir(e.Path, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		at := to(info.ModTime())
+		return os.Chtimes(path, at, at)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func seconds(at time.Time) time.Time { return at.Truncate(time.Second) }
+
+// An entry whose times were lost is still one, and its content is read once for it.
+func TestTimesLost(t *testing.T) {
+	for name, to := range map[string]func(time.Time) time.Time{
+		"whole seconds":       seconds,
+		"two seconds, of zip": func(at time.Time) time.Time { return at.Truncate(2 * time.Second) },
+		"microseconds, and an odd one": func(at time.Time) time.Time {
+			return at.Truncate(time.Microsecond).Add(time.Microsecond)
+		},
+		"the epoch":            func(time.Time) time.Time { return time.Unix(0, 0) },
+		"that of the copy":     func(time.Time) time.Time { return time.Now().Add(time.Hour) },
+		"before 1970, of a FS": func(time.Time) time.Time { return time.Unix(-1, 0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := open(t)
+			e := get(t, c)
+			e.Close()
+			retime(t, e, to)
+			if whole(e.Path) == nil {
+				t.Fatal("the times are as they were")
+			}
+			if e = get(t, c); e.Built {
+				t.Error("it was built again")
+			}
+			if err := whole(e.Path); err != nil {
+				t.Errorf("its times were not noted: %v", err)
+			}
+			if err := e.Check(); err != nil {
+				t.Error(err)
+			}
+			e.Close()
+			if e = get(t, c); e.Built {
+				t.Error("it was built again, after it was recognised")
+			}
+		})
+	}
+}
+
+// A copy of the whole cache is a cache.
+func TestCopiedCache(t *testing.T) {
+	c := open(t)
+	get(t, c).Close()
+	copied := filepath.Join(t.TempDir(), "copy")
+	if err := os.CopyFS(copied, os.DirFS(c.Dir())); err != nil {
+		t.Fatal(err)
+	}
+	other, err := Open(copied)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { removeAll(copied) })
+	if e := get(t, other); e.Built {
+		t.Error("a copied entry was built again")
+	}
+}
+
+// What was changed is found where the times say nothing, also where the checksum
+// against accidents was made to fit.
+func TestChangedAndTimesLost(t *testing.T) {
+	forge := func(t *testing.T, dir string, change func(*fileState)) {
+		t.Helper()
+		data, err := bounded.ReadFile(filepath.Join(dir, manifestName), maxManifest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var m manifest
+		if err := json.Unmarshal(data, &m); err != nil {
+			t.Fatal(err)
+		}
+		state := m["file"]
+		change(&state)
+		m["file"] = state
+		if err := m.write(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other := func(t *testing.T, dir string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, "file"), []byte("CONTENT"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, change := range map[string]func(t *testing.T, dir string){
+		"content": other,
+		"a bit":   func(t *testing.T, dir string) { flip(t, filepath.Join(dir, "file"), 3) },
+		"content, by a CRC that fits": func(t *testing.T, dir string) {
+			other(t, dir)
+			sum := crc32.New(castagnoli)
+			if err := content(filepath.Join(dir, "file"), sum); err != nil {
+				t.Fatal(err)
+			}
+			forge(t, dir, func(s *fileState) { s.CRC32C = hexSum(sum) })
+		},
+		"nothing, but an earlier version kept no SHA-256": func(t *testing.T, dir string) {
+			forge(t, dir, func(s *fileState) { s.SHA256 = "" })
+		},
+		"another file's content": func(t *testing.T, dir string) {
+			forge(t, dir, func(s *fileState) { s.SHA256 = hexSum(sha256.New()) })
+		},
+		"a file is lost":  func(t *testing.T, dir string) { os.Remove(filepath.Join(dir, "file")) },
+		"a file is added": func(t *testing.T, dir string) { os.WriteFile(filepath.Join(dir, "more"), nil, 0o644) },
+		"a file is cut":   func(t *testing.T, dir string) { os.Truncate(filepath.Join(dir, "file"), 3) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := open(t)
+			e := get(t, c)
+			e.Close()
+			change(t, e.Path)
+			retime(t, e, seconds)
+			if e = get(t, c); !e.Built {
+				t.Error("it was taken for the same")
+			}
+			if data, err := os.ReadFile(filepath.Join(e.Path, "file")); string(data) != "content" {
+				t.Errorf("%q, %v", data, err)
+			}
+		})
+	}
+}
+
+// Times are renewed by a caller that holds the entry alone: who holds it as well may
+// have its files open for writing.
+func TestRenewedAlone(t *testing.T) {
+	c := open(t)
+	held := get(t, c)
+	retime(t, held, seconds)
+	done := make(chan bool)
+	go func() {
+		defer close(done)
+		get(t, c).Close()
+	}()
+	time.Sleep(100 * time.Millisecond)
+	if whole(held.Path) == nil {
+		t.Error("its times were renewed while it was held")
+	}
+	held.Close()
+	<-done
+	if err := whole(held.Path); err != nil {
+		t.Error(err)
+	}
+}

@@ -31,7 +31,7 @@ const (
 	inTrace     place = iota // the first function of the call trace
 	atRegisters              // the function that the registers name, then its callers
 	atLock                   // where the lock is taken, then the call trace
-	inStall                  // what the processor was asked to do: see stalled
+	outermost                // what the processor was asked to do: see asked
 	nowhere                  // the words are enough
 )
 
@@ -44,9 +44,10 @@ const symbol = `(?P<f>\w[\w.]*)\+0x`
 const lockdep = "lockdep"
 
 // lockWords are what the lock validator finds (kernel/locking/lockdep.c).
-const lockWords = `possible (?:circular locking dependency|recursive locking|irq lock inversion dependency) detected|inconsistent lock state|` +
-	`bad (?:unlock balance|contention) detected|\S+-safe -> \S+-unsafe lock order detected|held lock freed|` +
-	`lock held (?:when returning to user space|at task exit time)|[Nn]ested lock was not taken|still has locks held|Invalid wait context`
+const lockWords = `possible (?:circular locking dependency|recursive locking|irq lock inversion dependency) detected|` +
+	`inconsistent lock state|bad (?:unlock balance|contention) detected|\S+-safe -> \S+-unsafe lock order detected|` +
+	`held lock freed|lock held (?:when returning to user space|at task exit time)|` +
+	`[Nn]ested lock was not taken|still has locks held|Invalid wait context`
 
 // forms are the complaints, the particular before the general. The kernel's words:
 // __warn and its callers in kernel/panic.c, die() in arch/x86/kernel/dumpstack.c,
@@ -60,8 +61,10 @@ var forms = []form{
 	{line: re(`^WARNING: .*\bCPU: \d+ PID: \d+ at `), name: "WARNING", place: atRegisters},
 
 	{line: re(`^(?:WARNING|BUG|INFO): (?:\S+/\d+ )?(?P<words>` + lockWords + `)`), name: lockdep, place: atLock},
-	{line: re(`^\[ (?:WARNING|BUG|INFO): (?:\S+/\d+ )?(?P<words>` + lockWords + `)`), name: lockdep, place: atLock},
-	{line: re(`^(?:\[ )?(?:WARNING|BUG|INFO): (?P<words>suspicious RCU usage|trying to register non-static key)`), name: lockdep},
+	{line: re(`^\[ (?:WARNING|BUG|INFO): (?:\S+/\d+ )?(?P<words>` + lockWords + `)`),
+		name: lockdep, place: atLock},
+	{line: re(`^(?:\[ )?(?:WARNING|BUG|INFO): (?P<words>suspicious RCU usage|trying to register non-static key)`),
+		name: lockdep},
 
 	{line: re(`^BUG: KASAN: (?P<words>\S.*) in ` + symbol), name: "KASAN"},
 	{line: re(`^BUG: KASAN: (?P<words>\S.*) in (?P<f>[A-Za-z_]\w*)`), name: "KASAN"},
@@ -71,25 +74,32 @@ var forms = []form{
 	{line: re(`^BUG: (?P<words>K[A-Z]*SAN|KFENCE): (?P<own>.*)`)},
 
 	{line: re(`^BUG: workqueue lockup`), name: "BUG: workqueue lockup", place: nowhere, stood: 30 * time.Second},
-	{line: re(`^(?:(?:NMI )?watchdog: )?BUG: soft lockup`), name: "soft lockup", place: inStall, stood: 20 * time.Second},
-	{line: re(`^(?:NMI )?watchdog: .*Watchdog detected hard LOCKUP`), name: "hard lockup", place: inStall, stood: 10 * time.Second},
-	{line: re(`^(?:rcu: )?INFO: .*\bdetected\b.*\bstalls?\b`), name: "RCU stall", place: inStall, stood: 21 * time.Second},
-	{line: re(`^INFO: task .* (?:blocked .*\bfor more than|can't die for more than)`), name: "hung task", stood: 120 * time.Second},
+	{line: re(`^(?:(?:NMI )?watchdog: )?BUG: soft lockup`),
+		name: "soft lockup", place: outermost, stood: 20 * time.Second},
+	{line: re(`^(?:NMI )?watchdog: .*Watchdog detected hard LOCKUP`),
+		name: "hard lockup", place: outermost, stood: 10 * time.Second},
+	{line: re(`^(?:rcu: )?INFO: .*\bdetected\b.*\bstalls?\b`),
+		name: "RCU stall", place: outermost, stood: 21 * time.Second},
+	{line: re(`^INFO: task .* (?:blocked .*\bfor more than|can't die for more than)`),
+		name: "hung task", stood: 120 * time.Second},
 
-	{line: re(`^(?:BUG|WARNING|INFO): (?P<words>unable to handle|kernel NULL pointer)`), name: "BUG", place: atRegisters},
-	{line: re(`^BUG: (?P<words>sleeping function called|scheduling while atomic|Bad page (?:state|map|cache))`), name: "BUG"},
+	{line: re(`^BUG: (?P<words>unable to handle|kernel NULL pointer)`), name: "BUG", place: atRegisters},
+	{line: re(`^BUG: (?P<words>sleeping function called|scheduling while atomic|Bad page (?:state|map|cache))`),
+		name: "BUG"},
 	{line: re(`^BUG: (?P<words>Bad rss-counter state)`), name: "BUG", place: nowhere},
-	{line: re(`^BUG: (?P<own>.*stack guard page was hit)`), name: "BUG", place: atRegisters},
+	{line: re(`^BUG: (?P<own>.*stack guard page was hit)`), name: "BUG", place: outermost},
 	{line: re(`^(?:\[ )?BUG: (?P<own>.*)`), name: "BUG"},
-	// mm/slub.c: the cache, then what is wrong with it. Of KASAN's reports older kernels
-	// printed one so, too, in front of KASAN's own.
-	{line: re(`^BUG (?P<words>\S+) \([^)]*\): (?P<own>[^k].*|k[^a].*)`), name: "SLUB"},
+	// The cache, then what is wrong with it.
+	{line: re(`^BUG (?P<words>\S+) \([^)]*\): (?P<own>.*)`), name: "SLUB"},
 	{line: re(`^[Kk]ernel BUG at `), name: "kernel BUG", place: atRegisters},
 
-	{line: re(`^(?:Oops: )?general protection fault`), name: "general protection fault", place: atRegisters, inside: true},
-	{line: re(`^(?:Oops: )*(?:Oops|invalid opcode)\b.*\[#`), name: "Oops", place: atRegisters, inside: true},
-	{line: re(`^(?:Oops: )?(?P<words>[A-Za-z][A-Za-z0-9_ ()-]*): [0-9a-f]{1,16} \[#\d+\]`), place: atRegisters, inside: true},
-	{line: re(`^Internal error: (?P<own>.*): [0-9a-f]{1,16} \[#\d+\]`), name: "Oops", place: atRegisters, inside: true},
+	{line: re(`^(?:Oops: )?general protection fault`),
+		name: "general protection fault", place: atRegisters, inside: true},
+	{line: re(`^(?:Oops: )?(?:Oops|invalid opcode): [0-9a-f]{1,16} \[#`), name: "Oops", place: atRegisters, inside: true},
+	{line: re(`^(?:Oops: )?(?P<words>[A-Za-z][A-Za-z0-9_ ()-]*): [0-9a-f]{1,16} \[#\d+\]`),
+		place: atRegisters, inside: true},
+	{line: re(`^Internal error: (?P<own>.*): [0-9a-f]{1,16} \[#\d+\]`),
+		name: "Oops", place: atRegisters, inside: true},
 	{line: re(`^Unable to handle kernel (?P<own>.*)`), name: "BUG: unable to handle", place: atRegisters},
 	{line: re(`^(?:traps: )?PANIC: (?P<own>.*)`), name: "PANIC", place: atRegisters, inside: true},
 	{line: re(`^(?:traps: )?(?P<words>CFI failure|Missing ENDBR)\b.*? ` + symbol), place: atRegisters},
@@ -98,18 +108,27 @@ var forms = []form{
 	{line: re(`^UBSAN: (?P<words>[\w-]+)`), name: "UBSAN"},
 	{line: re(`^unchecked MSR access error`), name: "unchecked MSR access", place: atRegisters},
 	{line: re(`^list_(?:add|del) corruption`), name: "list corruption", place: nowhere},
-	{line: re(`^kmemleak: \d+ (?P<words>new suspected memory leaks)`), name: "kmemleak", place: nowhere},
-	{line: re(`^VFS: (?P<words>Busy inodes after unmount|Close: file count is)`), name: "VFS", place: nowhere},
-	{line: re(`^(?P<words>unregister_netdevice: waiting for) `), place: nowhere},
+	{line: re(`^kmemleak: \d+ (?P<words>new suspected memory leaks)`),
+		name: "kmemleak", place: nowhere, inside: true},
+	{line: re(`^VFS: (?P<words>Busy inodes after unmount|Close: file count is)`),
+		name: "VFS", place: nowhere, inside: true},
+	{line: re(`^(?P<words>unregister_netdevice: waiting for) `), place: nowhere, inside: true},
 	{line: re(`^rust_kernel: (?P<own>panicked)`), name: "rust_kernel"},
-	{line: re(`^(?P<words>Kernel panic - not syncing: .*)`), place: nowhere, inside: true},
+	{line: re(`^(?P<words>` + PanicMark + `: stack-protector: Kernel stack is corrupted) in: (?:` + symbol + `)?`),
+		inside: true},
+	{line: re(`^(?P<words>` + PanicMark + `: (?:corrupted stack end|kernel stack overflow).*)`),
+		place: outermost, inside: true},
+	{line: re(`^(?P<words>` + PanicMark + `: .*)`), place: nowhere, inside: true},
 
+	{line: re(`^WARNING: (?P<words>kernel stack (?:regs|frame pointer)) at .* has bad`),
+		name: "WARNING", place: nowhere},
 	{line: re(`^(?:\[ )?WARNING: (?P<own>.*)`), name: "WARNING", dumps: true},
 	{line: re(`^(?:\[ )?INFO: (?P<own>.*)`), name: "INFO", dumps: true},
 }
 
 // within are lines of another complaint's report that begin as a complaint does.
-var within = re(`^INFO: (?:lockdep is turned off|Stall ended|NMI handler|task .* is blocked on|(?:Slab|Object|Allocated|Freed|recovery required)\b)`)
+var within = re(`^INFO: (?:lockdep is turned off|Stall ended|NMI handler|task .* is blocked on|` +
+	`(?:Slab|Object|Allocated|Freed|recovery required)\b)|^BUG \S+ \([^)]*\): kasan: `)
 
 // head is a first line, and what matched in it.
 type head struct {
@@ -122,8 +141,9 @@ func headOf(l logLine) *head {
 	if l.user || l.text == "" || within.MatchString(l.text) {
 		return nil
 	}
+	text := strings.TrimPrefix(l.text, " ")
 	for i := range forms {
-		if m := forms[i].line.FindStringSubmatch(l.text); m != nil {
+		if m := forms[i].line.FindStringSubmatch(text); m != nil {
 			return &head{&forms[i], m}
 		}
 	}
@@ -154,12 +174,15 @@ func (h *head) text(report []logLine) string {
 }
 
 var (
-	offsets = re(`\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?`)
+	// suffixes are what %pS and a compiler add to a function's name.
+	suffixes = re(`\.(?:isra|constprop|part|cold|llvm)\b[.\d]*|\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?`)
 	numbers = re(`\b(?:0x)?[0-9a-f]*\d[0-9a-f]*\b`)
 	// ends is where the kernel's own words go over to what differs from run to run.
 	ends = re(`, |: | on CPU| in process `)
+	// asides are what it puts into brackets.
+	asides = re(` (?:\[[^]]*\]|\([^)]*\))`)
 	// varies is a word that differs from run to run: a number, an address, a process.
-	varies = re(`[\d{}\[\]/#]|^\(`)
+	varies = re(`[\d{}\[\]/#]|^\(|[^!-~]`)
 	// joins are words that make no sense at the end.
 	joins = re(`(?: (?:at|on|in|for|of|to|by|from))+$`)
 )
@@ -170,13 +193,16 @@ const mostWords = 120
 // words are words of the kernel that say what kind of complaint it is, without numbers.
 func words(s string) string {
 	if strings.HasPrefix(s, PanicMark) {
-		return strings.TrimSpace(numbers.ReplaceAllString(s, "N"))
+		s = numbers.ReplaceAllString(s, "N")
+	} else {
+		s = suffixes.ReplaceAllString(s, "")
 	}
-	return strings.TrimSpace(offsets.ReplaceAllString(s, ""))
+	return strings.TrimSpace(strings.ToValidUTF8(s, ""))
 }
 
 // ownWords are the kernel's own words without what differs from run to run.
 func ownWords(s string) string {
+	s = asides.ReplaceAllString(s, "")
 	if at := ends.FindStringIndex(s); at != nil {
 		s = s[:at[0]]
 	}

@@ -28,6 +28,7 @@ func Splats(log []string) (found []string) {
 const (
 	mostSplats = 64
 	splatReach = 160
+	traceReach = 1000 // where the end of a trace counts, of a stack that is full
 	// dumpReach is how far behind its first line a complaint's dump begins.
 	dumpReach = 16
 )
@@ -44,7 +45,7 @@ func each(log []string, yield func(first logLine, f *form, text string) bool) {
 			continue
 		}
 		report := reportOf(lines, heads, i)
-		if h.form.dumps && !slices.ContainsFunc(report[:min(len(report), dumpReach)], func(l logLine) bool { return l.kind == dumpLine || l.kind == ripLine }) {
+		if h.form.dumps && !dumps(report[:min(len(report), dumpReach)]) {
 			continue
 		}
 		if !yield(lines[i], h.form, h.text(report)) {
@@ -53,12 +54,24 @@ func each(log []string, yield func(first logLine, f *form, text string) bool) {
 	}
 }
 
+// dumps reports whether lines show where the kernel was.
+func dumps(report []logLine) bool {
+	return slices.ContainsFunc(report, func(l logLine) bool { return l.kind == dumpLine || l.kind == ripLine })
+}
+
 // reportOf are the lines that follow the i-th, and belong to the same report. Where the
 // log has the caller of each line, others write between them; but other processors
 // answer for a stall.
 func reportOf(lines []logLine, heads []*head, i int) (report []logLine) {
 	caller, stall := lines[i].caller, heads[i].form.stood > 0
-	for j := i + 1; j < min(len(lines), i+1+splatReach); j++ {
+	reach := splatReach
+	switch heads[i].form.place {
+	case nowhere:
+		return nil
+	case outermost:
+		reach = traceReach
+	}
+	for j := i + 1; j < min(len(lines), i+1+reach); j++ {
 		l := lines[j]
 		if l.user || l.caller != caller && !(stall && strings.HasPrefix(l.caller, "C")) {
 			continue

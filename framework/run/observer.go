@@ -16,7 +16,6 @@ import (
 	"github.com/faultline/faultline/framework/plan"
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/framework/results"
-	"github.com/faultline/faultline/framework/scenario"
 	"github.com/faultline/faultline/framework/vm"
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/internal/fault"
@@ -305,38 +304,6 @@ func (o *Observer) Observe(ctx context.Context, tasks []plan.Task, cell func(obs
 		})
 	}
 	g.Wait()
-}
-
-// observe drives a suite's process. Cells that it does not deliver are trouble
-// with the rig. Where a guest panicked and no scenario expected it, the cell is
-// observed again: what a kernel does it does again, and what the rig did it did
-// not so far (docs/reliability.md).
-func (o *Observer) observe(ctx context.Context, t plan.Task, cell func(observe.Cell)) {
-	again := t
-	again.Scenarios = nil
-	first := map[string]observe.Cell{}
-	o.once(ctx, t, nil, func(c observe.Cell) {
-		if i := slices.IndexFunc(t.Scenarios, func(i scenario.Info) bool { return i.ID == c.Scenario }); c.Panicked && i >= 0 {
-			first[c.Scenario] = c
-			again.Scenarios = append(again.Scenarios, t.Scenarios[i])
-			o.Say("%s panicked in %s, which is observed again", c.Kernel, c.Scenario)
-			return
-		}
-		cell(c)
-	})
-	if len(again.Scenarios) == 0 {
-		return
-	}
-	o.once(ctx, again, nil, func(c observe.Cell) {
-		panicked := first[c.Scenario]
-		c.Earlier = &panicked
-		// A panic before anything was bad is the rig's; one after it may be the kernel's.
-		if panicked.Verdict == observe.Unexpected && !c.Panicked && c.Verdict != observe.Rig {
-			c.Message = fmt.Sprintf("its guest panicked once, and not when it was observed again; then: %s (%s)", c.Headline(), c.Verdict)
-			c.Verdict, c.Steps, c.Witnesses = observe.Rig, nil, nil
-		}
-		cell(c)
-	})
 }
 
 // once drives a suite's process and hands on a cell for each scenario.

@@ -176,7 +176,7 @@ func (h *head) text(report []logLine) string {
 var (
 	// suffixes are what %pS and a compiler add to a function's name.
 	suffixes = re(`\.(?:isra|constprop|part|cold|llvm)\b[.\d]*|\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?`)
-	numbers = re(`\b(?:0x)?[0-9a-f]*\d[0-9a-f]*\b`)
+	numbers  = re(`\b(?:0x)?[0-9a-f]*\d[0-9a-f]*\b`)
 	// ends is where the kernel's own words go over to what differs from run to run.
 	ends = re(`, |: | on CPU| in process `)
 	// asides are what it puts into brackets.

@@ -202,7 +202,7 @@ func TestComplaintsAreBounded(t *testing.T) {
 	}
 }
 
-// A watchdog's complaint is told from all others by its text alone.
+// A watchdog's complaint is recognized by its text alone.
 func TestStall(t *testing.T) {
 	for text, want := range map[string]bool{
 		"soft lockup": true, "soft lockup in f": true, "hard lockup in f": true, "RCU stall": true, "hung task in f": true, "BUG: workqueue lockup": true,
@@ -210,6 +210,19 @@ func TestStall(t *testing.T) {
 		"KASAN: use-after-free in watchdog": false,
 	} {
 		if got := Stall(text); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
+
+// A complaint about the processor is recognized by its function.
+func TestOfProcessor(t *testing.T) {
+	for text, want := range map[string]bool{
+		"WARNING in fpu__init_system_xstate": true, "WARNING in do_extra_xstate_size_checks": true, "WARNING in identify_cpu": true,
+		"WARNING in xfeature_is_aligned": true, "unchecked MSR access in native_write_msr": true, "unchecked MSR access": true,
+		"WARNING in acpi_init": false, "WARNING in dax_iomap_fault": false, "KASAN: use-after-free in fpu__init_system_xstate": false, "": false,
+	} {
+		if got := OfProcessor(text); got != want {
 			t.Errorf("%q: %v", text, got)
 		}
 	}

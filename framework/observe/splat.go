@@ -122,6 +122,15 @@ func Stall(complaint string) bool {
 	})
 }
 
+// ofProcessor are functions in which a kernel finds a processor inconsistent when it
+// starts: arch/x86/kernel/fpu/{init,xstate}.c and arch/x86/kernel/cpu.
+var ofProcessor = re(`^(?:WARNING in _*(?:fpu_|fpstate_|xstate_|xfeature_|paranoid_xstate|do_extra_xstate|identify_(?:boot_)?cpu|` +
+	`check_xtile|validate_apic|topology_|mtrr_|cache_disable)|unchecked MSR access\b)`)
+
+// OfProcessor reports whether a complaint, as Splats has it, is about the processor
+// that a kernel found: in a guest that is what QEMU, or a hypervisor below it, made up.
+func OfProcessor(complaint string) bool { return ofProcessor.MatchString(complaint) }
+
 // taints are the letters of /proc/sys/kernel/tainted, bit 0 first
 // (Documentation/admin-guide/tainted-kernels.rst).
 const taints = "PFSRMBUDAWCIOELKXTNJ"

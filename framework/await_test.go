@@ -7,9 +7,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/suite"
 	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/guest/wire"
 )
 
 // A wait lasts for so many answers, however long the host takes for one: QEMU
@@ -61,10 +64,40 @@ func TestPollEndsWithItsContext(t *testing.T) {
 // What a guest's watchdogs saw while the host stood still is no witness.
 func TestStandstillIsNoWitness(t *testing.T) {
 	g := guestFor(t, rigged(t, "apt:bookworm"))
-	g.WriteFile(t.Context(), "/dev/kmsg", "watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [agent:1]\n")
+	g.WriteFile(t.Context(), "/proc/sys/kernel/watchdog_thresh", "1\n")
+	// A processor that does nothing is not watched.
+	victim := g.call(t.Context(), &wire.Request{Spawn: &wire.Spawn{}}).Spawned.Victim
+	m := g.call(t.Context(), &wire.Request{To: victim, Map: &wire.Map{
+		Length: 4096, Prot: unix.PROT_READ, Flags: unix.MAP_PRIVATE | unix.MAP_ANONYMOUS,
+	}}).Mapped
+	g.vm.Send(&wire.Request{To: victim, Access: &wire.Access{Kind: wire.Load, Addr: m.Addr, Width: 1, Spin: true}})
+	g.call(t.Context(), &wire.Request{Pmem: &wire.Pmem{}})
+	for _, signal := range []unix.Signal{unix.SIGSTOP, unix.SIGCONT} {
+		if err := unix.Kill(g.vm.PID(), signal); err != nil {
+			t.Fatal(err)
+		}
+		if signal == unix.SIGSTOP {
+			time.Sleep(5500 * time.Millisecond)
+		}
+	}
 	err := g.collect(t.Context())
 	var trouble *vm.Trouble
 	if !errors.As(err, &trouble) || trouble.Kind != vm.Host || g.rec.Witnesses[observe.WitnessSplats] != "" {
+		t.Errorf("%v; the witnesses are %q", err, g.rec.Witnesses)
+	}
+}
+
+// What a program writes to the kernel's log is no complaint of the kernel.
+func TestProgramsDoNotComplain(t *testing.T) {
+	g := guestFor(t, rigged(t, "apt:bookworm"))
+	for _, text := range []string{
+		"watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [agent:1]\n", "<0>BUG: KASAN: use-after-free in f+0x1/0x2\n",
+		"WARNING: mm/x.c:1 at f+0x1/0x2, CPU#1: agent/1\n", "Kernel panic - not syncing: no\n",
+	} {
+		g.WriteFile(t.Context(), "/dev/kmsg", text)
+	}
+	err := g.collect(t.Context())
+	if err != nil || g.rec.Witnesses[observe.WitnessSplats] != observe.NoSplats || g.rec.Witnesses[observe.WitnessLog] != observe.NothingAboutPoison {
 		t.Errorf("%v; the witnesses are %q", err, g.rec.Witnesses)
 	}
 }

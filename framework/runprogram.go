@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -38,9 +39,32 @@ const outputBytes = 4 << 20
 // hugePages is how many a program finds set aside, as run_vmtests.sh sets some aside.
 const hugePages = 16
 
-// skips is the exit status of a self test that can't be done here (KSFT_SKIP in
-// tools/testing/selftests/kselftest.h).
-const skips = 4
+// Exit statuses with which a test says that it can't be done here.
+const (
+	skipsKselftest = 4  // KSFT_SKIP in tools/testing/selftests/kselftest.h
+	skipsLTP       = 32 // TCONF in LTP's include/tst_res_flags.h
+	skipsAutomake  = 77 // automake's and meson's; 99 is a hard error, and no skip
+)
+
+// ltpResult is a line of LTP's library: "file.c:12: TCONF: why", or in old tests
+// "name 1 TCONF : file.c:12: why". On a terminal the result has a color.
+var ltpResult = regexp.MustCompile(`^(?:\S+:\d+: |\S+\s+\d+\s+)(?:\x1b\[[\d;]*m)?` +
+	`(TPASS|TFAIL|TBROK|TWARN|TCONF|TINFO)\s*:\s*(?:\x1b\[[\d;]*m)?(.*)$`)
+
+// ltp reports whether a program printed results of LTP, and what it says of the first
+// of these kinds.
+func ltp(out string, kinds ...string) (speaks bool, says string) {
+	for line := range strings.Lines(out) {
+		m := ltpResult.FindStringSubmatch(strings.TrimRight(line, "\r\n \t"))
+		if m == nil {
+			continue
+		}
+		if speaks = true; slices.Contains(kinds, m[1]) {
+			return true, strings.TrimSpace(m[2])
+		}
+	}
+	return speaks, ""
+}
 
 // RunProgram copies a static program into the guest, over SSH, and runs it there as
 // root. Where the guest has it, the folder that it runs in is on ext4, because self
@@ -99,17 +123,39 @@ func (g *GuestVM) RunProgram(ctx context.Context, p program.Program) (r Ran) {
 		o.Exit = &observe.Exit{Code: status.Code}
 	}
 	r.Ended = record(g.rec, "program", action, o, "")
-	r.Ended.why = lastLine(out.String())
+	_, failure := ltp(out.String(), "TFAIL", "TBROK", "TWARN")
+	r.Ended.why = cmp.Or(failure, lastLine(out.String()))
 	return r
 }
 
-// skipped is why a program ran nothing, where it says that.
+// skipped is why a program ran nothing, where it says that: by its words where it speaks
+// TAP, by LTP's bits where it prints LTP's results, and else by its exit status alone.
 func skipped(said tap.Report, code int, out string) string {
+	if said.Told {
+		return skippedTAP(said, code, out)
+	}
+	// LTP's status is a mask of what occurred. A warning is 4, which is a skip elsewhere.
+	if speaks, why := ltp(out, "TCONF"); speaks {
+		const info = 16 // TINFO, which is no result
+		if code&^info != skipsLTP {
+			return ""
+		}
+		return cmp.Or(why, "it does not say why")
+	}
+	if code == skipsKselftest || code == skipsLTP || code == skipsAutomake {
+		return cmp.Or(lastLine(out), "it does not say why")
+	}
+	return ""
+}
+
+// skippedTAP is why a program that speaks TAP ran nothing.
+func skippedTAP(said tap.Report, code int, out string) string {
 	ran := slices.ContainsFunc(said.Tests, func(t tap.Test) bool { return !t.Skipped() })
+	skips := code == skipsKselftest || code == skipsAutomake
 	switch {
 	case said.Skipped != "":
 		return said.Skipped
-	case ran || said.BailOut != "" || code != skips && len(said.Tests) < max(said.Planned, 1):
+	case ran || said.BailOut != "" || !skips && len(said.Tests) < max(said.Planned, 1):
 		return ""
 	case len(said.Tests) > 0:
 		return cmp.Or(why(said.Tests[0]), said.Tests[0].Name)

@@ -47,7 +47,10 @@ func (r Roles) Named(text string) string {
 
 // canonicalLine is a line of the kernel log about poison, with roles; "" for a line about something else.
 func canonicalLine(l string, roles Roles) string {
-	l = logStamp.ReplaceAllString(l, "")
+	line := readLine(l)
+	if l = line.text; line.user {
+		return "" // what a program wrote is no witness
+	}
 	if !poisonLines.MatchString(l) || noWitness.MatchString(l) {
 		return ""
 	}

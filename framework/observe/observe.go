@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -242,8 +243,8 @@ type Cell struct {
 	// Template is the key, in the cache of the machine that observed, of the frozen
 	// guest that one was cloned from; empty where it was booted.
 	Template string `json:"template,omitempty"`
-	// Earlier is the observation in which the guest panicked or a step did not
-	// return, of a cell that was observed again because of that.
+	// Earlier is the observation in which the guest panicked, a step did not return or
+	// the kernel's watchdogs complained, of a cell that was observed again because of that.
 	Earlier *Cell     `json:"earlier,omitempty"`
 	Started time.Time `json:"started"`
 	Millis  float64   `json:"ms"`                // how long the scenario took, the guest's start included
@@ -254,6 +255,11 @@ type Cell struct {
 	// ObservedBy is the run that observed it, by its id, where that is another one:
 	// the cell was taken over from the cache.
 	ObservedBy string `json:"observed_by,omitempty"`
+}
+
+// Stalls are the complaints of the kernel's watchdogs in the cell's time: see Stall.
+func (c Cell) Stalls() []string {
+	return slices.DeleteFunc(strings.Split(c.Witnesses[WitnessSplats], "\n"), func(s string) bool { return !Stall(s) })
 }
 
 // LeftOut is a part of a witness that is not compared.

@@ -1,114 +1,87 @@
 package observe
 
 import (
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// splat is one way in which a kernel complains about itself.
-type splat struct {
-	line *regexp.Regexp // its first line; a group is the function, where the line has it
-	name string
-	// stood is what a watchdog that complains by a clock says of the time in which
-	// nothing went on, where its line has no number; 0 for all others.
-	stood time.Duration
-}
-
-// The kernel's words: __warn and its callers in kernel/panic.c, die() in
-// arch/x86/kernel/dumpstack.c, show_fault_oops in arch/x86/mm/fault.c,
-// mm/kasan/report.c, kernel/locking/lockdep.c, kernel/hung_task.c,
-// kernel/watchdog.c, kernel/rcu/tree_stall.h, lib/ubsan.c, mm/page_alloc.c.
-var splats = []splat{
-	{regexp.MustCompile(`^WARNING: .*\bat (?:\S+:\d+ )?(\w[\w.]*)\+0x`), "WARNING", 0},
-	{regexp.MustCompile(`^WARNING: (possible (?:circular locking dependency|recursive locking|irq lock inversion dependency) detected|inconsistent lock state|suspicious RCU usage|bad unlock balance detected|\S+-safe -> \S+-unsafe lock order detected|held lock freed|lock held when returning to user space|Nested lock was not taken)`), lockdep, 0},
-	{regexp.MustCompile(`^\[ BUG: (Invalid wait context)`), lockdep, 0},
-	{regexp.MustCompile(`^BUG: KASAN: (\S.* in \w+)`), "KASAN", 0},
-	{regexp.MustCompile(`^BUG: KFENCE: (\S.* in \w+)`), "KFENCE", 0},
-	{regexp.MustCompile(`^BUG: (unable to handle|kernel NULL pointer|sleeping function called|scheduling while atomic|Bad page state|Bad page map|Bad rss-counter state)`), "BUG", 0},
-	{regexp.MustCompile(`^BUG: (workqueue lockup)`), "BUG", 30 * time.Second},
-	{regexp.MustCompile(`^kernel BUG at `), "kernel BUG", 0},
-	{regexp.MustCompile(`^(?:Oops: )?general protection fault`), "general protection fault", 0},
-	{regexp.MustCompile(`^(?:Oops|invalid opcode|divide error|stack segment)\b.*:.*\[#`), "Oops", 0},
-	{regexp.MustCompile(`^UBSAN: ([\w-]+)`), "UBSAN", 0},
-	{regexp.MustCompile(`^INFO: task \S+ blocked .*\bfor more than`), "hung task", 120 * time.Second},
-	{regexp.MustCompile(`^watchdog: BUG: soft lockup`), "soft lockup", 20 * time.Second},
-	{regexp.MustCompile(`^(?:NMI )?watchdog: .*Watchdog detected hard LOCKUP`), "hard lockup", 10 * time.Second},
-	{regexp.MustCompile(`^rcu: INFO: .*(?:detected|stalls)`), "RCU stall", 21 * time.Second},
-	{regexp.MustCompile(`^unchecked MSR access error`), "unchecked MSR access", 0},
-	{regexp.MustCompile(`^list_(?:add|del) corruption`), "list corruption", 0},
-	{regexp.MustCompile(`^(Kernel panic - not syncing: .*)`), "", 0},
-}
-
-var (
-	uptime   = regexp.MustCompile(`\[\s*(\d+\.\d+)\]`)
-	logStamp = regexp.MustCompile(`^(?:<\d+>)?\[\s*\d+\.\d+\](?:\[[^]]*\])? `)
-	// where is the function that a splat's registers name, or the first of its call trace.
-	where     = regexp.MustCompile(`^RIP: 0010:(\w[\w.]*)\+0x`)
-	callTrace = regexp.MustCompile(`^ (?:\[<[0-9a-f]+>\] )?(\w[\w.]*)\+0x`)
-	numbers   = regexp.MustCompile(`\b(?:0x)?[0-9a-f]*\d[0-9a-f]*\b`)
-)
-
-// splatReach is how many lines behind its first one belong to a splat, where no
-// line says that it ends, or that another begins.
-const splatReach = 40
-
-var splatEnds = regexp.MustCompile(`^-+\[ (?:cut here|end trace)`)
-
-// lockdep names its finding; its call trace begins in lockdep itself.
-const lockdep = "lockdep"
-
 // Splats are the kernel's complaints about itself in its log, by function and
 // without addresses, numbers and processes, each once and in the order of the
-// log: "WARNING in dax_iomap_fault". nil where there are none.
-func Splats(log []string) []string {
-	var found []string
-	for i, l := range log {
-		l = logStamp.ReplaceAllString(l, "")
-		for _, s := range splats {
-			m := s.line.FindStringSubmatch(l)
-			if m == nil {
-				continue
-			}
-			if text := s.words(m, log[i+1:min(len(log), i+1+splatReach)]); !slices.Contains(found, text) {
-				found = append(found, text)
-			}
-			break
+// log: "WARNING in dax_iomap_fault". nil where there are none. Whatever the kernel
+// prints as a bug, a warning or the finding of a checker is one, in its own words
+// where no form knows better. What programs write to the log is none.
+func Splats(log []string) (found []string) {
+	each(log, func(_ logLine, _ *form, text string) bool {
+		if !slices.Contains(found, text) {
+			found = append(found, text)
 		}
-	}
+		return len(found) < mostSplats
+	})
 	return found
 }
 
-func (s splat) words(m []string, behind []string) string {
-	text := s.name
-	if len(m) > 1 {
-		switch {
-		case s.name == "":
-			return strings.TrimSpace(numbers.ReplaceAllString(m[1], "N"))
-		case s.name == "WARNING":
-			return text + " in " + function(m[1])
+// mostSplats bounds the complaints of one log, as a kernel that complains so often
+// needs no more of them, and splatReach the lines that belong to one, where no line
+// says that it ends.
+const (
+	mostSplats = 64
+	splatReach = 160
+	traceReach = 1000 // where the end of a trace counts, of a stack that is full
+	// dumpReach is how far behind its first line a complaint's dump begins.
+	dumpReach = 16
+)
+
+// each calls yield for the complaints of a log, until it returns false.
+func each(log []string, yield func(first logLine, f *form, text string) bool) {
+	lines := readLog(log)
+	heads := make([]*head, len(lines))
+	for i, l := range lines {
+		heads[i] = headOf(l)
+	}
+	for i, h := range heads {
+		if h == nil {
+			continue
 		}
-		text += ": " + m[1]
-		if s.name == lockdep || strings.Contains(m[1], " in ") {
-			return text
+		report := reportOf(lines, heads, i)
+		if h.form.dumps && !dumps(report[:min(len(report), dumpReach)]) {
+			continue
+		}
+		if !yield(lines[i], h.form, h.text(report)) {
+			return
 		}
 	}
-	for i, l := range behind {
-		if splatEnds.MatchString(logStamp.ReplaceAllString(l, "")) {
-			behind = behind[:i]
+}
+
+// dumps reports whether lines show where the kernel was.
+func dumps(report []logLine) bool {
+	return slices.ContainsFunc(report, func(l logLine) bool { return l.kind == dumpLine || l.kind == ripLine })
+}
+
+// reportOf are the lines that follow the i-th, and belong to the same report. Where the
+// log has the caller of each line, others write between them; but other processors
+// answer for a stall.
+func reportOf(lines []logLine, heads []*head, i int) (report []logLine) {
+	caller, stall := lines[i].caller, heads[i].form.stood > 0
+	reach := splatReach
+	switch heads[i].form.place {
+	case nowhere:
+		return nil
+	case outermost:
+		reach = traceReach
+	}
+	for j := i + 1; j < min(len(lines), i+1+reach); j++ {
+		l := lines[j]
+		if l.user || l.caller != caller && !(stall && strings.HasPrefix(l.caller, "C")) {
+			continue
+		}
+		if l.kind == endLine || heads[j] != nil && !heads[j].form.inside && !(stall && heads[j].form == heads[i].form) {
 			break
 		}
+		report = append(report, l)
 	}
-	for _, pattern := range []*regexp.Regexp{where, callTrace} {
-		for _, l := range behind {
-			if at := pattern.FindStringSubmatch(logStamp.ReplaceAllString(l, "")); at != nil && !reports(at[1]) {
-				return text + " in " + function(at[1])
-			}
-		}
-	}
-	return text
+	return report
 }
 
 // Standstill is a time in which a kernel's watchdog says that nothing went on.
@@ -119,48 +92,44 @@ type Standstill struct {
 }
 
 // seconds is how long nothing went on, in a watchdog's own words.
-var seconds = regexp.MustCompile(`for (?:more than )?(\d+) ?s`)
+var seconds = re(`for (?:more than )?(\d+) ?s`)
 
 // Standstills are what a kernel's watchdogs complain of in its log. They go by a
 // clock: whether the guest could run at all in that time only the host knows.
 func Standstills(log []string) (found []Standstill) {
-	for i, l := range log {
-		stamp := logStamp.FindString(l)
-		l = l[len(stamp):]
-		for _, s := range splats {
-			m := s.line.FindStringSubmatch(l)
-			if s.stood == 0 || m == nil {
-				continue
-			}
-			stood := Standstill{Complaint: s.words(m, log[i+1:min(len(log), i+1+splatReach)]), For: s.stood}
-			if said := seconds.FindStringSubmatch(l); said != nil {
-				if n, err := strconv.ParseInt(said[1], 10, 32); err == nil { // more is no time
-					stood.For = time.Duration(n) * time.Second
-				}
-			}
-			if at := uptime.FindStringSubmatch(stamp); at != nil {
-				if d, err := time.ParseDuration(at[1] + "s"); err == nil {
-					stood.Until = d
-				}
-			}
-			found = append(found, stood)
+	each(log, func(first logLine, f *form, text string) bool {
+		if f.stood == 0 {
+			return true
 		}
-	}
+		stood := Standstill{Complaint: text, For: f.stood, Until: first.at}
+		if said := seconds.FindStringSubmatch(first.text); said != nil {
+			if n, err := strconv.ParseInt(said[1], 10, 32); err == nil { // more is no time
+				stood.For = time.Duration(n) * time.Second
+			}
+		}
+		found = append(found, stood)
+		return len(found) < mostSplats
+	})
 	return found
 }
 
-// reports says whether a function only prints the splat.
-func reports(f string) bool {
-	return slices.ContainsFunc([]string{"dump_stack", "show_stack", "__might_resched", "__might_sleep", "print_", "__schedule", "schedule", "bad_page", "asm_", "__die", "page_fault_oops", "exc_"}, func(p string) bool {
-		return strings.HasPrefix(f, p)
+// Stall reports whether a complaint, as Splats has it, is a watchdog's: that something
+// took long. On a host that is busy, or below another hypervisor, that says nothing
+// about the kernel.
+func Stall(complaint string) bool {
+	return slices.ContainsFunc(forms, func(f form) bool {
+		return f.stood > 0 && (complaint == f.name || strings.HasPrefix(complaint, f.name+" in "))
 	})
 }
 
-// function drops what a compiler added to a name: "dax_fault.constprop.0".
-func function(name string) string {
-	name, _, _ = strings.Cut(name, ".")
-	return name
-}
+// ofProcessor are functions in which a kernel finds a processor inconsistent when it
+// starts: arch/x86/kernel/fpu/{init,xstate}.c and arch/x86/kernel/cpu.
+var ofProcessor = re(`^(?:WARNING in _*(?:fpu_|fpstate_|xstate_|xfeature_|paranoid_xstate|do_extra_xstate|identify_(?:boot_)?cpu|` +
+	`check_xtile|validate_apic|topology_|mtrr_|cache_disable)|unchecked MSR access\b)`)
+
+// OfProcessor reports whether a complaint, as Splats has it, is about the processor
+// that a kernel found: in a guest that is what QEMU, or a hypervisor below it, made up.
+func OfProcessor(complaint string) bool { return ofProcessor.MatchString(complaint) }
 
 // taints are the letters of /proc/sys/kernel/tainted, bit 0 first
 // (Documentation/admin-guide/tainted-kernels.rst).

@@ -16,7 +16,6 @@ import (
 	"github.com/faultline/faultline/framework/plan"
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/framework/results"
-	"github.com/faultline/faultline/framework/scenario"
 	"github.com/faultline/faultline/framework/vm"
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/internal/fault"
@@ -305,50 +304,6 @@ func (o *Observer) Observe(ctx context.Context, tasks []plan.Task, cell func(obs
 		})
 	}
 	g.Wait()
-}
-
-// observe drives a suite's process. Cells that it does not deliver are trouble
-// with the rig. Where a guest panicked, or a step did not return, and no scenario
-// expected it, the cell is observed again: what a kernel does it does again, and what the rig did it did
-// not so far (docs/reliability.md).
-func (o *Observer) observe(ctx context.Context, t plan.Task, cell func(observe.Cell)) {
-	again := t
-	again.Scenarios = nil
-	first := map[string]observe.Cell{}
-	o.once(ctx, t, nil, func(c observe.Cell) {
-		i := slices.IndexFunc(t.Scenarios, func(i scenario.Info) bool { return i.ID == c.Scenario })
-		if what := lastState(c); what != "" && i >= 0 {
-			first[c.Scenario] = c
-			again.Scenarios = append(again.Scenarios, t.Scenarios[i])
-			o.Say("%s %s in %s, which is observed again", c.Kernel, what, c.Scenario)
-			return
-		}
-		cell(c)
-	})
-	if len(again.Scenarios) == 0 {
-		return
-	}
-	o.once(ctx, again, nil, func(c observe.Cell) {
-		earlier := first[c.Scenario]
-		c.Earlier = &earlier
-		// A panic before anything was bad is the rig's; one after it may be the kernel's.
-		if earlier.Verdict == observe.Unexpected && lastState(c) != lastState(earlier) && c.Verdict != observe.Rig {
-			c.Message = fmt.Sprintf("its guest %s once, and not when it was observed again; then: %s (%s)", lastState(earlier), c.Headline(), c.Verdict)
-			c.Verdict, c.Steps, c.Witnesses = observe.Rig, nil, nil
-		}
-		cell(c)
-	})
-}
-
-// lastState is in words what makes a cell be observed again; empty where nothing does.
-func lastState(c observe.Cell) string {
-	switch {
-	case c.Panicked:
-		return "panicked"
-	case c.Hung:
-		return "did not return"
-	}
-	return ""
 }
 
 // once drives a suite's process and hands on a cell for each scenario.

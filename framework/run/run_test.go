@@ -263,6 +263,57 @@ func TestPanicIsObservedAgain(t *testing.T) {
 	}
 }
 
+// A watchdog's complaint counts where it comes again; what comes once says nothing of
+// the kernel, and stays in the record.
+func TestStallIsObservedAgain(t *testing.T) {
+	const a, b = "dax/ext4/shared-read", "dax/ext4/shared-write"
+	with := func(splats, verdict string) string {
+		return strings.Replace(finished(b), `"verdict":"expected"`, `"verdict":"`+verdict+`","witnesses":{"splats":"`+splats+`"},"kernel_log":["its log"]`, 1)
+	}
+	for name, test := range map[string]struct {
+		first, again, verdict, says string
+		observed                    int
+	}{
+		"again":                {with("soft lockup in f", "expected"), with("soft lockup in f", "expected"), "expected", "", 2},
+		"not again":            {with("soft lockup in f", "expected"), with("none", "expected"), "rig", "complained once, and not both times that it was observed, of the time that something took (soft lockup in f)", 2},
+		"elsewhere":            {with("hung task in f", "expected"), with("hung task in g", "expected"), "rig", "(hung task in f; hung task in g)", 2},
+		"one of two":           {with("RCU stall in f\\nWARNING in g", "unexpected"), with("WARNING in g", "unexpected"), "rig", "(RCU stall in f)", 2},
+		"a busy host":          {with("BUG: workqueue lockup", "expected"), strings.Replace(finished(b), "expected", "rig", 1), "rig", "", 2},
+		"what needs no time":   {with("WARNING in soft_lockup", "expected"), "", "expected", "", 1},
+		"a rig that failed":    {with("soft lockup in f", "rig"), "", "rig", "", 1},
+		"nothing":              {with("none", "expected"), "", "expected", "", 1},
+		"more than it was":     {with("soft lockup in f", "expected"), with("soft lockup in f\\nRCU stall", "expected"), "rig", "(RCU stall)", 2},
+		"beside something new": {with("soft lockup in f", "expected"), with("soft lockup in f\\nWARNING in g", "expected"), "expected", "", 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := script(t)
+			dir := t.TempDir()
+			r.suites[0].Binary = filepath.Join(dir, "dax.test")
+			script := "#!/bin/sh\necho once >>" + dir + "/said\nif [ -e " + dir + "/once ]; then printf '%s\\n' '" + test.again + "' >&3; exit; fi\n" +
+				"touch " + dir + "/once\nprintf '%s\\n' '" + finished(a) + "' '" + test.first + "' '" + finished("dax/xfs/shared-read") + "' >&3\n"
+			if err := os.WriteFile(r.suites[0].Binary, []byte(script), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			r.observe(context.Background(), r.suites[0], r.kernels[0])
+			at := slices.IndexFunc(r.cells, func(c observe.Cell) bool { return c.Scenario == b })
+			if len(r.cells) != 3 || at < 0 {
+				t.Fatalf("%+v", r.cells)
+			}
+			c := r.cells[at]
+			if string(c.Verdict) != test.verdict || !strings.Contains(c.Message, test.says) || test.says != "" && (len(c.Steps) > 0 || c.Witnesses != nil) {
+				t.Errorf("%+v", c)
+			}
+			said, err := os.ReadFile(filepath.Join(dir, "said"))
+			if err != nil || strings.Count(string(said), "once") != test.observed {
+				t.Errorf("%v, it was observed %q", err, said)
+			}
+			if again := test.observed == 2; again != (c.Earlier != nil) || again && (len(c.Earlier.Stalls()) != 1 || len(c.Earlier.KernelLog) != 1) {
+				t.Errorf("of the first time is left %+v", c.Earlier)
+			}
+		})
+	}
+}
+
 // What a suite's process is told.
 func TestSuiteArguments(t *testing.T) {
 	r := script(t)

@@ -39,7 +39,16 @@ func TestParseRecord(t *testing.T) {
 	if err != nil || seq != 339 || line != "[    5.140900] NET: Registered; really" {
 		t.Errorf("%d %q %v", seq, line, err)
 	}
-	for _, bad := range []string{"", "6,1,2,-", "6,1;x", "6,x,2,-;y", "6,1,x,-;y"} {
+	// What a program wrote is marked: 1 is the facility that the kernel gives it, 12 is 1<<3|4.
+	for record, want := range map[string]string{
+		"12,1,5140900,-;BUG: no": "<12>[    5.140900] BUG: no", "30,1,5140900,-;systemd[1]: x": "<30>[    5.140900] systemd[1]: x",
+		"7,1,5140900,-;x": "[    5.140900] x", "191,1,5140900,-;x": "<191>[    5.140900] x", "8,1,5140900,-;x": "<8>[    5.140900] x",
+	} {
+		if _, line, err := parseRecord([]byte(record)); err != nil || line != want {
+			t.Errorf("%q: %q %v", record, line, err)
+		}
+	}
+	for _, bad := range []string{"", "6,1,2,-", "x,1,2,-;y", "-1,1,2,-;y", "6,1;x", "6,x,2,-;y", "6,1,x,-;y"} {
 		if _, _, err := parseRecord([]byte(bad)); err == nil {
 			t.Errorf("%q: no error", bad)
 		}

@@ -67,8 +67,13 @@ func (k *kernelLog) read(since uint64) (*wire.Log, error) {
 	}
 }
 
-// parseRecord reads a record: "level,sequence,microseconds,flags[,…];text",
-// then lines of the device that it is about.
+// userFacility is the least priority of a record that a program wrote: the kernel keeps
+// the facility 0 for itself (devkmsg_write in kernel/printk/printk.c).
+const userFacility = 1 << 3
+
+// parseRecord reads a record: "priority,sequence,microseconds,flags[,…];text", then
+// lines of the device that it is about. What a program wrote keeps its priority in the
+// line, as in dmesg --raw: a reader can tell it from what the kernel prints.
 func parseRecord(b []byte) (seq uint64, line string, err error) {
 	head, text, ok := bytes.Cut(b, []byte{';'})
 	if !ok {
@@ -77,6 +82,10 @@ func parseRecord(b []byte) (seq uint64, line string, err error) {
 	fields := bytes.SplitN(head, []byte{','}, 4)
 	if len(fields) < 3 {
 		return 0, "", fmt.Errorf("kernel log: record %q has no time", b)
+	}
+	priority, err := strconv.ParseUint(string(fields[0]), 10, 32)
+	if err != nil {
+		return 0, "", fmt.Errorf("kernel log: priority: %w", err)
 	}
 	if seq, err = strconv.ParseUint(string(fields[1]), 10, 64); err != nil {
 		return 0, "", fmt.Errorf("kernel log: sequence number: %w", err)
@@ -87,8 +96,11 @@ func parseRecord(b []byte) (seq uint64, line string, err error) {
 	}
 	text, _, _ = bytes.Cut(text, []byte{'\n'})
 	// "[%5d.%06d] %s": package fmt would be the most of what a clone does for it.
-	out := append(make([]byte, 0, len(text)+32), '[')
-	out = padded(out, usec/1e6, 5, ' ')
+	out := make([]byte, 0, len(text)+32)
+	if priority >= userFacility {
+		out = append(strconv.AppendUint(append(out, '<'), priority, 10), '>')
+	}
+	out = padded(append(out, '['), usec/1e6, 5, ' ')
 	out = padded(append(out, '.'), usec%1e6, 6, '0')
 	return seq, string(append(append(out, "] "...), text...)), nil
 }

@@ -225,8 +225,9 @@ type KernelLog struct {
 
 // Log answers KernelLog.
 type Log struct {
-	Lines []string `json:"lines,omitempty"` // "[   12.345678] text"
-	Next  uint64   `json:"next"`            // the sequence number for the next KernelLog
+	// Lines are "[   12.345678] text", and "<12>[   12.345678] text" where a program wrote it.
+	Lines []string `json:"lines,omitempty"`
+	Next  uint64   `json:"next"` // the sequence number for the next KernelLog
 }
 
 // Map maps a file or anonymous memory (mmap(2)).

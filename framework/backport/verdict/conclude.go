@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -116,26 +117,31 @@ func (c *conclusion) appeared(j judge.Judgement) {
 	}
 }
 
-// boots compares what the two kernels complained of while they booted.
+// boots compares what the two kernels complained of while they booted. What may be the
+// machine's doing is left out: a boot is observed once.
 func (c *conclusion) boots() {
 	a, _ := c.run.Kernel(c.Base)
 	b, _ := c.run.Kernel(c.Patched)
 	if a.BootMillis == 0 || b.BootMillis == 0 {
 		return
 	}
-	words := func(k results.Kernel) string {
-		said := strings.Join(k.Splats, "; ")
-		if k.Taint != "" && k.Taint != "none" {
-			said = strings.TrimPrefix(said+"; taint "+k.Taint, "; ")
-		}
-		if said == "" {
-			return "no complaint"
-		}
-		return said
-	}
-	if x, y := words(a), words(b); x != y {
+	if x, y := complaints(a), complaints(b); x != y {
 		c.Moved = append(c.Moved, Moved{A: x, B: y, Unexplained: true})
 	}
+}
+
+// complaints words what a kernel complained of while it booted, and its taint.
+func complaints(k results.Kernel) string {
+	own := slices.DeleteFunc(slices.Clone(k.Splats), func(s string) bool { return observe.Stall(s) || observe.OfProcessor(s) })
+	taint := k.Taint
+	if len(own) == 0 && len(k.Splats) > 0 { // by what is left out
+		taint = strings.Join(slices.DeleteFunc(strings.Fields(taint), func(t string) bool { return t == "W" || t == "L" }), " ")
+	}
+	said := strings.Join(own, "; ")
+	if taint != "" && taint != "none" {
+		said = strings.TrimPrefix(said+"; taint "+taint, "; ")
+	}
+	return cmp.Or(said, "no complaint")
 }
 
 // broken is why a kernel does not boot, as its cells have it.

@@ -131,6 +131,15 @@ func TestBoots(t *testing.T) {
 	same(t, []string{"complete, exit 0", flipped}, usual(func(b, p *results.Kernel) { b.Splats, p.Splats = []string{"x"}, []string{"x"} }))
 	same(t, []string{"complete, exit 0", flipped}, usual(func(b, p *results.Kernel) { p.Splats, p.BootMillis = []string{"x"}, 0 })) // none was booted
 
+	// What the machine may have done is no doing of the patches, its taint included.
+	for _, splat := range []string{"WARNING in fpu__init_system_xstate", "soft lockup in f", "RCU stall", "unchecked MSR access in f"} {
+		same(t, []string{"complete, exit 0", flipped}, usual(func(_, p *results.Kernel) { p.Splats, p.Taint = []string{splat}, "L W" }))
+		same(t, []string{"collateral, exit 1", flipped, "moved  [no complaint | WARNING in f; taint W] [] by [], unexplained true"},
+			usual(func(_, p *results.Kernel) { p.Splats, p.Taint = []string{splat, "WARNING in f"}, "W" }))
+	}
+	same(t, []string{"collateral, exit 1", flipped, "moved  [no complaint | taint O] [] by [], unexplained true"},
+		usual(func(_, p *results.Kernel) { p.Splats, p.Taint = []string{"soft lockup"}, "L O" }))
+
 	r := record(cells(saw(read, before())), cells(unjudged(observe.Rig, read, "boot: patched panicked")), nil)
 	r.Kernels[1].DoesNotBoot = true
 	v := ask(r, dax)

@@ -82,9 +82,13 @@ func Observation(w io.Writer, c observe.Cell) {
 		p.line("%s", c.Template)
 	}
 	if e := c.Earlier; e != nil {
-		p.section("Observed before, when its guest panicked")
+		title, log := "Observed before, when its guest panicked", ""
+		if stalls := e.Stalls(); !e.Panicked && len(stalls) > 0 {
+			title, log = "Observed before, when its kernel complained of "+strings.Join(stalls, "; "), strings.Join(e.KernelLog, "\n")
+		}
+		p.section(title)
 		p.line("%s: %s", e.Verdict, e.Message)
-		for _, text := range []string{e.ConsoleTail, e.Registers, e.Template} {
+		for _, text := range []string{log, e.ConsoleTail, e.Registers, e.Template} {
 			p.text(text)
 		}
 	}

@@ -118,4 +118,7 @@ func TestLost(t *testing.T) {
 	c.Earlier = &observe.Cell{Verdict: observe.Rig, Message: "it panicked", ConsoleTail: "an end before", Registers: "RIP=2", Template: "4567cdef"}
 	got := words(func(w io.Writer) { Cell(w, run, c, scenario.Info{}) })
 	holds(t, got, "the console's end\n", "Registers\n", "RIP=1\n", "0123abcd\n", "Observed before", "it panicked\n", "an end before\n", "RIP=2\n", "4567cdef\n")
+	c.Earlier = &observe.Cell{Verdict: observe.Expected, KernelLog: []string{"[ 48.5] its log"}, Witnesses: map[string]string{observe.WitnessSplats: "soft lockup in f"}}
+	got = words(func(w io.Writer) { Cell(w, run, c, scenario.Info{}) })
+	holds(t, got, "Observed before, when its kernel complained of soft lockup in f\n", "[ 48.5] its log\n")
 }

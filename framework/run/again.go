@@ -1,0 +1,85 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/faultline/faultline/framework/judge"
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/plan"
+	"github.com/faultline/faultline/framework/scenario"
+)
+
+// observe drives a suite's process. Cells that it does not deliver are trouble
+// with the rig. Where a guest panicked or a step did not return, and no scenario
+// expected it, or its watchdogs complained of the time that something took, the cell is
+// observed again: what a kernel does it does again, and what the rig did it did not so
+// far (docs/reliability.md).
+func (o *Observer) observe(ctx context.Context, t plan.Task, cell func(observe.Cell)) {
+	again := t
+	again.Scenarios = nil
+	first := map[string]observe.Cell{}
+	o.once(ctx, t, nil, func(c observe.Cell) {
+		i := slices.IndexFunc(t.Scenarios, func(i scenario.Info) bool { return i.ID == c.Scenario })
+		why := doubt(c)
+		if why == "" || i < 0 {
+			cell(c)
+			return
+		}
+		first[c.Scenario] = c
+		again.Scenarios = append(again.Scenarios, t.Scenarios[i])
+		o.Say("%s %s in %s, which is observed again", c.Kernel, why, c.Scenario)
+	})
+	if len(again.Scenarios) == 0 {
+		return
+	}
+	o.once(ctx, again, nil, func(c observe.Cell) {
+		earlier := first[c.Scenario]
+		c.Earlier = &earlier
+		why := ""
+		switch alone := unrepeated(earlier, c); {
+		case c.Verdict == observe.Rig:
+		// A panic before anything was bad is the rig's; one after it may be the kernel's.
+		case earlier.Panicked && earlier.Verdict == observe.Unexpected && !c.Panicked:
+			why = "its guest panicked once, and not when it was observed again"
+		case earlier.Hung && !c.Hung:
+			why = "a step did not return once, and did when it was observed again"
+		case len(alone) > 0:
+			why = fmt.Sprintf("its kernel complained once, and not both times that it was observed, of the time that something took (%s)",
+				strings.Join(alone, "; "))
+		}
+		if why != "" {
+			c.Message = fmt.Sprintf("%s; then: %s (%s)", why, c.Headline(), c.Verdict)
+			c.Verdict, c.Steps, c.Witnesses = observe.Rig, nil, nil
+		}
+		cell(c)
+	})
+}
+
+// doubt is what a cell shows that may be the rig's doing, in words; "" for nothing.
+func doubt(c observe.Cell) string {
+	switch {
+	case c.Panicked:
+		return "panicked"
+	case c.Hung:
+		return "had a step that did not return"
+	case judge.Comparable(c) && len(c.Stalls()) > 0:
+		return "complained of the time that something took (" + strings.Join(c.Stalls(), "; ") + ")"
+	}
+	return ""
+}
+
+// unrepeated are the complaints of watchdogs that only one of two observations of a
+// cell has. What else a kernel complained of needs no time.
+func unrepeated(a, b observe.Cell) (alone []string) {
+	for _, pair := range [][2]observe.Cell{{a, b}, {b, a}} {
+		for _, s := range pair[0].Stalls() {
+			if !slices.Contains(pair[1].Stalls(), s) {
+				alone = append(alone, s)
+			}
+		}
+	}
+	return alone
+}

@@ -61,7 +61,7 @@ func Unpack(ctx context.Context, dir string, files []string, packages []kernels.
 var reSplit = regexp.MustCompile(`^linux-(image|binary|modules|base)-(?:unsigned-)?(\d.*)$`)
 
 func splitAdvice(v string) string {
-	return fmt.Sprintf("from 6.17 on Debian splits the kernel: give linux-binary-%s, linux-modules-%s and linux-base-%s together", v, v, v)
+	return fmt.Sprintf("from 6.19 on Debian splits the kernel: give linux-binary-%s, linux-modules-%s and linux-base-%s together", v, v, v)
 }
 
 // checkSplit finds out, before anything is unpacked, that parts of a split

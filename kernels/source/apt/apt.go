@@ -105,7 +105,7 @@ func (s aptSpec) resolve(ctx context.Context, m machine, opts kernels.Options, r
 		}
 		suites = suitesOf(stanzas)
 	}
-	var best *aptChoice
+	var found []*aptChoice
 	var names []string
 	for _, suite := range suites {
 		state, err := m.open(ctx, suite, opts, refresh)
@@ -115,17 +115,43 @@ func (s aptSpec) resolve(ctx context.Context, m machine, opts kernels.Options, r
 		for _, p := range state.index.Packages {
 			names = append(names, p.Name)
 		}
-		if p, ok := state.index.pick(s.want); ok && (best == nil || debian.CompareVersions(p.Version, best.main.Version) > 0) {
-			best = &aptChoice{state: state, main: p}
+		for _, p := range state.index.matching(s.want) {
+			found = append(found, &aptChoice{state: state, main: p})
 		}
 	}
-	if best == nil {
+	if len(found) == 0 {
 		return nil, noPackage(s.want, suites, names)
 	}
-	if err := best.follow(); err != nil {
+	slices.SortStableFunc(found, func(a, b *aptChoice) int { return debian.CompareVersions(b.main.Version, a.main.Version) })
+	best, err := s.whole(found, opts)
+	if err != nil {
 		return nil, err
 	}
 	return best.unpacked(ctx, opts)
+}
+
+// whole is the first choice of which the lists have all parts. A package that was
+// asked for by its name is the one or none: only of a version or a pattern an
+// older one is as good.
+func (s aptSpec) whole(found []*aptChoice, opts kernels.Options) (*aptChoice, error) {
+	exact := !reSeries.MatchString(s.want) && !strings.ContainsAny(s.want, "*?[")
+	var first error
+	for _, c := range found {
+		err := c.follow()
+		if err == nil {
+			if first != nil {
+				opts.Logf("take %s %s: %v", c.main.Name, c.main.Version, first)
+			}
+			return c, nil
+		}
+		if first == nil {
+			first = err
+		}
+		if exact || !errors.As(err, new(*incompleteError)) {
+			break
+		}
+	}
+	return nil, first
 }
 
 func noPackage(want string, suites, names []string) error {

@@ -156,7 +156,7 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 	how := []string{buildFormat, base, fragment, w.cc, compiler, os.Getenv("KCFLAGS")}
 	k, err := kernels.Unpack(ctx, opts, append([]string{"tree", s.content}, how...), func(ctx context.Context, dir string) ([]kernels.Package, error) {
 		if opts.Cached {
-			return nil, kernels.ErrNotCached
+			return nil, &kernels.NotBuiltError{What: s.label + ", " + configured(r.Set[setConfig]) + ", compiled by " + compiler}
 		}
 		p, err := w.take(ctx, s, cache.Key(how...)[:16])
 		if err != nil {
@@ -192,6 +192,14 @@ func configuration(file string) (base, fragment string, err error) {
 		return "", "", &kernels.SpecError{Problem: "read the configuration " + file, Err: err, WayOut: "give config a .config file"}
 	}
 	return string(data), fragment, nil
+}
+
+// configured says what a build begins with.
+func configured(file string) string {
+	if file == "" {
+		return "with tinyconfig and what guests and scenarios need"
+	}
+	return "with " + file + " and what guests and scenarios need"
 }
 
 // work is what is asked of a tree.

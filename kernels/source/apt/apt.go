@@ -60,12 +60,6 @@ func parseApt(arg string) (aptSpec, error) {
 	return aptSpec{suite, want}, nil
 }
 
-// machine is this machine's apt configuration.
-type machine struct {
-	// files are those that its sources are read from; nil: as apt itself says.
-	files []string
-}
-
 // Source is apt:SUITE and the like. files are those that the machine's sources
 // are read from; without any, apt is asked.
 func Source(files ...string) kernels.Source {
@@ -99,11 +93,11 @@ func (m machine) resolve(ctx context.Context, r kernels.Request, opts kernels.Op
 func (s aptSpec) resolve(ctx context.Context, m machine, opts kernels.Options, refresh bool) (*kernels.Kernel, error) {
 	suites := []string{s.suite}
 	if s.suite == "" {
-		stanzas, err := m.sources(ctx)
+		c, err := m.read(ctx)
 		if err != nil {
 			return nil, err
 		}
-		suites = suitesOf(stanzas)
+		suites = suitesOf(c.sources)
 	}
 	var found []*aptChoice
 	var names []string

@@ -15,12 +15,12 @@ import (
 // newest of the plain amd64 flavour, oldest series first. The lists are fetched
 // as Resolve would. Other suites of the same mirror can be asked for by name.
 func (m machine) offers(ctx context.Context, opts kernels.Options) ([]kernels.Offer, error) {
-	stanzas, err := m.sources(ctx)
+	c, err := m.read(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var offers []kernels.Offer
-	for _, suite := range suitesOf(stanzas) {
+	for _, suite := range suitesOf(c.sources) {
 		state, err := m.open(ctx, suite, opts, false)
 		if err != nil {
 			var spec *kernels.SpecError

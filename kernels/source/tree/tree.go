@@ -290,8 +290,8 @@ func doesNotBuild(ctx context.Context, err error, b *build.Build) error {
 		return err
 	}
 	wayOut := "mend the tree, or give another revision"
-	if strings.Contains(e.First, "The source tree is not clean") {
-		wayOut = "run make mrproper in it, which removes what was built inside"
+	if e.Advice != "" {
+		wayOut = e.Advice
 	} else if newer := b.NewerCompiler(ctx); newer != "" {
 		wayOut = newer
 	}

@@ -70,6 +70,11 @@ func denial(k *kernels.Kernel, needs []string) string {
 
 // guestDenial says why a kernel refuses what each guest needs; "" where it does not.
 func guestDenial(k *kernels.Kernel) string {
+	for _, s := range []string{"CMDLINE_OVERRIDE", "CMDLINE_FORCE"} {
+		if k.Config.Enabled(s) {
+			return fmt.Sprintf("no guest runs on %s: it ignores the arguments that it is started with (%s%s), and so has no console and no key for PID 1", k.Name, prefix, s)
+		}
+	}
 	var symbols []string
 	for _, n := range vm.Needs() {
 		symbols = append(symbols, n.Symbol)

@@ -68,6 +68,8 @@ func TestLockdown(t *testing.T) {
 		"no LSM":                       {"CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY=y\n", false, "DEBUG_FS", ""},
 		"signatures, unsigned":         {"CONFIG_MODULE_SIG_FORCE=y\n", true, "EXT4_FS", "K takes signed modules only (CONFIG_MODULE_SIG_FORCE), and"},
 		"signatures, signed":           {"CONFIG_MODULE_SIG_FORCE=y\n", false, "EXT4_FS", ""},
+		"arguments that are built in":  {"CONFIG_CMDLINE=\"quiet\"\nCONFIG_CMDLINE_BOOL=y\n", false, "", ""},
+		"and no others":                {"CONFIG_CMDLINE_OVERRIDE=y\n", false, "", "no guest runs on K: it ignores the arguments that it is started with (CONFIG_CMDLINE_OVERRIDE)"},
 		"a guest's own module":         {"CONFIG_MODULE_SIG_FORCE=y\nCONFIG_VIRTIO_NET=m\n", true, "", "it can't load that of CONFIG_VIRTIO_NET"},
 	} {
 		t.Run(name, func(t *testing.T) {

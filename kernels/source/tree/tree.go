@@ -234,6 +234,11 @@ const progressEvery = 20 * time.Second
 func (w *work) build(ctx context.Context, s *snapshot, p *place, base, fragment, dir string) error {
 	began, said, compiled := time.Now(), time.Now(), 0
 	w.opts.Logf("build %s; make writes into %s", s.label, p.log())
+	if given, err := kconfig.ParseBytes([]byte(base)); err == nil { // it was read before
+		for _, f := range kernels.Foreign(given) {
+			w.opts.Logf("build %s without %s, which refers to another machine's files or steers the guest", s.label, f)
+		}
+	}
 	source, err := s.checkout(ctx, p)
 	if err != nil {
 		return err

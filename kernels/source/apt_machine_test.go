@@ -61,6 +61,7 @@ func TestAptMachineChanges(t *testing.T) {
 	list := List{apt.Source()}
 	_, err := list.Resolve(t.Context(), "apt:bookworm/6.12", opts)
 	wantSpecError(t, err, "no kernel 6.12 for plain amd64 in bookworm")
+	wantSpecError(t, err, "add a file to /etc/apt/sources.list.d with \"Suites: bookworm-security\"")
 	fetched()
 	for _, step := range []struct {
 		name   string

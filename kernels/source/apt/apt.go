@@ -100,11 +100,14 @@ func (s aptSpec) resolve(ctx context.Context, m machine, opts kernels.Options, r
 		suites = suitesOf(c.sources)
 	}
 	var found []*aptChoice
-	var names []string
+	var names, unsafe []string
 	for _, suite := range suites {
 		state, err := m.open(ctx, suite, opts, refresh)
 		if err != nil {
 			return nil, err
+		}
+		if s := suite + "-security"; slices.Contains(groupSuites(suite), s) && !slices.Contains(state.index.Suites, s) {
+			unsafe = append(unsafe, s)
 		}
 		for _, p := range state.index.Packages {
 			names = append(names, p.Name)
@@ -114,7 +117,7 @@ func (s aptSpec) resolve(ctx context.Context, m machine, opts kernels.Options, r
 		}
 	}
 	if len(found) == 0 {
-		return nil, noPackage(s.want, suites, names)
+		return nil, noPackage(s.want, suites, unsafe, names)
 	}
 	slices.SortStableFunc(found, func(a, b *aptChoice) int { return debian.CompareVersions(b.main.Version, a.main.Version) })
 	best, err := s.whole(found, opts)
@@ -148,7 +151,9 @@ func (s aptSpec) whole(found []*aptChoice, opts kernels.Options) (*aptChoice, er
 	return nil, first
 }
 
-func noPackage(want string, suites, names []string) error {
+// noPackage says that none of the suites has what is wanted. unsafe are security suites
+// that go with them, and that no source of the machine has.
+func noPackage(want string, suites, unsafe, names []string) error {
 	in := strings.Join(suites, ", ")
 	e := &kernels.SpecError{Problem: fmt.Sprintf("no kernel package named %q in %s", want, in)}
 	slices.Sort(names)
@@ -164,6 +169,10 @@ func noPackage(want string, suites, names []string) error {
 		slices.Sort(have)
 		e.Problem = fmt.Sprintf("no kernel %s for plain amd64 in %s", want, in)
 		e.WayOut = "that has " + strings.Join(slices.Compact(have), ", ") + "; give one of these, or another suite"
+		if len(unsafe) > 0 {
+			e.WayOut += fmt.Sprintf("; newer kernels of a release come by its security archive, which this machine's apt does not know: "+
+				"add a file to /etc/apt/sources.list.d with \"Suites: %s\", \"Components: main\" and the URI of Debian's security archive", strings.Join(unsafe, " "))
+		}
 	case strings.ContainsAny(want, "*?["):
 		e.Problem = fmt.Sprintf("no kernel package matches %q in %s", want, in)
 		e.WayOut = "list what there is with: faultline list kernels"

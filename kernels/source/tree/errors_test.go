@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/faultline/faultline/internal/fake"
 )
 
 // TestTreeClones has clones that lack something of what is asked for.
@@ -100,5 +102,19 @@ func TestTreeOfAForeignConfiguration(t *testing.T) {
 		if !strings.Contains(log, want) {
 			t.Errorf("%q is not in:\n%s", want, log)
 		}
+	}
+}
+
+// TestTreeChangesWhileItIsBuilt has a file saved during a build: what comes of that is
+// a kernel of no state of the tree, and not kept.
+func TestTreeChangesWhileItIsBuilt(t *testing.T) {
+	u := newUser(t)
+	saved := filepath.Join(u.root, "saved.c")
+	makefile := fake.Tree("")["Makefile"]
+	u.write("Makefile", strings.Replace(makefile, "prepare:\n", "prepare:\n\t@echo x >> "+saved+"\n", 1))
+	u.refuse("tree:"+u.root, "changed while the kernel was taken from it")
+	u.write("Makefile", strings.Replace(makefile, "prepare:\n", "prepare:\n\t@mkdir -p "+u.root+"/scripts/__pycache__; date +%N > "+u.root+"/scripts/__pycache__/x.pyc\n", 1))
+	if _, err := u.resolve("tree:" + u.root); err != nil {
+		t.Errorf("what a script's language leaves is a change: %v", err)
 	}
 }

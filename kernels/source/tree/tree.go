@@ -281,6 +281,9 @@ func (w *work) build(ctx context.Context, s *snapshot, p *place, base, fragment,
 	if err := b.Image(ctx, filepath.Join(dir, kernels.FileVmlinux)); err != nil {
 		return err
 	}
+	if err := s.still(ctx); err != nil {
+		return err
+	}
 	if err := os.WriteFile(filepath.Join(dir, kernels.FileConfig), config, 0o644); err != nil {
 		return err
 	}

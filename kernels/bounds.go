@@ -7,6 +7,7 @@ import "github.com/faultline/faultline/kernels/modules"
 // 1 GiB, a configuration 300 KiB, the largest list of modules 2 MiB.
 const (
 	maxImage  = 2 << 30
+	maxPacked = 256 << 20 // a bzImage of Debian's has 14 MB
 	maxConfig = 16 << 20
 	maxList   = 64 << 20
 )
@@ -14,7 +15,9 @@ const (
 // MaxBytes is how large a file of a kernel's folder may be, by its path there.
 func MaxBytes(name string) int64 {
 	switch {
-	case name == FileVmlinuz, name == FileVmlinux:
+	case name == FileVmlinuz:
+		return maxPacked
+	case name == FileVmlinux:
 		return maxImage
 	case name == FileConfig:
 		return maxConfig

@@ -32,10 +32,6 @@ var loadable = []string{
 	"HWPOISON_INJECT", "X86_MCE_INJECT",
 }
 
-// keys are the certificates that a distribution's configuration builds in, and of
-// which only its own packages have the files.
-var keys = []string{"SYSTEM_TRUSTED_KEYS", "SYSTEM_REVOCATION_KEYS"}
-
 // MinimalConfigFor is MinimalConfig on top of another configuration than
 // tinyconfig. What may be a module and is one there stays one.
 func MinimalConfigFor(base *kconfig.Config) string {
@@ -47,10 +43,8 @@ func MinimalConfigFor(base *kconfig.Config) string {
 		}
 		b.WriteString(line)
 	}
-	for _, k := range keys {
-		if base.Get(k) != "" {
-			b.WriteString("CONFIG_" + k + "=\"\"\n")
-		}
+	for _, f := range Foreign(base) {
+		b.WriteString(f.Line + "\n")
 	}
 	return b.String()
 }

@@ -9,6 +9,64 @@ import (
 	"github.com/faultline/faultline/kernels/kconfig"
 )
 
+// What refers to another machine, or steers the guest, is replaced, whatever else a
+// configuration has.
+func TestForeign(t *testing.T) {
+	const base = `CONFIG_64BIT=y
+CONFIG_CMDLINE_BOOL=y
+CONFIG_CMDLINE="panic_on_warn=1 nr_hugepages=4 say=\"x\""
+CONFIG_CMDLINE_OVERRIDE=y
+CONFIG_EXTRA_FIRMWARE="intel-ucode/06-55-04"
+CONFIG_EXTRA_FIRMWARE_DIR="/lib/firmware"
+CONFIG_INITRAMFS_SOURCE="/home/somebody/root"
+CONFIG_BOOT_CONFIG_EMBED=y
+CONFIG_BOOT_CONFIG_EMBED_FILE="/etc/bootconfig"
+CONFIG_MODULE_SIG_KEY="pkcs11:object=key"
+CONFIG_MODULE_SIG_HASH="sha256"
+CONFIG_SYSTEM_TRUSTED_KEYS="debian/certs/all.pem"
+CONFIG_SYSTEM_REVOCATION_KEYS=""
+CONFIG_PANIC_ON_OOPS=y
+CONFIG_PANIC_TIMEOUT=86400
+CONFIG_BOOTPARAM_HUNG_TASK_PANIC=1
+# CONFIG_BOOTPARAM_SOFTLOCKUP_PANIC is not set
+CONFIG_DEFAULT_HOSTNAME="(none)"
+`
+	want := `CONFIG_BOOTPARAM_HUNG_TASK_PANIC=0
+CONFIG_BOOT_CONFIG_EMBED=n
+CONFIG_BOOT_CONFIG_EMBED_FILE=""
+CONFIG_CMDLINE=""
+CONFIG_CMDLINE_BOOL=n
+CONFIG_CMDLINE_OVERRIDE=n
+CONFIG_EXTRA_FIRMWARE=""
+CONFIG_EXTRA_FIRMWARE_DIR=""
+CONFIG_INITRAMFS_SOURCE=""
+CONFIG_MODULE_SIG_KEY="certs/signing_key.pem"
+CONFIG_PANIC_ON_OOPS=n
+CONFIG_SYSTEM_TRUSTED_KEYS=""
+`
+	c, err := kconfig.ParseBytes([]byte(base))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := ""
+	for _, s := range Foreign(c) {
+		got += s.Line + "\n"
+	}
+	if got != want {
+		t.Errorf("replaced by\n%s", got)
+	}
+	if !strings.HasSuffix(MinimalConfigFor(c), want) {
+		t.Error("they are not in the fragment")
+	}
+	after, err := kconfig.ParseBytes([]byte(base + want))
+	if err != nil || len(Foreign(after)) > 0 || after.Get("MODULE_SIG_HASH") != "sha256" || after.Get("DEFAULT_HOSTNAME") != "(none)" {
+		t.Errorf("%v, left: %v", err, Foreign(after))
+	}
+	if s := Foreign(c)[3].String(); s != `CONFIG_CMDLINE="panic_on_warn=1 nr_hugepages=4 say=\"x\""` {
+		t.Error(s)
+	}
+}
+
 func TestMinimalConfigFor(t *testing.T) {
 	parse := func(text string) *kconfig.Config {
 		t.Helper()

@@ -2,7 +2,6 @@ package kernels
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/faultline/faultline/internal/cache"
@@ -62,12 +61,18 @@ type Options struct {
 	// MaxAge is how old the lists of what there is may be before they are fetched
 	// anew; 0 stands for 24 hours.
 	MaxAge time.Duration
-	// Cached has a source that compiles give what is compiled already, or ErrNotCached.
+	// Cached has a source that compiles give what is compiled already, or a
+	// *NotBuiltError.
 	Cached bool
 }
 
-// ErrNotCached says that a kernel would have to be built first.
-var ErrNotCached = errors.New("it is not built yet")
+// NotBuiltError is a kernel that has to be built first, where Options.Cached
+// forbids that.
+type NotBuiltError struct {
+	What string // would be built: the source, its configuration and its compiler
+}
+
+func (e *NotBuiltError) Error() string { return "it is not built yet: " + e.What }
 
 // Logf tells Log, if there is one.
 func (o Options) Logf(format string, args ...any) {

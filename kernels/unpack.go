@@ -212,11 +212,11 @@ func OtherRelease(release, other string) error {
 // BuiltFor is the release that the first module found was built for, or "".
 func BuiltFor(dir string) string {
 	release := ""
-	_ = filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() || !modules.IsModule(p) {
+	_ = Walk(dir, func(rel string, info fs.FileInfo) error {
+		if !info.Mode().IsRegular() || !modules.IsModule(rel) {
 			return nil
 		}
-		if data, err := modules.Read(p); err == nil {
+		if data, err := modules.Read(filepath.Join(dir, rel)); err == nil {
 			release = modules.Release(data)
 		}
 		return fs.SkipAll

@@ -19,6 +19,7 @@ import (
 	"github.com/faultline/faultline/internal/arch"
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/plain"
 	"github.com/faultline/faultline/kernels"
 )
 
@@ -26,7 +27,7 @@ import (
 type guestFlags struct {
 	Kernel string `arg:"" help:"The kernel: ${specs}."`
 	Accel  string `enum:"auto,kvm,tcg" default:"auto" placeholder:"auto|kvm|tcg" help:"${accel}"`
-	DryRun bool   `help:"Print the QEMU command, quoted for a shell, and start nothing."`
+	DryRun bool   `help:"Print the QEMU command, quoted for a shell; build and start nothing."`
 }
 
 // session starts a guest, hands do a connection to it, and ends it. With
@@ -44,7 +45,11 @@ func (f guestFlags) session(ctx context.Context, do func(context.Context, *vm.SS
 		return err
 	}
 	c.Log = progress
-	k, err := source.Resolve(ctx, f.Kernel, kernels.Options{Cache: c, Log: progress})
+	k, err := source.Resolve(ctx, f.Kernel, kernels.Options{Cache: c, Log: progress, Cached: f.DryRun})
+	if built := (*kernels.NotBuiltError)(nil); errors.As(err, &built) {
+		fmt.Printf("# %s would be built: %s\n", plain.Line(f.Kernel), plain.Line(built.What))
+		return nil
+	}
 	if err != nil {
 		return err
 	}

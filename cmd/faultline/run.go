@@ -24,7 +24,7 @@ type runCmd struct {
 	Out     string `placeholder:"DIR" help:"Where to write the results (default: results/TIME, and results/latest points to it)."`
 	Resume  bool   `help:"Finish the run that is in the results folder."`
 	Shard   string `placeholder:"I/N" help:"Only the I-th of N parts of the run; faultline merge joins them."`
-	DryRun  bool   `help:"Print what would run, and the QEMU commands, and start nothing."`
+	DryRun  bool   `help:"Print what would run, and the QEMU commands; build and start nothing."`
 	Against string `placeholder:"BASELINE" help:"Compare the run with a baseline; exit 1 if anything moved, 3 if not all was compared."`
 	outputFlags
 }

@@ -65,7 +65,7 @@ func Do(ctx context.Context, opt Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	opt.Options.Kernels = opt.kernels(about)
+	opt.Options.Kernels, opt.All = opt.kernels(about), true
 	r := &Result{}
 	if r.Run, r.Folder, err = run.Do(ctx, opt.Options); err != nil {
 		return nil, whose(err)

@@ -56,6 +56,9 @@ func (r Report) Brief() (lines []string) {
 		}
 		lines = append(lines, fmt.Sprintf("%s %s: that costs %s", r.Kernel, what, cost(c.scenarios, r.Asked)))
 	}
+	for _, x := range r.Refused {
+		lines = append(lines, fmt.Sprintf("%s: that costs %s", x.Why, cost(x.Scenarios, r.Asked)))
+	}
 	return lines
 }
 

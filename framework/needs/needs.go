@@ -23,6 +23,8 @@ type Report struct {
 	Guest []vm.Need
 	// Lost are the scenarios that need what is not there, the largest group first.
 	Lost []Group
+	// Refused are the scenarios that need what is there, and may not be used.
+	Refused []Refusal
 	// Unmet is what its Kconfig was asked for and did not take; see kernels.Kernel.
 	Unmet []kconfig.Unmet
 }
@@ -45,7 +47,7 @@ func Impossible(k *kernels.Kernel, i scenario.Info) string {
 	if missing := lacks(k, i.Needs); len(missing) > 0 {
 		return fmt.Sprintf("%s lacks %s", k.Name, symbols(missing))
 	}
-	return ""
+	return cmp.Or(guestDenial(k), denial(k, i.Needs))
 }
 
 // lacks are those of the symbols that the kernel has not, without CONFIG_.
@@ -68,10 +70,14 @@ func Of(k *kernels.Kernel, scenarios []scenario.Info) Report {
 			r.Guest = append(r.Guest, n)
 		}
 	}
+	guest := guestDenial(k)
 	at := map[string]int{} // a group's place in r.Lost
 	for _, s := range scenarios {
 		missing := lacks(k, s.Needs)
 		if len(missing) == 0 {
+			if why := cmp.Or(guest, denial(k, s.Needs)); why != "" {
+				r.refuse(why, s.ID)
+			}
 			continue
 		}
 		slices.Sort(missing)
@@ -98,6 +104,9 @@ const prefix = "CONFIG_"
 func (r Report) Count() (n int) {
 	for _, g := range r.Lost {
 		n += len(g.Scenarios)
+	}
+	for _, x := range r.Refused {
+		n += len(x.Scenarios)
 	}
 	return n
 }
@@ -139,6 +148,12 @@ func (r Report) String() string {
 	for _, g := range r.Lost {
 		fmt.Fprintf(&b, "%d without %s\n", len(g.Scenarios), symbols(g.Missing))
 		for _, id := range g.Scenarios {
+			fmt.Fprintf(&b, "  %s\n", id)
+		}
+	}
+	for _, x := range r.Refused {
+		fmt.Fprintf(&b, "%d because %s\n", len(x.Scenarios), x.Why)
+		for _, id := range x.Scenarios {
 			fmt.Fprintf(&b, "  %s\n", id)
 		}
 	}

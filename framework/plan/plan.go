@@ -19,6 +19,9 @@ type Kernel struct {
 	Accel qemu.Accel
 	// AccelWhy is why that is not KVM, where auto was asked for.
 	AccelWhy string
+	// Unavailable is why it could not be fetched: then it is no more than a name and
+	// a spec, and its cells are infrastructure failures.
+	Unavailable error
 }
 
 // Suite is a compiled suite.
@@ -60,7 +63,8 @@ type Options struct {
 type Plan struct {
 	// Tasks come the longest first, so that none is left alone at the end.
 	Tasks []Task
-	// Impossible are the cells that a kernel's configuration rules out, and say so.
+	// Impossible are the cells that say before anything is booted why nothing can be
+	// observed: a kernel's configuration rules them out, or the kernel is not available.
 	Impossible []observe.Cell
 	// Kept are the cells that were observed by an earlier run.
 	Kept []observe.Cell
@@ -118,9 +122,9 @@ func Make(ks []*Kernel, suites []Suite, picked []scenario.Info, opt Options) Pla
 				p.Done++
 				continue
 			}
-			if why := needs.Impossible(c.k.Kernel, c.i); why != "" {
+			if verdict, why := impossible(c.k, c.i); why != "" {
 				cell := Task{Kernel: c.k, Attempt: attempt}.Cell(c.i)
-				cell.Verdict, cell.Message = observe.NotDoable, why
+				cell.Verdict, cell.Message = verdict, why
 				p.Impossible = append(p.Impossible, cell)
 				continue
 			}
@@ -141,4 +145,13 @@ func Make(ks []*Kernel, suites []Suite, picked []scenario.Info, opt Options) Pla
 	}
 	sort.SliceStable(p.Tasks, func(a, b int) bool { return len(p.Tasks[a].Scenarios) > len(p.Tasks[b].Scenarios) })
 	return p
+}
+
+// impossible says why a scenario can't be observed on a kernel, and what that makes
+// of its cell; "" where it can.
+func impossible(k *Kernel, i scenario.Info) (verdict observe.Verdict, why string) {
+	if k.Unavailable != nil && i.NotDoable == "" {
+		return observe.Rig, "the kernel is not available: " + k.Unavailable.Error()
+	}
+	return observe.NotDoable, needs.Impossible(k.Kernel, i)
 }

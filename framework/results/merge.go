@@ -211,6 +211,13 @@ func (m *merger) kernel(k Kernel, f *Folder) {
 		m.run.Kernels = append(m.run.Kernels, k)
 		return
 	}
+	if (have.Unavailable == "") != (k.Unavailable == "") {
+		if have.Unavailable != "" {
+			i := slices.IndexFunc(m.run.Kernels, func(o Kernel) bool { return o.Name == k.Name })
+			m.run.Kernels[i] = k
+		}
+		return
+	}
 	if have.Digest != k.Digest {
 		m.problem("kernel %q in %s has the digest %s, elsewhere %s", k.Name, f.dir, k.Digest, have.Digest)
 	}
@@ -283,7 +290,36 @@ func (m *merger) accels() {
 	}
 }
 
+// settle gives a kernel that was not available to one run, and so has no name but its
+// spec, the name by which another run had it.
+func (m *merger) settle() {
+	for _, k := range slices.Clone(m.run.Kernels) {
+		i := slices.IndexFunc(m.run.Kernels, func(o Kernel) bool { return o.Spec == k.Spec && o.Unavailable == "" })
+		if k.Unavailable == "" || i < 0 {
+			continue
+		}
+		name := m.run.Kernels[i].Name
+		m.run.Kernels = slices.DeleteFunc(m.run.Kernels, func(o Kernel) bool { return o.Name == k.Name })
+		for i := range m.planned {
+			if m.planned[i].Kernel == k.Name {
+				m.planned[i].Kernel = name
+			}
+		}
+		for at, p := range maps.Clone(m.cells) {
+			if p.cell.Kernel != k.Name {
+				continue
+			}
+			delete(m.cells, at)
+			p.cell.Kernel = name
+			if at = CellFile(p.cell); m.cells[at].from == "" {
+				m.cells[at] = p
+			}
+		}
+	}
+}
+
 func (m *merger) finish() Run {
+	m.settle()
 	r := m.run
 	for _, p := range m.cells {
 		r.Cells = append(r.Cells, p.cell)

@@ -236,3 +236,36 @@ func TestMergeAgain(t *testing.T) {
 		t.Errorf("%v, moved to %q", err, to.Earlier())
 	}
 }
+
+// A kernel that was not available to one shard has there no name but its spec; of what
+// another shard observed of it nothing is lost, and what nobody observed stays.
+func TestMergeUnavailable(t *testing.T) {
+	lost := func(scenario, kernel string) observe.Cell {
+		c := cell(scenario, kernel, "")
+		c.Verdict, c.Message, c.Accel, c.Steps = observe.Rig, "the kernel is not available: no network", "", nil
+		return c
+	}
+	for name, called := range map[string]string{"by its spec": "apt:bookworm", "by a name in a matrix": "old"} {
+		t.Run(name, func(t *testing.T) {
+			whole := run("r1", cell("a/b", "old", "EIO"), cell("a/b", "new", "EIO"))
+			part := run("r2", lost("a/b", called), lost("a/c", called), cell("a/c", "new", "EIO"))
+			whole.Kernels[0].Spec = "apt:bookworm"
+			part.Kernels[0] = Kernel{Name: called, Spec: "apt:bookworm", Unavailable: "no network"}
+			for _, order := range [][]Run{{whole, part}, {part, whole}} {
+				_, got, err := Merge(filepath.Join(t.TempDir(), "out"), nil, folder(t, order[0]), folder(t, order[1]))
+				if err != nil {
+					t.Fatal(err)
+				}
+				k, ok := got.Kernel("old")
+				if len(got.Kernels) != 2 || !ok || k.Unavailable != "" || k.Digest == "" || len(got.Cells) != 4 || got.Summary.Rig != 1 {
+					t.Errorf("%+v, %+v", got.Kernels, got.Summary)
+				}
+				for _, c := range got.Cells {
+					if c.Kernel == "old" && (c.Verdict == observe.Rig) != (c.Scenario == "a/c") {
+						t.Errorf("%+v", c)
+					}
+				}
+			}
+		})
+	}
+}

@@ -120,6 +120,9 @@ type Kernel struct {
 	// DoesNotBoot says that no guest came up with it, and that it was its own doing;
 	// its cells have the reason and the end of its console.
 	DoesNotBoot bool `json:"does_not_boot,omitempty"`
+	// Unavailable says why it could not be fetched: then release, version and digest
+	// are empty, and each of its cells is an infrastructure failure with the reason.
+	Unavailable string `json:"unavailable,omitempty"`
 	// Splats and Taint are from its boot, before any scenario.
 	Splats []string `json:"splats,omitempty"`
 	Taint  string   `json:"taint,omitempty"`

@@ -7,44 +7,38 @@ import (
 	"strings"
 
 	"github.com/faultline/faultline/framework/needs"
+	"github.com/faultline/faultline/framework/plan"
+	"github.com/faultline/faultline/framework/scenario"
 	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/internal/plain"
 	"github.com/faultline/faultline/kernels"
+	"github.com/faultline/faultline/kernels/matrix"
 )
 
 // DryRun says what Do would do, and the QEMU command of each kernel. It fetches
-// the kernels, because their modules decide what a guest is made of.
+// the kernels, because their modules decide what a guest is made of, and builds none.
 func DryRun(ctx context.Context, opt Options) (string, error) {
 	_, picked, err := Pick(ctx, opt.Scenarios, opt.Label)
 	if err != nil {
 		return "", err
 	}
 	var b strings.Builder
-	var rig *vm.Rig
+	d := dry{opt: opt, picked: picked}
+	defer func() {
+		if d.rig != nil {
+			d.rig.Close()
+		}
+	}()
+	var ks []*plan.Kernel
 	for _, e := range opt.Kernels {
-		k, err := e.Resolve(ctx, kernels.Options{Cache: opt.Cache, Log: opt.Progress.Say})
+		k, err := d.kernel(ctx, &b, e)
 		if err != nil {
 			return "", err
 		}
-		defer k.Close()
-		if rig == nil {
-			if rig, err = vm.NewRig(ctx, opt.Cache, k.Arch); err != nil {
-				return "", err
-			}
-			defer rig.Close()
-		}
-		accel, _, err := rig.KnownAccel(ctx, opt.Accel)
-		if err != nil && !errors.Is(err, vm.ErrNotTried) {
-			return "", err
-		}
-		command, err := rig.DryRun(ctx, vm.Spec{Kernel: k, Accel: accel})
-		if err != nil {
-			return "", err
-		}
-		fmt.Fprintf(&b, "# %s (%s), %s\n%s\n", k.Name, k.Release, accel, command)
-		for line := range strings.Lines(needs.Of(k, picked).String()) {
-			fmt.Fprintf(&b, "# %s", line)
-		}
-		b.WriteByte('\n')
+		ks = append(ks, k)
+	}
+	if err := unavailable(ks, opt.All); err != nil {
+		return "", err
 	}
 	from, to := opt.Shard.Cut(len(opt.Kernels) * len(picked))
 	fmt.Fprintf(&b, "# cells: %d of %d (scenarios: %d, kernels: %d):\n", to-from, len(opt.Kernels)*len(picked), len(picked), len(opt.Kernels))
@@ -52,4 +46,50 @@ func DryRun(ctx context.Context, opt Options) (string, error) {
 		fmt.Fprintln(&b, i.ID)
 	}
 	return b.String(), nil
+}
+
+// dry is a dry run under way.
+type dry struct {
+	opt    Options
+	picked []scenario.Info
+	rig    *vm.Rig // made with the first kernel
+}
+
+// kernel says what would become of an entry: its guest's command and what it loses,
+// how it would be built, or that it is not available.
+func (d *dry) kernel(ctx context.Context, b *strings.Builder, e matrix.Entry) (*plan.Kernel, error) {
+	resolved, err := e.Resolve(ctx, kernels.Options{Cache: d.opt.Cache, Log: d.opt.Progress.Say, Cached: true})
+	var built *kernels.NotBuiltError
+	if errors.As(err, &built) {
+		fmt.Fprintf(b, "# %s would be built: %s\n\n", e.Unresolved().Name, plain.Line(built.What))
+		return &plan.Kernel{Kernel: e.Unresolved()}, nil
+	}
+	k, err := kernelOf(ctx, e, resolved, err)
+	if err != nil {
+		return nil, err
+	}
+	if k.Unavailable != nil {
+		fmt.Fprintf(b, "# %s is not available, which costs its cells: %s\n\n", k.Name, plain.Line(k.Unavailable.Error()))
+		return k, nil
+	}
+	defer k.Close()
+	if d.rig == nil {
+		if d.rig, err = vm.NewRig(ctx, d.opt.Cache, k.Arch); err != nil {
+			return nil, err
+		}
+	}
+	accel, _, err := d.rig.KnownAccel(ctx, d.opt.Accel)
+	if err != nil && !errors.Is(err, vm.ErrNotTried) {
+		return nil, err
+	}
+	command, err := d.rig.DryRun(ctx, vm.Spec{Kernel: k.Kernel, Accel: accel})
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(b, "# %s (%s), %s\n%s\n", k.Name, k.Release, accel, command)
+	for line := range strings.Lines(needs.Of(k.Kernel, d.picked).String()) {
+		fmt.Fprintf(b, "# %s", line)
+	}
+	b.WriteByte('\n')
+	return k, nil
 }

@@ -156,6 +156,9 @@ func Column(k *plan.Kernel) results.Kernel {
 		Name: k.Name, Spec: k.Spec, Release: k.Release, Version: k.Version, Arch: k.Arch, Digest: k.Digest,
 		Accel: string(k.Accel), AccelWhy: k.AccelWhy, Claims: k.Has,
 	}
+	if k.Unavailable != nil {
+		c.Unavailable = k.Unavailable.Error()
+	}
 	for _, p := range k.Packages {
 		c.Packages = append(c.Packages, results.Package{Name: p.Name, Version: p.Version})
 	}

@@ -3,7 +3,9 @@ package run
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"maps"
+	"os"
 	"reflect"
 
 	"github.com/faultline/faultline/framework/observe"
@@ -16,6 +18,13 @@ import (
 func (r *run) takeOver(rec results.Run) error {
 	if err := sameRun(r.record, rec); err != nil {
 		return err
+	}
+	for i, old := range r.record.Kernels {
+		if old.Unavailable != "" && rec.Kernels[i].Name != old.Name { // its cells are of no kernel now
+			if err := os.RemoveAll(r.folder.Path(results.KernelDir(old.Name))); err != nil {
+				return err
+			}
+		}
 	}
 	cells, skipped, err := r.folder.Cells()
 	if err != nil {
@@ -55,7 +64,14 @@ func sameRun(old, now results.Run) error {
 			len(old.Kernels), len(old.Scenarios), len(now.Kernels), len(now.Scenarios))
 	}
 	for i, k := range old.Kernels {
-		if n := now.Kernels[i]; n.Digest != k.Digest || n.Name != k.Name || n.Accel != k.Accel {
+		n := now.Kernels[i]
+		switch {
+		case k.Unavailable != "" && k.Spec == n.Spec: // now it may be available
+			continue
+		case k.Unavailable == "" && n.Unavailable != "" && k.Spec == n.Spec:
+			return fmt.Errorf("resume: %s was available when the run began: %s; resume it later", k.Name, n.Unavailable)
+		}
+		if n.Digest != k.Digest || n.Name != k.Name || n.Accel != k.Accel {
 			return fault.Requestf("resume: the run was begun with %s (digest %.12s, %s), this is %s (%.12s, %s); run without --resume",
 				k.Name, k.Digest, k.Accel, n.Name, n.Digest, n.Accel)
 		}

@@ -39,6 +39,9 @@ type Options struct {
 	Repeat int // how often each cell is observed; 0 means once
 	Jobs   int // guests at a time; 0 means as many as cores and memory allow
 	Resume bool
+	// All has no run where one of the kernels is not available; else it costs its own
+	// cells, where others are.
+	All    bool
 	Shard  results.Shard
 	Origin string // see results.Run
 	// Changes are those that the user declares, beside those that are known.
@@ -94,7 +97,8 @@ type run struct {
 	observed []observe.Cell
 }
 
-// KernelError says that one of the kernels could not be had, and so there was no run.
+// KernelError says that a kernel could not be had. There was no run where the request
+// was wrong or a program is missing, and where none of the kernels could be had.
 type KernelError struct {
 	Entry matrix.Entry
 	Err   error
@@ -137,6 +141,9 @@ func Do(ctx context.Context, opt Options) (*results.Run, *results.Folder, error)
 		return nil, nil, err
 	}
 	for _, k := range ks {
+		if k.Unavailable != nil {
+			continue
+		}
 		for _, line := range needs.Of(k.Kernel, picked).Brief() {
 			r.say("%s", line)
 		}
@@ -223,8 +230,9 @@ func (r *run) prepare(ctx context.Context, suites []plan.Suite, picked []scenari
 }
 
 // resolve fetches and unpacks the kernels, as many at a time as there are cores: to
-// unpack one takes a core. The error is that of the first in their order; those that
-// were resolved are returned beside it.
+// unpack one takes a core. One that is not available costs its own cells, where
+// others are. The error is that of the first in their order; those that were resolved
+// are returned beside it.
 func (r *run) resolve(ctx context.Context, picked []scenario.Info) ([]*plan.Kernel, error) {
 	ks, errs := make([]*plan.Kernel, len(r.Kernels)), make([]error, len(r.Kernels))
 	left := int64(len(ks))
@@ -232,12 +240,10 @@ func (r *run) resolve(ctx context.Context, picked []scenario.Info) ([]*plan.Kern
 		e := r.Kernels[i]
 		r.doing("resolve " + e.Spec)
 		k, err := e.Resolve(ctx, kernels.Options{Cache: r.Cache, Log: r.say})
-		if err != nil {
-			errs[i] = &KernelError{Entry: e, Err: err}
-			return
+		others := atomic.AddInt64(&left, -1) > 0
+		if ks[i], errs[i] = kernelOf(ctx, e, k, err); errs[i] == nil && err == nil {
+			errs[i] = r.admit(ctx, ks[i], picked, others)
 		}
-		ks[i] = &plan.Kernel{Kernel: k}
-		errs[i] = r.admit(ctx, ks[i], picked, atomic.AddInt64(&left, -1) > 0)
 	}
 	var g errgroup.Group
 	g.SetLimit(runtime.NumCPU())
@@ -259,7 +265,42 @@ func (r *run) resolve(ctx context.Context, picked []scenario.Info) ([]*plan.Kern
 			return ks, err
 		}
 	}
+	if err := unavailable(ks, r.All); err != nil {
+		return ks, err
+	}
+	for _, k := range ks {
+		if k.Unavailable != nil {
+			r.say("%s is not available, which costs its cells: %v", k.Name, k.Unavailable)
+		}
+	}
 	return ks, nil
+}
+
+// kernelOf is what becomes of an entry that was resolved to k or to an error. Where
+// the request is right and nothing is missing here, the kernel is not available.
+func kernelOf(ctx context.Context, e matrix.Entry, k *kernels.Kernel, err error) (*plan.Kernel, error) {
+	switch {
+	case err == nil:
+		return &plan.Kernel{Kernel: k}, nil
+	case ctx.Err() != nil || fault.Of(err) != fault.Rig:
+		return nil, &KernelError{Entry: e, Err: err}
+	}
+	return &plan.Kernel{Kernel: e.Unresolved(), Unavailable: &KernelError{Entry: e, Err: err}}, nil
+}
+
+// unavailable is why there can be no run: the first kernel's reason where none is
+// available, or where all have to be.
+func unavailable(ks []*plan.Kernel, all bool) error {
+	var lost []error
+	for _, k := range ks {
+		if k.Unavailable != nil {
+			lost = append(lost, k.Unavailable)
+		}
+	}
+	if len(lost) == len(ks) || all && len(lost) > 0 {
+		return lost[0]
+	}
+	return nil
 }
 
 // admit finds out what a kernel's guests run with, one kernel after the other: the

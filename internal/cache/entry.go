@@ -205,7 +205,7 @@ const waitSilent = time.Second
 // By hand, because a lock counts only while the file is still there, is turned
 // from an exclusive into a shared one, and lives as long as its entry is open.
 // waits, which may be nil, is called once if another process holds it; who waits
-// without it for a while is told to Log.
+// without it for a while is told to Log. For this process's own nobody is told.
 func (c *Cache) flock(ctx context.Context, name string, how int, waits func()) (*os.File, error) {
 	said := false
 	for begun := time.Now(); ; {
@@ -223,7 +223,7 @@ func (c *Cache) flock(ctx context.Context, name string, how int, waits func()) (
 		}
 		entry := strings.TrimSuffix(filepath.Base(name), lockSuffix)
 		switch {
-		case said:
+		case said || holderPID(f) == os.Getpid():
 		case waits != nil && errors.Is(err, unix.EWOULDBLOCK):
 			said = true
 			waits()

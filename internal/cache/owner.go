@@ -9,6 +9,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -115,22 +116,42 @@ func owner(uid uint32) string {
 	return fmt.Sprint("user ", uid)
 }
 
-// holder names a process that holds a lock on a file, by /proc/locks
-// (proc_locks(5)): "process 123 (faultline)".
+// HeldHere reports whether this very process holds the lock on a file (flock(2)):
+// then nobody has to be told that it waits for it.
+func HeldHere(name string) bool {
+	f, err := os.Open(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return holderPID(f) == os.Getpid()
+}
+
+// holder names a process that holds a lock on a file: "process 123 (faultline)".
 func holder(f *os.File) string {
-	const unknown = "another process"
+	if pid := holderPID(f); pid > 0 {
+		if comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)); err == nil {
+			return fmt.Sprintf("process %d (%s)", pid, strings.TrimSpace(string(comm)))
+		}
+	}
+	return "another process"
+}
+
+// holderPID is a process that holds a lock on a file, by /proc/locks
+// (proc_locks(5)); 0 where that does not say.
+func holderPID(f *os.File) int {
 	info, err := f.Stat()
 	if err != nil {
-		return unknown
+		return 0
 	}
 	locks, err := os.Open("/proc/locks")
 	if err != nil {
-		return unknown
+		return 0
 	}
 	defer locks.Close()
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
-		return unknown
+		return 0
 	}
 	file := fmt.Sprintf("%02x:%02x:%d", unix.Major(st.Dev), unix.Minor(st.Dev), st.Ino)
 	for lines := bufio.NewScanner(locks); lines.Scan(); {
@@ -139,9 +160,9 @@ func holder(f *os.File) string {
 		if len(w) < 6 || w[1] != "FLOCK" || w[5] != file {
 			continue
 		}
-		if comm, err := os.ReadFile(filepath.Join("/proc", w[4], "comm")); err == nil {
-			return fmt.Sprintf("process %s (%s)", w[4], strings.TrimSpace(string(comm)))
+		if pid, err := strconv.Atoi(w[4]); err == nil && pid > 0 {
+			return pid
 		}
 	}
-	return unknown
+	return 0
 }

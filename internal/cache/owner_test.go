@@ -58,6 +58,12 @@ func TestWaitingIsSaid(t *testing.T) {
 	}
 	time.AfterFunc(2500*time.Millisecond, func() { cmd.Process.Kill() })
 	t.Cleanup(func() { cmd.Wait() })
+	others := 0
+	short, end := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer end()
+	if _, err := c.Work(short, "kind", "key", false, func() { others++ }); err == nil || others != 1 {
+		t.Errorf("%v, said %d times that it waits for another", err, others)
+	}
 	var mu sync.Mutex
 	var said []string
 	c.Log = func(format string, args ...any) {
@@ -69,6 +75,12 @@ func TestWaitingIsSaid(t *testing.T) {
 	want := fmt.Sprintf("wait for process %d (%.15s), which holds kind/key in the cache", cmd.Process.Pid, filepath.Base(os.Args[0]))
 	if len(said) != 1 || said[0] != want && said[0] != "wait for another process, which holds kind/key in the cache" {
 		t.Errorf("%q, want %q once", said, want)
+	}
+	waited := 0
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := c.Work(ctx, "kind", "key", false, func() { waited++ }); err == nil || waited > 0 {
+		t.Errorf("%v, said %d times that it waits for itself", err, waited)
 	}
 	said = nil
 	get(t, c).Close()

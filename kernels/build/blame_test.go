@@ -3,31 +3,54 @@ package build
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
 // What make printed says whose a failure is: the source's, the disk's, or that of
 // a program which was there before.
-func TestFirstError(t *testing.T) {
+func TestFirstFailure(t *testing.T) {
 	for name, c := range map[string]struct {
-		log, first string
-		whose      blame
+		log, line string
+		whose     blame
+		says      string // in the advice, or the package
 	}{
-		"the source's":     {"  CC      a.o\na.c:1:2: error: no such thing\nmake[2]: *** [a.o] Error 1\n", "a.c:1:2: error: no such thing", tree},
-		"make's alone":     {"  CC      a.o\nmake[2]: *** [a.o] Error 2\nmake: *** [all] Error 2\n", "make[2]: *** [a.o] Error 2", tree},
-		"the disk's":       {"a.c:1:2: error: x\nfatal error: cannot write: No space left on device\n", "fatal error: cannot write: No space left on device", full},
-		"a program's":      {"  CC      a.o\n/bin/sh: 1: /usr/bin/ccache: not found\nmake[5]: *** [Makefile.build:255: a.o] Error 127\n", "/bin/sh: 1: /usr/bin/ccache: not found", missing},
-		"a script's":       {"/bin/sh: 1: pahole: not found\na.c:1:2: error: y\nmake: *** [a.o] Error 1\n", "a.c:1:2: error: y", tree},
-		"nothing at all":   {"", "", tree},
-		"no error in a CC": {"  CC      error.o\n", "", tree},
+		"the source's":      {"  CC      a.o\na.c:1:2: error: no such thing\nmake[2]: *** [a.o] Error 1\n", "a.c:1:2: error: no such thing", tree, ""},
+		"make's alone":      {"  CC      a.o\nmake[2]: *** [a.o] Error 2\nmake: *** [all] Error 2\n", "make[2]: *** [a.o] Error 2", tree, ""},
+		"the disk's":        {"a.c:1:2: error: x\nfatal error: cannot write: No space left on device\n", "fatal error: cannot write: No space left on device", full, ""},
+		"a quota":           {"cp: error writing 'vmlinux': Disk quota exceeded\n", "cp: error writing 'vmlinux': Disk quota exceeded", full, ""},
+		"a program's":       {"  CC      a.o\n/bin/sh: 1: /usr/bin/ccache: not found\nmake[5]: *** [Makefile.build:255: a.o] Error 127\n", "/bin/sh: 1: /usr/bin/ccache: not found", missing, ""},
+		"a known program":   {"  GEN     x\n/bin/sh: 1: lz4c: not found\nmake[5]: *** [x] Error 127\n", "/bin/sh: 1: lz4c: not found", missing, "lz4"},
+		"of bash":           {"scripts/link-vmlinux.sh: line 113: pahole: command not found\nmake[2]: *** [vmlinux] Error 127\n", "scripts/link-vmlinux.sh: line 113: pahole: command not found", missing, "dwarves"},
+		"of make":           {"make[1]: bison: No such file or directory\nmake[1]: *** [scripts/kconfig/parser.tab.h] Error 127\n", "make[1]: bison: No such file or directory", missing, "bison"},
+		"a script's":        {"/bin/sh: 1: pahole: not found\na.c:1:2: error: y\nmake: *** [a.o] Error 1\n", "a.c:1:2: error: y", tree, ""},
+		"a header":          {"scripts/sign-file.c:25:10: fatal error: openssl/opensslv.h: No such file or directory\nmake[2]: *** [x] Error 1\n", "scripts/sign-file.c:25:10: fatal error: openssl/opensslv.h: No such file or directory", missing, "libssl-dev"},
+		"a plugin's":        {"gcc-common.h:7:10: fatal error: gmp.h: No such file or directory\n", "gcc-common.h:7:10: fatal error: gmp.h: No such file or directory", missing, "libgmp-dev"},
+		"its own header":    {"a.c:1:10: fatal error: linux/no.h: No such file or directory\n", "a.c:1:10: fatal error: linux/no.h: No such file or directory", tree, ""},
+		"BTF":               {"  BTFIDS  vmlinux\nFAILED: load BTF from vmlinux: Invalid argument\nmake[1]: *** [Makefile:1221: vmlinux] Error 255\nmake[1]: *** Deleting file 'vmlinux'\n", "FAILED: load BTF from vmlinux: Invalid argument", tree, "unset CONFIG_DEBUG_INFO_BTF"},
+		"no BTF":            {"Failed to generate BTF for vmlinux\nTry to disable CONFIG_DEBUG_INFO_BTF\nmake: *** [vmlinux] Error 1\n", "Failed to generate BTF for vmlinux", tree, "CONFIG_DEBUG_INFO_BTF"},
+		"modpost":           {"  MODPOST Module.symvers\nWARNING: modpost: missing MODULE_DESCRIPTION() in x.o\nERROR: modpost: \"dax_lock\" [drivers/x/x.ko] undefined!\nmake[2]: *** [Module.symvers] Error 1\n", "ERROR: modpost: \"dax_lock\" [drivers/x/x.ko] undefined!", tree, "a module needs"},
+		"an old modpost":    {"ERROR: \"dax_lock\" [drivers/x/x.ko] undefined!\nmake[1]: *** [__modpost] Error 1\n", "ERROR: \"dax_lock\" [drivers/x/x.ko] undefined!", tree, "a module needs"},
+		"memory":            {"  LD      vmlinux.o\nKilled\nmake[1]: *** [vmlinux.o] Error 137\n", "Killed", memory, ""},
+		"a compiler's":      {"gcc: fatal error: Killed signal terminated program cc1\ncompilation terminated.\nmake[3]: *** [a.o] Error 1\n", "gcc: fatal error: Killed signal terminated program cc1", memory, ""},
+		"a linker's":        {"collect2: fatal error: ld terminated with signal 9 [Killed]\n", "collect2: fatal error: ld terminated with signal 9 [Killed]", memory, ""},
+		"Rust":              {"error[E0425]: cannot find value `x` in this scope\nmake[2]: *** [rust/kernel.o] Error 1\n", "error[E0425]: cannot find value `x` in this scope", tree, "unset CONFIG_RUST"},
+		"an old Rust":       {"***\n*** Rust compiler 'rustc' is too old.\nmake: *** [prepare] Error 1\n", "*** Rust compiler 'rustc' is too old.", tree, "unset CONFIG_RUST"},
+		"objtool":           {"vmlinux.o: error: objtool: f+0x1: unsupported stack register modification\nmake[2]: *** [vmlinux.o] Error 255\n", "vmlinux.o: error: objtool: f+0x1: unsupported stack register modification", tree, ""},
+		"certificates":      {"make[4]: *** No rule to make target 'debian/certs/all.pem', needed by 'certs/x509_certificate_list'.  Stop.\n", "make[4]: *** No rule to make target 'debian/certs/all.pem', needed by 'certs/x509_certificate_list'.  Stop.", tree, "SYSTEM_TRUSTED_KEYS"},
+		"a source's words":  {"a.c:3:1: error: x\n    3 | panic(\"Out of memory, Killed process\");\n      | ^~~~ Killed\n", "a.c:3:1: error: x", tree, ""},
+		"what nobody knows": {"  GEN     a\nthe frobnicator gives up\nmake[2]: *** [a] Error 255\n", "the frobnicator gives up", tree, "see what the log says"},
+		"nothing at all":    {"", "", tree, ""},
+		"no error in a CC":  {"  CC      error.o\n  CC      drivers/Killed.o\n", "", tree, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "log")
 			if err := os.WriteFile(file, []byte(c.log), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			if first, whose := firstError(file); first != c.first || whose != c.whose {
-				t.Errorf("%q, %d", first, whose)
+			f := firstFailure(file)
+			if f.line != c.line || f.blame != c.whose || !strings.Contains(f.advice+f.pkg, c.says) || c.says == "" && f.advice+f.pkg != "" {
+				t.Errorf("%+v", f)
 			}
 		})
 	}

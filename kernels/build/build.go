@@ -44,6 +44,7 @@ type Build struct {
 type Error struct {
 	Target string // make's
 	First  string // the first error in what make printed; "" if none looks like one
+	Advice string // what to do about it, where it is no matter of the source and its compiler
 	Log    string
 	Err    error
 }

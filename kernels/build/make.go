@@ -97,15 +97,19 @@ func (b *Build) make(ctx context.Context, args ...string) error {
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && !exit.Exited() {
 		return fmt.Errorf("make %s ended by itself: %w; see whether memory ran out (dmesg)", target, err)
 	}
-	first, whose := firstError(b.Log)
-	first = strings.ReplaceAll(first, b.Source+"/", "") // where the checkout is says nothing about the error
-	switch whose {
-	case full:
-		return fmt.Errorf("make %s: %s: %w", target, first, ErrFull)
-	case missing:
-		return fmt.Errorf("make %s: a program that it calls is gone: %s; build again (the whole log: %s)", target, first, b.Log)
+	f := firstFailure(b.Log)
+	f.line = strings.ReplaceAll(f.line, b.Source+"/", "") // where the checkout is says nothing about the error
+	switch {
+	case f.blame == full:
+		return fmt.Errorf("make %s: %s: %w", target, f.line, ErrFull)
+	case f.blame == memory:
+		return fmt.Errorf("make %s: %s: memory ran out (dmesg says what was killed); close what takes much, or build where there is more (the whole log: %s)", target, f.line, b.Log)
+	case f.blame == missing && f.pkg != "":
+		return fmt.Errorf("make %s: %s: %w", target, f.line, &tool.MissingError{Tool: f.what, Package: f.pkg})
+	case f.blame == missing:
+		return fmt.Errorf("make %s: a program that it calls is gone: %s; build again (the whole log: %s)", target, f.line, b.Log)
 	}
-	return &Error{Target: target, First: first, Log: b.Log, Err: err}
+	return &Error{Target: target, First: f.line, Advice: f.advice, Log: b.Log, Err: err}
 }
 
 // compiled are the words by which the kernel's make tells of a file that it compiles.
@@ -138,52 +142,4 @@ func (b *Build) listed(ctx context.Context, targets ...string) int {
 		return 0
 	}
 	return len(reListed.FindAll(out, -1))
-}
-
-var (
-	reError = regexp.MustCompile(`(?:fatal )?error: |undefined reference to|The source tree is not clean|No rule to make target|multiple definition of`)
-	reMake  = regexp.MustCompile(`^(?:make|\S*Makefile).*\*\*\* `)
-)
-
-// blame is whose a build's failure is.
-type blame int
-
-const (
-	tree    blame = iota // the source's
-	full                 // the disk's
-	missing              // of a program that the shell did not find
-)
-
-// reMissing finds what a shell says of a program that is not there, of which make
-// tells as Error 127.
-var reMissing = regexp.MustCompile(`^\S*sh: .*: not found$`)
-
-// firstError is the first line of a log that says why make failed, and whose that is.
-func firstError(file string) (first string, whose blame) {
-	f, err := os.Open(file)
-	if err != nil {
-		return "", tree
-	}
-	defer f.Close()
-	byMake, byShell := "", ""
-	for s := bufio.NewScanner(f); s.Scan(); {
-		line := strings.TrimSpace(s.Text())
-		switch {
-		case strings.Contains(line, "No space left on device"):
-			return line, full
-		case first == "" && reError.MatchString(line):
-			first = line
-		case byShell == "" && reMissing.MatchString(line):
-			byShell = line
-		case byMake == "" && reMake.MatchString(line):
-			byMake = line
-			if first == "" && byShell != "" && strings.HasSuffix(line, "Error 127") {
-				return byShell, missing
-			}
-		}
-	}
-	if first == "" {
-		first = byMake
-	}
-	return first, tree
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/faultline/faultline/internal/tool"
 	"github.com/faultline/faultline/kernels"
+	"github.com/faultline/faultline/kernels/modules"
 )
 
 // Damaged says that a package file is broken, if dpkg-deb found it so.
@@ -61,7 +62,7 @@ func Unpack(ctx context.Context, dir string, files []string, packages []kernels.
 var reSplit = regexp.MustCompile(`^linux-(image|binary|modules|base)-(?:unsigned-)?(\d.*)$`)
 
 func splitAdvice(v string) string {
-	return fmt.Sprintf("from 6.17 on Debian splits the kernel: give linux-binary-%s, linux-modules-%s and linux-base-%s together", v, v, v)
+	return fmt.Sprintf("from 6.19 on Debian splits the kernel: give linux-binary-%s, linux-modules-%s and linux-base-%s together", v, v, v)
 }
 
 // checkSplit finds out, before anything is unpacked, that parts of a split
@@ -124,10 +125,19 @@ func isTarError(err error) bool {
 	return errors.Is(err, tar.ErrHeader) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
+// A package's kernel has some 4,500 files of 700 MB; what it is compressed to says
+// nothing of what it grows to.
+const (
+	mostFiles = 100_000
+	mostBytes = 4 << 30
+)
+
 // unpackTar has the kernel's files of a package's file system written, each to its
-// path in a cache entry, and returns the paths of the kernel images.
+// path in a cache entry, and returns the paths of the kernel images. What is more than
+// a kernel can have is no package of one.
 func unpackTar(r io.Reader, write func(to string, r io.Reader) error) (images []string, err error) {
 	t := tar.NewReader(r)
+	files, bytes := 0, int64(0)
 	for {
 		h, err := t.Next()
 		if err == io.EOF {
@@ -137,11 +147,18 @@ func unpackTar(r io.Reader, write func(to string, r io.Reader) error) (images []
 			return nil, fmt.Errorf("read the package's files: %w", err)
 		}
 		to := wanted(h.Name)
-		if h.Typeflag != tar.TypeReg || to == "" {
+		if to == "" || h.Typeflag != tar.TypeReg && h.Typeflag != tar.TypeGNUSparse {
 			continue
 		}
-		if h.Size > kernels.MaxBytes(to) { // a sparse one can claim anything
+		files++
+		bytes += h.Size
+		switch {
+		case isSparse(h): // dpkg-deb makes none, and one can claim any size
+			return nil, fmt.Errorf("read the package's files: %w: %s is sparse", tar.ErrHeader, h.Name)
+		case h.Size > kernels.MaxBytes(to):
 			return nil, fmt.Errorf("read the package's files: %w: %s has %d bytes", tar.ErrHeader, h.Name, h.Size)
+		case files > mostFiles, bytes > mostBytes:
+			return nil, fmt.Errorf("read the package's files: %w: up to %s they are %d with %d bytes, more than a kernel has", tar.ErrHeader, h.Name, files, bytes)
 		}
 		if to == kernels.FileVmlinuz {
 			images = append(images, path.Clean(h.Name))
@@ -150,6 +167,16 @@ func unpackTar(r io.Reader, write func(to string, r io.Reader) error) (images []
 			return nil, err
 		}
 	}
+}
+
+// isSparse reports whether a file has holes, in any of the forms that tar writes.
+func isSparse(h *tar.Header) bool {
+	for key := range h.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return true
+		}
+	}
+	return h.Typeflag == tar.TypeGNUSparse
 }
 
 // wanted says where a package's file goes in a cache entry; "" for nowhere.
@@ -177,8 +204,10 @@ func wanted(name string) string {
 		return kernels.FileVmlinuz
 	case rest == "config":
 		return kernels.FileConfig
-	case rest == "System.map", strings.HasPrefix(rest, "build/"), strings.HasPrefix(rest, "source/"):
+	case strings.HasPrefix(rest, "build/"), strings.HasPrefix(rest, "source/"):
 		return ""
+	case modules.IsModule(rest), strings.HasPrefix(rest, "modules.") && !strings.Contains(rest, "/"):
+		return name
 	}
-	return name
+	return ""
 }

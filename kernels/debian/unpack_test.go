@@ -4,7 +4,10 @@ import (
 	"archive/tar"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -30,6 +33,10 @@ func TestWanted(t *testing.T) {
 		"./lib/modules/6.1/build/Makefile":            "",
 		"./usr/lib/debug/lib/modules/6.1/kernel/a.ko": "",
 		"./lib/modules/6.1/modules.builtin":           "lib/modules/6.1/modules.builtin",
+		"./lib/modules/6.1/vdso/vdso64.so":            "",
+		"./lib/modules/6.1/kernel/modules.x":          "",
+		"./lib/modules/6.1/f1":                        "",
+		"./lib/modules/6.1/build/a.ko":                "",
 		"./usr/usr/lib/modules/6.1/kernel/fs/ext4.ko": "",
 	} {
 		if got := wanted(name); got != want {
@@ -55,6 +62,95 @@ func tarball(t testing.TB, names ...string) []byte {
 		t.Fatal(err)
 	}
 	return b.Bytes()
+}
+
+// endless is a package's file system of files of one size, as long as it is read.
+type endless struct {
+	name   string // of the n-th
+	size   int64
+	n      int
+	buffer bytes.Buffer
+	left   int64 // zeros to come
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	if e.left > 0 {
+		n := int(min(int64(len(p)), e.left))
+		clear(p[:n])
+		e.left -= int64(n)
+		return n, nil
+	}
+	if e.buffer.Len() == 0 {
+		e.n++
+		w := tar.NewWriter(&e.buffer)
+		if err := w.WriteHeader(&tar.Header{Name: fmt.Sprintf(e.name, e.n), Size: e.size, Mode: 0o644, Typeflag: tar.TypeReg}); err != nil {
+			return 0, err
+		}
+	}
+	n, err := e.buffer.Read(p)
+	if e.buffer.Len() == 0 {
+		e.left = (e.size + 511) / 512 * 512
+	}
+	return n, err
+}
+
+// A package of a few KiB can grow to any size: what a kernel can't have ends it, before
+// it fills the disk.
+func TestUnpackTarBounds(t *testing.T) {
+	for name, c := range map[string]struct {
+		from  endless
+		files int // written at most
+		want  string
+	}{
+		"bytes":                     {endless{name: "./lib/modules/6.1/kernel/a%d.ko", size: 200 << 20}, mostBytes / (200 << 20), "more than a kernel has"},
+		"files":                     {endless{name: "./lib/modules/6.1/kernel/a%d.ko"}, mostFiles, "more than a kernel has"},
+		"a module":                  {endless{name: "./lib/modules/6.1/kernel/a%d.ko", size: 257 << 20}, 0, "has 269484032 bytes"},
+		"lists, which can be large": {endless{name: "./lib/modules/6.1/modules.%d", size: 64 << 20}, mostBytes / (64 << 20), "more than a kernel has"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			files := 0
+			_, err := unpackTar(&c.from, func(to string, r io.Reader) error {
+				files++
+				return nil // what is not read is skipped
+			})
+			if err == nil || !errors.Is(err, tar.ErrHeader) || !strings.Contains(err.Error(), c.want) || files > c.files {
+				t.Errorf("%d files, %v; want %d at most, and %q", files, err, c.files, c.want)
+			}
+		})
+	}
+}
+
+// A sparse file costs nothing in a package, and its size on the disk.
+func TestUnpackTarSparse(t *testing.T) {
+	bin, err := exec.LookPath("tar")
+	if err != nil {
+		t.Skip(err)
+	}
+	dir := t.TempDir()
+	const name = "lib/modules/6.1/kernel/a.ko"
+	if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(f.Truncate(64<<20), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, form := range [][]string{{"--format=pax", "--sparse-version=1.0"}, {"--format=pax", "--sparse-version=0.1"}, {"--format=pax", "--sparse-version=0.0"}, {"--format=gnu"}} {
+		data, err := exec.Command(bin, append([]string{"-C", dir, "-c", "--sparse", name}, form...)...).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(data) > 1<<20 {
+			t.Skip("this file system has no holes")
+		}
+		_, err = unpackTar(bytes.NewReader(data), func(to string, r io.Reader) error { t.Errorf("%v: %s is written", form, to); return nil })
+		if !errors.Is(err, tar.ErrHeader) || !strings.Contains(err.Error(), "is sparse") {
+			t.Errorf("%v: %v", form, err)
+		}
+	}
 }
 
 // FuzzUnpackTar: whatever a package holds, what is written lies in the entry, is

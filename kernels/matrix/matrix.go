@@ -76,6 +76,16 @@ func (m *Matrix) CheckChanges(known []string) error {
 	return nil
 }
 
+// Unresolved is the entry's kernel where it can't be resolved: no more than what the
+// entry says.
+func (e Entry) Unresolved() *kernels.Kernel {
+	k := &kernels.Kernel{Spec: e.Spec, Name: e.Name, Has: e.Has}
+	if k.Name == "" {
+		k.Name = plain.Line(e.Spec)
+	}
+	return k
+}
+
 //go:embed default.yaml
 var defaultYAML []byte
 

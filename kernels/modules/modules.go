@@ -170,6 +170,9 @@ func (x *Index) Modules(names ...string) ([]File, error) {
 			unknown = append(unknown, name)
 		}
 	}
+	if w.tooDeep {
+		return nil, fmt.Errorf("%s: dependencies are more than %d deep; make it anew with depmod -b", filepath.Join(x.dir, "modules.dep"), mostDeep)
+	}
 	if unknown != nil {
 		return w.files, &UnknownError{Dir: x.dir, Names: unknown}
 	}
@@ -183,10 +186,20 @@ type walk struct {
 	files []File
 	at    map[string]int
 	open  map[string]bool
+	// tooDeep says that a module's dependencies go further than mostDeep.
+	tooDeep bool
 }
+
+// mostDeep bounds how far dependencies are followed. depmod lists all that a module
+// needs in its own line, so that those of a kernel are some ten deep with their soft ones.
+const mostDeep = 1000
 
 func (w *walk) add(name string, soft bool) bool {
 	name = canonical(name)
+	if len(w.open) > mostDeep {
+		w.tooDeep = true
+		return false
+	}
 	e, ok := w.x.deps[name]
 	if !ok {
 		if w.x.builtin[name] {

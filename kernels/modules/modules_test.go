@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -199,4 +200,27 @@ func FuzzModulesDep(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A list in which each module needs the next one is no reason to run out of stack.
+func TestModulesDeep(t *testing.T) {
+	for n, ok := range map[int]bool{500: true, 200_000: false} {
+		dir := t.TempDir()
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, "kernel/m%d.ko: kernel/m%d.ko\n", i, i+1)
+		}
+		fmt.Fprintf(&b, "kernel/m%d.ko:\n", n)
+		if err := os.WriteFile(filepath.Join(dir, "modules.dep"), []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		x, err := Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files, err := x.Modules("m0")
+		if ok && (err != nil || len(files) != n+1) || !ok && (err == nil || !strings.Contains(err.Error(), "more than 1000 deep")) {
+			t.Errorf("%d: %d files, %v", n, len(files), err)
+		}
+	}
 }

@@ -94,6 +94,7 @@ func newKernel(k results.Kernel, folder *results.Folder, most int64) kernel {
 	for _, p := range k.Packages {
 		add("package", p.Name+" "+p.Version, true)
 	}
+	add("not available", k.Unavailable, false)
 	add("digest", short(k.Digest), true)
 	add("runs on", strings.TrimSpace(k.Arch+" "+k.Accel), false)
 	add("not with KVM", k.AccelWhy, false)

@@ -165,9 +165,12 @@ func newBuild(origin, id string, k results.Kernel) (checkout, build) {
 	if !ok {
 		arch = word(k.Arch, isLower)
 	}
-	name := plain.Line(k.Name)
+	name, status := plain.Line(k.Name), "PASS"
+	if k.Unavailable != "" {
+		status = statuses[matrix.Untold]
+	}
 	return checkout{ID: id, Origin: origin, Comment: name, Valid: true, Misc: misc},
-		build{CheckoutID: id, ID: id, Origin: origin, Comment: name, Architecture: arch, Status: "PASS", Misc: misc}
+		build{CheckoutID: id, ID: id, Origin: origin, Comment: name, Architecture: arch, Status: status, Misc: misc}
 }
 
 func newTest(run results.Run, k results.Kernel, c matrix.Check, origin, build string) test {

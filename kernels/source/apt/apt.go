@@ -60,12 +60,6 @@ func parseApt(arg string) (aptSpec, error) {
 	return aptSpec{suite, want}, nil
 }
 
-// machine is this machine's apt configuration.
-type machine struct {
-	// files are those that its sources are read from; nil: as apt itself says.
-	files []string
-}
-
 // Source is apt:SUITE and the like. files are those that the machine's sources
 // are read from; without any, apt is asked.
 func Source(files ...string) kernels.Source {
@@ -99,36 +93,67 @@ func (m machine) resolve(ctx context.Context, r kernels.Request, opts kernels.Op
 func (s aptSpec) resolve(ctx context.Context, m machine, opts kernels.Options, refresh bool) (*kernels.Kernel, error) {
 	suites := []string{s.suite}
 	if s.suite == "" {
-		stanzas, err := m.sources(ctx)
+		c, err := m.read(ctx)
 		if err != nil {
 			return nil, err
 		}
-		suites = suitesOf(stanzas)
+		suites = suitesOf(c.sources)
 	}
-	var best *aptChoice
-	var names []string
+	var found []*aptChoice
+	var names, unsafe []string
 	for _, suite := range suites {
 		state, err := m.open(ctx, suite, opts, refresh)
 		if err != nil {
 			return nil, err
 		}
+		if s := suite + "-security"; slices.Contains(groupSuites(suite), s) && !slices.Contains(state.index.Suites, s) {
+			unsafe = append(unsafe, s)
+		}
 		for _, p := range state.index.Packages {
 			names = append(names, p.Name)
 		}
-		if p, ok := state.index.pick(s.want); ok && (best == nil || debian.CompareVersions(p.Version, best.main.Version) > 0) {
-			best = &aptChoice{state: state, main: p}
+		for _, p := range state.index.matching(s.want) {
+			found = append(found, &aptChoice{state: state, main: p})
 		}
 	}
-	if best == nil {
-		return nil, noPackage(s.want, suites, names)
+	if len(found) == 0 {
+		return nil, noPackage(s.want, suites, unsafe, names)
 	}
-	if err := best.follow(); err != nil {
+	slices.SortStableFunc(found, func(a, b *aptChoice) int { return debian.CompareVersions(b.main.Version, a.main.Version) })
+	best, err := s.whole(found, opts)
+	if err != nil {
 		return nil, err
 	}
 	return best.unpacked(ctx, opts)
 }
 
-func noPackage(want string, suites, names []string) error {
+// whole is the first choice of which the lists have all parts. A package that was
+// asked for by its name is the one or none: only of a version or a pattern an
+// older one is as good.
+func (s aptSpec) whole(found []*aptChoice, opts kernels.Options) (*aptChoice, error) {
+	exact := !reSeries.MatchString(s.want) && !strings.ContainsAny(s.want, "*?[")
+	var first error
+	for _, c := range found {
+		err := c.follow()
+		if err == nil {
+			if first != nil {
+				opts.Logf("take %s %s: %v", c.main.Name, c.main.Version, first)
+			}
+			return c, nil
+		}
+		if first == nil {
+			first = err
+		}
+		if exact || !errors.As(err, new(*incompleteError)) {
+			break
+		}
+	}
+	return nil, first
+}
+
+// noPackage says that none of the suites has what is wanted. unsafe are security suites
+// that go with them, and that no source of the machine has.
+func noPackage(want string, suites, unsafe, names []string) error {
 	in := strings.Join(suites, ", ")
 	e := &kernels.SpecError{Problem: fmt.Sprintf("no kernel package named %q in %s", want, in)}
 	slices.Sort(names)
@@ -144,6 +169,10 @@ func noPackage(want string, suites, names []string) error {
 		slices.Sort(have)
 		e.Problem = fmt.Sprintf("no kernel %s for plain amd64 in %s", want, in)
 		e.WayOut = "that has " + strings.Join(slices.Compact(have), ", ") + "; give one of these, or another suite"
+		if len(unsafe) > 0 {
+			e.WayOut += fmt.Sprintf("; newer kernels of a release come by its security archive, which this machine's apt does not know: "+
+				"add a file to /etc/apt/sources.list.d with \"Suites: %s\", \"Components: main\" and the URI of Debian's security archive", strings.Join(unsafe, " "))
+		}
 	case strings.ContainsAny(want, "*?["):
 		e.Problem = fmt.Sprintf("no kernel package matches %q in %s", want, in)
 		e.WayOut = "list what there is with: faultline list kernels"

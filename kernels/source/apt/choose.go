@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/dustin/go-humanize"
@@ -46,6 +47,15 @@ func series(version string) string {
 
 // pick finds the newest package that is wanted.
 func (x *aptIndex) pick(want string) (best aptPackage, ok bool) {
+	all := x.matching(want)
+	if len(all) == 0 {
+		return best, false
+	}
+	return all[0], true
+}
+
+// matching are the packages that are wanted, the best first.
+func (x *aptIndex) matching(want string) (all []aptPackage) {
 	matches := func(p aptPackage) bool { return p.Name == want }
 	switch {
 	case reSeries.MatchString(want):
@@ -61,11 +71,20 @@ func (x *aptIndex) pick(want string) (best aptPackage, ok bool) {
 		}
 	}
 	for _, p := range x.Packages {
-		if matches(p) && (!ok || better(p, best)) {
-			best, ok = p, true
+		if matches(p) {
+			all = append(all, p)
 		}
 	}
-	return best, ok
+	slices.SortStableFunc(all, func(a, b aptPackage) int {
+		switch {
+		case better(a, b):
+			return -1
+		case better(b, a):
+			return 1
+		}
+		return 0
+	})
+	return all
 }
 
 // better: the newer version; of the same, the plain flavour, the signed package,
@@ -92,16 +111,25 @@ type aptChoice struct {
 	packages []aptPackage
 }
 
+// incompleteError is a kernel of which the lists have a part only.
+type incompleteError struct{ text string }
+
+func (e *incompleteError) Error() string { return e.text }
+
 // follow gathers the packages with the kernel's files: through a meta-package
-// to the kernel, and, where Debian splits it (from 6.17 on), to its parts.
+// to the kernel, and, where Debian splits it (from 6.19 on), to its parts. A kernel
+// that is not split has all of its files in one package, whatever it depends on.
 func (c *aptChoice) follow() error {
 	queue := []aptPackage{c.main}
 	seen := map[string]bool{c.main.Name: true}
+	var lost []string
+	split := false
 	for len(queue) > 0 {
 		p := queue[0]
 		queue = queue[1:]
 		if reContent.MatchString(p.Name) {
 			c.packages = append(c.packages, p)
+			split = split || strings.HasPrefix(p.Name, "linux-binary-")
 		}
 		for dep := range strings.SplitSeq(p.Depends, ",") {
 			first, _, _ := strings.Cut(dep, "|")
@@ -110,13 +138,21 @@ func (c *aptChoice) follow() error {
 				continue
 			}
 			seen[name] = true
-			d, ok := c.state.index.find(name, version)
-			if !ok {
-				return fmt.Errorf("follow the dependencies of %s %s: %s %s is in no list of %s; wait for the mirror to be whole, or give another version",
-					p.Name, p.Version, name, version, c.state.suite)
+			if d, ok := c.state.index.find(name, version); ok {
+				queue = append(queue, d)
+			} else {
+				lost = append(lost, strings.TrimSpace(name+" "+version))
 			}
-			queue = append(queue, d)
 		}
+	}
+	// Beside a split kernel linux-base has its configuration, beside another one
+	// nothing that a guest reads.
+	if !split {
+		lost = slices.DeleteFunc(lost, func(name string) bool { return strings.HasPrefix(name, "linux-base-") })
+	}
+	if len(lost) > 0 {
+		return &incompleteError{fmt.Sprintf("%s %s can't be had: no list of %s has %s, which hold parts of it; give another version, or wait if the mirror is being updated",
+			c.main.Name, c.main.Version, c.state.suite, strings.Join(lost, " and "))}
 	}
 	if len(c.packages) == 0 {
 		return &kernels.SpecError{Problem: fmt.Sprintf("package %s %s neither is a kernel nor depends on one", c.main.Name, c.main.Version),

@@ -23,7 +23,7 @@ func (a *aptState) buildIndex(ctx context.Context, stanzas []stanza, write func(
 	if err != nil {
 		return fmt.Errorf("find the package lists: %w", err)
 	}
-	x := aptIndex{Format: aptIndexFormat}
+	x := aptIndex{Format: aptIndexFormat, Machine: a.machine.stamp}
 	var foreign []string
 	for line := range strings.Lines(string(out)) {
 		f := strings.Split(strings.TrimSpace(line), "\t")

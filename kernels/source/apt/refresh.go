@@ -25,10 +25,7 @@ var (
 
 // refresh fetches the lists and makes the index anew.
 func (a *aptState) refresh(ctx context.Context, opts kernels.Options) error {
-	machine, err := a.machine.sources(ctx)
-	if err != nil {
-		return err
-	}
+	machine := a.machine.sources
 	var stanzas []stanza
 	for _, s := range groupSuites(a.suite) {
 		found := sourceFor(s, machine)
@@ -56,7 +53,7 @@ func (a *aptState) refresh(ctx context.Context, opts kernels.Options) error {
 		return err
 	}
 	opts.Logf("fetch the package lists of %s", a.suite)
-	_, err = a.aptGet(ctx, "", "update", "--error-on=any")
+	_, err := a.aptGet(ctx, "", "update", "--error-on=any")
 	if err != nil {
 		missing, err := a.explain(err, machine)
 		if err != nil {

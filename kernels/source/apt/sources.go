@@ -1,17 +1,11 @@
 package apt
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/faultline/faultline/internal/arch"
-	"github.com/faultline/faultline/internal/tool"
 )
 
 // stanza is one source of packages as sources.list(5) describes it, in its
@@ -215,58 +209,6 @@ func formatSources(all []stanza) string {
 		b.WriteString("\n")
 	}
 	return b.String()
-}
-
-// sources reads the sources that the machine's apt is configured with, and
-// keeps those that may be Debian's.
-func (m machine) sources(ctx context.Context) ([]stanza, error) {
-	files := m.files
-	if files == nil {
-		config, err := tool.Find("apt-config", "apt")
-		if err != nil {
-			return nil, err
-		}
-		out, err := tool.Run(ctx, "", nil, config, "shell", "list", "Dir::Etc::sourcelist/f", "parts", "Dir::Etc::sourceparts/d")
-		if err != nil {
-			return nil, fmt.Errorf("find the machine's apt sources: %w", err)
-		}
-		for line := range strings.Lines(string(out)) {
-			name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
-			value = strings.Trim(value, "'")
-			switch name {
-			case "list":
-				files = append(files, value)
-			case "parts":
-				for _, pattern := range []string{"*.list", "*.sources"} {
-					m, _ := fs.Glob(os.DirFS(value), pattern)
-					for _, file := range m {
-						files = append(files, filepath.Join(value, file))
-					}
-				}
-			}
-		}
-	}
-	var all []stanza
-	for _, f := range files {
-		data, err := os.ReadFile(f)
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read the machine's apt sources: %w", err)
-		}
-		if strings.HasSuffix(f, ".sources") {
-			all = append(all, parseDeb822(string(data))...)
-		} else {
-			all = append(all, parseOneLine(string(data))...)
-		}
-	}
-	all = debianSources(all)
-	if len(all) == 0 {
-		return nil, errors.New("find the machine's apt sources: none of them is Debian's; " +
-			"add a Debian mirror to /etc/apt/sources.list.d, or use deb:FILE or dir:PATH")
-	}
-	return all, nil
 }
 
 // suitesOf are the suites to look into for what "the machine has".

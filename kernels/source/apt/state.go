@@ -12,6 +12,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/faultline/faultline/internal/arch"
+	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/internal/tool"
 	"github.com/faultline/faultline/kernels"
 )
@@ -20,7 +21,8 @@ import (
 // sources derived from the machine's, an index of the kernel packages. It lies in
 // the cache folder, so no root is needed and the machine's apt stays as it is.
 type aptState struct {
-	machine machine
+	// machine is empty where it could not be read: then what is there is used.
+	machine configuration
 	suite   string
 	dir     string
 	index   *aptIndex
@@ -31,7 +33,9 @@ type aptState struct {
 // aptIndex is what was read from the package lists, kept because apt itself
 // takes a second to answer.
 type aptIndex struct {
-	Format   int          `json:"format"`
+	Format int `json:"format"`
+	// Machine is the stamp of the configuration that the lists were fetched with.
+	Machine  string       `json:"machine"`
 	Suites   []string     `json:"suites"`
 	Packages []aptPackage `json:"packages"`
 }
@@ -51,10 +55,15 @@ type aptPackage struct {
 // retryAfter is how long a failed refresh is not tried again while there are old lists.
 const retryAfter = time.Hour
 
-// open returns the state of a suite with lists that are fresh enough, or, where
-// the mirror can't be reached, with those that are there.
+// open returns the state of a suite with lists that are fresh enough and of the
+// machine's present sources, or, where the mirror can't be reached, with those that
+// are there.
 func (m machine) open(ctx context.Context, suite string, opts kernels.Options, force bool) (*aptState, error) {
-	a := &aptState{machine: m, suite: suite, dir: filepath.Join(opts.Cache.Dir(), "apt", suite)}
+	a := &aptState{suite: suite, dir: filepath.Join(opts.Cache.Dir(), "apt", suite)}
+	var unknown error
+	if a.machine, unknown = m.read(ctx); ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	if !force && a.read(opts.MaxAge) {
 		return a, nil
 	}
@@ -70,11 +79,13 @@ func (m machine) open(ctx context.Context, suite string, opts kernels.Options, f
 	if !force && a.read(opts.MaxAge) { // another process was first
 		return a, nil
 	}
-	old := a.read(0)
-	if failed, err := os.Stat(a.failedMark()); !force && old && err == nil && time.Since(failed.ModTime()) < retryAfter {
+	old := a.readAny()
+	if !force && old && a.failedLately() {
 		return a, nil
 	}
-	err = a.refresh(ctx, opts)
+	if err = unknown; err == nil {
+		err = a.refresh(ctx, opts)
+	}
 	if err == nil {
 		a.refreshed = true
 		_ = os.Remove(a.failedMark())
@@ -83,13 +94,24 @@ func (m machine) open(ctx context.Context, suite string, opts kernels.Options, f
 	var spec *kernels.SpecError
 	if old && ctx.Err() == nil && !errors.As(err, &spec) {
 		opts.Logf("go on with the package lists of %s from %s: %v", suite, a.age(), err)
-		_ = os.WriteFile(a.failedMark(), nil, 0o644)
+		_ = os.WriteFile(a.failedMark(), []byte(a.machine.stamp), 0o644)
 		return a, nil
 	}
 	if fresh {
 		_ = os.RemoveAll(a.dir)
 	}
 	return nil, err
+}
+
+// failedLately reports whether a refresh with the same configuration failed a short
+// while ago.
+func (a *aptState) failedLately() bool {
+	info, err := os.Stat(a.failedMark())
+	if err != nil || time.Since(info.ModTime()) > retryAfter {
+		return false
+	}
+	with, err := os.ReadFile(a.failedMark())
+	return err == nil && string(with) == a.machine.stamp
 }
 
 func (a *aptState) indexFile() string  { return filepath.Join(a.dir, "index.json") }
@@ -103,12 +125,18 @@ func (a *aptState) age() string {
 	return info.ModTime().Format("2006-01-02 15:04")
 }
 
-// read reads the index if it is younger than maxAge (0: of any age).
+// read reads the index if it is younger than maxAge, and was made with the machine's
+// present configuration.
 func (a *aptState) read(maxAge time.Duration) bool {
 	info, err := os.Stat(a.indexFile())
-	if err != nil || maxAge > 0 && time.Since(info.ModTime()) > maxAge {
+	if err != nil || time.Since(info.ModTime()) > maxAge {
 		return false
 	}
+	return a.readAny() && (a.machine.stamp == "" || a.index.Machine == a.machine.stamp)
+}
+
+// readAny reads the index, however it was made.
+func (a *aptState) readAny() bool {
 	data, err := os.ReadFile(a.indexFile())
 	if err != nil {
 		return false
@@ -124,12 +152,13 @@ func (a *aptState) read(maxAge time.Duration) bool {
 // lockFile takes an exclusive lock, waiting until ctx ends.
 func lockFile(ctx context.Context, name string, opts kernels.Options) (unlock func(), err error) {
 	l := flock.New(name)
-	if free, err := l.TryLock(); err == nil && !free {
+	// Two kernels of a suite are looked for at a time.
+	if free, err := l.TryLock(); err == nil && !free && !cache.HeldHere(name) {
 		opts.Logf("wait for another process that uses %s", filepath.Dir(name))
 	}
 	if _, err := l.TryLockContext(ctx, 50*time.Millisecond); err != nil {
 		if ctx.Err() != nil {
-			return nil, fmt.Errorf("wait for another process that uses %s: %w", filepath.Dir(name), context.Cause(ctx))
+			return nil, fmt.Errorf("wait for the private apt state in %s: %w", filepath.Dir(name), context.Cause(ctx))
 		}
 		return nil, fmt.Errorf("lock the private apt state: %w", err)
 	}

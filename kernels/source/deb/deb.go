@@ -41,11 +41,16 @@ func check(r kernels.Request) error {
 // resolve makes a kernel out of package files.
 func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*kernels.Kernel, error) {
 	files := strings.Split(r.Arg, ",")
-	parts := []string{"deb"}
+	parts, stamps := []string{"deb"}, []string(nil)
 	for _, file := range files {
 		if err := checkFile(file); err != nil {
 			return nil, err
 		}
+		stamp, err := kernels.Stamp(file)
+		if err != nil {
+			return nil, err
+		}
+		stamps = append(stamps, stamp)
 		sum, err := cache.FileSum(file)
 		if err != nil {
 			return nil, err
@@ -61,7 +66,13 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 			}
 			packages = append(packages, p)
 		}
-		return packages, debian.Unpack(ctx, dir, files, packages, opts)
+		err := debian.Unpack(ctx, dir, files, packages, opts)
+		for i, file := range files { // what was unpacked is not what was looked at
+			if stamp, gone := kernels.Stamp(file); gone != nil || stamp != stamps[i] {
+				return nil, kernels.Moved(file)
+			}
+		}
+		return packages, err
 	})
 	if err != nil {
 		return nil, err

@@ -3,7 +3,10 @@ package tree_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"github.com/faultline/faultline/internal/fake"
 )
 
 // TestTreeClones has clones that lack something of what is asked for.
@@ -78,5 +81,40 @@ func TestTreeRefusedLeavesNothing(t *testing.T) {
 	}
 	if left, err := filepath.Glob(filepath.Join(u.opts.Cache.Dir(), "tree/*/git/apply-*")); err != nil || len(left) > 0 {
 		t.Errorf("%v, left behind: %v", err, left)
+	}
+}
+
+// TestTreeOfAForeignConfiguration has the build say what it leaves out of a
+// configuration, and configure without.
+func TestTreeOfAForeignConfiguration(t *testing.T) {
+	u := newUser(t)
+	file := filepath.Join(t.TempDir(), "syzbot.config")
+	text := "CONFIG_64BIT=y\nCONFIG_CMDLINE=\"panic_on_warn=1\"\nCONFIG_EXTRA_FIRMWARE=\"x.bin\"\n"
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	k, err := u.resolve("tree:" + u.root + "?config=" + file)
+	if err != nil || k.Config.Get("CMDLINE") != "" || k.Config.Get("EXTRA_FIRMWARE") != "" {
+		t.Fatalf("%v, %+v", err, k)
+	}
+	log := strings.Join(u.log, "\n")
+	for _, want := range []string{`without CONFIG_CMDLINE="panic_on_warn=1"`, `without CONFIG_EXTRA_FIRMWARE="x.bin"`} {
+		if !strings.Contains(log, want) {
+			t.Errorf("%q is not in:\n%s", want, log)
+		}
+	}
+}
+
+// TestTreeChangesWhileItIsBuilt has a file saved during a build: what comes of that is
+// a kernel of no state of the tree, and not kept.
+func TestTreeChangesWhileItIsBuilt(t *testing.T) {
+	u := newUser(t)
+	saved := filepath.Join(u.root, "saved.c")
+	makefile := fake.Tree("")["Makefile"]
+	u.write("Makefile", strings.Replace(makefile, "prepare:\n", "prepare:\n\t@echo x >> "+saved+"\n", 1))
+	u.refuse("tree:"+u.root, "changed while the kernel was taken from it")
+	u.write("Makefile", strings.Replace(makefile, "prepare:\n", "prepare:\n\t@mkdir -p "+u.root+"/scripts/__pycache__; date +%N > "+u.root+"/scripts/__pycache__/x.pyc\n", 1))
+	if _, err := u.resolve("tree:" + u.root); err != nil {
+		t.Errorf("what a script's language leaves is a change: %v", err)
 	}
 }

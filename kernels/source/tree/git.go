@@ -118,6 +118,9 @@ func (s *snapshot) asItStands(ctx context.Context) error {
 			return nil
 		}
 		if d.IsDir() {
+			if d.Name() == "__pycache__" { // what scripts leave that a build calls
+				return filepath.SkipDir
+			}
 			return nil
 		}
 		info, err := d.Info()
@@ -133,6 +136,22 @@ func (s *snapshot) asItStands(ctx context.Context) error {
 	})
 	s.content, s.deciding = cache.Key(parts...), cache.Key(deciding...)
 	return err
+}
+
+// still says that a tree which was built as it stands is no more what it was: what was
+// compiled has some of both.
+func (s *snapshot) still(ctx context.Context) error {
+	if s.tree != "" {
+		return nil
+	}
+	now := &snapshot{root: s.root, label: s.label}
+	if err := now.asItStands(ctx); err != nil {
+		return err
+	}
+	if now.content != s.content {
+		return kernels.Moved(s.root)
+	}
+	return nil
 }
 
 // decides is the key of all files that decide a configuration.

@@ -156,7 +156,7 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 	how := []string{buildFormat, base, fragment, w.cc, compiler, os.Getenv("KCFLAGS")}
 	k, err := kernels.Unpack(ctx, opts, append([]string{"tree", s.content}, how...), func(ctx context.Context, dir string) ([]kernels.Package, error) {
 		if opts.Cached {
-			return nil, kernels.ErrNotCached
+			return nil, &kernels.NotBuiltError{What: s.label + ", " + configured(r.Set[setConfig]) + ", compiled by " + compiler}
 		}
 		p, err := w.take(ctx, s, cache.Key(how...)[:16])
 		if err != nil {
@@ -194,6 +194,14 @@ func configuration(file string) (base, fragment string, err error) {
 	return string(data), fragment, nil
 }
 
+// configured says what a build begins with.
+func configured(file string) string {
+	if file == "" {
+		return "with tinyconfig and what guests and scenarios need"
+	}
+	return "with " + file + " and what guests and scenarios need"
+}
+
 // work is what is asked of a tree.
 type work struct {
 	key  string // of the tree's folder: what its folders in the cache are called by
@@ -226,6 +234,11 @@ const progressEvery = 20 * time.Second
 func (w *work) build(ctx context.Context, s *snapshot, p *place, base, fragment, dir string) error {
 	began, said, compiled := time.Now(), time.Now(), 0
 	w.opts.Logf("build %s; make writes into %s", s.label, p.log())
+	if given, err := kconfig.ParseBytes([]byte(base)); err == nil { // it was read before
+		for _, f := range kernels.Foreign(given) {
+			w.opts.Logf("build %s without %s, which refers to another machine's files or steers the guest", s.label, f)
+		}
+	}
 	source, err := s.checkout(ctx, p)
 	if err != nil {
 		return err
@@ -268,6 +281,9 @@ func (w *work) build(ctx context.Context, s *snapshot, p *place, base, fragment,
 	if err := b.Image(ctx, filepath.Join(dir, kernels.FileVmlinux)); err != nil {
 		return err
 	}
+	if err := s.still(ctx); err != nil {
+		return err
+	}
 	if err := os.WriteFile(filepath.Join(dir, kernels.FileConfig), config, 0o644); err != nil {
 		return err
 	}
@@ -282,8 +298,8 @@ func doesNotBuild(ctx context.Context, err error, b *build.Build) error {
 		return err
 	}
 	wayOut := "mend the tree, or give another revision"
-	if strings.Contains(e.First, "The source tree is not clean") {
-		wayOut = "run make mrproper in it, which removes what was built inside"
+	if e.Advice != "" {
+		wayOut = e.Advice
 	} else if newer := b.NewerCompiler(ctx); newer != "" {
 		wayOut = newer
 	}

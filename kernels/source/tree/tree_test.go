@@ -12,6 +12,7 @@ import (
 
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/internal/fake"
+	"github.com/faultline/faultline/internal/fault"
 	"github.com/faultline/faultline/internal/git"
 	"github.com/faultline/faultline/internal/tool"
 	"github.com/faultline/faultline/kernels"
@@ -236,6 +237,21 @@ func TestTreeThatDoesNotBuild(t *testing.T) {
 	u.write("Makefile", strings.Replace(fake.Tree("")["Makefile"], "VERSION = 6", "VERSION = 4", 1))
 	u.commit("Old")
 	u.refuse("tree:"+u.root, "older than the compiler", "KCFLAGS")
+	u.write("error", "FAILED: load BTF from vmlinux: Invalid argument\n")
+	u.commit("BTF")
+	if err := u.refuse("tree:"+u.root, "FAILED: load BTF from vmlinux: Invalid argument", "unset CONFIG_DEBUG_INFO_BTF"); strings.Contains(err.Error(), "KCFLAGS") {
+		t.Errorf("it is no matter of the compiler: %v", err)
+	}
+	u.write("error", "Killed\n")
+	u.commit("Killed")
+	if _, err := u.resolve("tree:" + u.root); err == nil || fault.Of(err) != fault.Rig || !strings.Contains(err.Error(), "memory ran out") {
+		t.Errorf("without memory: %v", err)
+	}
+	u.write("error", "x.c:1:10: fatal error: openssl/bio.h: No such file or directory\n")
+	u.commit("Header")
+	if _, err := u.resolve("tree:" + u.root); err == nil || fault.Of(err) != fault.Tool || !strings.Contains(err.Error(), "libssl-dev") {
+		t.Errorf("without a header: %v", err)
+	}
 	u.write("error", "ld: final link failed: No space left on device\n")
 	u.commit("Full")
 	if _, err := u.resolve("tree:" + u.root); err == nil || errors.As(err, new(*kernels.SpecError)) || !strings.Contains(err.Error(), "no space left") {

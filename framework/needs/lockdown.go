@@ -1,0 +1,100 @@
+package needs
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/kernels"
+)
+
+// integrity and confidentiality are the kernel's levels of lockdown
+// (include/linux/security.h, lockdown_reason).
+const (
+	integrity = 1 + iota
+	confidentiality
+)
+
+// locked are the symbols whose files a kernel that is locked down to a level, or
+// further, opens for nobody: what a scenario does with them ends with EPERM.
+var locked = []struct {
+	symbol string
+	level  int
+	what   string
+}{
+	{"DEBUG_FS", integrity, "debugfs"},
+	{"HWPOISON_INJECT", integrity, "hwpoison's debugfs files"},
+	{"X86_MCE_INJECT", integrity, "mce-inject's debugfs files"},
+	{"PROC_KCORE", confidentiality, "/proc/kcore"},
+}
+
+// lockdown is the level that a kernel's configuration forces, and by which symbol; 0
+// and "" where it forces none.
+func lockdown(k *kernels.Kernel) (level int, symbol string) {
+	early := k.Config.Enabled("SECURITY_LOCKDOWN_LSM_EARLY")
+	if !k.Config.Enabled("SECURITY_LOCKDOWN_LSM") || !early && !slices.Contains(strings.Split(k.Config.Get("LSM"), ","), "lockdown") {
+		return 0, "" // the module that would enforce it is not initialized
+	}
+	for level, symbol := range []string{integrity: "LOCK_DOWN_KERNEL_FORCE_INTEGRITY", confidentiality: "LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY"} {
+		if symbol != "" && k.Config.Enabled(symbol) {
+			return level, symbol
+		}
+	}
+	return 0, ""
+}
+
+// denial says why a kernel refuses what a scenario needs though it has it: it is
+// locked down, or takes signed modules only; "" where it does not.
+func denial(k *kernels.Kernel, needs []string) string {
+	level, by := lockdown(k)
+	for _, l := range locked {
+		if level >= l.level && slices.ContainsFunc(needs, func(n string) bool { return strings.TrimPrefix(n, prefix) == l.symbol }) {
+			return fmt.Sprintf("%s is locked down (%s%s), which forbids %s", k.Name, prefix, by, l.what)
+		}
+	}
+	if level == 0 && k.Config.Enabled("MODULE_SIG_FORCE") {
+		by = "MODULE_SIG_FORCE"
+	}
+	if by == "" || k.ModulesSigned() {
+		return ""
+	}
+	for _, n := range needs {
+		if k.Config.Get(n) == "m" {
+			return fmt.Sprintf("%s takes signed modules only (%s%s), and its modules are not signed: it can't load that of %s%s",
+				k.Name, prefix, by, prefix, strings.TrimPrefix(n, prefix))
+		}
+	}
+	return ""
+}
+
+// guestDenial says why a kernel refuses what each guest needs; "" where it does not.
+func guestDenial(k *kernels.Kernel) string {
+	for _, s := range []string{"CMDLINE_OVERRIDE", "CMDLINE_FORCE"} {
+		if k.Config.Enabled(s) {
+			return fmt.Sprintf("no guest runs on %s: it ignores the arguments that it is started with (%s%s), and so has no console and no key for PID 1", k.Name, prefix, s)
+		}
+	}
+	var symbols []string
+	for _, n := range vm.Needs() {
+		symbols = append(symbols, n.Symbol)
+	}
+	return denial(k, symbols)
+}
+
+// Refusal is a reason for which a kernel refuses what it has, and the scenarios that it
+// loses by it.
+type Refusal struct {
+	Why       string
+	Scenarios []string
+}
+
+// refuse adds a scenario to those of its reason.
+func (r *Report) refuse(why, id string) {
+	i := slices.IndexFunc(r.Refused, func(x Refusal) bool { return x.Why == why })
+	if i < 0 {
+		i = len(r.Refused)
+		r.Refused = append(r.Refused, Refusal{Why: why})
+	}
+	r.Refused[i].Scenarios = append(r.Refused[i].Scenarios, id)
+}

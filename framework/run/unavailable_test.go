@@ -1,0 +1,188 @@
+package run
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/plan"
+	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/framework/scenario"
+	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/fake"
+	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/kernels/matrix"
+)
+
+// noArchive has this machine's apt know no archive, so that no apt: kernel is available.
+func noArchive(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{"apt-config", "qemu-system-x86_64"} {
+		if _, err := tool.Find(name, ""); err != nil {
+			t.Skip(err)
+		}
+	}
+	conf := filepath.Join(t.TempDir(), "apt.conf")
+	if err := os.WriteFile(conf, []byte("Dir::Etc::sourcelist \"/nowhere\";\nDir::Etc::sourceparts \"/nowhere\";\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("APT_CONFIG", conf)
+}
+
+// folderKernel is a spec of a kernel that a guest can run.
+func folderKernel(t *testing.T) string {
+	t.Helper()
+	dir, config := t.TempDir(), ""
+	for _, n := range vm.Needs() {
+		config += "CONFIG_" + n.Symbol + "=y\n"
+	}
+	for name, data := range map[string][]byte{"vmlinux": fake.Vmlinux("6.1.5", "#1", true), "config": []byte(config)} {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return "dir:" + dir
+}
+
+// resolving is a run of these kernels that has resolved none. It is a shard, so that
+// no guest is booted early.
+func resolving(t *testing.T, specs ...string) scripted {
+	t.Helper()
+	s := script(t)
+	s.observer = nil
+	var err error
+	if s.Cache, err = cache.Open(t.TempDir()); err != nil {
+		t.Fatal(err)
+	}
+	s.Accel, s.Shard = "tcg", results.Shard{Index: 1, Of: 1}
+	for _, spec := range specs {
+		s.Kernels = append(s.Kernels, matrix.Entry{Spec: spec})
+	}
+	t.Cleanup(func() {
+		if s.observer != nil {
+			s.observer.Close()
+		}
+	})
+	return s
+}
+
+// A kernel that can't be fetched costs its own cells, and its column says why.
+func TestUnavailableKernel(t *testing.T) {
+	noArchive(t)
+	s := resolving(t, "apt:trixie-backports/6.19", folderKernel(t), "apt:bookworm/6.12")
+	picked := slices.Concat(s.suites[0].Scenarios, []scenario.Info{{ID: "dax/ext4/never", Suite: "dax", NotDoable: "no machine has it"}})
+	s.suites[0].Scenarios = picked
+	ks, err := s.prepare(t.Context(), s.suites, picked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.folder, s.Out = nil, t.TempDir()
+	if err := s.begin(ks, picked); err != nil {
+		t.Fatal(err)
+	}
+	todo := plan.Make(ks, s.suites, picked, plan.Options{Shard: s.Shard})
+	for _, task := range todo.Tasks {
+		if task.Kernel != ks[1] {
+			t.Errorf("%s is to be booted", task.Kernel.Name)
+		}
+	}
+	if len(todo.Tasks) == 0 || todo.Total != 3*len(picked) {
+		t.Errorf("%d tasks of %d cells", len(todo.Tasks), todo.Total)
+	}
+	for _, c := range todo.Impossible {
+		s.take(c)
+	}
+	record, folder, err := s.finish(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if record.Summary.Rig != 2*(len(picked)-1) || record.Summary.NotDoable != 3 || record.Summary.ExitCode != fault.ExitRig {
+		t.Errorf("%+v", record.Summary)
+	}
+	for _, c := range record.Cells {
+		if c.Verdict == observe.Rig && (!strings.HasPrefix(c.Message, "the kernel is not available: resolve kernel apt:") || !strings.Contains(c.Message, "none of them is Debian's")) {
+			t.Errorf("%s on %s: %q", c.Scenario, c.Kernel, c.Message)
+		}
+	}
+	loaded, err := folder.LoadRun()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, name := range []string{"apt:trixie-backports/6.19", "6.1.5 (dir:" + filepath.Base(strings.TrimPrefix(s.Kernels[1].Spec, "dir:")) + ")", "apt:bookworm/6.12"} {
+		if k := loaded.Kernels[i]; k.Name != name || (k.Unavailable != "") != (i != 1) || (k.Digest == "") != (i != 1) || k.DoesNotBoot {
+			t.Errorf("column %d: %+v", i, k)
+		}
+	}
+	if said := strings.Join(s.Progress.(*heard).lines, "\n"); !strings.Contains(said, "apt:bookworm/6.12 is not available, which costs its cells: ") {
+		t.Errorf("said: %s", said)
+	}
+}
+
+// What stops a run before anything is observed: a request that is wrong, no kernel
+// at all, and one that is needed for the answer.
+func TestUnavailableKernels(t *testing.T) {
+	noArchive(t)
+	good := folderKernel(t)
+	for name, c := range map[string]struct {
+		specs []string
+		all   bool
+		kind  fault.Kind
+		want  string
+	}{
+		"a folder that is none":   {[]string{"dir:/nowhere", "apt:bookworm", good}, false, fault.Request, "dir:/nowhere"},
+		"and it comes later":      {[]string{"apt:bookworm", good, "dir:/nowhere"}, false, fault.Request, "dir:/nowhere"},
+		"none is available":       {[]string{"apt:bookworm", "apt:trixie"}, false, fault.Rig, "resolve kernel apt:bookworm"},
+		"each of them is needed":  {[]string{good, "apt:trixie"}, true, fault.Rig, "resolve kernel apt:trixie"},
+		"one is, and that is all": {[]string{"apt:trixie"}, false, fault.Rig, "resolve kernel apt:trixie"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := resolving(t, c.specs...)
+			s.All = c.all
+			_, err := s.prepare(t.Context(), s.suites, nil)
+			var of *KernelError
+			if !errors.As(err, &of) || fault.Of(err) != c.kind || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+// A run that goes on has what was not available at first, and keeps what it has.
+func TestResumeUnavailable(t *testing.T) {
+	lost := results.Kernel{Name: "apt:bookworm", Spec: "apt:bookworm", Unavailable: "no network"}
+	had := results.Kernel{Name: "6.1.192 (apt:bookworm)", Spec: "apt:bookworm", Digest: "d", Accel: "tcg"}
+	other := results.Kernel{Name: "other", Spec: "apt:trixie", Digest: "d", Accel: "tcg"}
+	of := func(k results.Kernel) results.Run { return results.Run{Kernels: []results.Kernel{k}} }
+	for _, c := range []struct {
+		old, now results.Kernel
+		want     string
+	}{
+		{lost, had, ""}, {lost, lost, ""}, {had, had, ""},
+		{had, lost, "6.1.192 (apt:bookworm) was available when the run began: no network; resume it later"},
+		{lost, other, "begun with apt:bookworm"},
+	} {
+		err := sameRun(of(c.old), of(c.now))
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s, then %s: %v", c.old.Name, c.now.Name, err)
+		}
+	}
+	s := script(t)
+	s.record = of(lost)
+	for _, c := range []observe.Cell{{Scenario: "a/b", Kernel: lost.Name, Verdict: observe.Rig}, {Scenario: "a/c", Kernel: lost.Name, Verdict: observe.NotDoable}} {
+		if err := s.folder.PutCell(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.takeOver(of(had)); err != nil || len(s.cells) > 0 || s.record.Kernels[0].Name != had.Name {
+		t.Errorf("%v, %+v, %+v", err, s.cells, s.record.Kernels)
+	}
+	if cells, _, err := s.folder.Cells(); err != nil || len(cells) > 0 {
+		t.Errorf("%v, left: %+v", err, cells)
+	}
+}

@@ -1,0 +1,139 @@
+package apt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/tool"
+)
+
+// machine is this machine's apt.
+type machine struct {
+	// files are those that its sources are read from; nil: as apt itself says.
+	files []string
+}
+
+// configuration is what this machine's apt is configured with, as far as it decides
+// what an archive offers.
+type configuration struct {
+	sources []stanza // those that may be Debian's
+	// stamp identifies the sources, the keys that they are verified with, and how
+	// apt reaches them.
+	stamp string
+}
+
+// read reads the machine's configuration.
+func (m machine) read(ctx context.Context) (configuration, error) {
+	files, keys, acquire := m.files, []string(nil), ""
+	if files == nil {
+		var err error
+		if files, keys, acquire, err = configured(ctx); err != nil {
+			return configuration{}, err
+		}
+	}
+	var all []stanza
+	for _, f := range files {
+		data, err := os.ReadFile(f)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+			continue
+		}
+		if err != nil {
+			return configuration{}, fmt.Errorf("read the machine's apt sources: %w", err)
+		}
+		if strings.HasSuffix(f, ".sources") {
+			all = append(all, parseDeb822(string(data))...)
+		} else {
+			all = append(all, parseOneLine(string(data))...)
+		}
+	}
+	all = debianSources(all)
+	if len(all) == 0 {
+		return configuration{}, errors.New("find the machine's apt sources: none of them is Debian's; " +
+			"add a Debian mirror to /etc/apt/sources.list.d, or use deb:FILE or dir:PATH")
+	}
+	return configuration{all, stamp(all, keys, acquire)}, nil
+}
+
+// configured asks apt for the files of its sources and of the keys that hold for all
+// of them, and how it reaches an archive: proxies and the like.
+func configured(ctx context.Context) (files, keys []string, acquire string, err error) {
+	config, err := tool.Find("apt-config", "apt")
+	if err != nil {
+		return nil, nil, "", err
+	}
+	out, err := tool.Run(ctx, "", nil, config, "shell", "list", "Dir::Etc::sourcelist/f", "parts", "Dir::Etc::sourceparts/d",
+		"key", "Dir::Etc::trusted/f", "keys", "Dir::Etc::trustedparts/d")
+	if err != nil {
+		return nil, nil, "", fmt.Errorf("find the machine's apt sources: %w", err)
+	}
+	for line := range strings.Lines(string(out)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		value = strings.Trim(value, "'")
+		switch name {
+		case "list":
+			files = append(files, value)
+		case "parts":
+			files = append(files, in(value, ".list", ".sources")...)
+		case "key":
+			keys = append(keys, value)
+		case "keys":
+			keys = append(keys, in(value, ".gpg", ".asc")...)
+		}
+	}
+	if out, err = tool.Run(ctx, "", nil, config, "dump"); err != nil {
+		return nil, nil, "", fmt.Errorf("read apt's configuration: %w", err)
+	}
+	for line := range strings.Lines(string(out)) {
+		if strings.HasPrefix(line, "Acquire::") {
+			acquire += line
+		}
+	}
+	return files, keys, acquire, nil
+}
+
+// in are the files of a folder whose names end so.
+func in(dir string, suffixes ...string) (files []string) {
+	entries, _ := os.ReadDir(dir) // apt does without it, too
+	for _, s := range suffixes {
+		for _, e := range entries {
+			if strings.HasSuffix(e.Name(), s) {
+				files = append(files, filepath.Join(dir, e.Name()))
+			}
+		}
+	}
+	return files
+}
+
+// proxies are the variables by which apt's methods find a proxy.
+var proxies = []string{"http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy"}
+
+func stamp(sources []stanza, keys []string, acquire string) string {
+	parts := []string{formatSources(sources), acquire}
+	for _, s := range sources {
+		for _, f := range s.fields {
+			if strings.EqualFold(f.name, "Signed-By") {
+				keys = append(keys, strings.FieldsFunc(f.value, func(r rune) bool { return r == ',' || r == ' ' })...)
+			}
+		}
+	}
+	for _, k := range keys {
+		if !filepath.IsAbs(k) {
+			continue // a fingerprint, or a key itself: it is in the sources
+		}
+		sum, err := cache.FileSum(k)
+		if err != nil {
+			sum = "none"
+		}
+		parts = append(parts, k, sum)
+	}
+	for _, name := range proxies {
+		parts = append(parts, os.Getenv(name), os.Getenv(strings.ToUpper(name)))
+	}
+	return cache.Key(parts...)
+}

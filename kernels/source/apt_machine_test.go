@@ -1,0 +1,128 @@
+package source
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/faultline/faultline/kernels"
+	"github.com/faultline/faultline/kernels/source/apt"
+)
+
+// counted are options that count what is logged and begins so.
+func counted(t *testing.T, begins string) (kernels.Options, func() int) {
+	t.Helper()
+	opts := testOptions(t)
+	var mu sync.Mutex
+	n := 0
+	opts.Log = func(f string, args ...any) {
+		mu.Lock()
+		defer mu.Unlock()
+		if strings.HasPrefix(fmt.Sprintf(f, args...), begins) {
+			n++
+		}
+	}
+	return opts, func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		defer func() { n = 0 }()
+		return n
+	}
+}
+
+// The package lists are of the machine's sources as they were: when these change, or
+// the keys, or the way to the archive, they are fetched again.
+func TestAptMachineChanges(t *testing.T) {
+	a := newArchive(t)
+	const rel612 = "6.12.9+deb12-amd64"
+	a.suite(t, "bookworm", "Debian", meta("6.1.192-1", "linux-image-"+rel), image("6.1.192-1"))
+	a.suite(t, "bookworm-security", "Debian", debian{"linux-image-" + rel612 + "-unsigned", "6.12.9-1", "", unsplit(rel612, "6.12.9-1")})
+	key := filepath.Join(a.dir, "debian-archive-key.gpg")
+	conf := filepath.Join(a.dir, "apt.conf")
+	t.Setenv("APT_CONFIG", conf)
+	write := func(file, text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	base := fmt.Sprintf("Dir::Etc::sourcelist \"%s\";\nDir::Etc::sourceparts \"/nowhere\";\n", a.sources)
+	from := func(suite string) string {
+		return fmt.Sprintf("deb [trusted=yes signed-by=%s] file:%s %s main\n", key, a.dir, suite)
+	}
+	main, security := from("bookworm"), from("bookworm-security")
+	write(key, "one")
+	write(conf, base)
+	write(a.sources, main)
+	opts, fetched := counted(t, "fetch the package lists of bookworm")
+	list := List{apt.Source()}
+	_, err := list.Resolve(t.Context(), "apt:bookworm/6.12", opts)
+	wantSpecError(t, err, "no kernel 6.12 for plain amd64 in bookworm")
+	wantSpecError(t, err, "add a file to /etc/apt/sources.list.d with \"Suites: bookworm-security\"")
+	fetched()
+	for _, step := range []struct {
+		name   string
+		change func()
+		want   int
+	}{
+		{"the security archive is added", func() { write(a.sources, main+security) }, 1},
+		{"nothing", func() {}, 0},
+		{"another's source is added", func() { write(a.sources, main+security+"deb [trusted=yes] file:/elsewhere nodistro main\n") }, 0},
+		{"a key", func() { write(key, "two") }, 1},
+		{"a proxy, in the environment", func() { t.Setenv("http_proxy", "http://localhost:1") }, 1},
+		{"a proxy, in apt's configuration", func() { write(conf, base+"Acquire::http::Proxy \"http://localhost:2\";\n") }, 1},
+		{"what has nothing to do with it", func() {
+			write(conf, base+"Acquire::http::Proxy \"http://localhost:2\";\nAPT::Install-Recommends \"0\";\n")
+		}, 0},
+	} {
+		step.change()
+		if k, err := list.Resolve(t.Context(), "apt:bookworm/6.12", opts); err != nil || k.Version != "6.12.9" {
+			t.Fatalf("%s: %v", step.name, err)
+		}
+		if got := fetched(); got != step.want {
+			t.Errorf("%s: the lists were fetched %d times, want %d", step.name, got, step.want)
+		}
+	}
+	if _, err := list.Resolve(t.Context(), "apt:bookworm", opts); err != nil {
+		t.Fatal(err)
+	}
+	// What could not be fetched is tried at once when the sources were put right.
+	write(a.sources, strings.ReplaceAll(main, a.dir, a.dir+"/nowhere"))
+	for range 2 {
+		if _, err := list.Resolve(t.Context(), "apt:bookworm", opts); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := fetched(); got != 1 {
+		t.Errorf("with an archive that is gone the lists were fetched %d times", got)
+	}
+	write(a.sources, main)
+	_, err = list.Resolve(t.Context(), "apt:bookworm/6.12", opts)
+	wantSpecError(t, err, "no kernel 6.12 for plain amd64 in bookworm")
+}
+
+// Two kernels of a suite wait for each other within one process, which is nobody's
+// business.
+func TestAptWaitsForItself(t *testing.T) {
+	a := newArchive(t)
+	a.suite(t, "bookworm", "Debian", meta("6.1.192-1", "linux-image-"+rel), image("6.1.192-1"))
+	opts, waits := counted(t, "wait for ")
+	var all sync.WaitGroup
+	for _, spec := range []string{"apt:bookworm", "apt:bookworm/6.1", "apt:bookworm/linux-image-" + rel} {
+		all.Go(func() {
+			k, err := from(a.sources).Resolve(t.Context(), spec, opts)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			k.Close()
+		})
+	}
+	all.Wait()
+	if n := waits(); n > 0 {
+		t.Errorf("it is said %d times that this process waits for itself", n)
+	}
+}

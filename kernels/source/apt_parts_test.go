@@ -1,0 +1,121 @@
+package source
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/faultline/faultline/kernels"
+)
+
+// splitKernel are the packages of a kernel that Debian splits.
+func splitKernel(release, version string) (all []debian) {
+	parts := split(release, version)
+	for _, prefix := range []string{"linux-image-", "linux-binary-", "linux-modules-", "linux-base-"} {
+		p := debian{prefix + release, version, "", parts[prefix]}
+		if prefix == "linux-image-" {
+			p.depends = fmt.Sprintf("linux-base-%[1]s (= %[2]s), linux-binary-%[1]s (= %[2]s), linux-modules-%[1]s (= %[2]s)", release, version)
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+// without leaves packages out whose names begin so.
+func without(all []debian, prefixes ...string) []debian {
+	return slices.DeleteFunc(slices.Clone(all), func(p debian) bool {
+		return slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(p.name, prefix) })
+	})
+}
+
+// An archive removes old packages one by one: what has no file of the kernel's is
+// not missed, and what has one is named.
+func TestAptPartsGone(t *testing.T) {
+	a := newArchive(t)
+	const rel618, rel619, rel70, rel71, rel72 = "6.18.15+deb12-amd64", "6.19.14+deb12-amd64", "7.0.13+deb12-amd64", "7.1.13+deb12-amd64", "7.2.6+deb12-amd64"
+	whole := func(release, version string) debian {
+		return debian{"linux-image-" + release, version, fmt.Sprintf("kmod, linux-base-%s (= %s)", release, version), unsplit(release, version)}
+	}
+	packages := []debian{
+		whole(rel618, "6.18.15-1"), whole("6.16.12+deb12-amd64", "6.16.12-1"),
+		{"linux-base-6.16.12+deb12-amd64", "6.16.12-1", "", files{"usr/lib/modules/6.16.12+deb12-amd64/System.map": "x"}},
+	}
+	packages = append(packages, without(splitKernel(rel619, "6.19.14-1"), "linux-base", "linux-modules")...)
+	packages = append(packages, without(splitKernel(rel70, "7.0.13-1"), "linux-binary")...)
+	packages = append(packages, without(splitKernel(rel71, "7.1.13-1"), "linux-base")...)
+	packages = append(packages, splitKernel(rel72, "7.2.6-1")...)
+	packages = append(packages, without(splitKernel("7.2.9+deb12-amd64", "7.2.9-1"), "linux-modules")...)
+	a.suite(t, "bookworm", "Debian", packages...)
+	opts := testOptions(t)
+	var logged []string
+	opts.Log = func(f string, args ...any) { logged = append(logged, fmt.Sprintf(f, args...)) }
+	for spec, want := range map[string]string{
+		"apt:bookworm/6.18":                      "linux-image-" + rel618,
+		"apt:bookworm/linux-image-" + rel618:     "linux-image-" + rel618,
+		"apt:bookworm/6.16":                      "linux-image-6.16.12+deb12-amd64 linux-base-6.16.12+deb12-amd64",
+		"apt:bookworm/7.2":                       "linux-image-" + rel72 + " linux-base-" + rel72 + " linux-binary-" + rel72 + " linux-modules-" + rel72,
+		"apt:bookworm/linux-image-7.2.?+*-amd64": "linux-image-" + rel72 + " linux-base-" + rel72 + " linux-binary-" + rel72 + " linux-modules-" + rel72,
+	} {
+		k, err := from(a.sources).Resolve(t.Context(), spec, opts)
+		if err != nil {
+			t.Errorf("%s: %v", spec, err)
+			continue
+		}
+		var names []string
+		for _, p := range k.Packages {
+			names = append(names, p.Name)
+		}
+		if got := strings.Join(names, " "); got != want {
+			t.Errorf("%s: from %s, want %s", spec, got, want)
+		}
+	}
+	if !slices.ContainsFunc(logged, func(l string) bool {
+		return strings.Contains(l, "take linux-image-7.2.6+deb12-amd64 7.2.6-1: linux-image-7.2.9+deb12-amd64 7.2.9-1 can't be had")
+	}) {
+		t.Errorf("an older one was taken, and that is not in the log: %q", logged)
+	}
+	for spec, want := range map[string]string{
+		"apt:bookworm/6.19":                          "no list of bookworm has linux-base-" + rel619 + " 6.19.14-1 and linux-modules-" + rel619 + " 6.19.14-1, which hold parts of it",
+		"apt:bookworm/7.0":                           "no list of bookworm has linux-binary-" + rel70 + " 7.0.13-1, which",
+		"apt:bookworm/7.1":                           "no list of bookworm has linux-base-" + rel71 + " 7.1.13-1, which",
+		"apt:bookworm/linux-image-7.2.9+deb12-amd64": "no list of bookworm has linux-modules-7.2.9+deb12-amd64 7.2.9-1, which",
+	} {
+		_, err := from(a.sources).Resolve(t.Context(), spec, opts)
+		var request *kernels.SpecError
+		if err == nil || errors.As(err, &request) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v; want %q, and not as a mistake in the spec", spec, err, want)
+		}
+	}
+}
+
+// A security suite may hold a kernel for days that is not signed yet, and that no
+// meta-package names: the suite's default stays the one that it names, and both are listed.
+func TestAptUnsignedIsNewer(t *testing.T) {
+	a := newArchive(t)
+	const next = "6.1.0-57-amd64"
+	unsigned := debian{"linux-image-" + next + "-unsigned", "6.1.193-1", "", unsplit(next, "6.1.193-1")}
+	a.suite(t, "bookworm", "Debian", meta("6.1.192-1", "linux-image-"+rel), image("6.1.192-1"))
+	a.suite(t, "bookworm-security", "Debian", unsigned)
+	opts := testOptions(t)
+	for spec, want := range map[string]string{
+		"apt:bookworm": "6.1.192", "apt:linux-image-amd64": "6.1.192", "apt:bookworm/6.1": "6.1.193", "apt:bookworm-security/6.1": "6.1.193",
+	} {
+		if k, err := from(a.sources).Resolve(t.Context(), spec, opts); err != nil || k.Version != want {
+			t.Errorf("%s: %v, %+v; want %s", spec, err, k, want)
+		}
+	}
+	offers, err := from(a.sources).Offers(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, o := range offers {
+		got = append(got, fmt.Sprint(o.Spec, " ", o.Version, " ", o.Package, " ", o.Suite))
+	}
+	want := "apt:bookworm 6.1.192-1 linux-image-" + rel + " bookworm, apt:bookworm/6.1 6.1.193-1 linux-image-" + next + "-unsigned bookworm-security"
+	if g := strings.Join(got, ", "); g != want {
+		t.Errorf("got %s\nwant %s", g, want)
+	}
+}

@@ -1,0 +1,210 @@
+package dir
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/faultline/faultline/internal/bounded"
+	"github.com/faultline/faultline/kernels"
+	"github.com/faultline/faultline/kernels/kconfig"
+	"github.com/faultline/faultline/kernels/vmlinuz"
+)
+
+// layout is what was found in a folder; the paths are the folder's own.
+type layout struct {
+	image   string
+	release string
+	elf     bool
+	config  string // "" if there is none
+	modules string // the folder with the modules, "" if there is none
+}
+
+// findLayout looks for the parts of a kernel in the places where packages,
+// "make install" and people put them.
+func findLayout(root string, opts kernels.Options) (*layout, error) {
+	info, err := os.Stat(root)
+	if err != nil {
+		return nil, &kernels.SpecError{Problem: "look into the folder", Err: err, WayOut: "give a folder that can be read"}
+	}
+	if !info.IsDir() {
+		return nil, &kernels.SpecError{Problem: root + " is not a folder",
+			WayOut: "give the folder that holds vmlinuz, config and lib/modules/RELEASE"}
+	}
+	l := &layout{}
+	if err := l.findImage(root, opts); err != nil {
+		return nil, err
+	}
+	l.findConfig(root)
+	return l, l.findModules(root)
+}
+
+// findConfig takes the configuration that is called as the kernel is, else one that
+// lies about and can be read as one.
+func (l *layout) findConfig(root string) {
+	for _, p := range []string{"config-" + l.release, "boot/config-" + l.release, "lib/modules/" + l.release + "/config",
+		"usr/lib/modules/" + l.release + "/config", "kernel-" + l.release + ".config", "config", ".config", "kernel.config"} {
+		if m := regular(root, p); len(m) > 0 {
+			l.config = m[0]
+			return
+		}
+	}
+	for _, p := range []string{"config*", "boot/config*", "*config", "boot/*config"} {
+		for _, file := range regular(root, p) {
+			data, err := bounded.ReadFile(file, kernels.MaxBytes(kernels.FileConfig))
+			if err != nil {
+				continue
+			}
+			if c, err := kconfig.ParseBytes(data); err == nil && c.Len() > 0 {
+				l.config = file
+				return
+			}
+		}
+	}
+}
+
+// Where images lie, and what they are called: bzImage first, then ELF.
+var images = [][]string{
+	{"vmlinuz*", "bzImage*", "kernel*", "boot/vmlinuz*", "boot/bzImage*", "boot/kernel*", "lib/modules/*/vmlinuz*", "usr/lib/modules/*/vmlinuz*",
+		"lib/modules/*/bzImage*", "arch/x86/boot/bzImage"},
+	{"vmlinux*", "boot/vmlinux*", "lib/modules/*/vmlinux*", "usr/lib/modules/*/vmlinux*"},
+}
+
+// findImage takes the image that can be booted. What is called like one, and is none or
+// one of another form, is no matter beside it.
+func (l *layout) findImage(root string, opts kernels.Options) error {
+	var none *kernels.SpecError // why the first that is called like an image is none
+	for _, patterns := range images {
+		for _, name := range find(root, patterns...) {
+			image, err := readImage(name)
+			wrong, isRequest := err.(*kernels.SpecError)
+			switch {
+			case err != nil && !isRequest:
+				return err
+			case err != nil:
+				if none == nil {
+					none = wrong
+				}
+				if !errors.Is(err, vmlinuz.ErrNotKernel) {
+					opts.Logf("leave out %v", wrong)
+				}
+			case l.image == "":
+				l.image, l.release, l.elf = name, image.Release, image.ELF
+			case l.release != image.Release:
+				return &kernels.SpecError{Problem: fmt.Sprintf("more than one kernel: %s is %s, %s is %s", l.image, l.release, name, image.Release),
+					WayOut: "leave one of them in the folder"}
+			}
+		}
+		if l.image != "" {
+			return nil
+		}
+	}
+	if none == nil {
+		none = &kernels.SpecError{Problem: "no kernel image in " + root, WayOut: "put vmlinuz* (a bzImage) or vmlinux* (ELF) there, or in its boot folder"}
+	}
+	return none
+}
+
+// readImage reads a file as an image. That it is none is a *kernels.SpecError.
+func readImage(name string) (*vmlinuz.Image, error) {
+	data, err := bounded.ReadFile(name, kernels.MaxBytes(kernels.FileVmlinux))
+	if large := (*bounded.Error)(nil); errors.As(err, &large) {
+		return nil, tooLarge(large)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the kernel image: %w", err)
+	}
+	image, err := vmlinuz.Parse(data)
+	if err != nil {
+		return nil, &kernels.SpecError{Problem: name, Err: err, WayOut: otherForm(data)}
+	}
+	return image, nil
+}
+
+// otherForm says how to make an image of what is one in another form.
+func otherForm(data []byte) string {
+	for _, form := range []struct{ begins, wayOut string }{
+		{"MZ", "of a unified kernel image take the kernel out: objcopy -O binary --only-section=.linux IMAGE vmlinuz"},
+		{"\x1f\x8b", "decompress it: gunzip"},
+		{"\xfd7zXZ", "decompress it: unxz"},
+		{"\x28\xb5\x2f\xfd", "decompress it: unzstd"},
+	} {
+		if bytes.HasPrefix(data, []byte(form.begins)) {
+			return form.wayOut
+		}
+	}
+	return "give an x86-64 bzImage or vmlinux, whole"
+}
+
+// find returns the files that match, without what a build leaves beside a kernel
+// (vmlinux.o, vmlinux.map).
+func find(root string, patterns ...string) []string {
+	var files []string
+	for _, p := range patterns {
+		files = append(files, regular(root, p)...)
+	}
+	return slices.DeleteFunc(files, func(f string) bool {
+		return slices.Contains([]string{".o", ".a", ".map", ".symvers", ".lds", ".sig", ".hmac", ".unstripped", ".config", ".py"}, filepath.Ext(f))
+	})
+}
+
+func (l *layout) findModules(root string) error {
+	for _, parent := range []string{"lib/modules", "usr/lib/modules", "modules/lib/modules"} {
+		entries, err := os.ReadDir(filepath.Join(root, parent))
+		if err != nil {
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			return fmt.Errorf("read the modules folder: %w", err)
+		}
+		other := ""
+		for _, e := range entries {
+			dir := filepath.Join(root, parent, e.Name())
+			switch {
+			case e.Name() == l.release:
+				l.modules = dir
+				return nil
+			case kernels.BuiltFor(dir) != "":
+				other = e.Name()
+			}
+		}
+		if other != "" {
+			return kernels.OtherRelease(l.release, other)
+		}
+	}
+	// A folder that holds the modules directly: lib/modules/REL under another
+	// name, as RELEASE/ or modules/, or the folder itself.
+	for _, dir := range []string{l.release, "modules", "."} {
+		dir := filepath.Join(root, dir)
+		if !exists(filepath.Join(dir, "modules.order")) && !exists(filepath.Join(dir, "modules.dep")) && len(regular(dir, "*.ko*")) == 0 {
+			continue
+		}
+		built := kernels.BuiltFor(dir)
+		if built == "" || exists(filepath.Join(dir, "vmlinux.o")) {
+			continue // a build tree has modules.order and modules all over
+		}
+		if built != l.release {
+			return kernels.OtherRelease(l.release, built)
+		}
+		l.modules = dir
+		return nil
+	}
+	return nil
+}
+
+// regular returns the regular files that match a pattern below root, sorted.
+func regular(root, pattern string) []string {
+	var files []string
+	names, _ := fs.Glob(os.DirFS(root), pattern)
+	for _, n := range names {
+		p := filepath.Join(root, n)
+		if info, err := os.Stat(p); err == nil && info.Mode().IsRegular() {
+			files = append(files, p)
+		}
+	}
+	return files
+}

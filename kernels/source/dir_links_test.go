@@ -1,0 +1,141 @@
+package source
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// link makes links of what files maps to, each path below dir.
+func (f files) link(t *testing.T, dir string) string {
+	t.Helper()
+	for name, to := range f {
+		p := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(to, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// Package managers make a kernel's folder of links, whole or file by file.
+func TestDirLinks(t *testing.T) {
+	needs(t, "depmod")
+	images := files{"vmlinuz-" + rel: bzImage(rel, "6.1.192-1", true), "config-" + rel: config}
+	want, err := Resolve(t.Context(), "dir:"+usual().in(t, t.TempDir()), testOptions(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, make := range map[string]func(dir, store string){
+		"the release": func(dir, store string) { files{"lib/modules/" + rel: store}.link(t, dir) },
+		"lib":         func(dir, store string) { files{"lib": filepath.Join(store, "../../../lib")}.link(t, dir) },
+		"kernel": func(dir, store string) {
+			files{"lib/modules/" + rel + "/kernel": store + "/kernel", "lib/modules/" + rel + "/modules.order": store + "/modules.order", "lib/modules/" + rel + "/modules.builtin": store + "/modules.builtin"}.link(t, dir)
+		},
+		"each file": func(dir, store string) {
+			for name := range modulesOf(".", rel) {
+				files{filepath.Join("lib/modules", rel, name): filepath.Join(store, name)}.link(t, dir)
+			}
+		},
+		"a link to a link": func(dir, store string) {
+			files{"there": store, "lib/modules/" + rel: filepath.Join(dir, "there")}.link(t, dir)
+		},
+		"a loop, and what it was built from": func(dir, store string) {
+			files{"kernel/fs/self": "../../kernel", "kernel/up": store, "build": "/", "source": "/proc/self"}.link(t, store)
+			files{"lib/modules/" + rel: store}.link(t, dir)
+		},
+		"nothing that is needed": func(dir, store string) {
+			files{"kernel/gone": "/nowhere"}.link(t, store)
+			files{"lib/modules/" + rel: store}.link(t, dir)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, store := images.in(t, t.TempDir()), filepath.Join(modulesOf("lib/modules/"+rel, rel).in(t, t.TempDir()), "lib/modules", rel)
+			make(dir, store)
+			k, err := Resolve(t.Context(), "dir:"+dir, testOptions(t))
+			if err != nil || k.Digest != want.Digest {
+				t.Errorf("%v, %+v", err, k)
+			}
+		})
+	}
+	dir := usual().in(t, t.TempDir())
+	files{"lib/modules/" + rel + "/kernel/gone.ko": "/nowhere"}.link(t, dir)
+	_, err = Resolve(t.Context(), "dir:"+dir, testOptions(t))
+	wantSpecError(t, err, "gone.ko is a link to nothing")
+}
+
+// A store has one time for all of its files: another one that a link leads to is
+// another kernel all the same.
+func TestDirLinkLeadsElsewhere(t *testing.T) {
+	opts := testOptions(t)
+	stores := []string{t.TempDir(), t.TempDir()}
+	for i, text := range []string{"CONFIG_64BIT=y\nCONFIG_A=y\n", "CONFIG_64BIT=y\nCONFIG_B=y\n"} {
+		files{"config": text}.in(t, stores[i])
+		if err := os.Chtimes(filepath.Join(stores[i], "config"), time.Unix(1, 0), time.Unix(1, 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir := files{"vmlinuz": bzImage(rel, "1", true)}.in(t, t.TempDir())
+	for i, symbol := range []string{"A", "B"} {
+		os.Remove(filepath.Join(dir, "config"))
+		files{"config": filepath.Join(stores[i], "config")}.link(t, dir)
+		k, err := Resolve(t.Context(), "dir:"+dir, opts)
+		if err != nil || k.Lacks(symbol) != nil {
+			t.Errorf("%s: %v, it lacks it", symbol, err)
+		}
+	}
+}
+
+// What is called like an image or a configuration, and is none, is no matter beside one.
+func TestDirOtherFiles(t *testing.T) {
+	needs(t, "depmod")
+	image, elf := bzImage(rel, "6.1.192-1", true), strings.Repeat("x", 4096)
+	uki := "MZ" + elf
+	for name, more := range map[string]files{
+		"GDB's scripts":             {"vmlinux-gdb.py": "import gdb", "vmlinuz-gdb.py": "import gdb"},
+		"a unified image":           {"vmlinuz.efi": uki},
+		"a compressed one":          {"vmlinuz-0.gz": "\x1f\x8b" + elf, "vmlinux.xz": "\xfd7zXZ" + elf},
+		"notes":                     {"kernel-notes.txt": "x", "bzImage.txt": "x"},
+		"a kernel's folder":         {"kernel/fs/x.c": "x"},
+		"a configuration of others": {"configure": "#!/bin/sh\n", "config.gz": "\x1f\x8b", "boot/config.txt": "x y z"},
+		"one that is cut":           {"vmlinuz-old": image[:2200]},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if k, err := Resolve(t.Context(), "dir:"+usual().and(more).in(t, t.TempDir()), testOptions(t)); err != nil || k.Release != rel {
+				t.Errorf("%v, %+v", err, k)
+			}
+		})
+	}
+	for name, f := range map[string]files{
+		"bzImage-HASH, kernel.config": {"bzImage-0123abcd": image, "kernel.config": config},
+		"kernel-REL":                  {"kernel-" + rel: image, "config": config},
+		"boot/kernel-REL":             {"boot/kernel-" + rel: image, "boot/config-" + rel: config},
+		"kernel":                      {"kernel": image, "kernel-" + rel + ".config": config},
+		"an ELF file beside others":   {"vmlinux": image, "vmlinux-gdb.py": "import gdb", "bzImage": "x", ".config": config},
+		"wide.config":                 {"vmlinuz": image, "wide.config": config},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k, err := Resolve(t.Context(), "dir:"+f.and(modulesOf("lib/modules/"+rel, rel)).in(t, t.TempDir()), testOptions(t))
+			if err != nil || k.Release != rel {
+				t.Errorf("%v, %+v", err, k)
+			}
+		})
+	}
+	for name, c := range map[string]struct {
+		files files
+		want  string
+	}{
+		"a unified image alone":  {files{"vmlinuz.efi": uki}, "objcopy -O binary --only-section=.linux"},
+		"a compressed one alone": {files{"vmlinux.zst": "\x28\xb5\x2f\xfd" + elf}, "unzstd"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Resolve(t.Context(), "dir:"+c.files.in(t, t.TempDir()), testOptions(t))
+			wantSpecError(t, err, c.want)
+		})
+	}
+}

@@ -29,6 +29,7 @@ var dynamic = map[string]string{
 	"cmd/faultline/gdb.go":                "gdb", // found by repro.go
 	"cmd/faultline/guest.go":              "",    // a program for the guest
 	"cmd/faultline/slurm_long_test.go":    "munged slurmctld slurmd sbatch scontrol squeue",
+	"docs/ci_test.go":                     "bash dirname",
 	"docs/first_test.go":                  "make",
 	"framework/pipeline/pipeline_test.go": "bash sh",
 	"framework/qemu/binary.go":            "qemu-system-x86_64",

@@ -51,32 +51,36 @@ test-deps:
 run: deps build ## compare the two default kernels
 	@bin/faultline run
 
-# One package at a time (-p 1): packages with real guests would starve each
-# other on two cores, and a starved guest looks like one that hangs. What is
-# compiled is compiled in parallel before, by build and vet. -count=1: Go's
-# cache of test results knows nothing of QEMU and of kernels. All of it runs
-# under the race detector, which by default waits a second at each process' end.
+# One package at a time (-p 1): packages with real guests would starve each other on
+# two cores, and a starved guest looks like one that hangs. vet -race first compiles, in
+# parallel, most of what the tests need. -count=1: Go's cache of test results knows
+# nothing of QEMU and of kernels. The race detector by default waits a second at each
+# process' end.
 .PHONY: test
-test: test-deps build vet lint ## run every test, those with real guests included, the fuzz targets and the linters
-	@FUZZTIME=1s FUZZLEAST=1 tools/fuzz
-	@GORACE=atexit_sleep_ms=0 $(GO) test -race -cover -p 1 -count=1 -timeout 30m ./...
+test: test-deps build ## run every test, those with real guests included, and the fuzz targets on their corpus
+	@$(GO) vet -race ./...
+	@GORACE=atexit_sleep_ms=0 $(GO) test -race -cover -vet=off -p 1 -count=1 -timeout 30m ./...
 
 .PHONY: test-short
 test-short: ## run the tests that need no guest and no network
 	@$(GO) test -short ./...
 
 .PHONY: test-long
-test-long: deps build ## run the long tests only
+test-long: test-deps build ## run the long tests only
 	@FAULTLINE_LONG=1 $(GO) test -p 1 -count=1 -timeout 120m -run Long ./...
 
 # The tests that disturb what they test: TestReliability… and TestHostile… They are
 # in make test, too. LONG=1 does them as docs/reliability.md tells, for hours.
 .PHONY: test-reliability
-test-reliability: deps build ## kill, stop, starve and repeat runs, and boot hostile kernels; LONG=1 for hours
+test-reliability: test-deps build ## kill, stop, starve and repeat runs, and boot hostile kernels; LONG=1 for hours
 	@FAULTLINE_LONG=$(LONG) $(GO) test -p 1 -count=1 -v -timeout $(if $(LONG),360m,30m) -run 'Reliability|Hostile' ./...
 
+.PHONY: test-hosts
+test-hosts: ## run make run in fresh roots of other Debians, as root and as a user, and compare (as root)
+	@GO='$(GO)' tools/hosts
+
 .PHONY: fuzz
-fuzz: ## run every fuzz target for a while, FUZZTIME=5s each
+fuzz: ## try random inputs on every fuzz target, FUZZTIME=5s each
 	@tools/fuzz
 
 .PHONY: bench
@@ -91,16 +95,16 @@ variants: ## make the repository of test kernels in variants/
 LINT := $(GO) tool -modfile=tools/lint/go.mod golangci-lint
 
 .PHONY: lint
-lint: ## look for bugs and check the form of the source, as .golangci.yml says, and of the workflows
+lint: vet ## look for bugs, as .golangci.yml says, on both architectures, and check the workflows
+	@GOARCH=arm64 $(GO) vet ./...
 	@$(LINT) run ./...
 	@$(GO) tool -modfile=tools/readers/go.mod actionlint
 
 .PHONY: vet
-vet: ## look for mistakes, as built for both architectures, and for source that gofmt would change
+vet: ## look for mistakes, and for source that gofmt would change
 	@unformatted=$$("$$($(GO) env GOROOT)/bin/gofmt" -l cmd docs framework guest images internal kernels suites tools) && \
-		if [ -n "$$unformatted" ]; then echo "not formatted (make fmt mends it):" $$unformatted >&2; exit 1; fi
+		if [ -n "$$unformatted" ]; then echo "not formatted (make fmt formats it):" $$unformatted >&2; exit 1; fi
 	@$(GO) vet ./...
-	@GOARCH=arm64 $(GO) vet ./...
 
 .PHONY: fmt
 fmt: ## format the source

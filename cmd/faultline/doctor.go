@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -28,6 +27,7 @@ import (
 	"github.com/faultline/faultline/internal/plain"
 	"github.com/faultline/faultline/internal/tool"
 	"github.com/faultline/faultline/kernels"
+	"github.com/faultline/faultline/kernels/build"
 )
 
 type doctorCmd struct {
@@ -60,7 +60,7 @@ type finding struct {
 	// here is what there is; missing what is not and how to mend it. One of them is set.
 	here, missing string
 	optional      bool
-	// install is the package that mends it, where one does.
+	// install are the packages that mend it, where some do.
 	install string
 }
 
@@ -81,12 +81,11 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 		return examine(ctx, c.Kernel)
 	}
 	all := []finding{checkQEMU(ctx), checkKVM(ctx, c.KVM)}
-	for _, t := range []struct{ program, pkg string }{
-		{"mkfs.ext4", "e2fsprogs"}, {"mkfs.xfs", "xfsprogs"}, {"depmod", "kmod"}, {"dpkg-deb", "dpkg"}, {"apt-get", "apt"},
-	} {
-		all = append(all, checkTool(t.program, t.pkg))
-	}
-	all = append(all, checkBusybox(), checkGo(ctx), checkDisk(), checkMemory(),
+	all = append(all, checkTools("e2fsprogs", "", "mkfs.ext4"), checkTools("xfsprogs", "", "mkfs.xfs"), checkTools("kmod", "", "depmod"),
+		checkTools("dpkg", "", "dpkg-deb"), checkTools("apt", "", "apt-get", "apt-config", "apt-cache", "/usr/lib/apt/apt-helper"),
+		checkTools("git", "tree: kernels, bisect and backport need it", "git"), checkBuild(ctx),
+		checkTools("ccache", "compiles tree: kernels again in less time", "ccache"), checkTools("gdb", "repro --gdb needs it", "gdb"),
+		checkBusybox(), checkGo(ctx), checkDisk(), checkMemory(),
 		finding{what: "processors", here: fmt.Sprintf("%d, each runs a guest", runtime.NumCPU())})
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
 	var packages []string
@@ -94,8 +93,10 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 	for _, f := range all {
 		if f.missing != "" {
 			lacks = lacks || !f.optional
-			if f.install != "" && !slices.Contains(packages, f.install) {
-				packages = append(packages, f.install)
+			for pkg := range strings.FieldsSeq(f.install) {
+				if !slices.Contains(packages, pkg) {
+					packages = append(packages, pkg)
+				}
 			}
 		}
 		fmt.Fprint(w, f.row())
@@ -247,16 +248,40 @@ func tryKVM(ctx context.Context) (trouble string, err error) {
 	return "", err
 }
 
-func checkTool(program, pkg string) finding {
-	f := finding{what: program, install: pkg}
-	// The system folders are not in every user's PATH.
-	for _, name := range []string{program, "/usr/sbin/" + program, "/sbin/" + program} {
-		if path, err := exec.LookPath(name); err == nil {
-			f.here = path
-			return f
+// checkTools looks for programs of a package; optional is what needs them, where not
+// every run does.
+func checkTools(pkg, optional string, programs ...string) finding {
+	f := finding{what: pkg, optional: optional != "", install: pkg}
+	var here, missing []string
+	for _, p := range programs {
+		path, err := tool.Find(p, pkg)
+		if err != nil {
+			missing = append(missing, p)
+		}
+		here = append(here, path)
+	}
+	f.here = strings.Join(here, ", ")
+	if missing != nil {
+		f.missing = fmt.Sprintf("no %s; Debian package %s", strings.Join(missing, ", "), pkg)
+		if f.optional {
+			f.missing += "; " + optional
 		}
 	}
-	f.missing = "Debian package " + pkg
+	return f
+}
+
+// checkBuild looks for what every kernel's build calls. What a configuration needs
+// besides is known with its tree, whose build asks for it.
+func checkBuild(ctx context.Context) finding {
+	f := finding{what: "kernel builds", optional: true, here: "make, gcc, objcopy, flex, bison, bc, perl, libc, libelf"}
+	var missing *tool.MissingError
+	switch err := build.Tools(ctx, ""); {
+	case errors.As(err, &missing):
+		f.install = missing.Package
+		f.missing = fmt.Sprintf("no %s; Debian packages %s; tree: kernels need them", missing.Tool, missing.Package)
+	case err != nil:
+		f.missing = err.Error()
+	}
 	return f
 }
 

@@ -35,17 +35,24 @@ func testMain(m *testing.M) int {
 	}
 	defer os.RemoveAll(built)
 	os.Setenv(freshCells, "1")
-	for _, args := range [][]string{
-		{"-ldflags=-X main.version=v0-test", "-o", built + "/", "."},
-		// As make build does, so that the templates in the cache serve both.
-		{"-trimpath", "-ldflags=-s -w -buildid=", "-o", built + "/guest/", "../../guest/init", "../../guest/agent"},
-		{"-o", built + "/", "./testdata/probe"},
+	if err := os.MkdirAll(filepath.Join(built, "guest"), 0o755); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	// As make build does, so that Go's cache has all of it, and the templates in the cache
+	// serve both. What runs in guests is static.
+	static := []string{"CGO_ENABLED=0", "GOFLAGS="}
+	for _, b := range []struct {
+		args, env []string
+	}{
+		{[]string{"-ldflags=-X main.version=v0-test", "-o", built + "/", "."}, nil},
+		{[]string{"-trimpath", "-ldflags=-s -w -buildid=", "-o", built + "/guest/", "../../guest/init", "../../guest/agent"}, static},
+		{[]string{"-o", built + "/", "./testdata/probe"}, static},
 	} {
-		os.MkdirAll(filepath.Join(built, "guest"), 0o755)
-		cmd := exec.Command("go", append([]string{"build", "-buildvcs=false"}, args...)...)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
+		cmd := exec.Command("go", append([]string{"build", "-buildvcs=false"}, b.args...)...)
+		cmd.Env = append(os.Environ(), b.env...)
 		if out, err := cmd.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "go build %v: %v\n%s", args, err, out)
+			fmt.Fprintf(os.Stderr, "go build %v: %v\n%s", b.args, err, out)
 			return 1
 		}
 	}

@@ -18,7 +18,7 @@ type need struct{ name, pkg string }
 // Tools says by a *tool.MissingError what a kernel's build calls and this machine
 // lacks, with what a configuration needs besides.
 func Tools(ctx context.Context, cc string, configs ...*kconfig.Config) error {
-	needs := []need{{"make", "make"}, {gcc(cc), gcc(cc)}, {"flex", "flex"}, {"bison", "bison"}, {"bc", "bc"}, {"perl", "perl"},
+	needs := []need{{"make", "make"}, {gcc(cc), gcc(cc)}, {"objcopy", "binutils"}, {"flex", "flex"}, {"bison", "bison"}, {"bc", "bc"}, {"perl", "perl"},
 		{"stdio.h", "libc6-dev"}, {"gelf.h", "libelf-dev"}} // objtool wants libelf
 	for _, f := range []struct {
 		symbols string

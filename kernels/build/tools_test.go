@@ -18,7 +18,7 @@ import (
 func only(t *testing.T, names ...string) {
 	t.Helper()
 	dir := t.TempDir()
-	for _, n := range append(names, "as", "ld") {
+	for _, n := range append(names, "as", "ld", "objcopy") {
 		if p, err := exec.LookPath(n); err == nil {
 			if err := os.Symlink(p, filepath.Join(dir, n)); err != nil {
 				t.Fatal(err)

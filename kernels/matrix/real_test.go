@@ -2,6 +2,7 @@ package matrix
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -31,8 +32,11 @@ func TestReal(t *testing.T) {
 		t.Run(strings.ReplaceAll(e.Spec, "/", "_"), func(t *testing.T) {
 			opts := kernels.Options{Log: t.Logf}
 			k, err := e.Resolve(t.Context(), opts)
+			if spec := (*kernels.SpecError)(nil); errors.As(err, &spec) {
+				t.Fatalf("the archive has no such kernel any more; give another in wide.yaml: %v", err)
+			}
 			if err != nil {
-				t.Fatal(err)
+				t.Fatalf("the archive, or the way to it, failed: %v", err)
 			}
 			defer k.Close()
 			t.Logf("%s: release %s, %s, digest %.12s", k.Name, k.Release, k.Image, k.Digest)

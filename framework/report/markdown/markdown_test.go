@@ -75,11 +75,39 @@ func TestSaysTheExitCode(t *testing.T) {
 // Whatever is said, it is nothing but text, in a page of the same form.
 func FuzzWrite(f *testing.F) {
 	f.Add(demo.HostileText)
+	for _, begins := range []string{"::error title=forged", "::add-mask", "forged", "- forged", "1. forged", "--- forged", "= forged"} {
+		f.Add(begins)
+	}
 	f.Fuzz(func(t *testing.T, said string) {
 		text := write(t, demo.Saying(said))
 		demo.Inert(t, text)
 		check(t, render(t, text))
 	})
+}
+
+// TestProse has words of others where a line begins.
+func TestProse(t *testing.T) {
+	for name, want := range map[string]string{
+		"7.3.4":      "7.3.4 and ",
+		"- forged":   "`- forged and ",
+		"+ forged":   "`+ forged and ",
+		"1. forged":  "`1. forged and ",
+		"12) forged": "`12) forged and ",
+		"--- forged": "`--- forged and ",
+		"::error x":  "`:·:error x and ",
+		"::group":    "`:·:group and ",
+		"a::warning": "`a:·:warning and ",
+	} {
+		run := demo.Run()
+		run.Kernels[0].Version = name // the headline begins with it
+		run.Judge()
+		text := write(t, run)
+		if !strings.Contains(text, "\n\n"+want) {
+			t.Errorf("%s: no line begins with %q:\n%.200s", name, want, text)
+		}
+		demo.Inert(t, text)
+		check(t, render(t, text))
+	}
 }
 
 // The four things that are no success stand in four places.
@@ -112,8 +140,12 @@ func render(t *testing.T, text string) string {
 // ours are the elements that a page of ours may become.
 var ours = []string{"h2", "h3", "p", "ul", "li", "strong", "em", "code", "table", "thead", "tbody", "tr", "th", "td", "details", "summary"}
 
-// check fails where a page has become anything but what it is made of: what
-// others said is code, and each row has as many cells as its table's head.
+// words are what a page may have outside of code spans: no markup that a renderer
+// left as it is, and no command for a pipeline's log.
+var words = regexp.MustCompile(`^[\pL\pN\s.,;:()/+_=≠!–-]*$`)
+
+// check fails where a page has become anything but what it is made of: text of
+// others is code unless it is words, and each row has as many cells as its table's head.
 func check(t *testing.T, page string) {
 	t.Helper()
 	z := nethtml.NewTokenizer(strings.NewReader(page))
@@ -125,8 +157,8 @@ func check(t *testing.T, page string) {
 		case nethtml.CommentToken, nethtml.DoctypeToken, nethtml.SelfClosingTagToken:
 			t.Errorf("it has %s", z.Raw())
 		case nethtml.TextToken:
-			if text := string(z.Text()); code == 0 && strings.Contains(text, "forged") {
-				t.Errorf("what others said is no code: %q", text)
+			if text := string(z.Text()); code == 0 && (!words.MatchString(text) || strings.Contains(text, "::")) {
+				t.Errorf("text that is not words is outside of code: %q", text)
 			}
 		case nethtml.StartTagToken:
 			switch tok := z.Token(); {

@@ -74,13 +74,19 @@ func code(s string) string {
 	return "`" + s + "`"
 }
 
-// simple is text in which Markdown finds nothing but underscores.
-var simple = regexp.MustCompile(`^[A-Za-z0-9 .,;:()/+_=-]*$`)
+// simple is text in which Markdown finds nothing but underscores, and block the start
+// of a line that Markdown takes for a list or a rule.
+var (
+	simple = regexp.MustCompile(`^[A-Za-z0-9 .,;:()/+_=-]*$`)
+	block  = regexp.MustCompile(`^([-+=]|[0-9]+[.)]( |$))`)
+)
 
-// prose is a sentence: as one where there is nothing in it but words, and else as code.
+// prose is a sentence: plain words stay as they are; text with markup, a link or a
+// command for a pipeline's log becomes a code span.
 func prose(s string) string {
 	s = strings.TrimSpace(s)
-	if !simple.MatchString(s) || strings.Contains(s, "//") || strings.Contains(s, "www.") || len(s) > mostCode {
+	if !simple.MatchString(s) || block.MatchString(s) || s != plain.Line(s) ||
+		strings.Contains(s, "//") || strings.Contains(s, "www.") || len(s) > mostCode {
 		return code(s)
 	}
 	return strings.ReplaceAll(s, "_", `\_`)

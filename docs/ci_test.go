@@ -1,0 +1,118 @@
+package docs_test
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+)
+
+// TestWorkflowsAskForLittle has workflows that may read and nothing else, and leave no
+// token in a clone.
+func TestWorkflowsAskForLittle(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(root, ".github", "workflows", "*.yml"))
+	if err != nil || len(files) < 2 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var w struct {
+			Permissions map[string]string
+			Jobs        map[string]struct {
+				Permissions map[string]string
+				Steps       []struct {
+					Uses string
+					With map[string]any
+				}
+			}
+		}
+		if err := yaml.Unmarshal(data, &w); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		if len(w.Permissions) != 1 || w.Permissions["contents"] != "read" {
+			t.Errorf("%s has the permissions %v", file, w.Permissions)
+		}
+		for name, job := range w.Jobs {
+			if job.Permissions != nil {
+				t.Errorf("%s: %s has permissions of its own: %v", file, name, job.Permissions)
+			}
+			for _, s := range job.Steps {
+				if strings.HasPrefix(s.Uses, "actions/checkout@") && s.With["persist-credentials"] != false {
+					t.Errorf("%s: %s leaves its token in the clone", file, name)
+				}
+			}
+		}
+	}
+}
+
+// TestCI runs .ci/run beside programs that log how they are called.
+func TestCI(t *testing.T) {
+	for _, c := range []struct {
+		name, id, bare string // who runs it, and how tools/bare ends
+		debootstrap    bool
+		code           int
+		calls, says    string
+	}{
+		{"a fresh root", "0", "0", true, 0, "bare bookworm make test\n", ""},
+		{"tests that fail", "0", "2", true, 2, "bare bookworm make test\n", ""},
+		{"no mounts", "0", "125", true, 7, "bare bookworm make test\nmake test\n", "no fresh Debian; make test runs on this machine\n"},
+		{"no debootstrap", "0", "0", false, 7, "apt-get install\napt-get update\nmake test\n", "debootstrap is not installed\n"},
+		{"a user", "1000", "0", true, 7, "make test\n", "a fresh Debian needs root\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			put := func(name, script string) {
+				t.Helper()
+				path := filepath.Join(dir, name)
+				if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(path, []byte("#!/bin/sh\n"+script), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			run, err := os.ReadFile(filepath.Join(root, ".ci", "run"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			put("clone/.ci/run", strings.TrimPrefix(string(run), "#!/usr/bin/env bash\n"))
+			put("clone/tools/bare", `echo "bare $*" >> ../calls; exit `+c.bare)
+			put("bin/make", `echo "make $*" >> ../calls; exit 7`)
+			put("bin/id", "echo "+c.id)
+			put("bin/apt-get", `echo "apt-get $1" >> ../calls; exit 100`)
+			if c.debootstrap {
+				put("bin/debootstrap", "")
+			}
+			for _, p := range []string{"bash", "dirname"} {
+				path, err := exec.LookPath(p)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.Symlink(path, filepath.Join(dir, "bin", p)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			cmd := exec.Command("bash", filepath.Join(dir, "clone", ".ci", "run"))
+			cmd.Dir = "/"
+			cmd.Env = []string{"PATH=" + filepath.Join(dir, "bin"), "CI=true"}
+			said, err := cmd.CombinedOutput()
+			code := 0
+			if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+				code = exit.ExitCode()
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			calls, _ := os.ReadFile(filepath.Join(dir, "calls"))
+			if code != c.code || string(calls) != c.calls || !strings.Contains(string(said), c.says) || (c.says == "") != (len(said) == 0) {
+				t.Errorf("exit code %d, want %d; it called %q, want %q; it says %q, want %q", code, c.code, calls, c.calls, said, c.says)
+			}
+		})
+	}
+}

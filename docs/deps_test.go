@@ -1,0 +1,143 @@
+package docs_test
+
+import (
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// essential are programs of packages without which there is no Debian (Policy 3.8), and
+// of awk, which base-files needs.
+var essential = strings.Fields(`awk basename bash cat chmod chown chroot cmp cp cut date dirname dpkg env find flock
+	grep head id ldd ln ls mkdir mktemp mount mv nice nproc realpath rm sed setpriv sh sha256sum sleep sort tail tar
+	touch unshare wc xargs`)
+
+// sets are the programs of tools/deps by set, and the packages.
+func sets(t *testing.T) (programs, packages map[string][]string) {
+	data, err := os.ReadFile(filepath.Join(root, "tools/deps"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	programs, packages = map[string][]string{}, map[string][]string{}
+	set := ""
+	entry := regexp.MustCompile(`(?:^|\s)([\w./+-]+):([\w.+-]+)`)
+	for line := range strings.Lines(string(data)) {
+		if m := regexp.MustCompile(`^\t([a-z-]+)\)`).FindStringSubmatch(line); m != nil {
+			set = m[1]
+		}
+		code, isEcho := strings.CutPrefix(strings.TrimSpace(line), "echo ")
+		if set == "" || !isEcho {
+			continue
+		}
+		code, _, _ = strings.Cut(code, " #")
+		for _, m := range entry.FindAllStringSubmatch(code, -1) {
+			programs[set] = append(programs[set], filepath.Base(m[1]))
+			packages[set] = append(packages[set], m[2])
+		}
+	}
+	if len(programs) < 5 {
+		t.Fatalf("tools/deps has the sets %v", slices.Collect(maps.Keys(programs)))
+	}
+	return programs, packages
+}
+
+// lacking are the programs of e that nothing of known has.
+func (e *executed) lacking(known ...string) (lack []string) {
+	known = append(known, essential...)
+	known = append(known, "go", "faultline", "mkfs.nosuch")
+	for _, p := range slices.Sorted(maps.Keys(e.programs)) {
+		if !slices.Contains(known, p) {
+			lack = append(lack, p+" ("+e.programs[p]+")")
+		}
+	}
+	return lack
+}
+
+// The files whose programs different sets have.
+func isCommand(name string) bool {
+	return strings.HasSuffix(name, ".go") && !isTest(name) &&
+		!strings.HasPrefix(name, "tools/") && !strings.HasPrefix(name, examples)
+}
+
+func isTest(name string) bool {
+	if strings.HasPrefix(name, examples) {
+		return false
+	}
+	return strings.HasSuffix(name, "_test.go") || strings.Contains(name, "testdata/") || strings.HasPrefix(name, "tools/variants/")
+}
+
+func isScript(name string) bool {
+	return strings.HasPrefix(name, "tools/") && !strings.HasSuffix(name, ".go") || name == ".ci/run"
+}
+
+// TestDepsAreComplete compares the programs that the code executes with those that
+// tools/deps installs and doctor looks for.
+func TestDepsAreComplete(t *testing.T) {
+	programs, packages := sets(t)
+	command, tests, scripts := gather(t, dynamic, isCommand), gather(t, dynamic, isTest), gather(t, dynamic, isScript)
+	for _, e := range []*executed{command, tests, scripts} {
+		for _, place := range e.unseen {
+			t.Errorf("%s executes a program that can't be read from the code; name it in dynamic", place)
+		}
+	}
+	all := gather(t, nil, func(name string) bool { return isCommand(name) || isTest(name) })
+	for name := range dynamic {
+		if !slices.ContainsFunc(all.unseen, func(place string) bool { return strings.HasPrefix(place, name+":") }) {
+			t.Errorf("dynamic names %s without need", name)
+		}
+	}
+	if len(command.programs) < 10 || len(tests.programs) < 10 || len(scripts.programs) < 10 {
+		t.Fatalf("found only %v, %v, %v", command.programs, tests.programs, scripts.programs)
+	}
+
+	run := slices.Concat(programs["run"], programs["tree"])
+	for what, lack := range map[string][]string{
+		// gdb is what repro --gdb asks for.
+		"run, tree or tree-all": command.lacking(slices.Concat(run, programs["tree-all"], []string{"gdb"})...),
+		"run, test or readers":  tests.lacking(slices.Concat(run, programs["test"], programs["readers"])...),
+		"test or hosts":         scripts.lacking(slices.Concat(run, programs["test"], programs["hosts"])...),
+	} {
+		if len(lack) > 0 {
+			t.Errorf("tools/deps has in its sets %s no %s", what, strings.Join(lack, ", "))
+		}
+	}
+	for pkg, place := range command.packages {
+		if !slices.Contains(slices.Concat(packages["tree"], packages["tree-all"]), pkg) {
+			t.Errorf("tools/deps has in its sets tree and tree-all no package %s (%s)", pkg, place)
+		}
+	}
+
+	out, err := exec.Command(filepath.Join(built, "faultline"), "doctor").Output()
+	if len(out) == 0 {
+		t.Fatalf("doctor: %v", err)
+	}
+	// What only some configurations of kernels need is asked for when one is built.
+	known := append(programs["tree-all"], "qemu-system-x86_64")
+	for _, word := range strings.FieldsFunc(string(out), func(r rune) bool { return strings.ContainsRune(" \n,;:", r) }) {
+		known = append(known, filepath.Base(word))
+	}
+	if strings.Contains(string(out), " kernel builds ") {
+		known = append(known, programs["tree"]...)
+	}
+	if lack := command.lacking(known...); len(lack) > 0 {
+		t.Errorf("doctor looks for no %s:\n%s", strings.Join(lack, ", "), out)
+	}
+}
+
+// TestExecutedIsFound has each kind of call found.
+func TestExecutedIsFound(t *testing.T) {
+	e := gather(t, nil, func(name string) bool { return strings.HasPrefix(name, examples) })
+	want := strings.Fields("one two three four five six seven eight nine ten eleven twelve sh env x faultline")
+	slices.Sort(want)
+	if got := slices.Sorted(maps.Keys(e.programs)); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if want := []string{"docs/testdata/executed/calls.go:27"}; !slices.Equal(e.unseen, want) {
+		t.Errorf("unseen: %q, want %q", e.unseen, want)
+	}
+}

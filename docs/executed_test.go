@@ -20,7 +20,7 @@ import (
 // nameArg is which argument of a call names a program.
 var nameArg = map[string]int{
 	"exec.Command": 0, "exec.CommandContext": 1, "exec.LookPath": 0, "reader.Program": 1,
-	"tool.Find": 0, "tool.Run": 3, "tool.Command": 3, "tool.Ask": 2, "tool.AskAs": 3,
+	"tool.Find": 0, "tool.Run": 3, "tool.Command": 3, "tool.Ask": 2, "tool.AskAs": 4,
 }
 
 // dynamic are the programs of files in which a call names one that is only known when it runs.
@@ -33,6 +33,7 @@ var dynamic = map[string]string{
 	"docs/first_test.go":                  "make",
 	"framework/pipeline/pipeline_test.go": "bash sh",
 	"framework/qemu/binary.go":            "qemu-system-x86_64",
+	"framework/run/unavailable_test.go":   "apt-config qemu-system-x86_64",
 	"framework/run/suites.go":             "", // a suite
 	"framework/vm/accel_test.go":          "nice sh",
 	"images/tool.go":                      "",              // found by mkfs.go

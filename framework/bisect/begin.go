@@ -81,8 +81,11 @@ func (b *bisection) checkEnds(ctx context.Context, r Request) error {
 		return err
 	}
 	wayOut := "give two of one history"
-	if b.tree.Shallow() {
+	switch {
+	case b.tree.Shallow():
 		wayOut = "the clone is shallow; fetch the rest: git fetch --unshallow"
+	case b.tree.Stitched(ctx):
+		wayOut = "replacement objects and grafts (git replace) are not followed; " + wayOut
 	}
 	return fault.Requestf("--old %s and --new %s have no commit in common; %s", r.Old.Rev, r.New.Rev, wayOut)
 }

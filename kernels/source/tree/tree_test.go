@@ -321,27 +321,31 @@ func TestTreePatches(t *testing.T) {
 	}
 	doc := func(edits ...git.Edit) string {
 		t.Helper()
-		tree, err := repo.Apply(t.Context(), base+"^{tree}", edits)
+		applied, err := repo.Apply(t.Context(), base+"^{tree}", edits)
 		if err != nil {
 			t.Fatal(err)
 		}
-		text, err := repo.Run(t.Context(), nil, "show", tree+":doc")
+		text, err := repo.Output(t.Context(), nil, nil, "show", applied.Tree+":doc")
 		if err != nil {
 			t.Fatal(err)
 		}
-		return strings.ReplaceAll(text, "\n", " ")
+		return strings.Join(strings.Fields(string(text)), " ")
 	}
 	for f, want := range map[string]string{mbox: "one two three four", mail: "one two three", diff: "one two three"} {
 		if got := doc(git.Edit{File: f}); got != want {
 			t.Errorf("%s: %q, want %q", filepath.Base(f), got, want)
 		}
 	}
-	patches, err := repo.Patches(t.Context(), []git.Edit{{File: mbox}, {File: diff}, {Commit: second}, {Commit: second, Revert: true}})
+	applied, err := repo.Apply(t.Context(), base+"^{tree}", []git.Edit{{File: mbox}, {File: diff}, {Commit: second}, {Commit: second, Revert: true}})
 	var names []string
-	for _, p := range patches {
-		names = append(names, p.String())
+	for _, p := range applied.Patches {
+		name := p.String()
+		if p.Present {
+			name += ", present"
+		}
+		names = append(names, name)
 	}
-	if want := []string{"series.mbox (doc: Say more)", "series.mbox (doc: And more)", "plain.diff", second[:12] + " (Second)", "the revert of " + second[:12] + " (Second)"}; err != nil || !slices.Equal(names, want) {
+	if want := []string{"series.mbox (doc: Say more)", "series.mbox (doc: And more)", "plain.diff, present", second[:12] + " (Second)", "the revert of " + second[:12] + " (Second)"}; err != nil || !slices.Equal(names, want) {
 		t.Errorf("%q, %v; want %q", names, err, want)
 	}
 	for spec, want := range map[string]string{"@" + base + "?pick=" + second: "6.1.6", "@HEAD?revert=HEAD": "6.1.5", "@HEAD~1?patch=" + mbox: "6.1.5"} {

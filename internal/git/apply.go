@@ -155,7 +155,10 @@ func (r *Repo) apply(ctx context.Context, env []string, tree string, p Patch) (s
 	case errors.As(err, &failed):
 		e.Hunks = failedHunks(failed.Stderr, p.diff)
 		e.Reason, _, _ = strings.Cut(strings.TrimPrefix(failed.Stderr, "error: "), "\n")
-		if reCorrupt.MatchString(e.Reason) {
+		switch {
+		case reCombined.Match(p.diff):
+			e.Reason = "its hunks begin with @@@, as in the combined diff of a merge, which git does not apply"
+		case reCorrupt.MatchString(e.Reason):
 			e.Reason += ": the diff is cut off, or a mailer wrapped or trimmed its lines"
 		}
 	case err != nil:
@@ -185,6 +188,7 @@ func failedHunks(stderr string, diff []byte) []string {
 		for line := range strings.Lines(string(diff)) {
 			line = strings.TrimRight(line, "\r\n")
 			if name, ok := strings.CutPrefix(line, "--- "); ok {
+				name, _, _ = strings.Cut(name, "\t") // a time
 				in = strings.HasSuffix(name, "/"+m[1]) || name == m[1]
 			}
 			if h := reHunk.FindStringSubmatch(line); in && h != nil && h[1] == m[2] {
@@ -275,7 +279,8 @@ func (r *Repo) commit(ctx context.Context, e Edit) (Patch, error) {
 		from, to = to, from
 		p.From = "the revert of " + p.From
 	}
-	p.diff, err = r.Output(ctx, nil, nil, "diff-tree", "-p", "--full-index", "--binary", "--no-ext-diff", "--no-textconv", from, to)
+	p.diff, err = r.Output(ctx, nil, nil, "diff-tree", "-p", "--full-index", "--binary",
+		"--no-ext-diff", "--no-textconv", from, to)
 	if err == nil && len(p.diff) == 0 {
 		err = &ApplyError{Patch: p.String(), Reason: "the commit changes no file"}
 	}

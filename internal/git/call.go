@@ -21,8 +21,10 @@ var kept = []string{"GIT_EXEC_PATH", "GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARI
 // repository (core.fsmonitor starts a daemon there). They outrank each file of
 // configuration (git-config(1), GIT_CONFIG_COUNT). What decides whether a file is
 // as committed (core.autocrlf, core.excludesFile, core.attributesFile) is the user's.
-var fixed = []string{"color.ui=false", "log.showSignature=false", "i18n.logOutputEncoding=UTF-8", "core.quotePath=false", "core.fsmonitor=false",
-	"advice.graftFileDeprecated=false"} // environ names an empty one
+var fixed = []string{
+	"color.ui=false", "log.showSignature=false", "i18n.logOutputEncoding=UTF-8", "core.quotePath=false", "core.fsmonitor=false",
+	"advice.graftFileDeprecated=false", // environ names an empty one
+}
 
 // environ is the environment of each git that is started: none of the caller's
 // variables that lead git to another repository, index, configuration or history

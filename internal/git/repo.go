@@ -28,14 +28,17 @@ func (t *Tree) Borrow(ctx context.Context, dir string) (*Repo, error) {
 	// The attributes of a user or a machine would convert what is checked out, and have
 	// files merged and compared by programs of theirs.
 	settings := []string{"core.attributesFile=" + os.DevNull, "core.excludesFile=" + os.DevNull}
-	r.env = environ(settings, "GIT_DIR="+dir, "GIT_CONFIG_GLOBAL="+os.DevNull, "GIT_CONFIG_SYSTEM="+os.DevNull, "GIT_ATTR_NOSYSTEM=1",
-		"GIT_ALTERNATE_OBJECT_DIRECTORIES="+quoteAlternate(t.objects),
-		"GIT_COMMITTER_NAME=faultline", "GIT_COMMITTER_EMAIL=faultline@localhost", "GIT_AUTHOR_NAME=faultline", "GIT_AUTHOR_EMAIL=faultline@localhost")
+	r.env = environ(settings,
+		"GIT_DIR="+dir, "GIT_ALTERNATE_OBJECT_DIRECTORIES="+quoteAlternate(t.objects),
+		"GIT_CONFIG_GLOBAL="+os.DevNull, "GIT_CONFIG_SYSTEM="+os.DevNull, "GIT_ATTR_NOSYSTEM=1",
+		"GIT_COMMITTER_NAME=faultline", "GIT_COMMITTER_EMAIL=faultline@localhost",
+		"GIT_AUTHOR_NAME=faultline", "GIT_AUTHOR_EMAIL=faultline@localhost")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
 	if _, err := os.Stat(filepath.Join(dir, "HEAD")); err != nil {
-		if _, err := r.Output(ctx, nil, nil, "init", "--quiet", "--bare", "--template=", "--object-format="+t.format, dir); err != nil {
+		_, err := r.Output(ctx, nil, nil, "init", "--quiet", "--bare", "--template=", "--object-format="+t.format, dir)
+		if err != nil {
 			return nil, err
 		}
 	}

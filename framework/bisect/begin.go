@@ -45,6 +45,9 @@ func (b *bisection) begin(ctx context.Context) error {
 	for _, i := range b.Picked {
 		req.Scenarios = append(req.Scenarios, i.ID)
 	}
+	if req.Inputs, err = b.lab.Inputs(ctx, b.Settings); err != nil {
+		return err
+	}
 	b.rec = Record{Schema: Schema, Tool: b.Tool, Command: b.Command, Started: time.Now(), Request: req}
 	if b.Resume {
 		return b.takeOver()

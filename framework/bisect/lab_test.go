@@ -90,7 +90,10 @@ type lab struct {
 	observed  []string
 	spare     bool
 	notDoable string
+	inputs    map[string]string
 }
+
+func (l *lab) Inputs(context.Context, []string) (map[string]string, error) { return l.inputs, nil }
 
 func newLab(h *history) *lab {
 	h.t.Helper()

@@ -52,8 +52,8 @@ func TestResumedWithOtherInputs(t *testing.T) {
 // A diff that ends in a blank line, and a user's settings, cost no answer its check.
 func TestCheckIsNotLost(t *testing.T) {
 	t.Parallel()
-	const text = "int a;\nint b;\n\nint c;\n"
-	h, all := line(t, 8, map[int][]string{0: {"code", text}, 5: turns("code", strings.Replace(text, "b", "B", 1)), 6: {"beside", "1"}})
+	const text = "int a;\nint b;\n\n\n\nint c;\n"
+	h, all := line(t, 8, map[int][]string{0: {"zz", text}, 5: turns("zz", strings.Replace(text, "b", "B", 1)), 6: {"beside", "1"}})
 	h.git("config", "log.showSignature", "true")
 	h.git("config", "diff.noprefix", "true")
 	h.git("config", "diff.external", "false")

@@ -50,6 +50,24 @@ func TestApplyLikeCherryPick(t *testing.T) {
 	}
 }
 
+// TestApplyAmongLookalikes has a place found that the line numbers of the diff miss.
+func TestApplyAmongLookalikes(t *testing.T) {
+	h := newHistory(t)
+	blocks := func(n int) string { return strings.Repeat("{\n\tx,\n},\n", n) }
+	base := h.commit("base", "f", "head\n"+blocks(9))
+	change := h.commit("change", "f", "head\n"+blocks(4)+"{\n\ty,\n},\n"+blocks(5))
+	h.git("checkout", "-q", base)
+	moved := h.commit("moved", "f", blocks(3)+"head\n"+blocks(9))
+	h.git("cherry-pick", "-n", change)
+	want := h.git("write-tree")
+	mail := h.file("c.mbox", h.git("format-patch", "--stdout", "-1", change)+"\n")
+	for _, e := range []Edit{{Commit: change}, {File: mail}} {
+		if got, err := h.repo().Apply(t.Context(), moved+"^{tree}", []Edit{e}); err != nil || got.Tree != want {
+			t.Errorf("%+v: %v, %s; git's own tree is %s", e, err, got.Tree, want)
+		}
+	}
+}
+
 // TestRunIsOneLine has data refused where one line is answered.
 func TestRunIsOneLine(t *testing.T) {
 	h := newHistory(t)

@@ -146,7 +146,7 @@ func TestSeries(t *testing.T) {
 		refused    string
 	}{
 		{"a series of b4, with a cover letter that has breaks", mbox(c0, p1, p2), "one 1 two 2 three", nil, ""},
-		{"out of order", mbox(p2, c0, p1), "one 1 two 2 three", nil, ""},
+		{"out of order", mbox(with(p2, "", "", "", "", adds("1", "2")), c0, p1), "one 1 2 two three", nil, ""},
 		{"a cover letter alone", mbox(c0), "", nil, "has no patch in it (cover letters: 1)"},
 		{"replies without a diff", mbox(c0, p1, with(p1, "Re: [PATCH 1/2] f: One", "<3>", "<1>", "", quoted(p1.body)), p2), "one 1 two 2 three", nil, ""},
 		{"a reply with a diff", mbox(c0, p1, with(p1, "RE: [PATCH 1/2] f: One", "<3>", "<1>", "", adds("three", "3")), p2), "one 1 two 2 three",

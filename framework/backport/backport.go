@@ -156,22 +156,22 @@ func (o Options) look(ctx context.Context) (*about, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.patches, err = repo.Patches(ctx, edits); err != nil {
-		return nil, err
-	}
 	before, err := repo.Run(ctx, nil, "rev-parse", a.commit+"^{tree}")
 	if err != nil {
 		return nil, err
 	}
-	after, err := repo.Apply(ctx, before, edits)
+	applied, err := repo.Apply(ctx, before, edits)
+	a.patches, a.notes = applied.Patches, applied.Notes
 	var failed *git.ApplyError
 	switch {
+	case errors.As(err, &failed) && failed.Present:
+		return nil, fmt.Errorf("nothing to put on %s (%.12s): %w; give another base, or other patches", o.Base, a.commit, err)
 	case errors.As(err, &failed):
 		return nil, fmt.Errorf("the backport does not apply to %s (%.12s): %w; make it fit that revision, or give what it needs before it", o.Base, a.commit, err)
 	case err != nil:
 		return nil, err
-	case before == after:
-		return nil, fault.Requestf("%s (%.12s) has it already: %s changes nothing there; give another base, or other patches", o.Base, a.commit, strings.Join(names(a.patches), ", "))
+	case before == applied.Tree:
+		return nil, fault.Requestf("%s on %s (%.12s) undo each other; give other patches", strings.Join(names(a.patches), ", "), o.Base, a.commit)
 	}
 	cc := ""
 	for _, s := range o.Settings {

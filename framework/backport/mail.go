@@ -18,6 +18,7 @@ type about struct {
 	tree, base       string
 	commit, describe string // of the base
 	patches          []git.Patch
+	notes            []string // what of the patches' files was not applied
 	picked           []string // the hashes of Options.Commits
 	config, compiler string   // config is a file, or ""
 }
@@ -90,7 +91,7 @@ func (m *mailText) change() string {
 
 func (m *mailText) title() string {
 	what := "1 patch"
-	switch n := len(m.about.patches); {
+	switch n := len(slices.DeleteFunc(slices.Clone(m.about.patches), func(p git.Patch) bool { return p.Present })); {
 	case m.v.Change != "":
 		what = "Backport of " + m.v.Change
 	case n != 1:
@@ -218,7 +219,18 @@ func (m *mailText) facts() {
 		if i > 0 {
 			name = ""
 		}
-		fact(name, p.String())
+		text := p.String()
+		if p.Present {
+			text += ": already present, changes nothing"
+		}
+		fact(name, text)
+	}
+	for i, n := range a.notes {
+		name := "note"
+		if i > 0 {
+			name = ""
+		}
+		fact(name, n)
 	}
 	if k, ok := m.run.Kernel(Reference); ok {
 		fact("reference", fmt.Sprintf("%s (%s)", k.Version, k.Spec))

@@ -81,6 +81,7 @@ func TestMail(t *testing.T) {
 				{Scenario: "dax/ext4/pread", Change: dax, Why: verdict.PartThere, Pairs: []verdict.Pair{{From: "EIO", To: "EFAULT"}}},
 				{Scenario: "dax/xfs/pread", Change: dax, Why: verdict.PartThere, Pairs: []verdict.Pair{{From: "EIO", To: "EFAULT"}}},
 				{Scenario: "dax/ext4/mkwrite", Change: dax, Why: verdict.NotThere, Pairs: []verdict.Pair{{From: "EIO", To: "EIO"}}},
+				{Scenario: "dax/ext4/fault-around", Change: dax, Why: verdict.ElseThere, Pairs: []verdict.Pair{{From: "SIGBUS BUS_ADRERR", To: "SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4000", Want: "SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4005"}}},
 				{Scenario: "dax/ext4/ifetch", Change: dax, Why: verdict.NotReference, Pairs: []verdict.Pair{{From: "SIGBUS A", To: "SIGBUS B"}}},
 			},
 			Moved: []verdict.Moved{
@@ -90,7 +91,8 @@ func TestMail(t *testing.T) {
 				many,
 			},
 			Unjudged: []verdict.Unjudged{{Scenario: "mce/anon/srar", Kernel: Base, Why: "no answer", Rig: true}, {Scenario: "mce/anon/cow", Kernel: Base, Why: "no answer", Rig: true}, {Scenario: "mce/anon/cow", Kernel: Patched, Why: "QEMU of patched ended", Rig: true}}},
-			&about{tree: "/linux", base: "HEAD", commit: "8c39e2f8a5d14f60b0c1", describe: "v6.1.192-3-g8c39e2f8a5d1", compiler: "gcc-11", config: "/my.config", patches: []git.Patch{{From: "1ea7ca1b0901", Subject: "dax: say"}}}},
+			&about{tree: "/linux", base: "HEAD", commit: "8c39e2f8a5d14f60b0c1", describe: "v6.1.192-3-g8c39e2f8a5d1", compiler: "gcc-11", config: "/my.config", patches: []git.Patch{{From: "s.mbox", Subject: "dax: say"}, {From: "s.mbox", Subject: "dax: say more", Present: true}},
+				notes: []string{`s.mbox: "Re: [PATCH 1/2] dax: say" is a reply; its diff is not applied`}}},
 		"does-not-boot": {made(Base, Patched), verdict.Verdict{Question: question, Kinds: []verdict.Kind{verdict.DoesNotBoot},
 			Boot: &verdict.Unjudged{Kernel: Patched, Why: "boot: the kernel of patched panicked: Kernel panic - not syncing: no init", Console: strings.Repeat("a line\n", 30) + "[    1.0] Kernel panic - not syncing: no init\n"}}, onLinux()},
 		"base-does-not-boot": {made(Base, Patched), verdict.Verdict{Question: question, Kinds: []verdict.Kind{verdict.BaseDoesNotBoot}, Boot: &verdict.Unjudged{Kernel: Base, Why: "boot: base did not answer"}}, onLinux()},

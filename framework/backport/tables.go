@@ -47,6 +47,9 @@ func (m *mailText) shown(c verdict.Cell) string {
 		case p.From == p.To:
 			text = p.From
 		}
+		if p.Want != "" {
+			text += " (expected: " + p.Want + ")"
+		}
 		if n > 1 {
 			text += fmt.Sprintf(" (%d steps)", n)
 		}

@@ -45,6 +45,9 @@ func (b *bisection) begin(ctx context.Context) error {
 	for _, i := range b.Picked {
 		req.Scenarios = append(req.Scenarios, i.ID)
 	}
+	if req.Inputs, err = b.lab.Inputs(ctx, b.Settings); err != nil {
+		return err
+	}
 	b.rec = Record{Schema: Schema, Tool: b.Tool, Command: b.Command, Started: time.Now(), Request: req}
 	if b.Resume {
 		return b.takeOver()
@@ -84,8 +87,11 @@ func (b *bisection) checkEnds(ctx context.Context, r Request) error {
 		return err
 	}
 	wayOut := "give two of one history"
-	if b.tree.Shallow() {
+	switch {
+	case b.tree.Shallow():
 		wayOut = "the clone is shallow; fetch the rest: git fetch --unshallow"
+	case b.tree.Stitched(ctx):
+		wayOut = "replacement objects and grafts (git replace) are not followed; " + wayOut
 	}
 	return fault.Requestf("--old %s and --new %s have no commit in common; %s", r.Old.Rev, r.New.Rev, wayOut)
 }

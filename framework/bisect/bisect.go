@@ -171,7 +171,7 @@ func (b *bisection) answer(ctx context.Context) error {
 		if len(b.groups) > 1 {
 			a.Log = fmt.Sprintf("bisect-%d.log", i+1)
 		}
-		if err := b.folder.Put(a.Log, []byte(log+"\n")); err != nil {
+		if err := b.folder.Put(a.Log, []byte(log)); err != nil {
 			return err
 		}
 		b.rec.Answers = append(b.rec.Answers, a)

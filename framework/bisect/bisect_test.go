@@ -273,9 +273,15 @@ func TestTheRequest(t *testing.T) {
 			}
 		})
 	}
+	h.git("replace", "--graft", "alone", all[5])
+	_, _, err := bisect.Do(t.Context(), h.options(all[0], "alone", read), newLab(h))
+	if fault.Of(err) != fault.Request || !strings.Contains(err.Error(), "grafts (git replace) are not followed; give two of one history") {
+		t.Errorf("%v", err)
+	}
+	h.git("replace", "-d", h.git("rev-parse", "alone"))
 	shallow := &history{t, filepath.Join(t.TempDir(), "shallow")}
 	h.git("clone", "-q", "--depth=2", "--branch=main", "file://"+h.root, shallow.root)
-	_, _, err := bisect.Do(t.Context(), shallow.options(all[0], "main", read), newLab(h))
+	_, _, err = bisect.Do(t.Context(), shallow.options(all[0], "main", read), newLab(h))
 	if fault.Of(err) != fault.Request || !strings.Contains(err.Error(), "git fetch --unshallow") {
 		t.Errorf("%v", err)
 	}

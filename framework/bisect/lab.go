@@ -10,6 +10,9 @@ import (
 
 // Lab builds kernels and observes scenarios on them.
 type Lab interface {
+	// Inputs returns, by name, what decides what a commit shows beside its source:
+	// what is built with these settings, and what observes it.
+	Inputs(ctx context.Context, settings []string) (map[string]string, error)
 	// Built says, at little cost, that the kernel of a spec is there already.
 	Built(ctx context.Context, spec string) bool
 	// Build makes the kernel of a spec. What is the source's fault is a *SourceError.

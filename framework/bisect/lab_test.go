@@ -90,7 +90,10 @@ type lab struct {
 	observed  []string
 	spare     bool
 	notDoable string
+	inputs    map[string]string
 }
+
+func (l *lab) Inputs(context.Context, []string) (map[string]string, error) { return l.inputs, nil }
 
 func newLab(h *history) *lab {
 	h.t.Helper()
@@ -129,21 +132,21 @@ func (l *lab) find(spec string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	tree, err = l.repo.Apply(ctx, tree, edits)
+	applied, err := l.repo.Apply(ctx, tree, edits)
 	var apply *git.ApplyError
 	if errors.As(err, &apply) {
 		return "", &bisect.SourceError{State: bisect.DoesNotApply, Err: apply}
 	}
-	return tree, err
+	return applied.Tree, err
 }
 
 func (l *lab) file(tree, name string) string {
 	if _, known := l.files[tree+name]; !known {
-		text, err := l.repo.Run(context.Background(), nil, "cat-file", "blob", tree+":"+name)
+		text, err := l.repo.Output(context.Background(), nil, nil, "cat-file", "blob", tree+":"+name)
 		if err != nil {
-			text = ""
+			text = nil
 		}
-		l.files[tree+name] = text
+		l.files[tree+name] = string(text)
 	}
 	return l.files[tree+name]
 }

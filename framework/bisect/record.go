@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/faultline/faultline/framework/results"
@@ -51,6 +53,9 @@ type Request struct {
 	// Scenarios are the ids that were picked.
 	Scenarios []string `json:"scenarios"`
 	Accel     string   `json:"accel"`
+	// Inputs are what else decides what a commit shows, by name: digests of files,
+	// which may change under one name, and versions of tools. See Lab.
+	Inputs map[string]string `json:"inputs"`
 }
 
 // End is one of the two ends.
@@ -192,6 +197,18 @@ func (r *Record) same(now Record) error {
 		return other("the scenarios", fmt.Sprint(len(a.Scenarios)), fmt.Sprint(len(b.Scenarios), " or others"))
 	case a.Accel != b.Accel:
 		return other("--accel", a.Accel, b.Accel)
+	}
+	names := slices.Sorted(maps.Keys(b.Inputs))
+	for name := range a.Inputs {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for _, name := range names {
+		before, recorded := a.Inputs[name]
+		if now, used := b.Inputs[name]; before != now || !recorded || !used {
+			return other("another "+name+":", clip(strconv.Quote(before), 60), clip(strconv.Quote(now), 60))
+		}
 	}
 	return nil
 }

@@ -52,12 +52,12 @@ func (b *bisection) report(ctx context.Context) error {
 // checks behind them.
 func (b *bisection) inOrder(ctx context.Context) ([]Step, error) {
 	req := b.rec.Request
-	list, err := b.tree.Run(ctx, "rev-list", "--topo-order", "--reverse", req.New.Commit, req.Old.Commit, "^"+req.Old.Commit+"^@")
+	list, err := b.tree.Output(ctx, "rev-list", "--topo-order", "--reverse", req.New.Commit, req.Old.Commit, "^"+req.Old.Commit+"^@")
 	if err != nil {
 		return nil, err
 	}
 	place := map[string]int{}
-	for i, c := range strings.Fields(list) {
+	for i, c := range strings.Fields(string(list)) {
 		place[c] = i
 	}
 	at := func(s Step) int {

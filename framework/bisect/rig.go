@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/faultline/faultline/framework/observe"
@@ -18,6 +19,7 @@ import (
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/build"
 	"github.com/faultline/faultline/kernels/source"
+	"github.com/faultline/faultline/kernels/source/tree"
 )
 
 // Rig is the Lab of real kernels in real guests.
@@ -62,6 +64,31 @@ func (r *Rig) Host() results.Host { return r.observer.Host() }
 
 // Close ends what the rig needed.
 func (r *Rig) Close() { r.observer.Close() }
+
+// Inputs implements Lab.
+func (r *Rig) Inputs(ctx context.Context, settings []string) (map[string]string, error) {
+	set := map[string]string{}
+	for _, s := range settings {
+		name, value, _ := strings.Cut(s, "=")
+		set[name] = value
+	}
+	in, err := tree.Inputs(ctx, set)
+	if err != nil {
+		return nil, err
+	}
+	in["QEMU"] = r.Host().QEMU
+	for _, s := range r.suites {
+		if !slices.ContainsFunc(r.Picked, func(i scenario.Info) bool { return i.Suite == s.Name }) {
+			continue
+		}
+		sum, err := cache.FileSum(s.Binary)
+		if err != nil {
+			return nil, err
+		}
+		in["suite "+s.Name] = cache.Key(sum, s.Inputs)
+	}
+	return in, nil
+}
 
 // Built implements Lab.
 func (r *Rig) Built(ctx context.Context, spec string) bool {

@@ -1,33 +1,45 @@
 package git
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 
 	"github.com/faultline/faultline/internal/fault"
 	"github.com/faultline/faultline/internal/tool"
 )
 
-// ApplyError is a patch that does not apply.
+// ApplyError is a patch that does not apply, or changes nothing.
 type ApplyError struct {
 	Patch string // its file or commit, with its subject where it has one
+	// Present reports that the tree has it already.
+	Present bool
 	// Hunks are those that do not fit: "drivers/nvdimm/pmem.c @@ -258,7 +258,7 @@ …".
 	Hunks []string
 	// Reason is what git says where no hunk is to blame.
 	Reason string
+	// Hint is what of the patch's mail may be to blame, or "".
+	Hint string
 }
 
 func (e *ApplyError) Error() string {
-	if len(e.Hunks) == 0 {
-		return fmt.Sprintf("%s does not apply: %s", e.Patch, e.Reason)
+	if e.Present {
+		return e.Patch + " is already present: it changes nothing"
 	}
-	return fmt.Sprintf("%s does not apply: %s", e.Patch, strings.Join(e.Hunks, "; "))
+	why := e.Reason
+	if len(e.Hunks) > 0 {
+		why = strings.Join(e.Hunks, "; ")
+	}
+	if e.Hint != "" {
+		why += "; " + e.Hint
+	}
+	return fmt.Sprintf("%s does not apply: %s", e.Patch, why)
 }
 
 // Fault implements fault.Kinder.
@@ -36,7 +48,8 @@ func (e *ApplyError) Fault() fault.Kind { return fault.Request }
 // Edit is what is done to a tree before it is built: one of a file, or a commit
 // that is applied or reverted.
 type Edit struct {
-	// File has patches: a plain diff, or one or more mails of git format-patch or b4.
+	// File has patches: a plain diff, or the mails of one series, of git format-patch,
+	// of b4 or of a mailing list's archive.
 	File string
 	// Commit is the hash of a commit with one parent.
 	Commit string
@@ -44,41 +57,15 @@ type Edit struct {
 	Revert bool
 }
 
-// Apply returns the hash of the tree that edits make of a tree. An edit that
-// does not fit is an *ApplyError.
-func (r *Repo) Apply(ctx context.Context, tree string, edits []Edit) (string, error) {
-	if len(edits) == 0 {
-		return tree, nil
-	}
-	work, err := os.MkdirTemp(r.dir, "apply-")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(work)
-	env := []string{"GIT_INDEX_FILE=" + filepath.Join(work, "index")}
-	if _, err := r.Run(ctx, env, "read-tree", tree); err != nil {
-		return "", err
-	}
-	for i, e := range edits {
-		patches, err := r.patches(ctx, e, filepath.Join(work, strconv.Itoa(i)))
-		if err != nil {
-			return "", err
-		}
-		for _, p := range patches {
-			if err := r.apply(ctx, env, p); err != nil {
-				return "", err
-			}
-		}
-	}
-	return r.Run(ctx, env, "write-tree")
-}
-
 // Patch is one that an edit applies.
 type Patch struct {
 	// From is its file's name, or its commit, shortened; Subject is "" where it has none.
 	From, Subject string
+	// Present reports that the tree had it already: it changes nothing.
+	Present bool
 
 	diff []byte
+	hint string // see ApplyError
 }
 
 // String names it: "backport.mbox (dax: say more)".
@@ -89,42 +76,108 @@ func (p Patch) String() string {
 	return fmt.Sprintf("%s (%s)", p.From, p.Subject)
 }
 
-// Patches are those that edits apply, in order.
-func (r *Repo) Patches(ctx context.Context, edits []Edit) ([]Patch, error) {
-	work, err := os.MkdirTemp(r.dir, "patches-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(work)
-	var all []Patch
-	for i, e := range edits {
-		patches, err := r.patches(ctx, e, filepath.Join(work, strconv.Itoa(i)))
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, patches...)
-	}
-	return all, nil
+// Applied is what edits make of a tree.
+type Applied struct {
+	Tree    string // its hash
+	Patches []Patch
+	// Notes say what of the files was not applied, and why.
+	Notes []string
 }
 
-func (r *Repo) apply(ctx context.Context, env []string, p Patch) error {
-	_, err := r.Feed(ctx, p.diff, env, "apply", "--cached", "--whitespace=nowarn", "-")
-	var failed *tool.RunError
-	if !errors.As(err, &failed) {
-		return err
+// Apply makes of a tree what edits make of it. An edit that does not fit is an
+// *ApplyError, and so are edits that are all present.
+func (r *Repo) Apply(ctx context.Context, tree string, edits []Edit) (Applied, error) {
+	tree, err := r.Run(ctx, nil, "rev-parse", "--verify", tree)
+	out := Applied{Tree: tree}
+	if err != nil || len(edits) == 0 {
+		return out, err
 	}
-	// As git am -3 does, where the blobs that it was made against are there.
-	if _, again := r.Feed(ctx, p.diff, env, "apply", "--cached", "--3way", "--whitespace=nowarn", "-"); again == nil {
-		return nil
+	work, err := os.MkdirTemp(r.dir, "apply-")
+	if err != nil {
+		return out, err
 	}
-	e := &ApplyError{Patch: p.String(), Hunks: failedHunks(failed.Stderr, p.diff)}
-	e.Reason, _, _ = strings.Cut(strings.TrimPrefix(failed.Stderr, "error: "), "\n")
-	return e
+	defer os.RemoveAll(work)
+	env := []string{"GIT_INDEX_FILE=" + filepath.Join(work, "index")}
+	if _, err := r.Output(ctx, env, nil, "read-tree", tree); err != nil {
+		return out, err
+	}
+	var present []string
+	for _, e := range edits {
+		patches, notes, err := r.patches(ctx, e)
+		if err != nil {
+			return out, err
+		}
+		out.Notes = append(out.Notes, notes...)
+		for _, p := range patches {
+			before := out.Tree
+			if out.Tree, err = r.apply(ctx, env, before, p); err != nil {
+				return out, err
+			}
+			if p.Present = out.Tree == before; p.Present {
+				present = append(present, p.String())
+			}
+			out.Patches = append(out.Patches, p)
+		}
+	}
+	if len(present) == len(out.Patches) {
+		return out, &ApplyError{Patch: strings.Join(present, ", "), Present: true}
+	}
+	return out, nil
+}
+
+// apply puts a patch on the tree that the index holds, and returns the tree that
+// comes of it. As git cherry-pick and git am -3 do, it merges where the blobs that the
+// patch was made against are known, which finds the right place of several that look
+// alike; git falls back to the diff alone.
+func (r *Repo) apply(ctx context.Context, env []string, tree string, p Patch) (string, error) {
+	level, err := r.level(ctx, tree, p.diff)
+	if err != nil {
+		return "", err
+	}
+	apply := []string{"apply", "--cached", "--whitespace=nowarn", fmt.Sprintf("-p%d", level)}
+	_, err = r.Output(ctx, env, p.diff, append(apply, "--3way", "-")...)
+	if err == nil {
+		return r.Run(ctx, env, "write-tree")
+	}
+	var merge, failed *tool.RunError
+	if !errors.As(err, &merge) {
+		return "", err
+	}
+	if _, err := r.Output(ctx, env, nil, "read-tree", tree); err != nil { // without what conflicts
+		return "", err
+	}
+	if _, err := r.Output(ctx, env, p.diff, append(apply, "--check", "--reverse", "-")...); err == nil {
+		return tree, nil
+	}
+	e := &ApplyError{Patch: p.String(), Hint: p.hint}
+	_, err = r.Output(ctx, env, p.diff, append(apply, "--check", "-")...)
+	switch {
+	case errors.As(err, &failed):
+		e.Hunks = failedHunks(failed.Stderr, p.diff)
+		e.Reason, _, _ = strings.Cut(strings.TrimPrefix(failed.Stderr, "error: "), "\n")
+		switch {
+		case reCombined.Match(p.diff):
+			e.Reason = "its hunks begin with @@@, as in the combined diff of a merge, which git does not apply"
+		case reCorrupt.MatchString(e.Reason):
+			e.Reason += ": the diff is cut off, or a mailer wrapped or trimmed its lines"
+		}
+	case err != nil:
+		return "", err
+	default:
+		e.Reason = "it conflicts with what the tree has"
+		for _, m := range reConflict.FindAllStringSubmatch(merge.Stderr, -1) {
+			e.Hunks = append(e.Hunks, m[1]+" conflicts with what the tree has")
+		}
+	}
+	return "", e
 }
 
 var (
-	reFailed = regexp.MustCompile(`(?m)^error: patch failed: (.*):(\d+)$`)
-	reHunk   = regexp.MustCompile(`^@@ -(\d+)`)
+	reFailed   = regexp.MustCompile(`(?m)^error: patch failed: (.*):(\d+)$`)
+	reHunk     = regexp.MustCompile(`^@@ -(\d+)`)
+	reCorrupt  = regexp.MustCompile(`^(corrupt patch at|patch with only garbage at|patch fragment without header)`)
+	reConflict = regexp.MustCompile(`(?m)^Applied patch to '(.*)' with conflicts\.$`)
+	reNames    = regexp.MustCompile(`(?m)^--- ([^\t\n]+).*\n\+\+\+ ([^\t\n]+).*\n@@ -\d`)
 )
 
 // failedHunks are the hunks that git apply complains of, by file and old line.
@@ -135,6 +188,7 @@ func failedHunks(stderr string, diff []byte) []string {
 		for line := range strings.Lines(string(diff)) {
 			line = strings.TrimRight(line, "\r\n")
 			if name, ok := strings.CutPrefix(line, "--- "); ok {
+				name, _, _ = strings.Cut(name, "\t") // a time
 				in = strings.HasSuffix(name, "/"+m[1]) || name == m[1]
 			}
 			if h := reHunk.FindStringSubmatch(line); in && h != nil && h[1] == m[2] {
@@ -146,85 +200,89 @@ func failedHunks(stderr string, diff []byte) []string {
 	return out
 }
 
-// patches takes an edit apart, in order; work is a folder for that.
-func (r *Repo) patches(ctx context.Context, e Edit, work string) ([]Patch, error) {
-	if e.Commit != "" {
-		return r.commit(ctx, e)
+// level is how many leading folders are to be taken off a patch's names, as patch(1)'s
+// -p: one where they are git's (a/, b/); else the first with which a file that is
+// changed is in the tree, or the folder of one that is new.
+func (r *Repo) level(ctx context.Context, tree string, diff []byte) (int, error) {
+	const usual, deepest = 1, 3
+	var names []string
+	for _, m := range reNames.FindAllSubmatch(diff, -1) {
+		from, to := string(m[1]), string(m[2])
+		switch {
+		case (strings.HasPrefix(from, "a/") || from == os.DevNull) && (strings.HasPrefix(to, "b/") || to == os.DevNull):
+			return usual, nil
+		case from == os.DevNull:
+			names = append(names, to)
+		default:
+			names = append(names, from)
+		}
 	}
-	data, err := os.ReadFile(e.File)
+	var ask bytes.Buffer
+	var levels []int // of each line that is asked
+	put := func(level int, path string) {
+		if parts := strings.Split(path, "/"); len(parts) > level && path != "." {
+			fmt.Fprintf(&ask, "%s:%s\n", tree, strings.Join(parts[level:], "/"))
+			levels = append(levels, level)
+		}
+	}
+	for _, level := range []int{usual, 0, usual + 1, deepest} {
+		for _, n := range names {
+			put(level, n)
+		}
+	}
+	for _, level := range []int{usual, 0} {
+		for _, n := range names {
+			put(level, path.Dir(n))
+		}
+	}
+	if len(levels) == 0 {
+		return usual, nil
+	}
+	answers, err := r.Output(ctx, nil, ask.Bytes(), "cat-file", "--batch-check=%(objecttype)")
 	if err != nil {
-		return nil, fault.Requestf("read the patch: %w; give a file of git format-patch or b4", err)
+		return 0, err
 	}
-	name := filepath.Base(e.File)
-	if !strings.HasPrefix(string(data), "From ") && !strings.HasPrefix(string(data), "From: ") && !reMail.Match(data) {
-		return []Patch{{From: name, diff: data}}, nil
-	}
-	if err := os.MkdirAll(work, 0o755); err != nil {
-		return nil, err
-	}
-	if !strings.HasPrefix(string(data), "From ") { // one mail without an mbox's line before it
-		data = append([]byte("From faultline Thu Jan  1 00:00:00 1970\n"), data...)
-	}
-	if _, err := r.Feed(ctx, data, nil, "mailsplit", "-o"+work, "-d4"); err != nil {
-		return nil, fault.Requestf("%s is no mailbox of patches: %w; give a file of git format-patch or b4", e.File, err)
-	}
-	mails, err := filepath.Glob(filepath.Join(work, "[0-9]*"))
-	if err != nil {
-		return nil, err
-	}
-	var out []Patch
-	for _, m := range mails {
-		mail, err := os.ReadFile(m)
-		if err != nil {
-			return nil, err
+	for answer := range strings.Lines(string(answers)) {
+		if !strings.HasSuffix(answer, " missing\n") {
+			return levels[0], nil
 		}
-		info, err := r.Feed(ctx, mail, nil, "mailinfo", "--encoding=UTF-8", m+".message", m+".diff")
-		if err != nil {
-			return nil, fault.Requestf("%s: read a mail: %w; give a file of git format-patch or b4", e.File, err)
-		}
-		diff, err := os.ReadFile(m + ".diff")
-		if err != nil {
-			return nil, err
-		}
-		if len(strings.TrimSpace(string(diff))) == 0 {
-			continue // a cover letter
-		}
-		p := Patch{From: name, diff: diff}
-		for line := range strings.Lines(info) {
-			if s, ok := strings.CutPrefix(line, "Subject: "); ok {
-				p.Subject = strings.TrimSpace(s)
-			}
-		}
-		out = append(out, p)
+		levels = levels[1:]
 	}
-	if len(out) == 0 {
-		return nil, fault.Requestf("%s has no patch in it; give a file of git format-patch or b4", e.File)
-	}
-	return out, nil
+	return usual, nil
 }
 
-var reMail = regexp.MustCompile(`(?m)\A(?:[A-Za-z-]+: .*\n)+`)
+// patches takes an edit apart, in order, and says what of it is left out.
+func (r *Repo) patches(ctx context.Context, e Edit) ([]Patch, []string, error) {
+	if e.Commit == "" {
+		return r.file(ctx, e.File)
+	}
+	p, err := r.commit(ctx, e)
+	return []Patch{p}, nil, err
+}
 
-func (r *Repo) commit(ctx context.Context, e Edit) ([]Patch, error) {
+func (r *Repo) commit(ctx context.Context, e Edit) (Patch, error) {
 	parents, err := r.Run(ctx, nil, "rev-list", "--parents", "--no-walk", e.Commit)
 	if err != nil {
-		return nil, err
+		return Patch{}, err
 	}
-	named, err := r.Run(ctx, nil, "show", "--no-patch", "--abbrev=12", "--format=%h %s", e.Commit)
+	named, err := r.Run(ctx, nil, "log", "--max-count=1", "--no-patch", "--abbrev=12", "--format=%h %s", e.Commit)
 	if err != nil {
-		return nil, err
+		return Patch{}, err
 	}
 	p := Patch{}
 	p.From, p.Subject, _ = strings.Cut(named, " ")
 	if n := len(strings.Fields(parents)); n != 2 {
-		return nil, &ApplyError{Patch: p.String(), Reason: fmt.Sprintf("it has %d parents, not one", n-1)}
+		return p, &ApplyError{Patch: p.String(), Reason: fmt.Sprintf("it has %d parents, not one", n-1)}
 	}
 	from, to := e.Commit+"^", e.Commit
 	if e.Revert {
 		from, to = to, from
 		p.From = "the revert of " + p.From
 	}
-	diff, err := r.Run(ctx, nil, "diff-tree", "-p", "--full-index", "--binary", from, to)
-	p.diff = []byte(diff + "\n")
-	return []Patch{p}, err
+	p.diff, err = r.Output(ctx, nil, nil, "diff-tree", "-p", "--full-index", "--binary",
+		"--no-ext-diff", "--no-textconv", from, to)
+	if err == nil && len(p.diff) == 0 {
+		err = &ApplyError{Patch: p.String(), Reason: "the commit changes no file"}
+	}
+	return p, err
 }

@@ -88,7 +88,8 @@ func (b *Bisection) Mark(ctx context.Context, commit string, as Term) (Bisecting
 
 // Log is what git bisect replay takes, to repeat the bisection in a checkout.
 func (b *Bisection) Log(ctx context.Context) (string, error) {
-	return b.repo.Run(ctx, nil, "bisect", "log")
+	out, err := b.repo.Output(ctx, nil, nil, "bisect", "log")
+	return string(out), err
 }
 
 // git bisect's exit codes beside 0 (bisect.h of git): only skipped commits are left, and
@@ -99,7 +100,7 @@ const (
 )
 
 func (b *Bisection) run(ctx context.Context, args ...string) (Bisecting, error) {
-	said, err := b.repo.Run(ctx, nil, append([]string{"bisect"}, args...)...)
+	said, err := b.repo.Output(ctx, nil, nil, append([]string{"bisect"}, args...)...)
 	var failed *tool.RunError
 	if err != nil && !errors.As(err, &failed) {
 		return Bisecting{}, err
@@ -119,18 +120,7 @@ func (b *Bisection) run(ctx context.Context, args ...string) (Bisecting, error) 
 	if at, ended := ending(log); ended {
 		return at, nil
 	}
-	return b.next(ctx, said)
-}
-
-func exitCode(failed *tool.RunError) int {
-	var exit interface{ ExitCode() int }
-	switch {
-	case failed == nil:
-		return 0
-	case errors.As(failed.Err, &exit):
-		return exit.ExitCode()
-	}
-	return -1
+	return b.next(ctx, string(said))
 }
 
 var (
@@ -167,15 +157,15 @@ func (b *Bisection) next(ctx context.Context, said string) (Bisecting, error) {
 	if at.MergeBase {
 		return at, nil
 	}
-	olds, err := b.repo.Run(ctx, nil, "for-each-ref", "--format=%(refname)", "refs/bisect/"+string(Old)+"-*")
+	olds, err := b.repo.Output(ctx, nil, nil, "for-each-ref", "--format=%(refname)", "refs/bisect/"+string(Old)+"-*")
 	if err != nil {
 		return Bisecting{}, err
 	}
-	list, err := b.repo.Run(ctx, nil, append([]string{"rev-list", "--bisect-all", "refs/bisect/" + string(New), "--not"}, strings.Fields(olds)...)...)
+	list, err := b.repo.Output(ctx, nil, nil, append([]string{"rev-list", "--bisect-all", "refs/bisect/" + string(New), "--not"}, strings.Fields(string(olds))...)...)
 	if err != nil {
 		return Bisecting{}, err
 	}
-	at.left, at.Equals = divide(list, at.Try)
+	at.left, at.Equals = divide(string(list), at.Try)
 	return at, nil
 }
 
@@ -204,9 +194,8 @@ func divide(list, commit string) (left map[string]bool, equals []string) {
 
 // IsAncestor says whether a commit is another's ancestor, or the same.
 func (t *Tree) IsAncestor(ctx context.Context, ancestor, commit string) (bool, error) {
-	_, err := t.Run(ctx, "merge-base", "--is-ancestor", ancestor, commit)
-	var failed *tool.RunError
-	if errors.As(err, &failed) && exitCode(failed) == 1 {
+	_, err := t.Output(ctx, "merge-base", "--is-ancestor", ancestor, commit)
+	if answered(err, 1) {
 		return false, nil
 	}
 	return err == nil, err
@@ -214,9 +203,8 @@ func (t *Tree) IsAncestor(ctx context.Context, ancestor, commit string) (bool, e
 
 // Related says whether two commits have an ancestor in common.
 func (t *Tree) Related(ctx context.Context, a, b string) (bool, error) {
-	_, err := t.Run(ctx, "merge-base", a, b)
-	var failed *tool.RunError
-	if errors.As(err, &failed) && exitCode(failed) == 1 {
+	_, err := t.Output(ctx, "merge-base", a, b)
+	if answered(err, 1) {
 		return false, nil
 	}
 	return err == nil, err
@@ -224,11 +212,11 @@ func (t *Tree) Related(ctx context.Context, a, b string) (bool, error) {
 
 // Subject is a commit's subject line.
 func (t *Tree) Subject(ctx context.Context, commit string) (string, error) {
-	return t.Run(ctx, "show", "--no-patch", "--format=%s", commit)
+	return t.Run(ctx, "log", "--max-count=1", "--no-patch", "--format=%s", commit)
 }
 
 // Parents are the hashes of a commit's parents.
 func (t *Tree) Parents(ctx context.Context, commit string) ([]string, error) {
-	out, err := t.Run(ctx, "rev-parse", commit+"^@")
-	return strings.Fields(out), err
+	out, err := t.Output(ctx, "rev-parse", commit+"^@")
+	return strings.Fields(string(out)), err
 }

@@ -4,7 +4,6 @@
 package git
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +21,7 @@ type Tree struct {
 	Root string
 
 	objects string // the folder of its objects
+	format  string // the hash that names them, "sha1"
 	shallow string // the file that says where a shallow clone ends
 }
 
@@ -68,12 +68,15 @@ func Open(ctx context.Context, root string) (*Tree, error) {
 		return nil, err
 	}
 	if err != nil && strings.Contains(failed.Stderr, "dubious ownership") {
-		return nil, fault.Requestf("git does not trust %s, which another user owns; run: git config --global --add safe.directory %s", root, root)
+		return nil, notTrusted(root)
 	}
 	if err != nil || !sameFolder(top, root) {
 		return nil, &NoTreeError{root}
 	}
 	if t.objects, err = t.path(ctx, "objects"); err != nil {
+		return nil, err
+	}
+	if t.format, err = t.Run(ctx, "rev-parse", "--show-object-format"); err != nil {
 		return nil, err
 	}
 	t.shallow, err = t.path(ctx, "shallow")
@@ -88,16 +91,16 @@ func (t *Tree) path(ctx context.Context, name string) (string, error) {
 	return p, err
 }
 
-// Run asks something of the repository, under the user's own configuration, and
-// returns what git prints, trimmed.
+// Run asks something of the repository and returns the one line that git answers.
 func (t *Tree) Run(ctx context.Context, args ...string) (string, error) {
-	bin, err := tool.Find("git", "git")
-	if err != nil {
-		return "", err
-	}
+	out, err := t.Output(ctx, args...)
+	return line(out, err, args)
+}
+
+// Output asks something of the repository and returns what git prints, byte for byte.
+func (t *Tree) Output(ctx context.Context, args ...string) ([]byte, error) {
 	// Even git status would write into the index otherwise (git(1)).
-	out, err := tool.Run(ctx, t.Root, []string{"GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0"}, bin, args...)
-	return strings.TrimSpace(string(out)), err
+	return call(ctx, t.Root, environ(nil, "GIT_OPTIONAL_LOCKS=0"), nil, args...)
 }
 
 // Commit is the hash of the commit that a revision names, or a *RevisionError.
@@ -116,119 +119,38 @@ func (t *Tree) Shallow() bool {
 	return err == nil
 }
 
+// Stitched reports whether the user has joined histories in the repository, with
+// replacement objects or grafts (git-replace(1)), which are not followed here.
+func (t *Tree) Stitched(ctx context.Context) bool {
+	refs, err := t.Output(ctx, "for-each-ref", "--count=1", "refs/replace/")
+	if err == nil && len(refs) > 0 {
+		return true
+	}
+	info, err := t.path(ctx, "info") // where git would look for grafts, were it not kept from it
+	if err != nil {
+		return false
+	}
+	grafts, err := os.Stat(filepath.Join(info, "grafts"))
+	return err == nil && grafts.Size() > 0
+}
+
 // Partial says whether the clone may lack files of its own revisions (git clone
 // --filter), which nobody but git in that very repository fetches.
 func (t *Tree) Partial(ctx context.Context) bool {
-	filter, err := t.Run(ctx, "config", "--get-regexp", `^(extensions\.partialclone|remote\..*\.promisor)$`)
-	return err == nil && filter != ""
+	filter, err := t.Output(ctx, "config", "--get-regexp", `^(extensions\.partialclone|remote\..*\.promisor)$`)
+	return err == nil && len(filter) > 0
 }
 
 // Changed are the files that are not as committed, as git status names them.
 func (t *Tree) Changed(ctx context.Context) ([]string, error) {
-	out, err := t.Run(ctx, "status", "--porcelain", "--untracked-files=normal")
-	if err != nil || out == "" {
-		return nil, err
-	}
+	out, err := t.Output(ctx, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=normal")
 	var files []string
-	for line := range strings.Lines(out) {
-		line = strings.TrimSpace(line)
-		if _, file, ok := strings.Cut(line, " "); ok {
-			files = append(files, strings.TrimSpace(file))
+	for entry := range strings.SplitSeq(string(out), "\x00") { // two letters, a space, the path
+		if len(entry) > len("XY ") {
+			files = append(files, entry[len("XY "):])
 		}
 	}
-	return files, nil
-}
-
-// Repo is a repository of ours. It has every object of a Tree's, and none of its refs.
-type Repo struct {
-	dir, bin string
-	env      []string
-}
-
-// Borrow makes a repository in a folder, or takes the one that is there.
-func (t *Tree) Borrow(ctx context.Context, dir string) (*Repo, error) {
-	bin, err := tool.Find("git", "git")
-	if err != nil {
-		return nil, err
-	}
-	r := &Repo{dir: dir, bin: bin}
-	// Whoever's configuration is there, what is checked out is what is committed.
-	r.env = []string{"GIT_DIR=" + dir, "GIT_CONFIG_GLOBAL=" + os.DevNull, "GIT_CONFIG_SYSTEM=" + os.DevNull, "GIT_TERMINAL_PROMPT=0",
-		"GIT_ALTERNATE_OBJECT_DIRECTORIES=" + quoteAlternate(t.objects),
-		"GIT_COMMITTER_NAME=faultline", "GIT_COMMITTER_EMAIL=faultline@localhost", "GIT_AUTHOR_NAME=faultline", "GIT_AUTHOR_EMAIL=faultline@localhost"}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, err
-	}
-	if _, err := os.Stat(filepath.Join(dir, "HEAD")); err != nil {
-		if _, err := r.Run(ctx, nil, "init", "--quiet", "--bare", dir); err != nil {
-			return nil, err
-		}
-	}
-	if data, err := os.ReadFile(t.shallow); err == nil {
-		if err := os.WriteFile(filepath.Join(dir, "shallow"), data, 0o644); err != nil {
-			return nil, err
-		}
-	}
-	return r, nil
-}
-
-// Run runs git on the repository and returns what it prints, trimmed. more is
-// added to its environment. A failure is a *tool.RunError.
-func (r *Repo) Run(ctx context.Context, more []string, args ...string) (string, error) {
-	return r.Feed(ctx, nil, more, args...)
-}
-
-// Feed is Run for who reads its standard input.
-func (r *Repo) Feed(ctx context.Context, in []byte, more []string, args ...string) (string, error) {
-	cmd := tool.Command(ctx, "", append(r.env[:len(r.env):len(r.env)], more...), r.bin, args...)
-	var out, errs bytes.Buffer
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(in), &out, &errs
-	if err := cmd.Run(); err != nil {
-		if ctx.Err() != nil {
-			return "", context.Cause(ctx)
-		}
-		return out.String(), &tool.RunError{Name: "git", Stderr: errs.String(), Err: err}
-	}
-	return strings.TrimSpace(out.String()), nil
-}
-
-// Differ are the files that are not the same in two trees.
-func (r *Repo) Differ(ctx context.Context, a, b string) ([]string, error) {
-	out, err := r.Run(ctx, nil, "diff-tree", "-r", "-z", "--name-only", "--no-renames", a, b)
-	if err != nil || out == "" {
-		return nil, err
-	}
-	return strings.Split(strings.TrimSuffix(out, "\x00"), "\x00"), nil
-}
-
-// Checkout makes a folder hold a tree's files and nothing else. Files that are as
-// they were keep their times, so that make compiles only what differs; the index
-// that tells lies beside the folder, with ".index" behind its name. It can be
-// killed at any moment; two at a time in one folder can't be.
-func (r *Repo) Checkout(ctx context.Context, tree, dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	index := filepath.Clean(dir) + ".index"
-	if err := os.RemoveAll(index + ".lock"); err != nil { // of one that was killed
-		return err
-	}
-	env := []string{"GIT_WORK_TREE=" + dir, "GIT_INDEX_FILE=" + index}
-	for _, args := range [][]string{
-		{"read-tree", "--reset", tree},
-		{"-C", dir, "checkout-index", "--all", "--force", "--index", "--quiet"},
-		{"-C", dir, "clean", "-ffdxq"},
-	} {
-		if _, err := r.Run(ctx, env, args...); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// quoteAlternate keeps a colon in a path from parting it (git(1), GIT_ALTERNATE_OBJECT_DIRECTORIES).
-func quoteAlternate(path string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(path) + `"`
+	return files, err
 }
 
 func sameFolder(a, b string) bool {

@@ -23,6 +23,7 @@ const (
 	other  = "syscalls/x/other"
 	killed = "dax/x/killed" // one in whose log the change is seen
 
+	wanted  = "SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4005"
 	killing = "MCE: Killing victim due to hardware memory corruption fault at N"
 )
 
@@ -39,7 +40,7 @@ func errno(name string) observe.Outcome {
 // follow is a step that follows a change.
 func follow(id string, side observe.Side, o observe.Outcome) observe.Step {
 	return observe.Step{Actor: "victim", Action: "load", Outcome: o, Expected: &observe.Expectation{
-		Change: id, Before: "old", After: "new", Side: side, Met: side != observe.Neither,
+		Change: id, Before: "SIGBUS BUS_ADRERR", After: wanted, Side: side, Met: side != observe.Neither,
 	}}
 }
 
@@ -155,11 +156,21 @@ func lines(v Verdict) []string {
 		kinds = append(kinds, string(k))
 	}
 	add("%s, exit %d", strings.Join(kinds, " and "), v.ExitCode())
+	pairs := func(list []Pair) (out []string) {
+		for _, p := range list {
+			text := p.From + " " + p.To
+			if p.Want != "" {
+				text += ", expected " + p.Want
+			}
+			out = append(out, "{"+text+"}")
+		}
+		return out
+	}
 	for _, c := range v.Flipped {
-		add("flipped %s %v", c.Scenario, c.Pairs)
+		add("flipped %s %v", c.Scenario, pairs(c.Pairs))
 	}
 	for _, c := range v.Missing {
-		add("missing %s %s %v", c.Scenario, c.Why, c.Pairs)
+		add("missing %s %s %v", c.Scenario, c.Why, pairs(c.Pairs))
 	}
 	if v.Already > 0 {
 		add("already %d", v.Already)

@@ -43,5 +43,5 @@ func (c *conclusion) reference() {
 // the reference does.
 func (c *conclusion) unlike(m Moved) {
 	c.Flipped = slices.DeleteFunc(c.Flipped, func(f Cell) bool { return f.Scenario == m.Scenario })
-	c.Missing = append(c.Missing, Cell{Scenario: m.Scenario, Change: c.Change, Pairs: []Pair{{m.A, m.B}}, Why: NotReference})
+	c.Missing = append(c.Missing, Cell{Scenario: m.Scenario, Change: c.Change, Pairs: []Pair{{From: m.A, To: m.B}}, Why: NotReference})
 }

@@ -141,7 +141,11 @@ func held(base, patched observe.Cell, id string) (cell Cell, told []int, hidden 
 		switch {
 		case why != "":
 			found[why] = true
-			wanting = append(wanting, words(base, patched, i))
+			p := words(base, patched, i)
+			if why == ElseThere || why == PartThere {
+				p.expect(base, patched, i)
+			}
+			wanting = append(wanting, p)
 		case b == p: // nothing flipped
 			continue
 		default:
@@ -187,12 +191,26 @@ func words(a, b observe.Cell, step int) Pair {
 		}
 		return with(c.Steps[step].Outcome)
 	}
-	short := Pair{word(a, observe.Outcome.String), word(b, observe.Outcome.String)}
-	long := Pair{word(a, observe.Outcome.Located), word(b, observe.Outcome.Located)}
+	short := Pair{From: word(a, observe.Outcome.String), To: word(b, observe.Outcome.String)}
+	long := Pair{From: word(a, observe.Outcome.Located), To: word(b, observe.Outcome.Located)}
 	if short.From == short.To && long.From != long.To {
 		return long
 	}
 	return short
+}
+
+// expect adds to what a step showed on the patched kernel what it should have shown
+// there. Where the two differ in no more than an address, it is shown.
+func (p *Pair) expect(base, patched observe.Cell, step int) {
+	for _, c := range []observe.Cell{patched, base} { // the patched one may not have come so far
+		if step < len(c.Steps) && c.Steps[step].Expected != nil {
+			p.Want = c.Steps[step].Expected.After
+			break
+		}
+	}
+	if step < len(patched.Steps) && strings.HasPrefix(p.Want, p.To) {
+		p.To = patched.Steps[step].Outcome.Located()
+	}
 }
 
 // moved gathers differences between two cells.

@@ -86,7 +86,11 @@ type Cell struct {
 
 // Pair is what a step showed on the base and on the patched kernel; of a cell that
 // is not as the reference's, on the patched kernel and on the reference.
-type Pair struct{ From, To string }
+type Pair struct {
+	From, To string
+	// Want is what the change would have shown, of a step that shows something else.
+	Want string
+}
 
 // Missing is why a cell is no flipped one, the worst of its steps first.
 type Missing string

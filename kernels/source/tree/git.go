@@ -72,7 +72,7 @@ func (w *work) look(ctx context.Context, root, rev string, dirty bool, edits []e
 	}
 	s.user = user
 	for _, f := range top {
-		if _, err := user.Run(ctx, "cat-file", "-e", commit+":"+f); err != nil {
+		if _, err := user.Output(ctx, "cat-file", "-e", commit+":"+f); err != nil {
 			return nil, s.noLinux(f)
 		}
 	}
@@ -92,8 +92,16 @@ func (w *work) look(ctx context.Context, root, rev string, dirty bool, edits []e
 	if s.tree, err = s.repo.Run(ctx, nil, "rev-parse", commit+"^{tree}"); err != nil {
 		return nil, err
 	}
-	s.tree, err = s.repo.Apply(ctx, s.tree, todo)
-	s.content = s.tree
+	applied, err := s.repo.Apply(ctx, s.tree, todo)
+	for _, n := range applied.Notes {
+		w.opts.Logf("%s", n)
+	}
+	for _, p := range applied.Patches {
+		if p.Present {
+			w.opts.Logf("%s: %s is already present: it changes nothing", s.label, p)
+		}
+	}
+	s.tree, s.content = applied.Tree, applied.Tree
 	return s, err
 }
 
@@ -159,9 +167,9 @@ func (s *snapshot) decides(ctx context.Context) (string, error) {
 	if s.tree == "" {
 		return s.deciding, nil
 	}
-	list, err := s.repo.Run(ctx, nil, "ls-tree", "-r", "-z", s.tree)
+	list, err := s.repo.Output(ctx, nil, nil, "ls-tree", "-r", "-z", s.tree)
 	var parts []string
-	for line := range strings.SplitSeq(list, "\x00") { // MODE TYPE HASH, a tab, the path
+	for line := range strings.SplitSeq(string(list), "\x00") { // MODE TYPE HASH, a tab, the path
 		if _, path, _ := strings.Cut(line, "\t"); build.Decides(path) {
 			parts = append(parts, line)
 		}

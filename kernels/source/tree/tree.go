@@ -116,9 +116,6 @@ func cut(arg string) (path, rev string, at bool) {
 	return arg[:i], arg[i+1:], true
 }
 
-// buildFormat is part of every key: raise it when the same input gives another kernel.
-const buildFormat = "2"
-
 func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*kernels.Kernel, error) {
 	path, rev, _ := cut(r.Arg)
 	root, err := filepath.Abs(path)
@@ -138,32 +135,21 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 	if err != nil {
 		return nil, asSpec(err)
 	}
-	base, fragment, err := configuration(r.Set[setConfig])
+	in, err := inputsOf(ctx, r.Set)
 	if err != nil {
 		return nil, err
 	}
-	config, err := kconfig.ParseBytes([]byte(base))
-	if err != nil {
-		return nil, err
-	}
-	if err := build.Tools(ctx, w.cc, config); err != nil {
-		return nil, err
-	}
-	compiler, err := build.Compiler(ctx, w.cc)
-	if err != nil {
-		return nil, err
-	}
-	how := []string{buildFormat, base, fragment, w.cc, compiler, os.Getenv("KCFLAGS")}
+	how := in.key()
 	k, err := kernels.Unpack(ctx, opts, append([]string{"tree", s.content}, how...), func(ctx context.Context, dir string) ([]kernels.Package, error) {
 		if opts.Cached {
-			return nil, &kernels.NotBuiltError{What: s.label + ", " + configured(r.Set[setConfig]) + ", compiled by " + compiler}
+			return nil, &kernels.NotBuiltError{What: s.label + ", " + configured(r.Set[setConfig]) + ", compiled by " + in.compiler}
 		}
 		p, err := w.take(ctx, s, cache.Key(how...)[:16])
 		if err != nil {
 			return nil, err
 		}
 		defer p.Close()
-		if err = build.Full(w.build(ctx, s, p, base, fragment, dir)); errors.Is(err, build.ErrFull) {
+		if err = build.Full(w.build(ctx, s, p, in.base, in.fragment, dir)); errors.Is(err, build.ErrFull) {
 			err = errors.Join(err, p.giveBack())
 		}
 		return nil, err

@@ -337,27 +337,31 @@ func TestTreePatches(t *testing.T) {
 	}
 	doc := func(edits ...git.Edit) string {
 		t.Helper()
-		tree, err := repo.Apply(t.Context(), base+"^{tree}", edits)
+		applied, err := repo.Apply(t.Context(), base+"^{tree}", edits)
 		if err != nil {
 			t.Fatal(err)
 		}
-		text, err := repo.Run(t.Context(), nil, "show", tree+":doc")
+		text, err := repo.Output(t.Context(), nil, nil, "show", applied.Tree+":doc")
 		if err != nil {
 			t.Fatal(err)
 		}
-		return strings.ReplaceAll(text, "\n", " ")
+		return strings.Join(strings.Fields(string(text)), " ")
 	}
 	for f, want := range map[string]string{mbox: "one two three four", mail: "one two three", diff: "one two three"} {
 		if got := doc(git.Edit{File: f}); got != want {
 			t.Errorf("%s: %q, want %q", filepath.Base(f), got, want)
 		}
 	}
-	patches, err := repo.Patches(t.Context(), []git.Edit{{File: mbox}, {File: diff}, {Commit: second}, {Commit: second, Revert: true}})
+	applied, err := repo.Apply(t.Context(), base+"^{tree}", []git.Edit{{File: diff}, {File: mbox}, {Commit: second}, {Commit: second, Revert: true}})
 	var names []string
-	for _, p := range patches {
-		names = append(names, p.String())
+	for _, p := range applied.Patches {
+		name := p.String()
+		if p.Present {
+			name += ", present"
+		}
+		names = append(names, name)
 	}
-	if want := []string{"series.mbox (doc: Say more)", "series.mbox (doc: And more)", "plain.diff", second[:12] + " (Second)", "the revert of " + second[:12] + " (Second)"}; err != nil || !slices.Equal(names, want) {
+	if want := []string{"plain.diff", "series.mbox (doc: Say more), present", "series.mbox (doc: And more)", second[:12] + " (Second)", "the revert of " + second[:12] + " (Second)"}; err != nil || !slices.Equal(names, want) {
 		t.Errorf("%q, %v; want %q", names, err, want)
 	}
 	for spec, want := range map[string]string{"@" + base + "?pick=" + second: "6.1.6", "@HEAD?revert=HEAD": "6.1.5", "@HEAD~1?patch=" + mbox: "6.1.5"} {
@@ -371,6 +375,18 @@ func TestTreePatches(t *testing.T) {
 		t.Errorf("%v is no *git.ApplyError", err)
 	}
 	u.refuse("tree:"+u.root+"@HEAD?pick="+base, "0 parents")
+	u.refuse("tree:"+u.root+"@HEAD?pick="+second, second[:12]+" (Second) is already present: it changes nothing")
+	// What is left out of a file, and what is present of it, is reported.
+	reply := strings.NewReplacer("Subject: [PATCH 1/2]", "Subject: Re: [PATCH 1/2]").Replace(patchDoc)
+	if _, err := u.resolve("tree:" + u.root + "@" + base + "?patch=" + diff + "," + file("thread.mbox", patchDoc+reply+more)); err != nil {
+		t.Fatal(err)
+	}
+	log := strings.Join(u.log, "\n")
+	for _, want := range []string{`"Re: [PATCH 1/2] doc: Say more" is a reply; its diff is not applied`, "thread.mbox (doc: Say more) is already present: it changes nothing"} {
+		if !strings.Contains(log, want) {
+			t.Errorf("%q is not in:\n%s", want, log)
+		}
+	}
 	u.refuse("tree:"+u.root+"@HEAD?revert="+base+"&dirty=yes", "never dirty")
 	u.refuse("tree:"+u.root+"@HEAD?patch="+file("empty.mbox", cover), "no patch in it")
 	u.refuse("tree:"+u.root+"@HEAD?patch="+filepath.Join(dir, "none"), "no such file")

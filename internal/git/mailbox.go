@@ -1,0 +1,274 @@
+package git
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"mime/quotedprintable"
+	"net/mail"
+	"net/textproto"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding/htmlindex"
+
+	"github.com/faultline/faultline/internal/bounded"
+	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/tool"
+)
+
+// mostPatch is how many bytes a file of patches may have, unpacked: twice what
+// separates two releases of Linux.
+const mostPatch = 256 << 20
+
+// giveSeries is what to do about a file that is none of patches.
+const giveSeries = "give a file of git format-patch or b4, or a plain diff"
+
+var (
+	// reDiff finds what git and patch(1) take for a diff, and the combined diff of a merge.
+	reDiff = regexp.MustCompile(`(?m)^(?:diff --git \S.* \S|diff --(?:cc|combined) \S|--- \S.*\n\+\+\+ \S.*\n@@+ -\d)`)
+	// reDiffLine are the lines of a diff that have the ends that the file itself has:
+	// those of the lines that are compared may be of another kind.
+	reDiffLine = regexp.MustCompile(`(?m)^(?:diff --git |--- |\+\+\+ |@@ -).*\r$`)
+	reLog      = regexp.MustCompile(`(?m)^commit [0-9a-f]{40,}\b`)
+	reContext  = regexp.MustCompile(`(?m)^\*\*\* \S.*\n--- \S.*\n\*{15}`)
+	reCombined = regexp.MustCompile(`(?m)^(?:diff --(?:cc|combined) |@@@+ -)`)
+)
+
+// others are files that may be given in place of patches, by how they begin.
+var others = []struct{ begins, are string }{
+	{"BZh", "compressed; unpack it first: bzip2 -d"},
+	{"\xfd7zXZ\x00", "compressed; unpack it first: xz -d"},
+	{"\x28\xb5\x2f\xfd", "compressed; unpack it first: zstd -d"},
+	{"PK\x03\x04", "a zip archive; unpack it first"},
+	{"# v2 git bundle", "a git bundle; fetch it into the tree and give its commits"},
+	{"# v3 git bundle", "a git bundle; fetch it into the tree and give its commits"},
+	{"\xff\xfe", "UTF-16 text; convert it first: iconv -f UTF-16 -t UTF-8"},
+	{"\xfe\xff", "UTF-16 text; convert it first: iconv -f UTF-16 -t UTF-8"},
+	{"<!DOCTYPE", "a web page; give the mail itself (of lore.kernel.org: raw, or t.mbox.gz)"},
+	{"<!doctype", "a web page; give the mail itself (of lore.kernel.org: raw, or t.mbox.gz)"},
+	{"<html", "a web page; give the mail itself (of lore.kernel.org: raw, or t.mbox.gz)"},
+}
+
+// file reads the patches of a file, and says what of it is left out.
+func (r *Repo) file(ctx context.Context, path string) ([]Patch, []string, error) {
+	data, err := readPatches(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	name := filepath.Base(path)
+	if !isMail(data) {
+		diff := unix(data, reDiffLine.Match(data))
+		switch {
+		case len(reLog.FindAll(diff, 2)) > 1:
+			return nil, nil, fault.Requestf("%s has several commits as git log -p prints them, the newest first; "+
+				"give a file of git format-patch", path)
+		case reDiff.Match(diff):
+			return []Patch{{From: name, diff: diff}}, nil, nil
+		case reContext.Match(diff):
+			return nil, nil, fault.Requestf("%s is a context diff; give a unified one: diff -u", path)
+		}
+		return nil, nil, fault.Requestf("%s has no patch in it: it is neither a mail nor a diff; %s", path, giveSeries)
+	}
+	messages, err := r.split(ctx, path, data)
+	if err != nil {
+		return nil, nil, err
+	}
+	return choose(path, messages)
+}
+
+// readPatches reads a file, which may be packed by gzip as mail archives give them.
+func readPatches(path string) ([]byte, error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return nil, fault.Requestf("%s is a folder; give the files of patches in it, in their order", path)
+	}
+	data, err := bounded.ReadFile(path, mostPatch)
+	if err != nil {
+		return nil, fault.Requestf("read the patch: %w; %s", err, giveSeries)
+	}
+	if bytes.HasPrefix(data, []byte("\x1f\x8b")) {
+		z, err := gzip.NewReader(bytes.NewReader(data))
+		if err == nil {
+			data, err = io.ReadAll(io.LimitReader(z, mostPatch+1))
+		}
+		if err != nil {
+			return nil, fault.Requestf("unpack %s: %w; the file is damaged or cut off, fetch it again", path, err)
+		}
+		if len(data) > mostPatch {
+			return nil, fault.Requestf("%s is larger than %d MiB unpacked, the most that is read of patches; %s",
+				path, mostPatch>>20, giveSeries)
+		}
+	}
+	for _, o := range others {
+		if bytes.HasPrefix(data, []byte(o.begins)) {
+			return nil, fault.Requestf("%s is %s", path, o.are)
+		}
+	}
+	return bytes.TrimLeft(bytes.TrimPrefix(data, []byte("\ufeff")), "\r\n"), nil
+}
+
+// isMail reports whether a file begins as a mailbox or a mail does.
+func isMail(data []byte) bool {
+	if bytes.HasPrefix(data, []byte("From ")) {
+		return true
+	}
+	m, err := mail.ReadMessage(bytes.NewReader(data))
+	if err != nil {
+		return false
+	}
+	for _, name := range []string{"From", "Subject", "Date", "Message-Id"} {
+		if m.Header.Get(name) != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// unix takes carriage returns off the ends of lines, where they came on the way.
+func unix(data []byte, came bool) []byte {
+	if !came {
+		return data
+	}
+	return bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
+}
+
+// firstLine is a text's first line, with its end.
+func firstLine(data []byte) []byte { return data[:bytes.IndexByte(data, '\n')+1] }
+
+// split takes a mailbox apart. git knows where a mail begins: not at each line of a
+// text that begins with "From ".
+func (r *Repo) split(ctx context.Context, path string, data []byte) ([]*message, error) {
+	if !bytes.HasPrefix(data, []byte("From ")) { // a mail without an mbox's line in front
+		data = append([]byte("From faultline Thu Jan  1 00:00:00 1970\n"), data...)
+	}
+	work, err := os.MkdirTemp(r.dir, "mails-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(work)
+	_, err = r.Output(ctx, nil, data, "mailsplit", "--keep-cr", "-d6", "-o"+work)
+	var failed *tool.RunError
+	if errors.As(err, &failed) {
+		return nil, fault.Requestf("%s is no mailbox of patches: %w; %s", path, err, giveSeries)
+	}
+	if err != nil {
+		return nil, err
+	}
+	files, err := os.ReadDir(work)
+	if err != nil {
+		return nil, err
+	}
+	var all []*message
+	for i, f := range files {
+		raw, err := os.ReadFile(filepath.Join(work, f.Name()))
+		if err != nil {
+			return nil, err
+		}
+		m, err := parse(raw)
+		if err != nil {
+			return nil, fault.Requestf("%s: read mail %d: %w; %s", path, i+1, err, giveSeries)
+		}
+		all = append(all, m)
+	}
+	return all, nil
+}
+
+// parse reads one mail of a mailbox.
+func parse(raw []byte) (*message, error) {
+	if bytes.HasPrefix(raw, []byte("From ")) {
+		raw = raw[len(firstLine(raw)):]
+	}
+	raw = unix(raw, bytes.HasSuffix(firstLine(raw), []byte("\r\n")))
+	in, err := mail.ReadMessage(bytes.NewReader(raw))
+	if err != nil {
+		return nil, err
+	}
+	m := newMessage(in.Header)
+	body, err := io.ReadAll(in.Body)
+	if err == nil {
+		err = m.part(textproto.MIMEHeader(in.Header), body, 0)
+	}
+	return m, err
+}
+
+// mostNested is how deep the parts of a mail may be nested.
+const mostNested = 8
+
+// part adds what a mail, or a part of one, has of a diff.
+func (m *message) part(h textproto.MIMEHeader, body []byte, depth int) error {
+	kind, params, err := mime.ParseMediaType(h.Get("Content-Type"))
+	if err != nil { // none, or one that nobody can read: RFC 2045, 5.2
+		kind = "text/plain"
+	}
+	if strings.HasPrefix(kind, "multipart/") && depth < mostNested {
+		parts := multipart.NewReader(bytes.NewReader(body), params["boundary"])
+		for {
+			p, err := parts.NextRawPart()
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			if err != nil {
+				return fmt.Errorf("its parts: %w", err)
+			}
+			body, err := io.ReadAll(p)
+			if err == nil {
+				err = m.part(p.Header, body, depth+1)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	text, err := decode(h.Get("Content-Transfer-Encoding"), body)
+	if err != nil {
+		return fmt.Errorf("its %s: %w", h.Get("Content-Transfer-Encoding"), err)
+	}
+	text = toUTF8(params["charset"], text)
+	text = unix(text, reDiffLine.Match(text))
+	switch {
+	case bytes.HasPrefix(text, []byte("\x1f\x8b")):
+		m.without = "its attachment is compressed"
+	case reContext.Match(text):
+		m.without = "it has a context diff, not a unified one"
+	case !reDiff.Match(text):
+	case kind == "text/html":
+		if m.diff == nil {
+			m.without = "it is sent as HTML alone"
+		}
+	case kind == "message/rfc822":
+		m.without = "it forwards another mail"
+	default:
+		m.diff = append(m.diff, text...)
+		m.flowed = m.flowed || strings.EqualFold(params["format"], "flowed")
+	}
+	return nil
+}
+
+func decode(encoding string, body []byte) ([]byte, error) {
+	switch strings.ToLower(strings.TrimSpace(encoding)) {
+	case "base64":
+		return io.ReadAll(base64.NewDecoder(base64.StdEncoding, bytes.NewReader(body)))
+	case "quoted-printable":
+		return io.ReadAll(quotedprintable.NewReader(bytes.NewReader(body)))
+	}
+	return body, nil
+}
+
+// toUTF8 converts a text, unless it is UTF-8 already, whatever its mail declares.
+func toUTF8(charset string, text []byte) []byte {
+	if e, err := htmlindex.Get(charset); err == nil && !utf8.Valid(text) {
+		if converted, err := e.NewDecoder().Bytes(text); err == nil {
+			return converted
+		}
+	}
+	return text
+}

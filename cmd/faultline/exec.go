@@ -18,7 +18,7 @@ type execCmd struct {
 func (execCmd) Help() string {
 	return `The program is copied into a fresh guest over SSH and runs there as root, in no shell. It gets
 this command's input; what it prints appears as it prints it; its exit code becomes this
-command's, 128 + the signal's number where a signal ended it. It must be static, because a guest
+command's, 128 + the signal's number where a signal ended it, 124 where --timeout ended it. It must be static, because a guest
 has no libraries.
 
 Examples:

@@ -11,11 +11,13 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/faultline/faultline/kernels/source"
 
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/guest/wire"
 	"github.com/faultline/faultline/internal/arch"
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/internal/fault"
@@ -28,7 +30,12 @@ type guestFlags struct {
 	Kernel string `arg:"" help:"The kernel: ${specs}."`
 	Accel  string `enum:"auto,kvm,tcg" default:"auto" placeholder:"auto|kvm|tcg" help:"${accel}"`
 	DryRun bool   `help:"Print the QEMU command, quoted for a shell; build and start nothing."`
+
+	Timeout time.Duration `placeholder:"DURATION" help:"End what runs in the guest after that time, such as 30s, with exit code 124."`
 }
+
+// exitTimeout is the exit code of timeout(1) for a program that did not end in time.
+const exitTimeout = 124
 
 // session starts a guest, hands do a connection to it, and ends it. With
 // --dry-run it prints the command instead.
@@ -95,7 +102,21 @@ func (f guestFlags) session(ctx context.Context, do func(context.Context, *vm.SS
 		return err
 	}
 	defer client.Close()
-	return do(ctx, client)
+	if f.Timeout <= 0 {
+		return do(ctx, client)
+	}
+	late := fmt.Errorf("it did not end within %v", f.Timeout)
+	limited, cancel := context.WithTimeoutCause(ctx, f.Timeout, late)
+	defer cancel()
+	if err = do(limited, client); err == nil || !errors.Is(context.Cause(limited), late) {
+		return err
+	}
+	// A guest that answers was held up by the program, or the program by the kernel.
+	if _, silent := g.Call(ctx, &wire.Request{ReadFile: &wire.ReadFile{Path: "/proc/uptime"}}); silent != nil {
+		return silent
+	}
+	progress("%v, while the guest answers", late)
+	return exitError(exitTimeout)
 }
 
 // exited is nil, or the exit code of a program of the guest to pass on.

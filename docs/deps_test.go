@@ -15,7 +15,7 @@ import (
 // of awk, which base-files needs.
 var essential = strings.Fields(`awk basename bash cat chmod chown chroot cmp cp cut date dirname dpkg env find flock
 	grep head id ldd ln ls mkdir mktemp mount mv nice nproc realpath rm sed setpriv sh sha256sum sleep sort tail tar
-	touch unshare wc xargs`)
+	tee timeout touch truncate unshare wc xargs`)
 
 // sets are the programs of tools/deps by set, and the packages.
 func sets(t *testing.T) (programs, packages map[string][]string) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,10 +14,13 @@ import (
 
 // What does not return while the agent answers is an observation: the kernel holds
 // the process. It is bounded by how often the guest was asked and answered, as the
-// waits of await.go are, so that a host that stands still makes nothing of it.
+// waits of await.go are, so that a host that stands still makes nothing of it; and only
+// by the times between which the guest had the processor that it wanted, so that a
+// busy host makes nothing of it either.
 const (
 	hangPoll = 500 * time.Millisecond
-	// hangPolls is for an access and a system call: 20 s of the guest's time.
+	// hangPolls is for an access and a system call: 20 s of the guest's time. The
+	// longest that is known clears a page of 1 GiB, in some 5 s under TCG.
 	hangPolls = 40
 	// programPolls is for a program, which may have much to do.
 	programPolls = 200
@@ -74,7 +78,8 @@ func (g *GuestVM) answered(ctx context.Context, ended <-chan struct{}, pid func(
 	tick := time.NewTicker(hangPoll)
 	defer tick.Stop()
 	var at place
-	for range polls {
+	var before usage
+	for counted := 0; counted < polls; {
 		select {
 		case <-ended:
 			return nil
@@ -91,6 +96,14 @@ func (g *GuestVM) answered(ctx context.Context, ended <-chan struct{}, pid func(
 			return err
 		}
 		at.look(string(reply.File.Data))
+		if reply, err = g.vm.Call(ctx, &wire.Request{ReadFile: &wire.ReadFile{Path: "/proc/stat"}}); err != nil {
+			return err
+		}
+		now := usage{time.Now(), busy(string(reply.File.Data))}
+		if wanted := now.busy - before.busy; before.busy > 0 && g.vm.Ran(before.at, now.at) >= wanted/2 {
+			counted++
+		}
+		before = now
 	}
 	select {
 	case <-ended:
@@ -98,6 +111,26 @@ func (g *GuestVM) answered(ctx context.Context, ended <-chan struct{}, pid func(
 	default:
 		return &hung{at.String()}
 	}
+}
+
+// usage is how long the guest's processors were not idle until a moment, by its kernel.
+type usage struct {
+	at   time.Time
+	busy time.Duration
+}
+
+// busy reads the first line of /proc/stat (proc_stat(5)), in units of 1/100 s
+// (USER_HZ): all but idle and iowait.
+func busy(stat string) (sum time.Duration) {
+	line, _, _ := strings.Cut(stat, "\n")
+	for i, field := range strings.Fields(line) {
+		const idle, iowait, guest = 4, 5, 9 // the last two are in others already
+		n, err := strconv.ParseInt(field, 10, 64)
+		if err == nil && i != idle && i != iowait && i < guest {
+			sum += time.Duration(n) * 10 * time.Millisecond
+		}
+	}
+	return sum
 }
 
 // newest is the process id that the guest's kernel gave out last

@@ -14,7 +14,8 @@ import (
 // of a change, which is a finding about that change.
 func sound(c observe.Cell) bool {
 	splats := c.Witnesses[observe.WitnessSplats]
-	if !Comparable(c) || c.Panicked || c.Earlier != nil || splats != "" && len(lines(splats)) > 0 {
+	again := c.Earlier != nil && !(c.Hung && c.Earlier.Hung) // which did not return twice is a fact
+	if !Comparable(c) || c.Panicked || again || splats != "" && len(lines(splats)) > 0 {
 		return false
 	}
 	parts := 0

@@ -230,7 +230,7 @@ type Cell struct {
 	// Panicked says that the guest's kernel panicked where the scenario did not
 	// expect it: trouble with the rig before anything was made bad, unexpected after.
 	Panicked bool `json:"panicked,omitempty"`
-	// Hung says that a step did not return where the scenario did not expect it.
+	// Hung says that a step did not return. Such a cell is observed again.
 	Hung bool `json:"hung,omitempty"`
 	// KernelLog is what the kernel printed during the scenario, as it printed
 	// it. Not part of the comparison: it has times and process ids in it.

@@ -13,8 +13,8 @@ import (
 )
 
 // observe drives a suite's process. Cells that it does not deliver are trouble
-// with the rig. Where a guest panicked or a step did not return, and no scenario
-// expected it, or its watchdogs complained of the time that something took, the cell is
+// with the rig. Where a guest panicked and no scenario expected it, a step did not
+// return, or its watchdogs complained of the time that something took, the cell is
 // observed again: what a kernel does it does again, and what the rig did it did not so
 // far (docs/reliability.md).
 func (o *Observer) observe(ctx context.Context, t plan.Task, cell func(observe.Cell)) {

@@ -25,7 +25,7 @@ type Record struct {
 	Registers, Template string
 	// Panicked says that the kernel panicked where the scenario did not expect it.
 	Panicked bool
-	// Hung says that a step did not return where the scenario did not expect it.
+	// Hung says that a step did not return.
 	Hung bool
 	// Unmet are the expectations that were not met, in words, until the scenario's
 	// end. Outside a scenario there is no end, and AtEnd is false.

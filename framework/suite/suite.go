@@ -280,7 +280,7 @@ func finish(r ginkgo.SpecReport) {
 	case !r.State.Is(types.SpecStatePassed): // timed out, interrupted, panicked
 		cell.Verdict, cell.Message = observe.Rig, strings.TrimSpace(r.State.String()+": "+r.Failure.Message+" "+r.Failure.ForwardedPanic)
 	}
-	cell.Hung = s.Hung && cell.Verdict == observe.Unexpected
+	cell.Hung = s.Hung
 	s.entry.Cell = &cell
 	tell(scenario.Event{Finished: &cell})
 	process.current = nil

@@ -80,6 +80,9 @@ func ran(pid int) time.Duration {
 	return time.Duration(t.Nano())
 }
 
+// Ran is how much processor time the guest's QEMU had between two moments.
+func (g *Guest) Ran(from, to time.Time) time.Duration { return g.share.at(to) - g.share.at(from) }
+
 // StoodStill says of a guest's log that a watchdog of its kernel complains in it of
 // a time for less than half of which the guest ran: the host stood still then, or
 // was busy, and what else came of that is no behaviour. nil where none does.

@@ -132,17 +132,18 @@ var _ = Describe("read(2) through the page cache", func() {
 			Expect(short).To(Be(ReturnsFull(PageBytes(), Filled(bad-1))))
 			Expect(then).To(Be(Errno("EIO")))
 		})
-
-		It("by MADV_POPULATE_READ on "+string(fs)+" fails with EFAULT", Scenario("pagecache/"+string(fs)+"/populate-read",
-			Catalogue("E30"), NeedsDisk(NFIT, fs), Follows(change.MadvisePopulateReturns, change.MadvisePopulate)), func(ctx SpecContext) {
-			g := Guest(ctx)
-			f := g.PageCache(ctx, fs).File(ctx, 64*KiB)
-			v := g.Victim(ctx)
-			m := v.Map(ctx, f, Shared)
-			g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-			populate := v.Madvise(ctx, m.At(0), 64*KiB, MADV_POPULATE_READ)
-			Expect(populate).To(Follow(change.MadvisePopulateReturns, Before(Hangs()), After(Errno("EFAULT"))).
-				Without(change.MadvisePopulate, Errno("EINVAL")))
-		})
 	}
+
+	// One file system is enough: what does not return costs a core for 40 s.
+	It("by MADV_POPULATE_READ fails with EFAULT", Scenario("pagecache/ext4/populate-read",
+		Catalogue("E30"), NeedsDisk(NFIT, Ext4), Follows(change.MadvisePopulateReturns, change.MadvisePopulate)), func(ctx SpecContext) {
+		g := Guest(ctx)
+		f := g.PageCache(ctx, Ext4).File(ctx, 64*KiB)
+		v := g.Victim(ctx)
+		m := v.Map(ctx, f, Shared)
+		g.Inject(ctx, inject.BadBlock(f, Page(bad)))
+		populate := v.Madvise(ctx, m.At(0), 64*KiB, MADV_POPULATE_READ)
+		Expect(populate).To(Follow(change.MadvisePopulateReturns, Before(Hangs()), After(Errno("EFAULT"))).
+			Without(change.MadvisePopulate, Errno("EINVAL")))
+	})
 })

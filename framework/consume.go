@@ -216,9 +216,13 @@ func (g *GuestVM) reach(ctx context.Context, stub *gdb.Client, s *Started, at wa
 	defer over(nil)
 	// What was started may end without the access, and must not be waited for then.
 	go func() {
-		if _, err := s.await(ctx); err != nil {
+		_, err := s.await(ctx)
+		switch {
+		case errors.As(err, new(*hung)):
+			over(unreached("it " + err.Error()))
+		case err != nil:
 			over(err)
-		} else {
+		default:
 			over(unreached("it ended without"))
 		}
 	}()

@@ -99,7 +99,7 @@ func TestConsumeFails(t *testing.T) {
 			return sleep(v)
 		}, func(err error) bool {
 			var unreached *UnreachedError
-			return errors.As(err, &unreached) && strings.Contains(unreached.Why, reachLimit.String())
+			return errors.As(err, &unreached) && strings.Contains(unreached.Why, observe.HungMark)
 		}},
 		{"the guest is reset", 8 * time.Second, func(g *GuestVM, v *Victim, _ *Mapping) func() *Started {
 			return func() *Started {

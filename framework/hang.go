@@ -14,16 +14,16 @@ import (
 
 // What does not return while the agent answers is an observation: the kernel holds
 // the process. It is bounded by how often the guest was asked and answered, as the
-// waits of await.go are, so that a host that stands still makes nothing of it; and only
-// by the times between which the guest had the processor that it wanted, so that a
-// busy host makes nothing of it either.
+// waits of await.go are, so that a host that stands still makes nothing of it. A time
+// in which the guest had a part of the processor time that it wanted counts for that
+// part, so that a busy host makes nothing of it either.
 const (
 	hangPoll = 500 * time.Millisecond
-	// hangPolls is for an access and a system call: 20 s of the guest's time. The
-	// longest that is known clears a page of 1 GiB, in some 5 s under TCG.
-	hangPolls = 40
-	// programPolls is for a program, which may have much to do.
-	programPolls = 200
+	// hangLimit is for an access and a system call. The longest that is known clears a
+	// page of 1 GiB, in some 5 s under TCG.
+	hangLimit = 20 * time.Second
+	// programLimit is for a program, which may have much to do.
+	programLimit = 100 * time.Second
 )
 
 // place is where in the kernel a process was seen each time that it was looked at:
@@ -73,18 +73,18 @@ type hung struct{ where string }
 func (h *hung) Error() string { return observe.HungMark + ", " + h.where }
 
 // answered waits for what another goroutine waits for too, and looks at the process
-// meanwhile. Its error is a *hung where the agent answered polls times first.
-func (g *GuestVM) answered(ctx context.Context, ended <-chan struct{}, pid func(context.Context) (int, error), polls int) error {
+// meanwhile. Its error is a *hung where the agent answered for so long.
+func (g *GuestVM) answered(ctx context.Context, ended <-chan struct{}, pid func(context.Context) (int, error), limit time.Duration) error {
 	tick := time.NewTicker(hangPoll)
 	defer tick.Stop()
 	var at place
 	var before usage
-	for counted := 0; counted < polls; {
+	for waited := time.Duration(0); waited < limit; {
 		select {
 		case <-ended:
 			return nil
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return fmt.Errorf("it had not returned after %v of the %v that are waited: %w", waited.Round(hangPoll), limit, context.Cause(ctx))
 		case <-tick.C:
 		}
 		n, err := pid(ctx)
@@ -100,8 +100,9 @@ func (g *GuestVM) answered(ctx context.Context, ended <-chan struct{}, pid func(
 			return err
 		}
 		now := usage{time.Now(), busy(string(reply.File.Data))}
-		if wanted := now.busy - before.busy; before.busy > 0 && g.vm.Ran(before.at, now.at) >= wanted/2 {
-			counted++
+		if before.busy > 0 {
+			// A tick counts once, however long it took to be answered: the host may have stood still.
+			waited += credit(now.busy-before.busy, g.vm.Ran(before.at, now.at))
 		}
 		before = now
 	}
@@ -111,6 +112,15 @@ func (g *GuestVM) answered(ctx context.Context, ended <-chan struct{}, pid func(
 	default:
 		return &hung{at.String()}
 	}
+}
+
+// credit is how much of a hangPoll counts, in which the guest wanted so much processor
+// time and had so much.
+func credit(wanted, had time.Duration) time.Duration {
+	if had >= wanted {
+		return hangPoll
+	}
+	return time.Duration(float64(hangPoll) * float64(had) / float64(wanted))
 }
 
 // usage is how long the guest's processors were not idle until a moment, by its kernel.

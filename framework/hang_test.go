@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestPlace(t *testing.T) {
@@ -29,6 +30,24 @@ func TestPlace(t *testing.T) {
 		if got := p.String(); got != c.want {
 			t.Errorf("%s: %q, not %q", name, got, c.want)
 		}
+	}
+}
+
+func TestCredit(t *testing.T) {
+	const s = time.Second
+	for _, c := range []struct{ wanted, had, want time.Duration }{
+		{0, 0, hangPoll}, // it slept
+		{s, s, hangPoll},
+		{s, 2 * s, hangPoll},
+		{s, s / 2, hangPoll / 2},
+		{s, 0, 0}, // the host stood still
+	} {
+		if got := credit(c.wanted, c.had); got != c.want {
+			t.Errorf("of %v it had %v: %v, not %v", c.wanted, c.had, got, c.want)
+		}
+	}
+	if got := busy("cpu  1 2 3 1000 1000 4 5 6 1 0\ncpu0 1 2 3\n"); got != 210*time.Millisecond {
+		t.Errorf("busy for %v", got)
 	}
 }
 

@@ -207,7 +207,7 @@ func (g *GuestVM) overSSH(ctx context.Context, p program.Program, out *bytes.Buf
 			Stdout: &firstBytes{out, outputBytes}, Terminal: &vm.Terminal{Type: "dumb", Rows: 25, Cols: 80},
 		})
 	}()
-	failed := g.answered(ctx, ended, g.newest, programPolls)
+	failed := g.answered(ctx, ended, g.newest, programLimit)
 	stop()
 	<-ended
 	if failed != nil {

@@ -164,7 +164,7 @@ func (v *Victim) wait(ctx context.Context, p pending) (reply *wire.Reply, err er
 		reply, err = p.Await(waiting)
 	}()
 	pid := func(context.Context) (int, error) { return v.PID, nil }
-	failed := v.g.answered(ctx, ended, pid, hangPolls)
+	failed := v.g.answered(ctx, ended, pid, hangLimit)
 	stop()
 	<-ended
 	var h *hung

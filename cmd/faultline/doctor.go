@@ -60,7 +60,7 @@ type finding struct {
 	// here is what there is; missing what is not and how to mend it. One of them is set.
 	here, missing string
 	optional      bool
-	// install are the packages that mend it, where some do.
+	// install are the packages that fix it, where some do.
 	install string
 }
 

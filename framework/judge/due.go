@@ -12,22 +12,22 @@ import (
 // was seen to have (continues). A backport in one line says nothing about another.
 
 // carries reports whether upstream's release or stable update that a kernel was made
-// from has a change; told is false where its names do not say.
-func (k Kernel) carries(c change.Change) (has, told bool) {
+// from has a change; shown is false where its names do not show it.
+func (k Kernel) carries(c change.Change) (has, shown bool) {
 	since, err := upstream.ParseRelease(c.Since)
 	if err != nil {
 		return false, false
 	}
-	has, told = k.Contains(since)
+	has, shown = k.Contains(since)
 	if k.updated(c) != "" {
-		has, told = true, true
+		has, shown = true, true
 	}
 	if until, err := upstream.ParseRelease(c.Until); err == nil {
 		if fixed, _ := k.Contains(until); fixed {
 			has = false
 		}
 	}
-	return has, told
+	return has, shown
 }
 
 // updated is the stable update that brought a change to the series of a kernel which

@@ -177,8 +177,8 @@ func (s *ChangeState) conclude(k Kernel, known change.List) {
 		s.Hidden = ""
 	}
 	c, err := known.ByID(s.ID)
-	has, told := k.carries(c)
-	s.Backported = s.Verdict == Has && err == nil && told && !has
+	has, shown := k.carries(c)
+	s.Backported = s.Verdict == Has && err == nil && shown && !has
 }
 
 // inOrder lists the known changes in their order first, those that this build of

@@ -76,6 +76,7 @@ func guestFor(t *testing.T, tm *vm.Template) *GuestVM {
 
 // What does not come to pass ends with an error that says what, and soon.
 func TestConsumeFails(t *testing.T) {
+	t.Parallel()
 	tm := rigged(t, "apt:bookworm")
 	sleep := func(v *Victim) func() *Started {
 		return func() *Started {

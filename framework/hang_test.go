@@ -54,6 +54,7 @@ func TestCredit(t *testing.T) {
 // A victim that sleeps for ever while its guest answers did not return, and the guest
 // can still be used.
 func TestVictimThatDoesNotReturn(t *testing.T) {
+	t.Parallel() // it waits, as TestConsumeFails does
 	g := guestFor(t, rigged(t, "apt:bookworm"))
 	ctx := t.Context()
 	v, second := g.Victim(ctx), g.Second(ctx)

@@ -79,6 +79,10 @@ test-reliability: test-deps build ## kill, stop, starve and repeat runs, and boo
 test-hosts: ## run make run in fresh roots of other Debians, as root and as a user, and compare (as root)
 	@GO='$(GO)' tools/hosts
 
+.PHONY: test-kvm
+test-kvm: ## as root: observe with KVM in a nested machine, and compare with TCG, in 40 minutes; into results/kvm
+	@tools/kvm results/kvm
+
 .PHONY: fuzz
 fuzz: ## try random inputs on every fuzz target, FUZZTIME=5s each
 	@tools/fuzz

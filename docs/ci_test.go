@@ -5,11 +5,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/goccy/go-yaml"
 )
+
+// pinned is an action at a commit: a tag can be moved.
+var pinned = regexp.MustCompile(`@[0-9a-f]{40}$`)
 
 // TestWorkflowsAskForLittle has workflows that may read and nothing else, and leave no
 // token in a clone.
@@ -44,6 +48,9 @@ func TestWorkflowsAskForLittle(t *testing.T) {
 				t.Errorf("%s: %s has permissions of its own: %v", file, name, job.Permissions)
 			}
 			for _, s := range job.Steps {
+				if !strings.HasPrefix(s.Uses, "./") && s.Uses != "" && !pinned.MatchString(s.Uses) {
+					t.Errorf("%s: %s uses %s, which is not pinned to a commit", file, name, s.Uses)
+				}
 				if strings.HasPrefix(s.Uses, "actions/checkout@") && s.With["persist-credentials"] != false {
 					t.Errorf("%s: %s leaves its token in the clone", file, name)
 				}

@@ -152,7 +152,7 @@ func TestDoubtfulCells(t *testing.T) {
 	of := func(kernel, scenario string) map[string]observe.Cell {
 		c := before(kernel, scenario)
 		return map[string]observe.Cell{
-			// The page of a THP that reads zeros and is told to nobody (6.16.12).
+			// The page of a THP that reads zeros without a signal (6.16.12).
 			"another step":                 cell(kernel, scenario, old, bad),
 			"another step before it":       cell(kernel, scenario, bad, old),
 			"a step of another change":     cell(kernel, scenario, old, step("dax_folios", observe.Neither, adrerr())),

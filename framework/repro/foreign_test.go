@@ -224,19 +224,19 @@ func (f *foreign) file(t *testing.T) {
 	}
 }
 
-// told is all that was written, which nothing from outside is in.
-type told struct{ bytes.Buffer }
+// written is all that was written, which nothing from outside is in.
+type written struct{ bytes.Buffer }
 
-func (w *told) note(err error) {
+func (w *written) note(err error) {
 	if err != nil {
 		fmt.Fprintln(w, err)
 	}
 }
 
 // read has every reader and writer of a record take the folder.
-func (f *foreign) read(t *testing.T, store *cache.Cache) *told {
+func (f *foreign) read(t *testing.T, store *cache.Cache) *written {
 	t.Helper()
-	w := &told{}
+	w := &written{}
 	folder, err := results.Open(f.theirs)
 	if w.note(err); err != nil {
 		return w
@@ -291,7 +291,7 @@ func (f *foreign) read(t *testing.T, store *cache.Cache) *told {
 }
 
 // baseline reads one, and compares a run with it.
-func (f *foreign) baseline(w *told, text []byte) {
+func (f *foreign) baseline(w *written, text []byte) {
 	b, err := baseline.Decode(text)
 	if w.note(err); err != nil {
 		return

@@ -32,13 +32,14 @@ func MaxBytes(name string) int64 {
 	return maxList
 }
 
-// whole is held by who has an image or a module in memory as a whole, with what it is
-// decompressed to: some 700 MiB of a hostile one. However many kernels are resolved at
-// a time, this process has one of them.
+// whole is held while an image or a module is in memory as a whole, with what it is
+// decompressed to: some 700 MiB of a hostile one. However many kernels a process
+// resolves at a time, there is one of these.
 var whole = semaphore.NewWeighted(1)
 
-// WithImage reads an image, and has it used before another one is read. The error is
-// that of use, or says why it can't be read: a *bounded.Error where it is too large.
+// WithImage reads an image and calls use with it, one image at a time in this process:
+// use must not keep data. The error is that of use, or of reading: a *bounded.Error for
+// a file that is too large.
 func WithImage(ctx context.Context, path string, use func(data []byte) error) error {
 	if err := whole.Acquire(ctx, 1); err != nil {
 		return context.Cause(ctx)

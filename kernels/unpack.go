@@ -207,7 +207,7 @@ func modulesDir(ctx context.Context, dir, release string, config *kconfig.Config
 	return base, nil
 }
 
-// TooLarge says that a file is larger than a kernel's can be.
+// TooLarge is the error for a file that is larger than a kernel's can be.
 func TooLarge(err *bounded.Error) error {
 	return &SpecError{Problem: err.Error(),
 		WayOut: "give the file as the build wrote it, without what only a debugger reads (objcopy --strip-debug)"}

@@ -173,8 +173,7 @@ func (m *mailText) sentence() string {
 	return strings.Join(out, " ")
 }
 
-// scope says, of a verdict that speaks for the patches, what it rests on and what it
-// leaves out.
+// scope states what a verdict in favour of the patches rests on, and what it leaves out.
 func (m *mailText) scope() {
 	if !m.v.Is(verdict.Complete) && !m.v.Is(verdict.Unmoved) {
 		return

@@ -444,7 +444,9 @@ func TestLostSince(t *testing.T) {
 func TestFixedByAStableUpdate(t *testing.T) {
 	bug := change.DaxFaultHWPoison
 	bug.Since, bug.Until = change.DedupeErrorLost.Since, change.DedupeErrorLost.Until
-	kernels := []Kernel{NewKernel("a", "7.3", "7.3.0-1-amd64", nil), NewKernel("b", "7.3.3", "", nil), NewKernel("c", "7.3.4", "", nil)}
+	kernels := []Kernel{
+		NewKernel("a", "7.3", "7.3.0-1-amd64", nil), NewKernel("b", "7.3.3", "", nil), NewKernel("c", "7.3.4", "", nil),
+	}
 	j := Judge([]observe.Cell{after("a", s1), after("b", s1), before("c", s1)}, kernels, change.List{bug})
 	for _, f := range j.Findings {
 		t.Errorf("%s", f.Message)

@@ -43,7 +43,8 @@ func (e *LostError) Error() string {
 	}
 	slices.Sort(parts)
 	return fmt.Sprintf("%s in %s is %s, and no %s says with what its cells were observed (%s): they can't be taken over; "+
-		"run without --resume and with another --out, which observes them again", RunFile, e.Dir, e.File, BegunFile, strings.Join(parts, ", "))
+		"run without --resume and with another --out, which observes them again",
+		RunFile, e.Dir, e.File, BegunFile, strings.Join(parts, ", "))
 }
 
 // Fault implements fault.Kinder.
@@ -90,7 +91,7 @@ func (f *Folder) LoadBegun() (r Run, from string, err error) {
 	return Run{}, "", lost
 }
 
-// broken says what is wrong with a file that should hold JSON; "" for one that does.
+// broken describes what is wrong with a file that should hold JSON; "" for one that does.
 func (f *Folder) broken(name string) (string, error) {
 	b, err := f.ReadFile(name, maxRun)
 	switch {

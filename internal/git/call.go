@@ -61,9 +61,9 @@ func ours(more ...string) []string {
 }
 
 // Run runs git in a folder, on a repository that the caller makes, with in as its
-// standard input, and returns what it prints, byte for byte. Neither the caller's
-// environment nor the user's configuration reaches it; more are variables. A failure is
-// a *tool.RunError.
+// standard input, and returns what it prints, byte for byte. None of git's variables in
+// our environment counts, and no configuration of the user's or the machine's; more are
+// variables to set. A failure is a *tool.RunError.
 func Run(ctx context.Context, dir string, more []string, in []byte, args ...string) ([]byte, error) {
 	return call(ctx, dir, ours(more...), in, args...)
 }

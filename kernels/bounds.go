@@ -1,13 +1,20 @@
 package kernels
 
-import "github.com/faultline/faultline/kernels/modules"
+import (
+	"context"
 
-// What is read of a kernel has bounds, in bytes: a file costs nobody anything to
-// be sparse and large. A vmlinux with all of its debugging information has some
-// 1 GiB, a configuration 300 KiB, the largest list of modules 2 MiB.
+	"golang.org/x/sync/semaphore"
+
+	"github.com/faultline/faultline/internal/bounded"
+	"github.com/faultline/faultline/kernels/modules"
+	"github.com/faultline/faultline/kernels/vmlinuz"
+)
+
+// What is read of a kernel has bounds, in bytes: a file costs nobody anything to be
+// sparse and large. A bzImage of Debian's has 14 MB, and 60 MB where it is not
+// compressed; a configuration has 300 KiB, the largest list of modules 2 MiB.
 const (
-	maxImage  = 2 << 30
-	maxPacked = 256 << 20 // a bzImage of Debian's has 14 MB
+	maxImage  = vmlinuz.MaxBytes
 	maxConfig = 16 << 20
 	maxList   = 64 << 20
 )
@@ -15,9 +22,7 @@ const (
 // MaxBytes is how large a file of a kernel's folder may be, by its path there.
 func MaxBytes(name string) int64 {
 	switch {
-	case name == FileVmlinuz:
-		return maxPacked
-	case name == FileVmlinux:
+	case name == FileVmlinuz, name == FileVmlinux:
 		return maxImage
 	case name == FileConfig:
 		return maxConfig
@@ -25,4 +30,24 @@ func MaxBytes(name string) int64 {
 		return modules.MaxBytes
 	}
 	return maxList
+}
+
+// whole is held while an image or a module is in memory as a whole, with what it is
+// decompressed to: some 700 MiB of a hostile one. However many kernels a process
+// resolves at a time, there is one of these.
+var whole = semaphore.NewWeighted(1)
+
+// WithImage reads an image and calls use with it, one image at a time in this process:
+// use must not keep data. The error is that of use, or of reading: a *bounded.Error for
+// a file that is too large.
+func WithImage(ctx context.Context, path string, use func(data []byte) error) error {
+	if err := whole.Acquire(ctx, 1); err != nil {
+		return context.Cause(ctx)
+	}
+	defer whole.Release(1)
+	data, err := bounded.ReadFile(path, maxImage)
+	if err != nil {
+		return err
+	}
+	return use(data)
 }

@@ -65,34 +65,38 @@ func finish(ctx context.Context, dir string, packages []Package, opts Options) e
 	if !exists(filepath.Join(dir, FileVmlinuz)) {
 		k.Image = FileVmlinux
 	}
-	data, err := bounded.ReadFile(filepath.Join(dir, k.Image), maxImage)
+	var banner string
+	var isELF bool
+	err := WithImage(ctx, filepath.Join(dir, k.Image), func(data []byte) error {
+		image, err := vmlinuz.Parse(data)
+		if err != nil {
+			return &SpecError{Problem: "its kernel image is no kernel image that can be booted", Err: err,
+				WayOut: "give an x86-64 bzImage or vmlinux, whole"}
+		}
+		k.Release, banner, isELF = image.Release, image.Banner, image.ELF
+		return elfImage(dir, k, image, opts)
+	})
+	if large := (*bounded.Error)(nil); errors.As(err, &large) {
+		return TooLarge(large)
+	}
 	if err != nil {
 		return err
 	}
-	image, err := vmlinuz.Parse(data)
-	if err != nil {
-		return &SpecError{Problem: "its kernel image is no kernel image that can be booted", Err: err,
-			WayOut: "give an x86-64 bzImage or vmlinux, whole"}
-	}
-	k.Release = image.Release
-	k.Version = imageVersion(image.Release, image.Banner)
+	k.Version = imageVersion(k.Release, banner)
 	for _, p := range packages {
-		if strings.HasSuffix(p.Name, image.Release) || strings.HasSuffix(strings.TrimSuffix(p.Name, "-unsigned"), image.Release) {
+		if strings.HasSuffix(p.Name, k.Release) || strings.HasSuffix(strings.TrimSuffix(p.Name, "-unsigned"), k.Release) {
 			k.Version = UpstreamVersion(p.Version)
 		}
-	}
-	if err := elfImage(dir, k, image, opts); err != nil {
-		return err
 	}
 
 	config, err := kernelConfig(dir)
 	if err != nil {
 		return err
 	}
-	if k.ModulesDir, err = modulesDir(ctx, dir, image.Release, config); err != nil {
+	if k.ModulesDir, err = modulesDir(ctx, dir, k.Release, config); err != nil {
 		return err
 	}
-	if k.Digest, err = digest(dir, image.ELF); err != nil {
+	if k.Digest, err = digest(dir, isELF); err != nil {
 		return err
 	}
 	record, err := json.MarshalIndent(k, "", "  ")
@@ -177,7 +181,7 @@ func modulesDir(ctx context.Context, dir, release string, config *kconfig.Config
 		return "", OtherRelease(release, found[0])
 	}
 	base := filepath.Join(DirModules, release)
-	if built := BuiltFor(filepath.Join(dir, base)); built != "" && built != release {
+	if built := BuiltFor(ctx, filepath.Join(dir, base)); built != "" && built != release {
 		return "", OtherRelease(release, built)
 	}
 	if exists(filepath.Join(dir, base, "modules.dep")) {
@@ -203,6 +207,12 @@ func modulesDir(ctx context.Context, dir, release string, config *kconfig.Config
 	return base, nil
 }
 
+// TooLarge is the error for a file that is larger than a kernel's can be.
+func TooLarge(err *bounded.Error) error {
+	return &SpecError{Problem: err.Error(),
+		WayOut: "give the file as the build wrote it, without what only a debugger reads (objcopy --strip-debug)"}
+}
+
 // OtherRelease says that an image and modules are not of one build.
 func OtherRelease(release, other string) error {
 	return &SpecError{Problem: fmt.Sprintf("the image is %s, its modules are of %s", release, other),
@@ -210,7 +220,11 @@ func OtherRelease(release, other string) error {
 }
 
 // BuiltFor is the release that the first module found was built for, or "".
-func BuiltFor(dir string) string {
+func BuiltFor(ctx context.Context, dir string) string {
+	if whole.Acquire(ctx, 1) != nil {
+		return ""
+	}
+	defer whole.Release(1)
 	release := ""
 	_ = Walk(dir, func(rel string, info fs.FileInfo) error {
 		if !info.Mode().IsRegular() || !modules.IsModule(rel) {

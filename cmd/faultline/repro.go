@@ -72,7 +72,7 @@ merged from others' runs, is refused without --trust, because to build a tree ru
 Examples:
   faultline repro dax/ext4/shared-read@apt:bookworm
   faultline repro dax/ext4/shared-read@6.12 --pause
-  faultline repro dax/ext4/shared-read@6.12 --gdb       then: break force_sig_mceerr, continue, backtrace
+  faultline repro dax/ext4/shared-read@6.12 --gdb       then: break dax_iomap_fault, continue, backtrace
   faultline repro dax/ext4/shared-read@6.12 --pause=4 --run results/20260101T000000Z`
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/faultline/faultline/framework/backport/verdict"
+	"github.com/faultline/faultline/framework/judge"
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/report/matrix"
 	"github.com/faultline/faultline/framework/results"
@@ -30,6 +31,7 @@ func mail(r *results.Run, v verdict.Verdict, a *about) string {
 	m.fill("", "", m.title())
 	m.line("")
 	m.fill("", "", m.sentence())
+	m.scope()
 	m.line("")
 	m.facts()
 	m.boot()
@@ -169,6 +171,29 @@ func (m *mailText) sentence() string {
 		say("The patched kernel is the base, byte for byte: what the patches touch is not compiled in this configuration.")
 	}
 	return strings.Join(out, " ")
+}
+
+// scope states what a verdict in favour of the patches rests on, and what it leaves out.
+func (m *mailText) scope() {
+	if !m.v.Is(verdict.Complete) && !m.v.Is(verdict.Unmoved) {
+		return
+	}
+	var topics []string
+	for _, c := range m.run.Cells {
+		topic, _, ok := strings.Cut(c.Scenario, "/")
+		if ok && c.Kernel == Base && judge.Comparable(c) && !slices.Contains(topics, topic) {
+			topics = append(topics, topic)
+		}
+	}
+	slices.Sort(topics)
+	where := []string{"base", "patched"}
+	if m.v.Against != nil {
+		where = append(where, "reference")
+	}
+	m.line("")
+	m.fill("", "", fmt.Sprintf("The verdict covers %s (%s) on %s, observed in QEMU guests (%s), and nothing else: "+
+		"no other behaviour, race, load, configuration or architecture, and no real hardware.",
+		matrix.Count(m.v.Compared, "scenario"), matrix.List(topics), matrix.List(where), matrix.List(m.accels())))
 }
 
 // show words how many cells show it.

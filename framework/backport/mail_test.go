@@ -28,7 +28,13 @@ func made(kernels ...string) *results.Run {
 	r := &results.Run{
 		Started: time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC), Tool: results.Tool{Version: "v0.4"}, Host: results.Host{QEMU: "7.2.22"},
 		Command: []string{"bin/faultline", "backport", "--tree", "../linux", "--base", "v6.1.192", "--patch", "back port.mbox", "--change", dax},
-		Cells:   []observe.Cell{{Accel: "tcg", Verdict: observe.Expected}},
+		Cells: []observe.Cell{
+			{Kernel: Base, Scenario: "syscalls/pmem/read", Accel: "tcg", Verdict: observe.Expected},
+			{Kernel: Base, Scenario: "dax/ext4/shared-read", Accel: "tcg", Verdict: observe.Expected},
+			{Kernel: Base, Scenario: "mce/anon/srar", Accel: "tcg", Verdict: observe.Rig},
+			{Kernel: Base, Scenario: "ram/anon/swap", Verdict: observe.NotDoable},
+			{Kernel: Base, Scenario: "dax/xfs/shared-read", Accel: "tcg", Verdict: observe.Expected},
+		},
 	}
 	for _, k := range kernels {
 		r.Kernels = append(r.Kernels, results.Kernel{Name: k, Version: "6.1.192", Release: "6.1.192", Digest: k, Spec: "apt:bookworm/6.12"})

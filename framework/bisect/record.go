@@ -168,7 +168,8 @@ func load(dir string) (*Record, error) {
 	}
 	var r Record
 	if err := json.Unmarshal(data, &r); err != nil {
-		return nil, fault.Requestf("resume %s: %w; bisect without --resume", filepath.Join(dir, File), err)
+		return nil, fault.Requestf("resume %s: %w; bisect without --resume, and with another --out",
+			filepath.Join(dir, File), err)
 	}
 	if r.Schema != Schema {
 		return nil, fault.Requestf("resume %s: it is %q, not %q; bisect without --resume", filepath.Join(dir, File), r.Schema, Schema)

@@ -439,6 +439,25 @@ func TestLostSince(t *testing.T) {
 	}
 }
 
+// A bug that is in a release and fixed by a stable update of it was backported to
+// neither, and whoever lacks it has lost nothing.
+func TestFixedByAStableUpdate(t *testing.T) {
+	bug := change.DaxFaultHWPoison
+	bug.Since, bug.Until = change.DedupeErrorLost.Since, change.DedupeErrorLost.Until
+	kernels := []Kernel{
+		NewKernel("a", "7.3", "7.3.0-1-amd64", nil), NewKernel("b", "7.3.3", "", nil), NewKernel("c", "7.3.4", "", nil),
+	}
+	j := Judge([]observe.Cell{after("a", s1), after("b", s1), before("c", s1)}, kernels, change.List{bug})
+	for _, f := range j.Findings {
+		t.Errorf("%s", f.Message)
+	}
+	for name, want := range map[string]ChangeVerdict{"a": Has, "b": Has, "c": Lacks} {
+		if s := StateOf(j.States[name], bug.ID); s.Verdict != want || s.Backported {
+			t.Errorf("%s: %+v, want %s", name, s, want)
+		}
+	}
+}
+
 // A change that is a bug was mended where it is not seen, and not lost.
 func TestMended(t *testing.T) {
 	bug := change.DaxFaultHWPoison

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -23,18 +24,19 @@ var firmware = []string{"bios-256k.bin", "pvh.bin", "linuxboot.bin", "linuxboot_
 const maxLibraries = 4096
 
 // Identity returns a digest of what runs guests: QEMU's file, the libraries that are
-// linked to it, and its firmware, which other packages have. Files that are large are
-// known by size and time, firmware by content. Modules that QEMU loads later come from
-// its own build, and refuse another one; Version has the package's version.
+// linked to it, the modules that it may load, and its firmware, which other packages
+// have. QEMU's file and libraries are known by size and time, modules and firmware by
+// content.
 func (b Binary) Identity(ctx context.Context) (string, error) {
-	var libraries, roms []string
-	var both errgroup.Group
-	both.Go(func() (err error) { libraries, err = b.libraries(ctx); return err })
-	both.Go(func() (err error) { roms, err = b.roms(ctx); return err })
-	if err := both.Wait(); err != nil {
+	parts := make([][]string, 3)
+	var all errgroup.Group
+	all.Go(func() (err error) { parts[0], err = b.libraries(ctx); return err })
+	all.Go(func() (err error) { parts[1], err = b.roms(ctx); return err })
+	all.Go(func() (err error) { parts[2], err = b.modules(); return err })
+	if err := all.Wait(); err != nil {
 		return "", fmt.Errorf("find out what %s consists of: %w", b.Path, err)
 	}
-	return cache.Key(append(append([]string{b.Version}, libraries...), roms...)...), nil
+	return cache.Key(append([]string{b.Version}, slices.Concat(parts...)...)...), nil
 }
 
 // libraries describes QEMU's file and its libraries, as ld.so(8) finds them.
@@ -87,6 +89,36 @@ func (b Binary) roms(ctx context.Context) ([]string, error) {
 			return nil, err
 		}
 		all = append(all, name, digest)
+	}
+	return all, nil
+}
+
+// moduleFolders are where QEMU's build puts its modules (CONFIG_QEMU_MODDIR), below the
+// prefix that it was installed to: QEMU finds them from its own file, wherever that is.
+// None of its options prints the folder, as -L help does for the firmware.
+var moduleFolders = []string{"lib/qemu", "lib64/qemu", "lib/*-linux-*/qemu"}
+
+// modules describes the files that QEMU may load while it starts: with Debian's, TCG
+// itself is one (accel-tcg-x86_64.so).
+func (b Binary) modules() ([]string, error) {
+	file, err := filepath.EvalSymlinks(b.Path)
+	if err != nil {
+		return nil, err
+	}
+	prefix := filepath.Dir(filepath.Dir(file))
+	var all []string
+	for _, folder := range moduleFolders {
+		names, err := fs.Glob(os.DirFS(prefix), folder+"/*.so")
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			digest, err := cache.FileSum(filepath.Join(prefix, name))
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, name, digest)
+		}
 	}
 	return all, nil
 }

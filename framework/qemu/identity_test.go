@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -64,6 +65,97 @@ func TestIdentity(t *testing.T) {
 	if _, err := b.Identity(t.Context()); err == nil || !strings.Contains(err.Error(), b.Path) {
 		t.Errorf("no QEMU has an identity: %v", err)
 	}
+}
+
+// TestIdentityOfModules has what QEMU loads from the folders of its prefix count, by
+// content, also where its file is reached by a link, and nothing else there.
+func TestIdentityOfModules(t *testing.T) {
+	prefix := filepath.Join(t.TempDir(), "qemu [1]")
+	put := func(name, text string) {
+		t.Helper()
+		path := filepath.Join(prefix, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := script(t, "qemu", "exit 0\n")
+	text, err := os.ReadFile(b.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put("bin/qemu", string(text))
+	b.Path = filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(filepath.Join(prefix, "bin/qemu"), b.Path); err != nil {
+		t.Fatal(err)
+	}
+	identity := func() string {
+		t.Helper()
+		id, err := b.Identity(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	const tcg = "lib/x86_64-linux-gnu/qemu/accel-tcg-x86_64.so"
+	last := identity()
+	for _, c := range []struct {
+		name   string
+		change func()
+		counts bool
+	}{
+		{"a module", func() { put(tcg, "tcg") }, true},
+		{"its content, of the same size", func() { put(tcg, "TCG") }, true},
+		{"its time", func() { os.Chtimes(filepath.Join(prefix, tcg), time.Time{}, time.Unix(1e9, 0)) }, false},
+		{"another one", func() { put("lib/qemu/hw-display-qxl.so", "qxl") }, true},
+		{"one of a 64-bit system", func() { put("lib64/qemu/accel-qtest-x86_64.so", "qtest") }, true},
+		{"one that is gone", func() { os.Remove(filepath.Join(prefix, tcg)) }, true},
+		{"a helper beside them", func() { put("lib/qemu/qemu-bridge-helper", "x") }, false},
+		{"a library of others", func() { put("lib/x86_64-linux-gnu/libz.so", "x") }, false},
+	} {
+		c.change()
+		id := identity()
+		if (id != last) != c.counts {
+			t.Errorf("%s: counts %v", c.name, id != last)
+		}
+		last = id
+	}
+}
+
+// TestModulesLoaded has the real QEMU load its modules, and finds all of them.
+func TestModulesLoaded(t *testing.T) {
+	b, err := Find(t.Context(), "amd64")
+	if missing := (*MissingError)(nil); errors.As(err, &missing) {
+		t.Skip(err)
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	modules, err := b.modules()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// To list what devices there are it loads every module. The dynamic linker
+	// names each file (ld.so(8)).
+	cmd := exec.Command(b.Path, "-device", "help")
+	cmd.Env = append(environment[:len(environment):len(environment)], "LD_DEBUG=files")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatal(err)
+	}
+	loaded := 0
+	for line := range strings.Lines(string(out)) {
+		_, path, ok := strings.Cut(strings.TrimSpace(line), "calling init: ")
+		if !ok || filepath.Base(filepath.Dir(path)) != "qemu" {
+			continue
+		}
+		loaded++
+		if !slices.ContainsFunc(modules, func(m string) bool { return strings.HasSuffix(filepath.Clean(path), "/"+m) }) {
+			t.Errorf("%s is not among %q", path, modules)
+		}
+	}
+	t.Logf("it loaded %d of %d modules", loaded, len(modules)/2)
 }
 
 // Libraries count, as the real QEMU has them.

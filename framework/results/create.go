@@ -126,7 +126,7 @@ func (e *ForeignError) Fault() fault.Kind { return fault.Request }
 // Files are what runs and bisections leave at the top of their folder, as glob
 // patterns: records, reports, and the folder of the kernels' files.
 var Files = []string{
-	RunFile, MailFile, BisectFile, kernelsDir, "bisect*.log",
+	RunFile, BegunFile, MailFile, BisectFile, kernelsDir, "bisect*.log",
 	"report.html", "junit.xml", "ktap.txt", "kcidb.json", "summary.md",
 }
 
@@ -159,17 +159,22 @@ func (f *Folder) left() (id string, left []string, err error) {
 			}
 		}
 	}
-	for record, schema := range map[string]string{RunFile: "faultline.run/", BisectFile: "faultline.bisect/"} {
-		b, err := bounded.ReadFileIn(root, record, maxRun)
+	for _, record := range []struct{ name, schema string }{
+		{BisectFile, "faultline.bisect/"}, {BegunFile, "faultline.run/"}, {RunFile, "faultline.run/"},
+	} {
+		b, err := bounded.ReadFileIn(root, record.name, maxRun)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
+		}
+		if record.name == RunFile && id != "" && err == nil && !json.Valid(b) {
+			continue // a power loss left it so
 		}
 		var head struct {
 			Schema, ID string
 			Started    time.Time
 		}
-		if err != nil || json.Unmarshal(b, &head) != nil || !strings.HasPrefix(head.Schema, schema) {
-			return "", nil, &ForeignError{Dir: f.dir, Names: []string{record}}
+		if err != nil || json.Unmarshal(b, &head) != nil || !strings.HasPrefix(head.Schema, record.schema) {
+			return "", nil, &ForeignError{Dir: f.dir, Names: []string{record.name}}
 		}
 		id = cmp.Or(head.ID, NewID(head.Started))
 	}

@@ -30,18 +30,30 @@ func (r *run) checkFolder() (err error) {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return err
 	}
-	if r.folder, err = results.Open(dir); err != nil {
-		var none *results.NoRunError
-		if errors.As(err, &none) {
-			return fault.Requestf("nothing to resume: no run was begun in %s; run without --resume first", dir)
-		}
-		return fault.Requestf("resume: %v", err)
+	if filepath.Base(dir) == results.RunFile {
+		dir = filepath.Dir(dir)
 	}
-	if err = r.folder.Hold(); err != nil {
+	if r.folder, err = results.At(dir); err != nil {
 		return err
 	}
-	if r.record, err = r.folder.LoadRun(); err != nil {
-		return fault.Requestf("resume %s: %v; run without --resume", dir, err)
+	none := fault.Requestf("nothing to resume: no run was begun in %s; run without --resume first", dir)
+	if err = r.folder.Hold(); errors.Is(err, fs.ErrNotExist) {
+		return none
+	}
+	if err != nil {
+		return err
+	}
+	var from string
+	r.record, from, err = r.folder.LoadBegun()
+	switch {
+	case errors.As(err, new(*results.NoRunError)):
+		return none
+	case errors.As(err, new(*results.LostError)):
+		return fault.Requestf("resume: %w", err)
+	case err != nil:
+		return fault.Requestf("resume %s: %w; run without --resume", dir, err)
+	case from != results.RunFile:
+		r.say("%s in %s is lost or damaged: going on with %s and the cells that are there", results.RunFile, dir, from)
 	}
 	return nil
 }
@@ -90,6 +102,7 @@ func (r *run) forget(ks []*plan.Kernel) {
 		os.RemoveAll(r.folder.Path(results.KernelDir(k.Name)))
 	}
 	os.Remove(r.folder.Path(results.RunFile))
+	os.Remove(r.folder.Path(results.BegunFile))
 	os.Remove(r.folder.Path("kernels"))
 	os.Remove(r.folder.Dir()) // fails where anything is in it, as it should
 	if r.Out == "" {
@@ -147,7 +160,7 @@ func (r *run) begin(ks []*plan.Kernel, picked []scenario.Info) error {
 		}
 		r.record = rec
 	}
-	return r.folder.PutRun(r.record)
+	return r.folder.PutBegun(r.record)
 }
 
 // Column is a kernel as a run's record has it, before it was booted.

@@ -165,7 +165,7 @@ func Do(ctx context.Context, opt Options) (*results.Run, *results.Folder, error)
 			return nil, nil, err
 		}
 	}
-	if err := r.folder.PutRun(r.record); err != nil {
+	if err := r.folder.PutBegun(r.record); err != nil {
 		return nil, nil, err
 	}
 	r.phase(PhaseCells)

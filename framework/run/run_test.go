@@ -185,7 +185,6 @@ func TestSuiteProcess(t *testing.T) {
 		"can not be started": {script: "", want: []string{"rig:start ", "rig:", "rig:"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			r := script(t)
 			if test.silence != 0 {
 				r.observer.silence = test.silence
@@ -196,6 +195,9 @@ func TestSuiteProcess(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			// From here on others start processes, which would have a script open that is
+			// still being written, so that it could not be executed (ETXTBSY).
+			t.Parallel()
 			begun := time.Now()
 			r.observe(context.Background(), r.suites[0], r.kernels[0])
 			if took := time.Since(begun); took > 3*time.Second {

@@ -64,7 +64,7 @@ func (s *shelves) of(ctx context.Context, k *plan.Kernel, suite plan.Suite, a qe
 
 // key is of all that decides what a suite's scenarios show in such a guest. The
 // suite's program has the scenario and all of the host's side of it; the template's key
-// has what runs the guest: QEMU with its libraries and firmware, and with KVM this
+// has what runs the guest: QEMU with its libraries, modules and firmware, and with KVM this
 // machine's processor.
 func (s *shelves) key(ctx context.Context, g guest, suite plan.Suite) (string, error) {
 	var err error

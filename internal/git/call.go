@@ -50,6 +50,24 @@ func environ(settings []string, more ...string) []string {
 	return append(env, more...)
 }
 
+// ours is the environment of a git that works on a repository of ours: no configuration
+// of the user's or the machine's counts. Their attributes would convert what is taken in
+// or checked out, and have files merged and compared by programs of theirs.
+func ours(more ...string) []string {
+	settings := []string{"core.attributesFile=" + os.DevNull, "core.excludesFile=" + os.DevNull}
+	return environ(settings, append([]string{
+		"GIT_CONFIG_GLOBAL=" + os.DevNull, "GIT_CONFIG_SYSTEM=" + os.DevNull, "GIT_ATTR_NOSYSTEM=1",
+	}, more...)...)
+}
+
+// Run runs git in a folder, on a repository that the caller makes, with in as its
+// standard input, and returns what it prints, byte for byte. None of git's variables in
+// our environment counts, and no configuration of the user's or the machine's; more are
+// variables to set. A failure is a *tool.RunError.
+func Run(ctx context.Context, dir string, more []string, in []byte, args ...string) ([]byte, error) {
+	return call(ctx, dir, ours(more...), in, args...)
+}
+
 // call runs git in a folder and returns what it prints, byte for byte. A failure is
 // a *tool.RunError; what was printed until then comes with it.
 func call(ctx context.Context, dir string, env []string, in []byte, args ...string) ([]byte, error) {

@@ -1,6 +1,7 @@
 // Package git asks a user's repository and changes nothing in it: no checkout,
 // index, ref or list of worktrees. What has to be written goes into repositories of
-// our own that borrow the user's objects.
+// our own that borrow the user's objects. A tool that makes a repository from nothing
+// uses Run.
 package git
 
 import (

@@ -25,12 +25,8 @@ func (t *Tree) Borrow(ctx context.Context, dir string) (*Repo, error) {
 		return nil, err
 	}
 	r := &Repo{dir: dir}
-	// The attributes of a user or a machine would convert what is checked out, and have
-	// files merged and compared by programs of theirs.
-	settings := []string{"core.attributesFile=" + os.DevNull, "core.excludesFile=" + os.DevNull}
-	r.env = environ(settings,
+	r.env = ours(
 		"GIT_DIR="+dir, "GIT_ALTERNATE_OBJECT_DIRECTORIES="+quoteAlternate(t.objects),
-		"GIT_CONFIG_GLOBAL="+os.DevNull, "GIT_CONFIG_SYSTEM="+os.DevNull, "GIT_ATTR_NOSYSTEM=1",
 		"GIT_COMMITTER_NAME=faultline", "GIT_COMMITTER_EMAIL=faultline@localhost",
 		"GIT_AUTHOR_NAME=faultline", "GIT_AUTHOR_EMAIL=faultline@localhost")
 	if err := os.MkdirAll(dir, 0o755); err != nil {

@@ -147,10 +147,12 @@ func TestFull(t *testing.T) {
 // TestEnvironment has variables set that would make another kernel, or another make.
 func TestEnvironment(t *testing.T) {
 	b := newTree(t)
-	b.write("Makefile", "ifneq ($(ARCH)$(LLVM)$(KBUILD_OUTPUT)$(filter k,$(MAKEFLAGS)),)\n$(error foreign: $(ARCH) $(MAKEFLAGS))\nendif\n"+fake.Tree("")["Makefile"])
+	b.write("Makefile", "ifneq ($(ARCH)$(LLVM)$(KBUILD_OUTPUT)$(GIT_DIR)$(GIT_INDEX_FILE)$(filter k,$(MAKEFLAGS)),)\n$(error foreign: $(ARCH) $(GIT_DIR) $(MAKEFLAGS))\nendif\n"+fake.Tree("")["Makefile"])
 	t.Setenv("ARCH", "arm64")
 	t.Setenv("LLVM", "1")
 	t.Setenv("KBUILD_OUTPUT", "/nowhere")
 	t.Setenv("MAKEFLAGS", "k")
+	t.Setenv("GIT_DIR", "/nowhere")
+	t.Setenv("GIT_INDEX_FILE", "/nowhere/index")
 	b.build()
 }

@@ -59,11 +59,12 @@ func (b *Build) ccache() []string {
 }
 
 // foreign says of a variable of our environment that it would change the build
-// without being part of a kernel's key: those of the kernel's Makefiles, and those by
-// which a make that we run under speaks to its own.
+// without being part of a kernel's key: those of the kernel's Makefiles, those by
+// which a make that we run under speaks to its own, and git's, by which
+// scripts/setlocalversion would name a commit of another repository.
 func foreign(variable string) bool {
 	name, _, _ := strings.Cut(variable, "=")
-	return strings.HasPrefix(name, "KBUILD_") || strings.HasPrefix(name, "KCONFIG_") ||
+	return strings.HasPrefix(name, "KBUILD_") || strings.HasPrefix(name, "KCONFIG_") || strings.HasPrefix(name, "GIT_") ||
 		slices.Contains([]string{"ARCH", "SUBARCH", "CROSS_COMPILE", "LLVM", "LLVM_IAS", "KAFLAGS", "KCPPFLAGS", "LOCALVERSION", "MAKEFLAGS", "MFLAGS", "MAKEFILES", "MAKELEVEL"}, name)
 }
 

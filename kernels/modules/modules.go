@@ -166,7 +166,7 @@ func (x *Index) Modules(names ...string) ([]File, error) {
 	w := walk{x: x, at: map[string]int{}, open: map[string]bool{}}
 	var unknown []string
 	for _, name := range names {
-		if !w.add(name, false) {
+		if !w.add(name) {
 			unknown = append(unknown, name)
 		}
 	}
@@ -179,63 +179,100 @@ func (x *Index) Modules(names ...string) ([]File, error) {
 	return w.files, nil
 }
 
-// walk orders modules. at is where a module stands in files; open holds those
-// whose soft dependencies are being added, which may go round in circles.
+// walk orders modules. at is where a module stands in files. stack are those whose
+// dependencies are being added, each one asked for by the one below it; open has their
+// names, because soft dependencies may go round in circles.
 type walk struct {
 	x     *Index
 	files []File
 	at    map[string]int
+	stack []visit
 	open  map[string]bool
 	// tooDeep says that a module's dependencies go further than mostDeep.
 	tooDeep bool
+}
+
+// visit is a module, or an alias, that is being added.
+type visit struct {
+	name  string
+	soft  bool
+	alias bool
+	first []string // soft dependencies; the targets of an alias
+	deps  []string
+	next  int // which of first and deps is next
 }
 
 // mostDeep bounds how far dependencies are followed. depmod lists all that a module
 // needs in its own line, so that those of a kernel are some ten deep with their soft ones.
 const mostDeep = 1000
 
-func (w *walk) add(name string, soft bool) bool {
+// add adds a module, behind all that it needs, and reports whether there is one.
+func (w *walk) add(name string) bool {
+	known := w.enter(name, false)
+	for len(w.stack) > 0 {
+		v := &w.stack[len(w.stack)-1]
+		i := v.next
+		v.next++
+		switch {
+		case i < len(v.first):
+			w.enter(v.first[i], v.soft || !v.alias)
+		case i < len(v.first)+len(v.deps):
+			// modules.dep lists what is needed last first, as modprobe loads them.
+			w.enter(v.deps[len(v.first)+len(v.deps)-1-i], v.soft)
+		default:
+			w.leave()
+		}
+	}
+	return known
+}
+
+// enter begins to add a module, and reports whether there is one.
+func (w *walk) enter(name string, soft bool) bool {
 	name = canonical(name)
-	if len(w.open) > mostDeep {
+	if len(w.stack) > mostDeep {
 		w.tooDeep = true
 		return false
 	}
 	e, ok := w.x.deps[name]
 	if !ok {
-		if w.x.builtin[name] {
-			return true
-		}
-		found := false
+		v := visit{name: name, soft: soft, alias: true}
 		for _, target := range w.x.alias[name] {
 			if target != name && w.x.known(target) {
-				found = w.add(target, soft) || found
+				v.first = append(v.first, target)
 			}
 		}
-		return found
+		if !w.x.builtin[name] && len(v.first) > 0 {
+			w.stack = append(w.stack, v)
+			return true
+		}
+		return w.x.builtin[name]
 	}
 	if i, done := w.at[name]; done {
 		if soft || !w.files[i].Soft {
 			return true
 		}
-		w.files[i].Soft = false // its own dependencies follow suit below
+		w.files[i].Soft = false // its own dependencies follow suit
 	}
-	if w.open[name] {
-		return true
-	}
-	w.open[name] = true
-	defer delete(w.open, name)
-	for _, s := range w.x.soft[name] {
-		w.add(s, true)
-	}
-	// modules.dep lists what is needed last first, as modprobe loads them.
-	for i := len(e.deps) - 1; i >= 0; i-- {
-		w.add(e.deps[i], soft)
-	}
-	if _, done := w.at[name]; !done {
-		w.at[name] = len(w.files)
-		w.files = append(w.files, File{Name: name, Path: filepath.Join(w.x.dir, filepath.FromSlash(e.path)), Soft: soft})
+	if !w.open[name] {
+		w.open[name] = true
+		w.stack = append(w.stack, visit{name: name, soft: soft, first: w.x.soft[name], deps: e.deps})
 	}
 	return true
+}
+
+// leave ends with the module on top of the stack, whose dependencies are all there.
+func (w *walk) leave() {
+	v := w.stack[len(w.stack)-1]
+	w.stack = w.stack[:len(w.stack)-1]
+	if v.alias {
+		return
+	}
+	delete(w.open, v.name)
+	if _, done := w.at[v.name]; !done {
+		w.at[v.name] = len(w.files)
+		file := filepath.Join(w.x.dir, filepath.FromSlash(w.x.deps[v.name].path))
+		w.files = append(w.files, File{Name: v.name, Path: file, Soft: v.soft})
+	}
 }
 
 func (x *Index) known(name string) bool { _, ok := x.deps[name]; return ok || x.builtin[name] }
@@ -287,7 +324,11 @@ func canonical(name string) string { return strings.ReplaceAll(name, "-", "_") }
 const MaxBytes = 256 << 20
 
 // maxList bounds modules.dep and its like, in bytes. Debian's have 2 MB at most.
-const maxList = 64 << 20
+const maxList = 16 << 20
+
+// windowMax bounds the window of a module that zstd compressed, in bytes: zstd -22
+// --ultra asks for as much.
+const windowMax = 128 << 20
 
 // Read returns a module file's content, decompressed (.ko, .ko.xz, .ko.zst and
 // .ko.gz), so that init_module(2) of any kernel takes it.
@@ -313,7 +354,7 @@ func decompress(file string, data []byte) ([]byte, error) {
 		}
 		r = x
 	case ".zst":
-		z, err := zstd.NewReader(bytes.NewReader(data), zstd.WithDecoderConcurrency(1))
+		z, err := zstd.NewReader(bytes.NewReader(data), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(windowMax))
 		if err != nil {
 			return nil, err
 		}

@@ -94,8 +94,31 @@ func Parse(data []byte) (*Image, error) {
 	return m, nil
 }
 
-func parseELF(data []byte) (*Image, error) {
+// mostProgs and mostNotes bound what is looked through of an ELF file. A vmlinux has
+// five segments, and notes of some hundred bytes.
+const (
+	mostProgs = 256
+	mostNotes = 1 << 20
+)
+
+// openELF reads the headers of an ELF file.
+func openELF(data []byte) (*elf.File, error) {
+	// Where this number is 0 the first section has it, and it can be millions. Each takes
+	// far more memory than it has bytes here.
+	var h elf.Header64
+	_, err := binary.Decode(data, binary.LittleEndian, &h)
+	if err == nil && h.Shnum == 0 && h.Shoff != 0 {
+		return nil, errors.New("more sections than a kernel has")
+	}
 	f, err := elf.NewFile(bytes.NewReader(data))
+	if err == nil && len(f.Progs) > mostProgs {
+		return nil, fmt.Errorf("%d segments, more than a kernel has", len(f.Progs))
+	}
+	return f, err
+}
+
+func parseELF(data []byte) (*Image, error) {
+	f, err := openELF(data)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotKernel, err)
 	}
@@ -120,10 +143,11 @@ func parseELF(data []byte) (*Image, error) {
 // the release.
 func banner(data []byte) string {
 	mark := []byte("Linux version ")
-	for rest := data; ; {
+	rest := data
+	for range mostMarks {
 		i := bytes.Index(rest, mark)
 		if i < 0 {
-			return ""
+			break
 		}
 		rest = rest[i+len(mark):]
 		line := rest[:min(len(rest), 1024)]
@@ -135,7 +159,11 @@ func banner(data []byte) string {
 			return string(line)
 		}
 	}
+	return ""
 }
+
+// mostMarks bounds how often the banner's beginning is looked at.
+const mostMarks = 1000
 
 // isRelease says whether s can be a kernel release. It becomes a folder's name,
 // so that it must not lead elsewhere.
@@ -151,11 +179,13 @@ func isRelease(s string) bool {
 	return true
 }
 
-// maxVmlinux bounds what a payload may grow to, in bytes. Debian's take about 60 MB.
-const maxVmlinux = 1 << 30
+// MaxBytes bounds an image, and what its payload may grow to. Debian's vmlinux have 60
+// MB; one with everything built in and checked at run time has less than 200.
+const MaxBytes = 256 << 20
 
-// xzDictMax bounds the dictionary of an xz payload, in bytes.
-const xzDictMax = 1 << 28
+// dictMax bounds the dictionary of a payload, in bytes: scripts/xz_wrap.sh asks for 128
+// MiB at most, zstd -22 --ultra for a window of as much, lzma -9 for 64 MiB.
+const dictMax = 128 << 20
 
 // Compression names how the payload of a bzImage is compressed, by its first
 // bytes: "gzip", "xz", "zstd", "lz4", "bzip2", "lzma", "lzo", or "" when it is
@@ -193,8 +223,8 @@ func (m *Image) Vmlinux() ([]byte, error) {
 	}
 	body, tail := m.payload[:len(m.payload)-4], m.payload[len(m.payload)-4:]
 	size := uint64(binary.LittleEndian.Uint32(tail))
-	if size > maxVmlinux {
-		return nil, fmt.Errorf("decompress the payload: it says it has %d bytes inside", size)
+	if size > MaxBytes {
+		return nil, fmt.Errorf("decompress the payload: it says it has %d bytes inside, more than the %d that a kernel can have", size, MaxBytes)
 	}
 	var r io.Reader
 	var err error
@@ -207,13 +237,11 @@ func (m *Image) Vmlinux() ([]byte, error) {
 			r = g
 		}
 	case "xz":
-		// ulikunitz/xz lacks the BCJ filter that the kernel's xz_wrap.sh sets. That
-		// script asks for a dictionary of 32 MiB, and of 128 MiB in newer kernels.
-		r, err = xz.NewReader(bytes.NewReader(body), xzDictMax)
+		// ulikunitz/xz lacks the BCJ filter that the kernel's xz_wrap.sh sets.
+		r, err = xz.NewReader(bytes.NewReader(body), dictMax)
 	case "zstd":
 		var z *zstd.Decoder
-		// The kernel is packed with zstd -22 --ultra: a window of 128 MB.
-		z, err = zstd.NewReader(bytes.NewReader(body), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(1<<28))
+		z, err = zstd.NewReader(bytes.NewReader(body), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(dictMax))
 		if err == nil {
 			defer z.Close()
 			r = z
@@ -223,8 +251,7 @@ func (m *Image) Vmlinux() ([]byte, error) {
 	case "bzip2":
 		r = bzip2.NewReader(bytes.NewReader(body))
 	case "lzma":
-		// lzma -9 has a dictionary of 64 MiB.
-		r, err = lzma.ReaderConfig{DictCap: 1 << 26}.NewReader(bytes.NewReader(body))
+		r, err = lzma.ReaderConfig{DictCap: dictMax}.NewReader(bytes.NewReader(body))
 	case "":
 		return nil, fmt.Errorf("%w: it begins with %x", ErrCompression, m.payload[:min(len(m.payload), 8)])
 	default:
@@ -233,19 +260,26 @@ func (m *Image) Vmlinux() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("decompress the payload (%s): %w", kind, err)
 	}
-	// Not made as large as the file says: it may lie.
-	var out bytes.Buffer
-	n, err := io.Copy(&out, io.LimitReader(r, int64(size)+1))
+	out := make([]byte, size) // the kernel gives it memory as it is written to
+	n, err := io.ReadFull(r, out)
+	if err == io.ErrUnexpectedEOF || err == io.EOF {
+		return nil, fmt.Errorf("decompress the payload (%s): %d bytes inside, %d said", kind, n, size)
+	}
+	if err == nil {
+		switch _, err = io.ReadFull(r, make([]byte, 1)); err {
+		case io.EOF:
+			err = nil
+		case nil:
+			err = fmt.Errorf("more than the %d bytes inside that it said", size)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("decompress the payload (%s): %w", kind, err)
 	}
-	if uint64(n) != size {
-		return nil, fmt.Errorf("decompress the payload (%s): %d bytes inside, %d said", kind, n, size)
-	}
-	if !bytes.HasPrefix(out.Bytes(), []byte(elf.ELFMAG)) {
+	if !bytes.HasPrefix(out, []byte(elf.ELFMAG)) {
 		return nil, fmt.Errorf("decompress the payload (%s): no ELF file inside", kind)
 	}
-	return out.Bytes(), nil
+	return out, nil
 }
 
 // notePhys32Entry is XEN_ELFNOTE_PHYS32_ENTRY (include/xen/interface/elfnote.h).
@@ -254,12 +288,12 @@ const notePhys32Entry = 18
 // PVH says whether an ELF vmlinux carries the note by which QEMU's -kernel finds
 // its 32-bit entry, so that it boots without a bzImage's decompressor.
 func PVH(vmlinux []byte) (bool, error) {
-	f, err := elf.NewFile(bytes.NewReader(vmlinux))
+	f, err := openELF(vmlinux)
 	if err != nil {
 		return false, fmt.Errorf("look for the PVH note: %w", err)
 	}
 	for _, p := range f.Progs {
-		if p.Type != elf.PT_NOTE || p.Off > uint64(len(vmlinux)) || p.Filesz > uint64(len(vmlinux))-p.Off {
+		if p.Type != elf.PT_NOTE || p.Off > uint64(len(vmlinux)) || p.Filesz > min(mostNotes, uint64(len(vmlinux))-p.Off) {
 			continue
 		}
 		if hasNote(vmlinux[p.Off:p.Off+p.Filesz], f.ByteOrder) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/faultline/faultline/framework/bisect"
 	"github.com/faultline/faultline/internal/fake"
+	"github.com/faultline/faultline/internal/git"
 )
 
 // bisect measures what a step of a bisection costs beside building and booting: a
@@ -28,7 +30,7 @@ func (b *bench) bisect() error {
 		case 9:
 			files["image"] = b.kernels[1].Image
 		}
-		if err := commitFiles(tree, n, files); err != nil {
+		if err := commitFiles(b.ctx, tree, n, files); err != nil {
 			return err
 		}
 	}
@@ -57,7 +59,7 @@ func (b *bench) bisect() error {
 	return b.put("bisect_step", "s", samples)
 }
 
-func commitFiles(tree string, n int, files map[string]string) error {
+func commitFiles(ctx context.Context, tree string, n int, files map[string]string) error {
 	for name, text := range files {
 		p := filepath.Join(tree, name)
 		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
@@ -67,9 +69,14 @@ func commitFiles(tree string, n int, files map[string]string) error {
 			return err
 		}
 	}
-	for _, args := range [][]string{{"init", "-q", "-b", "main"}, {"add", "-A"}, {"-c", "user.name=b", "-c", "user.email=b@localhost", "commit", "-qm", fmt.Sprint(n)}} {
-		if out, err := exec.Command("git", append([]string{"-C", tree}, args...)...).CombinedOutput(); err != nil {
-			return fmt.Errorf("git %v: %w: %s", args, err, out)
+	const who = "faultline"
+	env := []string{
+		"GIT_AUTHOR_NAME=" + who, "GIT_AUTHOR_EMAIL=" + who + "@localhost",
+		"GIT_COMMITTER_NAME=" + who, "GIT_COMMITTER_EMAIL=" + who + "@localhost",
+	}
+	for _, args := range [][]string{{"init", "-q", "-b", "main"}, {"add", "-A"}, {"commit", "-qm", fmt.Sprint(n)}} {
+		if _, err := git.Run(ctx, tree, env, nil, args...); err != nil {
+			return fmt.Errorf("%s: %w", args[0], err)
 		}
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/faultline/faultline/internal/git"
 	"github.com/faultline/faultline/internal/tool"
 )
 
@@ -19,23 +20,20 @@ type repo struct{ dir string }
 // git runs git in the repository, on an index, and returns what it prints. Commits
 // get one author and one date, so that the same edits are the same commit.
 func (r repo) git(ctx context.Context, in, index string, args ...string) (string, error) {
-	bin, err := tool.Find("git", "git")
-	if err != nil {
-		return "", err
-	}
 	const who, when = "faultline", "2026-01-01T00:00:00Z"
-	cmd := tool.Command(ctx, r.dir, []string{
-		"GIT_DIR=" + filepath.Join(r.dir, ".git"), "GIT_INDEX_FILE=" + index, "GIT_CONFIG_GLOBAL=" + os.DevNull,
+	env := []string{
+		"GIT_DIR=" + filepath.Join(r.dir, ".git"),
 		"GIT_AUTHOR_NAME=" + who, "GIT_AUTHOR_EMAIL=" + who + "@localhost", "GIT_AUTHOR_DATE=" + when,
 		"GIT_COMMITTER_NAME=" + who, "GIT_COMMITTER_EMAIL=" + who + "@localhost", "GIT_COMMITTER_DATE=" + when,
-	}, bin, args...)
-	cmd.Stdin = strings.NewReader(in)
-	var out, errs strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := cmd.Run(); err != nil {
-		return "", &tool.RunError{Name: "git " + args[0], Stderr: errs.String(), Err: err}
 	}
-	return out.String(), nil
+	if index != "" {
+		env = append(env, "GIT_INDEX_FILE="+index)
+	}
+	out, err := git.Run(ctx, r.dir, env, []byte(in), args...)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", args[0], err)
+	}
+	return string(out), nil
 }
 
 // line is git for what prints one line.

@@ -62,6 +62,34 @@ func TestEdited(t *testing.T) {
 	}
 }
 
+// TestEnvironment has what a hook or an alias leaves in the environment, and what the
+// user configured, change no commit.
+func TestEnvironment(t *testing.T) {
+	_, want := newRepo(t)
+	elsewhere := t.TempDir()
+	if err := os.WriteFile(filepath.Join(elsewhere, "config"), []byte("[core]\n\tautocrlf = true\n\tbare = true\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range map[string]string{
+		"GIT_DIR": elsewhere, "GIT_WORK_TREE": elsewhere, "GIT_COMMON_DIR": elsewhere, "GIT_INDEX_FILE": filepath.Join(elsewhere, "index"),
+		"GIT_OBJECT_DIRECTORY": elsewhere, "GIT_NAMESPACE": "elsewhere", "GIT_TEMPLATE_DIR": elsewhere, "GIT_DEFAULT_HASH": "sha256",
+		"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "core.worktree", "GIT_CONFIG_VALUE_0": elsewhere,
+		"GIT_CONFIG_SYSTEM": filepath.Join(elsewhere, "config"), "GIT_CONFIG_PARAMETERS": "'core.autocrlf=true'", "GIT_TRACE": "1",
+	} {
+		t.Setenv(name, value)
+	}
+	r, base := newRepo(t)
+	if base != want {
+		t.Errorf("the commit is %s, elsewhere %s", base, want)
+	}
+	if text := r.show(t, "6.1:dax.c"); text != "one two three" {
+		t.Errorf("%q", text)
+	}
+	if left, err := os.ReadDir(elsewhere); err != nil || len(left) != 1 {
+		t.Errorf("written elsewhere: %v, %v", left, err)
+	}
+}
+
 func TestHistoryOf(t *testing.T) {
 	r, base := newRepo(t)
 	head, err := r.history(t.Context(), base, []commit{

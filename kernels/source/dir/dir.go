@@ -48,7 +48,7 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 	if err != nil {
 		return nil, err
 	}
-	l, err := findLayout(root, opts)
+	l, err := findLayout(ctx, root, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 			return nil, fmt.Errorf("read the kernel's folder: %w", err)
 		}
 		if most := kernels.MaxBytes(f.to); info.Size() > most {
-			return nil, tooLarge(&bounded.Error{Path: f.from, Most: most})
+			return nil, kernels.TooLarge(&bounded.Error{Path: f.from, Most: most})
 		}
 		stamp, err := kernels.Stamp(f.from)
 		if err != nil {
@@ -145,10 +145,6 @@ func (l *layout) files() ([]copied, error) {
 // made anew: a folder's may be older than its modules.
 func isDepmods(name string) bool {
 	return !slices.Contains([]string{"modules.builtin", "modules.builtin.modinfo", "modules.order", "modules.builtin.ranges"}, name)
-}
-
-func tooLarge(err *bounded.Error) error {
-	return &kernels.SpecError{Problem: err.Error(), WayOut: "give the file as the build wrote it, or strip it"}
 }
 
 func copyFile(dir string, c copied) error {

@@ -2,6 +2,7 @@ package dir
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -26,7 +27,7 @@ type layout struct {
 
 // findLayout looks for the parts of a kernel in the places where packages,
 // "make install" and people put them.
-func findLayout(root string, opts kernels.Options) (*layout, error) {
+func findLayout(ctx context.Context, root string, opts kernels.Options) (*layout, error) {
 	info, err := os.Stat(root)
 	if err != nil {
 		return nil, &kernels.SpecError{Problem: "look into the folder", Err: err, WayOut: "give a folder that can be read"}
@@ -36,11 +37,11 @@ func findLayout(root string, opts kernels.Options) (*layout, error) {
 			WayOut: "give the folder that holds vmlinuz, config and lib/modules/RELEASE"}
 	}
 	l := &layout{}
-	if err := l.findImage(root, opts); err != nil {
+	if err := l.findImage(ctx, root, opts); err != nil {
 		return nil, err
 	}
 	l.findConfig(root)
-	return l, l.findModules(root)
+	return l, l.findModules(ctx, root)
 }
 
 // findConfig takes the configuration that is called as the kernel is, else one that
@@ -76,11 +77,11 @@ var images = [][]string{
 
 // findImage takes the image that can be booted. What is called like one, and is none or
 // one of another form, is no matter beside it.
-func (l *layout) findImage(root string, opts kernels.Options) error {
+func (l *layout) findImage(ctx context.Context, root string, opts kernels.Options) error {
 	var none *kernels.SpecError // why the first that is called like an image is none
 	for _, patterns := range images {
 		for _, name := range find(root, patterns...) {
-			image, err := readImage(name)
+			release, isELF, err := readImage(ctx, name)
 			wrong, isRequest := err.(*kernels.SpecError)
 			switch {
 			case err != nil && !isRequest:
@@ -93,9 +94,9 @@ func (l *layout) findImage(root string, opts kernels.Options) error {
 					opts.Logf("leave out %v", wrong)
 				}
 			case l.image == "":
-				l.image, l.release, l.elf = name, image.Release, image.ELF
-			case l.release != image.Release:
-				return &kernels.SpecError{Problem: fmt.Sprintf("more than one kernel: %s is %s, %s is %s", l.image, l.release, name, image.Release),
+				l.image, l.release, l.elf = name, release, isELF
+			case l.release != release:
+				return &kernels.SpecError{Problem: fmt.Sprintf("more than one kernel: %s is %s, %s is %s", l.image, l.release, name, release),
 					WayOut: "leave one of them in the folder"}
 			}
 		}
@@ -109,20 +110,23 @@ func (l *layout) findImage(root string, opts kernels.Options) error {
 	return none
 }
 
-// readImage reads a file as an image. That it is none is a *kernels.SpecError.
-func readImage(name string) (*vmlinuz.Image, error) {
-	data, err := bounded.ReadFile(name, kernels.MaxBytes(kernels.FileVmlinux))
+// readImage finds out what kernel a file is. That it is none is a *kernels.SpecError.
+func readImage(ctx context.Context, name string) (release string, isELF bool, err error) {
+	err = kernels.WithImage(ctx, name, func(data []byte) error {
+		image, err := vmlinuz.Parse(data)
+		if err != nil {
+			return &kernels.SpecError{Problem: name, Err: err, WayOut: otherForm(data)}
+		}
+		release, isELF = image.Release, image.ELF
+		return nil
+	})
 	if large := (*bounded.Error)(nil); errors.As(err, &large) {
-		return nil, tooLarge(large)
+		return "", false, kernels.TooLarge(large)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("read the kernel image: %w", err)
+	if wrong := (*kernels.SpecError)(nil); err != nil && !errors.As(err, &wrong) {
+		return "", false, fmt.Errorf("read the kernel image: %w", err)
 	}
-	image, err := vmlinuz.Parse(data)
-	if err != nil {
-		return nil, &kernels.SpecError{Problem: name, Err: err, WayOut: otherForm(data)}
-	}
-	return image, nil
+	return release, isELF, err
 }
 
 // otherForm says how to make an image of what is one in another form.
@@ -152,7 +156,7 @@ func find(root string, patterns ...string) []string {
 	})
 }
 
-func (l *layout) findModules(root string) error {
+func (l *layout) findModules(ctx context.Context, root string) error {
 	for _, parent := range []string{"lib/modules", "usr/lib/modules", "modules/lib/modules"} {
 		entries, err := os.ReadDir(filepath.Join(root, parent))
 		if err != nil {
@@ -168,7 +172,7 @@ func (l *layout) findModules(root string) error {
 			case e.Name() == l.release:
 				l.modules = dir
 				return nil
-			case kernels.BuiltFor(dir) != "":
+			case kernels.BuiltFor(ctx, dir) != "":
 				other = e.Name()
 			}
 		}
@@ -183,7 +187,7 @@ func (l *layout) findModules(root string) error {
 		if !exists(filepath.Join(dir, "modules.order")) && !exists(filepath.Join(dir, "modules.dep")) && len(regular(dir, "*.ko*")) == 0 {
 			continue
 		}
-		built := kernels.BuiltFor(dir)
+		built := kernels.BuiltFor(ctx, dir)
 		if built == "" || exists(filepath.Join(dir, "vmlinux.o")) {
 			continue // a build tree has modules.order and modules all over
 		}

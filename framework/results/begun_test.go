@@ -1,0 +1,83 @@
+package results
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/faultline/faultline/internal/fault"
+)
+
+// TestLoadBegun has what a power loss can leave of a run's two records.
+func TestLoadBegun(t *testing.T) {
+	const whole, newer, other = "whole", `{"schema":"faultline.run/3"}`, `{"schema":"faultline.run/2","id":"r1"}`
+	zeros := strings.Repeat("\x00", 4096)
+	for name, c := range map[string]struct {
+		run, begun string // the files' content; "-" for none
+		from       string
+		want       string // of the error
+	}{
+		"both":                          {whole, whole, RunFile, ""},
+		"of an earlier version":         {whole, "-", RunFile, ""},
+		"run.json is lost":              {"-", whole, BegunFile, ""},
+		"run.json is empty":             {"", whole, BegunFile, ""},
+		"run.json is zeros":             {zeros, whole, BegunFile, ""},
+		"run.json is torn":              {`{"schema":"faultline.run/2","kern`, whole, BegunFile, ""},
+		"begun.json is torn":            {whole, "", RunFile, ""},
+		"both are lost":                 {"-", "-", "", "run.json in DIR is missing, and no begun.json says with what its cells were observed (1 of new, 2 of old)"},
+		"both are empty":                {"", "", "", "run.json in DIR is empty"},
+		"both are damaged":              {zeros, "{", "", "run.json in DIR is damaged"},
+		"run.json is a newer version's": {newer, whole, "", "not a run of schema"},
+		"run.json is no record":         {other, whole, "", "read DIR/run.json"},
+		"begun.json is no record":       {"", other, "", "read DIR/begun.json"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := run("r1", cell("a/b", "old", "EIO"), cell("a/c", "old", "EIO"), cell("a/b", "new", "EIO"))
+			f := folder(t, r)
+			begun := r
+			begun.Cells, begun.Findings = nil, nil
+			if err := f.PutBegun(begun); err != nil {
+				t.Fatal(err)
+			}
+			for file, content := range map[string]string{RunFile: c.run, BegunFile: c.begun} {
+				switch content {
+				case whole:
+				case "-":
+					if err := os.Remove(f.Path(file)); err != nil {
+						t.Fatal(err)
+					}
+				default:
+					if err := os.WriteFile(f.Path(file), []byte(content), 0o644); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			got, from, err := f.LoadBegun()
+			if c.want != "" {
+				if err == nil || !strings.Contains(strings.ReplaceAll(err.Error(), f.Dir(), "DIR"), c.want) {
+					t.Errorf("got %v, want %q", err, c.want)
+				}
+				if lost := (*LostError)(nil); errors.As(err, &lost) && (fault.Of(err) != fault.Request || !strings.Contains(err.Error(), "another --out")) {
+					t.Errorf("it does not say what to do: %v", err)
+				}
+				return
+			}
+			if err != nil || from != c.from {
+				t.Fatalf("from %s, %v; want %s", from, err, c.from)
+			}
+			if diff := cmp.Diff(begun.Kernels[0].Digest, got.Kernels[0].Digest); diff != "" || got.ID != "r1" {
+				t.Errorf("%s, %s", got.ID, diff)
+			}
+		})
+	}
+	f, err := At(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := f.LoadBegun(); !errors.As(err, new(*NoRunError)) {
+		t.Errorf("an empty folder: %v", err)
+	}
+}

@@ -1,0 +1,109 @@
+package run
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/internal/fault"
+)
+
+// TestResumeWithoutRecord has a power loss take run.json and tear a cell: the run goes on
+// with the others, if it is the same run.
+func TestResumeWithoutRecord(t *testing.T) {
+	rec := func() results.Run {
+		return results.Run{
+			Schema: results.Schema, ID: "r1", Started: time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC), Accel: "tcg",
+			Tool: results.Tool{Version: "1"}, Host: results.Host{QEMU: "7.2.22"}, Suites: map[string]string{"dax": "1"}, Command: []string{"faultline", "run"},
+			Kernels:   []results.Kernel{{Name: "old", Spec: "dir:old", Arch: "amd64", Digest: "d1", Accel: "tcg"}},
+			Scenarios: []results.Scenario{{ID: "dax/a", Doc: "a", Suite: "dax"}, {ID: "dax/b", Doc: "b", Suite: "dax"}, {ID: "dax/c", Doc: "c", Suite: "dax"}},
+		}
+	}
+	for name, c := range map[string]struct {
+		change func(*results.Run)
+		want   string
+	}{
+		"the same":       {func(*results.Run) {}, ""},
+		"another kernel": {func(r *results.Run) { r.Kernels[0].Digest = "d2" }, "begun with old (digest d1"},
+		"another QEMU":   {func(r *results.Run) { r.Host.QEMU = "10.0.13" }, "QEMU 7.2.22 / 10.0.13"},
+		"other suites":   {func(r *results.Run) { r.Suites["dax"] = "2" }, "other suites"},
+		"another tool":   {func(r *results.Run) { r.Tool.Version = "2" }, "begun by faultline 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := script(t)
+			if err := s.folder.PutBegun(rec()); err != nil {
+				t.Fatal(err)
+			}
+			for _, id := range []string{"dax/a", "dax/b"} {
+				cell := observe.Cell{Scenario: id, Kernel: "old", Accel: "tcg", Verdict: observe.Expected, Started: time.Now(), Steps: []observe.Step{}}
+				if err := s.folder.PutCell(cell); err != nil {
+					t.Fatal(err)
+				}
+			}
+			torn := s.folder.Path(results.CellFile(observe.Cell{Scenario: "dax/b", Kernel: "old"}))
+			for _, file := range []string{torn, s.folder.Path(results.RunFile)} {
+				if err := os.Truncate(file, 0); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.Resume, s.Out = true, s.folder.Dir()
+			s.folder.Close()
+			if err := s.checkFolder(); err != nil {
+				t.Fatal(err)
+			}
+			defer s.folder.Close()
+			heard := s.Progress.(*heard)
+			if len(heard.lines) != 1 || !strings.Contains(heard.lines[0], "going on with begun.json") {
+				t.Errorf("%q", heard.lines)
+			}
+			now := rec()
+			c.change(&now)
+			err := s.takeOver(now)
+			if c.want != "" {
+				if fault.Of(err) != fault.Request || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("%v, not %q", err, c.want)
+				}
+				return
+			}
+			if err != nil || len(s.cells) != 1 || s.cells[0].Scenario != "dax/a" || s.record.ID != "r1" {
+				t.Errorf("%v, %+v", err, s.cells)
+			}
+			if !slices.ContainsFunc(heard.lines, func(l string) bool {
+				return strings.Contains(l, "not taken over: ") && strings.Contains(l, filepath.Base(torn))
+			}) {
+				t.Errorf("%q", heard.lines)
+			}
+		})
+	}
+}
+
+// TestNothingToResume has folders in which no run can go on.
+func TestNothingToResume(t *testing.T) {
+	cells := t.TempDir()
+	f, err := results.At(cells)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.PutCell(observe.Cell{Scenario: "dax/a", Kernel: "old", Accel: "tcg", Verdict: observe.Expected, Started: time.Now(), Steps: []observe.Step{}}); err != nil {
+		t.Fatal(err)
+	}
+	for dir, want := range map[string]string{
+		t.TempDir():                           "nothing to resume: no run was begun in ",
+		filepath.Join(t.TempDir(), "none"):    "nothing to resume: no run was begun in ",
+		cells:                                 "its cells were observed (1 of old): they can't be taken over; run without --resume and with another --out",
+		filepath.Join(cells, results.RunFile): "run.json in " + cells + " is missing",
+	} {
+		s := script(t)
+		s.Resume, s.Out = true, dir
+		err := s.checkFolder()
+		if fault.Of(err) != fault.Request || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, not %q", err, want)
+		}
+		s.folder.Close()
+	}
+}

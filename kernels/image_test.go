@@ -21,7 +21,7 @@ import (
 	"github.com/faultline/faultline/internal/fake"
 )
 
-// zeros is a zstd stream of so many zeros.
+// zeros returns n zeros, compressed by zstd.
 func zeros(t *testing.T, n int64) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -42,7 +42,7 @@ type zero struct{}
 
 func (zero) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-// sections is a vmlinux that says it has so many sections, in its first one.
+// sections returns a vmlinux whose section 0 gives n as the number of sections (sh_size).
 func sections(n uint64) []byte {
 	const at = 4096
 	b := append(fake.Vmlinux("6.1.0", "6.1", true), make([]byte, 2*at)...)

@@ -48,6 +48,9 @@ type Client struct {
 // maxStops is how many stop replies are kept that nobody waited for.
 const maxStops = 16
 
+// ackLimit bounds the sending of an acknowledgement, which is one byte.
+const ackLimit = 10 * time.Second
+
 // resends is how often a packet is sent, or asked for, again.
 const resends = 3
 
@@ -288,7 +291,10 @@ func (c *Client) packet(ctx context.Context, what string) ([]byte, error) {
 			}
 		}
 		if !e.bad {
-			return e.data, c.write(ctx, []byte{'+'})
+			// A packet that came is not lost where ctx ends now.
+			acknowledged, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackLimit)
+			defer cancel()
+			return e.data, c.write(acknowledged, []byte{'+'})
 		}
 		if err := c.write(ctx, []byte{'-'}); err != nil {
 			return nil, err

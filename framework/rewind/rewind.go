@@ -58,8 +58,7 @@ func Before(code []byte, after gdb.Registers, addr uint64, n int) (gdb.Registers
 			return before, nil
 		}
 	}
-	// A repeated instruction that is not over: RIP is at it.
-	if inst, err := x86asm.Decode(code[Behind:], 64); err == nil && repeated(inst) && after.RCX != 0 {
+	if inst, under := underWay(code, after, done); under && repeated(inst) {
 		return rounds(inst, after, addr, n)
 	}
 	switch {
@@ -88,6 +87,47 @@ func Reads(code []byte, now gdb.Registers, addr uint64, n int) bool {
 	now.RIP += uint64(inst.Len)
 	_, err = plain(inst, now, addr, n)
 	return err == nil
+}
+
+// Wrote returns where the write ended that began at addr, the lowest byte in
+// question that it wrote: of the instruction before RIP, or of the rounds of a
+// repeated one that have been done. code is as for Before.
+func Wrote(code []byte, after gdb.Registers, addr uint64) (end uint64, err error) {
+	if len(code) != Behind+Ahead {
+		return 0, unknown("%d bytes of code instead of %d", len(code), Behind+Ahead)
+	}
+	done, known := previous(code[:Behind])
+	if known {
+		if m, ok := done.Args[0].(x86asm.Mem); ok && !fills[done.Op] && !stores[done.Op] {
+			at, ok := effective(m, done, after)
+			if ok && overlap(at, done.MemBytes, addr, 1) {
+				return at + uint64(done.MemBytes), nil
+			}
+		}
+	}
+	inst, under := underWay(code, after, done)
+	if !under {
+		inst = done
+	}
+	switch {
+	case !known && !under:
+		return 0, unknown("no instruction ends for certain at RIP %#x", after.RIP)
+	case !fills[inst.Op] && !stores[inst.Op]:
+		return 0, unknown("where %v wrote", inst)
+	case after.Flags&directionFlag != 0:
+		return 0, unknown("%v runs towards lower addresses", inst)
+	case after.RDI <= addr:
+		return 0, unknown("%v wrote up to %#x, and not %#x", inst, after.RDI, addr)
+	}
+	return after.RDI, nil
+}
+
+// underWay returns the repeated instruction that is not over: RIP is at it. QEMU
+// before 10 looks at RCX once more after the last round, so that RCX may be 0. Behind
+// another string instruction, done, it is one that does not begin: RCX is 0 already.
+func underWay(code []byte, now gdb.Registers, done x86asm.Inst) (x86asm.Inst, bool) {
+	inst, err := x86asm.Decode(code[Behind:], 64)
+	return inst, err == nil && repeat(inst) && (now.RCX != 0 || !repeat(done))
 }
 
 // previous returns the instruction that ends where code ends, if there is one for
@@ -166,8 +206,14 @@ var element = map[x86asm.Op]uint64{
 // stores are those of them that write by RDI.
 var stores = map[x86asm.Op]bool{x86asm.MOVSB: true, x86asm.MOVSW: true, x86asm.MOVSD: true, x86asm.MOVSQ: true}
 
-func repeated(inst x86asm.Inst) bool {
-	if element[inst.Op] == 0 {
+// fills are the string instructions that write by RDI, and read nothing.
+var fills = map[x86asm.Op]bool{x86asm.STOSB: true, x86asm.STOSW: true, x86asm.STOSD: true, x86asm.STOSQ: true}
+
+func repeated(inst x86asm.Inst) bool { return element[inst.Op] != 0 && repeat(inst) }
+
+// repeat reports whether an instruction is a string instruction with the prefix REP.
+func repeat(inst x86asm.Inst) bool {
+	if element[inst.Op] == 0 && !fills[inst.Op] {
 		return false
 	}
 	for _, p := range inst.Prefix {

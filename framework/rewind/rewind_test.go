@@ -37,6 +37,9 @@ func TestBefore(t *testing.T) {
 			gdb.Registers{RSI: at + 4, RDI: 0x9008, RCX: 1}, gdb.Registers{RSI: at - 4, RDI: 0x9000, RCX: 2, RIP: ip}},
 		"the last round": {"\xf3\xa4", "\xc3",
 			gdb.Registers{RSI: at + 1, RDI: 0x9001}, gdb.Registers{RSI: at, RDI: 0x9000, RCX: 1, RIP: ip - 2}},
+		// QEMU before 10 looks at RCX once more where it is 0.
+		"the last round, not ended": {"\x89\xd1", "\xf3\xa4",
+			gdb.Registers{RSI: at + 1, RDI: 0x9001}, gdb.Registers{RSI: at, RDI: 0x9000, RCX: 1, RIP: ip}},
 		// All rounds are done: QEMU 10 and later.
 		"a whole rep movsb": {"\xf3\xa4", "\xc3",
 			gdb.Registers{RSI: at + 4096, RDI: 0xa000}, gdb.Registers{RSI: at, RDI: 0x9000, RCX: 4096, RIP: ip - 2}},
@@ -116,4 +119,39 @@ func FuzzBefore(f *testing.F) {
 			t.Errorf("RIP %#x from %#x", before.RIP, after.RIP)
 		}
 	})
+}
+
+func TestWrote(t *testing.T) {
+	const at, ip = 0x7000, 0x1000
+	for name, c := range map[string]struct {
+		before, after string // machine code
+		regs          gdb.Registers
+		want          uint64 // 0 is unknown
+	}{
+		"mov %rdx,(%rsi)":                 {"\x48\x89\x16", "\xc3", gdb.Registers{RSI: at}, at + 8},
+		"one that begins before the byte": {"\x48\x89\x16", "\xc3", gdb.Registers{RSI: at - 3}, at + 5},
+		"movnti %rdx,8(%rsi)":             {"\x48\x0f\xc3\x56\x08", "\xc3", gdb.Registers{RSI: at - 8}, at + 8},
+		"movups %xmm0,(%rdi)":             {"\x0f\x11\x07", "\xc3", gdb.Registers{RDI: at}, at + 16},
+		"add %rax,(%rdi)":                 {"\x48\x01\x07", "\xc3", gdb.Registers{RDI: at}, at + 8},
+		"one round of rep stosq":          {"\x48\x89\xd1", "\xf3\x48\xab", gdb.Registers{RDI: at + 8, RCX: 7}, at + 8},
+		"a whole rep stosb":               {"\xf3\xaa", "\xc3", gdb.Registers{RDI: at + 4096}, at + 4096},
+		"a whole rep movsb":               {"\xf3\xa4", "\xc3", gdb.Registers{RSI: 0x9000, RDI: at + 64}, at + 64},
+		"stosl":                           {"\xab", "\xc3", gdb.Registers{RDI: at + 4, RCX: 9}, at + 4},
+		"a store elsewhere":               {"\x48\x89\x16", "\xc3", gdb.Registers{RSI: at + 8}, 0},
+		"a store by GS":                   {"\x65\x48\x89\x16", "\xc3", gdb.Registers{RSI: at}, 0},
+		"a call":                          {"\xe8\x00\x00\x00\x00", "\xc3", gdb.Registers{RSP: at}, 0},
+		"rep stosb downwards":             {"\xf3\xaa", "\xc3", gdb.Registers{RDI: at + 1, Flags: directionFlag}, 0},
+		"rep stosb that did not reach":    {"\xf3\xaa", "\xc3", gdb.Registers{RDI: at}, 0},
+		"vmovdqu %ymm0,(%rdi)":            {"\xc5\xfe\x7f\x07", "\xc3", gdb.Registers{RDI: at}, at + 32},
+		"the last round of rep stosb":     {"\x89\xd1", "\xf3\xaa", gdb.Registers{RDI: at + 1}, at + 1},
+	} {
+		c.regs.RIP = ip
+		got, err := Wrote(place(c.before, c.after), c.regs, at)
+		if got != c.want || (err != nil) != (c.want == 0) {
+			t.Errorf("%s: %#x, %v; want %#x", name, got, err, c.want)
+		}
+	}
+	if _, err := Wrote(nil, gdb.Registers{}, at); !errors.Is(err, ErrUnknown) {
+		t.Errorf("without code: %v", err)
+	}
 }

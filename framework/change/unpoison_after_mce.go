@@ -12,6 +12,6 @@ var UnpoisonAfterMCE = Change{
 	Moves: []Move{
 		// The page that was given back is counted no more, and has no flag.
 		{Scenarios: "mce/anon/unpoison", Witness: "HardwareCorrupted", Before: "4 kB", After: "8 kB"},
-		{Scenarios: "mce/anon/unpoison", Witness: "kpageflags anon+*", Before: "no hwpoison", After: "hwpoison"},
+		{Scenarios: "mce/anon/unpoison", Witness: "kpageflags anon+0x5000", Before: "no hwpoison", After: "hwpoison"},
 	},
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/framework/rewind"
-	"github.com/faultline/faultline/framework/vm"
 	"github.com/faultline/faultline/guest/wire"
 	"github.com/faultline/faultline/internal/arch"
 )
@@ -24,7 +23,8 @@ import (
 // Consume makes a machine check land on an access. A watchpoint stops every
 // vCPU after the access, the one that made it is set back to before it, the
 // machine check is raised on it, and all go on: what runs next on it is the
-// kernel's handler, with the access as what was interrupted.
+// kernel's handler, with the access as what was interrupted. The line stays
+// poisoned behind it (watcher).
 
 // watched is where an access is waited for.
 type watched struct {
@@ -96,8 +96,6 @@ const (
 	reachLimit = 30 * time.Second
 	// stubLimit bounds an exchange with the gdb stub, likewise.
 	stubLimit = 30 * time.Second
-	// strays is how many other accesses at the same virtual address are passed over.
-	strays = 16
 )
 
 // Consume has the victim consume poison by a load: GuestVM.Consume with In and StartLoad.
@@ -121,36 +119,19 @@ func (g *GuestVM) consume(ctx context.Context, m inject.MachineCheck, at watched
 	}
 	g.approach(ctx, 2) // the machine check, and what meets it
 	g.injected, g.poisoned = true, true
-	stub, err := g.halt(ctx)
+	w, err := g.watching(ctx)
 	if err != nil {
 		return nil, err
 	}
-	step := func(do func(context.Context) error) {
-		if err == nil {
-			limited, cancel := context.WithTimeoutCause(ctx, stubLimit, fmt.Errorf("no answer within %v", stubLimit))
-			defer cancel()
-			err = do(limited)
-		}
-	}
-	watch := func(ctx context.Context) error { return stub.Watch(ctx, gdb.Read, at.virt, 1) }
-	step(watch)
-	step(stub.Continue)
+	l, err := w.poison(ctx, m, at)
 	if err != nil {
 		return nil, err
 	}
 	s := start()
-	cpu, err := g.reach(ctx, stub, s, at) // and set it back
-	if err != nil {
+	if err := w.reach(ctx, s, l); err != nil {
 		return nil, err
 	}
-	action := fmt.Sprintf("%s at %s, as %s accesses it", m, at.name, at.by)
-	step(func(ctx context.Context) error { return m.Raise(ctx, g.vm, cpu, at.frame.Addr) })
-	step(func(ctx context.Context) error { return stub.Unwatch(ctx, gdb.Read, at.virt, 1) })
-	step(stub.Continue)
-	if err != nil {
-		return nil, err
-	}
-	record(g.rec, "host", action, observe.Outcome{}, "")
+	record(g.rec, "host", fmt.Sprintf("%s at %s, as %s accesses it", m, at.name, at.by), observe.Outcome{}, "")
 	return s, nil
 }
 
@@ -190,88 +171,15 @@ func exact(accel qemu.Accel) error {
 	return fmt.Errorf("%w: with %s the processor takes a machine check when it likes; give the scenario the trait Exactly, or use Victim.Spin", ErrNotExact, accel)
 }
 
-// halt stops the guest by the stub, which it connects to first.
-func (g *GuestVM) halt(ctx context.Context) (*gdb.Client, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, stubLimit, fmt.Errorf("no answer within %v", stubLimit))
-	defer cancel()
-	if g.stub != nil {
-		_, err := g.stub.Interrupt(ctx)
-		return g.stub, err
-	}
-	conn, err := g.vm.DialGDB(ctx)
-	if err != nil {
-		return nil, err
-	}
-	g.stub, err = gdb.Attach(ctx, conn)
-	return g.stub, err
-}
-
-// reach waits until the access came to the byte, and tells the vCPU that makes it.
-func (g *GuestVM) reach(ctx context.Context, stub *gdb.Client, s *Started, at watched) (cpu int, err error) {
-	where := fmt.Sprintf("%s of %s", at.name, at.by)
-	unreached := func(why string) error { return &UnreachedError{s.action, where, why} }
-	limited, cancel := context.WithTimeoutCause(ctx, reachLimit, unreached(fmt.Sprintf("not within %v", reachLimit)))
-	defer cancel()
-	waiting, over := context.WithCancelCause(limited)
-	defer over(nil)
-	// What was started may end without the access, and must not be waited for then.
-	go func() {
-		_, err := s.await(ctx)
-		switch {
-		case errors.As(err, new(*hung)):
-			over(unreached("it " + err.Error()))
-		case err != nil:
-			over(err)
-		default:
-			over(unreached("it ended without"))
-		}
-	}()
-	for range strays {
-		stop, err := stub.Wait(waiting)
-		if err != nil {
-			if errors.Is(err, gdb.ErrClosed) || errors.Is(err, gdb.ErrEnded) {
-				// Why is what waits for the victim's answer finds out.
-				select {
-				case <-waiting.Done():
-				case <-time.After(stubLimit):
-				}
-			}
-			return 0, reachError(waiting, err)
-		}
-		if stop.Access != gdb.Read || stop.Addr != at.virt {
-			return 0, fmt.Errorf("the guest stopped for something else: %+v", stop)
-		}
-		// The address means something else to other processes.
-		frame, err := g.physical(ctx, stop.CPU, at.virt)
-		if err != nil {
-			return 0, err
-		}
-		if frame == at.frame.Addr {
-			again, err := setBack(ctx, stub, stop.CPU, at.virt)
-			if err != nil || !again {
-				return stop.CPU, err
-			}
-		}
-		if err := stub.Continue(ctx); err != nil {
-			return 0, err
-		}
-	}
-	return 0, unreached(fmt.Sprintf("%d accesses of others came first", strays))
-}
-
 // setBack gives a vCPU that read the byte at virt the registers that it had before,
 // where hardware raises the machine check. Where they can't be computed the machine
 // check would not be exact, which is an error. again says that the instruction did
 // not come to its end, and will read once more: a copy whose destination is not
 // mapped reads, and takes a page fault as it writes.
 func setBack(ctx context.Context, stub *gdb.Client, cpu int, virt uint64) (again bool, err error) {
-	after, err := stub.Registers(ctx, cpu)
+	after, code, err := stopped(ctx, stub, cpu)
 	if err != nil {
 		return false, err
-	}
-	code, err := around(ctx, stub, after.RIP)
-	if err != nil {
-		return false, fmt.Errorf("read the instruction that read: %w", err)
 	}
 	before, err := rewind.Before(code, after, virt, 1)
 	if err == nil {
@@ -302,6 +210,17 @@ func interrupted(ctx context.Context, stub *gdb.Client, r gdb.Registers, virt ui
 	return false
 }
 
+// stopped reads a vCPU's registers and the code around RIP, as package rewind wants it.
+func stopped(ctx context.Context, stub *gdb.Client, cpu int) (r gdb.Registers, code []byte, err error) {
+	if r, err = stub.Registers(ctx, cpu); err != nil {
+		return r, nil, err
+	}
+	if code, err = around(ctx, stub, r.RIP); err != nil {
+		err = fmt.Errorf("read the instruction at RIP %#x: %w", r.RIP, err)
+	}
+	return r, code, err
+}
+
 // around reads the code around RIP, as package rewind wants it, of the vCPU whose
 // registers were read last. What lies on a page before that can't be read is
 // taken for padding.
@@ -317,21 +236,6 @@ func around(ctx context.Context, stub *gdb.Client, rip uint64) ([]byte, error) {
 
 // nop is the instruction that does nothing.
 const nop = 0x90
-
-// reachError prefers why the wait ended over the stub's own words.
-func reachError(ctx context.Context, err error) error {
-	var unreached *UnreachedError
-	var trouble *vm.Trouble
-	switch cause := context.Cause(ctx); {
-	case errors.As(cause, &trouble) && errors.Is(err, gdb.ErrTimeout):
-		return cause // the agent's connection told it first, and the stub was not waited for
-	case errors.As(cause, &trouble):
-		return fmt.Errorf("%w: %w", err, cause)
-	case errors.As(cause, &unreached):
-		return cause
-	}
-	return err
-}
 
 // physical is what a vCPU's page tables, as they are, make of an address.
 func (g *GuestVM) physical(ctx context.Context, cpu int, virt uint64) (uint64, error) {

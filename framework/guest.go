@@ -12,7 +12,6 @@ import (
 
 	"github.com/onsi/ginkgo/v2"
 
-	"github.com/faultline/faultline/framework/gdb"
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/framework/suite"
@@ -58,13 +57,13 @@ type GuestVM struct {
 	bare    map[string]bool   // disks that Unmount unmounted
 	victims map[string]*Victim
 
-	stub     *gdb.Client // nil until something stopped the guest
-	direct   uint64      // where the kernel maps physical memory, once asked for
-	injected bool        // something was made bad, so that what follows is the kernel's doing
-	poisoned bool        // memory was, so that its witnesses are worth asking
-	frames   []watched   // pages that poison was aimed at
-	mayPanic bool        // a panic is what the scenario is after
-	dead     bool        // the guest panicked, as the scenario expected
+	watcher  *watcher  // nil until something consumes poison
+	direct   uint64    // where the kernel maps physical memory, once asked for
+	injected bool      // something was made bad, so that what follows is the kernel's doing
+	poisoned bool      // memory was, so that its witnesses are worth asking
+	frames   []watched // pages that poison was aimed at
+	mayPanic bool      // a panic is what the scenario is after
+	dead     bool      // the guest panicked, as the scenario expected
 }
 
 func newGuestVM(g *vm.Guest, rec *suite.Record, fail func(error)) *GuestVM {
@@ -84,6 +83,9 @@ func (g *GuestVM) call(ctx context.Context, req *wire.Request) *wire.Reply {
 // approach is called before the guest is made to do what ends in so many steps: a
 // person who wants to look at it before one of them does so here.
 func (g *GuestVM) approach(ctx context.Context, steps int) {
+	if err := g.watcher.failed(); err != nil {
+		g.fail(err)
+	}
 	if err := g.rec.Approach(ctx, g.vm, steps); err != nil {
 		g.fail(err)
 	}
@@ -224,6 +226,7 @@ func Guest(ctx context.Context, options ...GuestOption) *GuestVM {
 	g := newGuestVM(started, rec, fail)
 	ginkgo.DeferCleanup(func(ctx context.Context) {
 		defer started.Close()
+		defer g.watcher.close()
 		if rec.Trouble == nil {
 			if err := g.collect(ctx); err != nil {
 				if g.notePanic(err); !rec.Panicked {

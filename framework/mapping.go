@@ -17,6 +17,7 @@ type Mapping struct {
 	Name  string // canonical: the file's name, "anon", …
 	Addr  uint64
 	Bytes int64
+	from  int64 // the offset in the file
 	fd    int
 }
 
@@ -123,8 +124,9 @@ func (v *Victim) mapping(ctx context.Context, name, path string, bytes, offset i
 		record(v.g.rec, v.Role, action, observe.Outcome{Errno: r.Errno}, "")
 		v.g.fail(fmt.Errorf("%s: %s", action, r.Errno))
 	}
-	m := &Mapping{v: v, Name: name, Addr: r.Addr, Bytes: bytes, fd: r.FD}
+	m := &Mapping{v: v, Name: name, Addr: r.Addr, Bytes: bytes, from: offset, fd: r.FD}
 	v.maps = append(v.maps, m)
+	v.g.watchMapping(ctx, m)
 	record(v.g.rec, v.Role, action, observe.Outcome{}, "")
 	return m
 }

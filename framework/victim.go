@@ -182,6 +182,9 @@ func (v *Victim) wait(ctx context.Context, p pending) (reply *wire.Reply, err er
 func (s *Started) Wait(ctx context.Context) *Seen {
 	v := s.v
 	reply, err := s.await(ctx)
+	if err := v.g.watcher.failed(); err != nil {
+		v.g.fail(err)
+	}
 	if h := (*hung)(nil); errors.As(err, &h) {
 		return v.g.recordHung(v.Role, s.action, s.at, h)
 	}

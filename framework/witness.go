@@ -79,7 +79,7 @@ func (g *GuestVM) collect(ctx context.Context) error {
 		}
 		g.rec.Witnesses[observe.WitnessBadBlocks+" "+disks[n].Name] = observe.BadSectors(string(reply.File.Data))
 	}
-	return nil
+	return g.watcher.failed()
 }
 
 // roles are the names of victims, by process id, and of the devices in use.

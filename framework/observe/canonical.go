@@ -109,6 +109,10 @@ func PageMap(entry []byte) string {
 	return PageMapEntry(binary.LittleEndian.Uint64(entry))
 }
 
+// manyEvents is how many times in a row the same event is told singly: the number of
+// those that come for ever is the host's doing.
+const manyEvents = 16
+
 // MemoryFailures words the data of QEMU's events (MEMORY_FAILURE in qapi/run-state.json).
 func MemoryFailures(events []map[string]any) string {
 	var words []string
@@ -126,7 +130,20 @@ func MemoryFailures(events []map[string]any) string {
 		}
 		words = append(words, strings.TrimSpace(text))
 	}
-	return strings.Join(words, ", ")
+	var told []string
+	for len(words) > 0 {
+		n := 1
+		for n < len(words) && words[n] == words[0] {
+			n++
+		}
+		if n > manyEvents {
+			told = append(told, words[0]+" again and again")
+		} else {
+			told = append(told, words[:n]...)
+		}
+		words = words[n:]
+	}
+	return strings.Join(told, ", ")
 }
 
 // Data is data as an outcome has it: long data is cut to 16 bytes, with a

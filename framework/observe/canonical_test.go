@@ -2,6 +2,7 @@ package observe
 
 import (
 	"encoding/binary"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -75,4 +76,24 @@ func FuzzBadSectors(f *testing.F) {
 			t.Errorf("%d bytes of %d lines", len(got), lines)
 		}
 	})
+}
+
+// What comes for ever comes in a number that the host decides.
+func TestMemoryFailures(t *testing.T) {
+	event := func(action string) map[string]any {
+		return map[string]any{"recipient": "guest", "action": action, "flags": map[string]any{"action-required": true, "recursive": false}}
+	}
+	for _, tt := range []struct {
+		events []map[string]any
+		want   string
+	}{
+		{nil, ""},
+		{[]map[string]any{event("inject"), event("inject")}, "MEMORY_FAILURE guest inject action-required, MEMORY_FAILURE guest inject action-required"},
+		{append(slices.Repeat([]map[string]any{event("inject")}, 100), event("reset")), "MEMORY_FAILURE guest inject action-required again and again, MEMORY_FAILURE guest reset action-required"},
+		{slices.Repeat([]map[string]any{event("inject")}, 50), "MEMORY_FAILURE guest inject action-required again and again"},
+	} {
+		if got := MemoryFailures(tt.events); got != tt.want {
+			t.Errorf("%d events: %q, want %q", len(tt.events), got, tt.want)
+		}
+	}
 }

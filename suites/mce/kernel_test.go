@@ -97,14 +97,15 @@ var _ = Describe("poison that the kernel consumes", func() {
 var _ = Describe("a processor of AMD's without SUCCOR", func() {
 	// mce_severity_amd: an uncorrected error that nothing can be done about. The
 	// catalogue expected the panic of every kernel; 5.10.262 logs it, tells nobody
-	// and leaves the page as it is.
+	// and leaves the page as it is, so that the load meets the poison again.
 	It("ends the kernel with the first poison that is consumed", scenario("amd/srar", "D11", consumes(Follows(change.AMDPanics))...), func(ctx SpecContext) {
 		g := Guest(ctx, AMD())
 		g.AllowPanic()
+		g.LeaveOut(observe.WitnessLog, "MCE records pool full", "it depends on how often the load meets the poison until it is given up")
 		v := g.Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)
 		v.Store(ctx, m.At(at()))
 		load := v.Consume(ctx, inject.SRAR().Recklessly(), m.At(at()))
-		Expect(load).To(Follow(change.AMDPanics, Before(Reads(0x5a)), After(Panics("Uncorrected error without MCA Recovery"))))
+		Expect(load).To(Follow(change.AMDPanics, Before(Hangs()), After(Panics("Uncorrected error without MCA Recovery"))))
 	})
 })

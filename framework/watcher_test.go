@@ -1,0 +1,67 @@
+package framework
+
+import (
+	"testing"
+	"time"
+
+	"github.com/faultline/faultline/framework/inject"
+)
+
+// A poisoned line raises a machine check at each read, by whatever mapping, until it
+// is overwritten as a whole. The machine check is one that a kernel only logs, so that
+// the load is carried out again and again.
+func TestPoisonStays(t *testing.T) {
+	g := guestFor(t, rigged(t, "apt:bookworm"))
+	ctx := t.Context()
+	v, second := g.Victim(ctx), g.Second(ctx)
+	f := g.DAX(ctx, Ext4).File(ctx, 64*KiB)
+	m, m2 := v.Map(ctx, f, Shared), second.Map(ctx, f, Shared)
+	v.Load(ctx, m.At(5))
+	v.Load(ctx, m.At(Page(1)))
+	more := func(l *line) {
+		t.Helper()
+		from := l.raised.Load()
+		for deadline := time.Now().Add(reachLimit); l.raised.Load() < from+3; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%d machine checks, and no more", l.raised.Load())
+			}
+		}
+	}
+	fill := func(v *Victim, a Addr, n int64) {
+		t.Helper()
+		if got := v.Syscall(ctx, "getrandom", a, n, 0); got.Errno != "" {
+			t.Fatal(got)
+		}
+	}
+	end := func(s *Started) {
+		t.Helper()
+		if got := s.Wait(ctx); got.Data == "" {
+			t.Errorf("%v, want a byte", got)
+		}
+		if n := len(g.watcher.lines); n != 0 {
+			t.Errorf("%d lines are poisoned still", n)
+		}
+	}
+
+	loading, err := g.consume(ctx, inject.UCNA(), v.In(ctx, m.At(5)).watched, func() *Started { return v.StartLoad(m.At(5)) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := g.watcher.lines[0]
+	more(l)
+	fill(second, m2.At(0), 40)
+	more(l)
+	fill(second, m2.At(16), lineBytes)
+	end(loading)
+
+	// A mapping that is made later is one like the others.
+	l, err = g.watcher.poison(ctx, inject.UCNA(), v.In(ctx, m.At(Page(1))).watched)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m3 := second.MapPart(ctx, f, Page(1), PageBytes(), Shared)
+	loading = second.StartLoad(m3.At(lineBytes - 1))
+	more(l)
+	fill(v, m.At(Page(1)), lineBytes)
+	end(loading)
+}

@@ -58,9 +58,13 @@ func contradicted(c observe.Cell, id string, known change.List) bool {
 // check depends on the processor's model, and on QEMU raising it at the very access.
 // The mce-inject module's software injection raises none.
 func HostMade(c observe.Cell) bool {
+	return machineCheck(c) || slices.ContainsFunc(c.Steps, func(s observe.Step) bool { return s.Outcome.Panicked() })
+}
+
+// machineCheck reports whether the processor took a machine check in a cell.
+func machineCheck(c observe.Cell) bool {
 	return slices.ContainsFunc(c.Steps, func(s observe.Step) bool {
-		check := strings.HasPrefix(s.Action, "machine check") || strings.HasPrefix(s.Action, "mce-inject hw")
-		return s.Outcome.Panicked() || s.Actor == "host" && check
+		return s.Actor == "host" && (strings.HasPrefix(s.Action, "machine check") || strings.HasPrefix(s.Action, "mce-inject hw"))
 	})
 }
 

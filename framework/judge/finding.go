@@ -133,7 +133,11 @@ func splatted(c observe.Cell) (Finding, bool) {
 	if !Comparable(c) || c.Witnesses[observe.WitnessSplats] == "" || len(said) == 0 {
 		return Finding{}, false
 	}
-	return Finding{Kind: Splat, Scenario: c.Scenario, Kernels: []string{c.Kernel}, Message: fmt.Sprintf("%s: %s", on(c), strings.Join(said, "; "))}, true
+	message := fmt.Sprintf("%s: %s", on(c), strings.Join(said, "; "))
+	if c.Panicked && machineCheck(c) {
+		message += "; QEMU raised the machine check, so see that another QEMU shows the same"
+	}
+	return Finding{Kind: Splat, Scenario: c.Scenario, Kernels: []string{c.Kernel}, Message: message}, true
 }
 
 // on names a cell.

@@ -1,8 +1,8 @@
 package change
 
-// CopyFromUserQuiet has a system call fail that copies poison from user space, and
-// sends no signal for it. The same series lets copy_from_user return what it did not
-// copy: before, it returned that nothing was left.
+// CopyFromUserQuiet has a system call fail that meets poison in user space, and sends
+// no signal for it. The same series lets copy_from_user return what it did not copy:
+// before, it returned that nothing was left.
 var CopyFromUserQuiet = Change{
 	ID:      "copy_from_user_quiet",
 	Commit:  "a6e3cf70b772",
@@ -10,11 +10,17 @@ var CopyFromUserQuiet = Change{
 	Since:   "v5.16",
 	Effect:  "a system call that meets poison as it copies its argument from user space fails with EFAULT and sends no SIGBUS",
 	Way:     []string{"do_machine_check", "queue_task_work"},
-	Telling: []string{"mce/anon/write"},
+	Telling: []string{"mce/anon/write", "mce/anon/ioctl", "mce/anon/futex"},
 	Moves: []Move{
 		{Scenarios: "mce/anon/write", Witness: "log", Before: "Memory failure: N: Sending SIGBUS to victim due to hardware memory corruption"},
+		{Scenarios: "mce/anon/ioctl", Witness: "log", Before: "Memory failure: N: Sending SIGBUS to victim due to hardware memory corruption"},
+		{Scenarios: "mce/anon/futex", Witness: "log", Before: "Memory failure: N: Sending SIGBUS to victim due to hardware memory corruption"},
 		// queue_task_work in arch/x86/kernel/cpu/mce/core.c takes another function, with words of its own.
 		{Scenarios: "mce/anon/write", Witness: "log", Before: "mce: Uncorrected hardware memory error in user-access at N"},
+		{Scenarios: "mce/anon/ioctl", Witness: "log", Before: "mce: Uncorrected hardware memory error in user-access at N"},
+		{Scenarios: "mce/anon/futex", Witness: "log", Before: "mce: Uncorrected hardware memory error in user-access at N"},
 		{Scenarios: "mce/anon/write", Witness: "log", After: "mce: Kernel accessed poison in user space at N"},
+		{Scenarios: "mce/anon/ioctl", Witness: "log", After: "mce: Kernel accessed poison in user space at N"},
+		{Scenarios: "mce/anon/futex", Witness: "log", After: "mce: Kernel accessed poison in user space at N"},
 	},
 }

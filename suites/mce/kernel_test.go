@@ -92,7 +92,39 @@ var _ = Describe("poison that the kernel consumes", func() {
 		Expect(write).To(Follow(change.CopyFromUserQuiet, Before(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Returning(PageBytes()))), After(Errno("EFAULT"))))
 		Expect(again).To(Be(SIGBUS(BUS_MCEERR_AR, PageLSB())))
 	})
+
+	// get_user() reads one word by one load. From v5.17 to v6.14 a kernel panics there, if
+	// it lacks 1a15bb8303b6 ("x86/mce: use is_copy_from_user() to determine copy-from-user
+	// context"), which stable kernels have.
+	getUser := func(ctx SpecContext, start func(v *Victim, a Addr) *Started) {
+		g := Guest(ctx)
+		g.AllowPanic()
+		v := g.Victim(ctx)
+		m := v.MapAnonymous(ctx, 64*KiB, 0)
+		v.Store(ctx, m.At(at()))
+		called := g.Consume(ctx, inject.SRAR(), v.In(ctx, m.At(Page(bad))), func() *Started { return start(v, m.At(Page(bad))) })
+		g.AwaitLog(ctx, Recovered)
+		again := v.Load(ctx, m.At(at()))
+		Expect(called).To(Follow(change.CopyFromUserQuiet, Before(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Failing("EFAULT"))), After(Errno("EFAULT"))))
+		Expect(again).To(Be(SIGBUS(BUS_MCEERR_AR, PageLSB())))
+	}
+	It("fails ioctl(2) while it reads the argument", scenario("anon/ioctl", "E31", consumes(Follows(change.CopyFromUserQuiet))...), func(ctx SpecContext) {
+		getUser(ctx, func(v *Victim, a Addr) *Started {
+			_, w := v.Pipe(ctx)
+			return v.StartSyscall("ioctl", w, fionbio, a)
+		})
+	})
+	It("fails futex(2) while it reads the word", scenario("anon/futex", "E31", consumes(Follows(change.CopyFromUserQuiet))...), func(ctx SpecContext) {
+		getUser(ctx, func(v *Victim, a Addr) *Started {
+			return v.StartSyscall("futex", a, waitPrivate, 1, 0)
+		})
+	})
 })
+
+const (
+	fionbio     = 0x5421 // FIONBIO (asm-generic/ioctls.h)
+	waitPrivate = 128    // FUTEX_WAIT_PRIVATE (linux/futex.h)
+)
 
 var _ = Describe("a processor of AMD's without SUCCOR", func() {
 	// mce_severity_amd: an uncorrected error that nothing can be done about. The

@@ -56,6 +56,10 @@ func Find(name, pkg string) (string, error) {
 	return "", &MissingError{Tool: name, Package: pkg}
 }
 
+// outputLimit is how long the output of a program may take to end after the program
+// itself: a busy host may be so long about it.
+const outputLimit = 30 * time.Second
+
 // Command prepares a program that dies with ctx, with what it started.
 func Command(ctx context.Context, dir string, env []string, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
@@ -64,7 +68,7 @@ func Command(ctx context.Context, dir string, env []string, name string, args ..
 	cmd.Env = append(append(os.Environ(), "LC_ALL=C"), env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = 5 * time.Second
+	cmd.WaitDelay = outputLimit
 	return cmd
 }
 

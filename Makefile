@@ -20,10 +20,11 @@ build: bin/.built ## build bin/: the command, the guest's programs, the compiled
 
 # The guest's programs are built as framework/vm does it for tests, so that
 # both get the same bytes and share the templates in the cache. The suites are the
-# same bytes wherever they are built: their digests are compared by merge.
+# same bytes wherever they are built: their digests are compared by merge. All is built
+# with -trimpath, here and by tests, so that nothing is compiled twice.
 bin/.built: $(SOURCES) Makefile bin/.version
 	@mkdir -p bin/guest bin/suites
-	@$(GO) build -buildvcs=false -ldflags='-X main.version=$(VERSION)' -o bin/faultline ./cmd/faultline
+	@$(GO) build -trimpath -buildvcs=false -ldflags='-X main.version=$(VERSION)' -o bin/faultline ./cmd/faultline
 	@CGO_ENABLED=0 GOFLAGS= $(GO) build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o bin/guest/ ./guest/init ./guest/agent
 	@rm -f bin/suites/*.test
 	@for s in $(SUITES); do $(GO) test -c -trimpath -o bin/suites/$$s.test ./suites/$$s; done

@@ -47,7 +47,7 @@ func testMain(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(built)
-	commands := [][]string{{"build", "-buildvcs=false", "-o", built + "/", "./cmd/faultline"}}
+	commands := [][]string{{"build", "-trimpath", "-buildvcs=false", "-o", built + "/", "./cmd/faultline"}}
 	suites, err := filepath.Glob(filepath.Join(root, "suites", "*", "suite_test.go"))
 	if err != nil || len(suites) == 0 {
 		fmt.Fprintln(os.Stderr, "no suites:", err)
@@ -55,7 +55,7 @@ func testMain(m *testing.M) int {
 	}
 	for _, s := range suites {
 		name := filepath.Base(filepath.Dir(s))
-		commands = append(commands, []string{"test", "-c", "-o", filepath.Join(built, "suites", name+".test"), "./suites/" + name})
+		commands = append(commands, []string{"test", "-c", "-trimpath", "-o", filepath.Join(built, "suites", name+".test"), "./suites/" + name})
 	}
 	for _, args := range commands {
 		cmd := exec.Command("go", args...)

@@ -27,7 +27,7 @@ func compiled(t *testing.T, suite string) string {
 		t.Skip("boots real guests; -short leaves them out")
 	}
 	binary := filepath.Join(t.TempDir(), suite+".test")
-	cmd := exec.Command("go", "test", "-c", "-o", binary, "./suites/"+suite)
+	cmd := exec.Command("go", "test", "-c", "-trimpath", "-o", binary, "./suites/"+suite)
 	cmd.Dir = ".."
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)

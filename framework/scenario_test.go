@@ -52,7 +52,7 @@ func TestSuiteWithAnIDTwice(t *testing.T) {
 		t.Skip("compiles a suite; -short leaves it out")
 	}
 	binary := filepath.Join(t.TempDir(), "twice.test")
-	if out, err := exec.Command("go", "test", "-c", "-o", binary, "./testdata/twice").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "test", "-c", "-trimpath", "-o", binary, "./testdata/twice").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	for _, args := range [][]string{{"--faultline.list"}, {"-test.short"}, {}} {

@@ -33,7 +33,7 @@ func withHostile(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	if out, err := exec.Command("go", "test", "-c", "-o", filepath.Join(dir, "suites", "hostile.test"), "./testdata/hostile").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "test", "-c", "-trimpath", "-o", filepath.Join(dir, "suites", "hostile.test"), "./testdata/hostile").CombinedOutput(); err != nil {
 		t.Fatalf("build the suite: %v: %s", err, out)
 	}
 	return dir

@@ -46,10 +46,10 @@ func testMain(m *testing.M) int {
 		args, env []string
 	}{
 		{[]string{"-ldflags=-X main.version=v0-test", "-o", built + "/", "."}, nil},
-		{[]string{"-trimpath", "-ldflags=-s -w -buildid=", "-o", built + "/guest/", "../../guest/init", "../../guest/agent"}, static},
+		{[]string{"-ldflags=-s -w -buildid=", "-o", built + "/guest/", "../../guest/init", "../../guest/agent"}, static},
 		{[]string{"-o", built + "/", "./testdata/probe"}, static},
 	} {
-		cmd := exec.Command("go", append([]string{"build", "-buildvcs=false"}, b.args...)...)
+		cmd := exec.Command("go", append([]string{"build", "-trimpath", "-buildvcs=false"}, b.args...)...)
 		cmd.Env = append(os.Environ(), b.env...)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "go build %v: %v\n%s", b.args, err, out)

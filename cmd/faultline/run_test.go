@@ -34,7 +34,6 @@ import (
 var buildSuites sync.Once
 
 // withSuites makes built/run: what make build leaves in bin/.
-// Without -trimpath and -ldflags they come from Go's cache, as make build left them.
 func withSuites(t *testing.T) {
 	t.Helper()
 	var err error
@@ -50,7 +49,7 @@ func withSuites(t *testing.T) {
 		}
 		for _, s := range []string{"dax", "delivery", "mce", "programs", "ram", "syscalls"} {
 			var out []byte
-			if out, err = exec.Command("go", "test", "-c", "-o", filepath.Join(dir, "suites", s+".test"), "../../suites/"+s).CombinedOutput(); err != nil {
+			if out, err = exec.Command("go", "test", "-c", "-trimpath", "-o", filepath.Join(dir, "suites", s+".test"), "../../suites/"+s).CombinedOutput(); err != nil {
 				err = fmt.Errorf("build the suite %s: %w: %s", s, err, out)
 				return
 			}

@@ -22,7 +22,7 @@ func TestObserveWithoutAFolder(t *testing.T) {
 	}
 	ctx := t.Context()
 	suite := plan.Suite{Name: "dax", Binary: filepath.Join(t.TempDir(), "dax.test")}
-	if out, err := exec.CommandContext(ctx, "go", "test", "-c", "-o", suite.Binary, "../../suites/dax").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, "go", "test", "-c", "-trimpath", "-o", suite.Binary, "../../suites/dax").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	store, err := cache.Open("")

@@ -269,7 +269,7 @@ func testSSH(t *testing.T, g *Guest) {
 func probeBinary(t *testing.T) string {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "probe")
-	cmd := exec.Command("go", "build", "-o", out, "./testdata/probe")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", out, "./testdata/probe")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if said, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, said)

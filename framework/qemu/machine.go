@@ -82,7 +82,11 @@ var kernelArgs = []string{
 	"no_timer_check",    // no probing of the timer interrupt
 	"cryptomgr.notests", // self tests of ciphers nobody uses here
 	"audit=0",
-	"secretmem.enable=1",  // memfd_secret(2), which kernels before v6.5 have but refuse
+	"secretmem.enable=1", // memfd_secret(2), which kernels before v6.5 have but refuse
+	// A processor that is busy in the kernel for 20 s is a slow host's as likely as a
+	// lockup, and what does not return is seen without watchdogs: 120 s both.
+	"watchdog_thresh=60",
+	"rcupdate.rcu_cpu_stall_timeout=120",
 	"random.trust_cpu=on", // the processor has RDRAND: the pool is ready without waiting for interrupts
 }
 

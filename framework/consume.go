@@ -28,13 +28,12 @@ import (
 
 // watched is where an access is waited for.
 type watched struct {
-	name   string // canonical: "file+0x4000"
-	by     string // who accesses: a victim's role, or "the kernel"
-	virt   uint64
-	frame  inject.Frame
-	kernel bool
-	v      *Victim
-	at     Addr
+	name  string // canonical: "file+0x4000"
+	by    string // who accesses: a victim's role, or "the kernel"
+	virt  uint64
+	frame inject.Frame
+	v     *Victim
+	at    Addr
 }
 
 // Watched is a byte at which an access is waited for: In and InKernel make it.
@@ -51,7 +50,7 @@ func (v *Victim) In(ctx context.Context, a Addr) Watched {
 // it, for read(2)): at its place in the map of all physical memory.
 func (v *Victim) InKernel(ctx context.Context, a Addr) Watched {
 	frame := v.Frame(ctx, a)
-	return Watched{watched{name: a.String(), by: "the kernel", virt: v.g.directMap(ctx) + frame.Addr, frame: frame, kernel: true, v: v, at: a}}
+	return Watched{watched{name: a.String(), by: "the kernel", virt: v.g.directMap(ctx) + frame.Addr, frame: frame, v: v, at: a}}
 }
 
 // Frame is the byte's place in guest physical memory. Its page must be mapped.

@@ -297,6 +297,9 @@ func (w *watcher) hit(ctx context.Context, stop gdb.Stop) error {
 		if stop.Access == gdb.Write {
 			return w.wrote(ctx, stop, l)
 		}
+		if l.raised.Load() == 0 && virt != l.watched.virt&^(lineBytes-1) {
+			return fmt.Errorf("%s was read at %#x before %s read it at %#x", l.name, stop.Addr, l.by, l.watched.virt)
+		}
 		again, err := setBack(ctx, w.stub, stop.CPU, stop.Addr)
 		if err != nil || again {
 			return err

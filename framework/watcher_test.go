@@ -1,10 +1,13 @@
 package framework
 
 import (
+	"context"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/faultline/faultline/framework/inject"
+	"github.com/faultline/faultline/guest/wire"
 )
 
 // A poisoned line raises a machine check at each read, by whatever mapping, until it
@@ -60,8 +63,34 @@ func TestPoisonStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	m3 := second.MapPart(ctx, f, Page(1), PageBytes(), Shared)
+	err = g.watcher.halted(ctx, func(context.Context) error { l.watched.virt = m3.Addr; return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
 	loading = second.StartLoad(m3.At(lineBytes - 1))
 	more(l)
 	fill(v, m.At(Page(1)), lineBytes)
 	end(loading)
+}
+
+// Poison that is read at another address first is not what the scenario says.
+func TestPoisonReadElsewhere(t *testing.T) {
+	g := guestFor(t, rigged(t, "apt:bookworm"))
+	ctx := t.Context()
+	v, second := g.Victim(ctx), g.Second(ctx)
+	f := g.DAX(ctx, Ext4).File(ctx, 64*KiB)
+	m, m2 := v.Map(ctx, f, Shared), second.MapPart(ctx, f, Page(1), PageBytes(), Shared)
+	v.Load(ctx, m.At(Page(1)))
+	second.Load(ctx, m2.At(0))
+	_, err := g.consume(ctx, inject.SRAR(), v.In(ctx, m.At(Page(1))).watched, func() *Started { return second.StartLoad(m2.At(0)) })
+	if err == nil || !strings.Contains(err.Error(), "before victim read it") {
+		t.Errorf("%v", err)
+	}
+	if failed := g.watcher.failed(); failed == nil {
+		t.Error("the scenario goes on")
+	}
+	// The guest does, too.
+	if reply, err := g.vm.Call(ctx, &wire.Request{ReadFile: &wire.ReadFile{Path: "/proc/uptime"}}); err != nil || len(reply.File.Data) == 0 {
+		t.Errorf("%+v, %v", reply, err)
+	}
 }

@@ -137,6 +137,34 @@ func TestLongBisect(t *testing.T) {
 	}
 }
 
+// TestLongBisectHang finds the commit after which a process hangs that returned before.
+func TestLongBisectHang(t *testing.T) {
+	long(t)
+	repo, _ := variants(t, "6.1", "history")
+	first, err := exec.CommandContext(t.Context(), "git", "-C", repo, "rev-list", "--first-parent", "--reverse", "6.1..history").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, _, _ := strings.Cut(string(first), "\n")
+	cmd := exec.CommandContext(t.Context(), filepath.Join(built, "run", "faultline"), "bisect", "--tree", repo, "--old", old, "--new", "history",
+		"--scenario", "pagecache/ext4/populate-read", "--out", filepath.Join(t.TempDir(), "out"))
+	var said, log strings.Builder
+	cmd.Stdout, cmd.Stderr = &said, &log
+	err = cmd.Run()
+	t.Logf("%s\n%s", log.String(), said.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`[0-9a-f]{12} "madvise: Populate until it works" is the first new commit`, `pagecache/ext4/populate-read: EFAULT → did not return`,
+		`reverted on history .* it shows the other side: confirmed`,
+	} {
+		if !regexp.MustCompile(want).MatchString(said.String()) {
+			t.Errorf("%q is not in what it said", want)
+		}
+	}
+}
+
 // gitState is what of a user's repository has to stay.
 func gitState(t *testing.T, dir string) string {
 	t.Helper()

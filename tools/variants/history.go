@@ -14,6 +14,16 @@ const (
 	theChange = "dax: Tell a fault that it met poison"
 	noBuild   = "nvdimm: Count what is claimed"
 	noBoot    = "nvdimm: Give up early"
+	noReturn  = "madvise: Populate until it works"
+)
+
+// MADV_POPULATE_READ over a block of the page cache that can't be read is tried again for
+// ever by 6.1: VM_FAULT_RETRY comes back as no page and no error. Upstream's 631426ba1d45
+// (v6.9) ends that in another way.
+var (
+	countTries = edit{"mm/madvise.c", "\tint locked = 1;\n\tlong pages;\n", "\tint locked = 1;\n\tint tries = 0;\n\tlong pages;\n"}
+	givesUpOn  = edit{"mm/madvise.c", "\t\tstart += pages * PAGE_SIZE;\n",
+		"\t\ttries = pages ? 0 : tries + 1;\n\t\tif (tries == 3)\n\t\t\treturn -EFAULT;\n\t\tstart += pages * PAGE_SIZE;\n"}
 )
 
 var (
@@ -22,8 +32,10 @@ var (
 )
 
 // history is what the branch of that name has, on top of 6.1: the change in its
-// middle, one commit that does not build, some that do not boot, one merge.
+// middle, one commit that does not build, some that do not boot, one merge. From its first
+// commit to noReturn, MADV_POPULATE_READ returns.
 var history = []commit{
+	{subject: "madvise: Give up a page that can't be had", edits: []edit{countTries, givesUpOn}},
 	{subject: "nvdimm: Say what a region is", edits: []edit{remark("drivers/nvdimm/region_devs.c", "A region is a range of persistent memory.")}},
 	{subject: "dax: Say who owns a device", edits: []edit{remark("drivers/dax/bus.c", "A dax device belongs to its bus.")}},
 	{subject: "ext4: Say how files are mapped", edits: []edit{remark("fs/ext4/file.c", "With -o dax a file is mapped without the page cache.")}},
@@ -42,6 +54,7 @@ var history = []commit{
 	{subject: theChange, edits: whole},
 	{subject: "nvdimm: Say what a pfn device is", edits: []edit{remark("drivers/nvdimm/pfn_devs.c", "It keeps the pages of a namespace on the namespace.")}},
 	{subject: "dax: Say what a holder is", edits: []edit{remark("drivers/dax/super.c", "A holder is a file system on a dax device.")}},
+	{subject: noReturn, edits: []edit{givesUpOn.undo(), countTries.undo()}},
 	{subject: "ext4: Say what an inode is", edits: []edit{remark("fs/ext4/inode.c", "An inode is a file without its name.")}},
 	{subject: "nvdimm: Say what a dimm is", edits: []edit{remark("drivers/nvdimm/dimm.c", "A dimm is a module that can be unplugged.")}},
 	{subject: "xfs: Say what an inode is", edits: []edit{remark("fs/xfs/xfs_iops.c", "An inode is a file without its name.")}},

@@ -55,9 +55,9 @@ const lockWords = `possible (?:circular locking dependency|recursive locking|irq
 // kernel/kcsan/report.c, kernel/locking/lockdep.c, kernel/hung_task.c, kernel/watchdog.c,
 // kernel/rcu/{tree_stall,tasks}.h, lib/ubsan.c, mm/page_alloc.c, slab_bug in mm/slub.c.
 var forms = []form{
-	{line: re(`^WARNING: .*\bat (?:\S+:\d+ )?` + symbol), name: "WARNING", place: atRegisters},
-	// A WARN with a message, since v6.19: the address of its trampoline.
-	{line: re(`^WARNING: .*\bat (?:\S+:\d+ )?0x[0-9a-f]+\b`), name: "WARNING", place: atRegisters},
+	// A WARN with a message, since v6.19, has an address and no function. The first that
+	// matches decides: a process, whose name a program chooses, is last in the line.
+	{line: re(`^WARNING: .*?\bat (?:\S+:\d+ )?(?:` + symbol + `|0x[0-9a-f]+\b)`), name: "WARNING", place: atRegisters},
 	{line: re(`^WARNING: .*\bCPU: \d+ PID: \d+ at `), name: "WARNING", place: atRegisters},
 
 	{line: re(`^(?:WARNING|BUG|INFO): (?:\S+/\d+ )?(?P<words>` + lockWords + `)`), name: lockdep, place: atLock},

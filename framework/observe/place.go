@@ -112,7 +112,7 @@ var (
 	reporters = re(`^_*(?:` + strings.Join([]string{
 		// Traces, warnings, traps and panics.
 		`dump_stack|dump_backtrace|show_(?:stack|regs|trace)|walk_stack|print_|(?:dev_)?v?printk`,
-		`dev_(?:emerg|alert|crit|err|warn|notice|info)|vpanic|panic|nmi_panic|oops|die|warn_|warn$|report_bug`,
+		`dev_(?:emerg|alert|crit|err|warn|notice|info)|vpanic|panic|nmi_panic|oops|die|warn_|warn$|WARN_|report_bug`,
 		`handle_bug|fixup_bug|bug_handler`,
 		`do_(?:error_)?trap|do_invalid_op|invalid_op|asm_|exc_|error_entry|page_fault|do_page_fault`,
 		`async_page_fault|bad_(?:area|page)|no_context|kernelmode_fixup`,

@@ -105,6 +105,8 @@ var forms = []form{
 	{line: re(`^(?:traps: )?(?P<words>CFI failure|Missing ENDBR)\b.*? ` + symbol), place: atRegisters},
 
 	{line: re(`^UBSAN: (?P<words>\S.*) in \S+:\d+`), name: "UBSAN"},
+	// With CONFIG_UBSAN_TRAP.
+	{line: re(`^UBSAN: (?P<words>\S.*) at ` + symbol), name: "UBSAN"},
 	{line: re(`^UBSAN: (?P<words>[\w-]+)`), name: "UBSAN"},
 	{line: re(`^unchecked MSR access error`), name: "unchecked MSR access", place: atRegisters},
 	{line: re(`^list_(?:add|del) corruption`), name: "list corruption", place: nowhere},
@@ -127,8 +129,9 @@ var forms = []form{
 }
 
 // within are lines of another complaint's report that begin as a complaint does.
-var within = re(`^INFO: (?:lockdep is turned off|Stall ended|NMI handler|task .* is blocked on|` +
-	`(?:Slab|Object|Allocated|Freed|recovery required)\b)|^BUG \S+ \([^)]*\): kasan: `)
+var within = re(`^INFO: (?:lockdep is turned off|Stall ended|NMI handler|` +
+	`task .* blocked on an? [\w-]+(?: likely (?:owned|last held) by task |, but the owner )|` +
+	`0x\S+-0x|(?:Slab|Object|Allocated|Freed|recovery required)\b)|^BUG \S+ \([^)]*\): kasan: `)
 
 // head is a first line, and what matched in it.
 type head struct {

@@ -44,13 +44,43 @@ func lockdown(k *kernels.Kernel) (level int, symbol string) {
 	return 0, ""
 }
 
+// closedDebugfs is the symbol by which a kernel lets nobody use debugfs: it mounts none, or
+// has no files in it (fs/debugfs/inode.c, debugfs_allow); "" where there is none.
+func closedDebugfs(k *kernels.Kernel) string {
+	for _, s := range []string{"DEBUG_FS_ALLOW_NONE", "DEBUG_FS_DISALLOW_MOUNT"} {
+		if k.Config.Enabled(s) {
+			return s
+		}
+	}
+	return ""
+}
+
+// appraisal has IMA ask for a signature in a file's attributes before it loads a module
+// (security/integrity/ima/ima_policy.c, build_appraise_rules).
+const appraisal = "IMA_APPRAISE_REQUIRE_MODULE_SIGS"
+
 // denial says why a kernel refuses what a scenario needs though it has it: it is
-// locked down, or takes signed modules only; "" where it does not.
+// locked down, keeps debugfs closed, or takes signed modules only; "" where it does not.
 func denial(k *kernels.Kernel, needs []string) string {
 	level, by := lockdown(k)
 	for _, l := range locked {
 		if level >= l.level && slices.ContainsFunc(needs, func(n string) bool { return strings.TrimPrefix(n, prefix) == l.symbol }) {
 			return fmt.Sprintf("%s is locked down (%s%s), which forbids %s", k.Name, prefix, by, l.what)
+		}
+	}
+	if symbol := closedDebugfs(k); symbol != "" {
+		for _, l := range locked {
+			if l.level == integrity && slices.ContainsFunc(needs, func(n string) bool { return strings.TrimPrefix(n, prefix) == l.symbol }) {
+				return fmt.Sprintf("%s keeps debugfs closed (%s%s), and so %s", k.Name, prefix, symbol, l.what)
+			}
+		}
+	}
+	if k.Config.Enabled(appraisal) && k.Config.Enabled("IMA_APPRAISE_BUILD_POLICY") {
+		for _, n := range needs {
+			if k.Config.Get(n) == "m" {
+				return fmt.Sprintf("%s appraises modules (%s%s), and a guest's files have no signature: it can't load that of %s%s",
+					k.Name, prefix, appraisal, prefix, strings.TrimPrefix(n, prefix))
+			}
 		}
 	}
 	if level == 0 && k.Config.Enabled("MODULE_SIG_FORCE") {

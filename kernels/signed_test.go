@@ -54,3 +54,16 @@ func TestModulesSigned(t *testing.T) {
 		t.Error("without a folder of modules one lacks a signature")
 	}
 }
+
+// The release that modules were built for is read from the first that can be read.
+func TestBuiltFor(t *testing.T) {
+	dir := t.TempDir()
+	for name, data := range map[string][]byte{"a.ko.gz": []byte("no gzip"), "b.ko": []byte("no ELF"), "c.ko": fake.Module("c", "6.1.0-56-amd64")} {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := kernels.BuiltFor(t.Context(), dir); got != "6.1.0-56-amd64" {
+		t.Errorf("%q", got)
+	}
+}

@@ -27,13 +27,11 @@ func (k *Kernel) ModulesSigned() bool {
 		if !modules.IsModule(rel) || others && !own {
 			return nil
 		}
-		data, err := modules.Read(filepath.Join(k.ModulesDir, rel))
-		if err != nil {
-			return nil
-		}
-		signed, others = bytes.HasSuffix(data, []byte(signature)), true
-		if own {
-			return fs.SkipAll
+		if data, err := modules.Read(filepath.Join(k.ModulesDir, rel)); err == nil {
+			signed, others = bytes.HasSuffix(data, []byte(signature)), true
+			if own {
+				return fs.SkipAll
+			}
 		}
 		return nil
 	})

@@ -96,6 +96,9 @@ var forms = []form{
 	{line: re(`^(?:\[ )?BUG: (?P<own>.*)`), name: "BUG"},
 	// The cache, then what is wrong with it.
 	{line: re(`^BUG (?P<words>\S+) \([^)]*\): (?P<own>.*)`), name: "SLUB"},
+	// Of SLAB, until v6.7.
+	{line: re(`^slab error in \w+\(\): cache .(?P<words>[^']+)': (?P<own>.*)`), name: "SLAB"},
+	{line: re(`^Slab corruption \([^)]*\): (?P<words>\S+) `), name: "SLAB: corruption"},
 	{line: re(`^[Kk]ernel BUG at `), name: "kernel BUG", place: atRegisters},
 
 	{line: re(`^(?:Oops: )?general protection fault`),

@@ -129,7 +129,7 @@ var (
 		`debug_(?:object|print_object|check_no_obj|smp_processor_id)|(?:timer|work)_is_static_object`,
 		`(?:init|destroy)_(?:timer|work|hrtimer)_|init_timer_key|ref_tracker`,
 		`this_cpu_preempt_check|check_preemption_disabled|might_(?:sleep|fault|resched)|cant_(?:sleep|migrate)|schedule_bug`,
-		`object_err|slab_(?:err|bug|pad_check)`,
+		`object_err|slab_(?:err|bug|pad_check)|cache_(?:alloc|free)_debugcheck|check_poison_obj`,
 		`handle_(?:overflow|null_ptr_deref|misaligned_access|object_size_mismatch)`,
 		`kmemleak|(?:create|link|delete)_object|page_table_check|kernel_(?:un)?poison_pages|(?:set|reset)_page_owner`,
 		`debug_dma|add_dma_entry|check_(?:unmap|sync)$`,

@@ -22,6 +22,8 @@ func TestCheckersWords(t *testing.T) {
 		"a list's element twice":            {"list_add double add: new=ffff888100a, prev=ffff888100a, next=ffff888100b.", []string{"list corruption"}},
 		"a callback twice":                  {"rcu: __call_rcu_common(): Double-freed CB 00000000c1a2b3c4->nd_free_rcu+0x0/0x20()!!!   slab kmalloc-64 start", []string{"RCU: Double-freed CB in nd_free_rcu"}},
 		"a soft interrupt's preemption":     {"softirq: huh, entered softirq 3 NET_RX 00000000c1a2b3c4 with preempt_count 00000101, exited with 00000100?", []string{"softirq: huh, entered softirq"}},
+		"SLAB":                              {"slab error in cache_free_debugcheck(): cache `kmalloc-64': double free, or memory outside object was overwritten" + trace + " __slab_error.isra.0.cold+0x1/0x2\n cache_free_debugcheck+0x1/0x2\n kfree+0x1/0x2\n nd_free+0x1/0x2", []string{"SLAB: kmalloc-64: double free in nd_free"}},
+		"SLAB, poison":                      {"Slab corruption (Not tainted): kmalloc-64 start=ffff888100a, len=64\n010: 6b 6b" + trace + " print_objinfo+0x1/0x2\n check_poison_obj+0x1/0x2\n cache_alloc_debugcheck_after+0x1/0x2\n kmem_cache_alloc+0x1/0x2\n nd_get+0x1/0x2", []string{"SLAB: corruption: kmalloc-64 in nd_get"}},
 		"a table's entry":                   {"mm/pgtable-generic.c:51: bad pmd 00000000c1a2b3c4(8000000100c04067)", []string{"bad pmd"}},
 		"an entry of the top table":         {"mm/memory.c:437: bad pgd 00000000c1a2b3c4(8000000100c04067)", []string{"bad pgd"}},
 

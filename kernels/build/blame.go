@@ -35,7 +35,7 @@ var reasons = []struct {
 	advice string
 }{
 	{regexp.MustCompile(`No space left on device|Disk quota exceeded`), full, ""},
-	{regexp.MustCompile(`\bKilled\b(?:\]| |$)|[Oo]ut of memory|Cannot allocate memory|\bmemory exhausted|std::bad_alloc|terminated with signal 9`), memory, ""},
+	{regexp.MustCompile(`\bKilled\b(?:\]| |$)|[Oo]ut of memory|Cannot allocate memory|\bmemory exhausted|std::bad_alloc|terminated with signal 9|\*\*\* \[.*\] Error 137$`), memory, ""},
 	{regexp.MustCompile(`FAILED:? .*BTF|^FAILED unresolved symbol |Failed to generate BTF|BTF: .*(?:not available|too old|failed)|^pahole: |^libbpf: .*BTF|` +
 		`[Ff]ailed to encode BTF|[Ee]rror .*encoding BTF`), tree,
 		"this machine's pahole (package dwarves) and the tree do not fit: unset CONFIG_DEBUG_INFO_BTF in the configuration (?config=FILE), or install another pahole"},

@@ -43,6 +43,11 @@ func TestCheckersWords(t *testing.T) {
 			t.Errorf("%s: %q, not %q", name, got, c.want)
 		}
 	}
+	// A notice of a checker ends no report that it comes into.
+	amid := "BUG: KASAN: double-free in kfree+0x1/0x2\nkmemleak: Kernel memory leak detector disabled" + trace + " kfree+0x1/0x2\n nd_free+0x1/0x2"
+	if got := Splats(stamped(amid)); !slices.Equal(got, []string{"KASAN: double-free in nd_free"}) {
+		t.Errorf("with a notice in it: %q", got)
+	}
 	for _, l := range stamped("kmemleak: Kernel memory leak detector initialized (mem pool available: 15679)\n" +
 		"kmemleak: Automatic memory scanning thread started\nkmemleak: Kernel memory leak detector disabled\npagealloc: enabled\n" +
 		"smp: Bringing up secondary CPUs ...\nINFO: task agent:233 is blocked on a mutex, but the owner is not found.\n" +

@@ -53,6 +53,20 @@ var (
 // guest has no console (drivers/tty/serial/8250/Kconfig; the value there is 4).
 const uarts = "SERIAL_8250_RUNTIME_UARTS"
 
+// Steering are the settings by which a kernel that is built already steers its guests:
+// arguments of its own, what makes of a complaint a panic, tests that run from its start.
+func Steering(c *kconfig.Config) []Setting {
+	return slices.DeleteFunc(Foreign(c), func(s Setting) bool {
+		switch {
+		case s.Symbol == "CMDLINE":
+			return !c.Enabled("CMDLINE_BOOL")
+		case s.Symbol == "BOOT_CONFIG_EMBED", s.Symbol == "PANIC_ON_OOPS", strings.HasSuffix(s.Symbol, "_PANIC"), strings.HasSuffix(s.Symbol, "_TEST"):
+			return false
+		}
+		return true
+	})
+}
+
 // signingKey is the key that a build makes for itself (certs/Kconfig).
 const signingKey = "certs/signing_key.pem"
 

@@ -36,6 +36,30 @@ func hardened(t *testing.T, lines string, signed bool) *kernels.Kernel {
 	return &kernels.Kernel{Name: "K", Config: c, ModulesDir: dir}
 }
 
+// A kernel that was built elsewhere may steer its guests: that is said, by the symbol and
+// its value.
+func TestSteered(t *testing.T) {
+	for lines, want := range map[string]string{
+		"": "",
+		"CONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE=\"panic_on_warn=1 nr_hugepages=4\"\n": `it is built with CONFIG_CMDLINE="panic_on_warn=1 nr_hugepages=4", which steers`,
+		"CONFIG_CMDLINE=\"panic_on_warn=1\"\n":                                       "", // without CMDLINE_BOOL nothing reads it
+		"CONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE=\"\"\n":                               "",
+		"CONFIG_PANIC_ON_OOPS=y\n":                                                   `CONFIG_PANIC_ON_OOPS="y"`,
+		"CONFIG_BOOTPARAM_HUNG_TASK_PANIC=1\n":                                       `CONFIG_BOOTPARAM_HUNG_TASK_PANIC="1"`,
+		"CONFIG_BOOTPARAM_SOFTLOCKUP_PANIC=0\n":                                      "",
+		"CONFIG_BOOT_CONFIG_EMBED=y\n":                                               `CONFIG_BOOT_CONFIG_EMBED="y"`,
+		"CONFIG_RCU_TORTURE_TEST=y\n":                                                `CONFIG_RCU_TORTURE_TEST="y"`,
+		"CONFIG_SYSTEM_TRUSTED_KEYS=\"debian/certs/all.pem\"\n":                      "", // it is built
+		"CONFIG_EXTRA_FIRMWARE=\"x.bin\"\nCONFIG_DEFAULT_INIT=\"/sbin/init\"\n":      "",
+	} {
+		r := Of(hardened(t, lines, true), []scenario.Info{{ID: "a/b"}})
+		brief := strings.Join(r.Brief(), "\n")
+		if (brief == "") != (want == "") || !strings.Contains(brief, want) || !strings.Contains(r.String(), want) || r.Count() > 0 {
+			t.Errorf("%q: %q\n%s", lines, brief, r)
+		}
+	}
+}
+
 // What a kernel has and forbids is skipped with lockdown or signatures as the reason:
 // the EPERM that a guest would get is no behaviour of what is tested.
 func TestLockdown(t *testing.T) {

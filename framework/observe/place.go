@@ -163,7 +163,7 @@ var (
 		`stack_depot|kstrdup|ida_free|page_pool`,
 		// Strings and bytes.
 		`mem(?:cpy|set|move|cmp|chr|dup)|str(?:n|l|s)?(?:cmp|cpy|len|chr|str|cat|dup)|v?s[cn]*printf|kv?asprintf`,
-		`string|pointer|hex_|crc|aes_|va_format`,
+		`string|pointer|hex_|crc|aes(?:ti)?_|va_format`,
 		`(?:raw_|simple_)?copy_(?:to|from|in|page_|folio_)|copy(?:in|out)$|(?:get|put|clear)_user|instrument`,
 		`read_once|read_word|phys_addr|skb_(?:pull|push|put|trim)$`,
 		// Counters, bits, lists, trees and tables.

@@ -45,6 +45,7 @@ func TestPlaces(t *testing.T) {
 		"freed, met in a maple tree":     {"BUG: KASAN: slab-use-after-free in mas_next_slot+0x1/0x2\nRead of size 8" + found + " mas_next_slot+0x1/0x2\n mas_find+0x1/0x2\n nd_walk+0x1/0x2", "KASAN: slab-use-after-free in nd_walk"},
 		"freed, met in an xarray":        {"BUG: KASAN: slab-use-after-free in xas_load+0x1/0x2\nRead of size 8" + found + " xas_load+0x1/0x2\n xa_load+0x1/0x2\n nd_walk+0x1/0x2", "KASAN: slab-use-after-free in nd_walk"},
 		"freed, met by number":           {"BUG: KASAN: slab-use-after-free in __radix_tree_lookup+0x1/0x2\nRead of size 8" + found + " __radix_tree_lookup+0x1/0x2\n radix_tree_lookup+0x1/0x2\n idr_find+0x1/0x2\n nd_walk+0x1/0x2", "KASAN: slab-use-after-free in nd_walk"},
+		"never written, met in a cipher": {"BUG: KMSAN: uninit-value in aesti_encrypt+0x1/0x2\n aesti_encrypt+0x1/0x2\n crypto_aes_encrypt+0x1/0x2\n nd_setkey+0x1/0x2", "KMSAN: uninit-value in crypto_aes_encrypt"},
 		"freed twice":                    {"BUG: KFENCE: invalid free in kfree+0x1/0x2\n\nInvalid free of 0xffff8881 (in kfence-#12):\n kfree+0x1/0x2\n nd_release+0x1/0x2\n\nallocated by task 233 on cpu 0 at 12.3s:\n other+0x1/0x2", "KFENCE: invalid free in nd_release"},
 		"helpers only, then where freed": {"BUG: KASAN: double-free in kfree+0x1/0x2\nFree of addr ffff" + found + " kfree+0x1/0x2\n\nAllocated by task 233:\n nd_alloc+0x1/0x2\n\nFreed by task 233:\n nd_old+0x1/0x2", "KASAN: double-free in kfree"},
 

@@ -241,7 +241,7 @@ func failedHunks(stderr string, diff []byte) []string {
 // -p: one where they are git's (a/, b/); else the first with which a file that is
 // changed is in the tree, or the folder of one that is new.
 func (r *Repo) level(ctx context.Context, tree string, diff []byte) (int, error) {
-	const usual, deepest = 1, 3
+	const usual, deepest = 1, 9
 	var names []string
 	for _, m := range reNames.FindAllSubmatch(diff, -1) {
 		from, to := string(m[1]), string(m[2])
@@ -262,7 +262,11 @@ func (r *Repo) level(ctx context.Context, tree string, diff []byte) (int, error)
 			levels = append(levels, level)
 		}
 	}
-	for _, level := range []int{usual, 0, usual + 1, deepest} {
+	tried := []int{usual, 0}
+	for level := usual + 1; level <= deepest; level++ {
+		tried = append(tried, level)
+	}
+	for _, level := range tried {
 		for _, n := range names {
 			put(level, n)
 		}

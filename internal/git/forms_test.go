@@ -67,6 +67,8 @@ func TestForms(t *testing.T) {
 
 		{"of Subversion", "Index: drivers/f\n=======\n--- drivers/f\t(revision 1)\n+++ drivers/f\t(working copy)\n" + hunk, "one 1 two three", nil, ""},
 		{"of Mercurial", "# HG changeset patch\n# Node ID 12\nf: One\n\ndiff -r 12 -r 34 drivers/f\n--- a/drivers/f\tThu Jan 01\n+++ b/drivers/f\tThu Jan 01\n" + hunk, "one 1 two three", nil, ""},
+		{"whole paths of another machine", "--- /usr/src/linux.orig/drivers/f\n+++ /usr/src/linux/drivers/f\n" + hunk, "one 1 two three", nil, ""},
+		{"whole paths, deep", "diff -u /home/a/src/kernel/v6/linux/drivers/f.orig /home/a/src/kernel/v6/linux/drivers/f\n--- /home/a/src/kernel/v6/linux/drivers/f\n+++ /home/a/src/kernel/v6/linux/drivers/f\n" + hunk, "one 1 two three", nil, ""},
 		{"git's mnemonic prefixes", strings.NewReplacer(" a/", " i/", " b/", " w/").Replace(plain), "one 1 two three", nil, ""},
 		{"with a copy of before", "--- drivers/f.orig\n+++ drivers/f\n" + hunk, "one 1 two three", nil, ""},
 		{"with colours", colors, "", nil, "has the colours of a terminal in it"},

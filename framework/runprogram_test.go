@@ -45,6 +45,18 @@ func TestSkipped(t *testing.T) {
 		"LTP: a part not here, and passed":    {"mf01.c:40: TPASS: x\nmf01.c:41: TCONF: y\n", 0, ""},
 		"LTP: automake's status":              {"mf01.c:40: TPASS: x\n", 77, ""},
 
+		"LTP: passed, in old words, a part":   {"mf01        1  TPASS  :  x\nmf01        2  TCONF  :  mf01.c:40: needs numa\n", 32, ""},
+		"LTP: of a file below":                {"../../lib/tst_kernel.c:12: TCONF: needs CONFIG_NUMA\n", 32, "needs CONFIG_NUMA"},
+		"LTP: a child's":                      {"mf01.c:40: TINFO: x\nmf01.c:50: TCONF: first\nmf01.c:51: TCONF: second\n", 32, "first"},
+		"LTP: talks of passing":               {"mf01.c:40: TINFO: no TPASS: to come\nmf01.c:50: TCONF: needs numa\n", 32, "needs numa"},
+		"LTP: killed":                         {"tst_test.c:1600: TBROK: Test killed by SIGKILL!\n", 2, ""},
+		"TAP, a plan of none alone":           {"TAP version 13\n1..0\n", 0, "it plans no test"},
+		"TAP, a plan of none, kselftest's":    {"1..0\n", 4, "it plans no test"},
+		"TAP, a plan of none that fails":      {"1..0\n", 1, ""},
+		"TAP, a plan of none, and a bail-out": {"1..0\nBail out! no device\n", 0, ""},
+		"TAP, skipped in small letters":       {"1..0 # Skipped: no device\n", 0, "no device"},
+		"TAP, the rest is skipped":            {"1..21\nok 1 a\nok 2 # SKIP no such advice\n", 4, ""},
+		"KTAP, not ok and skipped":            {"KTAP version 1\n1..1\nnot ok 1 selftests: a # SKIP needs root\n", 4, "needs root"},
 		"automake: not here":                  {"no such device\n", 77, "no such device"},
 		"automake: silent":                    {"", 77, "it does not say why"},
 		"automake: hard error":                {"no compiler\n", 99, ""},
@@ -65,6 +77,33 @@ func TestSkipped(t *testing.T) {
 	} {
 		if got := told(test); got != want {
 			t.Errorf("%+v: %q, want %q", test, got, want)
+		}
+	}
+}
+
+// An exit status that says of nothing that it failed is no news; any other is.
+func TestFailing(t *testing.T) {
+	for name, c := range map[string]struct {
+		out        string
+		code, want int
+		rest       bool // it skips the rest
+	}{
+		"nothing said":                  {"", 32, 32, false},
+		"passed":                        {"x\n", 0, 0, false},
+		"LTP, a part not here":          {"a 1 TPASS : x\na 2 TCONF : y\n", 32, 0, false},
+		"LTP, information":              {"a.c:1: TINFO: x\na.c:2: TPASS: y\n", 16, 0, false},
+		"LTP, a warning and a part":     {"a.c:1: TPASS: x\na.c:2: TWARN: y\n", 36, 36, false},
+		"LTP, a failure":                {"a.c:1: TFAIL: x\n", 1, 1, false},
+		"LTP, another status":           {"a.c:1: TPASS: x\n", 77, 77, false},
+		"kselftest, the rest skipped":   {"1..21\nok 1 a\nok 2 # SKIP no such advice\n", 4, 0, true},
+		"kselftest, 4 without a skip":   {"1..2\nok 1 a\nok 2 b\n", 4, 4, false},
+		"kselftest, known to fail":      {"1..2\nok 1 a\nnot ok 2 b # XFAIL no\n", 2, 0, false},
+		"kselftest, 2 without one":      {"1..1\nok 1 a\n", 2, 2, false},
+		"TAP, skipped last, other code": {"1..2\nok 1 a\nok 2 b # SKIP no\n", 1, 1, false},
+	} {
+		said := tap.Read(c.out)
+		if got := failing(said, c.code, c.out); got != c.want || skipsRest(said, c.code) != c.rest {
+			t.Errorf("%s: %d, want %d; the rest: %v", name, got, c.want, !c.rest)
 		}
 	}
 }

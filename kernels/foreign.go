@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/faultline/faultline/kernels/kconfig"
 )
@@ -24,15 +25,47 @@ var files = []string{
 	"UNUSED_KSYMS_WHITELIST", "IPE_BOOT_POLICY", "IMA_X509_PATH", "EVM_X509_PATH",
 }
 
+// ofGuest are where programs and files of a running machine are: what a configuration
+// says of them decides nothing of a build.
+var ofGuest = []string{"/bin/", "/dev/", "/etc/", "/lib/", "/proc/", "/run/", "/sbin/", "/sys/", "/usr/bin/", "/usr/lib/", "/usr/sbin/", "/var/"}
+
+// elsewhere reports whether a value is the path of a file that a build would read, under
+// whichever symbol.
+func elsewhere(value string) bool {
+	return strings.HasPrefix(value, "/") && strings.Count(value, "/") > 1 &&
+		!slices.ContainsFunc(ofGuest, func(p string) bool { return strings.HasPrefix(value, p) })
+}
+
 // texts and switches steer a guest: arguments that are built in, or replace those that
-// it is started with, and what makes of a complaint a panic.
+// it is started with, what makes of a complaint a panic, what refuses its modules and
+// files whatever it is asked, and tests that run from its start.
 var (
 	texts    = []string{"CMDLINE", "DEFAULT_INIT"}
 	switches = []string{
 		"CMDLINE_BOOL", "CMDLINE_OVERRIDE", "CMDLINE_FORCE", "CMDLINE_EXTEND", "BOOT_CONFIG_EMBED", "BOOT_CONFIG_FORCE", "IMA_LOAD_X509", "EVM_LOAD_X509",
 		"PANIC_ON_OOPS", "BOOTPARAM_SOFTLOCKUP_PANIC", "BOOTPARAM_HARDLOCKUP_PANIC", "BOOTPARAM_HUNG_TASK_PANIC",
+		"INITRAMFS_FORCE", "IMA_APPRAISE_BUILD_POLICY", "DEBUG_FS_ALLOW_NONE", "DEBUG_FS_DISALLOW_MOUNT",
+		"RCU_TORTURE_TEST", "RCU_SCALE_TEST", "RCU_REF_SCALE_TEST", "LOCK_TORTURE_TEST", "SCF_TORTURE_TEST",
 	}
 )
+
+// uarts is how many serial lines a kernel registers where nothing asks for one: with 0 a
+// guest has no console (drivers/tty/serial/8250/Kconfig; the value there is 4).
+const uarts = "SERIAL_8250_RUNTIME_UARTS"
+
+// Steering are the settings by which a kernel that is built already steers its guests:
+// arguments of its own, what makes of a complaint a panic, tests that run from its start.
+func Steering(c *kconfig.Config) []Setting {
+	return slices.DeleteFunc(Foreign(c), func(s Setting) bool {
+		switch {
+		case s.Symbol == "CMDLINE":
+			return !c.Enabled("CMDLINE_BOOL")
+		case s.Symbol == "BOOT_CONFIG_EMBED", s.Symbol == "PANIC_ON_OOPS", strings.HasSuffix(s.Symbol, "_PANIC"), strings.HasSuffix(s.Symbol, "_TEST"):
+			return false
+		}
+		return true
+	})
+}
 
 // signingKey is the key that a build makes for itself (certs/Kconfig).
 const signingKey = "certs/signing_key.pem"
@@ -45,16 +78,21 @@ func Foreign(base *kconfig.Config) (all []Setting) {
 		s := Setting{Symbol: symbol, Value: value}
 		_, notNumber := strconv.Atoi(value)
 		switch {
+		case symbol == uarts && value == "0":
+			s.Line = "CONFIG_" + uarts + "=4"
 		case value == "", value == "n", value == "0":
 			continue
-		case slices.Contains(files, symbol), slices.Contains(texts, symbol):
+		case symbol == "MODULE_SIG_KEY":
+			if value == signingKey {
+				continue
+			}
+			s.Line = fmt.Sprintf("CONFIG_%s=%q", symbol, signingKey)
+		case slices.Contains(files, symbol), slices.Contains(texts, symbol), elsewhere(value):
 			s.Line = fmt.Sprintf("CONFIG_%s=\"\"", symbol)
 		case slices.Contains(switches, symbol) && notNumber == nil: // one that counts, as some came to do
 			s.Line = fmt.Sprintf("CONFIG_%s=0", symbol)
 		case slices.Contains(switches, symbol):
 			s.Line = fmt.Sprintf("CONFIG_%s=n", symbol)
-		case symbol == "MODULE_SIG_KEY" && value != signingKey:
-			s.Line = fmt.Sprintf("CONFIG_%s=%q", symbol, signingKey)
 		default:
 			continue
 		}

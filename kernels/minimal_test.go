@@ -67,6 +67,48 @@ CONFIG_SYSTEM_TRUSTED_KEYS=""
 	}
 }
 
+// The kind counts, not the list: a path of another machine under any symbol, and what
+// refuses or disturbs the guest. What only the running machine reads stays.
+func TestForeignOfAnyKind(t *testing.T) {
+	for line, want := range map[string]string{
+		`CONFIG_LOGO_LINUX_CLUT224_FILE="/home/somebody/logo.ppm"`: `CONFIG_LOGO_LINUX_CLUT224_FILE=""`,
+		`CONFIG_VENDOR_BLOB="/build/vendor/blob.bin"`:              `CONFIG_VENDOR_BLOB=""`,
+		`CONFIG_SYSTEM_REVOCATION_KEYS="/srv/keys/dbx.pem"`:        `CONFIG_SYSTEM_REVOCATION_KEYS=""`,
+		`CONFIG_INITRAMFS_SOURCE="usr/root.cpio"`:                  `CONFIG_INITRAMFS_SOURCE=""`,
+		`CONFIG_MODULE_SIG_KEY="/srv/keys/modules.pem"`:            `CONFIG_MODULE_SIG_KEY="certs/signing_key.pem"`,
+		`CONFIG_INITRAMFS_FORCE=y`:                                 `CONFIG_INITRAMFS_FORCE=n`,
+		`CONFIG_IMA_APPRAISE_BUILD_POLICY=y`:                       `CONFIG_IMA_APPRAISE_BUILD_POLICY=n`,
+		`CONFIG_DEBUG_FS_ALLOW_NONE=y`:                             `CONFIG_DEBUG_FS_ALLOW_NONE=n`,
+		`CONFIG_DEBUG_FS_DISALLOW_MOUNT=y`:                         `CONFIG_DEBUG_FS_DISALLOW_MOUNT=n`,
+		`CONFIG_RCU_TORTURE_TEST=y`:                                `CONFIG_RCU_TORTURE_TEST=n`,
+		`CONFIG_SERIAL_8250_RUNTIME_UARTS=0`:                       `CONFIG_SERIAL_8250_RUNTIME_UARTS=4`,
+		`CONFIG_BOOTPARAM_SOFTLOCKUP_PANIC=y`:                      `CONFIG_BOOTPARAM_SOFTLOCKUP_PANIC=n`,
+		`CONFIG_CMDLINE=" "`:                                       `CONFIG_CMDLINE=""`,
+
+		`CONFIG_SERIAL_8250_RUNTIME_UARTS=32`:                     "",
+		`CONFIG_MODULE_SIG_KEY="certs/signing_key.pem"`:           "",
+		`CONFIG_MODPROBE_PATH="/sbin/modprobe"`:                   "",
+		`CONFIG_UEVENT_HELPER_PATH="/usr/lib/hotplug"`:            "",
+		`CONFIG_LOGO_LINUX_MONO_FILE="drivers/video/logo/x.pbm"`:  "",
+		`CONFIG_DEFAULT_HOSTNAME="/"`:                             "",
+		`CONFIG_CC_VERSION_TEXT="gcc (Debian 12.2.0-14) 12.2.0"`:  "",
+		`CONFIG_LSM="landlock,lockdown,yama,integrity,apparmor"`:  "",
+		`CONFIG_STATIC_USERMODEHELPER_PATH="/sbin/usermode-help"`: "",
+	} {
+		c, err := kconfig.ParseBytes([]byte(line + "\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, s := range Foreign(c) {
+			got += s.Line
+		}
+		if got != want {
+			t.Errorf("%s: %q, not %q", line, got, want)
+		}
+	}
+}
+
 func TestMinimalConfigFor(t *testing.T) {
 	parse := func(text string) *kconfig.Config {
 		t.Helper()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io/fs"
 	"path/filepath"
+	"strings"
 
 	"github.com/faultline/faultline/kernels/modules"
 )
@@ -12,21 +13,27 @@ import (
 const signature = "~Module signature appended~\n"
 
 // ModulesSigned reports whether the kernel's modules carry a signature, by the first
-// that is found. Whose it is, the kernel finds out. Without modules there is none that
-// lacks one.
+// of its own that can be read: what others built for it, in extra/ or updates/, is
+// asked only where there is none. Whose the signature is, the kernel finds out. Without
+// modules there is none that lacks one.
 func (k *Kernel) ModulesSigned() bool {
 	signed := true
 	if k.ModulesDir == "" {
 		return signed
 	}
+	others := false // whether one of others' was read
 	_ = Walk(k.ModulesDir, func(rel string, _ fs.FileInfo) error {
-		if !modules.IsModule(rel) {
+		own := strings.HasPrefix(filepath.ToSlash(rel), "kernel/")
+		if !modules.IsModule(rel) || others && !own {
 			return nil
 		}
 		if data, err := modules.Read(filepath.Join(k.ModulesDir, rel)); err == nil {
-			signed = bytes.HasSuffix(data, []byte(signature))
+			signed, others = bytes.HasSuffix(data, []byte(signature)), true
+			if own {
+				return fs.SkipAll
+			}
 		}
-		return fs.SkipAll
+		return nil
 	})
 	return signed
 }

@@ -219,7 +219,7 @@ func OtherRelease(release, other string) error {
 		WayOut: "give the image and the lib/modules folder of the same build"}
 }
 
-// BuiltFor is the release that the first module found was built for, or "".
+// BuiltFor is the release that the first module that can be read was built for, or "".
 func BuiltFor(ctx context.Context, dir string) string {
 	if whole.Acquire(ctx, 1) != nil {
 		return ""
@@ -232,6 +232,9 @@ func BuiltFor(ctx context.Context, dir string) string {
 		}
 		if data, err := modules.Read(filepath.Join(dir, rel)); err == nil {
 			release = modules.Release(data)
+		}
+		if release == "" {
+			return nil
 		}
 		return fs.SkipAll
 	})

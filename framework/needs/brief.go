@@ -11,7 +11,7 @@ const named = 3
 
 // Brief is the report in a line for each cause: symbols that cost the same
 // scenarios stand together. It is empty where nothing is lost and all that was asked
-// of the kernel's Kconfig came out so.
+// of the kernel's Kconfig came out so, and the kernel does not steer its guests.
 func (r Report) Brief() (lines []string) {
 	if len(r.Guest) > 0 {
 		var lacks []string
@@ -58,6 +58,9 @@ func (r Report) Brief() (lines []string) {
 	}
 	for _, x := range r.Refused {
 		lines = append(lines, fmt.Sprintf("%s: that costs %s", x.Why, cost(x.Scenarios, r.Asked)))
+	}
+	for _, s := range r.Steered {
+		lines = append(lines, r.Kernel+": "+steers(s))
 	}
 	return lines
 }

@@ -1,6 +1,7 @@
 package needs
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -33,19 +34,64 @@ var locked = []struct {
 // and "" where it forces none.
 func lockdown(k *kernels.Kernel) (level int, symbol string) {
 	early := k.Config.Enabled("SECURITY_LOCKDOWN_LSM_EARLY")
-	if !k.Config.Enabled("SECURITY_LOCKDOWN_LSM") || !early && !slices.Contains(strings.Split(k.Config.Get("LSM"), ","), "lockdown") {
+	lsm := cmp.Or(builtIn(k, "lsm"), k.Config.Get("LSM"))
+	if !k.Config.Enabled("SECURITY_LOCKDOWN_LSM") || !early && !slices.Contains(strings.Split(lsm, ","), "lockdown") {
 		return 0, "" // the module that would enforce it is not initialized
 	}
-	for level, symbol := range []string{integrity: "LOCK_DOWN_KERNEL_FORCE_INTEGRITY", confidentiality: "LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY"} {
-		if symbol != "" && k.Config.Enabled(symbol) {
-			return level, symbol
+	for at, forces := range []string{integrity: "LOCK_DOWN_KERNEL_FORCE_INTEGRITY", confidentiality: "LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY"} {
+		if forces != "" && k.Config.Enabled(forces) {
+			level, symbol = at, forces
+			break
 		}
 	}
-	return 0, ""
+	// An argument raises the level, and never lowers it.
+	if asked := map[string]int{"integrity": integrity, "confidentiality": confidentiality}[builtIn(k, "lockdown")]; asked > level {
+		return asked, "CMDLINE"
+	}
+	return level, symbol
+}
+
+// closedDebugfs is the symbol by which a kernel lets nobody use debugfs: it mounts none, or
+// has no files in it (fs/debugfs/inode.c, debugfs_allow); "" where there is none.
+func closedDebugfs(k *kernels.Kernel) string {
+	for _, s := range []string{"DEBUG_FS_ALLOW_NONE", "DEBUG_FS_DISALLOW_MOUNT"} {
+		if k.Config.Enabled(s) {
+			return s
+		}
+	}
+	if v := builtIn(k, "debugfs"); v == "off" || v == "no-mount" {
+		return "CMDLINE"
+	}
+	return ""
+}
+
+// appraisal has IMA ask for a signature in a file's attributes before it loads a module
+// (security/integrity/ima/ima_policy.c, build_appraise_rules).
+const appraisal = "IMA_APPRAISE_REQUIRE_MODULE_SIGS"
+
+// builtIn is the value of an argument that is built into a kernel, "" where it has none.
+// A parameter that has no value there has its own name as the value.
+func builtIn(k *kernels.Kernel, name string) (value string) {
+	if !k.Config.Enabled("CMDLINE_BOOL") {
+		return ""
+	}
+	for arg := range strings.FieldsSeq(k.Config.Get("CMDLINE")) {
+		if arg == "--" { // what follows is init's
+			break
+		}
+		switch n, v, has := strings.Cut(arg, "="); {
+		case n != name:
+		case has:
+			value = v // the last counts
+		default:
+			value = name
+		}
+	}
+	return value
 }
 
 // denial says why a kernel refuses what a scenario needs though it has it: it is
-// locked down, or takes signed modules only; "" where it does not.
+// locked down, keeps debugfs closed, or takes signed modules only; "" where it does not.
 func denial(k *kernels.Kernel, needs []string) string {
 	level, by := lockdown(k)
 	for _, l := range locked {
@@ -53,8 +99,27 @@ func denial(k *kernels.Kernel, needs []string) string {
 			return fmt.Sprintf("%s is locked down (%s%s), which forbids %s", k.Name, prefix, by, l.what)
 		}
 	}
-	if level == 0 && k.Config.Enabled("MODULE_SIG_FORCE") {
+	if symbol := closedDebugfs(k); symbol != "" {
+		for _, l := range locked {
+			if l.level == integrity && slices.ContainsFunc(needs, func(n string) bool { return strings.TrimPrefix(n, prefix) == l.symbol }) {
+				return fmt.Sprintf("%s keeps debugfs closed (%s%s), and so %s", k.Name, prefix, symbol, l.what)
+			}
+		}
+	}
+	if k.Config.Enabled(appraisal) && k.Config.Enabled("IMA_APPRAISE_BUILD_POLICY") {
+		for _, n := range needs {
+			if k.Config.Get(n) == "m" {
+				return fmt.Sprintf("%s appraises modules (%s%s), and a guest's files have no signature: it can't load that of %s%s",
+					k.Name, prefix, appraisal, prefix, strings.TrimPrefix(n, prefix))
+			}
+		}
+	}
+	switch {
+	case level > 0:
+	case k.Config.Enabled("MODULE_SIG_FORCE"):
 		by = "MODULE_SIG_FORCE"
+	case k.Config.Enabled("MODULE_SIG") && slices.Contains([]string{"module.sig_enforce", "1", "y", "Y"}, builtIn(k, "module.sig_enforce")):
+		by = "CMDLINE"
 	}
 	if by == "" || k.ModulesSigned() {
 		return ""

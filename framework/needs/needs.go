@@ -25,6 +25,8 @@ type Report struct {
 	Lost []Group
 	// Refused are the scenarios that need what is there, and may not be used.
 	Refused []Refusal
+	// Steered are the settings by which it steers each guest, whatever that is started with.
+	Steered []kernels.Setting
 	// Unmet is what its Kconfig was asked for and did not take; see kernels.Kernel.
 	Unmet []kconfig.Unmet
 }
@@ -63,7 +65,7 @@ func lacks(k *kernels.Kernel, needs []string) []string {
 // not counted.
 func Of(k *kernels.Kernel, scenarios []scenario.Info) Report {
 	scenarios = slices.DeleteFunc(slices.Clone(scenarios), func(i scenario.Info) bool { return i.NotDoable != "" })
-	r := Report{Kernel: k.Name, Asked: len(scenarios), Unmet: k.Unmet}
+	r := Report{Kernel: k.Name, Asked: len(scenarios), Unmet: k.Unmet, Steered: kernels.Steering(k.Config)}
 	guests := vm.Lacks(k)
 	for _, n := range vm.Needs() {
 		if slices.Contains(guests, n.Symbol) {
@@ -160,10 +162,17 @@ func (r Report) String() string {
 	if missing := r.Missing(); len(missing) > 0 {
 		fmt.Fprintf(&b, "to have them all, build it with %s\n", symbols(missing))
 	}
+	for _, s := range r.Steered {
+		fmt.Fprintf(&b, "%s\n", steers(s))
+	}
 	for _, u := range r.Unmet {
 		fmt.Fprintf(&b, "its Kconfig does not take %s\n", u)
 	}
 	return b.String()
+}
+
+func steers(s kernels.Setting) string {
+	return fmt.Sprintf("it is built with %s, which steers each guest and may change what is observed", s)
 }
 
 func symbols(names []string) string { return prefix + strings.Join(names, ", "+prefix) }

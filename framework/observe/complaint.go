@@ -49,19 +49,22 @@ const lockWords = `possible (?:circular locking dependency|recursive locking|irq
 	`held lock freed|lock held (?:when returning to user space|at task exit time)|` +
 	`[Nn]ested lock was not taken|still has locks held|Invalid wait context`
 
+// byProcess is the process that some of them begin with; a program chooses its name.
+const byProcess = `(?:.{1,15}/\d+ )?`
+
 // forms are the complaints, the particular before the general. The kernel's words:
 // __warn and its callers in kernel/panic.c, die() in arch/x86/kernel/dumpstack.c,
 // show_fault_oops in arch/x86/mm/fault.c, mm/{kasan,kfence,kmsan}/report.c,
 // kernel/kcsan/report.c, kernel/locking/lockdep.c, kernel/hung_task.c, kernel/watchdog.c,
 // kernel/rcu/{tree_stall,tasks}.h, lib/ubsan.c, mm/page_alloc.c, slab_bug in mm/slub.c.
 var forms = []form{
-	{line: re(`^WARNING: .*\bat (?:\S+:\d+ )?` + symbol), name: "WARNING", place: atRegisters},
-	// A WARN with a message, since v6.19: the address of its trampoline.
-	{line: re(`^WARNING: .*\bat (?:\S+:\d+ )?0x[0-9a-f]+\b`), name: "WARNING", place: atRegisters},
+	// A WARN with a message, since v6.19, has an address and no function. The first that
+	// matches decides: a process, whose name a program chooses, is last in the line.
+	{line: re(`^WARNING: .*?\bat (?:\S+:\d+ )?(?:` + symbol + `|0x[0-9a-f]+\b)`), name: "WARNING", place: atRegisters},
 	{line: re(`^WARNING: .*\bCPU: \d+ PID: \d+ at `), name: "WARNING", place: atRegisters},
 
-	{line: re(`^(?:WARNING|BUG|INFO): (?:\S+/\d+ )?(?P<words>` + lockWords + `)`), name: lockdep, place: atLock},
-	{line: re(`^\[ (?:WARNING|BUG|INFO): (?:\S+/\d+ )?(?P<words>` + lockWords + `)`),
+	{line: re(`^(?:WARNING|BUG|INFO): ` + byProcess + `(?P<words>` + lockWords + `)`), name: lockdep, place: atLock},
+	{line: re(`^\[ (?:WARNING|BUG|INFO): ` + byProcess + `(?P<words>` + lockWords + `)`),
 		name: lockdep, place: atLock},
 	{line: re(`^(?:\[ )?(?:WARNING|BUG|INFO): (?P<words>suspicious RCU usage|trying to register non-static key)`),
 		name: lockdep},
@@ -78,6 +81,8 @@ var forms = []form{
 		name: "soft lockup", place: outermost, stood: 20 * time.Second},
 	{line: re(`^(?:NMI )?watchdog: .*Watchdog detected hard LOCKUP`),
 		name: "hard lockup", place: outermost, stood: 10 * time.Second},
+	{line: re(`^smp: csd: Detected non-responsive CSD lock`),
+		name: "CSD lock", place: nowhere, stood: 5 * time.Second},
 	{line: re(`^(?:rcu: )?INFO: .*\bdetected\b.*\bstalls?\b`),
 		name: "RCU stall", place: outermost, stood: 21 * time.Second},
 	{line: re(`^INFO: task .* (?:blocked .*\bfor more than|can't die for more than)`),
@@ -91,6 +96,9 @@ var forms = []form{
 	{line: re(`^(?:\[ )?BUG: (?P<own>.*)`), name: "BUG"},
 	// The cache, then what is wrong with it.
 	{line: re(`^BUG (?P<words>\S+) \([^)]*\): (?P<own>.*)`), name: "SLUB"},
+	// Of SLAB, until v6.7.
+	{line: re(`^slab error in \w+\(\): cache .(?P<words>[^']+)': (?P<own>.*)`), name: "SLAB"},
+	{line: re(`^Slab corruption \([^)]*\): (?P<words>\S+) `), name: "SLAB: corruption"},
 	{line: re(`^[Kk]ernel BUG at `), name: "kernel BUG", place: atRegisters},
 
 	{line: re(`^(?:Oops: )?general protection fault`),
@@ -105,11 +113,18 @@ var forms = []form{
 	{line: re(`^(?:traps: )?(?P<words>CFI failure|Missing ENDBR)\b.*? ` + symbol), place: atRegisters},
 
 	{line: re(`^UBSAN: (?P<words>\S.*) in \S+:\d+`), name: "UBSAN"},
+	// With CONFIG_UBSAN_TRAP.
+	{line: re(`^UBSAN: (?P<words>\S.*) at ` + symbol), name: "UBSAN"},
 	{line: re(`^UBSAN: (?P<words>[\w-]+)`), name: "UBSAN"},
 	{line: re(`^unchecked MSR access error`), name: "unchecked MSR access", place: atRegisters},
-	{line: re(`^list_(?:add|del) corruption`), name: "list corruption", place: nowhere},
+	{line: re(`^list_(?:add|del) (?:corruption|double add)`), name: "list corruption", place: nowhere},
 	{line: re(`^kmemleak: \d+ (?P<words>new suspected memory leaks)`),
 		name: "kmemleak", place: nowhere, inside: true},
+	{line: re(`^kmemleak: (?P<own>(?:Cannot|(?:Partially )?[Ff]reeing|Trying|Adding|Unable)\b.*)`), name: "kmemleak", dumps: true},
+	{line: re(`^pagealloc: (?P<words>single bit error|memory corruption)`), name: "pagealloc"},
+	{line: re(`^\S+:\d+: (?P<words>bad (?:pgd|p4d|pud|pmd|pte)) \S+\(`), place: nowhere, inside: true},
+	{line: re(`^rcu: \S+\(\): (?P<words>Double-freed CB) \S+->` + symbol), name: "RCU"},
+	{line: re(`^(?P<words>softirq: huh, entered softirq) `), place: nowhere, inside: true},
 	{line: re(`^VFS: (?P<words>Busy inodes after unmount|Close: file count is)`),
 		name: "VFS", place: nowhere, inside: true},
 	{line: re(`^(?P<words>unregister_netdevice: waiting for) `), place: nowhere, inside: true},
@@ -127,8 +142,9 @@ var forms = []form{
 }
 
 // within are lines of another complaint's report that begin as a complaint does.
-var within = re(`^INFO: (?:lockdep is turned off|Stall ended|NMI handler|task .* is blocked on|` +
-	`(?:Slab|Object|Allocated|Freed|recovery required)\b)|^BUG \S+ \([^)]*\): kasan: `)
+var within = re(`^INFO: (?:lockdep is turned off|Stall ended|NMI handler|` +
+	`task .* blocked on an? [\w-]+(?: likely (?:owned|last held) by task |, but the owner )|` +
+	`0x\S+-0x|(?:Slab|Object|Allocated|Freed|recovery required)\b)|^BUG \S+ \([^)]*\): kasan: `)
 
 // head is a first line, and what matched in it.
 type head struct {
@@ -176,9 +192,10 @@ func (h *head) text(report []logLine) string {
 var (
 	// suffixes are what %pS and a compiler add to a function's name.
 	suffixes = re(`\.(?:isra|constprop|part|cold|llvm)\b[.\d]*|\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?`)
+	modules  = re(` \[\w+\]`)
 	numbers  = re(`\b(?:0x)?[0-9a-f]*\d[0-9a-f]*\b`)
 	// ends is where the kernel's own words go over to what differs from run to run.
-	ends = re(`, |: | on CPU| in process `)
+	ends = re(`, |: | on CPU| in process | IP \d`)
 	// asides are what it puts into brackets.
 	asides = re(` (?:\[[^]]*\]|\([^)]*\))`)
 	// varies is a word that differs from run to run: a number, an address, a process.
@@ -195,7 +212,7 @@ func words(s string) string {
 	if strings.HasPrefix(s, PanicMark) {
 		s = numbers.ReplaceAllString(s, "N")
 	} else {
-		s = suffixes.ReplaceAllString(s, "")
+		s = modules.ReplaceAllString(suffixes.ReplaceAllString(s, ""), "")
 	}
 	return strings.TrimSpace(strings.ToValidUTF8(s, ""))
 }

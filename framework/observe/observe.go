@@ -91,6 +91,25 @@ func (o Outcome) String() string { return o.words(Signal.String) }
 // Located is the outcome with the addresses of its signals.
 func (o Outcome) Located() string { return o.words(Signal.Located) }
 
+// Detailed is the outcome with all that an expectation may ask of it: addresses, and
+// what a system call returned or read beside its signals.
+func (o Outcome) Detailed() string {
+	text := o.Located()
+	if len(o.Signals) > 0 && o.Exit == nil {
+		if o.Ret != nil && o.Errno == "" && o.Note == "" {
+			text += fmt.Sprintf(", returning %d", *o.Ret)
+		}
+	}
+	if o.Data == "" || strings.HasSuffix(text, "0x"+o.Data) {
+		return text
+	}
+	text += " of 0x" + o.Data
+	if o.Digest != "" {
+		text += "… (" + o.Digest[:min(len(o.Digest), 12)] + ")"
+	}
+	return text
+}
+
 func (o Outcome) words(signal func(Signal) string) string {
 	var parts []string
 	for _, s := range o.Signals {

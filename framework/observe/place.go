@@ -26,6 +26,7 @@ const (
 	lockLine           // where a lock was taken: "at: f+0x1/0x2"
 	ripLine            // the registers' function
 	dumpLine           // begins a dump: whose, or its trace
+	pastLine           // begins another stack: where memory was allocated or freed
 	endLine            // another report begins, or this one ended
 )
 
@@ -37,6 +38,7 @@ var (
 	bare       = re(`^\[<[0-9a-f]+>\] (\w[\w.]*)\+0x`)
 	lock       = re(`\bat: (?:\[<[0-9a-f]+>\] )?(\w[\w.]*)\+0x`)
 	dump       = re(`^(?:CPU: \d+ .*Comm: |Call [Tt]race:|RIP: |pc : |task:)`)
+	past       = re(`^(?:INFO: )?(?:[Aa]llocated|[Ff]reed) (?:in|by) `)
 	reportsEnd = re(`^-+\[ (?:cut here|end trace)`)
 )
 
@@ -88,6 +90,8 @@ func readLine(l string) (line logLine) {
 		line.kind = ripLine
 	case dump.MatchString(l):
 		line.kind = dumpLine
+	case past.MatchString(l):
+		line.kind = pastLine
 	}
 	return line
 }
@@ -112,24 +116,28 @@ var (
 	reporters = re(`^_*(?:` + strings.Join([]string{
 		// Traces, warnings, traps and panics.
 		`dump_stack|dump_backtrace|show_(?:stack|regs|trace)|walk_stack|print_|(?:dev_)?v?printk`,
-		`dev_(?:emerg|alert|crit|err|warn|notice|info)|vpanic|panic|nmi_panic|oops|die|warn_|warn$|report_bug`,
+		`dev_(?:emerg|alert|crit|err|warn|notice|info)|vpanic|panic|nmi_panic|oops|die|warn_|warn$|WARN_|report_bug`,
 		`handle_bug|fixup_bug|bug_handler`,
 		`do_(?:error_)?trap|do_invalid_op|invalid_op|asm_|exc_|error_entry|page_fault|do_page_fault`,
 		`async_page_fault|bad_(?:area|page)|no_context|kernelmode_fixup`,
 		`do_(?:user|kern)_addr_fault|do_kernel_fault|spurious_kernel_fault|double_fault`,
 		`(?:arch_)?stack_(?:trace|walk|chk)`,
-		`assertfail|\w+_assert|reiserfs_panic|skb_(?:under_|over_)?panic|should_fail`,
+		`(?:\w+_)?ass(?:ert)?fail|\w+_assert|reiserfs_panic|skb_(?:under_|over_)?panic|should_fail`,
 		// Checkers.
 		`kasan|kmsan|kcsan|kfence|ubsan|asan|msan|tsan|hwasan|sanitizer|check_memory_region|fortify|usercopy`,
 		`check_(?:bytes|slab|object|heap_object|page_span|stack_object|bogus)`,
 		`debug_(?:object|print_object|check_no_obj|smp_processor_id)|(?:timer|work)_is_static_object`,
 		`(?:init|destroy)_(?:timer|work|hrtimer)_|init_timer_key|ref_tracker`,
-		`this_cpu_preempt_check|check_preemption_disabled|might_(?:sleep|fault|resched)|cant_sleep|schedule_bug`,
-		`object_err|slab_(?:err|bug|pad_check)|handle_overflow`,
+		`this_cpu_preempt_check|check_preemption_disabled|might_(?:sleep|fault|resched)|cant_(?:sleep|migrate)|schedule_bug`,
+		`object_err|slab_(?:err|bug|pad_check)|cache_(?:alloc|free)_debugcheck|check_poison_obj`,
+		`handle_(?:overflow|null_ptr_deref|misaligned_access|object_size_mismatch)`,
+		`kmemleak|(?:create|link|delete)_object|page_table_check|kernel_(?:un)?poison_pages|(?:set|reset)_page_owner`,
+		`debug_dma|add_dma_entry|check_(?:unmap|sync)$`,
 		// The lock validator.
 		`lockdep|lock_(?:acquire|release|contended|acquired|is_held|classes|downgrade)|hlock_class`,
 		`mark_(?:lock|usage|held)|(?:register|look_up)_lock_class|assign_lock_key|reacquire_held_locks`,
 		`check_(?:noncircular|prev|prevs|deadlock|irq_usage|usage|path|wait_context|flags)|validate_chain`,
+		`(?:lookup|add)_chain_cache`,
 		`find_usage|debug_check_no_locks|imbalance_bug|(?:spin|rwlock)_(?:bug|dump)`,
 		`(?:trace|lockdep)_(?:hard|soft)irq|perf_trace|rcu_(?:read_)?lock_(?:sched_|bh_)?held`,
 		`rcu_(?:gp_|dump|sched_clock|check_callbacks|pending|check_gp|stall)`,
@@ -140,9 +148,9 @@ var (
 	helpers = re(`^_*(?:` + strings.Join([]string{
 		// Locks.
 		`(?:raw_|do_raw_)*(?:spin|read|write)_(?:rq_)?(?:try|un)?lock|raw_spin_rq|(?:native_)?queued_|pv_queued`,
-		`(?:ww_|rt_)*mutex|rt_spin|rwsem_|rwbase_|call_rwsem|percpu_(?:down|up|rwsem|ref)`,
-		`(?:down|up)(?:_read|_write|_interruptible|_killable|_timeout|_trylock|$)|ldsem_|osq_|owner_on_cpu`,
-		`task_(?:rq_lock|blocks_on)|rt_mutex|lock_(?:page|sock|timer_base)|release_sock`,
+		`(?:ww_|rt_)*mutex|rt_spin|rtlock_|rwsem_|rwbase_|call_rwsem|percpu_(?:down|up|rwsem|ref)`,
+		`(?:down|up)(?:_read|_write|_interruptible|_killable|_timeout|_trylock|_common|$)|ldsem_|osq_|owner_on_cpu`,
+		`task_(?:rq_lock|blocks_on)|rt_mutex|lock_(?:page|buffer|sock|timer_base)|mmap_(?:read|write)_lock|release_sock`,
 		`folio_(?:un)?lock|unlock_page|local_bh|bh_(?:enable|disable)|seqprop|reiserfs_write_lock`,
 		`folio_w(?:ake|ait)_bit|console_lock`,
 		// Allocators.
@@ -150,17 +158,20 @@ var (
 		`kmemdup|vfree|vunmap|(?:new|allocate|free|cache)_slab|slab_|cache_alloc|mempool`,
 		`alloc_(?:pages?|frozen|skb)|(?:get|put)_(?:free_)?pages?$|filemap_(?:alloc|get)_folio|folio_alloc`,
 		`(?:do_read|read|grab)_cache_page|do_read_cache|pagecache_get_page|find_or_create_page`,
-		`free_(?:pages?|unref|frozen|hot|pcppages)|get_page_from|prep_new|post_alloc`,
+		`free_(?:pages?|unref|frozen|hot|pcppages|tail_page)|get_page_from|prep_new|post_alloc|check_new_page|rmqueue`,
+		`free_to_partial_list|(?:alloc|free)_(?:debug_processing|consistency_checks|single_from)|on_freelist`,
 		`stack_depot|kstrdup|ida_free|page_pool`,
 		// Strings and bytes.
 		`mem(?:cpy|set|move|cmp|chr|dup)|str(?:n|l|s)?(?:cmp|cpy|len|chr|str|cat|dup)|v?s[cn]*printf|kv?asprintf`,
-		`string|pointer|hex_|crc|aes_|va_format`,
+		`string|pointer|hex_|crc|aes(?:ti)?_|va_format`,
 		`(?:raw_|simple_)?copy_(?:to|from|in|page_|folio_)|copy(?:in|out)$|(?:get|put|clear)_user|instrument`,
 		`read_once|read_word|phys_addr|skb_(?:pull|push|put|trim)$`,
-		// Counters, bits, lists and trees.
+		// Counters, bits, lists, trees and tables.
 		`(?:arch_|raw_)*atomic|(?:set|clear|change|test)_(?:and_)?(?:set_|clear_)?bit|refcount|kref`,
-		`list_(?:add|del|replace|move|splice)|rb_|hlist|klist|xas_|rhashtable_|find_lock_entries`,
+		`list_(?:add|del|replace|move|splice)|rb_|hlist|klist|xas?_|mas_|idr_|rhashtable_|find_lock_entries`,
+		`radix_tree_(?:lookup|insert|delete|next|tag|gang|load|iter|replace)`,
 		`iput|ihold|fast_dput|dput|drop_nlink|mark_buffer_dirty|put_device|kobject|add_uevent_var`,
+		`set_(?:pte|ptes|pte_at|p[mu]d_at)$|(?:ptep|pmdp|pudp)_|vm_normal_(?:page|folio)|dma_(?:un)?map_|dma_(?:alloc|free|sync)_`,
 		`proc_(?:register|create)|(?:dpm_)?sysfs_|device_|get_device_|devres_|hwrng_unregister|cleanup_srcu`,
 		// Timers, work and threads.
 		`(?:try_to_)?(?:del|mod|add)_timer|(?:try_to_)?timer_delete|timer_(?:delete|shutdown)`,
@@ -169,7 +180,7 @@ var (
 		`kthread_stop|complete$|usb_(?:kill|submit|start_wait|control|bulk|interrupt)_(?:anchored_)?(?:urb|msg)`,
 		`rollback_registered|unregister_netdev`,
 		// Waits.
-		`io_schedule|bit_wait|out_of_line_wait|wait_(?:on|for)_|(?:folio|page|inode|buffer)_wait_|\w*fdatawait`,
+		`io_schedule|bit_wait|out_of_line_wait|wait_(?:on|for)_|(?:folio|page|inode|buffer)_wait_|inode_dio_wait|\w*fdatawait`,
 		`rcu_barrier|do_wait_for|wait_rcu_gp|rq_qos_wait`,
 		`wake_up(?:$|_(?:common|sync|bit|var|klogd|process|q|interruptible))|finish_wait|x86_(?:indirect|return)`,
 	}, "|") + `)`)
@@ -214,10 +225,17 @@ func (h *head) where(report []logLine) string {
 			}
 		}
 	}
+	inPast := false
 	for _, l := range report[first:] {
 		switch l.kind {
+		case pastLine:
+			inPast = true
+		case dumpLine:
+			inPast = false
 		case ripLine, frameLine:
-			names = append(names, l.symbol)
+			if !inPast {
+				names = append(names, l.symbol)
+			}
 		case bareLine, lockLine:
 			if h.form.place == atLock {
 				names = append(names, l.symbol)

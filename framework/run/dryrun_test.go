@@ -2,12 +2,14 @@ package run
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/internal/fake"
+	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/build"
 	"github.com/faultline/faultline/kernels/matrix"
 )
@@ -57,5 +59,104 @@ func TestDryRunBuildsNothing(t *testing.T) {
 	}
 	if logs, err := filepath.Glob(filepath.Join(c.Dir(), "tree/*/*.log")); err != nil || len(logs) > 0 {
 		t.Errorf("%v, make was run: %v", err, logs)
+	}
+}
+
+// Nor does one of a revision, of a checkout with changes, or of patches on either; what
+// was built is not built again, and what can't be made is refused.
+func TestDryRunOfEditsBuildsNothing(t *testing.T) {
+	noArchive(t)
+	if err := build.Tools(t.Context(), ""); err != nil {
+		t.Skip(err)
+	}
+	root, image := filepath.Join(t.TempDir(), "linux"), filepath.Join(t.TempDir(), "vmlinux")
+	write := func(path, text string) string {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	git := func(args ...string) string {
+		t.Helper()
+		out, err := exec.Command("git", append([]string{"-C", root, "-c", "user.name=t", "-c", "user.email=t@localhost"}, args...)...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("git %v: %v: %s", args, err, out)
+		}
+		return string(out)
+	}
+	write(image, string(fake.Vmlinux("6.1.5", "#1", true)))
+	for name, text := range fake.Tree(image) {
+		write(filepath.Join(root, name), text)
+	}
+	git("init", "-q")
+	for _, word := range []string{"one", "two"} {
+		write(filepath.Join(root, "src/a.c"), word+"\n")
+		git("add", "-A")
+		git("commit", "-q", "-m", word)
+	}
+	patch := write(filepath.Join(t.TempDir(), "p.diff"), "--- a/src/a.c\n+++ b/src/a.c\n@@ -1 +1 @@\n-two\n+three\n")
+	c, err := cache.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := func() (n int) {
+		for _, pattern := range []string{"tree/*/*.log", "tree/*/*/builds", "tree/*/*/configured"} {
+			files, err := filepath.Glob(filepath.Join(c.Dir(), pattern))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range files {
+				text, err := os.ReadFile(f)
+				if err != nil {
+					t.Fatal(err)
+				}
+				n += len(text)
+			}
+		}
+		return n
+	}
+	d := dry{opt: Options{Accel: "tcg", Cache: c, Progress: &heard{}}}
+	dryRun := func(spec string) (string, error) {
+		var b strings.Builder
+		_, err := d.kernel(t.Context(), &b, matrix.Entry{Spec: spec})
+		return b.String(), err
+	}
+	t.Cleanup(func() {
+		if d.rig != nil {
+			d.rig.Close()
+		}
+	})
+	specs := []string{"tree:" + root, "tree:" + root + "@HEAD", "tree:" + root + "@HEAD~1", "tree:" + root + "@HEAD?patch=" + patch, "tree:" + root + "?patch=" + patch,
+		"tree:" + root + "@HEAD~1?pick=HEAD", "tree:" + root + "@HEAD?revert=HEAD", "tree:" + root + "?cc=gcc"}
+	for _, spec := range specs {
+		if said, err := dryRun(spec); err != nil || !strings.Contains(said, "would be built: ") {
+			t.Errorf("%s: %v, %q", spec, err, said)
+		}
+	}
+	if _, err := dryRun("tree:" + root + "@HEAD~1?patch=" + patch); err == nil || !strings.Contains(err.Error(), "does not apply") {
+		t.Errorf("a patch of another revision: %v", err)
+	}
+	write(filepath.Join(root, "src/a.c"), "changed\n")
+	if said, err := dryRun("tree:" + root + "?dirty=yes"); err != nil || !strings.Contains(said, "would be built: ") {
+		t.Errorf("with changes: %v, %q", err, said)
+	}
+	if n := made(); n > 0 {
+		t.Errorf("make was run: %d bytes of logs", n)
+	}
+	k, err := matrix.Entry{Spec: specs[1]}.Resolve(t.Context(), kernels.Options{Cache: c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.Close()
+	before := made()
+	if said, err := dryRun(specs[1]); err != nil || strings.Contains(said, "would be built") || !strings.Contains(said, "qemu-system-") {
+		t.Errorf("what is built: %v, %q", err, said)
+	}
+	if made() != before || before == 0 {
+		t.Errorf("make was run again, or not at all: %d bytes, then %d", before, made())
 	}
 }

@@ -66,6 +66,8 @@ type Patch struct {
 
 	diff []byte
 	hint string // see ApplyError
+	// from and to are the commits between which it is, or "".
+	from, to string
 }
 
 // String names it: "backport.mbox (dax: say more)".
@@ -149,6 +151,11 @@ func (r *Repo) apply(ctx context.Context, env []string, tree string, p Patch) (s
 	if _, err := r.Output(ctx, env, p.diff, append(apply, "--check", "--reverse", "-")...); err == nil {
 		return tree, nil
 	}
+	if p.from != "" {
+		if merged, err := r.merge(ctx, tree, p); err != nil || merged != "" {
+			return merged, err
+		}
+	}
 	e := &ApplyError{Patch: p.String(), Hint: p.hint}
 	_, err = r.Output(ctx, env, p.diff, append(apply, "--check", "-")...)
 	switch {
@@ -170,6 +177,36 @@ func (r *Repo) apply(ctx context.Context, env []string, tree string, p Patch) (s
 		}
 	}
 	return "", e
+}
+
+// merge is what git cherry-pick makes of a tree that has the files of a commit under other
+// names; "" where that is a conflict, or git is older than 2.38. git merge-tree finds the
+// base of two commits, so that it is given some that have one.
+func (r *Repo) merge(ctx context.Context, tree string, p Patch) (string, error) {
+	commit := func(tree string, parents ...string) (string, error) {
+		args := []string{"commit-tree", "-m", "merge", tree}
+		for _, parent := range parents {
+			args = append(args, "-p", parent)
+		}
+		return r.Run(ctx, []string{"GIT_AUTHOR_DATE=@0 +0000", "GIT_COMMITTER_DATE=@0 +0000"}, args...)
+	}
+	base, err := commit(p.from + "^{tree}")
+	if err != nil {
+		return "", err
+	}
+	ours, err := commit(tree, base)
+	if err != nil {
+		return "", err
+	}
+	theirs, err := commit(p.to+"^{tree}", base)
+	if err != nil {
+		return "", err
+	}
+	merged, err := r.Run(ctx, nil, "merge-tree", "--write-tree", "--no-messages", ours, theirs)
+	if failed := (*tool.RunError)(nil); errors.As(err, &failed) {
+		return "", nil
+	}
+	return merged, err
 }
 
 var (
@@ -204,7 +241,7 @@ func failedHunks(stderr string, diff []byte) []string {
 // -p: one where they are git's (a/, b/); else the first with which a file that is
 // changed is in the tree, or the folder of one that is new.
 func (r *Repo) level(ctx context.Context, tree string, diff []byte) (int, error) {
-	const usual, deepest = 1, 3
+	const usual, deepest = 1, 9
 	var names []string
 	for _, m := range reNames.FindAllSubmatch(diff, -1) {
 		from, to := string(m[1]), string(m[2])
@@ -225,7 +262,11 @@ func (r *Repo) level(ctx context.Context, tree string, diff []byte) (int, error)
 			levels = append(levels, level)
 		}
 	}
-	for _, level := range []int{usual, 0, usual + 1, deepest} {
+	tried := []int{usual, 0}
+	for level := usual + 1; level <= deepest; level++ {
+		tried = append(tried, level)
+	}
+	for _, level := range tried {
 		for _, n := range names {
 			put(level, n)
 		}
@@ -279,6 +320,7 @@ func (r *Repo) commit(ctx context.Context, e Edit) (Patch, error) {
 		from, to = to, from
 		p.From = "the revert of " + p.From
 	}
+	p.from, p.to = from, to
 	p.diff, err = r.Output(ctx, nil, nil, "diff-tree", "-p", "--full-index", "--binary",
 		"--no-ext-diff", "--no-textconv", from, to)
 	if err == nil && len(p.diff) == 0 {

@@ -45,6 +45,10 @@ func TestApplyLikeCherryPick(t *testing.T) {
 				if err != nil || got.Tree != want {
 					t.Errorf("%s: %v, %s; git's own tree is %s", how, err, got.Tree, want)
 				}
+				p, err := r.commit(t.Context(), e.edit) // a merge would make up for a diff that is cut
+				if diff := h.git("diff-tree", "-p", "--full-index", "--binary", p.from, p.to) + "\n"; err != nil || string(p.diff) != diff {
+					t.Errorf("%s: %v, the diff is %q; git's own is %q", how, err, p.diff, diff)
+				}
 			}
 		})
 	}

@@ -41,6 +41,10 @@ var (
 	reDiffLine = regexp.MustCompile(`(?m)^(?:diff --git |--- |\+\+\+ |@@ -).*\r$`)
 	reLog      = regexp.MustCompile(`(?m)^commit [0-9a-f]{40,}\b`)
 	reContext  = regexp.MustCompile(`(?m)^\*\*\* \S.*\n--- \S.*\n\*{15}`)
+	reColor    = regexp.MustCompile(`\x1b\[[0-9;]*[mK]`)
+	reQuoted   = regexp.MustCompile(`(?m)^> ?(?:diff --git \S|--- \S.*\n> ?\+\+\+ \S)`)
+	reSigned   = regexp.MustCompile(`(?m)^-----BEGIN PGP SIGNED MESSAGE-----$`)
+	reEscaped  = regexp.MustCompile(`(?m)^- -`)
 	reCombined = regexp.MustCompile(`(?m)^(?:diff --(?:cc|combined) |@@@+ -)`)
 )
 
@@ -54,10 +58,15 @@ var others = []struct{ begins, are string }{
 	{"# v3 git bundle", "a git bundle; fetch it into the tree and give its commits"},
 	{"\xff\xfe", "UTF-16 text; convert it first: iconv -f UTF-16 -t UTF-8"},
 	{"\xfe\xff", "UTF-16 text; convert it first: iconv -f UTF-16 -t UTF-8"},
-	{"<!DOCTYPE", "a web page; give the mail itself (of lore.kernel.org: raw, or t.mbox.gz)"},
+	{"\x1f\x8b", "compressed twice; unpack it first: gzip -d"},
+	{"\xd0\xcf\x11\xe0", "a message of Outlook; save it as text"},
 	{"<!doctype", "a web page; give the mail itself (of lore.kernel.org: raw, or t.mbox.gz)"},
 	{"<html", "a web page; give the mail itself (of lore.kernel.org: raw, or t.mbox.gz)"},
+	{"<?xml", "XML, such as a feed of mails; give the mail itself (of lore.kernel.org: raw, or t.mbox.gz)"},
 }
+
+// tarMagic is where a tar archive has its mark (POSIX, pax).
+const tarMagic = 257
 
 // file reads the patches of a file, and says what of it is left out.
 func (r *Repo) file(ctx context.Context, path string) ([]Patch, []string, error) {
@@ -74,6 +83,8 @@ func (r *Repo) file(ctx context.Context, path string) ([]Patch, []string, error)
 				"give a file of git format-patch", path)
 		case reDiff.Match(diff):
 			return []Patch{{From: name, diff: diff}}, nil, nil
+		case reColor.Match(diff) && reDiff.Match(reColor.ReplaceAll(diff, nil)):
+			return nil, nil, fault.Requestf("%s has the colours of a terminal in it; give it without: git diff --no-color", path)
 		case reContext.Match(diff):
 			return nil, nil, fault.Requestf("%s is a context diff; give a unified one: diff -u", path)
 		}
@@ -108,12 +119,17 @@ func readPatches(path string) ([]byte, error) {
 				path, mostPatch>>20, giveSeries)
 		}
 	}
+	data = bytes.TrimLeft(bytes.TrimPrefix(data, []byte("\ufeff")), "\r\n")
+	begins := bytes.ToLower(bytes.TrimLeft(data[:min(len(data), 512)], " \t\r\n"))
 	for _, o := range others {
-		if bytes.HasPrefix(data, []byte(o.begins)) {
+		if bytes.HasPrefix(data, []byte(o.begins)) || o.begins[0] == '<' && bytes.HasPrefix(begins, []byte(o.begins)) {
 			return nil, fault.Requestf("%s is %s", path, o.are)
 		}
 	}
-	return bytes.TrimLeft(bytes.TrimPrefix(data, []byte("\ufeff")), "\r\n"), nil
+	if len(data) > tarMagic && bytes.HasPrefix(data[tarMagic:], []byte("ustar")) {
+		return nil, fault.Requestf("%s is a tar archive; unpack it first (tar -x), and give its patches in their order", path)
+	}
+	return data, nil
 }
 
 // isMail reports whether a file begins as a mailbox or a mail does.
@@ -220,6 +236,9 @@ func (m *message) part(h textproto.MIMEHeader, body []byte, depth int) error {
 				return fmt.Errorf("its parts: %w", err)
 			}
 			body, err := io.ReadAll(p)
+			if errors.Is(err, io.ErrUnexpectedEOF) {
+				err = errors.New("it is cut off: the last of its parts has no end")
+			}
 			if err == nil {
 				err = m.part(p.Header, body, depth+1)
 			}
@@ -234,23 +253,36 @@ func (m *message) part(h textproto.MIMEHeader, body []byte, depth int) error {
 	}
 	text = toUTF8(params["charset"], text)
 	text = unix(text, reDiffLine.Match(text))
+	if reSigned.Match(text) { // RFC 9580, 7.2
+		text = reEscaped.ReplaceAll(text, []byte("-"))
+	}
 	switch {
 	case bytes.HasPrefix(text, []byte("\x1f\x8b")):
 		m.without = "its attachment is compressed"
 	case reContext.Match(text):
 		m.without = "it has a context diff, not a unified one"
 	case !reDiff.Match(text):
+		if reQuoted.Match(text) && !m.reply {
+			m.without = "its diff is quoted, as in a reply"
+		}
 	case kind == "text/html":
 		if m.diff == nil {
 			m.without = "it is sent as HTML alone"
 		}
 	case kind == "message/rfc822":
 		m.without = "it forwards another mail"
+	case bytes.Contains(m.diff, changes(text)): // in the text, and attached to it
 	default:
 		m.diff = append(m.diff, text...)
 		m.flowed = m.flowed || strings.EqualFold(params["format"], "flowed")
 	}
 	return nil
+}
+
+// changes are a text's diff, without what is in front of it and the signature after it.
+func changes(text []byte) []byte {
+	text, _, _ = bytes.Cut(text[reDiff.FindIndex(text)[0]:], []byte("\n-- \n"))
+	return bytes.TrimSpace(text)
 }
 
 func decode(encoding string, body []byte) ([]byte, error) {

@@ -265,16 +265,16 @@ func TestNewFileWithoutPrefix(t *testing.T) {
 // TestSubjects has what is read in a subject.
 func TestSubjects(t *testing.T) {
 	for subject, want := range map[string]message{
-		"[PATCH] a: b":                          {subject: "a: b", marked: true, version: 1},
-		"Re: [PATCH v3 2/13] a: [b] c":          {subject: "a: [b] c", marked: true, reply: true, version: 3, number: 2, total: 13},
-		"[PATCH 6.1.y v2 02/10] a":              {subject: "a", marked: true, version: 2, number: 2, total: 10},
-		"[RFC] [PATCHv4 0/1] a":                 {subject: "a", marked: true, version: 4, total: 1},
-		"fwd: RE[2]: [PATCH RESEND] a":          {subject: "a", marked: true, reply: true, version: 1},
-		"[net-next,v2,1/2] a":                   {subject: "a", marked: true, version: 2, number: 1, total: 2},
-		"[syzbot] [mm?] WARNING in v2 1/2":      {subject: "WARNING in v2 1/2", version: 1},
-		"reply: a":                              {subject: "reply: a", version: 1},
-		"[PATCH v99999999999999999999999/1] x]": {subject: "x]", marked: true, version: 1},
-		"":                                      {version: 1},
+		"[PATCH] a: b":                          {subject: "a: b", marked: true, version: version{major: 1}},
+		"Re: [PATCH v3 2/13] a: [b] c":          {subject: "a: [b] c", marked: true, reply: true, version: version{major: 3}, number: 2, total: 13},
+		"[PATCH 6.1.y v2 02/10] a":              {subject: "a", marked: true, version: version{major: 2}, number: 2, total: 10},
+		"[RFC] [PATCHv4 0/1] a":                 {subject: "a", marked: true, version: version{major: 4}, total: 1},
+		"fwd: RE[2]: [PATCH RESEND] a":          {subject: "a", marked: true, reply: true, version: version{major: 1}},
+		"[net-next,v2,1/2] a":                   {subject: "a", marked: true, version: version{major: 2}, number: 1, total: 2},
+		"[syzbot] [mm?] WARNING in v2 1/2":      {subject: "WARNING in v2 1/2", version: version{major: 1}},
+		"reply: a":                              {subject: "reply: a", version: version{major: 1}},
+		"[PATCH v99999999999999999999999/1] x]": {subject: "x]", marked: true, version: version{major: 1}},
+		"":                                      {version: version{major: 1}},
 	} {
 		want.title = subject
 		got := newMessage(map[string][]string{"Subject": {subject}})

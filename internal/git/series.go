@@ -24,7 +24,7 @@ type message struct {
 	subject string // without "Re:" and what is in brackets
 	reply   bool
 	marked  bool // as a patch: [PATCH …]
-	version int  // 1 where it has none
+	version version
 	// number and total are "2/3" of the brackets; total is 0 without.
 	number, total int
 	id, parent    string // Message-Id, and In-Reply-To
@@ -34,11 +34,27 @@ type message struct {
 	flowed  bool   // format=flowed (RFC 3676)
 }
 
+// version is that of a series: v2, or v2.1 of a patch of it that is sent again. It is
+// v1 where a subject has none.
+type version struct{ major, minor int }
+
+func (v version) String() string {
+	if v.minor == 0 {
+		return fmt.Sprintf("v%d", v.major)
+	}
+	return fmt.Sprintf("v%d.%d", v.major, v.minor)
+}
+
+func (v version) compare(w version) int {
+	return cmp.Or(cmp.Compare(v.major, w.major), cmp.Compare(v.minor, w.minor))
+}
+
 var (
 	reReply   = regexp.MustCompile(`(?i)^(?:re|aw|sv|antw|fwd?|fw)(?:\[\d+\])?: *`)
 	reMark    = regexp.MustCompile(`^\[([^][]*)\] *`)
-	reVersion = regexp.MustCompile(`(?i)^(?:patch)?v(\d+)$`)
+	reVersion = regexp.MustCompile(`(?i)^(?:patch-?)?v(\d+)(?:\.(\d+))?$`)
 	reNumber  = regexp.MustCompile(`^(\d+)/(\d+)$`)
+	reOf      = regexp.MustCompile(`\b(\d+) of (\d+)\b`) // Mercurial's
 	reID      = regexp.MustCompile(`<[^<>]+>`)
 )
 
@@ -50,7 +66,7 @@ func newMessage(h mail.Header) *message {
 		}
 		return e.NewDecoder().Reader(in), nil
 	}}
-	m := &message{title: h.Get("Subject"), version: 1}
+	m := &message{title: h.Get("Subject"), version: version{major: 1}}
 	m.id, m.parent = reID.FindString(h.Get("Message-Id")), reID.FindString(h.Get("In-Reply-To"))
 	if decoded, err := words.DecodeHeader(m.title); err == nil {
 		m.title = decoded
@@ -74,10 +90,12 @@ func newMessage(h mail.Header) *message {
 
 // mark reads what a pair of brackets has: "PATCH net-next v3 2/5", "v3,2/5".
 func (m *message) mark(text string) {
+	text = reOf.ReplaceAllString(text, "$1/$2")
 	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == ',' }) {
 		m.marked = m.marked || strings.HasPrefix(strings.ToUpper(word), "PATCH")
 		if v := reVersion.FindStringSubmatch(word); v != nil {
-			m.version, _ = strconv.Atoi(v[1])
+			m.version.major, _ = strconv.Atoi(v[1])
+			m.version.minor, _ = strconv.Atoi(v[2])
 		}
 		if n := reNumber.FindStringSubmatch(word); n != nil {
 			m.number, _ = strconv.Atoi(n[1])
@@ -145,6 +163,9 @@ func (c *choice) sort(all []*message) error {
 		switch {
 		case m.diff == nil && (m.reply || c.samePlace(m)):
 			replies++
+			if m.reply && m.without != "" {
+				c.note("%q has no diff: %s", m.title, m.without)
+			}
 		case m.diff == nil && m.number > 0:
 			return c.refuse("has %q without a diff%s; give the whole patch", m.title, because(m.without))
 		case m.diff == nil && m.cover():
@@ -200,7 +221,7 @@ func because(why string) string {
 // patches were sent again, as answers to the ones that they replace, the others are
 // taken from the version before.
 func (c *choice) newest() error {
-	last := slices.MaxFunc(c.patches, func(a, b *message) int { return cmp.Compare(a.version, b.version) }).version
+	last := slices.MaxFunc(c.patches, func(a, b *message) int { return a.version.compare(b.version) }).version
 	var chosen, older []*message
 	for _, m := range c.patches {
 		if m.version == last {
@@ -213,20 +234,20 @@ func (c *choice) newest() error {
 		return nil
 	}
 	if !c.sameSeries(last) {
-		return c.refuse("has patches of v%d and others that are not of an earlier version of the same series, such as %q; "+
+		return c.refuse("has patches of %s and others that are not of an earlier version of the same series, such as %q; "+
 			"give each series in a file of its own", last, older[0].title)
 	}
 	again := !slices.ContainsFunc(chosen, func(m *message) bool {
-		return !c.samePlace(m) || c.byID[m.parent].version >= last || m.total == 0
+		return !c.samePlace(m) || c.byID[m.parent].version.compare(last) >= 0 || m.total == 0
 	})
 	for _, m := range older {
 		there := slices.ContainsFunc(chosen, func(n *message) bool { return n.number == m.number && n.total == m.total })
 		switch {
 		case again && m.version == c.byID[chosen[0].parent].version && !there:
 			chosen = append(chosen, m)
-			c.note("%q is applied, though of v%d: v%d has other patches of the series only", m.title, m.version, last)
+			c.note("%q is applied, though of %s: %s has other patches of the series only", m.title, m.version, last)
 		default:
-			c.note("%q is of v%d, and v%d is in the file: not applied", m.title, m.version, last)
+			c.note("%q is of %s, and %s is in the file: not applied", m.title, m.version, last)
 		}
 	}
 	c.patches = chosen
@@ -235,8 +256,8 @@ func (c *choice) newest() error {
 
 // sameSeries reports whether each earlier version has a subject in common with the
 // last one, of a patch or the cover letter.
-func (c *choice) sameSeries(last int) bool {
-	subjects := map[int]map[string]bool{}
+func (c *choice) sameSeries(last version) bool {
+	subjects := map[version]map[string]bool{}
 	for _, m := range c.patches {
 		if subjects[m.version] == nil {
 			subjects[m.version] = map[string]bool{}

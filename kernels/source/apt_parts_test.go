@@ -47,6 +47,15 @@ func TestAptPartsGone(t *testing.T) {
 	packages = append(packages, without(splitKernel(rel71, "7.1.13-1"), "linux-base")...)
 	packages = append(packages, splitKernel(rel72, "7.2.6-1")...)
 	packages = append(packages, without(splitKernel("7.2.9+deb12-amd64", "7.2.9-1"), "linux-modules")...)
+	// Of another form: any version of linux-base, headers beside it, a kernel that is one
+	// of two, and what needs itself.
+	packages = append(packages,
+		debian{"linux-image-6.17.9-amd64", "6.17.9-1", "linux-base-6.17.9-amd64, linux-headers-6.17.9-common (= 6.17.9-1), initramfs-tools | linux-initramfs-tool", unsplit("6.17.9-amd64", "6.17.9-1")},
+		debian{"linux-image-either", "6.15.1-1", "linux-image-6.15.1-amd64 (= 6.15.1-1) | linux-image-unsigned-6.15.1-amd64 (= 6.15.1-1)", files{"usr/share/doc/m": "m"}},
+		debian{"linux-image-unsigned-6.15.1-amd64", "6.15.1-1", "linux-image-unsigned-6.15.1-amd64:amd64 (= 6.15.1-1)", unsplit("6.15.1-amd64", "6.15.1-1")},
+		debian{"linux-image-neither", "6.15.1-1", "linux-image-6.15.1-amd64 (= 6.15.1-1) | linux-image-6.15.2-amd64 (= 6.15.2-1)", files{"usr/share/doc/m": "m"}},
+		debian{"linux-image-older", "6.14.1-1", "linux-image-6.17.9-amd64 (= 6.14.1-1)", files{"usr/share/doc/m": "m"}},
+	)
 	a.suite(t, "bookworm", "Debian", packages...)
 	opts := testOptions(t)
 	var logged []string
@@ -56,6 +65,8 @@ func TestAptPartsGone(t *testing.T) {
 		"apt:bookworm/linux-image-" + rel618:     "linux-image-" + rel618,
 		"apt:bookworm/6.16":                      "linux-image-6.16.12+deb12-amd64 linux-base-6.16.12+deb12-amd64",
 		"apt:bookworm/7.2":                       "linux-image-" + rel72 + " linux-base-" + rel72 + " linux-binary-" + rel72 + " linux-modules-" + rel72,
+		"apt:bookworm/6.17":                      "linux-image-6.17.9-amd64",
+		"apt:bookworm/linux-image-either":        "linux-image-unsigned-6.15.1-amd64",
 		"apt:bookworm/linux-image-7.2.?+*-amd64": "linux-image-" + rel72 + " linux-base-" + rel72 + " linux-binary-" + rel72 + " linux-modules-" + rel72,
 	} {
 		k, err := from(a.sources).Resolve(t.Context(), spec, opts)
@@ -80,6 +91,8 @@ func TestAptPartsGone(t *testing.T) {
 		"apt:bookworm/6.19":                          "no list of bookworm has linux-base-" + rel619 + " 6.19.14-1 and linux-modules-" + rel619 + " 6.19.14-1, which hold parts of it",
 		"apt:bookworm/7.0":                           "no list of bookworm has linux-binary-" + rel70 + " 7.0.13-1, which",
 		"apt:bookworm/7.1":                           "no list of bookworm has linux-base-" + rel71 + " 7.1.13-1, which",
+		"apt:bookworm/linux-image-neither":           "no list of bookworm has linux-image-6.15.1-amd64 6.15.1-1 or linux-image-6.15.2-amd64 6.15.2-1, which",
+		"apt:bookworm/linux-image-older":             "no list of bookworm has linux-image-6.17.9-amd64 6.14.1-1, which",
 		"apt:bookworm/linux-image-7.2.9+deb12-amd64": "no list of bookworm has linux-modules-7.2.9+deb12-amd64 7.2.9-1, which",
 	} {
 		_, err := from(a.sources).Resolve(t.Context(), spec, opts)

@@ -49,6 +49,14 @@ func TestDirLinks(t *testing.T) {
 			files{"kernel/fs/self": "../../kernel", "kernel/up": store, "build": "/", "source": "/proc/self"}.link(t, store)
 			files{"lib/modules/" + rel: store}.link(t, dir)
 		},
+		"a folder below": func(dir, store string) {
+			files{"lib/modules/" + rel + "/kernel/fs": store + "/kernel/fs", "lib/modules/" + rel + "/kernel/crc32c_x.ko": store + "/kernel/crc32c_x.ko",
+				"lib/modules/" + rel + "/modules.order": store + "/modules.order", "lib/modules/" + rel + "/modules.builtin": store + "/modules.builtin"}.link(t, dir)
+		},
+		"a merged /usr": func(dir, store string) {
+			files{"usr/lib/modules/" + rel: store, "lib": "usr/lib"}.link(t, dir)
+		},
+		"a release of another name": func(dir, store string) { files{"lib/modules/0.0.0": store}.link(t, dir) },
 		"nothing that is needed": func(dir, store string) {
 			files{"kernel/gone": "/nowhere"}.link(t, store)
 			files{"lib/modules/" + rel: store}.link(t, dir)
@@ -62,6 +70,13 @@ func TestDirLinks(t *testing.T) {
 				t.Errorf("%v, %+v", err, k)
 			}
 		})
+	}
+	linked := filepath.Join(t.TempDir(), "kernel")
+	if err := os.Symlink(usual().in(t, t.TempDir()), linked); err != nil {
+		t.Fatal(err)
+	}
+	if k, err := Resolve(t.Context(), "dir:"+linked, testOptions(t)); err != nil || k.Digest != want.Digest {
+		t.Errorf("a link to the whole folder: %v, %+v", err, k)
 	}
 	dir := usual().in(t, t.TempDir())
 	files{"lib/modules/" + rel + "/kernel/gone.ko": "/nowhere"}.link(t, dir)
@@ -104,9 +119,18 @@ func TestDirOtherFiles(t *testing.T) {
 		"a kernel's folder":         {"kernel/fs/x.c": "x"},
 		"a configuration of others": {"configure": "#!/bin/sh\n", "config.gz": "\x1f\x8b", "boot/config.txt": "x y z"},
 		"one that is cut":           {"vmlinuz-old": image[:2200]},
+		"the one of before":         {"vmlinuz.old": bzImage("5.10.0", "1", true), "boot/vmlinuz-5.10.0~": bzImage("5.10.0", "1", true)},
+		"one for rescue":            {"vmlinuz-0-rescue-0123456789abcdef": bzImage("5.10.0", "1", true)},
+		"an initramfs":              {"kernel-initramfs.img": "\x1f\x8b" + elf, "vmlinuz-initrd": "070701" + elf},
+		"packages":                  {"kernel-" + rel + ".rpm": "\xed\xab\xee\xdb" + elf, "linux": "#!/bin/sh\n"},
+		"signatures and checksums":  {"vmlinuz-" + rel + ".sig": "x", "vmlinuz.sha256": "0123 vmlinuz", ".vmlinuz-" + rel + ".hmac": "x"},
+		"another machine's image":   {"vmlinuz-arm": "MZ\x00\x00zimg" + elf, "kernel8.img": "\x1f\x8b" + elf},
+		"a link to nothing":         {},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if k, err := Resolve(t.Context(), "dir:"+usual().and(more).in(t, t.TempDir()), testOptions(t)); err != nil || k.Release != rel {
+			dir := usual().and(more).in(t, t.TempDir())
+			files{"vmlinuz": "/nowhere", "vmlinuz-self": "vmlinuz-self"}.link(t, dir)
+			if k, err := Resolve(t.Context(), "dir:"+dir, testOptions(t)); err != nil || k.Release != rel {
 				t.Errorf("%v, %+v", err, k)
 			}
 		})
@@ -117,6 +141,11 @@ func TestDirOtherFiles(t *testing.T) {
 		"boot/kernel-REL":             {"boot/kernel-" + rel: image, "boot/config-" + rel: config},
 		"kernel":                      {"kernel": image, "kernel-" + rel + ".config": config},
 		"an ELF file beside others":   {"vmlinux": image, "vmlinux-gdb.py": "import gdb", "bzImage": "x", ".config": config},
+		"linux, as of systemd-boot":   {"linux": image, "config": config},
+		"kernel-genkernel-NAME":       {"boot/kernel-genkernel-x86_64-" + rel: image, "boot/config-genkernel-x86_64-" + rel: config},
+		"bzImage of Yocto":            {"bzImage--6.1+git0+0123456789-r0-qemux86-64-20261129.bin": image, "kernel.config": config},
+		"the one of before, alone":    {"vmlinuz.old": image, "config": config},
+		"in the modules' folder":      {"usr/lib/modules/" + rel + "/vmlinuz": image, "usr/lib/modules/" + rel + "/config": config},
 		"wide.config":                 {"vmlinuz": image, "wide.config": config},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -117,6 +117,7 @@ func TestDirErrors(t *testing.T) {
 		"modules of another":          {files{"vmlinuz": bzImage(rel, "1", true), "config": config}.and(modulesOf("lib/modules/5.10.0", "5.10.0")), "the image is 6.1.0-56-amd64, its modules are of 5.10.0"},
 		"modules of another, direct":  {files{"vmlinuz": bzImage(rel, "1", true), "config": config}.and(modulesOf("modules", "5.10.0")), "its modules are of 5.10.0"},
 		"modules of another, renamed": {files{"vmlinuz": bzImage(rel, "1", true), "config": config}.and(modulesOf("lib/modules/"+rel, "5.10.0")), "its modules are of 5.10.0"},
+		"two kernels of before":       {files{"vmlinuz.old": bzImage(rel, "1", true), "vmlinuz-b.old": bzImage("5.10.0", "1", true)}, "more than one kernel"},
 		"two kernels":                 {files{"vmlinuz-a": bzImage(rel, "1", true), "vmlinuz-b": bzImage("5.10.0", "1", true)}, "more than one kernel"},
 		"vmlinux without PVH":         {files{"vmlinux": string(fake.Vmlinux(rel, "1", false)), "config": config}, "no PVH note"},
 	} {

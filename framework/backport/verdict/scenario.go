@@ -183,7 +183,8 @@ func missing(base, patched observe.Side) Missing {
 	return ElseThere
 }
 
-// words are what a step showed on two kernels, with addresses where only these differ.
+// words are what a step showed on two kernels, with addresses and bytes where only these
+// differ.
 func words(a, b observe.Cell, step int) Pair {
 	word := func(c observe.Cell, with func(observe.Outcome) string) string {
 		if step >= len(c.Steps) {
@@ -192,15 +193,17 @@ func words(a, b observe.Cell, step int) Pair {
 		return with(c.Steps[step].Outcome)
 	}
 	short := Pair{From: word(a, observe.Outcome.String), To: word(b, observe.Outcome.String)}
-	long := Pair{From: word(a, observe.Outcome.Located), To: word(b, observe.Outcome.Located)}
-	if short.From == short.To && long.From != long.To {
-		return long
+	for _, with := range []func(observe.Outcome) string{observe.Outcome.Located, observe.Outcome.Detailed} {
+		if long := (Pair{From: word(a, with), To: word(b, with)}); short.From == short.To && long.From != long.To {
+			return long
+		}
 	}
 	return short
 }
 
 // expect adds to what a step showed on the patched kernel what it should have shown
-// there. Where the two differ in no more than an address, it is shown.
+// there. Where the two differ in no more than an address, or in what was returned or
+// read, that is shown.
 func (p *Pair) expect(base, patched observe.Cell, step int) {
 	for _, c := range []observe.Cell{patched, base} { // the patched one may not have come so far
 		if step < len(c.Steps) && c.Steps[step].Expected != nil {
@@ -208,8 +211,13 @@ func (p *Pair) expect(base, patched observe.Cell, step int) {
 			break
 		}
 	}
-	if step < len(patched.Steps) && strings.HasPrefix(p.Want, p.To) {
-		p.To = patched.Steps[step].Outcome.Located()
+	if step >= len(patched.Steps) {
+		return
+	}
+	for _, with := range []func(observe.Outcome) string{observe.Outcome.Located, observe.Outcome.Detailed} {
+		if strings.HasPrefix(p.Want, p.To) {
+			p.To = with(patched.Steps[step].Outcome)
+		}
 	}
 }
 

@@ -19,6 +19,18 @@ func TestOfAChange(t *testing.T) {
 	const lsb21 = "SIGBUS BUS_MCEERR_AR lsb=21"
 	elsewhere := mceerr()
 	elsewhere.Signals[0].Addr = "file+0x4000"
+	returning, reading, doubled, nowhere := mceerr(), mceerr(), mceerr(), mceerr()
+	five, page := int64(5), int64(4096)
+	returning.Ret, reading.Data = &five, "41"
+	doubled.Signals = append(doubled.Signals, doubled.Signals[0])
+	nowhere.Signals[0].Addr = "0x0"
+	zeros := observe.Outcome{Ret: &page, Data: "0000", Digest: "0123456789abcdef"}
+	letters := observe.Outcome{Ret: &page, Data: "4141"}
+	filled := func(side observe.Side, o observe.Outcome) observe.Step {
+		s := follow(dax, side, o)
+		s.Expected.Before, s.Expected.After = "EIO", "ok 4096 of 0x41"
+		return s
+	}
 	padded := mceerr()
 	padded.Signals[0].Raw = "ff"
 	panicked := observe.Outcome{Note: observe.PanicMark + ": Fatal"}
@@ -57,6 +69,18 @@ func TestOfAChange(t *testing.T) {
 			[]string{"incomplete, exit 1", "missing " + read + " shows something else [{SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4005 SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4000, expected " + wanted + "}]"}},
 		{"the bytes that were read", cells(saw(read, before())), cells(saw(read, neither(observe.Outcome{Data: "00"}))),
 			[]string{"incomplete, exit 1", "missing " + read + " shows something else [{SIGBUS BUS_ADRERR ok 0x00, expected " + wanted + "}]"}},
+		{"a system call that returns beside the signal", cells(saw(read, before())), cells(saw(read, neither(returning))),
+			[]string{"incomplete, exit 1", "missing " + read + " shows something else [{SIGBUS BUS_ADRERR " + wanted + ", returning 5, expected " + wanted + "}]"}},
+		{"bytes beside the signal", cells(saw(read, before())), cells(saw(read, neither(reading))),
+			[]string{"incomplete, exit 1", "missing " + read + " shows something else [{SIGBUS BUS_ADRERR " + wanted + " of 0x41, expected " + wanted + "}]"}},
+		{"as many bytes, and others", cells(saw(read, filled(observe.Before, errno("EIO")))), cells(saw(read, filled(observe.Neither, zeros))),
+			[]string{"incomplete, exit 1", "missing " + read + " shows something else [{EIO ok 4096 of 0x0000… (0123456789ab), expected ok 4096 of 0x41}]"}},
+		{"as many bytes, on a kernel that had them", cells(saw(read, filled(observe.After, letters))), cells(saw(read, filled(observe.Neither, zeros))),
+			[]string{"incomplete, exit 1", "missing " + read + " shows something else [{ok 4096 of 0x4141 ok 4096 of 0x0000… (0123456789ab), expected ok 4096 of 0x41}]"}},
+		{"two signals", cells(saw(read, before())), cells(saw(read, neither(doubled))),
+			[]string{"incomplete, exit 1", "missing " + read + " shows something else [{SIGBUS BUS_ADRERR SIGBUS BUS_MCEERR_AR lsb=12, SIGBUS BUS_MCEERR_AR lsb=12, expected " + wanted + "}]"}},
+		{"no address at all", cells(saw(read, before())), cells(saw(read, neither(nowhere))),
+			[]string{"incomplete, exit 1", "missing " + read + " shows something else [{SIGBUS BUS_ADRERR SIGBUS BUS_MCEERR_AR lsb=12 at 0x0, expected " + wanted + "}]"}},
 		{"a step that it did not get to", cells(saw(twice, before(), before())), cells(saw(twice, after())),
 			[]string{"incomplete, exit 1", "missing " + twice + " shows something else [{SIGBUS BUS_ADRERR not done, expected " + wanted + "} " + forth + "]"}},
 		{"what the base had is gone", cells(saw(read, after()), saw(write, before())), cells(saw(read, before()), saw(write, after())),

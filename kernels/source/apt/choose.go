@@ -132,17 +132,17 @@ func (c *aptChoice) follow() error {
 			split = split || strings.HasPrefix(p.Name, "linux-binary-")
 		}
 		for dep := range strings.SplitSeq(p.Depends, ",") {
-			first, _, _ := strings.Cut(dep, "|")
-			name, version := parseDependency(first)
-			if !reContent.MatchString(name) || seen[name] {
+			d, names := c.state.index.alternative(dep)
+			if len(names) == 0 || slices.ContainsFunc(names, func(n string) bool { return seen[n] }) {
 				continue
 			}
-			seen[name] = true
-			if d, ok := c.state.index.find(name, version); ok {
-				queue = append(queue, d)
-			} else {
-				lost = append(lost, strings.TrimSpace(name+" "+version))
+			if d == nil {
+				seen[names[0]] = true
+				lost = append(lost, strings.Join(names, " or "))
+				continue
 			}
+			seen[d.Name] = true
+			queue = append(queue, *d)
 		}
 	}
 	// Beside a split kernel linux-base has its configuration, beside another one
@@ -159,6 +159,22 @@ func (c *aptChoice) follow() error {
 			WayOut: "give " + metaPackage + " or a package such as linux-image-6.1.0-56-amd64"}
 	}
 	return nil
+}
+
+// alternative is the first package of a dependency's alternatives that the lists have,
+// nil where they have none, and the names of those that hold a kernel's files.
+func (x *aptIndex) alternative(dep string) (found *aptPackage, names []string) {
+	for one := range strings.SplitSeq(dep, "|") {
+		name, version := parseDependency(one)
+		if !reContent.MatchString(name) {
+			continue
+		}
+		if d, ok := x.find(name, version); ok {
+			return &d, []string{name}
+		}
+		names = append(names, strings.TrimSpace(name+" "+version))
+	}
+	return nil, names
 }
 
 // parseDependency reads one relation: "linux-modules-7.3.4 (= 7.3.4-1)". The

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 
 	"github.com/faultline/faultline/internal/bounded"
@@ -70,17 +71,23 @@ func (l *layout) findConfig(root string) {
 
 // Where images lie, and what they are called: bzImage first, then ELF.
 var images = [][]string{
-	{"vmlinuz*", "bzImage*", "kernel*", "boot/vmlinuz*", "boot/bzImage*", "boot/kernel*", "lib/modules/*/vmlinuz*", "usr/lib/modules/*/vmlinuz*",
+	{"vmlinuz*", "bzImage*", "kernel*", "linux", "boot/vmlinuz*", "boot/bzImage*", "boot/kernel*", "boot/linux", "lib/modules/*/vmlinuz*", "usr/lib/modules/*/vmlinuz*",
 		"lib/modules/*/bzImage*", "arch/x86/boot/bzImage"},
 	{"vmlinux*", "boot/vmlinux*", "lib/modules/*/vmlinux*", "usr/lib/modules/*/vmlinux*"},
 }
+
+// spare is what a boot folder calls a kernel that is there beside the one in use: that of
+// before, and Fedora's for rescue.
+var spare = regexp.MustCompile(`(?:\.(?:old|bak|prev|orig|dpkg-\w+)|~)$|-rescue\b`)
 
 // findImage takes the image that can be booted. What is called like one, and is none or
 // one of another form, is no matter beside it.
 func (l *layout) findImage(ctx context.Context, root string, opts kernels.Options) error {
 	var none *kernels.SpecError // why the first that is called like an image is none
 	for _, patterns := range images {
-		for _, name := range find(root, patterns...) {
+		names := find(root, patterns...)
+		slices.SortStableFunc(names, func(a, b string) int { return sign(spare.MatchString(a)) - sign(spare.MatchString(b)) })
+		for _, name := range names {
 			release, isELF, err := readImage(ctx, name)
 			wrong, isRequest := err.(*kernels.SpecError)
 			switch {
@@ -95,6 +102,8 @@ func (l *layout) findImage(ctx context.Context, root string, opts kernels.Option
 				}
 			case l.image == "":
 				l.image, l.release, l.elf = name, release, isELF
+			case l.release != release && spare.MatchString(name) && !spare.MatchString(l.image):
+				opts.Logf("leave out %s, which is %s: %s is %s", name, release, l.image, l.release)
 			case l.release != release:
 				return &kernels.SpecError{Problem: fmt.Sprintf("more than one kernel: %s is %s, %s is %s", l.image, l.release, name, release),
 					WayOut: "leave one of them in the folder"}
@@ -108,6 +117,13 @@ func (l *layout) findImage(ctx context.Context, root string, opts kernels.Option
 		none = &kernels.SpecError{Problem: "no kernel image in " + root, WayOut: "put vmlinuz* (a bzImage) or vmlinux* (ELF) there, or in its boot folder"}
 	}
 	return none
+}
+
+func sign(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // readImage finds out what kernel a file is. That it is none is a *kernels.SpecError.
@@ -165,16 +181,24 @@ func (l *layout) findModules(ctx context.Context, root string) error {
 			}
 			return fmt.Errorf("read the modules folder: %w", err)
 		}
-		other := ""
+		renamed, other := "", ""
 		for _, e := range entries {
 			dir := filepath.Join(root, parent, e.Name())
-			switch {
-			case e.Name() == l.release:
+			if e.Name() == l.release {
 				l.modules = dir
 				return nil
-			case kernels.BuiltFor(ctx, dir) != "":
+			}
+			switch kernels.BuiltFor(ctx, dir) {
+			case "":
+			case l.release: // under another name, as virtme-ng has it: 0.0.0
+				renamed = dir
+			default:
 				other = e.Name()
 			}
+		}
+		if renamed != "" {
+			l.modules = renamed
+			return nil
 		}
 		if other != "" {
 			return kernels.OtherRelease(l.release, other)

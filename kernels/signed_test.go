@@ -1,0 +1,69 @@
+package kernels_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/faultline/faultline/internal/fake"
+	"github.com/faultline/faultline/kernels"
+)
+
+// Whether a kernel's modules are signed is read from one of its own, whatever others
+// installed for it.
+func TestModulesSigned(t *testing.T) {
+	bare := fake.Module("ext4", "6.1.0")
+	signed := append(bytes.Clone(bare), "sig~Module signature appended~\n"...)
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, _ = z.Write(signed)
+	_ = z.Close()
+	for name, c := range map[string]struct {
+		files map[string][]byte
+		want  bool
+	}{
+		"no modules":              {map[string][]byte{"modules.dep": nil}, true},
+		"signed":                  {map[string][]byte{"kernel/fs/ext4/ext4.ko": signed}, true},
+		"not signed":              {map[string][]byte{"kernel/fs/ext4/ext4.ko": bare}, false},
+		"signed and compressed":   {map[string][]byte{"kernel/fs/ext4/ext4.ko.gz": packed.Bytes()}, true},
+		"another's is not signed": {map[string][]byte{"extra/zfs.ko": bare, "kernel/fs/ext4/ext4.ko": signed}, true},
+		"another's is signed":     {map[string][]byte{"extra/zfs.ko": signed, "kernel/fs/ext4/ext4.ko": bare}, false},
+		"another's is later":      {map[string][]byte{"kernel/fs/ext4/ext4.ko": signed, "updates/dkms/zfs.ko": bare}, true},
+		"only another's":          {map[string][]byte{"updates/dkms/zfs.ko": bare}, false},
+		"one that can't be read":  {map[string][]byte{"kernel/a.ko.gz": []byte("no gzip"), "kernel/b.ko": bare}, false},
+		"in no folder of its own": {map[string][]byte{"ext4.ko": bare}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			for rel, data := range c.files {
+				if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, rel)), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(filepath.Join(dir, rel), data, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := (&kernels.Kernel{ModulesDir: dir}).ModulesSigned(); got != c.want {
+				t.Errorf("signed: %v", got)
+			}
+		})
+	}
+	if !(&kernels.Kernel{}).ModulesSigned() {
+		t.Error("without a folder of modules one lacks a signature")
+	}
+}
+
+// The release that modules were built for is read from the first that can be read.
+func TestBuiltFor(t *testing.T) {
+	dir := t.TempDir()
+	for name, data := range map[string][]byte{"a.ko.gz": []byte("no gzip"), "b.ko": []byte("no ELF"), "c.ko": fake.Module("c", "6.1.0-56-amd64")} {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := kernels.BuiltFor(t.Context(), dir); got != "6.1.0-56-amd64" {
+		t.Errorf("%q", got)
+	}
+}

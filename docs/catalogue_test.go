@@ -19,9 +19,9 @@ var (
 	reason = regexp.MustCompile(`^(not written yet|not done: \S|see [ABCDES]\d)`)
 )
 
-// catalogueSize is how many numbers the catalogue has: 129 predictions, and
+// catalogueSize is how many numbers the catalogue has: 130 predictions, and
 // four gaps that the change left.
-const catalogueSize = 129 + 4
+const catalogueSize = 130 + 4
 
 // TestCatalogue holds the catalogue against the suites: every number has the
 // scenarios that carry it or a reason, both only where the reason is one for a

@@ -82,6 +82,10 @@ func (g *GuestVM) RunProgram(ctx context.Context, p program.Program) (r Ran) {
 	if k := g.vm.Spec().Kernel; len(k.Lacks("BLK_DEV_PMEM", "ACPI_NFIT", "NVDIMM_PFN", "EXT4_FS")) == 0 {
 		m := g.PageCache(ctx, Ext4)
 		g.callOK(ctx, "mount", m.Dir, home, "", unix.MS_BIND, "")
+		// A program that takes the last ext4 in /proc/mounts, to mount it in another way, does
+		// not get the folder that it stands in.
+		g.callOK(ctx, "umount2", m.Dir, 0)
+		g.callOK(ctx, "mount", home, m.Dir, "", unix.MS_BIND, "")
 	}
 	if len(g.vm.Spec().Kernel.Lacks("HUGETLBFS")) == 0 {
 		g.HugePages(ctx, hugePages)

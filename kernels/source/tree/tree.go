@@ -4,12 +4,14 @@
 package tree
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -213,6 +215,34 @@ func asSpec(err error) error {
 	return err
 }
 
+// fewDropped is how many of them are named.
+const fewDropped = 8
+
+// checker begins the names of what lets a kernel complain: they are named first.
+var checker = regexp.MustCompile(`^CONFIG_(?:K\w*SAN|UBSAN|DEBUG|PROVE|LOCKDEP)`)
+
+// ofCompiler begins the names of symbols that are found out, and not set.
+var ofCompiler = regexp.MustCompile(`^(?:CC|GCC|CLANG|AS|LD|TOOLS|RUSTC|PAHOLE|HAVE|ARCH)_`)
+
+// dropped are symbols that a configuration of the user's sets, and that are not set in
+// what came of it. What the fragment decides is another matter.
+func dropped(given *kconfig.Config, fragment string, got *kconfig.Config) (lost []string) {
+	decided, err := kconfig.ParseBytes([]byte(fragment))
+	if err != nil {
+		return nil
+	}
+	for _, u := range kconfig.Compare(given, got) {
+		if u.Got == "n" && (u.Asked == "y" || u.Asked == "m") && decided.Get(u.Symbol) == "" && !ofCompiler.MatchString(u.Symbol) {
+			lost = append(lost, "CONFIG_"+u.Symbol)
+		}
+	}
+	slices.SortStableFunc(lost, func(a, b string) int {
+		rank := func(s string) int { return map[bool]int{true: 0, false: 1}[checker.MatchString(s)] }
+		return cmp.Compare(rank(a), rank(b))
+	})
+	return lost
+}
+
 // progressEvery is how often a build says how far it is.
 const progressEvery = 20 * time.Second
 
@@ -220,7 +250,12 @@ const progressEvery = 20 * time.Second
 func (w *work) build(ctx context.Context, s *snapshot, p *place, base, fragment, dir string) error {
 	began, said, compiled := time.Now(), time.Now(), 0
 	w.opts.Logf("build %s; make writes into %s", s.label, p.log())
-	if given, err := kconfig.ParseBytes([]byte(base)); err == nil { // it was read before
+	var given *kconfig.Config
+	if base != "" {
+		var err error
+		if given, err = kconfig.ParseBytes([]byte(base)); err != nil {
+			return err
+		}
 		for _, f := range kernels.Foreign(given) {
 			w.opts.Logf("build %s without %s, which refers to another machine's files or steers the guest", s.label, f)
 		}
@@ -254,6 +289,10 @@ func (w *work) build(ctx context.Context, s *snapshot, p *place, base, fragment,
 	c, err := kconfig.ParseBytes(config)
 	if err != nil {
 		return err
+	}
+	if lost := dropped(given, fragment, c); len(lost) > 0 {
+		w.opts.Logf("build %s without %d symbols that its configuration sets: this tree does not have them, or they depend on others; %s",
+			s.label, len(lost), strings.Join(lost[:min(len(lost), fewDropped)], ", "))
 	}
 	modules := c.Enabled("MODULES")
 	if err := b.Compile(ctx, modules); err != nil {

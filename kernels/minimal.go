@@ -46,8 +46,17 @@ func MinimalConfigFor(base *kconfig.Config) string {
 	for _, f := range Foreign(base) {
 		b.WriteString(f.Line + "\n")
 	}
+	if NotByPVH(base) { // a bzImage, packed by what each machine has
+		b.WriteString("CONFIG_KERNEL_GZIP=y\n")
+	}
 	return b.String()
 }
+
+// NotByPVH reports whether a kernel does not start by its PVH entry: with KASAN, what that
+// calls reads shadow memory (kasan_check_range, of memcpy) before any is mapped, where the
+// compiler is older than gcc 13 (CC_HAS_KASAN_MEMINTRINSIC_PREFIX). The bzImage's entry
+// maps it first.
+func NotByPVH(c *kconfig.Config) bool { return c.Enabled("KASAN") }
 
 // Unmet says what a configuration that was made of MinimalConfig lacks of it. As a
 // module is as good as built in, where the guest can load it.

@@ -126,7 +126,15 @@ func elfImage(dir string, k *Kernel, image *vmlinuz.Image, opts Options) error {
 			}
 		}
 	}
+	config, err := kernelConfig(dir)
+	if err != nil {
+		config = nil // which finish tells of
+	}
 	switch {
+	case k.PVH && !image.ELF && NotByPVH(config):
+		k.PVH = false
+		opts.Logf("kernel %s boots from its bzImage: it has CONFIG_KASAN", image.Release)
+		return nil
 	case k.PVH && !image.ELF:
 		k.Image = FileVmlinux
 		return os.WriteFile(filepath.Join(dir, FileVmlinux), elf, 0o644)

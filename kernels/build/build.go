@@ -70,13 +70,9 @@ func Full(err error) error {
 	return err
 }
 
-// Compile compiles what Configure configured: vmlinux, which it leaves in Objects,
-// and the modules where there are any.
-func (b *Build) Compile(ctx context.Context, modules bool) error {
-	targets := []string{"vmlinux"}
-	if modules {
-		targets = append(targets, "modules")
-	}
+// Compile compiles make's targets of what Configure configured: "vmlinux" or "bzImage",
+// which it leaves in Objects, and "modules".
+func (b *Build) Compile(ctx context.Context, targets ...string) error {
 	s := b.state()
 	todo, err := b.todo(ctx, s.Whole, targets)
 	if err != nil {

@@ -62,7 +62,7 @@ func (b *tree) build() string {
 	if err := fresh.Configure(b.t.Context()); err != nil {
 		b.t.Fatal(err)
 	}
-	if err := fresh.Compile(b.t.Context(), false); err != nil {
+	if err := fresh.Compile(b.t.Context(), "vmlinux"); err != nil {
 		b.t.Fatal(err)
 	}
 	return strings.Join(b.told, " ")

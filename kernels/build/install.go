@@ -13,6 +13,25 @@ import (
 	"github.com/faultline/faultline/internal/tool"
 )
 
+// BzImage copies the bzImage.
+func (b *Build) BzImage(to string) error {
+	return copyFile(filepath.Join(b.Objects, "arch/x86/boot/bzImage"), to)
+}
+
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
+}
+
 // Image writes the vmlinux, without what only a debugger reads (it can be twenty
 // times the rest, and QEMU reads all of it); its symbols stay.
 func (b *Build) Image(ctx context.Context, to string) error {
@@ -30,17 +49,7 @@ func (b *Build) Image(ctx context.Context, to string) error {
 		_, err = tool.Run(ctx, "", nil, bin, "--strip-debug", from, to)
 		return err
 	}
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := os.Create(to)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Close())
+	return copyFile(from, to)
 }
 
 // Install lays the modules into dir/lib/modules/RELEASE (make modules_install),

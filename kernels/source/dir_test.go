@@ -86,6 +86,7 @@ func TestDirLayouts(t *testing.T) {
 		"modules directly":    {files{"vmlinuz": image, ".config": config}.and(modulesOf("modules", rel)), "vmlinux", true},
 		"modules in the root": {files{"vmlinuz": image, "config": config}.and(modulesOf(".", rel)), "vmlinux", true},
 		"a vmlinux":           {files{"vmlinux": elf, "config": config}.and(modulesOf("lib/modules/"+rel, rel)), "vmlinux", true},
+		"KASAN":               {files{"vmlinuz": bzImage(rel, "1", true), "config": config + "CONFIG_KASAN=y\n"}.and(modulesOf("lib/modules/"+rel, rel)), "vmlinuz", true},
 		"no PVH note":         {files{"vmlinuz": bzImage(rel, "1", false), "config": config}.and(modulesOf("lib/modules/"+rel, rel)), "vmlinuz", true},
 		"without modules":     {files{"vmlinuz": image, "config": "CONFIG_64BIT=y\n"}, "vmlinux", false},
 		"another beside":      {usual().and(modulesOf("lib/modules/5.10.0", "5.10.0")), "vmlinux", true},

@@ -294,8 +294,15 @@ func (w *work) build(ctx context.Context, s *snapshot, p *place, base, fragment,
 		w.opts.Logf("build %s without %d symbols that its configuration sets: this tree does not have them, or they depend on others; %s",
 			s.label, len(lost), strings.Join(lost[:min(len(lost), fewDropped)], ", "))
 	}
+	image, targets := func() error { return b.Image(ctx, filepath.Join(dir, kernels.FileVmlinux)) }, []string{"vmlinux"}
+	if kernels.NotByPVH(c) {
+		image, targets = func() error { return b.BzImage(filepath.Join(dir, kernels.FileVmlinuz)) }, []string{"bzImage"}
+	}
 	modules := c.Enabled("MODULES")
-	if err := b.Compile(ctx, modules); err != nil {
+	if modules {
+		targets = append(targets, "modules")
+	}
+	if err := b.Compile(ctx, targets...); err != nil {
 		return doesNotBuild(ctx, err, b)
 	}
 	if modules {
@@ -303,7 +310,7 @@ func (w *work) build(ctx context.Context, s *snapshot, p *place, base, fragment,
 			return err
 		}
 	}
-	if err := b.Image(ctx, filepath.Join(dir, kernels.FileVmlinux)); err != nil {
+	if err := image(); err != nil {
 		return err
 	}
 	if err := s.still(ctx); err != nil {

@@ -69,8 +69,8 @@ func IntelMachineCheck() Trait {
 }
 
 // specTimeout bounds a scenario, its guest's start included: many times what
-// one takes under TCG.
-const specTimeout = 3 * time.Minute
+// one takes under TCG, and longer than a template's boot.
+const specTimeout = 6 * time.Minute
 
 // Scenario makes a spec a scenario of that id (lower case, parts divided by
 // slashes). A second spec with the same id is refused when the suite starts.

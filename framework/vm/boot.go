@@ -45,6 +45,15 @@ func (s Spec) ram() int64 { return cmp.Or(s.RAM, ramBytes) }
 // less of the core, and may get none for as long.
 const bootLimit = 120 * time.Second
 
+// bootsWithin is how long a kernel's boot may take. One that starts from its bzImage unpacks
+// itself first, and has KASAN, as a rule.
+func bootsWithin(k *kernels.Kernel) time.Duration {
+	if k.PVH {
+		return bootLimit
+	}
+	return 2 * bootLimit
+}
+
 // What PID 1 says on the console (guest/init).
 const (
 	saidUserSpace = "faultline-init: user space"
@@ -146,7 +155,8 @@ func (r *Rig) boot(ctx context.Context, s Spec, m qemu.Machine, dir string) (_ *
 			g.Close()
 		}
 	}()
-	ctx, cancel := context.WithTimeoutCause(ctx, bootLimit, fmt.Errorf("not ready within %v", bootLimit))
+	limit := bootsWithin(s.Kernel)
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not ready within %v", limit))
 	defer cancel()
 	ctx, unwatch := g.watch(ctx)
 	defer unwatch()

@@ -42,8 +42,11 @@ type watcher struct {
 	lines []*line
 	asks  chan ask
 	stop  context.CancelFunc
-	done  chan struct{}
-	err   error // why it ended; to be read when done is closed
+	done  chan struct{} // closed when it watches no more, before the guest goes on without it
+	err   error         // why; to be read when done is closed
+	ended chan struct{} // closed after it let go of the guest
+
+	physical func(ctx context.Context, cpu int, virt uint64) (uint64, error)
 }
 
 // ask is something to be done while the guest stands still.
@@ -73,21 +76,26 @@ func (g *GuestVM) watching(ctx context.Context) (*watcher, error) {
 	}
 	// It outlives the scenario's own time: the guest is asked for witnesses after that.
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	w := &watcher{g: g, stub: stub, asks: make(chan ask), stop: stop, done: make(chan struct{})}
-	go func() {
-		defer close(w.done)
-		w.err = w.run(running)
-		// A guest that still runs goes on without watchpoints; it answers, and the
-		// error ends the scenario.
-		if w.err != nil && !lost(w.err) {
-			limited, cancel := stubTime(context.WithoutCancel(running))
-			defer cancel()
-			w.err = errors.Join(w.err, w.stub.Detach(limited))
-		}
-		w.stub.Close()
-	}()
+	w := &watcher{g: g, stub: stub, asks: make(chan ask), stop: stop, done: make(chan struct{}), ended: make(chan struct{}), physical: g.physical}
+	go w.watchUntil(running)
 	g.watcher = w
 	return w, nil
+}
+
+// watchUntil watches until ctx ends, or the guest, or something fails.
+func (w *watcher) watchUntil(ctx context.Context) {
+	defer close(w.ended)
+	defer w.stub.Close()
+	w.err = w.run(ctx)
+	// What the guest does from here on can't be observed as if it had been watched.
+	close(w.done)
+	// A guest that still runs goes on without watchpoints; it answers, and the
+	// error ends the scenario. One that can't go on does not answer, which is found.
+	if w.err != nil && !lost(w.err) {
+		limited, cancel := stubTime(context.WithoutCancel(ctx))
+		defer cancel()
+		_ = w.stub.Detach(limited)
+	}
 }
 
 // stubTime bounds an exchange with the stub.
@@ -104,7 +112,7 @@ func (w *watcher) close() {
 		return
 	}
 	w.stop()
-	<-w.done
+	<-w.ended
 }
 
 // failed is why the watcher ended, where that is not the guest's end.
@@ -287,7 +295,7 @@ func (w *watcher) hit(ctx context.Context, stop gdb.Stop) error {
 			continue
 		}
 		// The address means something else to other processes.
-		frame, err := w.g.physical(ctx, stop.CPU, stop.Addr)
+		frame, err := w.physical(ctx, stop.CPU, stop.Addr)
 		if err != nil {
 			return err
 		}

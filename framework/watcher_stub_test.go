@@ -1,0 +1,165 @@
+package framework
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/faultline/faultline/framework/gdb"
+)
+
+// scripted is a gdb stub without a guest. It accepts every watchpoint, and its
+// memory is code around RIP.
+type scripted struct {
+	conn    net.Conn
+	regs    gdb.Registers
+	code    []byte        // Behind+Ahead bytes around RIP
+	resumed chan struct{} // it was let go on
+	detach  func()        // called before D is answered
+}
+
+func (s *scripted) send(data string) {
+	sum := byte(0)
+	for i := range len(data) {
+		sum += data[i]
+	}
+	fmt.Fprintf(s.conn, "$%s#%02x", data, sum)
+}
+
+func (s *scripted) serve() {
+	r := bufio.NewReader(s.conn)
+	for {
+		b, err := r.ReadByte()
+		switch {
+		case err != nil:
+			return
+		case b == 0x03:
+			s.send("T02thread:01;")
+			continue
+		case b != '$':
+			continue
+		}
+		command, err := r.ReadString('#')
+		if err != nil {
+			return
+		}
+		command = strings.TrimSuffix(command, "#")
+		r.Discard(2)
+		s.conn.Write([]byte("+"))
+		switch command[0] {
+		case 'q':
+			s.send("PacketSize=1000")
+		case '?':
+			s.send("T05thread:01;")
+		case 'c':
+			s.resumed <- struct{}{}
+		case 'g':
+			b, _ := binary.Append(nil, binary.LittleEndian, s.regs)
+			s.send(hex.EncodeToString(b))
+		case 'm':
+			s.send(hex.EncodeToString(s.code))
+		case 'D':
+			if s.detach != nil {
+				s.detach()
+			}
+			s.send("OK")
+		default:
+			s.send("OK")
+		}
+	}
+}
+
+// watcherOf starts a watcher of a scripted stub, in which each address is the
+// physical one, too.
+func watcherOf(t *testing.T, s *scripted) *watcher {
+	t.Helper()
+	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "gdb"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	ours, err := net.Dial("unix", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.conn, err = l.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	s.resumed = make(chan struct{}, 64)
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		s.serve()
+	}()
+	stub, err := gdb.Attach(t.Context(), ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stub.Continue(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	<-s.resumed
+	ctx, stop := context.WithCancel(context.Background())
+	w := &watcher{
+		g: &GuestVM{}, stub: stub, asks: make(chan ask), stop: stop, done: make(chan struct{}), ended: make(chan struct{}),
+		physical: func(_ context.Context, _ int, virt uint64) (uint64, error) { return virt, nil },
+	}
+	go w.watchUntil(ctx)
+	t.Cleanup(func() {
+		w.close()
+		s.conn.Close()
+		<-served
+	})
+	return w
+}
+
+// poisoned adds a poisoned line to a watcher.
+func poisoned(t *testing.T, w *watcher, virt uint64) *line {
+	t.Helper()
+	l := &line{frame: virt, virt: map[uint64]bool{}, reached: make(chan struct{})}
+	l.watched.virt = virt
+	err := w.halted(t.Context(), func(ctx context.Context) error {
+		w.lines = append(w.lines, l)
+		return w.watch(ctx, l, []uint64{virt})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// Code around RIP: what ends there, and what begins there.
+func codeAt(before, after string) []byte {
+	b := []byte(strings.Repeat("\x90", 96+16))
+	copy(b[96-len(before):], before)
+	copy(b[96:], after)
+	return b
+}
+
+// A failure is known before the guest goes on without watchpoints: what it does then
+// is never judged.
+func TestWatcherFailsBeforeTheGuestGoesOn(t *testing.T) {
+	var w *watcher
+	known := make(chan error, 1)
+	s := &scripted{code: codeAt("\x48\x01\x06", "\x90"), regs: gdb.Registers{RIP: 0x1000, RSI: 0x7000}}
+	s.detach = func() { known <- w.failed() }
+	w = watcherOf(t, s)
+	poisoned(t, w, 0x7000)
+	<-s.resumed
+	s.send("T05thread:01;rwatch:7000;") // by add %rax,(%rsi), which can't be taken back
+	select {
+	case err := <-known:
+		if err == nil {
+			t.Error("the guest goes on, and no failure is known")
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("the guest was not let go")
+	}
+}

@@ -243,7 +243,15 @@ func (g *GuestVM) physical(ctx context.Context, cpu int, virt uint64) (uint64, e
 	if err != nil {
 		return 0, err
 	}
-	hex, found := strings.CutPrefix(strings.TrimSpace(said), "gpa: 0x")
+	return physical(said)
+}
+
+// errUnmapped says that an address has no physical one.
+var errUnmapped = errors.New("not mapped")
+
+// physical is the physical address that QEMU's gva2gpa shows.
+func physical(shown string) (uint64, error) {
+	hex, found := strings.CutPrefix(strings.TrimSpace(shown), "gpa: 0x")
 	if !found {
 		return 0, nil // not mapped
 	}

@@ -143,12 +143,12 @@ func (w *watcher) run(ctx context.Context) error {
 				asked.answer <- err
 			}
 		}
-		if ctx.Err() != nil {
-			return nil
-		}
 		// Others who stop the guest have it go on themselves.
-		if err == nil && (stop.Access != "" || asked != nil) {
+		if err == nil && ctx.Err() == nil && (stop.Access != "" || asked != nil) {
 			err = w.bounded(ctx, w.stub.Continue)
+		}
+		if ctx.Err() != nil { // what was under way failed for that
+			return nil
 		}
 		if err != nil {
 			return err

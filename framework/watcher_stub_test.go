@@ -9,6 +9,7 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,6 +24,7 @@ type scripted struct {
 	code    []byte        // Behind+Ahead bytes around RIP
 	resumed chan struct{} // it was let go on
 	detach  func()        // called before D is answered
+	quiet   atomic.Bool   // it does not acknowledge c
 }
 
 func (s *scripted) send(data string) {
@@ -52,6 +54,10 @@ func (s *scripted) serve() {
 		}
 		command = strings.TrimSuffix(command, "#")
 		r.Discard(2)
+		if command == "c" && s.quiet.Load() {
+			s.resumed <- struct{}{}
+			continue
+		}
 		s.conn.Write([]byte("+"))
 		switch command[0] {
 		case 'q':
@@ -161,5 +167,22 @@ func TestWatcherFailsBeforeTheGuestGoesOn(t *testing.T) {
 		}
 	case <-time.After(10 * time.Second):
 		t.Fatal("the guest was not let go")
+	}
+}
+
+// The end of a scenario may come while the guest is let go on: that is no failure,
+// and takes no time.
+func TestCloseWhileTheGuestIsLetGoOn(t *testing.T) {
+	s := &scripted{}
+	w := watcherOf(t, s)
+	s.detach = func() { t.Error("it is detached from a guest that ends") }
+	s.quiet.Store(true)
+	if err := w.halted(t.Context(), func(context.Context) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	<-s.resumed
+	w.close()
+	if err := w.failed(); err != nil {
+		t.Error(err)
 	}
 }

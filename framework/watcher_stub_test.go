@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net"
 	"path/filepath"
@@ -14,6 +15,8 @@ import (
 	"time"
 
 	"github.com/faultline/faultline/framework/gdb"
+	"github.com/faultline/faultline/framework/suite"
+	"github.com/faultline/faultline/framework/vm"
 )
 
 // scripted is a gdb stub without a guest. It accepts every watchpoint, and its
@@ -185,4 +188,30 @@ func TestCloseWhileTheGuestIsLetGoOn(t *testing.T) {
 	if err := w.failed(); err != nil {
 		t.Error(err)
 	}
+}
+
+// A panic that follows after a failure to watch is the failure's, not the kernel's.
+func TestPanicAfterTheWatcherFailed(t *testing.T) {
+	w := &watcher{done: make(chan struct{}), err: errors.New("inexact")}
+	close(w.done)
+	g := &GuestVM{rec: suite.NewRecord(nil), injected: true, watcher: w}
+	g.fail = func(err error) { panic(err) }
+	g.notePanic(&vm.Trouble{Kind: vm.Panic, Tail: "Kernel panic - not syncing: Fatal exception"})
+	if g.dead || g.rec.Panicked {
+		t.Errorf("dead %t, panicked %t", g.dead, g.rec.Panicked)
+	}
+}
+
+// The same of a panic that a scenario expects.
+func TestPanickedAfterTheWatcherFailed(t *testing.T) {
+	w := &watcher{done: make(chan struct{}), err: errors.New("inexact")}
+	close(w.done)
+	g := &GuestVM{rec: suite.NewRecord(nil), injected: true, mayPanic: true, watcher: w}
+	g.fail = func(err error) { panic(err) }
+	defer func() {
+		if err, _ := recover().(error); !errors.Is(err, w.err) || g.dead {
+			t.Errorf("%v, dead %t", err, g.dead)
+		}
+	}()
+	g.panicked(&vm.Trouble{Kind: vm.Panic, Tail: "Kernel panic - not syncing: Fatal exception"})
 }

@@ -253,7 +253,7 @@ var errUnmapped = errors.New("not mapped")
 func physical(shown string) (uint64, error) {
 	hex, found := strings.CutPrefix(strings.TrimSpace(shown), "gpa: 0x")
 	if !found {
-		return 0, nil // not mapped
+		return 0, errUnmapped
 	}
 	return strconv.ParseUint(hex, 16, 64)
 }

@@ -296,8 +296,8 @@ func (w *watcher) hit(ctx context.Context, stop gdb.Stop) error {
 		}
 		// The address means something else to other processes.
 		frame, err := w.physical(ctx, stop.CPU, stop.Addr)
-		if err != nil {
-			return err
+		if err != nil { // unmapped since the access, it may have been the line
+			return fmt.Errorf("which memory was accessed at %#x: %w", stop.Addr, err)
 		}
 		if frame&^(lineBytes-1) != l.frame {
 			continue

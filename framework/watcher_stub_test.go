@@ -215,3 +215,53 @@ func TestPanickedAfterTheWatcherFailed(t *testing.T) {
 	}()
 	g.panicked(&vm.Trouble{Kind: vm.Panic, Tail: "Kernel panic - not syncing: Fatal exception"})
 }
+
+// next sends a stop, and waits until the guest goes on.
+func (s *scripted) next(t *testing.T, w *watcher, stop string) {
+	t.Helper()
+	s.send(stop)
+	select {
+	case <-s.resumed:
+	case <-w.done:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the guest does not go on")
+	}
+}
+
+// What was accessed and is mapped no more may have been the line.
+func TestAccessToWhatIsUnmapped(t *testing.T) {
+	s := &scripted{code: codeAt("\x48\x8b\x06", "\x90"), regs: gdb.Registers{RIP: 0x1000, RSI: 0x7000}}
+	w := watcherOf(t, s)
+	poisoned(t, w, 0x7000)
+	<-s.resumed
+	err := w.halted(t.Context(), func(context.Context) error {
+		w.physical = func(context.Context, int, uint64) (uint64, error) { return physical("Unmapped") }
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-s.resumed
+	s.next(t, w, "T05thread:01;rwatch:7000;")
+	select {
+	case <-w.done:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the access is passed over")
+	}
+	if err := w.failed(); !errors.Is(err, errUnmapped) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestPhysical(t *testing.T) {
+	for said, want := range map[string]uint64{"gpa: 0x1234\r\n": 0x1234, "gpa: 0x0\r\n": 0} {
+		if got, err := physical(said); got != want || err != nil {
+			t.Errorf("%q: %#x, %v", said, got, err)
+		}
+	}
+	for _, said := range []string{"Unmapped\r\n", "", "gpa: 0x"} {
+		if got, err := physical(said); err == nil {
+			t.Errorf("%q: %#x", said, got)
+		}
+	}
+}

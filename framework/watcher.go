@@ -303,7 +303,7 @@ func (w *watcher) hit(ctx context.Context, stop gdb.Stop) error {
 			continue
 		}
 		if stop.Access == gdb.Write {
-			return w.wrote(ctx, stop, l)
+			return w.wrote(ctx, stop)
 		}
 		if l.raised.Load() == 0 && virt != l.watched.virt&^(lineBytes-1) {
 			return fmt.Errorf("%s was read at %#x before %s read it at %#x", l.name, stop.Addr, l.by, l.watched.virt)
@@ -323,9 +323,9 @@ func (w *watcher) hit(ctx context.Context, stop gdb.Stop) error {
 	return nil
 }
 
-// wrote takes into account what an access wrote to a line: once that is all of it,
-// the line is poisoned no more.
-func (w *watcher) wrote(ctx context.Context, stop gdb.Stop, l *line) error {
+// wrote takes into account what an access wrote to lines: QEMU stops once for all that
+// it wrote. Once that is all of a line, the line is poisoned no more.
+func (w *watcher) wrote(ctx context.Context, stop gdb.Stop) error {
 	after, code, err := stopped(ctx, w.stub, stop.CPU)
 	if err != nil {
 		return err
@@ -334,14 +334,30 @@ func (w *watcher) wrote(ctx context.Context, stop gdb.Stop, l *line) error {
 	if err != nil {
 		return fmt.Errorf("how much of a poisoned line was overwritten: RIP %#x, code % x: %w", after.RIP, code, err)
 	}
-	first := stop.Addr % lineBytes
-	for i := first; i < min(first+end-stop.Addr, lineBytes); i++ {
-		l.written |= 1 << i
+	for _, l := range slices.Clone(w.lines) {
+		for virt := range l.virt {
+			from, to := max(stop.Addr, virt), min(end, virt+lineBytes)
+			if from >= to {
+				continue
+			}
+			frame, err := w.physical(ctx, stop.CPU, virt)
+			if err != nil {
+				return fmt.Errorf("which memory was written at %#x: %w", virt, err)
+			}
+			if frame != l.frame {
+				continue
+			}
+			for i := from - virt; i < to-virt; i++ {
+				l.written |= 1 << i
+			}
+		}
+		if l.written == 1<<lineBytes-1 {
+			if err := w.clean(ctx, l); err != nil {
+				return err
+			}
+		}
 	}
-	if l.written != 1<<lineBytes-1 {
-		return nil
-	}
-	return w.clean(ctx, l)
+	return nil
 }
 
 // reach waits until what was started came to the line.

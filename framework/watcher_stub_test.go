@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -263,5 +264,42 @@ func TestPhysical(t *testing.T) {
 		if got, err := physical(said); err == nil {
 			t.Errorf("%q: %#x", said, got)
 		}
+	}
+}
+
+// A write that QEMU stops for once may take bytes of several lines.
+func TestWriteAcrossLines(t *testing.T) {
+	const at = 0x7000
+	for name, tt := range map[string]struct {
+		before string
+		regs   gdb.Registers
+		stop   string
+		clean  bool   // the first line
+		want   uint64 // the second line: what was written; all bits: it is clean
+	}{
+		"a whole rep stosb":  {"\xf3\xaa", gdb.Registers{RDI: at + 4096}, "T05thread:01;watch:7000;", true, 1<<64 - 1},
+		"a store by 8 bytes": {"\x48\x89\x07", gdb.Registers{RDI: at + 60}, "T05thread:01;watch:703c;", false, 0xf},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tt.regs.RIP = 0x1000
+			s := &scripted{code: codeAt(tt.before, "\xc3"), regs: tt.regs}
+			w := watcherOf(t, s)
+			first := poisoned(t, w, at)
+			<-s.resumed
+			second := poisoned(t, w, at+lineBytes)
+			<-s.resumed
+			s.next(t, w, tt.stop)
+			err := w.halted(t.Context(), func(context.Context) error { return nil }) // it has gone on
+			w.close()
+			if err != nil || w.err != nil {
+				t.Fatal(err, w.err)
+			}
+			if clean := !slices.Contains(w.lines, first); clean != tt.clean {
+				t.Errorf("the first line is clean: %t, wrote %#x", clean, first.written)
+			}
+			if second.written != tt.want || slices.Contains(w.lines, second) != (tt.want != 1<<64-1) {
+				t.Errorf("the second line: wrote %#x, want %#x", second.written, tt.want)
+			}
+		})
 	}
 }

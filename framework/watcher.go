@@ -330,13 +330,13 @@ func (w *watcher) wrote(ctx context.Context, stop gdb.Stop) error {
 	if err != nil {
 		return err
 	}
-	end, err := rewind.Wrote(code, after, stop.Addr)
+	began, end, err := rewind.Wrote(code, after, stop.Addr)
 	if err != nil {
 		return fmt.Errorf("how much of a poisoned line was overwritten: RIP %#x, code % x: %w", after.RIP, code, err)
 	}
 	for _, l := range slices.Clone(w.lines) {
 		for virt := range l.virt {
-			from, to := max(stop.Addr, virt), min(end, virt+lineBytes)
+			from, to := max(began, virt), min(end, virt+lineBytes)
 			if from >= to {
 				continue
 			}

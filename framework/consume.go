@@ -24,7 +24,7 @@ import (
 // vCPU after the access, the one that made it is set back to before it, the
 // machine check is raised on it, and all go on: what runs next on it is the
 // kernel's handler, with the access as what was interrupted. The line stays
-// poisoned behind it (watcher).
+// poisoned after it (watcher).
 
 // watched is where an access is waited for.
 type watched struct {

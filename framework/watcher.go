@@ -103,7 +103,7 @@ func stubTime(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, stubLimit, fmt.Errorf("no answer within %v", stubLimit))
 }
 
-// lost says that there is no guest to watch any more.
+// lost reports whether the guest has ended.
 func lost(err error) bool { return errors.Is(err, gdb.ErrClosed) || errors.Is(err, gdb.ErrEnded) }
 
 // close ends the watcher. The guest is about to end, too.
@@ -162,7 +162,7 @@ func (w *watcher) bounded(ctx context.Context, do func(context.Context) error) e
 	return do(limited)
 }
 
-// next waits until the guest stopped, or is to stop for what somebody asks.
+// next waits until the guest stopped, or must stop for an ask.
 func (w *watcher) next(ctx context.Context) (stop gdb.Stop, asked *ask, err error) {
 	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -231,9 +231,9 @@ func (l *line) in(m *Mapping) []uint64 {
 	return []uint64{m.Addr + uint64(offset)}
 }
 
-// watch sets watchpoints at addresses of a line; what else lies there in other
-// address spaces is told apart when it is accessed. There is one watchpoint for each
-// byte: QEMU tells the watchpoint, of which the access may have begun anywhere.
+// watch sets watchpoints at addresses of a line; hit passes over what
+// other address spaces have there. There is one watchpoint for each byte, because QEMU
+// reports the watchpoint, not where the access began.
 func (w *watcher) watch(ctx context.Context, l *line, where []uint64) error {
 	for _, virt := range where {
 		virt &^= lineBytes - 1
@@ -241,7 +241,7 @@ func (w *watcher) watch(ctx context.Context, l *line, where []uint64) error {
 			continue
 		}
 		l.virt[virt] = true
-		// QEMU looks at the last one set first: an access is known by its first byte.
+		// QEMU checks the last one set first: it reports the first byte of an access.
 		for i := uint64(lineBytes); i > 0; i-- {
 			for _, access := range []gdb.Access{gdb.Write, gdb.Read} {
 				if err := w.stub.Watch(ctx, access, virt+i-1, 1); err != nil {
@@ -387,7 +387,7 @@ func (w *watcher) reach(ctx context.Context, s *Started, l *line) error {
 		err = context.Cause(limited)
 	case <-w.done:
 		if err = w.err; lost(err) {
-			// Why is what waits for the victim's answer finds out.
+			// What waits for the victim's answer finds out why.
 			select {
 			case cause := <-ended:
 				err = fmt.Errorf("%w: %w", err, cause)

@@ -24,7 +24,7 @@ import (
 // vCPU after the access, the one that made it is set back to before it, the
 // machine check is raised on it, and all go on: what runs next on it is the
 // kernel's handler, with the access as what was interrupted. The line stays
-// poisoned behind it (watcher).
+// poisoned after it (watcher).
 
 // watched is where an access is waited for.
 type watched struct {
@@ -243,9 +243,17 @@ func (g *GuestVM) physical(ctx context.Context, cpu int, virt uint64) (uint64, e
 	if err != nil {
 		return 0, err
 	}
-	hex, found := strings.CutPrefix(strings.TrimSpace(said), "gpa: 0x")
+	return physical(said)
+}
+
+// errUnmapped says that an address has no physical one.
+var errUnmapped = errors.New("not mapped")
+
+// physical is the physical address that QEMU's gva2gpa shows.
+func physical(shown string) (uint64, error) {
+	hex, found := strings.CutPrefix(strings.TrimSpace(shown), "gpa: 0x")
 	if !found {
-		return 0, nil // not mapped
+		return 0, errUnmapped
 	}
 	return strconv.ParseUint(hex, 16, 64)
 }

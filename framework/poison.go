@@ -14,6 +14,9 @@ import (
 // notePanic makes a panic that nobody expected a step of its own, where it came in
 // none and after something was made bad.
 func (g *GuestVM) notePanic(err error) {
+	if g.watcher.failed() != nil { // the panic may come from that
+		return
+	}
 	if t := (*vm.Trouble)(nil); !g.dead && !g.mayPanic && g.injected && errors.As(err, &t) && t.Kind == vm.Panic {
 		record(g.rec, "kernel", "panic", g.panicked(err), "")
 	}
@@ -55,6 +58,9 @@ func (g *GuestVM) AllowPanic() { g.mayPanic = true }
 // where the scenario expects one, and also where it does not but made something
 // bad before. Any other trouble ends the scenario, and so does a panic without words.
 func (g *GuestVM) panicked(err error) observe.Outcome {
+	if failed := g.watcher.failed(); failed != nil { // the panic may come from that
+		g.fail(failed)
+	}
 	var t *vm.Trouble
 	if !errors.As(err, &t) || t.Kind != vm.Panic || !g.mayPanic && !g.injected {
 		g.fail(err)

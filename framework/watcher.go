@@ -42,8 +42,11 @@ type watcher struct {
 	lines []*line
 	asks  chan ask
 	stop  context.CancelFunc
-	done  chan struct{}
-	err   error // why it ended; to be read when done is closed
+	done  chan struct{} // closed when it watches no more, before the guest goes on without it
+	err   error         // why; to be read when done is closed
+	ended chan struct{} // closed after it let go of the guest
+
+	physical func(ctx context.Context, cpu int, virt uint64) (uint64, error)
 }
 
 // ask is something to be done while the guest stands still.
@@ -73,21 +76,26 @@ func (g *GuestVM) watching(ctx context.Context) (*watcher, error) {
 	}
 	// It outlives the scenario's own time: the guest is asked for witnesses after that.
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	w := &watcher{g: g, stub: stub, asks: make(chan ask), stop: stop, done: make(chan struct{})}
-	go func() {
-		defer close(w.done)
-		w.err = w.run(running)
-		// A guest that still runs goes on without watchpoints; it answers, and the
-		// error ends the scenario.
-		if w.err != nil && !lost(w.err) {
-			limited, cancel := stubTime(context.WithoutCancel(running))
-			defer cancel()
-			w.err = errors.Join(w.err, w.stub.Detach(limited))
-		}
-		w.stub.Close()
-	}()
+	w := &watcher{g: g, stub: stub, asks: make(chan ask), stop: stop, done: make(chan struct{}), ended: make(chan struct{}), physical: g.physical}
+	go w.watchUntil(running)
 	g.watcher = w
 	return w, nil
+}
+
+// watchUntil watches until ctx ends, or the guest, or something fails.
+func (w *watcher) watchUntil(ctx context.Context) {
+	defer close(w.ended)
+	defer w.stub.Close()
+	w.err = w.run(ctx)
+	// What the guest does from here on can't be observed as if it had been watched.
+	close(w.done)
+	// A guest that still runs goes on without watchpoints; it answers, and the
+	// error ends the scenario. One that can't go on does not answer, which is found.
+	if w.err != nil && !lost(w.err) {
+		limited, cancel := stubTime(context.WithoutCancel(ctx))
+		defer cancel()
+		_ = w.stub.Detach(limited)
+	}
 }
 
 // stubTime bounds an exchange with the stub.
@@ -95,7 +103,7 @@ func stubTime(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, stubLimit, fmt.Errorf("no answer within %v", stubLimit))
 }
 
-// lost says that there is no guest to watch any more.
+// lost reports whether the guest has ended.
 func lost(err error) bool { return errors.Is(err, gdb.ErrClosed) || errors.Is(err, gdb.ErrEnded) }
 
 // close ends the watcher. The guest is about to end, too.
@@ -104,7 +112,7 @@ func (w *watcher) close() {
 		return
 	}
 	w.stop()
-	<-w.done
+	<-w.ended
 }
 
 // failed is why the watcher ended, where that is not the guest's end.
@@ -135,12 +143,12 @@ func (w *watcher) run(ctx context.Context) error {
 				asked.answer <- err
 			}
 		}
-		if ctx.Err() != nil {
-			return nil
-		}
 		// Others who stop the guest have it go on themselves.
-		if err == nil && (stop.Access != "" || asked != nil) {
+		if err == nil && ctx.Err() == nil && (stop.Access != "" || asked != nil) {
 			err = w.bounded(ctx, w.stub.Continue)
+		}
+		if ctx.Err() != nil { // what was under way failed for that
+			return nil
 		}
 		if err != nil {
 			return err
@@ -154,7 +162,7 @@ func (w *watcher) bounded(ctx context.Context, do func(context.Context) error) e
 	return do(limited)
 }
 
-// next waits until the guest stopped, or is to stop for what somebody asks.
+// next waits until the guest stopped, or must stop for an ask.
 func (w *watcher) next(ctx context.Context) (stop gdb.Stop, asked *ask, err error) {
 	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -223,9 +231,9 @@ func (l *line) in(m *Mapping) []uint64 {
 	return []uint64{m.Addr + uint64(offset)}
 }
 
-// watch sets watchpoints at addresses of a line; what else lies there in other
-// address spaces is told apart when it is accessed. There is one watchpoint for each
-// byte: QEMU tells the watchpoint, of which the access may have begun anywhere.
+// watch sets watchpoints at addresses of a line; hit passes over what
+// other address spaces have there. There is one watchpoint for each byte, because QEMU
+// reports the watchpoint, not where the access began.
 func (w *watcher) watch(ctx context.Context, l *line, where []uint64) error {
 	for _, virt := range where {
 		virt &^= lineBytes - 1
@@ -233,7 +241,7 @@ func (w *watcher) watch(ctx context.Context, l *line, where []uint64) error {
 			continue
 		}
 		l.virt[virt] = true
-		// QEMU looks at the last one set first: an access is known by its first byte.
+		// QEMU checks the last one set first: it reports the first byte of an access.
 		for i := uint64(lineBytes); i > 0; i-- {
 			for _, access := range []gdb.Access{gdb.Write, gdb.Read} {
 				if err := w.stub.Watch(ctx, access, virt+i-1, 1); err != nil {
@@ -287,15 +295,15 @@ func (w *watcher) hit(ctx context.Context, stop gdb.Stop) error {
 			continue
 		}
 		// The address means something else to other processes.
-		frame, err := w.g.physical(ctx, stop.CPU, stop.Addr)
-		if err != nil {
-			return err
+		frame, err := w.physical(ctx, stop.CPU, stop.Addr)
+		if err != nil { // unmapped since the access, it may have been the line
+			return fmt.Errorf("which memory was accessed at %#x: %w", stop.Addr, err)
 		}
 		if frame&^(lineBytes-1) != l.frame {
 			continue
 		}
 		if stop.Access == gdb.Write {
-			return w.wrote(ctx, stop, l)
+			return w.wrote(ctx, stop)
 		}
 		if l.raised.Load() == 0 && virt != l.watched.virt&^(lineBytes-1) {
 			return fmt.Errorf("%s was read at %#x before %s read it at %#x", l.name, stop.Addr, l.by, l.watched.virt)
@@ -315,25 +323,41 @@ func (w *watcher) hit(ctx context.Context, stop gdb.Stop) error {
 	return nil
 }
 
-// wrote takes into account what an access wrote to a line: once that is all of it,
-// the line is poisoned no more.
-func (w *watcher) wrote(ctx context.Context, stop gdb.Stop, l *line) error {
+// wrote takes into account what an access wrote to lines: QEMU stops once for all that
+// it wrote. Once that is all of a line, the line is poisoned no more.
+func (w *watcher) wrote(ctx context.Context, stop gdb.Stop) error {
 	after, code, err := stopped(ctx, w.stub, stop.CPU)
 	if err != nil {
 		return err
 	}
-	end, err := rewind.Wrote(code, after, stop.Addr)
+	began, end, err := rewind.Wrote(code, after, stop.Addr)
 	if err != nil {
 		return fmt.Errorf("how much of a poisoned line was overwritten: RIP %#x, code % x: %w", after.RIP, code, err)
 	}
-	first := stop.Addr % lineBytes
-	for i := first; i < min(first+end-stop.Addr, lineBytes); i++ {
-		l.written |= 1 << i
+	for _, l := range slices.Clone(w.lines) {
+		for virt := range l.virt {
+			from, to := max(began, virt), min(end, virt+lineBytes)
+			if from >= to {
+				continue
+			}
+			frame, err := w.physical(ctx, stop.CPU, virt)
+			if err != nil {
+				return fmt.Errorf("which memory was written at %#x: %w", virt, err)
+			}
+			if frame != l.frame {
+				continue
+			}
+			for i := from - virt; i < to-virt; i++ {
+				l.written |= 1 << i
+			}
+		}
+		if l.written == 1<<lineBytes-1 {
+			if err := w.clean(ctx, l); err != nil {
+				return err
+			}
+		}
 	}
-	if l.written != 1<<lineBytes-1 {
-		return nil
-	}
-	return w.clean(ctx, l)
+	return nil
 }
 
 // reach waits until what was started came to the line.
@@ -363,7 +387,7 @@ func (w *watcher) reach(ctx context.Context, s *Started, l *line) error {
 		err = context.Cause(limited)
 	case <-w.done:
 		if err = w.err; lost(err) {
-			// Why is what waits for the victim's answer finds out.
+			// What waits for the victim's answer finds out why.
 			select {
 			case cause := <-ended:
 				err = fmt.Errorf("%w: %w", err, cause)

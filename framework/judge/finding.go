@@ -135,7 +135,7 @@ func splatted(c observe.Cell) (Finding, bool) {
 	}
 	message := fmt.Sprintf("%s: %s", on(c), strings.Join(said, "; "))
 	if c.Panicked && machineCheck(c) {
-		message += "; QEMU raised the machine check, so see that another QEMU shows the same"
+		message += "; QEMU raised the machine check, so confirm it with another QEMU"
 	}
 	return Finding{Kind: Splat, Scenario: c.Scenario, Kernels: []string{c.Kernel}, Message: message}, true
 }

@@ -109,8 +109,8 @@ func PageMap(entry []byte) string {
 	return PageMapEntry(binary.LittleEndian.Uint64(entry))
 }
 
-// manyEvents is how many times in a row the same event is told singly: the number of
-// those that come for ever is the host's doing.
+// manyEvents is how many times in a row MemoryFailures lists the same event. How many
+// come of what repeats without end depends on the host.
 const manyEvents = 16
 
 // MemoryFailures words the data of QEMU's events (MEMORY_FAILURE in qapi/run-state.json).
@@ -130,20 +130,20 @@ func MemoryFailures(events []map[string]any) string {
 		}
 		words = append(words, strings.TrimSpace(text))
 	}
-	var told []string
+	var listed []string
 	for len(words) > 0 {
 		n := 1
 		for n < len(words) && words[n] == words[0] {
 			n++
 		}
 		if n > manyEvents {
-			told = append(told, words[0]+" again and again")
+			listed = append(listed, words[0]+" again and again")
 		} else {
-			told = append(told, words[:n]...)
+			listed = append(listed, words[:n]...)
 		}
 		words = words[n:]
 	}
-	return strings.Join(told, ", ")
+	return strings.Join(listed, ", ")
 }
 
 // Data is data as an outcome has it: long data is cut to 16 bytes, with a

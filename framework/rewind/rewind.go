@@ -52,26 +52,48 @@ func Before(code []byte, after gdb.Registers, addr uint64, n int) (gdb.Registers
 		return after, unknown("%d bytes of code instead of %d", len(code), Behind+Ahead)
 	}
 	done, known := previous(code[:Behind])
-	if known {
-		if before, err := plain(done, after, addr, n); err == nil {
-			before.RIP -= uint64(done.Len)
-			return before, nil
+	if inst, under := underWay(code, after, done); under && repeated(inst) {
+		before, err := rounds(inst, after, addr, n)
+		switch {
+		case !known || !mayRead(done, after, addr, n):
+			return before, err
+		case err == nil:
+			return after, unknown("either %v or %v read %#x", done, inst, addr)
 		}
 	}
-	if inst, under := underWay(code, after, done); under && repeated(inst) {
-		return rounds(inst, after, addr, n)
-	}
+	var before gdb.Registers
+	var err error
 	switch {
 	case !known:
 		return after, unknown("no instruction ends for certain at RIP %#x", after.RIP)
 	case element[done.Op] == 0:
-		return plain(done, after, addr, n) // for its error
+		before, err = plain(done, after, addr, n)
 	case repeated(done) && after.RCX != 0:
 		return after, unknown("%v ended early", done)
+	default:
+		before, err = rounds(done, after, addr, n)
 	}
-	before, err := rounds(done, after, addr, n)
-	before.RIP -= uint64(done.Len)
+	if err == nil {
+		before.RIP -= uint64(done.Len)
+	}
 	return before, err
+}
+
+// mayRead reports whether an instruction may be what has just read n bytes at addr or
+// some of them, whether or not it can be taken back. After a repeated one RCX is 0, and
+// none is under way.
+func mayRead(inst x86asm.Inst, after gdb.Registers, addr uint64, n int) bool {
+	if size := element[inst.Op]; size != 0 {
+		return !repeated(inst) && overlap(after.RSI-size, int(size), addr, n)
+	}
+	for i, arg := range inst.Args {
+		if m, ok := arg.(x86asm.Mem); ok {
+			stores := i == 0 && idempotent[inst.Op] && !compares[inst.Op]
+			at, ok := effective(m, inst, after)
+			return !stores && ok && overlap(at, max(inst.MemBytes, 1), addr, n)
+		}
+	}
+	return false
 }
 
 // Reads reports whether the instruction at RIP, of which code is the beginning, is
@@ -89,37 +111,60 @@ func Reads(code []byte, now gdb.Registers, addr uint64, n int) bool {
 	return err == nil
 }
 
-// Wrote returns where the write ended that began at addr, the lowest byte in
-// question that it wrote: of the instruction before RIP, or of the rounds of a
-// repeated one that have been done. code is as for Before.
-func Wrote(code []byte, after gdb.Registers, addr uint64) (end uint64, err error) {
+// Wrote returns where the write began and ended that took the byte at addr: that of
+// the instruction before RIP, or of the rounds of a repeated one from that on that
+// wrote addr. code is as for Before.
+func Wrote(code []byte, after gdb.Registers, addr uint64) (from, end uint64, err error) {
 	if len(code) != Behind+Ahead {
-		return 0, unknown("%d bytes of code instead of %d", len(code), Behind+Ahead)
+		return 0, 0, unknown("%d bytes of code instead of %d", len(code), Behind+Ahead)
 	}
 	done, known := previous(code[:Behind])
+	inst, under := underWay(code, after, done)
 	if known {
-		if m, ok := done.Args[0].(x86asm.Mem); ok && !fills[done.Op] && !stores[done.Op] {
-			at, ok := effective(m, done, after)
-			if ok && overlap(at, done.MemBytes, addr, 1) {
-				return at + uint64(done.MemBytes), nil
+		from, end, err = wrote(done, after, addr)
+	}
+	if !under {
+		if !known {
+			err = unknown("no instruction ends for certain at RIP %#x", after.RIP)
+		}
+		return from, end, err
+	}
+	first, last, also := wrote(inst, after, addr)
+	switch {
+	case !known || err != nil:
+		return first, last, also
+	case also == nil && (first != from || last != end):
+		return 0, 0, unknown("either %v or %v wrote %#x", done, inst, addr)
+	}
+	return from, end, nil
+}
+
+// wrote is Wrote for one of the two instructions.
+func wrote(inst x86asm.Inst, after gdb.Registers, addr uint64) (from, end uint64, err error) {
+	size := fills[inst.Op]
+	if stores[inst.Op] {
+		size = element[inst.Op]
+	}
+	if size == 0 {
+		if m, ok := inst.Args[0].(x86asm.Mem); ok && !compares[inst.Op] {
+			at, ok := effective(m, inst, after)
+			if ok && overlap(at, inst.MemBytes, addr, 1) {
+				return at, at + uint64(inst.MemBytes), nil
 			}
 		}
-	}
-	inst, under := underWay(code, after, done)
-	if !under {
-		inst = done
+		return 0, 0, unknown("where %v wrote", inst)
 	}
 	switch {
-	case !known && !under:
-		return 0, unknown("no instruction ends for certain at RIP %#x", after.RIP)
-	case !fills[inst.Op] && !stores[inst.Op]:
-		return 0, unknown("where %v wrote", inst)
 	case after.Flags&directionFlag != 0:
-		return 0, unknown("%v runs towards lower addresses", inst)
+		return 0, 0, unknown("%v runs towards lower addresses", inst)
 	case after.RDI <= addr:
-		return 0, unknown("%v wrote up to %#x, and not %#x", inst, after.RDI, addr)
+		return 0, 0, unknown("%v wrote up to %#x, and not %#x", inst, after.RDI, addr)
 	}
-	return after.RDI, nil
+	rounds := (after.RDI - addr + size - 1) / size
+	if !repeat(inst) && rounds != 1 {
+		return 0, 0, unknown("%v wrote %#x, not %#x", inst, after.RDI-size, addr)
+	}
+	return after.RDI - rounds*size, after.RDI, nil
 }
 
 // underWay returns the repeated instruction that is not over: RIP is at it. QEMU
@@ -206,14 +251,14 @@ var element = map[x86asm.Op]uint64{
 // stores are those of them that write by RDI.
 var stores = map[x86asm.Op]bool{x86asm.MOVSB: true, x86asm.MOVSW: true, x86asm.MOVSD: true, x86asm.MOVSQ: true}
 
-// fills are the string instructions that write by RDI, and read nothing.
-var fills = map[x86asm.Op]bool{x86asm.STOSB: true, x86asm.STOSW: true, x86asm.STOSD: true, x86asm.STOSQ: true}
+// fills is element for the string instructions that write by RDI, and read nothing.
+var fills = map[x86asm.Op]uint64{x86asm.STOSB: 1, x86asm.STOSW: 2, x86asm.STOSD: 4, x86asm.STOSQ: 8}
 
 func repeated(inst x86asm.Inst) bool { return element[inst.Op] != 0 && repeat(inst) }
 
 // repeat reports whether an instruction is a string instruction with the prefix REP.
 func repeat(inst x86asm.Inst) bool {
-	if element[inst.Op] == 0 && !fills[inst.Op] {
+	if element[inst.Op] == 0 && fills[inst.Op] == 0 {
 		return false
 	}
 	for _, p := range inst.Prefix {

@@ -45,6 +45,13 @@ func TestBefore(t *testing.T) {
 			gdb.Registers{RSI: at + 4096, RDI: 0xa000}, gdb.Registers{RSI: at, RDI: 0x9000, RCX: 4096, RIP: ip - 2}},
 		"a whole rep movsq": {"\xf3\x48\xa5", "\xc3",
 			gdb.Registers{RSI: at + 4, RDI: 0x9008}, gdb.Registers{RSI: at - 4, RDI: 0x9000, RCX: 1, RIP: ip - 3}},
+		// What is done read elsewhere, or wrote.
+		"a load before rep movsb": {"\x48\x8b\x06", "\xf3\xa4",
+			gdb.Registers{RSI: at, RCX: 7}, gdb.Registers{RSI: at, RCX: 7, RIP: ip - 3}},
+		"a round of rep movsb after a store": {"\x48\x89\x46\xfc", "\xf3\xa4",
+			gdb.Registers{RSI: at + 1, RDI: 0x9001, RCX: 7}, gdb.Registers{RSI: at, RDI: 0x9000, RCX: 8, RIP: ip}},
+		"a round of rep movsb after rep movsq": {"\xf3\x48\xa5", "\xf3\xa4",
+			gdb.Registers{RSI: at + 1, RDI: 0x9001, RCX: 7}, gdb.Registers{RSI: at, RDI: 0x9000, RCX: 8, RIP: ip}},
 		"rep lodsl": {"\xf3\xad", "\xc3", gdb.Registers{RSI: at + 8, RDI: 5}, gdb.Registers{RSI: at, RDI: 5, RCX: 2, RIP: ip - 2}},
 		"movsb":     {"\xa4", "\xc3", gdb.Registers{RSI: at + 1, RDI: 0x9001, RCX: 7}, gdb.Registers{RSI: at, RDI: 0x9000, RCX: 7, RIP: ip - 1}},
 	} {
@@ -72,7 +79,12 @@ func TestUnknown(t *testing.T) {
 		"rep movsb downwards":          {"\xf3\xa4", "\xc3", gdb.Registers{RSI: at + 1, Flags: directionFlag}},
 		"rep movsb that did not reach": {"\xf3\xa4", "\xc3", gdb.Registers{RSI: at}},
 		"rep stosb":                    {"\xf3\xaa", "\xc3", gdb.Registers{RSI: at + 1, RDI: at + 1}},
-		"nothing but padding":          {"", "\x90", gdb.Registers{RSI: at}},
+		// Either may have read it.
+		"lodsb before rep movsb":             {"\xac", "\xf3\xa4", gdb.Registers{RSI: at + 1, RCX: 7}},
+		"movsq before rep movsb":             {"\x48\xa5", "\xf3\xa4", gdb.Registers{RSI: at + 8, RCX: 7}},
+		"mov -4(%rsi),%rax before rep movsb": {"\x48\x8b\x46\xfc", "\xf3\xa4", gdb.Registers{RSI: at + 1, RCX: 7}},
+		"add -4(%rsi),%rax before rep movsb": {"\x48\x03\x46\xfc", "\xf3\xa4", gdb.Registers{RSI: at + 1, RCX: 7}},
+		"nothing but padding":                {"", "\x90", gdb.Registers{RSI: at}},
 	} {
 		if got, err := Before(place(c.before, c.after), c.regs, at, 1); !errors.Is(err, ErrUnknown) {
 			t.Errorf("%s: %+v, %v", name, got, err)
@@ -144,14 +156,40 @@ func TestWrote(t *testing.T) {
 		"rep stosb that did not reach":    {"\xf3\xaa", "\xc3", gdb.Registers{RDI: at}, 0},
 		"vmovdqu %ymm0,(%rdi)":            {"\xc5\xfe\x7f\x07", "\xc3", gdb.Registers{RDI: at}, at + 32},
 		"the last round of rep stosb":     {"\x89\xd1", "\xf3\xaa", gdb.Registers{RDI: at + 1}, at + 1},
+		"a stosl that did not reach back": {"\xab", "\xc3", gdb.Registers{RDI: at + 5}, 0},
+		// A round of rep stosb, or the 8 bytes before it: how much was written is not known.
+		"mov %rax,-4(%rdi) before rep stosb": {"\x48\x89\x47\xfc", "\xf3\xaa", gdb.Registers{RDI: at + 1, RCX: 7}, 0},
+		"mov %rax,(%rdi) before rep stosb":   {"\x48\x89\x07", "\xf3\xaa", gdb.Registers{RDI: at, RCX: 7}, at + 8},
+		"cmp %rax,-4(%rdi) before rep stosb": {"\x48\x39\x47\xfc", "\xf3\xaa", gdb.Registers{RDI: at + 1, RCX: 7}, at + 1},
 	} {
 		c.regs.RIP = ip
-		got, err := Wrote(place(c.before, c.after), c.regs, at)
+		_, got, err := Wrote(place(c.before, c.after), c.regs, at)
 		if got != c.want || (err != nil) != (c.want == 0) {
 			t.Errorf("%s: %#x, %v; want %#x", name, got, err, c.want)
 		}
 	}
-	if _, err := Wrote(nil, gdb.Registers{}, at); !errors.Is(err, ErrUnknown) {
+	if _, _, err := Wrote(nil, gdb.Registers{}, at); !errors.Is(err, ErrUnknown) {
 		t.Errorf("without code: %v", err)
+	}
+}
+
+// A write that began before the byte began there.
+func TestWroteFrom(t *testing.T) {
+	const at = 0x7000
+	for name, c := range map[string]struct {
+		before, after string
+		regs          gdb.Registers
+		from          uint64
+	}{
+		"mov %rdx,(%rsi)":      {"\x48\x89\x16", "\xc3", gdb.Registers{RSI: at - 3}, at - 3},
+		"a round of rep stosq": {"\x48\x89\xd1", "\xf3\x48\xab", gdb.Registers{RDI: at + 4, RCX: 7}, at - 4},
+		"all of rep stosq":     {"\xf3\x48\xab", "\xc3", gdb.Registers{RDI: at + 0x1004}, at - 4},
+		"all of rep movsb":     {"\xf3\xa4", "\xc3", gdb.Registers{RSI: 0x9000, RDI: at + 0x1004}, at},
+		"movsq":                {"\x48\xa5", "\xc3", gdb.Registers{RSI: 0x9000, RDI: at + 1, RCX: 4}, at - 7},
+	} {
+		c.regs.RIP = 0x1000
+		if from, end, err := Wrote(place(c.before, c.after), c.regs, at); err != nil || from != c.from {
+			t.Errorf("%s: %#x to %#x, %v; want %#x", name, from, end, err, c.from)
+		}
 	}
 }

@@ -4,7 +4,7 @@ package fake
 // the file "image" of the tree, named by its content: a vmlinux elsewhere, which it
 // copies; and each src/*.c, which all use each src/*.h. A file "config" beside that
 // vmlinux is what the tree's Kconfig makes of whatever is asked for, and lib/modules
-// beside it are its modules: with the image of a kernels.Kernel, a tree builds that
+// beside it are its modules, and bzImage its bzImage: with the image of a kernels.Kernel, a tree builds that
 // kernel. Where the tree has a file "error", its text is what the compiler says. A
 // symbol that a line of the file "drops" names is not taken by its Kconfig.
 //
@@ -42,6 +42,11 @@ prepare:
 	@:
 vmlinux: $(O)/vmlinux
 	@:
+bzImage: $(O)/arch/x86/boot/bzImage
+	@:
+$(O)/arch/x86/boot/bzImage: $(O)/vmlinux
+	@mkdir -p $(dir $@)
+	@cp $K/bzImage $@
 $(O)/vmlinux: $(O)/main.o $(patsubst $S/src/%.c,$(O)/src/%.o,$C)
 	@echo '  LD      vmlinux'
 	@cp "$$(cat $S/image)" $@
@@ -61,5 +66,5 @@ modules:
 modules_install:
 	@mkdir -p $(INSTALL_MOD_PATH)/lib
 	@cp -rl $K/lib/modules $(INSTALL_MOD_PATH)/lib/ || cp -r $K/lib/modules $(INSTALL_MOD_PATH)/lib/
-.PHONY: tinyconfig olddefconfig prepare vmlinux modules modules_install
+.PHONY: tinyconfig olddefconfig prepare vmlinux bzImage modules modules_install
 `

@@ -1,6 +1,8 @@
 package tree_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"os"
@@ -218,6 +220,28 @@ func TestTreeWithModules(t *testing.T) {
 	}
 	if mods, err := k.Modules("ext4"); err != nil || len(mods) != 1 || k.Config.Get("EXT4_FS") != "m" {
 		t.Errorf("modules %v (%v), EXT4_FS is %q", mods, err, k.Config.Get("EXT4_FS"))
+	}
+}
+
+// A kernel with KASAN does not start by its PVH entry.
+func TestTreeWithKASAN(t *testing.T) {
+	u := newUser(t)
+	image := u.image("6.1.5")
+	u.write("image", image)
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	w.Write(fake.Vmlinux("6.1.5", "#1 SMP", true))
+	w.Close()
+	if err := os.WriteFile(filepath.Join(filepath.Dir(image), "bzImage"), fake.BzImage("6.1.5", packed.Bytes()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	u.write("../config", "CONFIG_KASAN=y\n")
+	k, err := u.resolve("tree:" + u.root + "?config=" + filepath.Join(u.root, "../config"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k.PVH || filepath.Base(k.Image) != kernels.FileVmlinuz || !k.Config.Enabled("KERNEL_GZIP") {
+		t.Errorf("PVH %t, image %s, KERNEL_GZIP %q", k.PVH, k.Image, k.Config.Get("KERNEL_GZIP"))
 	}
 }
 

@@ -21,7 +21,9 @@ var (
 	clock     = regexp.MustCompile(`TIME \d+|TSC [0-9a-f]+`)
 	// Where in its source ext4 says it (ext4_msg in fs/ext4/super.c).
 	sourceLine = regexp.MustCompile(`(EXT4-fs .*: \w+):\d+: `)
-	disk       = regexp.MustCompile(`\bpmem\d+\b`)
+	// %pe prints the name where the kernel has names (CONFIG_SYMBOLIC_ERRNAME; lib/errname.c).
+	number = strings.NewReplacer("(-133)", "(-EHWPOISON)")
+	disk   = regexp.MustCompile(`\bpmem\d+\b`)
 )
 
 // Roles are what canonical texts call what has a number of its own in each guest.
@@ -51,6 +53,7 @@ func canonicalLine(l string, roles Roles) string {
 	if l = line.text; line.user {
 		return "" // what a program wrote is no witness
 	}
+	l = number.Replace(l)
 	if !poisonLines.MatchString(l) || noWitness.MatchString(l) {
 		return ""
 	}

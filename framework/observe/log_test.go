@@ -31,6 +31,10 @@ func TestLog(t *testing.T) {
 				"[   10.3] MCE: Killing agent:234 due to hardware memory corruption fault at 10000004005",
 			"MCE: Killing second due to hardware memory corruption fault at N\nMCE: Killing victim due to hardware memory corruption fault at N",
 		},
+		"an error without names": {
+			"[   80.7] device-mapper: table: 254:0: writecache: Unable to map persistent memory for cache (-133)",
+			"device-mapper: table: 254:0: writecache: Unable to map persistent memory for cache (-EHWPOISON)",
+		},
 		"a stranger": {
 			"[   10.1] MCE: Killing systemd:1 due to hardware memory corruption fault at 10000004005",
 			"MCE: Killing another process due to hardware memory corruption fault at N",

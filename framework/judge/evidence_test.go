@@ -232,7 +232,7 @@ func TestOtherQEMU(t *testing.T) {
 	same(t, "both", nil, accusations(j))
 	for _, f := range j.Findings {
 		if f.Kind == Splat && !strings.HasSuffix(f.Message, "confirm it with another QEMU") {
-			t.Errorf("the panic is told as the kernel's alone: %s", f.Message)
+			t.Errorf("the panic is named the kernel's alone: %s", f.Message)
 		}
 	}
 	if s := StateOf(j.States[recent], "copy_user_highpage_mc"); s.Verdict != Lacks || len(s.Before) != 3 {

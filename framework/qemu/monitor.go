@@ -14,7 +14,7 @@ import (
 
 // Monitor is a QMP connection (docs/interop/qmp-spec in QEMU).
 type Monitor struct {
-	socket *qmp.SocketMonitor
+	socket qmp.Monitor
 	done   <-chan struct{} // QEMU's end
 
 	mu     sync.Mutex
@@ -37,7 +37,7 @@ const endGrace = 100 * time.Millisecond
 var ErrMonitor = errors.New("connect to QEMU's monitor")
 
 func dialMonitor(ctx context.Context, path string, done <-chan struct{}) (*Monitor, error) {
-	socket, err := qmp.NewSocketMonitor("unix", path, connectTimeout)
+	socket, err := dialSocket(path, connectTimeout)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMonitor, err)
 	}
@@ -60,7 +60,6 @@ func dialMonitor(ctx context.Context, path string, done <-chan struct{}) (*Monit
 		socket.Disconnect()
 		if !answered {
 			<-connected // the socket is closed, so this comes at once
-			socket.Disconnect()
 		}
 		// A QEMU that ends closes its socket first; why it does, it says with its end.
 		select {

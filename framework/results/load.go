@@ -41,7 +41,7 @@ func parse(b []byte) (Run, error) {
 	if err != nil {
 		return Run{}, err
 	}
-	if upgraded {
+	if r.withdraw() || upgraded {
 		r.Judge()
 	}
 	return r, nil
@@ -80,6 +80,7 @@ func (f *Folder) observed(r Run) ([]observe.Cell, error) {
 		}
 	}
 	r.Cells = cells
+	r.withdraw()
 	if err := bounds(r); err != nil {
 		return nil, fmt.Errorf("read the cells of %s: %w", f.dir, err)
 	}

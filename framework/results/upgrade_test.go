@@ -5,11 +5,13 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/faultline/faultline/framework/judge"
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/internal/fault"
 )
@@ -157,6 +159,63 @@ func TestUpgradeKeepsWhatNoKernelShows(t *testing.T) {
 			t.Errorf("%s: %s, %q", name, c.Verdict, c.Message)
 		}
 	}
+}
+
+// A kernel is not blamed for a machine check that nobody knows to have landed on the
+// access, in whatever form the record comes; for a record that knows it is.
+func TestWithdraw(t *testing.T) {
+	check := `"steps": [{"actor": "host", "action": "machine check SRAR at file+0x4005, as victim accesses it", "outcome": {}}, {"actor": "victim", "action": "pread64", "outcome": {"ret": -1, "errno": "EFAULT"}`
+	doc := strings.Replace(oldRun, `"steps": [
+      {"actor": "victim", "action": "pread64", "outcome": {"ret": -1, "errno": "EFAULT"}`, check, 1)
+	if doc == oldRun {
+		t.Fatal("nothing to replace")
+	}
+	exact := strings.Replace(doc, `"accel": "auto",`, `"accel": "auto", "suites": {"syscalls": "sha256:1"},`, 1)
+	accused := func(r Run) bool {
+		return slices.ContainsFunc(r.Findings, func(f judge.Finding) bool { return strings.Contains(f.Message, "dax/ext4/pread") })
+	}
+	for name, test := range map[string]struct {
+		doc   string
+		exact bool
+	}{
+		"old": {doc, false}, "old, exact": {exact, true},
+		"of today's schema": {today(t, doc, nil), false}, "of today's schema, exact": {today(t, doc, map[string]string{"syscalls": "sha256:1"}), true},
+	} {
+		r, err := load(t, test.doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := r.Cells[4]
+		if withdrawn := c.Verdict == observe.Rig && c.Message == inexact; withdrawn == test.exact || accused(r) != test.exact {
+			t.Errorf("%s: %s, %q, %v", name, c.Verdict, c.Message, r.Findings)
+		}
+		if r.Summary.Rig != 1 && test.exact || r.Summary.Rig != 2 && !test.exact {
+			t.Errorf("%s: %+v", name, r.Summary)
+		}
+	}
+}
+
+// today is a record as today's schema has it, with the findings of the Faultline that made it.
+func today(t *testing.T, doc string, suites map[string]string) string {
+	t.Helper()
+	d, err := newDocument([]byte(doc))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.upgrade(); err != nil {
+		t.Fatal(err)
+	}
+	r, err := d.read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Judge()
+	r.Suites = suites
+	b, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
 
 // Only what is a run of the schema before is upgraded, and what is broken in it

@@ -28,10 +28,6 @@ type socket struct {
 
 var _ qmp.Monitor = (*socket)(nil)
 
-// maxAnswer bounds a line of QEMU's. "info registers -a" is the longest that is
-// asked for, of some 4 KiB for a processor.
-const maxAnswer = 4 << 20
-
 func dialSocket(path string, timeout time.Duration) (*socket, error) {
 	conn, err := net.DialTimeout("unix", path, timeout)
 	if err != nil {
@@ -46,13 +42,12 @@ func dialSocket(path string, timeout time.Duration) (*socket, error) {
 	return s, nil
 }
 
-// listen takes what QEMU says, a line each: the greeting and answers, and events.
+// listen takes what QEMU says, a line each: the greeting and answers, and events. One
+// of more than bufio.MaxScanTokenSize ends the connection.
 func (s *socket) listen() {
 	defer close(s.events)
 	defer close(s.answers)
-	lines := bufio.NewScanner(s.conn)
-	lines.Buffer(nil, maxAnswer)
-	for lines.Scan() {
+	for lines := bufio.NewScanner(s.conn); lines.Scan(); {
 		var e qmp.Event
 		if json.Unmarshal(lines.Bytes(), &e) != nil {
 			continue

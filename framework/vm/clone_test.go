@@ -36,7 +36,7 @@ func TestConsoleFile(t *testing.T) {
 	writeGuest(t, g, "/dev/ttyS0", "\x1b[2J\u009b1m::error::\\said\n")
 	select {
 	case <-g.proc.Console.Seen("said"):
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Errorf("the console says %q", g.ConsoleTail(5))
 	}
 	g.Close()
@@ -83,7 +83,7 @@ func TestClone(t *testing.T) {
 			writeGuest(t, first, "/dev/kmsg", "<0>hello from the first clone\n")
 			select {
 			case <-first.proc.Console.Seen("hello from the first clone"):
-			case <-time.After(5 * time.Second):
+			case <-time.After(time.Minute):
 				t.Errorf("the console says %q", first.ConsoleTail(5))
 			}
 			if strings.Contains(second.ConsoleTail(5), "first clone") {

@@ -23,10 +23,9 @@ func TestMissing(t *testing.T) {
 
 // A program that does not answer ends, with what it started.
 func TestAsk(t *testing.T) {
-	begun := time.Now()
-	_, err := tool.Ask(t.Context(), 200*time.Millisecond, "/bin/sh", "-c", "sleep 60 & sleep 60")
-	if err == nil || err.Error() != "no answer within 200ms" || time.Since(begun) > 4*time.Second {
-		t.Errorf("%v after %v", err, time.Since(begun))
+	_, err := tool.Ask(t.Context(), 200*time.Millisecond, "/bin/sh", "-c", "sleep 3600 & sleep 3600")
+	if err == nil || err.Error() != "no answer within 200ms" {
+		t.Error(err)
 	}
 	if out, err := tool.Ask(t.Context(), time.Minute, "/bin/sh", "-c", "echo yes"); string(out) != "yes\n" || err != nil {
 		t.Errorf("%q, %v", out, err)

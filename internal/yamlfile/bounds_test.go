@@ -6,7 +6,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/faultline/faultline/internal/bounded"
 )
@@ -45,15 +44,13 @@ func TestBombs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			begun := time.Now()
 			_, err := testFile().Body([]byte(c.in), "the file", "write it well")
-			took := time.Since(begun)
 			runtime.ReadMemStats(&after)
 			if err == nil || !strings.HasPrefix(err.Error(), "f.yaml") || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("%.200v", err)
 			}
-			if used := after.TotalAlloc - before.TotalAlloc; took > 5*time.Second || used > 200<<20 {
-				t.Errorf("it took %v and %d MB", took, used>>20)
+			if used := after.TotalAlloc - before.TotalAlloc; used > 200<<20 {
+				t.Errorf("it took %d MiB of memory", used>>20)
 			}
 		})
 	}
@@ -78,16 +75,15 @@ func TestDepth(t *testing.T) {
 	}
 }
 
-// FuzzBody: whatever is in a file, it is read or refused, and soon.
+// FuzzBody: whatever is in a file, it is read or refused.
 func FuzzBody(f *testing.F) {
 	f.Add([]byte("a: [{b: c}]\n"))
 	f.Add([]byte("- a\n- b: {c: d}\n"))
 	f.Add([]byte("? a\n: &x b\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		begun := time.Now()
 		n, err := testFile().Body(data, "the file", "write it well")
-		if err == nil && n == nil || time.Since(begun) > 10*time.Second {
-			t.Fatalf("%v, %v after %v", n, err, time.Since(begun))
+		if err == nil && n == nil {
+			t.Fatal("neither read nor refused")
 		}
 	})
 }

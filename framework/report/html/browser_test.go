@@ -86,7 +86,7 @@ func (b *browser) do(actions ...chromedp.Action) {
 func (b *browser) is(expression string) {
 	b.t.Helper()
 	var err error
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		holds := false
 		// An error may be of a page that is on its way out.
 		if err = chromedp.Run(b.ctx, chromedp.Evaluate(`Boolean(`+expression+`)`, &holds)); err == nil && holds {

@@ -113,7 +113,7 @@ func documents(t *testing.T) []string {
 	for i, f := range files {
 		files[i] = filepath.Join("docs", f)
 	}
-	return append(files, "README.md", "CONTRIBUTING.md")
+	return append(files, "README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
 }
 
 // read cuts a document into blocks and lines of prose.

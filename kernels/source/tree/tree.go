@@ -15,6 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/internal/fault"
 	"github.com/faultline/faultline/internal/git"
@@ -291,8 +293,8 @@ func (w *work) build(ctx context.Context, s *snapshot, p *place, base, fragment,
 		return err
 	}
 	if lost := dropped(given, fragment, c); len(lost) > 0 {
-		w.opts.Logf("build %s without %d symbols that its configuration sets: this tree does not have them, or they depend on others; %s",
-			s.label, len(lost), strings.Join(lost[:min(len(lost), fewDropped)], ", "))
+		w.opts.Logf("build %s without %s that its configuration sets: this tree does not have them, or they depend on others; %s",
+			s.label, english.Plural(len(lost), "symbol", ""), strings.Join(lost[:min(len(lost), fewDropped)], ", "))
 	}
 	image, targets := func() error { return b.Image(ctx, filepath.Join(dir, kernels.FileVmlinux)) }, []string{"vmlinux"}
 	if kernels.NotByPVH(c) {

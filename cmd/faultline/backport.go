@@ -17,40 +17,54 @@ import (
 )
 
 type backportCmd struct {
-	Tree      string   `required:"" placeholder:"DIR" help:"The top folder of a git checkout of Linux. It is only read."`
-	Base      string   `required:"" placeholder:"REV" help:"The revision that the patches go on."`
-	Patch     []string `placeholder:"FILE" sep:"none" help:"A patch, or a series: of git format-patch, a mailbox, of b4. May be repeated; they are applied in order."`
-	Commit    []string `placeholder:"REV" sep:"none" help:"A commit of the tree to cherry-pick instead, may be repeated."`
-	Change    string   `placeholder:"ID" help:"The change that they bring. Without it: everything that differs, and which changes came or went."`
-	Reference string   `placeholder:"SPEC" help:"A kernel that has the change from upstream: ${specs}."`
-	Scenario  []string `placeholder:"GLOB" complete:"scenario" sep:"none" help:"Only scenarios whose id matches, may be repeated. A * stands for anything."`
-	Label     string   `placeholder:"FILTER" help:"Only scenarios that a Ginkgo label filter takes."`
+	Tree      string   `required:"" placeholder:"DIR" help:"${tree}"`
+	Base      string   `required:"" placeholder:"REV" help:"Apply the patches to this revision."`
+	Patch     []string `placeholder:"FILE" sep:"none" help:"Apply this patch, mailbox or b4 series, in the order given (repeatable)."`
+	Commit    []string `placeholder:"REV" sep:"none" help:"Cherry-pick this commit of the tree instead (repeatable)."`
+	Change    string   `placeholder:"ID" help:"Check for this change (default: report all that differs)."`
+	Reference string   `placeholder:"SPEC" help:"Compare with this kernel, which has the change from upstream."`
+	Scenario  []string `placeholder:"GLOB" complete:"scenario" sep:"none" help:"${scenario}"`
+	Label     string   `placeholder:"FILTER" help:"${label}"`
 	buildFlags
 	Accel  string `enum:"auto,kvm,tcg" default:"auto" placeholder:"auto|kvm|tcg" help:"${accel}"`
-	Out    string `placeholder:"DIR" help:"Where to write the results (default: results/TIME, and results/latest points to it)."`
-	Jobs   int    `default:"0" help:"How many guests at a time; 0: as many as there are cores and memory for."`
-	Resume bool   `help:"Finish the run that is in the results folder."`
+	Out    string `placeholder:"DIR" help:"${out}"`
+	Jobs   int    `default:"0" placeholder:"N" help:"${jobs}"`
+	Resume bool   `help:"Finish the interrupted run in the results folder."`
 	changesFlag
 }
 
 func (backportCmd) Help() string {
-	return `The base is built and observed without the patches and with them, and a reference beside them if one
-is given. The verdict is a text for the mail to the list, on stdout and in mail.txt of the results;
-report.html has everything.
+	return `Build and observe the base without the patches, the base with the patches, and the reference if one
+is given. Print the verdict as text for the mailing list; it is also in mail.txt in the results
+folder, and report.html has the details.
 
-  complete         each cell that tells of the change went from before to after, nothing else moved
-  incomplete       a cell that tells of it did not, or shows a part of it, or not as the reference does
-  collateral       something else moved, or only one of the two kernels complains about itself
-  does not apply   which hunk of which file (exit code 2)
-  does not build   the first error (exit code 2)
-  does not boot    the end of the console
+The change gives some scenarios another expected result. The verdict is one of these:
+  complete         all of these scenarios went from the old result to the new
+                   one, and nothing else changed
+  incomplete       one of them shows the old result, an incomplete new one, or
+                   a result other than that of the reference
+  collateral       something else changed, or only one of the two kernels logs
+                   a splat or is tainted
+  already there    the base has the change without the patches
+  does not apply   with the hunks and files that fail
+  does not build   with the first error
+  does not boot    with the end of the console
 
-Exit code 0: complete, or without --change: each difference is of a change that came as a whole. 1: not
-so. 2: the request was wrong. 3: it can't be told, because the base does not boot or cells could not
-be judged.
+Without --change, the report lists all differences, and the changes that the patches add or remove.
 
+` + kernelSpecs() + `
 Example:
-  faultline backport --tree ../linux --base v6.1.192 --patch backport.mbox --change dax_fault_hwpoison --reference apt:bookworm/6.12`
+  faultline backport --tree ../linux --base v6.1.192 --patch backport.mbox \
+      --change dax_fault_hwpoison --reference apt:bookworm/6.12
+
+Exit codes:
+  0    complete; without --change: nothing differs, or each difference belongs
+       to a change that the patched kernel has completely
+  1    incomplete, collateral, already there, or the patched kernel does not
+       boot; without --change: any other difference
+  2    does not apply, does not build, or invalid request
+  3    the base does not boot, or results could not be judged
+  130  interrupted; finish with --resume`
 }
 
 func (c *backportCmd) Run(ctx context.Context) error {

@@ -21,14 +21,15 @@ import (
 )
 
 type baselineCmd struct {
-	Save  baselineSaveCmd  `cmd:"" help:"Keep what a run showed, to hold later runs against."`
-	Check baselineCheckCmd `cmd:"" help:"Hold a run against a baseline."`
-	List  baselineListCmd  `cmd:"" help:"List the baselines."`
+	Save  baselineSaveCmd  `cmd:"" help:"Save the results of a run as a baseline."`
+	Check baselineCheckCmd `cmd:"" help:"Compare a run with a baseline."`
+	List  baselineListCmd  `cmd:"" help:"List the baselines in the folder baselines."`
 }
 
 func (baselineCmd) Help() string {
-	return `A baseline is what must not move: a file that belongs into a repository, with a line a cell. It
-is baselines/NAME.json, or the file that NAME is the path of.
+	return `A baseline is a file of expected results, with one cell per line, to keep in your repository. NAME
+stands for baselines/NAME.json. A NAME with a slash, or one that ends in .json, is the path of the
+file.
 
 Examples:
   faultline baseline save stable results/latest
@@ -63,8 +64,8 @@ func loadBaseline(file string) (compare.Side, error) {
 }
 
 type baselineSaveCmd struct {
-	Name string `arg:"" help:"The baseline's name, or its file."`
-	Of   string `arg:"" optional:"" name:"run" default:"results/latest" help:"The results folder of a run (default: results/latest)."`
+	Name string `arg:"" help:"Name of the baseline, or its file."`
+	Of   string `arg:"" optional:"" name:"run" default:"results/latest" help:"Results folder of the run (default: results/latest)."`
 }
 
 func (c *baselineSaveCmd) Run() error {
@@ -108,17 +109,26 @@ func (c *baselineSaveCmd) Run() error {
 }
 
 type baselineCheckCmd struct {
-	Name     string `arg:"" help:"The baseline's name, or its file."`
-	Of       string `arg:"" optional:"" name:"run" default:"results/latest" help:"The results folder of a run (default: results/latest)."`
-	AnyAccel bool   `help:"Also compare what ran with KVM with what ran under TCG."`
+	Name     string `arg:"" help:"Name of the baseline, or its file."`
+	Of       string `arg:"" optional:"" name:"run" default:"results/latest" help:"Results folder of the run (default: results/latest)."`
+	AnyAccel bool   `help:"${anyaccel}"`
 	changesFlag
 }
 
 func (baselineCheckCmd) Help() string {
-	return `Whatever moved makes the exit code 1, also what a known change explains, and what was observed and
-is not doable any more: to accept that, save the baseline again and have it reviewed. What could not be
-judged makes it 3: another accelerator, a difference seen with another QEMU, or a kernel of the baseline
-that the run does not have, though it planned scenarios that were observed on it.`
+	return `Every difference counts, also one that a change explains, and so does a scenario that was observed
+and is skipped now. To accept the new results, save the baseline again and have it reviewed.
+
+Example:
+  faultline baseline check stable results/latest
+
+Exit codes:
+  0    no differences
+  1    something differs from the baseline
+  2    invalid request
+  3    something could not be compared: infrastructure failure, another
+       accelerator, a difference that another QEMU or processor may cause, or
+       a kernel of the baseline that is missing from the run`
 }
 
 func (c *baselineCheckCmd) Run(ctx context.Context) error {

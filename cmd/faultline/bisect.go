@@ -17,33 +17,41 @@ import (
 )
 
 type bisectCmd struct {
-	Tree     string   `required:"" placeholder:"DIR" help:"The top folder of a git checkout of Linux. It is only read."`
-	Old      string   `required:"" placeholder:"REV" help:"A revision that shows the old side."`
-	New      string   `required:"" placeholder:"REV" help:"A revision that shows the new side."`
-	Scenario []string `placeholder:"GLOB" complete:"scenario" sep:"none" help:"Only scenarios whose id matches, may be repeated. A * stands for anything."`
-	Label    string   `placeholder:"FILTER" help:"Only scenarios that a Ginkgo label filter takes."`
+	Tree     string   `required:"" placeholder:"DIR" help:"${tree}"`
+	Old      string   `required:"" placeholder:"REV" help:"Start at this revision, which shows the old results."`
+	New      string   `required:"" placeholder:"REV" help:"End at this revision, which shows the new results."`
+	Scenario []string `placeholder:"GLOB" complete:"scenario" sep:"none" help:"${scenario}"`
+	Label    string   `placeholder:"FILTER" help:"${label}"`
 	programsFlag
 	buildFlags
-	Skip   []string `placeholder:"REV" sep:"none" help:"Leave this commit out, may be repeated."`
+	Skip   []string `placeholder:"REV" sep:"none" help:"Skip this commit (repeatable)."`
 	Accel  string   `enum:"auto,kvm,tcg" default:"auto" placeholder:"auto|kvm|tcg" help:"${accel}"`
-	Out    string   `placeholder:"DIR" help:"Where to write the results (default: results/TIME, and results/latest points to it)."`
-	Jobs   int      `default:"0" help:"How many guests at a time; 0: as many as there are cores and memory for."`
-	Resume bool     `help:"Go on with the bisection that is in the results folder."`
+	Out    string   `placeholder:"DIR" help:"${out}"`
+	Jobs   int      `default:"0" placeholder:"N" help:"${jobs}"`
+	Resume bool     `help:"Continue the bisection in the results folder."`
 }
 
 func (bisectCmd) Help() string {
-	return `Both ends are built, booted and observed, twice. In which scenarios they differ is said, and for each of
-these the first commit is searched that shows what the new end shows: by git bisect, in refs of its
-own, with kernels that are built from the commits. Commits that do not build, do not boot, or show a
-third thing are skipped. In the end the commit is reverted on the new end (or applied to the old one),
-which has to show the other side.
+	return `Build, boot and observe both ends, twice each. For each scenario whose results differ between them,
+find the first commit that shows the new result. git bisect runs in private repositories; the
+checkout, its index and its refs are only read. Commits that do not build, do not boot, or show
+neither result are skipped. At the end, check the answer: revert the commit on the new end, which
+must then show the old result. If it cannot be reverted, apply it to the old end.
 
-The kernels are those of tree:DIR@REV, which faultline run takes too. Trouble with the rig ends it
-(exit code 3), and --resume goes on. Exit code 0: each scenario has its commit; 1: the check says
-otherwise; 2: the request was wrong, or the ends do not differ; 3: it could not be told.
+The kernels are built as for the kernel spec tree:DIR@REV (docs/trees.md). An infrastructure failure
+stops the bisection; --resume continues it.
 
+` + programHelp + `
 Example:
-  faultline bisect --tree ../linux --old v6.4 --new v6.5-rc1 --scenario dax/ext4/shared-read`
+  faultline bisect --tree ../linux --old v6.4 --new v6.5-rc1 \
+      --scenario dax/ext4/shared-read
+
+Exit codes:
+  0    the commit was found for each scenario, and no check contradicts it
+  1    a check contradicts the commit that was found
+  2    invalid request, or the results of the two ends do not differ
+  3    infrastructure failure, or a commit could not be found
+  130  interrupted; continue with --resume`
 }
 
 func (c *bisectCmd) Run(ctx context.Context) error {
@@ -102,8 +110,8 @@ func (c *bisectCmd) Run(ctx context.Context) error {
 
 // buildFlags say how the kernels of a tree are built.
 type buildFlags struct {
-	Config string `placeholder:"FILE" help:"A whole .config to build with, instead of tinyconfig."`
-	CC     string `name:"cc" placeholder:"COMPILER" help:"The compiler, such as gcc-11."`
+	Config string `placeholder:"FILE" help:"Build with this complete .config instead of tinyconfig."`
+	CC     string `name:"cc" placeholder:"COMPILER" help:"Build with this compiler, such as gcc-11."`
 }
 
 // settings are those of the kernels' spec. A relative path is meant from here.

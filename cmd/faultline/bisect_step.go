@@ -18,27 +18,34 @@ import (
 )
 
 type bisectStepCmd struct {
-	Ends     string   `required:"" placeholder:"DIR" help:"The results of a run of two kernels: the old end, then the new one."`
-	Tree     string   `default:"." placeholder:"DIR" help:"The top folder of the git checkout that is bisected; its HEAD is judged."`
-	Scenario []string `placeholder:"GLOB" complete:"scenario" sep:"none" help:"Only scenarios whose id matches, may be repeated. A * stands for anything."`
-	Label    string   `placeholder:"FILTER" help:"Only scenarios that a Ginkgo label filter takes."`
+	Ends     string   `required:"" placeholder:"DIR" help:"Read the run of the two ends in this results folder: the old one, the new one."`
+	Tree     string   `default:"." placeholder:"DIR" help:"Judge HEAD of the git checkout in DIR (default: the current folder)."`
+	Scenario []string `placeholder:"GLOB" complete:"scenario" sep:"none" help:"${scenario}"`
+	Label    string   `placeholder:"FILTER" help:"${label}"`
 	buildFlags
 	Accel string `enum:"auto,kvm,tcg" default:"auto" placeholder:"auto|kvm|tcg" help:"${accel}"`
-	Jobs  int    `default:"0" help:"How many guests at a time; 0: as many as there are cores and memory for."`
+	Jobs  int    `default:"0" placeholder:"N" help:"${jobs}"`
 }
 
 func (bisectStepCmd) Help() string {
-	return `It builds what HEAD has committed, observes the scenarios in which the two ends differ, and ends as
-git bisect run wants it: 0 for what the old end shows, 1 for what the new end shows, 125 for what can't be
-told (it does not build or boot, shows a third thing, or one side in some scenarios and the other in
-others), and 128 where the request was wrong or the rig failed, which stops git bisect.
+	return `Build HEAD, observe the scenarios whose results differ between the two ends, and exit as git bisect
+run expects.
 
-Example, in a Linux tree, with faultline's full path in place of faultline:
-  faultline run --kernel tree:.@v6.4 --kernel tree:.@v6.5-rc1 --scenario dax/ext4/shared-read --out /tmp/ends
+Example, in a Linux tree, with the full path of faultline:
+  faultline run --kernel tree:.@v6.4 --kernel tree:.@v6.5-rc1 \
+      --scenario dax/ext4/shared-read --out /tmp/ends
   git bisect start --term-old=old --term-new=new v6.5-rc1 v6.4
   git bisect run faultline bisect-step --ends /tmp/ends
 
-faultline bisect does all of this, checks the answer, and shares what it builds among scenarios.`
+faultline bisect runs all of these steps, checks the answer, and builds each commit only once for
+all scenarios.
+
+Exit codes:
+  0    HEAD shows the old results
+  1    HEAD shows the new results
+  125  HEAD does not build or boot, shows neither result, or shows the old one
+       in some scenarios and the new one in others: git bisect skips it
+  128  invalid request or infrastructure failure: git bisect stops`
 }
 
 // What git bisect run makes of an exit code (git-bisect(1)). 126 and 127, which a

@@ -14,24 +14,24 @@ import (
 )
 
 type cacheCmd struct {
-	List  cacheListCmd  `cmd:"" default:"withargs" help:"List what the cache holds, by kind: how much, and when it was used."`
-	Prune cachePruneCmd `cmd:"" help:"Remove what was not used lately, and what killed builds left behind."`
+	List  cacheListCmd  `cmd:"" default:"withargs" help:"List the entries of the cache by kind, with size and last use."`
+	Prune cachePruneCmd `cmd:"" help:"Remove entries that were not used recently, and leftovers of killed builds."`
 }
 
 func (cacheCmd) Help() string {
-	return `Everything in the cache can be made again; kernels have to be fetched or built again for it. Of a source
-tree (kind tree) it keeps up to three checkouts with what was compiled of them, some 2 GB each.
-The cache is in $XDG_CACHE_HOME/faultline, by default ~/.cache/faultline.
+	return `Everything in the cache can be fetched, built or observed again. For each source tree (KIND tree) it
+keeps up to three checkouts with their object files, about 2 GB each. The cache is in
+$XDG_CACHE_HOME/faultline, by default ~/.cache/faultline.
 
 Examples:
-  faultline cache                        what it holds
-  faultline cache prune                  remove what was not used for 7 days
+  faultline cache                        list its contents
+  faultline cache prune                  remove entries unused for 7 days
   faultline cache prune --older 1h
   faultline cache prune --all --dry-run`
 }
 
 type cacheListCmd struct {
-	JSON bool `name:"json" help:"Print every entry, as JSON."`
+	JSON bool `name:"json" help:"Print every entry as JSON."`
 }
 
 // aptKind is the folder of the package lists, which are no entries: kernels/
@@ -101,9 +101,9 @@ func (c *cacheListCmd) Run(ctx context.Context) error {
 }
 
 type cachePruneCmd struct {
-	All    bool `xor:"which" help:"Remove everything, however lately it was used."`
-	Older  *age `placeholder:"AGE" xor:"which" help:"Remove what was not used for that long: 90m, 12h, 7d (the default)."`
-	DryRun bool `help:"Say what would be removed, and remove nothing."`
+	All    bool `xor:"which" help:"Remove all entries, whenever they were last used."`
+	Older  *age `placeholder:"AGE" xor:"which" help:"Remove entries unused for AGE, such as 90m or 12h (default: 7d)."`
+	DryRun bool `help:"Print what would be removed; remove nothing."`
 }
 
 // unused is after how long an entry is pruned by default: a change of the
@@ -112,7 +112,7 @@ type cachePruneCmd struct {
 const unused = 7 * 24 * time.Hour
 
 func (cachePruneCmd) Help() string {
-	return `Entries that a process uses are left, and named. The package lists are left.
+	return `Entries that a process is using are kept and listed. The package lists are kept, too.
 
 Example:
   faultline cache prune --older 12h`

@@ -14,28 +14,35 @@ import (
 )
 
 type compareCmd struct {
-	A        string   `arg:"" help:"The results folder of a run, one kernel of it (DIR:KERNEL), or the file of a baseline."`
-	B        string   `arg:"" help:"Another, or the same."`
-	Pair     []string `placeholder:"A=B" sep:"none" help:"Compare that kernel of A with that one of B, may be repeated."`
-	AnyAccel bool     `help:"Also compare what ran with KVM with what ran under TCG."`
-	JSON     bool     `name:"json" help:"Print it as JSON."`
+	A        string   `arg:"" help:"Results folder of a run, one kernel of it (DIR:KERNEL), or a baseline file."`
+	B        string   `arg:"" help:"What to compare it with: the same kinds, also in the same folder."`
+	Pair     []string `placeholder:"A=B" sep:"none" help:"Compare kernel A of <a> with kernel B of <b> (repeatable)."`
+	AnyAccel bool     `help:"${anyaccel}"`
+	JSON     bool     `name:"json" help:"Print JSON."`
 	changesFlag
 }
 
 func (compareCmd) Help() string {
-	return `The runs may be of any age and machine. A kernel is named by its name, spec, version or release,
-or by what its name begins with. Kernels are paired as --pair says, then by name, then by spec.
-Each field that differs is a line, with the change that predicts it; one that nothing predicts, or
-that a lost change makes, begins with a ! and makes the exit code 1. One that another QEMU, another
-accelerator or, with KVM, another processor may make begins with a ? and is not judged. That makes
-the exit code 3, as does what could not be compared: the rig failed, a run was interrupted, or the
-accelerator was another.
+	return `The runs may be from different dates and machines. KERNEL is a kernel's name, spec, version or
+release, or the beginning of its name. Kernels are paired by --pair, then by name, then by spec.
+
+Each field that differs is a line, with the change that explains it. A line begins with
+  !   if no change explains the difference, or if a change was lost
+  ?   if it is not judged, because another QEMU, another accelerator or, with
+      KVM, another processor may be the cause
 
 Examples:
   faultline compare results/latest:6.1 results/latest:6.12
   faultline compare results/20260301T093000Z results/latest
   faultline compare baselines/stable.json results/latest
-  faultline compare old new --pair 6.1.190=ours`
+  faultline compare old new --pair 6.1.190=ours
+
+Exit codes:
+  0    changes explain all differences
+  1    a line begins with !
+  2    invalid request
+  3    a line begins with ?, or something could not be compared:
+       infrastructure failure, interrupted run, different accelerators`
 }
 
 func (c *compareCmd) Run(ctx context.Context) error {

@@ -16,16 +16,16 @@ import (
 )
 
 type completionCmd struct {
-	Shell string `arg:"" enum:"${shells}" help:"${shells}."`
+	Shell string `arg:"" enum:"${shells}" help:"Shell to complete in: ${shells}."`
 }
 
 func (completionCmd) Help() string {
-	return `Prints what makes a shell complete faultline's commands and flags, and the ids of scenarios,
-changes and the cells of results/latest. faultline has to be in PATH.
+	return `The script completes the commands and flags of faultline, and the ids of scenarios, changes and the
+cells of results/latest. faultline must be in PATH.
 
 Examples:
   source <(faultline completion bash)        in ~/.bashrc
-  source <(faultline completion zsh)         in ~/.zshrc, behind compinit
+  source <(faultline completion zsh)         in ~/.zshrc, after compinit
   faultline completion fish | source         in ~/.config/fish/config.fish`
 }
 
@@ -101,12 +101,3 @@ func (manCmd) Help() string {
 func (manCmd) Run(app *kong.Kong) error {
 	return manpage.Write(os.Stdout, app.Model, versionText(), manpage.Section{Title: "EXIT STATUS", Text: exitStatus})
 }
-
-// exitStatus words the exit codes (package fault) for the manual page.
-const exitStatus = `  0     everything was as expected
-  1     some behaviour was not, or there are findings
-  2     the request was wrong: a flag, a file, a spec, or a program is not installed
-  3     the rig failed: nothing can be judged
-  130   interrupted
-
-exec and shell end with the exit status of what ran in the guest; bisect-step speaks git's.`

@@ -31,21 +31,27 @@ import (
 )
 
 type doctorCmd struct {
-	KVM    bool     `name:"kvm" help:"Also boot a guest with KVM, of a kernel that is in the cache."`
-	Kernel []string `placeholder:"SPEC" sep:"none" help:"Say of a kernel instead what it lacks, by its configuration, may be repeated: ${specs}."`
+	KVM    bool     `name:"kvm" help:"Also boot a guest with KVM, using a kernel from the cache."`
+	Kernel []string `placeholder:"SPEC" sep:"none" help:"Check the configuration of this kernel instead (repeatable)."`
 }
 
 func (doctorCmd) Help() string {
-	return `One line for each thing: what is here, or what is missing and how to mend it. What only makes
-Faultline faster or a single command possible is optional. The last line is the one command that
-installs all that is missing. The exit code is 2 where something required is missing.
+	return `Print one line per prerequisite: what was found, or what is missing and how to fix it. A prerequisite
+is optional if only some subcommands need it, or if it only makes Faultline faster. The last line is
+the command that installs all missing packages.
 
-Of a kernel it says which scenarios it loses and which configuration symbols would bring them back,
-all at once, and boots nothing. The exit code is 2 where no guest of it can run at all.
+With --kernel, print instead which scenarios the configuration of a kernel rules out, and which
+configuration symbols would enable them. This boots nothing.
 
+` + kernelSpecs() + `
 Examples:
   faultline doctor --kvm
-  faultline doctor --kernel apt:bookworm/linux-image-cloud-amd64`
+  faultline doctor --kernel apt:bookworm/linux-image-cloud-amd64
+
+Exit codes:
+  0    nothing required is missing
+  2    something required is missing; with --kernel: a kernel can run no guest
+  3    infrastructure failure`
 }
 
 // What a run needs at least, and what it does not feel cramped with.

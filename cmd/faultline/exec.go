@@ -12,19 +12,20 @@ import (
 
 type execCmd struct {
 	guestFlags
-	Command []string `arg:"" optional:"" passthrough:"partial" help:"The program, a file of this machine, and its arguments."`
+	Command []string `arg:"" optional:"" passthrough:"partial" help:"Static program on this machine, and its arguments."`
 }
 
 func (execCmd) Help() string {
-	return `The program is copied into a fresh guest over SSH and runs there as root, in no shell. It gets
-this command's input; what it prints appears as it prints it; its exit code becomes this
-command's, 128 + the signal's number where a signal ended it, 124 where --timeout ended it. It must be static, because a guest
-has no libraries.
+	return `Copy the program into a new guest over SSH and run it there as root, without a shell. Standard input,
+output and error are passed through. The program must be static: a guest has no libraries.
 
+` + kernelSpecs() + `
 Examples:
   CGO_ENABLED=0 go build -o probe ./probe
   faultline exec apt:bookworm -- ./probe --verbose
-  faultline exec --dry-run apt:bookworm/6.12 -- ./probe`
+  faultline exec --dry-run apt:bookworm/6.12 -- ./probe
+
+` + guestExits
 }
 
 func (c *execCmd) Run(ctx context.Context) error {

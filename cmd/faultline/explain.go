@@ -18,13 +18,13 @@ import (
 )
 
 type explainCmd struct {
-	Name string `arg:"" name:"change|scenario|cell" complete:"explain" help:"A change's id or commit, a scenario's id, or a cell as SCENARIO@KERNEL."`
+	Name string `arg:"" name:"change|scenario|cell" complete:"explain" help:"Id or commit of a change, id of a scenario, or a cell (SCENARIO@KERNEL)."`
 	runFlag
 }
 
 // runFlag is for subcommands that look something up in a run.
 type runFlag struct {
-	RunDir string `name:"run" placeholder:"DIR" help:"The results folder of the run (default: results/latest)."`
+	RunDir string `name:"run" placeholder:"DIR" help:"Read the run in this results folder (default: results/latest)."`
 }
 
 // record is the run of the flag, also one that goes on or was killed.
@@ -37,16 +37,20 @@ func (f runFlag) record() (results.Run, error) {
 }
 
 func (explainCmd) Help() string {
-	return `Of a change: the commit, what user space sees of it, the kernel functions on the way, the
-scenarios that tell, and which kernels of the run have it. Of a scenario: what it needs, what was
-predicted and why, the changes that it follows, and what each kernel showed. Of a cell: each step
-with its payload decoded, what was expected, the witnesses, the kernel's log, how it differs from
-other kernels' and what explains that, and the command that repeats it.
+	return `For a change, print the commit, its effect on user space, the kernel functions involved in call
+order, the scenarios that test it, and which kernels of the run have it.
+
+For a scenario, print what it needs, the predicted result and why, the changes that the result
+depends on, and the result on each kernel.
+
+For a cell, print each step with its payload decoded, the expected result, the kernel state recorded
+with it (witnesses), the kernel log, the differences from other kernels and what explains
+them, and the command that runs the cell again.
 
 Examples:
   faultline explain dax_fault_hwpoison
   faultline explain dax/ext4/shared-read
-  faultline explain dax/ext4/shared-read@apt:bookworm --run results/20260101T000000Z`
+  faultline explain dax/ext4/shared-read@apt:bookworm --run results/earlier`
 }
 
 func (c *explainCmd) Run(ctx context.Context) error {

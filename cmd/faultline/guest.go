@@ -27,12 +27,20 @@ import (
 
 // guestFlags are what exec and shell have in common: one guest of one kernel.
 type guestFlags struct {
-	Kernel string `arg:"" help:"The kernel: ${specs}."`
+	Kernel string `arg:"" help:"Kernel to boot: a kernel spec."`
 	Accel  string `enum:"auto,kvm,tcg" default:"auto" placeholder:"auto|kvm|tcg" help:"${accel}"`
-	DryRun bool   `help:"Print the QEMU command, quoted for a shell; build and start nothing."`
+	DryRun bool   `help:"Print the QEMU command for a shell; build and boot nothing."`
 
-	Timeout time.Duration `placeholder:"DURATION" help:"End what runs in the guest after that time, such as 30s, with exit code 124."`
+	Timeout time.Duration `placeholder:"DURATION" help:"Stop after DURATION, such as 30s, with exit code 124."`
 }
+
+// guestExits are the exit codes of exec and shell.
+const guestExits = `Exit codes:
+  124    --timeout expired
+  128+N  signal N ended what ran in the guest
+  2      invalid request, or a required program is not installed
+  3      infrastructure failure
+  else   the exit code of what ran in the guest`
 
 // exitTimeout is the exit code of timeout(1) for a program that did not end in time.
 const exitTimeout = 124

@@ -11,22 +11,28 @@ import (
 )
 
 type historyCmd struct {
-	Runs     []string `arg:"" name:"run" help:"The results folder of a run, may be several."`
-	AnyAccel bool     `help:"Also compare what ran with KVM with what ran under TCG."`
-	JSON     bool     `name:"json" help:"Print it as JSON, with each field that differs."`
+	Runs     []string `arg:"" name:"run" help:"Results folder of a run (repeatable)."`
+	AnyAccel bool     `help:"${anyaccel}"`
+	JSON     bool     `name:"json" help:"Print JSON, with each field that differs."`
 	changesFlag
 }
 
 func (historyCmd) Help() string {
-	return `The runs may be of any age and machine. Their kernels are put into the order of their versions, and each
-is compared with the one before it that observed the scenario. For each two kernels between which
-anything flipped it says by which change, and in which scenarios. A flip that no change predicts, or by a
-change that got lost, begins with a ! and makes the exit code 1; where the rig failed, or a run was
-interrupted, so that something is not known, it is 3.
+	return `Order the kernels of all runs by version, and compare each with the previous one that observed the
+scenario. The runs may be from different dates and machines. For each pair of kernels with different
+results, print the scenarios and the changes that explain them. A line begins with ! if no change
+explains the difference, or if a change was lost.
 
 Examples:
   faultline run --matrix wide && faultline history results/latest
-  faultline history results/20260301T093000Z results/latest`
+  faultline history results/20260301T093000Z results/latest
+
+Exit codes:
+  0    changes explain all differences
+  1    a line begins with !
+  2    invalid request
+  3    a result is missing or could not be compared: infrastructure failure,
+       interrupted run, another accelerator, QEMU or processor`
 }
 
 func (c *historyCmd) Run(ctx context.Context) error {

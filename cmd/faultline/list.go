@@ -15,15 +15,15 @@ import (
 )
 
 type listCmd struct {
-	Scenarios listScenariosCmd `cmd:"" default:"withargs" help:"List the scenarios: what each shows, what it needs of a kernel, which change it follows."`
+	Scenarios listScenariosCmd `cmd:"" default:"withargs" help:"List the scenarios, the CONFIG symbols they need, and the changes they test."`
 	Kernels   listKernelsCmd   `cmd:"" help:"List the kernels that this machine's package sources offer."`
 }
 
 func (listCmd) Help() string {
 	return `Examples:
-  faultline list                  the scenarios, one a line
-  faultline list --json           the same for a program: id, doc, needs, changes, not_doable
-  faultline list kernels          what to write after --kernel`
+  faultline list                  the scenarios, one per line
+  faultline list --json           the same as JSON
+  faultline list kernels          kernel specs for --kernel`
 }
 
 type listScenariosCmd struct {
@@ -69,8 +69,8 @@ type listKernelsCmd struct {
 }
 
 func (listKernelsCmd) Help() string {
-	return `Other suites of the same mirror can be asked for by name, as in apt:trixie-backports.
-What is cached needs no network.
+	return `Other suites of the same mirror are available by name, as in apt:trixie-backports. Kernels that are
+cached need no network.
 
 Example:
   faultline list kernels`

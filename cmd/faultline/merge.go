@@ -13,24 +13,28 @@ import (
 )
 
 type mergeCmd struct {
-	Out  string   `required:"" placeholder:"DIR" help:"Where to write the joined results; none of the folders to join."`
-	Runs []string `arg:"" name:"dir" help:"The results folders of the runs."`
+	Out  string   `required:"" placeholder:"DIR" help:"Write the merged results to DIR, which is none of the merged folders."`
+	Runs []string `arg:"" name:"dir" help:"Results folders of the runs."`
 	changesFlag
 	outputFlags
 }
 
 func (mergeCmd) Help() string {
-	return `The runs must be of the same plan: made by the same Faultline, and where they share a kernel or a
-scenario by name it must be the same one. A cell that the rig failed to observe in one run gives
-way to one that was observed in another. A cell of the plan that is in none of the runs, because a
-shard got lost or was killed, counts as one that the rig failed to observe, and the shard is named.
-What is printed and the exit code are those of the whole run. Runs that a file of changes judged must have
-been judged by the same; --changes judges them by another, also those that had none.
+	return `The runs must be of the same plan: made by the same Faultline, with the same kernels and scenarios
+wherever their names are equal. If an infrastructure failure prevented the observation of a cell in
+one run, the cell of another run is used. A planned cell that no run has, because its shard was lost
+or killed, counts as an infrastructure failure, and the shard is named.
 
+The table and the exit code are those of the whole run. Runs that used --changes must have used the
+same file; --changes here replaces it, and also applies to runs that used none.
+
+` + formats() + `
 Example:
   faultline run --shard 1/2 --out one     (on one machine)
   faultline run --shard 2/2 --out two     (on another)
-  faultline merge --out all one two`
+  faultline merge --out all one two
+
+` + runExits[:len(runExits)-1]
 }
 
 func (c *mergeCmd) Run(ctx context.Context) error {

@@ -17,22 +17,32 @@ import (
 
 type planCmd struct {
 	wholeFlags
-	Shards int    `default:"1" placeholder:"N" help:"Into how many parts to cut the run."`
-	For    string `enum:",${engines}" default:"" placeholder:"ENGINE" help:"Print what makes an engine run the parts, one of ${engines}: a job matrix, a pipeline, an array, an Indexed Job."`
-	Out    string `placeholder:"DIR" help:"Below which folder the parts leave their results (default: shards; k8s: /shards, where the claim is mounted)."`
-	Image  string `placeholder:"IMAGE" help:"The container image in which a part runs, for gitlab and k8s."`
+	Shards int    `default:"1" placeholder:"N" help:"Split the run into N shards (default: 1)."`
+	For    string `enum:",${engines}" default:"" placeholder:"ENGINE" help:"Print a job definition for one of ${engines}."`
+	Out    string `placeholder:"DIR" help:"Write the results of the shards below DIR (default: shards; k8s: /shards)."`
+	Image  string `placeholder:"IMAGE" help:"Run the shards in this container image (gitlab, k8s)."`
 }
 
 func (planCmd) Help() string {
-	return `Without --for it prints which shard observes what. It fetches and boots nothing, so that what a
-kernel's configuration rules out counts here too; faultline run --dry-run tells that. The flags
-are those of faultline run, and go into what is printed. --jobs, 2 where it is not given, is also
-how many processors a part asks for.
+	return `Without --for, print which scenarios each shard observes on which kernel. plan fetches and boots
+nothing, so it also counts the scenarios that a kernel's configuration rules out; to see those, use
+faultline run --dry-run.
 
+With --for, print a job definition: a job matrix (github), a pipeline (gitlab), a job array (slurm)
+or an Indexed Job (k8s); see docs/pipelines.md. Each shard runs faultline run with the flags given
+here, and requests one CPU per guest (--jobs). For k8s, DIR is where the volume claim is mounted.
+
+` + kernelSpecs() + `
+` + programHelp + `
 Examples:
   faultline plan --matrix wide --shards 4
   faultline plan --matrix wide --shards 4 --for github >> "$GITHUB_OUTPUT"
-  faultline plan --matrix wide --shards 4 --for slurm > shards.sh`
+  faultline plan --matrix wide --shards 4 --for slurm > shards.sh
+
+Exit codes:
+  0    the shards or the job definition were printed
+  2    invalid request
+  3    infrastructure failure`
 }
 
 // guestsOfAShard is how many guests a shard runs at a time that was not told:

@@ -8,8 +8,13 @@ import (
 	"github.com/faultline/faultline/internal/fault"
 )
 
+// programHelp says what a program of --program has to do.
+const programHelp = `--program takes 'FILE ARGUMENT...'. The program reports its tests in TAP or KTAP, or its result by
+the exit status (0: passed, 4: skipped); see docs/programs.md.
+`
+
 type programsFlag struct {
-	Program []string `placeholder:"FILE" sep:"none" help:"A static program to run as a scenario of its own, program/NAME, may be repeated: 'FILE ARGUMENT...'. It tells its tests in TAP or KTAP, or ends with 0 (4 where it skips)."`
+	Program []string `placeholder:"FILE" sep:"none" help:"Add this static program as a scenario, program/NAME (repeatable)."`
 }
 
 // use has the suites run the programs.

@@ -11,21 +11,26 @@ import (
 )
 
 type reportCmd struct {
-	Folder string `arg:"" optional:"" name:"run" help:"The results folder of a run, results/latest for example."`
-	Schema bool   `help:"Print the JSON schema of run.json, which is the format json, and nothing else."`
+	Folder string `arg:"" optional:"" name:"run" help:"Results folder of a run, such as results/latest."`
+	Schema bool   `help:"Print the JSON schema of run.json and exit."`
 	outputFlags
 	originFlag
 }
 
 func (reportCmd) Help() string {
-	return `Without --format it prints the table, and writes into the folder again what a run leaves there:
-report.html and the files for pipelines. With --format it writes those, and nothing else. A
-run that was killed is reported as far as it got. The exit code says whether that could be
-done; the run's own is in its record, and in every format.
+	return `Without --format, print the table, and write report.html and the files for CI systems into the
+results folder again. With --format, write only the formats given. An incomplete run is reported as
+far as it got.
 
+` + formats() + `
 Examples:
   faultline report results/latest
-  faultline report results/latest --format junit=-`
+  faultline report results/latest --format junit=-
+
+Exit codes:
+  0    the reports were written; each of them has the verdict of the run
+  2    invalid request
+  3    infrastructure failure`
 }
 
 func (c *reportCmd) Run() error {
@@ -62,12 +67,12 @@ func (c *reportCmd) Run() error {
 
 // outputFlags are the formats that a command writes a run in.
 type outputFlags struct {
-	Format []string `placeholder:"NAME=FILE" complete:"format" sep:"none" help:"Also write the run in a format, may be repeated: ${formats}. A - is standard output."`
+	Format []string `placeholder:"NAME=FILE" complete:"format" sep:"none" help:"Write the run in this format to FILE (repeatable)."`
 }
 
 // originFlag is who runs it, for KCIDB.
 type originFlag struct {
-	Origin string `placeholder:"NAME" help:"The name by which KCIDB knows your CI system; in its format it is the origin."`
+	Origin string `placeholder:"NAME" help:"Set the origin in the kcidb format: the name of your CI system."`
 }
 
 // checkOrigin refuses what is no origin in KCIDB's schema.

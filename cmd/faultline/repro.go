@@ -25,10 +25,10 @@ import (
 )
 
 type reproCmd struct {
-	Cell  string     `arg:"" complete:"cell" help:"The cell: SCENARIO@KERNEL, as in dax/ext4/shared-read@apt:bookworm. The kernel may be called by its name, spec, version or release."`
-	Pause pauseValue `help:"Leave the guest up before the step that matters, with --pause=STEP before that step, and say how to get in by ssh, QMP and gdb; Enter goes on."`
-	GDB   bool       `name:"gdb" help:"Pause, and start gdb on the guest, here: it stands still until gdb has it continue, into the step that matters."`
-	Trust bool       `help:"Resolve the kernel of a record that another installation wrote."`
+	Cell  string     `arg:"" complete:"cell" help:"Cell to run: SCENARIO@KERNEL, the kernel by name, spec, version or release."`
+	Pause pauseValue `help:"Pause before the decisive step, or before step N with --pause=N."`
+	GDB   bool       `name:"gdb" help:"Pause, and start gdb on the guest in this terminal."`
+	Trust bool       `help:"Trust the record of another installation, or of merged runs."`
 	runFlag
 }
 
@@ -57,23 +57,37 @@ func (p *pauseValue) Decode(from *kong.DecodeContext) error {
 }
 
 func (reproCmd) Help() string {
-	return `The cell's kernel is started again as the run had it, and the scenario is done again: its steps
-are shown as they are taken, with the bytes of each payload, then the witnesses, the kernel's log
-and its console. Exit code 0 says that it shows the same as the recorded cell, 1 that it
-does not. The step that matters is the first in which the recorded cell differs from another
-kernel's, else the first of which anything is expected. The guest runs while it is left up;
-gdb stops it, knows the symbols of the kernel and of its modules, and is there when the step
-comes, if it was told to continue; --gdb starts it in this terminal. A scenario whose machine check lands on an access needs the gdb
-stub itself: detach before it goes on. Ctrl-C ends it all.
+	return `Start the kernel of the cell as the run did, run the scenario again, and print each step with the
+bytes of its payload, then the recorded kernel state (witnesses), the kernel log and the console.
 
-The record names the kernel's spec. One that another installation of Faultline wrote, or that was
-merged from others' runs, is refused without --trust, because to build a tree runs its Makefile.
+The decisive step is the first that differs from another kernel; if there is none, the first with an
+unexpected result; if there is none, the first with an expected result. --pause stops the scenario
+before it, keeps the guest running, and prints the commands to connect by ssh, QMP and gdb. gdb has
+the symbols of the kernel and its modules: connect, set breakpoints, let the guest continue, then
+press Enter in this terminal to run the step. --gdb does the same in one terminal: the guest stays
+stopped until gdb continues it, into the step.
+
+A scenario that raises a machine check at an access needs the gdb stub of QEMU for itself: detach
+gdb before the step runs. Ctrl-C ends repro and the guest, unless gdb runs in this terminal.
+
+The record names the kernel spec. Resolving tree:PATH runs the Makefile of that tree, so a record of
+another installation of Faultline, or of merged runs, needs --trust.
 
 Examples:
   faultline repro dax/ext4/shared-read@apt:bookworm
   faultline repro dax/ext4/shared-read@6.12 --pause
-  faultline repro dax/ext4/shared-read@6.12 --gdb       then: break dax_iomap_fault, continue, backtrace
-  faultline repro dax/ext4/shared-read@6.12 --pause=4 --run results/20260101T000000Z`
+  faultline repro dax/ext4/shared-read@6.12 --pause=4 --run results/earlier
+  faultline repro dax/ext4/shared-read@6.12 --gdb
+  (gdb) break dax_iomap_fault
+  (gdb) continue
+  (gdb) backtrace
+
+Exit codes:
+  0    the result is the recorded one
+  1    the result differs from the recorded one
+  2    invalid request, or a required program is not installed
+  3    infrastructure failure
+  130  interrupted`
 }
 
 func (c *reproCmd) Run(ctx context.Context) error {

@@ -21,12 +21,35 @@ import (
 
 type runCmd struct {
 	wholeFlags
-	Out     string `placeholder:"DIR" help:"Where to write the results (default: results/TIME, and results/latest points to it)."`
-	Resume  bool   `help:"Finish the run that is in the results folder."`
-	Shard   string `placeholder:"I/N" help:"Only the I-th of N parts of the run; faultline merge joins them."`
-	DryRun  bool   `help:"Print what would run, and the QEMU commands; build and start nothing."`
-	Against string `placeholder:"BASELINE" help:"Compare the run with a baseline; exit 1 if anything moved, 3 if not all was compared."`
+	Out     string `placeholder:"DIR" help:"${out}"`
+	Resume  bool   `help:"Finish the interrupted run in the results folder."`
+	Shard   string `placeholder:"I/N" help:"Run only shard I of N; faultline merge joins the shards."`
+	DryRun  bool   `help:"Print the scenarios and the QEMU commands; build and boot nothing."`
+	Against string `placeholder:"BASELINE" help:"Compare the run with a baseline; exit 1 if anything changed."`
 	outputFlags
+}
+
+func (runCmd) Help() string {
+	return `Boot each kernel in QEMU, run each scenario in a clone of its guest, and record what user space
+observes: signals with their payload, errno, data, exit status and kernel state. Then compare the
+kernels, print a table, and write the results. Without --out, results/latest points to them.
+
+The kernels are those of --matrix, followed by those of --kernel. With neither, they are those of
+the built-in matrix default. Results of earlier runs are reused if the kernel, guest, scenario,
+QEMU and accelerator are the same; cells with findings are always observed again.
+
+` + kernelSpecs() + `
+` + programHelp + `
+--format adds files to those in the results folder. ` + formats() + `
+Examples:
+  faultline run
+  faultline run --matrix wide --scenario 'dax/ext4/*'
+  faultline run --kernel apt:bookworm --kernel tree:../linux@v6.12
+  faultline run --against stable --format junit=junit.xml
+
+` + runExits + `
+With --against, the exit code is 1 if anything differs from the baseline, and 3 if something could
+not be compared with it.`
 }
 
 func (c *runCmd) Run(ctx context.Context) error {

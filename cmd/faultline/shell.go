@@ -17,12 +17,16 @@ import (
 type shellCmd struct{ guestFlags }
 
 func (shellCmd) Help() string {
-	return `The shell and its tools (ls, mount, dmesg, vi, ...) are BusyBox, taken from this machine (Debian
-package busybox-static). Where the input is no terminal, its lines are run as a script.
+	return `The shell and its tools (ls, mount, dmesg, vi, ...) are BusyBox, copied from this machine (Debian
+package busybox-static). If standard input or output is not a terminal, the shell runs its input as
+a script.
 
+` + kernelSpecs() + `
 Examples:
   faultline shell apt:bookworm
-  echo 'uname -r; dmesg | tail' | faultline shell apt:bookworm/6.12`
+  echo 'uname -r; dmesg | tail' | faultline shell apt:bookworm/6.12
+
+` + guestExits
 }
 
 func (c *shellCmd) Run(ctx context.Context) error {

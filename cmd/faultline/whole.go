@@ -12,14 +12,14 @@ import (
 
 // wholeFlags say what a whole run is, whichever part of it runs where.
 type wholeFlags struct {
-	Kernel   []string `placeholder:"SPEC" sep:"none" help:"A kernel to observe, may be repeated: ${specs}."`
-	Matrix   string   `placeholder:"FILE" help:"A file of kernels, or the built-in default or wide. The kernels of --kernel come behind it; without both it is the default."`
-	Scenario []string `placeholder:"GLOB" complete:"scenario" sep:"none" help:"Only scenarios whose id matches, may be repeated. A * stands for anything."`
-	Label    string   `placeholder:"FILTER" help:"Only scenarios that a Ginkgo label filter takes."`
+	Kernel   []string `placeholder:"SPEC" sep:"none" help:"Observe this kernel (repeatable)."`
+	Matrix   string   `placeholder:"FILE" help:"Observe the kernels of this file, or of the built-in default or wide."`
+	Scenario []string `placeholder:"GLOB" complete:"scenario" sep:"none" help:"${scenario}"`
+	Label    string   `placeholder:"FILTER" help:"${label}"`
 	Accel    string   `enum:"auto,kvm,tcg" default:"auto" placeholder:"auto|kvm|tcg" help:"${accel}"`
-	Repeat   int      `default:"1" help:"How often to observe each cell."`
-	Jobs     int      `default:"0" help:"How many guests at a time; 0: as many as there are cores and memory for."`
-	Fresh    bool     `name:"fresh-cells" env:"FAULTLINE_FRESH_CELLS" help:"Observe every cell, also those that an earlier run observed of the same kernel, with the same scenario, QEMU and accelerator."`
+	Repeat   int      `default:"1" placeholder:"N" help:"Observe each cell N times (default: 1)."`
+	Jobs     int      `default:"0" placeholder:"N" help:"${jobs}"`
+	Fresh    bool     `name:"fresh-cells" env:"FAULTLINE_FRESH_CELLS" help:"Observe every cell; reuse no results from earlier runs."`
 	programsFlag
 	changesFlag
 	originFlag

@@ -25,7 +25,7 @@ func TestWholeFlagsAreHandedOn(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			var got struct{ wholeFlags }
-			parser, err := kong.New(&got, kong.Vars{"specs": "", "accel": ""})
+			parser, err := kong.New(&got, helpVars())
 			if err != nil {
 				t.Fatal(err)
 			}

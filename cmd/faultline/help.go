@@ -1,0 +1,75 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/faultline/faultline/framework/pipeline"
+	"github.com/faultline/faultline/framework/report"
+	"github.com/faultline/faultline/internal/complete"
+	"github.com/faultline/faultline/kernels/source"
+)
+
+// description is the help text of the command itself. Its first line is the manual
+// page's NAME.
+const description = `Boot Linux kernels in QEMU, inject memory errors, and compare what user space observes.
+
+Get started:
+  faultline doctor    check what this machine needs
+  faultline run       compare two kernels
+
+Terms:
+  scenario   a test: inject a memory error, access the memory, record the result
+  cell       the result of a scenario on a kernel, written SCENARIO@KERNEL
+  change     a kernel commit that is known to change the result of scenarios
+  finding    what needs a look: an unexplained difference, a lost change, a splat, ...`
+
+// helpVars are the variables of help texts: what packages list, and the texts of
+// flags that several subcommands have.
+func helpVars() kong.Vars {
+	return kong.Vars{
+		"engines":  strings.Join(pipeline.Names(), ","),
+		"shells":   strings.Join(complete.Shells(), ","),
+		"scenario": "Select scenarios by id; * matches any text (repeatable).",
+		"label":    "Select scenarios by a Ginkgo label filter.",
+		"accel":    "Use this accelerator (auto: KVM if it works here, else TCG).",
+		"jobs":     "Run N guests in parallel (default: 0, as CPUs and memory allow).",
+		"out":      "Write the results to DIR (default: results/TIME).",
+		"anyaccel": "Also compare results of KVM with results of TCG.",
+		"tree":     "Use the Linux git checkout in DIR; it is not modified.",
+	}
+}
+
+// kernelSpecs lists the forms of a kernel's spec, a line for each source.
+func kernelSpecs() string {
+	text := "A kernel spec has one of these forms (apt: packages: faultline list kernels):\n"
+	for _, s := range source.All() {
+		text += "  " + strings.Join(s.Forms, ", ") + "\n"
+	}
+	return text
+}
+
+// formats lists the formats of reports.
+func formats() string {
+	return "Formats: " + strings.Join(report.Names(), ", ") + ". The FILE - is standard output.\n"
+}
+
+// runExits are the exit codes of the subcommands that judge a run.
+const runExits = `Exit codes:
+  0    all results are as expected
+  1    unexpected results, or findings
+  2    invalid request, or a required program is not installed
+  3    infrastructure failure, or results that could not be compared
+  130  interrupted
+`
+
+// exitStatus lists the exit codes (package fault) for the manual page.
+const exitStatus = `  0     all results are as expected
+  1     unexpected results, or findings
+  2     invalid request, or a required program is not installed
+  3     infrastructure failure, or results that could not be compared
+  130   interrupted
+
+exec and shell exit with the status of what ran in the guest, bisect-step with the codes of
+git bisect run.`

@@ -20,9 +20,9 @@ type backportCmd struct {
 	Tree      string   `required:"" placeholder:"DIR" help:"${tree}"`
 	Base      string   `required:"" placeholder:"REV" help:"Apply the patches to this revision."`
 	Patch     []string `placeholder:"FILE" sep:"none" help:"Apply this patch, mailbox or b4 series, in the order given (repeatable)."`
-	Commit    []string `placeholder:"REV" sep:"none" help:"Cherry-pick this commit of the tree instead (repeatable)."`
-	Change    string   `placeholder:"ID" help:"Check for this change (default: report all that differs)."`
-	Reference string   `placeholder:"SPEC" help:"Compare with this kernel, which has the change from upstream."`
+	Commit    []string `placeholder:"REV" sep:"none" help:"Cherry-pick this commit instead (repeatable)."`
+	Change    string   `placeholder:"ID" help:"Check this change (default: all differences)."`
+	Reference string   `placeholder:"SPEC" help:"Compare with this kernel, which has the change."`
 	Scenario  []string `placeholder:"GLOB" complete:"scenario" sep:"none" help:"${scenario}"`
 	Label     string   `placeholder:"FILTER" help:"${label}"`
 	buildFlags

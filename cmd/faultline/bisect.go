@@ -18,8 +18,8 @@ import (
 
 type bisectCmd struct {
 	Tree     string   `required:"" placeholder:"DIR" help:"${tree}"`
-	Old      string   `required:"" placeholder:"REV" help:"Start at this revision, which shows the old results."`
-	New      string   `required:"" placeholder:"REV" help:"End at this revision, which shows the new results."`
+	Old      string   `required:"" placeholder:"REV" help:"Start at this revision, with the old results."`
+	New      string   `required:"" placeholder:"REV" help:"End at this revision, with the new results."`
 	Scenario []string `placeholder:"GLOB" complete:"scenario" sep:"none" help:"${scenario}"`
 	Label    string   `placeholder:"FILTER" help:"${label}"`
 	programsFlag

@@ -18,8 +18,8 @@ import (
 )
 
 type bisectStepCmd struct {
-	Ends     string   `required:"" placeholder:"DIR" help:"Read the run of the two ends in this results folder: the old one, the new one."`
-	Tree     string   `default:"." placeholder:"DIR" help:"Judge HEAD of the git checkout in DIR (default: the current folder)."`
+	Ends     string   `required:"" placeholder:"DIR" help:"Read the ends, old and then new, from this run."`
+	Tree     string   `default:"." placeholder:"DIR" help:"Judge HEAD of this git checkout (default: .)."`
 	Scenario []string `placeholder:"GLOB" complete:"scenario" sep:"none" help:"${scenario}"`
 	Label    string   `placeholder:"FILTER" help:"${label}"`
 	buildFlags

@@ -15,7 +15,7 @@ import (
 
 type cacheCmd struct {
 	List  cacheListCmd  `cmd:"" default:"withargs" help:"List the entries of the cache by kind, with size and last use."`
-	Prune cachePruneCmd `cmd:"" help:"Remove entries that were not used recently, and leftovers of killed builds."`
+	Prune cachePruneCmd `cmd:"" help:"Remove unused entries, and leftovers of killed builds."`
 }
 
 func (cacheCmd) Help() string {
@@ -102,7 +102,7 @@ func (c *cacheListCmd) Run(ctx context.Context) error {
 
 type cachePruneCmd struct {
 	All    bool `xor:"which" help:"Remove all entries, whenever they were last used."`
-	Older  *age `placeholder:"AGE" xor:"which" help:"Remove entries unused for AGE, such as 90m or 12h (default: 7d)."`
+	Older  *age `placeholder:"AGE" xor:"which" help:"Remove entries unused for 90m, 12h or 7d (default: 7d)."`
 	DryRun bool `help:"Print what would be removed; remove nothing."`
 }
 

@@ -15,7 +15,7 @@ import (
 
 type compareCmd struct {
 	A        string   `arg:"" help:"Results folder of a run, one kernel of it (DIR:KERNEL), or a baseline file."`
-	B        string   `arg:"" help:"What to compare it with: the same kinds, also in the same folder."`
+	B        string   `arg:"" help:"Run, kernel or baseline to compare it with."`
 	Pair     []string `placeholder:"A=B" sep:"none" help:"Compare kernel A of <a> with kernel B of <b> (repeatable)."`
 	AnyAccel bool     `help:"${anyaccel}"`
 	JSON     bool     `name:"json" help:"Print JSON."`

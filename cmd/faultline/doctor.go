@@ -31,8 +31,8 @@ import (
 )
 
 type doctorCmd struct {
-	KVM    bool     `name:"kvm" help:"Also boot a guest with KVM, using a kernel from the cache."`
-	Kernel []string `placeholder:"SPEC" sep:"none" help:"Check the configuration of this kernel instead (repeatable)."`
+	KVM    bool     `name:"kvm" help:"Also boot a guest of a cached kernel with KVM."`
+	Kernel []string `placeholder:"SPEC" sep:"none" help:"Check this kernel's configuration (repeatable)."`
 }
 
 func (doctorCmd) Help() string {

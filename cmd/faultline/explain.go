@@ -24,7 +24,7 @@ type explainCmd struct {
 
 // runFlag is for subcommands that look something up in a run.
 type runFlag struct {
-	RunDir string `name:"run" placeholder:"DIR" help:"Read the run in this results folder (default: results/latest)."`
+	RunDir string `name:"run" placeholder:"DIR" help:"Use the run in DIR (default: results/latest)."`
 }
 
 // record is the run of the flag, also one that goes on or was killed.
@@ -37,7 +37,7 @@ func (f runFlag) record() (results.Run, error) {
 }
 
 func (explainCmd) Help() string {
-	return `For a change, print the commit, its effect on user space, the kernel functions involved in call
+	return `For a change, print the commit, its effect on user space, the kernel functions involved, in call
 order, the scenarios that test it, and which kernels of the run have it.
 
 For a scenario, print what it needs, the predicted result and why, the changes that the result

@@ -27,9 +27,9 @@ import (
 
 // guestFlags are what exec and shell have in common: one guest of one kernel.
 type guestFlags struct {
-	Kernel string `arg:"" help:"Kernel to boot: a kernel spec."`
+	Kernel string `arg:"" help:"Kernel spec of the kernel to boot."`
 	Accel  string `enum:"auto,kvm,tcg" default:"auto" placeholder:"auto|kvm|tcg" help:"${accel}"`
-	DryRun bool   `help:"Print the QEMU command for a shell; build and boot nothing."`
+	DryRun bool   `help:"Print the QEMU command; build and boot nothing."`
 
 	Timeout time.Duration `placeholder:"DURATION" help:"Stop after DURATION, such as 30s, with exit code 124."`
 }

@@ -20,10 +20,10 @@ Get started:
   faultline run       compare two kernels
 
 Terms:
-  scenario   a test: inject a memory error, access the memory, record the result
+  scenario   a test that injects a memory error and records what follows
   cell       the result of a scenario on a kernel, written SCENARIO@KERNEL
   change     a kernel commit that is known to change the result of scenarios
-  finding    what needs a look: an unexplained difference, a lost change, a splat, ...`
+  finding    an unexplained difference, a lost change, a splat, and the like`
 
 // helpVars are the variables of help texts: what packages list, and the texts of
 // flags that several subcommands have.
@@ -33,17 +33,17 @@ func helpVars() kong.Vars {
 		"shells":   strings.Join(complete.Shells(), ","),
 		"scenario": "Select scenarios by id; * matches any text (repeatable).",
 		"label":    "Select scenarios by a Ginkgo label filter.",
-		"accel":    "Use this accelerator (auto: KVM if it works here, else TCG).",
+		"accel":    "Use KVM or TCG (auto: KVM if it works here).",
 		"jobs":     "Run N guests in parallel (default: 0, as CPUs and memory allow).",
 		"out":      "Write the results to DIR (default: results/TIME).",
 		"anyaccel": "Also compare results of KVM with results of TCG.",
-		"tree":     "Use the Linux git checkout in DIR; it is not modified.",
+		"tree":     "Read this Linux git checkout; never write to it.",
 	}
 }
 
 // kernelSpecs lists the forms of a kernel's spec, a line for each source.
 func kernelSpecs() string {
-	text := "A kernel spec has one of these forms (apt: packages: faultline list kernels):\n"
+	text := "Kernel specs (for apt: see faultline list kernels):\n"
 	for _, s := range source.All() {
 		text += "  " + strings.Join(s.Forms, ", ") + "\n"
 	}

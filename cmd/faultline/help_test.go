@@ -18,7 +18,7 @@ func TestHelp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plainWords(t, "faultline", parser.Model.Help)
+	detail(t, "faultline", parser.Model.Help)
 	for _, n := range parser.Model.Leaves(true) {
 		checkCommand(t, n)
 	}

@@ -27,7 +27,7 @@ func (listCmd) Help() string {
 }
 
 type listScenariosCmd struct {
-	JSON bool `name:"json" help:"Print a JSON list."`
+	JSON bool `name:"json" help:"Print JSON."`
 }
 
 func (c *listScenariosCmd) Run(ctx context.Context) error {
@@ -65,7 +65,7 @@ func (c *listScenariosCmd) Run(ctx context.Context) error {
 }
 
 type listKernelsCmd struct {
-	JSON bool `name:"json" help:"Print a JSON list."`
+	JSON bool `name:"json" help:"Print JSON."`
 }
 
 func (listKernelsCmd) Help() string {

@@ -19,18 +19,18 @@ import (
 // cli is the command line. A subcommand is a type in a file of its own, with a
 // method Run.
 type cli struct {
-	Run        runCmd        `cmd:"" help:"Observe scenarios on kernels, compare the results, and save them."`
-	Plan       planCmd       `cmd:"" set:"jobs=Run N guests in parallel in each shard (default: 2)." help:"Split a run into shards, or print a job definition that runs the shards."`
+	Run        runCmd        `cmd:"" help:"Observe scenarios on kernels, and compare the results."`
+	Plan       planCmd       `cmd:"" set:"jobs=Run N guests per shard in parallel (default: 2)." help:"Split a run into shards; print a job definition to run them."`
 	Report     reportCmd     `cmd:"" help:"Write a run's reports again, or in another format."`
 	Compare    compareCmd    `cmd:"" help:"Compare two runs, or two kernels, field by field."`
-	History    historyCmd    `cmd:"" help:"Show between which kernels results changed, and which changes explain it."`
+	History    historyCmd    `cmd:"" help:"Show between which kernels results changed, and why."`
 	Baseline   baselineCmd   `cmd:"" help:"Save results as a baseline, and compare later runs with it."`
 	Merge      mergeCmd      `cmd:"" help:"Merge the results of runs that share a plan, such as shards."`
-	Bisect     bisectCmd     `cmd:"" help:"Find the commit in a git tree that changed the result of scenarios."`
+	Bisect     bisectCmd     `cmd:"" help:"Find the commit that changed the results of scenarios."`
 	BisectStep bisectStepCmd `cmd:"" help:"Judge one commit, for git bisect run."`
-	Backport   backportCmd   `cmd:"" help:"Check that a backport acts as the change does upstream and changes nothing else."`
-	Explain    explainCmd    `cmd:"" help:"Explain a change, a scenario or a cell, with the recorded results."`
-	Repro      reproCmd      `cmd:"" help:"Run a cell again and show every step; optionally pause before one."`
+	Backport   backportCmd   `cmd:"" help:"Check that a backport has the upstream effect, and no other."`
+	Explain    explainCmd    `cmd:"" help:"Explain a change, a scenario or a cell."`
+	Repro      reproCmd      `cmd:"" help:"Run a cell again, show every step, and optionally start gdb."`
 	List       listCmd       `cmd:"" help:"List the scenarios, or the available kernels."`
 	Exec       execCmd       `cmd:"" help:"Run a static program in a guest."`
 	Shell      shellCmd      `cmd:"" help:"Open a shell in a guest."`

@@ -13,7 +13,7 @@ import (
 )
 
 type mergeCmd struct {
-	Out  string   `required:"" placeholder:"DIR" help:"Write the merged results to DIR, which is none of the merged folders."`
+	Out  string   `required:"" placeholder:"DIR" help:"Write the results to DIR, not one of the inputs."`
 	Runs []string `arg:"" name:"dir" help:"Results folders of the runs."`
 	changesFlag
 	outputFlags

@@ -18,9 +18,9 @@ import (
 type planCmd struct {
 	wholeFlags
 	Shards int    `default:"1" placeholder:"N" help:"Split the run into N shards (default: 1)."`
-	For    string `enum:",${engines}" default:"" placeholder:"ENGINE" help:"Print a job definition for one of ${engines}."`
-	Out    string `placeholder:"DIR" help:"Write the results of the shards below DIR (default: shards; k8s: /shards)."`
-	Image  string `placeholder:"IMAGE" help:"Run the shards in this container image (gitlab, k8s)."`
+	For    string `enum:",${engines}" default:"" placeholder:"ENGINE" help:"Print a job definition: ${engines}."`
+	Out    string `placeholder:"DIR" help:"Write shard results below DIR (default: shards, in k8s /shards)."`
+	Image  string `placeholder:"IMAGE" help:"Run shards in this container (gitlab, k8s)."`
 }
 
 func (planCmd) Help() string {
@@ -32,6 +32,7 @@ With --for, print a job definition: a job matrix (github), a pipeline (gitlab), 
 or an Indexed Job (k8s); see docs/pipelines.md. Each shard runs faultline run with the flags given
 here, and requests one CPU per guest (--jobs). For k8s, DIR is where the volume claim is mounted.
 
+` + matrixHelp + `
 ` + kernelSpecs() + `
 ` + programHelp + `
 Examples:

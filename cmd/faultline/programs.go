@@ -9,12 +9,12 @@ import (
 )
 
 // programHelp says what a program of --program has to do.
-const programHelp = `--program takes 'FILE ARGUMENT...'. The program reports its tests in TAP or KTAP, or its result by
-the exit status (0: passed, 4: skipped); see docs/programs.md.
+const programHelp = `--program 'FILE ARGUMENT...' adds a scenario, program/NAME. The program reports its tests in TAP or
+KTAP, or its result by the exit status (0: passed, 4: skipped); see docs/programs.md.
 `
 
 type programsFlag struct {
-	Program []string `placeholder:"FILE" sep:"none" help:"Add this static program as a scenario, program/NAME (repeatable)."`
+	Program []string `placeholder:"FILE" sep:"none" help:"Also run this static program (repeatable)."`
 }
 
 // use has the suites run the programs.

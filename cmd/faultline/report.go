@@ -72,7 +72,7 @@ type outputFlags struct {
 
 // originFlag is who runs it, for KCIDB.
 type originFlag struct {
-	Origin string `placeholder:"NAME" help:"Set the origin in the kcidb format: the name of your CI system."`
+	Origin string `placeholder:"NAME" help:"Set the origin in kcidb: the name of your CI."`
 }
 
 // checkOrigin refuses what is no origin in KCIDB's schema.

@@ -26,7 +26,7 @@ import (
 
 type reproCmd struct {
 	Cell  string     `arg:"" complete:"cell" help:"Cell to run: SCENARIO@KERNEL, the kernel by name, spec, version or release."`
-	Pause pauseValue `help:"Pause before the decisive step, or before step N with --pause=N."`
+	Pause pauseValue `help:"Pause before the decisive step (--pause=N: step N)."`
 	GDB   bool       `name:"gdb" help:"Pause, and start gdb on the guest in this terminal."`
 	Trust bool       `help:"Trust the record of another installation, or of merged runs."`
 	runFlag
@@ -70,7 +70,7 @@ stopped until gdb continues it, into the step.
 A scenario that raises a machine check at an access needs the gdb stub of QEMU for itself: detach
 gdb before the step runs. Ctrl-C ends repro and the guest, unless gdb runs in this terminal.
 
-The record names the kernel spec. Resolving tree:PATH runs the Makefile of that tree, so a record of
+The kernel spec comes from the record of the run. Resolving tree:PATH runs the Makefile of that tree, so a record of
 another installation of Faultline, or of merged runs, needs --trust.
 
 Examples:

@@ -23,9 +23,9 @@ type runCmd struct {
 	wholeFlags
 	Out     string `placeholder:"DIR" help:"${out}"`
 	Resume  bool   `help:"Finish the interrupted run in the results folder."`
-	Shard   string `placeholder:"I/N" help:"Run only shard I of N; faultline merge joins the shards."`
+	Shard   string `placeholder:"I/N" help:"Run only shard I of N (see faultline merge)."`
 	DryRun  bool   `help:"Print the scenarios and the QEMU commands; build and boot nothing."`
-	Against string `placeholder:"BASELINE" help:"Compare the run with a baseline; exit 1 if anything changed."`
+	Against string `placeholder:"BASELINE" help:"Compare with a baseline; exit 1 if it differs."`
 	outputFlags
 }
 
@@ -34,9 +34,9 @@ func (runCmd) Help() string {
 observes: signals with their payload, errno, data, exit status and kernel state. Then compare the
 kernels, print a table, and write the results. Without --out, results/latest points to them.
 
-The kernels are those of --matrix, followed by those of --kernel. With neither, they are those of
-the built-in matrix default. Results of earlier runs are reused if the kernel, guest, scenario,
-QEMU and accelerator are the same; cells with findings are always observed again.
+` + matrixHelp + `
+Results of earlier runs are reused if the kernel, guest, scenario,
+QEMU and accelerator are the same. Cells with findings are always observed again.
 
 ` + kernelSpecs() + `
 ` + programHelp + `

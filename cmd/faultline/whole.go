@@ -10,10 +10,15 @@ import (
 	"github.com/faultline/faultline/kernels/source"
 )
 
+// matrixHelp explains how --matrix and --kernel go together.
+const matrixHelp = `--matrix takes a file, or the name of a built-in matrix: default or wide. Kernels given with
+--kernel are appended. With neither flag, the matrix is default.
+`
+
 // wholeFlags say what a whole run is, whichever part of it runs where.
 type wholeFlags struct {
 	Kernel   []string `placeholder:"SPEC" sep:"none" help:"Observe this kernel (repeatable)."`
-	Matrix   string   `placeholder:"FILE" help:"Observe the kernels of this file, or of the built-in default or wide."`
+	Matrix   string   `placeholder:"FILE" help:"Observe the kernels of FILE, default or wide."`
 	Scenario []string `placeholder:"GLOB" complete:"scenario" sep:"none" help:"${scenario}"`
 	Label    string   `placeholder:"FILTER" help:"${label}"`
 	Accel    string   `enum:"auto,kvm,tcg" default:"auto" placeholder:"auto|kvm|tcg" help:"${accel}"`

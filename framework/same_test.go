@@ -107,7 +107,7 @@ func TestSameInClonesAndBootedGuests(t *testing.T) {
 // TestReliabilityLongSame does it with every scenario of every suite, on both kernels.
 func TestReliabilityLongSame(t *testing.T) {
 	if os.Getenv("FAULTLINE_LONG") == "" {
-		t.Skip("takes minutes; FAULTLINE_LONG=1 runs it, as make test-long does")
+		t.Skip("takes minutes; FAULTLINE_LONG=1 runs it, as make test-reliability LONG=1 does")
 	}
 	suites, err := filepath.Glob("../suites/*/suite_test.go")
 	if err != nil {

@@ -168,7 +168,7 @@ exec %s "$@"
 // that is broken gets.
 func TestReliabilityLongStandstill(t *testing.T) {
 	if os.Getenv("FAULTLINE_LONG") == "" {
-		t.Skip("takes a minute; FAULTLINE_LONG=1 runs it, as make test-long does")
+		t.Skip("takes a minute; FAULTLINE_LONG=1 runs it, as make test-reliability LONG=1 does")
 	}
 	r := rig(t)
 	real := r.QEMU.Path
@@ -195,7 +195,7 @@ func TestReliabilityLongStandstill(t *testing.T) {
 // accelerator that opens. It is late, and nothing is wrong with it.
 func TestReliabilityLongBusyMachine(t *testing.T) {
 	if os.Getenv("FAULTLINE_LONG") == "" {
-		t.Skip("takes a minute of all cores; FAULTLINE_LONG=1 runs it, as make test-long does")
+		t.Skip("takes a minute of all cores; FAULTLINE_LONG=1 runs it, as make test-reliability LONG=1 does")
 	}
 	r := rig(t)
 	real := r.QEMU.Path

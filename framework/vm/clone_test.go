@@ -192,7 +192,7 @@ func TestClonesLeaveNothing(t *testing.T) {
 // TestReliabilityLongClones does what a night of bisecting does.
 func TestReliabilityLongClones(t *testing.T) {
 	if os.Getenv("FAULTLINE_LONG") == "" {
-		t.Skip("takes minutes; FAULTLINE_LONG=1 runs it, as make test-long does")
+		t.Skip("takes minutes; FAULTLINE_LONG=1 runs it, as make test-reliability LONG=1 does")
 	}
 	tm := template(t, rig(t), recent)
 	const all, warm = 300, 50

@@ -127,8 +127,8 @@ Exit codes:
   1    something differs from the baseline
   2    invalid request
   3    something could not be compared: infrastructure failure, another
-       accelerator, a difference that another QEMU or processor may cause, or
-       a kernel of the baseline that is missing from the run`
+       accelerator, other steps, a difference that another QEMU or processor
+       may cause, or a kernel of the baseline that is missing from the run`
 }
 
 func (c *baselineCheckCmd) Run(ctx context.Context) error {

@@ -42,7 +42,8 @@ Exit codes:
   1    a line begins with !
   2    invalid request
   3    a line begins with ?, or something could not be compared:
-       infrastructure failure, interrupted run, different accelerators`
+       infrastructure failure, interrupted run, different accelerators, or
+       different steps in two versions of Faultline`
 }
 
 func (c *compareCmd) Run(ctx context.Context) error {

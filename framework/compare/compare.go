@@ -95,8 +95,8 @@ type Column struct {
 type Left struct {
 	Scenario string `json:"scenario"`
 	Why      string `json:"why"`
-	// Rig reports that a run that goes on or is tried again, with the same accelerator,
-	// may tell.
+	// Rig reports that it is not known whether something moved: a run that goes on or is
+	// tried again, with the same accelerator and the same steps, may tell.
 	Rig bool `json:"rig,omitempty"`
 	// Moved reports that A observed it and that it is not doable in B.
 	Moved bool `json:"moved,omitempty"`
@@ -222,7 +222,7 @@ func newPair(a, b Side, kernelA, kernelB results.Kernel, declared change.List, a
 			x.Witnesses, y.Witnesses = out.common(x.Witnesses, y.Witnesses)
 		}
 		if !same {
-			out.Left = append(out.Left, Left{Scenario: id, Why: unlike})
+			out.Left = append(out.Left, Left{Scenario: id, Why: unlike, Rig: true})
 			continue
 		}
 		out.Compared++

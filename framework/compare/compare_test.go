@@ -222,8 +222,12 @@ func TestVersions(t *testing.T) {
 			c.Steps = append([]observe.Step{{Actor: "agent", Action: "drop caches"}}, c.Steps...)
 		}
 	}
-	p := of(t, whole(old), whole(now), compare.Options{}).Pairs[0]
-	want := []compare.Left{{Scenario: "dax/ext4/pread", Why: "its steps are not the same in both versions of Faultline"}}
+	c := of(t, whole(old), whole(now), compare.Options{})
+	p := c.Pairs[0]
+	if c.ExitCode() != 3 {
+		t.Errorf("steps that are not the same are compared, or make the exit code %d", c.ExitCode())
+	}
+	want := []compare.Left{{Scenario: "dax/ext4/pread", Why: "its steps are not the same in both versions of Faultline", Rig: true}}
 	if diff := cmp.Diff(want, p.Left); diff != "" || p.Compared != 14 || len(p.Differences) > 0 || !slices.Equal(p.Unrecorded, []string{"log", "taint"}) {
 		t.Errorf("%+v %s", p, diff)
 	}

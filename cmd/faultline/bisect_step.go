@@ -120,7 +120,11 @@ func (c *bisectStepCmd) judge(ctx context.Context) (git.Term, string, error) {
 	for _, i := range rig.Picked {
 		picked = append(picked, i.ID)
 	}
-	ends, err := bisect.EndsOf(record, picked)
+	here, err := rig.Here()
+	if err != nil {
+		return "", "", err
+	}
+	ends, err := bisect.EndsOf(record, picked, here)
 	if err != nil {
 		return "", "", err
 	}

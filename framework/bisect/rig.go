@@ -62,6 +62,12 @@ func NewRig(ctx context.Context, opt RigOptions) (*Rig, error) {
 // Host describes the machine for the record.
 func (r *Rig) Host() results.Host { return r.observer.Host() }
 
+// Here is what observes, for EndsOf.
+func (r *Rig) Here() (Here, error) {
+	suites, err := run.Digests(r.suites, r.Picked)
+	return Here{r.Host(), suites}, err
+}
+
 // Close ends what the rig needed.
 func (r *Rig) Close() { r.observer.Close() }
 

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/faultline/faultline/framework/judge"
@@ -23,17 +25,45 @@ type Ends struct {
 	old, new map[string]observe.Cell
 }
 
+// Here is what observes the commits between two ends.
+type Here struct {
+	Host   results.Host
+	Suites map[string]string // the digests of the suites, by name
+}
+
+// same refuses ends that something else observed: what differs from them need not be
+// the commit's doing.
+func (h Here) same(r results.Run) error {
+	const again = "observe both ends here: faultline run --kernel OLD --kernel NEW"
+	if unlike := r.Host.Unlike(h.Host, r.WithKVM()); unlike != "" {
+		return fault.Requestf("the ends were observed on another machine (%s); %s", unlike, again)
+	}
+	if len(r.Suites) == 0 {
+		return fault.Requestf("the run of the ends does not record which suites observed them; %s", again)
+	}
+	for _, name := range slices.Sorted(maps.Keys(h.Suites)) {
+		if then, ok := r.Suites[name]; ok && then != h.Suites[name] {
+			return fault.Requestf("the ends were observed by another suite %s (digest %.12s, this is %.12s); %s",
+				name, then, h.Suites[name], again)
+		}
+	}
+	return nil
+}
+
 // EndsOf takes the ends from a run of two kernels, the old end first.
-func EndsOf(r results.Run, picked []string) (Ends, error) {
+func EndsOf(r results.Run, picked []string, here Here) (Ends, error) {
 	if len(r.Kernels) != 2 {
 		return Ends{}, fault.Requestf("the run of the ends has %d kernels, not two; observe the old end and the new one: faultline run --kernel OLD --kernel NEW", len(r.Kernels))
+	}
+	if err := here.same(r); err != nil {
+		return Ends{}, err
 	}
 	e := Ends{old: map[string]observe.Cell{}, new: map[string]observe.Cell{}}
 	seen := 0
 	for _, id := range picked {
 		x, inOld := judge.Pick(r.Cells, r.Kernels[0].Name, id)
 		y, inNew := judge.Pick(r.Cells, r.Kernels[1].Name, id)
-		if !inOld || !inNew || !judge.Comparable(x) || !judge.Comparable(y) {
+		if !inOld || !inNew || !judge.Comparable(x) || !judge.Comparable(y) || x.Accel != y.Accel {
 			continue
 		}
 		if seen++; len(judge.Differ(x, y)) > 0 {

@@ -274,7 +274,7 @@ func (f *foreign) read(t *testing.T, store *cache.Cache) *written {
 			t.Errorf("repro of another's record: %v", err)
 		}
 	}
-	_, err = bisect.EndsOf(run, ids)
+	_, err = bisect.EndsOf(run, ids, bisect.Here{Host: run.Host, Suites: run.Suites})
 	w.note(err)
 	theirs, ours := compare.Side{Label: "theirs", Run: run}, compare.Side{Label: "ours", Run: small()}
 	for _, sides := range [][2]compare.Side{{theirs, ours}, {ours, theirs}, {theirs, theirs}} {

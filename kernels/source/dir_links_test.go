@@ -1,11 +1,15 @@
 package source
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/fault"
 )
 
 // link makes links of what files maps to, each path below dir.
@@ -166,5 +170,34 @@ func TestDirOtherFiles(t *testing.T) {
 			_, err := Resolve(t.Context(), "dir:"+c.files.in(t, t.TempDir()), testOptions(t))
 			wantSpecError(t, err, c.want)
 		})
+	}
+}
+
+// Links cost nothing, and what they lead to is copied each time.
+func TestDirOfManyLinks(t *testing.T) {
+	dir := usual().in(t, t.TempDir())
+	large := filepath.Join(t.TempDir(), "large.ko")
+	if err := os.WriteFile(large, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(large, 200<<20); err != nil {
+		t.Fatal(err)
+	}
+	to := filepath.Join(dir, "lib/modules", rel, "kernel")
+	if err := os.MkdirAll(to, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 90 {
+		if err := os.Symlink(large, filepath.Join(to, fmt.Sprintf("m%d.ko", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	opts := testOptions(t)
+	_, err := Resolve(t.Context(), "dir:"+dir, opts)
+	if fault.Of(err) != fault.Request || !strings.Contains(err.Error(), "larger than 16 GiB together; install the modules without") {
+		t.Errorf("18 GB of links to 200 MiB: %v", err)
+	}
+	if n := cache.DiskUse(opts.Cache.Dir()); n > 1<<20 {
+		t.Errorf("%d bytes were written", n)
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dustin/go-humanize"
+
 	"github.com/faultline/faultline/internal/bounded"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/modules"
@@ -29,6 +31,10 @@ func Source() kernels.Source {
 		},
 	}
 }
+
+// mostBytes bounds what is copied of a folder, where a few links to one sparse file are
+// any size. It leaves room for modules with what a debugger reads of them.
+const mostBytes = 16 << 30
 
 // setConfig names the configuration that the kernel was built with, where the
 // folder has none, or more than one.
@@ -67,6 +73,7 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 	if err != nil {
 		return nil, err
 	}
+	bytes := int64(0)
 	for _, f := range files {
 		info, err := os.Stat(f.from)
 		if err != nil {
@@ -74,6 +81,10 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 		}
 		if most := kernels.MaxBytes(f.to); info.Size() > most {
 			return nil, kernels.TooLarge(&bounded.Error{Path: f.from, Most: most})
+		}
+		if bytes += info.Size(); bytes > mostBytes {
+			return nil, &kernels.SpecError{Problem: fmt.Sprintf("the files of the kernel in %s are larger than %s together", root, humanize.IBytes(mostBytes)),
+				WayOut: "install the modules without what only a debugger reads (make INSTALL_MOD_STRIP=1 modules_install)"}
 		}
 		stamp, err := kernels.Stamp(f.from)
 		if err != nil {

@@ -76,13 +76,17 @@ func (c *bisectCmd) Run(ctx context.Context) error {
 		return err
 	}
 	defer rig.Close()
+	host, err := rig.Host(ctx)
+	if err != nil {
+		return err
+	}
 	installation, err := results.OpenInstallation(store.Dir())
 	if err != nil {
 		return err
 	}
 	record, folder, err := bisect.Do(ctx, bisect.Options{
 		Tree: c.Tree, Old: c.Old, New: c.New, Settings: c.settings(), Picked: rig.Picked, Skip: c.Skip, Accel: c.Accel, Out: c.Out, Resume: c.Resume,
-		Tool: results.Tool{Version: versionText()}, Host: rig.Host(), Installation: installation,
+		Tool: results.Tool{Version: versionText()}, Host: host, Installation: installation,
 		Command: os.Args, Say: p.Say,
 	}, rig)
 	p.stop()

@@ -120,7 +120,7 @@ func (c *bisectStepCmd) judge(ctx context.Context) (git.Term, string, error) {
 	for _, i := range rig.Picked {
 		picked = append(picked, i.ID)
 	}
-	here, err := rig.Here()
+	here, err := rig.Here(ctx)
 	if err != nil {
 		return "", "", err
 	}

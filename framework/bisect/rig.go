@@ -10,6 +10,7 @@ import (
 
 	"github.com/faultline/faultline/framework/observe"
 	"github.com/faultline/faultline/framework/plan"
+	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/framework/results"
 	"github.com/faultline/faultline/framework/run"
 	"github.com/faultline/faultline/framework/scenario"
@@ -60,12 +61,16 @@ func NewRig(ctx context.Context, opt RigOptions) (*Rig, error) {
 }
 
 // Host describes the machine for the record.
-func (r *Rig) Host() results.Host { return r.observer.Host() }
+func (r *Rig) Host(ctx context.Context) (results.Host, error) { return r.observer.Host(ctx) }
 
 // Here is what observes, for EndsOf.
-func (r *Rig) Here() (Here, error) {
-	suites, err := run.Digests(r.suites, r.Picked)
-	return Here{r.Host(), suites}, err
+func (r *Rig) Here(ctx context.Context) (Here, error) {
+	host, err := r.Host(ctx)
+	if err != nil {
+		return Here{}, err
+	}
+	suites, err := r.observer.Digests(r.suites, r.Picked)
+	return Here{host, suites}, err
 }
 
 // Close ends what the rig needed.
@@ -82,16 +87,22 @@ func (r *Rig) Inputs(ctx context.Context, settings []string) (map[string]string,
 	if err != nil {
 		return nil, err
 	}
-	in["QEMU"] = r.Host().QEMU
+	here, err := r.Here(ctx)
+	if err != nil {
+		return nil, err
+	}
+	in["QEMU"] = here.Host.QEMU + " " + here.Host.QEMUDigest
+	if r.accel != string(qemu.TCG) {
+		in["processor"] = here.Host.CPU + " " + here.Host.CPUDigest
+	}
+	for name, sum := range here.Suites {
+		in[name] = sum
+	}
 	for _, s := range r.suites {
-		if !slices.ContainsFunc(r.Picked, func(i scenario.Info) bool { return i.Suite == s.Name }) {
-			continue
+		if sum, picked := here.Suites[s.Name]; picked {
+			delete(in, s.Name)
+			in["suite "+s.Name] = cache.Key(sum, s.Inputs)
 		}
-		sum, err := cache.FileSum(s.Binary)
-		if err != nil {
-			return nil, err
-		}
-		in["suite "+s.Name] = cache.Key(sum, s.Inputs)
 	}
 	return in, nil
 }

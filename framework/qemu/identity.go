@@ -39,6 +39,24 @@ func (b Binary) Identity(ctx context.Context) (string, error) {
 	return cache.Key(append([]string{b.Version}, slices.Concat(parts...)...)...), nil
 }
 
+// Digest returns a digest of QEMU's file, the modules that it may load, and its firmware,
+// all by content: it is the same on two machines that have the same QEMU.
+func (b Binary) Digest(ctx context.Context) (string, error) {
+	file, err := cache.FileSum(b.Path)
+	if err != nil {
+		return "", err
+	}
+	roms, err := b.roms(ctx)
+	if err != nil {
+		return "", fmt.Errorf("find out what %s consists of: %w", b.Path, err)
+	}
+	modules, err := b.modules()
+	if err != nil {
+		return "", fmt.Errorf("find out what %s consists of: %w", b.Path, err)
+	}
+	return cache.Key(slices.Concat([]string{file}, roms, modules)...), nil
+}
+
 // libraries describes QEMU's file and its libraries, as ld.so(8) finds them.
 func (b Binary) libraries(ctx context.Context) ([]string, error) {
 	env := append(environment[:len(environment):len(environment)], "LD_TRACE_LOADED_OBJECTS=1")

@@ -67,6 +67,44 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
+// A digest is of the content alone: two machines have the same QEMU where it is the same.
+func TestDigest(t *testing.T) {
+	folder := t.TempDir()
+	b := script(t, "qemu", "echo "+folder+"\n")
+	digest := func() string {
+		t.Helper()
+		sum, err := b.Digest(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sum
+	}
+	first := digest()
+	if err := os.Chtimes(b.Path, time.Time{}, time.Unix(1e9, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if again := digest(); again != first {
+		t.Error("the file's time counts")
+	}
+	if err := os.WriteFile(filepath.Join(folder, firmware[0]), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	second := digest()
+	if second == first {
+		t.Error("the firmware does not count")
+	}
+	text, err := os.ReadFile(b.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(b.Path, append(text, '#'), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if digest() == second {
+		t.Error("the file does not count")
+	}
+}
+
 // TestIdentityOfModules has what QEMU loads from the folders of its prefix count, by
 // content, also where its file is reached by a link, and nothing else there.
 func TestIdentityOfModules(t *testing.T) {

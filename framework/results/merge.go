@@ -180,7 +180,7 @@ func (m *merger) header(r Run, f *Folder) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Suites)) {
 		if have, ok := m.run.Suites[name]; ok && have != r.Suites[name] {
-			m.problem("the suite %s in %s has the digest %.12s, elsewhere %.12s: build it from one commit",
+			m.problem("%s in %s has the digest %.12s, elsewhere %.12s: build it from one commit",
 				name, f.dir, r.Suites[name], have)
 		} else if !ok && m.run.Suites != nil {
 			m.run.Suites[name] = r.Suites[name]

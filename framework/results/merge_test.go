@@ -69,7 +69,8 @@ func TestMerge(t *testing.T) {
 func TestMergeRefuses(t *testing.T) {
 	base := func() Run {
 		r := run("r2", cell("a/b", "old", "EIO"))
-		r.Suites = map[string]string{"a": "1"}
+		r.Suites = map[string]string{"a": "1", "guest/agent": "1"}
+		r.Host.QEMUDigest, r.Host.CPUDigest = "1a", "3c"
 		r.Scenarios[1].Program = &program.Program{Path: "/t", SHA256: strings.Repeat("a", 64)}
 		return r
 	}
@@ -80,8 +81,11 @@ func TestMergeRefuses(t *testing.T) {
 	}{
 		{"another version", func(r *Run) { r.Tool.Version = "0.2.0" }, "version 0.2.0"},
 		{"another QEMU", func(r *Run) { r.Host.QEMU = "10.0.13" }, "another machine than the others (QEMU 7.2 / 10.0.13)"},
+		{"another build of QEMU", func(r *Run) { r.Host.QEMUDigest = "2b" }, "(QEMU 7.2, digest 1a / 2b)"},
+		{"other microcode with KVM", func(r *Run) { r.Host.CPUDigest, r.Kernels[1].Accel = "4d", "kvm" }, "processor x with other microcode or features, digest 3c / 4d"},
 		{"another processor with KVM", func(r *Run) { r.Host.CPU, r.Kernels[1].Accel = "y", "kvm" }, "another machine than the others (processor x / y)"},
-		{"another suite", func(r *Run) { r.Suites = map[string]string{"a": "2"} }, "the suite a in"},
+		{"another suite", func(r *Run) { r.Suites["a"] = "2" }, "a in "},
+		{"another agent", func(r *Run) { r.Suites["guest/agent"] = "2" }, "guest/agent in "},
 		{"no suites", func(r *Run) { r.Suites = nil }, "do not record which suites"},
 		{"another program", func(r *Run) { r.Scenarios[1].Program = &program.Program{Path: "/t", SHA256: strings.Repeat("b", 64)} }, "scenario a/c"},
 		{"another accelerator", func(r *Run) {
@@ -99,7 +103,8 @@ func TestMergeRefuses(t *testing.T) {
 			tc.change(&other)
 			first := run("r1", cell("a/b", "old", "EIO"))
 			first.Kernels[0].Claims = map[string]bool{"x": false}
-			first.Suites = map[string]string{"a": "1"}
+			first.Suites = map[string]string{"a": "1", "guest/agent": "1"}
+			first.Host.QEMUDigest, first.Host.CPUDigest = "1a", "3c"
 			first.Scenarios[1].Program = &program.Program{Path: "/t", SHA256: strings.Repeat("a", 64)}
 			if tc.name != "another claim" {
 				other.Kernels[0].Claims = first.Kernels[0].Claims

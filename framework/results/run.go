@@ -54,8 +54,8 @@ type Run struct {
 	Interrupted bool `json:"interrupted,omitempty"`
 	// Merged are the ids of the runs that this one was joined from.
 	Merged []string `json:"merged,omitempty"`
-	// Suites are the digests of the compiled suites that observed, by name: two builds
-	// may have the same version.
+	// Suites are the digests of the compiled suites that observed, and of the programs that
+	// ran in the guests, by name: two builds may have the same version.
 	Suites map[string]string `json:"suites,omitempty"`
 	// Mark is of the installation that wrote the record; see Installation.
 	Mark string `json:"mark,omitempty"`
@@ -74,6 +74,10 @@ type Host struct {
 	Cores       int    `json:"cores"`
 	MemoryBytes int64  `json:"memory_bytes"`
 	QEMU        string `json:"qemu"` // QEMU's version
+	// QEMUDigest is of QEMU's file, modules and firmware, CPUDigest of the processor with
+	// its microcode and features: two of one name need not be the same.
+	QEMUDigest string `json:"qemu_digest,omitempty"`
+	CPUDigest  string `json:"cpu_digest,omitempty"`
 }
 
 // Unlike names what decides what guests show, and is not the same on two hosts: QEMU,
@@ -83,8 +87,12 @@ func (h Host) Unlike(other Host, kvm bool) string {
 	switch {
 	case apart(h.QEMU, other.QEMU):
 		return fmt.Sprintf("QEMU %s / %s", h.QEMU, other.QEMU)
+	case apart(h.QEMUDigest, other.QEMUDigest):
+		return fmt.Sprintf("QEMU %s, digest %.12s / %.12s", h.QEMU, h.QEMUDigest, other.QEMUDigest)
 	case kvm && apart(h.CPU, other.CPU):
 		return fmt.Sprintf("processor %s / %s", h.CPU, other.CPU)
+	case kvm && apart(h.CPUDigest, other.CPUDigest):
+		return fmt.Sprintf("processor %s with other microcode or features, digest %.12s / %.12s", h.CPU, h.CPUDigest, other.CPUDigest)
 	}
 	return ""
 }

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -127,10 +128,14 @@ func (r *run) Booted(k *plan.Kernel, t *vm.Template) error {
 
 // begin writes the record's first form, so that a run that is killed can be
 // read and resumed; or checks that the run to resume is this one.
-func (r *run) begin(ks []*plan.Kernel, picked []scenario.Info) error {
+func (r *run) begin(ctx context.Context, ks []*plan.Kernel, picked []scenario.Info) error {
+	here, err := r.observer.Host(ctx)
+	if err != nil {
+		return err
+	}
 	rec := results.Run{
 		Schema: results.Schema, ID: results.NewID(time.Now()), Started: time.Now(), Tool: r.Tool, Command: r.Command,
-		Accel: r.Accel, Shard: r.Shard, Origin: r.Origin, Host: r.observer.Host(), Changes: r.Changes,
+		Accel: r.Accel, Shard: r.Shard, Origin: r.Origin, Host: here, Changes: r.Changes,
 	}
 	for _, k := range ks {
 		rec.Kernels = append(rec.Kernels, Column(k))
@@ -138,8 +143,7 @@ func (r *run) begin(ks []*plan.Kernel, picked []scenario.Info) error {
 	for _, i := range picked {
 		rec.Scenarios = append(rec.Scenarios, Row(i))
 	}
-	var err error
-	if rec.Suites, err = Digests(r.shelves.suites, picked); err != nil {
+	if rec.Suites, err = r.observer.Digests(r.shelves.suites, picked); err != nil {
 		return err
 	}
 	installation, err := results.OpenInstallation(r.Cache.Dir())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/faultline/faultline/framework/plan"
 	"github.com/faultline/faultline/framework/qemu"
 	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/framework/scenario"
 	"github.com/faultline/faultline/framework/vm"
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/internal/fault"
@@ -101,7 +103,21 @@ func (o *Observer) of(k *plan.Kernel) *booted {
 }
 
 // Host describes the machine that observes.
-func (o *Observer) Host() results.Host { return host(o.rig.QEMU.Version) }
+func (o *Observer) Host(ctx context.Context) (results.Host, error) {
+	h := host(o.rig.QEMU.Version)
+	var err, failed error
+	h.QEMUDigest, err = o.rig.QEMU.Digest(ctx)
+	h.CPUDigest, failed = vm.ProcessorDigest()
+	return h, errors.Join(err, failed)
+}
+
+// Digests are those of the programs that observe picked scenarios: of the suites that
+// have them, and of what runs in each guest.
+func (o *Observer) Digests(suites []plan.Suite, picked []scenario.Info) (map[string]string, error) {
+	out, err := digests(suites, picked)
+	maps.Copy(out, o.rig.Programs())
+	return out, err
+}
 
 // Broken is why a kernel that was booted can't be observed; nil where it can.
 func (o *Observer) Broken(k *plan.Kernel) error { return o.of(k).broken }

@@ -137,7 +137,7 @@ func Do(ctx context.Context, opt Options) (*results.Run, *results.Folder, error)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := r.begin(ks, picked); err != nil {
+	if err := r.begin(ctx, ks, picked); err != nil {
 		return nil, nil, err
 	}
 	for _, k := range ks {

@@ -149,6 +149,13 @@ func TestSameProcessorWithKVM(t *testing.T) {
 	if err := sameRun(of("x"), of("x")); err != nil {
 		t.Error(err)
 	}
+	other := of("x")
+	other.Host.CPUDigest = "2b"
+	first := of("x")
+	first.Host.CPUDigest = "1a"
+	if err := sameRun(first, other); fault.Of(err) != fault.Request || !strings.Contains(err.Error(), "other microcode or features") {
+		t.Errorf("%v", err)
+	}
 	if err := sameRun(of("x"), of("y")); fault.Of(err) != fault.Request || !strings.Contains(err.Error(), "another machine (processor x / y)") {
 		t.Errorf("%v", err)
 	}

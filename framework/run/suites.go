@@ -63,8 +63,8 @@ func Suites(ctx context.Context) ([]plan.Suite, error) {
 	return suites, nil
 }
 
-// Digests are those (SHA-256) of the suites that have a picked scenario, by name.
-func Digests(suites []plan.Suite, picked []scenario.Info) (map[string]string, error) {
+// digests are those (SHA-256) of the suites that have a picked scenario, by name.
+func digests(suites []plan.Suite, picked []scenario.Info) (map[string]string, error) {
 	out := map[string]string{}
 	for _, s := range suites {
 		if !slices.ContainsFunc(picked, func(i scenario.Info) bool { return i.Suite == s.Name }) {
@@ -72,7 +72,7 @@ func Digests(suites []plan.Suite, picked []scenario.Info) (map[string]string, er
 		}
 		sum, err := cache.FileSum(s.Binary)
 		if err != nil {
-			return nil, err
+			return out, err
 		}
 		out[s.Name] = sum
 	}

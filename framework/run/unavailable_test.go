@@ -90,7 +90,7 @@ func TestUnavailableKernel(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.folder, s.Out = nil, t.TempDir()
-	if err := s.begin(ks, picked); err != nil {
+	if err := s.begin(t.Context(), ks, picked); err != nil {
 		t.Fatal(err)
 	}
 	todo := plan.Make(ks, s.suites, picked, plan.Options{Shard: s.Shard})
@@ -108,6 +108,14 @@ func TestUnavailableKernel(t *testing.T) {
 	record, folder, err := s.finish(t.Context())
 	if err != nil {
 		t.Fatal(err)
+	}
+	for name, digest := range map[string]string{
+		"the suite": record.Suites["dax"], "the agent": record.Suites["guest/agent"], "the init": record.Suites["guest/init"],
+		"QEMU": record.Host.QEMUDigest, "the processor": record.Host.CPUDigest,
+	} {
+		if digest == "" {
+			t.Errorf("the record has no digest of %s", name)
+		}
 	}
 	if record.Summary.Rig != 2*(len(picked)-1) || record.Summary.NotDoable != 3 || record.Summary.ExitCode != fault.ExitRig {
 		t.Errorf("%+v", record.Summary)

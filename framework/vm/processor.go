@@ -4,6 +4,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/faultline/faultline/internal/cache"
 )
 
 // processor describes what runs the guest's instructions with KVM: this machine's
@@ -16,6 +18,13 @@ func processor() (string, error) {
 	}
 	kernel, err := os.ReadFile("/proc/sys/kernel/version")
 	return model(string(info)) + string(kernel), err
+}
+
+// ProcessorDigest is a digest of what this machine's processor is, with its microcode and
+// features: two machines may name theirs alike.
+func ProcessorDigest() (string, error) {
+	info, err := os.ReadFile("/proc/cpuinfo")
+	return cache.Key(model(string(info))), err
 }
 
 // model returns the lines of the first processor in /proc/cpuinfo that say what it is;

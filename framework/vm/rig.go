@@ -60,6 +60,11 @@ func (r *Rig) Close() error { return r.keeper.Close() }
 // Folder makes a folder that vanishes with the process.
 func (r *Rig) Folder(pattern string) (string, error) { return os.MkdirTemp(r.dir, pattern) }
 
+// Programs are the digests of the programs that run in guests, by name.
+func (r *Rig) Programs() map[string]string {
+	return map[string]string{"guest/init": r.init.digest, "guest/agent": r.agent.digest}
+}
+
 // keeper removes a folder when our process ends, however it ends.
 type keeper struct {
 	stdin io.Closer

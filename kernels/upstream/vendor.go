@@ -80,6 +80,12 @@ var vendors = compile([]vendor{
 	{name: "Debian experimental", form: `-(?:0|trunk)-` + debian, whole: true, early: true, unordered: true},
 	{name: "Debian", form: `-(?:0\.(?:bpo|deb\d+)\.)?(?P<build>\d+)-` + debian, whole: true},
 	{name: "Debian", form: `(?:\+(?:deb\d+(?:\+\d+)?|bpo))?-` + debian, whole: true},
+	// What git describe says of a tree (scripts/setlocalversion).
+	{name: "local", form: `.*-\d{5}-g[0-9a-f]{7,}.*`, whole: true, unordered: true},
+	// Called as RHEL's or as Ubuntu's are, by a vendor without a row: it is not known
+	// whether that takes updates whole, or builds candidates.
+	{name: "another rpm", form: `-\d[\w.]*\.[a-z]{2,}\d+\w*` + rpmArch, unordered: true},
+	{name: "another deb", form: `-\d[\d.]*(?:\.g[0-9a-f]+|daily\d+)?-[a-z]{2}[a-z0-9-]*`, early: true, unordered: true},
 	// What somebody made of a tree: 6.1.192+, -dirty, -g1ea7ca1b0901, CONFIG_LOCALVERSION;
 	// and Container-Optimized OS, whose kernels are called 6.6.105+.
 	{name: "local", form: `.*`, whole: true, unordered: true},

@@ -115,6 +115,9 @@ func (b *bisection) takeOver() error {
 	if err := b.folder.Hold(); err != nil {
 		return err
 	}
+	if err := b.folder.CheckLinks(); err != nil {
+		return err
+	}
 	b.rec = *old
 	b.rec.Answers, b.rec.Finished = nil, time.Time{}
 	cells, _, err := b.folder.Cells()

@@ -3,6 +3,7 @@ package results
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -37,6 +38,38 @@ func (f *Folder) Hold() error {
 	}
 	f.held = dir
 	return nil
+}
+
+// CheckLinks refuses a folder that is to be written to again, and has links where a run
+// writes: what is written would go to where they lead. A run leaves none.
+func (f *Folder) CheckLinks() error {
+	root, err := os.OpenRoot(f.dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	plain := func(rel string, mode fs.FileMode) error {
+		if mode.IsDir() || mode.IsRegular() {
+			return nil
+		}
+		return fault.Requestf("%s is no regular file, and no run of Faultline left it; remove it, or run without --resume", f.Path(rel))
+	}
+	top, err := root.Lstat(kernelsDir) // WalkDir follows a link there
+	if err == nil {
+		err = plain(kernelsDir, top.Mode())
+	}
+	if err == nil {
+		err = fs.WalkDir(root.FS(), kernelsDir, func(rel string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			return plain(rel, d.Type())
+		})
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // Close lets others write to the folder; it can still be read, and written to.

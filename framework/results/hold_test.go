@@ -4,11 +4,51 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/faultline/faultline/internal/fault"
 )
+
+// What is resumed is written to: no link in it leads elsewhere.
+func TestCheckLinks(t *testing.T) {
+	f := folder(t, run("r1", cell("a/b", "old", "EIO")))
+	if err := f.Put(ConsoleFile("old"), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.CheckLinks(); err != nil {
+		t.Error(err)
+	}
+	for name, links := range map[string][2]string{
+		"a console":     {t.TempDir() + "/x", f.Path(KernelDir("new"), "console.log")},
+		"a folder":      {t.TempDir(), f.Path(KernelDir("old"), "consoles")},
+		"one within":    {"cells", f.Path(KernelDir("old"), "more")},
+		"all their own": {t.TempDir(), f.Path(KernelDir("other"))},
+	} {
+		if err := os.MkdirAll(filepath.Dir(links[1]), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(links[0], links[1]); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.CheckLinks(); fault.Of(err) != fault.Request || !strings.Contains(err.Error(), links[1]) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := os.Remove(links[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Rename(f.Path("kernels"), f.Path("away")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("away", f.Path("kernels")); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.CheckLinks(); fault.Of(err) != fault.Request {
+		t.Errorf("the folder of all kernels: %v", err)
+	}
+}
 
 // A run's cells are not taken away while it goes on, and it is told to whoever
 // wants the same folder.

@@ -19,6 +19,9 @@ func (r *run) takeOver(rec results.Run) error {
 	if err := sameRun(r.record, rec); err != nil {
 		return err
 	}
+	if err := r.folder.CheckLinks(); err != nil {
+		return err
+	}
 	for i, old := range r.record.Kernels {
 		if old.Unavailable != "" && rec.Kernels[i].Name != old.Name { // its cells are of no kernel now
 			if err := os.RemoveAll(r.folder.Path(results.KernelDir(old.Name))); err != nil {

@@ -107,3 +107,23 @@ func TestNothingToResume(t *testing.T) {
 		s.folder.Close()
 	}
 }
+
+// A folder that is resumed may be another's: nothing is written or removed by its links.
+func TestResumeFollowsNoLink(t *testing.T) {
+	s := script(t)
+	away := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(away, "old"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(away, s.folder.Path("kernels")); err != nil {
+		t.Fatal(err)
+	}
+	s.record = results.Run{Kernels: []results.Kernel{{Name: "old", Spec: "dir:old", Unavailable: "no network"}}}
+	now := results.Run{Kernels: []results.Kernel{{Name: "new", Spec: "dir:old"}}}
+	if err := s.takeOver(now); fault.Of(err) != fault.Request || !strings.Contains(err.Error(), "kernels is no regular file") {
+		t.Errorf("%v", err)
+	}
+	if _, err := os.Stat(filepath.Join(away, "old")); err != nil {
+		t.Errorf("what the link led to: %v", err)
+	}
+}

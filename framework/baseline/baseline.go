@@ -35,16 +35,16 @@ type (
 		Processor string `json:"processor,omitempty"`
 		// Said are the lines of kernel logs that many cells share, by what stands for them there.
 		Said    map[string]string `json:"said"`
-		Kernels []kernel          `json:"kernels"`
+		Kernels kernels           `json:"kernels"`
 	}
 	kernel struct {
-		Name    string          `json:"name"`
-		Spec    string          `json:"spec,omitempty"`
-		Version string          `json:"version,omitempty"`
-		Release string          `json:"release,omitempty"`
-		Arch    string          `json:"arch"`
-		Accel   string          `json:"accel"`
-		Cells   map[string]cell `json:"cells"`
+		Name    string `json:"name"`
+		Spec    string `json:"spec,omitempty"`
+		Version string `json:"version,omitempty"`
+		Release string `json:"release,omitempty"`
+		Arch    string `json:"arch"`
+		Accel   string `json:"accel"`
+		Cells   cells  `json:"cells"`
 	}
 	cell struct {
 		// Accel is there where it is not the kernel's.
@@ -212,8 +212,11 @@ func Decode(text []byte) (*Baseline, error) {
 	run.Host = results.Host{QEMU: f.QEMU, CPU: f.Processor}
 	var problems []error
 	seen := map[string]bool{}
-	steps := 0
+	steps, said := 0, 0
 	for _, k := range f.Kernels {
+		if len(problems) > mostProblems || len(run.Cells) > mostCells {
+			break
+		}
 		if seen[k.Name] {
 			problems = append(problems, fmt.Errorf("kernel %q is there twice", k.Name))
 		}
@@ -227,10 +230,16 @@ func Decode(text []byte) (*Baseline, error) {
 			if steps += len(c.Steps); steps > mostStepsInAll {
 				return nil, fault.Requestf("it is no baseline: its cells have more than %d steps", mostStepsInAll)
 			}
+			if said += len(c.Witnesses[observe.WitnessLog]); said > mostSaid {
+				return nil, fault.Requestf("it is no baseline: its cells have more than %d bytes of kernel logs", mostSaid)
+			}
 			c.Scenario, c.Kernel = id, k.Name
 			run.Cells = append(run.Cells, c)
 			out.did[place{k.Name, id}] = k.Cells[id].Did
 		}
+	}
+	if len(run.Cells) > mostCells {
+		return nil, fault.Requestf("it is no baseline: it has more than %d cells", mostCells)
 	}
 	if len(problems) > 0 {
 		return nil, fault.Requestf("it is no baseline: %v", errors.Join(problems...))
@@ -267,9 +276,14 @@ func (c cell) cell(accel string, said map[string]string) (observe.Cell, error) {
 			delete(out.Witnesses, name)
 		} else {
 			out.Witnesses[name] = *value
-			if name == observe.WitnessLog {
-				out.Witnesses[name] = replaced(*value, said)
+			if name != observe.WitnessLog {
+				continue
 			}
+			log, ok := restored(*value, said)
+			if !ok {
+				return out, fmt.Errorf("its kernel's log has more than %d bytes", mostLog)
+			}
+			out.Witnesses[name] = log
 		}
 	}
 	return out, nil
@@ -280,6 +294,11 @@ func (c cell) cell(accel string, said map[string]string) (observe.Cell, error) {
 const (
 	mostSteps      = 10_000
 	mostStepsInAll = 1_000_000
+	mostKernels    = 1_000
+	mostCells      = 200_000
+	mostLog        = 16 << 20  // bytes of a cell's log, with the lines that many cells share
+	mostSaid       = 512 << 20 // and of all cells' logs
+	mostProblems   = 5         // that are told
 )
 
 // MaxBytes bounds the file of a baseline. One of 5,000 cells has 3 MiB.

@@ -35,6 +35,21 @@ func shared(cells []observe.Cell) map[string]string {
 	return out
 }
 
+// restored is a log with the lines that stand for others replaced by these; ok is false
+// where it would be larger than mostLog.
+func restored(log string, by map[string]string) (_ string, ok bool) {
+	bytes := 0
+	for l := range strings.SplitSeq(log, "\n") {
+		if other, ok := by[l]; ok {
+			l = other
+		}
+		if bytes += len(l) + 1; bytes > mostLog {
+			return "", false
+		}
+	}
+	return replaced(log, by), true
+}
+
 // replaced is a log with lines replaced.
 func replaced(log string, by map[string]string) string {
 	lines := strings.Split(log, "\n")

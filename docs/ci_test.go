@@ -2,6 +2,7 @@ package docs_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,18 +16,39 @@ import (
 // pinned is an action at a commit: a tag can be moved.
 var pinned = regexp.MustCompile(`@[0-9a-f]{40}$`)
 
-// TestWorkflowsAskForLittle has workflows that may read and nothing else, and leave no
+// reExample is an example of a workflow of GitHub's.
+var reExample = regexp.MustCompile("(?s)```yml\n(on:.*?)```")
+
+// moves reports whether an action can become another one under the same name. Our own is
+// the caller's choice.
+func moves(uses string) bool {
+	return uses != "" && !strings.HasPrefix(uses, "./") && !strings.HasPrefix(uses, "faultline/faultline") && !pinned.MatchString(uses)
+}
+
+// TestWorkflowsAskForLittle has workflows, and the examples of them, that may read and nothing else, and leave no
 // token in a clone.
 func TestWorkflowsAskForLittle(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(root, ".github", "workflows", "*.yml"))
 	if err != nil || len(files) < 2 {
 		t.Fatalf("%v, %v", files, err)
 	}
+	texts := map[string][]byte{}
 	for _, file := range files {
-		data, err := os.ReadFile(file)
-		if err != nil {
+		if texts[file], err = os.ReadFile(file); err != nil {
 			t.Fatal(err)
 		}
+	}
+	page, err := os.ReadFile("pipelines.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, m := range reExample.FindAllSubmatch(page, -1) {
+		texts[fmt.Sprintf("example %d of pipelines.md", i+1)] = m[1]
+	}
+	if len(texts) < len(files)+3 {
+		t.Errorf("pipelines.md has %d examples for GitHub", len(texts)-len(files))
+	}
+	for file, data := range texts {
 		var w struct {
 			Permissions map[string]string
 			Jobs        map[string]struct {
@@ -48,7 +70,7 @@ func TestWorkflowsAskForLittle(t *testing.T) {
 				t.Errorf("%s: %s has permissions of its own: %v", file, name, job.Permissions)
 			}
 			for _, s := range job.Steps {
-				if !strings.HasPrefix(s.Uses, "./") && s.Uses != "" && !pinned.MatchString(s.Uses) {
+				if moves(s.Uses) {
 					t.Errorf("%s: %s uses %s, which is not pinned to a commit", file, name, s.Uses)
 				}
 				if strings.HasPrefix(s.Uses, "actions/checkout@") && s.With["persist-credentials"] != false {
@@ -56,6 +78,32 @@ func TestWorkflowsAskForLittle(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestActionPinsActions has the action use others by commit, too.
+func TestActionPinsActions(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join(root, "action.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var a struct {
+		Runs struct{ Steps []struct{ Uses string } }
+	}
+	if err := yaml.Unmarshal(data, &a); err != nil {
+		t.Fatal(err)
+	}
+	used := 0
+	for _, s := range a.Runs.Steps {
+		if s.Uses != "" {
+			used++
+		}
+		if moves(s.Uses) {
+			t.Errorf("it uses %s, which is not pinned to a commit", s.Uses)
+		}
+	}
+	if used == 0 {
+		t.Error("it uses no action, or its form is another one")
 	}
 }
 

@@ -71,7 +71,7 @@ A scenario that raises a machine check at an access needs the gdb stub of QEMU f
 gdb before the step runs. Ctrl-C ends repro and the guest, unless gdb runs in this terminal.
 
 The kernel spec comes from the record of the run. Resolving tree:PATH runs the Makefile of that tree, so a record of
-another installation of Faultline, or of merged runs, needs --trust.
+another installation of Faultline, of merged runs, or with relative paths of another folder, needs --trust.
 
 Examples:
   faultline repro dax/ext4/shared-read@apt:bookworm

@@ -115,7 +115,7 @@ func trusted(opt Options) error {
 			what += fmt.Sprintf(" and runs the program %q", s.Program.Path)
 		}
 	}
-	return fault.Requestf("another installation of Faultline wrote this record, or runs were merged to it, "+
+	return fault.Requestf("another installation of Faultline wrote this record, or runs were merged to it, or it has relative paths and was written in another folder, "+
 		"and repro resolves %s with your rights (a tree: is built by its Makefile); where you trust all of that, give --trust", what)
 }
 

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/faultline/faultline/framework/program"
 )
@@ -81,8 +82,15 @@ func (i Installation) mark(r Run) []byte {
 		Program    *program.Program
 	}
 	all := []named{}
+	here := ""
 	for _, k := range r.Kernels {
 		all = append(all, named{k.Name, k.Spec, nil})
+		if relative(k.Spec) {
+			here, _ = os.Getwd()
+		}
+	}
+	if here != "" { // elsewhere the same words name another tree
+		all = append(all, named{"", here, nil})
 	}
 	for _, s := range r.Scenarios {
 		if s.Program != nil {
@@ -96,4 +104,27 @@ func (i Installation) mark(r Run) []byte {
 	h := hmac.New(sha256.New, i.key)
 	h.Write(b)
 	return h.Sum(nil)
+}
+
+// relative reports whether a spec names a file or folder that lies elsewhere where the
+// working folder is another one.
+func relative(spec string) bool {
+	scheme, arg, ok := strings.Cut(spec, ":")
+	if !ok || scheme == "apt" {
+		return false
+	}
+	paths, settings, _ := strings.Cut(arg, "?")
+	for path := range strings.SplitSeq(paths, ",") {
+		if !strings.HasPrefix(path, "/") {
+			return true
+		}
+	}
+	for setting := range strings.SplitSeq(settings, "&") {
+		name, value, _ := strings.Cut(setting, "=")
+		file := name == "config" || name == "patch" || strings.Contains(value, "/")
+		if file && !strings.HasPrefix(value, "/") {
+			return true
+		}
+	}
+	return false
 }

@@ -60,3 +60,30 @@ func TestInstallation(t *testing.T) {
 		t.Error("an empty key is one")
 	}
 }
+
+// A record that is read again, in a folder that somebody else gave, may name that one's
+// tree by the same words.
+func TestInstallationInAnotherFolder(t *testing.T) {
+	ours, err := OpenInstallation(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for spec, moves := range map[string]bool{
+		"apt:bookworm/6.12": false, "tree:/src/linux@v6.5": false, "dir:/boot?config=/boot/config": false, "deb:/a.deb,/b.deb": false,
+		"tree:/src/linux@HEAD?cc=gcc-12&revert=1ea7ca1b0901": false,
+		"tree:linux@v6.5": true, "tree:../linux": true, "dir:.": true, "deb:/a.deb,b.deb": true,
+		"tree:/src/linux?config=my": true, "tree:/src/linux?patch=a.patch": true, "tree:/src/linux?cc=./gcc": true,
+	} {
+		t.Chdir(t.TempDir())
+		r := run("r1", cell("a/b", "old", "EIO"))
+		r.Kernels[0].Spec = spec
+		ours.Sign(&r)
+		if !ours.Wrote(r) {
+			t.Errorf("%s: not its own where it was written", spec)
+		}
+		t.Chdir(t.TempDir())
+		if ours.Wrote(r) == moves {
+			t.Errorf("%s: its own elsewhere: %t", spec, !moves)
+		}
+	}
+}

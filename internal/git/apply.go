@@ -2,6 +2,7 @@ package git
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,7 +25,8 @@ type ApplyError struct {
 	Hunks []string
 	// Reason is what git says where no hunk is to blame.
 	Reason string
-	// Hint is what of the patch's mail may be to blame, or "".
+	// Hint is what of the patch's mail may be to blame, or where its lines are already
+	// that belong elsewhere, or "".
 	Hint string
 }
 
@@ -148,15 +150,16 @@ func (r *Repo) apply(ctx context.Context, env []string, tree string, p Patch) (s
 	if _, err := r.Output(ctx, env, nil, "read-tree", tree); err != nil { // without what conflicts
 		return "", err
 	}
-	if _, err := r.Output(ctx, env, p.diff, append(apply, "--check", "--reverse", "-")...); err == nil {
-		return tree, nil
+	present, elsewhere, err := r.present(ctx, env, tree, p.diff, apply)
+	if err != nil || present {
+		return tree, err
 	}
 	if p.from != "" {
 		if merged, err := r.merge(ctx, tree, p); err != nil || merged != "" {
 			return merged, err
 		}
 	}
-	e := &ApplyError{Patch: p.String(), Hint: p.hint}
+	e := &ApplyError{Patch: p.String(), Hint: cmp.Or(elsewhere, p.hint)}
 	_, err = r.Output(ctx, env, p.diff, append(apply, "--check", "-")...)
 	switch {
 	case errors.As(err, &failed):

@@ -71,9 +71,15 @@ func Run(ctx context.Context, dir string, more []string, in []byte, args ...stri
 // call runs git in a folder and returns what it prints, byte for byte. A failure is
 // a *tool.RunError; what was printed until then comes with it.
 func call(ctx context.Context, dir string, env []string, in []byte, args ...string) ([]byte, error) {
+	out, _, err := heard(ctx, dir, env, in, args...)
+	return out, err
+}
+
+// heard is call, with what git says beside.
+func heard(ctx context.Context, dir string, env []string, in []byte, args ...string) (printed []byte, said string, err error) {
 	bin, err := tool.Find("git", "git")
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	cmd := tool.Command(ctx, dir, nil, bin, args...)
 	cmd.Env = env
@@ -81,11 +87,11 @@ func call(ctx context.Context, dir string, env []string, in []byte, args ...stri
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(in), &out, &errs
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+			return nil, "", context.Cause(ctx)
 		}
-		return out.Bytes(), &tool.RunError{Name: "git", Stderr: errs.String(), Err: err}
+		return out.Bytes(), errs.String(), &tool.RunError{Name: "git", Stderr: errs.String(), Err: err}
 	}
-	return out.Bytes(), nil
+	return out.Bytes(), errs.String(), nil
 }
 
 // line is the one line that git answers with, without its end. More than one line is

@@ -70,6 +70,12 @@ func (r *Repo) Output(ctx context.Context, more []string, in []byte, args ...str
 	return call(ctx, r.dir, append(r.env[:len(r.env):len(r.env)], more...), in, args...)
 }
 
+// said is Output, of what git says beside what it prints.
+func (r *Repo) said(ctx context.Context, more []string, in []byte, args ...string) (string, error) {
+	_, said, err := heard(ctx, r.dir, append(r.env[:len(r.env):len(r.env)], more...), in, args...)
+	return said, err
+}
+
 // Differ are the files that are not the same in two trees.
 func (r *Repo) Differ(ctx context.Context, a, b string) ([]string, error) {
 	out, err := r.Output(ctx, nil, nil, "diff-tree", "-r", "-z", "--name-only", "--no-renames", a, b)

@@ -126,6 +126,10 @@ func (r *Repo) Apply(ctx context.Context, tree string, edits []Edit) (Applied, e
 	if len(present) == len(out.Patches) {
 		return out, &ApplyError{Patch: strings.Join(present, ", "), Present: true}
 	}
+	if out.Tree == tree { // a patch, and its revert
+		last := out.Patches[len(out.Patches)-1]
+		return out, &ApplyError{Patch: last.String(), Reason: "with it the patches change nothing together"}
+	}
 	return out, nil
 }
 

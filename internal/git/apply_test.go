@@ -126,6 +126,7 @@ func TestPresent(t *testing.T) {
 		{"a commit twice", base, []Edit{{Commit: first}, {Commit: first}}, all[:1], ""},
 		{"a revert", base, []Edit{{Commit: first, Revert: true}}, nil, "the revert of " + first[:12] + " (first) is already present"},
 		{"one of two commits", first, []Edit{{Commit: first}, {Commit: second}}, all[:1], ""},
+		{"a commit and its revert", base, []Edit{{Commit: first}, {Commit: first, Revert: true}}, nil, "with it the patches change nothing together"},
 		{"a commit that changes no file", base, []Edit{{Commit: empty}}, nil, "the commit changes no file"},
 	} {
 		got, err := r.Apply(t.Context(), c.on+"^{tree}", c.edits)

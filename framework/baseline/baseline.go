@@ -35,7 +35,7 @@ type (
 		Processor string `json:"processor,omitempty"`
 		// Said are the lines of kernel logs that many cells share, by what stands for them there.
 		Said    map[string]string `json:"said"`
-		Kernels kernels           `json:"kernels"`
+		Kernels json.RawMessage   `json:"kernels"`
 	}
 	kernel struct {
 		Name    string `json:"name"`
@@ -209,11 +209,15 @@ func Decode(text []byte) (*Baseline, error) {
 	if f.Version != version {
 		return nil, fault.Requestf("it is a baseline of version %d, and this Faultline reads %d; save it anew", f.Version, version)
 	}
+	all, err := readKernels(f.Kernels)
+	if err != nil {
+		return nil, fault.Requestf("it is no baseline: %v", err)
+	}
 	run.Host = results.Host{QEMU: f.QEMU, CPU: f.Processor}
 	var problems []error
 	seen := map[string]bool{}
 	steps, said := 0, 0
-	for _, k := range f.Kernels {
+	for _, k := range all {
 		if len(problems) > mostProblems || len(run.Cells) > mostCells {
 			break
 		}

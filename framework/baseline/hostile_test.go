@@ -20,7 +20,9 @@ func TestHostileBaselines(t *testing.T) {
 		}
 		return b.String()
 	}
-	in := func(cells string) string { return `{"faultline_baseline": 1, "kernels": [{"name": "k", "cells": {` + cells + `}}]}` }
+	in := func(cells string) string {
+		return `{"faultline_baseline": 1, "kernels": [{"name": "k", "cells": {` + cells + `}}]}`
+	}
 	log := strings.Repeat(`~00000000\n`, 1000) // a thousand times the line that it stands for
 	for name, c := range map[string]struct{ text, says string }{
 		"kernels":         {`{"faultline_baseline": 1, "kernels": [` + many(`{},`) + `{}]}`, "more than 1000 kernels"},

@@ -9,19 +9,21 @@ import (
 // A file's lists are read element by element, and no further than a baseline can have:
 // an element that is "{}" in the file takes some hundred bytes of memory.
 
-type kernels []kernel
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (ks *kernels) UnmarshalJSON(text []byte) error {
-	return each(text, '[', func(dec *json.Decoder) error {
-		if len(*ks) == mostKernels {
+// readKernels reads the list of a file's kernels.
+func readKernels(text []byte) (all []kernel, err error) {
+	if len(text) == 0 { // it has none
+		return nil, nil
+	}
+	err = each(text, '[', func(dec *json.Decoder) error {
+		if len(all) == mostKernels {
 			return fmt.Errorf("it has more than %d kernels", mostKernels)
 		}
 		var k kernel
 		err := dec.Decode(&k)
-		*ks = append(*ks, k)
+		all = append(all, k)
 		return err
 	})
+	return all, err
 }
 
 type cells map[string]cell

@@ -74,6 +74,7 @@ func TestWhoMayBeAccused(t *testing.T) {
 		{"", nil, []string{"-6.5.0-0-amd64"}, ""},
 		{"", nil, []string{"+6.5.0-rc3", "-6.5.0-rc5"}, ""},
 		{"", nil, []string{"-next-20230901"}, ""},
+		{"v6.8", nil, []string{"-6.8.0-2049-raspi-realtime"}, ""},
 		// Its base has it.
 		{"v5.12", nil, []string{"-5.14.0-611.el9.x86_64"}, "5.14.0-611.el9.x86_64"},
 		{"", nil, []string{"-6.8.0-44-generic"}, "6.8.0-44-generic"},
@@ -89,6 +90,7 @@ func TestWhoMayBeAccused(t *testing.T) {
 		{"v6.15", []string{"6.14.3", "6.12.24"}, []string{"-6.13.12"}, ""},
 		{"v6.15", []string{"6.14.3", "6.12.24"}, []string{"-6.12.0-228.el10.x86_64"}, ""},
 		{"v6.15", []string{"6.14.3", "6.12.24"}, []string{"-6.12.30-android16-5-gabcdef123456"}, ""},
+		{"v5.19", []string{"5.10.100"}, []string{"-5.10.134-16.1.al8.x86_64"}, ""},
 		// So had an older kernel of its own line.
 		{"", nil, []string{"+6.1.190", "-6.1.200"}, "6.1.200"},
 		{"", nil, []string{"+5.14.0-503.11.1.el9_5.x86_64", "-5.14.0-503.14.1.el9_5.x86_64"}, "5.14.0-503.14.1.el9_5.x86_64"},

@@ -27,7 +27,7 @@ func gitlab(w io.Writer, j Job) error {
 		yaml.MapItem{Key: "script", Value: []string{
 			"shard=$CI_NODE_INDEX/$CI_NODE_TOTAL\nout=" + out + "/$CI_NODE_INDEX\nset --\n" + resume + j.command() + "\n",
 		}},
-		// A request that is wrong fails here; what was seen, and what could not be, is for the merge to say.
+		// A wrong request fails here; the merge reports what was observed and what could not be.
 		yaml.MapItem{Key: "allow_failure", Value: yaml.MapSlice{{Key: "exit_codes", Value: []int{1, 3, 130}}}},
 		yaml.MapItem{Key: "retry", Value: yaml.MapSlice{
 			{Key: "max", Value: 2},

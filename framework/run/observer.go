@@ -75,8 +75,8 @@ func (o *Observer) Close() {
 	o.rig.Close()
 }
 
-// memoryPerGuest is what a guest takes at most, its private pages and QEMU's
-// own: see docs/performance.md.
+// memoryPerGuest bounds what a guest takes, its private pages and QEMU's own, with
+// room for scenarios that use most of its memory.
 const memoryPerGuest = 400 << 20
 
 // booted is what was made of a kernel.

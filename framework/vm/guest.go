@@ -118,7 +118,7 @@ func (g *Guest) start(ctx context.Context, bin qemu.Binary, m qemu.Machine) erro
 	return nil
 }
 
-// hello greets the agent: after boot, and in every clone.
+// hello greets the agent of a guest that was booted.
 func (g *Guest) hello(ctx context.Context, spare int, hold ...string) error {
 	entropy := make([]byte, 64)
 	rand.Read(entropy)

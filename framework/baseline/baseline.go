@@ -302,7 +302,7 @@ const (
 	mostCells      = 200_000
 	mostLog        = 16 << 20  // bytes of a cell's log, with the lines that many cells share
 	mostSaid       = 512 << 20 // and of all cells' logs
-	mostProblems   = 5         // that are told
+	mostProblems   = 5         // that are reported
 )
 
 // MaxBytes bounds the file of a baseline. One of 5,000 cells has 3 MiB.

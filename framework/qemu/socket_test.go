@@ -10,14 +10,21 @@ import (
 	"time"
 )
 
-// An answer is what QEMU said, whatever events follow it at once.
-func TestAnswersAreNotOverwritten(t *testing.T) {
+// monitorSocket listens in QEMU's place.
+func monitorSocket(t *testing.T) (net.Listener, string) {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "qmp")
 	l, err := net.Listen("unix", path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	t.Cleanup(func() { l.Close() })
+	return l, path
+}
+
+// An answer is what QEMU said, whatever events follow it at once.
+func TestAnswersAreNotOverwritten(t *testing.T) {
+	l, path := monitorSocket(t)
 	const rounds, events = 40, 20
 	go func() {
 		c, err := l.Accept()
@@ -62,12 +69,7 @@ func long(round int) string { return strings.Repeat(fmt.Sprintf("%04d", round), 
 
 // A connection that is closed keeps nobody waiting.
 func TestDisconnect(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "qmp")
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
+	l, path := monitorSocket(t)
 	s, err := dialSocket(path, time.Second)
 	if err != nil {
 		t.Fatal(err)

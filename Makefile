@@ -18,7 +18,7 @@ SOURCES := go.mod go.sum $(shell find cmd framework guest images internal kernel
 build: bin/.built ## build bin/: the command, the guest's programs, the compiled suites
 	@:
 
-# The guest's programs are built as framework/vm does it for tests, so that
+# The guest's programs are built as framework/machine/vm does it for tests, so that
 # both get the same bytes and share the templates in the cache. The suites are the
 # same bytes wherever they are built: their digests are compared by merge. All is built
 # with -trimpath, here and by tests, so that nothing is compiled twice.

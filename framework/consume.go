@@ -10,12 +10,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/faultline/faultline/framework/gdb"
 	"github.com/faultline/faultline/framework/inject"
-	"github.com/faultline/faultline/framework/kcore"
-	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/framework/qemu"
-	"github.com/faultline/faultline/framework/rewind"
+	"github.com/faultline/faultline/framework/machine/gdb"
+	"github.com/faultline/faultline/framework/machine/kcore"
+	"github.com/faultline/faultline/framework/machine/qemu"
+	"github.com/faultline/faultline/framework/machine/rewind"
+	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/guest/wire"
 	"github.com/faultline/faultline/internal/arch"
 )

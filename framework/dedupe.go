@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"syscall"
 
-	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/guest/victim"
 	"github.com/faultline/faultline/guest/wire"
 )

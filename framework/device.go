@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/faultline/faultline/framework/inject"
-	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/framework/machine/vm"
+	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/guest/wire"
 )
 

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/faultline/faultline/framework/change"
-	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/analysis/change"
+	"github.com/faultline/faultline/framework/record/observe"
 )
 
 // Expectation is a Gomega matcher on a *Seen; Follow and Be make it.

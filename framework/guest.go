@@ -12,10 +12,10 @@ import (
 
 	"github.com/onsi/ginkgo/v2"
 
-	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/framework/qemu"
-	"github.com/faultline/faultline/framework/suite"
-	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/framework/machine/qemu"
+	"github.com/faultline/faultline/framework/machine/vm"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/run/suite"
 	"github.com/faultline/faultline/guest/wire"
 	"github.com/faultline/faultline/internal/arch"
 	"github.com/faultline/faultline/internal/plain"

@@ -1,6 +1,6 @@
 package framework
 
-import "github.com/faultline/faultline/framework/scenario"
+import "github.com/faultline/faultline/framework/record/scenario"
 
 // What a kernel must have for files on a device. A scenario says so with its
 // other traits; what each of these stands for is in the kernel's Kconfig files.

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/framework/suite"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/run/suite"
 	"github.com/faultline/faultline/guest/siginfo"
 )
 

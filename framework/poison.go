@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"github.com/faultline/faultline/framework/inject"
-	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/framework/machine/vm"
+	"github.com/faultline/faultline/framework/record/observe"
 )
 
 // notePanic makes a panic that nobody expected a step of its own, where it came in

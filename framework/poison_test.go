@@ -4,9 +4,9 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/framework/suite"
-	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/framework/machine/vm"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/run/suite"
 )
 
 // A panic is an observation by its words; one without them, or of a guest that

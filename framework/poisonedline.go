@@ -6,10 +6,10 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"github.com/faultline/faultline/framework/gdb"
 	"github.com/faultline/faultline/framework/inject"
-	"github.com/faultline/faultline/framework/kcore"
-	"github.com/faultline/faultline/framework/rewind"
+	"github.com/faultline/faultline/framework/machine/gdb"
+	"github.com/faultline/faultline/framework/machine/kcore"
+	"github.com/faultline/faultline/framework/machine/rewind"
 )
 
 // lineBytes is a cache line, the unit in which memory is poisoned.

@@ -12,9 +12,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/framework/program"
-	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/framework/machine/vm"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/program"
 	"github.com/faultline/faultline/internal/tap"
 )
 

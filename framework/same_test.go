@@ -11,8 +11,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/framework/scenario"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/scenario"
 )
 
 const (

@@ -6,10 +6,10 @@ import (
 
 	"github.com/onsi/ginkgo/v2"
 
-	"github.com/faultline/faultline/framework/change"
-	"github.com/faultline/faultline/framework/program"
-	"github.com/faultline/faultline/framework/scenario"
-	"github.com/faultline/faultline/framework/suite"
+	"github.com/faultline/faultline/framework/analysis/change"
+	"github.com/faultline/faultline/framework/record/program"
+	"github.com/faultline/faultline/framework/record/scenario"
+	"github.com/faultline/faultline/framework/run/suite"
 )
 
 // Trait is a fact about a scenario, for Scenario.

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/faultline/faultline/framework/change"
-	"github.com/faultline/faultline/framework/scenario"
+	"github.com/faultline/faultline/framework/analysis/change"
+	"github.com/faultline/faultline/framework/record/scenario"
 )
 
 func with(traits ...Trait) (i scenario.Info) {

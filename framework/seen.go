@@ -1,8 +1,8 @@
 package framework
 
 import (
-	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/framework/suite"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/run/suite"
 )
 
 // Seen is a recorded step's outcome, for assertions: Expect(seen).To(Follow(…)).

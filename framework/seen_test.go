@@ -4,8 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/framework/suite"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/run/suite"
 )
 
 func TestSeenInWords(t *testing.T) {

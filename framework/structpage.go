@@ -7,8 +7,8 @@ import (
 	"strconv"
 
 	"github.com/faultline/faultline/framework/inject"
-	"github.com/faultline/faultline/framework/kcore"
-	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/machine/kcore"
+	"github.com/faultline/faultline/framework/record/observe"
 )
 
 // structPages is where x86-64 has its struct pages without KASLR, by the place of its

@@ -6,7 +6,7 @@ import (
 	"fmt"
 
 	"github.com/faultline/faultline/framework/inject"
-	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/guest/wire"
 )
 

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/guest/siginfo"
 	"github.com/faultline/faultline/guest/wire"
 )

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/faultline/faultline/framework/gdb"
+	"github.com/faultline/faultline/framework/machine/gdb"
 )
 
 // watcher owns the gdb stub while the guest runs. It raises the machine check at

@@ -15,9 +15,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/faultline/faultline/framework/gdb"
-	"github.com/faultline/faultline/framework/suite"
-	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/framework/machine/gdb"
+	"github.com/faultline/faultline/framework/machine/vm"
+	"github.com/faultline/faultline/framework/run/suite"
 )
 
 // scripted is a gdb stub without a guest. It accepts every watchpoint, and its

@@ -8,8 +8,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/framework/machine/vm"
+	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/guest/wire"
 )
 

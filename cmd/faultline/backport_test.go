@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/internal/fake"
 )
 

@@ -11,10 +11,10 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/faultline/faultline/framework/baseline"
-	"github.com/faultline/faultline/framework/compare"
+	"github.com/faultline/faultline/framework/analysis/compare"
+	"github.com/faultline/faultline/framework/record/baseline"
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/matrix"
-	"github.com/faultline/faultline/framework/results"
 	"github.com/faultline/faultline/internal/bounded"
 	"github.com/faultline/faultline/internal/fault"
 	"github.com/faultline/faultline/internal/plain"

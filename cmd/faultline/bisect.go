@@ -9,9 +9,9 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/faultline/faultline/framework/bisect"
-	"github.com/faultline/faultline/framework/qemu"
-	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/framework/machine/qemu"
+	"github.com/faultline/faultline/framework/record/results"
+	"github.com/faultline/faultline/framework/run/bisect"
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/internal/fault"
 )

@@ -8,10 +8,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/faultline/faultline/framework/bisect"
-	"github.com/faultline/faultline/framework/qemu"
+	"github.com/faultline/faultline/framework/machine/qemu"
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/matrix"
-	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/framework/run/bisect"
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/internal/git"
 	"github.com/faultline/faultline/kernels/source"

@@ -19,9 +19,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/faultline/faultline/framework/needs"
-	"github.com/faultline/faultline/framework/qemu"
-	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/framework/analysis/needs"
+	"github.com/faultline/faultline/framework/machine/qemu"
+	"github.com/faultline/faultline/framework/machine/vm"
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/internal/fault"
 	"github.com/faultline/faultline/internal/plain"

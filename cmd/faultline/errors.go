@@ -7,7 +7,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/framework/machine/vm"
 	"github.com/faultline/faultline/internal/fault"
 	"github.com/faultline/faultline/internal/plain"
 )

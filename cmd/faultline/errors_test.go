@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/faultline/faultline/framework/qemu"
-	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/framework/machine/qemu"
+	"github.com/faultline/faultline/framework/machine/vm"
 	"github.com/faultline/faultline/internal/fault"
 	"github.com/faultline/faultline/internal/tool"
 	"github.com/faultline/faultline/kernels"

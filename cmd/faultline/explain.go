@@ -8,11 +8,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/analysis/change"
+	"github.com/faultline/faultline/framework/record/results"
+	"github.com/faultline/faultline/framework/record/scenario"
 	"github.com/faultline/faultline/framework/report/explain"
-	"github.com/faultline/faultline/framework/results"
 	"github.com/faultline/faultline/framework/run"
-	"github.com/faultline/faultline/framework/scenario"
 	"github.com/faultline/faultline/internal/fault"
 	"github.com/faultline/faultline/internal/near"
 )

@@ -10,7 +10,7 @@ import (
 
 	"github.com/digitalocean/go-qemu/qmp"
 
-	"github.com/faultline/faultline/framework/scenario"
+	"github.com/faultline/faultline/framework/record/scenario"
 )
 
 // gdbCommand starts gdb on a guest that is open, with the symbols of its kernel.

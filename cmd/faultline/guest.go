@@ -15,8 +15,8 @@ import (
 
 	"github.com/faultline/faultline/kernels/source"
 
-	"github.com/faultline/faultline/framework/qemu"
-	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/framework/machine/qemu"
+	"github.com/faultline/faultline/framework/machine/vm"
 	"github.com/faultline/faultline/guest/wire"
 	"github.com/faultline/faultline/internal/arch"
 	"github.com/faultline/faultline/internal/cache"

@@ -5,8 +5,8 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"github.com/faultline/faultline/framework/pipeline"
 	"github.com/faultline/faultline/framework/report"
+	"github.com/faultline/faultline/framework/run/shard"
 	"github.com/faultline/faultline/internal/complete"
 	"github.com/faultline/faultline/kernels/source"
 )
@@ -29,7 +29,7 @@ Terms:
 // flags that several subcommands have.
 func helpVars() kong.Vars {
 	return kong.Vars{
-		"engines":  strings.Join(pipeline.Names(), ","),
+		"engines":  strings.Join(shard.Names(), ","),
 		"shells":   strings.Join(complete.Shells(), ","),
 		"scenario": "Select scenarios by id; * matches any text (repeatable).",
 		"label":    "Select scenarios by a Ginkgo label filter.",

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"os"
 
-	"github.com/faultline/faultline/framework/history"
+	"github.com/faultline/faultline/framework/analysis/history"
 	"github.com/faultline/faultline/internal/fault"
 	"github.com/faultline/faultline/internal/plain"
 )

@@ -10,7 +10,7 @@ import (
 
 	"github.com/faultline/faultline/kernels/source"
 
-	"github.com/faultline/faultline/framework/scenario"
+	"github.com/faultline/faultline/framework/record/scenario"
 	"github.com/faultline/faultline/kernels"
 )
 

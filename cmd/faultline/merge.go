@@ -7,8 +7,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report"
-	"github.com/faultline/faultline/framework/results"
 	"github.com/faultline/faultline/internal/fault"
 )
 

@@ -7,11 +7,11 @@ import (
 	"os"
 	"text/tabwriter"
 
-	"github.com/faultline/faultline/framework/pipeline"
-	"github.com/faultline/faultline/framework/plan"
+	"github.com/faultline/faultline/framework/record/scenario"
 	"github.com/faultline/faultline/framework/report/matrix"
 	"github.com/faultline/faultline/framework/run"
-	"github.com/faultline/faultline/framework/scenario"
+	"github.com/faultline/faultline/framework/run/plan"
+	"github.com/faultline/faultline/framework/run/shard"
 	"github.com/faultline/faultline/internal/fault"
 )
 
@@ -71,7 +71,7 @@ func (c *planCmd) Run(ctx context.Context) error {
 		if whole.Jobs == 0 {
 			whole.Jobs = guestsOfAShard
 		}
-		return pipeline.Write(os.Stdout, c.For, pipeline.Job{
+		return shard.Write(os.Stdout, c.For, shard.Job{
 			Command: append([]string{"faultline", "run"}, whole.words()...), Shards: c.Shards, Cells: cells, Jobs: whole.Jobs, Out: c.Out, Image: c.Image,
 		})
 	}

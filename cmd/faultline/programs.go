@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/faultline/faultline/framework/program"
+	"github.com/faultline/faultline/framework/record/program"
 	"github.com/faultline/faultline/internal/fault"
 )
 

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/internal/plain"
 )
 

@@ -5,8 +5,8 @@ import (
 	"os"
 	"strings"
 
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report"
-	"github.com/faultline/faultline/framework/results"
 	"github.com/faultline/faultline/internal/fault"
 )
 

@@ -12,11 +12,11 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/framework/qemu"
+	"github.com/faultline/faultline/framework/machine/qemu"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/scenario"
 	"github.com/faultline/faultline/framework/report/explain"
-	"github.com/faultline/faultline/framework/repro"
-	"github.com/faultline/faultline/framework/scenario"
+	"github.com/faultline/faultline/framework/run/repro"
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/internal/fault"
 	"github.com/faultline/faultline/internal/plain"

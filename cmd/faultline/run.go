@@ -10,10 +10,10 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/faultline/faultline/framework/compare"
-	"github.com/faultline/faultline/framework/qemu"
+	"github.com/faultline/faultline/framework/analysis/compare"
+	"github.com/faultline/faultline/framework/machine/qemu"
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/table"
-	"github.com/faultline/faultline/framework/results"
 	"github.com/faultline/faultline/framework/run"
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/internal/fault"

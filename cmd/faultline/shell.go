@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/framework/machine/vm"
 	"github.com/faultline/faultline/internal/fault"
 )
 

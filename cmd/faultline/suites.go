@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 
+	"github.com/faultline/faultline/framework/record/scenario"
 	"github.com/faultline/faultline/framework/run"
-	"github.com/faultline/faultline/framework/scenario"
 )
 
 // scenarios asks the compiled suites what they hold.

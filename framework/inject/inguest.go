@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/guest/wire"
 )
 

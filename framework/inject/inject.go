@@ -8,8 +8,8 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/framework/qemu"
+	"github.com/faultline/faultline/framework/machine/qemu"
+	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/guest/wire"
 )
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/faultline/faultline/framework/qemu"
+	"github.com/faultline/faultline/framework/machine/qemu"
 	"github.com/faultline/faultline/guest/wire"
 )
 

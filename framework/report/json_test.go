@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"github.com/faultline/faultline/framework/internal/demo"
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report"
-	"github.com/faultline/faultline/framework/results"
 	"github.com/faultline/faultline/internal/reader"
 )
 

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/internal/fault"
 	"github.com/faultline/faultline/internal/near"
 )

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/github"
 	"github.com/faultline/faultline/framework/report/html"
 	"github.com/faultline/faultline/framework/report/junit"
@@ -12,7 +13,6 @@ import (
 	"github.com/faultline/faultline/framework/report/ktap"
 	"github.com/faultline/faultline/framework/report/lava"
 	"github.com/faultline/faultline/framework/report/markdown"
-	"github.com/faultline/faultline/framework/results"
 )
 
 // Format is a way to write a run's record.

@@ -8,9 +8,9 @@ import (
 	"testing"
 
 	"github.com/faultline/faultline/framework/internal/demo"
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report"
 	"github.com/faultline/faultline/framework/report/table"
-	"github.com/faultline/faultline/framework/results"
 )
 
 // all are the formats, and the table.

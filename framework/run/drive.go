@@ -17,9 +17,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/framework/plan"
-	"github.com/faultline/faultline/framework/scenario"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/scenario"
+	"github.com/faultline/faultline/framework/run/plan"
 )
 
 // stopGrace is how long a suite's process may take to clean up after SIGINT.

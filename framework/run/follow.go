@@ -6,9 +6,9 @@ import (
 	"io"
 	"time"
 
-	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/framework/plan"
-	"github.com/faultline/faultline/framework/scenario"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/scenario"
+	"github.com/faultline/faultline/framework/run/plan"
 )
 
 // Follow is how one scenario is observed that somebody watches.

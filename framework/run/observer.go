@@ -13,12 +13,12 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/framework/plan"
-	"github.com/faultline/faultline/framework/qemu"
-	"github.com/faultline/faultline/framework/results"
-	"github.com/faultline/faultline/framework/scenario"
-	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/framework/machine/qemu"
+	"github.com/faultline/faultline/framework/machine/vm"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/results"
+	"github.com/faultline/faultline/framework/record/scenario"
+	"github.com/faultline/faultline/framework/run/plan"
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/internal/fault"
 	"github.com/faultline/faultline/kernels"

@@ -7,10 +7,10 @@ import (
 
 	"github.com/faultline/faultline/kernels/source"
 
-	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/framework/plan"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/scenario"
 	"github.com/faultline/faultline/framework/run"
-	"github.com/faultline/faultline/framework/scenario"
+	"github.com/faultline/faultline/framework/run/plan"
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/kernels"
 )

@@ -8,8 +8,8 @@ import (
 	"os"
 	"reflect"
 
-	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/internal/fault"
 )
 

@@ -14,14 +14,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/faultline/faultline/framework/change"
-	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/framework/plan"
-	"github.com/faultline/faultline/framework/program"
-	"github.com/faultline/faultline/framework/qemu"
-	"github.com/faultline/faultline/framework/results"
-	"github.com/faultline/faultline/framework/scenario"
-	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/framework/analysis/change"
+	"github.com/faultline/faultline/framework/machine/qemu"
+	"github.com/faultline/faultline/framework/machine/vm"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/program"
+	"github.com/faultline/faultline/framework/record/results"
+	"github.com/faultline/faultline/framework/record/scenario"
+	"github.com/faultline/faultline/framework/run/plan"
 	"github.com/faultline/faultline/internal/fault"
 	"github.com/faultline/faultline/kernels"
 )

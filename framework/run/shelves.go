@@ -5,14 +5,14 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/faultline/faultline/framework/judge"
-	"github.com/faultline/faultline/framework/kept"
-	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/framework/plan"
-	"github.com/faultline/faultline/framework/qemu"
-	"github.com/faultline/faultline/framework/results"
-	"github.com/faultline/faultline/framework/scenario"
-	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/machine/qemu"
+	"github.com/faultline/faultline/framework/machine/vm"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/results"
+	"github.com/faultline/faultline/framework/record/scenario"
+	"github.com/faultline/faultline/framework/run/cellcache"
+	"github.com/faultline/faultline/framework/run/plan"
 	"github.com/faultline/faultline/internal/cache"
 )
 
@@ -23,7 +23,7 @@ type shelves struct {
 	suites  []plan.Suite
 	digests map[string]string // of a suite's program
 	guests  map[guest]string  // keys of templates
-	open    map[shelfOf]*kept.Shelf
+	open    map[shelfOf]*cellcache.Shelf
 }
 
 // shelfOf is of one suite on one kind of guest.
@@ -33,7 +33,7 @@ type shelfOf struct {
 }
 
 func (r *run) shelve(suites []plan.Suite) *shelves {
-	return &shelves{run: r, suites: suites, digests: map[string]string{}, guests: map[guest]string{}, open: map[shelfOf]*kept.Shelf{}}
+	return &shelves{run: r, suites: suites, digests: map[string]string{}, guests: map[guest]string{}, open: map[shelfOf]*cellcache.Shelf{}}
 }
 
 func (s *shelves) close() {
@@ -45,7 +45,7 @@ func (s *shelves) close() {
 }
 
 // of is the shelf of a suite on a kernel's guests; nil where there can be none.
-func (s *shelves) of(ctx context.Context, k *plan.Kernel, suite plan.Suite, a qemu.Accel) *kept.Shelf {
+func (s *shelves) of(ctx context.Context, k *plan.Kernel, suite plan.Suite, a qemu.Accel) *cellcache.Shelf {
 	at := shelfOf{guest{k, a}, suite.Name}
 	shelf, asked := s.open[at]
 	if asked {
@@ -53,7 +53,7 @@ func (s *shelves) of(ctx context.Context, k *plan.Kernel, suite plan.Suite, a qe
 	}
 	key, err := s.key(ctx, at.guest, suite)
 	if err == nil {
-		shelf, err = kept.Open(ctx, s.run.Cache, key)
+		shelf, err = cellcache.Open(ctx, s.run.Cache, key)
 	}
 	if err != nil && ctx.Err() == nil {
 		s.run.say("cells of %s on %s are not kept: %v", suite.Name, k.Name, err)
@@ -86,7 +86,7 @@ func (s *shelves) key(ctx context.Context, g guest, suite plan.Suite) (string, e
 	if suite.Inputs != "" {
 		more = append(more, suite.Inputs)
 	}
-	return kept.Key(template, program, more...), nil
+	return cellcache.Key(template, program, more...), nil
 }
 
 // known finds cells that earlier runs observed; nil where all is to be observed.
@@ -134,7 +134,7 @@ func (r *run) keep(ctx context.Context, ks []*plan.Kernel) {
 	for _, s := range r.record.Scenarios {
 		rows[s.ID] = s
 	}
-	put := map[*kept.Shelf]*plan.Kernel{}
+	put := map[*cellcache.Shelf]*plan.Kernel{}
 	for _, c := range r.observed {
 		ki := slices.IndexFunc(ks, func(k *plan.Kernel) bool { return k.Name == c.Kernel })
 		si := slices.IndexFunc(r.shelves.suites, func(s plan.Suite) bool { return s.Name == rows[c.Scenario].Suite })
@@ -158,12 +158,12 @@ func (r *run) keep(ctx context.Context, ks []*plan.Kernel) {
 	}
 }
 
-func (r *run) keepBoot(shelf *kept.Shelf, k *plan.Kernel) error {
+func (r *run) keepBoot(shelf *cellcache.Shelf, k *plan.Kernel) error {
 	column, _ := r.record.Kernel(k.Name)
-	boot := kept.Boot{Millis: column.BootMillis, Splats: column.Splats, Taint: column.Taint}
+	boot := cellcache.Boot{Millis: column.BootMillis, Splats: column.Splats, Taint: column.Taint}
 	var err, wrong error
-	boot.Console, err = r.folder.ReadFile(results.ConsoleFile(k.Name), kept.Most)
-	boot.Command, wrong = r.folder.ReadFile(results.CommandFile(k.Name), kept.Most)
+	boot.Console, err = r.folder.ReadFile(results.ConsoleFile(k.Name), cellcache.Most)
+	boot.Command, wrong = r.folder.ReadFile(results.CommandFile(k.Name), cellcache.Most)
 	if err = errors.Join(err, wrong); err != nil {
 		return err
 	}

@@ -13,9 +13,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/faultline/faultline/framework/plan"
-	"github.com/faultline/faultline/framework/program"
-	"github.com/faultline/faultline/framework/scenario"
+	"github.com/faultline/faultline/framework/record/program"
+	"github.com/faultline/faultline/framework/record/scenario"
+	"github.com/faultline/faultline/framework/run/plan"
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/internal/tool"
 )

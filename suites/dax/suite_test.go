@@ -5,7 +5,7 @@ package dax_test
 import (
 	"testing"
 
-	"github.com/faultline/faultline/framework/suite"
+	"github.com/faultline/faultline/framework/run/suite"
 )
 
 func TestDAX(t *testing.T) { suite.Run(t, "dax") }

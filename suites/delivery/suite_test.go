@@ -5,7 +5,7 @@ package delivery_test
 import (
 	"testing"
 
-	"github.com/faultline/faultline/framework/suite"
+	"github.com/faultline/faultline/framework/run/suite"
 )
 
 func TestDelivery(t *testing.T) { suite.Run(t, "delivery") }

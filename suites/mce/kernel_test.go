@@ -5,9 +5,9 @@ import (
 	. "github.com/onsi/gomega"
 
 	. "github.com/faultline/faultline/framework"
-	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/analysis/change"
 	"github.com/faultline/faultline/framework/inject"
-	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/record/observe"
 )
 
 // copyPanics is how a kernel ends that meets poison in a copy that it does not

@@ -5,9 +5,9 @@ import (
 	. "github.com/onsi/gomega"
 
 	. "github.com/faultline/faultline/framework"
-	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/analysis/change"
 	"github.com/faultline/faultline/framework/inject"
-	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/record/observe"
 )
 
 // bad is the page that goes bad, and at is the byte of it that is loaded.

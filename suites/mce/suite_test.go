@@ -5,7 +5,7 @@ package mce_test
 import (
 	"testing"
 
-	"github.com/faultline/faultline/framework/suite"
+	"github.com/faultline/faultline/framework/run/suite"
 )
 
 func TestMCE(t *testing.T) { suite.Run(t, "mce") }

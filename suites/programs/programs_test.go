@@ -5,7 +5,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	. "github.com/faultline/faultline/framework"
-	"github.com/faultline/faultline/framework/program"
+	"github.com/faultline/faultline/framework/record/program"
 )
 
 var _ = Describe("a program", func() {

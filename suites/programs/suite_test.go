@@ -5,8 +5,8 @@ package programs_test
 import (
 	"testing"
 
-	"github.com/faultline/faultline/framework/program"
-	"github.com/faultline/faultline/framework/suite"
+	"github.com/faultline/faultline/framework/record/program"
+	"github.com/faultline/faultline/framework/run/suite"
 )
 
 func TestPrograms(t *testing.T) { suite.Run(t, program.Suite) }

@@ -5,8 +5,8 @@ import (
 	. "github.com/onsi/gomega"
 
 	. "github.com/faultline/faultline/framework"
-	"github.com/faultline/faultline/framework/change"
-	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/analysis/change"
+	"github.com/faultline/faultline/framework/record/observe"
 )
 
 // The page table keeps an entry for poison that was mapped (make_hwpoison_entry):

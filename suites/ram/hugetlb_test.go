@@ -5,8 +5,8 @@ import (
 	. "github.com/onsi/gomega"
 
 	. "github.com/faultline/faultline/framework"
-	"github.com/faultline/faultline/framework/change"
-	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/analysis/change"
+	"github.com/faultline/faultline/framework/record/observe"
 )
 
 // hugetlb_fault() meets the poison, and says VM_FAULT_HWPOISON_LARGE with the size

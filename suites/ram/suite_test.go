@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	. "github.com/faultline/faultline/framework"
-	"github.com/faultline/faultline/framework/change"
-	"github.com/faultline/faultline/framework/suite"
+	"github.com/faultline/faultline/framework/analysis/change"
+	"github.com/faultline/faultline/framework/run/suite"
 )
 
 func TestRAM(t *testing.T) { suite.Run(t, "ram") }

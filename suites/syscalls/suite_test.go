@@ -5,7 +5,7 @@ package syscalls_test
 import (
 	"testing"
 
-	"github.com/faultline/faultline/framework/suite"
+	"github.com/faultline/faultline/framework/run/suite"
 )
 
 func TestSyscalls(t *testing.T) { suite.Run(t, "syscalls") }

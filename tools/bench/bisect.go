@@ -8,7 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 
-	"github.com/faultline/faultline/framework/bisect"
+	"github.com/faultline/faultline/framework/run/bisect"
 	"github.com/faultline/faultline/internal/fake"
 	"github.com/faultline/faultline/internal/git"
 )

@@ -22,8 +22,8 @@ import (
 
 	"github.com/faultline/faultline/kernels/matrix"
 
-	"github.com/faultline/faultline/framework/qemu"
-	"github.com/faultline/faultline/framework/vm"
+	"github.com/faultline/faultline/framework/machine/qemu"
+	"github.com/faultline/faultline/framework/machine/vm"
 	"github.com/faultline/faultline/guest/wire"
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/kernels"

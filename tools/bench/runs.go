@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/framework/record/results"
 )
 
 // observed is a run of bin/faultline.

@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/faultline/faultline/framework/change"
-	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/framework/analysis/change"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/guest/siginfo"
 )
 

@@ -5,9 +5,9 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/internal/demo"
-	"github.com/faultline/faultline/framework/judge"
-	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/framework/record/results"
 )
 
 // A demo is a run as one can be: its record is valid.

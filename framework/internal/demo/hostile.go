@@ -7,8 +7,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/results"
 )
 
 // HostileText is what a guest may print to be more than text: for a terminal, for

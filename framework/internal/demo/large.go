@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/faultline/faultline/framework/judge"
-	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/results"
 )
 
 // Large is a run with so many scenarios and kernels, made of the cells of another:

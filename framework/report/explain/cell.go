@@ -8,11 +8,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/faultline/faultline/framework/judge"
-	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/results"
+	"github.com/faultline/faultline/framework/record/scenario"
 	"github.com/faultline/faultline/framework/report/matrix"
-	"github.com/faultline/faultline/framework/results"
-	"github.com/faultline/faultline/framework/scenario"
 	"github.com/faultline/faultline/guest/siginfo"
 	"github.com/faultline/faultline/internal/plain"
 )

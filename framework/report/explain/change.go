@@ -7,10 +7,10 @@ import (
 	"strings"
 
 	"github.com/faultline/faultline/docs"
-	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/analysis/change"
+	"github.com/faultline/faultline/framework/record/results"
+	"github.com/faultline/faultline/framework/record/scenario"
 	"github.com/faultline/faultline/framework/report/matrix"
-	"github.com/faultline/faultline/framework/results"
-	"github.com/faultline/faultline/framework/scenario"
 )
 
 // Change words a known change: which commit it is, what user space sees of it, the

@@ -6,11 +6,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/analysis/change"
 	"github.com/faultline/faultline/framework/internal/demo"
-	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/framework/results"
-	"github.com/faultline/faultline/framework/scenario"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/results"
+	"github.com/faultline/faultline/framework/record/scenario"
 )
 
 func holds(t *testing.T, text string, want ...string) {

@@ -11,9 +11,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/faultline/faultline/framework/internal/demo"
-	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/github"
-	"github.com/faultline/faultline/framework/results"
 	"github.com/faultline/faultline/internal/reader"
 )
 

@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/matrix"
-	"github.com/faultline/faultline/framework/results"
 	"github.com/faultline/faultline/internal/plain"
 )
 

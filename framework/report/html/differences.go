@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/faultline/faultline/framework/judge"
+	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/matrix"
-	"github.com/faultline/faultline/framework/results"
 	"github.com/faultline/faultline/internal/plain"
 )
 

@@ -9,10 +9,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/faultline/faultline/framework/change"
-	"github.com/faultline/faultline/framework/judge"
+	"github.com/faultline/faultline/framework/analysis/change"
+	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/matrix"
-	"github.com/faultline/faultline/framework/results"
 	"github.com/faultline/faultline/internal/plain"
 )
 

@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/faultline/faultline/framework/history"
-	"github.com/faultline/faultline/framework/judge"
+	"github.com/faultline/faultline/framework/analysis/history"
+	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/matrix"
-	"github.com/faultline/faultline/framework/results"
 )
 
 // flips are a run's history as a picture and a table: which change flipped what on

@@ -4,10 +4,10 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/internal/demo"
-	"github.com/faultline/faultline/framework/judge"
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/matrix"
-	"github.com/faultline/faultline/framework/results"
 )
 
 func flipsOf(run results.Run) flips { return newFlips(run, matrix.Short(run.Kernels)) }

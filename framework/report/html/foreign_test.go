@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"github.com/faultline/faultline/framework/internal/demo"
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/html"
-	"github.com/faultline/faultline/framework/results"
 )
 
 // The page has the end of a console of the run's folder, and of no other file.

@@ -11,8 +11,8 @@ import (
 	"testing"
 
 	"github.com/faultline/faultline/framework/internal/demo"
-	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/results"
 )
 
 var pages = flag.String("pages", "", "folder to write the demo pages to, for a look with a browser")

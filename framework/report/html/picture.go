@@ -6,7 +6,7 @@ import (
 	"html/template"
 	"strings"
 
-	"github.com/faultline/faultline/framework/judge"
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/internal/plain"
 )
 

@@ -12,8 +12,8 @@ import (
 
 	"github.com/onsi/ginkgo/v2/reporters"
 
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/matrix"
-	"github.com/faultline/faultline/framework/results"
 	"github.com/faultline/faultline/internal/plain"
 )
 

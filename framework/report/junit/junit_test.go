@@ -16,8 +16,8 @@ import (
 	"github.com/onsi/ginkgo/v2/reporters"
 
 	"github.com/faultline/faultline/framework/internal/demo"
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/junit"
-	"github.com/faultline/faultline/framework/results"
 	"github.com/faultline/faultline/internal/reader"
 )
 

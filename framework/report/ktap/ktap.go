@@ -8,8 +8,8 @@ import (
 	"io"
 	"strings"
 
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/matrix"
-	"github.com/faultline/faultline/framework/results"
 	"github.com/faultline/faultline/internal/plain"
 )
 

@@ -16,8 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/faultline/faultline/framework/internal/demo"
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/lava"
-	"github.com/faultline/faultline/framework/results"
 	"github.com/faultline/faultline/internal/reader"
 )
 

@@ -20,9 +20,9 @@ import (
 	nethtml "golang.org/x/net/html"
 
 	"github.com/faultline/faultline/framework/internal/demo"
-	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/markdown"
-	"github.com/faultline/faultline/framework/results"
 	"github.com/faultline/faultline/internal/reader"
 )
 

@@ -7,11 +7,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/internal/demo"
-	"github.com/faultline/faultline/framework/judge"
-	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/matrix"
-	"github.com/faultline/faultline/framework/results"
 )
 
 // A pipeline that counts checks comes to the run's own exit code.

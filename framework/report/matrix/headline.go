@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/faultline/faultline/framework/judge"
-	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/results"
 )
 
 // Headline says in words what a run found.

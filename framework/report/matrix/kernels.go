@@ -4,9 +4,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/faultline/faultline/framework/judge"
-	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/results"
 )
 
 // ChangeWords says which changes a kernel has, as far as its cells tell: "has a

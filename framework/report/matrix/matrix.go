@@ -3,9 +3,9 @@ package matrix
 import (
 	"slices"
 
-	"github.com/faultline/faultline/framework/judge"
-	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/results"
 )
 
 // Row is a scenario, with its cells and what differs between them.

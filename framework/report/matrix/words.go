@@ -6,10 +6,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/faultline/faultline/framework/change"
-	"github.com/faultline/faultline/framework/judge"
-	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/framework/analysis/change"
+	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/internal/plain"
 	"github.com/faultline/faultline/internal/shell"
 )

@@ -3,8 +3,8 @@ package matrix
 import (
 	"testing"
 
-	"github.com/faultline/faultline/framework/observe"
-	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/results"
 )
 
 func TestRepeat(t *testing.T) {

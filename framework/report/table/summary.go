@@ -6,11 +6,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/faultline/faultline/framework/history"
-	"github.com/faultline/faultline/framework/judge"
-	"github.com/faultline/faultline/framework/observe"
+	"github.com/faultline/faultline/framework/analysis/history"
+	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/matrix"
-	"github.com/faultline/faultline/framework/results"
 )
 
 func (t *table) summary() {

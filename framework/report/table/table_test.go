@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/faultline/faultline/framework/internal/demo"
-	"github.com/faultline/faultline/framework/results"
+	"github.com/faultline/faultline/framework/record/results"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")

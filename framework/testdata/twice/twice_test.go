@@ -7,7 +7,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 
 	. "github.com/faultline/faultline/framework"
-	"github.com/faultline/faultline/framework/suite"
+	"github.com/faultline/faultline/framework/run/suite"
 )
 
 var _ = Describe("a suite", func() {

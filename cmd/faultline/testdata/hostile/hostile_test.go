@@ -16,7 +16,7 @@ import (
 
 	. "github.com/faultline/faultline/framework"
 	"github.com/faultline/faultline/framework/inject"
-	"github.com/faultline/faultline/framework/suite"
+	"github.com/faultline/faultline/framework/run/suite"
 )
 
 func TestHostile(t *testing.T) { suite.Run(t, "hostile") }

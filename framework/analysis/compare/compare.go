@@ -1,0 +1,366 @@
+// Package compare puts the kernels of two records beside each other and says,
+// field by field, what differs and which change predicts it. The records may be of
+// any age and machine, and the same one twice. It takes recorded cells, judges
+// them as those of one run are judged, and observes nothing.
+package compare
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/faultline/faultline/framework/analysis/change"
+	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/machine/qemu"
+	"github.com/faultline/faultline/framework/record/baseline"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/results"
+	"github.com/faultline/faultline/framework/report/matrix"
+	"github.com/faultline/faultline/internal/fault"
+)
+
+// Side is one of the two records.
+type Side struct {
+	// Label is what its user calls it: the path of a folder.
+	Label string
+	Run   results.Run
+	// Baseline is what Run was read from, where it is no record but a baseline.
+	Baseline *baseline.Baseline
+	// Kernel is the one kernel of it that is asked for; empty for all.
+	Kernel string
+}
+
+// Options say how to compare.
+type Options struct {
+	// Pairs are kernels that are compared whatever their names: one of A, one of B.
+	Pairs [][2]string
+	// AnyAccel compares cells that ran with different accelerators, too.
+	AnyAccel bool
+	// Changes are those that a user declares; nil stands for those of the records.
+	Changes change.List
+}
+
+// Comparison is what follows from two records.
+type Comparison struct {
+	Pairs []Pair `json:"pairs"`
+	// OnlyA and OnlyB are kernels that have no counterpart.
+	OnlyA []string `json:"only_a,omitempty"`
+	OnlyB []string `json:"only_b,omitempty"`
+	// Gone are kernels of a baseline, A, that B did not observe, though it planned
+	// scenarios that they were observed in.
+	Gone  []Gone `json:"gone,omitempty"`
+	known change.List
+}
+
+// Gone is a kernel of a baseline that is not in the run.
+type Gone struct {
+	Kernel string `json:"kernel"`
+	// Scenarios counts those that the baseline has of it and the run planned.
+	Scenarios int `json:"scenarios"`
+}
+
+// Pair is two kernels that were compared.
+type Pair struct {
+	A Column `json:"a"`
+	B Column `json:"b"`
+	// Compared counts the scenarios that both observed.
+	Compared int `json:"compared"`
+	// Differences are ordered by scenario and step.
+	Differences []judge.Difference `json:"differences"`
+	// OtherHost are differences that are not the kernel's, or of which that is not known,
+	// because something else is not the same: they are not judged.
+	OtherHost []HostDifference `json:"other_host,omitempty"`
+	// Left are scenarios that could not be compared.
+	Left []Left `json:"left,omitempty"`
+	// Unrecorded are witnesses that were not compared, where two versions of Faultline
+	// observed and only one of them records these.
+	Unrecorded []string `json:"unrecorded,omitempty"`
+}
+
+// HostDifference is a difference between observations that were made with another
+// QEMU, another accelerator, or with KVM on another processor.
+type HostDifference struct {
+	judge.Difference
+	// Cause names that, with both values: "QEMU 7.2.22 / 10.0.13".
+	Cause string `json:"cause"`
+}
+
+// Column is a kernel, and where its cells are from.
+type Column struct {
+	Label  string `json:"label"`
+	Run    string `json:"run,omitempty"` // the run's id; none for a baseline
+	Kernel string `json:"kernel"`
+}
+
+// Left is a scenario that was not compared.
+type Left struct {
+	Scenario string `json:"scenario"`
+	Why      string `json:"why"`
+	// Rig reports that it is not known whether something moved: a run that goes on or is
+	// tried again, with the same accelerator and the same steps, may tell.
+	Rig bool `json:"rig,omitempty"`
+	// Moved reports that A observed it and that it is not doable in B.
+	Moved bool `json:"moved,omitempty"`
+}
+
+// Finding says whether a difference is one: nothing predicts it, or a change that
+// A has was lost on the way to B.
+func Finding(d judge.Difference) bool { return d.ExplainedBy == "" || d.Lost }
+
+// ExitCode is what the command line ends with.
+func (c Comparison) ExitCode() int {
+	code := fault.ExitExpected
+	for _, p := range c.Pairs {
+		if slices.ContainsFunc(p.Differences, Finding) {
+			return fault.ExitUnexpected
+		}
+		if p.Compared == 0 || len(p.OtherHost) > 0 || slices.ContainsFunc(p.Left, func(l Left) bool { return l.Rig }) {
+			code = fault.ExitRig
+		}
+	}
+	return code
+}
+
+// Moved is the exit code of a comparison with what must not move: explained or
+// not, a difference is one, and so is what is not doable any more. A kernel that is
+// gone could not be judged.
+func (c Comparison) Moved() int {
+	code := c.ExitCode()
+	for _, p := range c.Pairs {
+		if len(p.Differences) > 0 || slices.ContainsFunc(p.Left, func(l Left) bool { return l.Moved }) {
+			return fault.ExitUnexpected
+		}
+	}
+	if len(c.Gone) > 0 && code == fault.ExitExpected {
+		code = fault.ExitRig
+	}
+	return code
+}
+
+// Of compares. That nothing of the one is in the other is the request's fault.
+func Of(a, b Side, opt Options) (Comparison, error) {
+	if a.Baseline != nil && b.Baseline != nil {
+		return Comparison{}, fault.Requestf("%s and %s are both baselines, which say nothing of how they came about; give the folder of a run for one of them", a.Label, b.Label)
+	}
+	pairs, onlyA, onlyB, err := pairUp(a, b, opt.Pairs)
+	if err != nil {
+		return Comparison{}, err
+	}
+	declared := opt.Changes
+	if declared == nil {
+		declared = slices.Clone(a.Run.Changes)
+		for _, c := range b.Run.Changes {
+			if _, err := declared.ByID(c.ID); err != nil {
+				declared = append(declared, c)
+			}
+		}
+	}
+	out := Comparison{OnlyA: onlyA, OnlyB: onlyB, known: change.All().With(declared)}
+	for _, p := range pairs {
+		out.Pairs = append(out.Pairs, newPair(a, b, p[0], p[1], declared, opt.AnyAccel))
+	}
+	if a.Baseline != nil {
+		out.Gone = gone(a.Run, b.Run, onlyA)
+	}
+	return out, nil
+}
+
+// gone are those of some kernels of a baseline that the run should have observed.
+func gone(base, run results.Run, only []string) (out []Gone) {
+	planned := map[string]bool{}
+	for _, id := range Planned(run) {
+		planned[id] = true
+	}
+	for _, name := range only {
+		n := 0
+		for _, c := range base.Cells {
+			if c.Kernel == name && judge.Comparable(c) && planned[c.Scenario] {
+				n++
+			}
+		}
+		if n > 0 {
+			out = append(out, Gone{name, n})
+		}
+	}
+	return out
+}
+
+// Columns of the record that two kernels are judged in.
+const (
+	columnA = "A"
+	columnB = "B"
+)
+
+func newPair(a, b Side, kernelA, kernelB results.Kernel, declared change.List, anyAccel bool) Pair {
+	out := Pair{
+		A: Column{Label: a.Label, Run: a.Run.ID, Kernel: kernelA.Name},
+		B: Column{Label: b.Label, Run: b.Run.ID, Kernel: kernelB.Name},
+	}
+	both := results.Run{Changes: declared, Kernels: []results.Kernel{kernelA, kernelB}}
+	both.Kernels[0].Name, both.Kernels[1].Name = columnA, columnB
+	causes := map[string]string{} // by scenario: what else than the kernel is not the same
+	cellsA, cellsB := cellsOf(a.Run, kernelA.Name, columnA), cellsOf(b.Run, kernelB.Name, columnB)
+	for _, id := range Planned(a.Run, b.Run) {
+		x, inA := judge.Pick(cellsA[id], columnA, id)
+		y, inB := judge.Pick(cellsB[id], columnB, id)
+		if !inA && !inB {
+			continue // neither did it: another kernel's, or another shard's
+		}
+		if why, rig := apart(a, b, id, x, y, inA, inB, anyAccel); why != "" {
+			moved := inA && inB && judge.Comparable(x) && y.Verdict == observe.NotDoable
+			out.Left = append(out.Left, Left{Scenario: id, Why: why, Rig: rig, Moved: moved})
+			continue
+		}
+		same, unlike := true, "its steps are not those of the baseline"
+		switch {
+		case a.Baseline != nil:
+			x, y, same = a.Baseline.Like(kernelA.Name, x, y)
+		case b.Baseline != nil:
+			y, x, same = b.Baseline.Like(kernelB.Name, y, x)
+		case a.Run.Tool != b.Run.Tool:
+			same = slices.EqualFunc(x.Steps, y.Steps, func(s, t observe.Step) bool { return s.Actor == t.Actor && s.Action == t.Action })
+			unlike = "its steps are not the same in both versions of Faultline"
+			x.Witnesses, y.Witnesses = out.common(x.Witnesses, y.Witnesses)
+		}
+		if !same {
+			out.Left = append(out.Left, Left{Scenario: id, Why: unlike, Rig: true})
+			continue
+		}
+		out.Compared++
+		causes[id] = cause(a.Run.Host, b.Run.Host, x, y)
+		if anyAccel {
+			x.Accel, y.Accel = "", ""
+		}
+		both.Cells = append(both.Cells, x, y)
+	}
+	both.Judge()
+	out.Differences = []judge.Difference{}
+	for _, d := range both.Differences {
+		d.KernelA, d.KernelB = kernelA.Name, kernelB.Name
+		// What a change predicts exactly is the kernel's, where the kernel is another.
+		if by := causes[d.Scenario]; by != "" && (Finding(d) || sameKernel(kernelA, kernelB)) {
+			d.ExplainedBy, d.Lost = "", false
+			out.OtherHost = append(out.OtherHost, HostDifference{d, by})
+			continue
+		}
+		// What the one host may have made is no kernel's loss.
+		if d.Lost && !sameHost(a.Run.Host, b.Run.Host) && hostMade(both.Cells, d.Scenario) {
+			d.Lost = false
+		}
+		out.Differences = append(out.Differences, d)
+	}
+	return out
+}
+
+// sameHost reports whether two runs had the same QEMU and processor, and say so.
+func sameHost(a, b results.Host) bool { return a.QEMU != "" && a.QEMU == b.QEMU && a.CPU == b.CPU }
+
+func hostMade(cells []observe.Cell, scenario string) bool {
+	return slices.ContainsFunc(cells, func(c observe.Cell) bool { return c.Scenario == scenario && judge.HostMade(c) })
+}
+
+// cause names what else than the kernel may make two observations differ; empty
+// where nothing is known to.
+func cause(a, b results.Host, x, y observe.Cell) string {
+	if x.Accel != y.Accel {
+		return fmt.Sprintf("accelerator %s / %s", x.Accel, y.Accel)
+	}
+	return a.Unlike(b, x.Accel == string(qemu.KVM))
+}
+
+// sameKernel reports whether two kernels are one, by digest, or where a record has
+// none by what uname -r prints.
+func sameKernel(a, b results.Kernel) bool {
+	if a.Digest != "" && b.Digest != "" {
+		return a.Digest == b.Digest
+	}
+	return a.Release == b.Release && a.Version == b.Version
+}
+
+// common drops the witnesses that only one of two versions of Faultline records.
+func (p *Pair) common(a, b map[string]string) (x, y map[string]string) {
+	x, y = map[string]string{}, map[string]string{}
+	for _, w := range []struct{ from, other, to map[string]string }{{a, b, x}, {b, a, y}} {
+		for name, value := range w.from {
+			if _, ok := w.other[name]; ok {
+				w.to[name] = value
+			} else if !slices.Contains(p.Unrecorded, name) {
+				p.Unrecorded = append(p.Unrecorded, name)
+			}
+		}
+	}
+	slices.Sort(p.Unrecorded)
+	return x, y
+}
+
+// cellsOf are a kernel's cells by scenario, under another name of the kernel.
+func cellsOf(run results.Run, kernel, as string) map[string][]observe.Cell {
+	out := map[string][]observe.Cell{}
+	for i := range run.Cells { // of all kernels, for each pair: none is copied unasked
+		if run.Cells[i].Kernel == kernel {
+			c := run.Cells[i]
+			c.Kernel = as
+			out[c.Scenario] = append(out[c.Scenario], c)
+		}
+	}
+	return out
+}
+
+// Planned are the scenarios of runs, by id: those of their plans, and what cells
+// know beside.
+func Planned(runs ...results.Run) []string {
+	var out []string
+	seen := map[string]bool{}
+	add := func(id string) {
+		if !seen[id] {
+			seen[id], out = true, append(out, id)
+		}
+	}
+	for _, r := range runs {
+		for _, s := range r.Scenarios {
+			add(s.ID)
+		}
+	}
+	for _, r := range runs {
+		for _, c := range r.Cells {
+			add(c.Scenario)
+		}
+	}
+	return out
+}
+
+// apart says why two cells can't be compared; empty where they can.
+func apart(a, b Side, id string, x, y observe.Cell, inA, inB, anyAccel bool) (why string, rig bool) {
+	for _, s := range []struct {
+		name string
+		side Side
+		cell observe.Cell
+		in   bool
+	}{{columnA, a, x, inA}, {columnB, b, y, inB}} {
+		switch {
+		case !s.in && s.side.Run.Interrupted && s.side.plans(id):
+			return s.name + " was interrupted before", true
+		case !s.in && s.side.Run.Shard == (results.Shard{}) && s.side.plans(id):
+			return "planned in " + s.name + " and not observed", true
+		case !s.in:
+			return "not in " + s.name, false
+		case !judge.Comparable(s.cell):
+			return fmt.Sprintf("%s in %s: %s", matrix.VerdictWords(s.cell.Verdict), s.name, s.cell.Message), s.cell.Verdict == observe.Rig
+		}
+	}
+	why = OtherAccel(x, y, anyAccel)
+	return why, why != ""
+}
+
+// OtherAccel is why two observations are not compared that ran with different
+// accelerators; empty where they may be.
+func OtherAccel(x, y observe.Cell, anyAccel bool) string {
+	if x.Accel == y.Accel || anyAccel {
+		return ""
+	}
+	return fmt.Sprintf("ran with %s in A and with %s in B", x.Accel, y.Accel)
+}
+
+// plans reports whether a scenario is in the plan of the side's run.
+func (s Side) plans(id string) bool {
+	return slices.ContainsFunc(s.Run.Scenarios, func(p results.Scenario) bool { return p.ID == id })
+}

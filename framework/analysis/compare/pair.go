@@ -1,0 +1,113 @@
+package compare
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/faultline/faultline/framework/record/results"
+	"github.com/faultline/faultline/framework/report/matrix"
+	"github.com/faultline/faultline/internal/fault"
+)
+
+// Find is the kernel of a run that somebody means: by its name, its spec, its
+// version or its release, or by what only one of their names begins with.
+func Find(run results.Run, kernel string) (results.Kernel, bool) {
+	for _, is := range []func(results.Kernel) bool{
+		func(k results.Kernel) bool { return k.Name == kernel },
+		func(k results.Kernel) bool { return k.Spec == kernel },
+		func(k results.Kernel) bool { return k.Version == kernel },
+		func(k results.Kernel) bool { return k.Release == kernel },
+		func(k results.Kernel) bool { return begins(k.Name, kernel) }, // 6.1 is not what 6.12 begins with
+		func(k results.Kernel) bool { return strings.HasPrefix(k.Name, kernel) },
+	} {
+		found := slices.DeleteFunc(slices.Clone(run.Kernels), func(k results.Kernel) bool { return !is(k) })
+		if len(found) == 1 {
+			return found[0], true
+		}
+	}
+	return results.Kernel{}, false
+}
+
+// begins says whether a name begins with words.
+func begins(name, words string) bool {
+	rest, ok := strings.CutPrefix(name, words)
+	return ok && words != "" && (rest == "" || strings.ContainsAny(rest[:1], ".-+ ("))
+}
+
+// find is Find, and says what there is where there is no such kernel.
+func (s Side) find(kernel string) (results.Kernel, error) {
+	if k, ok := Find(s.Run, kernel); ok {
+		return k, nil
+	}
+	return results.Kernel{}, fault.Requestf("%s has no kernel %q, or more than one; it has %s", s.Label, kernel, matrix.List(names(s.Run.Kernels)))
+}
+
+func names(kernels []results.Kernel) []string {
+	var out []string
+	for _, k := range kernels {
+		out = append(out, k.Name)
+	}
+	return out
+}
+
+// pairUp finds the kernel of b for each of a: first those that the user told, then
+// of the same name, of the same spec, and what is left where that is one on each side.
+func pairUp(a, b Side, told [][2]string) (pairs [][2]results.Kernel, onlyA, onlyB []string, err error) {
+	left, right := a.Run.Kernels, b.Run.Kernels
+	for _, s := range []struct {
+		side Side
+		from *[]results.Kernel
+	}{{a, &left}, {b, &right}} {
+		*s.from = slices.Clone(*s.from)
+		if s.side.Kernel != "" {
+			k, err := s.side.find(s.side.Kernel)
+			if err != nil {
+				return nil, nil, nil, err
+			}
+			*s.from = []results.Kernel{k}
+		}
+	}
+	take := func(i, j int) {
+		pairs = append(pairs, [2]results.Kernel{left[i], right[j]})
+		left, right = slices.Delete(left, i, i+1), slices.Delete(right, j, j+1)
+	}
+	at := func(list []results.Kernel, name string) int {
+		return slices.IndexFunc(list, func(k results.Kernel) bool { return k.Name == name })
+	}
+	for _, p := range told {
+		x, err := a.find(p[0])
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		y, err := b.find(p[1])
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		i, j := at(left, x.Name), at(right, y.Name)
+		if i < 0 || j < 0 {
+			return nil, nil, nil, fault.Requestf("--pair %s=%s: one of them has another partner already, or is not asked for", p[0], p[1])
+		}
+		take(i, j)
+	}
+	for _, same := range []func(x, y results.Kernel) bool{
+		func(x, y results.Kernel) bool { return x.Name == y.Name },
+		func(x, y results.Kernel) bool { return x.Spec == y.Spec && x.Spec != "" },
+	} {
+		for i := 0; i < len(left); {
+			j := slices.IndexFunc(right, func(y results.Kernel) bool { return same(left[i], y) })
+			if j < 0 {
+				i++
+				continue
+			}
+			take(i, j)
+		}
+	}
+	if len(pairs) == 0 && len(left) == 1 && len(right) == 1 {
+		take(0, 0)
+	}
+	if len(pairs) == 0 {
+		return nil, nil, nil, fault.Requestf("no kernel of %s (%s) is in %s (%s); say which belong together with --pair A=B, or name one of each: DIR:KERNEL",
+			a.Label, matrix.List(names(left)), b.Label, matrix.List(names(right)))
+	}
+	return pairs, names(left), names(right), nil
+}

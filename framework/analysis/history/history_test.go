@@ -1,0 +1,320 @@
+package history_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/faultline/faultline/framework/analysis/change"
+	"github.com/faultline/faultline/framework/analysis/history"
+	"github.com/faultline/faultline/framework/internal/demo"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/results"
+	"github.com/faultline/faultline/internal/fault"
+)
+
+func of(t *testing.T, runs ...results.Run) history.History {
+	t.Helper()
+	var sources []history.Source
+	for i, r := range runs {
+		sources = append(sources, history.Source{Label: string(rune('a' + i)), Run: r})
+	}
+	h, err := history.Of(sources, history.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// kernels is a run of kernels of these versions that shows, of the kernels of
+// demo.Run, what the older one does where the version begins with a -.
+func kernels(versions ...string) results.Run {
+	from := demo.Run()
+	run := from
+	run.Kernels, run.Cells = nil, nil
+	for _, v := range versions {
+		k := from.Kernels[1]
+		if w, old := strings.CutPrefix(v, "-"); old {
+			k, v = from.Kernels[0], w
+		}
+		was := k.Name
+		k.Name, k.Version, k.Release, k.Spec, k.Packages = "linux "+v, v, "", "dir:"+v, nil
+		k.Digest = "sha256:" + v
+		run.Kernels = append(run.Kernels, k)
+		for _, c := range from.Cells {
+			if c.Kernel == was {
+				c.Kernel, c.Steps = k.Name, slices.Clone(c.Steps)
+				run.Cells = append(run.Cells, c)
+			}
+		}
+	}
+	return run
+}
+
+func cell(run results.Run, scenario, version string) *observe.Cell {
+	for i := range run.Cells {
+		if run.Cells[i].Scenario == scenario && run.Cells[i].Kernel == "linux "+version {
+			return &run.Cells[i]
+		}
+	}
+	panic("no cell of " + scenario + " on " + version)
+}
+
+// show is a history in words: who is in which place, and the moves.
+func show(h history.History) string {
+	var titles, moves []string
+	for _, k := range h.Kernels {
+		again := ""
+		if k.Again {
+			again = " again"
+		}
+		titles = append(titles, k.Title+again)
+	}
+	for _, m := range h.Moves {
+		how := m.Change
+		switch {
+		case m.Lost:
+			how += " lost"
+		case m.Gone:
+			how += " gone"
+		case how == "":
+			how = "unexplained"
+		}
+		moves = append(moves, fmt.Sprintf("%s > %s: %s in %d", h.Kernels[m.From].Title, h.Kernels[m.To].Title, how, len(m.Scenarios)))
+	}
+	return strings.Join(titles, ", ") + "; " + strings.Join(moves, "; ")
+}
+
+func TestOrder(t *testing.T) {
+	demoB := kernels("6.12.117")
+	demoB.Kernels[0].Digest = "sha256:other"
+	revision := func(revisions ...string) results.Run {
+		run := kernels("-6.1.192", "-6.1.192.")
+		for i, r := range revisions {
+			run.Kernels[i].Version, run.Kernels[i].Packages = "6.1.192", []results.Package{{Name: "linux-image", Version: r}}
+			run.Kernels[i].Name = "linux " + r
+			for j := range run.Cells {
+				if j/15 == i {
+					run.Cells[j].Kernel = run.Kernels[i].Name
+				}
+			}
+		}
+		return run
+	}
+	for name, test := range map[string]struct {
+		runs []results.Run
+		want string
+	}{
+		"by version, not as named": {[]results.Run{kernels("7.3-rc7", "6.12.117", "-6.1.192", "7.3")},
+			"6.1.192, 6.12.117, 7.3-rc7, 7.3; 6.1.192 > 6.12.117: dax_fault_hwpoison in 7"},
+		"a stable update with a backport": {[]results.Run{kernels("6.12.117", "6.1.193", "-6.1.192")},
+			"6.1.192, 6.1.193, 6.12.117; 6.1.192 > 6.1.193: dax_fault_hwpoison in 7"},
+		"several runs": {[]results.Run{kernels("6.12.117"), kernels("-5.10.262"), kernels("-6.1.192")},
+			"5.10.262, 6.1.192, 6.12.117; 6.1.192 > 6.12.117: dax_fault_hwpoison in 7"},
+		"the same kernel in two runs": {[]results.Run{kernels("-6.1.192", "6.12.117"), kernels("6.12.117")},
+			"6.1.192, 6.12.117 of a, 6.12.117 of b again; 6.1.192 > 6.12.117 of a: dax_fault_hwpoison in 7"},
+		"another kernel of the same version": {[]results.Run{kernels("6.12.117"), demoB},
+			"6.12.117 of a, 6.12.117 of b; "},
+		"two kernels of one version, twice": {[]results.Run{revision("6.1.192-2", "6.1.192-1"), revision("6.1.192-2", "6.1.192-1")},
+			"linux 6.1.192-1 of a, linux 6.1.192-1 of b again, linux 6.1.192-2 of a, linux 6.1.192-2 of b again; "},
+		"lost": {[]results.Run{kernels("-6.1.192", "6.5", "-6.12.117")},
+			"6.1.192, 6.5, 6.12.117; 6.1.192 > 6.5: dax_fault_hwpoison in 7; 6.5 > 6.12.117: dax_fault_hwpoison lost in 7"},
+		"one": {[]results.Run{kernels("6.12.117")}, "6.12.117; "},
+	} {
+		if diff := cmp.Diff(test.want, show(of(t, test.runs...))); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	// What is claimed to lack it has not lost it.
+	run := kernels("6.5", "-6.12.117")
+	run.Kernels[1].Claims = map[string]bool{change.DaxFaultHWPoison.ID: false}
+	if h := of(t, run); show(h) != "6.5, 6.12.117; 6.5 > 6.12.117: dax_fault_hwpoison gone in 7" || h.ExitCode() != 0 {
+		t.Error(show(h))
+	}
+}
+
+// named is kernels, with what uname -r prints of each behind its version.
+func named(names ...string) results.Run {
+	var versions []string
+	for _, n := range names {
+		v, _, _ := strings.Cut(n, " ")
+		versions = append(versions, v)
+	}
+	run := kernels(versions...)
+	for i, n := range names {
+		_, run.Kernels[i].Release, _ = strings.Cut(n, " ")
+	}
+	return run
+}
+
+// What a kernel of another line has is gone on the way, and not lost; the run says the same.
+func TestOtherLines(t *testing.T) {
+	for _, test := range []struct {
+		names []string
+		code  int
+		want  string
+	}{
+		{[]string{"5.14.0 5.14.0-611.el9.x86_64", "-6.1.192 6.1.0-56-amd64"}, 0, "gone"},
+		{[]string{"5.15.0 5.15.0-305.176.4.el9uek.x86_64", "-5.15.190 5.15.190"}, 0, "gone"},
+		{[]string{"6.1.200 6.1.200", "-6.4.0 6.4.0-150600.23.25-default"}, 0, "gone"},
+		{[]string{"6.4.0 6.4.0-110-generic", "-6.4.5 6.4.5"}, 0, "gone"},
+		{[]string{"6.1.190 6.1.0-55-amd64", "-6.1.192 6.1.0-56-amd64"}, 1, "lost"},
+		{[]string{"6.1.190 6.1.190", "-6.1.192 6.1.192"}, 1, "lost"},
+		{[]string{"6.4.0 6.4.0-150600.23.25-default", "-6.8.0 6.8.0-44-generic"}, 1, "lost"}, // against upstream
+	} {
+		run := named(test.names...)
+		run.Judge()
+		h := of(t, run)
+		if h.ExitCode() != test.code || run.Summary.ExitCode != test.code || !strings.HasSuffix(show(h), "dax_fault_hwpoison "+test.want+" in 7") {
+			t.Errorf("%v: the history ends with %d, the run with %d: %s %v", test.names, h.ExitCode(), run.Summary.ExitCode, show(h), run.Findings)
+		}
+	}
+}
+
+// Kernels without a version are said, and compared with none.
+func TestUnplaced(t *testing.T) {
+	h := of(t, kernels("-6.1.192", "next", "6.12.117"))
+	if show(h) != "6.1.192, 6.12.117; 6.1.192 > 6.12.117: dax_fault_hwpoison in 7" || len(h.Unplaced) != 1 || h.Unplaced[0].Title != "linux next" {
+		t.Errorf("%s %+v", show(h), h.Unplaced)
+	}
+	_, err := history.Of([]history.Source{{Run: kernels("next")}}, history.Options{})
+	if err == nil || fault.Of(err) != fault.Request || !strings.Contains(err.Error(), "linux next") {
+		t.Error(err)
+	}
+}
+
+// What a kernel did not show is a gap, not a flip; the next is compared with the
+// last that showed it.
+func TestGaps(t *testing.T) {
+	const id = "dax/ext4/shared-read"
+	run := kernels("-5.10.262", "-6.1.192", "6.12.117", "7.3.4")
+	set := func(version string, v observe.Verdict, message string) {
+		c := cell(run, id, version)
+		*c = observe.Cell{Scenario: c.Scenario, Kernel: c.Kernel, Accel: c.Accel, Verdict: v, Message: message}
+	}
+	flipOf := func(h history.History) (from, to int) {
+		for _, f := range h.Flips {
+			if f.Scenario == id {
+				return f.From, f.To
+			}
+		}
+		return -1, -1
+	}
+	set("6.1.192", observe.NotDoable, "the kernel lacks CONFIG_FS_DAX")
+	h := of(t, run)
+	if from, to := flipOf(h); from != 0 || to != 2 {
+		t.Errorf("flipped between %d and %d", from, to)
+	}
+	want := []history.Gap{{Kernel: 1, Why: "not doable: the kernel lacks CONFIG_FS_DAX", Scenarios: []string{id}}}
+	if diff := cmp.Diff(want, h.Gaps); diff != "" || h.ExitCode() != 0 {
+		t.Error(diff, h.ExitCode())
+	}
+	set("6.12.117", observe.Rig, "QEMU ended")
+	h = of(t, run)
+	want = append(want, history.Gap{Kernel: 2, Why: "rig failed: QEMU ended", Rig: true, Scenarios: []string{id}})
+	if diff := cmp.Diff(want, h.Gaps); diff != "" || h.ExitCode() != 3 {
+		t.Error(diff, h.ExitCode())
+	}
+	if from, to := flipOf(h); from != 0 || to != 3 {
+		t.Errorf("flipped between %d and %d", from, to)
+	}
+	// Nothing observed it before: no flip, and no gap where it was observed.
+	set("5.10.262", observe.Rig, "QEMU ended")
+	h = of(t, run)
+	if from, to := flipOf(h); from != -1 || to != -1 {
+		t.Errorf("flipped between %d and %d", from, to)
+	}
+	if n := len(h.Gaps); n != 3 || slices.ContainsFunc(h.Gaps, func(g history.Gap) bool { return g.Kernel == 3 }) {
+		t.Errorf("%+v", h.Gaps)
+	}
+}
+
+// A run that was interrupted, another plan, another accelerator.
+func TestRunsThatLackSomething(t *testing.T) {
+	const id = "syscalls/pmem/read"
+	drop := func(run *results.Run) {
+		run.Cells = slices.DeleteFunc(run.Cells, func(c observe.Cell) bool { return c.Scenario == id })
+	}
+	old, now := kernels("-6.1.192"), kernels("6.12.117")
+	drop(&now)
+	if h := of(t, old, now); len(h.Gaps) != 1 || h.Gaps[0].Why != "no cell in b" || h.ExitCode() != 0 {
+		t.Errorf("another shard's: %+v", h.Gaps)
+	}
+	now.Interrupted = true
+	if h := of(t, old, now); len(h.Gaps) != 1 || h.Gaps[0].Why != "the run was interrupted before" || h.ExitCode() != 3 {
+		t.Errorf("interrupted: %+v", h.Gaps)
+	}
+	now.Scenarios = slices.DeleteFunc(slices.Clone(now.Scenarios), func(s results.Scenario) bool { return s.ID == id })
+	if h := of(t, old, now); len(h.Gaps) != 1 || h.Gaps[0].Why != "not in b" || h.ExitCode() != 0 {
+		t.Errorf("another plan: %+v", h.Gaps)
+	}
+	kvm := kernels("6.12.117")
+	for i := range kvm.Cells {
+		kvm.Cells[i].Accel = "kvm"
+	}
+	h := of(t, old, kvm)
+	if len(h.Flips) != 0 || len(h.Gaps) != 1 || h.Gaps[0].Why != "not compared with 6.1.192, which is A here: ran with tcg in A and with kvm in B" || len(h.Gaps[0].Scenarios) != 15 || h.ExitCode() != 3 {
+		t.Errorf("another accelerator: %+v", h.Gaps)
+	}
+	h, err := history.Of([]history.Source{{Label: "a", Run: old}, {Label: "b", Run: kvm}}, history.Options{AnyAccel: true})
+	if err != nil || len(h.Flips) != 7 || len(h.Gaps) != 0 {
+		t.Errorf("any accelerator: %v %+v", err, h.Gaps)
+	}
+	// It is compared with the nearest that it can be compared with.
+	h = of(t, old, kvm, kernels("7.3.4"))
+	if show(h) != "6.1.192, 6.12.117, 7.3.4; 6.1.192 > 7.3.4: dax_fault_hwpoison in 7" {
+		t.Error(show(h))
+	}
+}
+
+// A flip says what differs of each field, and a scenario's may have two reasons.
+func TestFlip(t *testing.T) {
+	const id = "dax/ext4/shared-read"
+	run := kernels("-6.1.192", "6.12.117")
+	cell(run, id, "6.12.117").Witnesses = map[string]string{"badblocks": "40 8", "log": cell(run, id, "6.12.117").Witnesses["log"]}
+	h := of(t, run)
+	if show(h) != "6.1.192, 6.12.117; 6.1.192 > 6.12.117: unexplained in 1; 6.1.192 > 6.12.117: dax_fault_hwpoison in 7" || h.ExitCode() != 1 {
+		t.Error(show(h), h.ExitCode())
+	}
+	i := slices.IndexFunc(h.Flips, func(f history.Flip) bool { return f.Scenario == id })
+	f := h.Flips[i]
+	if !f.Unexplained || !f.Finding() || !slices.Equal(f.Changes, []string{change.DaxFaultHWPoison.ID}) || len(f.Differences) != 4 {
+		t.Errorf("%+v", f)
+	}
+	// A change that a user declares explains it.
+	run.Changes = change.List{{ID: "mine", Moves: []change.Move{{Scenarios: id, Witness: "badblocks", Before: "32 8", After: "40 8"}}}}
+	if h := of(t, run); h.ExitCode() != 0 || h.Moves[len(h.Moves)-1].Change != "mine" && h.Moves[0].Change != "mine" {
+		t.Error(show(h))
+	}
+}
+
+// Each of the runs of every kind has the flips that it has as differences.
+func TestAgreesWithTheRun(t *testing.T) {
+	for name, run := range demo.Every() {
+		if len(run.Kernels) != 2 {
+			continue
+		}
+		h := of(t, run)
+		var fields int
+		for _, f := range h.Flips {
+			fields += len(f.Differences)
+		}
+		if fields != len(run.Differences) {
+			t.Errorf("%s: %d fields flipped, %d differ", name, fields, len(run.Differences))
+		}
+	}
+}
+
+// What was lost between any two of them is a finding of the run, too.
+func TestLostIsTheRunsFinding(t *testing.T) {
+	for _, versions := range [][]string{{"-5.10.262", "6.1.193", "-6.1.200"}, {"-6.1.200", "6.1.193"}, {"-5.10.262", "6.1.193", "-6.2"}, {"-5.10.262", "-6.1.192", "6.1.193"}} {
+		run := kernels(versions...)
+		run.Judge()
+		if h := of(t, run); h.ExitCode() != run.Summary.ExitCode {
+			t.Errorf("%v: the history ends with %d (%s), the run with %d: %v", versions, h.ExitCode(), show(h), run.Summary.ExitCode, run.Findings)
+		}
+	}
+}

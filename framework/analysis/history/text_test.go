@@ -1,0 +1,94 @@
+package history_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/faultline/faultline/framework/analysis/change"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/results"
+)
+
+func TestWrite(t *testing.T) {
+	run := kernels("-5.10.262", "-6.1.192", "6.12.117", "next\x1b[2J")
+	*cell(run, "dax/ext4/shared-read", "6.1.192") = observe.Cell{Scenario: "dax/ext4/shared-read", Kernel: "linux 6.1.192", Accel: "tcg", Verdict: observe.Rig, Message: "QEMU ended"}
+	h := of(t, run)
+	var b strings.Builder
+	if err := h.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"3 kernels, the oldest first: 5.10.262, 6.1.192, 6.12.117\n",
+		"Compared with none, because their versions can't be read: linux next\n",
+		"\n5.10.262 → 6.12.117\n  dax_fault_hwpoison (1ea7ca1b0901, v6.5): 1 scenario\n    dax/ext4/shared-read\n",
+		"\n6.1.192 → 6.12.117\n  dax_fault_hwpoison (1ea7ca1b0901, v6.5): 6 scenarios\n",
+		"\n7 of 15 scenarios flipped, each by a known change.\n",
+		"Not known of 6.1.192: 1 scenario: rig failed: QEMU ended\n    dax/ext4/shared-read\n",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+	if want := []string{"5.10.262 → 6.12.117: dax_fault_hwpoison in 1", "6.1.192 → 6.12.117: dax_fault_hwpoison in 6"}; !slices.Equal(h.Steps(), want) {
+		t.Errorf("%q", h.Steps())
+	}
+}
+
+// What nothing explains, and what got lost, is loud; what did not flip is said too.
+func TestWriteFindings(t *testing.T) {
+	run := kernels("-6.1.192", "6.5", "-6.12.117")
+	cell(run, "dax/ext4/shared-read", "6.5").Witnesses = map[string]string{"badblocks": "40 8"}
+	var b strings.Builder
+	h := of(t, run)
+	if err := h.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"! nothing that is known: 1 scenario\n", "! lost: dax_fault_hwpoison (1ea7ca1b0901, v6.5): ", " by nothing that is known, or by what got lost.\n"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+	if !strings.Contains(h.Steps()[1], "lost: "+change.DaxFaultHWPoison.ID) {
+		t.Errorf("%q", h.Steps())
+	}
+	b.Reset()
+	if err := of(t, kernels("6.12.117", "7.3")).Write(&b); err != nil || !strings.Contains(b.String(), "0 of 15 scenarios flipped, of all that was compared.") {
+		t.Errorf("%v\n%s", err, b.String())
+	}
+}
+
+// A stable update that brought a change is named, where the kernel is known to have it;
+// a later update that does not show the change has lost it.
+func TestWriteBackport(t *testing.T) {
+	backported := change.DaxFaultHWPoison
+	backported.ID, backported.Stable = "mine", []string{"6.4.9", "6.1.200"}
+	mine := func(versions ...string) results.Run {
+		run := kernels(versions...)
+		run.Changes = change.List{backported}
+		for _, c := range run.Cells {
+			for _, s := range c.Steps {
+				if s.Expected != nil && s.Expected.Change == change.DaxFaultHWPoison.ID {
+					s.Expected.Change = "mine"
+				}
+			}
+		}
+		return run
+	}
+	var b strings.Builder
+	if err := of(t, mine("-6.1.192", "6.1.210", "-6.4.3", "6.12.117")).Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"  mine (1ea7ca1b0901, v6.5), backported in 6.1.200: 7 scenarios\n", "  gone: mine (1ea7ca1b0901, v6.5): 7 scenarios\n", "  mine (1ea7ca1b0901, v6.5): 7 scenarios\n"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+	for _, versions := range [][]string{{"6.1.205", "-6.1.210"}, {"-6.1.199", "-6.1.200"}} {
+		run := mine(versions...)
+		run.Judge()
+		if run.Summary.ExitCode != 1 || !strings.Contains(run.Findings[0].Message, "lacks mine (1ea7ca1b0901, in 6.1.200 and later)") {
+			t.Errorf("%v: %d, %v", versions, run.Summary.ExitCode, run.Findings)
+		}
+	}
+}

@@ -1,0 +1,133 @@
+package judge
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/faultline/faultline/framework/analysis/change"
+	"github.com/faultline/faultline/framework/record/observe"
+)
+
+// sound reports whether a cell proves what its steps show of a change. It holds an
+// observation; the kernel neither panicked where the scenario did not expect it nor
+// complained; and every step showed what is to be expected of some kernel, or a part
+// of a change, which is a finding about that change.
+func sound(c observe.Cell) bool {
+	splats := c.Witnesses[observe.WitnessSplats]
+	again := c.Earlier != nil && !(c.Hung && c.Earlier.Hung) // which did not return twice is a fact
+	if !Comparable(c) || c.Panicked || again || splats != "" && len(lines(splats)) > 0 {
+		return false
+	}
+	parts := 0
+	for _, s := range c.Steps {
+		switch {
+		case s.Expected == nil || s.Expected.Met:
+		case s.Expected.Side == observe.Partly:
+			parts++
+		default:
+			return false
+		}
+	}
+	return c.Verdict == observe.Expected || parts > 0
+}
+
+// contradicted reports whether a witness of a cell shows a change of which a step shows
+// that it is not there.
+func contradicted(c observe.Cell, id string, known change.List) bool {
+	k, err := known.ByID(id)
+	if err != nil {
+		return false
+	}
+	for _, m := range k.Moves {
+		for name, value := range c.Witnesses {
+			values := []string{value}
+			if name == observe.WitnessLog {
+				values = lines(value)
+			}
+			shown := func(v string) bool { return m.To(v) && !m.From(v) }
+			if m.After != "" && m.Takes(c.Scenario, name) && slices.ContainsFunc(values, shown) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// HostMade reports whether something besides the kernel may decide what a cell shows:
+// the processor took a machine check in it, or the kernel panicked. What becomes of a
+// check depends on the processor's model, and on QEMU raising it at the very access.
+// The mce-inject module's software injection raises none.
+func HostMade(c observe.Cell) bool {
+	return machineCheck(c) || slices.ContainsFunc(c.Steps, func(s observe.Step) bool { return s.Outcome.Panicked() })
+}
+
+// machineCheck reports whether the processor took a machine check in a cell.
+func machineCheck(c observe.Cell) bool {
+	return slices.ContainsFunc(c.Steps, func(s observe.Step) bool {
+		return s.Actor == "host" && (strings.HasPrefix(s.Action, "machine check") || strings.HasPrefix(s.Action, "mce-inject hw"))
+	})
+}
+
+// evidence is what the cells of a run prove against its kernels.
+type evidence struct {
+	cells []observe.Cell
+	// odd are the kernels and scenarios in which something differs that nothing explains,
+	// between kernels or between attempts.
+	odd map[[2]string]bool
+}
+
+func newEvidence(cells []observe.Cell, j Judgement) evidence {
+	e := evidence{cells: cells, odd: map[[2]string]bool{}}
+	for _, d := range slices.Concat(notUnexpected(j.Differences, cells), j.Repeats) {
+		if unexplained(d) {
+			e.odd[[2]string{d.KernelA, d.Scenario}], e.odd[[2]string{d.KernelB, d.Scenario}] = true, true
+		}
+	}
+	return e
+}
+
+// against are the scenarios that prove that a kernel does not show a change. What the
+// host may have made counts where another kernel of the run shows the change in the
+// same scenario, so that this host can, or where a scenario that the host has no part
+// in agrees.
+func (e evidence) against(k string, s ChangeState) (proof []string) {
+	alone := true // whatever there is may be the host's doing
+	for _, id := range s.Before {
+		if e.odd[[2]string{k, id}] {
+			continue
+		}
+		proof = append(proof, id)
+		if !e.hostMade(k, id) || e.shownElsewhere(k, id, s.ID) {
+			alone = false
+		}
+	}
+	if alone {
+		return nil
+	}
+	return slices.DeleteFunc(proof, func(id string) bool { return e.panicked(k, id) && !e.shownElsewhere(k, id, s.ID) })
+}
+
+func (e evidence) any(k, scenario string, is func(observe.Cell) bool) bool {
+	return slices.ContainsFunc(e.cells, func(c observe.Cell) bool {
+		return c.Kernel == k && c.Scenario == scenario && is(c)
+	})
+}
+
+func (e evidence) hostMade(k, scenario string) bool { return e.any(k, scenario, HostMade) }
+
+func (e evidence) panicked(k, scenario string) bool {
+	return e.any(k, scenario, func(c observe.Cell) bool {
+		return slices.ContainsFunc(c.Steps, func(s observe.Step) bool { return s.Outcome.Panicked() })
+	})
+}
+
+// shownElsewhere reports whether another kernel shows a change in a scenario, on the
+// accelerator on which this one does not.
+func (e evidence) shownElsewhere(k, scenario, id string) bool {
+	return e.any(k, scenario, func(mine observe.Cell) bool {
+		return slices.ContainsFunc(e.cells, func(c observe.Cell) bool {
+			return c.Kernel != k && c.Scenario == scenario && c.Accel == mine.Accel &&
+				sound(c) && shows(c, id, observe.After)
+		})
+	})
+}

@@ -1,0 +1,205 @@
+package judge
+
+import (
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/faultline/faultline/framework/record/observe"
+)
+
+// fields lists what differs between two cells. exact also counts bytes of the
+// raw payload that hold an address, which lies elsewhere on another kernel.
+func fields(a, b observe.Cell, exact bool) []Difference {
+	l := lister{base: Difference{Scenario: a.Scenario, KernelA: a.Kernel, KernelB: b.Kernel}, exact: exact}
+	l.steps(a.Steps, b.Steps)
+	l.witnesses(a.Witnesses, b.Witnesses)
+	return l.found
+}
+
+// lister gathers differences; base holds what is the same for those of a step.
+type lister struct {
+	base  Difference
+	exact bool
+	found []Difference
+}
+
+func (l *lister) add(field, a, b string) {
+	d := l.base
+	d.Field, d.A, d.B = field, a, b
+	l.found = append(l.found, d)
+}
+
+// differ adds a field whose values differ; an empty value is shown as absent.
+func (l *lister) differ(field, a, b string) {
+	if a == b {
+		return
+	}
+	if a == "" {
+		a = absent
+	}
+	if b == "" {
+		b = absent
+	}
+	l.add(field, a, b)
+}
+
+func (l *lister) steps(a, b []observe.Step) {
+	for i := range min(len(a), len(b)) {
+		l.base.Step, l.base.Actor, l.base.Action = i, a[i].Actor, a[i].Action
+		if a[i].Actor != b[i].Actor || a[i].Action != b[i].Action {
+			// From here on the steps don't correspond, so their outcomes say nothing.
+			l.add(FieldAction, a[i].Actor+": "+a[i].Action, b[i].Actor+": "+b[i].Action)
+			return
+		}
+		l.outcome(a[i].Outcome, b[i].Outcome)
+	}
+	if len(a) != len(b) {
+		longer := a
+		if len(b) > len(a) {
+			longer = b
+		}
+		at := min(len(a), len(b)) // the first step that only one of them took
+		l.base.Step, l.base.Actor, l.base.Action = at, longer[at].Actor, longer[at].Action
+		l.add(FieldSteps, strconv.Itoa(len(a)), strconv.Itoa(len(b)))
+	}
+}
+
+func (l *lister) outcome(a, b observe.Outcome) {
+	l.differ("ret", ret(a), ret(b))
+	l.differ("errno", a.Errno, b.Errno)
+	l.differ("data", a.Data, b.Data)
+	l.differ("digest", a.Digest, b.Digest)
+	if len(a.Signals) != len(b.Signals) {
+		l.differ("signals", signals(a.Signals), signals(b.Signals))
+	} else {
+		for i := range a.Signals {
+			l.signal(fmt.Sprintf("signals[%d].", i), a.Signals[i], b.Signals[i])
+		}
+	}
+	l.differ("exit", exit(a.Exit), exit(b.Exit))
+	l.differ("note", a.Note, b.Note)
+}
+
+func (l *lister) signal(at string, a, b observe.Signal) {
+	before := len(l.found)
+	l.named(at+"signo", a.Name, b.Name, a.Signo, b.Signo)
+	l.named(at+"code", a.CodeName, b.CodeName, a.Code, b.Code)
+	l.differ(at+"addr", a.Addr, b.Addr)
+	l.differ(at+"lsb", strconv.Itoa(int(a.LSB)), strconv.Itoa(int(b.LSB)))
+	l.differ(at+"thread", a.Thread, b.Thread)
+	// What of the raw bytes follows from these, or lies elsewhere in another
+	// kernel, is no difference of its own, and not shown in one.
+	l.differ(at+"raw", maskTold(a.Raw), maskTold(b.Raw))
+	if l.exact && len(l.found) == before {
+		l.differ(at+"raw", a.Raw, b.Raw)
+	}
+}
+
+// named adds a number that goes by a name; the number is shown where the names agree.
+func (l *lister) named(field, nameA, nameB string, a, b int32) {
+	if nameA == nameB && a != b {
+		nameA, nameB = fmt.Sprintf("%s (%d)", nameA, a), fmt.Sprintf("%s (%d)", nameB, b)
+	}
+	l.differ(field, nameA, nameB)
+}
+
+// notRecorded stands for a witness that one of the cells doesn't have.
+const notRecorded = "not recorded"
+
+func (l *lister) witnesses(a, b map[string]string) {
+	l.base.Step, l.base.Actor, l.base.Action = WholeCell, "", ""
+	var names []string
+	for n := range a {
+		names = append(names, n)
+	}
+	for n := range b {
+		if _, ok := a[n]; !ok {
+			names = append(names, n)
+		}
+	}
+	slices.Sort(names)
+	for _, n := range names {
+		va, inA := a[n]
+		vb, inB := b[n]
+		switch {
+		case inA && inB && va != vb && (n == observe.WitnessLog || n == observe.WitnessSplats):
+			l.lines(WitnessPrefix+n, va, vb)
+		case inA && inB && va != vb:
+			l.add(WitnessPrefix+n, va, vb)
+		case inA && !inB:
+			l.add(WitnessPrefix+n, va, notRecorded)
+		case inB && !inA:
+			l.add(WitnessPrefix+n, notRecorded, vb)
+		}
+	}
+}
+
+// noLine stands for a line of a log that one of the cells doesn't have.
+const noLine = "no such line"
+
+// lines adds a difference for each line that only one of two logs has.
+func (l *lister) lines(field, a, b string) {
+	linesA, linesB := lines(a), lines(b)
+	for _, line := range linesA {
+		if !slices.Contains(linesB, line) {
+			l.add(field, line, noLine)
+		}
+	}
+	for _, line := range linesB {
+		if !slices.Contains(linesA, line) {
+			l.add(field, noLine, line)
+		}
+	}
+}
+
+func lines(text string) []string {
+	if text == observe.NothingAboutPoison || text == observe.NoSplats {
+		return nil
+	}
+	return strings.Split(text, "\n")
+}
+
+func ret(o observe.Outcome) string {
+	if o.Ret == nil {
+		return ""
+	}
+	return strconv.FormatInt(*o.Ret, 10)
+}
+
+func signals(s []observe.Signal) string {
+	var out []string
+	for _, one := range s {
+		out = append(out, one.String())
+	}
+	return strings.Join(out, ", ")
+}
+
+func exit(e *observe.Exit) string {
+	switch {
+	case e == nil:
+		return ""
+	case e.Signal != "":
+		if e.Core {
+			return "killed by " + e.Signal + " (core)"
+		}
+		return "killed by " + e.Signal
+	}
+	return fmt.Sprintf("exit %d", e.Code)
+}
+
+// maskTold clears in a raw payload what Signal has beside it, by the layout of
+// the kernel's siginfo_t (include/uapi/asm-generic/siginfo.h): si_signo, si_code,
+// si_addr (or si_pid and si_uid, which share its bytes) and si_addr_lsb.
+func maskTold(raw string) string {
+	b, err := hex.DecodeString(raw)
+	if err != nil || len(b) < 26 {
+		return raw
+	}
+	clear(b[0:4])
+	clear(b[8:12])
+	clear(b[16:26])
+	return hex.EncodeToString(b)
+}

@@ -1,0 +1,74 @@
+package judge
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/faultline/faultline/framework/analysis/change"
+)
+
+// lost is the finding that a kernel lost a change which all of its cells that tell of it
+// show to be missing: against upstream, else against the nearest older kernel of its
+// line that has it.
+func lost(
+	at int, s ChangeState, kernels []Kernel, states map[string][]ChangeState, proof evidence, known change.List,
+) []Finding {
+	k := kernels[at]
+	c, err := known.ByID(s.ID)
+	missing := proof.against(k.Name, s)
+	if err != nil || !k.accountable(c) || len(missing) == 0 {
+		return nil
+	}
+	if why := k.due(c); why != "" {
+		why += ": not seen in " + ids(missing)
+		return []Finding{{Kind: LostChange, Kernels: []string{k.Name}, Change: s.ID, Message: why}}
+	}
+	nearest, shared := -1, []string(nil)
+	for i, o := range kernels {
+		if i == at || !k.continues(o) || nearest >= 0 && !o.continues(kernels[nearest]) {
+			continue
+		}
+		if o := StateOf(states[o.Name], s.ID); o.Verdict == Has {
+			if both := inBoth(o.After, missing); len(both) > 0 {
+				nearest, shared = i, both
+			}
+		}
+	}
+	if nearest < 0 {
+		return nil
+	}
+	return []Finding{onTheWay(kernels[nearest].Name, k.Name, s.ID, shared)}
+}
+
+// onTheWay words a change that a later kernel of a line does not have any more.
+func onTheWay(older, k, id string, scenarios []string) Finding {
+	return Finding{Kind: LostChange, Kernels: []string{older, k}, Change: id,
+		Message: fmt.Sprintf("%s has %s, and %s, which continues it, lacks it in %s", older, id, k, ids(scenarios))}
+}
+
+// lostByWitness is the finding that a kernel lost a change of which no step tells.
+func lostByWitness(k Kernel, c change.Change, diffs []Difference) (out []Finding) {
+	from := map[string][]string{}
+	var order []string
+	for _, d := range diffs {
+		if d.Lost && d.ExplainedBy == c.ID && d.KernelB == k.Name && !slices.Contains(from[d.KernelA], d.Scenario) {
+			if from[d.KernelA] == nil {
+				order = append(order, d.KernelA)
+			}
+			from[d.KernelA] = append(from[d.KernelA], d.Scenario)
+		}
+	}
+	for _, other := range order {
+		f := onTheWay(other, k.Name, c.ID, from[other])
+		if why := k.due(c); why != "" {
+			f.Kernels, f.Message = []string{k.Name}, fmt.Sprintf("%s: %s shows it in %s", why, other, ids(from[other]))
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+// inBoth are the scenarios that are in both lists.
+func inBoth(a, b []string) []string {
+	return slices.DeleteFunc(slices.Clone(a), func(id string) bool { return !slices.Contains(b, id) })
+}

@@ -1,0 +1,165 @@
+package needs
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/faultline/faultline/framework/machine/vm"
+	"github.com/faultline/faultline/kernels"
+)
+
+// integrity and confidentiality are the kernel's levels of lockdown
+// (include/linux/security.h, lockdown_reason).
+const (
+	integrity = 1 + iota
+	confidentiality
+)
+
+// locked are the symbols whose files a kernel that is locked down to a level, or
+// further, opens for nobody: what a scenario does with them ends with EPERM.
+var locked = []struct {
+	symbol string
+	level  int
+	what   string
+}{
+	{"DEBUG_FS", integrity, "debugfs"},
+	{"HWPOISON_INJECT", integrity, "hwpoison's debugfs files"},
+	{"X86_MCE_INJECT", integrity, "mce-inject's debugfs files"},
+	{"PROC_KCORE", confidentiality, "/proc/kcore"},
+}
+
+// lockdown is the level that a kernel's configuration forces, and by which symbol; 0
+// and "" where it forces none.
+func lockdown(k *kernels.Kernel) (level int, symbol string) {
+	early := k.Config.Enabled("SECURITY_LOCKDOWN_LSM_EARLY")
+	lsm := cmp.Or(builtIn(k, "lsm"), k.Config.Get("LSM"))
+	if !k.Config.Enabled("SECURITY_LOCKDOWN_LSM") || !early && !slices.Contains(strings.Split(lsm, ","), "lockdown") {
+		return 0, "" // the module that would enforce it is not initialized
+	}
+	for at, forces := range []string{integrity: "LOCK_DOWN_KERNEL_FORCE_INTEGRITY", confidentiality: "LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY"} {
+		if forces != "" && k.Config.Enabled(forces) {
+			level, symbol = at, forces
+			break
+		}
+	}
+	// An argument raises the level, and never lowers it.
+	if asked := map[string]int{"integrity": integrity, "confidentiality": confidentiality}[builtIn(k, "lockdown")]; asked > level {
+		return asked, "CMDLINE"
+	}
+	return level, symbol
+}
+
+// closedDebugfs is the symbol by which a kernel lets nobody use debugfs: it mounts none, or
+// has no files in it (fs/debugfs/inode.c, debugfs_allow); "" where there is none.
+func closedDebugfs(k *kernels.Kernel) string {
+	for _, s := range []string{"DEBUG_FS_ALLOW_NONE", "DEBUG_FS_DISALLOW_MOUNT"} {
+		if k.Config.Enabled(s) {
+			return s
+		}
+	}
+	if v := builtIn(k, "debugfs"); v == "off" || v == "no-mount" {
+		return "CMDLINE"
+	}
+	return ""
+}
+
+// appraisal has IMA ask for a signature in a file's attributes before it loads a module
+// (security/integrity/ima/ima_policy.c, build_appraise_rules).
+const appraisal = "IMA_APPRAISE_REQUIRE_MODULE_SIGS"
+
+// builtIn is the value of an argument that is built into a kernel, "" where it has none.
+// A parameter that has no value there has its own name as the value.
+func builtIn(k *kernels.Kernel, name string) (value string) {
+	if !k.Config.Enabled("CMDLINE_BOOL") {
+		return ""
+	}
+	for arg := range strings.FieldsSeq(k.Config.Get("CMDLINE")) {
+		if arg == "--" { // what follows is init's
+			break
+		}
+		switch n, v, has := strings.Cut(arg, "="); {
+		case n != name:
+		case has:
+			value = v // the last counts
+		default:
+			value = name
+		}
+	}
+	return value
+}
+
+// denial says why a kernel refuses what a scenario needs though it has it: it is
+// locked down, keeps debugfs closed, or takes signed modules only; "" where it does not.
+func denial(k *kernels.Kernel, needs []string) string {
+	level, by := lockdown(k)
+	for _, l := range locked {
+		if level >= l.level && slices.ContainsFunc(needs, func(n string) bool { return strings.TrimPrefix(n, prefix) == l.symbol }) {
+			return fmt.Sprintf("%s is locked down (%s%s), which forbids %s", k.Name, prefix, by, l.what)
+		}
+	}
+	if symbol := closedDebugfs(k); symbol != "" {
+		for _, l := range locked {
+			if l.level == integrity && slices.ContainsFunc(needs, func(n string) bool { return strings.TrimPrefix(n, prefix) == l.symbol }) {
+				return fmt.Sprintf("%s keeps debugfs closed (%s%s), and so %s", k.Name, prefix, symbol, l.what)
+			}
+		}
+	}
+	if k.Config.Enabled(appraisal) && k.Config.Enabled("IMA_APPRAISE_BUILD_POLICY") {
+		for _, n := range needs {
+			if k.Config.Get(n) == "m" {
+				return fmt.Sprintf("%s appraises modules (%s%s), and a guest's files have no signature: it can't load that of %s%s",
+					k.Name, prefix, appraisal, prefix, strings.TrimPrefix(n, prefix))
+			}
+		}
+	}
+	switch {
+	case level > 0:
+	case k.Config.Enabled("MODULE_SIG_FORCE"):
+		by = "MODULE_SIG_FORCE"
+	case k.Config.Enabled("MODULE_SIG") && slices.Contains([]string{"module.sig_enforce", "1", "y", "Y"}, builtIn(k, "module.sig_enforce")):
+		by = "CMDLINE"
+	}
+	if by == "" || k.ModulesSigned() {
+		return ""
+	}
+	for _, n := range needs {
+		if k.Config.Get(n) == "m" {
+			return fmt.Sprintf("%s takes signed modules only (%s%s), and its modules are not signed: it can't load that of %s%s",
+				k.Name, prefix, by, prefix, strings.TrimPrefix(n, prefix))
+		}
+	}
+	return ""
+}
+
+// guestDenial says why a kernel refuses what each guest needs; "" where it does not.
+func guestDenial(k *kernels.Kernel) string {
+	for _, s := range []string{"CMDLINE_OVERRIDE", "CMDLINE_FORCE"} {
+		if k.Config.Enabled(s) {
+			return fmt.Sprintf("no guest runs on %s: it ignores the arguments that it is started with (%s%s), and so has no console and no key for PID 1", k.Name, prefix, s)
+		}
+	}
+	var symbols []string
+	for _, n := range vm.Needs() {
+		symbols = append(symbols, n.Symbol)
+	}
+	return denial(k, symbols)
+}
+
+// Refusal is a reason for which a kernel refuses what it has, and the scenarios that it
+// loses by it.
+type Refusal struct {
+	Why       string
+	Scenarios []string
+}
+
+// refuse adds a scenario to those of its reason.
+func (r *Report) refuse(why, id string) {
+	i := slices.IndexFunc(r.Refused, func(x Refusal) bool { return x.Why == why })
+	if i < 0 {
+		i = len(r.Refused)
+		r.Refused = append(r.Refused, Refusal{Why: why})
+	}
+	r.Refused[i].Scenarios = append(r.Refused[i].Scenarios, id)
+}

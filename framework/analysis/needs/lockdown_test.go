@@ -1,0 +1,133 @@
+package needs
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/faultline/faultline/framework/machine/vm"
+	"github.com/faultline/faultline/framework/record/scenario"
+	"github.com/faultline/faultline/internal/fake"
+	"github.com/faultline/faultline/kernels"
+	"github.com/faultline/faultline/kernels/kconfig"
+)
+
+// hardened is a kernel with what a guest needs built in, these lines on top, and a
+// module, which may be signed.
+func hardened(t *testing.T, lines string, signed bool) *kernels.Kernel {
+	t.Helper()
+	text := ""
+	for _, n := range vm.Needs() {
+		text += "CONFIG_" + n.Symbol + "=y\n"
+	}
+	c, err := kconfig.ParseBytes([]byte(text + lines))
+	if err != nil {
+		t.Fatal(err)
+	}
+	module := fake.Module("ext4", "6.1.0")
+	if signed {
+		module = append(module, "sig~Module signature appended~\n"...)
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "ext4.ko"), module, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return &kernels.Kernel{Name: "K", Config: c, ModulesDir: dir}
+}
+
+// A kernel that was built elsewhere may steer its guests: that is said, by the symbol and
+// its value.
+func TestSteered(t *testing.T) {
+	for lines, want := range map[string]string{
+		"": "",
+		"CONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE=\"panic_on_warn=1 nr_hugepages=4\"\n": `it is built with CONFIG_CMDLINE="panic_on_warn=1 nr_hugepages=4", which steers`,
+		"CONFIG_CMDLINE=\"panic_on_warn=1\"\n":                                       "", // without CMDLINE_BOOL nothing reads it
+		"CONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE=\"\"\n":                               "",
+		"CONFIG_PANIC_ON_OOPS=y\n":                                                   `CONFIG_PANIC_ON_OOPS="y"`,
+		"CONFIG_BOOTPARAM_HUNG_TASK_PANIC=1\n":                                       `CONFIG_BOOTPARAM_HUNG_TASK_PANIC="1"`,
+		"CONFIG_BOOTPARAM_SOFTLOCKUP_PANIC=0\n":                                      "",
+		"CONFIG_BOOT_CONFIG_EMBED=y\n":                                               `CONFIG_BOOT_CONFIG_EMBED="y"`,
+		"CONFIG_RCU_TORTURE_TEST=y\n":                                                `CONFIG_RCU_TORTURE_TEST="y"`,
+		"CONFIG_SYSTEM_TRUSTED_KEYS=\"debian/certs/all.pem\"\n":                      "", // it is built
+		"CONFIG_EXTRA_FIRMWARE=\"x.bin\"\nCONFIG_DEFAULT_INIT=\"/sbin/init\"\n":      "",
+	} {
+		r := Of(hardened(t, lines, true), []scenario.Info{{ID: "a/b"}})
+		brief := strings.Join(r.Brief(), "\n")
+		if (brief == "") != (want == "") || !strings.Contains(brief, want) || !strings.Contains(r.String(), want) || r.Count() > 0 {
+			t.Errorf("%q: %q\n%s", lines, brief, r)
+		}
+	}
+}
+
+// What a kernel has and forbids is skipped with lockdown or signatures as the reason:
+// the EPERM that a guest would get is no behaviour of what is tested.
+func TestLockdown(t *testing.T) {
+	const (
+		has   = "CONFIG_DEBUG_FS=y\nCONFIG_HWPOISON_INJECT=m\nCONFIG_X86_MCE_INJECT=y\nCONFIG_PROC_KCORE=y\nCONFIG_EXT4_FS=m\nCONFIG_MEMORY_FAILURE=y\n"
+		lsm   = "CONFIG_SECURITY_LOCKDOWN_LSM=y\nCONFIG_LSM=\"landlock,lockdown,yama\"\n"
+		whole = lsm + "CONFIG_LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY=y\n"
+		part  = lsm + "CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY=y\n"
+	)
+	for name, c := range map[string]struct {
+		lines    string
+		unsigned bool
+		needs    string
+		want     string
+	}{
+		"nothing":                      {"", true, "DEBUG_FS HWPOISON_INJECT PROC_KCORE EXT4_FS", ""},
+		"lockdown that may be asked":   {lsm + "CONFIG_LOCK_DOWN_KERNEL_FORCE_NONE=y\n", true, "DEBUG_FS PROC_KCORE EXT4_FS", ""},
+		"integrity, debugfs":           {part, false, "HWPOISON_INJECT DEBUG_FS", "K is locked down (CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY), which forbids debugfs"},
+		"integrity, hwpoison":          {part, false, "CONFIG_HWPOISON_INJECT", "which forbids hwpoison's debugfs files"},
+		"integrity, mce-inject":        {part, false, "MEMORY_FAILURE X86_MCE_INJECT", "which forbids mce-inject's debugfs files"},
+		"integrity, kcore":             {part, false, "PROC_KCORE", ""},
+		"integrity, the rest":          {part, false, "MEMORY_FAILURE EXT4_FS", ""},
+		"integrity, unsigned":          {part, true, "EXT4_FS", "K takes signed modules only (CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY), and its modules are not signed: it can't load that of CONFIG_EXT4_FS"},
+		"integrity, built in":          {part, true, "MEMORY_FAILURE", ""},
+		"confidentiality, kcore":       {whole, false, "PROC_KCORE", "(CONFIG_LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY), which forbids /proc/kcore"},
+		"confidentiality, debugfs":     {whole, false, "DEBUG_FS", "which forbids debugfs"},
+		"confidentiality, the rest":    {whole, false, "EXT4_FS", ""},
+		"the LSM is not initialized":   {strings.Replace(part, "lockdown,", "", 1), false, "DEBUG_FS", ""},
+		"the LSM is initialized early": {strings.Replace(part, "lockdown,", "", 1) + "CONFIG_SECURITY_LOCKDOWN_LSM_EARLY=y\n", false, "DEBUG_FS", "which forbids debugfs"},
+		"no LSM":                       {"CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY=y\n", false, "DEBUG_FS", ""},
+		"signatures, unsigned":         {"CONFIG_MODULE_SIG_FORCE=y\n", true, "EXT4_FS", "K takes signed modules only (CONFIG_MODULE_SIG_FORCE), and"},
+		"signatures, signed":           {"CONFIG_MODULE_SIG_FORCE=y\n", false, "EXT4_FS", ""},
+		"no debugfs":                   {"CONFIG_DEBUG_FS_ALLOW_NONE=y\n", false, "HWPOISON_INJECT", "K keeps debugfs closed (CONFIG_DEBUG_FS_ALLOW_NONE), and so hwpoison's debugfs files"},
+		"debugfs can't be mounted":     {"CONFIG_DEBUG_FS_DISALLOW_MOUNT=y\n", false, "CONFIG_DEBUG_FS", "K keeps debugfs closed (CONFIG_DEBUG_FS_DISALLOW_MOUNT), and so debugfs"},
+		"no debugfs, the rest":         {"CONFIG_DEBUG_FS_ALLOW_NONE=y\n", false, "PROC_KCORE EXT4_FS MEMORY_FAILURE", ""},
+		"debugfs, open":                {"CONFIG_DEBUG_FS_ALLOW_ALL=y\n# CONFIG_DEBUG_FS_ALLOW_NONE is not set\n", false, "DEBUG_FS", ""},
+		"appraised modules":            {"CONFIG_IMA_APPRAISE_BUILD_POLICY=y\nCONFIG_IMA_APPRAISE_REQUIRE_MODULE_SIGS=y\n", false, "MEMORY_FAILURE EXT4_FS", "K appraises modules (CONFIG_IMA_APPRAISE_REQUIRE_MODULE_SIGS), and a guest's files have no signature: it can't load that of CONFIG_EXT4_FS"},
+		"appraised, built in":          {"CONFIG_IMA_APPRAISE_BUILD_POLICY=y\nCONFIG_IMA_APPRAISE_REQUIRE_MODULE_SIGS=y\n", false, "MEMORY_FAILURE", ""},
+		"appraised, but no policy":     {"CONFIG_IMA_APPRAISE_REQUIRE_MODULE_SIGS=y\n", false, "EXT4_FS", ""},
+		"lockdown that is built in":    {lsm + "CONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE=\"quiet lockdown=integrity\"\n", false, "DEBUG_FS", "K is locked down (CONFIG_CMDLINE), which forbids debugfs"},
+		"its level, the last":          {lsm + "CONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE=\"lockdown=integrity lockdown=confidentiality\"\n", false, "PROC_KCORE", "(CONFIG_CMDLINE), which forbids /proc/kcore"},
+		"an argument lowers no level":  {whole + "CONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE=\"lockdown=integrity\"\n", false, "PROC_KCORE", "(CONFIG_LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY), which forbids /proc/kcore"},
+		"built in, and not used":       {lsm + "CONFIG_CMDLINE=\"lockdown=integrity\"\n", false, "DEBUG_FS", ""},
+		"an argument of init's":        {lsm + "CONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE=\"quiet -- lockdown=integrity\"\n", false, "DEBUG_FS", ""},
+		"other modules by argument":    {part + "CONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE=\"lsm=yama\"\n", false, "DEBUG_FS", ""},
+		"lockdown's by argument":       {strings.Replace(part, "lockdown,", "", 1) + "CONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE=\"lsm=yama,lockdown\"\n", false, "DEBUG_FS", "which forbids debugfs"},
+		"signatures by argument":       {"CONFIG_MODULE_SIG=y\nCONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE=\"module.sig_enforce\"\n", true, "EXT4_FS", "K takes signed modules only (CONFIG_CMDLINE), and"},
+		"signatures by argument, 1":    {"CONFIG_MODULE_SIG=y\nCONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE=\"module.sig_enforce=1\"\n", true, "EXT4_FS", "K takes signed modules only (CONFIG_CMDLINE), and"},
+		"signatures by argument, 0":    {"CONFIG_MODULE_SIG=y\nCONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE=\"module.sig_enforce=0\"\n", true, "EXT4_FS", ""},
+		"no debugfs by argument":       {"CONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE=\"debugfs=off\"\n", false, "HWPOISON_INJECT", "K keeps debugfs closed (CONFIG_CMDLINE), and so hwpoison's debugfs files"},
+		"lockdown, and debugfs closed": {part + "CONFIG_DEBUG_FS_ALLOW_NONE=y\n", false, "DEBUG_FS", "K is locked down"},
+		"a guest's module, appraised":  {"CONFIG_IMA_APPRAISE_BUILD_POLICY=y\nCONFIG_IMA_APPRAISE_REQUIRE_MODULE_SIGS=y\nCONFIG_VIRTIO_PCI=m\n", false, "", "it can't load that of CONFIG_VIRTIO_PCI"},
+		"arguments that are built in":  {"CONFIG_CMDLINE=\"quiet\"\nCONFIG_CMDLINE_BOOL=y\n", false, "", ""},
+		"and no others":                {"CONFIG_CMDLINE_OVERRIDE=y\n", false, "", "no guest runs on K: it ignores the arguments that it is started with (CONFIG_CMDLINE_OVERRIDE)"},
+		"a guest's own module":         {"CONFIG_MODULE_SIG_FORCE=y\nCONFIG_VIRTIO_NET=m\n", true, "", "it can't load that of CONFIG_VIRTIO_NET"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := hardened(t, has+c.lines, !c.unsigned)
+			i := scenario.Info{ID: "a/b", Needs: strings.Fields(c.needs)}
+			got := Impossible(k, i)
+			if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+			r := Of(k, []scenario.Info{i})
+			brief := strings.Join(r.Brief(), "\n")
+			if (r.Count() == 1) != (c.want != "") || !strings.Contains(r.String(), c.want) || !strings.Contains(brief, c.want) {
+				t.Errorf("%d lost, %s\n%s", r.Count(), r, brief)
+			}
+		})
+	}
+}

@@ -1,0 +1,119 @@
+package needs
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/faultline/faultline/framework/machine/vm"
+	"github.com/faultline/faultline/framework/record/scenario"
+	"github.com/faultline/faultline/kernels"
+	"github.com/faultline/faultline/kernels/kconfig"
+)
+
+// kernel has what a guest needs, but for some symbols, and some others.
+func kernel(t *testing.T, without map[string]bool, with ...string) *kernels.Kernel {
+	t.Helper()
+	text := ""
+	for _, n := range vm.Needs() {
+		if !without[n.Symbol] {
+			text += "CONFIG_" + n.Symbol + "=y\n"
+		}
+	}
+	for _, s := range with {
+		text += "CONFIG_" + s + "=m\n"
+	}
+	c, err := kconfig.ParseBytes([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &kernels.Kernel{Name: "K", Config: c}
+}
+
+var scenarios = []scenario.Info{
+	{ID: "dax/ext4/read", Needs: []string{"FS_DAX", "EXT4_FS"}},
+	{ID: "dax/xfs/read", Needs: []string{"FS_DAX", "XFS_FS"}},
+	{ID: "mce/ext4/read", Needs: []string{"X86_MCE", "FS_DAX", "MEMORY_FAILURE"}},
+	{ID: "mce/anon/read", Needs: []string{"CONFIG_MEMORY_FAILURE", "X86_MCE"}},
+	{ID: "mce/anon/write", Needs: []string{"X86_MCE", "CONFIG_MEMORY_FAILURE", "MEMORY_FAILURE"}},
+	{ID: "ram/anon/read", Needs: nil},
+}
+
+func TestOf(t *testing.T) {
+	all := []string{"FS_DAX", "EXT4_FS", "XFS_FS", "X86_MCE", "MEMORY_FAILURE"}
+	for name, c := range map[string]struct {
+		kernel *kernels.Kernel
+		count  int
+		text   string
+	}{
+		"nothing is lost": {kernel(t, nil, all...), 0, "K: it has what each of 6 scenarios needs\n"},
+		"one symbol": {kernel(t, nil, "FS_DAX", "EXT4_FS", "X86_MCE", "MEMORY_FAILURE"), 1, `K: it loses 1 of 6 scenarios
+1 without CONFIG_XFS_FS
+  dax/xfs/read
+to have them all, build it with CONFIG_XFS_FS
+`},
+		"several, in one go": {kernel(t, nil, "FS_DAX", "EXT4_FS"), 4, `K: it loses 4 of 6 scenarios
+3 without CONFIG_MEMORY_FAILURE, CONFIG_X86_MCE
+  mce/ext4/read
+  mce/anon/read
+  mce/anon/write
+1 without CONFIG_XFS_FS
+  dax/xfs/read
+to have them all, build it with CONFIG_MEMORY_FAILURE, CONFIG_X86_MCE, CONFIG_XFS_FS
+`},
+		"no guest": {kernel(t, map[string]bool{"VIRTIO_NET": true, "PCI": true}, all[1:]...), 3, `K: no guest of it can run, it lacks
+  CONFIG_PCI         what virtio is plugged into
+  CONFIG_VIRTIO_NET  SSH, over which the agent comes
+with them it would lose 3 of 6 scenarios
+3 without CONFIG_FS_DAX
+  dax/ext4/read
+  dax/xfs/read
+  mce/ext4/read
+to have them all, build it with CONFIG_FS_DAX, CONFIG_PCI, CONFIG_VIRTIO_NET
+`},
+		"no guest, nothing else": {kernel(t, map[string]bool{"BLOCK": true}, all...), 0, `K: no guest of it can run, it lacks
+  CONFIG_BLOCK  the disks that pmem is
+to have them all, build it with CONFIG_BLOCK
+`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := Of(c.kernel, scenarios)
+			if got := r.String(); got != c.text || r.Count() != c.count {
+				t.Errorf("%d lost:\n%s\nnot %d:\n%s", r.Count(), got, c.count, c.text)
+			}
+		})
+	}
+}
+
+func TestBrief(t *testing.T) {
+	all := []string{"FS_DAX", "EXT4_FS", "XFS_FS", "X86_MCE", "MEMORY_FAILURE"}
+	for name, c := range map[string]struct {
+		kernel *kernels.Kernel
+		unmet  []kconfig.Unmet
+		text   string
+	}{
+		"nothing is lost": {kernel(t, nil, all...), nil, ""},
+		"lost, as it came": {kernel(t, nil, "FS_DAX", "EXT4_FS"), nil, `
+K lacks CONFIG_MEMORY_FAILURE, CONFIG_X86_MCE: that costs 3 of 6 scenarios: mce/ext4/read, mce/anon/read, mce/anon/write
+K lacks CONFIG_XFS_FS: that costs 1 of 6 scenarios: dax/xfs/read`},
+		"not taken": {kernel(t, nil, "EXT4_FS", "X86_MCE", "XFS_FS"), []kconfig.Unmet{{Symbol: "FS_DAX", Asked: "y", Got: "n"}, {Symbol: "PVPANIC_PCI", Asked: "y", Got: "n"}, {Symbol: "TMPFS", Asked: "y", Got: "n"}}, `
+K has a Kconfig that does not take CONFIG_FS_DAX=y (got n): that costs 3 of 6 scenarios: dax/ext4/read, dax/xfs/read, mce/ext4/read
+K lacks CONFIG_MEMORY_FAILURE: that costs 3 of 6 scenarios: mce/anon/read, mce/anon/write, mce/ext4/read
+K has a Kconfig that does not take CONFIG_PVPANIC_PCI=y (got n), CONFIG_TMPFS=y (got n): that costs none of 6 scenarios`},
+		"more than a line names": {kernel(t, nil, "FS_DAX", "EXT4_FS", "XFS_FS", "X86_MCE"), []kconfig.Unmet{{Symbol: "MEMORY_FAILURE", Asked: "y", Got: "n"}}, `
+K has a Kconfig that does not take CONFIG_MEMORY_FAILURE=y (got n): that costs 4 of 7 scenarios: mce/ext4/read, mce/anon/read, mce/anon/write, …`},
+		"no guest": {kernel(t, map[string]bool{"VIRTIO_NET": true, "PCI": true}, all...), []kconfig.Unmet{{Symbol: "PCI", Asked: "y", Got: "n"}}, `
+K lacks CONFIG_PCI, CONFIG_VIRTIO_NET: without that no guest runs, which costs all of 6 scenarios`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.kernel.Unmet = c.unmet
+			asked := scenarios
+			if strings.Contains(name, "more") {
+				asked = append(slices.Clone(asked), scenario.Info{ID: "mce/anon/again", Needs: []string{"MEMORY_FAILURE"}})
+			}
+			if got, want := strings.Join(Of(c.kernel, asked).Brief(), "\n"), strings.TrimPrefix(c.text, "\n"); got != want {
+				t.Errorf("%s\nnot\n%s", got, want)
+			}
+		})
+	}
+}

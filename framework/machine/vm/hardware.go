@@ -1,0 +1,199 @@
+package vm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/faultline/faultline/framework/machine/qemu"
+	"github.com/faultline/faultline/images"
+	"github.com/faultline/faultline/kernels"
+	"github.com/faultline/faultline/kernels/modules"
+)
+
+// The standard guest. It has every kind of pmem that scenarios ask for, so
+// that one template a kernel serves them all.
+const (
+	ramBytes  = 512 * qemu.MiB
+	e820Addr  = 256 * qemu.MiB // guest physical; RAM of less than 2 GiB is one piece from 0
+	e820Bytes = 64 * qemu.MiB
+)
+
+// Pmem devices of the standard guest, by provider and in the kernel's order.
+var (
+	nvdimmSpecs = []images.PmemSpec{
+		{FS: images.Ext4, Mode: images.FSDAX, Size: 256 * qemu.MiB, Label: "nfit-ext4"},
+		{FS: images.XFS, Mode: images.FSDAX, Size: 320 * qemu.MiB, Label: "nfit-xfs"},
+		{FS: images.XFS, Mode: images.FSDAX, Size: 320 * qemu.MiB, Label: "nfit-xfs-rl", Reflink: true, RMapBT: true},
+	}
+	virtioSpecs = []images.PmemSpec{
+		{FS: images.Ext4, Size: 128 * qemu.MiB, Label: "vpmem-ext4"},
+	}
+	e820Spec = images.PmemSpec{FS: images.Ext4, Size: e820Bytes, Label: "e820-ext4"}
+)
+
+// NVDIMM is one of the standard guest's nvdimms.
+type NVDIMM struct {
+	FS      string // "ext4" or "xfs"
+	Reflink bool   // xfs only
+	Addr    uint64 // guest physical address of its first byte
+}
+
+// NVDIMMs are the standard guest's nvdimms.
+func NVDIMMs() []NVDIMM {
+	m := standardNVDIMMs()
+	var all []NVDIMM
+	for i, s := range nvdimmSpecs {
+		all = append(all, NVDIMM{FS: string(s.FS), Reflink: s.Reflink, Addr: uint64(m.NVDIMMAddr(i))})
+	}
+	return all
+}
+
+func standardNVDIMMs() (m qemu.Machine) {
+	for _, s := range nvdimmSpecs {
+		m.NVDIMMs = append(m.NVDIMMs, qemu.File{Bytes: s.Size})
+	}
+	return m
+}
+
+// guestModules are what PID 1 loads, dependencies aside, in this order: what it
+// takes to hear from the guest, and no more. A kernel may lack some, or have
+// them built in.
+var guestModules = []string{
+	"pvpanic-mmio", // first, so that a panic of a later one is told
+	"virtio_pci", "virtio_console", "virtio_net",
+}
+
+// bootGroups are loaded once the agent answers, in this order, before a boot is
+// complete or a template frozen. ext4 and xfs ask for crc32c by name.
+var bootGroups = []string{"nd_pmem", "nd_e820", "nfit", "crc32c_generic", "ext4", "xfs"}
+
+// onDemandGroups are loaded by the scenarios that need them; virtio_pmem has
+// nothing to drive before, see unplugVirtioPmem.
+var onDemandGroups = []string{"virtio_pmem", "dm_mod", "dm_writecache", "device_dax", "dax_pmem", "hwpoison_inject", "mce_inject"}
+
+// parts are the files a guest of one kernel is made of.
+type parts struct {
+	initramfs *images.Image
+	nvdimms   []*images.Pmem
+	virtio    []*images.Pmem
+	e820      *images.Pmem
+}
+
+// prepare makes or finds the parts.
+func (r *Rig) prepare(ctx context.Context, k *kernels.Kernel) (_ *parts, err error) {
+	p := &parts{nvdimms: make([]*images.Pmem, len(nvdimmSpecs)), virtio: make([]*images.Pmem, len(virtioSpecs))}
+	defer func() {
+		if err != nil {
+			p.close()
+		}
+	}()
+	var g errgroup.Group // not WithContext: the first error is told, the others finish
+	g.Go(func() (err error) {
+		p.initramfs, err = r.initramfs(ctx, k)
+		return err
+	})
+	pmem := func(spec images.PmemSpec, to **images.Pmem) {
+		g.Go(func() (err error) {
+			*to, err = images.MakePmem(ctx, r.Cache, spec)
+			return err
+		})
+	}
+	for i, spec := range nvdimmSpecs {
+		pmem(spec, &p.nvdimms[i])
+	}
+	for i, spec := range virtioSpecs {
+		pmem(spec, &p.virtio[i])
+	}
+	pmem(e820Spec, &p.e820)
+	return p, g.Wait()
+}
+
+func (p *parts) all() []*images.Pmem {
+	return append(append(append([]*images.Pmem{}, p.nvdimms...), p.virtio...), p.e820)
+}
+
+func (p *parts) close() {
+	p.initramfs.Close()
+	for _, i := range p.all() {
+		if i != nil {
+			i.Close()
+		}
+	}
+}
+
+func (r *Rig) initramfs(ctx context.Context, k *kernels.Kernel) (*images.Image, error) {
+	load := func(names ...string) (list []images.ModuleFile, err error) {
+		seen := map[string]bool{}
+		for _, name := range names {
+			files, err := k.Modules(name)
+			if unknown := (*modules.UnknownError)(nil); err != nil && !errors.As(err, &unknown) {
+				return nil, err
+			} // a scenario that needs an unknown one says so by the kernel's configuration
+			for _, f := range files {
+				if !seen[f.Name] {
+					seen[f.Name] = true
+					list = append(list, images.ModuleFile{
+						Name: f.Name, Digest: k.Digest + "/" + f.Name,
+						Open: func() ([]byte, error) { return modules.Read(f.Path) },
+					})
+				}
+			}
+		}
+		return list, nil
+	}
+	spec := images.InitramfsSpec{Init: r.init.path, OnDemand: map[string][]images.ModuleFile{}}
+	var err error
+	if spec.Modules, err = load(guestModules...); err != nil {
+		return nil, err
+	}
+	for _, name := range append(append([]string{}, bootGroups...), onDemandGroups...) {
+		if spec.OnDemand[name], err = load(name); err != nil {
+			return nil, err
+		}
+	}
+	return images.Initramfs(ctx, r.Cache, spec)
+}
+
+// machine describes the standard guest with its own RAM file in dir. With share
+// set, guest writes reach the files, so all of them are copies in dir too.
+func (p *parts) machine(ctx context.Context, s Spec, dir string, share bool) (qemu.Machine, error) {
+	m := qemu.Machine{
+		Accel: s.Accel, CPUs: s.CPUs, CPU: s.CPU, Kernel: s.Kernel.Image, Initrd: p.initramfs.Path,
+		RAM:      qemu.File{Path: filepath.Join(dir, "ram"), Bytes: s.ram()},
+		E820Addr: e820Addr, E820Bytes: e820Bytes, Share: share,
+	}
+	ram, err := os.OpenFile(m.RAM.Path, os.O_CREATE|os.O_RDWR|os.O_EXCL, 0o600)
+	if err != nil {
+		return m, &Trouble{Kind: Host, Doing: "make the guest's memory", Err: err}
+	}
+	defer ram.Close()
+	if err := ram.Truncate(s.ram()); err != nil {
+		return m, &Trouble{Kind: Host, Doing: "make the guest's memory", Err: err}
+	}
+	// memmap= makes pmem of RAM, so what shall be on it must be in RAM from the start.
+	if err := images.CopySparseAt(ctx, ram, e820Addr, p.e820.Path); err != nil {
+		return m, err
+	}
+	add := func(to *[]qemu.File, kind string, pmems []*images.Pmem) error {
+		for i, image := range pmems {
+			path := image.Path
+			if share {
+				path = filepath.Join(dir, fmt.Sprint(kind, i))
+				if err := images.CopySparse(ctx, path, image.Path); err != nil {
+					return err
+				}
+			}
+			*to = append(*to, qemu.File{Path: path, Bytes: image.Spec.Size})
+		}
+		return nil
+	}
+	if err := add(&m.NVDIMMs, "nvdimm", p.nvdimms); err != nil {
+		return m, err
+	}
+	return m, add(&m.VirtioPmem, "virtio", p.virtio)
+}

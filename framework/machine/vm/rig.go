@@ -1,0 +1,147 @@
+package vm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/faultline/faultline/framework/machine/qemu"
+	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/tool"
+)
+
+// Rig is what the guests of one process share: the cache, QEMU, the programs
+// that run in guests, and a folder for sockets that vanishes with the process.
+type Rig struct {
+	Cache *cache.Cache
+	QEMU  qemu.Binary
+
+	identity    func() (string, error) // of QEMU; see qemu.Binary.Identity
+	init, agent program
+	dir         string
+	keeper      io.Closer
+}
+
+// program is a static binary for guests.
+type program struct{ path, digest string }
+
+// NewRig prepares a Rig for guests of the architecture (GOARCH). Close it.
+func NewRig(ctx context.Context, c *cache.Cache, arch string) (_ *Rig, err error) {
+	r := &Rig{Cache: c}
+	if r.QEMU, err = qemu.Find(ctx, arch); err != nil {
+		return nil, err
+	}
+	r.identity = sync.OnceValues(func() (string, error) { return r.QEMU.Identity(context.WithoutCancel(ctx)) })
+	if r.dir, err = os.MkdirTemp("", "faultline-"); err != nil {
+		return nil, &Trouble{Kind: Host, Doing: "make a folder for sockets", Err: err, Advice: "set TMPDIR to a folder that can be written"}
+	}
+	if r.keeper, err = keep(r.dir); err != nil {
+		os.RemoveAll(r.dir)
+		return nil, err
+	}
+	if err := r.findPrograms(ctx, arch); err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// Close removes what the Rig made outside the cache. Its guests must be closed.
+func (r *Rig) Close() error { return r.keeper.Close() }
+
+// Folder makes a folder that vanishes with the process.
+func (r *Rig) Folder(pattern string) (string, error) { return os.MkdirTemp(r.dir, pattern) }
+
+// Programs are the digests of the programs that run in guests, by name.
+func (r *Rig) Programs() map[string]string {
+	return map[string]string{"guest/init": r.init.digest, "guest/agent": r.agent.digest}
+}
+
+// keeper removes a folder when our process ends, however it ends.
+type keeper struct {
+	stdin io.Closer
+	cmd   *exec.Cmd
+}
+
+// keep starts a shell that waits for the end of its input, which comes when we
+// close it or when we die, and then removes dir. In a session of its own it
+// hears no Ctrl-C.
+func keep(dir string) (io.Closer, error) {
+	cmd := exec.Command("/bin/sh", "-c", `read -r _; rm -rf -- "$1"`, "faultline-keeper", dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start the keeper of %s: %w", dir, err)
+	}
+	return &keeper{stdin: stdin, cmd: cmd}, nil
+}
+
+func (k *keeper) Close() error {
+	k.stdin.Close()
+	return k.cmd.Wait()
+}
+
+// findPrograms finds the guest's programs: in the folder guest/ beside our
+// executable or one above it (what make build leaves in bin/), or, for a test
+// binary in its source tree, by building them.
+func (r *Rig) findPrograms(ctx context.Context, arch string) error {
+	exe, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	for _, up := range []string{".", ".."} {
+		dir := filepath.Join(filepath.Dir(exe), up, "guest")
+		if err := r.usePrograms(dir); err == nil {
+			return nil
+		} else if !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	dir := filepath.Join(r.dir, "guest")
+	if err := buildPrograms(ctx, dir, arch); err != nil {
+		return err
+	}
+	return r.usePrograms(dir)
+}
+
+func (r *Rig) usePrograms(dir string) (err error) {
+	for name, p := range map[string]*program{"init": &r.init, "agent": &r.agent} {
+		p.path = filepath.Join(dir, name)
+		if p.digest, err = cache.FileSum(p.path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// buildPrograms is the same build as the Makefile's.
+func buildPrograms(ctx context.Context, dir, arch string) error {
+	out, err := tool.Ask(ctx, 30*time.Second, "go", "env", "GOMOD")
+	root := filepath.Dir(strings.TrimSpace(string(out)))
+	if err != nil || root == "." || root == "/dev" {
+		return &Trouble{Kind: Host, Doing: "find the guest's programs",
+			Err:    errors.New("there is no folder guest/ beside this executable, and this is no source tree to build them from"),
+			Advice: "run make build, and keep bin/ together"}
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", dir+"/", "./guest/init", "./guest/agent")
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOFLAGS=")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return &Trouble{Kind: Host, Doing: "build the guest's programs", Err: fmt.Errorf("%w: %s", err, strings.TrimSpace(string(out)))}
+	}
+	return nil
+}

@@ -1,0 +1,260 @@
+package vm
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/faultline/faultline/framework/machine/qemu"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/guest/wire"
+)
+
+// crash panics the guest (Documentation/admin-guide/sysrq.rst).
+var crash = &wire.Request{WriteFile: &wire.WriteFile{Path: "/proc/sysrq-trigger", Data: []byte("c")}}
+
+// isTrouble holds an error against a kind, a text of its message, and one of
+// the console's tail.
+func isTrouble(t *testing.T, err error, kind Kind, says, tail string) {
+	t.Helper()
+	var tr *Trouble
+	switch {
+	case !errors.As(err, &tr):
+		t.Errorf("no trouble: %v", err)
+	case tr.Kind != kind || !strings.Contains(err.Error(), says) || !strings.Contains(tr.Tail, tail):
+		t.Errorf("kind %q, not %q (with %q): %v\n%s", tr.Kind, kind, says, err, tr.Tail)
+	default:
+		t.Log(err)
+	}
+}
+
+// isLost holds what is left of a guest against what it was: where its processor
+// stands, and what it was cloned from.
+func isLost(t *testing.T, err error, g *Guest) {
+	t.Helper()
+	var tr *Trouble
+	if !errors.As(err, &tr) || !strings.Contains(standing(tr.Registers), "processor 0 is at 0x") || tr.Template != g.template || tr.Template == "" {
+		t.Errorf("what is left of it: %+v", tr)
+	}
+}
+
+func TestTroubleInAClone(t *testing.T) {
+	r := rig(t)
+	tm := template(t, r, recent)
+	hello := &wire.Request{Hello: &wire.Hello{}}
+	for name, test := range map[string]func(*testing.T, *Guest){
+		"the kernel panics": func(t *testing.T, g *Guest) {
+			_, err := g.Call(t.Context(), crash)
+			isTrouble(t, err, Panic, "Kernel panic - not syncing: sysrq triggered crash", "Kernel panic")
+			isLost(t, err, g)
+			_, err = g.Call(t.Context(), hello)
+			isTrouble(t, err, Panic, "sysrq triggered crash", "Kernel panic")
+		},
+		"QEMU is stopped in the middle of a panic's line": func(t *testing.T, g *Guest) {
+			mark := g.proc.Console.Seen(observe.PanicMark)
+			asked := g.Send(crash)
+			go func() {
+				<-mark
+				unix.Kill(g.PID(), unix.SIGSTOP)
+				time.Sleep(5500 * time.Millisecond)
+				unix.Kill(g.PID(), unix.SIGCONT)
+			}()
+			_, err := asked.Wait(t.Context())
+			isTrouble(t, err, Panic, "Kernel panic - not syncing: sysrq triggered crash", "Kernel Offset: ") // the last line
+		},
+		"the machine is reset": func(t *testing.T, g *Guest) { // sysrq: at once, and without a word
+			_, err := g.Call(t.Context(), &wire.Request{WriteFile: &wire.WriteFile{Path: "/proc/sysrq-trigger", Data: []byte("b")}})
+			isTrouble(t, err, Exit, "reset its machine", "")
+			var tr *Trouble
+			if !errors.As(err, &tr) || !tr.Restarted() {
+				t.Errorf("it does not say that the guest restarted: %v", err)
+			}
+			isLost(t, err, g)
+		},
+		"it panics while SSH is used": func(t *testing.T, g *Guest) {
+			c, err := g.SSH(t.Context())
+			must(t, err)
+			defer c.Close()
+			must(t, c.Put(t.Context(), probeBinary(t), "/run/probe"))
+			g.Send(crash)
+			_, err = c.Exec(t.Context(), []string{"/run/probe", "cat"}, Streams{Stdin: blocks{}})
+			isTrouble(t, err, Panic, "sysrq triggered crash", "Kernel panic")
+		},
+		"QEMU is killed": func(t *testing.T, g *Guest) {
+			must(t, unix.Kill(g.PID(), unix.SIGKILL))
+			_, err := g.Call(t.Context(), hello)
+			isTrouble(t, err, Exit, "signal: killed", "")
+			_, err = g.SSH(t.Context())
+			isTrouble(t, err, Exit, "signal: killed", "")
+		},
+		"QEMU is killed while the agent is asked": func(t *testing.T, g *Guest) {
+			must(t, g.Monitor().Run(t.Context(), "stop", nil, nil))
+			time.AfterFunc(50*time.Millisecond, func() { unix.Kill(g.PID(), unix.SIGKILL) })
+			_, err := g.Call(t.Context(), hello)
+			isTrouble(t, err, Exit, "signal: killed", "")
+		},
+		"the guest stands still": func(t *testing.T, g *Guest) {
+			must(t, g.Monitor().Run(t.Context(), "stop", nil, nil))
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			defer cancel()
+			_, err := g.Call(ctx, hello)
+			isTrouble(t, err, Hang, "did not answer", "")
+			isLost(t, err, g)
+			ctx, cancel = context.WithTimeout(t.Context(), 300*time.Millisecond)
+			defer cancel()
+			_, err = g.SSH(ctx)
+			isTrouble(t, err, Hang, "did not answer", "")
+		},
+		"the agent can't": func(t *testing.T, g *Guest) {
+			_, err := g.Call(t.Context(), &wire.Request{To: 99, Access: &wire.Access{Kind: wire.Load, Width: 1}})
+			isTrouble(t, err, Refused, "99", "")
+			if !errors.Is(err, ErrGuest) {
+				t.Errorf("%v is not ErrGuest", err)
+			}
+			if _, err := g.Call(t.Context(), hello); err != nil {
+				t.Errorf("after it: %v", err)
+			}
+		},
+		"the caller gives up": func(t *testing.T, g *Guest) {
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			_, err := g.Call(ctx, hello)
+			var tr *Trouble
+			if !errors.Is(err, context.Canceled) || errors.As(err, &tr) {
+				t.Errorf("%v", err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := clone(t, tm)
+			test(t, g)
+		})
+	}
+}
+
+// blocks is an input that never comes.
+type blocks struct{}
+
+func (blocks) Read([]byte) (int, error) { select {} }
+
+func TestTroubleAtBoot(t *testing.T) {
+	r := rig(t)
+	k := kernel(t, recent)
+	spec := Spec{Kernel: k, Accel: qemu.TCG}
+	parts, err := r.prepare(t.Context(), k)
+	must(t, err)
+	defer parts.close()
+	// What takes its time on a busy host is done before limit counts.
+	bootFor := func(t *testing.T, r *Rig, limit time.Duration, change func(*qemu.Machine)) error {
+		dir := tempDir(t)
+		m, err := parts.machine(t.Context(), spec, dir, false)
+		must(t, err)
+		change(&m)
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		defer cancel()
+		g, err := r.boot(ctx, spec, m, dir)
+		if err == nil {
+			g.Close()
+		}
+		return err
+	}
+	boot := func(t *testing.T, change func(*qemu.Machine)) error { return bootFor(t, r, time.Minute, change) }
+	asItIs := func(*qemu.Machine) {}
+	t.Run("no PID 1", func(t *testing.T) {
+		err := boot(t, func(m *qemu.Machine) { m.Append = "rdinit=/nonexistent" })
+		isTrouble(t, err, Panic, "Kernel panic - not syncing: VFS: Unable to mount root fs", "Kernel panic")
+	})
+	t.Run("no PID 1, and no end", func(t *testing.T) {
+		err := boot(t, func(m *qemu.Machine) { m.Append = "rdinit=/nonexistent panic=0" })
+		isTrouble(t, err, Panic, "Kernel panic - not syncing: VFS: Unable to mount root fs", "---[ end Kernel panic")
+	})
+	t.Run("PID 1 gives up", func(t *testing.T) {
+		err := boot(t, func(m *qemu.Machine) { m.Append = "module_blacklist=virtio_net" })
+		isTrouble(t, err, Refused, "PID 1 gave up: no network card", saidFailed)
+	})
+	t.Run("no key", func(t *testing.T) {
+		g := &Guest{spec: spec, dir: tempDir(t)}
+		m, err := parts.machine(t.Context(), spec, g.dir, false)
+		must(t, err)
+		m.Append = "faultline.key=%"
+		must(t, g.start(t.Context(), r.QEMU, m))
+		defer g.Close()
+		ctx, unwatch := g.watch(t.Context())
+		defer unwatch()
+		_, err = g.agent.line(ctx)
+		isTrouble(t, g.trouble(ctx, "boot", err), Refused, "PID 1 gave up: the kernel command line has no usable faultline.key=", saidFailed)
+	})
+	t.Run("no kernel", func(t *testing.T) {
+		err := boot(t, func(m *qemu.Machine) { m.Kernel = filepath.Join(t.TempDir(), "vmlinuz") })
+		if r.QEMU.User != nil { // then we open it
+			isTrouble(t, err, Host, "vmlinuz: no such file", "")
+		} else {
+			isTrouble(t, err, Exit, "could not open kernel file", "")
+		}
+	})
+	t.Run("a file that is no kernel", func(t *testing.T) {
+		err := boot(t, func(m *qemu.Machine) {
+			m.Kernel = filepath.Join(t.TempDir(), "vmlinuz")
+			must(t, os.WriteFile(m.Kernel, []byte(strings.Repeat("this is no kernel\n", 10_000)), 0o644))
+		})
+		isTrouble(t, err, Exit, "kernel too old", "")
+	})
+	t.Run("in no time", func(t *testing.T) {
+		isTrouble(t, bootFor(t, r, 500*time.Millisecond, asItIs), Hang, "did not answer", "")
+	})
+	t.Run("QEMU says nothing", func(t *testing.T) {
+		mute := *r
+		mute.QEMU.User = nil // who could not start what lies in a folder of the test's
+		mute.QEMU.Path = filepath.Join(t.TempDir(), "qemu")
+		must(t, os.WriteFile(mute.QEMU.Path, []byte("#!/bin/sh\nexec sleep 60\n"), 0o755))
+		isTrouble(t, bootFor(t, &mute, 300*time.Millisecond, asItIs), Hang, "connect to QEMU's monitor", "")
+		mute.QEMU.Path = "/no/such/qemu"
+		isTrouble(t, bootFor(t, &mute, time.Minute, asItIs), Host, "/no/such/qemu", "")
+	})
+	t.Run("interrupted", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(300*time.Millisecond, cancel)
+		_, err := r.Boot(ctx, spec)
+		if !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	})
+}
+
+// A guest that got no core is silent, too, and its kernel has no part in that.
+func TestTroubleOnABusyMachine(t *testing.T) {
+	for waited, want := range map[time.Duration]string{
+		20 * time.Second: "K did not answer",
+		50 * time.Second: "K did not answer; its QEMU waited 50s of 1m0s for a core; run again when this machine is less busy",
+	} {
+		tr := &Trouble{Kind: Hang, Kernel: "K"}
+		tr.hungry(time.Minute, waited)
+		if busy := waited > 30*time.Second; tr.Error() != want || tr.Starved != busy || tr.OfKernel() == busy {
+			t.Errorf("%q, starved: %t, the kernel's: %t", tr.Error(), tr.Starved, tr.OfKernel())
+		}
+	}
+}
+
+func TestTroubleInWords(t *testing.T) {
+	for want, tr := range map[string]*Trouble{
+		"boot: the kernel of K panicked: Kernel panic - not syncing: oh": {Kind: Panic, Doing: "boot", Kernel: "K", Tail: "[  1.0] Kernel panic - not syncing: oh\r\n[  1.1] CPU: 0"},
+		"clone: K did not answer: no answer within 10s":                  {Kind: Hang, Doing: "clone", Kernel: "K", Err: errors.New("no answer within 10s")},
+		"boot: K did not answer: x; processor 0 is at 0xffffffff81ce5fff, halted; processor 1 is at 0xffffffff81ce7b40, with interrupts off": {
+			Kind: Hang, Doing: "boot", Kernel: "K", Err: errors.New("x"),
+			Registers: "CPU#0\nRAX=0 RBX=0\nRIP=ffffffff81ce5fff RFL=00000212 [----A--] CPL=0 II=0 A20=1 SMM=0 HLT=1\n" +
+				"CPU#1\nRIP=ffffffff81ce7b40 RFL=00000046 [---Z-P-] CPL=0 II=0 A20=1 SMM=0 HLT=0",
+		},
+		"QEMU of K ended: signal: killed":               {Kind: Exit, Kernel: "K", Err: errors.New("signal: killed")},
+		"boot: the accelerator does not run K: x; do y": {Kind: BrokenAccel, Doing: "boot", Kernel: "K", Err: errors.New("x"), Advice: "do y"},
+	} {
+		if got := tr.Error(); got != want {
+			t.Errorf("%q, not %q", got, want)
+		}
+	}
+}

@@ -1,0 +1,67 @@
+package program_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	. "github.com/faultline/faultline/framework/record/program"
+	"github.com/faultline/faultline/framework/record/scenario"
+)
+
+func TestProgram(t *testing.T) {
+	dir := t.TempDir()
+	make := func(name string, args ...string) Program {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte("a program"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		p, err := New(path, args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	for id, p := range map[string]Program{
+		"program/memory-failure":          make("memory-failure"),
+		"program/cow-test-v":              make("COW_test", "-v"),
+		"program/uffd-unit-tests-poison-": make("uffd.unit.tests", "poison", "-"),
+	} {
+		if len(id) > 0 && id[len(id)-1] == '-' {
+			id = id[:len(id)-1]
+		}
+		if p.ID() != id {
+			t.Errorf("%s is %s, want %s", p.Command(), p.ID(), id)
+		}
+	}
+	odd := make("___")
+	if err := scenario.CheckID(odd.ID()); err != nil || len(odd.SHA256) != 64 {
+		t.Errorf("%+v: %v", odd, err)
+	}
+
+	t.Setenv(Env, "")
+	if list, err := Used(); err != nil || list != nil {
+		t.Errorf("%v, %v where none is used", list, err)
+	}
+	used := []Program{make("a"), make("a", "-v")}
+	if err := Use(used); err != nil {
+		t.Fatal(err)
+	}
+	list, err := Used()
+	if diff := cmp.Diff(used, list); err != nil || diff != "" {
+		t.Errorf("%v %s", err, diff)
+	}
+	if err := Use([]Program{make("a", "-v"), make("a-v")}); err == nil {
+		t.Error("two programs became one scenario")
+	}
+	t.Setenv(Env, "{")
+	if _, err := Used(); err == nil {
+		t.Error("what is no list was read")
+	}
+	if _, err := New(filepath.Join(dir, "none")); err == nil {
+		t.Error("a file that is not there is a program")
+	}
+}

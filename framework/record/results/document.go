@@ -1,0 +1,234 @@
+package results
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/faultline/faultline/framework/analysis/change"
+	"github.com/faultline/faultline/framework/record/observe"
+)
+
+// Bounds of a record, which may come from elsewhere. Each is some ten times what a
+// large run has; what readers do with a record grows with these.
+const (
+	// mostKernels and mostScenarios are of the plan and of the cells together.
+	mostKernels   = 1_000
+	mostScenarios = 10_000
+	// mostCells is kernels × scenarios × attempts.
+	mostCells = 200_000
+	// mostValues is how many JSON values a cell, or another part of a record, has.
+	mostValues = 500_000
+)
+
+// document is a record that is read part by part: its lists grow with the run, and
+// each element is checked and decoded before the next, so that neither the values
+// of all of them nor their errors are in memory at a time.
+type document struct {
+	parts map[string]json.RawMessage // by key of the record
+	older bool                       // the record has schema1
+
+}
+
+// newDocument splits a record into its parts.
+func newDocument(b []byte) (*document, error) {
+	d := &document{}
+	if err := json.Unmarshal(b, &d.parts); err != nil {
+		return nil, &SchemaError{Problems: []string{"it is not JSON: " + err.Error()}}
+	}
+	return d, nil
+}
+
+// read decodes the record. What does not match the schema is a *SchemaError.
+func (d *document) read() (Run, error) {
+	var r Run
+	rest := map[string]json.RawMessage{}
+	for key, part := range d.parts {
+		if rest[key] = part; definitions[key] != "" && part[0] == '[' {
+			rest[key] = json.RawMessage("[]")
+		}
+	}
+	b, err := json.Marshal(rest)
+	if err != nil {
+		return Run{}, err
+	}
+	if err := d.check("", "", b); err != nil {
+		return Run{}, err
+	}
+	for _, list := range []func() error{
+		func() error { return elements(d, "changes", (*[]change.Change)(&r.Changes)) },
+		func() error { return elements(d, "kernels", &r.Kernels) },
+		func() error { return elements(d, "scenarios", &r.Scenarios) },
+		func() error { return elements(d, "cells", &r.Cells) },
+		func() error { return elements(d, "differences", &r.Differences) },
+		func() error { return elements(d, "repeats", &r.Repeats) },
+		func() error { return elements(d, "uncompared", &r.Uncompared) },
+		func() error { return elements(d, "findings", &r.Findings) },
+	} {
+		if err := list(); err != nil {
+			return Run{}, err
+		}
+	}
+	for key := range definitions {
+		delete(rest, key)
+	}
+	if b, err = json.Marshal(rest); err != nil {
+		return Run{}, err
+	}
+	if err := json.Unmarshal(b, &r); err != nil {
+		return Run{}, &SchemaError{Problems: []string{err.Error()}}
+	}
+	return r, bounds(r)
+}
+
+// definitions are the schema's definitions of the elements of a record's lists.
+var definitions = map[string]string{
+	"changes": "change", "kernels": "kernel", "scenarios": "scenario", "cells": "cell",
+	"differences": "difference", "repeats": "difference", "uncompared": "uncompared", "findings": "finding",
+}
+
+// elements decodes the elements of a list of the record.
+func elements[T any](d *document, key string, to *[]T) error {
+	part := d.parts[key]
+	if len(part) == 0 || part[0] != '[' {
+		return nil // absent, or one of the problems already
+	}
+	*to = []T{}
+	dec := json.NewDecoder(bytes.NewReader(part))
+	if _, err := dec.Token(); err != nil {
+		return err
+	}
+	for i := 0; dec.More(); i++ {
+		var b json.RawMessage
+		if err := dec.Decode(&b); err != nil {
+			return err
+		}
+		at := fmt.Sprintf("/%s/%d", key, i)
+		if i == mostCells {
+			problem := fmt.Sprintf("%s: it is one more than the %d that are read", at, mostCells)
+			return &SchemaError{Problems: []string{problem}}
+		}
+		if d.older {
+			b = older(definitions[key], b)
+		}
+		if err := d.check(definitions[key], at, b); err != nil {
+			return err
+		}
+		var v T
+		if err := json.Unmarshal(b, &v); err != nil { // a number that is too large, for example
+			return &SchemaError{Problems: []string{at + ": " + err.Error()}}
+		}
+		*to = append(*to, v)
+	}
+	return nil
+}
+
+// check compares a part of the record with a definition of the schema, the whole
+// schema where that is empty. The first part with a problem ends the reading.
+func (d *document) check(definition, at string, b []byte) error {
+	found, err := mismatches(definition, at, b)
+	if err != nil {
+		return err
+	}
+	if len(found) > 0 {
+		return &SchemaError{Problems: found}
+	}
+	return nil
+}
+
+// mismatches lists where a value does not match a definition of the schema.
+func mismatches(definition, at string, b []byte) ([]string, error) {
+	if n := values(b); n > mostValues {
+		problem := fmt.Sprintf("%s: it has %d values, more than the %d that are read", orRoot(at), n, mostValues)
+		return []string{problem}, nil
+	}
+	schemas, err := runSchemas()
+	if err != nil {
+		return nil, err
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(b))
+	if err != nil {
+		return []string{fmt.Sprintf("%s: it is not JSON: %v", orRoot(at), err)}, nil
+	}
+	err = schemas[definition].Validate(doc)
+	if ve := (*jsonschema.ValidationError)(nil); errors.As(err, &ve) {
+		return problems(ve, at), nil
+	}
+	return nil, err
+}
+
+func orRoot(at string) string {
+	if at == "" {
+		return "/"
+	}
+	return at
+}
+
+// values is how many values JSON has at most.
+func values(b []byte) int {
+	n, text := 1, false
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; {
+		case text && c == '\\':
+			i++
+		case c == '"':
+			text = !text
+		case !text && (c == ',' || c == '{' || c == '['):
+			n++
+		}
+	}
+	return n
+}
+
+// bounds refuses a record with more than readers are made for.
+func bounds(r Run) error {
+	kernels, scenarios, attempts := map[string]bool{}, map[string]bool{}, 1
+	for _, k := range r.Kernels {
+		kernels[k.Name] = true
+	}
+	for _, s := range r.Scenarios {
+		scenarios[s.ID] = true
+	}
+	problem := ""
+	if len(kernels) < len(r.Kernels) {
+		problem = "/kernels: two of them have the same name"
+	}
+	if len(scenarios) < len(r.Scenarios) {
+		problem = "/scenarios: two of them have the same id"
+	}
+	for _, c := range r.Cells {
+		kernels[c.Kernel], scenarios[c.Scenario], attempts = true, true, max(attempts, c.Attempt)
+	}
+	switch k, s := len(kernels), len(scenarios); {
+	case problem != "":
+	case k > mostKernels:
+		problem = fmt.Sprintf("/kernels: there are %d, more than the %d that are read", k, mostKernels)
+	case s > mostScenarios:
+		problem = fmt.Sprintf("/scenarios: there are %d, more than the %d that are read", s, mostScenarios)
+	case attempts > mostCells, len(r.Cells) > mostCells, k*s*attempts > mostCells:
+		problem = fmt.Sprintf("/cells: %d kernels, %d scenarios and %d attempts are more cells than the %d that are read",
+			k, s, attempts, mostCells)
+	default:
+		return nil
+	}
+	return &SchemaError{Problems: []string{problem}}
+}
+
+// readCell decodes the file of a cell.
+func readCell(b []byte) (observe.Cell, error) {
+	found, err := mismatches("cell", "", b)
+	if err != nil {
+		return observe.Cell{}, err
+	}
+	if len(found) > 0 {
+		return observe.Cell{}, fmt.Errorf("is not a cell: %s", found[0])
+	}
+	var c observe.Cell
+	if err := json.Unmarshal(b, &c); err != nil {
+		return observe.Cell{}, fmt.Errorf("is not a cell: %w", err)
+	}
+	return c, nil
+}

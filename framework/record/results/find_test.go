@@ -1,0 +1,63 @@
+package results
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/internal/fault"
+)
+
+func TestFindCell(t *testing.T) {
+	r := Run{
+		Kernels: []Kernel{
+			{Name: "6.1.192 (apt:bookworm)", Spec: "apt:bookworm", Version: "6.1.192", Release: "6.1.0-56-amd64"},
+			{Name: "6.12.117 (apt:bookworm/6.12)", Spec: "apt:bookworm/6.12", Version: "6.12.117", Release: "6.12.117+deb12-amd64"},
+			{Name: "ours", Spec: "tree:../linux@v6.1", Version: "6.1.0"},
+			{Name: "theirs", Spec: "tree:../linux@v6.1", Version: "6.1.0"},
+		},
+		Cells: []observe.Cell{
+			{Scenario: "dax/ext4/pread", Kernel: "6.1.192 (apt:bookworm)", Verdict: observe.Rig, Attempt: 1},
+			{Scenario: "dax/ext4/pread", Kernel: "6.1.192 (apt:bookworm)", Verdict: observe.Expected, Attempt: 2},
+			{Scenario: "dax/ext4/pread", Kernel: "6.12.117 (apt:bookworm/6.12)", Verdict: observe.Expected},
+			{Scenario: "dax/ext4/pread", Kernel: "ours", Verdict: observe.Expected},
+		},
+	}
+	for name, want := range map[string]string{
+		"dax/ext4/pread@apt:bookworm":                 "6.1.192 (apt:bookworm)",
+		"dax/ext4/pread@6.1.192":                      "6.1.192 (apt:bookworm)",
+		"dax/ext4/pread@6.1.0-56-amd64":               "6.1.192 (apt:bookworm)",
+		"dax/ext4/pread@6.12":                         "6.12.117 (apt:bookworm/6.12)",
+		"dax/ext4/pread@6.12.117 (apt:bookworm/6.12)": "6.12.117 (apt:bookworm/6.12)",
+		"dax/ext4/pread@ours":                         "ours",
+	} {
+		c, k, err := r.FindCell(name)
+		if err != nil || k.Name != want || c.Kernel != want || c.Verdict != observe.Expected {
+			t.Errorf("%s: %+v, %s, %v", name, c, k.Name, err)
+		}
+		// Its own name finds it again.
+		if again, _, err := r.FindCell(r.CellName(c)); err != nil || again.Kernel != want {
+			t.Errorf("%s: %+v, %v", r.CellName(c), again, err)
+		}
+	}
+	if got := r.CellName(r.Cells[2]); got != "dax/ext4/pread@apt:bookworm/6.12" {
+		t.Error(got)
+	}
+	if got := r.CellName(r.Cells[3]); got != "dax/ext4/pread@ours" { // its spec is another's, too
+		t.Error(got)
+	}
+	for name, want := range map[string]string{
+		"dax/ext4/pread":                    "names no cell; write SCENARIO@KERNEL",
+		"dax/ext4/pread@":                   `the run has no kernel ""; it has "6.1.192 (apt:bookworm)", `,
+		"dax/ext4/pread@6.1":                `"6.1" is more than one kernel of the run: "6.1.192 (apt:bookworm)", "ours" and "theirs"`,
+		"dax/ext4/pread@tree:../linux@v6.1": `more than one kernel of the run: "ours" and "theirs"`,
+		"dax/ext4/pread@apt:bokworm":        "did you mean apt:bookworm?",
+		"dax/ext4/pread@nothing like it":    "it has ",
+		"dax/ext4/praed@ours":               "did you mean dax/ext4/pread?",
+		"dax/ext4/pread@theirs":             "the run has no cell of \"dax/ext4/pread\" on theirs; its report.html",
+	} {
+		if _, _, err := r.FindCell(name); err == nil || !strings.Contains(err.Error(), want) || fault.Of(err) != fault.Request {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

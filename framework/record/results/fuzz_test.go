@@ -1,0 +1,171 @@
+package results
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/faultline/faultline/framework/record/observe"
+)
+
+// base is a run's record with something of everything, to be changed.
+func base(t testing.TB) []byte {
+	t.Helper()
+	r := run("r1", cell("a/b", "old", "EIO"), cell("a/b", "new", "EFAULT"), cell("a/c", "old", ""))
+	r.Kernels[0].Claims, r.Kernels[1].Splats = map[string]bool{"dax_fault_hwpoison": true}, []string{"WARNING in f"}
+	r.Cells[0].Witnesses = map[string]string{observe.WitnessLog: "MCE: Killing victim", observe.WitnessSplats: "BUG: x"}
+	r.Cells[1].Witnesses = map[string]string{observe.WitnessLog: observe.NothingAboutPoison, observe.WitnessTaint: "W"}
+	r.Cells[0].Steps[0].Outcome.Signals = []observe.Signal{{Name: "SIGBUS", CodeName: "BUS_MCEERR_AR", LSB: 12, Addr: "file+0x4000"}}
+	r.Cells[0].Steps[0].Expected = &observe.Expectation{Change: "dax_fault_hwpoison", Before: "x", After: "y", Side: observe.After, Met: true}
+	r.Judge()
+	b, err := encode(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// changed is a JSON document in which values were replaced: of each three bytes
+// the first two say which, by their order in the document, and the third by what.
+// A fuzzer that changes bytes of JSON makes no JSON of it.
+func changed(t testing.TB, doc []byte, how []byte) []byte {
+	t.Helper()
+	root := []any{nil}
+	if err := json.Unmarshal(doc, &root[0]); err != nil {
+		t.Fatal(err)
+	}
+	for ; len(how) >= 3; how = how[3:] {
+		var places []func(any)
+		var values []any
+		var walk func(any)
+		walk = func(v any) {
+			switch v := v.(type) {
+			case []any:
+				for i, e := range v {
+					places, values = append(places, func(now any) { v[i] = now }), append(values, e)
+					walk(e)
+				}
+			case map[string]any:
+				for _, k := range slices.Sorted(maps.Keys(v)) {
+					places, values = append(places, func(now any) { v[k] = now }), append(values, v[k])
+					walk(v[k])
+				}
+			}
+		}
+		walk(root)
+		at := (int(how[0])<<8 + int(how[1])) % len(places)
+		with := []any{
+			nil, true, 0, -1, 1.5, 1e300, "", "faultline.run/1", "\x1b[31m::error::\n", strings.Repeat("long", 1000), []any{}, map[string]any{}, []any{nil}, map[string]any{"": nil},
+			"a/b", "old", "new", "rig", "expected", "unexpected", "not_doable", "2026-03-01T09:30:00Z", "panic", []any{values[at], values[at]}, nil,
+		}
+		n := int(how[2]) % len(with)
+		if n == len(with)-1 { // by another value of the document
+			with[n] = values[int(how[2])*31%len(values)]
+			with[n] = clone(t, with[n])
+		}
+		places[at](with[n])
+		if len(mustMarshal(t, root[0])) > 1<<20 {
+			break
+		}
+	}
+	return mustMarshal(t, root[0])
+}
+
+func mustMarshal(t testing.TB, v any) []byte {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// clone keeps a document a tree.
+func clone(t testing.TB, v any) (c any) {
+	t.Helper()
+	if err := json.Unmarshal(mustMarshal(t, v), &c); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// FuzzRun: a run.json that came from elsewhere is refused, or can be judged anew,
+// and what is written then can be read.
+func FuzzRun(f *testing.F) {
+	from := base(f)
+	for n := range byte(25) {
+		f.Add([]byte{0, n * 10, n, 1, n, n})
+	}
+	f.Fuzz(func(t *testing.T, how []byte) {
+		b := changed(t, from, how[:min(len(how), 30)])
+		r, err := parse(b)
+		if err != nil {
+			return
+		}
+		r.Judge()
+		again, err := encode(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := parse(again)
+		if err != nil {
+			t.Fatalf("%s\nbecame\n%s\n%v", b, again, err)
+		}
+		if back.Judge(); back.Summary.ExitCode != r.Summary.ExitCode || len(back.Findings) != len(r.Findings) {
+			t.Fatalf("%s\nis judged %+v, and read again %+v", b, r.Summary, back.Summary)
+		}
+	})
+}
+
+// FuzzMerge: two runs that came from elsewhere are refused, or joined to one that
+// can be read, that has no cell which none of them has or planned, and none twice.
+func FuzzMerge(f *testing.F) {
+	from := base(f)
+	for n := range byte(25) {
+		f.Add([]byte{0, n * 10, n}, []byte{1, n, n})
+	}
+	f.Fuzz(func(t *testing.T, a, b []byte) {
+		a, b = changed(t, from, a[:min(len(a), 30)]), changed(t, from, b[:min(len(b), 30)])
+		m := merger{cells: map[string]placed{}}
+		have := map[string]bool{}
+		for i, data := range [][]byte{a, b} {
+			r, err := parse(data)
+			if err != nil {
+				return
+			}
+			for _, c := range r.Cells {
+				have[CellFile(c)] = true
+			}
+			for _, k := range r.Kernels {
+				for _, s := range r.Scenarios {
+					have[CellFile(observe.Cell{Kernel: k.Name, Scenario: s.ID})] = true
+				}
+			}
+			m.join(r, r.Cells, &Folder{dir: string(rune('a' + i))})
+		}
+		if len(m.problems) > 0 {
+			return
+		}
+		joined := m.finish()
+		seen := map[string]bool{}
+		for _, c := range joined.Cells {
+			at := CellFile(c)
+			if !have[at] || seen[at] {
+				t.Errorf("a cell %s that is in none, or twice", at)
+			}
+			seen[at] = true
+		}
+		out, err := json.Marshal(joined)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := Validate(out); err != nil {
+			var schema *SchemaError
+			t.Fatalf("%v (%t)\n%s", err, errors.As(err, &schema), bytes.TrimSpace(out))
+		}
+	})
+}

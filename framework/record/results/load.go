@@ -1,0 +1,88 @@
+package results
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/internal/fault"
+)
+
+// LoadRun reads run.json and checks it against the schema. Of a run that an
+// earlier version recorded it reads the observations, and judges them again. The
+// error is a *NoRunError where there is none, a *SchemaError where it is not one.
+func (f *Folder) LoadRun() (Run, error) {
+	b, err := f.ReadFile(RunFile, maxRun)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Run{}, &NoRunError{Dir: f.dir}
+	}
+	if err != nil {
+		return Run{}, fault.Requestf("read run: %w", err)
+	}
+	r, err := parse(b)
+	if err != nil {
+		return Run{}, fmt.Errorf("read %s: %w", f.Path(RunFile), err)
+	}
+	return r, nil
+}
+
+// parse reads a run's record.
+func parse(b []byte) (Run, error) {
+	d, err := newDocument(b)
+	if err != nil {
+		return Run{}, err
+	}
+	upgraded, err := d.upgrade()
+	if err != nil {
+		return Run{}, err
+	}
+	r, err := d.read()
+	if err != nil {
+		return Run{}, err
+	}
+	if r.withdraw() || upgraded {
+		r.Judge()
+	}
+	return r, nil
+}
+
+// LoadObserved is LoadRun of a run that may have been killed, or goes on: its
+// run.json has no cells then, and their files have. Such a run is Interrupted,
+// and judged by what there is.
+func (f *Folder) LoadObserved() (Run, error) {
+	r, err := f.LoadRun()
+	if err != nil || !r.Finished.IsZero() {
+		return r, err
+	}
+	if r.Cells, err = f.observed(r); err != nil {
+		return Run{}, err
+	}
+	r.Interrupted = true
+	r.Judge()
+	return r, nil
+}
+
+// observed are the cells of a run: those that have files, which are complete
+// even where it was killed, and those that only its run.json has.
+func (f *Folder) observed(r Run) ([]observe.Cell, error) {
+	cells, _, err := f.Cells()
+	if err != nil {
+		return nil, err
+	}
+	onDisk := map[string]bool{}
+	for _, c := range cells {
+		onDisk[CellFile(c)] = true
+	}
+	for _, c := range r.Cells {
+		if !onDisk[CellFile(c)] {
+			cells = append(cells, c)
+		}
+	}
+	r.Cells = cells
+	r.withdraw()
+	if err := bounds(r); err != nil {
+		return nil, fmt.Errorf("read the cells of %s: %w", f.dir, err)
+	}
+	return cells, nil
+}

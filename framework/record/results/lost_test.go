@@ -1,0 +1,128 @@
+package results
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/internal/fault"
+)
+
+// parts are the runs of a plan of 2 kernels × 2 scenarios × attempts, one a shard of so many.
+func parts(of, attempts int) (out []Run) {
+	kernels, scenarios := []string{"old", "new"}, []string{"a/b", "a/c"}
+	for i := 1; i <= of; i++ {
+		s := Shard{i, of}
+		r := run(fmt.Sprint("r", i))
+		r.Shard = s
+		from, to := s.Cut(len(kernels) * len(scenarios))
+		for at := from; at < to; at++ {
+			for n := min(attempts, 1); n <= attempts; n++ {
+				c := cell(scenarios[at%2], kernels[at/2], "EIO")
+				c.Attempt = n
+				r.Cells = append(r.Cells, c)
+			}
+		}
+		r.Judge()
+		out = append(out, r)
+	}
+	return out
+}
+
+// A lost shard is trouble with the rig, by its name; a whole plan is what one run
+// would have been, whatever happened on the way.
+func TestMergeOfShards(t *testing.T) {
+	killed := func(r Run, keep int) Run {
+		r.Cells = r.Cells[:keep]
+		r.Finished = time.Time{}
+		return r
+	}
+	stopped := func(r Run, keep int) Run {
+		r.Cells, r.Interrupted = r.Cells[:keep], true
+		return r
+	}
+	const none = "it is in none of the merged runs"
+	missing := func(s string) string { return none + ": shard " + s + " is missing; run it, and merge again" }
+	unfinished := func(s, dir string) string {
+		return none + ": shard " + s + " in " + dir + " was not finished; finish it with --resume, and merge again"
+	}
+	for name, c := range map[string]struct {
+		runs []Run
+		want []string // the cells that are lost, with DIR1 for the first run's folder
+		code int
+	}{
+		"all":              {parts(4, 0), nil, fault.ExitExpected},
+		"in another order": {[]Run{parts(2, 0)[1], parts(2, 0)[0]}, nil, fault.ExitExpected},
+		"attempts":         {parts(2, 2), nil, fault.ExitExpected},
+		"one of four is missing": {slices.Delete(parts(4, 0), 2, 3),
+			[]string{"a/b on new, attempt 0: " + missing("3/4")}, fault.ExitRig},
+		"one of two is missing": {parts(2, 0)[:1],
+			[]string{"a/b on new, attempt 0: " + missing("2/2"), "a/c on new, attempt 0: " + missing("2/2")}, fault.ExitRig},
+		"one was killed": {[]Run{killed(parts(2, 0)[0], 1), parts(2, 0)[1]},
+			[]string{"a/c on old, attempt 0: " + unfinished("1/2", "DIR1")}, fault.ExitRig},
+		"one was killed, and is whole": {[]Run{killed(parts(2, 0)[0], 2), parts(2, 0)[1]}, nil, fault.ExitExpected},
+		"one was killed in its second attempt": {[]Run{killed(parts(2, 2)[0], 3), parts(2, 2)[1]},
+			[]string{"a/c on old, attempt 2: " + unfinished("1/2", "DIR1")}, fault.ExitRig},
+		"one was stopped": {[]Run{stopped(parts(2, 0)[0], 1), parts(2, 0)[1]},
+			[]string{"a/c on old, attempt 0: " + unfinished("1/2", "DIR1")}, fault.ExitInterrupted},
+		"one was stopped, and run again": {[]Run{stopped(parts(2, 0)[0], 1), parts(2, 0)[0], parts(2, 0)[1]}, nil, fault.ExitExpected},
+		"no shards":                      {[]Run{run("r", cell("a/b", "old", "EIO"), cell("a/c", "old", "EIO"), cell("a/b", "new", "EIO"))}, []string{"a/c on new, attempt 0: " + none + "; run the shard that lacks it again"}, fault.ExitRig},
+		"of two plans":                   {[]Run{parts(4, 0)[0], parts(2, 0)[1]}, []string{"a/c on old, attempt 0: " + none + "; run the shard that lacks it again"}, fault.ExitRig},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var from []*Folder
+			for _, r := range c.runs {
+				from = append(from, folder(t, r))
+			}
+			_, got, err := Merge(filepath.Join(t.TempDir(), "out"), nil, from...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var order, lost []string
+			for _, cell := range got.Cells {
+				order = append(order, fmt.Sprintf("%s %s %d", cell.Scenario, map[string]string{"old": "1", "new": "2"}[cell.Kernel], cell.Attempt))
+				if cell.Verdict == observe.Rig {
+					lost = append(lost, fmt.Sprintf("%s on %s, attempt %d: %s", cell.Scenario, cell.Kernel, cell.Attempt, cell.Message))
+				}
+			}
+			if !slices.IsSorted(order) {
+				t.Errorf("the cells are not in a record's order: %q", order)
+			}
+			for i, w := range c.want {
+				if i >= len(lost) || strings.ReplaceAll(w, "DIR1", from[0].Dir()) != lost[i] {
+					t.Errorf("lost: %q, not %q", lost, c.want)
+				}
+			}
+			if len(lost) != len(c.want) || got.Summary.ExitCode != c.code || got.Finished.IsZero() {
+				t.Errorf("lost: %q; exit code %d, finished %v", lost, got.Summary.ExitCode, got.Finished)
+			}
+		})
+	}
+}
+
+// A shard that was killed before it began its run leaves a folder without one.
+func TestMergeOfAFolderWithoutARun(t *testing.T) {
+	empty, err := At(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	shards := parts(2, 0)
+	_, got, err := Merge(filepath.Join(t.TempDir(), "out"), nil, folder(t, shards[0]), empty)
+	if err != nil || got.Summary.Rig != 2 || got.Summary.ExitCode != fault.ExitRig {
+		t.Errorf("%v, %+v", err, got.Summary)
+	}
+	var none *NoRunError
+	for name, from := range map[string][]*Folder{
+		"beside a run that is no shard": {folder(t, run("r1", cell("a/b", "old", "EIO"))), empty},
+		"alone":                         {empty},
+	} {
+		if _, _, err := Merge(filepath.Join(t.TempDir(), "out"), nil, from...); !errors.As(err, &none) || fault.Of(err) != fault.Request {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,389 @@
+package results
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/faultline/faultline/framework/analysis/change"
+	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/internal/bounded"
+	"github.com/faultline/faultline/internal/fault"
+)
+
+// MergeError says why runs can't be joined: all of it, not the first only.
+type MergeError struct{ Problems []string }
+
+func (e *MergeError) Error() string {
+	return fmt.Sprintf("the runs can't be merged: %s; merge runs of the same plan only", strings.Join(e.Problems, "; "))
+}
+
+// Fault implements fault.Kinder.
+func (e *MergeError) Fault() fault.Kind { return fault.Request }
+
+// Merge joins runs of the same plan, shards for example, into a new folder at
+// dir and judges the whole. It refuses, with a *MergeError and before anything
+// is written, runs of different versions of Faultline, of suites with different
+// digests, of another QEMU, or with KVM of another processor; kernels of the same
+// name that are not the same or ran with different accelerators; scenarios of the
+// same id that are not the same; runs that declare different changes where declared
+// does not replace these; and cells that were observed twice and differ. A cell that
+// the rig failed to observe gives way to one that was observed; one that a run
+// planned and no run has, because a shard got lost, is taken for one that the rig
+// failed to observe. Among shards of one plan a folder may hold no run: its shard
+// got lost early.
+func Merge(dir string, declared change.List, from ...*Folder) (*Folder, Run, error) {
+	if len(from) == 0 {
+		return nil, Run{}, errors.New("merge runs: none given; name the folders of at least one")
+	}
+	m := merger{declared: declared, cells: map[string]placed{}}
+	var none *NoRunError
+	for _, f := range from {
+		// Create would take away what is about to be read.
+		if sameFile(dir, f.dir) {
+			return nil, Run{}, fmt.Errorf("merge runs: %s is one of them; give another folder with --out", dir)
+		}
+		if err := m.add(f); err != nil && !errors.As(err, &none) {
+			return nil, Run{}, err
+		}
+	}
+	// Only of shards is known what the folder should have held.
+	if none != nil && m.of() == 0 {
+		return nil, Run{}, none
+	}
+	m.accels()
+	if len(m.problems) > 0 {
+		return nil, Run{}, &MergeError{Problems: m.problems}
+	}
+	run := m.finish()
+	to, err := Create(dir)
+	if err != nil {
+		return nil, Run{}, err
+	}
+	// First, so that the folder is known for a run's wherever this is stopped.
+	if err := to.PutRun(run); err != nil {
+		to.Close()
+		return nil, Run{}, err
+	}
+	if err := to.fill(run, from); err != nil {
+		to.Close()
+		return nil, Run{}, err
+	}
+	return to, run, nil
+}
+
+// fill writes the files of a merged run: its cells, and what the runs have of kernels.
+func (f *Folder) fill(run Run, from []*Folder) error {
+	for _, c := range run.Cells {
+		if err := f.PutCell(c); err != nil {
+			return err
+		}
+	}
+	copied := map[string]bool{}
+	for i, one := range from {
+		if err := copyKernelFiles(f, one, i+1, copied); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func sameFile(a, b string) bool {
+	ia, errA := os.Stat(a)
+	ib, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(ia, ib)
+}
+
+// placed is a cell and the run it came from.
+type placed struct {
+	cell observe.Cell
+	from string
+}
+
+type merger struct {
+	run      Run
+	declared change.List    // nil leaves what the runs declare
+	planned  []observe.Cell // kernel and scenario only
+	ids      []string
+	shards   []part
+	cells    map[string]placed // by CellFile
+	attempts int               // how often each cell was to be observed; 0 means once
+	problems []string
+}
+
+func (m *merger) problem(format string, args ...any) {
+	m.problems = append(m.problems, fmt.Sprintf(format, args...))
+}
+
+func (m *merger) add(f *Folder) error {
+	r, err := f.LoadRun()
+	if err != nil {
+		return fmt.Errorf("merge runs: %w", err)
+	}
+	cells, err := f.observed(r)
+	if err != nil {
+		return fmt.Errorf("merge runs: %w", err)
+	}
+	m.join(r, cells, f)
+	return nil
+}
+
+// join takes in a run of a folder, with its cells.
+func (m *merger) join(r Run, cells []observe.Cell, f *Folder) {
+	cells = judge.Declare(cells, nil) // what was declared is no observation
+	if len(m.ids) == 0 {
+		m.run = r
+		m.run.Kernels, m.run.Scenarios, m.run.Cells = nil, nil, nil
+		m.run.Suites = maps.Clone(r.Suites)
+	} else {
+		m.header(r, f)
+	}
+	m.ids = append(m.ids, r.ID)
+	m.shards = append(m.shards, part{r.Shard, f.dir})
+	for _, k := range r.Kernels {
+		m.kernel(k, f)
+	}
+	for _, s := range r.Scenarios {
+		m.scenario(s, f)
+	}
+	for _, c := range cells {
+		m.cell(c, f)
+	}
+	for _, s := range r.Scenarios {
+		for _, k := range r.Kernels {
+			m.planned = append(m.planned, observe.Cell{Scenario: s.ID, Kernel: k.Name, Accel: k.Accel})
+		}
+	}
+}
+
+func (m *merger) header(r Run, f *Folder) {
+	if r.Tool != m.run.Tool {
+		m.problem("%s was made by %s, the others by %s", f.dir, tool(r.Tool), tool(m.run.Tool))
+	}
+	if r.Accel != m.run.Accel {
+		m.problem("%s was run with --accel %s, the others with %s", f.dir, r.Accel, m.run.Accel)
+	}
+	if unlike := m.run.Host.Unlike(r.Host, m.run.WithKVM() || r.WithKVM()); unlike != "" {
+		m.problem("%s ran on another machine than the others (%s)", f.dir, unlike)
+	}
+	if len(r.Suites) == 0 != (len(m.run.Suites) == 0) {
+		m.problem("%s or the others do not record which suites observed", f.dir)
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Suites)) {
+		if have, ok := m.run.Suites[name]; ok && have != r.Suites[name] {
+			m.problem("%s in %s has the digest %.12s, elsewhere %.12s: build it from one commit",
+				name, f.dir, r.Suites[name], have)
+		} else if !ok && m.run.Suites != nil {
+			m.run.Suites[name] = r.Suites[name]
+		}
+	}
+	if m.declared == nil && !reflect.DeepEqual(r.Changes, m.run.Changes) {
+		m.problem("%s was judged by other changes than the others (--changes)", f.dir)
+	}
+	if r.Started.Before(m.run.Started) {
+		m.run.Started = r.Started
+	}
+	if r.Finished.After(m.run.Finished) {
+		m.run.Finished = r.Finished
+	}
+	m.run.Interrupted = m.run.Interrupted || r.Interrupted
+}
+
+func tool(t Tool) string {
+	if t.Commit == "" {
+		return "version " + t.Version
+	}
+	return fmt.Sprintf("version %s (%s)", t.Version, t.Commit)
+}
+
+func (m *merger) kernel(k Kernel, f *Folder) {
+	have, ok := m.run.Kernel(k.Name)
+	if !ok {
+		m.run.Kernels = append(m.run.Kernels, k)
+		return
+	}
+	if (have.Unavailable == "") != (k.Unavailable == "") {
+		if have.Unavailable != "" {
+			i := slices.IndexFunc(m.run.Kernels, func(o Kernel) bool { return o.Name == k.Name })
+			m.run.Kernels[i] = k
+		}
+		return
+	}
+	if have.Digest != k.Digest {
+		m.problem("kernel %q in %s has the digest %s, elsewhere %s", k.Name, f.dir, k.Digest, have.Digest)
+	}
+	if !maps.Equal(have.Claims, k.Claims) {
+		m.problem("what is claimed of kernel %q (has:) is not the same in %s as elsewhere", k.Name, f.dir)
+	}
+	i := slices.IndexFunc(m.run.Kernels, func(o Kernel) bool { return o.Name == k.Name })
+	if have.BootMillis == 0 { // a shard in which this kernel had nothing to do
+		to := &m.run.Kernels[i]
+		to.BootMillis, to.Accel, to.AccelWhy = k.BootMillis, k.Accel, k.AccelWhy
+	}
+	if have.Console == "" {
+		m.run.Kernels[i].Console = k.Console
+	}
+	if have.CommandFile == "" {
+		m.run.Kernels[i].CommandFile = k.CommandFile
+	}
+}
+
+func (m *merger) scenario(s Scenario, f *Folder) {
+	i := slices.IndexFunc(m.run.Scenarios, func(o Scenario) bool { return o.ID == s.ID })
+	switch {
+	case i < 0:
+		m.run.Scenarios = append(m.run.Scenarios, s)
+	case !reflect.DeepEqual(m.run.Scenarios[i], s):
+		m.problem("scenario %s is not the same in %s as elsewhere", s.ID, f.dir)
+	}
+}
+
+func (m *merger) cell(c observe.Cell, f *Folder) {
+	at := CellFile(c)
+	m.attempts = max(m.attempts, c.Attempt)
+	have, ok := m.cells[at]
+	switch {
+	case !ok:
+		m.cells[at] = placed{c, f.dir}
+	case have.cell.Verdict == observe.Rig && c.Verdict != observe.Rig:
+		m.cells[at] = placed{c, f.dir}
+	case c.Verdict == observe.Rig:
+	case have.cell.Accel != c.Accel || have.cell.Verdict != c.Verdict || !bytes.Equal(have.cell.Canonical(), c.Canonical()):
+		m.problem("%s on %s is in %s and in %s, and they differ", c.Scenario, c.Kernel, have.from, f.dir)
+	}
+}
+
+// accels refuses a kernel that ran with one accelerator in one run and with another
+// in another: its cells are not of one kernel on one machine.
+func (m *merger) accels() {
+	exact := map[string]bool{} // scenarios that run under TCG whatever the others do
+	for _, s := range m.run.Scenarios {
+		exact[s.ID] = s.TCG != ""
+	}
+	first := map[string]placed{}
+	reported := map[string]bool{}
+	for _, at := range slices.Sorted(maps.Keys(m.cells)) {
+		p := m.cells[at]
+		if !judge.Comparable(p.cell) || exact[p.cell.Scenario] {
+			continue
+		}
+		kernel := p.cell.Kernel
+		have, ok := first[kernel]
+		if !ok {
+			first[kernel] = p
+			continue
+		}
+		if have.cell.Accel != p.cell.Accel && !reported[kernel] {
+			reported[kernel] = true
+			m.problem("kernel %q ran with %s in %s, with %s in %s: run all with --accel tcg",
+				kernel, have.cell.Accel, have.from, p.cell.Accel, p.from)
+		}
+	}
+}
+
+// settle gives a kernel that was not available to one run, and so has no name but its
+// spec, the name by which another run had it.
+func (m *merger) settle() {
+	for _, k := range slices.Clone(m.run.Kernels) {
+		i := slices.IndexFunc(m.run.Kernels, func(o Kernel) bool { return o.Spec == k.Spec && o.Unavailable == "" })
+		if k.Unavailable == "" || i < 0 {
+			continue
+		}
+		name := m.run.Kernels[i].Name
+		m.run.Kernels = slices.DeleteFunc(m.run.Kernels, func(o Kernel) bool { return o.Name == k.Name })
+		for i := range m.planned {
+			if m.planned[i].Kernel == k.Name {
+				m.planned[i].Kernel = name
+			}
+		}
+		for at, p := range maps.Clone(m.cells) {
+			if p.cell.Kernel != k.Name {
+				continue
+			}
+			delete(m.cells, at)
+			p.cell.Kernel = name
+			if at = CellFile(p.cell); m.cells[at].from == "" {
+				m.cells[at] = p
+			}
+		}
+	}
+}
+
+func (m *merger) finish() Run {
+	m.settle()
+	r := m.run
+	for _, p := range m.cells {
+		r.Cells = append(r.Cells, p.cell)
+		// A run that was killed did not say when it ended.
+		if end := p.cell.Started.Add(time.Duration(p.cell.Millis * float64(time.Millisecond))); end.After(r.Finished) {
+			r.Finished = end
+		}
+	}
+	lost := m.lost()
+	r.Cells = append(r.Cells, lost...)
+	r.Sort()
+	r.Shard = Shard{}
+	// One that was stopped, and finished by another, is whole.
+	r.Interrupted = r.Interrupted && len(lost) > 0
+	if len(m.ids) > 1 {
+		r.ID = m.ids[0] + "+" + fmt.Sprint(len(m.ids)-1)
+		r.Merged = m.ids
+	}
+	if m.declared != nil {
+		r.Changes = m.declared
+	}
+	r.Judge()
+	return r
+}
+
+// copyKernelFiles copies consoles, QEMU commands and the like. The first run
+// that has a file gives it its name; that of the second run lies beside it in
+// the folder merged-2, and so on.
+func copyKernelFiles(to, from *Folder, nth int, copied map[string]bool) error {
+	root, err := os.OpenRoot(from.dir)
+	if err == nil {
+		defer root.Close()
+		err = copyFiles(to, root, nth, copied)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("copy the kernels' files of %s: %w", from.dir, err)
+	}
+	return nil
+}
+
+func copyFiles(to *Folder, root *os.Root, nth int, copied map[string]bool) error {
+	left := int64(maxFiles)
+	return fs.WalkDir(root.FS(), kernelsDir, func(rel string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && d.Name() == cellsDir && path.Dir(path.Dir(rel)) == kernelsDir {
+			return fs.SkipDir
+		}
+		if !d.Type().IsRegular() {
+			return nil
+		}
+		b, err := bounded.ReadFileIn(root, rel, maxConsole)
+		if err != nil {
+			return err
+		}
+		if left -= int64(len(b)); left < 0 {
+			return &bounded.Error{Path: kernelsDir, Most: maxFiles}
+		}
+		if copied[rel] {
+			kernel, rest, _ := strings.Cut(strings.TrimPrefix(rel, kernelsDir+"/"), "/")
+			rel = path.Join(kernelsDir, kernel, fmt.Sprintf("merged-%d", nth), rest)
+		}
+		copied[rel] = true
+		return to.Put(rel, b)
+	})
+}

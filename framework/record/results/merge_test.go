@@ -1,0 +1,276 @@
+package results
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/faultline/faultline/framework/analysis/change"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/program"
+	"github.com/faultline/faultline/internal/bounded"
+	"github.com/faultline/faultline/internal/fault"
+)
+
+func TestMerge(t *testing.T) {
+	one := run("r1", cell("a/b", "old", "EIO"), cell("a/c", "old", ""), cell("a/c", "new", "EIO"))
+	one.Kernels[0].Console = ConsoleFile("old")
+	two := run("r2", cell("a/b", "old", "EIO"), cell("a/b", "new", "EPERM"), cell("a/c", "old", "EIO"))
+	two.Started, two.Finished = began.Add(-time.Minute), began.Add(time.Hour)
+	for _, r := range []*Run{&one, &two} {
+		r.Kernels[1].Claims = map[string]bool{"dax_fault_hwpoison": true}
+	}
+	f1 := folder(t, one)
+	f2 := folder(t, two)
+	for i, f := range []*Folder{f1, f2} {
+		if err := f.Put(ConsoleFile("old"), fmt.Appendf(nil, "console %d", i+1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir := filepath.Join(t.TempDir(), "out")
+	to, got, err := Merge(dir, nil, f1, f2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Cells) != 4 || got.Summary.Rig != 0 || len(got.Differences) != 1 || got.Differences[0].Scenario != "a/b" {
+		t.Errorf("%d cells, %+v, %v", len(got.Cells), got.Summary, got.Differences)
+	}
+	if !got.Started.Equal(two.Started) || !got.Finished.Equal(two.Finished) || !slices.Equal(got.Merged, []string{"r1", "r2"}) {
+		t.Errorf("from %v to %v, of %v", got.Started, got.Finished, got.Merged)
+	}
+	if c := got.Kernels[1].Changes; len(c) != 1 || c[0].Claimed == nil || !*c[0].Claimed || !got.Kernels[1].Claims["dax_fault_hwpoison"] {
+		t.Errorf("the claim is lost: %+v", c)
+	}
+	for rel, want := range map[string]string{ConsoleFile("old"): "console 1", filepath.Join(KernelDir("old"), "merged-2", "console.log"): "console 2"} {
+		if b, err := os.ReadFile(to.Path(rel)); err != nil || string(b) != want {
+			t.Errorf("%s: %q, %v; want %q", rel, b, err, want)
+		}
+	}
+	loaded, err := to.LoadRun()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(got, loaded); diff != "" {
+		t.Error(diff)
+	}
+	if cells, skipped, err := to.Cells(); err != nil || len(cells) != 4 || len(skipped) != 0 {
+		t.Errorf("%d cells on disk, %v, %v", len(cells), skipped, err)
+	}
+}
+
+func TestMergeRefuses(t *testing.T) {
+	base := func() Run {
+		r := run("r2", cell("a/b", "old", "EIO"))
+		r.Suites = map[string]string{"a": "1", "guest/agent": "1"}
+		r.Host.QEMUDigest, r.Host.CPUDigest = "1a", "3c"
+		r.Scenarios[1].Program = &program.Program{Path: "/t", SHA256: strings.Repeat("a", 64)}
+		return r
+	}
+	for _, tc := range []struct {
+		name   string
+		change func(*Run)
+		want   string
+	}{
+		{"another version", func(r *Run) { r.Tool.Version = "0.2.0" }, "version 0.2.0"},
+		{"another QEMU", func(r *Run) { r.Host.QEMU = "10.0.13" }, "another machine than the others (QEMU 7.2 / 10.0.13)"},
+		{"another build of QEMU", func(r *Run) { r.Host.QEMUDigest = "2b" }, "(QEMU 7.2, digest 1a / 2b)"},
+		{"other microcode with KVM", func(r *Run) { r.Host.CPUDigest, r.Kernels[1].Accel = "4d", "kvm" }, "processor x with other microcode or features, digest 3c / 4d"},
+		{"another processor with KVM", func(r *Run) { r.Host.CPU, r.Kernels[1].Accel = "y", "kvm" }, "another machine than the others (processor x / y)"},
+		{"another suite", func(r *Run) { r.Suites["a"] = "2" }, "a in "},
+		{"another agent", func(r *Run) { r.Suites["guest/agent"] = "2" }, "guest/agent in "},
+		{"no suites", func(r *Run) { r.Suites = nil }, "do not record which suites"},
+		{"another program", func(r *Run) { r.Scenarios[1].Program = &program.Program{Path: "/t", SHA256: strings.Repeat("b", 64)} }, "scenario a/c"},
+		{"another accelerator", func(r *Run) {
+			r.Cells = []observe.Cell{cell("a/c", "old", "EIO")}
+			r.Cells[0].Accel = "kvm"
+		}, `kernel "old" ran with tcg in`},
+		{"another kernel", func(r *Run) { r.Kernels[0].Digest = "sha256:9" }, `kernel "old"`},
+		{"another scenario", func(r *Run) { r.Scenarios[0].Doc = "else" }, "scenario a/b"},
+		{"another claim", func(r *Run) { r.Kernels[0].Claims = map[string]bool{"x": true} }, `what is claimed of kernel "old"`},
+		{"another change", func(r *Run) { r.Changes = mine() }, "judged by other changes"},
+		{"another observation", func(r *Run) { r.Cells[0] = cell("a/b", "old", "EPERM") }, "a/b on old"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			other := base()
+			tc.change(&other)
+			first := run("r1", cell("a/b", "old", "EIO"))
+			first.Kernels[0].Claims = map[string]bool{"x": false}
+			first.Suites = map[string]string{"a": "1", "guest/agent": "1"}
+			first.Host.QEMUDigest, first.Host.CPUDigest = "1a", "3c"
+			first.Scenarios[1].Program = &program.Program{Path: "/t", SHA256: strings.Repeat("a", 64)}
+			if tc.name != "another claim" {
+				other.Kernels[0].Claims = first.Kernels[0].Claims
+			}
+			dir := filepath.Join(t.TempDir(), "out")
+			_, _, err := Merge(dir, nil, folder(t, first), folder(t, other))
+			var me *MergeError
+			if !errors.As(err, &me) || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("got %v, want a *MergeError that names %q", err, tc.want)
+			}
+			if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("something was written: %v", err)
+			}
+		})
+	}
+	f := folder(t, base())
+	if _, _, err := Merge(f.Dir(), nil, f); err == nil {
+		t.Error("a run was merged into itself")
+	}
+	if _, err := f.LoadRun(); err != nil {
+		t.Errorf("and lost: %v", err)
+	}
+}
+
+func TestMergeNamesLostCells(t *testing.T) {
+	one := folder(t, run("r1", cell("a/b", "old", "EIO"), cell("a/c", "old", "EIO")))
+	_, got, err := Merge(filepath.Join(t.TempDir(), "out"), nil, one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Summary.Rig != 2 || got.Summary.ExitCode != fault.ExitRig {
+		t.Errorf("two cells were planned on new, and lost: %+v", got.Summary)
+	}
+	// The shard that lacked them makes it whole, also when it comes later.
+	half := filepath.Join(t.TempDir(), "half")
+	first, _, err := Merge(half, nil, one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	two := folder(t, run("r2", cell("a/b", "new", "EIO"), cell("a/c", "new", "EIO")))
+	_, got, err = Merge(filepath.Join(t.TempDir(), "all"), nil, first, two)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Cells) != 4 || got.Summary.ExitCode != fault.ExitExpected {
+		t.Errorf("%d cells, %+v", len(got.Cells), got.Summary)
+	}
+}
+
+// mine is a change of a user's: a/b says EPERM with it.
+func mine() change.List {
+	return change.List{{ID: "mine", Subject: "a: b", Effect: "says EPERM", Shows: []change.Show{{Scenarios: "a/b", Before: "EIO", After: "EPERM"}},
+		Moves: []change.Move{{Witness: "log", After: "what?"}}}}
+}
+
+func TestMergeDeclaredChanges(t *testing.T) {
+	declared := func(r Run) Run {
+		r.Changes = mine()
+		r.Judge()
+		return r
+	}
+	one, two := run("r1", cell("a/b", "old", "EIO")), run("r2", cell("a/b", "new", "EPERM"))
+	with := func(list change.List, from ...*Folder) (*Folder, string) {
+		t.Helper()
+		to, got, err := Merge(filepath.Join(t.TempDir(), "out"), list, from...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		loaded, err := to.LoadRun()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(got, loaded, cmpopts.EquateEmpty()); diff != "" {
+			t.Error(diff)
+		}
+		words := fmt.Sprint(len(got.Changes), " declared, by ", got.Differences[0].ExplainedBy)
+		for _, s := range got.Kernels[1].Changes {
+			words += ", new " + s.String()
+		}
+		for _, c := range got.Cells {
+			if len(c.Steps) > 0 && c.Steps[0].Expected.Declared {
+				words += ", " + c.Kernel + " " + string(c.Steps[0].Expected.Side)
+			}
+		}
+		return to, words
+	}
+	const told, silent = "1 declared, by mine, new has mine (seen in 1 scenario), old before, new after", "0 declared, by "
+	both, got := with(nil, folder(t, declared(one)), folder(t, declared(two)))
+	if got != told {
+		t.Errorf("as they were judged: %q, not %q", got, told)
+	}
+	if _, got = with(mine(), folder(t, one), folder(t, two)); got != told {
+		t.Errorf("declared afterwards: %q, not %q", got, told)
+	}
+	if _, got = with(change.List{}, both); got != silent {
+		t.Errorf("taken back: %q, not %q", got, silent)
+	}
+}
+
+// Shards of a fleet may run on other machines where that decides nothing: under TCG
+// QEMU is the guest's processor.
+func TestMergeOfAFleet(t *testing.T) {
+	one, two := run("r1", cell("a/b", "old", "EIO")), run("r2", cell("a/b", "new", "EIO"))
+	two.Host = Host{OS: "Ubuntu", CPU: "another", Cores: 64, MemoryBytes: 1 << 40, QEMU: one.Host.QEMU}
+	one.Scenarios[0].TCG, two.Scenarios[0].TCG = "exact", "exact"
+	if _, _, err := Merge(filepath.Join(t.TempDir(), "out"), nil, folder(t, one), folder(t, two)); err != nil {
+		t.Error(err)
+	}
+	// A scenario that runs under TCG on a kernel that runs with KVM is no other kernel.
+	kvm := cell("a/c", "new", "EIO")
+	kvm.Accel, two.Cells, one.Host = "kvm", append(two.Cells, kvm), two.Host
+	if _, _, err := Merge(filepath.Join(t.TempDir(), "out"), nil, folder(t, one), folder(t, two)); err != nil {
+		t.Error(err)
+	}
+}
+
+// A merge that failed in the middle leaves a folder that the next can replace.
+func TestMergeAgain(t *testing.T) {
+	f, dir := folder(t, run("r1", cell("a/b", "old", "EIO"))), filepath.Join(t.TempDir(), "out")
+	if err := f.Put(ConsoleFile("old"), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(f.Path(ConsoleFile("old")), maxConsole+1); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Merge(dir, nil, f); !errors.As(err, new(*bounded.Error)) {
+		t.Fatalf("%v", err)
+	}
+	if err := os.Truncate(f.Path(ConsoleFile("old")), 0); err != nil {
+		t.Fatal(err)
+	}
+	to, _, err := Merge(dir, nil, f)
+	if err != nil || to.Earlier() == "" {
+		t.Errorf("%v, moved to %q", err, to.Earlier())
+	}
+}
+
+// A kernel that was not available to one shard has there no name but its spec; of what
+// another shard observed of it nothing is lost, and what nobody observed stays.
+func TestMergeUnavailable(t *testing.T) {
+	lost := func(scenario, kernel string) observe.Cell {
+		c := cell(scenario, kernel, "")
+		c.Verdict, c.Message, c.Accel, c.Steps = observe.Rig, "the kernel is not available: no network", "", nil
+		return c
+	}
+	for name, called := range map[string]string{"by its spec": "apt:bookworm", "by a name in a matrix": "old"} {
+		t.Run(name, func(t *testing.T) {
+			whole := run("r1", cell("a/b", "old", "EIO"), cell("a/b", "new", "EIO"))
+			part := run("r2", lost("a/b", called), lost("a/c", called), cell("a/c", "new", "EIO"))
+			whole.Kernels[0].Spec = "apt:bookworm"
+			part.Kernels[0] = Kernel{Name: called, Spec: "apt:bookworm", Unavailable: "no network"}
+			for _, order := range [][]Run{{whole, part}, {part, whole}} {
+				_, got, err := Merge(filepath.Join(t.TempDir(), "out"), nil, folder(t, order[0]), folder(t, order[1]))
+				if err != nil {
+					t.Fatal(err)
+				}
+				k, ok := got.Kernel("old")
+				if len(got.Kernels) != 2 || !ok || k.Unavailable != "" || k.Digest == "" || len(got.Cells) != 4 || got.Summary.Rig != 1 {
+					t.Errorf("%+v, %+v", got.Kernels, got.Summary)
+				}
+				for _, c := range got.Cells {
+					if c.Kernel == "old" && (c.Verdict == observe.Rig) != (c.Scenario == "a/c") {
+						t.Errorf("%+v", c)
+					}
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,243 @@
+package results
+
+import (
+	"encoding/json"
+	"errors"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/internal/fault"
+)
+
+var began = time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)
+
+// cell is an observation of errno, or of trouble with the rig when it is empty.
+func cell(scenario, kernel, errno string) observe.Cell {
+	c := observe.Cell{Scenario: scenario, Kernel: kernel, Accel: "tcg", Verdict: observe.Expected, Started: began, Millis: 200,
+		Steps: []observe.Step{{Actor: "victim", Action: "pread", Outcome: observe.Outcome{Errno: errno},
+			Expected: &observe.Expectation{After: errno, Side: observe.Both, Met: true}}}}
+	if errno == "" {
+		c.Verdict, c.Steps, c.Message = observe.Rig, nil, "the guest gave no answer"
+	}
+	return c
+}
+
+func run(id string, cells ...observe.Cell) Run {
+	r := Run{
+		Schema: Schema, ID: id, Started: began, Finished: began.Add(time.Minute), Accel: "auto",
+		Tool: Tool{Version: "0.1.0", Commit: "abc"}, Host: Host{OS: "Debian", CPU: "x", Cores: 2, MemoryBytes: 1 << 30, QEMU: "7.2"},
+		Command:   []string{"faultline", "run"},
+		Kernels:   []Kernel{{Name: "old", Spec: "apt:old", Arch: "amd64", Digest: "sha256:1"}, {Name: "new", Spec: "apt:new", Arch: "amd64", Digest: "sha256:2"}},
+		Scenarios: []Scenario{{ID: "a/b", Doc: "does a thing", Suite: "a"}, {ID: "a/c", Doc: "does another", Suite: "a"}},
+		Cells:     cells,
+	}
+	r.Judge()
+	return r
+}
+
+func folder(t *testing.T, r Run) *Folder {
+	t.Helper()
+	f, err := Create(filepath.Join(t.TempDir(), r.ID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range r.Cells {
+		if err := f.PutCell(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.PutRun(r); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func TestRunRoundTrip(t *testing.T) {
+	want := run("r1", cell("a/b", "old", "EIO"), cell("a/b", "new", "EFAULT"), cell("a/c", "old", ""))
+	got, err := folder(t, want).LoadRun()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if s := got.Summary; s.Expected != 2 || s.Rig != 1 || s.Unexplained != 1 || s.ExitCode != fault.ExitUnexpected {
+		t.Errorf("summary %+v", s)
+	}
+}
+
+// A run that has only begun is valid too: a killed one leaves nothing else.
+func TestRunThatOnlyBegan(t *testing.T) {
+	f := folder(t, Run{ID: "r1", Started: began})
+	r, err := f.LoadRun()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !r.Finished.IsZero() {
+		t.Errorf("finished %v", r.Finished)
+	}
+}
+
+func TestExitCode(t *testing.T) {
+	bad := cell("a/b", "old", "EIO")
+	bad.Verdict = observe.Unexpected
+	for _, tc := range []struct {
+		name        string
+		cells       []observe.Cell
+		interrupted bool
+		want        int
+	}{
+		{"expected", []observe.Cell{cell("a/b", "old", "EIO"), cell("a/b", "new", "EIO")}, false, fault.ExitExpected},
+		{"unexpected", []observe.Cell{bad}, false, fault.ExitUnexpected},
+		{"difference", []observe.Cell{cell("a/b", "old", "EIO"), cell("a/b", "new", "EPERM")}, false, fault.ExitUnexpected},
+		{"rig", []observe.Cell{cell("a/b", "old", "")}, false, fault.ExitRig},
+		{"unexpected and rig", []observe.Cell{bad, cell("a/c", "old", "")}, false, fault.ExitUnexpected},
+		{"interrupted", []observe.Cell{bad}, true, fault.ExitInterrupted},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := run("r", tc.cells...)
+			r.Interrupted = tc.interrupted
+			r.Judge()
+			if r.Summary.ExitCode != tc.want {
+				t.Errorf("exit code %d, want %d", r.Summary.ExitCode, tc.want)
+			}
+		})
+	}
+}
+
+// What a run concludes follows from its cells alone: what an earlier judgement
+// said is gone, and what the user claims stays.
+func TestJudgeForgetsWhatItConcluded(t *testing.T) {
+	r := run("r", cell("a/b", "old", "EIO"))
+	r.Kernels[0].Changes = []judge.ChangeState{{ID: "dax_fault_hwpoison", Verdict: judge.Has}}
+	r.Kernels[1].Claims = map[string]bool{"dax_fault_hwpoison": true}
+	r.Findings, r.Differences = []judge.Finding{{Kind: judge.Splat}}, []judge.Difference{{Field: "errno"}}
+	r.Summary.ExitCode = fault.ExitRig
+	claimed := true
+	want := []judge.ChangeState{{ID: "dax_fault_hwpoison", Verdict: judge.NotSeen, Claimed: &claimed}}
+	for range 2 {
+		r.Judge()
+		if diff := cmp.Diff(want, r.Kernels[1].Changes); diff != "" || r.Kernels[0].Changes != nil || r.Findings != nil || r.Differences != nil || r.Summary.ExitCode != fault.ExitExpected {
+			t.Errorf("%s, %+v, %v, %v, %+v", diff, r.Kernels[0].Changes, r.Findings, r.Differences, r.Summary)
+		}
+	}
+}
+
+// The upstream release that a kernel was made from comes from what it calls itself.
+func TestJudgeKnowsTheBase(t *testing.T) {
+	for release, lost := range map[string]int{"6.12.117-amd64": 1, "6.1.0-56-amd64": 0, "": 0, "mine": 0} {
+		c := cell("dax/ext4/shared-read", "old", "EIO")
+		c.Steps[0].Expected = &observe.Expectation{Change: "dax_fault_hwpoison", Before: "EIO", After: "OK", Side: observe.Before, Met: true}
+		r := run("r", c)
+		r.Kernels[0].Release = release
+		r.Judge()
+		if len(r.Findings) != lost || r.Summary.ExitCode != lost {
+			t.Errorf("%q: %v, %+v", release, r.Findings, r.Summary)
+		}
+	}
+}
+
+// A difference that a lost change makes is neither explained by it nor unexplained.
+func TestSummaryOfALostChange(t *testing.T) {
+	side := func(kernel, errno string, side observe.Side) observe.Cell {
+		c := cell("dax/ext4/shared-read", kernel, errno)
+		c.Steps[0].Expected = &observe.Expectation{Change: "dax_fault_hwpoison", Before: "EIO", After: "EFAULT", Side: side, Met: true}
+		return c
+	}
+	r := run("r", side("old", "EFAULT", observe.After), side("new", "EIO", observe.Before))
+	for i := range r.Kernels {
+		r.Kernels[i].Release = "6.12.117+deb12-amd64"
+	}
+	r.Judge()
+	if s := r.Summary; s.Lost != 1 || s.Explained+s.Unexplained != 0 || s.ExitCode != fault.ExitUnexpected || s.Expected != 2 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestValidate(t *testing.T) {
+	whole, err := json.Marshal(run("r1", cell("a/b", "old", "EIO")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct{ name, from, to, want string }{
+		{"another schema", `"faultline.run/2"`, `"faultline.run/3"`, "/schema"},
+		{"unknown verdict", `"verdict":"expected"`, `"verdict":"maybe"`, "/cells/0/verdict"},
+		{"unknown key", `"accel":"auto"`, `"accel":"auto","colour":1`, "colour"},
+		{"wrong type", `"cores":2`, `"cores":"two"`, "/host/cores"},
+		{"no date", `"started":"2026-03-01T09:30:00Z","tool"`, `"started":"today","tool"`, ""},
+		{"cut", `"schema"`, `"schema`, "not JSON"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			doc := strings.Replace(string(whole), tc.from, tc.to, 1)
+			err := Validate([]byte(doc))
+			if tc.name == "no date" {
+				err = Validate([]byte(strings.Replace(string(whole), "2026-03-01T09:30:00Z", "today", 1)))
+			}
+			var se *SchemaError
+			if !errors.As(err, &se) || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("got %v, want a schema error that names %q", err, tc.want)
+			}
+		})
+	}
+	if err := Validate(whole); err != nil {
+		t.Errorf("a good run: %v", err)
+	}
+}
+
+// The schema and the types say the same: every field is in the schema, is
+// described there, and is required exactly when it is always written.
+func TestSchemaMatchesTypes(t *testing.T) {
+	type object struct {
+		Description string
+		Required    []string
+		Properties  map[string]struct {
+			Description string
+			Ref         string `json:"$ref"`
+		}
+	}
+	var root struct {
+		object
+		Defs map[string]object `json:"$defs"`
+	}
+	if err := json.Unmarshal(JSONSchema(), &root); err != nil {
+		t.Fatal(err)
+	}
+	for name, v := range map[string]any{
+		"": Run{}, "tool": Tool{}, "host": Host{}, "kernel": Kernel{}, "package": Package{}, "scenario": Scenario{}, "summary": Summary{},
+		"change_state": judge.ChangeState{}, "difference": judge.Difference{}, "finding": judge.Finding{}, "uncompared": judge.Uncompared{},
+		"cell": observe.Cell{}, "left_out": observe.LeftOut{}, "step": observe.Step{}, "outcome": observe.Outcome{}, "signal": observe.Signal{}, "exit": observe.Exit{}, "expectation": observe.Expectation{},
+	} {
+		def := root.object
+		if name != "" {
+			def = root.Defs[name]
+		}
+		if def.Description == "" {
+			t.Errorf("%q has no description in the schema", name)
+		}
+		seen := map[string]bool{}
+		for i := range reflect.TypeOf(v).NumField() {
+			field, opts, _ := strings.Cut(reflect.TypeOf(v).Field(i).Tag.Get("json"), ",")
+			seen[field] = true
+			p, ok := def.Properties[field]
+			if !ok || p.Description == "" && p.Ref == "" {
+				t.Errorf("%T.%s is not described in the schema; add it to run.schema.json", v, field)
+			}
+			if want := opts == ""; slices.Contains(def.Required, field) != want {
+				t.Errorf("%T.%s: required %t in the schema, want %t", v, field, !want, want)
+			}
+		}
+		for p := range def.Properties {
+			if !seen[p] {
+				t.Errorf("the schema's %q has %s, which %T has not", name, p, v)
+			}
+		}
+	}
+}

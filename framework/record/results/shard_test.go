@@ -1,0 +1,74 @@
+package results
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/quick"
+
+	"github.com/faultline/faultline/framework/record/observe"
+)
+
+func TestParseShard(t *testing.T) {
+	for s, want := range map[string]Shard{"": {}, "1/1": {1, 1}, "2/4": {2, 4}, "4/4": {4, 4}, "17/120": {17, 120}} {
+		if got, err := ParseShard(s); err != nil || got != want {
+			t.Errorf("%q: %v, %v", s, got, err)
+		}
+	}
+	for _, s := range []string{"3", "0/4", "5/4", "-1/4", "1/0", "1/", "/4", "1/4x", "1/4/2", "a/b", "1 of 4", "1/1000000"} {
+		if got, err := ParseShard(s); err == nil || !strings.Contains(err.Error(), "as in 2/4") {
+			t.Errorf("%q: %v, %v", s, got, err)
+		}
+	}
+}
+
+// Whatever the number of things and of shards: each thing is in exactly one
+// shard, and no shard has more than one thing more than another.
+func TestShardsAreDisjointAndComplete(t *testing.T) {
+	property := func(things uint16, shards uint8) bool {
+		n, of := int(things)%2000, int(shards)%64+1
+		next, least, most := 0, n, 0
+		for i := 1; i <= of; i++ {
+			from, to := Shard{i, of}.Cut(n)
+			if from != next || to < from {
+				return false
+			}
+			next, least, most = to, min(least, to-from), max(most, to-from)
+		}
+		return next == n && most-least <= 1
+	}
+	if err := quick.Check(property, nil); err != nil {
+		t.Error(err)
+	}
+	if from, to := (Shard{}).Cut(7); from != 0 || to != 7 {
+		t.Error("no shard is not everything")
+	}
+}
+
+// A shard is in its record, and a run that was joined of some is none.
+func TestShardIsRecorded(t *testing.T) {
+	var from []*Folder
+	for i, c := range []observe.Cell{cell("a/b", "old", "EIO"), cell("a/c", "old", "EIO")} {
+		r := run(fmt.Sprint("r", i), c)
+		r.Shard = Shard{i + 1, 2}
+		f := folder(t, r)
+		if got, err := f.LoadRun(); err != nil || got.Shard != r.Shard {
+			t.Errorf("shard %v: %v, %v", r.Shard, got.Shard, err)
+		}
+		from = append(from, f)
+	}
+	to, _, err := Merge(filepath.Join(t.TempDir(), "out"), nil, from...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := to.LoadRun(); err != nil || got.Shard != (Shard{}) {
+		t.Errorf("the whole is shard %v: %v", got.Shard, err)
+	}
+}
+
+func ExampleParseShard() {
+	_, err := ParseShard("3")
+	fmt.Println(err)
+	// Output: shard "3": want I/N with I from 1 to N, as in 2/4
+}

@@ -1,0 +1,113 @@
+package results
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/faultline/faultline/framework/record/observe"
+)
+
+// schema1 is the format before changes were concluded from cells. Its
+// observations are the same; what it concludes from them is not.
+const schema1 = "faultline.run/1"
+
+// upgrade makes a document of schema1 one of Schema: with its observations, and
+// without its conclusions. Any other is left as it is, and not upgraded.
+func (d *document) upgrade() (upgraded bool, err error) {
+	var schema string
+	if err := json.Unmarshal(d.parts["schema"], &schema); err != nil || schema != schema1 {
+		return false, nil // the schema reports what is wrong with it
+	}
+	d.older = true
+	now := map[string]any{"schema": Schema, "summary": Summary{}, "differences": []any{}, "findings": []any{}}
+	for key, v := range now {
+		if d.parts[key], err = json.Marshal(v); err != nil {
+			return false, err
+		}
+	}
+	delete(d.parts, "repeats")
+	return true, nil
+}
+
+// older makes an element of schema1 one of Schema.
+func older(definition string, element []byte) []byte {
+	var object map[string]any
+	upgrade := map[string]func(map[string]any){"kernel": olderKernel, "cell": olderCell}[definition]
+	if upgrade == nil || values(element) > mostValues || json.Unmarshal(element, &object) != nil || object == nil {
+		return element
+	}
+	upgrade(object)
+	now, err := json.Marshal(object)
+	if err != nil {
+		return element
+	}
+	return now
+}
+
+func olderKernel(kernel map[string]any) {
+	claims := map[string]any{}
+	each(kernel["changes"], func(state map[string]any) {
+		if id, ok := state["id"].(string); ok && state["by"] == "declared" {
+			claims[id] = state["has"]
+		}
+	})
+	delete(kernel, "changes")
+	if len(claims) > 0 {
+		kernel["claims"] = claims
+	}
+}
+
+func olderCell(cell map[string]any) {
+	otherSide, neither := false, false
+	each(cell["steps"], func(step map[string]any) {
+		if e, ok := step["expected"].(map[string]any); ok {
+			delete(e, "has")
+			neither = neither || e["side"] == "neither"
+			otherSide = otherSide || e["side"] != "neither" && e["met"] == false
+			e["met"] = e["side"] != "neither"
+		}
+	})
+	// What was not expected of this kernel is, of some kernel.
+	if cell["verdict"] == string(observe.Unexpected) && otherSide && !neither {
+		cell["verdict"] = observe.Expected
+		delete(cell, "message")
+	}
+}
+
+// inexact is the message of a cell that withdraw takes the verdict from.
+const inexact = "it was recorded by a Faultline that did not verify that the machine check landed on the access; observe it again"
+
+// withdraw takes the verdict from the cells of an old record in which a machine check
+// was to land on an access. What it landed on depended on QEMU's release, and nothing
+// verified it: a kernel is not to be blamed for that. Faultline verifies it since records
+// name the suites that observed.
+func (r *Run) withdraw() (some bool) {
+	if r.Suites != nil {
+		return false
+	}
+	for i := range r.Cells {
+		if c := &r.Cells[i]; awaited(*c) && (c.Verdict == observe.Expected || c.Verdict == observe.Unexpected) {
+			c.Verdict, c.Message, some = observe.Rig, inexact, true
+		}
+	}
+	return some
+}
+
+// awaited reports whether a machine check was raised at an access in a cell, as
+// GuestVM.Consume does and records.
+func awaited(c observe.Cell) bool {
+	return slices.ContainsFunc(c.Steps, func(s observe.Step) bool {
+		return s.Actor == "host" && strings.HasPrefix(s.Action, "machine check ") && strings.HasSuffix(s.Action, " accesses it")
+	})
+}
+
+// each calls do for the objects in a list.
+func each(list any, do func(map[string]any)) {
+	all, _ := list.([]any)
+	for _, v := range all {
+		if o, ok := v.(map[string]any); ok {
+			do(o)
+		}
+	}
+}

@@ -1,0 +1,234 @@
+// Package backport observes a kernel with patches on it beside the same kernel
+// without them, and beside one that has the change from upstream, and says what
+// that makes of the patches. It drives a run; package verdict concludes.
+package backport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/faultline/faultline/framework/analysis/backport"
+	"github.com/faultline/faultline/framework/analysis/change"
+	"github.com/faultline/faultline/framework/record/results"
+	"github.com/faultline/faultline/framework/run"
+	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/git"
+	"github.com/faultline/faultline/kernels/build"
+	"github.com/faultline/faultline/kernels/matrix"
+	"github.com/faultline/faultline/kernels/source"
+)
+
+// The columns of a backport's run.
+const (
+	Base      = "base"
+	Patched   = "patched"
+	Reference = "reference"
+)
+
+// Options say what is backported to what. Of the run's own, Kernels is not used.
+type Options struct {
+	run.Options
+	Tree string // the top folder of a git checkout
+	Base string // a revision
+	// Patches are files of mails or diffs, Commits are revisions to cherry-pick; one
+	// of the two is empty.
+	Patches, Commits []string
+	// Change is the id of the change that is backported; "" asks what differs.
+	Change string
+	// Reference is the spec of a kernel that has the change from upstream, or "".
+	Reference string
+	// Settings are those of both builds, as "name=value": see package tree.
+	Settings []string
+}
+
+// Result is what a backport came to. A run that was interrupted has no verdict.
+type Result struct {
+	Run     *results.Run
+	Folder  *results.Folder
+	Verdict backport.Verdict
+	// Mail is the verdict for people, in lines of at most 75 characters where they
+	// can be; it is in the folder too (results.MailFile).
+	Mail string
+}
+
+// Do builds, observes and concludes. An error says that there is nothing to conclude
+// from; patches that do not apply or do not build are errors of the request.
+func Do(ctx context.Context, opt Options) (*Result, error) {
+	if err := opt.check(ctx); err != nil {
+		return nil, err
+	}
+	about, err := opt.look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	opt.Options.Kernels, opt.All = opt.kernels(about), true
+	r := &Result{}
+	if r.Run, r.Folder, err = run.Do(ctx, opt.Options); err != nil {
+		return nil, whose(err)
+	}
+	if r.Run.Interrupted {
+		if err := os.Remove(r.Folder.Path(results.MailFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		return r, nil
+	}
+	q := backport.Question{Base: Base, Patched: Patched, Change: opt.Change}
+	if opt.Reference != "" {
+		q.Reference = Reference
+	}
+	r.Verdict = backport.Of(r.Run, q)
+	r.Mail = mail(r.Run, r.Verdict, about)
+	return r, r.Folder.Put(results.MailFile, []byte(r.Mail))
+}
+
+// check refuses what can be seen to be wrong before anything is built.
+func (o Options) check(ctx context.Context) error {
+	switch {
+	case len(o.Patches) > 0 && len(o.Commits) > 0:
+		return fault.Requestf("there are patches and commits; give --patch or --commit")
+	case len(o.Patches) == 0 && len(o.Commits) == 0:
+		return fault.Requestf("nothing to put on %s; give --patch FILE or --commit REV", o.Base)
+	}
+	for _, f := range o.Patches {
+		if strings.Contains(f, ",") {
+			return fault.Requestf("the patch %s has a comma in its name, which parts files; rename it", f)
+		}
+	}
+	if o.Reference != "" {
+		if err := source.All().Check(o.Reference); err != nil {
+			return err
+		}
+	}
+	if o.Change == "" {
+		return nil
+	}
+	c, err := change.All().With(o.Options.Changes).ByID(o.Change)
+	if err != nil {
+		return fault.Requestf("%w; one of your own is declared in a file: --changes", err)
+	}
+	_, picked, err := run.Pick(ctx, o.Scenarios, o.Label)
+	if err != nil {
+		return err
+	}
+	for _, s := range picked {
+		if c.Tells(s.ID) {
+			return nil
+		}
+	}
+	return fault.Requestf("none of the scenarios that were picked tells of %s; pick others, or leave out --scenario and --label", o.Change)
+}
+
+// look reads the tree and the patches, and sees whether they apply, which is
+// quicker than to build the base first.
+func (o Options) look(ctx context.Context) (*about, error) {
+	user, err := git.Open(ctx, o.Tree)
+	if err != nil {
+		return nil, err
+	}
+	a := &about{tree: o.Tree, base: o.Base}
+	if a.commit, err = user.Commit(ctx, o.Base); err != nil {
+		return nil, err
+	}
+	// What git does not tell is left out.
+	a.describe, _ = user.Run(ctx, "describe", "--tags", "--abbrev=12", a.commit)
+	var edits []git.Edit
+	for _, f := range o.Patches {
+		edits = append(edits, git.Edit{File: f})
+	}
+	for _, c := range o.Commits {
+		hash, err := user.Commit(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		a.picked = append(a.picked, hash)
+		edits = append(edits, git.Edit{Commit: hash})
+	}
+	dir, err := os.MkdirTemp("", "faultline-backport-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	repo, err := user.Borrow(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	before, err := repo.Run(ctx, nil, "rev-parse", a.commit+"^{tree}")
+	if err != nil {
+		return nil, err
+	}
+	applied, err := repo.Apply(ctx, before, edits)
+	a.patches, a.notes = applied.Patches, applied.Notes
+	var failed *git.ApplyError
+	switch {
+	case errors.As(err, &failed) && failed.Present:
+		return nil, fmt.Errorf("nothing to put on %s (%.12s): %w; give another base, or other patches", o.Base, a.commit, err)
+	case errors.As(err, &failed):
+		return nil, fmt.Errorf("the backport does not apply to %s (%.12s): %w; make it fit that revision, or give what it needs before it", o.Base, a.commit, err)
+	case err != nil:
+		return nil, err
+	case before == applied.Tree:
+		return nil, fault.Requestf("%s on %s (%.12s) undo each other; give other patches", strings.Join(names(a.patches), ", "), o.Base, a.commit)
+	}
+	cc := ""
+	for _, s := range o.Settings {
+		name, value, _ := strings.Cut(s, "=")
+		switch name {
+		case "config":
+			a.config = value
+		case "cc":
+			cc = value
+		}
+	}
+	a.compiler, err = build.Compiler(ctx, cc)
+	if flags := os.Getenv("KCFLAGS"); flags != "" {
+		a.compiler += ", KCFLAGS=" + flags
+	}
+	return a, err
+}
+
+// names are the patches' own.
+func names(patches []git.Patch) (out []string) {
+	for _, p := range patches {
+		out = append(out, p.String())
+	}
+	return out
+}
+
+// kernels are the run's columns.
+func (o Options) kernels(a *about) []matrix.Entry {
+	rev := o.Base
+	if strings.ContainsAny(rev, "@?&%") { // which are signs of a spec
+		rev = a.commit
+	}
+	base := "tree:" + o.Tree + "@" + rev
+	for _, s := range o.Settings {
+		name, value, _ := strings.Cut(s, "=")
+		base = source.Set(base, name, value)
+	}
+	patched := source.Set(base, "patch", strings.Join(o.Patches, ","))
+	if len(o.Commits) > 0 {
+		patched = source.Set(base, "pick", strings.Join(a.picked, ","))
+	}
+	entries := []matrix.Entry{{Name: Base, Spec: base}, {Name: Patched, Spec: patched}}
+	if o.Reference != "" {
+		entries = append(entries, matrix.Entry{Name: Reference, Spec: o.Reference})
+	}
+	return entries
+}
+
+// whose says which of the kernels it is that does not build.
+func whose(err error) error {
+	var k *run.KernelError
+	if !errors.As(err, &k) || !errors.As(err, new(*build.Error)) {
+		return err
+	}
+	who := map[string]string{Base: "the base", Patched: "the backport"}[k.Entry.Name]
+	if who == "" {
+		who = "the reference"
+	}
+	return fmt.Errorf("%s does not build: %w", who, err)
+}

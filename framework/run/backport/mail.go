@@ -1,0 +1,293 @@
+package backport
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/faultline/faultline/framework/analysis/backport"
+	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/results"
+	"github.com/faultline/faultline/framework/report/matrix"
+	"github.com/faultline/faultline/internal/git"
+	"github.com/faultline/faultline/internal/shell"
+)
+
+// about is what was put on what, for the mail.
+type about struct {
+	tree, base       string
+	commit, describe string // of the base
+	patches          []git.Patch
+	notes            []string // what of the patches' files was not applied
+	picked           []string // the hashes of Options.Commits
+	config, compiler string   // config is a file, or ""
+}
+
+// mail is the verdict as a text for a list: the verdict first, what was run on
+// what, the cells by what they show, counts. It names nobody as a tester.
+func mail(r *results.Run, v backport.Verdict, a *about) string {
+	m := &mailText{run: r, v: v, about: a}
+	m.fill("", "", m.title())
+	m.line("")
+	m.fill("", "", m.sentence())
+	m.scope()
+	m.line("")
+	m.facts()
+	m.boot()
+	m.cells(fmt.Sprintf("Missing (%s), base -> patched:", matrix.Count(len(v.Missing), "cell")), v.Missing)
+	m.moved(fmt.Sprintf("Moved besides (%s):", matrix.Count(len(v.Moved), "cell")), v.Moved, [2]string{Base, Patched})
+	m.cells(fmt.Sprintf("Flipped (%s), base -> patched:", matrix.Count(len(v.Flipped), "cell")), v.Flipped)
+	m.against()
+	m.unjudged("Not judged:", v.Unjudged)
+	m.counts()
+	m.tested()
+	return m.b.String()
+}
+
+// columns is how long a line of a mail may be.
+const columns = 75
+
+type mailText struct {
+	run   *results.Run
+	v     backport.Verdict
+	about *about
+	b     strings.Builder
+}
+
+func (m *mailText) line(text string) { m.b.WriteString(text + "\n") }
+
+// fill writes words into lines that fit a mail, the first behind first, the others
+// behind rest. A word that is longer stays whole.
+func (m *mailText) fill(first, rest, text string) {
+	at := first
+	for i, w := range strings.Fields(matrix.Printable(text)) {
+		switch {
+		case i == 0:
+			at += w
+		case len([]rune(at))+1+len([]rune(w)) <= columns:
+			at += " " + w
+		default:
+			m.line(at)
+			at = rest + w
+		}
+	}
+	m.line(strings.TrimRight(at, " "))
+}
+
+// change names the change in question, with its commit and release.
+func (m *mailText) change() string {
+	c, err := m.run.Known().ByID(m.v.Change)
+	if err != nil {
+		return m.v.Change
+	}
+	text := `"` + c.Subject + `"`
+	if c.Commit != "" {
+		text = c.Commit + " (" + text + ")"
+	}
+	if c.Since != "" {
+		text += ", in " + c.Since + " and later"
+	}
+	return text
+}
+
+func (m *mailText) title() string {
+	what := "1 patch"
+	switch n := len(slices.DeleteFunc(slices.Clone(m.about.patches), func(p git.Patch) bool { return p.Present })); {
+	case m.v.Change != "":
+		what = "Backport of " + m.v.Change
+	case n != 1:
+		what = fmt.Sprintf("%d patches", n)
+	}
+	var kinds []string
+	for _, k := range m.v.Kinds {
+		word := string(k)
+		if k == backport.Collateral && m.v.Change == "" { // of nothing
+			word = "something moved"
+		}
+		kinds = append(kinds, word)
+	}
+	return fmt.Sprintf("%s on %s: %s", what, m.about.base, strings.ToUpper(strings.Join(kinds, " and ")))
+}
+
+// sentence says the verdict in words.
+func (m *mailText) sentence() string {
+	v := m.v
+	var out []string
+	say := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	total := len(v.Flipped) + len(v.Missing) + v.Already
+	switch {
+	case v.Is(backport.BaseDoesNotBoot):
+		say("The base itself does not boot, so nothing can be said of the patches.")
+	case v.Is(backport.DoesNotBoot):
+		say("The base boots, and with the patches it does not.")
+	case v.Is(backport.AlreadyThere):
+		say("The base has %s already: %s it without the patches, and nothing moved.", v.Change, m.show(v.Already))
+	case v.Is(backport.Unmoved):
+		say("The patches change nothing that user space sees in %s.", matrix.Count(v.Compared, "scenario"))
+	case v.Change == "" && v.Is(backport.Complete):
+		say("Each difference is of a change that the patches bring as a whole: %s.", matrix.List(v.Appeared))
+	case v.Change == "" && v.Is(backport.Collateral):
+		say("In %s something moved that is of no change that the patches bring as a whole.", matrix.Count(len(v.Moved), "cell"))
+		if len(v.Appeared) > 0 {
+			say("As a whole they bring %s.", matrix.List(v.Appeared))
+		}
+	case v.Change != "" && total == 0:
+		say("No cell that was observed tells of %s.", v.Change)
+	case v.Change != "":
+		switch n := len(v.Flipped); {
+		case n == total && n == 1:
+			say("The one cell that tells of %s went from before to after.", v.Change)
+		case n == total:
+			say("All %d cells that tell of %s went from before to after.", n, v.Change)
+		case len(v.Missing) == 0:
+			say("Of the cells that tell of %s, %d of %d went from before to after.", v.Change, n, total)
+		default:
+			say("Of the cells that tell of %s, %d of %d went from before to after; %s.", v.Change, n, total, m.missing())
+		}
+		if v.Already > 0 {
+			say("%s it on the base already.", m.show(v.Already))
+		}
+	}
+	if v.Change != "" && v.Compared > 0 {
+		switch n := len(v.Moved); {
+		case n > 0:
+			say("In %s something else moved.", matrix.Count(n, "cell"))
+		case v.Is(backport.Complete):
+			say("Nothing else moved.")
+		}
+	}
+	if len(v.Vanished) > 0 {
+		say("They take away %s.", matrix.List(v.Vanished))
+	}
+	if n := len(v.Unjudged); n > 0 {
+		say("%s could not be judged.", matrix.Count(n, "cell"))
+	}
+	if a := v.Against; a != nil && v.Change != "" && !a.Has {
+		say("The reference %s, so it does not show what a whole backport is.", a.State)
+	}
+	base, _ := m.run.Kernel(Base)
+	if patched, _ := m.run.Kernel(Patched); base.Digest != "" && base.Digest == patched.Digest {
+		say("The patched kernel is the base, byte for byte: what the patches touch is not compiled in this configuration.")
+	}
+	return strings.Join(out, " ")
+}
+
+// scope states what a verdict in favour of the patches rests on, and what it leaves out.
+func (m *mailText) scope() {
+	if !m.v.Is(backport.Complete) && !m.v.Is(backport.Unmoved) {
+		return
+	}
+	var topics []string
+	for _, c := range m.run.Cells {
+		topic, _, ok := strings.Cut(c.Scenario, "/")
+		if ok && c.Kernel == Base && judge.Comparable(c) && !slices.Contains(topics, topic) {
+			topics = append(topics, topic)
+		}
+	}
+	slices.Sort(topics)
+	where := []string{"base", "patched"}
+	if m.v.Against != nil {
+		where = append(where, "reference")
+	}
+	m.line("")
+	m.fill("", "", fmt.Sprintf("The verdict covers %s (%s) on %s, observed in QEMU guests (%s), and nothing else: "+
+		"no other behaviour, race, load, configuration or architecture, and no real hardware.",
+		matrix.Count(m.v.Compared, "scenario"), matrix.List(topics), matrix.List(where), matrix.List(m.accels())))
+}
+
+// show words how many cells show it.
+func (m *mailText) show(n int) string {
+	if n == 1 {
+		return "1 cell shows"
+	}
+	return fmt.Sprintf("%d cells show", n)
+}
+
+// missing counts what is missing, by why.
+func (m *mailText) missing() string {
+	n := map[backport.Missing]int{}
+	var order []backport.Missing
+	for _, c := range m.v.Missing {
+		if n[c.Why]++; n[c.Why] == 1 {
+			order = append(order, c.Why)
+		}
+	}
+	var parts []string
+	for _, why := range order {
+		how := map[backport.Missing]string{
+			backport.NotThere: "not at all", backport.PartThere: "in part only", backport.ElseThere: "to something else", backport.Lost: "back", backport.NotReference: "not as the reference does",
+		}[why]
+		parts = append(parts, fmt.Sprintf("%d %s", n[why], how))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// facts say what was run on what.
+func (m *mailText) facts() {
+	a := m.about
+	fact := func(name, text string) { m.fill(fmt.Sprintf("%-10s ", name), strings.Repeat(" ", 11), text) }
+	if m.v.Change != "" {
+		fact("change", m.change())
+	}
+	fact("tree", a.tree)
+	base := fmt.Sprintf("%s, commit %.12s", a.base, a.commit)
+	if a.describe != "" && a.describe != a.base {
+		base += " (" + a.describe + ")"
+	}
+	if k, ok := m.run.Kernel(Base); ok {
+		base += ", kernel " + k.Release
+	}
+	fact("base", base)
+	for i, p := range a.patches {
+		name := "patches"
+		if i > 0 {
+			name = ""
+		}
+		text := p.String()
+		if p.Present {
+			text += ": already present, changes nothing"
+		}
+		fact(name, text)
+	}
+	for i, n := range a.notes {
+		name := "note"
+		if i > 0 {
+			name = ""
+		}
+		fact(name, n)
+	}
+	if k, ok := m.run.Kernel(Reference); ok {
+		fact("reference", fmt.Sprintf("%s (%s)", k.Version, k.Spec))
+	}
+	config := "tinyconfig, and what Faultline's guests need"
+	if a.config != "" {
+		config = a.config + ", and what Faultline's guests need"
+	}
+	fact("config", config)
+	fact("compiler", a.compiler)
+	fact("guests", strings.Join(slices.Compact([]string{"QEMU " + m.run.Host.QEMU, strings.Join(m.accels(), " and ")}), ", "))
+	fact("tool", fmt.Sprintf("faultline %s, %s", m.run.Tool.Version, m.run.Started.UTC().Format("2006-01-02")))
+	fact("command", shell.Quote(m.run.Command))
+}
+
+// accels are what the cells ran with.
+func (m *mailText) accels() (all []string) {
+	for _, c := range m.run.Cells {
+		if c.Accel != "" && c.Verdict != observe.NotDoable && !slices.Contains(all, c.Accel) {
+			all = append(all, c.Accel)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// tested offers a line for the patch, which is a person's to give.
+func (m *mailText) tested() {
+	if !m.v.Is(backport.Complete) {
+		return
+	}
+	m.line("")
+	m.line("# Whoever has looked at this and stands by it may say so:")
+	m.fill("# ", "# ", fmt.Sprintf("Tested-by: YOUR NAME <your@address> # faultline %s", m.run.Tool.Version))
+}

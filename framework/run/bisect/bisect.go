@@ -1,0 +1,180 @@
+package bisect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/results"
+	"github.com/faultline/faultline/framework/record/scenario"
+	"github.com/faultline/faultline/internal/git"
+)
+
+// Options say what to bisect.
+type Options struct {
+	Tree     string          // the top folder of a git checkout
+	Old, New string          // revisions
+	Settings []string        // of the kernels' spec, as "name=value": see package tree
+	Picked   []scenario.Info // the scenarios to look at
+	Skip     []string        // revisions that are left out
+	Accel    string
+	// Out is the folder, "" for one in results/; Resume goes on with what is there.
+	Out    string
+	Resume bool
+
+	Tool results.Tool
+	Host results.Host
+	// Installation is whose the results are, for repro.
+	Installation results.Installation
+	Command      []string
+	// Say hears what takes time, and what each step showed.
+	Say func(format string, args ...any)
+}
+
+// bisection is one under way.
+type bisection struct {
+	Options
+	lab    Lab
+	tree   *git.Tree
+	folder *results.Folder
+	rec    Record
+	skip   map[string]bool                    // by commit
+	cells  map[string]map[string]observe.Cell // what was observed, by kernel and scenario
+	// unstable are scenarios that were not the same twice, and on which kernel.
+	unstable map[string]string
+	groups   []*group
+	repos    int // of groups, so far
+}
+
+// Do bisects. Where it ends with an error that is not the request's, the record
+// keeps what was found so far, and Resume goes on from there.
+func Do(ctx context.Context, opt Options, lab Lab) (*Record, *results.Folder, error) {
+	b := &bisection{Options: opt, lab: lab, skip: map[string]bool{}, cells: map[string]map[string]observe.Cell{}, unstable: map[string]string{}}
+	defer func() { b.folder.Close() }()
+	if err := b.begin(ctx); err != nil {
+		return nil, nil, err
+	}
+	defer os.RemoveAll(b.folder.Path(gitDir))
+	for _, part := range []func(context.Context) error{b.observeEnds, b.search, b.answer, b.checkAnswers} {
+		if err := part(ctx); err != nil {
+			return &b.rec, b.folder, err
+		}
+	}
+	b.rec.Finished = time.Now()
+	return &b.rec, b.folder, errors.Join(b.save(), b.report(ctx))
+}
+
+// search tries commits until each group has its answer.
+func (b *bisection) search(ctx context.Context) error {
+	var all []string
+	for _, d := range b.rec.Differ {
+		all = append(all, d.Scenario)
+	}
+	g, err := b.newGroup(ctx, all, nil)
+	if err != nil {
+		return err
+	}
+	b.groups = []*group{g}
+	for _, s := range b.rec.Steps { // of a bisection that was resumed
+		if s.Check || b.isEnd(s.Commit) {
+			continue
+		}
+		if err := b.apply(ctx, s); err != nil {
+			return err
+		}
+	}
+	for {
+		i := slices.IndexFunc(b.groups, (*group).open)
+		if i < 0 {
+			return nil
+		}
+		g := b.groups[i]
+		commit := b.choose(ctx, g)
+		subject, err := b.tree.Subject(ctx, commit)
+		if err != nil {
+			return err
+		}
+		left := fmt.Sprintf("%d more to tell apart, some %d steps", g.at.Left, g.at.Steps)
+		switch {
+		case g.at.MergeBase:
+			left = "where the two ends part"
+		case g.at.Left == 0:
+			left = "the last one"
+		}
+		b.Say("try %s %q (%s)", short(commit), subject, left)
+		s, err := b.try(ctx, attempt{commit: commit, kernel: short(commit), subject: subject, spec: b.spec(commit), scenarios: all, ahead: b.next(commit)})
+		if err != nil {
+			return err
+		}
+		if err := b.apply(ctx, s); err != nil {
+			return err
+		}
+	}
+}
+
+func (b *bisection) isEnd(commit string) bool {
+	return commit == b.rec.Request.Old.Commit || commit == b.rec.Request.New.Commit
+}
+
+// mostEquals bounds how many commits are asked whether they are built already.
+const mostEquals = 8
+
+// choose is the commit to try next: of those that halve equally well one that is
+// built already, else git's.
+func (b *bisection) choose(ctx context.Context, g *group) string {
+	if equals := g.at.Equals; len(equals) > 1 {
+		for _, c := range equals[:min(len(equals), mostEquals)] {
+			if b.lab.Built(ctx, b.spec(c)) {
+				return c
+			}
+		}
+	}
+	return g.at.Try
+}
+
+// next is what will be tried after a commit whatever that shows: what a group wants
+// that does not ask for it; "" where that hangs on what it shows. A guess would
+// cost more than it saves: the wrong build takes the objects of the right one apart.
+func (b *bisection) next(commit string) string {
+	for _, g := range b.groups {
+		if g.open() && !g.asks(commit) {
+			return b.spec(g.at.Try)
+		}
+	}
+	return ""
+}
+
+// answer says what each group found.
+func (b *bisection) answer(ctx context.Context) error {
+	b.rec.Answers = nil
+	slices.SortStableFunc(b.groups, func(x, y *group) int { return len(y.scenarios) - len(x.scenarios) })
+	for i, g := range b.groups {
+		a := Answer{Scenarios: slices.Sorted(slices.Values(g.scenarios)), First: g.at.First, Possible: g.at.Possible}
+		var err error
+		if g.failed != nil {
+			a.First, a.Possible, a.Error = "", nil, g.failed.Error()
+		}
+		if a.First != "" {
+			if a.Subject, err = b.tree.Subject(ctx, a.First); err != nil {
+				return err
+			}
+		}
+		log, err := g.git.Log(ctx)
+		if err != nil {
+			return err
+		}
+		a.Log = "bisect.log"
+		if len(b.groups) > 1 {
+			a.Log = fmt.Sprintf("bisect-%d.log", i+1)
+		}
+		if err := b.folder.Put(a.Log, []byte(log)); err != nil {
+			return err
+		}
+		b.rec.Answers = append(b.rec.Answers, a)
+	}
+	return b.save()
+}

@@ -1,0 +1,113 @@
+package bisect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/git"
+)
+
+// endTimes is how often the ends are observed: what does not repeat there would
+// lead astray.
+const endTimes = 2
+
+// observeEnds observes the two ends, and finds out in what they differ.
+func (b *bisection) observeEnds(ctx context.Context) error {
+	req := b.rec.Request
+	middle, err := b.middle(ctx)
+	if err != nil {
+		return err
+	}
+	for _, e := range []struct {
+		end   End
+		side  git.Term
+		ahead string
+	}{{req.Old, git.Old, b.spec(req.New.Commit)}, {req.New, git.New, middle}} {
+		b.Say("the %s end, %s %q", e.side, e.end, e.end.Subject)
+		s, err := b.try(ctx, attempt{commit: e.end.Commit, kernel: short(e.end.Commit), subject: e.end.Subject, spec: b.spec(e.end.Commit),
+			scenarios: req.Scenarios, times: endTimes, end: true, ahead: e.ahead})
+		if err != nil {
+			return err
+		}
+		if s.State != Observed {
+			b.rec.Steps = slices.DeleteFunc(b.rec.Steps, func(o Step) bool { return o.Kernel == s.Kernel })
+			return errors.Join(fault.Requestf("the %s end, %s, %v: %s; give another --%s", e.side, e.end, s.State, s.Why, e.side), b.save())
+		}
+	}
+	if b.rec.Differ == nil {
+		b.differ()
+	}
+	if len(b.rec.Differ) == 0 {
+		return errors.Join(b.nothing(), b.save())
+	}
+	for i := range b.rec.Steps[:2] {
+		b.show(&b.rec.Steps[i])
+	}
+	for _, d := range b.rec.Differ {
+		b.Say("%s: %s / %s", d.Scenario, d.Old, d.New)
+	}
+	return b.save()
+}
+
+// middle is the spec of the first commit that will be tried if the ends differ.
+func (b *bisection) middle(ctx context.Context) (string, error) {
+	g, err := b.newGroup(ctx, nil, nil)
+	if err != nil || g.at.Try == "" {
+		return "", err
+	}
+	return b.spec(g.at.Try), nil
+}
+
+// differ compares the ends.
+func (b *bisection) differ() {
+	oldEnd, newEnd := short(b.rec.Request.Old.Commit), short(b.rec.Request.New.Commit)
+	b.rec.Same, b.rec.Aside = 0, nil // of one that found no difference, and is resumed
+	aside := func(id, format string, args ...any) {
+		b.rec.Aside = append(b.rec.Aside, Aside{id, fmt.Sprintf(format, args...)})
+	}
+	for _, i := range b.Picked {
+		x, inOld := b.cells[oldEnd][i.ID]
+		y, inNew := b.cells[newEnd][i.ID]
+		switch {
+		case !inOld || !inNew:
+			aside(i.ID, "was not observed on both ends")
+		case !judge.Comparable(x):
+			aside(i.ID, "on the old end: %s", x.Message)
+		case !judge.Comparable(y):
+			aside(i.ID, "on the new end: %s", y.Message)
+		case b.unstable[i.ID] != "":
+			aside(i.ID, "is not the same twice on %s", b.unstable[i.ID])
+		case x.Accel != y.Accel:
+			aside(i.ID, "ran with %s and with %s", x.Accel, y.Accel)
+		case len(judge.Differ(x, y)) == 0:
+			b.rec.Same++
+		default:
+			h := observe.Headlines([]observe.Cell{x, y})
+			if h[0] == h[1] { // a witness tells them apart
+				d := judge.Differ(x, y)[0]
+				h[0], h[1] = h[0]+" ("+d.Field+": "+d.A+")", h[1]+" ("+d.Field+": "+d.B+")"
+			}
+			b.rec.Differ = append(b.rec.Differ, Differing{i.ID, h[0], h[1]})
+		}
+	}
+}
+
+// nothing says that there is nothing to bisect.
+func (b *bisection) nothing() error {
+	req := b.rec.Request
+	if b.rec.Same == 0 {
+		a := b.rec.Aside[0]
+		return fault.Requestf("none of %d scenarios can be compared on %s and %s (%s: %s); pick others with --scenario", len(b.rec.Aside), req.Old, req.New, a.Scenario, a.Why)
+	}
+	beside := ""
+	if n := len(b.rec.Aside); n > 0 {
+		beside = fmt.Sprintf(" (%d more could not be compared, such as %s: %s)", n, b.rec.Aside[0].Scenario, b.rec.Aside[0].Why)
+	}
+	return fault.Requestf("%s and %s show the same in %d of the scenarios that were picked%s: there is nothing to bisect; pick others with --scenario, or give other ends",
+		req.Old, req.New, b.rec.Same, beside)
+}

@@ -1,0 +1,64 @@
+package bisect_test
+
+import (
+	"errors"
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/faultline/faultline/framework/run/bisect"
+	"github.com/faultline/faultline/internal/fault"
+)
+
+// A bisection that was begun with other builds or another guest is not resumed, however
+// alike the command is.
+func TestResumedWithOtherInputs(t *testing.T) {
+	t.Parallel()
+	h, all := line(t, 8, map[int][]string{5: turns()})
+	was := map[string]string{"configuration": "1a", "KCFLAGS": "", "compiler": "gcc 12", "suite dax": "2b"}
+	opt := h.options(all[0], all[7], read)
+	l := newLab(h)
+	l.inputs = was
+	l.rig[all[3]] = 4
+	if _, _, err := bisect.Do(t.Context(), opt, l); !errors.As(err, new(*bisect.RigError)) {
+		t.Fatal(err)
+	}
+	l.rig = map[string]int{}
+	opt.Resume = true
+	for name, c := range map[string]struct{ input, is, words string }{
+		"the file's content": {"configuration", "1b", `with another configuration: "1a", this is "1b"`},
+		"a variable":         {"KCFLAGS", "-O1", `with another KCFLAGS: "", this is "-O1"`},
+		"the compiler":       {"compiler", "gcc 13", `with another compiler: "gcc 12"`},
+		"the suite":          {"suite dax", "3c", "another suite dax"},
+		"one more":           {"suite mce", "", "another suite mce"},
+	} {
+		l.inputs = maps.Clone(was)
+		l.inputs[c.input] = c.is
+		if _, _, err := bisect.Do(t.Context(), opt, l); fault.Of(err) != fault.Request || !strings.Contains(err.Error(), c.words) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	l.inputs = maps.Clone(was)
+	delete(l.inputs, "suite dax")
+	if _, _, err := bisect.Do(t.Context(), opt, l); fault.Of(err) != fault.Request || !strings.Contains(err.Error(), "another suite dax") {
+		t.Errorf("one less: %v", err)
+	}
+	l.inputs = was
+	if r := do(t, opt, l); found(t, r, read).First != all[5] {
+		t.Errorf("%+v", r.Answers)
+	}
+}
+
+// A diff that ends in a blank line, and a user's settings, cost no answer its check.
+func TestCheckIsNotLost(t *testing.T) {
+	t.Parallel()
+	const text = "int a;\nint b;\n\n\n\nint c;\n"
+	h, all := line(t, 8, map[int][]string{0: {"zz", text}, 5: turns("zz", strings.Replace(text, "b", "B", 1)), 6: {"beside", "1"}})
+	h.git("config", "log.showSignature", "true")
+	h.git("config", "diff.noprefix", "true")
+	h.git("config", "diff.external", "false")
+	r := do(t, h.options(all[0], all[7], read), newLab(h))
+	if a := found(t, r, read); a.First != all[5] || a.Check.Verdict != bisect.Confirmed || !strings.Contains(a.Check.How, "reverted on") {
+		t.Errorf("%+v %+v", a, a.Check)
+	}
+}

@@ -1,0 +1,224 @@
+package bisect
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/faultline/faultline/framework/record/results"
+	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/git"
+)
+
+// Schema is the format of a Record.
+const Schema = "faultline.bisect/1"
+
+// File is the record's name in the folder. What was observed lies beside it, as a
+// run leaves it: a commit is a kernel there.
+const File = results.BisectFile
+
+// Record is all that a bisection found, written anew after each step.
+type Record struct {
+	Schema   string       `json:"schema"`
+	Tool     results.Tool `json:"tool"`
+	Command  []string     `json:"command"`
+	Started  time.Time    `json:"started"`
+	Finished time.Time    `json:"finished,omitzero"`
+	// Request is what was asked for: the same continues the bisection.
+	Request Request `json:"request"`
+	// Differ are the scenarios in which the ends differ, which are bisected.
+	// Aside are those that were picked and are not, with the reason; those that
+	// are the same at both ends are counted in Same.
+	Differ []Differing `json:"differ,omitempty"`
+	Aside  []Aside     `json:"aside,omitempty"`
+	Same   int         `json:"same"`
+	// Steps are the commits that were tried, in that order, the two ends first.
+	Steps []Step `json:"steps"`
+	// Answers are what was found; scenarios with one answer are together.
+	Answers []Answer `json:"answers,omitempty"`
+}
+
+// Request is what decides how a bisection goes.
+type Request struct {
+	Tree     string   `json:"tree"` // the checkout's top folder
+	Old      End      `json:"old"`
+	New      End      `json:"new"`
+	Settings []string `json:"settings,omitempty"` // of the spec: "config=FILE", "cc=gcc-11"
+	// Scenarios are the ids that were picked.
+	Scenarios []string `json:"scenarios"`
+	Accel     string   `json:"accel"`
+	// Inputs are what else decides what a commit shows, by name: digests of files,
+	// which may change under one name, and versions of tools. See Lab.
+	Inputs map[string]string `json:"inputs"`
+}
+
+// End is one of the two ends.
+type End struct {
+	Rev     string `json:"rev"` // as it was asked for
+	Commit  string `json:"commit"`
+	Subject string `json:"subject"`
+}
+
+// String is the end as it was asked for, with its commit.
+func (e End) String() string {
+	if len(e.Rev) >= 7 && len(e.Commit) >= len(e.Rev) && e.Commit[:len(e.Rev)] == e.Rev {
+		return short(e.Commit)
+	}
+	return e.Rev + " (" + short(e.Commit) + ")"
+}
+
+// Differing is a scenario with what a table shows of it on the two ends.
+type Differing struct {
+	Scenario string `json:"scenario"`
+	Old      string `json:"old"`
+	New      string `json:"new"`
+}
+
+// Aside is a scenario that can't be bisected.
+type Aside struct {
+	Scenario string `json:"scenario"`
+	Why      string `json:"why"`
+}
+
+// Step is a commit that was tried, or a kernel that was made to check an answer.
+type Step struct {
+	// Kernel is what its cells call it: the commit's first digits, and what was
+	// done to it before it was built.
+	Kernel  string `json:"kernel"`
+	Commit  string `json:"commit"`
+	Subject string `json:"subject"`
+	Spec    string `json:"spec"`
+	State   State  `json:"state"`
+	Why     string `json:"why,omitempty"`     // the first error, where it is not Observed
+	Console string `json:"console,omitempty"` // the end of it, where it does not boot
+	// Column is the kernel that was observed.
+	Column results.Kernel `json:"column,omitzero"`
+	// Shown is what each scenario showed.
+	Shown map[string]Shown `json:"shown,omitempty"`
+	// Check says that it is no step of the bisection, but checks an answer.
+	Check bool `json:"check,omitempty"`
+	// BuildSeconds and ObserveSeconds are what it took, the boot (Column.BootMillis)
+	// included; a kernel that was there already took no time to build.
+	BuildSeconds   float64 `json:"build_s"`
+	ObserveSeconds float64 `json:"observe_s"`
+}
+
+// Shown is what a scenario showed on a commit: one of the sides, or Skip.
+type Shown struct {
+	Side git.Term `json:"side"`
+	Text string   `json:"text"`          // what a table shows of it
+	Why  string   `json:"why,omitempty"` // what is the matter, of Skip
+}
+
+// Answer is what was found for scenarios that always showed the same side.
+type Answer struct {
+	Scenarios []string `json:"scenarios"`
+	// First is the first new commit, by its hash, and Subject what it is about.
+	First   string `json:"first,omitempty"`
+	Subject string `json:"subject,omitempty"`
+	// Possible are the commits one of which it is, where those between can't be
+	// judged, and Error is why there is no answer.
+	Possible []string `json:"possible,omitempty"`
+	Error    string   `json:"error,omitempty"`
+	// Log is the file with git's log of it, for git bisect replay.
+	Log   string `json:"log,omitempty"`
+	Check *Check `json:"check,omitempty"`
+}
+
+// Verdict of a check.
+type Verdict string
+
+const (
+	Confirmed    Verdict = "confirmed"    // with the commit taken away, or added, the other side is there
+	Contradicted Verdict = "contradicted" // it is not
+	NotPossible  Verdict = "not_possible" // what it takes does not apply, build or boot
+)
+
+// Check is how an answer was put to the test.
+type Check struct {
+	How     string  `json:"how"`    // "reverted on v6.5 (1234)"
+	Kernel  string  `json:"kernel"` // the step's
+	Verdict Verdict `json:"verdict"`
+	Why     string  `json:"why,omitempty"`
+}
+
+func short(commit string) string { return commit[:min(12, len(commit))] }
+
+// maxRecord bounds a record: some thousand commits, each with all scenarios.
+const maxRecord = 128 << 20
+
+// load reads the record in a folder. Where there is none, the error is a request's.
+func load(dir string) (*Record, error) {
+	folder, err := results.At(dir)
+	if err != nil {
+		return nil, err
+	}
+	data, err := folder.ReadFile(File, maxRecord)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.Requestf("nothing to resume: no bisection was begun in %s; bisect without --resume first", dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var r Record
+	if err := json.Unmarshal(data, &r); err != nil {
+		return nil, fault.Requestf("resume %s: %w; bisect without --resume, and with another --out",
+			filepath.Join(dir, File), err)
+	}
+	if r.Schema != Schema {
+		return nil, fault.Requestf("resume %s: it is %q, not %q; bisect without --resume", filepath.Join(dir, File), r.Schema, Schema)
+	}
+	return &r, nil
+}
+
+// same refuses to go on with another bisection.
+func (r *Record) same(now Record) error {
+	other := func(what, old, now string) error {
+		return fault.Requestf("resume: the bisection was begun with %s %s, this is %s; give the same, or bisect without --resume", what, old, now)
+	}
+	a, b := r.Request, now.Request
+	switch {
+	case r.Tool != now.Tool:
+		return other("faultline", r.Tool.Version, now.Tool.Version)
+	case a.Tree != b.Tree:
+		return other("the tree", a.Tree, b.Tree)
+	case a.Old.Commit != b.Old.Commit:
+		return other("the old end", short(a.Old.Commit), short(b.Old.Commit))
+	case a.New.Commit != b.New.Commit:
+		return other("the new end", short(a.New.Commit), short(b.New.Commit))
+	case !slices.Equal(a.Settings, b.Settings):
+		return other("the settings", fmt.Sprint(a.Settings), fmt.Sprint(b.Settings))
+	case !slices.Equal(a.Scenarios, b.Scenarios):
+		return other("the scenarios", fmt.Sprint(len(a.Scenarios)), fmt.Sprint(len(b.Scenarios), " or others"))
+	case a.Accel != b.Accel:
+		return other("--accel", a.Accel, b.Accel)
+	}
+	names := slices.Sorted(maps.Keys(b.Inputs))
+	for name := range a.Inputs {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for _, name := range names {
+		before, recorded := a.Inputs[name]
+		if now, used := b.Inputs[name]; before != now || !recorded || !used {
+			return other("another "+name+":", clip(strconv.Quote(before), 60), clip(strconv.Quote(now), 60))
+		}
+	}
+	return nil
+}
+
+// step finds what was tried by the kernel's name.
+func (r *Record) step(kernel string) *Step {
+	i := slices.IndexFunc(r.Steps, func(s Step) bool { return s.Kernel == kernel })
+	if i < 0 {
+		return nil
+	}
+	return &r.Steps[i]
+}

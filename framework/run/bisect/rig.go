@@ -1,0 +1,200 @@
+package bisect
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/faultline/faultline/framework/machine/qemu"
+	"github.com/faultline/faultline/framework/machine/vm"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/results"
+	"github.com/faultline/faultline/framework/record/scenario"
+	"github.com/faultline/faultline/framework/run"
+	"github.com/faultline/faultline/framework/run/plan"
+	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/git"
+	"github.com/faultline/faultline/kernels"
+	"github.com/faultline/faultline/kernels/build"
+	"github.com/faultline/faultline/kernels/source"
+	"github.com/faultline/faultline/kernels/source/tree"
+)
+
+// Rig is the Lab of real kernels in real guests.
+type Rig struct {
+	// Picked are the scenarios that were selected.
+	Picked []scenario.Info
+
+	suites   []plan.Suite
+	observer *run.Observer
+	opts     kernels.Options
+	accel    string
+}
+
+// RigOptions say with what kernels are observed.
+type RigOptions struct {
+	Scenarios []string // globs; none takes all
+	Label     string   // a Ginkgo label filter
+	Accel     string   // "auto", "kvm" or "tcg"
+	Jobs      int      // guests at a time; 0 means as many as cores and memory allow
+	Cache     *cache.Cache
+	// Say hears what takes time.
+	Say func(format string, args ...any)
+}
+
+// NewRig selects scenarios of the compiled suites, and gets ready to observe them. Close it.
+func NewRig(ctx context.Context, opt RigOptions) (*Rig, error) {
+	r := &Rig{accel: opt.Accel, opts: kernels.Options{Cache: opt.Cache, Log: opt.Say}}
+	var err error
+	if r.suites, r.Picked, err = run.Pick(ctx, opt.Scenarios, opt.Label); err != nil {
+		return nil, err
+	}
+	// A kernel of a tree is compiled for this machine.
+	if r.observer, err = run.NewObserver(ctx, opt.Cache, runtime.GOARCH, opt.Jobs); err != nil {
+		return nil, err
+	}
+	r.observer.Say = opt.Say
+	return r, nil
+}
+
+// Host describes the machine for the record.
+func (r *Rig) Host(ctx context.Context) (results.Host, error) { return r.observer.Host(ctx) }
+
+// Here is what observes, for EndsOf.
+func (r *Rig) Here(ctx context.Context) (Here, error) {
+	host, err := r.Host(ctx)
+	if err != nil {
+		return Here{}, err
+	}
+	suites, err := r.observer.Digests(r.suites, r.Picked)
+	return Here{host, suites}, err
+}
+
+// Close ends what the rig needed.
+func (r *Rig) Close() { r.observer.Close() }
+
+// Inputs implements Lab.
+func (r *Rig) Inputs(ctx context.Context, settings []string) (map[string]string, error) {
+	set := map[string]string{}
+	for _, s := range settings {
+		name, value, _ := strings.Cut(s, "=")
+		set[name] = value
+	}
+	in, err := tree.Inputs(ctx, set)
+	if err != nil {
+		return nil, err
+	}
+	here, err := r.Here(ctx)
+	if err != nil {
+		return nil, err
+	}
+	in["QEMU"] = here.Host.QEMU + " " + here.Host.QEMUDigest
+	if r.accel != string(qemu.TCG) {
+		in["processor"] = here.Host.CPU + " " + here.Host.CPUDigest
+	}
+	for name, sum := range here.Suites {
+		in[name] = sum
+	}
+	for _, s := range r.suites {
+		if sum, picked := here.Suites[s.Name]; picked {
+			delete(in, s.Name)
+			in["suite "+s.Name] = cache.Key(sum, s.Inputs)
+		}
+	}
+	return in, nil
+}
+
+// Built implements Lab.
+func (r *Rig) Built(ctx context.Context, spec string) bool {
+	opts := r.opts
+	opts.Log, opts.Cached = nil, true
+	k, err := source.Resolve(ctx, spec, opts)
+	if err != nil {
+		return false
+	}
+	k.Close()
+	return true
+}
+
+// Build implements Lab.
+func (r *Rig) Build(ctx context.Context, spec string) error {
+	k, err := source.Resolve(ctx, spec, r.opts)
+	if err == nil {
+		return k.Close()
+	}
+	var apply *git.ApplyError
+	var compile *build.Error
+	var request *kernels.SpecError
+	switch {
+	case errors.As(err, &apply):
+		return &SourceError{State: DoesNotApply, Err: apply}
+	case errors.As(err, &compile):
+		return &SourceError{State: DoesNotBuild, Err: compile}
+	case errors.As(err, &request): // a commit without what a kernel's source has
+		return &SourceError{State: DoesNotBuild, Err: request}
+	}
+	return err
+}
+
+// Spare implements Lab: each guest keeps a core busy.
+func (r *Rig) Spare(scenarios int) bool { return min(r.observer.Jobs, scenarios) < runtime.NumCPU() }
+
+// Observe implements Lab.
+func (r *Rig) Observe(ctx context.Context, w Wanted) (column results.Kernel, cells []observe.Cell, err error) {
+	resolved, err := source.Resolve(ctx, w.Spec, r.opts)
+	if err != nil {
+		return column, nil, err
+	}
+	defer resolved.Close()
+	resolved.Name = w.Name
+	k, err := r.observer.Kernel(ctx, resolved, r.accel)
+	if err != nil {
+		return column, nil, err
+	}
+	picked := slices.DeleteFunc(slices.Clone(r.Picked), func(i scenario.Info) bool { return !slices.Contains(w.Scenarios, i.ID) })
+	todo := plan.Make([]*plan.Kernel{k}, r.suites, picked, plan.Options{Repeat: w.Times})
+	if err := r.boot(ctx, k, todo.Tasks); err != nil {
+		return column, nil, err
+	}
+	defer r.observer.Release(k)
+	r.observer.Consoles = func(string) string { return w.Consoles }
+	cells = todo.Impossible
+	var mu sync.Mutex
+	r.observer.Observe(ctx, todo.Tasks, func(c observe.Cell) {
+		mu.Lock()
+		defer mu.Unlock()
+		cells = append(cells, c)
+	})
+	column = run.Column(k)
+	column.BootMillis = float64(r.observer.Booted(k).Microseconds()) / 1000
+	return column, cells, context.Cause(ctx)
+}
+
+// boot makes the kernel's template. One that panics, does not come up twice, or
+// restarts the machine is the commit's own doing.
+func (r *Rig) boot(ctx context.Context, k *plan.Kernel, tasks []plan.Task) error {
+	for again := true; ; again = false {
+		if err := r.observer.Boot(ctx, tasks, nil); err != nil {
+			return err
+		}
+		err := r.observer.Broken(k)
+		if err == nil {
+			return nil
+		}
+		r.observer.Release(k)
+		var t *vm.Trouble
+		if !errors.As(err, &t) {
+			return err
+		}
+		switch {
+		case t.OfKernel() && (t.Kind != vm.Hang || !again):
+			return &SourceError{State: DoesNotBoot, Console: t.Tail, Err: err}
+		case t.Kind != vm.Hang || !again:
+			return err
+		}
+		r.observer.Say("%s did not come up; once more", k.Name)
+	}
+}

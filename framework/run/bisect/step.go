@@ -1,0 +1,140 @@
+package bisect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/results"
+	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/git"
+)
+
+// Ends are what the two ends of a bisection showed that somebody else drives.
+type Ends struct {
+	// Scenarios are those in which they differ, of the ones that were picked.
+	Scenarios []string
+
+	old, new map[string]observe.Cell
+}
+
+// Here is what observes the commits between two ends.
+type Here struct {
+	Host   results.Host
+	Suites map[string]string // the digests of the suites, by name
+}
+
+// same refuses ends that something else observed: what differs from them need not be
+// the commit's doing.
+func (h Here) same(r results.Run) error {
+	const again = "observe both ends here: faultline run --kernel OLD --kernel NEW"
+	if unlike := r.Host.Unlike(h.Host, r.WithKVM()); unlike != "" {
+		return fault.Requestf("the ends were observed on another machine (%s); %s", unlike, again)
+	}
+	if len(r.Suites) == 0 {
+		return fault.Requestf("the run of the ends does not record which suites observed them; %s", again)
+	}
+	for _, name := range slices.Sorted(maps.Keys(h.Suites)) {
+		if then, ok := r.Suites[name]; ok && then != h.Suites[name] {
+			return fault.Requestf("the ends were observed by another suite %s (digest %.12s, this is %.12s); %s",
+				name, then, h.Suites[name], again)
+		}
+	}
+	return nil
+}
+
+// EndsOf takes the ends from a run of two kernels, the old end first.
+func EndsOf(r results.Run, picked []string, here Here) (Ends, error) {
+	if len(r.Kernels) != 2 {
+		return Ends{}, fault.Requestf("the run of the ends has %d kernels, not two; observe the old end and the new one: faultline run --kernel OLD --kernel NEW", len(r.Kernels))
+	}
+	if err := here.same(r); err != nil {
+		return Ends{}, err
+	}
+	e := Ends{old: map[string]observe.Cell{}, new: map[string]observe.Cell{}}
+	seen := 0
+	for _, id := range picked {
+		x, inOld := judge.Pick(r.Cells, r.Kernels[0].Name, id)
+		y, inNew := judge.Pick(r.Cells, r.Kernels[1].Name, id)
+		if !inOld || !inNew || !judge.Comparable(x) || !judge.Comparable(y) || x.Accel != y.Accel {
+			continue
+		}
+		if seen++; len(judge.Differ(x, y)) > 0 {
+			e.Scenarios, e.old[id], e.new[id] = append(e.Scenarios, id), x, y
+		}
+	}
+	if len(e.Scenarios) == 0 {
+		return e, fault.Requestf("%s and %s do not differ in any of the %d scenarios that were observed on both; there is nothing to bisect", r.Kernels[0].Name, r.Kernels[1].Name, seen)
+	}
+	return e, nil
+}
+
+// Judge builds and observes one kernel, and says which side it shows, with words
+// for it. Git's Skip is what does not build or boot, shows a third thing, or shows
+// the old side in one scenario and the new one in another.
+func (e Ends) Judge(ctx context.Context, lab Lab, spec string) (git.Term, string, error) {
+	dir, err := os.MkdirTemp("", "faultline-step-") // nobody asks for its consoles
+	if err != nil {
+		return git.Skip, "", err
+	}
+	defer os.RemoveAll(dir)
+	err = lab.Build(ctx, spec)
+	var cells []observe.Cell
+	if err == nil {
+		_, cells, err = lab.Observe(ctx, Wanted{Name: "step", Spec: spec, Scenarios: e.Scenarios, Times: 1, Consoles: filepath.Join(dir, "consoles")})
+	}
+	var own *SourceError
+	if errors.As(err, &own) {
+		return git.Skip, own.Error(), nil
+	}
+	if err != nil {
+		return git.Skip, "", err
+	}
+	sides := map[git.Term][]string{}
+	for _, c := range cells {
+		if c.Verdict == observe.Rig {
+			return git.Skip, "", fmt.Errorf("%s could not be observed: %s; run the step again", c.Scenario, c.Message)
+		}
+		side, why := sideOf(e.old[c.Scenario], e.new[c.Scenario], c)
+		if why == "" {
+			why = observe.Headlines([]observe.Cell{e.old[c.Scenario], e.new[c.Scenario], c})[2]
+		}
+		sides[side] = append(sides[side], c.Scenario+": "+why)
+	}
+	for _, side := range []git.Term{git.Old, git.New} {
+		if len(sides) == 1 && len(sides[side]) > 0 {
+			return side, strings.Join(sides[side], "\n"), nil
+		}
+	}
+	var words []string
+	for _, side := range []git.Term{git.Old, git.New, git.Skip} {
+		for _, s := range sides[side] {
+			words = append(words, fmt.Sprintf("%s: %s", word(side), s))
+		}
+	}
+	return git.Skip, strings.Join(words, "\n"), nil
+}
+
+// sideOf says which end a cell shows the same as; of neither, in what it differs.
+func sideOf(oldEnd, newEnd, c observe.Cell) (side git.Term, why string) {
+	switch {
+	case !judge.Comparable(c):
+		return git.Skip, c.Message
+	case c.Accel != oldEnd.Accel:
+		return git.Skip, fmt.Sprintf("ran with %s, and the ends with %s", c.Accel, oldEnd.Accel)
+	case len(judge.Differ(oldEnd, c)) == 0:
+		return git.Old, ""
+	}
+	other := judge.Differ(newEnd, c)
+	if len(other) == 0 {
+		return git.New, ""
+	}
+	return git.Skip, "neither what the old end shows nor what the new one does: " + other[0].String()
+}

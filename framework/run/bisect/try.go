@@ -1,0 +1,171 @@
+package bisect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/results"
+	"github.com/faultline/faultline/internal/git"
+)
+
+// attempt is a kernel to try.
+type attempt struct {
+	commit, kernel, subject, spec string
+	scenarios                     []string
+	times                         int // that each is observed; 0 means once
+	end, check                    bool
+	ahead                         string // the spec of a kernel that will be wanted next
+}
+
+// try builds a commit and observes it, unless that was done. What it shows is
+// recorded; trouble with the rig is an error, and leaves it to be tried again.
+func (b *bisection) try(ctx context.Context, t attempt) (Step, error) {
+	if s := b.rec.step(t.kernel); s != nil {
+		return *s, nil
+	}
+	s := Step{Kernel: t.kernel, Commit: t.commit, Subject: t.subject, Spec: t.spec, Check: t.check, State: Observed}
+	if b.skip[t.commit] && !t.check {
+		s.State = LeftOut
+		return s, b.done(s)
+	}
+	begun := time.Now()
+	err := b.lab.Build(ctx, t.spec)
+	s.BuildSeconds = time.Since(begun).Seconds()
+	if err == nil {
+		var cells []observe.Cell
+		begun = time.Now()
+		wait := b.buildAhead(ctx, t)
+		s.Column, cells, err = b.observe(ctx, t)
+		s.ObserveSeconds = time.Since(begun).Seconds()
+		wait()
+		for _, c := range cells {
+			b.keep(c)
+		}
+	}
+	var own *SourceError
+	if errors.As(err, &own) {
+		s.State, s.Why, s.Console = own.State, own.Err.Error(), own.Console
+		return s, b.done(s)
+	}
+	if err != nil {
+		return s, err
+	}
+	if len(b.rec.Differ) > 0 {
+		b.show(&s)
+	}
+	return s, b.done(s)
+}
+
+// buildAhead builds what will be wanted next while cores are free. The function
+// that it returns waits for that; what went wrong comes out when it is wanted.
+func (b *bisection) buildAhead(ctx context.Context, t attempt) (wait func()) {
+	if t.ahead == "" || !b.lab.Spare(len(t.scenarios)) {
+		return func() {}
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = b.lab.Build(ctx, t.ahead)
+	}()
+	return func() { <-ended }
+}
+
+// observe observes a kernel, and what the rig failed to observe once more.
+func (b *bisection) observe(ctx context.Context, t attempt) (column results.Kernel, cells []observe.Cell, err error) {
+	w := Wanted{Name: t.kernel, Spec: t.spec, Scenarios: t.scenarios, Times: max(t.times, 1), Consoles: b.folder.Path(results.KernelDir(t.kernel), "consoles")}
+	column, cells, err = b.lab.Observe(ctx, w)
+	if err != nil {
+		return column, nil, err
+	}
+	var failed []string
+	for _, c := range cells {
+		if c.Verdict == observe.Rig && !slices.Contains(failed, c.Scenario) {
+			failed = append(failed, c.Scenario)
+		}
+	}
+	if len(failed) > 0 {
+		b.Say("%s could not be observed on %s; once more", strings.Join(failed, ", "), t.kernel)
+		w.Scenarios = failed
+		_, again, err := b.lab.Observe(ctx, w)
+		if err != nil {
+			return column, nil, err
+		}
+		cells = append(slices.DeleteFunc(cells, func(c observe.Cell) bool { return slices.Contains(failed, c.Scenario) }), again...)
+	}
+	for _, c := range cells {
+		if c.Verdict == observe.Rig && !t.end { // an end loses the scenario, and no more
+			return column, nil, &RigError{Scenario: c.Scenario, Commit: t.commit, Cell: c}
+		}
+		if err := b.folder.PutCell(c); err != nil {
+			return column, nil, err
+		}
+	}
+	return column, cells, nil
+}
+
+// RigError says that a scenario could not be observed on a commit, twice.
+type RigError struct {
+	Scenario, Commit string
+	Cell             observe.Cell
+}
+
+func (e *RigError) Error() string {
+	return fmt.Sprintf("%s on %s could not be observed, twice: %s; the same command with --resume tries again, and with --skip %s beside it goes on without that commit",
+		e.Scenario, short(e.Commit), e.Cell.Message, short(e.Commit))
+}
+
+// done records a step.
+func (b *bisection) done(s Step) error {
+	b.rec.Steps = append(b.rec.Steps, s)
+	b.sayStep(s)
+	return b.save()
+}
+
+// show says which side each scenario showed on a kernel, by what the ends showed.
+func (b *bisection) show(s *Step) {
+	s.Shown = map[string]Shown{}
+	oldEnd, newEnd := b.cells[short(b.rec.Request.Old.Commit)], b.cells[short(b.rec.Request.New.Commit)]
+	for _, d := range b.rec.Differ {
+		c, ok := b.cells[s.Kernel][d.Scenario]
+		if !ok {
+			continue
+		}
+		x, y := oldEnd[d.Scenario], newEnd[d.Scenario]
+		shown := Shown{Text: observe.Headlines([]observe.Cell{x, y, c})[2]}
+		shown.Side, shown.Why = sideOf(x, y, c)
+		s.Shown[d.Scenario] = shown
+	}
+}
+
+// sayStep tells what a step showed.
+func (b *bisection) sayStep(s Step) {
+	took := fmt.Sprintf("built in %.1f s, observed in %.1f s", s.BuildSeconds, s.ObserveSeconds)
+	if s.State != Observed {
+		b.Say("%s %v: %s", s.Kernel, s.State, s.Why)
+		return
+	}
+	sides := map[git.Term]int{}
+	for _, shown := range s.Shown {
+		sides[shown.Side]++
+	}
+	if len(sides) == 0 {
+		b.Say("%s %s", s.Kernel, took)
+		return
+	}
+	var parts []string
+	for _, side := range []git.Term{git.Old, git.New, git.Skip} {
+		if n := sides[side]; n > 0 {
+			word := map[git.Term]string{git.Old: "as the old end", git.New: "as the new end", git.Skip: "something else"}[side]
+			if len(s.Shown) > 1 {
+				word = fmt.Sprintf("%d %s", n, word)
+			}
+			parts = append(parts, word)
+		}
+	}
+	b.Say("%s shows %s (%s)", s.Kernel, strings.Join(parts, ", "), took)
+}

@@ -1,0 +1,189 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/faultline/faultline/framework/machine/qemu"
+	"github.com/faultline/faultline/framework/machine/vm"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/scenario"
+	"github.com/faultline/faultline/kernels"
+	"github.com/faultline/faultline/kernels/kconfig"
+)
+
+// configured is a configuration with what a guest needs, and these symbols.
+func configured(t *testing.T, symbols ...string) *kconfig.Config {
+	t.Helper()
+	text := ""
+	for _, n := range vm.Needs() {
+		symbols = append(symbols, n.Symbol)
+	}
+	for _, s := range symbols {
+		text += "CONFIG_" + s + "=y\n"
+	}
+	config, err := kconfig.ParseBytes([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config
+}
+
+// columns are two kernels and the catalogue's suites.
+func columns(t *testing.T) ([]*Kernel, []Suite) {
+	t.Helper()
+	var ks []*Kernel
+	for _, name := range []string{"old", "new"} {
+		k := &kernels.Kernel{Config: configured(t, "FS_DAX")}
+		k.Name = name
+		ks = append(ks, &Kernel{Kernel: k, Accel: qemu.TCG})
+	}
+	var suites []Suite
+	for _, name := range []string{"dax", "ram", "syscalls"} {
+		s := Suite{Name: name}
+		for _, i := range catalogue {
+			if i.Suite == name {
+				s.Scenarios = append(s.Scenarios, i)
+			}
+		}
+		suites = append(suites, s)
+	}
+	return ks, suites
+}
+
+// doable is a plan in which every kernel can do everything.
+func doable(t *testing.T, ks []*Kernel, suites []Suite, picked []scenario.Info, opt Options) Plan {
+	t.Helper()
+	p := Make(ks, suites, picked, opt)
+	if len(p.Impossible) > 0 {
+		t.Errorf("not doable: %+v", p.Impossible)
+	}
+	return p
+}
+
+func words(tasks []Task) []string {
+	var out []string
+	for _, t := range tasks {
+		var ids []string
+		for _, i := range t.Scenarios {
+			ids = append(ids, i.ID)
+		}
+		out = append(out, fmt.Sprintf("%s %s %d: %s", t.Kernel.Name, t.Suite.Name, t.Attempt, strings.Join(ids, " ")))
+	}
+	return out
+}
+
+func TestMake(t *testing.T) {
+	const all = "dax/ext4/shared-read dax/ext4/shared-write dax/xfs/shared-read"
+	of := func(kernel string, ids ...string) (cells []observe.Cell) {
+		for _, id := range ids {
+			cells = append(cells, observe.Cell{Scenario: id, Kernel: kernel})
+		}
+		return cells
+	}
+	for name, c := range map[string]struct {
+		picked      []scenario.Info
+		opt         Options
+		want        []string
+		total, done int
+	}{
+		"the longest first": {catalogue, Options{}, []string{
+			"old dax 0: " + all, "new dax 0: " + all, "old ram 0: ram/anon/read", "old syscalls 0: syscalls/ext4/pread",
+			"new ram 0: ram/anon/read", "new syscalls 0: syscalls/ext4/pread",
+		}, 10, 0},
+		"what was picked": {catalogue[3:4], Options{Repeat: 1}, []string{"old ram 0: ram/anon/read", "new ram 0: ram/anon/read"}, 2, 0},
+		"attempts": {catalogue[3:4], Options{Repeat: 2}, []string{
+			"old ram 1: ram/anon/read", "new ram 1: ram/anon/read", "old ram 2: ram/anon/read", "new ram 2: ram/anon/read",
+		}, 4, 0},
+		// A kernel that is done has no task, and so is not booted.
+		"resumed": {catalogue, Options{Have: append(of("new", "ram/anon/read"), of("old", strings.Fields(all+" ram/anon/read syscalls/ext4/pread")...)...)},
+			[]string{"new dax 0: " + all, "new syscalls 0: syscalls/ext4/pread"}, 10, 6},
+		"resumed attempts": {catalogue[3:4], Options{Repeat: 2, Have: []observe.Cell{{Scenario: "ram/anon/read", Kernel: "old", Attempt: 1}}},
+			[]string{"new ram 1: ram/anon/read", "old ram 2: ram/anon/read", "new ram 2: ram/anon/read"}, 4, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ks, suites := columns(t)
+			p := doable(t, ks, suites, c.picked, c.opt)
+			if got := words(p.Tasks); !slices.Equal(got, c.want) {
+				t.Errorf("%q", got)
+			}
+			if p.Total != c.total || p.Done != c.done {
+				t.Errorf("%d of %d", p.Done, p.Total)
+			}
+		})
+	}
+}
+
+func TestNoProcessGetsTooMany(t *testing.T) {
+	ks, _ := columns(t)
+	var many []scenario.Info
+	for n := range 40 {
+		many = append(many, scenario.Info{ID: fmt.Sprintf("ram/anon/%02d", n), Suite: "ram"})
+	}
+	var got []int
+	for _, task := range doable(t, ks[:1], []Suite{{Name: "ram", Scenarios: many}}, many, Options{}).Tasks {
+		got = append(got, len(task.Scenarios))
+	}
+	if !slices.Equal(got, []int{16, 16, 8}) {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestWhatTheConfigurationRulesOut(t *testing.T) {
+	ks, suites := columns(t)
+	ks[0].Config = configured(t)
+	ram := []scenario.Info{{ID: "ram/anon/read", Suite: "ram", Needs: []string{"FS_DAX"}}, {ID: "ram/anon/never", Suite: "ram", NotDoable: "no machine has it", TCG: "exact"}}
+	suites[1].Scenarios = ram
+	ks[1].Accel = qemu.KVM
+	p := Make(ks, suites[1:2], ram, Options{Repeat: 2, Have: []observe.Cell{{Scenario: "ram/anon/never", Kernel: "old", Attempt: 1, Verdict: observe.NotDoable}}})
+	if got, want := words(p.Tasks), []string{"new ram 1: ram/anon/read", "new ram 2: ram/anon/read"}; !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	var got []string
+	for _, c := range p.Impossible {
+		got = append(got, fmt.Sprintf("%s %s %d %s %s: %s", c.Kernel, c.Scenario, c.Attempt, c.Accel, c.Verdict, c.Message))
+	}
+	want := []string{
+		"old ram/anon/read 1 tcg not_doable: old lacks CONFIG_FS_DAX", "new ram/anon/never 1 tcg not_doable: no machine has it",
+		"old ram/anon/read 2 tcg not_doable: old lacks CONFIG_FS_DAX", "old ram/anon/never 2 tcg not_doable: no machine has it",
+		"new ram/anon/never 2 tcg not_doable: no machine has it",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	if p.Total != 8 || p.Done != 1 {
+		t.Errorf("%d of %d", p.Done, p.Total)
+	}
+}
+
+// A cell that is kept is in the plan as this run's kernel has it, and in no task;
+// what this run has, or what can't be done, is not asked for.
+func TestKept(t *testing.T) {
+	ks, suites := columns(t)
+	first := suites[0].Scenarios[0]
+	p := Make(ks, suites, catalogue, Options{
+		Have: []observe.Cell{{Kernel: "new", Scenario: first.ID}},
+		Kept: func(k *Kernel, _ Suite, i scenario.Info) (observe.Cell, bool) {
+			if k.Name == "new" && i.ID == first.ID {
+				t.Error("asked for what the run has")
+			}
+			return observe.Cell{Kernel: "as it was called then", Scenario: i.ID, Verdict: observe.Expected, ObservedBy: "a run"}, k.Name == "new"
+		},
+	})
+	planned := 0
+	for _, task := range p.Tasks {
+		if planned += len(task.Scenarios); task.Kernel.Name != "old" {
+			t.Errorf("%s is to be observed on %s", task.Scenarios[0].ID, task.Kernel.Name)
+		}
+	}
+	for _, c := range p.Kept {
+		if c.Kernel != "new" || c.ObservedBy != "a run" || c.Scenario == first.ID {
+			t.Errorf("kept: %+v", c)
+		}
+	}
+	if planned == 0 || len(p.Kept) == 0 || planned+len(p.Kept)+p.Done+len(p.Impossible) != p.Total {
+		t.Errorf("%d planned, %d kept, %d done, %d impossible of %d", planned, len(p.Kept), p.Done, len(p.Impossible), p.Total)
+	}
+}

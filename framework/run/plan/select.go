@@ -1,0 +1,141 @@
+package plan
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/onsi/ginkgo/v2/types"
+
+	"github.com/faultline/faultline/framework/record/program"
+	"github.com/faultline/faultline/framework/record/scenario"
+	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/near"
+)
+
+// Select picks the scenarios whose id one of the globs matches (all where there
+// is none) and that the Ginkgo label filter takes. In a glob * matches anything,
+// slashes too, and ? one character. What can be done on no kernel is picked by a glob
+// only, so that no run without one has it for each of its kernels. A glob that matches nothing is a request that is wrong.
+// In a label filter an id may have its slashes, though the label has dots.
+func Select(all []scenario.Info, globs []string, labels string) ([]scenario.Info, error) {
+	filter, err := types.ParseLabelFilter(unslashed(labels))
+	if err != nil {
+		return nil, fault.Requestf("label filter %q: %s", labels, plain(err))
+	}
+	chosen := map[string]bool{}
+	for _, g := range globs {
+		pattern, found := glob(g), false
+		for _, i := range all {
+			if pattern.MatchString(i.ID) {
+				chosen[i.ID], found = true, true
+			}
+		}
+		if !found && strings.HasPrefix(g, program.IDs) {
+			return nil, fault.Requestf("no scenario matches %q; --program FILE makes one of a program", g)
+		}
+		if !found {
+			return nil, fault.Requestf("no scenario matches %q; %sfaultline list shows them all", g, didYouMean(g, all))
+		}
+	}
+	var picked []scenario.Info
+	for _, i := range all {
+		if (len(globs) == 0 && i.NotDoable == "" || chosen[i.ID]) && filter(i.Labels) {
+			picked = append(picked, i)
+		}
+	}
+	if len(picked) == 0 {
+		return nil, fault.Requestf("no scenario is left by label filter %q; faultline list --json shows their labels", labels)
+	}
+	return picked, nil
+}
+
+var color = regexp.MustCompile("\x1b\\[[0-9;]*m")
+
+// plain is an error of Ginkgo's in one line and without colors.
+func plain(err error) string {
+	text, _, _ := strings.Cut(color.ReplaceAllString(err.Error(), ""), "Learn more at")
+	return strings.Join(strings.Fields(text), " ")
+}
+
+// setOperations are what may stand behind "key: " in Ginkgo's label filters.
+var setOperations = []string{"containsany", "containsall", "consistsof", "issubsetof", "isempty"}
+
+// bareValue is a key with a single value behind it, which Ginkgo wants without the space.
+var bareValue = regexp.MustCompile(`^: +([^ &|!,(){}:/][^ &|!,(){}:]*) *(?:$|[&|,)])`)
+
+// unslashed writes a label filter as Ginkgo takes it: a slash within a word as
+// the dot that the label has there, and "id: a/b" as "id:a.b". A slash in front of
+// a word begins a regular expression, which stays as it is to its end.
+func unslashed(filter string) string {
+	var b strings.Builder
+	inWord := false
+	for i := 0; i < len(filter); i++ {
+		c := filter[i]
+		switch {
+		case c == '/' && inWord:
+			c = '.'
+		case c == '/':
+			n := strings.IndexByte(filter[i+1:], '/')
+			if n < 0 {
+				return b.String() + filter[i:] // Ginkgo takes it to the end
+			}
+			b.WriteString(filter[i : i+n+1])
+			i += n + 1
+			c = '/'
+		case c == ':' && inWord:
+			m := bareValue.FindStringSubmatchIndex(filter[i:])
+			if m != nil && !slices.Contains(setOperations, strings.ToLower(filter[i+m[2]:i+m[3]])) {
+				b.WriteByte(c)
+				i += m[2] - 1 // behind the spaces
+				continue
+			}
+		}
+		b.WriteByte(c)
+		inWord = c != '/' && !strings.ContainsRune(" &|!,(){}:", rune(c))
+	}
+	return b.String()
+}
+
+func glob(g string) *regexp.Regexp {
+	p := regexp.QuoteMeta(g)
+	p = strings.ReplaceAll(p, `\*`, ".*")
+	p = strings.ReplaceAll(p, `\?`, ".")
+	return regexp.MustCompile("^" + p + "$")
+}
+
+// didYouMean names up to three ids that are like the one that was meant. A part
+// that is right counts for much: "shared-read" means dax/ext4/shared-read.
+func didYouMean(meant string, all []scenario.Info) string {
+	bare := strings.Trim(meant, "*/?")
+	var ids, names []string
+	for _, i := range all {
+		if i.NotDoable != "" {
+			continue
+		}
+		ids = append(ids, i.ID)
+		if bare != "" && strings.Contains(i.ID, bare) {
+			names = append(names, i.ID)
+		}
+	}
+	if len(names) == 0 {
+		names = near.By(bare, ids, ends)
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "did you mean " + strings.Join(names[:min(3, len(names))], ", ") + "? "
+}
+
+// ends are an id and its shorter ends: dax/ext4/read, ext4/read, read.
+func ends(id string) []string {
+	out := []string{id}
+	for {
+		_, rest, more := strings.Cut(id, "/")
+		if !more {
+			return out
+		}
+		id = rest
+		out = append(out, id)
+	}
+}

@@ -1,0 +1,97 @@
+package plan
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/faultline/faultline/framework/record/scenario"
+	"github.com/faultline/faultline/internal/fault"
+)
+
+func infos(ids ...string) []scenario.Info {
+	var out []scenario.Info
+	for _, id := range ids {
+		out = append(out, scenario.Info{ID: id, Suite: strings.Split(id, "/")[0], Labels: []string{"id:" + strings.ReplaceAll(id, "/", "."), "fs:" + strings.Split(id, "/")[1]}})
+	}
+	return out
+}
+
+var catalogue = infos("dax/ext4/shared-read", "dax/ext4/shared-write", "dax/xfs/shared-read", "ram/anon/read", "syscalls/ext4/pread")
+
+// What can be done on no kernel is in a run that asks for it.
+func TestSelectWhatIsNotDoable(t *testing.T) {
+	all := infos("dax/ext4/shared-read", "dax/ext4/never")
+	all[1].NotDoable = "no kernel has it"
+	for glob, want := range map[string]int{"": 1, "dax/*": 2} {
+		var globs []string
+		if glob != "" {
+			globs = []string{glob}
+		}
+		picked, err := Select(all, globs, "")
+		if err != nil || len(picked) != want {
+			t.Errorf("%q: %d picked, want %d (%v)", glob, len(picked), want, err)
+		}
+	}
+}
+
+func TestSelect(t *testing.T) {
+	for name, c := range map[string]struct {
+		globs []string
+		label string
+		want  string // ids, or what the error says
+	}{
+		"all":              {nil, "", "dax/ext4/shared-read dax/ext4/shared-write dax/xfs/shared-read ram/anon/read syscalls/ext4/pread"},
+		"one":              {[]string{"ram/anon/read"}, "", "ram/anon/read"},
+		"star over parts":  {[]string{"*read"}, "", "dax/ext4/shared-read dax/xfs/shared-read ram/anon/read syscalls/ext4/pread"},
+		"question mark":    {[]string{"dax/???/*"}, "", "dax/xfs/shared-read"},
+		"two, in order":    {[]string{"ram/*", "dax/xfs/*"}, "", "dax/xfs/shared-read ram/anon/read"},
+		"overlap":          {[]string{"ram/*", "*/anon/*"}, "", "ram/anon/read"},
+		"no regexp":        {[]string{"dax/.*"}, "", `no scenario matches "dax/.*"`},
+		"label":            {nil, "fs:xfs", "dax/xfs/shared-read"},
+		"label and glob":   {[]string{"*read"}, "fs: containsAny {ext4}", "dax/ext4/shared-read syscalls/ext4/pread"},
+		"label takes none": {[]string{"ram/*"}, "fs:xfs", `no scenario is left by label filter "fs:xfs"`},
+		"wrong label":      {nil, "(fs:xfs", `label filter "(fs:xfs": Syntax Error Parsing Label Filter (fs:xfs Mismatched '(' - could not find matching ')'.`},
+		"id by label":      {nil, "id: dax/ext4/shared-read", "dax/ext4/shared-read"},
+		"id, as a label":   {nil, "id:dax/ext4/shared-read", "dax/ext4/shared-read"},
+		"id in a set":      {nil, "id: containsAny dax/ext4/shared-read", "dax/ext4/shared-read"},
+		"ids in a set":     {nil, "id: containsAny {dax/ext4/shared-read, ram/anon/read}", "dax/ext4/shared-read ram/anon/read"},
+		"ids, or":          {nil, "id: dax/ext4/shared-read || id:ram/anon/read,id: syscalls/ext4/pread", "dax/ext4/shared-read ram/anon/read syscalls/ext4/pread"},
+		"not an id":        {nil, "fs: ext4 && !id: dax/ext4/shared-read", "dax/ext4/shared-write syscalls/ext4/pread"},
+		"ids in groups":    {nil, "(id: dax/ext4/shared-read||id: dax/xfs/shared-read) && fs:xfs", "dax/xfs/shared-read"},
+		"id with dots":     {nil, "id: containsAny dax.ext4.shared-read", "dax/ext4/shared-read"},
+		"regexp":           {nil, "/shared-/", "dax/ext4/shared-read dax/ext4/shared-write dax/xfs/shared-read"},
+		"regexp of an id":  {nil, `/^id:dax\.ext4\..*read$/`, "dax/ext4/shared-read"},
+		"regexps":          {nil, "/read$/ && !/dax/ && !id: ram/anon/read", "syscalls/ext4/pread"},
+		"regexp in group":  {nil, "(/ext4/)&&id:syscalls/ext4/pread", "syscalls/ext4/pread"},
+		"regexp, no end":   {nil, "/pread", "syscalls/ext4/pread"},
+		"wrong regexp":     {nil, "/(/", "RegExp compilation error"},
+		"wrong operation":  {nil, "fs: containAny {ext4}", "Invalid set operation 'containAny'"},
+		"empty set":        {nil, "id: isEmpty", "no scenario is left"},
+		"regexp for a key": {nil, "id: /dax/", "Invalid set operation '/dax/'"},
+		"regexp in a set":  {nil, "id: containsAny /dax/", "Set operations do not support regular expressions"},
+		"one glob is off":  {[]string{"ram/*", "rom/*"}, "", `no scenario matches "rom/*"`},
+		"a part":           {[]string{"shared-read"}, "", `no scenario matches "shared-read"; did you mean dax/ext4/shared-read, dax/xfs/shared-read?`},
+		"swapped letters":  {[]string{"dax/ext4/shared-raed"}, "", "did you mean dax/ext4/shared-read"},
+		"wrong part":       {[]string{"shared-raed"}, "", "did you mean dax/ext4/shared-read, dax/xfs/shared-read"},
+		"wrong with star":  {[]string{"*/shared-wirte"}, "", "did you mean dax/ext4/shared-write?"},
+		"nothing like it":  {[]string{"nope"}, "", `no scenario matches "nope"; faultline list shows them all`},
+		"empty":            {[]string{""}, "", `no scenario matches ""; faultline list`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			picked, err := Select(catalogue, c.globs, c.label)
+			if err != nil {
+				if fault.Of(err) != fault.Request || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("%v, not %q", err, c.want)
+				}
+				return
+			}
+			var ids []string
+			for _, i := range picked {
+				ids = append(ids, i.ID)
+			}
+			if got := strings.Join(ids, " "); got != c.want {
+				t.Errorf("%s, not %s", got, c.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,234 @@
+// Package repro observes a recorded cell again, with everything shown, and says
+// whether it shows the same. It can stop before a step, with the guest open for a
+// person. It writes no results.
+package repro
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/program"
+	"github.com/faultline/faultline/framework/record/results"
+	"github.com/faultline/faultline/framework/record/scenario"
+	"github.com/faultline/faultline/framework/run"
+	"github.com/faultline/faultline/framework/run/plan"
+	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/kernels"
+	"github.com/faultline/faultline/kernels/matrix"
+)
+
+// Options say what to observe again, and who watches.
+type Options struct {
+	Run    results.Run
+	Cell   observe.Cell // of Run
+	Kernel results.Kernel
+	// Pause is the step, from 1, before which the guest is left up; 0 stops before
+	// none. Busybox is the guest's shell then (vm.Guest.Open).
+	Pause   int
+	Busybox string
+	Cache   *cache.Cache
+	// Trust has the kernels and programs of a record resolved and run that another
+	// installation wrote.
+	Trust bool
+	// Say hears what takes time, and Hear what the suite's process tells, as it
+	// does; a scenario that is paused goes on when Hear returns.
+	Say  func(format string, args ...any)
+	Hear func(scenario.Event)
+}
+
+// Again is the cell as it was observed again.
+type Again struct {
+	Cell observe.Cell
+	// OtherKernel says that the spec is another kernel now than it was then.
+	OtherKernel bool
+	// Differences are those to the recorded cell; none where it shows the same.
+	Differences []judge.Difference
+	// Console is what the guest printed.
+	Console string
+}
+
+// Same says whether it shows the same as the recorded cell.
+func (a Again) Same() bool { return len(a.Differences) == 0 }
+
+// Step is the one that matters in a recorded cell, from 1: the first in which it
+// differs from another kernel's, else the first that was not as expected, else the
+// first of which anything was expected; 1 where none was.
+func Step(r results.Run, c observe.Cell) int {
+	first := func(of func(observe.Step) bool) int { return slices.IndexFunc(c.Steps, of) + 1 }
+	at := 0
+	for _, d := range slices.Concat(r.Differences, r.Repeats) {
+		of := d.Scenario == c.Scenario && (d.KernelA == c.Kernel || d.KernelB == c.Kernel)
+		if of && d.Step != judge.WholeCell && d.Step < len(c.Steps) && (at == 0 || d.Step+1 < at) {
+			at = d.Step + 1
+		}
+	}
+	if at == 0 {
+		at = first(func(s observe.Step) bool { return s.Expected != nil && !s.Expected.Met })
+	}
+	if at == 0 {
+		at = first(func(s observe.Step) bool { return s.Expected != nil })
+	}
+	return max(at, 1)
+}
+
+// programs has the suites run the program that the cell is of, where it is of one.
+func programs(opt Options) error {
+	for _, s := range opt.Run.Scenarios {
+		if s.ID != opt.Cell.Scenario || s.Program == nil {
+			continue
+		}
+		now, err := program.New(s.Program.Path, s.Program.Args...)
+		if err != nil {
+			return fault.Requestf("the program of %s is gone: %v", s.ID, err)
+		}
+		if now.SHA256 != s.Program.SHA256 {
+			opt.Say("%s is another program now than the recorded one; that may be why it shows something else", now.Path)
+		}
+		return program.Use([]program.Program{now})
+	}
+	return nil
+}
+
+// trusted refuses a record that this installation did not write: to resolve a kernel
+// may run what its author wrote, as the Makefile of a tree does.
+func trusted(opt Options) error {
+	if opt.Trust {
+		return nil
+	}
+	installation, err := results.OpenInstallation(opt.Cache.Dir())
+	if err != nil || installation.Wrote(opt.Run) {
+		return err
+	}
+	what := fmt.Sprintf("the kernel %q", opt.Kernel.Spec)
+	for _, s := range opt.Run.Scenarios {
+		if s.ID == opt.Cell.Scenario && s.Program != nil {
+			what += fmt.Sprintf(" and runs the program %q", s.Program.Path)
+		}
+	}
+	return fault.Requestf("another installation of Faultline wrote this record, or runs were merged to it, or it has relative paths and was written in another folder, "+
+		"and repro resolves %s with your rights (a tree: is built by its Makefile); where you trust all of that, give --trust", what)
+}
+
+// Do observes the cell again. An error says that it could not be asked for, or
+// that the rig failed before a guest ran; trouble that came later is in the cell.
+func Do(ctx context.Context, opt Options) (a Again, err error) {
+	if opt.Cell.Verdict == observe.NotDoable {
+		return a, fault.Requestf("%s was not doable on %s: %s; name another cell", opt.Cell.Scenario, opt.Cell.Kernel, opt.Cell.Message)
+	}
+	if n := len(opt.Cell.Steps); opt.Pause > max(n, 1) {
+		return a, fault.Requestf("--pause=%d: the recorded cell has %d steps", opt.Pause, n)
+	}
+	if err := trusted(opt); err != nil {
+		return a, err
+	}
+	if err := programs(opt); err != nil {
+		return a, err
+	}
+	suites, picked, err := run.Pick(ctx, []string{opt.Cell.Scenario}, "")
+	if err != nil {
+		return a, err
+	}
+	name := opt.Kernel.Name
+	entry := matrix.Entry{Spec: opt.Kernel.Spec, Name: name}
+	k, err := entry.Resolve(ctx, kernels.Options{Cache: opt.Cache, Log: opt.Say})
+	if err != nil {
+		return a, err
+	}
+	defer k.Close()
+	if a.OtherKernel = k.Digest != opt.Kernel.Digest; a.OtherKernel {
+		opt.Say("%s is another kernel now (%s) than the recorded one (%s); that may be why it shows something else", k.Spec, k.Release, opt.Kernel.Release)
+	}
+	o, err := run.NewObserver(ctx, opt.Cache, k.Arch, 1)
+	if err != nil {
+		return a, err
+	}
+	defer o.Close()
+	o.Say = opt.Say
+	dir, err := os.MkdirTemp("", "faultline-repro-")
+	if err != nil {
+		return a, err
+	}
+	defer os.RemoveAll(dir)
+	o.Consoles = func(string) string { return dir }
+	pk, err := o.Kernel(ctx, k, accel(opt, picked))
+	if err != nil {
+		return a, err
+	}
+	todo := plan.Make([]*plan.Kernel{pk}, suites, picked, plan.Options{})
+	if len(todo.Impossible) > 0 {
+		return a, fault.Requestf("%s is not doable on %s any more: %s", opt.Cell.Scenario, name, todo.Impossible[0].Message)
+	}
+	if err := o.Boot(ctx, todo.Tasks, nil); err != nil {
+		return a, err
+	}
+	for _, t := range todo.Tasks {
+		o.Follow(ctx, t, run.Follow{Hear: opt.Hear, Pause: opt.Pause, Busybox: opt.Busybox}, func(c observe.Cell) { a.Cell = c })
+	}
+	if err := context.Cause(ctx); err != nil {
+		return a, err
+	}
+	a.Cell = judge.Declare([]observe.Cell{a.Cell}, opt.Run.Known())[0]
+	a.Differences = differ(opt.Cell, a.Cell, a.OtherKernel)
+	a.Console, err = consoles(dir)
+	return a, err
+}
+
+// accel is what the guests of a recorded cell ran with; a scenario that chooses
+// for itself does so again.
+func accel(opt Options, picked []scenario.Info) string {
+	for _, i := range picked {
+		if i.TCG != "" {
+			return opt.Run.Accel
+		}
+	}
+	return opt.Cell.Accel
+}
+
+// differ lists what differs between a recorded cell and another observation of it.
+// The same kernel tells the same bytes.
+func differ(then, now observe.Cell, other bool) []judge.Difference {
+	var out []judge.Difference
+	if then.Verdict != now.Verdict {
+		out = append(out, judge.Difference{Scenario: then.Scenario, KernelA: then.Kernel, KernelB: now.Kernel, Step: judge.WholeCell, Field: "verdict", A: string(then.Verdict), B: string(now.Verdict)})
+	}
+	switch {
+	case other:
+		return append(out, judge.Differ(then, now)...)
+	case bytes.Equal(then.Canonical(), now.Canonical()):
+		return out
+	}
+	return append(out, judge.DifferExactly(then, now)...)
+}
+
+// maxConsole bounds how much of what a guest printed is shown.
+const maxConsole = 1 << 20
+
+func consoles(dir string) (string, error) {
+	files, err := fs.Glob(os.DirFS(dir), "*.console")
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	for _, name := range files {
+		f, err := os.Open(filepath.Join(dir, name))
+		if err != nil {
+			return "", err
+		}
+		_, err = io.Copy(&b, io.LimitReader(f, maxConsole))
+		f.Close()
+		if err != nil {
+			return "", fmt.Errorf("read what the guest printed: %w", err)
+		}
+	}
+	return b.String(), nil
+}

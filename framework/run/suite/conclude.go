@@ -1,0 +1,67 @@
+package suite
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/onsi/ginkgo/v2"
+
+	"github.com/faultline/faultline/framework/analysis/change"
+	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/internal/plain"
+)
+
+// entryName is the name of the report entry that carries a spec's cell, from
+// whatever parallel process observed it to the one that concludes, and into
+// Ginkgo's --json-report.
+const entryName = "faultline.cell"
+
+// entry carries a cell; it is filled when the spec has ended.
+type entry struct {
+	Cell *observe.Cell `json:"cell"`
+}
+
+// conclude judges a suite's own cells, as faultline run does those of all. A
+// finding that no spec failed for fails the suite.
+func conclude(r ginkgo.Report) {
+	var cells []observe.Cell
+	for _, spec := range r.SpecReports {
+		for _, e := range spec.ReportEntries {
+			if e.Name != entryName {
+				continue
+			}
+			// Of another process it is what JSON made of it, of this one the entry itself.
+			var got entry
+			data, err := json.Marshal(e.Value.GetRawValue())
+			if err == nil && json.Unmarshal(data, &got) == nil && got.Cell != nil {
+				cells = append(cells, *got.Cell)
+			}
+		}
+	}
+	if len(cells) == 0 {
+		return
+	}
+	k := judge.NewKernel(process.kernel.Name, process.kernel.Version, process.kernel.Release, flags.has)
+	j := judge.Judge(cells, []judge.Kernel{k}, change.All())
+	var b strings.Builder
+	sayConclusion(&b, k.Name, j)
+	said := plain.Log(b.String())
+	if len(j.Findings) > 0 {
+		ginkgo.Fail(said)
+	}
+	fmt.Print(said)
+}
+
+// sayConclusion words what follows from one kernel's cells.
+func sayConclusion(w io.Writer, kernel string, j judge.Judgement) {
+	fmt.Fprintf(w, "\n%s\n", kernel)
+	for _, s := range j.States[kernel] {
+		fmt.Fprintf(w, "  %s\n", s)
+	}
+	for _, f := range j.Findings {
+		fmt.Fprintf(w, "  finding: %s\n", f.Message)
+	}
+}

@@ -1,0 +1,297 @@
+package suite
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/faultline/faultline/kernels/source"
+
+	"github.com/onsi/ginkgo/v2"
+	"github.com/onsi/ginkgo/v2/types"
+	"github.com/onsi/gomega"
+
+	"github.com/faultline/faultline/framework/analysis/needs"
+	"github.com/faultline/faultline/framework/machine/qemu"
+	"github.com/faultline/faultline/framework/machine/vm"
+	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/scenario"
+	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/plain"
+	"github.com/faultline/faultline/kernels"
+)
+
+// process is this process: Ginkgo runs one suite in it. Run sets it.
+var process struct {
+	suite     string
+	rig       *vm.Rig
+	kernel    *kernels.Kernel
+	templates map[vm.Spec]*vm.Template // of the guests that scenarios asked for so far
+	events    *json.Encoder
+	current   *Scenario
+}
+
+// registered are the scenarios of this process by id: labels do not hold all
+// that is said of one.
+var registered = map[string]scenario.Info{}
+
+// Register takes a scenario in when its spec is made.
+func Register(i scenario.Info) { registered[i.ID] = i }
+
+// Run runs the suite of this binary; each suite's one Go test calls it.
+func Run(t *testing.T, name string) {
+	process.suite = name
+	infos, err := scenarios(ginkgo.PreviewSpecs(name).SpecReports)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if flags.list {
+		list, err := scenario.PrintList(infos)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Print(list)
+		return
+	}
+	if testing.Short() {
+		t.Skip("boots real guests; -short leaves them out")
+	}
+	if flags.events > 0 {
+		syscall.CloseOnExec(flags.events) // QEMU must not hold it open
+		process.events = json.NewEncoder(os.NewFile(uintptr(flags.events), "events"))
+	}
+	if flags.resume > 0 {
+		syscall.CloseOnExec(flags.resume)
+	}
+	gomega.RegisterFailHandler(ginkgo.Fail)
+	// The first process builds what all share; the others find it in the cache.
+	ginkgo.SynchronizedBeforeSuite(func(ctx ginkgo.SpecContext) {
+		must(open(ctx))
+	}, func(ctx ginkgo.SpecContext) {
+		if process.kernel == nil {
+			must(open(ctx))
+		}
+	})
+	ginkgo.SynchronizedAfterSuite(shut, func() {})
+	ginkgo.BeforeEach(begin)
+	ginkgo.AfterEach(expectations)
+	ginkgo.ReportAfterEach(finish)
+	if process.events == nil { // faultline run judges for itself
+		ginkgo.ReportAfterSuite("what this kernel has", conclude)
+	}
+	ginkgo.RunSpecs(t, name)
+}
+
+// must ends the suite where the rig fails before any scenario.
+func must(err error) {
+	if err != nil {
+		ginkgo.Fail(Describe(err), 1)
+	}
+}
+
+// Describe is an error with what is left of the guest, where it has that, fit for a
+// terminal: Ginkgo prints what a spec fails with.
+func Describe(err error) string {
+	said := err.Error()
+	if t := (*vm.Trouble)(nil); errors.As(err, &t) {
+		for _, part := range [][2]string{{"end of the console", t.Tail}, {"registers", t.Registers}, {"template", t.Template}} {
+			if part[1] != "" {
+				said += fmt.Sprintf("\n--- %s:\n%s", part[0], part[1])
+			}
+		}
+	}
+	return plain.Log(said)
+}
+
+// describe is what is known of a spec's scenario; ok is false for one that is none.
+func describe(r ginkgo.SpecReport) (info scenario.Info, ok bool) {
+	info, ok = registered[scenario.IDOf(r.Labels())]
+	info.Suite, info.Doc, info.Labels = process.suite, r.FullText(), r.Labels()
+	return info, ok
+}
+
+// scenarios are those among the specs. Two with the same id are an error,
+// because what was observed is kept by id.
+func scenarios(specs []ginkgo.SpecReport) (infos []scenario.Info, err error) {
+	places := map[string]string{}
+	for _, r := range specs {
+		info, ok := describe(r)
+		if !ok {
+			continue
+		}
+		place := fmt.Sprintf("%q at %v", info.Doc, r.LeafNodeLocation)
+		if other := places[info.ID]; other != "" {
+			return nil, fmt.Errorf("two scenarios of the suite %s have the id %s; give one of them another:\n  %s\n  %s", process.suite, info.ID, other, place)
+		}
+		places[info.ID] = place
+		infos = append(infos, info)
+	}
+	return infos, nil
+}
+
+func open(ctx context.Context) error {
+	c, err := cache.Open("")
+	if err != nil {
+		return err
+	}
+	c.Log = func(format string, args ...any) { fmt.Fprintln(os.Stderr, plain.Log(fmt.Sprintf(format, args...))) }
+	process.kernel, err = source.Resolve(ctx, flags.kernel, kernels.Options{Cache: c})
+	if err != nil {
+		return err
+	}
+	if flags.name != "" {
+		process.kernel.Name = flags.name
+	}
+	if flags.digest != "" && flags.digest != process.kernel.Digest {
+		return fmt.Errorf("%s is now another kernel (digest %.12s) than when the run began (%.12s); begin anew", flags.kernel, process.kernel.Digest, flags.digest)
+	}
+	process.rig, err = vm.NewRig(ctx, c, process.kernel.Arch)
+	return err
+}
+
+func shut() {
+	for _, t := range process.templates {
+		t.Close()
+	}
+	if process.rig != nil {
+		process.rig.Close()
+	}
+}
+
+// Kernel is the kernel that this process observes. Before the suite runs, as in
+// a package's variables, there is none, and a machine's usual one stands for it.
+func Kernel() *kernels.Kernel {
+	if process.kernel == nil {
+		return &kernels.Kernel{Arch: runtime.GOARCH}
+	}
+	return process.kernel
+}
+
+// Scenario is the one under way.
+type Scenario struct {
+	scenario.Info
+	*Record
+	entry *entry // what Ginkgo's report of its spec carries
+}
+
+// Current is the scenario under way in this process; nil outside of one.
+func Current() *Scenario { return process.current }
+
+// begin opens a scenario's record, before its body runs.
+func begin() {
+	process.current = nil
+	info, ok := describe(ginkgo.CurrentSpecReport())
+	if !ok {
+		return
+	}
+	s := &Scenario{Info: info, Record: NewRecord(process.kernel), entry: &entry{}}
+	s.AtEnd = true
+	process.current = s
+	ginkgo.AddReportEntry(entryName, ginkgo.ReportEntryVisibilityNever, s.entry)
+	tell(scenario.Event{Started: info.ID})
+	if why := needs.Impossible(process.kernel, info); why != "" {
+		ginkgo.Skip(why)
+	}
+}
+
+// Guest starts the scenario's guest: a fresh clone of the template of such
+// guests, which is the standard one as alter alters it. Close it.
+func (s *Scenario) Guest(ctx context.Context, alter func(*vm.Spec)) (*vm.Guest, error) {
+	spec := vm.Spec{Kernel: process.kernel, Accel: s.Accel(qemu.Accel(flags.accel))}
+	alter(&spec)
+	console := ""
+	if flags.console != "" {
+		console = filepath.Join(flags.console, strings.ReplaceAll(s.ID, "/", "__")+".console")
+	}
+	if flags.fresh {
+		spec.Console = console
+		return process.rig.Boot(ctx, spec)
+	}
+	t, err := template(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	s.started = time.Now() // what was booted once is not the scenario's time
+	g, err := t.Clone(ctx, vm.CloneOptions{Console: console, Door: flags.pause > 0})
+	if err == nil && flags.follow {
+		tell(scenario.Event{Guest: append([]string{process.rig.QEMU.Path}, g.Args()...)})
+	}
+	return g, err
+}
+
+// template is the template of such guests.
+func template(ctx context.Context, spec vm.Spec) (*vm.Template, error) {
+	if t := process.templates[spec]; t != nil {
+		return t, nil
+	}
+	t, err := (*vm.Template)(nil), error(nil)
+	if standard := (vm.Spec{Kernel: process.kernel, Accel: qemu.Accel(flags.accel)}); flags.template != "" && spec == standard {
+		t, err = process.rig.Known(ctx, spec, flags.template)
+	} else {
+		t, err = process.rig.Template(ctx, spec)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if process.templates == nil {
+		process.templates = map[vm.Spec]*vm.Template{}
+	}
+	process.templates[spec] = t
+	return t, nil
+}
+
+// expectations fails a scenario that did not fail before, where one was not met.
+func expectations() {
+	if s := process.current; s != nil && len(s.Unmet) > 0 && !ginkgo.CurrentSpecReport().Failed() {
+		ginkgo.Fail(plain.Log(strings.Join(s.Unmet, "\n")))
+	}
+}
+
+// finish makes the cell of what was recorded, and hands it on.
+func finish(r ginkgo.SpecReport) {
+	s := process.current
+	if s == nil || r.State.Is(types.SpecStatePending) {
+		return
+	}
+	cell := observe.Cell{
+		Scenario: s.ID, Kernel: s.Kernel.Name, Accel: string(s.Accel(qemu.Accel(flags.accel))), Verdict: observe.Expected,
+		Steps: s.Steps, Witnesses: s.Witnesses, LeftOut: s.LeftOut, Panicked: s.Panicked, KernelLog: s.KernelLog, ConsoleTail: s.ConsoleTail, Registers: s.Registers, Template: s.Template,
+		Blocks: s.Blocks, Started: s.started, Millis: float64(time.Since(s.started).Microseconds()) / 1000,
+	}
+	switch {
+	case r.State.Is(types.SpecStateSkipped):
+		cell.Verdict, cell.Message = observe.NotDoable, r.Failure.Message
+	case s.Trouble != nil:
+		cell.Verdict, cell.Message = observe.Rig, s.Trouble.Error()
+		t := (*vm.Trouble)(nil)
+		cell.Panicked = errors.As(s.Trouble, &t) && t.Kind == vm.Panic
+	case s.Panicked:
+		cell.Verdict, cell.Message = observe.Unexpected, "the kernel panicked"
+	case r.State.Is(types.SpecStateFailed):
+		cell.Verdict, cell.Message = observe.Unexpected, r.Failure.Message
+	case !r.State.Is(types.SpecStatePassed): // timed out, interrupted, panicked
+		cell.Verdict, cell.Message = observe.Rig, strings.TrimSpace(r.State.String()+": "+r.Failure.Message+" "+r.Failure.ForwardedPanic)
+	}
+	cell.Hung = s.Hung
+	s.entry.Cell = &cell
+	tell(scenario.Event{Finished: &cell})
+	process.current = nil
+}
+
+// tell writes an event for the process that started this one.
+func tell(e scenario.Event) {
+	if process.events != nil {
+		if err := process.events.Encode(e); err != nil {
+			fmt.Fprintf(os.Stderr, "faultline: the parent does not listen any more: %v\n", err)
+			os.Exit(3)
+		}
+	}
+}

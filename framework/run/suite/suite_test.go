@@ -1,0 +1,48 @@
+package suite
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/onsi/ginkgo/v2"
+	"github.com/onsi/ginkgo/v2/types"
+
+	"github.com/faultline/faultline/framework/machine/vm"
+	"github.com/faultline/faultline/framework/record/scenario"
+)
+
+// spec is the report of a scenario's spec, of an ordinary one where id is empty.
+func spec(doc, id string) ginkgo.SpecReport {
+	r := ginkgo.SpecReport{LeafNodeText: doc, LeafNodeLocation: types.CodeLocation{FileName: doc + ".go", LineNumber: 7}}
+	if id != "" {
+		i := scenario.Info{ID: id, NotDoable: "for a reason (this one)"}
+		Register(i)
+		r.LeafNodeLabels = scenario.LabelsOf(i)
+	}
+	return r
+}
+
+// What a guest said as it went down reaches a terminal as text, where Ginkgo prints it.
+func TestDescribeIsInert(t *testing.T) {
+	said := Describe(&vm.Trouble{Kind: vm.Hang, Kernel: "K", Err: errors.New("\x1b[2Jno\u009b"), Tail: "a\n::error::\u202e"})
+	if want := "K did not answer: no·\n--- end of the console:\na\n:·:error:·:·"; said != want {
+		t.Errorf("%q, not %q", said, want)
+	}
+}
+
+func TestScenarios(t *testing.T) {
+	specs := []ginkgo.SpecReport{spec("one", "a/b"), spec("ordinary", ""), spec("two", "a/c")}
+	infos, err := scenarios(specs)
+	if err != nil || len(infos) != 2 {
+		t.Fatalf("%+v, %v", infos, err)
+	}
+	// What a label can't hold is not lost.
+	if i := infos[1]; i.ID != "a/c" || i.Doc != "two" || i.NotDoable != "for a reason (this one)" || len(i.Labels) != 2 {
+		t.Errorf("%+v", i)
+	}
+	_, err = scenarios(append(specs, spec("three", "a/b")))
+	if err == nil || !strings.Contains(err.Error(), "a/b") || !strings.Contains(err.Error(), "one.go:7") || !strings.Contains(err.Error(), "three.go:7") {
+		t.Errorf("%v", err)
+	}
+}

@@ -38,8 +38,8 @@ var dynamic = map[string]string{
 	"framework/machine/vm/accel_test.go":   "nice sh",
 	"images/tool.go":                       "",              // found by mkfs.go
 	"internal/complete/complete_test.go":   "bash fish zsh", // where they are installed
-	"internal/reader/reader.go":            "",              // its callers name them
-	"internal/tool/tool.go":                "",              // its callers name them
+	"internal/exttest/exttest.go":          "",              // its callers name them
+	"internal/execx/execx.go":              "",              // its callers name them
 	"kernels/build/age.go":                 "gcc",
 	"kernels/build/configure.go":           "", // looks whether they changed
 	"kernels/build/tools.go":               "gcc",

@@ -13,7 +13,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
-	"github.com/faultline/faultline/internal/reader"
+	"github.com/faultline/faultline/internal/exttest"
 )
 
 // planned is what faultline plan prints for an engine, of words that are awkward.
@@ -64,7 +64,7 @@ func TestWorkflowsByActionlint(t *testing.T) {
 	n := 0
 	for _, m := range regexp.MustCompile("(?s)```yml\n(on:.*?)```").FindAllSubmatch(page, -1) {
 		n++
-		if out, err := lint(reader.Temp(t, "example.yml", m[1])); err != nil {
+		if out, err := lint(exttest.Temp(t, "example.yml", m[1])); err != nil {
 			t.Errorf("an example for GitHub: %v: %s", err, out)
 		}
 	}
@@ -76,14 +76,14 @@ func TestWorkflowsByActionlint(t *testing.T) {
 		t.Fatal(err)
 	}
 	bad = bytes.ReplaceAll(bad, []byte("needs.plan.outputs.matrix"), []byte("needs.plan.outputs.shards"))
-	if out, err := lint(reader.Temp(t, "bad.yml", bad)); err == nil || !strings.Contains(out, `"shards" is not defined`) {
+	if out, err := lint(exttest.Temp(t, "bad.yml", bad)); err == nil || !strings.Contains(out, `"shards" is not defined`) {
 		t.Errorf("an output that is none: %v: %s", err, out)
 	}
 }
 
 // The scripts of the action, and of an array.
 func TestScriptsByShellcheck(t *testing.T) {
-	check := reader.Program(t, "shellcheck")
+	check := exttest.Program(t, "shellcheck")
 	var action struct {
 		Runs struct{ Steps []struct{ Run string } }
 	}
@@ -176,7 +176,7 @@ func TestJobByKubernetes(t *testing.T) {
 
 // gitlab-ci-local reads a pipeline as GitLab does, with GitLab's own schema.
 func TestPipelinesByGitLab(t *testing.T) {
-	local := reader.File(t, "node_modules/.bin/gitlab-ci-local")
+	local := exttest.File(t, "node_modules/.bin/gitlab-ci-local")
 	template, err := os.ReadFile(filepath.Join("pipelines", "gitlab.yml"))
 	if err != nil {
 		t.Fatal(err)
@@ -266,7 +266,7 @@ testdef.validate(test)
 `
 
 func TestDefinitionsByLAVA(t *testing.T) {
-	folder := filepath.Dir(reader.File(t, "lava_common"))
+	folder := filepath.Dir(exttest.File(t, "lava_common"))
 	read := func(job, test string) (string, error) {
 		// Debian's packages are not those of another python3 in PATH.
 		cmd := exec.Command("/usr/bin/python3", "-c", lavaReads, job, test)
@@ -285,7 +285,7 @@ func TestDefinitionsByLAVA(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out, err := read(job, reader.Temp(t, "bad.yaml", bytes.Replace(data, []byte("steps:"), []byte("step:"), 1))); err == nil {
+	if out, err := read(job, exttest.Temp(t, "bad.yaml", bytes.Replace(data, []byte("steps:"), []byte("step:"), 1))); err == nil {
 		t.Errorf("it reads anything: %s", out)
 	}
 	var d struct{ Run struct{ Steps []string } }

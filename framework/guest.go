@@ -18,7 +18,7 @@ import (
 	"github.com/faultline/faultline/framework/run/suite"
 	"github.com/faultline/faultline/guest/wire"
 	"github.com/faultline/faultline/internal/arch"
-	"github.com/faultline/faultline/internal/plain"
+	"github.com/faultline/faultline/internal/sanitize"
 )
 
 // Sizes in bytes.
@@ -240,7 +240,7 @@ func Guest(ctx context.Context, options ...GuestOption) *GuestVM {
 			rec.ConsoleTail = started.ConsoleTail(60)
 		}
 		if rec.Panicked && !ginkgo.CurrentSpecReport().Failed() {
-			ginkgo.Fail(plain.Log("the kernel panicked:\n" + rec.ConsoleTail))
+			ginkgo.Fail(sanitize.Log("the kernel panicked:\n" + rec.ConsoleTail))
 		}
 	}, ginkgo.NodeTimeout(suite.Patience(time.Minute)))
 	return g

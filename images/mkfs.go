@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/faultline/faultline/internal/cache"
-	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/internal/execx"
 )
 
 // epoch is the time every image claims to have been made at: past all checks
@@ -24,7 +24,7 @@ type mkfs struct {
 	format func(ctx context.Context, name string, size int64, uuid [16]byte) error
 }
 
-// findMkfs returns the mkfs for spec.FS, or a *tool.MissingError.
+// findMkfs returns the mkfs for spec.FS, or a *execx.MissingError.
 func findMkfs(ctx context.Context, spec PmemSpec) (mkfs, error) {
 	if spec.FS == XFS {
 		return findMkfsXFS(ctx, spec)
@@ -54,7 +54,7 @@ const ext4Config = `[defaults]
 `
 
 func findMkfsExt4(ctx context.Context, spec PmemSpec) (mkfs, error) {
-	tool, err := tool.Find("mkfs.ext4", "e2fsprogs")
+	tool, err := execx.Find("mkfs.ext4", "e2fsprogs")
 	if err != nil {
 		return mkfs{}, err
 	}
@@ -85,7 +85,7 @@ func findMkfsExt4(ctx context.Context, spec PmemSpec) (mkfs, error) {
 }
 
 func findMkfsXFS(ctx context.Context, spec PmemSpec) (mkfs, error) {
-	tool, err := tool.Find("mkfs.xfs", "xfsprogs")
+	tool, err := execx.Find("mkfs.xfs", "xfsprogs")
 	if err != nil {
 		return mkfs{}, err
 	}

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/faultline/faultline/internal/cache"
-	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/internal/execx"
 )
 
 const mib = 1 << 20
@@ -21,7 +21,7 @@ const mib = 1 << 20
 func makeOrSkip(t *testing.T, c *cache.Cache, spec PmemSpec) *Pmem {
 	t.Helper()
 	p, err := MakePmem(t.Context(), c, spec)
-	var missing *tool.MissingError
+	var missing *execx.MissingError
 	if errors.As(err, &missing) {
 		t.Skip(err)
 	}
@@ -156,7 +156,7 @@ func TestFsck(t *testing.T) {
 		{"xfs_repair", "xfsprogs", []string{"-n", "-f"}, PmemSpec{FS: XFS, Size: 320 * mib, Reflink: true, RMapBT: true}},
 	} {
 		t.Run(tc.tool, func(t *testing.T) {
-			tool, err := tool.Find(tc.tool, tc.pkg)
+			tool, err := execx.Find(tc.tool, tc.pkg)
 			if err != nil {
 				t.Skip(err)
 			}

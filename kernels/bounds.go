@@ -5,7 +5,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
-	"github.com/faultline/faultline/internal/bounded"
+	"github.com/faultline/faultline/internal/limitread"
 	"github.com/faultline/faultline/kernels/modules"
 	"github.com/faultline/faultline/kernels/vmlinuz"
 )
@@ -38,14 +38,14 @@ func MaxBytes(name string) int64 {
 var whole = semaphore.NewWeighted(1)
 
 // WithImage reads an image and calls use with it, one image at a time in this process:
-// use must not keep data. The error is that of use, or of reading: a *bounded.Error for
+// use must not keep data. The error is that of use, or of reading: a *limitread.Error for
 // a file that is too large.
 func WithImage(ctx context.Context, path string, use func(data []byte) error) error {
 	if err := whole.Acquire(ctx, 1); err != nil {
 		return context.Cause(ctx)
 	}
 	defer whole.Release(1)
-	data, err := bounded.ReadFile(path, maxImage)
+	data, err := limitread.ReadFile(path, maxImage)
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/faultline/faultline/internal/bounded"
+	"github.com/faultline/faultline/internal/limitread"
 )
 
 // endless is an input that does not end.
@@ -17,7 +17,7 @@ func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
 func TestWriteFileIsBounded(t *testing.T) {
 	dir := t.TempDir()
-	var large *bounded.Error
+	var large *limitread.Error
 	if err := WriteFile(dir, FileConfig, endless{}); !errors.As(err, &large) || large.Most != maxConfig {
 		t.Errorf("%v", err)
 	}

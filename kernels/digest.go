@@ -12,8 +12,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/faultline/faultline/internal/bounded"
 	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/limitread"
 	"github.com/faultline/faultline/kernels/modules"
 )
 
@@ -57,7 +57,7 @@ func digest(dir string, isELF bool) (string, error) {
 }
 
 // WriteFile writes a file into a kernel's folder, by its path there, with the
-// folders on the way. One with more than MaxBytes is an error, a *bounded.Error.
+// folders on the way. One with more than MaxBytes is an error, a *limitread.Error.
 func WriteFile(dir, path string, r io.Reader) error {
 	name := filepath.Join(dir, path)
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
@@ -70,7 +70,7 @@ func WriteFile(dir, path string, r io.Reader) error {
 	most := MaxBytes(path)
 	n, err := io.Copy(f, io.LimitReader(r, most+1))
 	if err == nil && n > most {
-		err = &bounded.Error{Path: path, Most: most}
+		err = &limitread.Error{Path: path, Most: most}
 	}
 	if err != nil {
 		f.Close()

@@ -3,7 +3,7 @@ package kernels
 import (
 	"os"
 
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 // SpecError says that the request was wrong: the spec, or what it points at.
@@ -32,8 +32,8 @@ func (e *SpecError) Error() string {
 	return s
 }
 
-// Fault implements fault.Kinder.
-func (e *SpecError) Fault() fault.Kind { return fault.Request }
+// ErrKind implements errkind.Kinder.
+func (e *SpecError) ErrKind() errkind.Kind { return errkind.Request }
 
 func (e *SpecError) Unwrap() error { return e.Err }
 

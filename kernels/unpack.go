@@ -12,9 +12,9 @@ import (
 	"strings"
 
 	"github.com/faultline/faultline/internal/arch"
-	"github.com/faultline/faultline/internal/bounded"
 	"github.com/faultline/faultline/internal/cache"
-	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/internal/execx"
+	"github.com/faultline/faultline/internal/limitread"
 	"github.com/faultline/faultline/kernels/kconfig"
 	"github.com/faultline/faultline/kernels/modules"
 	"github.com/faultline/faultline/kernels/vmlinuz"
@@ -76,7 +76,7 @@ func finish(ctx context.Context, dir string, packages []Package, opts Options) e
 		k.Release, banner, isELF = image.Release, image.Banner, image.ELF
 		return elfImage(dir, k, image, opts)
 	})
-	if large := (*bounded.Error)(nil); errors.As(err, &large) {
+	if large := (*limitread.Error)(nil); errors.As(err, &large) {
 		return TooLarge(large)
 	}
 	if err != nil {
@@ -149,7 +149,7 @@ func elfImage(dir string, k *Kernel, image *vmlinuz.Image, opts Options) error {
 }
 
 func kernelConfig(dir string) (*kconfig.Config, error) {
-	data, err := bounded.ReadFile(filepath.Join(dir, FileConfig), maxConfig)
+	data, err := limitread.ReadFile(filepath.Join(dir, FileConfig), maxConfig)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &SpecError{Problem: "it has no kernel configuration",
 			WayOut: "add the config-RELEASE file (or .config) that the kernel was built with, for a folder also by dir:PATH?config=FILE"}
@@ -195,7 +195,7 @@ func modulesDir(ctx context.Context, dir, release string, config *kconfig.Config
 	if exists(filepath.Join(dir, base, "modules.dep")) {
 		return base, nil
 	}
-	depmod, err := tool.Find("depmod", "kmod")
+	depmod, err := execx.Find("depmod", "kmod")
 	if err != nil {
 		return "", err
 	}
@@ -206,7 +206,7 @@ func modulesDir(ctx context.Context, dir, release string, config *kconfig.Config
 	if err := os.Symlink("../lib", filepath.Join(dir, "usr/lib")); err != nil {
 		return "", err
 	}
-	if _, err := tool.Run(ctx, "", nil, depmod, "-b", dir, release); err != nil {
+	if _, err := execx.Run(ctx, "", nil, depmod, "-b", dir, release); err != nil {
 		return "", fmt.Errorf("generate modules.dep: %w", err)
 	}
 	if _, err := modules.Open(filepath.Join(dir, base)); err != nil {
@@ -216,7 +216,7 @@ func modulesDir(ctx context.Context, dir, release string, config *kconfig.Config
 }
 
 // TooLarge is the error for a file that is larger than a kernel's can be.
-func TooLarge(err *bounded.Error) error {
+func TooLarge(err *limitread.Error) error {
 	return &SpecError{Problem: err.Error(),
 		WayOut: "give the file as the build wrote it, without what only a debugger reads (objcopy --strip-debug)"}
 }
@@ -255,7 +255,7 @@ func load(entry *cache.Entry) (*Kernel, error) {
 		entry.Close()
 		return nil, fmt.Errorf("read the unpacked kernel in the cache: %w; remove %s", err, entry.Path)
 	}
-	data, err := bounded.ReadFile(filepath.Join(entry.Path, fileRecord), maxList)
+	data, err := limitread.ReadFile(filepath.Join(entry.Path, fileRecord), maxList)
 	if err != nil {
 		return fail(err)
 	}
@@ -267,7 +267,7 @@ func load(entry *cache.Entry) (*Kernel, error) {
 	if k.ModulesDir != "" {
 		k.ModulesDir = filepath.Join(entry.Path, k.ModulesDir)
 	}
-	if data, err = bounded.ReadFile(filepath.Join(entry.Path, FileConfig), maxConfig); err != nil {
+	if data, err = limitread.ReadFile(filepath.Join(entry.Path, FileConfig), maxConfig); err != nil {
 		return fail(err)
 	}
 	if k.Config, err = kconfig.ParseBytes(data); err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/faultline/faultline/framework/run"
 	"github.com/faultline/faultline/framework/run/backport"
 	"github.com/faultline/faultline/internal/cache"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 type backportCmd struct {
@@ -73,7 +73,7 @@ func (c *backportCmd) Run(ctx context.Context) error {
 		return err
 	}
 	if c.Jobs < 0 {
-		return fault.Requestf("--jobs is not negative")
+		return errkind.Requestf("--jobs is not negative")
 	}
 	// Asked for first, because kernels take long to build.
 	if _, err := qemu.Find(ctx, runtime.GOARCH); err != nil {
@@ -104,7 +104,7 @@ func (c *backportCmd) Run(ctx context.Context) error {
 	fmt.Fprintf(os.Stderr, "results: %s\ntook %s\n", where, p.took())
 	if done.Run.Interrupted {
 		fmt.Fprintln(os.Stderr, "faultline: interrupted; the same command with --resume does the rest")
-		return exitError(fault.ExitInterrupted)
+		return exitError(errkind.ExitInterrupted)
 	}
 	if code := done.Verdict.ExitCode(); code != 0 {
 		return exitError(code)

@@ -15,9 +15,9 @@ import (
 	"github.com/faultline/faultline/framework/record/baseline"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/matrix"
-	"github.com/faultline/faultline/internal/bounded"
-	"github.com/faultline/faultline/internal/fault"
-	"github.com/faultline/faultline/internal/plain"
+	"github.com/faultline/faultline/internal/errkind"
+	"github.com/faultline/faultline/internal/limitread"
+	"github.com/faultline/faultline/internal/sanitize"
 )
 
 type baselineCmd struct {
@@ -49,16 +49,16 @@ func baselineFile(name string) string {
 }
 
 func loadBaseline(file string) (compare.Side, error) {
-	text, err := bounded.ReadFile(file, baseline.MaxBytes)
+	text, err := limitread.ReadFile(file, baseline.MaxBytes)
 	if errors.Is(err, fs.ErrNotExist) {
-		return compare.Side{}, fault.Requestf("there is no baseline %s; make one with faultline baseline save", file)
+		return compare.Side{}, errkind.Requestf("there is no baseline %s; make one with faultline baseline save", file)
 	}
 	if err != nil {
 		return compare.Side{}, err
 	}
 	b, err := baseline.Decode(text)
 	if err != nil {
-		return compare.Side{}, fault.Requestf("%s: %v", file, err)
+		return compare.Side{}, errkind.Requestf("%s: %v", file, err)
 	}
 	return compare.Side{Label: file, Run: b.Run, Baseline: b}, nil
 }
@@ -78,16 +78,16 @@ func (c *baselineSaveCmd) Run() error {
 		return err
 	}
 	if run.Interrupted {
-		return fault.Requestf("the run in %s is not whole; faultline run --resume does the rest", c.Of)
+		return errkind.Requestf("the run in %s is not whole; faultline run --resume does the rest", c.Of)
 	}
 	text, left, err := baseline.Encode(run)
 	if err != nil {
 		return err
 	}
 	file := baselineFile(c.Name)
-	old, err := bounded.ReadFile(file, baseline.MaxBytes)
+	old, err := limitread.ReadFile(file, baseline.MaxBytes)
 	if err == nil && !bytes.HasPrefix(old, []byte(`{"faultline_baseline":`)) {
-		return fault.Requestf("%s is there and is no baseline; give another name, or move it away", file)
+		return errkind.Requestf("%s is there and is no baseline; give another name, or move it away", file)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -180,7 +180,7 @@ func (baselineListCmd) Run() error {
 		}
 		var names []string
 		for _, k := range b.Run.Kernels {
-			names = append(names, plain.Line(k.Name))
+			names = append(names, sanitize.Line(k.Name))
 		}
 		fmt.Fprintf(w, "%s\t%d\t%s\n", strings.TrimSuffix(filepath.Base(f), ".json"), len(b.Run.Cells), strings.Join(names, ", "))
 	}

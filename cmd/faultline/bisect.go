@@ -13,7 +13,7 @@ import (
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/run/bisect"
 	"github.com/faultline/faultline/internal/cache"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 type bisectCmd struct {
@@ -56,7 +56,7 @@ Exit codes:
 
 func (c *bisectCmd) Run(ctx context.Context) error {
 	if c.Jobs < 0 {
-		return fault.Requestf("--jobs is not negative")
+		return errkind.Requestf("--jobs is not negative")
 	}
 	if err := c.use(); err != nil {
 		return err

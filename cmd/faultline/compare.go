@@ -9,8 +9,8 @@ import (
 
 	"github.com/faultline/faultline/framework/analysis/compare"
 	"github.com/faultline/faultline/framework/record/results"
-	"github.com/faultline/faultline/internal/fault"
-	"github.com/faultline/faultline/internal/plain"
+	"github.com/faultline/faultline/internal/errkind"
+	"github.com/faultline/faultline/internal/sanitize"
 )
 
 type compareCmd struct {
@@ -51,7 +51,7 @@ func (c *compareCmd) Run(ctx context.Context) error {
 	for _, p := range c.Pair {
 		a, b, ok := strings.Cut(p, "=")
 		if !ok || a == "" || b == "" {
-			return fault.Requestf("--pair %s: want A=B, a kernel of the first run and one of the second", p)
+			return errkind.Requestf("--pair %s: want A=B, a kernel of the first run and one of the second", p)
 		}
 		opt.Pairs = append(opt.Pairs, [2]string{a, b})
 	}
@@ -72,7 +72,7 @@ func (c *compareCmd) Run(ctx context.Context) error {
 	if c.JSON {
 		text, err := json.MarshalIndent(found, "", "  ")
 		if err == nil {
-			_, err = os.Stdout.Write(append(plain.JSON(text), '\n'))
+			_, err = os.Stdout.Write(append(sanitize.JSON(text), '\n'))
 		}
 		if err != nil {
 			return err

@@ -23,9 +23,9 @@ import (
 	"github.com/faultline/faultline/framework/machine/qemu"
 	"github.com/faultline/faultline/framework/machine/vm"
 	"github.com/faultline/faultline/internal/cache"
-	"github.com/faultline/faultline/internal/fault"
-	"github.com/faultline/faultline/internal/plain"
-	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/internal/errkind"
+	"github.com/faultline/faultline/internal/execx"
+	"github.com/faultline/faultline/internal/sanitize"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/build"
 )
@@ -79,7 +79,7 @@ func (f finding) row() string {
 			text = "optional: " + text
 		}
 	}
-	return fmt.Sprintf("%s\t%s\t%s\n", state, f.what, plain.Line(text))
+	return fmt.Sprintf("%s\t%s\t%s\n", state, f.what, sanitize.Line(text))
 }
 
 func (c *doctorCmd) Run(ctx context.Context) error {
@@ -116,7 +116,7 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 		fmt.Printf("\nTo install what is missing:\n  %sapt-get install --no-install-recommends %s\n", sudo, strings.Join(packages, " "))
 	}
 	if lacks {
-		return exitError(fault.ExitUsage)
+		return exitError(errkind.ExitUsage)
 	}
 	return nil
 }
@@ -144,7 +144,7 @@ func examine(ctx context.Context, specs []string) error {
 		none = none || len(lost.Guest) > 0
 	}
 	if none {
-		return exitError(fault.ExitUsage)
+		return exitError(errkind.ExitUsage)
 	}
 	return nil
 }
@@ -260,7 +260,7 @@ func checkTools(pkg, optional string, programs ...string) finding {
 	f := finding{what: pkg, optional: optional != "", install: pkg}
 	var here, missing []string
 	for _, p := range programs {
-		path, err := tool.Find(p, pkg)
+		path, err := execx.Find(p, pkg)
 		if err != nil {
 			missing = append(missing, p)
 		}
@@ -280,7 +280,7 @@ func checkTools(pkg, optional string, programs ...string) finding {
 // besides is known with its tree, whose build asks for it.
 func checkBuild(ctx context.Context) finding {
 	f := finding{what: "kernel builds", optional: true, here: "make, gcc, objcopy, flex, bison, bc, perl, libc, libelf"}
-	var missing *tool.MissingError
+	var missing *execx.MissingError
 	switch err := build.Tools(ctx, ""); {
 	case errors.As(err, &missing):
 		f.install = missing.Package
@@ -303,7 +303,7 @@ func checkBusybox() finding {
 
 func checkGo(ctx context.Context) finding {
 	f := finding{what: "go", optional: true}
-	out, err := tool.Ask(ctx, 30*time.Second, "go", "env", "GOVERSION")
+	out, err := execx.Ask(ctx, 30*time.Second, "go", "env", "GOVERSION")
 	if err != nil {
 		f.missing = fmt.Sprintf("Go %s or newer, from its own site; only building Faultline needs it", strings.TrimPrefix(runtime.Version(), "go"))
 		return f

@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"github.com/faultline/faultline/framework/machine/vm"
-	"github.com/faultline/faultline/internal/fault"
-	"github.com/faultline/faultline/internal/plain"
+	"github.com/faultline/faultline/internal/errkind"
+	"github.com/faultline/faultline/internal/sanitize"
 )
 
 // exitError ends the process with a code of its own, and without a word: what
@@ -24,7 +24,7 @@ func exitCode(err error) int {
 	if errors.As(err, &exit) {
 		return int(exit)
 	}
-	return fault.ExitCode(err)
+	return errkind.ExitCode(err)
 }
 
 // complain says on stderr what went wrong, and returns the exit code.
@@ -34,12 +34,12 @@ func complain(ctx context.Context, err error) int {
 	case err == nil || errors.As(err, &exit):
 	case ctx.Err() != nil:
 		fmt.Fprintln(os.Stderr, "faultline: interrupted")
-		return fault.ExitInterrupted
+		return errkind.ExitInterrupted
 	default:
-		fmt.Fprintf(os.Stderr, "faultline: %s\n", plain.Log(err.Error()))
+		fmt.Fprintf(os.Stderr, "faultline: %s\n", sanitize.Log(err.Error()))
 		var t *vm.Trouble
 		if errors.As(err, &t) && t.Tail != "" {
-			fmt.Fprintf(os.Stderr, "the end of the guest's console:\n  %s\n", strings.ReplaceAll(plain.Log(t.Tail), "\n", "\n  "))
+			fmt.Fprintf(os.Stderr, "the end of the guest's console:\n  %s\n", strings.ReplaceAll(sanitize.Log(t.Tail), "\n", "\n  "))
 		}
 	}
 	return exitCode(err)
@@ -47,5 +47,5 @@ func complain(ctx context.Context, err error) int {
 
 // progress is where the packages tell what takes time.
 func progress(format string, args ...any) {
-	fmt.Fprintln(os.Stderr, plain.Log(fmt.Sprintf(format, args...)))
+	fmt.Fprintln(os.Stderr, sanitize.Log(fmt.Sprintf(format, args...)))
 }

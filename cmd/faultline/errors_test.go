@@ -7,8 +7,8 @@ import (
 
 	"github.com/faultline/faultline/framework/machine/qemu"
 	"github.com/faultline/faultline/framework/machine/vm"
-	"github.com/faultline/faultline/internal/fault"
-	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/internal/errkind"
+	"github.com/faultline/faultline/internal/execx"
 	"github.com/faultline/faultline/kernels"
 )
 
@@ -18,15 +18,15 @@ func TestExitCode(t *testing.T) {
 		want int
 	}{
 		"nothing":          {nil, 0},
-		"usage":            {fault.Requestf("x"), 2},
+		"usage":            {errkind.Requestf("x"), 2},
 		"spec":             {&kernels.SpecError{What: "x"}, 2},
-		"tool":             {&tool.MissingError{Tool: "depmod"}, 2},
-		"mkfs":             {&tool.MissingError{Tool: "mkfs.xfs"}, 2},
+		"tool":             {&execx.MissingError{Tool: "depmod"}, 2},
+		"mkfs":             {&execx.MissingError{Tool: "mkfs.xfs"}, 2},
 		"no QEMU":          {&qemu.MissingError{Reason: "x"}, 2},
 		"trouble":          {&vm.Trouble{Kind: vm.Panic}, 3},
 		"disk full":        {&vm.Trouble{Kind: vm.Host, Err: errors.New("disk full")}, 3},
 		"any other":        {errors.New("x"), 3},
-		"unexpected":       {exitError(fault.ExitUnexpected), 1},
+		"unexpected":       {exitError(errkind.ExitUnexpected), 1},
 		"a guest's status": {exitError(139), 139},
 	} {
 		t.Run(name, func(t *testing.T) {

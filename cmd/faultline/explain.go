@@ -13,8 +13,8 @@ import (
 	"github.com/faultline/faultline/framework/record/scenario"
 	"github.com/faultline/faultline/framework/report/explain"
 	"github.com/faultline/faultline/framework/run"
-	"github.com/faultline/faultline/internal/fault"
-	"github.com/faultline/faultline/internal/near"
+	"github.com/faultline/faultline/internal/errkind"
+	"github.com/faultline/faultline/internal/suggest"
 )
 
 type explainCmd struct {
@@ -69,7 +69,7 @@ func (c *explainCmd) Run(ctx context.Context) error {
 	all = withRecorded(all, seen)
 	if _, _, ok := results.SplitCell(c.Name); ok {
 		if seen == nil {
-			return fault.Requestf("no run has a cell %q: there is no %s; name a run with --run", c.Name, results.Latest)
+			return errkind.Requestf("no run has a cell %q: there is no %s; name a run with --run", c.Name, results.Latest)
 		}
 		cell, _, err := record.FindCell(c.Name)
 		if err != nil {
@@ -127,8 +127,8 @@ func unknown(name string, known change.List, all []scenario.Info) error {
 		}
 	}
 	forms := func(n string) []string { return []string{n, n[strings.LastIndex(n, "/")+1:]} }
-	if found := near.By(name, names, forms); len(found) > 0 {
-		return fault.Requestf("no change and no scenario is called %q; did you mean %s?", name, strings.Join(found, " or "))
+	if found := suggest.By(name, names, forms); len(found) > 0 {
+		return errkind.Requestf("no change and no scenario is called %q; did you mean %s?", name, strings.Join(found, " or "))
 	}
-	return fault.Requestf("no change and no scenario is called %q; faultline list shows the scenarios, and the changes are %s", name, strings.Join(known.IDs(), ", "))
+	return errkind.Requestf("no change and no scenario is called %q; faultline list shows the scenarios, and the changes are %s", name, strings.Join(known.IDs(), ", "))
 }

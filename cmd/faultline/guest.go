@@ -20,8 +20,8 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 	"github.com/faultline/faultline/internal/arch"
 	"github.com/faultline/faultline/internal/cache"
-	"github.com/faultline/faultline/internal/fault"
-	"github.com/faultline/faultline/internal/plain"
+	"github.com/faultline/faultline/internal/errkind"
+	"github.com/faultline/faultline/internal/sanitize"
 	"github.com/faultline/faultline/kernels"
 )
 
@@ -62,7 +62,7 @@ func (f guestFlags) session(ctx context.Context, do func(context.Context, *vm.SS
 	c.Log = progress
 	k, err := source.Resolve(ctx, f.Kernel, kernels.Options{Cache: c, Log: progress, Cached: f.DryRun})
 	if built := (*kernels.NotBuiltError)(nil); errors.As(err, &built) {
-		fmt.Printf("# %s would be built: %s\n", plain.Line(f.Kernel), plain.Line(built.What))
+		fmt.Printf("# %s would be built: %s\n", sanitize.Line(f.Kernel), sanitize.Line(built.What))
 		return nil
 	}
 	if err != nil {
@@ -146,7 +146,7 @@ func (e *dynamicError) Error() string {
 func static(name string) (string, error) {
 	path, err := findStatic(name)
 	if dynamic := (*dynamicError)(nil); errors.As(err, &dynamic) {
-		return "", fault.Requestf("%v; build it with CGO_ENABLED=0 go build, or cc -static", err)
+		return "", errkind.Requestf("%v; build it with CGO_ENABLED=0 go build, or cc -static", err)
 	}
 	return path, err
 }
@@ -157,23 +157,23 @@ func findStatic(name string) (string, error) {
 	path, err := exec.LookPath(name)
 	if err != nil && !strings.Contains(name, "/") {
 		if _, local := os.Stat(name); local == nil {
-			return "", fault.Requestf("no program %s in PATH; for the one in this folder write ./%s", name, name)
+			return "", errkind.Requestf("no program %s in PATH; for the one in this folder write ./%s", name, name)
 		}
-		return "", fault.Requestf("no program %s in PATH; give the path of a static program", name)
+		return "", errkind.Requestf("no program %s in PATH; give the path of a static program", name)
 	}
 	if errors.Is(err, exec.ErrDot) {
-		return "", fault.Requestf("%s is in this folder; write ./%s", name, name)
+		return "", errkind.Requestf("%s is in this folder; write ./%s", name, name)
 	}
 	if path == "" {
 		path = name // not executable, perhaps; the copy in the guest will be
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return "", fault.Requestf("%v; give the path of a static program", err)
+		return "", errkind.Requestf("%v; give the path of a static program", err)
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return "", fault.Requestf("%s is no file; give the path of a static program", path)
+		return "", errkind.Requestf("%s is no file; give the path of a static program", path)
 	}
 	return path, checkStatic(path, f)
 }
@@ -181,7 +181,7 @@ func findStatic(name string) (string, error) {
 // checkStatic reads the program headers (elf(5)).
 func checkStatic(path string, r io.ReaderAt) error {
 	bad := func(what string) error {
-		return fault.Requestf("%s is %s; give a static program for %s", path, what, runtime.GOARCH)
+		return errkind.Requestf("%s is %s; give a static program for %s", path, what, runtime.GOARCH)
 	}
 	f, err := elf.NewFile(r)
 	if err != nil {

@@ -6,8 +6,8 @@ import (
 	"os"
 
 	"github.com/faultline/faultline/framework/analysis/history"
-	"github.com/faultline/faultline/internal/fault"
-	"github.com/faultline/faultline/internal/plain"
+	"github.com/faultline/faultline/internal/errkind"
+	"github.com/faultline/faultline/internal/sanitize"
 )
 
 type historyCmd struct {
@@ -49,9 +49,9 @@ func (c *historyCmd) Run(ctx context.Context) error {
 		}
 		switch {
 		case s.Baseline != nil:
-			return fault.Requestf("%s is a baseline, which has not all that a run has; give runs, or compare it with faultline compare", arg)
+			return errkind.Requestf("%s is a baseline, which has not all that a run has; give runs, or compare it with faultline compare", arg)
 		case s.Kernel != "":
-			return fault.Requestf("%s: a history is of all kernels of a run; give %s, or take faultline compare for two of them", arg, s.Label)
+			return errkind.Requestf("%s: a history is of all kernels of a run; give %s, or take faultline compare for two of them", arg, s.Label)
 		}
 		sources = append(sources, history.Source{Label: s.Label, Run: s.Run})
 	}
@@ -62,7 +62,7 @@ func (c *historyCmd) Run(ctx context.Context) error {
 	if c.JSON {
 		text, err := json.MarshalIndent(h, "", "  ")
 		if err == nil {
-			_, err = os.Stdout.Write(append(plain.JSON(text), '\n'))
+			_, err = os.Stdout.Write(append(sanitize.JSON(text), '\n'))
 		}
 		if err != nil {
 			return err

@@ -15,7 +15,7 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/internal/cache"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/source"
 )
@@ -100,7 +100,7 @@ func TestHostileGuests(t *testing.T) {
 	cmd.Env = append(os.Environ(), "TMPDIR="+tmp)
 	said, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != fault.ExitUnexpected { // the panic of poison is a behaviour
+	if !errors.As(err, &exit) || exit.ExitCode() != errkind.ExitUnexpected { // the panic of poison is a behaviour
 		t.Errorf("it ended with %v:\n%s", err, said)
 	}
 	steers := func(r rune) bool { return r != '\n' && r != '\t' && !unicode.IsPrint(r) }

@@ -13,7 +13,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 // cli is the command line. A subcommand is a type in a file of its own, with a
@@ -85,5 +85,5 @@ func usage(err error, _ *kong.Context, args []string) error {
 			help = "faultline " + node.Path() + " --help"
 		}
 	}
-	return fault.Requestf("%v; see: %s", err, help)
+	return errkind.Requestf("%v; see: %s", err, help)
 }

@@ -9,7 +9,7 @@ import (
 
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 type mergeCmd struct {
@@ -50,7 +50,7 @@ func (c *mergeCmd) Run(ctx context.Context) error {
 	var without []string
 	for _, dir := range c.Runs {
 		if same(dir, c.Out) {
-			return fault.Requestf("%s is one of the runs to join; give another folder with --out", dir)
+			return errkind.Requestf("%s is one of the runs to join; give another folder with --out", dir)
 		}
 		f, err := results.Open(dir)
 		if none := (*results.NoRunError)(nil); errors.As(err, &none) {

@@ -12,7 +12,7 @@ import (
 	"github.com/faultline/faultline/framework/run"
 	"github.com/faultline/faultline/framework/run/plan"
 	"github.com/faultline/faultline/framework/run/shard"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 type planCmd struct {
@@ -56,7 +56,7 @@ func (c *planCmd) Run(ctx context.Context) error {
 		return err
 	}
 	if c.Image != "" && c.For != "gitlab" && c.For != "k8s" {
-		return fault.Requestf("--image is for --for gitlab and --for k8s; leave it out")
+		return errkind.Requestf("--image is for --for gitlab and --for k8s; leave it out")
 	}
 	_, picked, err := run.Pick(ctx, c.Scenario, c.Label)
 	if err != nil {
@@ -64,7 +64,7 @@ func (c *planCmd) Run(ctx context.Context) error {
 	}
 	cells := len(entries) * len(picked)
 	if c.Shards < 1 || c.Shards > cells {
-		return fault.Requestf("--shards %d: want 1 to %d, as many as there are cells", c.Shards, cells)
+		return errkind.Requestf("--shards %d: want 1 to %d, as many as there are cells", c.Shards, cells)
 	}
 	if c.For != "" {
 		whole := c.wholeFlags

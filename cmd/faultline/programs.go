@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/faultline/faultline/framework/record/program"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 // programHelp says what a program of --program has to do.
@@ -23,7 +23,7 @@ func (c programsFlag) use() error {
 	for _, given := range c.Program {
 		words := strings.Fields(given)
 		if len(words) == 0 {
-			return fault.Requestf("--program is empty; write --program ./program")
+			return errkind.Requestf("--program is empty; write --program ./program")
 		}
 		path, err := static(words[0])
 		if err != nil {

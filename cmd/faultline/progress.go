@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/faultline/faultline/framework/record/observe"
-	"github.com/faultline/faultline/internal/plain"
+	"github.com/faultline/faultline/internal/sanitize"
 )
 
 // progressLines shows how a run goes: on a terminal in one line that is
@@ -115,7 +115,7 @@ func (p *progressLines) draw() {
 			status += ", " + p.doing
 		}
 	}
-	fmt.Fprintf(p.w, "%s%5.1f s  %s", clearLine, p.seconds(), plain.Line(status))
+	fmt.Fprintf(p.w, "%s%5.1f s  %s", clearLine, p.seconds(), sanitize.Line(status))
 }
 
 // line prints a line that stays. What a guest said may be in it.
@@ -123,7 +123,7 @@ func (p *progressLines) line(format string, args ...any) {
 	if p.tty {
 		fmt.Fprint(p.w, clearLine)
 	}
-	fmt.Fprintf(p.w, "%5.1f s  %s\n", p.seconds(), plain.Log(fmt.Sprintf(format, args...)))
+	fmt.Fprintf(p.w, "%5.1f s  %s\n", p.seconds(), sanitize.Log(fmt.Sprintf(format, args...)))
 }
 
 // Say prints a line.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 type reportCmd struct {
@@ -39,7 +39,7 @@ func (c *reportCmd) Run() error {
 		return err
 	}
 	if c.Folder == "" {
-		return fault.Requestf("which run? name its results folder, results/latest for example")
+		return errkind.Requestf("which run? name its results folder, results/latest for example")
 	}
 	if err := c.checkOrigin(); err != nil {
 		return err
@@ -78,7 +78,7 @@ type originFlag struct {
 // checkOrigin refuses what is no origin in KCIDB's schema.
 func (f originFlag) checkOrigin() error {
 	if strings.Trim(f.Origin, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" {
-		return fault.Requestf("--origin %q: want lower case letters, digits and _, as KCIDB does", f.Origin)
+		return errkind.Requestf("--origin %q: want lower case letters, digits and _, as KCIDB does", f.Origin)
 	}
 	return nil
 }
@@ -98,7 +98,7 @@ func (f outputFlags) outputs() (outputs, error) {
 			return nil, err
 		}
 		if o.File == report.Stdout && out.stdout() {
-			return nil, fault.Requestf("--format %s: standard output has a format already; give one of them a file", text)
+			return nil, errkind.Requestf("--format %s: standard output has a format already; give one of them a file", text)
 		}
 		out = append(out, o)
 	}

@@ -18,10 +18,10 @@ import (
 	"github.com/faultline/faultline/framework/report/explain"
 	"github.com/faultline/faultline/framework/run/repro"
 	"github.com/faultline/faultline/internal/cache"
-	"github.com/faultline/faultline/internal/fault"
-	"github.com/faultline/faultline/internal/plain"
+	"github.com/faultline/faultline/internal/errkind"
+	"github.com/faultline/faultline/internal/execx"
+	"github.com/faultline/faultline/internal/sanitize"
 	"github.com/faultline/faultline/internal/shell"
-	"github.com/faultline/faultline/internal/tool"
 )
 
 type reproCmd struct {
@@ -101,7 +101,7 @@ func (c *reproCmd) Run(ctx context.Context) error {
 	}
 	w := &watcher{ctx: ctx}
 	if c.GDB {
-		if w.gdb, err = tool.Find("gdb", "gdb"); err != nil {
+		if w.gdb, err = execx.Find("gdb", "gdb"); err != nil {
 			return err
 		}
 		if c.Pause == 0 {
@@ -124,7 +124,7 @@ func (c *reproCmd) Run(ctx context.Context) error {
 	if opt.Cache, err = cache.Open(""); err != nil {
 		return err
 	}
-	fmt.Printf("%s on %s (%s)\n", plain.Line(cell.Scenario), plain.Line(k.Name), plain.Line(k.Spec))
+	fmt.Printf("%s on %s (%s)\n", sanitize.Line(cell.Scenario), sanitize.Line(k.Name), sanitize.Line(k.Spec))
 	w.pause = opt.Pause
 	opt.Hear = w.hear
 	again, err := repro.Do(ctx, opt)
@@ -152,7 +152,7 @@ type watcher struct {
 func (w *watcher) hear(e scenario.Event) {
 	switch {
 	case e.Guest != nil:
-		fmt.Printf("\nGuest\n  %s\n\nAs it goes\n", plain.Line(shell.Quote(e.Guest)))
+		fmt.Printf("\nGuest\n  %s\n\nAs it goes\n", sanitize.Line(shell.Quote(e.Guest)))
 	case e.Step != nil:
 		explain.Step(os.Stdout, w.steps, *e.Step)
 		w.steps++
@@ -200,21 +200,21 @@ func compared(then observe.Cell, again repro.Again) error {
 	now.Steps = nil
 	explain.Observation(os.Stdout, now)
 	if again.Console != "" {
-		fmt.Printf("\nConsole\n  %s\n", strings.ReplaceAll(strings.TrimSpace(plain.Log(again.Console)), "\n", "\n  "))
+		fmt.Printf("\nConsole\n  %s\n", strings.ReplaceAll(strings.TrimSpace(sanitize.Log(again.Console)), "\n", "\n  "))
 	}
 	now.Steps = steps
 	fmt.Println()
 	if now.Verdict == observe.Rig {
 		return errors.New("the rig failed, so nothing can be said of it: " + now.Message)
 	}
-	fmt.Printf("Recorded: %s (%s)\nNow:      %s (%s)\n", plain.Line(then.Headline()), then.Verdict, plain.Line(now.Headline()), now.Verdict)
+	fmt.Printf("Recorded: %s (%s)\nNow:      %s (%s)\n", sanitize.Line(then.Headline()), then.Verdict, sanitize.Line(now.Headline()), now.Verdict)
 	if again.Same() {
 		fmt.Println("It shows the same as the recorded cell.")
 		return nil
 	}
 	fmt.Println("It does not show the same as the recorded cell (recorded / now):")
 	for _, d := range again.Differences {
-		fmt.Printf("  %s\n", plain.Line(d.String()))
+		fmt.Printf("  %s\n", sanitize.Line(d.String()))
 	}
-	return exitError(fault.ExitUnexpected)
+	return exitError(errkind.ExitUnexpected)
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/faultline/faultline/framework/report/table"
 	"github.com/faultline/faultline/framework/run"
 	"github.com/faultline/faultline/internal/cache"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 type runCmd struct {
@@ -116,7 +116,7 @@ func (c *runCmd) Run(ctx context.Context) error {
 	if record.Interrupted {
 		fmt.Fprintln(os.Stderr, "faultline: interrupted; the same command with --resume does the rest")
 	}
-	if code := record.Summary.ExitCode; code == fault.ExitExpected || code == fault.ExitRig && moved == fault.ExitUnexpected {
+	if code := record.Summary.ExitCode; code == errkind.ExitExpected || code == errkind.ExitInfra && moved == errkind.ExitUnexpected {
 		record.Summary.ExitCode = moved
 	}
 	return judged(*record)

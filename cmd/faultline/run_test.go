@@ -27,7 +27,7 @@ import (
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report"
 	"github.com/faultline/faultline/internal/cache"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 	"github.com/faultline/faultline/kernels"
 )
 
@@ -285,7 +285,7 @@ func TestRunStopped(t *testing.T) {
 				if !strings.HasSuffix(stderr.String(), "the same command with --resume does the rest\n") {
 					t.Errorf("it said: %s", stderr.String())
 				}
-				if !r.Interrupted || r.Finished.IsZero() || r.Summary.ExitCode != fault.ExitInterrupted {
+				if !r.Interrupted || r.Finished.IsZero() || r.Summary.ExitCode != errkind.ExitInterrupted {
 					t.Errorf("run.json says interrupted: %t, %v, %+v", r.Interrupted, r.Finished, r.Summary)
 				}
 				if _, err := os.Stat(f.Path(report.HTML.File)); err != nil {

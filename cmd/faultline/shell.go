@@ -11,7 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/faultline/faultline/framework/machine/vm"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 type shellCmd struct{ guestFlags }
@@ -59,9 +59,9 @@ func findBusybox() (string, error) {
 		}
 	}
 	if why != nil {
-		return "", fault.Requestf("%w; %s", why, wayOut)
+		return "", errkind.Requestf("%w; %s", why, wayOut)
 	}
-	return "", fault.Requestf("no busybox on this machine, which is the guest's shell; %s", wayOut)
+	return "", errkind.Requestf("no busybox on this machine, which is the guest's shell; %s", wayOut)
 }
 
 // interactive joins our terminal to one in the guest, until the shell ends.

@@ -18,7 +18,7 @@ import (
 
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
-	"github.com/faultline/faultline/internal/reader"
+	"github.com/faultline/faultline/internal/exttest"
 )
 
 // cluster is Slurm on this machine, with folders, ports and keys of its own.
@@ -60,7 +60,7 @@ func newCluster(t *testing.T, path string, env ...string) *cluster {
 	t.Helper()
 	programs := map[string]string{}
 	for _, p := range []string{"munged", "slurmctld", "slurmd", "sbatch", "scontrol", "squeue"} {
-		programs[p] = reader.Program(t, p)
+		programs[p] = exttest.Program(t, p)
 	}
 	dir, err := os.MkdirTemp("", "flslurm")
 	if err != nil {
@@ -179,7 +179,7 @@ func (c *cluster) failNode(job string) {
 // node that fails in the middle of a shard: what is joined is the whole run.
 func TestLongSlurm(t *testing.T) {
 	long(t)
-	reader.Program(t, "slurmctld")
+	exttest.Program(t, "slurmctld")
 	withSuites(t)
 	cache := userCache(t)
 	path := filepath.Join(built, "run") + ":" + os.Getenv("PATH")

@@ -5,7 +5,7 @@ import (
 	"strconv"
 
 	"github.com/faultline/faultline/framework/analysis/change"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 	"github.com/faultline/faultline/kernels/matrix"
 	"github.com/faultline/faultline/kernels/source"
 )
@@ -44,7 +44,7 @@ func (c *wholeFlags) whole(ctx context.Context) ([]matrix.Entry, change.List, er
 		return nil, nil, err
 	}
 	if c.Repeat < 1 || c.Jobs < 0 {
-		return nil, nil, fault.Requestf("--repeat is at least 1, and --jobs is not negative")
+		return nil, nil, errkind.Requestf("--repeat is at least 1, and --jobs is not negative")
 	}
 	return entries, mine, c.checkOrigin()
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/faultline/faultline/framework/internal/demo"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report"
-	"github.com/faultline/faultline/internal/reader"
+	"github.com/faultline/faultline/internal/exttest"
 )
 
 func asJSON(t *testing.T, run results.Run) []byte {
@@ -65,7 +65,7 @@ func TestJSONSaysTheExitCode(t *testing.T) {
 
 // TestJSONSchema has Python's jsonschema judge by the schema.
 func TestJSONSchema(t *testing.T) {
-	python := reader.Program(t, "python3")
+	python := exttest.Program(t, "python3")
 	const script = `
 import json, sys
 from jsonschema import Draft202012Validator as V
@@ -73,7 +73,7 @@ schema = json.load(open(sys.argv[1]))
 V.check_schema(schema)
 for path in sys.argv[2:]:
     V(schema).validate(json.load(open(path)))`
-	args := []string{"-c", script, reader.Temp(t, "run.schema.json", results.JSONSchema())}
+	args := []string{"-c", script, exttest.Temp(t, "run.schema.json", results.JSONSchema())}
 	read := func(more ...string) (string, error) {
 		out, err := exec.Command(python, append(args[:3:3], more...)...).CombinedOutput()
 		return string(out), err
@@ -83,13 +83,13 @@ for path in sys.argv[2:]:
 	}
 	var files []string
 	for name, run := range demo.Every() {
-		files = append(files, reader.Temp(t, name+".json", asJSON(t, run)))
+		files = append(files, exttest.Temp(t, name+".json", asJSON(t, run)))
 	}
 	if out, err := read(files...); err != nil {
 		t.Errorf("%v: %s", err, out)
 	}
 	bad := bytes.Replace(asJSON(t, demo.Run()), []byte(`"verdict": "expected"`), []byte(`"verdict": "fine"`), 1)
-	if _, err := read(reader.Temp(t, "bad.json", bad)); err == nil {
+	if _, err := read(exttest.Temp(t, "bad.json", bad)); err == nil {
 		t.Error("it takes what it should not")
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/faultline/faultline/framework/record/results"
-	"github.com/faultline/faultline/internal/fault"
-	"github.com/faultline/faultline/internal/near"
+	"github.com/faultline/faultline/internal/errkind"
+	"github.com/faultline/faultline/internal/suggest"
 )
 
 // Stdout is the file that stands for standard output.
@@ -33,14 +33,14 @@ func ParseOutput(text string) (Output, error) {
 			return Output{Format: f, File: file}, nil
 		}
 		if f.Name == name {
-			return Output{}, fault.Requestf("format %q: where to? write %s=FILE, or %s=- for standard output", text, name, name)
+			return Output{}, errkind.Requestf("format %q: where to? write %s=FILE, or %s=- for standard output", text, name, name)
 		}
 	}
 	mean := ""
-	if n := near.Names(name, Names()); len(n) > 0 {
+	if n := suggest.Names(name, Names()); len(n) > 0 {
 		mean = "did you mean " + n[0] + "? "
 	}
-	return Output{}, fault.Requestf("format %q: there is none called %q; %sthere are %s, each as NAME=FILE", text, name, mean, strings.Join(Names(), ", "))
+	return Output{}, errkind.Requestf("format %q: there is none called %q; %sthere are %s, each as NAME=FILE", text, name, mean, strings.Join(Names(), ", "))
 }
 
 // Check says early, before a run takes its time, that the file can't be
@@ -53,7 +53,7 @@ func (o Output) Check() error {
 		if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
 			err = pe.Err
 		}
-		return fault.Requestf("%s can't be written as %s: %v; give another file with --format", o.File, o.Format.Name, err)
+		return errkind.Requestf("%s can't be written as %s: %v; give another file with --format", o.File, o.Format.Name, err)
 	}
 	info, err := os.Stat(o.File)
 	switch {

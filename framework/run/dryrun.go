@@ -10,7 +10,7 @@ import (
 	"github.com/faultline/faultline/framework/machine/vm"
 	"github.com/faultline/faultline/framework/record/scenario"
 	"github.com/faultline/faultline/framework/run/plan"
-	"github.com/faultline/faultline/internal/plain"
+	"github.com/faultline/faultline/internal/sanitize"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/matrix"
 )
@@ -61,7 +61,7 @@ func (d *dry) kernel(ctx context.Context, b *strings.Builder, e matrix.Entry) (*
 	resolved, err := e.Resolve(ctx, kernels.Options{Cache: d.opt.Cache, Log: d.opt.Progress.Say, Cached: true})
 	var built *kernels.NotBuiltError
 	if errors.As(err, &built) {
-		fmt.Fprintf(b, "# %s would be built: %s\n\n", e.Unresolved().Name, plain.Line(built.What))
+		fmt.Fprintf(b, "# %s would be built: %s\n\n", e.Unresolved().Name, sanitize.Line(built.What))
 		return &plan.Kernel{Kernel: e.Unresolved()}, nil
 	}
 	k, err := kernelOf(ctx, e, resolved, err)
@@ -69,7 +69,7 @@ func (d *dry) kernel(ctx context.Context, b *strings.Builder, e matrix.Entry) (*
 		return nil, err
 	}
 	if k.Unavailable != nil {
-		fmt.Fprintf(b, "# %s is not available, which costs its cells: %s\n\n", k.Name, plain.Line(k.Unavailable.Error()))
+		fmt.Fprintf(b, "# %s is not available, which costs its cells: %s\n\n", k.Name, sanitize.Line(k.Unavailable.Error()))
 		return k, nil
 	}
 	defer k.Close()

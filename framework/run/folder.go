@@ -15,7 +15,7 @@ import (
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/record/scenario"
 	"github.com/faultline/faultline/framework/run/plan"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 // checkFolder reads the run to resume, or says early, before kernels are
@@ -37,7 +37,7 @@ func (r *run) checkFolder() (err error) {
 	if r.folder, err = results.At(dir); err != nil {
 		return err
 	}
-	none := fault.Requestf("nothing to resume: no run was begun in %s; run without --resume first", dir)
+	none := errkind.Requestf("nothing to resume: no run was begun in %s; run without --resume first", dir)
 	if err = r.folder.Hold(); errors.Is(err, fs.ErrNotExist) {
 		return none
 	}
@@ -50,9 +50,9 @@ func (r *run) checkFolder() (err error) {
 	case errors.As(err, new(*results.NoRunError)):
 		return none
 	case errors.As(err, new(*results.LostError)):
-		return fault.Requestf("resume: %w", err)
+		return errkind.Requestf("resume: %w", err)
 	case err != nil:
-		return fault.Requestf("resume %s: %w; run without --resume", dir, err)
+		return errkind.Requestf("resume %s: %w; run without --resume", dir, err)
 	case from != results.RunFile:
 		r.say("%s in %s is lost or damaged: going on with %s and the cells that are there", results.RunFile, dir, from)
 	}

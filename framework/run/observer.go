@@ -20,7 +20,7 @@ import (
 	"github.com/faultline/faultline/framework/record/scenario"
 	"github.com/faultline/faultline/framework/run/plan"
 	"github.com/faultline/faultline/internal/cache"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 	"github.com/faultline/faultline/kernels"
 )
 
@@ -158,7 +158,7 @@ func (o *Observer) Boot(ctx context.Context, tasks []plan.Task, keep Keeper) err
 			if made[i] = t; err == nil {
 				return nil
 			}
-			if ctx.Err() != nil || fault.Of(err) != fault.Rig {
+			if ctx.Err() != nil || errkind.Of(err) != errkind.Infra {
 				return err
 			}
 			broken[i] = err

@@ -10,7 +10,7 @@ import (
 
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 // takeOver continues the run in the folder: its cells, and what was found out
@@ -35,7 +35,7 @@ func (r *run) takeOver(rec results.Run) error {
 	}
 	for _, c := range cells {
 		if (c.Attempt > 0) != (r.Repeat > 1) {
-			return fault.Requestf("resume: the run was begun with another --repeat; give the same, or run without --resume")
+			return errkind.Requestf("resume: the run was begun with another --repeat; give the same, or run without --resume")
 		}
 		if c.Verdict != observe.Rig { // those are tried again
 			r.cells, r.observed = append(r.cells, c), append(r.observed, c)
@@ -57,13 +57,13 @@ func (r *run) takeOver(rec results.Run) error {
 // sameRun refuses to mix cells of different kernels or scenarios in one run.
 func sameRun(old, now results.Run) error {
 	if old.Tool != now.Tool {
-		return fault.Requestf("resume: the run was begun by faultline %s, this is %s; run without --resume", old.Tool.Version, now.Tool.Version)
+		return errkind.Requestf("resume: the run was begun by faultline %s, this is %s; run without --resume", old.Tool.Version, now.Tool.Version)
 	}
 	if old.Shard != now.Shard {
-		return fault.Requestf("resume: the run was begun with another --shard; give the same, or run without --resume")
+		return errkind.Requestf("resume: the run was begun with another --shard; give the same, or run without --resume")
 	}
 	if len(old.Kernels) != len(now.Kernels) || len(old.Scenarios) != len(now.Scenarios) {
-		return fault.Requestf("resume: the run was begun with %d kernels and %d scenarios, this is %d and %d; give the same flags, or run without --resume",
+		return errkind.Requestf("resume: the run was begun with %d kernels and %d scenarios, this is %d and %d; give the same flags, or run without --resume",
 			len(old.Kernels), len(old.Scenarios), len(now.Kernels), len(now.Scenarios))
 	}
 	for i, k := range old.Kernels {
@@ -75,38 +75,38 @@ func sameRun(old, now results.Run) error {
 			return fmt.Errorf("resume: %s was available when the run began: %s; resume it later", k.Name, n.Unavailable)
 		}
 		if n.Digest != k.Digest || n.Name != k.Name || n.Accel != k.Accel {
-			return fault.Requestf("resume: the run was begun with %s (digest %.12s, %s), this is %s (%.12s, %s); run without --resume",
+			return errkind.Requestf("resume: the run was begun with %s (digest %.12s, %s), this is %s (%.12s, %s); run without --resume",
 				k.Name, k.Digest, k.Accel, n.Name, n.Digest, n.Accel)
 		}
 	}
 	for i, k := range old.Kernels {
 		if !maps.Equal(k.Claims, now.Kernels[i].Claims) {
-			return fault.Requestf("resume: the run was begun with other claims of what %s has (has:); give the same, or run without --resume", k.Name)
+			return errkind.Requestf("resume: the run was begun with other claims of what %s has (has:); give the same, or run without --resume", k.Name)
 		}
 	}
 	if !reflect.DeepEqual(old.Changes, now.Changes) {
-		return fault.Requestf("resume: the run was begun with other --changes; give the same, or run without --resume")
+		return errkind.Requestf("resume: the run was begun with other --changes; give the same, or run without --resume")
 	}
 	if unlike := old.Host.Unlike(now.Host, old.WithKVM() || now.WithKVM()); unlike != "" {
-		return fault.Requestf("resume: the run was begun on another machine (%s); run without --resume", unlike)
+		return errkind.Requestf("resume: the run was begun on another machine (%s); run without --resume", unlike)
 	}
 	if !maps.Equal(old.Suites, now.Suites) {
-		return fault.Requestf("resume: the run was begun with other suites than those that make build left here; " +
+		return errkind.Requestf("resume: the run was begun with other suites than those that make build left here; " +
 			"run without --resume")
 	}
 	for i, s := range old.Scenarios {
 		n := now.Scenarios[i]
 		if n.ID != s.ID {
-			return fault.Requestf("resume: the run was begun with scenario %s, this has %s instead; give the same flags",
+			return errkind.Requestf("resume: the run was begun with scenario %s, this has %s instead; give the same flags",
 				s.ID, n.ID)
 		}
 		if s.Program != nil && n.Program != nil && s.Program.SHA256 != n.Program.SHA256 {
-			return fault.Requestf("resume: the run was begun with another %s (SHA-256 %.12s, this is %.12s); "+
+			return errkind.Requestf("resume: the run was begun with another %s (SHA-256 %.12s, this is %.12s); "+
 				"run without --resume",
 				n.Program.Path, s.Program.SHA256, n.Program.SHA256)
 		}
 		if !alike(s, n) {
-			return fault.Requestf("resume: the run was begun with another scenario %s (its needs, changes or arguments); "+
+			return errkind.Requestf("resume: the run was begun with another scenario %s (its needs, changes or arguments); "+
 				"run without --resume", s.ID)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 // TestResumeWithoutRecord has a power loss take run.json and tear a cell: the run goes on
@@ -65,7 +65,7 @@ func TestResumeWithoutRecord(t *testing.T) {
 			c.change(&now)
 			err := s.takeOver(now)
 			if c.want != "" {
-				if fault.Of(err) != fault.Request || !strings.Contains(err.Error(), c.want) {
+				if errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), c.want) {
 					t.Errorf("%v, not %q", err, c.want)
 				}
 				return
@@ -101,7 +101,7 @@ func TestNothingToResume(t *testing.T) {
 		s := script(t)
 		s.Resume, s.Out = true, dir
 		err := s.checkFolder()
-		if fault.Of(err) != fault.Request || !strings.Contains(err.Error(), want) {
+		if errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, not %q", err, want)
 		}
 		s.folder.Close()
@@ -120,7 +120,7 @@ func TestResumeFollowsNoLink(t *testing.T) {
 	}
 	s.record = results.Run{Kernels: []results.Kernel{{Name: "old", Spec: "dir:old", Unavailable: "no network"}}}
 	now := results.Run{Kernels: []results.Kernel{{Name: "new", Spec: "dir:old"}}}
-	if err := s.takeOver(now); fault.Of(err) != fault.Request || !strings.Contains(err.Error(), "kernels is no regular file") {
+	if err := s.takeOver(now); errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "kernels is no regular file") {
 		t.Errorf("%v", err)
 	}
 	if _, err := os.Stat(filepath.Join(away, "old")); err != nil {

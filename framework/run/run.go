@@ -23,7 +23,7 @@ import (
 	"github.com/faultline/faultline/framework/report"
 	"github.com/faultline/faultline/framework/run/plan"
 	"github.com/faultline/faultline/internal/cache"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 	"github.com/faultline/faultline/kernels"
 )
 
@@ -222,7 +222,7 @@ func (r *run) prepare(ctx context.Context, suites []plan.Suite, picked []scenari
 	names := map[string]string{}
 	for i, k := range ks {
 		if other, twice := names[k.Name]; twice {
-			return ks, fault.Requestf("two kernels are called %q (%s and %s); name them apart in a matrix file (name:)", k.Name, other, r.Kernels[i].Spec)
+			return ks, errkind.Requestf("two kernels are called %q (%s and %s); name them apart in a matrix file (name:)", k.Name, other, r.Kernels[i].Spec)
 		}
 		names[k.Name] = r.Kernels[i].Spec
 	}
@@ -282,7 +282,7 @@ func kernelOf(ctx context.Context, e matrix.Entry, k *kernels.Kernel, err error)
 	switch {
 	case err == nil:
 		return &plan.Kernel{Kernel: k}, nil
-	case ctx.Err() != nil || fault.Of(err) != fault.Rig:
+	case ctx.Err() != nil || errkind.Of(err) != errkind.Infra:
 		return nil, &KernelError{Entry: e, Err: err}
 	}
 	return &plan.Kernel{Kernel: e.Unresolved(), Unavailable: &KernelError{Entry: e, Err: err}}, nil

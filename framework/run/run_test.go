@@ -22,7 +22,7 @@ import (
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/record/scenario"
 	"github.com/faultline/faultline/framework/run/plan"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 	"github.com/faultline/faultline/kernels"
 )
 
@@ -134,7 +134,7 @@ func TestSameRun(t *testing.T) {
 			now := base()
 			c.change(&now)
 			err := sameRun(base(), now)
-			if fault.Of(err) != fault.Request || !strings.Contains(err.Error(), c.want) {
+			if errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%v, not %q", err, c.want)
 			}
 		})
@@ -153,10 +153,10 @@ func TestSameProcessorWithKVM(t *testing.T) {
 	other.Host.CPUDigest = "2b"
 	first := of("x")
 	first.Host.CPUDigest = "1a"
-	if err := sameRun(first, other); fault.Of(err) != fault.Request || !strings.Contains(err.Error(), "other microcode or features") {
+	if err := sameRun(first, other); errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "other microcode or features") {
 		t.Errorf("%v", err)
 	}
-	if err := sameRun(of("x"), of("y")); fault.Of(err) != fault.Request || !strings.Contains(err.Error(), "another machine (processor x / y)") {
+	if err := sameRun(of("x"), of("y")); errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "another machine (processor x / y)") {
 		t.Errorf("%v", err)
 	}
 }

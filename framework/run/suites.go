@@ -17,7 +17,7 @@ import (
 	"github.com/faultline/faultline/framework/record/scenario"
 	"github.com/faultline/faultline/framework/run/plan"
 	"github.com/faultline/faultline/internal/cache"
-	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/internal/execx"
 )
 
 // ErrNoSuites says that there are no compiled suites to run.
@@ -83,7 +83,7 @@ func digests(suites []plan.Suite, picked []scenario.Info) (map[string]string, er
 func scenarios(ctx context.Context, binary string) ([]scenario.Info, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, listLimit, fmt.Errorf("no answer within %v", listLimit))
 	defer cancel()
-	out, err := tool.Command(ctx, "", nil, binary, "-test.run=.", "--faultline.list").CombinedOutput()
+	out, err := execx.Command(ctx, "", nil, binary, "-test.run=.", "--faultline.list").CombinedOutput()
 	if cause := context.Cause(ctx); cause != nil {
 		return nil, cause
 	}

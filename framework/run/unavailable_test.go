@@ -14,9 +14,9 @@ import (
 	"github.com/faultline/faultline/framework/record/scenario"
 	"github.com/faultline/faultline/framework/run/plan"
 	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/errkind"
+	"github.com/faultline/faultline/internal/execx"
 	"github.com/faultline/faultline/internal/fake"
-	"github.com/faultline/faultline/internal/fault"
-	"github.com/faultline/faultline/internal/tool"
 	"github.com/faultline/faultline/kernels/matrix"
 )
 
@@ -24,7 +24,7 @@ import (
 func noArchive(t *testing.T) {
 	t.Helper()
 	for _, name := range []string{"apt-config", "qemu-system-x86_64"} {
-		if _, err := tool.Find(name, ""); err != nil {
+		if _, err := execx.Find(name, ""); err != nil {
 			t.Skip(err)
 		}
 	}
@@ -117,7 +117,7 @@ func TestUnavailableKernel(t *testing.T) {
 			t.Errorf("the record has no digest of %s", name)
 		}
 	}
-	if record.Summary.Rig != 2*(len(picked)-1) || record.Summary.NotDoable != 3 || record.Summary.ExitCode != fault.ExitRig {
+	if record.Summary.Rig != 2*(len(picked)-1) || record.Summary.NotDoable != 3 || record.Summary.ExitCode != errkind.ExitInfra {
 		t.Errorf("%+v", record.Summary)
 	}
 	for _, c := range record.Cells {
@@ -147,21 +147,21 @@ func TestUnavailableKernels(t *testing.T) {
 	for name, c := range map[string]struct {
 		specs []string
 		all   bool
-		kind  fault.Kind
+		kind  errkind.Kind
 		want  string
 	}{
-		"a folder that is none":   {[]string{"dir:/nowhere", "apt:bookworm", good}, false, fault.Request, "dir:/nowhere"},
-		"and it comes later":      {[]string{"apt:bookworm", good, "dir:/nowhere"}, false, fault.Request, "dir:/nowhere"},
-		"none is available":       {[]string{"apt:bookworm", "apt:trixie"}, false, fault.Rig, "resolve kernel apt:bookworm"},
-		"each of them is needed":  {[]string{good, "apt:trixie"}, true, fault.Rig, "resolve kernel apt:trixie"},
-		"one is, and that is all": {[]string{"apt:trixie"}, false, fault.Rig, "resolve kernel apt:trixie"},
+		"a folder that is none":   {[]string{"dir:/nowhere", "apt:bookworm", good}, false, errkind.Request, "dir:/nowhere"},
+		"and it comes later":      {[]string{"apt:bookworm", good, "dir:/nowhere"}, false, errkind.Request, "dir:/nowhere"},
+		"none is available":       {[]string{"apt:bookworm", "apt:trixie"}, false, errkind.Infra, "resolve kernel apt:bookworm"},
+		"each of them is needed":  {[]string{good, "apt:trixie"}, true, errkind.Infra, "resolve kernel apt:trixie"},
+		"one is, and that is all": {[]string{"apt:trixie"}, false, errkind.Infra, "resolve kernel apt:trixie"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := resolving(t, c.specs...)
 			s.All = c.all
 			_, err := s.prepare(t.Context(), s.suites, nil)
 			var of *KernelError
-			if !errors.As(err, &of) || fault.Of(err) != c.kind || !strings.Contains(err.Error(), c.want) {
+			if !errors.As(err, &of) || errkind.Of(err) != c.kind || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})

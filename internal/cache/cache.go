@@ -21,7 +21,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 // Cache is a folder of entries. Use Open.
@@ -52,7 +52,7 @@ func Open(dir string) (*Cache, error) {
 	}
 	c := &Cache{dir: dir}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		if err := c.denied(err); fault.Of(err) == fault.Request {
+		if err := c.denied(err); errkind.Of(err) == errkind.Request {
 			return nil, err
 		}
 		return nil, fmt.Errorf("make the cache folder: %w; set XDG_CACHE_HOME to a folder that can be written", err)

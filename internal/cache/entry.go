@@ -16,7 +16,7 @@ import (
 	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
 
-	"github.com/faultline/faultline/internal/bounded"
+	"github.com/faultline/faultline/internal/limitread"
 )
 
 const (
@@ -128,7 +128,7 @@ func renew(path string) error {
 }
 
 func readManifest(path string) (m manifest, err error) {
-	data, err := bounded.ReadFile(filepath.Join(path, manifestName), maxManifest)
+	data, err := limitread.ReadFile(filepath.Join(path, manifestName), maxManifest)
 	if err == nil {
 		err = json.Unmarshal(data, &m)
 	}

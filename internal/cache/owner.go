@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 // DeniedError says that the cache, or a part of it, is not this user's to change.
@@ -33,8 +33,8 @@ func (e *DeniedError) Error() string {
 
 func (e *DeniedError) Unwrap() error { return e.Err }
 
-// Fault implements fault.Kinder.
-func (e *DeniedError) Fault() fault.Kind { return fault.Request }
+// ErrKind implements errkind.Kinder.
+func (e *DeniedError) ErrKind() errkind.Kind { return errkind.Request }
 
 // denied makes a *DeniedError of an error over permissions, and leaves any other.
 func (c *Cache) denied(err error) error {
@@ -104,7 +104,7 @@ func (c *Cache) tighten() error {
 	if err != nil {
 		why = fmt.Sprintf(": %v", err)
 	}
-	return fault.Requestf("other users can enter the cache %s (mode %#o), and its mode can't be made 0700%s; "+
+	return errkind.Requestf("other users can enter the cache %s (mode %#o), and its mode can't be made 0700%s; "+
 		"set XDG_CACHE_HOME to a folder of your own, on a file system that has modes", c.dir, info.Mode().Perm(), why)
 }
 

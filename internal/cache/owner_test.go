@@ -17,7 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 // Whoever can open a lock's file can hold up everybody: nobody else may.
@@ -96,7 +96,7 @@ func TestForeignFolder(t *testing.T) {
 		t.Helper()
 		_, err := Open(dir)
 		var denied *DeniedError
-		if !errors.As(err, &denied) || fault.Of(err) != fault.Request || denied.Path != at {
+		if !errors.As(err, &denied) || errkind.Of(err) != errkind.Request || denied.Path != at {
 			t.Fatalf("%v", err)
 		}
 		for _, part := range []string{"use " + at, " belongs to " + denied.Owner, "set XDG_CACHE_HOME", "chown -R"} {
@@ -168,7 +168,7 @@ func TestForeignFolder(t *testing.T) {
 func TestModeThatStays(t *testing.T) {
 	c := &Cache{dir: "/proc/self"} // ours; chmod(2) is refused, as on file systems without modes
 	err := c.tighten()
-	if fault.Of(err) != fault.Request {
+	if errkind.Of(err) != errkind.Request {
 		t.Fatalf("%v", err)
 	}
 	for _, part := range []string{"other users can enter", "/proc/self", "mode 0555", "set XDG_CACHE_HOME"} {
@@ -192,7 +192,7 @@ func TestAnothersCache(t *testing.T) {
 	says := func(t *testing.T, err error, path string) {
 		t.Helper()
 		var denied *DeniedError
-		if !errors.As(err, &denied) || fault.Of(err) != fault.Request || denied.Path != path || denied.Owner == "" {
+		if !errors.As(err, &denied) || errkind.Of(err) != errkind.Request || denied.Path != path || denied.Owner == "" {
 			t.Fatalf("%+v", err)
 		}
 		for _, part := range []string{"permission denied", path + " belongs to ", "set XDG_CACHE_HOME", "chown -R"} {

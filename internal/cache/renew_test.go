@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/faultline/faultline/internal/bounded"
+	"github.com/faultline/faultline/internal/limitread"
 )
 
 // retime gives the files of an entry other times, as a copy does.
@@ -94,7 +94,7 @@ func TestCopiedCache(t *testing.T) {
 func TestChangedAndTimesLost(t *testing.T) {
 	forge := func(t *testing.T, dir string, change func(*fileState)) {
 		t.Helper()
-		data, err := bounded.ReadFile(filepath.Join(dir, manifestName), maxManifest)
+		data, err := limitread.ReadFile(filepath.Join(dir, manifestName), maxManifest)
 		if err != nil {
 			t.Fatal(err)
 		}

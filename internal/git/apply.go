@@ -12,8 +12,8 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/faultline/faultline/internal/fault"
-	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/internal/errkind"
+	"github.com/faultline/faultline/internal/execx"
 )
 
 // ApplyError is a patch that does not apply, or changes nothing.
@@ -44,8 +44,8 @@ func (e *ApplyError) Error() string {
 	return fmt.Sprintf("%s does not apply: %s", e.Patch, why)
 }
 
-// Fault implements fault.Kinder.
-func (e *ApplyError) Fault() fault.Kind { return fault.Request }
+// ErrKind implements errkind.Kinder.
+func (e *ApplyError) ErrKind() errkind.Kind { return errkind.Request }
 
 // Edit is what is done to a tree before it is built: one of a file, or a commit
 // that is applied or reverted.
@@ -147,7 +147,7 @@ func (r *Repo) apply(ctx context.Context, env []string, tree string, p Patch) (s
 	if err == nil {
 		return r.Run(ctx, env, "write-tree")
 	}
-	var merge, failed *tool.RunError
+	var merge, failed *execx.RunError
 	if !errors.As(err, &merge) {
 		return "", err
 	}
@@ -210,7 +210,7 @@ func (r *Repo) merge(ctx context.Context, tree string, p Patch) (string, error) 
 		return "", err
 	}
 	merged, err := r.Run(ctx, nil, "merge-tree", "--write-tree", "--no-messages", ours, theirs)
-	if failed := (*tool.RunError)(nil); errors.As(err, &failed) {
+	if failed := (*execx.RunError)(nil); errors.As(err, &failed) {
 		return "", nil
 	}
 	return merged, err

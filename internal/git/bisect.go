@@ -10,8 +10,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/faultline/faultline/internal/fault"
-	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/internal/errkind"
+	"github.com/faultline/faultline/internal/execx"
 )
 
 // Term is what a commit is found to be in a bisection, in git bisect's words.
@@ -62,8 +62,8 @@ func (e *MergeBaseError) Error() string {
 		"and goes the other way; bisect from there: --old %.12s --new %.12s", e.Base, e.Old, e.Base, e.Old)
 }
 
-// Fault implements fault.Kinder.
-func (e *MergeBaseError) Fault() fault.Kind { return fault.Request }
+// ErrKind implements errkind.Kinder.
+func (e *MergeBaseError) ErrKind() errkind.Kind { return errkind.Request }
 
 // Bisect begins a bisection of the tree's history between two commits, by their
 // hashes, in a folder that is not there yet.
@@ -101,7 +101,7 @@ const (
 
 func (b *Bisection) run(ctx context.Context, args ...string) (Bisecting, error) {
 	said, err := b.repo.Output(ctx, nil, nil, append([]string{"bisect"}, args...)...)
-	var failed *tool.RunError
+	var failed *execx.RunError
 	if err != nil && !errors.As(err, &failed) {
 		return Bisecting{}, err
 	}

@@ -9,8 +9,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/faultline/faultline/internal/fault"
-	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/internal/errkind"
+	"github.com/faultline/faultline/internal/execx"
 )
 
 // kept are the variables of git's that its environment has from the caller: which git
@@ -63,13 +63,13 @@ func ours(more ...string) []string {
 // Run runs git in a folder, on a repository that the caller makes, with in as its
 // standard input, and returns what it prints, byte for byte. None of git's variables in
 // our environment counts, and no configuration of the user's or the machine's; more are
-// variables to set. A failure is a *tool.RunError.
+// variables to set. A failure is a *execx.RunError.
 func Run(ctx context.Context, dir string, more []string, in []byte, args ...string) ([]byte, error) {
 	return call(ctx, dir, ours(more...), in, args...)
 }
 
 // call runs git in a folder and returns what it prints, byte for byte. A failure is
-// a *tool.RunError; what was printed until then comes with it.
+// a *execx.RunError; what was printed until then comes with it.
 func call(ctx context.Context, dir string, env []string, in []byte, args ...string) ([]byte, error) {
 	out, _, err := heard(ctx, dir, env, in, args...)
 	return out, err
@@ -77,11 +77,11 @@ func call(ctx context.Context, dir string, env []string, in []byte, args ...stri
 
 // heard is call, with what git says beside.
 func heard(ctx context.Context, dir string, env []string, in []byte, args ...string) (printed []byte, said string, err error) {
-	bin, err := tool.Find("git", "git")
+	bin, err := execx.Find("git", "git")
 	if err != nil {
 		return nil, "", err
 	}
-	cmd := tool.Command(ctx, dir, nil, bin, args...)
+	cmd := execx.Command(ctx, dir, nil, bin, args...)
 	cmd.Env = env
 	var out, errs bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(in), &out, &errs
@@ -89,7 +89,7 @@ func heard(ctx context.Context, dir string, env []string, in []byte, args ...str
 		if ctx.Err() != nil {
 			return nil, "", context.Cause(ctx)
 		}
-		return out.Bytes(), errs.String(), &tool.RunError{Name: "git", Stderr: errs.String(), Err: err}
+		return out.Bytes(), errs.String(), &execx.RunError{Name: "git", Stderr: errs.String(), Err: err}
 	}
 	return out.Bytes(), errs.String(), nil
 }
@@ -109,11 +109,11 @@ func line(out []byte, err error, args []string) (string, error) {
 
 // answered reports whether git ran and ended with an exit code that is an answer.
 func answered(err error, code int) bool {
-	var failed *tool.RunError
+	var failed *execx.RunError
 	return errors.As(err, &failed) && exitCode(failed) == code
 }
 
-func exitCode(failed *tool.RunError) int {
+func exitCode(failed *execx.RunError) int {
 	var exit interface{ ExitCode() int }
 	switch {
 	case failed == nil:
@@ -131,5 +131,5 @@ func notTrusted(root string) error {
 	if os.Getenv("GIT_CONFIG_GLOBAL") != "" {
 		set = "env -u GIT_CONFIG_GLOBAL " + set
 	}
-	return fault.Requestf("git does not trust %s, which another user owns; run: %s", root, set)
+	return errkind.Requestf("git does not trust %s, which another user owns; run: %s", root, set)
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 // TestForms has more of the forms in which people have patches: each is applied as
@@ -85,7 +85,7 @@ func TestForms(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := r.Apply(t.Context(), h.git("rev-parse", "HEAD^{tree}"), []Edit{{File: h.file("s.mbox", c.text)}})
 			if c.refused != "" {
-				if fault.Of(err) != fault.Request || err == nil || !strings.Contains(err.Error(), c.refused) {
+				if errkind.Of(err) != errkind.Request || err == nil || !strings.Contains(err.Error(), c.refused) {
 					t.Errorf("%v, %+v; want %q", err, got, c.refused)
 				}
 				return

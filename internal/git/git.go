@@ -12,8 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/faultline/faultline/internal/fault"
-	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/internal/errkind"
+	"github.com/faultline/faultline/internal/execx"
 )
 
 // Tree is the user's repository, by the top folder of a checkout of it.
@@ -33,8 +33,8 @@ func (e *NoTreeError) Error() string {
 	return e.Root + " is no git tree; give the top folder of one"
 }
 
-// Fault implements fault.Kinder.
-func (e *NoTreeError) Fault() fault.Kind { return fault.Request }
+// ErrKind implements errkind.Kinder.
+func (e *NoTreeError) ErrKind() errkind.Kind { return errkind.Request }
 
 // RevisionError says that a repository does not have what a revision names.
 type RevisionError struct {
@@ -50,8 +50,8 @@ func (e *RevisionError) Error() string {
 	return fmt.Sprintf("%s has no revision %q; git log and git tag show those that it has", e.Root, e.Rev)
 }
 
-// Fault implements fault.Kinder.
-func (e *RevisionError) Fault() fault.Kind { return fault.Request }
+// ErrKind implements errkind.Kinder.
+func (e *RevisionError) ErrKind() errkind.Kind { return errkind.Request }
 
 // Open finds the repository of a checkout. Its error is a *NoTreeError where there is none.
 func Open(ctx context.Context, root string) (*Tree, error) {
@@ -60,11 +60,11 @@ func Open(ctx context.Context, root string) (*Tree, error) {
 		return nil, err
 	}
 	if _, err := os.Stat(root); err != nil {
-		return nil, fault.Requestf("look into the tree: %w; give a folder that can be read", err)
+		return nil, errkind.Requestf("look into the tree: %w; give a folder that can be read", err)
 	}
 	t := &Tree{Root: root}
 	top, err := t.Run(ctx, "rev-parse", "--show-toplevel")
-	var failed *tool.RunError
+	var failed *execx.RunError
 	if err != nil && !errors.As(err, &failed) {
 		return nil, err
 	}
@@ -107,7 +107,7 @@ func (t *Tree) Output(ctx context.Context, args ...string) ([]byte, error) {
 // Commit is the hash of the commit that a revision names, or a *RevisionError.
 func (t *Tree) Commit(ctx context.Context, rev string) (string, error) {
 	commit, err := t.Run(ctx, "rev-parse", "--verify", "--quiet", "--end-of-options", rev+"^{commit}")
-	var failed *tool.RunError
+	var failed *execx.RunError
 	if errors.As(err, &failed) {
 		return "", &RevisionError{Root: t.Root, Rev: rev, Shallow: t.Shallow()}
 	}

@@ -21,9 +21,9 @@ import (
 
 	"golang.org/x/text/encoding/htmlindex"
 
-	"github.com/faultline/faultline/internal/bounded"
-	"github.com/faultline/faultline/internal/fault"
-	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/internal/errkind"
+	"github.com/faultline/faultline/internal/execx"
+	"github.com/faultline/faultline/internal/limitread"
 )
 
 // mostPatch is how many bytes a file of patches may have, unpacked: twice what
@@ -79,16 +79,16 @@ func (r *Repo) file(ctx context.Context, path string) ([]Patch, []string, error)
 		diff := unix(data, reDiffLine.Match(data))
 		switch {
 		case len(reLog.FindAll(diff, 2)) > 1:
-			return nil, nil, fault.Requestf("%s has several commits as git log -p prints them, the newest first; "+
+			return nil, nil, errkind.Requestf("%s has several commits as git log -p prints them, the newest first; "+
 				"give a file of git format-patch", path)
 		case reDiff.Match(diff):
 			return []Patch{{From: name, diff: diff}}, nil, nil
 		case reColor.Match(diff) && reDiff.Match(reColor.ReplaceAll(diff, nil)):
-			return nil, nil, fault.Requestf("%s has the colours of a terminal in it; give it without: git diff --no-color", path)
+			return nil, nil, errkind.Requestf("%s has the colours of a terminal in it; give it without: git diff --no-color", path)
 		case reContext.Match(diff):
-			return nil, nil, fault.Requestf("%s is a context diff; give a unified one: diff -u", path)
+			return nil, nil, errkind.Requestf("%s is a context diff; give a unified one: diff -u", path)
 		}
-		return nil, nil, fault.Requestf("%s has no patch in it: it is neither a mail nor a diff; %s", path, giveSeries)
+		return nil, nil, errkind.Requestf("%s has no patch in it: it is neither a mail nor a diff; %s", path, giveSeries)
 	}
 	messages, err := r.split(ctx, path, data)
 	if err != nil {
@@ -100,11 +100,11 @@ func (r *Repo) file(ctx context.Context, path string) ([]Patch, []string, error)
 // readPatches reads a file, which may be packed by gzip as mail archives give them.
 func readPatches(path string) ([]byte, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return nil, fault.Requestf("%s is a folder; give the files of patches in it, in their order", path)
+		return nil, errkind.Requestf("%s is a folder; give the files of patches in it, in their order", path)
 	}
-	data, err := bounded.ReadFile(path, mostPatch)
+	data, err := limitread.ReadFile(path, mostPatch)
 	if err != nil {
-		return nil, fault.Requestf("read the patch: %w; %s", err, giveSeries)
+		return nil, errkind.Requestf("read the patch: %w; %s", err, giveSeries)
 	}
 	if bytes.HasPrefix(data, []byte("\x1f\x8b")) {
 		z, err := gzip.NewReader(bytes.NewReader(data))
@@ -112,10 +112,10 @@ func readPatches(path string) ([]byte, error) {
 			data, err = io.ReadAll(io.LimitReader(z, mostPatch+1))
 		}
 		if err != nil {
-			return nil, fault.Requestf("unpack %s: %w; the file is damaged or cut off, fetch it again", path, err)
+			return nil, errkind.Requestf("unpack %s: %w; the file is damaged or cut off, fetch it again", path, err)
 		}
 		if len(data) > mostPatch {
-			return nil, fault.Requestf("%s is larger than %d MiB unpacked, the most that is read of patches; %s",
+			return nil, errkind.Requestf("%s is larger than %d MiB unpacked, the most that is read of patches; %s",
 				path, mostPatch>>20, giveSeries)
 		}
 	}
@@ -123,11 +123,11 @@ func readPatches(path string) ([]byte, error) {
 	begins := bytes.ToLower(bytes.TrimLeft(data[:min(len(data), 512)], " \t\r\n"))
 	for _, o := range others {
 		if bytes.HasPrefix(data, []byte(o.begins)) || o.begins[0] == '<' && bytes.HasPrefix(begins, []byte(o.begins)) {
-			return nil, fault.Requestf("%s is %s", path, o.are)
+			return nil, errkind.Requestf("%s is %s", path, o.are)
 		}
 	}
 	if len(data) > tarMagic && bytes.HasPrefix(data[tarMagic:], []byte("ustar")) {
-		return nil, fault.Requestf("%s is a tar archive; unpack it first (tar -x), and give its patches in their order", path)
+		return nil, errkind.Requestf("%s is a tar archive; unpack it first (tar -x), and give its patches in their order", path)
 	}
 	return data, nil
 }
@@ -172,9 +172,9 @@ func (r *Repo) split(ctx context.Context, path string, data []byte) ([]*message,
 	}
 	defer os.RemoveAll(work)
 	_, err = r.Output(ctx, nil, data, "mailsplit", "--keep-cr", "-d6", "-o"+work)
-	var failed *tool.RunError
+	var failed *execx.RunError
 	if errors.As(err, &failed) {
-		return nil, fault.Requestf("%s is no mailbox of patches: %w; %s", path, err, giveSeries)
+		return nil, errkind.Requestf("%s is no mailbox of patches: %w; %s", path, err, giveSeries)
 	}
 	if err != nil {
 		return nil, err
@@ -191,7 +191,7 @@ func (r *Repo) split(ctx context.Context, path string, data []byte) ([]*message,
 		}
 		m, err := parse(raw)
 		if err != nil {
-			return nil, fault.Requestf("%s: read mail %d: %w; %s", path, i+1, err, giveSeries)
+			return nil, errkind.Requestf("%s: read mail %d: %w; %s", path, i+1, err, giveSeries)
 		}
 		all = append(all, m)
 	}

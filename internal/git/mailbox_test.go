@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 // letter is a mail of a mailbox; what is empty has no line.
@@ -219,7 +219,7 @@ func TestSeries(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := r.Apply(t.Context(), h.git("rev-parse", "HEAD^{tree}"), []Edit{{File: h.file("s.mbox", c.text)}})
 			if c.refused != "" {
-				if fault.Of(err) != fault.Request || err == nil || !strings.Contains(err.Error(), c.refused) {
+				if errkind.Of(err) != errkind.Request || err == nil || !strings.Contains(err.Error(), c.refused) {
 					t.Errorf("%v, %+v; want %q", err, got, c.refused)
 				}
 				return
@@ -295,7 +295,7 @@ func FuzzFile(f *testing.F) {
 			return
 		}
 		patches, _, err := choose("f", []*message{m, m})
-		if err != nil && fault.Of(err) != fault.Request || err == nil && len(patches) == 0 {
+		if err != nil && errkind.Of(err) != errkind.Request || err == nil && len(patches) == 0 {
 			t.Errorf("%d patches, %v", len(patches), err)
 		}
 	})
@@ -307,7 +307,7 @@ func TestFolderOfPatches(t *testing.T) {
 	h.commit("base", "f", "1\n")
 	r := h.repo()
 	for path, want := range map[string]string{t.TempDir(): "is a folder; give the files", filepath.Join(t.TempDir(), "none"): "no such file"} {
-		if _, err := r.Apply(t.Context(), h.git("rev-parse", "HEAD^{tree}"), []Edit{{File: path}}); fault.Of(err) != fault.Request || !strings.Contains(err.Error(), want) {
+		if _, err := r.Apply(t.Context(), h.git("rev-parse", "HEAD^{tree}"), []Edit{{File: path}}); errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v", err)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/internal/execx"
 )
 
 // present reports whether a tree has what a diff makes of it. git finds the lines of a
@@ -18,7 +18,7 @@ import (
 // words for where its lines are.
 func (r *Repo) present(ctx context.Context, env []string, tree string, diff []byte, apply []string) (there bool, elsewhere string, err error) {
 	said, err := r.said(ctx, env, diff, append(apply, "--check", "--reverse", "--verbose", "-")...)
-	if failed := (*tool.RunError)(nil); errors.As(err, &failed) {
+	if failed := (*execx.RunError)(nil); errors.As(err, &failed) {
 		return false, "", nil
 	}
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/text/encoding/htmlindex"
 
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 // message is a mail of a series or its thread.
@@ -152,7 +152,7 @@ func (c *choice) note(format string, args ...any) {
 }
 
 func (c *choice) refuse(format string, args ...any) error {
-	return fault.Requestf("%s %s", c.path, fmt.Sprintf(format, args...))
+	return errkind.Requestf("%s %s", c.path, fmt.Sprintf(format, args...))
 }
 
 // sort tells patches from cover letters, replies and other mails.

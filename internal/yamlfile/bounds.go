@@ -7,7 +7,7 @@ import (
 	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/token"
 
-	"github.com/faultline/faultline/internal/bounded"
+	"github.com/faultline/faultline/internal/limitread"
 )
 
 // The parser's time and memory grow with the square of a file's depth, and a file
@@ -20,9 +20,9 @@ const (
 	maxDepth = 16
 )
 
-// ReadFile reads a file of at most MaxBytes. The error is a *bounded.Error where
+// ReadFile reads a file of at most MaxBytes. The error is a *limitread.Error where
 // it has more, else one of package os.
-func ReadFile(name string) ([]byte, error) { return bounded.ReadFile(name, MaxBytes) }
+func ReadFile(name string) ([]byte, error) { return limitread.ReadFile(name, MaxBytes) }
 
 // depth refuses what lies too deep, by the tokens alone: outside of brackets by
 // dashes, question marks and keys that each stand further to the right than the

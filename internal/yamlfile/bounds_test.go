@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/faultline/faultline/internal/bounded"
+	"github.com/faultline/faultline/internal/limitread"
 )
 
 func testFile() File {
@@ -54,7 +54,7 @@ func TestBombs(t *testing.T) {
 			}
 		})
 	}
-	if _, err := ReadFile("/dev/zero"); !errors.As(err, new(*bounded.Error)) {
+	if _, err := ReadFile("/dev/zero"); !errors.As(err, new(*limitread.Error)) {
 		t.Errorf("a file without an end: %v", err)
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 
-	"github.com/faultline/faultline/internal/near"
+	"github.com/faultline/faultline/internal/suggest"
 )
 
 // File is a file that is read.
@@ -98,9 +98,9 @@ func (f File) Mapping(n ast.Node, what, shape string, known []string, do func(ke
 		}
 		seen[key] = true
 		if known != nil && !slices.Contains(known, key) {
-			wayOut := "it takes " + near.Quoted(known, "and")
-			if n := near.Names(key, known); len(n) > 0 {
-				wayOut = "did you mean " + near.Quoted(n, "or") + "? " + wayOut
+			wayOut := "it takes " + suggest.Quoted(known, "and")
+			if n := suggest.Names(key, known); len(n) > 0 {
+				wayOut = "did you mean " + suggest.Quoted(n, "or") + "? " + wayOut
 			}
 			return f.Refuse(v.Key.GetToken(), fmt.Sprintf("unknown key %q in %s", key, what), wayOut)
 		}

@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/internal/execx"
 	"github.com/faultline/faultline/kernels/upstream"
 )
 
@@ -62,7 +62,7 @@ func newer(tree, compiler string, others []choice) string {
 	if c, ok := pick(others, fits, major); ok {
 		install := ""
 		if !c.installed {
-			install = fmt.Sprintf("run %s and ", (&tool.MissingError{Package: c.name()}).Command())
+			install = fmt.Sprintf("run %s and ", (&execx.MissingError{Package: c.name()}).Command())
 		}
 		nearer := ""
 		if c.gcc > fits {

@@ -10,7 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/internal/execx"
 )
 
 // BzImage copies the bzImage.
@@ -42,11 +42,11 @@ func (b *Build) Image(ctx context.Context, to string) error {
 	}
 	defer f.Close()
 	if f.Section(".debug_info") != nil {
-		bin, err := tool.Find("objcopy", "binutils")
+		bin, err := execx.Find("objcopy", "binutils")
 		if err != nil {
 			return err
 		}
-		_, err = tool.Run(ctx, "", nil, bin, "--strip-debug", from, to)
+		_, err = execx.Run(ctx, "", nil, bin, "--strip-debug", from, to)
 		return err
 	}
 	return copyFile(from, to)

@@ -16,7 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/internal/execx"
 )
 
 // command prepares the kernel's make. What would go into a kernel of the machine
@@ -27,7 +27,7 @@ func (b *Build) command(ctx context.Context, args ...string) *exec.Cmd {
 	if b.CC != "" {
 		args = append([]string{"CC=" + b.CC}, args...)
 	}
-	cmd := tool.Command(ctx, b.Source, b.ccache(), "make", args...)
+	cmd := execx.Command(ctx, b.Source, b.ccache(), "make", args...)
 	cmd.Env = slices.DeleteFunc(cmd.Env, foreign)
 	// A make that is asked to end ends its compilers, and removes what they had half
 	// written; one that is killed leaves objects that look newer than their source.
@@ -106,7 +106,7 @@ func (b *Build) make(ctx context.Context, args ...string) error {
 	case f.blame == memory:
 		return fmt.Errorf("make %s: %s: memory ran out (dmesg says what was killed); close what takes much, or build where there is more (the whole log: %s)", target, f.line, b.Log)
 	case f.blame == missing && f.pkg != "":
-		return fmt.Errorf("make %s: %s: %w", target, f.line, &tool.MissingError{Tool: f.what, Package: f.pkg})
+		return fmt.Errorf("make %s: %s: %w", target, f.line, &execx.MissingError{Tool: f.what, Package: f.pkg})
 	case f.blame == missing:
 		return fmt.Errorf("make %s: a program that it calls is gone: %s; build again (the whole log: %s)", target, f.line, b.Log)
 	}

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/internal/execx"
 	"github.com/faultline/faultline/kernels/kconfig"
 )
 
@@ -15,7 +15,7 @@ import (
 // that has it.
 type need struct{ name, pkg string }
 
-// Tools says by a *tool.MissingError what a kernel's build calls and this machine
+// Tools says by a *execx.MissingError what a kernel's build calls and this machine
 // lacks, with what a configuration needs besides.
 func Tools(ctx context.Context, cc string, configs ...*kconfig.Config) error {
 	needs := []need{{"make", "make"}, {gcc(cc), gcc(cc)}, {"objcopy", "binutils"}, {"flex", "flex"}, {"bison", "bison"}, {"bc", "bc"}, {"perl", "perl"},
@@ -50,7 +50,7 @@ func lacking(ctx context.Context, cc string, needs []need) error {
 		if strings.HasSuffix(n.name, ".h") {
 			err = exec.CommandContext(ctx, cc, "-E", "-o", os.DevNull, "-include", n.name, "-x", "c", os.DevNull).Run()
 		} else {
-			_, err = tool.Find(n.name, n.pkg)
+			_, err = execx.Find(n.name, n.pkg)
 		}
 		if err != nil {
 			names, packages = append(names, n.name), append(packages, n.pkg)
@@ -59,17 +59,17 @@ func lacking(ctx context.Context, cc string, needs []need) error {
 	if len(names) == 0 || ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return &tool.MissingError{Tool: strings.Join(names, ", "), Package: strings.Join(packages, " ")}
+	return &execx.MissingError{Tool: strings.Join(names, ", "), Package: strings.Join(packages, " ")}
 }
 
 // Compiler is what the compiler says it is: another one gives other kernels. A
 // ccache that stands before it says nothing of its own.
 func Compiler(ctx context.Context, cc string) (string, error) {
-	bin, err := tool.Find(gcc(cc), gcc(cc))
+	bin, err := execx.Find(gcc(cc), gcc(cc))
 	if err != nil {
 		return "", err
 	}
-	out, err := tool.Run(ctx, "", nil, bin, "--version")
+	out, err := execx.Run(ctx, "", nil, bin, "--version")
 	line, _, _ := strings.Cut(string(out), "\n")
 	return line, err
 }

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/faultline/faultline/internal/fault"
-	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/internal/errkind"
+	"github.com/faultline/faultline/internal/execx"
 	"github.com/faultline/faultline/kernels/build"
 	"github.com/faultline/faultline/kernels/kconfig"
 )
@@ -43,7 +43,7 @@ func TestMissingTools(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			only(t, strings.Fields(c.programs)...)
 			err := build.Tools(t.Context(), "")
-			if !errors.As(err, new(*tool.MissingError)) || fault.ExitCode(err) != 2 || !strings.Contains(err.Error(), c.want) {
+			if !errors.As(err, new(*execx.MissingError)) || errkind.ExitCode(err) != 2 || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q in it", err, c.want)
 			}
 		})

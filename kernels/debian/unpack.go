@@ -13,14 +13,14 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/internal/execx"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/modules"
 )
 
 // Damaged says that a package file is broken, if dpkg-deb found it so.
 func Damaged(file string, err error) error {
-	var r *tool.RunError
+	var r *execx.RunError
 	if errors.As(err, &r) {
 		return &kernels.SpecError{Problem: fmt.Sprintf("unpack %s", file), Err: err, WayOut: "download the package again"}
 	}
@@ -86,13 +86,13 @@ func checkSplit(packages []kernels.Package) error {
 // unpackDeb writes what a kernel needs of a package into dir, and returns the
 // paths of the kernel images in it.
 func unpackDeb(ctx context.Context, dir, file string) (images []string, err error) {
-	dpkg, err := tool.Find("dpkg-deb", "dpkg")
+	dpkg, err := execx.Find("dpkg-deb", "dpkg")
 	if err != nil {
 		return nil, err
 	}
 	child, cancel := context.WithCancel(ctx)
 	defer cancel()
-	cmd := tool.Command(child, "", nil, dpkg, "--fsys-tarfile", file)
+	cmd := execx.Command(child, "", nil, dpkg, "--fsys-tarfile", file)
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	out, err := cmd.StdoutPipe()
@@ -118,7 +118,7 @@ func unpackDeb(ctx context.Context, dir, file string) (images []string, err erro
 		return nil, err // writing, not reading
 	}
 	// Where both complain, dpkg-deb knows why.
-	return nil, Damaged(file, &tool.RunError{Name: "dpkg-deb", Stderr: errs.String(), Err: errors.Join(err, waitErr)})
+	return nil, Damaged(file, &execx.RunError{Name: "dpkg-deb", Stderr: errs.String(), Err: errors.Join(err, waitErr)})
 }
 
 func isTarError(err error) bool {

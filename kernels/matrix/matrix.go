@@ -13,9 +13,9 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
 
-	"github.com/faultline/faultline/internal/bounded"
-	"github.com/faultline/faultline/internal/near"
-	"github.com/faultline/faultline/internal/plain"
+	"github.com/faultline/faultline/internal/limitread"
+	"github.com/faultline/faultline/internal/sanitize"
+	"github.com/faultline/faultline/internal/suggest"
 	"github.com/faultline/faultline/internal/yamlfile"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/source"
@@ -68,8 +68,8 @@ func (m *Matrix) CheckChanges(known []string) error {
 			continue
 		}
 		e := &kernels.SpecError{What: d.pos, Problem: fmt.Sprintf("no change is called %q", d.change), WayOut: "known are " + strings.Join(known, ", ")}
-		if n := near.Names(d.change, known); len(n) > 0 {
-			e.WayOut = "did you mean " + near.Quoted(n, "or") + "? " + e.WayOut
+		if n := suggest.Names(d.change, known); len(n) > 0 {
+			e.WayOut = "did you mean " + suggest.Quoted(n, "or") + "? " + e.WayOut
 		}
 		return e
 	}
@@ -81,7 +81,7 @@ func (m *Matrix) CheckChanges(known []string) error {
 func (e Entry) Unresolved() *kernels.Kernel {
 	k := &kernels.Kernel{Spec: e.Spec, Name: e.Name, Has: e.Has}
 	if k.Name == "" {
-		k.Name = plain.Line(e.Spec)
+		k.Name = sanitize.Line(e.Spec)
 	}
 	return k
 }
@@ -104,7 +104,7 @@ func Wide() (*Matrix, error) { return Parse("wide.yaml", wideYAML) }
 // names the file, the line and the column.
 func Load(path string) (*Matrix, error) {
 	data, err := yamlfile.ReadFile(path)
-	var large *bounded.Error
+	var large *limitread.Error
 	switch {
 	case errors.As(err, &large):
 		return nil, &kernels.SpecError{What: "matrix", Problem: large.Error(), WayOut: "leave what is no list of kernels out, or divide it"}
@@ -188,7 +188,7 @@ func (p *matrixParser) entry(n ast.Node) (e Entry, nameAt *token.Token, err erro
 		switch key {
 		case "name":
 			e.Name, nameAt = s, yamlfile.Begin(v.Value)
-			if s != plain.Line(s) {
+			if s != sanitize.Line(s) {
 				return p.Refuse(nameAt, fmt.Sprintf("the name %q is no line of plain text", s), "write one without control characters, line breaks and what a CI's runner obeys (::name::)")
 			}
 		case "spec":

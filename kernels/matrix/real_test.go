@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/internal/execx"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/modules"
 )
@@ -20,7 +20,7 @@ func TestReal(t *testing.T) {
 		t.Skip("downloads kernels; not with -short")
 	}
 	for name, pkg := range map[string]string{"apt-get": "apt", "dpkg-deb": "dpkg", "depmod": "kmod"} {
-		if _, err := tool.Find(name, pkg); err != nil {
+		if _, err := execx.Find(name, pkg); err != nil {
 			t.Skip(err)
 		}
 	}

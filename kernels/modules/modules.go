@@ -19,7 +19,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/therootcompany/xz" // not ulikunitz/xz: kernels are filtered for x86 (BCJ), which that one lacks
 
-	"github.com/faultline/faultline/internal/bounded"
+	"github.com/faultline/faultline/internal/limitread"
 )
 
 // Index knows the modules of one folder. Use Open.
@@ -62,7 +62,7 @@ func (e *UnknownError) Error() string {
 // Open reads modules.dep of the folder, and modules.builtin, modules.softdep
 // and modules.alias where they are there.
 func Open(dir string) (*Index, error) {
-	data, err := bounded.ReadFile(filepath.Join(dir, "modules.dep"), maxList)
+	data, err := limitread.ReadFile(filepath.Join(dir, "modules.dep"), maxList)
 	if err != nil {
 		return nil, fmt.Errorf("read the modules' dependencies: %w; make the file with depmod -b", err)
 	}
@@ -74,7 +74,7 @@ func Open(dir string) (*Index, error) {
 	for name, parse := range map[string]func([]byte){
 		"modules.builtin": x.parseBuiltin, "modules.softdep": x.parseSoft, "modules.alias": x.parseAlias,
 	} {
-		data, err := bounded.ReadFile(filepath.Join(dir, name), maxList)
+		data, err := limitread.ReadFile(filepath.Join(dir, name), maxList)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -333,7 +333,7 @@ const windowMax = 128 << 20
 // Read returns a module file's content, decompressed (.ko, .ko.xz, .ko.zst and
 // .ko.gz), so that init_module(2) of any kernel takes it.
 func Read(file string) ([]byte, error) {
-	data, err := bounded.ReadFile(file, MaxBytes)
+	data, err := limitread.ReadFile(file, MaxBytes)
 	if err != nil {
 		return nil, fmt.Errorf("read a module: %w", err)
 	}

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/faultline/faultline/internal/cache"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 // link makes links of what files maps to, each path below dir.
@@ -194,7 +194,7 @@ func TestDirOfManyLinks(t *testing.T) {
 	}
 	opts := testOptions(t)
 	_, err := Resolve(t.Context(), "dir:"+dir, opts)
-	if fault.Of(err) != fault.Request || !strings.Contains(err.Error(), "larger than 16 GiB together; install the modules without") {
+	if errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "larger than 16 GiB together; install the modules without") {
 		t.Errorf("18 GB of links to 200 MiB: %v", err)
 	}
 	if n := cache.DiskUse(opts.Cache.Dir()); n > 1<<20 {

@@ -9,8 +9,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/faultline/faultline/internal/near"
-	"github.com/faultline/faultline/internal/plain"
+	"github.com/faultline/faultline/internal/sanitize"
+	"github.com/faultline/faultline/internal/suggest"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/source/apt"
 	"github.com/faultline/faultline/kernels/source/deb"
@@ -111,11 +111,11 @@ func request(s kernels.Source, arg string) (kernels.Request, error) {
 		if err != nil {
 			return r, &kernels.SpecError{Problem: fmt.Sprintf("the value of %s", name), Err: err, WayOut: "write % as %25, & as %26, ? as %3F"}
 		}
-		e := &kernels.SpecError{Problem: fmt.Sprintf("%s: takes no %q", s.Scheme, name), WayOut: "it takes " + near.Quoted(s.Settings, "and")}
+		e := &kernels.SpecError{Problem: fmt.Sprintf("%s: takes no %q", s.Scheme, name), WayOut: "it takes " + suggest.Quoted(s.Settings, "and")}
 		switch {
 		case !slices.Contains(s.Settings, name):
-			if n := near.Names(name, s.Settings); len(n) > 0 {
-				e.WayOut = "did you mean " + near.Quoted(n, "or") + "?"
+			if n := suggest.Names(name, s.Settings); len(n) > 0 {
+				e.WayOut = "did you mean " + suggest.Quoted(n, "or") + "?"
 			}
 			return r, e
 		case value == "":
@@ -148,7 +148,7 @@ func (l List) parse(spec string) (kernels.Source, kernels.Request, error) {
 		e.Problem = fmt.Sprintf("unknown scheme %q", scheme)
 	}
 	e.WayOut = "write one of " + strings.Join(l.Forms(), ", ")
-	if n := near.Names(scheme, names); ok && len(n) > 0 {
+	if n := suggest.Names(scheme, names); ok && len(n) > 0 {
 		e.WayOut = fmt.Sprintf("did you mean %q? %s", n[0], e.WayOut)
 	} else {
 		for _, s := range l {
@@ -196,7 +196,7 @@ func (l List) Resolve(ctx context.Context, spec string, opts kernels.Options) (*
 	if k.Name == "" {
 		k.Name = fmt.Sprintf("%s (%s)", k.Version, spec)
 	}
-	k.Name = plain.Line(k.Name) // a folder's may be anything, and it goes into scripts and logs
+	k.Name = sanitize.Line(k.Name) // a folder's may be anything, and it goes into scripts and logs
 	return k, nil
 }
 

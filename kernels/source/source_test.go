@@ -14,8 +14,8 @@ import (
 	"testing"
 
 	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/execx"
 	"github.com/faultline/faultline/internal/fake"
-	"github.com/faultline/faultline/internal/tool"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/source/apt"
 	"github.com/faultline/faultline/kernels/source/deb"
@@ -85,7 +85,7 @@ func usual() files {
 func needs(t *testing.T, names ...string) {
 	t.Helper()
 	for _, n := range names {
-		if _, err := tool.Find(n, ""); err != nil {
+		if _, err := execx.Find(n, ""); err != nil {
 			t.Skip(err)
 		}
 	}
@@ -289,7 +289,7 @@ func TestToolError(t *testing.T) {
 	t.Setenv("PATH", "/nowhere")
 	opts := testOptions(t)
 	_, err := Resolve(t.Context(), "apt:bookworm", opts)
-	var missing *tool.MissingError
+	var missing *execx.MissingError
 	if !errors.As(err, &missing) || missing.Package != "apt" || !strings.Contains(err.Error(), "apt-get install -y apt") {
 		t.Errorf("error %v does not name the package", err)
 	}

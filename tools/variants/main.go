@@ -25,7 +25,7 @@ import (
 	"syscall"
 	"text/tabwriter"
 
-	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/internal/execx"
 )
 
 func main() {
@@ -93,7 +93,7 @@ func choose(names []string) ([]string, error) {
 // makeAll makes one after the other, also where one fails: a newer source may
 // lack the text that one variant looks for.
 func makeAll(ctx context.Context, dir string, names []string, patches string) error {
-	if _, err := tool.Find("xz", "xz-utils"); err != nil {
+	if _, err := execx.Find("xz", "xz-utils"); err != nil {
 		return err
 	}
 	abs, err := filepath.Abs(dir)

@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/faultline/faultline/internal/execx"
 	"github.com/faultline/faultline/internal/git"
-	"github.com/faultline/faultline/internal/tool"
 )
 
 // repo is the repository that gets the kernels, as branches. It has no files checked
@@ -79,19 +79,19 @@ func (r repo) source(ctx context.Context, version string) (commit string, err er
 	name := "linux-source-" + version
 	archive := filepath.Join("/usr/src", name+".tar.xz")
 	if _, err := os.Stat(archive); err != nil {
-		if _, err := tool.Run(ctx, unpacked, nil, "apt-get", "download", name); err != nil {
+		if _, err := execx.Run(ctx, unpacked, nil, "apt-get", "download", name); err != nil {
 			return "", err
 		}
 		packages, err := fs.Glob(os.DirFS(unpacked), "*.deb")
 		if err != nil || len(packages) != 1 {
 			return "", fmt.Errorf("apt-get download %s left %d packages", name, len(packages))
 		}
-		if _, err := tool.Run(ctx, unpacked, nil, "dpkg-deb", "-x", packages[0], "."); err != nil {
+		if _, err := execx.Run(ctx, unpacked, nil, "dpkg-deb", "-x", packages[0], "."); err != nil {
 			return "", err
 		}
 		archive = filepath.Join(unpacked, archive)
 	}
-	if _, err := tool.Run(ctx, unpacked, nil, "tar", "-xf", archive); err != nil {
+	if _, err := execx.Run(ctx, unpacked, nil, "tar", "-xf", archive); err != nil {
 		return "", err
 	}
 	return r.takeIn(ctx, version, filepath.Join(unpacked, name))

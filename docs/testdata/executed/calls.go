@@ -5,8 +5,8 @@ import (
 	"os/exec"
 	"testing"
 
-	"github.com/faultline/faultline/internal/reader"
-	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/internal/execx"
+	"github.com/faultline/faultline/internal/exttest"
 )
 
 // Each of these is found by TestExecutedIsFound.
@@ -15,12 +15,12 @@ func calls(ctx context.Context, t *testing.T, unknown string) {
 	exec.CommandContext(ctx, "two")
 	path, _ := exec.LookPath("three")
 	exec.Command(path)
-	four, _ := tool.Find("four", "package")
-	tool.Run(ctx, "", nil, four)
-	tool.Run(ctx, "", nil, "/usr/bin/five")
-	tool.Command(ctx, "", nil, "six", "x")
-	tool.Ask(ctx, 0, "seven")
-	exec.Command(reader.Program(t, "eight"))
+	four, _ := execx.Find("four", "package")
+	execx.Run(ctx, "", nil, four)
+	execx.Run(ctx, "", nil, "/usr/bin/five")
+	execx.Command(ctx, "", nil, "six", "x")
+	execx.Ask(ctx, 0, "seven")
+	exec.Command(exttest.Program(t, "eight"))
 	exec.Command("sh", "-c", "own() { :; }; own; x=$(nine | ten); exec env -i x")
 
 	// Nobody can see what this is.

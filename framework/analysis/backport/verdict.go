@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"github.com/faultline/faultline/framework/analysis/judge"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 // Question says which kernels of a run are compared, by name, and by what.
@@ -145,9 +145,9 @@ func (v Verdict) Is(k Kind) bool { return slices.Contains(v.Kinds, k) }
 func (v Verdict) ExitCode() int {
 	switch {
 	case v.Is(Incomplete), v.Is(Collateral), v.Is(DoesNotBoot), v.Is(AlreadyThere):
-		return fault.ExitUnexpected
+		return errkind.ExitUnexpected
 	case v.Is(NotJudged), v.Is(BaseDoesNotBoot):
-		return fault.ExitRig
+		return errkind.ExitInfra
 	}
-	return fault.ExitExpected
+	return errkind.ExitExpected
 }

@@ -11,7 +11,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/faultline/faultline/internal/near"
+	"github.com/faultline/faultline/internal/suggest"
 )
 
 // Change is a kernel commit after which user space sees something else. Each
@@ -137,7 +137,7 @@ func (l List) ByID(id string) (Change, error) {
 			return c, nil
 		}
 	}
-	if names := near.Names(id, l.IDs()); len(names) > 0 {
+	if names := suggest.Names(id, l.IDs()); len(names) > 0 {
 		return Change{}, fmt.Errorf("no known change %q; did you mean %s?", id, strings.Join(names, " or "))
 	}
 	return Change{}, fmt.Errorf("no known change %q; known are %s", id, strings.Join(l.IDs(), ", "))

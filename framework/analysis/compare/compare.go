@@ -15,7 +15,7 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/matrix"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 // Side is one of the two records.
@@ -108,13 +108,13 @@ func Finding(d judge.Difference) bool { return d.ExplainedBy == "" || d.Lost }
 
 // ExitCode is what the command line ends with.
 func (c Comparison) ExitCode() int {
-	code := fault.ExitExpected
+	code := errkind.ExitExpected
 	for _, p := range c.Pairs {
 		if slices.ContainsFunc(p.Differences, Finding) {
-			return fault.ExitUnexpected
+			return errkind.ExitUnexpected
 		}
 		if p.Compared == 0 || len(p.OtherHost) > 0 || slices.ContainsFunc(p.Left, func(l Left) bool { return l.Rig }) {
-			code = fault.ExitRig
+			code = errkind.ExitInfra
 		}
 	}
 	return code
@@ -127,11 +127,11 @@ func (c Comparison) Moved() int {
 	code := c.ExitCode()
 	for _, p := range c.Pairs {
 		if len(p.Differences) > 0 || slices.ContainsFunc(p.Left, func(l Left) bool { return l.Moved }) {
-			return fault.ExitUnexpected
+			return errkind.ExitUnexpected
 		}
 	}
-	if len(c.Gone) > 0 && code == fault.ExitExpected {
-		code = fault.ExitRig
+	if len(c.Gone) > 0 && code == errkind.ExitExpected {
+		code = errkind.ExitInfra
 	}
 	return code
 }
@@ -139,7 +139,7 @@ func (c Comparison) Moved() int {
 // Of compares. That nothing of the one is in the other is the request's fault.
 func Of(a, b Side, opt Options) (Comparison, error) {
 	if a.Baseline != nil && b.Baseline != nil {
-		return Comparison{}, fault.Requestf("%s and %s are both baselines, which say nothing of how they came about; give the folder of a run for one of them", a.Label, b.Label)
+		return Comparison{}, errkind.Requestf("%s and %s are both baselines, which say nothing of how they came about; give the folder of a run for one of them", a.Label, b.Label)
 	}
 	pairs, onlyA, onlyB, err := pairUp(a, b, opt.Pairs)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 	"github.com/faultline/faultline/framework/internal/demo"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -116,7 +116,7 @@ func TestLossOnAnotherHost(t *testing.T) {
 	}
 	survived := record("7.2.22", observe.After)
 	for qemu, want := range map[string]struct{ code, own, others int }{
-		"7.2.22": {fault.ExitUnexpected, 2, 0}, "10.0.13": {fault.ExitRig, 0, 2}, "": {fault.ExitExpected, 2, 0},
+		"7.2.22": {errkind.ExitUnexpected, 2, 0}, "10.0.13": {errkind.ExitInfra, 0, 2}, "": {errkind.ExitExpected, 2, 0},
 	} {
 		c := of(t, whole(survived), whole(record(qemu, observe.Before)), compare.Options{})
 		if p := c.Pairs[0]; c.ExitCode() != want.code || len(p.Differences) != want.own || len(p.OtherHost) != want.others {
@@ -165,7 +165,7 @@ func TestPairs(t *testing.T) {
 			var got string
 			if err != nil {
 				got = err.Error()
-				if fault.Of(err) != fault.Request {
+				if errkind.Of(err) != errkind.Request {
 					t.Errorf("%v is no wrong request", err)
 				}
 			} else {

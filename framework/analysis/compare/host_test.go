@@ -11,7 +11,7 @@ import (
 	"github.com/faultline/faultline/framework/record/baseline"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 // with is a run in which cells are changed.
@@ -57,15 +57,15 @@ func TestOtherHost(t *testing.T) {
 		own      int // differences that are the kernel's
 		code     int
 	}{
-		"the same host":               {whole(demo.Run()), whole(all(differs)), false, "", 2, fault.ExitUnexpected},
-		"another QEMU":                {whole(demo.Run()), whole(all(differs, qemu("10.0.13"))), false, "QEMU 7.2.22 / 10.0.13", 0, fault.ExitRig},
-		"another QEMU, the same seen": {whole(demo.Run()), whole(all(qemu("10.0.13"))), false, "", 0, fault.ExitExpected},
-		"one that is not recorded":    {whole(demo.Run()), whole(all(differs, qemu(""))), false, "", 2, fault.ExitUnexpected},
-		"another accelerator":         {whole(demo.Run()), whole(all(differs, accel("kvm", "x"))), true, "accelerator tcg / kvm", 0, fault.ExitRig},
-		"another processor, KVM":      {whole(all(accel("kvm", "x"))), whole(all(differs, accel("kvm", "y"))), false, "processor x / y", 0, fault.ExitRig},
-		"another processor, TCG":      {whole(all(accel("tcg", "x"))), whole(all(differs, accel("tcg", "y"))), false, "", 2, fault.ExitUnexpected},
-		"a change, and another QEMU":  {kernel(demo.Run(), demo.OldName), kernel(all(qemu("10.0.13")), demo.NewName), false, "", 21, fault.ExitExpected},
-		"a loss, and another QEMU":    {kernel(demo.Every()["lost change"], demo.OldName), kernel(lostOn("10.0.13"), demo.NewName), false, "QEMU 7.2.22 / 10.0.13", 21, fault.ExitRig},
+		"the same host":               {whole(demo.Run()), whole(all(differs)), false, "", 2, errkind.ExitUnexpected},
+		"another QEMU":                {whole(demo.Run()), whole(all(differs, qemu("10.0.13"))), false, "QEMU 7.2.22 / 10.0.13", 0, errkind.ExitInfra},
+		"another QEMU, the same seen": {whole(demo.Run()), whole(all(qemu("10.0.13"))), false, "", 0, errkind.ExitExpected},
+		"one that is not recorded":    {whole(demo.Run()), whole(all(differs, qemu(""))), false, "", 2, errkind.ExitUnexpected},
+		"another accelerator":         {whole(demo.Run()), whole(all(differs, accel("kvm", "x"))), true, "accelerator tcg / kvm", 0, errkind.ExitInfra},
+		"another processor, KVM":      {whole(all(accel("kvm", "x"))), whole(all(differs, accel("kvm", "y"))), false, "processor x / y", 0, errkind.ExitInfra},
+		"another processor, TCG":      {whole(all(accel("tcg", "x"))), whole(all(differs, accel("tcg", "y"))), false, "", 2, errkind.ExitUnexpected},
+		"a change, and another QEMU":  {kernel(demo.Run(), demo.OldName), kernel(all(qemu("10.0.13")), demo.NewName), false, "", 21, errkind.ExitExpected},
+		"a loss, and another QEMU":    {kernel(demo.Every()["lost change"], demo.OldName), kernel(lostOn("10.0.13"), demo.NewName), false, "QEMU 7.2.22 / 10.0.13", 21, errkind.ExitInfra},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := of(t, test.a, test.b, compare.Options{AnyAccel: test.anyAccel})

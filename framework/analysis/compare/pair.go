@@ -6,7 +6,7 @@ import (
 
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/matrix"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 // Find is the kernel of a run that somebody means: by its name, its spec, its
@@ -39,7 +39,7 @@ func (s Side) find(kernel string) (results.Kernel, error) {
 	if k, ok := Find(s.Run, kernel); ok {
 		return k, nil
 	}
-	return results.Kernel{}, fault.Requestf("%s has no kernel %q, or more than one; it has %s", s.Label, kernel, matrix.List(names(s.Run.Kernels)))
+	return results.Kernel{}, errkind.Requestf("%s has no kernel %q, or more than one; it has %s", s.Label, kernel, matrix.List(names(s.Run.Kernels)))
 }
 
 func names(kernels []results.Kernel) []string {
@@ -85,7 +85,7 @@ func pairUp(a, b Side, told [][2]string) (pairs [][2]results.Kernel, onlyA, only
 		}
 		i, j := at(left, x.Name), at(right, y.Name)
 		if i < 0 || j < 0 {
-			return nil, nil, nil, fault.Requestf("--pair %s=%s: one of them has another partner already, or is not asked for", p[0], p[1])
+			return nil, nil, nil, errkind.Requestf("--pair %s=%s: one of them has another partner already, or is not asked for", p[0], p[1])
 		}
 		take(i, j)
 	}
@@ -106,7 +106,7 @@ func pairUp(a, b Side, told [][2]string) (pairs [][2]results.Kernel, onlyA, only
 		take(0, 0)
 	}
 	if len(pairs) == 0 {
-		return nil, nil, nil, fault.Requestf("no kernel of %s (%s) is in %s (%s); say which belong together with --pair A=B, or name one of each: DIR:KERNEL",
+		return nil, nil, nil, errkind.Requestf("no kernel of %s (%s) is in %s (%s); say which belong together with --pair A=B, or name one of each: DIR:KERNEL",
 			a.Label, matrix.List(names(left)), b.Label, matrix.List(names(right)))
 	}
 	return pairs, names(left), names(right), nil

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/faultline/faultline/framework/report/matrix"
-	"github.com/faultline/faultline/internal/plain"
+	"github.com/faultline/faultline/internal/sanitize"
 )
 
 // Write writes what differs for a person: a line a field below its scenario, after
@@ -26,12 +26,12 @@ func (c Comparison) Write(w io.Writer) error {
 		names []string
 	}{{"A", c.OnlyA}, {"B", c.OnlyB}} {
 		for _, n := range only.names {
-			fmt.Fprintf(&b, "Only in %s: %s\n", only.side, plain.Line(n))
+			fmt.Fprintf(&b, "Only in %s: %s\n", only.side, sanitize.Line(n))
 		}
 	}
 	for _, g := range c.Gone {
 		fmt.Fprintf(&b, "Not compared: %s is not in B, which planned %s of it\n",
-			plain.Line(g.Kernel), matrix.Count(g.Scenarios, "scenario"))
+			sanitize.Line(g.Kernel), matrix.Count(g.Scenarios, "scenario"))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -42,17 +42,17 @@ func (c Comparison) pair(b *strings.Builder, p Pair) {
 		side string
 		of   Column
 	}{{"A", p.A}, {"B", p.B}} {
-		fmt.Fprintf(b, "%s: %s, of ", s.side, plain.Line(s.of.Kernel))
+		fmt.Fprintf(b, "%s: %s, of ", s.side, sanitize.Line(s.of.Kernel))
 		if s.of.Run != "" {
-			fmt.Fprintf(b, "run %s in ", plain.Line(s.of.Run))
+			fmt.Fprintf(b, "run %s in ", sanitize.Line(s.of.Run))
 		}
-		fmt.Fprintln(b, plain.Line(s.of.Label))
+		fmt.Fprintln(b, sanitize.Line(s.of.Label))
 	}
 	scenario := ""
 	for _, d := range p.Differences {
 		if d.Scenario != scenario {
 			scenario = d.Scenario
-			fmt.Fprintf(b, "\n%s\n", plain.Line(scenario))
+			fmt.Fprintf(b, "\n%s\n", sanitize.Line(scenario))
 		}
 		sign, why := " ", d.ExplainedBy
 		switch {
@@ -61,24 +61,24 @@ func (c Comparison) pair(b *strings.Builder, p Pair) {
 		case why == "":
 			sign, why = "!", "UNEXPLAINED"
 		}
-		fmt.Fprintf(b, "%s %s [%s]\n", sign, plain.Line(d.String()), plain.Line(why))
+		fmt.Fprintf(b, "%s %s [%s]\n", sign, sanitize.Line(d.String()), sanitize.Line(why))
 	}
 	for _, d := range p.OtherHost {
 		if d.Scenario != scenario {
 			scenario = d.Scenario
-			fmt.Fprintf(b, "\n%s\n", plain.Line(scenario))
+			fmt.Fprintf(b, "\n%s\n", sanitize.Line(scenario))
 		}
-		fmt.Fprintf(b, "? %s [%s]\n", plain.Line(d.String()), plain.Line(d.Cause))
+		fmt.Fprintf(b, "? %s [%s]\n", sanitize.Line(d.String()), sanitize.Line(d.Cause))
 	}
 	b.WriteByte('\n')
-	fmt.Fprintln(b, plain.Line(c.sentence(p)))
+	fmt.Fprintln(b, sanitize.Line(c.sentence(p)))
 	otherHost(b, p)
 	if n := len(p.Left); n > 0 && p.Compared > 0 {
 		fmt.Fprintf(b, "%d of %s could not be compared.\n", n, matrix.Count(n+p.Compared, "scenario"))
 	}
 	left(b, p)
 	if len(p.Unrecorded) > 0 {
-		fmt.Fprintf(b, "Not compared, because only one version of Faultline records it: %s\n", plain.Line(strings.Join(p.Unrecorded, ", ")))
+		fmt.Fprintf(b, "Not compared, because only one version of Faultline records it: %s\n", sanitize.Line(strings.Join(p.Unrecorded, ", ")))
 	}
 }
 
@@ -142,7 +142,7 @@ func otherHost(b *strings.Builder, p Pair) {
 	}
 	for _, cause := range order {
 		fmt.Fprintf(b, "Not judged, because the kernel is not all that differs (%s): %s: %s\n",
-			plain.Line(cause), matrix.Count(len(of[cause]), "scenario"), named(of[cause]))
+			sanitize.Line(cause), matrix.Count(len(of[cause]), "scenario"), named(of[cause]))
 	}
 }
 
@@ -166,7 +166,7 @@ func left(b *strings.Builder, p Pair) {
 		if r.moved {
 			what = "Observed in A only"
 		}
-		fmt.Fprintf(b, "%s: %s: %s\n", what, named(of[r]), plain.Line(r.why))
+		fmt.Fprintf(b, "%s: %s: %s\n", what, named(of[r]), sanitize.Line(r.why))
 	}
 }
 
@@ -175,7 +175,7 @@ func named(ids []string) string {
 	if more := len(ids) - mostNamed; more > 0 {
 		ids = append(slices.Clone(ids[:mostNamed]), fmt.Sprintf("%d more", more))
 	}
-	return plain.Line(strings.Join(ids, ", "))
+	return sanitize.Line(strings.Join(ids, ", "))
 }
 
 // mostNamed is how many scenarios are named of those with the same reason.

@@ -13,7 +13,7 @@ import (
 	"github.com/faultline/faultline/framework/analysis/compare"
 	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/results"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 // Source is a record.
@@ -123,11 +123,11 @@ type Gap struct {
 func (h History) ExitCode() int {
 	switch {
 	case slices.ContainsFunc(h.Flips, Flip.Finding):
-		return fault.ExitUnexpected
+		return errkind.ExitUnexpected
 	case slices.ContainsFunc(h.Gaps, func(g Gap) bool { return g.Rig }):
-		return fault.ExitRig
+		return errkind.ExitInfra
 	}
-	return fault.ExitExpected
+	return errkind.ExitExpected
 }
 
 // Of makes the history of records. That none of them has a kernel whose version
@@ -146,7 +146,7 @@ func Of(sources []Source, opt Options) (History, error) {
 	h := History{Flips: []Flip{}, Moves: []Move{}, known: change.All().With(declared)}
 	h.place(sources, declared)
 	if len(h.Kernels) == 0 {
-		return History{}, fault.Requestf("none of the kernels has a version that can be read: %s", strings.Join(titles(h.Unplaced), ", "))
+		return History{}, errkind.Requestf("none of the kernels has a version that can be read: %s", strings.Join(titles(h.Unplaced), ", "))
 	}
 	h.rows = map[string]int{}
 	for _, id := range compare.Planned(runs(sources)...) {

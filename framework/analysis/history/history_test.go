@@ -13,7 +13,7 @@ import (
 	"github.com/faultline/faultline/framework/internal/demo"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 func of(t *testing.T, runs ...results.Run) history.History {
@@ -181,7 +181,7 @@ func TestUnplaced(t *testing.T) {
 		t.Errorf("%s %+v", show(h), h.Unplaced)
 	}
 	_, err := history.Of([]history.Source{{Run: kernels("next")}}, history.Options{})
-	if err == nil || fault.Of(err) != fault.Request || !strings.Contains(err.Error(), "linux next") {
+	if err == nil || errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "linux next") {
 		t.Error(err)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/faultline/faultline/framework/report/matrix"
-	"github.com/faultline/faultline/internal/plain"
+	"github.com/faultline/faultline/internal/sanitize"
 	"github.com/faultline/faultline/kernels/upstream"
 )
 
@@ -18,21 +18,21 @@ const named = 8
 // it the scenarios. A finding begins with a !.
 func (h History) Write(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, the oldest first: %s\n", matrix.Count(len(h.Kernels), "kernel"), plain.Line(strings.Join(titles(h.Kernels), ", ")))
+	fmt.Fprintf(&b, "%s, the oldest first: %s\n", matrix.Count(len(h.Kernels), "kernel"), sanitize.Line(strings.Join(titles(h.Kernels), ", ")))
 	if len(h.Unplaced) > 0 {
-		fmt.Fprintf(&b, "Compared with none, because their versions can't be read: %s\n", plain.Line(strings.Join(titles(h.Unplaced), ", ")))
+		fmt.Fprintf(&b, "Compared with none, because their versions can't be read: %s\n", sanitize.Line(strings.Join(titles(h.Unplaced), ", ")))
 	}
 	at := [2]int{-1, -1}
 	for _, m := range h.Moves {
 		if here := [2]int{m.From, m.To}; here != at {
 			at = here
-			fmt.Fprintf(&b, "\n%s\n", plain.Line(h.way(m)))
+			fmt.Fprintf(&b, "\n%s\n", sanitize.Line(h.way(m)))
 		}
 		mark := "  "
 		if m.Finding() {
 			mark = "! "
 		}
-		fmt.Fprintf(&b, "%s%s: %s\n    %s\n", mark, plain.Line(h.reason(m)), matrix.Count(len(m.Scenarios), "scenario"), some(m.Scenarios))
+		fmt.Fprintf(&b, "%s%s: %s\n    %s\n", mark, sanitize.Line(h.reason(m)), matrix.Count(len(m.Scenarios), "scenario"), some(m.Scenarios))
 	}
 	flipped := map[string]bool{}
 	for _, f := range h.Flips {
@@ -40,10 +40,10 @@ func (h History) Write(w io.Writer) error {
 	}
 	fmt.Fprintf(&b, "\n%d of %s flipped, %s.\n", len(flipped), matrix.Count(len(h.Scenarios), "scenario"), h.verdict())
 	for _, g := range h.Gaps {
-		fmt.Fprintf(&b, "Not known of %s: %s: %s\n    %s\n", plain.Line(h.Kernels[g.Kernel].Title), matrix.Count(len(g.Scenarios), "scenario"), plain.Line(g.Why), some(g.Scenarios))
+		fmt.Fprintf(&b, "Not known of %s: %s: %s\n    %s\n", sanitize.Line(h.Kernels[g.Kernel].Title), matrix.Count(len(g.Scenarios), "scenario"), sanitize.Line(g.Why), some(g.Scenarios))
 	}
 	for _, u := range h.Unrecorded {
-		fmt.Fprintf(&b, "Not compared where only one of two versions of Faultline records it: %s\n", plain.Line(u))
+		fmt.Fprintf(&b, "Not compared where only one of two versions of Faultline records it: %s\n", sanitize.Line(u))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -123,5 +123,5 @@ func some(ids []string) string {
 	if len(ids) > named {
 		ids, more = slices.Clone(ids[:named]), fmt.Sprintf(", %d more", len(ids)-named)
 	}
-	return plain.Line(strings.Join(ids, ", ")) + more
+	return sanitize.Line(strings.Join(ids, ", ")) + more
 }

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/faultline/faultline/internal/arch"
-	"github.com/faultline/faultline/internal/fault"
-	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/internal/errkind"
+	"github.com/faultline/faultline/internal/execx"
 )
 
 // The oldest QEMU that Faultline was made for: it has the machine and emulates
@@ -50,8 +50,8 @@ func (e *MissingError) Error() string {
 	return e.Reason + "; install it with: apt-get install --no-install-recommends " + e.Package
 }
 
-// Fault implements fault.Kinder.
-func (e *MissingError) Fault() fault.Kind { return fault.Tool }
+// ErrKind implements errkind.Kinder.
+func (e *MissingError) ErrKind() errkind.Kind { return errkind.Tool }
 
 // Find looks for the QEMU that runs guests of the architecture of that name (GOARCH).
 func Find(ctx context.Context, name string) (Binary, error) { return find(ctx, name, versionLimit) }
@@ -65,7 +65,7 @@ func find(ctx context.Context, name string, limit time.Duration) (Binary, error)
 		return Binary{}, err
 	}
 	if a.NoGuests != "" {
-		return Binary{}, fault.Requestf("no guests of %s run yet: %s; run Faultline on %s", a.Name, a.NoGuests, arch.AMD64.Name)
+		return Binary{}, errkind.Requestf("no guests of %s run yet: %s; run Faultline on %s", a.Name, a.NoGuests, arch.AMD64.Name)
 	}
 	path, err := exec.LookPath(a.QEMU.Binary)
 	if err != nil {
@@ -78,8 +78,8 @@ func find(ctx context.Context, name string, limit time.Duration) (Binary, error)
 		if bin.Sandboxed {
 			args = append(sandbox[:2:2], args...)
 		}
-		out, err = tool.AskAs(ctx, bin.User, environment, limit, path, args...)
-		if refused := (*tool.RunError)(nil); !errors.As(err, &refused) {
+		out, err = execx.AskAs(ctx, bin.User, environment, limit, path, args...)
+		if refused := (*execx.RunError)(nil); !errors.As(err, &refused) {
 			break
 		}
 		// One that was built without seccomp refuses the sandbox. One that lies in a

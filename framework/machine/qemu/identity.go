@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/faultline/faultline/internal/cache"
-	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/internal/execx"
 )
 
 // firmware are the files that QEMU loads into the guests of Machine: the BIOS, the ROMs
@@ -61,7 +61,7 @@ func (b Binary) Digest(ctx context.Context) (string, error) {
 func (b Binary) libraries(ctx context.Context) ([]string, error) {
 	env := append(environment[:len(environment):len(environment)], "LD_TRACE_LOADED_OBJECTS=1")
 	// A file without a dynamic linker prints its version instead.
-	out, err := tool.AskAs(ctx, b.User, env, versionLimit, b.Path, "--version")
+	out, err := execx.AskAs(ctx, b.User, env, versionLimit, b.Path, "--version")
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +90,7 @@ func (b Binary) libraries(ctx context.Context) ([]string, error) {
 
 // roms describes the firmware, each file in the first of QEMU's folders that has it.
 func (b Binary) roms(ctx context.Context) ([]string, error) {
-	out, err := tool.AskAs(ctx, b.User, environment, versionLimit, b.Path, "-L", "help")
+	out, err := execx.AskAs(ctx, b.User, environment, versionLimit, b.Path, "-L", "help")
 	if err != nil {
 		return nil, err
 	}

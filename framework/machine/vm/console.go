@@ -5,7 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/faultline/faultline/internal/plain"
+	"github.com/faultline/faultline/internal/sanitize"
 )
 
 // maxConsole bounds what is kept of a console on disk, in bytes: what a guest
@@ -16,12 +16,12 @@ const maxConsole = 16 << 20
 // looks at must not steer a terminal.
 type consoleFile struct {
 	file *os.File // nil: nobody asked for one
-	text *plain.Escaper
+	text *sanitize.Escaper
 }
 
 func newConsoleFile(path string) (*consoleFile, error) {
 	if path == "" {
-		return &consoleFile{text: plain.NewEscaper(io.Discard, 0)}, nil
+		return &consoleFile{text: sanitize.NewEscaper(io.Discard, 0)}, nil
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, &Trouble{Kind: Host, Doing: "keep the console", Err: err}
@@ -30,7 +30,7 @@ func newConsoleFile(path string) (*consoleFile, error) {
 	if err != nil {
 		return nil, &Trouble{Kind: Host, Doing: "keep the console", Err: err}
 	}
-	return &consoleFile{f, plain.NewEscaper(f, maxConsole)}, nil
+	return &consoleFile{f, sanitize.NewEscaper(f, maxConsole)}, nil
 }
 
 // Write implements io.Writer.

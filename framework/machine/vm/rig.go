@@ -15,7 +15,7 @@ import (
 
 	"github.com/faultline/faultline/framework/machine/qemu"
 	"github.com/faultline/faultline/internal/cache"
-	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/internal/execx"
 )
 
 // Rig is what the guests of one process share: the cache, QEMU, the programs
@@ -127,7 +127,7 @@ func (r *Rig) usePrograms(dir string) (err error) {
 
 // buildPrograms is the same build as the Makefile's.
 func buildPrograms(ctx context.Context, dir, arch string) error {
-	out, err := tool.Ask(ctx, 30*time.Second, "go", "env", "GOMOD")
+	out, err := execx.Ask(ctx, 30*time.Second, "go", "env", "GOMOD")
 	root := filepath.Dir(strings.TrimSpace(string(out)))
 	if err != nil || root == "." || root == "/dev" {
 		return &Trouble{Kind: Host, Doing: "find the guest's programs",

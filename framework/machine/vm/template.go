@@ -15,8 +15,8 @@ import (
 
 	"github.com/faultline/faultline/framework/machine/qemu"
 	"github.com/faultline/faultline/guest/wire"
-	"github.com/faultline/faultline/internal/bounded"
 	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/limitread"
 )
 
 // Template is a guest that was booted until its agent waited, and frozen on
@@ -115,7 +115,7 @@ func (t *Template) Key() string { return t.key }
 
 // read reads what a clone must know, or closes the template.
 func (t *Template) read() error {
-	data, err := bounded.ReadFile(filepath.Join(t.entry.Path, metaFile), maxMeta)
+	data, err := limitread.ReadFile(filepath.Join(t.entry.Path, metaFile), maxMeta)
 	if err == nil {
 		err = json.Unmarshal(data, &t.meta)
 	}
@@ -233,7 +233,7 @@ func (t *Template) build(ctx context.Context, p *parts, dir string) error {
 		return nil
 	}
 	// The caller's file may go any time; later users of the template want it too.
-	said, err := bounded.ReadFile(t.spec.Console, 2*maxConsole)
+	said, err := limitread.ReadFile(t.spec.Console, 2*maxConsole)
 	if err != nil {
 		return err
 	}
@@ -330,7 +330,7 @@ func (t *Template) Taint() uint64 { return t.meta.Welcome.Taint }
 
 // Console is what the kernel printed while it booted, as plain.Escaper has it.
 func (t *Template) Console() ([]byte, error) {
-	return bounded.ReadFile(filepath.Join(t.entry.Path, consoleName), 2*maxConsole)
+	return limitread.ReadFile(filepath.Join(t.entry.Path, consoleName), 2*maxConsole)
 }
 
 // BootTime is how long its boot took, from QEMU's start to the agent's first

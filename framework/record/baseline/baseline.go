@@ -17,8 +17,8 @@ import (
 	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
-	"github.com/faultline/faultline/internal/fault"
-	"github.com/faultline/faultline/internal/plain"
+	"github.com/faultline/faultline/internal/errkind"
+	"github.com/faultline/faultline/internal/sanitize"
 )
 
 // version of the file's form.
@@ -144,7 +144,7 @@ func line(v any) ([]byte, error) {
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	err := enc.Encode(v)
-	return plain.JSON(bytes.TrimRight(b.Bytes(), "\n")), err
+	return sanitize.JSON(bytes.TrimRight(b.Bytes(), "\n")), err
 }
 
 func newCell(c observe.Cell, accel string, said map[string]string) cell {
@@ -204,14 +204,14 @@ func Decode(text []byte) (*Baseline, error) {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&f); err != nil {
-		return nil, fault.Requestf("it is no baseline: %v", err)
+		return nil, errkind.Requestf("it is no baseline: %v", err)
 	}
 	if f.Version != version {
-		return nil, fault.Requestf("it is a baseline of version %d, and this Faultline reads %d; save it anew", f.Version, version)
+		return nil, errkind.Requestf("it is a baseline of version %d, and this Faultline reads %d; save it anew", f.Version, version)
 	}
 	all, err := readKernels(f.Kernels)
 	if err != nil {
-		return nil, fault.Requestf("it is no baseline: %v", err)
+		return nil, errkind.Requestf("it is no baseline: %v", err)
 	}
 	run.Host = results.Host{QEMU: f.QEMU, CPU: f.Processor}
 	var problems []error
@@ -232,10 +232,10 @@ func Decode(text []byte) (*Baseline, error) {
 				problems = append(problems, fmt.Errorf("%s on %s: %w", id, k.Name, err))
 			}
 			if steps += len(c.Steps); steps > mostStepsInAll {
-				return nil, fault.Requestf("it is no baseline: its cells have more than %d steps", mostStepsInAll)
+				return nil, errkind.Requestf("it is no baseline: its cells have more than %d steps", mostStepsInAll)
 			}
 			if said += len(c.Witnesses[observe.WitnessLog]); said > mostSaid {
-				return nil, fault.Requestf("it is no baseline: its cells have more than %d bytes of kernel logs", mostSaid)
+				return nil, errkind.Requestf("it is no baseline: its cells have more than %d bytes of kernel logs", mostSaid)
 			}
 			c.Scenario, c.Kernel = id, k.Name
 			run.Cells = append(run.Cells, c)
@@ -243,10 +243,10 @@ func Decode(text []byte) (*Baseline, error) {
 		}
 	}
 	if len(run.Cells) > mostCells {
-		return nil, fault.Requestf("it is no baseline: it has more than %d cells", mostCells)
+		return nil, errkind.Requestf("it is no baseline: it has more than %d cells", mostCells)
 	}
 	if len(problems) > 0 {
-		return nil, fault.Requestf("it is no baseline: %v", errors.Join(problems...))
+		return nil, errkind.Requestf("it is no baseline: %v", errors.Join(problems...))
 	}
 	return out, nil
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/guest/siginfo"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 func encode(t *testing.T, run results.Run) []byte {
@@ -252,7 +252,7 @@ func TestDecodeRefuses(t *testing.T) {
 		if text == good {
 			t.Fatalf("%s: nothing replaced", name)
 		}
-		if _, err := baseline.Decode([]byte(text)); fault.Of(err) != fault.Request || err == nil {
+		if _, err := baseline.Decode([]byte(text)); errkind.Of(err) != errkind.Request || err == nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -260,7 +260,7 @@ func TestDecodeRefuses(t *testing.T) {
 
 func TestTwoBaselines(t *testing.T) {
 	b := side(t, encode(t, demo.Run()))
-	if _, err := compare.Of(b, b, compare.Options{}); fault.Of(err) != fault.Request {
+	if _, err := compare.Of(b, b, compare.Options{}); errkind.Of(err) != errkind.Request {
 		t.Errorf("%v", err)
 	}
 }
@@ -289,7 +289,7 @@ func TestStepsAreBounded(t *testing.T) {
 		fmt.Fprintf(&cells, `"a/%d": {"did": "9999-0123abcd"},`, i)
 	}
 	text := baseline.Head + ` "said": {}, "kernels": [{"name": "k", "arch": "amd64", "accel": "tcg", "cells": {` + strings.TrimSuffix(cells.String(), ",") + `}}]}`
-	if _, err := baseline.Decode([]byte(text)); fault.Of(err) != fault.Request || !strings.Contains(err.Error(), "more than 1000000 steps") {
+	if _, err := baseline.Decode([]byte(text)); errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "more than 1000000 steps") {
 		t.Errorf("%v", err)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/faultline/faultline/framework/record/baseline"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 // A small file of somebody else's takes no more memory than a few times its own.
@@ -39,7 +39,7 @@ func TestHostileBaselines(t *testing.T) {
 			runtime.ReadMemStats(&before)
 			_, err := baseline.Decode([]byte(c.text))
 			runtime.ReadMemStats(&after)
-			if fault.Of(err) != fault.Request || !strings.Contains(err.Error(), c.says) {
+			if errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("%.300v", err)
 			}
 			if used := (after.TotalAlloc - before.TotalAlloc) >> 20; used > 700 {

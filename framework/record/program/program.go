@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"github.com/faultline/faultline/internal/cache"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 const (
@@ -62,7 +62,7 @@ func Use(list []Program) error {
 	seen := map[string]Program{}
 	for _, p := range list {
 		if other, twice := seen[p.ID()]; twice {
-			return fault.Requestf("%s and %s would be one scenario, %s; rename one", other.Path, p.Path, p.ID())
+			return errkind.Requestf("%s and %s would be one scenario, %s; rename one", other.Path, p.Path, p.ID())
 		}
 		seen[p.ID()] = p
 	}

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 // BegunFile is the record of a run as it was before the first cell: what it observes,
@@ -47,8 +47,8 @@ func (e *LostError) Error() string {
 		RunFile, e.Dir, e.File, BegunFile, strings.Join(parts, ", "))
 }
 
-// Fault implements fault.Kinder.
-func (e *LostError) Fault() fault.Kind { return fault.Request }
+// ErrKind implements errkind.Kinder.
+func (e *LostError) ErrKind() errkind.Kind { return errkind.Request }
 
 // LoadBegun reads the record of a run that is to go on. Where RunFile is missing or no
 // JSON, which a power loss can make of it, that is BegunFile's, and from names it. The

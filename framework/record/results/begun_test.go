@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 // TestLoadBegun has what a power loss can leave of a run's two records.
@@ -60,7 +60,7 @@ func TestLoadBegun(t *testing.T) {
 				if err == nil || !strings.Contains(strings.ReplaceAll(err.Error(), f.Dir(), "DIR"), c.want) {
 					t.Errorf("got %v, want %q", err, c.want)
 				}
-				if lost := (*LostError)(nil); errors.As(err, &lost) && (fault.Of(err) != fault.Request || !strings.Contains(err.Error(), "another --out")) {
+				if lost := (*LostError)(nil); errors.As(err, &lost) && (errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "another --out")) {
 					t.Errorf("it does not say what to do: %v", err)
 				}
 				return

@@ -11,9 +11,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/faultline/faultline/internal/bounded"
-	"github.com/faultline/faultline/internal/fault"
-	"github.com/faultline/faultline/internal/near"
+	"github.com/faultline/faultline/internal/errkind"
+	"github.com/faultline/faultline/internal/limitread"
+	"github.com/faultline/faultline/internal/suggest"
 )
 
 // NotWritableError says that a results folder can't be written to.
@@ -26,8 +26,8 @@ func (e *NotWritableError) Error() string {
 	return fmt.Sprintf("results folder %s can't be written to: %v; give another one with --out", e.Dir, reason(e.Err))
 }
 
-// Fault implements fault.Kinder.
-func (e *NotWritableError) Fault() fault.Kind { return fault.Request }
+// ErrKind implements errkind.Kinder.
+func (e *NotWritableError) ErrKind() errkind.Kind { return errkind.Request }
 
 // Unwrap is the operating system's error.
 func (e *NotWritableError) Unwrap() error { return e.Err }
@@ -117,11 +117,11 @@ type ForeignError struct {
 
 func (e *ForeignError) Error() string {
 	return fmt.Sprintf("%s has %s, and no record of a run that left that; give another folder with --out, or move it away",
-		e.Dir, near.Quoted(e.Names, "and"))
+		e.Dir, suggest.Quoted(e.Names, "and"))
 }
 
-// Fault implements fault.Kinder.
-func (e *ForeignError) Fault() fault.Kind { return fault.Request }
+// ErrKind implements errkind.Kinder.
+func (e *ForeignError) ErrKind() errkind.Kind { return errkind.Request }
 
 // Files are what runs and bisections leave at the top of their folder, as glob
 // patterns: records, reports, and the folder of the kernels' files.
@@ -162,7 +162,7 @@ func (f *Folder) left() (id string, left []string, err error) {
 	for _, record := range []struct{ name, schema string }{
 		{BisectFile, "faultline.bisect/"}, {BegunFile, "faultline.run/"}, {RunFile, "faultline.run/"},
 	} {
-		b, err := bounded.ReadFileIn(root, record.name, maxRun)
+		b, err := limitread.ReadFileIn(root, record.name, maxRun)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

@@ -7,8 +7,8 @@ import (
 
 	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/observe"
-	"github.com/faultline/faultline/internal/fault"
-	"github.com/faultline/faultline/internal/near"
+	"github.com/faultline/faultline/internal/errkind"
+	"github.com/faultline/faultline/internal/suggest"
 )
 
 // A cell is named SCENARIO@KERNEL. No scenario's id has an @, and a kernel may be
@@ -32,7 +32,7 @@ func SplitCell(name string) (scenario, kernel string, ok bool) { return strings.
 func (r *Run) FindCell(name string) (observe.Cell, Kernel, error) {
 	id, kernel, ok := SplitCell(name)
 	if !ok {
-		return observe.Cell{}, Kernel{}, fault.Requestf("%q names no cell; write SCENARIO@KERNEL, as in dax/ext4/shared-read@apt:bookworm", name)
+		return observe.Cell{}, Kernel{}, errkind.Requestf("%q names no cell; write SCENARIO@KERNEL, as in dax/ext4/shared-read@apt:bookworm", name)
 	}
 	k, err := r.FindKernel(kernel)
 	if err != nil {
@@ -47,10 +47,10 @@ func (r *Run) FindCell(name string) (observe.Cell, Kernel, error) {
 			known = append(known, c.Scenario)
 		}
 	}
-	if names := near.Names(id, known); len(names) > 0 {
-		return observe.Cell{}, Kernel{}, fault.Requestf("the run has no cell of %q on %s; did you mean %s?", id, k.Name, strings.Join(names, " or "))
+	if names := suggest.Names(id, known); len(names) > 0 {
+		return observe.Cell{}, Kernel{}, errkind.Requestf("the run has no cell of %q on %s; did you mean %s?", id, k.Name, strings.Join(names, " or "))
 	}
-	return observe.Cell{}, Kernel{}, fault.Requestf("the run has no cell of %q on %s; its report.html and faultline report show what it has", id, k.Name)
+	return observe.Cell{}, Kernel{}, errkind.Requestf("the run has no cell of %q on %s; its report.html and faultline report show what it has", id, k.Name)
 }
 
 // FindKernel finds a kernel of the run by its name, its spec, its version or its
@@ -80,12 +80,12 @@ func (r *Run) FindKernel(written string) (Kernel, error) {
 		for _, k := range found {
 			all = append(all, k.Name)
 		}
-		return Kernel{}, fault.Requestf("%q is more than one kernel of the run: %s", written, near.Quoted(all, "and"))
+		return Kernel{}, errkind.Requestf("%q is more than one kernel of the run: %s", written, suggest.Quoted(all, "and"))
 	}
-	if near := near.Names(written, names); written != "" && len(near) > 0 {
-		return Kernel{}, fault.Requestf("the run has no kernel %q; did you mean %s?", written, strings.Join(near, " or "))
+	if near := suggest.Names(written, names); written != "" && len(near) > 0 {
+		return Kernel{}, errkind.Requestf("the run has no kernel %q; did you mean %s?", written, strings.Join(near, " or "))
 	}
-	return Kernel{}, fault.Requestf("the run has no kernel %q; it has %s", written, near.Quoted(all, "and"))
+	return Kernel{}, errkind.Requestf("the run has no kernel %q; it has %s", written, suggest.Quoted(all, "and"))
 }
 
 // begins says whether a name begins with these words.

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/faultline/faultline/framework/record/observe"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 func TestFindCell(t *testing.T) {
@@ -56,7 +56,7 @@ func TestFindCell(t *testing.T) {
 		"dax/ext4/praed@ours":               "did you mean dax/ext4/pread?",
 		"dax/ext4/pread@theirs":             "the run has no cell of \"dax/ext4/pread\" on theirs; its report.html",
 	} {
-		if _, _, err := r.FindCell(name); err == nil || !strings.Contains(err.Error(), want) || fault.Of(err) != fault.Request {
+		if _, _, err := r.FindCell(name); err == nil || !strings.Contains(err.Error(), want) || errkind.Of(err) != errkind.Request {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

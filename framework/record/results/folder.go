@@ -12,8 +12,8 @@ import (
 	"path/filepath"
 
 	"github.com/faultline/faultline/framework/record/observe"
-	"github.com/faultline/faultline/internal/fault"
-	"github.com/faultline/faultline/internal/plain"
+	"github.com/faultline/faultline/internal/errkind"
+	"github.com/faultline/faultline/internal/sanitize"
 )
 
 // Names in a run's folder.
@@ -57,8 +57,8 @@ func (e *NoRunError) Error() string {
 	return fmt.Sprintf("%s holds no run (no %s in it); give the folder of one, results/latest for example", e.Dir, RunFile)
 }
 
-// Fault implements fault.Kinder.
-func (e *NoRunError) Fault() fault.Kind { return fault.Request }
+// ErrKind implements errkind.Kinder.
+func (e *NoRunError) ErrKind() errkind.Kind { return errkind.Request }
 
 // Open opens the folder of an earlier run, to resume, merge or report it; its
 // run.json stands for it. The error is a *NoRunError when there is none.
@@ -137,7 +137,7 @@ func encode(v any) ([]byte, error) {
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	err := enc.Encode(v)
-	return plain.JSON(b.Bytes()), err
+	return sanitize.JSON(b.Bytes()), err
 }
 
 // Write writes a run as its run.json has it. Of the folder, which may be nil, it

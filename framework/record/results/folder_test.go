@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/faultline/faultline/internal/bounded"
+	"github.com/faultline/faultline/internal/limitread"
 )
 
 func TestCellsSkipsWhatIsNoCell(t *testing.T) {
@@ -177,7 +177,7 @@ func TestSparseFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var large *bounded.Error
+	var large *limitread.Error
 	if _, err := f.LoadRun(); !errors.As(err, &large) {
 		t.Errorf("run.json: %v", err)
 	}

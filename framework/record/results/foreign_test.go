@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 // A folder of others may have links, and pipes, where files are read: nothing is
@@ -60,7 +60,7 @@ func TestNothingOutsideIsRead(t *testing.T) {
 			}
 			r, err := f.LoadObserved()
 			told("the run", r, err)
-			if name == "the record" && fault.Of(err) != fault.Request {
+			if name == "the record" && errkind.Of(err) != errkind.Request {
 				t.Errorf("got %v, want an error that is the request's", err)
 			}
 			cells, skipped, err := f.Cells()
@@ -230,7 +230,7 @@ func TestCreateTakesNothingAway(t *testing.T) {
 			f, err := Create(dir)
 			if test.refused != "" {
 				var foreign *ForeignError
-				if !errors.As(err, &foreign) || fault.Of(err) != fault.Request || !strings.Contains(err.Error(), test.refused) {
+				if !errors.As(err, &foreign) || errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), test.refused) {
 					t.Errorf("got %v, want a *ForeignError that names %s", err, test.refused)
 				}
 				test.want = before

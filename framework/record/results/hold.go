@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 // BusyError says that another process writes to a results folder.
@@ -18,8 +18,8 @@ func (e *BusyError) Error() string {
 	return fmt.Sprintf("another faultline writes its results to %s; wait until it is done, or give another folder with --out", e.Dir)
 }
 
-// Fault implements fault.Kinder.
-func (e *BusyError) Fault() fault.Kind { return fault.Request }
+// ErrKind implements errkind.Kinder.
+func (e *BusyError) ErrKind() errkind.Kind { return errkind.Request }
 
 // Hold keeps others from writing to the folder until Close, or this process' end:
 // who begins a run takes away the cells of the one before. The error is a
@@ -52,7 +52,7 @@ func (f *Folder) CheckLinks() error {
 		if mode.IsDir() || mode.IsRegular() {
 			return nil
 		}
-		return fault.Requestf("%s is no regular file, and no run of Faultline left it; remove it, or run without --resume", f.Path(rel))
+		return errkind.Requestf("%s is no regular file, and no run of Faultline left it; remove it, or run without --resume", f.Path(rel))
 	}
 	top, err := root.Lstat(kernelsDir) // WalkDir follows a link there
 	if err == nil {

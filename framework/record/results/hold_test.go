@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 // What is resumed is written to: no link in it leads elsewhere.
@@ -32,7 +32,7 @@ func TestCheckLinks(t *testing.T) {
 		if err := os.Symlink(links[0], links[1]); err != nil {
 			t.Fatal(err)
 		}
-		if err := f.CheckLinks(); fault.Of(err) != fault.Request || !strings.Contains(err.Error(), links[1]) {
+		if err := f.CheckLinks(); errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), links[1]) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if err := os.Remove(links[1]); err != nil {
@@ -45,7 +45,7 @@ func TestCheckLinks(t *testing.T) {
 	if err := os.Symlink("away", f.Path("kernels")); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.CheckLinks(); fault.Of(err) != fault.Request {
+	if err := f.CheckLinks(); errkind.Of(err) != errkind.Request {
 		t.Errorf("the folder of all kernels: %v", err)
 	}
 }
@@ -57,7 +57,7 @@ func TestOneWritesToAFolder(t *testing.T) {
 	refused := func(what string, err error) {
 		t.Helper()
 		var busy *BusyError
-		if !errors.As(err, &busy) || busy.Dir != f.Dir() || fault.Of(err) != fault.Request {
+		if !errors.As(err, &busy) || busy.Dir != f.Dir() || errkind.Of(err) != errkind.Request {
 			t.Errorf("%s: %v", what, err)
 		}
 		if cells, _, err := f.Cells(); err != nil || len(cells) != 1 {

@@ -6,7 +6,7 @@ import (
 	"io/fs"
 
 	"github.com/faultline/faultline/framework/record/observe"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 // LoadRun reads run.json and checks it against the schema. Of a run that an
@@ -18,7 +18,7 @@ func (f *Folder) LoadRun() (Run, error) {
 		return Run{}, &NoRunError{Dir: f.dir}
 	}
 	if err != nil {
-		return Run{}, fault.Requestf("read run: %w", err)
+		return Run{}, errkind.Requestf("read run: %w", err)
 	}
 	r, err := parse(b)
 	if err != nil {

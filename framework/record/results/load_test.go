@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 // A run that was killed has a run.json without cells, and the files of those
@@ -25,7 +25,7 @@ func TestLoadObserved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(got.Cells) != 1 || !got.Interrupted || got.Summary.ExitCode != fault.ExitInterrupted || got.Summary.Expected != 1 {
+	if len(got.Cells) != 1 || !got.Interrupted || got.Summary.ExitCode != errkind.ExitInterrupted || got.Summary.Expected != 1 {
 		t.Errorf("%d cells, interrupted %v, %+v", len(got.Cells), got.Interrupted, got.Summary)
 	}
 	// One that was finished is what it says.

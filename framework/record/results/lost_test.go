@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/faultline/faultline/framework/record/observe"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 // parts are the runs of a plan of 2 kernels × 2 scenarios × attempts, one a shard of so many.
@@ -56,23 +56,23 @@ func TestMergeOfShards(t *testing.T) {
 		want []string // the cells that are lost, with DIR1 for the first run's folder
 		code int
 	}{
-		"all":              {parts(4, 0), nil, fault.ExitExpected},
-		"in another order": {[]Run{parts(2, 0)[1], parts(2, 0)[0]}, nil, fault.ExitExpected},
-		"attempts":         {parts(2, 2), nil, fault.ExitExpected},
+		"all":              {parts(4, 0), nil, errkind.ExitExpected},
+		"in another order": {[]Run{parts(2, 0)[1], parts(2, 0)[0]}, nil, errkind.ExitExpected},
+		"attempts":         {parts(2, 2), nil, errkind.ExitExpected},
 		"one of four is missing": {slices.Delete(parts(4, 0), 2, 3),
-			[]string{"a/b on new, attempt 0: " + missing("3/4")}, fault.ExitRig},
+			[]string{"a/b on new, attempt 0: " + missing("3/4")}, errkind.ExitInfra},
 		"one of two is missing": {parts(2, 0)[:1],
-			[]string{"a/b on new, attempt 0: " + missing("2/2"), "a/c on new, attempt 0: " + missing("2/2")}, fault.ExitRig},
+			[]string{"a/b on new, attempt 0: " + missing("2/2"), "a/c on new, attempt 0: " + missing("2/2")}, errkind.ExitInfra},
 		"one was killed": {[]Run{killed(parts(2, 0)[0], 1), parts(2, 0)[1]},
-			[]string{"a/c on old, attempt 0: " + unfinished("1/2", "DIR1")}, fault.ExitRig},
-		"one was killed, and is whole": {[]Run{killed(parts(2, 0)[0], 2), parts(2, 0)[1]}, nil, fault.ExitExpected},
+			[]string{"a/c on old, attempt 0: " + unfinished("1/2", "DIR1")}, errkind.ExitInfra},
+		"one was killed, and is whole": {[]Run{killed(parts(2, 0)[0], 2), parts(2, 0)[1]}, nil, errkind.ExitExpected},
 		"one was killed in its second attempt": {[]Run{killed(parts(2, 2)[0], 3), parts(2, 2)[1]},
-			[]string{"a/c on old, attempt 2: " + unfinished("1/2", "DIR1")}, fault.ExitRig},
+			[]string{"a/c on old, attempt 2: " + unfinished("1/2", "DIR1")}, errkind.ExitInfra},
 		"one was stopped": {[]Run{stopped(parts(2, 0)[0], 1), parts(2, 0)[1]},
-			[]string{"a/c on old, attempt 0: " + unfinished("1/2", "DIR1")}, fault.ExitInterrupted},
-		"one was stopped, and run again": {[]Run{stopped(parts(2, 0)[0], 1), parts(2, 0)[0], parts(2, 0)[1]}, nil, fault.ExitExpected},
-		"no shards":                      {[]Run{run("r", cell("a/b", "old", "EIO"), cell("a/c", "old", "EIO"), cell("a/b", "new", "EIO"))}, []string{"a/c on new, attempt 0: " + none + "; run the shard that lacks it again"}, fault.ExitRig},
-		"of two plans":                   {[]Run{parts(4, 0)[0], parts(2, 0)[1]}, []string{"a/c on old, attempt 0: " + none + "; run the shard that lacks it again"}, fault.ExitRig},
+			[]string{"a/c on old, attempt 0: " + unfinished("1/2", "DIR1")}, errkind.ExitInterrupted},
+		"one was stopped, and run again": {[]Run{stopped(parts(2, 0)[0], 1), parts(2, 0)[0], parts(2, 0)[1]}, nil, errkind.ExitExpected},
+		"no shards":                      {[]Run{run("r", cell("a/b", "old", "EIO"), cell("a/c", "old", "EIO"), cell("a/b", "new", "EIO"))}, []string{"a/c on new, attempt 0: " + none + "; run the shard that lacks it again"}, errkind.ExitInfra},
+		"of two plans":                   {[]Run{parts(4, 0)[0], parts(2, 0)[1]}, []string{"a/c on old, attempt 0: " + none + "; run the shard that lacks it again"}, errkind.ExitInfra},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var from []*Folder
@@ -113,7 +113,7 @@ func TestMergeOfAFolderWithoutARun(t *testing.T) {
 	}
 	shards := parts(2, 0)
 	_, got, err := Merge(filepath.Join(t.TempDir(), "out"), nil, folder(t, shards[0]), empty)
-	if err != nil || got.Summary.Rig != 2 || got.Summary.ExitCode != fault.ExitRig {
+	if err != nil || got.Summary.Rig != 2 || got.Summary.ExitCode != errkind.ExitInfra {
 		t.Errorf("%v, %+v", err, got.Summary)
 	}
 	var none *NoRunError
@@ -121,7 +121,7 @@ func TestMergeOfAFolderWithoutARun(t *testing.T) {
 		"beside a run that is no shard": {folder(t, run("r1", cell("a/b", "old", "EIO"))), empty},
 		"alone":                         {empty},
 	} {
-		if _, _, err := Merge(filepath.Join(t.TempDir(), "out"), nil, from...); !errors.As(err, &none) || fault.Of(err) != fault.Request {
+		if _, _, err := Merge(filepath.Join(t.TempDir(), "out"), nil, from...); !errors.As(err, &none) || errkind.Of(err) != errkind.Request {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -16,8 +16,8 @@ import (
 	"github.com/faultline/faultline/framework/analysis/change"
 	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/observe"
-	"github.com/faultline/faultline/internal/bounded"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
+	"github.com/faultline/faultline/internal/limitread"
 )
 
 // MergeError says why runs can't be joined: all of it, not the first only.
@@ -27,8 +27,8 @@ func (e *MergeError) Error() string {
 	return fmt.Sprintf("the runs can't be merged: %s; merge runs of the same plan only", strings.Join(e.Problems, "; "))
 }
 
-// Fault implements fault.Kinder.
-func (e *MergeError) Fault() fault.Kind { return fault.Request }
+// ErrKind implements errkind.Kinder.
+func (e *MergeError) ErrKind() errkind.Kind { return errkind.Request }
 
 // Merge joins runs of the same plan, shards for example, into a new folder at
 // dir and judges the whole. It refuses, with a *MergeError and before anything
@@ -372,12 +372,12 @@ func copyFiles(to *Folder, root *os.Root, nth int, copied map[string]bool) error
 		if !d.Type().IsRegular() {
 			return nil
 		}
-		b, err := bounded.ReadFileIn(root, rel, maxConsole)
+		b, err := limitread.ReadFileIn(root, rel, maxConsole)
 		if err != nil {
 			return err
 		}
 		if left -= int64(len(b)); left < 0 {
-			return &bounded.Error{Path: kernelsDir, Most: maxFiles}
+			return &limitread.Error{Path: kernelsDir, Most: maxFiles}
 		}
 		if copied[rel] {
 			kernel, rest, _ := strings.Cut(strings.TrimPrefix(rel, kernelsDir+"/"), "/")

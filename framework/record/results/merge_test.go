@@ -16,8 +16,8 @@ import (
 	"github.com/faultline/faultline/framework/analysis/change"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/program"
-	"github.com/faultline/faultline/internal/bounded"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
+	"github.com/faultline/faultline/internal/limitread"
 )
 
 func TestMerge(t *testing.T) {
@@ -135,7 +135,7 @@ func TestMergeNamesLostCells(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Summary.Rig != 2 || got.Summary.ExitCode != fault.ExitRig {
+	if got.Summary.Rig != 2 || got.Summary.ExitCode != errkind.ExitInfra {
 		t.Errorf("two cells were planned on new, and lost: %+v", got.Summary)
 	}
 	// The shard that lacked them makes it whole, also when it comes later.
@@ -149,7 +149,7 @@ func TestMergeNamesLostCells(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(got.Cells) != 4 || got.Summary.ExitCode != fault.ExitExpected {
+	if len(got.Cells) != 4 || got.Summary.ExitCode != errkind.ExitExpected {
 		t.Errorf("%d cells, %+v", len(got.Cells), got.Summary)
 	}
 }
@@ -230,7 +230,7 @@ func TestMergeAgain(t *testing.T) {
 	if err := os.Truncate(f.Path(ConsoleFile("old")), maxConsole+1); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := Merge(dir, nil, f); !errors.As(err, new(*bounded.Error)) {
+	if _, _, err := Merge(dir, nil, f); !errors.As(err, new(*limitread.Error)) {
 		t.Fatalf("%v", err)
 	}
 	if err := os.Truncate(f.Path(ConsoleFile("old")), 0); err != nil {

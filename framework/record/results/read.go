@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/faultline/faultline/framework/record/observe"
-	"github.com/faultline/faultline/internal/bounded"
+	"github.com/faultline/faultline/internal/limitread"
 )
 
 // A folder may come from elsewhere, so what is read of it has bounds, in bytes, and
@@ -35,7 +35,7 @@ func (f *Folder) ReadFile(rel string, most int64) ([]byte, error) {
 		return nil, err
 	}
 	defer root.Close()
-	b, err := bounded.ReadFileIn(root, rel, most)
+	b, err := limitread.ReadFileIn(root, rel, most)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("%s: %w", f.dir, err)
 	}
@@ -49,7 +49,7 @@ func (f *Folder) Open(rel string) (*os.File, error) {
 		return nil, err
 	}
 	defer root.Close()
-	return bounded.OpenIn(root, rel)
+	return limitread.OpenIn(root, rel)
 }
 
 // Skipped is a file among the cells that is not one.
@@ -123,7 +123,7 @@ func loadCell(root *os.Root, rel string) (c observe.Cell, size int64, err error)
 	if strings.HasPrefix(filepath.Base(rel), tmpPrefix) {
 		return c, 0, errors.New("was not finished")
 	}
-	b, err := bounded.ReadFileIn(root, rel, maxCell)
+	b, err := limitread.ReadFileIn(root, rel, maxCell)
 	if err != nil {
 		return c, 0, reason(err)
 	}

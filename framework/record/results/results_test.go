@@ -14,7 +14,7 @@ import (
 
 	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/observe"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 var began = time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)
@@ -69,7 +69,7 @@ func TestRunRoundTrip(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if s := got.Summary; s.Expected != 2 || s.Rig != 1 || s.Unexplained != 1 || s.ExitCode != fault.ExitUnexpected {
+	if s := got.Summary; s.Expected != 2 || s.Rig != 1 || s.Unexplained != 1 || s.ExitCode != errkind.ExitUnexpected {
 		t.Errorf("summary %+v", s)
 	}
 }
@@ -95,12 +95,12 @@ func TestExitCode(t *testing.T) {
 		interrupted bool
 		want        int
 	}{
-		{"expected", []observe.Cell{cell("a/b", "old", "EIO"), cell("a/b", "new", "EIO")}, false, fault.ExitExpected},
-		{"unexpected", []observe.Cell{bad}, false, fault.ExitUnexpected},
-		{"difference", []observe.Cell{cell("a/b", "old", "EIO"), cell("a/b", "new", "EPERM")}, false, fault.ExitUnexpected},
-		{"rig", []observe.Cell{cell("a/b", "old", "")}, false, fault.ExitRig},
-		{"unexpected and rig", []observe.Cell{bad, cell("a/c", "old", "")}, false, fault.ExitUnexpected},
-		{"interrupted", []observe.Cell{bad}, true, fault.ExitInterrupted},
+		{"expected", []observe.Cell{cell("a/b", "old", "EIO"), cell("a/b", "new", "EIO")}, false, errkind.ExitExpected},
+		{"unexpected", []observe.Cell{bad}, false, errkind.ExitUnexpected},
+		{"difference", []observe.Cell{cell("a/b", "old", "EIO"), cell("a/b", "new", "EPERM")}, false, errkind.ExitUnexpected},
+		{"rig", []observe.Cell{cell("a/b", "old", "")}, false, errkind.ExitInfra},
+		{"unexpected and rig", []observe.Cell{bad, cell("a/c", "old", "")}, false, errkind.ExitUnexpected},
+		{"interrupted", []observe.Cell{bad}, true, errkind.ExitInterrupted},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := run("r", tc.cells...)
@@ -120,12 +120,12 @@ func TestJudgeForgetsWhatItConcluded(t *testing.T) {
 	r.Kernels[0].Changes = []judge.ChangeState{{ID: "dax_fault_hwpoison", Verdict: judge.Has}}
 	r.Kernels[1].Claims = map[string]bool{"dax_fault_hwpoison": true}
 	r.Findings, r.Differences = []judge.Finding{{Kind: judge.Splat}}, []judge.Difference{{Field: "errno"}}
-	r.Summary.ExitCode = fault.ExitRig
+	r.Summary.ExitCode = errkind.ExitInfra
 	claimed := true
 	want := []judge.ChangeState{{ID: "dax_fault_hwpoison", Verdict: judge.NotSeen, Claimed: &claimed}}
 	for range 2 {
 		r.Judge()
-		if diff := cmp.Diff(want, r.Kernels[1].Changes); diff != "" || r.Kernels[0].Changes != nil || r.Findings != nil || r.Differences != nil || r.Summary.ExitCode != fault.ExitExpected {
+		if diff := cmp.Diff(want, r.Kernels[1].Changes); diff != "" || r.Kernels[0].Changes != nil || r.Findings != nil || r.Differences != nil || r.Summary.ExitCode != errkind.ExitExpected {
 			t.Errorf("%s, %+v, %v, %v, %+v", diff, r.Kernels[0].Changes, r.Findings, r.Differences, r.Summary)
 		}
 	}
@@ -157,7 +157,7 @@ func TestSummaryOfALostChange(t *testing.T) {
 		r.Kernels[i].Release = "6.12.117+deb12-amd64"
 	}
 	r.Judge()
-	if s := r.Summary; s.Lost != 1 || s.Explained+s.Unexplained != 0 || s.ExitCode != fault.ExitUnexpected || s.Expected != 2 {
+	if s := r.Summary; s.Lost != 1 || s.Explained+s.Unexplained != 0 || s.ExitCode != errkind.ExitUnexpected || s.Expected != 2 {
 		t.Errorf("%+v", s)
 	}
 }

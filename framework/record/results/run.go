@@ -12,7 +12,7 @@ import (
 	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/program"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 // Schema is the format of a Run, and changes when a reader of the old one
@@ -249,14 +249,14 @@ func (r *Run) summarize() Summary {
 	}
 	switch {
 	case r.Interrupted:
-		s.ExitCode = fault.ExitInterrupted
+		s.ExitCode = errkind.ExitInterrupted
 	case s.Unexpected > 0 || len(r.Findings) > 0:
 		// A behaviour that was seen outweighs cells that were not.
-		s.ExitCode = fault.ExitUnexpected
+		s.ExitCode = errkind.ExitUnexpected
 	case s.Rig+s.Uncompared > 0:
-		s.ExitCode = fault.ExitRig
+		s.ExitCode = errkind.ExitInfra
 	default:
-		s.ExitCode = fault.ExitExpected
+		s.ExitCode = errkind.ExitExpected
 	}
 	return s
 }

@@ -3,7 +3,7 @@ package results
 import (
 	"fmt"
 
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 // Shard is a part of a plan: the Index-th (from 1) of Of. The zero value is all of it.
@@ -21,7 +21,7 @@ func ParseShard(s string) (Shard, error) {
 	var rest string
 	n, _ := fmt.Sscanf(s, "%d/%d%s", &sh.Index, &sh.Of, &rest)
 	if n != 2 || sh.Index < 1 || sh.Of < sh.Index || sh.Of > mostShards {
-		return sh, fault.Requestf("shard %q: want I/N with I from 1 to N, as in 2/4", s)
+		return sh, errkind.Requestf("shard %q: want I/N with I from 1 to N, as in 2/4", s)
 	}
 	return sh, nil
 }

@@ -13,7 +13,7 @@ import (
 
 	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/observe"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 // oldRun is a run as the schema before recorded it: kernels have the changes that
@@ -115,7 +115,7 @@ func TestUpgrade(t *testing.T) {
 			t.Error(diff)
 		}
 	}
-	if s := r.Summary; s.ExitCode != fault.ExitUnexpected || s.Expected != 4 || s.Unexpected != 1 || s.Explained != 3 || s.Unexplained != 1 {
+	if s := r.Summary; s.ExitCode != errkind.ExitUnexpected || s.Expected != 4 || s.Unexpected != 1 || s.Explained != 3 || s.Unexplained != 1 {
 		t.Errorf("%+v", s)
 	}
 	// What it has become is a run of today, and stays one.

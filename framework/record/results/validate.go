@@ -11,7 +11,7 @@ import (
 	"golang.org/x/text/language"
 	"golang.org/x/text/message"
 
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 //go:embed run.schema.json
@@ -36,8 +36,8 @@ func (e *SchemaError) Error() string {
 	return fmt.Sprintf("not a run of schema %s: %s%s", Schema, strings.Join(shown, "; "), more)
 }
 
-// Fault implements fault.Kinder.
-func (e *SchemaError) Fault() fault.Kind { return fault.Request }
+// ErrKind implements errkind.Kinder.
+func (e *SchemaError) ErrKind() errkind.Kind { return errkind.Request }
 
 // Validate checks a run.json against the schema. What is wrong with the document is
 // a *SchemaError; it names the problems of the first part that has any.

@@ -14,7 +14,7 @@ import (
 	"github.com/faultline/faultline/framework/record/scenario"
 	"github.com/faultline/faultline/framework/report/matrix"
 	"github.com/faultline/faultline/guest/siginfo"
-	"github.com/faultline/faultline/internal/plain"
+	"github.com/faultline/faultline/internal/sanitize"
 )
 
 // Cell words a recorded cell: what was done, what came of it down to the bytes of
@@ -201,13 +201,13 @@ func why(run results.Run, d judge.Difference) string {
 type page struct{ w io.Writer }
 
 func (p *page) head(format string, args ...any) {
-	fmt.Fprintln(p.w, plain.Line(fmt.Sprintf(format, args...)))
+	fmt.Fprintln(p.w, sanitize.Line(fmt.Sprintf(format, args...)))
 }
 
 func (p *page) section(name string) { fmt.Fprintf(p.w, "\n%s\n", name) }
 
 func (p *page) line(format string, args ...any) {
-	if text := strings.TrimRight(plain.Line(fmt.Sprintf(format, args...)), " "); text != "" {
+	if text := strings.TrimRight(sanitize.Line(fmt.Sprintf(format, args...)), " "); text != "" {
 		fmt.Fprintln(p.w, "  "+text)
 	}
 }

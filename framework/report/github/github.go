@@ -10,7 +10,7 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/matrix"
-	"github.com/faultline/faultline/internal/plain"
+	"github.com/faultline/faultline/internal/sanitize"
 )
 
 // What the runner takes of a step.
@@ -84,11 +84,11 @@ func level(b *strings.Builder, name string, all []annotation) {
 		all = append(all[:mostOfALevel-1:mostOfALevel-1], annotation{fmt.Sprintf("%d more", more), matrix.List(rest)})
 	}
 	for _, a := range all {
-		message := []rune(strings.TrimSpace(plain.Text(a.message)))
+		message := []rune(strings.TrimSpace(sanitize.Text(a.message)))
 		if len(message) > mostMessage {
 			message = append(message[:mostMessage-1], '…')
 		}
-		fmt.Fprintf(b, "::%s title=%s::%s\n", name, property.Replace(plain.Line(a.title)), data.Replace(string(message)))
+		fmt.Fprintf(b, "::%s title=%s::%s\n", name, property.Replace(sanitize.Line(a.title)), data.Replace(string(message)))
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/github"
-	"github.com/faultline/faultline/internal/reader"
+	"github.com/faultline/faultline/internal/exttest"
 )
 
 func write(t *testing.T, run results.Run) []byte {
@@ -158,7 +158,7 @@ func TestMoreThanTen(t *testing.T) {
 
 // TestToolkit has GitHub's own toolkit write the same commands.
 func TestToolkit(t *testing.T) {
-	node, core := reader.Program(t, "node"), reader.File(t, "node_modules/@actions/core")
+	node, core := exttest.Program(t, "node"), exttest.File(t, "node_modules/@actions/core")
 	const script = `
 const {issueCommand} = require(process.argv[1] + '/lib/command.js')
 for (const c of JSON.parse(require('fs').readFileSync(0))) issueCommand(c.level, {title: c.title}, c.message)`

@@ -22,7 +22,7 @@ import (
 
 	"github.com/faultline/faultline/framework/internal/demo"
 	"github.com/faultline/faultline/framework/record/results"
-	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/internal/execx"
 )
 
 // browser is Chromium with one page at a time, for all that is asked of it.
@@ -40,7 +40,7 @@ func newBrowser(t *testing.T) *browser {
 	if testing.Short() {
 		t.Skip("drives a browser")
 	}
-	path, err := tool.Find("chromium", "chromium")
+	path, err := execx.Find("chromium", "chromium")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,14 +9,14 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/matrix"
-	"github.com/faultline/faultline/internal/plain"
+	"github.com/faultline/faultline/internal/sanitize"
 )
 
 // addRow adds a scenario with its cells.
 func (s *store) addRow(run results.Run, r matrix.Row, diffs []difference) {
 	ids, _ := r.Why()
 	row := dataRow{
-		ID: plain.Line(r.Scenario.ID), Doc: s.text(r.Scenario.Doc), Needs: s.text(strings.Join(r.Scenario.Needs, ", ")),
+		ID: sanitize.Line(r.Scenario.ID), Doc: s.text(r.Scenario.Doc), Needs: s.text(strings.Join(r.Scenario.Needs, ", ")),
 		Changes: ids, Notable: r.Notable(), Cells: make([]*place, len(r.Cells)),
 	}
 	beside := r.Reference()

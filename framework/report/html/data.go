@@ -10,7 +10,7 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/guest/siginfo"
-	"github.com/faultline/faultline/internal/plain"
+	"github.com/faultline/faultline/internal/sanitize"
 )
 
 // data is what the page's script draws a cell of, when one is opened. Most cells
@@ -139,7 +139,7 @@ func newStore() *store {
 
 // text is the index of a text that others may have written, made fit to be shown.
 func (s *store) text(t string) int {
-	t = plain.Text(t)
+	t = sanitize.Text(t)
 	i, ok := s.texts[t]
 	if !ok {
 		i = len(s.Text)
@@ -167,7 +167,7 @@ func (s *store) payload(sig observe.Signal) int {
 	raw, err := hex.DecodeString(sig.Raw)
 	in, short := siginfo.Decode(raw)
 	if err != nil || short != nil {
-		return once(s, &s.Payloads, dataPayload{Hex: plain.Line(sig.Raw), Thread: s.text(sig.Thread)})
+		return once(s, &s.Payloads, dataPayload{Hex: sanitize.Line(sig.Raw), Thread: s.text(sig.Thread)})
 	}
 	p := dataPayload{Hex: hex.EncodeToString(bytes.TrimRight(in.Raw[:], "\x00")), Thread: s.text(sig.Thread)}
 	for _, f := range in.Fields() {
@@ -187,16 +187,16 @@ func (s *store) encode() (template.JS, error) {
 	if err != nil {
 		return "", fmt.Errorf("encode the report's cells: %w", err)
 	}
-	return template.JS(plain.JSON(b)), nil
+	return template.JS(sanitize.JSON(b)), nil
 }
 
 // addKernels adds the columns, by the names that cells may be called by.
 func (s *store) addKernels(run results.Run, short []string) {
 	for i, k := range run.Kernels {
 		_, by, _ := results.SplitCell(run.CellName(observe.Cell{Kernel: k.Name}))
-		d := dataKernel{Name: plain.Line(k.Name), Short: plain.Line(short[i]), By: plain.Line(by)}
+		d := dataKernel{Name: sanitize.Line(k.Name), Short: sanitize.Line(short[i]), By: sanitize.Line(by)}
 		for _, n := range []string{k.Name, k.Spec, k.Version, k.Release} {
-			d.Names = append(d.Names, plain.Line(n))
+			d.Names = append(d.Names, sanitize.Line(n))
 		}
 		s.Kernels = append(s.Kernels, d)
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/matrix"
-	"github.com/faultline/faultline/internal/plain"
+	"github.com/faultline/faultline/internal/sanitize"
 )
 
 // difference is a field in which kernels differ from another, all in the same way;
@@ -52,7 +52,7 @@ func differences(run results.Run, r matrix.Row, short []string) []difference {
 		if !ok {
 			i = len(out)
 			at[k] = i
-			out = append(out, difference{Where: plain.Text(where), Field: matrix.FieldWords(d.Field), A: plain.Text(d.A), B: plain.Text(d.B), By: d.ExplainedBy, from: from})
+			out = append(out, difference{Where: sanitize.Text(where), Field: matrix.FieldWords(d.Field), A: sanitize.Text(d.A), B: sanitize.Text(d.B), By: d.ExplainedBy, from: from})
 			switch {
 			case again:
 				out[i].Why = "not repeatable"

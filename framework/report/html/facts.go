@@ -13,7 +13,7 @@ import (
 	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/matrix"
-	"github.com/faultline/faultline/internal/plain"
+	"github.com/faultline/faultline/internal/sanitize"
 )
 
 func tallies(run results.Run) []tally {
@@ -149,7 +149,7 @@ func tail(folder *results.Folder, path string, most int64) string {
 	if at.Size() > most {
 		_, text, _ = strings.Cut(text, "\n")
 	}
-	return plain.Text(text)
+	return sanitize.Text(text)
 }
 
 // changes are those that the run has anything to do with.

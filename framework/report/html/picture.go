@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/faultline/faultline/framework/analysis/judge"
-	"github.com/faultline/faultline/internal/plain"
+	"github.com/faultline/faultline/internal/sanitize"
 )
 
 // Measures of the picture, in CSS pixels.
@@ -83,7 +83,7 @@ func (r flipRow) draw(b *strings.Builder, y int) {
 	}
 }
 
-func escaped(text string) string { return html.EscapeString(plain.Line(text)) }
+func escaped(text string) string { return html.EscapeString(sanitize.Line(text)) }
 
 // cut shortens a text to n runes.
 func cut(text string, n int) string {

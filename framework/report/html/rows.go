@@ -7,7 +7,7 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/matrix"
-	"github.com/faultline/faultline/internal/plain"
+	"github.com/faultline/faultline/internal/sanitize"
 )
 
 // columns are those of the matrix: kernels that show the same are one, which a
@@ -75,7 +75,7 @@ func newRow(run results.Run, r matrix.Row, cols []column) pageRow {
 // cellText is a headline that fits into a narrow column: an outcome a line, and
 // without the signal's name where its code says it.
 func cellText(headline string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(plain.Text(headline), "SIGBUS BUS_", "BUS_"), "; ", ";\n")
+	return strings.ReplaceAll(strings.ReplaceAll(sanitize.Text(headline), "SIGBUS BUS_", "BUS_"), "; ", ";\n")
 }
 
 // newBadge is a change that explains a difference.

@@ -14,7 +14,7 @@ import (
 
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/matrix"
-	"github.com/faultline/faultline/internal/plain"
+	"github.com/faultline/faultline/internal/sanitize"
 )
 
 // The elements are Ginkgo's. Where one has an attribute that Jenkins' schema
@@ -66,7 +66,7 @@ func seconds(s float64) float64 { return math.Round(s*1000) / 1000 }
 
 func newSuite(run results.Run, col matrix.Column) testSuite {
 	var out testSuite
-	out.Name, out.Package = plain.Line(col.Kernel.Name), plain.Line(col.Kernel.Spec)
+	out.Name, out.Package = sanitize.Line(col.Kernel.Name), sanitize.Line(col.Kernel.Spec)
 	out.Timestamp = run.Started.UTC().Format("2006-01-02T15:04:05")
 	out.Properties.Properties = properties(run, col.Kernel)
 	for _, c := range col.Checks {
@@ -74,7 +74,7 @@ func newSuite(run results.Run, col matrix.Column) testSuite {
 		// of two cases with the same class and name the first only; behind the last
 		// dot, where Jenkins parts a package from a class, is the suite.
 		t := newCase(c)
-		t.Classname = out.Name + "." + plain.Line(c.Suite)
+		t.Classname = out.Name + "." + sanitize.Line(c.Suite)
 		out.Tests++
 		switch {
 		case t.Failure != nil:
@@ -92,10 +92,10 @@ func newSuite(run results.Run, col matrix.Column) testSuite {
 
 func newCase(c matrix.Check) testCase {
 	var out testCase
-	out.Name, out.Time = plain.Line(c.Name), seconds(c.Seconds())
-	first, text := "", plain.Text(strings.Join(c.Reasons, "\n"))
+	out.Name, out.Time = sanitize.Line(c.Name), seconds(c.Seconds())
+	first, text := "", sanitize.Text(strings.Join(c.Reasons, "\n"))
 	if len(c.Reasons) > 0 {
-		first = plain.Line(c.Reasons[0])
+		first = sanitize.Line(c.Reasons[0])
 	}
 	switch c.State {
 	case matrix.Failed:
@@ -105,9 +105,9 @@ func newCase(c matrix.Check) testCase {
 	case matrix.NotDoable:
 		out.Skipped = &reporters.JUnitSkipped{Message: first}
 	}
-	out.SystemOut = plain.Text(strings.Join(c.Story(), "\n"))
+	out.SystemOut = sanitize.Text(strings.Join(c.Story(), "\n"))
 	if c.State != matrix.Passed {
-		out.SystemErr = plain.Text(strings.Join(c.Said(), "\n"))
+		out.SystemErr = sanitize.Text(strings.Join(c.Said(), "\n"))
 	}
 	return out
 }
@@ -116,7 +116,7 @@ func properties(run results.Run, k results.Kernel) []reporters.JUnitProperty {
 	var out []reporters.JUnitProperty
 	add := func(name, value string) {
 		if value != "" {
-			out = append(out, reporters.JUnitProperty{Name: name, Value: plain.Line(value)})
+			out = append(out, reporters.JUnitProperty{Name: name, Value: sanitize.Line(value)})
 		}
 	}
 	add("run", run.ID)

@@ -18,7 +18,7 @@ import (
 	"github.com/faultline/faultline/framework/internal/demo"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/junit"
-	"github.com/faultline/faultline/internal/reader"
+	"github.com/faultline/faultline/internal/exttest"
 )
 
 func write(t *testing.T, run results.Run) []byte {
@@ -221,14 +221,14 @@ func checkSchema(t *testing.T, text []byte) {
 
 // TestXMLLint has Jenkins' own schema judge.
 func TestXMLLint(t *testing.T) {
-	lint, xsd := reader.Program(t, "xmllint"), reader.File(t, "junit-10.xsd")
+	lint, xsd := exttest.Program(t, "xmllint"), exttest.File(t, "junit-10.xsd")
 	for name, run := range demo.Every() {
-		file := reader.Temp(t, "junit.xml", write(t, run))
+		file := exttest.Temp(t, "junit.xml", write(t, run))
 		if out, err := exec.Command(lint, "--noout", "--schema", xsd, file).CombinedOutput(); err != nil {
 			t.Errorf("%s: %v: %s", name, err, out)
 		}
 	}
-	file := reader.Temp(t, "junit.xml", []byte(`<testsuites><testsuite name="x"/></testsuites>`))
+	file := exttest.Temp(t, "junit.xml", []byte(`<testsuites><testsuite name="x"/></testsuites>`))
 	if err := exec.Command(lint, "--noout", "--schema", xsd, file).Run(); err == nil {
 		t.Error("the schema takes what it should not")
 	}

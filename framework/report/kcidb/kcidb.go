@@ -14,7 +14,7 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/matrix"
-	"github.com/faultline/faultline/internal/plain"
+	"github.com/faultline/faultline/internal/sanitize"
 )
 
 // Origin stands for the CI system where a run does not name one.
@@ -138,14 +138,14 @@ func Write(w io.Writer, run results.Run, _ *results.Folder) error {
 	if err := enc.Encode(d); err != nil {
 		return err
 	}
-	_, err := w.Write(plain.JSON(b.Bytes()))
+	_, err := w.Write(sanitize.JSON(b.Bytes()))
 	return err
 }
 
 // kernelID is the same for the same kernel in every run.
 func kernelID(run results.Run, k results.Kernel) string {
 	if k.Digest != "" {
-		return plain.Line(k.Digest)
+		return sanitize.Line(k.Digest)
 	}
 	return run.ID + ":" + results.Slug(k.Name)
 }
@@ -154,18 +154,18 @@ func kernelID(run results.Run, k results.Kernel) string {
 var architectures = map[string]string{"amd64": "x86_64"}
 
 func newBuild(origin, id string, k results.Kernel) (checkout, build) {
-	misc := kernelMisc{Spec: plain.Line(k.Spec), Release: plain.Line(k.Release), Version: plain.Line(k.Version), Digest: plain.Line(k.Digest)}
+	misc := kernelMisc{Spec: sanitize.Line(k.Spec), Release: sanitize.Line(k.Release), Version: sanitize.Line(k.Version), Digest: sanitize.Line(k.Digest)}
 	for _, p := range k.Packages {
-		misc.Packages = append(misc.Packages, plain.Line(p.Name+" "+p.Version))
+		misc.Packages = append(misc.Packages, sanitize.Line(p.Name+" "+p.Version))
 	}
 	for _, s := range k.Changes {
-		misc.Changes = append(misc.Changes, plain.Line(s.String()))
+		misc.Changes = append(misc.Changes, sanitize.Line(s.String()))
 	}
 	arch, ok := architectures[k.Arch]
 	if !ok {
 		arch = word(k.Arch, isLower)
 	}
-	name, status := plain.Line(k.Name), "PASS"
+	name, status := sanitize.Line(k.Name), "PASS"
 	if k.Unavailable != "" {
 		status = statuses[matrix.Untold]
 	}
@@ -176,25 +176,25 @@ func newBuild(origin, id string, k results.Kernel) (checkout, build) {
 func newTest(run results.Run, k results.Kernel, c matrix.Check, origin, build string) test {
 	t := test{
 		BuildID: build, Origin: origin, Path: path(c), Status: statuses[c.State],
-		ID:       origin + ":" + plain.Line(run.ID) + "/" + results.Slug(k.Name) + "/" + results.Slug(c.Name),
+		ID:       origin + ":" + sanitize.Line(run.ID) + "/" + results.Slug(k.Name) + "/" + results.Slug(c.Name),
 		Duration: c.Seconds(),
-		Misc:     testMisc{Kernel: plain.Line(k.Name), Scenario: plain.Line(c.Scenario.ID), Why: c.Why},
+		Misc:     testMisc{Kernel: sanitize.Line(k.Name), Scenario: sanitize.Line(c.Scenario.ID), Why: c.Why},
 	}
 	t.Environment = environment{
-		Comment: plain.Line("QEMU " + run.Host.QEMU + " on " + run.Host.OS),
-		Misc:    envMisc{Accel: plain.Line(k.Accel), QEMU: plain.Line(run.Host.QEMU), CPU: plain.Line(run.Host.CPU), Cores: run.Host.Cores},
+		Comment: sanitize.Line("QEMU " + run.Host.QEMU + " on " + run.Host.OS),
+		Misc:    envMisc{Accel: sanitize.Line(k.Accel), QEMU: sanitize.Line(run.Host.QEMU), CPU: sanitize.Line(run.Host.CPU), Cores: run.Host.Cores},
 	}
 	for _, r := range c.Reasons {
-		t.Misc.Reasons = append(t.Misc.Reasons, plain.Text(r))
+		t.Misc.Reasons = append(t.Misc.Reasons, sanitize.Text(r))
 	}
 	if len(t.Misc.Reasons) > 0 {
-		t.Comment = plain.Line(c.Reasons[0])
+		t.Comment = sanitize.Line(c.Reasons[0])
 	}
 	if len(c.Cells) > 0 {
-		t.Environment.Misc.Accel = plain.Line(c.Cells[0].Accel)
+		t.Environment.Misc.Accel = sanitize.Line(c.Cells[0].Accel)
 		t.StartTime = c.Cells[0].Started.UTC().Format(time.RFC3339Nano)
 		if t.Comment == "" {
-			t.Comment = plain.Line("saw " + c.Cells[0].Headline())
+			t.Comment = sanitize.Line("saw " + c.Cells[0].Headline())
 		}
 	}
 	t.LogExcerpt = excerpt(c)
@@ -209,8 +209,8 @@ func payloads(cell *observe.Cell) []siginfo {
 	for i, s := range cell.Steps {
 		for _, p := range s.Outcome.Signals {
 			out = append(out, siginfo{
-				Attempt: cell.Attempt, Step: i + 1, Actor: plain.Line(s.Actor), Action: plain.Line(s.Action),
-				Signo: p.Signo, Name: plain.Line(p.Name), Code: p.Code, CodeName: plain.Line(p.CodeName), Addr: plain.Line(p.Addr), LSB: p.LSB, Raw: p.Raw,
+				Attempt: cell.Attempt, Step: i + 1, Actor: sanitize.Line(s.Actor), Action: sanitize.Line(s.Action),
+				Signo: p.Signo, Name: sanitize.Line(p.Name), Code: p.Code, CodeName: sanitize.Line(p.CodeName), Addr: sanitize.Line(p.Addr), LSB: p.LSB, Raw: p.Raw,
 			})
 		}
 	}
@@ -252,8 +252,8 @@ const mostExcerpt = 16384
 
 // excerpt is what was seen, and the end of what the kernel said.
 func excerpt(c matrix.Check) string {
-	seen := head(plain.Text(strings.Join(c.Story(), "\n")), mostExcerpt/2)
-	said := plain.Text(strings.Join(c.Said(), "\n"))
+	seen := head(sanitize.Text(strings.Join(c.Story(), "\n")), mostExcerpt/2)
+	said := sanitize.Text(strings.Join(c.Said(), "\n"))
 	if said == "" {
 		return seen
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/faultline/faultline/framework/internal/demo"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/kcidb"
-	"github.com/faultline/faultline/internal/reader"
+	"github.com/faultline/faultline/internal/exttest"
 )
 
 func write(t *testing.T, run results.Run) []byte {
@@ -217,7 +217,7 @@ func TestExcerptIsCut(t *testing.T) {
 
 // TestKCIDB has KCIDB's own schema judge.
 func TestKCIDB(t *testing.T) {
-	python, folder := reader.Program(t, "python3"), filepath.Dir(reader.File(t, "kcidb_io"))
+	python, folder := exttest.Program(t, "python3"), filepath.Dir(exttest.File(t, "kcidb_io"))
 	const script = "import sys, json, kcidb_io.schema as s\nfor p in sys.argv[1:]:\n    s.V5_3.validate(json.load(open(p)))"
 	check := func(files ...string) error {
 		cmd := exec.Command(python, append([]string{"-c", script}, files...)...)
@@ -235,13 +235,13 @@ func TestKCIDB(t *testing.T) {
 	}
 	var files []string
 	for name, run := range demo.Every() {
-		files = append(files, reader.Temp(t, name+".json", write(t, run)))
+		files = append(files, exttest.Temp(t, name+".json", write(t, run)))
 	}
 	if err := check(files...); err != nil {
 		t.Error(err)
 	}
 	bad := bytes.Replace(write(t, demo.Run()), []byte(`"PASS"`), []byte(`"GOOD"`), 1)
-	if err := check(reader.Temp(t, "bad.json", bad)); err == nil {
+	if err := check(exttest.Temp(t, "bad.json", bad)); err == nil {
 		t.Error("it takes what it should not")
 	}
 }

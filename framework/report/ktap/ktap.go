@@ -10,7 +10,7 @@ import (
 
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/matrix"
-	"github.com/faultline/faultline/internal/plain"
+	"github.com/faultline/faultline/internal/sanitize"
 )
 
 // Write writes the run. A behaviour that was not as expected, and a finding, is
@@ -128,7 +128,7 @@ func (p *printer) check(n int, c matrix.Check) {
 // parser takes "# Subtest: " for a test, and the guest may have said that.
 func (p *printer) diagnostics(lines []string) {
 	for _, text := range lines {
-		for l := range strings.Lines(plain.Log(text)) {
+		for l := range strings.Lines(sanitize.Log(text)) {
 			p.line(2, "#   %s", inert.Replace(strings.TrimRight(l, " \t\n")))
 		}
 	}
@@ -157,7 +157,7 @@ func (p *printer) result(depth, n int, name string, state matrix.State, why stri
 
 // word is text in a result line, where no # may be but the one before the directive.
 func word(s string) string {
-	return strings.TrimSpace(strings.ReplaceAll(inert.Replace(plain.Line(s)), "#", "·"))
+	return strings.TrimSpace(strings.ReplaceAll(inert.Replace(sanitize.Line(s)), "#", "·"))
 }
 
 // inert parts the lines at which kunit's parser stops reading, wherever they

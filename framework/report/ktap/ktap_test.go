@@ -17,7 +17,7 @@ import (
 	"github.com/faultline/faultline/framework/internal/demo"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/ktap"
-	"github.com/faultline/faultline/internal/reader"
+	"github.com/faultline/faultline/internal/exttest"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -186,7 +186,7 @@ for path in sys.argv[1:]:
 
 // TestKUnit has the kernel's own parser read it.
 func TestKUnit(t *testing.T) {
-	python, parser := reader.Program(t, "python3"), reader.File(t, "kunit_parser.py")
+	python, parser := exttest.Program(t, "python3"), exttest.File(t, "kunit_parser.py")
 	var wants []counts
 	args := []string{"-c", kunit}
 	for name, run := range demo.Every() {
@@ -199,10 +199,10 @@ func TestKUnit(t *testing.T) {
 		case want.Passed == 0: // it calls an empty plan an error
 			want.Status, want.Errors = "NO_TESTS", 1
 		}
-		wants, args = append(wants, want), append(args, reader.Temp(t, name+".ktap", text))
+		wants, args = append(wants, want), append(args, exttest.Temp(t, name+".ktap", text))
 	}
 	cut := write(t, demo.Run())
-	args = append(args, reader.Temp(t, "cut.ktap", cut[:len(cut)/2]))
+	args = append(args, exttest.Temp(t, "cut.ktap", cut[:len(cut)/2]))
 	cmd := exec.Command(python, args...)
 	cmd.Env = append(os.Environ(), "PYTHONPATH="+filepath.Dir(parser), "PYTHONDONTWRITEBYTECODE=1")
 	var stderr bytes.Buffer
@@ -229,14 +229,14 @@ func TestKUnit(t *testing.T) {
 
 // TestProve has Perl's TAP::Harness read it, which knows the top level only.
 func TestProve(t *testing.T) {
-	prove := reader.Program(t, "prove")
+	prove := exttest.Program(t, "prove")
 	read := func(files ...string) (string, error) {
 		out, err := exec.Command(prove, append([]string{"-e", "cat"}, files...)...).CombinedOutput()
 		return string(out), err
 	}
 	var good, bad []string
 	for name, run := range demo.Every() {
-		file := reader.Temp(t, name+".ktap", write(t, run))
+		file := exttest.Temp(t, name+".ktap", write(t, run))
 		switch {
 		case run.Interrupted: // ends all reading
 			if out, err := read(file); err == nil || !strings.Contains(out, "Further testing stopped: the run was interrupted") {

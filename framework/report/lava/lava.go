@@ -11,7 +11,7 @@ import (
 
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/matrix"
-	"github.com/faultline/faultline/internal/plain"
+	"github.com/faultline/faultline/internal/sanitize"
 )
 
 // verdicts are LAVA's results. It has none for a run that was interrupted: that
@@ -37,7 +37,7 @@ func Write(w io.Writer, run results.Run, _ *results.Folder) error {
 				signal(&b, "STARTTC "+id)
 				for _, lines := range [][]string{c.Reasons, c.Story(), c.Said()} {
 					for _, l := range lines {
-						b.WriteString(plain.Log(strings.TrimRight(l, "\n")) + "\n")
+						b.WriteString(sanitize.Log(strings.TrimRight(l, "\n")) + "\n")
 					}
 				}
 				signal(&b, "ENDTC "+id)

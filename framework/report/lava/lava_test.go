@@ -18,7 +18,7 @@ import (
 	"github.com/faultline/faultline/framework/internal/demo"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/lava"
-	"github.com/faultline/faultline/internal/reader"
+	"github.com/faultline/faultline/internal/exttest"
 )
 
 func write(t *testing.T, run results.Run) []byte {
@@ -166,7 +166,7 @@ func TestWrite(t *testing.T) {
 
 // TestDispatcher has the dispatcher's own action read it.
 func TestDispatcher(t *testing.T) {
-	python, folder := reader.Program(t, "python3"), filepath.Dir(reader.File(t, "lava_dispatcher"))
+	python, folder := exttest.Program(t, "python3"), filepath.Dir(exttest.File(t, "lava_dispatcher"))
 	const script = `
 import inspect, json, re, sys
 from lava_dispatcher.actions.test.shell import TestShellAction, PatternFixup, SignalMatch
@@ -212,9 +212,9 @@ for path in sys.argv[1:]:
 		text := write(t, run)
 		var want read
 		want.Results, want.Raised = dispatch(t, text)
-		wants, args = append(wants, want), append(args, reader.Temp(t, name+".txt", text))
+		wants, args = append(wants, want), append(args, exttest.Temp(t, name+".txt", text))
 	}
-	args = append(args, reader.Temp(t, "bad.txt", []byte("<LAVA_SIGNAL_TESTCASE TEST_CASE_ID=x RESULT=great>\n")))
+	args = append(args, exttest.Temp(t, "bad.txt", []byte("<LAVA_SIGNAL_TESTCASE TEST_CASE_ID=x RESULT=great>\n")))
 	cmd := exec.Command(python, args...)
 	cmd.Env = append(os.Environ(), "PYTHONPATH="+folder, "PYTHONDONTWRITEBYTECODE=1")
 	var stderr bytes.Buffer

@@ -23,7 +23,7 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/markdown"
-	"github.com/faultline/faultline/internal/reader"
+	"github.com/faultline/faultline/internal/exttest"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -191,7 +191,7 @@ func check(t *testing.T, page string) {
 
 // TestCMark has GitHub's own renderer read it.
 func TestCMark(t *testing.T) {
-	cmark := reader.Program(t, "cmark-gfm")
+	cmark := exttest.Program(t, "cmark-gfm")
 	for name, run := range demo.Every() {
 		cmd := exec.Command(cmark, "--unsafe", "-e", "table", "-e", "strikethrough", "-e", "autolink", "-e", "tasklist")
 		cmd.Stdin = strings.NewReader(write(t, run))

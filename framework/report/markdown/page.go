@@ -5,7 +5,7 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/faultline/faultline/internal/plain"
+	"github.com/faultline/faultline/internal/sanitize"
 )
 
 // most is how long a page may get, in bytes: GitHub drops a summary of more than
@@ -64,7 +64,7 @@ var ends = strings.NewReplacer("`", "'", "|", "¦")
 // only ends are a backtick and, in a table, a bar. No name in it is mentioned to
 // anybody, and no markup is read.
 func code(s string) string {
-	s = ends.Replace(strings.TrimSpace(plain.Line(s)))
+	s = ends.Replace(strings.TrimSpace(sanitize.Line(s)))
 	if r := []rune(s); len(r) > mostCode {
 		s = string(r[:mostCode-1]) + "…"
 	}
@@ -85,7 +85,7 @@ var (
 // command for a pipeline's log becomes a code span.
 func prose(s string) string {
 	s = strings.TrimSpace(s)
-	if !simple.MatchString(s) || block.MatchString(s) || s != plain.Line(s) ||
+	if !simple.MatchString(s) || block.MatchString(s) || s != sanitize.Line(s) ||
 		strings.Contains(s, "//") || strings.Contains(s, "www.") || len(s) > mostCode {
 		return code(s)
 	}

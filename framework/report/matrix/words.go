@@ -10,7 +10,7 @@ import (
 	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
-	"github.com/faultline/faultline/internal/plain"
+	"github.com/faultline/faultline/internal/sanitize"
 	"github.com/faultline/faultline/internal/shell"
 )
 
@@ -112,6 +112,6 @@ func folder(run results.Run) string {
 	return filepath.Join(filepath.Dir(results.Latest), run.ID)
 }
 
-// Printable is plain.Line, for who draws a record as lines: what a guest said
+// Printable is sanitize.Line, for who draws a record as lines: what a guest said
 // neither steers the terminal nor breaks a line.
-func Printable(s string) string { return plain.Line(s) }
+func Printable(s string) string { return sanitize.Line(s) }

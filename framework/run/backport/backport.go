@@ -15,7 +15,7 @@ import (
 	"github.com/faultline/faultline/framework/analysis/change"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/run"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 	"github.com/faultline/faultline/internal/git"
 	"github.com/faultline/faultline/kernels/build"
 	"github.com/faultline/faultline/kernels/matrix"
@@ -89,13 +89,13 @@ func Do(ctx context.Context, opt Options) (*Result, error) {
 func (o Options) check(ctx context.Context) error {
 	switch {
 	case len(o.Patches) > 0 && len(o.Commits) > 0:
-		return fault.Requestf("there are patches and commits; give --patch or --commit")
+		return errkind.Requestf("there are patches and commits; give --patch or --commit")
 	case len(o.Patches) == 0 && len(o.Commits) == 0:
-		return fault.Requestf("nothing to put on %s; give --patch FILE or --commit REV", o.Base)
+		return errkind.Requestf("nothing to put on %s; give --patch FILE or --commit REV", o.Base)
 	}
 	for _, f := range o.Patches {
 		if strings.Contains(f, ",") {
-			return fault.Requestf("the patch %s has a comma in its name, which parts files; rename it", f)
+			return errkind.Requestf("the patch %s has a comma in its name, which parts files; rename it", f)
 		}
 	}
 	if o.Reference != "" {
@@ -108,7 +108,7 @@ func (o Options) check(ctx context.Context) error {
 	}
 	c, err := change.All().With(o.Options.Changes).ByID(o.Change)
 	if err != nil {
-		return fault.Requestf("%w; one of your own is declared in a file: --changes", err)
+		return errkind.Requestf("%w; one of your own is declared in a file: --changes", err)
 	}
 	_, picked, err := run.Pick(ctx, o.Scenarios, o.Label)
 	if err != nil {
@@ -119,7 +119,7 @@ func (o Options) check(ctx context.Context) error {
 			return nil
 		}
 	}
-	return fault.Requestf("none of the scenarios that were picked tells of %s; pick others, or leave out --scenario and --label", o.Change)
+	return errkind.Requestf("none of the scenarios that were picked tells of %s; pick others, or leave out --scenario and --label", o.Change)
 }
 
 // look reads the tree and the patches, and sees whether they apply, which is
@@ -171,7 +171,7 @@ func (o Options) look(ctx context.Context) (*about, error) {
 	case err != nil:
 		return nil, err
 	case before == applied.Tree:
-		return nil, fault.Requestf("%s on %s (%.12s) undo each other; give other patches", strings.Join(names(a.patches), ", "), o.Base, a.commit)
+		return nil, errkind.Requestf("%s on %s (%.12s) undo each other; give other patches", strings.Join(names(a.patches), ", "), o.Base, a.commit)
 	}
 	cc := ""
 	for _, s := range o.Settings {

@@ -11,9 +11,9 @@ import (
 	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 	"github.com/faultline/faultline/internal/git"
-	"github.com/faultline/faultline/internal/plain"
+	"github.com/faultline/faultline/internal/sanitize"
 	"github.com/faultline/faultline/kernels/source"
 )
 
@@ -73,14 +73,14 @@ func (b *bisection) end(ctx context.Context, rev string) (End, error) {
 // checkEnds refuses two ends between which there is nothing to find.
 func (b *bisection) checkEnds(ctx context.Context, r Request) error {
 	if r.Old.Commit == r.New.Commit {
-		return fault.Requestf("--old %s and --new %s are the same commit, %s; give two", r.Old.Rev, r.New.Rev, short(r.Old.Commit))
+		return errkind.Requestf("--old %s and --new %s are the same commit, %s; give two", r.Old.Rev, r.New.Rev, short(r.Old.Commit))
 	}
 	swapped, err := b.tree.IsAncestor(ctx, r.New.Commit, r.Old.Commit)
 	if err != nil {
 		return err
 	}
 	if swapped {
-		return fault.Requestf("--new %s is older than --old %s; swap them: --old %s --new %s", r.New.Rev, r.Old.Rev, r.New.Rev, r.Old.Rev)
+		return errkind.Requestf("--new %s is older than --old %s; swap them: --old %s --new %s", r.New.Rev, r.Old.Rev, r.New.Rev, r.Old.Rev)
 	}
 	related, err := b.tree.Related(ctx, r.Old.Commit, r.New.Commit)
 	if err != nil || related {
@@ -93,7 +93,7 @@ func (b *bisection) checkEnds(ctx context.Context, r Request) error {
 	case b.tree.Stitched(ctx):
 		wayOut = "replacement objects and grafts (git replace) are not followed; " + wayOut
 	}
-	return fault.Requestf("--old %s and --new %s have no commit in common; %s", r.Old.Rev, r.New.Rev, wayOut)
+	return errkind.Requestf("--old %s and --new %s have no commit in common; %s", r.Old.Rev, r.New.Rev, wayOut)
 }
 
 // takeOver goes on with the bisection in the folder.
@@ -151,7 +151,7 @@ func (b *bisection) save() error {
 	if err != nil {
 		return err
 	}
-	return b.folder.PutSynced(File, append(plain.JSON(data), '\n'))
+	return b.folder.PutSynced(File, append(sanitize.JSON(data), '\n'))
 }
 
 // spec is the kernel of a commit, with what is done to it first.

@@ -13,7 +13,7 @@ import (
 
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/run/bisect"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 	"github.com/faultline/faultline/internal/git"
 )
 
@@ -155,7 +155,7 @@ func TestCommitsThatTellNothing(t *testing.T) {
 			}
 			got := slices.Sorted(slices.Values(a.Possible))
 			slices.Sort(want)
-			if a.First != "" || !slices.Equal(got, want) || a.Check != nil || r.ExitCode() != fault.ExitRig {
+			if a.First != "" || !slices.Equal(got, want) || a.Check != nil || r.ExitCode() != errkind.ExitInfra {
 				t.Errorf("got %d possible commits, want %d: %+v", len(got), len(want), a)
 			}
 			var b strings.Builder
@@ -203,7 +203,7 @@ func TestMerges(t *testing.T) {
 	newEnd = h.git("rev-parse", "side")
 	r = do(t, h.options(oldEnd, newEnd, read), newLab(h))
 	a := found(t, r, read)
-	if a.First != "" || !strings.Contains(a.Error, "goes the other way") || !strings.Contains(a.Error, "--old "+change[:12]+" --new "+oldEnd[:12]) || r.ExitCode() != fault.ExitRig {
+	if a.First != "" || !strings.Contains(a.Error, "goes the other way") || !strings.Contains(a.Error, "--old "+change[:12]+" --new "+oldEnd[:12]) || r.ExitCode() != errkind.ExitInfra {
 		t.Errorf("%+v", a)
 	}
 	if _, err := exec.Command("git", "-C", h.root, "merge-base", "--is-ancestor", change, oldEnd).Output(); err != nil {
@@ -268,21 +268,21 @@ func TestTheRequest(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := bisect.Do(t.Context(), h.options(c.oldEnd, c.newEnd, read), newLab(h))
-			if fault.Of(err) != fault.Request || !strings.Contains(err.Error(), c.words) {
+			if errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), c.words) {
 				t.Errorf("%v", err)
 			}
 		})
 	}
 	h.git("replace", "--graft", "alone", all[5])
 	_, _, err := bisect.Do(t.Context(), h.options(all[0], "alone", read), newLab(h))
-	if fault.Of(err) != fault.Request || !strings.Contains(err.Error(), "grafts (git replace) are not followed; give two of one history") {
+	if errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "grafts (git replace) are not followed; give two of one history") {
 		t.Errorf("%v", err)
 	}
 	h.git("replace", "-d", h.git("rev-parse", "alone"))
 	shallow := &history{t, filepath.Join(t.TempDir(), "shallow")}
 	h.git("clone", "-q", "--depth=2", "--branch=main", "file://"+h.root, shallow.root)
 	_, _, err = bisect.Do(t.Context(), shallow.options(all[0], "main", read), newLab(h))
-	if fault.Of(err) != fault.Request || !strings.Contains(err.Error(), "git fetch --unshallow") {
+	if errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "git fetch --unshallow") {
 		t.Errorf("%v", err)
 	}
 	opt := h.options(all[0], all[5], read)
@@ -309,7 +309,7 @@ func TestEndsThatTellNothing(t *testing.T) {
 	h, all := line(t, 6, map[int][]string{3: turns(), 4: {"boots", "panics"}, 5: {"boots", "", "builds", "x.c:1: error: y"}})
 	for i, words := range map[int]string{4: "does not boot: panics", 5: "does not build: x.c:1: error: y"} {
 		_, _, err := bisect.Do(t.Context(), h.options(all[0], all[i], read), newLab(h))
-		if fault.Of(err) != fault.Request || !strings.Contains(err.Error(), words) || !strings.Contains(err.Error(), "give another --new") {
+		if errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), words) || !strings.Contains(err.Error(), "give another --new") {
 			t.Errorf("%v", err)
 		}
 	}
@@ -322,7 +322,7 @@ func TestEndsThatTellNothing(t *testing.T) {
 	l = newLab(h)
 	l.notDoable = read
 	_, _, err := bisect.Do(t.Context(), h.options(all[0], all[3], read), l)
-	if fault.Of(err) != fault.Request || !strings.Contains(err.Error(), "lacks CONFIG_X") {
+	if errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "lacks CONFIG_X") {
 		t.Errorf("%v", err)
 	}
 }
@@ -340,7 +340,7 @@ func TestTroubleWithTheRig(t *testing.T) {
 	l = newLab(h)
 	l.rig[all[7]] = 4
 	_, _, err := bisect.Do(t.Context(), opt, l)
-	if fault.Of(err) != fault.Rig || !errors.As(err, new(*bisect.RigError)) || !strings.Contains(err.Error(), "--skip "+all[7][:12]) {
+	if errkind.Of(err) != errkind.Infra || !errors.As(err, new(*bisect.RigError)) || !strings.Contains(err.Error(), "--skip "+all[7][:12]) {
 		t.Fatalf("%v", err)
 	}
 	opt.Resume = true
@@ -357,11 +357,11 @@ func TestTroubleWithTheRig(t *testing.T) {
 	}
 	other := opt
 	other.New = all[14]
-	if _, _, err = bisect.Do(t.Context(), other, l); fault.Of(err) != fault.Request || !strings.Contains(err.Error(), "the new end") {
+	if _, _, err = bisect.Do(t.Context(), other, l); errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "the new end") {
 		t.Errorf("another bisection was resumed: %v", err)
 	}
 	opt.Out = t.TempDir()
-	if _, _, err = bisect.Do(t.Context(), opt, l); fault.Of(err) != fault.Request || !strings.Contains(err.Error(), "nothing to resume") {
+	if _, _, err = bisect.Do(t.Context(), opt, l); errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "nothing to resume") {
 		t.Errorf("%v", err)
 	}
 }

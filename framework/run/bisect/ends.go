@@ -8,7 +8,7 @@ import (
 
 	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/observe"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 	"github.com/faultline/faultline/internal/git"
 )
 
@@ -36,7 +36,7 @@ func (b *bisection) observeEnds(ctx context.Context) error {
 		}
 		if s.State != Observed {
 			b.rec.Steps = slices.DeleteFunc(b.rec.Steps, func(o Step) bool { return o.Kernel == s.Kernel })
-			return errors.Join(fault.Requestf("the %s end, %s, %v: %s; give another --%s", e.side, e.end, s.State, s.Why, e.side), b.save())
+			return errors.Join(errkind.Requestf("the %s end, %s, %v: %s; give another --%s", e.side, e.end, s.State, s.Why, e.side), b.save())
 		}
 	}
 	if b.rec.Differ == nil {
@@ -102,12 +102,12 @@ func (b *bisection) nothing() error {
 	req := b.rec.Request
 	if b.rec.Same == 0 {
 		a := b.rec.Aside[0]
-		return fault.Requestf("none of %d scenarios can be compared on %s and %s (%s: %s); pick others with --scenario", len(b.rec.Aside), req.Old, req.New, a.Scenario, a.Why)
+		return errkind.Requestf("none of %d scenarios can be compared on %s and %s (%s: %s); pick others with --scenario", len(b.rec.Aside), req.Old, req.New, a.Scenario, a.Why)
 	}
 	beside := ""
 	if n := len(b.rec.Aside); n > 0 {
 		beside = fmt.Sprintf(" (%d more could not be compared, such as %s: %s)", n, b.rec.Aside[0].Scenario, b.rec.Aside[0].Why)
 	}
-	return fault.Requestf("%s and %s show the same in %d of the scenarios that were picked%s: there is nothing to bisect; pick others with --scenario, or give other ends",
+	return errkind.Requestf("%s and %s show the same in %d of the scenarios that were picked%s: there is nothing to bisect; pick others with --scenario, or give other ends",
 		req.Old, req.New, b.rec.Same, beside)
 }

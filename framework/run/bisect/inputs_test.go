@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/faultline/faultline/framework/run/bisect"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 // A bisection that was begun with other builds or another guest is not resumed, however
@@ -34,13 +34,13 @@ func TestResumedWithOtherInputs(t *testing.T) {
 	} {
 		l.inputs = maps.Clone(was)
 		l.inputs[c.input] = c.is
-		if _, _, err := bisect.Do(t.Context(), opt, l); fault.Of(err) != fault.Request || !strings.Contains(err.Error(), c.words) {
+		if _, _, err := bisect.Do(t.Context(), opt, l); errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), c.words) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	l.inputs = maps.Clone(was)
 	delete(l.inputs, "suite dax")
-	if _, _, err := bisect.Do(t.Context(), opt, l); fault.Of(err) != fault.Request || !strings.Contains(err.Error(), "another suite dax") {
+	if _, _, err := bisect.Do(t.Context(), opt, l); errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "another suite dax") {
 		t.Errorf("one less: %v", err)
 	}
 	l.inputs = was

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/faultline/faultline/framework/record/results"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 	"github.com/faultline/faultline/internal/git"
 )
 
@@ -161,18 +161,18 @@ func load(dir string) (*Record, error) {
 	}
 	data, err := folder.ReadFile(File, maxRecord)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fault.Requestf("nothing to resume: no bisection was begun in %s; bisect without --resume first", dir)
+		return nil, errkind.Requestf("nothing to resume: no bisection was begun in %s; bisect without --resume first", dir)
 	}
 	if err != nil {
 		return nil, err
 	}
 	var r Record
 	if err := json.Unmarshal(data, &r); err != nil {
-		return nil, fault.Requestf("resume %s: %w; bisect without --resume, and with another --out",
+		return nil, errkind.Requestf("resume %s: %w; bisect without --resume, and with another --out",
 			filepath.Join(dir, File), err)
 	}
 	if r.Schema != Schema {
-		return nil, fault.Requestf("resume %s: it is %q, not %q; bisect without --resume", filepath.Join(dir, File), r.Schema, Schema)
+		return nil, errkind.Requestf("resume %s: it is %q, not %q; bisect without --resume", filepath.Join(dir, File), r.Schema, Schema)
 	}
 	return &r, nil
 }
@@ -180,7 +180,7 @@ func load(dir string) (*Record, error) {
 // same refuses to go on with another bisection.
 func (r *Record) same(now Record) error {
 	other := func(what, old, now string) error {
-		return fault.Requestf("resume: the bisection was begun with %s %s, this is %s; give the same, or bisect without --resume", what, old, now)
+		return errkind.Requestf("resume: the bisection was begun with %s %s, this is %s; give the same, or bisect without --resume", what, old, now)
 	}
 	a, b := r.Request, now.Request
 	switch {

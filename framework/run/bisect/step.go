@@ -13,7 +13,7 @@ import (
 	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 	"github.com/faultline/faultline/internal/git"
 )
 
@@ -36,14 +36,14 @@ type Here struct {
 func (h Here) same(r results.Run) error {
 	const again = "observe both ends here: faultline run --kernel OLD --kernel NEW"
 	if unlike := r.Host.Unlike(h.Host, r.WithKVM()); unlike != "" {
-		return fault.Requestf("the ends were observed on another machine (%s); %s", unlike, again)
+		return errkind.Requestf("the ends were observed on another machine (%s); %s", unlike, again)
 	}
 	if len(r.Suites) == 0 {
-		return fault.Requestf("the run of the ends does not record which suites observed them; %s", again)
+		return errkind.Requestf("the run of the ends does not record which suites observed them; %s", again)
 	}
 	for _, name := range slices.Sorted(maps.Keys(h.Suites)) {
 		if then, ok := r.Suites[name]; ok && then != h.Suites[name] {
-			return fault.Requestf("the ends were observed by another suite %s (digest %.12s, this is %.12s); %s",
+			return errkind.Requestf("the ends were observed by another suite %s (digest %.12s, this is %.12s); %s",
 				name, then, h.Suites[name], again)
 		}
 	}
@@ -53,7 +53,7 @@ func (h Here) same(r results.Run) error {
 // EndsOf takes the ends from a run of two kernels, the old end first.
 func EndsOf(r results.Run, picked []string, here Here) (Ends, error) {
 	if len(r.Kernels) != 2 {
-		return Ends{}, fault.Requestf("the run of the ends has %d kernels, not two; observe the old end and the new one: faultline run --kernel OLD --kernel NEW", len(r.Kernels))
+		return Ends{}, errkind.Requestf("the run of the ends has %d kernels, not two; observe the old end and the new one: faultline run --kernel OLD --kernel NEW", len(r.Kernels))
 	}
 	if err := here.same(r); err != nil {
 		return Ends{}, err
@@ -71,7 +71,7 @@ func EndsOf(r results.Run, picked []string, here Here) (Ends, error) {
 		}
 	}
 	if len(e.Scenarios) == 0 {
-		return e, fault.Requestf("%s and %s do not differ in any of the %d scenarios that were observed on both; there is nothing to bisect", r.Kernels[0].Name, r.Kernels[1].Name, seen)
+		return e, errkind.Requestf("%s and %s do not differ in any of the %d scenarios that were observed on both; there is nothing to bisect", r.Kernels[0].Name, r.Kernels[1].Name, seen)
 	}
 	return e, nil
 }

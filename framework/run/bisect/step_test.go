@@ -9,7 +9,7 @@ import (
 	"github.com/faultline/faultline/framework/internal/demo"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/run/bisect"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 // The ends of a bisection that git drives are of this machine and these suites, and a
@@ -42,7 +42,7 @@ func TestEndsOf(t *testing.T) {
 		r, h := ends(), here
 		h.Suites = maps.Clone(here.Suites)
 		c.change(&r, &h)
-		if _, err := bisect.EndsOf(r, []string{one}, h); fault.Of(err) != fault.Request || !strings.Contains(err.Error(), c.says) {
+		if _, err := bisect.EndsOf(r, []string{one}, h); errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

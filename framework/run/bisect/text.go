@@ -8,20 +8,20 @@ import (
 	"text/tabwriter"
 
 	"github.com/faultline/faultline/framework/report/matrix"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 	"github.com/faultline/faultline/internal/git"
 )
 
 // ExitCode is what the command line ends with over a bisection that came to its
 // end: whether each scenario has its commit, and nothing contradicts that.
 func (r *Record) ExitCode() int {
-	code := fault.ExitExpected
+	code := errkind.ExitExpected
 	for _, a := range r.Answers {
 		switch {
 		case a.Check != nil && a.Check.Verdict == Contradicted:
-			return fault.ExitUnexpected
+			return errkind.ExitUnexpected
 		case a.First == "":
-			code = fault.ExitRig
+			code = errkind.ExitInfra
 		}
 	}
 	return code

@@ -17,8 +17,8 @@ import (
 
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
-	"github.com/faultline/faultline/internal/bounded"
 	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/limitread"
 )
 
 const (
@@ -110,7 +110,7 @@ func (s *Shelf) put(name string, v any) error {
 
 // get reads what put wrote.
 func (s *Shelf) get(name string, v any) error {
-	data, err := bounded.ReadFile(filepath.Join(s.work.Path, name), Most)
+	data, err := limitread.ReadFile(filepath.Join(s.work.Path, name), Most)
 	if err != nil {
 		return err
 	}

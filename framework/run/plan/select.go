@@ -9,8 +9,8 @@ import (
 
 	"github.com/faultline/faultline/framework/record/program"
 	"github.com/faultline/faultline/framework/record/scenario"
-	"github.com/faultline/faultline/internal/fault"
-	"github.com/faultline/faultline/internal/near"
+	"github.com/faultline/faultline/internal/errkind"
+	"github.com/faultline/faultline/internal/suggest"
 )
 
 // Select picks the scenarios whose id one of the globs matches (all where there
@@ -21,7 +21,7 @@ import (
 func Select(all []scenario.Info, globs []string, labels string) ([]scenario.Info, error) {
 	filter, err := types.ParseLabelFilter(unslashed(labels))
 	if err != nil {
-		return nil, fault.Requestf("label filter %q: %s", labels, plain(err))
+		return nil, errkind.Requestf("label filter %q: %s", labels, plain(err))
 	}
 	chosen := map[string]bool{}
 	for _, g := range globs {
@@ -32,10 +32,10 @@ func Select(all []scenario.Info, globs []string, labels string) ([]scenario.Info
 			}
 		}
 		if !found && strings.HasPrefix(g, program.IDs) {
-			return nil, fault.Requestf("no scenario matches %q; --program FILE makes one of a program", g)
+			return nil, errkind.Requestf("no scenario matches %q; --program FILE makes one of a program", g)
 		}
 		if !found {
-			return nil, fault.Requestf("no scenario matches %q; %sfaultline list shows them all", g, didYouMean(g, all))
+			return nil, errkind.Requestf("no scenario matches %q; %sfaultline list shows them all", g, didYouMean(g, all))
 		}
 	}
 	var picked []scenario.Info
@@ -45,7 +45,7 @@ func Select(all []scenario.Info, globs []string, labels string) ([]scenario.Info
 		}
 	}
 	if len(picked) == 0 {
-		return nil, fault.Requestf("no scenario is left by label filter %q; faultline list --json shows their labels", labels)
+		return nil, errkind.Requestf("no scenario is left by label filter %q; faultline list --json shows their labels", labels)
 	}
 	return picked, nil
 }
@@ -119,7 +119,7 @@ func didYouMean(meant string, all []scenario.Info) string {
 		}
 	}
 	if len(names) == 0 {
-		names = near.By(bare, ids, ends)
+		names = suggest.By(bare, ids, ends)
 	}
 	if len(names) == 0 {
 		return ""

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/faultline/faultline/framework/record/scenario"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 func infos(ids ...string) []scenario.Info {
@@ -80,7 +80,7 @@ func TestSelect(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			picked, err := Select(catalogue, c.globs, c.label)
 			if err != nil {
-				if fault.Of(err) != fault.Request || !strings.Contains(err.Error(), c.want) {
+				if errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), c.want) {
 					t.Errorf("%v, not %q", err, c.want)
 				}
 				return

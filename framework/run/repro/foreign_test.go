@@ -29,7 +29,7 @@ import (
 	"github.com/faultline/faultline/framework/run/bisect"
 	"github.com/faultline/faultline/framework/run/repro"
 	"github.com/faultline/faultline/internal/cache"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 	"github.com/faultline/faultline/kernels/matrix"
 )
 
@@ -270,7 +270,7 @@ func (f *foreign) read(t *testing.T, store *cache.Cache) *written {
 			continue
 		}
 		_, err = repro.Do(t.Context(), repro.Options{Run: run, Cell: cell, Kernel: k, Cache: store, Pause: repro.Step(run, cell), Say: t.Logf})
-		if w.note(err); fault.Of(err) != fault.Request {
+		if w.note(err); errkind.Of(err) != errkind.Request {
 			t.Errorf("repro of another's record: %v", err)
 		}
 	}

@@ -22,7 +22,7 @@ import (
 	"github.com/faultline/faultline/framework/run"
 	"github.com/faultline/faultline/framework/run/plan"
 	"github.com/faultline/faultline/internal/cache"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/matrix"
 )
@@ -89,7 +89,7 @@ func programs(opt Options) error {
 		}
 		now, err := program.New(s.Program.Path, s.Program.Args...)
 		if err != nil {
-			return fault.Requestf("the program of %s is gone: %v", s.ID, err)
+			return errkind.Requestf("the program of %s is gone: %v", s.ID, err)
 		}
 		if now.SHA256 != s.Program.SHA256 {
 			opt.Say("%s is another program now than the recorded one; that may be why it shows something else", now.Path)
@@ -115,7 +115,7 @@ func trusted(opt Options) error {
 			what += fmt.Sprintf(" and runs the program %q", s.Program.Path)
 		}
 	}
-	return fault.Requestf("another installation of Faultline wrote this record, or runs were merged to it, or it has relative paths and was written in another folder, "+
+	return errkind.Requestf("another installation of Faultline wrote this record, or runs were merged to it, or it has relative paths and was written in another folder, "+
 		"and repro resolves %s with your rights (a tree: is built by its Makefile); where you trust all of that, give --trust", what)
 }
 
@@ -123,10 +123,10 @@ func trusted(opt Options) error {
 // that the rig failed before a guest ran; trouble that came later is in the cell.
 func Do(ctx context.Context, opt Options) (a Again, err error) {
 	if opt.Cell.Verdict == observe.NotDoable {
-		return a, fault.Requestf("%s was not doable on %s: %s; name another cell", opt.Cell.Scenario, opt.Cell.Kernel, opt.Cell.Message)
+		return a, errkind.Requestf("%s was not doable on %s: %s; name another cell", opt.Cell.Scenario, opt.Cell.Kernel, opt.Cell.Message)
 	}
 	if n := len(opt.Cell.Steps); opt.Pause > max(n, 1) {
-		return a, fault.Requestf("--pause=%d: the recorded cell has %d steps", opt.Pause, n)
+		return a, errkind.Requestf("--pause=%d: the recorded cell has %d steps", opt.Pause, n)
 	}
 	if err := trusted(opt); err != nil {
 		return a, err
@@ -166,7 +166,7 @@ func Do(ctx context.Context, opt Options) (a Again, err error) {
 	}
 	todo := plan.Make([]*plan.Kernel{pk}, suites, picked, plan.Options{})
 	if len(todo.Impossible) > 0 {
-		return a, fault.Requestf("%s is not doable on %s any more: %s", opt.Cell.Scenario, name, todo.Impossible[0].Message)
+		return a, errkind.Requestf("%s is not doable on %s any more: %s", opt.Cell.Scenario, name, todo.Impossible[0].Message)
 	}
 	if err := o.Boot(ctx, todo.Tasks, nil); err != nil {
 		return a, err

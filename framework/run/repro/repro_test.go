@@ -12,7 +12,7 @@ import (
 	"github.com/faultline/faultline/framework/record/program"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/internal/cache"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 // The folder's path is no pattern.
@@ -100,7 +100,7 @@ func TestRefused(t *testing.T) {
 		"a/b was not doable on k: it lacks CONFIG_X": {Cell: observe.Cell{Scenario: "a/b", Kernel: "k", Verdict: observe.NotDoable, Message: "it lacks CONFIG_X"}},
 		"--pause=3: the recorded cell has 2 steps":   {Pause: 3, Cell: observe.Cell{Scenario: "a/b", Kernel: "k", Verdict: observe.Expected, Steps: make([]observe.Step, 2)}},
 	} {
-		if _, err := Do(context.Background(), opt); err == nil || !strings.HasPrefix(err.Error(), want) || fault.Of(err) != fault.Request {
+		if _, err := Do(context.Background(), opt); err == nil || !strings.HasPrefix(err.Error(), want) || errkind.Of(err) != errkind.Request {
 			t.Errorf("%v", err)
 		}
 	}
@@ -129,7 +129,7 @@ func TestForeignRecord(t *testing.T) {
 	}
 	_, err = Do(t.Context(), opt)
 	for _, want := range []string{"another installation", opt.Kernel.Spec, "/no/such/program", "--trust"} {
-		if err == nil || !strings.Contains(err.Error(), want) || fault.Of(err) != fault.Request {
+		if err == nil || !strings.Contains(err.Error(), want) || errkind.Of(err) != errkind.Request {
 			t.Errorf("%v, want a request's error that names %q", err, want)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 // kubernetes writes an Indexed Job. Its claim, which all its pods mount, keeps
@@ -16,10 +16,10 @@ import (
 func kubernetes(w io.Writer, j Job) error {
 	out := j.out("/shards")
 	if j.Image == "" {
-		return fault.Requestf("which image has faultline? name it with --image")
+		return errkind.Requestf("which image has faultline? name it with --image")
 	}
 	if !path.IsAbs(out) {
-		return fault.Requestf("--out %s: in a pod it is where the claim is mounted; give an absolute path", out)
+		return errkind.Requestf("--out %s: in a pod it is where the claim is mounted; give an absolute path", out)
 	}
 	script := fmt.Sprintf(`shard=$((JOB_COMPLETION_INDEX + 1))/%d
 out=$OUT/$JOB/$((JOB_COMPLETION_INDEX + 1))

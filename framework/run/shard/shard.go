@@ -7,7 +7,7 @@ import (
 	"unicode"
 
 	"github.com/faultline/faultline/framework/record/results"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 	"github.com/faultline/faultline/internal/shell"
 )
 
@@ -49,12 +49,12 @@ func Names() (names []string) {
 func Write(w io.Writer, engine string, j Job) error {
 	// It stands in paths and patterns that each engine reads by its own rules.
 	if strings.Trim(j.Out, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./") != "" {
-		return fault.Requestf("--out %q: want a path of letters, digits, dots, _ and -", j.Out)
+		return errkind.Requestf("--out %q: want a path of letters, digits, dots, _ and -", j.Out)
 	}
 	// Control characters end lines, or are not the same to two readers of YAML.
 	for _, word := range append([]string{j.Image}, j.Command...) {
 		if strings.ContainsFunc(word, func(r rune) bool { return !unicode.IsPrint(r) }) || strings.ContainsRune(word, unicode.ReplacementChar) {
-			return fault.Requestf("%q has a character that is not to be printed, and can't go into a pipeline; write it without", word)
+			return errkind.Requestf("%q has a character that is not to be printed, and can't go into a pipeline; write it without", word)
 		}
 	}
 	for _, e := range Engines() {
@@ -62,7 +62,7 @@ func Write(w io.Writer, engine string, j Job) error {
 			return e.write(w, j)
 		}
 	}
-	return fault.Requestf("no engine is called %q; known are %s", engine, strings.Join(Names(), ", "))
+	return errkind.Requestf("no engine is called %q; known are %s", engine, strings.Join(Names(), ", "))
 }
 
 // size says in words what the job is.
@@ -86,7 +86,7 @@ func merge(to, pattern string) string {
 // most refuses more shards than an engine takes.
 func (j Job) most(n int, engine string) error {
 	if j.Shards > n {
-		return fault.Requestf("--shards %d: %s takes at most %d of a job", j.Shards, engine, n)
+		return errkind.Requestf("--shards %d: %s takes at most %d of a job", j.Shards, engine, n)
 	}
 	return nil
 }

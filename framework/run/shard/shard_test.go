@@ -14,7 +14,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 // hostile are words that mean something to a shell, to YAML, to GitHub or to Kubernetes.
@@ -190,7 +190,7 @@ func TestWriteRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var b bytes.Buffer
 			err := Write(&b, c.engine, c.job)
-			if err == nil || !strings.Contains(err.Error(), c.want) || fault.Of(err) != fault.Request || b.Len() > 0 {
+			if err == nil || !strings.Contains(err.Error(), c.want) || errkind.Of(err) != errkind.Request || b.Len() > 0 {
 				t.Errorf("%v, after %d bytes", err, b.Len())
 			}
 		})

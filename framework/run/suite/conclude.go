@@ -11,7 +11,7 @@ import (
 	"github.com/faultline/faultline/framework/analysis/change"
 	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/observe"
-	"github.com/faultline/faultline/internal/plain"
+	"github.com/faultline/faultline/internal/sanitize"
 )
 
 // entryName is the name of the report entry that carries a spec's cell, from
@@ -48,7 +48,7 @@ func conclude(r ginkgo.Report) {
 	j := judge.Judge(cells, []judge.Kernel{k}, change.All())
 	var b strings.Builder
 	sayConclusion(&b, k.Name, j)
-	said := plain.Log(b.String())
+	said := sanitize.Log(b.String())
 	if len(j.Findings) > 0 {
 		ginkgo.Fail(said)
 	}

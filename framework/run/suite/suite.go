@@ -25,7 +25,7 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/scenario"
 	"github.com/faultline/faultline/internal/cache"
-	"github.com/faultline/faultline/internal/plain"
+	"github.com/faultline/faultline/internal/sanitize"
 	"github.com/faultline/faultline/kernels"
 )
 
@@ -108,7 +108,7 @@ func Describe(err error) string {
 			}
 		}
 	}
-	return plain.Log(said)
+	return sanitize.Log(said)
 }
 
 // describe is what is known of a spec's scenario; ok is false for one that is none.
@@ -142,7 +142,7 @@ func open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.Log = func(format string, args ...any) { fmt.Fprintln(os.Stderr, plain.Log(fmt.Sprintf(format, args...))) }
+	c.Log = func(format string, args ...any) { fmt.Fprintln(os.Stderr, sanitize.Log(fmt.Sprintf(format, args...))) }
 	process.kernel, err = source.Resolve(ctx, flags.kernel, kernels.Options{Cache: c})
 	if err != nil {
 		return err
@@ -251,7 +251,7 @@ func template(ctx context.Context, spec vm.Spec) (*vm.Template, error) {
 // expectations fails a scenario that did not fail before, where one was not met.
 func expectations() {
 	if s := process.current; s != nil && len(s.Unmet) > 0 && !ginkgo.CurrentSpecReport().Failed() {
-		ginkgo.Fail(plain.Log(strings.Join(s.Unmet, "\n")))
+		ginkgo.Fail(sanitize.Log(strings.Join(s.Unmet, "\n")))
 	}
 }
 

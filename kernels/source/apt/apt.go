@@ -12,7 +12,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/faultline/faultline/internal/near"
+	"github.com/faultline/faultline/internal/suggest"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/debian"
 )
@@ -176,13 +176,13 @@ func noPackage(want string, suites, unsafe, names []string) error {
 	case strings.ContainsAny(want, "*?["):
 		e.Problem = fmt.Sprintf("no kernel package matches %q in %s", want, in)
 		e.WayOut = "list what there is with: faultline list kernels"
-		if n := near.Names(strings.Map(dropGlob, want), names); len(n) > 0 {
+		if n := suggest.Names(strings.Map(dropGlob, want), names); len(n) > 0 {
 			e.WayOut = "there is, for one, " + n[0] + "; " + e.WayOut
 		}
 	default:
 		e.WayOut = "list what there is with: faultline list kernels"
-		if n := near.Names(want, names); len(n) > 0 {
-			e.WayOut = "did you mean " + near.Quoted(n, "or") + "? " + e.WayOut
+		if n := suggest.Names(want, names); len(n) > 0 {
+			e.WayOut = "did you mean " + suggest.Quoted(n, "or") + "? " + e.WayOut
 		}
 	}
 	return e

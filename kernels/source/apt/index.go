@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/renameio/v2"
 
-	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/internal/execx"
 	"github.com/faultline/faultline/kernels"
 )
 
@@ -64,11 +64,11 @@ func (a *aptState) readList(ctx context.Context, suite, file string, x *aptIndex
 	// Not in PATH: apt's own helper, part of the package apt.
 	const helper = "/usr/lib/apt/apt-helper"
 	if !exists(helper) {
-		return &tool.MissingError{Tool: helper, Package: "apt"}
+		return &execx.MissingError{Tool: helper, Package: "apt"}
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	cmd := tool.Command(ctx, "", nil, helper, "cat-file", file)
+	cmd := execx.Command(ctx, "", nil, helper, "cat-file", file)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/faultline/faultline/internal/cache"
-	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/internal/execx"
 )
 
 // machine is this machine's apt.
@@ -63,11 +63,11 @@ func (m machine) read(ctx context.Context) (configuration, error) {
 // configured asks apt for the files of its sources and of the keys that hold for all
 // of them, and how it reaches an archive: proxies and the like.
 func configured(ctx context.Context) (files, keys []string, acquire string, err error) {
-	config, err := tool.Find("apt-config", "apt")
+	config, err := execx.Find("apt-config", "apt")
 	if err != nil {
 		return nil, nil, "", err
 	}
-	out, err := tool.Run(ctx, "", nil, config, "shell", "list", "Dir::Etc::sourcelist/f", "parts", "Dir::Etc::sourceparts/d",
+	out, err := execx.Run(ctx, "", nil, config, "shell", "list", "Dir::Etc::sourcelist/f", "parts", "Dir::Etc::sourceparts/d",
 		"key", "Dir::Etc::trusted/f", "keys", "Dir::Etc::trustedparts/d")
 	if err != nil {
 		return nil, nil, "", fmt.Errorf("find the machine's apt sources: %w", err)
@@ -86,7 +86,7 @@ func configured(ctx context.Context) (files, keys []string, acquire string, err 
 			keys = append(keys, in(value, ".gpg", ".asc")...)
 		}
 	}
-	if out, err = tool.Run(ctx, "", nil, config, "dump"); err != nil {
+	if out, err = execx.Run(ctx, "", nil, config, "dump"); err != nil {
 		return nil, nil, "", fmt.Errorf("read apt's configuration: %w", err)
 	}
 	for line := range strings.Lines(string(out)) {

@@ -11,8 +11,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/faultline/faultline/internal/near"
-	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/internal/execx"
+	"github.com/faultline/faultline/internal/suggest"
 	"github.com/faultline/faultline/kernels"
 )
 
@@ -71,7 +71,7 @@ func (a *aptState) refresh(ctx context.Context, opts kernels.Options) error {
 // explain turns apt-get update's complaints into one error, or, when all it
 // misses is suites that need not exist, into their names.
 func (a *aptState) explain(err error, machine []stanza) (missing []string, _ error) {
-	var r *tool.RunError
+	var r *execx.RunError
 	if !errors.As(err, &r) {
 		return nil, err
 	}
@@ -95,8 +95,8 @@ func (a *aptState) explain(err error, machine []stanza) (missing []string, _ err
 			known = append(known, s.suites...)
 		}
 		e.WayOut = "give a suite such as bookworm or trixie-backports, or write apt:SUITE/PACKAGE"
-		if n := near.Names(a.suite, known); len(n) > 0 {
-			e.WayOut = "did you mean " + near.Quoted(n, "or") + "? " + e.WayOut
+		if n := suggest.Names(a.suite, known); len(n) > 0 {
+			e.WayOut = "did you mean " + suggest.Quoted(n, "or") + "? " + e.WayOut
 		}
 		return nil, e
 	}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/faultline/faultline/internal/arch"
 	"github.com/faultline/faultline/internal/cache"
-	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/internal/execx"
 	"github.com/faultline/faultline/kernels"
 )
 
@@ -167,7 +167,7 @@ func lockFile(ctx context.Context, name string, opts kernels.Options) (unlock fu
 
 // aptGet runs apt-get on the private state.
 func (a *aptState) aptGet(ctx context.Context, dir string, args ...string) ([]byte, error) {
-	apt, err := tool.Find("apt-get", "apt")
+	apt, err := execx.Find("apt-get", "apt")
 	if err != nil {
 		return nil, err
 	}
@@ -201,7 +201,7 @@ func (a *aptState) aptGet(ctx context.Context, dir string, args ...string) ([]by
 	for _, s := range set {
 		all = append(all, "-o", s)
 	}
-	return tool.Run(ctx, dir, nil, apt, append(all, args...)...)
+	return execx.Run(ctx, dir, nil, apt, append(all, args...)...)
 }
 
 func (a *aptState) sourcesFile() string { return filepath.Join(a.dir, "faultline.sources") }

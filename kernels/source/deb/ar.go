@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/faultline/faultline/internal/bounded"
+	"github.com/faultline/faultline/internal/limitread"
 	"github.com/faultline/faultline/kernels"
 )
 
@@ -36,7 +36,7 @@ func checkFile(file string) error {
 		return &kernels.SpecError{Problem: file + " is a folder", WayOut: "write dir:" + file + ", or give .deb files"}
 	}
 	if info.Size() > maxPackage {
-		return &kernels.SpecError{Problem: (&bounded.Error{Path: file, Most: maxPackage}).Error(), WayOut: "give a package of a kernel"}
+		return &kernels.SpecError{Problem: (&limitread.Error{Path: file, Most: maxPackage}).Error(), WayOut: "give a package of a kernel"}
 	}
 	members, err := listAr(f, info.Size())
 	if errors.Is(err, errTruncated) {

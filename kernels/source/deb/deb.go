@@ -11,7 +11,7 @@ import (
 
 	"github.com/faultline/faultline/internal/arch"
 	"github.com/faultline/faultline/internal/cache"
-	"github.com/faultline/faultline/internal/tool"
+	"github.com/faultline/faultline/internal/execx"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/debian"
 )
@@ -90,11 +90,11 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 
 // describe reads a package's name and version.
 func describe(ctx context.Context, file string) (kernels.Package, error) {
-	dpkg, err := tool.Find("dpkg-deb", "dpkg")
+	dpkg, err := execx.Find("dpkg-deb", "dpkg")
 	if err != nil {
 		return kernels.Package{}, err
 	}
-	out, err := tool.Run(ctx, "", nil, dpkg, "--show", "--showformat=${Package} ${Version} ${Architecture}", file)
+	out, err := execx.Run(ctx, "", nil, dpkg, "--show", "--showformat=${Package} ${Version} ${Architecture}", file)
 	if err != nil {
 		return kernels.Package{}, debian.Damaged(file, err)
 	}

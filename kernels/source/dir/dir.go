@@ -14,7 +14,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
-	"github.com/faultline/faultline/internal/bounded"
+	"github.com/faultline/faultline/internal/limitread"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/modules"
 )
@@ -80,7 +80,7 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 			return nil, fmt.Errorf("read the kernel's folder: %w", err)
 		}
 		if most := kernels.MaxBytes(f.to); info.Size() > most {
-			return nil, kernels.TooLarge(&bounded.Error{Path: f.from, Most: most})
+			return nil, kernels.TooLarge(&limitread.Error{Path: f.from, Most: most})
 		}
 		if bytes += info.Size(); bytes > mostBytes {
 			return nil, &kernels.SpecError{Problem: fmt.Sprintf("the files of the kernel in %s are larger than %s together", root, humanize.IBytes(mostBytes)),

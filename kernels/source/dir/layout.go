@@ -11,7 +11,7 @@ import (
 	"regexp"
 	"slices"
 
-	"github.com/faultline/faultline/internal/bounded"
+	"github.com/faultline/faultline/internal/limitread"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/kconfig"
 	"github.com/faultline/faultline/kernels/vmlinuz"
@@ -57,7 +57,7 @@ func (l *layout) findConfig(root string) {
 	}
 	for _, p := range []string{"config*", "boot/config*", "*config", "boot/*config"} {
 		for _, file := range regular(root, p) {
-			data, err := bounded.ReadFile(file, kernels.MaxBytes(kernels.FileConfig))
+			data, err := limitread.ReadFile(file, kernels.MaxBytes(kernels.FileConfig))
 			if err != nil {
 				continue
 			}
@@ -136,7 +136,7 @@ func readImage(ctx context.Context, name string) (release string, isELF bool, er
 		release, isELF = image.Release, image.ELF
 		return nil
 	})
-	if large := (*bounded.Error)(nil); errors.As(err, &large) {
+	if large := (*limitread.Error)(nil); errors.As(err, &large) {
 		return "", false, kernels.TooLarge(large)
 	}
 	if wrong := (*kernels.SpecError)(nil); err != nil && !errors.As(err, &wrong) {

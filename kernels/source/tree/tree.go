@@ -18,7 +18,7 @@ import (
 	"github.com/dustin/go-humanize/english"
 
 	"github.com/faultline/faultline/internal/cache"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 	"github.com/faultline/faultline/internal/git"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/build"
@@ -211,7 +211,7 @@ func (w *work) borrow(ctx context.Context, user *git.Tree) (repo *git.Repo, err 
 
 // asSpec makes what is wrong with a request a *kernels.SpecError.
 func asSpec(err error) error {
-	if _, ok := err.(*kernels.SpecError); !ok && fault.Of(err) == fault.Request {
+	if _, ok := err.(*kernels.SpecError); !ok && errkind.Of(err) == errkind.Request {
 		return &kernels.SpecError{Err: err}
 	}
 	return err

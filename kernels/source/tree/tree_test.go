@@ -13,10 +13,10 @@ import (
 	"testing"
 
 	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/errkind"
+	"github.com/faultline/faultline/internal/execx"
 	"github.com/faultline/faultline/internal/fake"
-	"github.com/faultline/faultline/internal/fault"
 	"github.com/faultline/faultline/internal/git"
-	"github.com/faultline/faultline/internal/tool"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/build"
 	"github.com/faultline/faultline/kernels/source"
@@ -196,7 +196,7 @@ func TestTreeConfiguration(t *testing.T) {
 	}
 	u.refuse("tree:"+u.root+"?config=/nowhere", "no such file")
 	u.refuse("tree:"+u.root+"?conf=x", `"config"`)
-	if _, err := u.resolve("tree:" + u.root + "?cc=gcc-none"); err == nil || !errors.As(err, new(*tool.MissingError)) {
+	if _, err := u.resolve("tree:" + u.root + "?cc=gcc-none"); err == nil || !errors.As(err, new(*execx.MissingError)) {
 		t.Errorf("a compiler that is missing: %v", err)
 	}
 }
@@ -268,12 +268,12 @@ func TestTreeThatDoesNotBuild(t *testing.T) {
 	}
 	u.write("error", "Killed\n")
 	u.commit("Killed")
-	if _, err := u.resolve("tree:" + u.root); err == nil || fault.Of(err) != fault.Rig || !strings.Contains(err.Error(), "memory ran out") {
+	if _, err := u.resolve("tree:" + u.root); err == nil || errkind.Of(err) != errkind.Infra || !strings.Contains(err.Error(), "memory ran out") {
 		t.Errorf("without memory: %v", err)
 	}
 	u.write("error", "x.c:1:10: fatal error: openssl/bio.h: No such file or directory\n")
 	u.commit("Header")
-	if _, err := u.resolve("tree:" + u.root); err == nil || fault.Of(err) != fault.Tool || !strings.Contains(err.Error(), "libssl-dev") {
+	if _, err := u.resolve("tree:" + u.root); err == nil || errkind.Of(err) != errkind.Tool || !strings.Contains(err.Error(), "libssl-dev") {
 		t.Errorf("without a header: %v", err)
 	}
 	u.write("error", "ld: final link failed: No space left on device\n")

@@ -12,9 +12,9 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/faultline/faultline/framework/analysis/change"
-	"github.com/faultline/faultline/internal/bounded"
-	"github.com/faultline/faultline/internal/fault"
-	"github.com/faultline/faultline/internal/near"
+	"github.com/faultline/faultline/internal/errkind"
+	"github.com/faultline/faultline/internal/limitread"
+	"github.com/faultline/faultline/internal/suggest"
 	"github.com/faultline/faultline/internal/yamlfile"
 	"github.com/faultline/faultline/kernels/upstream"
 )
@@ -33,12 +33,12 @@ type glob struct{ text, pos string }
 // line and the column.
 func Load(name string) (*File, error) {
 	data, err := yamlfile.ReadFile(name)
-	var large *bounded.Error
+	var large *limitread.Error
 	switch {
 	case errors.As(err, &large):
-		return nil, fault.Requestf("read the changes: %w; divide the file", err)
+		return nil, errkind.Requestf("read the changes: %w; divide the file", err)
 	case err != nil:
-		return nil, fault.Requestf("read the changes in %s: %w; give a file that can be read", name, errors.Unwrap(err))
+		return nil, errkind.Requestf("read the changes in %s: %w; give a file that can be read", name, errors.Unwrap(err))
 	}
 	return Parse(name, data)
 }
@@ -50,10 +50,10 @@ func (f *File) CheckScenarios(ids []string) error {
 			continue
 		}
 		did := ""
-		if n := near.Names(g.text, ids); len(n) > 0 {
-			did = "did you mean " + near.Quoted(n, "or") + "? "
+		if n := suggest.Names(g.text, ids); len(n) > 0 {
+			did = "did you mean " + suggest.Quoted(n, "or") + "? "
 		}
-		return fault.Requestf("%s: %q takes no scenario; %sa * stands for one part of an id; faultline list shows them", g.pos, g.text, did)
+		return errkind.Requestf("%s: %q takes no scenario; %sa * stands for one part of an id; faultline list shows them", g.pos, g.text, did)
 	}
 	return nil
 }
@@ -71,9 +71,9 @@ const (
 func Parse(name string, data []byte) (*File, error) {
 	p := changeParser{File: yamlfile.File{Name: name, Fail: func(at, problem, wayOut string, cause error) error {
 		if cause != nil {
-			return fault.Requestf("%s: %s: %w; %s", at, problem, cause, wayOut)
+			return errkind.Requestf("%s: %s: %w; %s", at, problem, cause, wayOut)
 		}
-		return fault.Requestf("%s: %s; %s", at, problem, wayOut)
+		return errkind.Requestf("%s: %s; %s", at, problem, wayOut)
 	}}}
 	body, err := p.Body(data, "the file of changes", fileShape)
 	if err != nil {

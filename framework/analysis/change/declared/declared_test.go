@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/faultline/faultline/framework/analysis/change"
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 const whole = `changes:
@@ -103,7 +103,7 @@ func TestErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Parse("c.yaml", []byte(c.in))
-			if fault.Of(err) != fault.Request || !strings.HasPrefix(err.Error(), "c.yaml:") || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "; ") {
+			if errkind.Of(err) != errkind.Request || !strings.HasPrefix(err.Error(), "c.yaml:") || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "; ") {
 				t.Errorf("error %q\nwant %s, and a way out", err, c.want)
 			}
 		})
@@ -130,7 +130,7 @@ func TestCheckScenarios(t *testing.T) {
 			}
 			rest = append(rest, id)
 		}
-		if err := f.CheckScenarios(rest); fault.Of(err) != fault.Request || !strings.HasPrefix(err.Error(), want) {
+		if err := f.CheckScenarios(rest); errkind.Of(err) != errkind.Request || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%v\nwant %s", err, want)
 		}
 	}
@@ -138,7 +138,7 @@ func TestCheckScenarios(t *testing.T) {
 
 func TestLoad(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "c.yaml")
-	if _, err := Load(file); fault.Of(err) != fault.Request || !strings.Contains(err.Error(), file+": no such file") {
+	if _, err := Load(file); errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), file+": no such file") {
 		t.Errorf("a missing file: %v", err)
 	}
 	if err := os.WriteFile(file, []byte(whole), 0o644); err != nil {
@@ -156,7 +156,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		file, err := Parse("c.yaml", data)
 		if err != nil {
-			if fault.Of(err) != fault.Request || !strings.HasPrefix(err.Error(), "c.yaml") {
+			if errkind.Of(err) != errkind.Request || !strings.HasPrefix(err.Error(), "c.yaml") {
 				t.Errorf("error %v does not name the place", err)
 			}
 			return

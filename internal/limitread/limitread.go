@@ -1,7 +1,7 @@
-// Package bounded reads files, and fails above a size limit. A file can claim any
+// Package limitread reads files, and fails above a size limit. A file can claim any
 // size (a sparse one costs its owner nothing), and what is read whole is memory of
 // ours.
-package bounded
+package limitread
 
 import (
 	"bytes"

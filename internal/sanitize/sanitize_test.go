@@ -1,4 +1,4 @@
-package plain_test
+package sanitize_test
 
 import (
 	"encoding/json"
@@ -8,7 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/faultline/faultline/internal/plain"
+	"github.com/faultline/faultline/internal/sanitize"
 )
 
 func TestLine(t *testing.T) {
@@ -31,12 +31,12 @@ func TestLine(t *testing.T) {
 		{"parted by a colour", ":\x1b[0m:error:\x1b[0m:x", ":·:error:·:x"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if got := plain.Line(tc.in); got != tc.want {
+			if got := sanitize.Line(tc.in); got != tc.want {
 				t.Errorf("%q, want %q", got, tc.want)
 			}
 		})
 	}
-	if got, want := plain.Text("one::\r\n\ttwo\x1b[K"), "one::\n\ttwo"; got != want {
+	if got, want := sanitize.Text("one::\r\n\ttwo\x1b[K"), "one::\n\ttwo"; got != want {
 		t.Errorf("text: %q, want %q", got, want)
 	}
 }
@@ -45,15 +45,15 @@ func FuzzLog(f *testing.F) {
 	f.Add("::error::\x1b[31m##[x]<LAVA_SIGNAL_X y>\n:::\r:")
 	command := regexp.MustCompile(`::|##\[|##vso\[|##teamcity\[|<LAVA_`)
 	f.Fuzz(func(t *testing.T, s string) {
-		got := plain.Log(s)
+		got := sanitize.Log(s)
 		if m := command.FindString(got); m != "" {
 			t.Errorf("%q has %q", got, m)
 		}
 		if !utf8.ValidString(got) || strings.ContainsFunc(got, func(r rune) bool { return r != '\n' && r != '\t' && unicode.IsControl(r) }) {
 			t.Errorf("%q steers a terminal", got)
 		}
-		if strings.ContainsAny(plain.Line(s), "\n\t") {
-			t.Errorf("%q is no line", plain.Line(s))
+		if strings.ContainsAny(sanitize.Line(s), "\n\t") {
+			t.Errorf("%q is no line", sanitize.Line(s))
 		}
 	})
 }
@@ -66,7 +66,7 @@ func FuzzJSON(f *testing.F) {
 			t.Fatal(err)
 		}
 		var want, got string
-		escaped := plain.JSON(encoded)
+		escaped := sanitize.JSON(encoded)
 		if err := json.Unmarshal(encoded, &want); err != nil {
 			t.Fatal(err)
 		}

@@ -1,7 +1,7 @@
-// Package plain makes text that others wrote fit to be printed: what a guest
+// Package sanitize makes text that others wrote fit to be printed: what a guest
 // said, or a file says that came from elsewhere, is seen as it is and steers
 // neither a terminal nor what reads a pipeline's log. It cuts and words nothing.
-package plain
+package sanitize
 
 import (
 	"bytes"

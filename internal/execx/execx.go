@@ -1,7 +1,7 @@
-// Package tool calls the programs that own a job: apt-get, dpkg-deb,
+// Package execx calls the programs that own a job: apt-get, dpkg-deb,
 // depmod, mkfs. It knows how to ask for one that is not installed, and none of
 // what they do.
-package tool
+package execx
 
 import (
 	"bytes"
@@ -14,7 +14,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/faultline/faultline/internal/fault"
+	"github.com/faultline/faultline/internal/errkind"
 )
 
 // MissingError says that a program is not installed.
@@ -36,8 +36,8 @@ func (e *MissingError) Error() string {
 	return fmt.Sprintf("%s is not installed (Debian package %s); run: %s", e.Tool, e.Package, e.Command())
 }
 
-// Fault implements fault.Kinder.
-func (e *MissingError) Fault() fault.Kind { return fault.Tool }
+// ErrKind implements errkind.Kinder.
+func (e *MissingError) ErrKind() errkind.Kind { return errkind.Tool }
 
 // systemDirs are missing from the PATH of Debian's users other than root.
 var systemDirs = []string{"/usr/local/sbin", "/usr/sbin", "/sbin"}

@@ -1,6 +1,6 @@
-// Package near finds the names that somebody may have meant who wrote another.
+// Package suggest finds the names that somebody may have meant who wrote another.
 // It knows nothing about what the names name.
-package near
+package suggest
 
 import (
 	"fmt"

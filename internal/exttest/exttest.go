@@ -1,6 +1,6 @@
-// Package reader finds, for tests, programs and files that others wrote to read
+// Package exttest finds, for tests, programs and files that others wrote to read
 // what is written here. What is not there skips the test, and says where it is to be had.
-package reader
+package exttest
 
 import (
 	"os"

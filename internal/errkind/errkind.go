@@ -48,7 +48,7 @@ func Requestf(format string, args ...any) error { return request{fmt.Errorf(form
 // Exit codes of the command line.
 const (
 	ExitExpected    = 0   // everything was as expected
-	ExitUnexpected  = 1   // some behavior was not as expected
+	ExitUnexpected  = 1   // some behaviour was not as expected
 	ExitUsage       = 2   // the request is wrong, or a program is not installed
 	ExitInfra         = 3   // infrastructure failure: could not judge
 	ExitInterrupted = 130 // 128 + SIGINT, as in a shell

@@ -78,14 +78,14 @@ func (o *observed) takeOver(r results.Run) error {
 		}
 	}
 	for _, c := range r.Cells {
-		if c.Verdict == observe.Unexpected || c.Verdict == observe.Rig {
+		if c.Verdict == observe.Unexpected || c.Verdict == observe.Infra {
 			return fmt.Errorf("%s on %s is %s: %s; a run to be taken over has none of these", c.Scenario, c.Kernel, c.Verdict, c.Message)
 		}
 		if o.Seen[c.Scenario] == nil {
 			o.Seen[c.Scenario] = map[string]string{}
 		}
 		seen := text[c.Scenario][c.Kernel]
-		if c.Verdict == observe.NotDoable {
+		if c.Verdict == observe.Skipped {
 			seen += ": " + c.Message
 		}
 		o.Seen[c.Scenario][c.Kernel] = seen
@@ -235,13 +235,13 @@ func TestTelling(t *testing.T) {
 		for _, s := range list {
 			switch follows := slices.Contains(s.Changes, c.ID); {
 			case follows && !c.Tells(s.ID):
-				t.Errorf("%s follows %s, and none of its globs (Telling) takes it", s.ID, c.ID)
+				t.Errorf("%s follows %s, and none of its globs (Scenarios) takes it", s.ID, c.ID)
 			case !follows && c.Tells(s.ID):
-				t.Errorf("a glob of %s (Telling) takes %s, which does not follow it", c.ID, s.ID)
+				t.Errorf("a glob of %s (Scenarios) takes %s, which does not follow it", c.ID, s.ID)
 			}
 		}
-		globs := slices.Clone(c.Telling)
-		for _, m := range c.Moves {
+		globs := slices.Clone(c.Scenarios)
+		for _, m := range c.Witnesses {
 			if m.Scenarios != "" {
 				globs = append(globs, m.Scenarios)
 			}

@@ -20,7 +20,7 @@ const (
 // AwaitBadBlocks waits until a device lists bad blocks, which a machine check
 // adds by a work item (nfit_handle_mce, nvdimm_region_notify), and records them
 // as a step: "none" where none came within the limit.
-func (g *GuestVM) AwaitBadBlocks(ctx context.Context, d Device) *Seen {
+func (g *Guest) AwaitBadBlocks(ctx context.Context, d Device) *Observation {
 	var text string
 	g.poll(ctx, func() bool {
 		text = observe.BadSectors(g.ReadFile(ctx, d.badBlocks()))
@@ -32,7 +32,7 @@ func (g *GuestVM) AwaitBadBlocks(ctx context.Context, d Device) *Seen {
 // AwaitLog waits until the kernel log has a line with the text, or the limit has
 // passed: what the kernel does about poison in work items of its own is done
 // when it says so. It records nothing: the line is in the log's witness.
-func (g *GuestVM) AwaitLog(ctx context.Context, text string) {
+func (g *Guest) AwaitLog(ctx context.Context, text string) {
 	if g.dead {
 		return
 	}
@@ -52,7 +52,7 @@ const Recovered = "recovery action"
 
 // poll asks until done says so, and tells whether it did: settlePolls times more
 // than once at most.
-func (g *GuestVM) poll(ctx context.Context, done func() bool) bool {
+func (g *Guest) poll(ctx context.Context, done func() bool) bool {
 	for range settlePolls {
 		if done() {
 			return true
@@ -68,7 +68,7 @@ func (g *GuestVM) poll(ctx context.Context, done func() bool) bool {
 
 // AwaitSignal waits until the victim, which does nothing, was signalled, and
 // records the signals as a step: none where none came within the limit.
-func (v *Victim) AwaitSignal(ctx context.Context) *Seen {
+func (v *Victim) AwaitSignal(ctx context.Context) *Observation {
 	var o observe.Outcome
 	v.g.poll(ctx, func() bool {
 		o = v.idle(ctx)
@@ -78,7 +78,7 @@ func (v *Victim) AwaitSignal(ctx context.Context) *Seen {
 }
 
 // Idle records the signals that came to the victim so far while it did nothing.
-func (v *Victim) Idle(ctx context.Context) *Seen {
+func (v *Victim) Idle(ctx context.Context) *Observation {
 	return record(v.g.rec, v.Role, "do nothing", v.idle(ctx), "")
 }
 

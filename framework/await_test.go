@@ -31,7 +31,7 @@ func TestPollCountsAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				g := &GuestVM{rec: suite.NewRecord(nil), fail: func(err error) { t.Fatal(err) }}
+				g := &Guest{rec: suite.NewRecord(nil), fail: func(err error) { t.Fatal(err) }}
 				asked, begun := 0, time.Now()
 				seen := g.poll(t.Context(), func() bool {
 					time.Sleep(c.stall)
@@ -52,7 +52,7 @@ func TestPollCountsAnswers(t *testing.T) {
 func TestPollEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var failed error
-	g := &GuestVM{fail: func(err error) { failed = err; panic("the scenario ends") }}
+	g := &Guest{fail: func(err error) { failed = err; panic("the scenario ends") }}
 	defer func() {
 		if recover() == nil || !errors.Is(failed, context.Canceled) {
 			t.Errorf("it ended with %v", failed)
@@ -81,8 +81,8 @@ func TestStandstillIsNoWitness(t *testing.T) {
 		}
 	}
 	err := g.collect(t.Context())
-	var trouble *vm.Trouble
-	if !errors.As(err, &trouble) || trouble.Kind != vm.Host || g.rec.Witnesses[observe.WitnessSplats] != "" {
+	var trouble *vm.GuestError
+	if !errors.As(err, &trouble) || trouble.Kind != vm.HostFailed || g.rec.Witnesses[observe.WitnessSplats] != "" {
 		t.Errorf("%v; the witnesses are %q", err, g.rec.Witnesses)
 	}
 }

@@ -66,7 +66,7 @@ func (v *Victim) Frame(ctx context.Context, a Addr) inject.Frame {
 }
 
 // note keeps a frame for the witnesses.
-func (g *GuestVM) note(w watched) {
+func (g *Guest) note(w watched) {
 	for _, known := range g.frames {
 		if known.frame.Addr/g.page == w.frame.Addr/g.page {
 			return
@@ -97,14 +97,14 @@ const (
 	stubLimit = 30 * time.Second
 )
 
-// Consume has the victim consume poison by a load: GuestVM.Consume with In and StartLoad.
-func (v *Victim) Consume(ctx context.Context, m inject.MachineCheck, a Addr) *Seen {
+// Consume has the victim consume poison by a load: Guest.Consume with In and StartLoad.
+func (v *Victim) Consume(ctx context.Context, m inject.MachineCheck, a Addr) *Observation {
 	return v.g.Consume(ctx, m, v.In(ctx, a), func() *Started { return v.StartLoad(a) })
 }
 
 // Consume raises a machine check exactly at an access: the first one to the
 // byte by what start starts. The outcome is that of what was started.
-func (g *GuestVM) Consume(ctx context.Context, m inject.MachineCheck, at Watched, start func() *Started) *Seen {
+func (g *Guest) Consume(ctx context.Context, m inject.MachineCheck, at Watched, start func() *Started) *Observation {
 	s, err := g.consume(ctx, m, at.watched, start)
 	if err != nil {
 		g.fail(fmt.Errorf("%s at an access to %s: %w", m, at.name, err))
@@ -112,7 +112,7 @@ func (g *GuestVM) Consume(ctx context.Context, m inject.MachineCheck, at Watched
 	return s.Wait(ctx)
 }
 
-func (g *GuestVM) consume(ctx context.Context, m inject.MachineCheck, at watched, start func() *Started) (*Started, error) {
+func (g *Guest) consume(ctx context.Context, m inject.MachineCheck, at watched, start func() *Started) (*Started, error) {
 	if err := exact(g.vm.Spec().Accel); err != nil {
 		return nil, err
 	}
@@ -138,13 +138,13 @@ func (g *GuestVM) consume(ctx context.Context, m inject.MachineCheck, at watched
 // raised.
 const spinAhead = 50 * time.Millisecond
 
-// Spin is for where Consume can't be exact: the victim loads the byte again and
+// ConsumeInexact is for where Consume can't be exact: the victim loads the byte again and
 // again, until it is signalled, while the machine check is raised on the first
 // processor, whatever that is doing. Mostly it is the victim's loads; an
 // interrupt at that moment makes it the kernel, which panics. A scenario that
 // calls it knows that. A victim that is never signalled does not answer, which is
 // trouble with the rig: no clock tells how long it loaded.
-func (v *Victim) Spin(ctx context.Context, m inject.MachineCheck, a Addr) *Seen {
+func (v *Victim) ConsumeInexact(ctx context.Context, m inject.MachineCheck, a Addr) *Observation {
 	g, frame := v.g, v.Frame(ctx, a)
 	g.approach(ctx, 2) // the machine check, and what meets it
 	g.injected, g.poisoned = true, true
@@ -167,7 +167,7 @@ func exact(accel qemu.Accel) error {
 	if accel == qemu.TCG {
 		return nil
 	}
-	return fmt.Errorf("%w: with %s the processor takes a machine check when it likes; give the scenario the trait Exactly, or use Victim.Spin", ErrNotExact, accel)
+	return fmt.Errorf("%w: with %s the processor takes a machine check when it likes; give the scenario the trait Exactly, or use Victim.ConsumeInexact", ErrNotExact, accel)
 }
 
 // setBack gives a vCPU that read the byte at virt the registers that it had before,
@@ -237,7 +237,7 @@ func around(ctx context.Context, stub *gdb.Client, rip uint64) ([]byte, error) {
 const nop = 0x90
 
 // physical is what a vCPU's page tables, as they are, make of an address.
-func (g *GuestVM) physical(ctx context.Context, cpu int, virt uint64) (uint64, error) {
+func (g *Guest) physical(ctx context.Context, cpu int, virt uint64) (uint64, error) {
 	var said string
 	err := g.Monitor().Run(ctx, "human-monitor-command", map[string]any{"command-line": fmt.Sprintf("gva2gpa %#x", virt), "cpu-index": cpu}, &said)
 	if err != nil {
@@ -259,7 +259,7 @@ func physical(shown string) (uint64, error) {
 }
 
 // directMap is where the kernel maps all physical memory.
-func (g *GuestVM) directMap(ctx context.Context) uint64 {
+func (g *Guest) directMap(ctx context.Context) uint64 {
 	if g.direct == 0 {
 		base, err := kcore.DirectMap([]byte(g.readPart(ctx, "/proc/kcore", 0, 4096)))
 		if err != nil {

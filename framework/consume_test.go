@@ -61,7 +61,7 @@ func rigged(t *testing.T, spec string) *vm.Template {
 	return tm
 }
 
-func guestFor(t *testing.T, tm *vm.Template) *GuestVM {
+func guestFor(t *testing.T, tm *vm.Template) *Guest {
 	t.Helper()
 	g, err := tm.Clone(t.Context(), vm.CloneOptions{})
 	if err != nil {
@@ -88,23 +88,23 @@ func TestConsumeFails(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name  string
-		start func(*GuestVM, *Victim, *Mapping) func() *Started
+		start func(*Guest, *Victim, *Mapping) func() *Started
 		check func(error) bool
 	}{
-		{"the load goes elsewhere", func(_ *GuestVM, v *Victim, m *Mapping) func() *Started {
+		{"the load goes elsewhere", func(_ *Guest, v *Victim, m *Mapping) func() *Started {
 			return func() *Started { return v.StartLoad(m.At(0)) }
 		}, func(err error) bool {
 			var unreached *UnreachedError
 			return errors.As(err, &unreached) && unreached.Why == "it ended without"
 		}},
-		{"the victim never comes to its load", func(_ *GuestVM, v *Victim, _ *Mapping) func() *Started {
+		{"the victim never comes to its load", func(_ *Guest, v *Victim, _ *Mapping) func() *Started {
 			return sleep(v)
 		}, func(err error) bool {
 			var unreached *UnreachedError
 			// On a busy host the guest's time is not up yet.
 			return errors.As(err, &unreached) && (strings.Contains(unreached.Why, observe.HungMark) || unreached.Why == "not within 30s")
 		}},
-		{"the guest is reset", func(g *GuestVM, v *Victim, _ *Mapping) func() *Started {
+		{"the guest is reset", func(g *Guest, v *Victim, _ *Mapping) func() *Started {
 			return func() *Started {
 				s := sleep(v)()
 				if _, err := g.Monitor().HMP(context.Background(), "system_reset"); err != nil {
@@ -113,14 +113,14 @@ func TestConsumeFails(t *testing.T) {
 				return s
 			}
 		}, gone},
-		{"QEMU and its stub are killed", func(g *GuestVM, v *Victim, _ *Mapping) func() *Started {
+		{"QEMU and its stub are killed", func(g *Guest, v *Victim, _ *Mapping) func() *Started {
 			return func() *Started {
 				s := sleep(v)()
 				unix.Kill(g.vm.PID(), unix.SIGKILL)
 				return s
 			}
 		}, gone},
-		{"the scenario's time is over", func(_ *GuestVM, v *Victim, _ *Mapping) func() *Started { return sleep(v) }, func(err error) bool {
+		{"the scenario's time is over", func(_ *Guest, v *Victim, _ *Mapping) func() *Started { return sleep(v) }, func(err error) bool {
 			return errors.Is(err, context.DeadlineExceeded)
 		}},
 	} {
@@ -155,7 +155,7 @@ func TestPanicBehindTheLastStep(t *testing.T) {
 		g.injected = injected
 		g.vm.Send(&wire.Request{WriteFile: &wire.WriteFile{Path: "/proc/sysrq-trigger", Data: []byte("c")}})
 		err := g.collect(t.Context())
-		var trouble *vm.Trouble
+		var trouble *vm.GuestError
 		if !errors.As(err, &trouble) || trouble.Kind != vm.Panic {
 			t.Fatalf("%v, want a panic", err)
 		}
@@ -176,7 +176,7 @@ func TestPanicBehindTheLastStep(t *testing.T) {
 // gone says that an error names the end of the guest: as the stub told it, or as the
 // agent's connection did, which may be first.
 func gone(err error) bool {
-	var trouble *vm.Trouble
+	var trouble *vm.GuestError
 	return errors.As(err, &trouble) && trouble.Kind == vm.Exit && !errors.Is(err, gdb.ErrTimeout)
 }
 
@@ -188,7 +188,7 @@ func TestSpin(t *testing.T) {
 	v := g.Victim(ctx)
 	m := v.MapAnonymous(ctx, 64*KiB, 0)
 	v.Store(ctx, m.At(Page(1)))
-	seen := v.Spin(ctx, inject.SRAR(), m.At(Page(1)))
+	seen := v.ConsumeInexact(ctx, inject.SRAR(), m.At(Page(1)))
 	// Between two loads the check is told at once, and by the next load again.
 	if n := len(seen.Signals); n < 1 || n > 2 {
 		if !g.dead {

@@ -14,7 +14,7 @@ import (
 // Dedupe has a file share what another holds at the same place, if that is the same
 // (ioctl_fideduperange(2)). It records how many bytes are shared now, or what went
 // wrong with this file, which the system call itself does not fail with.
-func (v *Victim) Dedupe(ctx context.Context, from, to FD, n, offset int64) *Seen {
+func (v *Victim) Dedupe(ctx context.Context, from, to FD, n, offset int64) *Observation {
 	const (
 		fideduperange = 0xc0189436
 		head, info    = 24, 32 // struct file_dedupe_range, struct file_dedupe_range_info (include/uapi/linux/fs.h)

@@ -24,7 +24,7 @@ var busSet = binary.LittleEndian.AppendUint64(nil, 1<<(siginfo.SIGBUS-1))
 const setBytes = 8
 
 // setUp makes a system call in the victim that must work, and records nothing.
-func (v *Victim) setUp(ctx context.Context, name string, args ...any) *wire.Called {
+func (v *Victim) setUp(ctx context.Context, name string, args ...any) *wire.SyscallReply {
 	wired, words := wireArgs(args)
 	called := v.g.call(ctx, &wire.Request{To: v.id, Syscall: &wire.Syscall{Name: name, Args: wired}}).Called
 	if called.Errno != "" {
@@ -35,7 +35,7 @@ func (v *Victim) setUp(ctx context.Context, name string, args ...any) *wire.Call
 
 // TakePending takes a SIGBUS that waits for the victim, which blocks it, by
 // sigtimedwait(2), and records its payload; EAGAIN where none waits.
-func (v *Victim) TakePending(ctx context.Context) *Seen {
+func (v *Victim) TakePending(ctx context.Context) *Observation {
 	v.g.approach(ctx, 1)
 	wired, _ := wireArgs([]any{busSet, Out(siginfo.Size), make([]byte, 16), setBytes})
 	called := v.g.call(ctx, &wire.Request{To: v.id, Syscall: &wire.Syscall{Name: "rt_sigtimedwait", Args: wired}}).Called
@@ -53,7 +53,7 @@ func (v *Victim) Signalfd(ctx context.Context) FD {
 
 // ReadSignalfd reads a signal from a signalfd, and records what that tells of its
 // payload; EAGAIN where none waits.
-func (v *Victim) ReadSignalfd(ctx context.Context, fd FD) *Seen {
+func (v *Victim) ReadSignalfd(ctx context.Context, fd FD) *Observation {
 	const size = 128 // struct signalfd_siginfo (include/uapi/linux/signalfd.h)
 	v.g.approach(ctx, 1)
 	wired, _ := wireArgs([]any{fd, Out(size), size})
@@ -89,7 +89,7 @@ func (v *Victim) DumpsCore(ctx context.Context) {
 }
 
 // CoreSignal records the payload that the victim's core file keeps (NT_SIGINFO in core(5)).
-func (v *Victim) CoreSignal(ctx context.Context) *Seen {
+func (v *Victim) CoreSignal(ctx context.Context) *Observation {
 	const notes = 64 * KiB // they come before what memory held
 	raw, err := coreSiginfo([]byte(v.g.readPart(ctx, corePath, 0, notes)))
 	if err != nil {
@@ -143,7 +143,7 @@ func (v *Victim) Trace(ctx context.Context, traced *Victim) {
 
 // Peek reads a word at a place in a victim that this one traces (PTRACE_PEEKDATA), while
 // that one stands still.
-func (v *Victim) Peek(ctx context.Context, traced *Victim, a Addr) *Seen {
+func (v *Victim) Peek(ctx context.Context, traced *Victim, a Addr) *Observation {
 	v.g.approach(ctx, 1)
 	v.setUp(ctx, "ptrace", ptraceInterrupt, traced.PID, 0, 0)
 	v.setUp(ctx, "wait4", traced.PID, Out(4), unix.WALL, 0)
@@ -159,7 +159,7 @@ func (v *Victim) Peek(ctx context.Context, traced *Victim, a Addr) *Seen {
 
 // TracedSignal waits until a victim that this one traces stops for a signal,
 // records the payload as the tracer is told it, and delivers it.
-func (v *Victim) TracedSignal(ctx context.Context, traced *Victim) *Seen {
+func (v *Victim) TracedSignal(ctx context.Context, traced *Victim) *Observation {
 	v.g.approach(ctx, 1)
 	waited := v.setUp(ctx, "wait4", traced.PID, Out(4), unix.WALL, 0)
 	status := unix.WaitStatus(binary.LittleEndian.Uint32(waited.Out[0]))

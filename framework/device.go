@@ -67,7 +67,7 @@ type Device struct {
 }
 
 // Pmem is the standard guest's device of that provider and file system.
-func (g *GuestVM) Pmem(ctx context.Context, p Provider, fs FS) Device {
+func (g *Guest) Pmem(ctx context.Context, p Provider, fs FS) Device {
 	if p == Virtio {
 		g.plugVirtioPmem(ctx)
 		g.LoadModule(ctx, "virtio_pmem")
@@ -94,7 +94,7 @@ func (g *GuestVM) Pmem(ctx context.Context, p Provider, fs FS) Device {
 
 // plugVirtioPmem has the guest's kernel find the virtio-pmem device, which
 // package vm took from it at the end of its boot.
-func (g *GuestVM) plugVirtioPmem(ctx context.Context) {
+func (g *Guest) plugVirtioPmem(ctx context.Context) {
 	g.WriteFile(ctx, "/sys/bus/pci/rescan", "1")
 }
 
@@ -114,25 +114,25 @@ func (d Device) PageBytes() int64 { return int64(d.page) }
 
 // Mount is a mounted file system.
 type Mount struct {
-	g      *GuestVM
+	g      *Guest
 	Device Device
 	Dir    string
 }
 
 // DAX mounts the NFIT device with that file system, with -o dax.
-func (g *GuestVM) DAX(ctx context.Context, fs FS) *Mount {
+func (g *Guest) DAX(ctx context.Context, fs FS) *Mount {
 	return g.Mount(ctx, g.Pmem(ctx, NFIT, fs), "dax")
 }
 
 // PageCache mounts the NFIT device with that file system without dax, so that
 // its files are read through the page cache as from any block device.
-func (g *GuestVM) PageCache(ctx context.Context, fs FS) *Mount {
+func (g *Guest) PageCache(ctx context.Context, fs FS) *Mount {
 	return g.Mount(ctx, g.Pmem(ctx, NFIT, fs), "")
 }
 
 // Mount mounts a device with these options. The nvdimms come mounted with -o dax;
 // for another way they are unmounted first.
-func (g *GuestVM) Mount(ctx context.Context, d Device, options string) *Mount {
+func (g *Guest) Mount(ctx context.Context, d Device, options string) *Mount {
 	m := &Mount{g: g, Device: d, Dir: vm.MountDir(d.Disk)}
 	if options != "dax" || !slices.Contains(g.vm.Mounted, d.Disk) || g.bare[d.Disk] {
 		g.Unmount(ctx, d)
@@ -156,7 +156,7 @@ func (g *GuestVM) Mount(ctx context.Context, d Device, options string) *Mount {
 }
 
 // Unmount unmounts a device that comes mounted, for a scenario that needs it bare.
-func (g *GuestVM) Unmount(ctx context.Context, d Device) {
+func (g *Guest) Unmount(ctx context.Context, d Device) {
 	if slices.Contains(g.vm.Mounted, d.Disk) && !g.bare[d.Disk] {
 		g.callOK(ctx, "umount2", vm.MountDir(d.Disk), 0)
 		g.bare[d.Disk] = true
@@ -165,7 +165,7 @@ func (g *GuestVM) Unmount(ctx context.Context, d Device) {
 
 // Mapper makes (or gives a new table to) a device-mapper device over a device,
 // whose sectors it has all: linear passes them on, error refuses them.
-func (g *GuestVM) Mapper(ctx context.Context, name, kind string, d Device) Device {
+func (g *Guest) Mapper(ctx context.Context, name, kind string, d Device) Device {
 	t := wire.Target{Length: uint64(d.Bytes / 512), Type: kind}
 	if kind == "linear" {
 		t.Params = "/dev/" + d.Disk + " 0"
@@ -186,7 +186,7 @@ func (g *GuestVM) Mapper(ctx context.Context, name, kind string, d Device) Devic
 // WriteCache asks device mapper for a cache of what is written to a device in the
 // memory of another (Documentation/admin-guide/device-mapper/writecache.rst), and
 // records what came of it. What was made is taken away again.
-func (g *GuestVM) WriteCache(ctx context.Context, memory, origin Device) *Seen {
+func (g *Guest) WriteCache(ctx context.Context, memory, origin Device) *Observation {
 	const name = "cached"
 	g.LoadModule(ctx, "dm_mod")
 	g.LoadModule(ctx, "dm_writecache")
@@ -201,7 +201,7 @@ func (g *GuestVM) WriteCache(ctx context.Context, memory, origin Device) *Seen {
 }
 
 // Frame is a byte of the device in guest physical memory.
-func (g *GuestVM) Frame(d Device, offset int64) inject.Frame {
+func (g *Guest) Frame(d Device, offset int64) inject.Frame {
 	f := inject.Frame{Addr: d.Physical + uint64(offset), Page: g.page, Name: fmt.Sprintf("%s+%#x", d.Name, offset)}
 	g.note(watched{name: f.Name, frame: f})
 	return f
@@ -209,7 +209,7 @@ func (g *GuestVM) Frame(d Device, offset int64) inject.Frame {
 
 // Rebind takes a device from its driver and gives it back, which reads anew
 // what the bus knows of it.
-func (g *GuestVM) Rebind(ctx context.Context, d Device) Device {
+func (g *Guest) Rebind(ctx context.Context, d Device) Device {
 	g.Unmount(ctx, d)
 	name := g.ndDevice(ctx, d)
 	g.WriteFile(ctx, "/sys/bus/nd/drivers/nd_pmem/unbind", name)

@@ -20,7 +20,7 @@ const ndDevices = "/sys/bus/nd/devices/"
 // which maps it in pages of align bytes and no others (mode devdax in
 // ndctl-create-namespace(1)). The file that it returns is the device: it holds what
 // the file system left there.
-func (g *GuestVM) DeviceDAX(ctx context.Context, align int64) *File {
+func (g *Guest) DeviceDAX(ctx context.Context, align int64) *File {
 	disk := g.Pmem(ctx, NFIT, Ext4)
 	g.Unmount(ctx, disk)
 	pfn := g.ndDevice(ctx, disk)
@@ -61,31 +61,31 @@ func (g *GuestVM) DeviceDAX(ctx context.Context, align int64) *File {
 }
 
 // await waits until there is a file, which a driver makes in its own time.
-func (g *GuestVM) await(ctx context.Context, name string) {
+func (g *Guest) await(ctx context.Context, name string) {
 	if !g.poll(ctx, func() bool { return g.exists(ctx, name) }) {
 		g.fail(fmt.Errorf("the guest has no %s", name))
 	}
 }
 
 // exists reports whether the guest has a file of that name, of whatever kind.
-func (g *GuestVM) exists(ctx context.Context, name string) bool {
+func (g *Guest) exists(ctx context.Context, name string) bool {
 	// A file that is no link is EINVAL.
 	args := []wire.Arg{{Int: unix.AT_FDCWD}, {Str: name}, {Out: 1}, {Int: 1}}
 	return g.call(ctx, &wire.Request{Syscall: &wire.Syscall{Name: "readlinkat", Args: args}}).Called.Errno != "ENOENT"
 }
 
 // word is what a file of sysfs holds, without its newline.
-func (g *GuestVM) word(ctx context.Context, name string) string {
+func (g *Guest) word(ctx context.Context, name string) string {
 	return strings.TrimSpace(g.ReadFile(ctx, name))
 }
 
 // ndDevice is the device on the bus of persistent memory that a disk is of.
-func (g *GuestVM) ndDevice(ctx context.Context, d Device) string {
+func (g *Guest) ndDevice(ctx context.Context, d Device) string {
 	return path.Base(g.link(ctx, "/sys/block/"+d.Disk+"/device"))
 }
 
 // link is where a symbolic link of the guest leads.
-func (g *GuestVM) link(ctx context.Context, name string) string {
+func (g *Guest) link(ctx context.Context, name string) string {
 	const most = 256
 	got := g.call(ctx, &wire.Request{Syscall: &wire.Syscall{Name: "readlinkat", Args: []wire.Arg{{Int: unix.AT_FDCWD}, {Str: name}, {Out: most}, {Int: most}}}}).Called
 	if got.Errno != "" || got.Ret < 0 || got.Ret > int64(len(got.Out[0])) {

@@ -8,7 +8,7 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 )
 
-// Expectation is a Gomega matcher on a *Seen; Follow and Be make it.
+// Expectation is a Gomega matcher on an *Observation. DependOn and BeOutcome return one.
 type Expectation struct {
 	change        *change.Change
 	before, after Pattern
@@ -19,59 +19,60 @@ type Expectation struct {
 	wanted string // of the last Match
 }
 
-// older is what a kernel shows that lacks a change which must be there before the
-// step can tell of another.
+// older is the outcome on a kernel without a change that the expected outcomes
+// presuppose.
 type older struct {
 	change change.Change
 	Pattern
 }
 
-// Side is one of the two halves of Follow.
+// Side is the outcome on one side of a change, for DependOn.
 type Side struct {
 	after bool
 	Pattern
 }
 
-// Before is what a kernel without the change shows.
+// Before is the outcome on a kernel without the change.
 func Before(p Pattern) Side { return Side{Pattern: p} }
 
-// After is what a kernel with the change shows.
+// After is the outcome on a kernel with the change.
 func After(p Pattern) Side { return Side{after: true, Pattern: p} }
 
-// Follow expects one of the two sides of a change, and records which of them the
-// outcome showed. What that makes of the kernel is judged when all is recorded.
-func Follow(c change.Change, before, after Side) *Expectation {
+// DependOn expects the outcome of either side of a change, and records which side
+// the outcome shows. Package judge concludes from all cells whether the kernel has
+// the change.
+func DependOn(c change.Change, before, after Side) *Expectation {
 	if before.after || !after.after {
-		panic("Follow wants Before(…) and then After(…)")
+		panic("DependOn takes Before(…) and then After(…)")
 	}
 	return &Expectation{change: &c, before: before.Pattern, after: after.Pattern}
 }
 
-// Be expects the same outcome on every kernel.
-func Be(p Pattern) *Expectation { return &Expectation{after: p} }
+// BeOutcome expects the same outcome on every kernel.
+func BeOutcome(p Pattern) *Expectation { return &Expectation{after: p} }
 
-// PartOf says what a kernel shows that has a part of a change only, such as an
-// errno that leaks. It is unexpected, and tells that the change is incomplete.
+// PartOf names the outcome on a kernel that has only a part of a change, such as a
+// leaked errno. That outcome is unexpected; the change is reported as incomplete.
 func (e *Expectation) PartOf(c change.Change, p Pattern) *Expectation {
 	e.partOf, e.part = &c, p
 	return e
 }
 
-// Without says what a kernel shows that lacks another change, one that must be
-// there before the outcome tells what else is expected of it. Of a kernel that
-// shows it the step tells nothing but that.
-func (e *Expectation) Without(c change.Change, p Pattern) *Expectation {
+// IfMissing names the outcome on a kernel without another change, c, that the
+// expected outcomes presuppose. A step with that outcome is met, shows that c is
+// missing, and shows nothing about the change of DependOn.
+func (e *Expectation) IfMissing(c change.Change, p Pattern) *Expectation {
 	e.without = append(e.without, older{c, p})
 	return e
 }
 
-// Match holds the outcome against the expectation and records which side it
-// showed. It fails where no kernel should have shown that; in a scenario it does
-// so at the end only, because what is asserted behind it is to be recorded too.
+// Match compares the outcome with the expectation and records which side it
+// shows. An outcome of no side fails; within a scenario it fails only at the end,
+// so that later assertions are recorded too.
 func (e *Expectation) Match(actual any) (bool, error) {
-	seen, ok := actual.(*Seen)
+	seen, ok := actual.(*Observation)
 	if !ok {
-		return false, fmt.Errorf("an expectation takes what a step saw (*framework.Seen), not %T", actual)
+		return false, fmt.Errorf("an expectation takes an observation (*framework.Observation), not %T", actual)
 	}
 	holds := func(p Pattern) bool { return p.match != nil && p.match(seen.Outcome, seen.at) }
 	rec := &observe.Expectation{After: e.after.words(seen.at)}
@@ -100,7 +101,7 @@ func (e *Expectation) Match(actual any) (bool, error) {
 	rec.Met = before || after
 	if e.change != nil {
 		rec.Change, rec.Before = e.change.ID, e.before.words(seen.at)
-		if lacks := seen.rec.Kernel.Lacks(e.change.ShownWith...); len(lacks) > 0 {
+		if lacks := seen.rec.Kernel.Lacks(e.change.NeedsConfig...); len(lacks) > 0 {
 			rec.Hidden, rec.Met = lacks[0], before
 		}
 	}
@@ -116,9 +117,9 @@ func (e *Expectation) Match(actual any) (bool, error) {
 	return rec.Met, nil
 }
 
-// FailureMessage says what was wanted, of which kernel, and what came.
+// FailureMessage names the kernel, its outcome and the expected one.
 func (e *Expectation) FailureMessage(actual any) string {
-	return fmt.Sprintf("%s\n    saw:      %v\n    expected: %s", actual.(*Seen).rec.Kernel.Name, actual, e.wanted)
+	return fmt.Sprintf("%s\n    saw:      %v\n    expected: %s", actual.(*Observation).rec.Kernel.Name, actual, e.wanted)
 }
 
 // NegatedFailureMessage completes Gomega's matcher; expectations are not negated.

@@ -141,7 +141,7 @@ func kernelThat(t *testing.T, lacks ...string) *suite.Record {
 	t.Helper()
 	text := ""
 	for _, c := range change.All() {
-		for _, s := range c.ShownWith {
+		for _, s := range c.NeedsConfig {
 			if !slices.Contains(lacks, s) {
 				text += "CONFIG_" + s + "=y\n"
 			}
@@ -176,7 +176,7 @@ func TestFollow(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			rec := kernelThat(t, test.lacks...)
 			seen := record(rec, "victim", "load", test.saw, accessed)
-			e := Follow(change.DaxFaultHWPoison, Before(SIGBUS(BUS_ADRERR)), After(SIGBUS(BUS_MCEERR_AR, LSB(12)))).
+			e := DependOn(change.DaxFaultHWPoison, Before(SIGBUS(BUS_ADRERR)), After(SIGBUS(BUS_MCEERR_AR, LSB(12)))).
 				PartOf(change.DaxFaultHWPoison, Errno("EHWPOISON"))
 			met, err := e.Match(seen)
 			if err != nil || met != test.met {
@@ -203,7 +203,7 @@ func TestFollow(t *testing.T) {
 func TestFollowBothSides(t *testing.T) {
 	rec := kernelThat(t)
 	seen := record(rec, "victim", "pread", observe.Outcome{Errno: "EIO"}, "")
-	e := Follow(change.DaxFaultHWPoison, Before(Errno("EIO")), After(Errno("EIO")))
+	e := DependOn(change.DaxFaultHWPoison, Before(Errno("EIO")), After(Errno("EIO")))
 	if met, err := e.Match(seen); !met || err != nil || rec.Steps[0].Expected.Side != observe.Both {
 		t.Errorf("%t, %v, %+v", met, err, rec.Steps[0].Expected)
 	}
@@ -213,9 +213,11 @@ func TestBe(t *testing.T) {
 	rec := kernelThat(t)
 	good, bad := record(rec, "victim", "read", observe.Outcome{Errno: "EIO"}, ""), record(rec, "victim", "read", observe.Outcome{}, "")
 	part := record(rec, "victim", "read", observe.Outcome{Errno: "EHWPOISON"}, "")
-	be := func() *Expectation { return Be(Errno("EIO")).PartOf(change.DaxFaultHWPoison, Errno("EHWPOISON")) }
+	be := func() *Expectation {
+		return BeOutcome(Errno("EIO")).PartOf(change.DaxFaultHWPoison, Errno("EHWPOISON"))
+	}
 	for _, test := range []struct {
-		seen *Seen
+		seen *Observation
 		side observe.Side
 		met  bool
 	}{{good, observe.Both, true}, {bad, observe.Neither, false}, {part, observe.Partly, false}} {
@@ -227,23 +229,23 @@ func TestBe(t *testing.T) {
 			t.Errorf("recorded %+v, not %+v", *got, want)
 		}
 	}
-	if met, err := Be(OK()).Match(7); met || err == nil {
+	if met, err := BeOutcome(OK()).Match(7); met || err == nil {
 		t.Errorf("a number: %t, %v", met, err)
 	}
 	// Gomega takes it for a matcher.
 	var failure string
 	g := gomega.NewGomega(func(message string, _ ...int) { failure = message })
-	g.Expect(bad).To(Be(Errno("EIO")))
+	g.Expect(bad).To(BeOutcome(Errno("EIO")))
 	if !strings.Contains(failure, "expected: EIO") {
 		t.Errorf("Gomega says %q", failure)
 	}
 }
 
 // A kernel that lacks what must be there first tells of that alone.
-func TestWithout(t *testing.T) {
+func TestIfMissing(t *testing.T) {
 	rec := kernelThat(t)
 	follow := func() *Expectation {
-		return Follow(change.HugetlbReadsGoodPages, Before(Errno("EIO")), After(Returns(1))).Without(change.HugetlbKeepsErrorPage, Returns(0))
+		return DependOn(change.HugetlbReadsGoodPages, Before(Errno("EIO")), After(Returns(1))).IfMissing(change.HugetlbKeepsErrorPage, Returns(0))
 	}
 	for _, test := range []struct {
 		saw  observe.Outcome
@@ -264,7 +266,7 @@ func TestWithout(t *testing.T) {
 	}
 	// What is the same with and without the other change tells of the first.
 	seen := record(rec, "victim", "pread64", returned(1), "")
-	if met, err := follow().Without(change.DaxFolios, Returns(1)).Match(seen); !met || err != nil || rec.Steps[seen.index].Expected.Change != "hugetlb_reads_good_pages" {
+	if met, err := follow().IfMissing(change.DaxFolios, Returns(1)).Match(seen); !met || err != nil || rec.Steps[seen.index].Expected.Change != "hugetlb_reads_good_pages" {
 		t.Errorf("%t, %v, %+v", met, err, rec.Steps[seen.index].Expected)
 	}
 }
@@ -275,5 +277,5 @@ func TestFollowWantsBothSidesInOrder(t *testing.T) {
 			t.Error("it took two that come after")
 		}
 	}()
-	Follow(change.DaxFaultHWPoison, After(OK()), After(OK()))
+	DependOn(change.DaxFaultHWPoison, After(OK()), After(OK()))
 }

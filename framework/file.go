@@ -13,7 +13,7 @@ import (
 
 // File is a file of the guest.
 type File struct {
-	g       *GuestVM
+	g       *Guest
 	Mount   *Mount
 	Path    string
 	Name    string // canonical: "file"
@@ -56,7 +56,7 @@ func (m *Mount) File(ctx context.Context, bytes int64, options ...FileOption) *F
 
 // takeFile takes a file that is there, and is of the kind that is asked for; nil
 // where there is none.
-func (g *GuestVM) takeFile(disk string, want wire.MakeFile) *vm.File {
+func (g *Guest) takeFile(disk string, want wire.MakeFile) *vm.File {
 	i := slices.IndexFunc(g.files, func(f vm.File) bool {
 		kind := f.MakeFile
 		kind.Path = want.Path

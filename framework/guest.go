@@ -38,10 +38,10 @@ func HugePageBytes() int64 { return 1 << suite.Kernel().HugePageShift() }
 // Page is the offset of page n, in bytes.
 func Page(n int64) int64 { return n * PageBytes() }
 
-// GuestVM is a scenario's guest. Its methods are the primitives: each does one
+// Guest is a scenario's guest. Its methods are the primitives: each does one
 // thing and records what came of it. Where the rig fails them they end the
 // scenario, which then is not judged.
-type GuestVM struct {
+type Guest struct {
 	vm   *vm.Guest
 	rec  *suite.Record
 	fail func(error) // ends the scenario; does not return
@@ -66,12 +66,12 @@ type GuestVM struct {
 	dead     bool      // the guest panicked, as the scenario expected
 }
 
-func newGuestVM(g *vm.Guest, rec *suite.Record, fail func(error)) *GuestVM {
-	return &GuestVM{vm: g, rec: rec, fail: fail, page: 1 << g.Spec().Kernel.PageShift(), start: g.Welcome.KmsgSeq, names: map[string]int{}, files: slices.Clone(g.Files), paths: map[string]string{}, disks: map[string]string{}, told: map[string]bool{}, bare: map[string]bool{}, victims: map[string]*Victim{}}
+func newGuestVM(g *vm.Guest, rec *suite.Record, fail func(error)) *Guest {
+	return &Guest{vm: g, rec: rec, fail: fail, page: 1 << g.Spec().Kernel.PageShift(), start: g.Welcome.KmsgSeq, names: map[string]int{}, files: slices.Clone(g.Files), paths: map[string]string{}, disks: map[string]string{}, told: map[string]bool{}, bare: map[string]bool{}, victims: map[string]*Victim{}}
 }
 
 // call asks the agent, and ends the scenario where it can't.
-func (g *GuestVM) call(ctx context.Context, req *wire.Request) *wire.Reply {
+func (g *Guest) call(ctx context.Context, req *wire.Request) *wire.Reply {
 	reply := g.ask(ctx, req)
 	if reply.Died != nil {
 		op, _ := req.Op()
@@ -82,7 +82,7 @@ func (g *GuestVM) call(ctx context.Context, req *wire.Request) *wire.Reply {
 
 // approach is called before the guest is made to do what ends in so many steps: a
 // person who wants to look at it before one of them does so here.
-func (g *GuestVM) approach(ctx context.Context, steps int) {
+func (g *Guest) approach(ctx context.Context, steps int) {
 	if err := g.watcher.failed(); err != nil {
 		g.fail(err)
 	}
@@ -92,7 +92,7 @@ func (g *GuestVM) approach(ctx context.Context, steps int) {
 }
 
 // ask is call for what a victim may die of.
-func (g *GuestVM) ask(ctx context.Context, req *wire.Request) *wire.Reply {
+func (g *Guest) ask(ctx context.Context, req *wire.Request) *wire.Reply {
 	g.approach(ctx, 1)
 	for _, v := range g.victims {
 		if v.id == req.To && req.To != 0 {
@@ -107,7 +107,7 @@ func (g *GuestVM) ask(ctx context.Context, req *wire.Request) *wire.Reply {
 }
 
 // ended ends the scenario because the guest can't be asked.
-func (g *GuestVM) ended(err error) {
+func (g *Guest) ended(err error) {
 	g.notePanic(err)
 	g.fail(err)
 }
@@ -119,10 +119,10 @@ type lacking struct{ reason string }
 func (l *lacking) Error() string { return l.reason }
 
 // Monitor is the guest's QMP connection.
-func (g *GuestVM) Monitor() *qemu.Monitor { return g.vm.Monitor() }
+func (g *Guest) Monitor() *qemu.Monitor { return g.vm.Monitor() }
 
 // unique numbers names: file, file2, file3.
-func (g *GuestVM) unique(name string) string {
+func (g *Guest) unique(name string) string {
 	g.names[name]++
 	if n := g.names[name]; n > 1 {
 		return fmt.Sprint(name, n)
@@ -132,14 +132,14 @@ func (g *GuestVM) unique(name string) string {
 
 // LoadModule loads a module of vm's on-demand list with what it depends on. One
 // that the kernel has built in, or loaded already, is fine.
-func (g *GuestVM) LoadModule(ctx context.Context, name string) {
+func (g *Guest) LoadModule(ctx context.Context, name string) {
 	if err := g.vm.LoadModules(ctx, name); err != nil {
 		g.fail(err)
 	}
 }
 
 // callOK makes a system call in the agent that sets the scenario up, and so must work.
-func (g *GuestVM) callOK(ctx context.Context, name string, args ...any) *wire.Called {
+func (g *Guest) callOK(ctx context.Context, name string, args ...any) *wire.SyscallReply {
 	wired, words := wireArgs(args)
 	called := g.call(ctx, &wire.Request{Syscall: &wire.Syscall{Name: name, Args: wired}}).Called
 	if called.Errno != "" {
@@ -149,7 +149,7 @@ func (g *GuestVM) callOK(ctx context.Context, name string, args ...any) *wire.Ca
 }
 
 // ReadFile reads a file of the guest: of sysfs or procfs, mostly. It records nothing.
-func (g *GuestVM) ReadFile(ctx context.Context, path string) string {
+func (g *Guest) ReadFile(ctx context.Context, path string) string {
 	f := g.call(ctx, &wire.Request{ReadFile: &wire.ReadFile{Path: path}}).File
 	if f.Errno != "" {
 		g.fail(fmt.Errorf("read %s in the guest: %s", path, f.Errno))
@@ -158,7 +158,7 @@ func (g *GuestVM) ReadFile(ctx context.Context, path string) string {
 }
 
 // WriteFile writes a file of the guest with one write(2). It records nothing.
-func (g *GuestVM) WriteFile(ctx context.Context, path, data string) {
+func (g *Guest) WriteFile(ctx context.Context, path, data string) {
 	f := g.call(ctx, &wire.Request{WriteFile: &wire.WriteFile{Path: path, Data: []byte(data)}}).File
 	if f.Errno != "" {
 		g.fail(fmt.Errorf("write %q to %s in the guest: %s", data, path, f.Errno))
@@ -167,7 +167,7 @@ func (g *GuestVM) WriteFile(ctx context.Context, path, data string) {
 
 // WriteSysctl sets a sysctl of the guest's kernel, which needs not know it, and
 // records what came of it.
-func (g *GuestVM) WriteSysctl(ctx context.Context, name, value string) *Seen {
+func (g *Guest) WriteSysctl(ctx context.Context, name, value string) *Observation {
 	f := g.call(ctx, &wire.Request{WriteFile: &wire.WriteFile{Path: "/proc/sys/" + name, Data: []byte(value)}}).File
 	return record(g.rec, "agent", fmt.Sprintf("sysctl %s=%s", name, value), observe.Outcome{Errno: f.Errno}, "")
 }
@@ -175,7 +175,7 @@ func (g *GuestVM) WriteSysctl(ctx context.Context, name, value string) *Seen {
 var errNoGuest = errors.New("framework.Guest was called outside a scenario; make the spec one with framework.Scenario")
 
 // readPart reads n bytes of a file of the guest, or as many as there are, from an offset on.
-func (g *GuestVM) readPart(ctx context.Context, path string, offset int64, n int) string {
+func (g *Guest) readPart(ctx context.Context, path string, offset int64, n int) string {
 	f := g.call(ctx, &wire.Request{ReadFile: &wire.ReadFile{Path: path, Offset: offset, Length: n}}).File
 	if f.Errno != "" {
 		g.fail(fmt.Errorf("read %s in the guest: %s", path, f.Errno))
@@ -195,9 +195,9 @@ func Memory(bytes int64) GuestOption { return func(s *vm.Spec) { s.RAM = bytes }
 // AMD gives it a processor of AMD's that does not recover from poison (arch.Milan).
 func AMD() GuestOption { return func(s *vm.Spec) { s.CPU = arch.Milan.String() } }
 
-// Guest is the scenario's guest: a fresh clone of the kernel's template, which
+// StartGuest is the scenario's guest: a fresh clone of the kernel's template, which
 // ends with the scenario.
-func Guest(ctx context.Context, options ...GuestOption) *GuestVM {
+func StartGuest(ctx context.Context, options ...GuestOption) *Guest {
 	s := suite.Current()
 	if s == nil {
 		ginkgo.Fail(errNoGuest.Error(), 1)
@@ -208,7 +208,7 @@ func Guest(ctx context.Context, options ...GuestOption) *GuestVM {
 			ginkgo.Skip(l.reason, callerSkip())
 		}
 		// What fails after a victim did not return follows from that, but for the guest's end.
-		follows := rec.Hung && !errors.As(err, new(*vm.Trouble))
+		follows := rec.Hung && !errors.As(err, new(*vm.GuestError))
 		if !rec.Panicked && !follows {
 			rec.Trouble = err
 			rec.Lost(err)
@@ -253,7 +253,7 @@ func Guest(ctx context.Context, options ...GuestOption) *GuestVM {
 func callerSkip() int {
 	pcs := make([]uintptr, 32)
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
-	own := reflect.TypeFor[GuestVM]().PkgPath() + "."
+	own := reflect.TypeFor[Guest]().PkgPath() + "."
 	for skip := 0; ; skip++ {
 		f, more := frames.Next()
 		if !more || !strings.HasPrefix(f.Function, own) {

@@ -74,7 +74,7 @@ func (h *hung) Error() string { return observe.HungMark + ", " + h.where }
 
 // answered waits for what another goroutine waits for too, and looks at the process
 // meanwhile. Its error is a *hung where the agent answered for so long.
-func (g *GuestVM) answered(ctx context.Context, ended <-chan struct{}, pid func(context.Context) (int, error), limit time.Duration) error {
+func (g *Guest) answered(ctx context.Context, ended <-chan struct{}, pid func(context.Context) (int, error), limit time.Duration) error {
 	tick := time.NewTicker(hangPoll)
 	defer tick.Stop()
 	var at place
@@ -145,7 +145,7 @@ func busy(stat string) (sum time.Duration) {
 
 // newest is the process id that the guest's kernel gave out last
 // (loadavg_proc_show in fs/proc/loadavg.c).
-func (g *GuestVM) newest(ctx context.Context) (int, error) {
+func (g *Guest) newest(ctx context.Context) (int, error) {
 	reply, err := g.vm.Call(ctx, &wire.Request{ReadFile: &wire.ReadFile{Path: "/proc/loadavg"}})
 	if err != nil {
 		return 0, err

@@ -15,7 +15,7 @@ import (
 
 // RingRead reads n bytes at an offset by way of a ring of its own (io_uring(7)), and
 // records what the completion says. Layouts are those of include/uapi/linux/io_uring.h.
-func (v *Victim) RingRead(ctx context.Context, fd FD, n, offset int64) *Seen {
+func (v *Victim) RingRead(ctx context.Context, fd FD, n, offset int64) *Observation {
 	const (
 		paramsBytes          = 120 // struct io_uring_params
 		sqTail, cqCQEs       = 44, 100

@@ -35,7 +35,7 @@ func NeedsDAX(p Provider, fs FS) Trait {
 // have none.
 func NeedsHugeDAX() Trait { return Needs("FS_DAX_PMD") }
 
-// NeedsDeviceDAX is what GuestVM's DeviceDAX takes.
+// NeedsDeviceDAX is what Guest's DeviceDAX takes.
 func NeedsDeviceDAX() Trait {
 	return func(i *scenario.Info) {
 		NeedsDisk(NFIT, Ext4)(i)
@@ -44,5 +44,5 @@ func NeedsDeviceDAX() Trait {
 }
 
 // NeedsPageMap is what it takes to ask where a page lies, or whether it is mapped
-// (/proc/PID/pagemap): GuestVM's Frame and Victim's In, InKernel, Frame, Present.
+// (/proc/PID/pagemap): Guest's Frame and Victim's In, InKernel, Frame, Present.
 func NeedsPageMap() Trait { return Needs("PROC_PAGE_MONITOR") }

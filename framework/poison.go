@@ -13,17 +13,17 @@ import (
 
 // notePanic makes a panic that nobody expected a step of its own, where it came in
 // none and after something was made bad.
-func (g *GuestVM) notePanic(err error) {
+func (g *Guest) notePanic(err error) {
 	if g.watcher.failed() != nil { // the panic may come from that
 		return
 	}
-	if t := (*vm.Trouble)(nil); !g.dead && !g.mayPanic && g.injected && errors.As(err, &t) && t.Kind == vm.Panic {
+	if t := (*vm.GuestError)(nil); !g.dead && !g.mayPanic && g.injected && errors.As(err, &t) && t.Kind == vm.Panic {
 		record(g.rec, "kernel", "panic", g.panicked(err), "")
 	}
 }
 
 // Inject applies an injection and records what the injector was told.
-func (g *GuestVM) Inject(ctx context.Context, i inject.Injection) *Seen {
+func (g *Guest) Inject(ctx context.Context, i inject.Injection) *Observation {
 	o := g.apply(ctx, i)
 	if o.Errno != "" {
 		g.fail(fmt.Errorf("%s: %s", i.Action, o.Errno))
@@ -31,13 +31,13 @@ func (g *GuestVM) Inject(ctx context.Context, i inject.Injection) *Seen {
 	return record(g.rec, "host", i.Action, o, "")
 }
 
-// Try is Inject for an injection whose refusal is what the scenario is after.
-func (g *GuestVM) Try(ctx context.Context, i inject.Injection) *Seen {
+// InjectMayFail is Inject for an injection whose refusal is what the scenario is after.
+func (g *Guest) InjectMayFail(ctx context.Context, i inject.Injection) *Observation {
 	return record(g.rec, "host", i.Action, g.apply(ctx, i), "")
 }
 
 // apply applies an injection, with the module that it needs.
-func (g *GuestVM) apply(ctx context.Context, i inject.Injection) observe.Outcome {
+func (g *Guest) apply(ctx context.Context, i inject.Injection) observe.Outcome {
 	g.approach(ctx, 1)
 	if i.Module != "" {
 		g.LoadModule(ctx, i.Module)
@@ -52,16 +52,16 @@ func (g *GuestVM) apply(ctx context.Context, i inject.Injection) observe.Outcome
 
 // AllowPanic makes a panic an observation: the outcome of the step that it comes
 // in. Nothing can be asked of the guest after it.
-func (g *GuestVM) AllowPanic() { g.mayPanic = true }
+func (g *Guest) AllowPanic() { g.mayPanic = true }
 
 // panicked is the outcome of a step that the guest's panic ended: an observation
 // where the scenario expects one, and also where it does not but made something
 // bad before. Any other trouble ends the scenario, and so does a panic without words.
-func (g *GuestVM) panicked(err error) observe.Outcome {
+func (g *Guest) panicked(err error) observe.Outcome {
 	if failed := g.watcher.failed(); failed != nil { // the panic may come from that
 		g.fail(failed)
 	}
-	var t *vm.Trouble
+	var t *vm.GuestError
 	if !errors.As(err, &t) || t.Kind != vm.Panic || !g.mayPanic && !g.injected {
 		g.fail(err)
 	}

@@ -18,15 +18,15 @@ func TestPanicked(t *testing.T) {
 		injected bool
 		note     string // empty: the scenario ends
 	}{
-		"with its words":        {&vm.Trouble{Kind: vm.Panic, Tail: "[ 1.0] " + text + "\n"}, true, text},
-		"told by pvpanic alone": {&vm.Trouble{Kind: vm.Panic, Tail: "[ 1.0] systemd is not here\n"}, true, ""},
-		"before anything":       {&vm.Trouble{Kind: vm.Panic, Tail: text}, false, ""},
-		"it hangs":              {&vm.Trouble{Kind: vm.Hang, Tail: text}, true, ""},
+		"with its words":        {&vm.GuestError{Kind: vm.Panic, Tail: "[ 1.0] " + text + "\n"}, true, text},
+		"told by pvpanic alone": {&vm.GuestError{Kind: vm.Panic, Tail: "[ 1.0] systemd is not here\n"}, true, ""},
+		"before anything":       {&vm.GuestError{Kind: vm.Panic, Tail: text}, false, ""},
+		"it hangs":              {&vm.GuestError{Kind: vm.Hang, Tail: text}, true, ""},
 		"something else":        {errors.New("no"), true, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var failed error
-			g := &GuestVM{rec: suite.NewRecord(nil), injected: c.injected, fail: func(err error) { failed = err; panic(err) }}
+			g := &Guest{rec: suite.NewRecord(nil), injected: c.injected, fail: func(err error) { failed = err; panic(err) }}
 			defer func() {
 				if ended := recover() != nil; ended != (c.note == "") || ended && (!errors.Is(failed, c.err) || g.dead || g.rec.Panicked) {
 					t.Errorf("ended %t with %v, dead %t, panicked %t", ended, failed, g.dead, g.rec.Panicked)

@@ -94,7 +94,7 @@ func (w *watcher) clean(ctx context.Context, l *line) error {
 }
 
 // watchMapping watches a poisoned line in a mapping that was made after it.
-func (g *GuestVM) watchMapping(ctx context.Context, m *Mapping) {
+func (g *Guest) watchMapping(ctx context.Context, m *Mapping) {
 	w := g.watcher
 	if w == nil {
 		return

@@ -19,16 +19,16 @@ const (
 )
 
 // TmpfsFile makes a file of zeros in a tmpfs.
-func (g *GuestVM) TmpfsFile(ctx context.Context, bytes int64) *File {
+func (g *Guest) TmpfsFile(ctx context.Context, bytes int64) *File {
 	return g.memoryFile(ctx, "tmpfs", tmpfsDir, bytes)
 }
 
 // HugeFile makes a file of zeros in a hugetlbfs. HugePages has set its pages aside.
-func (g *GuestVM) HugeFile(ctx context.Context, bytes int64) *File {
+func (g *Guest) HugeFile(ctx context.Context, bytes int64) *File {
 	return g.memoryFile(ctx, "hugetlbfs", hugetlbfsDir, bytes)
 }
 
-func (g *GuestVM) memoryFile(ctx context.Context, kind, dir string, bytes int64) *File {
+func (g *Guest) memoryFile(ctx context.Context, kind, dir string, bytes int64) *File {
 	f := &File{g: g, Name: g.unique("file"), Bytes: bytes}
 	f.Path = dir + "/" + f.Name
 	fd := int(g.callOK(ctx, "openat", unix.AT_FDCWD, f.Path, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, 0o600).Ret)
@@ -40,7 +40,7 @@ func (g *GuestVM) memoryFile(ctx context.Context, kind, dir string, bytes int64)
 
 // HugePages sets so many huge pages aside for hugetlb, of HugePageBytes each
 // (Documentation/admin-guide/mm/hugetlbpage.rst).
-func (g *GuestVM) HugePages(ctx context.Context, n int) {
+func (g *Guest) HugePages(ctx context.Context, n int) {
 	const path = "/proc/sys/vm/nr_hugepages"
 	g.WriteFile(ctx, path, strconv.Itoa(n))
 	if got := strings.TrimSpace(g.ReadFile(ctx, path)); got != strconv.Itoa(n) {
@@ -50,7 +50,7 @@ func (g *GuestVM) HugePages(ctx context.Context, n int) {
 }
 
 // GiganticPage sets a page of 1 GiB aside for hugetlb, where the processor has such pages.
-func (g *GuestVM) GiganticPage(ctx context.Context) {
+func (g *Guest) GiganticPage(ctx context.Context) {
 	const path = "/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages"
 	wrote := g.call(ctx, &wire.Request{WriteFile: &wire.WriteFile{Path: path, Data: []byte("1")}}).File
 	if wrote.Errno == "ENOENT" {
@@ -64,7 +64,7 @@ func (g *GuestVM) GiganticPage(ctx context.Context) {
 
 // TransparentHugePages lets who asks by MADV_HUGEPAGE have huge pages: a kernel with
 // less than 512 MiB of memory gives none by itself (hugepage_init in mm/huge_memory.c).
-func (g *GuestVM) TransparentHugePages(ctx context.Context) {
+func (g *Guest) TransparentHugePages(ctx context.Context) {
 	g.WriteFile(ctx, "/sys/kernel/mm/transparent_hugepage/enabled", "madvise")
 	record(g.rec, "agent", "allow transparent huge pages", observe.Outcome{}, "")
 }
@@ -72,7 +72,7 @@ func (g *GuestVM) TransparentHugePages(ctx context.Context) {
 // Kind records what the page at a place is to the kernel: whether it is part of a
 // huge page, or in the swap cache (/proc/kpageflags;
 // Documentation/admin-guide/mm/pagemap.rst). It must be mapped.
-func (v *Victim) Kind(ctx context.Context, a Addr) *Seen {
+func (v *Victim) Kind(ctx context.Context, a Addr) *Observation {
 	frame := v.Frame(ctx, a)
 	entry := v.g.readPart(ctx, "/proc/kpageflags", int64(frame.Addr/v.g.page)*8, 8)
 	return record(v.g.rec, "agent", fmt.Sprintf("kind of page of %s in %s", a, v.Role), observe.Outcome{Note: observe.PageKind([]byte(entry))}, "")
@@ -91,7 +91,7 @@ const ksmDir = "/sys/kernel/mm/ksm/"
 
 // MergePages has KSM look at what is mergeable until it has seen all of it so often
 // that pages without a change are merged, stops it, and records what it merged.
-func (g *GuestVM) MergePages(ctx context.Context) *Seen {
+func (g *Guest) MergePages(ctx context.Context) *Observation {
 	number := func(name string) int {
 		n, err := strconv.Atoi(strings.TrimSpace(g.ReadFile(ctx, ksmDir+name)))
 		if err != nil {

@@ -22,12 +22,12 @@ import (
 type Ran struct {
 	// Ended is how the program ended: nothing to tell where that is what its tests make
 	// it, 0 where none failed.
-	Ended *Seen
+	Ended *Observation
 	// Tests are those that were run and were to pass, of a program that speaks TAP.
-	Tests []*Seen
+	Tests []*Observation
 	// Planned is the step that says so where it did not run what it announced, or
 	// gave up; nil otherwise.
-	Planned *Seen
+	Planned *Observation
 }
 
 // home is root's folder, in which PID 1 starts what comes by SSH.
@@ -76,7 +76,7 @@ func ltp(out string, kinds ...string) (speaks bool, says string) {
 // tests want files in a page cache; huge pages are set aside, and pages may be poisoned
 // by number (hwpoison_inject).
 // A scenario whose program has nothing to run here is not doable.
-func (g *GuestVM) RunProgram(ctx context.Context, p program.Program) (r Ran) {
+func (g *Guest) RunProgram(ctx context.Context, p program.Program) (r Ran) {
 	g.injected = true // whatever the kernel does now, the program asked for it
 	g.LoadModule(ctx, "hwpoison_inject")
 	if k := g.vm.Spec().Kernel; len(k.Lacks("BLK_DEV_PMEM", "ACPI_NFIT", "NVDIMM_PFN", "EXT4_FS")) == 0 {
@@ -90,7 +90,7 @@ func (g *GuestVM) RunProgram(ctx context.Context, p program.Program) (r Ran) {
 	if len(g.vm.Spec().Kernel.Lacks("HUGETLBFS")) == 0 {
 		g.HugePages(ctx, hugePages)
 	}
-	g.LeaveOut(observe.WitnessLog, ".", "a program makes the kernel say what it likes")
+	g.IgnoreInWitness(observe.WitnessLog, ".", "a program makes the kernel say what it likes")
 
 	var out bytes.Buffer
 	status, err := g.overSSH(ctx, p, &out)
@@ -225,7 +225,7 @@ func lastLine(text string) string {
 }
 
 // overSSH copies the program, and runs it to its end.
-func (g *GuestVM) overSSH(ctx context.Context, p program.Program, out *bytes.Buffer) (vm.ExitStatus, error) {
+func (g *Guest) overSSH(ctx context.Context, p program.Program, out *bytes.Buffer) (vm.ExitStatus, error) {
 	g.approach(ctx, 1)
 	c, err := g.vm.SSH(ctx)
 	if err != nil {

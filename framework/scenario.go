@@ -31,9 +31,9 @@ func Needs(symbols ...string) Trait {
 	return func(i *scenario.Info) { add(&i.Needs, symbols...) }
 }
 
-// Follows says that an expectation of the scenario hangs on a change, or tells of
+// Changes says that an expectation of the scenario hangs on a change, or tells of
 // a part of it.
-func Follows(changes ...change.Change) Trait {
+func Changes(changes ...change.Change) Trait {
 	return func(i *scenario.Info) {
 		for _, c := range changes {
 			add(&i.Changes, c.ID)
@@ -44,8 +44,8 @@ func Follows(changes ...change.Change) Trait {
 // Catalogue is the scenario's number in docs/catalogue.md, "A01".
 func Catalogue(id string) Trait { return func(i *scenario.Info) { add(&i.Catalogue, id) } }
 
-// NotDoable keeps a scenario in the list that cannot be run, with the reason.
-func NotDoable(reason string) Trait { return func(i *scenario.Info) { i.NotDoable = reason } }
+// Impossible keeps a scenario in the list that cannot be run, with the reason.
+func Impossible(reason string) Trait { return func(i *scenario.Info) { i.NotDoable = reason } }
 
 // Runs says which program of a user's the scenario runs.
 func Runs(p program.Program) Trait { return func(i *scenario.Info) { i.Program = &p } }

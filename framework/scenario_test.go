@@ -20,8 +20,8 @@ func with(traits ...Trait) (i scenario.Info) {
 
 // A need that two traits name is there once.
 func TestTraits(t *testing.T) {
-	got := with(NeedsDAX(NFIT, Ext4), NeedsHugeDAX(), NeedsPageMap(), Needs("EXT4_FS"), Exactly(), Lead(), Follows(change.DaxFolios, change.DaxFaultHWPoison),
-		Catalogue("A01"), Catalogue("B02"), NotDoable("why (not)"))
+	got := with(NeedsDAX(NFIT, Ext4), NeedsHugeDAX(), NeedsPageMap(), Needs("EXT4_FS"), Exactly(), Lead(), Changes(change.DaxFolios, change.DaxFaultHWPoison),
+		Catalogue("A01"), Catalogue("B02"), Impossible("why (not)"))
 	want := scenario.Info{
 		Needs:   []string{"BLK_DEV_PMEM", "ACPI_NFIT", "NVDIMM_PFN", "EXT4_FS", "FS_DAX", "FS_DAX_PMD", "PROC_PAGE_MONITOR"},
 		Changes: []string{"dax_folios", "dax_fault_hwpoison"}, Lead: true, TCG: "a machine check lands on the very access that consumes it under TCG only",

@@ -5,8 +5,8 @@ import (
 	"github.com/faultline/faultline/framework/run/suite"
 )
 
-// Seen is a recorded step's outcome, for assertions: Expect(seen).To(Follow(…)).
-type Seen struct {
+// Observation is a recorded step's outcome, for assertions: Expect(seen).To(DependOn(…)).
+type Observation struct {
 	observe.Outcome
 	rec   *suite.Record
 	index int
@@ -15,12 +15,12 @@ type Seen struct {
 }
 
 // record records a step. at is the canonical address of an access, or empty.
-func record(rec *suite.Record, actor, action string, o observe.Outcome, at string) *Seen {
-	return &Seen{Outcome: o, rec: rec, index: rec.Add(observe.Step{Actor: actor, Action: action, Outcome: o}), at: at}
+func record(rec *suite.Record, actor, action string, o observe.Outcome, at string) *Observation {
+	return &Observation{Outcome: o, rec: rec, index: rec.Add(observe.Step{Actor: actor, Action: action, Outcome: o}), at: at}
 }
 
 // String is the step as an assertion's message shows it.
-func (s *Seen) String() string {
+func (s *Observation) String() string {
 	step := s.rec.Steps[s.index]
 	text := step.Actor + ": " + step.Action + " → " + s.Outcome.Located()
 	if s.why != "" {
@@ -30,8 +30,8 @@ func (s *Seen) String() string {
 }
 
 // recordHung records a step that did not return.
-func (g *GuestVM) recordHung(actor, action, at string, h *hung) *Seen {
+func (g *Guest) recordHung(actor, action, at string, h *hung) *Observation {
 	g.rec.Hung = true
 	step := observe.Step{Actor: actor, Action: action, Outcome: observe.Outcome{Note: observe.HungMark}, Stuck: h.where}
-	return &Seen{Outcome: step.Outcome, rec: g.rec, index: g.rec.Add(step), at: at, why: h.where}
+	return &Observation{Outcome: step.Outcome, rec: g.rec, index: g.rec.Add(step), at: at, why: h.where}
 }

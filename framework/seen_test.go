@@ -23,10 +23,10 @@ func TestOpenedNothing(t *testing.T) {
 		"open /f: killed": {Exit: &observe.Exit{Signal: "SIGKILL"}},
 	} {
 		var failed error
-		v := &Victim{g: &GuestVM{fail: func(err error) { failed = err; panic("the scenario ends") }}}
+		v := &Victim{g: &Guest{fail: func(err error) { failed = err; panic("the scenario ends") }}}
 		func() {
 			defer func() { recover() }()
-			v.opened(&Seen{Outcome: o}, "/f", "file")
+			v.opened(&Observation{Outcome: o}, "/f", "file")
 		}()
 		if failed == nil || !strings.HasPrefix(failed.Error(), says) {
 			t.Errorf("%+v: %v, not %s", o, failed, says)

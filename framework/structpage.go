@@ -18,7 +18,7 @@ var structPages = map[uint64]uint64{kcore.Base4: 0xffffea0000000000, kcore.Base5
 
 // HWPoison records whether a page has the flag PG_hwpoison, which is read in the
 // kernel's own memory: /proc/kpageflags has no pages of persistent memory.
-func (g *GuestVM) HWPoison(ctx context.Context, f inject.Frame) *Seen {
+func (g *Guest) HWPoison(ctx context.Context, f inject.Frame) *Observation {
 	const notes = 64 * KiB
 	core := []byte(g.readPart(ctx, "/proc/kcore", 0, notes))
 	var told [3]uint64

@@ -15,7 +15,7 @@ type Swap struct{ Device Device }
 
 // Swap has the kernel swap to the first bytes of a device, and to nothing else.
 // Of persistent memory a page comes and goes while its reader or writer waits.
-func (g *GuestVM) Swap(ctx context.Context, d Device, bytes int64) *Swap {
+func (g *Guest) Swap(ctx context.Context, d Device, bytes int64) *Swap {
 	g.Unmount(ctx, d)
 	path := "/dev/" + d.Disk
 	g.WriteFile(ctx, path, string(swapHeader(d.PageBytes(), bytes)))
@@ -25,7 +25,7 @@ func (g *GuestVM) Swap(ctx context.Context, d Device, bytes int64) *Swap {
 }
 
 // SwapOff takes the swap away (swapoff(2)): what is on it is read back first.
-func (g *GuestVM) SwapOff(ctx context.Context, s *Swap) *Seen {
+func (g *Guest) SwapOff(ctx context.Context, s *Swap) *Observation {
 	wired, _ := wireArgs([]any{"/dev/" + s.Device.Disk})
 	called := g.call(ctx, &wire.Request{Syscall: &wire.Syscall{Name: "swapoff", Args: wired}}).Called
 	o := observe.Outcome{Errno: called.Errno}

@@ -34,7 +34,7 @@ func Vec(a Addr, n int64) Vector { return Vector{a, n} }
 // Syscall makes a system call in the victim. Arguments are numbers, strings
 // (paths), []byte (memory to read from), Out (memory to fill), Addr, Vector, FD,
 // and a victim, for its process id.
-func (v *Victim) Syscall(ctx context.Context, name string, args ...any) *Seen {
+func (v *Victim) Syscall(ctx context.Context, name string, args ...any) *Observation {
 	v.g.approach(ctx, 1)
 	return v.StartSyscall(name, args...).Wait(ctx)
 }
@@ -50,7 +50,7 @@ func (v *Victim) StartSyscall(name string, args ...any) *Started {
 }
 
 // called is what a system call told.
-func (v *Victim) called(c *wire.Called) observe.Outcome {
+func (v *Victim) called(c *wire.SyscallReply) observe.Outcome {
 	o := observe.Outcome{Errno: c.Errno, Signals: v.signals(c.Signals)}
 	if c.Errno == "" {
 		o.Ret = &c.Ret
@@ -68,7 +68,7 @@ func (v *Victim) Open(ctx context.Context, path, name string, flags int) FD {
 }
 
 // opened is the file descriptor that a system call gave.
-func (v *Victim) opened(seen *Seen, path, name string) FD {
+func (v *Victim) opened(seen *Observation, path, name string) FD {
 	switch {
 	case seen.Errno != "":
 		v.g.fail(fmt.Errorf("open %s: %s", path, seen.Errno))
@@ -84,12 +84,12 @@ func (v *Victim) OpenFile(ctx context.Context, f *File) FD {
 }
 
 // Pread reads n bytes at an offset (pread(2)).
-func (v *Victim) Pread(ctx context.Context, fd FD, n, offset int64) *Seen {
+func (v *Victim) Pread(ctx context.Context, fd FD, n, offset int64) *Observation {
 	return v.Syscall(ctx, "pread64", fd, Out(n), n, offset)
 }
 
 // Pwrite writes n bytes of 0x5a at an offset (pwrite(2)).
-func (v *Victim) Pwrite(ctx context.Context, fd FD, n, offset int64) *Seen {
+func (v *Victim) Pwrite(ctx context.Context, fd FD, n, offset int64) *Observation {
 	return v.Syscall(ctx, "pwrite64", fd, []byte(strings.Repeat("\x5a", int(n))), n, offset)
 }
 
@@ -105,7 +105,7 @@ const (
 )
 
 // Madvise gives advice on n bytes (madvise(2)).
-func (v *Victim) Madvise(ctx context.Context, a Addr, n int64, advice int) *Seen {
+func (v *Victim) Madvise(ctx context.Context, a Addr, n int64, advice int) *Observation {
 	if advice == MADV_HWPOISON {
 		v.g.injected, v.g.poisoned = true, true
 	}
@@ -114,7 +114,7 @@ func (v *Victim) Madvise(ctx context.Context, a Addr, n int64, advice int) *Seen
 
 // Msync writes n bytes of a mapping from an address on back, and waits for it
 // (msync(2), MS_SYNC). On DAX that flushes the processor's cache (dax_writeback_one).
-func (v *Victim) Msync(ctx context.Context, a Addr, n int64) *Seen {
+func (v *Victim) Msync(ctx context.Context, a Addr, n int64) *Observation {
 	return v.Syscall(ctx, "msync", a, n, unix.MS_SYNC)
 }
 
@@ -174,7 +174,7 @@ func (v *Victim) SocketPair(ctx context.Context) (one, other FD) {
 const pairBytes = 8 // of two file descriptors
 
 // pair are the two file descriptors that a system call made.
-func (v *Victim) pair(made *wire.Called, name string) (FD, FD) {
+func (v *Victim) pair(made *wire.SyscallReply, name string) (FD, FD) {
 	fds := made.Out[0]
 	return FD{int(binary.LittleEndian.Uint32(fds)), name}, FD{int(binary.LittleEndian.Uint32(fds[4:])), name}
 }

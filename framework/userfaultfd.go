@@ -47,14 +47,14 @@ func (v *Victim) Register(ctx context.Context, fd FD, a Addr, n int64) {
 }
 
 // MarkPoisoned says of n bytes that are not there that they are poison (UFFDIO_POISON).
-func (v *Victim) MarkPoisoned(ctx context.Context, fd FD, a Addr, n int64) *Seen {
+func (v *Victim) MarkPoisoned(ctx context.Context, fd FD, a Addr, n int64) *Observation {
 	called := v.uffd(ctx, fd, uffdPoison, uffdRangeBytes, a.guest(), uint64(n))
 	called.Out = nil // in which is how much was marked
 	return record(v.g.rec, v.Role, fmt.Sprintf("UFFDIO_POISON %s, %d bytes", a, n), v.called(called), "")
 }
 
 // uffd makes an ioctl with a struct of so many bytes that begins with these words.
-func (v *Victim) uffd(ctx context.Context, fd FD, nr, bytes int64, words ...uint64) *wire.Called {
+func (v *Victim) uffd(ctx context.Context, fd FD, nr, bytes int64, words ...uint64) *wire.SyscallReply {
 	var in []byte
 	for _, w := range words {
 		in = binary.LittleEndian.AppendUint64(in, w)

@@ -13,7 +13,7 @@ import (
 
 // Victim is a process in the guest that maps memory, touches it, and may die.
 type Victim struct {
-	g    *GuestVM
+	g    *Guest
 	id   int
 	Role string
 	PID  int
@@ -26,14 +26,14 @@ type Victim struct {
 }
 
 // Victim starts the scenario's main victim.
-func (g *GuestVM) Victim(ctx context.Context) *Victim { return g.VictimAs(ctx, "victim", wire.Handle) }
+func (g *Guest) Victim(ctx context.Context) *Victim { return g.VictimAs(ctx, "victim", wire.Handle) }
 
 // Second starts another process, to look from outside at what the victim did.
-func (g *GuestVM) Second(ctx context.Context) *Victim { return g.VictimAs(ctx, "second", wire.Handle) }
+func (g *Guest) Second(ctx context.Context) *Victim { return g.VictimAs(ctx, "second", wire.Handle) }
 
 // VictimAs starts a victim with a role, by which reports call it, and with what
 // it does about SIGBUS.
-func (g *GuestVM) VictimAs(ctx context.Context, role string, sigbus wire.Disposition) *Victim {
+func (g *Guest) VictimAs(ctx context.Context, role string, sigbus wire.Disposition) *Victim {
 	if g.victims[role] != nil {
 		g.fail(fmt.Errorf("two victims with the role %q", role))
 	}
@@ -71,18 +71,22 @@ func (v *Victim) Thread(ctx context.Context) *Victim {
 }
 
 // Load loads a byte.
-func (v *Victim) Load(ctx context.Context, a Addr) *Seen { return v.access(ctx, wire.Load, a, 1, 0) }
+func (v *Victim) Load(ctx context.Context, a Addr) *Observation {
+	return v.access(ctx, wire.Load, a, 1, 0)
+}
 
 // Store stores a byte, 0x5a.
-func (v *Victim) Store(ctx context.Context, a Addr) *Seen {
+func (v *Victim) Store(ctx context.Context, a Addr) *Observation {
 	return v.access(ctx, wire.Store, a, 1, 0x5a)
 }
 
 // Jump executes what is at an address: a return instruction, or else something
 // that the kernel does not let the processor fetch.
-func (v *Victim) Jump(ctx context.Context, a Addr) *Seen { return v.access(ctx, wire.Exec, a, 1, 0) }
+func (v *Victim) Jump(ctx context.Context, a Addr) *Observation {
+	return v.access(ctx, wire.Exec, a, 1, 0)
+}
 
-func (v *Victim) access(ctx context.Context, kind wire.Kind, a Addr, width int, value uint64) *Seen {
+func (v *Victim) access(ctx context.Context, kind wire.Kind, a Addr, width int, value uint64) *Observation {
 	v.g.approach(ctx, 1)
 	return v.start(kind, a, width, value).Wait(ctx)
 }
@@ -136,7 +140,7 @@ func (s *Started) await(ctx context.Context) (*wire.Reply, error) {
 	return s.reply, s.err
 }
 
-// ask is GuestVM's ask for what the victim answers.
+// ask is Guest's ask for what the victim answers.
 func (v *Victim) ask(ctx context.Context, req *wire.Request) *wire.Reply {
 	known := v.stuck != ""
 	reply, err := v.wait(ctx, v.g.vm.Send(req))
@@ -179,7 +183,7 @@ func (v *Victim) wait(ctx context.Context, p pending) (reply *wire.Reply, err er
 }
 
 // Wait waits for the end, and records it.
-func (s *Started) Wait(ctx context.Context) *Seen {
+func (s *Started) Wait(ctx context.Context) *Observation {
 	v := s.v
 	reply, err := s.await(ctx)
 	if err := v.g.watcher.failed(); err != nil {

@@ -16,7 +16,7 @@ import (
 // Two vCPUs that read a poisoned line at the same moment are one stop: the machine
 // check is raised on one of them.
 type watcher struct {
-	g     *GuestVM
+	g     *Guest
 	stub  *gdb.Client
 	lines []*line
 	asks  chan ask
@@ -35,7 +35,7 @@ type ask struct {
 }
 
 // watching is the scenario's watcher, which is started first.
-func (g *GuestVM) watching(ctx context.Context) (*watcher, error) {
+func (g *Guest) watching(ctx context.Context) (*watcher, error) {
 	if g.watcher != nil {
 		return g.watcher, nil
 	}

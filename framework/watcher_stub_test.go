@@ -118,7 +118,7 @@ func watcherOf(t *testing.T, s *scripted) *watcher {
 	<-s.resumed
 	ctx, stop := context.WithCancel(context.Background())
 	w := &watcher{
-		g: &GuestVM{}, stub: stub, asks: make(chan ask), stop: stop, done: make(chan struct{}), ended: make(chan struct{}),
+		g: &Guest{}, stub: stub, asks: make(chan ask), stop: stop, done: make(chan struct{}), ended: make(chan struct{}),
 		physical: func(_ context.Context, _ int, virt uint64) (uint64, error) { return virt, nil },
 	}
 	go w.watchUntil(ctx)
@@ -195,9 +195,9 @@ func TestCloseWhileTheGuestIsLetGoOn(t *testing.T) {
 func TestPanicAfterTheWatcherFailed(t *testing.T) {
 	w := &watcher{done: make(chan struct{}), err: errors.New("inexact")}
 	close(w.done)
-	g := &GuestVM{rec: suite.NewRecord(nil), injected: true, watcher: w}
+	g := &Guest{rec: suite.NewRecord(nil), injected: true, watcher: w}
 	g.fail = func(err error) { panic(err) }
-	g.notePanic(&vm.Trouble{Kind: vm.Panic, Tail: "Kernel panic - not syncing: Fatal exception"})
+	g.notePanic(&vm.GuestError{Kind: vm.Panic, Tail: "Kernel panic - not syncing: Fatal exception"})
 	if g.dead || g.rec.Panicked {
 		t.Errorf("dead %t, panicked %t", g.dead, g.rec.Panicked)
 	}
@@ -207,14 +207,14 @@ func TestPanicAfterTheWatcherFailed(t *testing.T) {
 func TestPanickedAfterTheWatcherFailed(t *testing.T) {
 	w := &watcher{done: make(chan struct{}), err: errors.New("inexact")}
 	close(w.done)
-	g := &GuestVM{rec: suite.NewRecord(nil), injected: true, mayPanic: true, watcher: w}
+	g := &Guest{rec: suite.NewRecord(nil), injected: true, mayPanic: true, watcher: w}
 	g.fail = func(err error) { panic(err) }
 	defer func() {
 		if err, _ := recover().(error); !errors.Is(err, w.err) || g.dead {
 			t.Errorf("%v, dead %t", err, g.dead)
 		}
 	}()
-	g.panicked(&vm.Trouble{Kind: vm.Panic, Tail: "Kernel panic - not syncing: Fatal exception"})
+	g.panicked(&vm.GuestError{Kind: vm.Panic, Tail: "Kernel panic - not syncing: Fatal exception"})
 }
 
 // next sends a stop, and waits until the guest goes on.

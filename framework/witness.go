@@ -15,24 +15,24 @@ import (
 
 // BadBlocks is the number of bad sectors that a file's disk lists, by name and
 // count: witness of what a write cleared. It is recorded as a step.
-func (g *GuestVM) BadBlocks(ctx context.Context, d Device) *Seen {
+func (g *Guest) BadBlocks(ctx context.Context, d Device) *Observation {
 	return g.badBlocks(d, observe.BadSectors(g.ReadFile(ctx, d.badBlocks())))
 }
 
-func (g *GuestVM) badBlocks(d Device, text string) *Seen {
+func (g *Guest) badBlocks(d Device, text string) *Observation {
 	g.told[d.Disk] = true
 	return record(g.rec, "agent", "badblocks of "+d.Name, observe.Outcome{Note: text}, "")
 }
 
-// LeaveOut keeps what matches a pattern (a regular expression) in a witness out
+// IgnoreInWitness keeps what matches a pattern (a regular expression) in a witness out
 // of the comparison, for a reason that the record keeps: what races is either
 // waited for or left out.
-func (g *GuestVM) LeaveOut(witness, pattern, reason string) {
+func (g *Guest) IgnoreInWitness(witness, pattern, reason string) {
 	g.rec.LeftOut = append(g.rec.LeftOut, observe.LeftOut{Witness: witness, Pattern: pattern, Reason: reason})
 }
 
 // collect gathers the witnesses at a scenario's end, while the guest still answers.
-func (g *GuestVM) collect(ctx context.Context) error {
+func (g *Guest) collect(ctx context.Context) error {
 	if g.dead {
 		return nil
 	}
@@ -83,7 +83,7 @@ func (g *GuestVM) collect(ctx context.Context) error {
 }
 
 // roles are the names of victims, by process id, and of the devices in use.
-func (g *GuestVM) roles() observe.Roles {
+func (g *Guest) roles() observe.Roles {
 	roles := observe.Roles{Processes: map[string]string{}, Disks: g.disks, Files: g.paths}
 	for role, v := range g.victims {
 		roles.Processes[fmt.Sprint(v.PID)] = role
@@ -95,7 +95,7 @@ func (g *GuestVM) roles() observe.Roles {
 // records it. A page that was never touched is there where a huge page around
 // it was mapped: smaps' FilePmdMapped does not count DAX pages before v6.15.
 // (/proc/PID/pagemap, bit 63; Documentation/admin-guide/mm/pagemap.rst)
-func (v *Victim) Present(ctx context.Context, a Addr) *Seen {
+func (v *Victim) Present(ctx context.Context, a Addr) *Observation {
 	note := observe.PageMapEntry(v.pagemap(ctx, a))
 	return record(v.g.rec, "agent", fmt.Sprintf("pagemap of %s in %s", a, v.Role), observe.Outcome{Note: note}, "")
 }
@@ -113,7 +113,7 @@ func (v *Victim) pagemap(ctx context.Context, a Addr) uint64 {
 
 // collectPoison gathers the witnesses of poisoned memory: what the kernel counts,
 // what it says of each page that poison was aimed at, and what QEMU told.
-func (g *GuestVM) collectPoison(ctx context.Context) error {
+func (g *Guest) collectPoison(ctx context.Context) error {
 	if !g.poisoned {
 		return nil
 	}
@@ -156,7 +156,7 @@ func (g *GuestVM) collectPoison(ctx context.Context) error {
 
 // HardwareCorrupted is how much memory the kernel counts as lost, recorded as a
 // step: where it is one, it is no witness any more.
-func (g *GuestVM) HardwareCorrupted(ctx context.Context) *Seen {
+func (g *Guest) HardwareCorrupted(ctx context.Context) *Observation {
 	g.told[observe.WitnessCorrupted] = true
 	return record(g.rec, "agent", observe.WitnessCorrupted, observe.Outcome{Note: observe.HardwareCorrupted([]byte(g.ReadFile(ctx, "/proc/meminfo")))}, "")
 }

@@ -11,9 +11,9 @@ import (
 type SpecError struct {
 	// What is the spec, or the place in a matrix file (file:line:column).
 	What string
-	// Problem is what is wrong with it, where Err does not say all; WayOut what to
+	// Problem is what is wrong with it, where Err does not say all; Hint what to
 	// do next.
-	Problem, WayOut string
+	Problem, Hint string
 	// Err is the cause, if there is one.
 	Err error
 }
@@ -26,8 +26,8 @@ func (e *SpecError) Error() string {
 	if e.Err != nil {
 		s += ": " + e.Err.Error()
 	}
-	if e.WayOut != "" {
-		s += "; " + e.WayOut
+	if e.Hint != "" {
+		s += "; " + e.Hint
 	}
 	return s
 }

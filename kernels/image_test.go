@@ -108,7 +108,7 @@ func TestHostileImages(t *testing.T) {
 			})
 			runtime.ReadMemStats(&after)
 			var wrong *SpecError
-			if !errors.As(err, &wrong) || !strings.Contains(err.Error(), c.want) || wrong.WayOut == "" {
+			if !errors.As(err, &wrong) || !strings.Contains(err.Error(), c.want) || wrong.Hint == "" {
 				t.Errorf("%v", err)
 			}
 			if used := (after.TotalAlloc - before.TotalAlloc) / mib; used > 700 {

@@ -10,26 +10,26 @@ import (
 // Source is a kind of place that kernels come from.
 type Source struct {
 	Scheme string // what a spec begins with, before the colon
-	// Forms are the forms that a spec of it can have, for messages.
-	Forms []string
-	// Settings are the names of what can be set beside the argument, in a spec
+	// Usage are the forms that a spec of it can have, for messages.
+	Usage []string
+	// Params are the names of what can be set beside the argument, in a spec
 	// (dir:PATH?config=FILE) and as keys of a matrix entry. A source with none takes
 	// a question mark as part of its argument.
-	Settings []string
+	Params []string
 	// Check looks at the request's text, and at nothing else. Its error,
 	// and Resolve's where the request is wrong, is a *SpecError whose What the
 	// caller fills in.
 	Check func(r Request) error
 	// Resolve finds, fetches and unpacks the kernel.
 	Resolve func(ctx context.Context, r Request, opts Options) (*Kernel, error)
-	// Alone says that Resolve takes all cores and leaves what helps the next one, so
+	// Exclusive says that Resolve takes all cores and leaves what helps the next one, so
 	// that two at a time would be slower than one after the other.
-	Alone bool
-	// Offers lists what there is, where that can be listed; nil where not.
-	Offers func(ctx context.Context, opts Options) ([]Offer, error)
-	// Mistaken says how to write, as a spec of the source, what somebody wrote
+	Exclusive bool
+	// List lists what there is, where that can be listed; nil where not.
+	List func(ctx context.Context, opts Options) ([]Offer, error)
+	// Suggest says how to write, as a spec of the source, what somebody wrote
 	// without a scheme; "" where it is nothing of the source's. nil says "" always.
-	Mistaken func(text string) string
+	Suggest func(text string) string
 }
 
 // Request is what a spec asks of its source.

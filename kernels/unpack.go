@@ -71,7 +71,7 @@ func finish(ctx context.Context, dir string, packages []Package, opts Options) e
 		image, err := vmlinuz.Parse(data)
 		if err != nil {
 			return &SpecError{Problem: "its kernel image is no kernel image that can be booted", Err: err,
-				WayOut: "give an x86-64 bzImage or vmlinux, whole"}
+				Hint: "give an x86-64 bzImage or vmlinux, whole"}
 		}
 		k.Release, banner, isELF = image.Release, image.Banner, image.ELF
 		return elfImage(dir, k, image, opts)
@@ -114,10 +114,10 @@ func elfImage(dir string, k *Kernel, image *vmlinuz.Image, opts Options) error {
 		return nil
 	}
 	if err != nil {
-		return &SpecError{Problem: "its kernel image is damaged", Err: err, WayOut: "get the file anew"}
+		return &SpecError{Problem: "its kernel image is damaged", Err: err, Hint: "get the file anew"}
 	}
 	if k.PVH, err = vmlinuz.PVH(elf); err != nil {
-		return &SpecError{Problem: "its kernel image is damaged", Err: err, WayOut: "get the file anew"}
+		return &SpecError{Problem: "its kernel image is damaged", Err: err, Hint: "get the file anew"}
 	}
 	if !exists(filepath.Join(dir, FileConfig)) {
 		if c := vmlinuz.Config(elf); c != nil {
@@ -142,7 +142,7 @@ func elfImage(dir string, k *Kernel, image *vmlinuz.Image, opts Options) error {
 		return nil
 	case image.ELF:
 		return &SpecError{Problem: "its vmlinux has no PVH note, so QEMU can't boot it",
-			WayOut: "build it with CONFIG_PVH=y, or give the bzImage (arch/x86/boot/bzImage) as vmlinuz"}
+			Hint: "build it with CONFIG_PVH=y, or give the bzImage (arch/x86/boot/bzImage) as vmlinuz"}
 	}
 	opts.Logf("kernel %s boots from its bzImage: its vmlinux has no PVH note", image.Release)
 	return nil
@@ -152,17 +152,17 @@ func kernelConfig(dir string) (*kconfig.Config, error) {
 	data, err := limitread.ReadFile(filepath.Join(dir, FileConfig), maxConfig)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &SpecError{Problem: "it has no kernel configuration",
-			WayOut: "add the config-RELEASE file (or .config) that the kernel was built with, for a folder also by dir:PATH?config=FILE"}
+			Hint: "add the config-RELEASE file (or .config) that the kernel was built with, for a folder also by dir:PATH?config=FILE"}
 	}
 	if err != nil {
 		return nil, err
 	}
 	c, err := kconfig.ParseBytes(data)
 	if err != nil {
-		return nil, &SpecError{Problem: "read its kernel configuration", Err: err, WayOut: "give the .config as the build wrote it"}
+		return nil, &SpecError{Problem: "read its kernel configuration", Err: err, Hint: "give the .config as the build wrote it"}
 	}
 	if c.Len() == 0 {
-		return nil, &SpecError{Problem: "its kernel configuration sets nothing", WayOut: "give the .config as the build wrote it"}
+		return nil, &SpecError{Problem: "its kernel configuration sets nothing", Hint: "give the .config as the build wrote it"}
 	}
 	return c, nil
 }
@@ -181,7 +181,7 @@ func modulesDir(ctx context.Context, dir, release string, config *kconfig.Config
 	if len(found) == 0 {
 		if config.Get("MODULES") == "y" {
 			return "", &SpecError{Problem: fmt.Sprintf("kernel %s is built with modules, and there is no modules folder", release),
-				WayOut: "add lib/modules/" + release + ", or build the kernel with CONFIG_MODULES unset"}
+				Hint: "add lib/modules/" + release + ", or build the kernel with CONFIG_MODULES unset"}
 		}
 		return "", nil
 	}
@@ -218,13 +218,13 @@ func modulesDir(ctx context.Context, dir, release string, config *kconfig.Config
 // TooLarge is the error for a file that is larger than a kernel's can be.
 func TooLarge(err *limitread.Error) error {
 	return &SpecError{Problem: err.Error(),
-		WayOut: "give the file as the build wrote it, without what only a debugger reads (objcopy --strip-debug)"}
+		Hint: "give the file as the build wrote it, without what only a debugger reads (objcopy --strip-debug)"}
 }
 
 // OtherRelease says that an image and modules are not of one build.
 func OtherRelease(release, other string) error {
 	return &SpecError{Problem: fmt.Sprintf("the image is %s, its modules are of %s", release, other),
-		WayOut: "give the image and the lib/modules folder of the same build"}
+		Hint: "give the image and the lib/modules folder of the same build"}
 }
 
 // BuiltFor is the release that the first module that can be read was built for, or "".

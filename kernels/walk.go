@@ -52,7 +52,7 @@ func (w *walker) folder(rel string) error {
 			continue
 		}
 		if w.files++; w.files > mostFiles {
-			return &SpecError{Problem: fmt.Sprintf("%s has more than %d files", w.root, mostFiles), WayOut: "give the modules folder of one kernel"}
+			return &SpecError{Problem: fmt.Sprintf("%s has more than %d files", w.root, mostFiles), Hint: "give the modules folder of one kernel"}
 		}
 		at := filepath.Join(rel, e.Name())
 		info, err := os.Stat(filepath.Join(w.root, at))
@@ -92,5 +92,5 @@ func Stamp(path string) (string, error) {
 
 // Moved is the error where a file is no more what it was when a kernel was looked for.
 func Moved(path string) error {
-	return &SpecError{Problem: path + " changed while the kernel was taken from it", WayOut: "try again when nothing writes there any more"}
+	return &SpecError{Problem: path + " changed while the kernel was taken from it", Hint: "try again when nothing writes there any more"}
 }

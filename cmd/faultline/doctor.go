@@ -242,13 +242,13 @@ func tryKVM(ctx context.Context) (trouble string, err error) {
 	}
 	defer rig.Close()
 	g, err := rig.Boot(ctx, vm.Spec{Kernel: k, Accel: qemu.KVM})
-	var t *vm.Trouble
+	var t *vm.GuestError
 	switch {
 	case err == nil:
 		g.Close()
 		return "", nil
-	case errors.As(err, &t) && t.Kind != vm.Host:
-		t.Advice = ""
+	case errors.As(err, &t) && t.Kind != vm.HostFailed:
+		t.Hint = ""
 		return t.Error(), nil
 	}
 	return "", err

@@ -37,7 +37,7 @@ func complain(ctx context.Context, err error) int {
 		return errkind.ExitInterrupted
 	default:
 		fmt.Fprintf(os.Stderr, "faultline: %s\n", sanitize.Log(err.Error()))
-		var t *vm.Trouble
+		var t *vm.GuestError
 		if errors.As(err, &t) && t.Tail != "" {
 			fmt.Fprintf(os.Stderr, "the end of the guest's console:\n  %s\n", strings.ReplaceAll(sanitize.Log(t.Tail), "\n", "\n  "))
 		}

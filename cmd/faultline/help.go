@@ -45,7 +45,7 @@ func helpVars() kong.Vars {
 func kernelSpecs() string {
 	text := "Kernel specs (for apt: see faultline list kernels):\n"
 	for _, s := range source.All() {
-		text += "  " + strings.Join(s.Forms, ", ") + "\n"
+		text += "  " + strings.Join(s.Usage, ", ") + "\n"
 	}
 	return text
 }

@@ -123,17 +123,17 @@ func TestHostileGuests(t *testing.T) {
 		"hostile/control":         {observe.Expected, "", "", ""},
 		"hostile/flood":           {observe.Expected, "", "", ""},
 		"hostile/out-of-memory":   {observe.Expected, "", "", ""},
-		"hostile/panic":           {observe.Rig, "the kernel of good panicked: Kernel panic - not syncing: sysrq triggered crash", "Call Trace:", registers},
+		"hostile/panic":           {observe.Infra, "the kernel of good panicked: Kernel panic - not syncing: sysrq triggered crash", "Call Trace:", registers},
 		"hostile/panic-of-poison": {observe.Unexpected, "the kernel panicked", "Call Trace:", registers},
-		"hostile/reset":           {observe.Rig, "good reset its machine", "", registers},
-		"hostile/agent-killed":    {observe.Rig, "/run/agent ended: killed", "faultline-init: failed", ""},
-		"hostile/corrupt":         {observe.Rig, "the agent's port is lost", "", ""},
-		"hostile/hang":            {observe.Rig, "good did not answer: no answer within a second", "", registers},
+		"hostile/reset":           {observe.Infra, "good reset its machine", "", registers},
+		"hostile/agent-killed":    {observe.Infra, "/run/agent ended: killed", "faultline-init: failed", ""},
+		"hostile/corrupt":         {observe.Infra, "the agent's port is lost", "", ""},
+		"hostile/hang":            {observe.Infra, "good did not answer: no answer within a second", "", registers},
 	}
 	for _, c := range run.Cells {
 		w := want[c.Scenario]
 		if c.Kernel == "bad" {
-			w.verdict, w.says, w.tail, w.standing = observe.Rig, "the kernel of bad panicked: Kernel panic - not syncing: VFS: Unable to mount root fs", "Call Trace:", registers
+			w.verdict, w.says, w.tail, w.standing = observe.Infra, "the kernel of bad panicked: Kernel panic - not syncing: VFS: Unable to mount root fs", "Call Trace:", registers
 		}
 		if c.Verdict != w.verdict || !strings.Contains(c.Message, w.says) || !strings.Contains(c.ConsoleTail, w.tail) ||
 			!strings.Contains(c.Registers, w.standing) || (w.standing != "" && c.Kernel == "good") != (c.Template != "") {

@@ -152,15 +152,15 @@ func (p *progressLines) Cell(c observe.Cell, done, total int) {
 	defer p.mu.Unlock()
 	p.done, p.total, p.doing = done, total, ""
 	switch {
-	case c.Verdict == observe.Unexpected || c.Verdict == observe.Rig:
+	case c.Verdict == observe.Unexpected || c.Verdict == observe.Infra:
 		p.bad++
 		// A kernel that does not boot says the same of every scenario.
-		if c.Verdict == observe.Rig && c.Kernel == p.last.Kernel && c.Message == p.last.Message {
+		if c.Verdict == observe.Infra && c.Kernel == p.last.Kernel && c.Message == p.last.Message {
 			break
 		}
 		p.last = c
 		message := c.Message
-		if c.Verdict == observe.Rig {
+		if c.Verdict == observe.Infra {
 			message, _, _ = strings.Cut(message, "\n") // the results have it all
 		}
 		p.line("%s on %s: %s", c.Scenario, c.Kernel, message)

@@ -103,7 +103,7 @@ func seen(t *testing.T, dir string) (observed, rig map[string]string) {
 	observed, rig = map[string]string{}, map[string]string{}
 	for _, c := range all {
 		name := fmt.Sprintf("%s on %s, attempt %d", c.Scenario, c.Kernel, c.Attempt)
-		if c.Verdict == observe.Rig {
+		if c.Verdict == observe.Infra {
 			rig[name] = c.Message
 		} else {
 			observed[name] = string(c.Verdict) + " " + string(c.Canonical())

@@ -204,7 +204,7 @@ func compared(then observe.Cell, again repro.Again) error {
 	}
 	now.Steps = steps
 	fmt.Println()
-	if now.Verdict == observe.Rig {
+	if now.Verdict == observe.Infra {
 		return errors.New("the rig failed, so nothing can be said of it: " + now.Message)
 	}
 	fmt.Printf("Recorded: %s (%s)\nNow:      %s (%s)\n", sanitize.Line(then.Headline()), then.Verdict, sanitize.Line(now.Headline()), now.Verdict)

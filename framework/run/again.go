@@ -17,7 +17,7 @@ import (
 // return, or its watchdogs complained of the time that something took, the cell is
 // observed again: what a kernel does it does again, and what the rig did it did not so
 // far (docs/reliability.md).
-func (o *Observer) observe(ctx context.Context, t plan.Task, cell func(observe.Cell)) {
+func (o *Executor) observe(ctx context.Context, t plan.Task, cell func(observe.Cell)) {
 	again := t
 	again.Scenarios = nil
 	first := map[string]observe.Cell{}
@@ -40,7 +40,7 @@ func (o *Observer) observe(ctx context.Context, t plan.Task, cell func(observe.C
 		c.Earlier = &earlier
 		why := ""
 		switch alone := unrepeated(earlier, c); {
-		case c.Verdict == observe.Rig:
+		case c.Verdict == observe.Infra:
 		// A panic before anything was bad is the rig's; one after it may be the kernel's.
 		case earlier.Panicked && earlier.Verdict == observe.Unexpected && !c.Panicked:
 			why = "its guest panicked once, and not when it was observed again"
@@ -52,7 +52,7 @@ func (o *Observer) observe(ctx context.Context, t plan.Task, cell func(observe.C
 		}
 		if why != "" {
 			c.Message = fmt.Sprintf("%s; then: %s (%s)", why, c.Headline(), c.Verdict)
-			c.Verdict, c.Steps, c.Witnesses = observe.Rig, nil, nil
+			c.Verdict, c.Steps, c.Witnesses = observe.Infra, nil, nil
 		}
 		cell(c)
 	})

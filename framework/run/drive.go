@@ -41,7 +41,7 @@ const eventsFD, resumeFD = 3, 4
 // drive runs a task in a suite's process and hands on its cells. f is who follows
 // it, nil for nobody. said is the end of what the process printed; its exit status
 // counts only where it did not deliver, because a failed scenario makes it 1.
-func (o *Observer) drive(ctx context.Context, t plan.Task, f *Follow, cell func(observe.Cell)) (said string, err error) {
+func (o *Executor) drive(ctx context.Context, t plan.Task, f *Follow, cell func(observe.Cell)) (said string, err error) {
 	events, theirs, err := os.Pipe()
 	if err != nil {
 		return "", err

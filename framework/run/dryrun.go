@@ -52,7 +52,7 @@ func DryRun(ctx context.Context, opt Options) (string, error) {
 type dry struct {
 	opt    Options
 	picked []scenario.Info
-	rig    *vm.Rig // made with the first kernel
+	rig    *vm.Host // made with the first kernel
 }
 
 // kernel says what would become of an entry: its guest's command and what it loses,

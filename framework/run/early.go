@@ -9,8 +9,8 @@ import (
 	"github.com/faultline/faultline/framework/run/plan"
 )
 
-// early is a boot that began before all of the run's kernels were there.
-type early struct {
+// bootAhead is a boot that began before all of the run's kernels were there.
+type bootAhead struct {
 	stop    context.CancelFunc
 	done    chan struct{}
 	console string // the file that it goes to
@@ -21,13 +21,13 @@ type early struct {
 
 // Early begins to boot a kernel's usual guest. Boot takes it as its own, as do its
 // evidence and its failure; Close ends it where there was no Boot.
-func (o *Observer) Early(ctx context.Context, k *plan.Kernel) error {
+func (o *Executor) Early(ctx context.Context, k *plan.Kernel) error {
 	dir, err := o.rig.Folder("early-")
 	if err != nil {
 		return err
 	}
 	ctx, stop := context.WithCancel(ctx)
-	e := &early{stop: stop, done: make(chan struct{}), console: filepath.Join(dir, "console.log")}
+	e := &bootAhead{stop: stop, done: make(chan struct{}), console: filepath.Join(dir, "console.log")}
 	o.early[guest{k, k.Accel}] = e
 	go func() {
 		defer close(e.done)
@@ -38,7 +38,7 @@ func (o *Observer) Early(ctx context.Context, k *plan.Kernel) error {
 
 // take waits for an early boot and gives its console to a file. The template is the
 // caller's.
-func (e *early) take(ctx context.Context, console string) (*vm.Template, error) {
+func (e *bootAhead) take(ctx context.Context, console string) (*vm.Template, error) {
 	select {
 	case <-e.done:
 	case <-ctx.Done():
@@ -58,7 +58,7 @@ func (e *early) take(ctx context.Context, console string) (*vm.Template, error) 
 }
 
 // close ends a boot that nobody took.
-func (e *early) close() {
+func (e *bootAhead) close() {
 	e.stop()
 	<-e.done
 	if e.t != nil {

@@ -93,9 +93,9 @@ func writable(dir string) error {
 	}
 }
 
-// forget removes what begin made, where the request turned out to be wrong
+// discardRun removes what begin made, where the request turned out to be wrong
 // afterwards. What else lies in the folder stays.
-func (r *run) forget(ks []*plan.Kernel) {
+func (r *run) discardRun(ks []*plan.Kernel) {
 	if r.Resume {
 		return
 	}
@@ -189,9 +189,9 @@ func Row(i scenario.Info) results.Scenario {
 	}
 }
 
-// note puts into the record what the i-th kernel's boot told, or what was kept of
+// recordBoot puts into the record what the i-th kernel's boot told, or what was kept of
 // the boot where no guest of it was needed.
-func (r *run) note(i int, k *plan.Kernel) error {
+func (r *run) recordBoot(i int, k *plan.Kernel) error {
 	kr := &r.record.Kernels[i]
 	if err := r.noteKept(kr, k); err != nil {
 		return err
@@ -201,7 +201,7 @@ func (r *run) note(i int, k *plan.Kernel) error {
 		kr.BootMillis = float64(t.BootTime().Microseconds()) / 1000
 		kr.Splats, kr.Taint = observe.Splats(t.Log()), observe.Taint(0, t.Taint())
 	}
-	var t *vm.Trouble
+	var t *vm.GuestError
 	kr.DoesNotBoot = errors.As(r.observer.Broken(k), &t) && t.OfKernel()
 	// A kernel that broke may have no console, if QEMU did not start.
 	for file, at := range map[string]*string{results.ConsoleFile(k.Name): &kr.Console, results.CommandFile(k.Name): &kr.CommandFile} {

@@ -25,7 +25,7 @@ type Follow struct {
 
 // Follow observes a task's scenarios once, whatever comes of it, and hands on
 // their cells.
-func (o *Observer) Follow(ctx context.Context, t plan.Task, f Follow, cell func(observe.Cell)) {
+func (o *Executor) Follow(ctx context.Context, t plan.Task, f Follow, cell func(observe.Cell)) {
 	o.once(ctx, t, &f, cell)
 }
 

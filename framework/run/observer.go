@@ -24,9 +24,9 @@ import (
 	"github.com/faultline/faultline/kernels"
 )
 
-// Observer observes scenarios on kernels, for whoever drives it: a run with its
+// Executor observes scenarios on kernels, for whoever drives it: a run with its
 // folder, or something that wants cells and nothing else. Close it.
-type Observer struct {
+type Executor struct {
 	// Jobs is how many guests run at a time.
 	Jobs int
 	// Consoles is the folder for what the guests of a kernel print, by its name;
@@ -36,9 +36,9 @@ type Observer struct {
 	Say   func(format string, args ...any)
 	Doing func(what string)
 
-	rig     *vm.Rig
+	rig     *vm.Host
 	booted  map[*plan.Kernel]*booted
-	early   map[guest]*early
+	early   map[guest]*bootAhead
 	boots   chan struct{} // has room for as many as may be under way
 	pace    sync.Mutex    // guards next
 	next    time.Time     // when the next boot may start
@@ -47,7 +47,7 @@ type Observer struct {
 
 // NewObserver makes an Observer for guests of an architecture (GOARCH). jobs 0
 // means as many as cores and memory allow.
-func NewObserver(ctx context.Context, c *cache.Cache, arch string, jobs int) (*Observer, error) {
+func NewObserver(ctx context.Context, c *cache.Cache, arch string, jobs int) (*Executor, error) {
 	rig, err := vm.NewRig(ctx, c, arch)
 	if err != nil {
 		return nil, err
@@ -58,14 +58,14 @@ func NewObserver(ctx context.Context, c *cache.Cache, arch string, jobs int) (*O
 			jobs = max(1, min(jobs, int(free/memoryPerGuest)))
 		}
 	}
-	return &Observer{
+	return &Executor{
 		Jobs: jobs, Say: func(string, ...any) {}, Doing: func(string) {},
-		rig: rig, booted: map[*plan.Kernel]*booted{}, early: map[guest]*early{}, boots: make(chan struct{}, jobs), silence: silence,
+		rig: rig, booted: map[*plan.Kernel]*booted{}, early: map[guest]*bootAhead{}, boots: make(chan struct{}, jobs), silence: silence,
 	}, nil
 }
 
 // Close removes what the Observer made outside the cache, and releases its kernels.
-func (o *Observer) Close() {
+func (o *Executor) Close() {
 	for _, e := range o.early {
 		e.close()
 	}
@@ -89,13 +89,13 @@ type booted struct {
 
 // Kernel is a kernel to observe, with what its guests run with of what was asked
 // for ("auto", "kvm" or "tcg").
-func (o *Observer) Kernel(ctx context.Context, k *kernels.Kernel, accel string) (*plan.Kernel, error) {
+func (o *Executor) Kernel(ctx context.Context, k *kernels.Kernel, accel string) (*plan.Kernel, error) {
 	a, why, err := o.rig.Accel(ctx, accel, k)
 	return &plan.Kernel{Kernel: k, Accel: a, AccelWhy: why}, err
 }
 
 // of is what was made of a kernel so far. Boot alone changes it.
-func (o *Observer) of(k *plan.Kernel) *booted {
+func (o *Executor) of(k *plan.Kernel) *booted {
 	if o.booted[k] == nil {
 		return &booted{}
 	}
@@ -103,7 +103,7 @@ func (o *Observer) of(k *plan.Kernel) *booted {
 }
 
 // Host describes the machine that observes.
-func (o *Observer) Host(ctx context.Context) (results.Host, error) {
+func (o *Executor) Host(ctx context.Context) (results.Host, error) {
 	h := host(o.rig.QEMU.Version)
 	var err, failed error
 	h.QEMUDigest, err = o.rig.QEMU.Digest(ctx)
@@ -113,17 +113,17 @@ func (o *Observer) Host(ctx context.Context) (results.Host, error) {
 
 // Digests are those of the programs that observe picked scenarios: of the suites that
 // have them, and of what runs in each guest.
-func (o *Observer) Digests(suites []plan.Suite, picked []scenario.Info) (map[string]string, error) {
+func (o *Executor) Digests(suites []plan.Suite, picked []scenario.Info) (map[string]string, error) {
 	out, err := digests(suites, picked)
 	maps.Copy(out, o.rig.Programs())
 	return out, err
 }
 
 // Broken is why a kernel that was booted can't be observed; nil where it can.
-func (o *Observer) Broken(k *plan.Kernel) error { return o.of(k).broken }
+func (o *Executor) Broken(k *plan.Kernel) error { return o.of(k).broken }
 
 // Booted is how long a kernel took to boot; 0 where its template was there already.
-func (o *Observer) Booted(k *plan.Kernel) (took time.Duration) {
+func (o *Executor) Booted(k *plan.Kernel) (took time.Duration) {
 	for _, t := range o.of(k).templates {
 		took += t.Boot
 	}
@@ -131,7 +131,7 @@ func (o *Observer) Booted(k *plan.Kernel) (took time.Duration) {
 }
 
 // Release lets a kernel's templates be pruned.
-func (o *Observer) Release(k *plan.Kernel) {
+func (o *Executor) Release(k *plan.Kernel) {
 	for _, t := range o.of(k).templates {
 		t.Close()
 	}
@@ -142,7 +142,7 @@ func (o *Observer) Release(k *plan.Kernel) {
 // so that their processes find them. A kernel that can't be booted costs its own
 // cells; an error is the user's to mend, and no kernel would fare better. keep, if
 // there is one, gets the evidence.
-func (o *Observer) Boot(ctx context.Context, tasks []plan.Task, keep Keeper) error {
+func (o *Executor) Boot(ctx context.Context, tasks []plan.Task, keep Keeper) error {
 	needed := needed(tasks)
 	g, ctx := errgroup.WithContext(ctx)
 	made := make([]*vm.Template, len(needed))
@@ -208,7 +208,7 @@ type Keeper interface {
 	Booted(k *plan.Kernel, t *vm.Template) error
 }
 
-func (o *Observer) boot(ctx context.Context, g guest, keep Keeper) (t *vm.Template, err error) {
+func (o *Executor) boot(ctx context.Context, g guest, keep Keeper) (t *vm.Template, err error) {
 	console := ""
 	if keep != nil {
 		script, err := o.rig.Script(ctx, vm.Spec{Kernel: g.kernel.Kernel, Accel: g.accel})
@@ -231,7 +231,7 @@ func (o *Observer) boot(ctx context.Context, g guest, keep Keeper) (t *vm.Templa
 }
 
 // template finds a guest's template, or boots the guest when it is its turn.
-func (o *Observer) template(ctx context.Context, g guest, console string) (*vm.Template, error) {
+func (o *Executor) template(ctx context.Context, g guest, console string) (*vm.Template, error) {
 	if err := o.await(ctx); err != nil {
 		return nil, err
 	}
@@ -258,7 +258,7 @@ func (o *Observer) template(ctx context.Context, g guest, console string) (*vm.T
 // await waits for a boot's turn: until fewer are under way than there are jobs, and
 // a moment behind the start of the one before, because two that probe timers at the
 // same moment disturb each other most.
-func (o *Observer) await(ctx context.Context) error {
+func (o *Executor) await(ctx context.Context) error {
 	select {
 	case o.boots <- struct{}{}:
 	case <-ctx.Done():
@@ -281,7 +281,7 @@ func (o *Observer) await(ctx context.Context) error {
 }
 
 func panicked(err error) bool {
-	var t *vm.Trouble
+	var t *vm.GuestError
 	return errors.As(err, &t) && t.Kind == vm.Panic
 }
 
@@ -289,7 +289,7 @@ const bootStagger = 300 * time.Millisecond
 
 // sayBroken tells at once that a kernel can't be observed, with the end of what
 // it printed: nothing else of it will be.
-func (o *Observer) sayBroken(name string, broken error) {
+func (o *Executor) sayBroken(name string, broken error) {
 	end := ""
 	if tail := consoleTail(broken); tail != "" {
 		end = "\nthe end of its console:\n  " + strings.ReplaceAll(tail, "\n", "\n  ")
@@ -298,7 +298,7 @@ func (o *Observer) sayBroken(name string, broken error) {
 }
 
 func consoleTail(err error) string {
-	var t *vm.Trouble
+	var t *vm.GuestError
 	if errors.As(err, &t) {
 		return t.Tail
 	}
@@ -307,7 +307,7 @@ func consoleTail(err error) string {
 
 // Observe works tasks off, Jobs at a time, and hands on each cell as it is
 // finished. What ctx cuts short has no cell.
-func (o *Observer) Observe(ctx context.Context, tasks []plan.Task, cell func(observe.Cell)) {
+func (o *Executor) Observe(ctx context.Context, tasks []plan.Task, cell func(observe.Cell)) {
 	var g errgroup.Group
 	g.SetLimit(o.Jobs)
 	for _, t := range tasks {
@@ -323,7 +323,7 @@ func (o *Observer) Observe(ctx context.Context, tasks []plan.Task, cell func(obs
 }
 
 // once drives a suite's process and hands on a cell for each scenario.
-func (o *Observer) once(ctx context.Context, t plan.Task, f *Follow, cell func(observe.Cell)) {
+func (o *Executor) once(ctx context.Context, t plan.Task, f *Follow, cell func(observe.Cell)) {
 	left := map[string]bool{}
 	for _, i := range t.Scenarios {
 		left[i.ID] = true
@@ -331,7 +331,7 @@ func (o *Observer) once(ctx context.Context, t plan.Task, f *Follow, cell func(o
 	said, why, registers := "", "", ""
 	if broken := o.of(t.Kernel).broken; broken != nil {
 		said, why = consoleTail(broken), broken.Error()
-		if t := (*vm.Trouble)(nil); errors.As(broken, &t) {
+		if t := (*vm.GuestError)(nil); errors.As(broken, &t) {
 			registers = t.Registers
 		}
 	} else {
@@ -357,7 +357,7 @@ func (o *Observer) once(ctx context.Context, t plan.Task, f *Follow, cell func(o
 	for _, i := range t.Scenarios {
 		if left[i.ID] {
 			c := t.Cell(i)
-			c.Verdict, c.Message, c.ConsoleTail, c.Registers = observe.Rig, why, said, registers
+			c.Verdict, c.Message, c.ConsoleTail, c.Registers = observe.Infra, why, said, registers
 			cell(c)
 		}
 	}

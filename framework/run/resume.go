@@ -37,7 +37,7 @@ func (r *run) takeOver(rec results.Run) error {
 		if (c.Attempt > 0) != (r.Repeat > 1) {
 			return errkind.Requestf("resume: the run was begun with another --repeat; give the same, or run without --resume")
 		}
-		if c.Verdict != observe.Rig { // those are tried again
+		if c.Verdict != observe.Infra { // those are tried again
 			r.cells, r.observed = append(r.cells, c), append(r.observed, c)
 		}
 	}

@@ -83,7 +83,7 @@ type run struct {
 	Options
 	folder   *results.Folder
 	record   results.Run
-	observer *Observer
+	observer *Executor
 	shelves  *shelves
 
 	admitting sync.Mutex // guards toldWhy, and the making of observer
@@ -152,16 +152,16 @@ func Do(ctx context.Context, opt Options) (*results.Run, *results.Folder, error)
 	todo := plan.Make(ks, suites, picked, plan.Options{Shard: r.Shard, Repeat: r.Repeat, Have: r.cells, Kept: r.known(ctx)})
 	r.total, r.done = todo.Total, todo.Done
 	for _, c := range slices.Concat(todo.Impossible, todo.Kept) {
-		r.take(c)
+		r.addCell(c)
 	}
 	r.phase(PhaseBoot)
 	err = r.observer.Boot(ctx, todo.Tasks, r)
 	if err != nil && ctx.Err() == nil {
-		r.forget(ks)
+		r.discardRun(ks)
 		return nil, nil, err
 	}
 	for i, k := range ks {
-		if err := r.note(i, k); err != nil {
+		if err := r.recordBoot(i, k); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -169,7 +169,7 @@ func Do(ctx context.Context, opt Options) (*results.Run, *results.Folder, error)
 		return nil, nil, err
 	}
 	r.phase(PhaseCells)
-	r.observer.Observe(ctx, todo.Tasks, r.take)
+	r.observer.Observe(ctx, todo.Tasks, r.addCell)
 	r.phase(PhaseReport)
 	record, folder, err := r.finish(ctx)
 	if err == nil {
@@ -242,7 +242,7 @@ func (r *run) resolve(ctx context.Context, picked []scenario.Info) ([]*plan.Kern
 		k, err := e.Resolve(ctx, kernels.Options{Cache: r.Cache, Log: r.say})
 		others := atomic.AddInt64(&left, -1) > 0
 		if ks[i], errs[i] = kernelOf(ctx, e, k, err); errs[i] == nil && err == nil {
-			errs[i] = r.admit(ctx, ks[i], picked, others)
+			errs[i] = r.chooseAccel(ctx, ks[i], picked, others)
 		}
 	}
 	var g errgroup.Group
@@ -303,9 +303,9 @@ func unavailable(ks []*plan.Kernel, all bool) error {
 	return nil
 }
 
-// admit finds out what a kernel's guests run with, one kernel after the other: the
+// chooseAccel finds out what a kernel's guests run with, one kernel after the other: the
 // first look at KVM is a boot. Where others are still to come it lets it boot.
-func (r *run) admit(ctx context.Context, k *plan.Kernel, picked []scenario.Info, others bool) (err error) {
+func (r *run) chooseAccel(ctx context.Context, k *plan.Kernel, picked []scenario.Info, others bool) (err error) {
 	r.admitting.Lock()
 	defer r.admitting.Unlock()
 	if r.observer == nil {
@@ -337,12 +337,12 @@ func (r *run) boots(ctx context.Context, k *plan.Kernel, picked []scenario.Info)
 	return slices.Contains(needed(todo.Tasks), guest{k, k.Accel})
 }
 
-// take stores a finished cell.
-func (r *run) take(c observe.Cell) {
+// addCell stores a finished cell.
+func (r *run) addCell(c observe.Cell) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.folder.PutCell(c); err != nil {
-		c.Verdict, c.Message = observe.Rig, fmt.Sprintf("the cell could not be stored: %v; observed was: %s", err, c.Headline())
+		c.Verdict, c.Message = observe.Infra, fmt.Sprintf("the cell could not be stored: %v; observed was: %s", err, c.Headline())
 	}
 	r.observed = append(r.observed, c)
 	c = judge.Declare([]observe.Cell{c}, r.record.Known())[0] // the file has what was observed

@@ -54,7 +54,7 @@ func script(t *testing.T) scripted {
 		t.Fatal(err)
 	}
 	s := scripted{run: &run{Options: Options{Jobs: 1, Progress: &heard{}}, folder: f}}
-	s.observer = &Observer{Jobs: 1, Say: s.say, Doing: s.doing, silence: time.Minute, booted: map[*plan.Kernel]*booted{}}
+	s.observer = &Executor{Jobs: 1, Say: s.say, Doing: s.doing, silence: time.Minute, booted: map[*plan.Kernel]*booted{}}
 	for _, name := range []string{"old", "new"} {
 		k := &kernels.Kernel{}
 		k.Name, k.Spec, k.Digest = name, "dir:"+name, "digest of "+name
@@ -76,7 +76,7 @@ func (s scripted) observe(ctx context.Context, suite plan.Suite, ks ...*plan.Ker
 	for _, k := range ks {
 		tasks = append(tasks, plan.Task{Kernel: k, Suite: suite, Scenarios: suite.Scenarios})
 	}
-	s.observer.Observe(ctx, tasks, s.take)
+	s.observer.Observe(ctx, tasks, s.addCell)
 }
 
 // Which guests are booted.
@@ -223,7 +223,7 @@ func TestSuiteProcess(t *testing.T) {
 				verdict, says, _ := strings.Cut(test.want[i], ":")
 				if cell := r.cells[at]; string(cell.Verdict) != verdict || !strings.Contains(cell.Message, says) {
 					t.Errorf("%s: %s, %q; want %q", id, cell.Verdict, cell.Message, test.want[i])
-				} else if cell.Verdict == observe.Rig && !strings.Contains(cell.ConsoleTail, test.tail) {
+				} else if cell.Verdict == observe.Infra && !strings.Contains(cell.ConsoleTail, test.tail) {
 					t.Errorf("%s: its last words are %q", id, cell.ConsoleTail)
 				}
 			}
@@ -385,7 +385,7 @@ func TestBrokenKernel(t *testing.T) {
 	if err := os.WriteFile(r.suites[1].Binary, []byte("#!/bin/sh\necho '"+strings.ReplaceAll(finished("ram/anon/read"), "old", "new")+"' >&3\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	r.observer.booted[r.kernels[0]] = &booted{broken: fmt.Errorf("probe: %w", &vm.Trouble{Kind: vm.Panic, Doing: "boot", Kernel: "old", Tail: "Kernel panic - not syncing: no init"})}
+	r.observer.booted[r.kernels[0]] = &booted{broken: fmt.Errorf("probe: %w", &vm.GuestError{Kind: vm.Panic, Doing: "boot", Kernel: "old", Tail: "Kernel panic - not syncing: no init"})}
 	r.observe(context.Background(), r.suites[1], r.kernels...)
 	if len(r.cells) != 2 {
 		t.Fatalf("%+v", r.cells)
@@ -394,16 +394,16 @@ func TestBrokenKernel(t *testing.T) {
 		if c.Kernel == "new" && c.Verdict != observe.Expected {
 			t.Errorf("the other kernel's cell is %+v", c)
 		}
-		if c.Kernel == "old" && (c.Verdict != observe.Rig || !strings.Contains(c.Message, "panicked: Kernel panic - not syncing: no init") || c.ConsoleTail == "") {
+		if c.Kernel == "old" && (c.Verdict != observe.Infra || !strings.Contains(c.Message, "panicked: Kernel panic - not syncing: no init") || c.ConsoleTail == "") {
 			t.Errorf("the broken kernel's cell is %+v", c)
 		}
 	}
 	// That it does not boot is told only where it is its own doing.
 	r.record.Kernels = make([]results.Kernel, 2)
-	for kind, own := range map[vm.Kind]bool{vm.Panic: true, vm.Hang: true, vm.Refused: true, vm.Exit: false, vm.Host: false, vm.BrokenAccel: false} {
-		r.observer.booted[r.kernels[0]] = &booted{broken: fmt.Errorf("probe: %w", &vm.Trouble{Kind: kind})}
-		r.note(0, r.kernels[0])
-		r.note(1, r.kernels[1])
+	for kind, own := range map[vm.Kind]bool{vm.Panic: true, vm.Hang: true, vm.Refused: true, vm.Exit: false, vm.HostFailed: false, vm.BrokenAccel: false} {
+		r.observer.booted[r.kernels[0]] = &booted{broken: fmt.Errorf("probe: %w", &vm.GuestError{Kind: kind})}
+		r.recordBoot(0, r.kernels[0])
+		r.recordBoot(1, r.kernels[1])
 		if r.record.Kernels[0].DoesNotBoot != own || r.record.Kernels[1].DoesNotBoot {
 			t.Errorf("%s: %+v", kind, r.record.Kernels)
 		}

@@ -103,7 +103,7 @@ func TestUnavailableKernel(t *testing.T) {
 		t.Errorf("%d tasks of %d cells", len(todo.Tasks), todo.Total)
 	}
 	for _, c := range todo.Impossible {
-		s.take(c)
+		s.addCell(c)
 	}
 	record, folder, err := s.finish(t.Context())
 	if err != nil {
@@ -121,7 +121,7 @@ func TestUnavailableKernel(t *testing.T) {
 		t.Errorf("%+v", record.Summary)
 	}
 	for _, c := range record.Cells {
-		if c.Verdict == observe.Rig && (!strings.HasPrefix(c.Message, "the kernel is not available: resolve kernel apt:") || !strings.Contains(c.Message, "none of them is Debian's")) {
+		if c.Verdict == observe.Infra && (!strings.HasPrefix(c.Message, "the kernel is not available: resolve kernel apt:") || !strings.Contains(c.Message, "none of them is Debian's")) {
 			t.Errorf("%s on %s: %q", c.Scenario, c.Kernel, c.Message)
 		}
 	}
@@ -189,7 +189,7 @@ func TestResumeUnavailable(t *testing.T) {
 	}
 	s := script(t)
 	s.record = of(lost)
-	for _, c := range []observe.Cell{{Scenario: "a/b", Kernel: lost.Name, Verdict: observe.Rig}, {Scenario: "a/c", Kernel: lost.Name, Verdict: observe.NotDoable}} {
+	for _, c := range []observe.Cell{{Scenario: "a/b", Kernel: lost.Name, Verdict: observe.Infra}, {Scenario: "a/c", Kernel: lost.Name, Verdict: observe.Skipped}} {
 		if err := s.folder.PutCell(c); err != nil {
 			t.Fatal(err)
 		}

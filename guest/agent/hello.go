@@ -18,7 +18,7 @@ import (
 const rndReseedCRNG = 0x5207
 
 // hello answers wire.Hello.
-func (a *agent) hello(h *wire.Hello) (*wire.Welcome, error) {
+func (a *agent) hello(h *wire.Hello) (*wire.HelloReply, error) {
 	if h.UnixNano != 0 {
 		ts := unix.NsecToTimespec(h.UnixNano)
 		if err := unix.ClockSettime(unix.CLOCK_REALTIME, &ts); err != nil && !errors.Is(err, unix.EPERM) {
@@ -54,7 +54,7 @@ func (a *agent) hello(h *wire.Hello) (*wire.Welcome, error) {
 	if taint, err := a.readFile(&wire.ReadFile{Path: "/proc/sys/kernel/tainted"}); err == nil {
 		tainted, _ = strconv.ParseUint(strings.TrimSpace(string(taint.Data)), 10, 64)
 	}
-	return &wire.Welcome{
+	return &wire.HelloReply{
 		Taint:   tainted,
 		Release: unix.ByteSliceToString(u.Release[:]),
 		Machine: unix.ByteSliceToString(u.Machine[:]),

@@ -24,7 +24,7 @@ const (
 )
 
 // makeFile answers wire.MakeFile.
-func makeFile(q *wire.MakeFile) (made *wire.Made, err error) {
+func makeFile(q *wire.MakeFile) (made *wire.MakeReply, err error) {
 	page := int64(os.Getpagesize())
 	switch {
 	case q.Size <= 0 || q.Size%page != 0:
@@ -53,7 +53,7 @@ func create(path string) (int, error) {
 
 // fill gives an open file its layout, leaves nothing of it in memory, and
 // looks where its blocks are.
-func fill(fd int, q *wire.MakeFile) (*wire.Made, error) {
+func fill(fd int, q *wire.MakeFile) (*wire.MakeReply, error) {
 	var err error
 	switch q.Layout {
 	case wire.Written:
@@ -78,7 +78,7 @@ func fill(fd int, q *wire.MakeFile) (*wire.Made, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make %s: %w", q.Path, err)
 	}
-	return &wire.Made{Extents: extents}, nil
+	return &wire.MakeReply{Extents: extents}, nil
 }
 
 // writePages fills page n with wire.Fill(n).
@@ -111,7 +111,7 @@ func writePages(fd int, size int64) error {
 // makeAligned makes a file whose first block is aligned. Where a file system
 // puts a file is its own affair, so: allocate too much, look for a boundary in
 // what came, and cut away what lies before and behind.
-func makeAligned(q *wire.MakeFile) (*wire.Made, error) {
+func makeAligned(q *wire.MakeFile) (*wire.MakeReply, error) {
 	fd, err := create(q.Path)
 	if err != nil {
 		return nil, err

@@ -95,7 +95,7 @@ func newThread() (*child, error) {
 }
 
 // syscall has a thread make a system call.
-func (c *child) syscall(s *wire.Syscall) (*wire.Called, error) {
+func (c *child) syscall(s *wire.Syscall) (*wire.SyscallReply, error) {
 	var answer record
 	var failed error
 	called, err := Call(s, func(number, a1, a2, a3, a4, a5, a6 uintptr) (uintptr, uintptr, syscall.Errno) {

@@ -81,7 +81,7 @@ func TestThread(t *testing.T) {
 		t.Helper()
 		return s.must(&wire.Request{To: thread, Access: &wire.Access{Kind: kind, Addr: addr, Width: 8, Value: value}}).Accessed
 	}
-	call := func(name string, args ...wire.Arg) *wire.Called {
+	call := func(name string, args ...wire.Arg) *wire.SyscallReply {
 		t.Helper()
 		return s.must(&wire.Request{To: thread, Syscall: &wire.Syscall{Name: name, Args: args}}).Called
 	}

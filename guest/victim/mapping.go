@@ -20,7 +20,7 @@ func newMapper() *mapper { return &mapper{next: mapBase} }
 // mmap answers wire.Map. The address is only a hint to the kernel, which takes
 // a free one as it is: MAP_FIXED_NOREPLACE would turn every
 // MAP_SHARED_VALIDATE into EOPNOTSUPP (mm/mmap.c:do_mmap, LEGACY_MAP_MASK).
-func (m *mapper) mmap(w *wire.Map) (*wire.Mapped, error) {
+func (m *mapper) mmap(w *wire.Map) (*wire.MapReply, error) {
 	if w.Length <= 0 {
 		return nil, fmt.Errorf("map %d bytes: want a length", w.Length)
 	}
@@ -41,10 +41,10 @@ func (m *mapper) mmap(w *wire.Map) (*wire.Mapped, error) {
 	}
 	if errno != 0 {
 		closeFD(fd)
-		return &wire.Mapped{FD: -1, Errno: ErrnoName(errno)}, nil
+		return &wire.MapReply{FD: -1, Errno: ErrnoName(errno)}, nil
 	}
 	m.next += (uintptr(w.Length)/gib + 1) * gib
-	return &wire.Mapped{Addr: uint64(addr), FD: fd}, nil
+	return &wire.MapReply{Addr: uint64(addr), FD: fd}, nil
 }
 
 // open opens for reading and writing, or for what is allowed.

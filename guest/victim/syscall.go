@@ -19,7 +19,7 @@ type Trap func(trap, a1, a2, a3, a4, a5, a6 uintptr) (r1, r2 uintptr, err syscal
 
 // Call makes a system call by name. What the kernel answers is the result; an
 // error is a call that could not be made.
-func Call(s *wire.Syscall, trap Trap) (*wire.Called, error) {
+func Call(s *wire.Syscall, trap Trap) (*wire.SyscallReply, error) {
 	number, ok := Number(s.Name)
 	if !ok {
 		return nil, fmt.Errorf("system call %q is not known to the victim", s.Name)
@@ -65,7 +65,7 @@ func Call(s *wire.Syscall, trap Trap) (*wire.Called, error) {
 	r1, _, errno := trap(number, args[0], args[1], args[2], args[3], args[4], args[5])
 	runtime.KeepAlive(memory)
 
-	r := &wire.Called{Ret: int64(r1), Out: outs}
+	r := &wire.SyscallReply{Ret: int64(r1), Out: outs}
 	if errno != 0 {
 		r.Ret = -1
 		r.Errno = ErrnoName(errno)

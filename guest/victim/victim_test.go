@@ -131,12 +131,12 @@ func (s *subject) access(kind wire.Kind, addr uint64, width int, value uint64) *
 	return s.must(&wire.Request{Access: &wire.Access{Kind: kind, Addr: addr, Width: width, Value: value}}).Accessed
 }
 
-func (s *subject) call(name string, args ...wire.Arg) *wire.Called {
+func (s *subject) call(name string, args ...wire.Arg) *wire.SyscallReply {
 	s.t.Helper()
 	return s.must(&wire.Request{Syscall: &wire.Syscall{Name: name, Args: args}}).Called
 }
 
-func (s *subject) mmap(m *wire.Map) *wire.Mapped {
+func (s *subject) mmap(m *wire.Map) *wire.MapReply {
 	s.t.Helper()
 	r := s.must(&wire.Request{Map: m}).Mapped
 	if r.Errno != "" {
@@ -152,7 +152,7 @@ func (s *subject) anonymous() uint64 {
 
 // short maps four pages of a file that has but a hundred bytes: an access to
 // the second page or later is a SIGBUS, BUS_ADRERR.
-func (s *subject) short() *wire.Mapped {
+func (s *subject) short() *wire.MapReply {
 	s.t.Helper()
 	path := filepath.Join(s.t.TempDir(), "short")
 	if err := os.WriteFile(path, make([]byte, 100), 0o666); err != nil {
@@ -298,7 +298,7 @@ func TestSyscalls(t *testing.T) {
 	m := s.short()
 	for _, c := range []struct {
 		name  string
-		call  *wire.Called
+		call  *wire.SyscallReply
 		errno string
 	}{
 		{"madvise of an unaligned address", s.call("madvise", wire.Arg{Int: int64(addr + 1)}, wire.Arg{Int: 4096}, wire.Arg{Int: unix.MADV_DONTNEED}), "EINVAL"},

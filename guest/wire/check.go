@@ -61,7 +61,7 @@ func (r *Reply) Check(q *Request) error {
 	return nil
 }
 
-func (c *Called) check(q *Syscall, wrong func(string, ...any) error) error {
+func (c *SyscallReply) check(q *Syscall, wrong func(string, ...any) error) error {
 	out := c.Out
 	for i, a := range q.Args {
 		if a.Out <= 0 {

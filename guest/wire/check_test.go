@@ -15,19 +15,19 @@ type pair struct {
 // asked is one of each operation.
 func asked() map[string]pair {
 	return map[string]pair{
-		"hello":      {Request{Hello: &Hello{}}, Reply{Welcome: &Welcome{}}},
+		"hello":      {Request{Hello: &Hello{}}, Reply{Welcome: &HelloReply{}}},
 		"spawn":      {Request{Spawn: &Spawn{}}, Reply{Spawned: &Spawned{}}},
 		"wait":       {Request{Wait: &Wait{}}, Reply{Status: &Status{}}},
 		"read_file":  {Request{ReadFile: &ReadFile{Length: 2}}, Reply{File: &File{Data: []byte("ab")}}},
 		"write_file": {Request{WriteFile: &WriteFile{}}, Reply{File: &File{}}},
-		"make_file":  {Request{MakeFile: &MakeFile{}}, Reply{Made: &Made{}}},
+		"make_file":  {Request{MakeFile: &MakeFile{}}, Reply{Made: &MakeReply{}}},
 		"pmem":       {Request{Pmem: &Pmem{}}, Reply{Devices: []Device{{Name: "pmem0"}}}},
 		"dm":         {Request{DM: &DM{}}, Reply{Mapper: &Mapper{}}},
 		"kernel_log": {Request{KernelLog: &KernelLog{}}, Reply{Log: &Log{}}},
-		"map":        {Request{To: 1, Map: &Map{}}, Reply{Mapped: &Mapped{}}},
+		"map":        {Request{To: 1, Map: &Map{}}, Reply{Mapped: &MapReply{}}},
 		"access":     {Request{To: 1, Access: &Access{}}, Reply{Accessed: &Accessed{}}},
 		"fork":       {Request{To: 1, Fork: &Fork{}}, Reply{Spawned: &Spawned{}}},
-		"syscall":    {Request{Syscall: &Syscall{Args: []Arg{{Int: 1}, {Out: 2}, {Out: 1}}}}, Reply{Called: &Called{Out: [][]byte{{1, 2}, {3}}}}},
+		"syscall":    {Request{Syscall: &Syscall{Args: []Arg{{Int: 1}, {Out: 2}, {Out: 1}}}}, Reply{Called: &SyscallReply{Out: [][]byte{{1, 2}, {3}}}}},
 	}
 }
 
@@ -94,7 +94,7 @@ func TestCheckBounds(t *testing.T) {
 		return (&Reply{File: &File{Data: []byte(data)}}).Check(&Request{ReadFile: &ReadFile{Length: n}})
 	}
 	call := func(args []Arg, out ...[]byte) error {
-		return (&Reply{Called: &Called{Out: out}}).Check(&Request{To: 1, Syscall: &Syscall{Args: args}})
+		return (&Reply{Called: &SyscallReply{Out: out}}).Check(&Request{To: 1, Syscall: &Syscall{Args: args}})
 	}
 	for name, c := range map[string]struct {
 		err  error
@@ -111,7 +111,7 @@ func TestCheckBounds(t *testing.T) {
 		"memory nobody asked for":     {call(nil, []byte{1}), false},
 		"memory of the second lacks":  {call([]Arg{{Out: 1}, {Out: 1}}, []byte{1}), false},
 		"a request for two things":    {(&Reply{File: &File{}}).Check(&Request{ReadFile: &ReadFile{}, WriteFile: &WriteFile{}}), false},
-		"an answer and a death":       {(&Reply{Died: &Status{}, Mapped: &Mapped{}}).Check(&Request{To: 1, Map: &Map{}}), false},
+		"an answer and a death":       {(&Reply{Died: &Status{}, Mapped: &MapReply{}}).Check(&Request{To: 1, Map: &Map{}}), false},
 		"a list that may not be here": {(&Reply{File: &File{}, Devices: []Device{{}}}).Check(&Request{ReadFile: &ReadFile{}}), false},
 	} {
 		if (c.err == nil) != c.good {

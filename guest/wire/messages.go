@@ -121,7 +121,7 @@ func (h *Hello) words(w *words) {
 	list(w, &h.Hold, text[string])
 }
 
-func (m *Welcome) words(w *words) {
+func (m *HelloReply) words(w *words) {
 	text(w, &m.Release)
 	text(w, &m.Machine)
 	float(w, &m.Uptime)
@@ -175,7 +175,7 @@ func (f *MakeFile) words(w *words) {
 	num(w, &f.Base)
 }
 
-func (m *Made) words(w *words) {
+func (m *MakeReply) words(w *words) {
 	list(w, &m.Extents, func(w *words, e *Extent) {
 		num(w, &e.Logical)
 		num(w, &e.Physical)
@@ -225,7 +225,7 @@ func (m *Map) words(w *words) {
 	num(w, &m.Flags)
 }
 
-func (m *Mapped) words(w *words) {
+func (m *MapReply) words(w *words) {
 	num(w, &m.Addr)
 	num(w, &m.FD)
 	text(w, &m.Errno)
@@ -262,7 +262,7 @@ func (s *Syscall) words(w *words) {
 	})
 }
 
-func (c *Called) words(w *words) {
+func (c *SyscallReply) words(w *words) {
 	num(w, &c.Ret)
 	text(w, &c.Errno)
 	list(w, &c.Out, data)

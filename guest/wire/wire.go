@@ -45,17 +45,17 @@ type Reply struct {
 	// Died is set when the victim ended while it was busy with the request.
 	Died *Status `json:"died,omitempty"`
 
-	Welcome  *Welcome  `json:"welcome,omitempty"`
-	Spawned  *Spawned  `json:"spawned,omitempty"`
-	Status   *Status   `json:"status,omitempty"`
-	File     *File     `json:"file,omitempty"`
-	Made     *Made     `json:"made,omitempty"`
-	Devices  []Device  `json:"devices,omitempty"`
-	Log      *Log      `json:"log,omitempty"`
-	Mapped   *Mapped   `json:"mapped,omitempty"`
-	Accessed *Accessed `json:"accessed,omitempty"`
-	Called   *Called   `json:"called,omitempty"`
-	Mapper   *Mapper   `json:"mapper,omitempty"`
+	Welcome  *HelloReply   `json:"welcome,omitempty"`
+	Spawned  *Spawned      `json:"spawned,omitempty"`
+	Status   *Status       `json:"status,omitempty"`
+	File     *File         `json:"file,omitempty"`
+	Made     *MakeReply    `json:"made,omitempty"`
+	Devices  []Device      `json:"devices,omitempty"`
+	Log      *Log          `json:"log,omitempty"`
+	Mapped   *MapReply     `json:"mapped,omitempty"`
+	Accessed *Accessed     `json:"accessed,omitempty"`
+	Called   *SyscallReply `json:"called,omitempty"`
+	Mapper   *Mapper       `json:"mapper,omitempty"`
 }
 
 // Hello opens a conversation: the first request after boot, or after a clone
@@ -69,8 +69,8 @@ type Hello struct {
 	Hold []string `json:"hold,omitempty"`
 }
 
-// Welcome answers Hello.
-type Welcome struct {
+// HelloReply answers Hello.
+type HelloReply struct {
 	Release string  `json:"release"`  // uname -r
 	Machine string  `json:"machine"`  // uname -m
 	Uptime  float64 `json:"uptime"`   // seconds since the kernel started
@@ -167,8 +167,8 @@ type MakeFile struct {
 	Base int64 `json:"base,omitempty"`
 }
 
-// Made answers MakeFile.
-type Made struct {
+// MakeReply answers MakeFile.
+type MakeReply struct {
 	Extents []Extent `json:"extents"`
 }
 
@@ -239,9 +239,9 @@ type Map struct {
 	Flags  int    `json:"flags"`
 }
 
-// Mapped answers Map. Addresses are chosen by the victim, one after the other
+// MapReply answers Map. Addresses are chosen by the victim, one after the other
 // and aligned to 1 GiB, so that they are the same in every run.
-type Mapped struct {
+type MapReply struct {
 	Addr  uint64 `json:"addr"`
 	FD    int    `json:"fd"` // the file's descriptor in the victim, -1 for anonymous memory
 	Errno string `json:"errno,omitempty"`
@@ -303,8 +303,8 @@ type Arg struct {
 	Iov []uint64 `json:"v,omitempty"`
 }
 
-// Called answers Syscall.
-type Called struct {
+// SyscallReply answers Syscall.
+type SyscallReply struct {
 	Ret     int64    `json:"ret"`             // as in user space: -1 on error
 	Errno   string   `json:"errno,omitempty"` // "EIO"
 	Out     [][]byte `json:"out,omitempty"`   // one for each Out argument, in order

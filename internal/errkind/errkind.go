@@ -38,7 +38,7 @@ func Of(err error) Kind {
 // request is an error of the kind Request without a type of its own.
 type request struct{ error }
 
-func (request) ErrKind() Kind     { return Request }
+func (request) ErrKind() Kind   { return Request }
 func (r request) Unwrap() error { return errors.Unwrap(r.error) }
 
 // Requestf returns an error of the kind Request, formatted as by fmt.Errorf. The
@@ -50,7 +50,7 @@ const (
 	ExitExpected    = 0   // everything was as expected
 	ExitUnexpected  = 1   // some behaviour was not as expected
 	ExitUsage       = 2   // the request is wrong, or a program is not installed
-	ExitInfra         = 3   // infrastructure failure: could not judge
+	ExitInfra       = 3   // infrastructure failure: could not judge
 	ExitInterrupted = 130 // 128 + SIGINT, as in a shell
 )
 

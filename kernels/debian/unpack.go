@@ -22,7 +22,7 @@ import (
 func Damaged(file string, err error) error {
 	var r *execx.RunError
 	if errors.As(err, &r) {
-		return &kernels.SpecError{Problem: fmt.Sprintf("unpack %s", file), Err: err, WayOut: "download the package again"}
+		return &kernels.SpecError{Problem: fmt.Sprintf("unpack %s", file), Err: err, Hint: "download the package again"}
 	}
 	return err
 }
@@ -47,14 +47,14 @@ func Unpack(ctx context.Context, dir string, files []string, packages []kernels.
 			names = append(names, p.Name)
 		}
 		e := &kernels.SpecError{Problem: "no kernel image (boot/vmlinuz-* or lib/modules/*/vmlinuz) in " + strings.Join(names, ", "),
-			WayOut: "give a package such as linux-image-6.1.0-56-amd64"}
+			Hint: "give a package such as linux-image-6.1.0-56-amd64"}
 		if m := reSplit.FindStringSubmatch(names[0]); m != nil {
-			e.WayOut = splitAdvice(m[2])
+			e.Hint = splitAdvice(m[2])
 		}
 		return e
 	}
 	if len(images) > 1 {
-		return &kernels.SpecError{Problem: "more than one kernel image: " + strings.Join(images, ", "), WayOut: "give the packages of one kernel"}
+		return &kernels.SpecError{Problem: "more than one kernel image: " + strings.Join(images, ", "), Hint: "give the packages of one kernel"}
 	}
 	return nil
 }
@@ -77,7 +77,7 @@ func checkSplit(packages []kernels.Package) error {
 	v, split := parts["binary"]
 	for _, part := range []string{"modules", "base"} {
 		if split && parts[part] != v {
-			return &kernels.SpecError{Problem: fmt.Sprintf("linux-binary-%s comes without linux-%s-%s", v, part, v), WayOut: splitAdvice(v)}
+			return &kernels.SpecError{Problem: fmt.Sprintf("linux-binary-%s comes without linux-%s-%s", v, part, v), Hint: splitAdvice(v)}
 		}
 	}
 	return nil

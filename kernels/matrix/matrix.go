@@ -67,9 +67,9 @@ func (m *Matrix) CheckChanges(known []string) error {
 		if slices.Contains(known, d.change) {
 			continue
 		}
-		e := &kernels.SpecError{What: d.pos, Problem: fmt.Sprintf("no change is called %q", d.change), WayOut: "known are " + strings.Join(known, ", ")}
+		e := &kernels.SpecError{What: d.pos, Problem: fmt.Sprintf("no change is called %q", d.change), Hint: "known are " + strings.Join(known, ", ")}
 		if n := suggest.Names(d.change, known); len(n) > 0 {
-			e.WayOut = "did you mean " + suggest.Quoted(n, "or") + "? " + e.WayOut
+			e.Hint = "did you mean " + suggest.Quoted(n, "or") + "? " + e.Hint
 		}
 		return e
 	}
@@ -107,9 +107,9 @@ func Load(path string) (*Matrix, error) {
 	var large *limitread.Error
 	switch {
 	case errors.As(err, &large):
-		return nil, &kernels.SpecError{What: "matrix", Problem: large.Error(), WayOut: "leave what is no list of kernels out, or divide it"}
+		return nil, &kernels.SpecError{What: "matrix", Problem: large.Error(), Hint: "leave what is no list of kernels out, or divide it"}
 	case err != nil:
-		return nil, &kernels.SpecError{What: "matrix " + path, Problem: "read it", Err: errors.Unwrap(err), WayOut: "give a file that can be read"}
+		return nil, &kernels.SpecError{What: "matrix " + path, Problem: "read it", Err: errors.Unwrap(err), Hint: "give a file that can be read"}
 	}
 	return Parse(path, data)
 }
@@ -117,7 +117,7 @@ func Load(path string) (*Matrix, error) {
 // Parse is Load for a file's content; file is for messages.
 func Parse(file string, data []byte) (*Matrix, error) {
 	p := matrixParser{File: yamlfile.File{Name: file, Fail: func(at, problem, wayOut string, cause error) error {
-		return &kernels.SpecError{What: at, Problem: problem, WayOut: wayOut, Err: cause}
+		return &kernels.SpecError{What: at, Problem: problem, Hint: wayOut, Err: cause}
 	}}}
 	const shape = "write \"kernels:\" and below it a list of entries such as \"- spec: apt:bookworm\""
 	body, err := p.Body(data, "the matrix", shape)

@@ -91,7 +91,7 @@ func TestMatrixErrors(t *testing.T) {
 			if !errors.As(err, &spec) {
 				t.Fatalf("error %v is no SpecError", err)
 			}
-			if !strings.HasPrefix(spec.What, c.at) || !strings.Contains(err.Error(), c.want) || spec.WayOut == "" {
+			if !strings.HasPrefix(spec.What, c.at) || !strings.Contains(err.Error(), c.want) || spec.Hint == "" {
 				t.Errorf("error %q\nwant %s ... %s, and a way out", err, c.at, c.want)
 			}
 		})

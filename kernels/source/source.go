@@ -35,7 +35,7 @@ func All() List {
 func (l List) Forms() []string {
 	var forms []string
 	for _, s := range l {
-		forms = append(forms, s.Forms...)
+		forms = append(forms, s.Usage...)
 	}
 	return forms
 }
@@ -50,7 +50,7 @@ func (l List) Check(spec string) error {
 // Alone says that a spec's source resolves one kernel after the other.
 func (l List) Alone(spec string) bool {
 	s, _, err := l.parse(spec)
-	return err == nil && s.Alone
+	return err == nil && s.Exclusive
 }
 
 // Settings are the names of what can be set beside a spec: all sources' where
@@ -60,9 +60,9 @@ func (l List) Settings(spec string) []string {
 	var all []string
 	for _, s := range l {
 		if s.Scheme == scheme {
-			return s.Settings
+			return s.Params
 		}
-		all = append(all, s.Settings...)
+		all = append(all, s.Params...)
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
@@ -100,7 +100,7 @@ func settings(arg string) (rest string, set [][2]string) {
 // request is what a spec's argument asks of a source.
 func request(s kernels.Source, arg string) (kernels.Request, error) {
 	r := kernels.Request{Arg: arg}
-	if len(s.Settings) == 0 {
+	if len(s.Params) == 0 {
 		return r, nil
 	}
 	arg, set := settings(arg)
@@ -109,20 +109,20 @@ func request(s kernels.Source, arg string) (kernels.Request, error) {
 		name := nv[0]
 		value, err := url.PathUnescape(nv[1])
 		if err != nil {
-			return r, &kernels.SpecError{Problem: fmt.Sprintf("the value of %s", name), Err: err, WayOut: "write % as %25, & as %26, ? as %3F"}
+			return r, &kernels.SpecError{Problem: fmt.Sprintf("the value of %s", name), Err: err, Hint: "write % as %25, & as %26, ? as %3F"}
 		}
-		e := &kernels.SpecError{Problem: fmt.Sprintf("%s: takes no %q", s.Scheme, name), WayOut: "it takes " + suggest.Quoted(s.Settings, "and")}
+		e := &kernels.SpecError{Problem: fmt.Sprintf("%s: takes no %q", s.Scheme, name), Hint: "it takes " + suggest.Quoted(s.Params, "and")}
 		switch {
-		case !slices.Contains(s.Settings, name):
-			if n := suggest.Names(name, s.Settings); len(n) > 0 {
-				e.WayOut = "did you mean " + suggest.Quoted(n, "or") + "?"
+		case !slices.Contains(s.Params, name):
+			if n := suggest.Names(name, s.Params); len(n) > 0 {
+				e.Hint = "did you mean " + suggest.Quoted(n, "or") + "?"
 			}
 			return r, e
 		case value == "":
-			e.Problem, e.WayOut = name+" is empty", "write "+name+"=VALUE"
+			e.Problem, e.Hint = name+" is empty", "write "+name+"=VALUE"
 			return r, e
 		case r.Set[name] != "":
-			e.Problem, e.WayOut = name+" is there twice", "leave one"
+			e.Problem, e.Hint = name+" is there twice", "leave one"
 			return r, e
 		}
 		r.Set[name] = value
@@ -147,13 +147,13 @@ func (l List) parse(spec string) (kernels.Source, kernels.Request, error) {
 	if ok {
 		e.Problem = fmt.Sprintf("unknown scheme %q", scheme)
 	}
-	e.WayOut = "write one of " + strings.Join(l.Forms(), ", ")
+	e.Hint = "write one of " + strings.Join(l.Forms(), ", ")
 	if n := suggest.Names(scheme, names); ok && len(n) > 0 {
-		e.WayOut = fmt.Sprintf("did you mean %q? %s", n[0], e.WayOut)
+		e.Hint = fmt.Sprintf("did you mean %q? %s", n[0], e.Hint)
 	} else {
 		for _, s := range l {
-			if s.Mistaken != nil && s.Mistaken(spec) != "" {
-				e.WayOut = s.Mistaken(spec)
+			if s.Suggest != nil && s.Suggest(spec) != "" {
+				e.Hint = s.Suggest(spec)
 			}
 		}
 	}
@@ -209,10 +209,10 @@ func (l List) Offers(ctx context.Context, opts kernels.Options) ([]kernels.Offer
 	}
 	var all []kernels.Offer
 	for _, s := range l {
-		if s.Offers == nil {
+		if s.List == nil {
 			continue
 		}
-		offers, err := s.Offers(ctx, opts)
+		offers, err := s.List(ctx, opts)
 		if err != nil {
 			return nil, err
 		}

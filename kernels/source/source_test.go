@@ -147,7 +147,7 @@ func TestSettings(t *testing.T) {
 func wantSpecError(t *testing.T, err error, want string) {
 	t.Helper()
 	var spec *kernels.SpecError
-	if !errors.As(err, &spec) || !strings.Contains(err.Error(), want) || spec.WayOut == "" || spec.What == "" {
+	if !errors.As(err, &spec) || !strings.Contains(err.Error(), want) || spec.Hint == "" || spec.What == "" {
 		t.Errorf("error %v, want a kernels.SpecError with %q", err, want)
 	}
 }

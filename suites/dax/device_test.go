@@ -15,32 +15,32 @@ var _ = Describe("a device-DAX page", func() {
 		return Scenario("dax/device/"+name, append(traits, NeedsDeviceDAX(), Needs("MEMORY_FAILURE"))...)
 	}
 
-	It("is told to who poisons it, and can be used again", scenario("page", Catalogue("C12"), Catalogue("C15"), Follows(change.CountedByAction)), func(ctx SpecContext) {
-		g := Guest(ctx)
+	It("is told to who poisons it, and can be used again", scenario("page", Catalogue("C12"), Catalogue("C15"), Changes(change.CountedByAction)), func(ctx SpecContext) {
+		g := StartGuest(ctx)
 		v := g.Victim(ctx)
 		m := v.MapPart(ctx, g.DeviceDAX(ctx, PageBytes()), 0, 64*KiB, Shared)
 		v.Store(ctx, m.At(at()))
 		told := v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_HWPOISON)
 		load := v.Load(ctx, m.At(at()))
-		Expect(told).To(Be(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Returning(0))))
-		Expect(load).To(Be(Reads(0x5a)))
-		Expect(g.HardwareCorrupted(ctx)).To(Follow(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
+		Expect(told).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Returning(0))))
+		Expect(load).To(BeOutcome(Reads(0x5a)))
+		Expect(g.HardwareCorrupted(ctx)).To(DependOn(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
 	})
 
-	It("is told as a huge one where the device gives out no others", scenario("huge-page", Catalogue("C13"), Catalogue("C15"), Follows(change.DeviceDaxCompound, change.CountedByAction)), func(ctx SpecContext) {
-		g := Guest(ctx)
+	It("is told as a huge one where the device gives out no others", scenario("huge-page", Catalogue("C13"), Catalogue("C15"), Changes(change.DeviceDaxCompound, change.CountedByAction)), func(ctx SpecContext) {
+		g := StartGuest(ctx)
 		v := g.Victim(ctx)
 		m := v.MapPart(ctx, g.DeviceDAX(ctx, HugePageBytes()), 0, HugePageBytes(), Shared)
 		v.Store(ctx, m.At(at()))
 		told := v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_HWPOISON)
 		load := v.Load(ctx, m.At(at()))
-		Expect(told).To(Follow(change.DeviceDaxCompound,
+		Expect(told).To(DependOn(change.DeviceDaxCompound,
 			Before(SIGBUS(BUS_MCEERR_AR, HugePageLSB(), At(m.At(Page(bad))), Returning(0))),
 			After(SIGBUS(BUS_MCEERR_AR, HugePageLSB(), At(m.At(0)), Returning(0)))))
-		Expect(load).To(Be(Reads(0x5a)))
-		Expect(g.HardwareCorrupted(ctx)).To(Follow(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
+		Expect(load).To(BeOutcome(Reads(0x5a)))
+		Expect(g.HardwareCorrupted(ctx)).To(DependOn(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
 	})
 
 	It("is told as one of 1 GiB", scenario("gigantic-page", Catalogue("C14"),
-		NotDoable("the guest's nvdimms have 256 and 320 MiB; a device of such pages needs 2 GiB, so that one is left behind its info block")), func(SpecContext) {})
+		Impossible("the guest's nvdimms have 256 and 320 MiB; a device of such pages needs 2 GiB, so that one is left behind its info block")), func(SpecContext) {})
 })

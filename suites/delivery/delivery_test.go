@@ -21,8 +21,8 @@ func scenario(id, catalogue string, traits ...Trait) []any {
 }
 
 // victim is one with this disposition, which has written a page.
-func victim(ctx SpecContext, sigbus wire.Disposition) (*GuestVM, *Victim, *Mapping) {
-	g := Guest(ctx)
+func victim(ctx SpecContext, sigbus wire.Disposition) (*Guest, *Victim, *Mapping) {
+	g := StartGuest(ctx)
 	v := g.VictimAs(ctx, "victim", sigbus)
 	m := v.MapAnonymous(ctx, 64*KiB, 0)
 	v.Store(ctx, m.At(at()))
@@ -30,7 +30,7 @@ func victim(ctx SpecContext, sigbus wire.Disposition) (*GuestVM, *Victim, *Mappi
 }
 
 // poison has memory_failure() called for the victim's page.
-func poison(ctx SpecContext, g *GuestVM, v *Victim, m *Mapping) {
+func poison(ctx SpecContext, g *Guest, v *Victim, m *Mapping) {
 	g.Inject(ctx, inject.HardOffline(v.Frame(ctx, m.At(Page(bad)))))
 }
 
@@ -46,18 +46,18 @@ var _ = Describe("a load of poison", func() {
 			g, v, m := victim(ctx, disposition)
 			poison(ctx, g, v, m)
 			load := v.Load(ctx, m.At(at()))
-			Expect(load).To(Be(KilledBy("SIGBUS")))
+			Expect(load).To(BeOutcome(KilledBy("SIGBUS")))
 		})
 	}
 
 	// Beyond the end of a file there is no poison, and it ends alike.
 	It("is as deadly as one without poison to a process that blocks the signal", Scenario("delivery/past-eof/blocked", Catalogue("S01"), Needs("TMPFS")), func(ctx SpecContext) {
-		g := Guest(ctx)
+		g := StartGuest(ctx)
 		f := g.TmpfsFile(ctx, 16*KiB)
 		v := g.VictimAs(ctx, "victim", wire.Block)
 		m := v.MapPart(ctx, f, 0, 64*KiB, Shared)
 		load := v.Load(ctx, m.At(Page(8)+5))
-		Expect(load).To(Be(KilledBy("SIGBUS")))
+		Expect(load).To(BeOutcome(KilledBy("SIGBUS")))
 	})
 
 	// What a parent learns by wait(2) has no room for the address; the core file has.
@@ -67,20 +67,20 @@ var _ = Describe("a load of poison", func() {
 		poison(ctx, g, v, m)
 		load := v.Load(ctx, m.At(at()))
 		kept := v.CoreSignal(ctx)
-		Expect(load).To(Be(DumpedBy("SIGBUS")))
-		Expect(kept).To(Be(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(at())))))
+		Expect(load).To(BeOutcome(DumpedBy("SIGBUS")))
+		Expect(kept).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(at())))))
 	})
 
 	It("beyond the end of a file is kept in the core file without poison", Scenario("delivery/past-eof/core", Catalogue("S11"), Needs("ELF_CORE", "TMPFS")), func(ctx SpecContext) {
-		g := Guest(ctx)
+		g := StartGuest(ctx)
 		f := g.TmpfsFile(ctx, 16*KiB)
 		v := g.VictimAs(ctx, "victim", wire.Default)
 		m := v.MapPart(ctx, f, 0, 64*KiB, Shared)
 		v.DumpsCore(ctx)
 		load := v.Load(ctx, m.At(Page(8)+5))
 		kept := v.CoreSignal(ctx)
-		Expect(load).To(Be(DumpedBy("SIGBUS")))
-		Expect(kept).To(Be(SIGBUS(BUS_ADRERR, At(m.At(Page(8)+5)))))
+		Expect(load).To(BeOutcome(DumpedBy("SIGBUS")))
+		Expect(kept).To(BeOutcome(SIGBUS(BUS_ADRERR, At(m.At(Page(8)+5)))))
 	})
 
 	// SA_RESETHAND in sigaction(2): the disposition is taken back as the handler is called.
@@ -89,8 +89,8 @@ var _ = Describe("a load of poison", func() {
 		poison(ctx, g, v, m)
 		first := v.Load(ctx, m.At(at()))
 		second := v.Load(ctx, m.At(at()))
-		Expect(first).To(Be(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(at())))))
-		Expect(second).To(Be(KilledBy("SIGBUS")))
+		Expect(first).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(at())))))
+		Expect(second).To(BeOutcome(KilledBy("SIGBUS")))
 	})
 
 	It("is told to the thread that loads", scenario("load/thread", "S07"), func(ctx SpecContext) {
@@ -101,10 +101,10 @@ var _ = Describe("a load of poison", func() {
 		other := v.Idle(ctx)
 		own := v.Load(ctx, m.At(at()))
 		idle := thread.Idle(ctx)
-		Expect(load).To(Be(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(at())))))
-		Expect(other).To(Be(OK()))
-		Expect(own).To(Be(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(at())))))
-		Expect(idle).To(Be(OK()))
+		Expect(load).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(at())))))
+		Expect(other).To(BeOutcome(OK()))
+		Expect(own).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(at())))))
+		Expect(idle).To(BeOutcome(OK()))
 	})
 
 	It("is told to a tracer as to the process itself", scenario("load/traced", "S10"), func(ctx SpecContext) {
@@ -115,19 +115,19 @@ var _ = Describe("a load of poison", func() {
 		load := v.StartLoad(m.At(at()))
 		stop := tracer.TracedSignal(ctx, v)
 		told := load.Wait(ctx)
-		Expect(stop).To(Be(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(at())))))
-		Expect(told).To(Be(SIGBUS(BUS_MCEERR_AR, PageLSB())))
+		Expect(stop).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(at())))))
+		Expect(told).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB())))
 	})
 })
 
 // Nothing happened yet: send_sig_mceerr() is a signal like those of kill(2).
 var _ = Describe("news of poison", func() {
-	news := func(ctx SpecContext, sigbus wire.Disposition) (*GuestVM, *Victim, *Mapping) {
+	news := func(ctx SpecContext, sigbus wire.Disposition) (*Guest, *Victim, *Mapping) {
 		g, v, m := victim(ctx, sigbus)
 		v.KillEarly(ctx)
 		return g, v, m
 	}
-	optional := func(m *Mapping) *Expectation { return Be(SIGBUS(BUS_MCEERR_AO, PageLSB(), At(m.At(Page(bad))))) }
+	optional := func(m *Mapping) *Expectation { return BeOutcome(SIGBUS(BUS_MCEERR_AO, PageLSB(), At(m.At(Page(bad))))) }
 
 	It("comes to a process that handles it", scenario("news/handled", "S04"), func(ctx SpecContext) {
 		g, v, m := news(ctx, wire.Handle)
@@ -142,10 +142,10 @@ var _ = Describe("news of poison", func() {
 		idle := v.Idle(ctx)
 		taken := v.TakePending(ctx)
 		again := v.TakePending(ctx)
-		Expect(before).To(Be(Errno("EAGAIN")))
-		Expect(idle).To(Be(OK()))
+		Expect(before).To(BeOutcome(Errno("EAGAIN")))
+		Expect(idle).To(BeOutcome(OK()))
 		Expect(taken).To(optional(m))
-		Expect(again).To(Be(Errno("EAGAIN")))
+		Expect(again).To(BeOutcome(Errno("EAGAIN")))
 	})
 
 	// Two pages are two signals, of which one is kept: SIGBUS does not queue.
@@ -157,7 +157,7 @@ var _ = Describe("news of poison", func() {
 		taken := v.TakePending(ctx)
 		again := v.TakePending(ctx)
 		Expect(taken).To(optional(m))
-		Expect(again).To(Be(Errno("EAGAIN")))
+		Expect(again).To(BeOutcome(Errno("EAGAIN")))
 	})
 
 	It("is read from a signalfd", scenario("news/signalfd", "S05", Needs("SIGNALFD")), func(ctx SpecContext) {
@@ -167,9 +167,9 @@ var _ = Describe("news of poison", func() {
 		poison(ctx, g, v, m)
 		read := v.ReadSignalfd(ctx, fd)
 		again := v.ReadSignalfd(ctx, fd)
-		Expect(before).To(Be(Errno("EAGAIN")))
+		Expect(before).To(BeOutcome(Errno("EAGAIN")))
 		Expect(read).To(optional(m))
-		Expect(again).To(Be(Errno("EAGAIN")))
+		Expect(again).To(BeOutcome(Errno("EAGAIN")))
 	})
 
 	// find_early_kill_thread(): prctl(2) is of one thread.
@@ -181,7 +181,7 @@ var _ = Describe("news of poison", func() {
 		told := thread.Idle(ctx)
 		other := v.Idle(ctx)
 		Expect(told).To(optional(m))
-		Expect(other).To(Be(OK()))
+		Expect(other).To(BeOutcome(OK()))
 	})
 
 	It("is lost on a process that ignores it, which ends at its next load", scenario("news/ignored", "S06"), func(ctx SpecContext) {
@@ -189,25 +189,25 @@ var _ = Describe("news of poison", func() {
 		poison(ctx, g, v, m)
 		idle := v.Idle(ctx)
 		load := v.Load(ctx, m.At(at()))
-		Expect(idle).To(Be(OK()))
-		Expect(load).To(Be(KilledBy("SIGBUS")))
+		Expect(idle).To(BeOutcome(OK()))
+		Expect(load).To(BeOutcome(KilledBy("SIGBUS")))
 	})
 
 	It("is not told where nobody asked for it", scenario("news/late", "S06"), func(ctx SpecContext) {
 		g, v, m := victim(ctx, wire.Block)
 		poison(ctx, g, v, m)
 		taken := v.TakePending(ctx)
-		Expect(taken).To(Be(Errno("EAGAIN")))
+		Expect(taken).To(BeOutcome(Errno("EAGAIN")))
 	})
 })
 
 var _ = Describe("a victim", func() {
 	It("of 32 bits is told alike", Scenario("delivery/load/compat", Catalogue("S12"),
-		NotDoable("no 32-bit victim is written: the handler and the accesses are assembly of AMD64; the kernels run such programs (CONFIG_IA32_EMULATION)")), func(SpecContext) {})
+		Impossible("no 32-bit victim is written: the handler and the accesses are assembly of AMD64; the kernels run such programs (CONFIG_IA32_EMULATION)")), func(SpecContext) {})
 
 	It("that is process 1 takes the guest with it", Scenario("delivery/load/init", Catalogue("S13"),
-		NotDoable("process 1 of a guest is the rig's: its death is a panic (\"Attempted to kill init!\"), so a victim refuses to be it")), func(SpecContext) {})
+		Impossible("process 1 of a guest is the rig's: its death is a panic (\"Attempted to kill init!\"), so a victim refuses to be it")), func(SpecContext) {})
 
 	It("with the handler of Go's runtime is told nothing of the page's size", Scenario("delivery/load/go-runtime", Catalogue("S15"),
-		NotDoable("a victim has a handler of its own, for Go's runtime hands out the address alone (runtime/debug.SetPanicOnFault) or dies with address and code")), func(SpecContext) {})
+		Impossible("a victim has a handler of its own, for Go's runtime hands out the address alone (runtime/debug.SetPanicOnFault) or dies with address and code")), func(SpecContext) {})
 })

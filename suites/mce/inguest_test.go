@@ -20,8 +20,8 @@ var _ = Describe("poison that software made", func() {
 	for _, fs := range []FS{Ext4, XFS} {
 		Context("on "+string(fs), func() {
 			// There is nobody to kill, so nothing is unmapped, and no bad block is added.
-			It("is told to nobody who has the page mapped", onDAX(fs, "corrupt-pfn", "C05", append(byPFN, Follows(change.CountedByAction))...), func(ctx SpecContext) {
-				g := Guest(ctx)
+			It("is told to nobody who has the page mapped", onDAX(fs, "corrupt-pfn", "C05", append(byPFN, Changes(change.CountedByAction))...), func(ctx SpecContext) {
+				g := StartGuest(ctx)
 				f := g.DAX(ctx, fs).File(ctx, 64*KiB)
 				v := g.Victim(ctx)
 				m := v.Map(ctx, f, Shared)
@@ -31,14 +31,14 @@ var _ = Describe("poison that software made", func() {
 				left := v.Present(ctx, m.At(at()))
 				load := v.Load(ctx, m.At(at()))
 				counted := g.HardwareCorrupted(ctx)
-				Expect(idle).To(Be(OK()))
-				Expect(left).To(Be(Says("present")))
-				Expect(counted).To(Follow(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
-				Expect(load).To(Be(Reads(Filled(bad))))
+				Expect(idle).To(BeOutcome(OK()))
+				Expect(left).To(BeOutcome(Says("present")))
+				Expect(counted).To(DependOn(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
+				Expect(load).To(BeOutcome(Reads(Filled(bad))))
 			})
 
-			It("is told at once to who asked for that, and not again", onDAX(fs, "corrupt-pfn-early", "C06", append(byPFN, Follows(change.KillEarlyOnConsumption))...), func(ctx SpecContext) {
-				g := Guest(ctx)
+			It("is told at once to who asked for that, and not again", onDAX(fs, "corrupt-pfn-early", "C06", append(byPFN, Changes(change.KillEarlyOnConsumption))...), func(ctx SpecContext) {
+				g := StartGuest(ctx)
 				f := g.DAX(ctx, fs).File(ctx, 64*KiB)
 				v := g.Victim(ctx)
 				m := v.Map(ctx, f, Shared)
@@ -47,13 +47,13 @@ var _ = Describe("poison that software made", func() {
 				g.Inject(ctx, inject.CorruptPFN(v.Frame(ctx, m.At(Page(bad))), inject.Filter{}))
 				idle := v.Idle(ctx)
 				load := v.Load(ctx, m.At(at()))
-				Expect(idle).To(Follow(change.KillEarlyOnConsumption, Before(OK()), After(SIGBUS(BUS_MCEERR_AO, PageLSB(), At(m.At(Page(bad)))))))
-				Expect(load).To(Be(Reads(Filled(bad))))
+				Expect(idle).To(DependOn(change.KillEarlyOnConsumption, Before(OK()), After(SIGBUS(BUS_MCEERR_AO, PageLSB(), At(m.At(Page(bad)))))))
+				Expect(load).To(BeOutcome(Reads(Filled(bad))))
 			})
 
 			// mce-inject raises the exception in the kernel itself.
-			It("as a machine check that needs no action is listed", onDAX(fs, "srao-in-guest", "D02", IntelMachineCheck(), Needs("X86_MCE", "X86_MCE_INJECT", "MEMORY_FAILURE"), Follows(change.DaxFaultHWPoison, change.NfitMiscGranularity)), func(ctx SpecContext) {
-				g := Guest(ctx)
+			It("as a machine check that needs no action is listed", onDAX(fs, "srao-in-guest", "D02", IntelMachineCheck(), Needs("X86_MCE", "X86_MCE_INJECT", "MEMORY_FAILURE"), Changes(change.DaxFaultHWPoison, change.NfitMiscGranularity)), func(ctx SpecContext) {
+				g := StartGuest(ctx)
 				mount := g.DAX(ctx, fs)
 				f := mount.File(ctx, 64*KiB)
 				v := g.Victim(ctx)
@@ -62,14 +62,14 @@ var _ = Describe("poison that software made", func() {
 				listed := g.AwaitBadBlocks(ctx, mount.Device)
 				load := v.Load(ctx, m.At(at()))
 				Expect(listed).To(page())
-				Expect(load).To(Follow(change.DaxFaultHWPoison, adrerr, mceerr()))
+				Expect(load).To(DependOn(change.DaxFaultHWPoison, adrerr, mceerr()))
 			})
 		})
 	}
 
 	Context("in RAM", func() {
-		anonymous := func(ctx SpecContext) (*GuestVM, *Victim, *Mapping, inject.Frame) {
-			g := Guest(ctx)
+		anonymous := func(ctx SpecContext) (*Guest, *Victim, *Mapping, inject.Frame) {
+			g := StartGuest(ctx)
 			v := g.Victim(ctx)
 			m := v.MapAnonymous(ctx, 64*KiB, 0)
 			v.Store(ctx, m.At(at()))
@@ -82,9 +82,9 @@ var _ = Describe("poison that software made", func() {
 			idle := v.Idle(ctx)
 			left := v.Present(ctx, m.At(at()))
 			load := v.Load(ctx, m.At(at()))
-			Expect(idle).To(Be(OK()))
-			Expect(left).To(Be(Says("swap entry")))
-			Expect(load).To(Be(SIGBUS(BUS_MCEERR_AR, PageLSB())))
+			Expect(idle).To(BeOutcome(OK()))
+			Expect(left).To(BeOutcome(Says("swap entry")))
+			Expect(load).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB())))
 		})
 
 		It("by corrupt-pfn can be taken back", scenario("anon/unpoison-software", "E21", byPFN...), func(ctx SpecContext) {
@@ -92,9 +92,9 @@ var _ = Describe("poison that software made", func() {
 			g.Inject(ctx, inject.CorruptPFN(frame, inject.Filter{}))
 			load := v.Load(ctx, m.At(at()))
 			v.Syscall(ctx, "munmap", m.At(0), 64*KiB)
-			back := g.Try(ctx, inject.UnpoisonPFN(frame))
-			Expect(load).To(Be(SIGBUS(BUS_MCEERR_AR, PageLSB())))
-			Expect(back).To(Be(OK()))
+			back := g.InjectMayFail(ctx, inject.UnpoisonPFN(frame))
+			Expect(load).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB())))
+			Expect(back).To(BeOutcome(OK()))
 		})
 
 		// Soft offlining moves what is still good.
@@ -102,22 +102,22 @@ var _ = Describe("poison that software made", func() {
 			g, v, m, frame := anonymous(ctx)
 			g.Inject(ctx, inject.SoftOffline(frame))
 			load := v.Load(ctx, m.At(at()))
-			Expect(load).To(Be(Reads(0x5a)))
+			Expect(load).To(BeOutcome(Reads(0x5a)))
 		})
 
 		It("is none by MADV_SOFT_OFFLINE, which keeps the data", scenario("anon/madvise-soft-offline", "E20", append(software, Needs("MIGRATION"))...), func(ctx SpecContext) {
 			_, v, m, _ := anonymous(ctx)
 			advice := v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_SOFT_OFFLINE)
 			load := v.Load(ctx, m.At(at()))
-			Expect(advice).To(Be(Returns(0)))
-			Expect(load).To(Be(Reads(0x5a)))
+			Expect(advice).To(BeOutcome(Returns(0)))
+			Expect(load).To(BeOutcome(Reads(0x5a)))
 		})
 	})
 
 	// The filter of hwpoison_inject spares pages of other devices.
 	Context("in the page cache", func() {
-		filtered := func(ctx SpecContext, minor uint32) (load *Seen) {
-			g := Guest(ctx)
+		filtered := func(ctx SpecContext, minor uint32) (load *Observation) {
+			g := StartGuest(ctx)
 			mount := g.PageCache(ctx, Ext4)
 			f := mount.File(ctx, PageBytes())
 			v := g.Victim(ctx)
@@ -127,14 +127,14 @@ var _ = Describe("poison that software made", func() {
 			_, err := fmt.Sscanf(g.ReadFile(ctx, "/sys/block/"+mount.Device.Disk+"/dev"), "%d:%d", &device.Major, &device.Minor)
 			Expect(err).NotTo(HaveOccurred())
 			device.Minor += minor
-			g.Try(ctx, inject.CorruptPFN(v.Frame(ctx, m.At(0)), device))
+			g.InjectMayFail(ctx, inject.CorruptPFN(v.Frame(ctx, m.At(0)), device))
 			return v.Load(ctx, m.At(5))
 		}
 		It("is told where the filter takes the page's device", scenario("pagecache-ext4/filter-takes", "E23", append(byPFN, NeedsDisk(NFIT, Ext4))...), func(ctx SpecContext) {
-			Expect(filtered(ctx, 0)).To(Be(SIGBUS(BUS_MCEERR_AR, PageLSB())))
+			Expect(filtered(ctx, 0)).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB())))
 		})
 		It("is none where the filter takes another device", scenario("pagecache-ext4/filter-spares", "E23", append(byPFN, NeedsDisk(NFIT, Ext4))...), func(ctx SpecContext) {
-			Expect(filtered(ctx, 100)).To(Be(Reads(0x5a)))
+			Expect(filtered(ctx, 100)).To(BeOutcome(Reads(0x5a)))
 		})
 	})
 })

@@ -18,15 +18,15 @@ var copyPanics = Panics("Data load in unrecoverable area of kernel")
 // memory_failure() for a work item (copy_mc_user_highpage, memory_failure_queue),
 // which may run before the copier let go of the page, and then says that the page
 // is still referenced and its recovery failed. Seen on 7.2 and 7.3, in 2 or 3 of 10.
-func copier(g *GuestVM) {
+func copier(g *Guest) {
 	const why = "memory_failure() runs in a work item, before or after the copier lets go of the page"
-	g.LeaveOut(observe.WitnessLog, "recovery action for|still referenced by|corrupted page was clean|Sending SIGBUS", why)
+	g.IgnoreInWitness(observe.WitnessLog, "recovery action for|still referenced by|corrupted page was clean|Sending SIGBUS", why)
 }
 
 var _ = Describe("poison that the kernel consumes", func() {
 	// wp_page_copy: the kernel reads the page that the child must not write.
-	It("while it copies a page for a child's store is told to the child", scenario("anon/cow", "E04", consumes(Follows(change.CopyUserHighpageMC), Needs("PROC_KCORE"))...), func(ctx SpecContext) {
-		g := Guest(ctx)
+	It("while it copies a page for a child's store is told to the child", scenario("anon/cow", "E04", consumes(Changes(change.CopyUserHighpageMC), Needs("PROC_KCORE"))...), func(ctx SpecContext) {
+		g := StartGuest(ctx)
 		g.AllowPanic()
 		copier(g)
 		v := g.Victim(ctx)
@@ -35,15 +35,15 @@ var _ = Describe("poison that the kernel consumes", func() {
 		child := v.Fork(ctx, "child")
 		store := g.Consume(ctx, inject.SRAR(), v.InKernel(ctx, m.At(Page(bad))), func() *Started { return child.StartStore(m.At(at())) })
 		g.AwaitLog(ctx, Recovered)
-		Expect(store).To(Follow(change.CopyUserHighpageMC, Before(copyPanics), mceerr()))
+		Expect(store).To(DependOn(change.CopyUserHighpageMC, Before(copyPanics), mceerr()))
 	})
 
 	for _, fs := range []FS{Ext4, XFS} {
 		needs := []Trait{NeedsDisk(NFIT, fs), Needs("PROC_KCORE")}
 		Context("in the page cache of "+string(fs), func() {
 			It("while it copies a page for a private mapping's store is told to the one who stores",
-				scenario("pagecache-"+string(fs)+"/cow", "E04", consumes(append(needs, Follows(change.CopyUserHighpageMC))...)...), func(ctx SpecContext) {
-					g := Guest(ctx)
+				scenario("pagecache-"+string(fs)+"/cow", "E04", consumes(append(needs, Changes(change.CopyUserHighpageMC))...)...), func(ctx SpecContext) {
+					g := StartGuest(ctx)
 					g.AllowPanic()
 					copier(g)
 					// A file of one page has a small folio on every kernel.
@@ -53,14 +53,14 @@ var _ = Describe("poison that the kernel consumes", func() {
 					v.Load(ctx, m.At(5))
 					store := g.Consume(ctx, inject.SRAR(), v.InKernel(ctx, m.At(0)), func() *Started { return v.StartStore(m.At(5)) })
 					g.AwaitLog(ctx, Recovered)
-					Expect(store).To(Follow(change.CopyUserHighpageMC, Before(copyPanics), mceerr()))
+					Expect(store).To(DependOn(change.CopyUserHighpageMC, Before(copyPanics), mceerr()))
 				})
 
 			// copy_to_user reads the page without a handler for machine checks
 			// (error_context in arch/x86/kernel/cpu/mce/severity.c knows copies from
 			// user space only).
 			It("while read(2) copies it out ends the kernel", scenario("pagecache-"+string(fs)+"/read", "D09", consumes(needs...)...), func(ctx SpecContext) {
-				g := Guest(ctx)
+				g := StartGuest(ctx)
 				g.AllowPanic()
 				f := g.PageCache(ctx, fs).File(ctx, 64*KiB)
 				v := g.Victim(ctx)
@@ -69,7 +69,7 @@ var _ = Describe("poison that the kernel consumes", func() {
 				read := g.Consume(ctx, inject.SRAR().Recklessly(), v.InKernel(ctx, m.At(Page(bad))), func() *Started {
 					return v.StartSyscall("pread64", m.FD(), Out(PageBytes()), PageBytes(), Page(bad))
 				})
-				Expect(read).To(Be(copyPanics))
+				Expect(read).To(BeOutcome(copyPanics))
 			})
 		})
 	}
@@ -78,8 +78,8 @@ var _ = Describe("poison that the kernel consumes", func() {
 	// fails as with a bad address. Before v5.16 it returned that nothing is left, lest
 	// its callers come again and meet the poison again, and the caller's task got a
 	// signal (copy_user_handle_tail in arch/x86/lib/copy_user_64.S of v5.10).
-	It("fails write(2) with EFAULT while it copies the data in", scenario("anon/write", "E04", consumes(Follows(change.CopyFromUserQuiet))...), func(ctx SpecContext) {
-		g := Guest(ctx)
+	It("fails write(2) with EFAULT while it copies the data in", scenario("anon/write", "E04", consumes(Changes(change.CopyFromUserQuiet))...), func(ctx SpecContext) {
+		g := StartGuest(ctx)
 		v := g.Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)
 		v.Store(ctx, m.At(at()))
@@ -89,15 +89,15 @@ var _ = Describe("poison that the kernel consumes", func() {
 		})
 		g.AwaitLog(ctx, Recovered)
 		again := v.Load(ctx, m.At(at()))
-		Expect(write).To(Follow(change.CopyFromUserQuiet, Before(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Returning(PageBytes()))), After(Errno("EFAULT"))))
-		Expect(again).To(Be(SIGBUS(BUS_MCEERR_AR, PageLSB())))
+		Expect(write).To(DependOn(change.CopyFromUserQuiet, Before(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Returning(PageBytes()))), After(Errno("EFAULT"))))
+		Expect(again).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB())))
 	})
 
 	// get_user() reads one word by one load. From v5.17 to v6.14 a kernel panics there, if
 	// it lacks 1a15bb8303b6 ("x86/mce: use is_copy_from_user() to determine copy-from-user
 	// context"), which stable kernels have.
 	getUser := func(ctx SpecContext, start func(v *Victim, a Addr) *Started) {
-		g := Guest(ctx)
+		g := StartGuest(ctx)
 		g.AllowPanic()
 		v := g.Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)
@@ -105,16 +105,16 @@ var _ = Describe("poison that the kernel consumes", func() {
 		called := g.Consume(ctx, inject.SRAR(), v.In(ctx, m.At(Page(bad))), func() *Started { return start(v, m.At(Page(bad))) })
 		g.AwaitLog(ctx, Recovered)
 		again := v.Load(ctx, m.At(at()))
-		Expect(called).To(Follow(change.CopyFromUserQuiet, Before(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Failing("EFAULT"))), After(Errno("EFAULT"))))
-		Expect(again).To(Be(SIGBUS(BUS_MCEERR_AR, PageLSB())))
+		Expect(called).To(DependOn(change.CopyFromUserQuiet, Before(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Failing("EFAULT"))), After(Errno("EFAULT"))))
+		Expect(again).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB())))
 	}
-	It("fails ioctl(2) while it reads the argument", scenario("anon/ioctl", "E31", consumes(Follows(change.CopyFromUserQuiet))...), func(ctx SpecContext) {
+	It("fails ioctl(2) while it reads the argument", scenario("anon/ioctl", "E31", consumes(Changes(change.CopyFromUserQuiet))...), func(ctx SpecContext) {
 		getUser(ctx, func(v *Victim, a Addr) *Started {
 			_, w := v.Pipe(ctx)
 			return v.StartSyscall("ioctl", w, fionbio, a)
 		})
 	})
-	It("fails futex(2) while it reads the word", scenario("anon/futex", "E31", consumes(Follows(change.CopyFromUserQuiet))...), func(ctx SpecContext) {
+	It("fails futex(2) while it reads the word", scenario("anon/futex", "E31", consumes(Changes(change.CopyFromUserQuiet))...), func(ctx SpecContext) {
 		getUser(ctx, func(v *Victim, a Addr) *Started {
 			return v.StartSyscall("futex", a, waitPrivate, 1, 0)
 		})
@@ -130,14 +130,14 @@ var _ = Describe("a processor of AMD's without SUCCOR", func() {
 	// mce_severity_amd: an uncorrected error that nothing can be done about. The
 	// catalogue expected the panic of every kernel; 5.10.262 logs it, tells nobody
 	// and leaves the page as it is, so that the load meets the poison again.
-	It("ends the kernel with the first poison that is consumed", scenario("amd/srar", "D11", consumes(Follows(change.AMDPanics))...), func(ctx SpecContext) {
-		g := Guest(ctx, AMD())
+	It("ends the kernel with the first poison that is consumed", scenario("amd/srar", "D11", consumes(Changes(change.AMDPanics))...), func(ctx SpecContext) {
+		g := StartGuest(ctx, AMD())
 		g.AllowPanic()
-		g.LeaveOut(observe.WitnessLog, "MCE records pool full", "it depends on how often the load meets the poison until it is given up")
+		g.IgnoreInWitness(observe.WitnessLog, "MCE records pool full", "it depends on how often the load meets the poison until it is given up")
 		v := g.Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)
 		v.Store(ctx, m.At(at()))
 		load := v.Consume(ctx, inject.SRAR().Recklessly(), m.At(at()))
-		Expect(load).To(Follow(change.AMDPanics, Before(Hangs()), After(Panics("Uncorrected error without MCA Recovery"))))
+		Expect(load).To(DependOn(change.AMDPanics, Before(Hangs()), After(Panics("Uncorrected error without MCA Recovery"))))
 	})
 })

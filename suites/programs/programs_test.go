@@ -15,14 +15,14 @@ var _ = Describe("a program", func() {
 	}
 	for _, p := range list {
 		It("passes its tests: "+p.Command(), Scenario(p.ID(), Runs(p)), func(ctx SpecContext) {
-			ran := Guest(ctx).RunProgram(ctx, p)
+			ran := StartGuest(ctx).RunProgram(ctx, p)
 			for _, t := range ran.Tests {
-				Expect(t).To(Be(Says("ok")))
+				Expect(t).To(BeOutcome(Says("ok")))
 			}
 			if ran.Planned != nil {
-				Expect(ran.Planned).To(Be(Says("all that it announced")))
+				Expect(ran.Planned).To(BeOutcome(Says("all that it announced")))
 			}
-			Expect(ran.Ended).To(Be(OK()))
+			Expect(ran.Ended).To(BeOutcome(OK()))
 		})
 	}
 })

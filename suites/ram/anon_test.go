@@ -13,8 +13,8 @@ import (
 // do_swap_page() makes VM_FAULT_HWPOISON of it, with the byte that is accessed.
 var _ = Describe("poison in anonymous memory", func() {
 	// touched is memory of a victim with a page written.
-	touched := func(ctx SpecContext) (*GuestVM, *Victim, *Mapping) {
-		g := Guest(ctx)
+	touched := func(ctx SpecContext) (*Guest, *Victim, *Mapping) {
+		g := StartGuest(ctx)
 		v := g.Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)
 		v.Store(ctx, m.At(at()))
@@ -28,7 +28,7 @@ var _ = Describe("poison in anonymous memory", func() {
 		first := v.Load(ctx, m.At(at()))
 		second := v.Load(ctx, m.At(at()))
 		Expect(advice).To(silentBefore(m))
-		Expect(left).To(Be(Says("swap entry")))
+		Expect(left).To(BeOutcome(Says("swap entry")))
 		Expect(first).To(remembered())
 		Expect(second).To(remembered())
 	})
@@ -48,7 +48,7 @@ var _ = Describe("poison in anonymous memory", func() {
 		advice := hwpoison(ctx, v, m)
 		load := v.Load(ctx, m.At(at()))
 		page := At(m.At(Page(bad)))
-		Expect(advice).To(Follow(change.MadviseActionRequired,
+		Expect(advice).To(DependOn(change.MadviseActionRequired,
 			Before(SIGBUS(BUS_MCEERR_AO, PageLSB(), page, Returning(0))), After(SIGBUS(BUS_MCEERR_AR, PageLSB(), page, Returning(0)))))
 		Expect(load).To(remembered())
 	})
@@ -67,12 +67,12 @@ var _ = Describe("poison in anonymous memory", func() {
 	})
 
 	// faultin_page() with FOLL_HWPOISON. DAX said EFAULT here, without its change.
-	It("fails MADV_POPULATE_READ with EHWPOISON", poisons("anon/populate", "E27", Follows(change.MadvisePopulate)), func(ctx SpecContext) {
+	It("fails MADV_POPULATE_READ with EHWPOISON", poisons("anon/populate", "E27", Changes(change.MadvisePopulate)), func(ctx SpecContext) {
 		_, v, m := touched(ctx)
 		advice := hwpoison(ctx, v, m)
 		populate := v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_POPULATE_READ)
 		Expect(advice).To(silentBefore(m))
-		Expect(populate).To(Follow(change.MadvisePopulate, Before(Errno("EINVAL")), After(Errno("EHWPOISON"))))
+		Expect(populate).To(DependOn(change.MadvisePopulate, Before(Errno("EINVAL")), After(Errno("EHWPOISON"))))
 	})
 
 	It("is told where the memory was locked", poisons("anon/locked", "E28"), func(ctx SpecContext) {
@@ -80,14 +80,14 @@ var _ = Describe("poison in anonymous memory", func() {
 		locked := v.Syscall(ctx, "mlock", m.At(0), 64*KiB)
 		advice := hwpoison(ctx, v, m)
 		load := v.Load(ctx, m.At(at()))
-		Expect(locked).To(Be(Returns(0)))
+		Expect(locked).To(BeOutcome(Returns(0)))
 		Expect(advice).To(silentBefore(m))
 		Expect(load).To(remembered())
 	})
 
 	// The huge page is split first (try_to_split_thp_page).
 	It("takes one page of a transparent huge page", poisons("thp/load", "E09", Needs("TRANSPARENT_HUGEPAGE"), NeedsPageMap()), func(ctx SpecContext) {
-		g := Guest(ctx)
+		g := StartGuest(ctx)
 		g.TransparentHugePages(ctx)
 		v := g.Victim(ctx)
 		m := v.MapAnonymous(ctx, HugePageBytes(), 0)
@@ -98,20 +98,20 @@ var _ = Describe("poison in anonymous memory", func() {
 		after := v.Kind(ctx, m.At(Page(bad+1)))
 		load := v.Load(ctx, m.At(at()))
 		good := v.Load(ctx, m.At(Page(bad+1)+5))
-		Expect(before).To(Be(Says("anonymous, huge")))
+		Expect(before).To(BeOutcome(Says("anonymous, huge")))
 		Expect(advice).To(silentBefore(m))
-		Expect(after).To(Be(Says("anonymous")))
+		Expect(after).To(BeOutcome(Says("anonymous")))
 		Expect(load).To(remembered())
-		Expect(good).To(Be(Reads(0x5a)))
+		Expect(good).To(BeOutcome(Reads(0x5a)))
 	})
 })
 
 var _ = Describe("a transparent huge page that can't be split", func() {
 	// A pipe holds on to it by vmsplice(2), so that its poison is not one page's. It
 	// stays mapped, on every kernel: who loads again gets what is there.
-	It("is told as a whole", scenario("thp/pinned", "E10", Needs("TRANSPARENT_HUGEPAGE"), NeedsPageMap(), Follows(change.ThpSplitSigbus)), func(ctx SpecContext) {
-		g := Guest(ctx)
-		g.LeaveOut(observe.WitnessLog, "thp split failed", "5.10 says so a second time, in words of its own")
+	It("is told as a whole", scenario("thp/pinned", "E10", Needs("TRANSPARENT_HUGEPAGE"), NeedsPageMap(), Changes(change.ThpSplitSigbus)), func(ctx SpecContext) {
+		g := StartGuest(ctx)
+		g.IgnoreInWitness(observe.WitnessLog, "thp split failed", "5.10 says so a second time, in words of its own")
 		g.TransparentHugePages(ctx)
 		v := g.Victim(ctx)
 		m := v.MapAnonymous(ctx, HugePageBytes(), 0)
@@ -122,40 +122,40 @@ var _ = Describe("a transparent huge page that can't be split", func() {
 		advice := hwpoison(ctx, v, m)
 		load := v.Load(ctx, m.At(at()))
 		good := v.Load(ctx, m.At(Page(bad+1)+5))
-		Expect(pinned).To(Be(Returns(PageBytes())))
-		Expect(advice).To(Follow(change.ThpSplitSigbus, Before(Errno("EBUSY")),
+		Expect(pinned).To(BeOutcome(Returns(PageBytes())))
+		Expect(advice).To(DependOn(change.ThpSplitSigbus, Before(Errno("EBUSY")),
 			After(SIGBUS(BUS_MCEERR_AR, HugePageLSB(), At(m.At(Page(bad))), Failing("EHWPOISON")))))
-		Expect(load).To(Be(Reads(0x5a)))
-		Expect(good).To(Be(Reads(0)))
+		Expect(load).To(BeOutcome(Reads(0x5a)))
+		Expect(good).To(BeOutcome(Reads(0)))
 	})
 })
 
 var _ = Describe("secret memory", func() {
 	// madvise(2) gets at the page as anybody else does, and is refused it (check_vma_flags).
 	It("is poisoned for nobody", scenario("secret/madvise", "E17", Needs("SECRETMEM")), func(ctx SpecContext) {
-		g := Guest(ctx)
+		g := StartGuest(ctx)
 		v := g.Victim(ctx)
 		m := v.MapSecret(ctx, 64*KiB)
 		v.Store(ctx, m.At(at()))
 		advice := hwpoison(ctx, v, m)
 		load := v.Load(ctx, m.At(at()))
-		Expect(advice).To(Be(Errno("EFAULT")))
-		Expect(load).To(Be(Reads(0x5a)))
+		Expect(advice).To(BeOutcome(Errno("EFAULT")))
+		Expect(load).To(BeOutcome(Reads(0x5a)))
 	})
 })
 
 var _ = Describe("soft offlining", func() {
 	// Something may look after bad memory in other ways, and want no page moved.
-	It("can be forbidden", scenario("anon/soft-offline-forbidden", "E20", Needs("MIGRATION"), Follows(change.EnableSoftOffline)), func(ctx SpecContext) {
-		g := Guest(ctx)
+	It("can be forbidden", scenario("anon/soft-offline-forbidden", "E20", Needs("MIGRATION"), Changes(change.EnableSoftOffline)), func(ctx SpecContext) {
+		g := StartGuest(ctx)
 		v := g.Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)
 		v.Store(ctx, m.At(at()))
 		forbidden := g.WriteSysctl(ctx, "vm/enable_soft_offline", "0")
 		advice := v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_SOFT_OFFLINE)
 		load := v.Load(ctx, m.At(at()))
-		Expect(forbidden).To(Follow(change.EnableSoftOffline, Before(Errno("ENOENT")), After(OK())))
-		Expect(advice).To(Follow(change.EnableSoftOffline, Before(Returns(0)), After(Errno("ENOTSUP"))))
-		Expect(load).To(Be(Reads(0x5a)))
+		Expect(forbidden).To(DependOn(change.EnableSoftOffline, Before(Errno("ENOENT")), After(OK())))
+		Expect(advice).To(DependOn(change.EnableSoftOffline, Before(Returns(0)), After(Errno("ENOTSUP"))))
+		Expect(load).To(BeOutcome(Reads(0x5a)))
 	})
 })

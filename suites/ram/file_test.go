@@ -13,15 +13,15 @@ import (
 var _ = Describe("poison in a file of a tmpfs", func() {
 	needs := []Trait{Needs("TMPFS")}
 	// lost has a victim write a page of a file, and poison it.
-	lost := func(ctx SpecContext) (g *GuestVM, f *File, v *Victim, m *Mapping, advice *Seen) {
-		g = Guest(ctx)
+	lost := func(ctx SpecContext) (g *Guest, f *File, v *Victim, m *Mapping, advice *Observation) {
+		g = StartGuest(ctx)
 		f = g.TmpfsFile(ctx, 64*KiB)
 		v = g.Victim(ctx)
 		m = v.Map(ctx, f, Shared)
 		v.Store(ctx, m.At(at()))
 		return g, f, v, m, hwpoison(ctx, v, m)
 	}
-	kept := Follows(change.ShmemKeepsErrorPage)
+	kept := Changes(change.ShmemKeepsErrorPage)
 
 	It("is told to a process that comes later", poisons("tmpfs/load", "E16", append(needs, kept)...), func(ctx SpecContext) {
 		g, f, v, m, advice := lost(ctx)
@@ -30,7 +30,7 @@ var _ = Describe("poison in a file of a tmpfs", func() {
 		other := second.Load(ctx, second.Map(ctx, f, Shared).At(at()))
 		Expect(advice).To(silentBefore(m))
 		Expect(own).To(remembered())
-		Expect(other).To(Follow(change.ShmemKeepsErrorPage, Before(Reads(0)), After(SIGBUS(BUS_MCEERR_AR, PageLSB()))))
+		Expect(other).To(DependOn(change.ShmemKeepsErrorPage, Before(Reads(0)), After(SIGBUS(BUS_MCEERR_AR, PageLSB()))))
 	})
 
 	It("fails read(2)", poisons("tmpfs/read", "E16", append(needs, kept)...), func(ctx SpecContext) {
@@ -38,15 +38,15 @@ var _ = Describe("poison in a file of a tmpfs", func() {
 		read := v.Pread(ctx, m.FD(), PageBytes(), Page(bad))
 		good := v.Pread(ctx, m.FD(), PageBytes(), Page(bad+1))
 		Expect(advice).To(silentBefore(m))
-		Expect(read).To(Follow(change.ShmemKeepsErrorPage, Before(ReturnsFull(PageBytes(), 0)), After(Errno("EIO"))))
-		Expect(good).To(Be(ReturnsFull(PageBytes(), 0)))
+		Expect(read).To(DependOn(change.ShmemKeepsErrorPage, Before(ReturnsFull(PageBytes(), 0)), After(Errno("EIO"))))
+		Expect(good).To(BeOutcome(ReturnsFull(PageBytes(), 0)))
 	})
 
 	It("fails write(2)", poisons("tmpfs/write", "E16", append(needs, kept)...), func(ctx SpecContext) {
 		_, _, v, m, advice := lost(ctx)
 		write := v.Pwrite(ctx, m.FD(), PageBytes(), Page(bad))
 		Expect(advice).To(silentBefore(m))
-		Expect(write).To(Follow(change.ShmemKeepsErrorPage, Before(Returns(PageBytes())), After(Errno("EIO"))))
+		Expect(write).To(DependOn(change.ShmemKeepsErrorPage, Before(Returns(PageBytes())), After(Errno("EIO"))))
 	})
 
 	// do_cow_fault() has no page to copy: __do_fault() sees that it is poison.
@@ -55,7 +55,7 @@ var _ = Describe("poison in a file of a tmpfs", func() {
 		second := g.Second(ctx)
 		store := second.Store(ctx, second.Map(ctx, f, Private).At(at()))
 		Expect(advice).To(silentBefore(m))
-		Expect(store).To(Follow(change.ShmemKeepsErrorPage, Before(OK()), After(SIGBUS(BUS_MCEERR_AR, PageLSB()))))
+		Expect(store).To(DependOn(change.ShmemKeepsErrorPage, Before(OK()), After(SIGBUS(BUS_MCEERR_AR, PageLSB()))))
 	})
 })
 
@@ -67,8 +67,8 @@ var _ = Describe("poison in the page cache", func() {
 		name := func(s string) string { return "pagecache-" + string(fs) + "/" + s }
 		Context("of "+string(fs), func() {
 			// cached has a victim map a file of a page, and load from it.
-			cached := func(ctx SpecContext) (*GuestVM, *File, *Victim, *Mapping) {
-				g := Guest(ctx)
+			cached := func(ctx SpecContext) (*Guest, *File, *Victim, *Mapping) {
+				g := StartGuest(ctx)
 				f := g.PageCache(ctx, fs).File(ctx, PageBytes())
 				v := g.Victim(ctx)
 				m := v.Map(ctx, f, Shared)
@@ -80,8 +80,8 @@ var _ = Describe("poison in the page cache", func() {
 				_, _, v, m := cached(ctx)
 				advice := v.Madvise(ctx, m.At(0), PageBytes(), MADV_HWPOISON)
 				load := v.Load(ctx, m.At(5))
-				Expect(advice).To(Be(Returns(0)))
-				Expect(load).To(Be(Reads(Filled(0))))
+				Expect(advice).To(BeOutcome(Returns(0)))
+				Expect(load).To(BeOutcome(Reads(Filled(0))))
 			})
 
 			// What was written and not written back is lost: fsync(2) says so once.
@@ -92,10 +92,10 @@ var _ = Describe("poison in the page cache", func() {
 				load := v.Load(ctx, m.At(5))
 				sync := v.Syscall(ctx, "fsync", m.FD())
 				again := v.Syscall(ctx, "fsync", m.FD())
-				Expect(advice).To(Follow(change.MadviseActionRequired, Before(Returns(0)), After(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(0)), Returning(0)))))
+				Expect(advice).To(DependOn(change.MadviseActionRequired, Before(Returns(0)), After(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(0)), Returning(0)))))
 				Expect(load).To(remembered())
-				Expect(sync).To(Be(Errno("EIO")))
-				Expect(again).To(Be(Returns(0)))
+				Expect(sync).To(BeOutcome(Errno("EIO")))
+				Expect(again).To(BeOutcome(Returns(0)))
 			})
 
 			It("is none where the page is dropped and its block is bad", scenario(name("clean-bad-block"), "E24", need), func(ctx SpecContext) {
@@ -103,16 +103,16 @@ var _ = Describe("poison in the page cache", func() {
 				g.Inject(ctx, inject.BadBlock(f, 0))
 				advice := v.Madvise(ctx, m.At(0), PageBytes(), MADV_HWPOISON)
 				load := v.Load(ctx, m.At(5))
-				Expect(advice).To(Be(Returns(0)))
-				Expect(load).To(Be(SIGBUS(BUS_ADRERR)))
+				Expect(advice).To(BeOutcome(Returns(0)))
+				Expect(load).To(BeOutcome(SIGBUS(BUS_ADRERR)))
 			})
 
 			It("of a soft-offlined clean page keeps the data", scenario(name("soft-offline"), "E20", need, Needs("MIGRATION")), func(ctx SpecContext) {
 				_, _, v, m := cached(ctx)
 				advice := v.Madvise(ctx, m.At(0), PageBytes(), MADV_SOFT_OFFLINE)
 				load := v.Load(ctx, m.At(5))
-				Expect(advice).To(Be(Returns(0)))
-				Expect(load).To(Be(Reads(Filled(0))))
+				Expect(advice).To(BeOutcome(Returns(0)))
+				Expect(load).To(BeOutcome(Reads(Filled(0))))
 			})
 
 			It("of a soft-offlined dirty page keeps the data", scenario(name("soft-offline-dirty"), "E20", need, Needs("MIGRATION")), func(ctx SpecContext) {
@@ -121,9 +121,9 @@ var _ = Describe("poison in the page cache", func() {
 				advice := v.Madvise(ctx, m.At(0), PageBytes(), MADV_SOFT_OFFLINE)
 				load := v.Load(ctx, m.At(5))
 				sync := v.Syscall(ctx, "fsync", m.FD())
-				Expect(advice).To(Be(Returns(0)))
-				Expect(load).To(Be(Reads(0x5a)))
-				Expect(sync).To(Be(Returns(0)))
+				Expect(advice).To(BeOutcome(Returns(0)))
+				Expect(load).To(BeOutcome(Reads(0x5a)))
+				Expect(sync).To(BeOutcome(Returns(0)))
 			})
 
 			// Nothing but the block is bad: write(2) has done its part before.
@@ -133,9 +133,9 @@ var _ = Describe("poison in the page cache", func() {
 				write := v.Pwrite(ctx, m.FD(), PageBytes(), 0)
 				sync := v.Syscall(ctx, "fsync", m.FD())
 				load := v.Load(ctx, m.At(5))
-				Expect(write).To(Be(Returns(PageBytes())))
-				Expect(sync).To(Be(Errno("EIO")))
-				Expect(load).To(Be(Reads(0x5a)))
+				Expect(write).To(BeOutcome(Returns(PageBytes())))
+				Expect(sync).To(BeOutcome(Errno("EIO")))
+				Expect(load).To(BeOutcome(Reads(0x5a)))
 			})
 		})
 	}

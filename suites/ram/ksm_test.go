@@ -11,14 +11,14 @@ import (
 // One page that several places share (mm/ksm.c): collect_procs_ksm() finds whose
 // they are.
 var _ = Describe("poison in a page that KSM merged", func() {
-	follows := []Trait{Needs("KSM"), Follows(change.KSMPoison)}
+	follows := []Trait{Needs("KSM"), Changes(change.KSMPoison)}
 	told := After(SIGBUS(BUS_MCEERR_AR, PageLSB()))
 
 	// Of a process that has the page in several places, collect_procs_ksm() takes the
 	// one that was merged last, which needs not be the one that it poisoned: seen on
 	// 6.12.117 and 7.3.4, and the catalogue expected the poisoned one.
 	It("is told at every place of a process that shares it", scenario("ksm/load", "E15", follows...), func(ctx SpecContext) {
-		g := Guest(ctx)
+		g := StartGuest(ctx)
 		v := g.Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)
 		v.Madvise(ctx, m.At(0), 64*KiB, MADV_MERGEABLE)
@@ -28,14 +28,14 @@ var _ = Describe("poison in a page that KSM merged", func() {
 		advice := hwpoison(ctx, v, m)
 		load := v.Load(ctx, m.At(at()))
 		other := v.Load(ctx, m.At(Page(bad+1)+5))
-		Expect(merged).To(Be(Says("1 shared, by 2")))
-		Expect(advice).To(Follow(change.KSMPoison, Before(Errno("EBUSY")), After(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad+1))), Returning(0)))))
-		Expect(load).To(Follow(change.KSMPoison, Before(Reads(0x5a)), told))
-		Expect(other).To(Follow(change.KSMPoison, Before(Reads(0x5a)), told))
+		Expect(merged).To(BeOutcome(Says("1 shared, by 2")))
+		Expect(advice).To(DependOn(change.KSMPoison, Before(Errno("EBUSY")), After(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad+1))), Returning(0)))))
+		Expect(load).To(DependOn(change.KSMPoison, Before(Reads(0x5a)), told))
+		Expect(other).To(DependOn(change.KSMPoison, Before(Reads(0x5a)), told))
 	})
 
 	It("is told to another process that shares it when that one loads", scenario("ksm/second-process", "E15", follows...), func(ctx SpecContext) {
-		g := Guest(ctx)
+		g := StartGuest(ctx)
 		v, second := g.Victim(ctx), g.Second(ctx)
 		m, m2 := v.MapAnonymous(ctx, 64*KiB, 0), second.MapAnonymous(ctx, 64*KiB, 0)
 		v.Madvise(ctx, m.At(0), 64*KiB, MADV_MERGEABLE)
@@ -46,9 +46,9 @@ var _ = Describe("poison in a page that KSM merged", func() {
 		advice := hwpoison(ctx, v, m)
 		idle := second.Idle(ctx)
 		load := second.Load(ctx, m2.At(at()))
-		Expect(merged).To(Be(Says("1 shared, by 2")))
-		Expect(advice).To(Follow(change.KSMPoison, Before(Errno("EBUSY")), After(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Returning(0)))))
-		Expect(idle).To(Be(OK()))
-		Expect(load).To(Follow(change.KSMPoison, Before(Reads(0x5a)), told))
+		Expect(merged).To(BeOutcome(Says("1 shared, by 2")))
+		Expect(advice).To(DependOn(change.KSMPoison, Before(Errno("EBUSY")), After(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Returning(0)))))
+		Expect(idle).To(BeOutcome(OK()))
+		Expect(load).To(DependOn(change.KSMPoison, Before(Reads(0x5a)), told))
 	})
 })

@@ -26,20 +26,20 @@ func scenario(id, catalogue string, traits ...Trait) []any {
 
 // poisons is scenario for one whose victim makes the poison itself.
 func poisons(id, catalogue string, traits ...Trait) []any {
-	return scenario(id, catalogue, append(traits, Follows(change.MadviseActionRequired))...)
+	return scenario(id, catalogue, append(traits, Changes(change.MadviseActionRequired))...)
 }
 
 // remembered is what an access is told that meets what poison left in a page
 // table: the very byte, on every kernel.
-func remembered() *Expectation { return Be(SIGBUS(BUS_MCEERR_AR, PageLSB())) }
+func remembered() *Expectation { return BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB())) }
 
 // hwpoison has the victim poison a page of a mapping by madvise(2).
-func hwpoison(ctx SpecContext, v *Victim, m *Mapping) *Seen {
+func hwpoison(ctx SpecContext, v *Victim, m *Mapping) *Observation {
 	return v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_HWPOISON)
 }
 
 // silentBefore is what who poisons its own memory is told at once: nothing, before
 // madvise(2) called that an action required.
 func silentBefore(m *Mapping) *Expectation {
-	return Follow(change.MadviseActionRequired, Before(Returns(0)), After(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Returning(0))))
+	return DependOn(change.MadviseActionRequired, Before(Returns(0)), After(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Returning(0))))
 }

@@ -16,8 +16,8 @@ var _ = Describe("memory that was swapped out", func() {
 	needs := []Trait{Needs("SWAP"), NeedsDisk(NFIT, Ext4), NeedsPageMap()}
 	const swapBytes = 128 * KiB
 	// swapped has a victim write a page, and its kernel swap it out.
-	swapped := func(ctx SpecContext) (*GuestVM, *Swap, *Victim, *Mapping, *Seen) {
-		g := Guest(ctx)
+	swapped := func(ctx SpecContext) (*Guest, *Swap, *Victim, *Mapping, *Observation) {
+		g := StartGuest(ctx)
 		swap := g.Swap(ctx, g.Pmem(ctx, NFIT, Ext4), swapBytes)
 		v := g.Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)
@@ -25,13 +25,13 @@ var _ = Describe("memory that was swapped out", func() {
 		v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_PAGEOUT)
 		return g, swap, v, m, v.Present(ctx, m.At(at()))
 	}
-	out := Be(Says("swap entry"))
+	out := BeOutcome(Says("swap entry"))
 
 	It("comes back", scenario("swap/load", "E06", needs...), func(ctx SpecContext) {
 		_, _, v, m, left := swapped(ctx)
 		load := v.Load(ctx, m.At(at()))
 		Expect(left).To(out)
-		Expect(load).To(Be(Reads(0x5a)))
+		Expect(load).To(BeOutcome(Reads(0x5a)))
 	})
 
 	// The device cannot read the block: what is not up to date is no poison.
@@ -41,22 +41,22 @@ var _ = Describe("memory that was swapped out", func() {
 		load := v.Load(ctx, m.At(at()))
 		again := v.Load(ctx, m.At(at()))
 		Expect(left).To(out)
-		Expect(load).To(Be(SIGBUS(BUS_ADRERR)))
-		Expect(again).To(Be(SIGBUS(BUS_ADRERR)))
+		Expect(load).To(BeOutcome(SIGBUS(BUS_ADRERR)))
+		Expect(again).To(BeOutcome(SIGBUS(BUS_ADRERR)))
 	})
 
 	// swapoff(2) leaves an entry that remembers that the page could not be read
 	// (unuse_pte).
 	It("is not given back where its block was bad when the swap was taken away", scenario("swap/bad-block-swapoff", "E08",
-		append(needs, Follows(change.SwapinErrorMarker, change.PoisonedMarker))...), func(ctx SpecContext) {
+		append(needs, Changes(change.SwapinErrorMarker, change.PoisonedMarker))...), func(ctx SpecContext) {
 		g, swap, v, m, left := swapped(ctx)
 		g.Inject(ctx, inject.BadBlock(v.SwapSlot(ctx, swap, m.At(Page(bad))), 0))
 		off := g.SwapOff(ctx, swap)
 		load := v.Load(ctx, m.At(at()))
 		Expect(left).To(out)
-		Expect(off).To(Be(Returns(0)))
-		Expect(load).To(Follow(change.PoisonedMarker, Before(SIGBUS(BUS_ADRERR)), After(SIGBUS(BUS_MCEERR_AR, PageLSB()))).
-			Without(change.SwapinErrorMarker, Reads(0)))
+		Expect(off).To(BeOutcome(Returns(0)))
+		Expect(load).To(DependOn(change.PoisonedMarker, Before(SIGBUS(BUS_ADRERR)), After(SIGBUS(BUS_MCEERR_AR, PageLSB()))).
+			IfMissing(change.SwapinErrorMarker, Reads(0)))
 	})
 
 	// The page is in the swap cache and on the device. What is poison is dropped
@@ -71,17 +71,17 @@ var _ = Describe("memory that was swapped out", func() {
 		load := child.Load(ctx, m.At(at()))
 		own := v.Load(ctx, m.At(at()))
 		Expect(left).To(out)
-		Expect(back).To(Be(Reads(0x5a)))
-		Expect(kind).To(Be(Says("anonymous, in the swap cache")))
-		Expect(advice).To(Be(Returns(0)))
-		Expect(load).To(Be(Reads(0x5a)))
-		Expect(own).To(Be(Reads(0x5a)))
+		Expect(back).To(BeOutcome(Reads(0x5a)))
+		Expect(kind).To(BeOutcome(Says("anonymous, in the swap cache")))
+		Expect(advice).To(BeOutcome(Returns(0)))
+		Expect(load).To(BeOutcome(Reads(0x5a)))
+		Expect(own).To(BeOutcome(Reads(0x5a)))
 	})
 
 	// Nothing can be written out, so the only copy is in the swap cache: it is kept to
 	// tell who comes for it (me_swapcache_dirty, do_swap_page).
 	It("is poison where its only copy in the swap cache is", scenario("swap/cache-dirty", "E06", append(needs, Needs("MEMORY_HOTPLUG"))...), func(ctx SpecContext) {
-		g := Guest(ctx)
+		g := StartGuest(ctx)
 		d := g.Pmem(ctx, NFIT, Ext4)
 		g.Swap(ctx, d, swapBytes)
 		v := g.Victim(ctx)

@@ -18,25 +18,25 @@ var _ = Describe("memory that userfaultfd looks after", func() {
 		return fd
 	}
 	marked := func(lsb Detail) *Expectation {
-		return Follow(change.UserfaultfdPoison, Before(SIGBUS(BUS_ADRERR)), After(SIGBUS(BUS_MCEERR_AR, lsb)))
+		return DependOn(change.UserfaultfdPoison, Before(SIGBUS(BUS_ADRERR)), After(SIGBUS(BUS_MCEERR_AR, lsb)))
 	}
 	done := func(n int64) *Expectation {
-		return Follow(change.UserfaultfdPoison, Before(Errno("EINVAL")), After(Returns(n)))
+		return DependOn(change.UserfaultfdPoison, Before(Errno("EINVAL")), After(Returns(n)))
 	}
 	needs := []Trait{Needs("USERFAULTFD")}
-	follows := append(needs, Follows(change.UserfaultfdPoison))
+	follows := append(needs, Changes(change.UserfaultfdPoison))
 
 	It("is no poison where it is missing", scenario("userfaultfd/missing", "E19", needs...), func(ctx SpecContext) {
-		v := Guest(ctx).Victim(ctx)
+		v := StartGuest(ctx).Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)
 		registered(ctx, v, m)
 		load := v.Load(ctx, m.At(at()))
-		Expect(load).To(Be(SIGBUS(BUS_ADRERR)))
+		Expect(load).To(BeOutcome(SIGBUS(BUS_ADRERR)))
 	})
 
 	// A marker in the page table, and no page: handle_pte_marker().
 	It("is poison where UFFDIO_POISON says so", scenario("userfaultfd/poison", "E18", follows...), func(ctx SpecContext) {
-		v := Guest(ctx).Victim(ctx)
+		v := StartGuest(ctx).Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)
 		fd := registered(ctx, v, m)
 		poison := v.MarkPoisoned(ctx, fd, m.At(Page(bad)), PageBytes())
@@ -46,11 +46,11 @@ var _ = Describe("memory that userfaultfd looks after", func() {
 		Expect(poison).To(done(0))
 		Expect(load).To(marked(PageLSB()))
 		Expect(store).To(marked(PageLSB()))
-		Expect(good).To(Be(SIGBUS(BUS_ADRERR)))
+		Expect(good).To(BeOutcome(SIGBUS(BUS_ADRERR)))
 	})
 
 	It("of a tmpfs is poison where UFFDIO_POISON says so", scenario("userfaultfd/poison-tmpfs", "E18", append(follows, Needs("TMPFS"))...), func(ctx SpecContext) {
-		g := Guest(ctx)
+		g := StartGuest(ctx)
 		f := g.TmpfsFile(ctx, 64*KiB)
 		v := g.Victim(ctx)
 		m := v.Map(ctx, f, Shared)
@@ -62,7 +62,7 @@ var _ = Describe("memory that userfaultfd looks after", func() {
 	})
 
 	It("in a hugetlb page is poison where UFFDIO_POISON says so", scenario("userfaultfd/poison-hugetlb", "E18", append(follows, Needs("HUGETLBFS"))...), func(ctx SpecContext) {
-		g := Guest(ctx)
+		g := StartGuest(ctx)
 		g.HugePages(ctx, 2)
 		v := g.Victim(ctx)
 		m := v.MapAnonymous(ctx, HugePageBytes(), HugeTLB)

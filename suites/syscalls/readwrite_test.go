@@ -21,46 +21,46 @@ var leaked = Errno("EHWPOISON")
 var _ = Describe("a system call on a DAX file with a bad block", func() {
 	for _, fs := range []FS{Ext4, XFS} {
 		scenario := func(name, catalogue string, more ...Trait) []any {
-			return Scenario("dax/"+string(fs)+"/"+name, append(more, Catalogue(catalogue), NeedsDAX(NFIT, fs), Follows(change.DaxFaultHWPoison))...)
+			return Scenario("dax/"+string(fs)+"/"+name, append(more, Catalogue(catalogue), NeedsDAX(NFIT, fs), Changes(change.DaxFaultHWPoison))...)
 		}
 		Context("on "+string(fs), func() {
 			// dax_mem2blk_err keeps EHWPOISON from leaking out of read(2).
 			It("reads EIO", scenario("pread", "B01"), func(ctx SpecContext) {
-				g := Guest(ctx)
+				g := StartGuest(ctx)
 				f := g.DAX(ctx, fs).File(ctx, 64*KiB)
 				v := g.Victim(ctx)
 				fd := v.OpenFile(ctx, f)
 				good := v.Pread(ctx, fd, PageBytes(), Page(bad))
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				Expect(good).To(Be(ReturnsFull(PageBytes(), Filled(bad))))
-				Expect(v.Pread(ctx, fd, PageBytes(), Page(bad))).To(Be(Errno("EIO")).PartOf(change.DaxFaultHWPoison, leaked))
+				Expect(good).To(BeOutcome(ReturnsFull(PageBytes(), Filled(bad))))
+				Expect(v.Pread(ctx, fd, PageBytes(), Page(bad))).To(BeOutcome(Errno("EIO")).PartOf(change.DaxFaultHWPoison, leaked))
 			})
 
 			It("reads EIO through io_uring", scenario("io-uring-read", "B19", Needs("IO_URING")), func(ctx SpecContext) {
-				g := Guest(ctx)
+				g := StartGuest(ctx)
 				f := g.DAX(ctx, fs).File(ctx, 64*KiB)
 				v := g.Victim(ctx)
 				fd := v.OpenFile(ctx, f)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
 				good := v.RingRead(ctx, fd, PageBytes(), Page(bad+1))
 				read := v.RingRead(ctx, fd, PageBytes(), Page(bad))
-				Expect(good).To(Be(Returns(PageBytes())))
-				Expect(read).To(Be(Errno("EIO")).PartOf(change.DaxFaultHWPoison, leaked))
+				Expect(good).To(BeOutcome(Returns(PageBytes())))
+				Expect(read).To(BeOutcome(Errno("EIO")).PartOf(change.DaxFaultHWPoison, leaked))
 			})
 
 			// The driver is asked for the whole span, so no good byte comes before it.
 			It("reads EIO and nothing before, where good pages precede the bad one", scenario("pread-span", "B02"), func(ctx SpecContext) {
-				g := Guest(ctx)
+				g := StartGuest(ctx)
 				f := g.DAX(ctx, fs).File(ctx, 64*KiB)
 				v := g.Victim(ctx)
 				fd := v.OpenFile(ctx, f)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				Expect(v.Pread(ctx, fd, 2*PageBytes(), Page(bad-1))).To(Be(Errno("EIO")).PartOf(change.DaxFaultHWPoison, leaked))
+				Expect(v.Pread(ctx, fd, 2*PageBytes(), Page(bad-1))).To(BeOutcome(Errno("EIO")).PartOf(change.DaxFaultHWPoison, leaked))
 			})
 
 			// QEMU's nvdimm can't clear the block: pmem_recovery_write copies nothing.
-			It("cannot write the page whole", scenario("pwrite", "B03", Follows(change.DaxRecoveryWrite)), func(ctx SpecContext) {
-				g := Guest(ctx)
+			It("cannot write the page whole", scenario("pwrite", "B03", Changes(change.DaxRecoveryWrite)), func(ctx SpecContext) {
+				g := StartGuest(ctx)
 				mount := g.DAX(ctx, fs)
 				f := mount.File(ctx, 64*KiB)
 				v := g.Victim(ctx)
@@ -68,17 +68,17 @@ var _ = Describe("a system call on a DAX file with a bad block", func() {
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
 				wrote := v.Pwrite(ctx, fd, PageBytes(), Page(bad))
 				left := g.BadBlocks(ctx, mount.Device)
-				Expect(wrote).To(Follow(change.DaxRecoveryWrite, Before(Errno("EIO")), After(Errno("EFAULT"))).PartOf(change.DaxFaultHWPoison, leaked))
-				Expect(left).To(Be(Says("8 sectors")))
+				Expect(wrote).To(DependOn(change.DaxRecoveryWrite, Before(Errno("EIO")), After(Errno("EFAULT"))).PartOf(change.DaxFaultHWPoison, leaked))
+				Expect(left).To(BeOutcome(Says("8 sectors")))
 			})
 		})
 	}
 
 	for _, p := range []Provider{E820, Virtio} {
 		It("writes the page whole and so mends it, on "+string(p), Scenario("dax/"+string(p)+"-ext4/pwrite",
-			Catalogue("B03e"), Follows(change.DaxRecoveryWrite, change.DaxFaultHWPoison), NeedsDAX(p, Ext4)),
+			Catalogue("B03e"), Changes(change.DaxRecoveryWrite, change.DaxFaultHWPoison), NeedsDAX(p, Ext4)),
 			func(ctx SpecContext) {
-				g := Guest(ctx)
+				g := StartGuest(ctx)
 				d := g.Pmem(ctx, p, Ext4)
 				f := g.Mount(ctx, d, "dax").File(ctx, 64*KiB)
 				v := g.Victim(ctx)
@@ -87,63 +87,63 @@ var _ = Describe("a system call on a DAX file with a bad block", func() {
 				wrote := v.Pwrite(ctx, fd, PageBytes(), Page(bad))
 				left := g.BadBlocks(ctx, d)
 				read := v.Pread(ctx, fd, PageBytes(), Page(bad))
-				Expect(wrote).To(Follow(change.DaxRecoveryWrite, Before(Errno("EIO")), After(Returns(PageBytes()))).PartOf(change.DaxFaultHWPoison, leaked))
-				Expect(left).To(Follow(change.DaxRecoveryWrite, Before(Says("8 sectors")), After(Says("none"))))
-				Expect(read).To(Follow(change.DaxRecoveryWrite, Before(Errno("EIO")), After(ReturnsFull(PageBytes(), 0x5a))).PartOf(change.DaxFaultHWPoison, leaked))
+				Expect(wrote).To(DependOn(change.DaxRecoveryWrite, Before(Errno("EIO")), After(Returns(PageBytes()))).PartOf(change.DaxFaultHWPoison, leaked))
+				Expect(left).To(DependOn(change.DaxRecoveryWrite, Before(Says("8 sectors")), After(Says("none"))))
+				Expect(read).To(DependOn(change.DaxRecoveryWrite, Before(Errno("EIO")), After(ReturnsFull(PageBytes(), 0x5a))).PartOf(change.DaxFaultHWPoison, leaked))
 			})
 	}
 })
 
 var _ = Describe("read(2) through the page cache", func() {
 	It("gets EIO from the block device itself", Scenario("blockdev/pmem/pread", Catalogue("B24"), NeedsDisk(NFIT, Ext4)), func(ctx SpecContext) {
-		g := Guest(ctx)
+		g := StartGuest(ctx)
 		d := g.Pmem(ctx, NFIT, Ext4)
 		g.Unmount(ctx, d)
 		v := g.Victim(ctx)
 		fd := v.Open(ctx, "/dev/"+d.Disk, d.Name, unix.O_RDONLY)
 		g.Inject(ctx, inject.BadBlock(d, Page(1024)))
-		Expect(v.Pread(ctx, fd, PageBytes(), Page(1024))).To(Be(Errno("EIO")))
+		Expect(v.Pread(ctx, fd, PageBytes(), Page(1024))).To(BeOutcome(Errno("EIO")))
 	})
 
 	// A long range is kept as many short ones, which kernels before v6.8 put down with
 	// the last first, and then do not find (badblocks_set, badblocks_check). Not in the
 	// catalogue; seen on 5.10.262 and 6.1.192.
-	It("gets EIO where a long range of blocks is bad", Scenario("blockdev/pmem/pread-long-range", Catalogue("B24"), NeedsDisk(NFIT, Ext4), Follows(change.BadblocksSorted)), func(ctx SpecContext) {
-		g := Guest(ctx)
+	It("gets EIO where a long range of blocks is bad", Scenario("blockdev/pmem/pread-long-range", Catalogue("B24"), NeedsDisk(NFIT, Ext4), Changes(change.BadblocksSorted)), func(ctx SpecContext) {
+		g := StartGuest(ctx)
 		d := g.Pmem(ctx, NFIT, Ext4)
 		g.Unmount(ctx, d)
 		v := g.Victim(ctx)
 		fd := v.Open(ctx, "/dev/"+d.Disk, d.Name, unix.O_RDONLY)
 		g.Inject(ctx, inject.BadSectors(d, Page(15*1024), 4*MiB/512))
 		read := v.Pread(ctx, fd, PageBytes(), Page(15*1024+500))
-		Expect(read).To(Follow(change.BadblocksSorted, Before(ReturnsFull(PageBytes(), 0)), After(Errno("EIO"))))
+		Expect(read).To(DependOn(change.BadblocksSorted, Before(ReturnsFull(PageBytes(), 0)), After(Errno("EIO"))))
 	})
 
 	for _, fs := range []FS{Ext4, XFS} {
 		It("gets what lies before the bad page, and then EIO, on "+string(fs), Scenario("pagecache/"+string(fs)+"/pread-span",
 			Catalogue("E26"), NeedsDisk(NFIT, fs)), func(ctx SpecContext) {
-			g := Guest(ctx)
+			g := StartGuest(ctx)
 			f := g.PageCache(ctx, fs).File(ctx, 64*KiB)
 			v := g.Victim(ctx)
 			fd := v.OpenFile(ctx, f)
 			g.Inject(ctx, inject.BadBlock(f, Page(bad)))
 			short := v.Pread(ctx, fd, 2*PageBytes(), Page(bad-1))
 			then := v.Pread(ctx, fd, PageBytes(), Page(bad))
-			Expect(short).To(Be(ReturnsFull(PageBytes(), Filled(bad-1))))
-			Expect(then).To(Be(Errno("EIO")))
+			Expect(short).To(BeOutcome(ReturnsFull(PageBytes(), Filled(bad-1))))
+			Expect(then).To(BeOutcome(Errno("EIO")))
 		})
 	}
 
 	// One file system is enough: what does not return costs a core for 40 s.
 	It("by MADV_POPULATE_READ fails with EFAULT", Scenario("pagecache/ext4/populate-read",
-		Catalogue("E30"), NeedsDisk(NFIT, Ext4), Follows(change.MadvisePopulateReturns, change.MadvisePopulate)), func(ctx SpecContext) {
-		g := Guest(ctx)
+		Catalogue("E30"), NeedsDisk(NFIT, Ext4), Changes(change.MadvisePopulateReturns, change.MadvisePopulate)), func(ctx SpecContext) {
+		g := StartGuest(ctx)
 		f := g.PageCache(ctx, Ext4).File(ctx, 64*KiB)
 		v := g.Victim(ctx)
 		m := v.Map(ctx, f, Shared)
 		g.Inject(ctx, inject.BadBlock(f, Page(bad)))
 		populate := v.Madvise(ctx, m.At(0), 64*KiB, MADV_POPULATE_READ)
-		Expect(populate).To(Follow(change.MadvisePopulateReturns, Before(Hangs()), After(Errno("EFAULT"))).
-			Without(change.MadvisePopulate, Errno("EINVAL")))
+		Expect(populate).To(DependOn(change.MadvisePopulateReturns, Before(Hangs()), After(Errno("EFAULT"))).
+			IfMissing(change.MadvisePopulate, Errno("EINVAL")))
 	})
 })

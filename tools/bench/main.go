@@ -36,7 +36,7 @@ type bench struct {
 	out     string
 	figures Figures
 	cache   *cache.Cache
-	rig     *vm.Rig
+	rig     *vm.Host
 	kernels []*kernels.Kernel
 }
 

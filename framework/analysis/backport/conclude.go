@@ -147,7 +147,7 @@ func complaints(k results.Kernel) string {
 // broken is why a kernel does not boot, as its cells have it.
 func (c *conclusion) broken(kernel string) *Unjudged {
 	for _, cell := range c.run.Cells {
-		if cell.Kernel == kernel && cell.Verdict == observe.Rig {
+		if cell.Kernel == kernel && cell.Verdict == observe.Infra {
 			return &Unjudged{Kernel: kernel, Why: cell.Message, Rig: true, Console: cell.ConsoleTail}
 		}
 	}

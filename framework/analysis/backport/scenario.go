@@ -71,7 +71,7 @@ func (c *conclusion) pair(s results.Scenario, a, b string, into *[]Unjudged) (x,
 		return x, y, true
 	}
 	// What neither kernel can do is no loss, unless the change is seen there.
-	impossible := x.Verdict == observe.NotDoable && y.Verdict == observe.NotDoable
+	impossible := x.Verdict == observe.Skipped && y.Verdict == observe.Skipped
 	if impossible && !c.under(s) {
 		return x, y, false
 	}
@@ -80,7 +80,7 @@ func (c *conclusion) pair(s results.Scenario, a, b string, into *[]Unjudged) (x,
 		case !([]bool{okX, okY}[i]):
 			*into = append(*into, Unjudged{Scenario: s.ID, Kernel: name, Why: "it was not observed", Rig: true})
 		case !judge.Comparable(cell):
-			*into = append(*into, Unjudged{Scenario: s.ID, Kernel: name, Why: cell.Message, Rig: cell.Verdict == observe.Rig, Console: cell.ConsoleTail})
+			*into = append(*into, Unjudged{Scenario: s.ID, Kernel: name, Why: cell.Message, Rig: cell.Verdict == observe.Infra, Console: cell.ConsoleTail})
 		}
 	}
 	return x, y, false

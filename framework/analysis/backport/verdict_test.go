@@ -35,8 +35,8 @@ func TestOfAChange(t *testing.T) {
 	padded.Signals[0].Raw = "ff"
 	panicked := observe.Outcome{Note: observe.PanicMark + ": Fatal"}
 	loud := saw(other, always(errno("EPERM"), "EIO"))
-	broke := unjudged(observe.Rig, other, "no answer")
-	lacks := unjudged(observe.NotDoable, read, "lacks CONFIG_X")
+	broke := unjudged(observe.Infra, other, "no answer")
+	lacks := unjudged(observe.Skipped, read, "lacks CONFIG_X")
 	for _, tc := range []struct {
 		name          string
 		base, patched []observe.Cell
@@ -124,7 +124,7 @@ func TestOfAChange(t *testing.T) {
 		{"the base has it, and something moved", cells(saw(read, after()), quiet), cells(saw(read, after()), loud),
 			[]string{"collateral, exit 1", "already 1", "moved " + other + " [EIO | EPERM] [errno] by [], unexplained true"}},
 
-		{"a cell of the change is not judged", cells(saw(read, before()), saw(write, before())), cells(saw(read, after()), unjudged(observe.Rig, write, "no answer")),
+		{"a cell of the change is not judged", cells(saw(read, before()), saw(write, before())), cells(saw(read, after()), unjudged(observe.Infra, write, "no answer")),
 			[]string{"not judged, exit 3", "flipped " + read + " [" + forth + "]", "unjudged " + write + " on patched: no answer (rig true)"}},
 		{"another cell is not judged", cells(saw(read, before()), broke), cells(saw(read, after()), broke),
 			[]string{"not judged, exit 3", "flipped " + read + " [" + forth + "]", "unjudged " + other + " on base: no answer (rig true)", "unjudged " + other + " on patched: no answer (rig true)"}},
@@ -132,9 +132,9 @@ func TestOfAChange(t *testing.T) {
 			[]string{"incomplete, exit 1", "missing " + read + " shows something else [{SIGBUS BUS_ADRERR " + lsb21 + ", expected " + wanted + "}]", "unjudged " + other + " on patched: no answer (rig true)"}},
 		{"neither can do a cell of the change", cells(lacks, saw(write, before())), cells(lacks, saw(write, after())),
 			[]string{"not judged, exit 3", "flipped " + write + " [" + forth + "]", "unjudged " + read + " on base: lacks CONFIG_X (rig false)", "unjudged " + read + " on patched: lacks CONFIG_X (rig false)"}},
-		{"neither can do another cell", cells(saw(read, before()), unjudged(observe.NotDoable, other, "lacks CONFIG_X")), cells(saw(read, after()), unjudged(observe.NotDoable, other, "lacks CONFIG_X")),
+		{"neither can do another cell", cells(saw(read, before()), unjudged(observe.Skipped, other, "lacks CONFIG_X")), cells(saw(read, after()), unjudged(observe.Skipped, other, "lacks CONFIG_X")),
 			[]string{"complete, exit 0", "flipped " + read + " [" + forth + "]"}},
-		{"one of them can't do another cell", cells(saw(read, before()), quiet), cells(saw(read, after()), unjudged(observe.NotDoable, other, "lacks CONFIG_X")),
+		{"one of them can't do another cell", cells(saw(read, before()), quiet), cells(saw(read, after()), unjudged(observe.Skipped, other, "lacks CONFIG_X")),
 			[]string{"not judged, exit 3", "flipped " + read + " [" + forth + "]", "unjudged " + other + " on patched: lacks CONFIG_X (rig false)"}},
 		{"nobody could see it", cells(saw(read, hidden())), cells(saw(read, hidden())),
 			[]string{"not judged, exit 3", "unjudged " + read + " on patched: nobody sees " + dax + " without CONFIG_MEMORY_FAILURE (rig false)"}},
@@ -170,7 +170,7 @@ func TestBoots(t *testing.T) {
 	same(t, []string{"collateral, exit 1", flipped, "moved  [no complaint | taint O] [] by [], unexplained true"},
 		usual(func(_, p *results.Kernel) { p.Splats, p.Taint = []string{"soft lockup"}, "L O" }))
 
-	r := record(cells(saw(read, before())), cells(unjudged(observe.Rig, read, "boot: patched panicked")), nil)
+	r := record(cells(saw(read, before())), cells(unjudged(observe.Infra, read, "boot: patched panicked")), nil)
 	r.Kernels[1].DoesNotBoot = true
 	v := ask(r, dax)
 	same(t, []string{"does not boot, exit 1"}, lines(v))
@@ -217,9 +217,9 @@ func TestReference(t *testing.T) {
 		{"it differs in a cell that is missing already", cells(saw(twice, before(), before())), cells(saw(twice, after(), before())), cells(saw(twice, follow(dax, observe.After, elsewhere), after())),
 			[]string{"incomplete, exit 1", "missing " + twice + " shows a part of it only [{SIGBUS BUS_ADRERR SIGBUS BUS_ADRERR} " + forth + "]", has + "0 alike",
 				"reference differs " + twice + " [SIGBUS BUS_MCEERR_AR lsb=12; SIGBUS BUS_ADRERR | SIGBUS BUS_MCEERR_AR lsb=12 ×2] [signals[0].addr signals[0].code signals[0].lsb] by [" + dax + "], unexplained true"}},
-		{"it can't do a cell", cells(saw(read, before())), cells(saw(read, after())), cells(unjudged(observe.NotDoable, read, "lacks CONFIG_X")),
+		{"it can't do a cell", cells(saw(read, before())), cells(saw(read, after())), cells(unjudged(observe.Skipped, read, "lacks CONFIG_X")),
 			[]string{"complete, exit 0", flipped, "reference does not tell of " + dax + " (false), 0 alike", "reference unjudged " + read + " on reference: lacks CONFIG_X (rig false)"}},
-		{"it could not be observed", cells(saw(read, before())), cells(saw(read, after())), cells(unjudged(observe.Rig, read, "no answer")),
+		{"it could not be observed", cells(saw(read, before())), cells(saw(read, after())), cells(unjudged(observe.Infra, read, "no answer")),
 			[]string{"not judged, exit 3", flipped, "reference does not tell of " + dax + " (false), 0 alike", "reference unjudged " + read + " on reference: no answer (rig true)"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -251,9 +251,9 @@ func TestOfWhatDiffers(t *testing.T) {
 			[]string{"collateral, exit 1", "moved " + read + " [SIGBUS BUS_ADRERR | SIGBUS BUS_MCEERR_AR lsb=21] [signals[0].code signals[0].lsb] by [], unexplained true"}},
 		{"a change, and more", cells(saw(read, before()), quiet), cells(saw(read, after()), loud),
 			[]string{"collateral, exit 1", "flipped " + read + " [" + forth + "]", "moved " + other + " [EIO | EPERM] [errno] by [], unexplained true", "appeared [" + dax + "], vanished []"}},
-		{"not judged", cells(saw(read, before()), quiet), cells(saw(read, after()), unjudged(observe.Rig, other, "no answer")),
+		{"not judged", cells(saw(read, before()), quiet), cells(saw(read, after()), unjudged(observe.Infra, other, "no answer")),
 			[]string{"not judged, exit 3", "flipped " + read + " [" + forth + "]", "appeared [" + dax + "], vanished []", "unjudged " + other + " on patched: no answer (rig true)"}},
-		{"neither can do it", cells(unjudged(observe.NotDoable, read, "lacks CONFIG_X"), quiet), cells(unjudged(observe.NotDoable, read, "lacks CONFIG_X"), quiet), []string{"nothing moved, exit 0"}},
+		{"neither can do it", cells(unjudged(observe.Skipped, read, "lacks CONFIG_X"), quiet), cells(unjudged(observe.Skipped, read, "lacks CONFIG_X"), quiet), []string{"nothing moved, exit 0"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			same(t, tc.want, lines(ask(record(tc.base, tc.patched, nil), "")))
@@ -263,7 +263,7 @@ func TestOfWhatDiffers(t *testing.T) {
 
 // A change that a user declares is asked about like another.
 func TestOfADeclaredChange(t *testing.T) {
-	mine := change.List{{ID: "mine", Shows: []change.Show{{Scenarios: "syscalls/*/other", Before: "EIO", After: "EPERM"}}}}
+	mine := change.List{{ID: "mine", Steps: []change.Show{{Scenarios: "syscalls/*/other", Before: "EIO", After: "EPERM"}}}}
 	loud := saw(other, always(errno("EPERM"), "EIO"))
 	of := func(base, patched observe.Cell) []string {
 		r := record(cells(base), cells(patched), nil)
@@ -274,11 +274,11 @@ func TestOfADeclaredChange(t *testing.T) {
 	same(t, []string{"complete, exit 0", "flipped " + other + " [{EIO EPERM}]"}, of(quiet, loud))
 	same(t, []string{"incomplete, exit 1", "missing " + other + " did not flip [{EIO EIO}]"}, of(quiet, quiet))
 	same(t, []string{"incomplete, exit 1", "missing " + other + " shows something else [{EIO ENXIO, expected EPERM}]"}, of(quiet, saw(other, always(errno("ENXIO"), "EIO"))))
-	same(t, []string{"not judged, exit 3", "unjudged " + other + " on patched: no answer (rig true)"}, of(quiet, unjudged(observe.Rig, other, "no answer")))
+	same(t, []string{"not judged, exit 3", "unjudged " + other + " on patched: no answer (rig true)"}, of(quiet, unjudged(observe.Infra, other, "no answer")))
 }
 
 func TestScenarioThatNobodyCanDo(t *testing.T) {
-	r := record(cells(saw(read, before()), unjudged(observe.NotDoable, write, "not yet")), cells(saw(read, after()), unjudged(observe.NotDoable, write, "not yet")), nil)
+	r := record(cells(saw(read, before()), unjudged(observe.Skipped, write, "not yet")), cells(saw(read, after()), unjudged(observe.Skipped, write, "not yet")), nil)
 	r.Scenarios[1].NotDoable = "not yet"
 	same(t, []string{"complete, exit 0", "flipped " + read + " [" + forth + "]"}, lines(ask(r, dax)))
 	if v := ask(r, dax); v.Compared != 1 || v.Same != 0 {

@@ -2,14 +2,14 @@ package change
 
 // BadblocksSorted keeps long ranges of bad blocks so that they are found.
 var BadblocksSorted = Change{
-	ID:      "badblocks_sorted",
-	Commit:  "aa511ff8218b",
-	Subject: "badblocks: switch to the improved badblock handling code",
-	Since:   "v6.8",
-	Effect:  "a block of a long range that was listed as bad is bad to who reads it, where it was read as if it were good",
-	Way:     []string{"badblocks_set", "badblocks_check", "pmem_do_read"},
-	Telling: []string{"blockdev/pmem/pread-long-range"},
-	Moves: []Move{
+	ID:        "badblocks_sorted",
+	Commit:    "aa511ff8218b",
+	Subject:   "badblocks: switch to the improved badblock handling code",
+	Since:     "v6.8",
+	Effect:    "a block of a long range that was listed as bad is bad to who reads it, where it was read as if it were good",
+	CallPath:  []string{"badblocks_set", "badblocks_check", "pmem_do_read"},
+	Scenarios: []string{"blockdev/pmem/pread-long-range"},
+	Witnesses: []Move{
 		{Scenarios: "blockdev/pmem/pread-long-range", Witness: "log", After: "Buffer I/O error on dev pmem(nfit,ext4), logical block *, async page read"},
 	},
 }

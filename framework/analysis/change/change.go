@@ -34,27 +34,27 @@ type Change struct {
 	Until string `json:"until,omitempty"`
 	// Effect says in one sentence what user space sees of it.
 	Effect string `json:"effect"`
-	// Way are the kernel functions from where the poison is met to what user space is
+	// CallPath are the kernel functions from where the poison is met to what user space is
 	// told, in the order in which they are come by. Those that docs/catalogue.md or a
 	// comment here names are known; of a user's change none are.
-	Way []string `json:"-"`
-	// Telling are the scenarios that follow it, as globs of path.Match in which a *
+	CallPath []string `json:"-"`
+	// Scenarios are the scenarios that follow it, as globs of path.Match in which a *
 	// stands for a part of an id: those whose steps tell which side of it a
 	// kernel is on. A test holds them against the compiled suites.
-	Telling []string `json:"telling,omitempty"`
-	// ShownWith are configuration symbols without which user space can't see the
+	Scenarios []string `json:"telling,omitempty"`
+	// NeedsConfig are configuration symbols without which user space can't see the
 	// change, whether the kernel has it or not.
-	ShownWith []string `json:"shown_with,omitempty"`
-	// Shows are what steps show of it that do not follow it.
-	Shows []Show `json:"shows,omitempty"`
-	// Moves are the witnesses that it changes, beside those steps.
-	Moves []Move `json:"moves,omitempty"`
+	NeedsConfig []string `json:"shown_with,omitempty"`
+	// Steps are what steps show of it that do not follow it.
+	Steps []Show `json:"shows,omitempty"`
+	// Witnesses are the witnesses that it changes, beside those steps.
+	Witnesses []Move `json:"moves,omitempty"`
 }
 
 // Move says what a change makes of a witness. What no move says, the change
 // does not explain.
 type Move struct {
-	// Scenarios is a glob of scenario ids, as in Change.Telling; empty takes all.
+	// Scenarios is a glob of scenario ids, as in Change.Scenarios; empty takes all.
 	Scenarios string `json:"scenarios,omitempty"`
 	// Witness is the witness's name (observe.Cell.Witnesses), in which a * stands
 	// for anything.

@@ -85,7 +85,7 @@ func TestMove(t *testing.T) {
 }
 
 func TestTells(t *testing.T) {
-	c := Change{Telling: []string{"mce/*/corrupt-pfn", "dax/*/second-process"}}
+	c := Change{Scenarios: []string{"mce/*/corrupt-pfn", "dax/*/second-process"}}
 	for id, want := range map[string]bool{"dax/xfs/second-process": true, "mce/ext4/corrupt-pfn": true, "mce/ext4/corrupt-pfn-early": false, "dax/ext4/pread": false} {
 		if c.Tells(id) != want {
 			t.Errorf("%s: %t", id, !want)
@@ -99,22 +99,22 @@ func TestAll(t *testing.T) {
 	symbol, function := regexp.MustCompile(`^[A-Z0-9_]+$`), regexp.MustCompile(`^[a-z0-9_]+$`)
 	seen := map[string]bool{}
 	for _, c := range All() {
-		if c.ID == "" || seen[c.ID] || !commit.MatchString(c.Commit) || !release.MatchString(c.Since) || c.Subject == "" || c.Effect == "" || len(c.Telling) == 0 || len(c.Way) == 0 {
+		if c.ID == "" || seen[c.ID] || !commit.MatchString(c.Commit) || !release.MatchString(c.Since) || c.Subject == "" || c.Effect == "" || len(c.Scenarios) == 0 || len(c.CallPath) == 0 {
 			t.Errorf("%+v", c)
 		}
 		seen[c.ID] = true
-		for _, s := range c.ShownWith {
+		for _, s := range c.NeedsConfig {
 			if !symbol.MatchString(s) || strings.HasPrefix(s, "CONFIG_") {
 				t.Errorf("%s: %q", c.ID, s)
 			}
 		}
-		for _, f := range c.Way {
+		for _, f := range c.CallPath {
 			if !function.MatchString(f) {
 				t.Errorf("%s: %q is no function", c.ID, f)
 			}
 		}
-		globs := slices.Clone(c.Telling)
-		for _, m := range c.Moves {
+		globs := slices.Clone(c.Scenarios)
+		for _, m := range c.Witnesses {
 			if m.Witness == "" || m.Before == m.After {
 				t.Errorf("%s moves nothing: %+v", c.ID, m)
 			}

@@ -4,14 +4,14 @@ package change
 // no signal for it. The same series lets copy_from_user return what it did not copy:
 // before, it returned that nothing was left.
 var CopyFromUserQuiet = Change{
-	ID:      "copy_from_user_quiet",
-	Commit:  "a6e3cf70b772",
-	Subject: "x86/mce: Change to not send SIGBUS error during copy from user",
-	Since:   "v5.16",
-	Effect:  "a system call that meets poison as it copies its argument from user space fails with EFAULT and sends no SIGBUS",
-	Way:     []string{"do_machine_check", "queue_task_work"},
-	Telling: []string{"mce/anon/write", "mce/anon/ioctl", "mce/anon/futex"},
-	Moves: []Move{
+	ID:        "copy_from_user_quiet",
+	Commit:    "a6e3cf70b772",
+	Subject:   "x86/mce: Change to not send SIGBUS error during copy from user",
+	Since:     "v5.16",
+	Effect:    "a system call that meets poison as it copies its argument from user space fails with EFAULT and sends no SIGBUS",
+	CallPath:  []string{"do_machine_check", "queue_task_work"},
+	Scenarios: []string{"mce/anon/write", "mce/anon/ioctl", "mce/anon/futex"},
+	Witnesses: []Move{
 		{Scenarios: "mce/anon/write", Witness: "log", Before: "Memory failure: N: Sending SIGBUS to victim due to hardware memory corruption"},
 		{Scenarios: "mce/anon/ioctl", Witness: "log", Before: "Memory failure: N: Sending SIGBUS to victim due to hardware memory corruption"},
 		{Scenarios: "mce/anon/futex", Witness: "log", Before: "Memory failure: N: Sending SIGBUS to victim due to hardware memory corruption"},

@@ -7,8 +7,8 @@ var CopyUserHighpageMC = Change{
 	Subject: "mm, hwpoison: try to recover from copy-on write faults",
 	Since:   "v6.2",
 	// The review of 5.15.120-rc1 (2023-07-03). 6.1.192 has it too, and since when is not known.
-	Stable:  []string{"5.15.120"},
-	Effect:  "poison that the kernel consumes while it copies a page for a store ends in SIGBUS BUS_MCEERR_AR, where it ended in a panic",
-	Way:     []string{"wp_page_copy", "copy_mc_user_highpage", "do_sigbus"},
-	Telling: []string{"mce/anon/cow", "mce/pagecache-*/cow"},
+	Stable:    []string{"5.15.120"},
+	Effect:    "poison that the kernel consumes while it copies a page for a store ends in SIGBUS BUS_MCEERR_AR, where it ended in a panic",
+	CallPath:  []string{"wp_page_copy", "copy_mc_user_highpage", "do_sigbus"},
+	Scenarios: []string{"mce/anon/cow", "mce/pagecache-*/cow"},
 }

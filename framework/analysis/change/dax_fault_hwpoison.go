@@ -2,13 +2,13 @@ package change
 
 // DaxFaultHWPoison is the change that Faultline was born from.
 var DaxFaultHWPoison = Change{
-	ID:      "dax_fault_hwpoison",
-	Commit:  "1ea7ca1b0901",
-	Subject: "dax: enable dax fault handler to report VM_FAULT_HWPOISON",
-	Since:   "v6.5",
-	Effect:  "a DAX page fault on known poison ends in SIGBUS BUS_MCEERR_AR with si_addr_lsb, where it ended in BUS_ADRERR",
-	Way:     []string{"__pmem_direct_access", "dax_fault_iter", "dax_fault_return", "vmf_error", "do_sigbus"},
-	Telling: []string{
+	ID:       "dax_fault_hwpoison",
+	Commit:   "1ea7ca1b0901",
+	Subject:  "dax: enable dax fault handler to report VM_FAULT_HWPOISON",
+	Since:    "v6.5",
+	Effect:   "a DAX page fault on known poison ends in SIGBUS BUS_MCEERR_AR with si_addr_lsb, where it ended in BUS_ADRERR",
+	CallPath: []string{"__pmem_direct_access", "dax_fault_iter", "dax_fault_return", "vmf_error", "do_sigbus"},
+	Scenarios: []string{
 		"dax/*/shared-read", "dax/*/shared-write", "dax/*/private-read", "dax/*/private-cow", "dax/*/sync-write", "dax/*/mkwrite",
 		"dax/*/fork-child", "dax/*/ifetch", "dax/*/shared-read-twice", "dax/*/huge-bad", "dax/*/second-process", "dax/ext4/huge-unwritten-write", "dax/ext4/unwritten-write-twice",
 		"dax/*/populate-*", "dax/*/map-populate", "dax/*/one-sector",
@@ -19,8 +19,8 @@ var DaxFaultHWPoison = Change{
 		"mce/*/srar-other-early", "mce/*/srao-early", "mce/*/srao-late", "mce/*/srao-in-guest", "mce/*/ucna", "mce/*/ucna-simulated",
 	},
 	// do_sigbus in arch/x86/mm/fault.c knows VM_FAULT_HWPOISON only with it.
-	ShownWith: []string{"MEMORY_FAILURE"},
-	Moves: []Move{
+	NeedsConfig: []string{"MEMORY_FAILURE"},
+	Witnesses: []Move{
 		{Scenarios: "dax/*/*", Witness: "log", After: "MCE: Killing * due to hardware memory corruption fault at N"}, // do_sigbus
 		{Scenarios: "dax/writecache", Witness: "log", After: "device-mapper: table: *: writecache: Unable to map persistent memory for cache (-EHWPOISON)"},
 		{Scenarios: "mce/*/*", Witness: "log", After: "MCE: Killing * due to hardware memory corruption fault at N"},

@@ -2,14 +2,14 @@ package change
 
 // HugetlbGigantic has memory_failure() handle huge pages of more than PMD_SIZE.
 var HugetlbGigantic = Change{
-	ID:      "hugetlb_gigantic",
-	Commit:  "6f4614886baa",
-	Subject: "mm, hwpoison: enable memory error handling on 1GB hugepage",
-	Since:   "v6.0",
-	Effect:  "a page of 1 GiB that is poisoned is taken from who has it mapped, and a load is told; it was left as it is",
-	Way:     []string{"memory_failure", "hwpoison_user_mappings", "hugetlb_fault"},
-	Telling: []string{"ram/hugetlb/gigantic"},
-	Moves: []Move{
+	ID:        "hugetlb_gigantic",
+	Commit:    "6f4614886baa",
+	Subject:   "mm, hwpoison: enable memory error handling on 1GB hugepage",
+	Since:     "v6.0",
+	Effect:    "a page of 1 GiB that is poisoned is taken from who has it mapped, and a load is told; it was left as it is",
+	CallPath:  []string{"memory_failure", "hwpoison_user_mappings", "hugetlb_fault"},
+	Scenarios: []string{"ram/hugetlb/gigantic"},
+	Witnesses: []Move{
 		{Scenarios: "ram/hugetlb/gigantic", Witness: "log", Before: "Memory failure: N: recovery action for non-pmd-sized huge page: Ignored"},
 		{Scenarios: "ram/hugetlb/gigantic", Witness: "log", After: "MCE: Killing * due to hardware memory corruption fault at N"}, // do_sigbus
 	},

@@ -7,11 +7,11 @@ var HugetlbKeepsErrorPage = Change{
 	Subject: "hugetlbfs: don't delete error page from pagecache",
 	Since:   "v6.1",
 	// The review of 5.15.80-rc1 (2022-11-23), by when it was upstream: before v6.1.
-	Stable:  []string{"5.15.80"},
-	Effect:  "a poisoned page of a hugetlbfs file stays poison to who maps or reads the file later, where it was a page of zeros",
-	Way:     []string{"me_huge_page", "hugetlbfs_error_remove_page", "hugetlb_fault"},
-	Telling: []string{"ram/hugetlbfs/second-mapping", "ram/hugetlbfs/read"},
-	Moves: []Move{
+	Stable:    []string{"5.15.80"},
+	Effect:    "a poisoned page of a hugetlbfs file stays poison to who maps or reads the file later, where it was a page of zeros",
+	CallPath:  []string{"me_huge_page", "hugetlbfs_error_remove_page", "hugetlb_fault"},
+	Scenarios: []string{"ram/hugetlbfs/second-mapping", "ram/hugetlbfs/read"},
+	Witnesses: []Move{
 		{Scenarios: "ram/hugetlbfs/second-mapping", Witness: "log", After: "MCE: Killing * due to hardware memory corruption fault at N"}, // do_sigbus
 	},
 }

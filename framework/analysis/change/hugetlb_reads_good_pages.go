@@ -2,11 +2,11 @@ package change
 
 // HugetlbReadsGoodPages reads what is good of a huge page.
 var HugetlbReadsGoodPages = Change{
-	ID:      "hugetlb_reads_good_pages",
-	Commit:  "38c1ddbde6c6",
-	Subject: "hugetlbfs: improve read HWPOISON hugepage",
-	Since:   "v6.6",
-	Effect:  "read(2) of a poisoned page of a hugetlbfs file gives the bytes before the bad 4 KiB, where it failed with EIO",
-	Way:     []string{"hugetlbfs_read_iter", "adjust_range_hwpoison"},
-	Telling: []string{"ram/hugetlbfs/read"},
+	ID:        "hugetlb_reads_good_pages",
+	Commit:    "38c1ddbde6c6",
+	Subject:   "hugetlbfs: improve read HWPOISON hugepage",
+	Since:     "v6.6",
+	Effect:    "read(2) of a poisoned page of a hugetlbfs file gives the bytes before the bad 4 KiB, where it failed with EIO",
+	CallPath:  []string{"hugetlbfs_read_iter", "adjust_range_hwpoison"},
+	Scenarios: []string{"ram/hugetlbfs/read"},
 }

@@ -9,6 +9,6 @@ var MadvisePopulateReturns = Change{
 	Effect:  "madvise(MADV_POPULATE_READ) over a block that can't be read fails with EFAULT, where it did not return",
 	// The fault gives up the mmap lock to read the page and asks for another try. Before
 	// the change, each try began with a new fault, and so with reading the page again.
-	Way:     []string{"madvise_populate", "faultin_page_range", "filemap_fault"},
-	Telling: []string{"pagecache/*/populate-read"},
+	CallPath:  []string{"madvise_populate", "faultin_page_range", "filemap_fault"},
+	Scenarios: []string{"pagecache/*/populate-read"},
 }

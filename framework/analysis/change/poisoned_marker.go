@@ -2,14 +2,14 @@ package change
 
 // PoisonedMarker makes poison of memory that could not be read back from a swap device.
 var PoisonedMarker = Change{
-	ID:      "poisoned_marker",
-	Commit:  "af19487f00f3",
-	Subject: "mm: make PTE_MARKER_SWAPIN_ERROR more general",
-	Since:   "v6.6",
-	Effect:  "memory that swapoff(2) could not read back ends an access in SIGBUS BUS_MCEERR_AR, where it ended in BUS_ADRERR",
-	Way:     []string{"unuse_pte", "do_swap_page", "handle_pte_marker", "do_sigbus"},
-	Telling: []string{"ram/swap/bad-block-swapoff"},
-	Moves: []Move{
+	ID:        "poisoned_marker",
+	Commit:    "af19487f00f3",
+	Subject:   "mm: make PTE_MARKER_SWAPIN_ERROR more general",
+	Since:     "v6.6",
+	Effect:    "memory that swapoff(2) could not read back ends an access in SIGBUS BUS_MCEERR_AR, where it ended in BUS_ADRERR",
+	CallPath:  []string{"unuse_pte", "do_swap_page", "handle_pte_marker", "do_sigbus"},
+	Scenarios: []string{"ram/swap/bad-block-swapoff"},
+	Witnesses: []Move{
 		{Scenarios: "ram/swap/bad-block-swapoff", Witness: "log", After: "MCE: Killing * due to hardware memory corruption fault at N"}, // do_sigbus
 	},
 }

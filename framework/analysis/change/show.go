@@ -5,7 +5,7 @@ import "slices"
 // Show says what steps show without a change and with it, where no scenario
 // follows the change: it is how a user declares one that Faultline does not know.
 type Show struct {
-	// Scenarios is a glob of scenario ids, as in Change.Telling.
+	// Scenarios is a glob of scenario ids, as in Change.Scenarios.
 	Scenarios string `json:"scenarios"`
 	// Step is which step of the scenario it is, from 1; 0 takes every step that
 	// shows Before or After.
@@ -18,8 +18,8 @@ type Show struct {
 
 // globs are all that a change says of scenarios.
 func (c Change) globs() []string {
-	globs := slices.Clone(c.Telling)
-	for _, s := range c.Shows {
+	globs := slices.Clone(c.Scenarios)
+	for _, s := range c.Steps {
 		globs = append(globs, s.Scenarios)
 	}
 	return globs

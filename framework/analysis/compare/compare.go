@@ -206,7 +206,7 @@ func newPair(a, b Side, kernelA, kernelB results.Kernel, declared change.List, a
 			continue // neither did it: another kernel's, or another shard's
 		}
 		if why, rig := apart(a, b, id, x, y, inA, inB, anyAccel); why != "" {
-			moved := inA && inB && judge.Comparable(x) && y.Verdict == observe.NotDoable
+			moved := inA && inB && judge.Comparable(x) && y.Verdict == observe.Skipped
 			out.Left = append(out.Left, Left{Scenario: id, Why: why, Rig: rig, Moved: moved})
 			continue
 		}
@@ -344,7 +344,7 @@ func apart(a, b Side, id string, x, y observe.Cell, inA, inB, anyAccel bool) (wh
 		case !s.in:
 			return "not in " + s.name, false
 		case !judge.Comparable(s.cell):
-			return fmt.Sprintf("%s in %s: %s", matrix.VerdictWords(s.cell.Verdict), s.name, s.cell.Message), s.cell.Verdict == observe.Rig
+			return fmt.Sprintf("%s in %s: %s", matrix.VerdictWords(s.cell.Verdict), s.name, s.cell.Message), s.cell.Verdict == observe.Infra
 		}
 	}
 	why = OtherAccel(x, y, anyAccel)

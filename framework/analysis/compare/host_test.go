@@ -137,7 +137,7 @@ func TestAgainstABaseline(t *testing.T) {
 		"another accelerator": {with(accel("kvm")), with(accel("tcg")), 3, "14 of 15 scenarios could not be compared."},
 		"not doable any more": {demo.Run(), with(func(_ *results.Run, c *observe.Cell) {
 			if c.Scenario != "syscalls/pmem/read" {
-				c.Verdict, c.Message, c.Steps = observe.NotDoable, "the kernel lacks CONFIG_FS_DAX", nil
+				c.Verdict, c.Message, c.Steps = observe.Skipped, "the kernel lacks CONFIG_FS_DAX", nil
 			}
 		}), 1, "Observed in A only: dax/ext4/shared-read"},
 		"doable now":       {with(func(_ *results.Run, c *observe.Cell) { notDoable(c, "dax/ext4/pread") }), demo.Run(), 0, "Not compared: dax/ext4/pread: not doable in A"},
@@ -169,7 +169,7 @@ func TestAgainstABaseline(t *testing.T) {
 
 func notDoable(c *observe.Cell, scenario string) {
 	if c.Scenario == scenario {
-		c.Verdict, c.Message, c.Steps = observe.NotDoable, "the kernel lacks CONFIG_EXT4_FS", nil
+		c.Verdict, c.Message, c.Steps = observe.Skipped, "the kernel lacks CONFIG_EXT4_FS", nil
 	}
 }
 

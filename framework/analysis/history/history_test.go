@@ -203,7 +203,7 @@ func TestGaps(t *testing.T) {
 		}
 		return -1, -1
 	}
-	set("6.1.192", observe.NotDoable, "the kernel lacks CONFIG_FS_DAX")
+	set("6.1.192", observe.Skipped, "the kernel lacks CONFIG_FS_DAX")
 	h := of(t, run)
 	if from, to := flipOf(h); from != 0 || to != 2 {
 		t.Errorf("flipped between %d and %d", from, to)
@@ -212,7 +212,7 @@ func TestGaps(t *testing.T) {
 	if diff := cmp.Diff(want, h.Gaps); diff != "" || h.ExitCode() != 0 {
 		t.Error(diff, h.ExitCode())
 	}
-	set("6.12.117", observe.Rig, "QEMU ended")
+	set("6.12.117", observe.Infra, "QEMU ended")
 	h = of(t, run)
 	want = append(want, history.Gap{Kernel: 2, Why: "rig failed: QEMU ended", Rig: true, Scenarios: []string{id}})
 	if diff := cmp.Diff(want, h.Gaps); diff != "" || h.ExitCode() != 3 {
@@ -222,7 +222,7 @@ func TestGaps(t *testing.T) {
 		t.Errorf("flipped between %d and %d", from, to)
 	}
 	// Nothing observed it before: no flip, and no gap where it was observed.
-	set("5.10.262", observe.Rig, "QEMU ended")
+	set("5.10.262", observe.Infra, "QEMU ended")
 	h = of(t, run)
 	if from, to := flipOf(h); from != -1 || to != -1 {
 		t.Errorf("flipped between %d and %d", from, to)
@@ -285,7 +285,7 @@ func TestFlip(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 	// A change that a user declares explains it.
-	run.Changes = change.List{{ID: "mine", Moves: []change.Move{{Scenarios: id, Witness: "badblocks", Before: "32 8", After: "40 8"}}}}
+	run.Changes = change.List{{ID: "mine", Witnesses: []change.Move{{Scenarios: id, Witness: "badblocks", Before: "32 8", After: "40 8"}}}}
 	if h := of(t, run); h.ExitCode() != 0 || h.Moves[len(h.Moves)-1].Change != "mine" && h.Moves[0].Change != "mine" {
 		t.Error(show(h))
 	}

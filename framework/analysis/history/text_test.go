@@ -12,7 +12,7 @@ import (
 
 func TestWrite(t *testing.T) {
 	run := kernels("-5.10.262", "-6.1.192", "6.12.117", "next\x1b[2J")
-	*cell(run, "dax/ext4/shared-read", "6.1.192") = observe.Cell{Scenario: "dax/ext4/shared-read", Kernel: "linux 6.1.192", Accel: "tcg", Verdict: observe.Rig, Message: "QEMU ended"}
+	*cell(run, "dax/ext4/shared-read", "6.1.192") = observe.Cell{Scenario: "dax/ext4/shared-read", Kernel: "linux 6.1.192", Accel: "tcg", Verdict: observe.Infra, Message: "QEMU ended"}
 	h := of(t, run)
 	var b strings.Builder
 	if err := h.Write(&b); err != nil {

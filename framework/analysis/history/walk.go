@@ -101,7 +101,7 @@ func (w *walk) unobserved(at int, id string, c observe.Cell, ok bool) (why strin
 	case !ok:
 		return "not in " + w.h.Kernels[at].Label, false
 	case !judge.Comparable(c):
-		return fmt.Sprintf("%s: %s", matrix.VerdictWords(c.Verdict), c.Message), c.Verdict == observe.Rig
+		return fmt.Sprintf("%s: %s", matrix.VerdictWords(c.Verdict), c.Message), c.Verdict == observe.Infra
 	}
 	return "", false
 }

@@ -27,7 +27,7 @@ func declared(c observe.Cell, known change.List) observe.Cell {
 	was := len(unmet(c.Steps))
 	steps, other := asked(c.Steps)
 	for _, k := range known {
-		for _, s := range k.Shows {
+		for _, s := range k.Steps {
 			if change.Matches(s.Scenarios, c.Scenario) && declare(steps, k.ID, s) {
 				other = true
 			}

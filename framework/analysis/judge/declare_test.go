@@ -18,7 +18,7 @@ const (
 )
 
 func declares(shows ...change.Show) change.List {
-	return change.List{{ID: mine, Subject: "x: y", Effect: "z", Shows: shows}}
+	return change.List{{ID: mine, Subject: "x: y", Effect: "z", Steps: shows}}
 }
 
 func show(step int, before, after string) change.Show {
@@ -86,7 +86,7 @@ func TestDeclare(t *testing.T) {
 		{"neither side of a known change, a side of this one", declares(show(0, long, "EIO")), cell("k", s1, daxNeither), []string{"expected ", "my_change after, instead of dax_fault_hwpoison neither"}},
 		{"neither side of either", declares(show(0, long, "ENXIO")), cell("k", s1, daxNeither),
 			[]string{"unexpected step 1 (victim: load) expected SIGBUS BUS_MCEERR_AR lsb=12 (without my_change) or ENXIO (with it), saw EIO", "my_change neither, instead of dax_fault_hwpoison neither"}},
-		{"the first of two", append(declares(show(0, short, long)), change.Change{ID: "second", Shows: []change.Show{show(0, long, "EIO")}}), cell("k", s1, always(mceerr())),
+		{"the first of two", append(declares(show(0, short, long)), change.Change{ID: "second", Steps: []change.Show{show(0, long, "EIO")}}), cell("k", s1, always(mceerr())),
 			[]string{"expected ", "my_change after, instead of  both"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -120,7 +120,7 @@ func TestJudgeDeclared(t *testing.T) {
 	other := "dax/xfs/shared-read"
 	plain := func(k, s string, o observe.Outcome) observe.Cell { return cell(k, s, always(o)) }
 	list := declares(show(0, short, long))
-	list[0].Moves = []change.Move{{Scenarios: "dax/*/shared-read", Witness: "log", After: "MCE: Killing * at N"}}
+	list[0].Witnesses = []change.Move{{Scenarios: "dax/*/shared-read", Witness: "log", After: "MCE: Killing * at N"}}
 	by := " by " + mine
 	for _, tc := range []struct {
 		name   string
@@ -147,7 +147,7 @@ func TestJudgeDeclared(t *testing.T) {
 			[]string{"unexplained_difference a,b : " + s1 + " differs between a and b, and no known change says why: step 1 (victim: load) signals[0].thread: none / second"}, newer},
 		{"its witness", list, []observe.Cell{saw(plain("a", s1, adrerr()), "log", observe.NothingAboutPoison), saw(plain("b", s1, mceerr()), "log", "MCE: Killing victim at N")}, []string{"has my_change (seen in 1 scenario)"},
 			[]string{"signals[0].code BUS_ADRERR -> BUS_MCEERR_AR" + by, "signals[0].lsb 0 -> 12" + by, "witness:log no such line -> MCE: Killing victim at N" + by}, nil, newer},
-		{"a witness that a known change moves too", append(slices.Clone(list), change.Change{ID: "second", Moves: list[0].Moves}),
+		{"a witness that a known change moves too", append(slices.Clone(list), change.Change{ID: "second", Witnesses: list[0].Witnesses}),
 			[]observe.Cell{saw(plain("a", s1, adrerr()), "log", observe.NothingAboutPoison), saw(plain("b", s1, mceerr()), "log", killing)}, []string{"has my_change (seen in 1 scenario)"},
 			[]string{"signals[0].code BUS_ADRERR -> BUS_MCEERR_AR" + by, "signals[0].lsb 0 -> 12" + by, "witness:log no such line -> " + killing + by}, nil, newer},
 		{"lost", list, []observe.Cell{plain("a", s1, mceerr()), plain("b", s1, adrerr())}, []string{"lacks my_change (seen in 1 scenario)"},

@@ -36,7 +36,7 @@ func TestUncompared(t *testing.T) {
 				case 'k':
 					one.Accel = "kvm"
 				case '-':
-					one.Verdict = observe.NotDoable
+					one.Verdict = observe.Skipped
 				}
 				cells = append(cells, one)
 			}

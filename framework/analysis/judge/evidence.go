@@ -38,7 +38,7 @@ func contradicted(c observe.Cell, id string, known change.List) bool {
 	if err != nil {
 		return false
 	}
-	for _, m := range k.Moves {
+	for _, m := range k.Witnesses {
 		for name, value := range c.Witnesses {
 			values := []string{value}
 			if name == observe.WitnessLog {

@@ -166,7 +166,7 @@ func (e explainer) witness(d *Difference) {
 		return v
 	}
 	for _, c := range e.declaredFirst() {
-		for _, m := range c.Moves {
+		for _, m := range c.Witnesses {
 			if !m.Takes(d.Scenario, name) {
 				continue
 			}
@@ -187,7 +187,7 @@ func (e explainer) witness(d *Difference) {
 func (e explainer) declaredFirst() change.List {
 	order := slices.Clone(e.known)
 	slices.SortStableFunc(order, func(a, b change.Change) int {
-		return min(len(b.Shows), 1) - min(len(a.Shows), 1)
+		return min(len(b.Steps), 1) - min(len(a.Steps), 1)
 	})
 	return order
 }
@@ -228,7 +228,7 @@ func (e explainer) hidden(d *Difference) string {
 // without the symbol.
 func (e explainer) makes(symbol, scenario, line string) bool {
 	for _, c := range e.known {
-		if slices.Contains(c.ShownWith, symbol) && slices.ContainsFunc(c.Moves, func(m change.Move) bool {
+		if slices.Contains(c.NeedsConfig, symbol) && slices.ContainsFunc(c.Witnesses, func(m change.Move) bool {
 			return m.Takes(scenario, observe.WitnessLog) && m.After != "" && m.To(line)
 		}) {
 			return true

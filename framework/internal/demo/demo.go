@@ -174,10 +174,10 @@ func Troubled() results.Run {
 	quiet.Witnesses[observe.WitnessSplats], quiet.Witnesses[observe.WitnessTaint] = observe.NoSplats, "none"
 	run.Kernels[1].Splats, run.Kernels[1].Taint = []string{"WARNING in acpi_init"}, "W"
 	rig := cell("dax/xfs/pread", NewName)
-	*rig = observe.Cell{Scenario: rig.Scenario, Kernel: rig.Kernel, Accel: "tcg", Verdict: observe.Rig, Started: rig.Started, Millis: 30000,
+	*rig = observe.Cell{Scenario: rig.Scenario, Kernel: rig.Kernel, Accel: "tcg", Verdict: observe.Infra, Started: rig.Started, Millis: 30000,
 		Message: "the guest gave no answer within 30s", ConsoleTail: "\x1b[0;32m[    2.1] systemd-free\x1b[0m\r\n</script><script>alert(1)</script>\r\nwatchdog: BUG: soft lockup"}
 	nd := cell("dax/xfs/unwritten-write", OldName)
-	*nd = observe.Cell{Scenario: nd.Scenario, Kernel: nd.Kernel, Accel: "tcg", Verdict: observe.NotDoable, Message: "the kernel lacks CONFIG_XFS_FS", Started: nd.Started}
+	*nd = observe.Cell{Scenario: nd.Scenario, Kernel: nd.Kernel, Accel: "tcg", Verdict: observe.Skipped, Message: "the kernel lacks CONFIG_XFS_FS", Started: nd.Started}
 	hostile := cell("syscalls/pmem/read", NewName)
 	hostile.Steps[0].Outcome.Note = `<img src=x onerror=alert(1)>"'` + "\x1b]0;owned\x07"
 	hostile.Steps[0].Outcome.Errno = ""

@@ -28,8 +28,8 @@ func Every() map[string]results.Run {
 			*c = observe.Cell{Scenario: c.Scenario, Kernel: c.Kernel, Accel: c.Accel, Verdict: v, Message: message, Started: c.Started}
 		}
 	}
-	made("rig", verdict("dax/ext4/pread", observe.Rig, "the guest gave no answer within 30s"))
-	made("not doable", verdict("dax/ext4/pread", observe.NotDoable, "the kernel lacks CONFIG_EXT4_FS"))
+	made("rig", verdict("dax/ext4/pread", observe.Infra, "the guest gave no answer within 30s"))
+	made("not doable", verdict("dax/ext4/pread", observe.Skipped, "the kernel lacks CONFIG_EXT4_FS"))
 	made("unexpected", func(run *results.Run) {
 		c := cellOf(run, "dax/ext4/pread", NewName)
 		c.Verdict, c.Message = observe.Unexpected, "expected EIO, saw ok 4096"
@@ -69,7 +69,7 @@ func Every() map[string]results.Run {
 	made("rig, once of twice", func(run *results.Run) {
 		again := *cellOf(run, "dax/ext4/pread", OldName)
 		cellOf(run, "dax/ext4/pread", OldName).Attempt = 1
-		again.Attempt, again.Verdict, again.Steps, again.Message = 2, observe.Rig, nil, "QEMU ended"
+		again.Attempt, again.Verdict, again.Steps, again.Message = 2, observe.Infra, nil, "QEMU ended"
 		run.Cells = append(run.Cells, again)
 	})
 	made("not compared", func(run *results.Run) {
@@ -87,7 +87,7 @@ func Every() map[string]results.Run {
 	made("no kernel boots", func(run *results.Run) {
 		for i := range run.Cells {
 			c := &run.Cells[i]
-			c.Verdict, c.Steps, c.Witnesses, c.Message = observe.Rig, nil, nil, "boot: the kernel panicked"
+			c.Verdict, c.Steps, c.Witnesses, c.Message = observe.Infra, nil, nil, "boot: the kernel panicked"
 		}
 	})
 	made("interrupted", func(run *results.Run) {

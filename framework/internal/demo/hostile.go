@@ -56,7 +56,7 @@ func Saying(text string) results.Run {
 		c.Kernel, c.Scenario = name(c.Kernel), id(c.Scenario)
 		c.KernelLog = strings.Split(text, "\n")
 		c.Witnesses = map[string]string{observe.WitnessLog: text, text: text}
-		if c.Verdict == observe.NotDoable || c.Verdict == observe.Rig {
+		if c.Verdict == observe.Skipped || c.Verdict == observe.Infra {
 			c.Message, c.ConsoleTail, c.Registers, c.Template = text, text, text, text
 			earlier := *c
 			c.Earlier = &earlier

@@ -47,7 +47,7 @@ func OpenKVM() error {
 // get. Auto is KVM where a guest has reached user space with it since this
 // machine started, for which one is booted the first time, and otherwise TCG;
 // why then says what is wrong with KVM.
-func (r *Rig) Accel(ctx context.Context, want string, k *kernels.Kernel) (a qemu.Accel, why string, err error) {
+func (r *Host) Accel(ctx context.Context, want string, k *kernels.Kernel) (a qemu.Accel, why string, err error) {
 	if lacksNeeds(k) != nil { // whatever runs it, it does not come far enough to tell
 		if a, why, err = r.KnownAccel(ctx, want); errors.Is(err, ErrNotTried) {
 			err = nil
@@ -68,7 +68,7 @@ var ErrNotTried = errors.New("no guest was started with KVM yet")
 
 // KnownAccel is Accel without a boot. Where nothing is known of KVM, auto is TCG
 // and the error is ErrNotTried.
-func (r *Rig) KnownAccel(ctx context.Context, want string) (_ qemu.Accel, why string, err error) {
+func (r *Host) KnownAccel(ctx context.Context, want string) (_ qemu.Accel, why string, err error) {
 	a, why, err := r.accel(ctx, want, func(context.Context) error { return ErrNotTried })
 	if errors.Is(err, ErrNotTried) {
 		a = qemu.TCG
@@ -111,14 +111,14 @@ const (
 	verdictFile = "verdict" // what is wrong with KVM; empty where nothing is
 )
 
-func (r *Rig) accel(ctx context.Context, want string, boot func(context.Context) error) (_ qemu.Accel, why string, err error) {
+func (r *Host) accel(ctx context.Context, want string, boot func(context.Context) error) (_ qemu.Accel, why string, err error) {
 	if want == string(qemu.TCG) {
 		return qemu.TCG, "", nil
 	}
 	open := OpenKVM()
 	if want == string(qemu.KVM) {
 		if open != nil {
-			return "", "", &Trouble{Kind: BrokenAccel, Doing: "use KVM", Kernel: "any guest", Err: open, Advice: kvmAdvice}
+			return "", "", &GuestError{Kind: BrokenAccel, Doing: "use KVM", Kernel: "any guest", Err: open, Hint: kvmAdvice}
 		}
 		return qemu.KVM, "", nil
 	}
@@ -136,7 +136,7 @@ func (r *Rig) accel(ctx context.Context, want string, boot func(context.Context)
 		verdict := ""
 		if err := boot(ctx); err != nil {
 			// Any other trouble may be the kernel's, so it is not kept.
-			var t *Trouble
+			var t *GuestError
 			if !errors.As(err, &t) || t.Kind != BrokenAccel {
 				return err
 			}
@@ -144,9 +144,9 @@ func (r *Rig) accel(ctx context.Context, want string, boot func(context.Context)
 		}
 		return os.WriteFile(filepath.Join(dir, verdictFile), []byte(verdict), 0o644)
 	})
-	var t *Trouble
+	var t *GuestError
 	switch {
-	case errors.As(err, &t) && t.Kind != Host:
+	case errors.As(err, &t) && t.Kind != HostFailed:
 		return qemu.TCG, t.bare(), nil
 	case err != nil:
 		return "", "", err
@@ -154,7 +154,7 @@ func (r *Rig) accel(ctx context.Context, want string, boot func(context.Context)
 	defer entry.Close()
 	verdict, err := os.ReadFile(filepath.Join(entry.Path, verdictFile))
 	if err != nil {
-		return "", "", &Trouble{Kind: Host, Doing: "read what is known of KVM", Err: err}
+		return "", "", &GuestError{Kind: HostFailed, Doing: "read what is known of KVM", Err: err}
 	}
 	if why = strings.TrimSpace(string(verdict)); why != "" {
 		return qemu.TCG, why, nil
@@ -163,8 +163,8 @@ func (r *Rig) accel(ctx context.Context, want string, boot func(context.Context)
 }
 
 // bare is the error without its advice.
-func (t *Trouble) bare() string {
+func (t *GuestError) bare() string {
 	b := *t
-	b.Advice = ""
+	b.Hint = ""
 	return strings.TrimPrefix(b.Error(), ": ")
 }

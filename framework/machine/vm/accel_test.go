@@ -50,7 +50,7 @@ func TestAccelIsTriedOnce(t *testing.T) {
 	}
 	c, err := cache.Open(t.TempDir())
 	must(t, err)
-	r := &Rig{Cache: c, QEMU: qemu.Binary{Version: "1"}}
+	r := &Host{Cache: c, QEMU: qemu.Binary{Version: "1"}}
 	tries := 0
 	ask := func(answer error) (qemu.Accel, string, error) {
 		return r.accel(t.Context(), "auto", func(context.Context) error { tries++; return answer })
@@ -63,13 +63,13 @@ func TestAccelIsTriedOnce(t *testing.T) {
 		t.Errorf("a kernel that no guest runs with: %s, %q, %v", a, why, err)
 	}
 	// A panic may be the kernel's fault: no verdict.
-	if a, why, err := ask(&Trouble{Kind: Panic, Kernel: "K"}); a != qemu.TCG || why == "" || err != nil {
+	if a, why, err := ask(&GuestError{Kind: Panic, Kernel: "K"}); a != qemu.TCG || why == "" || err != nil {
 		t.Errorf("after a panic: %s, %q, %v", a, why, err)
 	}
-	if _, _, err := ask(&Trouble{Kind: Host, Kernel: "K"}); err == nil {
+	if _, _, err := ask(&GuestError{Kind: HostFailed, Kernel: "K"}); err == nil {
 		t.Error("trouble with the host is no answer, yet there is no error")
 	}
-	broken := &Trouble{Kind: BrokenAccel, Kernel: "K", Err: errors.New("it stopped"), Advice: kvmAdvice}
+	broken := &GuestError{Kind: BrokenAccel, Kernel: "K", Err: errors.New("it stopped"), Hint: kvmAdvice}
 	for range 3 {
 		if a, why, err := ask(broken); a != qemu.TCG || why != "the accelerator does not run K: it stopped" || err != nil {
 			t.Errorf("%s, %q, %v", a, why, err)

@@ -147,6 +147,6 @@ func (a *agentPort) call(ctx context.Context, req *wire.Request) (*wire.Reply, e
 // the guest says what is no reply.
 var errPortLost = errors.New("the agent's port is lost")
 
-// ErrGuest is wrapped by the *Trouble of a request that the guest could not
+// ErrGuest is wrapped by the *GuestError of a request that the guest could not
 // carry out, for reasons of its own.
 var ErrGuest = errors.New("the guest could not do it")

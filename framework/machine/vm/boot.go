@@ -64,7 +64,7 @@ const (
 const agentPath = "/run/agent"
 
 // Boot starts a guest from nothing. Its disks and memory are its own.
-func (r *Rig) Boot(ctx context.Context, s Spec) (*Guest, error) {
+func (r *Host) Boot(ctx context.Context, s Spec) (*Guest, error) {
 	if err := lacksNeeds(s.Kernel); err != nil {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ func (r *Rig) Boot(ctx context.Context, s Spec) (*Guest, error) {
 	defer parts.close()
 	dir, err := os.MkdirTemp(r.dir, "guest-")
 	if err != nil {
-		return nil, &Trouble{Kind: Host, Doing: "boot", Kernel: s.Kernel.Name, Err: err}
+		return nil, &GuestError{Kind: HostFailed, Doing: "boot", Kernel: s.Kernel.Name, Err: err}
 	}
 	m, err := parts.machine(ctx, s, dir, false)
 	if err != nil {
@@ -95,7 +95,7 @@ const dryMemory = "GUEST_MEMORY_FILE"
 
 // DryRun is the command that Boot would start, quoted for a shell. What exists
 // only while a guest runs (sockets, keys, its memory file) has a name that says so.
-func (r *Rig) DryRun(ctx context.Context, s Spec) (string, error) {
+func (r *Host) DryRun(ctx context.Context, s Spec) (string, error) {
 	parts, err := r.prepare(ctx, s.Kernel)
 	if err != nil {
 		return "", err
@@ -120,7 +120,7 @@ func (r *Rig) DryRun(ctx context.Context, s Spec) (string, error) {
 // Script is a shell script that boots the guest as Boot does, with its console
 // on the terminal: to look at a boot, or to take it elsewhere. Nobody pushes an
 // agent there, so PID 1 says what it misses and powers off.
-func (r *Rig) Script(ctx context.Context, s Spec) (string, error) {
+func (r *Host) Script(ctx context.Context, s Spec) (string, error) {
 	command, err := r.DryRun(ctx, s)
 	if err != nil {
 		return "", err
@@ -136,7 +136,7 @@ truncate -s %d "$memory"
 }
 
 // boot starts the machine and waits until its agent answers.
-func (r *Rig) boot(ctx context.Context, s Spec, m qemu.Machine, dir string) (_ *Guest, err error) {
+func (r *Host) boot(ctx context.Context, s Spec, m qemu.Machine, dir string) (_ *Guest, err error) {
 	_, priv, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		return nil, err
@@ -242,7 +242,7 @@ func (g *Guest) userSpace(ctx context.Context) error {
 				last, had = now, had+min(now.Sub(last), 4*accelPoll)
 			}
 			if accelBroken(had, starved(fmt.Sprint("/proc/", g.proc.PID()))) {
-				return &Trouble{Kind: BrokenAccel, Err: fmt.Errorf("%s opened, but no guest reached user space, and it had %v for it", g.spec.Accel, accelLimit)}
+				return &GuestError{Kind: BrokenAccel, Err: fmt.Errorf("%s opened, but no guest reached user space, and it had %v for it", g.spec.Accel, accelLimit)}
 			}
 		}
 	}
@@ -306,18 +306,18 @@ func (g *Guest) watch(ctx context.Context) (context.Context, context.CancelFunc)
 	}
 }
 
-// How much of the console a Trouble shows. A panic's own line is followed by
+// How much of the console a GuestError shows. A panic's own line is followed by
 // a call trace, which is longer in a guest that has run for a while.
 const tailLines, panicLines = 40, 120
 
-// trouble makes a *Trouble of an error that came while ctx, from watch, was used.
+// trouble makes a *GuestError of an error that came while ctx, from watch, was used.
 func (g *Guest) trouble(ctx context.Context, doing string, err error) error {
-	var t *Trouble
+	var t *GuestError
 	if errors.As(err, &t) && t.Kernel != "" {
 		return err
 	}
 	if t == nil {
-		t = &Trouble{Kind: Refused, Err: err}
+		t = &GuestError{Kind: Refused, Err: err}
 	}
 	t.Doing, t.Kernel = doing, g.spec.Kernel.Name
 	cause := context.Cause(ctx)
@@ -343,7 +343,7 @@ func (g *Guest) trouble(ctx context.Context, doing string, err error) error {
 	case errors.Is(cause, errEnded) || g.proc.Err() != nil:
 		t.Kind, t.Err = Exit, g.proc.Err()
 		if end := (*qemu.EndError)(nil); errors.As(t.Err, &end) && end.Signal == unix.SIGBUS && !end.Asked {
-			t.Kind, t.Err, t.Advice = Host, g.noPage(end), noPageAdvice
+			t.Kind, t.Err, t.Hint = HostFailed, g.noPage(end), noPageAdvice
 		}
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("%s: %w", doing, err)
@@ -355,13 +355,13 @@ func (g *Guest) trouble(ctx context.Context, doing string, err error) error {
 		t.Tail = g.proc.Console.Tail(panicLines)
 	}
 	if t.Kind == BrokenAccel {
-		t.Advice = kvmAdvice
+		t.Hint = kvmAdvice
 	}
 	if t.Kind == Panic || t.Kind == Hang || t.Restarted() {
 		t.Registers, t.Template = g.processors(), g.template
 	}
 	if t.Kind == Hang {
-		t.hungry(time.Since(g.Timings.Start), starved(fmt.Sprint("/proc/", g.proc.PID())))
+		t.setStarved(time.Since(g.Timings.Start), starved(fmt.Sprint("/proc/", g.proc.PID())))
 	}
 	return t
 }

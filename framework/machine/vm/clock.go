@@ -93,10 +93,10 @@ func (g *Guest) StoodStill(log []string) error {
 		if had >= s.For/2 {
 			continue
 		}
-		return &Trouble{
-			Kind: Host, Doing: "observe", Kernel: g.spec.Kernel.Name,
-			Err:    fmt.Errorf("its kernel complains (%s) that nothing went on for %v, of which it ran for %v: this machine stood still or was busy", s.Complaint, s.For, had.Round(10*time.Millisecond)),
-			Advice: "run again",
+		return &GuestError{
+			Kind: HostFailed, Doing: "observe", Kernel: g.spec.Kernel.Name,
+			Err:  fmt.Errorf("its kernel complains (%s) that nothing went on for %v, of which it ran for %v: this machine stood still or was busy", s.Complaint, s.For, had.Round(10*time.Millisecond)),
+			Hint: "run again",
 		}
 	}
 	return nil

@@ -55,7 +55,7 @@ func TestShare(t *testing.T) {
 // A watchdog is believed of a time in half of which the guest ran, and of no other.
 func TestBelieved(t *testing.T) {
 	begun := time.Now()
-	g := &Guest{spec: Spec{Kernel: &kernels.Kernel{Name: "K"}}, greeted: begun, Welcome: wire.Welcome{Uptime: 10}}
+	g := &Guest{spec: Spec{Kernel: &kernels.Kernel{Name: "K"}}, greeted: begun, Welcome: wire.HelloReply{Uptime: 10}}
 	// It runs for 40 s, stands still for 40 s, and has a third of a core from then on.
 	for at, ran := range map[int]int{0: 0, 40: 40, 80: 40, 200: 80} {
 		g.share.samples = append(g.share.samples, sample{begun.Add(time.Duration(at) * time.Second), time.Duration(ran) * time.Second})
@@ -85,7 +85,7 @@ func TestBelieved(t *testing.T) {
 			}
 			continue
 		}
-		t.Run(name, func(t *testing.T) { isTrouble(t, err, Host, c.says, "") })
+		t.Run(name, func(t *testing.T) { isTrouble(t, err, HostFailed, c.says, "") })
 	}
 }
 
@@ -111,5 +111,5 @@ func TestStoodStill(t *testing.T) {
 	if !strings.Contains(strings.Join(log, "\n"), "soft lockup") {
 		t.Fatalf("no watchdog complains: %q", log)
 	}
-	isTrouble(t, g.StoodStill(log), Host, "this machine stood still or was busy; run again", "")
+	isTrouble(t, g.StoodStill(log), HostFailed, "this machine stood still or was busy; run again", "")
 }

@@ -24,11 +24,11 @@ func newConsoleFile(path string) (*consoleFile, error) {
 		return &consoleFile{text: sanitize.NewEscaper(io.Discard, 0)}, nil
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, &Trouble{Kind: Host, Doing: "keep the console", Err: err}
+		return nil, &GuestError{Kind: HostFailed, Doing: "keep the console", Err: err}
 	}
 	f, err := os.Create(path)
 	if err != nil {
-		return nil, &Trouble{Kind: Host, Doing: "keep the console", Err: err}
+		return nil, &GuestError{Kind: HostFailed, Doing: "keep the console", Err: err}
 	}
 	return &consoleFile{f, sanitize.NewEscaper(f, maxConsole)}, nil
 }

@@ -17,9 +17,9 @@ import (
 	"github.com/faultline/faultline/internal/arch"
 )
 
-// Doors are the ways for a person into a guest. They lead from this machine only,
+// DebugEndpoints are the ways for a person into a guest. They lead from this machine only,
 // and are closed with the guest.
-type Doors struct {
+type DebugEndpoints struct {
 	// SSH is a command that opens a shell in the guest; a command behind it runs there.
 	SSH []string `json:"ssh"`
 	// QMP is a socket of QEMU's monitor, GDB that of its gdb stub, which stops the
@@ -33,18 +33,18 @@ type Doors struct {
 // Open opens a clone that was made with a Door. busybox, a static program of the
 // host, is the guest's shell. From then on nothing that is asked of the guest has
 // a limit, because a guest that is looked at stands still.
-func (g *Guest) Open(ctx context.Context, busybox string) (Doors, error) {
+func (g *Guest) Open(ctx context.Context, busybox string) (DebugEndpoints, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, callLimit, fmt.Errorf("not open within %v", callLimit))
 	defer cancel()
 	d, err := g.open(ctx, busybox)
 	if err != nil {
-		return Doors{}, g.trouble(ctx, "open it for a person", err)
+		return DebugEndpoints{}, g.trouble(ctx, "open it for a person", err)
 	}
 	g.visited = true
 	return d, nil
 }
 
-func (g *Guest) open(ctx context.Context, busybox string) (d Doors, err error) {
+func (g *Guest) open(ctx context.Context, busybox string) (d DebugEndpoints, err error) {
 	if !g.door {
 		return d, errors.New("it was made without a door")
 	}

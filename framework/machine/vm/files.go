@@ -47,7 +47,7 @@ func (g *Guest) makeFiles(ctx context.Context, d wire.Device) error {
 // mountQuietly mounts a disk with -o dax so that the file system does nothing by
 // itself later: writes no time at which a file was read, and, where it knows that
 // option (v5.13), has no thread look at ext4's block bitmaps ahead.
-func (g *Guest) mountQuietly(ctx context.Context, disk, dir, fs string) (mounted *wire.Called, err error) {
+func (g *Guest) mountQuietly(ctx context.Context, disk, dir, fs string) (mounted *wire.SyscallReply, err error) {
 	options := []string{"dax"}
 	if fs == "ext4" {
 		options = []string{"dax,no_prefetch_block_bitmaps", "dax"}

@@ -27,7 +27,7 @@ type Guest struct {
 	// Timings says when it reached which point.
 	Timings Timings
 	// Welcome is what the agent said of the kernel it runs on.
-	Welcome wire.Welcome
+	Welcome wire.HelloReply
 	// Devices are the pmem devices that a boot brings up.
 	Devices []wire.Device
 	// Mounted are the disks whose file systems are mounted, with -o dax, in MountDir.
@@ -95,10 +95,10 @@ func (g *Guest) start(ctx context.Context, bin qemu.Binary, m qemu.Machine) erro
 		console.Seen(text)
 	}
 	g.memory = filepath.Dir(m.RAM.Path)
-	g.proc, err = qemu.Start(ctx, bin, m, qemu.Options{Dir: g.dir, Console: console, Door: g.door, AtEnd: g.look})
+	g.proc, err = qemu.Start(ctx, bin, m, qemu.Options{Dir: g.dir, Console: console, Door: g.door, AtEnd: g.captureRegisters})
 	if err != nil {
 		g.console.Close()
-		t := &Trouble{Kind: Host, Doing: "start QEMU", Kernel: g.spec.Kernel.Name, Err: err, Tail: console.Tail(tailLines)}
+		t := &GuestError{Kind: HostFailed, Doing: "start QEMU", Kernel: g.spec.Kernel.Name, Err: err, Tail: console.Tail(tailLines)}
 		var end *qemu.EndError
 		switch {
 		case errors.As(err, &end):
@@ -109,7 +109,7 @@ func (g *Guest) start(ctx context.Context, bin qemu.Binary, m qemu.Machine) erro
 			t.Kind = Hang
 		}
 		if g.spec.Accel == qemu.KVM && strings.Contains(strings.ToLower(err.Error()), "kvm") {
-			t.Kind, t.Advice = BrokenAccel, kvmAdvice
+			t.Kind, t.Hint = BrokenAccel, kvmAdvice
 		}
 		return t
 	}
@@ -156,7 +156,7 @@ func (g *Guest) Send(req *wire.Request) *Pending {
 	return &Pending{guest: g, reply: reply, err: err}
 }
 
-// Wait waits for the reply. An error is a *Trouble (the guest panicked, did
+// Wait waits for the reply. An error is a *GuestError (the guest panicked, did
 // not answer, QEMU ended, the agent could not do it) or that of ctx.
 func (p *Pending) Wait(ctx context.Context) (*wire.Reply, error) {
 	ctx, cancel := p.guest.limited(ctx)

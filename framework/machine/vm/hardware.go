@@ -85,7 +85,7 @@ type parts struct {
 }
 
 // prepare makes or finds the parts.
-func (r *Rig) prepare(ctx context.Context, k *kernels.Kernel) (_ *parts, err error) {
+func (r *Host) prepare(ctx context.Context, k *kernels.Kernel) (_ *parts, err error) {
 	p := &parts{nvdimms: make([]*images.Pmem, len(nvdimmSpecs)), virtio: make([]*images.Pmem, len(virtioSpecs))}
 	defer func() {
 		if err != nil {
@@ -126,7 +126,7 @@ func (p *parts) close() {
 	}
 }
 
-func (r *Rig) initramfs(ctx context.Context, k *kernels.Kernel) (*images.Image, error) {
+func (r *Host) initramfs(ctx context.Context, k *kernels.Kernel) (*images.Image, error) {
 	load := func(names ...string) (list []images.ModuleFile, err error) {
 		seen := map[string]bool{}
 		for _, name := range names {
@@ -169,11 +169,11 @@ func (p *parts) machine(ctx context.Context, s Spec, dir string, share bool) (qe
 	}
 	ram, err := os.OpenFile(m.RAM.Path, os.O_CREATE|os.O_RDWR|os.O_EXCL, 0o600)
 	if err != nil {
-		return m, &Trouble{Kind: Host, Doing: "make the guest's memory", Err: err}
+		return m, &GuestError{Kind: HostFailed, Doing: "make the guest's memory", Err: err}
 	}
 	defer ram.Close()
 	if err := ram.Truncate(s.ram()); err != nil {
-		return m, &Trouble{Kind: Host, Doing: "make the guest's memory", Err: err}
+		return m, &GuestError{Kind: HostFailed, Doing: "make the guest's memory", Err: err}
 	}
 	// memmap= makes pmem of RAM, so what shall be on it must be in RAM from the start.
 	if err := images.CopySparseAt(ctx, ram, e820Addr, p.e820.Path); err != nil {

@@ -128,7 +128,7 @@ func (h *hunt) one(keep string) {
 	}
 	if err == nil {
 		if registers := g.processors(); impossible(registers) != 0 {
-			err = &Trouble{Kind: Refused, Doing: "hunt", Kernel: *huntKernel, Registers: registers, Err: fmt.Errorf("flags that can't be: %#x", impossible(registers))}
+			err = &GuestError{Kind: Refused, Doing: "hunt", Kernel: *huntKernel, Registers: registers, Err: fmt.Errorf("flags that can't be: %#x", impossible(registers))}
 		}
 	}
 	if err == nil || ctx.Err() != nil {
@@ -136,7 +136,7 @@ func (h *hunt) one(keep string) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var tr *Trouble
+	var tr *GuestError
 	if errors.As(err, &tr) && tr.Starved {
 		h.t.Logf("it does not count: %v", err)
 		must(h.t, os.RemoveAll(keep))

@@ -167,7 +167,7 @@ func (g *Guest) lacksPmem() bool { return len(g.spec.Kernel.Lacks("ACPI_NFIT", "
 func MountDir(disk string) string { return "/mnt/" + disk }
 
 // syscall makes a system call in the agent.
-func (g *Guest) syscall(ctx context.Context, name string, args ...wire.Arg) (*wire.Called, error) {
+func (g *Guest) syscall(ctx context.Context, name string, args ...wire.Arg) (*wire.SyscallReply, error) {
 	reply, err := g.agent.call(ctx, &wire.Request{Syscall: &wire.Syscall{Name: name, Args: args}})
 	if err != nil {
 		return nil, err

@@ -59,5 +59,5 @@ func lacksNeeds(k *kernels.Kernel) error {
 		return nil
 	}
 	set := "CONFIG_" + strings.Join(lacks, ", CONFIG_")
-	return &Trouble{Kind: Refused, Doing: "boot", Kernel: k.Name, Err: fmt.Errorf("no guest runs without %s", set), Advice: "build the kernel with them"}
+	return &GuestError{Kind: Refused, Doing: "boot", Kernel: k.Name, Err: fmt.Errorf("no guest runs without %s", set), Hint: "build the kernel with them"}
 }

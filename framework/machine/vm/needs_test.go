@@ -35,7 +35,7 @@ func TestLacks(t *testing.T) {
 	if lacks := Lacks(k); !slices.Equal(lacks, []string{"EPOLL", "VIRTIO_NET"}) {
 		t.Errorf("%v", lacks)
 	}
-	var trouble *Trouble
+	var trouble *GuestError
 	err := lacksNeeds(k)
 	if !errors.As(err, &trouble) || trouble.Kind != Refused || err.Error() != "boot: K: no guest runs without CONFIG_EPOLL, CONFIG_VIRTIO_NET; build the kernel with them" {
 		t.Error(err)

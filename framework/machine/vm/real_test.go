@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 
 // rig is a Rig with a TMPDIR of its own. When it is closed nothing may be left
 // there, and no process that knows of it.
-func rig(t *testing.T) *Rig {
+func rig(t *testing.T) *Host {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("boots real guests; -short leaves them out")
@@ -148,7 +148,7 @@ func must(t testing.TB, err error) {
 	if err == nil {
 		return
 	}
-	var tr *Trouble
+	var tr *GuestError
 	if errors.As(err, &tr) && tr.Tail != "" {
 		t.Log(tr.Tail)
 	}
@@ -166,7 +166,7 @@ func kernel(t *testing.T, spec string) *kernels.Kernel {
 	return k
 }
 
-func template(t *testing.T, r *Rig, spec string) *Template {
+func template(t *testing.T, r *Host, spec string) *Template {
 	t.Helper()
 	tm, err := r.Template(t.Context(), Spec{Kernel: kernel(t, spec), Accel: qemu.TCG})
 	must(t, err)

@@ -31,8 +31,8 @@ func registersOf(ctx context.Context, m *qemu.Monitor) string {
 	return strings.TrimSpace(vectors.ReplaceAllString(said, ""))
 }
 
-// look looks at a guest that ended its machine: it panicked, was reset, or is off.
-func (g *Guest) look(ctx context.Context, m *qemu.Monitor) {
+// captureRegisters looks at a guest that ended its machine: it panicked, was reset, or is off.
+func (g *Guest) captureRegisters(ctx context.Context, m *qemu.Monitor) {
 	registers := registersOf(ctx, m)
 	g.remains.mu.Lock()
 	g.remains.registers = registers
@@ -71,11 +71,11 @@ func (g *Guest) processors() string {
 	return registersOf(ctx, m)
 }
 
-// hungry notes whether this machine let a silent guest starve, after so long a life
+// setStarved notes whether this machine let a silent guest starve, after so long a life
 // in which its QEMU waited so long for a core.
-func (t *Trouble) hungry(life, waited time.Duration) {
+func (t *GuestError) setStarved(life, waited time.Duration) {
 	if t.Starved = waited > life/2; t.Starved {
-		t.Advice = fmt.Sprintf("its QEMU waited %v of %v for a core; run again when this machine is less busy", waited.Round(time.Second/10), life.Round(time.Second/10))
+		t.Hint = fmt.Sprintf("its QEMU waited %v of %v for a core; run again when this machine is less busy", waited.Round(time.Second/10), life.Round(time.Second/10))
 	}
 }
 

@@ -28,7 +28,7 @@ type Template struct {
 	// Boot and Freeze are how long that took, when Built.
 	Boot, Freeze time.Duration
 
-	rig   *Rig
+	rig   *Host
 	spec  Spec
 	key   string
 	entry *cache.Entry
@@ -37,7 +37,7 @@ type Template struct {
 
 // templateMeta is what a clone must know that is in no device.
 type templateMeta struct {
-	Welcome   wire.Welcome
+	Welcome   wire.HelloReply
 	Devices   []wire.Device
 	Mounted   []string
 	Files     []File
@@ -66,7 +66,7 @@ const spareVictims = 2
 
 // Template finds the template for s in the cache, or boots and freezes it. The
 // key holds everything that went in. Close the template after its clones.
-func (r *Rig) Template(ctx context.Context, s Spec) (*Template, error) {
+func (r *Host) Template(ctx context.Context, s Spec) (*Template, error) {
 	if err := lacksNeeds(s.Kernel); err != nil {
 		return nil, err
 	}
@@ -92,7 +92,7 @@ func (r *Rig) Template(ctx context.Context, s Spec) (*Template, error) {
 
 // Known finds the template of a key, whose content another process has just looked
 // at: a key is much work to make. Where it is not there it is Template's to say why.
-func (r *Rig) Known(ctx context.Context, s Spec, key string) (*Template, error) {
+func (r *Host) Known(ctx context.Context, s Spec, key string) (*Template, error) {
 	t := &Template{rig: r, spec: s, key: key}
 	var err error
 	t.entry, err = r.Cache.Get(ctx, templateKind, key, func(context.Context, string) error { return errGone })
@@ -121,13 +121,13 @@ func (t *Template) read() error {
 	}
 	if err != nil {
 		t.Close()
-		return &Trouble{Kind: Host, Doing: "read the template", Kernel: t.spec.Kernel.Name, Err: err, Advice: "remove it: faultline cache prune --all"}
+		return &GuestError{Kind: HostFailed, Doing: "read the template", Kernel: t.spec.Kernel.Name, Err: err, Hint: "remove it: faultline cache prune --all"}
 	}
 	return nil
 }
 
 // TemplateKey is the key of the template for s, which is not booted for it.
-func (r *Rig) TemplateKey(ctx context.Context, s Spec) (string, error) {
+func (r *Host) TemplateKey(ctx context.Context, s Spec) (string, error) {
 	parts, err := r.prepare(ctx, s.Kernel)
 	if err != nil {
 		return "", err
@@ -141,7 +141,7 @@ func (r *Rig) TemplateKey(ctx context.Context, s Spec) (string, error) {
 }
 
 // host describes what of this machine runs the guests.
-func (r *Rig) host(a qemu.Accel) (string, error) {
+func (r *Host) host(a qemu.Accel) (string, error) {
 	id, err := r.identity()
 	if err != nil || a != qemu.KVM {
 		return id, err
@@ -152,7 +152,7 @@ func (r *Rig) host(a qemu.Accel) (string, error) {
 
 // templateKey names everything that a template depends on. File names are left
 // out: what is in the files is there by digest.
-func (r *Rig) templateKey(s Spec, p *parts, host string) string {
+func (r *Host) templateKey(s Spec, p *parts, host string) string {
 	m := qemu.Machine{Accel: s.Accel, CPUs: s.CPUs, CPU: s.CPU, E820Addr: e820Addr, E820Bytes: e820Bytes, RAM: qemu.File{Bytes: s.ram()}, Share: true}
 	for _, image := range p.nvdimms {
 		m.NVDIMMs = append(m.NVDIMMs, qemu.File{Bytes: image.Spec.Size})
@@ -172,7 +172,7 @@ func (r *Rig) templateKey(s Spec, p *parts, host string) string {
 
 func (t *Template) build(ctx context.Context, p *parts, dir string) error {
 	if err := t.spec.Kernel.Check(); err != nil {
-		return &Trouble{Kind: Host, Doing: "read the kernel in the cache", Kernel: t.spec.Kernel.Name, Err: err, Advice: "run again: it is unpacked anew"}
+		return &GuestError{Kind: HostFailed, Doing: "read the kernel in the cache", Kernel: t.spec.Kernel.Name, Err: err, Hint: "run again: it is unpacked anew"}
 	}
 	m, err := p.machine(ctx, t.spec, dir, true)
 	if err != nil {
@@ -180,7 +180,7 @@ func (t *Template) build(ctx context.Context, p *parts, dir string) error {
 	}
 	guestDir, err := os.MkdirTemp(t.rig.dir, "template-")
 	if err != nil {
-		return &Trouble{Kind: Host, Doing: "build a template", Err: err}
+		return &GuestError{Kind: HostFailed, Doing: "build a template", Err: err}
 	}
 	spec := t.spec
 	if spec.Console == "" {
@@ -226,7 +226,7 @@ func (t *Template) build(ctx context.Context, p *parts, dir string) error {
 		return err
 	}
 	if err := os.WriteFile(filepath.Join(dir, metaFile), meta, 0o600); err != nil {
-		return &Trouble{Kind: Host, Doing: "write the template", Err: err}
+		return &GuestError{Kind: HostFailed, Doing: "write the template", Err: err}
 	}
 	t.Freeze = time.Since(begun)
 	if t.spec.Console == "" {
@@ -278,7 +278,7 @@ func (t *Template) Clone(ctx context.Context, opt CloneOptions) (_ *Guest, err e
 	s.Console = opt.Console
 	dir, err := os.MkdirTemp(t.rig.dir, "clone-")
 	if err != nil {
-		return nil, &Trouble{Kind: Host, Doing: "clone", Kernel: s.Kernel.Name, Err: err}
+		return nil, &GuestError{Kind: HostFailed, Doing: "clone", Kernel: s.Kernel.Name, Err: err}
 	}
 	g := &Guest{spec: s, dir: dir, template: t.key, remains: remains{autopsy: opt.autopsy}, door: opt.Door, client: ed25519.NewKeyFromSeed(t.meta.ClientKey), Timings: Timings{Start: time.Now()}, Welcome: t.meta.Welcome, Devices: t.meta.Devices, Mounted: t.meta.Mounted, Files: t.meta.Files}
 	if g.hostKey, err = ssh.ParsePublicKey(t.meta.HostKey); err != nil {

@@ -20,7 +20,7 @@ import (
 
 // inputs is all that a template's key is made of.
 type inputs struct {
-	rig   Rig
+	rig   Host
 	host  string
 	spec  Spec
 	parts parts
@@ -31,7 +31,7 @@ func standardInputs() *inputs {
 		return &images.Pmem{Spec: spec, Image: images.Image{Key: "image of " + spec.Label}}
 	}
 	in := &inputs{
-		rig:   Rig{QEMU: qemu.Binary{Path: "/usr/bin/qemu", Version: "7.2"}, init: program{digest: "i"}, agent: program{path: "/a", digest: "a"}},
+		rig:   Host{QEMU: qemu.Binary{Path: "/usr/bin/qemu", Version: "7.2"}, init: program{digest: "i"}, agent: program{path: "/a", digest: "a"}},
 		spec:  Spec{Kernel: &kernels.Kernel{Name: "K", Digest: "k", Image: "/k", PVH: true}, Accel: qemu.TCG},
 		parts: parts{initramfs: &images.Image{Path: "/i", Key: "i"}, e820: pmem(e820Spec)},
 	}
@@ -107,7 +107,7 @@ func TestTemplateIsMended(t *testing.T) {
 	// file (flock) does not care for processes.
 	var templates [2]*Template
 	var both sync.WaitGroup
-	for i, r := range []*Rig{first, second} {
+	for i, r := range []*Host{first, second} {
 		both.Go(func() {
 			tm, err := r.Template(t.Context(), spec)
 			if err != nil {
@@ -160,7 +160,7 @@ func TestTemplateIsMended(t *testing.T) {
 }
 
 // entryPath is where the template lies, also after Close.
-func (t *Template) entryPath(tt *testing.T, r *Rig) string {
+func (t *Template) entryPath(tt *testing.T, r *Host) string {
 	tt.Helper()
 	parts, err := r.prepare(tt.Context(), t.spec.Kernel)
 	must(tt, err)
@@ -189,7 +189,7 @@ func TestFullDisk(t *testing.T) {
 	// What a template is made of is there, and room for a part of its memory.
 	must(t, unix.Mount("tmpfs", dir, "tmpfs", unix.MS_REMOUNT, fmt.Sprint("size=", cache.DiskUse(dir)+100<<20)))
 	_, err = r.Template(t.Context(), Spec{Kernel: k, Accel: qemu.TCG})
-	isTrouble(t, err, Host, "no page could be had for the guest's memory in "+dir, "")
+	isTrouble(t, err, HostFailed, "no page could be had for the guest's memory in "+dir, "")
 	for _, says := range []string{"of disk space is free", "signal: bus error", "faultline cache prune"} {
 		if err != nil && !strings.Contains(err.Error(), says) {
 			t.Errorf("%v does not say %q", err, says)

@@ -14,7 +14,7 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 )
 
-// Kind of a Trouble.
+// Kind of a GuestError.
 type Kind string
 
 const (
@@ -23,12 +23,12 @@ const (
 	Exit        Kind = "exit"         // QEMU ended
 	BrokenAccel Kind = "broken accel" // the accelerator opened, but does not run guests
 	Refused     Kind = "refused"      // the guest, or QEMU, answered that it could not do something
-	Host        Kind = "host"         // this machine lacks something: disk space, a file
+	HostFailed  Kind = "host"         // this machine lacks something: disk space, a file
 )
 
-// Trouble says what went wrong with a guest. It is about the rig; a kernel's
-// behaviour is never a Trouble.
-type Trouble struct {
+// GuestError says what went wrong with a guest. It is about the rig; a kernel's
+// behaviour is never a GuestError.
+type GuestError struct {
 	Kind Kind
 	// Doing is what was being done: "boot", "clone", "ask the agent to map".
 	Doing  string
@@ -44,12 +44,12 @@ type Trouble struct {
 	// Starved says of a guest that did not answer that its QEMU waited for a core of
 	// this machine for more than half of its life.
 	Starved bool
-	// Advice is what to do next, for the kinds that have one.
-	Advice string
-	Err    error
+	// Hint is what to do next, for the kinds that have one.
+	Hint string
+	Err  error
 }
 
-func (t *Trouble) Error() string {
+func (t *GuestError) Error() string {
 	var b strings.Builder
 	if t.Doing != "" {
 		b.WriteString(t.Doing + ": ")
@@ -79,17 +79,17 @@ func (t *Trouble) Error() string {
 	if t.Kind == Hang && t.Registers != "" {
 		fmt.Fprintf(&b, "; %s", standing(t.Registers))
 	}
-	if t.Advice != "" {
-		fmt.Fprintf(&b, "; %s", t.Advice)
+	if t.Hint != "" {
+		fmt.Fprintf(&b, "; %s", t.Hint)
 	}
 	return b.String()
 }
 
-func (t *Trouble) Unwrap() error { return t.Err }
+func (t *GuestError) Unwrap() error { return t.Err }
 
 // Restarted says that QEMU ended because the guest restarted the machine, as after
 // a triple fault: it runs with -no-reboot, and ends well then.
-func (t *Trouble) Restarted() bool {
+func (t *GuestError) Restarted() bool {
 	var end *qemu.EndError
 	return t.Kind == Exit && errors.As(t.Err, &end) && !end.Asked && end.Status == "exit status 0"
 }
@@ -144,7 +144,7 @@ func (g *Guest) lastWords() bool {
 }
 
 // OfKernel says that it is the kernel's own doing, as far as that can be told.
-func (t *Trouble) OfKernel() bool {
+func (t *GuestError) OfKernel() bool {
 	return t.Kind == Panic || t.Kind == Hang && !t.Starved || t.Kind == Refused || t.Restarted()
 }
 

@@ -23,7 +23,7 @@ var crash = &wire.Request{WriteFile: &wire.WriteFile{Path: "/proc/sysrq-trigger"
 // the console's tail.
 func isTrouble(t *testing.T, err error, kind Kind, says, tail string) {
 	t.Helper()
-	var tr *Trouble
+	var tr *GuestError
 	switch {
 	case !errors.As(err, &tr):
 		t.Errorf("no trouble: %v", err)
@@ -38,7 +38,7 @@ func isTrouble(t *testing.T, err error, kind Kind, says, tail string) {
 // stands, and what it was cloned from.
 func isLost(t *testing.T, err error, g *Guest) {
 	t.Helper()
-	var tr *Trouble
+	var tr *GuestError
 	if !errors.As(err, &tr) || !strings.Contains(standing(tr.Registers), "processor 0 is at 0x") || tr.Template != g.template || tr.Template == "" {
 		t.Errorf("what is left of it: %+v", tr)
 	}
@@ -71,7 +71,7 @@ func TestTroubleInAClone(t *testing.T) {
 		"the machine is reset": func(t *testing.T, g *Guest) { // sysrq: at once, and without a word
 			_, err := g.Call(t.Context(), &wire.Request{WriteFile: &wire.WriteFile{Path: "/proc/sysrq-trigger", Data: []byte("b")}})
 			isTrouble(t, err, Exit, "reset its machine", "")
-			var tr *Trouble
+			var tr *GuestError
 			if !errors.As(err, &tr) || !tr.Restarted() {
 				t.Errorf("it does not say that the guest restarted: %v", err)
 			}
@@ -125,7 +125,7 @@ func TestTroubleInAClone(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
 			_, err := g.Call(ctx, hello)
-			var tr *Trouble
+			var tr *GuestError
 			if !errors.Is(err, context.Canceled) || errors.As(err, &tr) {
 				t.Errorf("%v", err)
 			}
@@ -151,7 +151,7 @@ func TestTroubleAtBoot(t *testing.T) {
 	must(t, err)
 	defer parts.close()
 	// What takes its time on a busy host is done before limit counts.
-	bootFor := func(t *testing.T, r *Rig, limit time.Duration, change func(*qemu.Machine)) error {
+	bootFor := func(t *testing.T, r *Host, limit time.Duration, change func(*qemu.Machine)) error {
 		dir := tempDir(t)
 		m, err := parts.machine(t.Context(), spec, dir, false)
 		must(t, err)
@@ -193,7 +193,7 @@ func TestTroubleAtBoot(t *testing.T) {
 	t.Run("no kernel", func(t *testing.T) {
 		err := boot(t, func(m *qemu.Machine) { m.Kernel = filepath.Join(t.TempDir(), "vmlinuz") })
 		if r.QEMU.User != nil { // then we open it
-			isTrouble(t, err, Host, "vmlinuz: no such file", "")
+			isTrouble(t, err, HostFailed, "vmlinuz: no such file", "")
 		} else {
 			isTrouble(t, err, Exit, "could not open kernel file", "")
 		}
@@ -215,7 +215,7 @@ func TestTroubleAtBoot(t *testing.T) {
 		must(t, os.WriteFile(mute.QEMU.Path, []byte("#!/bin/sh\nexec sleep 60\n"), 0o755))
 		isTrouble(t, bootFor(t, &mute, 300*time.Millisecond, asItIs), Hang, "connect to QEMU's monitor", "")
 		mute.QEMU.Path = "/no/such/qemu"
-		isTrouble(t, bootFor(t, &mute, time.Minute, asItIs), Host, "/no/such/qemu", "")
+		isTrouble(t, bootFor(t, &mute, time.Minute, asItIs), HostFailed, "/no/such/qemu", "")
 	})
 	t.Run("interrupted", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -233,8 +233,8 @@ func TestTroubleOnABusyMachine(t *testing.T) {
 		20 * time.Second: "K did not answer",
 		50 * time.Second: "K did not answer; its QEMU waited 50s of 1m0s for a core; run again when this machine is less busy",
 	} {
-		tr := &Trouble{Kind: Hang, Kernel: "K"}
-		tr.hungry(time.Minute, waited)
+		tr := &GuestError{Kind: Hang, Kernel: "K"}
+		tr.setStarved(time.Minute, waited)
 		if busy := waited > 30*time.Second; tr.Error() != want || tr.Starved != busy || tr.OfKernel() == busy {
 			t.Errorf("%q, starved: %t, the kernel's: %t", tr.Error(), tr.Starved, tr.OfKernel())
 		}
@@ -242,7 +242,7 @@ func TestTroubleOnABusyMachine(t *testing.T) {
 }
 
 func TestTroubleInWords(t *testing.T) {
-	for want, tr := range map[string]*Trouble{
+	for want, tr := range map[string]*GuestError{
 		"boot: the kernel of K panicked: Kernel panic - not syncing: oh": {Kind: Panic, Doing: "boot", Kernel: "K", Tail: "[  1.0] Kernel panic - not syncing: oh\r\n[  1.1] CPU: 0"},
 		"clone: K did not answer: no answer within 10s":                  {Kind: Hang, Doing: "clone", Kernel: "K", Err: errors.New("no answer within 10s")},
 		"boot: K did not answer: x; processor 0 is at 0xffffffff81ce5fff, halted; processor 1 is at 0xffffffff81ce7b40, with interrupts off": {
@@ -251,7 +251,7 @@ func TestTroubleInWords(t *testing.T) {
 				"CPU#1\nRIP=ffffffff81ce7b40 RFL=00000046 [---Z-P-] CPL=0 II=0 A20=1 SMM=0 HLT=0",
 		},
 		"QEMU of K ended: signal: killed":               {Kind: Exit, Kernel: "K", Err: errors.New("signal: killed")},
-		"boot: the accelerator does not run K: x; do y": {Kind: BrokenAccel, Doing: "boot", Kernel: "K", Err: errors.New("x"), Advice: "do y"},
+		"boot: the accelerator does not run K: x; do y": {Kind: BrokenAccel, Doing: "boot", Kernel: "K", Err: errors.New("x"), Hint: "do y"},
 	} {
 		if got := tr.Error(); got != want {
 			t.Errorf("%q, not %q", got, want)

@@ -117,7 +117,7 @@ func Encode(run results.Run) (text []byte, left int, err error) {
 		sep := "\n"
 		for _, id := range slices.Sorted(maps.Keys(scenarios)) {
 			c, _ := judge.Pick(cells, k.Name, id)
-			if c.Verdict == observe.Rig {
+			if c.Verdict == observe.Infra {
 				left++
 				continue
 			}
@@ -148,7 +148,7 @@ func line(v any) ([]byte, error) {
 }
 
 func newCell(c observe.Cell, accel string, said map[string]string) cell {
-	if c.Verdict == observe.NotDoable {
+	if c.Verdict == observe.Skipped {
 		return cell{NotDoable: c.Message}
 	}
 	out := cell{Did: did(c.Steps), Saw: map[string]outcome{}, Witnesses: map[string]*string{}}
@@ -253,7 +253,7 @@ func Decode(text []byte) (*Baseline, error) {
 
 func (c cell) cell(accel string, said map[string]string) (observe.Cell, error) {
 	if c.NotDoable != "" {
-		return observe.Cell{Verdict: observe.NotDoable, Message: c.NotDoable}, nil
+		return observe.Cell{Verdict: observe.Skipped, Message: c.NotDoable}, nil
 	}
 	out := observe.Cell{Verdict: observe.Expected, Accel: accel, Witnesses: maps.Clone(quiet)}
 	if c.Accel != "" {

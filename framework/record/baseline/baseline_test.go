@@ -169,7 +169,7 @@ func TestOneLineACell(t *testing.T) {
 		"a line with a mark": func(c *observe.Cell) { c.Witnesses = map[string]string{"log": "x ~01234567"} },
 		"what was done":      func(c *observe.Cell) { c.Steps[0].Action = "something else" },
 		"not doable": func(c *observe.Cell) {
-			*c = observe.Cell{Scenario: c.Scenario, Kernel: c.Kernel, Verdict: observe.NotDoable, Message: "no"}
+			*c = observe.Cell{Scenario: c.Scenario, Kernel: c.Kernel, Verdict: observe.Skipped, Message: "no"}
 		},
 	} {
 		r := run

@@ -225,10 +225,10 @@ const (
 	Expected Verdict = "expected"
 	// Unexpected: the kernel behaved otherwise; Cell.Message says how.
 	Unexpected Verdict = "unexpected"
-	// NotDoable: the kernel or the machine lacks what the scenario needs; Cell.Message names it.
-	NotDoable Verdict = "not_doable"
-	// Rig: the scenario could not be judged; Cell.Message says why.
-	Rig Verdict = "rig"
+	// Skipped: the kernel or the machine lacks what the scenario needs; Cell.Message names it.
+	Skipped Verdict = "not_doable"
+	// Infra: the scenario could not be judged; Cell.Message says why.
+	Infra Verdict = "rig"
 )
 
 // Cell is a kernel × a scenario: everything that was observed.
@@ -314,9 +314,9 @@ func (c Cell) Headline() string { return c.headline(Outcome.String) }
 
 func (c Cell) headline(words func(Outcome) string) string {
 	switch c.Verdict {
-	case NotDoable:
+	case Skipped:
 		return "not doable"
-	case Rig:
+	case Infra:
 		return "rig failed"
 	}
 	var parts []string

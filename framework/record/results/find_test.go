@@ -17,7 +17,7 @@ func TestFindCell(t *testing.T) {
 			{Name: "theirs", Spec: "tree:../linux@v6.1", Version: "6.1.0"},
 		},
 		Cells: []observe.Cell{
-			{Scenario: "dax/ext4/pread", Kernel: "6.1.192 (apt:bookworm)", Verdict: observe.Rig, Attempt: 1},
+			{Scenario: "dax/ext4/pread", Kernel: "6.1.192 (apt:bookworm)", Verdict: observe.Infra, Attempt: 1},
 			{Scenario: "dax/ext4/pread", Kernel: "6.1.192 (apt:bookworm)", Verdict: observe.Expected, Attempt: 2},
 			{Scenario: "dax/ext4/pread", Kernel: "6.12.117 (apt:bookworm/6.12)", Verdict: observe.Expected},
 			{Scenario: "dax/ext4/pread", Kernel: "ours", Verdict: observe.Expected},

@@ -36,7 +36,7 @@ func (m *merger) lost() (lost []observe.Cell) {
 		for c.Attempt = first; c.Attempt <= m.attempts; c.Attempt++ {
 			if at := CellFile(c); !have[at] {
 				have[at] = true
-				c.Verdict, c.Message = observe.Rig, "it is in none of the merged runs"+m.blame(c)
+				c.Verdict, c.Message = observe.Infra, "it is in none of the merged runs"+m.blame(c)
 				c.Started = m.run.Started
 				lost = append(lost, c)
 			}

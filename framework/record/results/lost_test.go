@@ -86,7 +86,7 @@ func TestMergeOfShards(t *testing.T) {
 			var order, lost []string
 			for _, cell := range got.Cells {
 				order = append(order, fmt.Sprintf("%s %s %d", cell.Scenario, map[string]string{"old": "1", "new": "2"}[cell.Kernel], cell.Attempt))
-				if cell.Verdict == observe.Rig {
+				if cell.Verdict == observe.Infra {
 					lost = append(lost, fmt.Sprintf("%s on %s, attempt %d: %s", cell.Scenario, cell.Kernel, cell.Attempt, cell.Message))
 				}
 			}

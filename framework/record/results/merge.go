@@ -254,9 +254,9 @@ func (m *merger) cell(c observe.Cell, f *Folder) {
 	switch {
 	case !ok:
 		m.cells[at] = placed{c, f.dir}
-	case have.cell.Verdict == observe.Rig && c.Verdict != observe.Rig:
+	case have.cell.Verdict == observe.Infra && c.Verdict != observe.Infra:
 		m.cells[at] = placed{c, f.dir}
-	case c.Verdict == observe.Rig:
+	case c.Verdict == observe.Infra:
 	case have.cell.Accel != c.Accel || have.cell.Verdict != c.Verdict || !bytes.Equal(have.cell.Canonical(), c.Canonical()):
 		m.problem("%s on %s is in %s and in %s, and they differ", c.Scenario, c.Kernel, have.from, f.dir)
 	}

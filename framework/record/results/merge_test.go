@@ -156,8 +156,8 @@ func TestMergeNamesLostCells(t *testing.T) {
 
 // mine is a change of a user's: a/b says EPERM with it.
 func mine() change.List {
-	return change.List{{ID: "mine", Subject: "a: b", Effect: "says EPERM", Shows: []change.Show{{Scenarios: "a/b", Before: "EIO", After: "EPERM"}},
-		Moves: []change.Move{{Witness: "log", After: "what?"}}}}
+	return change.List{{ID: "mine", Subject: "a: b", Effect: "says EPERM", Steps: []change.Show{{Scenarios: "a/b", Before: "EIO", After: "EPERM"}},
+		Witnesses: []change.Move{{Witness: "log", After: "what?"}}}}
 }
 
 func TestMergeDeclaredChanges(t *testing.T) {
@@ -247,7 +247,7 @@ func TestMergeAgain(t *testing.T) {
 func TestMergeUnavailable(t *testing.T) {
 	lost := func(scenario, kernel string) observe.Cell {
 		c := cell(scenario, kernel, "")
-		c.Verdict, c.Message, c.Accel, c.Steps = observe.Rig, "the kernel is not available: no network", "", nil
+		c.Verdict, c.Message, c.Accel, c.Steps = observe.Infra, "the kernel is not available: no network", "", nil
 		return c
 	}
 	for name, called := range map[string]string{"by its spec": "apt:bookworm", "by a name in a matrix": "old"} {
@@ -266,7 +266,7 @@ func TestMergeUnavailable(t *testing.T) {
 					t.Errorf("%+v, %+v", got.Kernels, got.Summary)
 				}
 				for _, c := range got.Cells {
-					if c.Kernel == "old" && (c.Verdict == observe.Rig) != (c.Scenario == "a/c") {
+					if c.Kernel == "old" && (c.Verdict == observe.Infra) != (c.Scenario == "a/c") {
 						t.Errorf("%+v", c)
 					}
 				}

@@ -25,7 +25,7 @@ func cell(scenario, kernel, errno string) observe.Cell {
 		Steps: []observe.Step{{Actor: "victim", Action: "pread", Outcome: observe.Outcome{Errno: errno},
 			Expected: &observe.Expectation{After: errno, Side: observe.Both, Met: true}}}}
 	if errno == "" {
-		c.Verdict, c.Steps, c.Message = observe.Rig, nil, "the guest gave no answer"
+		c.Verdict, c.Steps, c.Message = observe.Infra, nil, "the guest gave no answer"
 	}
 	return c
 }

@@ -231,9 +231,9 @@ func (r *Run) summarize() Summary {
 			s.Expected++
 		case observe.Unexpected:
 			s.Unexpected++
-		case observe.NotDoable:
+		case observe.Skipped:
 			s.NotDoable++
-		case observe.Rig:
+		case observe.Infra:
 			s.Rig++
 		}
 	}

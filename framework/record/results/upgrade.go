@@ -88,14 +88,14 @@ func (r *Run) withdraw() (some bool) {
 	}
 	for i := range r.Cells {
 		if c := &r.Cells[i]; awaited(*c) && (c.Verdict == observe.Expected || c.Verdict == observe.Unexpected) {
-			c.Verdict, c.Message, some = observe.Rig, inexact, true
+			c.Verdict, c.Message, some = observe.Infra, inexact, true
 		}
 	}
 	return some
 }
 
 // awaited reports whether a machine check was raised at an access in a cell, as
-// GuestVM.Consume does and records.
+// Guest.Consume does and records.
 func awaited(c observe.Cell) bool {
 	return slices.ContainsFunc(c.Steps, func(s observe.Step) bool {
 		return s.Actor == "host" && strings.HasPrefix(s.Action, "machine check ") && strings.HasSuffix(s.Action, " accesses it")

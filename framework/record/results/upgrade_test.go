@@ -186,7 +186,7 @@ func TestWithdraw(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := r.Cells[4]
-		if withdrawn := c.Verdict == observe.Rig && c.Message == inexact; withdrawn == test.exact || accused(r) != test.exact {
+		if withdrawn := c.Verdict == observe.Infra && c.Message == inexact; withdrawn == test.exact || accused(r) != test.exact {
 			t.Errorf("%s: %s, %q, %v", name, c.Verdict, c.Message, r.Findings)
 		}
 		if r.Summary.Rig != 1 && test.exact || r.Summary.Rig != 2 && !test.exact {

@@ -118,7 +118,7 @@ type Event struct {
 // Paused is a scenario that waits, with its guest open for a person.
 type Paused struct {
 	Taken int `json:"taken"` // how many steps it has taken
-	vm.Doors
+	vm.DebugEndpoints
 }
 
 // listMark begins the line with a suite's list, among what a test runner prints.

@@ -34,15 +34,15 @@ func Change(w io.Writer, c change.Change, all []scenario.Info, run *results.Run)
 	}
 	p.section("What user space sees of it")
 	p.line("%s", c.Effect)
-	for _, s := range c.ShownWith {
+	for _, s := range c.NeedsConfig {
 		p.line("nobody sees it without CONFIG_%s", s)
 	}
-	for _, m := range c.Moves {
+	for _, m := range c.Witnesses {
 		p.line("%s: %s → %s", m.Witness, orNothing(m.Before), orNothing(m.After))
 	}
-	if len(c.Way) > 0 {
+	if len(c.CallPath) > 0 {
 		p.section("Kernel functions on the way")
-		p.line("%s", strings.Join(c.Way, " → "))
+		p.line("%s", strings.Join(c.CallPath, " → "))
 	}
 	if found := docs.Mentioning(c.Commit); len(found) > 0 {
 		p.section("What the catalogue says of it (docs/catalogue.md)")
@@ -57,7 +57,7 @@ func Change(w io.Writer, c change.Change, all []scenario.Info, run *results.Run)
 		}
 	}
 	if len(ids) == 0 {
-		p.line("%s", strings.Join(c.Telling, " "))
+		p.line("%s", strings.Join(c.Scenarios, " "))
 	}
 	if run == nil {
 		return
@@ -114,8 +114,8 @@ func Scenario(w io.Writer, i scenario.Info, known change.List, run *results.Run)
 		p.section("Follows " + named(c))
 		p.line("%s", c.Subject)
 		p.line("%s", c.Effect)
-		if len(c.Way) > 0 {
-			p.line("on the way: %s", strings.Join(c.Way, " → "))
+		if len(c.CallPath) > 0 {
+			p.line("on the way: %s", strings.Join(c.CallPath, " → "))
 		}
 	}
 	var found []docs.Row

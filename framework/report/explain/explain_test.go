@@ -48,7 +48,7 @@ func TestChange(t *testing.T) {
 	got = words(func(w io.Writer) { Change(w, change.CopyUserHighpageMC, nil, nil) })
 	holds(t, got, "first in v6.2\n  backported to the stable series from 5.15.120 on\n")
 	// A user's change may say little, and there may be no run and no suites.
-	got = words(func(w io.Writer) { Change(w, change.Change{ID: "mine", Telling: []string{"a/*"}}, nil, nil) })
+	got = words(func(w io.Writer) { Change(w, change.Change{ID: "mine", Scenarios: []string{"a/*"}}, nil, nil) })
 	if holds(t, got, "mine: ", "a/*"); strings.Contains(got, "commit") || strings.Contains(got, "seen in run") || strings.Contains(got, "catalogue") {
 		t.Error(got)
 	}
@@ -114,8 +114,8 @@ func TestDifferencesOfEveryKind(t *testing.T) {
 func TestLost(t *testing.T) {
 	run := demo.Run()
 	c := run.Cells[0]
-	c.Verdict, c.ConsoleTail, c.Registers, c.Template = observe.Rig, "the console's end", "RIP=1", "0123abcd"
-	c.Earlier = &observe.Cell{Verdict: observe.Rig, Message: "it panicked", ConsoleTail: "an end before", Registers: "RIP=2", Template: "4567cdef"}
+	c.Verdict, c.ConsoleTail, c.Registers, c.Template = observe.Infra, "the console's end", "RIP=1", "0123abcd"
+	c.Earlier = &observe.Cell{Verdict: observe.Infra, Message: "it panicked", ConsoleTail: "an end before", Registers: "RIP=2", Template: "4567cdef"}
 	got := words(func(w io.Writer) { Cell(w, run, c, scenario.Info{}) })
 	holds(t, got, "the console's end\n", "Registers\n", "RIP=1\n", "0123abcd\n", "Observed before", "it panicked\n", "an end before\n", "RIP=2\n", "4567cdef\n")
 	c.Earlier = &observe.Cell{Verdict: observe.Expected, KernelLog: []string{"[ 48.5] its log"}, Witnesses: map[string]string{observe.WitnessSplats: "soft lockup in f"}}

@@ -38,12 +38,12 @@ func Write(w io.Writer, run results.Run, _ *results.Folder) error {
 		}
 	}
 	errs = append(stopped, errs...)
-	errs = append(errs, reasons("rig failed", matrix.Reasons(run, observe.Rig))...)
+	errs = append(errs, reasons("rig failed", matrix.Reasons(run, observe.Infra))...)
 	errs = append(errs, reasons("not compared", matrix.Uncompared(run))...)
 	if len(errs) == 0 {
 		notices = append(notices, annotation{"as expected", matrix.NewHeadline(run).Sentence})
 	}
-	notices = append(notices, reasons("not doable", matrix.Reasons(run, observe.NotDoable))...)
+	notices = append(notices, reasons("not doable", matrix.Reasons(run, observe.Skipped))...)
 	var b strings.Builder
 	level(&b, "error", errs)
 	level(&b, "notice", notices)

@@ -147,7 +147,7 @@ func TestMoreThanTen(t *testing.T) {
 	run := demo.Every()["unexpected"]
 	for i := range 12 {
 		run.Cells = append(run.Cells, observe.Cell{Scenario: fmt.Sprint("more/", i), Kernel: demo.NewName, Verdict: observe.Unexpected, Message: "x"})
-		run.Cells = append(run.Cells, observe.Cell{Scenario: fmt.Sprint("rig/", i), Kernel: demo.NewName, Verdict: observe.Rig, Message: fmt.Sprint(i)})
+		run.Cells = append(run.Cells, observe.Cell{Scenario: fmt.Sprint("rig/", i), Kernel: demo.NewName, Verdict: observe.Infra, Message: fmt.Sprint(i)})
 	}
 	run.Judge()
 	all := parse(t, write(t, run))

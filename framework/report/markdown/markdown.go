@@ -22,9 +22,9 @@ func Write(w io.Writer, run results.Run, _ *results.Folder) error {
 	p.head(run)
 	p.kernels(run)
 	p.findings(run)
-	p.reasons("Rig failed", matrix.Reasons(run, observe.Rig))
+	p.reasons("Rig failed", matrix.Reasons(run, observe.Infra))
 	p.reasons("Not compared", matrix.Uncompared(run))
-	p.reasons("Not doable", matrix.Reasons(run, observe.NotDoable))
+	p.reasons("Not doable", matrix.Reasons(run, observe.Skipped))
 	rows := matrix.Of(run)
 	var notable []matrix.Row
 	for _, r := range rows {
@@ -81,7 +81,7 @@ func (p *page) kernels(run results.Run) {
 	for _, k := range run.Kernels {
 		n := counts[k.Name]
 		p.line("| %s | %s | %s | %s | %s | %s |", code(k.Name),
-			number(n[observe.Expected]), number(n[observe.Unexpected]), number(n[observe.Rig]), number(n[observe.NotDoable]), prose(matrix.ChangeWords(k)))
+			number(n[observe.Expected]), number(n[observe.Unexpected]), number(n[observe.Infra]), number(n[observe.Skipped]), prose(matrix.ChangeWords(k)))
 	}
 	p.line("")
 }

@@ -216,12 +216,12 @@ func newCheck(s results.Scenario, cells []*observe.Cell, findings []judge.Findin
 		}
 	case messages[observe.Unexpected] != nil:
 		out.State, out.Why, out.Reasons = Failed, string(judge.UnexpectedObservation), messages[observe.Unexpected]
-	case messages[observe.Rig] != nil:
-		out.State, out.Why, out.Reasons = Untold, string(observe.Rig), messages[observe.Rig]
+	case messages[observe.Infra] != nil:
+		out.State, out.Why, out.Reasons = Untold, string(observe.Infra), messages[observe.Infra]
 	case len(uncompared) > 0:
 		out.State, out.Why, out.Reasons = Untold, "uncompared", uncompared
-	case messages[observe.NotDoable] != nil && messages[observe.Expected] == nil:
-		out.State, out.Why, out.Reasons = NotDoable, string(observe.NotDoable), messages[observe.NotDoable]
+	case messages[observe.Skipped] != nil && messages[observe.Expected] == nil:
+		out.State, out.Why, out.Reasons = NotDoable, string(observe.Skipped), messages[observe.Skipped]
 	}
 	return out
 }

@@ -129,7 +129,7 @@ func TestStory(t *testing.T) {
 	}
 	c := matrix.Check{Cells: []*observe.Cell{
 		{Attempt: 1, Verdict: observe.Expected, KernelLog: []string{"one"}},
-		{Attempt: 2, Verdict: observe.Rig, ConsoleTail: "two\nthree\n"},
+		{Attempt: 2, Verdict: observe.Infra, ConsoleTail: "two\nthree\n"},
 	}}
 	if diff := cmp.Diff([]string{"attempt 1, expected:", "attempt 2, rig failed:"}, c.Story()); diff != "" {
 		t.Error(diff)

@@ -153,7 +153,7 @@ func (r Row) Variants() []int {
 	out := make([]int, len(r.Cells))
 	for i, text := range r.Texts() {
 		c := r.Cells[i]
-		if c == nil || c.Verdict == observe.NotDoable || c.Verdict == observe.Rig {
+		if c == nil || c.Verdict == observe.Skipped || c.Verdict == observe.Infra {
 			out[i] = -1
 			continue
 		}

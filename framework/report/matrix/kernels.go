@@ -95,7 +95,7 @@ func TakenOvers(run results.Run) []TakenOver {
 	for _, k := range run.Kernels {
 		t := TakenOver{Kernel: k.Name}
 		for _, c := range run.Cells {
-			if c.Kernel != k.Name || c.Verdict == observe.NotDoable {
+			if c.Kernel != k.Name || c.Verdict == observe.Skipped {
 				continue
 			}
 			if t.Of++; c.ObservedBy != "" {

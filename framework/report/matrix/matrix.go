@@ -147,6 +147,6 @@ func (r Row) Notable() bool {
 		return true
 	}
 	return slices.ContainsFunc(r.Cells, func(c *observe.Cell) bool {
-		return c != nil && (c.Verdict == observe.Unexpected || c.Verdict == observe.Rig)
+		return c != nil && (c.Verdict == observe.Unexpected || c.Verdict == observe.Infra)
 	})
 }

@@ -38,7 +38,7 @@ func (c Check) Said() []string {
 	var out []string
 	for _, cell := range c.Cells {
 		out = append(out, cell.KernelLog...)
-		if cell.Verdict == observe.Rig && cell.ConsoleTail != "" {
+		if cell.Verdict == observe.Infra && cell.ConsoleTail != "" {
 			out = append(out, strings.Split(strings.TrimRight(cell.ConsoleTail, "\n"), "\n")...)
 		}
 	}

@@ -76,9 +76,9 @@ func isAre(n int) string {
 // VerdictWords names a verdict for a person.
 func VerdictWords(v observe.Verdict) string {
 	switch v {
-	case observe.NotDoable:
+	case observe.Skipped:
 		return "not doable"
-	case observe.Rig:
+	case observe.Infra:
 		return "rig failed"
 	}
 	return string(v)

@@ -53,8 +53,8 @@ func (t *table) summary() {
 			}
 		}
 	}
-	t.reasons("Not doable:", matrix.Reasons(t.run, observe.NotDoable), dim)
-	t.reasons("Not judged:", matrix.Reasons(t.run, observe.Rig), yellow)
+	t.reasons("Not doable:", matrix.Reasons(t.run, observe.Skipped), dim)
+	t.reasons("Not judged:", matrix.Reasons(t.run, observe.Infra), yellow)
 	t.reasons("Not compared:", matrix.Uncompared(t.run), yellow)
 	if t.opt.Results != "" {
 		t.out.WriteString("Results: " + matrix.Printable(t.opt.Results) + "\n")
@@ -105,7 +105,7 @@ const mostOfAKind = 20
 func (t *table) accelerators() {
 	cells := map[string]int{}
 	for _, c := range t.run.Cells {
-		if c.Verdict != observe.NotDoable {
+		if c.Verdict != observe.Skipped {
 			cells[c.Accel]++
 		}
 	}

@@ -143,9 +143,9 @@ func (t *table) newLine(r matrix.Row) line {
 			switch c.Verdict {
 			case observe.Unexpected:
 				f = field{unexpectedSign + f.text, red}
-			case observe.Rig:
+			case observe.Infra:
 				f.style = yellow
-			case observe.NotDoable:
+			case observe.Skipped:
 				f.style = dim
 			}
 			if c.ObservedBy != "" && !t.wholly(c.Kernel) {

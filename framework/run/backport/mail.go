@@ -274,7 +274,7 @@ func (m *mailText) facts() {
 // accels are what the cells ran with.
 func (m *mailText) accels() (all []string) {
 	for _, c := range m.run.Cells {
-		if c.Accel != "" && c.Verdict != observe.NotDoable && !slices.Contains(all, c.Accel) {
+		if c.Accel != "" && c.Verdict != observe.Skipped && !slices.Contains(all, c.Accel) {
 			all = append(all, c.Accel)
 		}
 	}

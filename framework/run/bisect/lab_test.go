@@ -212,11 +212,11 @@ func (l *lab) Observe(ctx context.Context, w bisect.Wanted) (column results.Kern
 			}
 			c.Steps = []observe.Step{{Actor: "victim", Action: "load", Outcome: observe.Outcome{Note: note}, Expected: &observe.Expectation{After: "x", Side: observe.Both, Met: true}}}
 			if id == l.notDoable || note == "not doable" {
-				c.Verdict, c.Message, c.Steps = observe.NotDoable, "lacks CONFIG_X", nil
+				c.Verdict, c.Message, c.Steps = observe.Skipped, "lacks CONFIG_X", nil
 			}
 			if l.rig[commit] > 0 {
 				l.rig[commit]--
-				c.Verdict, c.Message, c.Steps = observe.Rig, "QEMU ended", nil
+				c.Verdict, c.Message, c.Steps = observe.Infra, "QEMU ended", nil
 			}
 			cells = append(cells, c)
 		}

@@ -99,7 +99,7 @@ func (e Ends) Judge(ctx context.Context, lab Lab, spec string) (git.Term, string
 	}
 	sides := map[git.Term][]string{}
 	for _, c := range cells {
-		if c.Verdict == observe.Rig {
+		if c.Verdict == observe.Infra {
 			return git.Skip, "", fmt.Errorf("%s could not be observed: %s; run the step again", c.Scenario, c.Message)
 		}
 		side, why := sideOf(e.old[c.Scenario], e.new[c.Scenario], c)

@@ -84,7 +84,7 @@ func (b *bisection) observe(ctx context.Context, t attempt) (column results.Kern
 	}
 	var failed []string
 	for _, c := range cells {
-		if c.Verdict == observe.Rig && !slices.Contains(failed, c.Scenario) {
+		if c.Verdict == observe.Infra && !slices.Contains(failed, c.Scenario) {
 			failed = append(failed, c.Scenario)
 		}
 	}
@@ -98,7 +98,7 @@ func (b *bisection) observe(ctx context.Context, t attempt) (column results.Kern
 		cells = append(slices.DeleteFunc(cells, func(c observe.Cell) bool { return slices.Contains(failed, c.Scenario) }), again...)
 	}
 	for _, c := range cells {
-		if c.Verdict == observe.Rig && !t.end { // an end loses the scenario, and no more
+		if c.Verdict == observe.Infra && !t.end { // an end loses the scenario, and no more
 			return column, nil, &RigError{Scenario: c.Scenario, Commit: t.commit, Cell: c}
 		}
 		if err := b.folder.PutCell(c); err != nil {

@@ -32,7 +32,7 @@ const (
 const Most = 64 << 20
 
 // Key is of all that decides what a suite's scenarios show on a kernel: the
-// template that their guests are cloned from (vm.Rig.TemplateKey), the digest of
+// template that their guests are cloned from (vm.Host.TemplateKey), the digest of
 // the suite, and what else the suite reads.
 func Key(template, suite string, more ...string) string {
 	return cache.Key(append([]string{stamp, results.Schema, template, suite}, more...)...)

@@ -64,8 +64,8 @@ func TestCell(t *testing.T) {
 func TestNotKept(t *testing.T) {
 	for name, change := range map[string]func(*observe.Cell){
 		"unexpected": func(c *observe.Cell) { c.Verdict = observe.Unexpected },
-		"rig":        func(c *observe.Cell) { c.Verdict = observe.Rig },
-		"not doable": func(c *observe.Cell) { c.Verdict = observe.NotDoable },
+		"rig":        func(c *observe.Cell) { c.Verdict = observe.Infra },
+		"not doable": func(c *observe.Cell) { c.Verdict = observe.Skipped },
 		"panicked":   func(c *observe.Cell) { c.Panicked = true },
 	} {
 		s, cell := shelf(t, open(t), "k"), seen

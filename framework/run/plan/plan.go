@@ -151,7 +151,7 @@ func Make(ks []*Kernel, suites []Suite, picked []scenario.Info, opt Options) Pla
 // of its cell; "" where it can.
 func impossible(k *Kernel, i scenario.Info) (verdict observe.Verdict, why string) {
 	if k.Unavailable != nil && i.NotDoable == "" {
-		return observe.Rig, "the kernel is not available: " + k.Unavailable.Error()
+		return observe.Infra, "the kernel is not available: " + k.Unavailable.Error()
 	}
-	return observe.NotDoable, needs.Impossible(k.Kernel, i)
+	return observe.Skipped, needs.Impossible(k.Kernel, i)
 }

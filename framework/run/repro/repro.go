@@ -122,7 +122,7 @@ func trusted(opt Options) error {
 // Do observes the cell again. An error says that it could not be asked for, or
 // that the rig failed before a guest ran; trouble that came later is in the cell.
 func Do(ctx context.Context, opt Options) (a Again, err error) {
-	if opt.Cell.Verdict == observe.NotDoable {
+	if opt.Cell.Verdict == observe.Skipped {
 		return a, errkind.Requestf("%s was not doable on %s: %s; name another cell", opt.Cell.Scenario, opt.Cell.Kernel, opt.Cell.Message)
 	}
 	if n := len(opt.Cell.Steps); opt.Pause > max(n, 1) {

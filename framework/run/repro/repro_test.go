@@ -82,7 +82,7 @@ func TestDiffer(t *testing.T) {
 		{"another address in the same place", cell("file+0x0", elsewhere), false, 1},
 		{"another address on another kernel", cell("file+0x0", elsewhere), true, 0},
 		{"another place", cell("file+0x1", zeros), true, 1},
-		{"the rig", observe.Cell{Verdict: observe.Rig}, false, 2},
+		{"the rig", observe.Cell{Verdict: observe.Infra}, false, 2},
 	} {
 		if got := differ(cell("file+0x0", zeros), test.now, test.other); len(got) != test.want {
 			t.Errorf("%s: %v", test.name, got)
@@ -97,7 +97,7 @@ func TestDiffer(t *testing.T) {
 
 func TestRefused(t *testing.T) {
 	for want, opt := range map[string]Options{
-		"a/b was not doable on k: it lacks CONFIG_X": {Cell: observe.Cell{Scenario: "a/b", Kernel: "k", Verdict: observe.NotDoable, Message: "it lacks CONFIG_X"}},
+		"a/b was not doable on k: it lacks CONFIG_X": {Cell: observe.Cell{Scenario: "a/b", Kernel: "k", Verdict: observe.Skipped, Message: "it lacks CONFIG_X"}},
 		"--pause=3: the recorded cell has 2 steps":   {Pause: 3, Cell: observe.Cell{Scenario: "a/b", Kernel: "k", Verdict: observe.Expected, Steps: make([]observe.Step, 2)}},
 	} {
 		if _, err := Do(context.Background(), opt); err == nil || !strings.HasPrefix(err.Error(), want) || errkind.Of(err) != errkind.Request {

@@ -21,7 +21,7 @@ type Record struct {
 	// Trouble with the rig that ended the scenario.
 	Trouble     error
 	ConsoleTail string // when there was trouble, or a panic
-	// Registers and Template are those of the guest that was lost: see vm.Trouble.
+	// Registers and Template are those of the guest that was lost: see vm.GuestError.
 	Registers, Template string
 	// Panicked says that the kernel panicked where the scenario did not expect it.
 	Panicked bool
@@ -43,7 +43,7 @@ func NewRecord(k *kernels.Kernel) *Record {
 
 // Lost keeps what is left of a guest that an error says is lost.
 func (r *Record) Lost(err error) {
-	var t *vm.Trouble
+	var t *vm.GuestError
 	if errors.As(err, &t) {
 		r.ConsoleTail, r.Registers, r.Template = t.Tail, t.Registers, t.Template
 	}

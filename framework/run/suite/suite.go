@@ -32,7 +32,7 @@ import (
 // process is this process: Ginkgo runs one suite in it. Run sets it.
 var process struct {
 	suite     string
-	rig       *vm.Rig
+	rig       *vm.Host
 	kernel    *kernels.Kernel
 	templates map[vm.Spec]*vm.Template // of the guests that scenarios asked for so far
 	events    *json.Encoder
@@ -101,7 +101,7 @@ func must(err error) {
 // terminal: Ginkgo prints what a spec fails with.
 func Describe(err error) string {
 	said := err.Error()
-	if t := (*vm.Trouble)(nil); errors.As(err, &t) {
+	if t := (*vm.GuestError)(nil); errors.As(err, &t) {
 		for _, part := range [][2]string{{"end of the console", t.Tail}, {"registers", t.Registers}, {"template", t.Template}} {
 			if part[1] != "" {
 				said += fmt.Sprintf("\n--- %s:\n%s", part[0], part[1])
@@ -268,17 +268,17 @@ func finish(r ginkgo.SpecReport) {
 	}
 	switch {
 	case r.State.Is(types.SpecStateSkipped):
-		cell.Verdict, cell.Message = observe.NotDoable, r.Failure.Message
+		cell.Verdict, cell.Message = observe.Skipped, r.Failure.Message
 	case s.Trouble != nil:
-		cell.Verdict, cell.Message = observe.Rig, s.Trouble.Error()
-		t := (*vm.Trouble)(nil)
+		cell.Verdict, cell.Message = observe.Infra, s.Trouble.Error()
+		t := (*vm.GuestError)(nil)
 		cell.Panicked = errors.As(s.Trouble, &t) && t.Kind == vm.Panic
 	case s.Panicked:
 		cell.Verdict, cell.Message = observe.Unexpected, "the kernel panicked"
 	case r.State.Is(types.SpecStateFailed):
 		cell.Verdict, cell.Message = observe.Unexpected, r.Failure.Message
 	case !r.State.Is(types.SpecStatePassed): // timed out, interrupted, panicked
-		cell.Verdict, cell.Message = observe.Rig, strings.TrimSpace(r.State.String()+": "+r.Failure.Message+" "+r.Failure.ForwardedPanic)
+		cell.Verdict, cell.Message = observe.Infra, strings.TrimSpace(r.State.String()+": "+r.Failure.Message+" "+r.Failure.ForwardedPanic)
 	}
 	cell.Hung = s.Hung
 	s.entry.Cell = &cell

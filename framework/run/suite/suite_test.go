@@ -25,7 +25,7 @@ func spec(doc, id string) ginkgo.SpecReport {
 
 // What a guest said as it went down reaches a terminal as text, where Ginkgo prints it.
 func TestDescribeIsInert(t *testing.T) {
-	said := Describe(&vm.Trouble{Kind: vm.Hang, Kernel: "K", Err: errors.New("\x1b[2Jno\u009b"), Tail: "a\n::error::\u202e"})
+	said := Describe(&vm.GuestError{Kind: vm.Hang, Kernel: "K", Err: errors.New("\x1b[2Jno\u009b"), Tail: "a\n::error::\u202e"})
 	if want := "K did not answer: no·\n--- end of the console:\na\n:·:error:·:·"; said != want {
 		t.Errorf("%q, not %q", said, want)
 	}

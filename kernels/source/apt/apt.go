@@ -37,7 +37,7 @@ type aptSpec struct {
 // with "linux-" or are patterns or versions.
 func parseApt(arg string) (aptSpec, error) {
 	if arg == "" {
-		return aptSpec{}, &kernels.SpecError{Problem: "no suite and no package named", WayOut: "write apt:SUITE, such as apt:bookworm"}
+		return aptSpec{}, &kernels.SpecError{Problem: "no suite and no package named", Hint: "write apt:SUITE, such as apt:bookworm"}
 	}
 	suite, want, both := strings.Cut(arg, "/")
 	if !both {
@@ -48,14 +48,14 @@ func parseApt(arg string) (aptSpec, error) {
 		}
 	}
 	if (suite != "" || both) && !reSuite.MatchString(suite) {
-		return aptSpec{}, &kernels.SpecError{Problem: fmt.Sprintf("%q is no name of a suite", suite), WayOut: "give one such as bookworm or trixie-backports"}
+		return aptSpec{}, &kernels.SpecError{Problem: fmt.Sprintf("%q is no name of a suite", suite), Hint: "give one such as bookworm or trixie-backports"}
 	}
 	if !reWant.MatchString(want) {
 		return aptSpec{}, &kernels.SpecError{Problem: fmt.Sprintf("%q is no name of a package", want),
-			WayOut: "give a package, a pattern such as linux-image-6.12.*-amd64, or a version such as 6.12"}
+			Hint: "give a package, a pattern such as linux-image-6.12.*-amd64, or a version such as 6.12"}
 	}
 	if _, err := path.Match(want, ""); err != nil {
-		return aptSpec{}, &kernels.SpecError{Problem: fmt.Sprintf("pattern %q", want), Err: err, WayOut: "close the bracket"}
+		return aptSpec{}, &kernels.SpecError{Problem: fmt.Sprintf("pattern %q", want), Err: err, Hint: "close the bracket"}
 	}
 	return aptSpec{suite, want}, nil
 }
@@ -65,8 +65,8 @@ func parseApt(arg string) (aptSpec, error) {
 func Source(files ...string) kernels.Source {
 	m := machine{files}
 	return kernels.Source{
-		Scheme: "apt", Forms: []string{"apt:SUITE", "apt:SUITE/PACKAGE", "apt:SUITE/VERSION", "apt:PACKAGE"},
-		Check: checkApt, Resolve: m.resolve, Offers: m.offers,
+		Scheme: "apt", Usage: []string{"apt:SUITE", "apt:SUITE/PACKAGE", "apt:SUITE/VERSION", "apt:PACKAGE"},
+		Check: checkApt, Resolve: m.resolve, List: m.offers,
 	}
 }
 
@@ -168,21 +168,21 @@ func noPackage(want string, suites, unsafe, names []string) error {
 		}
 		slices.Sort(have)
 		e.Problem = fmt.Sprintf("no kernel %s for plain amd64 in %s", want, in)
-		e.WayOut = "that has " + strings.Join(slices.Compact(have), ", ") + "; give one of these, or another suite"
+		e.Hint = "that has " + strings.Join(slices.Compact(have), ", ") + "; give one of these, or another suite"
 		if len(unsafe) > 0 {
-			e.WayOut += fmt.Sprintf("; newer kernels of a release come by its security archive, which this machine's apt does not know: "+
+			e.Hint += fmt.Sprintf("; newer kernels of a release come by its security archive, which this machine's apt does not know: "+
 				"add a file to /etc/apt/sources.list.d with \"Suites: %s\", \"Components: main\" and the URI of Debian's security archive", strings.Join(unsafe, " "))
 		}
 	case strings.ContainsAny(want, "*?["):
 		e.Problem = fmt.Sprintf("no kernel package matches %q in %s", want, in)
-		e.WayOut = "list what there is with: faultline list kernels"
+		e.Hint = "list what there is with: faultline list kernels"
 		if n := suggest.Names(strings.Map(dropGlob, want), names); len(n) > 0 {
-			e.WayOut = "there is, for one, " + n[0] + "; " + e.WayOut
+			e.Hint = "there is, for one, " + n[0] + "; " + e.Hint
 		}
 	default:
-		e.WayOut = "list what there is with: faultline list kernels"
+		e.Hint = "list what there is with: faultline list kernels"
 		if n := suggest.Names(want, names); len(n) > 0 {
-			e.WayOut = "did you mean " + suggest.Quoted(n, "or") + "? " + e.WayOut
+			e.Hint = "did you mean " + suggest.Quoted(n, "or") + "? " + e.Hint
 		}
 	}
 	return e

@@ -156,7 +156,7 @@ func (c *aptChoice) follow() error {
 	}
 	if len(c.packages) == 0 {
 		return &kernels.SpecError{Problem: fmt.Sprintf("package %s %s neither is a kernel nor depends on one", c.main.Name, c.main.Version),
-			WayOut: "give " + metaPackage + " or a package such as linux-image-6.1.0-56-amd64"}
+			Hint: "give " + metaPackage + " or a package such as linux-image-6.1.0-56-amd64"}
 	}
 	return nil
 }

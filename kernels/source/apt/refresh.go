@@ -94,9 +94,9 @@ func (a *aptState) explain(err error, machine []stanza) (missing []string, _ err
 		for _, s := range machine {
 			known = append(known, s.suites...)
 		}
-		e.WayOut = "give a suite such as bookworm or trixie-backports, or write apt:SUITE/PACKAGE"
+		e.Hint = "give a suite such as bookworm or trixie-backports, or write apt:SUITE/PACKAGE"
 		if n := suggest.Names(a.suite, known); len(n) > 0 {
-			e.WayOut = "did you mean " + suggest.Quoted(n, "or") + "? " + e.WayOut
+			e.Hint = "did you mean " + suggest.Quoted(n, "or") + "? " + e.Hint
 		}
 		return nil, e
 	}

@@ -23,7 +23,7 @@ func checkFile(file string) error {
 	f, err := os.Open(file)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-			return &kernels.SpecError{Problem: "open the package", Err: err, WayOut: "give the path of a .deb file that can be read"}
+			return &kernels.SpecError{Problem: "open the package", Err: err, Hint: "give the path of a .deb file that can be read"}
 		}
 		return err
 	}
@@ -33,24 +33,24 @@ func checkFile(file string) error {
 		return err
 	}
 	if info.IsDir() {
-		return &kernels.SpecError{Problem: file + " is a folder", WayOut: "write dir:" + file + ", or give .deb files"}
+		return &kernels.SpecError{Problem: file + " is a folder", Hint: "write dir:" + file + ", or give .deb files"}
 	}
 	if info.Size() > maxPackage {
-		return &kernels.SpecError{Problem: (&limitread.Error{Path: file, Most: maxPackage}).Error(), WayOut: "give a package of a kernel"}
+		return &kernels.SpecError{Problem: (&limitread.Error{Path: file, Most: maxPackage}).Error(), Hint: "give a package of a kernel"}
 	}
 	members, err := listAr(f, info.Size())
 	if errors.Is(err, errTruncated) {
-		return &kernels.SpecError{Problem: file, Err: err, WayOut: "download the package again"}
+		return &kernels.SpecError{Problem: file, Err: err, Hint: "download the package again"}
 	}
 	if err == nil && (len(members) == 0 || members[0].name != "debian-binary") {
 		err = errNotDeb
 	}
 	if err != nil {
-		return &kernels.SpecError{Problem: file, Err: err, WayOut: "give a Debian package"}
+		return &kernels.SpecError{Problem: file, Err: err, Hint: "give a Debian package"}
 	}
 	for _, prefix := range []string{"control.tar", "data.tar"} {
 		if !hasMember(members, prefix) {
-			return &kernels.SpecError{Problem: file, Err: fmt.Errorf("%w: it has no %s", errTruncated, prefix), WayOut: "download the package again"}
+			return &kernels.SpecError{Problem: file, Err: fmt.Errorf("%w: it has no %s", errTruncated, prefix), Hint: "download the package again"}
 		}
 	}
 	return nil

@@ -19,8 +19,8 @@ import (
 // Source is deb:FILE[,FILE...].
 func Source() kernels.Source {
 	return kernels.Source{
-		Scheme: "deb", Forms: []string{"deb:FILE[,FILE...]"}, Check: check, Resolve: resolve,
-		Mistaken: func(text string) string {
+		Scheme: "deb", Usage: []string{"deb:FILE[,FILE...]"}, Check: check, Resolve: resolve,
+		Suggest: func(text string) string {
 			if info, err := os.Stat(text); err == nil && !info.IsDir() && strings.HasSuffix(text, ".deb") {
 				return "for a package file write deb:" + text
 			}
@@ -32,7 +32,7 @@ func Source() kernels.Source {
 func check(r kernels.Request) error {
 	for file := range strings.SplitSeq(r.Arg, ",") {
 		if file == "" {
-			return &kernels.SpecError{Problem: "a file's name is empty", WayOut: "write deb:FILE[,FILE...]"}
+			return &kernels.SpecError{Problem: "a file's name is empty", Hint: "write deb:FILE[,FILE...]"}
 		}
 	}
 	return nil
@@ -100,10 +100,10 @@ func describe(ctx context.Context, file string) (kernels.Package, error) {
 	}
 	f := strings.Fields(string(out))
 	if len(f) != 3 {
-		return kernels.Package{}, &kernels.SpecError{Problem: fmt.Sprintf("%s does not say what it is", file), WayOut: "give a Debian package"}
+		return kernels.Package{}, &kernels.SpecError{Problem: fmt.Sprintf("%s does not say what it is", file), Hint: "give a Debian package"}
 	}
 	if f[2] != arch.AMD64.Debian && f[2] != "all" {
-		return kernels.Package{}, &kernels.SpecError{Problem: fmt.Sprintf("%s is for %s", file, f[2]), WayOut: "give a package for " + arch.AMD64.Debian}
+		return kernels.Package{}, &kernels.SpecError{Problem: fmt.Sprintf("%s is for %s", file, f[2]), Hint: "give a package for " + arch.AMD64.Debian}
 	}
 	return kernels.Package{Name: f[0], Version: f[1]}, nil
 }

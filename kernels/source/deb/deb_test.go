@@ -49,7 +49,7 @@ func TestCheckFile(t *testing.T) {
 				return
 			}
 			var spec *kernels.SpecError
-			if !errors.As(err, &spec) || !strings.Contains(err.Error(), c.want) || spec.WayOut == "" {
+			if !errors.As(err, &spec) || !strings.Contains(err.Error(), c.want) || spec.Hint == "" {
 				t.Errorf("error %v, want a kernels.SpecError with %q", err, c.want)
 			}
 		})

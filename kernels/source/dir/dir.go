@@ -22,8 +22,8 @@ import (
 // Source is dir:PATH.
 func Source() kernels.Source {
 	return kernels.Source{
-		Scheme: "dir", Forms: []string{"dir:PATH", "dir:PATH?config=FILE"}, Settings: []string{setConfig}, Check: check, Resolve: resolve,
-		Mistaken: func(text string) string {
+		Scheme: "dir", Usage: []string{"dir:PATH", "dir:PATH?config=FILE"}, Params: []string{setConfig}, Check: check, Resolve: resolve,
+		Suggest: func(text string) string {
 			if info, err := os.Stat(text); err == nil && info.IsDir() {
 				return "for a folder write dir:" + text
 			}
@@ -42,7 +42,7 @@ const setConfig = "config"
 
 func check(r kernels.Request) error {
 	if r.Arg == "" {
-		return &kernels.SpecError{Problem: "no folder named", WayOut: "write dir:PATH"}
+		return &kernels.SpecError{Problem: "no folder named", Hint: "write dir:PATH"}
 	}
 	return nil
 }
@@ -63,7 +63,7 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 			return nil, err
 		}
 		if info, err := os.Stat(l.config); err != nil || !info.Mode().IsRegular() {
-			return nil, &kernels.SpecError{Problem: "no file " + file, Err: err, WayOut: "give config the .config that the kernel was built with"}
+			return nil, &kernels.SpecError{Problem: "no file " + file, Err: err, Hint: "give config the .config that the kernel was built with"}
 		}
 	}
 	// What ls -lR would show stands for the content: hashing some hundred
@@ -84,7 +84,7 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 		}
 		if bytes += info.Size(); bytes > mostBytes {
 			return nil, &kernels.SpecError{Problem: fmt.Sprintf("the files of the kernel in %s are larger than %s together", root, humanize.IBytes(mostBytes)),
-				WayOut: "install the modules without what only a debugger reads (make INSTALL_MOD_STRIP=1 modules_install)"}
+				Hint: "install the modules without what only a debugger reads (make INSTALL_MOD_STRIP=1 modules_install)"}
 		}
 		stamp, err := kernels.Stamp(f.from)
 		if err != nil {
@@ -138,7 +138,7 @@ func (l *layout) files() ([]copied, error) {
 		}
 		from := filepath.Join(l.modules, rel)
 		if !info.Mode().IsRegular() {
-			return &kernels.SpecError{Problem: from + " is a link to nothing", WayOut: "give the folder with all that it links to"}
+			return &kernels.SpecError{Problem: from + " is a link to nothing", Hint: "give the folder with all that it links to"}
 		}
 		files = append(files, copied{from, filepath.Join(kernels.DirModules, l.release, rel)})
 		return nil

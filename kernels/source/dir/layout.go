@@ -31,11 +31,11 @@ type layout struct {
 func findLayout(ctx context.Context, root string, opts kernels.Options) (*layout, error) {
 	info, err := os.Stat(root)
 	if err != nil {
-		return nil, &kernels.SpecError{Problem: "look into the folder", Err: err, WayOut: "give a folder that can be read"}
+		return nil, &kernels.SpecError{Problem: "look into the folder", Err: err, Hint: "give a folder that can be read"}
 	}
 	if !info.IsDir() {
 		return nil, &kernels.SpecError{Problem: root + " is not a folder",
-			WayOut: "give the folder that holds vmlinuz, config and lib/modules/RELEASE"}
+			Hint: "give the folder that holds vmlinuz, config and lib/modules/RELEASE"}
 	}
 	l := &layout{}
 	if err := l.findImage(ctx, root, opts); err != nil {
@@ -106,7 +106,7 @@ func (l *layout) findImage(ctx context.Context, root string, opts kernels.Option
 				opts.Logf("leave out %s, which is %s: %s is %s", name, release, l.image, l.release)
 			case l.release != release:
 				return &kernels.SpecError{Problem: fmt.Sprintf("more than one kernel: %s is %s, %s is %s", l.image, l.release, name, release),
-					WayOut: "leave one of them in the folder"}
+					Hint: "leave one of them in the folder"}
 			}
 		}
 		if l.image != "" {
@@ -114,7 +114,7 @@ func (l *layout) findImage(ctx context.Context, root string, opts kernels.Option
 		}
 	}
 	if none == nil {
-		none = &kernels.SpecError{Problem: "no kernel image in " + root, WayOut: "put vmlinuz* (a bzImage) or vmlinux* (ELF) there, or in its boot folder"}
+		none = &kernels.SpecError{Problem: "no kernel image in " + root, Hint: "put vmlinuz* (a bzImage) or vmlinux* (ELF) there, or in its boot folder"}
 	}
 	return none
 }
@@ -131,7 +131,7 @@ func readImage(ctx context.Context, name string) (release string, isELF bool, er
 	err = kernels.WithImage(ctx, name, func(data []byte) error {
 		image, err := vmlinuz.Parse(data)
 		if err != nil {
-			return &kernels.SpecError{Problem: name, Err: err, WayOut: otherForm(data)}
+			return &kernels.SpecError{Problem: name, Err: err, Hint: otherForm(data)}
 		}
 		release, isELF = image.Release, image.ELF
 		return nil

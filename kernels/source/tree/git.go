@@ -38,7 +38,7 @@ func (w *work) look(ctx context.Context, root, rev string, dirty bool, edits []e
 	var none *git.NoTreeError
 	if errors.As(err, &none) {
 		if rev != "" || len(edits) > 0 {
-			return nil, &kernels.SpecError{Problem: root + " is no git tree, so it has no revisions, and nothing can be applied to it", WayOut: "give the top folder of a git tree, or tree:PATH alone"}
+			return nil, &kernels.SpecError{Problem: root + " is no git tree, so it has no revisions, and nothing can be applied to it", Hint: "give the top folder of a git tree, or tree:PATH alone"}
 		}
 		return s, s.asItStands(ctx)
 	}
@@ -56,7 +56,7 @@ func (w *work) look(ctx context.Context, root, rev string, dirty bool, edits []e
 		}
 		if len(changed) > 0 {
 			return nil, &kernels.SpecError{Problem: fmt.Sprintf("%d files are not as committed, such as %s", len(changed), changed[0]),
-				WayOut: "commit them, write tree:PATH@HEAD to build without them, or tree:PATH?dirty=yes to build the tree as it stands"}
+				Hint: "commit them, write tree:PATH@HEAD to build without them, or tree:PATH?dirty=yes to build the tree as it stands"}
 		}
 		rev = "HEAD"
 	}
@@ -181,5 +181,5 @@ func (s *snapshot) decides(ctx context.Context) (string, error) {
 var top = []string{"Makefile", "Kconfig", "arch/x86/Kconfig"}
 
 func (s *snapshot) noLinux(lacks string) error {
-	return &kernels.SpecError{Problem: s.label + " is no Linux source: it has no " + lacks, WayOut: "give the top folder of a Linux tree"}
+	return &kernels.SpecError{Problem: s.label + " is no Linux source: it has no " + lacks, Hint: "give the top folder of a Linux tree"}
 }

@@ -262,7 +262,7 @@ func (s *snapshot) checkout(ctx context.Context, p *place) (string, error) {
 			err = build.ErrFull
 		} else if ctx.Err() == nil && s.user.Partial(ctx) {
 			return "", &kernels.SpecError{Problem: "its clone is partial, and lacks files of " + s.label, Err: err,
-				WayOut: "fetch them: git -C " + s.root + " fetch --refetch --no-filter"}
+				Hint: "fetch them: git -C " + s.root + " fetch --refetch --no-filter"}
 		}
 		return "", fmt.Errorf("check out %s: %w", s.label, err)
 	}

@@ -41,8 +41,8 @@ const (
 // Source is tree:PATH[@REV].
 func Source() kernels.Source {
 	return kernels.Source{
-		Scheme: "tree",
-		Alone:  true, Forms: []string{"tree:PATH[@REV]"}, Settings: []string{setConfig, setCC, setDirty, setPatch, setPick, setRevert},
+		Scheme:    "tree",
+		Exclusive: true, Usage: []string{"tree:PATH[@REV]"}, Params: []string{setConfig, setCC, setDirty, setPatch, setPick, setRevert},
 		Check: check, Resolve: resolve,
 	}
 }
@@ -91,20 +91,20 @@ func short(rev string) string {
 func check(r kernels.Request) error {
 	path, rev, at := cut(r.Arg)
 	if path == "" {
-		return &kernels.SpecError{Problem: "no folder named", WayOut: "write tree:PATH or tree:PATH@REV"}
+		return &kernels.SpecError{Problem: "no folder named", Hint: "write tree:PATH or tree:PATH@REV"}
 	}
 	if at && rev == "" {
-		return &kernels.SpecError{Problem: "no revision behind the @", WayOut: "write tree:PATH@REV, such as tree:../linux@v6.1"}
+		return &kernels.SpecError{Problem: "no revision behind the @", Hint: "write tree:PATH@REV, such as tree:../linux@v6.1"}
 	}
 	switch d := r.Set[setDirty]; {
 	case d != "" && d != "yes":
-		return &kernels.SpecError{Problem: fmt.Sprintf("dirty is %q", d), WayOut: "write dirty=yes, or leave it out"}
+		return &kernels.SpecError{Problem: fmt.Sprintf("dirty is %q", d), Hint: "write dirty=yes, or leave it out"}
 	case d != "" && at:
-		return &kernels.SpecError{Problem: "a revision is never dirty", WayOut: "leave out @REV or dirty=yes"}
+		return &kernels.SpecError{Problem: "a revision is never dirty", Hint: "leave out @REV or dirty=yes"}
 	}
 	for _, name := range []string{setPatch, setPick, setRevert} {
 		if r.Set[name] != "" && r.Set[setDirty] != "" {
-			return &kernels.SpecError{Problem: name + " and dirty can't be had together", WayOut: "write tree:PATH@HEAD, or apply it in the tree"}
+			return &kernels.SpecError{Problem: name + " and dirty can't be had together", Hint: "write tree:PATH@HEAD, or apply it in the tree"}
 		}
 	}
 	return nil
@@ -127,7 +127,7 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 		return nil, err
 	}
 	if _, err := os.Stat(root); err != nil {
-		return nil, &kernels.SpecError{Problem: "look into the tree", Err: err, WayOut: "give a folder that can be read"}
+		return nil, &kernels.SpecError{Problem: "look into the tree", Err: err, Hint: "give a folder that can be read"}
 	}
 	w := &work{key: cache.Key(root)[:16], cc: r.Set[setCC], opts: opts}
 	todo, err := edits(r.Set)
@@ -179,7 +179,7 @@ func configuration(file string) (base, fragment string, err error) {
 		fragment = kernels.MinimalConfigFor(c)
 	}
 	if err != nil {
-		return "", "", &kernels.SpecError{Problem: "read the configuration " + file, Err: err, WayOut: "give config a .config file"}
+		return "", "", &kernels.SpecError{Problem: "read the configuration " + file, Err: err, Hint: "give config a .config file"}
 	}
 	return string(data), fragment, nil
 }
@@ -337,5 +337,5 @@ func doesNotBuild(ctx context.Context, err error, b *build.Build) error {
 	} else if newer := b.NewerCompiler(ctx); newer != "" {
 		wayOut = newer
 	}
-	return &kernels.SpecError{Problem: "it does not build", Err: e, WayOut: wayOut}
+	return &kernels.SpecError{Problem: "it does not build", Err: e, Hint: wayOut}
 }

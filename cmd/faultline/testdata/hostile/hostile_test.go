@@ -26,36 +26,36 @@ const sysrq = "/proc/sysrq-trigger"
 var _ = Describe("a guest", func() {
 	// What the others must not harm.
 	It("behaves", Scenario("hostile/control"), func(ctx SpecContext) {
-		g := Guest(ctx)
+		g := StartGuest(ctx)
 		f := g.DAX(ctx, Ext4).File(ctx, 64*KiB)
 		v := g.Victim(ctx)
-		Expect(v.Load(ctx, v.Map(ctx, f, Shared).At(Page(1)))).To(Be(Reads(Filled(1))))
+		Expect(v.Load(ctx, v.Map(ctx, f, Shared).At(Page(1)))).To(BeOutcome(Reads(Filled(1))))
 	})
 
 	It("panics before anything is bad", Scenario("hostile/panic"), func(ctx SpecContext) {
-		Guest(ctx).WriteFile(ctx, sysrq, "c")
+		StartGuest(ctx).WriteFile(ctx, sysrq, "c")
 	})
 
 	It("panics when something is bad", Scenario("hostile/panic-of-poison"), func(ctx SpecContext) {
-		g := Guest(ctx)
+		g := StartGuest(ctx)
 		f := g.DAX(ctx, Ext4).File(ctx, 64*KiB)
 		g.Inject(ctx, inject.BadBlock(f, Page(1)))
 		g.WriteFile(ctx, sysrq, "c")
 	})
 
 	It("restarts", Scenario("hostile/reset"), func(ctx SpecContext) {
-		Guest(ctx).WriteFile(ctx, sysrq, "b")
+		StartGuest(ctx).WriteFile(ctx, sysrq, "b")
 	})
 
 	It("loses its agent", Scenario("hostile/agent-killed"), func(ctx SpecContext) {
-		v := Guest(ctx).Victim(ctx)
+		v := StartGuest(ctx).Victim(ctx)
 		v.Syscall(ctx, "kill", agent(ctx, v), int(unix.SIGKILL))
 		v.Syscall(ctx, "sched_yield")
 	})
 
 	// The victim takes the agent's own descriptor of the port.
 	It("speaks for its agent", Scenario("hostile/corrupt"), func(ctx SpecContext) {
-		v := Guest(ctx).Victim(ctx)
+		v := StartGuest(ctx).Victim(ctx)
 		of := *v.Syscall(ctx, "pidfd_open", agent(ctx, v), 0).Ret
 		for fd := range 16 {
 			took := v.Syscall(ctx, "pidfd_getfd", of, fd, 0)
@@ -66,7 +66,7 @@ var _ = Describe("a guest", func() {
 	})
 
 	It("stands still", Scenario("hostile/hang"), func(ctx SpecContext) {
-		g := Guest(ctx)
+		g := StartGuest(ctx)
 		Expect(g.Monitor().Run(ctx, "stop", nil, nil)).To(Succeed())
 		short, cancel := context.WithTimeoutCause(ctx, time.Second, errors.New("no answer within a second"))
 		defer cancel()
@@ -75,7 +75,7 @@ var _ = Describe("a guest", func() {
 
 	// The kernel kills who has most.
 	It("runs out of memory", Scenario("hostile/out-of-memory"), func(ctx SpecContext) {
-		g := Guest(ctx)
+		g := StartGuest(ctx)
 		g.WriteFile(ctx, "/proc/sys/vm/overcommit_memory", "1")
 		v := g.Victim(ctx)
 		seen := v.Syscall(ctx, "mmap", 0, 1<<30, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_POPULATE, -1, 0)
@@ -83,13 +83,13 @@ var _ = Describe("a guest", func() {
 	})
 
 	It("floods its console", Scenario("hostile/flood"), func(ctx SpecContext) {
-		g := Guest(ctx)
+		g := StartGuest(ctx)
 		for n := range 100 {
 			g.WriteFile(ctx, "/dev/kmsg", fmt.Sprintf("<0>%d %s", n, strings.Repeat("flood ", 150)))
 		}
 		f := g.DAX(ctx, Ext4).File(ctx, 64*KiB)
 		v := g.Victim(ctx)
-		Expect(v.Load(ctx, v.Map(ctx, f, Shared).At(Page(1)))).To(Be(Reads(Filled(1))))
+		Expect(v.Load(ctx, v.Map(ctx, f, Shared).At(Page(1)))).To(BeOutcome(Reads(Filled(1))))
 	})
 })
 

@@ -115,11 +115,11 @@ func (p *changeParser) change(n ast.Node) (c change.Change, err error) {
 	err = p.Mapping(n, "the change", changeShape, keys, func(key string, v *ast.MappingValueNode) (err error) {
 		switch key {
 		case "shows":
-			c.Shows, err = entries(p, v, showShape, p.show)
+			c.Steps, err = entries(p, v, showShape, p.show)
 		case "stable":
 			c.Stable, err = entries(p, v, stableShape, p.update)
 		case "moves":
-			c.Moves, err = entries(p, v, moveShape, p.move)
+			c.Witnesses, err = entries(p, v, moveShape, p.move)
 		default:
 			var s string
 			if s, err = p.Text(v, false); err == nil {
@@ -137,7 +137,7 @@ func (p *changeParser) change(n ast.Node) (c change.Change, err error) {
 	for _, need := range []struct {
 		key   string
 		there bool
-	}{{"id", c.ID != ""}, {"subject", c.Subject != ""}, {"effect", c.Effect != ""}, {"shows", c.Shows != nil}} {
+	}{{"id", c.ID != ""}, {"subject", c.Subject != ""}, {"effect", c.Effect != ""}, {"shows", c.Steps != nil}} {
 		if !need.there {
 			return c, p.lacks(n, "change", need.key, changeShape)
 		}

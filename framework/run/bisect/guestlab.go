@@ -23,13 +23,13 @@ import (
 	"github.com/faultline/faultline/kernels/source/tree"
 )
 
-// Rig is the Lab of real kernels in real guests.
-type Rig struct {
+// GuestLab is the Lab of real kernels in real guests.
+type GuestLab struct {
 	// Picked are the scenarios that were selected.
 	Picked []scenario.Info
 
 	suites   []plan.Suite
-	observer *run.Observer
+	observer *run.Executor
 	opts     kernels.Options
 	accel    string
 }
@@ -46,8 +46,8 @@ type RigOptions struct {
 }
 
 // NewRig selects scenarios of the compiled suites, and gets ready to observe them. Close it.
-func NewRig(ctx context.Context, opt RigOptions) (*Rig, error) {
-	r := &Rig{accel: opt.Accel, opts: kernels.Options{Cache: opt.Cache, Log: opt.Say}}
+func NewRig(ctx context.Context, opt RigOptions) (*GuestLab, error) {
+	r := &GuestLab{accel: opt.Accel, opts: kernels.Options{Cache: opt.Cache, Log: opt.Say}}
 	var err error
 	if r.suites, r.Picked, err = run.Pick(ctx, opt.Scenarios, opt.Label); err != nil {
 		return nil, err
@@ -61,10 +61,10 @@ func NewRig(ctx context.Context, opt RigOptions) (*Rig, error) {
 }
 
 // Host describes the machine for the record.
-func (r *Rig) Host(ctx context.Context) (results.Host, error) { return r.observer.Host(ctx) }
+func (r *GuestLab) Host(ctx context.Context) (results.Host, error) { return r.observer.Host(ctx) }
 
 // Here is what observes, for EndsOf.
-func (r *Rig) Here(ctx context.Context) (Here, error) {
+func (r *GuestLab) Here(ctx context.Context) (Here, error) {
 	host, err := r.Host(ctx)
 	if err != nil {
 		return Here{}, err
@@ -74,10 +74,10 @@ func (r *Rig) Here(ctx context.Context) (Here, error) {
 }
 
 // Close ends what the rig needed.
-func (r *Rig) Close() { r.observer.Close() }
+func (r *GuestLab) Close() { r.observer.Close() }
 
 // Inputs implements Lab.
-func (r *Rig) Inputs(ctx context.Context, settings []string) (map[string]string, error) {
+func (r *GuestLab) Inputs(ctx context.Context, settings []string) (map[string]string, error) {
 	set := map[string]string{}
 	for _, s := range settings {
 		name, value, _ := strings.Cut(s, "=")
@@ -108,7 +108,7 @@ func (r *Rig) Inputs(ctx context.Context, settings []string) (map[string]string,
 }
 
 // Built implements Lab.
-func (r *Rig) Built(ctx context.Context, spec string) bool {
+func (r *GuestLab) Built(ctx context.Context, spec string) bool {
 	opts := r.opts
 	opts.Log, opts.Cached = nil, true
 	k, err := source.Resolve(ctx, spec, opts)
@@ -120,7 +120,7 @@ func (r *Rig) Built(ctx context.Context, spec string) bool {
 }
 
 // Build implements Lab.
-func (r *Rig) Build(ctx context.Context, spec string) error {
+func (r *GuestLab) Build(ctx context.Context, spec string) error {
 	k, err := source.Resolve(ctx, spec, r.opts)
 	if err == nil {
 		return k.Close()
@@ -140,10 +140,12 @@ func (r *Rig) Build(ctx context.Context, spec string) error {
 }
 
 // Spare implements Lab: each guest keeps a core busy.
-func (r *Rig) Spare(scenarios int) bool { return min(r.observer.Jobs, scenarios) < runtime.NumCPU() }
+func (r *GuestLab) Spare(scenarios int) bool {
+	return min(r.observer.Jobs, scenarios) < runtime.NumCPU()
+}
 
 // Observe implements Lab.
-func (r *Rig) Observe(ctx context.Context, w Wanted) (column results.Kernel, cells []observe.Cell, err error) {
+func (r *GuestLab) Observe(ctx context.Context, w Wanted) (column results.Kernel, cells []observe.Cell, err error) {
 	resolved, err := source.Resolve(ctx, w.Spec, r.opts)
 	if err != nil {
 		return column, nil, err
@@ -175,7 +177,7 @@ func (r *Rig) Observe(ctx context.Context, w Wanted) (column results.Kernel, cel
 
 // boot makes the kernel's template. One that panics, does not come up twice, or
 // restarts the machine is the commit's own doing.
-func (r *Rig) boot(ctx context.Context, k *plan.Kernel, tasks []plan.Task) error {
+func (r *GuestLab) boot(ctx context.Context, k *plan.Kernel, tasks []plan.Task) error {
 	for again := true; ; again = false {
 		if err := r.observer.Boot(ctx, tasks, nil); err != nil {
 			return err
@@ -185,7 +187,7 @@ func (r *Rig) boot(ctx context.Context, k *plan.Kernel, tasks []plan.Task) error
 			return nil
 		}
 		r.observer.Release(k)
-		var t *vm.Trouble
+		var t *vm.GuestError
 		if !errors.As(err, &t) {
 			return err
 		}

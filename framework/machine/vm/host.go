@@ -18,9 +18,9 @@ import (
 	"github.com/faultline/faultline/internal/execx"
 )
 
-// Rig is what the guests of one process share: the cache, QEMU, the programs
+// Host is what the guests of one process share: the cache, QEMU, the programs
 // that run in guests, and a folder for sockets that vanishes with the process.
-type Rig struct {
+type Host struct {
 	Cache *cache.Cache
 	QEMU  qemu.Binary
 
@@ -34,14 +34,14 @@ type Rig struct {
 type program struct{ path, digest string }
 
 // NewRig prepares a Rig for guests of the architecture (GOARCH). Close it.
-func NewRig(ctx context.Context, c *cache.Cache, arch string) (_ *Rig, err error) {
-	r := &Rig{Cache: c}
+func NewRig(ctx context.Context, c *cache.Cache, arch string) (_ *Host, err error) {
+	r := &Host{Cache: c}
 	if r.QEMU, err = qemu.Find(ctx, arch); err != nil {
 		return nil, err
 	}
 	r.identity = sync.OnceValues(func() (string, error) { return r.QEMU.Identity(context.WithoutCancel(ctx)) })
 	if r.dir, err = os.MkdirTemp("", "faultline-"); err != nil {
-		return nil, &Trouble{Kind: Host, Doing: "make a folder for sockets", Err: err, Advice: "set TMPDIR to a folder that can be written"}
+		return nil, &GuestError{Kind: HostFailed, Doing: "make a folder for sockets", Err: err, Hint: "set TMPDIR to a folder that can be written"}
 	}
 	if r.keeper, err = keep(r.dir); err != nil {
 		os.RemoveAll(r.dir)
@@ -55,13 +55,13 @@ func NewRig(ctx context.Context, c *cache.Cache, arch string) (_ *Rig, err error
 }
 
 // Close removes what the Rig made outside the cache. Its guests must be closed.
-func (r *Rig) Close() error { return r.keeper.Close() }
+func (r *Host) Close() error { return r.keeper.Close() }
 
 // Folder makes a folder that vanishes with the process.
-func (r *Rig) Folder(pattern string) (string, error) { return os.MkdirTemp(r.dir, pattern) }
+func (r *Host) Folder(pattern string) (string, error) { return os.MkdirTemp(r.dir, pattern) }
 
 // Programs are the digests of the programs that run in guests, by name.
-func (r *Rig) Programs() map[string]string {
+func (r *Host) Programs() map[string]string {
 	return map[string]string{"guest/init": r.init.digest, "guest/agent": r.agent.digest}
 }
 
@@ -95,7 +95,7 @@ func (k *keeper) Close() error {
 // findPrograms finds the guest's programs: in the folder guest/ beside our
 // executable or one above it (what make build leaves in bin/), or, for a test
 // binary in its source tree, by building them.
-func (r *Rig) findPrograms(ctx context.Context, arch string) error {
+func (r *Host) findPrograms(ctx context.Context, arch string) error {
 	exe, err := os.Executable()
 	if err != nil {
 		return err
@@ -115,7 +115,7 @@ func (r *Rig) findPrograms(ctx context.Context, arch string) error {
 	return r.usePrograms(dir)
 }
 
-func (r *Rig) usePrograms(dir string) (err error) {
+func (r *Host) usePrograms(dir string) (err error) {
 	for name, p := range map[string]*program{"init": &r.init, "agent": &r.agent} {
 		p.path = filepath.Join(dir, name)
 		if p.digest, err = cache.FileSum(p.path); err != nil {
@@ -130,9 +130,9 @@ func buildPrograms(ctx context.Context, dir, arch string) error {
 	out, err := execx.Ask(ctx, 30*time.Second, "go", "env", "GOMOD")
 	root := filepath.Dir(strings.TrimSpace(string(out)))
 	if err != nil || root == "." || root == "/dev" {
-		return &Trouble{Kind: Host, Doing: "find the guest's programs",
-			Err:    errors.New("there is no folder guest/ beside this executable, and this is no source tree to build them from"),
-			Advice: "run make build, and keep bin/ together"}
+		return &GuestError{Kind: HostFailed, Doing: "find the guest's programs",
+			Err:  errors.New("there is no folder guest/ beside this executable, and this is no source tree to build them from"),
+			Hint: "run make build, and keep bin/ together"}
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -141,7 +141,7 @@ func buildPrograms(ctx context.Context, dir, arch string) error {
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOFLAGS=")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return &Trouble{Kind: Host, Doing: "build the guest's programs", Err: fmt.Errorf("%w: %s", err, strings.TrimSpace(string(out)))}
+		return &GuestError{Kind: HostFailed, Doing: "build the guest's programs", Err: fmt.Errorf("%w: %s", err, strings.TrimSpace(string(out)))}
 	}
 	return nil
 }

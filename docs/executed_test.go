@@ -19,35 +19,35 @@ import (
 
 // nameArg is which argument of a call names a program.
 var nameArg = map[string]int{
-	"exec.Command": 0, "exec.CommandContext": 1, "exec.LookPath": 0, "reader.Program": 1,
-	"tool.Find": 0, "tool.Run": 3, "tool.Command": 3, "tool.Ask": 2, "tool.AskAs": 4,
+	"exec.Command": 0, "exec.CommandContext": 1, "exec.LookPath": 0, "exttest.Program": 1,
+	"execx.Find": 0, "execx.Run": 3, "execx.Command": 3, "execx.Ask": 2, "execx.AskAs": 4,
 }
 
 // dynamic are the programs of files in which a call names one that is only known when it runs.
 var dynamic = map[string]string{
-	"cmd/faultline/doctor.go":              "",    // its own list
-	"cmd/faultline/gdb.go":                 "gdb", // found by repro.go
-	"cmd/faultline/guest.go":               "",    // a program for the guest
-	"cmd/faultline/slurm_long_test.go":     "munged slurmctld slurmd sbatch scontrol squeue",
-	"docs/ci_test.go":                      "bash dirname",
-	"docs/first_test.go":                   "make",
-	"framework/run/shard/pipeline_test.go": "bash sh",
-	"framework/machine/qemu/binary.go":     "qemu-system-x86_64",
-	"framework/run/unavailable_test.go":    "apt-config qemu-system-x86_64",
-	"framework/run/suites.go":              "", // a suite
-	"framework/machine/vm/accel_test.go":   "nice sh",
-	"images/tool.go":                       "",              // found by mkfs.go
-	"internal/complete/complete_test.go":   "bash fish zsh", // where they are installed
-	"internal/exttest/exttest.go":          "",              // its callers name them
-	"internal/execx/execx.go":              "",              // its callers name them
-	"kernels/build/age.go":                 "gcc",
-	"kernels/build/configure.go":           "", // looks whether they changed
-	"kernels/build/tools.go":               "gcc",
-	"kernels/build/tools_test.go":          "gcc",
-	"kernels/matrix/real_test.go":          "apt-get dpkg-deb depmod",
-	"kernels/source/source_test.go":        "apt-get apt-config dpkg-deb depmod",
-	"kernels/vmlinuz/vmlinuz_test.go":      "xz bzip2",
-	"images/pmem_test.go":                  "mkfs.ext4 mkfs.xfs",
+	"cmd/faultline/doctor.go":            "",    // its own list
+	"cmd/faultline/gdb.go":               "gdb", // found by repro.go
+	"cmd/faultline/guest.go":             "",    // a program for the guest
+	"cmd/faultline/slurm_long_test.go":   "munged slurmctld slurmd sbatch scontrol squeue",
+	"docs/ci_test.go":                    "bash dirname",
+	"docs/first_test.go":                 "make",
+	"framework/run/shard/shard_test.go":  "bash sh",
+	"framework/machine/qemu/binary.go":   "qemu-system-x86_64",
+	"framework/run/unavailable_test.go":  "apt-config qemu-system-x86_64",
+	"framework/run/suites.go":            "", // a suite
+	"framework/machine/vm/accel_test.go": "nice sh",
+	"images/tool.go":                     "",              // found by mkfs.go
+	"internal/complete/complete_test.go": "bash fish zsh", // where they are installed
+	"internal/exttest/exttest.go":        "",              // its callers name them
+	"internal/execx/execx.go":            "",              // its callers name them
+	"kernels/build/age.go":               "gcc",
+	"kernels/build/configure.go":         "", // looks whether they changed
+	"kernels/build/tools.go":             "gcc",
+	"kernels/build/tools_test.go":        "gcc",
+	"kernels/matrix/real_test.go":        "apt-get dpkg-deb depmod",
+	"kernels/source/source_test.go":      "apt-get apt-config dpkg-deb depmod",
+	"kernels/vmlinuz/vmlinuz_test.go":    "xz bzip2",
+	"images/pmem_test.go":                "mkfs.ext4 mkfs.xfs",
 }
 
 // examples is a folder with a call of each kind.

@@ -22,8 +22,8 @@ import (
 
 	"mvdan.cc/sh/v3/syntax"
 
-	"github.com/faultline/faultline/framework/analysis/change"
-	"github.com/faultline/faultline/framework/analysis/change/declared"
+	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/change/declared"
 	"github.com/faultline/faultline/framework/record/program"
 	"github.com/faultline/faultline/framework/record/scenario"
 	"github.com/faultline/faultline/framework/run/plan"

@@ -7,7 +7,7 @@ import (
 
 	"github.com/onsi/gomega"
 
-	"github.com/faultline/faultline/framework/analysis/change"
+	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/run/suite"
 	"github.com/faultline/faultline/guest/siginfo"

@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 
-	"github.com/faultline/faultline/framework/analysis/change"
-	"github.com/faultline/faultline/framework/analysis/change/declared"
+	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/change/declared"
 	"github.com/faultline/faultline/framework/run"
 )
 

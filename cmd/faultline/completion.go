@@ -8,7 +8,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"github.com/faultline/faultline/framework/analysis/change"
+	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report"
 	"github.com/faultline/faultline/internal/complete"

@@ -4,7 +4,7 @@ import (
 	"context"
 	"strconv"
 
-	"github.com/faultline/faultline/framework/analysis/change"
+	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/internal/errkind"
 	"github.com/faultline/faultline/kernels/matrix"
 	"github.com/faultline/faultline/kernels/source"

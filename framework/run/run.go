@@ -14,9 +14,9 @@ import (
 	"github.com/faultline/faultline/kernels/matrix"
 	"github.com/faultline/faultline/kernels/source"
 
-	"github.com/faultline/faultline/framework/analysis/change"
 	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/analysis/needs"
+	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/record/scenario"

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	. "github.com/faultline/faultline/framework"
-	"github.com/faultline/faultline/framework/analysis/change"
+	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/inject"
 )
 

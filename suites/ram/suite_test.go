@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	. "github.com/faultline/faultline/framework"
-	"github.com/faultline/faultline/framework/analysis/change"
+	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/run/suite"
 )
 

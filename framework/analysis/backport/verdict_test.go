@@ -3,7 +3,7 @@ package backport
 import (
 	"testing"
 
-	"github.com/faultline/faultline/framework/analysis/change"
+	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 )

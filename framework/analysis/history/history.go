@@ -9,9 +9,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/faultline/faultline/framework/analysis/change"
 	"github.com/faultline/faultline/framework/analysis/compare"
 	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/internal/errkind"
 )

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/faultline/faultline/framework/analysis/change"
 	"github.com/faultline/faultline/framework/analysis/compare"
 	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/kernels/debian"
 	"github.com/faultline/faultline/kernels/upstream"

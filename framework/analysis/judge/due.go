@@ -3,7 +3,7 @@ package judge
 import (
 	"fmt"
 
-	"github.com/faultline/faultline/framework/analysis/change"
+	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/kernels/upstream"
 )
 

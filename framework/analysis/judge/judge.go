@@ -1,7 +1,7 @@
 package judge
 
 import (
-	"github.com/faultline/faultline/framework/analysis/change"
+	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/record/observe"
 )
 

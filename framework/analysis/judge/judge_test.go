@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/faultline/faultline/framework/analysis/change"
+	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/record/observe"
 )
 

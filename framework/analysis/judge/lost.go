@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/faultline/faultline/framework/analysis/change"
+	"github.com/faultline/faultline/framework/change"
 )
 
 // lost is the finding that a kernel lost a change which all of its cells that tell of it

@@ -13,8 +13,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/faultline/faultline/framework/analysis/change"
 	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/internal/errkind"
 	"github.com/faultline/faultline/internal/limitread"

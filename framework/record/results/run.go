@@ -8,8 +8,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/faultline/faultline/framework/analysis/change"
 	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/program"
 	"github.com/faultline/faultline/internal/errkind"

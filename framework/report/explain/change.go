@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/faultline/faultline/docs"
-	"github.com/faultline/faultline/framework/analysis/change"
+	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/record/scenario"
 	"github.com/faultline/faultline/framework/report/matrix"

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/faultline/faultline/framework/analysis/change"
 	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/matrix"
 	"github.com/faultline/faultline/internal/sanitize"

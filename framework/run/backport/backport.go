@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"github.com/faultline/faultline/framework/analysis/backport"
-	"github.com/faultline/faultline/framework/analysis/change"
+	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/run"
 	"github.com/faultline/faultline/internal/errkind"

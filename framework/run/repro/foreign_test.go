@@ -16,9 +16,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/faultline/faultline/framework/analysis/change/declared"
 	"github.com/faultline/faultline/framework/analysis/compare"
 	"github.com/faultline/faultline/framework/analysis/history"
+	"github.com/faultline/faultline/framework/change/declared"
 	"github.com/faultline/faultline/framework/internal/demo"
 	"github.com/faultline/faultline/framework/record/baseline"
 	"github.com/faultline/faultline/framework/record/results"

@@ -8,8 +8,8 @@ import (
 
 	"github.com/onsi/ginkgo/v2"
 
-	"github.com/faultline/faultline/framework/analysis/change"
 	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/internal/sanitize"
 )

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/faultline/faultline/framework/analysis/change"
+	"github.com/faultline/faultline/framework/change"
 )
 
 // Flags of a suite's binary. faultline run sets them; whoever uses Ginkgo

@@ -11,7 +11,7 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 
-	"github.com/faultline/faultline/framework/analysis/change"
+	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/internal/errkind"
 	"github.com/faultline/faultline/internal/limitread"
 	"github.com/faultline/faultline/internal/suggest"

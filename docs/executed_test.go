@@ -152,7 +152,7 @@ func finds(e ast.Expr) bool {
 			return fmt.Sprint(e.Fun) == "compiled" || fmt.Sprint(e.Fun) == "suite"
 		}
 		call := fmt.Sprint(fun.X) + "." + fun.Sel.Name
-		if call == "filepath.Join" || call == "reader.File" {
+		if call == "filepath.Join" || call == "exttest.File" {
 			return true
 		}
 		at, ok := nameArg[call]

@@ -3,7 +3,7 @@ package docs_test
 import (
 	"testing"
 
-	"github.com/faultline/faultline/framework/machine/vm"
+	"github.com/faultline/faultline/guest/required"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/kconfig"
 )
@@ -24,7 +24,7 @@ func TestConfigurationHasAllNeeds(t *testing.T) {
 			}
 		}
 	}
-	for _, n := range vm.Needs() {
+	for _, n := range required.Needs() {
 		if c.Get(n.Symbol) != "y" {
 			lacks[n.Symbol] = n.For
 		}

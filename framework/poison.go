@@ -9,6 +9,7 @@ import (
 	"github.com/faultline/faultline/framework/inject"
 	"github.com/faultline/faultline/framework/machine/vm"
 	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/internal/klog"
 )
 
 // notePanic makes a panic that nobody expected a step of its own, where it came in
@@ -65,7 +66,7 @@ func (g *Guest) panicked(err error) observe.Outcome {
 	if !errors.As(err, &t) || t.Kind != vm.Panic || !g.mayPanic && !g.injected {
 		g.fail(err)
 	}
-	note := observe.PanicNote(t.Tail)
+	note := klog.PanicNote(t.Tail)
 	if note == "" { // what it panicked of is not known, so nothing was observed
 		g.fail(err)
 	}
@@ -74,7 +75,7 @@ func (g *Guest) panicked(err error) observe.Outcome {
 	if !g.mayPanic {
 		g.rec.Panicked = true
 		g.rec.Lost(err)
-		g.rec.Witnesses[observe.WitnessSplats] = strings.Join(observe.Splats(g.rec.KernelLog), "\n")
+		g.rec.Witnesses[observe.WitnessSplats] = strings.Join(klog.Splats(g.rec.KernelLog), "\n")
 	}
 	return observe.Outcome{Note: note}
 }

@@ -5,14 +5,14 @@ import (
 	"testing"
 
 	"github.com/faultline/faultline/framework/machine/vm"
-	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/run/suite"
+	"github.com/faultline/faultline/internal/klog"
 )
 
 // A panic is an observation by its words; one without them, or of a guest that
 // nothing was done to, is not.
 func TestPanicked(t *testing.T) {
-	const text = observe.PanicMark + ": Fatal local machine check"
+	const text = klog.PanicMark + ": Fatal local machine check"
 	for name, c := range map[string]struct {
 		err      error
 		injected bool

@@ -26,7 +26,7 @@ func add(list *[]string, values ...string) {
 
 // Needs says which configuration symbols a kernel must have for the scenario,
 // and no others; where one lacks, the scenario is not doable there, and says so.
-// What every guest needs is not said again: see vm.Lacks.
+// What every guest needs is not said again: see package guest/config.
 func Needs(symbols ...string) Trait {
 	return func(i *scenario.Info) { add(&i.Needs, symbols...) }
 }

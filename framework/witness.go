@@ -11,6 +11,7 @@ import (
 	"github.com/faultline/faultline/framework/machine/vm"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/guest/wire"
+	"github.com/faultline/faultline/internal/klog"
 )
 
 // BadBlocks is the number of bad sectors that a file's disk lists, by name and
@@ -51,7 +52,7 @@ func (g *Guest) collect(ctx context.Context) error {
 	}
 	g.rec.Witnesses[observe.WitnessLog] = observe.Log(reply.Log.Lines, g.roles(), g.rec.LeftOut)
 	g.rec.Witnesses[observe.WitnessSplats] = observe.NoSplats
-	if splats := observe.Splats(reply.Log.Lines); len(splats) > 0 {
+	if splats := klog.Splats(reply.Log.Lines); len(splats) > 0 {
 		g.rec.Witnesses[observe.WitnessSplats] = strings.Join(splats, "\n")
 	}
 	reply, err = tainted.Wait(ctx)
@@ -59,7 +60,7 @@ func (g *Guest) collect(ctx context.Context) error {
 		return err
 	}
 	if now, err := strconv.ParseUint(strings.TrimSpace(string(reply.File.Data)), 10, 64); err == nil {
-		g.rec.Witnesses[observe.WitnessTaint] = observe.Taint(g.vm.Welcome.Taint, now)
+		g.rec.Witnesses[observe.WitnessTaint] = klog.Taint(g.vm.Welcome.Taint, now)
 	}
 	disks := map[string]Device{}
 	for _, m := range g.mounted {

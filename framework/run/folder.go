@@ -11,11 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/faultline/faultline/framework/machine/vm"
-	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/record/scenario"
 	"github.com/faultline/faultline/framework/run/plan"
 	"github.com/faultline/faultline/internal/errkind"
+	"github.com/faultline/faultline/internal/klog"
 )
 
 // checkFolder reads the run to resume, or says early, before kernels are
@@ -199,7 +199,7 @@ func (r *run) recordBoot(i int, k *plan.Kernel) error {
 	if made := r.observer.of(k).templates; len(made) > 0 {
 		t := made[0]
 		kr.BootMillis = float64(t.BootTime().Microseconds()) / 1000
-		kr.Splats, kr.Taint = observe.Splats(t.Log()), observe.Taint(0, t.Taint())
+		kr.Splats, kr.Taint = klog.Splats(t.Log()), klog.Taint(0, t.Taint())
 	}
 	var t *vm.GuestError
 	kr.DoesNotBoot = errors.As(r.observer.Broken(k), &t) && t.OfKernel()

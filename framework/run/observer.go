@@ -191,7 +191,7 @@ func needed(tasks []plan.Task) []guest {
 	var out []guest
 	for _, t := range tasks {
 		for _, i := range t.Scenarios {
-			if g := (guest{t.Kernel, i.Accel(t.Kernel.Accel)}); !slices.Contains(out, g) {
+			if g := (guest{t.Kernel, qemu.Accel(i.Accel(string(t.Kernel.Accel)))}); !slices.Contains(out, g) {
 				out = append(out, g)
 			}
 		}

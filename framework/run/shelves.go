@@ -95,7 +95,7 @@ func (r *run) known(ctx context.Context) func(*plan.Kernel, plan.Suite, scenario
 		return nil
 	}
 	return func(k *plan.Kernel, s plan.Suite, i scenario.Info) (observe.Cell, bool) {
-		shelf := r.shelves.of(ctx, k, s, i.Accel(k.Accel))
+		shelf := r.shelves.of(ctx, k, s, qemu.Accel(i.Accel(string(k.Accel))))
 		if shelf == nil {
 			return observe.Cell{}, false
 		}

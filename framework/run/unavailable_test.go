@@ -8,11 +8,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/faultline/faultline/framework/machine/vm"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/record/scenario"
 	"github.com/faultline/faultline/framework/run/plan"
+	"github.com/faultline/faultline/guest/required"
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/internal/errkind"
 	"github.com/faultline/faultline/internal/execx"
@@ -39,7 +39,7 @@ func noArchive(t *testing.T) {
 func folderKernel(t *testing.T) string {
 	t.Helper()
 	dir, config := t.TempDir(), ""
-	for _, n := range vm.Needs() {
+	for _, n := range required.Needs() {
 		config += "CONFIG_" + n.Symbol + "=y\n"
 	}
 	for name, data := range map[string][]byte{"vmlinux": fake.Vmlinux("6.1.5", "#1", true), "config": []byte(config)} {

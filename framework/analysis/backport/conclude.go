@@ -9,6 +9,7 @@ import (
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
+	"github.com/faultline/faultline/internal/klog"
 	"github.com/faultline/faultline/kernels/upstream"
 )
 
@@ -132,7 +133,7 @@ func (c *conclusion) boots() {
 
 // complaints words what a kernel complained of while it booted, and its taint.
 func complaints(k results.Kernel) string {
-	own := slices.DeleteFunc(slices.Clone(k.Splats), func(s string) bool { return observe.Stall(s) || observe.OfProcessor(s) })
+	own := slices.DeleteFunc(slices.Clone(k.Splats), func(s string) bool { return klog.Stall(s) || klog.OfProcessor(s) })
 	taint := k.Taint
 	if len(own) == 0 && len(k.Splats) > 0 { // by what is left out
 		taint = strings.Join(slices.DeleteFunc(strings.Fields(taint), func(t string) bool { return t == "W" || t == "L" }), " ")

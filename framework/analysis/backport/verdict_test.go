@@ -6,6 +6,7 @@ import (
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
+	"github.com/faultline/faultline/internal/klog"
 )
 
 const forth = "{SIGBUS BUS_ADRERR SIGBUS BUS_MCEERR_AR lsb=12}"
@@ -33,7 +34,7 @@ func TestOfAChange(t *testing.T) {
 	}
 	padded := mceerr()
 	padded.Signals[0].Raw = "ff"
-	panicked := observe.Outcome{Note: observe.PanicMark + ": Fatal"}
+	panicked := observe.Outcome{Note: klog.PanicMark + ": Fatal"}
 	loud := saw(other, always(errno("EPERM"), "EIO"))
 	broke := unjudged(observe.Infra, other, "no answer")
 	lacks := unjudged(observe.Skipped, read, "lacks CONFIG_X")

@@ -18,6 +18,7 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/internal/errkind"
+	"github.com/faultline/faultline/internal/klog"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -105,7 +106,7 @@ func TestLossOnAnotherHost(t *testing.T) {
 		run.Kernels = run.Kernels[1:]
 		outcome := observe.Outcome{Errno: "EFAULT"}
 		if side == observe.Before {
-			outcome = observe.Outcome{Note: observe.PanicMark + ": Fatal local machine check"}
+			outcome = observe.Outcome{Note: klog.PanicMark + ": Fatal local machine check"}
 		}
 		run.Cells = []observe.Cell{{Scenario: cow, Kernel: run.Kernels[0].Name, Accel: "tcg", Verdict: observe.Expected, Steps: []observe.Step{
 			{Actor: "host", Action: "machine check SRAR at anon+0x4000, as the kernel accesses it"},

@@ -6,6 +6,7 @@ import (
 
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/internal/klog"
 )
 
 const (
@@ -23,7 +24,7 @@ func TestTwoKernels(t *testing.T) {
 	old, recent := kernel("a", "6.1.0-56-amd64"), kernel("b", "6.12.117-amd64")
 	twin := func(release string) []Kernel { return []Kernel{kernel("a", release), kernel("b", release)} }
 	usual, line := []Kernel{old, recent}, []Kernel{kernel("a", "6.1.0-55-amd64"), kernel("b", "6.1.0-56-amd64")}
-	panicked := observe.Outcome{Note: observe.PanicMark + ": Fatal local machine check"}
+	panicked := observe.Outcome{Note: klog.PanicMark + ": Fatal local machine check"}
 	alike := cell("", s1, always(observe.Outcome{Errno: "EIO"}))
 	on := func(kernel string, c observe.Cell) observe.Cell {
 		c.Kernel = kernel
@@ -248,13 +249,13 @@ func TestTwoKernels(t *testing.T) {
 // A panic that the scenario does not expect is one finding of its cell: with what
 // the kernel said, or with what the scenario says.
 func TestPanickedCell(t *testing.T) {
-	panicked := cell("k", s1, observe.Step{Actor: "kernel", Action: "panic", Outcome: observe.Outcome{Note: observe.PanicMark + ": oops"}})
+	panicked := cell("k", s1, observe.Step{Actor: "kernel", Action: "panic", Outcome: observe.Outcome{Note: klog.PanicMark + ": oops"}})
 	panicked.Verdict, panicked.Message, panicked.Panicked = observe.Unexpected, "the kernel panicked", true
 	for name, test := range map[string]struct {
 		splats string
 		want   []string
 	}{
-		"with its words":    {observe.PanicMark + ": oops", []string{"splat k : " + s1 + " on k: Kernel panic - not syncing: oops"}},
+		"with its words":    {klog.PanicMark + ": oops", []string{"splat k : " + s1 + " on k: Kernel panic - not syncing: oops"}},
 		"without its words": {"", []string{"unexpected_observation k : " + s1 + " on k: the kernel panicked"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/faultline/faultline/framework/machine/vm"
+	"github.com/faultline/faultline/guest/required"
 	"github.com/faultline/faultline/kernels"
 )
 
@@ -141,7 +141,7 @@ func guestDenial(k *kernels.Kernel) string {
 		}
 	}
 	var symbols []string
-	for _, n := range vm.Needs() {
+	for _, n := range required.Needs() {
 		symbols = append(symbols, n.Symbol)
 	}
 	return denial(k, symbols)

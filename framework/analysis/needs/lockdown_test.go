@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/faultline/faultline/framework/machine/vm"
 	"github.com/faultline/faultline/framework/record/scenario"
+	"github.com/faultline/faultline/guest/required"
 	"github.com/faultline/faultline/internal/fake"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/kconfig"
@@ -18,7 +18,7 @@ import (
 func hardened(t *testing.T, lines string, signed bool) *kernels.Kernel {
 	t.Helper()
 	text := ""
-	for _, n := range vm.Needs() {
+	for _, n := range required.Needs() {
 		text += "CONFIG_" + n.Symbol + "=y\n"
 	}
 	c, err := kconfig.ParseBytes([]byte(text + lines))

@@ -9,8 +9,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/faultline/faultline/framework/machine/vm"
 	"github.com/faultline/faultline/framework/record/scenario"
+	"github.com/faultline/faultline/guest/required"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/kconfig"
 )
@@ -20,7 +20,7 @@ type Report struct {
 	Kernel string // its name
 	Asked  int    // how many scenarios were asked for
 	// Guest are the symbols without which no guest runs, and so no scenario.
-	Guest []vm.Need
+	Guest []required.Need
 	// Lost are the scenarios that need what is not there, the largest group first.
 	Lost []Group
 	// Refused are the scenarios that need what is there, and may not be used.
@@ -43,7 +43,7 @@ func Impossible(k *kernels.Kernel, i scenario.Info) string {
 	if i.NotDoable != "" {
 		return i.NotDoable
 	}
-	if missing := vm.Lacks(k); len(missing) > 0 {
+	if missing := k.Lacks(required.Symbols()...); len(missing) > 0 {
 		return fmt.Sprintf("no guest runs on %s: it lacks %s", k.Name, symbols(missing))
 	}
 	if missing := lacks(k, i.Needs); len(missing) > 0 {
@@ -66,8 +66,8 @@ func lacks(k *kernels.Kernel, needs []string) []string {
 func Of(k *kernels.Kernel, scenarios []scenario.Info) Report {
 	scenarios = slices.DeleteFunc(slices.Clone(scenarios), func(i scenario.Info) bool { return i.NotDoable != "" })
 	r := Report{Kernel: k.Name, Asked: len(scenarios), Unmet: k.Unmet, Steered: kernels.Steering(k.Config)}
-	guests := vm.Lacks(k)
-	for _, n := range vm.Needs() {
+	guests := k.Lacks(required.Symbols()...)
+	for _, n := range required.Needs() {
 		if slices.Contains(guests, n.Symbol) {
 			r.Guest = append(r.Guest, n)
 		}

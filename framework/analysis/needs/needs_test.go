@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/faultline/faultline/framework/machine/vm"
 	"github.com/faultline/faultline/framework/record/scenario"
+	"github.com/faultline/faultline/guest/required"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/kconfig"
 )
@@ -15,7 +15,7 @@ import (
 func kernel(t *testing.T, without map[string]bool, with ...string) *kernels.Kernel {
 	t.Helper()
 	text := ""
-	for _, n := range vm.Needs() {
+	for _, n := range required.Needs() {
 		if !without[n.Symbol] {
 			text += "CONFIG_" + n.Symbol + "=y\n"
 		}

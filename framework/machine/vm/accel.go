@@ -48,7 +48,7 @@ func OpenKVM() error {
 // machine started, for which one is booted the first time, and otherwise TCG;
 // why then says what is wrong with KVM.
 func (r *Host) Accel(ctx context.Context, want string, k *kernels.Kernel) (a qemu.Accel, why string, err error) {
-	if lacksNeeds(k) != nil { // whatever runs it, it does not come far enough to tell
+	if checkConfig(k) != nil { // whatever runs it, it does not come far enough to tell
 		if a, why, err = r.KnownAccel(ctx, want); errors.Is(err, ErrNotTried) {
 			err = nil
 		}

@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/faultline/faultline/framework/machine/qemu"
-	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/guest/wire"
+	"github.com/faultline/faultline/internal/klog"
 	"github.com/faultline/faultline/internal/shell"
 	"github.com/faultline/faultline/kernels"
 )
@@ -65,7 +65,7 @@ const agentPath = "/run/agent"
 
 // Boot starts a guest from nothing. Its disks and memory are its own.
 func (r *Host) Boot(ctx context.Context, s Spec) (*Guest, error) {
-	if err := lacksNeeds(s.Kernel); err != nil {
+	if err := checkConfig(s.Kernel); err != nil {
 		return nil, err
 	}
 	parts, err := r.prepare(ctx, s.Kernel)
@@ -262,7 +262,7 @@ var (
 func (g *Guest) watchOver() {
 	ctx, down := context.WithCancelCause(context.Background())
 	g.down = ctx
-	paniced, failed := g.proc.Console.Seen(observe.PanicMark), g.proc.Console.Seen(saidFailed)
+	paniced, failed := g.proc.Console.Seen(klog.PanicMark), g.proc.Console.Seen(saidFailed)
 	g.watchers.Go(func() {
 		select {
 		case <-paniced:
@@ -330,7 +330,7 @@ func (g *Guest) trouble(ctx context.Context, doing string, err error) error {
 	switch {
 	case !whole:
 		t.Kind, t.Err = Hang, fmt.Errorf("it goes down (%w), and did not come to its end within %v", cmp.Or(cause, err), callLimit)
-	case errors.Is(cause, errPanic) || g.said(observe.PanicMark) || len(g.proc.Monitor.Events(guestPanicked)) > 0:
+	case errors.Is(cause, errPanic) || g.said(klog.PanicMark) || len(g.proc.Monitor.Events(guestPanicked)) > 0:
 		t.Kind, t.Err = Panic, nil
 	case errors.Is(cause, errFailed) || g.said(saidFailed):
 		t.Kind, t.Err = Refused, errFailed

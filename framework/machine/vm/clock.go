@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/internal/klog"
 )
 
 // A guest's clock goes on while its QEMU stands still: who stops QEMU, suspends a
@@ -87,7 +87,7 @@ func (g *Guest) Ran(from, to time.Time) time.Duration { return g.share.at(to) - 
 // a time for less than half of which the guest ran: the host stood still then, or
 // was busy, and what else came of that is no behaviour. nil where none does.
 func (g *Guest) StoodStill(log []string) error {
-	for _, s := range observe.Standstills(log) {
+	for _, s := range klog.Standstills(log) {
 		until := g.greeted.Add(s.Until - time.Duration(g.Welcome.Uptime*float64(time.Second)))
 		had := g.share.at(until) - g.share.at(until.Add(-s.For))
 		if had >= s.For/2 {

@@ -21,13 +21,13 @@ import (
 // and are closed with the guest.
 type DebugEndpoints struct {
 	// SSH is a command that opens a shell in the guest; a command behind it runs there.
-	SSH []string `json:"ssh"`
+	SSH []string
 	// QMP is a socket of QEMU's monitor, GDB that of its gdb stub, which stops the
 	// guest while somebody is connected to it.
-	QMP string `json:"qmp"`
-	GDB string `json:"gdb"`
+	QMP string
+	GDB string
 	// Symbols is an ELF file with the running kernel's symbols, its modules' too.
-	Symbols string `json:"symbols"`
+	Symbols string
 }
 
 // Open opens a clone that was made with a Door. busybox, a static program of the

@@ -18,8 +18,8 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/faultline/faultline/framework/machine/qemu"
-	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/guest/wire"
+	"github.com/faultline/faultline/internal/klog"
 )
 
 // Guest is a running guest whose agent answers.
@@ -91,7 +91,7 @@ func (g *Guest) start(ctx context.Context, bin qemu.Binary, m qemu.Machine) erro
 	}
 	console := qemu.NewConsole(g.console)
 	// Asked for before the guest runs, so that no text is missed.
-	for _, text := range []string{observe.PanicMark, saidUserSpace, saidFailed} {
+	for _, text := range []string{klog.PanicMark, saidUserSpace, saidFailed} {
 		console.Seen(text)
 	}
 	g.memory = filepath.Dir(m.RAM.Path)

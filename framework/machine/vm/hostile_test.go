@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/faultline/faultline/framework/machine/qemu"
-	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/guest/wire"
+	"github.com/faultline/faultline/internal/klog"
 )
 
 // Kernels that were made to misbehave, by their own means where they have some,
@@ -121,7 +121,7 @@ func TestHostileKernel(t *testing.T) {
 			must(t, err)
 			reply, err := g.Call(t.Context(), &wire.Request{KernelLog: &wire.KernelLog{Since: g.Welcome.KmsgSeq}})
 			must(t, err)
-			if got := observe.Splats(reply.Log.Lines); len(got) != 1 || !strings.HasSuffix(got[0], "sys_getpid") || !strings.HasPrefix(got[0], "soft lockup in ") {
+			if got := klog.Splats(reply.Log.Lines); len(got) != 1 || !strings.HasSuffix(got[0], "sys_getpid") || !strings.HasPrefix(got[0], "soft lockup in ") {
 				t.Errorf("its complaints are %q, of %q", got, reply.Log.Lines)
 			}
 		},

@@ -67,7 +67,7 @@ const spareVictims = 2
 // Template finds the template for s in the cache, or boots and freezes it. The
 // key holds everything that went in. Close the template after its clones.
 func (r *Host) Template(ctx context.Context, s Spec) (*Template, error) {
-	if err := lacksNeeds(s.Kernel); err != nil {
+	if err := checkConfig(s.Kernel); err != nil {
 		return nil, err
 	}
 	parts, err := r.prepare(ctx, s.Kernel)

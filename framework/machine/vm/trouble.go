@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/faultline/faultline/framework/machine/qemu"
-	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/internal/klog"
 )
 
 // Kind of a GuestError.
@@ -57,7 +57,7 @@ func (t *GuestError) Error() string {
 	switch t.Kind {
 	case Panic:
 		fmt.Fprintf(&b, "the kernel of %s panicked", t.Kernel)
-		if line := observe.PanicText(t.Tail); line != "" {
+		if line := klog.PanicText(t.Tail); line != "" {
 			fmt.Fprintf(&b, ": %s", line)
 		}
 	case Hang:

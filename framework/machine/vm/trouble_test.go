@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/faultline/faultline/framework/machine/qemu"
-	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/guest/wire"
+	"github.com/faultline/faultline/internal/klog"
 )
 
 // crash panics the guest (Documentation/admin-guide/sysrq.rst).
@@ -57,7 +57,7 @@ func TestTroubleInAClone(t *testing.T) {
 			isTrouble(t, err, Panic, "sysrq triggered crash", "Kernel panic")
 		},
 		"QEMU is stopped in the middle of a panic's line": func(t *testing.T, g *Guest) {
-			mark := g.proc.Console.Seen(observe.PanicMark)
+			mark := g.proc.Console.Seen(klog.PanicMark)
 			asked := g.Send(crash)
 			go func() {
 				<-mark

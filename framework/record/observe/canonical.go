@@ -156,26 +156,3 @@ func Data(data []byte) (o Outcome) {
 	}
 	return o
 }
-
-// PanicNote is what a console says of a panic, with the words of a machine check
-// that it was over, and without what differs from run to run; "" where it tells
-// of none.
-func PanicNote(console string) string {
-	note := PanicText(console)
-	const mark = "Machine check: " // mce_panic in arch/x86/kernel/cpu/mce/core.c
-	if i := strings.Index(console, mark); i >= 0 {
-		line, _, _ := strings.Cut(console[i+len(mark):], "\n")
-		note += ": Machine check: " + strings.TrimSpace(line)
-	}
-	return note
-}
-
-// PanicText is the kernel's panic line in a console's text, without its time, or "".
-func PanicText(console string) string {
-	i := strings.Index(console, PanicMark)
-	if i < 0 {
-		return ""
-	}
-	line, _, _ := strings.Cut(console[i:], "\n")
-	return strings.TrimSpace(line)
-}

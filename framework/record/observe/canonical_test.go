@@ -50,17 +50,6 @@ func TestPageKind(t *testing.T) {
 	}
 }
 
-func TestPanicNote(t *testing.T) {
-	const console = `[    8.1] mce: [Hardware Error]: CPU 0: Machine Check Exception: f Bank 9: bd80000000000134
-[    8.2] mce: [Hardware Error]: Machine check: Data load in unrecoverable area of kernel
-[    8.3] Kernel panic - not syncing: Fatal local machine check
-[    8.4] Kernel Offset: disabled`
-	const want = "Kernel panic - not syncing: Fatal local machine check: Machine check: Data load in unrecoverable area of kernel"
-	if got := PanicNote(console); got != want {
-		t.Errorf("%q", got)
-	}
-}
-
 // FuzzBadSectors: whatever a guest lists, it is one line of what can be printed,
 // and no longer than what was listed lets it be.
 func FuzzBadSectors(f *testing.F) {

@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/faultline/faultline/internal/klog"
 )
 
 // poisonLines are the kernel's words about poison: a second witness that is
@@ -49,8 +51,8 @@ func (r Roles) Named(text string) string {
 
 // canonicalLine is a line of the kernel log about poison, with roles; "" for a line about something else.
 func canonicalLine(l string, roles Roles) string {
-	line := readLine(l)
-	if l = line.text; line.user {
+	l, user := klog.Text(l)
+	if user {
 		return "" // what a program wrote is no witness
 	}
 	l = number.Replace(l)

@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -111,4 +112,36 @@ func TestLogLeavesOut(t *testing.T) {
 			t.Errorf("%s: %q, not %q", name, got, test.want)
 		}
 	}
+}
+
+func TestLogIgnoresPrograms(t *testing.T) {
+	program := []string{"<12>[   12.3] Memory failure: 0x100c04: recovery action for dax page: Recovered"}
+	if got := Log(program, Roles{}, nil); got != NothingAboutPoison {
+		t.Errorf("a program's line is in the witness: %q", got)
+	}
+}
+
+// FuzzLog checks that the witness is sorted, has each line once, and does not
+// depend on the order of lines.
+func FuzzLog(f *testing.F) {
+	f.Add("[   12.3] Memory failure: 0x100c04: recovery action for dax page: Recovered\n[   12.4] mce: Killing a:233 due to hardware memory corruption")
+	f.Add("<12>[   12.3] Memory failure: 0x1: x\n\x00\xff")
+	f.Fuzz(func(t *testing.T, log string) {
+		lines := strings.Split(log, "\n")
+		roles := Roles{Processes: map[string]string{"233": "victim"}}
+		text := Log(lines, roles, nil)
+		kept := strings.Split(text, "\n")
+		if !slices.IsSorted(kept) || len(slices.Compact(slices.Clone(kept))) != len(kept) || slices.Contains(kept, "") {
+			t.Errorf("%q", text)
+		}
+		if shuffled := slices.Clone(lines); true {
+			slices.Reverse(shuffled)
+			if Log(shuffled, roles, nil) != text {
+				t.Error("the order of lines counts")
+			}
+		}
+		if got := Log(lines, roles, []LeftOut{{Witness: WitnessLog, Pattern: "."}}); got != NothingAboutPoison {
+			t.Errorf("everything is left out but %q", got)
+		}
+	})
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/faultline/faultline/guest/siginfo"
+	"github.com/faultline/faultline/internal/klog"
 )
 
 // Outcome is what one step told the program that took it. Exactly one of a
@@ -138,12 +139,8 @@ func (o Outcome) words(signal func(Signal) string) string {
 	return strings.Join(parts, ", ")
 }
 
-// PanicMark begins the line with which a kernel says that it panics
-// (kernel/panic.c), and the note of a step that it panicked in.
-const PanicMark = "Kernel panic - not syncing"
-
 // Panicked says whether the guest's kernel panicked in the step.
-func (o Outcome) Panicked() bool { return strings.HasPrefix(o.Note, PanicMark) }
+func (o Outcome) Panicked() bool { return strings.HasPrefix(o.Note, klog.PanicMark) }
 
 // HungMark is the note of a step that did not come to its end while the guest went on.
 const HungMark = "did not return"
@@ -278,7 +275,7 @@ type Cell struct {
 
 // Stalls are the complaints of the kernel's watchdogs in the cell's time: see Stall.
 func (c Cell) Stalls() []string {
-	return slices.DeleteFunc(strings.Split(c.Witnesses[WitnessSplats], "\n"), func(s string) bool { return !Stall(s) })
+	return slices.DeleteFunc(strings.Split(c.Witnesses[WitnessSplats], "\n"), func(s string) bool { return !klog.Stall(s) })
 }
 
 // LeftOut is a part of a witness that is not compared.

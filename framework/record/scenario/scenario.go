@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/faultline/faultline/framework/machine/qemu"
-	"github.com/faultline/faultline/framework/machine/vm"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/program"
 )
@@ -32,10 +30,11 @@ type Info struct {
 	Program *program.Program `json:"program,omitempty"`
 }
 
-// Accel is what the scenario's guest runs with, where the run's guests do with that.
-func (i Info) Accel(accel qemu.Accel) qemu.Accel {
+// Accel returns the accelerator of the scenario's guest in a run whose guests use
+// accel: "tcg" or "kvm".
+func (i Info) Accel(accel string) string {
 	if i.TCG != "" {
-		return qemu.TCG
+		return "tcg"
 	}
 	return accel
 }
@@ -118,7 +117,19 @@ type Event struct {
 // Paused is a scenario that waits, with its guest open for a person.
 type Paused struct {
 	Taken int `json:"taken"` // how many steps it has taken
-	vm.DebugEndpoints
+	DebugEndpoints
+}
+
+// DebugEndpoints are the ways into a guest for a person, from this machine only.
+type DebugEndpoints struct {
+	// SSH is a command that opens a shell in the guest; a command after it runs there.
+	SSH []string `json:"ssh"`
+	// QMP is the socket of QEMU's monitor, GDB that of its gdb stub, which stops the
+	// guest while a client is connected.
+	QMP string `json:"qmp"`
+	GDB string `json:"gdb"`
+	// Symbols is an ELF file with the symbols of the running kernel and its modules.
+	Symbols string `json:"symbols"`
 }
 
 // listMark begins the line with a suite's list, among what a test runner prints.

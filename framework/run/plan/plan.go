@@ -42,7 +42,7 @@ type Task struct {
 
 // Cell is the task's cell of a scenario, before anything was observed.
 func (t Task) Cell(i scenario.Info) observe.Cell {
-	return observe.Cell{Scenario: i.ID, Kernel: t.Kernel.Name, Accel: string(i.Accel(t.Kernel.Accel)), Attempt: t.Attempt, Started: time.Now()}
+	return observe.Cell{Scenario: i.ID, Kernel: t.Kernel.Name, Accel: i.Accel(string(t.Kernel.Accel)), Attempt: t.Attempt, Started: time.Now()}
 }
 
 // mostPerTask bounds the scenarios of one process: small enough to spread over

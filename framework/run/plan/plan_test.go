@@ -7,9 +7,9 @@ import (
 	"testing"
 
 	"github.com/faultline/faultline/framework/machine/qemu"
-	"github.com/faultline/faultline/framework/machine/vm"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/scenario"
+	"github.com/faultline/faultline/guest/required"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/kconfig"
 )
@@ -18,7 +18,7 @@ import (
 func configured(t *testing.T, symbols ...string) *kconfig.Config {
 	t.Helper()
 	text := ""
-	for _, n := range vm.Needs() {
+	for _, n := range required.Needs() {
 		symbols = append(symbols, n.Symbol)
 	}
 	for _, s := range symbols {

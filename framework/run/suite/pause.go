@@ -35,7 +35,7 @@ func (r *Record) Approach(ctx context.Context, g *vm.Guest, steps int) error {
 	if err != nil {
 		return err
 	}
-	tell(scenario.Event{Paused: &scenario.Paused{Taken: len(r.Steps), DebugEndpoints: doors}})
+	tell(scenario.Event{Paused: &scenario.Paused{Taken: len(r.Steps), DebugEndpoints: scenario.DebugEndpoints(doors)}})
 	resumed := make(chan error, 1)
 	go func() {
 		from := os.NewFile(uintptr(flags.resume), "resume")

@@ -205,7 +205,7 @@ func begin() {
 // Guest starts the scenario's guest: a fresh clone of the template of such
 // guests, which is the standard one as alter alters it. Close it.
 func (s *Scenario) Guest(ctx context.Context, alter func(*vm.Spec)) (*vm.Guest, error) {
-	spec := vm.Spec{Kernel: process.kernel, Accel: s.Accel(qemu.Accel(flags.accel))}
+	spec := vm.Spec{Kernel: process.kernel, Accel: qemu.Accel(s.Accel(flags.accel))}
 	alter(&spec)
 	console := ""
 	if flags.console != "" {
@@ -262,7 +262,7 @@ func finish(r ginkgo.SpecReport) {
 		return
 	}
 	cell := observe.Cell{
-		Scenario: s.ID, Kernel: s.Kernel.Name, Accel: string(s.Accel(qemu.Accel(flags.accel))), Verdict: observe.Expected,
+		Scenario: s.ID, Kernel: s.Kernel.Name, Accel: s.Accel(flags.accel), Verdict: observe.Expected,
 		Steps: s.Steps, Witnesses: s.Witnesses, LeftOut: s.LeftOut, Panicked: s.Panicked, KernelLog: s.KernelLog, ConsoleTail: s.ConsoleTail, Registers: s.Registers, Template: s.Template,
 		Blocks: s.Blocks, Started: s.started, Millis: float64(time.Since(s.started).Microseconds()) / 1000,
 	}

@@ -1,4 +1,4 @@
-package observe
+package klog
 
 import (
 	"slices"
@@ -179,21 +179,6 @@ func FuzzSplats(f *testing.F) {
 			if s.For < 0 || s.Until < 0 || !slices.Contains(found, s.Complaint) {
 				t.Errorf("%+v, and the splats are %q", s, found)
 			}
-		}
-		roles := Roles{Processes: map[string]string{"233": "victim"}}
-		text := Log(lines, roles, nil)
-		kept := strings.Split(text, "\n")
-		if !slices.IsSorted(kept) || len(slices.Compact(slices.Clone(kept))) != len(kept) || slices.Contains(kept, "") {
-			t.Errorf("%q", text)
-		}
-		if shuffled := slices.Clone(lines); true {
-			slices.Reverse(shuffled)
-			if Log(shuffled, roles, nil) != text {
-				t.Error("the order of lines counts")
-			}
-		}
-		if got := Log(lines, roles, []LeftOut{{Witness: WitnessLog, Pattern: "."}}); got != NothingAboutPoison {
-			t.Errorf("everything is left out but %q", got)
 		}
 	})
 }

@@ -1,4 +1,4 @@
-package observe
+package klog
 
 import (
 	"slices"

@@ -1,4 +1,4 @@
-package observe
+package klog
 
 import (
 	"regexp"
@@ -294,4 +294,11 @@ func outermostOf(report []logLine) string {
 		}
 	}
 	return mattering(names, "")
+}
+
+// Text returns a line of the kernel's log without level, time and caller, and
+// whether a program wrote it rather than the kernel.
+func Text(line string) (text string, user bool) {
+	l := readLine(line)
+	return l.text, l.user
 }

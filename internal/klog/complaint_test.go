@@ -1,4 +1,4 @@
-package observe
+package klog
 
 import (
 	"fmt"
@@ -163,10 +163,6 @@ mce: [Hardware Error]: Machine check events logged`) {
 	mixed := []string{"[   12.3] UBSAN: negation-overflow in mm/x.c:1:2", "<12>[   12.3]  mine+0x1/0x2", "[   12.3]  f+0x1/0x2"}
 	if got := Splats(mixed); !slices.Equal(got, []string{"UBSAN: negation-overflow in f"}) {
 		t.Errorf("with a program's line in it: %q", got)
-	}
-	program := []string{"<12>[   12.3] Memory failure: 0x100c04: recovery action for dax page: Recovered"}
-	if got := Log(program, Roles{}, nil); got != NothingAboutPoison {
-		t.Errorf("of poison a program says %q", got)
 	}
 }
 

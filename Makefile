@@ -9,25 +9,23 @@ SHELL := /bin/bash
 
 GO ?= go
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-SUITES := $(patsubst suites/%/suite_test.go,%,$(wildcard suites/*/suite_test.go))
 # What go build would read: a change in any of it makes bin/ stale. Go's own
 # cache then makes the build short.
 SOURCES := go.mod go.sum $(shell find cmd framework guest images internal kernels suites -type f -not -path '*/testdata/*')
 
 .PHONY: build
-build: bin/.built ## build bin/: the command, the guest's programs, the compiled suites
+build: bin/.built ## build bin/: the command with all suites, and the guest's programs
 	@:
 
 # The guest's programs are built as framework/machine/vm does it for tests, so that
-# both get the same bytes and share the templates in the cache. The suites are the
-# same bytes wherever they are built: their digests are compared by merge. All is built
-# with -trimpath, here and by tests, so that nothing is compiled twice.
+# both get the same bytes and share the templates in the cache. The command is the
+# same bytes wherever a commit is built: merge compares its digest. All is built with
+# -trimpath, here and by tests, so that nothing is compiled twice.
 bin/.built: $(SOURCES) Makefile bin/.version
-	@mkdir -p bin/guest bin/suites
+	@mkdir -p bin/guest
 	@$(GO) build -trimpath -buildvcs=false -ldflags='-X main.version=$(VERSION)' -o bin/faultline ./cmd/faultline
 	@CGO_ENABLED=0 GOFLAGS= $(GO) build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o bin/guest/ ./guest/init ./guest/agent
-	@rm -f bin/suites/*.test
-	@for s in $(SUITES); do $(GO) test -c -trimpath -o bin/suites/$$s.test ./suites/$$s; done
+	@rm -rf bin/suites # of earlier versions
 	@touch $@
 
 # Changes when the version does, as after a commit.

@@ -72,6 +72,20 @@ func IntelMachineCheck() Trait {
 // one takes under TCG, and longer than a template's boot.
 const specTimeout = 6 * time.Minute
 
+// Suite returns what takes the place of ginkgo.Describe at the top level of a suite's
+// package: it adds a container of specs to the suite of that name, which is
+// constructed when that suite runs, so that one program can hold several suites.
+//
+//	var describe = Suite("dax")
+//
+//	var _ = describe("a DAX page", func() { … })
+func Suite(name string) func(text string, body func()) bool {
+	return func(text string, body func()) bool {
+		suite.Add(name, text, body)
+		return true
+	}
+}
+
 // Scenario makes a spec a scenario of that id (lower case, parts divided by
 // slashes). A second spec with the same id is refused when the suite starts.
 func Scenario(id string, traits ...Trait) []any {

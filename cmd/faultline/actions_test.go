@@ -69,8 +69,7 @@ type runner struct {
 
 func newRunner(t *testing.T, passed ...string) *runner {
 	t.Helper()
-	withSuites(t)
-	r := &runner{t: t, dir: t.TempDir(), temp: t.TempDir(), path: filepath.Join(built, "run") + ":" + os.Getenv("PATH"),
+	r := &runner{t: t, dir: t.TempDir(), temp: t.TempDir(), path: built + ":" + os.Getenv("PATH"),
 		action: t.TempDir(), values: map[string]string{"github.action_ref": "v1"}, passed: passed}
 	// The kernels that this machine has.
 	if err := os.Symlink(userCache(t), filepath.Join(r.temp, "faultline-cache")); err != nil {

@@ -66,11 +66,10 @@ func TestBackportTutorial(t *testing.T) {
 	if testing.Short() {
 		t.Skip("boots real guests; not with -short")
 	}
-	withSuites(t)
 	dir := t.TempDir()
 	tutorialTree(t, dir)
 	here := filepath.Join(dir, "here")
-	if err := os.Symlink(filepath.Join(built, "run"), filepath.Join(here, "bin")); err != nil {
+	if err := os.Symlink(built, filepath.Join(here, "bin")); err != nil {
 		t.Fatal(err)
 	}
 	doc, err := os.ReadFile("../../docs/backports.md")
@@ -115,7 +114,6 @@ func TestBackportStopped(t *testing.T) {
 	if testing.Short() {
 		t.Skip("boots real guests; not with -short")
 	}
-	withSuites(t)
 	dir := t.TempDir()
 	tutorialTree(t, dir)
 	run := func(more ...string) (*exec.Cmd, *bytes.Buffer) {

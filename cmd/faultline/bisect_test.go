@@ -106,7 +106,6 @@ func long(t *testing.T) {
 	if os.Getenv("FAULTLINE_LONG") == "" {
 		t.Skip("takes minutes; FAULTLINE_LONG=1 runs it")
 	}
-	withSuites(t)
 }
 
 // TestLongBisect is docs/bisecting.md's: real builds of a real tree, with a commit

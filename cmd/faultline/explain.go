@@ -12,7 +12,6 @@ import (
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/record/scenario"
 	"github.com/faultline/faultline/framework/report/explain"
-	"github.com/faultline/faultline/framework/run"
 	"github.com/faultline/faultline/internal/errkind"
 	"github.com/faultline/faultline/internal/suggest"
 )
@@ -55,7 +54,7 @@ Examples:
 
 func (c *explainCmd) Run(ctx context.Context) error {
 	all, err := scenarios(ctx)
-	if err != nil && !errors.Is(err, run.ErrNoSuites) {
+	if err != nil {
 		return err
 	}
 	record, err := c.record()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/faultline/faultline/framework/run/suite"
 	"github.com/faultline/faultline/internal/errkind"
 )
 
@@ -44,6 +45,9 @@ type cli struct {
 
 func main() {
 	// A second Ctrl-C ends the process at once; the guests end with it.
+	if len(os.Args) > 1 && os.Args[1] == suite.Command {
+		os.Exit(suite.Main(os.Args[2:])) // Ginkgo handles signals itself
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	err := faultline(ctx, os.Args[1:])

@@ -81,12 +81,11 @@ func TestGuest(t *testing.T) {
 	scripts(t, "testdata/guest", userCache(t))
 }
 
-// TestRun runs those of faultline run, beside which are compiled suites.
+// TestRun runs those of faultline run.
 func TestRun(t *testing.T) {
 	if testing.Short() {
 		t.Skip("boots real guests; not with -short")
 	}
-	withSuites(t)
 	scripts(t, "testdata/run", userCache(t))
 }
 
@@ -113,12 +112,8 @@ func scripts(t *testing.T, dir, cache string) {
 			if own == "" {
 				own = filepath.Join(env.WorkDir, "cache")
 			}
-			bin := built
-			if _, err := os.Stat(filepath.Join(built, "run", "suites")); err == nil && dir == "testdata/run" {
-				bin = filepath.Join(built, "run")
-			}
-			env.Setenv("BIN", bin)
-			env.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+			env.Setenv("BIN", built)
+			env.Setenv("PATH", built+":"+os.Getenv("PATH"))
 			env.Setenv("TMPDIR", tmp)
 			env.Setenv("XDG_CACHE_HOME", own)
 			env.Setenv(freshCells, "1")

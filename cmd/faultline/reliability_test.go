@@ -54,7 +54,6 @@ func disturb(t *testing.T) *disturbed {
 	if testing.Short() {
 		t.Skip("boots real guests; not with -short")
 	}
-	withSuites(t)
 	tmp, err := os.MkdirTemp("", "flt")
 	if err != nil {
 		t.Fatal(err)

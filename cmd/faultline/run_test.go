@@ -12,7 +12,6 @@ import (
 	"sort"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -30,35 +29,6 @@ import (
 	"github.com/faultline/faultline/internal/errkind"
 	"github.com/faultline/faultline/kernels"
 )
-
-var buildSuites sync.Once
-
-// withSuites makes built/run: what make build leaves in bin/.
-func withSuites(t *testing.T) {
-	t.Helper()
-	var err error
-	buildSuites.Do(func() {
-		dir := filepath.Join(built, "run")
-		if err = os.MkdirAll(filepath.Join(dir, "guest"), 0o755); err != nil {
-			return
-		}
-		for _, f := range []string{"faultline", "guest/init", "guest/agent", "probe"} {
-			if err = os.Link(filepath.Join(built, f), filepath.Join(dir, f)); err != nil {
-				return
-			}
-		}
-		for _, s := range []string{"dax", "delivery", "mce", "programs", "ram", "syscalls"} {
-			var out []byte
-			if out, err = exec.Command("go", "test", "-c", "-trimpath", "-o", filepath.Join(dir, "suites", s+".test"), "../../suites/"+s).CombinedOutput(); err != nil {
-				err = fmt.Errorf("build the suite %s: %w: %s", s, err, out)
-				return
-			}
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-}
 
 // cellsOf are a folder's cells; none of its files may be anything else.
 func cellsOf(dir string) ([]observe.Cell, error) {
@@ -232,7 +202,6 @@ func smallDisk(ts *testscript.TestScript, neg bool, args []string) {
 func runCommand(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := command(t, append([]string{"run", "--accel=tcg", "--scenario=dax/ext4/shared-*", "--scenario=dax/ext4/private-*"}, args...)...)
-	withSuites(t)
 	cmd.Path = filepath.Join(built, "run", "faultline")
 	cmd.Dir = t.TempDir()
 	return cmd

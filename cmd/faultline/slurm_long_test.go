@@ -180,9 +180,8 @@ func (c *cluster) failNode(job string) {
 func TestLongSlurm(t *testing.T) {
 	long(t)
 	exttest.Program(t, "slurmctld")
-	withSuites(t)
 	cache := userCache(t)
-	path := filepath.Join(built, "run") + ":" + os.Getenv("PATH")
+	path := built + ":" + os.Getenv("PATH")
 	c := newCluster(t, path, "XDG_CACHE_HOME="+cache)
 	faultline := func(want int, args ...string) string {
 		t.Helper()

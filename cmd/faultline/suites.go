@@ -7,7 +7,7 @@ import (
 	"github.com/faultline/faultline/framework/run"
 )
 
-// scenarios asks the compiled suites what they hold.
+// scenarios lists the scenarios of all suites.
 func scenarios(ctx context.Context) ([]scenario.Info, error) {
 	suites, err := run.Suites(ctx)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -52,7 +53,7 @@ func (o *Executor) drive(ctx context.Context, t plan.Task, f *Follow, cell func(
 		ids = append(ids, i.ID)
 	}
 	args := []string{
-		"-test.run=.", "-ginkgo.no-color", "-ginkgo.label-filter=" + scenario.Filter(ids),
+		"-ginkgo.no-color", "-ginkgo.label-filter=" + scenario.Filter(ids),
 		"--faultline.kernel=" + t.Kernel.Spec, "--faultline.name=" + t.Kernel.Name, "--faultline.digest=" + t.Kernel.Digest,
 		"--faultline.accel=" + string(t.Kernel.Accel), fmt.Sprint("--faultline.events=", eventsFD),
 	}
@@ -79,7 +80,7 @@ func (o *Executor) drive(ctx context.Context, t plan.Task, f *Follow, cell func(
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	// In our own folder, which relative paths are meant from: the spec's, TMPDIR's.
-	cmd := exec.CommandContext(ctx, t.Suite.Binary, args...)
+	cmd := exec.CommandContext(ctx, t.Suite.Binary, slices.Concat(t.Suite.Args, args, []string{t.Suite.Name})...)
 	cmd.ExtraFiles = extra
 	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGINT) } // Ginkgo runs its cleanups then
 	cmd.WaitDelay = stopGrace

@@ -5,9 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"sort"
 	"strings"
@@ -16,50 +14,45 @@ import (
 	"github.com/faultline/faultline/framework/record/program"
 	"github.com/faultline/faultline/framework/record/scenario"
 	"github.com/faultline/faultline/framework/run/plan"
+	"github.com/faultline/faultline/framework/run/suite"
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/internal/execx"
 )
 
-// ErrNoSuites says that there are no compiled suites to run.
-var ErrNoSuites = errors.New("no compiled suites; run make build, and keep bin/ together")
+// ErrNoSuites reports that this program links no suites.
+var ErrNoSuites = errors.New("no suites are linked into this program; import package suites")
 
-// listLimit bounds the listing of a suite, which starts no guest.
+// listLimit bounds the listing of the suites, which starts no guest.
 const listLimit = time.Minute
 
-// Suites asks the compiled suites what they hold: those in the folder suites/
-// beside our executable, where make build puts them. A scenario's id that two
-// of them use is an error.
+// Suites returns the suites that are linked into this program, in the order of
+// their names, each with its scenarios in the order of their ids. They are listed
+// by a process like those that observe, which finds the user's programs.
 func Suites(ctx context.Context) ([]plan.Suite, error) {
 	exe, err := os.Executable()
+	if err == nil && !suite.Linked() {
+		err = ErrNoSuites
+	}
 	if err != nil {
 		return nil, err
 	}
-	dir := filepath.Join(filepath.Dir(exe), "suites")
-	binaries, err := fs.Glob(os.DirFS(dir), "*.test")
+	infos, err := scenarios(ctx, exe)
 	if err != nil {
-		return nil, err
-	}
-	if len(binaries) == 0 {
-		return nil, fmt.Errorf("%s: %w", dir, ErrNoSuites)
+		return nil, fmt.Errorf("list the scenarios: %w", err)
 	}
 	var suites []plan.Suite
-	owner := map[string]string{}
-	for _, b := range binaries {
-		s := plan.Suite{Name: strings.TrimSuffix(b, ".test"), Binary: filepath.Join(dir, b)}
-		if s.Name == program.Suite {
-			s.Inputs = os.Getenv(program.Env) // with the programs' digests
-		}
-		if s.Scenarios, err = scenarios(ctx, s.Binary); err != nil {
-			return nil, fmt.Errorf("list the scenarios of %s: %w; run make build", s.Binary, err)
-		}
-		for _, i := range s.Scenarios {
-			if other := owner[i.ID]; other != "" {
-				return nil, fmt.Errorf("scenario %s is in the suites %s and %s; give one of them another id", i.ID, other, s.Name)
+	for _, i := range infos {
+		at := slices.IndexFunc(suites, func(s plan.Suite) bool { return s.Name == i.Suite })
+		if at < 0 {
+			s := plan.Suite{Name: i.Suite, Binary: exe, Args: []string{suite.Command}}
+			if s.Name == program.Suite {
+				s.Inputs = os.Getenv(program.Env) // with the programs' digests
 			}
-			owner[i.ID] = s.Name
+			at, suites = len(suites), append(suites, s)
 		}
-		suites = append(suites, s)
+		suites[at].Scenarios = append(suites[at].Scenarios, i)
 	}
+	slices.SortFunc(suites, func(a, b plan.Suite) int { return strings.Compare(a.Name, b.Name) })
 	return suites, nil
 }
 
@@ -79,11 +72,11 @@ func digests(suites []plan.Suite, picked []scenario.Info) (map[string]string, er
 	return out, nil
 }
 
-// scenarios asks one suite, in the order of the ids.
-func scenarios(ctx context.Context, binary string) ([]scenario.Info, error) {
+// scenarios lists the scenarios of a program's suites, in the order of their ids.
+func scenarios(ctx context.Context, program string) ([]scenario.Info, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, listLimit, fmt.Errorf("no answer within %v", listLimit))
 	defer cancel()
-	out, err := execx.Command(ctx, "", nil, binary, "-test.run=.", "--faultline.list").CombinedOutput()
+	out, err := execx.Command(ctx, "", nil, program, suite.Command, "--faultline.list").CombinedOutput()
 	if cause := context.Cause(ctx); cause != nil {
 		return nil, cause
 	}

@@ -1,6 +1,4 @@
-// Package dax_test is the suite of DAX faults: what a program is told when the
-// page that it touches cannot be provided.
-package dax_test
+package dax
 
 import (
 	"testing"

@@ -1,6 +1,4 @@
-// Package delivery_test is the suite of how the news of poison is delivered: to who
-// blocks or ignores it, who waits for it, who traces, and what a core file keeps.
-package delivery_test
+package delivery
 
 import (
 	"testing"

@@ -1,6 +1,4 @@
-// Package mce_test is the suite of machine checks: what programs are told when
-// the processor itself says that memory is bad.
-package mce_test
+package mce
 
 import (
 	"testing"

@@ -1,6 +1,4 @@
-// Package programs_test is the suite of programs that a user brings: each is a
-// scenario, and each of its tests a step (faultline run --program).
-package programs_test
+package programs
 
 import (
 	"testing"

@@ -1,6 +1,4 @@
-// Package syscalls_test is the suite of system calls that meet a bad block:
-// whatever a page fault says, read(2) says EIO.
-package syscalls_test
+package syscalls
 
 import (
 	"testing"

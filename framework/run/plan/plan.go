@@ -27,8 +27,9 @@ type Kernel struct {
 // Suite is a compiled suite.
 type Suite struct {
 	Name      string
-	Binary    string // its path
-	Inputs    string // what else decides what its scenarios show; empty for most
+	Binary    string   // the program that runs it
+	Args      []string // what the program is called with, before flags of the suite
+	Inputs    string   // what else decides what its scenarios show; empty for most
 	Scenarios []scenario.Info
 }
 

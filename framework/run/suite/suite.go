@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -25,13 +26,14 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/scenario"
 	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/errkind"
 	"github.com/faultline/faultline/internal/sanitize"
 	"github.com/faultline/faultline/kernels"
 )
 
 // process is this process: Ginkgo runs one suite in it. Run sets it.
 var process struct {
-	suite     string
+	suite     string // the one whose specs are being constructed
 	rig       *vm.Host
 	kernel    *kernels.Kernel
 	templates map[vm.Spec]*vm.Template // of the guests that scenarios asked for so far
@@ -39,31 +41,110 @@ var process struct {
 	current   *Scenario
 }
 
-// registered are the scenarios of this process by id: labels do not hold all
-// that is said of one.
+// registered are the scenarios of this process by id: a label does not hold all
+// that is known of one.
 var registered = map[string]scenario.Info{}
 
-// Register takes a scenario in when its spec is made.
-func Register(i scenario.Info) { registered[i.ID] = i }
+// Register adds a scenario when its spec is constructed.
+func Register(i scenario.Info) { i.Suite = process.suite; registered[i.ID] = i }
 
-// Run runs the suite of this binary; each suite's one Go test calls it.
+// container is a Ginkgo container of a suite, constructed when the suite runs.
+type container struct {
+	suite, text string
+	body        func()
+}
+
+// containers are those of every suite that is linked into this program.
+var containers []container
+
+// Linked reports whether this program links a suite.
+func Linked() bool { return len(containers) > 0 }
+
+// Add adds a container of specs to a suite.
+func Add(suite, text string, body func()) {
+	containers = append(containers, container{suite, text, body})
+}
+
+// construct constructs the containers of a suite, of every suite where name is
+// empty. Ginkgo has one tree of specs for a process.
+func construct(name string) {
+	for _, c := range containers {
+		if name == "" || c.suite == name {
+			ginkgo.Describe(c.text, func() {
+				process.suite = c.suite
+				c.body()
+			})
+		}
+	}
+}
+
+// Run runs a suite. The Go test of each suite calls it.
 func Run(t *testing.T, name string) {
-	process.suite = name
+	construct(name)
 	infos, err := scenarios(ginkgo.PreviewSpecs(name).SpecReports)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if flags.list {
-		list, err := scenario.PrintList(infos)
-		if err != nil {
+		if err := printList(infos); err != nil {
 			t.Fatal(err)
 		}
-		fmt.Print(list)
 		return
 	}
 	if testing.Short() {
 		t.Skip("boots real guests; -short leaves them out")
 	}
+	run(t, name)
+}
+
+// Command is the subcommand of such a program whose arguments Main takes.
+const Command = "suite"
+
+// Main is the process of a suite in a program that links it: args are flags of
+// Ginkgo and of this package, and the name of a suite, which is left out with
+// --faultline.list. It returns the process's exit code.
+func Main(args []string) int {
+	if err := flag.CommandLine.Parse(args); err != nil {
+		return errkind.ExitUsage
+	}
+	name := flag.Arg(0)
+	construct(name)
+	infos, err := scenarios(ginkgo.PreviewSpecs(name).SpecReports)
+	switch {
+	case err == nil && len(infos) == 0 && name != "":
+		err = fmt.Errorf("no suite %q is linked into this program", name)
+	case err == nil && flags.list:
+		err = printList(infos)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, sanitize.Log(err.Error()))
+		return errkind.ExitUnexpected
+	}
+	if flags.list {
+		return errkind.ExitExpected
+	}
+	t := &failed{}
+	run(t, name)
+	if t.failed {
+		return errkind.ExitUnexpected
+	}
+	return errkind.ExitExpected
+}
+
+// failed is a ginkgo.GinkgoTestingT outside of a Go test.
+type failed struct{ failed bool }
+
+func (f *failed) Fail() { f.failed = true }
+
+func printList(infos []scenario.Info) error {
+	list, err := scenario.PrintList(infos)
+	if err == nil {
+		fmt.Print(list)
+	}
+	return err
+}
+
+func run(t ginkgo.GinkgoTestingT, name string) {
 	if flags.events > 0 {
 		syscall.CloseOnExec(flags.events) // QEMU must not hold it open
 		process.events = json.NewEncoder(os.NewFile(uintptr(flags.events), "events"))
@@ -114,7 +195,7 @@ func Describe(err error) string {
 // describe is what is known of a spec's scenario; ok is false for one that is none.
 func describe(r ginkgo.SpecReport) (info scenario.Info, ok bool) {
 	info, ok = registered[scenario.IDOf(r.Labels())]
-	info.Suite, info.Doc, info.Labels = process.suite, r.FullText(), r.Labels()
+	info.Doc, info.Labels = r.FullText(), r.Labels()
 	return info, ok
 }
 
@@ -129,7 +210,7 @@ func scenarios(specs []ginkgo.SpecReport) (infos []scenario.Info, err error) {
 		}
 		place := fmt.Sprintf("%q at %v", info.Doc, r.LeafNodeLocation)
 		if other := places[info.ID]; other != "" {
-			return nil, fmt.Errorf("two scenarios of the suite %s have the id %s; give one of them another:\n  %s\n  %s", process.suite, info.ID, other, place)
+			return nil, fmt.Errorf("two scenarios have the id %s; give one of them another:\n  %s\n  %s", info.ID, other, place)
 		}
 		places[info.ID] = place
 		infos = append(infos, info)

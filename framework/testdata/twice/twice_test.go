@@ -10,7 +10,9 @@ import (
 	"github.com/faultline/faultline/framework/run/suite"
 )
 
-var _ = Describe("a suite", func() {
+var describe = Suite("twice")
+
+var _ = describe("a suite", func() {
 	It("has this scenario", Scenario("two/same"), func(SpecContext) {})
 	It("has another", Scenario("two/other"), func(SpecContext) {})
 	It("has the first one's id again", Scenario("two/same"), func(SpecContext) {})

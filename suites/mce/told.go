@@ -1,4 +1,4 @@
-package mce_test
+package mce
 
 import (
 	. "github.com/onsi/ginkgo/v2"
@@ -11,7 +11,7 @@ import (
 
 // Machine checks that nobody's access caused: the kernel learns of poison, and
 // programs learn of it from the kernel.
-var _ = Describe("poison that nobody consumed", func() {
+var _ = describe("poison that nobody consumed", func() {
 	follows := Changes(change.DaxFaultHWPoison, change.NfitMiscGranularity)
 	raised := []Trait{IntelMachineCheck(), Needs("X86_MCE")}
 	simulated := append(raised, Needs("X86_MCE_INJECT"))
@@ -141,7 +141,7 @@ var _ = Describe("poison that nobody consumed", func() {
 // that giving it back crashes whoever gets it: 5.10 does that. What is given
 // back here was poisoned by software, and it is the machine check for another
 // page that forbids it.
-var _ = Describe("a page that was poisoned by software", func() {
+var _ = describe("a page that was poisoned by software", func() {
 	It("cannot be had back once there was a machine check", scenario("anon/unpoison", "D10", consumes(Needs("HWPOISON_INJECT", "DEBUG_FS"), Changes(change.UnpoisonAfterMCE))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		v := g.Victim(ctx)

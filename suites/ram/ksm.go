@@ -1,4 +1,4 @@
-package ram_test
+package ram
 
 import (
 	. "github.com/onsi/ginkgo/v2"
@@ -10,7 +10,7 @@ import (
 
 // One page that several places share (mm/ksm.c): collect_procs_ksm() finds whose
 // they are.
-var _ = Describe("poison in a page that KSM merged", func() {
+var _ = describe("poison in a page that KSM merged", func() {
 	follows := []Trait{Needs("KSM"), Changes(change.KSMPoison)}
 	told := After(SIGBUS(BUS_MCEERR_AR, PageLSB()))
 

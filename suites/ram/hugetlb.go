@@ -1,4 +1,4 @@
-package ram_test
+package ram
 
 import (
 	. "github.com/onsi/ginkgo/v2"
@@ -11,7 +11,7 @@ import (
 
 // hugetlb_fault() meets the poison, and says VM_FAULT_HWPOISON_LARGE with the size
 // of the page.
-var _ = Describe("poison in a hugetlb page", func() {
+var _ = describe("poison in a hugetlb page", func() {
 	needs := []Trait{Needs("HUGETLBFS"), NeedsPageMap()}
 	atOnce := func(m *Mapping) *Expectation {
 		return DependOn(change.MadviseActionRequired, Before(Returns(0)), After(SIGBUS(BUS_MCEERR_AR, HugePageLSB(), At(m.At(Page(bad))), Returning(0))))

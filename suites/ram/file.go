@@ -1,4 +1,4 @@
-package ram_test
+package ram
 
 import (
 	. "github.com/onsi/ginkgo/v2"
@@ -10,7 +10,7 @@ import (
 )
 
 // Memory of a tmpfs is the file's only copy.
-var _ = Describe("poison in a file of a tmpfs", func() {
+var _ = describe("poison in a file of a tmpfs", func() {
 	needs := []Trait{Needs("TMPFS")}
 	// lost has a victim write a page of a file, and poison it.
 	lost := func(ctx SpecContext) (g *Guest, f *File, v *Victim, m *Mapping, advice *Observation) {
@@ -61,7 +61,7 @@ var _ = Describe("poison in a file of a tmpfs", func() {
 
 // A file's pages in the page cache are copies of what is on the disk, until they are
 // written. Files of one page have small folios on every kernel.
-var _ = Describe("poison in the page cache", func() {
+var _ = describe("poison in the page cache", func() {
 	for _, fs := range []FS{Ext4, XFS} {
 		need := NeedsDisk(NFIT, fs)
 		name := func(s string) string { return "pagecache-" + string(fs) + "/" + s }

@@ -1,4 +1,4 @@
-package dax_test
+package dax
 
 import (
 	. "github.com/onsi/ginkgo/v2"
@@ -50,7 +50,7 @@ func mappedFile(ctx SpecContext, g *Guest, f *File, flags MapFlags) (*File, *Vic
 	return f, v, v.Map(ctx, f, flags)
 }
 
-var _ = Describe("a DAX fault on a bad block", func() {
+var _ = describe("a DAX fault on a bad block", func() {
 	for _, fs := range []FS{Ext4, XFS, XFSReflink} {
 		scenario := on(fs, change.DaxFaultHWPoison)
 		Context("on "+string(fs), func() {
@@ -205,7 +205,7 @@ var _ = Describe("a DAX fault on a bad block", func() {
 // and does not undo that when zeroing fails (ext4_ext_convert_to_initialized,
 // then ext4_issue_zeroout in ext4_map_blocks); so the second attempt skips the
 // zeroing and asks the driver. XFS zeroes first (xfs_bmapi_convert_unwritten).
-var _ = Describe("a second attempt to write a bad block that was never written", func() {
+var _ = describe("a second attempt to write a bad block that was never written", func() {
 	outcome := func(fs FS) *Expectation {
 		if fs == Ext4 {
 			return DependOn(change.DaxFaultHWPoison, adrerr, mceerr())
@@ -241,7 +241,7 @@ var _ = Describe("a second attempt to write a bad block that was never written",
 	}
 })
 
-var _ = Describe("a DAX page", func() {
+var _ = describe("a DAX page", func() {
 	for _, fs := range []FS{Ext4, XFS} {
 		scenario := on(fs)
 		Context("on "+string(fs), func() {
@@ -420,7 +420,7 @@ var _ = Describe("a DAX page", func() {
 })
 
 // What the mail thread compares DAX with: the page cache of a block device.
-var _ = Describe("a page cache over a bad block", func() {
+var _ = describe("a page cache over a bad block", func() {
 	for _, fs := range []FS{Ext4, XFS} {
 		scenario := func(name, catalogue string) []any {
 			return Scenario("pagecache/"+string(fs)+"/"+name, Catalogue(catalogue), NeedsDisk(NFIT, fs))

@@ -1,4 +1,4 @@
-package dax_test
+package dax
 
 import (
 	. "github.com/onsi/ginkgo/v2"
@@ -11,7 +11,7 @@ import (
 
 // Poison of a DAX page without a bad block: memory_failure() alone tells it, and
 // a fault asks only the driver, which knows of none.
-var _ = Describe("a poisoned DAX page whose block is good", func() {
+var _ = describe("a poisoned DAX page whose block is good", func() {
 	for _, fs := range []FS{Ext4, XFS} {
 		scenario := func(name, catalogue string, more ...Trait) []any {
 			return on(fs)(name, catalogue, append(more, Needs("MEMORY_FAILURE"))...)
@@ -146,7 +146,7 @@ var _ = Describe("a poisoned DAX page whose block is good", func() {
 	}
 })
 
-var _ = Describe("the poison of a DAX page", func() {
+var _ = describe("the poison of a DAX page", func() {
 	// pmem_mkpage_present() takes the flag back, of which nothing else tells. The page is
 	// counted as lost all the same.
 	It("is taken back where a write of the whole page clears its bad block", Scenario("dax/virtio-ext4/poison-mended", Catalogue("C18"),
@@ -178,7 +178,7 @@ var _ = Describe("the poison of a DAX page", func() {
 
 // An XFS that knows whose a block is (rmapbt) is asked for the file and its place in
 // it, and whoever maps that place is told (xfs_dax_notify_failure, mf_dax_kill_procs).
-var _ = Describe("a poisoned DAX page of an XFS with a reverse map", func() {
+var _ = describe("a poisoned DAX page of an XFS with a reverse map", func() {
 	It("is told to who poisons it", on(XFSReflink)("reverse-mapped", "C07", Needs("MEMORY_FAILURE")), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		_, v, m := mapped(ctx, g, XFSReflink, Shared)
@@ -218,7 +218,7 @@ var _ = Describe("a poisoned DAX page of an XFS with a reverse map", func() {
 	})
 })
 
-var _ = Describe("a DAX block that goes bad", func() {
+var _ = describe("a DAX block that goes bad", func() {
 	for _, fs := range []FS{Ext4, XFS} {
 		Context("on "+string(fs), func() {
 			// The copy is made from the mapping, and no driver is asked.

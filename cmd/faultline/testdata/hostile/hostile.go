@@ -1,13 +1,12 @@
-// Package hostile_test is a suite for tests of what becomes of scenarios whose
+// Package hostile is a suite for tests of what becomes of scenarios whose
 // guests misbehave. Its kernels are good ones; what they do is what they are told.
-package hostile_test
+package hostile
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"strings"
-	"testing"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -16,14 +15,13 @@ import (
 
 	. "github.com/faultline/faultline/framework"
 	"github.com/faultline/faultline/framework/inject"
-	"github.com/faultline/faultline/framework/run/suite"
 )
 
-func TestHostile(t *testing.T) { suite.Run(t, "hostile") }
+var describe = Suite("hostile")
 
 const sysrq = "/proc/sysrq-trigger"
 
-var _ = Describe("a guest", func() {
+var _ = describe("a guest", func() {
 	// What the others must not harm.
 	It("behaves", Scenario("hostile/control"), func(ctx SpecContext) {
 		g := StartGuest(ctx)

@@ -1,4 +1,4 @@
-package mce_test
+package mce
 
 import (
 	. "github.com/onsi/ginkgo/v2"
@@ -79,7 +79,7 @@ func (s story) expect() {
 	Expect(s.read).To(BeOutcome(Errno("EIO")).PartOf(change.DaxFaultHWPoison, Errno("EHWPOISON")))
 }
 
-var _ = Describe("poison that one process consumed", func() {
+var _ = describe("poison that one process consumed", func() {
 	follows := Changes(change.DaxFaultHWPoison, change.NfitMiscGranularity)
 	for _, fs := range []FS{Ext4, XFS} {
 		Context("on "+string(fs), func() {
@@ -172,7 +172,7 @@ func others(ctx SpecContext, fs FS, early bool) (first, listed, idle, load *Obse
 	return first, listed, idle, load, m, m2
 }
 
-var _ = Describe("poison in RAM", func() {
+var _ = describe("poison in RAM", func() {
 	// What can't be split is killed for by force_sig() in kill_me_maybe(), which says
 	// nothing of where; since the change by what memory_failure() knows of the folio.
 	It("that is part of a dirty folio of several pages is told of the folio, or of nothing", scenario("pagecache-xfs/srar-dirty-folio", "D08", consumes(NeedsDisk(NFIT, XFS), Changes(change.ThpSplitSigbus))...), func(ctx SpecContext) {

@@ -1,4 +1,4 @@
-package dax_test
+package dax
 
 import (
 	. "github.com/onsi/ginkgo/v2"
@@ -10,7 +10,7 @@ import (
 
 // Persistent memory without a file system: a character device gives it out in pages
 // of one size, and asks nobody whether they are good.
-var _ = Describe("a device-DAX page", func() {
+var _ = describe("a device-DAX page", func() {
 	scenario := func(name string, traits ...Trait) []any {
 		return Scenario("dax/device/"+name, append(traits, NeedsDeviceDAX(), Needs("MEMORY_FAILURE"))...)
 	}

@@ -1,4 +1,4 @@
-package ram_test
+package ram
 
 import (
 	. "github.com/onsi/ginkgo/v2"
@@ -11,7 +11,7 @@ import (
 
 // The page table keeps an entry for poison that was mapped (make_hwpoison_entry):
 // do_swap_page() makes VM_FAULT_HWPOISON of it, with the byte that is accessed.
-var _ = Describe("poison in anonymous memory", func() {
+var _ = describe("poison in anonymous memory", func() {
 	// touched is memory of a victim with a page written.
 	touched := func(ctx SpecContext) (*Guest, *Victim, *Mapping) {
 		g := StartGuest(ctx)
@@ -106,7 +106,7 @@ var _ = Describe("poison in anonymous memory", func() {
 	})
 })
 
-var _ = Describe("a transparent huge page that can't be split", func() {
+var _ = describe("a transparent huge page that can't be split", func() {
 	// A pipe holds on to it by vmsplice(2), so that its poison is not one page's. It
 	// stays mapped, on every kernel: who loads again gets what is there.
 	It("is told as a whole", scenario("thp/pinned", "E10", Needs("TRANSPARENT_HUGEPAGE"), NeedsPageMap(), Changes(change.ThpSplitSigbus)), func(ctx SpecContext) {
@@ -130,7 +130,7 @@ var _ = Describe("a transparent huge page that can't be split", func() {
 	})
 })
 
-var _ = Describe("secret memory", func() {
+var _ = describe("secret memory", func() {
 	// madvise(2) gets at the page as anybody else does, and is refused it (check_vma_flags).
 	It("is poisoned for nobody", scenario("secret/madvise", "E17", Needs("SECRETMEM")), func(ctx SpecContext) {
 		g := StartGuest(ctx)
@@ -144,7 +144,7 @@ var _ = Describe("secret memory", func() {
 	})
 })
 
-var _ = Describe("soft offlining", func() {
+var _ = describe("soft offlining", func() {
 	// Something may look after bad memory in other ways, and want no page moved.
 	It("can be forbidden", scenario("anon/soft-offline-forbidden", "E20", Needs("MIGRATION"), Changes(change.EnableSoftOffline)), func(ctx SpecContext) {
 		g := StartGuest(ctx)

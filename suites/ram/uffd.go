@@ -1,4 +1,4 @@
-package ram_test
+package ram
 
 import (
 	. "github.com/onsi/ginkgo/v2"
@@ -10,7 +10,7 @@ import (
 
 // userfaultfd(2) fills in what is missing. Who registers for signals gets one where
 // nobody did.
-var _ = Describe("memory that userfaultfd looks after", func() {
+var _ = describe("memory that userfaultfd looks after", func() {
 	// registered has a victim register memory, none of which is there.
 	registered := func(ctx SpecContext, v *Victim, m *Mapping) FD {
 		fd := v.Userfaultfd(ctx, UFFD_FEATURE_SIGBUS)

@@ -1,4 +1,4 @@
-package programs_test
+package programs
 
 import (
 	. "github.com/onsi/ginkgo/v2"
@@ -8,7 +8,7 @@ import (
 	"github.com/faultline/faultline/framework/record/program"
 )
 
-var _ = Describe("a program", func() {
+var _ = describe("a program", func() {
 	list, err := program.Used()
 	if err != nil {
 		panic(err) // of the one who set the variable

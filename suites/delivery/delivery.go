@@ -1,4 +1,4 @@
-package delivery_test
+package delivery
 
 import (
 	. "github.com/onsi/ginkgo/v2"
@@ -35,7 +35,7 @@ func poison(ctx SpecContext, g *Guest, v *Victim, m *Mapping) {
 }
 
 // An access that can't go on: force_sig_fault_to_task() lets nobody keep the signal away.
-var _ = Describe("a load of poison", func() {
+var _ = describe("a load of poison", func() {
 	for _, who := range []struct{ id, number, does string }{
 		{"blocked", "S01", "blocks the signal"},
 		{"ignored", "S02", "ignores it"},
@@ -121,7 +121,7 @@ var _ = Describe("a load of poison", func() {
 })
 
 // Nothing happened yet: send_sig_mceerr() is a signal like those of kill(2).
-var _ = Describe("news of poison", func() {
+var _ = describe("news of poison", func() {
 	news := func(ctx SpecContext, sigbus wire.Disposition) (*Guest, *Victim, *Mapping) {
 		g, v, m := victim(ctx, sigbus)
 		v.KillEarly(ctx)
@@ -201,7 +201,7 @@ var _ = Describe("news of poison", func() {
 	})
 })
 
-var _ = Describe("a victim", func() {
+var _ = describe("a victim", func() {
 	It("of 32 bits is told alike", Scenario("delivery/load/compat", Catalogue("S12"),
 		Impossible("no 32-bit victim is written: the handler and the accesses are assembly of AMD64; the kernels run such programs (CONFIG_IA32_EMULATION)")), func(SpecContext) {})
 

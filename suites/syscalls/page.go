@@ -1,4 +1,4 @@
-package syscalls_test
+package syscalls
 
 import (
 	"golang.org/x/sys/unix"
@@ -19,7 +19,7 @@ func on(fs FS) func(name, catalogue string, more ...Trait) []any {
 }
 
 // Parts of pages and spans of them: what the kernel writes, and what it only notes.
-var _ = Describe("a write to a DAX file with a bad block", func() {
+var _ = describe("a write to a DAX file with a bad block", func() {
 	for _, fs := range []FS{Ext4, XFS} {
 		scenario := on(fs)
 		tells := []Trait{Changes(change.DaxRecoveryWrite, change.DaxFaultHWPoison)}
@@ -89,7 +89,7 @@ var _ = Describe("a write to a DAX file with a bad block", func() {
 })
 
 // The kernel gets at the page for somebody: get_user_pages() and copies from user space.
-var _ = Describe("a system call on a DAX mapping with a bad block", func() {
+var _ = describe("a system call on a DAX mapping with a bad block", func() {
 	for _, fs := range []FS{Ext4, XFS} {
 		scenario := on(fs)
 		// mapped is a mapping with a bad page that was never touched.

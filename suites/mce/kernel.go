@@ -1,4 +1,4 @@
-package mce_test
+package mce
 
 import (
 	. "github.com/onsi/ginkgo/v2"
@@ -23,7 +23,7 @@ func copier(g *Guest) {
 	g.IgnoreInWitness(observe.WitnessLog, "recovery action for|still referenced by|corrupted page was clean|Sending SIGBUS", why)
 }
 
-var _ = Describe("poison that the kernel consumes", func() {
+var _ = describe("poison that the kernel consumes", func() {
 	// wp_page_copy: the kernel reads the page that the child must not write.
 	It("while it copies a page for a child's store is told to the child", scenario("anon/cow", "E04", consumes(Changes(change.CopyUserHighpageMC), Needs("PROC_KCORE"))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
@@ -126,7 +126,7 @@ const (
 	waitPrivate = 128    // FUTEX_WAIT_PRIVATE (linux/futex.h)
 )
 
-var _ = Describe("a processor of AMD's without SUCCOR", func() {
+var _ = describe("a processor of AMD's without SUCCOR", func() {
 	// mce_severity_amd: an uncorrected error that nothing can be done about. The
 	// catalogue expected the panic of every kernel; 5.10.262 logs it, tells nobody
 	// and leaves the page as it is, so that the load meets the poison again.

@@ -1,4 +1,4 @@
-package syscalls_test
+package syscalls
 
 import (
 	"golang.org/x/sys/unix"
@@ -18,7 +18,7 @@ const bad = 4
 // not all that keeps it from user space: a part of DaxFaultHWPoison.
 var leaked = Errno("EHWPOISON")
 
-var _ = Describe("a system call on a DAX file with a bad block", func() {
+var _ = describe("a system call on a DAX file with a bad block", func() {
 	for _, fs := range []FS{Ext4, XFS} {
 		scenario := func(name, catalogue string, more ...Trait) []any {
 			return Scenario("dax/"+string(fs)+"/"+name, append(more, Catalogue(catalogue), NeedsDAX(NFIT, fs), Changes(change.DaxFaultHWPoison))...)
@@ -94,7 +94,7 @@ var _ = Describe("a system call on a DAX file with a bad block", func() {
 	}
 })
 
-var _ = Describe("read(2) through the page cache", func() {
+var _ = describe("read(2) through the page cache", func() {
 	It("gets EIO from the block device itself", Scenario("blockdev/pmem/pread", Catalogue("B24"), NeedsDisk(NFIT, Ext4)), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		d := g.Pmem(ctx, NFIT, Ext4)

@@ -1,4 +1,4 @@
-package mce_test
+package mce
 
 import (
 	"fmt"
@@ -13,7 +13,7 @@ import (
 
 // Poison without a machine check: the kernel's own ways to have memory_failure()
 // called, beside which real machine checks are to be seen.
-var _ = Describe("poison that software made", func() {
+var _ = describe("poison that software made", func() {
 	software := []Trait{Needs("MEMORY_FAILURE"), NeedsPageMap()}
 	byPFN := append(software, Needs("HWPOISON_INJECT", "DEBUG_FS"))
 

@@ -1,4 +1,4 @@
-package ram_test
+package ram
 
 import (
 	. "github.com/onsi/ginkgo/v2"
@@ -12,7 +12,7 @@ import (
 // What do_swap_page() makes of an entry of the page table whose page lies on a
 // device, or is poison in the swap cache. The device is persistent memory, which
 // reads and writes while it is asked, so that nothing races.
-var _ = Describe("memory that was swapped out", func() {
+var _ = describe("memory that was swapped out", func() {
 	needs := []Trait{Needs("SWAP"), NeedsDisk(NFIT, Ext4), NeedsPageMap()}
 	const swapBytes = 128 * KiB
 	// swapped has a victim write a page, and its kernel swap it out.

@@ -1,0 +1,5 @@
+//go:build !hostile
+
+package main
+
+import _ "github.com/faultline/faultline/suites"

@@ -1,6 +1,7 @@
 package docs_test
 
 import (
+	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -126,6 +127,37 @@ func TestDepsAreComplete(t *testing.T) {
 	}
 	if lack := command.lacking(known...); len(lack) > 0 {
 		t.Errorf("doctor looks for no %s:\n%s", strings.Join(lack, ", "), out)
+	}
+}
+
+// TestOneWayToStartAProcess checks that on the host, tests and tools aside, package
+// execx alone makes commands: it gives them limits, a process group and English.
+func TestOneWayToStartAProcess(t *testing.T) {
+	direct := regexp.MustCompile(`\bexec\.Command(Context)?\(`)
+	found := 0
+	for _, dir := range []string{"cmd", "framework", "images", "internal", "kernels"} {
+		err := fs.WalkDir(os.DirFS(root), dir, func(name string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !isCommand(name) || isTest(name) {
+				return err
+			}
+			data, err := os.ReadFile(filepath.Join(root, name))
+			switch {
+			case err != nil:
+				return err
+			case !direct.Match(data):
+			case strings.HasPrefix(name, "internal/execx/"):
+				found++
+			default:
+				t.Errorf("%s calls exec.Command; use package execx", name)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if found == 0 {
+		t.Error("package execx is not found")
 	}
 }
 

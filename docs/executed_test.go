@@ -20,7 +20,7 @@ import (
 // nameArg is which argument of a call names a program.
 var nameArg = map[string]int{
 	"exec.Command": 0, "exec.CommandContext": 1, "exec.LookPath": 0, "exttest.Program": 1,
-	"execx.Find": 0, "execx.Run": 3, "execx.Command": 3, "execx.Ask": 2, "execx.AskAs": 4,
+	"execx.Find": 0, "execx.Run": 3, "execx.Command": 3, "execx.Prepare": 0, "execx.Ask": 2, "execx.AskAs": 4,
 }
 
 // dynamic are the programs of files in which a call names one that is only known when it runs.

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/exec"
 	"os/signal"
 	"time"
 
 	"github.com/digitalocean/go-qemu/qmp"
 
 	"github.com/faultline/faultline/framework/record/scenario"
+	"github.com/faultline/faultline/internal/execx"
 )
 
 // gdbCommand starts gdb on a guest that is open, with the symbols of its kernel.
@@ -40,7 +40,7 @@ func (d *debugger) start(ctx context.Context, gdb string, p scenario.Paused) err
 		return err
 	}
 	words := gdbCommand(gdb, p)
-	cmd := exec.Command(words[0], words[1:]...)
+	cmd := execx.Prepare(words[0], words[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	if err := cmd.Start(); err != nil {
 		return err

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"runtime"
 	"slices"
 	"strings"
@@ -21,6 +20,7 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/scenario"
 	"github.com/faultline/faultline/framework/run/plan"
+	"github.com/faultline/faultline/internal/execx"
 )
 
 // stopGrace is how long a suite's process may take to clean up after SIGINT.
@@ -80,7 +80,7 @@ func (o *Executor) drive(ctx context.Context, t plan.Task, f *Follow, cell func(
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	// In our own folder, which relative paths are meant from: the spec's, TMPDIR's.
-	cmd := exec.CommandContext(ctx, t.Suite.Binary, slices.Concat(t.Suite.Args, args, []string{t.Suite.Name})...)
+	cmd := execx.Command(ctx, "", nil, t.Suite.Binary, slices.Concat(t.Suite.Args, args, []string{t.Suite.Name})...)
 	cmd.ExtraFiles = extra
 	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGINT) } // Ginkgo runs its cleanups then
 	cmd.WaitDelay = stopGrace

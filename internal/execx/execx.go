@@ -72,6 +72,11 @@ func Command(ctx context.Context, dir string, env []string, name string, args ..
 	return cmd
 }
 
+// Prepare prepares a program whose life the caller manages by itself: QEMU, which
+// has death signal and user of its own, or a debugger, which owns the terminal.
+// Every program that this module starts on the host is prepared here or by Command.
+func Prepare(name string, args ...string) *exec.Cmd { return exec.Command(name, args...) }
+
 // RunError is a program that ended badly.
 type RunError struct {
 	Name   string

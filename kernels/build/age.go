@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/faultline/faultline/internal/execx"
 	"github.com/faultline/faultline/kernels/upstream"
@@ -22,6 +23,9 @@ var released = []struct {
 	linux string
 }{{8, "v4.17"}, {9, "v5.1"}, {10, "v5.7"}, {11, "v5.12"}, {12, "v5.18"}, {13, "v6.3"}, {14, "v6.9"}, {15, "v6.15"}}
 
+// askLimit bounds what is asked of a compiler and of apt for advice.
+const askLimit = 30 * time.Second
+
 // NewerCompiler advises about a tree that did not build, where the compiler is
 // newer than the tree; "" where it is not, or neither can be told.
 func (b *Build) NewerCompiler(ctx context.Context) string {
@@ -29,7 +33,7 @@ func (b *Build) NewerCompiler(ctx context.Context) string {
 	if err != nil {
 		return ""
 	}
-	out, err := exec.CommandContext(ctx, gcc(b.CC), "-dumpversion").Output()
+	out, err := execx.Ask(ctx, askLimit, gcc(b.CC), "-dumpversion")
 	if err != nil {
 		return ""
 	}
@@ -108,7 +112,7 @@ func compilers(ctx context.Context) (all []choice) {
 			all = append(all, c)
 		}
 	}
-	out, _ := exec.CommandContext(ctx, "apt-cache", "pkgnames", "gcc-").Output() // elsewhere than on Debian there is none
+	out, _ := execx.Ask(ctx, askLimit, "apt-cache", "pkgnames", "gcc-") // elsewhere than on Debian there is none
 	for name := range strings.Lines(string(out)) {
 		if m := reGCC.FindStringSubmatch(strings.TrimSpace(name)); m != nil {
 			n, _ := strconv.Atoi(m[1]) // digits

@@ -48,7 +48,7 @@ func lacking(ctx context.Context, cc string, needs []need) error {
 	for _, n := range needs {
 		var err error
 		if strings.HasSuffix(n.name, ".h") {
-			err = exec.CommandContext(ctx, cc, "-E", "-o", os.DevNull, "-include", n.name, "-x", "c", os.DevNull).Run()
+			_, err = execx.Ask(ctx, askLimit, cc, "-E", "-o", os.DevNull, "-include", n.name, "-x", "c", os.DevNull)
 		} else {
 			_, err = execx.Find(n.name, n.pkg)
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/faultline/faultline/guest/wire"
+	"github.com/faultline/faultline/internal/execx"
 )
 
 // Options say where a process keeps its things.
@@ -180,7 +180,7 @@ func Start(ctx context.Context, bin Binary, m Machine, opt Options) (_ *Process,
 	}
 	p.Serial = conn
 
-	cmd := exec.Command(bin.Path, p.args...)
+	cmd := execx.Prepare(bin.Path, p.args...)
 	cmd.Env, cmd.ExtraFiles = environment, theirs
 	cmd.Stdout = opt.Console
 	stderr := NewConsole(nil)

@@ -75,7 +75,7 @@ type keeper struct {
 // close it or when we die, and then removes dir. In a session of its own it
 // hears no Ctrl-C.
 func keep(dir string) (io.Closer, error) {
-	cmd := exec.Command("/bin/sh", "-c", `read -r _; rm -rf -- "$1"`, "faultline-keeper", dir)
+	cmd := execx.Prepare("/bin/sh", "-c", `read -r _; rm -rf -- "$1"`, "faultline-keeper", dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -137,9 +137,8 @@ func buildPrograms(ctx context.Context, dir, arch string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", dir+"/", "./guest/init", "./guest/agent")
-	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOFLAGS=")
+	env := []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=" + arch, "GOFLAGS="}
+	cmd := execx.Command(ctx, root, env, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", dir+"/", "./guest/init", "./guest/agent")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return &GuestError{Kind: HostFailed, Doing: "build the guest's programs", Err: fmt.Errorf("%w: %s", err, strings.TrimSpace(string(out)))}
 	}

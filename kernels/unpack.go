@@ -249,6 +249,32 @@ func BuiltFor(ctx context.Context, dir string) string {
 	return release
 }
 
+// ErrNotCached reports that a kernel is no longer in the cache.
+var ErrNotCached = errors.New("the kernel is no longer in the cache")
+
+// Key returns the key of the kernel's cache entry, for Cached; "" if it has none.
+func (k *Kernel) Key() string {
+	if k.entry == nil {
+		return ""
+	}
+	return filepath.Base(k.entry.Path)
+}
+
+// Cached returns the kernel of a key that Key returned, so that a process does not
+// resolve what another one has resolved. Spec, Name, Has and Unmet are not in the
+// cache; Name is the version.
+func Cached(ctx context.Context, c *cache.Cache, key string) (*Kernel, error) {
+	entry, err := c.Get(ctx, entryKind, filepath.Base(key), func(context.Context, string) error { return ErrNotCached })
+	if err != nil {
+		return nil, err
+	}
+	k, err := load(entry)
+	if err == nil {
+		k.Name = k.Version
+	}
+	return k, err
+}
+
 // load reads a Kernel from its cache entry.
 func load(entry *cache.Entry) (*Kernel, error) {
 	fail := func(err error) (*Kernel, error) {

@@ -57,6 +57,9 @@ func (o *Executor) drive(ctx context.Context, t plan.Task, f *Follow, cell func(
 		"--faultline.kernel=" + t.Kernel.Spec, "--faultline.name=" + t.Kernel.Name, "--faultline.digest=" + t.Kernel.Digest,
 		"--faultline.accel=" + string(t.Kernel.Accel), fmt.Sprint("--faultline.events=", eventsFD),
 	}
+	if key := t.Kernel.Key(); key != "" {
+		args = append(args, "--faultline.cached="+key)
+	}
 	for _, made := range o.of(t.Kernel).templates {
 		if made.Accel() == t.Kernel.Accel {
 			args = append(args, "--faultline.template="+made.Key())

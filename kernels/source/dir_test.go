@@ -1,6 +1,7 @@
 package source
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/faultline/faultline/internal/fake"
+	"github.com/faultline/faultline/kernels"
 )
 
 func TestDir(t *testing.T) {
@@ -44,6 +46,13 @@ func TestDir(t *testing.T) {
 	again, err := Resolve(t.Context(), "dir:"+dir, opts)
 	if err != nil || again.Fresh() || again.Digest != k.Digest {
 		t.Errorf("second time: built %v, %v", again.Fresh(), err)
+	}
+	cached, err := kernels.Cached(t.Context(), opts.Cache, k.Key())
+	if err != nil || cached.Digest != k.Digest || cached.Image != k.Image || cached.Release != k.Release || len(cached.Lacks("EXT4_FS")) != 0 {
+		t.Errorf("by its key: %+v, %v", cached, err)
+	}
+	if _, err := kernels.Cached(t.Context(), opts.Cache, "0000"); !errors.Is(err, kernels.ErrNotCached) {
+		t.Errorf("a key that is not in the cache: %v", err)
 	}
 	// The same files elsewhere: another entry, the same kernel.
 	other, err := Resolve(t.Context(), "dir:"+usual().in(t, t.TempDir()), opts)

@@ -15,6 +15,7 @@ import (
 var flags struct {
 	kernel, name, accel string
 	digest              string
+	cached              string
 	template            string
 	console             string
 	has                 hasFlag
@@ -47,6 +48,7 @@ func init() {
 	flag.StringVar(&flags.kernel, "faultline.kernel", "apt:bookworm", "the kernel to observe, as a `spec`")
 	flag.StringVar(&flags.name, "faultline.name", "", "what to call the kernel")
 	flag.StringVar(&flags.digest, "faultline.digest", "", "refuse the kernel if it is not the one with this `digest`")
+	flag.StringVar(&flags.cached, "faultline.cached", "", "the `key` of the kernel in the cache, so that it is not resolved again")
 	flag.StringVar(&flags.template, "faultline.template", "", "the `key` of the standard guests' template, which is in the cache and was looked at")
 	flag.StringVar(&flags.accel, "faultline.accel", "tcg", "what runs the guests: tcg or kvm; scenarios that need TCG get it")
 	flag.StringVar(&flags.console, "faultline.console", "", "a `folder` for the guests' consoles, one file a scenario")

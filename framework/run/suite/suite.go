@@ -224,10 +224,15 @@ func open(ctx context.Context) error {
 		return err
 	}
 	c.Log = func(format string, args ...any) { fmt.Fprintln(os.Stderr, sanitize.Log(fmt.Sprintf(format, args...))) }
-	process.kernel, err = source.Resolve(ctx, flags.kernel, kernels.Options{Cache: c})
+	if flags.cached != "" {
+		process.kernel, err = kernels.Cached(ctx, c, flags.cached)
+	} else {
+		process.kernel, err = source.Resolve(ctx, flags.kernel, kernels.Options{Cache: c})
+	}
 	if err != nil {
 		return err
 	}
+	process.kernel.Spec = flags.kernel
 	if flags.name != "" {
 		process.kernel.Name = flags.name
 	}

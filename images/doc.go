@@ -1,6 +1,6 @@
-// Package images makes the files a guest boots from: the initramfs, the
-// contents of its persistent memory (file system and nd_pfn info block
-// included). Same input, same bytes; everything lies in the cache and is never
-// changed by a guest. It needs no root and no ndctl, and calls mkfs where a
-// file system is wanted. It knows nothing of QEMU, SSH, kernels or scenarios.
+// Package images makes the files that a guest boots from: the initramfs and the
+// contents of its persistent memory, including file system and nd_pfn info block.
+// The same input gives the same bytes. Images live in the cache, and guests never
+// change them. The package needs neither root nor ndctl, and runs mkfs to make file
+// systems. It knows nothing of QEMU, SSH, kernels or scenarios.
 package images

@@ -6,20 +6,20 @@ import (
 	"github.com/faultline/faultline/internal/cache"
 )
 
-// Image is a file in the cache, held against pruning until Close. It must never
+// Image is a file in the cache, protected from pruning until Close. It must never
 // be written: a guest maps it privately (QEMU's memory-backend-file,
-// share=off) or gets a copy of its own (CopySparse).
+// share=off) or gets its own copy (CopySparse).
 type Image struct {
-	// Path is the file.
+	// Path is the path of the file.
 	Path string
-	// Key names what went into it: equal keys, equal bytes.
+	// Key identifies its inputs: equal keys mean equal bytes.
 	Key string
-	// Built says whether this call made it.
+	// Built reports whether this call made it.
 	Built bool
 	entry *cache.Entry
 }
 
-// Close lets the image be pruned.
+// Close allows the image to be pruned.
 func (i *Image) Close() error {
 	if i == nil {
 		return nil

@@ -20,45 +20,45 @@ import (
 	"github.com/faultline/faultline/internal/cache"
 )
 
-// ModuleList is the guest's file that names the modules to load: one absolute
-// path a line, in load order.
+// ModuleList is the guest's file that lists the modules to load: one absolute
+// path per line, in load order.
 const ModuleList = "/etc/faultline/modules"
 
-// OnDemandList is the guest's file that names the modules of a group of
-// InitramfsSpec.OnDemand.
+// OnDemandList returns the path of the guest's file that lists the modules of a group
+// of InitramfsSpec.OnDemand.
 func OnDemandList(group string) string { return ModuleList + "." + group }
 
-// InitramfsSpec says what an initramfs holds besides what every one has: empty
-// /dev (with console), /proc, /sys, /tmp, /mnt, /run and /root.
+// InitramfsSpec lists what an initramfs contains in addition to the directories that are
+// always present: empty /dev (with console), /proc, /sys, /tmp, /mnt, /run and /root.
 type InitramfsSpec struct {
-	Init    string       // the host's path of the static program that becomes /init
-	Modules []ModuleFile // in load order; none is fine
-	// OnDemand are groups of modules that nothing loads at boot, each in load
-	// order, by a name for the group. The file OnDemandList(group) names them like
-	// ModuleList. A module that several need is there once.
+	Init    string       // path on the host of the static program that becomes /init
+	Modules []ModuleFile // in load order; may be empty
+	// OnDemand maps names to groups of modules that are not loaded at boot, each in
+	// load order. The file OnDemandList(group) lists them like ModuleList. A module in
+	// several groups is stored once.
 	OnDemand map[string][]ModuleFile
-	Files    []ExtraFile // more files; none is fine
+	Files    []ExtraFile // additional files; may be empty
 }
 
 // ModuleFile is a kernel module. It becomes /lib/modules/name.ko.
 type ModuleFile struct {
-	Name string // as modinfo(8) has it, "nd_pmem"
-	// Digest stands for the content in the cache's key: equal digests, equal
+	Name string // as in modinfo(8): "nd_pmem"
+	// Digest identifies the content in the cache's key: equal digests mean equal
 	// content.
 	Digest string
-	// Open returns the content, decompressed. It is called when the initramfs
-	// is not in the cache.
+	// Open returns the content, decompressed. It is called if the initramfs is not
+	// in the cache.
 	Open func() ([]byte, error)
 }
 
-// ExtraFile is a regular file of the host, copied.
+// ExtraFile is a regular file copied from the host.
 type ExtraFile struct {
 	Path string      // in the guest, absolute
 	Host string      // on the host
 	Mode os.FileMode // permissions; 0 is 0755
 }
 
-// initramfsFormat goes into the key: raise it when the same spec gives other bytes.
+// initramfsFormat is part of the key: raise it when the same spec gives different bytes.
 const initramfsFormat = "initramfs 3"
 
 var (
@@ -70,9 +70,9 @@ var (
 	moduleName = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 )
 
-// Initramfs returns the archive for spec, from the cache where it is there.
+// Initramfs returns the archive for spec, from the cache if possible.
 // It is a newc cpio (Documentation/driver-api/early-userspace/buffer-format.rst),
-// uncompressed, because unpacking it costs a guest more than reading it does.
+// uncompressed, because unpacking it would cost a guest more than reading it.
 // The same spec and contents give the same bytes.
 func Initramfs(ctx context.Context, c *cache.Cache, spec InitramfsSpec) (*Image, error) {
 	key, err := spec.key()
@@ -89,7 +89,7 @@ func Initramfs(ctx context.Context, c *cache.Cache, spec InitramfsSpec) (*Image,
 	return newImage(e, key, name), nil
 }
 
-// key checks the spec and digests it.
+// key checks the spec and returns its cache key.
 func (s InitramfsSpec) key() (string, error) {
 	if s.Init == "" {
 		return "", errors.New("no program for /init")
@@ -99,10 +99,10 @@ func (s InitramfsSpec) key() (string, error) {
 		return "", fmt.Errorf("/init: %w", err)
 	}
 	parts := []string{initramfsFormat, digest}
-	contents := map[string]string{} // a module's name: its digest
+	contents := map[string]string{} // digests by module name
 	for _, group := range s.groups() {
 		if group.name != "" && !moduleName.MatchString(group.name) {
-			return "", fmt.Errorf("bad name %q of a group of modules", group.name)
+			return "", fmt.Errorf("invalid name %q of a group of modules", group.name)
 		}
 		parts = append(parts, "group", group.name)
 		seen := map[string]bool{}
@@ -116,7 +116,7 @@ func (s InitramfsSpec) key() (string, error) {
 				return "", fmt.Errorf("module %s: no digest or no content", m.Name)
 			}
 			if other, ok := contents[m.Name]; ok && other != m.Digest {
-				return "", fmt.Errorf("module %s is there with two contents", m.Name)
+				return "", fmt.Errorf("module %s is listed with two different contents", m.Name)
 			}
 			seen[m.Name], contents[m.Name] = true, m.Digest
 			parts = append(parts, "module", m.Name, m.Digest)
@@ -135,7 +135,7 @@ func (s InitramfsSpec) key() (string, error) {
 	return cache.Key(parts...), nil
 }
 
-// moduleGroup is Modules (without a name), or a group of OnDemand.
+// moduleGroup is Modules (with an empty name), or a group of OnDemand.
 type moduleGroup struct {
 	name, list string
 	modules    []ModuleFile
@@ -166,7 +166,7 @@ func (s InitramfsSpec) write(ctx context.Context, w io.Writer) error {
 			if !ok {
 				records[dir] = cpio.Directory(dir, 0o755)
 			} else if parent.Mode&cpio.S_IFMT != cpio.S_IFDIR {
-				return fmt.Errorf("/%s is a file in the initramfs, /%s can't be in it", dir, r.Name)
+				return fmt.Errorf("/%s is a file in the initramfs and can't contain /%s", dir, r.Name)
 			}
 		}
 		if _, ok := records[r.Name]; ok {
@@ -191,7 +191,7 @@ func (s InitramfsSpec) write(ctx context.Context, w io.Writer) error {
 	if err := add(cpio.CharDev("dev/console", 0o600, 5, 1)); err != nil {
 		return err
 	}
-	written := map[string]bool{} // modules; the groups share what they depend on
+	written := map[string]bool{} // modules; groups share dependencies
 	for _, group := range s.groups() {
 		var list bytes.Buffer
 		for _, m := range group.modules {
@@ -242,7 +242,7 @@ func (s InitramfsSpec) write(ctx context.Context, w io.Writer) error {
 	return cpio.WriteTrailer(out)
 }
 
-// writeFile makes a file through a buffer.
+// writeFile creates a file, with buffered writes.
 func writeFile(name string, write func(io.Writer) error) (err error) {
 	f, err := os.Create(name)
 	if err != nil {

@@ -66,7 +66,7 @@ func TestInitramfsContents(t *testing.T) {
 	}
 	img := mustInitramfs(t, newCache(t), spec)
 	if !img.Built {
-		t.Error("not built in an empty cache")
+		t.Error("got a cached image from an empty cache")
 	}
 	records, err := cpio.ReadAllRecords(cpio.Newc.Reader(bytes.NewReader(mustRead(t, img.Path))))
 	if err != nil {
@@ -75,7 +75,7 @@ func TestInitramfsContents(t *testing.T) {
 	var got []string
 	for i, r := range records {
 		if r.Ino != uint64(i+1) || r.NLink != 1 || r.UID != 0 || r.GID != 0 || r.MTime != 0 {
-			t.Errorf("not canonical: %v", r.Info)
+			t.Errorf("not canonical: %+v", r.Info)
 		}
 		line := fmt.Sprintf("%06o %s", r.Mode, r.Name)
 		if r.Mode&cpio.S_IFMT == cpio.S_IFCHR {
@@ -124,7 +124,7 @@ func TestInitramfsReproducible(t *testing.T) {
 	}
 	again := spec()
 	for i := range again.Modules {
-		again.Modules[i].Open = func() ([]byte, error) { t.Error("opened for a cached image"); return nil, nil }
+		again.Modules[i].Open = func() ([]byte, error) { t.Error("Open called for a cached image"); return nil, nil }
 	}
 	if img := mustInitramfs(t, c, again); img.Built || img.Path != one.Path {
 		t.Error("not taken from the cache")
@@ -132,7 +132,7 @@ func TestInitramfsReproducible(t *testing.T) {
 	again.Modules[0], again.Modules[1] = again.Modules[1], again.Modules[0]
 	again.Modules[0].Open, again.Modules[1].Open = module("b", "B").Open, module("a", "A").Open
 	if img := mustInitramfs(t, c, again); img.Key == one.Key {
-		t.Error("another load order has the same key")
+		t.Error("a different load order has the same key")
 	}
 }
 
@@ -163,7 +163,7 @@ func TestInitramfsRefuses(t *testing.T) {
 				t.Fatalf("got %v, want %q", err, tc.want)
 			}
 			if items, err := c.List(); err != nil || len(items) != 0 {
-				t.Errorf("left in the cache: %v, %v", items, err)
+				t.Errorf("got cache entries %v, %v; want none", items, err)
 			}
 		})
 	}

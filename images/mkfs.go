@@ -12,19 +12,19 @@ import (
 	"github.com/faultline/faultline/internal/execx"
 )
 
-// epoch is the time every image claims to have been made at: past all checks
-// against an unset clock, before every guest's.
+// epoch is the creation time recorded in every image: late enough for checks against
+// an unset clock, earlier than any guest's clock.
 const epoch = 1_000_000_000
 
-// mkfs is a way to format a file.
+// mkfs formats a file with a file system.
 type mkfs struct {
-	// version goes into the key: another mkfs may write other bytes.
+	// version is part of the key: another mkfs may write different bytes.
 	version string
-	// format makes name, of size bytes, a file system.
+	// format makes a file system in the file name, which has size bytes.
 	format func(ctx context.Context, name string, size int64, uuid [16]byte) error
 }
 
-// findMkfs returns the mkfs for spec.FS, or a *execx.MissingError.
+// findMkfs returns the mkfs for spec.FS, or an *execx.MissingError.
 func findMkfs(ctx context.Context, spec PmemSpec) (mkfs, error) {
 	if spec.FS == XFS {
 		return findMkfsXFS(ctx, spec)
@@ -32,9 +32,9 @@ func findMkfs(ctx context.Context, spec PmemSpec) (mkfs, error) {
 	return findMkfsExt4(ctx, spec)
 }
 
-// ext4Config takes the place of /etc/mke2fs.conf, so that neither a
-// distribution nor an administrator changes the features. They are those of
-// e2fsprogs 1.43 and later which every kernel since 4.x mounts.
+// ext4Config replaces /etc/mke2fs.conf, so that neither the distribution nor an
+// administrator changes the features. They are those of e2fsprogs 1.43 and later
+// that every kernel since 4.x mounts.
 const ext4Config = `[defaults]
 	base_features = has_journal,ext_attr,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file,huge_file,dir_nlink,extra_isize,metadata_csum
 	default_mntopts = acl,user_xattr
@@ -72,10 +72,10 @@ func findMkfsExt4(ctx context.Context, spec PmemSpec) (mkfs, error) {
 		}
 		defer os.Remove(conf)
 		id := uuidString(uuid)
-		// E2FSPROGS_FAKE_TIME: mke2fs(8)'s own tests use it for stable images.
+		// E2FSPROGS_FAKE_TIME: e2fsprogs' own tests use it for reproducible images.
 		env := []string{"MKE2FS_CONFIG=" + conf, fmt.Sprintf("E2FSPROGS_FAKE_TIME=%d", epoch)}
 		_, err := runTool(ctx, env, tool, "-q", "-F", "-b", "4096", "-m", "0", "-U", id, "-L", spec.Label, "-J", "size=4",
-			// stride and stripe_width, in blocks: the allocator aligns whole
+			// stride and stripe_width, in blocks: the allocator aligns
 			// multiples of 2 MiB (ext4_mb_scan_aligned), so that DAX can map PMDs.
 			"-E", "hash_seed="+id+",root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0,nodiscard,stride=512,stripe_width=512",
 			name)
@@ -93,27 +93,27 @@ func findMkfsXFS(ctx context.Context, spec PmemSpec) (mkfs, error) {
 	if err != nil {
 		return mkfs{}, err
 	}
-	// An option that mkfs.xfs does not know ends it; its usage text says which
-	// ones it does. There is no option for that text: -? is unknown, too.
+	// mkfs.xfs fails on unknown options; its usage text lists the known ones. There
+	// is no option for that text: -? is unknown, too.
 	usage, _ := runTool(ctx, nil, tool, "-?")
 	format := func(ctx context.Context, name string, size int64, uuid [16]byte) error {
 		if err := emptyFile(name, size); err != nil {
 			return err
 		}
 		meta := fmt.Sprintf("crc=1,finobt=1,uuid=%s,rmapbt=%d,reflink=%d", uuidString(uuid), bit(spec.RMapBT), bit(spec.Reflink))
-		// What came after 5.10 stays off: such a kernel calls it experimental,
-		// or does not mount it.
+		// Features newer than 5.10 stay off: older kernels treat them as experimental,
+		// or do not mount the file system.
 		meta += offWhereKnown(usage, "bigtime", "inobtcount", "autofsck", "metadir")
 		args := []string{"-q", "-f", "-K", "-m", meta,
 			"-i", "size=512,sparse=1" + offWhereKnown(usage, "nrext64", "exchange"),
 			"-n", "ftype=1" + offWhereKnown(usage, "parent"),
 			// su aligns allocations of 2 MiB and more (xfs_bmap_btalloc), and the
-			// allocation groups with them, so that DAX can map PMDs.
+			// allocation groups, so that DAX can map PMDs.
 			"-d", "agcount=2,su=2m,sw=1", "-l", "su=4096,size=64m"}
 		if spec.Label != "" {
 			args = append(args, "-L", spec.Label)
 		}
-		// Newer mkfs.xfs heeds both (mkfs.xfs(8), ENVIRONMENT); canonXFS serves the others.
+		// Newer mkfs.xfs honours both (mkfs.xfs(8), ENVIRONMENT); canonXFS handles the others.
 		env := []string{fmt.Sprintf("SOURCE_DATE_EPOCH=%d", epoch), "DETERMINISTIC_SEED=1"}
 		if _, err := runTool(ctx, env, tool, append(args, name)...); err != nil {
 			return err
@@ -127,7 +127,7 @@ func findMkfsXFS(ctx context.Context, spec PmemSpec) (mkfs, error) {
 	return mkfs{version: version, format: format}, nil
 }
 
-// offWhereKnown turns off those options that the usage text has.
+// offWhereKnown disables those options that the usage text lists.
 func offWhereKnown(usage string, options ...string) string {
 	var s string
 	for _, o := range options {
@@ -154,7 +154,7 @@ func emptyFile(name string, size int64) error {
 	return f.Truncate(size)
 }
 
-// uuidFor derives a version 8 UUID (RFC 9562) from its purpose and the parts.
+// uuidFor derives a version 8 UUID (RFC 9562) from a purpose and the parts.
 func uuidFor(purpose string, parts ...string) [16]byte {
 	sum, _ := hex.DecodeString(cache.Key(purpose, cache.Key(parts...))) // Key is hex
 	u := [16]byte(sum[:16])

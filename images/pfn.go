@@ -10,25 +10,25 @@ import (
 )
 
 const (
-	// PFNInfoOffset is where the info block lies in a namespace, in bytes
+	// PFNInfoOffset is the offset of the info block in a namespace, in bytes
 	// (SZ_4K in nd_pfn_init and nd_pfn_validate, drivers/nvdimm/pfn_devs.c).
 	PFNInfoOffset = 4096
 	// PFNInfoBytes is the info block's size (sizeof(struct nd_pfn_sb)).
 	PFNInfoBytes = 4096
 	// PmemAlign is the alignment, in bytes, of a device's size and of its data:
-	// a PMD, so that DAX can map huge pages, and SUBSECTION_SIZE, the least
-	// that memory hotplug takes on x86-64 (memremap_compat_align).
+	// a PMD, so that DAX can map huge pages, and SUBSECTION_SIZE, the minimum
+	// for memory hotplug on x86-64 (memremap_compat_align).
 	PmemAlign = 2 << 20
 )
 
 const (
-	pageBytes       = 1 << arch.PageShiftAMD64 // only AMD64 has guests with an NFIT
+	pageBytes       = 1 << arch.PageShiftAMD64 // only amd64 has guests with an NFIT
 	pageStructBytes = 64                       // MAX_STRUCT_PAGE_SIZE, drivers/nvdimm/nd.h
 	pfnReserved     = 8192                     // SZ_8K in nd_pfn_init: label space and the info block itself
 	pfnSignature    = "NVDIMM_PFN_INFO\x00"
 )
 
-// PFNMode says where the kernel keeps a namespace's struct pages
+// PFNMode is the location of a namespace's struct pages
 // (enum nd_pfn_mode, drivers/nvdimm/nd.h).
 type PFNMode uint32
 
@@ -38,13 +38,12 @@ const (
 )
 
 // PFNInfo is the nd_pfn info block, which makes a namespace an fsdax device
-// (struct nd_pfn_sb, drivers/nvdimm/pfn.h). What is encoded is little-endian;
-// the signature and the checksum are added and checked by Encode and
-// DecodePFNInfo.
+// (struct nd_pfn_sb, drivers/nvdimm/pfn.h). The encoding is little-endian;
+// Encode and DecodePFNInfo add and check the signature and the checksum.
 type PFNInfo struct {
 	UUID [16]byte // the pfn device's own; must not be zero
-	// ParentUUID is the namespace's. An nvdimm without a label area has none:
-	// zero (nd_dev_to_uuid).
+	// ParentUUID is the namespace's UUID. It is zero for an nvdimm without a
+	// label area (nd_dev_to_uuid).
 	ParentUUID     [16]byte
 	Flags          uint32 // none is defined
 	VersionMajor   uint16 // 1
@@ -52,14 +51,14 @@ type PFNInfo struct {
 	DataOffset     uint64 // bytes from the namespace's start + StartPad to the data
 	Pages          uint64 // npfns: pages of data, 4 KiB each
 	Mode           PFNMode
-	StartPad       uint32 // bytes left out at the start, for section alignment
-	EndTrunc       uint32 // bytes left out at the end
+	StartPad       uint32 // bytes unused at the start, for section alignment
+	EndTrunc       uint32 // bytes unused at the end
 	Align          uint32 // bytes; DataOffset is a multiple of it
 	PageSize       uint32 // bytes
-	PageStructSize uint16 // bytes set aside for each struct page
+	PageStructSize uint16 // bytes reserved for each struct page
 }
 
-// NewPFNInfo describes a namespace of size bytes the way nd_pfn_init would
+// NewPFNInfo describes a namespace of size bytes as nd_pfn_init does
 // (drivers/nvdimm/pfn_devs.c; "ndctl create-namespace -m fsdax"): struct pages
 // in the device, 2 MiB alignment. Errors are those of DataOffset.
 func NewPFNInfo(size int64, uuid [16]byte) (PFNInfo, error) {
@@ -80,8 +79,8 @@ func NewPFNInfo(size int64, uuid [16]byte) (PFNInfo, error) {
 	}, nil
 }
 
-// DataOffset is where the data of an fsdax device of size bytes begins, in
-// bytes from the device's start (nd_pfn_init, PFN_MODE_PMEM): 8 KiB, 64 bytes
+// DataOffset returns the offset of the data of an fsdax device of size bytes, in
+// bytes from the device's start (nd_pfn_init, PFN_MODE_PMEM): 8 KiB plus 64 bytes
 // for each page, rounded up to 2 MiB. The device itself must begin at a
 // 2 MiB-aligned guest physical address. The size must be a multiple of 2 MiB
 // that leaves room for data.
@@ -92,7 +91,7 @@ func DataOffset(size int64) (int64, error) {
 	pages := (size - pfnReserved) / pageBytes
 	off := alignUp(pfnReserved+pages*pageStructBytes, PmemAlign)
 	if off >= size {
-		return 0, fmt.Errorf("pmem size of %d bytes: its page structures leave no room for data; use at least %d", size, 2*PmemAlign)
+		return 0, fmt.Errorf("pmem size of %d bytes: no room for data after its struct pages; use at least %d", size, 2*PmemAlign)
 	}
 	return off, nil
 }
@@ -121,16 +120,16 @@ func (p PFNInfo) Encode() []byte {
 
 const pfnChecksumAt = PFNInfoBytes - 8
 
-// ErrNoPFNInfo is returned by DecodePFNInfo for bytes that are no info block.
+// ErrNoPFNInfo is returned by DecodePFNInfo for bytes that are not an info block.
 var ErrNoPFNInfo = errors.New("no nd_pfn info block")
 
-// DecodePFNInfo reads the info block at the start of b and checks what
-// nd_pfn_validate checks without knowing the device: signature, checksum, mode
-// and alignment. The error is ErrNoPFNInfo where the kernel would take the
-// device for a raw one, and another where it would refuse it.
+// DecodePFNInfo decodes the info block at the start of b and makes the checks of
+// nd_pfn_validate that do not depend on the device: signature, checksum, mode and
+// alignment. The error is ErrNoPFNInfo if the kernel would treat the device as
+// raw, and another error if the kernel would refuse it.
 func DecodePFNInfo(b []byte) (PFNInfo, error) {
 	if len(b) < PFNInfoBytes {
-		return PFNInfo{}, fmt.Errorf("%d bytes of %d: %w", len(b), PFNInfoBytes, ErrNoPFNInfo)
+		return PFNInfo{}, fmt.Errorf("got %d bytes, want %d: %w", len(b), PFNInfoBytes, ErrNoPFNInfo)
 	}
 	b = bytes.Clone(b[:PFNInfoBytes])
 	if string(b[:16]) != pfnSignature {
@@ -166,7 +165,7 @@ func DecodePFNInfo(b []byte) (PFNInfo, error) {
 	return p, nil
 }
 
-// fletcher64 is the kernel's nd_fletcher64 (drivers/nvdimm/core.c) over
+// fletcher64 implements the kernel's nd_fletcher64 (drivers/nvdimm/core.c) over
 // little-endian words. len(b) is a multiple of 4.
 func fletcher64(b []byte) uint64 {
 	var lo uint32

@@ -12,14 +12,14 @@ func TestDataOffset(t *testing.T) {
 	const mib = 1 << 20
 	for _, tc := range []struct {
 		name       string
-		size, want int64 // want 0: an error
+		size, want int64 // want 0: expect an error
 	}{
 		{"ndctl's 512 MiB (facts.md)", 512 * mib, 0xa00000},
 		{"256 MiB", 256 * mib, 0x600000},
 		{"320 MiB", 320 * mib, 0x600000},
-		{"8 KiB push it over an alignment", 128 * mib, 0x400000},
-		{"just under", 126 * mib, 0x200000},
-		{"the least", 4 * mib, 0x200000},
+		{"8 KiB exceed an alignment boundary", 128 * mib, 0x400000},
+		{"just below", 126 * mib, 0x200000},
+		{"minimum", 4 * mib, 0x200000},
 		{"no room", 2 * mib, 0},
 		{"odd", 3 * mib, 0},
 		{"zero", 0, 0},
@@ -29,7 +29,7 @@ func TestDataOffset(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			got, err := DataOffset(tc.size)
 			if got != tc.want || (err != nil) != (tc.want == 0) {
-				t.Errorf("DataOffset(%d) = %#x, %v; want %#x", tc.size, got, err, tc.want)
+				t.Errorf("DataOffset(%d): got %#x, %v; want %#x", tc.size, got, err, tc.want)
 			}
 		})
 	}
@@ -40,13 +40,13 @@ func TestPFNInfoKnown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// What ndctl wrote on a device of this size (facts.md).
+	// As written by ndctl on a device of this size (facts.md).
 	if p.DataOffset != 0xa00000 || p.Pages != 0x1f600 || p.Pages*pageBytes != 526385152 {
-		t.Errorf("data offset %#x, %#x pages, %d bytes", p.DataOffset, p.Pages, p.Pages*pageBytes)
+		t.Errorf("got data offset %#x, %#x pages, %d bytes", p.DataOffset, p.Pages, p.Pages*pageBytes)
 	}
 	b := p.Encode()
 	if len(b) != PFNInfoBytes {
-		t.Fatalf("%d bytes", len(b))
+		t.Fatalf("got %d bytes", len(b))
 	}
 	le := binary.LittleEndian
 	for _, f := range []struct {
@@ -63,7 +63,7 @@ func TestPFNInfoKnown(t *testing.T) {
 		{"page_struct_size", uint64(le.Uint16(b[92:])), 64},
 	} {
 		if f.got != f.want {
-			t.Errorf("%s is %#x, want %#x", f.name, f.got, f.want)
+			t.Errorf("%s: got %#x, want %#x", f.name, f.got, f.want)
 		}
 	}
 	got, err := DecodePFNInfo(b)
@@ -76,7 +76,7 @@ func TestPFNInfoKnown(t *testing.T) {
 }
 
 func TestFletcher64(t *testing.T) {
-	// The low sum is 1, 3, 2 (it wraps at 32 bits); the high one adds those up.
+	// The low sum is 1, 3, 2 (it wraps at 32 bits); the high sum adds those up.
 	b := []byte{1, 0, 0, 0, 2, 0, 0, 0, 0xff, 0xff, 0xff, 0xff}
 	if got, want := fletcher64(b), uint64(6<<32|2); got != want {
 		t.Errorf("got %#x, want %#x", got, want)
@@ -120,8 +120,8 @@ func FuzzDecodePFNInfo(f *testing.F) {
 	f.Add(p.Encode(), false)
 	f.Add(p.Encode()[:96], true)
 	f.Add([]byte{}, true)
-	f.Fuzz(func(t *testing.T, b []byte, mend bool) {
-		if mend { // or the checksum would stop every mutation
+	f.Fuzz(func(t *testing.T, b []byte, fix bool) {
+		if fix { // otherwise the checksum would reject every mutation
 			b = append(make([]byte, 0, PFNInfoBytes), b[:min(len(b), pfnChecksumAt)]...)[:PFNInfoBytes]
 			copy(b, pfnSignature)
 			clear(b[pfnChecksumAt:])
@@ -133,7 +133,7 @@ func FuzzDecodePFNInfo(f *testing.F) {
 		}
 		again, err := DecodePFNInfo(p.Encode())
 		if err != nil || again != p {
-			t.Errorf("%+v became %+v, %v", p, again, err)
+			t.Errorf("encoded %+v, decoded %+v, %v", p, again, err)
 		}
 	})
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/faultline/faultline/internal/cache"
 )
 
-// FS is the file system in a pmem image.
+// FS is the file system of a pmem image.
 type FS string
 
 const (
@@ -20,38 +20,38 @@ const (
 	XFS  FS = "xfs"
 )
 
-// PmemMode says what a pmem image holds before its data.
+// PmemMode is the layout of a pmem image.
 type PmemMode string
 
 const (
-	// Raw has the data at byte 0: right for nd_e820 (memmap=) and virtio-pmem,
-	// where the kernel makes struct pages without being asked to. An nvdimm in
-	// raw mode has none, and so no DAX.
+	// Raw has the data at byte 0, for nd_e820 (memmap=) and virtio-pmem, where
+	// the kernel always creates struct pages. An nvdimm in raw mode has no struct
+	// pages, and so no DAX.
 	Raw PmemMode = ""
-	// FSDAX begins with an nd_pfn info block: the nvdimm comes up in fsdax mode,
-	// its struct pages lie in the device, before the data.
+	// FSDAX begins with an nd_pfn info block: the nvdimm is in fsdax mode, and its
+	// struct pages are in the device, before the data.
 	FSDAX PmemMode = "fsdax"
 )
 
-// MinXFS is the least a file system of mkfs.xfs 6.0 and later takes, in bytes
+// MinXFS is the minimum size of a file system for mkfs.xfs 6.0 and later, in bytes
 // (validate_supported in xfsprogs' mkfs/xfs_mkfs.c).
 const MinXFS = 300 << 20
 
-// PmemSpec says what a guest's persistent memory holds. The zero value of all
-// but Size is an empty raw device.
+// PmemSpec describes the contents of a guest's persistent memory. The zero value, apart
+// from Size, is an empty raw device.
 type PmemSpec struct {
 	FS   FS
 	Mode PmemMode
-	// Size is the whole device's, in bytes: a multiple of 2 MiB.
+	// Size is the size of the whole device in bytes, a multiple of 2 MiB.
 	Size int64
-	// Label is the file system's (at most 12 bytes, XFS's limit). It goes into
-	// the UUIDs too: two devices in one guest need different labels, because XFS
-	// refuses to mount a UUID a second time.
+	// Label is the label of the file system (at most 12 bytes, XFS's limit). It also
+	// determines the UUIDs: two devices in one guest need different labels, because
+	// XFS refuses to mount the same UUID twice.
 	Label string
-	// Reflink is for XFS alone. Kernels before 6.0 refuse DAX on a reflink file
-	// system (xfs_fs_fill_super), so it is off unless asked for.
+	// Reflink is for XFS only. Kernels before 6.0 refuse DAX on a reflink file
+	// system (xfs_fs_fill_super), so it is off by default.
 	Reflink bool
-	// RMapBT is for XFS alone: the reverse map that lets 6.0 and later find the
+	// RMapBT is for XFS only: the reverse map with which kernels since 6.0 find the
 	// owners of a poisoned block (xfs_dax_notify_failure).
 	RMapBT bool
 }
@@ -60,18 +60,18 @@ type PmemSpec struct {
 type Pmem struct {
 	Image
 	Spec PmemSpec
-	// DataOffset is where the file system begins, in bytes from the device's
+	// DataOffset is the offset of the file system in bytes from the device's
 	// start: guest physical address = device base + DataOffset + FIEMAP's
 	// fe_physical.
 	DataOffset int64
 }
 
-// pmemFormat goes into the key: raise it when the same spec gives other bytes.
+// pmemFormat is part of the key: raise it when the same spec gives different bytes.
 const pmemFormat = "pmem 1"
 
-// MakePmem returns the image for spec, a sparse file, from the cache where it
-// is there. The same spec and version of mkfs give the same bytes. The error
-// is a *tool.MissingError where mkfs is not installed.
+// MakePmem returns the image for spec, a sparse file, from the cache if possible.
+// The same spec and version of mkfs give the same bytes. The error is an
+// *execx.MissingError if mkfs is not installed.
 func MakePmem(ctx context.Context, c *cache.Cache, spec PmemSpec) (*Pmem, error) {
 	p, err := makePmem(ctx, c, spec)
 	if err != nil {
@@ -87,7 +87,7 @@ func makePmem(ctx context.Context, c *cache.Cache, spec PmemSpec) (*Pmem, error)
 	}
 	parts := []string{pmemFormat, string(spec.FS), string(spec.Mode), strconv.FormatInt(spec.Size, 10), spec.Label,
 		strconv.FormatBool(spec.Reflink), strconv.FormatBool(spec.RMapBT)}
-	ids := parts // UUIDs come from the spec alone, not from mkfs's version
+	ids := parts // UUIDs depend on the spec only, not on the version of mkfs
 	var mk mkfs
 	if spec.FS != None {
 		if mk, err = findMkfs(ctx, spec); err != nil {
@@ -106,7 +106,7 @@ func makePmem(ctx context.Context, c *cache.Cache, spec PmemSpec) (*Pmem, error)
 	return &Pmem{Image: *newImage(e, key, name), Spec: spec, DataOffset: off}, nil
 }
 
-// check says what is wrong with the spec, or where its data begins.
+// check checks the spec, and returns the offset of its data.
 func (s PmemSpec) check() (offset int64, err error) {
 	switch s.Mode {
 	case FSDAX:
@@ -124,13 +124,13 @@ func (s PmemSpec) check() (offset int64, err error) {
 		return 0, fmt.Errorf("label %q: longer than 12 bytes", s.Label)
 	}
 	if s.FS != XFS && (s.Reflink || s.RMapBT) {
-		return 0, errors.New("reflink and rmapbt are for xfs alone")
+		return 0, errors.New("reflink and rmapbt: supported by xfs only")
 	}
 	switch s.FS {
 	case None, Ext4:
 	case XFS:
 		if n := s.Size - offset; n < MinXFS {
-			return 0, fmt.Errorf("xfs needs %d bytes, a device of %d leaves %d; use 320 MiB or more", MinXFS, s.Size, n)
+			return 0, fmt.Errorf("xfs needs %d bytes, a device of %d bytes leaves %d; use 320 MiB or more", MinXFS, s.Size, n)
 		}
 	default:
 		return 0, fmt.Errorf("unknown file system %q", s.FS)
@@ -163,8 +163,8 @@ func (s PmemSpec) write(ctx context.Context, name string, offset int64, mk mkfs,
 	if s.FS == None {
 		return nil
 	}
-	// mkfs.xfs can't begin at an offset, and both write pages of zeros: format
-	// a file of its own and copy what counts.
+	// mkfs.xfs can't write at an offset, and both tools write pages of zeros: format
+	// a separate file and copy the pages that are not zero.
 	tmp := name + ".fs"
 	defer os.Remove(tmp)
 	if err := mk.format(ctx, tmp, s.Size-offset, uuidFor("fs", ids...)); err != nil {

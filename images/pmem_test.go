@@ -17,7 +17,7 @@ import (
 
 const mib = 1 << 20
 
-// makeOrSkip skips where mkfs is not installed: `make test` installs it.
+// makeOrSkip skips the test if mkfs is not installed; `make test` installs it.
 func makeOrSkip(t *testing.T, c *cache.Cache, spec PmemSpec) *Pmem {
 	t.Helper()
 	p, err := MakePmem(t.Context(), c, spec)
@@ -55,10 +55,10 @@ func diskBytes(t *testing.T, name string) int64 {
 	return st.Blocks * 512
 }
 
-// sameBytes compares two sparse files: where their data lies, and what it is.
+// sameBytes reports whether two sparse files have the same data at the same offsets.
 func sameBytes(t *testing.T, names ...string) bool {
 	t.Helper()
-	var data [2]map[int64]string // by page; pages of zeros left out
+	var data [2]map[int64]string // by page, without pages of zeros
 	for i, name := range names {
 		f, err := os.Open(name)
 		if err != nil {
@@ -101,36 +101,36 @@ func TestMakePmem(t *testing.T) {
 		{"xfs reflink rmapbt", PmemSpec{Size: 320 * mib, FS: XFS, Mode: FSDAX, Reflink: true, RMapBT: true}, 6 * mib},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			t.Parallel() // it sleeps
+			t.Parallel() // the test sleeps
 			c := newCache(t)
 			p := makeOrSkip(t, c, tc.spec)
 			if p.DataOffset != tc.offset {
-				t.Errorf("data offset %#x, want %#x", p.DataOffset, tc.offset)
+				t.Errorf("got data offset %#x, want %#x", p.DataOffset, tc.offset)
 			}
 			if info, err := os.Stat(p.Path); err != nil || info.Size() != tc.spec.Size {
 				t.Fatalf("%v, %v", info, err)
 			}
 			if n := diskBytes(t, p.Path); n > mib {
-				t.Errorf("takes %d bytes on disk", n)
+				t.Errorf("got %d bytes on disk", n)
 			}
 			info, err := DecodePFNInfo(readAt(t, p.Path, PFNInfoOffset, PFNInfoBytes))
 			switch {
 			case tc.spec.Mode == FSDAX && (err != nil || int64(info.DataOffset) != tc.offset):
-				t.Errorf("info block %+v, %v", info, err)
+				t.Errorf("got info block %+v, %v", info, err)
 			case tc.spec.Mode == Raw && !errors.Is(err, ErrNoPFNInfo):
-				t.Errorf("raw, but info block %+v, %v", info, err)
+				t.Errorf("raw image: got info block %+v, %v", info, err)
 			}
 			switch tc.spec.FS {
 			case Ext4: // ext4_super_block.s_magic
 				if m := readAt(t, p.Path, tc.offset+1024+56, 2); !bytes.Equal(m, []byte{0x53, 0xef}) {
-					t.Errorf("ext4 magic %x", m)
+					t.Errorf("got ext4 magic %x", m)
 				}
 			case XFS:
 				if m := readAt(t, p.Path, tc.offset, 4); string(m) != "XFSB" {
-					t.Errorf("xfs magic %q", m)
+					t.Errorf("got xfs magic %q", m)
 				}
 			}
-			// The clock must not show: its resolution in a superblock is a second.
+			// Times in the image must not depend on the clock: a superblock's resolution is a second.
 			time.Sleep(1100 * time.Millisecond)
 			other := makeOrSkip(t, newCache(t), tc.spec)
 			if !other.Built || !sameBytes(t, p.Path, other.Path) {
@@ -143,8 +143,8 @@ func TestMakePmem(t *testing.T) {
 	}
 }
 
-// TestFsck lets the file systems' own checkers judge what canonXFS and
-// copyNonZero made of mkfs's work.
+// TestFsck runs the file systems' own checkers on mkfs's output as changed by canonXFS
+// and copyNonZero.
 func TestFsck(t *testing.T) {
 	for _, tc := range []struct {
 		tool, pkg string
@@ -179,7 +179,7 @@ func TestPmemRefuses(t *testing.T) {
 		{"too small", PmemSpec{Size: 2 * mib, Mode: FSDAX}, "no room"},
 		{"small xfs", PmemSpec{Size: 302 * mib, FS: XFS, Mode: FSDAX}, "use 320 MiB"},
 		{"label", PmemSpec{Size: 64 * mib, FS: Ext4, Label: "thirteen-char"}, "longer than 12"},
-		{"reflink", PmemSpec{Size: 64 * mib, FS: Ext4, Reflink: true}, "xfs alone"},
+		{"reflink", PmemSpec{Size: 64 * mib, FS: Ext4, Reflink: true}, "xfs only"},
 		{"file system", PmemSpec{Size: 64 * mib, FS: "btrfs"}, `"btrfs"`},
 		{"mode", PmemSpec{Size: 64 * mib, Mode: "devdax"}, `"devdax"`},
 	} {
@@ -199,7 +199,7 @@ func TestPmemUUIDs(t *testing.T) {
 		for what, off := range map[string]int64{"pfn": PFNInfoOffset + 16, "ext4": p.DataOffset + 1024 + 104} {
 			id := hex.EncodeToString(readAt(t, p.Path, off, 16))
 			if other := seen[id]; other != "" {
-				t.Errorf("%s of %s has the uuid of %s", what, label, other)
+				t.Errorf("%s of %s: got the UUID of %s", what, label, other)
 			}
 			seen[id] = what + " of " + label
 		}

@@ -11,10 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CopySparse makes dst, which must not exist, a copy of src that takes disk
-// space for src's data only: by reflink where the file system can
-// (ioctl_ficlone(2)), else extent by extent (SEEK_DATA in lseek(2),
-// copy_file_range(2)). The copy can be written; after an error there is none.
+// CopySparse copies src to dst, which must not exist, using disk space for src's data
+// only: by reflink if the file system supports it (ioctl_ficlone(2)), else extent by
+// extent (SEEK_DATA in lseek(2), copy_file_range(2)). The copy is writable; after an
+// error dst does not exist.
 func CopySparse(ctx context.Context, dst, src string) (err error) {
 	out, err := os.OpenFile(dst, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
@@ -46,9 +46,9 @@ func CopySparse(ctx context.Context, dst, src string) (err error) {
 	return CopySparseAt(ctx, out, 0, src)
 }
 
-// CopySparseAt copies the data of src into dst from byte offset on. Where src
-// has holes dst keeps what it has, so it should have holes there too. It serves
-// to put a pmem image into a guest's memory file, for memmap= (nd_e820).
+// CopySparseAt copies the data of src into dst at byte offset. It does not write
+// src's holes, so dst should have holes there too. It puts a pmem image into a
+// guest's memory file, for memmap= (nd_e820).
 func CopySparseAt(ctx context.Context, dst *os.File, offset int64, src string) error {
 	in, err := os.Open(src)
 	if err != nil {
@@ -62,8 +62,8 @@ func CopySparseAt(ctx context.Context, dst *os.File, offset int64, src string) e
 	return nil
 }
 
-// copyNonZero is CopySparseAt that leaves out pages of zeros as well: mkfs
-// writes many of them (XFS's log), and a cached image should be small.
+// copyNonZero is like CopySparseAt, but also skips pages of zeros: mkfs writes many
+// of them (XFS's log), and a cached image should be small.
 func copyNonZero(ctx context.Context, dst *os.File, offset int64, src string) error {
 	in, err := os.Open(src)
 	if err != nil {
@@ -89,8 +89,8 @@ func copyNonZero(ctx context.Context, dst *os.File, offset int64, src string) er
 	})
 }
 
-// eachData calls fn for f's data in pieces of at most 16 MiB, so that ctx is
-// heeded. A file system without SEEK_DATA gives one extent.
+// eachData calls fn for f's data in pieces of at most 16 MiB, so that cancelling ctx
+// takes effect. Without SEEK_DATA in the file system there is one extent.
 func eachData(ctx context.Context, f *os.File, fn func(at, n int64) error) error {
 	info, err := f.Stat()
 	if err != nil {
@@ -100,7 +100,7 @@ func eachData(ctx context.Context, f *os.File, fn func(at, n int64) error) error
 	const most = 16 << 20
 	for at := int64(0); at < size; {
 		start, err := f.Seek(at, unix.SEEK_DATA)
-		if errors.Is(err, unix.ENXIO) { // no data from here on
+		if errors.Is(err, unix.ENXIO) { // no data after this offset
 			return nil
 		}
 		end := size
@@ -130,8 +130,8 @@ func copyRange(dst *os.File, to int64, src *os.File, from, n int64) error {
 			continue
 		}
 		if err != nil || done == 0 {
-			// EXDEV, EOPNOTSUPP, ENOSYS…: whatever the reason, bytes can be
-			// read and written, and a real fault shows again there.
+			// EXDEV, EOPNOTSUPP, ENOSYS…: whatever the cause, fall back to read and
+			// write, which repeat any real error.
 			w, err := io.Copy(io.NewOffsetWriter(dst, to), io.NewSectionReader(src, from, n))
 			if err == nil && w < n {
 				err = io.ErrUnexpectedEOF

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// sparseFile has data at its start, in its middle and a hole at its end.
+// sparseFile makes a file with data at its start and in its middle, and a hole at its end.
 func sparseFile(t *testing.T) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "src")
@@ -37,24 +37,24 @@ func TestCopySparse(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(mustRead(t, src), mustRead(t, dst)) {
-		t.Error("the copy differs")
+		t.Error("copy differs")
 	}
 	if n := diskBytes(t, dst); n > mib {
-		t.Errorf("the copy takes %d bytes on disk", n)
+		t.Errorf("copy takes %d bytes on disk", n)
 	}
 	if err := CopySparse(t.Context(), dst, src); !errors.Is(err, fs.ErrExist) {
-		t.Errorf("over a file: %v", err)
+		t.Errorf("copy to an existing file: got %v", err)
 	}
 	missing := filepath.Join(t.TempDir(), "x")
 	if err := CopySparse(t.Context(), missing, missing+".src"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("from nothing: %v", err)
+		t.Errorf("copy of a missing file: got %v", err)
 	}
 	if _, err := os.Stat(missing); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("left behind: %v", err)
+		t.Errorf("after an error: got %v, want no file", err)
 	}
 }
 
-// tmpfs is another file system: FICLONE gives up, and copy_file_range may.
+// tmpfs is a different file system: FICLONE fails, and copy_file_range may fail.
 func TestCopySparseAcross(t *testing.T) {
 	dir, err := os.MkdirTemp("/dev/shm", "faultline")
 	if err != nil {
@@ -66,10 +66,10 @@ func TestCopySparseAcross(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(mustRead(t, src), mustRead(t, dst)) {
-		t.Error("the copy differs")
+		t.Error("copy differs")
 	}
 	if n := diskBytes(t, dst); n > mib {
-		t.Errorf("the copy takes %d bytes of memory", n)
+		t.Errorf("copy takes %d bytes of memory", n)
 	}
 }
 
@@ -96,7 +96,7 @@ func TestCopySparseAt(t *testing.T) {
 				t.Error("contents differ")
 			}
 			if n := diskBytes(t, f.Name()); n > mib {
-				t.Errorf("takes %d bytes on disk", n)
+				t.Errorf("got %d bytes on disk", n)
 			}
 		})
 	}
@@ -106,13 +106,13 @@ func TestCopySparseCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	dst := filepath.Join(t.TempDir(), "dst")
-	// A reflink is done at once; then there is nothing to stop.
+	// A reflink is instantaneous, so cancelling has no effect.
 	if err := CopySparse(ctx, dst, sparseFile(t)); err != nil {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
 		}
 		if _, err := os.Stat(dst); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("left behind: %v", err)
+			t.Errorf("after cancelling: got %v, want no file", err)
 		}
 	}
 }

@@ -10,9 +10,9 @@ import (
 	"github.com/faultline/faultline/internal/execx"
 )
 
-// runTool runs a program with a fixed environment, in which the caller's
-// settings (MKE2FS_SYNC, LANG…) can't change what it makes, and returns what
-// it printed on both streams, which an error holds too.
+// runTool runs a program with a fixed environment, so that the caller's settings
+// (MKE2FS_SYNC, LANG…) don't affect its result, and returns its output from both
+// streams, which an error also contains.
 func runTool(ctx context.Context, env []string, tool string, args ...string) (string, error) {
 	cmd := execx.Command(ctx, "", nil, tool, args...)
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC"}, env...)

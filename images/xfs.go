@@ -25,10 +25,10 @@ type readWriterAt interface {
 	io.WriterAt
 }
 
-// canonXFS sets the times of the inodes that mkfs.xfs makes (the root folder and
-// the realtime files, one chunk) to epoch: mkfs.xfs 6.1 takes the clock's, which
-// is all that differs between two runs. Times are in seconds and
-// nanoseconds, as without bigtime (struct xfs_legacy_timestamp).
+// canonXFS sets the times of the inodes that mkfs.xfs makes (the root directory and
+// the realtime files, one chunk) to epoch: mkfs.xfs 6.1 uses the clock's, which is the
+// only difference between two runs. Times are in seconds and nanoseconds, as without
+// bigtime (struct xfs_legacy_timestamp).
 func canonXFS(f readWriterAt) error {
 	sb := make([]byte, sbBytes)
 	if _, err := f.ReadAt(sb, 0); err != nil {
@@ -36,15 +36,15 @@ func canonXFS(f readWriterAt) error {
 	}
 	be := binary.BigEndian
 	if string(sb[sbMagic:sbMagic+4]) != "XFSB" {
-		return errors.New("no xfs superblock")
+		return errors.New("not an xfs superblock")
 	}
 	root, inodeBytes := be.Uint64(sb[sbRootIno:]), int64(be.Uint16(sb[sbInodeSize:]))
 	blockLog, inopbLog, agLog := sb[sbBlockLog], sb[sbInopbLog], sb[sbAGLog]
 	if inodeBytes < inLeast || blockLog > 16 || inopbLog > 8 || agLog > 31 {
-		return errors.New("xfs superblock: unlikely geometry")
+		return errors.New("xfs superblock: implausible geometry")
 	}
-	// An inode number is its group, its block in the group and its place in the
-	// block (XFS_INO_TO_AGNO and its kin).
+	// An inode number consists of its group, its block in the group and its index in the
+	// block (XFS_INO_TO_AGNO and similar macros).
 	first := root &^ (inodesPerChunk - 1)
 	group := int64(first >> (agLog + inopbLog))
 	block := int64(first>>inopbLog) & (1<<agLog - 1)

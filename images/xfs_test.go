@@ -28,7 +28,7 @@ func FuzzCanonXFS(f *testing.F) {
 		}
 		once := mustRead(t, file.Name())
 		if len(once) != len(b) {
-			t.Fatalf("%d bytes became %d", len(b), len(once))
+			t.Fatalf("got %d bytes, want %d", len(once), len(b))
 		}
 		if err := canonXFS(file); err != nil || !bytes.Equal(once, mustRead(t, file.Name())) {
 			t.Errorf("not idempotent: %v", err)

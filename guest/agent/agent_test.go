@@ -15,7 +15,7 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// The test binary is the agent, and what the agent starts, when it is called so.
+// TestMain makes the test binary act as the agent, or as a victim that the agent starts.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && (os.Args[1] == "serve" || os.Args[1] == "victim") {
 		main()
@@ -56,7 +56,7 @@ func start(t *testing.T) *host {
 	t.Cleanup(func() {
 		in.Close()
 		if err := h.cmd.Wait(); err != nil {
-			t.Errorf("the agent ended with %v", err)
+			t.Errorf("agent: %v", err)
 		}
 		out.Close()
 	})
@@ -114,7 +114,7 @@ func (h *host) spawn(d wire.Disposition) *wire.Spawned {
 	return h.must(&wire.Request{Spawn: &wire.Spawn{SIGBUS: d}}).Spawned
 }
 
-// short maps a file of which only the first page is there, into a victim.
+// short maps a file that only has its first page into a victim.
 func (h *host) short(victim int) uint64 {
 	h.t.Helper()
 	path := filepath.Join(h.t.TempDir(), "short")
@@ -135,19 +135,19 @@ func TestHello(t *testing.T) {
 	w := h.must(&wire.Request{Hello: &wire.Hello{Entropy: []byte("sixteen bytes ok"), Spare: 2}}).Welcome
 	release, _ := os.ReadFile("/proc/sys/kernel/osrelease")
 	if w.Release != strings.TrimSpace(string(release)) || w.Machine == "" || w.Uptime <= 0 {
-		t.Errorf("%+v", w)
+		t.Errorf("got %+v, want release %q, a machine and an uptime", w, release)
 	}
 	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", h.cmd.Process.Pid, h.cmd.Process.Pid))
 	if err == nil && len(bytes.Fields(children)) != 2 {
-		t.Errorf("children %q, want two victims ready", children)
+		t.Errorf("got children %q, want two spare victims", children)
 	}
 	for n := 1; n <= 3; n++ {
 		s := h.spawn("")
 		if s.Victim != n {
-			t.Errorf("victim %d, want %d", s.Victim, n)
+			t.Errorf("got victim %d, want %d", s.Victim, n)
 		}
 		if r := h.must(&wire.Request{To: n, Syscall: &wire.Syscall{Name: "getpid"}}); r.Called.Ret != int64(s.PID) {
-			t.Errorf("victim %d is process %d, want %d", n, r.Called.Ret, s.PID)
+			t.Errorf("getpid in victim %d: got %d, want %d", n, r.Called.Ret, s.PID)
 		}
 	}
 }
@@ -157,40 +157,40 @@ func TestVictims(t *testing.T) {
 	v := h.spawn(wire.Handle).Victim
 	addr := h.short(v)
 	if r := h.must(load(v, addr)); !r.Accessed.Done || r.Accessed.Value != 'h' {
-		t.Errorf("%+v", r.Accessed)
+		t.Errorf("load of the first page: got %+v, want 'h'", r.Accessed)
 	}
 	r := h.must(load(v, addr+4096))
 	if r.Accessed.Done || len(r.Accessed.Signals) != 1 {
-		t.Fatalf("%+v", r.Accessed)
+		t.Fatalf("load past the end: got %+v, want one signal", r.Accessed)
 	}
 	if in, err := siginfo.Decode(r.Accessed.Signals[0]); err != nil || in.String() != "SIGBUS BUS_ADRERR" || in.Addr != addr+4096 {
-		t.Errorf("%v at %#x, %v", in, in.Addr, err)
+		t.Errorf("got %v at %#x, %v; want SIGBUS BUS_ADRERR at %#x", in, in.Addr, err, addr+4096)
 	}
 
 	child := h.must(&wire.Request{To: v, Fork: &wire.Fork{}}).Spawned
 	if child.Victim != v+1 || child.PID <= 0 {
-		t.Errorf("%+v", child)
+		t.Errorf("got child %+v, want victim %d", child, v+1)
 	}
 	if r := h.must(load(child.Victim, addr+4096)); len(r.Accessed.Signals) != 1 {
-		t.Errorf("in the child: %+v", r.Accessed)
+		t.Errorf("load in the child: got %+v, want one signal", r.Accessed)
 	}
 	if r := h.must(&wire.Request{Wait: &wire.Wait{Victim: child.Victim, Kill: true}}); r.Status.Signal != siginfo.SIGKILL {
-		t.Errorf("the child: %+v", r.Status)
+		t.Errorf("kill the child: got %+v, want SIGKILL", r.Status)
 	}
 	if r := h.ask(&wire.Request{Wait: &wire.Wait{Victim: v, Limit: 20}}); !strings.Contains(r.Error, "still runs") {
-		t.Errorf("waiting for a victim that lives: %+v", r)
+		t.Errorf("wait for a running victim: got %+v, want a timeout", r)
 	}
 	if r := h.must(&wire.Request{Wait: &wire.Wait{Victim: v, Kill: true}}); r.Status.Signal != siginfo.SIGKILL {
-		t.Errorf("the victim: %+v", r.Status)
+		t.Errorf("kill the victim: got %+v, want SIGKILL", r.Status)
 	}
 	for _, to := range []int{v, child.Victim, 99} {
 		if r := h.ask(load(to, addr)); r.Error == "" || r.Died != nil {
-			t.Errorf("an access of dead victim %d: %+v", to, r)
+			t.Errorf("access in dead victim %d: got %+v, want an error", to, r)
 		}
 	}
 }
 
-func TestAVictimThatDies(t *testing.T) {
+func TestVictimDies(t *testing.T) {
 	for _, d := range []wire.Disposition{wire.Default, wire.Ignore, wire.Block} {
 		h := start(t)
 		v := h.spawn(d).Victim
@@ -200,61 +200,61 @@ func TestAVictimThatDies(t *testing.T) {
 			h.must(&wire.Request{Wait: &wire.Wait{Victim: v}}).Status,
 		} {
 			if r == nil || r.Signal != siginfo.SIGBUS || r.Code != -1 {
-				t.Errorf("%s: %+v, want a death by SIGBUS", d, r)
+				t.Errorf("%s: got %+v, want killed by SIGBUS", d, r)
 			}
 		}
 	}
 }
 
-// A child that was forked does not keep its parent's death from being seen.
-func TestAParentThatDies(t *testing.T) {
+// The death of a victim is detected even if its forked child still runs.
+func TestParentDies(t *testing.T) {
 	h := start(t)
 	v := h.spawn(wire.Default).Victim
 	addr := h.short(v)
 	h.must(&wire.Request{To: v, Fork: &wire.Fork{}})
 	if r := h.must(load(v, addr+4096)); r.Died == nil || r.Died.Signal != siginfo.SIGBUS {
-		t.Errorf("%+v", r)
+		t.Errorf("got %+v, want killed by SIGBUS", r)
 	}
 }
 
-// What a victim says on stderr comes with its status.
-func TestLastWords(t *testing.T) {
+// The end of a victim's stderr is part of its status.
+func TestVictimOutput(t *testing.T) {
 	h := start(t)
 	v := h.spawn(wire.Handle).Victim
 	long := strings.Repeat("a", 5000) + "the end"
 	r := h.must(&wire.Request{To: v, Syscall: &wire.Syscall{Name: "write", Args: []wire.Arg{{Int: 2}, {In: []byte(long)}, {Int: int64(len(long))}}}})
 	if r.Called.Ret != int64(len(long)) {
-		t.Fatalf("%+v", r.Called)
+		t.Fatalf("write: got %+v, want %d", r.Called, len(long))
 	}
 	s := h.must(&wire.Request{To: v, Syscall: &wire.Syscall{Name: "exit_group", Args: []wire.Arg{{Int: 7}}}}).Died
-	if s == nil || s.Code != 7 || s.Signal != 0 || s.Output != long[len(long)-lastWords:] {
-		t.Errorf("%+v", s)
+	if s == nil || s.Code != 7 || s.Signal != 0 || s.Output != long[len(long)-maxOutput:] {
+		t.Errorf("got %+v, want exit status 7 and the last %d bytes of output", s, maxOutput)
 	}
 }
 
-// A victim that is stuck does not keep the agent, or another victim, from answering.
-func TestAStuckVictim(t *testing.T) {
+// A blocked victim blocks neither the agent nor other victims.
+func TestBlockedVictim(t *testing.T) {
 	h := start(t)
 	v, w := h.spawn(wire.Handle).Victim, h.spawn(wire.Handle).Victim
 	r := h.must(&wire.Request{To: v, Syscall: &wire.Syscall{Name: "pipe2", Args: []wire.Arg{{Out: 8}, {}}}}).Called
 	if r.Ret != 0 {
-		t.Fatalf("%+v", r)
+		t.Fatalf("pipe2: got %+v", r)
 	}
 	stuck := h.send(&wire.Request{To: v, Syscall: &wire.Syscall{Name: "read", Args: []wire.Arg{{Int: int64(r.Out[0][0])}, {Out: 1}, {Int: 1}}}})
 	if r := h.must(&wire.Request{To: w, Syscall: &wire.Syscall{Name: "getpid"}}); r.Called.Ret <= 0 {
-		t.Errorf("%+v", r.Called)
+		t.Errorf("getpid: got %+v, want a process id", r.Called)
 	}
 	ended := h.send(&wire.Request{Wait: &wire.Wait{Victim: v}})
 	killed := h.must(&wire.Request{Wait: &wire.Wait{Victim: v, Kill: true}}).Status
 	if r := h.receive(ended); r.Status == nil || *r.Status != *killed {
-		t.Errorf("%+v, want %+v", r, killed)
+		t.Errorf("wait: got %+v, want %+v", r, killed)
 	}
 	if r := h.receive(stuck); r.Died == nil || r.Died.Signal != siginfo.SIGKILL {
-		t.Errorf("%+v", r)
+		t.Errorf("blocked read: got %+v, want killed by SIGKILL", r)
 	}
 }
 
-func TestWhatTheAgentRefuses(t *testing.T) {
+func TestAgentRefuses(t *testing.T) {
 	h := start(t)
 	v := h.spawn(wire.Handle).Victim
 	for _, q := range []*wire.Request{
@@ -268,21 +268,21 @@ func TestWhatTheAgentRefuses(t *testing.T) {
 		{ReadFile: &wire.ReadFile{Path: "/dev/zero", Length: wire.MaxData + 1}},
 	} {
 		if r := h.ask(q); r.Error == "" {
-			t.Errorf("%+v: no error", q)
+			t.Errorf("%+v: got no error", q)
 		}
 	}
 	if _, err := h.in.WriteString("this is no request\n"); err != nil {
 		t.Fatal(err)
 	}
 	if r := h.receive(0); r.Error == "" {
-		t.Errorf("%+v", r)
+		t.Errorf("malformed request: got %+v, want an error", r)
 	}
 }
 
 func TestUsage(t *testing.T) {
 	for _, args := range [][]string{nil, {"serve"}, {"dance", "x"}, {"victim", "shrug"}, {"serve", "/nowhere"}} {
 		if err := run(args); err == nil {
-			t.Errorf("%q: no error", args)
+			t.Errorf("%q: got no error", args)
 		}
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// mapDevice answers wire.DM. It speaks dm_ioctl.h itself: the libraries for it
-// in Go know only the target types that they have a struct for.
+// mapDevice executes wire.DM. It uses dm_ioctl.h directly: the Go libraries for it
+// support only the target types for which they define a struct.
 func mapDevice(q *wire.DM) (*wire.Mapper, error) {
 	const control = "/dev/mapper/control"
 	fd, err := unix.Open(control, unix.O_RDWR|unix.O_CLOEXEC, 0)
@@ -34,14 +34,14 @@ func mapDevice(q *wire.DM) (*wire.Mapper, error) {
 
 	made := true
 	if _, err := dmIoctl(fd, unix.DM_DEV_CREATE, q.Name, nil); errors.Is(err, unix.EBUSY) {
-		made = false // there is one of that name: it gets a new table
+		made = false // the device exists: reload its table
 	} else if err != nil {
 		return nil, fmt.Errorf("create device-mapper device %s: %w", q.Name, err)
 	}
 	if _, err := dmIoctl(fd, unix.DM_TABLE_LOAD, q.Name, q.Table); err != nil {
 		if made {
 			if _, err := dmIoctl(fd, unix.DM_DEV_REMOVE, q.Name, nil); err != nil {
-				return nil, fmt.Errorf("remove device-mapper device %s, whose table was refused: %w", q.Name, err)
+				return nil, fmt.Errorf("remove device-mapper device %s after its table was refused: %w", q.Name, err)
 			}
 		}
 		return &wire.Mapper{Errno: errno(err)}, nil
@@ -55,11 +55,11 @@ func mapDevice(q *wire.DM) (*wire.Mapper, error) {
 	return &wire.Mapper{Node: fmt.Sprintf("/dev/dm-%d", unix.Minor(head.Dev))}, nil
 }
 
-// dmIoctl makes a request about a device and returns the kernel's answer.
+// dmIoctl issues a device-mapper ioctl for a device and returns the header that the kernel filled in.
 func dmIoctl(fd int, request uintptr, name string, table []wire.Target) (unix.DmIoctl, error) {
 	const headSize = int(unsafe.Sizeof(unix.DmIoctl{}))
 	targets := dmTargets(table)
-	// Words, so that the structs in it are aligned.
+	// uint64 elements, so that the structs in the buffer are aligned.
 	words := make([]uint64, (headSize+len(targets)+7)/8)
 	buf := unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), 8*len(words))
 	copy(buf[headSize:], targets)
@@ -73,8 +73,8 @@ func dmIoctl(fd int, request uintptr, name string, table []wire.Target) (unix.Dm
 	return *head, err
 }
 
-// dmTargets writes a table as DM_TABLE_LOAD wants it: each target a struct
-// dm_target_spec, then its parameters, NUL-terminated, up to a multiple of 8.
+// dmTargets encodes a table for DM_TABLE_LOAD: for each target a struct
+// dm_target_spec, then its parameters, NUL-terminated, padded to a multiple of 8.
 func dmTargets(table []wire.Target) []byte {
 	var b []byte
 	for _, t := range table {

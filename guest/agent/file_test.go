@@ -16,7 +16,7 @@ func TestFiles(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	data := bytes.Repeat([]byte("0123456789"), 20_000)
 	if r := h.must(&wire.Request{WriteFile: &wire.WriteFile{Path: path, Data: data, Create: true}}).File; r.N != len(data) || r.Errno != "" {
-		t.Errorf("write: %d %s", r.N, r.Errno)
+		t.Errorf("write: got %d bytes, errno %q; want %d", r.N, r.Errno, len(data))
 	}
 	for _, c := range []struct {
 		q    wire.ReadFile
@@ -32,7 +32,7 @@ func TestFiles(t *testing.T) {
 			c.want = string(comm[:3])
 		}
 		if r := h.must(&wire.Request{ReadFile: &c.q}).File; string(r.Data) != c.want || r.N != len(c.want) || r.Errno != "" {
-			t.Errorf("%+v: %d bytes %s", c.q, r.N, r.Errno)
+			t.Errorf("%+v: got %d bytes, errno %q; want %d", c.q, r.N, r.Errno, len(c.want))
 		}
 	}
 	for _, c := range []struct {
@@ -45,7 +45,7 @@ func TestFiles(t *testing.T) {
 		{wire.Request{WriteFile: &wire.WriteFile{Path: "/dev/full", Data: data}}, "ENOSPC"},
 	} {
 		if r := h.must(&c.q).File; r.Errno != c.errno {
-			t.Errorf("%+v: %s, want %s", c.q, r.Errno, c.errno)
+			t.Errorf("%+v: got %s, want %s", c.q, r.Errno, c.errno)
 		}
 	}
 }
@@ -54,7 +54,7 @@ func TestMakeFile(t *testing.T) {
 	h := start(t)
 	dir := t.TempDir()
 	if err := canFiemap(dir); err != nil {
-		t.Skipf("the file system of %s has no FIEMAP: %v", dir, err)
+		t.Skipf("no FIEMAP on the file system of %s: %v", dir, err)
 	}
 	page := int64(os.Getpagesize())
 	for _, layout := range []wire.Layout{wire.Written, wire.Unwritten, wire.Hole} {
@@ -62,7 +62,7 @@ func TestMakeFile(t *testing.T) {
 		made := h.must(&wire.Request{MakeFile: &wire.MakeFile{Path: path, Size: 600 * page, Layout: layout}}).Made
 		got, err := os.ReadFile(path)
 		if err != nil || int64(len(got)) != 600*page {
-			t.Fatalf("%s: %d bytes, %v", layout, len(got), err)
+			t.Fatalf("%s: got %d bytes, %v; want %d", layout, len(got), err, 600*page)
 		}
 		for n := range int64(600) {
 			want := byte(0)
@@ -70,7 +70,7 @@ func TestMakeFile(t *testing.T) {
 				want = wire.Fill(n)
 			}
 			if !bytes.Equal(got[n*page:(n+1)*page], bytes.Repeat([]byte{want}, int(page))) {
-				t.Fatalf("%s: page %d is not full of %#x", layout, n, want)
+				t.Fatalf("%s: page %d is not filled with %#x", layout, n, want)
 			}
 		}
 		var total int64
@@ -78,7 +78,7 @@ func TestMakeFile(t *testing.T) {
 		for _, e := range made.Extents {
 			total += e.Length
 			if (e.Flags&unwritten != 0) != (layout == wire.Unwritten) {
-				t.Errorf("%s: extent %+v", layout, e)
+				t.Errorf("%s: got extent %+v", layout, e)
 			}
 		}
 		want := 600 * page
@@ -86,7 +86,7 @@ func TestMakeFile(t *testing.T) {
 			want = 0
 		}
 		if total != want {
-			t.Errorf("%s: extents of %d bytes, want %d: %+v", layout, total, want, made.Extents)
+			t.Errorf("%s: got extents of %d bytes, want %d: %+v", layout, total, want, made.Extents)
 		}
 	}
 	for _, q := range []*wire.MakeFile{
@@ -96,7 +96,7 @@ func TestMakeFile(t *testing.T) {
 		{Path: dir + "/no/such", Size: page, Layout: wire.Written},
 	} {
 		if r := h.ask(&wire.Request{MakeFile: q}); r.Error == "" {
-			t.Errorf("%+v: no error", q)
+			t.Errorf("%+v: got no error", q)
 		}
 	}
 }
@@ -105,23 +105,23 @@ func TestMakeAlignedFile(t *testing.T) {
 	h := start(t)
 	dir := t.TempDir()
 	if err := canFiemap(dir); err != nil {
-		t.Skipf("the file system of %s has no FIEMAP: %v", dir, err)
+		t.Skipf("no FIEMAP on the file system of %s: %v", dir, err)
 	}
 	const align = 2 << 20
 	for i, base := range []int64{0, 64 << 10, 3 << 19} {
 		path := filepath.Join(dir, fmt.Sprint(i))
 		r := h.ask(&wire.Request{MakeFile: &wire.MakeFile{Path: path, Size: 2 * align, Layout: wire.Written, Align: align, Base: base}})
 		if r.Error != "" {
-			if strings.Contains(r.Error, "in a row") {
-				t.Skipf("this file system is too fragmented: %s", r.Error)
+			if strings.Contains(r.Error, "contiguous") {
+				t.Skipf("file system too fragmented: %s", r.Error)
 			}
 			t.Fatal(r.Error)
 		}
 		if first := r.Made.Extents[0]; first.Logical != 0 || (first.Physical+base)%align != 0 {
-			t.Errorf("base %#x: %+v", base, first)
+			t.Errorf("base %#x: got first extent %+v, want it aligned to %#x", base, first, align)
 		}
 		if s, err := os.Stat(path); err != nil || s.Size() != 2*align {
-			t.Errorf("base %#x: %v %v", base, s, err)
+			t.Errorf("base %#x: got %v, %v; want %d bytes", base, s, err, 2*align)
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// errno is the name of a system call's error.
+// errno returns the name of a system call's error.
 func errno(err error) string {
 	var e syscall.Errno
 	if errors.As(err, &e) {
@@ -20,7 +20,7 @@ func errno(err error) string {
 	return err.Error()
 }
 
-// hold keeps files open. One that can't be is looked for each time, and tells why.
+// hold keeps files open. Requests for a file that can't be opened try again and report the error.
 func (a *agent) hold(paths []string) {
 	for _, p := range paths {
 		fd, err := unix.Open(p, unix.O_RDWR|unix.O_CLOEXEC, 0)
@@ -33,7 +33,7 @@ func (a *agent) hold(paths []string) {
 	}
 }
 
-// drop closes a file that was held, if it was.
+// drop closes a file if it is held.
 func (a *agent) drop(path string) {
 	if fd, held := a.held[path]; held {
 		unix.Close(fd)
@@ -41,7 +41,7 @@ func (a *agent) drop(path string) {
 	}
 }
 
-// readFile answers wire.ReadFile.
+// readFile executes wire.ReadFile.
 func (a *agent) readFile(q *wire.ReadFile) (*wire.File, error) {
 	want := q.Length
 	if want < 0 || want > wire.MaxData {
@@ -54,7 +54,7 @@ func (a *agent) readFile(q *wire.ReadFile) (*wire.File, error) {
 		if f := readTo(fd, q.Offset, q.Length, want); f.Errno == "" {
 			return f, nil
 		}
-		a.drop(q.Path) // of a device that is gone, and may have come back
+		a.drop(q.Path) // of a device that was removed, and may exist again
 	}
 	fd, err := unix.Open(q.Path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -64,12 +64,12 @@ func (a *agent) readFile(q *wire.ReadFile) (*wire.File, error) {
 	return readTo(fd, q.Offset, q.Length, want), nil
 }
 
-// scratch is what is read into, and copied from at once: the agent has one thread, and
-// in a clone each piece of memory that was never used is work.
+// scratch is the read buffer, whose contents are copied at once: the agent is single-threaded,
+// and in a clone the first use of a piece of memory is expensive.
 var scratch [64 << 10]byte
 
-// readTo reads an open file from an offset on: want bytes, or to its end. hint is
-// how many there are, 0 where that is not known.
+// readTo reads at most want bytes of an open file from an offset on. hint is the expected
+// number of bytes, 0 if unknown.
 func readTo(fd int, offset int64, hint, want int) *wire.File {
 	f := &wire.File{}
 	buf := scratch[:4096] // a sysfs attribute in one read
@@ -78,7 +78,7 @@ func readTo(fd int, offset int64, hint, want int) *wire.File {
 	}
 	for f.N < want {
 		n, err := unix.Pread(fd, buf[:min(len(buf), want-f.N)], offset+int64(f.N))
-		if errors.Is(err, unix.ESPIPE) { // a pipe, or a device that is none to seek in
+		if errors.Is(err, unix.ESPIPE) { // a pipe, or a device that does not support seeking
 			n, err = unix.Read(fd, buf[:min(len(buf), want-f.N)])
 		}
 		if errors.Is(err, unix.EINTR) {
@@ -100,7 +100,7 @@ func readTo(fd int, offset int64, hint, want int) *wire.File {
 	return f
 }
 
-// writeFile answers wire.WriteFile.
+// writeFile executes wire.WriteFile.
 func (a *agent) writeFile(q *wire.WriteFile) (*wire.File, error) {
 	if fd, held := a.held[q.Path]; held {
 		n, err := unix.Pwrite(fd, q.Data, 0)

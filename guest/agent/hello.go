@@ -17,7 +17,7 @@ import (
 // rndReseedCRNG is RNDRESEEDCRNG of include/uapi/linux/random.h.
 const rndReseedCRNG = 0x5207
 
-// hello answers wire.Hello.
+// hello executes wire.Hello.
 func (a *agent) hello(h *wire.Hello) (*wire.HelloReply, error) {
 	if h.UnixNano != 0 {
 		ts := unix.NsecToTimespec(h.UnixNano)
@@ -63,9 +63,9 @@ func (a *agent) hello(h *wire.Hello) (*wire.HelloReply, error) {
 	}, nil
 }
 
-// addEntropy gives the kernel's pool random bytes, credits them, and has the
-// generator take them up at once: clones of a frozen guest would otherwise
-// draw the same numbers. Without CAP_SYS_ADMIN the bytes are only mixed in.
+// addEntropy adds random bytes to the kernel's pool, credits them, and reseeds the
+// generator at once: clones of a frozen guest would otherwise draw the same
+// numbers. Without CAP_SYS_ADMIN the bytes are only mixed in.
 func addEntropy(entropy []byte) error {
 	const most = 512
 	entropy = entropy[:min(len(entropy), most)]
@@ -89,7 +89,7 @@ func addEntropy(entropy []byte) error {
 	if err != nil {
 		return fmt.Errorf("/dev/urandom: RNDADDENTROPY: %w", err)
 	}
-	// Kernels before 4.14 do not know it; they take the pool up by themselves.
+	// Kernels before 4.14 do not have this ioctl; they reseed on their own.
 	if err := ioctl(fd, rndReseedCRNG, nil); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOTTY) && !errors.Is(err, unix.EPERM) {
 		return fmt.Errorf("/dev/urandom: RNDRESEEDCRNG: %w", err)
 	}

@@ -16,41 +16,41 @@ import (
 func TestKernelLog(t *testing.T) {
 	f, err := os.OpenFile("/dev/kmsg", os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
-		t.Skipf("the kernel log can't be read here: %v", err)
+		t.Skipf("kernel log not readable: %v", err)
 	}
 	f.Close()
 	h := start(t)
 	all := h.must(&wire.Request{KernelLog: &wire.KernelLog{}}).Log
 	if len(all.Lines) == 0 || !strings.HasPrefix(all.Lines[0], "[") {
-		t.Fatalf("%d lines, %.1q", len(all.Lines), all.Lines)
+		t.Fatalf("got %d lines, %.1q; want lines with a timestamp", len(all.Lines), all.Lines)
 	}
 	again := h.must(&wire.Request{KernelLog: &wire.KernelLog{Since: all.Next - 1}}).Log
 	if len(again.Lines) == 0 || again.Lines[0] != all.Lines[len(all.Lines)-1] {
-		t.Errorf("the last line again: %q", again.Lines)
+		t.Errorf("read the last line again: got %q", again.Lines)
 	}
 	end := h.must(&wire.Request{KernelLog: &wire.KernelLog{Since: again.Next}}).Log
 	if end.Next < again.Next {
-		t.Errorf("the mark went back from %d to %d", again.Next, end.Next)
+		t.Errorf("next sequence number decreased from %d to %d", again.Next, end.Next)
 	}
 }
 
 func TestParseRecord(t *testing.T) {
 	seq, line, err := parseRecord([]byte("6,339,5140900,-,caller=T1;NET: Registered; really\n SUBSYSTEM=net\n"))
 	if err != nil || seq != 339 || line != "[    5.140900] NET: Registered; really" {
-		t.Errorf("%d %q %v", seq, line, err)
+		t.Errorf("got %d, %q, %v", seq, line, err)
 	}
-	// What a program wrote is marked: 1 is the facility that the kernel gives it, 12 is 1<<3|4.
+	// Records from user space are marked: 1 is the facility that the kernel assigns, 12 is 1<<3|4.
 	for record, want := range map[string]string{
 		"12,1,5140900,-;BUG: no": "<12>[    5.140900] BUG: no", "30,1,5140900,-;systemd[1]: x": "<30>[    5.140900] systemd[1]: x",
 		"7,1,5140900,-;x": "[    5.140900] x", "191,1,5140900,-;x": "<191>[    5.140900] x", "8,1,5140900,-;x": "<8>[    5.140900] x",
 	} {
 		if _, line, err := parseRecord([]byte(record)); err != nil || line != want {
-			t.Errorf("%q: %q %v", record, line, err)
+			t.Errorf("%q: got %q, %v; want %q", record, line, err, want)
 		}
 	}
 	for _, bad := range []string{"", "6,1,2,-", "x,1,2,-;y", "-1,1,2,-;y", "6,1;x", "6,x,2,-;y", "6,1,x,-;y"} {
 		if _, _, err := parseRecord([]byte(bad)); err == nil {
-			t.Errorf("%q: no error", bad)
+			t.Errorf("%q: got no error", bad)
 		}
 	}
 }
@@ -59,12 +59,12 @@ func FuzzParseRecord(f *testing.F) {
 	f.Add([]byte("6,339,5140900,-;text\n KEY=value\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if _, line, err := parseRecord(b); err == nil && strings.Contains(line, "\n") {
-			t.Errorf("%q is more than a line", line)
+			t.Errorf("got %q, want a single line", line)
 		}
 	})
 }
 
-// sysfs makes a tree like that of a guest; the values are files' contents.
+// sysfs creates a tree like a guest's /sys; values maps paths to file contents.
 func sysfs(t *testing.T, values map[string]string, links map[string]string) string {
 	t.Helper()
 	root := t.TempDir()
@@ -106,7 +106,7 @@ func TestPmem(t *testing.T) {
 		{Name: "pmem1", Provider: "e820", Resource: 0x40000000, Bytes: 4096},
 	}
 	if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
-		t.Errorf("%+v, %v; want %+v", got, err, want)
+		t.Errorf("got %+v, %v; want %+v", got, err, want)
 	}
 }
 
@@ -114,6 +114,6 @@ func TestDMTargets(t *testing.T) {
 	b := dmTargets([]wire.Target{{Length: 8, Type: "linear", Params: "/dev/pmem0 0"}, {Start: 8, Length: 1, Type: "error"}})
 	if len(b) != 40+16+40+8 || b[20] != 56 || string(b[24:30]) != "linear" || string(b[40:53]) != "/dev/pmem0 0\x00" ||
 		b[56] != 8 || b[56+20] != 48 || string(b[56+24:56+29]) != "error" {
-		t.Errorf("%q", b)
+		t.Errorf("got %q", b)
 	}
 }

@@ -11,9 +11,9 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// kernelLog reads /dev/kmsg. It stays open behind the last record read, so
-// that what follows a mark is found without reading the whole boot again: a
-// frozen guest's clones go on where the template stopped.
+// kernelLog reads /dev/kmsg. The descriptor stays open after the last record read, so
+// that reading from a sequence number does not read the whole boot log again: clones of
+// a frozen guest continue where the template stopped.
 type kernelLog struct {
 	fd   int // 0 until opened
 	next uint64
@@ -28,7 +28,7 @@ func (k *kernelLog) end() (uint64, error) {
 	return max(log.Next, k.next), nil
 }
 
-// read answers wire.KernelLog (Documentation/ABI/testing/dev-kmsg).
+// read executes wire.KernelLog (Documentation/ABI/testing/dev-kmsg).
 func (k *kernelLog) read(since uint64) (*wire.Log, error) {
 	if k.fd == 0 {
 		fd, err := unix.Open("/dev/kmsg", unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
@@ -49,7 +49,7 @@ func (k *kernelLog) read(since uint64) (*wire.Log, error) {
 		case errors.Is(err, unix.EAGAIN):
 			return log, nil
 		case errors.Is(err, unix.EPIPE), errors.Is(err, unix.EINTR):
-			continue // EPIPE: records were overwritten; the next read is of the oldest left
+			continue // EPIPE: records were overwritten; the next read returns the oldest left
 		case err != nil:
 			return nil, fmt.Errorf("read /dev/kmsg: %w", err)
 		case n == 0:
@@ -67,13 +67,13 @@ func (k *kernelLog) read(since uint64) (*wire.Log, error) {
 	}
 }
 
-// userFacility is the least priority of a record that a program wrote: the kernel keeps
-// the facility 0 for itself (devkmsg_write in kernel/printk/printk.c).
+// userFacility is the lowest priority of a record written by user space: the kernel reserves
+// facility 0 for itself (devkmsg_write in kernel/printk/printk.c).
 const userFacility = 1 << 3
 
-// parseRecord reads a record: "priority,sequence,microseconds,flags[,…];text", then
-// lines of the device that it is about. What a program wrote keeps its priority in the
-// line, as in dmesg --raw: a reader can tell it from what the kernel prints.
+// parseRecord parses a record: "priority,sequence,microseconds,flags[,…];text", then
+// lines about the device concerned. Records from user space keep their priority in the
+// line, as in dmesg --raw, which distinguishes them from the kernel's own.
 func parseRecord(b []byte) (seq uint64, line string, err error) {
 	head, text, ok := bytes.Cut(b, []byte{';'})
 	if !ok {
@@ -95,7 +95,7 @@ func parseRecord(b []byte) (seq uint64, line string, err error) {
 		return 0, "", fmt.Errorf("kernel log: time: %w", err)
 	}
 	text, _, _ = bytes.Cut(text, []byte{'\n'})
-	// "[%5d.%06d] %s": package fmt would be the most of what a clone does for it.
+	// "[%5d.%06d] %s": package fmt would dominate what a clone executes here.
 	out := make([]byte, 0, len(text)+32)
 	if priority >= userFacility {
 		out = append(strconv.AppendUint(append(out, '<'), priority, 10), '>')
@@ -105,7 +105,7 @@ func parseRecord(b []byte) (seq uint64, line string, err error) {
 	return seq, string(append(append(out, "] "...), text...)), nil
 }
 
-// padded appends a number of at least so many characters.
+// padded appends a number, padded to at least width characters.
 func padded(b []byte, n uint64, width int, with byte) []byte {
 	var digits [20]byte
 	text := strconv.AppendUint(digits[:0], n, 10)

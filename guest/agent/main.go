@@ -1,10 +1,10 @@
-// Command agent runs in the guest. It serves the requests of guest/wire from
-// the host, on a serial port, and owns the victims. It knows no scenarios and
+// Command agent runs in the guest. It serves the host's guest/wire requests
+// on a serial port, and owns the victims. It knows nothing of scenarios and
 // is not process 1.
 //
 //	agent serve /dev/vport0p1  serve the host on a virtio serial port
 //	agent serve -            the same on stdin and stdout
-//	agent victim DISPOSITION what the agent starts a victim as
+//	agent victim DISPOSITION how the agent starts a victim
 package main
 
 import (
@@ -20,8 +20,8 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// A victim must stay on the main thread, and only an init function still knows
-// that it runs there.
+// A victim must stay on the main thread, and only an init function is known to
+// run there.
 func init() { runtime.LockOSThread() }
 
 func main() {
@@ -38,7 +38,7 @@ func run(args []string) error {
 			if err := quiet(); err != nil {
 				return err
 			}
-			runtime.UnlockOSThread() // the agent may run anywhere, which is less work
+			runtime.UnlockOSThread() // the agent may run on any thread, which is cheaper
 			return serve(args[1])
 		case "victim":
 			return victim.Serve(wire.Disposition(args[1]), victim.FD(0), victim.FD(1))
@@ -47,15 +47,14 @@ func run(args []string) error {
 	return errors.New("usage: agent serve PORT|-, or agent victim handle|once|default|ignore|block")
 }
 
-// runtimeSettings keep the Go runtime from doing by itself what it does once in a
-// while: in each clone it would be for the first time, which is dear under TCG. It
-// collects nothing before it has to; of two processors one is idle, so that none is
-// taken away during a system call.
+// runtimeSettings disable the Go runtime's occasional background work: in each clone it
+// would run for the first time, which is slow under TCG. The garbage collector runs only
+// when it must, and one of two Ps stays idle, so that none is retaken during a system call.
 var runtimeSettings = []string{
 	"GODEBUG=asyncpreemptoff=1,containermaxprocs=0,updatemaxprocs=0", "GOGC=off", "GOMEMLIMIT=128MiB", "GOMAXPROCS=2",
 }
 
-// quiet starts the agent anew with them, because a program can't set them itself.
+// quiet re-executes the agent with runtimeSettings, because a program can't change them itself.
 func quiet() error {
 	if slices.Contains(os.Environ(), runtimeSettings[0]) {
 		victim.Quiet()

@@ -11,7 +11,7 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// Of include/uapi/linux/fs.h and fiemap.h.
+// Constants of include/uapi/linux/fs.h and fiemap.h.
 const (
 	fsIocFiemap     = 0xc020660b
 	fsIocFsgetxattr = 0x801c581f
@@ -23,7 +23,7 @@ const (
 	fsXflagExtsize = 0x800
 )
 
-// makeFile answers wire.MakeFile.
+// makeFile executes wire.MakeFile.
 func makeFile(q *wire.MakeFile) (made *wire.MakeReply, err error) {
 	page := int64(os.Getpagesize())
 	switch {
@@ -51,8 +51,8 @@ func create(path string) (int, error) {
 	return fd, nil
 }
 
-// fill gives an open file its layout, leaves nothing of it in memory, and
-// looks where its blocks are.
+// fill gives an open file its layout, drops its page cache, and returns the
+// location of its blocks.
 func fill(fd int, q *wire.MakeFile) (*wire.MakeReply, error) {
 	var err error
 	switch q.Layout {
@@ -81,7 +81,7 @@ func fill(fd int, q *wire.MakeFile) (*wire.MakeReply, error) {
 	return &wire.MakeReply{Extents: extents}, nil
 }
 
-// writePages fills page n with wire.Fill(n).
+// writePages fills page n with the byte wire.Fill(n).
 func writePages(fd int, size int64) error {
 	page := int64(os.Getpagesize())
 	buf := make([]byte, min(size, 1<<20))
@@ -108,9 +108,9 @@ func writePages(fd int, size int64) error {
 	return nil
 }
 
-// makeAligned makes a file whose first block is aligned. Where a file system
-// puts a file is its own affair, so: allocate too much, look for a boundary in
-// what came, and cut away what lies before and behind.
+// makeAligned makes a file whose first block is aligned. A file system allocates
+// where it likes, so: allocate too much, find an aligned run of blocks, and cut off
+// what lies before and after it.
 func makeAligned(q *wire.MakeFile) (*wire.MakeReply, error) {
 	fd, err := create(q.Path)
 	if err != nil {
@@ -136,26 +136,26 @@ func makeAligned(q *wire.MakeFile) (*wire.MakeReply, error) {
 		}
 		if start > 0 {
 			if err := unix.Fallocate(fd, unix.FALLOC_FL_COLLAPSE_RANGE, 0, start); err != nil {
-				return nil, fmt.Errorf("make %s: cut %d bytes off its start: %w", q.Path, start, err)
+				return nil, fmt.Errorf("make %s: cut off the first %d bytes: %w", q.Path, start, err)
 			}
 		}
 		if err := unix.Ftruncate(fd, q.Size); err != nil {
-			return nil, fmt.Errorf("make %s: truncate it: %w", q.Path, err)
+			return nil, fmt.Errorf("make %s: truncate: %w", q.Path, err)
 		}
 		made, err := fill(fd, q)
 		if err != nil {
 			return nil, err
 		}
 		if len(made.Extents) == 0 || (made.Extents[0].Physical+q.Base)%q.Align != 0 {
-			return nil, fmt.Errorf("make %s: its blocks moved as they were written: %+v", q.Path, made.Extents)
+			return nil, fmt.Errorf("make %s: blocks moved while they were written: %+v", q.Path, made.Extents)
 		}
 		return made, nil
 	}
-	return nil, fmt.Errorf("make %s: no %d bytes in a row at a multiple of %#x (with base %#x) among its blocks: %+v",
+	return nil, fmt.Errorf("make %s: no %d contiguous bytes at a multiple of %#x (with base %#x) among its blocks: %+v",
 		q.Path, q.Size, q.Align, q.Base, runs)
 }
 
-// aligned finds where in a file a run begins that is aligned and long enough.
+// aligned returns the offset in the file of an aligned run that is long enough.
 func aligned(runs []wire.Extent, q *wire.MakeFile) (logical int64, ok bool) {
 	for _, r := range runs {
 		skip := (q.Align - (r.Physical+q.Base)%q.Align) % q.Align
@@ -166,7 +166,7 @@ func aligned(runs []wire.Extent, q *wire.MakeFile) (logical int64, ok bool) {
 	return 0, false
 }
 
-// join makes one of extents that follow each other in the file and on the device.
+// join merges extents that are adjacent both in the file and on the device.
 func join(extents []wire.Extent) []wire.Extent {
 	var runs []wire.Extent
 	for _, e := range extents {
@@ -179,8 +179,8 @@ func join(extents []wire.Extent) []wire.Extent {
 	return runs
 }
 
-// hintExtentSize asks for extents of a size, and so aligned to it. Only xfs
-// takes the hint; whether it helped is seen in the extents.
+// hintExtentSize requests extents of a size, and so aligned to it. Only xfs
+// honours the hint; the resulting extents show whether it did.
 func hintExtentSize(fd int, size int64) {
 	var x struct { // struct fsxattr
 		xflags, extsize, nextents, projid, cowextsize uint32

@@ -10,7 +10,7 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// providers are the names that the buses of drivers/nvdimm go by in sysfs.
+// providers maps the names of drivers/nvdimm's buses in sysfs to those of wire.Device.
 var providers = map[string]string{
 	"ACPI.NFIT":   "nfit",
 	"e820":        "e820",
@@ -19,7 +19,7 @@ var providers = map[string]string{
 
 const sysBlock = "/sys/block"
 
-// pmem answers wire.Pmem.
+// pmem executes wire.Pmem.
 func pmem() ([]wire.Device, error) { return pmemIn(sysBlock) }
 
 func pmemIn(dir string) ([]wire.Device, error) {
@@ -34,14 +34,14 @@ func pmemIn(dir string) ([]wire.Device, error) {
 		}
 		d, err := pmemDevice(filepath.Join(dir, e.Name()))
 		if err != nil {
-			return nil, fmt.Errorf("look at %s: %w", e.Name(), err)
+			return nil, fmt.Errorf("inspect %s: %w", e.Name(), err)
 		}
 		devices = append(devices, d)
 	}
 	return devices, nil
 }
 
-// pmemDevice looks at a block device, whose path in sysfs is
+// pmemDevice inspects a block device, whose path in sysfs is
 // …/ndbus0/region0/namespace0.0/block/pmem0, or with an nd_pfn info block
 // …/ndbus0/region0/pfn0.1/block/pmem0.
 func pmemDevice(path string) (wire.Device, error) {
@@ -64,7 +64,7 @@ func pmemDevice(path string) (wire.Device, error) {
 		return d, err
 	}
 	if d.Provider = providers[provider]; d.Provider == "" {
-		return d, fmt.Errorf("its bus has the unknown provider %q", provider)
+		return d, fmt.Errorf("unknown bus provider %q", provider)
 	}
 
 	namespace := holder

@@ -17,22 +17,22 @@ import (
 // process is a victim's process.
 type process struct {
 	pid     int
-	number  int // what the host calls it, 0 while it is a spare
+	number  int // its number for the host, 0 for a spare
 	in      victim.FD
-	out     victim.FD // nobody once it said all it had to say
+	out     victim.FD // noFD after its end
 	lines   *wire.Reader
 	stderr  victim.FD
-	pending []pending    // what it has not answered yet, oldest first: it answers in order
-	status  *wire.Status // set once it ended
+	pending []pending    // unanswered requests, oldest first: it answers in order
+	status  *wire.Status // set once it has ended
 }
 
-// pending is a request that a process has to answer.
+// pending is a request that a process has not answered yet.
 type pending struct {
 	id    uint64
-	ready *bool // not nil: for the agent's own use, set by the answer or the end
+	ready *bool // if not nil, the agent's own request: set by the reply or the end of the process
 }
 
-// waiting is a wait of the host's for the end of a process.
+// waiting is the host's wait for the end of a process.
 type waiting struct {
 	id    uint64
 	p     *process
@@ -40,8 +40,8 @@ type waiting struct {
 	until time.Time // with a limit
 }
 
-// lastWords bounds Status.Output.
-const lastWords = 4 << 10
+// maxOutput bounds Status.Output.
+const maxOutput = 4 << 10
 
 // start starts a victim's process.
 func (a *agent) start(d wire.Disposition) (*process, error) {
@@ -76,13 +76,13 @@ func closeAll(fds []int) {
 	}
 }
 
-// attend sends on to the host what a process has to say.
-func (a *agent) attend(p *process) {
+// forward sends a process's replies on to the host.
+func (a *agent) forward(p *process) {
 	for more := true; more; more = p.lines.More() {
 		line, err := p.lines.Line()
 		if err != nil {
 			unix.Close(int(p.out))
-			p.out = nobody
+			p.out = noFD
 			return
 		}
 		if len(p.pending) == 0 {
@@ -98,12 +98,12 @@ func (a *agent) attend(p *process) {
 	}
 }
 
-// reap looks whether a process that says nothing more has ended, and answers what
-// it left open.
+// reap checks whether a process that closed its output has ended, and answers its
+// pending requests.
 func (a *agent) reap(p *process) {
 	var ws unix.WaitStatus
 	if got, err := unix.Wait4(p.pid, &ws, unix.WNOHANG, nil); got == 0 || errors.Is(err, unix.EINTR) {
-		return // it is about to: see timeout
+		return // it is about to end: see timeout
 	}
 	p.status = victim.StatusOf(ws)
 	p.status.Output = p.output()
@@ -125,11 +125,11 @@ func (a *agent) reap(p *process) {
 	})
 }
 
-// aMoment is after what time a process that is about to end is looked at again.
-const aMoment = time.Millisecond
+// reapRetry is the interval at which a process that is about to end is checked again.
+const reapRetry = time.Millisecond
 
-// timeout is how long nothing has to be done unless somebody says something; nil
-// is for ever.
+// timeout returns how long poll may block if no descriptor becomes ready; nil means
+// forever.
 func (a *agent) timeout() *unix.Timespec {
 	least := time.Duration(-1)
 	for _, w := range a.waiting {
@@ -140,8 +140,8 @@ func (a *agent) timeout() *unix.Timespec {
 		}
 	}
 	for _, p := range a.running {
-		if p.out == nobody {
-			least = min(max(least, aMoment), aMoment)
+		if p.out == noFD {
+			least = min(max(least, reapRetry), reapRetry)
 		}
 	}
 	if least < 0 {
@@ -151,7 +151,7 @@ func (a *agent) timeout() *unix.Timespec {
 	return &ts
 }
 
-// expire answers the waits whose time is up.
+// expire answers the waits that have timed out.
 func (a *agent) expire() {
 	if len(a.waiting) == 0 {
 		return
@@ -160,39 +160,39 @@ func (a *agent) expire() {
 	a.waiting = slices.DeleteFunc(a.waiting, func(w waiting) bool {
 		up := w.limit > 0 && !now.Before(w.until)
 		if up {
-			a.reply(&wire.Reply{ID: w.id, Error: fmt.Sprintf("wait for victim %d, process %d: it still runs after %d ms", w.p.number, w.p.pid, w.limit)})
+			a.reply(&wire.Reply{ID: w.id, Error: fmt.Sprintf("wait for victim %d, process %d: still runs after %d ms", w.p.number, w.p.pid, w.limit)})
 		}
 		return up
 	})
 }
 
-// output is the end of what a process that has ended wrote to stderr: it is
-// still in the pipe, which holds more than a victim has to say.
+// output returns the end of what an ended process wrote to stderr. It is still in
+// the pipe, which has room for more than a victim writes.
 func (p *process) output() string {
 	var all []byte
-	buf := make([]byte, lastWords)
+	buf := make([]byte, maxOutput)
 	for {
 		n, err := p.stderr.Read(buf)
 		if n <= 0 || err != nil {
 			return string(all)
 		}
 		all = append(all, buf[:n]...)
-		all = all[max(0, len(all)-lastWords):]
+		all = all[max(0, len(all)-maxOutput):]
 	}
 }
 
-// ask gives a process a request to answer.
+// ask sends a request to a process.
 func (a *agent) ask(p *process, line []byte, w pending) error {
 	if p.status != nil {
 		return fmt.Errorf("victim %d has ended: %s", p.number, describe(p.status))
 	}
 	p.pending = append(p.pending, w)
-	// When the process ends over it, reap answers.
+	// If the process ends meanwhile, reap answers.
 	p.in.Write(line)
 	return nil
 }
 
-// describe says how a process ended.
+// describe describes how a process ended.
 func describe(s *wire.Status) string {
 	if s.Signal != 0 {
 		return "by " + siginfo.SignalName(int32(s.Signal))
@@ -200,15 +200,15 @@ func describe(s *wire.Status) string {
 	return fmt.Sprintf("with exit status %d", s.Code)
 }
 
-// of is the process of a victim.
+// of returns the process of a victim.
 func (a *agent) of(number int) (*process, error) {
 	if p := a.victims[number]; p != nil {
 		return p, nil
 	}
-	return nil, fmt.Errorf("there is no victim %d", number)
+	return nil, fmt.Errorf("no victim %d", number)
 }
 
-// pass passes a request on to its victim.
+// pass forwards a request to its victim.
 func (a *agent) pass(to int, id uint64, line []byte) error {
 	p, err := a.of(to)
 	if err != nil {
@@ -217,14 +217,14 @@ func (a *agent) pass(to int, id uint64, line []byte) error {
 	return a.ask(p, line, pending{id: id})
 }
 
-// add gives a process a number.
+// add numbers a process.
 func (a *agent) add(p *process) int {
 	a.last++
 	a.victims[a.last] = p
 	return a.last
 }
 
-// spawn answers wire.Spawn.
+// spawn executes wire.Spawn.
 func (a *agent) spawn(s *wire.Spawn) (*wire.Spawned, error) {
 	d := s.SIGBUS
 	switch d {
@@ -269,8 +269,8 @@ func (a *agent) prepare(n int) error {
 	return nil
 }
 
-// settle waits until a process has answered once: it has installed its
-// handler, and its first real request will not be slower than the others.
+// settle waits until a process has answered once: its handler is then installed,
+// and its first real request is not slower than the others.
 func (a *agent) settle(p *process) error {
 	line, err := wire.Encode(&wire.Request{Syscall: &wire.Syscall{Name: "getpid"}})
 	if err != nil {
@@ -281,24 +281,24 @@ func (a *agent) settle(p *process) error {
 		return err
 	}
 	for !ready {
-		if _, err := a.await(nobody); err != nil {
+		if _, err := a.await(noFD); err != nil {
 			return err
 		}
 	}
 	if p.status != nil {
-		return fmt.Errorf("start a victim: it ended %s: %s", describe(p.status), p.status.Output)
+		return fmt.Errorf("start a victim: ended %s: %s", describe(p.status), p.status.Output)
 	}
 	return nil
 }
 
-// fork asks a victim to fork. The child is reached through its parent.
+// fork makes a victim fork. The child is reached through its parent.
 func (a *agent) fork(q *wire.Request) error {
 	p, err := a.of(q.To)
 	if err != nil {
 		return err
 	}
 	if p.number != q.To {
-		return fmt.Errorf("victim %d was forked and can't fork", q.To)
+		return fmt.Errorf("fork victim %d: it is itself forked and can't fork", q.To)
 	}
 	q.Fork.Victim = a.add(p)
 	line, err := wire.Encode(q)
@@ -308,7 +308,7 @@ func (a *agent) fork(q *wire.Request) error {
 	return a.ask(p, line, pending{id: q.ID})
 }
 
-// wait answers wire.Wait, later: by the end of the victim, or of the time.
+// wait executes wire.Wait. The reply is sent when the victim ends or the limit expires.
 func (a *agent) wait(q *wire.Request, line []byte) error {
 	w := q.Wait
 	p, err := a.of(w.Victim)
@@ -323,7 +323,7 @@ func (a *agent) wait(q *wire.Request, line []byte) error {
 		return nil
 	}
 	if w.Kill {
-		// It was not reaped, so the number is its own.
+		// It has not been reaped, so its process id was not reused.
 		if err := unix.Kill(p.pid, siginfo.SIGKILL); err != nil {
 			return fmt.Errorf("kill victim %d, process %d: %w", w.Victim, p.pid, err)
 		}

@@ -13,23 +13,23 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// agent serves one host, in one thread: another one would have to be woken for each
-// thing that happens, which is dear where code runs for the first time. Its own
-// operations are answered in turn; those of victims when the victim is done, so that
-// one victim can be looked at while another is stuck.
+// agent serves one host, in one thread: waking a second thread for each event is slow
+// where code runs for the first time. The agent executes its own operations in order; a
+// victim's reply is sent when the victim is done, so that the host can inspect one victim
+// while another is blocked.
 type agent struct {
 	kmsg kernelLog
 
 	out     io.Writer
 	victims map[int]*process // by number; a forked victim is its parent's process
-	last    int              // the last number given
+	last    int              // the last number assigned
 	spare   []*process
-	running []*process // those whose end was not seen, spares included
+	running []*process // not yet reaped, spares included
 	waiting []waiting
 	held    map[string]int // descriptors of files that are kept open
 }
 
-// serve serves until the input ends. The victims end with it: their input does.
+// serve serves requests until the input ends. The victims then end too, as their input closes.
 func serve(port string) error {
 	in, out := victim.FD(0), victim.FD(1)
 	if port != "-" {
@@ -38,7 +38,7 @@ func serve(port string) error {
 			return err
 		}
 		in, out = fd, fd
-		// What the host sent before the port was open would be lost.
+		// Data that the host sent before the port was open would be lost.
 		if _, err := fmt.Fprintln(out, wire.Ready); err != nil {
 			return fmt.Errorf("greet the host: %w", err)
 		}
@@ -64,13 +64,13 @@ func serve(port string) error {
 	}
 }
 
-// nobody stands for the host where it is not listened to.
-const nobody = victim.FD(-1)
+// noFD makes poll ignore an entry.
+const noFD = victim.FD(-1)
 
-// await waits until the host says something, a process does or ends, or the time
-// of a wait is up; and deals with all of that but what the host says.
+// await waits until the host or a process writes, a process ends, or a wait expires. It
+// handles all of these except the host's requests, and reports whether there is one.
 func (a *agent) await(from victim.FD) (host bool, err error) {
-	fds := []unix.PollFd{{Fd: int32(from), Events: unix.POLLIN}} // ppoll(2) passes over a negative one
+	fds := []unix.PollFd{{Fd: int32(from), Events: unix.POLLIN}} // ppoll(2) ignores negative descriptors
 	asked := slices.Clone(a.running)
 	for _, p := range asked {
 		fds = append(fds, unix.PollFd{Fd: int32(p.out), Events: unix.POLLIN})
@@ -83,13 +83,13 @@ func (a *agent) await(from victim.FD) (host bool, err error) {
 	if e == 0 {
 		for i, p := range asked {
 			if fds[i+1].Revents != 0 {
-				a.attend(p)
+				a.forward(p)
 			}
 		}
 		host = fds[0].Revents != 0
 	}
 	for _, p := range asked {
-		if p.out == nobody {
+		if p.out == noFD {
 			a.reap(p)
 		}
 	}
@@ -106,7 +106,7 @@ func openPort(path string) (victim.FD, error) {
 	return victim.FD(fd), nil
 }
 
-// handle answers a request, or sees to it that someone will.
+// handle executes a request and replies, or leaves the reply to a victim.
 func (a *agent) handle(line []byte) {
 	var q wire.Request
 	err := wire.Decode(line, &q)
@@ -123,8 +123,8 @@ func (a *agent) handle(line []byte) {
 	a.reply(r)
 }
 
-// do carries out a request, or passes line on to a victim; later says that the
-// reply will come from there.
+// do executes a request, or forwards line to a victim; later reports whether the
+// victim sends the reply.
 func (a *agent) do(q *wire.Request, r *wire.Reply, line []byte) (later bool, err error) {
 	op, err := q.Op()
 	if err != nil {
@@ -137,7 +137,7 @@ func (a *agent) do(q *wire.Request, r *wire.Reply, line []byte) (later bool, err
 		case q.Map != nil, q.Access != nil, q.Syscall != nil:
 			return true, a.pass(q.To, q.ID, line)
 		}
-		return false, fmt.Errorf("%s is the agent's, not victim %d's", op, q.To)
+		return false, fmt.Errorf("%s is an operation of the agent, not of victim %d", op, q.To)
 	}
 	switch {
 	case q.Hello != nil:
@@ -161,13 +161,13 @@ func (a *agent) do(q *wire.Request, r *wire.Reply, line []byte) (later bool, err
 	case q.Syscall != nil:
 		r.Called, err = victim.Call(q.Syscall, unix.Syscall6)
 	default:
-		err = fmt.Errorf("%s needs a victim to go to", op)
+		err = fmt.Errorf("%s is an operation of a victim: no victim given", op)
 	}
 	return false, err
 }
 
-// reply sends a reply. An agent that can't be heard has nothing left to do,
-// and the host notices that by itself.
+// reply sends a reply. A write error is ignored: without a host the agent has nothing
+// to do, and the host detects the failure itself.
 func (a *agent) reply(r *wire.Reply) {
 	b, err := wire.Encode(r)
 	if err != nil {

@@ -1,7 +1,7 @@
 // Command init is PID 1 of a guest: it mounts the kernel's file systems, loads
 // the modules that the initramfs lists, brings up the network card, serves SSH
-// and reaps children. It never touches poisoned memory and knows no scenarios;
-// the agent, which is pushed over SSH, does that work.
+// and reaps children. It never touches poisoned memory and knows nothing of
+// scenarios; the agent, which the host copies over SSH, does that work.
 package main
 
 import (
@@ -34,8 +34,8 @@ func main() {
 	select {}
 }
 
-// giveUp tells the host that nothing will come of the guest, which listens for
-// these words on the console.
+// giveUp reports on the console that the guest can't be used. The host watches the
+// console for this line.
 func giveUp(err error) {
 	fmt.Printf("faultline-init: failed: %v\n", err)
 	os.Stdout.Sync()
@@ -61,14 +61,14 @@ func boot() error {
 	}
 	key, err := base64.StdEncoding.DecodeString(args["faultline.key"])
 	if err != nil || len(key) == 0 {
-		return fmt.Errorf("the kernel command line has no usable faultline.key= (%v)", err)
+		return fmt.Errorf("kernel command line: no usable faultline.key= (%v)", err)
 	}
 	client, err := ssh.ParsePublicKey(key)
 	if err != nil {
 		return fmt.Errorf("faultline.key=: %w", err)
 	}
-	// The host's key is made here and told over a serial port that only
-	// the process that started this guest reads: no secret leaves the guest.
+	// The host key is generated here and reported over a serial port that only the
+	// process that started this guest reads: no secret leaves the guest.
 	_, priv, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		return fmt.Errorf("make a host key: %w", err)
@@ -99,7 +99,7 @@ func mountAll() error {
 	} {
 		if err := os.MkdirAll(m.target, 0o755); err != nil && !os.IsExist(err) {
 			if m.fstype == "configfs" || m.fstype == "debugfs" {
-				continue // sysfs refuses new folders: the kernel was built without it
+				continue // sysfs refuses new directories: the kernel was built without it
 			}
 			return fmt.Errorf("make %s: %w", m.target, err)
 		}
@@ -111,9 +111,9 @@ func mountAll() error {
 	return nil
 }
 
-// loadModules loads the listed files in order. A module that the kernel
-// refuses is said on the console but does not end the boot: the scenarios that
-// need it will say so.
+// loadModules loads the listed files in order. A module that the kernel refuses is
+// reported on the console but does not end the boot: scenarios that need it report
+// that themselves.
 func loadModules(list string) error {
 	f, err := os.Open(list)
 	if os.IsNotExist(err) {
@@ -145,7 +145,7 @@ func loadModules(list string) error {
 	return lines.Err()
 }
 
-// cmdline is the kernel command line as key and value.
+// cmdline returns the parameters of the kernel command line.
 func cmdline() (map[string]string, error) {
 	data, err := os.ReadFile("/proc/cmdline")
 	if err != nil {
@@ -160,9 +160,9 @@ func cmdline() (map[string]string, error) {
 }
 
 // network brings up lo, and the first card with the address that QEMU's user
-// network gives its first guest (qemu(1), -netdev user).
+// network assigns to its first guest (qemu(1), -netdev user).
 func network() error {
-	// A card with IPv6 speaks by itself, for seconds: in every clone, and to nobody.
+	// A card with IPv6 sends packets on its own for seconds, in every clone.
 	for _, which := range []string{"all", "default"} {
 		_ = os.WriteFile("/proc/sys/net/ipv6/conf/"+which+"/disable_ipv6", []byte("1"), 0) // a kernel may have no IPv6
 	}
@@ -171,7 +171,7 @@ func network() error {
 	}
 	cards, err := filepath.Glob("/sys/class/net/e*")
 	if err != nil || len(cards) == 0 {
-		return fmt.Errorf("no network card: is virtio_net among the modules?")
+		return fmt.Errorf("no network card; is virtio_net among the modules?")
 	}
 	return up(filepath.Base(cards[0]), net.IPv4(10, 0, 2, 15), net.CIDRMask(24, 32))
 }
@@ -215,8 +215,8 @@ func ioctl(fd int, request uintptr, req *unix.Ifreq) error {
 	return nil
 }
 
-// announce tells the host, on the port that the agent will speak on, that SSH
-// answers and with which key.
+// announce reports the SSH host key, once SSH answers, on the port that the agent
+// will use.
 func announce(key ssh.PublicKey) error {
 	port, err := findPort()
 	if err != nil {
@@ -242,5 +242,5 @@ func findPort() (string, error) {
 			return "/dev/" + filepath.Base(filepath.Dir(n)), nil
 		}
 	}
-	return "", fmt.Errorf("no virtio port is named %s: is virtio_console among the modules?", wire.Port)
+	return "", fmt.Errorf("no virtio port is named %s; is virtio_console among the modules?", wire.Port)
 }

@@ -8,10 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// reaper collects the exit statuses of PID 1's children: those it started,
-// and those that became its own when their parent died. It is the only caller
-// of wait4(2), because a wait for any child would take the statuses that
-// os/exec waits for.
+// reaper collects the exit statuses of PID 1's children: those that it started and
+// those that were reparented to it. It is the only caller of wait4(2), because a wait
+// for any child would steal the statuses that os/exec waits for.
 type reaper struct {
 	mu      sync.Mutex
 	waiting map[int]chan<- syscall.WaitStatus
@@ -24,13 +23,13 @@ func newReaper() *reaper {
 	return r
 }
 
-// start starts a program. Its status comes on the channel, once.
+// start starts a program. Its status is sent on the channel once.
 func (r *reaper) start(path string, argv []string, attr *os.ProcAttr) (int, <-chan syscall.WaitStatus, error) {
 	files := make([]uintptr, len(attr.Files))
 	for i, f := range attr.Files {
 		files[i] = f.Fd()
 	}
-	// Held across the fork, so that the child can't be reaped before it is known.
+	// Locked across the fork, so that the child can't be reaped before it is registered.
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	pid, err := syscall.ForkExec(path, argv, &syscall.ProcAttr{Dir: attr.Dir, Env: attr.Env, Files: files, Sys: attr.Sys})
@@ -52,7 +51,7 @@ func (r *reaper) reap() {
 		pid, err := unix.Wait4(-1, &status, 0, nil)
 		switch {
 		case err == unix.ECHILD:
-			<-r.started // nothing to wait for until something is started
+			<-r.started // no children until a program is started
 		case err == nil:
 			r.mu.Lock()
 			if ended := r.waiting[pid]; ended != nil {

@@ -19,7 +19,7 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// serve answers SSH for the one client whose key the kernel command line holds.
+// serve serves SSH for the one client whose key is on the kernel command line.
 func serve(l net.Listener, host ssh.Signer, client ssh.PublicKey, children *reaper) {
 	config := &ssh.ServerConfig{
 		PublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
@@ -124,12 +124,12 @@ func (s *session) serve(reqs <-chan *ssh.Request) {
 			req.Reply(ok, nil)
 		}
 		if begin != nil {
-			go begin() // it may end at once, and with it the channel that the reply goes through
+			go begin() // the program may end at once and close the channel of the reply
 		}
 	}
 }
 
-// run carries out a command and reports its exit status.
+// run runs a command and reports its exit status.
 func (s *session) run(cmd wire.Command) {
 	status := uint32(0)
 	var err error
@@ -156,7 +156,7 @@ func (s *session) run(cmd wire.Command) {
 	}
 	if err != nil {
 		fmt.Fprintf(s.ch.Stderr(), "%v\n", err)
-		status = 127 // as a shell says that a command could not be run
+		status = 127 // as shells report a command that could not be run
 		if errors.Is(err, os.ErrPermission) {
 			status = 126
 		}
@@ -165,7 +165,7 @@ func (s *session) run(cmd wire.Command) {
 	s.ch.Close()
 }
 
-// put writes what the channel sends into an executable file.
+// put writes the channel's data to an executable file.
 func put(path string, r io.Reader) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
@@ -183,8 +183,8 @@ func put(path string, r io.Reader) error {
 
 func (s *session) environ() []string { return append(os.Environ(), s.env...) }
 
-// startDetached starts a program that outlives the session, its output on the
-// console. It is the agent, without which nobody in the guest hears the host.
+// startDetached starts a program that outlives the session, with its output on the
+// console. It is the agent: if it ends, the guest can't serve the host.
 func (s *session) startDetached(argv []string) error {
 	null, err := os.Open("/dev/null")
 	if err != nil {
@@ -208,8 +208,8 @@ func (s *session) startDetached(argv []string) error {
 	return nil
 }
 
-// program runs a program with the channel as its input and output, on a
-// pseudo terminal where the client asked for one.
+// program runs a program with the channel as its input and output, on a pseudo
+// terminal if the client requested one.
 func (s *session) program(argv []string) (syscall.WaitStatus, error) {
 	path := argv[0]
 	if !strings.Contains(path, "/") {

@@ -31,11 +31,11 @@ func key(t *testing.T) ssh.Signer {
 	return s
 }
 
-// children is the one reaper of this process: it takes every child's status.
+// children is the only reaper of this process: it receives every child's status.
 var children = newReaper()
 
-// server serves SSH on the loopback address, as in a guest, and returns what
-// connects to it with a key.
+// server serves SSH on the loopback address, as in a guest, and returns the client's key
+// and a function that connects with a key.
 func server(t *testing.T) (client ssh.Signer, dial func(ssh.Signer) (*ssh.Client, error)) {
 	t.Helper()
 	if err := unix.Access("/root", unix.X_OK); err != nil {
@@ -72,7 +72,7 @@ func newSession(t *testing.T, c *ssh.Client) *ssh.Session {
 func TestSSHRunsPrograms(t *testing.T) {
 	client, dial := server(t)
 	if _, err := dial(key(t)); err == nil {
-		t.Fatal("a stranger's key is good enough")
+		t.Fatal("login with another key succeeded")
 	}
 	c, err := dial(client)
 	if err != nil {
@@ -85,14 +85,14 @@ func TestSSHRunsPrograms(t *testing.T) {
 		code        int
 		signal      string
 	}{
-		"output":              {command: wire.Command{Argv: []string{"/bin/sh", "-c", `printf '%s|' "$@"; echo e >&2`, "sh", "a b", "", "$x"}}.String(), out: "a b||$x|", stderr: "e\n"},
-		"typed":               {command: "printf %s|%s a b", out: "a|b"},
-		"much input":          {command: "/bin/cat", in: strings.Repeat("0123456789abcdef", 1<<16), out: strings.Repeat("0123456789abcdef", 1<<16)},
-		"an exit status":      {command: wire.Command{Argv: []string{"/bin/sh", "-c", "exit 3"}}.String(), code: 3},
-		"a death":             {command: wire.Command{Argv: []string{"/bin/sh", "-c", "kill -BUS $$"}}.String(), signal: "BUS"},
-		"no such program":     {command: "/no/such/program x", stderr: "/no/such/program: no such file or directory\n", code: 127},
-		"no program":          {command: "/etc/passwd", stderr: "/etc/passwd: permission denied\n", code: 126},
-		"a put into a folder": {command: wire.Command{Put: "/"}.String(), stderr: "open /: is a directory\n", code: 127},
+		"output":             {command: wire.Command{Argv: []string{"/bin/sh", "-c", `printf '%s|' "$@"; echo e >&2`, "sh", "a b", "", "$x"}}.String(), out: "a b||$x|", stderr: "e\n"},
+		"typed":              {command: "printf %s|%s a b", out: "a|b"},
+		"much input":         {command: "/bin/cat", in: strings.Repeat("0123456789abcdef", 1<<16), out: strings.Repeat("0123456789abcdef", 1<<16)},
+		"exit status":        {command: wire.Command{Argv: []string{"/bin/sh", "-c", "exit 3"}}.String(), code: 3},
+		"killed by a signal": {command: wire.Command{Argv: []string{"/bin/sh", "-c", "kill -BUS $$"}}.String(), signal: "BUS"},
+		"no such program":    {command: "/no/such/program x", stderr: "/no/such/program: no such file or directory\n", code: 127},
+		"not executable":     {command: "/etc/passwd", stderr: "/etc/passwd: permission denied\n", code: 126},
+		"put to a directory": {command: wire.Command{Put: "/"}.String(), stderr: "open /: is a directory\n", code: 127},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSession(t, c)
@@ -107,7 +107,7 @@ func TestSSHRunsPrograms(t *testing.T) {
 				t.Fatal(err)
 			}
 			if signal == "" && code != test.code || signal != test.signal || out.String() != test.out || stderr.String() != test.stderr {
-				t.Errorf("exit %d, signal %q, stdout %.60q, stderr %.100q", code, signal, out.String(), stderr.String())
+				t.Errorf("got exit status %d, signal %q, stdout %.60q, stderr %.100q", code, signal, out.String(), stderr.String())
 			}
 		})
 	}
@@ -127,15 +127,15 @@ func TestSSHPut(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got, err := os.ReadFile(path); err != nil || string(got) != text {
-			t.Errorf("%q, %v", got, err)
+			t.Errorf("got %q, %v; want %q", got, err, text)
 		}
 	}
 	if out, err := newSession(t, c).Output(wire.Command{Argv: []string{path}}.String()); err != nil || string(out) != "second\n" {
-		t.Errorf("%q, %v", out, err)
+		t.Errorf("got %q, %v", out, err)
 	}
 }
 
-// What Start starts goes on without the connection.
+// A program run with Start outlives the connection.
 func TestSSHStart(t *testing.T) {
 	client, dial := server(t)
 	c, err := dial(client)
@@ -153,7 +153,7 @@ func TestSSHStart(t *testing.T) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	t.Error("it did not go on")
+	t.Error("the program did not outlive the connection")
 }
 
 func TestSSHTerminal(t *testing.T) {
@@ -173,22 +173,22 @@ func TestSSHTerminal(t *testing.T) {
 	}
 	first := make([]byte, len("33 77\r\nvt100\r\n"))
 	if _, err := io.ReadFull(out, first); err != nil || string(first) != "33 77\r\nvt100\r\n" {
-		t.Errorf("%q, %v", first, err)
+		t.Errorf("got %q, %v", first, err)
 	}
 	if err := s.WindowChange(44, 88); err != nil {
 		t.Error(err)
 	}
-	// The change has no reply; a request that has one comes behind it.
+	// window-change has no reply; a request that has one follows it.
 	s.SendRequest("env", true, ssh.Marshal(struct{ Name, Value string }{"A", "b"}))
 	io.WriteString(in, "\n")
 	rest, _ := io.ReadAll(out)
 	var exit *ssh.ExitError
 	if err := s.Wait(); !errors.As(err, &exit) || exit.ExitStatus() != 5 || !strings.Contains(string(rest), "44 88") {
-		t.Errorf("%q, %v", rest, err)
+		t.Errorf("got %q, %v", rest, err)
 	}
 }
 
-// Every status reaches who started the program, however many there are.
+// Every status reaches its waiter, with many children.
 func TestReaper(t *testing.T) {
 	type started struct {
 		want  int
@@ -201,7 +201,7 @@ func TestReaper(t *testing.T) {
 	defer null.Close()
 	var all []started
 	for i := range 50 {
-		// The grandchild becomes nobody's here; in a guest, PID 1's.
+		// The grandchild is orphaned here; in a guest PID 1 would inherit it.
 		_, status, err := children.start("/bin/sh", []string{"sh", "-c", "(:) & exit " + string(rune('0'+i%10))}, &os.ProcAttr{Files: []*os.File{null, null, null}})
 		if err != nil {
 			t.Fatal(err)
@@ -214,10 +214,10 @@ func TestReaper(t *testing.T) {
 		select {
 		case got := <-s.ended:
 			if got != s.want {
-				t.Errorf("exit status %d, not %d", got, s.want)
+				t.Errorf("got exit status %d, want %d", got, s.want)
 			}
 		case <-time.After(time.Minute):
-			t.Fatal("a status was lost")
+			t.Fatal("no exit status arrived")
 		}
 	}
 	if _, _, err := children.start("/no/such", []string{"x"}, &os.ProcAttr{Files: []*os.File{null}}); !errors.Is(err, os.ErrNotExist) {

@@ -5,17 +5,17 @@ import (
 	"strconv"
 )
 
-// Field is a part of siginfo_t: where it lies, what it says, and what that means.
+// Field is a field of siginfo_t: its location, value and meaning.
 type Field struct {
 	Name     string // "si_code"
 	Type     string // as C declares it: "int"
-	Off, End int    // its bytes: from Off, up to End
+	Off, End int    // its bytes: [Off, End)
 	Value    string // as the kernel filled it
-	Means    string // in words; empty where there are none
+	Means    string // what Value means; may be empty
 }
 
-// Fields are those of a fault signal in their order. What lies beside them the
-// kernel clears.
+// Fields returns the fields of a fault signal in order of offset. The kernel clears
+// the bytes between them.
 func (in Info) Fields() []Field {
 	lsb := "not carried by this code"
 	if in.HasLSB() {
@@ -30,7 +30,7 @@ func (in Info) Fields() []Field {
 	}
 }
 
-// sizeWords is the size of what si_addr_lsb says is lost.
+// sizeWords describes the size of the lost memory that si_addr_lsb reports.
 func sizeWords(lsb int16) string {
 	if lsb == 0 {
 		return "1 byte is lost"

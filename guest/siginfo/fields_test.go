@@ -19,15 +19,15 @@ func TestFields(t *testing.T) {
 	}
 	want := "[{si_signo int 0 4 7 SIGBUS} {si_errno int 4 8 0 } {si_code int 8 12 4 BUS_MCEERR_AR} {si_addr void * 16 24 0x7f0000004005 } {si_addr_lsb short 24 26 12 4 KiB are lost}]"
 	if got := fmt.Sprint(in.Fields()); got != want {
-		t.Errorf("%s\nnot %s", got, want)
+		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	in.Code = BusADRERR
 	if got := in.Fields()[4].Means; got != "not carried by this code" {
-		t.Error(got)
+		t.Errorf("si_addr_lsb of a signal without it: got %q", got)
 	}
 	for lsb, want := range map[int16]string{0: "1 byte is lost", 9: "512 bytes are lost", 21: "2 MiB are lost", 30: "1 GiB are lost", -1: "no size", 62: "no size"} {
 		if got := sizeWords(lsb); got != want {
-			t.Errorf("%d: %s", lsb, got)
+			t.Errorf("lsb %d: got %q, want %q", lsb, got, want)
 		}
 	}
 }

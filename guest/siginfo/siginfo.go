@@ -1,7 +1,7 @@
-// Package siginfo decodes the kernel's siginfo_t, byte by byte, as the kernel
-// lays it out for 64-bit processes (include/uapi/asm-generic/siginfo.h). It
-// keeps the raw bytes, so that what a program was really told can be checked
-// against what we say it was told. It imports nothing of Faultline.
+// Package siginfo decodes the kernel's siginfo_t as it is laid out for 64-bit
+// processes (include/uapi/asm-generic/siginfo.h). It keeps the raw bytes, so
+// that the decoded fields can be checked against what the kernel delivered. It
+// imports no other package of Faultline.
 package siginfo
 
 import (
@@ -13,7 +13,7 @@ import (
 const Size = 128
 
 // Offsets in siginfo_t on 64-bit: three ints, padding, then the union
-// _sifields, whose _sigfault begins with si_addr and holds si_addr_lsb behind it.
+// _sifields, whose _sigfault has si_addr first and si_addr_lsb after it.
 const (
 	offSigno = 0
 	offErrno = 4
@@ -22,7 +22,7 @@ const (
 	offLSB   = 24
 )
 
-// Signals that Faultline's victims can meet.
+// Signals that Faultline's victims can receive.
 const (
 	SIGILL  = 4
 	SIGTRAP = 5
@@ -52,15 +52,15 @@ type Info struct {
 	Code  int32
 	// Addr is si_addr. The kernel fills it for fault signals only.
 	Addr uint64
-	// AddrLSB is si_addr_lsb: the least significant bit of the address that
-	// counts, so 12 says a 4 KiB page and 21 a 2 MiB one. The kernel fills it
-	// for BUS_MCEERR_AR and BUS_MCEERR_AO only; HasLSB tells.
+	// AddrLSB is si_addr_lsb: the least significant valid bit of the address, so
+	// 12 means a 4 KiB page and 21 a 2 MiB page. The kernel fills it for
+	// BUS_MCEERR_AR and BUS_MCEERR_AO only; see HasLSB.
 	AddrLSB int16
-	// Raw is the whole siginfo_t as the handler got it.
+	// Raw is the whole siginfo_t as the handler received it.
 	Raw [Size]byte
 }
 
-// Decode reads raw, which must hold at least Size bytes.
+// Decode decodes raw, which must have at least Size bytes.
 func Decode(raw []byte) (Info, error) {
 	if len(raw) < Size {
 		return Info{}, fmt.Errorf("decode siginfo_t: %d bytes, want %d", len(raw), Size)
@@ -77,13 +77,13 @@ func Decode(raw []byte) (Info, error) {
 	return in, nil
 }
 
-// HasLSB says whether the kernel means si_addr_lsb for this signal
-// (siginfo_layout in kernel/signal.c: SIL_FAULT_MCEERR).
+// HasLSB reports whether si_addr_lsb is valid for this signal (siginfo_layout in
+// kernel/signal.c: SIL_FAULT_MCEERR).
 func (in Info) HasLSB() bool {
 	return in.Signo == SIGBUS && (in.Code == BusMCEErrAR || in.Code == BusMCEErrAO)
 }
 
-// SignalName is the name of a signal, or "signal N".
+// SignalName returns the name of a signal, or "signal N".
 func SignalName(signo int32) string {
 	switch signo {
 	case SIGILL:
@@ -100,7 +100,7 @@ func SignalName(signo int32) string {
 	return fmt.Sprintf("signal %d", signo)
 }
 
-// CodeName is the name of an si_code for a signal, or "si_code N".
+// CodeName returns the name of an si_code for a signal, or "si_code N".
 func CodeName(signo, code int32) string {
 	switch code {
 	case User:
@@ -137,7 +137,7 @@ func CodeName(signo, code int32) string {
 	return fmt.Sprintf("si_code %d", code)
 }
 
-// String is what a person reads: "SIGBUS BUS_MCEERR_AR lsb=12".
+// String returns a form for people: "SIGBUS BUS_MCEERR_AR lsb=12".
 func (in Info) String() string {
 	s := SignalName(in.Signo) + " " + CodeName(in.Signo, in.Code)
 	if in.HasLSB() || in.AddrLSB != 0 {

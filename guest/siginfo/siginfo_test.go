@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// raw makes a siginfo_t of a fault.
+// raw encodes the siginfo_t of a fault.
 func raw(signo, code int32, addr uint64, lsb int16) []byte {
 	b := make([]byte, Size)
 	binary.LittleEndian.PutUint32(b[0:], uint32(signo))
@@ -29,7 +29,7 @@ func TestDecode(t *testing.T) {
 		{raw(SIGSEGV, 1, 0xdead, 0), "SIGSEGV SEGV_MAPERR", false},
 		{raw(SIGSEGV, Kernel, 0, 0), "SIGSEGV SI_KERNEL", false},
 		{raw(10, 99, 0, 0), "signal 10 si_code 99", false},
-		// A kernel that says a size where none is meant must not go unseen.
+		// An unexpected si_addr_lsb must be visible.
 		{raw(SIGBUS, BusADRERR, 0, 12), "SIGBUS BUS_ADRERR lsb=12", false},
 	} {
 		in, err := Decode(c.raw)
@@ -37,13 +37,13 @@ func TestDecode(t *testing.T) {
 			t.Fatal(err)
 		}
 		if in.String() != c.text || in.HasLSB() != c.hasLSB {
-			t.Errorf("%q, has lsb %v; want %q, %v", in, in.HasLSB(), c.text, c.hasLSB)
+			t.Errorf("got %q, HasLSB %v; want %q, %v", in, in.HasLSB(), c.text, c.hasLSB)
 		}
 		if want := binary.LittleEndian.Uint64(c.raw[16:]); in.Addr != want {
-			t.Errorf("%s: address %#x, want %#x", c.text, in.Addr, want)
+			t.Errorf("%s: got address %#x, want %#x", c.text, in.Addr, want)
 		}
 		if string(in.Raw[:]) != string(c.raw) {
-			t.Errorf("%s: the raw bytes are not those that came", c.text)
+			t.Errorf("%s: raw bytes differ from the input", c.text)
 		}
 	}
 }
@@ -51,7 +51,7 @@ func TestDecode(t *testing.T) {
 func TestDecodeShort(t *testing.T) {
 	for _, n := range []int{0, 1, Size - 1} {
 		if in, err := Decode(make([]byte, n)); err == nil {
-			t.Errorf("%d bytes were decoded as %v", n, in)
+			t.Errorf("%d bytes: got %v, want an error", n, in)
 		}
 	}
 }

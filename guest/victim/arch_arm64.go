@@ -1,10 +1,10 @@
 package victim
 
-// As on AMD64: within the 48 bits of a usual kernel's addresses.
+// As on amd64: within the 48-bit user address space of a usual kernel.
 const mapBase = 0x1000_0000_0000
 
-// The handler, the accesses and the fork, which are assembly, are not written
-// for this architecture: Serve refuses, and nothing else calls these.
+// The handler, the accesses and the fork, which are assembly, are not implemented
+// for this architecture: Serve, their only caller, returns an error.
 const written = false
 
 func entry(int) uintptr { return 0 }

@@ -14,29 +14,29 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// forkFDs is what a forked child or a thread has to know; the assembly knows the layout.
+// forkFDs is the input of a forked child or a thread; the assembly depends on the layout.
 type forkFDs struct {
 	commands, answers int64    // its ends of the pipes
-	close             [5]int64 // of a child: the parent's ends, and the parent's stdin, stdout, stderr
+	close             [5]int64 // for a child: the parent's pipe ends, stdin, stdout, stderr
 }
 
 // child is a forked victim, or a thread. It can't enter the Go runtime, so it
-// speaks in memory images: a command of three words, an answer that is its record.
+// exchanges raw memory: a command is three machine words, an answer is its record.
 type child struct {
 	pid               int
 	commands, answers int          // the parent's ends
-	ended             *wire.Status // set once it was reaped
+	ended             *wire.Status // set once it has been reaped
 	thread            *thread      // nil for a forked victim
 }
 
-// thread is what a child that shares the memory has there.
+// thread is the memory of a child that shares the parent's address space.
 type thread struct {
 	fds   forkFDs
 	stack [64 << 10]byte
-	call  [7]uintptr // the system call under way: its number and its arguments
+	call  [7]uintptr // the current system call: its number and its arguments
 }
 
-// pipes are those of the commands and of the answers, each its reading end first.
+// pipes returns the pipes for commands and answers, each with its reading end first.
 func pipes() (commands, answers [2]int, err error) {
 	if err := unix.Pipe2(commands[:], unix.O_CLOEXEC); err != nil {
 		return commands, answers, fmt.Errorf("pipe: %w", err)
@@ -57,7 +57,7 @@ func newChild() (*child, error) {
 	f := &forkFDs{
 		commands: int64(commands[0]),
 		answers:  int64(answers[1]),
-		// The agent takes the end of a victim's stdout for its death.
+		// The agent takes end of file on a victim's stdout for its death.
 		close: [5]int64{int64(commands[1]), int64(answers[0]), 0, 1, 2},
 	}
 	pid := forkChild(f)
@@ -71,10 +71,10 @@ func newChild() (*child, error) {
 	return &child{pid: pid, commands: commands[1], answers: answers[0]}, nil
 }
 
-// newThread starts the thread that a process has beside its own.
+// newThread starts the second thread of the process.
 func newThread() (*child, error) {
 	if threadID != 0 {
-		return nil, fmt.Errorf("a victim has one thread beside its own, and this one has %d", threadID)
+		return nil, fmt.Errorf("start a thread: a victim can have one additional thread; it already has %d", threadID)
 	}
 	commands, answers, err := pipes()
 	if err != nil {
@@ -94,7 +94,7 @@ func newThread() (*child, error) {
 	return &child{pid: tid, commands: commands[1], answers: answers[0], thread: t}, nil
 }
 
-// syscall has a thread make a system call.
+// syscall makes a system call in the thread.
 func (c *child) syscall(s *wire.Syscall) (*wire.SyscallReply, error) {
 	var answer record
 	var failed error
@@ -116,7 +116,7 @@ func (c *child) syscall(s *wire.Syscall) (*wire.SyscallReply, error) {
 	return called, nil
 }
 
-// obey has the child carry out a command.
+// obey sends the child a command and returns its answer.
 func (c *child) obey(command [3]uintptr) (answer record, err error) {
 	if err = writeFull(c.commands, bytesOf(&command)); err == nil {
 		err = readFull(c.answers, bytesOf(&answer))
@@ -124,8 +124,8 @@ func (c *child) obey(command [3]uintptr) (answer record, err error) {
 	return answer, err
 }
 
-// access has the child carry out an access. died is set when the child ended
-// over it.
+// access performs an access in the child. died is set if the child ended during the
+// access.
 func (c *child) access(a *wire.Access) (r *wire.Accessed, died *wire.Status, err error) {
 	insn, err := instruction(a)
 	if err != nil {
@@ -135,7 +135,7 @@ func (c *child) access(a *wire.Access) (r *wire.Accessed, died *wire.Status, err
 		return nil, nil, fmt.Errorf("%s in process %d: a forked victim can't spin", a.Kind, c.pid)
 	}
 	if c.ended != nil {
-		return nil, nil, fmt.Errorf("%s in process %d: it has ended", a.Kind, c.pid)
+		return nil, nil, fmt.Errorf("%s in process %d: process has ended", a.Kind, c.pid)
 	}
 	answer, err := c.obey([3]uintptr{insn, uintptr(a.Addr), operand(a)})
 	switch {
@@ -151,7 +151,7 @@ func (c *child) access(a *wire.Access) (r *wire.Accessed, died *wire.Status, err
 	return r, nil, nil
 }
 
-// wait answers wire.Wait for the child.
+// wait executes wire.Wait for the child.
 func (c *child) wait(w *wire.Wait) (*wire.Status, error) {
 	if c.thread != nil {
 		return nil, fmt.Errorf("wait for thread %d: it ends with its process", c.pid)
@@ -182,14 +182,14 @@ func (c *child) wait(w *wire.Wait) (*wire.Status, error) {
 			c.ended = StatusOf(ws)
 			return c.ended, nil
 		case time.Now().After(deadline):
-			return nil, fmt.Errorf("wait for process %d: it still runs after %d ms", c.pid, w.Limit)
+			return nil, fmt.Errorf("wait for process %d: still runs after %d ms", c.pid, w.Limit)
 		default:
 			time.Sleep(time.Millisecond)
 		}
 	}
 }
 
-// StatusOf says how a process ended.
+// StatusOf converts a wait status.
 func StatusOf(ws unix.WaitStatus) *wire.Status {
 	if ws.Signaled() {
 		return &wire.Status{Code: -1, Signal: int(ws.Signal()), Core: ws.CoreDump()}
@@ -197,18 +197,18 @@ func StatusOf(ws unix.WaitStatus) *wire.Status {
 	return &wire.Status{Code: ws.ExitStatus()}
 }
 
-// bytesOf is the memory of v.
+// bytesOf returns the memory of v.
 func bytesOf[T any](v *T) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(v)), unsafe.Sizeof(*v))
 }
 
-// FD reads and writes a file descriptor without the os package, whose poller
-// would open descriptors of its own between those that a scenario opens.
+// FD reads and writes a file descriptor without package os, whose poller would
+// open descriptors between those that a scenario opens.
 type FD int
 
-// Read implements io.Reader. A handled signal may interrupt it. It and Write tell
-// the Go runtime nothing: its other threads have no work that could go on meanwhile,
-// and would be woken each time to see that.
+// Read implements io.Reader. A handled signal may interrupt it. Read and Write bypass the
+// Go scheduler: its other threads have no work to do meanwhile, and would only be woken
+// each time to find that out.
 func (fd FD) Read(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
@@ -248,7 +248,7 @@ func writeFull(fd int, b []byte) error {
 	return err
 }
 
-// readFull reads len(b) bytes; an end before them is io.EOF.
+// readFull reads len(b) bytes; an earlier end of file is io.EOF.
 func readFull(fd int, b []byte) error {
 	for done := 0; done < len(b); {
 		n, err := FD(fd).Read(b[done:])

@@ -25,33 +25,33 @@ func TestForkedChild(t *testing.T) {
 		return s.must(&wire.Request{To: to, Access: &wire.Access{Kind: kind, Addr: addr, Width: 8, Value: value}}).Accessed
 	}
 	if a := in(one, wire.Load, private, 0); !a.Done || a.Value != 42 {
-		t.Errorf("the child loads %+v, want 42", a)
+		t.Errorf("load in the child: got %+v, want 42", a)
 	}
 	in(one, wire.Store, private, 43)
 	if a := s.access(wire.Load, private, 8, 0); a.Value != 42 {
-		t.Errorf("the parent loads %d after the child's store, want 42", a.Value)
+		t.Errorf("load in the parent after the child's store: got %d, want 42", a.Value)
 	}
 	in(one, wire.Store, m.Addr, 44)
 	if a := in(two, wire.Load, m.Addr, 0); a.Value != 44 {
-		t.Errorf("the other child loads %d of shared memory, want 44", a.Value)
+		t.Errorf("load of shared memory in the other child: got %d, want 44", a.Value)
 	}
 	for _, kind := range []wire.Kind{wire.Load, wire.Store, wire.Exec} {
 		signal(t, in(two, kind, m.Addr+8192, 0), siginfo.SIGBUS, siginfo.BusADRERR, m.Addr+8192)
 	}
 	if a := s.access(wire.Load, private, 8, 0); len(a.Signals) != 0 {
-		t.Errorf("the child's signals came to the parent: %+v", a)
+		t.Errorf("parent got the child's signals: %+v", a)
 	}
 	if r := s.ask(&wire.Request{To: one, Syscall: &wire.Syscall{Name: "getpid"}}); r.Error == "" {
-		t.Errorf("a child made a system call: %+v", r)
+		t.Errorf("system call in a child: got %+v, want an error", r)
 	}
 	if r := s.ask(&wire.Request{Wait: &wire.Wait{Victim: one, Limit: 20}}); !strings.Contains(r.Error, "still runs") {
-		t.Errorf("waiting for a child that lives: %+v", r)
+		t.Errorf("wait for a running child: got %+v, want a timeout", r)
 	}
 	if r := s.must(&wire.Request{Wait: &wire.Wait{Victim: one, Kill: true}}); r.Status.Signal != siginfo.SIGKILL {
-		t.Errorf("killed: %+v", r.Status)
+		t.Errorf("kill the child: got %+v, want SIGKILL", r.Status)
 	}
 	if r := s.ask(&wire.Request{To: one, Access: &wire.Access{Kind: wire.Load, Addr: private, Width: 1}}); r.Error == "" {
-		t.Errorf("an access of a dead child: %+v", r)
+		t.Errorf("access in a dead child: got %+v, want an error", r)
 	}
 }
 
@@ -61,10 +61,10 @@ func TestForkedChildDies(t *testing.T) {
 	s.must(&wire.Request{Fork: &wire.Fork{Victim: 2}})
 	r := s.must(&wire.Request{To: 2, Access: &wire.Access{Kind: wire.Load, Addr: m.Addr + 4096, Width: 1}})
 	if r.Died == nil || r.Died.Signal != siginfo.SIGBUS || r.Died.Code != -1 {
-		t.Fatalf("%+v, want a death by SIGBUS", r)
+		t.Fatalf("got %+v, want killed by SIGBUS", r)
 	}
 	if a := s.access(wire.Load, m.Addr, 1, 0); !a.Done {
-		t.Error("the parent is not well")
+		t.Error("the parent no longer works")
 	}
 }
 
@@ -87,43 +87,43 @@ func TestThread(t *testing.T) {
 	}
 	in(wire.Store, private, 43)
 	if a := s.access(wire.Load, private, 8, 0); a.Value != 43 {
-		t.Errorf("the victim loads %d of memory that its thread stored to, want 43", a.Value)
+		t.Errorf("load after the thread's store: got %d, want 43", a.Value)
 	}
 	if c := call("getpid"); int(c.Ret) != s.cmd.Process.Pid || c.Errno != "" {
-		t.Errorf("getpid of the thread: %+v, want that of its process", c)
+		t.Errorf("getpid in the thread: got %+v, want %d", c, s.cmd.Process.Pid)
 	}
 	if c := call("gettid"); int(c.Ret) != r.PID {
-		t.Errorf("gettid of the thread: %+v, want %d", c, r.PID)
+		t.Errorf("gettid in the thread: got %+v, want %d", c, r.PID)
 	}
 	if c := call("close", wire.Arg{Int: 12345}); c.Errno != "EBADF" || c.Ret != -1 {
-		t.Errorf("close of nothing: %+v", c)
+		t.Errorf("close of an unused descriptor: got %+v, want EBADF", c)
 	}
-	// Each is told what itself did, in turn.
+	// Each receives its own signals, alternately.
 	for range 3 {
 		signal(t, in(wire.Load, m.Addr+8192, 0), siginfo.SIGBUS, siginfo.BusADRERR, m.Addr+8192)
 		if c := s.call("getpid"); len(c.Signals) != 0 {
-			t.Errorf("the thread's signals came to the victim: %+v", c)
+			t.Errorf("victim got the thread's signals: %+v", c)
 		}
 		signal(t, s.access(wire.Load, m.Addr+4096, 8, 0), siginfo.SIGBUS, siginfo.BusADRERR, m.Addr+4096)
 		if c := call("getpid"); len(c.Signals) != 0 {
-			t.Errorf("the victim's signals came to the thread: %+v", c)
+			t.Errorf("thread got the victim's signals: %+v", c)
 		}
 	}
 	if r := s.ask(&wire.Request{Fork: &wire.Fork{Victim: 12, Thread: true}}); r.Error == "" {
-		t.Error("a second thread was started")
+		t.Error("second thread: got no error")
 	}
 	if r := s.ask(&wire.Request{Wait: &wire.Wait{Victim: thread}}); r.Error == "" {
-		t.Error("a thread was waited for")
+		t.Error("wait for a thread: got no error")
 	}
 }
 
-// SA_RESETHAND: the first signal is told, the second is deadly.
+// SA_RESETHAND: the first signal is delivered to the handler, the second is fatal.
 func TestOnce(t *testing.T) {
 	s := start(t, wire.Once)
 	m := s.short()
 	signal(t, s.access(wire.Load, m.Addr+8192, 8, 0), siginfo.SIGBUS, siginfo.BusADRERR, m.Addr+8192)
 	s.send(&wire.Request{Access: &wire.Access{Kind: wire.Load, Addr: m.Addr + 8192, Width: 1}})
 	if err := s.cmd.Wait(); err == nil || s.cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGBUS {
-		t.Errorf("the second signal ended the victim with %v", err)
+		t.Errorf("after the second signal: got %v, want killed by SIGBUS", err)
 	}
 }

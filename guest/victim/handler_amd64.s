@@ -36,20 +36,20 @@
 #define RUNAWAY 65536
 #define NEWS 2
 
-// ACCESS is the most bytes that one of the functions with an access has, its
-// return included. The system call of syscall6 begins behind so many.
+// ACCESS is the maximum size in bytes of a function that makes an access, including its
+// return. In syscall6 the system call starts at that offset.
 #define ACCESS 8
 
 // handler is a signal handler in the kernel's ABI: DI is the signal, SI the
-// siginfo_t, DX the ucontext. rt_sigreturn restores every register, so it may
-// use them all.
+// siginfo_t, DX the ucontext. rt_sigreturn restores every register, so the handler
+// may use all of them.
 //
-// R8 becomes how far behind the start of the access the signal struck; less
-// than ACCESS is within. A fault strikes at the access itself, but a machine
-// check may come when it is done, at the return behind it: so do QEMU's, raised
-// at a watchpoint.
+// R8 is the distance of the signal's instruction pointer from the start of the access;
+// less than ACCESS is within it. A fault has the address of the access itself, but a
+// machine check may be raised after the access, at the return that follows: QEMU's,
+// raised at a watchpoint, are.
 //
-// BX becomes the record of the thread that it runs on.
+// BX is the record of the thread that the handler runs on.
 TEXT handler<>(SB),NOSPLIT|NOFRAME,$0
 	LEAQ	·box(SB), BX
 	CMPQ	·threadID(SB), $0
@@ -71,7 +71,7 @@ place:
 	JCS	record
 	CMPL	DI, $SIGSEGV
 	JNE	record
-	// A SIGSEGV that no access caused is the Go runtime's.
+	// A SIGSEGV that no access caused belongs to the Go runtime.
 	MOVQ	·chained(SB), AX
 	JMP	AX
 
@@ -97,8 +97,8 @@ copy:
 resume:
 	CMPQ	R8, $ACCESS
 	JCC	out
-	// A signal that merely arrived here has not failed the access: one that a
-	// process sent (si_code <= 0), or news of poison elsewhere.
+	// A signal that merely arrived during the access did not fail it: one sent by a
+	// process (si_code <= 0), or BUS_MCEERR_AO for poison elsewhere.
 	MOVL	8(SI), R10
 	CMPL	R10, $0
 	JLE	out
@@ -106,16 +106,16 @@ resume:
 	JNE	land
 	CMPL	R10, $BUS_MCEERR_AO
 	JNE	land
-	// News comes once. Where it comes again at the very access, the access made no
-	// progress: the kernel said as news what failed it.
+	// BUS_MCEERR_AO comes once. If it comes again at the access itself, the access made no
+	// progress: the kernel used this code for the error that failed it.
 	TESTQ	R8, R8
 	JNE	out
 	INCQ	BOX_news(BX)
 	CMPQ	BOX_news(BX), $NEWS
 	JCS	out
 land:
-	// The access is a function that touch called and that uses no stack, so to go
-	// on behind it is to return from it.
+	// The access is a function that touch called and that uses no stack, so
+	// resuming after it means returning from it.
 	MOVQ	$0, BOX_armed(BX)
 	MOVQ	UC_SP(DX), R9
 	MOVQ	(R9), R10
@@ -126,8 +126,8 @@ out:
 	RET
 
 runaway:
-	// Some instruction outside touch fails again and again. Resuming for ever
-	// would look like a guest that hangs.
+	// Some instruction outside touch fails repeatedly. Resuming forever would look
+	// like a guest that hangs.
 	MOVQ	$SYS_exit_group, AX
 	MOVQ	$125, DI
 	SYSCALL
@@ -165,8 +165,8 @@ TEXT store8<>(SB),NOSPLIT|NOFRAME,$0
 	MOVQ	DX, (SI)
 	RET
 
-// A system call, for a thread that is told what to do as if it were an access: SI
-// is where its number and its six arguments lie, one behind the other.
+// A system call, for a thread whose command has the form of an access: SI points to its
+// number and its six arguments, in consecutive words.
 TEXT syscall6<>(SB),NOSPLIT|NOFRAME,$0
 	MOVQ	0(SI), AX
 	MOVQ	8(SI), DI
@@ -179,7 +179,7 @@ TEXT syscall6<>(SB),NOSPLIT|NOFRAME,$0
 	MOVQ	AX, DX
 	RET
 
-// The order is that of the constants in signal.go.
+// In the order of the constants in signal.go.
 DATA entries<>+0(SB)/8, $load1<>(SB)
 DATA entries<>+8(SB)/8, $load2<>(SB)
 DATA entries<>+16(SB)/8, $load4<>(SB)
@@ -219,7 +219,7 @@ TEXT ·touch(SB),NOSPLIT,$8-33
 // func forkChild(f *forkFDs) (pid int)
 //
 // The child has one thread of a process that had many, so it must not enter
-// the Go runtime: it lives and ends in obey.
+// the Go runtime: it stays in obey until it ends.
 TEXT ·forkChild(SB),NOSPLIT,$0-16
 	MOVQ	f+0(FP), BX
 	MOVQ	$SYS_clone, AX
@@ -251,8 +251,8 @@ closing:
 
 // func startThread(f *forkFDs, stack uintptr) (tid int)
 //
-// The thread is none of the Go runtime's: like a forked child it lives and ends in
-// obey. Its stack goes down from stack.
+// The Go runtime does not know this thread: like a forked child it stays in obey until it
+// ends. Its stack grows down from stack.
 TEXT ·startThread(SB),NOSPLIT,$0-24
 	MOVQ	f+0(FP), BX
 	MOVQ	stack+8(FP), SI
@@ -273,8 +273,8 @@ thread:
 	MOVQ	8(BX), R13	// f.answers
 	JMP	obey<>(SB)
 
-// obey carries out commands from the pipe R12, and answers each with the record
-// R14 to the pipe R13. It does not return.
+// obey executes commands from the pipe R12, and answers each with the record R14 on
+// the pipe R13. It does not return.
 TEXT obey<>(SB),NOSPLIT|NOFRAME,$0
 	SUBQ	$32, SP	// a command, of 24 bytes
 next:

@@ -17,12 +17,12 @@ type mapper struct{ next uintptr }
 
 func newMapper() *mapper { return &mapper{next: mapBase} }
 
-// mmap answers wire.Map. The address is only a hint to the kernel, which takes
-// a free one as it is: MAP_FIXED_NOREPLACE would turn every
-// MAP_SHARED_VALIDATE into EOPNOTSUPP (mm/mmap.c:do_mmap, LEGACY_MAP_MASK).
+// mmap executes wire.Map. The address is only a hint, which the kernel honours if
+// the range is free: MAP_FIXED_NOREPLACE would turn every MAP_SHARED_VALIDATE
+// into EOPNOTSUPP (mm/mmap.c:do_mmap, LEGACY_MAP_MASK).
 func (m *mapper) mmap(w *wire.Map) (*wire.MapReply, error) {
 	if w.Length <= 0 {
-		return nil, fmt.Errorf("map %d bytes: want a length", w.Length)
+		return nil, fmt.Errorf("map %d bytes: want a positive length", w.Length)
 	}
 	fd, flags := -1, w.Flags
 	if w.Path == "" {
@@ -37,7 +37,7 @@ func (m *mapper) mmap(w *wire.Map) (*wire.MapReply, error) {
 	if errno == 0 && addr != m.next {
 		unix.RawSyscall(unix.SYS_MUNMAP, addr, uintptr(w.Length), 0)
 		closeFD(fd)
-		return nil, fmt.Errorf("map %d bytes of %q: the kernel chose %#x over %#x", w.Length, w.Path, addr, m.next)
+		return nil, fmt.Errorf("map %d bytes of %q: the kernel chose %#x instead of %#x", w.Length, w.Path, addr, m.next)
 	}
 	if errno != 0 {
 		closeFD(fd)
@@ -47,7 +47,7 @@ func (m *mapper) mmap(w *wire.Map) (*wire.MapReply, error) {
 	return &wire.MapReply{Addr: uint64(addr), FD: fd}, nil
 }
 
-// open opens for reading and writing, or for what is allowed.
+// open opens a file for reading and writing, or for what its permissions allow.
 func open(path string) (int, error) {
 	fd, err := openAs(path, unix.O_RDWR)
 	switch {
@@ -57,7 +57,7 @@ func open(path string) (int, error) {
 	return fd, err
 }
 
-// openAs tells the Go runtime nothing, as FD.Read does.
+// openAs bypasses the Go scheduler, as FD.Read does.
 func openAs(path string, how int) (int, error) {
 	name, err := unix.BytePtrFromString(path)
 	if err != nil {

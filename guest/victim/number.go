@@ -2,7 +2,7 @@ package victim
 
 import "golang.org/x/sys/unix"
 
-// Number is the number of a system call on this architecture. It is a switch
+// Number returns the number of a system call on this architecture. It is a switch
 // and not a map, which would be filled each time a victim starts.
 func Number(name string) (uintptr, bool) {
 	switch name {

@@ -7,12 +7,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Quiet lets the Go runtime finish what it starts with, and then keeps its threads
-// from looking around a hundred times a second, as one does for as long as the main
-// thread is in a system call that the runtime was not told of (runtime.sysmon): with
-// so much slack a timer waits for the processor to be awake for another reason
-// (proc_pid_timerslack_ns(5)). A kernel that does not have that has busier guests.
-// It uses nothing of package os, which would keep files of its own open.
+// Quiet lets the Go runtime finish its startup work, then stops its threads from polling a
+// hundred times a second, as runtime.sysmon does while the main thread is in a system call
+// that bypasses the scheduler: with enough timer slack a timer waits until the CPU is awake
+// for another reason (proc_pid_timerslack_ns(5)). On kernels without that file guests are
+// busier. Quiet does not use package os, which would keep files open.
 func Quiet() {
 	for range 4 { // time.Sleep would open files
 		runtime.Gosched()

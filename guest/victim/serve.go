@@ -12,9 +12,9 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// Env is the environment that a victim is started with. Nothing of the Go
-// runtime shall come between it and its signals and file descriptors: no
-// collections, no SIGURG to preempt it, and no files of its cgroup kept open.
+// Env returns the environment to start a victim with. The Go runtime must not
+// interfere with the victim's signals and file descriptors: no collections, no
+// SIGURG to preempt it, and no open files of its cgroup.
 func Env() []string {
 	return []string{
 		"GOGC=off",
@@ -25,21 +25,21 @@ func Env() []string {
 }
 
 // Serve installs d and answers requests from in on out until in ends. The
-// caller has locked it to the process's main thread.
+// caller is locked to the process's main thread.
 func Serve(d wire.Disposition, in io.Reader, out io.Writer) error {
 	if !written {
-		return fmt.Errorf("no victim is written for %s", runtime.GOARCH)
+		return fmt.Errorf("victims are not implemented for %s", runtime.GOARCH)
 	}
 	if unix.Getpid() == 1 {
-		return errors.New("a victim must not be process 1: its death is the guest's")
+		return errors.New("a victim must not be process 1: its death would end the guest")
 	}
 	if unix.Gettid() != unix.Getpid() {
 		return errors.New("a victim must run on the main thread")
 	}
-	// The name that the kernel logs when it kills.
+	// The process name that the kernel logs when it kills the victim.
 	name := []byte("victim\x00")
 	if err := unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&name[0])), 0, 0, 0); err != nil {
-		return fmt.Errorf("set the process's name: %w", err)
+		return fmt.Errorf("set the process name: %w", err)
 	}
 	if err := Install(d); err != nil {
 		return err
@@ -69,9 +69,9 @@ func Serve(d wire.Disposition, in io.Reader, out io.Writer) error {
 	}
 }
 
-// rehearse answers a request that nobody sent, and takes back what it did: memory
-// that a process takes for its first answer it takes before the guest is frozen,
-// and not in every clone.
+// rehearse executes a request of its own and undoes its effects, so that the process
+// allocates the memory for a first answer before the guest is frozen and not in
+// every clone.
 func (v *server) rehearse() error {
 	line, err := wire.Encode(&wire.Request{Map: &wire.Map{Length: 4096, Prot: unix.PROT_READ, Flags: unix.MAP_PRIVATE}})
 	if err != nil {
@@ -97,7 +97,7 @@ func (v *server) rehearse() error {
 
 type server struct {
 	maps     *mapper
-	children map[int]*child // by the numbers that the agent gave them
+	children map[int]*child // by the numbers that the agent assigned
 }
 
 func (v *server) answer(line []byte) *wire.Reply {
@@ -121,7 +121,7 @@ func (v *server) do(q *wire.Request, r *wire.Reply) (err error) {
 	if q.Wait != nil {
 		c := v.children[q.Wait.Victim]
 		if c == nil {
-			return fmt.Errorf("victim %d was not forked here", q.Wait.Victim)
+			return fmt.Errorf("victim %d is not a child of this victim", q.Wait.Victim)
 		}
 		r.Status, err = c.wait(q.Wait)
 		return err
@@ -133,7 +133,7 @@ func (v *server) do(q *wire.Request, r *wire.Reply) (err error) {
 		case q.Syscall != nil && c.thread != nil:
 			r.Called, err = c.syscall(q.Syscall)
 		default:
-			err = fmt.Errorf("victim %d was forked and can only access memory, not %s", q.To, op)
+			err = fmt.Errorf("victim %d is forked and can only access memory, not %s", q.To, op)
 		}
 		return err
 	}

@@ -12,31 +12,31 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// ringSize is how many signals are kept between two answers.
+// ringSize is the number of signals kept between two answers.
 const ringSize = 32
 
-// record is what the handler writes to on a thread, and a forked child; the
-// assembly knows the layout.
+// record is where the handler, or a forked child, records what happens on a thread; the
+// assembly depends on the layout.
 type record struct {
 	value uint64  // the last result of a forked child or a thread
 	done  uint64  // its last access was carried out
-	armed uintptr // address of the instruction that an access is about to run, 0 outside an access
-	news  uint64  // how often BUS_MCEERR_AO came at the access itself
+	armed uintptr // address of the instruction of the current access, 0 outside an access
+	news  uint64  // number of BUS_MCEERR_AO at the access itself
 	count uint64  // signals since the last drain
 	ring  [ringSize][siginfo.Size]byte
 }
 
-// The handler of a signal is the process's, so what it works with is too.
+// A signal handler belongs to the whole process, and so does its data.
 var (
 	box       record
 	threadBox record  // of the thread that startThread started
-	threadID  int     // 0 while there is none
-	chained   uintptr // the handler of SIGSEGV before ours: the Go runtime's
+	threadID  int     // 0 if there is none
+	chained   uintptr // the previous handler of SIGSEGV: the Go runtime's
 )
 
 // Indices of entry.
 const (
-	entryLoad     = 0 // and the three wider ones behind it
+	entryLoad     = 0 // followed by the three wider loads
 	entryStore    = 4
 	entryHandler  = 8
 	entryRestorer = 9
@@ -72,10 +72,10 @@ func rtSigaction(signo int, act, old *sigaction) error {
 	return nil
 }
 
-// Install sets what this process does about SIGBUS. SIGSEGV is recorded too
-// where an access caused it, whatever the disposition; any other SIGSEGV stays
-// the Go runtime's. The handler runs on the alternate stack that the runtime
-// made for the main thread, with all signals blocked.
+// Install sets this process's disposition for SIGBUS. A SIGSEGV that an access caused
+// is recorded too, whatever the disposition; any other SIGSEGV is passed on to the Go
+// runtime. The handler runs on the alternate stack that the runtime created for the
+// main thread, with all signals blocked.
 func Install(d wire.Disposition) error {
 	ours := sigaction{
 		handler:  entry(entryHandler),
@@ -89,7 +89,7 @@ func Install(d wire.Disposition) error {
 	}
 	if old.handler != ours.handler {
 		if old.handler == sigDefault || old.handler == sigIgnore {
-			return errors.New("install the handler of SIGSEGV: the Go runtime has none to hand on to")
+			return errors.New("install the handler of SIGSEGV: the Go runtime has no handler to chain to")
 		}
 		chained = old.handler
 		if err := rtSigaction(siginfo.SIGSEGV, &ours, nil); err != nil {
@@ -124,8 +124,8 @@ func Install(d wire.Disposition) error {
 	return nil
 }
 
-// drain takes the signals recorded since the last drain, and the number of
-// those for which there was no room.
+// drain returns the signals recorded since the last drain, and the number of
+// those that did not fit.
 func drain() (signals [][]byte, lost int) {
 	for {
 		n := atomic.LoadUint64(&box.count)
@@ -136,7 +136,7 @@ func drain() (signals [][]byte, lost int) {
 	}
 }
 
-// take copies n signals out of the ring, and counts those that are not there.
+// take copies n signals out of the ring, and counts those that were dropped.
 func (b *record) take(n uint64) (signals [][]byte, lost int) {
 	kept := min(n, ringSize)
 	for i := range kept {
@@ -145,7 +145,7 @@ func (b *record) take(n uint64) (signals [][]byte, lost int) {
 	return signals, int(n - kept)
 }
 
-// instruction is the address of the instruction that carries an access out.
+// instruction returns the address of the instruction that makes an access.
 func instruction(a *wire.Access) (uintptr, error) {
 	if a.Kind == wire.Exec {
 		return uintptr(a.Addr), nil
@@ -171,7 +171,7 @@ func instruction(a *wire.Access) (uintptr, error) {
 	return 0, fmt.Errorf("%s of %d bytes: want 1, 2, 4 or 8", a.Kind, a.Width)
 }
 
-// operand is what an access carries: only a store has a value.
+// operand returns the operand of an access: only a store has a value.
 func operand(a *wire.Access) uintptr {
 	if a.Kind == wire.Store {
 		return uintptr(a.Value)
@@ -179,7 +179,7 @@ func operand(a *wire.Access) uintptr {
 	return 0
 }
 
-// result keeps what a load brought.
+// result returns the value of an access: only a completed load has one.
 func result(a *wire.Access, value uint64, done bool) uint64 {
 	if a.Kind == wire.Load && done {
 		return value
@@ -187,8 +187,8 @@ func result(a *wire.Access, value uint64, done bool) uint64 {
 	return 0
 }
 
-// Touch carries out an access. The caller is on the main thread and has
-// called Install.
+// Touch makes an access. The caller is on the main thread and has called
+// Install.
 func Touch(a *wire.Access) (*wire.Accessed, error) {
 	insn, err := instruction(a)
 	if err != nil {

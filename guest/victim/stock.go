@@ -9,12 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// span is what a span of the Go heap begins at a multiple of: the runtime's page.
+// span is the alignment of spans of the Go heap: the runtime's page size.
 const span = 8 << 10
 
-// Stock lets the process take its memory before the guest is frozen, and not in
-// every clone: a span of the Go heap for each small size of objects, of which hardly
-// any is taken yet, and the pages of all that it may write to.
+// Stock makes the process allocate its memory before the guest is frozen, and not in
+// every clone: a nearly unused span of the Go heap for each small size class, and the
+// pages of all writable memory.
 func Stock() {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
@@ -26,7 +26,7 @@ func Stock() {
 		for n := 0; n < most && !fresh(make([]byte, class.Size)); n++ {
 		}
 		pointers := class.Size / 8
-		if class.Size > 512 { // one is the runtime's (runtime/mbitmap.go: heapBitsInSpan)
+		if class.Size > 512 { // the runtime adds a header of one word (runtime/mbitmap.go: heapBitsInSpan)
 			pointers--
 		}
 		for n := 0; n < most && !fresh(make([]*byte, pointers)); n++ {
@@ -35,18 +35,18 @@ func Stock() {
 	populate()
 }
 
-// fresh says that an object is the first of its span.
+// fresh reports whether an object is the first of its span.
 func fresh[T any](object []T) bool {
 	kept = unsafe.Pointer(unsafe.SliceData(object))
 	return uintptr(kept)%span < 16
 }
 
-// kept has the compiler put what is only looked at on the heap.
+// kept makes the compiler allocate objects that are never used on the heap.
 var kept unsafe.Pointer
 
-// populate makes all memory present that is this process's own and can be written
-// to. Kernels before 5.14 do not know how (madvise(2): MADV_POPULATE_WRITE): there
-// it comes when it is written to.
+// populate makes all private writable memory of this process present. Kernels before 5.14
+// do not have MADV_POPULATE_WRITE (madvise(2)): there pages are allocated on the first
+// write.
 func populate() {
 	fd, err := unix.Open("/proc/self/maps", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {

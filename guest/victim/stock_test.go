@@ -9,22 +9,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// After Stock, the next objects of every small size are of spans that are there, and
-// so are their pages.
+// After Stock, the next objects of every small size class come from existing spans whose
+// pages are present.
 func TestStock(t *testing.T) {
-	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a collection gives the spans back
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))  // each has spans of its own
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a collection would release the spans
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))  // each P has spans of its own
 	Stock()
 	there := make([]byte, 1)
 	size, page := 16, uintptr(unix.Getpagesize())
 	for ; size <= 2<<10; size *= 2 {
 		object := make([]byte, size)
 		if fresh(object) {
-			t.Errorf("%d bytes: another span was begun", size)
+			t.Errorf("%d bytes: allocated a new span", size)
 		}
 		at := uintptr(unsafe.Pointer(&object[size-1])) &^ (page - 1)
 		if _, _, e := unix.RawSyscall(unix.SYS_MINCORE, at, page, uintptr(unsafe.Pointer(&there[0]))); e != 0 || there[0]&1 == 0 {
-			t.Errorf("%d bytes: their page is not there (%v)", size, e)
+			t.Errorf("%d bytes: page not present (%v)", size, e)
 		}
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// storm faults again and again while the garbage collector runs.
+// storm faults repeatedly while the garbage collector runs.
 func storm(n int) error {
 	if err := Install(wire.Handle); err != nil {
 		return err
@@ -39,7 +39,7 @@ func storm(n int) error {
 			return err
 		}
 		if a.Done || len(a.Signals) != 1 || binary.LittleEndian.Uint64(a.Signals[0][16:]) != m.Addr+4096+uint64(i%4096) {
-			os.Stderr.WriteString("a fault was not seen as it was\n")
+			os.Stderr.WriteString("a fault was reported wrongly\n")
 			os.Exit(1)
 		}
 		if garbage = append(garbage, make([]byte, 10_000)); len(garbage) == 500 {
@@ -58,7 +58,7 @@ func TestTenThousandFaults(t *testing.T) {
 	}
 }
 
-// A victim that spins is stopped by a signal, and by nothing else.
+// Only a signal stops a victim that spins.
 func TestSpin(t *testing.T) {
 	s := start(t, wire.Handle)
 	path := filepath.Join(t.TempDir(), "page")
@@ -72,7 +72,7 @@ func TestSpin(t *testing.T) {
 	signal(t, s.must(spin(m.Addr+4096)).Accessed, siginfo.SIGBUS, siginfo.BusADRERR, m.Addr+4096)
 	const spun = 100 * time.Millisecond
 	time.AfterFunc(spun, func() {
-		// The page goes away under the loads.
+		// Remove the page while the victim loads from it.
 		if err := os.Truncate(path, 0); err != nil {
 			t.Error(err)
 		}
@@ -80,6 +80,6 @@ func TestSpin(t *testing.T) {
 	begun := time.Now()
 	signal(t, s.must(spin(m.Addr)).Accessed, siginfo.SIGBUS, siginfo.BusADRERR, m.Addr)
 	if took := time.Since(begun); took < spun {
-		t.Errorf("it ended after %v, before there was a signal", took)
+		t.Errorf("ended after %v, before the signal", took)
 	}
 }

@@ -13,31 +13,31 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// Trap makes a system call: unix.RawSyscall6 where signals and results must be
-// this thread's, unix.Syscall6 where goroutines must go on meanwhile.
+// Trap makes a system call: unix.RawSyscall6 if signals and results must belong to
+// this thread, unix.Syscall6 if goroutines must run meanwhile.
 type Trap func(trap, a1, a2, a3, a4, a5, a6 uintptr) (r1, r2 uintptr, err syscall.Errno)
 
-// Call makes a system call by name. What the kernel answers is the result; an
-// error is a call that could not be made.
+// Call makes a system call by name. The kernel's answer, success or errno, is the
+// result; the error is for calls that could not be made.
 func Call(s *wire.Syscall, trap Trap) (*wire.SyscallReply, error) {
 	number, ok := Number(s.Name)
 	if !ok {
-		return nil, fmt.Errorf("system call %q is not known to the victim", s.Name)
+		return nil, fmt.Errorf("system call %q: not in the victim's table", s.Name)
 	}
 	if len(s.Args) > 6 {
-		return nil, fmt.Errorf("system call %s with %d arguments, at most 6", s.Name, len(s.Args))
+		return nil, fmt.Errorf("system call %s: %d arguments, at most 6", s.Name, len(s.Args))
 	}
 
 	var (
 		args   [6]uintptr
-		memory [][]byte // all that the kernel gets a pointer to
+		memory [][]byte // everything that the kernel gets a pointer to
 		outs   [][]byte
 	)
 	for i, a := range s.Args {
 		var b []byte
 		switch {
 		case a.Out < 0 || a.Out > wire.MaxData:
-			return nil, fmt.Errorf("system call %s, argument %d: %d bytes wanted, at most %d", s.Name, i, a.Out, wire.MaxData)
+			return nil, fmt.Errorf("system call %s, argument %d: %d bytes, at most %d", s.Name, i, a.Out, wire.MaxData)
 		case a.Out > 0:
 			b = buffer(max(a.Out, len(a.In)))
 			copy(b, a.In)
@@ -49,7 +49,7 @@ func Call(s *wire.Syscall, trap Trap) (*wire.SyscallReply, error) {
 			b = buffer(len(a.Str) + 1)
 			copy(b, a.Str)
 		case a.Iov != nil:
-			// struct iovec is a pointer and a size_t, so on 64-bit the pairs as they are.
+			// On 64-bit, struct iovec is a pointer and a size_t: the pairs as they are.
 			b = buffer(8 * len(a.Iov))
 			for j, v := range a.Iov {
 				binary.NativeEndian.PutUint64(b[8*j:], v)
@@ -73,8 +73,8 @@ func Call(s *wire.Syscall, trap Trap) (*wire.SyscallReply, error) {
 	return r, nil
 }
 
-// buffer is memory on the heap, which does not move; on a page of its own
-// where it is big enough for O_DIRECT to care, so that runs are alike.
+// buffer allocates memory on the heap, which does not move. Memory that is large enough
+// for O_DIRECT gets a page of its own, so that runs are identical.
 //
 //go:noinline
 func buffer(n int) []byte {
@@ -88,7 +88,7 @@ func buffer(n int) []byte {
 	return b[skip : skip+n : skip+n]
 }
 
-// ErrnoName is the name of an error number, "errno 524" where it has none.
+// ErrnoName returns the name of an error number, or "errno N".
 func ErrnoName(e syscall.Errno) string {
 	if name := unix.ErrnoName(e); name != "" {
 		return name

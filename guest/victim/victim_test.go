@@ -19,10 +19,10 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// As in the agent's main package: the victim stays on the main thread.
+// As in the agent's main package, the victim stays on the main thread.
 func init() { runtime.LockOSThread() }
 
-// The test binary is a victim too, when it is called as one.
+// TestMain makes the test binary act as a victim if it is called as one.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == "victim" {
 		if err := Serve(wire.Disposition(os.Args[2]), FD(0), FD(1)); err != nil {
@@ -74,7 +74,7 @@ func start(t *testing.T, d wire.Disposition) *subject {
 		in.Close()
 		if s.cmd.ProcessState == nil {
 			if err := s.cmd.Wait(); err != nil {
-				t.Errorf("the victim ended with %v, want a clean end at the end of its input", err)
+				t.Errorf("victim: got %v, want exit status 0 at the end of its input", err)
 			}
 		}
 		out.Close()
@@ -106,7 +106,7 @@ func (s *subject) receive() *wire.Reply {
 		s.t.Fatal(err)
 	}
 	if r.ID != s.id {
-		s.t.Fatalf("reply %d to request %d", r.ID, s.id)
+		s.t.Fatalf("got reply %d to request %d", r.ID, s.id)
 	}
 	return &r
 }
@@ -150,8 +150,8 @@ func (s *subject) anonymous() uint64 {
 	return s.mmap(&wire.Map{Length: 8192, Prot: unix.PROT_READ | unix.PROT_WRITE | unix.PROT_EXEC, Flags: unix.MAP_PRIVATE}).Addr
 }
 
-// short maps four pages of a file that has but a hundred bytes: an access to
-// the second page or later is a SIGBUS, BUS_ADRERR.
+// short maps four pages of a file of one hundred bytes: an access to the second
+// page or later is a SIGBUS, BUS_ADRERR.
 func (s *subject) short() *wire.MapReply {
 	s.t.Helper()
 	path := filepath.Join(s.t.TempDir(), "short")
@@ -161,21 +161,21 @@ func (s *subject) short() *wire.MapReply {
 	return s.mmap(&wire.Map{Path: path, Length: 4 * 4096, Prot: unix.PROT_READ | unix.PROT_WRITE | unix.PROT_EXEC, Flags: unix.MAP_SHARED})
 }
 
-// signal checks that exactly one signal came, and which.
+// signal checks that exactly one signal was delivered, and that it is the expected one.
 func signal(t *testing.T, a *wire.Accessed, signo, code int32, addr uint64) {
 	t.Helper()
 	if a.Done {
-		t.Fatal("the access was carried out")
+		t.Fatal("the access succeeded, want a signal")
 	}
 	if len(a.Signals) != 1 || a.Lost != 0 {
-		t.Fatalf("%d signals and %d lost, want one", len(a.Signals), a.Lost)
+		t.Fatalf("got %d signals and %d lost, want one", len(a.Signals), a.Lost)
 	}
 	in, err := siginfo.Decode(a.Signals[0])
 	if err != nil {
 		t.Fatal(err)
 	}
 	if in.Signo != signo || in.Code != code || in.Addr != addr {
-		t.Fatalf("%v at %#x, want %s %s at %#x", in, in.Addr, siginfo.SignalName(signo), siginfo.CodeName(signo, code), addr)
+		t.Fatalf("got %v at %#x, want %s %s at %#x", in, in.Addr, siginfo.SignalName(signo), siginfo.CodeName(signo, code), addr)
 	}
 }
 
@@ -186,22 +186,22 @@ func TestAccessGoodMemory(t *testing.T) {
 	for width, mask := range map[int]uint64{1: 0xff, 2: 0xffff, 4: 0xffffffff, 8: ^uint64(0)} {
 		s.access(wire.Store, addr, 8, ^uint64(0))
 		if a := s.access(wire.Store, addr, width, pattern); !a.Done || len(a.Signals) != 0 || a.Value != 0 {
-			t.Errorf("store of %d: %+v", width, a)
+			t.Errorf("store of %d bytes: got %+v", width, a)
 		}
 		if a := s.access(wire.Load, addr, width, 0); !a.Done || a.Value != pattern&mask {
-			t.Errorf("load of %d: %#x, want %#x", width, a.Value, uint64(pattern)&mask)
+			t.Errorf("load of %d bytes: got %#x, want %#x", width, a.Value, uint64(pattern)&mask)
 		}
 		if a := s.access(wire.Load, addr, 8, 0); a.Value != pattern&mask|^mask {
-			t.Errorf("after a store of %d: %#x", width, a.Value)
+			t.Errorf("load after a store of %d bytes: got %#x", width, a.Value)
 		}
 	}
 	s.access(wire.Store, addr+4095, 1, 0xc3) // ret
 	if a := s.access(wire.Exec, addr+4095, 0, 0); !a.Done || len(a.Signals) != 0 {
-		t.Errorf("exec: %+v", a)
+		t.Errorf("exec: got %+v", a)
 	}
 }
 
-func TestAccessBeyondTheFile(t *testing.T) {
+func TestAccessPastTheEndOfFile(t *testing.T) {
 	s := start(t, wire.Handle)
 	m := s.short()
 	for _, kind := range []wire.Kind{wire.Load, wire.Store} {
@@ -212,7 +212,7 @@ func TestAccessBeyondTheFile(t *testing.T) {
 	}
 	signal(t, s.access(wire.Exec, m.Addr+4096, 0, 0), siginfo.SIGBUS, siginfo.BusADRERR, m.Addr+4096)
 	if a := s.access(wire.Load, m.Addr, 8, 0); !a.Done {
-		t.Error("a load of the page that is there failed")
+		t.Error("load of the existing page failed")
 	}
 }
 
@@ -228,23 +228,23 @@ func TestSegmentationFaultOfAnAccess(t *testing.T) {
 	signal(t, s.access(wire.Load, notCanonical, 1, 0), siginfo.SIGSEGV, siginfo.Kernel, 0)
 }
 
-// The Go runtime still turns a nil dereference into a panic when the handler is
-// in between.
-func TestOtherSegmentationFaultsAreTheRuntimes(t *testing.T) {
+// With the handler installed, the Go runtime still turns a nil dereference into a
+// panic.
+func TestOtherSegmentationFaultsReachTheRuntime(t *testing.T) {
 	if err := Install(wire.Handle); err != nil {
 		t.Fatal(err)
 	}
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if recover() == nil {
-			t.Error("no panic")
+			t.Error("got no panic")
 		}
 	}()
 	var p *int
 	*p = 1
 }
 
-func TestMappingsAreWhereTheyAlwaysAre(t *testing.T) {
+func TestMappingAddressesAreFixed(t *testing.T) {
 	s := start(t, wire.Handle)
 	path := filepath.Join(t.TempDir(), "f")
 	if err := os.WriteFile(path, []byte("hello"), 0o444); err != nil {
@@ -257,20 +257,20 @@ func TestMappingsAreWhereTheyAlwaysAre(t *testing.T) {
 	} {
 		r := s.mmap(m)
 		if want := uint64(mapBase + i*gib); r.Addr != want {
-			t.Errorf("mapping %d at %#x, want %#x", i, r.Addr, want)
+			t.Errorf("mapping %d: got address %#x, want %#x", i, r.Addr, want)
 		}
 		if want := []int{3, -1, 4}[i]; r.FD != want {
-			t.Errorf("mapping %d has file descriptor %d, want %d", i, r.FD, want)
+			t.Errorf("mapping %d: got file descriptor %d, want %d", i, r.FD, want)
 		}
 	}
 	if a := s.access(wire.Load, mapBase, 4, 0); a.Value != uint64(binary.LittleEndian.Uint32([]byte("hell"))) {
-		t.Errorf("loaded %#x", a.Value)
+		t.Errorf("load: got %#x", a.Value)
 	}
 	if r := s.must(&wire.Request{Map: &wire.Map{Path: path, Length: 4096, Offset: 1, Prot: unix.PROT_READ, Flags: unix.MAP_SHARED}}).Mapped; r.Errno != "EINVAL" || r.FD != -1 {
-		t.Errorf("mapping at offset 1: %+v, want EINVAL", r)
+		t.Errorf("mapping at offset 1: got %+v, want EINVAL", r)
 	}
 	if r := s.ask(&wire.Request{Map: &wire.Map{Path: "/nowhere", Length: 4096}}); !strings.Contains(r.Error, "/nowhere") {
-		t.Errorf("mapping what is not there: %q", r.Error)
+		t.Errorf("mapping of a missing file: got %q", r.Error)
 	}
 }
 
@@ -279,21 +279,21 @@ func TestSyscalls(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	fd := s.call("openat", wire.Arg{Int: unix.AT_FDCWD}, wire.Arg{Str: path}, wire.Arg{Int: unix.O_RDWR | unix.O_CREAT}, wire.Arg{Int: 0o600})
 	if fd.Ret != 3 {
-		t.Fatalf("openat: %+v", fd)
+		t.Fatalf("openat: got %+v", fd)
 	}
 	data := []byte("faultline")
 	if r := s.call("pwrite64", wire.Arg{Int: fd.Ret}, wire.Arg{In: data}, wire.Arg{Int: int64(len(data))}, wire.Arg{Int: 100}); r.Ret != int64(len(data)) {
-		t.Errorf("pwrite64: %+v", r)
+		t.Errorf("pwrite64: got %+v", r)
 	}
 	if r := s.call("pread64", wire.Arg{Int: fd.Ret}, wire.Arg{Out: 5000}, wire.Arg{Int: 5000}, wire.Arg{Int: 100}); r.Ret != int64(len(data)) || string(r.Out[0][:r.Ret]) != string(data) {
-		t.Errorf("pread64: %d %s", r.Ret, r.Errno)
+		t.Errorf("pread64: got %d %s", r.Ret, r.Errno)
 	}
 	addr := s.anonymous()
 	if r := s.call("preadv", wire.Arg{Int: fd.Ret}, wire.Arg{Iov: []uint64{addr, 4, addr + 100, 5}}, wire.Arg{Int: 2}, wire.Arg{Int: 100}); r.Ret != 9 {
-		t.Errorf("preadv: %+v", r)
+		t.Errorf("preadv: got %+v", r)
 	}
 	if a := s.access(wire.Load, addr+104, 1, 0); a.Value != 'e' {
-		t.Errorf("preadv brought %#x", a.Value)
+		t.Errorf("load after preadv: got %#x", a.Value)
 	}
 	m := s.short()
 	for _, c := range []struct {
@@ -302,60 +302,60 @@ func TestSyscalls(t *testing.T) {
 		errno string
 	}{
 		{"madvise of an unaligned address", s.call("madvise", wire.Arg{Int: int64(addr + 1)}, wire.Arg{Int: 4096}, wire.Arg{Int: unix.MADV_DONTNEED}), "EINVAL"},
-		{"madvise of nothing", s.call("madvise", wire.Arg{Int: mapBase - 4096}, wire.Arg{Int: 4096}, wire.Arg{Int: unix.MADV_DONTNEED}), "ENOMEM"},
+		{"madvise of an unmapped page", s.call("madvise", wire.Arg{Int: mapBase - 4096}, wire.Arg{Int: 4096}, wire.Arg{Int: unix.MADV_DONTNEED}), "ENOMEM"},
 		{"pread64 of a closed descriptor", s.call("pread64", wire.Arg{Int: 999}, wire.Arg{Out: 1}, wire.Arg{Int: 1}), "EBADF"},
-		{"write from a page that is not there", s.call("write", wire.Arg{Int: fd.Ret}, wire.Arg{Int: int64(m.Addr + 4096)}, wire.Arg{Int: 10}), "EFAULT"},
+		{"write from a page past the end", s.call("write", wire.Arg{Int: fd.Ret}, wire.Arg{Int: int64(m.Addr + 4096)}, wire.Arg{Int: 10}), "EFAULT"},
 	} {
 		if c.call.Ret != -1 || c.call.Errno != c.errno || len(c.call.Signals) != 0 {
-			t.Errorf("%s: %+v, want %s", c.name, c.call, c.errno)
+			t.Errorf("%s: got %+v, want %s", c.name, c.call, c.errno)
 		}
 	}
 	if r := s.ask(&wire.Request{Syscall: &wire.Syscall{Name: "frobnicate"}}); !strings.Contains(r.Error, `"frobnicate"`) {
-		t.Errorf("an unknown system call: %+v", r)
+		t.Errorf("unknown system call: got %+v, want an error with its name", r)
 	}
 	for _, q := range []*wire.Request{{}, {Pmem: &wire.Pmem{}}, {Map: &wire.Map{}, Fork: &wire.Fork{}},
 		{Access: &wire.Access{Kind: "lick"}}, {Access: &wire.Access{Kind: wire.Load, Width: 3}}} {
 		if r := s.ask(q); r.Error == "" {
-			t.Errorf("%+v: %+v, want an error", q, r)
+			t.Errorf("%+v: got %+v, want an error", q, r)
 		}
 	}
 }
 
-// A signal at the return of a system call leaves its result alone.
+// A signal at the return of a system call does not change its result.
 func TestSignalDuringASyscall(t *testing.T) {
 	s := start(t, wire.Handle)
 	pid := int64(s.cmd.Process.Pid)
 	r := s.call("tgkill", wire.Arg{Int: pid}, wire.Arg{Int: pid}, wire.Arg{Int: siginfo.SIGBUS})
 	if r.Ret != 0 || len(r.Signals) != 1 {
-		t.Fatalf("tgkill: %+v", r)
+		t.Fatalf("tgkill: got %+v", r)
 	}
 	if in, _ := siginfo.Decode(r.Signals[0]); in.Signo != siginfo.SIGBUS || in.Code != siginfo.TKill {
-		t.Errorf("%v", in)
+		t.Errorf("got %v", in)
 	}
-	// A process may send itself what only the kernel sends otherwise: all of it
-	// is kept, and nothing is taken for the failure of an access.
+	// A process may send itself codes that otherwise only the kernel sends: all of them
+	// are kept, and none counts as the failure of an access.
 	for _, code := range []byte{siginfo.BusMCEErrAR, siginfo.BusMCEErrAO} {
 		sent := make([]byte, siginfo.Size)
 		sent[0], sent[8], sent[24] = siginfo.SIGBUS, code, 21
 		binary.LittleEndian.PutUint64(sent[16:], mapBase)
 		r := s.call("rt_tgsigqueueinfo", wire.Arg{Int: pid}, wire.Arg{Int: pid}, wire.Arg{Int: siginfo.SIGBUS}, wire.Arg{In: sent})
 		if r.Ret != 0 || len(r.Signals) != 1 || !bytes.Equal(r.Signals[0], sent) {
-			t.Errorf("rt_tgsigqueueinfo: %+v, want %v", r, sent)
+			t.Errorf("rt_tgsigqueueinfo: got %+v, want %v", r, sent)
 		}
 	}
-	// One that comes while the victim is idle is in its next answer.
+	// A signal that arrives while the victim is idle is part of its next answer.
 	if err := unix.Tgkill(int(pid), int(pid), unix.SIGBUS); err != nil {
 		t.Fatal(err)
 	}
 	if r := s.call("gettid"); r.Ret != pid || len(r.Signals) != 1 {
-		t.Errorf("after an idle signal: %+v", r)
+		t.Errorf("after a signal while idle: got %+v", r)
 	}
 	for range 40 {
 		unix.Tgkill(int(pid), int(pid), unix.SIGBUS)
-		time.Sleep(time.Millisecond) // an equal one that is still pending would take it in
+		time.Sleep(time.Millisecond) // an equal signal that is still pending would absorb it
 	}
 	if r := s.call("gettid"); len(r.Signals) != ringSize || len(r.Signals)+r.Lost > 40 || r.Lost == 0 {
-		t.Errorf("after 40 signals: %d and %d lost", len(r.Signals), r.Lost)
+		t.Errorf("after 40 signals: got %d and %d lost", len(r.Signals), r.Lost)
 	}
 }
 
@@ -363,7 +363,7 @@ func TestDispositions(t *testing.T) {
 	for _, c := range []struct {
 		d      wire.Disposition
 		killed bool // by a SIGBUS that the kernel forces
-		posted int  // signals seen of one that merely comes
+		posted int  // expected signals when one is sent by a process
 	}{
 		{wire.Handle, false, 1}, {wire.Default, true, -1}, {wire.Ignore, true, 0}, {wire.Block, true, 0},
 	} {
@@ -373,7 +373,7 @@ func TestDispositions(t *testing.T) {
 			if c.posted >= 0 {
 				pid := int64(s.cmd.Process.Pid)
 				if r := s.call("tgkill", wire.Arg{Int: pid}, wire.Arg{Int: pid}, wire.Arg{Int: siginfo.SIGBUS}); r.Ret != 0 || len(r.Signals) != c.posted {
-					t.Fatalf("tgkill: %+v", r)
+					t.Fatalf("tgkill: got %+v", r)
 				}
 			}
 			if c.d == wire.Block {
@@ -381,7 +381,7 @@ func TestDispositions(t *testing.T) {
 				binary.LittleEndian.PutUint64(set, 1<<(siginfo.SIGBUS-1))
 				r := s.call("rt_sigtimedwait", wire.Arg{In: set}, wire.Arg{Out: siginfo.Size}, wire.Arg{In: make([]byte, 16)}, wire.Arg{Int: 8})
 				if in, err := siginfo.Decode(r.Out[0]); r.Ret != siginfo.SIGBUS || err != nil || in.Code != siginfo.TKill {
-					t.Errorf("rt_sigtimedwait: %d %s, %v %v", r.Ret, r.Errno, in, err)
+					t.Errorf("rt_sigtimedwait: got %d %s, %v %v", r.Ret, r.Errno, in, err)
 				}
 			}
 			s.send(&wire.Request{Access: &wire.Access{Kind: wire.Load, Addr: m.Addr + 4096, Width: 1}})
@@ -391,7 +391,7 @@ func TestDispositions(t *testing.T) {
 			}
 			s.cmd.Wait()
 			if ws := s.cmd.ProcessState.Sys().(syscall.WaitStatus); !ws.Signaled() || ws.Signal() != syscall.SIGBUS {
-				t.Errorf("ended with %v, want SIGBUS", s.cmd.ProcessState)
+				t.Errorf("got %v, want killed by SIGBUS", s.cmd.ProcessState)
 			}
 		})
 	}

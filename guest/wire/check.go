@@ -5,13 +5,13 @@ import (
 	"fmt"
 )
 
-// ErrAnswer is wrapped by the error of a reply that does not answer its request.
-var ErrAnswer = errors.New("no answer to what was asked")
+// ErrAnswer is wrapped by the error of a reply that does not match its request.
+var ErrAnswer = errors.New("reply does not match the request")
 
-// Check holds a reply against its request: a guest whose kernel is broken may say
-// anything. A reply that passes has an Error, or the answer to the operation and
-// none other, or, from a victim, word of its death. Of memory there is as much as
-// was asked for, and at most so much of a file.
+// Check checks a reply against its request: a guest with a broken kernel may send
+// anything. A reply that passes has an Error, or the answer to the operation and no
+// other, or, from a victim, its death. Memory has exactly the requested size, and a
+// file at most the requested length.
 func (r *Reply) Check(q *Request) error {
 	if r.Error != "" {
 		return nil
@@ -23,7 +23,7 @@ func (r *Reply) Check(q *Request) error {
 	wrong := func(format string, args ...any) error {
 		return fmt.Errorf("%s: %w: %s", op, ErrAnswer, fmt.Sprintf(format, args...))
 	}
-	// A list may be empty, and then is not there.
+	// A list may be empty, and is then nil.
 	answered := q.Pmem != nil
 	for _, a := range [...]struct {
 		name        string
@@ -44,7 +44,7 @@ func (r *Reply) Check(q *Request) error {
 	} {
 		switch {
 		case a.set && !a.wanted:
-			return wrong("%s is the answer to something else", a.name)
+			return wrong("%s answers another operation", a.name)
 		case a.set && a.name != "devices" && answered:
 			return wrong("%s is a second answer", a.name)
 		}
@@ -52,9 +52,9 @@ func (r *Reply) Check(q *Request) error {
 	}
 	switch {
 	case !answered:
-		return wrong("it is empty")
+		return wrong("no answer")
 	case q.ReadFile != nil && q.ReadFile.Length > 0 && len(r.File.Data) > q.ReadFile.Length:
-		return wrong("%d bytes of a file, of which %d were asked for", len(r.File.Data), q.ReadFile.Length)
+		return wrong("%d bytes of a file, at most %d requested", len(r.File.Data), q.ReadFile.Length)
 	case r.Called != nil:
 		return r.Called.check(q.Syscall, wrong)
 	}
@@ -68,15 +68,15 @@ func (c *SyscallReply) check(q *Syscall, wrong func(string, ...any) error) error
 			continue
 		}
 		if len(out) == 0 {
-			return wrong("the memory of argument %d lacks", i)
+			return wrong("no memory for argument %d", i)
 		}
 		if len(out[0]) != a.Out {
-			return wrong("%d bytes of memory for argument %d, which are %d", len(out[0]), i, a.Out)
+			return wrong("%d bytes of memory for argument %d, want %d", len(out[0]), i, a.Out)
 		}
 		out = out[1:]
 	}
 	if len(out) > 0 {
-		return wrong("memory that no argument is")
+		return wrong("memory for no argument")
 	}
 	return nil
 }

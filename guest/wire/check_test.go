@@ -6,13 +6,13 @@ import (
 	"testing"
 )
 
-// pair is a request, and what answers it.
+// pair is a request and its answer.
 type pair struct {
 	q Request
 	r Reply
 }
 
-// asked is one of each operation.
+// asked returns one pair for each operation.
 func asked() map[string]pair {
 	return map[string]pair{
 		"hello":      {Request{Hello: &Hello{}}, Reply{Welcome: &HelloReply{}}},
@@ -31,8 +31,8 @@ func asked() map[string]pair {
 	}
 }
 
-// Each operation is answered by its own answer, or by an error, and by no other.
-func TestCheckKnowsEveryAnswer(t *testing.T) {
+// Each operation is answered by its own answer or an error, and by no other answer.
+func TestCheckEveryOperation(t *testing.T) {
 	operations := 0
 	for i := range reflect.TypeFor[Request]().NumField() {
 		if reflect.TypeFor[Request]().Field(i).Type.Kind() == reflect.Pointer {
@@ -41,21 +41,21 @@ func TestCheckKnowsEveryAnswer(t *testing.T) {
 	}
 	all := asked()
 	if len(all) != operations {
-		t.Errorf("%d operations of %d are tried", len(all), operations)
+		t.Errorf("got %d operations, want %d", len(all), operations)
 	}
 	for op, a := range all {
 		if err := a.r.Check(&a.q); err != nil {
 			t.Errorf("%s: %v", op, err)
 		}
 		if err := (&Reply{Error: "no"}).Check(&a.q); err != nil {
-			t.Errorf("%s, an error: %v", op, err)
+			t.Errorf("%s, with an error: %v", op, err)
 		}
-		if err := (&Reply{}).Check(&a.q); (err == nil) != (op == "pmem") { // no device is an answer
-			t.Errorf("%s, nothing: %v", op, err)
+		if err := (&Reply{}).Check(&a.q); (err == nil) != (op == "pmem") { // no devices is a valid answer
+			t.Errorf("%s, empty reply: %v", op, err)
 		}
 		died := op == "wait" || a.q.To != Agent
 		if err := (&Reply{Died: &Status{}}).Check(&a.q); (err == nil) != died {
-			t.Errorf("%s, a death: %v", op, err)
+			t.Errorf("%s, with a death: %v", op, err)
 		}
 		for other, b := range all {
 			if reflect.DeepEqual(set(&a.r), set(&b.r)) {
@@ -72,13 +72,13 @@ func TestCheckKnowsEveryAnswer(t *testing.T) {
 				}
 			}
 			if err := both.Check(&a.q); !errors.Is(err, ErrAnswer) {
-				t.Errorf("%s, answered as %s too: %v", op, other, err)
+				t.Errorf("%s, answered also as %s: %v", op, other, err)
 			}
 		}
 	}
 }
 
-// set are the names of what a reply has.
+// set returns the names of the fields that a reply has set.
 func set(r *Reply) (names []string) {
 	v := reflect.ValueOf(*r)
 	for i := range v.NumField() {
@@ -100,28 +100,28 @@ func TestCheckBounds(t *testing.T) {
 		err  error
 		good bool
 	}{
-		"a whole file":                {read(0, "all of it"), true},
-		"less than asked for":         {read(8, "abc"), true},
-		"more than asked for":         {read(2, "abc"), false},
-		"a call without memory":       {call([]Arg{{Int: 1}, {Str: "a"}}), true},
-		"memory":                      {call([]Arg{{Out: 2}}, []byte{1, 2}), true},
-		"memory that is too short":    {call([]Arg{{Out: 8}}, []byte{1, 2}), false},
-		"memory that is too long":     {call([]Arg{{Out: 1}}, []byte{1, 2}), false},
-		"no memory":                   {call([]Arg{{Out: 1}}), false},
-		"memory nobody asked for":     {call(nil, []byte{1}), false},
-		"memory of the second lacks":  {call([]Arg{{Out: 1}, {Out: 1}}, []byte{1}), false},
-		"a request for two things":    {(&Reply{File: &File{}}).Check(&Request{ReadFile: &ReadFile{}, WriteFile: &WriteFile{}}), false},
-		"an answer and a death":       {(&Reply{Died: &Status{}, Mapped: &MapReply{}}).Check(&Request{To: 1, Map: &Map{}}), false},
-		"a list that may not be here": {(&Reply{File: &File{}, Devices: []Device{{}}}).Check(&Request{ReadFile: &ReadFile{}}), false},
+		"a whole file":             {read(0, "all of it"), true},
+		"less than requested":      {read(8, "abc"), true},
+		"more than requested":      {read(2, "abc"), false},
+		"a call without memory":    {call([]Arg{{Int: 1}, {Str: "a"}}), true},
+		"memory":                   {call([]Arg{{Out: 2}}, []byte{1, 2}), true},
+		"memory that is too short": {call([]Arg{{Out: 8}}, []byte{1, 2}), false},
+		"memory that is too long":  {call([]Arg{{Out: 1}}, []byte{1, 2}), false},
+		"no memory":                {call([]Arg{{Out: 1}}), false},
+		"memory for no argument":   {call(nil, []byte{1}), false},
+		"no memory for the second": {call([]Arg{{Out: 1}, {Out: 1}}, []byte{1}), false},
+		"a request for two things": {(&Reply{File: &File{}}).Check(&Request{ReadFile: &ReadFile{}, WriteFile: &WriteFile{}}), false},
+		"an answer and a death":    {(&Reply{Died: &Status{}, Mapped: &MapReply{}}).Check(&Request{To: 1, Map: &Map{}}), false},
+		"an unrequested list":      {(&Reply{File: &File{}, Devices: []Device{{}}}).Check(&Request{ReadFile: &ReadFile{}}), false},
 	} {
 		if (c.err == nil) != c.good {
-			t.Errorf("%s: %v", name, c.err)
+			t.Errorf("%s: got %v", name, c.err)
 		}
 	}
 }
 
-// FuzzCheck: of whatever line a guest says, a reply that passes has what who asked
-// reaches into.
+// FuzzCheck checks that, for any line from a guest, a reply that passes has all that
+// the host uses.
 func FuzzCheck(f *testing.F) {
 	for _, line := range []string{
 		`{"id":1}`, `{"id":1,"error":"no"}`, `{"id":1,"welcome":{"release":"6.1"}}`, `{"id":1,"spawned":{"victim":1,"pid":2}}`,
@@ -143,12 +143,12 @@ func FuzzCheck(f *testing.F) {
 			want, got := reflect.ValueOf(a.r), reflect.ValueOf(r)
 			for i := range want.NumField() {
 				if f := want.Field(i); f.Kind() == reflect.Pointer && f.IsNil() != got.Field(i).IsNil() {
-					t.Fatalf("%s: %q passes", op, line)
+					t.Fatalf("%s: %q passes with the wrong answer", op, line)
 				}
 			}
 			switch {
 			case a.q.ReadFile != nil && len(r.File.Data) > a.q.ReadFile.Length, a.q.Syscall != nil && (len(r.Called.Out[0]) != 2 || len(r.Called.Out[1]) != 1):
-				t.Fatalf("%s: %q passes", op, line)
+				t.Fatalf("%s: %q passes with the wrong size", op, line)
 			}
 		}
 	})

@@ -7,15 +7,15 @@ import (
 	"io"
 )
 
-// MaxLine bounds a message on the wire: MaxData bytes in hexadecimal, and room for
+// MaxLine bounds a message on the wire: MaxData bytes in hexadecimal, plus room for
 // the rest of the message.
 const MaxLine = 2*MaxData + 1<<18
 
-// ErrTooLong is a line longer than MaxLine.
+// ErrTooLong is the error for a line longer than MaxLine.
 var ErrTooLong = fmt.Errorf("message is longer than %d bytes", MaxLine)
 
-// Encode makes m the line that goes on the wire, with its newline. Encode and
-// Decode are the only places that know how a message is written.
+// Encode encodes m as a line, with its newline. Only Encode and Decode know the encoding
+// of a message.
 func Encode[M Request | Reply](m *M) ([]byte, error) {
 	w := words{line: make([]byte, 0, 256)}
 	switch m := any(m).(type) {
@@ -31,8 +31,8 @@ func Encode[M Request | Reply](m *M) ([]byte, error) {
 	return w.line, nil
 }
 
-// Decode reads one line, with or without its newline, into a zero m. Anything that
-// this build would not have written is an error: both ends come from one build.
+// Decode decodes one line, with or without its newline, into a zero m. Anything that
+// this build would not write is an error: both ends come from one build.
 func Decode[M Request | Reply](line []byte, m *M) error {
 	if n := len(line); n > 0 && line[n-1] == '\n' {
 		line = line[:n-1]
@@ -50,8 +50,8 @@ func Decode[M Request | Reply](line []byte, m *M) error {
 	return nil
 }
 
-// Op names the operation of a request, as it does on the wire. None, or more
-// than one, is an error.
+// Op returns the name of the request's operation on the wire. It is an error if there is
+// none or more than one.
 func (r *Request) Op() (string, error) {
 	name, n := "", 0
 	for _, op := range [...]struct {
@@ -74,17 +74,17 @@ func (r *Request) Op() (string, error) {
 	return name, nil
 }
 
-// Reader cuts what it reads into lines of at most MaxLine bytes.
+// Reader splits its input into lines of at most MaxLine bytes.
 type Reader struct{ r *bufio.Reader }
 
-// NewReader reads lines from r.
+// NewReader returns a Reader that reads from r.
 func NewReader(r io.Reader) *Reader { return &Reader{bufio.NewReaderSize(r, 64<<10)} }
 
-// More says that bytes were read which no Line has returned yet.
+// More reports whether bytes were read that Line has not returned yet.
 func (r *Reader) More() bool { return r.r.Buffered() > 0 }
 
-// Line is the next line, newline included; its bytes are the caller's. At the
-// end, io.EOF comes alone; in the middle of a line, io.ErrUnexpectedEOF.
+// Line returns the next line, including its newline; the caller owns its bytes. The error
+// is io.EOF at the end, and io.ErrUnexpectedEOF in the middle of a line.
 func (r *Reader) Line() ([]byte, error) {
 	var line []byte
 	for {

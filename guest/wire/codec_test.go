@@ -20,21 +20,21 @@ func TestEncodeAndDecode(t *testing.T) {
 			t.Fatal(err)
 		}
 		if bytes.Count(b, []byte{'\n'}) != 1 || b[len(b)-1] != '\n' {
-			t.Errorf("%q is not one line", b)
+			t.Errorf("got %q, want one line", b)
 		}
 		var back Request
 		if err := Decode(b, &back); err != nil {
 			t.Fatal(err)
 		}
 		if !reflect.DeepEqual(q, back) {
-			t.Errorf("%+v came back as %+v", q, back)
+			t.Errorf("encoded %+v, decoded %+v", q, back)
 		}
 	}
 }
 
-func TestEncodeRefusesWhatTheOtherEndWould(t *testing.T) {
+func TestEncodeRefusesWhatDecodeWould(t *testing.T) {
 	if _, err := Encode(&Request{WriteFile: &WriteFile{Data: make([]byte, MaxData)}}); err != nil {
-		t.Errorf("MaxData bytes do not fit: %v", err)
+		t.Errorf("encode MaxData bytes: %v", err)
 	}
 	if _, err := Encode(&Request{WriteFile: &WriteFile{Data: make([]byte, 2*MaxData)}}); !errors.Is(err, ErrTooLong) {
 		t.Errorf("got %v, want ErrTooLong", err)
@@ -48,7 +48,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"half a message":     "1 0 read_file /proc/x 0",
 		"an unknown part":    "1 0 colour red",
 		"a number too long":  "1 0 kernel_log 99999999999999999999",
-		"another's number":   "1 0 kernel_log 007",
+		"leading zeros":      "1 0 kernel_log 007",
 		"a wrong flag":       "1 2 access load 0 1 0 2",
 		"a part twice":       "1 0 kernel_log 1 kernel_log 2",
 		"too much":           "1 0 kernel_log 1 2",
@@ -58,13 +58,13 @@ func TestDecodeRefuses(t *testing.T) {
 		"bytes of no length": "1 0 write_file a  0",
 	} {
 		if err := Decode([]byte(line), new(Request)); err == nil {
-			t.Errorf("%s: no error", name)
+			t.Errorf("%s: got no error", name)
 		}
 	}
 }
 
-// Every field of every message comes back: filled by reflection, so that one that
-// its words method forgot shows.
+// Every field of every message survives encoding and decoding. Fields are filled by
+// reflection, so that a field missing from its words method is found.
 func TestEveryField(t *testing.T) {
 	for _, m := range []any{new(Request), new(Reply)} {
 		whole := reflect.ValueOf(m).Elem()
@@ -90,13 +90,13 @@ func TestEveryField(t *testing.T) {
 				back = *got
 			}
 			if err != nil || !reflect.DeepEqual(back, v.Interface()) {
-				t.Errorf("%s: %q, %v:\n%+v came back as\n%+v", whole.Type().Field(i).Name, line, err, v.Interface(), back)
+				t.Errorf("%s: %q, %v:\nencoded %+v\ndecoded %+v", whole.Type().Field(i).Name, line, err, v.Interface(), back)
 			}
 		}
 	}
 }
 
-// fill puts values into all there is, each another.
+// fill sets every field to a different value.
 func fill(t *testing.T, v reflect.Value, n *int) {
 	*n++
 	switch v.Kind() {
@@ -124,11 +124,11 @@ func fill(t *testing.T, v reflect.Value, n *int) {
 	case reflect.Bool:
 		v.SetBool(true)
 	default:
-		t.Fatalf("a field of kind %v", v.Kind())
+		t.Fatalf("unexpected kind of field: %v", v.Kind())
 	}
 }
 
-// A new operation must be known to Op.
+// Op must return every operation's name.
 func TestOpKnowsEveryOperation(t *testing.T) {
 	typ := reflect.TypeFor[Request]()
 	seen := map[string]bool{}
@@ -141,13 +141,13 @@ func TestOpKnowsEveryOperation(t *testing.T) {
 		reflect.ValueOf(&q).Elem().Field(i).Set(reflect.New(f.Type.Elem()))
 		op, err := q.Op()
 		if tag, _, _ := strings.Cut(f.Tag.Get("json"), ","); err != nil || op != tag || seen[op] {
-			t.Errorf("%s: op %q, error %v, want %q", f.Name, op, err, tag)
+			t.Errorf("%s: got operation %q, %v; want %q", f.Name, op, err, tag)
 		}
 		seen[op] = true
 	}
 	for _, q := range []Request{{}, {Pmem: &Pmem{}, Fork: &Fork{}}} {
 		if op, err := q.Op(); err == nil {
-			t.Errorf("%+v has operation %q", q, op)
+			t.Errorf("%+v: got operation %q, want an error", q, op)
 		}
 	}
 }
@@ -157,30 +157,30 @@ func TestReader(t *testing.T) {
 	r := NewReader(strings.NewReader("a\n" + long + "half"))
 	for _, want := range []string{"a\n", long} {
 		if line, err := r.Line(); err != nil || string(line) != want {
-			t.Fatalf("%.20q, %v; want %.20q", line, err, want)
+			t.Fatalf("got %.20q, %v; want %.20q", line, err, want)
 		}
 	}
 	if line, err := r.Line(); !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("half a line: %q, %v", line, err)
+		t.Errorf("half a line: got %q, %v", line, err)
 	}
 	if _, err := NewReader(strings.NewReader("")).Line(); !errors.Is(err, io.EOF) {
-		t.Errorf("at the end: %v", err)
+		t.Errorf("at the end: got %v", err)
 	}
 	if _, err := NewReader(strings.NewReader(strings.Repeat("x", MaxLine+2))).Line(); !errors.Is(err, ErrTooLong) {
-		t.Errorf("a line too long: %v", err)
+		t.Errorf("line too long: got %v", err)
 	}
 }
 
 func TestFillIsNeverZero(t *testing.T) {
 	for page := range int64(1000) {
 		if Fill(page) == 0 {
-			t.Errorf("page %d", page)
+			t.Errorf("page %d: got 0", page)
 		}
 	}
 }
 
-// FuzzDecode holds every request that can be read against being written and
-// read again.
+// FuzzDecode checks that every request that can be decoded is the same after encoding and
+// decoding it again.
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte("1 0 hello 1 0001 0"))
 	f.Add([]byte("2 1 syscall pread64 3 3 - - 0 0 0 - - 10 0 0 %2d - 0 2 1 2\n"))
@@ -197,11 +197,11 @@ func FuzzDecode(f *testing.F) {
 		}
 		var back Request
 		if err := Decode(b, &back); err != nil {
-			t.Fatalf("%q was read, and written as %q: %v", line, b, err)
+			t.Fatalf("decoded %q, encoded %q: %v", line, b, err)
 		}
 		again, err := Encode(&back)
 		if err != nil || !bytes.Equal(b, again) {
-			t.Fatalf("%q, written again %q, %v", b, again, err)
+			t.Fatalf("encoded %q, then %q: %v", b, again, err)
 		}
 	})
 }

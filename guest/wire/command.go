@@ -5,13 +5,13 @@ import (
 	"unicode"
 )
 
-// Command is what an SSH exec request asks of PID 1. There is no shell in a
-// guest, so that arguments arrive as they were given: on the wire they are
-// separated by NUL bytes, behind a verb.
+// Command is the content of an SSH exec request to PID 1. A guest has no shell, so
+// arguments arrive unchanged: on the wire they are separated by NUL bytes, after
+// a verb.
 type Command struct {
-	// Put is the path of a file to write from the session's input, executable.
+	// Put is the path of an executable file to write from the session's input.
 	Put string
-	// Start runs Argv on its own, beyond the end of the session.
+	// Start runs Argv independently of the session, which it may outlive.
 	Start bool
 	Argv  []string
 }
@@ -22,7 +22,7 @@ const (
 	verbRun   = "faultline-run"
 )
 
-// String is the command as it goes into the exec request.
+// String returns the command as sent in the exec request.
 func (c Command) String() string {
 	switch {
 	case c.Put != "":
@@ -33,9 +33,9 @@ func (c Command) String() string {
 	return verbRun + "\x00" + strings.Join(c.Argv, "\x00")
 }
 
-// ParseCommand reads an exec request. One that String did not make (typed into
+// ParseCommand parses an exec request. A command that String did not produce (typed into
 // an ordinary ssh client) is split at white space, and at NUL bytes, which no
-// argument can hold.
+// argument can contain.
 func ParseCommand(s string) Command {
 	verb, rest, found := strings.Cut(s, "\x00")
 	if found && rest != "" {

@@ -16,7 +16,7 @@ func TestCommand(t *testing.T) {
 		{Argv: []string{"faultline-put"}},
 	} {
 		if back := ParseCommand(c.String()); !reflect.DeepEqual(back, c) {
-			t.Errorf("%+v came back as %+v", c, back)
+			t.Errorf("encoded %+v, parsed %+v", c, back)
 		}
 	}
 	for typed, want := range map[string]Command{
@@ -27,13 +27,13 @@ func TestCommand(t *testing.T) {
 		"faultline-put /etc/x": {Argv: []string{"faultline-put", "/etc/x"}},
 	} {
 		if got := ParseCommand(typed); !reflect.DeepEqual(got, want) {
-			t.Errorf("%q is %+v, not %+v", typed, got, want)
+			t.Errorf("%q: got %+v, want %+v", typed, got, want)
 		}
 	}
 }
 
-// FuzzParseCommand: whatever a client sends, there is something to run or a
-// path to write, and what was parsed comes back from its own text.
+// FuzzParseCommand checks that any input gives a program to run or a path to write,
+// and that the result survives encoding and parsing.
 func FuzzParseCommand(f *testing.F) {
 	for _, s := range []string{"", "uname -r", "faultline-run\x00a\x00\x00b", "faultline-put\x00/x", "faultline-start\x00/run/agent\x00serve", "faultline-run\x00", "faultline-put\x00", "\x00", "x\x00y"} {
 		f.Add(s)
@@ -41,21 +41,21 @@ func FuzzParseCommand(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		c := ParseCommand(s)
 		if c.Put == "" && len(c.Argv) == 0 || c.Put != "" && (c.Start || c.Argv != nil) {
-			t.Fatalf("%q is %+v", s, c)
+			t.Fatalf("%q: got %+v", s, c)
 		}
 		if strings.Contains(c.Put, "\x00") {
-			t.Fatalf("%q writes to a path with a NUL: %+v", s, c)
+			t.Fatalf("%q: path has a NUL: %+v", s, c)
 		}
 		for _, a := range c.Argv {
 			if strings.Contains(a, "\x00") {
-				t.Fatalf("%q has an argument with a NUL: %+v", s, c)
+				t.Fatalf("%q: argument has a NUL: %+v", s, c)
 			}
 		}
 		if len(c.Argv) == 1 && c.Argv[0] == "" {
 			return // no program has this name
 		}
 		if back := ParseCommand(c.String()); !reflect.DeepEqual(back, c) {
-			t.Fatalf("%q is %+v, and its text %+v", s, c, back)
+			t.Fatalf("%q: parsed %+v, encoded and parsed again %+v", s, c, back)
 		}
 	})
 }

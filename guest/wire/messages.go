@@ -1,6 +1,6 @@
 package wire
 
-// words of a request: its number, whom it goes to, and its operations by name.
+// words encodes or decodes a request: its number, its addressee, and its operations by name.
 func (q *Request) words(w *words) {
 	num(w, &q.ID)
 	num(w, &q.To)
@@ -53,7 +53,7 @@ func (q *Request) words(w *words) {
 	}
 }
 
-// words of a reply: the request's number, what went wrong, and its parts by name.
+// words encodes or decodes a reply: the request's number, the error, and its parts by name.
 func (r *Reply) words(w *words) {
 	num(w, &r.ID)
 	text(w, &r.Error)
@@ -109,7 +109,7 @@ func (r *Reply) words(w *words) {
 	}
 }
 
-// devices are a part that is a list.
+// devices is a part of a message that is a list.
 type devices []Device
 
 func (d *devices) words(w *words) { list(w, (*[]Device)(d), func(w *words, v *Device) { v.words(w) }) }

@@ -1,14 +1,14 @@
-// Package wire is what the host and the agent in a guest say to each other: a
-// line each way on a serial port of the guest. The messages are
-// primitives (map, load, system call, read a file); the guest knows no
-// scenarios. It is shared by both sides and imports nothing of Faultline's.
+// Package wire defines the protocol between the host and the agent in a guest: one
+// line each way on a serial port of the guest. The messages are primitives (map,
+// load, system call, read a file); the guest knows nothing of scenarios. Both sides
+// share the package, and it imports no other package of Faultline.
 package wire
 
-// Agent is the address of the agent itself; every other value is a victim's
-// number, as Spawned gave it.
+// Agent is the address of the agent itself; every other value is the number of a
+// victim, as returned in Spawned.
 const Agent = 0
 
-// Request asks the agent, or through it a victim, for one operation. Exactly
+// Request requests one operation of the agent, or through it of a victim. Exactly
 // one of the pointers is set.
 type Request struct {
 	ID uint64 `json:"id"`
@@ -34,15 +34,15 @@ type Request struct {
 	Syscall *Syscall `json:"syscall,omitempty"`
 }
 
-// Reply answers the Request of the same ID. Replies of different victims may
-// overtake each other; those of one come in order.
+// Reply answers the Request of the same ID. Replies of different victims may arrive in
+// any order; those of one victim arrive in order.
 type Reply struct {
 	ID uint64 `json:"id"`
-	// Error says that the operation itself could not be carried out: trouble
-	// with the rig, never a behaviour. An errno that a scenario is after comes
-	// in the operation's own result.
+	// Error means that the operation itself could not be carried out: an
+	// infrastructure failure, never a behaviour of the kernel. An errno that a
+	// scenario is about is part of the operation's own result.
 	Error string `json:"error,omitempty"`
-	// Died is set when the victim ended while it was busy with the request.
+	// Died is set if the victim ended while it processed the request.
 	Died *Status `json:"died,omitempty"`
 
 	Welcome  *HelloReply   `json:"welcome,omitempty"`
@@ -58,14 +58,14 @@ type Reply struct {
 	Mapper   *Mapper       `json:"mapper,omitempty"`
 }
 
-// Hello opens a conversation: the first request after boot, or after a clone
-// was started. It sets what must not be a copy of the template's.
+// Hello is the first request after boot, or after a clone was started. It sets what a
+// clone must not inherit from its template.
 type Hello struct {
-	UnixNano int64  `json:"unix_nano"`       // the host's clock; 0 leaves the guest's alone
+	UnixNano int64  `json:"unix_nano"`       // the host's clock; 0 leaves the guest's unchanged
 	Entropy  []byte `json:"entropy"`         // fresh random bytes for the kernel's pool
-	Spare    int    `json:"spare,omitempty"` // victims to start ahead, before a freeze
-	// Hold are files to keep open from now on: ReadFile and WriteFile of them look
-	// for nothing.
+	Spare    int    `json:"spare,omitempty"` // victims to start in advance, before a freeze
+	// Hold lists files to keep open from now on: ReadFile and WriteFile then need no
+	// path lookup.
 	Hold []string `json:"hold,omitempty"`
 }
 
@@ -75,15 +75,15 @@ type HelloReply struct {
 	Machine string  `json:"machine"`  // uname -m
 	Uptime  float64 `json:"uptime"`   // seconds since the kernel started
 	KmsgSeq uint64  `json:"kmsg_seq"` // the kernel log's end, for KernelLog.Since
-	Taint   uint64  `json:"taint"`    // /proc/sys/kernel/tainted; 0 where the kernel has no such file
+	Taint   uint64  `json:"taint"`    // /proc/sys/kernel/tainted; 0 if the kernel has no such file
 }
 
-// Disposition is what a victim does about SIGBUS.
+// Disposition is a victim's disposition for SIGBUS.
 type Disposition string
 
 const (
-	Handle  Disposition = "handle"  // a raw handler copies the payload and resumes behind the access
-	Once    Disposition = "once"    // Handle, for one signal (SA_RESETHAND), and then Default
+	Handle  Disposition = "handle"  // a raw handler copies the payload and resumes after the access
+	Once    Disposition = "once"    // Handle for one signal (SA_RESETHAND), then Default
 	Default Disposition = "default" // SIG_DFL: the signal ends the process
 	Ignore  Disposition = "ignore"  // SIG_IGN
 	Block   Disposition = "block"   // handled, but blocked in the signal mask
@@ -97,15 +97,15 @@ type Spawn struct {
 // Spawned answers Spawn and Fork.
 type Spawned struct {
 	Victim int `json:"victim"`
-	PID    int `json:"pid"` // of a thread its own number (gettid(2))
+	PID    int `json:"pid"` // for a thread, its thread id (gettid(2))
 }
 
-// Wait waits until a victim has ended. With Kill it is sent SIGKILL first.
+// Wait waits for the end of a victim. With Kill, the victim is first sent SIGKILL.
 type Wait struct {
 	Victim int  `json:"victim"`
 	Kill   bool `json:"kill,omitempty"`
-	// Limit is how many milliseconds to wait at most; 0 is for ever. A victim
-	// that still runs then is an Error.
+	// Limit is the maximum time to wait in milliseconds; 0 means forever. If the
+	// victim still runs after it, the reply is an Error.
 	Limit int `json:"limit,omitempty"`
 }
 
@@ -114,7 +114,7 @@ type Status struct {
 	Code   int  `json:"code"`             // exit status, -1 when a signal ended it
 	Signal int  `json:"signal,omitempty"` // the signal that did
 	Core   bool `json:"core,omitempty"`   // a core was dumped
-	// Output is what it wrote to stderr, a Go runtime's last words for example.
+	// Output is the end of its stderr, for example a Go runtime's panic.
 	Output string `json:"output,omitempty"`
 }
 
@@ -142,7 +142,7 @@ type WriteFile struct {
 	Create bool   `json:"create,omitempty"` // make or truncate it, mode 0644
 }
 
-// Layout is what lies behind a file's pages.
+// Layout is the allocation state of a file's pages.
 type Layout string
 
 const (
@@ -151,19 +151,19 @@ const (
 	Hole      Layout = "hole"      // the size is set, no block allocated
 )
 
-// Fill is the byte that page n of a Written file is full of; never 0, so that
-// a page of zeros can't be taken for it.
+// Fill returns the byte that fills page n of a Written file. It is never 0, so that
+// the page differs from a page of zeros.
 func Fill(page int64) byte { return byte(0x11 + page%0xe0) }
 
-// MakeFile makes a file, syncs it, and looks where its blocks are.
+// MakeFile makes a file, syncs it, and returns the location of its blocks.
 type MakeFile struct {
 	Path   string `json:"path"`
 	Size   int64  `json:"size"` // bytes, a multiple of the page size
 	Layout Layout `json:"layout"`
-	// Align asks for a first block at a physical offset (plus Base) that is a
-	// multiple of it, in bytes: 2 MiB for a file that huge pages can map.
+	// Align requests a first block at a physical offset (plus Base) that is a
+	// multiple of Align, in bytes: 2 MiB for a file that huge pages can map.
 	Align int64 `json:"align,omitempty"`
-	// Base is added to a physical offset before it is held against Align.
+	// Base is added to a physical offset before its alignment is checked.
 	Base int64 `json:"base,omitempty"`
 }
 
@@ -183,13 +183,13 @@ type Extent struct {
 // Pmem lists the guest's persistent memory block devices.
 type Pmem struct{}
 
-// Device is one of them.
+// Device is a persistent memory block device.
 type Device struct {
 	Name     string `json:"name"`               // "pmem0"
 	Provider string `json:"provider"`           // "nfit", "e820" or "virtio"
 	Resource uint64 `json:"resource,omitempty"` // guest physical address of the namespace's first byte
-	// DataOffset is how far behind Resource the block device's first byte lies:
-	// the room that an nd_pfn info block and its struct pages take.
+	// DataOffset is the offset of the block device's first byte from Resource: the
+	// size of an nd_pfn info block and its struct pages.
 	DataOffset int64 `json:"data_offset,omitempty"`
 	Bytes      int64 `json:"bytes"` // size of the block device
 	Fsdax      bool  `json:"fsdax"` // has an nd_pfn info block
@@ -198,15 +198,15 @@ type Device struct {
 // DM makes, reloads or removes a device-mapper device (dm_ioctl.h).
 type DM struct {
 	Name string `json:"name"`
-	// Table is the new table; none removes the device.
+	// Table is the new table; an empty one removes the device.
 	Table []Target `json:"table,omitempty"`
 }
 
 // Mapper answers DM.
 type Mapper struct {
 	Node string `json:"node,omitempty"` // "/dev/dm-0"; empty when the device was removed
-	// Errno is what a target refused its table with (DM_TABLE_LOAD). A device
-	// that DM had just made for the table is gone again then.
+	// Errno is the error of a target that refused its table (DM_TABLE_LOAD). A device
+	// that DM had just created for the table has then been removed.
 	Errno string `json:"errno,omitempty"`
 }
 
@@ -218,14 +218,14 @@ type Target struct {
 	Params string `json:"params,omitempty"`
 }
 
-// KernelLog reads the kernel log after a mark.
+// KernelLog reads the kernel log from a sequence number on.
 type KernelLog struct {
 	Since uint64 `json:"since"` // sequence number (Documentation/ABI/testing/dev-kmsg)
 }
 
 // Log answers KernelLog.
 type Log struct {
-	// Lines are "[   12.345678] text", and "<12>[   12.345678] text" where a program wrote it.
+	// Lines are "[   12.345678] text", or "<12>[   12.345678] text" if written by user space.
 	Lines []string `json:"lines,omitempty"`
 	Next  uint64   `json:"next"` // the sequence number for the next KernelLog
 }
@@ -239,8 +239,8 @@ type Map struct {
 	Flags  int    `json:"flags"`
 }
 
-// MapReply answers Map. Addresses are chosen by the victim, one after the other
-// and aligned to 1 GiB, so that they are the same in every run.
+// MapReply answers Map. The victim chooses addresses in ascending order, aligned to
+// 1 GiB, so that they are the same in every run.
 type MapReply struct {
 	Addr  uint64 `json:"addr"`
 	FD    int    `json:"fd"` // the file's descriptor in the victim, -1 for anonymous memory
@@ -262,26 +262,26 @@ type Access struct {
 	Addr  uint64 `json:"addr"`
 	Width int    `json:"width"` // bytes: 1, 2, 4 or 8
 	Value uint64 `json:"value,omitempty"`
-	// Spin repeats the access until a signal comes. Who asks bounds it.
+	// Spin repeats the access until a signal arrives. The requester sets the time limit.
 	Spin bool `json:"spin,omitempty"`
 }
 
-// Accessed answers Access. Signals are those since the victim's last answer,
-// so one that came while the victim was idle is in the next.
+// Accessed answers Access. Signals are those since the victim's last answer, including
+// any that arrived while the victim was idle.
 type Accessed struct {
 	Value   uint64   `json:"value"`
 	Signals [][]byte `json:"signals,omitempty"` // raw siginfo_t, 128 bytes each, in order
-	Lost    int      `json:"lost,omitempty"`    // signals behind these for which there was no room
-	// Done says whether the instruction was carried out.
+	Lost    int      `json:"lost,omitempty"`    // later signals that did not fit
+	// Done reports whether the instruction was carried out.
 	Done bool `json:"done"`
 }
 
-// Fork forks the victim; the child is a victim too, with a copy of its memory,
-// that can only Access, and be waited for.
+// Fork forks the victim. The child is a victim too, with a copy of its memory, but it
+// supports only Access and Wait.
 type Fork struct {
 	Victim int `json:"victim,omitempty"` // the agent fills in the child's number
-	// Thread starts a thread instead, of which a victim has one: it shares the memory,
-	// takes signals of its own, can make a Syscall too, and ends with the victim.
+	// Thread starts a thread instead. A victim can have one: it shares the memory,
+	// receives signals of its own, supports Syscall too, and ends with the victim.
 	Thread bool `json:"thread,omitempty"`
 }
 
@@ -291,15 +291,15 @@ type Syscall struct {
 	Args []Arg  `json:"args"`
 }
 
-// Arg is an argument of a system call: a number, or memory that lives for the
-// call and begins on a page of its own where it is 512 bytes or more. In and
-// Out together are memory of Out bytes that begins with In.
+// Arg is an argument of a system call: a number, or memory that is valid during the
+// call, and page-aligned if it has 512 bytes or more. In and Out together mean memory of
+// Out bytes that begins with In.
 type Arg struct {
 	Int int64  `json:"i,omitempty"`
 	Str string `json:"s,omitempty"` // pointer to this string, NUL-terminated
 	In  []byte `json:"b,omitempty"` // pointer to these bytes
-	Out int    `json:"o,omitempty"` // pointer to so many bytes, which come back in Called.Out
-	// Iov makes a struct iovec array (a pointer to it) of address and length pairs.
+	Out int    `json:"o,omitempty"` // pointer to Out bytes, which are returned in Called.Out
+	// Iov passes a pointer to a struct iovec array of these address and length pairs.
 	Iov []uint64 `json:"v,omitempty"`
 }
 
@@ -312,8 +312,8 @@ type SyscallReply struct {
 	Lost    int      `json:"lost,omitempty"` // as in Accessed
 }
 
-// Port is the name of the virtio serial port that the host and the guest speak
-// on. FindPort in the guest turns it into a device.
+// Port is the name of the virtio serial port between host and guest. FindPort in the
+// guest finds its device.
 const Port = "faultline.agent"
 
 // Ready is the line with which the agent opens its port after boot.

@@ -8,20 +8,20 @@ import (
 	"strconv"
 )
 
-// words writes a message, or reads it: numbers, texts and bytes, parted by spaces,
-// in the order in which the messages' own words methods have them. Both ends come
-// from one build, so that no name stands before a value. It is by hand because a
-// clone runs all its code for the first time: encoding/json is a tenth of what a
-// scenario has TCG translate (docs/performance.md).
+// words encodes or decodes a message: numbers, texts and bytes, separated by spaces,
+// in the order given by the messages' words methods. Both ends come from one build, so
+// values have no names. The code is hand-written because a clone runs all its code for
+// the first time: with encoding/json, TCG would spend a tenth of a scenario's
+// translation on it (docs/performance.md).
 type words struct {
 	reading bool
-	line    []byte // what was written, or is left to be read
-	err     error  // the first
+	line    []byte // the output so far, or the remaining input
+	err     error  // the first error
 }
 
-var errWords = errors.New("it ends too early")
+var errWords = errors.New("message ends too early")
 
-// next is the next word to be read.
+// next returns the next word of the input.
 func (w *words) next() []byte {
 	if len(w.line) == 0 {
 		w.fail(errWords)
@@ -45,10 +45,10 @@ func (w *words) fail(err error) {
 	}
 }
 
-// put writes a word.
+// put appends a word.
 func (w *words) put(word string) { w.line = append(append(w.line, word...), ' ') }
 
-// num is a number, or a flag as 0 or 1.
+// num encodes or decodes a number; a flag is 0 or 1.
 func num[T ~int | ~int64 | ~uint32 | ~uint64](w *words, v *T) {
 	if !w.reading {
 		w.line = append(strconv.AppendInt(w.line, int64(*v), 10), ' ')
@@ -57,11 +57,11 @@ func num[T ~int | ~int64 | ~uint32 | ~uint64](w *words, v *T) {
 	word := w.next()
 	n, err := integer(word)
 	if *v = T(n); err != nil || int64(*v) != n {
-		w.fail(fmt.Errorf("%.30q is no such number", word))
+		w.fail(fmt.Errorf("%.30q: not a number in range", word))
 	}
 }
 
-// integer reads a number as num writes it, and in no other form.
+// integer parses a number in the form that num writes; any other form is an error.
 func integer(word []byte) (int64, error) {
 	digits := word
 	negative := len(word) > 0 && word[0] == '-'
@@ -94,7 +94,7 @@ func flag(w *words, v *bool) {
 	}
 	num(w, &n)
 	if w.reading && n != 0 && n != 1 {
-		w.fail(fmt.Errorf("%d is neither yes nor no", n))
+		w.fail(fmt.Errorf("flag is %d, want 0 or 1", n))
 	}
 	*v = n == 1
 }
@@ -105,10 +105,10 @@ func float(w *words, v *float64) {
 	*v = math.Float64frombits(bits)
 }
 
-// none is a text, or bytes, of no length.
+// none encodes an empty text, or no bytes.
 const none = "-"
 
-// text is a string; what would end a word, or a line, is %XX in it.
+// text encodes or decodes a string; characters that end a word or a line are written as %XX.
 func text[T ~string](w *words, v *T) {
 	if !w.reading {
 		switch *v {
@@ -142,11 +142,11 @@ func text[T ~string](w *words, v *T) {
 		}
 		var b [1]byte
 		if i+2 >= len(word) {
-			w.fail(fmt.Errorf("%.30q is no text", word))
+			w.fail(fmt.Errorf("%.30q: not a text", word))
 			return
 		}
 		if _, err := hex.Decode(b[:], word[i+1:i+3]); err != nil {
-			w.fail(fmt.Errorf("%.30q is no text: %w", word, err))
+			w.fail(fmt.Errorf("%.30q: not a text: %w", word, err))
 			return
 		}
 		plain, i = append(plain, b[0]), i+2
@@ -156,7 +156,7 @@ func text[T ~string](w *words, v *T) {
 
 const digits = "0123456789abcdef"
 
-// data is bytes, in hexadecimal; nil where there are none.
+// data encodes or decodes bytes, in hexadecimal; nil if there are none.
 func data(w *words, v *[]byte) {
 	if !w.reading {
 		if len(*v) == 0 {
@@ -173,20 +173,20 @@ func data(w *words, v *[]byte) {
 	}
 	b := make([]byte, hex.DecodedLen(len(word)))
 	if _, err := hex.Decode(b, word); err != nil || len(b) == 0 {
-		w.fail(fmt.Errorf("%.30q are no bytes", word))
+		w.fail(fmt.Errorf("%.30q: not hexadecimal bytes", word))
 		return
 	}
 	*v = b
 }
 
-// list is how many there are, and each of them; nil where there are none.
+// list encodes or decodes a list: its length, then its elements; nil if empty.
 func list[T any](w *words, v *[]T, each func(*words, *T)) {
 	n := len(*v)
 	num(w, &n)
 	if w.reading {
 		*v = nil
-		if n < 0 || n > len(w.line) { // each has a word at least
-			w.fail(fmt.Errorf("%d is no length of a list", n))
+		if n < 0 || n > len(w.line) { // each element has at least one word
+			w.fail(fmt.Errorf("invalid list length %d", n))
 		}
 		if n <= 0 || w.err != nil {
 			return
@@ -200,13 +200,13 @@ func list[T any](w *words, v *[]T, each func(*words, *T)) {
 	}
 }
 
-// message is what has words.
+// message is a type with a words method.
 type message[T any] interface {
 	*T
 	words(w *words)
 }
 
-// put writes a part of a message that may be there, below its name.
+// put encodes an optional part of a message, preceded by its name.
 func put[T any, P message[T]](w *words, name string, v *T) {
 	if v != nil {
 		w.put(name)
@@ -214,7 +214,7 @@ func put[T any, P message[T]](w *words, name string, v *T) {
 	}
 }
 
-// get reads the part whose name was read.
+// get decodes the part whose name was just read.
 func get[T any, P message[T]](w *words, name string, v **T) {
 	if *v != nil {
 		w.unknown(name)
@@ -224,7 +224,7 @@ func get[T any, P message[T]](w *words, name string, v **T) {
 	P(*v).words(w)
 }
 
-// unknown says that a part has no place in its message, or has it no more.
+// unknown records the error for a part that is unknown or repeated.
 func (w *words) unknown(name string) {
-	w.fail(fmt.Errorf("there is no place for %.30q", name))
+	w.fail(fmt.Errorf("unexpected part %.30q", name))
 }

@@ -10,16 +10,16 @@ import (
 	"github.com/faultline/faultline/kernels/vmlinuz"
 )
 
-// What is read of a kernel has bounds, in bytes: a file costs nobody anything to be
-// sparse and large. A bzImage of Debian's has 14 MB, and 60 MB where it is not
-// compressed; a configuration has 300 KiB, the largest list of modules 2 MiB.
+// Limits in bytes on what is read of a kernel: a sparse file of any size costs its creator
+// nothing. A Debian bzImage has 14 MB, or 60 MB uncompressed; a configuration has
+// 300 KiB, the largest module list 2 MiB.
 const (
 	maxImage  = vmlinuz.MaxBytes
 	maxConfig = 16 << 20
 	maxList   = 64 << 20
 )
 
-// MaxBytes is how large a file of a kernel's folder may be, by its path there.
+// MaxBytes returns the maximum size of a file in a kernel's directory, by its path there.
 func MaxBytes(name string) int64 {
 	switch {
 	case name == FileVmlinuz, name == FileVmlinux:
@@ -32,9 +32,9 @@ func MaxBytes(name string) int64 {
 	return maxList
 }
 
-// whole is held while an image or a module is in memory as a whole, with what it is
-// decompressed to: some 700 MiB of a hostile one. However many kernels a process
-// resolves at a time, there is one of these.
+// whole is held while an image or a module is in memory together with its decompressed
+// form: some 700 MiB for a hostile one. A process has one at a time, however many
+// kernels it resolves in parallel.
 var whole = semaphore.NewWeighted(1)
 
 // WithImage reads an image and calls use with it, one image at a time in this process:

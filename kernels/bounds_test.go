@@ -10,7 +10,7 @@ import (
 	"github.com/faultline/faultline/internal/limitread"
 )
 
-// endless is an input that does not end.
+// endless is an endless input.
 type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
@@ -19,13 +19,13 @@ func TestWriteFileIsBounded(t *testing.T) {
 	dir := t.TempDir()
 	var large *limitread.Error
 	if err := WriteFile(dir, FileConfig, endless{}); !errors.As(err, &large) || large.Most != maxConfig {
-		t.Errorf("%v", err)
+		t.Errorf("got %v, want a size error", err)
 	}
 	if err := WriteFile(dir, "lib/modules/6.1/modules.order", io.LimitReader(endless{}, 10)); err != nil {
 		t.Error(err)
 	}
 	if info, err := os.Stat(filepath.Join(dir, "lib/modules/6.1/modules.order")); err != nil || info.Size() != 10 {
-		t.Errorf("%v, %v", info, err)
+		t.Errorf("got %v, %v", info, err)
 	}
 }
 
@@ -35,7 +35,7 @@ func TestMaxBytes(t *testing.T) {
 		"lib/modules/6.1/kernel/a.ko.xz": 256 << 20, "lib/modules/6.1/modules.dep": maxList, "lib/modules/6.1/vmlinuz": maxList,
 	} {
 		if got := MaxBytes(name); got != want {
-			t.Errorf("%s: %d", name, got)
+			t.Errorf("%s: got %d, want %d", name, got, want)
 		}
 	}
 }

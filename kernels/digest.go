@@ -17,7 +17,7 @@ import (
 	"github.com/faultline/faultline/kernels/modules"
 )
 
-// digest is over the names and contents of what the kernel came with.
+// digest returns a digest of the names and contents of the kernel's original files.
 func digest(dir string, isELF bool) (string, error) {
 	files := []string{FileVmlinuz, FileConfig}
 	if isELF {
@@ -30,7 +30,7 @@ func digest(dir string, isELF bool) (string, error) {
 		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
-		// The rest is depmod's work, and differs with its version.
+		// The rest is made by depmod, and differs between its versions.
 		if n := d.Name(); modules.IsModule(n) || strings.HasPrefix(n, "modules.builtin") && !strings.HasSuffix(n, ".bin") &&
 			n != "modules.builtin.alias" || n == "modules.order" {
 			rel, err := filepath.Rel(dir, p)
@@ -56,8 +56,8 @@ func digest(dir string, isELF bool) (string, error) {
 	return hex.EncodeToString(all.Sum(nil)), nil
 }
 
-// WriteFile writes a file into a kernel's folder, by its path there, with the
-// folders on the way. One with more than MaxBytes is an error, a *limitread.Error.
+// WriteFile writes a file into a kernel's directory, by its path there, and creates
+// its parents. A file of more than MaxBytes is an error, a *limitread.Error.
 func WriteFile(dir, path string, r io.Reader) error {
 	name := filepath.Join(dir, path)
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {

@@ -6,15 +6,15 @@ import (
 	"github.com/faultline/faultline/internal/errkind"
 )
 
-// SpecError says that the request was wrong: the spec, or what it points at.
-// Every other error of this package is trouble with the rig.
+// SpecError is an error of the request: the spec, or the file or tree that it refers to.
+// Every other error of this package is an infrastructure failure.
 type SpecError struct {
-	// What is the spec, or the place in a matrix file (file:line:column).
+	// What is the spec, or the position in a matrix file (file:line:column).
 	What string
-	// Problem is what is wrong with it, where Err does not say all; Hint what to
-	// do next.
+	// Problem is what is wrong with it, unless Err is sufficient; Hint is what to do
+	// next.
 	Problem, Hint string
-	// Err is the cause, if there is one.
+	// Err is the cause; may be nil.
 	Err error
 }
 

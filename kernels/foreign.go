@@ -9,36 +9,37 @@ import (
 	"github.com/faultline/faultline/kernels/kconfig"
 )
 
-// Setting is one of a configuration that is replaced before a kernel is built.
+// Setting is a symbol of a configuration that is replaced before a kernel is built.
 type Setting struct {
 	Symbol, Value string // as the configuration has it
-	Line          string // what replaces it
+	Line          string // the replacement
 }
 
 func (s Setting) String() string { return fmt.Sprintf("CONFIG_%s=%q", s.Symbol, s.Value) }
 
-// files name what lies on the machine that a configuration comes from: certificates,
-// firmware, an initramfs, policies. Elsewhere the build fails after minutes.
+// files are the symbols that name files of the machine where a configuration was made:
+// certificates, firmware, an initramfs, policies. On another machine the build would fail
+// after minutes.
 var files = []string{
 	"SYSTEM_TRUSTED_KEYS", "SYSTEM_REVOCATION_KEYS", "SYSTEM_BLACKLIST_HASH_LIST", "CFG80211_EXTRA_REGDB_KEYDIR",
 	"EXTRA_FIRMWARE", "EXTRA_FIRMWARE_DIR", "INITRAMFS_SOURCE", "BOOT_CONFIG_EMBED_FILE", "ACPI_CUSTOM_DSDT_FILE",
 	"UNUSED_KSYMS_WHITELIST", "IPE_BOOT_POLICY", "IMA_X509_PATH", "EVM_X509_PATH",
 }
 
-// ofGuest are where programs and files of a running machine are: what a configuration
-// says of them decides nothing of a build.
+// ofGuest are directories for programs and files of a running machine: settings with such
+// paths do not affect a build.
 var ofGuest = []string{"/bin/", "/dev/", "/etc/", "/lib/", "/proc/", "/run/", "/sbin/", "/sys/", "/usr/bin/", "/usr/lib/", "/usr/sbin/", "/var/"}
 
-// elsewhere reports whether a value is the path of a file that a build would read, under
-// whichever symbol.
+// elsewhere reports whether a value is the path of a file that a build would read, for
+// any symbol.
 func elsewhere(value string) bool {
 	return strings.HasPrefix(value, "/") && strings.Count(value, "/") > 1 &&
 		!slices.ContainsFunc(ofGuest, func(p string) bool { return strings.HasPrefix(value, p) })
 }
 
-// texts and switches steer a guest: arguments that are built in, or replace those that
-// it is started with, what makes of a complaint a panic, what refuses its modules and
-// files whatever it is asked, and tests that run from its start.
+// texts and switches are symbols that change a guest's behaviour: built-in kernel
+// arguments, those that override the command line, those that turn warnings into panics,
+// those that refuse modules and files, and tests that run from boot on.
 var (
 	texts    = []string{"CMDLINE", "DEFAULT_INIT"}
 	switches = []string{
@@ -49,12 +50,12 @@ var (
 	}
 )
 
-// uarts is how many serial lines a kernel registers where nothing asks for one: with 0 a
-// guest has no console (drivers/tty/serial/8250/Kconfig; the value there is 4).
+// uarts is the default number of serial ports that a kernel registers: with 0 a guest
+// has no console (drivers/tty/serial/8250/Kconfig; the default there is 4).
 const uarts = "SERIAL_8250_RUNTIME_UARTS"
 
-// Steering are the settings by which a kernel that is built already steers its guests:
-// arguments of its own, what makes of a complaint a panic, tests that run from its start.
+// Steering returns the settings by which an already built kernel changes its guests'
+// behaviour: built-in arguments, panics on warnings, tests that run from boot on.
 func Steering(c *kconfig.Config) []Setting {
 	return slices.DeleteFunc(Foreign(c), func(s Setting) bool {
 		switch {
@@ -67,11 +68,11 @@ func Steering(c *kconfig.Config) []Setting {
 	})
 }
 
-// signingKey is the key that a build makes for itself (certs/Kconfig).
+// signingKey is the key that a build generates (certs/Kconfig).
 const signingKey = "certs/signing_key.pem"
 
-// Foreign are the settings of a configuration that refer to files of another machine,
-// or steer the guest, in the order of their names: they are replaced in a build.
+// Foreign returns the settings of a configuration that refer to files of another machine,
+// or change the guest's behaviour, sorted by name: a build replaces them.
 func Foreign(base *kconfig.Config) (all []Setting) {
 	for _, symbol := range base.Symbols() {
 		value := base.Get(symbol)
@@ -89,7 +90,7 @@ func Foreign(base *kconfig.Config) (all []Setting) {
 			s.Line = fmt.Sprintf("CONFIG_%s=%q", symbol, signingKey)
 		case slices.Contains(files, symbol), slices.Contains(texts, symbol), elsewhere(value):
 			s.Line = fmt.Sprintf("CONFIG_%s=\"\"", symbol)
-		case slices.Contains(switches, symbol) && notNumber == nil: // one that counts, as some came to do
+		case slices.Contains(switches, symbol) && notNumber == nil: // became a number in later kernels
 			s.Line = fmt.Sprintf("CONFIG_%s=0", symbol)
 		case slices.Contains(switches, symbol):
 			s.Line = fmt.Sprintf("CONFIG_%s=n", symbol)

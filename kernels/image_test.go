@@ -51,8 +51,8 @@ func sections(n uint64) []byte {
 	return b
 }
 
-// notes is a vmlinux with n segments, each of which has the same notes: size bytes,
-// from the first megabyte on.
+// notes returns a vmlinux with n segments, all with the same notes: size bytes from the
+// first megabyte on.
 func notes(n uint16, size uint64) []byte {
 	b := fake.Vmlinux("6.1.0", "6.1", false)
 	binary.LittleEndian.PutUint64(b[0x20:], uint64(len(b))) // e_phoff
@@ -67,8 +67,8 @@ func notes(n uint16, size uint64) []byte {
 	return b
 }
 
-// TestHostileImages has images that claim, or grow to, more than a kernel can have:
-// each is refused, with a reason, in bounded memory.
+// Images that claim, or decompress to, more than a kernel can have are refused, with a
+// reason, in bounded memory.
 func TestHostileImages(t *testing.T) {
 	const mib = 1 << 20
 	bz := func(payload []byte) []byte { return fake.BzImage("6.1.0", payload) }
@@ -77,20 +77,20 @@ func TestHostileImages(t *testing.T) {
 	for name, c := range map[string]struct {
 		file string
 		data []byte
-		size int64 // the file's, where it is sparse
+		size int64 // of the sparse file; 0 if not sparse
 		want string
 	}{
-		"a sparse bzImage":         {FileVmlinuz, bz(nil), 1 << 40, "larger than 256 MiB"},
-		"a sparse vmlinux":         {FileVmlinux, fake.Vmlinux("6.1.0", "6.1", true), 2 << 30, "larger than 256 MiB"},
-		"says a gigabyte":          {FileVmlinuz, bz(fake.WithSize(zeros(t, 10), 1<<30)), 0, "1073741824 bytes inside, more than the 268435456"},
-		"grows to more":            {FileVmlinuz, bz(fake.WithSize(zeros(t, 300*mib), 256*mib)), 0, "more than the 268435456 bytes"},
-		"says more than it has":    {FileVmlinuz, bz(fake.WithSize(zeros(t, mib), 256*mib)), 0, "1048576 bytes inside, 268435456 said"},
-		"a large lzma dictionary":  {FileVmlinuz, bz(fake.WithSize(lzma, mib)), 0, "dictionary"},
-		"a large zstd window":      {FileVmlinuz, bz(fake.WithSize(window, mib)), 0, "window"},
-		"millions of sections":     {FileVmlinux, sections(3_000_000), 250 * mib, "more sections than a kernel has"},
-		"thousands of segments":    {FileVmlinux, notes(60_000, 0), 0, "60000 segments"},
-		"notes that are all of it": {FileVmlinux, notes(250, 254*mib), 255 * mib, "no PVH note"},
-		"endless banners":          {FileVmlinux, append(fake.Vmlinux("6%", "6.1", true), bytes.Repeat([]byte("Linux version 6% "), 4*mib)...), 0, "without a Linux version banner"},
+		"a sparse bzImage":        {FileVmlinuz, bz(nil), 1 << 40, "larger than 256 MiB"},
+		"a sparse vmlinux":        {FileVmlinux, fake.Vmlinux("6.1.0", "6.1", true), 2 << 30, "larger than 256 MiB"},
+		"claims a gigabyte":       {FileVmlinuz, bz(fake.WithSize(zeros(t, 10), 1<<30)), 0, "1073741824 bytes inside, more than the 268435456"},
+		"decompresses to more":    {FileVmlinuz, bz(fake.WithSize(zeros(t, 300*mib), 256*mib)), 0, "more than the 268435456 bytes"},
+		"claims more than it has": {FileVmlinuz, bz(fake.WithSize(zeros(t, mib), 256*mib)), 0, "1048576 bytes inside, want 268435456"},
+		"a large lzma dictionary": {FileVmlinuz, bz(fake.WithSize(lzma, mib)), 0, "dictionary"},
+		"a large zstd window":     {FileVmlinuz, bz(fake.WithSize(window, mib)), 0, "window"},
+		"millions of sections":    {FileVmlinux, sections(3_000_000), 250 * mib, "more sections than a kernel has"},
+		"thousands of segments":   {FileVmlinux, notes(60_000, 0), 0, "60000 segments"},
+		"notes of the whole size": {FileVmlinux, notes(250, 254*mib), 255 * mib, "no PVH note"},
+		"endless banners":         {FileVmlinux, append(fake.Vmlinux("6%", "6.1", true), bytes.Repeat([]byte("Linux version 6% "), 4*mib)...), 0, "without a Linux version banner"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			store, err := cache.Open(filepath.Join(t.TempDir(), "cache"))
@@ -109,16 +109,16 @@ func TestHostileImages(t *testing.T) {
 			runtime.ReadMemStats(&after)
 			var wrong *SpecError
 			if !errors.As(err, &wrong) || !strings.Contains(err.Error(), c.want) || wrong.Hint == "" {
-				t.Errorf("%v", err)
+				t.Errorf("got %v, want %q", err, c.want)
 			}
 			if used := (after.TotalAlloc - before.TotalAlloc) / mib; used > 700 {
-				t.Errorf("it took %d MiB of memory", used)
+				t.Errorf("used %d MiB of memory", used)
 			}
 		})
 	}
 }
 
-// TestOneImageAtATime has many look at images at once.
+// Concurrent readers of images take turns.
 func TestOneImageAtATime(t *testing.T) {
 	file := filepath.Join(t.TempDir(), FileVmlinux)
 	if err := os.WriteFile(file, fake.Vmlinux("6.1.0", "6.1", true), 0o644); err != nil {
@@ -141,14 +141,14 @@ func TestOneImageAtATime(t *testing.T) {
 	}
 	all.Wait()
 	if most.Load() != 1 {
-		t.Errorf("%d images at a time", most.Load())
+		t.Errorf("got %d images at a time, want 1", most.Load())
 	}
 	stopped, cancel := context.WithCancelCause(t.Context())
-	err := WithImage(t.Context(), file, func([]byte) error { // another one waits, and its context ends
+	err := WithImage(t.Context(), file, func([]byte) error { // another reader waits until its context ends
 		cancel(os.ErrDeadlineExceeded)
-		return WithImage(stopped, file, func([]byte) error { t.Error("used"); return nil })
+		return WithImage(stopped, file, func([]byte) error { t.Error("use was called"); return nil })
 	})
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("%v", err)
+		t.Errorf("got %v", err)
 	}
 }

@@ -11,9 +11,9 @@ import (
 //go:embed minimal.config
 var minimalConfig string
 
-// MinimalConfig is kernels/minimal.config: what a kernel's build needs to set,
-// on top of tinyconfig, for the guest and for every scenario. It is without the file's
-// comments, which make no other kernel.
+// MinimalConfig returns kernels/minimal.config: the symbols that a kernel needs, on
+// top of tinyconfig, for the guest and for every scenario. The result does not have the
+// file's comments, which do not affect the kernel.
 func MinimalConfig() string {
 	var b strings.Builder
 	for line := range strings.Lines(minimalConfig) {
@@ -24,7 +24,7 @@ func MinimalConfig() string {
 	return b.String()
 }
 
-// loadable are those of its symbols that Debian's kernels have as modules: the guest
+// loadable are those of its symbols that are modules in Debian's kernels: the guest
 // loads them in time.
 var loadable = []string{
 	"PVPANIC_MMIO", "PVPANIC_PCI", "VIRTIO_PCI", "VIRTIO_NET", "VIRTIO_CONSOLE", "HW_RANDOM_VIRTIO",
@@ -32,8 +32,8 @@ var loadable = []string{
 	"HWPOISON_INJECT", "X86_MCE_INJECT",
 }
 
-// MinimalConfigFor is MinimalConfig on top of another configuration than
-// tinyconfig. What may be a module and is one there stays one.
+// MinimalConfigFor is like MinimalConfig, for another base than tinyconfig. A symbol in
+// loadable that is a module in base stays a module.
 func MinimalConfigFor(base *kconfig.Config) string {
 	var b strings.Builder
 	for line := range strings.Lines(MinimalConfig()) {
@@ -46,24 +46,24 @@ func MinimalConfigFor(base *kconfig.Config) string {
 	for _, f := range Foreign(base) {
 		b.WriteString(f.Line + "\n")
 	}
-	if NotByPVH(base) { // a bzImage, packed by what each machine has
+	if NotByPVH(base) { // a bzImage, whose compression depends on the machine
 		b.WriteString("CONFIG_KERNEL_GZIP=y\n")
 	}
 	return b.String()
 }
 
-// NotByPVH reports whether a kernel does not start by its PVH entry: with KASAN, what that
-// calls reads shadow memory (kasan_check_range, of memcpy) before any is mapped, where the
-// compiler is older than gcc 13 (CC_HAS_KASAN_MEMINTRINSIC_PREFIX). The bzImage's entry
-// maps it first.
+// NotByPVH reports whether a kernel does not boot through its PVH entry: with KASAN, code
+// called from there reads shadow memory (kasan_check_range, of memcpy) before it is
+// mapped, if the compiler is older than gcc 13 (CC_HAS_KASAN_MEMINTRINSIC_PREFIX). The
+// bzImage's entry maps it first.
 func NotByPVH(c *kconfig.Config) bool { return c.Enabled("KASAN") }
 
-// Unmet says what a configuration that was made of MinimalConfig lacks of it. As a
-// module is as good as built in, where the guest can load it.
+// Unmet returns the symbols of MinimalConfig that a configuration made from it does not
+// have. A module is sufficient if the guest can load it.
 func Unmet(got *kconfig.Config) []kconfig.Unmet {
 	asked, err := kconfig.ParseBytes([]byte(minimalConfig))
 	if err != nil {
-		panic(err) // a test reads the file
+		panic(err) // impossible: a test parses the file
 	}
 	return slices.DeleteFunc(kconfig.Compare(asked, got), func(u kconfig.Unmet) bool { return u.Got == "m" && slices.Contains(loadable, u.Symbol) })
 }

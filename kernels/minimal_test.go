@@ -9,8 +9,8 @@ import (
 	"github.com/faultline/faultline/kernels/kconfig"
 )
 
-// What refers to another machine, or steers the guest, is replaced, whatever else a
-// configuration has.
+// Settings that refer to another machine, or change the guest's behaviour, are replaced,
+// independently of the rest of the configuration.
 func TestForeign(t *testing.T) {
 	const base = `CONFIG_64BIT=y
 CONFIG_CMDLINE_BOOL=y
@@ -53,22 +53,23 @@ CONFIG_SYSTEM_TRUSTED_KEYS=""
 		got += s.Line + "\n"
 	}
 	if got != want {
-		t.Errorf("replaced by\n%s", got)
+		t.Errorf("got replacements\n%s", got)
 	}
 	if !strings.HasSuffix(MinimalConfigFor(c), want) {
-		t.Error("they are not in the fragment")
+		t.Error("the fragment does not contain the replacements")
 	}
 	after, err := kconfig.ParseBytes([]byte(base + want))
 	if err != nil || len(Foreign(after)) > 0 || after.Get("MODULE_SIG_HASH") != "sha256" || after.Get("DEFAULT_HOSTNAME") != "(none)" {
-		t.Errorf("%v, left: %v", err, Foreign(after))
+		t.Errorf("got %v, remaining: %v", err, Foreign(after))
 	}
 	if s := Foreign(c)[3].String(); s != `CONFIG_CMDLINE="panic_on_warn=1 nr_hugepages=4 say=\"x\""` {
-		t.Error(s)
+		t.Errorf("got %s", s)
 	}
 }
 
-// The kind counts, not the list: a path of another machine under any symbol, and what
-// refuses or disturbs the guest. What only the running machine reads stays.
+// The kind of a setting counts, not only the lists: a path of another machine for any
+// symbol, and what refuses or disturbs the guest. Settings that only the running
+// machine reads are not replaced.
 func TestForeignOfAnyKind(t *testing.T) {
 	for line, want := range map[string]string{
 		`CONFIG_LOGO_LINUX_CLUT224_FILE="/home/somebody/logo.ppm"`: `CONFIG_LOGO_LINUX_CLUT224_FILE=""`,
@@ -104,7 +105,7 @@ func TestForeignOfAnyKind(t *testing.T) {
 			got += s.Line
 		}
 		if got != want {
-			t.Errorf("%s: %q, not %q", line, got, want)
+			t.Errorf("%s: got %q, want %q", line, got, want)
 		}
 	}
 }
@@ -121,38 +122,38 @@ func TestMinimalConfigFor(t *testing.T) {
 	for name, c := range map[string]struct {
 		base, symbol, want string
 	}{
-		"not there":                       {"", "EXT4_FS", "y"},
-		"built in":                        {"CONFIG_EXT4_FS=y", "EXT4_FS", "y"},
-		"a module":                        {"CONFIG_EXT4_FS=m", "EXT4_FS", "m"},
-		"a module that is needed earlier": {"CONFIG_SERIAL_8250=m", "SERIAL_8250", "y"},
-		"switched off":                    {"# CONFIG_EXT4_FS is not set", "EXT4_FS", "y"},
-		"somebody's keys":                 {`CONFIG_SYSTEM_TRUSTED_KEYS="debian/certs/all.pem"`, "SYSTEM_TRUSTED_KEYS", ""},
-		"not ours to set":                 {"CONFIG_MODULES=y", "MODULES", ""},
+		"not present":             {"", "EXT4_FS", "y"},
+		"built in":                {"CONFIG_EXT4_FS=y", "EXT4_FS", "y"},
+		"a module":                {"CONFIG_EXT4_FS=m", "EXT4_FS", "m"},
+		"a module needed earlier": {"CONFIG_SERIAL_8250=m", "SERIAL_8250", "y"},
+		"switched off":            {"# CONFIG_EXT4_FS is not set", "EXT4_FS", "y"},
+		"keys of another machine": {`CONFIG_SYSTEM_TRUSTED_KEYS="debian/certs/all.pem"`, "SYSTEM_TRUSTED_KEYS", ""},
+		"not ours to set":         {"CONFIG_MODULES=y", "MODULES", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			// The fragment comes behind the base: its lines hold.
+			// The fragment follows the base: its lines win.
 			if got := parse(c.base + "\n" + MinimalConfigFor(parse(c.base))).Get(c.symbol); name != "not ours to set" && got != c.want {
-				t.Errorf("%s=%q, want %q", c.symbol, got, c.want)
+				t.Errorf("%s: got %q, want %q", c.symbol, got, c.want)
 			}
 		})
 	}
 	if MinimalConfigFor(nil) != MinimalConfig() {
-		t.Error("on nothing it is another one")
+		t.Error("MinimalConfigFor an empty base differs from MinimalConfig")
 	}
 	if strings.Contains(MinimalConfig(), "#") || strings.Contains(MinimalConfig(), "\n\n") {
-		t.Error("words about it would make another kernel")
+		t.Error("comments would change the kernel's key")
 	}
 	asked := parse(MinimalConfig())
 	for _, s := range loadable {
 		if asked.Get(s) != "y" {
-			t.Errorf("%s may be a module, and minimal.config does not ask for it", s)
+			t.Errorf("%s is in loadable, but not in minimal.config", s)
 		}
 	}
 	text := strings.NewReplacer("CONFIG_EXT4_FS=y", "CONFIG_EXT4_FS=m", "CONFIG_SERIAL_8250=y", "CONFIG_SERIAL_8250=m", "CONFIG_FS_DAX=y", "").Replace(MinimalConfig())
 	if got := fmt.Sprint(Unmet(parse(text))); got != "[CONFIG_FS_DAX=y (got n) CONFIG_SERIAL_8250=y (got m)]" {
-		t.Errorf("unmet: %s", got)
+		t.Errorf("got unmet %s", got)
 	}
 	if len(Unmet(asked)) > 0 || !slices.IsSorted(asked.Symbols()) {
-		t.Errorf("unmet where all is met: %v", Unmet(asked))
+		t.Errorf("got unmet %v, want none", Unmet(asked))
 	}
 }

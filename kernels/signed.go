@@ -9,19 +9,19 @@ import (
 	"github.com/faultline/faultline/kernels/modules"
 )
 
-// signature ends a signed module (MODULE_SIG_STRING, include/linux/module_signature.h).
+// signature is the end of a signed module (MODULE_SIG_STRING, include/linux/module_signature.h).
 const signature = "~Module signature appended~\n"
 
-// ModulesSigned reports whether the kernel's modules carry a signature, by the first
-// of its own that can be read: what others built for it, in extra/ or updates/, is
-// asked only where there is none. Whose the signature is, the kernel finds out. Without
-// modules there is none that lacks one.
+// ModulesSigned reports whether the kernel's modules are signed, according to the first
+// of its own that can be read: modules built for it by others, in extra/ or updates/,
+// count only if there are no others. It does not check the signature; the kernel does.
+// Without modules it returns true.
 func (k *Kernel) ModulesSigned() bool {
 	signed := true
 	if k.ModulesDir == "" {
 		return signed
 	}
-	others := false // whether one of others' was read
+	others := false // whether a module of others was read
 	_ = Walk(k.ModulesDir, func(rel string, _ fs.FileInfo) error {
 		own := strings.HasPrefix(filepath.ToSlash(rel), "kernel/")
 		if !modules.IsModule(rel) || others && !own {

@@ -15,9 +15,9 @@ import (
 	"github.com/faultline/faultline/kernels/upstream"
 )
 
-// released says with which release of Linux a major version of gcc was new: a
-// tree from before it was never built with it by those who wrote it
-// (https://gcc.gnu.org/releases.html beside kernel.org's dates).
+// released maps major versions of gcc to the Linux release current at their release:
+// earlier trees were never built with them by their authors
+// (https://gcc.gnu.org/releases.html, compared with kernel.org's dates).
 var released = []struct {
 	gcc   int
 	linux string
@@ -26,8 +26,8 @@ var released = []struct {
 // askLimit bounds what is asked of a compiler and of apt for advice.
 const askLimit = 30 * time.Second
 
-// NewerCompiler advises about a tree that did not build, where the compiler is
-// newer than the tree; "" where it is not, or neither can be told.
+// NewerCompiler returns advice for a tree that did not build, if the compiler is newer
+// than the tree; "" if it is not, or if either version is unknown.
 func (b *Build) NewerCompiler(ctx context.Context) string {
 	tree, err := treeRelease(b.Source)
 	if err != nil {
@@ -40,7 +40,7 @@ func (b *Build) NewerCompiler(ctx context.Context) string {
 	return newer(tree, strings.TrimSpace(string(out)), compilers(ctx))
 }
 
-// newer words NewerCompiler's advice; others are the compilers that there are to choose from.
+// newer implements NewerCompiler; others are the compilers to choose from.
 func newer(tree, compiler string, others []choice) string {
 	base, ok := upstream.Base(tree)
 	head, _, _ := strings.Cut(compiler, ".")
@@ -62,7 +62,7 @@ func newer(tree, compiler string, others []choice) string {
 	if !is {
 		return ""
 	}
-	advice := "set KCFLAGS=-Wno-error or what the log asks for in the environment"
+	advice := "set KCFLAGS=-Wno-error, or what the log asks for, in the environment"
 	if c, ok := pick(others, fits, major); ok {
 		install := ""
 		if !c.installed {
@@ -70,7 +70,7 @@ func newer(tree, compiler string, others []choice) string {
 		}
 		nearer := ""
 		if c.gcc > fits {
-			nearer = ", the oldest that there is here"
+			nearer = ", the oldest available"
 		}
 		advice = fmt.Sprintf("%sadd ?cc=%s%s, or %s", install, c.name(), nearer, advice)
 	}
@@ -85,8 +85,8 @@ type choice struct {
 
 func (c choice) name() string { return fmt.Sprintf("gcc-%d", c.gcc) }
 
-// pick takes, of the compilers that are older than the present one, the newest that
-// fits, else the oldest.
+// pick returns, among the compilers older than the present one, the newest that fits,
+// else the oldest.
 func pick(all []choice, fits, present int) (best choice, ok bool) {
 	for _, c := range all {
 		switch {
@@ -104,7 +104,7 @@ func pick(all []choice, fits, present int) (best choice, ok bool) {
 
 var reGCC = regexp.MustCompile(`^gcc-(\d+)$`)
 
-// compilers are those that are installed, and those of apt's lists.
+// compilers returns the installed compilers and those in apt's lists.
 func compilers(ctx context.Context) (all []choice) {
 	for _, r := range released {
 		c := choice{gcc: r.gcc, installed: true}
@@ -112,7 +112,7 @@ func compilers(ctx context.Context) (all []choice) {
 			all = append(all, c)
 		}
 	}
-	out, _ := execx.Ask(ctx, askLimit, "apt-cache", "pkgnames", "gcc-") // elsewhere than on Debian there is none
+	out, _ := execx.Ask(ctx, askLimit, "apt-cache", "pkgnames", "gcc-") // empty on other distributions
 	for name := range strings.Lines(string(out)) {
 		if m := reGCC.FindStringSubmatch(strings.TrimSpace(name)); m != nil {
 			n, _ := strconv.Atoi(m[1]) // digits
@@ -124,7 +124,7 @@ func compilers(ctx context.Context) (all []choice) {
 
 var reVersion = regexp.MustCompile(`(?m)^(VERSION|PATCHLEVEL|SUBLEVEL)[ \t]*=[ \t]*(\d+)[ \t]*$`)
 
-// treeRelease reads the release out of a tree's Makefile.
+// treeRelease returns the release from a tree's Makefile.
 func treeRelease(source string) (string, error) {
 	data, err := os.ReadFile(filepath.Join(source, "Makefile"))
 	if err != nil {
@@ -135,7 +135,7 @@ func treeRelease(source string) (string, error) {
 		parts = append(parts, m[2])
 	}
 	if len(parts) < 2 {
-		return "", fmt.Errorf("%s/Makefile tells no version", source)
+		return "", fmt.Errorf("%s/Makefile: no version", source)
 	}
 	return strings.Join(parts, "."), nil
 }

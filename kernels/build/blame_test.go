@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// What make printed says whose a failure is: the source's, the disk's, or that of
-// a program which was there before.
+// The output of make determines the cause of a failure: the source, the disk, or a program
+// that is missing.
 func TestFirstFailure(t *testing.T) {
 	for name, c := range map[string]struct {
 		log, line string
@@ -44,8 +44,8 @@ func TestFirstFailure(t *testing.T) {
 		"DWARF of a linker":  {"Unsupported DW_TAG_unspecified_type(0x3b): type: 0x3bc1\nEncountered error while encoding BTF.\nlibbpf: failed to find '.BTF' ELF section in .tmp_vmlinux\nmake: *** [vmlinux] Error 255\n", "Encountered error while encoding BTF.", tree, "CONFIG_DEBUG_INFO_BTF"},
 		"no section of BTF":  {"libbpf: failed to find '.BTF' ELF section in vmlinux\nFAILED: load BTF from vmlinux: No data available\nmake: *** [vmlinux] Error 255\n", "libbpf: failed to find '.BTF' ELF section in vmlinux", tree, "CONFIG_DEBUG_INFO_BTF"},
 		"sections":           {"WARNING: modpost: vmlinux: section mismatch in reference: f+0x1 (section: .text) -> g (section: .init.text)\nERROR: modpost: Section mismatches detected.\nSet CONFIG_SECTION_MISMATCH_WARN_ONLY=y to allow them.\nmake[2]: *** [Module.symvers] Error 1\n", "ERROR: modpost: Section mismatches detected.", tree, "set CONFIG_SECTION_MISMATCH_WARN_ONLY=y"},
-		"a licence":          {"ERROR: modpost: missing MODULE_LICENSE() in drivers/x/x.o\nmake[2]: *** [Module.symvers] Error 1\n", "ERROR: modpost: missing MODULE_LICENSE() in drivers/x/x.o", tree, "see what the log says"},
-		"a namespace":        {"ERROR: modpost: module x uses symbol dax_lock from namespace DEV_DAX, but does not import it.\nmake[2]: *** [Module.symvers] Error 1\n", "ERROR: modpost: module x uses symbol dax_lock from namespace DEV_DAX, but does not import it.", tree, "see what the log says"},
+		"a licence":          {"ERROR: modpost: missing MODULE_LICENSE() in drivers/x/x.o\nmake[2]: *** [Module.symvers] Error 1\n", "ERROR: modpost: missing MODULE_LICENSE() in drivers/x/x.o", tree, "see the log"},
+		"a namespace":        {"ERROR: modpost: module x uses symbol dax_lock from namespace DEV_DAX, but does not import it.\nmake[2]: *** [Module.symvers] Error 1\n", "ERROR: modpost: module x uses symbol dax_lock from namespace DEV_DAX, but does not import it.", tree, "see the log"},
 		"an assembler's":     {"arch/x86/a.S: Assembler messages:\narch/x86/a.S:12: Error: no such instruction: `vmgexit'\narch/x86/a.S:13: Error: operand type mismatch\nmake[2]: *** [a.o] Error 1\n", "arch/x86/a.S:12: Error: no such instruction: `vmgexit'", tree, ""},
 		"a linker's memory":  {"  LD      vmlinux.o\nld: final link failed: memory exhausted\nmake[1]: *** [vmlinux.o] Error 1\n", "ld: final link failed: memory exhausted", memory, ""},
 		"of C++":             {"terminate called after throwing an instance of 'std::bad_alloc'\n  what():  std::bad_alloc\nmake[1]: *** [vmlinux] Error 134\n", "terminate called after throwing an instance of 'std::bad_alloc'", memory, ""},
@@ -55,11 +55,11 @@ func TestFirstFailure(t *testing.T) {
 		"of a script":        {"/usr/bin/env: ‘python’: No such file or directory\nmake[1]: *** [x] Error 127\n", "/usr/bin/env: ‘python’: No such file or directory", missing, "python-is-python3"},
 		"a library":          {"Makefile:1050: *** \"Cannot generate ORC metadata for CONFIG_UNWINDER_ORC=y, please install libelf-dev, libelf-devel or elfutils-libelf-devel\".  Stop.\n", "Makefile:1050: *** \"Cannot generate ORC metadata for CONFIG_UNWINDER_ORC=y, please install libelf-dev, libelf-devel or elfutils-libelf-devel\".  Stop.", missing, "libelf-dev"},
 		"the same, newer":    {"error: Cannot generate ORC metadata for CONFIG_UNWINDER_ORC=y, please install libelf-dev, libelf-devel or elfutils-libelf-devel\nmake[1]: *** [prepare] Error 1\n", "error: Cannot generate ORC metadata for CONFIG_UNWINDER_ORC=y, please install libelf-dev, libelf-devel or elfutils-libelf-devel", missing, "libelf-dev"},
-		"a Makefile's stop":  {"arch/x86/Makefile:142: *** CONFIG_X86_X32 enabled but no binutils support.  Stop.\nmake: *** [__sub-make] Error 2\n", "arch/x86/Makefile:142: *** CONFIG_X86_X32 enabled but no binutils support.  Stop.", tree, "see what the log says"},
-		"a file of a tree":   {"make[3]: *** No rule to make target 'drivers/x/y.o', needed by 'drivers/x/built-in.a'.  Stop.\nmake[2]: *** [drivers/x] Error 2\n", "make[3]: *** No rule to make target 'drivers/x/y.o', needed by 'drivers/x/built-in.a'.  Stop.", tree, "see what the log says"},
-		"Kconfig":            {"drivers/x/Kconfig:7:error: recursive dependency detected!\ndrivers/x/Kconfig:7:\tsymbol X depends on Y\nmake[1]: *** [olddefconfig] Error 1\n", "drivers/x/Kconfig:7:error: recursive dependency detected!", tree, "see what the log says"},
-		"a clock in between": {"  GEN     a\nthe frobnicator gives up\nmake[2]: warning:  Clock skew detected.  Your build may be incomplete.\nmake[2]: *** [a] Error 255\n", "the frobnicator gives up", tree, "see what the log says"},
-		"what nobody knows":  {"  GEN     a\nthe frobnicator gives up\nmake[2]: *** [a] Error 255\n", "the frobnicator gives up", tree, "see what the log says"},
+		"a Makefile's stop":  {"arch/x86/Makefile:142: *** CONFIG_X86_X32 enabled but no binutils support.  Stop.\nmake: *** [__sub-make] Error 2\n", "arch/x86/Makefile:142: *** CONFIG_X86_X32 enabled but no binutils support.  Stop.", tree, "see the log"},
+		"a file of a tree":   {"make[3]: *** No rule to make target 'drivers/x/y.o', needed by 'drivers/x/built-in.a'.  Stop.\nmake[2]: *** [drivers/x] Error 2\n", "make[3]: *** No rule to make target 'drivers/x/y.o', needed by 'drivers/x/built-in.a'.  Stop.", tree, "see the log"},
+		"Kconfig":            {"drivers/x/Kconfig:7:error: recursive dependency detected!\ndrivers/x/Kconfig:7:\tsymbol X depends on Y\nmake[1]: *** [olddefconfig] Error 1\n", "drivers/x/Kconfig:7:error: recursive dependency detected!", tree, "see the log"},
+		"a clock in between": {"  GEN     a\nthe frobnicator gives up\nmake[2]: warning:  Clock skew detected.  Your build may be incomplete.\nmake[2]: *** [a] Error 255\n", "the frobnicator gives up", tree, "see the log"},
+		"what nobody knows":  {"  GEN     a\nthe frobnicator gives up\nmake[2]: *** [a] Error 255\n", "the frobnicator gives up", tree, "see the log"},
 		"nothing at all":     {"", "", tree, ""},
 		"no error in a CC":   {"  CC      error.o\n  CC      drivers/Killed.o\n", "", tree, ""},
 	} {
@@ -70,7 +70,7 @@ func TestFirstFailure(t *testing.T) {
 			}
 			f := firstFailure(file)
 			if f.line != c.line || f.blame != c.whose || !strings.Contains(f.advice+f.pkg, c.says) || c.says == "" && f.advice+f.pkg != "" {
-				t.Errorf("%+v", f)
+				t.Errorf("got %+v, want line %q, cause %d, advice or package with %q", f, c.line, c.whose, c.says)
 			}
 		})
 	}

@@ -1,6 +1,6 @@
-// Package build configures and compiles a Linux source tree, beside it and never in
-// it (make O=), and says how much of it there is to compile. It fetches no source and
-// keeps no kernel.
+// Package build configures and compiles a Linux source tree outside the tree (make O=),
+// and estimates how much there is to compile. It neither fetches source nor stores
+// kernels.
 package build
 
 import (
@@ -12,39 +12,40 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Build is a tree and where it is compiled.
+// Build is a source tree and the directory that it is compiled in.
 type Build struct {
-	// Source is the tree's folder. Nothing is written there.
+	// Source is the tree's directory. Nothing is written there.
 	Source string
-	// Objects is the folder of what is compiled. What an earlier build left there
-	// is taken over as far as make finds it good.
+	// Objects is the build directory. Results of an earlier build there are reused as
+	// far as make considers them up to date.
 	Objects string
-	// CC is the compiler, "gcc-11"; empty stands for gcc.
+	// CC is the compiler, such as "gcc-11"; empty means gcc.
 	CC string
-	// Base is a whole .config to begin with; empty stands for tinyconfig.
+	// Base is a complete .config to start from; empty means tinyconfig.
 	Base string
-	// Fragment is what must be set beside, in the form of a .config.
+	// Fragment lists further symbols to set, in the form of a .config.
 	Fragment string
-	// Deciding identifies all of the source that Decides; where it and the rest are
-	// as when Objects was last configured, Kconfig is not asked again. Empty asks.
+	// Deciding identifies all files of the source for which Decides is true; if they and
+	// the rest are unchanged since Objects was last configured, Kconfig is not run
+	// again. If empty, Kconfig is always run.
 	Deciding string
-	// Log is the file that gets all that make prints; the next build begins it anew.
+	// Log is the file for all output of make; each build truncates it.
 	Log string
-	// Held is a file that make and what it starts keep open as long as one of them
+	// Held is a file that make and its child processes keep open as long as one of them
 	// lives, such as a lock; may be nil.
 	Held *os.File
-	// Progress hears of each file that was compiled: how many there are so far, and
-	// about how many there will be; 0 where that is not known. May be nil.
+	// Progress is called for each compiled file, with the number of files so far and the
+	// estimated total; 0 if unknown. May be nil.
 	Progress func(files, of int)
 
 	files, of int
 }
 
-// Error is a tree that does not build.
+// Error is the error for a tree that does not build.
 type Error struct {
-	Target string // make's
-	First  string // the first error in what make printed; "" if none looks like one
-	Advice string // what to do about it, where it is no matter of the source and its compiler
+	Target string // make's target
+	First  string // the first error in make's output; "" if no line looks like one
+	Advice string // what to do about it, unless the source does not fit its compiler
 	Log    string
 	Err    error
 }
@@ -59,10 +60,10 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// ErrFull is a disk that has no room for a tree or its objects.
-var ErrFull = errors.New("no space left on the device; free some, or set XDG_CACHE_HOME to a folder with more")
+// ErrFull means that the disk has no space for a tree or its objects.
+var ErrFull = errors.New("no space left on the device; free some, or set XDG_CACHE_HOME to a directory with more")
 
-// Full makes an error for want of room say ErrFull, and leaves others as they are.
+// Full adds ErrFull to an error caused by a full disk, and returns other errors unchanged.
 func Full(err error) error {
 	if errors.Is(err, unix.ENOSPC) && !errors.Is(err, ErrFull) {
 		return fmt.Errorf("%w (%w)", ErrFull, err)
@@ -70,8 +71,8 @@ func Full(err error) error {
 	return err
 }
 
-// Compile compiles make's targets of what Configure configured: "vmlinux" or "bzImage",
-// which it leaves in Objects, and "modules".
+// Compile builds targets of make after Configure: "vmlinux" or "bzImage", which it
+// leaves in Objects, and "modules".
 func (b *Build) Compile(ctx context.Context, targets ...string) error {
 	s := b.state()
 	todo, err := b.todo(ctx, s.Whole, targets)
@@ -88,7 +89,7 @@ func (b *Build) Compile(ctx context.Context, targets ...string) error {
 	return b.keep(s)
 }
 
-// todo is about how many files there are to compile; 0 where that is not known.
+// todo estimates the number of files to compile; 0 if unknown.
 func (b *Build) todo(ctx context.Context, whole bool, targets []string) (int, error) {
 	if whole {
 		stale, _, err := Stale(b.Source, b.Objects, nil)
@@ -98,7 +99,7 @@ func (b *Build) todo(ctx context.Context, whole bool, targets []string) (int, er
 	if err != nil {
 		return 0, err
 	}
-	if b.make(ctx, "prepare") != nil { // the targets need it as well, and will tell
+	if b.make(ctx, "prepare") != nil { // the targets need it too, and report the error
 		return 0, errors.Join(context.Cause(ctx), os.Truncate(b.Log, said.Size()))
 	}
 	return b.listed(ctx, targets...), nil

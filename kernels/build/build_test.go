@@ -15,11 +15,11 @@ import (
 	"github.com/faultline/faultline/kernels/build"
 )
 
-// tree is a fake tree of some sources, and a build of it.
+// tree is a fake tree of some source files, and a build of it.
 type tree struct {
 	t *testing.T
 	*build.Build
-	told []string // what Progress heard
+	seen []string // calls of Progress
 }
 
 func newTree(t *testing.T, sources ...string) *tree {
@@ -29,7 +29,7 @@ func newTree(t *testing.T, sources ...string) *tree {
 	}
 	dir := t.TempDir()
 	b := &tree{t: t, Build: &build.Build{Source: filepath.Join(dir, "source"), Objects: filepath.Join(dir, "objects"), Log: filepath.Join(dir, "log")}}
-	b.Progress = func(files, of int) { b.told = append(b.told, fmt.Sprintf("%d/%d", files, of)) }
+	b.Progress = func(files, of int) { b.seen = append(b.seen, fmt.Sprintf("%d/%d", files, of)) }
 	image := filepath.Join(dir, "vmlinux")
 	if err := os.WriteFile(image, fake.Vmlinux("6.1.5", "#1", true), 0o644); err != nil {
 		t.Fatal(err)
@@ -54,18 +54,18 @@ func (b *tree) write(name, text string) {
 	}
 }
 
-// build builds, and says what Progress heard.
+// build builds, and returns the calls of Progress.
 func (b *tree) build() string {
 	b.t.Helper()
-	fresh := *b.Build // as the next process has it
-	b.told, fresh.Progress = nil, b.Progress
+	fresh := *b.Build // as in the next process
+	b.seen, fresh.Progress = nil, b.Progress
 	if err := fresh.Configure(b.t.Context()); err != nil {
 		b.t.Fatal(err)
 	}
 	if err := fresh.Compile(b.t.Context(), "vmlinux"); err != nil {
 		b.t.Fatal(err)
 	}
-	return strings.Join(b.told, " ")
+	return strings.Join(b.seen, " ")
 }
 
 func TestProgress(t *testing.T) {
@@ -75,25 +75,25 @@ func TestProgress(t *testing.T) {
 		{"nothing", "", ""},
 		{"one source", "src/b.c", "1/1"},
 		{"a header", "src/all.h", "1/3 2/3 3/3"},
-		{"one that is new", "src/d.c", "1/0"},
-		{"that and another", "src/d.c", "1/1"},
+		{"a new source", "src/d.c", "1/0"},
+		{"the same again", "src/d.c", "1/1"},
 	} {
-		time.Sleep(10 * time.Millisecond) // make compares times
+		time.Sleep(10 * time.Millisecond) // make compares modification times
 		if step.file != "" {
 			b.write(step.file, step.name)
 		}
 		if got := b.build(); got != step.want {
-			t.Errorf("%s: heard %q, want %q", step.name, got, step.want)
+			t.Errorf("%s: got progress %q, want %q", step.name, got, step.want)
 		}
 	}
-	// Where make can't list anything, there is no total.
+	// If make can't list anything, there is no total.
 	b = newTree(t, "a.c")
 	b.write("Makefile", strings.ReplaceAll(fake.Tree("")["Makefile"], "prepare", "nothing"))
 	if got := b.build(); got != "1/0 2/0" {
-		t.Errorf("heard %q", got)
+		t.Errorf("got progress %q", got)
 	}
 	if log, err := os.ReadFile(b.Log); err != nil || strings.Contains(string(log), "No rule") {
-		t.Errorf("the log has what was tried: %v\n%s", err, log)
+		t.Errorf("the log contains the failed attempt: %v\n%s", err, log)
 	}
 }
 
@@ -106,10 +106,10 @@ func TestStale(t *testing.T) {
 	}{{"", 0}, {"src/a.c", 1}, {"src/all.h", 3}, {"doc", 0}, {"a.c", 0}} {
 		stale, all, err := build.Stale(b.Source, b.Objects, map[string]bool{c.changed: true})
 		if err != nil || stale != c.want || all != 3 {
-			t.Errorf("%q changed: %v, %d of %d are stale; want %d of 3", c.changed, err, stale, all, c.want)
+			t.Errorf("%q changed: got %v, %d of %d stale; want %d of 3", c.changed, err, stale, all, c.want)
 		}
 	}
-	// As ccache leaves it: what was included is named from the folder of the objects.
+	// With ccache, included files are named relative to the build directory.
 	cmd := filepath.Join(b.Objects, "src/.a.o.cmd")
 	data, err := os.ReadFile(cmd)
 	if err != nil {
@@ -120,17 +120,17 @@ func TestStale(t *testing.T) {
 		t.Fatal(err, named)
 	}
 	if stale, _, err := build.Stale(b.Source, b.Objects, map[string]bool{"src/all.h": true}); err != nil || stale != 3 {
-		t.Errorf("%v, %d are stale by a header that is named from the objects' folder", err, stale)
+		t.Errorf("header relative to the build directory: got %v, %d stale", err, stale)
 	}
-	// An object that is gone is made anew, whatever it was made of.
+	// A missing object is compiled again, independent of its inputs.
 	if err := os.Remove(filepath.Join(b.Objects, "src/a.o")); err != nil {
 		t.Fatal(err)
 	}
 	if stale, _, err := build.Stale(b.Source, b.Objects, nil); err != nil || stale != 1 {
-		t.Errorf("%v, %d are stale", err, stale)
+		t.Errorf("missing object: got %v, %d stale", err, stale)
 	}
 	if _, _, err := build.Stale(b.Source, filepath.Join(b.Objects, "none"), nil); err == nil {
-		t.Error("nothing is wrong with no objects")
+		t.Error("no objects: got no error")
 	}
 }
 
@@ -140,11 +140,11 @@ func TestFull(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	if build.Full(nil) != nil || errors.Is(build.Full(os.ErrClosed), build.ErrFull) {
-		t.Error("other errors are of a full disk")
+		t.Error("another error became ErrFull")
 	}
 }
 
-// TestEnvironment has variables set that would make another kernel, or another make.
+// TestEnvironment sets variables that would change the kernel, or make itself.
 func TestEnvironment(t *testing.T) {
 	b := newTree(t)
 	b.write("Makefile", "ifneq ($(ARCH)$(LLVM)$(KBUILD_OUTPUT)$(GIT_DIR)$(GIT_INDEX_FILE)$(filter k,$(MAKEFLAGS)),)\n$(error foreign: $(ARCH) $(GIT_DIR) $(MAKEFLAGS))\nendif\n"+fake.Tree("")["Makefile"])

@@ -15,8 +15,8 @@ import (
 	"github.com/faultline/faultline/internal/cache"
 )
 
-// Configure writes the configuration. One that comes out as before is left alone, so
-// that make sees no change. What of it is not as asked kconfig.Compare tells.
+// Configure writes the configuration. An unchanged configuration is not rewritten, so that
+// make sees no change. kconfig.Compare lists the symbols that are not as requested.
 func (b *Build) Configure(ctx context.Context) error {
 	if err := os.MkdirAll(b.Objects, 0o755); err != nil {
 		return err
@@ -50,7 +50,7 @@ func (b *Build) Configure(ctx context.Context) error {
 	return b.keep(s)
 }
 
-// ask has the tree's Kconfig make a configuration.
+// ask runs the tree's Kconfig to make a configuration.
 func (b *Build) ask(ctx context.Context) ([]byte, error) {
 	const fresh = ".config.fresh"
 	file := filepath.Join(b.Objects, fresh)
@@ -62,7 +62,7 @@ func (b *Build) ask(ctx context.Context) ([]byte, error) {
 	} else if err := b.make(ctx, "KCONFIG_CONFIG="+fresh, "tinyconfig"); err != nil {
 		return nil, err
 	}
-	// The last line for a symbol holds.
+	// The last line for a symbol wins.
 	if err := appendTo(file, "\n"+b.Fragment); err != nil {
 		return nil, err
 	}
@@ -72,8 +72,8 @@ func (b *Build) ask(ctx context.Context) ([]byte, error) {
 	return os.ReadFile(file)
 }
 
-// decided is the key of all that decides the configuration; "" where that is not
-// known. Kconfig asks the compiler and its companions what they can
+// decided returns the key of everything that determines the configuration; "" if unknown.
+// Kconfig probes the compiler and its tools for features
 // (scripts/Kconfig.include, init/Kconfig).
 func (b *Build) decided(ctx context.Context) (string, error) {
 	if b.Deciding == "" {
@@ -96,8 +96,8 @@ func (b *Build) decided(ctx context.Context) (string, error) {
 	return cache.Key(parts...), nil
 }
 
-// Decides says whether a file of a source, by its path there, may have a say in the
-// configuration: all but what is only compiled or read.
+// Decides reports whether a file of a source, by its path there, may affect the
+// configuration: all but files that are only compiled or read.
 func Decides(file string) bool {
 	return strings.HasPrefix(file, "scripts/") || !slices.Contains([]string{".c", ".h", ".S", ".rst", ".txt", ".dts", ".dtsi", ".yaml", ".json"}, path.Ext(file))
 }

@@ -32,8 +32,8 @@ func copyFile(from, to string) error {
 	return errors.Join(err, out.Close())
 }
 
-// Image writes the vmlinux, without what only a debugger reads (it can be twenty
-// times the rest, and QEMU reads all of it); its symbols stay.
+// Image writes the vmlinux without debug information (it can be twenty times the rest,
+// and QEMU reads all of it); the symbols remain.
 func (b *Build) Image(ctx context.Context, to string) error {
 	from := filepath.Join(b.Objects, "vmlinux")
 	f, err := elf.Open(from)
@@ -52,8 +52,8 @@ func (b *Build) Image(ctx context.Context, to string) error {
 	return copyFile(from, to)
 }
 
-// Install lays the modules into dir/lib/modules/RELEASE (make modules_install),
-// without what only a debugger reads: the guest has them in memory.
+// Install installs the modules into dir/lib/modules/RELEASE (make modules_install),
+// without debug information: the guest has them in memory.
 func (b *Build) Install(ctx context.Context, dir string) error {
 	if err := b.make(ctx, "INSTALL_MOD_PATH="+dir, "INSTALL_MOD_STRIP=1", "modules_install"); err != nil {
 		return err
@@ -64,7 +64,7 @@ func (b *Build) Install(ctx context.Context, dir string) error {
 	}
 	for _, l := range links {
 		l = filepath.Join(dir, l)
-		// build and source lead out of the folder, to what may be gone tomorrow.
+		// build and source point outside the directory, to what may be gone tomorrow.
 		if info, err := os.Lstat(l); err == nil && info.Mode()&os.ModeSymlink != 0 {
 			if err := os.Remove(l); err != nil {
 				return err

@@ -19,8 +19,8 @@ import (
 	"github.com/faultline/faultline/internal/execx"
 )
 
-// command prepares the kernel's make. What would go into a kernel of the machine
-// and the time is fixed: the same source gives the same file.
+// command prepares the kernel's make. What a build would record of the machine and the
+// time is fixed: the same source gives the same file.
 func (b *Build) command(ctx context.Context, args ...string) *exec.Cmd {
 	args = append([]string{"O=" + b.Objects, fmt.Sprintf("-j%d", runtime.NumCPU()), "KBUILD_BUILD_USER=faultline", "KBUILD_BUILD_HOST=faultline",
 		"KBUILD_BUILD_VERSION=1", "KBUILD_BUILD_TIMESTAMP=1970-01-01"}, args...)
@@ -29,8 +29,8 @@ func (b *Build) command(ctx context.Context, args ...string) *exec.Cmd {
 	}
 	cmd := execx.Command(ctx, b.Source, b.ccache(), "make", args...)
 	cmd.Env = slices.DeleteFunc(cmd.Env, foreign)
-	// A make that is asked to end ends its compilers, and removes what they had half
-	// written; one that is killed leaves objects that look newer than their source.
+	// On SIGTERM, make ends its compilers and removes partially written files; after
+	// SIGKILL, objects remain that look newer than their source.
 	cmd.SysProcAttr.Pdeathsig = unix.SIGTERM
 	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
 	if b.Held != nil {
@@ -39,9 +39,9 @@ func (b *Build) command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// ccache is the environment in which the compiler's name leads to ccache, where
-// there is one: by a link, as ccache(1) has it, so that make's commands are the same
-// with and without it. Else it would compile everything anew when ccache comes or goes.
+// ccache returns the environment in which the compiler's name resolves to ccache, if
+// installed: by a link, as in ccache(1), so that make's commands are the same with and
+// without it. Otherwise make would recompile everything when ccache is installed or removed.
 func (b *Build) ccache() []string {
 	bin, err := exec.LookPath("ccache")
 	if err != nil {
@@ -51,24 +51,24 @@ func (b *Build) ccache() []string {
 	link := filepath.Join(dir, gcc(b.CC))
 	if to, _ := os.Readlink(link); to != bin {
 		if os.MkdirAll(dir, 0o755) != nil || os.RemoveAll(link) != nil || os.Symlink(bin, link) != nil {
-			return nil // it only saves time
+			return nil // ccache only saves time
 		}
 	}
-	// Another checkout of the same files is as good: paths below are taken as relative ones.
+	// Another checkout of the same files is equivalent: paths below CCACHE_BASEDIR become relative.
 	return []string{"PATH=" + dir + ":" + os.Getenv("PATH"), "CCACHE_BASEDIR=" + filepath.Dir(b.Objects)}
 }
 
-// foreign says of a variable of our environment that it would change the build
-// without being part of a kernel's key: those of the kernel's Makefiles, those by
-// which a make that we run under speaks to its own, and git's, by which
-// scripts/setlocalversion would name a commit of another repository.
+// foreign reports whether an environment variable would change the build without being
+// part of a kernel's key: those of the kernel's Makefiles, those by which a make that
+// runs us controls its own children, and git's, with which scripts/setlocalversion would
+// name a commit of another repository.
 func foreign(variable string) bool {
 	name, _, _ := strings.Cut(variable, "=")
 	return strings.HasPrefix(name, "KBUILD_") || strings.HasPrefix(name, "KCONFIG_") || strings.HasPrefix(name, "GIT_") ||
 		slices.Contains([]string{"ARCH", "SUBARCH", "CROSS_COMPILE", "LLVM", "LLVM_IAS", "KAFLAGS", "KCPPFLAGS", "LOCALVERSION", "MAKEFLAGS", "MFLAGS", "MAKEFILES", "MAKELEVEL"}, name)
 }
 
-// make runs targets of the kernel's Makefile, behind variables to set.
+// make runs targets of the kernel's Makefile, given after variables to set.
 func (b *Build) make(ctx context.Context, args ...string) error {
 	log, err := os.OpenFile(b.Log, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
 	if err != nil {
@@ -82,7 +82,7 @@ func (b *Build) make(ctx context.Context, args ...string) error {
 		return err
 	}
 	cmd.Stderr = log
-	runtime.LockOSThread() // prctl(2): the signal comes when the thread ends that started it
+	runtime.LockOSThread() // prctl(2): the signal is sent when the thread that started the child ends
 	defer runtime.UnlockOSThread()
 	if err := cmd.Start(); err != nil {
 		return err
@@ -96,47 +96,47 @@ func (b *Build) make(ctx context.Context, args ...string) error {
 		return nil
 	}
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && !exit.Exited() {
-		return fmt.Errorf("make %s ended by itself: %w; see whether memory ran out (dmesg)", target, err)
+		return fmt.Errorf("make %s: %w; check whether memory ran out (dmesg)", target, err)
 	}
 	f := firstFailure(b.Log)
-	f.line = strings.ReplaceAll(f.line, b.Source+"/", "") // where the checkout is says nothing about the error
+	f.line = strings.ReplaceAll(f.line, b.Source+"/", "") // the location of the checkout is irrelevant
 	switch {
 	case f.blame == full:
 		return fmt.Errorf("make %s: %s: %w", target, f.line, ErrFull)
 	case f.blame == memory:
-		return fmt.Errorf("make %s: %s: memory ran out (dmesg says what was killed); close what takes much, or build where there is more (the whole log: %s)", target, f.line, b.Log)
+		return fmt.Errorf("make %s: %s: memory ran out (see dmesg); free some, or build on a machine with more (the whole log: %s)", target, f.line, b.Log)
 	case f.blame == missing && f.pkg != "":
 		return fmt.Errorf("make %s: %s: %w", target, f.line, &execx.MissingError{Tool: f.what, Package: f.pkg})
 	case f.blame == missing:
-		return fmt.Errorf("make %s: a program that it calls is gone: %s; build again (the whole log: %s)", target, f.line, b.Log)
+		return fmt.Errorf("make %s: a program that it calls is missing: %s; build again (the whole log: %s)", target, f.line, b.Log)
 	}
 	return &Error{Target: target, First: f.line, Advice: f.advice, Log: b.Log, Err: err}
 }
 
-// compiled are the words by which the kernel's make tells of a file that it compiles.
+// compiled are the prefixes of the kernel's make for files that it compiles.
 var compiled = []string{"CC", "AS", "HOSTCC"}
 
-// follow counts the files of which make tells that they are compiled.
+// follow counts the compiled files in make's output.
 func (b *Build) follow(r io.Reader) {
 	s := bufio.NewScanner(r)
 	for s.Scan() {
 		if f := strings.Fields(s.Text()); len(f) > 0 && slices.Contains(compiled, f[0]) {
 			if b.files++; b.files > b.of {
-				b.of = 0 // there was more to do than could be told
+				b.of = 0 // the estimate was too low
 			}
 			if b.Progress != nil {
 				b.Progress(b.files, b.of)
 			}
 		}
 	}
-	_, _ = io.Copy(io.Discard, r) // after a line that is too long: make must not wait
+	_, _ = io.Copy(io.Discard, r) // after an overlong line: make must not block
 }
 
-// reListed finds, in what make -n prints, the echo of a command that compiles.
+// reListed matches, in the output of make -n, the echo of a command that compiles.
 var reListed = regexp.MustCompile(`echo '  (?:` + strings.Join(compiled, "|") + `) `)
 
-// listed is how many files make would compile for targets, where nothing is compiled
-// yet: make -n lists them, and fails where it links what is not there. 0 where it tells nothing.
+// listed returns the number of files that make would compile for targets, if nothing is
+// compiled yet: make -n lists them, and fails at linking missing files. 0 if unknown.
 func (b *Build) listed(ctx context.Context, targets ...string) int {
 	out, err := b.command(ctx, append([]string{"-n", "-k", "--output-sync"}, targets...)...).Output()
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {

@@ -14,15 +14,14 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Stale counts the files that make would compile anew of a source into objects,
-// and all that are compiled there: those whose object is older than something it was
-// made of, or was made of something that changed names, by its path in the source.
-// What each was made of is in the files that the kernel's make leaves beside the
-// objects (scripts/basic/fixdep.c). It takes some tenths of a second; make -n, which
-// knows it as well, takes seconds.
+// Stale counts the files of a source that make would recompile into objects, and all that
+// are compiled there: an object is stale if it is older than one of its inputs, or if
+// one of its inputs is in changed, which has paths in the source. The inputs are in the
+// files that the kernel's make leaves beside the objects (scripts/basic/fixdep.c). Stale
+// takes some tenths of a second; make -n, which gives the same answer, takes seconds.
 func Stale(source, objects string, changed map[string]bool) (stale, all int, err error) {
 	for _, dir := range []*string{&source, &objects} {
-		if *dir, err = filepath.EvalSymlinks(*dir); err != nil { // as make names it
+		if *dir, err = filepath.EvalSymlinks(*dir); err != nil { // as in make's output
 			return 0, 0, err
 		}
 	}
@@ -31,7 +30,7 @@ func Stale(source, objects string, changed map[string]bool) (stale, all int, err
 		if err == nil && strings.HasPrefix(d.Name(), ".") && strings.HasSuffix(d.Name(), ".cmd") {
 			files = append(files, p)
 		}
-		if errors.Is(err, fs.ErrNotExist) && p != objects { // a build is under way
+		if errors.Is(err, fs.ErrNotExist) && p != objects { // a build is running
 			return nil
 		}
 		return err
@@ -60,11 +59,11 @@ func Stale(source, objects string, changed map[string]bool) (stale, all int, err
 	return stale, all, err
 }
 
-// scan reads what objects were made of.
+// scan reads the inputs of objects.
 type scan struct {
 	source, objects string
 	changed         map[string]bool
-	times           map[string]time.Time // when files were changed, or zero
+	times           map[string]time.Time // modification times, or zero
 	stale, all      int
 }
 
@@ -100,12 +99,12 @@ var (
 	sourceOf = []byte("\nsource_")
 	depsOf   = []byte("deps_")
 	set      = []byte(" := ")
-	rule     = []byte(": $(deps_") // behind the list
+	rule     = []byte(": $(deps_") // follows the list
 )
 
-// parse reads what make keeps of an object: its name, nil for what was not compiled,
-// and what it was made of, the source first. That stands in "source_NAME := FILE";
-// the others are lines of "deps_NAME := \", each with a backslash at its end.
+// parse parses make's record of an object: its name, nil if it was not compiled, and its
+// inputs, the source first. The source is in "source_NAME := FILE"; the others are lines
+// of "deps_NAME := \", each with a backslash at its end.
 func parse(data []byte) (name []byte, madeOf iter.Seq[[]byte]) {
 	at := bytes.Index(data, sourceOf)
 	if at < 0 {
@@ -131,7 +130,7 @@ func parse(data []byte) (name []byte, madeOf iter.Seq[[]byte]) {
 	}
 }
 
-// newer says whether a file changes, or did after an object was made.
+// newer reports whether a file is about to change, or did after an object was made.
 func (s *scan) newer(file []byte, made time.Time) bool {
 	t, known := s.times[string(file)]
 	if !known {
@@ -146,7 +145,7 @@ func (s *scan) newer(file []byte, made time.Time) bool {
 	return t.After(made)
 }
 
-// in is the path of what make, which runs in the folder of the objects, calls by a name.
+// in returns the path of a file named by make, which runs in the build directory.
 func (s *scan) in(name string) string {
 	if filepath.IsAbs(name) {
 		return name

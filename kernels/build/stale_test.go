@@ -49,7 +49,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		name, madeOf := parse(data)
 		if (name == nil) != (madeOf == nil) {
-			t.Fatal("a name, and nothing that it was made of")
+			t.Fatal("got inputs of no file")
 		}
 		if madeOf == nil {
 			return
@@ -57,7 +57,7 @@ func FuzzParse(f *testing.F) {
 		n := 0
 		for file := range madeOf {
 			if n++; len(file) == 0 && n > 1 {
-				t.Errorf("file %d has no name", n)
+				t.Errorf("input %d has no name", n)
 			}
 		}
 	})

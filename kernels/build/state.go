@@ -6,13 +6,13 @@ import (
 	"path/filepath"
 )
 
-// state is what a folder of objects says of itself to the next build in it.
+// state is what a build directory records for the next build in it.
 type state struct {
-	// Decided is the key of all that decided its configuration, Config that of
-	// what came out.
+	// Decided is the key of everything that determined its configuration; Config is
+	// the key of the result.
 	Decided, Config string
-	// Whole says that all was compiled once: what make has to do then shows in the
-	// files that are there.
+	// Whole means that everything was compiled once: what make has to do can then be
+	// derived from the existing files.
 	Whole bool
 }
 

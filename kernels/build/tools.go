@@ -11,15 +11,15 @@ import (
 	"github.com/faultline/faultline/kernels/kconfig"
 )
 
-// need is a program, or a header where its name ends with .h, and the Debian package
-// that has it.
+// need is a program, or a header if its name ends with .h, and the Debian package
+// that contains it.
 type need struct{ name, pkg string }
 
-// Tools says by a *execx.MissingError what a kernel's build calls and this machine
-// lacks, with what a configuration needs besides.
+// Tools returns an *execx.MissingError if this machine does not have what a kernel's build
+// calls, including what a configuration needs.
 func Tools(ctx context.Context, cc string, configs ...*kconfig.Config) error {
 	needs := []need{{"make", "make"}, {gcc(cc), gcc(cc)}, {"objcopy", "binutils"}, {"flex", "flex"}, {"bison", "bison"}, {"bc", "bc"}, {"perl", "perl"},
-		{"stdio.h", "libc6-dev"}, {"gelf.h", "libelf-dev"}} // objtool wants libelf
+		{"stdio.h", "libc6-dev"}, {"gelf.h", "libelf-dev"}} // objtool needs libelf
 	for _, f := range []struct {
 		symbols string
 		needs   []need
@@ -38,11 +38,11 @@ func Tools(ctx context.Context, cc string, configs ...*kconfig.Config) error {
 	return lacking(ctx, cc, needs)
 }
 
-// lacking names, of what is needed, all that is not there.
+// lacking returns an error that names all missing needs.
 func lacking(ctx context.Context, cc string, needs []need) error {
 	cc = gcc(cc)
 	if _, err := exec.LookPath(cc); err != nil && cc != "gcc" {
-		cc = "gcc" // which finds the same headers
+		cc = "gcc" // finds the same headers
 	}
 	var names, packages []string
 	for _, n := range needs {
@@ -62,8 +62,8 @@ func lacking(ctx context.Context, cc string, needs []need) error {
 	return &execx.MissingError{Tool: strings.Join(names, ", "), Package: strings.Join(packages, " ")}
 }
 
-// Compiler is what the compiler says it is: another one gives other kernels. A
-// ccache that stands before it says nothing of its own.
+// Compiler returns the version of the compiler: another one gives other kernels. A
+// ccache in front of it does not change the result.
 func Compiler(ctx context.Context, cc string) (string, error) {
 	bin, err := execx.Find(gcc(cc), gcc(cc))
 	if err != nil {
@@ -74,7 +74,7 @@ func Compiler(ctx context.Context, cc string) (string, error) {
 	return line, err
 }
 
-// gcc is the compiler's name: also that of the Debian package which has it.
+// gcc returns the compiler's name, which is also the name of its Debian package.
 func gcc(cc string) string {
 	if cc == "" {
 		return "gcc"

@@ -14,7 +14,7 @@ import (
 	"github.com/faultline/faultline/kernels/kconfig"
 )
 
-// only makes a PATH of a folder that has these programs, and those that a compiler calls.
+// only sets PATH to a directory with these programs and those that a compiler calls.
 func only(t *testing.T, names ...string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -36,7 +36,7 @@ func TestMissingTools(t *testing.T) {
 		name, programs, want string
 	}{
 		{"flex and bc", "make gcc bison perl", "flex, bc is not installed (Debian package flex bc); run: "},
-		// Without a compiler nobody can tell whether the headers are there.
+		// Without a compiler, the headers can't be checked.
 		{"a compiler", "make flex bison bc perl", "apt-get install -y gcc libc6-dev libelf-dev"},
 		{"all", "", "apt-get install -y make gcc flex bison bc perl libc6-dev libelf-dev"},
 	} {
@@ -44,7 +44,7 @@ func TestMissingTools(t *testing.T) {
 			only(t, strings.Fields(c.programs)...)
 			err := build.Tools(t.Context(), "")
 			if !errors.As(err, new(*execx.MissingError)) || errkind.ExitCode(err) != 2 || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("got %v, want %q in it", err, c.want)
+				t.Errorf("got %v, want it to contain %q", err, c.want)
 			}
 		})
 	}
@@ -54,11 +54,11 @@ func TestMissingTools(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := build.Tools(t.Context(), "", nil, config); err == nil || !strings.Contains(err.Error(), "-y bc dwarves cpio") {
-		t.Errorf("with what is configured: %v", err)
+		t.Errorf("with a configuration: got %v", err)
 	}
 }
 
-// TestCompilerBehindCcache has ccache's links stand before the compiler, as Debian's
+// TestCompilerBehindCcache puts ccache's links in front of the compiler, as Debian's
 // /usr/lib/ccache does.
 func TestCompilerBehindCcache(t *testing.T) {
 	ccache, err := exec.LookPath("ccache")
@@ -75,6 +75,6 @@ func TestCompilerBehindCcache(t *testing.T) {
 	}
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
 	if behind, err := build.Compiler(t.Context(), ""); err != nil || behind != plain || !strings.Contains(behind, "gcc") {
-		t.Errorf("%v: %q, and %q behind ccache", err, plain, behind)
+		t.Errorf("%v: got %q, want %q", err, behind, plain)
 	}
 }

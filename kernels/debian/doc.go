@@ -1,4 +1,4 @@
-// Package debian knows Debian's binary packages of kernels: what of them makes a
-// kernel, how their versions are ordered. Where a package file comes from is its
-// callers' business.
+// Package debian handles Debian's binary packages of kernels: which of their files make a
+// kernel, and how their versions are ordered. It does not know where package files
+// come from.
 package debian

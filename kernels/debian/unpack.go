@@ -18,7 +18,7 @@ import (
 	"github.com/faultline/faultline/kernels/modules"
 )
 
-// Damaged says that a package file is broken, if dpkg-deb found it so.
+// Damaged returns the error for a package file that dpkg-deb found damaged, else err.
 func Damaged(file string, err error) error {
 	var r *execx.RunError
 	if errors.As(err, &r) {
@@ -27,7 +27,7 @@ func Damaged(file string, err error) error {
 	return err
 }
 
-// Unpack lays the kernel in package files into dir and finishes it.
+// Unpack unpacks the kernel in package files into dir and completes it.
 func Unpack(ctx context.Context, dir string, files []string, packages []kernels.Package, opts kernels.Options) error {
 	if err := checkSplit(packages); err != nil {
 		return err
@@ -62,11 +62,11 @@ func Unpack(ctx context.Context, dir string, files []string, packages []kernels.
 var reSplit = regexp.MustCompile(`^linux-(image|binary|modules|base)-(?:unsigned-)?(\d.*)$`)
 
 func splitAdvice(v string) string {
-	return fmt.Sprintf("from 6.19 on Debian splits the kernel: give linux-binary-%s, linux-modules-%s and linux-base-%s together", v, v, v)
+	return fmt.Sprintf("since 6.19, Debian splits the kernel: give linux-binary-%s, linux-modules-%s and linux-base-%s together", v, v, v)
 }
 
-// checkSplit finds out, before anything is unpacked, that parts of a split
-// kernel are missing. Only Debian's split kernels have a linux-binary package.
+// checkSplit checks, before anything is unpacked, that all parts of a split kernel are
+// given. Only Debian's split kernels have a linux-binary package.
 func checkSplit(packages []kernels.Package) error {
 	parts := map[string]string{}
 	for _, p := range packages {
@@ -77,14 +77,14 @@ func checkSplit(packages []kernels.Package) error {
 	v, split := parts["binary"]
 	for _, part := range []string{"modules", "base"} {
 		if split && parts[part] != v {
-			return &kernels.SpecError{Problem: fmt.Sprintf("linux-binary-%s comes without linux-%s-%s", v, part, v), Hint: splitAdvice(v)}
+			return &kernels.SpecError{Problem: fmt.Sprintf("linux-binary-%s given without linux-%s-%s", v, part, v), Hint: splitAdvice(v)}
 		}
 	}
 	return nil
 }
 
-// unpackDeb writes what a kernel needs of a package into dir, and returns the
-// paths of the kernel images in it.
+// unpackDeb extracts a kernel's files from a package into dir, and returns the paths of
+// the kernel images in it.
 func unpackDeb(ctx context.Context, dir, file string) (images []string, err error) {
 	dpkg, err := execx.Find("dpkg-deb", "dpkg")
 	if err != nil {
@@ -115,9 +115,9 @@ func unpackDeb(ctx context.Context, dir, file string) (images []string, err erro
 	case err == nil && waitErr == nil:
 		return images, nil
 	case err != nil && !isTarError(err):
-		return nil, err // writing, not reading
+		return nil, err // from writing, not reading
 	}
-	// Where both complain, dpkg-deb knows why.
+	// If both report an error, dpkg-deb's has the cause.
 	return nil, Damaged(file, &execx.RunError{Name: "dpkg-deb", Stderr: errs.String(), Err: errors.Join(err, waitErr)})
 }
 
@@ -125,16 +125,16 @@ func isTarError(err error) bool {
 	return errors.Is(err, tar.ErrHeader) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
-// A package's kernel has some 4,500 files of 700 MB; what it is compressed to says
-// nothing of what it grows to.
+// A package's kernel has some 4,500 files of 700 MB; the compressed size does not limit
+// the uncompressed size.
 const (
 	mostFiles = 100_000
 	mostBytes = 4 << 30
 )
 
-// unpackTar has the kernel's files of a package's file system written, each to its
-// path in a cache entry, and returns the paths of the kernel images. What is more than
-// a kernel can have is no package of one.
+// unpackTar calls write for the kernel's files of a package's file system, with their paths
+// in a cache entry, and returns the paths of the kernel images. More files or bytes than
+// a kernel can have are an error.
 func unpackTar(r io.Reader, write func(to string, r io.Reader) error) (images []string, err error) {
 	t := tar.NewReader(r)
 	files, bytes := 0, int64(0)
@@ -153,12 +153,12 @@ func unpackTar(r io.Reader, write func(to string, r io.Reader) error) (images []
 		files++
 		bytes += h.Size
 		switch {
-		case isSparse(h): // dpkg-deb makes none, and one can claim any size
+		case isSparse(h): // dpkg-deb makes no sparse files, and they can claim any size
 			return nil, fmt.Errorf("read the package's files: %w: %s is sparse", tar.ErrHeader, h.Name)
 		case h.Size > kernels.MaxBytes(to):
 			return nil, fmt.Errorf("read the package's files: %w: %s has %d bytes", tar.ErrHeader, h.Name, h.Size)
 		case files > mostFiles, bytes > mostBytes:
-			return nil, fmt.Errorf("read the package's files: %w: up to %s they are %d with %d bytes, more than a kernel has", tar.ErrHeader, h.Name, files, bytes)
+			return nil, fmt.Errorf("read the package's files: %w: %d files with %d bytes up to %s, more than a kernel has", tar.ErrHeader, files, bytes, h.Name)
 		}
 		if to == kernels.FileVmlinuz {
 			images = append(images, path.Clean(h.Name))
@@ -169,7 +169,7 @@ func unpackTar(r io.Reader, write func(to string, r io.Reader) error) (images []
 	}
 }
 
-// isSparse reports whether a file has holes, in any of the forms that tar writes.
+// isSparse reports whether a file is sparse, in any of the forms that tar writes.
 func isSparse(h *tar.Header) bool {
 	for key := range h.PAXRecords {
 		if strings.HasPrefix(key, "GNU.sparse.") {
@@ -179,10 +179,10 @@ func isSparse(h *tar.Header) bool {
 	return h.Typeflag == tar.TypeGNUSparse
 }
 
-// wanted says where a package's file goes in a cache entry; "" for nowhere.
+// wanted returns the path in a cache entry for a package's file; "" to skip it.
 func wanted(name string) string {
 	name = strings.TrimPrefix(strings.TrimPrefix(name, "/"), "./")
-	if !fs.ValidPath(name) { // no way out of the folder: "..", "//"
+	if !fs.ValidPath(name) { // would leave the directory: "..", "//"
 		return ""
 	}
 	name = strings.TrimPrefix(name, "usr/")

@@ -40,12 +40,12 @@ func TestWanted(t *testing.T) {
 		"./usr/usr/lib/modules/6.1/kernel/fs/ext4.ko": "",
 	} {
 		if got := wanted(name); got != want {
-			t.Errorf("wanted(%q) = %q, want %q", name, got, want)
+			t.Errorf("wanted(%q): got %q, want %q", name, got, want)
 		}
 	}
 }
 
-// tarball is a package's file system of regular files with these names, and a byte each.
+// tarball makes a package's file system of regular one-byte files with these names.
 func tarball(t testing.TB, names ...string) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -64,13 +64,13 @@ func tarball(t testing.TB, names ...string) []byte {
 	return b.Bytes()
 }
 
-// endless is a package's file system of files of one size, as long as it is read.
+// endless is a package's file system with an endless number of files of one size.
 type endless struct {
-	name   string // of the n-th
+	name   string // format of the n-th name
 	size   int64
 	n      int
 	buffer bytes.Buffer
-	left   int64 // zeros to come
+	left   int64 // remaining zeros
 }
 
 func (e *endless) Read(p []byte) (int, error) {
@@ -94,8 +94,8 @@ func (e *endless) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// A package of a few KiB can grow to any size: what a kernel can't have ends it, before
-// it fills the disk.
+// A package of a few KiB can unpack to any size: unpacking ends at the limits of a kernel,
+// before the disk is full.
 func TestUnpackTarBounds(t *testing.T) {
 	for name, c := range map[string]struct {
 		from  endless
@@ -105,22 +105,22 @@ func TestUnpackTarBounds(t *testing.T) {
 		"bytes":                     {endless{name: "./lib/modules/6.1/kernel/a%d.ko", size: 200 << 20}, mostBytes / (200 << 20), "more than a kernel has"},
 		"files":                     {endless{name: "./lib/modules/6.1/kernel/a%d.ko"}, mostFiles, "more than a kernel has"},
 		"a module":                  {endless{name: "./lib/modules/6.1/kernel/a%d.ko", size: 257 << 20}, 0, "has 269484032 bytes"},
-		"lists, which can be large": {endless{name: "./lib/modules/6.1/modules.%d", size: 64 << 20}, mostBytes / (64 << 20), "more than a kernel has"},
+		"lists, which may be large": {endless{name: "./lib/modules/6.1/modules.%d", size: 64 << 20}, mostBytes / (64 << 20), "more than a kernel has"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			files := 0
 			_, err := unpackTar(&c.from, func(to string, r io.Reader) error {
 				files++
-				return nil // what is not read is skipped
+				return nil // unread data is skipped
 			})
 			if err == nil || !errors.Is(err, tar.ErrHeader) || !strings.Contains(err.Error(), c.want) || files > c.files {
-				t.Errorf("%d files, %v; want %d at most, and %q", files, err, c.files, c.want)
+				t.Errorf("got %d files, %v; want at most %d, and %q", files, err, c.files, c.want)
 			}
 		})
 	}
 }
 
-// A sparse file costs nothing in a package, and its size on the disk.
+// A sparse file is small in a package, and may be huge on disk.
 func TestUnpackTarSparse(t *testing.T) {
 	bin, err := exec.LookPath("tar")
 	if err != nil {
@@ -144,18 +144,18 @@ func TestUnpackTarSparse(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(data) > 1<<20 {
-			t.Skip("this file system has no holes")
+			t.Skip("the file system does not support holes")
 		}
-		_, err = unpackTar(bytes.NewReader(data), func(to string, r io.Reader) error { t.Errorf("%v: %s is written", form, to); return nil })
+		_, err = unpackTar(bytes.NewReader(data), func(to string, r io.Reader) error { t.Errorf("%v: %s was written", form, to); return nil })
 		if !errors.Is(err, tar.ErrHeader) || !strings.Contains(err.Error(), "is sparse") {
-			t.Errorf("%v: %v", form, err)
+			t.Errorf("%v: got %v", form, err)
 		}
 	}
 }
 
-// FuzzUnpackTar: whatever a package holds, what is written lies in the entry, is
-// one of its files, and no larger than one may be. Nothing touches a disk: what a
-// file system does is not the same twice, which keeps a fuzzer from going on.
+// FuzzUnpackTar checks that, for any package, written files are in the entry, are among
+// its files, and are within the size limit. It does not touch the disk: file system
+// operations vary between runs, which keeps a fuzzer from making progress.
 func FuzzUnpackTar(f *testing.F) {
 	f.Add(tarball(f, "./boot/vmlinuz-6.1", "./lib/modules/6.1/kernel/a.ko", "../../x"))
 	f.Add(tarball(f, "./usr/lib/modules/7.3/vmlinuz", "./usr/lib/modules/7.3/config", "./boot/config-7.3", "/etc/passwd"))
@@ -169,16 +169,16 @@ func FuzzUnpackTar(f *testing.F) {
 		images, err := unpackTar(bytes.NewReader(data), func(to string, r io.Reader) error {
 			written++
 			if !filepath.IsLocal(filepath.FromSlash(to)) || to != kernels.FileVmlinuz && to != kernels.FileConfig && !strings.HasPrefix(to, kernels.DirModules+"/") {
-				t.Fatalf("%q is written", to)
+				t.Fatalf("%q was written", to)
 			}
 			_, err := io.Copy(io.Discard, io.LimitReader(r, 1<<20)) // a sparse file has more than the package
 			return err
 		})
 		if errors.Is(err, io.EOF) {
-			t.Errorf("the end of the archive is an error: %v", err)
+			t.Errorf("end of archive: got error %v", err)
 		}
 		if len(images) > written {
-			t.Errorf("%d images of %d files", len(images), written)
+			t.Errorf("got %d images of %d files", len(images), written)
 		}
 	})
 }

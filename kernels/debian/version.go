@@ -2,8 +2,8 @@ package debian
 
 import "strings"
 
-// CompareVersions orders Debian versions as deb-version(7) says: negative when
-// a is older than b. Package lists hold hundreds, too many to ask dpkg about.
+// CompareVersions compares Debian versions as in deb-version(7): the result is negative if
+// a is older than b. Package lists have hundreds, too many to run dpkg for each.
 func CompareVersions(a, b string) int {
 	ea, a := epoch(a)
 	eb, b := epoch(b)
@@ -32,7 +32,7 @@ func revision(v string) (string, string) {
 	return v, ""
 }
 
-// compareText alternates between stretches without and with digits.
+// compareText compares runs without digits and runs with digits alternately.
 func compareText(a, b string) int {
 	for a != "" || b != "" {
 		for a != "" && !digit(a[0]) || b != "" && !digit(b[0]) {
@@ -57,7 +57,7 @@ func compareText(a, b string) int {
 
 func digit(c byte) bool { return c >= '0' && c <= '9' }
 
-// rank orders single characters: the tilde before the end (or a digit), the end
+// rank orders single characters: the tilde sorts before the end (or a digit), the end
 // before letters, letters before the rest.
 func rank(s string) int {
 	switch {

@@ -13,7 +13,7 @@ func TestCompareVersions(t *testing.T) {
 			got := CompareVersions(a, b)
 			if dpkg == "" {
 				if got < 0 != (i < j) || got > 0 != (i > j) {
-					t.Errorf("compare %s %s = %d", a, b, got)
+					t.Errorf("compare %s %s: got %d", a, b, got)
 				}
 				continue
 			}
@@ -22,7 +22,7 @@ func TestCompareVersions(t *testing.T) {
 				op = "eq"
 			}
 			if err := exec.Command(dpkg, "--compare-versions", a, op, b).Run(); err != nil {
-				t.Errorf("compare %s %s = %d, dpkg says otherwise", a, b, got)
+				t.Errorf("compare %s %s: got %d, dpkg disagrees", a, b, got)
 			}
 		}
 	}
@@ -33,7 +33,7 @@ func FuzzCompareVersions(f *testing.F) {
 	f.Fuzz(func(t *testing.T, a, b string) {
 		ab, ba := CompareVersions(a, b), CompareVersions(b, a)
 		if ab < 0 != (ba > 0) || CompareVersions(a, a) != 0 {
-			t.Errorf("compare %q %q = %d, the other way %d", a, b, ab, ba)
+			t.Errorf("compare %q %q: got %d, and %d in reverse", a, b, ab, ba)
 		}
 	})
 }

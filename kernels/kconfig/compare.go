@@ -5,16 +5,16 @@ import (
 	"strings"
 )
 
-// Unmet is a symbol that is not as it was asked for: Kconfig drops one whose
-// dependencies are not set, and says nothing.
+// Unmet is a symbol that does not have the requested value: Kconfig silently drops
+// symbols whose dependencies are not set.
 type Unmet struct{ Symbol, Asked, Got string }
 
 func (u Unmet) String() string {
 	return fmt.Sprintf("CONFIG_%s=%s (got %s)", strings.TrimPrefix(u.Symbol, "CONFIG_"), u.Asked, u.Got)
 }
 
-// Compare says in which symbols a configuration is not what was asked for. Who
-// asked for a module has nothing against having it built in.
+// Compare returns the symbols whose value is not the requested one. A built-in
+// feature satisfies a request for a module.
 func Compare(asked, got *Config) (list []Unmet) {
 	value := func(c *Config, symbol string) string {
 		if v := c.Get(symbol); v != "" {

@@ -1,7 +1,7 @@
-// Package kconfig reads a kernel's configuration as the build wrote it
-// (.config, /boot/config-REL). It answers what is set, and in what that is not as it
-// was asked for; it knows neither the Kconfig language nor dependencies between
-// symbols, and it writes nothing.
+// Package kconfig reads a kernel's configuration as written by the build (.config,
+// /boot/config-REL). It returns symbols' values, and compares them with requested ones.
+// It knows neither the Kconfig language nor dependencies between symbols, and writes
+// nothing.
 package kconfig
 
 import (
@@ -14,14 +14,14 @@ import (
 	"strings"
 )
 
-// Config is a parsed configuration. Its zero value has nothing set.
+// Config is a parsed configuration. In its zero value, nothing is set.
 type Config struct {
 	values map[string]string
 	uname  string
 }
 
-// Parse reads a configuration. A line that is neither empty, nor a comment, nor
-// SYMBOL=VALUE is an error that says which.
+// Parse parses a configuration. A line that is neither empty, nor a comment, nor
+// SYMBOL=VALUE is an error, which has its number.
 func Parse(r io.Reader) (*Config, error) {
 	c := &Config{values: map[string]string{}}
 	s := bufio.NewScanner(r)
@@ -56,7 +56,7 @@ func Parse(r io.Reader) (*Config, error) {
 	return c, nil
 }
 
-// ParseBytes is Parse for a configuration held in memory.
+// ParseBytes is like Parse, for a configuration in memory.
 func ParseBytes(data []byte) (*Config, error) { return Parse(bytes.NewReader(data)) }
 
 func isSymbol(s string) bool {
@@ -68,14 +68,14 @@ func isSymbol(s string) bool {
 	return s != ""
 }
 
-// unquote undoes what Kconfig does to a string: quotes around it, a backslash
+// unquote removes Kconfig's quoting of a string: quotes around it, a backslash
 // before a quote or a backslash (conf_write_symbol, scripts/kconfig/confdata.c).
 func unquote(v string) (string, error) {
 	if !strings.HasPrefix(v, `"`) {
 		return v, nil
 	}
 	if len(v) < 2 || !strings.HasSuffix(v, `"`) {
-		return "", fmt.Errorf("string %.60s has no end", v)
+		return "", fmt.Errorf("string %.60s has no closing quote", v)
 	}
 	var b strings.Builder
 	in := v[1 : len(v)-1]
@@ -88,8 +88,8 @@ func unquote(v string) (string, error) {
 	return b.String(), nil
 }
 
-// Get returns a symbol's value without quotes ("y", "m", "64", a string), and
-// "" when it is not set. CONFIG_ before the name makes no difference.
+// Get returns a symbol's value without quotes ("y", "m", "64", a string), or "" if it
+// is not set. The prefix CONFIG_ is optional.
 func (c *Config) Get(symbol string) string {
 	if c == nil {
 		return ""
@@ -97,14 +97,14 @@ func (c *Config) Get(symbol string) string {
 	return c.values[strings.TrimPrefix(symbol, "CONFIG_")]
 }
 
-// Enabled says whether a symbol is y or m.
+// Enabled reports whether a symbol is y or m.
 func (c *Config) Enabled(symbol string) bool {
 	v := c.Get(symbol)
 	return v == "y" || v == "m"
 }
 
-// Missing returns those of the wanted symbols that are neither y nor m, in
-// their order and as they were written. It is nil when there is none.
+// Missing returns those of the wanted symbols that are neither y nor m, in the given
+// order and form; nil if there are none.
 func (c *Config) Missing(want ...string) []string {
 	var missing []string
 	for _, w := range want {
@@ -115,7 +115,7 @@ func (c *Config) Missing(want ...string) []string {
 	return missing
 }
 
-// Len is the number of symbols that are set.
+// Len returns the number of symbols that are set.
 func (c *Config) Len() int {
 	if c == nil {
 		return 0
@@ -123,7 +123,7 @@ func (c *Config) Len() int {
 	return len(c.values)
 }
 
-// Symbols are the names of what is set, without CONFIG_, sorted.
+// Symbols returns the names of the symbols that are set, without CONFIG_, sorted.
 func (c *Config) Symbols() []string {
 	if c == nil {
 		return nil
@@ -131,7 +131,7 @@ func (c *Config) Symbols() []string {
 	return slices.Sorted(maps.Keys(c.values))
 }
 
-// KernelVersion is the version in the file's heading ("6.1.192"), or "".
+// KernelVersion returns the version in the file's heading ("6.1.192"), or "".
 func (c *Config) KernelVersion() string {
 	if c == nil {
 		return ""

@@ -29,28 +29,28 @@ func TestParse(t *testing.T) {
 		"CC_VERSION_TEXT": `gcc-12 (Debian 12.2.0-14) "12" \ `,
 	} {
 		if got := c.Get(sym); got != want {
-			t.Errorf("Get(%s) = %q, want %q", sym, got, want)
+			t.Errorf("Get(%s): got %q, want %q", sym, got, want)
 		}
 	}
 	if got := c.KernelVersion(); got != "6.1.192" {
-		t.Errorf("KernelVersion = %q", got)
+		t.Errorf("KernelVersion: got %q", got)
 	}
 	got := c.Missing("EXT4_FS", "XFS_FS", "64BIT", "CONFIG_NFIT", "NR_CPUS")
 	if want := []string{"XFS_FS", "CONFIG_NFIT", "NR_CPUS"}; !slices.Equal(got, want) {
-		t.Errorf("Missing = %v, want %v", got, want)
+		t.Errorf("Missing: got %v, want %v", got, want)
 	}
 	if got, want := c.Symbols(), []string{"64BIT", "CC_VERSION_TEXT", "EMPTY", "EXT4_FS", "NR_CPUS"}; !slices.Equal(got, want) {
-		t.Errorf("Symbols = %v, want %v", got, want)
+		t.Errorf("Symbols: got %v, want %v", got, want)
 	}
 	if c.Missing("64BIT") != nil {
-		t.Error("Missing of a set symbol is not nil")
+		t.Error("Missing of a set symbol: got a non-nil result")
 	}
 }
 
 func TestNilConfigHasNothing(t *testing.T) {
 	var c *Config
 	if c.Enabled("64BIT") || c.Len() != 0 || len(c.Symbols()) != 0 || len(c.Missing("A")) != 1 {
-		t.Error("a nil Config has something set")
+		t.Error("a nil Config has symbols set")
 	}
 }
 
@@ -64,7 +64,7 @@ func TestParseErrors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, err := Parse(strings.NewReader(in))
 			if err == nil || !strings.HasPrefix(err.Error(), "line 2: ") {
-				t.Errorf("error %v does not name line 2", err)
+				t.Errorf("got error %v, want one with line 2", err)
 			}
 		})
 	}
@@ -81,7 +81,7 @@ func FuzzParse(f *testing.F) {
 		for sym := range c.values {
 			c.Get(sym)
 			if !isSymbol(sym) {
-				t.Errorf("%q is no symbol", sym)
+				t.Errorf("%q is not a symbol", sym)
 			}
 		}
 	})

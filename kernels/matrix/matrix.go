@@ -1,5 +1,5 @@
-// Package matrix reads the files that list the kernels of a run. It looks at the
-// form of specs, and fetches nothing until an entry is resolved.
+// Package matrix reads the files that list the kernels of a run. It checks the form
+// of specs, and fetches nothing until an entry is resolved.
 package matrix
 
 import (
@@ -21,32 +21,32 @@ import (
 	"github.com/faultline/faultline/kernels/source"
 )
 
-// Matrix is the kernels of a run, in the order of the table's columns.
+// Matrix lists the kernels of a run, in the order of the table's columns.
 type Matrix struct {
-	// File is where it was read from, for messages.
+	// File is the file it was read from, for messages.
 	File string `json:"file"`
-	// Kernels are at least one.
+	// Kernels has at least one entry.
 	Kernels []Entry `json:"kernels"`
 
 	declared []declaration
 }
 
-// declaration is a change that an entry has in its "has", and where it stands.
+// declaration is a change in the "has" of an entry, with its position.
 type declaration struct{ change, pos string }
 
 // Entry is a kernel of a matrix.
 type Entry struct {
-	// Name overrides Kernel.Name; may be "".
+	// Name overrides Kernel.Name; may be empty.
 	Name string `json:"name,omitempty"`
-	// Spec is what Resolve is asked for, with the settings of the entry's other keys.
+	// Spec is the spec to resolve, including the settings from the entry's other keys.
 	Spec string `json:"spec"`
 	// Has declares changes present or absent; nil declares nothing.
 	Has map[string]bool `json:"has,omitempty"`
-	// Pos is where the entry stands: file:line:column.
+	// Pos is the position of the entry: file:line:column.
 	Pos string `json:"-"`
 }
 
-// Resolve is Resolve for the entry's spec, with what the entry says besides.
+// Resolve resolves the entry's spec, and adds the entry's name and declarations.
 func (e Entry) Resolve(ctx context.Context, opts kernels.Options) (*kernels.Kernel, error) {
 	k, err := source.Resolve(ctx, e.Spec, opts)
 	if err != nil {
@@ -59,9 +59,9 @@ func (e Entry) Resolve(ctx context.Context, opts kernels.Options) (*kernels.Kern
 	return k, nil
 }
 
-// CheckChanges refuses a declaration (has:) of a change that is not among the
-// known ones, which this package does not know. The error is a *kernels.SpecError that
-// names the line and the column.
+// CheckChanges returns an error for a declaration (has:) of a change that is not in
+// known: this package does not know the changes. The error is a *kernels.SpecError with
+// the line and the column.
 func (m *Matrix) CheckChanges(known []string) error {
 	for _, d := range m.declared {
 		if slices.Contains(known, d.change) {
@@ -76,8 +76,8 @@ func (m *Matrix) CheckChanges(known []string) error {
 	return nil
 }
 
-// Unresolved is the entry's kernel where it can't be resolved: no more than what the
-// entry says.
+// Unresolved returns the kernel of an entry that can't be resolved, with only the entry's
+// own data.
 func (e Entry) Unresolved() *kernels.Kernel {
 	k := &kernels.Kernel{Spec: e.Spec, Name: e.Name, Has: e.Has}
 	if k.Name == "" {
@@ -92,29 +92,29 @@ var defaultYAML []byte
 //go:embed wide.yaml
 var wideYAML []byte
 
-// Default is default.yaml: a kernel without and one with the change
-// the project exists for, both in the suites of a Debian 12 machine.
+// Default returns default.yaml: a kernel without and one with the change that the
+// project was written for, both in the suites of a Debian 12 machine.
 func Default() (*Matrix, error) { return Parse("default.yaml", defaultYAML) }
 
-// Wide is wide.yaml: the default one between Debian's oldest and
-// newest kernel.
+// Wide returns wide.yaml: the default pair, with Debian's oldest and newest
+// kernel.
 func Wide() (*Matrix, error) { return Parse("wide.yaml", wideYAML) }
 
-// Load reads a matrix file. What is wrong with it is a *kernels.SpecError that
-// names the file, the line and the column.
+// Load reads a matrix file. An invalid file is a *kernels.SpecError with the file, the
+// line and the column.
 func Load(path string) (*Matrix, error) {
 	data, err := yamlfile.ReadFile(path)
 	var large *limitread.Error
 	switch {
 	case errors.As(err, &large):
-		return nil, &kernels.SpecError{What: "matrix", Problem: large.Error(), Hint: "leave what is no list of kernels out, or divide it"}
+		return nil, &kernels.SpecError{What: "matrix", Problem: large.Error(), Hint: "give a file that only lists kernels, or split it"}
 	case err != nil:
-		return nil, &kernels.SpecError{What: "matrix " + path, Problem: "read it", Err: errors.Unwrap(err), Hint: "give a file that can be read"}
+		return nil, &kernels.SpecError{What: "matrix " + path, Problem: "read", Err: errors.Unwrap(err), Hint: "give a readable file"}
 	}
 	return Parse(path, data)
 }
 
-// Parse is Load for a file's content; file is for messages.
+// Parse is like Load, for a file's content; file is for messages.
 func Parse(file string, data []byte) (*Matrix, error) {
 	p := matrixParser{File: yamlfile.File{Name: file, Fail: func(at, problem, wayOut string, cause error) error {
 		return &kernels.SpecError{What: at, Problem: problem, Hint: wayOut, Err: cause}
@@ -148,7 +148,7 @@ func Parse(file string, data []byte) (*Matrix, error) {
 		}
 		if first, dup := names[label]; dup {
 			return nil, p.Refuse(nameAt, fmt.Sprintf("%q is already the name of the entry at %s", label, first),
-				"give each entry a name of its own (name: ...)")
+				"give each entry a unique name (name: ...)")
 		}
 		names[label] = e.Pos
 		m.Kernels = append(m.Kernels, e)
@@ -189,7 +189,7 @@ func (p *matrixParser) entry(n ast.Node) (e Entry, nameAt *token.Token, err erro
 		case "name":
 			e.Name, nameAt = s, yamlfile.Begin(v.Value)
 			if s != sanitize.Line(s) {
-				return p.Refuse(nameAt, fmt.Sprintf("the name %q is no line of plain text", s), "write one without control characters, line breaks and what a CI's runner obeys (::name::)")
+				return p.Refuse(nameAt, fmt.Sprintf("the name %q is not a line of plain text", s), "use a name without control characters, line breaks and commands of CI runners (::name::)")
 			}
 		case "spec":
 			e.Spec, specAt = s, yamlfile.Begin(v.Value)
@@ -220,7 +220,7 @@ func (p *matrixParser) entry(n ast.Node) (e Entry, nameAt *token.Token, err erro
 	return e, nameAt, nil
 }
 
-// specOf is the spec of an entry that is not looked at yet; "" where it has none.
+// specOf returns the spec of an entry that is not parsed yet; "" if it has none.
 func specOf(n ast.Node) (spec string) {
 	for _, v := range yamlfile.Pairs(n) {
 		if key, _ := yamlfile.Text(v.Key); key == "spec" {

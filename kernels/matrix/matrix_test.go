@@ -25,11 +25,11 @@ func TestEmbeddedMatrices(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(d.Kernels) != 2 || d.Kernels[0].Spec != "apt:bookworm" || d.Kernels[1].Spec != "apt:bookworm/6.12" {
-		t.Errorf("default matrix %+v", d.Kernels)
+		t.Errorf("got default matrix %+v", d.Kernels)
 	}
 	for _, e := range append(d.Kernels, w.Kernels...) {
 		if len(e.Has) != 0 {
-			t.Errorf("%s declares %v: what a moving target has is for the probes to find", e.Spec, e.Has)
+			t.Errorf("%s declares %v: the changes of a moving target must be probed", e.Spec, e.Has)
 		}
 	}
 	specs := map[string]bool{}
@@ -38,7 +38,7 @@ func TestEmbeddedMatrices(t *testing.T) {
 	}
 	for _, e := range d.Kernels {
 		if !specs[e.Spec] {
-			t.Errorf("the wide matrix lacks %s", e.Spec)
+			t.Errorf("the wide matrix does not have %s", e.Spec)
 		}
 	}
 }
@@ -75,12 +75,12 @@ func TestMatrixErrors(t *testing.T) {
 		"unknown scheme":    {"kernels:\n- spec: aptt:bookworm\n", "m.yaml:2:9", `unknown scheme "aptt"`},
 		"has is a list":     {"kernels:\n- spec: apt:bookworm\n  has: [x]\n", "m.yaml:3:8", "has is a list"},
 		"has a text":        {"kernels:\n- spec: apt:bookworm\n  has: {x: yes please}\n", "m.yaml:3:12", "x is text, not true or false"},
-		"a name with ESC":   {"kernels:\n- spec: apt:sid\n  name: \"red \\e[31m\"\n", "m.yaml:3:9", "is no line of plain text"},
-		"a name of lines":   {"kernels:\n- spec: apt:sid\n  name: |\n    a\n    b\n", "m.yaml:3:", "is no line of plain text"},
-		"a name with C1":    {"kernels:\n- spec: apt:sid\n  name: \"a\\u009b2J\"\n", "m.yaml:3:9", "is no line of plain text"},
-		"a command":         {"kernels:\n- spec: apt:sid\n  name: \"::error::x\"\n", "m.yaml:3:9", "is no line of plain text"},
+		"a name with ESC":   {"kernels:\n- spec: apt:sid\n  name: \"red \\e[31m\"\n", "m.yaml:3:9", "is not a line of plain text"},
+		"a name of lines":   {"kernels:\n- spec: apt:sid\n  name: |\n    a\n    b\n", "m.yaml:3:", "is not a line of plain text"},
+		"a name with C1":    {"kernels:\n- spec: apt:sid\n  name: \"a\\u009b2J\"\n", "m.yaml:3:9", "is not a line of plain text"},
+		"a command":         {"kernels:\n- spec: apt:sid\n  name: \"::error::x\"\n", "m.yaml:3:9", "is not a line of plain text"},
 		"same name":         {"kernels:\n- spec: apt:bookworm\n- spec: apt:sid\n  name: apt:bookworm\n", "m.yaml:4:9", "already the name of the entry at m.yaml:2:3"},
-		"same spec":         {"kernels:\n- spec: apt:bookworm\n- spec: apt:bookworm\n", "m.yaml:3:9", "a name of its own"},
+		"same spec":         {"kernels:\n- spec: apt:bookworm\n- spec: apt:bookworm\n", "m.yaml:3:9", "a unique name"},
 		"key twice":         {"kernels:\n- spec: apt:bookworm\n  spec: apt:sid\n", "m.yaml:3:3", ""},
 		"an alias":          {"kernels:\n- spec: &a apt:bookworm\n", "m.yaml:2:", "anchor or alias"},
 		"two documents":     {"kernels:\n- spec: apt:bookworm\n---\nkernels: []\n", "m.yaml:4:1", "a second document"},
@@ -89,10 +89,10 @@ func TestMatrixErrors(t *testing.T) {
 			_, err := Parse("m.yaml", []byte(c.in))
 			var spec *kernels.SpecError
 			if !errors.As(err, &spec) {
-				t.Fatalf("error %v is no SpecError", err)
+				t.Fatalf("got %v, want a SpecError", err)
 			}
 			if !strings.HasPrefix(spec.What, c.at) || !strings.Contains(err.Error(), c.want) || spec.Hint == "" {
-				t.Errorf("error %q\nwant %s ... %s, and a way out", err, c.at, c.want)
+				t.Errorf("got %q\nwant %s ... %s, and a hint", err, c.at, c.want)
 			}
 		})
 	}
@@ -120,7 +120,7 @@ func TestCheckChanges(t *testing.T) {
 				got = err.Error()
 			}
 			if got != c.want {
-				t.Errorf("%s\nnot %s", got, c.want)
+				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
 		})
 	}
@@ -130,20 +130,20 @@ func TestLoadMatrix(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "m.yaml")
 	var spec *kernels.SpecError
 	if _, err := Load(file); !errors.As(err, &spec) || !strings.Contains(err.Error(), file) {
-		t.Errorf("error %v for a missing file", err)
+		t.Errorf("missing file: got %v", err)
 	}
 	if err := os.WriteFile(file, defaultYAML, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if m, err := Load(file); err != nil || len(m.Kernels) != 2 {
-		t.Errorf("%v, %v", m, err)
+		t.Errorf("got %v, %v", m, err)
 	}
 	if _, err := Load("/dev/zero"); !errors.As(err, &spec) || !strings.Contains(err.Error(), "/dev/zero is larger than 64 KiB") {
-		t.Errorf("a file without an end: %v", err)
+		t.Errorf("endless file: got %v", err)
 	}
 }
 
-// What a matrix may hold is no bomb.
+// Valid matrices do not hit the parser's limits.
 func TestDepthOfAMatrix(t *testing.T) {
 	many := "kernels:\n"
 	for i := range 1000 {
@@ -170,13 +170,13 @@ func FuzzMatrix(f *testing.F) {
 		if err != nil {
 			var spec *kernels.SpecError
 			if !errors.As(err, &spec) || !strings.HasPrefix(spec.What, "m.yaml") {
-				t.Errorf("error %v does not name the place", err)
+				t.Errorf("got error %v, want one with a position", err)
 			}
 			return
 		}
 		for _, e := range m.Kernels {
 			if source.All().Check(e.Spec) != nil {
-				t.Errorf("entry %+v has a spec that is refused", e)
+				t.Errorf("entry %+v has an invalid spec", e)
 			}
 		}
 	})

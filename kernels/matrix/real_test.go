@@ -14,10 +14,10 @@ import (
 )
 
 // TestReal resolves Debian's own kernels through the machine's apt. The first
-// time it downloads them into the user's cache; -short skips it.
+// run downloads them into the user's cache; -short skips it.
 func TestReal(t *testing.T) {
 	if testing.Short() {
-		t.Skip("downloads kernels; not with -short")
+		t.Skip("downloads kernels; skipped with -short")
 	}
 	for name, pkg := range map[string]string{"apt-get": "apt", "dpkg-deb": "dpkg", "depmod": "kmod"} {
 		if _, err := execx.Find(name, pkg); err != nil {
@@ -33,21 +33,21 @@ func TestReal(t *testing.T) {
 			opts := kernels.Options{Log: t.Logf}
 			k, err := e.Resolve(t.Context(), opts)
 			if spec := (*kernels.SpecError)(nil); errors.As(err, &spec) {
-				t.Fatalf("the archive has no such kernel any more; give another in wide.yaml: %v", err)
+				t.Fatalf("the archive no longer has this kernel; replace it in wide.yaml: %v", err)
 			}
 			if err != nil {
-				t.Fatalf("the archive, or the way to it, failed: %v", err)
+				t.Fatalf("archive or network failure: %v", err)
 			}
 			defer k.Close()
 			t.Logf("%s: release %s, %s, digest %.12s", k.Name, k.Release, k.Image, k.Digest)
 			if !k.PVH {
-				t.Error("no PVH note, though all of Debian's have it")
+				t.Error("no PVH note, which all Debian kernels have")
 			}
 			if image, err := os.ReadFile(k.Image); err != nil || !bytes.HasPrefix(image, []byte("\x7fELF")) {
-				t.Errorf("the image is no ELF file: %v", err)
+				t.Errorf("not an ELF image: %v", err)
 			}
 			if lacks := k.Lacks("ACPI_NFIT", "BLK_DEV_PMEM", "FS_DAX", "EXT4_FS", "XFS_FS", "MEMORY_FAILURE", "X86_MCE", "HWPOISON_INJECT"); lacks != nil {
-				t.Errorf("it lacks %v", lacks)
+				t.Errorf("kernel does not have %v", lacks)
 			}
 			files, err := k.Modules("nfit", "nd_pmem", "ext4", "xfs", "virtio_pci", "virtio_console", "hwpoison-inject")
 			if err != nil {
@@ -59,15 +59,15 @@ func TestReal(t *testing.T) {
 					t.Errorf("%s: %v", f.Path, err)
 				}
 				if r := modules.Release(data); r != k.Release {
-					t.Errorf("%s is of %q", f.Path, r)
+					t.Errorf("%s: got release %q", f.Path, r)
 				}
 			}
 			start := time.Now()
 			again, err := e.Resolve(t.Context(), opts)
 			if err != nil || again.Digest != k.Digest || again.Fresh() {
-				t.Errorf("the second time: %+v, %v", again, err)
+				t.Errorf("second time: got %+v, %v", again, err)
 			}
-			t.Logf("the second time in %v", time.Since(start))
+			t.Logf("second time: %v", time.Since(start))
 		})
 	}
 }

@@ -1,7 +1,7 @@
-// Package modules reads a kernel's modules folder (lib/modules/REL): which
-// files a module needs, in which order, and what is in them. It reads the
-// target's own modules.dep, never the host's /sys, which is what
-// "modprobe --show-depends" would do. It loads nothing and writes nothing.
+// Package modules reads a kernel's modules directory (lib/modules/REL): which
+// files a module needs, in which order, and their contents. It reads the
+// target's own modules.dep, never the host's /sys, unlike "modprobe
+// --show-depends". It loads nothing and writes nothing.
 package modules
 
 import (
@@ -22,12 +22,12 @@ import (
 	"github.com/faultline/faultline/internal/limitread"
 )
 
-// Index knows the modules of one folder. Use Open.
+// Index is an index of the modules of one directory. Use Open.
 type Index struct {
 	dir     string
 	deps    map[string]entry    // by module name
 	builtin map[string]bool     // by module name
-	soft    map[string][]string // module name: names or aliases to load before
+	soft    map[string][]string // module name: names or aliases to load first
 	alias   map[string][]string // alias without wildcards: module names
 }
 
@@ -39,16 +39,17 @@ type entry struct {
 // File is one module file of a kernel.
 type File struct {
 	// Name is the module's name as lsmod prints it, with underscores.
+	// Name is the module's name as printed by lsmod, with underscores.
 	Name string
-	// Path is the file's path, below the folder given to Open.
+	// Path is the file's path, below the directory given to Open.
 	Path string
-	// Soft marks a module that only a soft dependency (MODULE_SOFTDEP "pre:")
-	// asks for, and what it needs. It may refuse to load, as crc32c_intel does
-	// on a processor without SSE4.2: that is no error.
+	// Soft marks a module that is needed only by a soft dependency (MODULE_SOFTDEP
+	// "pre:"), and its dependencies. It may refuse to load, as crc32c_intel does on
+	// a processor without SSE4.2: that is not an error.
 	Soft bool
 }
 
-// UnknownError names the modules that the kernel neither has nor has built in.
+// UnknownError lists the modules that the kernel has neither as files nor built in.
 type UnknownError struct {
 	Dir   string
 	Names []string
@@ -59,16 +60,16 @@ func (e *UnknownError) Error() string {
 		e.Dir, strings.Join(e.Names, ", "))
 }
 
-// Open reads modules.dep of the folder, and modules.builtin, modules.softdep
-// and modules.alias where they are there.
+// Open reads modules.dep of the directory, and modules.builtin, modules.softdep
+// and modules.alias if present.
 func Open(dir string) (*Index, error) {
 	data, err := limitread.ReadFile(filepath.Join(dir, "modules.dep"), maxList)
 	if err != nil {
-		return nil, fmt.Errorf("read the modules' dependencies: %w; make the file with depmod -b", err)
+		return nil, fmt.Errorf("read module dependencies: %w; create the file with depmod -b", err)
 	}
 	x, err := parseDep(data)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w; make the file anew with depmod -b", filepath.Join(dir, "modules.dep"), err)
+		return nil, fmt.Errorf("read %s: %w; recreate the file with depmod -b", filepath.Join(dir, "modules.dep"), err)
 	}
 	x.dir = dir
 	for name, parse := range map[string]func([]byte){
@@ -79,15 +80,15 @@ func Open(dir string) (*Index, error) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read the modules folder: %w", err)
+			return nil, fmt.Errorf("read the modules directory: %w", err)
 		}
 		parse(data)
 	}
 	return x, nil
 }
 
-// parseDep reads modules.dep(5): "path: path path...", the module first, then
-// all it needs, directly or not.
+// parseDep parses modules.dep(5): "path: path path...", the module first, then
+// all its dependencies, direct or not.
 func parseDep(data []byte) (*Index, error) {
 	x := &Index{
 		deps: map[string]entry{}, builtin: map[string]bool{},
@@ -107,7 +108,7 @@ func parseDep(data []byte) (*Index, error) {
 		var deps []string
 		for _, p := range append(strings.Fields(rest), file) {
 			if !fs.ValidPath(p) || !IsModule(p) {
-				return nil, fmt.Errorf("line %d: %.60q is not a module's path below the folder", n, p)
+				return nil, fmt.Errorf("line %d: %.60q is not the path of a module below the directory", n, p)
 			}
 			deps = append(deps, Name(p))
 		}
@@ -122,7 +123,7 @@ func (x *Index) parseBuiltin(data []byte) {
 	}
 }
 
-// parseSoft reads lines such as "softdep ext4 pre: crc32c post: foo".
+// parseSoft parses lines such as "softdep ext4 pre: crc32c post: foo".
 func (x *Index) parseSoft(data []byte) {
 	for line := range strings.Lines(string(data)) {
 		f := strings.Fields(line)
@@ -143,8 +144,8 @@ func (x *Index) parseSoft(data []byte) {
 	}
 }
 
-// parseAlias reads lines such as "alias crc32c crc32c_generic". Those with
-// wildcards match devices, which nobody asks for by name.
+// parseAlias parses lines such as "alias crc32c crc32c_generic". Those with
+// wildcards match devices, and are not used by name.
 func (x *Index) parseAlias(data []byte) {
 	for line := range bytes.Lines(data) {
 		if bytes.ContainsAny(line, "*?[:") { // nearly all, some 30,000
@@ -157,11 +158,11 @@ func (x *Index) parseAlias(data []byte) {
 	}
 }
 
-// Modules returns the files that have to be loaded, in that order, for the
-// named modules to work: dependencies first, each file once, modules that are
-// built in left out. Names may be written with - or _, and may be aliases.
-// Names that the kernel does not have make an *UnknownError; the files of the
-// other names are returned beside it.
+// Modules returns the files to load for the named modules, in load order:
+// dependencies first, each file once, without built-in modules. Names may be
+// written with - or _, and may be aliases. If the kernel does not have some of
+// the names, the error is an *UnknownError; the files of the other names are
+// returned with it.
 func (x *Index) Modules(names ...string) ([]File, error) {
 	w := walk{x: x, at: map[string]int{}, open: map[string]bool{}}
 	var unknown []string
@@ -171,7 +172,7 @@ func (x *Index) Modules(names ...string) ([]File, error) {
 		}
 	}
 	if w.tooDeep {
-		return nil, fmt.Errorf("%s: dependencies are more than %d deep; make it anew with depmod -b", filepath.Join(x.dir, "modules.dep"), mostDeep)
+		return nil, fmt.Errorf("%s: dependencies are more than %d deep; recreate it with depmod -b", filepath.Join(x.dir, "modules.dep"), mostDeep)
 	}
 	if unknown != nil {
 		return w.files, &UnknownError{Dir: x.dir, Names: unknown}
@@ -179,16 +180,16 @@ func (x *Index) Modules(names ...string) ([]File, error) {
 	return w.files, nil
 }
 
-// walk orders modules. at is where a module stands in files. stack are those whose
-// dependencies are being added, each one asked for by the one below it; open has their
-// names, because soft dependencies may go round in circles.
+// walk orders modules. at is the position of a module in files. stack has the modules
+// whose dependencies are being added, each required by the one below it; open has their
+// names, because soft dependencies may be cyclic.
 type walk struct {
 	x     *Index
 	files []File
 	at    map[string]int
 	stack []visit
 	open  map[string]bool
-	// tooDeep says that a module's dependencies go further than mostDeep.
+	// tooDeep reports whether dependencies were deeper than mostDeep.
 	tooDeep bool
 }
 
@@ -199,14 +200,14 @@ type visit struct {
 	alias bool
 	first []string // soft dependencies; the targets of an alias
 	deps  []string
-	next  int // which of first and deps is next
+	next  int // index of the next in first and deps
 }
 
-// mostDeep bounds how far dependencies are followed. depmod lists all that a module
-// needs in its own line, so that those of a kernel are some ten deep with their soft ones.
+// mostDeep bounds the depth of dependencies. depmod lists all dependencies of a module
+// on its own line, so those of a kernel are some ten deep including the soft ones.
 const mostDeep = 1000
 
-// add adds a module, behind all that it needs, and reports whether there is one.
+// add adds a module after all its dependencies, and reports whether it exists.
 func (w *walk) add(name string) bool {
 	known := w.enter(name, false)
 	for len(w.stack) > 0 {
@@ -217,7 +218,7 @@ func (w *walk) add(name string) bool {
 		case i < len(v.first):
 			w.enter(v.first[i], v.soft || !v.alias)
 		case i < len(v.first)+len(v.deps):
-			// modules.dep lists what is needed last first, as modprobe loads them.
+			// modules.dep lists the last dependency first; modprobe loads in reverse order.
 			w.enter(v.deps[len(v.first)+len(v.deps)-1-i], v.soft)
 		default:
 			w.leave()
@@ -226,7 +227,7 @@ func (w *walk) add(name string) bool {
 	return known
 }
 
-// enter begins to add a module, and reports whether there is one.
+// enter starts to add a module, and reports whether it exists.
 func (w *walk) enter(name string, soft bool) bool {
 	name = canonical(name)
 	if len(w.stack) > mostDeep {
@@ -251,7 +252,7 @@ func (w *walk) enter(name string, soft bool) bool {
 		if soft || !w.files[i].Soft {
 			return true
 		}
-		w.files[i].Soft = false // its own dependencies follow suit
+		w.files[i].Soft = false // and so for its dependencies
 	}
 	if !w.open[name] {
 		w.open[name] = true
@@ -260,7 +261,7 @@ func (w *walk) enter(name string, soft bool) bool {
 	return true
 }
 
-// leave ends with the module on top of the stack, whose dependencies are all there.
+// leave completes the module on top of the stack, whose dependencies have all been added.
 func (w *walk) leave() {
 	v := w.stack[len(w.stack)-1]
 	w.stack = w.stack[:len(w.stack)-1]
@@ -277,10 +278,10 @@ func (w *walk) leave() {
 
 func (x *Index) known(name string) bool { _, ok := x.deps[name]; return ok || x.builtin[name] }
 
-// Builtin says whether a module is part of the kernel itself.
+// Builtin reports whether a module is built into the kernel.
 func (x *Index) Builtin(name string) bool { return x.builtin[canonical(name)] }
 
-// Has says whether the kernel has the module, as a file or built in.
+// Has reports whether the kernel has the module, as a file or built in.
 func (x *Index) Has(name string) bool { return x.known(canonical(name)) }
 
 // Names returns the names of all module files, sorted.
@@ -295,7 +296,7 @@ func (x *Index) Names() []string {
 
 var suffixes = []string{".ko", ".ko.xz", ".ko.zst", ".ko.gz"}
 
-// IsModule says whether a file's name is that of a module, compressed or not.
+// IsModule reports whether a file's name is that of a module, compressed or not.
 func IsModule(file string) bool {
 	for _, s := range suffixes {
 		if strings.HasSuffix(file, s) && path.Base(file) != s {
@@ -305,7 +306,7 @@ func IsModule(file string) bool {
 	return false
 }
 
-// Name is the name of the module in a file: its base name, without suffix, with
+// Name returns the name of the module in a file: its base name, without suffix, with
 // underscores for dashes.
 func Name(file string) string {
 	base := path.Base(filepath.ToSlash(file))
@@ -319,23 +320,23 @@ func Name(file string) string {
 
 func canonical(name string) string { return strings.ReplaceAll(name, "-", "_") }
 
-// MaxBytes bounds a module's file, and what a compressed one may grow to. The
+// MaxBytes bounds the size of a module's file, and its decompressed size. The
 // largest of Debian's are below 20 MB.
 const MaxBytes = 256 << 20
 
-// maxList bounds modules.dep and its like, in bytes. Debian's have 2 MB at most.
+// maxList bounds modules.dep and similar files, in bytes. Debian's have at most 2 MB.
 const maxList = 16 << 20
 
-// windowMax bounds the window of a module that zstd compressed, in bytes: zstd -22
-// --ultra asks for as much.
+// windowMax bounds the window of a zstd-compressed module, in bytes: zstd -22 --ultra
+// uses as much.
 const windowMax = 128 << 20
 
 // Read returns a module file's content, decompressed (.ko, .ko.xz, .ko.zst and
-// .ko.gz), so that init_module(2) of any kernel takes it.
+// .ko.gz), in the form that init_module(2) of any kernel accepts.
 func Read(file string) ([]byte, error) {
 	data, err := limitread.ReadFile(file, MaxBytes)
 	if err != nil {
-		return nil, fmt.Errorf("read a module: %w", err)
+		return nil, fmt.Errorf("read module: %w", err)
 	}
 	out, err := decompress(file, data)
 	if err != nil {
@@ -376,9 +377,9 @@ func decompress(file string, data []byte) ([]byte, error) {
 	return out, err
 }
 
-// Release is the kernel release a module was built for, from the vermagic of
-// its .modinfo section ("vermagic=6.1.0-56-amd64 SMP preempt..."), or "".
-// Module is the file's decompressed content.
+// Release returns the kernel release that a module was built for, from the vermagic
+// in its .modinfo section ("vermagic=6.1.0-56-amd64 SMP preempt..."), or "".
+// module is the file's decompressed content.
 func Release(module []byte) string {
 	_, rest, ok := bytes.Cut(module, []byte("\x00vermagic="))
 	if !ok {

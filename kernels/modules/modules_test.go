@@ -73,10 +73,10 @@ func TestModules(t *testing.T) {
 			var unknown *UnknownError
 			if errors.As(err, &unknown) {
 				if !slices.Equal(unknown.Names, c.unknown) {
-					t.Errorf("unknown %v, want %v", unknown.Names, c.unknown)
+					t.Errorf("got unknown %v, want %v", unknown.Names, c.unknown)
 				}
 			} else if err != nil || c.unknown != nil {
-				t.Errorf("error %v, want unknown %v", err, c.unknown)
+				t.Errorf("got error %v, want unknown %v", err, c.unknown)
 			}
 			var got []string
 			for _, f := range files {
@@ -86,7 +86,7 @@ func TestModules(t *testing.T) {
 					got = append(got, f.Name)
 				}
 				if !strings.HasPrefix(f.Path, dir+"/kernel/") {
-					t.Errorf("path %s is not below the folder", f.Path)
+					t.Errorf("path %s is not below the directory", f.Path)
 				}
 			}
 			if g := strings.Join(got, " "); g != c.want {
@@ -103,18 +103,18 @@ func TestOpenErrors(t *testing.T) {
 	for name, in := range map[string]string{
 		"no colon":     "kernel/a.ko\n",
 		"absolute":     "/etc/a.ko:\n",
-		"leads out":    "kernel/a.ko: ../../b.ko\n",
+		"path outside": "kernel/a.ko: ../../b.ko\n",
 		"not a module": "kernel/a.txt:\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Open(folder(t, map[string]string{"modules.dep": in}))
 			if err == nil || !strings.Contains(err.Error(), "line 1") {
-				t.Errorf("error %v does not name line 1", err)
+				t.Errorf("got error %v, want one with line 1", err)
 			}
 		})
 	}
 	if _, err := Open(t.TempDir()); err == nil || !strings.Contains(err.Error(), "depmod") {
-		t.Errorf("error %v does not say what to do", err)
+		t.Errorf("got error %v, want one with a hint", err)
 	}
 }
 
@@ -144,10 +144,10 @@ func TestRead(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !bytes.Equal(got, want) {
-				t.Error("not what went in")
+				t.Error("the content differs")
 			}
 			if r := Release(got); r != "6.1.0-56-amd64" {
-				t.Errorf("Release = %q", r)
+				t.Errorf("Release: got %q", r)
 			}
 			if name == "m.ko" {
 				return
@@ -156,7 +156,7 @@ func TestRead(t *testing.T) {
 				t.Fatal(err)
 			}
 			if _, err := Read(file); err == nil {
-				t.Error("no error for half a file")
+				t.Error("half a file: got no error")
 			}
 		})
 	}
@@ -167,12 +167,12 @@ func TestNames(t *testing.T) {
 		"kernel/a/crc32c-intel.ko.xz": "crc32c_intel", "ext4.ko": "ext4", "x/y.ko.zst": "y", "plain": "plain",
 	} {
 		if got := Name(file); got != want {
-			t.Errorf("Name(%q) = %q, want %q", file, got, want)
+			t.Errorf("Name(%q): got %q, want %q", file, got, want)
 		}
 	}
 	for file, want := range map[string]bool{"a.ko": true, "a.ko.gz": true, "a.komodo": false, ".ko": false, "a.o": false} {
 		if got := IsModule(file); got != want {
-			t.Errorf("IsModule(%q) = %v", file, got)
+			t.Errorf("IsModule(%q): got %v", file, got)
 		}
 	}
 }
@@ -189,20 +189,20 @@ func FuzzModulesDep(f *testing.F) {
 		names := x.Names()
 		files, err := x.Modules(names...)
 		if err != nil {
-			t.Errorf("modules of its own are unknown: %v", err)
+			t.Errorf("own modules are unknown: %v", err)
 		}
 		if len(files) != len(names) {
-			t.Errorf("%d files for %d modules", len(files), len(names))
+			t.Errorf("got %d files for %d modules", len(files), len(names))
 		}
 		for _, file := range files {
 			if !filepath.IsLocal(file.Path) {
-				t.Errorf("%s leads out of the folder", file.Path)
+				t.Errorf("%s is outside the directory", file.Path)
 			}
 		}
 	})
 }
 
-// A list in which each module needs the next one is no reason to run out of stack.
+// A list in which each module needs the next one does not overflow the stack.
 func TestModulesDeep(t *testing.T) {
 	for n, ok := range map[int]bool{500: true, 200_000: false} {
 		dir := t.TempDir()
@@ -220,7 +220,7 @@ func TestModulesDeep(t *testing.T) {
 		}
 		files, err := x.Modules("m0")
 		if ok && (err != nil || len(files) != n+1) || !ok && (err == nil || !strings.Contains(err.Error(), "more than 1000 deep")) {
-			t.Errorf("%d: %d files, %v", n, len(files), err)
+			t.Errorf("%d: got %d files, %v", n, len(files), err)
 		}
 	}
 }

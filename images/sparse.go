@@ -130,7 +130,7 @@ func copyRange(dst *os.File, to int64, src *os.File, from, n int64) error {
 			continue
 		}
 		if err != nil || done == 0 {
-			// EXDEV, EOPNOTSUPP, ENOSYS…: whatever the cause, fall back to read and
+			// EXDEV, EOPNOTSUPP, ENOSYS…: for any cause, fall back to read and
 			// write, which repeat any real error.
 			w, err := io.Copy(io.NewOffsetWriter(dst, to), io.NewSectionReader(src, from, n))
 			if err == nil && w < n {

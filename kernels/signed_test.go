@@ -11,8 +11,8 @@ import (
 	"github.com/faultline/faultline/kernels"
 )
 
-// Whether a kernel's modules are signed is read from one of its own, whatever others
-// installed for it.
+// ModulesSigned depends on one of the kernel's own modules, not on modules installed for
+// it by others.
 func TestModulesSigned(t *testing.T) {
 	bare := fake.Module("ext4", "6.1.0")
 	signed := append(bytes.Clone(bare), "sig~Module signature appended~\n"...)
@@ -46,16 +46,16 @@ func TestModulesSigned(t *testing.T) {
 				}
 			}
 			if got := (&kernels.Kernel{ModulesDir: dir}).ModulesSigned(); got != c.want {
-				t.Errorf("signed: %v", got)
+				t.Errorf("got signed %v", got)
 			}
 		})
 	}
 	if !(&kernels.Kernel{}).ModulesSigned() {
-		t.Error("without a folder of modules one lacks a signature")
+		t.Error("no modules: got unsigned")
 	}
 }
 
-// The release that modules were built for is read from the first that can be read.
+// BuiltFor returns the release of the first readable module.
 func TestBuiltFor(t *testing.T) {
 	dir := t.TempDir()
 	for name, data := range map[string][]byte{"a.ko.gz": []byte("no gzip"), "b.ko": []byte("no ELF"), "c.ko": fake.Module("c", "6.1.0-56-amd64")} {
@@ -64,6 +64,6 @@ func TestBuiltFor(t *testing.T) {
 		}
 	}
 	if got := kernels.BuiltFor(t.Context(), dir); got != "6.1.0-56-amd64" {
-		t.Errorf("%q", got)
+		t.Errorf("got %q", got)
 	}
 }

@@ -20,22 +20,22 @@ import (
 	"github.com/faultline/faultline/kernels/vmlinuz"
 )
 
-// A cache entry of kind "kernel" is a folder with these, and lib/modules/REL. A
-// source lays FileVmlinuz or FileVmlinux, FileConfig and the modules there.
+// A cache entry of kind "kernel" is a directory with these files, and lib/modules/REL. A
+// source puts FileVmlinuz or FileVmlinux, FileConfig and the modules there.
 const (
 	entryKind   = "kernel"
 	entryFormat = "1" // part of every key: raise it when the layout changes
 
-	FileVmlinuz = "vmlinuz" // the bzImage as it came
-	FileVmlinux = "vmlinux" // the ELF file: as it came, or taken out of the bzImage
+	FileVmlinuz = "vmlinuz" // the original bzImage
+	FileVmlinux = "vmlinux" // the ELF file: original, or extracted from the bzImage
 	FileConfig  = "config"
 	fileRecord  = "kernel.json"
 	DirModules  = "lib/modules"
 )
 
-// Unpack makes a kernel of what fill lays into a folder of the cache, or takes it
-// from there: parts are all that decides what it lays, the source's scheme first.
-// fill returns the packages that it took the files from, if any.
+// Unpack makes a kernel from the files that fill puts into a directory of the cache, or
+// takes it from there. parts are everything that determines those files, the source's
+// scheme first. fill returns the packages that the files are from, if any.
 func Unpack(ctx context.Context, opts Options, parts []string, fill func(ctx context.Context, dir string) ([]Package, error)) (*Kernel, error) {
 	entry, err := opts.Cache.Get(ctx, entryKind, entryKey(parts), func(ctx context.Context, dir string) error {
 		packages, err := fill(ctx, dir)
@@ -50,16 +50,16 @@ func Unpack(ctx context.Context, opts Options, parts []string, fill func(ctx con
 	return load(entry)
 }
 
-// Unpacked says whether Unpack would find the kernel in the cache.
+// Unpacked reports whether Unpack would find the kernel in the cache.
 func Unpacked(opts Options, parts []string) bool {
 	return exists(filepath.Join(opts.Cache.Dir(), entryKind, entryKey(parts), fileRecord))
 }
 
 func entryKey(parts []string) string { return cache.Key(append([]string{entryFormat}, parts...)...) }
 
-// finish makes a kernel out of what a source laid into dir: vmlinuz or vmlinux,
-// config, and lib/modules/REL. It takes the vmlinux out, generates modules.dep,
-// and records all that Resolve has to say.
+// finish completes a kernel from the files that a source put into dir: vmlinuz or vmlinux,
+// config, and lib/modules/REL. It extracts the vmlinux, generates modules.dep, and
+// records the data that Resolve returns.
 func finish(ctx context.Context, dir string, packages []Package, opts Options) error {
 	k := &Kernel{Packages: packages, Arch: arch.AMD64.Name, Image: FileVmlinuz}
 	if !exists(filepath.Join(dir, FileVmlinuz)) {
@@ -70,8 +70,8 @@ func finish(ctx context.Context, dir string, packages []Package, opts Options) e
 	err := WithImage(ctx, filepath.Join(dir, k.Image), func(data []byte) error {
 		image, err := vmlinuz.Parse(data)
 		if err != nil {
-			return &SpecError{Problem: "its kernel image is no kernel image that can be booted", Err: err,
-				Hint: "give an x86-64 bzImage or vmlinux, whole"}
+			return &SpecError{Problem: "its kernel image is not bootable", Err: err,
+				Hint: "give a complete x86-64 bzImage or vmlinux"}
 		}
 		k.Release, banner, isELF = image.Release, image.Banner, image.ELF
 		return elfImage(dir, k, image, opts)
@@ -106,7 +106,7 @@ func finish(ctx context.Context, dir string, packages []Package, opts Options) e
 	return os.WriteFile(filepath.Join(dir, fileRecord), append(record, '\n'), 0o644)
 }
 
-// elfImage chooses what QEMU gets, and writes the vmlinux if it is that.
+// elfImage chooses the image for QEMU, and writes the vmlinux if that is it.
 func elfImage(dir string, k *Kernel, image *vmlinuz.Image, opts Options) error {
 	elf, err := image.Vmlinux()
 	if errors.Is(err, vmlinuz.ErrCompression) {
@@ -114,10 +114,10 @@ func elfImage(dir string, k *Kernel, image *vmlinuz.Image, opts Options) error {
 		return nil
 	}
 	if err != nil {
-		return &SpecError{Problem: "its kernel image is damaged", Err: err, Hint: "get the file anew"}
+		return &SpecError{Problem: "its kernel image is damaged", Err: err, Hint: "get the file again"}
 	}
 	if k.PVH, err = vmlinuz.PVH(elf); err != nil {
-		return &SpecError{Problem: "its kernel image is damaged", Err: err, Hint: "get the file anew"}
+		return &SpecError{Problem: "its kernel image is damaged", Err: err, Hint: "get the file again"}
 	}
 	if !exists(filepath.Join(dir, FileConfig)) {
 		if c := vmlinuz.Config(elf); c != nil {
@@ -128,7 +128,7 @@ func elfImage(dir string, k *Kernel, image *vmlinuz.Image, opts Options) error {
 	}
 	config, err := kernelConfig(dir)
 	if err != nil {
-		config = nil // which finish tells of
+		config = nil // finish reports the error
 	}
 	switch {
 	case k.PVH && !image.ELF && NotByPVH(config):
@@ -152,7 +152,7 @@ func kernelConfig(dir string) (*kconfig.Config, error) {
 	data, err := limitread.ReadFile(filepath.Join(dir, FileConfig), maxConfig)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &SpecError{Problem: "it has no kernel configuration",
-			Hint: "add the config-RELEASE file (or .config) that the kernel was built with, for a folder also by dir:PATH?config=FILE"}
+			Hint: "add the config-RELEASE file (or .config) that the kernel was built with, or for a folder use dir:PATH?config=FILE"}
 	}
 	if err != nil {
 		return nil, err
@@ -162,13 +162,13 @@ func kernelConfig(dir string) (*kconfig.Config, error) {
 		return nil, &SpecError{Problem: "read its kernel configuration", Err: err, Hint: "give the .config as the build wrote it"}
 	}
 	if c.Len() == 0 {
-		return nil, &SpecError{Problem: "its kernel configuration sets nothing", Hint: "give the .config as the build wrote it"}
+		return nil, &SpecError{Problem: "its kernel configuration has no symbols set", Hint: "give the .config as the build wrote it"}
 	}
 	return c, nil
 }
 
-// modulesDir checks the modules folder against the image's release and returns
-// its path below dir, "" where the kernel needs none.
+// modulesDir checks the modules directory against the image's release and returns
+// its path below dir, "" if the kernel needs none.
 func modulesDir(ctx context.Context, dir, release string, config *kconfig.Config) (string, error) {
 	var found []string
 	entries, err := os.ReadDir(filepath.Join(dir, DirModules))
@@ -180,7 +180,7 @@ func modulesDir(ctx context.Context, dir, release string, config *kconfig.Config
 	}
 	if len(found) == 0 {
 		if config.Get("MODULES") == "y" {
-			return "", &SpecError{Problem: fmt.Sprintf("kernel %s is built with modules, and there is no modules folder", release),
+			return "", &SpecError{Problem: fmt.Sprintf("kernel %s is built with modules, but has no modules folder", release),
 				Hint: "add lib/modules/" + release + ", or build the kernel with CONFIG_MODULES unset"}
 		}
 		return "", nil
@@ -215,19 +215,19 @@ func modulesDir(ctx context.Context, dir, release string, config *kconfig.Config
 	return base, nil
 }
 
-// TooLarge is the error for a file that is larger than a kernel's can be.
+// TooLarge returns the error for a file that is larger than a kernel's can be.
 func TooLarge(err *limitread.Error) error {
 	return &SpecError{Problem: err.Error(),
-		Hint: "give the file as the build wrote it, without what only a debugger reads (objcopy --strip-debug)"}
+		Hint: "give the file as the build wrote it, without debug information (objcopy --strip-debug)"}
 }
 
-// OtherRelease says that an image and modules are not of one build.
+// OtherRelease returns the error for an image and modules of different builds.
 func OtherRelease(release, other string) error {
 	return &SpecError{Problem: fmt.Sprintf("the image is %s, its modules are of %s", release, other),
 		Hint: "give the image and the lib/modules folder of the same build"}
 }
 
-// BuiltFor is the release that the first module that can be read was built for, or "".
+// BuiltFor returns the release of the first module that can be read, or "".
 func BuiltFor(ctx context.Context, dir string) string {
 	if whole.Acquire(ctx, 1) != nil {
 		return ""

@@ -10,7 +10,7 @@ var (
 	reVersion      = regexp.MustCompile(`^\d+\.\d+(\.\d+)?(-rc\d+)?`)
 )
 
-// UpstreamVersion is the part of a Debian version that upstream gave:
+// UpstreamVersion returns the upstream part of a Debian version:
 // "6.1.192-1" is 6.1.192, "7.3~rc2-1~exp1" is 7.3-rc2.
 func UpstreamVersion(debian string) string {
 	if _, v, ok := strings.Cut(debian, ":"); ok {
@@ -26,12 +26,12 @@ func UpstreamVersion(debian string) string {
 	return debian
 }
 
-// imageVersion is the upstream version of an image: the one that Debian writes
-// into the banner, since Debian's releases leave the patch level out, else the
-// release's.
+// imageVersion returns the upstream version of an image: the one in Debian's banner,
+// since Debian's release strings omit the patch level, else that of the
+// release string.
 func imageVersion(release, banner string) string {
 	if m := reBannerDebian.FindStringSubmatch(banner); m != nil && strings.Contains(m[1], ".") {
-		// The compiler is "(Debian 12.2.0-14+deb12u1)": the kernel's comes last.
+		// The compiler has "(Debian 12.2.0-14+deb12u1)": the kernel's version is the last.
 		all := reBannerDebian.FindAllStringSubmatch(banner, -1)
 		if v := UpstreamVersion(all[len(all)-1][1]); sameSeries(v, release) {
 			return v

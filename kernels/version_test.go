@@ -8,7 +8,7 @@ func TestVersions(t *testing.T) {
 		"7.3~rc2-1~exp1": "7.3-rc2", "1:6.1.2-3": "6.1.2", "6.17-1": "6.17", "odd": "odd",
 	} {
 		if got := UpstreamVersion(in); got != want {
-			t.Errorf("UpstreamVersion(%q) = %q, want %q", in, got, want)
+			t.Errorf("UpstreamVersion(%q): got %q, want %q", in, got, want)
 		}
 	}
 	for _, c := range [][3]string{
@@ -18,7 +18,7 @@ func TestVersions(t *testing.T) {
 		{"6.1+", "", "6.1"},
 	} {
 		if got := imageVersion(c[0], c[1]); got != c[2] {
-			t.Errorf("imageVersion(%q) = %q, want %q", c[0], got, c[2])
+			t.Errorf("imageVersion(%q): got %q, want %q", c[0], got, c[2])
 		}
 	}
 }

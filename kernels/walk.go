@@ -10,14 +10,14 @@ import (
 	"syscall"
 )
 
-// mostFiles bounds the files of a modules folder: Debian's have some 4,500.
+// mostFiles bounds the files of a modules directory: Debian's have some 4,500.
 const mostFiles = 100_000
 
-// Walk calls each for the regular files below a modules folder, in the order of their
-// names, with their paths below it. Links are followed, since package managers such as
-// nix and stow make a folder of links; each folder is entered once, so that one that
-// links to itself has an end. build and source, which lead to what a kernel was built
-// from, are left out. each may return fs.SkipAll.
+// Walk calls each for the regular files below a modules directory, ordered by name, with
+// their paths below it. Links are followed, since package managers such as nix and stow
+// make a directory of links; each directory is entered once, so that link cycles end.
+// build and source, which point to what a kernel was built from, are skipped. each may
+// return fs.SkipAll.
 func Walk(root string, each func(rel string, info fs.FileInfo) error) error {
 	w := walker{root: root, each: each}
 	if err := w.folder("."); !errors.Is(err, fs.SkipAll) {
@@ -58,7 +58,7 @@ func (w *walker) folder(rel string) error {
 		info, err := os.Stat(filepath.Join(w.root, at))
 		switch {
 		case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ELOOP):
-			// A link to nothing is a file that can't be read, which the caller may need.
+			// A dangling link is a file that can't be read, which the caller may need.
 			info, err = os.Lstat(filepath.Join(w.root, at))
 			if err == nil {
 				err = w.each(at, info)
@@ -75,9 +75,9 @@ func (w *walker) folder(rel string) error {
 	return nil
 }
 
-// Stamp is what a file looks like from outside: where it stays the same, so does the
-// content. Package managers set the same time for all files, so that this alone
-// tells nothing.
+// Stamp returns a file's metadata: if it is unchanged, so is the content. Package managers
+// set the same modification time for all files, so that the time alone is not
+// sufficient.
 func Stamp(path string) (string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -90,7 +90,7 @@ func Stamp(path string) (string, error) {
 	return s, nil
 }
 
-// Moved is the error where a file is no more what it was when a kernel was looked for.
+// Moved returns the error for a file that changed while the kernel was read.
 func Moved(path string) error {
-	return &SpecError{Problem: path + " changed while the kernel was taken from it", Hint: "try again when nothing writes there any more"}
+	return &SpecError{Problem: path + " changed while the kernel was read", Hint: "try again when nothing writes there"}
 }

@@ -61,7 +61,7 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // ErrFull means that the disk has no space for a tree or its objects.
-var ErrFull = errors.New("no space left on the device; free some, or set XDG_CACHE_HOME to a directory with more")
+var ErrFull = errors.New("no space left on the device; free some, or set XDG_CACHE_HOME to a folder with more")
 
 // Full adds ErrFull to an error caused by a full disk, and returns other errors unchanged.
 func Full(err error) error {

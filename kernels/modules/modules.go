@@ -80,7 +80,7 @@ func Open(dir string) (*Index, error) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read the modules directory: %w", err)
+			return nil, fmt.Errorf("read the modules folder: %w", err)
 		}
 		parse(data)
 	}
@@ -108,7 +108,7 @@ func parseDep(data []byte) (*Index, error) {
 		var deps []string
 		for _, p := range append(strings.Fields(rest), file) {
 			if !fs.ValidPath(p) || !IsModule(p) {
-				return nil, fmt.Errorf("line %d: %.60q is not the path of a module below the directory", n, p)
+				return nil, fmt.Errorf("line %d: %.60q is not the path of a module below the folder", n, p)
 			}
 			deps = append(deps, Name(p))
 		}

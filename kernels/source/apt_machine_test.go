@@ -12,7 +12,7 @@ import (
 	"github.com/faultline/faultline/kernels/source/apt"
 )
 
-// counted are options that count what is logged and begins so.
+// counted returns options that count the log lines that start with begins.
 func counted(t *testing.T, begins string) (kernels.Options, func() int) {
 	t.Helper()
 	opts := testOptions(t)
@@ -33,8 +33,8 @@ func counted(t *testing.T, begins string) (kernels.Options, func() int) {
 	}
 }
 
-// The package lists are of the machine's sources as they were: when these change, or
-// the keys, or the way to the archive, they are fetched again.
+// The package lists are fetched again if the machine's sources, the keys, or the way to the
+// archive change.
 func TestAptMachineChanges(t *testing.T) {
 	a := newArchive(t)
 	const rel612 = "6.12.9+deb12-amd64"
@@ -70,11 +70,11 @@ func TestAptMachineChanges(t *testing.T) {
 	}{
 		{"the security archive is added", func() { write(a.sources, main+security) }, 1},
 		{"nothing", func() {}, 0},
-		{"another's source is added", func() { write(a.sources, main+security+"deb [trusted=yes] file:/elsewhere nodistro main\n") }, 0},
+		{"an unrelated source is added", func() { write(a.sources, main+security+"deb [trusted=yes] file:/elsewhere nodistro main\n") }, 0},
 		{"a key", func() { write(key, "two") }, 1},
 		{"a proxy, in the environment", func() { t.Setenv("http_proxy", "http://localhost:1") }, 1},
 		{"a proxy, in apt's configuration", func() { write(conf, base+"Acquire::http::Proxy \"http://localhost:2\";\n") }, 1},
-		{"what has nothing to do with it", func() {
+		{"an unrelated setting", func() {
 			write(conf, base+"Acquire::http::Proxy \"http://localhost:2\";\nAPT::Install-Recommends \"0\";\n")
 		}, 0},
 	} {
@@ -83,13 +83,13 @@ func TestAptMachineChanges(t *testing.T) {
 			t.Fatalf("%s: %v", step.name, err)
 		}
 		if got := fetched(); got != step.want {
-			t.Errorf("%s: the lists were fetched %d times, want %d", step.name, got, step.want)
+			t.Errorf("%s: fetched the lists %d times, want %d", step.name, got, step.want)
 		}
 	}
 	if _, err := list.Resolve(t.Context(), "apt:bookworm", opts); err != nil {
 		t.Fatal(err)
 	}
-	// What could not be fetched is tried at once when the sources were put right.
+	// After a failure, corrected sources are used at once.
 	write(a.sources, strings.ReplaceAll(main, a.dir, a.dir+"/nowhere"))
 	for range 2 {
 		if _, err := list.Resolve(t.Context(), "apt:bookworm", opts); err != nil {
@@ -97,15 +97,15 @@ func TestAptMachineChanges(t *testing.T) {
 		}
 	}
 	if got := fetched(); got != 1 {
-		t.Errorf("with an archive that is gone the lists were fetched %d times", got)
+		t.Errorf("missing archive: fetched the lists %d times", got)
 	}
 	write(a.sources, main)
 	_, err = list.Resolve(t.Context(), "apt:bookworm/6.12", opts)
 	wantSpecError(t, err, "no kernel 6.12 for plain amd64 in bookworm")
 }
 
-// Two kernels of a suite wait for each other within one process, which is nobody's
-// business.
+// Two kernels of a suite wait for each other within one process, without a log
+// message.
 func TestAptWaitsForItself(t *testing.T) {
 	a := newArchive(t)
 	a.suite(t, "bookworm", "Debian", meta("6.1.192-1", "linux-image-"+rel), image("6.1.192-1"))
@@ -123,6 +123,6 @@ func TestAptWaitsForItself(t *testing.T) {
 	}
 	all.Wait()
 	if n := waits(); n > 0 {
-		t.Errorf("it is said %d times that this process waits for itself", n)
+		t.Errorf("got %d messages about a wait for this process", n)
 	}
 }

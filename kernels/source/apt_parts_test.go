@@ -10,7 +10,7 @@ import (
 	"github.com/faultline/faultline/kernels"
 )
 
-// splitKernel are the packages of a kernel that Debian splits.
+// splitKernel returns the packages of a kernel that Debian splits.
 func splitKernel(release, version string) (all []debian) {
 	parts := split(release, version)
 	for _, prefix := range []string{"linux-image-", "linux-binary-", "linux-modules-", "linux-base-"} {
@@ -23,15 +23,15 @@ func splitKernel(release, version string) (all []debian) {
 	return all
 }
 
-// without leaves packages out whose names begin so.
+// without returns all packages except those whose names have a prefix.
 func without(all []debian, prefixes ...string) []debian {
 	return slices.DeleteFunc(slices.Clone(all), func(p debian) bool {
 		return slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(p.name, prefix) })
 	})
 }
 
-// An archive removes old packages one by one: what has no file of the kernel's is
-// not missed, and what has one is named.
+// An archive removes old packages one by one: a missing package without files of the
+// kernel is ignored, one with such files is named in the error.
 func TestAptPartsGone(t *testing.T) {
 	a := newArchive(t)
 	const rel618, rel619, rel70, rel71, rel72 = "6.18.15+deb12-amd64", "6.19.14+deb12-amd64", "7.0.13+deb12-amd64", "7.1.13+deb12-amd64", "7.2.6+deb12-amd64"
@@ -47,8 +47,8 @@ func TestAptPartsGone(t *testing.T) {
 	packages = append(packages, without(splitKernel(rel71, "7.1.13-1"), "linux-base")...)
 	packages = append(packages, splitKernel(rel72, "7.2.6-1")...)
 	packages = append(packages, without(splitKernel("7.2.9+deb12-amd64", "7.2.9-1"), "linux-modules")...)
-	// Of another form: any version of linux-base, headers beside it, a kernel that is one
-	// of two, and what needs itself.
+	// Other forms: any version of linux-base, additional headers, a kernel that is one of
+	// two alternatives, and a package that depends on itself.
 	packages = append(packages,
 		debian{"linux-image-6.17.9-amd64", "6.17.9-1", "linux-base-6.17.9-amd64, linux-headers-6.17.9-common (= 6.17.9-1), initramfs-tools | linux-initramfs-tool", unsplit("6.17.9-amd64", "6.17.9-1")},
 		debian{"linux-image-either", "6.15.1-1", "linux-image-6.15.1-amd64 (= 6.15.1-1) | linux-image-unsigned-6.15.1-amd64 (= 6.15.1-1)", files{"usr/share/doc/m": "m"}},
@@ -79,16 +79,16 @@ func TestAptPartsGone(t *testing.T) {
 			names = append(names, p.Name)
 		}
 		if got := strings.Join(names, " "); got != want {
-			t.Errorf("%s: from %s, want %s", spec, got, want)
+			t.Errorf("%s: got packages %s, want %s", spec, got, want)
 		}
 	}
 	if !slices.ContainsFunc(logged, func(l string) bool {
-		return strings.Contains(l, "take linux-image-7.2.6+deb12-amd64 7.2.6-1: linux-image-7.2.9+deb12-amd64 7.2.9-1 can't be had")
+		return strings.Contains(l, "use linux-image-7.2.6+deb12-amd64 7.2.6-1: linux-image-7.2.9+deb12-amd64 7.2.9-1 is incomplete")
 	}) {
-		t.Errorf("an older one was taken, and that is not in the log: %q", logged)
+		t.Errorf("the log does not mention the older version: %q", logged)
 	}
 	for spec, want := range map[string]string{
-		"apt:bookworm/6.19":                          "no list of bookworm has linux-base-" + rel619 + " 6.19.14-1 and linux-modules-" + rel619 + " 6.19.14-1, which hold parts of it",
+		"apt:bookworm/6.19":                          "no list of bookworm has linux-base-" + rel619 + " 6.19.14-1 and linux-modules-" + rel619 + " 6.19.14-1, which are parts of it",
 		"apt:bookworm/7.0":                           "no list of bookworm has linux-binary-" + rel70 + " 7.0.13-1, which",
 		"apt:bookworm/7.1":                           "no list of bookworm has linux-base-" + rel71 + " 7.1.13-1, which",
 		"apt:bookworm/linux-image-neither":           "no list of bookworm has linux-image-6.15.1-amd64 6.15.1-1 or linux-image-6.15.2-amd64 6.15.2-1, which",
@@ -98,13 +98,13 @@ func TestAptPartsGone(t *testing.T) {
 		_, err := from(a.sources).Resolve(t.Context(), spec, opts)
 		var request *kernels.SpecError
 		if err == nil || errors.As(err, &request) || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v; want %q, and not as a mistake in the spec", spec, err, want)
+			t.Errorf("%s: got %v; want %q, not as a SpecError", spec, err, want)
 		}
 	}
 }
 
-// A security suite may hold a kernel for days that is not signed yet, and that no
-// meta-package names: the suite's default stays the one that it names, and both are listed.
+// For days, a security suite may have a kernel that is not signed yet and that no
+// meta-package names: the suite's default remains the named one, and both are listed.
 func TestAptUnsignedIsNewer(t *testing.T) {
 	a := newArchive(t)
 	const next = "6.1.0-57-amd64"
@@ -116,7 +116,7 @@ func TestAptUnsignedIsNewer(t *testing.T) {
 		"apt:bookworm": "6.1.192", "apt:linux-image-amd64": "6.1.192", "apt:bookworm/6.1": "6.1.193", "apt:bookworm-security/6.1": "6.1.193",
 	} {
 		if k, err := from(a.sources).Resolve(t.Context(), spec, opts); err != nil || k.Version != want {
-			t.Errorf("%s: %v, %+v; want %s", spec, err, k, want)
+			t.Errorf("%s: got %v, %+v; want %s", spec, err, k, want)
 		}
 	}
 	offers, err := from(a.sources).Offers(t.Context(), opts)

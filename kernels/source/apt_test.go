@@ -13,8 +13,8 @@ import (
 	"github.com/faultline/faultline/kernels"
 )
 
-// archive writes a mirror with suites; sources is a machine's list that names
-// it. Its packages go through apt-get without a network and without root.
+// archive is a mirror with suites; sources is a machine's list of apt sources with the
+// mirror. apt-get reads its packages without a network and without root.
 type archive struct {
 	dir     string
 	sources string
@@ -90,7 +90,7 @@ func TestApt(t *testing.T) {
 		spec, version, release, suite string
 		packages                      int
 	}{
-		{"apt:bookworm", "6.1.192", rel, "bookworm-security", 1}, // no bookworm-updates there
+		{"apt:bookworm", "6.1.192", rel, "bookworm-security", 1}, // the mirror has no bookworm-updates
 		{"apt:bookworm/6.12", "6.12.9", rel612, "bookworm-security", 1},
 		{"apt:bookworm/linux-image-6.12.*-amd64-unsigned", "6.12.9", rel612, "bookworm-security", 1},
 		{"apt:bookworm/linux-image-" + rel, "6.1.192", rel, "bookworm-security", 1},
@@ -104,11 +104,11 @@ func TestApt(t *testing.T) {
 		}
 		if k.Version != c.version || k.Release != c.release || len(k.Packages) != c.packages || k.Packages[0].Suite != c.suite ||
 			k.Name != c.version+" ("+c.spec+")" || k.ModulesDir == "" || exists(filepath.Join(filepath.Dir(k.Image), "debs")) {
-			t.Errorf("%s: %+v", c.spec, k)
+			t.Errorf("%s: got %+v", c.spec, k)
 		}
 	}
 
-	// The second time nothing is run: with the archive gone and no apt to be found.
+	// The second time nothing is run: the archive is gone and apt is not in PATH.
 	t.Run("again without the archive", func(t *testing.T) {
 		logged = nil
 		hidden := a.dir + ".away"
@@ -118,7 +118,7 @@ func TestApt(t *testing.T) {
 		defer os.Rename(hidden, filepath.Join(a.dir, "dists"))
 		t.Setenv("PATH", "/nowhere")
 		if k, err := list.Resolve(t.Context(), "apt:bookworm", opts); err != nil || k.Fresh() || len(logged) > 0 {
-			t.Errorf("%v, logged %v", err, logged)
+			t.Errorf("got %v, logged %v", err, logged)
 		}
 	})
 	t.Run("old lists when the archive is gone", func(t *testing.T) {
@@ -131,13 +131,13 @@ func TestApt(t *testing.T) {
 		broken := opts
 		broken.MaxAge = time.Nanosecond
 		nothing := from(filepath.Join(a.dir, "nothing.list"))
-		for range 2 { // the second time it is not even tried
+		for range 2 { // the second time without an attempt
 			if k, err := nothing.Resolve(t.Context(), "apt:bookworm", broken); err != nil || k.Fresh() {
 				t.Error(err)
 			}
 		}
-		if len(logged) != 1 || !strings.Contains(logged[0], "go on with the package lists of bookworm") {
-			t.Errorf("logged %q", logged)
+		if len(logged) != 1 || !strings.Contains(logged[0], "use the old package lists of bookworm") {
+			t.Errorf("got log %q", logged)
 		}
 	})
 	t.Run("a newer version after a refresh", func(t *testing.T) {
@@ -148,19 +148,19 @@ func TestApt(t *testing.T) {
 				os.Remove(f)
 			}
 		}
-		other := testOptions(t) // nothing unpacked, but the lists of before
+		other := testOptions(t) // nothing unpacked, with the old lists
 		if err := os.CopyFS(filepath.Join(other.Cache.Dir(), "apt"), os.DirFS(filepath.Join(opts.Cache.Dir(), "apt"))); err != nil {
 			t.Fatal(err)
 		}
 		k, err := list.Resolve(t.Context(), "apt:bookworm", other)
 		if err != nil || k.Version != "6.1.193" {
-			t.Errorf("%v, %v", k, err)
+			t.Errorf("got %v, %v", k, err)
 		}
 	})
 	for spec, want := range map[string]string{
-		"apt:bookwrm":                   `no suite named "bookwrm" in the archive that the machine's apt sources point to; did you mean "bookworm"`,
+		"apt:bookwrm":                   `no suite "bookwrm" in the archive of the machine's apt sources; did you mean "bookworm"`,
 		"apt:bookworm/linux-imag-amd64": `did you mean "linux-image-amd64"`,
-		"apt:bookworm/6.13":             "that has 6.1, 6.12",
+		"apt:bookworm/6.13":             "available are 6.1, 6.12",
 		"apt:bookworm/linux-image-9*":   "no kernel package matches",
 		"apt:bookworm/linux-base":       "neither is a kernel nor depends on one",
 		"apt:linux-image-nope-amd64":    "no kernel package named",
@@ -169,7 +169,7 @@ func TestApt(t *testing.T) {
 		wantSpecError(t, err, want)
 	}
 	if exists(filepath.Join(opts.Cache.Dir(), "apt", "bookwrm")) {
-		t.Error("a suite that is none leaves its state behind")
+		t.Error("an unknown suite leaves its state in the cache")
 	}
 	t.Run("Available", func(t *testing.T) {
 		offers, err := list.Offers(t.Context(), opts)
@@ -187,7 +187,7 @@ func TestApt(t *testing.T) {
 	})
 }
 
-func TestAptTrouble(t *testing.T) {
+func TestAptErrors(t *testing.T) {
 	a := newArchive(t)
 	a.suite(t, "bookworm", "Somebody", image("6.1.192-1"))
 	a.suite(t, "trixie", "Debian", debian{"linux-image-amd64", "7.3.4-1", "linux-image-7.3.4-amd64 (= 7.3.4-1)", files{"x": "x"}})
@@ -200,14 +200,14 @@ func TestAptTrouble(t *testing.T) {
 		"a dependency is gone": {"apt:trixie", a.sources, "no list of trixie has linux-image-7.3.4-amd64 7.3.4-1"},
 		"not signed":           {"apt:trixie", filepath.Join(a.dir, "unsigned.list"), "debian-archive-keyring"},
 		"no Debian source":     {"apt:trixie", filepath.Join(a.dir, "foreign.list"), "none of them is Debian's"},
-		"no security archive":  {"apt:trixie-security", filepath.Join(a.dir, "unsigned.list"), "none of Debian's security archive"},
+		"no security archive":  {"apt:trixie-security", filepath.Join(a.dir, "unsigned.list"), "none of the machine's apt sources is Debian's security archive"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			opts := testOptions(t)
 			_, err := from(c.sources).Resolve(t.Context(), c.spec, opts)
 			var spec *kernels.SpecError
 			if err == nil || errors.As(err, &spec) || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("error %v, want one of the rig with %q", err, c.want)
+				t.Errorf("got %v, want an infrastructure error with %q", err, c.want)
 			}
 		})
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/faultline/faultline/internal/errkind"
 )
 
-// link makes links of what files maps to, each path below dir.
+// link creates links below dir, from files' keys to its values.
 func (f files) link(t *testing.T, dir string) string {
 	t.Helper()
 	for name, to := range f {
@@ -27,7 +27,7 @@ func (f files) link(t *testing.T, dir string) string {
 	return dir
 }
 
-// Package managers make a kernel's folder of links, whole or file by file.
+// Package managers make a kernel's directory of links, as a whole or file by file.
 func TestDirLinks(t *testing.T) {
 	needs(t, "depmod")
 	images := files{"vmlinuz-" + rel: bzImage(rel, "6.1.192-1", true), "config-" + rel: config}
@@ -71,7 +71,7 @@ func TestDirLinks(t *testing.T) {
 			make(dir, store)
 			k, err := Resolve(t.Context(), "dir:"+dir, testOptions(t))
 			if err != nil || k.Digest != want.Digest {
-				t.Errorf("%v, %+v", err, k)
+				t.Errorf("got %v, %+v", err, k)
 			}
 		})
 	}
@@ -80,16 +80,16 @@ func TestDirLinks(t *testing.T) {
 		t.Fatal(err)
 	}
 	if k, err := Resolve(t.Context(), "dir:"+linked, testOptions(t)); err != nil || k.Digest != want.Digest {
-		t.Errorf("a link to the whole folder: %v, %+v", err, k)
+		t.Errorf("link to the whole directory: got %v, %+v", err, k)
 	}
 	dir := usual().in(t, t.TempDir())
 	files{"lib/modules/" + rel + "/kernel/gone.ko": "/nowhere"}.link(t, dir)
 	_, err = Resolve(t.Context(), "dir:"+dir, testOptions(t))
-	wantSpecError(t, err, "gone.ko is a link to nothing")
+	wantSpecError(t, err, "gone.ko is a dangling link")
 }
 
-// A store has one time for all of its files: another one that a link leads to is
-// another kernel all the same.
+// All files of a store have the same time: a link to a different target is still a
+// different kernel.
 func TestDirLinkLeadsElsewhere(t *testing.T) {
 	opts := testOptions(t)
 	stores := []string{t.TempDir(), t.TempDir()}
@@ -105,37 +105,37 @@ func TestDirLinkLeadsElsewhere(t *testing.T) {
 		files{"config": filepath.Join(stores[i], "config")}.link(t, dir)
 		k, err := Resolve(t.Context(), "dir:"+dir, opts)
 		if err != nil || k.Lacks(symbol) != nil {
-			t.Errorf("%s: %v, it lacks it", symbol, err)
+			t.Errorf("%s: got %v, not enabled", symbol, err)
 		}
 	}
 }
 
-// What is called like an image or a configuration, and is none, is no matter beside one.
+// Files that are only named like an image or a configuration are ignored beside real ones.
 func TestDirOtherFiles(t *testing.T) {
 	needs(t, "depmod")
 	image, elf := bzImage(rel, "6.1.192-1", true), strings.Repeat("x", 4096)
 	uki := "MZ" + elf
 	for name, more := range map[string]files{
-		"GDB's scripts":             {"vmlinux-gdb.py": "import gdb", "vmlinuz-gdb.py": "import gdb"},
-		"a unified image":           {"vmlinuz.efi": uki},
-		"a compressed one":          {"vmlinuz-0.gz": "\x1f\x8b" + elf, "vmlinux.xz": "\xfd7zXZ" + elf},
-		"notes":                     {"kernel-notes.txt": "x", "bzImage.txt": "x"},
-		"a kernel's folder":         {"kernel/fs/x.c": "x"},
-		"a configuration of others": {"configure": "#!/bin/sh\n", "config.gz": "\x1f\x8b", "boot/config.txt": "x y z"},
-		"one that is cut":           {"vmlinuz-old": image[:2200]},
-		"the one of before":         {"vmlinuz.old": bzImage("5.10.0", "1", true), "boot/vmlinuz-5.10.0~": bzImage("5.10.0", "1", true)},
-		"one for rescue":            {"vmlinuz-0-rescue-0123456789abcdef": bzImage("5.10.0", "1", true)},
-		"an initramfs":              {"kernel-initramfs.img": "\x1f\x8b" + elf, "vmlinuz-initrd": "070701" + elf},
-		"packages":                  {"kernel-" + rel + ".rpm": "\xed\xab\xee\xdb" + elf, "linux": "#!/bin/sh\n"},
-		"signatures and checksums":  {"vmlinuz-" + rel + ".sig": "x", "vmlinuz.sha256": "0123 vmlinuz", ".vmlinuz-" + rel + ".hmac": "x"},
-		"another machine's image":   {"vmlinuz-arm": "MZ\x00\x00zimg" + elf, "kernel8.img": "\x1f\x8b" + elf},
-		"a link to nothing":         {},
+		"GDB's scripts":               {"vmlinux-gdb.py": "import gdb", "vmlinuz-gdb.py": "import gdb"},
+		"a unified image":             {"vmlinuz.efi": uki},
+		"a compressed one":            {"vmlinuz-0.gz": "\x1f\x8b" + elf, "vmlinux.xz": "\xfd7zXZ" + elf},
+		"notes":                       {"kernel-notes.txt": "x", "bzImage.txt": "x"},
+		"a kernel's folder":           {"kernel/fs/x.c": "x"},
+		"a configuration of others":   {"configure": "#!/bin/sh\n", "config.gz": "\x1f\x8b", "boot/config.txt": "x y z"},
+		"one that is cut":             {"vmlinuz-old": image[:2200]},
+		"the one of before":           {"vmlinuz.old": bzImage("5.10.0", "1", true), "boot/vmlinuz-5.10.0~": bzImage("5.10.0", "1", true)},
+		"one for rescue":              {"vmlinuz-0-rescue-0123456789abcdef": bzImage("5.10.0", "1", true)},
+		"an initramfs":                {"kernel-initramfs.img": "\x1f\x8b" + elf, "vmlinuz-initrd": "070701" + elf},
+		"packages":                    {"kernel-" + rel + ".rpm": "\xed\xab\xee\xdb" + elf, "linux": "#!/bin/sh\n"},
+		"signatures and checksums":    {"vmlinuz-" + rel + ".sig": "x", "vmlinuz.sha256": "0123 vmlinuz", ".vmlinuz-" + rel + ".hmac": "x"},
+		"an image of another machine": {"vmlinuz-arm": "MZ\x00\x00zimg" + elf, "kernel8.img": "\x1f\x8b" + elf},
+		"a dangling link":             {},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := usual().and(more).in(t, t.TempDir())
 			files{"vmlinuz": "/nowhere", "vmlinuz-self": "vmlinuz-self"}.link(t, dir)
 			if k, err := Resolve(t.Context(), "dir:"+dir, testOptions(t)); err != nil || k.Release != rel {
-				t.Errorf("%v, %+v", err, k)
+				t.Errorf("got %v, %+v", err, k)
 			}
 		})
 	}
@@ -155,7 +155,7 @@ func TestDirOtherFiles(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			k, err := Resolve(t.Context(), "dir:"+f.and(modulesOf("lib/modules/"+rel, rel)).in(t, t.TempDir()), testOptions(t))
 			if err != nil || k.Release != rel {
-				t.Errorf("%v, %+v", err, k)
+				t.Errorf("got %v, %+v", err, k)
 			}
 		})
 	}
@@ -173,7 +173,7 @@ func TestDirOtherFiles(t *testing.T) {
 	}
 }
 
-// Links cost nothing, and what they lead to is copied each time.
+// Links cost nothing, but their targets are copied each time.
 func TestDirOfManyLinks(t *testing.T) {
 	dir := usual().in(t, t.TempDir())
 	large := filepath.Join(t.TempDir(), "large.ko")
@@ -194,10 +194,10 @@ func TestDirOfManyLinks(t *testing.T) {
 	}
 	opts := testOptions(t)
 	_, err := Resolve(t.Context(), "dir:"+dir, opts)
-	if errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "larger than 16 GiB together; install the modules without") {
-		t.Errorf("18 GB of links to 200 MiB: %v", err)
+	if errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "exceed 16 GiB in total; install the modules without") {
+		t.Errorf("18 GB of links to 200 MiB: got %v", err)
 	}
 	if n := cache.DiskUse(opts.Cache.Dir()); n > 1<<20 {
-		t.Errorf("%d bytes were written", n)
+		t.Errorf("wrote %d bytes", n)
 	}
 }

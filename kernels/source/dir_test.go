@@ -23,13 +23,13 @@ func TestDir(t *testing.T) {
 	}
 	if k.Release != rel || k.Version != "6.1.0" || !k.PVH || filepath.Base(k.Image) != "vmlinux" ||
 		!strings.HasSuffix(k.ModulesDir, "/lib/modules/"+rel) || k.Arch != "amd64" || len(k.Digest) != 64 {
-		t.Errorf("%+v", k)
+		t.Errorf("got %+v", k)
 	}
 	if k.Name != rel+" (dir:"+filepath.Base(dir)+")" {
-		t.Errorf("name %q", k.Name)
+		t.Errorf("got name %q", k.Name)
 	}
 	if got := k.Lacks("EXT4_FS", "CONFIG_FS_DAX"); len(got) != 1 || got[0] != "CONFIG_FS_DAX" {
-		t.Errorf("Lacks = %v", got)
+		t.Errorf("Lacks: got %v", got)
 	}
 	mods, err := k.Modules("ext4", "virtio")
 	var names []string
@@ -37,15 +37,15 @@ func TestDir(t *testing.T) {
 		names = append(names, m.Name)
 	}
 	if got := strings.Join(names, " "); err != nil || got != "crc32c_x ext4" {
-		t.Errorf("modules %q, %v", got, err)
+		t.Errorf("got modules %q, %v", got, err)
 	}
 	if filepath.Base(k.BzImage()) != "vmlinuz" {
-		t.Errorf("BzImage = %q", k.BzImage())
+		t.Errorf("BzImage: got %q", k.BzImage())
 	}
 
 	again, err := Resolve(t.Context(), "dir:"+dir, opts)
 	if err != nil || again.Fresh() || again.Digest != k.Digest {
-		t.Errorf("second time: built %v, %v", again.Fresh(), err)
+		t.Errorf("second time: got built %v, %v", again.Fresh(), err)
 	}
 	cached, err := kernels.Cached(t.Context(), opts.Cache, k.Key())
 	if err != nil || cached.Digest != k.Digest || cached.Image != k.Image || cached.Release != k.Release || len(cached.Lacks("EXT4_FS")) != 0 {
@@ -57,16 +57,16 @@ func TestDir(t *testing.T) {
 	// The same files elsewhere: another entry, the same kernel.
 	other, err := Resolve(t.Context(), "dir:"+usual().in(t, t.TempDir()), opts)
 	if err != nil || other.Digest != k.Digest {
-		t.Errorf("the same files have another digest: %v", err)
+		t.Errorf("the same files have a different digest: %v", err)
 	}
 	changed, err := Resolve(t.Context(), "dir:"+usual().and(files{"config-" + rel: config + "CONFIG_X=y\n"}).in(t, t.TempDir()), opts)
 	if err != nil || changed.Digest == k.Digest {
-		t.Errorf("another configuration has the same digest: %v", err)
+		t.Errorf("a different configuration has the same digest: %v", err)
 	}
 }
 
-// A folder may be called anything; the kernel's name goes into a script's comment,
-// onto terminals and into logs.
+// A directory can have any name; the kernel's name is used in comments of scripts, on
+// terminals and in logs.
 func TestDirOfAnyName(t *testing.T) {
 	root := filepath.Join(t.TempDir(), "a\n::error::b\x1b[2J\u009b\u202e; rm x")
 	if err := os.Mkdir(root, 0o755); err != nil {
@@ -77,7 +77,7 @@ func TestDirOfAnyName(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want := rel + " (dir:a :·:error:·:b··; rm x)"; k.Name != want {
-		t.Errorf("%q, want %q", k.Name, want)
+		t.Errorf("got %q, want %q", k.Name, want)
 	}
 }
 
@@ -89,7 +89,7 @@ func TestDirLayouts(t *testing.T) {
 		image   string
 		modules bool
 	}{
-		"as packages have it": {files{"boot/vmlinuz-" + rel: image, "boot/config-" + rel: config}.and(modulesOf("usr/lib/modules/"+rel, rel)), "vmlinux", true},
+		"as in packages":      {files{"boot/vmlinuz-" + rel: image, "boot/config-" + rel: config}.and(modulesOf("usr/lib/modules/"+rel, rel)), "vmlinux", true},
 		"all in modules":      {files{"usr/lib/modules/" + rel + "/vmlinuz": image, "usr/lib/modules/" + rel + "/config": config}.and(modulesOf("usr/lib/modules/"+rel, rel)), "vmlinux", true},
 		"modules directly":    {files{"vmlinuz": image, ".config": config}.and(modulesOf("modules", rel)), "vmlinux", true},
 		"modules in the root": {files{"vmlinuz": image, "config": config}.and(modulesOf(".", rel)), "vmlinux", true},
@@ -105,7 +105,7 @@ func TestDirLayouts(t *testing.T) {
 				t.Fatal(err)
 			}
 			if filepath.Base(k.Image) != c.image || k.PVH != (c.image == "vmlinux") || (k.ModulesDir != "") != c.modules {
-				t.Errorf("image %s, PVH %v, modules %q", k.Image, k.PVH, k.ModulesDir)
+				t.Errorf("got image %s, PVH %v, modules %q", k.Image, k.PVH, k.ModulesDir)
 			}
 		})
 	}
@@ -135,7 +135,7 @@ func TestDirErrors(t *testing.T) {
 			_, err := Resolve(t.Context(), "dir:"+c.files.in(t, t.TempDir()), opts)
 			wantSpecError(t, err, c.want)
 			if left := leftBehind(t, opts); len(left) > 0 {
-				t.Errorf("left behind: %v", left)
+				t.Errorf("left in the cache: %v", left)
 			}
 		})
 	}
@@ -150,11 +150,11 @@ func TestDirConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	if missing := k.Lacks("EXT4_FS", "XFS_FS"); fmt.Sprint(missing) != "[XFS_FS]" {
-		t.Errorf("lacks %v", missing)
+		t.Errorf("kernel does not have %v", missing)
 	}
 }
 
-// A file that claims to be large costs neither memory nor time, nor the cache's disk.
+// A file that claims to be large uses neither memory, time nor disk space of the cache.
 func TestDirSparseFiles(t *testing.T) {
 	module := "lib/modules/" + rel + "/kernel/fs/ext4.ko"
 	for name, c := range map[string]struct{ file, want string }{
@@ -182,16 +182,16 @@ func TestDirSparseFiles(t *testing.T) {
 			runtime.ReadMemStats(&after)
 			wantSpecError(t, err, c.want)
 			if used := after.TotalAlloc - before.TotalAlloc; read > 1<<30 || used > 100<<20 {
-				t.Errorf("it read %d MiB and took %d MiB of memory", read>>20, used>>20)
+				t.Errorf("read %d MiB and used %d MiB of memory", read>>20, used>>20)
 			}
 			if left := leftBehind(t, opts); len(left) > 0 {
-				t.Errorf("left behind: %v", left)
+				t.Errorf("left in the cache: %v", left)
 			}
 		})
 	}
 }
 
-// bytesRead is how much this process has read so far (rchar in proc_pid_io(5)).
+// bytesRead returns the bytes read by this process so far (rchar in proc_pid_io(5)).
 func bytesRead(t *testing.T) (n int64) {
 	t.Helper()
 	text, err := os.ReadFile("/proc/self/io")

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A package, or a folder's file, that is written to while the kernel is taken from it
-// makes no kernel: its key is of what was there before.
+// A package or file that is written to while the kernel is read gives no kernel: the key
+// would describe the old content.
 func TestMovedWhileItIsRead(t *testing.T) {
 	needs(t, "depmod", "dpkg-deb")
 	deb := pack(t, t.TempDir(), "linux-image-"+rel, "6.1.192-1", "", unsplit(rel, "6.1.192-1"))
@@ -24,7 +24,7 @@ func TestMovedWhileItIsRead(t *testing.T) {
 			if !strings.HasPrefix(fmt.Sprintf(f, args...), c.says) {
 				return
 			}
-			// As an editor does, which sets the time back to hide it.
+			// Keep the size and the modification time, as some editors do.
 			data, err := os.ReadFile(c.file)
 			if err != nil {
 				t.Error(err)
@@ -40,13 +40,13 @@ func TestMovedWhileItIsRead(t *testing.T) {
 			}
 		}
 		_, err := Resolve(t.Context(), spec, opts)
-		wantSpecError(t, err, c.file+" changed while the kernel was taken from it")
+		wantSpecError(t, err, c.file+" changed while the kernel was read")
 		if left := leftBehind(t, opts); len(left) > 0 {
-			t.Errorf("left behind: %v", left)
+			t.Errorf("left in the cache: %v", left)
 		}
 		opts.Log = t.Logf
 		if _, err := Resolve(t.Context(), spec, opts); err != nil {
-			t.Errorf("at rest: %v", err)
+			t.Errorf("unchanged files: got %v", err)
 		}
 	}
 }

@@ -1,5 +1,5 @@
-// Package source gives each spec of a kernel, such as "apt:bookworm", to the
-// source that it names, of all that there are. What a source does is its own package's business.
+// Package source resolves a spec of a kernel, such as "apt:bookworm", with the source of
+// its scheme. It has the list of all sources; how each works is in its own package.
 package source
 
 import (
@@ -18,10 +18,10 @@ import (
 	"github.com/faultline/faultline/kernels/source/tree"
 )
 
-// List is some sources.
+// List is a list of sources.
 type List []kernels.Source
 
-// All are all sources. A new one is a line here.
+// All returns all sources. A new source is added here.
 func All() List {
 	return List{
 		apt.Source(),
@@ -31,7 +31,7 @@ func All() List {
 	}
 }
 
-// Forms lists the forms that a spec can have, for help texts.
+// Forms lists the forms of specs, for help texts.
 func (l List) Forms() []string {
 	var forms []string
 	for _, s := range l {
@@ -40,21 +40,21 @@ func (l List) Forms() []string {
 	return forms
 }
 
-// Check says whether a spec has a form that Resolve takes, without looking for
-// what it names. The error is a *kernels.SpecError.
+// Check checks that a spec has a form that Resolve accepts, without looking for the
+// kernel. The error is a *kernels.SpecError.
 func (l List) Check(spec string) error {
 	_, _, err := l.parse(spec)
 	return err
 }
 
-// Alone says that a spec's source resolves one kernel after the other.
+// Alone reports whether a spec's source resolves only one kernel at a time.
 func (l List) Alone(spec string) bool {
 	s, _, err := l.parse(spec)
 	return err == nil && s.Exclusive
 }
 
-// Settings are the names of what can be set beside a spec: all sources' where
-// the spec is none that is known.
+// Settings returns the names of a spec's parameters: those of all sources if the scheme
+// is unknown.
 func (l List) Settings(spec string) []string {
 	scheme, _, _ := strings.Cut(spec, ":")
 	var all []string
@@ -68,10 +68,10 @@ func (l List) Settings(spec string) []string {
 	return slices.Compact(all)
 }
 
-// quoteSetting keeps what parts settings out of a value.
+// quoteSetting escapes the separators of parameters in a value.
 var quoteSetting = strings.NewReplacer("%", "%25", "&", "%26", "?", "%3F")
 
-// Set is a spec with a setting added, as text that parses back.
+// Set returns a spec with a parameter added, as text that parses back.
 func Set(spec, name, value string) string {
 	mark := "?"
 	if _, set := settings(spec); len(set) > 0 {
@@ -80,8 +80,8 @@ func Set(spec, name, value string) string {
 	return spec + mark + name + "=" + quoteSetting.Replace(value)
 }
 
-// settings takes name=value[&name=value…] off the end of a spec's argument. What
-// stands behind its last question mark and is not of that form belongs to the argument.
+// settings cuts name=value[&name=value…] off the end of a spec's argument. Text of any
+// other form after the last question mark belongs to the argument.
 func settings(arg string) (rest string, set [][2]string) {
 	i := strings.LastIndexByte(arg, '?')
 	if i < 0 {
@@ -97,7 +97,7 @@ func settings(arg string) (rest string, set [][2]string) {
 	return arg[:i], set
 }
 
-// request is what a spec's argument asks of a source.
+// request parses a spec's argument for a source.
 func request(s kernels.Source, arg string) (kernels.Request, error) {
 	r := kernels.Request{Arg: arg}
 	if len(s.Params) == 0 {
@@ -111,7 +111,7 @@ func request(s kernels.Source, arg string) (kernels.Request, error) {
 		if err != nil {
 			return r, &kernels.SpecError{Problem: fmt.Sprintf("the value of %s", name), Err: err, Hint: "write % as %25, & as %26, ? as %3F"}
 		}
-		e := &kernels.SpecError{Problem: fmt.Sprintf("%s: takes no %q", s.Scheme, name), Hint: "it takes " + suggest.Quoted(s.Params, "and")}
+		e := &kernels.SpecError{Problem: fmt.Sprintf("%s: unknown parameter %q", s.Scheme, name), Hint: "known are " + suggest.Quoted(s.Params, "and")}
 		switch {
 		case !slices.Contains(s.Params, name):
 			if n := suggest.Names(name, s.Params); len(n) > 0 {
@@ -122,7 +122,7 @@ func request(s kernels.Source, arg string) (kernels.Request, error) {
 			e.Problem, e.Hint = name+" is empty", "write "+name+"=VALUE"
 			return r, e
 		case r.Set[name] != "":
-			e.Problem, e.Hint = name+" is there twice", "leave one"
+			e.Problem, e.Hint = name+" is given twice", "remove one"
 			return r, e
 		}
 		r.Set[name] = value
@@ -160,7 +160,7 @@ func (l List) parse(spec string) (kernels.Source, kernels.Request, error) {
 	return kernels.Source{}, kernels.Request{}, e
 }
 
-// inSpec puts the spec into a *kernels.SpecError that does not have it yet.
+// inSpec sets the spec in a *kernels.SpecError that does not have it yet.
 func inSpec(spec string, err error) error {
 	if e, ok := err.(*kernels.SpecError); ok && e.What == "" {
 		e.What = "kernel " + spec
@@ -168,11 +168,11 @@ func inSpec(spec string, err error) error {
 	return err
 }
 
-// Resolve finds, fetches and unpacks the kernel that a spec names, or takes it
-// from the cache: when nothing changed, a second call needs no network. An error
-// is a *kernels.SpecError when the spec is wrong, a *tool.MissingError when a
-// program is missing; any other is trouble with the machine, its network or its mirror.
-// What ctx stopped wraps context.Cause.
+// Resolve finds, fetches and unpacks the kernel of a spec, or returns it from the
+// cache: if nothing changed, a second call needs no network. The error is a
+// *kernels.SpecError if the spec is wrong, an *execx.MissingError if a program is
+// missing; any other is a failure of the machine, its network or its mirror. If ctx was
+// cancelled, the error wraps context.Cause.
 func (l List) Resolve(ctx context.Context, spec string, opts kernels.Options) (*kernels.Kernel, error) {
 	s, r, err := l.parse(spec)
 	if err != nil {
@@ -196,12 +196,12 @@ func (l List) Resolve(ctx context.Context, spec string, opts kernels.Options) (*
 	if k.Name == "" {
 		k.Name = fmt.Sprintf("%s (%s)", k.Version, spec)
 	}
-	k.Name = sanitize.Line(k.Name) // a folder's may be anything, and it goes into scripts and logs
+	k.Name = sanitize.Line(k.Name) // a directory can have any name, and this goes into scripts and logs
 	return k, nil
 }
 
-// Offers lists the kernels that this machine can be had from where that can be
-// listed, the oldest first.
+// Offers lists the kernels available to this machine from the sources that can list
+// them, the oldest first.
 func (l List) Offers(ctx context.Context, opts kernels.Options) ([]kernels.Offer, error) {
 	opts, err := opts.WithDefaults()
 	if err != nil {

@@ -66,7 +66,7 @@ const (
 	config = "CONFIG_MODULES=y\nCONFIG_64BIT=y\nCONFIG_EXT4_FS=m\n"
 )
 
-// modulesOf are the modules of a release below a folder.
+// modulesOf returns the modules of a release, below a directory.
 func modulesOf(dir, release string) files {
 	return files{
 		dir + "/kernel/fs/ext4.ko":  string(fake.Module("ext4", release, "softdep=pre: crc32c")),
@@ -77,7 +77,7 @@ func modulesOf(dir, release string) files {
 	}
 }
 
-// usual is a folder with all that a kernel needs.
+// usual returns a directory with everything that a kernel needs.
 func usual() files {
 	return files{"vmlinuz-" + rel: bzImage(rel, "6.1.192-1", true), "config-" + rel: config}.and(modulesOf("lib/modules/"+rel, rel))
 }
@@ -91,19 +91,19 @@ func needs(t *testing.T, names ...string) {
 	}
 }
 
-// from is all sources, with apt's read from a file.
+// from returns all sources; apt's is read from a file.
 func from(file string) List { return List{apt.Source(file), deb.Source(), dir.Source()} }
 
 func testOptions(t *testing.T) kernels.Options {
 	t.Helper()
-	c, err := cache.Open(filepath.Join(t.TempDir(), "cache [1]")) // a path is no pattern
+	c, err := cache.Open(filepath.Join(t.TempDir(), "cache [1]")) // not to be used as a pattern
 	if err != nil {
 		t.Fatal(err)
 	}
 	return kernels.Options{Cache: c, Log: t.Logf}
 }
 
-// leftBehind lists what is in the cache but locks.
+// leftBehind lists the files in the cache except locks.
 func leftBehind(t *testing.T, o kernels.Options) []string {
 	t.Helper()
 	all, err := fs.Glob(os.DirFS(o.Cache.Dir()), "*/*")
@@ -121,12 +121,12 @@ func leftBehind(t *testing.T, o kernels.Options) []string {
 
 func TestSettings(t *testing.T) {
 	for spec, want := range map[string]string{
-		"dir:x?colour=red":            `takes no "colour"; it takes "config"`,
+		"dir:x?colour=red":            `unknown parameter "colour"; known are "config"`,
 		"dir:x?confg=a":               `did you mean "config"?`,
 		"dir:x?config=":               "config is empty",
-		"dir:x?config=a&config=b":     "config is there twice",
+		"dir:x?config=a&config=b":     "config is given twice",
 		"dir:x?config=%zz":            "the value of config",
-		"dir:?config=a":               "no folder named",
+		"dir:?config=a":               "no folder given",
 		"deb:a.deb,?":                 "",
 		"apt:linux-image-6.1?*-amd64": "",
 		"dir:what?":                   "",
@@ -134,7 +134,7 @@ func TestSettings(t *testing.T) {
 	} {
 		err := All().Check(spec)
 		if want == "" && err != nil {
-			t.Errorf("%s: %v", spec, err)
+			t.Errorf("%s: got %v", spec, err)
 		} else if want != "" {
 			wantSpecError(t, err, want)
 		}
@@ -148,7 +148,7 @@ func wantSpecError(t *testing.T, err error, want string) {
 	t.Helper()
 	var spec *kernels.SpecError
 	if !errors.As(err, &spec) || !strings.Contains(err.Error(), want) || spec.Hint == "" || spec.What == "" {
-		t.Errorf("error %v, want a kernels.SpecError with %q", err, want)
+		t.Errorf("got %v, want a kernels.SpecError with %q", err, want)
 	}
 }
 
@@ -162,10 +162,10 @@ func TestSpecErrors(t *testing.T) {
 		"git:x":              "apt:SUITE, apt:SUITE/PACKAGE",
 		filepath.Dir(file):   "write dir:" + filepath.Dir(file),
 		file:                 "write deb:" + file,
-		"apt:Bookworm":       "no name of a suite",
+		"apt:Bookworm":       "invalid suite name",
 		"apt:":               "no suite",
-		"deb:":               "a file's name is empty",
-		"deb:a.deb,":         "a file's name is empty",
+		"deb:":               "empty file name",
+		"deb:a.deb,":         "empty file name",
 		"deb:/nowhere/a.deb": "no such file",
 		"deb:" + file:        "not a Debian package",
 		"dir:":               "no folder",
@@ -176,7 +176,7 @@ func TestSpecErrors(t *testing.T) {
 		wantSpecError(t, err, want)
 	}
 	if left := leftBehind(t, opts); len(left) > 0 {
-		t.Errorf("left behind: %v", left)
+		t.Errorf("left in the cache: %v", left)
 	}
 }
 
@@ -197,7 +197,7 @@ func pack(t *testing.T, dir, name, version, depends string, content files) strin
 	return file
 }
 
-// unsplit and the parts of a split kernel, as Debian lays them out.
+// unsplit, and the parts of a split kernel, as in Debian's packages.
 func unsplit(release, version string) files {
 	return files{"boot/vmlinuz-" + release: bzImage(release, version, true), "boot/config-" + release: config,
 		"boot/System.map-" + release: "x"}.and(modulesOf("lib/modules/"+release, release))
@@ -223,13 +223,13 @@ func TestDeb(t *testing.T) {
 		t.Fatal(err)
 	}
 	if k.Release != rel || k.Version != "6.1.192" || len(k.Packages) != 1 || k.Packages[0].Version != "6.1.192-1" || k.Config.Get("EXT4_FS") != "m" {
-		t.Errorf("%+v", k)
+		t.Errorf("got %+v", k)
 	}
 	if k.Name != "6.1.192 (deb:linux-image-"+rel+"_6.1.192-1_amd64.deb)" {
-		t.Errorf("name %q", k.Name)
+		t.Errorf("got name %q", k.Name)
 	}
 	if again, err := Resolve(t.Context(), "deb:"+one, opts); err != nil || again.Fresh() {
-		t.Errorf("the second time it is unpacked again, %v", err)
+		t.Errorf("second time: got unpacked again, %v", err)
 	}
 
 	const rel7 = "7.3.4+deb13-amd64"
@@ -242,7 +242,7 @@ func TestDeb(t *testing.T) {
 		t.Fatal(err)
 	}
 	if k.Release != rel7 || k.Version != "7.3.4" || k.ModulesDir == "" || !strings.HasSuffix(k.Name, "+2)") {
-		t.Errorf("%+v", k)
+		t.Errorf("got %+v", k)
 	}
 
 	data, err := os.ReadFile(one)
@@ -257,7 +257,7 @@ func TestDeb(t *testing.T) {
 		cut:                   "truncated: data.tar has",
 		damaged:               "download the package again",
 		debs["linux-image-"]:  "linux-modules-" + rel7 + " and linux-base-" + rel7 + " together",
-		debs["linux-binary-"]: "comes without linux-modules-" + rel7,
+		debs["linux-binary-"]: "given without linux-modules-" + rel7,
 		one + "," + debs["linux-binary-"] + "," + debs["linux-modules-"] + "," + debs["linux-base-"]: "more than one kernel image",
 		pack(t, dir, "linux-doc", "1", "", files{"usr/share/doc/x": "x"}):                            "no kernel image",
 		pack(t, dir, "linux-image-x", "1", "", files{"boot/vmlinuz-x": "not one"}):                   "neither a bzImage nor",
@@ -266,7 +266,7 @@ func TestDeb(t *testing.T) {
 		wantSpecError(t, err, want)
 	}
 	if after := leftBehind(t, opts); len(after) != len(before) {
-		t.Errorf("left behind: %v", after)
+		t.Errorf("left in the cache: %v", after)
 	}
 }
 
@@ -278,10 +278,10 @@ func TestCancelled(t *testing.T) {
 	_, err := Resolve(ctx, "dir:"+usual().in(t, t.TempDir()), opts)
 	var spec *kernels.SpecError
 	if !errors.Is(err, why) || errors.As(err, &spec) {
-		t.Errorf("error %v does not say why", err)
+		t.Errorf("got %v, want the cause", err)
 	}
 	if left := leftBehind(t, opts); len(left) > 0 {
-		t.Errorf("left behind: %v", left)
+		t.Errorf("left in the cache: %v", left)
 	}
 }
 
@@ -291,7 +291,7 @@ func TestToolError(t *testing.T) {
 	_, err := Resolve(t.Context(), "apt:bookworm", opts)
 	var missing *execx.MissingError
 	if !errors.As(err, &missing) || missing.Package != "apt" || !strings.Contains(err.Error(), "apt-get install -y apt") {
-		t.Errorf("error %v does not name the package", err)
+		t.Errorf("got %v, want the package's name", err)
 	}
 }
 

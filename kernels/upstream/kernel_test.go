@@ -20,7 +20,7 @@ func examples(t *testing.T) (out []example) {
 	for _, line := range strings.Split(string(text), "\n") {
 		if f := strings.Fields(line); len(f) > 0 && f[0] != "#" {
 			if len(f) != 7 {
-				t.Fatalf("%q has %d columns", line, len(f))
+				t.Fatalf("%q: got %d columns", line, len(f))
 			}
 			out = append(out, example{f[0], f[1], f[2], f[3], f[4], f[5], f[6]})
 		}
@@ -30,7 +30,7 @@ func examples(t *testing.T) (out []example) {
 
 func (e example) kernel() Kernel { return Of(strings.TrimPrefix(e.version, "-"), e.name) }
 
-// read is what is read from the names of an example.
+// read returns the example as derived from its names.
 func (e example) read(t *testing.T) example {
 	t.Helper()
 	k := e.kernel()
@@ -47,7 +47,7 @@ func (e example) read(t *testing.T) example {
 			r := Release{major, minor}
 			contains, known := k.Contains(r)
 			if contains && !known {
-				t.Errorf("%s: contains %v, and that is not known", e.name, r)
+				t.Errorf("%s: contains %v, but known is false", e.name, r)
 			}
 			if contains {
 				got.due = r.String()
@@ -62,21 +62,21 @@ func (e example) read(t *testing.T) example {
 	return got
 }
 
-// What follows from the names that kernels have where people run them.
+// Names of kernels in real use.
 func TestNames(t *testing.T) {
 	all := examples(t)
 	if len(all) < 60 {
-		t.Errorf("%d examples", len(all))
+		t.Errorf("got %d examples", len(all))
 	}
 	for _, want := range all {
 		got := want.read(t)
 		if got != want {
-			t.Errorf("\n%+v, want\n%+v", got, want)
+			t.Errorf("got  %+v\nwant %+v", got, want)
 		}
 	}
 }
 
-// Each vendor has an example, and the row that is meant takes it.
+// Each vendor has an example, which matches the intended row.
 func TestEveryVendorHasAnExample(t *testing.T) {
 	missing := map[string]bool{}
 	for _, r := range vendors {
@@ -91,11 +91,11 @@ func TestEveryVendorHasAnExample(t *testing.T) {
 		}
 	}
 	if len(missing) > 0 {
-		t.Errorf("without an example: %v", missing)
+		t.Errorf("vendors without an example: %v", missing)
 	}
 }
 
-// Which of two kernels should have what the other has.
+// Pairs of which the later kernel should have what the earlier one has.
 func TestContinues(t *testing.T) {
 	of := func(name string) Kernel {
 		version, release, both := strings.Cut(name, " ")
@@ -104,7 +104,7 @@ func TestContinues(t *testing.T) {
 		}
 		return Of(version, release)
 	}
-	for _, pair := range [][2]string{ // the second continues the first, and the first not the second
+	for _, pair := range [][2]string{ // the second continues the first, not vice versa
 		{"6.1.190", "6.1.192"},
 		{"6.1.0", "6.1.1"},
 		{"6.1.99", "6.1.100-rc1"},
@@ -132,7 +132,7 @@ func TestContinues(t *testing.T) {
 			t.Errorf("%s does not continue %s", pair[1], pair[0])
 		}
 		if a.Continues(b) || a.Continues(a) || b.Continues(b) {
-			t.Errorf("%s continues %s, or one itself", pair[0], pair[1])
+			t.Errorf("%s continues %s, or one continues itself", pair[0], pair[1])
 		}
 	}
 	for _, pair := range [][2]string{ // neither continues the other
@@ -152,8 +152,8 @@ func TestContinues(t *testing.T) {
 		{"6.4.0-110-generic", "6.4.5"},
 		{"6.8.0-44-generic", "6.8.0-1055-gke"},
 		{"6.8.0-44-generic", "6.8.12-4-pve"},
-		{"6.1.0-56-amd64", "6.1.150 6.1.0-30-amd64"}, // the patch level of one is not known
-		{"6.5.0-rc1", "6.5.0"},                       // a candidate's is taken back at times
+		{"6.1.0-56-amd64", "6.1.150 6.1.0-30-amd64"}, // the patch level of one is unknown
+		{"6.5.0-rc1", "6.5.0"},                       // changes of a candidate may be reverted
 		{"6.1.100-rc1", "6.1.100"},
 		{"6.4.0-next-20230703", "6.4.0-next-20230707"},
 		{"6.15.0-0.rc3.20250422gita33b5a08cbbd.29.fc43.x86_64", "6.15.1-200.fc43.x86_64"},
@@ -168,7 +168,7 @@ func TestContinues(t *testing.T) {
 	}
 }
 
-// A release that a kernel may have a part of is not known of it.
+// A release of which a kernel may have a part is unknown for it.
 func TestContains(t *testing.T) {
 	for _, c := range []struct {
 		name, release   string
@@ -191,16 +191,16 @@ func TestContains(t *testing.T) {
 			t.Fatal(err)
 		}
 		if contains, known := Of("", c.name).Contains(r); contains != c.contains || known != c.known {
-			t.Errorf("%s and %s: %t, known %t", c.name, c.release, contains, known)
+			t.Errorf("%s and %s: got %t, known %t", c.name, c.release, contains, known)
 		}
 	}
-	// What a package calls 6.5.0 is a candidate where uname -r says so.
+	// A package version 6.5.0 is a candidate if uname -r shows one.
 	for _, release := range []string{
 		"6.5.0-next-20230701", "6.5.0-rc1-next-20230712", "6.5.0-rc3+", "6.5.0-0.rc4.30.fc39.x86_64",
 		"6.5.0-060500rc5-generic",
 	} {
 		if k := Of("6.5.0", release); k.Base != (Release{6, 4}) || !k.Candidate {
-			t.Errorf("%s: %+v", release, k)
+			t.Errorf("%s: got %+v", release, k)
 		}
 	}
 }
@@ -215,10 +215,10 @@ func FuzzOf(f *testing.F) {
 			t.Errorf("%q, %q continues itself: %+v", version, release, k)
 		}
 		if contains, known := k.Contains(k.Base); contains && (!known || !k.Based) {
-			t.Errorf("%q, %q: %+v", version, release, k)
+			t.Errorf("%q, %q: got %+v", version, release, k)
 		}
 		if slices.Contains(k.Build, -1) {
-			t.Errorf("%q, %q: %v", version, release, k.Build)
+			t.Errorf("%q, %q: got build %v", version, release, k.Build)
 		}
 	})
 }

@@ -26,7 +26,7 @@ func TestBase(t *testing.T) {
 		"6.1.192faultline":          "v6.1",
 		"6.5.0":                     "v6.5",
 		"6.5.0+":                    "v6.5",
-		"6.5.0-00012-g1ea7ca1b0901": "v6.5", // behind v6.5: Makefile changes with the next candidate
+		"6.5.0-00012-g1ea7ca1b0901": "v6.5", // after v6.5: the Makefile changes with the next candidate
 		"6.5.0-rc1":                 "v6.4",
 		"6.5.0-rc1+":                "v6.4",
 		"6.5.0-rc10-00001-gabc":     "v6.4",
@@ -35,14 +35,14 @@ func TestBase(t *testing.T) {
 		"7.3~rc7":                   "v7.2",
 		"6.1.100-rc1":               "v6.1", // of a stable update
 		"6.1.100-rc1-gabc":          "v6.1",
-		"6.1.0-backport-rc2":        "v6.1", // somebody's own candidate
+		"6.1.0-backport-rc2":        "v6.1", // a local candidate
 		"6.1.0-rt11-rc1":            "v6.1",
 		"4.0.0-rc3":                 "v3.19",
 		"5.0.0-rc8":                 "v4.20",
 		"6.0.0-rc1":                 "v5.19",
 		"7.0-rc1-amd64":             "v6.19",
 		"10.2.0":                    "v10.2",
-		// what does not tell
+		// undetermined
 		"":            "",
 		"custom":      "",
 		"6":           "",
@@ -50,8 +50,8 @@ func TestBase(t *testing.T) {
 		"v6.1":        "",
 		"6.x":         "",
 		"2.6.32-5":    "",
-		"3.0.0-rc1":   "", // what came before has another form
-		"8.0.0-rc1":   "", // the last 7.x is not known here
+		"3.0.0-rc1":   "", // the release before it has another form
+		"8.0.0-rc1":   "", // the last 7.x is not in the table
 		"0.1.2":       "",
 		"6.01.3":      "",
 		"6.1.2.3":     "",
@@ -63,7 +63,7 @@ func TestBase(t *testing.T) {
 			got = r.String()
 		}
 		if got != want {
-			t.Errorf("%q: %q, not %q", release, got, want)
+			t.Errorf("%q: got %q, want %q", release, got, want)
 		}
 	}
 }
@@ -71,12 +71,12 @@ func TestBase(t *testing.T) {
 func TestParseRelease(t *testing.T) {
 	for s, want := range map[string]Release{"v6.5": {6, 5}, "6.5": {6, 5}, "v5.19": {5, 19}, "v7.0": {7, 0}} {
 		if got, err := ParseRelease(s); err != nil || got != want {
-			t.Errorf("%q: %v, %v", s, got, err)
+			t.Errorf("%q: got %v, %v", s, got, err)
 		}
 	}
 	for _, s := range []string{"", "v", "v6", "6.5.1", "v6.5-rc1", "v6.05", "next", " v6.5"} {
 		if got, err := ParseRelease(s); err == nil {
-			t.Errorf("%q: %v", s, got)
+			t.Errorf("%q: got %v, want an error", s, got)
 		}
 	}
 }
@@ -93,7 +93,7 @@ func TestAtLeast(t *testing.T) {
 		{Release{5, 19}, Release{6, 0}, false},
 	} {
 		if got := c.a.AtLeast(c.b); got != c.want {
-			t.Errorf("%v at least %v: %t", c.a, c.b, got)
+			t.Errorf("%v at least %v: got %t", c.a, c.b, got)
 		}
 	}
 }
@@ -102,7 +102,7 @@ func FuzzBase(f *testing.F) {
 	f.Add("6.5.0-rc1+")
 	f.Fuzz(func(t *testing.T, s string) {
 		if r, ok := Base(s); ok && (r.Major < 3 || r.Minor < 0) {
-			t.Errorf("%q: %v", s, r)
+			t.Errorf("%q: got %v", s, r)
 		}
 	})
 }

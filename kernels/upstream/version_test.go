@@ -17,23 +17,23 @@ func TestVersionsAreOrdered(t *testing.T) {
 		x, okX := ParseVersion(a)
 		y, okY := ParseVersion(b)
 		if !okX || !okY {
-			t.Errorf("%q or %q can't be read", a, b)
+			t.Errorf("%q or %q: not parsed", a, b)
 		}
 		return x.Compare(y)
 	})
 	if !slices.Equal(got, want) {
-		t.Errorf("%v, want %v", got, want)
+		t.Errorf("got %v, want %v", got, want)
 	}
 	for _, equal := range [][2]string{{"6.5", "v6.5.0"}, {"6.5.0-rc1+", "6.5-rc1"}, {"6.1.192-1", "6.1.192"}} {
 		x, _ := ParseVersion(equal[0])
 		y, _ := ParseVersion(equal[1])
 		if x.Compare(y) != 0 {
-			t.Errorf("%v is not %v", x, y)
+			t.Errorf("got %v, want %v", x, y)
 		}
 	}
 	for _, none := range []string{"", "next", "6", "6.1.2.3.4", "06.1", "linux-6.1", "6.", "6.1234567"} {
 		if v, ok := ParseVersion(none); ok {
-			t.Errorf("%q is read as %v", none, v)
+			t.Errorf("%q: got %v, want an error", none, v)
 		}
 	}
 }
@@ -41,12 +41,12 @@ func TestVersionsAreOrdered(t *testing.T) {
 func TestParseUpdate(t *testing.T) {
 	for _, s := range []string{"6.12.24", "5.15.120", "6.0.1"} {
 		if v, err := ParseUpdate(s); err != nil || v.String() != s {
-			t.Errorf("%q: %v, %v", s, v, err)
+			t.Errorf("%q: got %v, %v", s, v, err)
 		}
 	}
 	for _, s := range []string{"", "6.12", "v6.12.24", "6.12.0", "6.12.24-rc1", "6.12.24+", "6.12.24.1", "6.12.024"} {
 		if v, err := ParseUpdate(s); err == nil {
-			t.Errorf("%q is read as %v", s, v)
+			t.Errorf("%q: got %v, want an error", s, v)
 		}
 	}
 }
@@ -62,7 +62,7 @@ func FuzzParseVersion(f *testing.F) {
 		}
 		again, ok := ParseVersion(v.String())
 		if !ok || again.Compare(v) != 0 || strings.ContainsAny(v.String(), " \n") {
-			t.Errorf("%q is %v, which is read as %v", s, v, again)
+			t.Errorf("%q: parsed %v, formatted and parsed again %v", s, v, again)
 		}
 	})
 }

@@ -1,7 +1,7 @@
-// Package vmlinuz looks into kernel images: x86 bzImages (the boot protocol's
-// setup header, Documentation/arch/x86/boot.rst) and ELF vmlinux files. It
-// tells a kernel's release, takes the vmlinux out of a bzImage and says
-// whether it can be booted through the PVH entry. It writes no files.
+// Package vmlinuz reads kernel images: x86 bzImages (the boot protocol's setup
+// header, Documentation/arch/x86/boot.rst) and ELF vmlinux files. It returns a
+// kernel's release, extracts the vmlinux from a bzImage and checks whether it can
+// be booted through the PVH entry. It writes no files.
 package vmlinuz
 
 import (
@@ -23,12 +23,12 @@ import (
 
 // Image is a parsed kernel image.
 type Image struct {
-	// Release is what uname -r prints in it ("6.1.0-56-amd64").
+	// Release is its uname -r ("6.1.0-56-amd64").
 	Release string
-	// Banner is the release and what follows it: who built it, and
+	// Banner is the release and the rest of the banner: who built it, and
 	// uname -v ("... #1 SMP PREEMPT_DYNAMIC Debian 6.1.192-1 (2026-11-01)").
 	Banner string
-	// ELF is true for a vmlinux, false for a bzImage.
+	// ELF reports whether it is a vmlinux, not a bzImage.
 	ELF bool
 
 	data    []byte
@@ -36,11 +36,11 @@ type Image struct {
 }
 
 var (
-	// ErrNotKernel: the file is neither a bzImage nor an x86-64 ELF vmlinux.
+	// ErrNotKernel means that the file is neither a bzImage nor an x86-64 ELF vmlinux.
 	ErrNotKernel = errors.New("neither a bzImage nor an x86-64 vmlinux")
-	// ErrTruncated: the file ends before its header says.
+	// ErrTruncated means that the file is shorter than its header specifies.
 	ErrTruncated = errors.New("truncated")
-	// ErrCompression: the payload is compressed in a way this package can't undo.
+	// ErrCompression means that this package does not support the payload's compression.
 	ErrCompression = errors.New("unknown compression of the payload")
 )
 
@@ -57,7 +57,7 @@ const (
 	sector           = 512
 )
 
-// Parse reads an image's header. The errors wrap ErrNotKernel or ErrTruncated.
+// Parse parses an image's header. The errors wrap ErrNotKernel or ErrTruncated.
 // The image refers to data, which must not be changed.
 func Parse(data []byte) (*Image, error) {
 	if bytes.HasPrefix(data, []byte(elf.ELFMAG)) {
@@ -89,12 +89,12 @@ func Parse(data []byte) (*Image, error) {
 	}
 	m.Release, _, _ = strings.Cut(m.Banner, " ")
 	if !isRelease(m.Release) {
-		return nil, fmt.Errorf("%w: the header names no kernel release", ErrNotKernel)
+		return nil, fmt.Errorf("%w: no kernel release in the header", ErrNotKernel)
 	}
 	return m, nil
 }
 
-// mostProgs and mostNotes bound what is looked through of an ELF file. A vmlinux has
+// mostProgs and mostNotes bound the parts of an ELF file that are read. A vmlinux has
 // five segments, and notes of some hundred bytes.
 const (
 	mostProgs = 256
@@ -103,8 +103,8 @@ const (
 
 // openELF reads the headers of an ELF file.
 func openELF(data []byte) (*elf.File, error) {
-	// Where this number is 0 the first section has it, and it can be millions. Each takes
-	// far more memory than it has bytes here.
+	// If this number is 0, the first section has the real one, which may be millions.
+	// Each section uses far more memory than it has bytes in the file.
 	var h elf.Header64
 	_, err := binary.Decode(data, binary.LittleEndian, &h)
 	if err == nil && h.Shnum == 0 && h.Shoff != 0 {
@@ -123,7 +123,7 @@ func parseELF(data []byte) (*Image, error) {
 		return nil, fmt.Errorf("%w: %w", ErrNotKernel, err)
 	}
 	if f.Machine != elf.EM_X86_64 || f.Type != elf.ET_EXEC {
-		return nil, fmt.Errorf("%w: an ELF file of type %v for %v", ErrNotKernel, f.Type, f.Machine)
+		return nil, fmt.Errorf("%w: ELF file of type %v for %v", ErrNotKernel, f.Type, f.Machine)
 	}
 	for _, p := range f.Progs {
 		if end := p.Off + p.Filesz; end < p.Off || end > uint64(len(data)) {
@@ -133,13 +133,13 @@ func parseELF(data []byte) (*Image, error) {
 	m := &Image{data: data, ELF: true, Banner: banner(data)}
 	m.Release, _, _ = strings.Cut(m.Banner, " ")
 	if m.Release == "" {
-		return nil, fmt.Errorf("%w: an ELF file without a Linux version banner", ErrNotKernel)
+		return nil, fmt.Errorf("%w: ELF file without a Linux version banner", ErrNotKernel)
 	}
 	return m, nil
 }
 
 // banner finds linux_banner (init/version.c): "Linux version REL (who@where)
-// (compiler) #1 SMP ...\n". The text also stands in format strings, with %s for
+// (compiler) #1 SMP ...\n". The text also occurs in format strings, with %s in place of
 // the release.
 func banner(data []byte) string {
 	mark := []byte("Linux version ")
@@ -162,11 +162,11 @@ func banner(data []byte) string {
 	return ""
 }
 
-// mostMarks bounds how often the banner's beginning is looked at.
+// mostMarks bounds the number of occurrences of the banner's prefix that are checked.
 const mostMarks = 1000
 
-// isRelease says whether s can be a kernel release. It becomes a folder's name,
-// so that it must not lead elsewhere.
+// isRelease reports whether s can be a kernel release. It becomes the name of a
+// directory, and must not lead out of its parent.
 func isRelease(s string) bool {
 	if s == "" || len(s) > 64 || s[0] < '0' || s[0] > '9' { // __NEW_UTS_LEN is 64
 		return false
@@ -179,17 +179,17 @@ func isRelease(s string) bool {
 	return true
 }
 
-// MaxBytes bounds an image, and what its payload may grow to. Debian's vmlinux have 60
-// MB; one with everything built in and checked at run time has less than 200.
+// MaxBytes bounds the size of an image, and of its decompressed payload. Debian's vmlinux
+// have 60 MB; one with everything built in and run-time checks has less than 200.
 const MaxBytes = 256 << 20
 
-// dictMax bounds the dictionary of a payload, in bytes: scripts/xz_wrap.sh asks for 128
-// MiB at most, zstd -22 --ultra for a window of as much, lzma -9 for 64 MiB.
+// dictMax bounds the dictionary of a payload, in bytes: scripts/xz_wrap.sh uses at most
+// 128 MiB, zstd -22 --ultra a window of the same size, lzma -9 64 MiB.
 const dictMax = 128 << 20
 
-// Compression names how the payload of a bzImage is compressed, by its first
-// bytes: "gzip", "xz", "zstd", "lz4", "bzip2", "lzma", "lzo", or "" when it is
-// none of them.
+// Compression returns the compression of a bzImage's payload, derived from its first
+// bytes: "gzip", "xz", "zstd", "lz4", "bzip2", "lzma", "lzo", or "" if it is none
+// of them.
 func (m *Image) Compression() string {
 	for _, c := range []struct{ name, magic string }{
 		{"gzip", "\x1f\x8b"},
@@ -208,7 +208,7 @@ func (m *Image) Compression() string {
 }
 
 // Vmlinux returns the ELF vmlinux: the image itself if it is one, else the
-// decompressed payload. The errors wrap ErrCompression, or tell of damage.
+// decompressed payload. The errors wrap ErrCompression, or describe the damage.
 func (m *Image) Vmlinux() ([]byte, error) {
 	if m.ELF {
 		return m.data, nil
@@ -217,14 +217,14 @@ func (m *Image) Vmlinux() ([]byte, error) {
 		return m.payload, nil // CONFIG_KERNEL_UNCOMPRESSED
 	}
 	// The build appends the size (scripts/Makefile.lib, size_append) to every
-	// kind but gzip, whose own last field says the same.
+	// format but gzip, which has the size in its own last field.
 	if len(m.payload) < 4 {
 		return nil, fmt.Errorf("%w: the payload has %d bytes", ErrTruncated, len(m.payload))
 	}
 	body, tail := m.payload[:len(m.payload)-4], m.payload[len(m.payload)-4:]
 	size := uint64(binary.LittleEndian.Uint32(tail))
 	if size > MaxBytes {
-		return nil, fmt.Errorf("decompress the payload: it says it has %d bytes inside, more than the %d that a kernel can have", size, MaxBytes)
+		return nil, fmt.Errorf("decompress the payload: claims %d bytes inside, more than the %d that a kernel can have", size, MaxBytes)
 	}
 	var r io.Reader
 	var err error
@@ -237,7 +237,7 @@ func (m *Image) Vmlinux() ([]byte, error) {
 			r = g
 		}
 	case "xz":
-		// ulikunitz/xz lacks the BCJ filter that the kernel's xz_wrap.sh sets.
+		// ulikunitz/xz does not support the BCJ filter that the kernel's xz_wrap.sh uses.
 		r, err = xz.NewReader(bytes.NewReader(body), dictMax)
 	case "zstd":
 		var z *zstd.Decoder
@@ -253,31 +253,31 @@ func (m *Image) Vmlinux() ([]byte, error) {
 	case "lzma":
 		r, err = lzma.ReaderConfig{DictCap: dictMax}.NewReader(bytes.NewReader(body))
 	case "":
-		return nil, fmt.Errorf("%w: it begins with %x", ErrCompression, m.payload[:min(len(m.payload), 8)])
+		return nil, fmt.Errorf("%w: starts with %x", ErrCompression, m.payload[:min(len(m.payload), 8)])
 	default:
 		return nil, fmt.Errorf("%w: %s", ErrCompression, kind)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("decompress the payload (%s): %w", kind, err)
 	}
-	out := make([]byte, size) // the kernel gives it memory as it is written to
+	out := make([]byte, size) // the OS allocates its pages on the first write
 	n, err := io.ReadFull(r, out)
 	if err == io.ErrUnexpectedEOF || err == io.EOF {
-		return nil, fmt.Errorf("decompress the payload (%s): %d bytes inside, %d said", kind, n, size)
+		return nil, fmt.Errorf("decompress the payload (%s): %d bytes inside, want %d", kind, n, size)
 	}
 	if err == nil {
 		switch _, err = io.ReadFull(r, make([]byte, 1)); err {
 		case io.EOF:
 			err = nil
 		case nil:
-			err = fmt.Errorf("more than the %d bytes inside that it said", size)
+			err = fmt.Errorf("more than the %d bytes that it claims", size)
 		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("decompress the payload (%s): %w", kind, err)
 	}
 	if !bytes.HasPrefix(out, []byte(elf.ELFMAG)) {
-		return nil, fmt.Errorf("decompress the payload (%s): no ELF file inside", kind)
+		return nil, fmt.Errorf("decompress the payload (%s): not an ELF file", kind)
 	}
 	return out, nil
 }
@@ -285,8 +285,8 @@ func (m *Image) Vmlinux() ([]byte, error) {
 // notePhys32Entry is XEN_ELFNOTE_PHYS32_ENTRY (include/xen/interface/elfnote.h).
 const notePhys32Entry = 18
 
-// PVH says whether an ELF vmlinux carries the note by which QEMU's -kernel finds
-// its 32-bit entry, so that it boots without a bzImage's decompressor.
+// PVH reports whether an ELF vmlinux has the note by which QEMU's -kernel finds its
+// 32-bit entry, so that it boots without a bzImage's decompressor.
 func PVH(vmlinux []byte) (bool, error) {
 	f, err := openELF(vmlinux)
 	if err != nil {
@@ -303,7 +303,7 @@ func PVH(vmlinux []byte) (bool, error) {
 	return false, nil
 }
 
-// hasNote walks notes: sizes of name and content, type, name, content, each
+// hasNote searches notes: sizes of name and content, type, name, content, each
 // padded to four bytes.
 func hasNote(b []byte, order binary.ByteOrder) bool {
 	for len(b) >= 12 {
@@ -325,8 +325,8 @@ func hasNote(b []byte, order binary.ByteOrder) bool {
 	return false
 }
 
-// Config returns the configuration that CONFIG_IKCONFIG built into a vmlinux
-// (kernel/configs.c: gzip between two marks), or nil.
+// Config returns the configuration that CONFIG_IKCONFIG embeds in a vmlinux
+// (kernel/configs.c: gzip between two markers), or nil.
 func Config(vmlinux []byte) []byte {
 	_, rest, ok := bytes.Cut(vmlinux, []byte("IKCFG_ST"))
 	if !ok {

@@ -20,12 +20,12 @@ const release = "6.1.0-56-amd64"
 
 func vmlinux(pvh bool) []byte {
 	elf := fake.Vmlinux(release, "6.1.192-1", pvh)
-	// Calls for the BCJ filter to turn, and more than one block for each format.
+	// Call instructions for the BCJ filter, and more than one block for each format.
 	return append(elf, bytes.Repeat([]byte("\xe8\x10\x20\x00\x00\x90\xe9\x00\x00\x00\x01some text"), 20000)...)
 }
 
-// packed compresses as the kernel's build does: with a library where one
-// writes the format, else with the tool the build calls.
+// packed compresses like the kernel's build: with a library that can write the format,
+// else with the tool that the build uses.
 func packed(t testing.TB, kind string, data []byte) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -85,14 +85,14 @@ func TestVmlinux(t *testing.T) {
 				t.Fatal(err)
 			}
 			if image.Release != release || image.ELF {
-				t.Errorf("release %q, ELF %v", image.Release, image.ELF)
+				t.Errorf("got release %q, ELF %v", image.Release, image.ELF)
 			}
 			got, err := image.Vmlinux()
 			if err != nil {
 				t.Fatal(err)
 			}
 			if !bytes.Equal(got, want) {
-				t.Errorf("%d bytes out, not the %d that went in", len(got), len(want))
+				t.Errorf("got %d bytes, want the %d that were compressed", len(got), len(want))
 			}
 		})
 	}
@@ -102,11 +102,11 @@ func TestPVH(t *testing.T) {
 	for _, want := range []bool{true, false} {
 		got, err := vmlinuz.PVH(vmlinux(want))
 		if err != nil || got != want {
-			t.Errorf("PVH = %v, %v, want %v", got, err, want)
+			t.Errorf("PVH: got %v, %v; want %v", got, err, want)
 		}
 	}
 	if _, err := vmlinuz.PVH([]byte("no ELF")); err == nil {
-		t.Error("no error for a file that is not ELF")
+		t.Error("not an ELF file: got no error")
 	}
 }
 
@@ -116,7 +116,7 @@ func TestParseELF(t *testing.T) {
 		t.Fatal(err)
 	}
 	if image.Release != release || !image.ELF {
-		t.Errorf("release %q, ELF %v", image.Release, image.ELF)
+		t.Errorf("got release %q, ELF %v", image.Release, image.ELF)
 	}
 }
 
@@ -131,20 +131,20 @@ func TestParseErrors(t *testing.T) {
 		data []byte
 		want error
 	}{
-		"empty":             {nil, vmlinuz.ErrNotKernel},
-		"text":              {bytes.Repeat([]byte("no kernel "), 100), vmlinuz.ErrNotKernel},
-		"no boot flag":      {change(0x1fe, "\x00\x00"), vmlinuz.ErrNotKernel},
-		"old protocol":      {change(0x206, "\x07\x02"), vmlinuz.ErrNotKernel},
-		"no release":        {change(0x300, "\x00"), vmlinuz.ErrNotKernel},
-		"release leads out": {change(0x300, "6/../x "), vmlinuz.ErrNotKernel},
-		"cut in payload":    {good[:len(good)-1], vmlinuz.ErrTruncated},
-		"cut in header":     {good[:0x210], vmlinuz.ErrNotKernel},
-		"another ELF":       {append([]byte("\x7fELF"), make([]byte, 100)...), vmlinuz.ErrNotKernel},
-		"vmlinux cut":       {fake.Vmlinux(release, "1", true)[:280], vmlinuz.ErrTruncated},
+		"empty":           {nil, vmlinuz.ErrNotKernel},
+		"text":            {bytes.Repeat([]byte("no kernel "), 100), vmlinuz.ErrNotKernel},
+		"no boot flag":    {change(0x1fe, "\x00\x00"), vmlinuz.ErrNotKernel},
+		"old protocol":    {change(0x206, "\x07\x02"), vmlinuz.ErrNotKernel},
+		"no release":      {change(0x300, "\x00"), vmlinuz.ErrNotKernel},
+		"path in release": {change(0x300, "6/../x "), vmlinuz.ErrNotKernel},
+		"cut in payload":  {good[:len(good)-1], vmlinuz.ErrTruncated},
+		"cut in header":   {good[:0x210], vmlinuz.ErrNotKernel},
+		"another ELF":     {append([]byte("\x7fELF"), make([]byte, 100)...), vmlinuz.ErrNotKernel},
+		"vmlinux cut":     {fake.Vmlinux(release, "1", true)[:280], vmlinuz.ErrTruncated},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := vmlinuz.Parse(c.data); !errors.Is(err, c.want) {
-				t.Errorf("error %v, want %v", err, c.want)
+				t.Errorf("got %v, want %v", err, c.want)
 			}
 		})
 	}
@@ -161,10 +161,10 @@ func TestVmlinuxErrors(t *testing.T) {
 		"unknown":         {make([]byte, 64), vmlinuz.ErrCompression},
 		"too short":       {[]byte("\x28"), vmlinuz.ErrTruncated},
 		"damaged":         {append(bytes.Clone(whole[:len(whole)/2]), whole[len(whole)-4:]...), nil},
-		"says less":       {fake.WithSize(whole[:len(whole)-4], len(elf)-1), nil},
-		"says more":       {fake.WithSize(whole[:len(whole)-4], len(elf)+1), nil},
+		"claims less":     {fake.WithSize(whole[:len(whole)-4], len(elf)-1), nil},
+		"claims more":     {fake.WithSize(whole[:len(whole)-4], len(elf)+1), nil},
 		"not ELF inside":  {packed(t, "zstd", []byte("something else")), nil},
-		"says a terabyte": {fake.WithSize(whole[:len(whole)-4], 0xffffffff), nil},
+		"claims terabyte": {fake.WithSize(whole[:len(whole)-4], 0xffffffff), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			image, err := vmlinuz.Parse(fake.BzImage(release, c.payload))
@@ -173,7 +173,7 @@ func TestVmlinuxErrors(t *testing.T) {
 			}
 			_, err = image.Vmlinux()
 			if err == nil || c.want != nil && !errors.Is(err, c.want) {
-				t.Errorf("error %v, want %v", err, c.want)
+				t.Errorf("got %v, want %v", err, c.want)
 			}
 		})
 	}
@@ -184,10 +184,10 @@ func TestConfig(t *testing.T) {
 	elf := append(vmlinux(true), "IKCFG_ST"...)
 	elf = append(append(elf, packed(t, "gzip", in)...), "IKCFG_ED"...)
 	if got := vmlinuz.Config(elf); !bytes.Equal(got, in) {
-		t.Errorf("Config = %q", got)
+		t.Errorf("Config: got %q", got)
 	}
 	if got := vmlinuz.Config(vmlinux(true)); got != nil {
-		t.Errorf("Config of a kernel without one = %q", got)
+		t.Errorf("Config of a kernel without one: got %q", got)
 	}
 }
 
@@ -203,7 +203,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		if image.Release == "" {
-			t.Error("an image without a release")
+			t.Error("got an image without a release")
 		}
 		if elf, err := image.Vmlinux(); err == nil {
 			_, _ = vmlinuz.PVH(elf)

@@ -1,6 +1,6 @@
-// Package apt takes kernels from the Debian archive that the machine's own apt is
-// configured with: apt:SUITE and the like. apt-get fetches and verifies, on a
-// private state below the cache.
+// Package apt gets kernels from the Debian archive that the machine's own apt is
+// configured with: apt:SUITE and similar specs. apt-get fetches and verifies, using a
+// private state in the cache.
 package apt
 
 import (
@@ -17,7 +17,7 @@ import (
 	"github.com/faultline/faultline/kernels/debian"
 )
 
-// metaPackage is the one whose dependency is a suite's kernel.
+// metaPackage is the package that depends on a suite's default kernel.
 const metaPackage = "linux-image-amd64"
 
 var (
@@ -29,15 +29,15 @@ var (
 
 // aptSpec is a parsed apt: argument.
 type aptSpec struct {
-	suite string // "": those the machine has
+	suite string // "": the machine's suites
 	want  string // a package, a pattern, a version prefix
 }
 
-// parseApt tells apt:SUITE from apt:PACKAGE by the look of it: packages begin
-// with "linux-" or are patterns or versions.
+// parseApt distinguishes apt:SUITE from apt:PACKAGE by form: packages start with "linux-",
+// or are patterns or versions.
 func parseApt(arg string) (aptSpec, error) {
 	if arg == "" {
-		return aptSpec{}, &kernels.SpecError{Problem: "no suite and no package named", Hint: "write apt:SUITE, such as apt:bookworm"}
+		return aptSpec{}, &kernels.SpecError{Problem: "no suite or package given", Hint: "write apt:SUITE, such as apt:bookworm"}
 	}
 	suite, want, both := strings.Cut(arg, "/")
 	if !both {
@@ -48,10 +48,10 @@ func parseApt(arg string) (aptSpec, error) {
 		}
 	}
 	if (suite != "" || both) && !reSuite.MatchString(suite) {
-		return aptSpec{}, &kernels.SpecError{Problem: fmt.Sprintf("%q is no name of a suite", suite), Hint: "give one such as bookworm or trixie-backports"}
+		return aptSpec{}, &kernels.SpecError{Problem: fmt.Sprintf("invalid suite name %q", suite), Hint: "give one such as bookworm or trixie-backports"}
 	}
 	if !reWant.MatchString(want) {
-		return aptSpec{}, &kernels.SpecError{Problem: fmt.Sprintf("%q is no name of a package", want),
+		return aptSpec{}, &kernels.SpecError{Problem: fmt.Sprintf("invalid package name %q", want),
 			Hint: "give a package, a pattern such as linux-image-6.12.*-amd64, or a version such as 6.12"}
 	}
 	if _, err := path.Match(want, ""); err != nil {
@@ -60,8 +60,8 @@ func parseApt(arg string) (aptSpec, error) {
 	return aptSpec{suite, want}, nil
 }
 
-// Source is apt:SUITE and the like. files are those that the machine's sources
-// are read from; without any, apt is asked.
+// Source returns the source for apt: specs. files are the machine's files of apt sources; if
+// none are given, apt is asked for them.
 func Source(files ...string) kernels.Source {
 	m := machine{files}
 	return kernels.Source{
@@ -83,7 +83,7 @@ func (m machine) resolve(ctx context.Context, r kernels.Request, opts kernels.Op
 	k, err := spec.resolve(ctx, m, opts, false)
 	var gone *downloadError
 	if errors.As(err, &gone) && !gone.fresh && ctx.Err() == nil {
-		// A point release removes the old package: the lists are too old.
+		// A point release removes the old package: the lists are outdated.
 		opts.Logf("%v; look for a newer version", err)
 		k, err = spec.resolve(ctx, m, opts, true)
 	}
@@ -127,9 +127,9 @@ func (s aptSpec) resolve(ctx context.Context, m machine, opts kernels.Options, r
 	return best.unpacked(ctx, opts)
 }
 
-// whole is the first choice of which the lists have all parts. A package that was
-// asked for by its name is the one or none: only of a version or a pattern an
-// older one is as good.
+// whole returns the first choice for which the lists have all parts. For a package
+// requested by name only the first choice is tried; for a version or a pattern an older
+// one is acceptable.
 func (s aptSpec) whole(found []*aptChoice, opts kernels.Options) (*aptChoice, error) {
 	exact := !reSeries.MatchString(s.want) && !strings.ContainsAny(s.want, "*?[")
 	var first error
@@ -137,7 +137,7 @@ func (s aptSpec) whole(found []*aptChoice, opts kernels.Options) (*aptChoice, er
 		err := c.follow()
 		if err == nil {
 			if first != nil {
-				opts.Logf("take %s %s: %v", c.main.Name, c.main.Version, first)
+				opts.Logf("use %s %s: %v", c.main.Name, c.main.Version, first)
 			}
 			return c, nil
 		}
@@ -151,8 +151,8 @@ func (s aptSpec) whole(found []*aptChoice, opts kernels.Options) (*aptChoice, er
 	return nil, first
 }
 
-// noPackage says that none of the suites has what is wanted. unsafe are security suites
-// that go with them, and that no source of the machine has.
+// noPackage returns the error if none of the suites has what is wanted. unsafe are the
+// corresponding security suites for which the machine has no source.
 func noPackage(want string, suites, unsafe, names []string) error {
 	in := strings.Join(suites, ", ")
 	e := &kernels.SpecError{Problem: fmt.Sprintf("no kernel package named %q in %s", want, in)}
@@ -168,19 +168,19 @@ func noPackage(want string, suites, unsafe, names []string) error {
 		}
 		slices.Sort(have)
 		e.Problem = fmt.Sprintf("no kernel %s for plain amd64 in %s", want, in)
-		e.Hint = "that has " + strings.Join(slices.Compact(have), ", ") + "; give one of these, or another suite"
+		e.Hint = "available are " + strings.Join(slices.Compact(have), ", ") + "; give one of these, or another suite"
 		if len(unsafe) > 0 {
-			e.Hint += fmt.Sprintf("; newer kernels of a release come by its security archive, which this machine's apt does not know: "+
+			e.Hint += fmt.Sprintf("; newer kernels of a release are in its security archive, which this machine's apt does not use: "+
 				"add a file to /etc/apt/sources.list.d with \"Suites: %s\", \"Components: main\" and the URI of Debian's security archive", strings.Join(unsafe, " "))
 		}
 	case strings.ContainsAny(want, "*?["):
 		e.Problem = fmt.Sprintf("no kernel package matches %q in %s", want, in)
-		e.Hint = "list what there is with: faultline list kernels"
+		e.Hint = "list the available kernels with: faultline list kernels"
 		if n := suggest.Names(strings.Map(dropGlob, want), names); len(n) > 0 {
-			e.Hint = "there is, for one, " + n[0] + "; " + e.Hint
+			e.Hint = "one available package is " + n[0] + "; " + e.Hint
 		}
 	default:
-		e.Hint = "list what there is with: faultline list kernels"
+		e.Hint = "list the available kernels with: faultline list kernels"
 		if n := suggest.Names(want, names); len(n) > 0 {
 			e.Hint = "did you mean " + suggest.Quoted(n, "or") + "? " + e.Hint
 		}

@@ -16,8 +16,8 @@ import (
 	"github.com/faultline/faultline/kernels/debian"
 )
 
-// plainImage says whether a package is a kernel of the plain amd64 flavour: not
-// cloud, not rt, no debug symbols. abi is what stands between the name's parts.
+// plainImage reports whether a package is a kernel of the plain amd64 flavour: not
+// cloud, not rt, no debug symbols. abi is the variable part of the name.
 func plainImage(name string) (abi string, signed, ok bool) {
 	abi, ok = strings.CutPrefix(name, "linux-image-")
 	if !ok {
@@ -32,7 +32,7 @@ func plainImage(name string) (abi string, signed, ok bool) {
 	return a, !unsignedFront && !unsignedBack, true
 }
 
-// series is the first two numbers of a version.
+// series returns the first two numbers of a version.
 func series(version string) string {
 	f := strings.SplitN(version, ".", 3)
 	if len(f) < 2 {
@@ -45,7 +45,7 @@ func series(version string) string {
 	return f[0] + "." + f[1][:n]
 }
 
-// pick finds the newest package that is wanted.
+// pick returns the newest package that matches.
 func (x *aptIndex) pick(want string) (best aptPackage, ok bool) {
 	all := x.matching(want)
 	if len(all) == 0 {
@@ -54,7 +54,7 @@ func (x *aptIndex) pick(want string) (best aptPackage, ok bool) {
 	return all[0], true
 }
 
-// matching are the packages that are wanted, the best first.
+// matching returns the packages that match, the best first.
 func (x *aptIndex) matching(want string) (all []aptPackage) {
 	matches := func(p aptPackage) bool { return p.Name == want }
 	switch {
@@ -87,8 +87,8 @@ func (x *aptIndex) matching(want string) (all []aptPackage) {
 	return all
 }
 
-// better: the newer version; of the same, the plain flavour, the signed package,
-// the newer ABI.
+// better reports whether a is preferred to b: the newer version, else the plain flavour,
+// else the signed package, else the newer ABI.
 func better(a, b aptPackage) bool {
 	if c := debian.CompareVersions(a.Version, b.Version); c != 0 {
 		return c > 0
@@ -104,21 +104,21 @@ func better(a, b aptPackage) bool {
 	return debian.CompareVersions(a.Name, b.Name) > 0
 }
 
-// aptChoice is the package that was picked, and then all that make the kernel.
+// aptChoice is the chosen package, and the packages that make up its kernel.
 type aptChoice struct {
 	state    *aptState
 	main     aptPackage
 	packages []aptPackage
 }
 
-// incompleteError is a kernel of which the lists have a part only.
+// incompleteError is the error for a kernel of which the lists have only some parts.
 type incompleteError struct{ text string }
 
 func (e *incompleteError) Error() string { return e.text }
 
-// follow gathers the packages with the kernel's files: through a meta-package
-// to the kernel, and, where Debian splits it (from 6.19 on), to its parts. A kernel
-// that is not split has all of its files in one package, whatever it depends on.
+// follow collects the packages with the kernel's files: from a meta-package to the
+// kernel, and, where Debian splits it (since 6.19), to its parts. A kernel that is not
+// split has all its files in one package, independent of its dependencies.
 func (c *aptChoice) follow() error {
 	queue := []aptPackage{c.main}
 	seen := map[string]bool{c.main.Name: true}
@@ -145,13 +145,13 @@ func (c *aptChoice) follow() error {
 			queue = append(queue, *d)
 		}
 	}
-	// Beside a split kernel linux-base has its configuration, beside another one
-	// nothing that a guest reads.
+	// For a split kernel, linux-base has the configuration; otherwise it has nothing
+	// that a guest reads.
 	if !split {
 		lost = slices.DeleteFunc(lost, func(name string) bool { return strings.HasPrefix(name, "linux-base-") })
 	}
 	if len(lost) > 0 {
-		return &incompleteError{fmt.Sprintf("%s %s can't be had: no list of %s has %s, which hold parts of it; give another version, or wait if the mirror is being updated",
+		return &incompleteError{fmt.Sprintf("%s %s is incomplete: no list of %s has %s, which are parts of it; give another version, or wait if the mirror is being updated",
 			c.main.Name, c.main.Version, c.state.suite, strings.Join(lost, " and "))}
 	}
 	if len(c.packages) == 0 {
@@ -161,8 +161,8 @@ func (c *aptChoice) follow() error {
 	return nil
 }
 
-// alternative is the first package of a dependency's alternatives that the lists have,
-// nil where they have none, and the names of those that hold a kernel's files.
+// alternative returns the first package of a dependency's alternatives that is in the
+// lists, nil if none is, and the names of those that have a kernel's files.
 func (x *aptIndex) alternative(dep string) (found *aptPackage, names []string) {
 	for one := range strings.SplitSeq(dep, "|") {
 		name, version := parseDependency(one)
@@ -177,8 +177,8 @@ func (x *aptIndex) alternative(dep string) (found *aptPackage, names []string) {
 	return nil, names
 }
 
-// parseDependency reads one relation: "linux-modules-7.3.4 (= 7.3.4-1)". The
-// version is given back when it must be that one, else it is "".
+// parseDependency parses one relation: "linux-modules-7.3.4 (= 7.3.4-1)". exactly is the
+// version if the relation is "=", else "".
 func parseDependency(text string) (name, exactly string) {
 	text, constraint, _ := strings.Cut(strings.TrimSpace(text), "(")
 	name, _, _ = strings.Cut(strings.TrimSpace(text), ":")
@@ -198,7 +198,7 @@ func (x *aptIndex) find(name, version string) (best aptPackage, ok bool) {
 	return best, ok
 }
 
-// parts are all that decides what the packages are unpacked to.
+// parts returns everything that determines the result of unpacking the packages.
 func (c *aptChoice) parts() []string {
 	parts := []string{"apt"}
 	for _, p := range c.packages {
@@ -207,7 +207,7 @@ func (c *aptChoice) parts() []string {
 	return parts
 }
 
-// downloadError is a package that could not be had. fresh: though the lists are new.
+// downloadError is the error for a failed download. fresh means that the lists are new.
 type downloadError struct {
 	err   error
 	fresh bool
@@ -216,7 +216,7 @@ type downloadError struct {
 func (e *downloadError) Error() string { return e.err.Error() }
 func (e *downloadError) Unwrap() error { return e.err }
 
-// unpacked downloads and unpacks the packages, unless the cache has them.
+// unpacked downloads and unpacks the packages, unless they are in the cache.
 func (c *aptChoice) unpacked(ctx context.Context, opts kernels.Options) (*kernels.Kernel, error) {
 	return kernels.Unpack(ctx, opts, c.parts(), func(ctx context.Context, dir string) ([]kernels.Package, error) {
 		var packages []kernels.Package
@@ -235,7 +235,7 @@ func (c *aptChoice) unpacked(ctx context.Context, opts kernels.Options) (*kernel
 	})
 }
 
-// download has apt fetch and verify the packages.
+// download makes apt fetch and verify the packages.
 func (c *aptChoice) download(ctx context.Context, dir string, opts kernels.Options) ([]string, error) {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return nil, err
@@ -253,13 +253,13 @@ func (c *aptChoice) download(ctx context.Context, dir string, opts kernels.Optio
 		args = append(args, p.Name+"="+p.Version)
 	}
 	if _, err := c.state.aptGet(ctx, dir, args...); err != nil {
-		return nil, &downloadError{fmt.Errorf("download %s: %w; look at the network and the mirror", c.main.Name, err), c.state.refreshed}
+		return nil, &downloadError{fmt.Errorf("download %s: %w; check the network and the mirror", c.main.Name, err), c.state.refreshed}
 	}
 	var files []string
 	for _, p := range c.packages {
 		m, _ := fs.Glob(os.DirFS(dir), p.Name+"_*.deb")
 		if len(m) != 1 {
-			return nil, fmt.Errorf("download %s: apt-get left %d files of it", p.Name, len(m))
+			return nil, fmt.Errorf("download %s: apt-get left %d files, want 1", p.Name, len(m))
 		}
 		files = append(files, filepath.Join(dir, m[0]))
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/faultline/faultline/kernels"
 )
 
-// buildIndex reads the kernel packages from the lists that apt has fetched.
+// buildIndex reads the kernel packages from the lists that apt fetched.
 func (a *aptState) buildIndex(ctx context.Context, stanzas []stanza, write func() error, opts kernels.Options) error {
 	out, err := a.aptGet(ctx, "", "indextargets", "--format", "$(RELEASE)\t$(ORIGIN)\t$(FILENAME)", "Created-By: Packages")
 	if err != nil {
@@ -42,11 +42,11 @@ func (a *aptState) buildIndex(ctx context.Context, stanzas []stanza, write func(
 		}
 	}
 	if !slices.Contains(x.Suites, a.suite) {
-		return fmt.Errorf("find suite %s: no source among the machine's apt sources offers it with Origin Debian (others: %d); "+
+		return fmt.Errorf("find suite %s: none of the machine's apt sources has it with Origin Debian (others: %d); "+
 			"add one to /etc/apt/sources.list.d, or use deb:FILE or dir:PATH", a.suite, len(foreign))
 	}
 	if len(foreign) > 0 {
-		opts.Logf("leave out %d source(s) for %s that are not Debian's", len(foreign), a.suite)
+		opts.Logf("skip %d source(s) for %s that are not Debian's", len(foreign), a.suite)
 	}
 	data, err := json.Marshal(x)
 	if err != nil {
@@ -59,7 +59,7 @@ func (a *aptState) buildIndex(ctx context.Context, stanzas []stanza, write func(
 	return nil
 }
 
-// readList reads one list in whatever compression apt keeps it.
+// readList reads one list, in any compression that apt uses for it.
 func (a *aptState) readList(ctx context.Context, suite, file string, x *aptIndex) error {
 	// Not in PATH: apt's own helper, part of the package apt.
 	const helper = "/usr/lib/apt/apt-helper"
@@ -83,10 +83,10 @@ func (a *aptState) readList(ctx context.Context, suite, file string, x *aptIndex
 	return errors.Join(readErr, cmd.Wait())
 }
 
-// reKernelPackage picks, of sixty thousand packages, those that can matter.
+// reKernelPackage selects, from sixty thousand packages, the relevant ones.
 var reKernelPackage = regexp.MustCompile(`^linux-(image|binary|modules|base)(-|$)`)
 
-// parsePackages reads a Packages file (deb822(5)) into the index.
+// parsePackages parses a Packages file (deb822(5)) into the index.
 func parsePackages(r io.Reader, suite string, x *aptIndex) error {
 	b := bufio.NewReaderSize(r, 1<<16)
 	var p aptPackage

@@ -15,16 +15,16 @@ import (
 
 // machine is this machine's apt.
 type machine struct {
-	// files are those that its sources are read from; nil: as apt itself says.
+	// files are its files of apt sources; nil: as reported by apt.
 	files []string
 }
 
-// configuration is what this machine's apt is configured with, as far as it decides
-// what an archive offers.
+// configuration is the machine's apt configuration, as far as it determines what an
+// archive offers.
 type configuration struct {
 	sources []stanza // those that may be Debian's
-	// stamp identifies the sources, the keys that they are verified with, and how
-	// apt reaches them.
+	// stamp identifies the sources, the keys that verify them, and how apt
+	// reaches them.
 	stamp string
 }
 
@@ -60,8 +60,8 @@ func (m machine) read(ctx context.Context) (configuration, error) {
 	return configuration{all, stamp(all, keys, acquire)}, nil
 }
 
-// configured asks apt for the files of its sources and of the keys that hold for all
-// of them, and how it reaches an archive: proxies and the like.
+// configured asks apt for the files of its sources, the files of the keys that apply to
+// all of them, and how it reaches an archive: proxies and the like.
 func configured(ctx context.Context) (files, keys []string, acquire string, err error) {
 	config, err := execx.Find("apt-config", "apt")
 	if err != nil {
@@ -97,9 +97,9 @@ func configured(ctx context.Context) (files, keys []string, acquire string, err 
 	return files, keys, acquire, nil
 }
 
-// in are the files of a folder whose names end so.
+// in returns the files of a directory whose names have one of the suffixes.
 func in(dir string, suffixes ...string) (files []string) {
-	entries, _ := os.ReadDir(dir) // apt does without it, too
+	entries, _ := os.ReadDir(dir) // optional for apt too
 	for _, s := range suffixes {
 		for _, e := range entries {
 			if strings.HasSuffix(e.Name(), s) {
@@ -110,7 +110,7 @@ func in(dir string, suffixes ...string) (files []string) {
 	return files
 }
 
-// proxies are the variables by which apt's methods find a proxy.
+// proxies are the environment variables for proxies that apt's methods use.
 var proxies = []string{"http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy"}
 
 func stamp(sources []stanza, keys []string, acquire string) string {
@@ -124,7 +124,7 @@ func stamp(sources []stanza, keys []string, acquire string) string {
 	}
 	for _, k := range keys {
 		if !filepath.IsAbs(k) {
-			continue // a fingerprint, or a key itself: it is in the sources
+			continue // a fingerprint or an inline key: part of the sources
 		}
 		sum, err := cache.FileSum(k)
 		if err != nil {

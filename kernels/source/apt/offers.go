@@ -11,9 +11,9 @@ import (
 	"github.com/faultline/faultline/kernels/debian"
 )
 
-// offers lists the kernels of the machine's own suites: of each series the
-// newest of the plain amd64 flavour, oldest series first. The lists are fetched
-// as Resolve would. Other suites of the same mirror can be asked for by name.
+// offers lists the kernels of the machine's own suites: the newest of each series in the
+// plain amd64 flavour, oldest series first. The lists are fetched as in Resolve. Other
+// suites of the same mirror are available by name.
 func (m machine) offers(ctx context.Context, opts kernels.Options) ([]kernels.Offer, error) {
 	c, err := m.read(ctx)
 	if err != nil {
@@ -35,9 +35,9 @@ func (m machine) offers(ctx context.Context, opts kernels.Options) ([]kernels.Of
 	return offers, nil
 }
 
-// offers are the suite's default kernel, which its meta-package names, and of each
-// series the newest that the lists have all of, where that is another one: a
-// security suite may have a newer kernel that is not signed yet.
+// offers returns the suite's default kernel, named by its meta-package, and for each
+// series the newest complete one, if different: a security suite may have a newer
+// kernel that is not signed yet.
 func (a *aptState) offers(opts kernels.Options) []kernels.Offer {
 	var offers []kernels.Offer
 	seen := map[string]bool{}
@@ -51,7 +51,7 @@ func (a *aptState) offers(opts kernels.Options) []kernels.Offer {
 		}
 		c, err := aptSpec{want: want}.whole(found, opts)
 		if err != nil {
-			opts.Logf("leave out %s: %v", spec, err)
+			opts.Logf("skip %s: %v", spec, err)
 			return
 		}
 		k := c.kernel()
@@ -74,7 +74,7 @@ func (a *aptState) offers(opts kernels.Options) []kernels.Offer {
 	return offers
 }
 
-// kernel is the package that is called as the kernel is, of those that make it.
+// kernel returns the package that has the kernel's name.
 func (c *aptChoice) kernel() aptPackage {
 	for _, p := range c.packages {
 		if strings.HasPrefix(p.Name, "linux-image-") {

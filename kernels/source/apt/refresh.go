@@ -18,34 +18,34 @@ import (
 
 var (
 	reNoRelease = regexp.MustCompile(`The repository '\S+ (\S+) Release' (?:does not have|no longer has) a Release file`)
-	// Of a source that needs no signature ([trusted=yes]) apt goes on to the lists.
+	// For sources that need no signature ([trusted=yes]) apt continues with the lists.
 	reNoList = regexp.MustCompile(`Failed to fetch \S+/dists/(\S+)/main/\S+\s+(?:404|File not found)`)
 	reKeys   = regexp.MustCompile(`NO_PUBKEY|EXPKEYSIG|REVKEYSIG|public key is not available|is not signed`)
 )
 
-// refresh fetches the lists and makes the index anew.
+// refresh fetches the lists and rebuilds the index.
 func (a *aptState) refresh(ctx context.Context, opts kernels.Options) error {
 	machine := a.machine.sources
 	var stanzas []stanza
 	for _, s := range groupSuites(a.suite) {
 		found := sourceFor(s, machine)
 		if len(found) == 0 && s == a.suite {
-			return fmt.Errorf("find a source for suite %s: the machine has none of Debian's %s archive among its apt sources; "+
+			return fmt.Errorf("find a source for suite %s: none of the machine's apt sources is Debian's %s archive; "+
 				"add one to /etc/apt/sources.list.d, or use deb:FILE or dir:PATH", s, map[bool]string{true: "security", false: "main"}[isSecurity(s)])
 		}
 		stanzas = append(stanzas, found...)
 	}
 	for _, d := range []string{"lists/partial", "archives/partial"} {
 		if err := os.MkdirAll(filepath.Join(a.dir, d), 0o755); err != nil {
-			return fmt.Errorf("make a private apt state: %w", err)
+			return fmt.Errorf("create a private apt state: %w", err)
 		}
 	}
 	if err := os.WriteFile(filepath.Join(a.dir, "status"), nil, 0o644); err != nil {
-		return fmt.Errorf("make a private apt state: %w", err)
+		return fmt.Errorf("create a private apt state: %w", err)
 	}
 	write := func() error {
 		if err := os.WriteFile(a.sourcesFile(), []byte(formatSources(stanzas)), 0o644); err != nil {
-			return fmt.Errorf("make a private apt state: %w", err)
+			return fmt.Errorf("create a private apt state: %w", err)
 		}
 		return nil
 	}
@@ -59,7 +59,7 @@ func (a *aptState) refresh(ctx context.Context, opts kernels.Options) error {
 		if err != nil {
 			return err
 		}
-		// Not every release has all that may go with it.
+		// Not every release has all its additional suites.
 		stanzas = slices.DeleteFunc(stanzas, func(s stanza) bool { return slices.Contains(missing, s.suites[0]) })
 		if err := write(); err != nil {
 			return err
@@ -68,8 +68,8 @@ func (a *aptState) refresh(ctx context.Context, opts kernels.Options) error {
 	return a.buildIndex(ctx, stanzas, write, opts)
 }
 
-// explain turns apt-get update's complaints into one error, or, when all it
-// misses is suites that need not exist, into their names.
+// explain turns the errors of apt-get update into one error, or, if only optional suites
+// are missing, into their names.
 func (a *aptState) explain(err error, machine []stanza) (missing []string, _ error) {
 	var r *execx.RunError
 	if !errors.As(err, &r) {
@@ -83,13 +83,13 @@ func (a *aptState) explain(err error, machine []stanza) (missing []string, _ err
 		} else if m := reNoList.FindStringSubmatch(line); m != nil && !a.hasRelease(m[1]) {
 			missing = append(missing, m[1])
 		} else if strings.Contains(line, "Some index files failed to download") && len(rest) == 0 {
-			continue // the sum of what was said before
+			continue // a summary of earlier messages
 		} else if strings.HasPrefix(line, "E: ") || strings.HasPrefix(line, "W: ") && reKeys.MatchString(line) {
 			rest = append(rest, line[3:])
 		}
 	}
 	if slices.Contains(missing, a.suite) {
-		e := &kernels.SpecError{Problem: fmt.Sprintf("no suite named %q in the archive that the machine's apt sources point to", a.suite)}
+		e := &kernels.SpecError{Problem: fmt.Sprintf("no suite %q in the archive of the machine's apt sources", a.suite)}
 		known := []string{"bullseye", "bookworm", "trixie", "forky", "sid", "experimental", "bookworm-backports", "trixie-backports", "stable", "testing"}
 		for _, s := range machine {
 			known = append(known, s.suites...)
@@ -108,13 +108,13 @@ func (a *aptState) explain(err error, machine []stanza) (missing []string, _ err
 		return nil, fmt.Errorf("fetch the package lists of %s: %w", a.suite, err)
 	}
 	if reKeys.MatchString(text) {
-		return nil, fmt.Errorf("fetch the package lists of %s: its signature can't be verified with the keys that the machine's apt sources name: %s; "+
-			"upgrade the package debian-archive-keyring, or name a keyring that has this suite's keys in Signed-By", a.suite, text)
+		return nil, fmt.Errorf("fetch the package lists of %s: signature can't be verified with the keys of the machine's apt sources: %s; "+
+			"upgrade the package debian-archive-keyring, or set Signed-By to a keyring with this suite's keys", a.suite, text)
 	}
-	return nil, fmt.Errorf("fetch the package lists of %s: %s; look at the network, the proxy and the mirror in /etc/apt, or use deb:FILE or dir:PATH", a.suite, text)
+	return nil, fmt.Errorf("fetch the package lists of %s: %s; check the network, the proxy and the mirror in /etc/apt, or use deb:FILE or dir:PATH", a.suite, text)
 }
 
-// hasRelease says whether apt got a suite's Release file, so that what it misses
+// hasRelease reports whether apt fetched a suite's Release file, so that what is missing
 // is a list, on a mirror that is being updated.
 func (a *aptState) hasRelease(suite string) bool {
 	m, _ := fs.Glob(os.DirFS(a.dir), "lists/*_dists_"+suite+"_*Release")

@@ -8,19 +8,19 @@ import (
 	"github.com/faultline/faultline/internal/arch"
 )
 
-// stanza is one source of packages as sources.list(5) describes it, in its
-// deb822 form: what a one-line entry says is turned into the same.
+// stanza is one source of packages as in sources.list(5), in deb822 form; one-line
+// entries are converted to it.
 type stanza struct {
 	uris, suites []string
-	// fields are the others, such as Signed-By, kept as they were written
+	// fields are the others, such as Signed-By, in their original form
 	// (lines after the first begin with a space).
 	fields []field
 }
 
 type field struct{ name, value string }
 
-// parseDeb822 reads a .sources file. Stanzas that are disabled, have no packages
-// for amd64 or lack the component main are left out.
+// parseDeb822 parses a .sources file. Stanzas that are disabled, have no packages
+// for amd64 or do not include the component main are skipped.
 func parseDeb822(text string) []stanza {
 	var all []stanza
 	for _, fields := range parseControl(text) {
@@ -54,8 +54,8 @@ func parseDeb822(text string) []stanza {
 	return all
 }
 
-// parseControl reads paragraphs of fields (deb822(5)). The callers pick the
-// fields they know; a line that is none is passed over, as apt does.
+// parseControl parses paragraphs of fields (deb822(5)). Callers select the fields they
+// know; a line that is not a field is skipped, as in apt.
 func parseControl(text string) [][]field {
 	var all [][]field
 	var p []field
@@ -83,7 +83,7 @@ func parseControl(text string) [][]field {
 	return all
 }
 
-// parseOneLine reads a sources.list file: "deb [option=value ...] uri suite
+// parseOneLine parses a sources.list file: "deb [option=value ...] uri suite
 // component...".
 func parseOneLine(text string) []stanza {
 	var all []stanza
@@ -124,7 +124,7 @@ func parseOneLine(text string) []stanza {
 	return all
 }
 
-// isDebianSuite says whether a name can be that of a suite of Debian's own:
+// isDebianSuite reports whether a name can be that of a suite of Debian's own:
 // a single word, or one with a suffix that Debian uses.
 func isDebianSuite(suite string) bool {
 	base := baseSuite(suite)
@@ -133,7 +133,7 @@ func isDebianSuite(suite string) bool {
 
 var suiteSuffixes = []string{"-security", "/updates", "-updates", "-proposed-updates", "-backports-sloppy", "-backports"}
 
-// baseSuite is the release that a suite belongs to: bookworm of bookworm-security.
+// baseSuite returns the release that a suite belongs to: bookworm for bookworm-security.
 func baseSuite(suite string) string {
 	for _, s := range suiteSuffixes {
 		if b, ok := strings.CutSuffix(suite, s); ok {
@@ -147,9 +147,9 @@ func isSecurity(suite string) bool {
 	return strings.HasSuffix(suite, "-security") || strings.HasSuffix(suite, "/updates")
 }
 
-// debianSources picks, of what the machine is configured with, what may be
-// Debian itself: by the suite's name, and by the keys, if they are named. Whether
-// it is, is seen in the Release files once they are there.
+// debianSources selects the machine's sources that may be Debian itself: by the suite's
+// name, and by the keys, if given. The Release files show whether they are, once they
+// have been fetched.
 func debianSources(all []stanza) []stanza {
 	var out []stanza
 	for _, s := range all {
@@ -168,8 +168,8 @@ func debianSources(all []stanza) []stanza {
 	return out
 }
 
-// groupSuites are the suites that a name stands for: a release with its security
-// and its other updates; anything else just itself.
+// groupSuites returns the suites for a name: a release with its security updates and other
+// updates; any other name only itself.
 func groupSuites(suite string) []string {
 	switch {
 	case baseSuite(suite) != suite, suite == "sid", suite == "unstable", suite == "experimental", suite == "rc-buggy":
@@ -178,8 +178,8 @@ func groupSuites(suite string) []string {
 	return []string{suite, suite + "-security", suite + "-updates"}
 }
 
-// sourceFor finds where a suite is to be had: where the machine has it from, else
-// where it has another suite of the same kind (security or not) from.
+// sourceFor returns the sources for a suite: the machine's sources of it, else its sources
+// of another suite of the same kind (security or not).
 func sourceFor(suite string, machine []stanza) []stanza {
 	var same, kind []stanza
 	for _, s := range machine {
@@ -197,7 +197,7 @@ func sourceFor(suite string, machine []stanza) []stanza {
 	return kind
 }
 
-// formatSources writes stanzas as a .sources file.
+// formatSources formats stanzas as a .sources file.
 func formatSources(all []stanza) string {
 	var b strings.Builder
 	for _, s := range all {
@@ -211,7 +211,7 @@ func formatSources(all []stanza) string {
 	return b.String()
 }
 
-// suitesOf are the suites to look into for what "the machine has".
+// suitesOf returns the suites to search if the spec has no suite.
 func suitesOf(machine []stanza) []string {
 	var out []string
 	for _, s := range machine {

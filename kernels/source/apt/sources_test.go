@@ -82,7 +82,7 @@ check-valid-until: no
 		t.Error(d)
 	}
 	if d := cmp.Diff(got, formatSources(parseDeb822(got))); d != "" {
-		t.Errorf("what was written reads differently: %s", d)
+		t.Errorf("formatted sources parse differently: %s", d)
 	}
 }
 
@@ -98,14 +98,14 @@ func TestSourceFor(t *testing.T) {
 	} {
 		got := sourceFor(suite, machine)
 		if len(got) != 1 || got[0].uris[0] != want || !slices.Equal(got[0].suites, []string{suite}) {
-			t.Errorf("%s from %v, want %s", suite, got, want)
+			t.Errorf("%s: got source %v, want %s", suite, got, want)
 		}
 	}
 	if got := sourceFor("bookworm-security", machine[:1]); got != nil {
-		t.Errorf("security updates from the main archive: %v", got)
+		t.Errorf("security suite: got sources of the main archive: %v", got)
 	}
 	if got := suitesOf(machine); !slices.Equal(got, []string{"bookworm", "bookworm-backports"}) {
-		t.Errorf("suitesOf = %v", got)
+		t.Errorf("suitesOf: got %v", got)
 	}
 }
 
@@ -121,12 +121,12 @@ func TestParseApt(t *testing.T) {
 		"bookworm/linux-image-6.12.1+deb12-amd64-unsigned": {"bookworm", "linux-image-6.12.1+deb12-amd64-unsigned"},
 	} {
 		if got, err := parseApt(arg); err != nil || got != want {
-			t.Errorf("parseApt(%q) = %v, %v, want %v", arg, got, err, want)
+			t.Errorf("parseApt(%q): got %v, %v; want %v", arg, got, err, want)
 		}
 	}
 	for _, arg := range []string{"", "/x", "bookworm/", "../etc", "bookworm/../x", "Bookworm", "bookworm/linux-[", "-o", "bookworm/-o"} {
 		if got, err := parseApt(arg); err == nil {
-			t.Errorf("parseApt(%q) = %v, want an error", arg, got)
+			t.Errorf("parseApt(%q): got %v, want an error", arg, got)
 		}
 	}
 }
@@ -157,7 +157,7 @@ func TestPick(t *testing.T) {
 	} {
 		p, _ := x.pick(want)
 		if got := p.Name + " " + p.Version; got != name {
-			t.Errorf("pick(%q) = %q, want %q", want, got, name)
+			t.Errorf("pick(%q): got %q, want %q", want, got, name)
 		}
 	}
 }
@@ -198,7 +198,7 @@ func FuzzSources(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, all := range [][]stanza{parseDeb822(text), parseOneLine(text)} {
 			if got := formatSources(all); len(parseDeb822(got)) > len(all) {
-				t.Errorf("%d stanzas become more: %q", len(all), got)
+				t.Errorf("%d stanzas parse as more: %q", len(all), got)
 			}
 		}
 	})

@@ -17,24 +17,24 @@ import (
 	"github.com/faultline/faultline/kernels"
 )
 
-// aptState is a private apt for one suite and what belongs to it: lists, a list of
-// sources derived from the machine's, an index of the kernel packages. It lies in
-// the cache folder, so no root is needed and the machine's apt stays as it is.
+// aptState is a private apt for one suite and those that belong to it: lists, sources
+// derived from the machine's, and an index of the kernel packages. It is in the cache
+// directory, so it needs no root and does not affect the machine's apt.
 type aptState struct {
-	// machine is empty where it could not be read: then what is there is used.
+	// machine is empty if it could not be read: then existing lists are used.
 	machine configuration
 	suite   string
 	dir     string
 	index   *aptIndex
-	// refreshed says that this process has just fetched the lists.
+	// refreshed means that this process has just fetched the lists.
 	refreshed bool
 }
 
-// aptIndex is what was read from the package lists, kept because apt itself
+// aptIndex has the kernel packages from the package lists. It is stored because apt itself
 // takes a second to answer.
 type aptIndex struct {
 	Format int `json:"format"`
-	// Machine is the stamp of the configuration that the lists were fetched with.
+	// Machine is the stamp of the configuration with which the lists were fetched.
 	Machine  string       `json:"machine"`
 	Suites   []string     `json:"suites"`
 	Packages []aptPackage `json:"packages"`
@@ -52,12 +52,12 @@ type aptPackage struct {
 	Size    string `json:"size"` // bytes
 }
 
-// retryAfter is how long a failed refresh is not tried again while there are old lists.
+// retryAfter is the time between attempts to refresh, after a failure, if old lists exist.
 const retryAfter = time.Hour
 
-// open returns the state of a suite with lists that are fresh enough and of the
-// machine's present sources, or, where the mirror can't be reached, with those that
-// are there.
+// open returns the state of a suite whose lists are recent enough and were made from the
+// machine's present sources, or, if the mirror can't be reached, with the existing
+// lists.
 func (m machine) open(ctx context.Context, suite string, opts kernels.Options, force bool) (*aptState, error) {
 	a := &aptState{suite: suite, dir: filepath.Join(opts.Cache.Dir(), "apt", suite)}
 	var unknown error
@@ -69,14 +69,14 @@ func (m machine) open(ctx context.Context, suite string, opts kernels.Options, f
 	}
 	fresh := !exists(a.dir)
 	if err := os.MkdirAll(a.dir, 0o755); err != nil {
-		return nil, fmt.Errorf("make a private apt state: %w", err)
+		return nil, fmt.Errorf("create a private apt state: %w", err)
 	}
 	unlock, err := lockFile(ctx, filepath.Join(a.dir, "lock"), opts)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	if !force && a.read(opts.MaxAge) { // another process was first
+	if !force && a.read(opts.MaxAge) { // another process refreshed it meanwhile
 		return a, nil
 	}
 	old := a.readAny()
@@ -93,7 +93,7 @@ func (m machine) open(ctx context.Context, suite string, opts kernels.Options, f
 	}
 	var spec *kernels.SpecError
 	if old && ctx.Err() == nil && !errors.As(err, &spec) {
-		opts.Logf("go on with the package lists of %s from %s: %v", suite, a.age(), err)
+		opts.Logf("use the old package lists of %s from %s: %v", suite, a.age(), err)
 		_ = os.WriteFile(a.failedMark(), []byte(a.machine.stamp), 0o644)
 		return a, nil
 	}
@@ -103,8 +103,8 @@ func (m machine) open(ctx context.Context, suite string, opts kernels.Options, f
 	return nil, err
 }
 
-// failedLately reports whether a refresh with the same configuration failed a short
-// while ago.
+// failedLately reports whether a refresh with the same configuration failed less than
+// retryAfter ago.
 func (a *aptState) failedLately() bool {
 	info, err := os.Stat(a.failedMark())
 	if err != nil || time.Since(info.ModTime()) > retryAfter {
@@ -125,7 +125,7 @@ func (a *aptState) age() string {
 	return info.ModTime().Format("2006-01-02 15:04")
 }
 
-// read reads the index if it is younger than maxAge, and was made with the machine's
+// read reads the index if it is younger than maxAge and was made with the machine's
 // present configuration.
 func (a *aptState) read(maxAge time.Duration) bool {
 	info, err := os.Stat(a.indexFile())
@@ -135,7 +135,7 @@ func (a *aptState) read(maxAge time.Duration) bool {
 	return a.readAny() && (a.machine.stamp == "" || a.index.Machine == a.machine.stamp)
 }
 
-// readAny reads the index, however it was made.
+// readAny reads the index, independent of age and configuration.
 func (a *aptState) readAny() bool {
 	data, err := os.ReadFile(a.indexFile())
 	if err != nil {
@@ -152,7 +152,7 @@ func (a *aptState) readAny() bool {
 // lockFile takes an exclusive lock, waiting until ctx ends.
 func lockFile(ctx context.Context, name string, opts kernels.Options) (unlock func(), err error) {
 	l := flock.New(name)
-	// Two kernels of a suite are looked for at a time.
+	// Two kernels of a suite are resolved at a time.
 	if free, err := l.TryLock(); err == nil && !free && !cache.HeldHere(name) {
 		opts.Logf("wait for another process that uses %s", filepath.Dir(name))
 	}
@@ -165,7 +165,7 @@ func lockFile(ctx context.Context, name string, opts kernels.Options) (unlock fu
 	return func() { l.Close() }, nil
 }
 
-// aptGet runs apt-get on the private state.
+// aptGet runs apt-get with the private state.
 func (a *aptState) aptGet(ctx context.Context, dir string, args ...string) ([]byte, error) {
 	apt, err := execx.Find("apt-get", "apt")
 	if err != nil {
@@ -177,7 +177,7 @@ func (a *aptState) aptGet(ctx context.Context, dir string, args ...string) ([]by
 		"Dir::State::status=" + filepath.Join(a.dir, "status"),
 		"Dir::Cache=" + a.dir,
 		"Dir::Cache::archives=" + filepath.Join(a.dir, "archives"),
-		// Caches of 50 MB that speed up nothing: the index answers.
+		// Caches of 50 MB that are of no use: the index replaces them.
 		"Dir::Cache::pkgcache=",
 		"Dir::Cache::srcpkgcache=",
 		"Dir::Etc::sourcelist=" + a.sourcesFile(),
@@ -194,7 +194,7 @@ func (a *aptState) aptGet(ctx context.Context, dir string, args ...string) ([]by
 		"Acquire::https::Timeout=20",
 	}
 	if os.Geteuid() == 0 {
-		// The sandbox's user can neither read nor write the cache folder.
+		// The sandbox's user can't access the cache directory.
 		set = append(set, "APT::Sandbox::User=root")
 	}
 	var all []string

@@ -13,17 +13,17 @@ import (
 	"github.com/faultline/faultline/kernels"
 )
 
-// maxPackage bounds a package, in bytes. One of a kernel's debugging information
+// maxPackage bounds the size of a package in bytes. A package of kernel debug information
 // has some 1 GiB.
 const maxPackage = 8 << 30
 
-// checkFile finds out, before dpkg-deb does in its own words, that a file is
-// missing, is no package or was cut short.
+// checkFile checks for a missing or truncated file, or one that is not a package, to
+// return clearer errors than dpkg-deb's.
 func checkFile(file string) error {
 	f, err := os.Open(file)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-			return &kernels.SpecError{Problem: "open the package", Err: err, Hint: "give the path of a .deb file that can be read"}
+			return &kernels.SpecError{Problem: "open the package", Err: err, Hint: "give the path of a readable .deb file"}
 		}
 		return err
 	}
@@ -50,7 +50,7 @@ func checkFile(file string) error {
 	}
 	for _, prefix := range []string{"control.tar", "data.tar"} {
 		if !hasMember(members, prefix) {
-			return &kernels.SpecError{Problem: file, Err: fmt.Errorf("%w: it has no %s", errTruncated, prefix), Hint: "download the package again"}
+			return &kernels.SpecError{Problem: file, Err: fmt.Errorf("%w: no %s", errTruncated, prefix), Hint: "download the package again"}
 		}
 	}
 	return nil
@@ -77,13 +77,13 @@ type arMember struct {
 
 // listAr reads the headers of an ar archive (deb(5)): after the magic, for each
 // member 60 bytes of text (name 16, times and ids 32, size 10, end 2), then the
-// content, padded to two bytes.
+// content, padded to an even offset.
 func listAr(r io.ReaderAt, size int64) ([]arMember, error) {
 	const magic, headerSize = "!<arch>\n", 60
 	head := make([]byte, len(magic))
 	if n, _ := r.ReadAt(head, 0); n < len(magic) || string(head) != magic {
 		if n > 0 && n < len(magic) && strings.HasPrefix(magic, string(head[:n])) {
-			return nil, fmt.Errorf("%w: it has %d bytes", errTruncated, size)
+			return nil, fmt.Errorf("%w: only %d bytes", errTruncated, size)
 		}
 		return nil, errNotDeb
 	}
@@ -94,7 +94,7 @@ func listAr(r io.ReaderAt, size int64) ([]arMember, error) {
 			if err != nil && err != io.EOF {
 				return nil, err
 			}
-			return members, fmt.Errorf("%w: it ends within a header at byte %d", errTruncated, off)
+			return members, fmt.Errorf("%w: ends within a header at byte %d", errTruncated, off)
 		}
 		name := strings.TrimSuffix(strings.TrimRight(string(h[:16]), " "), "/")
 		n, err := strconv.ParseInt(strings.TrimRight(string(h[48:58]), " "), 10, 64)

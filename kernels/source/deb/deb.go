@@ -1,5 +1,5 @@
-// Package deb takes kernels from files of Debian packages: deb:FILE[,FILE...].
-// It checks the files; what is in them package debian knows.
+// Package deb gets kernels from files of Debian packages: deb:FILE[,FILE...].
+// It checks the files; package debian handles their contents.
 package deb
 
 import (
@@ -16,7 +16,7 @@ import (
 	"github.com/faultline/faultline/kernels/debian"
 )
 
-// Source is deb:FILE[,FILE...].
+// Source returns the source for deb:FILE[,FILE...].
 func Source() kernels.Source {
 	return kernels.Source{
 		Scheme: "deb", Usage: []string{"deb:FILE[,FILE...]"}, Check: check, Resolve: resolve,
@@ -32,13 +32,13 @@ func Source() kernels.Source {
 func check(r kernels.Request) error {
 	for file := range strings.SplitSeq(r.Arg, ",") {
 		if file == "" {
-			return &kernels.SpecError{Problem: "a file's name is empty", Hint: "write deb:FILE[,FILE...]"}
+			return &kernels.SpecError{Problem: "empty file name", Hint: "write deb:FILE[,FILE...]"}
 		}
 	}
 	return nil
 }
 
-// resolve makes a kernel out of package files.
+// resolve makes a kernel from package files.
 func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*kernels.Kernel, error) {
 	files := strings.Split(r.Arg, ",")
 	parts, stamps := []string{"deb"}, []string(nil)
@@ -67,7 +67,7 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 			packages = append(packages, p)
 		}
 		err := debian.Unpack(ctx, dir, files, packages, opts)
-		for i, file := range files { // what was unpacked is not what was looked at
+		for i, file := range files { // the unpacked file is not the one that was checked
 			if stamp, gone := kernels.Stamp(file); gone != nil || stamp != stamps[i] {
 				return nil, kernels.Moved(file)
 			}
@@ -88,7 +88,7 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 	return k, nil
 }
 
-// describe reads a package's name and version.
+// describe returns a package's name and version.
 func describe(ctx context.Context, file string) (kernels.Package, error) {
 	dpkg, err := execx.Find("dpkg-deb", "dpkg")
 	if err != nil {
@@ -100,7 +100,7 @@ func describe(ctx context.Context, file string) (kernels.Package, error) {
 	}
 	f := strings.Fields(string(out))
 	if len(f) != 3 {
-		return kernels.Package{}, &kernels.SpecError{Problem: fmt.Sprintf("%s does not say what it is", file), Hint: "give a Debian package"}
+		return kernels.Package{}, &kernels.SpecError{Problem: fmt.Sprintf("%s has no name, version or architecture", file), Hint: "give a Debian package"}
 	}
 	if f[2] != arch.AMD64.Debian && f[2] != "all" {
 		return kernels.Package{}, &kernels.SpecError{Problem: fmt.Sprintf("%s is for %s", file, f[2]), Hint: "give a package for " + arch.AMD64.Debian}

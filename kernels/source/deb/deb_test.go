@@ -32,7 +32,7 @@ func TestCheckFile(t *testing.T) {
 		"cut in the magic":        {"!<ar", "truncated"},
 		"cut in a header":         {whole[:40], "truncated"},
 		"cut in data":             {whole[:len(whole)-4], "truncated: data.tar.xz has 6 of 9 bytes"},
-		"cut between the members": {ar("debian-binary", "2.0\n", "control.tar.gz", "1"), "it has no data.tar"},
+		"cut between the members": {ar("debian-binary", "2.0\n", "control.tar.gz", "1"), "truncated: no data.tar"},
 		"an archive of objects":   {ar("a.o", "x"), "not a Debian package"},
 		"bad header":              {strings.Replace(whole, "`", "'", 1), "not a Debian package"},
 	} {
@@ -50,7 +50,7 @@ func TestCheckFile(t *testing.T) {
 			}
 			var spec *kernels.SpecError
 			if !errors.As(err, &spec) || !strings.Contains(err.Error(), c.want) || spec.Hint == "" {
-				t.Errorf("error %v, want a kernels.SpecError with %q", err, c.want)
+				t.Errorf("got %v, want a kernels.SpecError with %q", err, c.want)
 			}
 		})
 	}
@@ -83,7 +83,7 @@ func FuzzListAr(f *testing.F) {
 			total += m.size
 		}
 		if total > int64(len(data)) {
-			t.Errorf("members of %d bytes in a file of %d", total, len(data))
+			t.Errorf("got members of %d bytes in a file of %d", total, len(data))
 		}
 	})
 }

@@ -1,5 +1,5 @@
-// Package dir takes kernels from a folder, as a build or make install leaves
-// them: dir:PATH. It copies, and builds nothing.
+// Package dir gets kernels from a directory, as left by a build or make install:
+// dir:PATH. It copies files, and builds nothing.
 package dir
 
 import (
@@ -19,7 +19,7 @@ import (
 	"github.com/faultline/faultline/kernels/modules"
 )
 
-// Source is dir:PATH.
+// Source returns the source for dir:PATH.
 func Source() kernels.Source {
 	return kernels.Source{
 		Scheme: "dir", Usage: []string{"dir:PATH", "dir:PATH?config=FILE"}, Params: []string{setConfig}, Check: check, Resolve: resolve,
@@ -32,23 +32,23 @@ func Source() kernels.Source {
 	}
 }
 
-// mostBytes bounds what is copied of a folder, where a few links to one sparse file are
-// any size. It leaves room for modules with what a debugger reads of them.
+// mostBytes bounds the bytes copied from a directory, where a few links to one sparse file
+// can have any size. It leaves room for modules with debug information.
 const mostBytes = 16 << 30
 
-// setConfig names the configuration that the kernel was built with, where the
-// folder has none, or more than one.
+// setConfig is the parameter for the configuration that the kernel was built with, for
+// directories with none, or more than one.
 const setConfig = "config"
 
 func check(r kernels.Request) error {
 	if r.Arg == "" {
-		return &kernels.SpecError{Problem: "no folder named", Hint: "write dir:PATH"}
+		return &kernels.SpecError{Problem: "no folder given", Hint: "write dir:PATH"}
 	}
 	return nil
 }
 
-// resolve makes a kernel out of a folder. The files are copied: a run must
-// not see them change, and modules.dep may have to be made.
+// resolve makes a kernel from a directory. The files are copied: they must not
+// change during a run, and modules.dep may have to be generated.
 func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*kernels.Kernel, error) {
 	root, err := filepath.Abs(r.Arg)
 	if err != nil {
@@ -66,8 +66,8 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 			return nil, &kernels.SpecError{Problem: "no file " + file, Err: err, Hint: "give config the .config that the kernel was built with"}
 		}
 	}
-	// What ls -lR would show stands for the content: hashing some hundred
-	// megabytes would cost a second at each use.
+	// File metadata (as in ls -lR) represents the content: hashing some hundred
+	// megabytes would take a second at each use.
 	parts, stamps := []string{"dir"}, []string(nil)
 	files, err := l.files()
 	if err != nil {
@@ -83,8 +83,8 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 			return nil, kernels.TooLarge(&limitread.Error{Path: f.from, Most: most})
 		}
 		if bytes += info.Size(); bytes > mostBytes {
-			return nil, &kernels.SpecError{Problem: fmt.Sprintf("the files of the kernel in %s are larger than %s together", root, humanize.IBytes(mostBytes)),
-				Hint: "install the modules without what only a debugger reads (make INSTALL_MOD_STRIP=1 modules_install)"}
+			return nil, &kernels.SpecError{Problem: fmt.Sprintf("the files of the kernel in %s exceed %s in total", root, humanize.IBytes(mostBytes)),
+				Hint: "install the modules without debug information (make INSTALL_MOD_STRIP=1 modules_install)"}
 		}
 		stamp, err := kernels.Stamp(f.from)
 		if err != nil {
@@ -117,7 +117,7 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 	return k, nil
 }
 
-// copied is a file and where it goes in the cache entry.
+// copied is a file and its destination in the cache entry.
 type copied struct{ from, to string }
 
 func (l *layout) files() ([]copied, error) {
@@ -138,7 +138,7 @@ func (l *layout) files() ([]copied, error) {
 		}
 		from := filepath.Join(l.modules, rel)
 		if !info.Mode().IsRegular() {
-			return &kernels.SpecError{Problem: from + " is a link to nothing", Hint: "give the folder with all that it links to"}
+			return &kernels.SpecError{Problem: from + " is a dangling link", Hint: "give the folder with all targets of its links"}
 		}
 		files = append(files, copied{from, filepath.Join(kernels.DirModules, l.release, rel)})
 		return nil
@@ -152,8 +152,8 @@ func (l *layout) files() ([]copied, error) {
 	return files, nil
 }
 
-// isDepmods tells what depmod generates from what the build installs. It is
-// made anew: a folder's may be older than its modules.
+// isDepmods reports whether depmod generates the file, not the build. Such files are
+// generated again: existing ones may be older than the modules.
 func isDepmods(name string) bool {
 	return !slices.Contains([]string{"modules.builtin", "modules.builtin.modinfo", "modules.order", "modules.builtin.ranges"}, name)
 }

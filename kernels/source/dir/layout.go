@@ -17,25 +17,25 @@ import (
 	"github.com/faultline/faultline/kernels/vmlinuz"
 )
 
-// layout is what was found in a folder; the paths are the folder's own.
+// layout is what was found in a directory; the paths are those in the directory.
 type layout struct {
 	image   string
 	release string
 	elf     bool
 	config  string // "" if there is none
-	modules string // the folder with the modules, "" if there is none
+	modules string // the directory of the modules, "" if there is none
 }
 
-// findLayout looks for the parts of a kernel in the places where packages,
-// "make install" and people put them.
+// findLayout looks for the parts of a kernel in the locations used by packages, "make
+// install" and people.
 func findLayout(ctx context.Context, root string, opts kernels.Options) (*layout, error) {
 	info, err := os.Stat(root)
 	if err != nil {
-		return nil, &kernels.SpecError{Problem: "look into the folder", Err: err, Hint: "give a folder that can be read"}
+		return nil, &kernels.SpecError{Problem: "read the folder", Err: err, Hint: "give a readable folder"}
 	}
 	if !info.IsDir() {
 		return nil, &kernels.SpecError{Problem: root + " is not a folder",
-			Hint: "give the folder that holds vmlinuz, config and lib/modules/RELEASE"}
+			Hint: "give the folder with vmlinuz, config and lib/modules/RELEASE"}
 	}
 	l := &layout{}
 	if err := l.findImage(ctx, root, opts); err != nil {
@@ -45,8 +45,8 @@ func findLayout(ctx context.Context, root string, opts kernels.Options) (*layout
 	return l, l.findModules(ctx, root)
 }
 
-// findConfig takes the configuration that is called as the kernel is, else one that
-// lies about and can be read as one.
+// findConfig uses the configuration that is named like the kernel, else any other that
+// can be parsed.
 func (l *layout) findConfig(root string) {
 	for _, p := range []string{"config-" + l.release, "boot/config-" + l.release, "lib/modules/" + l.release + "/config",
 		"usr/lib/modules/" + l.release + "/config", "kernel-" + l.release + ".config", "config", ".config", "kernel.config"} {
@@ -69,21 +69,21 @@ func (l *layout) findConfig(root string) {
 	}
 }
 
-// Where images lie, and what they are called: bzImage first, then ELF.
+// Locations and names of images: bzImage first, then ELF.
 var images = [][]string{
 	{"vmlinuz*", "bzImage*", "kernel*", "linux", "boot/vmlinuz*", "boot/bzImage*", "boot/kernel*", "boot/linux", "lib/modules/*/vmlinuz*", "usr/lib/modules/*/vmlinuz*",
 		"lib/modules/*/bzImage*", "arch/x86/boot/bzImage"},
 	{"vmlinux*", "boot/vmlinux*", "lib/modules/*/vmlinux*", "usr/lib/modules/*/vmlinux*"},
 }
 
-// spare is what a boot folder calls a kernel that is there beside the one in use: that of
-// before, and Fedora's for rescue.
+// spare matches names of kernels in a boot directory that are not the one in use: the
+// previous one, and Fedora's rescue kernels.
 var spare = regexp.MustCompile(`(?:\.(?:old|bak|prev|orig|dpkg-\w+)|~)$|-rescue\b`)
 
-// findImage takes the image that can be booted. What is called like one, and is none or
-// one of another form, is no matter beside it.
+// findImage finds the bootable image. Other files with names of images are ignored if
+// there is one.
 func (l *layout) findImage(ctx context.Context, root string, opts kernels.Options) error {
-	var none *kernels.SpecError // why the first that is called like an image is none
+	var none *kernels.SpecError // why the first file with an image's name is not one
 	for _, patterns := range images {
 		names := find(root, patterns...)
 		slices.SortStableFunc(names, func(a, b string) int { return sign(spare.MatchString(a)) - sign(spare.MatchString(b)) })
@@ -98,12 +98,12 @@ func (l *layout) findImage(ctx context.Context, root string, opts kernels.Option
 					none = wrong
 				}
 				if !errors.Is(err, vmlinuz.ErrNotKernel) {
-					opts.Logf("leave out %v", wrong)
+					opts.Logf("skip %v", wrong)
 				}
 			case l.image == "":
 				l.image, l.release, l.elf = name, release, isELF
 			case l.release != release && spare.MatchString(name) && !spare.MatchString(l.image):
-				opts.Logf("leave out %s, which is %s: %s is %s", name, release, l.image, l.release)
+				opts.Logf("skip %s, which is %s: %s is %s", name, release, l.image, l.release)
 			case l.release != release:
 				return &kernels.SpecError{Problem: fmt.Sprintf("more than one kernel: %s is %s, %s is %s", l.image, l.release, name, release),
 					Hint: "leave one of them in the folder"}
@@ -126,7 +126,7 @@ func sign(b bool) int {
 	return 0
 }
 
-// readImage finds out what kernel a file is. That it is none is a *kernels.SpecError.
+// readImage returns the kernel release of a file. The error for other files is a *kernels.SpecError.
 func readImage(ctx context.Context, name string) (release string, isELF bool, err error) {
 	err = kernels.WithImage(ctx, name, func(data []byte) error {
 		image, err := vmlinuz.Parse(data)
@@ -145,10 +145,10 @@ func readImage(ctx context.Context, name string) (release string, isELF bool, er
 	return release, isELF, err
 }
 
-// otherForm says how to make an image of what is one in another form.
+// otherForm returns a hint for converting other formats to an image.
 func otherForm(data []byte) string {
 	for _, form := range []struct{ begins, wayOut string }{
-		{"MZ", "of a unified kernel image take the kernel out: objcopy -O binary --only-section=.linux IMAGE vmlinuz"},
+		{"MZ", "extract the kernel from the unified kernel image: objcopy -O binary --only-section=.linux IMAGE vmlinuz"},
 		{"\x1f\x8b", "decompress it: gunzip"},
 		{"\xfd7zXZ", "decompress it: unxz"},
 		{"\x28\xb5\x2f\xfd", "decompress it: unzstd"},
@@ -157,11 +157,11 @@ func otherForm(data []byte) string {
 			return form.wayOut
 		}
 	}
-	return "give an x86-64 bzImage or vmlinux, whole"
+	return "give a complete x86-64 bzImage or vmlinux"
 }
 
-// find returns the files that match, without what a build leaves beside a kernel
-// (vmlinux.o, vmlinux.map).
+// find returns the files that match, without other files that a build leaves beside a
+// kernel (vmlinux.o, vmlinux.map).
 func find(root string, patterns ...string) []string {
 	var files []string
 	for _, p := range patterns {
@@ -190,7 +190,7 @@ func (l *layout) findModules(ctx context.Context, root string) error {
 			}
 			switch kernels.BuiltFor(ctx, dir) {
 			case "":
-			case l.release: // under another name, as virtme-ng has it: 0.0.0
+			case l.release: // under another name, as in virtme-ng: 0.0.0
 				renamed = dir
 			default:
 				other = e.Name()
@@ -204,8 +204,8 @@ func (l *layout) findModules(ctx context.Context, root string) error {
 			return kernels.OtherRelease(l.release, other)
 		}
 	}
-	// A folder that holds the modules directly: lib/modules/REL under another
-	// name, as RELEASE/ or modules/, or the folder itself.
+	// A directory that contains the modules directly: lib/modules/REL under another
+	// name, as RELEASE/ or modules/, or the directory itself.
 	for _, dir := range []string{l.release, "modules", "."} {
 		dir := filepath.Join(root, dir)
 		if !exists(filepath.Join(dir, "modules.order")) && !exists(filepath.Join(dir, "modules.dep")) && len(regular(dir, "*.ko*")) == 0 {
@@ -213,7 +213,7 @@ func (l *layout) findModules(ctx context.Context, root string) error {
 		}
 		built := kernels.BuiltFor(ctx, dir)
 		if built == "" || exists(filepath.Join(dir, "vmlinux.o")) {
-			continue // a build tree has modules.order and modules all over
+			continue // a build tree has modules.order and modules in many directories
 		}
 		if built != l.release {
 			return kernels.OtherRelease(l.release, built)

@@ -15,7 +15,7 @@ func TestChoose(t *testing.T) {
 		noRoom bool
 		want   int
 	}{
-		{"none is there", nil, false, 1},
+		{"no places", nil, false, 1},
 		{"near", []survey{{number: 1, compiled: true, share: 0.5}}, false, 1},
 		{"far", []survey{{number: 1, compiled: true, share: 0.51}}, false, 2},
 		{"far, and no room", []survey{{number: 1, compiled: true, share: 1}}, true, 1},
@@ -23,17 +23,17 @@ func TestChoose(t *testing.T) {
 		{"the nearest", []survey{{number: 1, compiled: true, share: 0.4}, {number: 2, compiled: true, share: 0.1}}, false, 2},
 		{"in another configuration, near", []survey{{number: 1, compiled: true, share: 0.4}, {number: 2, share: 0.1}}, false, 1},
 		{"in another configuration, the wanted one far", []survey{{number: 1, compiled: true, share: 0.6}, {number: 2, share: 0.1}}, false, 2},
-		{"equally near: the one that was used last", []survey{{number: 1, compiled: true, used: at(1)}, {number: 2, compiled: true, used: at(2)}}, false, 2},
+		{"equally near: the most recently used", []survey{{number: 1, compiled: true, used: at(1)}, {number: 2, compiled: true, used: at(2)}}, false, 2},
 		{"all far", []survey{{number: 1, share: 1, used: at(2)}, {number: 2, share: 0.6, used: at(1)}, {number: 3, share: 1, used: at(3)}}, false, 2},
 		{"all far and no room", []survey{{number: 1, share: 1, used: at(2)}, {number: 2, share: 0.6, used: at(3)}}, true, 2},
 	} {
 		if got := choose(c.all, func(survey) bool { return !c.noRoom }); got != c.want {
-			t.Errorf("%s: place %d, want %d", c.name, got, c.want)
+			t.Errorf("%s: got place %d, want %d", c.name, got, c.want)
 		}
 	}
 }
 
-// A place's path is no pattern.
+// A place's path must not be used as a pattern.
 func TestObjectsInBrackets(t *testing.T) {
 	for _, name := range []string{"plain", "a[b]", "*", `a\?`} {
 		dir := filepath.Join(t.TempDir(), name)
@@ -44,7 +44,7 @@ func TestObjectsInBrackets(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := objectsIn(dir); len(got) != 1 || got[0] != filepath.Join(dir, objectsName+"1") {
-			t.Errorf("%s: %q", name, got)
+			t.Errorf("%s: got %q", name, got)
 		}
 	}
 }

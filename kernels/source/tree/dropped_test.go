@@ -7,7 +7,7 @@ import (
 	"github.com/faultline/faultline/kernels/kconfig"
 )
 
-// A configuration of the user's whose checkers Kconfig drops is no debug kernel.
+// A debug configuration of the user must not silently lose its checkers in Kconfig.
 func TestDropped(t *testing.T) {
 	parse := func(text string) *kconfig.Config {
 		c, err := kconfig.ParseBytes([]byte(text))
@@ -24,10 +24,10 @@ func TestDropped(t *testing.T) {
 		"CONFIG_NET=y\nCONFIG_LOCKDEP=y\n# CONFIG_KASAN is not set\nCONFIG_ARCH_HAS_Y=y\n": {"CONFIG_KASAN", "CONFIG_ACPI_X", "CONFIG_USB"},
 	} {
 		if lost := dropped(given, fragment, parse(got)); !slices.Equal(lost, want) {
-			t.Errorf("of %q: %v, want %v", got, lost, want)
+			t.Errorf("%q: got %v, want %v", got, lost, want)
 		}
 	}
 	if lost := dropped(nil, fragment, parse("")); lost != nil {
-		t.Errorf("without a configuration: %v", lost)
+		t.Errorf("without a configuration: got %v", lost)
 	}
 }

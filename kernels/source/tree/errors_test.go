@@ -9,7 +9,7 @@ import (
 	"github.com/faultline/faultline/internal/fake"
 )
 
-// TestTreeClones has clones that lack something of what is asked for.
+// TestTreeClones uses clones that do not have all the requested objects.
 func TestTreeClones(t *testing.T) {
 	u := newUser(t)
 	u.git("init", "-q")
@@ -23,7 +23,7 @@ func TestTreeClones(t *testing.T) {
 	u.git("clone", "-q", "--filter=blob:none", "file://"+u.root, partial)
 	for _, clone := range []string{shallow, partial} {
 		if k, err := u.resolve("tree:" + clone); err != nil || k.Release != "6.1.6" {
-			t.Errorf("%s: %v, %+v", clone, err, k)
+			t.Errorf("%s: got %v, %+v", clone, err, k)
 		}
 	}
 	u.refuse("tree:"+shallow+"@"+first, "too shallow", "git fetch --unshallow")
@@ -32,13 +32,13 @@ func TestTreeClones(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	if k, err := u.resolve("tree:" + partial + "@" + first); err != nil || k.Release != "6.1.5" {
-		t.Errorf("after what was advised: %v", err)
+		t.Errorf("after following the hint: %v", err)
 	}
 }
 
 func TestTreeOfAnotherUser(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root gives files away")
+		t.Skip("only root can change a file's owner")
 	}
 	u := newUser(t)
 	u.git("init", "-q")
@@ -46,11 +46,11 @@ func TestTreeOfAnotherUser(t *testing.T) {
 	if err := os.Chown(u.root, 65534, 65534); err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("HOME", t.TempDir()) // whose git trusts nobody
+	t.Setenv("HOME", t.TempDir()) // a git configuration without safe.directory
 	u.refuse("tree:"+u.root, "git does not trust", "git config --global --add safe.directory "+u.root)
 }
 
-// TestTreeRefusedLeavesNothing has nothing of a request that can't be met stay.
+// TestTreeRefusedLeavesNothing checks that a refused request leaves no files.
 func TestTreeRefusedLeavesNothing(t *testing.T) {
 	u := newUser(t)
 	u.git("init", "-q")
@@ -73,19 +73,19 @@ func TestTreeRefusedLeavesNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, l := range left { // the repository that borrows the objects is no more than its frame
+		for _, l := range left { // the repository that borrows the objects is empty
 			if name := filepath.Base(l); name != "git" && name != ".work" {
-				t.Errorf("left behind: %s", l)
+				t.Errorf("left in the cache: %s", l)
 			}
 		}
 	}
 	if left, err := filepath.Glob(filepath.Join(u.opts.Cache.Dir(), "tree/*/git/apply-*")); err != nil || len(left) > 0 {
-		t.Errorf("%v, left behind: %v", err, left)
+		t.Errorf("got %v, left in the cache: %v", err, left)
 	}
 }
 
-// TestTreeOfAForeignConfiguration has the build say what it leaves out of a
-// configuration, and configure without.
+// TestTreeOfAForeignConfiguration checks that the build drops settings of another machine
+// from a configuration, and logs them.
 func TestTreeOfAForeignConfiguration(t *testing.T) {
 	u := newUser(t)
 	file := filepath.Join(t.TempDir(), "syzbot.config")
@@ -95,26 +95,26 @@ func TestTreeOfAForeignConfiguration(t *testing.T) {
 	}
 	k, err := u.resolve("tree:" + u.root + "?config=" + file)
 	if err != nil || k.Config.Get("CMDLINE") != "" || k.Config.Get("EXTRA_FIRMWARE") != "" {
-		t.Fatalf("%v, %+v", err, k)
+		t.Fatalf("got %v, %+v", err, k)
 	}
 	log := strings.Join(u.log, "\n")
 	for _, want := range []string{`without CONFIG_CMDLINE="panic_on_warn=1"`, `without CONFIG_EXTRA_FIRMWARE="x.bin"`} {
 		if !strings.Contains(log, want) {
-			t.Errorf("%q is not in:\n%s", want, log)
+			t.Errorf("%q is not in the log:\n%s", want, log)
 		}
 	}
 }
 
-// TestTreeChangesWhileItIsBuilt has a file saved during a build: what comes of that is
-// a kernel of no state of the tree, and not kept.
+// TestTreeChangesWhileItIsBuilt changes a file during a build: the result matches no state
+// of the tree, and is not stored.
 func TestTreeChangesWhileItIsBuilt(t *testing.T) {
 	u := newUser(t)
 	saved := filepath.Join(u.root, "saved.c")
 	makefile := fake.Tree("")["Makefile"]
 	u.write("Makefile", strings.Replace(makefile, "prepare:\n", "prepare:\n\t@echo x >> "+saved+"\n", 1))
-	u.refuse("tree:"+u.root, "changed while the kernel was taken from it")
+	u.refuse("tree:"+u.root, "changed while the kernel was read")
 	u.write("Makefile", strings.Replace(makefile, "prepare:\n", "prepare:\n\t@mkdir -p "+u.root+"/scripts/__pycache__; date +%N > "+u.root+"/scripts/__pycache__/x.pyc\n", 1))
 	if _, err := u.resolve("tree:" + u.root); err != nil {
-		t.Errorf("what a script's language leaves is a change: %v", err)
+		t.Errorf("bytecode of a script counts as a change: %v", err)
 	}
 }

@@ -15,30 +15,31 @@ import (
 	"github.com/faultline/faultline/kernels/build"
 )
 
-// snapshot is what is to be built.
+// snapshot is the source to build.
 type snapshot struct {
 	root  string
 	label string // for people
 	// content is what identifies it: a tree's hash, or what its files look like.
+	// content identifies it: a tree's hash, or the metadata of its files.
 	content string
-	// tree is the hash of what is to be checked out; "" builds root as it stands.
+	// tree is the hash of the tree to check out; "" means to build root as it stands.
 	tree string
-	repo *git.Repo // that has it
-	user *git.Tree // whose it is
-	// deciding is the key of those files that decide a configuration, where the tree
-	// is built as it stands; see decides.
+	repo *git.Repo // contains tree
+	user *git.Tree // the user's tree
+	// deciding is the key of the files that determine a configuration, if the tree is
+	// built as it stands; see decides.
 	deciding string
 }
 
-// look finds out what is to be built of the tree in root. Of a git tree it makes
-// the repository that borrows the user's objects, and what edits make of it there.
+// look determines what to build of the tree in root. For a git tree it creates the
+// repository that borrows the user's objects, and applies edits there.
 func (w *work) look(ctx context.Context, root, rev string, dirty bool, edits []edit) (*snapshot, error) {
 	s := &snapshot{root: root, label: filepath.Base(root)}
 	user, err := git.Open(ctx, root)
 	var none *git.NoTreeError
 	if errors.As(err, &none) {
 		if rev != "" || len(edits) > 0 {
-			return nil, &kernels.SpecError{Problem: root + " is no git tree, so it has no revisions, and nothing can be applied to it", Hint: "give the top folder of a git tree, or tree:PATH alone"}
+			return nil, &kernels.SpecError{Problem: root + " is not a git tree, so it has no revisions, and nothing can be applied to it", Hint: "give the top folder of a git tree, or tree:PATH alone"}
 		}
 		return s, s.asItStands(ctx)
 	}
@@ -55,7 +56,7 @@ func (w *work) look(ctx context.Context, root, rev string, dirty bool, edits []e
 			return s, s.asItStands(ctx)
 		}
 		if len(changed) > 0 {
-			return nil, &kernels.SpecError{Problem: fmt.Sprintf("%d files are not as committed, such as %s", len(changed), changed[0]),
+			return nil, &kernels.SpecError{Problem: fmt.Sprintf("%d files have uncommitted changes, such as %s", len(changed), changed[0]),
 				Hint: "commit them, write tree:PATH@HEAD to build without them, or tree:PATH?dirty=yes to build the tree as it stands"}
 		}
 		rev = "HEAD"
@@ -105,8 +106,8 @@ func (w *work) look(ctx context.Context, root, rev string, dirty bool, edits []e
 	return s, err
 }
 
-// asItStands takes what ls -lR would show for the content: reading more than a
-// gigabyte would cost seconds at each use.
+// asItStands uses file metadata (as in ls -lR) as the content: reading more than a
+// gigabyte would take seconds at each use.
 func (s *snapshot) asItStands(ctx context.Context) error {
 	for _, f := range top {
 		if _, err := os.Stat(filepath.Join(s.root, f)); err != nil {
@@ -126,7 +127,7 @@ func (s *snapshot) asItStands(ctx context.Context) error {
 			return nil
 		}
 		if d.IsDir() {
-			if d.Name() == "__pycache__" { // what scripts leave that a build calls
+			if d.Name() == "__pycache__" { // left by scripts that a build calls
 				return filepath.SkipDir
 			}
 			return nil
@@ -146,8 +147,8 @@ func (s *snapshot) asItStands(ctx context.Context) error {
 	return err
 }
 
-// still says that a tree which was built as it stands is no more what it was: what was
-// compiled has some of both.
+// still returns an error if a tree that was built as it stands has changed meanwhile: the
+// result would be a mixture of both states.
 func (s *snapshot) still(ctx context.Context) error {
 	if s.tree != "" {
 		return nil
@@ -162,7 +163,7 @@ func (s *snapshot) still(ctx context.Context) error {
 	return nil
 }
 
-// decides is the key of all files that decide a configuration.
+// decides returns the key of all files that determine a configuration.
 func (s *snapshot) decides(ctx context.Context) (string, error) {
 	if s.tree == "" {
 		return s.deciding, nil
@@ -177,9 +178,9 @@ func (s *snapshot) decides(ctx context.Context) (string, error) {
 	return cache.Key(parts...), err
 }
 
-// top are some files that each kernel's source has.
+// top are some files in every kernel's source.
 var top = []string{"Makefile", "Kconfig", "arch/x86/Kconfig"}
 
 func (s *snapshot) noLinux(lacks string) error {
-	return &kernels.SpecError{Problem: s.label + " is no Linux source: it has no " + lacks, Hint: "give the top folder of a Linux tree"}
+	return &kernels.SpecError{Problem: s.label + " is not a Linux source tree: no " + lacks, Hint: "give the top folder of a Linux tree"}
 }

@@ -9,17 +9,17 @@ import (
 	"github.com/faultline/faultline/kernels/kconfig"
 )
 
-// inputs are what decides a kernel beside its source.
+// inputs are what determines a kernel, apart from its source.
 type inputs struct {
 	base, fragment string // of the configuration
-	cc, compiler   string // as it was asked for, and what it calls itself
+	cc, compiler   string // as requested, and the compiler's own version text
 	flags          string // KCFLAGS
 }
 
-// buildFormat is part of every key: raise it when the same input gives another kernel.
+// buildFormat is part of every key: raise it when the same input gives a different kernel.
 const buildFormat = "2"
 
-// inputsOf reads what settings name, and sees whether this machine can build with them.
+// inputsOf reads the files named by settings, and checks that this machine can build with them.
 func inputsOf(ctx context.Context, set map[string]string) (in inputs, err error) {
 	in.cc, in.flags = set[setCC], os.Getenv("KCFLAGS")
 	if in.base, in.fragment, err = configuration(set[setConfig]); err != nil {
@@ -36,13 +36,13 @@ func inputsOf(ctx context.Context, set map[string]string) (in inputs, err error)
 	return in, err
 }
 
-// key has all of them.
+// key returns all of them.
 func (in inputs) key() []string {
 	return []string{buildFormat, in.base, in.fragment, in.cc, in.compiler, in.flags}
 }
 
-// Inputs returns, by name, what decides the kernels that are built with settings,
-// beside their source: two builds are comparable where all of it is the same.
+// Inputs returns, by name, what determines kernels built with settings, apart from their
+// source: two builds are comparable if all of it is equal.
 func Inputs(ctx context.Context, set map[string]string) (map[string]string, error) {
 	in, err := inputsOf(ctx, set)
 	return map[string]string{

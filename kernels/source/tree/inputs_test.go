@@ -8,7 +8,7 @@ import (
 	"github.com/faultline/faultline/kernels/source/tree"
 )
 
-// TestInputs has the content of a configuration told from its name, and flags from none.
+// TestInputs checks that a configuration's content counts, not its name, and that flags count.
 func TestInputs(t *testing.T) {
 	u := newUser(t)
 	t.Setenv("KCFLAGS", "")
@@ -24,15 +24,15 @@ func TestInputs(t *testing.T) {
 	}
 	first := inputs()
 	if !maps.Equal(first, inputs()) {
-		t.Error("the same inputs differ")
+		t.Error("equal inputs differ")
 	}
 	u.write("../config", "# CONFIG_MINE is not set\n")
 	second := inputs()
 	if first["configuration"] == second["configuration"] {
-		t.Error("another content of the configuration is the same")
+		t.Error("changed content of the configuration: got equal inputs")
 	}
 	t.Setenv("KCFLAGS", "-O1")
 	if third := inputs(); maps.Equal(second, third) || third["KCFLAGS"] != "-O1" {
-		t.Errorf("%v and %v", second, third)
+		t.Errorf("got %v and %v", second, third)
 	}
 }

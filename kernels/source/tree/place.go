@@ -18,53 +18,53 @@ import (
 	"github.com/faultline/faultline/kernels/build"
 )
 
-// A tree is compiled in places: folders of the cache, each with a checkout and with
-// what was compiled of it, a folder of objects for each configuration. A new
-// revision goes where the fewest files have to be compiled for it.
+// A tree is compiled in places: directories of the cache, each with a checkout and, for
+// each configuration, a directory of objects. A new revision goes to the place where the
+// fewest files have to be compiled for it.
 const (
 	workKind = "tree"
-	// mostPlaces bounds what a tree takes of the disk: a checkout is some 1.5 GB.
+	// mostPlaces bounds the disk space for a tree: a checkout is some 1.5 GB.
 	mostPlaces = 3
-	// mostConfigurations bounds what configurations take in a place.
+	// mostConfigurations bounds the disk space for configurations in a place.
 	mostConfigurations = 3
-	// far is the share of a place's files, of those that are compiled, from which on
-	// another place is better. To compile half of them here or all of them elsewhere is at
-	// most twice the work, and is paid when somebody comes back to what is here.
+	// far is the share of a place's compiled files to recompile from which on another place
+	// is better. Compiling half of them here or all of them elsewhere is at most twice
+	// the work, and is recovered when the old revision is built again.
 	far = 0.5
 )
 
-// Files and folders of a place. What is compiled has names of its own.
+// Files and directories of a place. Build output has other names.
 const (
 	sourceName  = "source"
-	treeName    = "tree" // has the hash of what is, or was to be, checked out
+	treeName    = "tree" // has the hash of the tree that is, or was to be, checked out
 	objectsName = "objects-"
 	logSuffix   = ".log"
 )
 
-// place is one that is held.
+// place is a place that is held.
 type place struct {
 	*cache.Work
-	objects string // the folder for the configuration
+	objects string // the directory for the configuration
 }
 
-// log is the file that make writes into.
+// log returns the path of make's log file.
 func (p *place) log() string { return p.objects + logSuffix }
 
-// survey is what a place looks like from outside: nobody holds it.
+// survey describes a place without holding it.
 type survey struct {
 	number int // from 1
 	path   string
 	tree   string
 	used   time.Time
-	// compiled says that it has objects in the configuration that is wanted.
+	// compiled means that it has objects in the wanted configuration.
 	compiled bool
-	// share of what is compiled there would be compiled anew.
+	// share is the share of its compiled files that would be recompiled.
 	share float64
 }
 
 // take finds the place for a snapshot in a configuration, and holds it.
 func (w *work) take(ctx context.Context, s *snapshot, configuration string) (*place, error) {
-	if s.tree == "" { // its objects depend on files that lie elsewhere
+	if s.tree == "" { // its objects depend on files outside the place
 		return w.hold(ctx, "standing", configuration)
 	}
 	for try := 1; ; try++ {
@@ -79,7 +79,7 @@ func (w *work) take(ctx context.Context, s *snapshot, configuration string) (*pl
 		if err != nil {
 			return nil, err
 		}
-		// While we waited for it, another build may have led it elsewhere.
+		// During the wait, another build may have changed its checkout.
 		if p.tree() == chosen.tree || try == mostPlaces {
 			return p, nil
 		}
@@ -87,7 +87,7 @@ func (w *work) take(ctx context.Context, s *snapshot, configuration string) (*pl
 	}
 }
 
-// hold waits for a place and holds it, and bounds what it has.
+// hold waits for a place, holds it, and limits the number of its configurations.
 func (w *work) hold(ctx context.Context, name, configuration string) (*place, error) {
 	path := filepath.Join(w.opts.Cache.Dir(), workKind, w.key+"-"+name)
 	held, err := w.opts.Cache.Work(ctx, workKind, filepath.Base(path), false, func() { w.opts.Logf("wait for another build in %s", path) })
@@ -105,23 +105,23 @@ func (w *work) hold(ctx context.Context, name, configuration string) (*place, er
 	return p, nil
 }
 
-// tree is the hash of what is checked out.
+// tree returns the hash of the tree that is checked out.
 func (p *place) tree() string { return read(filepath.Join(p.Path, treeName)) }
 
 func read(file string) string {
-	data, _ := os.ReadFile(file) // none is as good as an empty one
+	data, _ := os.ReadFile(file) // a missing file is like an empty one
 	return string(data)
 }
 
-// others are the folders of objects in other configurations, the last used first.
+// others returns the directories of objects in other configurations, most recently used first.
 func (p *place) others() []string {
 	return slices.DeleteFunc(objectsIn(p.Path), func(o string) bool { return o == p.objects })
 }
 
-// objectsIn are a place's folders of objects, the last used first: a build begins
-// its log anew.
+// objectsIn returns a place's directories of objects, most recently used first: a build
+// rewrites its log.
 func objectsIn(path string) []string {
-	logs, _ := fs.Glob(os.DirFS(path), objectsName+"*"+logSuffix) // the pattern is good
+	logs, _ := fs.Glob(os.DirFS(path), objectsName+"*"+logSuffix) // the pattern is valid
 	for i := range logs {
 		logs[i] = filepath.Join(path, logs[i])
 	}
@@ -139,7 +139,7 @@ func modified(file string) (t time.Time) {
 	return t
 }
 
-// giveBack is for a disk that is full: half of a build is what fills it.
+// giveBack removes build output after the disk became full: half a build is what filled it.
 func (p *place) giveBack() error {
 	if len(p.others()) == 0 {
 		return p.Remove()
@@ -147,7 +147,7 @@ func (p *place) giveBack() error {
 	return errors.Join(os.RemoveAll(p.objects), os.Remove(p.log()))
 }
 
-// survey looks at the places that there are.
+// survey inspects the existing places.
 func (w *work) survey(ctx context.Context, s *snapshot, configuration string) (all []survey) {
 	for n := 1; n <= mostPlaces; n++ {
 		a := survey{number: n, path: filepath.Join(w.opts.Cache.Dir(), workKind, fmt.Sprint(w.key, "-", n)), share: 1}
@@ -161,14 +161,14 @@ func (w *work) survey(ctx context.Context, s *snapshot, configuration string) (a
 	return all
 }
 
-// measure finds out how much a snapshot has compiled anew in a place; where that
-// can't be told, all.
+// measure estimates how much of a place's files a snapshot would recompile; everything if
+// unknown.
 func (a *survey) measure(ctx context.Context, s *snapshot, configuration string) {
 	changed := map[string]bool{}
 	if a.tree != s.tree {
 		files, err := s.repo.Differ(ctx, a.tree, s.tree)
 		if err != nil {
-			return // the tree that was there is gone from the repository
+			return // the previous tree is no longer in the repository
 		}
 		for _, f := range files {
 			changed[f] = true
@@ -181,16 +181,16 @@ func (a *survey) measure(ctx context.Context, s *snapshot, configuration string)
 	}
 	wanted := filepath.Join(a.path, objectsName+configuration)
 	if a.compiled = slices.Contains(objects, wanted); !a.compiled {
-		wanted = objects[0] // what others would lose
+		wanted = objects[0] // the output that others would lose
 	}
 	if stale, count, err := build.Stale(filepath.Join(a.path, sourceName), wanted, changed); err == nil {
 		a.share = float64(stale) / float64(max(count, 1))
 	}
 }
 
-// choose says by number which place to take: the nearest; a new one where all are
-// far, there may be one more and there is room for what the nearest takes; else the
-// one that was not used for the longest time.
+// choose returns the number of the place to use: the nearest; or a new one if all are far,
+// another one is allowed and the disk has room for one like the nearest; else the least
+// recently used.
 func choose(all []survey, room func(as survey) bool) int {
 	if len(all) == 0 {
 		return 1
@@ -221,7 +221,7 @@ func choose(all []survey, room func(as survey) bool) int {
 	return n
 }
 
-// sign is 1 where something is more, and -1 where it is less.
+// sign returns 1 for more, and -1 for less.
 func sign(more bool) int {
 	if more {
 		return 1
@@ -229,12 +229,12 @@ func sign(more bool) int {
 	return -1
 }
 
-// roomFor says whether the disk has room for a place such as this one, and as much again.
+// roomFor reports whether the disk has room for twice the size of such a place.
 func (w *work) roomFor(as survey) bool {
 	return free(as.path) > 2*cache.DiskUse(as.path)
 }
 
-// free is how many bytes can be written where a folder is.
+// free returns the number of bytes that can be written at dir.
 func free(dir string) int64 {
 	var disk unix.Statfs_t
 	if unix.Statfs(dir, &disk) != nil {
@@ -243,25 +243,25 @@ func free(dir string) int64 {
 	return int64(disk.Bavail) * disk.Bsize
 }
 
-// littleSpace is less than a compiled kernel takes, in bytes.
+// littleSpace is less than a compiled kernel needs, in bytes.
 const littleSpace = 16 << 20
 
-// checkout brings the source into a place, and says where it is.
+// checkout checks out the source in a place, and returns its path.
 func (s *snapshot) checkout(ctx context.Context, p *place) (string, error) {
 	if s.tree == "" {
 		return s.root, nil
 	}
-	// Its time is that of the place's last use.
+	// Its modification time is that of the place's last use.
 	if err := os.WriteFile(filepath.Join(p.Path, treeName), []byte(s.tree), 0o644); err != nil {
 		return "", err
 	}
 	source := filepath.Join(p.Path, sourceName)
 	if err := s.repo.Checkout(ctx, s.tree, source); err != nil {
-		// git says that it can't write a file, and not always why.
+		// git reports that it can't write a file, and not always why.
 		if ctx.Err() == nil && free(p.Path) < littleSpace {
 			err = build.ErrFull
 		} else if ctx.Err() == nil && s.user.Partial(ctx) {
-			return "", &kernels.SpecError{Problem: "its clone is partial, and lacks files of " + s.label, Err: err,
+			return "", &kernels.SpecError{Problem: "the clone is partial, and does not have files of " + s.label, Err: err,
 				Hint: "fetch them: git -C " + s.root + " fetch --refetch --no-filter"}
 		}
 		return "", fmt.Errorf("check out %s: %w", s.label, err)

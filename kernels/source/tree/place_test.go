@@ -12,7 +12,7 @@ import (
 	"github.com/faultline/faultline/internal/cache"
 )
 
-// files is what files of all places of a tree hold, of that name in their objects.
+// files returns, by place, the lines of a file in the object directories of a tree.
 func (u *user) files(name string) map[string][]string {
 	u.t.Helper()
 	all, err := filepath.Glob(filepath.Join(u.opts.Cache.Dir(), "tree/*/objects-*", name))
@@ -32,7 +32,7 @@ func (u *user) files(name string) map[string][]string {
 	return got
 }
 
-// compiled is what the function has compiled, by place.
+// compiled returns what the function compiled, by place.
 func (u *user) compiled(do func()) string {
 	u.t.Helper()
 	before := u.files("compiled")
@@ -47,8 +47,8 @@ func (u *user) compiled(do func()) string {
 	return strings.Join(out, ", ")
 }
 
-// TestTreePlaces has revisions of a tree of ten files, near and far from each
-// other, built one after another.
+// TestTreePlaces builds revisions of a tree of ten files, near and far from each other,
+// one after another.
 func TestTreePlaces(t *testing.T) {
 	u := newUser(t)
 	u.git("init", "-q")
@@ -64,11 +64,11 @@ func TestTreePlaces(t *testing.T) {
 	near := change("near", "a")
 	far := change("far", ten[:6]...)
 	farther := change("farther", ten...)
-	u.write("src/all.h", "other words")
+	u.write("src/all.h", "changed")
 	header := u.commit("header")
 	words := change("words", "none")
 	u.git("rm", "-q", "src/none.c")
-	u.write("doc", "words only")
+	u.write("doc", "documentation only")
 	docs := u.commit("docs")
 	for _, step := range []struct {
 		name, rev, want string
@@ -76,25 +76,25 @@ func TestTreePlaces(t *testing.T) {
 		{"the first", first, "10 in 1"},
 		{"one file differs", near, "1 in 1"},
 		{"six files of ten differ", far, "10 in 2"},
-		{"back again", first, "1 in 1"},
-		{"there again", far, ""},
+		{"back to the first", first, "1 in 1"},
+		{"back to the far one", far, ""},
 		{"all differ", farther, "10 in 3"},
 		{"back to the second", far, ""},
-		{"far from all, and the first was not used for longest", header, "10 in 1"},
+		{"far from all, and the first is the least recently used", header, "10 in 1"},
 		{"near that", words, "1 in 1"},
 		{"nothing that is compiled differs", docs, ""},
 	} {
 		got := u.compiled(func() {
-			os.RemoveAll(filepath.Join(u.opts.Cache.Dir(), "kernel")) // each is built anew
+			os.RemoveAll(filepath.Join(u.opts.Cache.Dir(), "kernel")) // forces a build
 			if _, err := u.resolve("tree:" + u.root + "@" + step.rev); err != nil {
 				t.Fatalf("%s: %v", step.name, err)
 			}
 		})
 		if got != step.want {
-			t.Errorf("%s: compiled %q, want %q", step.name, got, step.want)
+			t.Errorf("%s: got compiled %q, want %q", step.name, got, step.want)
 		}
 	}
-	// The cache knows them, and what takes them away while one works there is refused.
+	// The cache lists the places, and refuses to remove one that is in use.
 	items, err := u.opts.Cache.List()
 	if err != nil {
 		t.Fatal(err)
@@ -105,8 +105,8 @@ func TestTreePlaces(t *testing.T) {
 			trees = append(trees, i)
 		}
 	}
-	if len(trees) != 4 { // three places, and what is borrowed of the user's repository
-		t.Fatalf("the cache lists %+v", items)
+	if len(trees) != 4 { // three places, and the repository that borrows the user's objects
+		t.Fatalf("got cache entries %+v", items)
 	}
 	u.write("src/a.c", "one more")
 	last := u.commit("one more")
@@ -120,7 +120,7 @@ func TestTreePlaces(t *testing.T) {
 		}
 	}
 	if _, err := u.resolve("tree:" + u.root + "@" + last); err != nil || refused != 2 {
-		t.Errorf("%v; %d folders could not be pruned meanwhile, want the place and the repository", err, refused)
+		t.Errorf("got %v; %d directories in use, want the place and the repository", err, refused)
 	}
 	u.opts.Log = log
 	for _, i := range trees {
@@ -131,7 +131,7 @@ func TestTreePlaces(t *testing.T) {
 		}
 	}
 	if left, err := os.ReadDir(filepath.Join(u.opts.Cache.Dir(), "tree")); err != nil || len(left) > 0 {
-		t.Errorf("%v, left: %v", err, left)
+		t.Errorf("got %v, left in the cache: %v", err, left)
 	}
 }
 
@@ -148,13 +148,13 @@ func TestTreeConfigurationsOfAPlace(t *testing.T) {
 		}
 	}
 	if got := u.files("compiled"); len(got) != 1 || len(got["1"]) != 3*2 {
-		t.Errorf("compiled %v, want two files in each of three configurations", got)
+		t.Errorf("got compiled %v, want two files in each of three configurations", got)
 	}
 	objects, err := filepath.Glob(filepath.Join(u.opts.Cache.Dir(), "tree/*/objects-*/.config"))
 	if err != nil || len(objects) != 3 {
-		t.Errorf("%v, objects of %d configurations are kept", err, len(objects))
+		t.Errorf("got %v, objects of %d configurations", err, len(objects))
 	}
-	// The one that was used last is still there.
+	// The most recently used one still exists.
 	u.write("src/a.c", "second")
 	u.commit("second")
 	if got := u.compiled(func() {
@@ -162,12 +162,12 @@ func TestTreeConfigurationsOfAPlace(t *testing.T) {
 			t.Fatal(err)
 		}
 	}); got != "1 in 1" {
-		t.Errorf("compiled %s", got)
+		t.Errorf("got compiled %s", got)
 	}
 }
 
-// TestTreeConfiguresOnce has Kconfig asked when what decides its answer changed, and
-// not otherwise.
+// TestTreeConfiguresOnce checks that Kconfig runs only if a file that may change its result
+// has changed.
 func TestTreeConfiguresOnce(t *testing.T) {
 	u := newUser(t)
 	u.git("init", "-q")
@@ -189,10 +189,10 @@ func TestTreeConfiguresOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := u.files("configured")["1"]; len(got) != step.asked {
-			t.Errorf("%d, %s: Kconfig was asked %d times, want %d", i, step.name, len(got), step.asked)
+			t.Errorf("%d, %s: Kconfig ran %d times, want %d", i, step.name, len(got), step.asked)
 		}
 	}
-	// Somebody's edit of what came out does not stay.
+	// An edited result does not persist.
 	configs, err := filepath.Glob(filepath.Join(u.opts.Cache.Dir(), "tree/*/objects-*/.config"))
 	if err != nil || len(configs) != 1 {
 		t.Fatal(err, configs)
@@ -203,9 +203,9 @@ func TestTreeConfiguresOnce(t *testing.T) {
 	u.write("src/a.c", "7")
 	u.commit("a source again")
 	if k, err := u.resolve("tree:" + u.root); err != nil || k.Config.Enabled("EDITED") {
-		t.Errorf("%v, or built with somebody's edit", err)
+		t.Errorf("got %v, or a kernel with the edit", err)
 	}
-	// As it stands, its own files tell.
+	// For a tree as it stands, its own files count.
 	u.write("src/a.c", "8")
 	for i, file := range []string{"src/a.c", "src/a.c", "mm/Kconfig"} {
 		u.write(file, fmt.Sprint("dirty", i))
@@ -214,6 +214,6 @@ func TestTreeConfiguresOnce(t *testing.T) {
 		}
 	}
 	if got := u.files("configured")["standing"]; len(got) != 2 {
-		t.Errorf("as it stands: Kconfig was asked %d times, want 2", len(got))
+		t.Errorf("as it stands: Kconfig ran %d times, want 2", len(got))
 	}
 }

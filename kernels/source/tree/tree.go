@@ -1,6 +1,6 @@
-// Package tree takes kernels from a source tree, which it has compiled:
-// tree:PATH[@REV]. Of a git tree it takes what is committed, into a checkout of
-// its own; the user's checkout, index and refs are only read.
+// Package tree compiles kernels from a source tree: tree:PATH[@REV]. From a git tree
+// it takes a committed revision, in a checkout of its own; the user's checkout, index
+// and refs are only read.
 package tree
 
 import (
@@ -25,10 +25,9 @@ import (
 	"github.com/faultline/faultline/kernels/kconfig"
 )
 
-// What can be set: a configuration to begin with instead of tinyconfig, the
-// compiler, whether what is not committed is built as it stands, and what is
-// applied to the revision first: files of patches, commits, and commits' reverts,
-// each a list with commas.
+// Parameters: a configuration to start from instead of tinyconfig, the compiler, whether
+// to build uncommitted changes as they stand, and edits to apply to the revision first:
+// patch files, commits, and reverts of commits, each a comma-separated list.
 const (
 	setConfig = "config"
 	setCC     = "cc"
@@ -38,7 +37,7 @@ const (
 	setRevert = "revert"
 )
 
-// Source is tree:PATH[@REV].
+// Source returns the source for tree:PATH[@REV].
 func Source() kernels.Source {
 	return kernels.Source{
 		Scheme:    "tree",
@@ -47,13 +46,13 @@ func Source() kernels.Source {
 	}
 }
 
-// edit is one thing that is applied, and how a label says it.
+// edit is one edit to apply, and its name in labels.
 type edit struct {
 	git.Edit
 	label string
 }
 
-// edits are applied in the order patches, commits, reverts.
+// edits returns the edits in the order in which they are applied: patches, commits, reverts.
 func edits(set map[string]string) ([]edit, error) {
 	var out []edit
 	list := func(name string) []string {
@@ -80,7 +79,7 @@ func edits(set map[string]string) ([]edit, error) {
 
 var reHash = regexp.MustCompile(`^[0-9a-f]{13,}$`)
 
-// short cuts a commit's hash for people, and nothing else.
+// short abbreviates a commit's hash for people; it returns other revisions unchanged.
 func short(rev string) string {
 	if reHash.MatchString(rev) {
 		return rev[:12]
@@ -91,27 +90,27 @@ func short(rev string) string {
 func check(r kernels.Request) error {
 	path, rev, at := cut(r.Arg)
 	if path == "" {
-		return &kernels.SpecError{Problem: "no folder named", Hint: "write tree:PATH or tree:PATH@REV"}
+		return &kernels.SpecError{Problem: "no folder given", Hint: "write tree:PATH or tree:PATH@REV"}
 	}
 	if at && rev == "" {
-		return &kernels.SpecError{Problem: "no revision behind the @", Hint: "write tree:PATH@REV, such as tree:../linux@v6.1"}
+		return &kernels.SpecError{Problem: "no revision after the @", Hint: "write tree:PATH@REV, such as tree:../linux@v6.1"}
 	}
 	switch d := r.Set[setDirty]; {
 	case d != "" && d != "yes":
-		return &kernels.SpecError{Problem: fmt.Sprintf("dirty is %q", d), Hint: "write dirty=yes, or leave it out"}
+		return &kernels.SpecError{Problem: fmt.Sprintf("invalid value %q of dirty", d), Hint: "write dirty=yes, or leave it out"}
 	case d != "" && at:
 		return &kernels.SpecError{Problem: "a revision is never dirty", Hint: "leave out @REV or dirty=yes"}
 	}
 	for _, name := range []string{setPatch, setPick, setRevert} {
 		if r.Set[name] != "" && r.Set[setDirty] != "" {
-			return &kernels.SpecError{Problem: name + " and dirty can't be had together", Hint: "write tree:PATH@HEAD, or apply it in the tree"}
+			return &kernels.SpecError{Problem: name + " and dirty can't be combined", Hint: "write tree:PATH@HEAD, or apply it in the tree"}
 		}
 	}
 	return nil
 }
 
-// cut takes the revision off, behind the last @, unless there is a folder of
-// that very name.
+// cut splits off the revision after the last @, unless a directory with the whole name
+// exists.
 func cut(arg string) (path, rev string, at bool) {
 	i := strings.LastIndexByte(arg, '@')
 	if info, err := os.Stat(arg); i < 0 || err == nil && info.IsDir() {
@@ -166,7 +165,7 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 	return k, nil
 }
 
-// configuration reads the user's configuration, and says what is set on top of it.
+// configuration returns the user's configuration, and the symbols to set on top of it.
 // Without a file both are for tinyconfig.
 func configuration(file string) (base, fragment string, err error) {
 	if file == "" {
@@ -184,7 +183,7 @@ func configuration(file string) (base, fragment string, err error) {
 	return string(data), fragment, nil
 }
 
-// configured says what a build begins with.
+// configured describes the configuration of a build.
 func configured(file string) string {
 	if file == "" {
 		return "with tinyconfig and what guests and scenarios need"
@@ -192,16 +191,16 @@ func configured(file string) string {
 	return "with " + file + " and what guests and scenarios need"
 }
 
-// work is what is asked of a tree.
+// work is a request for a kernel of a tree.
 type work struct {
-	key  string // of the tree's folder: what its folders in the cache are called by
-	cc   string // the compiler that was asked for, or ""
+	key  string // of the tree's path: the name of its directories in the cache
+	cc   string // the requested compiler, or ""
 	opts kernels.Options
-	repo *cache.Work // has the repository that borrows the tree's; nil where none is needed
+	repo *cache.Work // has the repository that borrows the tree's objects; nil if not needed
 }
 
-// borrow makes or finds the repository that borrows a tree's objects. Its folder is
-// held with others that use it, against pruning.
+// borrow creates or opens the repository that borrows a tree's objects. Its directory is
+// held, shared with other users, against pruning.
 func (w *work) borrow(ctx context.Context, user *git.Tree) (repo *git.Repo, err error) {
 	if w.repo, err = w.opts.Cache.Work(ctx, workKind, w.key, true, nil); err != nil {
 		return nil, err
@@ -209,7 +208,7 @@ func (w *work) borrow(ctx context.Context, user *git.Tree) (repo *git.Repo, err 
 	return user.Borrow(ctx, filepath.Join(w.repo.Path, "git"))
 }
 
-// asSpec makes what is wrong with a request a *kernels.SpecError.
+// asSpec converts an error of a request to a *kernels.SpecError.
 func asSpec(err error) error {
 	if _, ok := err.(*kernels.SpecError); !ok && errkind.Of(err) == errkind.Request {
 		return &kernels.SpecError{Err: err}
@@ -217,17 +216,17 @@ func asSpec(err error) error {
 	return err
 }
 
-// fewDropped is how many of them are named.
+// fewDropped is the maximum number of dropped symbols to list.
 const fewDropped = 8
 
-// checker begins the names of what lets a kernel complain: they are named first.
+// checker matches symbols of the kernel's debugging checks: they are listed first.
 var checker = regexp.MustCompile(`^CONFIG_(?:K\w*SAN|UBSAN|DEBUG|PROVE|LOCKDEP)`)
 
-// ofCompiler begins the names of symbols that are found out, and not set.
+// ofCompiler matches symbols that Kconfig detects and that can't be set.
 var ofCompiler = regexp.MustCompile(`^(?:CC|GCC|CLANG|AS|LD|TOOLS|RUSTC|PAHOLE|HAVE|ARCH)_`)
 
-// dropped are symbols that a configuration of the user's sets, and that are not set in
-// what came of it. What the fragment decides is another matter.
+// dropped returns the symbols that the user's configuration sets and that are not set in
+// the result, except those that the fragment sets.
 func dropped(given *kconfig.Config, fragment string, got *kconfig.Config) (lost []string) {
 	decided, err := kconfig.ParseBytes([]byte(fragment))
 	if err != nil {
@@ -245,13 +244,13 @@ func dropped(given *kconfig.Config, fragment string, got *kconfig.Config) (lost 
 	return lost
 }
 
-// progressEvery is how often a build says how far it is.
+// progressEvery is the interval between progress messages of a build.
 const progressEvery = 20 * time.Second
 
-// build compiles a snapshot in a place, and lays the kernel into dir.
+// build compiles a snapshot in a place, and puts the kernel into dir.
 func (w *work) build(ctx context.Context, s *snapshot, p *place, base, fragment, dir string) error {
 	began, said, compiled := time.Now(), time.Now(), 0
-	w.opts.Logf("build %s; make writes into %s", s.label, p.log())
+	w.opts.Logf("build %s; make's log is %s", s.label, p.log())
 	var given *kconfig.Config
 	if base != "" {
 		var err error
@@ -259,7 +258,7 @@ func (w *work) build(ctx context.Context, s *snapshot, p *place, base, fragment,
 			return err
 		}
 		for _, f := range kernels.Foreign(given) {
-			w.opts.Logf("build %s without %s, which refers to another machine's files or steers the guest", s.label, f)
+			w.opts.Logf("build %s without %s, which refers to another machine's files or changes the guest's behaviour", s.label, f)
 		}
 	}
 	source, err := s.checkout(ctx, p)
@@ -293,7 +292,7 @@ func (w *work) build(ctx context.Context, s *snapshot, p *place, base, fragment,
 		return err
 	}
 	if lost := dropped(given, fragment, c); len(lost) > 0 {
-		w.opts.Logf("build %s without %s that its configuration sets: this tree does not have them, or they depend on others; %s",
+		w.opts.Logf("build %s without %s of its configuration: this tree does not have them, or their dependencies are not set; %s",
 			s.label, english.Plural(len(lost), "symbol", ""), strings.Join(lost[:min(len(lost), fewDropped)], ", "))
 	}
 	image, targets := func() error { return b.Image(ctx, filepath.Join(dir, kernels.FileVmlinux)) }, []string{"vmlinux"}
@@ -325,13 +324,13 @@ func (w *work) build(ctx context.Context, s *snapshot, p *place, base, fragment,
 	return nil
 }
 
-// doesNotBuild makes of a tree that does not build the user's to mend.
+// doesNotBuild converts the error for a tree that does not build to a *kernels.SpecError.
 func doesNotBuild(ctx context.Context, err error, b *build.Build) error {
 	e, ok := err.(*build.Error)
 	if !ok {
 		return err
 	}
-	wayOut := "mend the tree, or give another revision"
+	wayOut := "fix the tree, or give another revision"
 	if e.Advice != "" {
 		wayOut = e.Advice
 	} else if newer := b.NewerCompiler(ctx); newer != "" {

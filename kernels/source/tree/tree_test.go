@@ -22,7 +22,7 @@ import (
 	"github.com/faultline/faultline/kernels/source"
 )
 
-// user is somebody's checkout, with what must not change of it.
+// user is a user's checkout, of which some state must not change.
 type user struct {
 	t    *testing.T
 	root string
@@ -47,7 +47,7 @@ func newUser(t *testing.T) *user {
 	return u
 }
 
-// image is a kernel of that release.
+// image makes a kernel of that release.
 func (u *user) image(release string) string {
 	u.t.Helper()
 	file := filepath.Join(u.t.TempDir(), "vmlinux")
@@ -98,7 +98,7 @@ func (u *user) resolve(spec string) (*kernels.Kernel, error) {
 	return k, err
 }
 
-// refuse resolves what is the user's to mend, and says so in these words.
+// refuse checks that a spec gives a *kernels.SpecError that contains words.
 func (u *user) refuse(spec string, words ...string) error {
 	u.t.Helper()
 	_, err := u.resolve(spec)
@@ -108,13 +108,13 @@ func (u *user) refuse(spec string, words ...string) error {
 	}
 	for _, w := range words {
 		if !strings.Contains(err.Error(), w) {
-			u.t.Errorf("%s: %q is not in: %v", spec, w, err)
+			u.t.Errorf("%s: %q is not in the error: %v", spec, w, err)
 		}
 	}
 	return err
 }
 
-// state is all of the user's repository that must stay.
+// state returns the state of the user's repository that must not change.
 func (u *user) state() string {
 	u.t.Helper()
 	index, err := os.ReadFile(filepath.Join(u.root, ".git/index"))
@@ -134,14 +134,14 @@ func TestTreeWithoutGit(t *testing.T) {
 		t.Errorf("got %+v", k)
 	}
 	if k, err = u.resolve("tree:" + u.root); err != nil || k.Fresh() {
-		t.Errorf("again: %v, built anew", err)
+		t.Errorf("again: got %v, or a new build", err)
 	}
 	u.write("image", u.image("6.2.0"))
 	if k, err = u.resolve("tree:" + u.root); err != nil || k.Release != "6.2.0" {
-		t.Errorf("changed: %v, %+v", err, k)
+		t.Errorf("changed tree: got %v, %+v", err, k)
 	}
-	u.refuse("tree:"+u.root+"@v6.1", "is no git tree")
-	u.refuse("tree:"+filepath.Join(u.root, "arch"), "no Linux source")
+	u.refuse("tree:"+u.root+"@v6.1", "is not a git tree")
+	u.refuse("tree:"+filepath.Join(u.root, "arch"), "not a Linux source tree")
 	u.refuse("tree:"+u.root+"/nowhere", "no such file")
 }
 
@@ -158,21 +158,21 @@ func TestTreeRevisions(t *testing.T) {
 	for spec, want := range map[string]string{"@v6.1.5": "6.1.5", "@" + first: "6.1.5", "@HEAD": "6.1.6", "@main~1": "6.1.5", "?dirty=yes": "6.1.7"} {
 		k, err := u.resolve("tree:" + u.root + spec)
 		if err != nil || k.Release != want {
-			t.Errorf("%s: %v, %+v; want %s", spec, err, k, want)
+			t.Errorf("%s: got %v, %+v; want %s", spec, err, k, want)
 		}
 	}
-	u.refuse("tree:"+u.root, "1 files are not as committed", "image", "dirty=yes")
+	u.refuse("tree:"+u.root, "1 files have uncommitted changes", "image", "dirty=yes")
 	u.refuse("tree:"+u.root+"@nope", `no revision "nope"`)
 	u.refuse("tree:"+u.root+"@--help", `no revision "--help"`)
-	u.refuse("tree:"+u.root+"@", "no revision behind the @")
+	u.refuse("tree:"+u.root+"@", "no revision after the @")
 	if after := u.state(); after != before {
 		t.Errorf("the user's repository changed:\n%s\n%s", before, after)
 	}
-	// The same files under another commit are the same kernel.
+	// The same files in another commit give the same kernel.
 	u.git("checkout", "-q", "-f", "v6.1.5")
 	u.git("commit", "-q", "--allow-empty", "-m", "Nothing")
 	if k, err := u.resolve("tree:" + u.root); err != nil || k.Fresh() {
-		t.Errorf("%v, or built anew", err)
+		t.Errorf("got %v, or a new build", err)
 	}
 }
 
@@ -185,19 +185,19 @@ func TestTreeConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !k.Config.Enabled("MINE") || !k.Config.Enabled("XFS_FS") || k.Config.Enabled("TINY") || k.Config.Enabled("FS_DAX") {
-		t.Error("the configuration is not the user's and the fragment")
+		t.Error("the configuration is not that of the user plus the fragment")
 	}
 	if got := fmt.Sprint(k.Unmet); got != "[CONFIG_FS_DAX=y (got n)]" {
-		t.Errorf("unmet: %s", got)
+		t.Errorf("got unmet %s", got)
 	}
 	u.write("../config", "CONFIG_MODULES=n\nCONFIG_XFS_FS=m\n")
 	if k, err = u.resolve("tree:" + u.root + "?config=" + filepath.Join(u.root, "../config")); err != nil || k.Config.Get("XFS_FS") != "m" {
-		t.Errorf("%v; a module was built in", err)
+		t.Errorf("got %v; or a module was built in", err)
 	}
 	u.refuse("tree:"+u.root+"?config=/nowhere", "no such file")
 	u.refuse("tree:"+u.root+"?conf=x", `"config"`)
 	if _, err := u.resolve("tree:" + u.root + "?cc=gcc-none"); err == nil || !errors.As(err, new(*execx.MissingError)) {
-		t.Errorf("a compiler that is missing: %v", err)
+		t.Errorf("missing compiler: got %v", err)
 	}
 }
 
@@ -219,11 +219,11 @@ func TestTreeWithModules(t *testing.T) {
 		t.Fatal(err)
 	}
 	if mods, err := k.Modules("ext4"); err != nil || len(mods) != 1 || k.Config.Get("EXT4_FS") != "m" {
-		t.Errorf("modules %v (%v), EXT4_FS is %q", mods, err, k.Config.Get("EXT4_FS"))
+		t.Errorf("got modules %v (%v), EXT4_FS %q", mods, err, k.Config.Get("EXT4_FS"))
 	}
 }
 
-// A kernel with KASAN does not start by its PVH entry.
+// A kernel with KASAN does not boot through its PVH entry.
 func TestTreeWithKASAN(t *testing.T) {
 	u := newUser(t)
 	image := u.image("6.1.5")
@@ -241,7 +241,7 @@ func TestTreeWithKASAN(t *testing.T) {
 		t.Fatal(err)
 	}
 	if k.PVH || filepath.Base(k.Image) != kernels.FileVmlinuz || !k.Config.Enabled("KERNEL_GZIP") {
-		t.Errorf("PVH %t, image %s, KERNEL_GZIP %q", k.PVH, k.Image, k.Config.Get("KERNEL_GZIP"))
+		t.Errorf("got PVH %t, image %s, KERNEL_GZIP %q", k.PVH, k.Image, k.Config.Get("KERNEL_GZIP"))
 	}
 }
 
@@ -250,13 +250,13 @@ func TestTreeThatDoesNotBuild(t *testing.T) {
 	u.git("init", "-q")
 	u.write("error", "In file included from x.c:\ndrivers/x.c:7:2: error: no such thing\ndrivers/x.c:9: error: more\n")
 	u.commit("Broken")
-	err := u.refuse("tree:"+u.root, "does not build", "drivers/x.c:7:2: error: no such thing", "mend the tree")
+	err := u.refuse("tree:"+u.root, "does not build", "drivers/x.c:7:2: error: no such thing", "fix the tree")
 	var e *build.Error
 	if !errors.As(err, &e) || e.First != "drivers/x.c:7:2: error: no such thing" {
 		t.Fatalf("got %+v", e)
 	}
 	if log, err := os.ReadFile(e.Log); err != nil || !strings.Contains(string(log), "more") {
-		t.Errorf("the log: %v\n%s", err, log)
+		t.Errorf("got log %v\n%s", err, log)
 	}
 	u.write("Makefile", strings.Replace(fake.Tree("")["Makefile"], "VERSION = 6", "VERSION = 4", 1))
 	u.commit("Old")
@@ -264,41 +264,41 @@ func TestTreeThatDoesNotBuild(t *testing.T) {
 	u.write("error", "FAILED: load BTF from vmlinux: Invalid argument\n")
 	u.commit("BTF")
 	if err := u.refuse("tree:"+u.root, "FAILED: load BTF from vmlinux: Invalid argument", "unset CONFIG_DEBUG_INFO_BTF"); strings.Contains(err.Error(), "KCFLAGS") {
-		t.Errorf("it is no matter of the compiler: %v", err)
+		t.Errorf("got advice about the compiler: %v", err)
 	}
 	u.write("error", "Killed\n")
 	u.commit("Killed")
 	if _, err := u.resolve("tree:" + u.root); err == nil || errkind.Of(err) != errkind.Infra || !strings.Contains(err.Error(), "memory ran out") {
-		t.Errorf("without memory: %v", err)
+		t.Errorf("out of memory: got %v", err)
 	}
 	u.write("error", "x.c:1:10: fatal error: openssl/bio.h: No such file or directory\n")
 	u.commit("Header")
 	if _, err := u.resolve("tree:" + u.root); err == nil || errkind.Of(err) != errkind.Tool || !strings.Contains(err.Error(), "libssl-dev") {
-		t.Errorf("without a header: %v", err)
+		t.Errorf("missing header: got %v", err)
 	}
 	u.write("error", "ld: final link failed: No space left on device\n")
 	u.commit("Full")
 	if _, err := u.resolve("tree:" + u.root); err == nil || errors.As(err, new(*kernels.SpecError)) || !strings.Contains(err.Error(), "no space left") {
-		t.Errorf("a full disk: %v", err)
+		t.Errorf("full disk: got %v", err)
 	}
 	if left, err := filepath.Glob(filepath.Join(u.opts.Cache.Dir(), "tree/*/objects-*/builds")); err != nil || len(left) > 0 {
-		t.Errorf("left behind: %v, %v", left, err)
+		t.Errorf("left in the cache: %v, %v", left, err)
 	}
 }
 
-// TestTreeKilled has make killed while something that it started goes on: that is
-// no tree which does not build, and the next build waits for its end.
+// TestTreeKilled kills make while a process that it started continues: that is not the
+// error for a tree that does not build, and the next build waits for the process.
 func TestTreeKilled(t *testing.T) {
 	u := newUser(t)
 	made := filepath.Join(t.TempDir(), "made")
 	deadly := strings.Replace(fake.Tree("")["Makefile"], "\t@touch $@\n", "\t@echo > "+made+"; (sleep 1; rm "+made+") > /dev/null 2>&1 & kill -9 $$PPID\n", 1)
 	u.write("Makefile", deadly)
 	if _, err := u.resolve("tree:" + u.root); err == nil || errors.As(err, new(*kernels.SpecError)) || !strings.Contains(err.Error(), "killed") {
-		t.Fatalf("got %v, want that make was killed", err)
+		t.Fatalf("got %v, want make killed", err)
 	}
 	u.write("Makefile", strings.Replace(fake.Tree("")["Makefile"], "tinyconfig:\n", "tinyconfig:\n\t@test ! -e "+made+"\n", 1))
 	if _, err := u.resolve("tree:" + u.root); err != nil {
-		t.Errorf("built beside what goes on: %v", err)
+		t.Errorf("built while the old process was running: %v", err)
 	}
 }
 
@@ -326,7 +326,7 @@ diff --git a/doc b/doc
 
 func TestTreePatches(t *testing.T) {
 	u := newUser(t)
-	if err := os.Rename(u.root, u.root+":2"); err != nil { // a colon parts paths for git
+	if err := os.Rename(u.root, u.root+":2"); err != nil { // a colon separates paths for git
 		t.Fatal(err)
 	}
 	u.root += ":2"
@@ -373,7 +373,7 @@ func TestTreePatches(t *testing.T) {
 	}
 	for f, want := range map[string]string{mbox: "one two three four", mail: "one two three", diff: "one two three"} {
 		if got := doc(git.Edit{File: f}); got != want {
-			t.Errorf("%s: %q, want %q", filepath.Base(f), got, want)
+			t.Errorf("%s: got %q, want %q", filepath.Base(f), got, want)
 		}
 	}
 	applied, err := repo.Apply(t.Context(), base+"^{tree}", []git.Edit{{File: diff}, {File: mbox}, {Commit: second}, {Commit: second, Revert: true}})
@@ -386,21 +386,21 @@ func TestTreePatches(t *testing.T) {
 		names = append(names, name)
 	}
 	if want := []string{"plain.diff", "series.mbox (doc: Say more), present", "series.mbox (doc: And more)", second[:12] + " (Second)", "the revert of " + second[:12] + " (Second)"}; err != nil || !slices.Equal(names, want) {
-		t.Errorf("%q, %v; want %q", names, err, want)
+		t.Errorf("got %q, %v; want %q", names, err, want)
 	}
 	for spec, want := range map[string]string{"@" + base + "?pick=" + second: "6.1.6", "@HEAD?revert=HEAD": "6.1.5", "@HEAD~1?patch=" + mbox: "6.1.5"} {
 		k, err := u.resolve("tree:" + u.root + spec)
 		if err != nil || k.Release != want {
-			t.Errorf("%s: %v, %+v; want %s", spec, err, k, want)
+			t.Errorf("%s: got %v, %+v; want %s", spec, err, k, want)
 		}
 	}
 	err = u.refuse("tree:"+u.root+"@HEAD?patch="+bad, "does not apply", "doc @@ -1,2 +1,3 @@", "Say more")
 	if !errors.As(err, new(*git.ApplyError)) {
-		t.Errorf("%v is no *git.ApplyError", err)
+		t.Errorf("got %v, want a *git.ApplyError", err)
 	}
 	u.refuse("tree:"+u.root+"@HEAD?pick="+base, "0 parents")
 	u.refuse("tree:"+u.root+"@HEAD?pick="+second, second[:12]+" (Second) is already present: it changes nothing")
-	// What is left out of a file, and what is present of it, is reported.
+	// Skipped patches of a file, and those that are already present, are reported.
 	reply := strings.NewReplacer("Subject: [PATCH 1/2]", "Subject: Re: [PATCH 1/2]").Replace(patchDoc)
 	if _, err := u.resolve("tree:" + u.root + "@" + base + "?patch=" + diff + "," + file("thread.mbox", patchDoc+reply+more)); err != nil {
 		t.Fatal(err)
@@ -408,7 +408,7 @@ func TestTreePatches(t *testing.T) {
 	log := strings.Join(u.log, "\n")
 	for _, want := range []string{`"Re: [PATCH 1/2] doc: Say more" is a reply; its diff is not applied`, "thread.mbox (doc: Say more) is already present: it changes nothing"} {
 		if !strings.Contains(log, want) {
-			t.Errorf("%q is not in:\n%s", want, log)
+			t.Errorf("%q is not in the log:\n%s", want, log)
 		}
 	}
 	u.refuse("tree:"+u.root+"@HEAD?revert="+base+"&dirty=yes", "never dirty")

@@ -130,7 +130,8 @@ func TestMakePmem(t *testing.T) {
 					t.Errorf("got xfs magic %q", m)
 				}
 			}
-			// Times in the image must not depend on the clock: a superblock's resolution is a second.
+			// Times in the image must not depend on the clock: a superblock's resolution
+			// is a second.
 			time.Sleep(1100 * time.Millisecond)
 			other := makeOrSkip(t, newCache(t), tc.spec)
 			if !other.Built || !sameBytes(t, p.Path, other.Path) {

@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// sparseFile makes a file with data at its start and in its middle, and a hole at its end.
+// sparseFile makes a file with data at its start and in its middle, and a hole at
+// its end.
 func sparseFile(t *testing.T) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "src")

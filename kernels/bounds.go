@@ -10,9 +10,9 @@ import (
 	"github.com/faultline/faultline/kernels/vmlinuz"
 )
 
-// Limits in bytes on what is read of a kernel: a sparse file of any size costs its creator
-// nothing. A Debian bzImage has 14 MB, or 60 MB uncompressed; a configuration has
-// 300 KiB, the largest module list 2 MiB.
+// Limits in bytes on what is read of a kernel: a sparse file of any size costs its
+// creator nothing. A Debian bzImage has 14 MB, or 60 MB uncompressed; a
+// configuration has 300 KiB, the largest module list 2 MiB.
 const (
 	maxImage  = vmlinuz.MaxBytes
 	maxConfig = 16 << 20

@@ -9,7 +9,8 @@ import (
 	"github.com/faultline/faultline/kernels/modules"
 )
 
-// signature is the end of a signed module (MODULE_SIG_STRING, include/linux/module_signature.h).
+// signature is the end of a signed module (MODULE_SIG_STRING,
+// include/linux/module_signature.h).
 const signature = "~Module signature appended~\n"
 
 // ModulesSigned reports whether the kernel's modules are signed, according to the first

@@ -57,9 +57,9 @@ func Unpacked(opts Options, parts []string) bool {
 
 func entryKey(parts []string) string { return cache.Key(append([]string{entryFormat}, parts...)...) }
 
-// finish completes a kernel from the files that a source put into dir: vmlinuz or vmlinux,
-// config, and lib/modules/REL. It extracts the vmlinux, generates modules.dep, and
-// records the data that Resolve returns.
+// finish completes a kernel from the files that a source put into dir: vmlinuz or
+// vmlinux, config, and lib/modules/REL. It extracts the vmlinux, generates
+// modules.dep, and records the data that Resolve returns.
 func finish(ctx context.Context, dir string, packages []Package, opts Options) error {
 	k := &Kernel{Packages: packages, Arch: arch.AMD64.Name, Image: FileVmlinuz}
 	if !exists(filepath.Join(dir, FileVmlinuz)) {

@@ -75,9 +75,9 @@ func (w *walker) folder(rel string) error {
 	return nil
 }
 
-// Stamp returns a file's metadata: if it is unchanged, so is the content. Package managers
-// set the same modification time for all files, so that the time alone is not
-// sufficient.
+// Stamp returns a file's metadata: if it is unchanged, so is the content. Package
+// managers set the same modification time for all files, so that the time alone is
+// not sufficient.
 func Stamp(path string) (string, error) {
 	info, err := os.Stat(path)
 	if err != nil {

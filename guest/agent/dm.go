@@ -55,7 +55,8 @@ func mapDevice(q *wire.DM) (*wire.Mapper, error) {
 	return &wire.Mapper{Node: fmt.Sprintf("/dev/dm-%d", unix.Minor(head.Dev))}, nil
 }
 
-// dmIoctl issues a device-mapper ioctl for a device and returns the header that the kernel filled in.
+// dmIoctl issues a device-mapper ioctl for a device and returns the header that the
+// kernel filled in.
 func dmIoctl(fd int, request uintptr, name string, table []wire.Target) (unix.DmIoctl, error) {
 	const headSize = int(unsafe.Sizeof(unix.DmIoctl{}))
 	targets := dmTargets(table)

@@ -20,7 +20,8 @@ func errno(err error) string {
 	return err.Error()
 }
 
-// hold keeps files open. Requests for a file that can't be opened try again and report the error.
+// hold keeps files open. Requests for a file that can't be opened try again and
+// report the error.
 func (a *agent) hold(paths []string) {
 	for _, p := range paths {
 		fd, err := unix.Open(p, unix.O_RDWR|unix.O_CLOEXEC, 0)
@@ -64,8 +65,8 @@ func (a *agent) readFile(q *wire.ReadFile) (*wire.File, error) {
 	return readTo(fd, q.Offset, q.Length, want), nil
 }
 
-// scratch is the read buffer, whose contents are copied at once: the agent is single-threaded,
-// and in a clone the first use of a piece of memory is expensive.
+// scratch is the read buffer, whose contents are copied at once: the agent is
+// single-threaded, and in a clone the first use of a piece of memory is expensive.
 var scratch [64 << 10]byte
 
 // readTo reads at most want bytes of an open file from an offset on. hint is the expected

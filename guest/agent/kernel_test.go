@@ -39,7 +39,8 @@ func TestParseRecord(t *testing.T) {
 	if err != nil || seq != 339 || line != "[    5.140900] NET: Registered; really" {
 		t.Errorf("got %d, %q, %v", seq, line, err)
 	}
-	// Records from user space are marked: 1 is the facility that the kernel assigns, 12 is 1<<3|4.
+	// Records from user space are marked: 1 is the facility that the kernel assigns,
+	// 12 is 1<<3|4.
 	for record, want := range map[string]string{
 		"12,1,5140900,-;BUG: no": "<12>[    5.140900] BUG: no", "30,1,5140900,-;systemd[1]: x": "<30>[    5.140900] systemd[1]: x",
 		"7,1,5140900,-;x": "[    5.140900] x", "191,1,5140900,-;x": "<191>[    5.140900] x", "8,1,5140900,-;x": "<8>[    5.140900] x",

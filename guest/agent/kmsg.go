@@ -67,8 +67,8 @@ func (k *kernelLog) read(since uint64) (*wire.Log, error) {
 	}
 }
 
-// userFacility is the lowest priority of a record written by user space: the kernel reserves
-// facility 0 for itself (devkmsg_write in kernel/printk/printk.c).
+// userFacility is the lowest priority of a record written by user space: the kernel
+// reserves facility 0 for itself (devkmsg_write in kernel/printk/printk.c).
 const userFacility = 1 << 3
 
 // parseRecord parses a record: "priority,sequence,microseconds,flags[,…];text", then

@@ -47,14 +47,16 @@ func run(args []string) error {
 	return errors.New("usage: agent serve PORT|-, or agent victim handle|once|default|ignore|block")
 }
 
-// runtimeSettings disable the Go runtime's occasional background work: in each clone it
-// would run for the first time, which is slow under TCG. The garbage collector runs only
-// when it must, and one of two Ps stays idle, so that none is retaken during a system call.
+// runtimeSettings disable the Go runtime's occasional background work: in each clone
+// it would run for the first time, which is slow under TCG. The garbage collector
+// runs only when it must, and one of two Ps stays idle, so that none is retaken
+// during a system call.
 var runtimeSettings = []string{
 	"GODEBUG=asyncpreemptoff=1,containermaxprocs=0,updatemaxprocs=0", "GOGC=off", "GOMEMLIMIT=128MiB", "GOMAXPROCS=2",
 }
 
-// quiet re-executes the agent with runtimeSettings, because a program can't change them itself.
+// quiet re-executes the agent with runtimeSettings, because a program can't change
+// them itself.
 func quiet() error {
 	if slices.Contains(os.Environ(), runtimeSettings[0]) {
 		victim.Quiet()

@@ -29,7 +29,8 @@ type agent struct {
 	held    map[string]int // descriptors of files that are kept open
 }
 
-// serve serves requests until the input ends. The victims then end too, as their input closes.
+// serve serves requests until the input ends. The victims then end too, as their
+// input closes.
 func serve(port string) error {
 	in, out := victim.FD(0), victim.FD(1)
 	if port != "-" {

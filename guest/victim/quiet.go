@@ -7,11 +7,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Quiet lets the Go runtime finish its startup work, then stops its threads from polling a
-// hundred times a second, as runtime.sysmon does while the main thread is in a system call
-// that bypasses the scheduler: with enough timer slack a timer waits until the CPU is awake
-// for another reason (proc_pid_timerslack_ns(5)). On kernels without that file guests are
-// busier. Quiet does not use package os, which would keep files open.
+// Quiet lets the Go runtime finish its startup work, then stops its threads from
+// polling a hundred times a second, as runtime.sysmon does while the main thread is
+// in a system call that bypasses the scheduler: with enough timer slack a timer
+// waits until the CPU is awake for another reason (proc_pid_timerslack_ns(5)). On
+// kernels without that file guests are busier. Quiet does not use package os, which
+// would keep files open.
 func Quiet() {
 	for range 4 { // time.Sleep would open files
 		runtime.Gosched()

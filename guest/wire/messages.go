@@ -1,6 +1,7 @@
 package wire
 
-// words encodes or decodes a request: its number, its addressee, and its operations by name.
+// words encodes or decodes a request: its number, its addressee, and its operations
+// by name.
 func (q *Request) words(w *words) {
 	num(w, &q.ID)
 	num(w, &q.To)
@@ -53,7 +54,8 @@ func (q *Request) words(w *words) {
 	}
 }
 
-// words encodes or decodes a reply: the request's number, the error, and its parts by name.
+// words encodes or decodes a reply: the request's number, the error, and its parts
+// by name.
 func (r *Reply) words(w *words) {
 	num(w, &r.ID)
 	text(w, &r.Error)

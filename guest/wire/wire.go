@@ -225,7 +225,8 @@ type KernelLog struct {
 
 // Log answers KernelLog.
 type Log struct {
-	// Lines are "[   12.345678] text", or "<12>[   12.345678] text" if written by user space.
+	// Lines are "[   12.345678] text", or "<12>[   12.345678] text" if written by user
+	// space.
 	Lines []string `json:"lines,omitempty"`
 	Next  uint64   `json:"next"` // the sequence number for the next KernelLog
 }

@@ -108,7 +108,8 @@ func float(w *words, v *float64) {
 // none encodes an empty text, or no bytes.
 const none = "-"
 
-// text encodes or decodes a string; characters that end a word or a line are written as %XX.
+// text encodes or decodes a string; characters that end a word or a line are written
+// as %XX.
 func text[T ~string](w *words, v *T) {
 	if !w.reading {
 		switch *v {

@@ -90,7 +90,8 @@ func packageOf(name string) string {
 	return packages[path.Base(name)]
 }
 
-// firstFailure returns the first line of a log that explains why make failed, and its cause.
+// firstFailure returns the first line of a log that explains why make failed, and
+// its cause.
 func firstFailure(file string) failure {
 	f, err := os.Open(file)
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// The output of make determines the cause of a failure: the source, the disk, or a program
-// that is missing.
+// The output of make determines the cause of a failure: the source, the disk, or a
+// program that is missing.
 func TestFirstFailure(t *testing.T) {
 	for name, c := range map[string]struct {
 		log, line string

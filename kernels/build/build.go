@@ -63,7 +63,8 @@ func (e *Error) Unwrap() error { return e.Err }
 // ErrFull means that the disk has no space for a tree or its objects.
 var ErrFull = errors.New("no space left on the device; free some, or set XDG_CACHE_HOME to a folder with more")
 
-// Full adds ErrFull to an error caused by a full disk, and returns other errors unchanged.
+// Full adds ErrFull to an error caused by a full disk, and returns other errors
+// unchanged.
 func Full(err error) error {
 	if errors.Is(err, unix.ENOSPC) && !errors.Is(err, ErrFull) {
 		return fmt.Errorf("%w (%w)", ErrFull, err)

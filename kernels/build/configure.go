@@ -15,8 +15,9 @@ import (
 	"github.com/faultline/faultline/internal/cache"
 )
 
-// Configure writes the configuration. An unchanged configuration is not rewritten, so that
-// make sees no change. kconfig.Compare lists the symbols that are not as requested.
+// Configure writes the configuration. An unchanged configuration is not rewritten,
+// so that make sees no change. kconfig.Compare lists the symbols that are not as
+// requested.
 func (b *Build) Configure(ctx context.Context) error {
 	if err := os.MkdirAll(b.Objects, 0o755); err != nil {
 		return err

@@ -40,8 +40,9 @@ func (b *Build) command(ctx context.Context, args ...string) *exec.Cmd {
 }
 
 // ccache returns the environment in which the compiler's name resolves to ccache, if
-// installed: by a link, as in ccache(1), so that make's commands are the same with and
-// without it. Otherwise make would recompile everything when ccache is installed or removed.
+// installed: by a link, as in ccache(1), so that make's commands are the same with
+// and without it. Otherwise make would recompile everything when ccache is installed
+// or removed.
 func (b *Build) ccache() []string {
 	bin, err := exec.LookPath("ccache")
 	if err != nil {
@@ -54,7 +55,8 @@ func (b *Build) ccache() []string {
 			return nil // ccache only saves time
 		}
 	}
-	// Another checkout of the same files is equivalent: paths below CCACHE_BASEDIR become relative.
+	// Another checkout of the same files is equivalent: paths below CCACHE_BASEDIR
+	// become relative.
 	return []string{"PATH=" + dir + ":" + os.Getenv("PATH"), "CCACHE_BASEDIR=" + filepath.Dir(b.Objects)}
 }
 

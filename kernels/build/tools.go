@@ -15,8 +15,8 @@ import (
 // that contains it.
 type need struct{ name, pkg string }
 
-// Tools returns an *execx.MissingError if this machine does not have what a kernel's build
-// calls, including what a configuration needs.
+// Tools returns an *execx.MissingError if this machine does not have what a kernel's
+// build calls, including what a configuration needs.
 func Tools(ctx context.Context, cc string, configs ...*kconfig.Config) error {
 	needs := []need{{"make", "make"}, {gcc(cc), gcc(cc)}, {"objcopy", "binutils"}, {"flex", "flex"}, {"bison", "bison"}, {"bc", "bc"}, {"perl", "perl"},
 		{"stdio.h", "libc6-dev"}, {"gelf.h", "libelf-dev"}} // objtool needs libelf

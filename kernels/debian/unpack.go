@@ -132,9 +132,9 @@ const (
 	mostBytes = 4 << 30
 )
 
-// unpackTar calls write for the kernel's files of a package's file system, with their paths
-// in a cache entry, and returns the paths of the kernel images. More files or bytes than
-// a kernel can have are an error.
+// unpackTar calls write for the kernel's files of a package's file system, with
+// their paths in a cache entry, and returns the paths of the kernel images. More
+// files or bytes than a kernel can have are an error.
 func unpackTar(r io.Reader, write func(to string, r io.Reader) error) (images []string, err error) {
 	t := tar.NewReader(r)
 	files, bytes := 0, int64(0)

@@ -94,8 +94,8 @@ func (e *endless) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// A package of a few KiB can unpack to any size: unpacking ends at the limits of a kernel,
-// before the disk is full.
+// A package of a few KiB can unpack to any size: unpacking ends at the limits of a
+// kernel, before the disk is full.
 func TestUnpackTarBounds(t *testing.T) {
 	for name, c := range map[string]struct {
 		from  endless

@@ -2,8 +2,9 @@ package debian
 
 import "strings"
 
-// CompareVersions compares Debian versions as in deb-version(7): the result is negative if
-// a is older than b. Package lists have hundreds, too many to run dpkg for each.
+// CompareVersions compares Debian versions as in deb-version(7): the result is
+// negative if a is older than b. Package lists have hundreds, too many to run dpkg
+// for each.
 func CompareVersions(a, b string) int {
 	ea, a := epoch(a)
 	eb, b := epoch(b)

@@ -33,8 +33,8 @@ func counted(t *testing.T, begins string) (kernels.Options, func() int) {
 	}
 }
 
-// The package lists are fetched again if the machine's sources, the keys, or the way to the
-// archive change.
+// The package lists are fetched again if the machine's sources, the keys, or the way
+// to the archive change.
 func TestAptMachineChanges(t *testing.T) {
 	a := newArchive(t)
 	const rel612 = "6.12.9+deb12-amd64"

@@ -110,7 +110,8 @@ func TestDirLinkLeadsElsewhere(t *testing.T) {
 	}
 }
 
-// Files that are only named like an image or a configuration are ignored beside real ones.
+// Files that are only named like an image or a configuration are ignored beside real
+// ones.
 func TestDirOtherFiles(t *testing.T) {
 	needs(t, "depmod")
 	image, elf := bzImage(rel, "6.1.192-1", true), strings.Repeat("x", 4096)

@@ -38,10 +38,10 @@ func (l Line) String() string {
 	return l.Vendor + " " + l.Series
 }
 
-// Of parses a kernel's upstream version ("6.1.192", from its package or its banner) and its
-// release string from uname -r ("6.1.0-56-amd64"). Either may be empty. The version
-// has the patch level, which most vendors omit in the release string; the release string
-// shows the vendor, and often that the kernel is a release candidate.
+// Of parses a kernel's upstream version ("6.1.192", from its package or its banner)
+// and its release string from uname -r ("6.1.0-56-amd64"). Either may be empty. The
+// version has the patch level, which most vendors omit in the release string; the
+// release string shows the vendor, and often that the kernel is a release candidate.
 func Of(version, release string) Kernel {
 	name := release
 	if name == "" {
@@ -86,9 +86,9 @@ func (k Kernel) Contains(r Release) (contains, known bool) {
 	return false, !k.Candidate
 }
 
-// ContainsUpdate reports whether the kernel has all of a stable update, such as 6.12.24: it
-// is made from that or a later one of the same series, and its vendor takes updates whole.
-// It is false also if the names do not show it.
+// ContainsUpdate reports whether the kernel has all of a stable update, such as
+// 6.12.24: it is made from that or a later one of the same series, and its vendor
+// takes updates whole. It is false also if the names do not show it.
 func (k Kernel) ContainsUpdate(v Version) bool {
 	return k.Versioned && k.whole && k.Version.Major == v.Major && k.Version.Minor == v.Minor && k.Version.Compare(v) >= 0
 }

@@ -1,6 +1,6 @@
-// Package upstream derives from a kernel's names which mainline release it contains, which
-// vendor it is from, and which other kernels it continues. It uses names only: they do not
-// show what was backported to a kernel, or reverted in it.
+// Package upstream derives from a kernel's names which mainline release it contains,
+// which vendor it is from, and which other kernels it continues. It uses names only:
+// they do not show what was backported to a kernel, or reverted in it.
 package upstream
 
 import (

@@ -113,8 +113,8 @@ func compile(vendors []vendor) (rows []row) {
 	return rows
 }
 
-// vendorOf returns the row for a kernel's name. ok is false for a name that does not start
-// with a version.
+// vendorOf returns the row for a kernel's name. ok is false for a name that does not
+// start with a version.
 func vendorOf(name string) (_ named, ok bool) {
 	for _, r := range vendors {
 		m := r.line.FindStringSubmatch(name)

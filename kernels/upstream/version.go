@@ -15,9 +15,10 @@ type Version struct {
 
 var reVersion = regexp.MustCompile(`^v?([1-9]\d?)\.(0|[1-9]\d{0,3})(?:\.(\d{1,6}))?(?:[-~]rc([1-9]\d{0,2}))?(?:\.\d+-[a-z0-9]|$|[^0-9.])`)
 
-// ParseVersion parses the version at the start of a kernel's name: "6.1.192", "7.3-rc7",
-// "6.5.0-rc1-00012-g1ea7ca1b0901", "6.1.0-56-amd64". Suffixes of a distribution or a
-// branch do not affect the order. ok is false for a name that does not start with a version.
+// ParseVersion parses the version at the start of a kernel's name: "6.1.192",
+// "7.3-rc7", "6.5.0-rc1-00012-g1ea7ca1b0901", "6.1.0-56-amd64". Suffixes of a
+// distribution or a branch do not affect the order. ok is false for a name that does
+// not start with a version.
 func ParseVersion(name string) (_ Version, ok bool) {
 	m := reVersion.FindStringSubmatch(name)
 	if m == nil {

@@ -33,8 +33,8 @@ type aptSpec struct {
 	want  string // a package, a pattern, a version prefix
 }
 
-// parseApt distinguishes apt:SUITE from apt:PACKAGE by form: packages start with "linux-",
-// or are patterns or versions.
+// parseApt distinguishes apt:SUITE from apt:PACKAGE by form: packages start with
+// "linux-", or are patterns or versions.
 func parseApt(arg string) (aptSpec, error) {
 	if arg == "" {
 		return aptSpec{}, &kernels.SpecError{Problem: "no suite or package given", Hint: "write apt:SUITE, such as apt:bookworm"}
@@ -60,8 +60,8 @@ func parseApt(arg string) (aptSpec, error) {
 	return aptSpec{suite, want}, nil
 }
 
-// Source returns the source for apt: specs. files are the machine's files of apt sources; if
-// none are given, apt is asked for them.
+// Source returns the source for apt: specs. files are the machine's files of apt
+// sources; if none are given, apt is asked for them.
 func Source(files ...string) kernels.Source {
 	m := machine{files}
 	return kernels.Source{

@@ -168,8 +168,8 @@ func debianSources(all []stanza) []stanza {
 	return out
 }
 
-// groupSuites returns the suites for a name: a release with its security updates and other
-// updates; any other name only itself.
+// groupSuites returns the suites for a name: a release with its security updates and
+// other updates; any other name only itself.
 func groupSuites(suite string) []string {
 	switch {
 	case baseSuite(suite) != suite, suite == "sid", suite == "unstable", suite == "experimental", suite == "rc-buggy":
@@ -178,8 +178,8 @@ func groupSuites(suite string) []string {
 	return []string{suite, suite + "-security", suite + "-updates"}
 }
 
-// sourceFor returns the sources for a suite: the machine's sources of it, else its sources
-// of another suite of the same kind (security or not).
+// sourceFor returns the sources for a suite: the machine's sources of it, else its
+// sources of another suite of the same kind (security or not).
 func sourceFor(suite string, machine []stanza) []stanza {
 	var same, kind []stanza
 	for _, s := range machine {

@@ -30,8 +30,8 @@ type aptState struct {
 	refreshed bool
 }
 
-// aptIndex has the kernel packages from the package lists. It is stored because apt itself
-// takes a second to answer.
+// aptIndex has the kernel packages from the package lists. It is stored because apt
+// itself takes a second to answer.
 type aptIndex struct {
 	Format int `json:"format"`
 	// Machine is the stamp of the configuration with which the lists were fetched.
@@ -52,7 +52,8 @@ type aptPackage struct {
 	Size    string `json:"size"` // bytes
 }
 
-// retryAfter is the time between attempts to refresh, after a failure, if old lists exist.
+// retryAfter is the time between attempts to refresh, after a failure, if old lists
+// exist.
 const retryAfter = time.Hour
 
 // open returns the state of a suite whose lists are recent enough and were made from the

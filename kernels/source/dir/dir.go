@@ -32,8 +32,8 @@ func Source() kernels.Source {
 	}
 }
 
-// mostBytes bounds the bytes copied from a directory, where a few links to one sparse file
-// can have any size. It leaves room for modules with debug information.
+// mostBytes bounds the bytes copied from a directory, where a few links to one
+// sparse file can have any size. It leaves room for modules with debug information.
 const mostBytes = 16 << 30
 
 // setConfig is the parameter for the configuration that the kernel was built with, for

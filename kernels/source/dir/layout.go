@@ -126,7 +126,8 @@ func sign(b bool) int {
 	return 0
 }
 
-// readImage returns the kernel release of a file. The error for other files is a *kernels.SpecError.
+// readImage returns the kernel release of a file. The error for other files is a
+// *kernels.SpecError.
 func readImage(ctx context.Context, name string) (release string, isELF bool, err error) {
 	err = kernels.WithImage(ctx, name, func(data []byte) error {
 		image, err := vmlinuz.Parse(data)

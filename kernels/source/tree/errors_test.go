@@ -105,8 +105,8 @@ func TestTreeOfAForeignConfiguration(t *testing.T) {
 	}
 }
 
-// TestTreeChangesWhileItIsBuilt changes a file during a build: the result matches no state
-// of the tree, and is not stored.
+// TestTreeChangesWhileItIsBuilt changes a file during a build: the result matches no
+// state of the tree, and is not stored.
 func TestTreeChangesWhileItIsBuilt(t *testing.T) {
 	u := newUser(t)
 	saved := filepath.Join(u.root, "saved.c")

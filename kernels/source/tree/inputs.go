@@ -16,10 +16,12 @@ type inputs struct {
 	flags          string // KCFLAGS
 }
 
-// buildFormat is part of every key: raise it when the same input gives a different kernel.
+// buildFormat is part of every key: raise it when the same input gives a different
+// kernel.
 const buildFormat = "2"
 
-// inputsOf reads the files named by settings, and checks that this machine can build with them.
+// inputsOf reads the files named by settings, and checks that this machine can build
+// with them.
 func inputsOf(ctx context.Context, set map[string]string) (in inputs, err error) {
 	in.cc, in.flags = set[setCC], os.Getenv("KCFLAGS")
 	if in.base, in.fragment, err = configuration(set[setConfig]); err != nil {

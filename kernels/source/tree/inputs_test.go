@@ -8,7 +8,8 @@ import (
 	"github.com/faultline/faultline/kernels/source/tree"
 )
 
-// TestInputs checks that a configuration's content counts, not its name, and that flags count.
+// TestInputs checks that a configuration's content counts, not its name, and that
+// flags count.
 func TestInputs(t *testing.T) {
 	u := newUser(t)
 	t.Setenv("KCFLAGS", "")

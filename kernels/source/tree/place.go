@@ -113,7 +113,8 @@ func read(file string) string {
 	return string(data)
 }
 
-// others returns the directories of objects in other configurations, most recently used first.
+// others returns the directories of objects in other configurations, most recently
+// used first.
 func (p *place) others() []string {
 	return slices.DeleteFunc(objectsIn(p.Path), func(o string) bool { return o == p.objects })
 }
@@ -139,7 +140,8 @@ func modified(file string) (t time.Time) {
 	return t
 }
 
-// giveBack removes build output after the disk became full: half a build is what filled it.
+// giveBack removes build output after the disk became full: half a build is what
+// filled it.
 func (p *place) giveBack() error {
 	if len(p.others()) == 0 {
 		return p.Remove()
@@ -188,9 +190,9 @@ func (a *survey) measure(ctx context.Context, s *snapshot, configuration string)
 	}
 }
 
-// choose returns the number of the place to use: the nearest; or a new one if all are far,
-// another one is allowed and the disk has room for one like the nearest; else the least
-// recently used.
+// choose returns the number of the place to use: the nearest; or a new one if all
+// are far, another one is allowed and the disk has room for one like the nearest;
+// else the least recently used.
 func choose(all []survey, room func(as survey) bool) int {
 	if len(all) == 0 {
 		return 1

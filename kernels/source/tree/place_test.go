@@ -166,8 +166,8 @@ func TestTreeConfigurationsOfAPlace(t *testing.T) {
 	}
 }
 
-// TestTreeConfiguresOnce checks that Kconfig runs only if a file that may change its result
-// has changed.
+// TestTreeConfiguresOnce checks that Kconfig runs only if a file that may change its
+// result has changed.
 func TestTreeConfiguresOnce(t *testing.T) {
 	u := newUser(t)
 	u.git("init", "-q")

@@ -52,7 +52,8 @@ type edit struct {
 	label string
 }
 
-// edits returns the edits in the order in which they are applied: patches, commits, reverts.
+// edits returns the edits in the order in which they are applied: patches, commits,
+// reverts.
 func edits(set map[string]string) ([]edit, error) {
 	var out []edit
 	list := func(name string) []string {

@@ -24,16 +24,16 @@ func TestModulesSigned(t *testing.T) {
 		files map[string][]byte
 		want  bool
 	}{
-		"no modules":              {map[string][]byte{"modules.dep": nil}, true},
-		"signed":                  {map[string][]byte{"kernel/fs/ext4/ext4.ko": signed}, true},
-		"not signed":              {map[string][]byte{"kernel/fs/ext4/ext4.ko": bare}, false},
-		"signed and compressed":   {map[string][]byte{"kernel/fs/ext4/ext4.ko.gz": packed.Bytes()}, true},
-		"another's is not signed": {map[string][]byte{"extra/zfs.ko": bare, "kernel/fs/ext4/ext4.ko": signed}, true},
-		"another's is signed":     {map[string][]byte{"extra/zfs.ko": signed, "kernel/fs/ext4/ext4.ko": bare}, false},
-		"another's is later":      {map[string][]byte{"kernel/fs/ext4/ext4.ko": signed, "updates/dkms/zfs.ko": bare}, true},
-		"only another's":          {map[string][]byte{"updates/dkms/zfs.ko": bare}, false},
-		"one that can't be read":  {map[string][]byte{"kernel/a.ko.gz": []byte("no gzip"), "kernel/b.ko": bare}, false},
-		"in no folder of its own": {map[string][]byte{"ext4.ko": bare}, false},
+		"no modules":                {map[string][]byte{"modules.dep": nil}, true},
+		"signed":                    {map[string][]byte{"kernel/fs/ext4/ext4.ko": signed}, true},
+		"not signed":                {map[string][]byte{"kernel/fs/ext4/ext4.ko": bare}, false},
+		"signed and compressed":     {map[string][]byte{"kernel/fs/ext4/ext4.ko.gz": packed.Bytes()}, true},
+		"unsigned foreign module":   {map[string][]byte{"extra/zfs.ko": bare, "kernel/fs/ext4/ext4.ko": signed}, true},
+		"signed foreign module":     {map[string][]byte{"extra/zfs.ko": signed, "kernel/fs/ext4/ext4.ko": bare}, false},
+		"foreign module comes last": {map[string][]byte{"kernel/fs/ext4/ext4.ko": signed, "updates/dkms/zfs.ko": bare}, true},
+		"only foreign modules":      {map[string][]byte{"updates/dkms/zfs.ko": bare}, false},
+		"unreadable module first":   {map[string][]byte{"kernel/a.ko.gz": []byte("no gzip"), "kernel/b.ko": bare}, false},
+		"outside kernel directory":  {map[string][]byte{"ext4.ko": bare}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -19,7 +19,7 @@ type process struct {
 	pid     int
 	number  int // its number for the host, 0 for a spare
 	in      victim.FD
-	out     victim.FD // noFD after its end
+	out     victim.FD // noFD once its output has ended
 	lines   *wire.Reader
 	stderr  victim.FD
 	pending []pending    // unanswered requests, oldest first: it answers in order

@@ -96,12 +96,12 @@ func (b *Build) todo(ctx context.Context, whole bool, targets []string) (int, er
 		stale, _, err := Stale(b.Source, b.Objects, nil)
 		return stale, err
 	}
-	said, err := os.Stat(b.Log)
+	before, err := os.Stat(b.Log)
 	if err != nil {
 		return 0, err
 	}
 	if b.make(ctx, "prepare") != nil { // the targets need it too, and report the error
-		return 0, errors.Join(context.Cause(ctx), os.Truncate(b.Log, said.Size()))
+		return 0, errors.Join(context.Cause(ctx), os.Truncate(b.Log, before.Size()))
 	}
 	return b.listed(ctx, targets...), nil
 }

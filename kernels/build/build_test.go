@@ -76,7 +76,7 @@ func TestProgress(t *testing.T) {
 		{"one source", "src/b.c", "1/1"},
 		{"a header", "src/all.h", "1/3 2/3 3/3"},
 		{"a new source", "src/d.c", "1/0"},
-		{"the same again", "src/d.c", "1/1"},
+		{"changed again", "src/d.c", "1/1"},
 	} {
 		time.Sleep(10 * time.Millisecond) // make compares modification times
 		if step.file != "" {

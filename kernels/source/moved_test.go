@@ -15,13 +15,13 @@ func TestMovedWhileItIsRead(t *testing.T) {
 	needs(t, "depmod", "dpkg-deb")
 	deb := pack(t, t.TempDir(), "linux-image-"+rel, "6.1.192-1", "", unsplit(rel, "6.1.192-1"))
 	dir := usual().in(t, t.TempDir())
-	for spec, c := range map[string]struct{ says, file string }{
+	for spec, c := range map[string]struct{ log, file string }{
 		"deb:" + deb: {"unpack ", deb},
 		"dir:" + dir: {"copy kernel ", filepath.Join(dir, "lib/modules", rel, "kernel/fs/ext4.ko")},
 	} {
 		opts := testOptions(t)
 		opts.Log = func(f string, args ...any) {
-			if !strings.HasPrefix(fmt.Sprintf(f, args...), c.says) {
+			if !strings.HasPrefix(fmt.Sprintf(f, args...), c.log) {
 				return
 			}
 			// Keep the size and the modification time, as some editors do.

@@ -67,7 +67,7 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 			packages = append(packages, p)
 		}
 		err := debian.Unpack(ctx, dir, files, packages, opts)
-		for i, file := range files { // the unpacked file is not the one that was checked
+		for i, file := range files { // a file may have changed since it was checked
 			if stamp, gone := kernels.Stamp(file); gone != nil || stamp != stamps[i] {
 				return nil, kernels.Moved(file)
 			}

@@ -250,7 +250,7 @@ const progressEvery = 20 * time.Second
 
 // build compiles a snapshot in a place, and puts the kernel into dir.
 func (w *work) build(ctx context.Context, s *snapshot, p *place, base, fragment, dir string) error {
-	began, said, compiled := time.Now(), time.Now(), 0
+	began, reported, compiled := time.Now(), time.Now(), 0
 	w.opts.Logf("build %s; make's log is %s", s.label, p.log())
 	var given *kconfig.Config
 	if base != "" {
@@ -272,8 +272,8 @@ func (w *work) build(ctx context.Context, s *snapshot, p *place, base, fragment,
 	}
 	b.Progress = func(files, of int) {
 		compiled = files
-		if time.Since(said) > progressEvery {
-			said = time.Now()
+		if time.Since(reported) > progressEvery {
+			reported = time.Now()
 			total := ""
 			if of > 0 {
 				total = fmt.Sprintf("of about %d ", of)

@@ -69,7 +69,7 @@ test-long: test-deps build ## run the long tests only: backports, bisections, CI
 	@FAULTLINE_LONG=1 $(GO) test -p 1 -count=1 -timeout 120m -run Long -skip Reliability ./...
 
 # The tests that disturb what they test: TestReliability… and TestHostile… They are
-# in make test, too. LONG=1 does them as docs/reliability.md describes, in one to two hours.
+# in make test, too. LONG=1 does them as docs/evidence/reliability.md describes, in one to two hours.
 .PHONY: test-reliability
 test-reliability: test-deps build ## kill, stop, starve and repeat runs, and boot hostile kernels; LONG=1 for one to two hours
 	@FAULTLINE_LONG=$(LONG) $(GO) test -p 1 -count=1 -v -timeout $(if $(LONG),360m,30m) -run 'Reliability|Hostile' ./...

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-const catalogueFile = "catalogue.md"
+const catalogueFile = "reference/catalogue.md"
 
 var (
 	// catalogueRow is a row of a number: what stands before its last column, and that.

@@ -38,7 +38,7 @@ func TestWorkflowsAskForLittle(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	page, err := os.ReadFile("pipelines.md")
+	page, err := os.ReadFile("guides/pipelines.md")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-//go:embed catalogue.md
+//go:embed reference/catalogue.md
 var catalogue string
 
 // Row is a row of one of the catalogue's tables.

@@ -14,7 +14,7 @@ import (
 
 // followed is the page that TestFirstScenario follows to the letter, so that its
 // blocks are held against nothing else.
-const followed = "docs/first-scenario.md"
+const followed = "docs/guides/first-scenario.md"
 
 // TestFirstScenario does in a copy of the tree what the page says, block by block:
 // a Go block is a file, named in its first line, a diff is applied, a command is

@@ -9,10 +9,10 @@ import (
 	"testing"
 )
 
-// TestHouse holds docs/architecture.md's list of packages against the tree:
+// TestHouse holds docs/reference/architecture.md's list of packages against the tree:
 // every package has its line, and imports point down the list only.
 func TestHouse(t *testing.T) {
-	const file = "docs/architecture.md"
+	const file = "docs/reference/architecture.md"
 	blocks, _ := read(t, file)
 	at := map[string]int{}
 	line := regexp.MustCompile(`(?m)^([a-z]+(?:/[a-z]+)*)/ {2,}\S`)

@@ -57,7 +57,7 @@ func TestWorkflowsByActionlint(t *testing.T) {
 	if out, err := lint(); err != nil {
 		t.Errorf("%v: %s", err, out)
 	}
-	page, err := os.ReadFile("pipelines.md")
+	page, err := os.ReadFile("guides/pipelines.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +177,7 @@ func TestJobByKubernetes(t *testing.T) {
 // gitlab-ci-local reads a pipeline as GitLab does, with GitLab's own schema.
 func TestPipelinesByGitLab(t *testing.T) {
 	local := exttest.File(t, "node_modules/.bin/gitlab-ci-local")
-	template, err := os.ReadFile(filepath.Join("pipelines", "gitlab.yml"))
+	template, err := os.ReadFile(filepath.Join("guides", "pipelines", "gitlab.yml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +222,7 @@ func TestPipelinesByGitLab(t *testing.T) {
 
 // The template's shard is that of what plan prints: the words, and what is begun is resumed.
 func TestTemplateOfGitLab(t *testing.T) {
-	data, err := os.ReadFile(filepath.Join("pipelines", "gitlab.yml"))
+	data, err := os.ReadFile(filepath.Join("guides", "pipelines", "gitlab.yml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,11 +273,11 @@ func TestDefinitionsByLAVA(t *testing.T) {
 		cmd.Env = append(os.Environ(), "PYTHONPATH="+folder, "PYTHONDONTWRITEBYTECODE=1")
 		out, err := cmd.CombinedOutput()
 		if strings.Contains(string(out), "ModuleNotFoundError") {
-			t.Skipf("%s; docs/pipelines.md says which packages have it", out)
+			t.Skipf("%s; docs/guides/pipelines.md says which packages have it", out)
 		}
 		return string(out), err
 	}
-	job, test := filepath.Join("pipelines", "lava-job.yaml"), filepath.Join("pipelines", "lava-test.yaml")
+	job, test := filepath.Join("guides", "pipelines", "lava-job.yaml"), filepath.Join("guides", "pipelines", "lava-test.yaml")
 	if out, err := read(job, test); err != nil {
 		t.Errorf("%v: %s", err, out)
 	}

@@ -18,13 +18,13 @@ import (
 )
 
 var (
-	update  = flag.Bool("update", false, "write the table of docs/scenarios.md and the names in docs/catalogue.md anew")
+	update  = flag.Bool("update", false, "write the table of docs/reference/scenarios.md and the names in docs/reference/catalogue.md anew")
 	recount = flag.String("results", "", "with -update: take over what the run in this `folder`, relative to the repository, observed")
 )
 
 const (
 	observedFile  = "testdata/observed.json"
-	scenariosFile = "scenarios.md"
+	scenariosFile = "reference/scenarios.md"
 	tableBegins   = "<!-- made by: go test ./docs -update -->\n"
 	tableEnds     = "<!-- end of what is made -->\n"
 )
@@ -130,7 +130,7 @@ func (o observed) words(s scenario.Info) string {
 	return strings.Join(lines, "<br>")
 }
 
-// table is the part of docs/scenarios.md between the marks: by suite, and what differs
+// table is the part of docs/reference/scenarios.md between the marks: by suite, and what differs
 // between kernels first.
 func table(list []scenario.Info, o observed) string {
 	var b strings.Builder
@@ -167,7 +167,7 @@ func table(list []scenario.Info, o observed) string {
 	return b.String()
 }
 
-// TestScenarios holds docs/scenarios.md against the compiled suites, and
+// TestScenarios holds docs/reference/scenarios.md against the compiled suites, and
 // against what was recorded of a run.
 func TestScenarios(t *testing.T) {
 	list, o := listed(t), readObserved(t)
@@ -204,7 +204,7 @@ func TestScenarios(t *testing.T) {
 	before, rest, begins := strings.Cut(string(data), tableBegins)
 	was, after, ends := strings.Cut(rest, tableEnds)
 	if !begins || !ends {
-		t.Fatalf("%s lacks its marks %q and %q", scenariosFile, tableBegins, tableEnds)
+		t.Fatalf("%s does not have its marks %q and %q", scenariosFile, tableBegins, tableEnds)
 	}
 	want := "\n" + table(list, o) + "\n"
 	if *update {

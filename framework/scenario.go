@@ -41,7 +41,7 @@ func Changes(changes ...change.Change) Trait {
 	}
 }
 
-// Catalogue is the scenario's number in docs/catalogue.md, "A01".
+// Catalogue is the scenario's number in docs/reference/catalogue.md, "A01".
 func Catalogue(id string) Trait { return func(i *scenario.Info) { add(&i.Catalogue, id) } }
 
 // Impossible keeps a scenario in the list that cannot be run, with the reason.

@@ -10,7 +10,7 @@ import (
 
 // TestLongBackport validates backports of which one knows what they do, really
 // built: the one that is whole with everything observed and against a reference, as
-// docs/backports.md does, the others in the scenarios that show what is wrong.
+// docs/guides/backports.md does, the others in the scenarios that show what is wrong.
 func TestLongBackport(t *testing.T) {
 	long(t)
 	names := []string{"6.1", "6.1-backport", "6.1-errno-only", "6.1-fault-only", "6.1-all-leak", "6.1-wrong-lsb", "6.1-backport-and-more", "6.1-warns"}

@@ -60,7 +60,7 @@ func tutorialTree(t *testing.T, dir string) {
 	}
 }
 
-// TestBackportTutorial runs the commands of the tutorial in docs/backports.md, over scripted builds
+// TestBackportTutorial runs the commands of the tutorial in docs/guides/backports.md, over scripted builds
 // and with one scenario.
 func TestBackportTutorial(t *testing.T) {
 	if testing.Short() {
@@ -72,13 +72,13 @@ func TestBackportTutorial(t *testing.T) {
 	if err := os.Symlink(built, filepath.Join(here, "bin")); err != nil {
 		t.Fatal(err)
 	}
-	doc, err := os.ReadFile("../../docs/backports.md")
+	doc, err := os.ReadFile("../../docs/guides/backports.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, tutorial, found := strings.Cut(string(doc), "\n## A tree and patches to try it on\n")
 	if !found {
-		t.Fatal("docs/backports.md has no tutorial")
+		t.Fatal("docs/guides/backports.md has no tutorial")
 	}
 	var codes []int
 	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(tutorial, -1) {

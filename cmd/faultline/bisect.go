@@ -38,7 +38,7 @@ checkout, its index and its refs are only read. Commits that do not build, do no
 neither result are skipped. At the end, check the answer: revert the commit on the new end, which
 must then show the old result. If it cannot be reverted, apply it to the old end.
 
-The kernels are built as for the kernel spec tree:DIR@REV (docs/trees.md). An infrastructure failure
+The kernels are built as for the kernel spec tree:DIR@REV (docs/guides/trees.md). An infrastructure failure
 stops the bisection; --resume continues it.
 
 ` + programHelp + `

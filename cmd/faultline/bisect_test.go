@@ -108,7 +108,7 @@ func long(t *testing.T) {
 	}
 }
 
-// TestLongBisect is docs/bisecting.md's: real builds of a real tree, with a commit
+// TestLongBisect is docs/guides/bisecting.md's: real builds of a real tree, with a commit
 // that does not build, some that do not boot and a merge on the way.
 func TestLongBisect(t *testing.T) {
 	long(t)

@@ -10,7 +10,7 @@ import (
 
 // changesFlag is for subcommands that judge.
 type changesFlag struct {
-	Changes string `placeholder:"FILE" help:"Add the changes of this file (docs/changes.md)."`
+	Changes string `placeholder:"FILE" help:"Add the changes in FILE (docs/guides/changes.md)."`
 }
 
 // declared are the changes of the file, if one is given, held against the compiled scenarios.

@@ -29,7 +29,7 @@ nothing, so it also counts the scenarios that a kernel's configuration rules out
 faultline run --dry-run.
 
 With --for, print a job definition: a job matrix (github), a pipeline (gitlab), a job array (slurm)
-or an Indexed Job (k8s); see docs/pipelines.md. Each shard runs faultline run with the flags given
+or an Indexed Job (k8s); see docs/guides/pipelines.md. Each shard runs faultline run with the flags given
 here, and requests one CPU per guest (--jobs). For k8s, DIR is where the volume claim is mounted.
 
 ` + matrixHelp + `

@@ -10,7 +10,7 @@ import (
 
 // programHelp says what a program of --program has to do.
 const programHelp = `--program 'FILE ARGUMENT...' adds a scenario, program/NAME. The program reports its tests in TAP or
-KTAP, or its result by the exit status (0: passed, 4: skipped); see docs/programs.md.
+KTAP, or its result by the exit status (0: passed, 4: skipped); see docs/guides/programs.md.
 `
 
 type programsFlag struct {

@@ -24,7 +24,7 @@ import (
 
 // These tests disturb whole runs, and hold what they observed against a run that
 // nobody disturbed. They are short in make test; make test-reliability LONG=1 does
-// what docs/reliability.md tells of.
+// what docs/evidence/reliability.md tells of.
 
 // reliable are the scenarios of a run that is disturbed: faults, machine checks
 // that somebody consumes, and those that work items of the kernel handle.

@@ -35,7 +35,7 @@ type Change struct {
 	// Effect says in one sentence what user space sees of it.
 	Effect string `json:"effect"`
 	// CallPath are the kernel functions from where the poison is met to what user space is
-	// told, in the order in which they are come by. Those that docs/catalogue.md or a
+	// told, in the order in which they are come by. Those that docs/reference/catalogue.md or a
 	// comment here names are known; of a user's change none are.
 	CallPath []string `json:"-"`
 	// Scenarios are the scenarios that follow it, as globs of path.Match in which a *

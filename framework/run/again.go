@@ -16,7 +16,7 @@ import (
 // with the rig. Where a guest panicked and no scenario expected it, a step did not
 // return, or its watchdogs complained of the time that something took, the cell is
 // observed again: what a kernel does it does again, and what the rig did it did not so
-// far (docs/reliability.md).
+// far (docs/evidence/reliability.md).
 func (o *Executor) observe(ctx context.Context, t plan.Task, cell func(observe.Cell)) {
 	again := t
 	again.Scenarios = nil

@@ -12,7 +12,7 @@ import (
 // in the order given by the messages' words methods. Both ends come from one build, so
 // values have no names. The code is hand-written because a clone runs all its code for
 // the first time: with encoding/json, TCG would spend a tenth of a scenario's
-// translation on it (docs/performance.md).
+// translation on it (docs/evidence/performance.md).
 type words struct {
 	reading bool
 	line    []byte // the output so far, or the remaining input

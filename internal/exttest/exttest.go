@@ -10,7 +10,7 @@ import (
 )
 
 // Folder is the environment variable that names the folder of readers that are
-// in no package of the system's. docs/formats.md and docs/pipelines.md say what belongs into it.
+// in no package of the system's. docs/reference/formats.md and docs/guides/pipelines.md say what belongs into it.
 const Folder = "FAULTLINE_READERS"
 
 // File is the path of a reader in Folder.
@@ -18,7 +18,7 @@ func File(t *testing.T, name string) string {
 	t.Helper()
 	path := filepath.Join(os.Getenv(Folder), name)
 	if _, err := os.Stat(path); os.Getenv(Folder) == "" || err != nil {
-		t.Skipf("no reader %s in the folder of %s; docs/formats.md or docs/pipelines.md says where it comes from", name, Folder)
+		t.Skipf("no reader %s in the folder of %s; docs/reference/formats.md or docs/guides/pipelines.md says where it comes from", name, Folder)
 	}
 	return path
 }
@@ -28,7 +28,7 @@ func Program(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
-		t.Skipf("no program %s; docs/formats.md or docs/pipelines.md says which package has it", name)
+		t.Skipf("no program %s; docs/reference/formats.md or docs/guides/pipelines.md says which package has it", name)
 	}
 	return path
 }

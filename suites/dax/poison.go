@@ -58,7 +58,7 @@ var _ = describe("a poisoned DAX page whose block is good", func() {
 
 			// The one has a small page of what another has as part of a huge page. Who has the
 			// folio mapped is then looked for at its first page, which this one has not: it is
-			// told nothing, and keeps the poison mapped. See docs/findings.md.
+			// told nothing, and keeps the poison mapped. See docs/evidence/findings.md.
 			It("is told to who has a small page mapped of another's huge one", scenario("madvise-tail", "C17", NeedsHugeDAX(), NeedsPageMap(), Changes(change.DaxFolios, change.CountedByAction)), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f, v, m := mappedHuge(ctx, g, fs, Shared)

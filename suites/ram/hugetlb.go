@@ -78,7 +78,7 @@ var _ = describe("poison in a hugetlb page", func() {
 		Expect(behind).To(DependOn(change.HugetlbReadsGoodPages, Before(Errno("EIO")), After(ReturnsFull(1, 0x5a))).
 			IfMissing(change.HugetlbKeepsErrorPage, ReturnsFull(1, 0)))
 	})
-	// Before v6.11 madvise(2) says EBUSY also where the page was taken: see docs/findings.md.
+	// Before v6.11 madvise(2) says EBUSY also where the page was taken: see docs/evidence/findings.md.
 	It("is told with the size of a page of 1 GiB", poisons("hugetlb/gigantic", "E12", append(needs, Needs("CONTIG_ALLOC"), Changes(change.HugetlbGigantic))...), func(ctx SpecContext) {
 		g := StartGuest(ctx, Memory(2*GiB+512*MiB))
 		g.IgnoreInWitness(observe.WitnessLog, "recovery action for huge page", "what becomes of the page itself is said by madvise(2), too: EBUSY where it failed")

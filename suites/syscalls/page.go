@@ -68,7 +68,7 @@ var _ = describe("a write to a DAX file with a bad block", func() {
 
 			// ext4 says nothing of it before 7.x (ext4_truncate drops what
 			// ext4_block_truncate_page says), and EIO on 7.3.4; by which commit is not
-			// known. See docs/findings.md.
+			// known. See docs/evidence/findings.md.
 			if fs == XFS {
 				It("of zeros at a new end in its page by ftruncate fails", scenario("truncate-part", "B07", Changes(change.DaxFaultHWPoison)), func(ctx SpecContext) {
 					_, _, _, v, fd := made(ctx)

@@ -1,4 +1,4 @@
-// Command bench measures what docs/performance.md tells: boots, freezes,
+// Command bench measures what docs/evidence/performance.md tells: boots, freezes,
 // clones, scenarios, whole runs, memory. It writes bench.json: a figure's name
 // to its unit, number of samples, minimum, median, 95th percentile and maximum.
 // It asserts nothing.

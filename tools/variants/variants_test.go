@@ -146,7 +146,7 @@ func TestVariants(t *testing.T) {
 	}
 }
 
-// What docs/bisecting.md and the long tests say of the history.
+// What docs/guides/bisecting.md and the long tests say of the history.
 func TestHistory(t *testing.T) {
 	var subjects []string
 	merges := 0

@@ -30,7 +30,7 @@ var (
 const huntAgain = 200
 
 // A clone of a kernel that boots well must start. It is known to have panicked at
-// its start twice in some 5,000 times, for reasons unknown (docs/reliability.md):
+// its start twice in some 5,000 times, for reasons unknown (docs/evidence/reliability.md):
 // what is left of one that does is kept whole, memory included, and its template
 // is started again and again to see whether it is the template's doing.
 func TestReliabilityLongHunt(t *testing.T) {

@@ -45,7 +45,7 @@ func Change(w io.Writer, c change.Change, all []scenario.Info, run *results.Run)
 		p.line("%s", strings.Join(c.CallPath, " → "))
 	}
 	if found := docs.Mentioning(c.Commit); len(found) > 0 {
-		p.section("What the catalogue says of it (docs/catalogue.md)")
+		p.section("What the catalogue says of it (docs/reference/catalogue.md)")
 		p.rows(found)
 	}
 	p.section("Scenarios that tell")
@@ -125,7 +125,7 @@ func Scenario(w io.Writer, i scenario.Info, known change.List, run *results.Run)
 		}
 	}
 	if len(found) > 0 {
-		p.section("What was predicted, and why (docs/catalogue.md; ADR is BUS_ADRERR, AR/n BUS_MCEERR_AR with si_addr_lsb n)")
+		p.section("What was predicted, and why (docs/reference/catalogue.md; ADR is BUS_ADRERR, AR/n BUS_MCEERR_AR with si_addr_lsb n)")
 		p.rows(found)
 	}
 	if run == nil {

@@ -11,21 +11,22 @@ import (
 const catalogueFile = "reference/catalogue.md"
 
 var (
-	// catalogueRow is a row of a number: what stands before its last column, and that.
+	// catalogueRow matches a row with a number: the text before its last column, and that
+	// column.
 	catalogueRow = regexp.MustCompile(`(?m)^(\| ([ABCDEGS]\d+[a-z]?)\b.*) \| ([^|\n]*) \|$`)
-	// catalogueNumber is a number where another row is referred to.
+	// catalogueNumber matches a reference to another row.
 	catalogueNumber = regexp.MustCompile(`\b[ABCDEGS]\d+[a-z]?\b`)
-	// reason says why a number, or a part of it, is run by no scenario.
+	// reason matches why no scenario runs a number, or a part of it.
 	reason = regexp.MustCompile(`^(not written yet|not done: \S|see [ABCDES]\d)`)
 )
 
-// catalogueSize is how many numbers the catalogue has: 130 predictions, and
+// catalogueSize is the number of numbers in the catalogue: 130 predictions, and
 // four gaps that the change left.
 const catalogueSize = 130 + 4
 
-// TestCatalogue holds the catalogue against the suites: every number has the
-// scenarios that carry it or a reason, both only where the reason is one for a
-// part of it, and every scenario's number is there.
+// TestCatalogue compares the catalogue with the suites: every number has either the
+// scenarios that run it or a reason, or both if the reason is that of a part, and the
+// catalogue has the number of every scenario.
 func TestCatalogue(t *testing.T) {
 	text, err := os.ReadFile(catalogueFile)
 	if err != nil {
@@ -44,12 +45,12 @@ func TestCatalogue(t *testing.T) {
 	seen := map[string]bool{}
 	for _, m := range rows {
 		if seen[m[2]] {
-			t.Errorf("%s is there twice", m[2])
+			t.Errorf("%s occurs twice", m[2])
 		}
 		seen[m[2]] = true
 	}
 	if len(seen) != catalogueSize {
-		t.Errorf("it has %d numbers, not %d", len(seen), catalogueSize)
+		t.Errorf("%d numbers, want %d", len(seen), catalogueSize)
 	}
 	for n, ids := range carried {
 		if !seen[n] {
@@ -65,25 +66,26 @@ func TestCatalogue(t *testing.T) {
 		if len(carried[number]) > 0 {
 			want = "`" + strings.Join(carried[number], "`, `") + "`"
 		}
-		// What stands behind the names is of a part; a number without names has it alone.
+		// A reason after the names is that of a part; a number without names has only a reason.
 		ids, why := "", last
 		if strings.HasPrefix(last, "`") {
 			ids, why, _ = strings.Cut(last, "; ")
 		}
 		switch {
 		case want == "" && ids != "":
-			t.Errorf("%s is run by no scenario any more, and the catalogue says %q; write the reason instead", number, last)
+			t.Errorf("no scenario runs %s any more, and the catalogue has %q; write the reason instead", number, last)
 			return row
 		case want != "" && ids == "":
-			why = "" // it was for all of it
+			why = "" // it was the reason of the whole number
 		}
 		if (want == "" || why != "") && !reason.MatchString(why) {
-			t.Errorf("%s has %q for a reason; write \"not written yet\", \"not done: …\" or \"see A01\" into its last column", number, why)
+			t.Errorf("%s has the reason %q; "+
+				"write \"not written yet\", \"not done: …\" or \"see A01\" into its last column", number, why)
 		}
 		if strings.HasPrefix(why, "see ") {
 			for _, n := range catalogueNumber.FindAllString(why, -1) {
 				if !seen[n] {
-					t.Errorf("%s says %q, and there is no %s", number, why, n)
+					t.Errorf("%s has %q, and there is no %s", number, why, n)
 				}
 			}
 		}
@@ -91,7 +93,7 @@ func TestCatalogue(t *testing.T) {
 			return row
 		}
 		if !*update {
-			t.Errorf("%s is run by %s, and the catalogue says %q; run go test ./docs -update", number, want, last)
+			t.Errorf("%s is run by %s, and the catalogue has %q; run go test ./docs -update", number, want, last)
 			return row
 		}
 		if why != "" {

@@ -13,20 +13,20 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// pinned is an action at a commit: a tag can be moved.
+// pinned matches an action at a commit: a tag can be moved.
 var pinned = regexp.MustCompile(`@[0-9a-f]{40}$`)
 
-// reExample is an example of a workflow of GitHub's.
+// reExample matches an example of a GitHub workflow.
 var reExample = regexp.MustCompile("(?s)```yml\n(on:.*?)```")
 
-// moves reports whether an action can become another one under the same name. Our own is
-// the caller's choice.
+// moves reports whether a name can refer to another version of an action later. The
+// version of our own action is the caller's choice.
 func moves(uses string) bool {
 	return uses != "" && !strings.HasPrefix(uses, "./") && !strings.HasPrefix(uses, "faultline/faultline") && !pinned.MatchString(uses)
 }
 
-// TestWorkflowsAskForLittle has workflows, and the examples of them, that may read and nothing else, and leave no
-// token in a clone.
+// TestWorkflowsAskForLittle checks that workflows, and their examples, have read access
+// only, and leave no token in a clone.
 func TestWorkflowsAskForLittle(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(root, ".github", "workflows", "*.yml"))
 	if err != nil || len(files) < 2 {
@@ -81,7 +81,7 @@ func TestWorkflowsAskForLittle(t *testing.T) {
 	}
 }
 
-// TestActionPinsActions has the action use others by commit, too.
+// TestActionPinsActions checks that the action uses other actions by commit, too.
 func TestActionPinsActions(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join(root, "action.yml"))
 	if err != nil {
@@ -99,21 +99,21 @@ func TestActionPinsActions(t *testing.T) {
 			used++
 		}
 		if moves(s.Uses) {
-			t.Errorf("it uses %s, which is not pinned to a commit", s.Uses)
+			t.Errorf("action.yml uses %s, which is not pinned to a commit", s.Uses)
 		}
 	}
 	if used == 0 {
-		t.Error("it uses no action, or its form is another one")
+		t.Error("action.yml uses no action, or has an unexpected form")
 	}
 }
 
-// TestCI runs .ci/run beside programs that log how they are called.
+// TestCI runs .ci/run with programs in PATH that log how they are called.
 func TestCI(t *testing.T) {
 	for _, c := range []struct {
-		name, id, bare string // who runs it, and how tools/bare ends
+		name, id, bare string // the user, and the exit code of tools/bare
 		debootstrap    bool
 		code           int
-		calls, says    string
+		calls, log     string
 	}{
 		{"a fresh root", "0", "0", true, 0, "bare bookworm make test\n", ""},
 		{"tests that fail", "0", "2", true, 2, "bare bookworm make test\n", ""},
@@ -157,7 +157,7 @@ func TestCI(t *testing.T) {
 			cmd := exec.Command("bash", filepath.Join(dir, "clone", ".ci", "run"))
 			cmd.Dir = "/"
 			cmd.Env = []string{"PATH=" + filepath.Join(dir, "bin"), "CI=true"}
-			said, err := cmd.CombinedOutput()
+			out, err := cmd.CombinedOutput()
 			code := 0
 			if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 				code = exit.ExitCode()
@@ -165,8 +165,10 @@ func TestCI(t *testing.T) {
 				t.Fatal(err)
 			}
 			calls, _ := os.ReadFile(filepath.Join(dir, "calls"))
-			if code != c.code || string(calls) != c.calls || !strings.Contains(string(said), c.says) || (c.says == "") != (len(said) == 0) {
-				t.Errorf("exit code %d, want %d; it called %q, want %q; it says %q, want %q", code, c.code, calls, c.calls, said, c.says)
+			if code != c.code || string(calls) != c.calls ||
+				!strings.Contains(string(out), c.log) || (c.log == "") != (len(out) == 0) {
+				t.Errorf("exit code %d, want %d; calls %q, want %q; output %q, want %q",
+					code, c.code, calls, c.calls, out, c.log)
 			}
 		})
 	}

@@ -8,28 +8,28 @@ import (
 	"github.com/faultline/faultline/kernels/kconfig"
 )
 
-// The configuration that tree: builds with has what every scenario and the guest
-// itself need, as trees.md says: a symbol that is missing there costs a scenario on
-// every kernel, and a backport is then never judged as a whole.
+// TestConfigurationHasAllNeeds checks that the configuration of tree: kernels has what
+// the guest and every scenario need, as trees.md states. A missing symbol costs a
+// scenario on every kernel, and a backport is then never judged completely.
 func TestConfigurationHasAllNeeds(t *testing.T) {
 	c, err := kconfig.ParseBytes([]byte(kernels.MinimalConfig()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	lacks := map[string]string{}
+	missing := map[string]string{}
 	for _, s := range listed(t) {
 		for _, symbol := range s.Needs {
 			if c.Get(symbol) != "y" {
-				lacks[symbol] = s.ID
+				missing[symbol] = s.ID
 			}
 		}
 	}
 	for _, n := range required.Needs() {
 		if c.Get(n.Symbol) != "y" {
-			lacks[n.Symbol] = n.For
+			missing[n.Symbol] = n.For
 		}
 	}
-	for symbol, by := range lacks {
-		t.Errorf("kernels/minimal.config lacks CONFIG_%s, which is needed by %s", symbol, by)
+	for symbol, by := range missing {
+		t.Errorf("kernels/minimal.config has no CONFIG_%s, which is needed by %s", symbol, by)
 	}
 }

@@ -12,13 +12,13 @@ import (
 	"testing"
 )
 
-// essential are programs of packages without which there is no Debian (Policy 3.8), and
-// of awk, which base-files needs.
+// essential are the programs of Debian's essential packages (Policy 3.8), and awk, which
+// base-files needs.
 var essential = strings.Fields(`awk basename bash cat chmod chown chroot cmp cp cut date dirname dpkg env find flock
 	grep head id ldd ln ls mkdir mktemp mount mv nice nproc realpath rm sed setpriv sh sha256sum sleep sort tail tar
 	tee timeout touch truncate unshare wc xargs`)
 
-// sets are the programs of tools/deps by set, and the packages.
+// sets returns the programs of tools/deps by set, and the packages.
 func sets(t *testing.T) (programs, packages map[string][]string) {
 	data, err := os.ReadFile(filepath.Join(root, "tools/deps"))
 	if err != nil {
@@ -47,7 +47,7 @@ func sets(t *testing.T) (programs, packages map[string][]string) {
 	return programs, packages
 }
 
-// lacking are the programs of e that nothing of known has.
+// lacking returns the programs of e that are not in known.
 func (e *executed) lacking(known ...string) (lack []string) {
 	known = append(known, essential...)
 	known = append(known, "go", "faultline", "mkfs.nosuch")
@@ -59,7 +59,7 @@ func (e *executed) lacking(known ...string) (lack []string) {
 	return lack
 }
 
-// The files whose programs different sets have.
+// isCommand, isTest and isScript classify files by the sets that have their programs.
 func isCommand(name string) bool {
 	return strings.HasSuffix(name, ".go") && !isTest(name) &&
 		!strings.HasPrefix(name, "tools/") && !strings.HasPrefix(name, examples)
@@ -83,13 +83,13 @@ func TestDepsAreComplete(t *testing.T) {
 	command, tests, scripts := gather(t, dynamic, isCommand), gather(t, dynamic, isTest), gather(t, dynamic, isScript)
 	for _, e := range []*executed{command, tests, scripts} {
 		for _, place := range e.unseen {
-			t.Errorf("%s executes a program that can't be read from the code; name it in dynamic", place)
+			t.Errorf("%s executes a program whose name is not in the code; add it to dynamic", place)
 		}
 	}
 	all := gather(t, nil, func(name string) bool { return isCommand(name) || isTest(name) })
 	for name := range dynamic {
 		if !slices.ContainsFunc(all.unseen, func(place string) bool { return strings.HasPrefix(place, name+":") }) {
-			t.Errorf("dynamic names %s without need", name)
+			t.Errorf("dynamic has an entry for %s, which needs none", name)
 		}
 	}
 	if len(command.programs) < 10 || len(tests.programs) < 10 || len(scripts.programs) < 10 {
@@ -98,18 +98,18 @@ func TestDepsAreComplete(t *testing.T) {
 
 	run := slices.Concat(programs["run"], programs["tree"])
 	for what, lack := range map[string][]string{
-		// gdb is what repro --gdb asks for.
+		// gdb is needed by repro --gdb only.
 		"run, tree or tree-all": command.lacking(slices.Concat(run, programs["tree-all"], []string{"gdb"})...),
 		"run, test or readers":  tests.lacking(slices.Concat(run, programs["test"], programs["readers"])...),
 		"test or hosts":         scripts.lacking(slices.Concat(run, programs["test"], programs["hosts"])...),
 	} {
 		if len(lack) > 0 {
-			t.Errorf("tools/deps has in its sets %s no %s", what, strings.Join(lack, ", "))
+			t.Errorf("the sets %s of tools/deps do not have %s", what, strings.Join(lack, ", "))
 		}
 	}
 	for pkg, place := range command.packages {
 		if !slices.Contains(slices.Concat(packages["tree"], packages["tree-all"]), pkg) {
-			t.Errorf("tools/deps has in its sets tree and tree-all no package %s (%s)", pkg, place)
+			t.Errorf("the sets tree and tree-all of tools/deps do not have package %s (%s)", pkg, place)
 		}
 	}
 
@@ -117,7 +117,7 @@ func TestDepsAreComplete(t *testing.T) {
 	if len(out) == 0 {
 		t.Fatalf("doctor: %v", err)
 	}
-	// What only some configurations of kernels need is asked for when one is built.
+	// What only some configurations need is checked when a kernel is built.
 	known := append(programs["tree-all"], "qemu-system-x86_64")
 	for _, word := range strings.FieldsFunc(string(out), func(r rune) bool { return strings.ContainsRune(" \n,;:", r) }) {
 		known = append(known, filepath.Base(word))
@@ -126,12 +126,12 @@ func TestDepsAreComplete(t *testing.T) {
 		known = append(known, programs["tree"]...)
 	}
 	if lack := command.lacking(known...); len(lack) > 0 {
-		t.Errorf("doctor looks for no %s:\n%s", strings.Join(lack, ", "), out)
+		t.Errorf("doctor does not check for %s:\n%s", strings.Join(lack, ", "), out)
 	}
 }
 
-// TestOneWayToStartAProcess checks that on the host, tests and tools aside, package
-// execx alone makes commands: it gives them limits, a process group and English.
+// TestOneWayToStartAProcess checks that only package execx starts programs on the host,
+// except for tests and tools: it sets limits, a process group and the language.
 func TestOneWayToStartAProcess(t *testing.T) {
 	direct := regexp.MustCompile(`\bexec\.Command(Context)?\(`)
 	found := 0
@@ -161,7 +161,7 @@ func TestOneWayToStartAProcess(t *testing.T) {
 	}
 }
 
-// TestExecutedIsFound has each kind of call found.
+// TestExecutedIsFound checks that each kind of call is found.
 func TestExecutedIsFound(t *testing.T) {
 	e := gather(t, nil, func(name string) bool { return strings.HasPrefix(name, examples) })
 	want := strings.Fields("one two three four five six seven eight nine ten eleven twelve sh env x faultline")

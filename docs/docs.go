@@ -1,5 +1,5 @@
-// Package docs holds what the program itself shows of this folder: the
-// catalogue's rows. Its text is nowhere else.
+// Package docs embeds the catalogue and finds its rows, for faultline explain. It
+// does not interpret them.
 package docs
 
 import (
@@ -14,19 +14,19 @@ var catalogue string
 // Row is a row of one of the catalogue's tables.
 type Row struct {
 	Table string // the heading above it: "A. DAX faults (the differential)"
-	Cells []Cell // those that hold anything, in order
+	Cells []Cell // those that are not empty, in order
 }
 
-// Cell is a column of a row.
+// Cell is the text of a row in one column.
 type Cell struct{ Column, Text string }
 
-// number is what the first column of a row begins with that scenarios carry.
+// number matches the number at the start of a row, to which scenarios refer.
 var number = regexp.MustCompile(`^[A-Z]\d+[a-z]?\b`)
 
-// Number is the row's number, "A01"; empty where its table has none.
+// Number returns the row's number, such as "A01", or "" if its table has none.
 func (r Row) Number() string { return number.FindString(r.Cells[0].Text) }
 
-// Catalogue finds the row of a number: "A01".
+// Catalogue returns the row with a number, such as "A01".
 func Catalogue(n string) (Row, bool) {
 	for _, r := range rows(catalogue) {
 		if r.Number() == n {
@@ -36,7 +36,7 @@ func Catalogue(n string) (Row, bool) {
 	return Row{}, false
 }
 
-// Mentioning are the catalogue's rows with a text, such as a commit.
+// Mentioning returns the catalogue's rows that contain a text, such as a commit.
 func Mentioning(text string) []Row {
 	var out []Row
 	for _, r := range rows(catalogue) {
@@ -50,7 +50,7 @@ func Mentioning(text string) []Row {
 	return out
 }
 
-// rows reads the tables of a page.
+// rows parses the tables of a page.
 func rows(page string) []Row {
 	var out []Row
 	var columns []string
@@ -80,7 +80,7 @@ func rows(page string) []Row {
 	return out
 }
 
-// cells are those of a table's line. A \| is a character of one.
+// cells splits a line of a table. A \| is a character of a cell.
 func cells(line string) []string {
 	const bar = "\x00"
 	line = strings.ReplaceAll(line, `\|`, bar)

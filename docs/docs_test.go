@@ -1,7 +1,7 @@
-// Package docs_test keeps README.md and docs/ true: command lines are tried
-// against the command, links and paths against the tree, Go examples against
-// the code, and what is said of scenarios against the compiled suites and a run
-// that was recorded. It boots no guest and asks no network.
+// Package docs_test compares README.md and docs/ with the project: command lines
+// with the command, links and paths with the tree, Go examples with the code, and
+// tables of scenarios with the compiled suites and a recorded run. It uses no network,
+// and with -short it boots no guest.
 package docs_test
 
 import (
@@ -31,8 +31,8 @@ import (
 
 const root = ".."
 
-// built is a folder as make build leaves it in bin/, of the tree as it is now:
-// bin/ itself may be older, or not be there.
+// built is a folder with what make build writes to bin/, built from the tree:
+// bin/ itself may be older, or missing.
 var built string
 
 func TestMain(m *testing.M) {
@@ -59,7 +59,7 @@ func testMain(m *testing.M) int {
 	return m.Run()
 }
 
-// scenarios is what faultline list --json says.
+// scenarios returns the output of faultline list --json.
 var scenarios = sync.OnceValues(func() ([]scenario.Info, error) {
 	out, err := exec.Command(filepath.Join(built, "faultline"), "list", "--json").Output()
 	if err != nil {
@@ -78,7 +78,7 @@ func listed(t *testing.T) []scenario.Info {
 	return list
 }
 
-// block is a fenced block, or a code span, of a document.
+// block is a fenced block or a code span of a document.
 type block struct {
 	file string // relative to the root
 	line int
@@ -94,7 +94,7 @@ var (
 	link  = regexp.MustCompile(`\]\(([^)]+)\)`)
 )
 
-// documents are the files that this package keeps true.
+// documents returns the files that this package checks.
 func documents(t *testing.T) []string {
 	t.Helper()
 	files := []string{"docs/README.md"}
@@ -110,7 +110,7 @@ func documents(t *testing.T) []string {
 	return append(files, "README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
 }
 
-// read cuts a document into blocks and lines of prose.
+// read splits a document into blocks and lines of prose.
 func read(t *testing.T, file string) (blocks []block, prose []block) {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(root, file))
@@ -140,7 +140,7 @@ func read(t *testing.T, file string) (blocks []block, prose []block) {
 	return blocks, prose
 }
 
-// each calls check for the blocks of these languages in every document.
+// each calls check for each block of these languages in all documents.
 func each(t *testing.T, langs []string, check func(*testing.T, block)) {
 	for _, file := range documents(t) {
 		if file == followed {
@@ -162,7 +162,7 @@ func TestCommands(t *testing.T) {
 		}
 		parsed, err := syntax.NewParser().Parse(strings.NewReader(b.text), "")
 		if err != nil {
-			t.Errorf("%s: not a shell's: %v", b, err)
+			t.Errorf("%s: not a shell script: %v", b, err)
 			return
 		}
 		syntax.Walk(parsed, func(n syntax.Node) bool {
@@ -180,8 +180,8 @@ func TestCommands(t *testing.T) {
 	})
 }
 
-// words are a command's words as the shell would pass them on; "$" stands for
-// what only a shell knows.
+// words returns a command's arguments as the shell would pass them, with "$" for an
+// expansion.
 func words(args []*syntax.Word) []string {
 	var all []string
 	for _, w := range args {
@@ -201,7 +201,7 @@ func words(args []*syntax.Word) []string {
 	return all
 }
 
-// try looks whether a command of the project would be taken, and starts nothing.
+// try checks whether a command of the project is valid, without running it.
 func try(t *testing.T, argv []string) error {
 	switch argv[0] {
 	case "bin/faultline", "faultline":
@@ -224,12 +224,11 @@ func try(t *testing.T, argv []string) error {
 	return nil
 }
 
-// tryFaultline parses a command line with the command itself, which with --help
-// prints its help instead of running, and looks at the values that it only
-// looks at when it runs.
+// tryFaultline has the command itself parse a command line: with --help it prints its
+// help instead of running. Values that it checks only when it runs are checked here.
 func tryFaultline(t *testing.T, args []string) error {
 	ours := args
-	if i := slices.Index(args, "--"); i >= 0 { // behind it is another program's
+	if i := slices.Index(args, "--"); i >= 0 { // the rest belongs to another program
 		ours = args[:i]
 	}
 	if out, err := exec.Command(filepath.Join(built, "faultline"), append(slices.Clone(ours), "--help")...).CombinedOutput(); err != nil {
@@ -261,7 +260,7 @@ func tryFaultline(t *testing.T, args []string) error {
 	}
 	if globs, labels := values["--scenario"], strings.Join(values["--label"], ""); len(globs)+len(labels) > 0 {
 		all := listed(t)
-		for _, p := range values["--program"] { // one that its reader has
+		for _, p := range values["--program"] { // a program of the reader
 			all = append(all, scenario.Info{ID: program.Program{Path: strings.Fields(p)[0]}.ID()})
 		}
 		if _, err := plan.Select(all, globs, labels); err != nil && !slices.Contains(globs, "GLOB") && labels != "FILTER" {
@@ -271,7 +270,7 @@ func tryFaultline(t *testing.T, args []string) error {
 	return nil
 }
 
-// TestYAML reads the matrices, and the files of changes, as the command does.
+// TestYAML parses the matrices and the files of changes as the command does.
 func TestYAML(t *testing.T) {
 	var ids []string
 	for _, s := range listed(t) {
@@ -298,7 +297,7 @@ func TestYAML(t *testing.T) {
 	})
 }
 
-// TestLinks follows relative links, and paths of the tree that stand in code spans.
+// TestLinks checks relative links, and paths of the tree in code spans.
 func TestLinks(t *testing.T) {
 	top := map[string]bool{}
 	entries, err := os.ReadDir(root)
@@ -306,7 +305,7 @@ func TestLinks(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, e := range entries {
-		top[e.Name()] = !slices.Contains([]string{"bin", "results"}, e.Name()) // not in every tree
+		top[e.Name()] = !slices.Contains([]string{"bin", "results"}, e.Name()) // not in every clone
 	}
 	path := regexp.MustCompile(`^[A-Za-z0-9._*-]+(/[A-Za-z0-9._*-]+)*/?$`)
 	for _, file := range documents(t) {
@@ -328,14 +327,14 @@ func TestLinks(t *testing.T) {
 				continue
 			}
 			if found, err := filepath.Glob(filepath.Join(root, b.text)); err != nil || len(found) == 0 {
-				t.Errorf("%s: there is no %s", b, b.text)
+				t.Errorf("%s: no such path: %s", b, b.text)
 			}
 		}
 	}
 }
 
-// TestGo wants every Go example to be in the tree, indentation aside, where the
-// compiler sees it.
+// TestGo checks that every Go example is in the tree, except for its indentation, where
+// the compiler checks it.
 func TestGo(t *testing.T) {
 	var sources []string
 	for _, dir := range []string{"suites", "framework", "kernels", "cmd"} {
@@ -353,7 +352,7 @@ func TestGo(t *testing.T) {
 	}
 	each(t, []string{"go"}, func(t *testing.T, b block) {
 		if !slices.ContainsFunc(sources, func(s string) bool { return strings.Contains(s, unindented(b.text)) }) {
-			t.Errorf("%s: no source has these lines any more:\n%s", b, b.text)
+			t.Errorf("%s: these lines are in no source file:\n%s", b, b.text)
 		}
 	})
 }

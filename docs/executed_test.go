@@ -17,13 +17,13 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
-// nameArg is which argument of a call names a program.
+// nameArg is the index of the argument that names a program, by function.
 var nameArg = map[string]int{
 	"exec.Command": 0, "exec.CommandContext": 1, "exec.LookPath": 0, "exttest.Program": 1,
 	"execx.Find": 0, "execx.Run": 3, "execx.Command": 3, "execx.Prepare": 0, "execx.Ask": 2, "execx.AskAs": 4,
 }
 
-// dynamic are the programs of files in which a call names one that is only known when it runs.
+// dynamic are the programs of files with calls whose program is known only at run time.
 var dynamic = map[string]string{
 	"cmd/faultline/doctor.go":            "",    // its own list
 	"cmd/faultline/gdb.go":               "gdb", // found by repro.go
@@ -38,8 +38,8 @@ var dynamic = map[string]string{
 	"framework/machine/vm/accel_test.go": "nice sh",
 	"images/tool.go":                     "",              // found by mkfs.go
 	"internal/complete/complete_test.go": "bash fish zsh", // where they are installed
-	"internal/exttest/exttest.go":        "",              // its callers name them
-	"internal/execx/execx.go":            "",              // its callers name them
+	"internal/exttest/exttest.go":        "",              // named by its callers
+	"internal/execx/execx.go":            "",              // named by its callers
 	"kernels/build/age.go":               "gcc",
 	"kernels/build/configure.go":         "", // looks whether they changed
 	"kernels/build/tools.go":             "gcc",
@@ -53,11 +53,11 @@ var dynamic = map[string]string{
 // examples is a folder with a call of each kind.
 const examples = "docs/testdata/executed/"
 
-// executed is what files execute.
+// executed has the programs that files execute.
 type executed struct {
 	programs map[string]string // each with a place
-	unseen   []string          // calls whose program is not to be seen
-	packages map[string]string // Debian packages that they ask for, each with a place
+	unseen   []string          // calls whose program is not known
+	packages map[string]string // Debian packages that they need, each with a place
 }
 
 func (e *executed) add(place string, names ...string) {
@@ -69,14 +69,14 @@ func (e *executed) add(place string, names ...string) {
 	}
 }
 
-// goFile adds what a file of Go calls.
+// goFile adds the programs that a Go file executes.
 func (e *executed) goFile(name string, dynamic map[string]string) error {
 	files := token.NewFileSet()
 	file, err := parser.ParseFile(files, filepath.Join(root, name), nil, 0)
 	if err != nil {
 		return err
 	}
-	// Variables that a call above found, or that hold a program of ours.
+	// Variables that hold the result of a call that finds a program, or a program of ours.
 	found := map[string]bool{}
 	ast.Inspect(file, func(n ast.Node) bool {
 		switch n := n.(type) {
@@ -142,8 +142,8 @@ func (e *executed) goFile(name string, dynamic map[string]string) error {
 	return nil
 }
 
-// finds reports whether an expression finds a program by a call that names it, or is a
-// program of ours.
+// finds reports whether an expression is a call that finds a program by its name, or is
+// a program of ours.
 func finds(e ast.Expr) bool {
 	switch e := e.(type) {
 	case *ast.CallExpr:
@@ -163,7 +163,7 @@ func finds(e ast.Expr) bool {
 		return named
 	case *ast.IndexExpr: // os.Args[0]
 		return strings.Contains(fmt.Sprint(e.X), "os Args")
-	case *ast.SelectorExpr: // a suite's, or QEMU's
+	case *ast.SelectorExpr: // of a suite, or of QEMU
 		return e.Sel.Name == "Binary" || e.Sel.Name == "Path" || e.Sel.Name == "bin"
 	}
 	return false
@@ -178,7 +178,7 @@ func literal(e ast.Expr) (string, bool) {
 	return text, err == nil
 }
 
-// shell adds what a script for a shell calls, but for its own functions and builtins.
+// shell adds the programs that a shell script executes, except functions and builtins.
 func (e *executed) shell(place, script string) {
 	file, err := syntax.NewParser().Parse(strings.NewReader(script), place)
 	if err != nil {
@@ -239,7 +239,7 @@ func (e *executed) script(place, text string) {
 	}
 }
 
-// gather reads the files that take takes.
+// gather reads the files for which take returns true.
 func gather(t *testing.T, dynamic map[string]string, take func(name string) bool) *executed {
 	t.Helper()
 	e := &executed{programs: map[string]string{}, packages: map[string]string{}}

@@ -7,11 +7,11 @@ import (
 	"testing"
 )
 
-// mostLines is how long a file of code is at most, without a reason at its head.
+// mostLines is the maximum length of a code file that does not begin with a reason.
 const mostLines = 400
 
-// TestFiles asks every file of code to be one idea, and every package to say what
-// it owns.
+// TestFiles checks the length of code files, and that every package and command has
+// a comment.
 func TestFiles(t *testing.T) {
 	described := map[string]bool{}
 	err := filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
@@ -40,7 +40,7 @@ func TestFiles(t *testing.T) {
 	}
 	for dir, ok := range described {
 		if !ok {
-			t.Errorf("%s does not say what it owns; give it a comment that begins \"// Package\"", dir)
+			t.Errorf("%s has no package comment; add one that begins \"// Package\"", dir)
 		}
 	}
 }

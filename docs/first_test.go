@@ -12,13 +12,13 @@ import (
 	"time"
 )
 
-// followed is the page that TestFirstScenario follows to the letter, so that its
-// blocks are held against nothing else.
+// followed is the page that TestFirstScenario follows literally; the other tests skip
+// its blocks.
 const followed = "docs/guides/first-scenario.md"
 
-// TestFirstScenario does in a copy of the tree what the page says, block by block:
-// a Go block is a file, named in its first line, a diff is applied, a command is
-// run, and what it prints is the text below it.
+// TestFirstScenario follows the page in a copy of the tree, block by block: it writes
+// each Go block to the file that its first line names, applies diffs, runs commands, and
+// compares their output with the text below.
 func TestFirstScenario(t *testing.T) {
 	if testing.Short() {
 		t.Skip("boots guests")
@@ -39,13 +39,13 @@ func TestFirstScenario(t *testing.T) {
 			printed = run(t, b, dir, "", "bash", "-uc", b.text)
 		case "text":
 			if !shown(b.text).MatchString(printed) {
-				t.Fatalf("%s: this is what came instead:\n%s", b, printed)
+				t.Fatalf("%s: the output is instead:\n%s", b, printed)
 			}
 		}
 	}
 }
 
-// copyTree copies what git knows of the tree, and what is new in it.
+// copyTree copies the tracked and the new files of the tree.
 func copyTree(t *testing.T) string {
 	t.Helper()
 	list := exec.Command("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
@@ -58,7 +58,7 @@ func copyTree(t *testing.T) string {
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(names), "\x00"), "\x00") {
 		data, err := os.ReadFile(filepath.Join(root, name))
 		if os.IsNotExist(err) {
-			continue // removed, and git not told yet
+			continue // removed, and not yet removed from the index
 		}
 		info, statErr := os.Stat(filepath.Join(root, name))
 		to := filepath.Join(dir, name)
@@ -72,13 +72,13 @@ func copyTree(t *testing.T) string {
 	return dir
 }
 
-// run has a block's program done in a folder, and returns what it printed.
+// run runs a block's program in a folder, and returns its standard output.
 func run(t *testing.T, b block, dir, input string, argv ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute) // for a machine that has to boot its templates first
 	defer cancel()
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	// As somebody calls it, also where make runs the tests: it would say more.
+	// As on a command line, also if make runs the tests: a nested make prints more.
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "MAKE") })
 	var out, log strings.Builder
 	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = dir, strings.NewReader(input), &out, &log
@@ -93,8 +93,8 @@ var (
 	spaces     = regexp.MustCompile(` {2,}`)
 )
 
-// shown is the pattern of what a text block shows: … is anything, a version of a
-// kernel is any, and columns are as wide as they are.
+// shown returns the pattern of a text block: … matches anything, a kernel version any
+// version, and columns may have any width.
 func shown(text string) *regexp.Regexp {
 	p := regexp.QuoteMeta(strings.Trim(text, "\n"))
 	p = anyVersion.ReplaceAllString(p, `\d+\.\d+\.\d+`)

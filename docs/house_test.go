@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestHouse holds docs/reference/architecture.md's list of packages against the tree:
-// every package has its line, and imports point down the list only.
+// TestHouse compares the list of packages in docs/reference/architecture.md with the
+// tree: every package has its line, and imports point down the list only.
 func TestHouse(t *testing.T) {
 	const file = "docs/reference/architecture.md"
 	blocks, _ := read(t, file)
@@ -26,7 +26,7 @@ func TestHouse(t *testing.T) {
 	if len(at) == 0 {
 		t.Fatalf("%s has no block of packages", file)
 	}
-	// Packages of tests alone are the suites.
+	// Packages that consist of tests only are the suites.
 	cmd := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}{{if not .GoFiles}} {{join .XTestImports " "}}{{end}}`, "./...")
 	cmd.Dir = root
 	out, err := cmd.Output()
@@ -44,21 +44,21 @@ func TestHouse(t *testing.T) {
 		p := names[0]
 		switch {
 		case at[p] == 0:
-			t.Errorf("%s does not name %s; give it a line, above what it imports", file, p)
+			t.Errorf("%s does not list %s; add a line, above the packages that it imports", file, p)
 			continue
 		}
 		for _, i := range names[1:] {
 			if at[i] != 0 && at[i] < at[p] {
-				t.Errorf("%s imports %s, which %s has above it", p, i, file)
+				t.Errorf("%s imports %s, which is above it in %s", p, i, file)
 			}
 			if strings.HasPrefix(p, "guest/") && !strings.HasPrefix(i, "guest/") {
-				t.Errorf("%s imports %s; what runs in the guest imports nothing else", p, i)
+				t.Errorf("%s imports %s; packages that run in the guest import none from outside guest/", p, i)
 			}
 		}
 	}
 	for p := range at {
 		if _, err := os.Stat(filepath.Join(root, p)); err != nil {
-			t.Errorf("%s names %s: %v", file, p, err)
+			t.Errorf("%s lists %s: %v", file, p, err)
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/faultline/faultline/internal/exttest"
 )
 
-// planned is what faultline plan prints for an engine, of words that are awkward.
+// planned returns the output of faultline plan for an engine; its arguments need quoting.
 func planned(t *testing.T, engine string) []byte {
 	t.Helper()
 	args := []string{"plan", "--shards=4", "--for=" + engine, "--kernel=deb:it's a file.deb", "--kernel=apt:bookworm", "--label=!change: isEmpty"}
@@ -30,12 +30,12 @@ func planned(t *testing.T, engine string) []byte {
 	return out
 }
 
-// module runs a tool of tools/readers, which is a module of its own; where that
-// can't be built, for want of a network, the test is skipped.
+// module runs a tool of tools/readers, which is a separate module. If that cannot be
+// built, for example without a network, the test is skipped.
 func module(t *testing.T, input []byte, args ...string) (string, error) {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("builds a reader of a module of its own; not with -short")
+		t.Skip("builds a reader of a separate module; not with -short")
 	}
 	build := exec.Command("go", "build", "-o", os.DevNull, "./job", "github.com/rhysd/actionlint/cmd/actionlint")
 	build.Dir = filepath.Join(root, "tools", "readers")
@@ -48,8 +48,8 @@ func module(t *testing.T, input []byte, args ...string) (string, error) {
 	return string(out), err
 }
 
-// actionlint reads workflows, calls shellcheck for their steps where it is
-// installed, and holds the use of our action against its action.yml.
+// TestWorkflowsByActionlint checks workflows with actionlint, which calls shellcheck for
+// their steps if it is installed, and compares the use of our action with action.yml.
 func TestWorkflowsByActionlint(t *testing.T) {
 	lint := func(args ...string) (string, error) {
 		return module(t, nil, append([]string{"tool", "-modfile=tools/readers/go.mod", "actionlint"}, args...)...)
@@ -77,11 +77,11 @@ func TestWorkflowsByActionlint(t *testing.T) {
 	}
 	bad = bytes.ReplaceAll(bad, []byte("needs.plan.outputs.matrix"), []byte("needs.plan.outputs.shards"))
 	if out, err := lint(exttest.Temp(t, "bad.yml", bad)); err == nil || !strings.Contains(out, `"shards" is not defined`) {
-		t.Errorf("an output that is none: %v: %s", err, out)
+		t.Errorf("an output that does not exist is accepted: %v: %s", err, out)
 	}
 }
 
-// The scripts of the action, and of an array.
+// TestScriptsByShellcheck checks the scripts of the action and of a job array.
 func TestScriptsByShellcheck(t *testing.T) {
 	check := exttest.Program(t, "shellcheck")
 	var action struct {
@@ -104,7 +104,7 @@ func TestScriptsByShellcheck(t *testing.T) {
 		t.Fatalf("%d scripts", len(scripts))
 	}
 	for _, s := range scripts {
-		cmd := exec.Command(check, "-s", "bash", "-S", "warning", "-e", "SC2154", "-") // $flags is made by eval
+		cmd := exec.Command(check, "-s", "bash", "-S", "warning", "-e", "SC2154", "-") // eval sets $flags
 		cmd.Stdin = strings.NewReader(s)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("%v: %s", err, out)
@@ -112,8 +112,8 @@ func TestScriptsByShellcheck(t *testing.T) {
 	}
 }
 
-// The metadata of an action, by the documentation of its syntax: actionlint reads
-// only what a workflow that uses it needs.
+// TestActionMetadata checks action.yml by the documentation of its syntax: actionlint
+// reads only the parts that a workflow with the action needs.
 func TestActionMetadata(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join(root, "action.yml"))
 	if err != nil {
@@ -170,11 +170,11 @@ func TestJobByKubernetes(t *testing.T) {
 	}
 	bad := bytes.Replace(good, []byte("backoffLimitPerIndex"), []byte("backoffLimitPerShard"), 1)
 	if out, err := module(t, bad, "run", "-C", "tools/readers", "./job"); err == nil {
-		t.Errorf("a field that is none is read: %s", out)
+		t.Errorf("an unknown field is accepted: %s", out)
 	}
 }
 
-// gitlab-ci-local reads a pipeline as GitLab does, with GitLab's own schema.
+// TestPipelinesByGitLab checks pipelines with gitlab-ci-local, which has GitLab's schema.
 func TestPipelinesByGitLab(t *testing.T) {
 	local := exttest.File(t, "node_modules/.bin/gitlab-ci-local")
 	template, err := os.ReadFile(filepath.Join("guides", "pipelines", "gitlab.yml"))
@@ -216,11 +216,12 @@ func TestPipelinesByGitLab(t *testing.T) {
 		}
 	}
 	if out, err := list(bytes.Replace(template, []byte("parallel: 2"), []byte("parallel: many"), 1)); err == nil {
-		t.Errorf("it reads anything: %s", out)
+		t.Errorf("invalid input is accepted: %s", out)
 	}
 }
 
-// The template's shard is that of what plan prints: the words, and what is begun is resumed.
+// TestTemplateOfGitLab checks that the template runs a shard with the arguments that plan
+// prints, and resumes a shard that was begun.
 func TestTemplateOfGitLab(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join("guides", "pipelines", "gitlab.yml"))
 	if err != nil {
@@ -268,12 +269,12 @@ testdef.validate(test)
 func TestDefinitionsByLAVA(t *testing.T) {
 	folder := filepath.Dir(exttest.File(t, "lava_common"))
 	read := func(job, test string) (string, error) {
-		// Debian's packages are not those of another python3 in PATH.
+		// Another python3 in PATH does not have Debian's packages.
 		cmd := exec.Command("/usr/bin/python3", "-c", lavaReads, job, test)
 		cmd.Env = append(os.Environ(), "PYTHONPATH="+folder, "PYTHONDONTWRITEBYTECODE=1")
 		out, err := cmd.CombinedOutput()
 		if strings.Contains(string(out), "ModuleNotFoundError") {
-			t.Skipf("%s; docs/guides/pipelines.md says which packages have it", out)
+			t.Skipf("%s; docs/guides/pipelines.md lists the packages that have it", out)
 		}
 		return string(out), err
 	}
@@ -286,13 +287,13 @@ func TestDefinitionsByLAVA(t *testing.T) {
 		t.Fatal(err)
 	}
 	if out, err := read(job, exttest.Temp(t, "bad.yaml", bytes.Replace(data, []byte("steps:"), []byte("step:"), 1))); err == nil {
-		t.Errorf("it reads anything: %s", out)
+		t.Errorf("invalid input is accepted: %s", out)
 	}
 	var d struct{ Run struct{ Steps []string } }
 	if err := yaml.Unmarshal(data, &d); err != nil {
 		t.Fatal(err)
 	}
-	// What the exit codes become, by the last two steps.
+	// The last two steps translate the exit codes.
 	for code, want := range map[int]string{0: "", 1: "", 2: "faultline-ended-with-2\n", 3: "", 130: "faultline-ended-with-130\n"} {
 		script := fmt.Sprintf("faultline() { return %d; }\nlava-test-raise() { echo \"$@\"; }\nset -e\n%s", code, strings.Join(d.Run.Steps[len(d.Run.Steps)-2:], "\n"))
 		if out, err := exec.Command("bash", "-c", script).CombinedOutput(); err != nil || string(out) != want {

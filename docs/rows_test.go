@@ -8,7 +8,7 @@ import (
 	"github.com/faultline/faultline/docs"
 )
 
-// Every row that the catalogue's own test knows is one that the program shows.
+// TestCatalogueRows checks that docs.Catalogue returns every row of the catalogue.
 func TestCatalogueRows(t *testing.T) {
 	text, err := os.ReadFile(catalogueFile)
 	if err != nil {

@@ -18,8 +18,10 @@ import (
 )
 
 var (
-	update  = flag.Bool("update", false, "write the table of docs/reference/scenarios.md and the names in docs/reference/catalogue.md anew")
-	recount = flag.String("results", "", "with -update: take over what the run in this `folder`, relative to the repository, observed")
+	update = flag.Bool("update", false,
+		"update the table of docs/reference/scenarios.md and the names in docs/reference/catalogue.md")
+	recount = flag.String("results", "",
+		"with -update: use the observations of the run in this `folder`, relative to the repository")
 )
 
 const (
@@ -29,7 +31,7 @@ const (
 	tableEnds     = "<!-- end of what is made -->\n"
 )
 
-// observed is what a run saw of each scenario, as a table shows it.
+// observed has the results of each scenario, as a table shows them.
 type observed struct {
 	Kernels []string                     `json:"kernels"` // names, as a table's columns have them
 	Tool    string                       `json:"tool"`
@@ -53,7 +55,7 @@ func readObserved(t *testing.T) (o observed) {
 	return o
 }
 
-// takeOver adds a run's cells; those of other kernels go.
+// takeOver adds the cells of a run. If its kernels differ, the previous cells are removed.
 func (o *observed) takeOver(r results.Run) error {
 	var names []string
 	for _, k := range r.Kernels {
@@ -79,7 +81,7 @@ func (o *observed) takeOver(r results.Run) error {
 	}
 	for _, c := range r.Cells {
 		if c.Verdict == observe.Unexpected || c.Verdict == observe.Infra {
-			return fmt.Errorf("%s on %s is %s: %s; a run to be taken over has none of these", c.Scenario, c.Kernel, c.Verdict, c.Message)
+			return fmt.Errorf("%s on %s is %s: %s; use a run without such cells", c.Scenario, c.Kernel, c.Verdict, c.Message)
 		}
 		if o.Seen[c.Scenario] == nil {
 			o.Seen[c.Scenario] = map[string]string{}
@@ -93,13 +95,13 @@ func (o *observed) takeOver(r results.Run) error {
 	return nil
 }
 
-// version is a kernel's name without where it comes from.
+// version returns a kernel's name without its origin.
 func version(kernel string) string {
 	v, _, _ := strings.Cut(kernel, " ")
 	return v
 }
 
-// words says what a scenario showed: once where all kernels agree.
+// words describes the results of a scenario, once if all kernels agree.
 func (o observed) words(s scenario.Info) string {
 	if s.NotDoable != "" {
 		return "not doable: " + s.NotDoable
@@ -130,8 +132,8 @@ func (o observed) words(s scenario.Info) string {
 	return strings.Join(lines, "<br>")
 }
 
-// table is the part of docs/reference/scenarios.md between the marks: by suite, and what differs
-// between kernels first.
+// table returns the part of docs/reference/scenarios.md between the marks: by suite, the
+// scenarios that differ between kernels first.
 func table(list []scenario.Info, o observed) string {
 	var b strings.Builder
 	cell := strings.NewReplacer("|", `\|`, "\n", " ").Replace
@@ -167,8 +169,8 @@ func table(list []scenario.Info, o observed) string {
 	return b.String()
 }
 
-// TestScenarios holds docs/reference/scenarios.md against the compiled suites, and
-// against what was recorded of a run.
+// TestScenarios compares docs/reference/scenarios.md with the compiled suites and a
+// recorded run.
 func TestScenarios(t *testing.T) {
 	list, o := listed(t), readObserved(t)
 	if *update && *recount != "" {
@@ -221,23 +223,23 @@ func TestScenarios(t *testing.T) {
 		return
 	}
 	if was != want {
-		t.Errorf("docs/%s is not what the suites hold and testdata/observed.json says: %s\n"+
+		t.Errorf("docs/%s differs from the suites and testdata/observed.json: %s\n"+
 			"after a new scenario: bin/faultline run --matrix wide --scenario ID, then go test ./docs -update -results=results/latest",
 			scenariosFile, firstDifference(was, want))
 	}
 }
 
-// TestTelling holds what a change says of scenarios against what they say of it:
-// those that its globs take are those that follow it.
+// TestTelling checks that the patterns of a change match exactly the scenarios that
+// follow it.
 func TestTelling(t *testing.T) {
 	list := slices.DeleteFunc(listed(t), func(s scenario.Info) bool { return s.NotDoable != "" })
 	for _, c := range change.All() {
 		for _, s := range list {
 			switch follows := slices.Contains(s.Changes, c.ID); {
 			case follows && !c.Tells(s.ID):
-				t.Errorf("%s follows %s, and none of its globs (Scenarios) takes it", s.ID, c.ID)
+				t.Errorf("%s follows %s, and none of its patterns (Scenarios) matches", s.ID, c.ID)
 			case !follows && c.Tells(s.ID):
-				t.Errorf("a glob of %s (Scenarios) takes %s, which does not follow it", c.ID, s.ID)
+				t.Errorf("a pattern of %s (Scenarios) matches %s, which does not follow it", c.ID, s.ID)
 			}
 		}
 		globs := slices.Clone(c.Scenarios)
@@ -248,7 +250,7 @@ func TestTelling(t *testing.T) {
 		}
 		for _, g := range globs {
 			if !slices.ContainsFunc(list, func(s scenario.Info) bool { return change.Matches(g, s.ID) }) {
-				t.Errorf("%s names %s, and there is no such scenario", c.ID, g)
+				t.Errorf("%s has the pattern %s, which matches no scenario", c.ID, g)
 			}
 		}
 	}
@@ -261,7 +263,7 @@ func TestTelling(t *testing.T) {
 	}
 }
 
-// firstDifference shows the first line that differs.
+// firstDifference returns the first line that differs.
 func firstDifference(was, want string) string {
 	a, b := strings.Split(was, "\n"), strings.Split(want, "\n")
 	for i := range max(len(a), len(b)) {
@@ -273,13 +275,13 @@ func firstDifference(was, want string) string {
 			y = b[i]
 		}
 		if x != y {
-			return fmt.Sprintf("\nhas   %s\nwants %s", x, y)
+			return fmt.Sprintf("\ngot  %s\nwant %s", x, y)
 		}
 	}
 	return ""
 }
 
-// TestOutput holds tables of output in the documents against what was recorded.
+// TestOutput compares tables of output in the documents with a recorded run.
 func TestOutput(t *testing.T) {
 	o, rows := readObserved(t), 0
 	columns := regexp.MustCompile(` {2,}`)
@@ -302,6 +304,6 @@ func TestOutput(t *testing.T) {
 		}
 	})
 	if rows == 0 {
-		t.Error("no document shows a table of a run")
+		t.Error("no document has a table of a run")
 	}
 }

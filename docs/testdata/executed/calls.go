@@ -9,7 +9,7 @@ import (
 	"github.com/faultline/faultline/internal/exttest"
 )
 
-// Each of these is found by TestExecutedIsFound.
+// TestExecutedIsFound checks that each of these is found.
 func calls(ctx context.Context, t *testing.T, unknown string) {
 	exec.Command("one", "x")
 	exec.CommandContext(ctx, "two")
@@ -23,6 +23,6 @@ func calls(ctx context.Context, t *testing.T, unknown string) {
 	exec.Command(exttest.Program(t, "eight"))
 	exec.Command("sh", "-c", "own() { :; }; own; x=$(nine | ten); exec env -i x")
 
-	// Nobody can see what this is.
+	// The name of this program is not in the code.
 	exec.Command(unknown)
 }

@@ -1,12 +1,13 @@
 package change
 
-// BadblocksSorted keeps long ranges of bad blocks so that they are found.
+// BadblocksSorted keeps long ranges of bad blocks sorted, so that a lookup finds them.
 var BadblocksSorted = Change{
-	ID:        "badblocks_sorted",
-	Commit:    "aa511ff8218b",
-	Subject:   "badblocks: switch to the improved badblock handling code",
-	Since:     "v6.8",
-	Effect:    "a block of a long range that was listed as bad is bad to who reads it, where it was read as if it were good",
+	ID:      "badblocks_sorted",
+	Commit:  "aa511ff8218b",
+	Subject: "badblocks: switch to the improved badblock handling code",
+	Since:   "v6.8",
+	Effect: "reading a block within a long range of bad blocks fails with EIO; " +
+		"it used to return data as if the block were good",
 	CallPath:  []string{"badblocks_set", "badblocks_check", "pmem_do_read"},
 	Scenarios: []string{"blockdev/pmem/pread-long-range"},
 	Witnesses: []Move{

@@ -19,7 +19,7 @@ func TestMatches(t *testing.T) {
 		{"mce/anon/write", "mce/anon/write-x", false},
 		{"dax/*/pread", "dax/ext4/pread", true},
 		{"dax/*/pread", "dax/ext4/pread-span", false},
-		{"dax/*/pread", "dax/a/b/pread", false}, // a * does not cross a slash
+		{"dax/*/pread", "dax/a/b/pread", false}, // a * does not match a slash
 		{"dax/*", "dax/ext4/pread", false},
 		{"mce/pagecache-*/cow", "mce/pagecache-xfs/cow", true},
 		{"mce/pagecache-*/cow", "mce/anon/cow", false},
@@ -28,7 +28,7 @@ func TestMatches(t *testing.T) {
 		{"", "", true},
 	} {
 		if got := Matches(test.glob, test.id); got != test.want {
-			t.Errorf("%q takes %q: %t", test.glob, test.id, got)
+			t.Errorf("Matches(%q, %q) = %t, want %t", test.glob, test.id, got, test.want)
 		}
 	}
 }
@@ -51,7 +51,7 @@ func TestMove(t *testing.T) {
 		{pages, "a/b", "kpageflags file+0x1000", false},
 	} {
 		if got := test.move.Takes(test.scenario, test.witness); got != test.takes {
-			t.Errorf("%+v takes %s of %s: %t", test.move, test.witness, test.scenario, got)
+			t.Errorf("%+v: Takes(%q, %q) = %t, want %t", test.move, test.scenario, test.witness, got, test.takes)
 		}
 	}
 	for _, test := range []struct {
@@ -71,15 +71,15 @@ func TestMove(t *testing.T) {
 		{pages, "no page", true, false},
 		{pages, "hwpoison x", false, true},
 		{pages, "hwpoison", false, false},
-		{pages, "x hwpoison", false, false}, // the end must come behind the middle
+		{pages, "x hwpoison", false, false}, // the end must follow the middle
 		{Move{Before: "a*a", After: "*"}, "a", false, true},
 		{Move{Before: "a*a", After: "*"}, "aa", true, true},
 		{Move{Before: "a*b*c", After: ""}, "a-c-b", false, false},
 		{Move{Before: "a*b*c", After: ""}, "a-b-c", true, false},
-		{Move{Before: "a*bc*c", After: "*"}, "abc", false, true}, // nothing counts twice
+		{Move{Before: "a*bc*c", After: "*"}, "abc", false, true}, // no byte matches twice
 	} {
 		if from, to := test.move.From(test.value), test.move.To(test.value); from != test.from || to != test.to {
-			t.Errorf("%+v: %q is from %t, to %t", test.move, test.value, from, to)
+			t.Errorf("%+v: %q: From = %t, To = %t, want %t, %t", test.move, test.value, from, to, test.from, test.to)
 		}
 	}
 }
@@ -88,12 +88,12 @@ func TestTells(t *testing.T) {
 	c := Change{Scenarios: []string{"mce/*/corrupt-pfn", "dax/*/second-process"}}
 	for id, want := range map[string]bool{"dax/xfs/second-process": true, "mce/ext4/corrupt-pfn": true, "mce/ext4/corrupt-pfn-early": false, "dax/ext4/pread": false} {
 		if c.Tells(id) != want {
-			t.Errorf("%s: %t", id, !want)
+			t.Errorf("Tells(%q) = %t, want %t", id, !want, want)
 		}
 	}
 }
 
-// Every change says all that is said of changes, in the form that readers of it take.
+// Every change has all required fields, in the form that their readers parse.
 func TestAll(t *testing.T) {
 	release, commit := regexp.MustCompile(`^v\d+\.\d+$`), regexp.MustCompile(`^[0-9a-f]{12}$`)
 	symbol, function := regexp.MustCompile(`^[A-Z0-9_]+$`), regexp.MustCompile(`^[a-z0-9_]+$`)
@@ -110,13 +110,13 @@ func TestAll(t *testing.T) {
 		}
 		for _, f := range c.CallPath {
 			if !function.MatchString(f) {
-				t.Errorf("%s: %q is no function", c.ID, f)
+				t.Errorf("%s: %q is not a function name", c.ID, f)
 			}
 		}
 		globs := slices.Clone(c.Scenarios)
 		for _, m := range c.Witnesses {
 			if m.Witness == "" || m.Before == m.After {
-				t.Errorf("%s moves nothing: %+v", c.ID, m)
+				t.Errorf("%s: a move without effect: %+v", c.ID, m)
 			}
 			globs = append(globs, m.Scenarios)
 		}
@@ -140,7 +140,7 @@ func TestAll(t *testing.T) {
 	}
 }
 
-// Stable updates are of series before the release that has the change, one of each.
+// Stable updates belong to series older than the release with the change, one per series.
 func TestStable(t *testing.T) {
 	for _, c := range All() {
 		since, err := upstream.ParseRelease(c.Since)
@@ -170,7 +170,7 @@ func FuzzLike(f *testing.F) {
 		}
 		want, err := regexp.MatchString(`(?s)\A`+strings.Join(parts, ".*")+`\z`, text)
 		if err == nil && like(pattern, text) != want {
-			t.Errorf("%q matches %q: %t", pattern, text, !want)
+			t.Errorf("like(%q, %q) = %t, want %t", pattern, text, !want, want)
 		}
 	})
 }

@@ -1,12 +1,12 @@
 package change
 
-// HugetlbGigantic has memory_failure() handle huge pages of more than PMD_SIZE.
+// HugetlbGigantic makes memory_failure() handle huge pages larger than PMD_SIZE.
 var HugetlbGigantic = Change{
 	ID:        "hugetlb_gigantic",
 	Commit:    "6f4614886baa",
 	Subject:   "mm, hwpoison: enable memory error handling on 1GB hugepage",
 	Since:     "v6.0",
-	Effect:    "a page of 1 GiB that is poisoned is taken from who has it mapped, and a load is told; it was left as it is",
+	Effect:    "a poisoned 1 GiB page is unmapped, and a load from it gets SIGBUS; it used to stay mapped and readable",
 	CallPath:  []string{"memory_failure", "hwpoison_user_mappings", "hugetlb_fault"},
 	Scenarios: []string{"ram/hugetlb/gigantic"},
 	Witnesses: []Move{

@@ -1,12 +1,13 @@
 package change
 
-// KSMPoison knows whose a page is that KSM merged.
+// KSMPoison makes memory_failure() find the processes that share a KSM page.
 var KSMPoison = Change{
-	ID:        "ksm_poison",
-	Commit:    "4248d0083ec5",
-	Subject:   "mm: ksm: support hwpoison for ksm page",
-	Since:     "v6.4",
-	Effect:    "poison in a page that KSM merged is told to who shares it, where the page could not be handled and stayed in use",
+	ID:      "ksm_poison",
+	Commit:  "4248d0083ec5",
+	Subject: "mm: ksm: support hwpoison for ksm page",
+	Since:   "v6.4",
+	Effect: "the processes that share a poisoned KSM page get SIGBUS; " +
+		"the kernel used to leave such a page in use",
 	CallPath:  []string{"hwpoison_user_mappings", "collect_procs_ksm", "do_swap_page"},
 	Scenarios: []string{"ram/ksm/*"},
 	Witnesses: []Move{

@@ -1,12 +1,12 @@
 package change
 
-// MadvisePopulate faults pages in for who asks, and says what came in the way.
+// MadvisePopulate adds an advice that faults pages in and returns why it could not.
 var MadvisePopulate = Change{
 	ID:        "madvise_populate",
 	Commit:    "4ca9b3859dac",
 	Subject:   "mm/madvise: introduce MADV_POPULATE_(READ|WRITE) to prefault page tables",
 	Since:     "v5.14",
-	Effect:    "madvise(MADV_POPULATE_READ) says EHWPOISON of poisoned memory, where the kernel did not know it and said EINVAL",
+	Effect:    "madvise(MADV_POPULATE_READ) of poisoned memory fails with EHWPOISON; the advice used to be unknown",
 	CallPath:  []string{"madvise_populate", "faultin_page"},
 	Scenarios: []string{"ram/anon/populate", "dax/*/populate-*", "pagecache/*/populate-read"},
 }

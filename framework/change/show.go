@@ -2,21 +2,21 @@ package change
 
 import "slices"
 
-// Show says what steps show without a change and with it, where no scenario
-// follows the change: it is how a user declares one that Faultline does not know.
+// Show is the result of steps without a change and with it, for a change that no scenario
+// follows: users declare changes that Faultline does not know in this form.
 type Show struct {
 	// Scenarios is a glob of scenario ids, as in Change.Scenarios.
 	Scenarios string `json:"scenarios"`
-	// Step is which step of the scenario it is, from 1; 0 takes every step that
+	// Step is the number of the step in the scenario, from 1; 0 selects every step that
 	// shows Before or After.
 	Step int `json:"step,omitempty"`
-	// Before and After are the whole of what the step shows, as
-	// observe.Outcome.String or Outcome.Located words it.
+	// Before and After are the complete result of the step, as observe.Outcome.String
+	// or Outcome.Located formats it.
 	Before string `json:"before"`
 	After  string `json:"after"`
 }
 
-// globs are all that a change says of scenarios.
+// globs returns the globs of all scenarios that the change names.
 func (c Change) globs() []string {
 	globs := slices.Clone(c.Scenarios)
 	for _, s := range c.Steps {
@@ -25,7 +25,8 @@ func (c Change) globs() []string {
 	return globs
 }
 
-// With is the list with more behind it. Of two with the same id the first stays.
+// With returns the list with more appended. Of two changes with the same id, the first
+// remains.
 func (l List) With(more List) List {
 	out := slices.Clone(l)
 	for _, c := range more {

@@ -8,39 +8,42 @@ import (
 	"github.com/faultline/faultline/framework/change"
 )
 
-// Persistent memory without a file system: a character device gives it out in pages
-// of one size, and asks nobody whether they are good.
-var _ = describe("a device-DAX page", func() {
+// Device DAX is persistent memory without a file system: a character device maps it in
+// pages of one size, without a check for bad blocks.
+var _ = describe("memory failure handling of a device-DAX page", func() {
 	scenario := func(name string, traits ...Trait) []any {
 		return Scenario("dax/device/"+name, append(traits, NeedsDeviceDAX(), Needs("MEMORY_FAILURE"))...)
 	}
 
-	It("is told to who poisons it, and can be used again", scenario("page", Catalogue("C12"), Catalogue("C15"), Changes(change.CountedByAction)), func(ctx SpecContext) {
+	It("delivers SIGBUS to the caller of madvise(2), and the page can be read again", scenario("page",
+		Catalogue("C12"), Catalogue("C15"), Changes(change.CountedByAction)), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		v := g.Victim(ctx)
 		m := v.MapPart(ctx, g.DeviceDAX(ctx, PageBytes()), 0, 64*KiB, Shared)
 		v.Store(ctx, m.At(at()))
-		told := v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_HWPOISON)
+		advice := v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_HWPOISON)
 		load := v.Load(ctx, m.At(at()))
-		Expect(told).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Returning(0))))
+		Expect(advice).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Returning(0))))
 		Expect(load).To(BeOutcome(Reads(0x5a)))
 		Expect(g.HardwareCorrupted(ctx)).To(DependOn(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
 	})
 
-	It("is told as a huge one where the device gives out no others", scenario("huge-page", Catalogue("C13"), Catalogue("C15"), Changes(change.DeviceDaxCompound, change.CountedByAction)), func(ctx SpecContext) {
+	It("reports a huge page when the device maps only huge pages", scenario("huge-page", Catalogue("C13"),
+		Catalogue("C15"), Changes(change.DeviceDaxCompound, change.CountedByAction)), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		v := g.Victim(ctx)
 		m := v.MapPart(ctx, g.DeviceDAX(ctx, HugePageBytes()), 0, HugePageBytes(), Shared)
 		v.Store(ctx, m.At(at()))
-		told := v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_HWPOISON)
+		advice := v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_HWPOISON)
 		load := v.Load(ctx, m.At(at()))
-		Expect(told).To(DependOn(change.DeviceDaxCompound,
+		Expect(advice).To(DependOn(change.DeviceDaxCompound,
 			Before(SIGBUS(BUS_MCEERR_AR, HugePageLSB(), At(m.At(Page(bad))), Returning(0))),
 			After(SIGBUS(BUS_MCEERR_AR, HugePageLSB(), At(m.At(0)), Returning(0)))))
 		Expect(load).To(BeOutcome(Reads(0x5a)))
 		Expect(g.HardwareCorrupted(ctx)).To(DependOn(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
 	})
 
-	It("is told as one of 1 GiB", scenario("gigantic-page", Catalogue("C14"),
-		Impossible("the guest's nvdimms have 256 and 320 MiB; a device of such pages needs 2 GiB, so that one is left behind its info block")), func(SpecContext) {})
+	It("reports a 1 GiB page when the device maps only such pages", scenario("gigantic-page", Catalogue("C14"),
+		Impossible("the guest's nvdimms have 256 and 320 MiB; such a device needs 2 GiB, "+
+			"so that one page remains after its info block")), func(SpecContext) {})
 })

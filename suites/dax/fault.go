@@ -1,6 +1,8 @@
 package dax
 
 import (
+	"context"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"golang.org/x/sys/unix"
@@ -10,21 +12,21 @@ import (
 	"github.com/faultline/faultline/framework/inject"
 )
 
-// What a DAX fault on a bad block tells, before and after the change:
-// dax_fault_return makes VM_FAULT_SIGBUS or VM_FAULT_HWPOISON of the driver's
-// refusal. The fault path reports the very byte, and a page's size, even where
-// a huge page was tried first.
+// The outcome of a DAX fault on a bad block without and with the change:
+// dax_fault_return turns the driver's error into VM_FAULT_SIGBUS or
+// VM_FAULT_HWPOISON. The fault path reports the exact byte and the size of a page,
+// even if it tried a huge page first.
 var adrerr = Before(SIGBUS(BUS_ADRERR))
 
 func mceerr() Side { return After(SIGBUS(BUS_MCEERR_AR, PageLSB())) }
 
-// bad is the page that is made bad, and at is the byte of it that is accessed:
-// not its first, so that an exact address and a page's are two things.
+// bad is the page whose block becomes bad, and at is the offset that is accessed: not
+// the first byte of the page, so that an exact address differs from a page's.
 const bad = 4
 
 func at() int64 { return Page(bad) + 5 }
 
-// on gives scenarios of a file system with DAX their ids and what they need.
+// on adds the prefix of the id and the needs to scenarios of a file system with DAX.
 func on(fs FS, follows ...change.Change) func(name, catalogue string, more ...Trait) []any {
 	return func(name, catalogue string, more ...Trait) []any {
 		if fs != Ext4 && catalogue >= "A01" && catalogue <= "A08" {
@@ -34,13 +36,13 @@ func on(fs FS, follows ...change.Change) func(name, catalogue string, more ...Tr
 	}
 }
 
-// mapped makes a file on a DAX file system and maps it. It is too small for a
-// huge page to be tried.
+// mapped creates a file on a DAX file system and maps it. The file is too small for a
+// huge page.
 func mapped(ctx SpecContext, g *Guest, fs FS, flags MapFlags) (*File, *Victim, *Mapping) {
 	return mappedFile(ctx, g, g.DAX(ctx, fs).File(ctx, 64*KiB), flags)
 }
 
-// mappedHuge makes and maps a file that a huge page can map.
+// mappedHuge creates and maps a file that fits a huge page.
 func mappedHuge(ctx SpecContext, g *Guest, fs FS, flags MapFlags, options ...FileOption) (*File, *Victim, *Mapping) {
 	return mappedFile(ctx, g, g.DAX(ctx, fs).File(ctx, 2*MiB, append(options, HugeAligned())...), flags)
 }
@@ -54,44 +56,23 @@ var _ = describe("a DAX fault on a bad block", func() {
 	for _, fs := range []FS{Ext4, XFS, XFSReflink} {
 		scenario := on(fs, change.DaxFaultHWPoison)
 		Context("on "+string(fs), func() {
-			It("tells a reader of a shared mapping", scenario("shared-read", "A01"), func(ctx SpecContext) {
-				g := StartGuest(ctx)
-				f, v, m := mapped(ctx, g, fs, Shared)
-				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				Expect(v.Load(ctx, m.At(at()))).To(DependOn(change.DaxFaultHWPoison, adrerr, mceerr()))
-			})
+			DescribeTable("delivers SIGBUS",
+				func(ctx SpecContext, flags MapFlags, access func(*Victim, context.Context, Addr) *Observation) {
+					g := StartGuest(ctx)
+					f, v, m := mapped(ctx, g, fs, flags)
+					g.Inject(ctx, inject.BadBlock(f, Page(bad)))
+					Expect(access(v, ctx, m.At(at()))).To(DependOn(change.DaxFaultHWPoison, adrerr, mceerr()))
+				},
+				Entry("to a reader of a shared mapping", scenario("shared-read", "A01"), Shared, (*Victim).Load),
+				Entry("to a writer of a shared mapping", scenario("shared-write", "A02"), Shared, (*Victim).Store),
+				Entry("to a reader of a private mapping", scenario("private-read", "A03"), Private, (*Victim).Load),
+				// do_cow_fault: the kernel cannot access the page to copy it.
+				Entry("on copy-on-write in a private mapping", scenario("private-cow", "A04"), Private, (*Victim).Store),
+				Entry("to a writer of a MAP_SYNC mapping", scenario("sync-write", "A06"), Sync, (*Victim).Store),
+			)
 
-			It("tells a writer of a shared mapping", scenario("shared-write", "A02"), func(ctx SpecContext) {
-				g := StartGuest(ctx)
-				f, v, m := mapped(ctx, g, fs, Shared)
-				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				Expect(v.Store(ctx, m.At(at()))).To(DependOn(change.DaxFaultHWPoison, adrerr, mceerr()))
-			})
-
-			It("tells a reader of a private mapping", scenario("private-read", "A03"), func(ctx SpecContext) {
-				g := StartGuest(ctx)
-				f, v, m := mapped(ctx, g, fs, Private)
-				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				Expect(v.Load(ctx, m.At(at()))).To(DependOn(change.DaxFaultHWPoison, adrerr, mceerr()))
-			})
-
-			// do_cow_fault: the kernel can't get at the page to copy it.
-			It("tells a writer of a private mapping who needs a copy", scenario("private-cow", "A04"), func(ctx SpecContext) {
-				g := StartGuest(ctx)
-				f, v, m := mapped(ctx, g, fs, Private)
-				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				Expect(v.Store(ctx, m.At(at()))).To(DependOn(change.DaxFaultHWPoison, adrerr, mceerr()))
-			})
-
-			It("tells a writer of a MAP_SYNC mapping", scenario("sync-write", "A06"), func(ctx SpecContext) {
-				g := StartGuest(ctx)
-				f, v, m := mapped(ctx, g, fs, Sync)
-				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				Expect(v.Store(ctx, m.At(at()))).To(DependOn(change.DaxFaultHWPoison, adrerr, mceerr()))
-			})
-
-			// The page is mapped read-only by the load; the store comes by pfn_mkwrite.
-			It("tells a writer who has read the page before", scenario("mkwrite", "A07"), func(ctx SpecContext) {
+			// The load maps the page read-only; the store takes the pfn_mkwrite path.
+			It("delivers SIGBUS to a writer that has read the page before", scenario("mkwrite", "A07"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f, v, m := mapped(ctx, g, fs, Shared)
 				before := v.Load(ctx, m.At(at()))
@@ -101,15 +82,16 @@ var _ = describe("a DAX fault on a bad block", func() {
 				Expect(after).To(DependOn(change.DaxFaultHWPoison, adrerr, mceerr()))
 			})
 
-			// The 2 MiB attempt fails and falls back, so the payload says 4 KiB.
-			It("tells a 4 KiB page where a huge page was possible", scenario("huge-bad", "A08", NeedsHugeDAX()), func(ctx SpecContext) {
+			// The 2 MiB attempt fails and falls back, so the signal reports 4 KiB.
+			It("reports a 4 KiB page where a huge page was possible", scenario("huge-bad",
+				"A08", NeedsHugeDAX()), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f, v, m := mappedHuge(ctx, g, fs, Shared)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
 				Expect(v.Load(ctx, m.At(at()))).To(DependOn(change.DaxFaultHWPoison, adrerr, mceerr()))
 			})
 
-			It("tells the byte at the address that mremap moved it to", scenario("moved", "A26"), func(ctx SpecContext) {
+			It("reports the exact address after mremap(2) moved the page", scenario("moved", "A26"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f, v, m := mapped(ctx, g, fs, Shared)
 				to := v.MapAnonymous(ctx, 64*KiB, 0)
@@ -118,8 +100,9 @@ var _ = describe("a DAX fault on a bad block", func() {
 				Expect(v.Load(ctx, to.At(at()))).To(DependOn(change.DaxFaultHWPoison, adrerr, mceerr()))
 			})
 
-			// No huge page can be tried: the file's pages and the addresses are at odds.
-			It("tells a 4 KiB page where the mapping rules a huge page out", scenario("huge-misaligned", "A27", NeedsHugeDAX()), func(ctx SpecContext) {
+			// File offset and address have different alignments, so the kernel tries no huge page.
+			It("reports a 4 KiB page where the alignment rules out a huge page", scenario("huge-misaligned", "A27",
+				NeedsHugeDAX()), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.DAX(ctx, fs).File(ctx, 2*MiB, HugeAligned())
 				v := g.Victim(ctx)
@@ -128,8 +111,8 @@ var _ = describe("a DAX fault on a bad block", func() {
 				Expect(v.Load(ctx, m.At(at()-PageBytes()))).To(DependOn(change.DaxFaultHWPoison, adrerr, mceerr()))
 			})
 
-			// The list is the disk's, and the bus never heard of the block.
-			It("is over when the device was taken from its driver and given back", scenario("rebound", "A25"), func(ctx SpecContext) {
+			// Only the disk lists the block; the bus does not.
+			It("delivers SIGBUS until the device is unbound and rebound", scenario("rebound", "A25"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f, v, m := mapped(ctx, g, fs, Shared)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
@@ -142,8 +125,9 @@ var _ = describe("a DAX fault on a bad block", func() {
 				Expect(again).To(BeOutcome(Reads(Filled(bad))))
 			})
 
-			// linear_dax_direct_access passes on what the driver below says.
-			It("tells a reader through device mapper", scenario("dm-linear", "A22", Needs("BLK_DEV_DM")), func(ctx SpecContext) {
+			// linear_dax_direct_access returns the error of the underlying driver.
+			It("delivers SIGBUS to a reader through device mapper", scenario("dm-linear",
+				"A22", Needs("BLK_DEV_DM")), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.Mount(ctx, g.Mapper(ctx, "linear", "linear", g.Pmem(ctx, NFIT, fs)), "dax").File(ctx, 64*KiB)
 				v := g.Victim(ctx)
@@ -152,9 +136,10 @@ var _ = describe("a DAX fault on a bad block", func() {
 				Expect(v.Load(ctx, m.At(at()))).To(DependOn(change.DaxFaultHWPoison, adrerr, mceerr()))
 			})
 
-			// The page was never brought into the second process, which therefore
-			// faults on what the first one's poison left behind: the commit message.
-			It("tells a second process after another met the poison", on(fs, change.DaxFaultHWPoison, change.CountedByAction)("second-process", "A16", Needs("MEMORY_FAILURE")), func(ctx SpecContext) {
+			// The case of the commit message: the second process has not accessed the page
+			// yet, and so it faults on the bad block that the first one's poison left.
+			It("delivers SIGBUS to a second process after the first one hit the poison", on(fs, change.DaxFaultHWPoison,
+				change.CountedByAction)("second-process", "A16", Needs("MEMORY_FAILURE")), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f, v, m := mapped(ctx, g, fs, Shared)
 				second := g.Second(ctx)
@@ -169,7 +154,8 @@ var _ = describe("a DAX fault on a bad block", func() {
 				Expect(counted).To(DependOn(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
 			})
 
-			It("tells a child whose parent mapped the page and never touched it", scenario("fork-child", "A18"), func(ctx SpecContext) {
+			It("delivers SIGBUS to a child whose parent mapped but never accessed the page", scenario("fork-child",
+				"A18"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f, v, m := mapped(ctx, g, fs, Shared)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
@@ -177,7 +163,8 @@ var _ = describe("a DAX fault on a bad block", func() {
 				Expect(child.Load(ctx, m.At(at()))).To(DependOn(change.DaxFaultHWPoison, adrerr, mceerr()))
 			})
 
-			It("tells who executes code from a private mapping", scenario("ifetch", "A12"), func(ctx SpecContext) {
+			It("delivers SIGBUS on an instruction fetch from a private mapping", scenario("ifetch",
+				"A12"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.DAX(ctx, fs).File(ctx, 64*KiB)
 				v := g.Victim(ctx)
@@ -186,8 +173,8 @@ var _ = describe("a DAX fault on a bad block", func() {
 				Expect(v.Jump(ctx, m.At(at()))).To(DependOn(change.DaxFaultHWPoison, adrerr, mceerr()))
 			})
 
-			// Nothing is remembered of the first fault: the driver is asked again.
-			It("tells a reader each time", scenario("shared-read-twice", "A19"), func(ctx SpecContext) {
+			// The first fault leaves no state: the kernel calls the driver again.
+			It("delivers SIGBUS on every load", scenario("shared-read-twice", "A19"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f, v, m := mapped(ctx, g, fs, Shared)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
@@ -200,12 +187,12 @@ var _ = describe("a DAX fault on a bad block", func() {
 	}
 })
 
-// The catalogue expected BUS_ADRERR of every kernel; 6.12.117 and 7.3.4 showed
-// otherwise on ext4. ext4 marks the extent written before it zeroes the block,
+// The catalogue expected BUS_ADRERR of every kernel; 6.12.117 and 7.3.4 behave
+// differently on ext4. ext4 marks the extent as written before it zeroes the block,
 // and does not undo that when zeroing fails (ext4_ext_convert_to_initialized,
 // then ext4_issue_zeroout in ext4_map_blocks); so the second attempt skips the
-// zeroing and asks the driver. XFS zeroes first (xfs_bmapi_convert_unwritten).
-var _ = describe("a second attempt to write a bad block that was never written", func() {
+// zeroing and calls the driver. XFS zeroes first (xfs_bmapi_convert_unwritten).
+var _ = describe("a second attempt to write to a bad block of an unwritten extent", func() {
 	outcome := func(fs FS) *Expectation {
 		if fs == Ext4 {
 			return DependOn(change.DaxFaultHWPoison, adrerr, mceerr())
@@ -218,15 +205,16 @@ var _ = describe("a second attempt to write a bad block that was never written",
 			scenario = on(fs, change.DaxFaultHWPoison)
 		}
 		Context("on "+string(fs), func() {
-			// A huge page is tried first and falls back: the first attempt is the kernel's own.
-			It("comes from the fallback of a huge page", scenario("huge-unwritten-write", "A14", NeedsHugeDAX()), func(ctx SpecContext) {
+			// The kernel tries a huge page first: the first attempt is its own.
+			It("delivers SIGBUS when it is the fallback from a huge page", scenario("huge-unwritten-write", "A14",
+				NeedsHugeDAX()), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f, v, m := mappedHuge(ctx, g, fs, Shared, Unwritten())
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
 				Expect(v.Store(ctx, m.At(at()))).To(outcome(fs))
 			})
 
-			It("comes from a second store", scenario("unwritten-write-twice", "A14"), func(ctx SpecContext) {
+			It("delivers SIGBUS when it is a second store", scenario("unwritten-write-twice", "A14"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.DAX(ctx, fs).File(ctx, 64*KiB, Unwritten())
 				v := g.Victim(ctx)
@@ -245,8 +233,9 @@ var _ = describe("a DAX page", func() {
 	for _, fs := range []FS{Ext4, XFS} {
 		scenario := on(fs)
 		Context("on "+string(fs), func() {
-			// dax_flush writes back what is mapped, and looks up no bad block.
-			It("is written back by msync and fsync though it went bad after the store", scenario("dirty-sync", "B22"), func(ctx SpecContext) {
+			// dax_flush writes back the mapped page without a lookup of bad blocks.
+			It("is written back by msync(2) and fsync(2) if its block became bad after the store", scenario("dirty-sync",
+				"B22"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f, v, m := mapped(ctx, g, fs, Shared)
 				stored := v.Store(ctx, m.At(at()))
@@ -258,7 +247,8 @@ var _ = describe("a DAX page", func() {
 				Expect(fsync).To(BeOutcome(Returns(0)))
 			})
 
-			It("is given out in 4 KiB where its huge page has a bad block elsewhere", scenario("huge-good", "A09", NeedsHugeDAX(), NeedsPageMap()), func(ctx SpecContext) {
+			It("is mapped as 4 KiB if another block of its huge page is bad", scenario("huge-good", "A09",
+				NeedsHugeDAX(), NeedsPageMap()), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f, v, m := mappedHuge(ctx, g, fs, Shared)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
@@ -268,7 +258,8 @@ var _ = describe("a DAX page", func() {
 				Expect(neighbour).To(BeOutcome(Says("absent")))
 			})
 
-			It("stays readable where it was mapped before its block went bad", scenario("mapped-then-bad", "A10"), func(ctx SpecContext) {
+			It("stays readable if it was mapped before its block became bad", scenario("mapped-then-bad",
+				"A10"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f, v, m := mapped(ctx, g, fs, Shared)
 				v.Load(ctx, m.At(at()))
@@ -276,7 +267,8 @@ var _ = describe("a DAX page", func() {
 				Expect(v.Load(ctx, m.At(at()))).To(BeOutcome(Reads(Filled(bad))))
 			})
 
-			It("stays readable where it was mapped as part of a huge page", scenario("huge-mapped-then-bad", "A10", NeedsHugeDAX(), NeedsPageMap()), func(ctx SpecContext) {
+			It("stays readable if it was mapped as part of a huge page before", scenario("huge-mapped-then-bad", "A10",
+				NeedsHugeDAX(), NeedsPageMap()), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f, v, m := mappedHuge(ctx, g, fs, Shared)
 				v.Load(ctx, m.At(5))
@@ -287,18 +279,19 @@ var _ = describe("a DAX page", func() {
 				Expect(load).To(BeOutcome(Reads(Filled(bad))))
 			})
 
-			// dax_load_hole comes before the driver is asked.
-			It("reads as zeros where its bad block was never written", scenario("unwritten-read", "A13"), func(ctx SpecContext) {
+			// dax_load_hole maps the zero page without a call of the driver.
+			It("reads as zeros if its bad block was never written", scenario("unwritten-read", "A13"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f, v, m := mappedFile(ctx, g, g.DAX(ctx, fs).File(ctx, 64*KiB, Unwritten()), Shared)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
 				Expect(v.Load(ctx, m.At(at()))).To(BeOutcome(Reads(0)))
 			})
 
-			// The file system zeroes the block first, and that write fails in the
-			// block layer. The file is smaller than a huge page, so that the first
-			// attempt is the only one: see huge-unwritten-write.
-			It("cannot be written where its bad block was never written", scenario("unwritten-write", "A14"), func(ctx SpecContext) {
+			// The file system zeroes the block first, and that write fails in the block
+			// layer. The file is smaller than a huge page, so that there is only one
+			// attempt: see huge-unwritten-write.
+			It("reports BUS_ADRERR on a store if its bad block was never written", scenario("unwritten-write",
+				"A14"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.DAX(ctx, fs).File(ctx, 64*KiB, Unwritten())
 				v := g.Victim(ctx)
@@ -307,7 +300,7 @@ var _ = describe("a DAX page", func() {
 				Expect(v.Store(ctx, m.At(at()))).To(BeOutcome(SIGBUS(BUS_ADRERR)))
 			})
 
-			It("beyond the end of the file is no poison", scenario("past-eof", "A15"), func(ctx SpecContext) {
+			It("reports BUS_ADRERR, not poison, beyond the end of the file", scenario("past-eof", "A15"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.DAX(ctx, fs).File(ctx, 16*KiB)
 				v := g.Victim(ctx)
@@ -315,8 +308,9 @@ var _ = describe("a DAX page", func() {
 				Expect(v.Load(ctx, m.At(Page(8)+5))).To(BeOutcome(SIGBUS(BUS_ADRERR)))
 			})
 
-			// A device that is gone refuses with EIO, not with EHWPOISON.
-			It("of a dead device is no poison", scenario("dead-device", "A28", Needs("BLK_DEV_DM")), func(ctx SpecContext) {
+			// A dead device fails with EIO, not with EHWPOISON.
+			It("reports BUS_ADRERR, not poison, when the device is dead", scenario("dead-device", "A28",
+				Needs("BLK_DEV_DM")), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				pmem := g.Pmem(ctx, NFIT, fs)
 				f := g.Mount(ctx, g.Mapper(ctx, "dead", "linear", pmem), "dax").File(ctx, 64*KiB)
@@ -331,9 +325,10 @@ var _ = describe("a DAX page", func() {
 		})
 	}
 
-	// dax_iomap_copy_around turns what the driver says of the shared block into EIO, as
-	// for write(2), and dax_fault_return makes BUS_ADRERR of that, also with the change.
-	It("tells a writer who needs a copy of a shared extent no poison, and a reader of it does", on(XFSReflink, change.DaxFaultHWPoison)("reflink-cow", "A21"), func(ctx SpecContext) {
+	// dax_iomap_copy_around turns the driver's error for the shared block into EIO, as for
+	// write(2), and dax_fault_return turns that into BUS_ADRERR, also with the change.
+	It("reports BUS_ADRERR, not poison, on copy-on-write of a shared extent, unlike on a load", on(XFSReflink,
+		change.DaxFaultHWPoison)("reflink-cow", "A21"), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		mount := g.DAX(ctx, XFSReflink)
 		f := mount.File(ctx, 64*KiB)
@@ -348,9 +343,10 @@ var _ = describe("a DAX page", func() {
 		Expect(load).To(DependOn(change.DaxFaultHWPoison, adrerr, mceerr()))
 	})
 
-	// The comparison fails, and its caller is told of that or of its own progress. What
-	// is said to be shared is not: it can still be read.
-	It("can't be compared with one that is good", on(XFSReflink, change.DedupeErrorLost)("dedupe", "B21"), func(ctx SpecContext) {
+	// The comparison fails, and its caller returns that error or its own progress. A page
+	// that is reported as shared is not: the good one can still be read.
+	It("is not deduplicated with a good page", on(XFSReflink, change.DedupeErrorLost)("dedupe",
+		"B21"), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		mount := g.DAX(ctx, XFSReflink)
 		f, same := mount.File(ctx, 64*KiB), mount.File(ctx, 64*KiB)
@@ -366,12 +362,15 @@ var _ = describe("a DAX page", func() {
 		Expect(own).To(BeOutcome(Reads(Filled(bad))))
 	})
 
-	It("tells a reader on ext2", Scenario("dax/ext2/shared-read", Catalogue("A23"),
-		Impossible("no kernel of Debian's has a driver of ext2 (CONFIG_EXT2_FS is not set in any of 5.10 to 7.3): ext4's takes it over (CONFIG_EXT4_USE_FOR_EXT2), and that one's faults dax/ext4 shows")), func(SpecContext) {})
+	It("delivers SIGBUS to a reader on ext2", Scenario("dax/ext2/shared-read", Catalogue("A23"),
+		Impossible("no Debian kernel has the ext2 driver (CONFIG_EXT2_FS is not set in any of 5.10 to 7.3): the ext4 driver "+
+			"handles ext2 (CONFIG_EXT4_USE_FOR_EXT2), and dax/ext4 covers its faults")), func(SpecContext) {})
 
-	// dm-writecache claims the memory of its cache as a whole, and hands on what the
-	// driver says of that.
-	It("keeps a device from being a cache for device mapper", Scenario("dax/writecache", Catalogue("B23"), NeedsDisk(NFIT, Ext4), NeedsDisk(NFIT, XFS), Needs("FS_DAX", "BLK_DEV_DM", "DM_WRITECACHE"), Changes(change.DaxFaultHWPoison)), func(ctx SpecContext) {
+	// dm-writecache maps the memory of its cache as a whole, and returns the driver's error
+	// for that.
+	It("makes dm-writecache reject the device as a cache", Scenario("dax/writecache", Catalogue("B23"),
+		NeedsDisk(NFIT, Ext4), NeedsDisk(NFIT, XFS), Needs("FS_DAX", "BLK_DEV_DM", "DM_WRITECACHE"),
+		Changes(change.DaxFaultHWPoison)), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		memory, origin := g.Pmem(ctx, NFIT, Ext4), g.Pmem(ctx, NFIT, XFS)
 		good := g.WriteCache(ctx, memory, origin)
@@ -382,7 +381,7 @@ var _ = describe("a DAX page", func() {
 	})
 
 	for _, p := range []Provider{E820, Virtio} {
-		It("is over when the page was written whole, on "+string(p), Scenario("dax/"+string(p)+"-ext4/mended",
+		It("becomes readable again when the whole page is written, on "+string(p), Scenario("dax/"+string(p)+"-ext4/mended",
 			Catalogue("A24"), Changes(change.DaxFaultHWPoison, change.DaxRecoveryWrite), NeedsDAX(p, Ext4)),
 			func(ctx SpecContext) {
 				g := StartGuest(ctx)
@@ -401,8 +400,8 @@ var _ = describe("a DAX page", func() {
 				Expect(again).To(DependOn(change.DaxRecoveryWrite, adrerr, After(Reads(0x5a))))
 			})
 
-		// These providers say that they cleared the block, so zeroing it works.
-		It("can be written where zeroing clears its bad block, on "+string(p), Scenario("dax/"+string(p)+"-ext4/unwritten-write",
+		// These providers report that they cleared the block, so zeroing it works.
+		It("is writable when zeroing clears its bad block, on "+string(p), Scenario("dax/"+string(p)+"-ext4/unwritten-write",
 			Catalogue("A14e"), NeedsDAX(p, Ext4)),
 			func(ctx SpecContext) {
 				g := StartGuest(ctx)
@@ -419,14 +418,15 @@ var _ = describe("a DAX page", func() {
 	}
 })
 
-// What the mail thread compares DAX with: the page cache of a block device.
+// The mailing-list thread compares DAX with the page cache of a block device.
 var _ = describe("a page cache over a bad block", func() {
 	for _, fs := range []FS{Ext4, XFS} {
 		scenario := func(name, catalogue string) []any {
 			return Scenario("pagecache/"+string(fs)+"/"+name, Catalogue(catalogue), NeedsDisk(NFIT, fs))
 		}
 		Context("on "+string(fs), func() {
-			It("goes on serving a page that it holds", scenario("populated-then-bad", "E25"), func(ctx SpecContext) {
+			It("serves a page that was read before the block became bad", scenario("populated-then-bad",
+				"E25"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.PageCache(ctx, fs).File(ctx, 64*KiB)
 				v := g.Victim(ctx)
@@ -436,8 +436,9 @@ var _ = describe("a page cache over a bad block", func() {
 				Expect(v.Load(ctx, m.At(at()))).To(BeOutcome(Reads(Filled(bad))))
 			})
 
-			// filemap_fault can't fill the page: VM_FAULT_SIGBUS, no poison.
-			It("tells no poison where it can't be filled", scenario("unpopulated-bad", "E26"), func(ctx SpecContext) {
+			// filemap_fault cannot fill the page: VM_FAULT_SIGBUS, no poison.
+			It("reports BUS_ADRERR, not poison, when it cannot read the page", scenario("unpopulated-bad",
+				"E26"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.PageCache(ctx, fs).File(ctx, 64*KiB)
 				v := g.Victim(ctx)

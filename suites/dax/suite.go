@@ -1,5 +1,5 @@
-// Package dax is the suite of DAX faults: what a program is told when the
-// page that it touches cannot be provided.
+// Package dax is the suite of DAX faults: what a program observes when it accesses
+// a page that the kernel cannot provide.
 package dax
 
 import (

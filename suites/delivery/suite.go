@@ -1,5 +1,5 @@
-// Package delivery is the suite of how the news of poison is delivered: to who
-// blocks or ignores it, who waits for it, who traces, and what a core file keeps.
+// Package delivery is the suite of how SIGBUS for poison is delivered: to processes
+// that block, ignore or await it, to tracers, and to core files.
 package delivery
 
 import (

@@ -11,16 +11,17 @@ import (
 	"github.com/faultline/faultline/framework/inject"
 )
 
-// Poison without a machine check: the kernel's own ways to have memory_failure()
-// called, beside which real machine checks are to be seen.
-var _ = describe("poison that software made", func() {
+// Poison without a machine check: the kernel's own interfaces that call memory_failure(),
+// for comparison with real machine checks.
+var _ = describe("poison injected by software", func() {
 	software := []Trait{Needs("MEMORY_FAILURE"), NeedsPageMap()}
 	byPFN := append(software, Needs("HWPOISON_INJECT", "DEBUG_FS"))
 
 	for _, fs := range []FS{Ext4, XFS} {
 		Context("on "+string(fs), func() {
-			// There is nobody to kill, so nothing is unmapped, and no bad block is added.
-			It("is told to nobody who has the page mapped", onDAX(fs, "corrupt-pfn", "C05", append(byPFN, Changes(change.CountedByAction))...), func(ctx SpecContext) {
+			// The kernel kills no process, so it unmaps nothing, and it adds no bad block.
+			It("delivers no SIGBUS to a process that maps the page", onDAX(fs, "corrupt-pfn", "C05",
+				append(byPFN, Changes(change.CountedByAction))...), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.DAX(ctx, fs).File(ctx, 64*KiB)
 				v := g.Victim(ctx)
@@ -37,7 +38,8 @@ var _ = describe("poison that software made", func() {
 				Expect(load).To(BeOutcome(Reads(Filled(bad))))
 			})
 
-			It("is told at once to who asked for that, and not again", onDAX(fs, "corrupt-pfn-early", "C06", append(byPFN, Changes(change.KillEarlyOnConsumption))...), func(ctx SpecContext) {
+			It("delivers BUS_MCEERR_AO with PR_MCE_KILL_EARLY, and no SIGBUS on a load", onDAX(fs, "corrupt-pfn-early", "C06",
+				append(byPFN, Changes(change.KillEarlyOnConsumption))...), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.DAX(ctx, fs).File(ctx, 64*KiB)
 				v := g.Victim(ctx)
@@ -52,7 +54,9 @@ var _ = describe("poison that software made", func() {
 			})
 
 			// mce-inject raises the exception in the kernel itself.
-			It("as a machine check that needs no action is listed", onDAX(fs, "srao-in-guest", "D02", IntelMachineCheck(), Needs("X86_MCE", "X86_MCE_INJECT", "MEMORY_FAILURE"), Changes(change.DaxFaultHWPoison, change.NfitMiscGranularity)), func(ctx SpecContext) {
+			It("is listed as bad blocks after an action-optional machine check", onDAX(fs, "srao-in-guest", "D02",
+				IntelMachineCheck(), Needs("X86_MCE", "X86_MCE_INJECT", "MEMORY_FAILURE"),
+				Changes(change.DaxFaultHWPoison, change.NfitMiscGranularity)), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				mount := g.DAX(ctx, fs)
 				f := mount.File(ctx, 64*KiB)
@@ -76,7 +80,8 @@ var _ = describe("poison that software made", func() {
 			return g, v, m, v.Frame(ctx, m.At(Page(bad)))
 		}
 
-		It("by hard_offline_page is told to who loads", scenario("anon/hard-offline", "E01", append(software, Needs("MEMORY_HOTPLUG"))...), func(ctx SpecContext) {
+		It("delivers SIGBUS on a load after hard_offline_page", scenario("anon/hard-offline", "E01",
+			append(software, Needs("MEMORY_HOTPLUG"))...), func(ctx SpecContext) {
 			g, v, m, frame := anonymous(ctx)
 			g.Inject(ctx, inject.HardOffline(frame))
 			idle := v.Idle(ctx)
@@ -87,7 +92,8 @@ var _ = describe("poison that software made", func() {
 			Expect(load).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB())))
 		})
 
-		It("by corrupt-pfn can be taken back", scenario("anon/unpoison-software", "E21", byPFN...), func(ctx SpecContext) {
+		It("can be undone with unpoison-pfn after corrupt-pfn", scenario("anon/unpoison-software",
+			"E21", byPFN...), func(ctx SpecContext) {
 			g, v, m, frame := anonymous(ctx)
 			g.Inject(ctx, inject.CorruptPFN(frame, inject.Filter{}))
 			load := v.Load(ctx, m.At(at()))
@@ -97,15 +103,17 @@ var _ = describe("poison that software made", func() {
 			Expect(back).To(BeOutcome(OK()))
 		})
 
-		// Soft offlining moves what is still good.
-		It("is none by soft_offline_page, which keeps the data", scenario("anon/soft-offline", "E20", append(software, Needs("MEMORY_HOTPLUG", "MIGRATION"))...), func(ctx SpecContext) {
+		// Soft offlining migrates a page that is still good.
+		It("does not result from soft_offline_page, which keeps the data", scenario("anon/soft-offline", "E20",
+			append(software, Needs("MEMORY_HOTPLUG", "MIGRATION"))...), func(ctx SpecContext) {
 			g, v, m, frame := anonymous(ctx)
 			g.Inject(ctx, inject.SoftOffline(frame))
 			load := v.Load(ctx, m.At(at()))
 			Expect(load).To(BeOutcome(Reads(0x5a)))
 		})
 
-		It("is none by MADV_SOFT_OFFLINE, which keeps the data", scenario("anon/madvise-soft-offline", "E20", append(software, Needs("MIGRATION"))...), func(ctx SpecContext) {
+		It("does not result from MADV_SOFT_OFFLINE, which keeps the data", scenario("anon/madvise-soft-offline", "E20",
+			append(software, Needs("MIGRATION"))...), func(ctx SpecContext) {
 			_, v, m, _ := anonymous(ctx)
 			advice := v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_SOFT_OFFLINE)
 			load := v.Load(ctx, m.At(at()))
@@ -114,7 +122,7 @@ var _ = describe("poison that software made", func() {
 		})
 	})
 
-	// The filter of hwpoison_inject spares pages of other devices.
+	// The filter of hwpoison_inject skips pages of other devices.
 	Context("in the page cache", func() {
 		filtered := func(ctx SpecContext, minor uint32) (load *Observation) {
 			g := StartGuest(ctx)
@@ -122,7 +130,7 @@ var _ = describe("poison that software made", func() {
 			f := mount.File(ctx, PageBytes())
 			v := g.Victim(ctx)
 			m := v.Map(ctx, f, Shared)
-			v.Store(ctx, m.At(5)) // dirty, so that its poison is told
+			v.Store(ctx, m.At(5)) // dirty, so that its poison raises SIGBUS
 			var device inject.Filter
 			_, err := fmt.Sscanf(g.ReadFile(ctx, "/sys/block/"+mount.Device.Disk+"/dev"), "%d:%d", &device.Major, &device.Minor)
 			Expect(err).NotTo(HaveOccurred())
@@ -130,10 +138,12 @@ var _ = describe("poison that software made", func() {
 			g.InjectMayFail(ctx, inject.CorruptPFN(v.Frame(ctx, m.At(0)), device))
 			return v.Load(ctx, m.At(5))
 		}
-		It("is told where the filter takes the page's device", scenario("pagecache-ext4/filter-takes", "E23", append(byPFN, NeedsDisk(NFIT, Ext4))...), func(ctx SpecContext) {
+		It("delivers SIGBUS if the filter matches the page's device", scenario("pagecache-ext4/filter-takes", "E23",
+			append(byPFN, NeedsDisk(NFIT, Ext4))...), func(ctx SpecContext) {
 			Expect(filtered(ctx, 0)).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB())))
 		})
-		It("is none where the filter takes another device", scenario("pagecache-ext4/filter-spares", "E23", append(byPFN, NeedsDisk(NFIT, Ext4))...), func(ctx SpecContext) {
+		It("is filtered out if the filter matches another device", scenario("pagecache-ext4/filter-spares", "E23",
+			append(byPFN, NeedsDisk(NFIT, Ext4))...), func(ctx SpecContext) {
 			Expect(filtered(ctx, 100)).To(BeOutcome(Reads(0x5a)))
 		})
 	})

@@ -10,22 +10,23 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 )
 
-// copyPanics is how a kernel ends that meets poison in a copy that it does not
-// expect any in.
+// copyPanics is the outcome when a kernel hits poison in a copy without a handler for
+// machine checks.
 var copyPanics = Panics("Data load in unrecoverable area of kernel")
 
-// copier leaves out what races with the copier of a poisoned page: it queues
-// memory_failure() for a work item (copy_mc_user_highpage, memory_failure_queue),
-// which may run before the copier let go of the page, and then says that the page
-// is still referenced and its recovery failed. Seen on 7.2 and 7.3, in 2 or 3 of 10.
+// copier ignores log lines that race with the copier of a poisoned page. The copier queues
+// memory_failure() as a work item (copy_mc_user_highpage, memory_failure_queue). If that
+// runs before the copier releases the page, it logs that the page is still referenced and
+// its recovery failed. Seen on 7.2 and 7.3, in 2 or 3 of 10 runs.
 func copier(g *Guest) {
-	const why = "memory_failure() runs in a work item, before or after the copier lets go of the page"
+	const why = "memory_failure() runs in a work item, before or after the copier releases the page"
 	g.IgnoreInWitness(observe.WitnessLog, "recovery action for|still referenced by|corrupted page was clean|Sending SIGBUS", why)
 }
 
 var _ = describe("poison that the kernel consumes", func() {
-	// wp_page_copy: the kernel reads the page that the child must not write.
-	It("while it copies a page for a child's store is told to the child", scenario("anon/cow", "E04", consumes(Changes(change.CopyUserHighpageMC), Needs("PROC_KCORE"))...), func(ctx SpecContext) {
+	// wp_page_copy: the kernel reads the page that the child shares with its parent.
+	It("delivers SIGBUS to a child on copy-on-write", scenario("anon/cow", "E04",
+		consumes(Changes(change.CopyUserHighpageMC), Needs("PROC_KCORE"))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		g.AllowPanic()
 		copier(g)
@@ -41,8 +42,9 @@ var _ = describe("poison that the kernel consumes", func() {
 	for _, fs := range []FS{Ext4, XFS} {
 		needs := []Trait{NeedsDisk(NFIT, fs), Needs("PROC_KCORE")}
 		Context("in the page cache of "+string(fs), func() {
-			It("while it copies a page for a private mapping's store is told to the one who stores",
-				scenario("pagecache-"+string(fs)+"/cow", "E04", consumes(append(needs, Changes(change.CopyUserHighpageMC))...)...), func(ctx SpecContext) {
+			It("delivers SIGBUS on copy-on-write in a private mapping",
+				scenario("pagecache-"+string(fs)+"/cow", "E04",
+					consumes(append(needs, Changes(change.CopyUserHighpageMC))...)...), func(ctx SpecContext) {
 					g := StartGuest(ctx)
 					g.AllowPanic()
 					copier(g)
@@ -57,9 +59,10 @@ var _ = describe("poison that the kernel consumes", func() {
 				})
 
 			// copy_to_user reads the page without a handler for machine checks
-			// (error_context in arch/x86/kernel/cpu/mce/severity.c knows copies from
-			// user space only).
-			It("while read(2) copies it out ends the kernel", scenario("pagecache-"+string(fs)+"/read", "D09", consumes(needs...)...), func(ctx SpecContext) {
+			// (error_context in arch/x86/kernel/cpu/mce/severity.c handles only copies
+			// from user space).
+			It("panics the kernel while read(2) copies it to user space", scenario("pagecache-"+string(fs)+"/read",
+				"D09", consumes(needs...)...), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				g.AllowPanic()
 				f := g.PageCache(ctx, fs).File(ctx, 64*KiB)
@@ -74,11 +77,12 @@ var _ = describe("poison that the kernel consumes", func() {
 		})
 	}
 
-	// copy_from_user survives it and returns what it did not copy, so that the call
-	// fails as with a bad address. Before v5.16 it returned that nothing is left, lest
-	// its callers come again and meet the poison again, and the caller's task got a
-	// signal (copy_user_handle_tail in arch/x86/lib/copy_user_64.S of v5.10).
-	It("fails write(2) with EFAULT while it copies the data in", scenario("anon/write", "E04", consumes(Changes(change.CopyFromUserQuiet))...), func(ctx SpecContext) {
+	// copy_from_user survives the poison and returns the number of bytes not copied, so
+	// that the call fails as with a bad address. Before v5.16 it returned 0, so that its
+	// callers did not retry and hit the poison again, and the task got a signal
+	// (copy_user_handle_tail in arch/x86/lib/copy_user_64.S of v5.10).
+	It("makes write(2) fail with EFAULT while it copies the data in", scenario("anon/write",
+		"E04", consumes(Changes(change.CopyFromUserQuiet))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		v := g.Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)
@@ -93,8 +97,8 @@ var _ = describe("poison that the kernel consumes", func() {
 		Expect(again).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB())))
 	})
 
-	// get_user() reads one word by one load. From v5.17 to v6.14 a kernel panics there, if
-	// it lacks 1a15bb8303b6 ("x86/mce: use is_copy_from_user() to determine copy-from-user
+	// get_user() reads one word with one load. Kernels from v5.17 to v6.14 panic there
+	// without 1a15bb8303b6 ("x86/mce: use is_copy_from_user() to determine copy-from-user
 	// context"), which stable kernels have.
 	getUser := func(ctx SpecContext, start func(v *Victim, a Addr) *Started) {
 		g := StartGuest(ctx)
@@ -108,13 +112,15 @@ var _ = describe("poison that the kernel consumes", func() {
 		Expect(called).To(DependOn(change.CopyFromUserQuiet, Before(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Failing("EFAULT"))), After(Errno("EFAULT"))))
 		Expect(again).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB())))
 	}
-	It("fails ioctl(2) while it reads the argument", scenario("anon/ioctl", "E31", consumes(Changes(change.CopyFromUserQuiet))...), func(ctx SpecContext) {
+	It("makes ioctl(2) fail with EFAULT while it reads the argument", scenario("anon/ioctl",
+		"E31", consumes(Changes(change.CopyFromUserQuiet))...), func(ctx SpecContext) {
 		getUser(ctx, func(v *Victim, a Addr) *Started {
 			_, w := v.Pipe(ctx)
 			return v.StartSyscall("ioctl", w, fionbio, a)
 		})
 	})
-	It("fails futex(2) while it reads the word", scenario("anon/futex", "E31", consumes(Changes(change.CopyFromUserQuiet))...), func(ctx SpecContext) {
+	It("makes futex(2) fail with EFAULT while it reads the futex word", scenario("anon/futex",
+		"E31", consumes(Changes(change.CopyFromUserQuiet))...), func(ctx SpecContext) {
 		getUser(ctx, func(v *Victim, a Addr) *Started {
 			return v.StartSyscall("futex", a, waitPrivate, 1, 0)
 		})
@@ -126,14 +132,16 @@ const (
 	waitPrivate = 128    // FUTEX_WAIT_PRIVATE (linux/futex.h)
 )
 
-var _ = describe("a processor of AMD's without SUCCOR", func() {
-	// mce_severity_amd: an uncorrected error that nothing can be done about. The
-	// catalogue expected the panic of every kernel; 5.10.262 logs it, tells nobody
-	// and leaves the page as it is, so that the load meets the poison again.
-	It("ends the kernel with the first poison that is consumed", scenario("amd/srar", "D11", consumes(Changes(change.AMDPanics))...), func(ctx SpecContext) {
+var _ = describe("an AMD processor without SUCCOR", func() {
+	// mce_severity_amd: an uncorrected error without recovery. The catalogue expected
+	// every kernel to panic; 5.10.262 logs the error, sends no signal and keeps the page,
+	// so that the load hits the poison again.
+	It("makes the kernel panic on the first poison that is consumed", scenario("amd/srar",
+		"D11", consumes(Changes(change.AMDPanics))...), func(ctx SpecContext) {
 		g := StartGuest(ctx, AMD())
 		g.AllowPanic()
-		g.IgnoreInWitness(observe.WitnessLog, "MCE records pool full", "it depends on how often the load meets the poison until it is given up")
+		g.IgnoreInWitness(observe.WitnessLog, "MCE records pool full",
+			"it depends on how often the load hits the poison before the timeout")
 		v := g.Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)
 		v.Store(ctx, m.At(at()))

@@ -10,52 +10,52 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 )
 
-// bad is the page that goes bad, and at is the byte of it that is loaded.
+// bad is the page that becomes bad, and at is the offset in it that is loaded.
 const bad = 4
 
 func at() int64 { return Page(bad) + 5 }
 
-// What the kernel remembers of a machine check tells whoever comes next.
+// The outcome of a later access: the kernel remembers the poison of a machine check.
 var adrerr = Before(SIGBUS(BUS_ADRERR))
 
 func mceerr() Side { return After(SIGBUS(BUS_MCEERR_AR, PageLSB())) }
 
-// page asks for a bad block that is a page's.
+// page expects the bad sectors of a page.
 func page() *Expectation {
 	return DependOn(change.NfitMiscGranularity, Before(Says("1 sectors")), After(Says("8 sectors")))
 }
 
-// consumes are the traits of a scenario in which an access consumes poison.
+// consumes returns the traits of a scenario in which an access consumes poison.
 func consumes(more ...Trait) []Trait {
 	return append(more, Exactly(), NeedsPageMap(), Needs("X86_MCE", "MEMORY_FAILURE"))
 }
 
-// scenario gives a scenario its id and its traits.
+// scenario adds the prefix of the id and the common traits.
 func scenario(id, catalogue string, traits ...Trait) []any {
 	return Scenario("mce/"+id, append(traits, Catalogue(catalogue))...)
 }
 
-// onDAX is scenario for one of a file system with DAX.
+// onDAX is scenario for a file system with DAX.
 func onDAX(fs FS, id, catalogue string, traits ...Trait) []any {
 	return scenario(string(fs)+"/"+id, catalogue, append(traits, NeedsDAX(NFIT, fs))...)
 }
 
-// consumed asks for what the one who consumed poison is told: memory_failure()
-// reports the page, not the byte.
+// consumed expects the signal for an access that consumed poison: memory_failure() reports
+// the page, not the byte.
 func consumed(m *Mapping) *Expectation {
 	return BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad)))))
 }
 
-// story is what follows the machine check: the kernel lists the bad block, and
-// whoever comes next, by load or by read(2), is told by what it lists.
-type story struct {
+// aftermath is what follows the machine check: the kernel lists the bad block, which
+// determines the outcome of later loads and of read(2).
+type aftermath struct {
 	first, listed, again, other, read *Observation
 	m                                 *Mapping
 }
 
-// tell has one process consume poison in a file on DAX, and then itself and a
-// second one, who never touched the page, come again.
-func tell(ctx SpecContext, g *Guest, fs FS, flags MapFlags, check inject.MachineCheck) (s story) {
+// consume makes one process consume poison in a file on DAX. Then this process and a
+// second one, which has not accessed the page before, access it.
+func consume(ctx SpecContext, g *Guest, fs FS, flags MapFlags, check inject.MachineCheck) (s aftermath) {
 	mount := g.DAX(ctx, fs)
 	f := mount.File(ctx, 64*KiB)
 	v, second := g.Victim(ctx), g.Second(ctx)
@@ -70,7 +70,7 @@ func tell(ctx SpecContext, g *Guest, fs FS, flags MapFlags, check inject.Machine
 	return s
 }
 
-func (s story) expect() {
+func (s aftermath) expect() {
 	GinkgoHelper()
 	Expect(s.first).To(consumed(s.m))
 	Expect(s.listed).To(page())
@@ -79,7 +79,7 @@ func (s story) expect() {
 	Expect(s.read).To(BeOutcome(Errno("EIO")).PartOf(change.DaxFaultHWPoison, Errno("EHWPOISON")))
 }
 
-var _ = describe("poison that one process consumed", func() {
+var _ = describe("poison consumed by one process", func() {
 	follows := Changes(change.DaxFaultHWPoison, change.NfitMiscGranularity)
 	for _, fs := range []FS{Ext4, XFS} {
 		Context("on "+string(fs), func() {
@@ -87,28 +87,33 @@ var _ = describe("poison that one process consumed", func() {
 			if fs == Ext4 {
 				traits = append(traits, Lead())
 			}
-			It("is told to it and to a second process", onDAX(fs, "srar-shared", "D01", traits...), func(ctx SpecContext) {
-				tell(ctx, StartGuest(ctx), fs, Shared, inject.SRAR()).expect()
+			It("delivers SIGBUS to that process and to a second one", onDAX(fs, "srar-shared", "D01",
+				traits...), func(ctx SpecContext) {
+				consume(ctx, StartGuest(ctx), fs, Shared, inject.SRAR()).expect()
 			})
 
-			It("is told to those who map privately", onDAX(fs, "srar-private", "D01", consumes(follows)...), func(ctx SpecContext) {
-				tell(ctx, StartGuest(ctx), fs, Private, inject.SRAR()).expect()
+			It("delivers SIGBUS to processes with private mappings", onDAX(fs, "srar-private", "D01",
+				consumes(follows)...), func(ctx SpecContext) {
+				consume(ctx, StartGuest(ctx), fs, Private, inject.SRAR()).expect()
 			})
 
-			// The machine check comes to the processor of the load alone.
-			It("is told with two processors", onDAX(fs, "srar-two-cpus", "D01", consumes(follows)...), func(ctx SpecContext) {
-				tell(ctx, StartGuest(ctx, CPUs(2)), fs, Shared, inject.SRAR()).expect()
+			// Only the CPU of the load takes the machine check.
+			It("delivers SIGBUS in a guest with two CPUs", onDAX(fs, "srar-two-cpus", "D01",
+				consumes(follows)...), func(ctx SpecContext) {
+				consume(ctx, StartGuest(ctx, CPUs(2)), fs, Shared, inject.SRAR()).expect()
 			})
 
-			// Every processor meets the exception, and they wait for each other
-			// (mce_start in arch/x86/kernel/cpu/mce/core.c).
-			It("is told with two processors that both take the machine check", onDAX(fs, "srar-broadcast", "D01", consumes(follows)...), func(ctx SpecContext) {
-				tell(ctx, StartGuest(ctx, CPUs(2)), fs, Shared, inject.SRAR().Everywhere()).expect()
+			// Every CPU takes the exception, and they wait for each other (mce_start in
+			// arch/x86/kernel/cpu/mce/core.c).
+			It("delivers SIGBUS if two CPUs take the machine check", onDAX(fs, "srar-broadcast", "D01",
+				consumes(follows)...), func(ctx SpecContext) {
+				consume(ctx, StartGuest(ctx, CPUs(2)), fs, Shared, inject.SRAR().Everywhere()).expect()
 			})
 
-			// The whole huge page is lost to those who mapped it; what is bad is one
-			// page of it, and the others can be had again.
-			It("is told as a huge page where it was mapped as one", onDAX(fs, "srar-huge", "D01", consumes(follows, Changes(change.DaxFolios), NeedsHugeDAX())...), func(ctx SpecContext) {
+			// The kernel unmaps the whole huge page; only one page of it is bad, and the
+			// others can be mapped again.
+			It("reports a huge page when the page is mapped as part of one", onDAX(fs, "srar-huge", "D01",
+				consumes(follows, Changes(change.DaxFolios), NeedsHugeDAX())...), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				mount := g.DAX(ctx, fs)
 				f := mount.File(ctx, 2*MiB, HugeAligned())
@@ -133,8 +138,9 @@ var _ = describe("poison that one process consumed", func() {
 				Expect(other).To(DependOn(change.DaxFaultHWPoison, adrerr, mceerr()))
 			})
 
-			// Late kill, the default: poison is told on access only.
-			It("is told to another who has it mapped when that one loads", onDAX(fs, "srar-other-late", "D01", consumes(follows)...), func(ctx SpecContext) {
+			// Late kill, the default: the kernel reports poison only on access.
+			It("delivers SIGBUS to another process that maps the page, on its next load", onDAX(fs, "srar-other-late", "D01",
+				consumes(follows)...), func(ctx SpecContext) {
 				first, listed, idle, load, m, _ := others(ctx, fs, false)
 				Expect(first).To(consumed(m))
 				Expect(listed).To(page())
@@ -142,7 +148,8 @@ var _ = describe("poison that one process consumed", func() {
 				Expect(load).To(DependOn(change.DaxFaultHWPoison, adrerr, mceerr()))
 			})
 
-			It("is told at once to another who asked for that", onDAX(fs, "srar-other-early", "D01", consumes(follows, Changes(change.KillEarlyOnConsumption))...), func(ctx SpecContext) {
+			It("delivers BUS_MCEERR_AO to another process with PR_MCE_KILL_EARLY", onDAX(fs, "srar-other-early", "D01",
+				consumes(follows, Changes(change.KillEarlyOnConsumption))...), func(ctx SpecContext) {
 				first, listed, idle, load, m, m2 := others(ctx, fs, true)
 				Expect(first).To(consumed(m))
 				Expect(listed).To(page())
@@ -153,7 +160,7 @@ var _ = describe("poison that one process consumed", func() {
 	}
 })
 
-// others has one process consume poison in a page that another has mapped too.
+// others makes one process consume poison in a page that another process maps too.
 func others(ctx SpecContext, fs FS, early bool) (first, listed, idle, load *Observation, m, m2 *Mapping) {
 	g := StartGuest(ctx)
 	mount := g.DAX(ctx, fs)
@@ -173,24 +180,27 @@ func others(ctx SpecContext, fs FS, early bool) (first, listed, idle, load *Obse
 }
 
 var _ = describe("poison in RAM", func() {
-	// What can't be split is killed for by force_sig() in kill_me_maybe(), which says
-	// nothing of where; since the change by what memory_failure() knows of the folio.
-	It("that is part of a dirty folio of several pages is told of the folio, or of nothing", scenario("pagecache-xfs/srar-dirty-folio", "D08", consumes(NeedsDisk(NFIT, XFS), Changes(change.ThpSplitSigbus))...), func(ctx SpecContext) {
+	// For a folio that cannot be split, kill_me_maybe() calls force_sig(), which reports no
+	// address; since the change, memory_failure() reports the folio.
+	It("reports the size of a dirty large folio, or no address", scenario("pagecache-xfs/srar-dirty-folio", "D08",
+		consumes(NeedsDisk(NFIT, XFS), Changes(change.ThpSplitSigbus))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		f := g.PageCache(ctx, XFS).File(ctx, 64*KiB)
 		v := g.Victim(ctx)
 		m := v.Map(ctx, f, Shared)
 		v.Load(ctx, m.At(at()))
 		v.LargeFolio(ctx, m.At(at()))
-		g.IgnoreInWitness(observe.WitnessLog, "Memory error not recovered", "kill_me_maybe says it without an end of line, and so nobody reads it before something else is said")
+		g.IgnoreInWitness(observe.WitnessLog, "Memory error not recovered",
+			"kill_me_maybe logs it without a newline, so it appears only with the next message")
 		v.Store(ctx, m.At(at()))
 		first := v.Consume(ctx, inject.SRAR(), m.At(at()))
 		Expect(first).To(DependOn(change.ThpSplitSigbus, Before(SIGBUS(SI_KERNEL, Nowhere())), After(SIGBUS(BUS_MCEERR_AR, LSB(14), At(m.At(Page(bad)))))))
 	})
 
-	// The page table gets an entry that remembers (make_hwpoison_entry), which
-	// do_swap_page reports with the very byte.
-	It("that a process consumed is told again when it comes again", scenario("anon/srar", "D07", consumes()...), func(ctx SpecContext) {
+	// The page table gets a poison entry (make_hwpoison_entry), which do_swap_page reports
+	// with the exact byte.
+	It("delivers SIGBUS when it is consumed, and again on the next load", scenario("anon/srar",
+		"D07", consumes()...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		v := g.Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)
@@ -207,9 +217,10 @@ var _ = describe("poison in RAM", func() {
 	for _, fs := range []FS{Ext4, XFS} {
 		need := NeedsDisk(NFIT, fs)
 		Context("in the page cache of "+string(fs), func() {
-			// A clean page is dropped, and read again from its disk. Files of one page
-			// have small folios on every kernel.
-			It("is told to nobody while the page is clean", scenario("pagecache-"+string(fs)+"/srar-clean", "D08", consumes(need)...), func(ctx SpecContext) {
+			// The kernel drops a clean page and reads it again from the disk. Files of one
+			// page have small folios on every kernel.
+			It("delivers no SIGBUS for a clean page", scenario("pagecache-"+string(fs)+"/srar-clean", "D08",
+				consumes(need)...), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.PageCache(ctx, fs).File(ctx, PageBytes())
 				v := g.Victim(ctx)
@@ -222,8 +233,9 @@ var _ = describe("poison in RAM", func() {
 				Expect(again).To(BeOutcome(Reads(Filled(0))))
 			})
 
-			// What was not written back is lost: fsync(2) says so.
-			It("is told to who wrote it while the page is dirty", scenario("pagecache-"+string(fs)+"/srar-dirty", "D08", consumes(need)...), func(ctx SpecContext) {
+			// Data that was not written back is lost: fsync(2) reports that.
+			It("delivers SIGBUS for a dirty page", scenario("pagecache-"+string(fs)+"/srar-dirty", "D08",
+				consumes(need)...), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.PageCache(ctx, fs).File(ctx, PageBytes())
 				v := g.Victim(ctx)

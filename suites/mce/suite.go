@@ -1,5 +1,5 @@
-// Package mce is the suite of machine checks: what programs are told when
-// the processor itself says that memory is bad.
+// Package mce is the suite of machine checks: what programs observe when the
+// processor itself reports bad memory.
 package mce
 
 import (

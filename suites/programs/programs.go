@@ -11,7 +11,7 @@ import (
 var _ = describe("a program", func() {
 	list, err := program.Used()
 	if err != nil {
-		panic(err) // of the one who set the variable
+		panic(err) // the environment variable is malformed
 	}
 	for _, p := range list {
 		It("passes its tests: "+p.Command(), Scenario(p.ID(), Runs(p)), func(ctx SpecContext) {

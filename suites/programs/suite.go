@@ -1,5 +1,5 @@
-// Package programs is the suite of programs that a user brings: each is a
-// scenario, and each of its tests a step (faultline run --program).
+// Package programs is the suite of the user's programs (faultline run --program): each
+// program is a scenario, and each of its tests is a step.
 package programs
 
 import (

@@ -10,9 +10,9 @@ import (
 )
 
 // The page table keeps an entry for poison that was mapped (make_hwpoison_entry):
-// do_swap_page() makes VM_FAULT_HWPOISON of it, with the byte that is accessed.
+// do_swap_page() turns it into VM_FAULT_HWPOISON, with the byte that is accessed.
 var _ = describe("poison in anonymous memory", func() {
-	// touched is memory of a victim with a page written.
+	// touched returns memory of a victim that has written one page of it.
 	touched := func(ctx SpecContext) (*Guest, *Victim, *Mapping) {
 		g := StartGuest(ctx)
 		v := g.Victim(ctx)
@@ -21,7 +21,7 @@ var _ = describe("poison in anonymous memory", func() {
 		return g, v, m
 	}
 
-	It("is told at each load that comes to it", poisons("anon/load", "E01", NeedsPageMap()), func(ctx SpecContext) {
+	It("delivers SIGBUS on every load", poisons("anon/load", "E01", NeedsPageMap()), func(ctx SpecContext) {
 		_, v, m := touched(ctx)
 		advice := hwpoison(ctx, v, m)
 		left := v.Present(ctx, m.At(at()))
@@ -33,7 +33,7 @@ var _ = describe("poison in anonymous memory", func() {
 		Expect(second).To(remembered())
 	})
 
-	It("is told to who stores", poisons("anon/store", "E01"), func(ctx SpecContext) {
+	It("delivers SIGBUS on a store", poisons("anon/store", "E01"), func(ctx SpecContext) {
 		_, v, m := touched(ctx)
 		advice := hwpoison(ctx, v, m)
 		store := v.Store(ctx, m.At(at()))
@@ -41,8 +41,9 @@ var _ = describe("poison in anonymous memory", func() {
 		Expect(store).To(remembered())
 	})
 
-	// kill_proc: news where nobody needs to act, which is what madvise(2) once was.
-	It("is told as news to who asked for that, and again at a load", poisons("anon/early", "E02"), func(ctx SpecContext) {
+	// kill_proc sends BUS_MCEERR_AO unless action is required, as madvise(2) once did.
+	It("delivers SIGBUS at once with PR_MCE_KILL_EARLY, and again on a load", poisons("anon/early",
+		"E02"), func(ctx SpecContext) {
 		_, v, m := touched(ctx)
 		v.KillEarly(ctx)
 		advice := hwpoison(ctx, v, m)
@@ -53,9 +54,10 @@ var _ = describe("poison in anonymous memory", func() {
 		Expect(load).To(remembered())
 	})
 
-	// What DAX tells a second process by its bad block, RAM tells by the entry that
-	// each page table has.
-	It("is told to a child whose parent poisoned it", poisons("anon/second-process", "E03"), func(ctx SpecContext) {
+	// DAX reports poison to a second process by its bad block, RAM by the entry in each
+	// page table.
+	It("delivers SIGBUS to a child whose parent injected it", poisons("anon/second-process",
+		"E03"), func(ctx SpecContext) {
 		_, v, m := touched(ctx)
 		child := v.Fork(ctx, "child")
 		advice := hwpoison(ctx, v, m)
@@ -66,8 +68,9 @@ var _ = describe("poison in anonymous memory", func() {
 		Expect(own).To(remembered())
 	})
 
-	// faultin_page() with FOLL_HWPOISON. DAX said EFAULT here, without its change.
-	It("fails MADV_POPULATE_READ with EHWPOISON", poisons("anon/populate", "E27", Changes(change.MadvisePopulate)), func(ctx SpecContext) {
+	// faultin_page() with FOLL_HWPOISON. DAX returns EFAULT here without its change.
+	It("makes MADV_POPULATE_READ fail with EHWPOISON", poisons("anon/populate",
+		"E27", Changes(change.MadvisePopulate)), func(ctx SpecContext) {
 		_, v, m := touched(ctx)
 		advice := hwpoison(ctx, v, m)
 		populate := v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_POPULATE_READ)
@@ -75,7 +78,7 @@ var _ = describe("poison in anonymous memory", func() {
 		Expect(populate).To(DependOn(change.MadvisePopulate, Before(Errno("EINVAL")), After(Errno("EHWPOISON"))))
 	})
 
-	It("is told where the memory was locked", poisons("anon/locked", "E28"), func(ctx SpecContext) {
+	It("delivers SIGBUS in memory that was locked", poisons("anon/locked", "E28"), func(ctx SpecContext) {
 		_, v, m := touched(ctx)
 		locked := v.Syscall(ctx, "mlock", m.At(0), 64*KiB)
 		advice := hwpoison(ctx, v, m)
@@ -85,8 +88,9 @@ var _ = describe("poison in anonymous memory", func() {
 		Expect(load).To(remembered())
 	})
 
-	// The huge page is split first (try_to_split_thp_page).
-	It("takes one page of a transparent huge page", poisons("thp/load", "E09", Needs("TRANSPARENT_HUGEPAGE"), NeedsPageMap()), func(ctx SpecContext) {
+	// try_to_split_thp_page splits the huge page first.
+	It("affects one page of a transparent huge page, which is split", poisons("thp/load",
+		"E09", Needs("TRANSPARENT_HUGEPAGE"), NeedsPageMap()), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		g.TransparentHugePages(ctx)
 		v := g.Victim(ctx)
@@ -106,12 +110,13 @@ var _ = describe("poison in anonymous memory", func() {
 	})
 })
 
-var _ = describe("a transparent huge page that can't be split", func() {
-	// A pipe holds on to it by vmsplice(2), so that its poison is not one page's. It
-	// stays mapped, on every kernel: who loads again gets what is there.
-	It("is told as a whole", scenario("thp/pinned", "E10", Needs("TRANSPARENT_HUGEPAGE"), NeedsPageMap(), Changes(change.ThpSplitSigbus)), func(ctx SpecContext) {
+var _ = describe("poison in a transparent huge page that cannot be split", func() {
+	// A pipe pins the page by vmsplice(2), so that the kernel cannot isolate one small
+	// page. It stays mapped on every kernel: a later load reads the data.
+	It("reports the size of the huge page", scenario("thp/pinned", "E10",
+		Needs("TRANSPARENT_HUGEPAGE"), NeedsPageMap(), Changes(change.ThpSplitSigbus)), func(ctx SpecContext) {
 		g := StartGuest(ctx)
-		g.IgnoreInWitness(observe.WitnessLog, "thp split failed", "5.10 says so a second time, in words of its own")
+		g.IgnoreInWitness(observe.WitnessLog, "thp split failed", "5.10 logs it a second time, with a different text")
 		g.TransparentHugePages(ctx)
 		v := g.Victim(ctx)
 		m := v.MapAnonymous(ctx, HugePageBytes(), 0)
@@ -130,9 +135,9 @@ var _ = describe("a transparent huge page that can't be split", func() {
 	})
 })
 
-var _ = describe("secret memory", func() {
-	// madvise(2) gets at the page as anybody else does, and is refused it (check_vma_flags).
-	It("is poisoned for nobody", scenario("secret/madvise", "E17", Needs("SECRETMEM")), func(ctx SpecContext) {
+var _ = describe("secret memory (memfd_secret)", func() {
+	// madvise(2) takes the page with get_user_pages(), which check_vma_flags refuses.
+	It("cannot be poisoned with madvise(2)", scenario("secret/madvise", "E17", Needs("SECRETMEM")), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		v := g.Victim(ctx)
 		m := v.MapSecret(ctx, 64*KiB)
@@ -145,8 +150,9 @@ var _ = describe("secret memory", func() {
 })
 
 var _ = describe("soft offlining", func() {
-	// Something may look after bad memory in other ways, and want no page moved.
-	It("can be forbidden", scenario("anon/soft-offline-forbidden", "E20", Needs("MIGRATION"), Changes(change.EnableSoftOffline)), func(ctx SpecContext) {
+	// User space may handle bad memory in another way, without migration of pages.
+	It("can be disabled with vm.enable_soft_offline", scenario("anon/soft-offline-forbidden", "E20", Needs("MIGRATION"),
+		Changes(change.EnableSoftOffline)), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		v := g.Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)

@@ -9,10 +9,10 @@ import (
 	"github.com/faultline/faultline/framework/inject"
 )
 
-// Memory of a tmpfs is the file's only copy.
-var _ = describe("poison in a file of a tmpfs", func() {
+// The memory of a tmpfs is the only copy of its files.
+var _ = describe("poison in a tmpfs file", func() {
 	needs := []Trait{Needs("TMPFS")}
-	// lost has a victim write a page of a file, and poison it.
+	// lost makes a victim write a page of a file and poison it.
 	lost := func(ctx SpecContext) (g *Guest, f *File, v *Victim, m *Mapping, advice *Observation) {
 		g = StartGuest(ctx)
 		f = g.TmpfsFile(ctx, 64*KiB)
@@ -23,7 +23,8 @@ var _ = describe("poison in a file of a tmpfs", func() {
 	}
 	kept := Changes(change.ShmemKeepsErrorPage)
 
-	It("is told to a process that comes later", poisons("tmpfs/load", "E16", append(needs, kept)...), func(ctx SpecContext) {
+	It("delivers SIGBUS to a process that maps the file later", poisons("tmpfs/load",
+		"E16", append(needs, kept)...), func(ctx SpecContext) {
 		g, f, v, m, advice := lost(ctx)
 		own := v.Load(ctx, m.At(at()))
 		second := g.Second(ctx)
@@ -33,7 +34,7 @@ var _ = describe("poison in a file of a tmpfs", func() {
 		Expect(other).To(DependOn(change.ShmemKeepsErrorPage, Before(Reads(0)), After(SIGBUS(BUS_MCEERR_AR, PageLSB()))))
 	})
 
-	It("fails read(2)", poisons("tmpfs/read", "E16", append(needs, kept)...), func(ctx SpecContext) {
+	It("makes read(2) fail with EIO", poisons("tmpfs/read", "E16", append(needs, kept)...), func(ctx SpecContext) {
 		_, _, v, m, advice := lost(ctx)
 		read := v.Pread(ctx, m.FD(), PageBytes(), Page(bad))
 		good := v.Pread(ctx, m.FD(), PageBytes(), Page(bad+1))
@@ -42,15 +43,16 @@ var _ = describe("poison in a file of a tmpfs", func() {
 		Expect(good).To(BeOutcome(ReturnsFull(PageBytes(), 0)))
 	})
 
-	It("fails write(2)", poisons("tmpfs/write", "E16", append(needs, kept)...), func(ctx SpecContext) {
+	It("makes write(2) fail with EIO", poisons("tmpfs/write", "E16", append(needs, kept)...), func(ctx SpecContext) {
 		_, _, v, m, advice := lost(ctx)
 		write := v.Pwrite(ctx, m.FD(), PageBytes(), Page(bad))
 		Expect(advice).To(silentBefore(m))
 		Expect(write).To(DependOn(change.ShmemKeepsErrorPage, Before(Returns(PageBytes())), After(Errno("EIO"))))
 	})
 
-	// do_cow_fault() has no page to copy: __do_fault() sees that it is poison.
-	It("is told to who stores to a private mapping", poisons("tmpfs/private-cow", "E05", append(needs, kept)...), func(ctx SpecContext) {
+	// do_cow_fault() has no page to copy: __do_fault() finds that it is poisoned.
+	It("delivers SIGBUS on a store to a private mapping", poisons("tmpfs/private-cow",
+		"E05", append(needs, kept)...), func(ctx SpecContext) {
 		g, f, _, m, advice := lost(ctx)
 		second := g.Second(ctx)
 		store := second.Store(ctx, second.Map(ctx, f, Private).At(at()))
@@ -59,14 +61,14 @@ var _ = describe("poison in a file of a tmpfs", func() {
 	})
 })
 
-// A file's pages in the page cache are copies of what is on the disk, until they are
-// written. Files of one page have small folios on every kernel.
-var _ = describe("poison in the page cache", func() {
+// Until they are written, a file's pages in the page cache are copies of the data on the
+// disk. Files of one page have small folios on every kernel.
+var _ = describe("the page cache", func() {
 	for _, fs := range []FS{Ext4, XFS} {
 		need := NeedsDisk(NFIT, fs)
 		name := func(s string) string { return "pagecache-" + string(fs) + "/" + s }
 		Context("of "+string(fs), func() {
-			// cached has a victim map a file of a page, and load from it.
+			// cached makes a victim map a file of one page and load from it.
 			cached := func(ctx SpecContext) (*Guest, *File, *Victim, *Mapping) {
 				g := StartGuest(ctx)
 				f := g.PageCache(ctx, fs).File(ctx, PageBytes())
@@ -76,7 +78,8 @@ var _ = describe("poison in the page cache", func() {
 				return g, f, v, m
 			}
 
-			It("is told to nobody where the page is clean: it is read again", scenario(name("clean"), "E22", need), func(ctx SpecContext) {
+			It("drops a clean poisoned page and reads it again, without SIGBUS", scenario(name("clean"), "E22",
+				need), func(ctx SpecContext) {
 				_, _, v, m := cached(ctx)
 				advice := v.Madvise(ctx, m.At(0), PageBytes(), MADV_HWPOISON)
 				load := v.Load(ctx, m.At(5))
@@ -84,8 +87,8 @@ var _ = describe("poison in the page cache", func() {
 				Expect(load).To(BeOutcome(Reads(Filled(0))))
 			})
 
-			// What was written and not written back is lost: fsync(2) says so once.
-			It("is told to who wrote the page", poisons(name("dirty"), "E23", need), func(ctx SpecContext) {
+			// Data that was not written back is lost: fsync(2) reports that once.
+			It("delivers SIGBUS for a dirty poisoned page", poisons(name("dirty"), "E23", need), func(ctx SpecContext) {
 				_, _, v, m := cached(ctx)
 				v.Store(ctx, m.At(5))
 				advice := v.Madvise(ctx, m.At(0), PageBytes(), MADV_HWPOISON)
@@ -98,7 +101,8 @@ var _ = describe("poison in the page cache", func() {
 				Expect(again).To(BeOutcome(Returns(0)))
 			})
 
-			It("is none where the page is dropped and its block is bad", scenario(name("clean-bad-block"), "E24", need), func(ctx SpecContext) {
+			It("reports BUS_ADRERR when it drops a clean poisoned page whose block is bad", scenario(name("clean-bad-block"), "E24",
+				need), func(ctx SpecContext) {
 				g, f, v, m := cached(ctx)
 				g.Inject(ctx, inject.BadBlock(f, 0))
 				advice := v.Madvise(ctx, m.At(0), PageBytes(), MADV_HWPOISON)
@@ -107,7 +111,8 @@ var _ = describe("poison in the page cache", func() {
 				Expect(load).To(BeOutcome(SIGBUS(BUS_ADRERR)))
 			})
 
-			It("of a soft-offlined clean page keeps the data", scenario(name("soft-offline"), "E20", need, Needs("MIGRATION")), func(ctx SpecContext) {
+			It("keeps the data of a clean page that is soft-offlined", scenario(name("soft-offline"), "E20",
+				need, Needs("MIGRATION")), func(ctx SpecContext) {
 				_, _, v, m := cached(ctx)
 				advice := v.Madvise(ctx, m.At(0), PageBytes(), MADV_SOFT_OFFLINE)
 				load := v.Load(ctx, m.At(5))
@@ -115,7 +120,8 @@ var _ = describe("poison in the page cache", func() {
 				Expect(load).To(BeOutcome(Reads(Filled(0))))
 			})
 
-			It("of a soft-offlined dirty page keeps the data", scenario(name("soft-offline-dirty"), "E20", need, Needs("MIGRATION")), func(ctx SpecContext) {
+			It("keeps the data of a dirty page that is soft-offlined", scenario(name("soft-offline-dirty"), "E20",
+				need, Needs("MIGRATION")), func(ctx SpecContext) {
 				_, _, v, m := cached(ctx)
 				v.Store(ctx, m.At(5))
 				advice := v.Madvise(ctx, m.At(0), PageBytes(), MADV_SOFT_OFFLINE)
@@ -126,8 +132,9 @@ var _ = describe("poison in the page cache", func() {
 				Expect(sync).To(BeOutcome(Returns(0)))
 			})
 
-			// Nothing but the block is bad: write(2) has done its part before.
-			It("is none where a page can't be written back, which fsync says", scenario(name("writeback"), "E29", need), func(ctx SpecContext) {
+			// Only the block is bad, which write(2) does not access.
+			It("reports EIO from fsync(2) when a page cannot be written back", scenario(name("writeback"), "E29",
+				need), func(ctx SpecContext) {
 				g, f, v, m := cached(ctx)
 				g.Inject(ctx, inject.BadBlock(f, 0))
 				write := v.Pwrite(ctx, m.FD(), PageBytes(), 0)

@@ -9,8 +9,8 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 )
 
-// hugetlb_fault() meets the poison, and says VM_FAULT_HWPOISON_LARGE with the size
-// of the page.
+// hugetlb_fault() finds the poison and returns VM_FAULT_HWPOISON_LARGE with the size of
+// the page.
 var _ = describe("poison in a hugetlb page", func() {
 	needs := []Trait{Needs("HUGETLBFS"), NeedsPageMap()}
 	atOnce := func(m *Mapping) *Expectation {
@@ -18,7 +18,8 @@ var _ = describe("poison in a hugetlb page", func() {
 	}
 	whole := func() *Expectation { return BeOutcome(SIGBUS(BUS_MCEERR_AR, HugePageLSB())) }
 
-	It("is told with the huge page's size, wherever in it a load comes", poisons("hugetlb/load", "E11", needs...), func(ctx SpecContext) {
+	It("delivers SIGBUS with the huge page's size on a load anywhere in it", poisons("hugetlb/load",
+		"E11", needs...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		g.HugePages(ctx, 2)
 		v := g.Victim(ctx)
@@ -32,7 +33,8 @@ var _ = describe("poison in a hugetlb page", func() {
 		Expect(elsewhere).To(whole())
 	})
 
-	It("is told to a child whose parent poisoned it", poisons("hugetlb/second-process", "E11", needs...), func(ctx SpecContext) {
+	It("delivers SIGBUS to a child whose parent injected it", poisons("hugetlb/second-process",
+		"E11", needs...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		g.HugePages(ctx, 2)
 		v := g.Victim(ctx)
@@ -45,7 +47,8 @@ var _ = describe("poison in a hugetlb page", func() {
 		Expect(load).To(whole())
 	})
 
-	It("of a file is told to a process that maps it later", poisons("hugetlbfs/second-mapping", "E13", append(needs, Changes(change.HugetlbKeepsErrorPage))...), func(ctx SpecContext) {
+	It("delivers SIGBUS to a process that maps the file later", poisons("hugetlbfs/second-mapping", "E13",
+		append(needs, Changes(change.HugetlbKeepsErrorPage))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		g.HugePages(ctx, 2)
 		f := g.HugeFile(ctx, HugePageBytes())
@@ -59,7 +62,8 @@ var _ = describe("poison in a hugetlb page", func() {
 		Expect(load).To(DependOn(change.HugetlbKeepsErrorPage, Before(Reads(0)), After(SIGBUS(BUS_MCEERR_AR, HugePageLSB()))))
 	})
 
-	It("of a file fails read(2) of the bad page", poisons("hugetlbfs/read", "E14", append(needs, Changes(change.HugetlbKeepsErrorPage, change.HugetlbReadsGoodPages))...), func(ctx SpecContext) {
+	It("makes read(2) of the bad 4 KiB of a file fail with EIO", poisons("hugetlbfs/read", "E14",
+		append(needs, Changes(change.HugetlbKeepsErrorPage, change.HugetlbReadsGoodPages))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		g.HugePages(ctx, 2)
 		f := g.HugeFile(ctx, HugePageBytes())
@@ -69,19 +73,23 @@ var _ = describe("poison in a hugetlb page", func() {
 		v.Store(ctx, m.At(Page(bad+1)+5))
 		advice := hwpoison(ctx, v, m)
 		before := v.Pread(ctx, m.FD(), 2*PageBytes(), Page(bad-1))
-		it := v.Pread(ctx, m.FD(), PageBytes(), Page(bad))
-		behind := v.Pread(ctx, m.FD(), 1, Page(bad+1)+5)
+		page := v.Pread(ctx, m.FD(), PageBytes(), Page(bad))
+		after := v.Pread(ctx, m.FD(), 1, Page(bad+1)+5)
 		Expect(advice).To(atOnce(m))
 		Expect(before).To(DependOn(change.HugetlbReadsGoodPages, Before(Errno("EIO")), After(ReturnsFull(PageBytes(), 0))).
 			IfMissing(change.HugetlbKeepsErrorPage, ReturnsFull(2*PageBytes(), 0)))
-		Expect(it).To(DependOn(change.HugetlbKeepsErrorPage, Before(ReturnsFull(PageBytes(), 0)), After(Errno("EIO"))))
-		Expect(behind).To(DependOn(change.HugetlbReadsGoodPages, Before(Errno("EIO")), After(ReturnsFull(1, 0x5a))).
+		Expect(page).To(DependOn(change.HugetlbKeepsErrorPage, Before(ReturnsFull(PageBytes(), 0)), After(Errno("EIO"))))
+		Expect(after).To(DependOn(change.HugetlbReadsGoodPages, Before(Errno("EIO")), After(ReturnsFull(1, 0x5a))).
 			IfMissing(change.HugetlbKeepsErrorPage, ReturnsFull(1, 0)))
 	})
-	// Before v6.11 madvise(2) says EBUSY also where the page was taken: see docs/evidence/findings.md.
-	It("is told with the size of a page of 1 GiB", poisons("hugetlb/gigantic", "E12", append(needs, Needs("CONTIG_ALLOC"), Changes(change.HugetlbGigantic))...), func(ctx SpecContext) {
+
+	// Before v6.11 madvise(2) returns EBUSY even if it unmapped the page: see
+	// docs/evidence/findings.md.
+	It("reports the size of a 1 GiB page", poisons("hugetlb/gigantic", "E12",
+		append(needs, Needs("CONTIG_ALLOC"), Changes(change.HugetlbGigantic))...), func(ctx SpecContext) {
 		g := StartGuest(ctx, Memory(2*GiB+512*MiB))
-		g.IgnoreInWitness(observe.WitnessLog, "recovery action for huge page", "what becomes of the page itself is said by madvise(2), too: EBUSY where it failed")
+		g.IgnoreInWitness(observe.WitnessLog, "recovery action for huge page",
+			"madvise(2) reports the action for the page too: EBUSY if it failed")
 		g.GiganticPage(ctx)
 		v := g.Victim(ctx)
 		m := v.MapAnonymous(ctx, GiB, Gigantic)

@@ -8,16 +8,17 @@ import (
 	"github.com/faultline/faultline/framework/change"
 )
 
-// One page that several places share (mm/ksm.c): collect_procs_ksm() finds whose
-// they are.
+// KSM maps one page at several addresses (mm/ksm.c): collect_procs_ksm() finds their
+// processes.
 var _ = describe("poison in a page that KSM merged", func() {
 	follows := []Trait{Needs("KSM"), Changes(change.KSMPoison)}
-	told := After(SIGBUS(BUS_MCEERR_AR, PageLSB()))
+	sigbus := After(SIGBUS(BUS_MCEERR_AR, PageLSB()))
 
-	// Of a process that has the page in several places, collect_procs_ksm() takes the
-	// one that was merged last, which needs not be the one that it poisoned: seen on
-	// 6.12.117 and 7.3.4, and the catalogue expected the poisoned one.
-	It("is told at every place of a process that shares it", scenario("ksm/load", "E15", follows...), func(ctx SpecContext) {
+	// If a process maps the page at several addresses, collect_procs_ksm() takes the one
+	// that was merged last, which need not be the one that it poisoned: seen on 6.12.117
+	// and 7.3.4; the catalogue expected the poisoned one.
+	It("delivers SIGBUS at every address of a process that shares it", scenario("ksm/load",
+		"E15", follows...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		v := g.Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)
@@ -30,11 +31,12 @@ var _ = describe("poison in a page that KSM merged", func() {
 		other := v.Load(ctx, m.At(Page(bad+1)+5))
 		Expect(merged).To(BeOutcome(Says("1 shared, by 2")))
 		Expect(advice).To(DependOn(change.KSMPoison, Before(Errno("EBUSY")), After(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad+1))), Returning(0)))))
-		Expect(load).To(DependOn(change.KSMPoison, Before(Reads(0x5a)), told))
-		Expect(other).To(DependOn(change.KSMPoison, Before(Reads(0x5a)), told))
+		Expect(load).To(DependOn(change.KSMPoison, Before(Reads(0x5a)), sigbus))
+		Expect(other).To(DependOn(change.KSMPoison, Before(Reads(0x5a)), sigbus))
 	})
 
-	It("is told to another process that shares it when that one loads", scenario("ksm/second-process", "E15", follows...), func(ctx SpecContext) {
+	It("delivers SIGBUS to another process that shares it, on a load", scenario("ksm/second-process",
+		"E15", follows...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		v, second := g.Victim(ctx), g.Second(ctx)
 		m, m2 := v.MapAnonymous(ctx, 64*KiB, 0), second.MapAnonymous(ctx, 64*KiB, 0)
@@ -49,6 +51,6 @@ var _ = describe("poison in a page that KSM merged", func() {
 		Expect(merged).To(BeOutcome(Says("1 shared, by 2")))
 		Expect(advice).To(DependOn(change.KSMPoison, Before(Errno("EBUSY")), After(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Returning(0)))))
 		Expect(idle).To(BeOutcome(OK()))
-		Expect(load).To(DependOn(change.KSMPoison, Before(Reads(0x5a)), told))
+		Expect(load).To(DependOn(change.KSMPoison, Before(Reads(0x5a)), sigbus))
 	})
 })

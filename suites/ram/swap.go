@@ -9,13 +9,13 @@ import (
 	"github.com/faultline/faultline/framework/inject"
 )
 
-// What do_swap_page() makes of an entry of the page table whose page lies on a
-// device, or is poison in the swap cache. The device is persistent memory, which
-// reads and writes while it is asked, so that nothing races.
-var _ = describe("memory that was swapped out", func() {
+// How do_swap_page() handles an entry of the page table whose page is on a device, or is
+// poisoned in the swap cache. The device is persistent memory, which reads and writes
+// synchronously, so that nothing races.
+var _ = describe("swapped-out memory", func() {
 	needs := []Trait{Needs("SWAP"), NeedsDisk(NFIT, Ext4), NeedsPageMap()}
 	const swapBytes = 128 * KiB
-	// swapped has a victim write a page, and its kernel swap it out.
+	// swapped makes a victim write a page and the kernel swap it out.
 	swapped := func(ctx SpecContext) (*Guest, *Swap, *Victim, *Mapping, *Observation) {
 		g := StartGuest(ctx)
 		swap := g.Swap(ctx, g.Pmem(ctx, NFIT, Ext4), swapBytes)
@@ -27,15 +27,16 @@ var _ = describe("memory that was swapped out", func() {
 	}
 	out := BeOutcome(Says("swap entry"))
 
-	It("comes back", scenario("swap/load", "E06", needs...), func(ctx SpecContext) {
+	It("is read back from the device", scenario("swap/load", "E06", needs...), func(ctx SpecContext) {
 		_, _, v, m, left := swapped(ctx)
 		load := v.Load(ctx, m.At(at()))
 		Expect(left).To(out)
 		Expect(load).To(BeOutcome(Reads(0x5a)))
 	})
 
-	// The device cannot read the block: what is not up to date is no poison.
-	It("is no poison where its block is bad", scenario("swap/bad-block", "E07", needs...), func(ctx SpecContext) {
+	// The device cannot read the block: a page that is not up to date is not poison.
+	It("reports BUS_ADRERR, not poison, when its block is bad", scenario("swap/bad-block",
+		"E07", needs...), func(ctx SpecContext) {
 		g, swap, v, m, left := swapped(ctx)
 		g.Inject(ctx, inject.BadBlock(v.SwapSlot(ctx, swap, m.At(Page(bad))), 0))
 		load := v.Load(ctx, m.At(at()))
@@ -45,9 +46,8 @@ var _ = describe("memory that was swapped out", func() {
 		Expect(again).To(BeOutcome(SIGBUS(BUS_ADRERR)))
 	})
 
-	// swapoff(2) leaves an entry that remembers that the page could not be read
-	// (unuse_pte).
-	It("is not given back where its block was bad when the swap was taken away", scenario("swap/bad-block-swapoff", "E08",
+	// swapoff(2) leaves an entry that marks the page as unreadable (unuse_pte).
+	It("remains inaccessible after swapoff(2) could not read its block", scenario("swap/bad-block-swapoff", "E08",
 		append(needs, Changes(change.SwapinErrorMarker, change.PoisonedMarker))...), func(ctx SpecContext) {
 		g, swap, v, m, left := swapped(ctx)
 		g.Inject(ctx, inject.BadBlock(v.SwapSlot(ctx, swap, m.At(Page(bad))), 0))
@@ -59,10 +59,11 @@ var _ = describe("memory that was swapped out", func() {
 			IfMissing(change.SwapinErrorMarker, Reads(0)))
 	})
 
-	// The page is in the swap cache and on the device. What is poison is dropped
-	// (me_swapcache_clean), and the page table gets no entry that remembers it but the
-	// one of the device again (TTU_IGNORE_HWPOISON in hwpoison_user_mappings).
-	It("is read again where the copy that came back is poison", scenario("swap/cache-clean", "E06", needs...), func(ctx SpecContext) {
+	// The page is in the swap cache and on the device. The kernel drops the poisoned copy
+	// (me_swapcache_clean), and the page table gets the swap entry again instead of a
+	// poison entry (TTU_IGNORE_HWPOISON in hwpoison_user_mappings).
+	It("is read again when its clean copy in the swap cache is poisoned", scenario("swap/cache-clean",
+		"E06", needs...), func(ctx SpecContext) {
 		_, _, v, m, left := swapped(ctx)
 		child := v.Fork(ctx, "child")
 		back := v.Load(ctx, m.At(at()))
@@ -78,9 +79,10 @@ var _ = describe("memory that was swapped out", func() {
 		Expect(own).To(BeOutcome(Reads(0x5a)))
 	})
 
-	// Nothing can be written out, so the only copy is in the swap cache: it is kept to
-	// tell who comes for it (me_swapcache_dirty, do_swap_page).
-	It("is poison where its only copy in the swap cache is", scenario("swap/cache-dirty", "E06", append(needs, Needs("MEMORY_HOTPLUG"))...), func(ctx SpecContext) {
+	// The page cannot be written out, so its only copy is in the swap cache: the kernel
+	// keeps it to report later accesses (me_swapcache_dirty, do_swap_page).
+	It("delivers SIGBUS when its only copy, in the swap cache, is poisoned", scenario("swap/cache-dirty", "E06",
+		append(needs, Needs("MEMORY_HOTPLUG"))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		d := g.Pmem(ctx, NFIT, Ext4)
 		g.Swap(ctx, d, swapBytes)

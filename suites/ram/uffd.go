@@ -8,10 +8,10 @@ import (
 	"github.com/faultline/faultline/framework/change"
 )
 
-// userfaultfd(2) fills in what is missing. Who registers for signals gets one where
-// nobody did.
-var _ = describe("memory that userfaultfd looks after", func() {
-	// registered has a victim register memory, none of which is there.
+// userfaultfd(2) lets a program provide missing pages. With UFFD_FEATURE_SIGBUS, an access
+// to a page that is still missing raises a signal.
+var _ = describe("memory registered with userfaultfd", func() {
+	// registered makes a victim register memory without any page present.
 	registered := func(ctx SpecContext, v *Victim, m *Mapping) FD {
 		fd := v.Userfaultfd(ctx, UFFD_FEATURE_SIGBUS)
 		v.Register(ctx, fd, m.At(0), m.Bytes)
@@ -26,7 +26,8 @@ var _ = describe("memory that userfaultfd looks after", func() {
 	needs := []Trait{Needs("USERFAULTFD")}
 	follows := append(needs, Changes(change.UserfaultfdPoison))
 
-	It("is no poison where it is missing", scenario("userfaultfd/missing", "E19", needs...), func(ctx SpecContext) {
+	It("reports BUS_ADRERR, not poison, when the page is missing", scenario("userfaultfd/missing",
+		"E19", needs...), func(ctx SpecContext) {
 		v := StartGuest(ctx).Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)
 		registered(ctx, v, m)
@@ -34,8 +35,9 @@ var _ = describe("memory that userfaultfd looks after", func() {
 		Expect(load).To(BeOutcome(SIGBUS(BUS_ADRERR)))
 	})
 
-	// A marker in the page table, and no page: handle_pte_marker().
-	It("is poison where UFFDIO_POISON says so", scenario("userfaultfd/poison", "E18", follows...), func(ctx SpecContext) {
+	// The page table has a marker but no page: handle_pte_marker().
+	It("delivers BUS_MCEERR_AR after UFFDIO_POISON", scenario("userfaultfd/poison",
+		"E18", follows...), func(ctx SpecContext) {
 		v := StartGuest(ctx).Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)
 		fd := registered(ctx, v, m)
@@ -49,7 +51,8 @@ var _ = describe("memory that userfaultfd looks after", func() {
 		Expect(good).To(BeOutcome(SIGBUS(BUS_ADRERR)))
 	})
 
-	It("of a tmpfs is poison where UFFDIO_POISON says so", scenario("userfaultfd/poison-tmpfs", "E18", append(follows, Needs("TMPFS"))...), func(ctx SpecContext) {
+	It("delivers BUS_MCEERR_AR after UFFDIO_POISON in a tmpfs file", scenario("userfaultfd/poison-tmpfs", "E18",
+		append(follows, Needs("TMPFS"))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		f := g.TmpfsFile(ctx, 64*KiB)
 		v := g.Victim(ctx)
@@ -61,7 +64,8 @@ var _ = describe("memory that userfaultfd looks after", func() {
 		Expect(load).To(marked(PageLSB()))
 	})
 
-	It("in a hugetlb page is poison where UFFDIO_POISON says so", scenario("userfaultfd/poison-hugetlb", "E18", append(follows, Needs("HUGETLBFS"))...), func(ctx SpecContext) {
+	It("delivers BUS_MCEERR_AR after UFFDIO_POISON in a hugetlb page", scenario("userfaultfd/poison-hugetlb", "E18",
+		append(follows, Needs("HUGETLBFS"))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		g.HugePages(ctx, 2)
 		v := g.Victim(ctx)

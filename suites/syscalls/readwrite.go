@@ -11,11 +11,11 @@ import (
 	"github.com/faultline/faultline/framework/inject"
 )
 
-// bad is the page that is made bad.
+// bad is the page whose block becomes bad.
 const bad = 4
 
-// leaked is what a system call says on a kernel that has the driver's errno and
-// not all that keeps it from user space: a part of DaxFaultHWPoison.
+// leaked is the result of a system call on a kernel with an incomplete DaxFaultHWPoison:
+// the driver's errno reaches user space.
 var leaked = Errno("EHWPOISON")
 
 var _ = describe("a system call on a DAX file with a bad block", func() {
@@ -25,7 +25,7 @@ var _ = describe("a system call on a DAX file with a bad block", func() {
 		}
 		Context("on "+string(fs), func() {
 			// dax_mem2blk_err keeps EHWPOISON from leaking out of read(2).
-			It("reads EIO", scenario("pread", "B01"), func(ctx SpecContext) {
+			It("fails with EIO for read(2)", scenario("pread", "B01"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.DAX(ctx, fs).File(ctx, 64*KiB)
 				v := g.Victim(ctx)
@@ -36,7 +36,8 @@ var _ = describe("a system call on a DAX file with a bad block", func() {
 				Expect(v.Pread(ctx, fd, PageBytes(), Page(bad))).To(BeOutcome(Errno("EIO")).PartOf(change.DaxFaultHWPoison, leaked))
 			})
 
-			It("reads EIO through io_uring", scenario("io-uring-read", "B19", Needs("IO_URING")), func(ctx SpecContext) {
+			It("fails with EIO for a read through io_uring", scenario("io-uring-read",
+				"B19", Needs("IO_URING")), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.DAX(ctx, fs).File(ctx, 64*KiB)
 				v := g.Victim(ctx)
@@ -48,8 +49,10 @@ var _ = describe("a system call on a DAX file with a bad block", func() {
 				Expect(read).To(BeOutcome(Errno("EIO")).PartOf(change.DaxFaultHWPoison, leaked))
 			})
 
-			// The driver is asked for the whole span, so no good byte comes before it.
-			It("reads EIO and nothing before, where good pages precede the bad one", scenario("pread-span", "B02"), func(ctx SpecContext) {
+			// The kernel asks the driver for the whole span, so it returns no good byte before
+			// the bad page.
+			It("fails with EIO for read(2) of a span, without the good pages before", scenario("pread-span",
+				"B02"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.DAX(ctx, fs).File(ctx, 64*KiB)
 				v := g.Victim(ctx)
@@ -58,8 +61,9 @@ var _ = describe("a system call on a DAX file with a bad block", func() {
 				Expect(v.Pread(ctx, fd, 2*PageBytes(), Page(bad-1))).To(BeOutcome(Errno("EIO")).PartOf(change.DaxFaultHWPoison, leaked))
 			})
 
-			// QEMU's nvdimm can't clear the block: pmem_recovery_write copies nothing.
-			It("cannot write the page whole", scenario("pwrite", "B03", Changes(change.DaxRecoveryWrite)), func(ctx SpecContext) {
+			// QEMU's nvdimm cannot clear the block: pmem_recovery_write copies nothing.
+			It("cannot write the whole page", scenario("pwrite",
+				"B03", Changes(change.DaxRecoveryWrite)), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				mount := g.DAX(ctx, fs)
 				f := mount.File(ctx, 64*KiB)
@@ -75,7 +79,7 @@ var _ = describe("a system call on a DAX file with a bad block", func() {
 	}
 
 	for _, p := range []Provider{E820, Virtio} {
-		It("writes the page whole and so mends it, on "+string(p), Scenario("dax/"+string(p)+"-ext4/pwrite",
+		It("clears the bad block by a write of the whole page, on "+string(p), Scenario("dax/"+string(p)+"-ext4/pwrite",
 			Catalogue("B03e"), Changes(change.DaxRecoveryWrite, change.DaxFaultHWPoison), NeedsDAX(p, Ext4)),
 			func(ctx SpecContext) {
 				g := StartGuest(ctx)
@@ -94,8 +98,9 @@ var _ = describe("a system call on a DAX file with a bad block", func() {
 	}
 })
 
-var _ = describe("read(2) through the page cache", func() {
-	It("gets EIO from the block device itself", Scenario("blockdev/pmem/pread", Catalogue("B24"), NeedsDisk(NFIT, Ext4)), func(ctx SpecContext) {
+var _ = describe("a read through the page cache", func() {
+	It("fails with EIO on the block device itself", Scenario("blockdev/pmem/pread",
+		Catalogue("B24"), NeedsDisk(NFIT, Ext4)), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		d := g.Pmem(ctx, NFIT, Ext4)
 		g.Unmount(ctx, d)
@@ -105,10 +110,11 @@ var _ = describe("read(2) through the page cache", func() {
 		Expect(v.Pread(ctx, fd, PageBytes(), Page(1024))).To(BeOutcome(Errno("EIO")))
 	})
 
-	// A long range is kept as many short ones, which kernels before v6.8 put down with
-	// the last first, and then do not find (badblocks_set, badblocks_check). Not in the
+	// The kernel stores a long range as many short ones. Kernels before v6.8 store them in
+	// reverse order and then do not find them (badblocks_set, badblocks_check). Not in the
 	// catalogue; seen on 5.10.262 and 6.1.192.
-	It("gets EIO where a long range of blocks is bad", Scenario("blockdev/pmem/pread-long-range", Catalogue("B24"), NeedsDisk(NFIT, Ext4), Changes(change.BadblocksSorted)), func(ctx SpecContext) {
+	It("fails with EIO in a long range of bad blocks", Scenario("blockdev/pmem/pread-long-range",
+		Catalogue("B24"), NeedsDisk(NFIT, Ext4), Changes(change.BadblocksSorted)), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		d := g.Pmem(ctx, NFIT, Ext4)
 		g.Unmount(ctx, d)
@@ -120,8 +126,8 @@ var _ = describe("read(2) through the page cache", func() {
 	})
 
 	for _, fs := range []FS{Ext4, XFS} {
-		It("gets what lies before the bad page, and then EIO, on "+string(fs), Scenario("pagecache/"+string(fs)+"/pread-span",
-			Catalogue("E26"), NeedsDisk(NFIT, fs)), func(ctx SpecContext) {
+		It("returns the data before the bad page, then fails with EIO, on "+string(fs), Scenario(
+			"pagecache/"+string(fs)+"/pread-span", Catalogue("E26"), NeedsDisk(NFIT, fs)), func(ctx SpecContext) {
 			g := StartGuest(ctx)
 			f := g.PageCache(ctx, fs).File(ctx, 64*KiB)
 			v := g.Victim(ctx)
@@ -134,8 +140,8 @@ var _ = describe("read(2) through the page cache", func() {
 		})
 	}
 
-	// One file system is enough: what does not return costs a core for 40 s.
-	It("by MADV_POPULATE_READ fails with EFAULT", Scenario("pagecache/ext4/populate-read",
+	// One file system is enough: a call that does not return occupies a CPU for 40 s.
+	It("fails with EFAULT for MADV_POPULATE_READ", Scenario("pagecache/ext4/populate-read",
 		Catalogue("E30"), NeedsDisk(NFIT, Ext4), Changes(change.MadvisePopulateReturns, change.MadvisePopulate)), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		f := g.PageCache(ctx, Ext4).File(ctx, 64*KiB)

@@ -1,5 +1,5 @@
-// Package syscalls is the suite of system calls that meet a bad block:
-// whatever a page fault says, read(2) says EIO.
+// Package syscalls is the suite of system calls that hit a bad block. read(2) fails
+// with EIO on every kernel, although the signals for page faults differ.
 package syscalls
 
 import (

@@ -9,16 +9,16 @@ import (
 	"github.com/faultline/faultline/framework/inject"
 )
 
-// Machine checks that nobody's access caused: the kernel learns of poison, and
-// programs learn of it from the kernel.
-var _ = describe("poison that nobody consumed", func() {
+// Machine checks that no access caused: the processor reports poison to the kernel, and
+// the kernel reports it to programs.
+var _ = describe("poison that no process consumed", func() {
 	follows := Changes(change.DaxFaultHWPoison, change.NfitMiscGranularity)
 	raised := []Trait{IntelMachineCheck(), Needs("X86_MCE")}
 	simulated := append(raised, Needs("X86_MCE_INJECT"))
 	for _, fs := range []FS{Ext4, XFS} {
 		Context("on "+string(fs), func() {
-			// scrubbed has a scrubber find poison in a page that a process has mapped,
-			// and a second one come for it.
+			// scrubbed raises the machine check of a scrubber that finds poison in a page
+			// that a process maps. A second process then accesses the page.
 			scrubbed := func(ctx SpecContext, early bool) (listed, idle, load *Observation, v *Victim, m *Mapping) {
 				g := StartGuest(ctx)
 				mount := g.DAX(ctx, fs)
@@ -37,16 +37,19 @@ var _ = describe("poison that nobody consumed", func() {
 				return listed, idle, second.Load(ctx, m2.At(at())), v, m
 			}
 
-			It("is told at once to who asked for that", onDAX(fs, "srao-early", "D02", append(raised, NeedsPageMap(), Needs("MEMORY_FAILURE"), follows, Changes(change.KillEarlyOnConsumption))...), func(ctx SpecContext) {
+			It("delivers BUS_MCEERR_AO to a process with PR_MCE_KILL_EARLY", onDAX(fs, "srao-early", "D02",
+				append(raised, NeedsPageMap(), Needs("MEMORY_FAILURE"), follows,
+					Changes(change.KillEarlyOnConsumption))...), func(ctx SpecContext) {
 				listed, idle, load, _, m := scrubbed(ctx, true)
 				Expect(listed).To(page())
 				Expect(idle).To(DependOn(change.KillEarlyOnConsumption, Before(OK()), After(SIGBUS(BUS_MCEERR_AO, PageLSB(), At(m.At(Page(bad)))))))
 				Expect(load).To(DependOn(change.DaxFaultHWPoison, adrerr, mceerr()))
 			})
 
-			// Nobody is to be killed, so nothing is unmapped (mf_generic_kill_procs):
-			// who has the page mapped goes on loading from it.
-			It("is told to nobody who has it mapped", onDAX(fs, "srao-late", "D03", append(raised, NeedsPageMap(), Needs("MEMORY_FAILURE"), follows)...), func(ctx SpecContext) {
+			// The kernel kills no process, so it unmaps nothing (mf_generic_kill_procs): a
+			// process that maps the page can still load from it.
+			It("delivers no SIGBUS to a process that maps the page", onDAX(fs, "srao-late", "D03",
+				append(raised, NeedsPageMap(), Needs("MEMORY_FAILURE"), follows)...), func(ctx SpecContext) {
 				listed, idle, load, v, m := scrubbed(ctx, false)
 				again := v.Load(ctx, m.At(at()))
 				Expect(listed).To(page())
@@ -55,15 +58,16 @@ var _ = describe("poison that nobody consumed", func() {
 				Expect(again).To(BeOutcome(Reads(Filled(bad))))
 			})
 
-			// Only those who list bad blocks hear of it; memory_failure() does not run.
-			It("and needs no action is told to a process that comes for it", onDAX(fs, "ucna", "D04", append(raised, follows)...), func(ctx SpecContext) {
+			// Only the drivers that list bad blocks are notified; memory_failure() does not run.
+			It("delivers SIGBUS on a later fault if no action was required (UCNA)", onDAX(fs, "ucna", "D04",
+				append(raised, follows)...), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				mount := g.DAX(ctx, fs)
 				f := mount.File(ctx, 64*KiB)
 				v, second := g.Victim(ctx), g.Second(ctx)
 				m, m2 := v.Map(ctx, f, Shared), second.Map(ctx, f, Shared)
 				v.Load(ctx, m.At(at()))
-				// The kernel leaves it in the bank for its next poll.
+				// The error stays in the bank until the next poll of the kernel.
 				g.WriteFile(ctx, "/sys/devices/system/machinecheck/machinecheck0/check_interval", "1")
 				g.Inject(ctx, inject.UCNA().At(f.Frame(Page(bad))))
 				listed := g.AwaitBadBlocks(ctx, mount.Device)
@@ -74,7 +78,8 @@ var _ = describe("poison that nobody consumed", func() {
 				Expect(load).To(DependOn(change.DaxFaultHWPoison, adrerr, mceerr()))
 			})
 
-			It("but was simulated is told to a process that comes for it", onDAX(fs, "ucna-simulated", "D04", append(simulated, follows)...), func(ctx SpecContext) {
+			It("delivers SIGBUS on a later fault if the UCNA was simulated", onDAX(fs, "ucna-simulated", "D04",
+				append(simulated, follows)...), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				mount := g.DAX(ctx, fs)
 				f := mount.File(ctx, 64*KiB)
@@ -92,23 +97,27 @@ var _ = describe("poison that nobody consumed", func() {
 		})
 	}
 
-	// The nfit driver takes as much as the machine check says, in sectors.
-	It("takes as many sectors as the machine check says", scenario("nfit/cache-line", "D05", append(simulated, NeedsDisk(NFIT, Ext4))...), func(ctx SpecContext) {
+	// The nfit driver lists the range that the machine check reports, in sectors.
+	It("adds one bad sector for a machine check of a cache line", scenario("nfit/cache-line", "D05",
+		append(simulated, NeedsDisk(NFIT, Ext4))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		d := g.Pmem(ctx, NFIT, Ext4)
 		g.Inject(ctx, inject.UCNA().Bytes(64).Simulated(g.Frame(d, Page(1000))))
 		Expect(g.AwaitBadBlocks(ctx, d)).To(BeOutcome(Says("1 sectors")))
 	})
 
-	It("takes a page's sectors where the machine check says a page", scenario("nfit/page", "D05", append(simulated, NeedsDisk(NFIT, Ext4), Changes(change.NfitMiscGranularity))...), func(ctx SpecContext) {
+	It("adds the 8 sectors of a page for a machine check of a page", scenario("nfit/page", "D05",
+		append(simulated, NeedsDisk(NFIT, Ext4), Changes(change.NfitMiscGranularity))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		d := g.Pmem(ctx, NFIT, Ext4)
 		g.Inject(ctx, inject.UCNA().Simulated(g.Frame(d, Page(1000))))
 		Expect(g.AwaitBadBlocks(ctx, d)).To(page())
 	})
 
-	// The region lists it, and the device, which gives out pages, asks nobody.
-	It("is told to nobody by a device without a file system", scenario("device/listed", "C15", append(simulated, NeedsDeviceDAX(), Changes(change.NfitMiscGranularity))...), func(ctx SpecContext) {
+	// The region lists the bad blocks, but the fault handler of device DAX does not check
+	// them.
+	It("delivers no SIGBUS on a device-DAX mapping", scenario("device/listed", "C15",
+		append(simulated, NeedsDeviceDAX(), Changes(change.NfitMiscGranularity))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		f := g.DeviceDAX(ctx, PageBytes())
 		v := g.Victim(ctx)
@@ -122,9 +131,10 @@ var _ = describe("poison that nobody consumed", func() {
 		Expect(load).To(BeOutcome(Reads(0x5a)))
 	})
 
-	// The bus keeps what a machine check added, unlike what was written to the
-	// disk's badblocks file.
-	It("is remembered when the device comes again", scenario("nfit/rebind", "D06", append(simulated, NeedsDisk(NFIT, Ext4), Changes(change.NfitMiscGranularity))...), func(ctx SpecContext) {
+	// The bus keeps the blocks that a machine check added, unlike those that were written
+	// to the disk's badblocks file.
+	It("is still listed after the device is unbound and rebound", scenario("nfit/rebind", "D06",
+		append(simulated, NeedsDisk(NFIT, Ext4), Changes(change.NfitMiscGranularity))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		d := g.Pmem(ctx, NFIT, Ext4)
 		g.Inject(ctx, inject.UCNA().Simulated(g.Frame(d, Page(1000))))
@@ -137,12 +147,13 @@ var _ = describe("poison that nobody consumed", func() {
 	})
 })
 
-// A machine check takes a page out of the kernel's own map (set_mce_nospec), so
-// that giving it back crashes whoever gets it: 5.10 does that. What is given
-// back here was poisoned by software, and it is the machine check for another
-// page that forbids it.
-var _ = describe("a page that was poisoned by software", func() {
-	It("cannot be had back once there was a machine check", scenario("anon/unpoison", "D10", consumes(Needs("HWPOISON_INJECT", "DEBUG_FS"), Changes(change.UnpoisonAfterMCE))...), func(ctx SpecContext) {
+// A machine check removes a page from the kernel's direct map (set_mce_nospec), so that
+// the next user of an unpoisoned page crashes: 5.10 allows that. The page that is
+// unpoisoned here was poisoned by software; the machine check for another page disables
+// unpoisoning.
+var _ = describe("a page poisoned by software", func() {
+	It("cannot be unpoisoned after a machine check", scenario("anon/unpoison", "D10",
+		consumes(Needs("HWPOISON_INJECT", "DEBUG_FS"), Changes(change.UnpoisonAfterMCE))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		v := g.Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)

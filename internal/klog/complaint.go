@@ -1,3 +1,6 @@
+// Package klog reads a kernel log: the complaints of a kernel about itself (warnings, oopses,
+// sanitizer and lockdep reports, stalls), panics and taints, in a form that does not depend on
+// addresses, processes and times. It does not judge them.
 package klog
 
 import (

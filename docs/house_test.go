@@ -42,6 +42,9 @@ func TestHouse(t *testing.T) {
 			}
 		}
 		p := names[0]
+		if p == "docs" { // tests only
+			continue
+		}
 		switch {
 		case at[p] == 0:
 			t.Errorf("%s does not list %s; add a line, above the packages that it imports", file, p)

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/faultline/faultline/docs"
+	"github.com/faultline/faultline/framework/catalogue"
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/record/scenario"
@@ -44,7 +44,7 @@ func Change(w io.Writer, c change.Change, all []scenario.Info, run *results.Run)
 		p.section("Kernel functions on the way")
 		p.line("%s", strings.Join(c.CallPath, " → "))
 	}
-	if found := docs.Mentioning(c.Commit); len(found) > 0 {
+	if found := catalogue.Mentioning(c.Commit); len(found) > 0 {
 		p.section("What the catalogue says of it (docs/reference/catalogue.md)")
 		p.rows(found)
 	}
@@ -118,9 +118,9 @@ func Scenario(w io.Writer, i scenario.Info, known change.List, run *results.Run)
 			p.line("on the way: %s", strings.Join(c.CallPath, " → "))
 		}
 	}
-	var found []docs.Row
+	var found []catalogue.Row
 	for _, n := range i.Catalogue {
-		if r, ok := docs.Catalogue(n); ok {
+		if r, ok := catalogue.Find(n); ok {
 			found = append(found, r)
 		}
 	}
@@ -160,7 +160,7 @@ func (p *page) seenIn(run results.Run) {
 }
 
 // rows are the catalogue's, a column a line.
-func (p *page) rows(found []docs.Row) {
+func (p *page) rows(found []catalogue.Row) {
 	for _, r := range found {
 		p.line("%s", r.Table)
 		for _, c := range r.Cells {

@@ -2,16 +2,12 @@ package vm
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
-	"time"
 
 	"github.com/faultline/faultline/framework/machine/qemu"
 	"github.com/faultline/faultline/internal/cache"
@@ -28,6 +24,7 @@ type Host struct {
 	init, agent program
 	dir         string
 	keeper      io.Closer
+	programs    *cache.Entry // of those that were built for an installed executable
 }
 
 // program is a static binary for guests.
@@ -55,7 +52,10 @@ func NewRig(ctx context.Context, c *cache.Cache, arch string) (_ *Host, err erro
 }
 
 // Close removes what the Rig made outside the cache. Its guests must be closed.
-func (r *Host) Close() error { return r.keeper.Close() }
+func (r *Host) Close() error {
+	r.programs.Close()
+	return r.keeper.Close()
+}
 
 // Folder makes a folder that vanishes with the process.
 func (r *Host) Folder(pattern string) (string, error) { return os.MkdirTemp(r.dir, pattern) }
@@ -90,57 +90,4 @@ func keep(dir string) (io.Closer, error) {
 func (k *keeper) Close() error {
 	k.stdin.Close()
 	return k.cmd.Wait()
-}
-
-// findPrograms finds the guest's programs: in the folder guest/ beside our
-// executable or one above it (what make build leaves in bin/), or, for a test
-// binary in its source tree, by building them.
-func (r *Host) findPrograms(ctx context.Context, arch string) error {
-	exe, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	for _, up := range []string{".", ".."} {
-		dir := filepath.Join(filepath.Dir(exe), up, "guest")
-		if err := r.usePrograms(dir); err == nil {
-			return nil
-		} else if !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-	}
-	dir := filepath.Join(r.dir, "guest")
-	if err := buildPrograms(ctx, dir, arch); err != nil {
-		return err
-	}
-	return r.usePrograms(dir)
-}
-
-func (r *Host) usePrograms(dir string) (err error) {
-	for name, p := range map[string]*program{"init": &r.init, "agent": &r.agent} {
-		p.path = filepath.Join(dir, name)
-		if p.digest, err = cache.FileSum(p.path); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// buildPrograms is the same build as the Makefile's.
-func buildPrograms(ctx context.Context, dir, arch string) error {
-	out, err := execx.Ask(ctx, 30*time.Second, "go", "env", "GOMOD")
-	root := filepath.Dir(strings.TrimSpace(string(out)))
-	if err != nil || root == "." || root == "/dev" {
-		return &GuestError{Kind: HostFailed, Doing: "find the guest's programs",
-			Err:  errors.New("there is no folder guest/ beside this executable, and this is no source tree to build them from"),
-			Hint: "run make build, and keep bin/ together"}
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	env := []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=" + arch, "GOFLAGS="}
-	cmd := execx.Command(ctx, root, env, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", dir+"/", "./guest/init", "./guest/agent")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return &GuestError{Kind: HostFailed, Doing: "build the guest's programs", Err: fmt.Errorf("%w: %s", err, strings.TrimSpace(string(out)))}
-	}
-	return nil
 }

@@ -1,0 +1,106 @@
+package vm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/execx"
+)
+
+// module is the path of this module, whose guest programs Go can build.
+const module = "github.com/faultline/faultline"
+
+// findPrograms finds the programs that run in guests: in the folder guest/ beside the
+// executable or one above it (make build leaves them in bin/; a package installs both
+// into one folder), else built by the local Go from the module: from its source tree
+// where the process runs in it, as tests do, else by the version that the executable
+// was installed with (go install MODULE/cmd/faultline@VERSION).
+func (r *Host) findPrograms(ctx context.Context, arch string) error {
+	exe, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	for _, up := range []string{".", ".."} {
+		dir := filepath.Join(filepath.Dir(exe), up, "guest")
+		if err := r.usePrograms(dir); err == nil {
+			return nil
+		} else if !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	if root := sourceTree(ctx); root != "" {
+		dir := filepath.Join(r.dir, "guest")
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+		if err := goBuild(ctx, root, arch, nil, "build", "-o", dir+"/", "./guest/init", "./guest/agent"); err != nil {
+			return err
+		}
+		return r.usePrograms(dir)
+	}
+	version := installed()
+	if version == "" {
+		return &GuestError{Kind: HostFailed, Doing: "find the guest's programs",
+			Err:  errors.New("there is no folder guest/ beside this executable, and it has no version to build them from"),
+			Hint: "run make build, and keep bin/ together, or install with go install " + module + "/cmd/faultline@VERSION"}
+	}
+	entry, err := r.Cache.Get(ctx, "guest", cache.Key("programs", version, arch), func(ctx context.Context, dir string) error {
+		at := "@" + version
+		return goBuild(ctx, "", arch, []string{"GOBIN=" + dir}, "install", module+"/guest/init"+at, module+"/guest/agent"+at)
+	})
+	if err != nil {
+		return err
+	}
+	r.programs = entry
+	return r.usePrograms(entry.Path)
+}
+
+// sourceTree returns the root of this module's source tree if the process runs in it,
+// else "".
+func sourceTree(ctx context.Context) string {
+	out, err := execx.Ask(ctx, 30*time.Second, "go", "list", "-m", "-f", "{{.Path}} {{.Dir}}")
+	path, dir, _ := strings.Cut(strings.TrimSpace(string(out)), " ")
+	if err != nil || path != module {
+		return ""
+	}
+	return dir
+}
+
+// installed returns the version of the module that go install built this executable
+// from; "" for one that was built in a source tree.
+func installed() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Path != module || !strings.HasPrefix(info.Main.Version, "v") || strings.HasSuffix(info.Main.Version, "+dirty") {
+		return ""
+	}
+	return info.Main.Version
+}
+
+func (r *Host) usePrograms(dir string) (err error) {
+	for name, p := range map[string]*program{"init": &r.init, "agent": &r.agent} {
+		p.path = filepath.Join(dir, name)
+		if p.digest, err = cache.FileSum(p.path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// goBuild has Go build programs for guests, with the flags of the Makefile, so that
+// the same source gives the same bytes.
+func goBuild(ctx context.Context, dir, arch string, env []string, command string, args ...string) error {
+	env = append([]string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=" + arch, "GOFLAGS="}, env...)
+	args = append([]string{command, "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid="}, args...)
+	if out, err := execx.Command(ctx, dir, env, "go", args...).CombinedOutput(); err != nil {
+		return &GuestError{Kind: HostFailed, Doing: "build the guest's programs", Err: fmt.Errorf("%w: %s", err, strings.TrimSpace(string(out))),
+			Hint: "install Go, or use an installation that has the folder guest/"}
+	}
+	return nil
+}

@@ -16,13 +16,13 @@ import (
 	"github.com/faultline/faultline/framework/record/results"
 )
 
-// step is one of an action or of a job.
+// step is a step of an action or of a job.
 type step struct {
 	Name, ID, If, Uses, Shell, Run string
 	Env, With                      map[string]any
 }
 
-// steps are what is read of action.yml and of the workflow.
+// steps are the parts of action.yml and of the workflow that the tests read.
 type steps struct {
 	Inputs  map[string]struct{ Default any }
 	Outputs map[string]struct{ Value string }
@@ -50,19 +50,19 @@ func readSteps(t *testing.T, file string) (s steps) {
 	return s
 }
 
-// runner is as much of GitHub's runner as the steps need that are a shell's: it
-// knows expressions that are a name, conditions that compare them, and the files
-// by which a step speaks to it. Actions of others it passes over.
+// runner is a minimal GitHub runner for shell steps: it evaluates expressions that are
+// a name, conditions that compare them, and the files by which a step sets outputs and
+// environment. It skips third-party actions.
 type runner struct {
 	t       *testing.T
 	dir     string            // the workspace
 	temp    string            // RUNNER_TEMP
-	action  string            // where ours lies
+	action  string            // the folder of our action
 	path    string            // PATH
-	env     []string          // what steps put into GITHUB_ENV
+	env     []string          // set by steps with GITHUB_ENV
 	values  map[string]string // inputs.kernels, steps.run.outputs.code
-	passed  []string          // the names of steps that are not run, as "Install Faultline"
-	uses    []string          // the actions that were passed over
+	passed  []string          // the names of steps to skip, such as "Install Faultline"
+	uses    []string          // the actions that were skipped
 	summary string
 	log     string
 }
@@ -71,7 +71,7 @@ func newRunner(t *testing.T, passed ...string) *runner {
 	t.Helper()
 	r := &runner{t: t, dir: t.TempDir(), temp: t.TempDir(), path: built + ":" + os.Getenv("PATH"),
 		action: t.TempDir(), values: map[string]string{"github.action_ref": "v1"}, passed: passed}
-	// The kernels that this machine has.
+	// Use the kernels that this machine has cached.
 	if err := os.Symlink(userCache(t), filepath.Join(r.temp, "faultline-cache")); err != nil {
 		t.Fatal(err)
 	}
@@ -84,8 +84,8 @@ func (r *runner) eval(text any) string {
 	return expression.ReplaceAllStringFunc(fmt.Sprint(text), func(m string) string {
 		name := expression.FindStringSubmatch(m)[1]
 		value, ok := r.values[name]
-		if !ok && !strings.HasPrefix(name, "steps.") { // a step that was passed over has no outputs
-			r.t.Fatalf("nothing is called %s", name)
+		if !ok && !strings.HasPrefix(name, "steps.") { // a skipped step has no outputs
+			r.t.Fatalf("unknown name %s", name)
 		}
 		return value
 	})
@@ -100,7 +100,7 @@ func (r *runner) holds(condition string) bool {
 			continue
 		}
 		if m == nil {
-			r.t.Fatalf("what is %q?", term)
+			r.t.Fatalf("unknown term %q", term)
 		}
 		if (r.eval("${{ "+m[1]+" }}") == m[3]) != (m[2] == "==") {
 			return false
@@ -109,7 +109,7 @@ func (r *runner) holds(condition string) bool {
 	return true
 }
 
-// steps runs all of them, and returns the exit code of the first that fails.
+// steps runs all steps, and returns the exit code of the first that fails.
 func (r *runner) steps(all []step) (code int) {
 	r.t.Helper()
 	for _, s := range all {
@@ -146,7 +146,7 @@ func (r *runner) step(s step) int {
 		r.t.Fatal(err)
 	}
 	if expression.MatchString(s.Run) || s.Shell != "bash" {
-		r.t.Fatalf("step %q: what comes from outside goes through env into bash: %s", s.Name, s.Run)
+		r.t.Fatalf("step %q: pass external values to bash through env: %s", s.Name, s.Run)
 	}
 	cmd := exec.Command("bash", "--noprofile", "--norc", "-eo", "pipefail", script)
 	cmd.Env, cmd.Dir = env, r.dir
@@ -187,7 +187,7 @@ func (r *runner) nested(s step) {
 		given[k] = r.eval(v)
 	}
 	if code := inner.run(given); code != 0 {
-		r.t.Fatalf("our action, as a step, ended with %d: %s", code, inner.log)
+		r.t.Fatalf("our action, as a step, exited with %d: %s", code, inner.log)
 	}
 	r.env, r.path, r.log, r.uses, r.summary = inner.env, inner.path, inner.log, inner.uses, inner.summary
 	for name, o := range readSteps(r.t, "action.yml").Outputs {
@@ -211,20 +211,20 @@ func (r *runner) run(inputs map[string]string) int {
 	return r.steps(action.Runs.Steps)
 }
 
-// Not run here: what opens the device of this machine to everybody, and what
-// builds, which TestLongAction does.
-var notHere = []string{"Open /dev/kvm", "Install Faultline"}
+// skippedSteps are not run: one gives all users access to this machine's /dev/kvm, the
+// other builds, which TestLongAction does.
+var skippedSteps = []string{"Open /dev/kvm", "Install Faultline"}
 
 const twoScenarios = "dax/ext4/shared-read\ndax/ext4/shared-write\n"
 
-// TestAction runs the shell steps of action.yml as a runner would: real guests.
+// TestAction runs the shell steps of action.yml like a runner, with real guests.
 func TestAction(t *testing.T) {
 	if testing.Short() {
 		t.Skip("boots real guests; not with -short")
 	}
-	r := newRunner(t, notHere...)
+	r := newRunner(t, skippedSteps...)
 	if code := r.run(map[string]string{"scenarios": twoScenarios, "label": "!change: isEmpty", "accel": "tcg", "cache": "false"}); code != 0 {
-		t.Fatalf("it ended with %d: %s", code, r.log)
+		t.Fatalf("exit code %d: %s", code, r.log)
 	}
 	if got := r.eval("${{ steps.run.outputs.code }}"); got != "0" || !strings.Contains(r.summary, "as expected") || !strings.Contains(r.log, "::notice") {
 		t.Errorf("exit code %s, summary %q, log %s", got, r.summary, r.log)
@@ -240,49 +240,49 @@ func TestAction(t *testing.T) {
 
 func isSetup(action string) bool { return strings.HasPrefix(action, "actions/setup-go@") }
 
-// A request that is wrong ends the action with its code, and an input is no shell's.
+// An invalid request ends the action with exit code 2, and no shell evaluates an input.
 func TestActionRefuses(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the suites; not with -short")
 	}
-	r := newRunner(t, notHere...)
+	r := newRunner(t, skippedSteps...)
 	bad := "$(touch bad) `touch bad`; touch bad\n--help"
 	if code := r.run(map[string]string{"kernels": bad, "matrix": "'; touch bad", "label": `"; touch bad`, "against": "$(touch bad)", "cache": "false"}); code != 2 {
-		t.Fatalf("it ended with %d: %s", code, r.log)
+		t.Fatalf("exit code %d: %s", code, r.log)
 	}
 	if _, err := os.Stat(filepath.Join(r.dir, "bad")); err == nil || !strings.Contains(r.log, "$(touch bad)") {
 		t.Errorf("%v: %s", err, r.log)
 	}
 }
 
-// TestCacheKey: what is asked for decides on the key, and nothing else but the day.
+// TestCacheKey checks that the cache key depends only on the requested kernels and the day.
 func TestCacheKey(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the suites; not with -short")
 	}
 	key := func(inputs map[string]string) string {
-		r := newRunner(t, append(notHere, "Run", "Fetch the kernels")...)
+		r := newRunner(t, append(skippedSteps, "Run", "Fetch the kernels")...)
 		os.WriteFile(filepath.Join(r.dir, "m.yaml"), []byte("kernels: "+inputs["scenarios"]), 0o644)
-		if code := r.run(maps.Clone(inputs)); code != 0 && code != 2 { // without Run there is no verdict
+		if code := r.run(maps.Clone(inputs)); code != 0 && code != 2 { // the skipped step Run sets no verdict
 			t.Fatal(r.log)
 		}
 		return r.eval("${{ steps.places.outputs.prefix }}")
 	}
 	one := key(map[string]string{"kernels": "apt:bookworm", "cache": "false"})
 	if again := key(map[string]string{"kernels": "apt:bookworm", "scenarios": "dax/*", "cache": "false"}); again != one {
-		t.Errorf("%s and %s: other scenarios of the same kernels", one, again)
+		t.Errorf("%s and %s: the keys differ for the same kernels", one, again)
 	}
 	if other := key(map[string]string{"kernels": "apt:trixie", "cache": "false"}); other == one {
-		t.Errorf("%s is of two kernels", one)
+		t.Errorf("two kernels have the key %s", one)
 	}
 	m := key(map[string]string{"matrix": "m.yaml", "scenarios": "a", "cache": "false"})
 	if other := key(map[string]string{"matrix": "m.yaml", "scenarios": "b", "cache": "false"}); other == m {
-		t.Errorf("%s is of two matrices", m)
+		t.Errorf("two matrices have the key %s", m)
 	}
 }
 
-// TestWorkflow runs the jobs of the reusable workflow, one after the other, with
-// what one leaves for the next; and again with a shard that is lost.
+// TestWorkflow runs the jobs of the reusable workflow in order, each with the artifacts
+// of those before, and again with a lost shard.
 func TestWorkflow(t *testing.T) {
 	if testing.Short() {
 		t.Skip("boots real guests; not with -short")
@@ -300,9 +300,9 @@ func TestWorkflow(t *testing.T) {
 		maps.Copy(r.values, inputs)
 		return r.steps(w.Jobs[name].Steps)
 	}
-	// The cache of this machine is not to be pruned.
-	notHere := append(slices.Clone(notHere), "Forget kernels of last week")
-	plan := newRunner(t, notHere...)
+	// Do not prune the cache of this machine.
+	skippedSteps := append(slices.Clone(skippedSteps), "Remove kernels that were not used for a week")
+	plan := newRunner(t, skippedSteps...)
 	if code := job("plan", plan); code != 0 {
 		t.Fatalf("plan: %d: %s", code, plan.log)
 	}
@@ -312,9 +312,9 @@ func TestWorkflow(t *testing.T) {
 	if err := yaml.Unmarshal([]byte(plan.eval(w.Jobs["plan"].Outputs["matrix"])), &matrix); err != nil || len(matrix.Include) != 2 {
 		t.Fatalf("%v: %v", err, matrix)
 	}
-	verdict := newRunner(t, notHere...)
+	verdict := newRunner(t, skippedSteps...)
 	for _, m := range matrix.Include {
-		r := newRunner(t, notHere...)
+		r := newRunner(t, skippedSteps...)
 		for k, v := range m {
 			r.values["matrix."+k] = fmt.Sprint(v)
 		}
@@ -337,7 +337,7 @@ func TestWorkflow(t *testing.T) {
 		t.Errorf("%v, %d cells", err, len(merged.Cells))
 	}
 
-	// A baseline that says something else moves the verdict.
+	// A baseline that differs changes the verdict.
 	if out, err := exec.Command(filepath.Join(built, "run", "faultline"), "baseline", "save", filepath.Join(verdict.dir, "b.json"), filepath.Join(verdict.dir, "merged")).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -363,7 +363,7 @@ func TestWorkflow(t *testing.T) {
 	}
 }
 
-// TestLongAction has the action install Faultline from a clone, as a runner gets it, and run it.
+// TestLongAction runs the action with its installation from a clone, as on a runner.
 func TestLongAction(t *testing.T) {
 	long(t)
 	r := newRunner(t, "Open /dev/kvm")
@@ -372,7 +372,7 @@ func TestLongAction(t *testing.T) {
 	}
 	r.path = os.Getenv("PATH")
 	if code := r.run(map[string]string{"scenarios": twoScenarios, "accel": "tcg", "cache": "false"}); code != 0 {
-		t.Fatalf("it ended with %d: %s", code, r.log)
+		t.Fatalf("exit code %d: %s", code, r.log)
 	}
 	if !strings.Contains(r.path, r.action+"/bin:") {
 		t.Errorf("PATH is %s", r.path)

@@ -38,7 +38,7 @@ func (backportCmd) Help() string {
 is given. Print the verdict as text for the mailing list; it is also in mail.txt in the results
 folder, and report.html has the details.
 
-The change gives some scenarios another expected result. The verdict is one of these:
+The change affects the expected results of some scenarios. The verdict is one of these:
   complete         all of these scenarios went from the old result to the new
                    one, and nothing else changed
   incomplete       one of them shows the old result, an incomplete new one, or
@@ -68,14 +68,14 @@ Exit codes:
 }
 
 func (c *backportCmd) Run(ctx context.Context) error {
-	mine, err := c.declared(ctx)
+	declared, err := c.declared(ctx)
 	if err != nil {
 		return err
 	}
 	if c.Jobs < 0 {
-		return errkind.Requestf("--jobs is not negative")
+		return errkind.Requestf("--jobs must not be negative")
 	}
-	// Asked for first, because kernels take long to build.
+	// Check this first, because kernels take long to build.
 	if _, err := qemu.Find(ctx, runtime.GOARCH); err != nil {
 		return err
 	}
@@ -88,8 +88,9 @@ func (c *backportCmd) Run(ctx context.Context) error {
 	done, err := backport.Do(ctx, backport.Options{
 		Tree: c.Tree, Base: c.Base, Patches: c.Patch, Commits: c.Commit, Change: c.Change, Reference: c.Reference, Settings: c.settings(),
 		Options: run.Options{
-			Scenarios: c.Scenario, Label: c.Label, Accel: c.Accel, Out: c.Out, Jobs: c.Jobs, Resume: c.Resume, Changes: mine,
-			Cache: store, Command: os.Args, Progress: p, Tool: results.Tool{Version: versionText()},
+			Scenarios: c.Scenario, Label: c.Label, Accel: c.Accel, Out: c.Out, Jobs: c.Jobs, Resume: c.Resume,
+			Changes: declared,
+			Cache:   store, Command: os.Args, Progress: p, Tool: results.Tool{Version: versionText()},
 		},
 	})
 	p.stop()
@@ -103,7 +104,7 @@ func (c *backportCmd) Run(ctx context.Context) error {
 	}
 	fmt.Fprintf(os.Stderr, "results: %s\ntook %s\n", where, p.took())
 	if done.Run.Interrupted {
-		fmt.Fprintln(os.Stderr, "faultline: interrupted; the same command with --resume does the rest")
+		fmt.Fprintln(os.Stderr, "faultline: interrupted; run the same command with --resume to continue")
 		return exitError(errkind.ExitInterrupted)
 	}
 	if code := done.Verdict.ExitCode(); code != 0 {

@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// TestLongBackport validates backports of which one knows what they do, really
-// built: the one that is whole with everything observed and against a reference, as
-// docs/guides/backports.md does, the others in the scenarios that show what is wrong.
+// TestLongBackport checks backports with a known effect, with real builds: the complete
+// one in all scenarios and against a reference, as in docs/guides/backports.md, the others in
+// the scenarios that show the defect.
 func TestLongBackport(t *testing.T) {
 	long(t)
 	names := []string{"6.1", "6.1-backport", "6.1-errno-only", "6.1-fault-only", "6.1-all-leak", "6.1-wrong-lsb", "6.1-backport-and-more", "6.1-warns"}
@@ -36,16 +36,16 @@ func TestLongBackport(t *testing.T) {
 			args := append([]string{"backport", "--tree", repo, "--base", "6.1", "--patch", filepath.Join(patches, c.name+".mbox"),
 				"--change", "dax_fault_hwpoison", "--out", filepath.Join(t.TempDir(), "out")}, c.more...)
 			cmd := exec.CommandContext(t.Context(), filepath.Join(built, "run", "faultline"), args...)
-			var said, log strings.Builder
-			cmd.Stdout, cmd.Stderr = &said, &log
-			_ = cmd.Run() // its exit code is looked at
-			t.Logf("%s\n%s", log.String(), said.String())
+			var output, log strings.Builder
+			cmd.Stdout, cmd.Stderr = &output, &log
+			_ = cmd.Run() // the exit code is checked below
+			t.Logf("%s\n%s", log.String(), output.String())
 			if code := cmd.ProcessState.ExitCode(); code != c.code {
 				t.Errorf("exit code %d, not %d", code, c.code)
 			}
 			for _, want := range c.want {
-				if !regexp.MustCompile(want).MatchString(said.String()) {
-					t.Errorf("%q is not in what it said", want)
+				if !regexp.MustCompile(want).MatchString(output.String()) {
+					t.Errorf("%q is not in the output", want)
 				}
 			}
 		})

@@ -17,9 +17,9 @@ import (
 	"github.com/faultline/faultline/internal/fake"
 )
 
-// tutorialTree makes what the tutorial's commands work on, beside the folder in
-// which they are called: a scripted tree with a branch 6.1, and patches. That with
-// the whole change gives a kernel which has it; that which leaks gives none here.
+// tutorialTree creates the input of the tutorial's commands, next to their working
+// directory: a scripted tree with a branch 6.1, and patches. The patch with the whole
+// change builds a kernel that has it; the one that leaks does not change the kernel here.
 func tutorialTree(t *testing.T, dir string) {
 	t.Helper()
 	images, err := realImages(t.Context(), filepath.Join(userCache(t), "faultline"), t.Cleanup)
@@ -49,7 +49,7 @@ func tutorialTree(t *testing.T, dir string) {
 			t.Fatal(err)
 		}
 	}
-	// As Debian's package unpacks.
+	// The layout of Debian's package.
 	files := fake.Tree(images[0])
 	files[".gitignore"] = "*\n"
 	for name, text := range files {
@@ -60,8 +60,8 @@ func tutorialTree(t *testing.T, dir string) {
 	}
 }
 
-// TestBackportTutorial runs the commands of the tutorial in docs/guides/backports.md, over scripted builds
-// and with one scenario.
+// TestBackportTutorial runs the commands of the tutorial in docs/guides/backports.md, with
+// scripted builds and one scenario.
 func TestBackportTutorial(t *testing.T) {
 	if testing.Short() {
 		t.Skip("boots real guests; not with -short")
@@ -84,7 +84,7 @@ func TestBackportTutorial(t *testing.T) {
 	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(tutorial, -1) {
 		for line := range strings.Lines(block[1]) {
 			if strings.HasPrefix(line, "go run ") || strings.HasPrefix(line, "apt-get ") || strings.HasPrefix(line, "dpkg-deb ") {
-				continue // what they make is there
+				continue // their output exists already
 			}
 			line = strings.TrimSpace(line)
 			ours := strings.HasPrefix(line, "bin/faultline ")
@@ -109,7 +109,8 @@ func TestBackportTutorial(t *testing.T) {
 	}
 }
 
-// TestBackportStopped ends one in the middle: it has no verdict, and one when it is resumed.
+// TestBackportStopped interrupts a backport check, which then has no verdict, and
+// resumes it.
 func TestBackportStopped(t *testing.T) {
 	if testing.Short() {
 		t.Skip("boots real guests; not with -short")
@@ -117,7 +118,7 @@ func TestBackportStopped(t *testing.T) {
 	dir := t.TempDir()
 	tutorialTree(t, dir)
 	run := func(more ...string) (*exec.Cmd, *bytes.Buffer) {
-		// What is built as patched is 6.12, which has other changes too.
+		// The patched kernel is 6.12, which has other changes, too.
 		cmd := command(t, append([]string{"backport", "--tree=linux", "--base=6.1", "--commit=6.1-backport", "--change=dax_fault_hwpoison", "--accel=tcg",
 			"--scenario=dax/ext4/*", "--label=!change: containsAny {madvise_action_required}", "--out=out"}, more...)...)
 		cmd.Path, cmd.Dir = filepath.Join(built, "run", "faultline"), dir
@@ -145,16 +146,16 @@ func TestBackportStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	cmd.Wait()
-	if code := cmd.ProcessState.ExitCode(); code != 130 || !strings.Contains(stderr.String(), "the same command with --resume does the rest") {
+	if code := cmd.ProcessState.ExitCode(); code != 130 || !strings.Contains(stderr.String(), "run the same command with --resume to continue") {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}
 	if _, err := os.Stat(filepath.Join(out, results.MailFile)); err == nil {
-		t.Error("there is a verdict on a run that was stopped")
+		t.Error("an interrupted run has a verdict")
 	}
 	cmd, stderr = run("--resume")
-	said, err := cmd.Output()
-	if err != nil || !strings.HasPrefix(string(said), "Backport of dax_fault_hwpoison on 6.1: COMPLETE\n") {
-		t.Fatalf("resumed: %v: %s%s", err, said, stderr)
+	output, err := cmd.Output()
+	if err != nil || !strings.HasPrefix(string(output), "Backport of dax_fault_hwpoison on 6.1: COMPLETE\n") {
+		t.Fatalf("resumed: %v: %s%s", err, output, stderr)
 	}
 	f, err := results.Open(out)
 	if err != nil {

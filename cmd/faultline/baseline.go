@@ -28,8 +28,7 @@ type baselineCmd struct {
 
 func (baselineCmd) Help() string {
 	return `A baseline is a file of expected results, with one cell per line, to keep in your repository. NAME
-stands for baselines/NAME.json. A NAME with a slash, or one that ends in .json, is the path of the
-file.
+means baselines/NAME.json. A NAME with a slash, or one that ends in .json, is the path of the file.
 
 Examples:
   faultline baseline save stable results/latest
@@ -37,10 +36,10 @@ Examples:
   faultline run --against stable`
 }
 
-// baselinesFolder is where baselines lie that are called by a name.
+// baselinesFolder contains the baselines that are given by name.
 const baselinesFolder = "baselines"
 
-// baselineFile is the file of a baseline.
+// baselineFile returns the file of a baseline.
 func baselineFile(name string) string {
 	if strings.ContainsRune(name, filepath.Separator) || filepath.Ext(name) == ".json" {
 		return name
@@ -51,7 +50,7 @@ func baselineFile(name string) string {
 func loadBaseline(file string) (compare.Side, error) {
 	text, err := limitread.ReadFile(file, baseline.MaxBytes)
 	if errors.Is(err, fs.ErrNotExist) {
-		return compare.Side{}, errkind.Requestf("there is no baseline %s; make one with faultline baseline save", file)
+		return compare.Side{}, errkind.Requestf("no baseline %s; create it with faultline baseline save", file)
 	}
 	if err != nil {
 		return compare.Side{}, err
@@ -78,7 +77,7 @@ func (c *baselineSaveCmd) Run() error {
 		return err
 	}
 	if run.Interrupted {
-		return errkind.Requestf("the run in %s is not whole; faultline run --resume does the rest", c.Of)
+		return errkind.Requestf("the run in %s is incomplete; finish it with faultline run --resume", c.Of)
 	}
 	text, left, err := baseline.Encode(run)
 	if err != nil {
@@ -87,7 +86,7 @@ func (c *baselineSaveCmd) Run() error {
 	file := baselineFile(c.Name)
 	old, err := limitread.ReadFile(file, baseline.MaxBytes)
 	if err == nil && !bytes.HasPrefix(old, []byte(`{"faultline_baseline":`)) {
-		return errkind.Requestf("%s is there and is no baseline; give another name, or move it away", file)
+		return errkind.Requestf("%s exists and is not a baseline; give another name, or move it away", file)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -100,10 +99,10 @@ func (c *baselineSaveCmd) Run() error {
 	}
 	fmt.Printf("%s: %s of %s, %s\n", file, matrix.Count(len(run.Cells)-left, "cell"), matrix.Count(len(run.Kernels), "kernel"), size(int64(len(text))))
 	if left > 0 {
-		fmt.Fprintf(os.Stderr, "left out, because it could not be judged: %s\n", matrix.Count(left, "cell"))
+		fmt.Fprintf(os.Stderr, "left out, could not be judged: %s\n", matrix.Count(left, "cell"))
 	}
 	if n := len(run.Findings); n > 0 {
-		fmt.Fprintf(os.Stderr, "part of the baseline now: %s of the run\n", matrix.Count(n, "finding"))
+		fmt.Fprintf(os.Stderr, "now part of the baseline: %s of the run\n", matrix.Count(n, "finding"))
 	}
 	return nil
 }
@@ -116,8 +115,8 @@ type baselineCheckCmd struct {
 }
 
 func (baselineCheckCmd) Help() string {
-	return `Every difference counts, also one that a change explains, and so does a scenario that was observed
-and is skipped now. To accept the new results, save the baseline again and have it reviewed.
+	return `Every difference counts, even if a change explains it, and so does a scenario that ran before and
+is skipped now. To accept the new results, save the baseline again and have it reviewed.
 
 Example:
   faultline baseline check stable results/latest
@@ -140,19 +139,19 @@ func (c *baselineCheckCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	mine, err := c.declared(ctx)
+	declared, err := c.declared(ctx)
 	if err != nil {
 		return err
 	}
-	code, err := against(os.Stdout, base, now, compare.Options{AnyAccel: c.AnyAccel, Changes: mine})
+	code, err := compareBaseline(os.Stdout, base, now, compare.Options{AnyAccel: c.AnyAccel, Changes: declared})
 	if err == nil && code != 0 {
 		err = exitError(code)
 	}
 	return err
 }
 
-// against says what moved since a baseline, and the exit code of that.
-func against(to *os.File, base, now compare.Side, opt compare.Options) (int, error) {
+// compareBaseline prints the differences from a baseline, and returns the exit code.
+func compareBaseline(to *os.File, base, now compare.Side, opt compare.Options) (int, error) {
 	found, err := compare.Of(base, now, opt)
 	if err != nil {
 		return 0, err

@@ -56,12 +56,12 @@ Exit codes:
 
 func (c *bisectCmd) Run(ctx context.Context) error {
 	if c.Jobs < 0 {
-		return errkind.Requestf("--jobs is not negative")
+		return errkind.Requestf("--jobs must not be negative")
 	}
 	if err := c.use(); err != nil {
 		return err
 	}
-	// Asked for first, because kernels take long to build.
+	// Check this first, because kernels take long to build.
 	if _, err := qemu.Find(ctx, runtime.GOARCH); err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (c *bisectCmd) Run(ctx context.Context) error {
 	p.stop()
 	if err != nil {
 		if folder != nil && ctx.Err() != nil {
-			fmt.Fprintln(os.Stderr, "faultline: interrupted; the same command with --resume does the rest")
+			fmt.Fprintln(os.Stderr, "faultline: interrupted; run the same command with --resume to continue")
 		}
 		return err
 	}
@@ -104,7 +104,7 @@ func (c *bisectCmd) Run(ctx context.Context) error {
 	if c.Out == "" {
 		where = results.Latest
 	}
-	fmt.Printf("Results: %s (%s, report.html; git's own log for git bisect replay)\n", where, bisect.File)
+	fmt.Printf("Results: %s (%s, report.html; git's log for git bisect replay)\n", where, bisect.File)
 	fmt.Fprintf(os.Stderr, "took %s\n", p.took())
 	if code := record.ExitCode(); code != 0 {
 		return exitError(code)
@@ -112,13 +112,13 @@ func (c *bisectCmd) Run(ctx context.Context) error {
 	return nil
 }
 
-// buildFlags say how the kernels of a tree are built.
+// buildFlags are the flags for building the kernels of a tree.
 type buildFlags struct {
 	Config string `placeholder:"FILE" help:"Build with this complete .config instead of tinyconfig."`
 	CC     string `name:"cc" placeholder:"COMPILER" help:"Build with this compiler, such as gcc-11."`
 }
 
-// settings are those of the kernels' spec. A relative path is meant from here.
+// settings returns the parameters for the kernel spec. It makes relative paths absolute.
 func (c buildFlags) settings() []string {
 	var out []string
 	if c.Config != "" {

@@ -19,7 +19,7 @@ import (
 
 type bisectStepCmd struct {
 	Ends     string   `required:"" placeholder:"DIR" help:"Read the ends, old and then new, from this run."`
-	Tree     string   `default:"." placeholder:"DIR" help:"Judge HEAD of this git checkout (default: .)."`
+	Tree     string   `default:"." placeholder:"DIR" help:"Test HEAD of this git checkout (default: .)."`
 	Scenario []string `placeholder:"GLOB" complete:"scenario" sep:"none" help:"${scenario}"`
 	Label    string   `placeholder:"FILTER" help:"${label}"`
 	buildFlags
@@ -28,8 +28,8 @@ type bisectStepCmd struct {
 }
 
 func (bisectStepCmd) Help() string {
-	return `Build HEAD, observe the scenarios whose results differ between the two ends, and exit as git bisect
-run expects.
+	return `Build HEAD, run the scenarios whose results differ between the two ends, and exit as git bisect run
+expects.
 
 Example, in a Linux tree, with the full path of faultline:
   faultline run --kernel tree:.@v6.4 --kernel tree:.@v6.5-rc1 \
@@ -48,15 +48,15 @@ Exit codes:
   128  invalid request or infrastructure failure: git bisect stops`
 }
 
-// What git bisect run makes of an exit code (git-bisect(1)). 126 and 127, which a
-// shell says of a program that it can't run, count as new.
+// Exit codes for git bisect run (git-bisect(1)). 126 and 127, with which a shell reports
+// a program that it can't run, would count as new.
 const (
 	stepOld, stepNew, stepSkip = 0, 1, 125
 	stepStop                   = 128
 )
 
-// forGit is the exit code of a command line, which for bisect-step is one that git
-// bisect run does not take for a verdict: a usage error's 2 would count as new.
+// forGit returns the exit code of a command line. For errors of bisect-step it is one that
+// git bisect run does not take for a verdict: the 2 of a usage error would count as new.
 func forGit(args []string, code int) int {
 	if len(args) == 0 || args[0] != "bisect-step" || slices.Contains([]int{stepOld, stepNew, stepSkip}, code) {
 		return code
@@ -65,14 +65,14 @@ func forGit(args []string, code int) int {
 }
 
 func (c *bisectStepCmd) Run(ctx context.Context) error {
-	side, words, err := c.judge(ctx)
+	side, text, err := c.judge(ctx)
 	if err != nil {
-		complain(ctx, err)
+		reportError(ctx, err)
 		return exitError(stepStop)
 	}
 	code := map[git.Term]exitError{git.Old: stepOld, git.New: stepNew, git.Skip: stepSkip}[side]
 	fmt.Printf("%s (%d)\n", side, int(code))
-	for line := range strings.Lines(words) {
+	for line := range strings.Lines(text) {
 		fmt.Printf("  %s\n", matrix.Printable(strings.TrimSuffix(line, "\n")))
 	}
 	if code != 0 {

@@ -21,9 +21,9 @@ import (
 	"github.com/faultline/faultline/kernels/source"
 )
 
-// scriptedTree makes a source tree whose make copies a real kernel: the one that
-// the file image names. $OLD_IMAGE, which it begins with, lacks dax_fault_hwpoison,
-// and $NEW_IMAGE has it. In the folder is git, with a first commit: scriptedtree DIR.
+// scriptedTree creates a git repository with a source tree whose make copies a real
+// kernel: the one that the file image names. The first commit names $OLD_IMAGE, which
+// does not have dax_fault_hwpoison; $NEW_IMAGE has it. Usage: scriptedtree DIR.
 func scriptedTree(ts *testscript.TestScript, neg bool, args []string) {
 	images, err := realImages(context.Background(), filepath.Join(ts.Getenv("XDG_CACHE_HOME"), "faultline"), ts.Defer)
 	ts.Check(err)
@@ -32,7 +32,7 @@ func scriptedTree(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(writeScripted(ts.MkAbs(args[0]), images[0]))
 }
 
-// realImages are the vmlinux files of a kernel without and one with the change.
+// realImages returns the vmlinux files of a kernel without the change and one with it.
 func realImages(ctx context.Context, dir string, after func(func())) (images [2]string, err error) {
 	store, err := cache.Open(dir)
 	if err != nil {
@@ -87,8 +87,8 @@ func commitFile(dir, subject, file, text string) error {
 	return nil
 }
 
-// variants makes branches of the repository of test kernels, which stays in the
-// user's cache, beside a folder with their patches.
+// variants creates branches of the repository of test kernels, which stays in the user's
+// cache, and a folder with their patches.
 func variants(t *testing.T, names ...string) (repo, patches string) {
 	t.Helper()
 	repo = filepath.Join(userCache(t), "faultline-variants")
@@ -100,7 +100,7 @@ func variants(t *testing.T, names ...string) (repo, patches string) {
 	return repo, patches
 }
 
-// long skips what takes minutes unless it is asked for.
+// long skips a test that takes minutes, unless FAULTLINE_LONG is set.
 func long(t *testing.T) {
 	t.Helper()
 	if os.Getenv("FAULTLINE_LONG") == "" {
@@ -108,18 +108,18 @@ func long(t *testing.T) {
 	}
 }
 
-// TestLongBisect is docs/guides/bisecting.md's: real builds of a real tree, with a commit
-// that does not build, some that do not boot and a merge on the way.
+// TestLongBisect runs the example of docs/guides/bisecting.md: real builds of a real tree, with
+// a commit that does not build, some that do not boot, and a merge.
 func TestLongBisect(t *testing.T) {
 	long(t)
 	repo, _ := variants(t, "6.1", "history")
 	before := gitState(t, repo)
 	cmd := exec.CommandContext(t.Context(), filepath.Join(built, "run", "faultline"), "bisect", "--tree", repo, "--old", "6.1", "--new", "history",
 		"--scenario", "dax/ext4/shared-*", "--scenario", "dax/ext4/pread", "--scenario", "dax/ext4/past-eof", "--out", filepath.Join(t.TempDir(), "out"))
-	var said, log strings.Builder
-	cmd.Stdout, cmd.Stderr = &said, &log
+	var output, log strings.Builder
+	cmd.Stdout, cmd.Stderr = &output, &log
 	err := cmd.Run()
-	t.Logf("%s\n%s", log.String(), said.String())
+	t.Logf("%s\n%s", log.String(), output.String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,8 +127,8 @@ func TestLongBisect(t *testing.T) {
 		`3 scenarios: [0-9a-f]{12} "dax: Tell a fault that it met poison" is the first new commit`, `dax/ext4/shared-read: SIGBUS BUS_ADRERR → SIGBUS BUS_MCEERR_AR lsb=12`,
 		`reverted on history .* it shows the other side: confirmed`, `does not build: make vmlinux: .*nd_claims`, `does not boot: boot: .*the kernel of [0-9a-f]{12} panicked`,
 	} {
-		if !regexp.MustCompile(want).MatchString(said.String()) {
-			t.Errorf("%q is not in what it said", want)
+		if !regexp.MustCompile(want).MatchString(output.String()) {
+			t.Errorf("%q is not in the output", want)
 		}
 	}
 	if after := gitState(t, repo); after != before {
@@ -136,7 +136,7 @@ func TestLongBisect(t *testing.T) {
 	}
 }
 
-// TestLongBisectHang finds the commit after which a process hangs that returned before.
+// TestLongBisectHang finds the commit after which a system call hangs.
 func TestLongBisectHang(t *testing.T) {
 	long(t)
 	repo, _ := variants(t, "6.1", "history")
@@ -147,10 +147,10 @@ func TestLongBisectHang(t *testing.T) {
 	old, _, _ := strings.Cut(string(first), "\n")
 	cmd := exec.CommandContext(t.Context(), filepath.Join(built, "run", "faultline"), "bisect", "--tree", repo, "--old", old, "--new", "history",
 		"--scenario", "pagecache/ext4/populate-read", "--out", filepath.Join(t.TempDir(), "out"))
-	var said, log strings.Builder
-	cmd.Stdout, cmd.Stderr = &said, &log
+	var output, log strings.Builder
+	cmd.Stdout, cmd.Stderr = &output, &log
 	err = cmd.Run()
-	t.Logf("%s\n%s", log.String(), said.String())
+	t.Logf("%s\n%s", log.String(), output.String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,13 +158,13 @@ func TestLongBisectHang(t *testing.T) {
 		`[0-9a-f]{12} "madvise: Populate until it works" is the first new commit`, `pagecache/ext4/populate-read: EFAULT → did not return`,
 		`reverted on history .* it shows the other side: confirmed`,
 	} {
-		if !regexp.MustCompile(want).MatchString(said.String()) {
-			t.Errorf("%q is not in what it said", want)
+		if !regexp.MustCompile(want).MatchString(output.String()) {
+			t.Errorf("%q is not in the output", want)
 		}
 	}
 }
 
-// gitState is what of a user's repository has to stay.
+// gitState returns the parts of a user's repository that must not change.
 func gitState(t *testing.T, dir string) string {
 	t.Helper()
 	cmd := exec.Command("sh", "-c", "git for-each-ref && git worktree list && git --no-optional-locks status --porcelain | head && git reflog && if test -e .git/index; then sha256sum .git/index; fi")
@@ -176,8 +176,8 @@ func gitState(t *testing.T, dir string) string {
 	return string(out)
 }
 
-// TestReliabilityLongBisectKilled kills a bisection at random moments and resumes it: it ends
-// with the same commit, repeats no step that was finished, and leaves nothing.
+// TestReliabilityLongBisectKilled kills a bisection at random moments and resumes it: it
+// must find the same commit, repeat no finished step, and leave no processes or files.
 func TestReliabilityLongBisectKilled(t *testing.T) {
 	long(t)
 	images, err := realImages(t.Context(), filepath.Join(userCache(t), "faultline"), t.Cleanup)
@@ -194,7 +194,7 @@ func TestReliabilityLongBisectKilled(t *testing.T) {
 		case 5:
 			file, text = "error", "x.c:1: error: no such thing\n"
 		case 6:
-			file, text = "error2", "" // still there
+			file, text = "error2", "" // kept by the next commits
 		case 9:
 			file, text = "image", images[1]
 		}
@@ -219,8 +219,8 @@ func TestReliabilityLongBisectKilled(t *testing.T) {
 			cmd.Args = append(cmd.Args, "--resume")
 		}
 		cmd.Env = append(os.Environ(), "TMPDIR="+tmp)
-		var said strings.Builder
-		cmd.Stdout, cmd.Stderr = &said, &said
+		var output strings.Builder
+		cmd.Stdout, cmd.Stderr = &output, &output
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -229,32 +229,32 @@ func TestReliabilityLongBisectKilled(t *testing.T) {
 		}
 		err := cmd.Wait()
 		if err != nil && !strings.Contains(err.Error(), "killed") {
-			t.Fatalf("%v: %s", err, said.String())
+			t.Fatalf("%v: %s", err, output.String())
 		}
-		return said.String(), err == nil
+		return output.String(), err == nil
 	}
 	whole := filepath.Join(t.TempDir(), "whole")
 	begun := time.Now()
-	said, _ := run(whole, false, 0)
+	output, _ := run(whole, false, 0)
 	took := time.Since(begun)
-	answer := func(said string) string {
-		for line := range strings.Lines(said) {
+	answer := func(output string) string {
+		for line := range strings.Lines(output) {
 			if strings.Contains(line, "is the first new commit") {
 				return line
 			}
 		}
-		return "none in " + said
+		return "none in " + output
 	}
-	want := answer(said)
+	want := answer(output)
 	if !strings.Contains(want, `"commit 9"`) {
 		t.Fatalf("undisturbed: %s", want)
 	}
-	t.Logf("undisturbed it took %v", took)
+	t.Logf("took %v without kills", took)
 	for kills := 0; kills < 20; {
 		out := filepath.Join(t.TempDir(), "killed")
 		finished := map[string]bool{}
 		for resume := false; ; resume = true {
-			// A kill before the folder is there has nothing to resume.
+			// If it is killed before the folder exists, there is nothing to resume.
 			after := 300*time.Millisecond + rand.N(took)
 			if kills >= 20 {
 				after = 0
@@ -262,8 +262,8 @@ func TestReliabilityLongBisectKilled(t *testing.T) {
 			if _, err := os.Stat(filepath.Join(out, "bisect.json")); err != nil {
 				resume = false
 			}
-			said, ended := run(out, resume, after)
-			for line := range strings.Lines(said) {
+			output, ended := run(out, resume, after)
+			for line := range strings.Lines(output) {
 				kernel, _, done := strings.Cut(strings.TrimSpace(strings.TrimLeft(line, " 0123456789.s")), " shows ")
 				if !done {
 					continue
@@ -274,7 +274,7 @@ func TestReliabilityLongBisectKilled(t *testing.T) {
 				finished[kernel] = true
 			}
 			if ended {
-				if got := answer(said); got != want {
+				if got := answer(output); got != want {
 					t.Errorf("after kills: %s, not %s", got, want)
 				}
 				break

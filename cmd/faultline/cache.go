@@ -19,8 +19,8 @@ type cacheCmd struct {
 }
 
 func (cacheCmd) Help() string {
-	return `Everything in the cache can be fetched, built or observed again. For each source tree (KIND tree) it
-keeps up to three checkouts with their object files, about 2 GB each. The cache is in
+	return `Everything in the cache can be fetched, built or observed again. For each source tree (kind "tree")
+it has up to three checkouts with their object files, about 2 GB each. The cache is in
 $XDG_CACHE_HOME/faultline, by default ~/.cache/faultline.
 
 Examples:
@@ -34,7 +34,7 @@ type cacheListCmd struct {
 	JSON bool `name:"json" help:"Print every entry as JSON."`
 }
 
-// aptKind is the folder of the package lists, which are no entries: kernels/
+// aptKind is the folder of the package lists. They are not entries: package kernels
 // refreshes them in place, and they are small.
 const aptKind = "apt"
 
@@ -69,7 +69,7 @@ func (c *cacheListCmd) Run(ctx context.Context) error {
 	var kinds []*kind
 	byName := map[string]*kind{}
 	total := kind{name: "total"}
-	for _, i := range items { // the last used comes first
+	for _, i := range items { // most recently used first
 		k := byName[i.Kind]
 		if k == nil {
 			k = &kind{name: i.Kind, used: i.Used}
@@ -92,7 +92,7 @@ func (c *cacheListCmd) Run(ctx context.Context) error {
 			fmt.Fprintf(w, "package lists\t-\t%s\t-\n", size(lists))
 		}
 		if len(left) > 0 {
-			fmt.Fprintf(w, "left by killed builds\t%d\t%s\t-\n", len(left), size(sum(left)))
+			fmt.Fprintf(w, "leftovers of killed builds\t%d\t%s\t-\n", len(left), size(sum(left)))
 		}
 		fmt.Fprintf(w, "total\t%d\t%s\t\n", total.n, size(total.bytes))
 	})
@@ -101,18 +101,17 @@ func (c *cacheListCmd) Run(ctx context.Context) error {
 }
 
 type cachePruneCmd struct {
-	All    bool `xor:"which" help:"Remove all entries, whenever they were last used."`
-	Older  *age `placeholder:"AGE" xor:"which" help:"Remove entries unused for 90m, 12h or 7d (default: 7d)."`
+	All    bool `xor:"which" help:"Remove all entries, regardless of their last use."`
+	Older  *age `placeholder:"AGE" xor:"which" help:"Remove entries unused for AGE, such as 12h (default: 7d)."`
 	DryRun bool `help:"Print what would be removed; remove nothing."`
 }
 
-// unused is after how long an entry is pruned by default: a change of the
-// guest's programs makes new templates, and a week is longer than one wants to
-// go back to the old ones.
+// unused is the default age at which entries are pruned. Each change of the guest's
+// programs creates new templates; a week is long enough to go back to the old ones.
 const unused = 7 * 24 * time.Hour
 
 func (cachePruneCmd) Help() string {
-	return `Entries that a process is using are kept and listed. The package lists are kept, too.
+	return `Entries in use are kept and listed. The package lists are kept, too.
 
 Example:
   faultline cache prune --older 12h`
@@ -140,7 +139,7 @@ func (c *cachePruneCmd) Run(ctx context.Context) error {
 			if !c.DryRun {
 				err := remove(i)
 				if errors.Is(err, cache.ErrInUse) {
-					fmt.Printf("left %s/%s: in use\n", i.Kind, i.Key)
+					fmt.Printf("kept %s/%s: in use\n", i.Kind, i.Key)
 					continue
 				}
 				if err != nil {
@@ -154,7 +153,7 @@ func (c *cachePruneCmd) Run(ctx context.Context) error {
 		}
 		return nil
 	}
-	if err := prune("left by killed builds", left, store.Sweep); err != nil {
+	if err := prune("leftovers of killed builds", left, store.Sweep); err != nil {
 		return err
 	}
 	limit := unused
@@ -207,10 +206,10 @@ func (t tally) String() string {
 	return fmt.Sprintf("%s: %s", strings.Join(parts, ", "), size(t.bytes))
 }
 
-// age is a duration that may be given in days, too.
+// age is a duration that may also be given in days.
 type age time.Duration
 
-// UnmarshalText reads "7d", or what time.ParseDuration reads.
+// UnmarshalText parses "7d", or a duration of time.ParseDuration.
 func (a *age) UnmarshalText(text []byte) error {
 	s := string(text)
 	d, err := time.ParseDuration(s)
@@ -220,7 +219,7 @@ func (a *age) UnmarshalText(text []byte) error {
 		d = time.Duration(n * float64(24*time.Hour))
 	}
 	if err != nil || d < 0 {
-		return fmt.Errorf("%q is no age; write 90m, 12h or 7d", s)
+		return fmt.Errorf("invalid age %q; write 90m, 12h or 7d", s)
 	}
 	*a = age(d)
 	return nil
@@ -233,7 +232,7 @@ func sum(items []cache.Item) (bytes int64) {
 	return bytes
 }
 
-// size is a number of bytes for a person.
+// size returns a human-readable number of bytes.
 func size(bytes int64) string {
 	switch {
 	case bytes >= 1<<30:
@@ -244,7 +243,7 @@ func size(bytes int64) string {
 	return fmt.Sprintf("%.0f KiB", float64(bytes)/(1<<10))
 }
 
-// ago is how long something is past, for a person.
+// ago returns the human-readable time since t.
 func ago(t time.Time) string {
 	d := time.Since(t)
 	switch {

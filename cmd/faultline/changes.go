@@ -8,12 +8,13 @@ import (
 	"github.com/faultline/faultline/framework/run"
 )
 
-// changesFlag is for subcommands that judge.
+// changesFlag is for subcommands that judge results.
 type changesFlag struct {
 	Changes string `placeholder:"FILE" help:"Add the changes in FILE (docs/guides/changes.md)."`
 }
 
-// declared are the changes of the file, if one is given, held against the compiled scenarios.
+// declared returns the changes of the file, if one is given, checked against the compiled
+// scenarios.
 func (c changesFlag) declared(ctx context.Context) (change.List, error) {
 	if c.Changes == "" {
 		return nil, nil

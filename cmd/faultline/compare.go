@@ -86,7 +86,7 @@ func (c *compareCmd) Run(ctx context.Context) error {
 	return nil
 }
 
-// side reads what is compared: DIR, DIR:KERNEL, or the file of a baseline.
+// side reads one side of a comparison: DIR, DIR:KERNEL, or a baseline file.
 func side(arg string) (compare.Side, error) {
 	dir, kernel := arg, ""
 	if _, err := os.Stat(arg); err != nil {

@@ -34,7 +34,7 @@ func (c *completionCmd) Run(app *kong.Kong) error {
 	return err
 }
 
-// completeCmd is what the shells' scripts call.
+// completeCmd is called by the completion scripts.
 type completeCmd struct {
 	Line string `arg:""`
 }
@@ -43,7 +43,7 @@ func (c *completeCmd) Run(ctx context.Context, app *kong.Kong) error {
 	ids := func(string) (out []string) {
 		all, err := scenarios(ctx)
 		if err != nil {
-			return nil // a shell that completes has no use for the reason
+			return nil // completion must not print errors
 		}
 		for _, i := range all {
 			out = append(out, i.ID)
@@ -73,7 +73,7 @@ func (c *completeCmd) Run(ctx context.Context, app *kong.Kong) error {
 	return nil
 }
 
-// latestCells are the names of the cells of the newest run.
+// latestCells returns the names of the cells of the latest run.
 func latestCells(string) (out []string) {
 	folder, err := results.Open(results.Latest)
 	if err != nil {

@@ -50,29 +50,30 @@ Examples:
 
 Exit codes:
   0    nothing required is missing
-  2    something required is missing; with --kernel: a kernel can run no guest
+  2    something required is missing; with --kernel: no guest can run a kernel
   3    infrastructure failure`
 }
 
-// What a run needs at least, and what it does not feel cramped with.
+// Resources that a run needs, in bytes.
 const (
-	needDisk   = 2 << 30    // kernels unpacked, a template each
-	needMemory = 1536 << 20 // a guest of 512 MiB, its QEMU, and the rest of the machine
+	needDisk   = 2 << 30    // unpacked kernels, with a template each
+	needMemory = 1536 << 20 // a guest of 512 MiB, its QEMU, and the host system
 )
 
-// finding is a line of doctor's.
+// finding is a line of doctor's output.
 type finding struct {
 	what string
-	// here is what there is; missing what is not and how to mend it. One of them is set.
-	here, missing string
-	optional      bool
-	// install are the packages that fix it, where some do.
+	// Either found describes what is available, or missing what is missing and how to fix
+	// it.
+	found, missing string
+	optional       bool
+	// install lists the packages that fix it, or is empty.
 	install string
 }
 
-// row is the finding as a line of the table. A guest's words may be in it.
+// row returns the finding as a table row, which may contain output of a guest.
 func (f finding) row() string {
-	state, text := "ok", f.here
+	state, text := "ok", f.found
 	if f.missing != "" {
 		state, text = "missing", f.missing
 		if f.optional {
@@ -92,13 +93,13 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 		checkTools("git", "tree: kernels, bisect and backport need it", "git"), checkBuild(ctx),
 		checkTools("ccache", "compiles tree: kernels again in less time", "ccache"), checkTools("gdb", "repro --gdb needs it", "gdb"),
 		checkBusybox(), checkGo(ctx), checkDisk(), checkMemory(),
-		finding{what: "processors", here: fmt.Sprintf("%d, each runs a guest", runtime.NumCPU())})
+		finding{what: "processors", found: fmt.Sprintf("%d, each runs a guest", runtime.NumCPU())})
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
 	var packages []string
-	lacks := false
+	required := false
 	for _, f := range all {
 		if f.missing != "" {
-			lacks = lacks || !f.optional
+			required = required || !f.optional
 			for pkg := range strings.FieldsSeq(f.install) {
 				if !slices.Contains(packages, pkg) {
 					packages = append(packages, pkg)
@@ -115,13 +116,13 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 		}
 		fmt.Printf("\nTo install what is missing:\n  %sapt-get install --no-install-recommends %s\n", sudo, strings.Join(packages, " "))
 	}
-	if lacks {
+	if required {
 		return exitError(errkind.ExitUsage)
 	}
 	return nil
 }
 
-// examine says what kernels lack.
+// examine prints the configuration symbols that kernels do not have.
 func examine(ctx context.Context, specs []string) error {
 	for _, spec := range specs {
 		if err := source.All().Check(spec); err != nil {
@@ -159,12 +160,12 @@ func checkQEMU(ctx context.Context) finding {
 	case err != nil:
 		f.missing, f.install = err.Error(), ""
 	default:
-		f.here = bin.Version + ", " + bin.Path
+		f.found = bin.Version + ", " + bin.Path
 		if bin.User == nil && os.Geteuid() == 0 {
-			f.here += "; can't be run as nobody, so that guests run as root"
+			f.found += "; can't run as nobody: guests run as root"
 		}
 		if !bin.Sandboxed {
-			f.here += "; built without seccomp, so that guests run without a sandbox"
+			f.found += "; built without seccomp: guests run without a sandbox"
 		}
 	}
 	return f
@@ -175,30 +176,33 @@ func checkKVM(ctx context.Context, boot bool) finding {
 	err := vm.OpenKVM()
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		f.missing = "no /dev/kvm, guests run under TCG, slower; enable virtualisation in the firmware, or nested virtualisation for this machine"
+		f.missing = "no /dev/kvm: guests run under TCG, which is slower; " +
+			"enable virtualisation in the firmware, or nested virtualisation for this machine"
 	case errors.Is(err, fs.ErrPermission):
-		f.missing = fmt.Sprintf("%v, guests run under TCG, slower; join the group kvm: sudo usermod -aG kvm $USER, then log in anew", err)
+		f.missing = fmt.Sprintf("%v: guests run under TCG, which is slower; "+
+			"join the group kvm: sudo usermod -aG kvm $USER, then log in again", err)
 	case err != nil:
-		f.missing = fmt.Sprintf("%v, guests run under TCG, slower", err)
+		f.missing = fmt.Sprintf("%v: guests run under TCG, which is slower", err)
 	default:
 		ask := tryKVM
 		if !boot {
 			ask = knownOfKVM
 		}
-		switch trouble, err := ask(ctx); {
+		switch problem, err := ask(ctx); {
 		case err != nil:
-			f.here = fmt.Sprintf("/dev/kvm opens; whether it runs guests: faultline doctor --kvm (%v)", err)
-		case trouble != "":
-			f.missing = fmt.Sprintf("/dev/kvm opens, but runs no guests, which then run under TCG, slower; is this machine a guest without nested virtualisation? (%s)", trouble)
+			f.found = fmt.Sprintf("/dev/kvm opens; to check that it runs guests: faultline doctor --kvm (%v)", err)
+		case problem != "":
+			f.missing = fmt.Sprintf("/dev/kvm opens, but KVM runs no guests: they run under TCG, which is slower; "+
+				"is this machine a guest without nested virtualisation? (%s)", problem)
 		default:
-			f.here = "a guest reached user space with it"
+			f.found = "a guest reached user space with it"
 		}
 	}
 	return f
 }
 
-// knownOfKVM is what the last guest showed of KVM.
-func knownOfKVM(ctx context.Context) (trouble string, err error) {
+// knownOfKVM returns why KVM failed for the last guest, or "" if it worked.
+func knownOfKVM(ctx context.Context) (problem string, err error) {
 	c, err := cache.Open("")
 	if err != nil {
 		return "", err
@@ -208,12 +212,13 @@ func knownOfKVM(ctx context.Context) (trouble string, err error) {
 		return "", err
 	}
 	defer rig.Close()
-	_, trouble, err = rig.KnownAccel(ctx, "auto")
-	return trouble, err
+	_, problem, err = rig.KnownAccel(ctx, "auto")
+	return problem, err
 }
 
-// tryKVM boots a kernel of the cache and says what kept it from user space.
-func tryKVM(ctx context.Context) (trouble string, err error) {
+// tryKVM boots a cached kernel with KVM. It returns why the kernel did not reach user
+// space, or "".
+func tryKVM(ctx context.Context) (problem string, err error) {
 	c, err := cache.Open("")
 	if err != nil {
 		return "", err
@@ -230,7 +235,7 @@ func tryKVM(ctx context.Context) (trouble string, err error) {
 	if err != nil {
 		return "", err
 	}
-	// However old the package lists are, they are those that the cache was filled from.
+	// The package lists may be old: the cached kernels come from them.
 	k, err := source.Resolve(ctx, m.Kernels[0].Spec, kernels.Options{Cache: c, MaxAge: 100 * 365 * 24 * time.Hour})
 	if err != nil {
 		return "", none
@@ -254,19 +259,19 @@ func tryKVM(ctx context.Context) (trouble string, err error) {
 	return "", err
 }
 
-// checkTools looks for programs of a package; optional is what needs them, where not
-// every run does.
+// checkTools looks for programs of a package. optional names their users if not every
+// run needs them.
 func checkTools(pkg, optional string, programs ...string) finding {
 	f := finding{what: pkg, optional: optional != "", install: pkg}
-	var here, missing []string
+	var found, missing []string
 	for _, p := range programs {
 		path, err := execx.Find(p, pkg)
 		if err != nil {
 			missing = append(missing, p)
 		}
-		here = append(here, path)
+		found = append(found, path)
 	}
-	f.here = strings.Join(here, ", ")
+	f.found = strings.Join(found, ", ")
 	if missing != nil {
 		f.missing = fmt.Sprintf("no %s; Debian package %s", strings.Join(missing, ", "), pkg)
 		if f.optional {
@@ -276,10 +281,11 @@ func checkTools(pkg, optional string, programs ...string) finding {
 	return f
 }
 
-// checkBuild looks for what every kernel's build calls. What a configuration needs
-// besides is known with its tree, whose build asks for it.
+// checkBuild looks for the tools that every kernel build needs. The build itself reports
+// what a tree and its configuration need in addition.
 func checkBuild(ctx context.Context) finding {
-	f := finding{what: "kernel builds", optional: true, here: "make, gcc, objcopy, flex, bison, bc, perl, libc, libelf"}
+	f := finding{what: "kernel builds", optional: true,
+		found: "make, gcc, objcopy, flex, bison, bc, perl, libc, libelf"}
 	var missing *execx.MissingError
 	switch err := build.Tools(ctx, ""); {
 	case errors.As(err, &missing):
@@ -297,7 +303,7 @@ func checkBusybox() finding {
 	if err != nil {
 		f.missing = "Debian package busybox-static; faultline shell needs it"
 	}
-	f.here = path
+	f.found = path
 	return f
 }
 
@@ -305,10 +311,11 @@ func checkGo(ctx context.Context) finding {
 	f := finding{what: "go", optional: true}
 	out, err := execx.Ask(ctx, 30*time.Second, "go", "env", "GOVERSION")
 	if err != nil {
-		f.missing = fmt.Sprintf("Go %s or newer, from its own site; only building Faultline needs it", strings.TrimPrefix(runtime.Version(), "go"))
+		f.missing = fmt.Sprintf("Go %s or newer, from https://go.dev/dl; only building Faultline needs it",
+			strings.TrimPrefix(runtime.Version(), "go"))
 		return f
 	}
-	f.here = strings.TrimSpace(string(out))
+	f.found = strings.TrimSpace(string(out))
 	return f
 }
 
@@ -327,9 +334,10 @@ func checkDisk() finding {
 	free := int64(st.Bavail) * st.Bsize
 	text := fmt.Sprintf("%s free in %s", gib(free), filepath.Clean(c.Dir()))
 	if free < needDisk {
-		f.missing = fmt.Sprintf("%s, %s are needed; make room, or set XDG_CACHE_HOME to another folder", text, gib(needDisk))
+		f.missing = fmt.Sprintf("%s, %s are needed; free some space, or set XDG_CACHE_HOME to another folder",
+			text, gib(needDisk))
 	}
-	f.here = text
+	f.found = text
 	return f
 }
 
@@ -340,9 +348,10 @@ func checkMemory() finding {
 		f.missing = err.Error()
 		return f
 	}
-	f.here = gib(free) + " available"
+	f.found = gib(free) + " available"
 	if free < needMemory {
-		f.missing = fmt.Sprintf("%s available, %s are needed for one guest; end something", gib(free), gib(needMemory))
+		f.missing = fmt.Sprintf("%s available, %s are needed for one guest; stop other programs",
+			gib(free), gib(needMemory))
 	}
 	return f
 }

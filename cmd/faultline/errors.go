@@ -12,13 +12,13 @@ import (
 	"github.com/faultline/faultline/internal/sanitize"
 )
 
-// exitError ends the process with a code of its own, and without a word: what
-// there was to say was said.
+// exitError ends the process with its exit code and without a message, because the
+// command has printed everything.
 type exitError int
 
 func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
-// exitCode is what the process exits with over an error.
+// exitCode returns the exit code for an error.
 func exitCode(err error) int {
 	var exit exitError
 	if errors.As(err, &exit) {
@@ -27,8 +27,8 @@ func exitCode(err error) int {
 	return errkind.ExitCode(err)
 }
 
-// complain says on stderr what went wrong, and returns the exit code.
-func complain(ctx context.Context, err error) int {
+// reportError prints an error to stderr, and returns the exit code.
+func reportError(ctx context.Context, err error) int {
 	var exit exitError
 	switch {
 	case err == nil || errors.As(err, &exit):
@@ -45,7 +45,7 @@ func complain(ctx context.Context, err error) int {
 	return exitCode(err)
 }
 
-// progress is where the packages tell what takes time.
+// progress prints a progress message to stderr.
 func progress(format string, args ...any) {
 	fmt.Fprintln(os.Stderr, sanitize.Log(fmt.Sprintf(format, args...)))
 }

@@ -34,7 +34,7 @@ func (c *execCmd) Run(ctx context.Context) error {
 		argv = argv[1:]
 	}
 	if len(argv) == 0 {
-		return errkind.Requestf("no program behind --; write: faultline exec KERNEL -- ./program [ARGUMENT...]")
+		return errkind.Requestf("no program after --; write: faultline exec KERNEL -- ./program [ARGUMENT...]")
 	}
 	path, err := static(argv[0])
 	if err != nil {

@@ -21,12 +21,12 @@ type explainCmd struct {
 	runFlag
 }
 
-// runFlag is for subcommands that look something up in a run.
+// runFlag is for subcommands that read a run.
 type runFlag struct {
 	RunDir string `name:"run" placeholder:"DIR" help:"Use the run in DIR (default: results/latest)."`
 }
 
-// record is the run of the flag, also one that goes on or was killed.
+// record returns the run of the flag, which may be unfinished.
 func (f runFlag) record() (results.Run, error) {
 	folder, err := results.Open(cmp.Or(f.RunDir, results.Latest))
 	if err != nil {
@@ -68,7 +68,7 @@ func (c *explainCmd) Run(ctx context.Context) error {
 	all = withRecorded(all, seen)
 	if _, _, ok := results.SplitCell(c.Name); ok {
 		if seen == nil {
-			return errkind.Requestf("no run has a cell %q: there is no %s; name a run with --run", c.Name, results.Latest)
+			return errkind.Requestf("no cell %q: there is no %s; name a run with --run", c.Name, results.Latest)
 		}
 		cell, _, err := record.FindCell(c.Name)
 		if err != nil {
@@ -100,11 +100,11 @@ func (c *explainCmd) Run(ctx context.Context) error {
 	return unknown(c.Name, known, all)
 }
 
-// shortCommit is how many digits of a commit are enough, as for git.
+// shortCommit is the minimum number of digits of an abbreviated commit, as in git.
 const shortCommit = 7
 
-// withRecorded adds the scenarios that a run has and the compiled suites lack, such
-// as those of a run of long ago.
+// withRecorded adds the scenarios that a run has but the compiled suites do not, such as
+// those of an old run.
 func withRecorded(all []scenario.Info, seen *results.Run) []scenario.Info {
 	if seen == nil {
 		return all
@@ -117,7 +117,7 @@ func withRecorded(all []scenario.Info, seen *results.Run) []scenario.Info {
 	return all
 }
 
-// unknown says that nothing goes by a name, with near ones.
+// unknown returns the error for an unknown name, with suggestions.
 func unknown(name string, known change.List, all []scenario.Info) error {
 	names := known.IDs()
 	for _, i := range all {
@@ -127,7 +127,9 @@ func unknown(name string, known change.List, all []scenario.Info) error {
 	}
 	forms := func(n string) []string { return []string{n, n[strings.LastIndex(n, "/")+1:]} }
 	if found := suggest.By(name, names, forms); len(found) > 0 {
-		return errkind.Requestf("no change and no scenario is called %q; did you mean %s?", name, strings.Join(found, " or "))
+		return errkind.Requestf("no change or scenario is called %q; did you mean %s?",
+			name, strings.Join(found, " or "))
 	}
-	return errkind.Requestf("no change and no scenario is called %q; faultline list shows the scenarios, and the changes are %s", name, strings.Join(known.IDs(), ", "))
+	return errkind.Requestf("no change or scenario is called %q; faultline list prints the scenarios, and the changes are %s",
+		name, strings.Join(known.IDs(), ", "))
 }

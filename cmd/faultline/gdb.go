@@ -13,19 +13,20 @@ import (
 	"github.com/faultline/faultline/internal/execx"
 )
 
-// gdbCommand starts gdb on a guest that is open, with the symbols of its kernel.
+// gdbCommand returns the command that connects gdb to a paused guest, with the symbols of
+// its kernel.
 func gdbCommand(gdb string, p scenario.Paused) []string {
 	return []string{gdb, "-ex", "target remote " + p.GDB, p.Symbols}
 }
 
-// debugger is a gdb in this terminal.
+// debugger runs gdb in this terminal.
 type debugger struct{ ended chan struct{} }
 
-// attachLimit bounds how long gdb may take to read its symbols and connect.
+// attachLimit is the maximum time for gdb to read its symbols and connect.
 const attachLimit = time.Minute
 
-// start starts gdb and returns when the guest stands still because of it, or when
-// gdb is at its end. What the guest is asked then waits for it to continue.
+// start starts gdb and returns when gdb has stopped the guest, or has exited. Requests to
+// the guest then wait until gdb continues it.
 func (d *debugger) start(ctx context.Context, gdb string, p scenario.Paused) error {
 	mon, err := qmp.NewSocketMonitor("unix", p.QMP, attachLimit)
 	if err != nil {
@@ -39,16 +40,16 @@ func (d *debugger) start(ctx context.Context, gdb string, p scenario.Paused) err
 	if err != nil {
 		return err
 	}
-	words := gdbCommand(gdb, p)
-	cmd := execx.Prepare(words[0], words[1:]...)
+	argv := gdbCommand(gdb, p)
+	cmd := execx.Prepare(argv[0], argv[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	signal.Ignore(os.Interrupt) // Ctrl-C is gdb's from now on
+	signal.Ignore(os.Interrupt) // gdb handles Ctrl-C from now on
 	d.ended = make(chan struct{})
 	go func() {
-		_ = cmd.Wait() // what it ended with is its user's affair
+		_ = cmd.Wait() // gdb's exit status does not matter
 		close(d.ended)
 	}()
 	limit := time.After(attachLimit)
@@ -61,7 +62,7 @@ func (d *debugger) start(ctx context.Context, gdb string, p scenario.Paused) err
 		case <-d.ended:
 			return nil
 		case <-limit:
-			return errors.New("it did not stop the guest")
+			return errors.New("gdb did not stop the guest")
 		case <-ctx.Done():
 			_ = cmd.Process.Kill()
 			return context.Cause(ctx)
@@ -69,7 +70,7 @@ func (d *debugger) start(ctx context.Context, gdb string, p scenario.Paused) err
 	}
 }
 
-// wait waits for the end of gdb, if one was started.
+// wait waits until gdb exits, if it was started.
 func (d *debugger) wait() {
 	if d.ended != nil {
 		<-d.ended

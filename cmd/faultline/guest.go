@@ -25,9 +25,9 @@ import (
 	"github.com/faultline/faultline/kernels"
 )
 
-// guestFlags are what exec and shell have in common: one guest of one kernel.
+// guestFlags are the common flags of exec and shell, which run one guest of one kernel.
 type guestFlags struct {
-	Kernel string `arg:"" help:"Kernel spec of the kernel to boot."`
+	Kernel string `arg:"" help:"Spec of the kernel to boot."`
 	Accel  string `enum:"auto,kvm,tcg" default:"auto" placeholder:"auto|kvm|tcg" help:"${accel}"`
 	DryRun bool   `help:"Print the QEMU command; build and boot nothing."`
 
@@ -37,21 +37,21 @@ type guestFlags struct {
 // guestExits are the exit codes of exec and shell.
 const guestExits = `Exit codes:
   124    --timeout expired
-  128+N  signal N ended what ran in the guest
+  128+N  signal N killed the program in the guest
   2      invalid request, or a required program is not installed
   3      infrastructure failure
-  else   the exit code of what ran in the guest`
+  else   exit code of the program in the guest`
 
-// exitTimeout is the exit code of timeout(1) for a program that did not end in time.
+// exitTimeout is the exit code after --timeout, as of timeout(1).
 const exitTimeout = 124
 
-// session starts a guest, hands do a connection to it, and ends it. With
-// --dry-run it prints the command instead.
+// session starts a guest, calls do with a connection to it, and ends it. With --dry-run
+// it prints the QEMU command instead.
 func (f guestFlags) session(ctx context.Context, do func(context.Context, *vm.SSHClient) error) error {
 	if err := source.All().Check(f.Kernel); err != nil {
 		return err
 	}
-	// Asked for first, because a kernel takes long to fetch.
+	// Check this first, because a kernel takes long to fetch.
 	if _, err := qemu.Find(ctx, runtime.GOARCH); err != nil {
 		return err
 	}
@@ -98,7 +98,8 @@ func (f guestFlags) session(ctx context.Context, do func(context.Context, *vm.SS
 		if why != "" {
 			why = " (kvm: " + why + ")"
 		}
-		progress("booted %s with %s in %.1f s%s; the next time it starts from a template", k.Name, accel, t.Boot.Seconds(), why)
+		progress("booted %s with %s in %.1f s%s; later guests start from a template",
+			k.Name, accel, t.Boot.Seconds(), why)
 	}
 	g, err := t.Clone(ctx, vm.CloneOptions{})
 	if err != nil {
@@ -113,21 +114,21 @@ func (f guestFlags) session(ctx context.Context, do func(context.Context, *vm.SS
 	if f.Timeout <= 0 {
 		return do(ctx, client)
 	}
-	late := fmt.Errorf("it did not end within %v", f.Timeout)
-	limited, cancel := context.WithTimeoutCause(ctx, f.Timeout, late)
+	expired := fmt.Errorf("timed out after %v", f.Timeout)
+	limited, cancel := context.WithTimeoutCause(ctx, f.Timeout, expired)
 	defer cancel()
-	if err = do(limited, client); err == nil || !errors.Is(context.Cause(limited), late) {
+	if err = do(limited, client); err == nil || !errors.Is(context.Cause(limited), expired) {
 		return err
 	}
-	// A guest that answers was held up by the program, or the program by the kernel.
+	// If the guest answers, the program or its system call hangs; if not, the guest does.
 	if _, silent := g.Call(ctx, &wire.Request{ReadFile: &wire.ReadFile{Path: "/proc/uptime"}}); silent != nil {
 		return silent
 	}
-	progress("%v, while the guest answers", late)
+	progress("%v; the guest still responds", expired)
 	return exitError(exitTimeout)
 }
 
-// exited is nil, or the exit code of a program of the guest to pass on.
+// exited returns nil, or an exitError with the exit code of the guest's program.
 func exited(s vm.ExitStatus, err error) error {
 	if err == nil && s.Code != 0 {
 		return exitError(s.Code)
@@ -135,14 +136,14 @@ func exited(s vm.ExitStatus, err error) error {
 	return err
 }
 
-// dynamicError says that a program needs what no guest has.
+// dynamicError reports a dynamically linked program: guests have no libraries.
 type dynamicError struct{ path, needs string }
 
 func (e *dynamicError) Error() string {
 	return fmt.Sprintf("%s is not static: it needs %s, and a guest has no libraries", e.path, e.needs)
 }
 
-// static is findStatic for a program that its user can build.
+// static is findStatic for a program that the user has built.
 func static(name string) (string, error) {
 	path, err := findStatic(name)
 	if dynamic := (*dynamicError)(nil); errors.As(err, &dynamic) {
@@ -151,8 +152,8 @@ func static(name string) (string, error) {
 	return path, err
 }
 
-// findStatic finds a program of the host as a shell would, and refuses one that
-// a guest can't run.
+// findStatic finds a program of the host like a shell, and rejects one that a guest
+// can't run.
 func findStatic(name string) (string, error) {
 	path, err := exec.LookPath(name)
 	if err != nil && !strings.Contains(name, "/") {
@@ -165,7 +166,7 @@ func findStatic(name string) (string, error) {
 		return "", errkind.Requestf("%s is in this folder; write ./%s", name, name)
 	}
 	if path == "" {
-		path = name // not executable, perhaps; the copy in the guest will be
+		path = name // it may not be executable; the copy in the guest is
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -173,7 +174,7 @@ func findStatic(name string) (string, error) {
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return "", errkind.Requestf("%s is no file; give the path of a static program", path)
+		return "", errkind.Requestf("%s is not a regular file; give the path of a static program", path)
 	}
 	return path, checkStatic(path, f)
 }
@@ -185,13 +186,13 @@ func checkStatic(path string, r io.ReaderAt) error {
 	}
 	f, err := elf.NewFile(r)
 	if err != nil {
-		return bad("no ELF program, and a guest has no shell to run a script")
+		return bad("not an ELF program, and a guest has no shell to run a script")
 	}
 	if here, err := arch.Named(runtime.GOARCH); err != nil || f.Machine != here.Machine || f.Class != elf.ELFCLASS64 {
 		return bad("a program for " + f.Machine.String())
 	}
 	if f.Type != elf.ET_EXEC && f.Type != elf.ET_DYN { // static PIE is ET_DYN
-		return bad("an ELF file, but no program (" + f.Type.String() + ")")
+		return bad("an ELF file, but not a program (" + f.Type.String() + ")")
 	}
 	for _, p := range f.Progs {
 		if p.Type == elf.PT_INTERP {

@@ -16,13 +16,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// command is faultline with a TMPDIR of its own, as the scripts have it. After
-// the test nothing of it may be left.
+// command returns a faultline command with its own TMPDIR, as in the scripts. After the
+// test, no process or file of it may remain.
 func command(t *testing.T, args ...string) *exec.Cmd {
 	if testing.Short() {
 		t.Skip("boots real guests; not with -short")
 	}
-	tmp, err := os.MkdirTemp("", "flt") // short, for the paths of sockets
+	tmp, err := os.MkdirTemp("", "flt") // short, because socket paths are limited
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,8 +37,8 @@ func command(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// TestEnd ends faultline while a program runs in its guest: as Ctrl-C does, as a
-// service manager does, and with no chance to clean up.
+// TestEnd ends faultline while a program runs in its guest: with SIGINT like Ctrl-C, with
+// SIGTERM like a service manager, and with SIGKILL, so that it can't clean up.
 func TestEnd(t *testing.T) {
 	for sig, want := range map[syscall.Signal]string{
 		syscall.SIGINT:  "exit status 130",
@@ -58,21 +58,21 @@ func TestEnd(t *testing.T) {
 			}
 			line, err := bufio.NewReader(out).ReadString('\n')
 			if err != nil || line != "running\n" {
-				t.Errorf("the guest's program said %q, %v", line, err)
+				t.Errorf("the guest's program printed %q, %v", line, err)
 			}
 			cmd.Process.Signal(sig)
 			if got := fmt.Sprint(cmd.Wait()); got != want {
-				t.Errorf("it ended with %q, not %q: %s", got, want, stderr.String())
+				t.Errorf("ended with %q, not %q: %s", got, want, stderr.String())
 			}
 			if sig != syscall.SIGKILL && !strings.HasSuffix(stderr.String(), "faultline: interrupted\n") {
-				t.Errorf("it said: %s", stderr.String())
+				t.Errorf("stderr: %s", stderr.String())
 			}
 		})
 	}
 }
 
-// TestTerminal uses a shell as a person does: on a terminal, which changes its
-// size, and which afterwards is as it was before.
+// TestTerminal uses a shell interactively, on a terminal that changes its size, and whose
+// settings must be restored at the end.
 func TestTerminal(t *testing.T) {
 	cmd := command(t, "shell", "--accel=tcg", "apt:bookworm")
 	master, slave := openTerminal(t)
@@ -108,16 +108,16 @@ func TestTerminal(t *testing.T) {
 	fmt.Fprint(master, "stty size; echo $TERM-$((6*7))\n")
 	expect("31 97\r\nvt100-42\r\n")
 	resize(40, 120)
-	// The new size travels beside the input, so it is asked for until it is there.
+	// The new size does not arrive in order with the input, so poll for it.
 	fmt.Fprint(master, "until [ \"$(stty size)\" = '40 120' ]; do :; done; echo re''sized\n")
 	expect("resized\r\n")
 	fmt.Fprint(master, "sh -c 'echo sle\"\"eping; exec sleep 100'\n")
 	expect("sleeping\r\n")
-	fmt.Fprint(master, "\x03") // Ctrl-C is the guest's
+	fmt.Fprint(master, "\x03") // Ctrl-C goes to the guest
 	fmt.Fprint(master, "echo still he''re; exit 9\n")
 	expect("still here\r\n")
 	if got := fmt.Sprint(cmd.Wait()); got != "exit status 9" {
-		t.Errorf("it ended with %q", got)
+		t.Errorf("ended with %q", got)
 	}
 	if after := modes(); after != before {
 		t.Errorf("the terminal was %+v and is %+v", before, after)
@@ -145,7 +145,7 @@ func openTerminal(t *testing.T) (master, slave *os.File) {
 	return master, slave
 }
 
-// screen is what was written to a terminal.
+// screen collects the output of a terminal.
 type screen struct {
 	mu  sync.Mutex
 	all []byte

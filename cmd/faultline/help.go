@@ -11,8 +11,8 @@ import (
 	"github.com/faultline/faultline/kernels/source"
 )
 
-// description is the help text of the command itself. Its first line is the manual
-// page's NAME.
+// description is the help text of the command itself. Its first line is the NAME section
+// of the manual page.
 const description = `Boot Linux kernels in QEMU, inject memory errors, and compare what user space observes.
 
 Get started:
@@ -25,7 +25,7 @@ Terms:
   change     a kernel commit that is known to change the result of scenarios
   finding    an unexplained difference, a lost change, a splat, and the like`
 
-// helpVars are the variables of help texts: what packages list, and the texts of
+// helpVars returns the variables of help texts: lists from packages, and the texts of
 // flags that several subcommands have.
 func helpVars() kong.Vars {
 	return kong.Vars{
@@ -41,7 +41,7 @@ func helpVars() kong.Vars {
 	}
 }
 
-// kernelSpecs lists the forms of a kernel's spec, a line for each source.
+// kernelSpecs lists the forms of kernel specs, one line per source.
 func kernelSpecs() string {
 	text := "Kernel specs (for apt: see faultline list kernels):\n"
 	for _, s := range source.All() {
@@ -50,9 +50,9 @@ func kernelSpecs() string {
 	return text
 }
 
-// formats lists the formats of reports.
+// formats lists the report formats.
 func formats() string {
-	return "Formats: " + strings.Join(report.Names(), ", ") + ". The FILE - is standard output.\n"
+	return "Formats: " + strings.Join(report.Names(), ", ") + ". FILE - is standard output.\n"
 }
 
 // runExits are the exit codes of the subcommands that judge a run.
@@ -64,12 +64,12 @@ const runExits = `Exit codes:
   130  interrupted
 `
 
-// exitStatus lists the exit codes (package fault) for the manual page.
+// exitStatus lists the exit codes (package errkind) for the manual page.
 const exitStatus = `  0     all results are as expected
   1     unexpected results, or findings
   2     invalid request, or a required program is not installed
   3     infrastructure failure, or results that could not be compared
   130   interrupted
 
-exec and shell exit with the status of what ran in the guest, bisect-step with the codes of
+exec and shell exit with the status of the program in the guest, bisect-step with the codes of
 git bisect run.`

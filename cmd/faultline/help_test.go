@@ -8,11 +8,11 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// helpColumns is how long a help text may be: that of a flag, an argument or a
-// subcommand, and each line that is not filled of the text below it.
+// helpColumns is the maximum width of the help of a flag, an argument or a subcommand,
+// and of each verbatim line in the text below it.
 const helpColumns = 80
 
-// Help texts are imperative lines in plain English.
+// Help texts are imperative lines in plain technical English.
 func TestHelp(t *testing.T) {
 	parser, err := parser(t.Context())
 	if err != nil {
@@ -55,8 +55,7 @@ func checkCommand(t *testing.T, n *kong.Node) {
 	}
 }
 
-// line checks the text of a flag, an argument or a subcommand: one sentence that begins
-// with what to do.
+// line checks the text of a flag, an argument or a subcommand, which is one line.
 func line(t *testing.T, name, text string) {
 	t.Helper()
 	if len(text) > helpColumns || strings.Contains(text, "\n") || !strings.HasSuffix(text, ".") {
@@ -68,17 +67,18 @@ func line(t *testing.T, name, text string) {
 func detail(t *testing.T, name, text string) {
 	t.Helper()
 	for l := range strings.Lines(text) {
-		if l = strings.TrimRight(l, "\n"); strings.HasPrefix(l, " ") && len(l) > helpColumns-2 { // they are indented by 2 more
+		// The output indents it by 2 more.
+		if l = strings.TrimRight(l, "\n"); strings.HasPrefix(l, " ") && len(l) > helpColumns-2 {
 			t.Errorf("%s: %q has %d columns", name, l, len(l))
 		}
 	}
 	plainWords(t, name, text)
 }
 
-// idiom is what help texts had, and readers stumbled over.
+// idiom matches words that readers of the help stumbled over.
 var idiom = regexp.MustCompile(`(?i)\b(says?|said|tells?|told|anew|mends?|lacks?|hears?|who|whoever|may be repeated|may be several|hold|held|moved|doable|rig|parts?|words|can be had|at a time|behind|wants?|beside)\b`)
 
-// plainWords reports the idiom in a text.
+// plainWords fails the test for each idiom in a text.
 func plainWords(t *testing.T, name, text string) {
 	t.Helper()
 	for _, w := range idiom.FindAllString(text, -1) {

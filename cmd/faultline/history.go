@@ -18,7 +18,7 @@ type historyCmd struct {
 }
 
 func (historyCmd) Help() string {
-	return `Order the kernels of all runs by version, and compare each with the previous one that observed the
+	return `Order the kernels of all runs by version, and compare each with the previous one that ran the same
 scenario. The runs may be from different dates and machines. For each pair of kernels with different
 results, print the scenarios and the changes that explain them. A line begins with ! if no change
 explains the difference, or if a change was lost.
@@ -49,9 +49,10 @@ func (c *historyCmd) Run(ctx context.Context) error {
 		}
 		switch {
 		case s.Baseline != nil:
-			return errkind.Requestf("%s is a baseline, which has not all that a run has; give runs, or compare it with faultline compare", arg)
+			return errkind.Requestf("%s is a baseline, not a run; give runs, or use faultline compare", arg)
 		case s.Kernel != "":
-			return errkind.Requestf("%s: a history is of all kernels of a run; give %s, or take faultline compare for two of them", arg, s.Label)
+			return errkind.Requestf("%s: history takes all kernels of a run; give %s, or use faultline compare for two kernels",
+				arg, s.Label)
 		}
 		sources = append(sources, history.Source{Label: s.Label, Run: s.Run})
 	}

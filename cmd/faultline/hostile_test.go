@@ -20,8 +20,8 @@ import (
 	"github.com/faultline/faultline/kernels/source"
 )
 
-// withHostile makes built/hostile, a command with the scenarios whose guests
-// misbehave, and no others.
+// withHostile builds built/hostile, a command with only the scenarios whose guests
+// misbehave.
 func withHostile(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(built, "hostile")
@@ -39,8 +39,8 @@ func withHostile(t *testing.T) string {
 	return dir
 }
 
-// panickingKernel makes a folder with a kernel that panics as it boots: in its
-// image is another name for PID 1 than the initramfs has.
+// panickingKernel creates a folder with a kernel that panics during boot: its image has
+// another name for PID 1 than the initramfs.
 func panickingKernel(t *testing.T, spec string) (dir string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "kernel")
@@ -77,9 +77,9 @@ func panickingKernel(t *testing.T, spec string) (dir string) {
 	return dir
 }
 
-// A run of kernels that boot and of one that does not, with scenarios in which the
-// guest misbehaves: each costs its own cell, is told as what it is, and leaves what
-// it takes to see why.
+// A run with kernels that boot and one that does not, with scenarios in which the guest
+// misbehaves: each failure affects only its own cell, is reported with its cause, and
+// leaves the data to debug it.
 func TestHostileGuests(t *testing.T) {
 	if testing.Short() {
 		t.Skip("boots real guests; not with -short")
@@ -98,14 +98,14 @@ func TestHostileGuests(t *testing.T) {
 	cmd := exec.CommandContext(context.Background(), filepath.Join(bin, "faultline"), "run", "--accel=tcg", "--matrix", matrix, "--out", "out")
 	cmd.Dir = t.TempDir()
 	cmd.Env = append(os.Environ(), "TMPDIR="+tmp)
-	said, err := cmd.CombinedOutput()
+	output, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != errkind.ExitUnexpected { // the panic of poison is a behaviour
-		t.Errorf("it ended with %v:\n%s", err, said)
+		t.Errorf("ended with %v:\n%s", err, output)
 	}
 	steers := func(r rune) bool { return r != '\n' && r != '\t' && !unicode.IsPrint(r) }
-	if at := bytes.IndexFunc(said, steers); at >= 0 || bytes.Contains(said, []byte("::error::")) {
-		t.Errorf("what a guest said steers a terminal or a pipeline:\n%q", said)
+	if at := bytes.IndexFunc(output, steers); at >= 0 || bytes.Contains(output, []byte("::error::")) {
+		t.Errorf("output of a guest controls a terminal or a CI system:\n%q", output)
 	}
 	f, err := results.Open(filepath.Join(cmd.Dir, "out"))
 	if err != nil {
@@ -140,7 +140,7 @@ func TestHostileGuests(t *testing.T) {
 			t.Errorf("%s on %s: %s, %q\n%s\nregisters %q, template %q", c.Scenario, c.Kernel, c.Verdict, c.Message, c.ConsoleTail, c.Registers, c.Template)
 		}
 		if again := c.Kernel == "good" && strings.HasPrefix(c.Scenario, "hostile/panic"); again != (c.Earlier != nil && c.Earlier.Panicked && strings.Contains(c.Earlier.Registers, registers)) {
-			t.Errorf("%s on %s: the guest that panicked at first is %+v", c.Scenario, c.Kernel, c.Earlier)
+			t.Errorf("%s on %s: the earlier attempt, which panicked, is %+v", c.Scenario, c.Kernel, c.Earlier)
 		}
 	}
 	if len(run.Cells) != 2*len(want) || !run.Kernels[1].DoesNotBoot {

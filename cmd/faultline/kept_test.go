@@ -10,7 +10,8 @@ import (
 	"github.com/faultline/faultline/internal/cache"
 )
 
-// takenOver says how many cells of a folder another run observed: takenover DIR 2.
+// takenOver checks how many cells of a folder were reused from other runs:
+// takenover DIR 2.
 func takenOver(ts *testscript.TestScript, neg bool, args []string) {
 	all, err := cellsOf(ts.MkAbs(args[0]))
 	ts.Check(err)
@@ -21,11 +22,11 @@ func takenOver(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	if got := strconv.Itoa(n); got != args[1] {
-		ts.Fatalf("%s of the cells of %s were taken over, not %s", got, args[0], args[1])
+		ts.Fatalf("%s of the cells of %s were reused, not %s", got, args[0], args[1])
 	}
 }
 
-// keptOf are the files in which the cache keeps cells of a scenario.
+// keptOf returns the files of cached cells of scenarios.
 func keptOf(ts *testscript.TestScript, ids []string) (files []string) {
 	for _, id := range ids {
 		found, err := filepath.Glob(filepath.Join(ts.Getenv("XDG_CACHE_HOME"), "faultline", "cells", "*", cache.Key(id)))
@@ -35,18 +36,18 @@ func keptOf(ts *testscript.TestScript, ids []string) (files []string) {
 	return files
 }
 
-// forget has the cache keep no cell of scenarios: forget ID….
+// forget removes the cached cells of scenarios: forget ID….
 func forget(ts *testscript.TestScript, neg bool, args []string) {
 	for _, f := range keptOf(ts, args) {
 		ts.Check(os.Remove(f))
 	}
 }
 
-// damage flips a bit of each cell that the cache keeps of scenarios: damage ID….
+// damage flips a bit of each cached cell of scenarios: damage ID….
 func damage(ts *testscript.TestScript, neg bool, args []string) {
 	files := keptOf(ts, args)
 	if len(files) == 0 {
-		ts.Fatalf("nothing is kept of %v", args)
+		ts.Fatalf("no cells of %v are cached", args)
 	}
 	for _, f := range files {
 		data, err := os.ReadFile(f)

@@ -49,7 +49,7 @@ func (c *listScenariosCmd) Run(ctx context.Context) error {
 	columns(func(w *tabwriter.Writer) {
 		fmt.Fprintln(w, "SCENARIO\tCHANGE\tNEEDS\tWHAT IT SHOWS")
 		for _, s := range doable {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", s.ID, words(s.Changes), words(s.Needs), s.Doc)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", s.ID, joined(s.Changes), joined(s.Needs), s.Doc)
 		}
 	})
 	if len(not) > 0 {
@@ -100,7 +100,7 @@ func (c *listKernelsCmd) Run(ctx context.Context) error {
 	return nil
 }
 
-func words(list []string) string {
+func joined(list []string) string {
 	if len(list) == 0 {
 		return "-"
 	}

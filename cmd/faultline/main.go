@@ -1,7 +1,6 @@
-// Command faultline shows what a program sees when the memory it touches is
-// poisoned, and how that differs between Linux kernels. This package reads the
-// command line, calls the packages that do the work, and turns what they return
-// into words and an exit code. It decides nothing else.
+// Command faultline boots Linux kernels in QEMU, injects memory errors, and compares what
+// user space observes. This package parses the command line, calls the packages that do
+// the work, and prints their results. It does not judge results itself.
 package main
 
 import (
@@ -17,18 +16,17 @@ import (
 	"github.com/faultline/faultline/internal/errkind"
 )
 
-// cli is the command line. A subcommand is a type in a file of its own, with a
-// method Run.
+// cli is the command line. Each subcommand is a type in its own file, with a method Run.
 type cli struct {
-	Run        runCmd        `cmd:"" help:"Observe scenarios on kernels, and compare the results."`
+	Run        runCmd        `cmd:"" help:"Run scenarios on kernels, and compare the results."`
 	Plan       planCmd       `cmd:"" set:"jobs=Run N guests per shard in parallel (default: 2)." help:"Split a run into shards; print a job definition to run them."`
 	Report     reportCmd     `cmd:"" help:"Write a run's reports again, or in another format."`
 	Compare    compareCmd    `cmd:"" help:"Compare two runs, or two kernels, field by field."`
-	History    historyCmd    `cmd:"" help:"Show between which kernels results changed, and why."`
+	History    historyCmd    `cmd:"" help:"Show between which kernels the results changed, and why."`
 	Baseline   baselineCmd   `cmd:"" help:"Save results as a baseline, and compare later runs with it."`
 	Merge      mergeCmd      `cmd:"" help:"Merge the results of runs that share a plan, such as shards."`
 	Bisect     bisectCmd     `cmd:"" help:"Find the commit that changed the results of scenarios."`
-	BisectStep bisectStepCmd `cmd:"" help:"Judge one commit, for git bisect run."`
+	BisectStep bisectStepCmd `cmd:"" help:"Test one commit, for git bisect run."`
 	Backport   backportCmd   `cmd:"" help:"Check that a backport has the upstream effect, and no other."`
 	Explain    explainCmd    `cmd:"" help:"Explain a change, a scenario or a cell."`
 	Repro      reproCmd      `cmd:"" help:"Run a cell again, show every step, and optionally start gdb."`
@@ -44,14 +42,14 @@ type cli struct {
 }
 
 func main() {
-	// A second Ctrl-C ends the process at once; the guests end with it.
 	if len(os.Args) > 1 && os.Args[1] == suite.Command {
 		os.Exit(suite.Main(os.Args[2:])) // Ginkgo handles signals itself
 	}
+	// A second Ctrl-C kills the process and its guests at once.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	err := faultline(ctx, os.Args[1:])
-	os.Exit(forGit(os.Args[1:], complain(ctx, err)))
+	os.Exit(forGit(os.Args[1:], reportError(ctx, err)))
 }
 
 func faultline(ctx context.Context, args []string) error {
@@ -69,7 +67,7 @@ func faultline(ctx context.Context, args []string) error {
 	return call.Run()
 }
 
-// parser reads command lines.
+// parser returns the command line parser.
 func parser(ctx context.Context) (*kong.Kong, error) {
 	return kong.New(&cli{},
 		kong.Name("faultline"),
@@ -80,7 +78,7 @@ func parser(ctx context.Context) (*kong.Kong, error) {
 	)
 }
 
-// usage is the error of a command line that kong refused.
+// usage returns the error for a command line that kong rejected.
 func usage(err error, _ *kong.Context, args []string) error {
 	help := "faultline --help"
 	var parse *kong.ParseError

@@ -17,9 +17,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-var update = flag.Bool("update", false, "write what commands print into the scripts that compare it")
+var update = flag.Bool("update", false, "update the golden files in the scripts")
 
-// built is a folder as make build leaves it in bin/, and the probe program in it.
+// built is a folder with the files of bin/, as from make build, and the probe program.
 var built string
 
 func TestMain(m *testing.M) {
@@ -39,8 +39,8 @@ func testMain(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	// As make build does, so that Go's cache has all of it, and the templates in the cache
-	// serve both. What runs in guests is static.
+	// The flags are those of make build, so that both share Go's build cache and the cached
+	// templates. Programs for guests are static.
 	static := []string{"CGO_ENABLED=0", "GOFLAGS="}
 	for _, b := range []struct {
 		args, env []string
@@ -59,21 +59,21 @@ func testMain(m *testing.M) int {
 	return m.Run()
 }
 
-// freshCells has the tests' runs observe what they test.
+// freshCells makes runs of the tests observe every cell.
 const freshCells = "FAULTLINE_FRESH_CELLS"
 
 // TestScript runs the scripts that need no guest.
 func TestScript(t *testing.T) { scripts(t, "testdata/script", "") }
 
-// TestNetwork runs those that ask the machine's package sources.
+// TestNetwork runs the scripts that access the machine's package sources.
 func TestNetwork(t *testing.T) {
 	if testing.Short() {
-		t.Skip("asks the machine's package sources; not with -short")
+		t.Skip("accesses the machine's package sources; not with -short")
 	}
 	scripts(t, "testdata/network", userCache(t))
 }
 
-// TestGuest runs those that boot real guests.
+// TestGuest runs the scripts that boot real guests.
 func TestGuest(t *testing.T) {
 	if testing.Short() {
 		t.Skip("boots real guests; not with -short")
@@ -81,7 +81,7 @@ func TestGuest(t *testing.T) {
 	scripts(t, "testdata/guest", userCache(t))
 }
 
-// TestRun runs those of faultline run.
+// TestRun runs the scripts of faultline run and of other commands that boot guests.
 func TestRun(t *testing.T) {
 	if testing.Short() {
 		t.Skip("boots real guests; not with -short")
@@ -89,7 +89,7 @@ func TestRun(t *testing.T) {
 	scripts(t, "testdata/run", userCache(t))
 }
 
-// userCache is the cache of the user, which has the kernels already.
+// userCache returns the user's cache folder, which has the kernels already.
 func userCache(t *testing.T) string {
 	dir, err := os.UserCacheDir()
 	if err != nil {
@@ -102,7 +102,7 @@ func scripts(t *testing.T, dir, cache string) {
 	testscript.Run(t, testscript.Params{
 		Dir: dir, Condition: condition, UpdateScripts: *update, RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
-			// The path of a socket has 108 bytes at most (unix(7)), so it is not below $WORK.
+			// The path of a socket has at most 108 bytes (unix(7)), so it is not below $WORK.
 			tmp, err := os.MkdirTemp("", "flt")
 			if err != nil {
 				return err
@@ -127,7 +127,7 @@ func scripts(t *testing.T, dir, cache string) {
 	})
 }
 
-// exits runs a command that must end with that exit code: exits 2 faultline run.
+// exits runs a command that must exit with that code: exits 2 faultline run.
 func exits(ts *testscript.TestScript, neg bool, args []string) {
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
@@ -145,20 +145,20 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// clean says that the commands left nothing behind: no process, no file outside
-// of the cache, and in the cache no half-made entry.
+// clean checks that the commands left no processes, no files outside of the cache, and
+// no partial entries in the cache.
 func clean(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(nothingLeft(ts.Getenv("TMPDIR")))
 	half, err := filepath.Glob(filepath.Join(ts.Getenv("XDG_CACHE_HOME"), "faultline", "*", "*.tmp*"))
 	ts.Check(err)
-	// The user's cache is that of other processes, too.
+	// Other processes use the user's cache, too.
 	if strings.HasPrefix(ts.Getenv("XDG_CACHE_HOME"), ts.Getenv("WORK")) && len(half) > 0 {
 		ts.Fatalf("left in the cache: %v", half)
 	}
 }
 
-// nothingLeft waits for the end of all processes that were started with this
-// TMPDIR, and for the end of what they made there.
+// nothingLeft waits until all processes with this TMPDIR have ended and their files in it
+// are gone.
 func nothingLeft(tmp string) error {
 	var left []string
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
@@ -174,8 +174,8 @@ func nothingLeft(tmp string) error {
 	return fmt.Errorf("left behind: %s", strings.Join(left, ", "))
 }
 
-// processes are the commands of those with this TMPDIR in their environment
-// (proc_pid_environ(5)), and of what they started.
+// processes returns the commands of the processes with this TMPDIR in their environment
+// (proc_pid_environ(5)), and of their children.
 func processes(tmp string) (commands []string) {
 	for pid := range running(tmp) {
 		command, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
@@ -184,8 +184,8 @@ func processes(tmp string) (commands []string) {
 	return commands
 }
 
-// running are the names of those processes. Root in a container may not read the
-// environment of nobody's QEMU, which is found by its parent.
+// running returns the names of those processes. Root in a container may not read the
+// environment of a QEMU of user nobody, which is found by its parent.
 func running(tmp string) map[int]string {
 	names, parents := map[int]string{}, map[int]int{}
 	found := map[int]string{}
@@ -218,7 +218,7 @@ func running(tmp string) map[int]string {
 	return found
 }
 
-// bzimage writes the header of a bzImage of a release, and no kernel behind it
+// bzimage writes the header of a bzImage of a release, without a kernel
 // (Documentation/arch/x86/boot.rst): bzimage FILE RELEASE.
 func bzimage(ts *testscript.TestScript, neg bool, args []string) {
 	b := make([]byte, 4096)

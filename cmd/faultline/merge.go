@@ -20,8 +20,8 @@ type mergeCmd struct {
 }
 
 func (mergeCmd) Help() string {
-	return `The runs must be of the same plan: made by the same Faultline, with the same kernels and scenarios
-wherever their names are equal. If an infrastructure failure prevented the observation of a cell in
+	return `The runs must be of the same plan: from the same version of Faultline, with the same kernels and
+scenarios wherever their names are equal. If an infrastructure failure prevented the observation of a cell in
 one run, the cell of another run is used. A planned cell that no run has, because its shard was lost
 or killed, counts as an infrastructure failure, and the shard is named.
 
@@ -38,7 +38,7 @@ Example:
 }
 
 func (c *mergeCmd) Run(ctx context.Context) error {
-	mine, err := c.declared(ctx)
+	declared, err := c.declared(ctx)
 	if err != nil {
 		return err
 	}
@@ -50,11 +50,11 @@ func (c *mergeCmd) Run(ctx context.Context) error {
 	var without []string
 	for _, dir := range c.Runs {
 		if same(dir, c.Out) {
-			return errkind.Requestf("%s is one of the runs to join; give another folder with --out", dir)
+			return errkind.Requestf("%s is one of the runs to merge; give another folder with --out", dir)
 		}
 		f, err := results.Open(dir)
 		if none := (*results.NoRunError)(nil); errors.As(err, &none) {
-			// A shard may be lost before it began its run; Merge knows whether it is one.
+			// A shard may be lost before its run began; Merge reports it if so.
 			without = append(without, dir)
 			f, err = results.At(dir)
 		}
@@ -63,7 +63,7 @@ func (c *mergeCmd) Run(ctx context.Context) error {
 		}
 		runs = append(runs, f)
 	}
-	folder, record, err := results.Merge(c.Out, mine, runs...)
+	folder, record, err := results.Merge(c.Out, declared, runs...)
 	if err != nil {
 		return err
 	}

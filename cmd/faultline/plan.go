@@ -24,7 +24,7 @@ type planCmd struct {
 }
 
 func (planCmd) Help() string {
-	return `Without --for, print which scenarios each shard observes on which kernel. plan fetches and boots
+	return `Without --for, print which scenarios each shard runs on which kernel. plan fetches and boots
 nothing, so it also counts the scenarios that a kernel's configuration rules out; to see those, use
 faultline run --dry-run.
 
@@ -46,8 +46,8 @@ Exit codes:
   3    infrastructure failure`
 }
 
-// guestsOfAShard is how many guests a shard runs at a time that was not told:
-// what an engine gives it depends on that.
+// guestsOfAShard is the default number of parallel guests of a shard. The resources that
+// a job requests depend on it.
 const guestsOfAShard = 2
 
 func (c *planCmd) Run(ctx context.Context) error {
@@ -56,7 +56,7 @@ func (c *planCmd) Run(ctx context.Context) error {
 		return err
 	}
 	if c.Image != "" && c.For != "gitlab" && c.For != "k8s" {
-		return errkind.Requestf("--image is for --for gitlab and --for k8s; leave it out")
+		return errkind.Requestf("--image applies only to --for gitlab and --for k8s; remove it")
 	}
 	_, picked, err := run.Pick(ctx, c.Scenario, c.Label)
 	if err != nil {
@@ -64,7 +64,7 @@ func (c *planCmd) Run(ctx context.Context) error {
 	}
 	cells := len(entries) * len(picked)
 	if c.Shards < 1 || c.Shards > cells {
-		return errkind.Requestf("--shards %d: want 1 to %d, as many as there are cells", c.Shards, cells)
+		return errkind.Requestf("--shards %d: want 1 to %d, the number of cells", c.Shards, cells)
 	}
 	if c.For != "" {
 		whole := c.wholeFlags
@@ -72,7 +72,8 @@ func (c *planCmd) Run(ctx context.Context) error {
 			whole.Jobs = guestsOfAShard
 		}
 		return shard.Write(os.Stdout, c.For, shard.Job{
-			Command: append([]string{"faultline", "run"}, whole.words()...), Shards: c.Shards, Cells: cells, Jobs: whole.Jobs, Out: c.Out, Image: c.Image,
+			Command: append([]string{"faultline", "run"}, whole.args()...), Shards: c.Shards, Cells: cells,
+			Jobs: whole.Jobs, Out: c.Out, Image: c.Image,
 		})
 	}
 	var names []string
@@ -85,7 +86,7 @@ func (c *planCmd) Run(ctx context.Context) error {
 	return c.table(os.Stdout, names, picked)
 }
 
-// table prints which shard observes what.
+// table prints which shard runs which scenarios on which kernel.
 func (c *planCmd) table(to io.Writer, kernels []string, picked []scenario.Info) error {
 	w := tabwriter.NewWriter(to, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(w, "SHARD\tKERNEL\tSCENARIOS\tFROM\tTO")

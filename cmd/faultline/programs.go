@@ -8,7 +8,7 @@ import (
 	"github.com/faultline/faultline/internal/errkind"
 )
 
-// programHelp says what a program of --program has to do.
+// programHelp explains --program.
 const programHelp = `--program 'FILE ARGUMENT...' adds a scenario, program/NAME. The program reports its tests in TAP or
 KTAP, or its result by the exit status (0: passed, 4: skipped); see docs/guides/programs.md.
 `
@@ -17,19 +17,19 @@ type programsFlag struct {
 	Program []string `placeholder:"FILE" sep:"none" help:"Also run this static program (repeatable)."`
 }
 
-// use has the suites run the programs.
+// use makes the suites run the programs.
 func (c programsFlag) use() error {
 	var list []program.Program
 	for _, given := range c.Program {
-		words := strings.Fields(given)
-		if len(words) == 0 {
+		fields := strings.Fields(given)
+		if len(fields) == 0 {
 			return errkind.Requestf("--program is empty; write --program ./program")
 		}
-		path, err := static(words[0])
+		path, err := static(fields[0])
 		if err != nil {
 			return fmt.Errorf("--program: %w", err)
 		}
-		p, err := program.New(path, words[1:]...)
+		p, err := program.New(path, fields[1:]...)
 		if err != nil {
 			return err
 		}

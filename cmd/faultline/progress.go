@@ -11,8 +11,8 @@ import (
 	"github.com/faultline/faultline/internal/sanitize"
 )
 
-// progressLines shows how a run goes: on a terminal in one line that is
-// written over, elsewhere in plain lines, few enough for a log.
+// progressLines prints the progress of a run: on a terminal in one line that it
+// overwrites, elsewhere in plain lines, few enough for a log.
 type progressLines struct {
 	w       io.Writer
 	tty     bool
@@ -23,14 +23,14 @@ type progressLines struct {
 	done  int
 	total int
 	bad   int
-	last  observe.Cell // the last that was printed
-	// phases are the parts of the run so far; the last is under way.
+	last  observe.Cell // the last one printed
+	// phases are the phases of the run so far; the last one is in progress.
 	phases []phase
 	quit   chan struct{}
 	once   sync.Once
 }
 
-// phase is a part of a run, and when it began.
+// phase is a phase of a run, with its start time.
 type phase struct {
 	name  string
 	begun time.Time
@@ -57,7 +57,7 @@ func newProgress(w io.Writer, tty bool) *progressLines {
 	return p
 }
 
-// clearLine returns to the line's start and erases it (ECMA-48 EL).
+// clearLine returns to the start of the line and erases it (ECMA-48 EL).
 const clearLine = "\r\x1b[K"
 
 func (p *progressLines) stop() {
@@ -74,14 +74,15 @@ func (p *progressLines) stop() {
 
 func (p *progressLines) seconds() float64 { return time.Since(p.started).Seconds() }
 
-// Phase begins a part of the run.
+// Phase starts a phase of the run.
 func (p *progressLines) Phase(name string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.phases = append(p.phases, phase{name, time.Now()})
 }
 
-// took says how long it all took, and each part, if there are any: "6.1 s (boot 5.0 s, cells 0.9 s)".
+// took returns the duration of the run, and of its phases, if it has any:
+// "6.1 s (boot 5.0 s, cells 0.9 s)".
 func (p *progressLines) took() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -100,7 +101,7 @@ func (p *progressLines) took() string {
 	return fmt.Sprintf("%.1f s (%s)", now.Sub(p.started).Seconds(), strings.Join(parts, ", "))
 }
 
-// draw shows the status line.
+// draw draws the status line.
 func (p *progressLines) draw() {
 	if !p.tty {
 		return
@@ -118,7 +119,7 @@ func (p *progressLines) draw() {
 	fmt.Fprintf(p.w, "%s%5.1f s  %s", clearLine, p.seconds(), sanitize.Line(status))
 }
 
-// line prints a line that stays. What a guest said may be in it.
+// line prints a permanent line, which may contain output of a guest.
 func (p *progressLines) line(format string, args ...any) {
 	if p.tty {
 		fmt.Fprint(p.w, clearLine)
@@ -134,7 +135,7 @@ func (p *progressLines) Say(format string, args ...any) {
 	p.draw()
 }
 
-// Doing names what is under way.
+// Doing sets the current activity.
 func (p *progressLines) Doing(what string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -154,14 +155,14 @@ func (p *progressLines) Cell(c observe.Cell, done, total int) {
 	switch {
 	case c.Verdict == observe.Unexpected || c.Verdict == observe.Infra:
 		p.bad++
-		// A kernel that does not boot says the same of every scenario.
+		// A kernel that does not boot has the same message for every scenario.
 		if c.Verdict == observe.Infra && c.Kernel == p.last.Kernel && c.Message == p.last.Message {
 			break
 		}
 		p.last = c
 		message := c.Message
 		if c.Verdict == observe.Infra {
-			message, _, _ = strings.Cut(message, "\n") // the results have it all
+			message, _, _ = strings.Cut(message, "\n") // the results have the full message
 		}
 		p.line("%s on %s: %s", c.Scenario, c.Kernel, message)
 	case !p.tty && (done == total || done%20 == 0):

@@ -8,7 +8,7 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 )
 
-// What a guest said reaches neither the terminal nor a CI's runner as anything but text.
+// Output of a guest controls neither the terminal nor a CI runner.
 func TestProgressIsInert(t *testing.T) {
 	var b bytes.Buffer
 	p := newProgress(&b, false)
@@ -26,11 +26,11 @@ func TestProgressIsInert(t *testing.T) {
 	}
 }
 
-// The same of what doctor --kvm tells of a guest.
+// The same holds for the output of doctor --kvm.
 func TestDoctorIsInert(t *testing.T) {
 	for want, f := range map[string]finding{
 		"missing\tKVM\toptional: panic :·:error:·: \n": {what: "KVM", missing: "panic\x1b[2J\n::error::\n", optional: true},
-		"ok\tKVM\ta b·\n": {what: "KVM", here: "a\tb\u009b"},
+		"ok\tKVM\ta b·\n": {what: "KVM", found: "a\tb\u009b"},
 	} {
 		if got := f.row(); got != want {
 			t.Errorf("%q, not %q", got, want)

@@ -22,20 +22,20 @@ import (
 	"github.com/faultline/faultline/framework/record/results"
 )
 
-// These tests disturb whole runs, and hold what they observed against a run that
-// nobody disturbed. They are short in make test; make test-reliability LONG=1 does
-// what docs/evidence/reliability.md tells of.
+// These tests disturb whole runs, and compare their results with those of an undisturbed
+// run. They are short in make test; make test-reliability LONG=1 runs them as described in
+// docs/evidence/reliability.md.
 
-// reliable are the scenarios of a run that is disturbed: faults, machine checks
-// that somebody consumes, and those that work items of the kernel handle.
+// reliable are the scenarios of a disturbed run: faults, consumed machine checks, and
+// machine checks that the kernel handles in work items.
 var reliable = []string{
 	"run", "--accel=tcg", "--scenario=dax/ext4/shared-*", "--scenario=mce/anon/cow", "--scenario=mce/*/ucna*", "--scenario=mce/nfit/*",
 }
 
-// isLong says whether the tests have the time for all that they promise.
+// isLong reports whether the tests run in full length.
 func isLong() bool { return os.Getenv("FAULTLINE_LONG") != "" }
 
-// times is how often something is done: in make test, and with LONG=1.
+// times returns a number of repetitions: short in make test, long with LONG=1.
 func times(short, long int) int {
 	if isLong() {
 		return long
@@ -43,11 +43,11 @@ func times(short, long int) int {
 	return short
 }
 
-// disturbed is a run that something happens to.
+// disturbed is a run that a test disturbs.
 type disturbed struct {
 	t   *testing.T
 	out string // its results
-	tmp string // its TMPDIR, by which its processes are known
+	tmp string // its TMPDIR, which identifies its processes
 }
 
 func disturb(t *testing.T) *disturbed {
@@ -67,48 +67,48 @@ func disturb(t *testing.T) *disturbed {
 	return &disturbed{t, filepath.Join(t.TempDir(), "out"), tmp}
 }
 
-// start starts faultline, which ends with ctx.
+// start starts faultline, which is killed when ctx is done.
 func (d *disturbed) start(ctx context.Context, args ...string) (*exec.Cmd, *bytes.Buffer) {
 	d.t.Helper()
 	cmd := exec.CommandContext(ctx, filepath.Join(built, "run", "faultline"), append(args[:len(args):len(args)], "--out", d.out)...)
 	cmd.Env = append(os.Environ(), "TMPDIR="+d.tmp)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
 	if err := cmd.Start(); err != nil {
 		d.t.Fatal(err)
 	}
-	return cmd, &said
+	return cmd, &output
 }
 
-// whole does a run to its end.
+// whole runs faultline to its end.
 func (d *disturbed) whole(args ...string) {
 	d.t.Helper()
 	ctx, cancel := context.WithTimeout(d.t.Context(), time.Hour)
 	defer cancel()
-	if cmd, said := d.start(ctx, args...); cmd.Wait() != nil {
-		d.t.Errorf("%v: %v\n%s", args, cmd.ProcessState, said)
+	if cmd, output := d.start(ctx, args...); cmd.Wait() != nil {
+		d.t.Errorf("%v: %v\n%s", args, cmd.ProcessState, output)
 	}
 }
 
-// seen is what a folder's cells observed, in canonical bytes, by cell; and the
-// cells that tell of trouble with the rig.
-func seen(t *testing.T, dir string) (observed, rig map[string]string) {
+// seen returns the results of a folder's cells, in canonical bytes, by cell; and the
+// messages of the cells with infrastructure failures.
+func seen(t *testing.T, dir string) (observed, infra map[string]string) {
 	t.Helper()
 	all, err := cellsOf(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	observed, rig = map[string]string{}, map[string]string{}
+	observed, infra = map[string]string{}, map[string]string{}
 	for _, c := range all {
 		name := fmt.Sprintf("%s on %s, attempt %d", c.Scenario, c.Kernel, c.Attempt)
 		if c.Verdict == observe.Infra {
-			rig[name] = c.Message
+			infra[name] = c.Message
 		} else {
 			observed[name] = string(c.Verdict) + " " + string(c.Canonical())
 		}
 	}
-	return observed, rig
+	return observed, infra
 }
 
 var reference struct {
@@ -117,28 +117,27 @@ var reference struct {
 	took time.Duration
 }
 
-// undisturbed is what a run of reliable observes that nothing happens to, and how
-// long it takes once the templates are in the cache.
+// undisturbed returns the results of an undisturbed run of reliable, and its duration
+// with cached templates.
 func undisturbed(t *testing.T) (map[string]string, time.Duration) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("boots real guests; not with -short")
 	}
 	reference.once.Do(func() {
-		disturb(t).whole(append(reliable[:2:2], "--scenario=dax/ext4/shared-read")...) // has the templates made
+		disturb(t).whole(append(reliable[:2:2], "--scenario=dax/ext4/shared-read")...) // builds the templates
 		d, begun := disturb(t), time.Now()
 		d.whole(reliable...)
 		reference.took = time.Since(begun)
 		reference.seen, _ = seen(t, d.out)
 	})
 	if len(reference.seen) < 10 {
-		t.Fatalf("nothing to hold it against: %v", reference.seen)
+		t.Fatalf("no results to compare with: %v", reference.seen)
 	}
 	return reference.seen, reference.took
 }
 
-// TestReliabilityKilled kills runs at random moments, with no chance to clean up,
-// and resumes them.
+// TestReliabilityKilled kills runs with SIGKILL at random moments, and resumes them.
 func TestReliabilityKilled(t *testing.T) {
 	want, took := undisturbed(t)
 	for kills := times(2, 26); kills > 0; {
@@ -149,7 +148,7 @@ func TestReliabilityKilled(t *testing.T) {
 				args = append(args[:len(args):len(args)], "--resume")
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-			cmd, said := d.start(ctx, args...)
+			cmd, output := d.start(ctx, args...)
 			if kills > 0 {
 				time.AfterFunc(rand.N(took), func() { cmd.Process.Kill() })
 			}
@@ -159,16 +158,16 @@ func TestReliabilityKilled(t *testing.T) {
 				break
 			}
 			if kills--; fmt.Sprint(err) != "signal: killed" {
-				t.Fatalf("%v\n%s", err, said)
+				t.Fatalf("%v\n%s", err, output)
 			}
 		}
-		if got, rig := seen(t, d.out); !maps.Equal(got, want) {
-			t.Errorf("resumed, it observed %d cells, %d of them otherwise; rig: %v", len(got), differ(got, want), rig)
+		if got, infra := seen(t, d.out); !maps.Equal(got, want) {
+			t.Errorf("the resumed run has %d cells, %d of them differ; infrastructure failures: %v", len(got), differ(got, want), infra)
 		}
 	}
 }
 
-// differ counts what is not the same.
+// differ counts the cells that differ.
 func differ(got, want map[string]string) (n int) {
 	for name, text := range want {
 		if got[name] != text {
@@ -178,21 +177,20 @@ func differ(got, want map[string]string) (n int) {
 	return n
 }
 
-// TestReliabilityStopped stops a QEMU, or all processes of a run, for ten seconds
-// at random moments: a suspended laptop, a runner that is moved, a host that swaps.
-// No cell may say what is not so. One that tells of trouble with the rig is
-// observed again by --resume.
+// TestReliabilityStopped stops a QEMU, or all processes of a run, for ten seconds at
+// random moments, like a suspended laptop, a migrated runner or a swapping host. No cell
+// may have a wrong result. --resume runs a cell with an infrastructure failure again.
 func TestReliabilityStopped(t *testing.T) {
 	want, took := undisturbed(t)
 	pause := time.Duration(times(6, 10)) * time.Second
-	stops, rigged := times(2, 50), 0
+	stops, infraCells := times(2, 50), 0
 	for stopped, runs := 0, 0; stopped < stops; runs++ {
 		if runs > 2*stops {
-			t.Fatalf("no QEMU to stop was found: %d stops in %d runs", stopped, runs)
+			t.Fatalf("found no QEMU to stop: %d stops in %d runs", stopped, runs)
 		}
 		d := disturb(t)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-		cmd, said := d.start(ctx, reliable...)
+		cmd, output := d.start(ctx, reliable...)
 		ended := make(chan error, 1)
 		go func() { ended <- cmd.Wait() }()
 		err := error(nil)
@@ -207,31 +205,31 @@ func TestReliabilityStopped(t *testing.T) {
 			}
 		}
 		cancel()
-		got, rig := seen(t, d.out)
+		got, infra := seen(t, d.out)
 		for name, text := range got {
 			if text != want[name] {
-				t.Errorf("%s, while it was stopped:\n%s\nundisturbed:\n%s", name, text, want[name])
+				t.Errorf("%s, stopped meanwhile:\n%s\nundisturbed:\n%s", name, text, want[name])
 			}
 		}
-		rigged += len(rig)
-		for name, why := range rig {
+		infraCells += len(infra)
+		for name, why := range infra {
 			t.Logf("%s: %s", name, why)
 		}
 		switch {
-		case len(rig) == 0 && err != nil:
-			t.Errorf("%v\n%s", err, said)
-		case len(rig) > 0:
+		case len(infra) == 0 && err != nil:
+			t.Errorf("%v\n%s", err, output)
+		case len(infra) > 0:
 			d.whole(append(reliable[:len(reliable):len(reliable)], "--resume")...)
 			if got, _ := seen(t, d.out); !maps.Equal(got, want) {
-				t.Errorf("resumed, %d cells are not as they were undisturbed", differ(got, want))
+				t.Errorf("resumed, %d cells differ from the undisturbed run", differ(got, want))
 			}
 		}
 	}
-	t.Logf("%d stops of %v; %d cells were trouble with the rig, and none was false", stops, pause, rigged)
+	t.Logf("%d stops of %v; %d cells had infrastructure failures, none was wrong", stops, pause, infraCells)
 }
 
-// stop stops one QEMU, or all that runs with that TMPDIR, for a while. It is false
-// where there is none.
+// stop stops one QEMU, or all processes with that TMPDIR, for a while. It reports whether
+// it found any.
 func stop(tmp string, all bool, pause time.Duration) bool {
 	var pids, guests []int
 	for pid, name := range running(tmp) {
@@ -256,7 +254,7 @@ func stop(tmp string, all bool, pause time.Duration) bool {
 	return true
 }
 
-// TestReliabilityBusy does runs while others want every core: whole ones with LONG=1.
+// TestReliabilityBusy runs on a host whose CPUs are all busy: whole runs with LONG=1.
 func TestReliabilityBusy(t *testing.T) {
 	args := reliable
 	var want map[string]string
@@ -276,19 +274,19 @@ func TestReliabilityBusy(t *testing.T) {
 	for n := range times(1, 4) {
 		d, begun := disturb(t), time.Now()
 		d.whole(args...)
-		got, rig := seen(t, d.out)
+		got, infra := seen(t, d.out)
 		if want == nil {
 			want = got
 		}
-		if !maps.Equal(got, want) || len(rig) > 0 {
-			t.Errorf("run %d: %d cells are not as before; rig: %v", n+1, differ(got, want), rig)
+		if !maps.Equal(got, want) || len(infra) > 0 {
+			t.Errorf("run %d: %d cells differ; infrastructure failures: %v", n+1, differ(got, want), infra)
 		}
 		t.Logf("run %d: %d cells in %v", n+1, len(got), time.Since(begun).Round(time.Second))
 	}
 }
 
-// TestReliabilityRepeat observes the same again and again: 1,000 scenarios in a row
-// on each of four kernels with LONG=1. --repeat makes what differs a finding.
+// TestReliabilityRepeat repeats the same scenarios: with LONG=1, 1,000 in a row on each of
+// four kernels. --repeat makes any difference a finding.
 func TestReliabilityRepeat(t *testing.T) {
 	d := disturb(t)
 	args := append(reliable[:len(reliable):len(reliable)], "--repeat=2")
@@ -303,7 +301,7 @@ func TestReliabilityRepeat(t *testing.T) {
 		}
 	}
 	d.whole(args...)
-	got, rig := seen(t, d.out)
+	got, infra := seen(t, d.out)
 	first := map[string]string{}
 	for name, text := range got {
 		cell, attempt, _ := strings.Cut(name, ", attempt ")
@@ -317,8 +315,8 @@ func TestReliabilityRepeat(t *testing.T) {
 			t.Errorf("%s: %s, and first %s", name, text, first[cell])
 		}
 	}
-	if len(rig) > 0 {
-		t.Errorf("rig: %v", rig)
+	if len(infra) > 0 {
+		t.Errorf("infrastructure failures: %v", infra)
 	}
-	t.Logf("%d cells, each as at its first attempt, which are %d", len(got), len(first))
+	t.Logf("%d cells, each equal to its first attempt, of which there are %d", len(got), len(first))
 }

@@ -19,8 +19,8 @@ type reportCmd struct {
 
 func (reportCmd) Help() string {
 	return `Without --format, print the table, and write report.html and the files for CI systems into the
-results folder again. With --format, write only the formats given. An incomplete run is reported as
-far as it got.
+results folder again. With --format, write only the formats given. The reports of an incomplete run
+contain the cells observed so far.
 
 ` + formats() + `
 Examples:
@@ -39,7 +39,7 @@ func (c *reportCmd) Run() error {
 		return err
 	}
 	if c.Folder == "" {
-		return errkind.Requestf("which run? name its results folder, results/latest for example")
+		return errkind.Requestf("no run given; name its results folder, for example results/latest")
 	}
 	if err := c.checkOrigin(); err != nil {
 		return err
@@ -65,28 +65,28 @@ func (c *reportCmd) Run() error {
 	return errors.Join(report.Write(record, folder), show(os.Stdout, record, folder.Dir()))
 }
 
-// outputFlags are the formats that a command writes a run in.
+// outputFlags are the formats in which a command writes a run.
 type outputFlags struct {
 	Format []string `placeholder:"NAME=FILE" complete:"format" sep:"none" help:"Write the run in this format to FILE (repeatable)."`
 }
 
-// originFlag is who runs it, for KCIDB.
+// originFlag is the origin of a run in KCIDB.
 type originFlag struct {
 	Origin string `placeholder:"NAME" help:"Set the origin in kcidb: the name of your CI."`
 }
 
-// checkOrigin refuses what is no origin in KCIDB's schema.
+// checkOrigin rejects a name that KCIDB's schema does not allow as an origin.
 func (f originFlag) checkOrigin() error {
 	if strings.Trim(f.Origin, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" {
-		return errkind.Requestf("--origin %q: want lower case letters, digits and _, as KCIDB does", f.Origin)
+		return errkind.Requestf("--origin %q: want lower case letters, digits and _, as KCIDB requires", f.Origin)
 	}
 	return nil
 }
 
-// outputs are formats and where they go.
+// outputs are formats with their files.
 type outputs []report.Output
 
-// outputs reads the flags, and says early what can't be written.
+// outputs parses the flags, and fails early if a file can't be written.
 func (f outputFlags) outputs() (outputs, error) {
 	var out outputs
 	for _, text := range f.Format {
@@ -98,14 +98,15 @@ func (f outputFlags) outputs() (outputs, error) {
 			return nil, err
 		}
 		if o.File == report.Stdout && out.stdout() {
-			return nil, errkind.Requestf("--format %s: standard output has a format already; give one of them a file", text)
+			return nil, errkind.Requestf("--format %s: another format uses standard output; give one of them a file",
+				text)
 		}
 		out = append(out, o)
 	}
 	return out, nil
 }
 
-// stdout says whether one of them is on standard output.
+// stdout reports whether one of them goes to standard output.
 func (all outputs) stdout() bool {
 	for _, o := range all {
 		if o.File == report.Stdout {
@@ -115,8 +116,7 @@ func (all outputs) stdout() bool {
 	return false
 }
 
-// table is where the table goes: on standard output it would be in the way of a
-// format there.
+// table returns the file for the table: standard error if a format uses standard output.
 func (all outputs) table() *os.File {
 	if all.stdout() {
 		return os.Stderr
@@ -124,7 +124,7 @@ func (all outputs) table() *os.File {
 	return os.Stdout
 }
 
-// write writes all of them, also where one can't be.
+// write writes all of them, even if one fails.
 func (all outputs) write(record results.Run, folder *results.Folder) error {
 	var errs []error
 	for _, o := range all {

@@ -32,25 +32,25 @@ type reproCmd struct {
 	runFlag
 }
 
-// pauseValue is the step to pause before; 0 is none.
+// pauseValue is the step to pause before; 0 means none.
 type pauseValue int
 
-// theStep stands for the one that matters.
-const theStep pauseValue = -1
+// decisiveStep means the step that decides the result.
+const decisiveStep pauseValue = -1
 
-// IsBool lets the flag stand alone.
+// IsBool makes the value of the flag optional.
 func (*pauseValue) IsBool() bool { return true }
 
-// Decode reads --pause, and --pause=STEP.
+// Decode parses --pause and --pause=STEP.
 func (p *pauseValue) Decode(from *kong.DecodeContext) error {
 	if from.Scan.Peek().Type != kong.FlagValueToken {
-		*p = theStep
+		*p = decisiveStep
 		return nil
 	}
 	text := fmt.Sprint(from.Scan.Pop().Value)
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
-		return fmt.Errorf("want a step's number, from 1, not %q", text)
+		return fmt.Errorf("want a step number, from 1, not %q", text)
 	}
 	*p = pauseValue(n)
 	return nil
@@ -65,7 +65,7 @@ unexpected result; if there is none, the first with an expected result. --pause 
 before it, keeps the guest running, and prints the commands to connect by ssh, QMP and gdb. gdb has
 the symbols of the kernel and its modules: connect, set breakpoints, let the guest continue, then
 press Enter in this terminal to run the step. --gdb does the same in one terminal: the guest stays
-stopped until gdb continues it, into the step.
+stopped until gdb continues it, which runs the step.
 
 A scenario that raises a machine check at an access needs the gdb stub of QEMU for itself: detach
 gdb before the step runs. Ctrl-C ends repro and the guest, unless gdb runs in this terminal.
@@ -105,11 +105,11 @@ func (c *reproCmd) Run(ctx context.Context) error {
 			return err
 		}
 		if c.Pause == 0 {
-			c.Pause = theStep
+			c.Pause = decisiveStep
 		}
 	}
 	opt := repro.Options{Run: record, Cell: cell, Kernel: k, Pause: int(c.Pause), Trust: c.Trust, Say: progress}
-	if c.Pause == theStep {
+	if c.Pause == decisiveStep {
 		opt.Pause = repro.Step(record, cell)
 	}
 	if opt.Pause > 0 {
@@ -117,7 +117,7 @@ func (c *reproCmd) Run(ctx context.Context) error {
 			return err
 		}
 	}
-	// Asked for first, because a kernel takes long to fetch.
+	// Check this first, because a kernel takes long to fetch.
 	if _, err := qemu.Find(ctx, runtime.GOARCH); err != nil {
 		return err
 	}
@@ -126,33 +126,33 @@ func (c *reproCmd) Run(ctx context.Context) error {
 	}
 	fmt.Printf("%s on %s (%s)\n", sanitize.Line(cell.Scenario), sanitize.Line(k.Name), sanitize.Line(k.Spec))
 	w.pause = opt.Pause
-	opt.Hear = w.hear
+	opt.Hear = w.show
 	again, err := repro.Do(ctx, opt)
 	w.debugger.wait()
 	if err != nil {
 		return err
 	}
 	if opt.Pause > 0 && !w.paused {
-		fmt.Printf("\nIt did not come to step %d, and so did not pause.\n", opt.Pause)
+		fmt.Printf("\nThe scenario ended before step %d, so it did not pause.\n", opt.Pause)
 	}
 	return compared(cell, again)
 }
 
-// watcher shows a scenario that is under way.
+// watcher prints the events of a running scenario.
 type watcher struct {
 	ctx    context.Context
 	pause  int
 	steps  int
 	paused bool
 
-	gdb      string // the program to start where it pauses; "" starts none
+	gdb      string // the program to start at the pause, or ""
 	debugger debugger
 }
 
-func (w *watcher) hear(e scenario.Event) {
+func (w *watcher) show(e scenario.Event) {
 	switch {
 	case e.Guest != nil:
-		fmt.Printf("\nGuest\n  %s\n\nAs it goes\n", sanitize.Line(shell.Quote(e.Guest)))
+		fmt.Printf("\nGuest\n  %s\n\nSteps\n", sanitize.Line(shell.Quote(e.Guest)))
 	case e.Step != nil:
 		explain.Step(os.Stdout, w.steps, *e.Step)
 		w.steps++
@@ -162,38 +162,39 @@ func (w *watcher) hear(e scenario.Event) {
 			w.wait(*e.Paused)
 			break
 		}
-		fmt.Printf("\nPaused before step %d. gdb starts, and the guest stands still: continue goes into the step.\n\n", w.pause)
+		fmt.Printf("\nPaused before step %d. Starting gdb; the guest is stopped: continue runs the step.\n\n", w.pause)
 		if err := w.debugger.start(w.ctx, w.gdb, *e.Paused); err != nil {
-			fmt.Fprintf(os.Stderr, "faultline: gdb: %v; the step goes on without it\n", err)
+			fmt.Fprintf(os.Stderr, "faultline: gdb: %v; running the step without it\n", err)
 		}
 	}
 }
 
-// wait says how to get into the guest, and waits for Enter or the end.
+// wait prints how to connect to the guest, and waits for Enter or the end.
 func (w *watcher) wait(p scenario.Paused) {
-	fmt.Printf("\nPaused before step %d, with the guest up. From another terminal:\n\n", w.pause)
+	fmt.Printf("\nPaused before step %d; the guest is running. Connect from another terminal:\n\n", w.pause)
 	for _, way := range []struct{ name, command string }{
 		{"ssh", shell.Quote(p.SSH)},
-		{"QMP", shell.Quote([]string{"socat", "-,icanon=0", "UNIX-CONNECT:" + p.QMP}) + `   # say {"execute":"qmp_capabilities"} first`},
+		{"QMP", shell.Quote([]string{"socat", "-,icanon=0", "UNIX-CONNECT:" + p.QMP}) +
+			`   # send {"execute":"qmp_capabilities"} first`},
 		{"gdb", shell.Quote(gdbCommand("gdb", p))},
 	} {
 		fmt.Printf("  %s  %s\n", way.name, way.command)
 	}
-	fmt.Print("\nEnter goes on, Ctrl-C ends the guest.\n")
+	fmt.Print("\nPress Enter to run the step, or Ctrl-C to end the guest.\n")
 	entered := make(chan struct{})
 	go func() {
-		_, _ = bufio.NewReader(os.Stdin).ReadString('\n') // its end goes on too
+		_, _ = bufio.NewReader(os.Stdin).ReadString('\n') // end of file also continues
 		close(entered)
 	}()
 	select {
 	case <-entered:
-		fmt.Println("It goes on.")
+		fmt.Println("Running the step.")
 	case <-w.ctx.Done():
 	}
 }
 
-// compared shows what a cell holds besides the steps that were shown already, and
-// says whether it is the recorded one again.
+// compared prints the rest of a cell, after its steps, and whether it equals the recorded
+// one.
 func compared(then observe.Cell, again repro.Again) error {
 	now := again.Cell
 	steps := now.Steps
@@ -205,14 +206,14 @@ func compared(then observe.Cell, again repro.Again) error {
 	now.Steps = steps
 	fmt.Println()
 	if now.Verdict == observe.Infra {
-		return errors.New("the rig failed, so nothing can be said of it: " + now.Message)
+		return errors.New("infrastructure failure, no result to compare: " + now.Message)
 	}
 	fmt.Printf("Recorded: %s (%s)\nNow:      %s (%s)\n", sanitize.Line(then.Headline()), then.Verdict, sanitize.Line(now.Headline()), now.Verdict)
 	if again.Same() {
-		fmt.Println("It shows the same as the recorded cell.")
+		fmt.Println("The result is the recorded one.")
 		return nil
 	}
-	fmt.Println("It does not show the same as the recorded cell (recorded / now):")
+	fmt.Println("The result differs from the recorded one (recorded / now):")
 	for _, d := range again.Differences {
 		fmt.Printf("  %s\n", sanitize.Line(d.String()))
 	}

@@ -14,12 +14,12 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// A way that a paused repro prints: its name, and the command.
-var way = regexp.MustCompile(`(?m)^  (ssh|QMP|gdb)  (.*)$`)
+// connection matches a command that a paused repro prints to connect, with its name.
+var connection = regexp.MustCompile(`(?m)^  (ssh|QMP|gdb)  (.*)$`)
 
-// paused runs faultline with these arguments until its guest is left up, gets in by
-// each way that is printed, lets it go on, and leaves what it printed in paused.txt.
-// gdb stops where the step makes the kernel stop: at force_sig_mceerr.
+// paused runs faultline with these arguments until the scenario pauses, connects with each
+// printed command, continues, and writes the output to paused.txt. gdb stops in the step,
+// at force_sig_mceerr.
 func paused(ts *testscript.TestScript, neg bool, args []string) {
 	cmd := exec.Command(filepath.Join(ts.Getenv("BIN"), "faultline"), args...)
 	cmd.Dir = ts.Getenv("WORK")
@@ -32,17 +32,17 @@ func paused(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(cmd.Start())
 	defer cmd.Wait()
 	defer cmd.Process.Signal(os.Interrupt)
-	said, lines := "", bufio.NewReader(out)
-	for !strings.Contains(said, "Enter goes on") {
+	output, lines := "", bufio.NewReader(out)
+	for !strings.Contains(output, "Press Enter") {
 		line, err := lines.ReadString('\n')
-		said += line
+		output += line
 		if err != nil {
-			ts.Fatalf("it did not pause: %v: %s", err, said)
+			ts.Fatalf("the scenario did not pause: %v: %s", err, output)
 		}
 	}
-	ways := map[string]string{}
-	for _, m := range way.FindAllStringSubmatch(said, -1) {
-		ways[m[1]] = m[2]
+	commands := map[string]string{}
+	for _, m := range connection.FindAllStringSubmatch(output, -1) {
+		commands[m[1]] = m[2]
 	}
 	sh := func(command string) string {
 		out, err := exec.Command("sh", "-c", command).CombinedOutput()
@@ -51,26 +51,27 @@ func paused(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		return string(out)
 	}
-	if got := sh(ways["ssh"] + " uname -r"); !strings.HasPrefix(got, "6.") {
+	if got := sh(commands["ssh"] + " uname -r"); !strings.HasPrefix(got, "6.") {
 		ts.Fatalf("ssh: %s", got)
 	}
-	if got := sh(ways["ssh"] + " cat /proc/cmdline"); !strings.Contains(got, "nokaslr") { // a tool, and what gdb's symbols rely on
+	// This shows that cat works, and that gdb's symbols are valid.
+	if got := sh(commands["ssh"] + " cat /proc/cmdline"); !strings.Contains(got, "nokaslr") {
 		ts.Fatalf("ssh: %s", got)
 	}
-	ts.Check(askQMP(regexp.MustCompile(`UNIX-CONNECT:(\S+?)'?( |$)`).FindStringSubmatch(ways["QMP"])[1]))
+	ts.Check(askQMP(regexp.MustCompile(`UNIX-CONNECT:(\S+?)'?( |$)`).FindStringSubmatch(commands["QMP"])[1]))
 
-	// gdb is there before the step, and the step comes when it lets the guest go on.
-	gdb := exec.Command("sh", "-c", strings.Replace(ways["gdb"], "gdb ", "exec gdb -batch -iex 'set pagination off' ", 1)+
+	// gdb connects before the step, which runs when gdb continues the guest.
+	gdb := exec.Command("sh", "-c", strings.Replace(commands["gdb"], "gdb ", "exec gdb -batch -iex 'set pagination off' ", 1)+
 		" -ex 'info registers rip' -ex 'break force_sig_mceerr' -ex 'echo ready\\n' -ex continue -ex 'info symbol $rip' -ex 'delete' -ex detach")
 	pipe, err := gdb.StdoutPipe()
 	ts.Check(err)
 	ts.Check(gdb.Start())
-	told, from := "", bufio.NewReader(pipe)
-	for !strings.Contains(told, "ready") {
+	printed, from := "", bufio.NewReader(pipe)
+	for !strings.Contains(printed, "ready") {
 		line, err := from.ReadString('\n')
-		told += line
+		printed += line
 		if err != nil {
-			ts.Fatalf("gdb: %v: %s", err, told)
+			ts.Fatalf("gdb: %v: %s", err, printed)
 		}
 	}
 	_, err = io.WriteString(enter, "\n")
@@ -78,16 +79,16 @@ func paused(ts *testscript.TestScript, neg bool, args []string) {
 	rest, err := io.ReadAll(from)
 	ts.Check(err)
 	ts.Check(gdb.Wait())
-	if told += string(rest); !strings.Contains(told, "rip            0xffffffff") || !strings.Contains(told, "force_sig_mceerr in section .text") {
-		ts.Fatalf("gdb: %s", told)
+	if printed += string(rest); !strings.Contains(printed, "rip            0xffffffff") || !strings.Contains(printed, "force_sig_mceerr in section .text") {
+		ts.Fatalf("gdb: %s", printed)
 	}
 	rest, err = io.ReadAll(lines)
 	ts.Check(err)
 	ts.Check(cmd.Wait())
-	ts.Check(os.WriteFile(ts.MkAbs("paused.txt"), append([]byte(said), rest...), 0o644))
+	ts.Check(os.WriteFile(ts.MkAbs("paused.txt"), append([]byte(output), rest...), 0o644))
 }
 
-// askQMP asks a monitor of QEMU's whether its guest runs.
+// askQMP checks with a QEMU monitor that the guest is running.
 func askQMP(path string) error {
 	conn, err := net.Dial("unix", path)
 	if err != nil {
@@ -114,8 +115,8 @@ func askQMP(path string) error {
 	return nil
 }
 
-// forge makes a run's record say that a signal came for a byte before the one that
-// it came for: forge DIR 0x4005.
+// forge changes the record of a run so that a signal's address is one byte too low:
+// forge DIR 0x4005.
 func forge(ts *testscript.TestScript, neg bool, args []string) {
 	files, err := filepath.Glob(filepath.Join(ts.MkAbs(args[0]), "run.json"))
 	ts.Check(err)

@@ -53,7 +53,7 @@ not be compared with it.`
 }
 
 func (c *runCmd) Run(ctx context.Context) error {
-	entries, mine, err := c.whole(ctx)
+	entries, declared, err := c.whole(ctx)
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (c *runCmd) Run(ctx context.Context) error {
 			return err
 		}
 	}
-	// Asked for first, because kernels take long to fetch.
+	// Check this first, because kernels take long to fetch.
 	if _, err := qemu.Find(ctx, runtime.GOARCH); err != nil {
 		return err
 	}
@@ -84,7 +84,8 @@ func (c *runCmd) Run(ctx context.Context) error {
 	store.Log = p.Say
 	opt := run.Options{
 		Kernels: entries, Scenarios: c.Scenario, Label: c.Label, Accel: c.Accel, Out: c.Out, Repeat: c.Repeat, Jobs: c.Jobs,
-		Resume: c.Resume, Shard: shard, Origin: c.Origin, Changes: mine, Keep: true, Known: !c.Fresh, Cache: store, Command: os.Args, Progress: p,
+		Resume: c.Resume, Shard: shard, Origin: c.Origin, Changes: declared, Keep: true, Known: !c.Fresh, Cache: store,
+		Command: os.Args, Progress: p,
 		Tool: results.Tool{Version: versionText()},
 	}
 	if c.DryRun {
@@ -107,14 +108,15 @@ func (c *runCmd) Run(ctx context.Context) error {
 	}
 	moved := 0
 	if c.Against != "" && len(record.Cells) > 0 {
-		fmt.Fprintf(outputs.table(), "\nAgainst %s:\n", c.Against)
-		if moved, err = against(outputs.table(), base, compare.Side{Label: where, Run: *record}, compare.Options{Changes: opt.Changes}); err != nil {
+		fmt.Fprintf(outputs.table(), "\nCompared with %s:\n", c.Against)
+		now := compare.Side{Label: where, Run: *record}
+		if moved, err = compareBaseline(outputs.table(), base, now, compare.Options{Changes: opt.Changes}); err != nil {
 			return err
 		}
 	}
 	fmt.Fprintf(os.Stderr, "took %s\n", p.took())
 	if record.Interrupted {
-		fmt.Fprintln(os.Stderr, "faultline: interrupted; the same command with --resume does the rest")
+		fmt.Fprintln(os.Stderr, "faultline: interrupted; run the same command with --resume to continue")
 	}
 	if code := record.Summary.ExitCode; code == errkind.ExitExpected || code == errkind.ExitInfra && moved == errkind.ExitUnexpected {
 		record.Summary.ExitCode = moved
@@ -131,7 +133,7 @@ func show(to *os.File, record results.Run, where string) error {
 	return table.Write(to, record, table.Options{Width: width, Color: term.IsTerminal(int(to.Fd())), Results: where})
 }
 
-// judged is the exit code of a run.
+// judged returns the exit code of a run as an error.
 func judged(record results.Run) error {
 	if record.Summary.ExitCode != 0 {
 		return exitError(record.Summary.ExitCode)

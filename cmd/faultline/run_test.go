@@ -30,7 +30,7 @@ import (
 	"github.com/faultline/faultline/kernels"
 )
 
-// cellsOf are a folder's cells; none of its files may be anything else.
+// cellsOf returns the cells of a folder, all of whose files must be cells.
 func cellsOf(dir string) ([]observe.Cell, error) {
 	f, err := results.Open(dir)
 	if err != nil {
@@ -38,12 +38,12 @@ func cellsOf(dir string) ([]observe.Cell, error) {
 	}
 	all, skipped, err := f.Cells()
 	if err == nil && len(skipped) > 0 {
-		err = fmt.Errorf("%s has what is no cell: %v", dir, skipped)
+		err = fmt.Errorf("%s has files that are not cells: %v", dir, skipped)
 	}
 	return all, err
 }
 
-// cells says how many cells of which verdict a folder has: cells DIR expected=2.
+// cells checks the number of cells by verdict in a folder: cells DIR expected=2.
 func cells(ts *testscript.TestScript, neg bool, args []string) {
 	all, err := cellsOf(ts.MkAbs(args[0]))
 	ts.Check(err)
@@ -61,8 +61,8 @@ func cells(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// sameCells says that two runs observed the same, byte for byte, and have it in
-// their records in the same order: same DIR DIR.
+// sameCells checks that the results of two runs are identical, byte for byte, and in the
+// same order in their records: same DIR DIR.
 func sameCells(ts *testscript.TestScript, neg bool, args []string) {
 	var forms [2][]string
 	for i := range forms {
@@ -75,7 +75,7 @@ func sameCells(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// canonical is what a run observed: by its files, then by its record.
+// canonical returns the results of a run: from its files, then from its record.
 func canonical(dir string) (forms []string, err error) {
 	all, err := cellsOf(dir)
 	if err != nil {
@@ -92,7 +92,8 @@ func canonical(dir string) (forms []string, err error) {
 	return forms, err
 }
 
-// accels says what the cells of scenarios ran with, on every kernel: accels DIR ID=ACCEL….
+// accels checks the accelerators of the cells of scenarios, on every kernel:
+// accels DIR ID=ACCEL….
 func accels(ts *testscript.TestScript, neg bool, args []string) {
 	all, err := cellsOf(ts.MkAbs(args[0]))
 	ts.Check(err)
@@ -108,26 +109,26 @@ func accels(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// inFront puts a folder of testdata in front of the script's PATH: infront kvm.
+// inFront prepends a folder of testdata to the script's PATH: infront kvm.
 func inFront(ts *testscript.TestScript, neg bool, args []string) {
 	dir, err := filepath.Abs(filepath.Join("testdata", args[0]))
 	ts.Check(err)
 	ts.Setenv("PATH", dir+string(filepath.ListSeparator)+ts.Getenv("PATH"))
 }
 
-// loads is what makes a browser fetch something by itself, unlike a link.
+// loads matches what a browser fetches by itself, unlike a link.
 var loads = regexp.MustCompile(`(?i)(src|action|xlink:href)\s*=\s*["']?(https?:)?//|<(image|use|base)\b[^>]*href|url\(\s*["']?(https?:)?//|@import|<link\b|fetch\(`)
 
-// record says that a folder holds a whole run with that exit code, with a valid
-// run.json, a report that needs no network, and each booted kernel's console
-// and command: record DIR CODE.
+// record checks that a folder contains a complete run with that exit code, with a valid
+// run.json, a report that needs no network, and the console and command of each booted
+// kernel: record DIR CODE.
 func record(ts *testscript.TestScript, neg bool, args []string) {
 	f, err := results.Open(ts.MkAbs(args[0]))
 	ts.Check(err)
 	r, err := f.LoadRun() // validates
 	ts.Check(err)
 	if got := strconv.Itoa(r.Summary.ExitCode); got != args[1] || r.Finished.IsZero() {
-		ts.Fatalf("run.json says exit code %s, finished at %v", got, r.Finished)
+		ts.Fatalf("run.json has exit code %s, finished at %v", got, r.Finished)
 	}
 	html, err := os.ReadFile(f.Path(report.HTML.File))
 	ts.Check(err)
@@ -145,8 +146,8 @@ func record(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// brokenKernel makes a folder with bookworm's kernel and none of its modules,
-// which so gets no further than PID 1: broken DIR.
+// brokenKernel creates a folder with bookworm's kernel without its modules, which fails in
+// PID 1: broken DIR.
 func brokenKernel(ts *testscript.TestScript, neg bool, args []string) {
 	store, err := cache.Open("")
 	ts.Check(err)
@@ -169,8 +170,8 @@ func brokenKernel(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// condition knows [mount]: disks can be mounted here; and [kvm]: KVM can be
-// opened, whether it runs guests or not.
+// condition supports [mount]: disks can be mounted here; and [kvm]: /dev/kvm can be
+// opened, even if KVM runs no guests.
 func condition(name string) (bool, error) {
 	if name == "kvm" {
 		return vm.OpenKVM() == nil, nil
@@ -189,7 +190,7 @@ func condition(name string) (bool, error) {
 	return true, unix.Unmount(dir, unix.MNT_DETACH)
 }
 
-// smallDisk gives the script a cache on a disk of that size: smalldisk 20m.
+// smallDisk puts the script's cache on a disk of that size: smalldisk 20m.
 func smallDisk(ts *testscript.TestScript, neg bool, args []string) {
 	dir := ts.MkAbs("small")
 	ts.Check(os.MkdirAll(dir, 0o755))
@@ -198,7 +199,7 @@ func smallDisk(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("XDG_CACHE_HOME", dir)
 }
 
-// runCommand is faultline run with suites beside it.
+// runCommand returns a faultline run command with compiled suites.
 func runCommand(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := command(t, append([]string{"run", "--accel=tcg", "--scenario=dax/ext4/shared-*", "--scenario=dax/ext4/private-*"}, args...)...)
@@ -207,8 +208,8 @@ func runCommand(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// TestRunStopped ends a run in the middle, as Ctrl-C does and with no chance to
-// clean up, and resumes it: what was finished is not done again.
+// TestRunStopped ends a run with SIGINT, as Ctrl-C does, and with SIGKILL, and resumes it:
+// finished cells must not run again.
 func TestRunStopped(t *testing.T) {
 	for sig, want := range map[syscall.Signal]string{syscall.SIGINT: "exit status 130", syscall.SIGKILL: "signal: killed"} {
 		t.Run(unix.SignalName(sig), func(t *testing.T) {
@@ -230,7 +231,7 @@ func TestRunStopped(t *testing.T) {
 			}
 			cmd.Process.Signal(sig)
 			if got := fmt.Sprint(cmd.Wait()); got != want {
-				t.Fatalf("it ended with %q: %s", got, stderr.String())
+				t.Fatalf("ended with %q: %s", got, stderr.String())
 			}
 			f, err := results.Open(dir)
 			if err != nil {
@@ -243,7 +244,7 @@ func TestRunStopped(t *testing.T) {
 			runCells := len(r.Kernels) * len(r.Scenarios)
 			done, _, err := f.Cells()
 			if err != nil || len(done) < 2 || len(done) >= runCells {
-				t.Fatalf("it was stopped after %d cells, %v", len(done), err)
+				t.Fatalf("the run was stopped after %d cells, %v", len(done), err)
 			}
 			for _, c := range done {
 				if c.Verdict != observe.Expected {
@@ -251,11 +252,11 @@ func TestRunStopped(t *testing.T) {
 				}
 			}
 			if sig == syscall.SIGINT {
-				if !strings.HasSuffix(stderr.String(), "the same command with --resume does the rest\n") {
-					t.Errorf("it said: %s", stderr.String())
+				if !strings.HasSuffix(stderr.String(), "run the same command with --resume to continue\n") {
+					t.Errorf("stderr: %s", stderr.String())
 				}
 				if !r.Interrupted || r.Finished.IsZero() || r.Summary.ExitCode != errkind.ExitInterrupted {
-					t.Errorf("run.json says interrupted: %t, %v, %+v", r.Interrupted, r.Finished, r.Summary)
+					t.Errorf("run.json: interrupted %t, %v, %+v", r.Interrupted, r.Finished, r.Summary)
 				}
 				if _, err := os.Stat(f.Path(report.HTML.File)); err != nil {
 					t.Error(err)
@@ -284,8 +285,8 @@ func TestRunStopped(t *testing.T) {
 	}
 }
 
-// entry makes a template in the script's cache that was used that long ago, and
-// holds it until the script ends: entry KEY AGE [hold].
+// entry creates a template in the script's cache that was last used that long ago, and
+// with hold keeps it in use until the script ends: entry KEY AGE [hold].
 func entry(ts *testscript.TestScript, neg bool, args []string) {
 	store, err := cache.Open(filepath.Join(ts.Getenv("XDG_CACHE_HOME"), "faultline"))
 	ts.Check(err)

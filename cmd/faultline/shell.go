@@ -45,9 +45,10 @@ func (c *shellCmd) Run(ctx context.Context) error {
 	})
 }
 
-// findBusybox finds a BusyBox that runs in a guest. Debian has a dynamic one too.
+// findBusybox finds a static BusyBox, which a guest can run. Debian also has a dynamic
+// one.
 func findBusybox() (string, error) {
-	const wayOut = "install it with: apt-get install --no-install-recommends busybox-static"
+	const hint = "install it with: apt-get install --no-install-recommends busybox-static"
 	var why error
 	for _, path := range []string{"busybox", "/bin/busybox", "/usr/bin/busybox"} {
 		found, err := findStatic(path)
@@ -59,12 +60,12 @@ func findBusybox() (string, error) {
 		}
 	}
 	if why != nil {
-		return "", errkind.Requestf("%w; %s", why, wayOut)
+		return "", errkind.Requestf("%w; %s", why, hint)
 	}
-	return "", errkind.Requestf("no busybox on this machine, which is the guest's shell; %s", wayOut)
+	return "", errkind.Requestf("no busybox on this machine, needed as the guest's shell; %s", hint)
 }
 
-// interactive joins our terminal to one in the guest, until the shell ends.
+// interactive connects our terminal to one in the guest, until the shell ends.
 func interactive(ctx context.Context, guest *vm.SSHClient) error {
 	fd := int(os.Stdin.Fd())
 	before, err := term.MakeRaw(fd)
@@ -85,8 +86,8 @@ func interactive(ctx context.Context, guest *vm.SSHClient) error {
 	}))
 }
 
-// terminalSizes delivers the terminal's rows and columns: now, and whenever
-// they change (SIGWINCH), until stop.
+// terminalSizes sends the terminal's rows and columns, first the current ones, then each
+// change (SIGWINCH), until stop is called.
 func terminalSizes(fd int) (_ <-chan [2]int, stop func()) {
 	changed := make(chan os.Signal, 1)
 	changed <- syscall.SIGWINCH

@@ -21,7 +21,7 @@ import (
 	"github.com/faultline/faultline/internal/exttest"
 )
 
-// cluster is Slurm on this machine, with folders, ports and keys of its own.
+// cluster is a Slurm cluster on this machine, with its own folders, ports and keys.
 type cluster struct {
 	t    *testing.T
 	dir  string
@@ -55,7 +55,7 @@ NodeName=HOST NodeAddr=127.0.0.1 CPUs=2 RealMemory=8000 State=UNKNOWN
 PartitionName=ci Nodes=ALL Default=YES MaxTime=60 State=UP
 `
 
-// newCluster brings munge, a controller and a node up.
+// newCluster starts munge, a controller and a node.
 func newCluster(t *testing.T, path string, env ...string) *cluster {
 	t.Helper()
 	programs := map[string]string{}
@@ -110,13 +110,13 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// daemon starts one that ends with the test.
+// daemon starts a daemon that ends with the test.
 func (c *cluster) daemon(argv ...string) *exec.Cmd {
 	c.t.Helper()
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env, cmd.Dir = c.env, c.dir
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
 	cmd.WaitDelay = time.Second
 	if err := cmd.Start(); err != nil {
 		c.t.Fatal(err)
@@ -126,13 +126,14 @@ func (c *cluster) daemon(argv ...string) *exec.Cmd {
 		time.AfterFunc(5*time.Second, func() { cmd.Process.Kill() })
 		cmd.Wait()
 		if c.t.Failed() {
-			c.t.Logf("%s said: %s", argv[0], said.String())
+			c.t.Logf("%s printed: %s", argv[0], output.String())
 		}
 	})
 	return cmd
 }
 
-// run is what a command of the cluster prints; it may fail, as squeue of a job that is forgotten does.
+// run returns the output of a Slurm command. It may fail, like squeue for a job that has
+// been purged.
 func (c *cluster) run(argv ...string) string {
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env, cmd.Dir = c.env, c.dir
@@ -144,13 +145,13 @@ func (c *cluster) until(what string, done func() bool) {
 	c.t.Helper()
 	for end := time.Now().Add(3 * time.Minute); !done(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			c.t.Fatalf("not in three minutes: %s", what)
+			c.t.Fatalf("timeout after three minutes: %s", what)
 		}
 	}
 }
 
-// failNode ends the node's daemon and everything of a job, as a machine does that
-// loses its power, and brings the daemon up again.
+// failNode kills the node's daemon and all processes of a job, like a power loss, and
+// starts the daemon again.
 func (c *cluster) failNode(job string) {
 	c.t.Helper()
 	var dead []int
@@ -175,8 +176,8 @@ func (c *cluster) failNode(job string) {
 	c.node = c.daemon(c.node.Args...)
 }
 
-// TestLongSlurm has Slurm run what plan prints for it, as its comment says, with a
-// node that fails in the middle of a shard: what is joined is the whole run.
+// TestLongSlurm runs the output of plan on Slurm, with the commands of its comment, and
+// with a node that fails during a shard: the merged run must be complete.
 func TestLongSlurm(t *testing.T) {
 	long(t)
 	exttest.Program(t, "slurmctld")
@@ -205,24 +206,24 @@ func TestLongSlurm(t *testing.T) {
 	}
 
 	// The two commands of the script's comment.
-	var told []string
+	var commands []string
 	for line := range strings.Lines(script) {
 		if command, ok := strings.CutPrefix(line, "#   "); ok {
-			told = append(told, strings.TrimSpace(command))
+			commands = append(commands, strings.TrimSpace(command))
 		}
 	}
-	if len(told) != 2 || !strings.Contains(told[1], "afterany") {
-		t.Fatalf("the script tells %q", told)
+	if len(commands) != 2 || !strings.Contains(commands[1], "afterany") {
+		t.Fatalf("the commands in the script are %q", commands)
 	}
 	begun = time.Now()
-	cmd := exec.Command("bash", "-c", told[0]+"\necho $job")
+	cmd := exec.Command("bash", "-c", commands[0]+"\necho $job")
 	cmd.Env, cmd.Dir = c.env, c.dir
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	job := strings.TrimSpace(string(out))
-	merge := exec.Command("bash", "-c", "job="+job+"\n"+told[1])
+	merge := exec.Command("bash", "-c", "job="+job+"\n"+commands[1])
 	merge.Env, merge.Dir = c.env, c.dir
 	if err := merge.Start(); err != nil {
 		t.Fatal(err)
@@ -239,18 +240,18 @@ func TestLongSlurm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Slurm finds out by itself after minutes, and waits two more before it begins again.
+	// Slurm itself notices after minutes, and waits two more before it restarts the job.
 	c.run("scontrol", "requeue", job+"_2")
 	c.until("shard 2 waits", func() bool { return c.run("squeue", "-h", "-j", job+"_2", "-o", "%t") == "PD" })
 	c.run("scontrol", "update", "JobId="+job+"_2", "StartTime=now")
 	if err := merge.Wait(); err != nil {
 		t.Fatalf("the merge ended with %v: %s", err, c.run("bash", "-c", "tail -n 30 slurm-*.out"))
 	}
-	t.Logf("four shards, one of them begun twice, and the merge took %.1f s", time.Since(begun).Seconds())
+	t.Logf("four shards, one of them started twice, and the merge took %.1f s", time.Since(begun).Seconds())
 
-	said, err := os.ReadFile(filepath.Join(c.dir, "slurm-"+job+"_2.out"))
-	if want := fmt.Sprintf("faultline: shard 2/4 was begun before in shards/%s/2; it is resumed\n", job); err != nil || !strings.Contains(string(said), want) {
-		t.Errorf("%v; shard 2 did not say %q: %s", err, want, said)
+	output, err := os.ReadFile(filepath.Join(c.dir, "slurm-"+job+"_2.out"))
+	if want := fmt.Sprintf("faultline: shard 2/4 was begun before in shards/%s/2; it is resumed\n", job); err != nil || !strings.Contains(string(output), want) {
+		t.Errorf("%v; shard 2 did not print %q: %s", err, want, output)
 	}
 	f, err := results.Open(second)
 	if err != nil {
@@ -278,8 +279,8 @@ func TestLongSlurm(t *testing.T) {
 	}
 	t.Logf("%d cells, %d of shard 2's %d from before its node failed", len(whole)/2, len(done), len(r.Cells))
 
-	// A shard that is lost is named, and makes the merge fail as the rig does.
-	if said := faultline(3, "merge", "--out", "lost", filepath.Join("shards", job, "1"), second, filepath.Join("shards", job, "4")); !strings.Contains(said, "shard 3/4 is missing") {
-		t.Errorf("a lost shard: %s", said)
+	// A lost shard is named, and makes the merge an infrastructure failure.
+	if output := faultline(3, "merge", "--out", "lost", filepath.Join("shards", job, "1"), second, filepath.Join("shards", job, "4")); !strings.Contains(output, "shard 3/4 is missing") {
+		t.Errorf("a lost shard: %s", output)
 	}
 }

@@ -16,8 +16,8 @@ func (versionCmd) Run() error {
 	return nil
 }
 
-// versionText is the version that was set at build time, else what Go noted of
-// the module and its revision.
+// versionText returns the version that was set at build time, else the module version and
+// revision from Go's build info.
 func versionText() string {
 	if version != "" {
 		return version

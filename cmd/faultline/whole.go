@@ -10,50 +10,50 @@ import (
 	"github.com/faultline/faultline/kernels/source"
 )
 
-// matrixHelp explains how --matrix and --kernel go together.
+// matrixHelp explains --matrix and --kernel.
 const matrixHelp = `--matrix takes a file, or the name of a built-in matrix: default or wide. Kernels given with
 --kernel are appended. With neither flag, the matrix is default.
 `
 
-// wholeFlags say what a whole run is, whichever part of it runs where.
+// wholeFlags define a whole run, before it is split into shards.
 type wholeFlags struct {
-	Kernel   []string `placeholder:"SPEC" sep:"none" help:"Observe this kernel (repeatable)."`
-	Matrix   string   `placeholder:"FILE" help:"Observe the kernels of FILE, default or wide."`
+	Kernel   []string `placeholder:"SPEC" sep:"none" help:"Run on this kernel (repeatable)."`
+	Matrix   string   `placeholder:"FILE" help:"Run on the kernels of FILE, default or wide."`
 	Scenario []string `placeholder:"GLOB" complete:"scenario" sep:"none" help:"${scenario}"`
 	Label    string   `placeholder:"FILTER" help:"${label}"`
 	Accel    string   `enum:"auto,kvm,tcg" default:"auto" placeholder:"auto|kvm|tcg" help:"${accel}"`
-	Repeat   int      `default:"1" placeholder:"N" help:"Observe each cell N times (default: 1)."`
+	Repeat   int      `default:"1" placeholder:"N" help:"Run each cell N times (default: 1)."`
 	Jobs     int      `default:"0" placeholder:"N" help:"${jobs}"`
-	Fresh    bool     `name:"fresh-cells" env:"FAULTLINE_FRESH_CELLS" help:"Observe every cell; reuse no results from earlier runs."`
+	Fresh    bool     `name:"fresh-cells" env:"FAULTLINE_FRESH_CELLS" help:"Run every cell; reuse no results from earlier runs."`
 	programsFlag
 	changesFlag
 	originFlag
 }
 
-// whole reads the flags: the kernels, and the changes that the user declares.
+// whole checks the flags, and returns the kernels and the changes that the user declares.
 func (c *wholeFlags) whole(ctx context.Context) ([]matrix.Entry, change.List, error) {
 	if err := c.use(); err != nil {
 		return nil, nil, err
 	}
-	mine, err := c.declared(ctx)
+	declared, err := c.declared(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	entries, err := c.kernels(mine)
+	entries, err := c.kernels(declared)
 	if err != nil {
 		return nil, nil, err
 	}
 	if c.Repeat < 1 || c.Jobs < 0 {
-		return nil, nil, errkind.Requestf("--repeat is at least 1, and --jobs is not negative")
+		return nil, nil, errkind.Requestf("--repeat must be at least 1, and --jobs must not be negative")
 	}
-	return entries, mine, c.checkOrigin()
+	return entries, declared, c.checkOrigin()
 }
 
-// words are the flags as they were given, for another who is to run it.
-func (c *wholeFlags) words() (words []string) {
+// args returns the flags as they were given, for the command of a shard.
+func (c *wholeFlags) args() (args []string) {
 	add := func(name, value string) {
 		if value != "" {
-			words = append(words, "--"+name+"="+value)
+			args = append(args, "--"+name+"="+value)
 		}
 	}
 	for _, k := range c.Kernel {
@@ -61,10 +61,10 @@ func (c *wholeFlags) words() (words []string) {
 	}
 	add("matrix", c.Matrix)
 	for _, s := range c.Scenario {
-		words = append(words, "--scenario="+s)
+		args = append(args, "--scenario="+s)
 	}
 	for _, p := range c.Program {
-		words = append(words, "--program="+p)
+		args = append(args, "--program="+p)
 	}
 	add("label", c.Label)
 	if c.Accel != "auto" {
@@ -77,16 +77,16 @@ func (c *wholeFlags) words() (words []string) {
 		add("jobs", strconv.Itoa(c.Jobs))
 	}
 	if c.Fresh {
-		words = append(words, "--fresh-cells")
+		args = append(args, "--fresh-cells")
 	}
 	add("changes", c.Changes)
 	add("origin", c.Origin)
-	return words
+	return args
 }
 
-// kernels are the entries that the flags ask for; mine are the changes that they
-// may speak of beside those that are known.
-func (c *wholeFlags) kernels(mine change.List) ([]matrix.Entry, error) {
+// kernels returns the matrix entries of the flags. Their claims may name the known
+// changes and the declared ones.
+func (c *wholeFlags) kernels(declared change.List) ([]matrix.Entry, error) {
 	for _, spec := range c.Kernel {
 		if err := source.All().Check(spec); err != nil {
 			return nil, err
@@ -109,7 +109,7 @@ func (c *wholeFlags) kernels(mine change.List) ([]matrix.Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := m.CheckChanges(change.All().With(mine).IDs()); err != nil {
+	if err := m.CheckChanges(change.All().With(declared).IDs()); err != nil {
 		return nil, err
 	}
 	entries := m.Kernels

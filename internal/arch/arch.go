@@ -1,6 +1,6 @@
-// Package arch is the one table of what differs between architectures of guests:
-// sizes of pages, QEMU's machine, formats of kernel images, ways to poison. It
-// holds facts; what they are good for is decided where they are used.
+// Package arch describes the guest architectures: page sizes, QEMU machine and CPU,
+// kernel image format, supported ways to inject memory errors. It holds constants
+// only; their users decide what follows from them.
 package arch
 
 import (
@@ -9,52 +9,49 @@ import (
 	"strings"
 )
 
-// Arch is an architecture of guests.
+// Arch is a guest architecture.
 type Arch struct {
-	Name    string // as GOARCH has it: "amd64"
-	Debian  string // as Debian's packages have it
+	Name    string // GOARCH: "amd64"
+	Debian  string // Debian's name of the architecture
 	Machine elf.Machine
 
-	// PageShift is the binary logarithm of the size of a page in a kernel as it is
-	// usually configured: si_addr_lsb of poison in one. That of a huge page follows
-	// from it.
+	// PageShift is log2 of the page size of a kernel in the usual configuration, which
+	// is si_addr_lsb for a poisoned base page. The huge page size follows from it.
 	PageShift int
-	// PageSymbols are the configuration symbols of kernels with another size of
-	// page, and its binary logarithm.
+	// PageSymbols maps Kconfig symbols that select another page size to its log2.
 	PageSymbols map[string]int
 
 	QEMU QEMU
-	// Console is the name of the first serial port's terminal.
+	// Console is the terminal of the first serial port.
 	Console string
-	// Image is the format of a distribution's kernel image.
+	// Image is the kernel image format that distributions ship.
 	Image Image
-	// Injects are the ways in which memory can be made bad: empty where none was
-	// shown to work yet.
+	// Injects lists the ways to inject memory errors; empty if none was tested yet.
 	Injects []Injection
-	// NoGuests says why no guest of the architecture runs yet; empty where they do.
+	// NoGuests is the reason why guests are not supported yet; empty if they are.
 	NoGuests string
 }
 
-// QEMU is what emulates a guest.
+// QEMU is the QEMU binary and configuration that run a guest.
 type QEMU struct {
 	Binary  string // in PATH
 	Package string // Debian's
-	// Machine is -machine. It has a version, because what a guest sees of a machine
-	// without one changes with QEMU's release.
+	// Machine is the value of -machine. It is versioned, because an unversioned
+	// machine type changes between QEMU releases.
 	Machine string
-	CPU     string // -cpu under TCG
-	HostCPU string // -cpu with KVM
+	CPU     string // -cpu for TCG
+	HostCPU string // -cpu for KVM
 }
 
-// Image is a format of kernel images.
+// Image is a kernel image format.
 type Image string
 
 const (
-	BzImage  Image = "bzImage" // Documentation/arch/x86/boot.rst; a vmlinux is inside
+	BzImage  Image = "bzImage" // Documentation/arch/x86/boot.rst; contains a vmlinux
 	RawImage Image = "Image"   // Documentation/arch/arm64/booting.rst
 )
 
-// Injection is a way to make memory bad.
+// Injection is a way to inject a memory error.
 type Injection string
 
 const (
@@ -65,8 +62,7 @@ const (
 	E820         Injection = "e820"         // memmap=SIZE!ADDR
 )
 
-// PageShiftAMD64 is AMD64.PageShift, for what is constant because no kernel of
-// AMD64 has another.
+// PageShiftAMD64 is AMD64.PageShift as a constant: all x86-64 kernels have 4 KiB pages.
 const PageShiftAMD64 = 12
 
 // AMD64 is x86-64.
@@ -74,36 +70,36 @@ var AMD64 = Arch{
 	Name: "amd64", Debian: "amd64", Machine: elf.EM_X86_64,
 	PageShift: PageShiftAMD64,
 	QEMU: QEMU{
-		// 7.2 is the oldest release of QEMU whose TCG has AVX2, which the processor has.
+		// 7.2 is the oldest QEMU release whose TCG supports AVX2, which IceLake has.
 		Binary: "qemu-system-x86_64", Package: "qemu-system-x86", Machine: "pc-q35-7.2",
-		// Machine checks that are survivable need an Intel processor: with AMD's vendor
-		// id and no SUCCOR the kernel panics (arch/x86/kernel/cpu/mce/severity.c).
+		// Recoverable machine checks need an Intel CPU: with AMD's vendor id and
+		// without SUCCOR the kernel panics (arch/x86/kernel/cpu/mce/severity.c).
 		CPU: IceLake.String(),
-		// KVM refuses another vendor's model-specific registers than the host's.
+		// KVM rejects model-specific registers of a vendor other than the host's.
 		HostCPU: "host",
 	},
 	Console: "ttyS0", Image: BzImage,
 	Injects: []Injection{BadBlocks, HWPoison, MachineCheck, MCEInject, E820},
 }
 
-// ARM64 is AArch64. What the row says was tried by hand.
+// ARM64 is AArch64. Its values were tested by hand only.
 var ARM64 = Arch{
 	Name: "arm64", Debian: "arm64", Machine: elf.EM_AARCH64,
 	PageShift:   12,
 	PageSymbols: map[string]int{"ARM64_16K_PAGES": 14, "ARM64_64K_PAGES": 16},
 	QEMU: QEMU{
 		Binary: "qemu-system-aarch64", Package: "qemu-system-arm", Machine: "virt,gic-version=3",
-		CPU:     "max,pauth=off", // pointer authentication makes a boot three times as long
+		CPU:     "max,pauth=off", // pointer authentication triples the boot time
 		HostCPU: "host",
 	},
 	Console: "ttyAMA0", Image: RawImage,
-	NoGuests: "there is no victim's signal handler and no device tree with persistent memory for it",
+	NoGuests: "the victim has no signal handler for it, and no device tree describes persistent memory",
 }
 
-// All are the architectures that the table has.
+// All returns the known architectures.
 func All() []Arch { return []Arch{AMD64, ARM64} }
 
-// Named is the architecture that GOARCH calls so.
+// Named returns the architecture with that GOARCH name.
 func Named(name string) (Arch, error) {
 	var names []string
 	for _, a := range All() {
@@ -112,19 +108,19 @@ func Named(name string) (Arch, error) {
 		}
 		names = append(names, a.Name)
 	}
-	return Arch{}, fmt.Errorf("no guests of architecture %q: known are %s", name, strings.Join(names, ", "))
+	return Arch{}, fmt.Errorf("unknown guest architecture %q; known architectures: %s", name, strings.Join(names, ", "))
 }
 
-// PageShiftOf is the binary logarithm of the size of a page in a kernel of which
-// it is known what configuration symbols it lacks.
-func (a Arch) PageShiftOf(lacks func(symbols ...string) []string) int {
+// PageShiftOf returns log2 of the page size of a kernel. missing returns those of the
+// given Kconfig symbols that the kernel does not set.
+func (a Arch) PageShiftOf(missing func(symbols ...string) []string) int {
 	for symbol, shift := range a.PageSymbols {
-		if len(lacks(symbol)) == 0 {
+		if len(missing(symbol)) == 0 {
 			return shift
 		}
 	}
 	return a.PageShift
 }
 
-// PageBytes is the size of a page in a kernel as it is usually configured.
+// PageBytes returns the page size of a kernel in the usual configuration.
 func (a Arch) PageBytes() int64 { return 1 << a.PageShift }

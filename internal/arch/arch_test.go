@@ -7,7 +7,7 @@ import (
 	"github.com/faultline/faultline/internal/arch"
 )
 
-// A row is whole: a guest of it can run, or it says why not.
+// Each architecture is complete: guests of it can run, or NoGuests has the reason.
 func TestRows(t *testing.T) {
 	for _, a := range arch.All() {
 		if got, err := arch.Named(a.Name); err != nil || got.Name != a.Name {
@@ -23,7 +23,7 @@ func TestRows(t *testing.T) {
 			}
 		}
 		if (len(a.Injects) > 0) == (a.NoGuests != "") {
-			t.Errorf("%s: %v can be injected, and of guests it says %q", a.Name, a.Injects, a.NoGuests)
+			t.Errorf("%s: Injects is %v, but NoGuests is %q", a.Name, a.Injects, a.NoGuests)
 		}
 	}
 	if _, err := arch.Named("riscv64"); err == nil {

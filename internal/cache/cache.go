@@ -1,10 +1,9 @@
-// Package cache keeps what is expensive to make: unpacked kernels, initramfs
-// images, nvdimm contents, guest templates. An entry is a folder, named by a
-// kind and by the digest of everything that went into it. It is made under a
-// temporary name and renamed when whole, so that a reader never sees half an
-// entry; a lock per entry lets two processes that want the same one build it
-// once. Folders that are worked in again and again are kept beside the entries.
-// The package knows nothing about what it stores.
+// Package cache stores what is expensive to build: unpacked kernels, initramfs
+// images, nvdimm contents, guest templates. An entry is a folder, named by a kind
+// and by the digest of all its inputs. It is built under a temporary name and then
+// renamed, so that readers never see a partial entry; a lock per entry makes
+// concurrent processes build it once. Work folders, which are reused and never
+// finished, live beside the entries. The package does not interpret what it stores.
 package cache
 
 import (
@@ -26,18 +25,18 @@ import (
 
 // Cache is a folder of entries. Use Open.
 type Cache struct {
-	// Log is told when Get has to wait for another process; nil tells nobody.
+	// Log is called when Get has to wait for another process; it may be nil.
 	Log func(format string, args ...any)
 
 	dir string
 }
 
-// Open returns the cache in dir, or, where dir is empty, the one in the
-// user's cache folder (XDG Base Directory Specification: $XDG_CACHE_HOME, by
-// default ~/.cache). The folder is made when it is missing. It must be this user's
-// own, and nobody else may enter it: its kernels are booted and its sources built,
-// and a lock is anybody's who can open its file. One that can't be used is a
-// *DeniedError.
+// Open returns the cache in dir, or, if dir is empty, the one in the user's cache
+// folder (XDG Base Directory Specification: $XDG_CACHE_HOME, by default ~/.cache).
+// Open creates the folder if it does not exist. It must belong to this user, and no
+// other user may have access: its kernels are booted, its sources are built, and
+// anyone who can open a lock file can hold the lock. If it can't be used, the error
+// is a *DeniedError.
 func Open(dir string) (*Cache, error) {
 	if dir == "" {
 		base, err := os.UserCacheDir()
@@ -55,7 +54,7 @@ func Open(dir string) (*Cache, error) {
 		if err := c.denied(err); errkind.Of(err) == errkind.Request {
 			return nil, err
 		}
-		return nil, fmt.Errorf("make the cache folder: %w; set XDG_CACHE_HOME to a folder that can be written", err)
+		return nil, fmt.Errorf("create the cache folder: %w; set XDG_CACHE_HOME to a writable folder", err)
 	}
 	if err := unix.Access(dir, unix.R_OK|unix.W_OK|unix.X_OK); err != nil {
 		return nil, c.denied(&fs.PathError{Op: "use", Path: dir, Err: err})
@@ -66,18 +65,18 @@ func Open(dir string) (*Cache, error) {
 	return c, nil
 }
 
-// logf tells Log, if there is one.
+// logf calls Log if it is set.
 func (c *Cache) logf(format string, args ...any) {
 	if c.Log != nil {
 		c.Log(format, args...)
 	}
 }
 
-// Dir is the cache's folder.
+// Dir returns the cache's folder.
 func (c *Cache) Dir() string { return c.dir }
 
-// Key is the digest (SHA-256, hex) of the parts, in order. Each part is
-// prefixed with its length, so ("ab","c") and ("a","bc") differ.
+// Key returns the digest (SHA-256, hex) of the parts, in order. Each part is prefixed
+// with its length, so ("ab","c") and ("a","bc") differ.
 func Key(parts ...string) string {
 	h := sha256.New()
 	var n [8]byte
@@ -89,7 +88,7 @@ func Key(parts ...string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// FileSum is the digest (SHA-256, hex) of a file, to be a part of a key.
+// FileSum returns the digest (SHA-256, hex) of a file, for use in a key.
 func FileSum(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -103,17 +102,17 @@ func FileSum(path string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// Entry is a finished entry, held against pruning until Close.
+// Entry is a finished entry, protected from pruning until Close.
 type Entry struct {
-	// Path is the entry's folder. Its files must not be changed: a change is
-	// taken for damage, and the entry is built again at its next use.
+	// Path is the entry's folder. Its files must not be changed: a changed entry
+	// counts as damaged and is rebuilt at its next use.
 	Path string
-	// Built says whether this call made it.
+	// Built reports whether this call built the entry.
 	Built bool
 	lock  *os.File
 }
 
-// Close lets the entry be pruned.
+// Close releases the entry, which may then be pruned.
 func (e *Entry) Close() error {
 	if e == nil || e.lock == nil {
 		return nil
@@ -123,15 +122,15 @@ func (e *Entry) Close() error {
 	return err
 }
 
-// Get returns the entry kind/key. Where there is none, or where its files are not
-// those, and all of those, that its build left, build fills a new folder. Files are
-// the same by size and modification time, or, where times were lost in a copy, by
-// size and SHA-256. Get waits for another process that is building the same entry, until
-// ctx ends. An error of build is returned as it is, and nothing is left behind.
+// Get returns the entry kind/key. If it does not exist, or its files are not exactly
+// those that its build left, Get calls build to fill a new folder. Files are compared
+// by size and modification time, or, if a copy lost the times, by size and SHA-256.
+// If another process is building the same entry, Get waits for it until ctx is done.
+// Get returns an error of build unchanged, and then leaves no files.
 func (c *Cache) Get(ctx context.Context, kind, key string, build func(ctx context.Context, dir string) error) (*Entry, error) {
 	parent := filepath.Join(c.dir, kind)
 	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return nil, c.denied(fmt.Errorf("make the cache folder: %w", err))
+		return nil, c.denied(fmt.Errorf("create the cache folder: %w", err))
 	}
 	path := filepath.Join(parent, key)
 	for built := false; ; {
@@ -149,20 +148,20 @@ func (c *Cache) Get(ctx context.Context, kind, key string, build func(ctx contex
 		}
 		if whole(path) != nil && renew(path) != nil {
 			if err := c.build(ctx, path, build); err != nil {
-				os.Remove(lock.Name()) // whoever waits for it sees that it is gone
+				os.Remove(lock.Name()) // processes waiting for the lock notice the removal
 				lock.Close()
 				return nil, err
 			}
 			built = true
 		}
-		// An exclusive lock does not become a shared one in one step (flock(2)): another
-		// process may remove the entry in between, so the entry is looked at again.
+		// Converting an exclusive lock to a shared one is not atomic (flock(2)): another
+		// process may remove the entry in between, so check it again.
 		lock.Close()
 	}
 }
 
-// GetChecked is Get for what a change of a bit would not show in: one whose content
-// is not what its build left is made anew.
+// GetChecked is Get for content in which a flipped bit would go unnoticed: an entry
+// whose checksums do not match is rebuilt.
 func (c *Cache) GetChecked(ctx context.Context, kind, key string, build func(ctx context.Context, dir string) error) (*Entry, error) {
 	for {
 		e, err := c.Get(ctx, kind, key, build)
@@ -180,8 +179,7 @@ func (c *Cache) build(ctx context.Context, path string, build func(context.Conte
 	if err := removeAll(path); err != nil {
 		return c.denied(fmt.Errorf("remove the damaged cache entry: %w", err))
 	}
-	// What a build that was killed left behind goes first: we hold the lock,
-	// so nobody is at work on it.
+	// Remove what a killed build left: we hold the lock, so no build is using it.
 	beside, _ := os.ReadDir(filepath.Dir(path))
 	for _, b := range beside {
 		if strings.HasPrefix(b.Name(), filepath.Base(path)+tmpMark) {
@@ -190,7 +188,7 @@ func (c *Cache) build(ctx context.Context, path string, build func(context.Conte
 	}
 	tmp, err := os.MkdirTemp(filepath.Dir(path), filepath.Base(path)+tmpMark)
 	if err != nil {
-		return c.denied(fmt.Errorf("make a cache entry: %w", err))
+		return c.denied(fmt.Errorf("create a cache entry: %w", err))
 	}
 	defer func() {
 		if err != nil {

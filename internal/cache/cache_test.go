@@ -19,8 +19,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Where this is set, the test binary is another process that wants an entry:
-// it says "building" and then builds, or hangs.
+// If helperEnv is set, the test binary is another process that gets an entry:
+// it prints "building" and then builds, or hangs.
 const helperEnv = "FAULTLINE_CACHE_HELPER"
 
 func TestMain(m *testing.M) {
@@ -59,7 +59,7 @@ func other(dir, what string) *exec.Cmd {
 	return cmd
 }
 
-// fill writes what an entry holds: a file, and one in a read-only folder.
+// fill writes the content of an entry: a file, and one in a read-only folder.
 func fill(dir string) {
 	os.Mkdir(filepath.Join(dir, "sub"), 0o755)
 	os.WriteFile(filepath.Join(dir, "file"), []byte("content"), 0o644)
@@ -77,7 +77,7 @@ func open(t *testing.T) *Cache {
 	return c
 }
 
-// get gets the entry kind/key, and says whether it was built.
+// get returns the entry kind/key, with Built set if it was built.
 func get(t *testing.T, c *Cache) *Entry {
 	t.Helper()
 	e, err := c.Get(context.Background(), "kind", "key", func(_ context.Context, dir string) error {
@@ -150,20 +150,23 @@ func TestOneOfTwoProcessesBuilds(t *testing.T) {
 	out := make(chan string, 2)
 	for range 2 {
 		go func() {
-			said, err := other(c.Dir(), "build").Output()
+			printed, err := other(c.Dir(), "build").Output()
 			if err != nil {
 				t.Error(err)
 			}
-			out <- string(said)
+			out <- string(printed)
 		}()
 	}
-	if said := <-out + <-out; strings.Count(said, "building") != 1 || strings.Count(said, "built true") != 1 || strings.Count(said, "built false") != 1 {
-		t.Errorf("they said %q", said)
+	printed := <-out + <-out
+	for _, line := range []string{"building", "built true", "built false"} {
+		if strings.Count(printed, line) != 1 {
+			t.Errorf("the processes printed %q, want %q once", printed, line)
+		}
 	}
 }
 
-// A process that is killed in a build leaves a half-made entry, which nobody
-// takes for a whole one, and which goes.
+// A process that is killed during a build leaves a partial entry, which is never
+// returned and gets removed.
 func TestKilledBuild(t *testing.T) {
 	killed := func(t *testing.T, c *Cache) {
 		t.Helper()
@@ -177,10 +180,10 @@ func TestKilledBuild(t *testing.T) {
 		}
 		buf := make([]byte, 9)
 		if _, err := out.Read(buf); err != nil || string(buf) != "building\n" {
-			t.Fatalf("it said %q, %v", buf, err)
+			t.Fatalf("the helper printed %q, %v", buf, err)
 		}
 		if left, err := c.Leftovers(); err != nil || len(left) != 0 {
-			t.Errorf("a build under way counts as left over: %v, %v", left, err)
+			t.Errorf("a running build is listed as a leftover: %v, %v", left, err)
 		}
 		cmd.Process.Kill()
 		cmd.Wait()
@@ -192,10 +195,10 @@ func TestKilledBuild(t *testing.T) {
 		c := open(t)
 		killed(t, c)
 		if e := get(t, c); !e.Built {
-			t.Error("taken over")
+			t.Error("the partial entry was returned")
 		}
 		if n := names(t, c); n != "key key.lock" {
-			t.Errorf("there is %s", n)
+			t.Errorf("remaining: %s", n)
 		}
 	})
 	t.Run("swept", func(t *testing.T) {
@@ -211,22 +214,22 @@ func TestKilledBuild(t *testing.T) {
 			}
 		}
 		if n := names(t, c); n != "" {
-			t.Errorf("there is %s", n)
+			t.Errorf("remaining: %s", n)
 		}
 	})
 }
 
-func TestDamageIsMended(t *testing.T) {
+func TestDamagedEntryIsRebuilt(t *testing.T) {
 	for name, damage := range map[string]func(dir string) error{
 		"size":        func(dir string) error { return os.Truncate(filepath.Join(dir, "file"), 3) },
 		"content":     func(dir string) error { return os.WriteFile(filepath.Join(dir, "file"), []byte("CONTENT"), 0o644) },
 		"lost":        func(dir string) error { return os.Remove(filepath.Join(dir, "file")) },
 		"no manifest": func(dir string) error { return os.Remove(filepath.Join(dir, manifestName)) },
 		"manifest":    func(dir string) error { return os.WriteFile(filepath.Join(dir, manifestName), []byte("{"), 0o644) },
-		"a manifest of nothing, and a file lost": func(dir string) error {
+		"an empty manifest, and a file lost": func(dir string) error {
 			return errors.Join(os.WriteFile(filepath.Join(dir, manifestName), []byte("{}"), 0o644), os.Remove(filepath.Join(dir, "file")))
 		},
-		"nothing at all": func(dir string) error {
+		"an empty manifest and no files": func(dir string) error {
 			return errors.Join(os.WriteFile(filepath.Join(dir, manifestName), []byte("{}"), 0o644), removeAll(filepath.Join(dir, "sub")), os.Remove(filepath.Join(dir, "file")))
 		},
 		"added": func(dir string) error { return os.WriteFile(filepath.Join(dir, "more"), nil, 0o644) },
@@ -249,7 +252,7 @@ func TestDamageIsMended(t *testing.T) {
 				t.Fatal(err)
 			}
 			if e = get(t, c); !e.Built {
-				t.Error("the damage was not noticed")
+				t.Error("the damage was not detected")
 			}
 			if data, err := os.ReadFile(filepath.Join(e.Path, "file")); string(data) != "content" {
 				t.Errorf("%q, %v", data, err)
@@ -299,8 +302,8 @@ func TestInUse(t *testing.T) {
 	}
 }
 
-// A lock on a file that was removed while the entry was built holds nobody off: what
-// Get returns is held by the lock that others see.
+// A lock on a file that was removed during the build protects nothing: Get must
+// return an entry held by the lock file that other processes see.
 func TestLockRemovedDuringBuild(t *testing.T) {
 	c := open(t)
 	path := filepath.Join(c.Dir(), "kind", "key")
@@ -312,12 +315,12 @@ func TestLockRemovedDuringBuild(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := c.Remove(Item{Kind: "kind", Key: "key", Path: path}); !errors.Is(err, ErrInUse) || !e.Built {
-		t.Errorf("an entry that is held, built %t, is removed: %v", e.Built, err)
+		t.Errorf("a held entry (built %t) was removed: %v", e.Built, err)
 	}
 	e.Close()
 }
 
-// What makes nothing is an error, and not an entry that is never found again.
+// A build that creates no files is an error, not an entry that can never be found.
 func TestBuildOfNothing(t *testing.T) {
 	c := open(t)
 	_, err := c.Get(t.Context(), "kind", "key", func(context.Context, string) error { return nil })
@@ -375,8 +378,8 @@ func TestWaitEndsWithContext(t *testing.T) {
 	<-done
 }
 
-// FuzzManifest: only a manifest that names just the files that are there, as they
-// are, passes.
+// FuzzManifest checks that a manifest is accepted only if it lists exactly the files
+// that exist, in their present state.
 func FuzzManifest(f *testing.F) {
 	got := manifest{"file": {Size: 7, Mtime: 1}, "sub/other": {Size: 7, Mtime: 2}}
 	whole, err := json.Marshal(got)
@@ -402,12 +405,12 @@ func FuzzManifest(f *testing.F) {
 			}
 		}
 		if (manifest{}).is(want) == nil {
-			t.Errorf("an entry without files passes by %q", said)
+			t.Errorf("an entry without files is accepted with the manifest %q", said)
 		}
 	})
 }
 
-// The digest of a program is all that tells its code from other code.
+// FileSum decides alone whether two programs are the same.
 func TestFileSum(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "program")
 	got := map[string]bool{}
@@ -422,6 +425,6 @@ func TestFileSum(t *testing.T) {
 		got[d] = true
 	}
 	if _, err := FileSum(path + "/nothing"); err == nil {
-		t.Error("what is not there has a digest")
+		t.Error("a missing file has a digest")
 	}
 }

@@ -16,10 +16,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Check compares the content of the entry's files with what it was when the entry was
-// built, by CRC-32C: a disk may have changed it, and neither size nor time shows that.
-// Where it was changed, the entry is built again at its next use. Who writes to a
-// file on purpose changes its time, and only its owner can set that back; see renew.
+// Check compares the content of the entry's files with the CRC-32C of the build: a
+// disk may have corrupted it without a change of size or time. If the content differs,
+// the entry is rebuilt at its next use. Check detects accidents only: a deliberate
+// write changes a file's time, which only the owner can set back; see renew.
 func (e *Entry) Check() error {
 	want, err := readManifest(e.Path)
 	if err != nil {
@@ -32,7 +32,7 @@ func (e *Entry) Check() error {
 		sum := crc32.New(castagnoli)
 		err := content(filepath.Join(e.Path, name), sum)
 		if err == nil && w.CRC32C != hexSum(sum) {
-			err = fmt.Errorf("the content of %s is no more what it was", name)
+			err = fmt.Errorf("checksum mismatch in %s", name)
 		}
 		if err != nil {
 			return errors.Join(err, os.Remove(filepath.Join(e.Path, manifestName)))
@@ -41,7 +41,7 @@ func (e *Entry) Check() error {
 	return nil
 }
 
-// sums adds the checksums of the files' content.
+// sums adds the checksums of the content of the files.
 func (m manifest) sums(dir string) error {
 	for name, state := range m {
 		crc, sha := crc32.New(castagnoli), sha256.New()
@@ -56,14 +56,13 @@ func (m manifest) sums(dir string) error {
 
 func hexSum(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }
 
-// block is a piece of a file that counts as a whole.
+// block is the granularity, in bytes, at which content looks for zeros.
 const block = 4096
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli) // the one that processors have an instruction for
+var castagnoli = crc32.MakeTable(crc32.Castagnoli) // CPUs have an instruction for it
 
-// content writes what is in a file: its blocks that are not zero, each after its
-// place, so that a sparse file costs no more than what is in it, and is the same as
-// one whose zeros were written.
+// content writes the blocks of a file that are not zero, each preceded by its offset:
+// a sparse file costs only its data, and a hole equals zeros that were written.
 func content(path string, to io.Writer) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -75,7 +74,7 @@ func content(path string, to io.Writer) error {
 	buf := make([]byte, 256*block)
 	for at := int64(0); ; {
 		data, err := unix.Seek(int(f.Fd()), at, unix.SEEK_DATA)
-		if errors.Is(err, unix.ENXIO) { // no more of it
+		if errors.Is(err, unix.ENXIO) { // no data follows
 			return nil
 		}
 		if err != nil {

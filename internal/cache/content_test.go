@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// flip changes a bit of a file and leaves its size and its time.
+// flip changes a bit of a file and keeps its size and its time.
 func flip(t *testing.T, path string, at int64) {
 	t.Helper()
 	info, err := os.Stat(path)
@@ -33,7 +33,7 @@ func flip(t *testing.T, path string, at int64) {
 	}
 }
 
-// sparse makes a file with two bytes far from each other.
+// sparse creates a file with two bytes that are far apart.
 func sparse(path string) error {
 	f, err := os.Create(path)
 	if err != nil {
@@ -67,25 +67,25 @@ func TestFlippedBit(t *testing.T) {
 	if builds != 1 {
 		t.Errorf("built %d times for no reason", builds)
 	}
-	for n, at := range []int64{5, 6, 100 << 20, 50 << 20, 1<<30 - 1} { // in data, and where nothing was
+	for n, at := range []int64{5, 6, 100 << 20, 50 << 20, 1<<30 - 1} { // in data and in holes
 		e := get()
 		e.Close()
 		flip(t, filepath.Join(e.Path, "memory"), at)
 		if plain, err := c.Get(context.Background(), "kind", "key", nil); err != nil {
-			t.Fatal(err) // its size and its time are as they were
-		} else if err := plain.Check(); err == nil || !strings.Contains(err.Error(), "the content of memory") {
-			t.Errorf("a bit of byte %d: %v", at, err)
+			t.Fatal(err) // size and time are unchanged
+		} else if err := plain.Check(); err == nil || !strings.Contains(err.Error(), "checksum mismatch in memory") {
+			t.Errorf("bit flipped in byte %d: %v", at, err)
 		} else {
 			plain.Close()
 		}
 		get().Close()
 		if builds != n+2 {
-			t.Errorf("a bit of byte %d: built %d times", at, builds)
+			t.Errorf("bit flipped in byte %d: built %d times", at, builds)
 		}
 	}
 }
 
-// sumOf returns both of a file's checksums.
+// sumOf returns both checksums of a file.
 func sumOf(path string) (string, error) {
 	m := manifest{filepath.Base(path): {}}
 	err := m.sums(filepath.Dir(path))
@@ -119,7 +119,7 @@ func TestContent(t *testing.T) {
 			t.Errorf("%s: %s, then %s, %v", name, sum, again, err)
 		}
 	}
-	// Zeros that are written are the same as a hole.
+	// Written zeros equal a hole.
 	if err := os.WriteFile(filepath.Join(dir, "zeros"), make([]byte, 10*block), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -127,6 +127,6 @@ func TestContent(t *testing.T) {
 		t.Errorf("zeros: %s, %v", sum, err)
 	}
 	if _, err := sumOf(filepath.Join(dir, "none")); err == nil {
-		t.Error("no file has content")
+		t.Error("a missing file has content")
 	}
 }

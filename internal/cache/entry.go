@@ -22,21 +22,22 @@ import (
 const (
 	manifestName = ".manifest.json"
 	lockSuffix   = ".lock"
-	tmpMark      = ".tmp" // between a half-made entry's key and a random number
+	tmpMark      = ".tmp" // between the key of a partial entry and a random number
 )
 
-// maxManifest bounds a manifest, in bytes; a kernel's, with 4,000 modules, has 500 KiB.
+// maxManifest is the maximum size of a manifest, in bytes; that of a kernel with 4,000
+// modules has 500 KiB.
 const maxManifest = 64 << 20
 
-// manifest maps a file's path inside the entry to what it looked like.
+// manifest maps a file's path inside the entry to its state when the entry was built.
 type manifest map[string]fileState
 
 type fileState struct {
 	Size  int64 `json:"size"`
 	Mtime int64 `json:"mtime"` // nanoseconds since 1970
-	// CRC32C of the content finds accidents, at little cost; see Check.
+	// CRC32C of the content detects accidents at little cost; see Check.
 	CRC32C string `json:"sum,omitempty"`
-	// SHA256 of the content finds any change, where the times differ; see renew.
+	// SHA256 of the content detects any change if the times differ; see renew.
 	SHA256 string `json:"sha256,omitempty"`
 }
 
@@ -60,8 +61,8 @@ func scan(dir string) (manifest, error) {
 	return m, err
 }
 
-// whole reports what is wrong with the entry at path, or nil. It looks at sizes and
-// times, not at content.
+// whole returns an error if the entry at path is missing or damaged. It checks sizes
+// and times, not content.
 func whole(path string) error {
 	want, err := readManifest(path)
 	if err != nil {
@@ -74,8 +75,7 @@ func whole(path string) error {
 	return got.is(want)
 }
 
-// is reports what is wrong with the files of an entry, by what its manifest says of
-// them, or nil.
+// is returns an error if the files of an entry are not as its manifest lists them.
 func (got manifest) is(want manifest) error {
 	for name := range got {
 		if _, known := want[name]; !known {
@@ -93,11 +93,11 @@ func (got manifest) is(want manifest) error {
 	return nil
 }
 
-// renew makes an entry whole whose files have the size and the content that they
-// had, at other times: a copy, or a CI system that restores a cache, may keep whole
-// seconds of a time, or none of it. The manifest gets the times that the files have
-// now. The caller holds the entry alone: a guest that still had a file open could
-// change it after it was read, at the same time.
+// renew accepts an entry whose files have their original size and content but other
+// times, and writes the present times to its manifest: a copy, or a CI system that
+// restores a cache, may truncate the times to seconds or lose them. The caller holds
+// the entry exclusively: a guest that still had a file open could change it after it
+// was read, without a change of its time.
 func renew(path string) error {
 	want, err := readManifest(path)
 	if err != nil {
@@ -135,7 +135,7 @@ func readManifest(path string) (m manifest, err error) {
 	return m, err
 }
 
-// write writes the manifest of an entry whole, or not at all.
+// write writes the manifest of an entry atomically.
 func (m manifest) write(path string) error {
 	data, err := json.Marshal(m)
 	if err != nil {
@@ -144,16 +144,16 @@ func (m manifest) write(path string) error {
 	return renameio.WriteFile(filepath.Join(path, manifestName), data, 0o644, renameio.WithTempDir(path))
 }
 
-var errNoFiles = errors.New("it has no files")
+var errNoFiles = errors.New("the entry has no files")
 
-// touch notes the use of an entry in its manifest's modification time; a
-// read-only cache is no reason to fail.
+// touch records the use of an entry in its manifest's modification time. It ignores
+// errors: the cache may be read-only.
 func touch(path string) {
 	now := time.Now()
 	_ = os.Chtimes(filepath.Join(path, manifestName), now, now)
 }
 
-// removeAll is os.RemoveAll for trees with read-only folders in them.
+// removeAll is os.RemoveAll for trees that contain read-only folders.
 func removeAll(path string) error {
 	if !strings.Contains(path, string(filepath.Separator)) {
 		return fmt.Errorf("refusing to remove %q", path)
@@ -167,8 +167,8 @@ func removeAll(path string) error {
 	return os.RemoveAll(path)
 }
 
-// discard removes an entry or a folder that is worked in. Who is killed over it
-// leaves what Leftovers finds, not a part that nobody lists.
+// discard removes an entry or a work folder. If the process is killed meanwhile,
+// Leftovers lists what remains.
 func discard(path string) error {
 	gone := path + tmpMark + "gone"
 	if err := removeAll(gone); err != nil {
@@ -180,7 +180,8 @@ func discard(path string) error {
 	return removeAll(gone)
 }
 
-// DiskUse is what a folder takes on disk, in bytes; holes in sparse files do not count.
+// DiskUse returns the disk usage of a folder, in bytes; holes in sparse files do not
+// count.
 func DiskUse(dir string) int64 {
 	var n int64
 	_ = filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
@@ -197,15 +198,15 @@ func DiskUse(dir string) int64 {
 	return n
 }
 
-// waitSilent is how long a lock is waited for without a word.
+// waitSilent is how long flock waits for a lock before it logs that.
 const waitSilent = time.Second
 
-// flock opens (and makes) the lock file and waits for the lock until ctx ends.
-// flock(2) can't be interrupted by a context, so it is asked in short turns.
-// By hand, because a lock counts only while the file is still there, is turned
-// from an exclusive into a shared one, and lives as long as its entry is open.
-// waits, which may be nil, is called once if another process holds it; who waits
-// without it for a while is told to Log. For this process's own nobody is told.
+// flock opens or creates the lock file and waits for the lock until ctx is done.
+// flock(2) can't be interrupted by a context, so flock polls. No library is used,
+// because a lock is valid only while its file exists, changes from exclusive to shared,
+// and lives as long as its entry is open. waits, which may be nil, is called once if
+// another process holds the lock; without it, a longer wait goes to Log. Waits for a
+// lock that this process itself holds are not reported.
 func (c *Cache) flock(ctx context.Context, name string, how int, waits func()) (*os.File, error) {
 	said := false
 	for begun := time.Now(); ; {
@@ -229,7 +230,7 @@ func (c *Cache) flock(ctx context.Context, name string, how int, waits func()) (
 			waits()
 		case waits == nil && time.Since(begun) > waitSilent:
 			said = true
-			c.logf("wait for %s, which holds %s/%.12s in the cache", holder(f), filepath.Base(filepath.Dir(name)), entry)
+			c.logf("waiting for %s, which holds %s/%.12s in the cache", holder(f), filepath.Base(filepath.Dir(name)), entry)
 		}
 		f.Close()
 		select {
@@ -240,7 +241,8 @@ func (c *Cache) flock(ctx context.Context, name string, how int, waits func()) (
 	}
 }
 
-// stillThere tells a lock on a file that Remove has unlinked from one that counts.
+// stillThere reports whether a lock file still exists by its name, or Remove has
+// unlinked it, so that its lock is void.
 func stillThere(f *os.File, name string) bool {
 	a, err := f.Stat()
 	if err != nil {

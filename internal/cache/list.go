@@ -13,18 +13,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Item is one entry, or a folder that is worked in, as List finds it.
+// Item is an entry or a work folder in a List.
 type Item struct {
 	Kind string `json:"kind"`
 	Key  string `json:"key"`
 	Path string `json:"path"`
-	// Bytes is what the entry takes on disk; holes in sparse files do not count.
+	// Bytes is the disk usage of the entry; holes in sparse files do not count.
 	Bytes int64 `json:"bytes"`
-	// Used is when it was last asked for.
+	// Used is the time of the last use.
 	Used time.Time `json:"used"`
 }
 
-// List returns the entries and the folders that are worked in, last used first.
+// List returns the entries and the work folders, most recently used first.
 func (c *Cache) List() ([]Item, error) {
 	marks, err := c.find("*/*/"+manifestName, "*/*/"+workName)
 	if err != nil {
@@ -47,7 +47,7 @@ func (c *Cache) List() ([]Item, error) {
 }
 
 // find returns the paths below the cache's folder that match any of the patterns.
-// The folder's own path is no pattern: it may have brackets in it.
+// The folder's own path is taken literally: it may contain brackets.
 func (c *Cache) find(patterns ...string) ([]string, error) {
 	var paths []string
 	for _, pattern := range patterns {
@@ -62,10 +62,10 @@ func (c *Cache) find(patterns ...string) ([]string, error) {
 	return paths, nil
 }
 
-// ErrInUse is returned by Remove for an entry that a process holds.
+// ErrInUse is the error of Remove for an entry that a process holds.
 var ErrInUse = errors.New("in use")
 
-// Remove deletes an entry that nobody holds.
+// Remove deletes an entry that no process holds.
 func (c *Cache) Remove(it Item) error {
 	lock, err := os.OpenFile(it.Path+lockSuffix, os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC, 0o644)
 	if err != nil {
@@ -73,16 +73,16 @@ func (c *Cache) Remove(it Item) error {
 	}
 	defer lock.Close()
 	err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	// A lock that another Remove unlinked meanwhile holds nobody off.
+	// A lock file that another Remove unlinked meanwhile protects nothing.
 	if err != nil || !stillThere(lock, lock.Name()) {
 		return fmt.Errorf("%s/%s: %w", it.Kind, it.Key, ErrInUse)
 	}
 	return errors.Join(discard(it.Path), os.Remove(lock.Name()))
 }
 
-// Leftovers lists what builds left behind that were killed, and that nobody is
-// at work on: half-made entries, and locks of entries that are gone. Bytes is
-// what they take, Used when they were last written to.
+// Leftovers lists the partial entries of killed builds, and the lock files of entries
+// that no longer exist, unless a process holds their locks. Bytes is their disk usage,
+// Used the time of the last write.
 func (c *Cache) Leftovers() ([]Item, error) {
 	locks, err := c.find("*/*" + lockSuffix)
 	if err != nil {
@@ -113,7 +113,7 @@ func (c *Cache) Leftovers() ([]Item, error) {
 	return found, nil
 }
 
-// Sweep removes one of Leftovers, unless somebody began to work on it.
+// Sweep removes one of Leftovers, unless a process has taken its lock meanwhile.
 func (c *Cache) Sweep(it Item) error {
 	entry := filepath.Join(filepath.Dir(it.Path), it.Key)
 	lock, err := os.OpenFile(entry+lockSuffix, os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC, 0o644)
@@ -136,12 +136,12 @@ func (c *Cache) Sweep(it Item) error {
 	return nil
 }
 
-// locked says whether somebody holds a lock. It makes no lock file.
+// locked reports whether a process holds a lock. It does not create the lock file.
 func locked(name string) bool {
 	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return false
 	}
-	defer f.Close() // lets go of the lock, too
+	defer f.Close() // also releases the lock
 	return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil
 }

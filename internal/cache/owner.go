@@ -18,17 +18,18 @@ import (
 	"github.com/faultline/faultline/internal/errkind"
 )
 
-// DeniedError says that the cache, or a part of it, is not this user's to change.
+// DeniedError reports that this user may not change the cache, or a part of it.
 type DeniedError struct {
 	Dir  string // the cache
-	Path string // what was denied, or what it was to be made in
-	// Owner is whose Path is: a name, or a number where it has none.
+	Path string // the file or folder, or the closest parent that exists
+	// Owner is the owner of Path: a user name, or "user N" if it has none.
 	Owner string
 	Err   error
 }
 
 func (e *DeniedError) Error() string {
-	return fmt.Sprintf("%v; %s belongs to %s: set XDG_CACHE_HOME to a folder of your own, or have the owner give %s away (chown -R)", e.Err, e.Path, e.Owner, e.Dir)
+	return fmt.Sprintf("%v; %s belongs to %s: set XDG_CACHE_HOME to a folder of your own, "+
+		"or have the owner of %s changed (chown -R)", e.Err, e.Path, e.Owner, e.Dir)
 }
 
 func (e *DeniedError) Unwrap() error { return e.Err }
@@ -36,7 +37,8 @@ func (e *DeniedError) Unwrap() error { return e.Err }
 // ErrKind implements errkind.Kinder.
 func (e *DeniedError) ErrKind() errkind.Kind { return errkind.Request }
 
-// denied makes a *DeniedError of an error over permissions, and leaves any other.
+// denied converts a permission error to a *DeniedError, and returns any other error
+// unchanged.
 func (c *Cache) denied(err error) error {
 	var at *fs.PathError
 	if !errors.Is(err, fs.ErrPermission) && !errors.Is(err, unix.EROFS) || !errors.As(err, &at) {
@@ -45,7 +47,7 @@ func (c *Cache) denied(err error) error {
 	path := at.Path
 	var st unix.Stat_t
 	gone := unix.Lstat(path, &st)
-	for gone != nil && path != filepath.Dir(path) { // it does not exist, or is out of sight
+	for gone != nil && path != filepath.Dir(path) { // it does not exist, or a parent is not accessible
 		path = filepath.Dir(path)
 		gone = unix.Lstat(path, &st)
 	}
@@ -56,9 +58,9 @@ func (c *Cache) denied(err error) error {
 	return e
 }
 
-// private checks that the cache's folder is this user's, and takes it from everybody
-// else. What is in it may be root's as well, but no other user's: a folder that
-// others could write in may hold what they put there.
+// private checks that the cache's folder belongs to this user, and revokes the access
+// of all others. Its content may also belong to root, but to no other user: a folder
+// that was writable by others may contain their files.
 func (c *Cache) private() error {
 	if err := c.owned(c.dir, os.Geteuid()); err != nil {
 		return err
@@ -73,24 +75,25 @@ func (c *Cache) private() error {
 	return err
 }
 
-// owned returns a *DeniedError for a path that none of the users owns. A symbolic
-// link and what it leads to both count.
+// owned returns a *DeniedError for a path that none of the users owns. For a symbolic
+// link it checks both the link and its target.
 func (c *Cache) owned(path string, users ...int) error {
 	for _, stat := range []func(string, *unix.Stat_t) error{unix.Lstat, unix.Stat} {
 		var st unix.Stat_t
 		if err := stat(path, &st); errors.Is(err, unix.ENOENT) {
-			continue // removed, or a link to nothing: there is nothing to use
+			continue // removed, or a dangling link: nothing to use
 		} else if err != nil {
 			return c.denied(&fs.PathError{Op: "use", Path: path, Err: err})
 		}
 		if !slices.Contains(users, int(st.Uid)) {
-			return &DeniedError{Dir: c.dir, Path: path, Owner: owner(st.Uid), Err: fmt.Errorf("use %s: another user can change what is in it", path)}
+			return &DeniedError{Dir: c.dir, Path: path, Owner: owner(st.Uid),
+				Err: fmt.Errorf("use %s: another user can change its content", path)}
 		}
 	}
 	return nil
 }
 
-// tighten makes the mode of the cache's folder 0700.
+// tighten sets the mode of the cache's folder to 0700.
 func (c *Cache) tighten() error {
 	info, err := os.Stat(c.dir)
 	if err != nil || info.Mode().Perm()&0o077 == 0 {
@@ -104,11 +107,11 @@ func (c *Cache) tighten() error {
 	if err != nil {
 		why = fmt.Sprintf(": %v", err)
 	}
-	return errkind.Requestf("other users can enter the cache %s (mode %#o), and its mode can't be made 0700%s; "+
-		"set XDG_CACHE_HOME to a folder of your own, on a file system that has modes", c.dir, info.Mode().Perm(), why)
+	return errkind.Requestf("other users have access to the cache %s (mode %#o), and its mode can't be set to 0700%s; "+
+		"set XDG_CACHE_HOME to a folder of your own, on a file system that supports modes", c.dir, info.Mode().Perm(), why)
 }
 
-// owner returns the name of a user, or the number where there is no name.
+// owner returns the name of a user, or "user N" if it has none.
 func owner(uid uint32) string {
 	if u, err := user.LookupId(fmt.Sprint(uid)); err == nil {
 		return u.Username
@@ -116,8 +119,8 @@ func owner(uid uint32) string {
 	return fmt.Sprint("user ", uid)
 }
 
-// HeldHere reports whether this very process holds the lock on a file (flock(2)):
-// then nobody has to be told that it waits for it.
+// HeldHere reports whether this process itself holds the lock on a file (flock(2)):
+// such a wait needs no message.
 func HeldHere(name string) bool {
 	f, err := os.Open(name)
 	if err != nil {
@@ -127,7 +130,8 @@ func HeldHere(name string) bool {
 	return holderPID(f) == os.Getpid()
 }
 
-// holder names a process that holds a lock on a file: "process 123 (faultline)".
+// holder returns a description of a process that holds a lock on a file:
+// "process 123 (faultline)".
 func holder(f *os.File) string {
 	if pid := holderPID(f); pid > 0 {
 		if comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)); err == nil {
@@ -137,8 +141,8 @@ func holder(f *os.File) string {
 	return "another process"
 }
 
-// holderPID is a process that holds a lock on a file, by /proc/locks
-// (proc_locks(5)); 0 where that does not say.
+// holderPID returns the PID of a process that holds a lock on a file, from /proc/locks
+// (proc_locks(5)); 0 if it is not listed there.
 func holderPID(f *os.File) int {
 	info, err := f.Stat()
 	if err != nil {

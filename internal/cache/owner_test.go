@@ -20,8 +20,8 @@ import (
 	"github.com/faultline/faultline/internal/errkind"
 )
 
-// Whoever can open a lock's file can hold up everybody: nobody else may.
-func TestNobodyElseTakesALock(t *testing.T) {
+// Anyone who can open a lock file can block all others: no other user may.
+func TestOtherUsersTakeNoLock(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "cache")
 	if err := os.Mkdir(dir, 0o777); err != nil { // as an earlier version left it
 		t.Fatal(err)
@@ -42,8 +42,8 @@ func TestNobodyElseTakesALock(t *testing.T) {
 	}
 }
 
-// Who waits says for whom, once, and not where it takes a moment only.
-func TestWaitingIsSaid(t *testing.T) {
+// A wait is logged once, with the process that holds the lock, unless it is short.
+func TestWaitIsLogged(t *testing.T) {
 	c := open(t)
 	cmd := other(c.Dir(), "hang")
 	out, err := cmd.StdoutPipe()
@@ -62,7 +62,7 @@ func TestWaitingIsSaid(t *testing.T) {
 	short, end := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer end()
 	if _, err := c.Work(short, "kind", "key", false, func() { others++ }); err == nil || others != 1 {
-		t.Errorf("%v, said %d times that it waits for another", err, others)
+		t.Errorf("%v, called waits %d times for another process", err, others)
 	}
 	var mu sync.Mutex
 	var said []string
@@ -72,25 +72,25 @@ func TestWaitingIsSaid(t *testing.T) {
 		said = append(said, fmt.Sprintf(format, args...))
 	}
 	get(t, c)
-	want := fmt.Sprintf("wait for process %d (%.15s), which holds kind/key in the cache", cmd.Process.Pid, filepath.Base(os.Args[0]))
-	if len(said) != 1 || said[0] != want && said[0] != "wait for another process, which holds kind/key in the cache" {
+	want := fmt.Sprintf("waiting for process %d (%.15s), which holds kind/key in the cache", cmd.Process.Pid, filepath.Base(os.Args[0]))
+	if len(said) != 1 || said[0] != want && said[0] != "waiting for another process, which holds kind/key in the cache" {
 		t.Errorf("%q, want %q once", said, want)
 	}
 	waited := 0
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	if _, err := c.Work(ctx, "kind", "key", false, func() { waited++ }); err == nil || waited > 0 {
-		t.Errorf("%v, said %d times that it waits for itself", err, waited)
+		t.Errorf("%v, called waits %d times for itself", err, waited)
 	}
 	said = nil
 	get(t, c).Close()
 	if len(said) != 0 {
-		t.Errorf("%q, where nobody holds it", said)
+		t.Errorf("logged %q, but no process holds the lock", said)
 	}
 }
 
-// Another user's folder is refused, also where it can be written in, and so is what
-// another user put into ours while others could.
+// Another user's folder is refused even if it is writable, and so is a file that
+// another user put into ours while it was accessible.
 func TestForeignFolder(t *testing.T) {
 	refused := func(t *testing.T, dir, at string) {
 		t.Helper()
@@ -101,12 +101,12 @@ func TestForeignFolder(t *testing.T) {
 		}
 		for _, part := range []string{"use " + at, " belongs to " + denied.Owner, "set XDG_CACHE_HOME", "chown -R"} {
 			if !strings.Contains(err.Error(), part) {
-				t.Errorf("%v does not say %q", err, part)
+				t.Errorf("%v does not contain %q", err, part)
 			}
 		}
 	}
 	if os.Geteuid() != 0 {
-		refused(t, "/tmp", "/tmp") // root's, and everybody may write
+		refused(t, "/tmp", "/tmp") // owned by root, writable by everyone
 		return
 	}
 	const other = 65534
@@ -121,7 +121,7 @@ func TestForeignFolder(t *testing.T) {
 	give := func(t *testing.T, path string) {
 		t.Helper()
 		if err := os.Lchown(path, other, other); errors.Is(err, unix.EPERM) {
-			t.Skip("root here can't give anything away: ", err)
+			t.Skip("root can't change the owner here: ", err)
 		} else if err != nil {
 			t.Fatal(err)
 		}
@@ -131,7 +131,7 @@ func TestForeignFolder(t *testing.T) {
 		give(t, dir)
 		refused(t, dir, dir)
 		if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o777 {
-			t.Errorf("%v, %v: another's folder was changed", info.Mode(), err)
+			t.Errorf("%v, %v: another user's folder was changed", info.Mode(), err)
 		}
 	})
 	t.Run("a kind", func(t *testing.T) {
@@ -140,7 +140,7 @@ func TestForeignFolder(t *testing.T) {
 		give(t, kind)
 		refused(t, dir, kind)
 	})
-	t.Run("what a link leads to", func(t *testing.T) {
+	t.Run("the target of a link", func(t *testing.T) {
 		dir, kind := folder(t, t.TempDir(), "faultline"), folder(t, t.TempDir(), "templates")
 		give(t, kind)
 		link := filepath.Join(dir, "templates")
@@ -164,24 +164,24 @@ func TestForeignFolder(t *testing.T) {
 	asNobody(t)
 }
 
-// A folder that can't be closed to others is no cache.
+// A folder whose mode can't be tightened is refused.
 func TestModeThatStays(t *testing.T) {
-	c := &Cache{dir: "/proc/self"} // ours; chmod(2) is refused, as on file systems without modes
+	c := &Cache{dir: "/proc/self"} // ours; chmod(2) fails, as on file systems without modes
 	err := c.tighten()
 	if errkind.Of(err) != errkind.Request {
 		t.Fatalf("%v", err)
 	}
-	for _, part := range []string{"other users can enter", "/proc/self", "mode 0555", "set XDG_CACHE_HOME"} {
+	for _, part := range []string{"other users have access", "/proc/self", "mode 0555", "set XDG_CACHE_HOME"} {
 		if !strings.Contains(err.Error(), part) {
-			t.Errorf("%v does not say %q", err, part)
+			t.Errorf("%v does not contain %q", err, part)
 		}
 	}
 }
 
-// What is another user's ends with whose it is, and the ways out.
+// The error about another user's cache has the owner and the remedies.
 func TestAnothersCache(t *testing.T) {
 	if os.Geteuid() == 0 {
-		// Root may do everything: the test runs once more as somebody else.
+		// Root has all permissions: run the test again as another user.
 		asNobody(t)
 		return
 	}
@@ -197,13 +197,13 @@ func TestAnothersCache(t *testing.T) {
 		}
 		for _, part := range []string{"permission denied", path + " belongs to ", "set XDG_CACHE_HOME", "chown -R"} {
 			if !strings.Contains(err.Error(), part) {
-				t.Errorf("%v does not say %q", err, part)
+				t.Errorf("%v does not contain %q", err, part)
 			}
 		}
 	}
 	build := func(_ context.Context, dir string) error { fill(dir); return nil }
 	t.Run("the folder", func(t *testing.T) {
-		_, err := Open("/etc/faultline-cache") // root's
+		_, err := Open("/etc/faultline-cache") // owned by root
 		says(t, err, "/etc")
 		if !strings.Contains(err.Error(), "belongs to root") {
 			t.Error(err)
@@ -225,7 +225,7 @@ func TestAnothersCache(t *testing.T) {
 		e := get(t, c)
 		e.Close()
 		lock := e.Path + lockSuffix
-		if err := os.Chmod(lock, 0o400); err != nil { // as one that root made
+		if err := os.Chmod(lock, 0o400); err != nil { // as if root had created it
 			t.Fatal(err)
 		}
 		_, err := c.Get(t.Context(), "kind", "key", build)
@@ -242,11 +242,11 @@ func TestAnothersCache(t *testing.T) {
 	})
 }
 
-// asNobody runs the present test as the user nobody.
+// asNobody runs the current test as the user nobody.
 func asNobody(t *testing.T) {
 	t.Helper()
 	const nobody = 65534
-	// The test binary lies where root alone can go.
+	// The test binary is in a folder that only root can enter.
 	dir, err := os.MkdirTemp("", "nobody")
 	if err != nil {
 		t.Fatal(err)
@@ -266,7 +266,7 @@ func asNobody(t *testing.T) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}, Pdeathsig: unix.SIGKILL}
 	out, err := cmd.CombinedOutput()
 	if errors.Is(err, unix.EPERM) {
-		t.Skip("root here may be nobody else: ", err)
+		t.Skip("root can't become another user here: ", err)
 	}
 	if err != nil {
 		t.Errorf("%v:\n%s", err, out)

@@ -10,14 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// syncers is how many files are waited for at a time: a disk flushes once for all who
-// ask while it is busy.
+// syncers is the number of concurrent fsync calls: a disk merges the flushes that are
+// requested while it is busy.
 const syncers = 32
 
-// persist waits until a folder and all that is in it are on the disk: otherwise a file
-// of an entry may have its size and time after a power loss, and none of its content.
-// A kernel has thousands of files. The writing of all begins before the first is
-// waited for, so that the file system does not commit once for each of them.
+// persist syncs a folder and all its content to the disk: otherwise a file of an entry
+// may have its size and time after a power loss, but not its content. A kernel has
+// thousands of files, so persist starts the writeback of all files before it waits for
+// the first: the file system then does not commit once per file.
 func persist(dir string) error {
 	begin := func(f *os.File) error {
 		_ = unix.SyncFileRange(int(f.Fd()), 0, 0, unix.SYNC_FILE_RANGE_WRITE) // a hint
@@ -39,7 +39,7 @@ func persist(dir string) error {
 	return nil
 }
 
-// withFile opens a file or a folder and does something with it.
+// withFile opens a file or a folder and calls do with it.
 func withFile(path string, do func(*os.File) error) error {
 	f, err := os.Open(path)
 	if err != nil {

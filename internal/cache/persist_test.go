@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dirty returns how many pages of a file the disk does not have yet.
+// dirty returns the number of pages of a file that are not on the disk yet.
 func dirty(t *testing.T, path string) uint64 {
 	t.Helper()
 	f, err := os.Open(path)
@@ -25,14 +25,14 @@ func dirty(t *testing.T, path string) uint64 {
 	return stat.Dirty + stat.Writeback
 }
 
-// What Get returns is on the disk, the manifest as well.
+// An entry that Get returns is on the disk, including its manifest.
 func TestOnDisk(t *testing.T) {
 	probe := filepath.Join(t.TempDir(), "probe")
 	if err := os.WriteFile(probe, make([]byte, 1<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if dirty(t, probe) == 0 {
-		t.Skip("this file system has nothing that waits for a disk")
+		t.Skip("this file system has no writeback")
 	}
 	if err := withFile(probe, (*os.File).Sync); err != nil {
 		t.Fatal(err)

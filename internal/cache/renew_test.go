@@ -13,7 +13,7 @@ import (
 	"github.com/faultline/faultline/internal/limitread"
 )
 
-// retime gives the files of an entry other times, as a copy does.
+// retime changes the times of the files of an entry, as a copy does.
 func retime(t *testing.T, e *Entry, to func(time.Time) time.Time) {
 	t.Helper()
 	err := filepath.WalkDir(e.Path, func(path string, d fs.DirEntry, err error) error {
@@ -34,7 +34,7 @@ func retime(t *testing.T, e *Entry, to func(time.Time) time.Time) {
 
 func seconds(at time.Time) time.Time { return at.Truncate(time.Second) }
 
-// An entry whose times were lost is still one, and its content is read once for it.
+// An entry whose times were lost remains valid; its content is read once to check it.
 func TestTimesLost(t *testing.T) {
 	for name, to := range map[string]func(time.Time) time.Time{
 		"whole seconds":       seconds,
@@ -52,26 +52,26 @@ func TestTimesLost(t *testing.T) {
 			e.Close()
 			retime(t, e, to)
 			if whole(e.Path) == nil {
-				t.Fatal("the times are as they were")
+				t.Fatal("the times are unchanged")
 			}
 			if e = get(t, c); e.Built {
-				t.Error("it was built again")
+				t.Error("the entry was rebuilt")
 			}
 			if err := whole(e.Path); err != nil {
-				t.Errorf("its times were not noted: %v", err)
+				t.Errorf("the new times were not recorded: %v", err)
 			}
 			if err := e.Check(); err != nil {
 				t.Error(err)
 			}
 			e.Close()
 			if e = get(t, c); e.Built {
-				t.Error("it was built again, after it was recognised")
+				t.Error("the entry was rebuilt after it was accepted")
 			}
 		})
 	}
 }
 
-// A copy of the whole cache is a cache.
+// A copy of a whole cache is a valid cache.
 func TestCopiedCache(t *testing.T) {
 	c := open(t)
 	get(t, c).Close()
@@ -85,12 +85,11 @@ func TestCopiedCache(t *testing.T) {
 	}
 	t.Cleanup(func() { removeAll(copied) })
 	if e := get(t, other); e.Built {
-		t.Error("a copied entry was built again")
+		t.Error("a copied entry was rebuilt")
 	}
 }
 
-// What was changed is found where the times say nothing, also where the checksum
-// against accidents was made to fit.
+// A change is detected even if the times were lost and the CRC was forged.
 func TestChangedAndTimesLost(t *testing.T) {
 	forge := func(t *testing.T, dir string, change func(*fileState)) {
 		t.Helper()
@@ -118,7 +117,7 @@ func TestChangedAndTimesLost(t *testing.T) {
 	for name, change := range map[string]func(t *testing.T, dir string){
 		"content": other,
 		"a bit":   func(t *testing.T, dir string) { flip(t, filepath.Join(dir, "file"), 3) },
-		"content, by a CRC that fits": func(t *testing.T, dir string) {
+		"content, with a matching CRC": func(t *testing.T, dir string) {
 			other(t, dir)
 			sum := crc32.New(castagnoli)
 			if err := content(filepath.Join(dir, "file"), sum); err != nil {
@@ -126,7 +125,7 @@ func TestChangedAndTimesLost(t *testing.T) {
 			}
 			forge(t, dir, func(s *fileState) { s.CRC32C = hexSum(sum) })
 		},
-		"nothing, but an earlier version kept no SHA-256": func(t *testing.T, dir string) {
+		"nothing, but the manifest has no SHA-256, as in an earlier version": func(t *testing.T, dir string) {
 			forge(t, dir, func(s *fileState) { s.SHA256 = "" })
 		},
 		"another file's content": func(t *testing.T, dir string) {
@@ -143,7 +142,7 @@ func TestChangedAndTimesLost(t *testing.T) {
 			change(t, e.Path)
 			retime(t, e, seconds)
 			if e = get(t, c); !e.Built {
-				t.Error("it was taken for the same")
+				t.Error("the change was not detected")
 			}
 			if data, err := os.ReadFile(filepath.Join(e.Path, "file")); string(data) != "content" {
 				t.Errorf("%q, %v", data, err)
@@ -152,8 +151,8 @@ func TestChangedAndTimesLost(t *testing.T) {
 	}
 }
 
-// Times are renewed by a caller that holds the entry alone: who holds it as well may
-// have its files open for writing.
+// Times are renewed only under an exclusive lock: another holder may have the files
+// open for writing.
 func TestRenewedAlone(t *testing.T) {
 	c := open(t)
 	held := get(t, c)
@@ -165,7 +164,7 @@ func TestRenewedAlone(t *testing.T) {
 	}()
 	time.Sleep(100 * time.Millisecond)
 	if whole(held.Path) == nil {
-		t.Error("its times were renewed while it was held")
+		t.Error("the times were renewed while another process held the entry")
 	}
 	held.Close()
 	<-done

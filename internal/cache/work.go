@@ -10,27 +10,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// workName marks a folder that is worked in; its time is that of the last use.
+// workName is a file that marks a work folder; its time is that of the last use.
 const workName = ".work"
 
-// Work is a folder of the cache that is worked in again and again, such as a
-// checkout with what was compiled of it: unlike an entry it is never finished. It
-// is listed and pruned as entries are. Use Cache.Work, and Close it.
+// Work is a work folder of the cache, such as a checkout with its object files: unlike
+// an entry it is reused and never finished. It is listed and pruned like an entry. Use
+// Cache.Work, and Close it.
 type Work struct {
 	// Path is the folder.
 	Path string
-	// Lock is what holds the folder against pruning, by flock(2): a program that
-	// inherits the file holds it as long as it lives, also where this process is killed.
+	// Lock protects the folder from pruning, by flock(2): a program that inherits the
+	// file holds the lock until it exits, even if this process is killed.
 	Lock *os.File
 }
 
-// Work makes the folder kind/key or takes the one that is there, and holds it: for
-// this process alone, or with others that share it. It waits for those who hold it
-// otherwise until ctx ends; waits, which may be nil, is called once if it has to.
+// Work opens or creates the folder kind/key and locks it: exclusively, or, if share is
+// set, together with others that share it. It waits for a conflicting lock until ctx
+// is done; waits, which may be nil, is called once if another process holds it.
 func (c *Cache) Work(ctx context.Context, kind, key string, share bool, waits func()) (*Work, error) {
 	path := filepath.Join(c.dir, kind, key)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, c.denied(fmt.Errorf("make the cache folder: %w", err))
+		return nil, c.denied(fmt.Errorf("create the cache folder: %w", err))
 	}
 	how := unix.LOCK_EX
 	if share {
@@ -43,15 +43,15 @@ func (c *Cache) Work(ctx context.Context, kind, key string, share bool, waits fu
 	w := &Work{Path: path, Lock: lock}
 	err = os.MkdirAll(path, 0o755)
 	if err == nil {
-		err = os.WriteFile(filepath.Join(path, workName), nil, 0o644) // sets its time as well
+		err = os.WriteFile(filepath.Join(path, workName), nil, 0o644) // also sets its time
 	}
 	if err != nil {
-		return nil, errors.Join(c.denied(fmt.Errorf("make a work folder in the cache: %w", err)), w.Close())
+		return nil, errors.Join(c.denied(fmt.Errorf("create a work folder in the cache: %w", err)), w.Close())
 	}
 	return w, nil
 }
 
-// Close lets others have the folder.
+// Close releases the folder.
 func (w *Work) Close() error {
 	if w == nil || w.Lock == nil {
 		return nil
@@ -61,9 +61,9 @@ func (w *Work) Close() error {
 	return err
 }
 
-// Remove removes the folder, which is not shared, and closes it.
+// Remove removes the folder, which must not be shared, and closes it.
 func (w *Work) Remove() error {
 	err := discard(w.Path)
-	// Whoever waits for the lock sees that it is gone.
+	// Processes that wait for the lock notice that its file is removed.
 	return errors.Join(err, os.Remove(w.Lock.Name()), w.Close())
 }

@@ -29,15 +29,15 @@ func TestWork(t *testing.T) {
 		t.Errorf("%v, left over: %+v", err, left)
 	}
 	if err := c.Remove(items[0]); !errors.Is(err, ErrInUse) {
-		t.Errorf("remove what is worked in: %v", err)
+		t.Errorf("remove a work folder in use: %v", err)
 	}
 	waited := 0
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 100*time.Millisecond, errors.New("long enough"))
 	defer cancel()
 	if _, err := c.Work(ctx, "tree", "one", true, func() { waited++ }); err == nil || !strings.Contains(err.Error(), "long enough") || waited != 0 {
-		t.Errorf("shared what this process holds: %v, said %d times that it waits", err, waited)
+		t.Errorf("shared a folder that this process holds: %v, called waits %d times", err, waited)
 	}
-	// A program that inherits the lock holds it on.
+	// A program that inherits the lock keeps holding it.
 	heir := exec.Command("sleep", "0.3")
 	heir.ExtraFiles = []*os.File{w.Lock}
 	if err := heir.Start(); err != nil {
@@ -45,7 +45,7 @@ func TestWork(t *testing.T) {
 	}
 	w.Close()
 	if err := c.Remove(items[0]); !errors.Is(err, ErrInUse) {
-		t.Errorf("remove what a program of a killed process works in: %v", err)
+		t.Errorf("remove a work folder that a child process holds: %v", err)
 	}
 	heir.Wait()
 	a, err := c.Work(t.Context(), "tree", "one", true, nil)
@@ -57,7 +57,7 @@ func TestWork(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(file); err != nil {
-		t.Errorf("what was worked on is gone: %v", err)
+		t.Errorf("the content of the work folder is gone: %v", err)
 	}
 	a.Close()
 	b.Close()
@@ -74,7 +74,7 @@ func TestWork(t *testing.T) {
 	empty(t, c)
 }
 
-// A path with brackets in it is no pattern: what is below it is listed and pruned.
+// A path with brackets is not a pattern: the entries below it are listed and pruned.
 func TestBracketsInPath(t *testing.T) {
 	for _, name := range []string{"a[b]", "[a-c]*", "a?", `back\[slash`} {
 		c, err := Open(filepath.Join(t.TempDir(), name))
@@ -89,7 +89,7 @@ func TestBracketsInPath(t *testing.T) {
 		w.Close()
 		items, err := c.List()
 		if err != nil || len(items) != 2 {
-			t.Errorf("%s: it lists %+v, %v", name, items, err)
+			t.Errorf("%s: List returns %+v, %v", name, items, err)
 		}
 		for _, it := range items {
 			if err := c.Remove(it); err != nil {
@@ -103,16 +103,16 @@ func TestBracketsInPath(t *testing.T) {
 			}
 		}
 		if left, err := c.Leftovers(); err != nil || len(left) != 2 {
-			t.Errorf("%s: left over are %+v, %v", name, left, err)
+			t.Errorf("%s: Leftovers returns %+v, %v", name, left, err)
 		}
 		get(t, c).Close()
 		if _, err := os.Stat(half); !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("%s: the half-made entry remains: %v", name, err)
+			t.Errorf("%s: the partial entry remains: %v", name, err)
 		}
 	}
 }
 
-// empty says whether nothing is left of a kind's entries, nor of their locks.
+// empty fails the test unless the entries of the kind and their locks are gone.
 func empty(t *testing.T, c *Cache) {
 	t.Helper()
 	if left, err := os.ReadDir(filepath.Join(c.Dir(), "tree")); err != nil || len(left) > 0 {

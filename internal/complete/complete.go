@@ -1,5 +1,5 @@
-// Package complete tells a shell how a command line may go on, from the model of
-// it that kong has of its parser. What a value may be is the caller's to say.
+// Package complete returns shell completions for a command line, from the kong model of
+// its parser. It does not know the values of flags and arguments; the caller lists them.
 package complete
 
 import (
@@ -13,13 +13,13 @@ import (
 // `complete:"scenario"`.
 const Tag = "complete"
 
-// Values are what a flag or an argument may be, by the name in its tag. word is
-// what was written of it so far.
+// Values list the possible values of flags and arguments, by the name in their tags.
+// word is the part that was typed so far.
 type Values map[string]func(word string) []string
 
-// Words are the words that may stand where the line ends, which is up to the cursor
-// and begins with the program's name; all of them begin as its last word does. None
-// means that the shell may offer files.
+// Words returns the completions of the last word of a command line, which begins with
+// the program's name and ends at the cursor. If there are none, the shell may offer
+// files.
 func Words(app *kong.Application, line string, values Values) []string {
 	words := strings.Split(line, " ")
 	last := words[len(words)-1]
@@ -71,19 +71,19 @@ func Words(app *kong.Application, line string, values Values) []string {
 	return slices.DeleteFunc(out, func(w string) bool { return w == "" || !strings.HasPrefix(w, last) })
 }
 
-// of are the values of a flag or an argument.
+// of returns the values of a flag or an argument.
 func of(v *kong.Value, word string, values Values) []string {
 	if v.Enum != "" {
 		return v.EnumSlice()
 	}
-	if say := values[v.Tag.Get(Tag)]; say != nil {
-		return say(word)
+	if list := values[v.Tag.Get(Tag)]; list != nil {
+		return list(word)
 	}
 	return nil
 }
 
-// flags are those that may stand behind a command; those of the subcommand that it
-// stands for when none is named, too.
+// flags returns the flags that a command accepts, including those of its default
+// subcommand.
 func flags(n *kong.Node) []*kong.Flag {
 	var out []*kong.Flag
 	for _, group := range n.AllFlags(true) {
@@ -104,7 +104,7 @@ func flag(n *kong.Node, name string) *kong.Flag {
 	return nil
 }
 
-// positional is the argument of that index; the last one where it takes many.
+// positional returns the argument at an index; the last one if it takes several values.
 func positional(n *kong.Node, i int) *kong.Positional {
 	if last := len(n.Positional) - 1; i > last && last >= 0 && n.Positional[last].IsCumulative() {
 		i = last

@@ -56,9 +56,9 @@ func TestWords(t *testing.T) {
 		"prog run --out list ":       "apt:one dir:two",
 		"prog run --out=x a":         "apt:one",
 		"prog run --resume a":        "apt:one",
-		"prog run apt:one d":         "dir:two", // as many as one likes
+		"prog run apt:one d":         "dir:two", // any number of them
 		"prog run --nothing=":        "",
-		"prog list --":               "--help --json", // those of what it stands for
+		"prog list --":               "--help --json", // those of its default subcommand
 		"prog list k":                "kernels",
 		"prog list kernels --j":      "",
 		"prog rerun extra word more": "",
@@ -89,7 +89,7 @@ func FuzzWords(f *testing.F) {
 	})
 }
 
-// Each shell takes its script, where it is there.
+// Each shell that is installed accepts its script.
 func TestScripts(t *testing.T) {
 	if !slices.Equal(Shells(), []string{"bash", "fish", "zsh"}) {
 		t.Errorf("%v", Shells())

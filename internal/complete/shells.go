@@ -6,18 +6,18 @@ import (
 	"strings"
 )
 
-// Shells are those that Script knows.
+// Shells returns the shells that Script supports.
 func Shells() []string { return slices.Sorted(maps.Keys(scripts)) }
 
-// Script makes a shell complete the words of program, by what program says that
-// asks Words: it is called as "program complete -- LINE", and prints a word a line.
+// Script returns the completion script of a program for a shell. It runs "program
+// complete -- LINE", which prints the result of Words, one word per line.
 func Script(shell, program string) string {
 	return strings.ReplaceAll(scripts[shell], "PROGRAM", program)
 }
 
 var scripts = map[string]string{
-	// readline takes : = and @ for the ends of words (COMP_WORDBREAKS), so that of a
-	// word with one it replaces the part behind it only.
+	// readline ends words at : = and @ (COMP_WORDBREAKS), so it replaces only the part
+	// of a word after the last of them.
 	"bash": `_PROGRAM() {
   local line=${COMP_LINE:0:COMP_POINT} cur=${COMP_WORDS[COMP_CWORD]} word
   case $cur in [:=@]) cur= ;; esac

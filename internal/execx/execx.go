@@ -1,6 +1,7 @@
-// Package execx calls the programs that own a job: apt-get, dpkg-deb,
-// depmod, mkfs. It knows how to ask for one that is not installed, and none of
-// what they do.
+// Package execx runs external programs, such as apt-get, dpkg-deb and depmod: it finds
+// them, kills them together with their children, and returns their output or an error
+// with the last lines of standard error. For a program that is not installed, the error
+// names the package to install. It does not interpret arguments or output.
 package execx
 
 import (
@@ -17,13 +18,13 @@ import (
 	"github.com/faultline/faultline/internal/errkind"
 )
 
-// MissingError says that a program is not installed.
+// MissingError reports that a program is not installed.
 type MissingError struct {
-	Tool    string // the program, as "mkfs.xfs"
-	Package string // the Debian package that has it, as "xfsprogs"
+	Tool    string // the program, such as "mkfs.xfs"
+	Package string // the Debian package that contains it, such as "xfsprogs"
 }
 
-// Command is what installs the tool.
+// Command returns the command that installs the program.
 func (e *MissingError) Command() string {
 	c := "apt-get install -y " + e.Package
 	if os.Geteuid() != 0 {
@@ -39,11 +40,11 @@ func (e *MissingError) Error() string {
 // ErrKind implements errkind.Kinder.
 func (e *MissingError) ErrKind() errkind.Kind { return errkind.Tool }
 
-// systemDirs are missing from the PATH of Debian's users other than root.
+// systemDirs are not in the default PATH of users other than root on Debian.
 var systemDirs = []string{"/usr/local/sbin", "/usr/sbin", "/sbin"}
 
-// Find returns the absolute path of a program that a Debian package has, or a
-// *MissingError.
+// Find returns the absolute path of a program. If it is not installed, the error is a
+// *MissingError that names the Debian package pkg.
 func Find(name, pkg string) (string, error) {
 	if p, err := exec.LookPath(name); err == nil {
 		return filepath.Abs(p)
@@ -56,15 +57,15 @@ func Find(name, pkg string) (string, error) {
 	return "", &MissingError{Tool: name, Package: pkg}
 }
 
-// outputLimit is how long the output of a program may take to end after the program
-// itself: a busy host may be so long about it.
+// outputLimit is how long to wait for the end of a program's output after its exit. It
+// is long because the host may be busy.
 const outputLimit = 30 * time.Second
 
-// Command prepares a program that dies with ctx, with what it started.
+// Command returns a command that is killed, with its children, when ctx is done.
 func Command(ctx context.Context, dir string, env []string, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
-	// Messages are read: they have to be in English.
+	// The callers parse messages, so they have to be in English.
 	cmd.Env = append(append(os.Environ(), "LC_ALL=C"), env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
@@ -77,7 +78,7 @@ func Command(ctx context.Context, dir string, env []string, name string, args ..
 // Every program that this module starts on the host is prepared here or by Command.
 func Prepare(name string, args ...string) *exec.Cmd { return exec.Command(name, args...) }
 
-// RunError is a program that ended badly.
+// RunError reports that a program failed.
 type RunError struct {
 	Name   string
 	Stderr string
@@ -94,7 +95,8 @@ func (e *RunError) Error() string {
 
 func (e *RunError) Unwrap() error { return e.Err }
 
-// Run runs a program and returns what it printed; a *RunError has its complaints.
+// Run runs a program and returns its standard output. If the program fails, the error is
+// a *RunError with its standard error.
 func Run(ctx context.Context, dir string, env []string, name string, args ...string) ([]byte, error) {
 	return run(ctx, Command(ctx, dir, env, name, args...))
 }
@@ -111,14 +113,16 @@ func run(ctx context.Context, cmd *exec.Cmd) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// Ask is Run for what a program tells of itself (its version), which one that is
-// broken may never do: it gets so much time.
+// Ask is Run with a time limit, for a query such as a program's version that a broken
+// program may never answer.
 func Ask(ctx context.Context, limit time.Duration, name string, args ...string) ([]byte, error) {
 	return AskAs(ctx, nil, nil, limit, name, args...)
 }
 
-// AskAs is Ask by another user and in another environment; nil stands for ours.
-func AskAs(ctx context.Context, user *syscall.Credential, env []string, limit time.Duration, name string, args ...string) ([]byte, error) {
+// AskAs is Ask as another user and in another environment; nil means the current one.
+func AskAs(
+	ctx context.Context, user *syscall.Credential, env []string, limit time.Duration, name string, args ...string,
+) ([]byte, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %v", limit))
 	defer cancel()
 	cmd := Command(ctx, "", nil, name, args...)

@@ -21,7 +21,7 @@ func TestMissing(t *testing.T) {
 	}
 }
 
-// A program that does not answer ends, with what it started.
+// A program that does not answer is killed, with its children.
 func TestAsk(t *testing.T) {
 	_, err := execx.Ask(t.Context(), 200*time.Millisecond, "/bin/sh", "-c", "sleep 3600 & sleep 3600")
 	if err == nil || err.Error() != "no answer within 200ms" {

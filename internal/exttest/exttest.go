@@ -1,5 +1,6 @@
-// Package exttest finds, for tests, programs and files that others wrote to read
-// what is written here. What is not there skips the test, and says where it is to be had.
+// Package exttest finds external programs and files that tests run to check the output
+// of Faultline, such as other parsers of its formats. If one is not installed, it skips
+// the test with a reference to the page that lists its source. It installs nothing.
 package exttest
 
 import (
@@ -9,31 +10,31 @@ import (
 	"testing"
 )
 
-// Folder is the environment variable that names the folder of readers that are
-// in no package of the system's. docs/reference/formats.md and docs/guides/pipelines.md say what belongs into it.
+// Folder is the environment variable for the folder of parsers that the system has no
+// packages of. docs/reference/formats.md and docs/guides/pipelines.md list its content.
 const Folder = "FAULTLINE_READERS"
 
-// File is the path of a reader in Folder.
+// File returns the path of a file in Folder.
 func File(t *testing.T, name string) string {
 	t.Helper()
 	path := filepath.Join(os.Getenv(Folder), name)
 	if _, err := os.Stat(path); os.Getenv(Folder) == "" || err != nil {
-		t.Skipf("no reader %s in the folder of %s; docs/reference/formats.md or docs/guides/pipelines.md says where it comes from", name, Folder)
+		t.Skipf("no %s in the folder of %s; see docs/reference/formats.md or docs/guides/pipelines.md", name, Folder)
 	}
 	return path
 }
 
-// Program is the path of a program that reads.
+// Program returns the path of an installed program.
 func Program(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
-		t.Skipf("no program %s; docs/reference/formats.md or docs/guides/pipelines.md says which package has it", name)
+		t.Skipf("%s is not installed; see docs/reference/formats.md or docs/guides/pipelines.md for its package", name)
 	}
 	return path
 }
 
-// Temp is a file with what is to be read.
+// Temp returns the path of a temporary file with the content.
 func Temp(t *testing.T, name string, content []byte) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)

@@ -1,5 +1,5 @@
-// Package fake makes small files that look like a kernel's: vmlinux, bzImage,
-// modules. They are for tests: nothing in them runs.
+// Package fake creates small files for tests that look like those of a kernel: vmlinux,
+// bzImage, modules, a source tree. They contain no code that runs.
 package fake
 
 import (
@@ -9,7 +9,7 @@ import (
 	"fmt"
 )
 
-// Vmlinux is an ELF vmlinux with a banner, and with the PVH note if asked.
+// Vmlinux returns an ELF vmlinux with a banner and, if pvh is set, with the PVH note.
 func Vmlinux(release, version string, pvh bool) []byte {
 	banner := fmt.Sprintf("Linux version %%s (%%s)\n\x00Linux version %s (debian-kernel@lists.debian.org) (gcc-12 (Debian 12.2.0-14) 12.2.0) #1 SMP PREEMPT_DYNAMIC Debian %s (2026-11-01)\n\x00", release, version)
 	var note bytes.Buffer
@@ -45,8 +45,8 @@ func header(kind elf.Type, phoff uint64, phnum uint16, shoff uint64, shnum uint1
 	return h
 }
 
-// BzImage is a bzImage around a payload as the build would have written it
-// (compressed; for all but gzip followed by its size, see WithSize).
+// BzImage returns a bzImage with a payload, which is as the kernel build writes it:
+// compressed, and for all formats but gzip followed by its size (see WithSize).
 func BzImage(release string, payload []byte) []byte {
 	const sects, offset = 3, 0x40
 	b := make([]byte, (sects+1)*512+offset)
@@ -62,13 +62,13 @@ func BzImage(release string, payload []byte) []byte {
 	return append(b, payload...)
 }
 
-// WithSize appends the size of what is inside.
+// WithSize appends the uncompressed size to a payload.
 func WithSize(payload []byte, inside int) []byte {
 	return binary.LittleEndian.AppendUint32(bytes.Clone(payload), uint32(inside))
 }
 
-// Module is a relocatable ELF file with the .modinfo that depmod reads, info ("softdep=pre: x",
-// "alias=x") among it.
+// Module returns a relocatable ELF file with the .modinfo that depmod reads, including
+// info ("softdep=pre: x", "alias=x").
 func Module(name, release string, info ...string) []byte {
 	modinfo := "license=GPL\x00name=" + name + "\x00vermagic=" + release + " SMP preempt mod_unload modversions \x00"
 	for _, i := range info {

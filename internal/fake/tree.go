@@ -1,16 +1,15 @@
 package fake
 
-// Tree is a source that a kernel's make commands work on, by path. It compiles
-// the file "image" of the tree, named by its content: a vmlinux elsewhere, which it
-// copies; and each src/*.c, which all use each src/*.h. A file "config" beside that
-// vmlinux is what the tree's Kconfig makes of whatever is asked for, and lib/modules
-// beside it are its modules, and bzImage its bzImage: with the image of a kernels.Kernel, a tree builds that
-// kernel. Where the tree has a file "error", its text is what the compiler says. A
-// symbol that a line of the file "drops" names is not taken by its Kconfig.
+// Tree returns the files of a source tree, by path, that supports a kernel's make
+// commands. The file "image" contains the path of a vmlinux outside of the tree, which
+// the build copies. If "config" exists beside that vmlinux, every configuration becomes
+// that one; lib/modules beside it are the modules, and bzImage is the bzImage. So with the
+// image of a kernels.Kernel, the tree builds that kernel. Each src/*.c is compiled, and
+// depends on all src/*.h. A file "error" makes the compiler fail with its text. Kconfig
+// drops the symbols that the lines of a file "drops" name.
 //
-// In the objects, "builds" has a line for each time that main.o was made, "configured"
-// one for each that Kconfig was asked, and "compiled" the name of each other object that
-// was made.
+// In the object folder, "builds" has a line for each build of main.o, "configured" one
+// for each call of Kconfig, and "compiled" the name of each other object that was built.
 func Tree(image string) map[string]string {
 	return map[string]string{
 		"Makefile":         makefile,
@@ -20,7 +19,7 @@ func Tree(image string) map[string]string {
 	}
 }
 
-// Modules are linked where they can be: a distribution's are hundreds of megabytes.
+// Modules are hard links if possible: those of a distribution are hundreds of megabytes.
 const makefile = `VERSION = 6
 PATCHLEVEL = 1
 SUBLEVEL = 5

@@ -16,17 +16,17 @@ import (
 	"github.com/faultline/faultline/internal/execx"
 )
 
-// ApplyError is a patch that does not apply, or changes nothing.
+// ApplyError reports a patch that does not apply, or that changes nothing.
 type ApplyError struct {
 	Patch string // its file or commit, with its subject where it has one
-	// Present reports that the tree has it already.
+	// Present reports that the tree already has the patch.
 	Present bool
-	// Hunks are those that do not fit: "drivers/nvdimm/pmem.c @@ -258,7 +258,7 @@ …".
+	// Hunks are those that fail: "drivers/nvdimm/pmem.c @@ -258,7 +258,7 @@ …".
 	Hunks []string
-	// Reason is what git says where no hunk is to blame.
+	// Reason is git's message if no hunk is at fault.
 	Reason string
-	// Hint is what of the patch's mail may be to blame, or where its lines are already
-	// that belong elsewhere, or "".
+	// Hint is a possible cause in the patch's mail, or where the tree has its lines in
+	// another function, or "".
 	Hint string
 }
 
@@ -47,32 +47,32 @@ func (e *ApplyError) Error() string {
 // ErrKind implements errkind.Kinder.
 func (e *ApplyError) ErrKind() errkind.Kind { return errkind.Request }
 
-// Edit is what is done to a tree before it is built: one of a file, or a commit
-// that is applied or reverted.
+// Edit is a change to a tree before it is built: either the patches of a file, or a
+// commit that is applied or reverted.
 type Edit struct {
-	// File has patches: a plain diff, or the mails of one series, of git format-patch,
-	// of b4 or of a mailing list's archive.
+	// File is a file of patches: a plain diff, or the mails of one series, as written by
+	// git format-patch, b4 or a mailing list archive.
 	File string
 	// Commit is the hash of a commit with one parent.
 	Commit string
-	// Revert takes the commit away instead.
+	// Revert reverts the commit.
 	Revert bool
 }
 
-// Patch is one that an edit applies.
+// Patch is a patch that an edit applies.
 type Patch struct {
-	// From is its file's name, or its commit, shortened; Subject is "" where it has none.
+	// From is the name of its file, or its abbreviated commit; Subject may be "".
 	From, Subject string
-	// Present reports that the tree had it already: it changes nothing.
+	// Present reports that the tree already had the patch: it changes nothing.
 	Present bool
 
 	diff []byte
 	hint string // see ApplyError
-	// from and to are the commits between which it is, or "".
+	// from and to are the commits whose difference it is, or "".
 	from, to string
 }
 
-// String names it: "backport.mbox (dax: say more)".
+// String returns its file or commit with its subject: "backport.mbox (dax: fix it)".
 func (p Patch) String() string {
 	if p.Subject == "" {
 		return p.From
@@ -80,16 +80,16 @@ func (p Patch) String() string {
 	return fmt.Sprintf("%s (%s)", p.From, p.Subject)
 }
 
-// Applied is what edits make of a tree.
+// Applied is the result of Apply.
 type Applied struct {
 	Tree    string // its hash
 	Patches []Patch
-	// Notes say what of the files was not applied, and why.
+	// Notes list the parts of the files that were not applied, and why.
 	Notes []string
 }
 
-// Apply makes of a tree what edits make of it. An edit that does not fit is an
-// *ApplyError, and so are edits that are all present.
+// Apply applies edits to a tree. The error is an *ApplyError if an edit does not apply,
+// or if all of them are already present.
 func (r *Repo) Apply(ctx context.Context, tree string, edits []Edit) (Applied, error) {
 	tree, err := r.Run(ctx, nil, "rev-parse", "--verify", tree)
 	out := Applied{Tree: tree}
@@ -128,15 +128,15 @@ func (r *Repo) Apply(ctx context.Context, tree string, edits []Edit) (Applied, e
 	}
 	if out.Tree == tree { // a patch, and its revert
 		last := out.Patches[len(out.Patches)-1]
-		return out, &ApplyError{Patch: last.String(), Reason: "with it the patches change nothing together"}
+		return out, &ApplyError{Patch: last.String(), Reason: "with it, the patches cancel each other out"}
 	}
 	return out, nil
 }
 
-// apply puts a patch on the tree that the index holds, and returns the tree that
-// comes of it. As git cherry-pick and git am -3 do, it merges where the blobs that the
-// patch was made against are known, which finds the right place of several that look
-// alike; git falls back to the diff alone.
+// apply applies a patch to the tree in the index, and returns the resulting tree. Like
+// git cherry-pick and git am -3, it does a three-way merge if the blobs that the patch
+// was made against are known, which finds the right one of several similar places; else
+// git falls back to the diff alone.
 func (r *Repo) apply(ctx context.Context, env []string, tree string, p Patch) (string, error) {
 	level, err := r.level(ctx, tree, p.diff)
 	if err != nil {
@@ -151,7 +151,7 @@ func (r *Repo) apply(ctx context.Context, env []string, tree string, p Patch) (s
 	if !errors.As(err, &merge) {
 		return "", err
 	}
-	if _, err := r.Output(ctx, env, nil, "read-tree", tree); err != nil { // without what conflicts
+	if _, err := r.Output(ctx, env, nil, "read-tree", tree); err != nil { // drop the conflicts
 		return "", err
 	}
 	present, elsewhere, err := r.present(ctx, env, tree, p.diff, apply)
@@ -171,24 +171,24 @@ func (r *Repo) apply(ctx context.Context, env []string, tree string, p Patch) (s
 		e.Reason, _, _ = strings.Cut(strings.TrimPrefix(failed.Stderr, "error: "), "\n")
 		switch {
 		case reCombined.Match(p.diff):
-			e.Reason = "its hunks begin with @@@, as in the combined diff of a merge, which git does not apply"
+			e.Reason = "its hunks begin with @@@: git does not apply the combined diff of a merge"
 		case reCorrupt.MatchString(e.Reason):
-			e.Reason += ": the diff is cut off, or a mailer wrapped or trimmed its lines"
+			e.Reason += ": the diff is truncated, or a mailer wrapped or trimmed its lines"
 		}
 	case err != nil:
 		return "", err
 	default:
-		e.Reason = "it conflicts with what the tree has"
+		e.Reason = "it conflicts with the tree"
 		for _, m := range reConflict.FindAllStringSubmatch(merge.Stderr, -1) {
-			e.Hunks = append(e.Hunks, m[1]+" conflicts with what the tree has")
+			e.Hunks = append(e.Hunks, m[1]+" conflicts with the tree")
 		}
 	}
 	return "", e
 }
 
-// merge is what git cherry-pick makes of a tree that has the files of a commit under other
-// names; "" where that is a conflict, or git is older than 2.38. git merge-tree finds the
-// base of two commits, so that it is given some that have one.
+// merge returns the tree that git cherry-pick makes if the tree has the files of a commit
+// under other names; "" on a conflict, or if git is older than 2.38. git merge-tree
+// computes the merge base of two commits, so merge creates commits that have one.
 func (r *Repo) merge(ctx context.Context, tree string, p Patch) (string, error) {
 	commit := func(tree string, parents ...string) (string, error) {
 		args := []string{"commit-tree", "-m", "merge", tree}
@@ -224,7 +224,7 @@ var (
 	reNames    = regexp.MustCompile(`(?m)^--- ([^\t\n]+).*\n\+\+\+ ([^\t\n]+).*\n@@ -\d`)
 )
 
-// failedHunks are the hunks that git apply complains of, by file and old line.
+// failedHunks returns the hunks in the errors of git apply, by file and old line.
 func failedHunks(stderr string, diff []byte) []string {
 	var out []string
 	for _, m := range reFailed.FindAllStringSubmatch(stderr, -1) {
@@ -232,7 +232,7 @@ func failedHunks(stderr string, diff []byte) []string {
 		for line := range strings.Lines(string(diff)) {
 			line = strings.TrimRight(line, "\r\n")
 			if name, ok := strings.CutPrefix(line, "--- "); ok {
-				name, _, _ = strings.Cut(name, "\t") // a time
+				name, _, _ = strings.Cut(name, "\t") // a timestamp
 				in = strings.HasSuffix(name, "/"+m[1]) || name == m[1]
 			}
 			if h := reHunk.FindStringSubmatch(line); in && h != nil && h[1] == m[2] {
@@ -244,9 +244,9 @@ func failedHunks(stderr string, diff []byte) []string {
 	return out
 }
 
-// level is how many leading folders are to be taken off a patch's names, as patch(1)'s
-// -p: one where they are git's (a/, b/); else the first with which a file that is
-// changed is in the tree, or the folder of one that is new.
+// level returns the number of leading folders to strip from the paths of a patch, as
+// patch(1)'s -p: one if they are git's (a/, b/); else the smallest for which the tree has
+// a changed file, or the folder of a new one.
 func (r *Repo) level(ctx context.Context, tree string, diff []byte) (int, error) {
 	const usual, deepest = 1, 9
 	var names []string
@@ -262,7 +262,7 @@ func (r *Repo) level(ctx context.Context, tree string, diff []byte) (int, error)
 		}
 	}
 	var ask bytes.Buffer
-	var levels []int // of each line that is asked
+	var levels []int // of each line that is queried
 	put := func(level int, path string) {
 		if parts := strings.Split(path, "/"); len(parts) > level && path != "." {
 			fmt.Fprintf(&ask, "%s:%s\n", tree, strings.Join(parts[level:], "/"))
@@ -299,7 +299,7 @@ func (r *Repo) level(ctx context.Context, tree string, diff []byte) (int, error)
 	return usual, nil
 }
 
-// patches takes an edit apart, in order, and says what of it is left out.
+// patches returns the patches of an edit, in order, and notes about what is left out.
 func (r *Repo) patches(ctx context.Context, e Edit) ([]Patch, []string, error) {
 	if e.Commit == "" {
 		return r.file(ctx, e.File)

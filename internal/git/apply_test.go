@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestApplyLikeCherryPick has commits whose diff ends in what looks like nothing, and
-// others that a diff alone would put in the wrong place.
+// TestApplyLikeCherryPick applies commits whose diff ends in whitespace, and others that
+// the diff alone would put in the wrong place.
 func TestApplyLikeCherryPick(t *testing.T) {
 	for _, c := range []struct{ name, file, before, after string }{
 		{"a blank line of context ends it", "f.c", "a\nb\nc\n\nd\ne\n", "a\nB\nc\n\nd\ne\n"},
@@ -22,7 +22,7 @@ func TestApplyLikeCherryPick(t *testing.T) {
 		{"a binary file", "f.bin", "a\x00b\n", "a\x00c\n\n"},
 		{"no newline at the end", "f.c", "a\nb", "a\nB"},
 		{"a name with spaces and quotes", " f\t\"ü .c", "a\n\n", "b\n\n"},
-		{"another of many that look alike", "f.c", strings.Repeat("{\n\tx,\n},\n", 9), strings.Repeat("{\n\tx,\n},\n", 4) + "{\n\tx,\n},\n" + strings.Repeat("{\n\tx,\n},\n", 5)},
+		{"another of many similar blocks", "f.c", strings.Repeat("{\n\tx,\n},\n", 9), strings.Repeat("{\n\tx,\n},\n", 4) + "{\n\tx,\n},\n" + strings.Repeat("{\n\tx,\n},\n", 5)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := newHistory(t)
@@ -45,7 +45,7 @@ func TestApplyLikeCherryPick(t *testing.T) {
 				if err != nil || got.Tree != want {
 					t.Errorf("%s: %v, %s; git's own tree is %s", how, err, got.Tree, want)
 				}
-				p, err := r.commit(t.Context(), e.edit) // a merge would make up for a diff that is cut
+				p, err := r.commit(t.Context(), e.edit) // a merge would hide a truncated diff
 				if diff := h.git("diff-tree", "-p", "--full-index", "--binary", p.from, p.to) + "\n"; err != nil || string(p.diff) != diff {
 					t.Errorf("%s: %v, the diff is %q; git's own is %q", how, err, p.diff, diff)
 				}
@@ -54,7 +54,7 @@ func TestApplyLikeCherryPick(t *testing.T) {
 	}
 }
 
-// TestApplyAmongLookalikes has a place found that the line numbers of the diff miss.
+// TestApplyAmongLookalikes applies a change whose line numbers in the diff are wrong.
 func TestApplyAmongLookalikes(t *testing.T) {
 	h := newHistory(t)
 	blocks := func(n int) string { return strings.Repeat("{\n\tx,\n},\n", n) }
@@ -72,7 +72,7 @@ func TestApplyAmongLookalikes(t *testing.T) {
 	}
 }
 
-// TestRunIsOneLine has data refused where one line is answered.
+// TestRunIsOneLine checks that Run, which returns one line, fails for more output.
 func TestRunIsOneLine(t *testing.T) {
 	h := newHistory(t)
 	h.commit("first", "f", "\n a\n\n")
@@ -96,7 +96,7 @@ func TestRunIsOneLine(t *testing.T) {
 	}
 }
 
-// TestPresent has patches, commits and reverts that change nothing.
+// TestPresent applies patches, commits and reverts that change nothing.
 func TestPresent(t *testing.T) {
 	h := newHistory(t)
 	nine := "1\n2\n3\n4\n5\n6\n7\n8\n9\n"
@@ -121,12 +121,12 @@ func TestPresent(t *testing.T) {
 		{"a series, the first of it", first, []Edit{{File: series}}, all[:1], ""},
 		{"a series, three of it", last + "^", []Edit{{File: series}}, all[:3], ""},
 		{"a series, all of it", last, []Edit{{File: series}}, nil, "s.mbox (removal) is already present: it changes nothing"},
-		{"a diff that nothing is known of", first, []Edit{{File: unknown}}, nil, "unknown.diff is already present"},
+		{"a diff with unknown blobs", first, []Edit{{File: unknown}}, nil, "unknown.diff is already present"},
 		{"a commit", last, []Edit{{Commit: first}}, nil, "(first) is already present"},
 		{"a commit twice", base, []Edit{{Commit: first}, {Commit: first}}, all[:1], ""},
 		{"a revert", base, []Edit{{Commit: first, Revert: true}}, nil, "the revert of " + first[:12] + " (first) is already present"},
 		{"one of two commits", first, []Edit{{Commit: first}, {Commit: second}}, all[:1], ""},
-		{"a commit and its revert", base, []Edit{{Commit: first}, {Commit: first, Revert: true}}, nil, "with it the patches change nothing together"},
+		{"a commit and its revert", base, []Edit{{Commit: first}, {Commit: first, Revert: true}}, nil, "with it, the patches cancel each other out"},
 		{"a commit that changes no file", base, []Edit{{Commit: empty}}, nil, "the commit changes no file"},
 	} {
 		got, err := r.Apply(t.Context(), c.on+"^{tree}", c.edits)
@@ -149,7 +149,7 @@ func TestPresent(t *testing.T) {
 	}
 }
 
-// TestConflict has a commit that a merge refuses, with the file.
+// TestConflict checks that a merge conflict is reported with its file.
 func TestConflict(t *testing.T) {
 	h := newHistory(t)
 	base := h.commit("base", "dir/f", "1\n2\n3\n")
@@ -167,7 +167,7 @@ func TestConflict(t *testing.T) {
 	}
 }
 
-// TestFolderWithBrackets has our repository in a folder whose name is a pattern.
+// TestFolderWithBrackets puts our repository into a folder whose name is a pattern.
 func TestFolderWithBrackets(t *testing.T) {
 	h := newHistory(t)
 	base := h.commit("base", "f", "1\n")

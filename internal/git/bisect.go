@@ -14,66 +14,66 @@ import (
 	"github.com/faultline/faultline/internal/execx"
 )
 
-// Term is what a commit is found to be in a bisection, in git bisect's words.
+// Term is the state of a commit in a bisection, as git bisect's terms.
 type Term string
 
 const (
 	Old  Term = "old"
 	New  Term = "new"
-	Skip Term = "skip" // nobody can tell
+	Skip Term = "skip" // can't be tested
 )
 
-// Bisection is git's own (git-bisect(1)), with the terms old and new. Its refs and
-// its log are in a Repo; no checkout has a part in it.
+// Bisection is a git-bisect(1) session with the terms old and new. Its refs and its log
+// are in a Repo; it needs no checkout.
 type Bisection struct{ repo *Repo }
 
-// Bisecting is where a bisection stands: at a commit to try, at the first new
-// commit, or where git can't get on.
+// Bisecting is the state of a bisection: a commit to try, the first new commit, or
+// only skipped commits left.
 type Bisecting struct {
-	// Try is the commit that git wants to know of next; "" where it has ended.
+	// Try is the commit to test next; "" if the bisection has ended.
 	Try string
-	// Equals are all commits that divide what is left as well as Try does, itself
-	// among them. Of a merge base, which git wants to know of first where the old
-	// end is no ancestor of the new one, there is no equal.
+	// Equals are all commits that bisect the remaining ones as well as Try, including
+	// Try. It is empty for a merge base, which git tests first if the old end is not an
+	// ancestor of the new one.
 	Equals    []string
 	MergeBase bool
-	// Left counts the commits that are left after Try, whatever it shows; Steps is
-	// roughly how many more will have to be tried.
+	// Left is the number of commits that remain after Try, either way; Steps is roughly
+	// the number of commits still to test.
 	Left, Steps int
 
 	// First is the first new commit.
 	First string
-	// Possible are the commits one of which is the first new one, where nobody can
-	// tell of those that are left.
+	// Possible are the candidates for the first new commit if only skipped commits are
+	// left.
 	Possible []string
 
-	left map[string]bool // the commits that are left
+	left map[string]bool // the remaining commits
 }
 
-// Divides says whether it helps to know of a commit: it is one of those that are left.
+// Divides reports whether testing a commit helps: it is one of the remaining ones.
 func (b Bisecting) Divides(commit string) bool { return commit == b.Try || b.left[commit] }
 
-// MergeBaseError says that the last common ancestor of the two ends shows the new
-// side already, so that what lies between is the way from new to old.
+// MergeBaseError reports that the merge base of the two ends already has the new
+// behaviour, so that the change between it and the old end goes from new to old.
 type MergeBaseError struct{ Base, Old string }
 
 func (e *MergeBaseError) Error() string {
-	return fmt.Sprintf("%.12s, where the two ends part, shows the new side already: what is looked for lies between it and %.12s, "+
-		"and goes the other way; bisect from there: --old %.12s --new %.12s", e.Base, e.Old, e.Base, e.Old)
+	return fmt.Sprintf("%.12s, the merge base of the two ends, already has the new behaviour: the change lies between it and %.12s, "+
+		"in the opposite direction; bisect it with --old %.12s --new %.12s", e.Base, e.Old, e.Base, e.Old)
 }
 
 // ErrKind implements errkind.Kinder.
 func (e *MergeBaseError) ErrKind() errkind.Kind { return errkind.Request }
 
-// Bisect begins a bisection of the tree's history between two commits, by their
-// hashes, in a folder that is not there yet.
+// Bisect starts a bisection between two commits, given by their hashes, in a folder that
+// must not exist yet.
 func (t *Tree) Bisect(ctx context.Context, dir, oldEnd, newEnd string) (*Bisection, Bisecting, error) {
 	repo, err := t.Borrow(ctx, dir)
 	if err != nil {
 		return nil, Bisecting{}, err
 	}
 	b := &Bisection{repo}
-	// git bisect wants a HEAD to come back to.
+	// git bisect needs a HEAD to return to.
 	if _, err := repo.Run(ctx, nil, "update-ref", "--no-deref", "HEAD", newEnd); err != nil {
 		return nil, Bisecting{}, err
 	}
@@ -81,26 +81,26 @@ func (t *Tree) Bisect(ctx context.Context, dir, oldEnd, newEnd string) (*Bisecti
 	return b, at, err
 }
 
-// Mark says of a commit what it is.
+// Mark marks a commit and returns the new state.
 func (b *Bisection) Mark(ctx context.Context, commit string, as Term) (Bisecting, error) {
 	return b.run(ctx, string(as), commit)
 }
 
-// Log is what git bisect replay takes, to repeat the bisection in a checkout.
+// Log returns the input for git bisect replay, which repeats the bisection in a checkout.
 func (b *Bisection) Log(ctx context.Context) (string, error) {
 	out, err := b.repo.Output(ctx, nil, nil, "bisect", "log")
 	return string(out), err
 }
 
-// git bisect's exit codes beside 0 (bisect.h of git): only skipped commits are left, and
-// the merge base is new.
+// Exit codes of git bisect other than 0 (git's bisect.h): only skipped commits are left,
+// and the merge base is new.
 const (
 	onlySkippedLeft = 2
 	mergeBaseIsNew  = 3
 )
 
 func (b *Bisection) run(ctx context.Context, args ...string) (Bisecting, error) {
-	said, err := b.repo.Output(ctx, nil, nil, append([]string{"bisect"}, args...)...)
+	printed, err := b.repo.Output(ctx, nil, nil, append([]string{"bisect"}, args...)...)
 	var failed *execx.RunError
 	if err != nil && !errors.As(err, &failed) {
 		return Bisecting{}, err
@@ -120,7 +120,7 @@ func (b *Bisection) run(ctx context.Context, args ...string) (Bisecting, error) 
 	if at, ended := ending(log); ended {
 		return at, nil
 	}
-	return b.next(ctx, string(said))
+	return b.next(ctx, string(printed))
 }
 
 var (
@@ -130,7 +130,7 @@ var (
 	reDistance = regexp.MustCompile(`^([0-9a-f]+) \((.*)dist=(\d+)\)$`)
 )
 
-// ending reads in git's log how a bisection ended, if it did.
+// ending reads the end of a bisection from git's log, and reports whether it ended.
 func ending(log string) (Bisecting, bool) {
 	if m := reFirst.FindStringSubmatch(log); m != nil {
 		return Bisecting{First: m[1]}, true
@@ -142,15 +142,15 @@ func ending(log string) (Bisecting, bool) {
 	return at, len(at.Possible) > 0
 }
 
-// next is what git wants to know of, and what would do as well.
-func (b *Bisection) next(ctx context.Context, said string) (Bisecting, error) {
+// next returns the commit that git proposes, and its equals. printed is git's output.
+func (b *Bisection) next(ctx context.Context, printed string) (Bisecting, error) {
 	head, err := os.ReadFile(filepath.Join(b.repo.dir, "BISECT_HEAD"))
 	if err != nil {
-		return Bisecting{}, fmt.Errorf("read what git bisect wants to try: %w", err)
+		return Bisecting{}, fmt.Errorf("read the next commit of git bisect: %w", err)
 	}
-	at := Bisecting{Try: strings.TrimSpace(string(head)), MergeBase: strings.Contains(said, "a merge base must be tested")}
+	at := Bisecting{Try: strings.TrimSpace(string(head)), MergeBase: strings.Contains(printed, "a merge base must be tested")}
 	at.Equals = []string{at.Try}
-	if m := reLeft.FindStringSubmatch(said); m != nil {
+	if m := reLeft.FindStringSubmatch(printed); m != nil {
 		at.Left, _ = strconv.Atoi(m[1])
 		at.Steps, _ = strconv.Atoi(m[2])
 	}
@@ -169,9 +169,9 @@ func (b *Bisection) next(ctx context.Context, said string) (Bisecting, error) {
 	return at, nil
 }
 
-// divide reads rev-list's commits with how far each lies from the ends (git-rev-list(1),
-// --bisect-all): those that were not skipped, and which lie as far as a commit
-// does, that one first.
+// divide reads the output of git rev-list --bisect-all, which lists commits with their
+// distance from the ends. It returns the commits that were not skipped, and those with
+// the same distance as the given commit, that one first.
 func divide(list, commit string) (left map[string]bool, equals []string) {
 	distance := map[string]string{}
 	left, equals = map[string]bool{}, []string{commit}
@@ -192,7 +192,7 @@ func divide(list, commit string) (left map[string]bool, equals []string) {
 	return left, equals
 }
 
-// IsAncestor says whether a commit is another's ancestor, or the same.
+// IsAncestor reports whether a commit is an ancestor of another, or the same.
 func (t *Tree) IsAncestor(ctx context.Context, ancestor, commit string) (bool, error) {
 	_, err := t.Output(ctx, "merge-base", "--is-ancestor", ancestor, commit)
 	if answered(err, 1) {
@@ -201,7 +201,7 @@ func (t *Tree) IsAncestor(ctx context.Context, ancestor, commit string) (bool, e
 	return err == nil, err
 }
 
-// Related says whether two commits have an ancestor in common.
+// Related reports whether two commits have a common ancestor.
 func (t *Tree) Related(ctx context.Context, a, b string) (bool, error) {
 	_, err := t.Output(ctx, "merge-base", a, b)
 	if answered(err, 1) {
@@ -210,12 +210,12 @@ func (t *Tree) Related(ctx context.Context, a, b string) (bool, error) {
 	return err == nil, err
 }
 
-// Subject is a commit's subject line.
+// Subject returns the subject line of a commit.
 func (t *Tree) Subject(ctx context.Context, commit string) (string, error) {
 	return t.Run(ctx, "log", "--max-count=1", "--no-patch", "--format=%s", commit)
 }
 
-// Parents are the hashes of a commit's parents.
+// Parents returns the hashes of a commit's parents.
 func (t *Tree) Parents(ctx context.Context, commit string) ([]string, error) {
 	out, err := t.Output(ctx, "rev-parse", commit+"^@")
 	return strings.Fields(string(out)), err

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestBorder has the user's shallow clone get the rest, a part of it, and be shallow
-// again: our repository ends where the user's ends.
+// TestBorder deepens and unshallows the user's clone and makes it shallow again: our
+// repository must have the same shallow border.
 func TestBorder(t *testing.T) {
 	up := newHistory(t)
 	for _, n := range []string{"1", "2", "3", "4", "5"} {
@@ -30,8 +30,8 @@ func TestBorder(t *testing.T) {
 	}
 }
 
-// TestStitched has a user's replacement objects and grafts seen by nobody, so that both
-// repositories have one history.
+// TestStitched checks that the user's replacement objects and grafts are ignored, so
+// that both repositories have the same history.
 func TestStitched(t *testing.T) {
 	for _, how := range []string{"replace --graft", "replace", "info/grafts"} {
 		t.Run(how, func(t *testing.T) {
@@ -43,7 +43,7 @@ func TestStitched(t *testing.T) {
 			newEnd := h.commit("4", "f", "4")
 			tree := h.git("rev-parse", newEnd+"^{tree}")
 			if h.open().Stitched(t.Context()) {
-				t.Error("stitched before it was")
+				t.Error("Stitched is true too early")
 			}
 			switch how {
 			case "replace --graft":
@@ -55,7 +55,7 @@ func TestStitched(t *testing.T) {
 			}
 			user := h.open()
 			if !user.Stitched(t.Context()) {
-				t.Error("not stitched")
+				t.Error("Stitched is false")
 			}
 			if related, err := user.Related(t.Context(), oldEnd, newEnd); err != nil || related {
 				t.Errorf("related: %t, %v", related, err)
@@ -70,7 +70,7 @@ func TestStitched(t *testing.T) {
 	}
 }
 
-// TestObjectFormat has a repository whose hashes are not git's usual ones.
+// TestObjectFormat uses a repository with SHA-256 hashes.
 func TestObjectFormat(t *testing.T) {
 	h := &history{t, filepath.Join(t.TempDir(), "linux")}
 	if err := os.MkdirAll(h.root, 0o755); err != nil {

@@ -13,24 +13,24 @@ import (
 	"github.com/faultline/faultline/internal/execx"
 )
 
-// kept are the variables of git's that its environment has from the caller: which git
-// is installed, and how it reaches a remote that a partial clone fetches from.
+// kept are the GIT_* variables that are passed on to git: where git is installed, and how
+// it reaches the remote that a partial clone fetches from.
 var kept = []string{"GIT_EXEC_PATH", "GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARIANT", "GIT_ASKPASS"}
 
-// fixed are the settings that change what git prints, or have it write into the
-// repository (core.fsmonitor starts a daemon there). They outrank each file of
-// configuration (git-config(1), GIT_CONFIG_COUNT). What decides whether a file is
-// as committed (core.autocrlf, core.excludesFile, core.attributesFile) is the user's.
+// fixed are settings that change git's output, or make it write to the repository
+// (core.fsmonitor starts a daemon there). They override every configuration file
+// (git-config(1), GIT_CONFIG_COUNT). The settings that decide whether a file is modified
+// (core.autocrlf, core.excludesFile, core.attributesFile) remain the user's.
 var fixed = []string{
 	"color.ui=false", "log.showSignature=false", "i18n.logOutputEncoding=UTF-8", "core.quotePath=false", "core.fsmonitor=false",
-	"advice.graftFileDeprecated=false", // environ names an empty one
+	"advice.graftFileDeprecated=false", // environ sets an empty graft file
 }
 
-// environ is the environment of each git that is started: none of the caller's
-// variables that lead git to another repository, index, configuration or history
-// (git rev-parse --local-env-vars, and those that merely change output). Replacement
-// objects and grafts are the user's repository's alone, so nobody sees them. settings
-// are added to fixed, as "name=value"; more are variables.
+// environ returns the environment for git, without the caller's variables that select
+// another repository, index, configuration or history (git rev-parse --local-env-vars)
+// or that change output. Replacement objects and grafts are ignored, because only the
+// user's repository has them. settings are added to fixed, as "name=value"; more are
+// environment variables.
 func environ(settings []string, more ...string) []string {
 	var env []string
 	for _, v := range os.Environ() {
@@ -39,7 +39,7 @@ func environ(settings []string, more ...string) []string {
 			env = append(env, v)
 		}
 	}
-	env = append(env, "LC_ALL=C", // messages are read
+	env = append(env, "LC_ALL=C", // git's messages are parsed
 		"GIT_TERMINAL_PROMPT=0", "GIT_NO_REPLACE_OBJECTS=1", "GIT_GRAFT_FILE="+os.DevNull)
 	settings = append(fixed[:len(fixed):len(fixed)], settings...)
 	env = append(env, fmt.Sprintf("GIT_CONFIG_COUNT=%d", len(settings)))
@@ -50,9 +50,9 @@ func environ(settings []string, more ...string) []string {
 	return append(env, more...)
 }
 
-// ours is the environment of a git that works on a repository of ours: no configuration
-// of the user's or the machine's counts. Their attributes would convert what is taken in
-// or checked out, and have files merged and compared by programs of theirs.
+// ours returns the environment for git in a repository of ours. It excludes the user's
+// and the system's configuration, whose attributes could convert files, or merge and
+// compare them with other programs.
 func ours(more ...string) []string {
 	settings := []string{"core.attributesFile=" + os.DevNull, "core.excludesFile=" + os.DevNull}
 	return environ(settings, append([]string{
@@ -60,23 +60,25 @@ func ours(more ...string) []string {
 	}, more...)...)
 }
 
-// Run runs git in a folder, on a repository that the caller makes, with in as its
-// standard input, and returns what it prints, byte for byte. None of git's variables in
-// our environment counts, and no configuration of the user's or the machine's; more are
-// variables to set. A failure is a *execx.RunError.
+// Run runs git in a folder, on a repository that the caller creates, with in as its
+// standard input, and returns its output unchanged. It ignores the GIT_* variables of our
+// environment, and the user's and the system's configuration; more are variables to set.
+// If git fails, the error is an *execx.RunError.
 func Run(ctx context.Context, dir string, more []string, in []byte, args ...string) ([]byte, error) {
 	return call(ctx, dir, ours(more...), in, args...)
 }
 
-// call runs git in a folder and returns what it prints, byte for byte. A failure is
-// a *execx.RunError; what was printed until then comes with it.
+// call runs git in a folder and returns its output unchanged. If git fails, the error is
+// an *execx.RunError, and call also returns the output so far.
 func call(ctx context.Context, dir string, env []string, in []byte, args ...string) ([]byte, error) {
-	out, _, err := heard(ctx, dir, env, in, args...)
+	out, _, err := callBoth(ctx, dir, env, in, args...)
 	return out, err
 }
 
-// heard is call, with what git says beside.
-func heard(ctx context.Context, dir string, env []string, in []byte, args ...string) (printed []byte, said string, err error) {
+// callBoth is call that also returns standard error.
+func callBoth(
+	ctx context.Context, dir string, env []string, in []byte, args ...string,
+) (stdout []byte, stderr string, err error) {
 	bin, err := execx.Find("git", "git")
 	if err != nil {
 		return nil, "", err
@@ -94,20 +96,21 @@ func heard(ctx context.Context, dir string, env []string, in []byte, args ...str
 	return out.Bytes(), errs.String(), nil
 }
 
-// line is the one line that git answers with, without its end. More than one line is
-// data, which is never to be trimmed: that is an error of the caller's.
+// line returns the one line that git printed, without the newline. More than one line is
+// data, which must not be trimmed: it is the caller's mistake.
 func line(out []byte, err error, args []string) (string, error) {
 	if err != nil {
 		return "", err
 	}
 	answer := strings.TrimSuffix(string(out), "\n")
 	if strings.ContainsAny(answer, "\n\x00") {
-		return "", fmt.Errorf("git %s printed more than a line: %.100q", args[0], answer)
+		return "", fmt.Errorf("git %s printed more than one line: %.100q", args[0], answer)
 	}
 	return answer, nil
 }
 
-// answered reports whether git ran and ended with an exit code that is an answer.
+// answered reports whether git ran and exited with the given code, which is an answer
+// and not a failure.
 func answered(err error, code int) bool {
 	var failed *execx.RunError
 	return errors.As(err, &failed) && exitCode(failed) == code
@@ -124,8 +127,8 @@ func exitCode(failed *execx.RunError) int {
 	return -1
 }
 
-// notTrusted says what makes git trust a repository of another user. GIT_CONFIG_GLOBAL
-// is not read here, so that what it names would not help.
+// notTrusted returns an error with the command that makes git trust a repository of
+// another user. environ drops GIT_CONFIG_GLOBAL, so the setting must not go to its file.
 func notTrusted(root string) error {
 	set := "git config --global --add safe.directory " + root
 	if os.Getenv("GIT_CONFIG_GLOBAL") != "" {

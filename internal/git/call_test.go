@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// hostile is an environment that leads git elsewhere, as hooks and aliases leave it,
-// with every variable that git calls local to a repository.
+// hostile sets an environment that points git to another repository, as in hooks and
+// aliases, with every variable that git considers local to a repository.
 func hostile(t *testing.T, other *history) {
 	t.Helper()
 	list, err := exec.Command("git", "rev-parse", "--local-env-vars").Output()
@@ -43,7 +43,7 @@ func hostile(t *testing.T, other *history) {
 	}
 }
 
-// TestEnvironment has another repository's environment decide nothing.
+// TestEnvironment checks that another repository's environment has no effect.
 func TestEnvironment(t *testing.T) {
 	h, other := newHistory(t), newHistory(t)
 	base := h.commit("base", "f", "1\n2\n3\n4\n5\n6\n7\n8\n")
@@ -59,7 +59,7 @@ func TestEnvironment(t *testing.T) {
 		t.Errorf("the subject is %q, %v", s, err)
 	}
 	if files, err := user.Changed(t.Context()); err != nil || len(files) > 0 {
-		t.Errorf("not as committed: %q, %v", files, err)
+		t.Errorf("modified: %q, %v", files, err)
 	}
 	r := h.repo()
 	got, err := r.Apply(t.Context(), base+"^{tree}", []Edit{{Commit: head}})
@@ -78,18 +78,18 @@ func TestEnvironment(t *testing.T) {
 	}
 	for _, v := range environ(nil) {
 		if name, value, _ := strings.Cut(v, "="); strings.HasPrefix(name, "GIT_") && !strings.HasPrefix(name, "GIT_SS") && os.Getenv(name) == value {
-			t.Errorf("git is given the caller's %s", v)
+			t.Errorf("the environment of git has the caller's %s", v)
 		}
 	}
 }
 
-// TestUsersConfiguration has the user's own settings, of the repository and of all
-// repositories, change neither what is read nor what is checked out.
+// TestUsersConfiguration checks that the user's settings, local and global, change
+// neither output nor checked-out files.
 func TestUsersConfiguration(t *testing.T) {
 	h := newHistory(t)
 	nine := "1\n2\n3\n4\n5\n6\n7\n8\n9\n"
 	base := h.commit("base", "f", nine, "ü", "x\n")
-	head := h.commit("change", "f", strings.Replace(nine, "5", "five  ", 1)) // which apply.whitespace=fix would mend
+	head := h.commit("change", "f", strings.Replace(nine, "5", "five  ", 1)) // which apply.whitespace=fix would change
 	tree := h.git("rev-parse", "HEAD^{tree}")
 	patch := h.file("p.mbox", h.git("format-patch", "--stdout", base)+"\n")
 	home := t.TempDir()
@@ -119,7 +119,7 @@ func TestUsersConfiguration(t *testing.T) {
 	h.write("ü", "y\n")
 	h.write("new", "")
 	if files, err := user.Changed(t.Context()); err != nil || !slices.Equal(files, []string{"ü", "new"}) {
-		t.Errorf("not as committed: %q, %v", files, err)
+		t.Errorf("modified: %q, %v", files, err)
 	}
 	r := h.repo()
 	for _, e := range []Edit{{Commit: head}, {File: patch}} {
@@ -136,7 +136,7 @@ func TestUsersConfiguration(t *testing.T) {
 	}
 }
 
-// TestSignedCommit has gpg's words about a commit taken for no part of its subject.
+// TestSignedCommit checks that gpg's output is not part of a commit's subject.
 func TestSignedCommit(t *testing.T) {
 	h := newHistory(t)
 	h.commit("First", "f", "1\n")
@@ -153,6 +153,6 @@ func TestSignedCommit(t *testing.T) {
 		t.Errorf("the subject is %q, %v", s, err)
 	}
 	if got, err := h.repo().Apply(t.Context(), "HEAD^{tree}", nil); err == nil {
-		t.Errorf("a ref of the user's is known: %+v", got)
+		t.Errorf("a ref of the user's repository is visible: %+v", got)
 	}
 }

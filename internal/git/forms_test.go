@@ -10,8 +10,8 @@ import (
 	"github.com/faultline/faultline/internal/errkind"
 )
 
-// TestForms has more of the forms in which people have patches: each is applied as
-// it is meant, or named as what it is.
+// TestForms reads patches in more formats: each is applied as intended, or refused with
+// the name of its format.
 func TestForms(t *testing.T) {
 	h := newHistory(t)
 	h.commit("base", "drivers/f", "one\n.\ntwo\n.\nthree\n.\n")
@@ -35,15 +35,15 @@ func TestForms(t *testing.T) {
 	}
 	_, _ = w.Write([]byte(plain))
 	_ = w.Close()
-	both := []string{"is of v1, and v3 is in the file", "is of v1, and v3 is in the file"}
+	both := []string{"is of v1, but the file has v3", "is of v1, but the file has v3"}
 	for _, c := range []struct {
 		name, text, want string
 		notes            []string
 		refused          string
 	}{
 		{"a patch sent again as v2.1", mbox(letter{"[PATCH v2 1/2] f: One", "<1>", "", "", adds("one", "1")}, letter{"[PATCH v2 2/2] f: Two", "<2>", "", "", adds("two", "2")}, letter{"[PATCH v2.1 2/2] f: Two", "<3>", "<2>", "", adds("two", "due")}),
-			"one 1 two due three", []string{`"[PATCH v2 1/2] f: One" is applied, though of v2: v2.1 has other`, `"[PATCH v2 2/2] f: Two" is of v2, and v2.1 is in the file`}, ""},
-		{"a version behind a dash", series("[PATCH-v3 1/2]", "[PATCH-v3 2/2]"), "one uno two due three", both, ""},
+			"one 1 two due three", []string{`"[PATCH v2 1/2] f: One" is applied, though of v2: v2.1 has only other`, `"[PATCH v2 2/2] f: Two" is of v2, but the file has v2.1`}, ""},
+		{"a version after a dash", series("[PATCH-v3 1/2]", "[PATCH-v3 2/2]"), "one uno two due three", both, ""},
 		{"a version in front", series("[v3 PATCH 1/2]", "[v3 PATCH 2/2]"), "one uno two due three", both, ""},
 		{"a version at the end", series("[PATCH 1/2 V3]", "[PATCH 2/2 V3]"), "one uno two due three", both, ""},
 		{"numbers of Mercurial", mbox(letter{"[PATCH 2 of 2] f: Two", "", "", "", adds("1", "2")}, letter{"[PATCH 1 of 2] f: One", "", "", "", adds("one", "1")}), "one 1 2 two three", nil, ""},
@@ -56,12 +56,12 @@ func TestForms(t *testing.T) {
 		{"as text and as HTML", parts("alternative", "Content-Type: text/plain\n\n"+one.body, "Content-Type: text/html\n\n<pre>\n"+plain+"</pre>"), "one 1 two three", nil, ""},
 		{"HTML first", parts("alternative", "Content-Type: text/html\n\n<pre>\n"+plain+"</pre>", "Content-Type: text/plain\n\n"+one.body), "one 1 two three", nil, ""},
 		{"forwarded as an attachment", strings.Replace(parts("mixed", "Content-Type: text/plain\n\nFYI", "Content-Type: message/rfc822\n\nSubject: [PATCH] f: One\n\n"+one.body), "[PATCH] f: One", "Fwd: [PATCH] f: One", 1), "", nil, `"Fwd: [PATCH] f: One" has no diff: it forwards another mail`},
-		{"parts without an end", strings.Replace(parts("mixed", "Content-Type: text/plain\n\n"+one.body), "--=_x--\n", "", 1), "", nil, "read mail 1: it is cut off: the last of its parts has no end"},
+		{"parts without an end", strings.Replace(parts("mixed", "Content-Type: text/plain\n\n"+one.body), "--=_x--\n", "", 1), "", nil, "read mail 1: truncated: the last MIME part has no end"},
 		{"an unknown character set", mail("Content-Type: text/plain; charset=x-unknown\n", one.body), "one 1 two three", nil, ""},
-		{"a type that can't be read", mail("Content-Type: text/plain; charset=\n", one.body), "one 1 two three", nil, ""},
+		{"a malformed content type", mail("Content-Type: text/plain; charset=\n", one.body), "one 1 two three", nil, ""},
 		{"quoted", mail("", "> "+strings.ReplaceAll(one.body, "\n", "\n> ")), "", nil, `"[PATCH] f: One" has no diff: its diff is quoted`},
 		{"scissors", mail("", "How about:\n\n-- >8 --\nSubject: [PATCH] f: Two\n\n"+one.body), "one 1 two three", nil, ""},
-		{"a diff in its words", mail("", "It was\n\n  diff --git a/x b/x\n  --- a/x\n  +++ b/x\n  @@ -1 +1 @@\n\nbefore.\n"+one.body), "one 1 two three", nil, ""},
+		{"a diff in the description", mail("", "It was\n\n  diff --git a/x b/x\n  --- a/x\n  +++ b/x\n  @@ -1 +1 @@\n\nbefore.\n"+one.body), "one 1 two three", nil, ""},
 		{"a mode alone", mail("", "Because.\n---\n drivers/f | 0\n\ndiff --git a/drivers/f b/drivers/f\nold mode 100644\nnew mode 100755\n-- \n2.39\n"), "one two three", nil, ""},
 		{"a binary file without its bytes", mail("", "Because.\n---\ndiff --git a/x.bin b/x.bin\nnew file mode 100644\nindex 000000000000..6b0c6cfde9a1\nBinary files /dev/null and b/x.bin differ\n-- \n2.39\n"), "", nil, "cannot apply binary patch to 'x.bin' without full index line"},
 
@@ -71,15 +71,15 @@ func TestForms(t *testing.T) {
 		{"whole paths, deep", "diff -u /home/a/src/kernel/v6/linux/drivers/f.orig /home/a/src/kernel/v6/linux/drivers/f\n--- /home/a/src/kernel/v6/linux/drivers/f\n+++ /home/a/src/kernel/v6/linux/drivers/f\n" + hunk, "one 1 two three", nil, ""},
 		{"git's mnemonic prefixes", strings.NewReplacer(" a/", " i/", " b/", " w/").Replace(plain), "one 1 two three", nil, ""},
 		{"with a copy of before", "--- drivers/f.orig\n+++ drivers/f\n" + hunk, "one 1 two three", nil, ""},
-		{"with colours", colors, "", nil, "has the colours of a terminal in it"},
+		{"with colours", colors, "", nil, "contains terminal colours"},
 		{"a tar archive", archive.String(), "", nil, "is a tar archive; unpack it first"},
 		{"a tar archive in gzip", zipped(archive.String()), "", nil, "is a tar archive; unpack it first"},
 		{"compressed twice", zipped(zipped(mbox(one))), "", nil, "is compressed twice"},
 		{"xz in gzip", zipped("\xfd7zXZ\x00\x00"), "", nil, "is compressed; unpack it first: xz -d"},
 		{"a web page after a blank line", "\n  <!Doctype html>\n<html>", "", nil, "is a web page"},
 		{"a web page in gzip", zipped("<HTML>"), "", nil, "is a web page"},
-		{"a feed", "<?xml version=\"1.0\"?>\n<feed>", "", nil, "is XML, such as a feed of mails"},
-		{"a message of Outlook", "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "", nil, "is a message of Outlook"},
+		{"a feed", "<?xml version=\"1.0\"?>\n<feed>", "", nil, "is XML, such as a feed"},
+		{"a message of Outlook", "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "", nil, "is an Outlook message"},
 		{"a link", "https://localhost/r/20260101.1-a@b/\n", "", nil, "it is neither a mail nor a diff"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -1,7 +1,6 @@
-// Package git asks a user's repository and changes nothing in it: no checkout,
-// index, ref or list of worktrees. What has to be written goes into repositories of
-// our own that borrow the user's objects. A tool that makes a repository from nothing
-// uses Run.
+// Package git reads a user's repository and changes nothing in it: no checkout, index,
+// ref or worktree list. Writes go to repositories of our own that borrow the user's
+// objects. A tool that creates a repository from scratch uses Run.
 package git
 
 import (
@@ -16,30 +15,30 @@ import (
 	"github.com/faultline/faultline/internal/execx"
 )
 
-// Tree is the user's repository, by the top folder of a checkout of it.
+// Tree is the user's repository, given by the top folder of a checkout.
 type Tree struct {
 	// Root is the folder, absolute.
 	Root string
 
-	objects string // the folder of its objects
-	format  string // the hash that names them, "sha1"
-	shallow string // the file that says where a shallow clone ends
+	objects string // the object folder
+	format  string // the hash function of object names, "sha1"
+	shallow string // the file with the border of a shallow clone
 }
 
-// NoTreeError says that a folder is not the top of a git checkout.
+// NoTreeError reports that a folder is not the top of a git checkout.
 type NoTreeError struct{ Root string }
 
 func (e *NoTreeError) Error() string {
-	return e.Root + " is no git tree; give the top folder of one"
+	return e.Root + " is not the top folder of a git tree; give one"
 }
 
 // ErrKind implements errkind.Kinder.
 func (e *NoTreeError) ErrKind() errkind.Kind { return errkind.Request }
 
-// RevisionError says that a repository does not have what a revision names.
+// RevisionError reports that a repository does not have a revision.
 type RevisionError struct {
 	Root, Rev string
-	// Shallow says that its clone ends somewhere, so that this may be why.
+	// Shallow reports that the clone is shallow, which may be the cause.
 	Shallow bool
 }
 
@@ -47,20 +46,21 @@ func (e *RevisionError) Error() string {
 	if e.Shallow {
 		return fmt.Sprintf("%s has no revision %q, or its clone is too shallow; fetch the rest: git fetch --unshallow", e.Root, e.Rev)
 	}
-	return fmt.Sprintf("%s has no revision %q; git log and git tag show those that it has", e.Root, e.Rev)
+	return fmt.Sprintf("%s has no revision %q; list the revisions with git log and git tag", e.Root, e.Rev)
 }
 
 // ErrKind implements errkind.Kinder.
 func (e *RevisionError) ErrKind() errkind.Kind { return errkind.Request }
 
-// Open finds the repository of a checkout. Its error is a *NoTreeError where there is none.
+// Open opens the repository of a checkout. If root is not one, the error is a
+// *NoTreeError.
 func Open(ctx context.Context, root string) (*Tree, error) {
 	root, err := filepath.Abs(root)
 	if err != nil {
 		return nil, err
 	}
 	if _, err := os.Stat(root); err != nil {
-		return nil, errkind.Requestf("look into the tree: %w; give a folder that can be read", err)
+		return nil, errkind.Requestf("open the tree: %w; give a readable folder", err)
 	}
 	t := &Tree{Root: root}
 	top, err := t.Run(ctx, "rev-parse", "--show-toplevel")
@@ -92,19 +92,19 @@ func (t *Tree) path(ctx context.Context, name string) (string, error) {
 	return p, err
 }
 
-// Run asks something of the repository and returns the one line that git answers.
+// Run runs git on the repository and returns the one line that it prints.
 func (t *Tree) Run(ctx context.Context, args ...string) (string, error) {
 	out, err := t.Output(ctx, args...)
 	return line(out, err, args)
 }
 
-// Output asks something of the repository and returns what git prints, byte for byte.
+// Output runs git on the repository and returns its output unchanged.
 func (t *Tree) Output(ctx context.Context, args ...string) ([]byte, error) {
-	// Even git status would write into the index otherwise (git(1)).
+	// Without it, even git status writes to the index (git(1)).
 	return call(ctx, t.Root, environ(nil, "GIT_OPTIONAL_LOCKS=0"), nil, args...)
 }
 
-// Commit is the hash of the commit that a revision names, or a *RevisionError.
+// Commit returns the hash of the commit that a revision names, or a *RevisionError.
 func (t *Tree) Commit(ctx context.Context, rev string) (string, error) {
 	commit, err := t.Run(ctx, "rev-parse", "--verify", "--quiet", "--end-of-options", rev+"^{commit}")
 	var failed *execx.RunError
@@ -114,20 +114,20 @@ func (t *Tree) Commit(ctx context.Context, rev string) (string, error) {
 	return commit, err
 }
 
-// Shallow says that the clone ends somewhere.
+// Shallow reports whether the clone is shallow.
 func (t *Tree) Shallow() bool {
 	_, err := os.Stat(t.shallow)
 	return err == nil
 }
 
-// Stitched reports whether the user has joined histories in the repository, with
-// replacement objects or grafts (git-replace(1)), which are not followed here.
+// Stitched reports whether the repository has replacement objects or grafts
+// (git-replace(1)), which this package ignores.
 func (t *Tree) Stitched(ctx context.Context) bool {
 	refs, err := t.Output(ctx, "for-each-ref", "--count=1", "refs/replace/")
 	if err == nil && len(refs) > 0 {
 		return true
 	}
-	info, err := t.path(ctx, "info") // where git would look for grafts, were it not kept from it
+	info, err := t.path(ctx, "info") // git's default place for grafts, which environ disables
 	if err != nil {
 		return false
 	}
@@ -135,14 +135,14 @@ func (t *Tree) Stitched(ctx context.Context) bool {
 	return err == nil && grafts.Size() > 0
 }
 
-// Partial says whether the clone may lack files of its own revisions (git clone
-// --filter), which nobody but git in that very repository fetches.
+// Partial reports whether the clone may miss files of its own revisions (git clone
+// --filter), which only git in that repository can fetch.
 func (t *Tree) Partial(ctx context.Context) bool {
 	filter, err := t.Output(ctx, "config", "--get-regexp", `^(extensions\.partialclone|remote\..*\.promisor)$`)
 	return err == nil && len(filter) > 0
 }
 
-// Changed are the files that are not as committed, as git status names them.
+// Changed returns the files that git status reports as changed.
 func (t *Tree) Changed(ctx context.Context) ([]string, error) {
 	out, err := t.Output(ctx, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=normal")
 	var files []string

@@ -24,7 +24,7 @@ func newHistory(t *testing.T) *history {
 	return h
 }
 
-// git runs the user's git, whatever environment a test is about.
+// git runs the user's git, with an environment that is independent of the test's.
 func (h *history) git(args ...string) string {
 	h.t.Helper()
 	cmd := exec.Command("git", append([]string{"-C", h.root, "-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "gc.auto=0"}, args...)...)
@@ -47,7 +47,7 @@ func (h *history) write(name, text string) {
 	}
 }
 
-// commit writes files (names and contents by turns) and commits them.
+// commit writes files (names and contents alternate) and commits them.
 func (h *history) commit(subject string, files ...string) string {
 	h.t.Helper()
 	for i := 0; i < len(files); i += 2 {
@@ -76,13 +76,13 @@ func (h *history) borrow(dir string) *Repo {
 	return r
 }
 
-// repo is a new one of ours that borrows from the history.
+// repo returns a new repository of ours that borrows from the history.
 func (h *history) repo() *Repo {
 	h.t.Helper()
 	return h.borrow(filepath.Join(h.t.TempDir(), "git"))
 }
 
-// file is one beside the repository.
+// file creates a file outside of the repository and returns its path.
 func (h *history) file(name, text string) string {
 	h.t.Helper()
 	p := filepath.Join(h.t.TempDir(), name)

@@ -26,18 +26,19 @@ import (
 	"github.com/faultline/faultline/internal/limitread"
 )
 
-// mostPatch is how many bytes a file of patches may have, unpacked: twice what
-// separates two releases of Linux.
+// mostPatch is the maximum size of a file of patches, unpacked: twice the diff between
+// two releases of Linux.
 const mostPatch = 256 << 20
 
-// giveSeries is what to do about a file that is none of patches.
+// giveSeries is the hint for a file that contains no patches.
 const giveSeries = "give a file of git format-patch or b4, or a plain diff"
 
 var (
-	// reDiff finds what git and patch(1) take for a diff, and the combined diff of a merge.
+	// reDiff matches what git and patch(1) accept as a diff, and the combined diff of a
+	// merge.
 	reDiff = regexp.MustCompile(`(?m)^(?:diff --git \S.* \S|diff --(?:cc|combined) \S|--- \S.*\n\+\+\+ \S.*\n@@+ -\d)`)
-	// reDiffLine are the lines of a diff that have the ends that the file itself has:
-	// those of the lines that are compared may be of another kind.
+	// reDiffLine matches the header lines of a diff, which have the line ends of the file
+	// itself; the content lines may have others.
 	reDiffLine = regexp.MustCompile(`(?m)^(?:diff --git |--- |\+\+\+ |@@ -).*\r$`)
 	reLog      = regexp.MustCompile(`(?m)^commit [0-9a-f]{40,}\b`)
 	reContext  = regexp.MustCompile(`(?m)^\*\*\* \S.*\n--- \S.*\n\*{15}`)
@@ -48,7 +49,7 @@ var (
 	reCombined = regexp.MustCompile(`(?m)^(?:diff --(?:cc|combined) |@@@+ -)`)
 )
 
-// others are files that may be given in place of patches, by how they begin.
+// others are formats that users may give in place of patches, by their first bytes.
 var others = []struct{ begins, are string }{
 	{"BZh", "compressed; unpack it first: bzip2 -d"},
 	{"\xfd7zXZ\x00", "compressed; unpack it first: xz -d"},
@@ -59,16 +60,16 @@ var others = []struct{ begins, are string }{
 	{"\xff\xfe", "UTF-16 text; convert it first: iconv -f UTF-16 -t UTF-8"},
 	{"\xfe\xff", "UTF-16 text; convert it first: iconv -f UTF-16 -t UTF-8"},
 	{"\x1f\x8b", "compressed twice; unpack it first: gzip -d"},
-	{"\xd0\xcf\x11\xe0", "a message of Outlook; save it as text"},
-	{"<!doctype", "a web page; give the mail itself (of lore.kernel.org: raw, or t.mbox.gz)"},
-	{"<html", "a web page; give the mail itself (of lore.kernel.org: raw, or t.mbox.gz)"},
-	{"<?xml", "XML, such as a feed of mails; give the mail itself (of lore.kernel.org: raw, or t.mbox.gz)"},
+	{"\xd0\xcf\x11\xe0", "an Outlook message; save it as text"},
+	{"<!doctype", "a web page; give the mail itself (on lore.kernel.org: raw, or t.mbox.gz)"},
+	{"<html", "a web page; give the mail itself (on lore.kernel.org: raw, or t.mbox.gz)"},
+	{"<?xml", "XML, such as a feed; give the mail itself (on lore.kernel.org: raw, or t.mbox.gz)"},
 }
 
-// tarMagic is where a tar archive has its mark (POSIX, pax).
+// tarMagic is the offset of a tar archive's magic (POSIX, pax).
 const tarMagic = 257
 
-// file reads the patches of a file, and says what of it is left out.
+// file reads the patches of a file, and returns notes about what is left out.
 func (r *Repo) file(ctx context.Context, path string) ([]Patch, []string, error) {
 	data, err := readPatches(path)
 	if err != nil {
@@ -79,16 +80,16 @@ func (r *Repo) file(ctx context.Context, path string) ([]Patch, []string, error)
 		diff := unix(data, reDiffLine.Match(data))
 		switch {
 		case len(reLog.FindAll(diff, 2)) > 1:
-			return nil, nil, errkind.Requestf("%s has several commits as git log -p prints them, the newest first; "+
+			return nil, nil, errkind.Requestf("%s has several commits as printed by git log -p, newest first; "+
 				"give a file of git format-patch", path)
 		case reDiff.Match(diff):
 			return []Patch{{From: name, diff: diff}}, nil, nil
 		case reColor.Match(diff) && reDiff.Match(reColor.ReplaceAll(diff, nil)):
-			return nil, nil, errkind.Requestf("%s has the colours of a terminal in it; give it without: git diff --no-color", path)
+			return nil, nil, errkind.Requestf("%s contains terminal colours; create it without: git diff --no-color", path)
 		case reContext.Match(diff):
 			return nil, nil, errkind.Requestf("%s is a context diff; give a unified one: diff -u", path)
 		}
-		return nil, nil, errkind.Requestf("%s has no patch in it: it is neither a mail nor a diff; %s", path, giveSeries)
+		return nil, nil, errkind.Requestf("%s contains no patch: it is neither a mail nor a diff; %s", path, giveSeries)
 	}
 	messages, err := r.split(ctx, path, data)
 	if err != nil {
@@ -97,10 +98,10 @@ func (r *Repo) file(ctx context.Context, path string) ([]Patch, []string, error)
 	return choose(path, messages)
 }
 
-// readPatches reads a file, which may be packed by gzip as mail archives give them.
+// readPatches reads a file, which may be compressed by gzip, as from mail archives.
 func readPatches(path string) ([]byte, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return nil, errkind.Requestf("%s is a folder; give the files of patches in it, in their order", path)
+		return nil, errkind.Requestf("%s is a folder; give the patch files in it, in order", path)
 	}
 	data, err := limitread.ReadFile(path, mostPatch)
 	if err != nil {
@@ -112,10 +113,10 @@ func readPatches(path string) ([]byte, error) {
 			data, err = io.ReadAll(io.LimitReader(z, mostPatch+1))
 		}
 		if err != nil {
-			return nil, errkind.Requestf("unpack %s: %w; the file is damaged or cut off, fetch it again", path, err)
+			return nil, errkind.Requestf("unpack %s: %w; the file is damaged or truncated: download it again", path, err)
 		}
 		if len(data) > mostPatch {
-			return nil, errkind.Requestf("%s is larger than %d MiB unpacked, the most that is read of patches; %s",
+			return nil, errkind.Requestf("%s is larger than %d MiB unpacked, the maximum for patches; %s",
 				path, mostPatch>>20, giveSeries)
 		}
 	}
@@ -127,12 +128,12 @@ func readPatches(path string) ([]byte, error) {
 		}
 	}
 	if len(data) > tarMagic && bytes.HasPrefix(data[tarMagic:], []byte("ustar")) {
-		return nil, errkind.Requestf("%s is a tar archive; unpack it first (tar -x), and give its patches in their order", path)
+		return nil, errkind.Requestf("%s is a tar archive; unpack it first (tar -x), and give its patches in order", path)
 	}
 	return data, nil
 }
 
-// isMail reports whether a file begins as a mailbox or a mail does.
+// isMail reports whether a file begins like a mailbox or a mail.
 func isMail(data []byte) bool {
 	if bytes.HasPrefix(data, []byte("From ")) {
 		return true
@@ -149,7 +150,7 @@ func isMail(data []byte) bool {
 	return false
 }
 
-// unix takes carriage returns off the ends of lines, where they came on the way.
+// unix removes carriage returns at line ends if they were added in transit.
 func unix(data []byte, came bool) []byte {
 	if !came {
 		return data
@@ -157,13 +158,13 @@ func unix(data []byte, came bool) []byte {
 	return bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
 }
 
-// firstLine is a text's first line, with its end.
+// firstLine returns the first line of a text, with its newline.
 func firstLine(data []byte) []byte { return data[:bytes.IndexByte(data, '\n')+1] }
 
-// split takes a mailbox apart. git knows where a mail begins: not at each line of a
-// text that begins with "From ".
+// split splits a mailbox into its mails. It uses git, which knows where a mail begins:
+// not at every line that starts with "From ".
 func (r *Repo) split(ctx context.Context, path string, data []byte) ([]*message, error) {
-	if !bytes.HasPrefix(data, []byte("From ")) { // a mail without an mbox's line in front
+	if !bytes.HasPrefix(data, []byte("From ")) { // a mail without the mbox separator line
 		data = append([]byte("From faultline Thu Jan  1 00:00:00 1970\n"), data...)
 	}
 	work, err := os.MkdirTemp(r.dir, "mails-")
@@ -174,7 +175,7 @@ func (r *Repo) split(ctx context.Context, path string, data []byte) ([]*message,
 	_, err = r.Output(ctx, nil, data, "mailsplit", "--keep-cr", "-d6", "-o"+work)
 	var failed *execx.RunError
 	if errors.As(err, &failed) {
-		return nil, errkind.Requestf("%s is no mailbox of patches: %w; %s", path, err, giveSeries)
+		return nil, errkind.Requestf("%s is not a mailbox of patches: %w; %s", path, err, giveSeries)
 	}
 	if err != nil {
 		return nil, err
@@ -198,7 +199,7 @@ func (r *Repo) split(ctx context.Context, path string, data []byte) ([]*message,
 	return all, nil
 }
 
-// parse reads one mail of a mailbox.
+// parse parses one mail of a mailbox.
 func parse(raw []byte) (*message, error) {
 	if bytes.HasPrefix(raw, []byte("From ")) {
 		raw = raw[len(firstLine(raw)):]
@@ -216,13 +217,13 @@ func parse(raw []byte) (*message, error) {
 	return m, err
 }
 
-// mostNested is how deep the parts of a mail may be nested.
+// mostNested is the maximum nesting depth of the MIME parts of a mail.
 const mostNested = 8
 
-// part adds what a mail, or a part of one, has of a diff.
+// part adds the diff in a mail or in one of its MIME parts.
 func (m *message) part(h textproto.MIMEHeader, body []byte, depth int) error {
 	kind, params, err := mime.ParseMediaType(h.Get("Content-Type"))
-	if err != nil { // none, or one that nobody can read: RFC 2045, 5.2
+	if err != nil { // missing or malformed: RFC 2045, 5.2
 		kind = "text/plain"
 	}
 	if strings.HasPrefix(kind, "multipart/") && depth < mostNested {
@@ -233,11 +234,11 @@ func (m *message) part(h textproto.MIMEHeader, body []byte, depth int) error {
 				return nil
 			}
 			if err != nil {
-				return fmt.Errorf("its parts: %w", err)
+				return fmt.Errorf("its MIME parts: %w", err)
 			}
 			body, err := io.ReadAll(p)
 			if errors.Is(err, io.ErrUnexpectedEOF) {
-				err = errors.New("it is cut off: the last of its parts has no end")
+				err = errors.New("truncated: the last MIME part has no end")
 			}
 			if err == nil {
 				err = m.part(p.Header, body, depth+1)
@@ -267,11 +268,11 @@ func (m *message) part(h textproto.MIMEHeader, body []byte, depth int) error {
 		}
 	case kind == "text/html":
 		if m.diff == nil {
-			m.without = "it is sent as HTML alone"
+			m.without = "it has only an HTML part"
 		}
 	case kind == "message/rfc822":
 		m.without = "it forwards another mail"
-	case bytes.Contains(m.diff, changes(text)): // in the text, and attached to it
+	case bytes.Contains(m.diff, changes(text)): // both in the text and attached
 	default:
 		m.diff = append(m.diff, text...)
 		m.flowed = m.flowed || strings.EqualFold(params["format"], "flowed")
@@ -279,7 +280,8 @@ func (m *message) part(h textproto.MIMEHeader, body []byte, depth int) error {
 	return nil
 }
 
-// changes are a text's diff, without what is in front of it and the signature after it.
+// changes returns the diff in a text, without the text in front of it and the signature
+// after it.
 func changes(text []byte) []byte {
 	text, _, _ = bytes.Cut(text[reDiff.FindIndex(text)[0]:], []byte("\n-- \n"))
 	return bytes.TrimSpace(text)
@@ -295,7 +297,8 @@ func decode(encoding string, body []byte) ([]byte, error) {
 	return body, nil
 }
 
-// toUTF8 converts a text, unless it is UTF-8 already, whatever its mail declares.
+// toUTF8 converts a text unless it is valid UTF-8 already, even if its mail declares
+// another character set.
 func toUTF8(charset string, text []byte) []byte {
 	if e, err := htmlindex.Get(charset); err == nil && !utf8.Valid(text) {
 		if converted, err := e.NewDecoder().Bytes(text); err == nil {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestPickLikeCherryPick has commits that are no mere change of lines, and trees that have
-// their files elsewhere: what comes of both is what git's own commands make.
+// TestPickLikeCherryPick applies commits that change more than lines, and applies to trees
+// that have the files elsewhere: the result must be that of git's own commands.
 func TestPickLikeCherryPick(t *testing.T) {
 	const ten = "1\n2\n3\n4\n5\n6\n7\n8\n9\n\n"
 	five := strings.Replace(ten, "5", "five", 1)
@@ -24,14 +24,14 @@ func TestPickLikeCherryPick(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name           string
-		change, before func(h *history) // before: what the tree has that it is picked on
+		change, before func(h *history) // before prepares the tree that it is applied to
 	}{
 		{"a file that is renamed and changed", func(h *history) { remove(h, "f"); h.write("dir/g", five) }, nil},
 		{"a mode", func(h *history) {
 			h.git("update-index", "--chmod=+x", "f")
 			_ = os.Chmod(filepath.Join(h.root, "f"), 0o755)
 		}, nil},
-		{"a file that is gone", func(h *history) { remove(h, "f") }, nil},
+		{"a deleted file", func(h *history) { remove(h, "f") }, nil},
 		{"an empty file", func(h *history) { h.write("new", "") }, nil},
 		{"a symbolic link to a name that ends in blanks", func(h *history) { link(h, "f  ", "l") }, nil},
 		{"a file that becomes a link", func(h *history) { remove(h, "f"); link(h, "g\n", "f") }, nil},

@@ -12,12 +12,12 @@ import (
 	"github.com/faultline/faultline/internal/execx"
 )
 
-// present reports whether a tree has what a diff makes of it. git finds the lines of a
-// hunk also elsewhere in the file, as those of a function that looks alike: a hunk that
-// is found at another line has to be below what its header names. Else elsewhere is
-// words for where its lines are.
+// present reports whether a tree already has the result of a diff. git also finds the
+// lines of a hunk elsewhere in the file, such as in a similar function: a hunk that is
+// found at another line must be in the function that its header names. If it is not,
+// elsewhere describes where its lines are.
 func (r *Repo) present(ctx context.Context, env []string, tree string, diff []byte, apply []string) (there bool, elsewhere string, err error) {
-	said, err := r.said(ctx, env, diff, append(apply, "--check", "--reverse", "--verbose", "-")...)
+	stderr, err := r.stderr(ctx, env, diff, append(apply, "--check", "--reverse", "--verbose", "-")...)
 	if failed := (*execx.RunError)(nil); errors.As(err, &failed) {
 		return false, "", nil
 	}
@@ -26,7 +26,7 @@ func (r *Repo) present(ctx context.Context, env []string, tree string, diff []by
 	}
 	var name string
 	var lines []string // of that file in the tree
-	for line := range strings.SplitSeq(said, "\n") {
+	for line := range strings.SplitSeq(stderr, "\n") {
 		if m := reChecking.FindStringSubmatch(line); m != nil {
 			name, lines = m[1], nil
 			continue
@@ -46,7 +46,7 @@ func (r *Repo) present(ctx context.Context, env []string, tree string, diff []by
 		at, _ := strconv.Atoi(m[2])
 		names, grown := hunk(diff, name, nth)
 		if below, ok := within(lines, at+grown, names); !ok {
-			return false, fmt.Sprintf("the lines of %s @@ %s are there, below %q", name, names, below), nil
+			return false, fmt.Sprintf("the tree has the lines of %s @@ %s, but below %q", name, names, below), nil
 		}
 	}
 	return true, "", nil
@@ -56,15 +56,15 @@ var (
 	reChecking = regexp.MustCompile(`^Checking patch (?:.* => )?(.*)\.\.\.$`)
 	reMoved    = regexp.MustCompile(`^Hunk #(\d+) succeeded at (\d+) \(offset`)
 	reHeader   = regexp.MustCompile(`^@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@ ?(.*)`)
-	// reFunction are the lines that git takes for the beginning of a function, by default
-	// and in C, where labels are left out (userdiff.c of git).
+	// reFunction matches the lines that git takes for the start of a function, by default
+	// and in C, where labels are excluded (git's userdiff.c).
 	reFunction = regexp.MustCompile(`^[A-Za-z_$]`)
 	reLabel    = regexp.MustCompile(`^\w+:\s*(?:$|/[/*])`)
 	reNamed    = regexp.MustCompile(`(\w+)\(`)
 )
 
-// hunk is what the header of the nth hunk of a file names, or "", and by how many lines
-// the hunks before it make the file longer.
+// hunk returns the function in the header of the nth hunk of a file, or "", and the
+// number of lines by which the preceding hunks lengthen the file.
 func hunk(diff []byte, name string, nth int) (names string, grown int) {
 	in, n := false, 0
 	for line := range bytes.Lines(diff) {
@@ -84,7 +84,7 @@ func hunk(diff []byte, name string, nth int) (names string, grown int) {
 	return "", 0
 }
 
-// count is how many lines a header says; one where it does not.
+// count returns the line count in a hunk header; the default is one.
 func count(digits []byte) int {
 	if n, err := strconv.Atoi(string(digits)); err == nil {
 		return n
@@ -92,8 +92,8 @@ func count(digits []byte) int {
 	return 1
 }
 
-// within reports whether a line of a file, from 1, is below what a hunk's header names:
-// the same function, whose arguments may be others. Else it is below another.
+// within reports whether a line of a file, counted from 1, is in the function that a hunk
+// header names, whose arguments may differ. If it is not, below is the function it is in.
 func within(lines []string, at int, names string) (below string, ok bool) {
 	if names == "" {
 		return "", true
@@ -113,8 +113,8 @@ func within(lines []string, at int, names string) (below string, ok bool) {
 	return "", false
 }
 
-// sameFunction reports whether two lines begin the same function. A macro's name is no
-// function's: SYSCALL_DEFINE3(read, and SYSCALL_DEFINE3(write, are two.
+// sameFunction reports whether two lines start the same function. The name of a macro is
+// not that of a function: SYSCALL_DEFINE3(read, and SYSCALL_DEFINE3(write, differ.
 func sameFunction(a, b string) bool {
 	x, y := reNamed.FindStringSubmatch(a), reNamed.FindStringSubmatch(b)
 	return x != nil && y != nil && x[1] == y[1] && strings.ToUpper(x[1]) != x[1]

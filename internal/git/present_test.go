@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// A patch whose reverse fits another function that looks alike is not there.
+// A patch is not present if its reverse applies only to a similar function.
 func TestPresentElsewhere(t *testing.T) {
 	function := func(head, check string) string {
 		return head + "\n{\n\tlock();\n\tif (x)\n\t\treturn 1;\n" + check + "again:\n\tunlock();\n\treturn 0;\n}\n\n"
@@ -16,7 +16,7 @@ func TestPresentElsewhere(t *testing.T) {
 	h := newHistory(t)
 	base := h.commit("base", "f.c", function(one, "")+between+function(two, ""))
 	with := h.commit("check in one", "f.c", function(one, check)+between+function(two, ""))
-	// Nothing is known of the blobs, as of a mail's.
+	// The blobs are unknown, as in a mail.
 	patch := h.file("p.diff", strings.Replace(h.git("diff", base, with), "index ", "x ", 1)+"\n")
 	if !strings.Contains(h.git("diff", base, with), "@@ int one(int a)") {
 		t.Fatal("git names another function")
@@ -40,7 +40,7 @@ func TestPresentElsewhere(t *testing.T) {
 		if !errors.As(err, &e) || e.Present != c.present {
 			t.Errorf("%s: %v", name, err)
 		}
-		if name == "another function has it" && !strings.Contains(err.Error(), `the lines of f.c @@ int one(int a) are there, below "int two(void)"`) {
+		if name == "another function has it" && !strings.Contains(err.Error(), `the tree has the lines of f.c @@ int one(int a), but below "int two(void)"`) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

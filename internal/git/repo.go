@@ -11,14 +11,14 @@ import (
 	"github.com/google/renameio/v2"
 )
 
-// Repo is a repository of ours. It has every object of a Tree's, and none of its
-// refs and settings: whoever uses it, the same is read and checked out.
+// Repo is a repository of ours. It has every object of a Tree, and none of its refs and
+// settings, so that reads and checkouts do not depend on the user.
 type Repo struct {
 	dir string // absolute
 	env []string
 }
 
-// Borrow makes a repository in a folder, or takes the one that is there.
+// Borrow creates a repository in a folder, or uses an existing one.
 func (t *Tree) Borrow(ctx context.Context, dir string) (*Repo, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -41,8 +41,8 @@ func (t *Tree) Borrow(ctx context.Context, dir string) (*Repo, error) {
 	return r, t.copyBorder(filepath.Join(dir, "shallow"))
 }
 
-// copyBorder has a repository of ours end where the user's ends now, which git fetch
-// may have moved or taken away.
+// copyBorder copies the present shallow border of the user's repository, which git fetch
+// may have moved or removed.
 func (t *Tree) copyBorder(to string) error {
 	border, err := os.ReadFile(t.shallow)
 	switch {
@@ -57,26 +57,26 @@ func (t *Tree) copyBorder(to string) error {
 	return nil
 }
 
-// Run runs git on the repository and returns the one line that it answers. more is
-// added to its environment. A failure is a *tool.RunError.
+// Run runs git on the repository and returns the one line that it prints. more is added
+// to its environment. If git fails, the error is an *execx.RunError.
 func (r *Repo) Run(ctx context.Context, more []string, args ...string) (string, error) {
 	out, err := r.Output(ctx, more, nil, args...)
 	return line(out, err, args)
 }
 
-// Output runs git on the repository with in as its standard input, and returns what
-// it prints, byte for byte.
+// Output runs git on the repository with in as its standard input, and returns its
+// output unchanged.
 func (r *Repo) Output(ctx context.Context, more []string, in []byte, args ...string) ([]byte, error) {
 	return call(ctx, r.dir, append(r.env[:len(r.env):len(r.env)], more...), in, args...)
 }
 
-// said is Output, of what git says beside what it prints.
-func (r *Repo) said(ctx context.Context, more []string, in []byte, args ...string) (string, error) {
-	_, said, err := heard(ctx, r.dir, append(r.env[:len(r.env):len(r.env)], more...), in, args...)
-	return said, err
+// stderr is Output, but returns standard error.
+func (r *Repo) stderr(ctx context.Context, more []string, in []byte, args ...string) (string, error) {
+	_, stderr, err := callBoth(ctx, r.dir, append(r.env[:len(r.env):len(r.env)], more...), in, args...)
+	return stderr, err
 }
 
-// Differ are the files that are not the same in two trees.
+// Differ returns the files that differ between two trees.
 func (r *Repo) Differ(ctx context.Context, a, b string) ([]string, error) {
 	out, err := r.Output(ctx, nil, nil, "diff-tree", "-r", "-z", "--name-only", "--no-renames", a, b)
 	if err != nil || len(out) == 0 {
@@ -85,16 +85,16 @@ func (r *Repo) Differ(ctx context.Context, a, b string) ([]string, error) {
 	return strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00"), nil
 }
 
-// Checkout makes a folder hold a tree's files and nothing else. Files that are as
-// they were keep their times, so that make compiles only what differs; the index
-// that tells lies beside the folder, with ".index" behind its name. It can be
-// killed at any moment; two at a time in one folder can't be.
+// Checkout makes a folder contain exactly the files of a tree. Unchanged files keep their
+// times, so that make compiles only what differs; it finds them by an index beside the
+// folder, named with the suffix ".index". It may be killed at any moment, but must not
+// run twice at a time in one folder.
 func (r *Repo) Checkout(ctx context.Context, tree, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
 	index := filepath.Clean(dir) + ".index"
-	if err := os.RemoveAll(index + ".lock"); err != nil { // of one that was killed
+	if err := os.RemoveAll(index + ".lock"); err != nil { // left by a killed process
 		return err
 	}
 	dir, err := filepath.Abs(dir)
@@ -114,7 +114,8 @@ func (r *Repo) Checkout(ctx context.Context, tree, dir string) error {
 	return nil
 }
 
-// quoteAlternate keeps a colon in a path from parting it (git(1), GIT_ALTERNATE_OBJECT_DIRECTORIES).
+// quoteAlternate quotes a path, so that git does not split it at a colon (git(1),
+// GIT_ALTERNATE_OBJECT_DIRECTORIES).
 func quoteAlternate(path string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(path) + `"`
 }

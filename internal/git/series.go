@@ -18,24 +18,24 @@ import (
 	"github.com/faultline/faultline/internal/errkind"
 )
 
-// message is a mail of a series or its thread.
+// message is a mail of a series or of its thread.
 type message struct {
-	title   string // its whole subject
-	subject string // without "Re:" and what is in brackets
+	title   string // the whole subject
+	subject string // the subject without "Re:" and bracketed prefixes
 	reply   bool
-	marked  bool // as a patch: [PATCH …]
+	marked  bool // has a prefix such as [PATCH …]
 	version version
-	// number and total are "2/3" of the brackets; total is 0 without.
+	// number and total are "2/3" in the prefix; total is 0 if it has none.
 	number, total int
 	id, parent    string // Message-Id, and In-Reply-To
 
-	diff    []byte // nil where it has none
-	without string // why it has none, where that is known
+	diff    []byte // nil if it has none
+	without string // why it has no diff, if known
 	flowed  bool   // format=flowed (RFC 3676)
 }
 
-// version is that of a series: v2, or v2.1 of a patch of it that is sent again. It is
-// v1 where a subject has none.
+// version is the version of a series: v2, or v2.1 for one patch of it that was resent.
+// The default is v1.
 type version struct{ major, minor int }
 
 func (v version) String() string {
@@ -88,7 +88,7 @@ func newMessage(h mail.Header) *message {
 	return m
 }
 
-// mark reads what a pair of brackets has: "PATCH net-next v3 2/5", "v3,2/5".
+// mark parses the content of a pair of brackets: "PATCH net-next v3 2/5", "v3,2/5".
 func (m *message) mark(text string) {
 	text = reOf.ReplaceAllString(text, "$1/$2")
 	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == ',' }) {
@@ -105,14 +105,14 @@ func (m *message) mark(text string) {
 	}
 }
 
-// cover reports whether it is the cover letter of a series.
+// cover reports whether the mail is a cover letter.
 func (m *message) cover() bool { return m.total > 0 && m.number == 0 }
 
-// place is where it stands in its series: "2/3".
+// place returns its position in the series: "2/3".
 func (m *message) place() string { return fmt.Sprintf("%d/%d", m.number, m.total) }
 
-// choose takes the patches of one series from the mails of a thread, in their order,
-// and says what is left out. What may be meant in two ways is refused.
+// choose returns the patches of one series from the mails of a thread, in order, and
+// notes about what is left out. It refuses what is ambiguous.
 func choose(path string, all []*message) ([]Patch, []string, error) {
 	c := choice{path: path, name: filepath.Base(path), byID: map[string]*message{}}
 	for _, m := range all {
@@ -133,7 +133,7 @@ func choose(path string, all []*message) ([]Patch, []string, error) {
 		p := Patch{From: c.name, Subject: m.subject, diff: m.diff}
 		if m.flowed {
 			p.hint = "its mail is format=flowed, for which mailers wrap lines and add spaces: " +
-				"give what git format-patch wrote"
+				"give the original file of git format-patch"
 		}
 		out = append(out, p)
 	}
@@ -155,7 +155,7 @@ func (c *choice) refuse(format string, args ...any) error {
 	return errkind.Requestf("%s %s", c.path, fmt.Sprintf(format, args...))
 }
 
-// sort tells patches from cover letters, replies and other mails.
+// sort separates patches from cover letters, replies and other mails.
 func (c *choice) sort(all []*message) error {
 	marked := slices.ContainsFunc(all, func(m *message) bool { return m.marked && !m.reply && m.diff != nil })
 	covers, replies, others := 0, 0, 0
@@ -192,7 +192,7 @@ func (c *choice) sort(all []*message) error {
 	for _, k := range []struct {
 		n    int
 		what string
-	}{{covers, "cover letters"}, {replies, "replies without a diff"}, {others, "other mails without one"}} {
+	}{{covers, "cover letters"}, {replies, "replies without a diff"}, {others, "other mails without a diff"}} {
 		if k.n > 0 {
 			has = append(has, fmt.Sprintf("%s: %d", k.what, k.n))
 		}
@@ -200,11 +200,11 @@ func (c *choice) sort(all []*message) error {
 	for _, n := range c.notes {
 		has = append(has, strings.TrimPrefix(n, c.name+": "))
 	}
-	return c.refuse("has no patch in it (%s); %s", strings.Join(has, "; "), giveSeries)
+	return c.refuse("contains no patch (%s); %s", strings.Join(has, "; "), giveSeries)
 }
 
-// samePlace reports whether a mail answers another one of its place in the series, by
-// the same subject without "Re:".
+// samePlace reports whether a mail answers another one that has the same number in the
+// series, such as one with the same subject but without "Re:".
 func (c *choice) samePlace(m *message) bool {
 	before := c.byID[m.parent]
 	return before != nil && before.number == m.number && before.total == m.total
@@ -217,9 +217,8 @@ func because(why string) string {
 	return ": " + why
 }
 
-// newest leaves the last version of a series. Of a version of which only some
-// patches were sent again, as answers to the ones that they replace, the others are
-// taken from the version before.
+// newest keeps only the last version of a series. If only some patches were resent, as
+// answers to those that they replace, the others come from the previous version.
 func (c *choice) newest() error {
 	last := slices.MaxFunc(c.patches, func(a, b *message) int { return a.version.compare(b.version) }).version
 	var chosen, older []*message
@@ -234,8 +233,8 @@ func (c *choice) newest() error {
 		return nil
 	}
 	if !c.sameSeries(last) {
-		return c.refuse("has patches of %s and others that are not of an earlier version of the same series, such as %q; "+
-			"give each series in a file of its own", last, older[0].title)
+		return c.refuse("has patches of %s and others that are not an earlier version of the same series, such as %q; "+
+			"give each series in its own file", last, older[0].title)
 	}
 	again := !slices.ContainsFunc(chosen, func(m *message) bool {
 		return !c.samePlace(m) || c.byID[m.parent].version.compare(last) >= 0 || m.total == 0
@@ -245,17 +244,17 @@ func (c *choice) newest() error {
 		switch {
 		case again && m.version == c.byID[chosen[0].parent].version && !there:
 			chosen = append(chosen, m)
-			c.note("%q is applied, though of %s: %s has other patches of the series only", m.title, m.version, last)
+			c.note("%q is applied, though of %s: %s has only other patches of the series", m.title, m.version, last)
 		default:
-			c.note("%q is of %s, and %s is in the file: not applied", m.title, m.version, last)
+			c.note("%q is of %s, but the file has %s: not applied", m.title, m.version, last)
 		}
 	}
 	c.patches = chosen
 	return nil
 }
 
-// sameSeries reports whether each earlier version has a subject in common with the
-// last one, of a patch or the cover letter.
+// sameSeries reports whether each earlier version shares a subject, of a patch or of the
+// cover letter, with the last one.
 func (c *choice) sameSeries(last version) bool {
 	subjects := map[version]map[string]bool{}
 	for _, m := range c.patches {
@@ -281,8 +280,7 @@ func (c *choice) sameSeries(last version) bool {
 	return true
 }
 
-// aside leaves out patches without a number beside a series that has them, where they
-// answer a mail of it.
+// aside drops patches without a number that answer a mail of a numbered series.
 func (c *choice) aside() error {
 	numbered := slices.ContainsFunc(c.patches, func(m *message) bool { return m.total > 0 })
 	var left []*message
@@ -291,7 +289,7 @@ func (c *choice) aside() error {
 		case !numbered || m.total > 0:
 			left = append(left, m)
 		case c.byID[m.parent] == nil:
-			return c.refuse("has a series and another patch besides it, %q; give each in a file of its own", m.title)
+			return c.refuse("has a series and an unrelated patch, %q; give each in its own file", m.title)
 		default:
 			c.note("%q answers a mail of the series: not applied", m.title)
 		}
@@ -300,7 +298,8 @@ func (c *choice) aside() error {
 	return nil
 }
 
-// duplicates leaves one of copies, and refuses two patches for one place.
+// duplicates keeps one of several copies, and refuses two different patches with the
+// same number.
 func (c *choice) duplicates() error {
 	var left []*message
 	for _, m := range c.patches {
@@ -311,12 +310,12 @@ func (c *choice) duplicates() error {
 		place := func(n *message) bool { return m.total > 0 && n.number == m.number && n.total == m.total }
 		switch {
 		case slices.ContainsFunc(left, same):
-			c.note("%q is there twice: applied once", m.title)
+			c.note("%q occurs twice: applied once", m.title)
 		case slices.ContainsFunc(left, place):
-			return c.refuse("has two different patches %s, the second %q; give each series in a file of its own",
+			return c.refuse("has two different patches %s, the second is %q; give each series in its own file",
 				m.place(), m.title)
 		case len(left) > 0 && left[0].total != m.total:
-			return c.refuse("has patches of two series, %q and %q; give each series in a file of its own",
+			return c.refuse("has patches of two series, %q and %q; give each series in its own file",
 				left[0].title, m.title)
 		default:
 			left = append(left, m)
@@ -326,7 +325,7 @@ func (c *choice) duplicates() error {
 	return nil
 }
 
-// order sorts a series by its numbers, and says which it lacks.
+// order sorts a series by number, and notes if it is incomplete.
 func (c *choice) order() error {
 	slices.SortStableFunc(c.patches, func(a, b *message) int { return cmp.Compare(a.number, b.number) })
 	total := c.patches[0].total
@@ -337,6 +336,6 @@ func (c *choice) order() error {
 	for _, m := range c.patches {
 		has = append(has, m.place())
 	}
-	c.note("of the %d patches of the series it has %d: %s", total, len(c.patches), strings.Join(has, ", "))
+	c.note("has %d of the %d patches of the series: %s", len(c.patches), total, strings.Join(has, ", "))
 	return nil
 }

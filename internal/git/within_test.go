@@ -8,15 +8,15 @@ import (
 	"testing"
 )
 
-// headOf names the repository of which a test process that git starts writes the HEAD,
-// and headTo the file that it writes it into.
+// headOf names the repository whose HEAD a test process, started by git, writes to the
+// file that headTo names.
 const headOf, headTo = "FAULTLINE_TEST_HEAD_OF", "FAULTLINE_TEST_HEAD_TO"
 
-// TestHeadWithin is what git starts in TestWithinGit.
+// TestHeadWithin is the process that git starts in TestWithinGit.
 func TestHeadWithin(t *testing.T) {
 	root := os.Getenv(headOf)
 	if root == "" {
-		t.Skip("TestWithinGit has git start it")
+		t.Skip("git starts this test in TestWithinGit")
 	}
 	tree, err := Open(t.Context(), root)
 	if err != nil {
@@ -31,8 +31,8 @@ func TestHeadWithin(t *testing.T) {
 	}
 }
 
-// TestWithinGit has each way in which git starts programs, in another repository, decide
-// nothing: it sets other variables for each.
+// TestWithinGit checks that it has no effect if git starts the program in another
+// repository, in each way in which git does that: each sets other variables.
 func TestWithinGit(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {

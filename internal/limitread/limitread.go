@@ -1,6 +1,6 @@
-// Package limitread reads files, and fails above a size limit. A file can claim any
-// size (a sparse one costs its owner nothing), and what is read whole is memory of
-// ours.
+// Package limitread reads whole files, and fails above a size limit: a foreign file may
+// have any size (a sparse one costs nothing), and its content takes our memory. It does
+// not truncate files or look at their content.
 package limitread
 
 import (
@@ -15,19 +15,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Error reports that a file has more bytes than are read of it.
+// Error reports that a file is larger than its limit.
 type Error struct {
 	Path string
-	Most int64 // bytes
+	Most int64 // the limit, in bytes
 }
 
 func (e *Error) Error() string {
-	return fmt.Sprintf("%s is larger than %s, the most that is read of such a file", e.Path, humanize.IBytes(uint64(e.Most)))
+	return fmt.Sprintf("%s is larger than %s, the maximum for such a file", e.Path, humanize.IBytes(uint64(e.Most)))
 }
 
-// ReadFile reads a file of at most that many bytes. The error is an *Error where it
-// has more, before anything is read where its size already shows it; else it is one
-// of package os.
+// ReadFile reads a file of at most that many bytes. If the file is larger, the error is
+// an *Error, returned before a read if the file's size already shows it. All other errors
+// are those of package os.
 func ReadFile(path string, most int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -37,8 +37,8 @@ func ReadFile(path string, most int64) ([]byte, error) {
 	return read(f, path, most)
 }
 
-// ReadFileIn is ReadFile of a regular file below a root. It follows no link that
-// leaves the root, and waits for no pipe.
+// ReadFileIn is ReadFile for a regular file below a root. It does not follow links out
+// of the root, and does not block on a pipe.
 func ReadFileIn(root *os.Root, name string, most int64) ([]byte, error) {
 	f, err := OpenIn(root, name)
 	if err != nil {
@@ -48,7 +48,7 @@ func ReadFileIn(root *os.Root, name string, most int64) ([]byte, error) {
 	return read(f, name, most)
 }
 
-// ErrNotRegular reports that a file is a folder, a pipe, a device or the like.
+// ErrNotRegular reports that a file is not regular, but a folder, a pipe or a device.
 var ErrNotRegular = errors.New("not a regular file")
 
 // OpenIn opens a regular file below a root for reading; see ReadFileIn.

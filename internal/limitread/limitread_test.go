@@ -27,17 +27,17 @@ func TestReadFile(t *testing.T) {
 	for name, c := range map[string]struct {
 		path string
 		want string
-		err  any // what the error is as; nil for none
+		err  any // the target of errors.As; nil for no error
 	}{
-		"nothing in it":      {file("empty", "", 0), "", nil},
-		"less":               {file("less", "abc", 0), "abc", nil},
-		"as much":            {file("as", strings.Repeat("x", 10), 0), strings.Repeat("x", 10), nil},
-		"a byte more":        {file("more", strings.Repeat("x", 11), 0), "", new(*Error)},
-		"a sparse one":       {file("sparse", "x", 40<<30), "", new(*Error)},
-		"without a size":     {"/dev/zero", "", new(*Error)},
-		"of no size, in use": {"/proc/sys/kernel/ostype", "Linux\n", nil},
-		"none":               {filepath.Join(dir, "none"), "", new(*fs.PathError)},
-		"a folder":           {dir + "/.", "", new(*fs.PathError)},
+		"nothing in it":        {file("empty", "", 0), "", nil},
+		"less":                 {file("less", "abc", 0), "abc", nil},
+		"as much":              {file("as", strings.Repeat("x", 10), 0), strings.Repeat("x", 10), nil},
+		"a byte more":          {file("more", strings.Repeat("x", 11), 0), "", new(*Error)},
+		"a sparse one":         {file("sparse", "x", 40<<30), "", new(*Error)},
+		"without a size":       {"/dev/zero", "", new(*Error)},
+		"of size 0, in procfs": {"/proc/sys/kernel/ostype", "Linux\n", nil},
+		"none":                 {filepath.Join(dir, "none"), "", new(*fs.PathError)},
+		"a folder":             {dir + "/.", "", new(*fs.PathError)},
 	} {
 		most := int64(10)
 		if name == "a folder" {
@@ -51,10 +51,10 @@ func TestReadFile(t *testing.T) {
 			t.Errorf("%s: %q, %v", name, data, err)
 		}
 		if used := after.TotalAlloc - before.TotalAlloc; used > 1<<20 {
-			t.Errorf("%s: it took %d bytes of memory", name, used)
+			t.Errorf("%s: allocated %d bytes", name, used)
 		}
 	}
-	want := "/x is larger than 64 KiB, the most that is read of such a file"
+	want := "/x is larger than 64 KiB, the maximum for such a file"
 	if got := (&Error{"/x", 64 << 10}).Error(); got != want {
 		t.Errorf("%q", got)
 	}

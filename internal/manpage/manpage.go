@@ -1,5 +1,5 @@
-// Package manpage writes a manual page from the model that kong has of a command
-// line: the words are those of its help texts.
+// Package manpage writes a manual page from the kong model of a command line. It adds no
+// text of its own: the page consists of the help texts and the caller's sections.
 package manpage
 
 import (
@@ -10,11 +10,11 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// Section is one that the model has no words for, behind those of the commands.
+// Section is an additional section, after those of the commands.
 type Section struct{ Title, Text string }
 
-// Write writes the page of a program, in the language of man(7). It has no date, so
-// that the same program has the same page.
+// Write writes the manual page of a program, in man(7) format. It has no date, so that
+// the output depends on the program only.
 func Write(w io.Writer, app *kong.Application, version string, more ...Section) error {
 	p := &page{w: w}
 	p.macro("TH", strings.ToUpper(app.Name), "1", "", app.Name+" "+version)
@@ -47,7 +47,7 @@ func (p *page) line(s string) {
 	}
 }
 
-// macro is a request with its arguments in quotes.
+// macro writes a macro with quoted arguments.
 func (p *page) macro(name string, args ...string) {
 	for i, a := range args {
 		args[i] = `"` + strings.ReplaceAll(escape(a), `"`, `\(dq`) + `"`
@@ -55,13 +55,12 @@ func (p *page) macro(name string, args ...string) {
 	p.line(strings.Join(append([]string{"." + name}, args...), " "))
 }
 
-// escape takes their meaning from the characters that groff gives one.
+// escape escapes the characters that are special to groff.
 func escape(s string) string {
 	return strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, "`", `\(ga`, "^", `\(ha`, "~", `\(ti`).Replace(s)
 }
 
-// text is prose: paragraphs that are filled, and lines that are indented, which
-// stand as they are.
+// text writes prose: paragraphs are filled, indented lines are kept verbatim.
 func (p *page) text(s string) {
 	verbatim := false
 	for line := range strings.Lines(s) {
@@ -89,7 +88,7 @@ func (p *page) text(s string) {
 	}
 }
 
-// commands are those of a node, each with what stands below it.
+// commands writes the commands of a node, each with its subcommands.
 func (p *page) commands(n *kong.Node) {
 	for _, c := range n.Children {
 		if c.Hidden {
@@ -118,7 +117,7 @@ func (p *page) commands(n *kong.Node) {
 	}
 }
 
-// tagged is an item of a list: its name, and what it is.
+// tagged writes an item of a list: a name and its description.
 func (p *page) tagged(name, what string) {
 	p.line(".TP")
 	p.macro("B", name)

@@ -12,7 +12,7 @@ import (
 
 type grammar struct {
 	Run  runCmd   `cmd:"" help:"Do it."`
-	Gone struct{} `cmd:"" hidden:"" help:"Not told."`
+	Gone struct{} `cmd:"" hidden:"" help:"Not shown."`
 	List struct {
 		All struct{} `cmd:"" help:"List \"all\"."`
 	} `cmd:"" help:"List."`
@@ -63,12 +63,12 @@ func TestWrite(t *testing.T) {
 			t.Errorf("no %q in:\n%s", want, page)
 		}
 	}
-	if strings.Contains(strings.ToLower(page), "hidden") || strings.Contains(page, "Not told") {
+	if strings.Contains(strings.ToLower(page), "hidden") || strings.Contains(page, "Not shown") {
 		t.Error(page)
 	}
 }
 
-// groff has nothing to say against it, and shows it as it was meant.
+// groff formats the page without warnings.
 func TestGroff(t *testing.T) {
 	groff, err := exec.LookPath("groff")
 	if err != nil {

@@ -5,22 +5,22 @@ import (
 	"io"
 )
 
-// Escaper writes bytes into a file as text that nothing obeys when the file is
-// printed, and from which they can be had again. Printable ASCII stays, and so
-// does a tab. A serial line's end (CR LF) is a newline; every other byte is \xNN,
-// a newline alone \n and a newline, a backslash \\. Of two colons the second is
-// \x3a, and so are the other signs that begin a command in a pipeline's log.
+// Escaper writes bytes to a file as text that controls neither a terminal nor a CI
+// system when it is printed, and from which the bytes can be recovered. Printable ASCII
+// and tabs are unchanged. A serial line end (CR LF) becomes a newline, a lone newline
+// becomes \n and a newline, a backslash \\, every other byte \xNN. The second of two
+// colons becomes \x3a, and likewise the other markers that start a command in a CI log.
 type Escaper struct {
 	to   io.Writer
-	most int64 // bytes that are still taken
+	most int64 // remaining bytes
 	last byte
 }
 
-// NewEscaper writes to a file at most so many bytes of text; what comes behind
-// is counted as written, and lost, which the file's last line says.
+// NewEscaper returns an Escaper that writes at most that many bytes of text to a file.
+// It drops the rest without an error, and marks that in the file's last line.
 func NewEscaper(to io.Writer, most int64) *Escaper { return &Escaper{to: to, most: most} }
 
-// cut ends a text that was longer than it may be.
+// cut ends a text that exceeds the limit.
 const cut = "\n\\ the rest is left out\n"
 
 // Write implements io.Writer.
@@ -42,7 +42,7 @@ func (e *Escaper) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Close writes what was held back, and leaves the file open.
+// Close writes a pending carriage return. It does not close the file.
 func (e *Escaper) Close() error {
 	if e.most <= 0 || e.last != '\r' {
 		return nil
@@ -52,7 +52,7 @@ func (e *Escaper) Close() error {
 	return err
 }
 
-// escape appends a byte's form. A carriage return waits for what follows.
+// escape appends the text for a byte. A carriage return stays pending until the next.
 func (e *Escaper) escape(out []byte, b byte) []byte {
 	if e.last == '\r' {
 		if b == '\n' {

@@ -54,8 +54,8 @@ func TestEscaperIsBounded(t *testing.T) {
 	}
 }
 
-// FuzzEscaper gets the bytes back, and has nothing in the text that a terminal or
-// a runner obeys.
+// FuzzEscaper recovers the bytes, and checks that the text has no control sequences for
+// a terminal or a CI runner.
 func FuzzEscaper(f *testing.F) {
 	f.Add("a\r\n\n\r\x1b[0m::x\\n<LAVA_")
 	escape := regexp.MustCompile(`\\(x[0-9a-f]{2}|\\|n\n)|\n`)
@@ -67,7 +67,7 @@ func FuzzEscaper(f *testing.F) {
 			}
 		}
 		if Log(text) != text {
-			t.Errorf("%q has what a runner obeys", text)
+			t.Errorf("%q has a runner command", text)
 		}
 		back := escape.ReplaceAllStringFunc(text, func(s string) string {
 			switch {

@@ -1,6 +1,6 @@
-// Package sanitize makes text that others wrote fit to be printed: what a guest
-// said, or a file says that came from elsewhere, is seen as it is and steers
-// neither a terminal nor what reads a pipeline's log. It cuts and words nothing.
+// Package sanitize makes untrusted text safe to print: the output of a guest, or the
+// content of a foreign file, can control neither a terminal nor a CI system that parses
+// the log. It does not shorten or reword text.
 package sanitize
 
 import (
@@ -12,13 +12,13 @@ import (
 	"unicode/utf8"
 )
 
-// escapes are what a console has for a terminal: colours and cursor movements
+// escapes matches terminal sequences in a console: colours and cursor movements
 // (ECMA-48), and carriage returns.
 var escapes = regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]|\x1b[()][A-Z0-9]|\x1b[=>78cDEHM]|\r`)
 
-// Text drops a terminal's sequences from text of several lines, and shows as a
-// dot what else can't be seen: control characters, and those that turn the
-// direction of writing. Bytes that are no UTF-8 become U+FFFD.
+// Text removes terminal sequences from text of several lines, and replaces all other
+// invisible characters by a dot: control characters, and those that change the writing
+// direction. Invalid UTF-8 becomes U+FFFD.
 func Text(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -33,10 +33,10 @@ func Text(s string) string {
 	}, escapes.ReplaceAllString(s, ""))
 }
 
-// Log is Text for what is printed where a machine reads along: the signs that
-// begin its commands are parted by a dot. They are those of GitHub's and Azure's
-// runners (::name::, ##[name] and ##vso[name] anywhere in a line, because a line
-// may be wrapped), of TeamCity, and of a LAVA dispatcher.
+// Log is Text for output that a CI system parses: it inserts a dot into the markers that
+// start a command. They are those of GitHub's and Azure's runners (::name::, ##[name] and
+// ##vso[name] anywhere in a line, because a line may be wrapped), of TeamCity, and of a
+// LAVA dispatcher.
 func Log(s string) string {
 	s = Text(s)
 	for strings.Contains(s, "::") { // again, for ":::"
@@ -47,7 +47,7 @@ func Log(s string) string {
 
 var commands = strings.NewReplacer("##[", "#·#[", "##vso[", "#·#vso[", "##teamcity[", "#·#teamcity[", "<LAVA_", "<·LAVA_")
 
-// Line is Log in one line: white space of any kind is a space.
+// Line is Log on one line: any white space becomes a space.
 func Line(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '\n' || r == '\t' {
@@ -57,8 +57,8 @@ func Line(s string) string {
 	}, Log(s))
 }
 
-// JSON escapes in encoded JSON the characters that an encoder may leave as they
-// are and a terminal obeys or hides: DEL, C1 controls, and those without a shape.
+// JSON escapes the characters in encoded JSON that encoders leave unescaped and that a
+// terminal interprets or hides: DEL, C1 controls and invisible characters.
 func JSON(encoded []byte) []byte {
 	steers := func(r rune) bool { return r >= 0x7f && r != utf8.RuneError && !unicode.IsPrint(r) }
 	if bytes.IndexFunc(encoded, steers) < 0 {

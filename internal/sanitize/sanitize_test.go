@@ -14,7 +14,7 @@ import (
 func TestLine(t *testing.T) {
 	for _, tc := range []struct{ name, in, want string }{
 		{"as it is", "SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4000", "SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4000"},
-		{"words of any language", "≠ größer 日本", "≠ größer 日本"},
+		{"any language", "≠ größer 日本", "≠ größer 日本"},
 		{"colours", "\x1b[0;32mok\x1b[0m", "ok"},
 		{"a title", "\x1b]0;owned\x07", "·]0;owned·"},
 		{"C1", "a\u009b31mb", "a·31mb"},
@@ -28,7 +28,7 @@ func TestLine(t *testing.T) {
 		{"GitHub's older form, and Azure", "x ##[add-path]/tmp ##vso[task.x] ###[error]", "x #·#[add-path]/tmp #·#vso[task.x] ##·#[error]"},
 		{"TeamCity", "##teamcity[testFailed]", "#·#teamcity[testFailed]"},
 		{"LAVA", "<LAVA_SIGNAL_TESTCASE TEST_CASE_ID=x RESULT=pass>", "<·LAVA_SIGNAL_TESTCASE TEST_CASE_ID=x RESULT=pass>"},
-		{"parted by a colour", ":\x1b[0m:error:\x1b[0m:x", ":·:error:·:x"},
+		{"split by a colour", ":\x1b[0m:error:\x1b[0m:x", ":·:error:·:x"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if got := sanitize.Line(tc.in); got != tc.want {
@@ -50,10 +50,10 @@ func FuzzLog(f *testing.F) {
 			t.Errorf("%q has %q", got, m)
 		}
 		if !utf8.ValidString(got) || strings.ContainsFunc(got, func(r rune) bool { return r != '\n' && r != '\t' && unicode.IsControl(r) }) {
-			t.Errorf("%q steers a terminal", got)
+			t.Errorf("%q controls a terminal", got)
 		}
 		if strings.ContainsAny(sanitize.Line(s), "\n\t") {
-			t.Errorf("%q is no line", sanitize.Line(s))
+			t.Errorf("%q is not one line", sanitize.Line(s))
 		}
 	})
 }
@@ -74,7 +74,7 @@ func FuzzJSON(f *testing.F) {
 			t.Errorf("%q became %q (%v)", want, got, err)
 		}
 		if strings.ContainsFunc(string(escaped), unicode.IsControl) {
-			t.Errorf("%q steers a terminal", escaped)
+			t.Errorf("%q controls a terminal", escaped)
 		}
 	})
 }

@@ -1,12 +1,11 @@
-// Package shell writes commands as any POSIX shell reads them back.
+// Package shell quotes commands for any POSIX shell. It does not parse them.
 //
-// It is ours because the library for it, mvdan.cc/sh, refuses a newline where the
-// shell is not bash.
+// It exists because mvdan.cc/sh rejects a newline unless the shell is bash.
 package shell
 
 import "strings"
 
-// Quote joins a command's words so that a shell reads them back as they are.
+// Quote joins a command and its arguments, quoted so that a shell parses them unchanged.
 func Quote(words []string) string {
 	quoted := make([]string, len(words))
 	for i, w := range words {

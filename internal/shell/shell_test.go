@@ -19,6 +19,6 @@ func TestQuote(t *testing.T) {
 		}
 	}
 	if plain := []string{"/usr/bin/qemu-system-x86_64", "-m", "512M,slots=5", "tcp:127.0.0.1:0"}; Quote(plain) != strings.Join(plain, " ") {
-		t.Errorf("%s is quoted for nothing", Quote(plain))
+		t.Errorf("%s is quoted without need", Quote(plain))
 	}
 }

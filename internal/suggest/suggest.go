@@ -1,5 +1,5 @@
-// Package suggest finds the names that somebody may have meant who wrote another.
-// It knows nothing about what the names name.
+// Package suggest finds the known names closest to a misspelled one. It does not decide
+// whether a name is valid.
 package suggest
 
 import (
@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// Names returns up to three of the known names that are closest to the one that
-// was written: a few letters away, or beginning with it.
+// Names returns at most three of the known names, closest first: those a few edits away
+// from written, or that begin with it.
 func Names(written string, known []string) []string {
 	return By(written, known, func(name string) []string { return []string{name} })
 }
 
-// By is Names where a name may be written in more than one way.
+// By is Names for names that have several forms.
 func By(written string, known []string, forms func(name string) []string) []string {
 	type scored struct {
 		name string
@@ -49,11 +49,12 @@ func By(written string, known []string, forms func(name string) []string) []stri
 	return out
 }
 
-// allowed is how many letters may be wrong: a third, for "git" is not "apt".
+// allowed returns the maximum distance: a third of the letters, so that "git" does not
+// match "apt".
 func allowed(written string) int { return max(1, len(written)/3) }
 
-// distance is the number of letters to add, drop, replace or swap with their
-// neighbour (optimal string alignment).
+// distance returns the number of letters to insert, delete, replace or swap with their
+// neighbour (optimal string alignment distance).
 func distance(a, b string) int {
 	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range row {
@@ -76,7 +77,7 @@ func distance(a, b string) int {
 	return last[len(b)]
 }
 
-// Quoted lists names for a message: "a", "b" or "c".
+// Quoted joins names for a message: "a", "b" or "c".
 func Quoted(names []string, or string) string {
 	var b strings.Builder
 	for i, n := range names {

@@ -1,5 +1,6 @@
-// Package tap reads what test programs print: TAP (testanything.org), and KTAP, which
-// the kernel's self tests speak (Documentation/dev-tools/ktap.rst).
+// Package tap parses the output of test programs: TAP (testanything.org), and KTAP, the
+// format of the kernel's selftests (Documentation/dev-tools/ktap.rst). It does not judge
+// a program.
 package tap
 
 import (
@@ -8,40 +9,40 @@ import (
 	"strings"
 )
 
-// Report is what a program told.
+// Report is the parsed output of a program.
 type Report struct {
-	// Told says that there was a plan, a version or a test: the program speaks TAP.
+	// Told reports that the output is TAP: it has a plan, a version or a test.
 	Told bool
-	// Planned is how many tests it announced, or -1.
+	// Planned is the number of tests in the plan, or -1.
 	Planned int
-	// Skipped is why it runs none at all, of a plan of none that says so.
+	// Skipped is the reason of a plan that skips all tests ("1..0 # SKIP").
 	Skipped string
-	// BailOut is why it gave up, where it did.
+	// BailOut is the reason why the program gave up, or "".
 	BailOut string
 	Tests   []Test
 }
 
-// Test is a test of the outermost level. Those below it are in Notes where they failed.
+// Test is a test of the outermost level. Notes has its subtests that failed.
 type Test struct {
 	Name string
 	OK   bool
-	// Directive is what stands behind the test, in capitals: SKIP, TODO, XFAIL and
-	// others of KTAP; empty for none. Reason is what stands behind that.
+	// Directive follows the test, in capitals: SKIP, TODO, XFAIL and others of KTAP;
+	// "" for none. Reason is the text after it.
 	Directive, Reason string
-	// Notes are the lines about it that are no test, of one that failed or was skipped.
+	// Notes are the diagnostic lines of a test that failed or was skipped.
 	Notes []string
 }
 
-// Skipped says that the test was not run.
+// Skipped reports whether the test was skipped.
 func (t Test) Skipped() bool { return t.Directive == "SKIP" }
 
-// Counts says that it was run and is to pass: TAP's TODO says of a test that what it
-// tests is not there yet, and KTAP's XFAIL that its failure is known.
+// Counts reports whether the test was run and should pass: TAP's TODO marks a feature that
+// does not exist yet, KTAP's XFAIL an expected failure.
 func (t Test) Counts() bool {
 	return !t.Skipped() && t.Directive != "TODO" && t.Directive != "XFAIL"
 }
 
-// Failed says that it found what nobody expected of it.
+// Failed reports whether the test failed unexpectedly.
 func (t Test) Failed() bool { return !t.OK && t.Counts() }
 
 var (
@@ -50,16 +51,16 @@ var (
 	test     = regexp.MustCompile(`^(not )?ok\b(?: +(\d+))?(?: +- +| +|$)(.*)$`)
 	skipsAll = regexp.MustCompile(`(?i)^skip\S*\s*(.*)$`)
 	bailOut  = regexp.MustCompile(`^Bail out!\s*(.*)$`)
-	// directive is behind a # that no backslash keeps from being one.
+	// directive follows a # that is not escaped by a backslash.
 	directive = regexp.MustCompile(`(?i)^(.*?)(?:^|[^\\])#\s*(skip|todo|xfail|xpass|error|timeout)\S*\s*(.*)$`)
-	// progress is what the harness of the kernel's self tests says of itself.
+	// progress matches the progress lines of the kselftest harness.
 	progress = regexp.MustCompile(`^#\s+(?:RUN|OK|FAIL|SKIP|XFAIL)\b|^# Starting \d+ tests|^# (?:PASSED|FAILED|Totals): `)
 )
 
-// mostNotes is how many lines are kept of what a failed test says.
+// mostNotes is the maximum number of diagnostic lines kept per test.
 const mostNotes = 5
 
-// Read reads what a program printed.
+// Read parses the output of a program.
 func Read(text string) (r Report) {
 	r.Planned = -1
 	var notes []string

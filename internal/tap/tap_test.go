@@ -25,7 +25,7 @@ func TestRead(t *testing.T) {
 		"skips all":           {"1..0 # SKIP needs root\n", Report{Told: true, Skipped: "needs root"}},
 		"skips all, silently": {"1..0 # skip\n", Report{Told: true, Skipped: "without a reason"}},
 		"gives up":            {"1..3\nok 1 a\nBail out! no more memory\n", Report{Told: true, Planned: 3, BailOut: "no more memory", Tests: []Test{{Name: "a", OK: true}}}},
-		"the kernel's harness": {"TAP version 13\n1..2\n# Starting 2 tests from 1 test cases.\n#  RUN           mf.anon ...\n# mf.c:201:anon:Expected a (-2) == 0 (0)\n# anon: Test terminated by assertion\n#          FAIL  mf.anon\nnot ok 1 mf.anon\n#  RUN           mf.clean ...\n# told of nobody\n#            OK  mf.clean\nok 2 mf.clean\n# FAILED: 1 / 2 tests passed.\n# Totals: pass:1 fail:1 xfail:0 xpass:0 skip:0 error:0\n",
+		"the kernel's harness": {"TAP version 13\n1..2\n# Starting 2 tests from 1 test cases.\n#  RUN           mf.anon ...\n# mf.c:201:anon:Expected a (-2) == 0 (0)\n# anon: Test terminated by assertion\n#          FAIL  mf.anon\nnot ok 1 mf.anon\n#  RUN           mf.clean ...\n# about no test\n#            OK  mf.clean\nok 2 mf.clean\n# FAILED: 1 / 2 tests passed.\n# Totals: pass:1 fail:1 xfail:0 xpass:0 skip:0 error:0\n",
 			Report{Told: true, Planned: 2, Tests: []Test{
 				{Name: "mf.anon", Notes: []string{"mf.c:201:anon:Expected a (-2) == 0 (0)", "anon: Test terminated by assertion"}}, {Name: "mf.clean", OK: true}}}},
 		"nested": {"KTAP version 1\n1..1\n  KTAP version 1\n  1..2\n    ok 1 deeper\n  ok 1 one\n  not ok 2 two\nnot ok 1 both\n",
@@ -55,7 +55,7 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		r := Read(text)
 		if !r.Told && (len(r.Tests) > 0 || r.Planned >= 0 || r.BailOut != "" || r.Skipped != "") {
-			t.Errorf("%+v of a text that speaks no TAP", r)
+			t.Errorf("%+v for a text that is not TAP", r)
 		}
 		for _, i := range r.Tests {
 			if i.Name == "" || len(i.Notes) > mostNotes || i.Skipped() && i.Failed() {

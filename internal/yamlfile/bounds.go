@@ -10,30 +10,31 @@ import (
 	"github.com/faultline/faultline/internal/limitread"
 )
 
-// The parser's time and memory grow with the square of a file's depth, and a file
-// of 200,000 brackets was never done. So both are bounded before it.
+// The parser's time and memory grow with the square of a file's depth, and it never
+// finished a file of 200,000 brackets. So size and depth are limited before parsing.
 const (
-	// MaxBytes bounds a file: room for a thousand kernels.
+	// MaxBytes is the maximum size of a file: enough for a thousand kernels.
 	MaxBytes = 64 << 10
-	// maxDepth bounds how deep values lie in each other. What people write here has
-	// seven levels at most.
+	// maxDepth is the maximum nesting depth of values. Real files have at most seven
+	// levels.
 	maxDepth = 16
 )
 
-// ReadFile reads a file of at most MaxBytes. The error is a *limitread.Error where
-// it has more, else one of package os.
+// ReadFile reads a file of at most MaxBytes. If the file is larger, the error is a
+// *limitread.Error, else one of package os.
 func ReadFile(name string) ([]byte, error) { return limitread.ReadFile(name, MaxBytes) }
 
-// depth refuses what lies too deep, by the tokens alone: outside of brackets by
-// dashes, question marks and keys that each stand further to the right than the
-// one before, inside by brackets and by what stands before a value.
+// depth rejects values that are nested too deeply, by the tokens alone. Outside of
+// brackets it counts dashes, question marks and keys that are each indented further than
+// the one before; inside it counts brackets and the tokens in front of a value.
 func (f File) depth(data []byte, shape string) error {
 	if len(data) > MaxBytes {
-		return f.Refuse(nil, fmt.Sprintf("it has %d bytes, more than the %d that are read", len(data), MaxBytes), "divide it")
+		return f.Refuse(nil, fmt.Sprintf("it has %d bytes, more than the maximum of %d", len(data), MaxBytes), "split it")
 	}
-	var columns []int                                // of the collections that are open outside of brackets
-	var brackets []int                               // for each that is open, itself and what stands before its present value
-	for _, t := range lexer.Tokenize(string(data)) { // what the lexer can't read, the parser says
+	var columns []int  // of the open collections outside of brackets
+	var brackets []int // per open bracket: 1, plus the tokens in front of its current value
+	// The parser reports what the lexer can't read.
+	for _, t := range lexer.Tokenize(string(data)) {
 		in := len(brackets) - 1
 		switch t.Type {
 		case token.SequenceStartType, token.MappingStartType:

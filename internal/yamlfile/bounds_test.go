@@ -11,13 +11,12 @@ import (
 )
 
 func testFile() File {
-	return File{Name: "f.yaml", Fail: func(at, problem, wayOut string, cause error) error {
-		return fmt.Errorf("%s: %s: %w; %s", at, problem, errors.Join(cause), wayOut)
+	return File{Name: "f.yaml", Fail: func(at, problem, hint string, cause error) error {
+		return fmt.Errorf("%s: %s: %w; %s", at, problem, errors.Join(cause), hint)
 	}}
 }
 
-// A bomb is refused where it gets too deep, before the parser, whose work grows
-// with the square of the depth.
+// A YAML bomb is rejected where it gets too deep, before it reaches the parser.
 func TestBombs(t *testing.T) {
 	fill := func(unit string) string { return strings.Repeat(unit, MaxBytes/len(unit)) }
 	stairs := ""
@@ -39,7 +38,7 @@ func TestBombs(t *testing.T) {
 		"tags":                     {fill("!t "), ""},
 		"closed lists":             {fill("]"), ""},
 		"keys on a line":           {fill("a: "), ""},
-		"more than is read":        {fill("#") + "#", "more than the 65536 that are read"},
+		"too large":                {fill("#") + "#", "more than the maximum of 65536"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var before, after runtime.MemStats
@@ -50,7 +49,7 @@ func TestBombs(t *testing.T) {
 				t.Errorf("%.200v", err)
 			}
 			if used := after.TotalAlloc - before.TotalAlloc; used > 200<<20 {
-				t.Errorf("it took %d MiB of memory", used>>20)
+				t.Errorf("allocated %d MiB", used>>20)
 			}
 		})
 	}
@@ -59,7 +58,7 @@ func TestBombs(t *testing.T) {
 	}
 }
 
-// What people write is not deep, however they write it.
+// Real files are accepted in every notation.
 func TestDepth(t *testing.T) {
 	for name, in := range map[string]string{
 		"brackets in brackets": "a: [{b: x, c: {d: true, e: false, f: true, g: true, h: true, i: true}, j: [1, 2, 3, 4, 5, 6, 7, 8, 9]}, {b: x}]\n",
@@ -75,7 +74,7 @@ func TestDepth(t *testing.T) {
 	}
 }
 
-// FuzzBody: whatever is in a file, it is read or refused.
+// FuzzBody checks that any file is either read or rejected with an error.
 func FuzzBody(f *testing.F) {
 	f.Add([]byte("a: [{b: c}]\n"))
 	f.Add([]byte("- a\n- b: {c: d}\n"))

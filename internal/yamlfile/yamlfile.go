@@ -1,6 +1,6 @@
-// Package yamlfile reads YAML that a person wrote, strictly: a key that nobody
-// knows, or a value of another kind, is refused with its line and column. It does
-// not know what a file is for.
+// Package yamlfile reads hand-written YAML strictly: it rejects an unknown key, or a
+// value of the wrong type, with its line and column. It does not know what the values
+// mean.
 package yamlfile
 
 import (
@@ -17,16 +17,16 @@ import (
 	"github.com/faultline/faultline/internal/suggest"
 )
 
-// File is a file that is read.
+// File is a file to read.
 type File struct {
-	// Name is for messages.
+	// Name is the file's name in messages.
 	Name string
-	// Fail makes the error about what is wrong at a place, which is the file's name
-	// with a line and a column where these are known. cause may be nil.
-	Fail func(at, problem, wayOut string, cause error) error
+	// Fail returns the error about a problem. at is the file's name, with the line and
+	// the column if they are known. cause may be nil.
+	Fail func(at, problem, hint string, cause error) error
 }
 
-// Pos is a token's place: file:line:column.
+// Pos returns the position of a token: file:line:column.
 func (f File) Pos(t *token.Token) string {
 	if t == nil || t.Position == nil {
 		return f.Name
@@ -34,13 +34,13 @@ func (f File) Pos(t *token.Token) string {
 	return fmt.Sprintf("%s:%d:%d", f.Name, t.Position.Line, t.Position.Column)
 }
 
-// Refuse is the error about what stands at a token.
-func (f File) Refuse(t *token.Token, problem, wayOut string) error {
-	return f.Fail(f.Pos(t), problem, wayOut, nil)
+// Refuse returns the error about a problem at a token.
+func (f File) Refuse(t *token.Token, problem, hint string) error {
+	return f.Fail(f.Pos(t), problem, hint, nil)
 }
 
-// Body is what the file's one document holds. what names it, "the matrix", and
-// shape says how to write it.
+// Body returns the content of the file's only document. what names it ("the matrix"),
+// and shape is the hint how to write it.
 func (f File) Body(data []byte, what, shape string) (ast.Node, error) {
 	if err := f.depth(data, shape); err != nil {
 		return nil, err
@@ -68,7 +68,7 @@ func (f File) Body(data []byte, what, shape string) (ast.Node, error) {
 	return nil, f.Refuse(Begin(docs[1]), "a second document in the file", "leave one")
 }
 
-// Pairs are those of a mapping, in its order; nil where a node is none.
+// Pairs returns the pairs of a mapping, in its order; nil if the node is not a mapping.
 func Pairs(n ast.Node) []*ast.MappingValueNode {
 	switch n := n.(type) {
 	case *ast.MappingNode:
@@ -79,8 +79,8 @@ func Pairs(n ast.Node) []*ast.MappingValueNode {
 	return nil
 }
 
-// Mapping calls do for each pair of a mapping, whose keys must be among the known
-// ones (any key where known is nil).
+// Mapping calls do for each pair of a mapping. All keys must be known; nil allows any
+// key.
 func (f File) Mapping(n ast.Node, what, shape string, known []string, do func(key string, v *ast.MappingValueNode) error) error {
 	switch n.(type) {
 	case *ast.MappingNode, *ast.MappingValueNode:
@@ -98,11 +98,11 @@ func (f File) Mapping(n ast.Node, what, shape string, known []string, do func(ke
 		}
 		seen[key] = true
 		if known != nil && !slices.Contains(known, key) {
-			wayOut := "it takes " + suggest.Quoted(known, "and")
+			hint := "valid keys are " + suggest.Quoted(known, "and")
 			if n := suggest.Names(key, known); len(n) > 0 {
-				wayOut = "did you mean " + suggest.Quoted(n, "or") + "? " + wayOut
+				hint = "did you mean " + suggest.Quoted(n, "or") + "? " + hint
 			}
-			return f.Refuse(v.Key.GetToken(), fmt.Sprintf("unknown key %q in %s", key, what), wayOut)
+			return f.Refuse(v.Key.GetToken(), fmt.Sprintf("unknown key %q in %s", key, what), hint)
 		}
 		if err := do(key, v); err != nil {
 			return err
@@ -111,7 +111,7 @@ func (f File) Mapping(n ast.Node, what, shape string, known []string, do func(ke
 	return nil
 }
 
-// List are the entries of a pair's value, which must be a list that is not empty.
+// List returns the entries of a pair's value, which must be a list that is not empty.
 func (f File) List(v *ast.MappingValueNode, shape string) ([]ast.Node, error) {
 	key, _ := Text(v.Key)
 	seq, ok := v.Value.(*ast.SequenceNode)
@@ -124,7 +124,8 @@ func (f File) List(v *ast.MappingValueNode, shape string) ([]ast.Node, error) {
 	return seq.Values, nil
 }
 
-// Text is the value of a pair, which must be text; empty only where it may be.
+// Text returns the value of a pair, which must be text, and not empty unless mayBeEmpty
+// is set.
 func (f File) Text(v *ast.MappingValueNode, mayBeEmpty bool) (string, error) {
 	key, _ := Text(v.Key)
 	s, ok := Text(v.Value)
@@ -132,12 +133,12 @@ func (f File) Text(v *ast.MappingValueNode, mayBeEmpty bool) (string, error) {
 	case !ok:
 		return "", f.Refuse(Begin(v.Value), fmt.Sprintf("%s is %s, not text", key, Kind(v.Value)), "put quotes around it if it is meant as text")
 	case s == "" && !mayBeEmpty:
-		return "", f.Refuse(Begin(v.Value), key+" is empty", "write a text there")
+		return "", f.Refuse(Begin(v.Value), key+" is empty", "give a text")
 	}
 	return s, nil
 }
 
-// Text is the value of a scalar that is text.
+// Text returns the value of a text scalar, and reports whether the node is one.
 func Text(n ast.Node) (string, bool) {
 	switch n := n.(type) {
 	case *ast.StringNode:
@@ -148,8 +149,8 @@ func Text(n ast.Node) (string, bool) {
 	return "", false
 }
 
-// Begin is where a node begins: for a mapping that is its first key, where the
-// parser says its first colon.
+// Begin returns the first token of a node: for a mapping its first key, where the
+// parser returns its first colon.
 func Begin(n ast.Node) *token.Token {
 	switch n := n.(type) {
 	case *ast.MappingNode:
@@ -165,7 +166,7 @@ func Begin(n ast.Node) *token.Token {
 	return n.GetToken()
 }
 
-// Kind names a node's type as a person would.
+// Kind returns the type of a node for messages.
 func Kind(n ast.Node) string {
 	switch n.(type) {
 	case *ast.StringNode, *ast.LiteralNode:
@@ -181,7 +182,7 @@ func Kind(n ast.Node) string {
 	case *ast.MappingNode, *ast.MappingValueNode:
 		return "a mapping"
 	case *ast.AliasNode, *ast.AnchorNode, *ast.MergeKeyNode:
-		return "an anchor or alias, which is not taken here"
+		return "an anchor or alias, which is not supported"
 	}
 	return "something else"
 }

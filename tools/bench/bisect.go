@@ -13,8 +13,8 @@ import (
 	"github.com/faultline/faultline/internal/git"
 )
 
-// bisect measures what a step of a bisection costs beside building and booting: a
-// history of 16 commits, whose make copies the default matrix' kernels.
+// bisect measures the cost of a bisection step without building and booting, with a
+// history of 16 commits whose make copies the kernels of the default matrix.
 func (b *bench) bisect() error {
 	dir, err := os.MkdirTemp("", "faultline-bench-")
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/faultline/faultline/internal/git"
 )
 
-// TestCommitFiles has the environment of a hook lead to no other repository.
+// TestCommitFiles checks that a hook's environment does not select another repository.
 func TestCommitFiles(t *testing.T) {
 	elsewhere := t.TempDir()
 	for _, name := range []string{"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_TEMPLATE_DIR"} {
@@ -25,6 +25,6 @@ func TestCommitFiles(t *testing.T) {
 		t.Errorf("%q, %v", out, err)
 	}
 	if left, err := os.ReadDir(elsewhere); err != nil || len(left) > 0 {
-		t.Errorf("written elsewhere: %v, %v", left, err)
+		t.Errorf("written to another repository: %v, %v", left, err)
 	}
 }

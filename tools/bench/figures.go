@@ -20,12 +20,11 @@ type Figure struct {
 	Median float64 `json:"median"`
 	P95    float64 `json:"p95"`
 	Max    float64 `json:"max"`
-	// Samples are all that were taken, for a comparison with another run's; a ratio
-	// has none.
+	// Samples are all samples, for a comparison with another run; a ratio has none.
 	Samples []float64 `json:"samples,omitempty"`
 }
 
-// Figures are those of bench.json, by name.
+// Figures is the content of bench.json, by name.
 type Figures map[string]Figure
 
 func summarize(unit string, samples []float64) Figure {
@@ -55,11 +54,11 @@ func (f Figures) write(path string) error {
 	return os.WriteFile(path, append(data, '\n'), 0o644)
 }
 
-// clock is what ratios are taken of: a machine of one kind is twice as slow as
-// another, and at one time than at another, and this figure of the same run is too.
+// clock is the figure that ratios are relative to. It is from the same run, so that the
+// ratios hold on slower machines, and on a machine whose speed varies.
 const clock = "clone_monitor"
 
-// ratios puts the ratios of medians of the same file.
+// ratios adds the ratios of medians of the same file.
 func (f Figures) ratios() {
 	put := func(name, of string, per float64) {
 		if x, ok := f[of]; ok && per > 0 {
@@ -72,13 +71,12 @@ func (f Figures) ratios() {
 			put(name, name, f[clock].Median)
 		}
 	}
-	put("run_one_new", "run_one_new", f["run_default_warm"].Median/2) // of two kernels
+	put("run_one_new", "run_one_new", f["run_default_warm"].Median/2) // the run has two kernels
 }
 
-// against prints what changed since an earlier bench.json, and what did not: by
-// the ranks of the samples (Mann and Whitney's U test), with no assumption of how
-// they are distributed.
-func (f Figures) against(w io.Writer, earlier Figures) {
+// compare prints for each figure whether it changed since an earlier bench.json, by the
+// Mann-Whitney U test, which assumes no distribution of the samples.
+func (f Figures) compare(w io.Writer, earlier Figures) {
 	for _, name := range slices.Sorted(maps.Keys(f)) {
 		now, then := f[name], earlier[name]
 		if len(now.Samples) == 0 || len(then.Samples) == 0 || then.Median == 0 {

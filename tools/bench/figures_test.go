@@ -16,7 +16,7 @@ func TestSummarize(t *testing.T) {
 
 func TestRatios(t *testing.T) {
 	f := Figures{}
-	f.ratios() // of nothing
+	f.ratios() // without figures
 	for name, v := range map[string]float64{"clone_monitor": 40, "clone_first_answer": 60, "scenario/a": 200, "run_one_new": 12, "run_default_warm": 20, "boot": 1} {
 		f[name] = summarize("", []float64{v})
 	}
@@ -27,12 +27,12 @@ func TestRatios(t *testing.T) {
 		}
 	}
 	if _, ok := f["ratio/boot"]; ok {
-		t.Error("a ratio that nobody asked for")
+		t.Error("an unexpected ratio")
 	}
 }
 
-// A change is told from noise, by a file as by the figures themselves.
-func TestAgainst(t *testing.T) {
+// Changes are distinguished from noise, also with figures that were read from a file.
+func TestCompare(t *testing.T) {
 	then := Figures{"faster": summarize("ms", []float64{10, 11, 12, 10, 11, 12}), "same": summarize("ms", []float64{10, 14, 9, 13, 11, 12}), "gone": summarize("ms", []float64{1})}
 	path := filepath.Join(t.TempDir(), "bench.json")
 	if err := then.write(path); err != nil {
@@ -44,13 +44,13 @@ func TestAgainst(t *testing.T) {
 	}
 	now := Figures{"faster": summarize("ms", []float64{5, 6, 5, 6, 5, 6}), "same": summarize("ms", []float64{11, 13, 10, 12, 9, 15}), "new": summarize("ms", []float64{1})}
 	var out bytes.Buffer
-	now.against(&out, read)
+	now.compare(&out, read)
 	for _, want := range []string{"faster", "-50.0%", "same", "noise"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, &out)
 		}
 	}
 	if strings.Contains(out.String(), "new") || strings.Contains(out.String(), "gone") {
-		t.Errorf("what is in one alone was compared:\n%s", &out)
+		t.Errorf("a figure of one file only was compared:\n%s", &out)
 	}
 }

@@ -1,7 +1,7 @@
-// Command bench measures what docs/evidence/performance.md tells: boots, freezes,
-// clones, scenarios, whole runs, memory. It writes bench.json: a figure's name
-// to its unit, number of samples, minimum, median, 95th percentile and maximum.
-// It asserts nothing.
+// Command bench measures the figures of docs/evidence/performance.md: boots, freezes, clones,
+// scenarios, whole runs, memory. It writes bench.json, which maps the name of a figure to
+// its unit, number of samples, minimum, median, 95th percentile and maximum. It does not
+// judge them.
 //
 //	go run ./tools/bench [-o bench.json] [-only REGEXP] [-n SAMPLES] [-against EARLIER.json]
 package main
@@ -47,7 +47,7 @@ func main() {
 	n := flag.Int("n", 10, "samples of the short figures; boots take a half, runs a fifth")
 	flag.Parse()
 	b := &bench{ctx: context.Background(), n: *n, only: regexp.MustCompile(*only), out: *out, figures: Figures{}}
-	then := Figures{} // read first, because it may be the file that is written
+	then := Figures{} // read first, because it may be the output file
 	var err error
 	if *earlier != "" {
 		then, err = load(*earlier)
@@ -60,13 +60,13 @@ func main() {
 		os.Exit(3)
 	}
 	if *earlier != "" {
-		fmt.Printf("\nagainst %s:\n", *earlier)
-		b.figures.against(os.Stdout, then)
+		fmt.Printf("\ncompared with %s:\n", *earlier)
+		b.figures.compare(os.Stdout, then)
 	}
 }
 
 func (b *bench) run() error {
-	// What is not measured now keeps the figures of an earlier run.
+	// Figures that are not measured now are kept from an earlier run.
 	f, err := load(b.out)
 	switch {
 	case err == nil:
@@ -112,7 +112,7 @@ func (b *bench) run() error {
 	return b.figures.write(b.out)
 }
 
-// put stores a figure and prints it; the file is whole after each.
+// put prints a figure and stores it; each time it writes a complete file.
 func (b *bench) put(name, unit string, samples []float64) error {
 	f := summarize(unit, samples)
 	b.figures[name] = f
@@ -122,7 +122,7 @@ func (b *bench) put(name, unit string, samples []float64) error {
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// boots measures a boot from nothing, and each step of it.
+// boots measures a boot without a template, and each step of it.
 func (b *bench) boots() error {
 	for _, k := range b.kernels {
 		points := map[string][]float64{}
@@ -147,7 +147,7 @@ func (b *bench) boots() error {
 			return err
 		}
 	}
-	// A template in an empty cache is booted and frozen.
+	// In an empty cache, a template is booted and frozen.
 	var freeze, build []float64
 	for range max(b.n/3, 3) {
 		for _, k := range b.kernels {
@@ -165,7 +165,7 @@ func (b *bench) boots() error {
 	return b.put("freeze", "ms", freeze)
 }
 
-// freshTemplate builds a template in a cache of its own, which goes at once.
+// freshTemplate builds a template in its own cache, which it removes at once.
 func (b *bench) freshTemplate(k *kernels.Kernel) (*vm.Template, error) {
 	dir, err := os.MkdirTemp("", "faultline-bench-")
 	if err != nil {
@@ -184,7 +184,8 @@ func (b *bench) freshTemplate(k *kernels.Kernel) (*vm.Template, error) {
 	return rig.Template(b.ctx, vm.Spec{Kernel: k, Accel: qemu.TCG})
 }
 
-// clones measures a clone's way to the agent's first answer, kernels in turn.
+// clones measures the time from a clone's start to the agent's first answer, with the
+// kernels alternating.
 func (b *bench) clones() error {
 	points := map[string][]float64{}
 	for _, k := range b.kernels {
@@ -216,13 +217,13 @@ func (b *bench) clones() error {
 	return nil
 }
 
-// answer has a clone's agent answer.
+// answer waits for an answer of a clone's agent.
 func answer(ctx context.Context, g *vm.Guest) error {
 	_, err := g.Call(ctx, &wire.Request{ReadFile: &wire.ReadFile{Path: "/proc/sys/kernel/tainted"}})
 	return err
 }
 
-// memory measures what a clone takes, from smaps_rollup (proc(5)).
+// memory measures the memory of a clone, from smaps_rollup (proc(5)).
 func (b *bench) memory() error {
 	sums := map[string][]float64{}
 	for _, k := range b.kernels {

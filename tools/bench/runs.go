@@ -15,7 +15,7 @@ import (
 type observed struct {
 	*results.Run
 	took float64 // seconds
-	cpu  float64 // seconds of processor time, of all its processes
+	cpu  float64 // CPU time of all its processes, in seconds
 }
 
 // faultline runs bin/faultline.
@@ -41,7 +41,7 @@ func (b *bench) faultline(args ...string) (o observed, err error) {
 	return o, nil
 }
 
-// forget removes what the cache has of a kind, as far as it was used since.
+// forget removes the cache entries of a kind that were used since a time.
 func (b *bench) forget(kind string, since time.Time) error {
 	items, err := b.cache.List()
 	if err != nil {
@@ -57,8 +57,8 @@ func (b *bench) forget(kind string, since time.Time) error {
 	return nil
 }
 
-// scenarios measures some scenarios, one guest at a time: what each takes, and how
-// many blocks TCG translates for it.
+// scenarios measures some scenarios, one guest at a time: the duration of each, and the
+// number of blocks that TCG translates for it.
 func (b *bench) scenarios() error {
 	args := []string{fresh, "--jobs", "1", "--repeat", fmt.Sprint(b.n)}
 	for _, id := range []string{"dax/ext4/shared-read", "dax/xfs/shared-read", "mce/ext4/srar-shared", "mce/anon/cow"} {
@@ -80,7 +80,7 @@ func (b *bench) scenarios() error {
 	return b.blocks(o.Run)
 }
 
-// blocks puts what TCG translated for each scenario of a run.
+// blocks stores the number of blocks that TCG translated for each scenario of a run.
 func (b *bench) blocks(r *results.Run) error {
 	blocks := map[string][]float64{}
 	for _, c := range r.Cells {
@@ -96,8 +96,8 @@ func (b *bench) blocks(r *results.Run) error {
 	return nil
 }
 
-// runs measures whole default runs: cold, with kernels fetched but no template;
-// warm; again, with every cell known; and one of four kernels of which one is new.
+// runs measures whole default runs: cold, with kernels fetched but no template; warm;
+// again, with every cell cached; and one with four kernels, one of them new.
 func (b *bench) runs() error {
 	times := max(b.n/5, 2)
 	var cold, warm, again, perCell, oneNew []float64
@@ -125,16 +125,16 @@ func (b *bench) runs() error {
 		}
 		again = append(again, o.took)
 	}
-	if _, err := b.faultline("--matrix", "wide"); err != nil { // knows them all
+	if _, err := b.faultline("--matrix", "wide"); err != nil { // caches all cells
 		return err
 	}
-	// Its templates are there, of which the runs before had no need.
+	// Build its templates, which the previous runs did not need.
 	if _, err := b.faultline(fresh, "--kernel", newest, "--scenario", "dax/ext4/shared-read", "--scenario", "ram/hugetlb/gigantic"); err != nil {
 		return err
 	}
 	for range times {
 		begun := time.Now()
-		if _, err := b.faultline("--kernel", newest); err != nil { // uses its cells, which so are found
+		if _, err := b.faultline("--kernel", newest); err != nil { // uses its cells, so that forget finds them
 			return err
 		}
 		if err := b.forget("cells", begun); err != nil {
@@ -159,10 +159,10 @@ func (b *bench) runs() error {
 	return nil
 }
 
-// fresh has a run observe what it is measured by.
+// fresh makes a run observe all cells, so that their time is measured.
 const fresh = "--fresh-cells"
 
-// newest is the kernel of the wide matrix that stands for a new one.
+// newest is the kernel of the wide matrix that is measured as a new one.
 const newest = "apt:trixie-backports"
 
 // growth measures a warm run of 16 scenarios on one, two and four kernels.

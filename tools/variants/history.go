@@ -1,15 +1,16 @@
 package main
 
-// commit is one of the history's.
+// commit is a commit of the history.
 type commit struct {
 	subject string
 	edits   []edit
-	// merge are commits of a branch that begins where the merge's first parent
-	// does, two commits earlier; they are merged here.
+	// merge are the commits of a branch that is merged here; it starts two commits
+	// earlier.
 	merge []commit
 }
 
-// Names of what a history holds beside remarks.
+// Subjects of the commits that do more than add a remark. docs/guides/bisecting.md records the
+// history's commit hashes, which depend on all subjects and edits.
 const (
 	theChange = "dax: Tell a fault that it met poison"
 	noBuild   = "nvdimm: Count what is claimed"
@@ -17,9 +18,9 @@ const (
 	noReturn  = "madvise: Populate until it works"
 )
 
-// MADV_POPULATE_READ over a block of the page cache that can't be read is tried again for
-// ever by 6.1: VM_FAULT_RETRY comes back as no page and no error. Upstream's 631426ba1d45
-// (v6.9) ends that in another way.
+// In 6.1, MADV_POPULATE_READ loops forever on a block of the page cache that can't be
+// read: VM_FAULT_RETRY is returned as no page and no error. Upstream fixed that differently
+// in 631426ba1d45 (v6.9).
 var (
 	countTries = edit{"mm/madvise.c", "\tint locked = 1;\n\tlong pages;\n", "\tint locked = 1;\n\tint tries = 0;\n\tlong pages;\n"}
 	givesUpOn  = edit{"mm/madvise.c", "\t\tstart += pages * PAGE_SIZE;\n",
@@ -31,9 +32,9 @@ var (
 	givesUp = edit{file: "drivers/nvdimm/core.c", new: "\nstatic int __init nvdimm_give_up(void)\n{\n\tpanic(\"nvdimm gives up\");\n}\nlate_initcall(nvdimm_give_up);\n"}
 )
 
-// history is what the branch of that name has, on top of 6.1: the change in its
-// middle, one commit that does not build, some that do not boot, one merge. From its first
-// commit to noReturn, MADV_POPULATE_READ returns.
+// history lists the commits of the branch of that name, on top of 6.1: the change in the
+// middle, one commit that does not build, some that do not boot, one merge. From the first
+// commit up to noReturn, MADV_POPULATE_READ returns.
 var history = []commit{
 	{subject: "madvise: Give up a page that can't be had", edits: []edit{countTries, givesUpOn}},
 	{subject: "nvdimm: Say what a region is", edits: []edit{remark("drivers/nvdimm/region_devs.c", "A region is a range of persistent memory.")}},

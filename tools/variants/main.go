@@ -1,14 +1,14 @@
-// Command variants makes a git repository of kernels of which one knows beforehand
-// what Faultline must say: Debian's linux-source packages as they are, a backport
-// that is whole and many that are not, and a history with the change in its middle.
+// Command variants creates a git repository of test kernels with known bugs: Debian's
+// unmodified linux-source packages, one complete backport and many that are not, and a
+// history with the change in the middle.
 //
 //	go run ./tools/variants [-patches DIR] REPOSITORY [NAME...]
 //	go run ./tools/variants -list
 //
-// Each is a branch, which faultline takes as tree:REPOSITORY@NAME. Without names it
-// makes all. A source package is taken from /usr/src, or else downloaded with
-// apt-get. With -patches it also writes what a variant changes as mails, NAME.mbox,
-// for faultline backport.
+// Each is a branch, for the kernel spec tree:REPOSITORY@NAME. Without names it creates
+// all. Source packages come from /usr/src, or are downloaded with apt-get. With -patches
+// it also writes the patches of each variant as a mailbox, NAME.mbox, for faultline
+// backport.
 package main
 
 import (
@@ -32,18 +32,18 @@ func main() {
 	os.Exit(run())
 }
 
-// run returns the exit code: 1 where a kernel was not made, 2 where the request
-// is wrong.
+// run returns the exit code: 1 if a kernel could not be created, 2 if the request is
+// invalid.
 func run() int {
-	list := flag.Bool("list", false, "list the kernels and make none")
-	patches := flag.String("patches", "", "the `folder` that gets a mailbox for each kernel that is changed")
+	list := flag.Bool("list", false, "list the kernels and create none")
+	patches := flag.String("patches", "", "write a mailbox for each modified kernel to this `folder`")
 	flag.Parse() // exits with 2
 	if *list {
 		printList(os.Stdout)
 		return 0
 	}
 	if flag.NArg() == 0 {
-		fmt.Fprintln(os.Stderr, "variants: name the repository to make, such as ../variants")
+		fmt.Fprintln(os.Stderr, "variants: name the repository to create, such as ../variants")
 		return 2
 	}
 	names, err := choose(flag.Args()[1:])
@@ -68,11 +68,11 @@ func printList(w io.Writer) {
 	for _, v := range variants {
 		fmt.Fprintf(t, "%s\t%s\n", v.name, v.what)
 	}
-	fmt.Fprintf(t, "%s\t%d commits on 6.1, with the whole change among them\n", historyName, len(history))
+	fmt.Fprintf(t, "%s\t%d commits on 6.1, including the whole change\n", historyName, len(history))
 	t.Flush()
 }
 
-// choose returns the variants of these names, or all, in the table's order.
+// choose returns the variants with these names, or all, in the order of the table.
 func choose(names []string) ([]string, error) {
 	var all []string
 	for _, v := range variants {
@@ -81,7 +81,7 @@ func choose(names []string) ([]string, error) {
 	all = append(all, historyName)
 	for _, n := range names {
 		if !slices.Contains(all, n) {
-			return nil, fmt.Errorf("no kernel is called %q; -list names them", n)
+			return nil, fmt.Errorf("no kernel is called %q; list them with -list", n)
 		}
 	}
 	if len(names) == 0 {
@@ -90,8 +90,8 @@ func choose(names []string) ([]string, error) {
 	return slices.DeleteFunc(all, func(n string) bool { return !slices.Contains(names, n) }), nil
 }
 
-// makeAll makes one after the other, also where one fails: a newer source may
-// lack the text that one variant looks for.
+// makeAll creates all of them in turn, even if one fails: a newer source may not have the
+// text that an edit replaces.
 func makeAll(ctx context.Context, dir string, names []string, patches string) error {
 	if _, err := execx.Find("xz", "xz-utils"); err != nil {
 		return err
@@ -129,12 +129,13 @@ func makeAll(ctx context.Context, dir string, names []string, patches string) er
 		fmt.Printf("tree:%s@%s\n", strings.TrimSuffix(dir, "/"), name)
 	}
 	if len(failed) > 0 {
-		return fmt.Errorf("not made: %w", errors.Join(failed...))
+		return fmt.Errorf("not created: %w", errors.Join(failed...))
 	}
 	return nil
 }
 
-// makeOne makes a variant's branch, or the history's; base is what it was made from.
+// makeOne creates the branch of a variant or of the history; base is the commit it is
+// based on.
 func makeOne(ctx context.Context, r repo, name string) (base, head string, err error) {
 	if name == historyName {
 		if base, err = r.source(ctx, "6.1"); err != nil {

@@ -13,12 +13,12 @@ import (
 	"github.com/faultline/faultline/internal/git"
 )
 
-// repo is the repository that gets the kernels, as branches. It has no files checked
-// out: who builds them needs its commits alone.
+// repo is the repository with the kernels, as branches. It has no checkout, because builds
+// need only its commits.
 type repo struct{ dir string }
 
-// git runs git in the repository, on an index, and returns what it prints. Commits
-// get one author and one date, so that the same edits are the same commit.
+// git runs git in the repository, on an index, and returns its output. Author and date are
+// fixed, so that the same edits give the same commit.
 func (r repo) git(ctx context.Context, in, index string, args ...string) (string, error) {
 	const who, when = "faultline", "2026-01-01T00:00:00Z"
 	env := []string{
@@ -36,13 +36,13 @@ func (r repo) git(ctx context.Context, in, index string, args ...string) (string
 	return string(out), nil
 }
 
-// line is git for what prints one line.
+// line is git for commands that print one line.
 func (r repo) line(ctx context.Context, in, index string, args ...string) (string, error) {
 	out, err := r.git(ctx, in, index, args...)
 	return strings.TrimSpace(out), err
 }
 
-// branch is the commit of a branch, or "".
+// branch returns the commit of a branch, or "".
 func (r repo) branch(ctx context.Context, name string) string {
 	c, err := r.line(ctx, "", "", "rev-parse", "--verify", "--quiet", "refs/heads/"+name)
 	if err != nil {
@@ -56,7 +56,7 @@ func (r repo) setBranch(ctx context.Context, name, commit string) error {
 	return err
 }
 
-// scratch hands do the path of an index that is gone afterwards.
+// scratch calls do with the path of a temporary index.
 func (r repo) scratch(do func(index string) error) error {
 	dir, err := os.MkdirTemp(filepath.Join(r.dir, ".git"), "index-")
 	if err != nil {
@@ -65,8 +65,8 @@ func (r repo) scratch(do func(index string) error) error {
 	return errors.Join(do(filepath.Join(dir, "index")), os.RemoveAll(dir))
 }
 
-// source makes the branch of a version out of Debian's linux-source package, unless
-// it is there.
+// source creates the branch of a version from Debian's linux-source package, unless it
+// exists.
 func (r repo) source(ctx context.Context, version string) (commit string, err error) {
 	if c := r.branch(ctx, version); c != "" {
 		return c, nil
@@ -97,10 +97,10 @@ func (r repo) source(ctx context.Context, version string) (commit string, err er
 	return r.takeIn(ctx, version, filepath.Join(unpacked, name))
 }
 
-// takeIn commits a folder as the branch of a version.
+// takeIn commits the content of a folder as the branch of a version.
 func (r repo) takeIn(ctx context.Context, version, folder string) (commit string, err error) {
 	err = r.scratch(func(index string) error {
-		// Debian's own .gitignore leaves out nearly everything.
+		// Debian's .gitignore excludes nearly everything.
 		if _, err := r.git(ctx, "", index, "-c", "core.bare=false", "--work-tree="+folder, "-C", folder, "add", "--all", "--force", "."); err != nil {
 			return err
 		}
@@ -125,7 +125,7 @@ func (r repo) commit(ctx context.Context, index, message string, parents ...stri
 	return r.line(ctx, message+"\n", index, args...)
 }
 
-// edited is the commit that edits make of its first parent; beside are its others.
+// edited commits edits on top of a parent; beside are its other parents.
 func (r repo) edited(ctx context.Context, parent, message string, edits []edit, beside ...string) (commit string, err error) {
 	err = r.scratch(func(index string) error {
 		if _, err := r.git(ctx, "", index, "read-tree", parent); err != nil {
@@ -181,7 +181,7 @@ func (r repo) history(ctx context.Context, on string, all []commit) (head string
 	return head, nil
 }
 
-// mails writes what lies between two commits as git format-patch does.
+// mails writes the patches between two commits as a mailbox of git format-patch.
 func (r repo) mails(ctx context.Context, from, to, file string) error {
 	out, err := r.git(ctx, "", "", "format-patch", "--stdout", "--no-signature", from+".."+to)
 	if err != nil {

@@ -2,7 +2,7 @@ package main
 
 import "slices"
 
-// variant is a kernel: a source package, and what is changed in it.
+// variant is a kernel: a source package with edits.
 type variant struct {
 	name    string
 	version string // of linux-source-VERSION
@@ -10,9 +10,9 @@ type variant struct {
 	edits   []edit
 }
 
-// The parts of upstream's 1ea7ca1b0901 (v6.5) as far as the configuration builds
-// it, in words of our own, for 6.1: a bad block is told apart from other errors
-// by EHWPOISON on its way from the driver to a fault, and nowhere else.
+// The parts of upstream's 1ea7ca1b0901 (v6.5) that the configuration builds, rewritten for
+// 6.1: EHWPOISON distinguishes a bad block from other errors on the path from the driver
+// to a fault, and only there.
 var (
 	driverTells = []edit{{"drivers/nvdimm/pmem.c",
 		"DAX_RECOVERY_WRITE)\n\t\t\treturn -EIO;",
@@ -50,35 +50,35 @@ var (
 	whole = slices.Concat(driverTells, faultMaps, writeRecovers, readWriteConverts, othersConvert)
 )
 
-// The handler that tells a fault's poison to user space (do_sigbus).
+// handler is the file with do_sigbus, which sends SIGBUS for poison to user space.
 const handler = "arch/x86/mm/fault.c"
 
-// variants in an order in which neighbours have most in common.
+// variants are in an order in which neighbours share most of their sources.
 var variants = []variant{
-	{name: "6.12", version: "6.12", what: "as it is: has dax_fault_hwpoison"},
-	{name: "6.12-lost", version: "6.12", what: "a DAX fault on a bad block does not tell poison any more",
+	{name: "6.12", version: "6.12", what: "unmodified: has dax_fault_hwpoison"},
+	{name: "6.12-lost", version: "6.12", what: "a DAX fault on a bad block no longer reports poison",
 		edits: []edit{{"fs/dax.c", "\treturn vmf_error(error);", "\treturn vmf_error(dax_mem2blk_err(error));"}}},
 
-	{name: "6.1", version: "6.1", what: "as it is: lacks dax_fault_hwpoison"},
+	{name: "6.1", version: "6.1", what: "unmodified: does not have dax_fault_hwpoison"},
 	{name: "6.1-backport", version: "6.1", what: "the whole change", edits: whole},
-	{name: "6.1-errno-only", version: "6.1", what: "the driver's errno and nothing else of the change", edits: driverTells},
-	{name: "6.1-read-leaks", version: "6.1", what: "the change, but read(2) gives the driver's errno",
+	{name: "6.1-errno-only", version: "6.1", what: "only the driver's errno of the change", edits: driverTells},
+	{name: "6.1-read-leaks", version: "6.1", what: "the change, but read(2) returns the driver's errno",
 		edits: slices.Concat(driverTells, faultMaps, writeRecovers, writeConverts, othersConvert)},
-	{name: "6.1-all-leak", version: "6.1", what: "the change, but all system calls give the driver's errno",
+	{name: "6.1-all-leak", version: "6.1", what: "the change, but all system calls return the driver's errno",
 		edits: slices.Concat(driverTells, faultMaps, writeRecovers)},
-	{name: "6.1-recovery-lost", version: "6.1", what: "the change, but a write does not recover a bad block any more",
+	{name: "6.1-recovery-lost", version: "6.1", what: "the change, but a write no longer recovers a bad block",
 		edits: slices.Concat(driverTells, faultMaps, readWriteConverts, othersConvert)},
 	{name: "6.1-cow-lost", version: "6.1", what: "the change, but not for a private mapping that needs a copy",
 		edits: slices.Concat(whole, []edit{{"fs/dax.c", "\treturn dax_fault_return(error);", "\treturn dax_fault_return(error == -EHWPOISON ? -EIO : error);"}})},
-	{name: "6.1-wrong-lsb", version: "6.1", what: "the change; a fault on poison tells si_addr_lsb 21 for a page of 4 KiB",
+	{name: "6.1-wrong-lsb", version: "6.1", what: "the change; a fault on poison reports si_addr_lsb 21 for a page of 4 KiB",
 		edits: slices.Concat(whole, []edit{{handler, "lsb = PAGE_SHIFT;", "lsb = PMD_SHIFT;"}})},
-	{name: "6.1-wrong-addr", version: "6.1", what: "the change; a fault on poison tells the page in si_addr, not the byte",
+	{name: "6.1-wrong-addr", version: "6.1", what: "the change; a fault on poison reports the page in si_addr, not the byte",
 		edits: slices.Concat(whole, []edit{{handler, "BUS_MCEERR_AR, (void __user *)address,", "BUS_MCEERR_AR, (void __user *)(address & PAGE_MASK),"}})},
-	{name: "6.1-wrong-code", version: "6.1", what: "the change; a fault on poison tells BUS_MCEERR_AO",
+	{name: "6.1-wrong-code", version: "6.1", what: "the change; a fault on poison reports BUS_MCEERR_AO",
 		edits: slices.Concat(whole, []edit{{handler, "force_sig_mceerr(BUS_MCEERR_AR,", "force_sig_mceerr(BUS_MCEERR_AO,"}})},
-	{name: "6.1-warns", version: "6.1", what: "a DAX fault on a bad block leaves a WARNING",
+	{name: "6.1-warns", version: "6.1", what: "a DAX fault on a bad block logs a WARNING",
 		edits: []edit{{"fs/dax.c", "&kaddr, &pfn);\n\tif (err)", "&kaddr, &pfn);\n\tWARN_ON_ONCE(err && !pmd);\n\tif (err)"}}},
-	{name: "6.1-panics", version: "6.1", what: "a write that recovers a bad block ends the kernel",
+	{name: "6.1-panics", version: "6.1", what: "a write that recovers a bad block panics",
 		edits: []edit{{"drivers/nvdimm/pmem.c", "\tolen = _copy_from_iter", "\tpanic(\"a write recovers a bad block\");\n\tolen = _copy_from_iter"}}},
 	{name: "6.1-bare", version: "6.1", what: "without VIRTIO_NET, X86_MCE_INJECT and PROC_KCORE",
 		edits: []edit{
@@ -86,7 +86,7 @@ var variants = []variant{
 			{"arch/x86/Kconfig", "config X86_MCE_INJECT\n\tdepends on X86_MCE ", "config X86_MCE_INJECT\n\tdepends on BROKEN && X86_MCE "},
 			{"fs/proc/Kconfig", "if !ARM\n\tdepends on PROC_FS && MMU\n", "if !ARM\n\tdepends on PROC_FS && MMU && BROKEN\n"},
 		}},
-	{name: "6.1-backport-and-more", version: "6.1", what: "the whole change, and a fault behind a file's end that tells poison",
+	{name: "6.1-backport-and-more", version: "6.1", what: "the whole change, and a fault after a file's end that reports poison",
 		edits: slices.Concat(whole, []edit{{"fs/dax.c", "i_size_read(iter.inode)) {\n\t\tret = VM_FAULT_SIGBUS;", "i_size_read(iter.inode)) {\n\t\tret = VM_FAULT_HWPOISON;"}})},
-	{name: "6.1-fault-only", version: "6.1", what: "the fault handler's part of the change and nothing else", edits: faultMaps},
+	{name: "6.1-fault-only", version: "6.1", what: "only the fault handler's part of the change", edits: faultMaps},
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// newRepo is a repository with a source of one file as its branch 6.1.
+// newRepo returns a repository whose branch 6.1 has a source of one file.
 func newRepo(t *testing.T) (r repo, base string) {
 	t.Helper()
 	r = repo{t.TempDir()}
@@ -39,7 +39,7 @@ func (r repo) show(t *testing.T, what string) string {
 
 func TestEdited(t *testing.T) {
 	r, base := newRepo(t)
-	edits := []edit{{"dax.c", "one", "1"}, {"dax.c", "1 two", "1 2"}, remark("dax.c", "four")} // the second stands on the first
+	edits := []edit{{"dax.c", "one", "1"}, {"dax.c", "1 two", "1 2"}, remark("dax.c", "four")} // the second edit needs the first
 	commit, err := r.edited(t.Context(), base, "Edit", edits)
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +48,7 @@ func TestEdited(t *testing.T) {
 		t.Errorf("edited: %q", got)
 	}
 	if again, err := r.edited(t.Context(), base, "Edit", edits); err != nil || again != commit {
-		t.Errorf("the same edits are another commit: %v, %s and %s", err, commit, again)
+		t.Errorf("the same edits give another commit: %v, %s and %s", err, commit, again)
 	}
 	file := filepath.Join(t.TempDir(), "x.mbox")
 	if err := r.mails(t.Context(), base, commit, file); err != nil {
@@ -62,8 +62,8 @@ func TestEdited(t *testing.T) {
 	}
 }
 
-// TestEnvironment has what a hook or an alias leaves in the environment, and what the
-// user configured, change no commit.
+// TestEnvironment checks that the environment of a hook or an alias, and the user's
+// configuration, do not affect commits.
 func TestEnvironment(t *testing.T) {
 	_, want := newRepo(t)
 	elsewhere := t.TempDir()
@@ -80,13 +80,13 @@ func TestEnvironment(t *testing.T) {
 	}
 	r, base := newRepo(t)
 	if base != want {
-		t.Errorf("the commit is %s, elsewhere %s", base, want)
+		t.Errorf("the commit is %s, in the other environment %s", base, want)
 	}
 	if text := r.show(t, "6.1:dax.c"); text != "one two three" {
 		t.Errorf("%q", text)
 	}
 	if left, err := os.ReadDir(elsewhere); err != nil || len(left) != 1 {
-		t.Errorf("written elsewhere: %v, %v", left, err)
+		t.Errorf("written to another repository: %v, %v", left, err)
 	}
 }
 
@@ -122,9 +122,9 @@ func TestEditsRefused(t *testing.T) {
 		edits []edit
 		want  string
 	}{
-		"absent":        {[]edit{{"dax.c", "four", "4"}}, `dax.c: "four" stands there 0 times`},
-		"twice":         {[]edit{{"dax.c", "o", "0"}}, `dax.c: "o" stands there 2 times`},
-		"gone by then":  {[]edit{{"dax.c", "one", "1"}, {"dax.c", "one", "I"}}, `"one" stands there 0 times`},
+		"absent":        {[]edit{{"dax.c", "four", "4"}}, `dax.c: "four" occurs 0 times`},
+		"twice":         {[]edit{{"dax.c", "o", "0"}}, `dax.c: "o" occurs 2 times`},
+		"gone by then":  {[]edit{{"dax.c", "one", "1"}, {"dax.c", "one", "I"}}, `"one" occurs 0 times`},
 		"no such file":  {[]edit{{"mm.c", "one", "1"}}, "mm.c"},
 		"second absent": {[]edit{{"dax.c", "one", "1"}, {"mm.c", "one", "1"}}, "mm.c"},
 	} {
@@ -146,7 +146,7 @@ func TestVariants(t *testing.T) {
 	}
 }
 
-// What docs/guides/bisecting.md and the long tests say of the history.
+// The history has the properties that docs/guides/bisecting.md and the long tests rely on.
 func TestHistory(t *testing.T) {
 	var subjects []string
 	merges := 0

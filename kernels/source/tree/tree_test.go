@@ -412,7 +412,7 @@ func TestTreePatches(t *testing.T) {
 		}
 	}
 	u.refuse("tree:"+u.root+"@HEAD?revert="+base+"&dirty=yes", "never dirty")
-	u.refuse("tree:"+u.root+"@HEAD?patch="+file("empty.mbox", cover), "no patch in it")
+	u.refuse("tree:"+u.root+"@HEAD?patch="+file("empty.mbox", cover), "contains no patch")
 	u.refuse("tree:"+u.root+"@HEAD?patch="+filepath.Join(dir, "none"), "no such file")
 	if after := u.state(); after != before {
 		t.Errorf("the user's repository changed:\n%s\n%s", before, after)

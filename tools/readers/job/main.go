@@ -1,6 +1,6 @@
-// Command job reads a Kubernetes Job on standard input as the API server does that
-// validates fields strictly: by Kubernetes' own types, and with no field that they
-// do not know. It is of a module of its own, so that these are no dependencies of ours.
+// Command job parses a Kubernetes Job on standard input like an API server with strict
+// field validation: by Kubernetes' own types, without unknown fields. It is in its own
+// module, so that those types are not dependencies of Faultline.
 package main
 
 import (
@@ -24,7 +24,7 @@ func main() {
 		os.Exit(1)
 	}
 	if job.Kind != "Job" || job.APIVersion != batch.SchemeGroupVersion.String() {
-		fmt.Fprintf(os.Stderr, "%s %s is no Job of batch/v1\n", job.APIVersion, job.Kind)
+		fmt.Fprintf(os.Stderr, "%s %s is not a Job of batch/v1\n", job.APIVersion, job.Kind)
 		os.Exit(1)
 	}
 }

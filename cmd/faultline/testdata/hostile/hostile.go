@@ -1,5 +1,5 @@
-// Package hostile is a suite for tests of what becomes of scenarios whose
-// guests misbehave. Its kernels are good ones; what they do is what they are told.
+// Package hostile is a suite that tests how runs handle guests that misbehave. Its
+// kernels are good; the scenarios cause the failures.
 package hostile
 
 import (
@@ -22,7 +22,7 @@ var describe = Suite("hostile")
 const sysrq = "/proc/sysrq-trigger"
 
 var _ = describe("a guest", func() {
-	// What the others must not harm.
+	// The other scenarios must not affect this one.
 	It("behaves", Scenario("hostile/control"), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		f := g.DAX(ctx, Ext4).File(ctx, 64*KiB)
@@ -71,7 +71,7 @@ var _ = describe("a guest", func() {
 		g.ReadFile(short, "/proc/uptime")
 	})
 
-	// The kernel kills who has most.
+	// The kernel kills the process that uses the most memory.
 	It("runs out of memory", Scenario("hostile/out-of-memory"), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		g.WriteFile(ctx, "/proc/sys/vm/overcommit_memory", "1")
@@ -91,5 +91,5 @@ var _ = describe("a guest", func() {
 	})
 })
 
-// agent is the process id of the victim's parent.
+// agent returns the process id of the victim's parent.
 func agent(ctx context.Context, v *Victim) int64 { return *v.Syscall(ctx, "getppid").Ret }

@@ -1,4 +1,4 @@
-// Command probe is what the tests run in guests.
+// Command probe is a program that the tests run in guests.
 package main
 
 import (
@@ -17,21 +17,21 @@ func main() {
 		os.Exit(2)
 	}
 	switch os.Args[1] {
-	case "args": // tells its arguments and its input
+	case "args": // prints its arguments and its input
 		in, _ := io.ReadAll(os.Stdin)
 		fmt.Println("args " + strings.Join(os.Args[2:], "|"))
 		fmt.Printf("stdin %q\n", in)
 		fmt.Fprintln(os.Stderr, "this is stderr")
 		os.Exit(42)
-	case "segv": // is ended by it, and not by Go's handler of it (rt_sigaction(2): zeros are SIG_DFL)
+	case "segv": // dies of SIGSEGV, not in Go's handler (rt_sigaction(2): zeros are SIG_DFL)
 		var act [4]uint64
 		syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(syscall.SIGSEGV), uintptr(unsafe.Pointer(&act)), 0, 8, 0, 0)
 		syscall.Kill(os.Getpid(), syscall.SIGSEGV)
 		time.Sleep(time.Minute)
-	case "sleep": // tells that it runs, and goes on
+	case "sleep": // prints that it runs, and continues
 		fmt.Println("running")
 		time.Sleep(10 * time.Minute)
-	case "tap": // tells tests as the kernel's own do, of which the release fails one
+	case "tap": // reports tests like a kselftest; one depends on the release
 		var u syscall.Utsname
 		syscall.Uname(&u)
 		fmt.Println("TAP version 13\n1..3\n# Starting 3 tests from 1 test cases.\nok 1 - it runs\nok 2 a thing # SKIP there is none")
@@ -41,7 +41,7 @@ func main() {
 			os.Exit(1)
 		}
 		fmt.Println("ok 3 new enough\n# Totals: pass:2 fail:0 skip:1")
-	case "skip": // has nothing to do, as a self test says it
+	case "skip": // skips like a kselftest
 		fmt.Println("nothing of that kind here")
 		os.Exit(4)
 	case "panic": // panics the kernel

@@ -9,17 +9,17 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// Waits for what a kernel does in its own time are bounded by how often the
-// guest was asked, and answered: a host that stands still, or is busy, does not
-// make a guest's time pass. What does not answer at all is trouble with the rig.
+// Waits for asynchronous work of the kernel are bounded by the number of answered
+// polls, not by host time: a suspended or busy host does not use up the limit. A guest
+// that does not answer at all is an infrastructure failure.
 const (
 	settlePoll  = 5 * time.Millisecond
 	settlePolls = 1000
 )
 
-// AwaitBadBlocks waits until a device lists bad blocks, which a machine check
-// adds by a work item (nfit_handle_mce, nvdimm_region_notify), and records them
-// as a step: "none" where none came within the limit.
+// AwaitBadBlocks waits until a device lists bad blocks and records them as a step:
+// "none" if none appeared within the limit. A machine check adds them in a work item
+// (nfit_handle_mce, nvdimm_region_notify).
 func (g *Guest) AwaitBadBlocks(ctx context.Context, d Device) *Observation {
 	var text string
 	g.poll(ctx, func() bool {
@@ -29,9 +29,9 @@ func (g *Guest) AwaitBadBlocks(ctx context.Context, d Device) *Observation {
 	return g.badBlocks(d, text)
 }
 
-// AwaitLog waits until the kernel log has a line with the text, or the limit has
-// passed: what the kernel does about poison in work items of its own is done
-// when it says so. It records nothing: the line is in the log's witness.
+// AwaitLog waits until the kernel log has a line that contains the text, or until the
+// limit is reached. Use it to wait until the kernel has handled poison in a work item.
+// It records nothing: the line is part of the log witness.
 func (g *Guest) AwaitLog(ctx context.Context, text string) {
 	if g.dead {
 		return
@@ -46,12 +46,12 @@ func (g *Guest) AwaitLog(ctx context.Context, text string) {
 	})
 }
 
-// Recovered is what memory_failure() says when it is done (action_result in
-// mm/memory-failure.c), for AwaitLog.
+// Recovered is the text, for AwaitLog, that memory_failure() logs when it has finished
+// (action_result in mm/memory-failure.c).
 const Recovered = "recovery action"
 
-// poll asks until done says so, and tells whether it did: settlePolls times more
-// than once at most.
+// poll calls done until it returns true, settlePolls+1 times at most, and reports
+// whether it did.
 func (g *Guest) poll(ctx context.Context, done func() bool) bool {
 	for range settlePolls {
 		if done() {
@@ -66,8 +66,8 @@ func (g *Guest) poll(ctx context.Context, done func() bool) bool {
 	return done()
 }
 
-// AwaitSignal waits until the victim, which does nothing, was signalled, and
-// records the signals as a step: none where none came within the limit.
+// AwaitSignal waits until the idle victim has received a signal and records the signals
+// as a step: none if none arrived within the limit.
 func (v *Victim) AwaitSignal(ctx context.Context) *Observation {
 	var o observe.Outcome
 	v.g.poll(ctx, func() bool {
@@ -77,12 +77,12 @@ func (v *Victim) AwaitSignal(ctx context.Context) *Observation {
 	return record(v.g.rec, v.Role, "do nothing", o, "")
 }
 
-// Idle records the signals that came to the victim so far while it did nothing.
+// Idle records the signals that the victim has received while idle so far.
 func (v *Victim) Idle(ctx context.Context) *Observation {
 	return record(v.g.rec, v.Role, "do nothing", v.idle(ctx), "")
 }
 
-// idle is what came to the victim since its last answer.
+// idle returns what the victim has received since its last reply.
 func (v *Victim) idle(ctx context.Context) observe.Outcome {
 	reply := v.g.ask(ctx, &wire.Request{To: v.id, Syscall: &wire.Syscall{Name: "getpid"}})
 	if reply.Died != nil {

@@ -15,12 +15,12 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// A wait lasts for so many answers, however long the host takes for one: QEMU
-// may be stopped, a laptop suspended, a runner moved.
+// A wait lasts for a number of answers, however long the host takes for each: QEMU may be
+// stopped, a laptop suspended, a runner migrated.
 func TestPollCountsAnswers(t *testing.T) {
 	for name, c := range map[string]struct {
 		stall  time.Duration // of each answer
-		after  int           // answers until it is there; 0 for never
+		after  int           // answers until done; 0 for never
 		seen   bool
 		within time.Duration
 	}{
@@ -61,11 +61,11 @@ func TestPollEndsWithItsContext(t *testing.T) {
 	g.poll(ctx, func() bool { cancel(); return false })
 }
 
-// What a guest's watchdogs saw while the host stood still is no witness.
+// Complaints of a guest's watchdogs while the host was suspended are not witnesses.
 func TestStandstillIsNoWitness(t *testing.T) {
 	g := guestFor(t, rigged(t, "apt:bookworm"))
 	g.WriteFile(t.Context(), "/proc/sys/kernel/watchdog_thresh", "1\n")
-	// A processor that does nothing is not watched.
+	// An idle processor is not watched.
 	victim := g.call(t.Context(), &wire.Request{Spawn: &wire.Spawn{}}).Spawned.Victim
 	m := g.call(t.Context(), &wire.Request{To: victim, Map: &wire.Map{
 		Length: 4096, Prot: unix.PROT_READ, Flags: unix.MAP_PRIVATE | unix.MAP_ANONYMOUS,
@@ -87,7 +87,7 @@ func TestStandstillIsNoWitness(t *testing.T) {
 	}
 }
 
-// What a program writes to the kernel's log is no complaint of the kernel.
+// Text that a program writes to the kernel's log is not a complaint of the kernel.
 func TestProgramsDoNotComplain(t *testing.T) {
 	g := guestFor(t, rigged(t, "apt:bookworm"))
 	for _, text := range []string{

@@ -20,13 +20,13 @@ import (
 	"github.com/faultline/faultline/internal/arch"
 )
 
-// Consume makes a machine check land on an access. A watchpoint stops every
-// vCPU after the access, the one that made it is set back to before it, the
-// machine check is raised on it, and all go on: what runs next on it is the
-// kernel's handler, with the access as what was interrupted. The line stays
-// poisoned after it (watcher).
+// Consume raises a machine check exactly at an access. A watchpoint stops all vCPUs after
+// the access; the registers of the vCPU that made it are reset to before the access, the
+// machine check is raised on that vCPU, and all vCPUs continue. The vCPU then enters the
+// kernel's handler, with the access as the interrupted instruction. The line stays
+// poisoned afterwards (see watcher).
 
-// watched is where an access is waited for.
+// watched is a byte at which an access is awaited.
 type watched struct {
 	name  string // canonical: "file+0x4000"
 	by    string // who accesses: a victim's role, or "the kernel"
@@ -36,24 +36,24 @@ type watched struct {
 	at    Addr
 }
 
-// Watched is a byte at which an access is waited for: In and InKernel make it.
+// Watched is a byte at which Consume awaits an access. In and InKernel return one.
 type Watched struct{ watched }
 
-// In is a byte as the victim sees it. Its page must be mapped already: an access
-// that faults first comes too late.
+// In returns the byte at its address in the victim. Its page must be present already
+// (load from it first), because an access that faults does not reach the byte at once.
 func (v *Victim) In(ctx context.Context, a Addr) Watched {
 	frame := v.Frame(ctx, a)
 	return Watched{watched{name: a.String(), by: v.Role, virt: a.guest(), frame: frame, v: v, at: a}}
 }
 
-// InKernel is the byte as the kernel sees it that reads the page itself (to copy
-// it, for read(2)): at its place in the map of all physical memory.
+// InKernel returns the byte at its address in the kernel's direct map, for pages that the
+// kernel itself reads (to copy them, or for read(2)). The page must be present.
 func (v *Victim) InKernel(ctx context.Context, a Addr) Watched {
 	frame := v.Frame(ctx, a)
 	return Watched{watched{name: a.String(), by: "the kernel", virt: v.g.directMap(ctx) + frame.Addr, frame: frame, v: v, at: a}}
 }
 
-// Frame is the byte's place in guest physical memory. Its page must be mapped.
+// Frame returns the byte's guest physical address. Its page must be present.
 func (v *Victim) Frame(ctx context.Context, a Addr) inject.Frame {
 	entry := v.pagemap(ctx, a)
 	if entry>>63 == 0 {
@@ -65,7 +65,7 @@ func (v *Victim) Frame(ctx context.Context, a Addr) inject.Frame {
 	return f
 }
 
-// note keeps a frame for the witnesses.
+// note adds a frame to those for which witnesses are collected.
 func (g *Guest) note(w watched) {
 	for _, known := range g.frames {
 		if known.frame.Addr/g.page == w.frame.Addr/g.page {
@@ -75,35 +75,40 @@ func (g *Guest) note(w watched) {
 	g.frames = append(g.frames, w)
 }
 
-// ErrNotExact says that a machine check can't be made to land on an access here.
+// ErrNotExact is returned if the accelerator cannot raise a machine check exactly at an
+// access.
 var ErrNotExact = errors.New("exact consumption needs TCG")
 
-// UnreachedError says that what was to consume poison never came to the byte.
+// UnreachedError reports that the access that should consume poison never happened.
 type UnreachedError struct {
 	What  string // the access: "load file+0x4000"
-	Where string // the byte, and who was to access it
+	Where string // the byte, and what should access it
 	Why   string
 }
 
 func (e *UnreachedError) Error() string {
-	return fmt.Sprintf("%s did not come by %s: %s", e.What, e.Where, e.Why)
+	return fmt.Sprintf("%s did not reach %s: %s", e.What, e.Where, e.Why)
 }
 
 const (
-	// reachLimit bounds the way to the access, from when it was asked for. It is
-	// longer than a host stands still.
+	// reachLimit bounds the time from the request to the access. It is longer than
+	// pauses of a host.
 	reachLimit = 30 * time.Second
 	// stubLimit bounds an exchange with the gdb stub, likewise.
 	stubLimit = 30 * time.Second
 )
 
-// Consume has the victim consume poison by a load: Guest.Consume with In and StartLoad.
+// Consume makes the victim consume poison with a load: it is Guest.Consume with In and
+// StartLoad. It needs the trait Exactly.
 func (v *Victim) Consume(ctx context.Context, m inject.MachineCheck, a Addr) *Observation {
 	return v.g.Consume(ctx, m, v.In(ctx, a), func() *Started { return v.StartLoad(a) })
 }
 
-// Consume raises a machine check exactly at an access: the first one to the
-// byte by what start starts. The outcome is that of what was started.
+// Consume raises a machine check exactly at the first access to the byte by the operation
+// that start starts, and returns the outcome of that operation. The cache line stays
+// poisoned: each later read of it raises the machine check again, until it is
+// overwritten as a whole. Consume works only under TCG: give the scenario the trait
+// Exactly.
 func (g *Guest) Consume(ctx context.Context, m inject.MachineCheck, at Watched, start func() *Started) *Observation {
 	s, err := g.consume(ctx, m, at.watched, start)
 	if err != nil {
@@ -116,7 +121,7 @@ func (g *Guest) consume(ctx context.Context, m inject.MachineCheck, at watched, 
 	if err := exact(g.vm.Spec().Accel); err != nil {
 		return nil, err
 	}
-	g.approach(ctx, 2) // the machine check, and what meets it
+	g.approach(ctx, 2) // the machine check, and the access
 	g.injected, g.poisoned = true, true
 	w, err := g.watching(ctx)
 	if err != nil {
@@ -134,19 +139,18 @@ func (g *Guest) consume(ctx context.Context, m inject.MachineCheck, at watched, 
 	return s, nil
 }
 
-// spinAhead is how long a spinning victim has loaded before the machine check is
-// raised.
+// spinAhead is how long the victim loads in a loop before the machine check is raised.
 const spinAhead = 50 * time.Millisecond
 
-// ConsumeInexact is for where Consume can't be exact: the victim loads the byte again and
-// again, until it is signalled, while the machine check is raised on the first
-// processor, whatever that is doing. Mostly it is the victim's loads; an
-// interrupt at that moment makes it the kernel, which panics. A scenario that
-// calls it knows that. A victim that is never signalled does not answer, which is
-// trouble with the rig: no clock tells how long it loaded.
+// ConsumeInexact is the alternative to Consume for accelerators other than TCG: the
+// victim loads the byte in a loop until it receives a signal, and meanwhile the machine
+// check is raised on the first CPU. It mostly interrupts the victim's loads; if it
+// interrupts the kernel instead, the kernel panics, which the scenario must allow for.
+// A victim that receives no signal never replies, which is an infrastructure failure:
+// no clock shows how long it loaded.
 func (v *Victim) ConsumeInexact(ctx context.Context, m inject.MachineCheck, a Addr) *Observation {
 	g, frame := v.g, v.Frame(ctx, a)
-	g.approach(ctx, 2) // the machine check, and what meets it
+	g.approach(ctx, 2) // the machine check, and the access
 	g.injected, g.poisoned = true, true
 	s := v.send(&wire.Access{Kind: wire.Load, Addr: a.guest(), Width: 1, Spin: true}, fmt.Sprintf("load %s again and again", a), a)
 	select {
@@ -161,20 +165,21 @@ func (v *Victim) ConsumeInexact(ctx context.Context, m inject.MachineCheck, a Ad
 	return s.Wait(ctx)
 }
 
-// exact refuses an accelerator with which QEMU does not stop the processor at
-// an access of every kind, nor deliver a machine check before it goes on.
+// exact returns an error for accelerators with which QEMU does not stop a vCPU at every
+// kind of access, or does not deliver a machine check before the vCPU continues.
 func exact(accel qemu.Accel) error {
 	if accel == qemu.TCG {
 		return nil
 	}
-	return fmt.Errorf("%w: with %s the processor takes a machine check when it likes; give the scenario the trait Exactly, or use Victim.ConsumeInexact", ErrNotExact, accel)
+	return fmt.Errorf("%w: under %s the CPU takes a machine check at an arbitrary instruction; "+
+		"give the scenario the trait Exactly, or use Victim.ConsumeInexact", ErrNotExact, accel)
 }
 
-// setBack gives a vCPU that read the byte at virt the registers that it had before,
-// where hardware raises the machine check. Where they can't be computed the machine
-// check would not be exact, which is an error. again says that the instruction did
-// not come to its end, and will read once more: a copy whose destination is not
-// mapped reads, and takes a page fault as it writes.
+// setBack restores the registers that a vCPU had before it read the byte at virt, which
+// is where hardware raises the machine check. If they cannot be computed, the machine
+// check would not be exact, and setBack returns an error. It sets again if the
+// instruction did not complete and will read again: a copy to an unmapped destination
+// reads, and then faults on the write.
 func setBack(ctx context.Context, stub *gdb.Client, cpu int, virt uint64) (again bool, err error) {
 	after, code, err := stopped(ctx, stub, cpu)
 	if err != nil {
@@ -190,11 +195,10 @@ func setBack(ctx context.Context, stub *gdb.Client, cpu int, virt uint64) (again
 	return false, fmt.Errorf("RIP %#x, code % x: %w", after.RIP, code, err)
 }
 
-// interrupted reports whether the vCPU has just entered the handler of an exception
-// of an instruction that is about to read the byte at virt: what the processor
-// pushed begins with the instruction's address, or with an error code and that
-// (Intel 64 and IA-32 Architectures Software Developer's Manual, volume 3, section
-// 6.14.2).
+// interrupted reports whether the vCPU has just entered an exception handler from an
+// instruction that is about to read the byte at virt. The exception's stack frame begins
+// with the instruction's address, or with an error code followed by that address (Intel
+// 64 and IA-32 Architectures Software Developer's Manual, volume 3, section 6.14.2).
 func interrupted(ctx context.Context, stub *gdb.Client, r gdb.Registers, virt uint64) bool {
 	pushed, err := stub.Memory(ctx, r.RSP, 16)
 	if err != nil {
@@ -209,7 +213,7 @@ func interrupted(ctx context.Context, stub *gdb.Client, r gdb.Registers, virt ui
 	return false
 }
 
-// stopped reads a vCPU's registers and the code around RIP, as package rewind wants it.
+// stopped reads a vCPU's registers and the code around RIP, for package rewind.
 func stopped(ctx context.Context, stub *gdb.Client, cpu int) (r gdb.Registers, code []byte, err error) {
 	if r, err = stub.Registers(ctx, cpu); err != nil {
 		return r, nil, err
@@ -220,9 +224,8 @@ func stopped(ctx context.Context, stub *gdb.Client, cpu int) (r gdb.Registers, c
 	return r, code, err
 }
 
-// around reads the code around RIP, as package rewind wants it, of the vCPU whose
-// registers were read last. What lies on a page before that can't be read is
-// taken for padding.
+// around reads the code around RIP, for package rewind, from the vCPU whose registers
+// were read last. Bytes on an unreadable preceding page are replaced by padding.
 func around(ctx context.Context, stub *gdb.Client, rip uint64) ([]byte, error) {
 	code, err := stub.Memory(ctx, rip-rewind.Behind, rewind.Behind+rewind.Ahead)
 	page := rip &^ (1<<arch.PageShiftAMD64 - 1)
@@ -233,32 +236,33 @@ func around(ctx context.Context, stub *gdb.Client, rip uint64) ([]byte, error) {
 	return append(bytes.Repeat([]byte{nop}, rewind.Behind-int(rip-page)), some...), err
 }
 
-// nop is the instruction that does nothing.
+// nop is the opcode of NOP.
 const nop = 0x90
 
-// physical is what a vCPU's page tables, as they are, make of an address.
+// physical translates an address by a vCPU's current page tables.
 func (g *Guest) physical(ctx context.Context, cpu int, virt uint64) (uint64, error) {
-	var said string
-	err := g.Monitor().Run(ctx, "human-monitor-command", map[string]any{"command-line": fmt.Sprintf("gva2gpa %#x", virt), "cpu-index": cpu}, &said)
+	var output string
+	err := g.Monitor().Run(ctx, "human-monitor-command",
+		map[string]any{"command-line": fmt.Sprintf("gva2gpa %#x", virt), "cpu-index": cpu}, &output)
 	if err != nil {
 		return 0, err
 	}
-	return physical(said)
+	return physical(output)
 }
 
-// errUnmapped says that an address has no physical one.
+// errUnmapped is returned for an address that is not mapped to a physical one.
 var errUnmapped = errors.New("not mapped")
 
-// physical is the physical address that QEMU's gva2gpa shows.
-func physical(shown string) (uint64, error) {
-	hex, found := strings.CutPrefix(strings.TrimSpace(shown), "gpa: 0x")
+// physical parses the output of QEMU's gva2gpa.
+func physical(output string) (uint64, error) {
+	hex, found := strings.CutPrefix(strings.TrimSpace(output), "gpa: 0x")
 	if !found {
 		return 0, errUnmapped
 	}
 	return strconv.ParseUint(hex, 16, 64)
 }
 
-// directMap is where the kernel maps all physical memory.
+// directMap returns the address of the kernel's direct map of physical memory.
 func (g *Guest) directMap(ctx context.Context) uint64 {
 	if g.direct == 0 {
 		base, err := kcore.DirectMap([]byte(g.readPart(ctx, "/proc/kcore", 0, 4096)))

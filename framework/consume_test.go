@@ -33,7 +33,7 @@ func TestExact(t *testing.T) {
 	}
 }
 
-// rigged is a template for guests of tests.
+// rigged returns a template for guests of tests.
 func rigged(t *testing.T, spec string) *vm.Template {
 	t.Helper()
 	if testing.Short() {
@@ -76,7 +76,7 @@ func guestFor(t *testing.T, tm *vm.Template) *Guest {
 	return guest
 }
 
-// What does not come to pass ends with an error that says what.
+// An access that does not happen is an error that names the access.
 func TestConsumeFails(t *testing.T) {
 	t.Parallel()
 	tm := rigged(t, "apt:bookworm")
@@ -95,13 +95,13 @@ func TestConsumeFails(t *testing.T) {
 			return func() *Started { return v.StartLoad(m.At(0)) }
 		}, func(err error) bool {
 			var unreached *UnreachedError
-			return errors.As(err, &unreached) && unreached.Why == "it ended without"
+			return errors.As(err, &unreached) && unreached.Why == "it ended without the access"
 		}},
 		{"the victim never comes to its load", func(_ *Guest, v *Victim, _ *Mapping) func() *Started {
 			return sleep(v)
 		}, func(err error) bool {
 			var unreached *UnreachedError
-			// On a busy host the guest's time is not up yet.
+			// On a busy host the guest's limit is not reached yet.
 			return errors.As(err, &unreached) && (strings.Contains(unreached.Why, observe.HungMark) || unreached.Why == "not within 30s")
 		}},
 		{"the guest is reset", func(g *Guest, v *Victim, _ *Mapping) func() *Started {
@@ -120,7 +120,7 @@ func TestConsumeFails(t *testing.T) {
 				return s
 			}
 		}, gone},
-		{"the scenario's time is over", func(_ *Guest, v *Victim, _ *Mapping) func() *Started { return sleep(v) }, func(err error) bool {
+		{"the scenario's timeout", func(_ *Guest, v *Victim, _ *Mapping) func() *Started { return sleep(v) }, func(err error) bool {
 			return errors.Is(err, context.DeadlineExceeded)
 		}},
 	} {
@@ -132,7 +132,7 @@ func TestConsumeFails(t *testing.T) {
 			v.Store(ctx, m.At(0))
 			v.Store(ctx, m.At(Page(1)))
 			at := v.In(ctx, m.At(Page(1)))
-			if tt.name == "the scenario's time is over" {
+			if tt.name == "the scenario's timeout" {
 				var cancel context.CancelFunc
 				ctx, cancel = context.WithTimeout(ctx, time.Second)
 				defer cancel()
@@ -146,8 +146,8 @@ func TestConsumeFails(t *testing.T) {
 	}
 }
 
-// A panic that comes when the last step is done is a step of its own, and the
-// kernel's doing only if something was made bad.
+// A panic after the last step is a step of its own, and the kernel's behaviour only after
+// an injection.
 func TestPanicBehindTheLastStep(t *testing.T) {
 	tm := rigged(t, "apt:bookworm")
 	for _, injected := range []bool{true, false} {
@@ -161,7 +161,7 @@ func TestPanicBehindTheLastStep(t *testing.T) {
 		}
 		g.notePanic(err)
 		if g.rec.Panicked != injected || g.dead != injected {
-			t.Errorf("made something bad: %t, panicked: %t", injected, g.rec.Panicked)
+			t.Errorf("injected: %t, panicked: %t", injected, g.rec.Panicked)
 		}
 		if !injected {
 			continue
@@ -173,23 +173,23 @@ func TestPanicBehindTheLastStep(t *testing.T) {
 	}
 }
 
-// gone says that an error names the end of the guest: as the stub told it, or as the
-// agent's connection did, which may be first.
+// gone reports whether an error is the end of the guest, as reported by the stub or by
+// the agent's connection, whichever is first.
 func gone(err error) bool {
 	var trouble *vm.GuestError
 	return errors.As(err, &trouble) && trouble.Kind == vm.Exit && !errors.Is(err, gdb.ErrTimeout)
 }
 
-// The fallback for where nothing is exact: a victim that spins is met too.
+// The inexact fallback also delivers the machine check to a victim that loads in a loop.
 func TestSpin(t *testing.T) {
 	g := guestFor(t, rigged(t, "apt:bookworm"))
-	g.AllowPanic() // an interrupt may come between
+	g.AllowPanic() // an interrupt may occur in between
 	ctx := t.Context()
 	v := g.Victim(ctx)
 	m := v.MapAnonymous(ctx, 64*KiB, 0)
 	v.Store(ctx, m.At(Page(1)))
 	seen := v.ConsumeInexact(ctx, inject.SRAR(), m.At(Page(1)))
-	// Between two loads the check is told at once, and by the next load again.
+	// Between two loads, the check is reported at once and again by the next load.
 	if n := len(seen.Signals); n < 1 || n > 2 {
 		if !g.dead {
 			t.Errorf("%v", seen)
@@ -203,8 +203,8 @@ func TestSpin(t *testing.T) {
 	t.Log(seen)
 }
 
-// The kernel's map of physical memory is where it is said to be: a page's bytes
-// are read through it, by the stub, and the guest goes on.
+// The kernel's direct map is at the expected address: the stub reads a page's bytes
+// through it, and the guest continues.
 func TestKernelAddress(t *testing.T) {
 	g := guestFor(t, rigged(t, "apt:bookworm"))
 	ctx := t.Context()
@@ -237,6 +237,6 @@ func TestKernelAddress(t *testing.T) {
 		t.Fatal(err)
 	}
 	if again := g.call(ctx, &wire.Request{ReadFile: &wire.ReadFile{Path: "/proc/uptime"}}); len(again.File.Data) == 0 {
-		t.Error("the guest does not go on")
+		t.Error("the guest does not continue")
 	}
 }

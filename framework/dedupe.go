@@ -11,9 +11,9 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// Dedupe has a file share what another holds at the same place, if that is the same
-// (ioctl_fideduperange(2)). It records how many bytes are shared now, or what went
-// wrong with this file, which the system call itself does not fail with.
+// Dedupe makes one file share the extent of another at the same offset, if their contents
+// are equal (ioctl_fideduperange(2)). It records the number of bytes shared, or the error
+// for this file, which is in the ioctl's argument, not in its errno.
 func (v *Victim) Dedupe(ctx context.Context, from, to FD, n, offset int64) *Observation {
 	const (
 		fideduperange = 0xc0189436

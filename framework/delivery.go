@@ -16,14 +16,14 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// Ways to a signal's payload other than a handler.
+// Ways to read a signal's payload without a handler.
 
-// busSet is a sigset_t with SIGBUS in it, and its size.
+// busSet is a sigset_t that contains SIGBUS; setBytes is its size.
 var busSet = binary.LittleEndian.AppendUint64(nil, 1<<(siginfo.SIGBUS-1))
 
 const setBytes = 8
 
-// setUp makes a system call in the victim that must work, and records nothing.
+// setUp makes a system call in the victim that must succeed. It records nothing.
 func (v *Victim) setUp(ctx context.Context, name string, args ...any) *wire.SyscallReply {
 	wired, words := wireArgs(args)
 	called := v.g.call(ctx, &wire.Request{To: v.id, Syscall: &wire.Syscall{Name: name, Args: wired}}).Called
@@ -33,8 +33,8 @@ func (v *Victim) setUp(ctx context.Context, name string, args ...any) *wire.Sysc
 	return called
 }
 
-// TakePending takes a SIGBUS that waits for the victim, which blocks it, by
-// sigtimedwait(2), and records its payload; EAGAIN where none waits.
+// TakePending takes a pending SIGBUS of a victim that blocks it, with sigtimedwait(2),
+// and records its payload, or EAGAIN if none is pending.
 func (v *Victim) TakePending(ctx context.Context) *Observation {
 	v.g.approach(ctx, 1)
 	wired, _ := wireArgs([]any{busSet, Out(siginfo.Size), make([]byte, 16), setBytes})
@@ -46,13 +46,13 @@ func (v *Victim) TakePending(ctx context.Context) *Observation {
 	return record(v.g.rec, v.Role, "sigtimedwait SIGBUS", o, "")
 }
 
-// Signalfd opens a descriptor from which a SIGBUS that waits is read (signalfd(2)).
+// Signalfd opens a descriptor from which a pending SIGBUS can be read (signalfd(2)).
 func (v *Victim) Signalfd(ctx context.Context) FD {
 	return FD{int(v.setUp(ctx, "signalfd4", -1, busSet, setBytes, unix.SFD_NONBLOCK|unix.SFD_CLOEXEC).Ret), "signalfd"}
 }
 
-// ReadSignalfd reads a signal from a signalfd, and records what that tells of its
-// payload; EAGAIN where none waits.
+// ReadSignalfd reads a signal from a signalfd and records the part of the payload that it
+// contains, or EAGAIN if no signal is pending.
 func (v *Victim) ReadSignalfd(ctx context.Context, fd FD) *Observation {
 	const size = 128 // struct signalfd_siginfo (include/uapi/linux/signalfd.h)
 	v.g.approach(ctx, 1)
@@ -66,7 +66,7 @@ func (v *Victim) ReadSignalfd(ctx context.Context, fd FD) *Observation {
 	return record(v.g.rec, v.Role, "read signalfd", o, "")
 }
 
-// ofSignalfd decodes a struct signalfd_siginfo, which Raw then holds.
+// ofSignalfd decodes a struct signalfd_siginfo and copies its bytes to Raw.
 func ofSignalfd(b []byte) siginfo.Info {
 	le := binary.LittleEndian
 	in := siginfo.Info{
@@ -77,10 +77,11 @@ func ofSignalfd(b []byte) siginfo.Info {
 	return in
 }
 
-// corePath is where core files go. No process id is in it: a scenario has one.
+// corePath is the path of core files. It contains no process id: a scenario has one core
+// file at most.
 const corePath = "/tmp/core"
 
-// DumpsCore has the victim leave a core file where a signal ends it.
+// DumpsCore makes the victim leave a core file if a signal kills it.
 func (v *Victim) DumpsCore(ctx context.Context) {
 	v.g.WriteFile(ctx, "/proc/sys/kernel/core_pattern", corePath)
 	unlimited := bytes.Repeat([]byte{0xff}, 16) // struct rlimit64
@@ -88,9 +89,9 @@ func (v *Victim) DumpsCore(ctx context.Context) {
 	record(v.g.rec, v.Role, "ask for a core file", observe.Outcome{}, "")
 }
 
-// CoreSignal records the payload that the victim's core file keeps (NT_SIGINFO in core(5)).
+// CoreSignal records the payload in the victim's core file (NT_SIGINFO in core(5)).
 func (v *Victim) CoreSignal(ctx context.Context) *Observation {
-	const notes = 64 * KiB // they come before what memory held
+	const notes = 64 * KiB // they precede the memory contents
 	raw, err := coreSiginfo([]byte(v.g.readPart(ctx, corePath, 0, notes)))
 	if err != nil {
 		v.g.fail(fmt.Errorf("read the core file of %s: %w", v.Role, err))
@@ -98,7 +99,7 @@ func (v *Victim) CoreSignal(ctx context.Context) *Observation {
 	return record(v.g.rec, v.Role, "look into the core file", observe.Outcome{Signals: v.signals([][]byte{raw})}, "")
 }
 
-// coreSiginfo is the siginfo_t in the notes of a core file, of which it takes the beginning.
+// coreSiginfo returns the siginfo_t in the notes of a core file, given its first bytes.
 func coreSiginfo(core []byte) ([]byte, error) {
 	const ntSiginfo = 0x53494749
 	f, err := elf.NewFile(bytes.NewReader(core))
@@ -113,7 +114,7 @@ func coreSiginfo(core []byte) ([]byte, error) {
 		for {
 			var head struct{ Name, Desc, Type uint32 }
 			if err := binary.Read(r, f.ByteOrder, &head); err != nil {
-				break // the last note was read, or the part of the file ends
+				break // after the last note, or at the end of the given part
 			}
 			const longest = 1 << 20
 			name, desc := (int64(head.Name)+3)&^3, (int64(head.Desc)+3)&^3
@@ -135,14 +136,14 @@ func coreSiginfo(core []byte) ([]byte, error) {
 // Numbers of ptrace(2) that package unix does not have for each architecture.
 const ptracePeekData, ptraceCont, ptraceGetSiginfo, ptraceSeize, ptraceInterrupt = 2, 7, 0x4202, 0x4206, 0x4207
 
-// Trace has a victim trace another one from now on, which goes on running.
+// Trace makes the victim trace another one, which continues to run.
 func (v *Victim) Trace(ctx context.Context, traced *Victim) {
 	v.setUp(ctx, "ptrace", ptraceSeize, traced.PID, 0, 0)
 	record(v.g.rec, v.Role, "trace "+traced.Role, observe.Outcome{}, "")
 }
 
-// Peek reads a word at a place in a victim that this one traces (PTRACE_PEEKDATA), while
-// that one stands still.
+// Peek reads a word in a victim that this one traces (PTRACE_PEEKDATA), while the traced
+// victim is stopped.
 func (v *Victim) Peek(ctx context.Context, traced *Victim, a Addr) *Observation {
 	v.g.approach(ctx, 1)
 	v.setUp(ctx, "ptrace", ptraceInterrupt, traced.PID, 0, 0)
@@ -157,8 +158,8 @@ func (v *Victim) Peek(ctx context.Context, traced *Victim, a Addr) *Observation 
 	return record(v.g.rec, v.Role, fmt.Sprintf("PTRACE_PEEKDATA at %s in %s", a, traced.Role), o, "")
 }
 
-// TracedSignal waits until a victim that this one traces stops for a signal,
-// records the payload as the tracer is told it, and delivers it.
+// TracedSignal waits until a victim that this one traces stops for a signal, records the
+// payload that the tracer reads, and delivers the signal.
 func (v *Victim) TracedSignal(ctx context.Context, traced *Victim) *Observation {
 	v.g.approach(ctx, 1)
 	waited := v.setUp(ctx, "wait4", traced.PID, Out(4), unix.WALL, 0)

@@ -18,7 +18,8 @@ func TestOfSignalfd(t *testing.T) {
 	}
 }
 
-// core is the beginning of a core file with these notes, of which each is its type and its description.
+// core returns the beginning of a core file with these notes, each a type and a
+// description.
 func core(notes ...any) []byte {
 	var body, file bytes.Buffer
 	for i := 0; i < len(notes); i += 2 {

@@ -15,26 +15,27 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// Provider of persistent memory.
+// Provider is a source of persistent memory.
 type Provider string
 
 const (
-	NFIT   Provider = "nfit"   // QEMU's nvdimm: badblocks can't be cleared by a write
-	E820   Provider = "e820"   // memmap=: a write clears them
-	Virtio Provider = "virtio" // virtio-pmem: likewise; asynchronous, so no MAP_SYNC
+	NFIT   Provider = "nfit"   // QEMU's nvdimm: a write does not clear bad blocks
+	E820   Provider = "e820"   // memmap=: a write clears bad blocks
+	Virtio Provider = "virtio" // virtio-pmem: a write clears bad blocks; asynchronous, so no MAP_SYNC
 )
 
-// FS is a file system, and with it the device that holds it.
+// FS is a file system, and thereby selects the device that holds it.
 type FS string
 
 const (
 	Ext4 FS = "ext4"
 	XFS  FS = "xfs"
-	// XFSReflink is XFS with shared extents. Kernels before v6.0 refuse it with -o dax.
+	// XFSReflink is XFS with shared extents. Kernels before v6.0 do not mount it with -o
+	// dax.
 	XFSReflink FS = "xfs-reflink"
 )
 
-// Type is what mount(2) calls the file system.
+// Type returns the file system's type for mount(2).
 func (fs FS) Type() string {
 	if fs == XFSReflink {
 		return "xfs"
@@ -42,7 +43,7 @@ func (fs FS) Type() string {
 	return string(fs)
 }
 
-// nvdimm is the address of the standard guest's nvdimm with the file system.
+// nvdimm returns the address of the standard guest's nvdimm with the file system.
 func (fs FS) nvdimm() uint64 {
 	for _, n := range vm.NVDIMMs() {
 		if n.FS == fs.Type() && n.Reflink == (fs == XFSReflink) {
@@ -62,11 +63,11 @@ type Device struct {
 	Bytes    int64
 
 	page   uint64 // of the guest's kernel, in bytes
-	list   string // where its bad blocks are listed, if not at its disk
-	medium string // the disk that lies below one of device mapper, sector for sector
+	list   string // the file that lists its bad blocks, if not the disk's
+	medium string // the disk below a device-mapper device, with the same sectors
 }
 
-// Pmem is the standard guest's device of that provider and file system.
+// Pmem returns the standard guest's device of that provider and file system.
 func (g *Guest) Pmem(ctx context.Context, p Provider, fs FS) Device {
 	if p == Virtio {
 		g.plugVirtioPmem(ctx)
@@ -74,7 +75,7 @@ func (g *Guest) Pmem(ctx context.Context, p Provider, fs FS) Device {
 	}
 	devices := g.vm.Devices
 	at := -1
-	// The disk of a driver that was just loaded comes up in its own time.
+	// The disk of a driver that was just loaded appears asynchronously.
 	g.poll(ctx, func() bool {
 		at = slices.IndexFunc(devices, func(d wire.Device) bool {
 			return d.Provider == string(p) && (p != NFIT || d.Resource == fs.nvdimm())
@@ -85,28 +86,28 @@ func (g *Guest) Pmem(ctx context.Context, p Provider, fs FS) Device {
 		return at >= 0
 	})
 	if at < 0 {
-		g.fail(fmt.Errorf("the guest has no pmem of provider %s with %s; it has %+v", p, fs, devices))
+		g.fail(fmt.Errorf("the guest has no pmem device of provider %s with %s; it has %+v", p, fs, devices))
 	}
 	d, name := devices[at], fmt.Sprintf("pmem(%s,%s)", p, fs)
 	g.disks[d.Name] = name
 	return Device{Disk: d.Name, Name: name, FS: fs, Physical: d.Resource + uint64(d.DataOffset), Bytes: d.Bytes, page: g.page}
 }
 
-// plugVirtioPmem has the guest's kernel find the virtio-pmem device, which
-// package vm took from it at the end of its boot.
+// plugVirtioPmem makes the guest's kernel find the virtio-pmem device, which package vm
+// removes at the end of the boot.
 func (g *Guest) plugVirtioPmem(ctx context.Context) {
 	g.WriteFile(ctx, "/sys/bus/pci/rescan", "1")
 }
 
-// Blocks makes a Device something to inject into.
+// Blocks implements inject.Located.
 func (d Device) Blocks(offset, n int64) (inject.Blocks, error) {
 	return inject.Blocks{Disk: d.noted(), Sector: offset / 512, Count: n / 512, Name: fmt.Sprintf("%s+%#x", d.Name, offset)}, nil
 }
 
-// badBlocks is the file that lists a device's bad blocks.
+// badBlocks returns the path of the file that lists the device's bad blocks.
 func (d Device) badBlocks() string { return cmp.Or(d.list, "/sys/block/"+d.Disk+"/badblocks") }
 
-// noted is the disk whose list of bad blocks a device's are in.
+// noted returns the disk whose badblocks file lists the device's bad blocks.
 func (d Device) noted() string { return cmp.Or(d.medium, d.Disk) }
 
 // PageBytes implements inject.Located.
@@ -119,30 +120,30 @@ type Mount struct {
 	Dir    string
 }
 
-// DAX mounts the NFIT device with that file system, with -o dax.
+// DAX mounts the NFIT device with that file system and -o dax.
 func (g *Guest) DAX(ctx context.Context, fs FS) *Mount {
 	return g.Mount(ctx, g.Pmem(ctx, NFIT, fs), "dax")
 }
 
-// PageCache mounts the NFIT device with that file system without dax, so that
-// its files are read through the page cache as from any block device.
+// PageCache mounts the NFIT device with that file system and without dax, so that its
+// files are read through the page cache, as on any block device.
 func (g *Guest) PageCache(ctx context.Context, fs FS) *Mount {
 	return g.Mount(ctx, g.Pmem(ctx, NFIT, fs), "")
 }
 
-// Mount mounts a device with these options. The nvdimms come mounted with -o dax;
-// for another way they are unmounted first.
+// Mount mounts a device with these options. The nvdimms of a new guest are already
+// mounted with -o dax; Mount unmounts them first if the options differ.
 func (g *Guest) Mount(ctx context.Context, d Device, options string) *Mount {
 	m := &Mount{g: g, Device: d, Dir: vm.MountDir(d.Disk)}
 	if options != "dax" || !slices.Contains(g.vm.Mounted, d.Disk) || g.bare[d.Disk] {
 		g.Unmount(ctx, d)
-		// The folder may be there already, so this may say EEXIST; mount tells if it is not.
+		// EEXIST is fine here; if the folder does not exist, mount fails.
 		g.call(ctx, &wire.Request{Syscall: &wire.Syscall{Name: "mkdirat", Args: []wire.Arg{{Int: unix.AT_FDCWD}, {Str: m.Dir}, {Int: 0o755}}}})
 		wired, _ := wireArgs([]any{"/dev/" + d.Disk, m.Dir, d.FS.Type(), 0, options})
 		switch mounted := g.call(ctx, &wire.Request{Syscall: &wire.Syscall{Name: "mount", Args: wired}}).Called; {
 		case mounted.Errno == "EINVAL" && d.FS == XFSReflink && strings.HasPrefix(options, "dax"):
 			// xfs_fs_fill_super: "DAX and reflink cannot be used together!"
-			g.fail(&lacking{"this kernel refuses DAX on an XFS with reflink, as all did before v6.0"})
+			g.fail(&unsupported{"this kernel refuses DAX on an XFS with reflink, as all did before v6.0"})
 		case mounted.Errno != "":
 			g.fail(fmt.Errorf("mount %s with options %q: %s", d.Name, options, mounted.Errno))
 		}
@@ -155,7 +156,8 @@ func (g *Guest) Mount(ctx context.Context, d Device, options string) *Mount {
 	return m
 }
 
-// Unmount unmounts a device that comes mounted, for a scenario that needs it bare.
+// Unmount unmounts a device that a new guest has mounted, for scenarios that use the
+// device itself.
 func (g *Guest) Unmount(ctx context.Context, d Device) {
 	if slices.Contains(g.vm.Mounted, d.Disk) && !g.bare[d.Disk] {
 		g.callOK(ctx, "umount2", vm.MountDir(d.Disk), 0)
@@ -163,8 +165,8 @@ func (g *Guest) Unmount(ctx context.Context, d Device) {
 	}
 }
 
-// Mapper makes (or gives a new table to) a device-mapper device over a device,
-// whose sectors it has all: linear passes them on, error refuses them.
+// Mapper creates a device-mapper device over all sectors of a device, or replaces its
+// table. Kind "linear" passes requests on, kind "error" fails them.
 func (g *Guest) Mapper(ctx context.Context, name, kind string, d Device) Device {
 	t := wire.Target{Length: uint64(d.Bytes / 512), Type: kind}
 	if kind == "linear" {
@@ -183,9 +185,10 @@ func (g *Guest) Mapper(ctx context.Context, name, kind string, d Device) Device 
 	return mapped
 }
 
-// WriteCache asks device mapper for a cache of what is written to a device in the
-// memory of another (Documentation/admin-guide/device-mapper/writecache.rst), and
-// records what came of it. What was made is taken away again.
+// WriteCache creates a dm-writecache device that caches writes to origin in the
+// persistent memory of another device
+// (Documentation/admin-guide/device-mapper/writecache.rst), records the result, and
+// removes the device again.
 func (g *Guest) WriteCache(ctx context.Context, memory, origin Device) *Observation {
 	const name = "cached"
 	g.LoadModule(ctx, "dm_mod")
@@ -200,15 +203,15 @@ func (g *Guest) WriteCache(ctx context.Context, memory, origin Device) *Observat
 	return record(g.rec, "agent", fmt.Sprintf("dm-writecache over %s in %s", origin.Name, memory.Name), observe.Outcome{Errno: m.Errno}, "")
 }
 
-// Frame is a byte of the device in guest physical memory.
+// Frame returns the guest physical address of a byte of the device.
 func (g *Guest) Frame(d Device, offset int64) inject.Frame {
 	f := inject.Frame{Addr: d.Physical + uint64(offset), Page: g.page, Name: fmt.Sprintf("%s+%#x", d.Name, offset)}
 	g.note(watched{name: f.Name, frame: f})
 	return f
 }
 
-// Rebind takes a device from its driver and gives it back, which reads anew
-// what the bus knows of it.
+// Rebind unbinds a device from its driver and binds it again, which reads the bus's
+// information about it again.
 func (g *Guest) Rebind(ctx context.Context, d Device) Device {
 	g.Unmount(ctx, d)
 	name := g.ndDevice(ctx, d)

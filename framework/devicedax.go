@@ -13,13 +13,12 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// ndDevices is where the bus of persistent memory has its devices.
+// ndDevices is the sysfs folder of the devices on the persistent-memory bus.
 const ndDevices = "/sys/bus/nd/devices/"
 
-// DeviceDAX gives the memory of the NFIT device with ext4 to a character device,
-// which maps it in pages of align bytes and no others (mode devdax in
-// ndctl-create-namespace(1)). The file that it returns is the device: it holds what
-// the file system left there.
+// DeviceDAX turns the NFIT device with ext4 into a character device, which maps its
+// memory in pages of exactly align bytes (mode devdax in ndctl-create-namespace(1)). It
+// returns that device as a File; its content is what the file system left there.
 func (g *Guest) DeviceDAX(ctx context.Context, align int64) *File {
 	disk := g.Pmem(ctx, NFIT, Ext4)
 	g.Unmount(ctx, disk)
@@ -27,21 +26,21 @@ func (g *Guest) DeviceDAX(ctx context.Context, align int64) *File {
 	region := path.Base(path.Dir(g.link(ctx, ndDevices+pfn)))
 	namespace := g.word(ctx, ndDevices+pfn+"/namespace")
 	g.WriteFile(ctx, "/sys/bus/nd/drivers/nd_pmem/unbind", pfn)
-	g.WriteFile(ctx, ndDevices+pfn+"/namespace", "\n") // takes it away
+	g.WriteFile(ctx, ndDevices+pfn+"/namespace", "\n") // detaches the namespace
 
 	seed := g.word(ctx, ndDevices+region+"/dax_seed")
 	for _, set := range [][2]string{
 		{"uuid", "7a6e5b2c-93a4-4c1e-8f5d-0d6f6d64a001"}, // any will do
-		{"mode", "ram"}, // where its struct pages are
+		{"mode", "ram"}, // the location of its struct pages
 		{"align", fmt.Sprint(align)},
 		{"namespace", namespace},
 	} {
 		g.WriteFile(ctx, ndDevices+seed+"/"+set[0], set[1])
 	}
 	g.LoadModule(ctx, "device_dax")
-	g.LoadModule(ctx, "dax_pmem") // takes what is prepared for it, as it is loaded
+	g.LoadModule(ctx, "dax_pmem") // binds to the prepared device when it is loaded
 	if !g.exists(ctx, ndDevices+seed+"/driver") {
-		// One that is built in saw the device before it was prepared.
+		// A built-in driver probed the device before it was prepared.
 		g.WriteFile(ctx, "/sys/bus/nd/drivers/dax_pmem/bind", seed)
 	}
 	name := "dax" + strings.TrimPrefix(namespace, "namespace")
@@ -60,31 +59,31 @@ func (g *Guest) DeviceDAX(ctx context.Context, align int64) *File {
 	return &File{g: g, Mount: &Mount{g: g, Device: d}, Path: "/dev/" + name, Name: "devdax", Bytes: d.Bytes, Extents: []wire.Extent{{Length: d.Bytes}}}
 }
 
-// await waits until there is a file, which a driver makes in its own time.
+// await waits until a file exists that a driver creates asynchronously.
 func (g *Guest) await(ctx context.Context, name string) {
 	if !g.poll(ctx, func() bool { return g.exists(ctx, name) }) {
 		g.fail(fmt.Errorf("the guest has no %s", name))
 	}
 }
 
-// exists reports whether the guest has a file of that name, of whatever kind.
+// exists reports whether the guest has a file of that name, of any type.
 func (g *Guest) exists(ctx context.Context, name string) bool {
-	// A file that is no link is EINVAL.
+	// readlinkat fails with EINVAL for a file that is not a link.
 	args := []wire.Arg{{Int: unix.AT_FDCWD}, {Str: name}, {Out: 1}, {Int: 1}}
 	return g.call(ctx, &wire.Request{Syscall: &wire.Syscall{Name: "readlinkat", Args: args}}).Called.Errno != "ENOENT"
 }
 
-// word is what a file of sysfs holds, without its newline.
+// word returns the content of a sysfs file, without its newline.
 func (g *Guest) word(ctx context.Context, name string) string {
 	return strings.TrimSpace(g.ReadFile(ctx, name))
 }
 
-// ndDevice is the device on the bus of persistent memory that a disk is of.
+// ndDevice returns the device on the persistent-memory bus that a disk belongs to.
 func (g *Guest) ndDevice(ctx context.Context, d Device) string {
 	return path.Base(g.link(ctx, "/sys/block/"+d.Disk+"/device"))
 }
 
-// link is where a symbolic link of the guest leads.
+// link returns the target of a symbolic link in the guest.
 func (g *Guest) link(ctx context.Context, name string) string {
 	const most = 256
 	got := g.call(ctx, &wire.Request{Syscall: &wire.Syscall{Name: "readlinkat", Args: []wire.Arg{{Int: unix.AT_FDCWD}, {Str: name}, {Out: most}, {Int: most}}}}).Called

@@ -38,9 +38,10 @@ func Before(p Pattern) Side { return Side{Pattern: p} }
 // After is the outcome on a kernel with the change.
 func After(p Pattern) Side { return Side{after: true, Pattern: p} }
 
-// DependOn expects the outcome of either side of a change, and records which side
-// the outcome shows. Package judge concludes from all cells whether the kernel has
-// the change.
+// DependOn expects the outcome of either side of a change, and records which side the
+// outcome shows. Package judge concludes from all cells whether a kernel has the change;
+// a kernel that shows both sides is a finding. The scenario lists the change in its trait
+// Changes too, because a matcher is only evaluated when the scenario runs.
 func DependOn(c change.Change, before, after Side) *Expectation {
 	if before.after || !after.after {
 		panic("DependOn takes Before(…) and then After(…)")
@@ -48,27 +49,28 @@ func DependOn(c change.Change, before, after Side) *Expectation {
 	return &Expectation{change: &c, before: before.Pattern, after: after.Pattern}
 }
 
-// BeOutcome expects the same outcome on every kernel.
+// BeOutcome expects the same outcome on all kernels.
 func BeOutcome(p Pattern) *Expectation { return &Expectation{after: p} }
 
-// PartOf names the outcome on a kernel that has only a part of a change, such as a
-// leaked errno. That outcome is unexpected; the change is reported as incomplete.
+// PartOf names the outcome on a kernel that has only a part of change c, such as an
+// errno that must not reach user space. That outcome is unexpected, and the change is
+// reported as incomplete.
 func (e *Expectation) PartOf(c change.Change, p Pattern) *Expectation {
 	e.partOf, e.part = &c, p
 	return e
 }
 
-// IfMissing names the outcome on a kernel without another change, c, that the
-// expected outcomes presuppose. A step with that outcome is met, shows that c is
-// missing, and shows nothing about the change of DependOn.
+// IfMissing names the outcome on a kernel without another change, c, on which the
+// expected outcomes depend. That outcome meets the expectation, shows that c is missing,
+// and shows nothing about the change of DependOn.
 func (e *Expectation) IfMissing(c change.Change, p Pattern) *Expectation {
 	e.without = append(e.without, older{c, p})
 	return e
 }
 
-// Match compares the outcome with the expectation and records which side it
-// shows. An outcome of no side fails; within a scenario it fails only at the end,
-// so that later assertions are recorded too.
+// Match compares the outcome with the expectation and records which side it shows. An
+// outcome of neither side fails the scenario, but only at its end, so that later
+// assertions are recorded too.
 func (e *Expectation) Match(actual any) (bool, error) {
 	seen, ok := actual.(*Observation)
 	if !ok {

@@ -15,7 +15,7 @@ import (
 	"github.com/faultline/faultline/kernels/kconfig"
 )
 
-// Outcomes as victims have them; the access was at file+0x4005.
+// Outcomes of victims; the access was at file+0x4005.
 const accessed = "file+0x4005"
 
 func sigbus(code Code, lsb int16, addr string) observe.Signal {
@@ -136,7 +136,7 @@ func TestPatterns(t *testing.T) {
 	}
 }
 
-// kernelThat is the record of a scenario on a kernel that lacks these symbols.
+// kernelThat returns the record of a scenario on a kernel without these symbols.
 func kernelThat(t *testing.T, lacks ...string) *suite.Record {
 	t.Helper()
 	text := ""
@@ -193,13 +193,13 @@ func TestFollow(t *testing.T) {
 				t.Errorf("recorded %+v, not %+v", got, want)
 			}
 			if says := e.FailureMessage(seen); !strings.Contains(says, test.says) || !strings.HasPrefix(says, "6.1\n") {
-				t.Errorf("%q does not say %q", says, test.says)
+				t.Errorf("%q does not contain %q", says, test.says)
 			}
 		})
 	}
 }
 
-// Where the two sides of a change are the same, an outcome tells nothing of it.
+// If the two sides of a change are the same, an outcome shows nothing about it.
 func TestFollowBothSides(t *testing.T) {
 	rec := kernelThat(t)
 	seen := record(rec, "victim", "pread", observe.Outcome{Errno: "EIO"}, "")
@@ -232,16 +232,16 @@ func TestBe(t *testing.T) {
 	if met, err := BeOutcome(OK()).Match(7); met || err == nil {
 		t.Errorf("a number: %t, %v", met, err)
 	}
-	// Gomega takes it for a matcher.
+	// Gomega accepts it as a matcher.
 	var failure string
 	g := gomega.NewGomega(func(message string, _ ...int) { failure = message })
 	g.Expect(bad).To(BeOutcome(Errno("EIO")))
 	if !strings.Contains(failure, "expected: EIO") {
-		t.Errorf("Gomega says %q", failure)
+		t.Errorf("Gomega reports %q", failure)
 	}
 }
 
-// A kernel that lacks what must be there first tells of that alone.
+// A kernel without the change of IfMissing shows only that.
 func TestIfMissing(t *testing.T) {
 	rec := kernelThat(t)
 	follow := func() *Expectation {
@@ -264,7 +264,7 @@ func TestIfMissing(t *testing.T) {
 			t.Errorf("recorded %+v, not %+v", *got, test.want)
 		}
 	}
-	// What is the same with and without the other change tells of the first.
+	// An outcome that is the same with and without the other change shows the first.
 	seen := record(rec, "victim", "pread64", returned(1), "")
 	if met, err := follow().IfMissing(change.DaxFolios, Returns(1)).Match(seen); !met || err != nil || rec.Steps[seen.index].Expected.Change != "hugetlb_reads_good_pages" {
 		t.Errorf("%t, %v, %+v", met, err, rec.Steps[seen.index].Expected)
@@ -274,7 +274,7 @@ func TestIfMissing(t *testing.T) {
 func TestFollowWantsBothSidesInOrder(t *testing.T) {
 	defer func() {
 		if recover() == nil {
-			t.Error("it took two that come after")
+			t.Error("it accepted two sides that come after")
 		}
 	}()
 	DependOn(change.DaxFaultHWPoison, After(OK()), After(OK()))

@@ -21,18 +21,18 @@ type File struct {
 	Extents []wire.Extent
 }
 
-// FileOption says how a file is made.
+// FileOption changes how a file is made.
 type FileOption func(*wire.MakeFile)
 
-// Unwritten makes a file of blocks that are allocated but were never written.
+// Unwritten makes a file whose blocks are allocated but unwritten.
 func Unwritten() FileOption { return func(f *wire.MakeFile) { f.Layout = wire.Unwritten } }
 
-// HugeAligned makes a file that 2 MiB pages can map: its first block lies at a
-// multiple of 2 MiB in guest physical memory.
+// HugeAligned makes a file that huge pages can map: its first block lies at a multiple of
+// 2 MiB in guest physical memory.
 func HugeAligned() FileOption { return func(f *wire.MakeFile) { f.Align = 2 * MiB } }
 
-// File makes a file, by default with every block written (page n full of
-// Filled(n)), synced, and in no cache.
+// File makes a file. By default all its blocks are written (each byte of page n is
+// Filled(n)) and synced, and no cache contains them.
 func (m *Mount) File(ctx context.Context, bytes int64, options ...FileOption) *File {
 	f := &File{g: m.g, Mount: m, Name: m.g.unique("file"), Bytes: bytes}
 	f.Path = m.Dir + "/" + f.Name
@@ -54,8 +54,8 @@ func (m *Mount) File(ctx context.Context, bytes int64, options ...FileOption) *F
 	return f
 }
 
-// takeFile takes a file that is there, and is of the kind that is asked for; nil
-// where there is none.
+// takeFile takes one of the files that the template prepared, if it matches the request;
+// nil if none does.
 func (g *Guest) takeFile(disk string, want wire.MakeFile) *vm.File {
 	i := slices.IndexFunc(g.files, func(f vm.File) bool {
 		kind := f.MakeFile
@@ -70,10 +70,11 @@ func (g *Guest) takeFile(disk string, want wire.MakeFile) *vm.File {
 	return &there
 }
 
-// Filled is the byte that page n of a written file is full of.
+// Filled returns the value of every byte of page n of a written file.
 func Filled(n int64) byte { return wire.Fill(n) }
 
-// Blocks says where bytes of the file lie on its disk (FIEMAP).
+// Blocks returns the sectors of n bytes of the file (FIEMAP). It implements
+// inject.Located.
 func (f *File) Blocks(offset, n int64) (inject.Blocks, error) {
 	for _, e := range f.Extents {
 		if offset >= e.Logical && offset+n <= e.Logical+e.Length {
@@ -83,14 +84,14 @@ func (f *File) Blocks(offset, n int64) (inject.Blocks, error) {
 			}, nil
 		}
 	}
-	return inject.Blocks{}, fmt.Errorf("%s has no single extent behind bytes %d to %d: %+v", f.Name, offset, offset+n, f.Extents)
+	return inject.Blocks{}, fmt.Errorf("%s: bytes %d to %d are not within one extent: %+v", f.Name, offset, offset+n, f.Extents)
 }
 
 // PageBytes implements inject.Located.
 func (f *File) PageBytes() int64 { return int64(f.g.page) }
 
-// Frame is a byte of the file in guest physical memory: of a file on persistent
-// memory, whatever is mapped.
+// Frame returns the guest physical address of a byte of a file on persistent memory. The
+// file need not be mapped.
 func (f *File) Frame(offset int64) inject.Frame {
 	b, err := f.Blocks(offset, f.PageBytes())
 	if err != nil {

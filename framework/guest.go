@@ -28,19 +28,21 @@ const (
 	GiB = 1 << 30
 )
 
-// PageBytes is the size of a page of the kernel that this process observes
-// (PAGE_SIZE). Before a suite runs, as in a package's variables, no kernel is known.
+// PageBytes returns the page size of the kernel under test (PAGE_SIZE). Call it within a
+// scenario: before the suite runs, as in package variables, no kernel is known.
 func PageBytes() int64 { return 1 << suite.Kernel().PageShift() }
 
-// HugePageBytes is the size of a huge page of that kernel (PMD_SIZE).
+// HugePageBytes returns the huge page size of that kernel (PMD_SIZE).
 func HugePageBytes() int64 { return 1 << suite.Kernel().HugePageShift() }
 
-// Page is the offset of page n, in bytes.
+// Page returns the offset of page n, in bytes.
 func Page(n int64) int64 { return n * PageBytes() }
 
-// Guest is a scenario's guest. Its methods are the primitives: each does one
-// thing and records what came of it. Where the rig fails them they end the
-// scenario, which then is not judged.
+// Guest is the virtual machine of a scenario. Its methods, and those of Victim, are the
+// primitives of a scenario: each does one thing and, with documented exceptions, records
+// it as a step with its outcome. A primitive that fails for a reason other than the
+// kernel's behaviour ends the scenario as an infrastructure failure; the scenario is then
+// not judged.
 type Guest struct {
 	vm   *vm.Guest
 	rec  *suite.Record
@@ -48,40 +50,41 @@ type Guest struct {
 
 	page    uint64            // the size of a page of its kernel, in bytes
 	start   uint64            // kernel log position at the scenario's start
-	names   map[string]int    // how often a name was given out
-	files   []vm.File         // those that were there, and are not taken
-	paths   map[string]string // those that were taken, by where they lie, as if they had been made
+	names   map[string]int    // how often a name was used
+	files   []vm.File         // files that the template prepared and that are not taken
+	paths   map[string]string // prepared files that were taken: real path to the path in the record
 	mounted []*Mount
 	disks   map[string]string // canonical names of the disks that Pmem found
-	told    map[string]bool   // witnesses that are a step already: disks for their bad blocks
+	asStep  map[string]bool   // witnesses that are already a step: disks, for their bad blocks
 	bare    map[string]bool   // disks that Unmount unmounted
 	victims map[string]*Victim
 
 	watcher  *watcher  // nil until something consumes poison
-	direct   uint64    // where the kernel maps physical memory, once asked for
-	injected bool      // something was made bad, so that what follows is the kernel's doing
-	poisoned bool      // memory was, so that its witnesses are worth asking
-	frames   []watched // pages that poison was aimed at
-	mayPanic bool      // a panic is what the scenario is after
-	dead     bool      // the guest panicked, as the scenario expected
+	direct   uint64    // address of the kernel's direct map, 0 until it is needed
+	injected bool      // an error was injected, so that a panic is the kernel's behaviour
+	poisoned bool      // memory was poisoned, so that its witnesses are collected
+	frames   []watched // pages that were targets of poison
+	mayPanic bool      // AllowPanic was called
+	dead     bool      // the guest panicked, and the panic is an observation
 }
 
 func newGuestVM(g *vm.Guest, rec *suite.Record, fail func(error)) *Guest {
-	return &Guest{vm: g, rec: rec, fail: fail, page: 1 << g.Spec().Kernel.PageShift(), start: g.Welcome.KmsgSeq, names: map[string]int{}, files: slices.Clone(g.Files), paths: map[string]string{}, disks: map[string]string{}, told: map[string]bool{}, bare: map[string]bool{}, victims: map[string]*Victim{}}
+	return &Guest{vm: g, rec: rec, fail: fail, page: 1 << g.Spec().Kernel.PageShift(), start: g.Welcome.KmsgSeq, names: map[string]int{}, files: slices.Clone(g.Files), paths: map[string]string{}, disks: map[string]string{}, asStep: map[string]bool{}, bare: map[string]bool{}, victims: map[string]*Victim{}}
 }
 
-// call asks the agent, and ends the scenario where it can't.
+// call sends a request to the guest and returns the reply. It ends the scenario if that
+// fails.
 func (g *Guest) call(ctx context.Context, req *wire.Request) *wire.Reply {
 	reply := g.ask(ctx, req)
 	if reply.Died != nil {
 		op, _ := req.Op()
-		g.fail(fmt.Errorf("%s: the victim that was asked for it died: %+v", op, *reply.Died))
+		g.fail(fmt.Errorf("%s: the victim died: %+v", op, *reply.Died))
 	}
 	return reply
 }
 
-// approach is called before the guest is made to do what ends in so many steps: a
-// person who wants to look at it before one of them does so here.
+// approach is called before an operation that records that number of steps. It is where a
+// user who inspects the guest can stop before a step.
 func (g *Guest) approach(ctx context.Context, steps int) {
 	if err := g.watcher.failed(); err != nil {
 		g.fail(err)
@@ -91,7 +94,7 @@ func (g *Guest) approach(ctx context.Context, steps int) {
 	}
 }
 
-// ask is call for what a victim may die of.
+// ask is call for a request that may kill the victim.
 func (g *Guest) ask(ctx context.Context, req *wire.Request) *wire.Reply {
 	g.approach(ctx, 1)
 	for _, v := range g.victims {
@@ -106,22 +109,22 @@ func (g *Guest) ask(ctx context.Context, req *wire.Request) *wire.Reply {
 	return reply
 }
 
-// ended ends the scenario because the guest can't be asked.
+// ended ends the scenario because the guest does not answer.
 func (g *Guest) ended(err error) {
 	g.notePanic(err)
 	g.fail(err)
 }
 
-// lacking ends a scenario that the kernel turns out not to be able to do, for a
-// reason that its configuration does not tell.
-type lacking struct{ reason string }
+// unsupported is the error that skips a scenario which the kernel turns out not to
+// support, for a reason that its configuration does not show.
+type unsupported struct{ reason string }
 
-func (l *lacking) Error() string { return l.reason }
+func (l *unsupported) Error() string { return l.reason }
 
-// Monitor is the guest's QMP connection.
+// Monitor returns the guest's QMP connection.
 func (g *Guest) Monitor() *qemu.Monitor { return g.vm.Monitor() }
 
-// unique numbers names: file, file2, file3.
+// unique returns unique names: file, file2, file3.
 func (g *Guest) unique(name string) string {
 	g.names[name]++
 	if n := g.names[name]; n > 1 {
@@ -130,15 +133,15 @@ func (g *Guest) unique(name string) string {
 	return name
 }
 
-// LoadModule loads a module of vm's on-demand list with what it depends on. One
-// that the kernel has built in, or loaded already, is fine.
+// LoadModule loads a module of package vm's on-demand list and its dependencies. It does
+// nothing if the module is built in or loaded already. It records nothing.
 func (g *Guest) LoadModule(ctx context.Context, name string) {
 	if err := g.vm.LoadModules(ctx, name); err != nil {
 		g.fail(err)
 	}
 }
 
-// callOK makes a system call in the agent that sets the scenario up, and so must work.
+// callOK makes a system call in the agent that must succeed, to set up the scenario.
 func (g *Guest) callOK(ctx context.Context, name string, args ...any) *wire.SyscallReply {
 	wired, words := wireArgs(args)
 	called := g.call(ctx, &wire.Request{Syscall: &wire.Syscall{Name: name, Args: wired}}).Called
@@ -148,7 +151,7 @@ func (g *Guest) callOK(ctx context.Context, name string, args ...any) *wire.Sysc
 	return called
 }
 
-// ReadFile reads a file of the guest: of sysfs or procfs, mostly. It records nothing.
+// ReadFile reads a file of the guest, mostly of sysfs or procfs. It records nothing.
 func (g *Guest) ReadFile(ctx context.Context, path string) string {
 	f := g.call(ctx, &wire.Request{ReadFile: &wire.ReadFile{Path: path}}).File
 	if f.Errno != "" {
@@ -165,16 +168,16 @@ func (g *Guest) WriteFile(ctx context.Context, path, data string) {
 	}
 }
 
-// WriteSysctl sets a sysctl of the guest's kernel, which needs not know it, and
-// records what came of it.
+// WriteSysctl sets a sysctl of the guest's kernel and records the result; the kernel may
+// not have that sysctl.
 func (g *Guest) WriteSysctl(ctx context.Context, name, value string) *Observation {
 	f := g.call(ctx, &wire.Request{WriteFile: &wire.WriteFile{Path: "/proc/sys/" + name, Data: []byte(value)}}).File
 	return record(g.rec, "agent", fmt.Sprintf("sysctl %s=%s", name, value), observe.Outcome{Errno: f.Errno}, "")
 }
 
-var errNoGuest = errors.New("framework.Guest was called outside a scenario; make the spec one with framework.Scenario")
+var errNoGuest = errors.New("framework.StartGuest was called outside a scenario; decorate the spec with framework.Scenario")
 
-// readPart reads n bytes of a file of the guest, or as many as there are, from an offset on.
+// readPart reads up to n bytes of a file of the guest, starting at an offset.
 func (g *Guest) readPart(ctx context.Context, path string, offset int64, n int) string {
 	f := g.call(ctx, &wire.Request{ReadFile: &wire.ReadFile{Path: path, Offset: offset, Length: n}}).File
 	if f.Errno != "" {
@@ -183,20 +186,20 @@ func (g *Guest) readPart(ctx context.Context, path string, offset int64, n int) 
 	return string(f.Data)
 }
 
-// GuestOption makes a guest different from the standard one.
+// GuestOption changes a guest's hardware from the standard one.
 type GuestOption func(*vm.Spec)
 
-// CPUs gives the guest so many processors.
+// CPUs sets the number of CPUs.
 func CPUs(n int) GuestOption { return func(s *vm.Spec) { s.CPUs = n } }
 
-// Memory gives it so many bytes of memory, 2.5 GiB at most.
+// Memory sets the size of the memory in bytes, at most 2.5 GiB.
 func Memory(bytes int64) GuestOption { return func(s *vm.Spec) { s.RAM = bytes } }
 
-// AMD gives it a processor of AMD's that does not recover from poison (arch.Milan).
+// AMD selects an AMD CPU that does not recover from poison (arch.Milan).
 func AMD() GuestOption { return func(s *vm.Spec) { s.CPU = arch.Milan.String() } }
 
-// StartGuest is the scenario's guest: a fresh clone of the kernel's template, which
-// ends with the scenario.
+// StartGuest returns the scenario's guest: a fresh clone of the kernel's template, which
+// is closed at the end of the scenario.
 func StartGuest(ctx context.Context, options ...GuestOption) *Guest {
 	s := suite.Current()
 	if s == nil {
@@ -204,10 +207,11 @@ func StartGuest(ctx context.Context, options ...GuestOption) *Guest {
 	}
 	rec := s.Record
 	fail := func(err error) {
-		if l := (*lacking)(nil); errors.As(err, &l) {
+		if l := (*unsupported)(nil); errors.As(err, &l) {
 			ginkgo.Skip(l.reason, callerSkip())
 		}
-		// What fails after a victim did not return follows from that, but for the guest's end.
+		// A failure after a hung victim is a consequence of the hang, unless the guest
+		// ended.
 		follows := rec.Hung && !errors.As(err, new(*vm.GuestError))
 		if !rec.Panicked && !follows {
 			rec.Trouble = err
@@ -246,10 +250,9 @@ func StartGuest(ctx context.Context, options ...GuestOption) *Guest {
 	return g
 }
 
-// callerSkip is how many frames lie between its caller and the scenario that
-// called a primitive, so that a failure names the scenario's line. It is the
-// first function that is not of this package: GinkgoHelper would have to stand
-// in every primitive and in all that one calls.
+// callerSkip returns the number of frames between its caller and the scenario that called
+// a primitive, so that a failure reports the scenario's line: the first function outside
+// this package. GinkgoHelper would be needed in every primitive and in all its callees.
 func callerSkip() int {
 	pcs := make([]uintptr, 32)
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])

@@ -12,39 +12,40 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// What does not return while the agent answers is an observation: the kernel holds
-// the process. It is bounded by how often the guest was asked and answered, as the
-// waits of await.go are, so that a host that stands still makes nothing of it. A time
-// in which the guest had a part of the processor time that it wanted counts for that
-// part, so that a busy host makes nothing of it either.
+// An operation that does not return while the agent answers is an observation: the
+// process hangs in the kernel. Like the waits in await.go, the limit counts answered
+// polls, so that a suspended host causes no hang. An interval in which the guest got only
+// a part of the CPU time that it needed counts for that part, so that a busy host causes
+// none either.
 const (
 	hangPoll = 500 * time.Millisecond
-	// hangLimit is for an access and a system call. The longest that is known clears a
-	// page of 1 GiB, in some 5 s under TCG.
+	// hangLimit is for an access and a system call. The longest known one clears a page
+	// of 1 GiB, which takes about 5 s under TCG.
 	hangLimit = 20 * time.Second
-	// programLimit is for a program, which may have much to do.
+	// programLimit is for a user's program.
 	programLimit = 100 * time.Second
 )
 
-// place is where in the kernel a process was seen each time that it was looked at:
-// the functions that all its stacks begin with, outermost first.
+// place is the common part of all kernel stacks that were sampled of a process: the
+// functions with which they all begin, outermost first.
 type place struct {
 	functions []string
 	seen      bool
 }
 
-// frame is a line of /proc/PID/stack (proc_pid_stack in fs/proc/base.c).
+// frame matches a line of /proc/PID/stack (proc_pid_stack in fs/proc/base.c).
 var frame = regexp.MustCompile(`^\[<[^>]*>\] ([\w.]+)\+0x`)
 
-// entry are the functions by which every system call and every fault comes in.
+// entry matches the functions through which every system call and fault enters the
+// kernel.
 var entry = regexp.MustCompile(`^(entry_|asm_|do_syscall_64$|x64_sys_call$|exc_page_fault$|irqentry_|ret_from_fork)`)
 
-// look takes a stack, innermost function first, into account.
-func (p *place) look(stack string) {
+// add adds a sampled stack, innermost function first.
+func (p *place) add(stack string) {
 	var functions []string
 	for line := range strings.Lines(stack) {
 		if m := frame.FindStringSubmatch(strings.TrimSpace(line)); m != nil && !entry.MatchString(m[1]) {
-			name, _, _ := strings.Cut(m[1], ".") // the compiler's .part.0 and the like
+			name, _, _ := strings.Cut(m[1], ".") // suffixes of the compiler, such as .part.0
 			functions = append([]string{name}, functions...)
 		}
 	}
@@ -59,7 +60,7 @@ func (p *place) look(stack string) {
 	p.functions = p.functions[:n]
 }
 
-// String is the place in words: "in __x64_sys_madvise > do_madvise".
+// String returns the place as text: "in __x64_sys_madvise > do_madvise".
 func (p *place) String() string {
 	if len(p.functions) == 0 {
 		return "in and out of the kernel"
@@ -67,13 +68,13 @@ func (p *place) String() string {
 	return "in " + strings.Join(p.functions, " > ")
 }
 
-// hung is the error of what did not return.
+// hung is the error for an operation that does not return.
 type hung struct{ where string }
 
 func (h *hung) Error() string { return observe.HungMark + ", " + h.where }
 
-// answered waits for what another goroutine waits for too, and looks at the process
-// meanwhile. Its error is a *hung where the agent answered for so long.
+// answered waits until ended is closed and meanwhile samples the process's kernel stack.
+// It returns a *hung if the limit is reached while the agent answers.
 func (g *Guest) answered(ctx context.Context, ended <-chan struct{}, pid func(context.Context) (int, error), limit time.Duration) error {
 	tick := time.NewTicker(hangPoll)
 	defer tick.Stop()
@@ -84,7 +85,7 @@ func (g *Guest) answered(ctx context.Context, ended <-chan struct{}, pid func(co
 		case <-ended:
 			return nil
 		case <-ctx.Done():
-			return fmt.Errorf("it had not returned after %v of the %v that are waited: %w", waited.Round(hangPoll), limit, context.Cause(ctx))
+			return fmt.Errorf("it had not returned after %v (limit %v): %w", waited.Round(hangPoll), limit, context.Cause(ctx))
 		case <-tick.C:
 		}
 		n, err := pid(ctx)
@@ -95,13 +96,14 @@ func (g *Guest) answered(ctx context.Context, ended <-chan struct{}, pid func(co
 		if err != nil {
 			return err
 		}
-		at.look(string(reply.File.Data))
+		at.add(string(reply.File.Data))
 		if reply, err = g.vm.Call(ctx, &wire.Request{ReadFile: &wire.ReadFile{Path: "/proc/stat"}}); err != nil {
 			return err
 		}
 		now := usage{time.Now(), busy(string(reply.File.Data))}
 		if before.busy > 0 {
-			// A tick counts once, however long it took to be answered: the host may have stood still.
+			// A tick counts once, however long the reply took: the host may have been
+			// suspended.
 			waited += credit(now.busy-before.busy, g.vm.Ran(before.at, now.at))
 		}
 		before = now
@@ -114,8 +116,8 @@ func (g *Guest) answered(ctx context.Context, ended <-chan struct{}, pid func(co
 	}
 }
 
-// credit is how much of a hangPoll counts, in which the guest wanted so much processor
-// time and had so much.
+// credit returns the part of a hangPoll that counts, given the CPU time that the guest
+// wanted and had in it.
 func credit(wanted, had time.Duration) time.Duration {
 	if had >= wanted {
 		return hangPoll
@@ -123,18 +125,19 @@ func credit(wanted, had time.Duration) time.Duration {
 	return time.Duration(float64(hangPoll) * float64(had) / float64(wanted))
 }
 
-// usage is how long the guest's processors were not idle until a moment, by its kernel.
+// usage is the time for which the guest's CPUs were not idle up to a moment, according to
+// its kernel.
 type usage struct {
 	at   time.Time
 	busy time.Duration
 }
 
-// busy reads the first line of /proc/stat (proc_stat(5)), in units of 1/100 s
-// (USER_HZ): all but idle and iowait.
+// busy returns the sum of the first line of /proc/stat (proc_stat(5)) without idle and
+// iowait, in units of 1/100 s (USER_HZ).
 func busy(stat string) (sum time.Duration) {
 	line, _, _ := strings.Cut(stat, "\n")
 	for i, field := range strings.Fields(line) {
-		const idle, iowait, guest = 4, 5, 9 // the last two are in others already
+		const idle, iowait, guest = 4, 5, 9 // guest and guest_nice are included in user and nice
 		n, err := strconv.ParseInt(field, 10, 64)
 		if err == nil && i != idle && i != iowait && i < guest {
 			sum += time.Duration(n) * 10 * time.Millisecond
@@ -143,8 +146,8 @@ func busy(stat string) (sum time.Duration) {
 	return sum
 }
 
-// newest is the process id that the guest's kernel gave out last
-// (loadavg_proc_show in fs/proc/loadavg.c).
+// newest returns the process id that the guest's kernel assigned last (loadavg_proc_show
+// in fs/proc/loadavg.c).
 func (g *Guest) newest(ctx context.Context) (int, error) {
 	reply, err := g.vm.Call(ctx, &wire.Request{ReadFile: &wire.ReadFile{Path: "/proc/loadavg"}})
 	if err != nil {

@@ -25,7 +25,7 @@ func TestPlace(t *testing.T) {
 	} {
 		var p place
 		for _, s := range c.stacks {
-			p.look(s)
+			p.add(s)
 		}
 		if got := p.String(); got != c.want {
 			t.Errorf("%s: %q, not %q", name, got, c.want)
@@ -40,7 +40,7 @@ func TestCredit(t *testing.T) {
 		{s, s, hangPoll},
 		{s, 2 * s, hangPoll},
 		{s, s / 2, hangPoll / 2},
-		{s, 0, 0}, // the host stood still
+		{s, 0, 0}, // the host was suspended
 	} {
 		if got := credit(c.wanted, c.had); got != c.want {
 			t.Errorf("of %v it had %v: %v, not %v", c.wanted, c.had, got, c.want)
@@ -51,8 +51,8 @@ func TestCredit(t *testing.T) {
 	}
 }
 
-// A victim that sleeps for ever while its guest answers did not return, and the guest
-// can still be used.
+// A victim that sleeps for ever while its guest answers is hung, and the guest can still
+// be used.
 func TestVictimThatDoesNotReturn(t *testing.T) {
 	t.Parallel() // it waits, as TestConsumeFails does
 	g := guestFor(t, rigged(t, "apt:bookworm"))
@@ -69,7 +69,7 @@ func TestVictimThatDoesNotReturn(t *testing.T) {
 	if other := second.Syscall(ctx, "getppid"); other.Ret == nil {
 		t.Errorf("another one: %s", other)
 	}
-	// The end of the scenario's time is not the victim's doing.
+	// The scenario's timeout is not a hang of the victim.
 	ended, cancel := context.WithCancelCause(ctx)
 	cause := errors.New("over")
 	cancel(cause)

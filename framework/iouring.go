@@ -13,8 +13,8 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// RingRead reads n bytes at an offset by way of a ring of its own (io_uring(7)), and
-// records what the completion says. Layouts are those of include/uapi/linux/io_uring.h.
+// RingRead reads n bytes at an offset through a new ring (io_uring(7)) and records the
+// result of the completion. The layouts are those of include/uapi/linux/io_uring.h.
 func (v *Victim) RingRead(ctx context.Context, fd FD, n, offset int64) *Observation {
 	const (
 		paramsBytes          = 120 // struct io_uring_params
@@ -27,10 +27,10 @@ func (v *Victim) RingRead(ctx context.Context, fd FD, n, offset int64) *Observat
 	wired, _ := wireArgs([]any{1, Out(paramsBytes)})
 	made := v.g.call(ctx, &wire.Request{To: v.id, Syscall: &wire.Syscall{Name: "io_uring_setup", Args: wired}}).Called
 	if made.Errno != "" { // the sysctl kernel.io_uring_disabled, for one
-		v.g.fail(&lacking{"this kernel gives no io_uring: " + made.Errno})
+		v.g.fail(&unsupported{"this kernel gives no io_uring: " + made.Errno})
 	}
 	ring, params := int(made.Ret), made.Out[0]
-	// Where is the kernel's choice: of a ring it takes no other.
+	// The kernel chooses the address; it accepts no other for a ring.
 	mapped := func(bytes int64, flags, fd, offset int) int {
 		return int(v.setUp(ctx, "mmap", 0, bytes, int(data), flags|unix.MAP_POPULATE, fd, offset).Ret)
 	}

@@ -12,33 +12,37 @@ import (
 )
 
 // Mapping is memory that a victim mapped.
+//
+// Its name in steps is the file's name, "anon" or "secret". If the victim has a mapping
+// of that name already, the new one is called NAME#N, and it is the victim's Nth mapping:
+// the second mapping of a file is "file#2" if the victim has no other mappings.
 type Mapping struct {
 	v     *Victim
-	Name  string // canonical: the file's name, "anon", …
+	Name  string // canonical: "file", "anon", "file#2"
 	Addr  uint64
 	Bytes int64
 	from  int64 // the offset in the file
 	fd    int
 }
 
-// Addr is a place in a mapping.
+// Addr is an address in a mapping.
 type Addr struct {
 	m      *Mapping
 	offset int64
 }
 
-// At is the place offset bytes into the mapping.
+// At returns the address offset bytes into the mapping.
 func (m *Mapping) At(offset int64) Addr { return Addr{m, offset} }
 
-// FD is the mapped file's descriptor in the victim, for system calls.
+// FD returns the mapped file's descriptor in the victim, for system calls.
 func (m *Mapping) FD() FD { return FD{m.fd, m.Name} }
 
-// String is the canonical form, "file+0x4000".
+// String returns the canonical form, "file+0x4000".
 func (a Addr) String() string { return fmt.Sprintf("%s+%#x", a.m.Name, a.offset) }
 
 func (a Addr) guest() uint64 { return a.m.Addr + uint64(a.offset) }
 
-// MapFlags are mmap(2)'s flags.
+// MapFlags are flags of mmap(2).
 type MapFlags int
 
 const (
@@ -46,9 +50,9 @@ const (
 	Private   MapFlags = unix.MAP_PRIVATE
 	Sync      MapFlags = unix.MAP_SHARED_VALIDATE | unix.MAP_SYNC
 	Anonymous MapFlags = unix.MAP_ANONYMOUS
-	// HugeTLB takes pages that HugePages set aside.
+	// HugeTLB uses huge pages that Guest.HugePages reserved.
 	HugeTLB MapFlags = unix.MAP_HUGETLB
-	// Gigantic are pages of 1 GiB of HugeTLB, of which GiganticPage sets one aside.
+	// Gigantic uses the hugetlb page of 1 GiB that Guest.GiganticPage reserved.
 	Gigantic MapFlags = unix.MAP_HUGETLB | 30<<unix.MAP_HUGE_SHIFT
 	// Populate faults the pages in at once.
 	Populate MapFlags = unix.MAP_POPULATE
@@ -79,29 +83,30 @@ func (f MapFlags) String() string {
 	return strings.Join(words, " ")
 }
 
-// Map maps a whole file, readable and writable. A refusal ends the scenario.
+// Map maps a whole file, readable and writable. An error of mmap ends the scenario.
 func (v *Victim) Map(ctx context.Context, f *File, flags MapFlags) *Mapping {
 	return v.mapping(ctx, f.Name, f.Path, f.Bytes, 0, data, flags)
 }
 
-// MapPart maps length bytes of a file from offset on; length may go beyond the file.
+// MapPart maps length bytes of a file from offset on; the mapping may extend beyond the
+// end of the file.
 func (v *Victim) MapPart(ctx context.Context, f *File, offset, length int64, flags MapFlags) *Mapping {
 	return v.mapping(ctx, f.Name, f.Path, length, offset, data, flags)
 }
 
-// MapCode maps a whole file, readable and executable, private as the dynamic
-// linker does it.
+// MapCode maps a whole file, readable and executable, and private, as the dynamic linker
+// does.
 func (v *Victim) MapCode(ctx context.Context, f *File) *Mapping {
 	return v.mapping(ctx, f.Name, f.Path, f.Bytes, 0, code, Private)
 }
 
-// What a mapping is for, as mmap(2)'s protection.
+// Protections of mmap(2).
 const (
 	data = unix.PROT_READ | unix.PROT_WRITE
 	code = unix.PROT_READ | unix.PROT_EXEC
 )
 
-// MapAnonymous maps anonymous private memory.
+// MapAnonymous maps anonymous private memory, readable and writable.
 func (v *Victim) MapAnonymous(ctx context.Context, bytes int64, flags MapFlags) *Mapping {
 	return v.mapping(ctx, "anon", "", bytes, 0, data, flags|Anonymous|Private)
 }

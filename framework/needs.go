@@ -2,15 +2,15 @@ package framework
 
 import "github.com/faultline/faultline/framework/record/scenario"
 
-// What a kernel must have for files on a device. A scenario says so with its
-// other traits; what each of these stands for is in the kernel's Kconfig files.
+// Traits for the configuration symbols that common setups need. The symbols are described
+// in the kernel's Kconfig files.
 
-// NeedsDisk is what a file system on a device of that provider takes.
+// NeedsDisk lists what a file system on a device of that provider needs.
 func NeedsDisk(p Provider, fs FS) Trait {
 	symbols := []string{"BLK_DEV_PMEM"}
 	switch p {
 	case NFIT:
-		// The device's namespace is one of mode fsdax, whose info block nd_pfn reads.
+		// The device's namespace has mode fsdax, whose info block nd_pfn reads.
 		symbols = append(symbols, "ACPI_NFIT", "NVDIMM_PFN")
 	case E820:
 		symbols = append(symbols, "X86_PMEM_LEGACY")
@@ -23,7 +23,7 @@ func NeedsDisk(p Provider, fs FS) Trait {
 	return Needs(append(symbols, "XFS_FS")...)
 }
 
-// NeedsDAX is what a file system mounted with -o dax takes.
+// NeedsDAX lists what a file system mounted with -o dax needs.
 func NeedsDAX(p Provider, fs FS) Trait {
 	return func(i *scenario.Info) {
 		NeedsDisk(p, fs)(i)
@@ -31,11 +31,11 @@ func NeedsDAX(p Provider, fs FS) Trait {
 	}
 }
 
-// NeedsHugeDAX is what a huge page of a DAX file takes; kernels with PREEMPT_RT
-// have none.
+// NeedsHugeDAX lists what a huge page of a DAX file needs; kernels with PREEMPT_RT do not
+// have it.
 func NeedsHugeDAX() Trait { return Needs("FS_DAX_PMD") }
 
-// NeedsDeviceDAX is what Guest's DeviceDAX takes.
+// NeedsDeviceDAX lists what Guest.DeviceDAX needs.
 func NeedsDeviceDAX() Trait {
 	return func(i *scenario.Info) {
 		NeedsDisk(NFIT, Ext4)(i)
@@ -43,6 +43,6 @@ func NeedsDeviceDAX() Trait {
 	}
 }
 
-// NeedsPageMap is what it takes to ask where a page lies, or whether it is mapped
-// (/proc/PID/pagemap): Guest's Frame and Victim's In, InKernel, Frame, Present.
+// NeedsPageMap lists what reading /proc/PID/pagemap needs, which Victim's Consume,
+// ConsumeInexact, In, InKernel, Frame, Kind, Present and SwapSlot do.
 func NeedsPageMap() Trait { return Needs("PROC_PAGE_MONITOR") }

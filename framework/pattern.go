@@ -9,21 +9,20 @@ import (
 	"github.com/faultline/faultline/guest/siginfo"
 )
 
-// Pattern is what an outcome is held against. It says all of an outcome: what it
-// does not mention must not be there. So where one kernel shows one pattern and
-// another kernel another, every field in which they differ is foretold. Its
-// words go into reports.
+// Pattern describes an expected outcome. It covers the whole outcome: anything that it
+// does not mention must be absent. So two patterns of a change state every field in which
+// the outcomes of two kernels differ. Reports contain its text.
 type Pattern struct {
 	text  string
 	match func(o observe.Outcome, at string) bool
-	// here says that the words are followed by the accessed byte.
+	// here is set if the accessed byte follows the text.
 	here bool
 }
 
-// String is the pattern in words: "SIGBUS BUS_MCEERR_AR lsb=12".
+// String returns the pattern's text: "SIGBUS BUS_MCEERR_AR lsb=12".
 func (p Pattern) String() string { return p.text }
 
-// words are the pattern in words, for an access to a byte.
+// words returns the pattern's text for an access to a byte.
 func (p Pattern) words(at string) string {
 	if p.here && at != "" {
 		return p.text + " at " + at
@@ -38,10 +37,10 @@ const (
 	BUS_ADRERR    Code = siginfo.BusADRERR
 	BUS_MCEERR_AR Code = siginfo.BusMCEErrAR
 	BUS_MCEERR_AO Code = siginfo.BusMCEErrAO
-	SI_KERNEL     Code = 0x80 // include/uapi/asm-generic/siginfo.h: of force_sig(), with no payload
+	SI_KERNEL     Code = 0x80 // include/uapi/asm-generic/siginfo.h: sent by force_sig(), without a payload
 )
 
-// Detail narrows SIGBUS.
+// Detail is a part of the payload that SIGBUS expects.
 type Detail func(*payload)
 
 type payload struct {
@@ -51,32 +50,38 @@ type payload struct {
 	err  string
 }
 
-// LSB asks for this si_addr_lsb; without it, 0 is asked for.
+// LSB expects this si_addr_lsb. Without it, SIGBUS expects 0.
 func LSB(n int16) Detail { return func(p *payload) { p.lsb = n } }
 
-// PageLSB asks for the si_addr_lsb of a page of the kernel: its PAGE_SHIFT.
+// PageLSB expects the si_addr_lsb of a page, which is the kernel's PAGE_SHIFT. It is
+// required for every SIGBUS of a poisoned page, BUS_MCEERR_AR and BUS_MCEERR_AO alike:
+// kernels report the page's size, and SIGBUS without a detail expects 0, which is right
+// for BUS_ADRERR. Call it within a scenario, not in a package variable.
 func PageLSB() Detail { return LSB(int16(suite.Kernel().PageShift())) }
 
-// HugePageLSB asks for that of a huge page: its PMD_SHIFT.
+// HugePageLSB expects the si_addr_lsb of a huge page, which is the kernel's PMD_SHIFT.
+// Call it within a scenario, not in a package variable.
 func HugePageLSB() Detail { return LSB(int16(suite.Kernel().HugePageShift())) }
 
-// At asks for an si_addr other than the accessed byte: the start of its page,
-// for example, which is what memory_failure() reports.
+// At expects an si_addr other than the accessed byte; memory_failure(), for example,
+// reports the start of the page.
 func At(a Addr) Detail {
 	return func(p *payload) { p.addr = a.String() }
 }
 
-// Nowhere asks for a signal without an address.
+// Nowhere expects a signal without an address (si_addr 0).
 func Nowhere() Detail { return func(p *payload) { p.addr = "0x0" } }
 
-// Returning asks for a system call that returns this beside the signal.
+// Returning expects a system call that returns n in addition to the signal.
 func Returning(n int64) Detail { return func(p *payload) { p.ret = &n } }
 
-// Failing asks for a system call that fails with this error beside the signal.
+// Failing expects a system call that fails with this errno in addition to the signal.
 func Failing(errno string) Detail { return func(p *payload) { p.err = errno } }
 
-// SIGBUS asks for exactly one signal, with this payload, at the accessed byte.
-// The fault path reports the very byte (do_sigbus in arch/x86/mm/fault.c).
+// SIGBUS expects exactly one signal, with this payload, at the accessed byte: the fault
+// path reports the exact byte (do_sigbus in arch/x86/mm/fault.c). Without details it
+// expects si_addr_lsb 0, so that BUS_MCEERR_AR and BUS_MCEERR_AO need PageLSB,
+// HugePageLSB or LSB.
 func SIGBUS(code Code, details ...Detail) Pattern {
 	var want payload
 	for _, d := range details {
@@ -109,26 +114,26 @@ func SIGBUS(code Code, details ...Detail) Pattern {
 
 func same(a, b *int64) bool { return a == nil && b == nil || a != nil && b != nil && *a == *b }
 
-// well says that an outcome is no signal, no error and no death.
+// well reports whether an outcome has no signal, no error, no exit and no note.
 func well(o observe.Outcome) bool {
 	return len(o.Signals) == 0 && o.Errno == "" && o.Exit == nil && o.Note == ""
 }
 
-// OK asks for success that returns nothing, or 0.
+// OK expects success that returns nothing, or 0.
 func OK() Pattern {
 	return Pattern{text: "ok", match: func(o observe.Outcome, _ string) bool {
 		return well(o) && o.Data == "" && (o.Ret == nil || *o.Ret == 0)
 	}}
 }
 
-// Reads asks a load for this byte.
+// Reads expects a load of this byte.
 func Reads(b byte) Pattern {
 	return Pattern{text: fmt.Sprintf("reads %#02x", b), match: func(o observe.Outcome, _ string) bool {
 		return well(o) && o.Ret == nil && o.Data == fmt.Sprintf("%02x", b)
 	}}
 }
 
-// ReturnsFull asks a system call that reads for n bytes, each of them b.
+// ReturnsFull expects a system call that reads n bytes, each of them b.
 func ReturnsFull(n int64, b byte) Pattern {
 	want := observe.Data([]byte(strings.Repeat(string([]byte{b}), int(n))))
 	return Pattern{text: fmt.Sprintf("ok %d of %#02x", n, b), match: func(o observe.Outcome, _ string) bool {
@@ -136,24 +141,24 @@ func ReturnsFull(n int64, b byte) Pattern {
 	}}
 }
 
-// Errno asks for a system call's error, and no signal.
+// Errno expects a system call to fail with this errno, by its name, and without a signal.
 func Errno(name string) Pattern {
 	return Pattern{text: name, match: func(o observe.Outcome, _ string) bool {
 		return o.Errno == name && len(o.Signals) == 0 && o.Exit == nil && o.Data == ""
 	}}
 }
 
-// Returns asks for a system call's success with this value, and no data.
+// Returns expects a system call to succeed with this value, and without data.
 func Returns(n int64) Pattern {
 	return Pattern{text: fmt.Sprintf("ok %d", n), match: func(o observe.Outcome, _ string) bool {
 		return well(o) && o.Ret != nil && *o.Ret == n && o.Data == ""
 	}}
 }
 
-// KilledBy asks for the process to end by a signal, and leave no core file.
+// KilledBy expects a signal, by its name, to kill the process without a core file.
 func KilledBy(signal string) Pattern { return ended(observe.Exit{Code: -1, Signal: signal}) }
 
-// DumpedBy asks for the process to end by a signal, and leave a core file.
+// DumpedBy expects a signal, by its name, to kill the process with a core file.
 func DumpedBy(signal string) Pattern {
 	return ended(observe.Exit{Code: -1, Signal: signal, Core: true})
 }
@@ -164,18 +169,19 @@ func ended(want observe.Exit) Pattern {
 	}}
 }
 
-// Says asks for this note.
+// Says expects this note, which is the outcome of steps that read a state, such as
+// BadBlocks, Present or Kind.
 func Says(text string) Pattern {
 	return Pattern{text: text, match: func(o observe.Outcome, _ string) bool { return o.Note == text }}
 }
 
-// Hangs asks for a step that does not return while the guest goes on.
+// Hangs expects a step that does not return while the guest continues to run.
 func Hangs() Pattern {
 	return Pattern{text: observe.HungMark, match: func(o observe.Outcome, _ string) bool { return o.Hung() && len(o.Signals) == 0 }}
 }
 
-// Panics asks for the step to end in a panic of the guest's kernel whose words
-// contain the text. The scenario has said AllowPanic.
+// Panics expects the step to end in a kernel panic whose message contains the text. The
+// scenario must have called Guest.AllowPanic.
 func Panics(text string) Pattern {
 	return Pattern{text: "panic: " + text, match: func(o observe.Outcome, _ string) bool {
 		return o.Panicked() && strings.Contains(o.Note, text)

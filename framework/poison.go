@@ -12,10 +12,10 @@ import (
 	"github.com/faultline/faultline/internal/klog"
 )
 
-// notePanic makes a panic that nobody expected a step of its own, where it came in
-// none and after something was made bad.
+// notePanic records an unexpected panic as a step of its own if it happened after an
+// injection and not within a step.
 func (g *Guest) notePanic(err error) {
-	if g.watcher.failed() != nil { // the panic may come from that
+	if g.watcher.failed() != nil { // which may have caused the panic
 		return
 	}
 	if t := (*vm.GuestError)(nil); !g.dead && !g.mayPanic && g.injected && errors.As(err, &t) && t.Kind == vm.Panic {
@@ -23,7 +23,8 @@ func (g *Guest) notePanic(err error) {
 	}
 }
 
-// Inject applies an injection and records what the injector was told.
+// Inject applies an injection and records it with its result. An error that the kernel
+// returns to the injector is an infrastructure failure.
 func (g *Guest) Inject(ctx context.Context, i inject.Injection) *Observation {
 	o := g.apply(ctx, i)
 	if o.Errno != "" {
@@ -32,12 +33,13 @@ func (g *Guest) Inject(ctx context.Context, i inject.Injection) *Observation {
 	return record(g.rec, "host", i.Action, o, "")
 }
 
-// InjectMayFail is Inject for an injection whose refusal is what the scenario is after.
+// InjectMayFail is like Inject, but an error that the kernel returns to the injector is
+// an outcome that the scenario can expect.
 func (g *Guest) InjectMayFail(ctx context.Context, i inject.Injection) *Observation {
 	return record(g.rec, "host", i.Action, g.apply(ctx, i), "")
 }
 
-// apply applies an injection, with the module that it needs.
+// apply loads the module that an injection needs and applies the injection.
 func (g *Guest) apply(ctx context.Context, i inject.Injection) observe.Outcome {
 	g.approach(ctx, 1)
 	if i.Module != "" {
@@ -51,15 +53,15 @@ func (g *Guest) apply(ctx context.Context, i inject.Injection) observe.Outcome {
 	return o
 }
 
-// AllowPanic makes a panic an observation: the outcome of the step that it comes
-// in. Nothing can be asked of the guest after it.
+// AllowPanic makes a kernel panic an expected kind of outcome, of the step in which it
+// happens: see Panics. After a panic no primitive can use the guest.
 func (g *Guest) AllowPanic() { g.mayPanic = true }
 
-// panicked is the outcome of a step that the guest's panic ended: an observation
-// where the scenario expects one, and also where it does not but made something
-// bad before. Any other trouble ends the scenario, and so does a panic without words.
+// panicked returns the outcome of a step that ended in a panic of the guest. The panic is
+// an observation if the scenario allows one, or if it injected an error before. Any other
+// error ends the scenario, and so does a panic whose message is not known.
 func (g *Guest) panicked(err error) observe.Outcome {
-	if failed := g.watcher.failed(); failed != nil { // the panic may come from that
+	if failed := g.watcher.failed(); failed != nil { // which may have caused the panic
 		g.fail(failed)
 	}
 	var t *vm.GuestError
@@ -67,7 +69,7 @@ func (g *Guest) panicked(err error) observe.Outcome {
 		g.fail(err)
 	}
 	note := klog.PanicNote(t.Tail)
-	if note == "" { // what it panicked of is not known, so nothing was observed
+	if note == "" { // the reason of the panic is not known, so nothing was observed
 		g.fail(err)
 	}
 	g.dead = true

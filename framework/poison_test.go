@@ -9,8 +9,8 @@ import (
 	"github.com/faultline/faultline/internal/klog"
 )
 
-// A panic is an observation by its words; one without them, or of a guest that
-// nothing was done to, is not.
+// A panic with a message is an observation; one without a message, or before any
+// injection, is not.
 func TestPanicked(t *testing.T) {
 	const text = klog.PanicMark + ": Fatal local machine check"
 	for name, c := range map[string]struct {
@@ -18,11 +18,11 @@ func TestPanicked(t *testing.T) {
 		injected bool
 		note     string // empty: the scenario ends
 	}{
-		"with its words":        {&vm.GuestError{Kind: vm.Panic, Tail: "[ 1.0] " + text + "\n"}, true, text},
-		"told by pvpanic alone": {&vm.GuestError{Kind: vm.Panic, Tail: "[ 1.0] systemd is not here\n"}, true, ""},
-		"before anything":       {&vm.GuestError{Kind: vm.Panic, Tail: text}, false, ""},
-		"it hangs":              {&vm.GuestError{Kind: vm.Hang, Tail: text}, true, ""},
-		"something else":        {errors.New("no"), true, ""},
+		"with its message": {&vm.GuestError{Kind: vm.Panic, Tail: "[ 1.0] " + text + "\n"}, true, text},
+		"by pvpanic alone": {&vm.GuestError{Kind: vm.Panic, Tail: "[ 1.0] systemd is not here\n"}, true, ""},
+		"before anything":  {&vm.GuestError{Kind: vm.Panic, Tail: text}, false, ""},
+		"it hangs":         {&vm.GuestError{Kind: vm.Hang, Tail: text}, true, ""},
+		"something else":   {errors.New("no"), true, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var failed error

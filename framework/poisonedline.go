@@ -12,16 +12,16 @@ import (
 	"github.com/faultline/faultline/framework/machine/rewind"
 )
 
-// lineBytes is a cache line, the unit in which memory is poisoned.
+// lineBytes is the size of a cache line, the unit in which memory is poisoned.
 const lineBytes = 64
 
-// line is a cache line that is poisoned: each read of it, by whatever mapping,
-// raises the machine check, until it is overwritten as a whole.
+// line is a poisoned cache line: each read of it, through any mapping, raises the machine
+// check, until the whole line is overwritten.
 type line struct {
 	watched
 	check inject.MachineCheck
 	frame uint64          // its guest physical address
-	virt  map[uint64]bool // where it is watched: addresses of its first byte
+	virt  map[uint64]bool // virtual addresses of its first byte that are watched
 	// written has a bit for each byte that was written since the line was poisoned.
 	written uint64
 	reached chan struct{} // closed at the first machine check
@@ -34,7 +34,7 @@ func (w *watcher) poison(ctx context.Context, check inject.MachineCheck, at watc
 		watched: at, check: check, frame: at.frame.Addr &^ (lineBytes - 1),
 		virt: map[uint64]bool{}, reached: make(chan struct{}),
 	}
-	// The direct map lies at one of the two without KASLR, which the guest does without.
+	// Without KASLR, which is disabled in guests, the direct map is at one of these two.
 	where := []uint64{at.virt, kcore.Base4 + at.frame.Addr, kcore.Base5 + at.frame.Addr}
 	for _, v := range w.g.victims {
 		for _, m := range v.maps {
@@ -47,7 +47,7 @@ func (w *watcher) poison(ctx context.Context, check inject.MachineCheck, at watc
 	})
 }
 
-// in is where a mapping would have the line, if it is one of the same file.
+// in returns the address of the line in a mapping, if that maps the same file.
 func (l *line) in(m *Mapping) []uint64 {
 	offset := l.at.m.from + l.at.offset - m.from
 	if offset < 0 || offset >= m.Bytes {
@@ -56,9 +56,9 @@ func (l *line) in(m *Mapping) []uint64 {
 	return []uint64{m.Addr + uint64(offset)}
 }
 
-// watch sets watchpoints at addresses of a line; hit passes over what
-// other address spaces have there. There is one watchpoint for each byte, because QEMU
-// reports the watchpoint, not where the access began.
+// watch sets watchpoints at addresses of a line; hit ignores accesses in other address
+// spaces. There is one watchpoint for each byte, because QEMU reports the watchpoint, not
+// the start of the access.
 func (w *watcher) watch(ctx context.Context, l *line, where []uint64) error {
 	for _, virt := range where {
 		virt &^= lineBytes - 1
@@ -66,7 +66,8 @@ func (w *watcher) watch(ctx context.Context, l *line, where []uint64) error {
 			continue
 		}
 		l.virt[virt] = true
-		// QEMU checks the last one set first: it reports the first byte of an access.
+		// QEMU checks the most recent watchpoint first, so it reports an access's first
+		// byte.
 		for i := uint64(lineBytes); i > 0; i-- {
 			for _, access := range []gdb.Access{gdb.Write, gdb.Read} {
 				if err := w.stub.Watch(ctx, access, virt+i-1, 1); err != nil {
@@ -78,7 +79,7 @@ func (w *watcher) watch(ctx context.Context, l *line, where []uint64) error {
 	return nil
 }
 
-// clean takes a line's watchpoints away.
+// clean removes a line's watchpoints.
 func (w *watcher) clean(ctx context.Context, l *line) error {
 	for virt := range l.virt {
 		for i := range uint64(lineBytes) {
@@ -93,7 +94,7 @@ func (w *watcher) clean(ctx context.Context, l *line) error {
 	return nil
 }
 
-// watchMapping watches a poisoned line in a mapping that was made after it.
+// watchMapping watches the poisoned lines in a mapping that was made after them.
 func (g *Guest) watchMapping(ctx context.Context, m *Mapping) {
 	w := g.watcher
 	if w == nil {
@@ -112,17 +113,17 @@ func (g *Guest) watchMapping(ctx context.Context, m *Mapping) {
 	}
 }
 
-// hit deals with an access to an address of a line.
+// hit handles an access to an address of a line.
 func (w *watcher) hit(ctx context.Context, stop gdb.Stop) error {
 	virt := stop.Addr &^ (lineBytes - 1)
 	for _, l := range w.lines {
 		if !l.virt[virt] {
 			continue
 		}
-		// The address means something else to other processes.
+		// Other processes may map other memory at that address.
 		frame, err := w.physical(ctx, stop.CPU, stop.Addr)
-		if err != nil { // unmapped since the access, it may have been the line
-			return fmt.Errorf("which memory was accessed at %#x: %w", stop.Addr, err)
+		if err != nil { // unmapped since the access, which may have been to the line
+			return fmt.Errorf("translate %#x, which was accessed: %w", stop.Addr, err)
 		}
 		if frame&^(lineBytes-1) != l.frame {
 			continue
@@ -131,7 +132,7 @@ func (w *watcher) hit(ctx context.Context, stop gdb.Stop) error {
 			return w.wrote(ctx, stop)
 		}
 		if l.raised.Load() == 0 && virt != l.watched.virt&^(lineBytes-1) {
-			return fmt.Errorf("%s was read at %#x before %s read it at %#x", l.name, stop.Addr, l.by, l.watched.virt)
+			return fmt.Errorf("%s was read at %#x before the expected read by %s at %#x", l.name, stop.Addr, l.by, l.watched.virt)
 		}
 		again, err := setBack(ctx, w.stub, stop.CPU, stop.Addr)
 		if err != nil || again {
@@ -148,8 +149,8 @@ func (w *watcher) hit(ctx context.Context, stop gdb.Stop) error {
 	return nil
 }
 
-// wrote takes into account what an access wrote to lines: QEMU stops once for all that
-// it wrote. Once that is all of a line, the line is poisoned no more.
+// wrote records the bytes of lines that an access wrote: QEMU stops once for all bytes of
+// an access. When the whole line has been written, it is no longer poisoned.
 func (w *watcher) wrote(ctx context.Context, stop gdb.Stop) error {
 	after, code, err := stopped(ctx, w.stub, stop.CPU)
 	if err != nil {
@@ -157,7 +158,7 @@ func (w *watcher) wrote(ctx context.Context, stop gdb.Stop) error {
 	}
 	began, end, err := rewind.Wrote(code, after, stop.Addr)
 	if err != nil {
-		return fmt.Errorf("how much of a poisoned line was overwritten: RIP %#x, code % x: %w", after.RIP, code, err)
+		return fmt.Errorf("find the written bytes of a poisoned line: RIP %#x, code % x: %w", after.RIP, code, err)
 	}
 	for _, l := range slices.Clone(w.lines) {
 		for virt := range l.virt {
@@ -167,7 +168,7 @@ func (w *watcher) wrote(ctx context.Context, stop gdb.Stop) error {
 			}
 			frame, err := w.physical(ctx, stop.CPU, virt)
 			if err != nil {
-				return fmt.Errorf("which memory was written at %#x: %w", virt, err)
+				return fmt.Errorf("translate %#x, which was written: %w", virt, err)
 			}
 			if frame != l.frame {
 				continue

@@ -12,7 +12,7 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// Where PID 1 mounts what has its files in memory.
+// Folders where PID 1 mounts file systems that are in memory.
 const (
 	tmpfsDir     = "/tmp"
 	hugetlbfsDir = "/run/huge"
@@ -23,7 +23,8 @@ func (g *Guest) TmpfsFile(ctx context.Context, bytes int64) *File {
 	return g.memoryFile(ctx, "tmpfs", tmpfsDir, bytes)
 }
 
-// HugeFile makes a file of zeros in a hugetlbfs. HugePages has set its pages aside.
+// HugeFile makes a file of zeros in a hugetlbfs. Call HugePages first to reserve its
+// pages.
 func (g *Guest) HugeFile(ctx context.Context, bytes int64) *File {
 	return g.memoryFile(ctx, "hugetlbfs", hugetlbfsDir, bytes)
 }
@@ -38,59 +39,60 @@ func (g *Guest) memoryFile(ctx context.Context, kind, dir string, bytes int64) *
 	return f
 }
 
-// HugePages sets so many huge pages aside for hugetlb, of HugePageBytes each
+// HugePages reserves n huge pages of HugePageBytes each for hugetlb
 // (Documentation/admin-guide/mm/hugetlbpage.rst).
 func (g *Guest) HugePages(ctx context.Context, n int) {
 	const path = "/proc/sys/vm/nr_hugepages"
 	g.WriteFile(ctx, path, strconv.Itoa(n))
 	if got := strings.TrimSpace(g.ReadFile(ctx, path)); got != strconv.Itoa(n) {
-		g.fail(fmt.Errorf("set %d huge pages aside: the guest's kernel found %s", n, got))
+		g.fail(fmt.Errorf("reserve %d huge pages: the guest's kernel reserved %s", n, got))
 	}
 	record(g.rec, "agent", fmt.Sprintf("set %d huge pages aside", n), observe.Outcome{}, "")
 }
 
-// GiganticPage sets a page of 1 GiB aside for hugetlb, where the processor has such pages.
+// GiganticPage reserves a page of 1 GiB for hugetlb. It skips the scenario if the CPU
+// does not have such pages.
 func (g *Guest) GiganticPage(ctx context.Context) {
 	const path = "/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages"
 	wrote := g.call(ctx, &wire.Request{WriteFile: &wire.WriteFile{Path: path, Data: []byte("1")}}).File
 	if wrote.Errno == "ENOENT" {
-		g.fail(&lacking{"the guest's processor has no pages of 1 GiB (pdpe1gb)"})
+		g.fail(&unsupported{"the guest's processor has no pages of 1 GiB (pdpe1gb)"})
 	}
 	if got := strings.TrimSpace(g.ReadFile(ctx, path)); got != "1" {
-		g.fail(fmt.Errorf("set a page of 1 GiB aside: %s; the guest's kernel found %s", wrote.Errno, got))
+		g.fail(fmt.Errorf("reserve a page of 1 GiB: the guest's kernel reserved %s: %s", got, wrote.Errno))
 	}
 	record(g.rec, "agent", "set a page of 1 GiB aside", observe.Outcome{}, "")
 }
 
-// TransparentHugePages lets who asks by MADV_HUGEPAGE have huge pages: a kernel with
-// less than 512 MiB of memory gives none by itself (hugepage_init in mm/huge_memory.c).
+// TransparentHugePages enables transparent huge pages for MADV_HUGEPAGE: kernels with
+// less than 512 MiB of memory disable them (hugepage_init in mm/huge_memory.c).
 func (g *Guest) TransparentHugePages(ctx context.Context) {
 	g.WriteFile(ctx, "/sys/kernel/mm/transparent_hugepage/enabled", "madvise")
 	record(g.rec, "agent", "allow transparent huge pages", observe.Outcome{}, "")
 }
 
-// Kind records what the page at a place is to the kernel: whether it is part of a
-// huge page, or in the swap cache (/proc/kpageflags;
-// Documentation/admin-guide/mm/pagemap.rst). It must be mapped.
+// Kind records the kind of the page at an address: whether it is part of a huge page, or
+// in the swap cache (/proc/kpageflags; Documentation/admin-guide/mm/pagemap.rst). The
+// page must be present.
 func (v *Victim) Kind(ctx context.Context, a Addr) *Observation {
 	frame := v.Frame(ctx, a)
 	entry := v.g.readPart(ctx, "/proc/kpageflags", int64(frame.Addr/v.g.page)*8, 8)
 	return record(v.g.rec, "agent", fmt.Sprintf("kind of page of %s in %s", a, v.Role), observe.Outcome{Note: observe.PageKind([]byte(entry))}, "")
 }
 
-// LargeFolio ends a scenario as not doable where a page of the page cache is not part
-// of a folio of several pages.
+// LargeFolio skips the scenario if a page of the page cache is not part of a folio of
+// several pages.
 func (v *Victim) LargeFolio(ctx context.Context, a Addr) {
 	if kind := v.Kind(ctx, a); !strings.Contains(kind.Note, "huge") {
-		v.g.fail(&lacking{"this kernel's page cache has no folios of several pages here"})
+		v.g.fail(&unsupported{"this kernel's page cache has no folios of several pages here"})
 	}
 }
 
-// ksmDir is KSM's in sysfs (Documentation/admin-guide/mm/ksm.rst).
+// ksmDir is KSM's folder in sysfs (Documentation/admin-guide/mm/ksm.rst).
 const ksmDir = "/sys/kernel/mm/ksm/"
 
-// MergePages has KSM look at what is mergeable until it has seen all of it so often
-// that pages without a change are merged, stops it, and records what it merged.
+// MergePages runs KSM for as many scans of all mergeable memory as it takes to merge
+// unchanged pages, stops it, and records what it merged.
 func (g *Guest) MergePages(ctx context.Context) *Observation {
 	number := func(name string) int {
 		n, err := strconv.Atoi(strings.TrimSpace(g.ReadFile(ctx, ksmDir+name)))
@@ -104,7 +106,7 @@ func (g *Guest) MergePages(ctx context.Context) *Observation {
 	g.WriteFile(ctx, ksmDir+"pages_to_scan", "1000")
 	g.WriteFile(ctx, ksmDir+"run", "1")
 	if !g.poll(ctx, func() bool { return number("full_scans") >= scans }) {
-		g.fail(fmt.Errorf("KSM has not looked at everything %d times", scans))
+		g.fail(fmt.Errorf("KSM did not complete %d scans", scans))
 	}
 	g.WriteFile(ctx, ksmDir+"run", "0")
 	note := fmt.Sprintf("%d shared, by %d", number("pages_shared"), number("pages_shared")+number("pages_sharing"))

@@ -18,47 +18,47 @@ import (
 	"github.com/faultline/faultline/internal/tap"
 )
 
-// Ran is what a program told, recorded: each of its tests is a step of its own.
+// Ran is the recorded result of a program. Each of its tests is a step of its own.
 type Ran struct {
-	// Ended is how the program ended: nothing to tell where that is what its tests make
-	// it, 0 where none failed.
+	// Ended is the program's end. Its outcome is empty if the exit status agrees with the
+	// results of the tests, that is, if it is 0 when none failed.
 	Ended *Observation
-	// Tests are those that were run and were to pass, of a program that speaks TAP.
+	// Tests are the tests that ran and should pass, of a program that prints TAP.
 	Tests []*Observation
-	// Planned is the step that says so where it did not run what it announced, or
-	// gave up; nil otherwise.
+	// Planned is a step which records that the program ran fewer tests than it announced,
+	// or bailed out; nil otherwise.
 	Planned *Observation
 }
 
-// home is root's folder, in which PID 1 starts what comes by SSH.
+// home is root's home folder, in which PID 1 starts commands from SSH.
 const home = "/root"
 
-// outputBytes bounds what is read of a program's output.
+// outputBytes is the limit on the output that is read of a program.
 const outputBytes = 4 << 20
 
-// hugePages is how many a program finds set aside, as run_vmtests.sh sets some aside.
+// hugePages is the number of huge pages reserved for a program, like run_vmtests.sh does.
 const hugePages = 16
 
-// Exit statuses with which a test says that it can't be done here.
+// Exit statuses with which a test reports that it skips.
 const (
 	skipsKselftest = 4  // KSFT_SKIP in tools/testing/selftests/kselftest.h
 	skipsLTP       = 32 // TCONF in LTP's include/tst_res_flags.h
-	skipsAutomake  = 77 // automake's and meson's; 99 is a hard error, and no skip
+	skipsAutomake  = 77 // automake and meson; 99 is a hard error, not a skip
 )
 
 const (
-	xfailsKselftest = 2  // KSFT_XFAIL: nothing failed but what is known to
-	infoLTP         = 16 // TINFO, which is no result
+	xfailsKselftest = 2  // KSFT_XFAIL: only known failures
+	infoLTP         = 16 // TINFO, which is not a result
 )
 
-// ltpResult is a line of LTP's library: "file.c:12: TCONF: why", or in old tests
-// "name 1 TCONF : file.c:12: why". On a terminal the result has a color.
+// ltpResult matches a line of LTP's library: "file.c:12: TCONF: why", or in old tests
+// "name 1 TCONF : file.c:12: why". On a terminal the result is coloured.
 var ltpResult = regexp.MustCompile(`^(?:\S+:\d+: |\S+\s+\d+\s+)(?:\x1b\[[\d;]*m)?` +
 	`(TPASS|TFAIL|TBROK|TWARN|TCONF|TINFO)\s*:\s*(?:\x1b\[[\d;]*m)?(.*)$`)
 
-// ltp reports whether a program printed results of LTP, and what it says of the first
-// of these kinds.
-func ltp(out string, kinds ...string) (speaks bool, says string) {
+// ltp reports whether a program printed LTP results, and returns the text of the first
+// result of these kinds.
+func ltp(out string, kinds ...string) (speaks bool, text string) {
 	for line := range strings.Lines(out) {
 		m := ltpResult.FindStringSubmatch(strings.TrimRight(line, "\r\n \t"))
 		if m == nil {
@@ -71,19 +71,18 @@ func ltp(out string, kinds ...string) (speaks bool, says string) {
 	return speaks, ""
 }
 
-// RunProgram copies a static program into the guest, over SSH, and runs it there as
-// root. Where the guest has it, the folder that it runs in is on ext4, because self
-// tests want files in a page cache; huge pages are set aside, and pages may be poisoned
-// by number (hwpoison_inject).
-// A scenario whose program has nothing to run here is not doable.
+// RunProgram copies a static program into the guest over SSH and runs it there as root.
+// If the kernel supports them, its working folder is on ext4, because self-tests need
+// files in the page cache; huge pages are reserved; and pages can be poisoned by number
+// (hwpoison_inject). RunProgram skips the scenario if the program skips all of its tests.
 func (g *Guest) RunProgram(ctx context.Context, p program.Program) (r Ran) {
-	g.injected = true // whatever the kernel does now, the program asked for it
+	g.injected = true // a panic is an effect of the program
 	g.LoadModule(ctx, "hwpoison_inject")
 	if k := g.vm.Spec().Kernel; len(k.Lacks("BLK_DEV_PMEM", "ACPI_NFIT", "NVDIMM_PFN", "EXT4_FS")) == 0 {
 		m := g.PageCache(ctx, Ext4)
 		g.callOK(ctx, "mount", m.Dir, home, "", unix.MS_BIND, "")
-		// A program that takes the last ext4 in /proc/mounts, to mount it in another way, does
-		// not get the folder that it stands in.
+		// Some programs remount the last ext4 in /proc/mounts; it must not be their
+		// working folder.
 		g.callOK(ctx, "umount2", m.Dir, 0)
 		g.callOK(ctx, "mount", home, m.Dir, "", unix.MS_BIND, "")
 	}
@@ -100,13 +99,13 @@ func (g *Guest) RunProgram(ctx context.Context, p program.Program) (r Ran) {
 		r.Ended = record(g.rec, "program", action, g.panicked(err), "")
 		return r
 	}
-	said := tap.Read(out.String())
-	if skipped := skipped(said, status.Code, out.String()); h == nil && skipped != "" && status.Signal == "" {
-		g.fail(&lacking{"the program skips: " + skipped})
+	report := tap.Read(out.String())
+	if skipped := skipped(report, status.Code, out.String()); h == nil && skipped != "" && status.Signal == "" {
+		g.fail(&unsupported{"the program skips: " + skipped})
 	}
 	failed := false
-	for _, t := range said.Tests {
-		seen := record(g.rec, "program", t.Name, observe.Outcome{Note: told(t)}, "")
+	for _, t := range report.Tests {
+		seen := record(g.rec, "program", t.Name, observe.Outcome{Note: result(t)}, "")
 		seen.why = why(t)
 		failed = failed || t.Failed()
 		if t.Counts() {
@@ -118,17 +117,18 @@ func (g *Guest) RunProgram(ctx context.Context, p program.Program) (r Ran) {
 		return r
 	}
 	switch {
-	case said.BailOut != "":
-		r.Planned = record(g.rec, "program", "go on", observe.Outcome{Note: "bail out: " + said.BailOut}, "")
-	case said.Planned > len(said.Tests) && !skipsRest(said, status.Code):
-		r.Planned = record(g.rec, "program", "go on", observe.Outcome{Note: fmt.Sprintf("%d of %d tests", len(said.Tests), said.Planned)}, "")
+	case report.BailOut != "":
+		r.Planned = record(g.rec, "program", "go on", observe.Outcome{Note: "bail out: " + report.BailOut}, "")
+	case report.Planned > len(report.Tests) && !skipsRest(report, status.Code):
+		r.Planned = record(g.rec, "program", "go on", observe.Outcome{Note: fmt.Sprintf("%d of %d tests", len(report.Tests), report.Planned)}, "")
 	}
-	// How it ends is news where it is not what its tests make it.
+	// The exit status is recorded only if it does not agree with the results of the
+	// tests.
 	var o observe.Outcome
 	switch failed = failed || r.Planned != nil; {
 	case status.Signal != "":
 		o.Exit = &observe.Exit{Signal: "SIG" + status.Signal}
-	case failed != (failing(said, status.Code, out.String()) != 0):
+	case failed != (failing(report, status.Code, out.String()) != 0):
 		o.Exit = &observe.Exit{Code: status.Code}
 	}
 	r.Ended = record(g.rec, "program", action, o, "")
@@ -137,13 +137,14 @@ func (g *Guest) RunProgram(ctx context.Context, p program.Program) (r Ran) {
 	return r
 }
 
-// skipped is why a program ran nothing, where it says that: by its words where it speaks
-// TAP, by LTP's bits where it prints LTP's results, and else by its exit status alone.
-func skipped(said tap.Report, code int, out string) string {
-	if said.Told {
-		return skippedTAP(said, code, out)
+// skipped returns the reason for which a program ran no test, or "" if it ran any. It
+// uses TAP's directives for a program that prints TAP, LTP's bits for one that prints LTP
+// results, and the exit status alone for others.
+func skipped(report tap.Report, code int, out string) string {
+	if report.Told {
+		return skippedTAP(report, code, out)
 	}
-	// LTP's status is a mask of what occurred. A warning is 4, which is a skip elsewhere.
+	// LTP's status is a bit mask. A warning is 4, which means a skip in kselftest.
 	if speaks, why := ltp(out, "TCONF"); speaks {
 		if code&^infoLTP != skipsLTP || passedLTP(out) {
 			return ""
@@ -156,8 +157,8 @@ func skipped(said tap.Report, code int, out string) string {
 	return ""
 }
 
-// passedLTP reports whether one of LTP's results passed. An old test ends with TCONF's bit
-// where a part of it can't be done here, too.
+// passedLTP reports whether one of LTP's results passed. An old test also sets TCONF's
+// bit if it skips only a part.
 func passedLTP(out string) bool {
 	return slices.ContainsFunc(strings.Split(out, "\n"), func(line string) bool {
 		m := ltpResult.FindStringSubmatch(strings.TrimRight(line, "\r \t"))
@@ -165,45 +166,45 @@ func passedLTP(out string) bool {
 	})
 }
 
-// failing is a program's exit status, or 0 where that says of nothing that it failed: a part
-// that can't be done here, or what is known to fail.
-func failing(said tap.Report, code int, out string) int {
+// failing returns a program's exit status, or 0 if the status means no failure: a skipped
+// part, or a known failure.
+func failing(report tap.Report, code int, out string) int {
 	speaks, _ := ltp(out)
-	xfails := slices.ContainsFunc(said.Tests, func(t tap.Test) bool { return t.Directive == "XFAIL" })
+	xfails := slices.ContainsFunc(report.Tests, func(t tap.Test) bool { return t.Directive == "XFAIL" })
 	switch {
-	case !said.Told && speaks && code&^(infoLTP|skipsLTP) == 0,
-		said.Told && code == xfailsKselftest && xfails,
-		skipsRest(said, code):
+	case !report.Told && speaks && code&^(infoLTP|skipsLTP) == 0,
+		report.Told && code == xfailsKselftest && xfails,
+		skipsRest(report, code):
 		return 0
 	}
 	return code
 }
 
-// skipsRest reports whether a program that ran some of its tests says that it skips the
-// others: ksft_exit_skip in tools/testing/selftests/kselftest.h.
-func skipsRest(said tap.Report, code int) bool {
-	return code == skipsKselftest && len(said.Tests) > 0 && said.Tests[len(said.Tests)-1].Skipped()
+// skipsRest reports whether a program that ran some of its tests skips the others:
+// ksft_exit_skip in tools/testing/selftests/kselftest.h.
+func skipsRest(report tap.Report, code int) bool {
+	return code == skipsKselftest && len(report.Tests) > 0 && report.Tests[len(report.Tests)-1].Skipped()
 }
 
-// skippedTAP is why a program that speaks TAP ran nothing.
-func skippedTAP(said tap.Report, code int, out string) string {
-	ran := slices.ContainsFunc(said.Tests, func(t tap.Test) bool { return !t.Skipped() })
+// skippedTAP is skipped for a program that prints TAP.
+func skippedTAP(report tap.Report, code int, out string) string {
+	ran := slices.ContainsFunc(report.Tests, func(t tap.Test) bool { return !t.Skipped() })
 	skips := code == skipsKselftest || code == skipsAutomake
 	switch {
-	case said.Skipped != "":
-		return said.Skipped
-	case said.Planned == 0 && len(said.Tests) == 0 && said.BailOut == "" && (code == 0 || skips):
+	case report.Skipped != "":
+		return report.Skipped
+	case report.Planned == 0 && len(report.Tests) == 0 && report.BailOut == "" && (code == 0 || skips):
 		return "it plans no test"
-	case ran || said.BailOut != "" || !skips && len(said.Tests) < max(said.Planned, 1):
+	case ran || report.BailOut != "" || !skips && len(report.Tests) < max(report.Planned, 1):
 		return ""
-	case len(said.Tests) > 0:
-		return cmp.Or(why(said.Tests[0]), said.Tests[0].Name)
+	case len(report.Tests) > 0:
+		return cmp.Or(why(report.Tests[0]), report.Tests[0].Name)
 	}
 	return cmp.Or(lastLine(out), "it does not say why")
 }
 
-// told is a test's result in a word or two.
-func told(t tap.Test) string {
+// result returns a test's result as short text.
+func result(t tap.Test) string {
 	switch {
 	case t.Skipped():
 		return "skipped"
@@ -213,18 +214,18 @@ func told(t tap.Test) string {
 	return map[bool]string{true: "ok", false: "not ok"}[t.OK]
 }
 
-// why is what a test says beside its result.
+// why returns a test's text besides its result.
 func why(t tap.Test) string {
 	return strings.Trim(strings.Join(append(slices.Clone(t.Notes), t.Reason), "; "), "; ")
 }
 
-// lastLine is the last line that is not empty.
+// lastLine returns the last line that is not empty.
 func lastLine(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	return strings.TrimSpace(lines[len(lines)-1])
 }
 
-// overSSH copies the program, and runs it to its end.
+// overSSH copies the program into the guest and runs it to its end.
 func (g *Guest) overSSH(ctx context.Context, p program.Program, out *bytes.Buffer) (vm.ExitStatus, error) {
 	g.approach(ctx, 1)
 	c, err := g.vm.SSH(ctx)
@@ -236,7 +237,7 @@ func (g *Guest) overSSH(ctx context.Context, p program.Program, out *bytes.Buffe
 	if err := c.Put(ctx, p.Path, there); err != nil {
 		return vm.ExitStatus{}, fmt.Errorf("copy %s into the guest: %w", p.Path, err)
 	}
-	// On a terminal what it says to stdout and to stderr comes in its order.
+	// A terminal preserves the order of stdout and stderr.
 	running, stop := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	var status vm.ExitStatus
@@ -255,7 +256,7 @@ func (g *Guest) overSSH(ctx context.Context, p program.Program, out *bytes.Buffe
 	return status, err
 }
 
-// firstBytes keeps the first bytes of what is written, and takes the rest.
+// firstBytes is a writer that keeps the first bytes and discards the rest.
 type firstBytes struct {
 	to   *bytes.Buffer
 	left int

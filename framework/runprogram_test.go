@@ -7,7 +7,7 @@ import (
 	"github.com/faultline/faultline/internal/tap"
 )
 
-// What a program says decides whether it could do anything here.
+// A program's output and exit status decide whether it skips.
 func TestSkipped(t *testing.T) {
 	for name, c := range map[string]struct {
 		out  string
@@ -45,28 +45,28 @@ func TestSkipped(t *testing.T) {
 		"LTP: a part not here, and passed":    {"mf01.c:40: TPASS: x\nmf01.c:41: TCONF: y\n", 0, ""},
 		"LTP: automake's status":              {"mf01.c:40: TPASS: x\n", 77, ""},
 
-		"LTP: passed, in old words, a part":   {"mf01        1  TPASS  :  x\nmf01        2  TCONF  :  mf01.c:40: needs numa\n", 32, ""},
-		"LTP: of a file below":                {"../../lib/tst_kernel.c:12: TCONF: needs CONFIG_NUMA\n", 32, "needs CONFIG_NUMA"},
-		"LTP: a child's":                      {"mf01.c:40: TINFO: x\nmf01.c:50: TCONF: first\nmf01.c:51: TCONF: second\n", 32, "first"},
-		"LTP: talks of passing":               {"mf01.c:40: TINFO: no TPASS: to come\nmf01.c:50: TCONF: needs numa\n", 32, "needs numa"},
-		"LTP: killed":                         {"tst_test.c:1600: TBROK: Test killed by SIGKILL!\n", 2, ""},
-		"TAP, a plan of none alone":           {"TAP version 13\n1..0\n", 0, "it plans no test"},
-		"TAP, a plan of none, kselftest's":    {"1..0\n", 4, "it plans no test"},
-		"TAP, a plan of none that fails":      {"1..0\n", 1, ""},
-		"TAP, a plan of none, and a bail-out": {"1..0\nBail out! no device\n", 0, ""},
-		"TAP, skipped in small letters":       {"1..0 # Skipped: no device\n", 0, "no device"},
-		"TAP, the rest is skipped":            {"1..21\nok 1 a\nok 2 # SKIP no such advice\n", 4, ""},
-		"KTAP, not ok and skipped":            {"KTAP version 1\n1..1\nnot ok 1 selftests: a # SKIP needs root\n", 4, "needs root"},
-		"automake: not here":                  {"no such device\n", 77, "no such device"},
-		"automake: silent":                    {"", 77, "it does not say why"},
-		"automake: hard error":                {"no compiler\n", 99, ""},
-		"meson: not here":                     {"a\n  SKIP: too old  \n\n", 77, "SKIP: too old"},
-		"no TAP, LTP's status":                {"needs root\n", 32, "needs root"},
-		"no TAP, 33":                          {"needs root\n", 33, ""},
-		"no TAP, talks of LTP":                {"see TCONF: in LTP\nneeds root\n", 4, "needs root"},
-		"kselftest: its own":                  {"[SKIP]\tneeds root\n", 4, "[SKIP]\tneeds root"},
-		"kselftest: XFAIL is 2":               {"x\n", 2, ""},
-		"a test failed, and it says it skips": {"not ok 1 a\n", 4, ""},
+		"LTP: passed, in old words, a part":       {"mf01        1  TPASS  :  x\nmf01        2  TCONF  :  mf01.c:40: needs numa\n", 32, ""},
+		"LTP: of a file below":                    {"../../lib/tst_kernel.c:12: TCONF: needs CONFIG_NUMA\n", 32, "needs CONFIG_NUMA"},
+		"LTP: a child's":                          {"mf01.c:40: TINFO: x\nmf01.c:50: TCONF: first\nmf01.c:51: TCONF: second\n", 32, "first"},
+		"LTP: talks of passing":                   {"mf01.c:40: TINFO: no TPASS: to come\nmf01.c:50: TCONF: needs numa\n", 32, "needs numa"},
+		"LTP: killed":                             {"tst_test.c:1600: TBROK: Test killed by SIGKILL!\n", 2, ""},
+		"TAP, a plan of none alone":               {"TAP version 13\n1..0\n", 0, "it plans no test"},
+		"TAP, a plan of none, kselftest's":        {"1..0\n", 4, "it plans no test"},
+		"TAP, a plan of none that fails":          {"1..0\n", 1, ""},
+		"TAP, a plan of none, and a bail-out":     {"1..0\nBail out! no device\n", 0, ""},
+		"TAP, skipped in small letters":           {"1..0 # Skipped: no device\n", 0, "no device"},
+		"TAP, the rest is skipped":                {"1..21\nok 1 a\nok 2 # SKIP no such advice\n", 4, ""},
+		"KTAP, not ok and skipped":                {"KTAP version 1\n1..1\nnot ok 1 selftests: a # SKIP needs root\n", 4, "needs root"},
+		"automake: not here":                      {"no such device\n", 77, "no such device"},
+		"automake: silent":                        {"", 77, "it does not say why"},
+		"automake: hard error":                    {"no compiler\n", 99, ""},
+		"meson: not here":                         {"a\n  SKIP: too old  \n\n", 77, "SKIP: too old"},
+		"no TAP, LTP's status":                    {"needs root\n", 32, "needs root"},
+		"no TAP, 33":                              {"needs root\n", 33, ""},
+		"no TAP, talks of LTP":                    {"see TCONF: in LTP\nneeds root\n", 4, "needs root"},
+		"kselftest: its own":                      {"[SKIP]\tneeds root\n", 4, "[SKIP]\tneeds root"},
+		"kselftest: XFAIL is 2":                   {"x\n", 2, ""},
+		"a test failed, and its status is a skip": {"not ok 1 a\n", 4, ""},
 	} {
 		if got := skipped(tap.Read(c.out), c.code, c.out); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
@@ -75,13 +75,13 @@ func TestSkipped(t *testing.T) {
 	for want, test := range map[string]tap.Test{
 		"ok": {OK: true}, "not ok": {}, "skipped": {OK: true, Directive: "SKIP"}, "not ok, TODO": {Directive: "TODO"}, "ok, XPASS": {OK: true, Directive: "XPASS"},
 	} {
-		if got := told(test); got != want {
+		if got := result(test); got != want {
 			t.Errorf("%+v: %q, want %q", test, got, want)
 		}
 	}
 }
 
-// An exit status that says of nothing that it failed is no news; any other is.
+// An exit status is recorded only if it means a failure.
 func TestFailing(t *testing.T) {
 	for name, c := range map[string]struct {
 		out        string

@@ -20,7 +20,7 @@ const (
 	recent = "apt:bookworm/6.12"
 )
 
-// compiled is a suite's binary, made for a test.
+// compiled is a suite's binary, built for a test.
 func compiled(t *testing.T, suite string) string {
 	t.Helper()
 	if testing.Short() {
@@ -49,7 +49,7 @@ func cells(t *testing.T, binary, kernel string, ids []string, more ...string) ma
 		args = append(args, "-ginkgo.label-filter="+scenario.Filter(ids))
 	}
 	cmd := exec.CommandContext(t.Context(), binary, args...)
-	cmd.Dir = "." // in the source tree, from which the guest's programs are built
+	cmd.Dir = "." // the source tree, from which the guest's programs are built
 	cmd.ExtraFiles = []*os.File{theirs}
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -76,8 +76,8 @@ func cells(t *testing.T, binary, kernel string, ids []string, more ...string) ma
 	return found
 }
 
-// same runs scenarios in clones and in guests that were booted for them, and
-// holds what they saw against each other.
+// same runs scenarios in clones and in guests that were booted for them, and compares
+// what they observed.
 func same(t *testing.T, suite, kernel string, ids ...string) {
 	t.Helper()
 	binary := compiled(t, suite)
@@ -104,7 +104,7 @@ func TestSameInClonesAndBootedGuests(t *testing.T) {
 	t.Run("syscalls", func(t *testing.T) { same(t, "syscalls", recent, "dax/ext4/pwrite", "pagecache/xfs/pread-span") })
 }
 
-// TestReliabilityLongSame does it with every scenario of every suite, on both kernels.
+// TestReliabilityLongSame runs same with every scenario of every suite, on both kernels.
 func TestReliabilityLongSame(t *testing.T) {
 	if os.Getenv("FAULTLINE_LONG") == "" {
 		t.Skip("takes minutes; FAULTLINE_LONG=1 runs it, as make test-reliability LONG=1 does")

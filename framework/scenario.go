@@ -12,10 +12,11 @@ import (
 	"github.com/faultline/faultline/framework/run/suite"
 )
 
-// Trait is a fact about a scenario, for Scenario.
+// Trait is a property of a scenario, known without running it: an argument of Scenario.
+// All traits are optional.
 type Trait func(*scenario.Info)
 
-// add adds values that are not there yet.
+// add appends the values that are not in the list yet.
 func add(list *[]string, values ...string) {
 	for _, v := range values {
 		if !slices.Contains(*list, v) {
@@ -24,15 +25,18 @@ func add(list *[]string, values ...string) {
 	}
 }
 
-// Needs says which configuration symbols a kernel must have for the scenario,
-// and no others; where one lacks, the scenario is not doable there, and says so.
-// What every guest needs is not said again: see package guest/config.
+// Needs lists the configuration symbols, without CONFIG_, that a kernel must have for the
+// scenario. On a kernel without one of them the scenario is skipped, with the symbol as
+// the reason. Symbols that every guest needs are not listed again: see package required.
 func Needs(symbols ...string) Trait {
 	return func(i *scenario.Info) { add(&i.Needs, symbols...) }
 }
 
-// Changes says that an expectation of the scenario hangs on a change, or tells of
-// a part of it.
+// Changes lists the changes on which expectations of the scenario depend: those of
+// DependOn, PartOf and IfMissing. The matchers alone are not enough, because they are
+// only evaluated when the scenario runs: the list of scenarios, their labels and the
+// choice of scenarios for a change use the trait. Name the scenario in Change.Scenarios
+// too; a test compares the two.
 func Changes(changes ...change.Change) Trait {
 	return func(i *scenario.Info) {
 		for _, c := range changes {
@@ -41,40 +45,42 @@ func Changes(changes ...change.Change) Trait {
 	}
 }
 
-// Catalogue is the scenario's number in docs/reference/catalogue.md, "A01".
+// Catalogue is the number of a prediction in docs/reference/catalogue.md, "A01", that the
+// scenario checks. It is optional; a number that is not in that file fails a test.
 func Catalogue(id string) Trait { return func(i *scenario.Info) { add(&i.Catalogue, id) } }
 
-// Impossible keeps a scenario in the list that cannot be run, with the reason.
+// Impossible lists a scenario that cannot run on any kernel, with the reason.
 func Impossible(reason string) Trait { return func(i *scenario.Info) { i.NotDoable = reason } }
 
-// Runs says which program of a user's the scenario runs.
+// Runs is the user's program that the scenario runs.
 func Runs(p program.Program) Trait { return func(i *scenario.Info) { i.Program = &p } }
 
-// Lead marks a scenario that tells the story best: a report takes its example
-// from it.
+// Lead marks a scenario that illustrates a change best: reports prefer it as an example.
 func Lead() Trait { return func(i *scenario.Info) { i.Lead = true } }
 
-// OnTCG gives the scenario a guest under TCG, whatever the run uses, for a reason.
+// OnTCG runs the scenario's guest under TCG even if the run uses another accelerator, for
+// the given reason.
 func OnTCG(reason string) Trait { return func(i *scenario.Info) { i.TCG = reason } }
 
-// Exactly says that a machine check lands on the very access: see Consume.
+// Exactly is OnTCG for a scenario that raises a machine check exactly at an access: see
+// Guest.Consume.
 func Exactly() Trait {
 	return OnTCG("a machine check lands on the very access that consumes it under TCG only")
 }
 
-// IntelMachineCheck says that the scenario's machine check is one of an Intel
-// processor, raised without an access. Under KVM the processor is the host's.
+// IntelMachineCheck is OnTCG for a scenario whose machine check is one of an Intel CPU,
+// raised without an access. Under KVM the CPU is the host's.
 func IntelMachineCheck() Trait {
 	return OnTCG("its machine check is an Intel processor's, and under KVM the processor is the host's")
 }
 
-// specTimeout bounds a scenario, its guest's start included: many times what
-// one takes under TCG, and longer than a template's boot.
+// specTimeout limits a scenario, including the start of its guest: many times what one
+// takes under TCG, and longer than a template's boot.
 const specTimeout = 6 * time.Minute
 
-// Suite returns what takes the place of ginkgo.Describe at the top level of a suite's
-// package: it adds a container of specs to the suite of that name, which is
-// constructed when that suite runs, so that one program can hold several suites.
+// Suite returns a function like ginkgo.Describe for the top level of a suite's package. It
+// adds a container of specs to the suite of that name, which is constructed when that
+// suite runs, so that one program can contain several suites.
 //
 //	var describe = Suite("dax")
 //
@@ -86,8 +92,9 @@ func Suite(name string) func(text string, body func()) bool {
 	}
 }
 
-// Scenario makes a spec a scenario of that id (lower case, parts divided by
-// slashes). A second spec with the same id is refused when the suite starts.
+// Scenario returns the decorators that make a Ginkgo spec a scenario. The id has two or
+// more parts of lower-case letters, digits and hyphens, separated by slashes; Scenario
+// panics on any other id. An id that is used twice is an error when the suite starts.
 func Scenario(id string, traits ...Trait) []any {
 	if err := scenario.CheckID(id); err != nil {
 		panic(err.Error())

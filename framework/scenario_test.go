@@ -18,7 +18,7 @@ func with(traits ...Trait) (i scenario.Info) {
 	return i
 }
 
-// A need that two traits name is there once.
+// A need that two traits list appears once.
 func TestTraits(t *testing.T) {
 	got := with(NeedsDAX(NFIT, Ext4), NeedsHugeDAX(), NeedsPageMap(), Needs("EXT4_FS"), Exactly(), Lead(), Changes(change.DaxFolios, change.DaxFaultHWPoison),
 		Catalogue("A01"), Catalogue("B02"), Impossible("why (not)"))
@@ -40,13 +40,13 @@ func TestTraits(t *testing.T) {
 func TestScenarioRefusesAnID(t *testing.T) {
 	defer func() {
 		if recover() == nil {
-			t.Error("it was taken")
+			t.Error("it was accepted")
 		}
 	}()
 	Scenario("Dax/x")
 }
 
-// TestSuiteWithAnIDTwice runs such a suite, and asks it for its list.
+// TestSuiteWithAnIDTwice runs a suite with a duplicate id, and requests its list.
 func TestSuiteWithAnIDTwice(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles a suite; -short leaves it out")

@@ -5,13 +5,14 @@ import (
 	"github.com/faultline/faultline/framework/run/suite"
 )
 
-// Observation is a recorded step's outcome, for assertions: Expect(seen).To(DependOn(…)).
+// Observation is the outcome of a recorded step. Compare it with an expectation:
+// Expect(o).To(BeOutcome(…)).
 type Observation struct {
 	observe.Outcome
 	rec   *suite.Record
 	index int
 	at    string // the canonical address that was accessed, if any
-	why   string // more about it for a person, which is not recorded
+	why   string // an explanation for messages, which is not recorded
 }
 
 // record records a step. at is the canonical address of an access, or empty.
@@ -19,7 +20,7 @@ func record(rec *suite.Record, actor, action string, o observe.Outcome, at strin
 	return &Observation{Outcome: o, rec: rec, index: rec.Add(observe.Step{Actor: actor, Action: action, Outcome: o}), at: at}
 }
 
-// String is the step as an assertion's message shows it.
+// String returns the step as text, for the message of an assertion.
 func (s *Observation) String() string {
 	step := s.rec.Steps[s.index]
 	text := step.Actor + ": " + step.Action + " → " + s.Outcome.Located()

@@ -16,7 +16,7 @@ func TestSeenInWords(t *testing.T) {
 	}
 }
 
-// A victim that died in the system call that was to open a file gave none.
+// A victim that died while it opened a file returns no descriptor.
 func TestOpenedNothing(t *testing.T) {
 	for says, o := range map[string]observe.Outcome{
 		"open /f: EIO":    {Errno: "EIO"},

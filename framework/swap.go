@@ -13,8 +13,8 @@ import (
 // Swap is a device that the guest's kernel swaps to.
 type Swap struct{ Device Device }
 
-// Swap has the kernel swap to the first bytes of a device, and to nothing else.
-// Of persistent memory a page comes and goes while its reader or writer waits.
+// Swap makes the kernel swap to the first bytes of a device, as its only swap. Persistent
+// memory is read and written synchronously.
 func (g *Guest) Swap(ctx context.Context, d Device, bytes int64) *Swap {
 	g.Unmount(ctx, d)
 	path := "/dev/" + d.Disk
@@ -24,7 +24,7 @@ func (g *Guest) Swap(ctx context.Context, d Device, bytes int64) *Swap {
 	return &Swap{d}
 }
 
-// SwapOff takes the swap away (swapoff(2)): what is on it is read back first.
+// SwapOff removes the swap (swapoff(2)), which first reads its pages back.
 func (g *Guest) SwapOff(ctx context.Context, s *Swap) *Observation {
 	wired, _ := wireArgs([]any{"/dev/" + s.Device.Disk})
 	called := g.call(ctx, &wire.Request{Syscall: &wire.Syscall{Name: "swapoff", Args: wired}}).Called
@@ -35,7 +35,7 @@ func (g *Guest) SwapOff(ctx context.Context, s *Swap) *Observation {
 	return record(g.rec, "agent", "swapoff "+s.Device.Name, o, "")
 }
 
-// swapHeader is the first page of a swap device (union swap_header in
+// swapHeader returns the first page of a swap device (union swap_header in
 // include/linux/swap.h), as mkswap(8) writes it.
 func swapHeader(page, bytes int64) []byte {
 	const version, lastPage, magic = 1024, 1028, "SWAPSPACE2"
@@ -46,14 +46,14 @@ func swapHeader(page, bytes int64) []byte {
 	return h
 }
 
-// Slot is where a page of a victim lies on a swap device.
+// Slot is the place of a victim's page on a swap device.
 type Slot struct {
 	swap   *Swap
 	offset int64 // bytes into the device
 	name   string
 }
 
-// SwapSlot says where the page at a place lies that was swapped out.
+// SwapSlot returns the place of a page that was swapped out.
 func (v *Victim) SwapSlot(ctx context.Context, s *Swap, a Addr) Slot {
 	entry := v.pagemap(ctx, a)
 	if entry>>62 != 1 {

@@ -13,33 +13,36 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// FD is a file descriptor of a victim, with the name of what it is open on.
+// FD is a file descriptor of a victim, with the name of the file.
 type FD struct {
 	n    int
 	name string
 }
 
-// Out is an argument of Syscall: memory of so many bytes that the call fills.
+// Out is an argument of Syscall: a buffer of that many bytes, which the call fills. The
+// first one's content is part of the outcome.
 type Out int
 
-// Vector is an argument of Syscall: a struct iovec of bytes of a mapping.
+// Vector is an argument of Syscall: a struct iovec for bytes of a mapping.
 type Vector struct {
 	at Addr
 	n  int64
 }
 
-// Vec is the n bytes from a place in a mapping on.
+// Vec returns the Vector of n bytes at an address.
 func Vec(a Addr, n int64) Vector { return Vector{a, n} }
 
-// Syscall makes a system call in the victim. Arguments are numbers, strings
-// (paths), []byte (memory to read from), Out (memory to fill), Addr, Vector, FD,
-// and a victim, for its process id.
+// Syscall makes a system call in the victim. Arguments are of type int, int64, string
+// (paths), []byte (memory that the call reads), Out (memory that it fills), Addr, Vector,
+// FD, or *Victim (its process id). An error of the call is an outcome: compare it with
+// Errno.
 func (v *Victim) Syscall(ctx context.Context, name string, args ...any) *Observation {
 	v.g.approach(ctx, 1)
 	return v.StartSyscall(name, args...).Wait(ctx)
 }
 
-// StartSyscall starts a system call that something else happens during.
+// StartSyscall starts a system call, so that other things can happen during it;
+// Started.Wait records it.
 func (v *Victim) StartSyscall(name string, args ...any) *Started {
 	wired, words := wireArgs(args)
 	return &Started{
@@ -49,7 +52,7 @@ func (v *Victim) StartSyscall(name string, args ...any) *Started {
 	}
 }
 
-// called is what a system call told.
+// called returns the outcome of a system call.
 func (v *Victim) called(c *wire.SyscallReply) observe.Outcome {
 	o := observe.Outcome{Errno: c.Errno, Signals: v.signals(c.Signals)}
 	if c.Errno == "" {
@@ -62,17 +65,17 @@ func (v *Victim) called(c *wire.SyscallReply) observe.Outcome {
 	return o
 }
 
-// Open opens a file in the victim.
+// Open opens a file in the victim. An error ends the scenario.
 func (v *Victim) Open(ctx context.Context, path, name string, flags int) FD {
 	return v.opened(v.Syscall(ctx, "openat", -100, path, flags|unix.O_CLOEXEC, 0), path, name)
 }
 
-// opened is the file descriptor that a system call gave.
+// opened returns the file descriptor that a system call returned.
 func (v *Victim) opened(seen *Observation, path, name string) FD {
 	switch {
 	case seen.Errno != "":
 		v.g.fail(fmt.Errorf("open %s: %s", path, seen.Errno))
-	case seen.Ret == nil: // its end came first
+	case seen.Ret == nil: // the victim ended first
 		v.g.fail(fmt.Errorf("open %s: %s", path, seen.Located()))
 	}
 	return FD{int(*seen.Ret), name}
@@ -118,7 +121,7 @@ func (v *Victim) Msync(ctx context.Context, a Addr, n int64) *Observation {
 	return v.Syscall(ctx, "msync", a, n, unix.MS_SYNC)
 }
 
-// wireArgs are a system call's arguments for the wire, and in canonical words.
+// wireArgs returns a system call's arguments for package wire, and as canonical text.
 func wireArgs(args []any) ([]wire.Arg, string) {
 	var wired []wire.Arg
 	var words []string
@@ -152,8 +155,8 @@ func wireArgs(args []any) ([]wire.Arg, string) {
 	return wired, strings.Join(words, ", ")
 }
 
-// KillEarly asks for the kill that this process gets for poison that it has mapped but
-// did not touch (PR_MCE_KILL in prctl(2)): early is news of it at once.
+// KillEarly sets the victim's policy for poison that it has mapped but not touched to
+// early kill (PR_MCE_KILL in prctl(2)): the kernel sends the signal at once.
 func (v *Victim) KillEarly(ctx context.Context) {
 	const prMCEKill, set, early = 33, 1, 1
 	if seen := v.Syscall(ctx, "prctl", prMCEKill, set, early, 0, 0); seen.Errno != "" {
@@ -166,14 +169,14 @@ func (v *Victim) Pipe(ctx context.Context) (r, w FD) {
 	return v.pair(v.setUp(ctx, "pipe2", Out(pairBytes), unix.O_CLOEXEC), "pipe")
 }
 
-// SocketPair makes two sockets in the victim that are connected (socketpair(2)).
+// SocketPair makes two connected sockets in the victim (socketpair(2)).
 func (v *Victim) SocketPair(ctx context.Context) (one, other FD) {
 	return v.pair(v.setUp(ctx, "socketpair", unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0, Out(pairBytes)), "socket")
 }
 
-const pairBytes = 8 // of two file descriptors
+const pairBytes = 8 // two file descriptors
 
-// pair are the two file descriptors that a system call made.
+// pair returns the two file descriptors that a system call made.
 func (v *Victim) pair(made *wire.SyscallReply, name string) (FD, FD) {
 	fds := made.Out[0]
 	return FD{int(binary.LittleEndian.Uint32(fds)), name}, FD{int(binary.LittleEndian.Uint32(fds[4:])), name}

@@ -11,18 +11,19 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// UFFD_FEATURE_SIGBUS has a missing page signalled, not waited for
-// (include/uapi/linux/userfaultfd.h, like all below).
+// UFFD_FEATURE_SIGBUS makes an access to a missing page raise SIGBUS instead of waiting
+// (include/uapi/linux/userfaultfd.h, as all constants below).
 const UFFD_FEATURE_SIGBUS = 1 << 7
 
-// ioctl numbers: what they are of, and how many bytes they read and write.
+// Numbers of ioctls, and the sizes of their structs in bytes.
 const (
 	uffdAPI, uffdAPIBytes = 0x3f, 24
 
 	uffdRegister, uffdPoison, uffdRangeBytes = 0x00, 0x08, 32
 )
 
-// ioctlNumber is _IOWR of userfaultfd's (Documentation/userspace-api/ioctl/ioctl-number.rst).
+// ioctlNumber is _IOWR for userfaultfd
+// (Documentation/userspace-api/ioctl/ioctl-number.rst).
 func ioctlNumber(nr, bytes int64) int64 { return 3<<30 | bytes<<16 | 0xaa<<8 | nr }
 
 // Userfaultfd opens a userfaultfd(2) in the victim, with these features.
@@ -37,7 +38,7 @@ func (v *Victim) Userfaultfd(ctx context.Context, features uint64) FD {
 	return fd
 }
 
-// Register has missing pages of n bytes looked after (UFFDIO_REGISTER_MODE_MISSING).
+// Register registers n bytes for missing pages (UFFDIO_REGISTER_MODE_MISSING).
 func (v *Victim) Register(ctx context.Context, fd FD, a Addr, n int64) {
 	const missing = 1
 	if errno := v.uffd(ctx, fd, uffdRegister, uffdRangeBytes, a.guest(), uint64(n), missing).Errno; errno != "" {
@@ -46,14 +47,14 @@ func (v *Victim) Register(ctx context.Context, fd FD, a Addr, n int64) {
 	record(v.g.rec, v.Role, fmt.Sprintf("register %s, %d bytes, for userfaultfd", a, n), observe.Outcome{}, "")
 }
 
-// MarkPoisoned says of n bytes that are not there that they are poison (UFFDIO_POISON).
+// MarkPoisoned marks n bytes of missing pages as poisoned (UFFDIO_POISON).
 func (v *Victim) MarkPoisoned(ctx context.Context, fd FD, a Addr, n int64) *Observation {
 	called := v.uffd(ctx, fd, uffdPoison, uffdRangeBytes, a.guest(), uint64(n))
-	called.Out = nil // in which is how much was marked
+	called.Out = nil // it contains the number of bytes marked
 	return record(v.g.rec, v.Role, fmt.Sprintf("UFFDIO_POISON %s, %d bytes", a, n), v.called(called), "")
 }
 
-// uffd makes an ioctl with a struct of so many bytes that begins with these words.
+// uffd makes an ioctl with a struct of that many bytes, which begins with these words.
 func (v *Victim) uffd(ctx context.Context, fd FD, nr, bytes int64, words ...uint64) *wire.SyscallReply {
 	var in []byte
 	for _, w := range words {

@@ -11,7 +11,12 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// Victim is a process in the guest that maps memory, touches it, and may die.
+// Victim is a process in the guest that maps memory, accesses it and makes system calls.
+//
+// A victim survives SIGBUS, unless VictimAs gave it another disposition: its handler
+// records the siginfo_t and resumes after the access, which is not repeated. So the same
+// victim can be used for further steps. The kernel can still kill a victim; its exit
+// status is then the outcome of the step, and later steps must not use it.
 type Victim struct {
 	g    *Guest
 	id   int
@@ -19,20 +24,22 @@ type Victim struct {
 	PID  int
 	maps []*Mapping
 	dead bool
-	// stuck is where the victim is in the kernel that does not return; empty while
+	// stuck is the place in the kernel from which the victim does not return; empty while
 	// it answers.
 	stuck string
 	main  *Victim // of a thread: the victim whose memory it shares
 }
 
-// Victim starts the scenario's main victim.
+// Victim starts the scenario's main victim, with the role "victim" and a handler for
+// SIGBUS.
 func (g *Guest) Victim(ctx context.Context) *Victim { return g.VictimAs(ctx, "victim", wire.Handle) }
 
-// Second starts another process, to look from outside at what the victim did.
+// Second starts another victim, with the role "second" and a handler for SIGBUS, to
+// observe the effects of what the first one did.
 func (g *Guest) Second(ctx context.Context) *Victim { return g.VictimAs(ctx, "second", wire.Handle) }
 
-// VictimAs starts a victim with a role, by which reports call it, and with what
-// it does about SIGBUS.
+// VictimAs starts a victim with a role, which is its name in reports, and a disposition
+// of SIGBUS. Within a scenario a role is unique.
 func (g *Guest) VictimAs(ctx context.Context, role string, sigbus wire.Disposition) *Victim {
 	if g.victims[role] != nil {
 		g.fail(fmt.Errorf("two victims with the role %q", role))
@@ -43,8 +50,8 @@ func (g *Guest) VictimAs(ctx context.Context, role string, sigbus wire.Dispositi
 	return v
 }
 
-// Fork forks the victim; the child has a copy of its mappings and can load and
-// store only.
+// Fork forks the victim. The child has a copy of its mappings and can only load and
+// store.
 func (v *Victim) Fork(ctx context.Context, role string) *Victim {
 	if v.g.victims[role] != nil {
 		v.g.fail(fmt.Errorf("two victims with the role %q", role))
@@ -56,8 +63,9 @@ func (v *Victim) Fork(ctx context.Context, role string) *Victim {
 	return child
 }
 
-// Thread starts a thread of the victim: it shares the memory, is told by a handler
-// that runs on itself, can load, store and make system calls, and ends with the victim.
+// Thread starts a thread of the victim: it shares the victim's memory, handles the
+// signals that are sent to it, can load, store and make system calls, and ends with the
+// victim.
 func (v *Victim) Thread(ctx context.Context) *Victim {
 	const role = "thread"
 	if v.g.victims[role] != nil {
@@ -70,18 +78,18 @@ func (v *Victim) Thread(ctx context.Context) *Victim {
 	return t
 }
 
-// Load loads a byte.
+// Load loads a byte. The outcome is the byte or the signals.
 func (v *Victim) Load(ctx context.Context, a Addr) *Observation {
 	return v.access(ctx, wire.Load, a, 1, 0)
 }
 
-// Store stores a byte, 0x5a.
+// Store stores the byte 0x5a.
 func (v *Victim) Store(ctx context.Context, a Addr) *Observation {
 	return v.access(ctx, wire.Store, a, 1, 0x5a)
 }
 
-// Jump executes what is at an address: a return instruction, or else something
-// that the kernel does not let the processor fetch.
+// Jump calls the code at an address. It must be a return instruction, unless the fetch
+// faults.
 func (v *Victim) Jump(ctx context.Context, a Addr) *Observation {
 	return v.access(ctx, wire.Exec, a, 1, 0)
 }
@@ -91,7 +99,7 @@ func (v *Victim) access(ctx context.Context, kind wire.Kind, a Addr, width int, 
 	return v.start(kind, a, width, value).Wait(ctx)
 }
 
-// Started is an access or a system call under way.
+// Started is an access or a system call in progress. Wait records it.
 type Started struct {
 	v       *Victim
 	action  string
@@ -108,17 +116,18 @@ type pending interface {
 	Await(context.Context) (*wire.Reply, error)
 }
 
-// StartLoad starts a load that something else happens during; Wait records it.
+// StartLoad starts a load, so that other things can happen during it; Started.Wait
+// records it.
 func (v *Victim) StartLoad(a Addr) *Started { return v.start(wire.Load, a, 1, 0) }
 
-// StartStore is StartLoad for a store.
+// StartStore is like StartLoad, for Store.
 func (v *Victim) StartStore(a Addr) *Started { return v.start(wire.Store, a, 1, 0x5a) }
 
 func (v *Victim) start(kind wire.Kind, a Addr, width int, value uint64) *Started {
 	return v.send(&wire.Access{Kind: kind, Addr: a.guest(), Width: width, Value: value}, fmt.Sprintf("%s %s", kind, a), a)
 }
 
-// send has the victim carry out an access, which reports call action.
+// send starts an access, whose name in reports is action.
 func (v *Victim) send(access *wire.Access, action string, a Addr) *Started {
 	kind := access.Kind
 	return &Started{
@@ -134,13 +143,13 @@ func (v *Victim) send(access *wire.Access, action string, a Addr) *Started {
 	}
 }
 
-// await waits for the end; it may be called again, also from another goroutine.
+// await waits for the end. It can be called more than once and from several goroutines.
 func (s *Started) await(ctx context.Context) (*wire.Reply, error) {
 	s.once.Do(func() { s.reply, s.err = s.v.wait(ctx, s.pending) })
 	return s.reply, s.err
 }
 
-// ask is Guest's ask for what the victim answers.
+// ask is Guest.ask for requests that the victim answers.
 func (v *Victim) ask(ctx context.Context, req *wire.Request) *wire.Reply {
 	known := v.stuck != ""
 	reply, err := v.wait(ctx, v.g.vm.Send(req))
@@ -148,7 +157,7 @@ func (v *Victim) ask(ctx context.Context, req *wire.Request) *wire.Reply {
 		if op, _ := req.Op(); !known {
 			v.g.recordHung(v.Role, op, "", h)
 		}
-		v.g.fail(fmt.Errorf("%s can't be asked for more: an earlier step of it %w", v.Role, err))
+		v.g.fail(fmt.Errorf("%s does not answer: an earlier step of it %w", v.Role, err))
 	}
 	if err != nil {
 		v.g.ended(err)
@@ -156,7 +165,7 @@ func (v *Victim) ask(ctx context.Context, req *wire.Request) *wire.Reply {
 	return reply
 }
 
-// wait waits for the victim's reply. The error is a *hung where it does not return.
+// wait waits for the victim's reply. The error is a *hung if the victim does not return.
 func (v *Victim) wait(ctx context.Context, p pending) (reply *wire.Reply, err error) {
 	if v.stuck != "" {
 		return nil, &hung{v.stuck}
@@ -182,7 +191,7 @@ func (v *Victim) wait(ctx context.Context, p pending) (reply *wire.Reply, err er
 	return reply, err
 }
 
-// Wait waits for the end, and records it.
+// Wait waits for the end of the operation and records its outcome as a step.
 func (s *Started) Wait(ctx context.Context) *Observation {
 	v := s.v
 	reply, err := s.await(ctx)
@@ -204,7 +213,7 @@ func (s *Started) Wait(ctx context.Context) *Observation {
 	return record(v.g.rec, v.Role, s.action, o, s.at)
 }
 
-// died notes the victim's end.
+// died marks the victim as dead and returns its exit status.
 func (v *Victim) died(s *wire.Status) *observe.Exit {
 	v.dead = true
 	e := &observe.Exit{Code: s.Code, Core: s.Core}
@@ -214,7 +223,7 @@ func (v *Victim) died(s *wire.Status) *observe.Exit {
 	return e
 }
 
-// signals decodes payloads; si_addr becomes canonical.
+// signals decodes payloads and makes si_addr canonical.
 func (v *Victim) signals(raw [][]byte) []observe.Signal {
 	var out []observe.Signal
 	for _, r := range raw {

@@ -9,32 +9,31 @@ import (
 	"github.com/faultline/faultline/framework/machine/gdb"
 )
 
-// watcher owns the gdb stub while the guest runs. It raises the machine check at
-// each read of a poisoned line, on the vCPU that reads, which is set back to before
-// the read.
+// watcher owns the gdb stub while the guest runs. At each read of a poisoned line it
+// resets the vCPU that read to before the read, and raises the machine check on it.
 //
-// Two vCPUs that read a poisoned line at the same moment are one stop: the machine
-// check is raised on one of them.
+// If two vCPUs read a poisoned line at the same moment, there is one stop, and the
+// machine check is raised on one of them.
 type watcher struct {
 	g     *Guest
 	stub  *gdb.Client
 	lines []*line
 	asks  chan ask
 	stop  context.CancelFunc
-	done  chan struct{} // closed when it watches no more, before the guest goes on without it
-	err   error         // why; to be read when done is closed
-	ended chan struct{} // closed after it let go of the guest
+	done  chan struct{} // closed when it stops watching, before the guest continues unwatched
+	err   error         // why it stopped; valid once done is closed
+	ended chan struct{} // closed after the stub was released
 
 	physical func(ctx context.Context, cpu int, virt uint64) (uint64, error)
 }
 
-// ask is something to be done while the guest stands still.
+// ask is a function to be called while the guest is stopped.
 type ask struct {
 	do     func(context.Context) error
 	answer chan<- error
 }
 
-// watching is the scenario's watcher, which is started first.
+// watching returns the scenario's watcher, and starts it if necessary.
 func (g *Guest) watching(ctx context.Context) (*watcher, error) {
 	if g.watcher != nil {
 		return g.watcher, nil
@@ -53,7 +52,7 @@ func (g *Guest) watching(ctx context.Context) (*watcher, error) {
 		stub.Close()
 		return nil, err
 	}
-	// It outlives the scenario's own time: the guest is asked for witnesses after that.
+	// It outlives the scenario's context: witnesses are collected after that.
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	w := &watcher{g: g, stub: stub, asks: make(chan ask), stop: stop, done: make(chan struct{}), ended: make(chan struct{}), physical: g.physical}
 	go w.watchUntil(running)
@@ -61,15 +60,15 @@ func (g *Guest) watching(ctx context.Context) (*watcher, error) {
 	return w, nil
 }
 
-// watchUntil watches until ctx ends, or the guest, or something fails.
+// watchUntil watches until ctx or the guest ends, or an error occurs.
 func (w *watcher) watchUntil(ctx context.Context) {
 	defer close(w.ended)
 	defer w.stub.Close()
 	w.err = w.run(ctx)
-	// What the guest does from here on can't be observed as if it had been watched.
+	// From here on the guest is not watched, so that its behaviour is not an observation.
 	close(w.done)
-	// A guest that still runs goes on without watchpoints; it answers, and the
-	// error ends the scenario. One that can't go on does not answer, which is found.
+	// A guest that still runs continues without watchpoints and answers; the error ends
+	// the scenario. A guest that cannot continue does not answer, which is detected.
 	if w.err != nil && !lost(w.err) {
 		limited, cancel := stubTime(context.WithoutCancel(ctx))
 		defer cancel()
@@ -77,7 +76,7 @@ func (w *watcher) watchUntil(ctx context.Context) {
 	}
 }
 
-// stubTime bounds an exchange with the stub.
+// stubTime limits an exchange with the stub.
 func stubTime(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, stubLimit, fmt.Errorf("no answer within %v", stubLimit))
 }
@@ -94,7 +93,7 @@ func (w *watcher) close() {
 	<-w.ended
 }
 
-// failed is why the watcher ended, where that is not the guest's end.
+// failed returns the error for which the watcher stopped, except for the guest's end.
 func (w *watcher) failed() error {
 	if w == nil {
 		return nil
@@ -122,11 +121,11 @@ func (w *watcher) run(ctx context.Context) error {
 				asked.answer <- err
 			}
 		}
-		// Others who stop the guest have it go on themselves.
+		// Anything else that stops the guest also resumes it.
 		if err == nil && ctx.Err() == nil && (stop.Access != "" || asked != nil) {
 			err = w.bounded(ctx, w.stub.Continue)
 		}
-		if ctx.Err() != nil { // what was under way failed for that
+		if ctx.Err() != nil { // which is the cause of err
 			return nil
 		}
 		if err != nil {
@@ -141,7 +140,7 @@ func (w *watcher) bounded(ctx context.Context, do func(context.Context) error) e
 	return do(limited)
 }
 
-// next waits until the guest stopped, or must stop for an ask.
+// next waits until the guest has stopped, or stops it for an ask.
 func (w *watcher) next(ctx context.Context) (stop gdb.Stop, asked *ask, err error) {
 	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -156,7 +155,7 @@ func (w *watcher) next(ctx context.Context) (stop gdb.Stop, asked *ask, err erro
 	case a := <-w.asks:
 		cancel()
 		<-stopped
-		if errors.Is(err, gdb.ErrTimeout) { // it was not hit meanwhile
+		if errors.Is(err, gdb.ErrTimeout) { // no watchpoint was hit meanwhile
 			err = w.bounded(ctx, func(ctx context.Context) (err error) {
 				stop, err = w.stub.Interrupt(ctx)
 				return err
@@ -166,10 +165,10 @@ func (w *watcher) next(ctx context.Context) (stop gdb.Stop, asked *ask, err erro
 	}
 }
 
-// halted does something while the guest stands still. It is for when nobody accesses a
-// poisoned line: QEMU forgets a watchpoint that is hit at the moment of an interrupt
-// (main_loop_should_exit in softmmu/runstate.c: a guest that is stopped is not stopped
-// for a debug request).
+// halted calls a function while the guest is stopped. Use it only while nothing accesses
+// a poisoned line: QEMU loses a watchpoint hit that coincides with an interrupt
+// (main_loop_should_exit in softmmu/runstate.c: a guest that is stopped already is not
+// stopped for a debug request).
 func (w *watcher) halted(ctx context.Context, do func(context.Context) error) error {
 	answer := make(chan error, 1)
 	select {
@@ -182,13 +181,13 @@ func (w *watcher) halted(ctx context.Context, do func(context.Context) error) er
 	}
 }
 
-// reach waits until what was started came to the line.
+// reach waits until the started operation reads the line.
 func (w *watcher) reach(ctx context.Context, s *Started, l *line) error {
 	where := fmt.Sprintf("%s of %s", l.name, l.by)
 	unreached := func(why string) error { return &UnreachedError{s.action, where, why} }
 	limited, cancel := context.WithTimeoutCause(ctx, reachLimit, unreached(fmt.Sprintf("not within %v", reachLimit)))
 	defer cancel()
-	// What was started may end without the access.
+	// The operation may end without the access.
 	ended := make(chan error, 1)
 	go func() {
 		_, err := s.await(ctx)
@@ -196,7 +195,7 @@ func (w *watcher) reach(ctx context.Context, s *Started, l *line) error {
 		case errors.As(err, new(*hung)):
 			err = unreached("it " + err.Error())
 		case err == nil:
-			err = unreached("it ended without")
+			err = unreached("it ended without the access")
 		}
 		ended <- err
 	}()
@@ -209,7 +208,7 @@ func (w *watcher) reach(ctx context.Context, s *Started, l *line) error {
 		err = context.Cause(limited)
 	case <-w.done:
 		if err = w.err; lost(err) {
-			// What waits for the victim's answer finds out why.
+			// The error of the wait for the victim's reply has the cause.
 			select {
 			case cause := <-ended:
 				err = fmt.Errorf("%w: %w", err, cause)
@@ -218,7 +217,7 @@ func (w *watcher) reach(ctx context.Context, s *Started, l *line) error {
 		}
 	}
 	select {
-	case <-l.reached: // at that moment
+	case <-l.reached: // at the same moment
 		return nil
 	default:
 		return err

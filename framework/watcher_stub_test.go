@@ -26,7 +26,7 @@ type scripted struct {
 	conn    net.Conn
 	regs    gdb.Registers
 	code    []byte        // Behind+Ahead bytes around RIP
-	resumed chan struct{} // it was let go on
+	resumed chan struct{} // receives when the guest is resumed
 	detach  func()        // called before D is answered
 	quiet   atomic.Bool   // it does not acknowledge c
 }
@@ -86,8 +86,8 @@ func (s *scripted) serve() {
 	}
 }
 
-// watcherOf starts a watcher of a scripted stub, in which each address is the
-// physical one, too.
+// watcherOf starts a watcher of a scripted stub, in which each address is also the
+// physical one.
 func watcherOf(t *testing.T, s *scripted) *watcher {
 	t.Helper()
 	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "gdb"))
@@ -145,7 +145,7 @@ func poisoned(t *testing.T, w *watcher, virt uint64) *line {
 	return l
 }
 
-// Code around RIP: what ends there, and what begins there.
+// Code around RIP: instructions that end there and that begin there.
 func codeAt(before, after string) []byte {
 	b := []byte(strings.Repeat("\x90", 96+16))
 	copy(b[96-len(before):], before)
@@ -153,7 +153,7 @@ func codeAt(before, after string) []byte {
 	return b
 }
 
-// A failure is known before the guest goes on without watchpoints: what it does then
+// A failure is known before the guest continues without watchpoints: its behaviour then
 // is never judged.
 func TestWatcherFailsBeforeTheGuestGoesOn(t *testing.T) {
 	var w *watcher
@@ -163,19 +163,19 @@ func TestWatcherFailsBeforeTheGuestGoesOn(t *testing.T) {
 	w = watcherOf(t, s)
 	poisoned(t, w, 0x7000)
 	<-s.resumed
-	s.send("T05thread:01;rwatch:7000;") // by add %rax,(%rsi), which can't be taken back
+	s.send("T05thread:01;rwatch:7000;") // by add %rax,(%rsi), which cannot be rewound
 	select {
 	case err := <-known:
 		if err == nil {
-			t.Error("the guest goes on, and no failure is known")
+			t.Error("the guest continues, and no failure is known")
 		}
 	case <-time.After(time.Minute):
-		t.Fatal("the guest was not let go")
+		t.Fatal("the guest was not released")
 	}
 }
 
-// The end of a scenario may come while the guest is let go on: that is no failure,
-// and takes no time.
+// A scenario may end while the guest is being resumed: that is not a failure, and takes
+// no time.
 func TestCloseWhileTheGuestIsLetGoOn(t *testing.T) {
 	s := &scripted{}
 	w := watcherOf(t, s)
@@ -191,7 +191,7 @@ func TestCloseWhileTheGuestIsLetGoOn(t *testing.T) {
 	}
 }
 
-// A panic that follows after a failure to watch is the failure's, not the kernel's.
+// A panic after a failure to watch is caused by the failure, not by the kernel.
 func TestPanicAfterTheWatcherFailed(t *testing.T) {
 	w := &watcher{done: make(chan struct{}), err: errors.New("inexact")}
 	close(w.done)
@@ -203,7 +203,7 @@ func TestPanicAfterTheWatcherFailed(t *testing.T) {
 	}
 }
 
-// The same of a panic that a scenario expects.
+// The same applies to a panic that a scenario expects.
 func TestPanickedAfterTheWatcherFailed(t *testing.T) {
 	w := &watcher{done: make(chan struct{}), err: errors.New("inexact")}
 	close(w.done)
@@ -217,7 +217,7 @@ func TestPanickedAfterTheWatcherFailed(t *testing.T) {
 	g.panicked(&vm.GuestError{Kind: vm.Panic, Tail: "Kernel panic - not syncing: Fatal exception"})
 }
 
-// next sends a stop, and waits until the guest goes on.
+// next sends a stop, and waits until the guest continues.
 func (s *scripted) next(t *testing.T, w *watcher, stop string) {
 	t.Helper()
 	s.send(stop)
@@ -225,11 +225,11 @@ func (s *scripted) next(t *testing.T, w *watcher, stop string) {
 	case <-s.resumed:
 	case <-w.done:
 	case <-time.After(time.Minute):
-		t.Fatal("the guest does not go on")
+		t.Fatal("the guest does not continue")
 	}
 }
 
-// What was accessed and is mapped no more may have been the line.
+// An access to memory that is no longer mapped may have been to the line.
 func TestAccessToWhatIsUnmapped(t *testing.T) {
 	s := &scripted{code: codeAt("\x48\x8b\x06", "\x90"), regs: gdb.Registers{RIP: 0x1000, RSI: 0x7000}}
 	w := watcherOf(t, s)
@@ -247,7 +247,7 @@ func TestAccessToWhatIsUnmapped(t *testing.T) {
 	select {
 	case <-w.done:
 	case <-time.After(time.Minute):
-		t.Fatal("the access is passed over")
+		t.Fatal("the access is ignored")
 	}
 	if err := w.failed(); !errors.Is(err, errUnmapped) {
 		t.Errorf("%v", err)
@@ -267,7 +267,7 @@ func TestPhysical(t *testing.T) {
 	}
 }
 
-// A write that QEMU stops for once may take bytes of several lines.
+// A write for which QEMU stops once can cover bytes of several lines.
 func TestWriteAcrossLines(t *testing.T) {
 	const at = 0x7000
 	for name, tt := range map[string]struct {
@@ -275,8 +275,8 @@ func TestWriteAcrossLines(t *testing.T) {
 		regs   gdb.Registers
 		stop   string
 		clean  bool   // the first line
-		first  uint64 // what was written of it
-		want   uint64 // the second line: what was written; all bits: it is clean
+		first  uint64 // its written bytes
+		want   uint64 // the second line's written bytes; all bits: it is clean
 	}{
 		"a whole rep stosb":                   {"\xf3\xaa", gdb.Registers{RDI: at + 4096}, "T05thread:01;watch:7000;", true, 1<<64 - 1, 1<<64 - 1},
 		"a store by 8 bytes":                  {"\x48\x89\x07", gdb.Registers{RDI: at + 60}, "T05thread:01;watch:703c;", false, 1<<60 | 1<<61 | 1<<62 | 1<<63, 0xf},

@@ -10,9 +10,9 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// A poisoned line raises a machine check at each read, by whatever mapping, until it
-// is overwritten as a whole. The machine check is one that a kernel only logs, so that
-// the load is carried out again and again.
+// A poisoned line raises a machine check at each read, through any mapping, until the
+// whole line is overwritten. The machine check is one that kernels only log, so that the
+// load is repeated.
 func TestPoisonStays(t *testing.T) {
 	g := guestFor(t, rigged(t, "apt:bookworm"))
 	ctx := t.Context()
@@ -26,7 +26,7 @@ func TestPoisonStays(t *testing.T) {
 		from := l.raised.Load()
 		for deadline := time.Now().Add(reachLimit); l.raised.Load() < from+3; time.Sleep(time.Millisecond) {
 			if time.Now().After(deadline) {
-				t.Fatalf("%d machine checks, and no more", l.raised.Load())
+				t.Fatalf("only %d machine checks", l.raised.Load())
 			}
 		}
 	}
@@ -57,7 +57,7 @@ func TestPoisonStays(t *testing.T) {
 	fill(second, m2.At(16), lineBytes)
 	end(loading)
 
-	// A mapping that is made later is one like the others.
+	// A mapping that is made later is watched like the others.
 	l, err = g.watcher.poison(ctx, inject.UCNA(), v.In(ctx, m.At(Page(1))).watched)
 	if err != nil {
 		t.Fatal(err)
@@ -73,7 +73,7 @@ func TestPoisonStays(t *testing.T) {
 	end(loading)
 }
 
-// Poison that is read at another address first is not what the scenario says.
+// Poison that is first read at another address than the scenario expects is an error.
 func TestPoisonReadElsewhere(t *testing.T) {
 	g := guestFor(t, rigged(t, "apt:bookworm"))
 	ctx := t.Context()
@@ -87,9 +87,9 @@ func TestPoisonReadElsewhere(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	if failed := g.watcher.failed(); failed == nil {
-		t.Error("the scenario goes on")
+		t.Error("the scenario continues")
 	}
-	// The guest does, too.
+	// The guest continues, too.
 	if reply, err := g.vm.Call(ctx, &wire.Request{ReadFile: &wire.ReadFile{Path: "/proc/uptime"}}); err != nil || len(reply.File.Data) == 0 {
 		t.Errorf("%+v, %v", reply, err)
 	}

@@ -14,25 +14,25 @@ import (
 	"github.com/faultline/faultline/internal/klog"
 )
 
-// BadBlocks is the number of bad sectors that a file's disk lists, by name and
-// count: witness of what a write cleared. It is recorded as a step.
+// BadBlocks records the bad sectors that a device lists, "none" if there are none, for
+// example to check what a write has cleared.
 func (g *Guest) BadBlocks(ctx context.Context, d Device) *Observation {
 	return g.badBlocks(d, observe.BadSectors(g.ReadFile(ctx, d.badBlocks())))
 }
 
 func (g *Guest) badBlocks(d Device, text string) *Observation {
-	g.told[d.Disk] = true
+	g.asStep[d.Disk] = true
 	return record(g.rec, "agent", "badblocks of "+d.Name, observe.Outcome{Note: text}, "")
 }
 
-// IgnoreInWitness keeps what matches a pattern (a regular expression) in a witness out
-// of the comparison, for a reason that the record keeps: what races is either
-// waited for or left out.
+// IgnoreInWitness excludes from the comparison what matches a pattern (a regular
+// expression) in a witness, for a reason, which is recorded. Use it for results of races
+// that the scenario cannot wait for.
 func (g *Guest) IgnoreInWitness(witness, pattern, reason string) {
 	g.rec.LeftOut = append(g.rec.LeftOut, observe.LeftOut{Witness: witness, Pattern: pattern, Reason: reason})
 }
 
-// collect gathers the witnesses at a scenario's end, while the guest still answers.
+// collect collects the witnesses at a scenario's end, while the guest still answers.
 func (g *Guest) collect(ctx context.Context) error {
 	if g.dead {
 		return nil
@@ -64,7 +64,7 @@ func (g *Guest) collect(ctx context.Context) error {
 	}
 	disks := map[string]Device{}
 	for _, m := range g.mounted {
-		if strings.HasPrefix(m.Device.Disk, "pmem") && !g.told[m.Device.Disk] {
+		if strings.HasPrefix(m.Device.Disk, "pmem") && !g.asStep[m.Device.Disk] {
 			disks[m.Device.Disk] = m.Device
 		}
 	}
@@ -83,7 +83,7 @@ func (g *Guest) collect(ctx context.Context) error {
 	return g.watcher.failed()
 }
 
-// roles are the names of victims, by process id, and of the devices in use.
+// roles returns the names of victims, by process id, and of the devices in use.
 func (g *Guest) roles() observe.Roles {
 	roles := observe.Roles{Processes: map[string]string{}, Disks: g.disks, Files: g.paths}
 	for role, v := range g.victims {
@@ -92,16 +92,16 @@ func (g *Guest) roles() observe.Roles {
 	return roles
 }
 
-// Present says whether the page at a place is in the victim's page table, and
-// records it. A page that was never touched is there where a huge page around
-// it was mapped: smaps' FilePmdMapped does not count DAX pages before v6.15.
-// (/proc/PID/pagemap, bit 63; Documentation/admin-guide/mm/pagemap.rst)
+// Present records whether the page at an address is in the victim's page table
+// (/proc/PID/pagemap, bit 63; Documentation/admin-guide/mm/pagemap.rst). A page that was
+// never touched is present if a huge page maps it; FilePmdMapped in smaps cannot show
+// that, because it does not count DAX pages before v6.15.
 func (v *Victim) Present(ctx context.Context, a Addr) *Observation {
 	note := observe.PageMapEntry(v.pagemap(ctx, a))
 	return record(v.g.rec, "agent", fmt.Sprintf("pagemap of %s in %s", a, v.Role), observe.Outcome{Note: note}, "")
 }
 
-// pagemap is the page map's entry for a place.
+// pagemap returns the page map's entry for an address.
 func (v *Victim) pagemap(ctx context.Context, a Addr) uint64 {
 	f := v.g.call(ctx, &wire.Request{ReadFile: &wire.ReadFile{
 		Path: fmt.Sprintf("/proc/%d/pagemap", v.PID), Offset: int64(a.guest() / v.g.page * 8), Length: 8,
@@ -112,22 +112,22 @@ func (v *Victim) pagemap(ctx context.Context, a Addr) uint64 {
 	return binary.LittleEndian.Uint64(f.Data)
 }
 
-// collectPoison gathers the witnesses of poisoned memory: what the kernel counts,
-// what it says of each page that poison was aimed at, and what QEMU told.
+// collectPoison collects the witnesses of poisoned memory: the kernel's counter, the
+// flags and page map of each page that was a target of poison, and QEMU's events.
 func (g *Guest) collectPoison(ctx context.Context) error {
 	if !g.poisoned {
 		return nil
 	}
 	type asked struct {
-		name string
-		say  func([]byte) string
+		name  string
+		value func([]byte) string
 		*vm.Pending
 	}
 	var all []asked
-	ask := func(name string, say func([]byte) string, r wire.ReadFile) {
-		all = append(all, asked{name, say, g.vm.Send(&wire.Request{ReadFile: &r})})
+	ask := func(name string, value func([]byte) string, r wire.ReadFile) {
+		all = append(all, asked{name, value, g.vm.Send(&wire.Request{ReadFile: &r})})
 	}
-	if !g.told[observe.WitnessCorrupted] {
+	if !g.asStep[observe.WitnessCorrupted] {
 		ask(observe.WitnessCorrupted, observe.HardwareCorrupted, wire.ReadFile{Path: "/proc/meminfo"})
 	}
 	for _, w := range g.frames {
@@ -143,7 +143,7 @@ func (g *Guest) collectPoison(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		g.rec.Witnesses[a.name] = a.say(reply.File.Data)
+		g.rec.Witnesses[a.name] = a.value(reply.File.Data)
 	}
 	if events := g.Monitor().Events("MEMORY_FAILURE"); len(events) > 0 {
 		var data []map[string]any
@@ -155,9 +155,9 @@ func (g *Guest) collectPoison(ctx context.Context) error {
 	return nil
 }
 
-// HardwareCorrupted is how much memory the kernel counts as lost, recorded as a
-// step: where it is one, it is no witness any more.
+// HardwareCorrupted records how much memory the kernel counts as lost to errors
+// (/proc/meminfo). In a scenario that calls it, this is a step instead of a witness.
 func (g *Guest) HardwareCorrupted(ctx context.Context) *Observation {
-	g.told[observe.WitnessCorrupted] = true
+	g.asStep[observe.WitnessCorrupted] = true
 	return record(g.rec, "agent", observe.WitnessCorrupted, observe.Outcome{Note: observe.HardwareCorrupted([]byte(g.ReadFile(ctx, "/proc/meminfo")))}, "")
 }

@@ -8,11 +8,11 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// Ways that the guest's own kernel offers. None of them is a machine check that
-// somebody consumed: see MachineCheck for those.
+// Injections through interfaces of the guest's kernel. None of them is a machine check
+// that an access consumed: see MachineCheck for those.
 
-// write is an injection that writes files of the guest, in order, until one
-// refuses.
+// write returns an injection that writes files of the guest, in order, until a write
+// fails.
 func write(action, module string, memory bool, files ...[2]string) Injection {
 	return Injection{
 		Action: action, Module: module, Memory: memory,
@@ -37,12 +37,13 @@ const (
 	memoryDir    = "/sys/devices/system/memory/"
 )
 
-// Filter lets corrupt-pfn poison some pages only (mm/hwpoison-inject.c;
-// Documentation/mm/hwpoison.rst). The zero Filter takes all.
+// Filter restricts the pages that corrupt-pfn poisons (mm/hwpoison-inject.c;
+// Documentation/mm/hwpoison.rst). The zero Filter selects all pages.
 type Filter struct {
-	// Major and Minor are the block device of the page's file; 0 takes any.
+	// Major and Minor are the block device of the page's file; Major 0 selects any.
 	Major, Minor uint32
-	// FlagsMask and FlagsValue are of the page's flags (/proc/kpageflags).
+	// FlagsMask and FlagsValue select pages by their flags (/proc/kpageflags); FlagsMask
+	// 0 selects any.
 	FlagsMask, FlagsValue uint64
 }
 
@@ -77,21 +78,20 @@ func (f Filter) String() string {
 	return text
 }
 
-// CorruptPFN calls memory_failure() for a page (hwpoison_inject in
-// mm/hwpoison-inject.c). Who writes is the current process, which is not the
-// victim.
+// CorruptPFN makes the kernel call memory_failure() for a page (hwpoison_inject in
+// mm/hwpoison-inject.c). The current process is the guest's agent, not the victim.
 func CorruptPFN(f Frame, filter Filter) Injection {
 	return write(fmt.Sprintf("corrupt-pfn of %s%s", f.Name, filter), "hwpoison_inject", true,
 		append(filter.files(), [2]string{hwpoisonDir + "corrupt-pfn", fmt.Sprintf("%#x", f.Addr/f.Page)})...)
 }
 
-// UnpoisonPFN takes a page's poison back, where the kernel lets it
-// (unpoison_memory in mm/memory-failure.c).
+// UnpoisonPFN removes a page's poison, if the kernel allows that (unpoison_memory in
+// mm/memory-failure.c).
 func UnpoisonPFN(f Frame) Injection {
 	return write("unpoison-pfn of "+f.Name, "hwpoison_inject", true, [2]string{hwpoisonDir + "unpoison-pfn", fmt.Sprintf("%#x", f.Addr/f.Page)})
 }
 
-// HardOffline has memory_failure() called by way of sysfs
+// HardOffline makes the kernel call memory_failure() for a page through sysfs
 // (hard_offline_page_store in drivers/base/memory.c).
 func HardOffline(f Frame) Injection {
 	return write("hard_offline_page of "+f.Name, "", true, [2]string{memoryDir + "hard_offline_page", fmt.Sprintf("%#x", f.Addr&^(f.Page-1))})
@@ -103,15 +103,15 @@ func SoftOffline(f Frame) Injection {
 	return write("soft_offline_page of "+f.Name, "", true, [2]string{memoryDir + "soft_offline_page", fmt.Sprintf("%#x", f.Addr&^(f.Page-1))})
 }
 
-// Simulated is the machine check put into the kernel's queue by mce-inject,
-// flags sw: those who listen are told (the nfit driver adds a bad block), but no
-// exception comes, and memory_failure() is not called, because nobody judged
-// its severity (raise_mce in arch/x86/kernel/cpu/mce/inject.c).
+// Simulated adds the machine check to the kernel's queue with mce-inject, flags sw: its
+// notifiers run (the nfit driver adds a bad block), but there is no exception, and
+// memory_failure() is not called, because the severity is not graded (raise_mce in
+// arch/x86/kernel/cpu/mce/inject.c).
 func (m MachineCheck) Simulated(f Frame) Injection { return m.mceInject("sw", f) }
 
-// InGuest is the machine check raised by mce-inject, flags hw: the kernel
-// writes the bank's registers and calls the exception's vector, in its own
-// context. Nobody consumed anything, so only SRAO is survived.
+// InGuest raises the machine check with mce-inject, flags hw: the kernel writes the
+// bank's registers and calls the exception's vector, in kernel context. No access
+// consumed the poison, so the guest survives only SRAO.
 func (m MachineCheck) InGuest(f Frame) Injection { return m.mceInject("hw", f) }
 
 func (m MachineCheck) mceInject(flags string, f Frame) Injection {
@@ -119,13 +119,13 @@ func (m MachineCheck) mceInject(flags string, f Frame) Injection {
 		return [2]string{mceInjectDir + name, fmt.Sprintf(format, value)}
 	}
 	i := write(fmt.Sprintf("mce-inject %s %s at %s", flags, m, f.Name), "mce_inject", true,
-		// flags_write cuts the last byte off, whatever it is.
+		// flags_write removes the last byte, even if it is not a newline.
 		set("flags", "%s\n", flags), set("cpu", "%d", 0), set("status", "%#x", m.Status.Encode()),
 		set("addr", "%#x", f.Addr), set("misc", "%#x", m.Misc.Encode()), set("bank", "%d", m.Bank))
 	apply := i.Apply
 	i.Apply = func(ctx context.Context, g Guest) (observe.Outcome, error) {
 		if m.Status.AR && flags == "hw" && !m.Reckless {
-			return observe.Outcome{}, &FatalError{m, "mce-inject raises it in the kernel, which recovers from no action required there"}
+			return observe.Outcome{}, &FatalError{m, "mce-inject raises it in kernel context, where the kernel does not recover from action-required errors"}
 		}
 		return apply(ctx, g)
 	}

@@ -1,7 +1,14 @@
-// Package inject holds ways to make memory or a block bad. An injection is a
-// value that says in words what it does; the framework applies and records it.
-// The package asserts nothing: whether poison was noticed is for witnesses and
-// scenarios to tell.
+// Package inject provides ways to poison memory and to make blocks bad:
+//
+//   - [BadBlock] adds sectors to a disk's list of bad blocks.
+//   - [CorruptPFN], [HardOffline] and [SoftOffline] call the kernel's handling of memory
+//     errors for a page, through the kernel's own interfaces.
+//   - [MachineCheck] raises a machine check in QEMU: [SRAR], [SRAO] and [UCNA] return the
+//     known kinds, and [MachineCheck.At] an injection without an access. An SRAR is
+//     consumed by an access: see Consume in package framework.
+//
+// An [Injection] is a value. Guest.Inject of package framework applies and records it.
+// The package does not check what an injection causes; scenarios and witnesses do.
 package inject
 
 import (
@@ -21,14 +28,14 @@ type Guest interface {
 
 // Injection is one way to poison one thing.
 type Injection struct {
-	// Action says what it does, in canonical words: "badblock pmem nfit, 8 sectors at file+0x4000".
+	// Action is its canonical text: "badblock file+0x4000, 8 sectors".
 	Action string
 	// Module is the kernel module that it needs; empty for none.
 	Module string
-	// Memory says that it poisons memory, not only blocks.
+	// Memory is set if it poisons memory, not only blocks.
 	Memory bool
-	// Apply does it. The outcome is what whoever injected was told; an error is
-	// trouble with the rig.
+	// Apply injects. The outcome is what the injector gets from the kernel; an error is
+	// an infrastructure failure.
 	Apply func(context.Context, Guest) (observe.Outcome, error)
 }
 
@@ -40,24 +47,24 @@ type Blocks struct {
 	Name   string // canonical: "file+0x4000"
 }
 
-// Located is something that lies on a disk; Blocks says where n bytes from an
-// offset on are.
+// Located is something that is stored on a disk, such as a file.
 type Located interface {
+	// Blocks returns the sectors of n bytes from an offset on.
 	Blocks(offset, n int64) (Blocks, error)
-	// PageBytes is the size of a page of the kernel that has the disk.
+	// PageBytes returns the page size of the guest's kernel.
 	PageBytes() int64
 }
 
 const sectorBytes = 512
 
-// BadBlock tells the kernel that a page of something is bad, by its disk's
-// badblocks file (badblocks_store in block/badblocks.c). Mapped pages stay
-// mapped; the next fault or system call meets it.
+// BadBlock marks the sectors of a page as bad in the disk's badblocks file
+// (badblocks_store in block/badblocks.c). Mapped pages stay mapped; the next fault or
+// system call finds the bad block.
 func BadBlock(at Located, offset int64) Injection {
 	return BadSectors(at, offset, at.PageBytes()/sectorBytes)
 }
 
-// BadSectors is BadBlock for so many sectors of 512 bytes.
+// BadSectors is like BadBlock, for a number of sectors of 512 bytes.
 func BadSectors(at Located, offset, sectors int64) Injection {
 	b, err := at.Blocks(offset, sectors*sectorBytes)
 	return Injection{

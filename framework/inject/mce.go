@@ -16,20 +16,20 @@ import (
 // Architectures Software Developer's Manual, volume 3B, chapter 15,
 // "Machine-Check Architecture".
 
-// Status is what IA32_MCi_STATUS holds (figure 15-6, section 15.3.2.2).
+// Status is the content of IA32_MCi_STATUS (figure 15-6, section 15.3.2.2).
 type Status struct {
-	VAL   bool // bit 63: the bank holds an error
-	OVER  bool // bit 62: an error came before the last one was read
+	VAL   bool // bit 63: the bank contains an error
+	OVER  bool // bit 62: an error occurred before the previous one was read
 	UC    bool // bit 61: the processor could not correct it
 	EN    bool // bit 60: reporting it was enabled in IA32_MCi_CTL
 	MISCV bool // bit 59: IA32_MCi_MISC is valid
 	ADDRV bool // bit 58: IA32_MCi_ADDR is valid
-	PCC   bool // bit 57: the processor's context is corrupt; nothing recovers from that
+	PCC   bool // bit 57: the processor's context is corrupt; recovery is impossible
 	S     bool // bit 56: signalled by a machine check exception (section 15.6.2)
-	AR    bool // bit 55: software must act before the thread goes on (section 15.6.2)
-	// MSCOD, bits 31:16, is the model's own code.
+	AR    bool // bit 55: software must act before the thread continues (section 15.6.2)
+	// MSCOD, bits 31:16, is the model-specific code.
 	MSCOD uint16
-	// MCACOD, bits 15:0, is the architecture's code (section 15.9).
+	// MCACOD, bits 15:0, is the architectural code (section 15.9).
 	MCACOD uint16
 }
 
@@ -37,19 +37,19 @@ type Status struct {
 const (
 	// DataLoad is the SRAR code of a load (section 15.9.3.2).
 	DataLoad uint16 = 0x134
-	// InstructionFetch is that of an instruction's fetch (section 15.9.3.2).
+	// InstructionFetch is the SRAR code of an instruction fetch (section 15.9.3.2).
 	InstructionFetch uint16 = 0x150
 	// MemoryScrubbing is the SRAO code of a patrol scrubber (section 15.9.3.1):
 	// 0000_0000_1100_CCCC with channel 0.
 	MemoryScrubbing uint16 = 0xc0
 	// WriteBack is the SRAO code of an explicit cache write-back (section 15.9.3.1).
 	WriteBack uint16 = 0x17a
-	// MemoryRead is a memory controller's error on reading, channel not
-	// specified: 000F_0000_1MMM_CCCC with MMM=001 (section 15.9.2).
+	// MemoryRead is the code of a memory controller's read error, channel not specified:
+	// 000F_0000_1MMM_CCCC with MMM=001 (section 15.9.2).
 	MemoryRead uint16 = 0x9f
 )
 
-// Encode is the register's value.
+// Encode returns the register's value.
 func (s Status) Encode() uint64 {
 	v := uint64(s.MSCOD)<<16 | uint64(s.MCACOD)
 	for _, f := range []struct {
@@ -63,15 +63,15 @@ func (s Status) Encode() uint64 {
 	return v
 }
 
-// GlobalStatus is what IA32_MCG_STATUS holds (figure 15-3, section 15.3.1.2).
+// GlobalStatus is the content of IA32_MCG_STATUS (figure 15-3, section 15.3.1.2).
 type GlobalStatus struct {
-	RIPV bool // bit 0: the program can go on at the interrupted instruction
-	EIPV bool // bit 1: that instruction is the one with the error
+	RIPV bool // bit 0: the program can be resumed at the interrupted instruction
+	EIPV bool // bit 1: that instruction caused the error
 	MCIP bool // bit 2: a machine check is in progress
-	LMCE bool // bit 3: it came to this processor alone (section 15.3.1.5)
+	LMCE bool // bit 3: it was delivered to this processor only (section 15.3.1.5)
 }
 
-// Encode is the register's value.
+// Encode returns the register's value.
 func (s GlobalStatus) Encode() uint64 {
 	v := uint64(0)
 	for i, set := range []bool{s.RIPV, s.EIPV, s.MCIP, s.LMCE} {
@@ -82,7 +82,7 @@ func (s GlobalStatus) Encode() uint64 {
 	return v
 }
 
-// AddressMode says what IA32_MCi_ADDR is (table 15-3).
+// AddressMode is the kind of address in IA32_MCi_ADDR (table 15-3).
 type AddressMode uint8
 
 const (
@@ -93,46 +93,45 @@ const (
 	GenericAddress  AddressMode = 7
 )
 
-// Misc is what IA32_MCi_MISC holds on processors with recovery (figure 15-8,
-// section 15.3.2.4).
+// Misc is the content of IA32_MCi_MISC on processors with recovery (figure 15-8, section
+// 15.3.2.4).
 type Misc struct {
-	// LSB, bits 5:0, is the lowest bit of the address that counts: the error
-	// takes 1<<LSB bytes.
+	// LSB, bits 5:0, is the lowest valid bit of the address: the error covers 1<<LSB
+	// bytes.
 	LSB uint8
 	// Mode is bits 8:6.
 	Mode AddressMode
 }
 
-// Encode is the register's value.
+// Encode returns the register's value.
 func (m Misc) Encode() uint64 { return uint64(m.Mode&7)<<6 | uint64(m.LSB&0x3f) }
 
-// MachineCheck is an error in one bank of one processor. SRAR, SRAO and UCNA
-// make the known kinds; fields may be changed before it is injected.
+// MachineCheck is an error in one bank of one processor. SRAR, SRAO and UCNA return the
+// known kinds; their fields can be changed before the injection.
 type MachineCheck struct {
-	// Kind is what reports call it: "SRAR".
+	// Kind is its name in reports: "SRAR".
 	Kind   string
 	Bank   int
 	Status Status
 	Global GlobalStatus
 	Misc   Misc
-	// Broadcast raises it on every processor, as those without local machine
-	// checks do; Global.LMCE must be clear then. The others get an empty error
-	// in bank 1 (do_inject_x86_mce in target/i386/helper.c of QEMU).
+	// Broadcast raises it on all processors, like hardware without local machine checks;
+	// Global.LMCE must then be clear. The other processors get an empty error in bank 1
+	// (do_inject_x86_mce in target/i386/helper.c of QEMU).
 	Broadcast bool
-	// Reckless injects it also where it is known to end in a panic.
+	// Reckless injects it even if it is known to end in a panic.
 	Reckless bool
 }
 
-// bank is where machine checks go: QEMU has ten, and the first few may be left
-// disabled by a kernel that knows quirks of old processors
-// (__mcheck_cpu_apply_quirks in arch/x86/kernel/cpu/mce/core.c).
+// bank is the bank for machine checks. QEMU has ten; quirks for old processors can leave
+// the first few disabled (__mcheck_cpu_apply_quirks in arch/x86/kernel/cpu/mce/core.c).
 const bank = 9
 
-// page is the granularity and mode of an error that takes a page.
+// page is the granularity and mode of an error that covers a page.
 var page = Misc{LSB: arch.PageShiftAMD64, Mode: PhysicalAddress}
 
-// SRAR is "software recoverable, action required": a load consumed poison
-// (section 15.6.3; the combination of flags is that of table 15-6).
+// SRAR returns "software recoverable, action required": a load consumed poison (section
+// 15.6.3; the combination of flags is from table 15-6).
 func SRAR() MachineCheck {
 	return MachineCheck{
 		Kind: "SRAR", Bank: bank, Misc: page,
@@ -141,8 +140,8 @@ func SRAR() MachineCheck {
 	}
 }
 
-// SRAO is "software recoverable, action optional": a scrubber found poison that
-// nobody consumed (section 15.6.3).
+// SRAO returns "software recoverable, action optional": a scrubber found poison that no
+// access consumed (section 15.6.3).
 func SRAO() MachineCheck {
 	return MachineCheck{
 		Kind: "SRAO", Bank: bank, Misc: page,
@@ -151,10 +150,10 @@ func SRAO() MachineCheck {
 	}
 }
 
-// UCNA is "uncorrected, no action required": an error that was seen where it did
-// no harm yet (section 15.6.3). Processors tell it by a corrected machine
-// check's interrupt; QEMU raises an exception for it all the same, and a kernel
-// leaves it for its next poll.
+// UCNA returns "uncorrected, no action required": an error that was detected before it
+// did harm (section 15.6.3). Processors report it with the interrupt for corrected
+// machine checks; QEMU raises an exception for it nevertheless, and the kernel handles it
+// at its next poll.
 func UCNA() MachineCheck {
 	return MachineCheck{
 		Kind: "UCNA", Bank: bank, Misc: page,
@@ -163,25 +162,26 @@ func UCNA() MachineCheck {
 	}
 }
 
-// Everywhere is the machine check broadcast.
+// Everywhere returns the machine check broadcast to all processors.
 func (m MachineCheck) Everywhere() MachineCheck {
 	m.Broadcast, m.Global.LMCE = true, false
 	return m
 }
 
-// Bytes is the machine check for an error of so many bytes, a power of two.
+// Bytes returns the machine check for an error that covers n bytes, a power of two.
 func (m MachineCheck) Bytes(n uint64) MachineCheck {
 	m.Misc.LSB = uint8(bits.TrailingZeros64(n))
 	return m
 }
 
-// Recklessly is the machine check for a guest that it is known to end.
+// Recklessly returns the machine check with Reckless set: it is injected even if it is
+// known to end in a panic.
 func (m MachineCheck) Recklessly() MachineCheck {
 	m.Reckless = true
 	return m
 }
 
-// String is what reports call it.
+// String returns its name in reports.
 func (m MachineCheck) String() string {
 	s := "machine check " + m.Kind
 	if m.Misc.LSB != page.LSB {
@@ -193,8 +193,8 @@ func (m MachineCheck) String() string {
 	return s
 }
 
-// Command is the line for QEMU's human monitor that raises it at a guest
-// physical address (hmp-commands.hx).
+// Command returns the command for QEMU's human monitor that raises the machine check at a
+// guest physical address (hmp-commands.hx).
 func (m MachineCheck) Command(cpu int, addr uint64) string {
 	flag := ""
 	if m.Broadcast {
@@ -203,8 +203,8 @@ func (m MachineCheck) Command(cpu int, addr uint64) string {
 	return fmt.Sprintf("mce %s%d %d %#x %#x %#x %#x", flag, cpu, m.Bank, m.Status.Encode(), m.Global.Encode(), addr, m.Misc.Encode())
 }
 
-// FatalError says that a machine check would end the guest in a panic, so that
-// it was not injected.
+// FatalError reports a machine check that was not injected because it would end in a
+// panic.
 type FatalError struct {
 	Check  MachineCheck
 	Reason string
@@ -214,8 +214,8 @@ func (e *FatalError) Error() string {
 	return fmt.Sprintf("%s not injected: %s", e.Check, e.Reason)
 }
 
-// ErrReset says that QEMU reset the guest instead of raising the machine check:
-// one was in progress, or the guest had them disabled.
+// ErrReset is returned if QEMU reset the guest instead of raising the machine check,
+// because one was in progress or the guest had disabled them.
 var ErrReset = errors.New("QEMU reset the guest")
 
 // CPUGuest is what a machine check needs of a guest.
@@ -224,36 +224,36 @@ type CPUGuest interface {
 	Args() []string // QEMU's
 }
 
-// Raise raises the machine check on a processor for a guest physical address.
-// The guest may be stopped: it meets it when it goes on.
+// Raise raises the machine check on a processor for a guest physical address. If the
+// guest is stopped, it takes the machine check when it resumes.
 func (m MachineCheck) Raise(ctx context.Context, g CPUGuest, cpu int, addr uint64) error {
 	if err := m.survivable(ctx, g); err != nil {
 		return err
 	}
-	said, err := g.Monitor().HMP(ctx, m.Command(cpu, addr))
+	output, err := g.Monitor().HMP(ctx, m.Command(cpu, addr))
 	switch {
 	case err != nil:
 		return err
-	case strings.Contains(said, "triple fault"):
-		return fmt.Errorf("%s: %w: %s", m, ErrReset, said)
-	case said != "":
-		return fmt.Errorf("%s: QEMU says %q", m, said)
+	case strings.Contains(output, "triple fault"):
+		return fmt.Errorf("%s: %w: %s", m, ErrReset, output)
+	case output != "":
+		return fmt.Errorf("%s: unexpected output of QEMU: %q", m, output)
 	}
 	return nil
 }
 
-// survivable refuses what would panic: of a processor of AMD's without SUCCOR a
-// kernel knows no recovery (mce_severity_amd in
-// arch/x86/kernel/cpu/mce/severity.c), and QEMU has no SUCCOR.
+// survivable returns an error for a machine check that would end in a panic. On AMD
+// processors without SUCCOR, which QEMU does not have, kernels do not recover
+// (mce_severity_amd in arch/x86/kernel/cpu/mce/severity.c).
 func (m MachineCheck) survivable(ctx context.Context, g CPUGuest) error {
 	if m.Reckless {
 		return nil
 	}
 	if m.Status.PCC {
-		return &FatalError{m, "its status says PCC, a corrupt processor context, from which no kernel recovers"}
+		return &FatalError{m, "its status has PCC set, a corrupt processor context, from which no kernel recovers"}
 	}
 	if !m.Global.RIPV {
-		return &FatalError{m, "its global status lacks RIPV, so that no kernel can go on"}
+		return &FatalError{m, "its global status does not have RIPV set, so that no kernel can resume the program"}
 	}
 	vendor, known := vendorOf(g.Args())
 	if !known {
@@ -264,15 +264,16 @@ func (m MachineCheck) survivable(ctx context.Context, g CPUGuest) error {
 		vendor = cpuinfoVendor(string(reply.File.Data))
 	}
 	if vendor != intel {
-		return &FatalError{m, fmt.Sprintf("the guest's processor is of vendor %q, for which kernels recover from no uncorrected error; start it with -cpu …,vendor=%s", vendor, intel)}
+		return &FatalError{m, fmt.Sprintf("the guest's processor has vendor %q, for which kernels recover from no uncorrected error; "+
+			"start the guest with -cpu …,vendor=%s", vendor, intel)}
 	}
 	return nil
 }
 
 const intel = "GenuineIntel"
 
-// vendorOf finds the vendor in QEMU's arguments. Without vendor= it is the
-// model's own, which only the guest knows.
+// vendorOf returns the vendor in QEMU's arguments. Without vendor= the vendor is that of
+// the model, and not known from the arguments.
 func vendorOf(args []string) (vendor string, known bool) {
 	for i, a := range args {
 		if a != "-cpu" || i+1 == len(args) {
@@ -287,7 +288,7 @@ func vendorOf(args []string) (vendor string, known bool) {
 	return vendor, known
 }
 
-// cpuinfoVendor is the vendor that /proc/cpuinfo tells of the first processor.
+// cpuinfoVendor returns the vendor of the first processor in /proc/cpuinfo.
 func cpuinfoVendor(text string) string {
 	for line := range strings.Lines(text) {
 		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "vendor_id" {
@@ -304,15 +305,16 @@ type Frame struct {
 	Name string // canonical: "file+0x4000"
 }
 
-// At injects the machine check for a frame, at whatever the first processor does:
-// for kinds that nobody consumes. A consumed one wants framework.Consume.
+// At injects the machine check for a frame, on the first processor and at an arbitrary
+// instruction. It is for kinds that no access consumes; for SRAR use Consume of package
+// framework.
 func (m MachineCheck) At(f Frame) Injection {
 	return Injection{
 		Action: fmt.Sprintf("%s at %s", m, f.Name), Memory: true,
 		Apply: func(ctx context.Context, g Guest) (observe.Outcome, error) {
 			cpus, ok := g.(CPUGuest)
 			if !ok {
-				return observe.Outcome{}, fmt.Errorf("%s: this guest has no processors to reach", m)
+				return observe.Outcome{}, fmt.Errorf("%s: this guest does not support machine checks", m)
 			}
 			return observe.Outcome{}, m.Raise(ctx, cpus, 0, f.Addr)
 		},

@@ -10,7 +10,7 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// The values are those that Linux was seen to handle as their names say.
+// The values are known to be handled by Linux according to their names.
 func TestKnownGood(t *testing.T) {
 	const addr = 0x100a04000
 	for _, c := range []struct {
@@ -36,7 +36,7 @@ func TestKnownGood(t *testing.T) {
 	}
 }
 
-// Every field alone, against the manual's bit.
+// Each field is at the bit that the manual specifies.
 func TestFields(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -75,7 +75,7 @@ func TestFields(t *testing.T) {
 	}
 }
 
-// guest answers as one whose processor is of that vendor.
+// guest answers like one whose processor has that vendor.
 type guest struct {
 	args    []string
 	cpuinfo string
@@ -117,7 +117,7 @@ func TestRefusesWhatWouldPanic(t *testing.T) {
 			case c.says == "" && err != nil:
 				t.Errorf("refused: %v", err)
 			case c.says != "" && (!errors.As(err, &fatal) || !strings.Contains(err.Error(), c.says)):
-				t.Errorf("%v, want a refusal that says %s", err, c.says)
+				t.Errorf("%v, want a refusal with the text %s", err, c.says)
 			}
 			if c.g.asked != c.asked {
 				t.Errorf("the guest was asked %d times, want %d", c.g.asked, c.asked)

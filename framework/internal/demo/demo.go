@@ -1,5 +1,5 @@
-// Package demo is made-up runs for the tests of what reads a record: one as it
-// should be, one with one of everything that can go wrong. No guest saw them.
+// Package demo provides invented runs for tests of packages that read records: a run as
+// expected, and runs with everything that can go wrong. No guest was started for them.
 package demo
 
 import (
@@ -23,7 +23,7 @@ const (
 
 var began = time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)
 
-// sigbus is a payload as a handler would have got it.
+// sigbus returns the signal of a payload that a handler could have received.
 func sigbus(code int32, mapping string, off uint64, lsb int16) observe.Signal {
 	raw := make([]byte, siginfo.Size)
 	le := binary.LittleEndian
@@ -47,7 +47,7 @@ func returned(n int64, errno string) observe.Outcome {
 	return observe.Outcome{Ret: &n, Errno: errno}
 }
 
-// follows is a step whose outcome hangs on the dax change.
+// follows returns a step whose outcome depends on the dax change.
 func follows(action string, has bool, before, after observe.Outcome) observe.Step {
 	s := observe.Step{Actor: "victim", Action: action, Outcome: before, Expected: &observe.Expectation{
 		Change: change.DaxFaultHWPoison.ID, Before: before.String(), After: after.String(), Side: observe.Before, Met: true}}
@@ -57,12 +57,12 @@ func follows(action string, has bool, before, after observe.Outcome) observe.Ste
 	return s
 }
 
-// always is a step that every kernel must answer alike.
+// always returns a step with the same outcome on all kernels.
 func always(actor, action string, o observe.Outcome) observe.Step {
 	return observe.Step{Actor: actor, Action: action, Outcome: o, Expected: &observe.Expectation{After: o.String(), Side: observe.Both, Met: true}}
 }
 
-// plain is a step that nothing is asked of.
+// plain returns a step without an expectation.
 func plain(actor, action string) observe.Step {
 	return observe.Step{Actor: actor, Action: action}
 }
@@ -112,7 +112,7 @@ func daxPlans() []plan {
 		}})
 }
 
-// Run is a run of two kernels as the default matrix gives it.
+// Run returns a run of two kernels, as with the default matrix.
 func Run() results.Run {
 	id := change.DaxFaultHWPoison.ID
 	kernel := func(name, spec, version, release, digest string, boot float64) results.Kernel {
@@ -152,14 +152,14 @@ func Run() results.Run {
 	return run
 }
 
-// Troubled is Run with one of everything that can go wrong.
+// Troubled returns Run with one of everything that can go wrong.
 func Troubled() results.Run {
 	run := Run()
 	cell := func(scenario, kernel string) *observe.Cell { return cellOf(&run, scenario, kernel) }
-	back := cell("dax/xfs/private-cow", NewName) // a backport that forgot the COW path
+	back := cell("dax/xfs/private-cow", NewName) // a backport without the COW path
 	back.Steps[0].Outcome, back.Steps[0].Expected.Side = adrerr(), observe.Before
 	back.Witnesses, back.KernelLog = cell("dax/xfs/private-cow", OldName).Witnesses, nil
-	huge := cell("dax/xfs/shared-write", NewName) // a size that no kernel tells
+	huge := cell("dax/xfs/shared-write", NewName) // a size that no kernel reports
 	huge.Verdict, huge.Message = observe.Unexpected, "neither side"
 	huge.Steps[0].Outcome = signalled(sigbus(siginfo.BusMCEErrAR, "file", 0x4000, 21))
 	huge.Steps[0].Expected.Side, huge.Steps[0].Expected.Met = observe.Neither, false
@@ -173,11 +173,12 @@ func Troubled() results.Run {
 	loud.Witnesses[observe.WitnessSplats], loud.Witnesses[observe.WitnessTaint] = "WARNING in dax_iomap_fault", "W"
 	quiet.Witnesses[observe.WitnessSplats], quiet.Witnesses[observe.WitnessTaint] = observe.NoSplats, "none"
 	run.Kernels[1].Splats, run.Kernels[1].Taint = []string{"WARNING in acpi_init"}, "W"
-	rig := cell("dax/xfs/pread", NewName)
-	*rig = observe.Cell{Scenario: rig.Scenario, Kernel: rig.Kernel, Accel: "tcg", Verdict: observe.Infra, Started: rig.Started, Millis: 30000,
+	infra := cell("dax/xfs/pread", NewName)
+	*infra = observe.Cell{Scenario: infra.Scenario, Kernel: infra.Kernel, Accel: "tcg", Verdict: observe.Infra, Started: infra.Started, Millis: 30000,
 		Message: "the guest gave no answer within 30s", ConsoleTail: "\x1b[0;32m[    2.1] systemd-free\x1b[0m\r\n</script><script>alert(1)</script>\r\nwatchdog: BUG: soft lockup"}
-	nd := cell("dax/xfs/unwritten-write", OldName)
-	*nd = observe.Cell{Scenario: nd.Scenario, Kernel: nd.Kernel, Accel: "tcg", Verdict: observe.Skipped, Message: "the kernel lacks CONFIG_XFS_FS", Started: nd.Started}
+	skipped := cell("dax/xfs/unwritten-write", OldName)
+	*skipped = observe.Cell{Scenario: skipped.Scenario, Kernel: skipped.Kernel, Accel: "tcg", Verdict: observe.Skipped,
+		Message: "the kernel lacks CONFIG_XFS_FS", Started: skipped.Started}
 	hostile := cell("syscalls/pmem/read", NewName)
 	hostile.Steps[0].Outcome.Note = `<img src=x onerror=alert(1)>"'` + "\x1b]0;owned\x07"
 	hostile.Steps[0].Outcome.Errno = ""
@@ -189,7 +190,7 @@ func Troubled() results.Run {
 	return run
 }
 
-// Folder is a results folder with consoles in it.
+// Folder creates a results folder with consoles.
 func Folder(t *testing.T, run results.Run) *results.Folder {
 	t.Helper()
 	f, err := results.Create(t.TempDir())
@@ -204,7 +205,7 @@ func Folder(t *testing.T, run results.Run) *results.Folder {
 	return f
 }
 
-// AddKernels gives a run n columns more, like the last one.
+// AddKernels returns a run with n more kernels, which are copies of the last one.
 func AddKernels(run results.Run, n int) results.Run {
 	last := run.Kernels[len(run.Kernels)-1]
 	for i := range n {

@@ -10,7 +10,7 @@ import (
 	"github.com/faultline/faultline/framework/record/results"
 )
 
-// A demo is a run as one can be: its record is valid.
+// The record of each demo is valid.
 func TestDemosAreValid(t *testing.T) {
 	for name, run := range demo.Every() {
 		b, err := json.Marshal(run)
@@ -23,7 +23,7 @@ func TestDemosAreValid(t *testing.T) {
 	}
 }
 
-// Each run of Every is what its name says, and nothing else.
+// Each run of Every has only the findings that its name announces.
 func TestEvery(t *testing.T) {
 	for name, want := range map[string]struct {
 		code  int

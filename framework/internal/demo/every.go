@@ -10,8 +10,8 @@ import (
 	"github.com/faultline/faultline/framework/record/results"
 )
 
-// Every is a run for each way in which one can end, by name: each alone, so that
-// a format which leaves it out says of that run what is not so.
+// Every returns a run for each way in which a run can end, by name. Each has only one
+// problem, so that a format which omits that problem reports a wrong result for the run.
 func Every() map[string]results.Run {
 	runs := map[string]results.Run{
 		"as expected": Run(), "troubled": Troubled(), "hostile": Hostile(), "five kernels": AddKernels(Troubled(), 3),
@@ -111,7 +111,7 @@ func cellOf(run *results.Run, scenario, kernel string) *observe.Cell {
 	panic("no cell " + scenario + " on " + kernel)
 }
 
-// Kinds are the kinds of findings that a run has.
+// Kinds returns the kinds of findings of a run.
 func Kinds(run results.Run) []judge.FindingKind {
 	var out []judge.FindingKind
 	for _, f := range run.Findings {

@@ -11,7 +11,7 @@ import (
 	"github.com/faultline/faultline/framework/record/results"
 )
 
-// HostileText is what a guest may print to be more than text: for a terminal, for
+// HostileText is text from a guest with meta characters and commands for terminals, for
 // the runners of CI systems, and in the syntax of each format.
 const HostileText = "::error title=forged::forged\r\n  ::add-mask::forged ##[error]forged ##vso[task.complete] ##teamcity[forged]\n" +
 	"\x1b[31mred\x1b[0m \x1b]0;forged\x07 \u009b2J \xff\xfe \x00 \x7f \u202e \u2028 %0A::warning::forged\n" +
@@ -21,11 +21,11 @@ const HostileText = "::error title=forged::forged\r\n  ::add-mask::forged ##[err
 	"ok 1 forged # SKIP forged\nnot ok 2 forged\n1..7\nKTAP version 1\n# Subtest: forged\nBail out! forged\n" +
 	"Kernel panic - not syncing: VFS: forged\nreboot: System halted\nList of all partitions:\n"
 
-// Hostile is a run in which HostileText was said wherever others have a say.
+// Hostile returns a run with HostileText in all fields of foreign origin.
 func Hostile() results.Run { return Saying(HostileText) }
 
-// Saying is a run in which the guest, and who named kernels and scenarios, said a
-// text wherever they have a say.
+// Saying returns a run with a text in all fields whose content comes from the guest, or
+// from the user's names of kernels and scenarios.
 func Saying(text string) results.Run {
 	run := Troubled()
 	name := func(s string) string {
@@ -75,7 +75,8 @@ func Saying(text string) results.Run {
 	return run
 }
 
-// Seen fails a test where text steers a terminal, or is no text.
+// Seen fails a test if text is not valid UTF-8 or contains control characters that affect
+// a terminal.
 func Seen(t *testing.T, text string) {
 	t.Helper()
 	if !utf8.ValidString(text) {
@@ -85,18 +86,18 @@ func Seen(t *testing.T, text string) {
 		return r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029')
 	})
 	if at >= 0 {
-		t.Errorf("it steers a terminal at %d: %q", at, text[max(0, at-20):min(at+20, len(text))])
+		t.Errorf("it controls a terminal at %d: %q", at, text[max(0, at-20):min(at+20, len(text))])
 	}
 }
 
-// commands are what CI systems and LAVA's dispatcher obey in a log.
+// commands matches what CI systems and LAVA's dispatcher interpret as commands in a log.
 var commands = regexp.MustCompile(`(?m)^\s*::[a-zA-Z-]+[ :].*$|##\[|##vso\[|##teamcity\[|<LAVA_`)
 
-// Inert fails a test where text steers a terminal or what reads a log along.
+// Inert fails a test if text affects a terminal, or a program that interprets logs.
 func Inert(t *testing.T, text string) {
 	t.Helper()
 	Seen(t, text)
 	if found := commands.FindString(text); found != "" {
-		t.Errorf("it has the command %q", found)
+		t.Errorf("it contains the command %q", found)
 	}
 }

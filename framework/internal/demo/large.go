@@ -9,8 +9,8 @@ import (
 	"github.com/faultline/faultline/framework/record/results"
 )
 
-// Large is a run with so many scenarios and kernels, made of the cells of another:
-// its kernels and scenarios in turn, by other names.
+// Large returns a run with the given numbers of scenarios and kernels, made of the cells
+// of another run: its kernels and scenarios are repeated under other names.
 func Large(of results.Run, scenarios, kernels int) results.Run {
 	run := of
 	run.Kernels, run.Scenarios, run.Cells = nil, nil, nil

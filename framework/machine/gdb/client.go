@@ -13,51 +13,53 @@ import (
 )
 
 var (
-	// ErrClosed says that the stub closed the connection: QEMU ended, as a rule.
+	// ErrClosed is returned if the stub closed the connection, usually because QEMU
+	// ended.
 	ErrClosed = errors.New("the gdb stub closed the connection")
-	// ErrTimeout says that the context ended first; its cause is wrapped too.
+	// ErrTimeout is returned if the context ended first; its cause is wrapped too.
 	ErrTimeout = errors.New("the gdb stub did not answer in time")
-	// ErrEnded says that the guest was reset or switched off.
+	// ErrEnded is returned if the guest was reset or switched off.
 	ErrEnded = errors.New("the guest was reset or ended")
 )
 
-// RefusedError is an answer E… to a command.
+// RefusedError is an error answer (E…) to a command, or an empty answer, which means that
+// the stub does not support it.
 type RefusedError struct{ Command, Answer string }
 
 func (e *RefusedError) Error() string {
 	if e.Answer == "" {
-		return fmt.Sprintf("the gdb stub does not know %s", e.Command)
+		return fmt.Sprintf("the gdb stub does not support %s", e.Command)
 	}
 	return fmt.Sprintf("the gdb stub refused %s: %s", e.Command, e.Answer)
 }
 
-// Client is a connection to a stub. It is for one goroutine at a time.
+// Client is a connection to a stub. It is not safe for concurrent use.
 //
-// QEMU stops the guest for any byte that comes while it runs, so the Client
-// sends none then but Interrupt's.
+// QEMU stops a running guest for any byte that it receives, so the Client sends none
+// while the guest runs, except in Interrupt.
 type Client struct {
 	conn    net.Conn
 	buf     []byte
-	stops   []Stop // those that nobody waited for yet
+	stops   []Stop // received, and not returned by Wait yet
 	stop    Stop   // the last one
 	running bool
-	// numbered says that the stub lets single registers be written.
+	// numbered is set if the stub allows single registers to be written.
 	numbered bool
 }
 
-// maxStops is how many stop replies are kept that nobody waited for.
+// maxStops is the maximum number of stop replies that wait for a call of Wait.
 const maxStops = 16
 
-// ackLimit bounds the sending of an acknowledgement, which is one byte.
+// ackLimit limits the sending of an acknowledgement, which is one byte.
 const ackLimit = 10 * time.Second
 
-// resends is how often a packet is sent, or asked for, again.
+// resends is how often a packet is sent or requested.
 const resends = 3
 
-// Attach greets the stub behind conn. Connecting stops a guest that runs, and
-// the stub may tell of that with a stop reply, or (a guest that was paused
-// already, or a QEMU from 8.1 on) not: it is asked. After Attach the guest is
-// stopped. The Client owns conn, also when there is an error.
+// Attach begins a session with the stub at the other end of conn. Connecting stops a
+// running guest. The stub may report that with a stop reply, or not (if the guest was
+// paused already, or from QEMU 8.1 on); Attach then requests one. After Attach the guest
+// is stopped. The Client owns conn, even if Attach returns an error.
 func Attach(ctx context.Context, conn net.Conn) (*Client, error) {
 	c := &Client{conn: conn}
 	err := c.attach(ctx)
@@ -69,7 +71,7 @@ func Attach(ctx context.Context, conn net.Conn) (*Client, error) {
 }
 
 func (c *Client) attach(ctx context.Context) error {
-	// A stop reply of the connection itself comes before this answer.
+	// A stop reply for the connection itself precedes this answer.
 	if _, err := c.ask(ctx, "qSupported"); err != nil {
 		return err
 	}
@@ -87,18 +89,18 @@ func (c *Client) attach(ctx context.Context) error {
 // Close closes the connection. The guest stays as it is; see Detach.
 func (c *Client) Close() error { return c.conn.Close() }
 
-// Running says whether the guest was told to go on, and no stop was seen since.
+// Running reports whether the guest was continued and no stop has been received since.
 func (c *Client) Running() bool { return c.running }
 
-// Watch sets a watchpoint on n bytes at a virtual address, of every vCPU and in
-// every address space: that the guest stopped for the right one is for the
-// caller to see. TCG stops after the access: the instruction, or some rounds of a
-// repeated one, are done (package rewind).
+// Watch sets a watchpoint on n bytes at a virtual address, on all vCPUs and in all
+// address spaces: the caller must check that the guest stopped in the right one. TCG
+// stops after the access: the instruction, or some iterations of a repeated one, have
+// completed (see package rewind).
 func (c *Client) Watch(ctx context.Context, a Access, addr uint64, n int) error {
 	return c.point(ctx, 'Z', a, addr, n)
 }
 
-// Unwatch takes a watchpoint away.
+// Unwatch removes a watchpoint.
 func (c *Client) Unwatch(ctx context.Context, a Access, addr uint64, n int) error {
 	return c.point(ctx, 'z', a, addr, n)
 }
@@ -111,10 +113,10 @@ func (c *Client) point(ctx context.Context, set byte, a Access, addr uint64, n i
 	return c.ok(ctx, fmt.Sprintf("%c%d,%x,%x", set, kind, addr, n))
 }
 
-// Continue lets every vCPU go on, and does not wait for what comes.
+// Continue resumes all vCPUs. It does not wait for a stop.
 func (c *Client) Continue(ctx context.Context) error {
 	if c.running {
-		return errors.New("continue a guest that runs")
+		return errors.New("continue: the guest is running")
 	}
 	if err := c.send(ctx, "c"); err != nil {
 		return err
@@ -150,8 +152,8 @@ func ended(s Stop) error {
 	return nil
 }
 
-// Interrupt stops a guest that runs. Where it stopped by itself at that moment,
-// it is that stop which is told.
+// Interrupt stops a running guest. If the guest has just stopped by itself, Interrupt
+// returns that stop.
 func (c *Client) Interrupt(ctx context.Context) (Stop, error) {
 	if !c.running {
 		return c.stop, nil
@@ -162,7 +164,7 @@ func (c *Client) Interrupt(ctx context.Context) (Stop, error) {
 	return c.Wait(ctx)
 }
 
-// Detach lets the guest go on and closes the connection.
+// Detach resumes the guest and closes the connection.
 func (c *Client) Detach(ctx context.Context) error {
 	defer c.conn.Close()
 	if c.running {
@@ -201,11 +203,11 @@ func (c *Client) value(ctx context.Context, command string) ([]byte, error) {
 	return out, nil
 }
 
-// ask sends a command and returns its answer. Stop replies that come before it
-// are kept for Wait.
+// ask sends a command and returns its answer. Stop replies that precede it are stored for
+// Wait.
 func (c *Client) ask(ctx context.Context, command string) ([]byte, error) {
 	if c.running {
-		return nil, fmt.Errorf("%s to a gdb stub whose guest runs", command)
+		return nil, fmt.Errorf("send %s to the gdb stub: the guest is running", command)
 	}
 	if err := c.send(ctx, command); err != nil {
 		return nil, err
@@ -228,17 +230,16 @@ func (c *Client) ask(ctx context.Context, command string) ([]byte, error) {
 	}
 }
 
-// note keeps a stop reply for Wait.
+// note stores a stop reply for Wait.
 func (c *Client) note(s Stop) error {
 	if len(c.stops) == maxStops {
-		return fmt.Errorf("%w: %d stop replies, and nobody had it go on", ErrMalformed, maxStops+1)
+		return fmt.Errorf("%w: %d stop replies without a continue", ErrMalformed, maxStops+1)
 	}
 	c.stops = append(c.stops, s)
 	return ended(s)
 }
 
-// send sends a command, again where the stub asks for it, and waits until it
-// was taken.
+// send sends a command, again if the stub requests it, and waits for its acknowledgement.
 func (c *Client) send(ctx context.Context, command string) error {
 	for range resends {
 		if err := c.write(ctx, frame(command)); err != nil {
@@ -256,19 +257,19 @@ func (c *Client) send(ctx context.Context, command string) error {
 			case '-':
 				break taken
 			}
-			// A packet that was on its way when ours was sent.
+			// A packet that was in transit when the command was sent.
 			if err := c.keep(ctx, e); err != nil {
 				return err
 			}
 		}
 	}
-	return fmt.Errorf("%w: it refused the checksum of %s %d times", ErrMalformed, command, resends)
+	return fmt.Errorf("%w: it rejected the checksum of %s %d times", ErrMalformed, command, resends)
 }
 
-// keep acknowledges a stop reply and puts it aside.
+// keep acknowledges a stop reply and stores it.
 func (c *Client) keep(ctx context.Context, e event) error {
 	if e.bad || !isStop(e.data) {
-		return fmt.Errorf("%w: %.80q out of turn", ErrMalformed, e.data)
+		return fmt.Errorf("%w: unexpected packet %.80q", ErrMalformed, e.data)
 	}
 	if err := c.write(ctx, []byte{'+'}); err != nil {
 		return err
@@ -291,7 +292,7 @@ func (c *Client) packet(ctx context.Context, what string) ([]byte, error) {
 			}
 		}
 		if !e.bad {
-			// A packet that came is not lost where ctx ends now.
+			// A received packet is not lost if ctx ends now.
 			acknowledged, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackLimit)
 			defer cancel()
 			return e.data, c.write(acknowledged, []byte{'+'})
@@ -303,8 +304,8 @@ func (c *Client) packet(ctx context.Context, what string) ([]byte, error) {
 	return nil, fmt.Errorf("%w: a wrong checksum %d times", ErrMalformed, resends)
 }
 
-// event waits for what comes next. Bytes of an event that is not complete when
-// ctx ends stay for the next call.
+// event waits for the next event. Bytes of an event that is incomplete when ctx ends are
+// kept for the next call.
 func (c *Client) event(ctx context.Context, what string) (event, error) {
 	for {
 		e, n, err := next(c.buf)
@@ -321,7 +322,7 @@ func (c *Client) event(ctx context.Context, what string) (event, error) {
 	}
 }
 
-// aLongTimeAgo, as a deadline, ends a read or write that is under way.
+// aLongTimeAgo, as a deadline, ends a read or write in progress.
 var aLongTimeAgo = time.Unix(1, 0)
 
 func (c *Client) read(ctx context.Context, b []byte) (n int, err error) {
@@ -339,7 +340,7 @@ func (c *Client) write(ctx context.Context, b []byte) error {
 	})
 }
 
-// bounded ends what blocks on the connection when ctx ends.
+// bounded runs do, and ends its blocking calls on the connection when ctx ends.
 func (c *Client) bounded(ctx context.Context, do func() error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%w: %w", ErrTimeout, context.Cause(ctx))
@@ -365,7 +366,7 @@ func (c *Client) bounded(ctx context.Context, do func() error) error {
 	return err
 }
 
-// isReset says whether an error means that the other end is gone.
+// isReset reports whether an error means that the other end is closed.
 func isReset(err error) bool {
 	return errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.EPIPE)
 }

@@ -14,9 +14,8 @@ import (
 	"time"
 )
 
-// script is what a peer that plays QEMU's stub expects (<) and sends (>), byte
-// for byte; "<c" is the packet c, "<+" an acknowledgement, ">!x" raw bytes,
-// "close" the end.
+// script is what a simulated QEMU stub expects (<) and sends (>), byte for byte; "<c" is
+// the packet c, "<+" an acknowledgement, ">!x" raw bytes, "close" the end.
 func peer(t *testing.T, script ...string) net.Conn {
 	t.Helper()
 	ours, theirs := net.Pipe()
@@ -66,14 +65,14 @@ func play(conn net.Conn, script []string) error {
 			return fmt.Errorf("line %d of the script, %q: %w", i, line, err)
 		}
 	}
-	// What comes behind the script is none of it.
+	// Bytes after the script are not expected.
 	if b, err := r.ReadByte(); err == nil {
 		return fmt.Errorf("%q behind the script's end", b)
 	}
 	return nil
 }
 
-// hello is how a connection to a guest that was paused begins.
+// hello is the beginning of a connection to a paused guest.
 var hello = []string{"<qSupported", ">PacketSize=1000;qXfer:features:read+", "<+", "<?", ">T05thread:01;", "<+"}
 
 func attached(t *testing.T, script ...string) (*Client, context.Context) {
@@ -94,13 +93,13 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// A guest that runs is stopped by the connection, which is told before anything
-// was asked, or behind the first question.
+// A running guest is stopped by the connection, which the stub reports before or after
+// the first command.
 func TestAttachToARunningGuest(t *testing.T) {
 	for name, script := range map[string][]string{
-		"told first":  {"<qSupported", ">!" + string(frame("T02thread:01;")), "<+", ">!+" + string(frame("PacketSize=1000")), "<+"},
-		"told behind": {"<qSupported", ">T02thread:01;", "<+", ">PacketSize=1000", "<+"},
-		"not told":    hello,
+		"stop first": {"<qSupported", ">!" + string(frame("T02thread:01;")), "<+", ">!+" + string(frame("PacketSize=1000")), "<+"},
+		"stop after": {"<qSupported", ">T02thread:01;", "<+", ">PacketSize=1000", "<+"},
+		"no stop":    hello,
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -158,7 +157,7 @@ func TestStopAtAnAccess(t *testing.T) {
 	must(t, c.Detach(ctx))
 }
 
-// Only what differs is written, and what the stub did not do is seen.
+// Only differing registers are written, and a write that the stub ignores is detected.
 func TestSetRegisters(t *testing.T) {
 	block := func(rip string) string { return strings.Repeat("0", 16*16) + rip + "00000000" }
 	for name, last := range map[string]string{"done": "0200000000000000", "not done": "0100000000000000"} {
@@ -178,7 +177,7 @@ func TestSetRegisters(t *testing.T) {
 func TestChecksums(t *testing.T) {
 	c, ctx := attached(t,
 		"<m0,1", ">!-", "<m0,1", // sent again
-		">!+$00#01", "<-", ">41", "<+", // asked for again
+		">!+$00#01", "<-", ">41", "<+", // requested again
 	)
 	data, err := c.Memory(ctx, 0, 1)
 	must(t, err)
@@ -211,7 +210,7 @@ func sum(s string) string {
 	return fmt.Sprintf("%02x", n)
 }
 
-// Each way to fail has a name, and none of them waits for ever.
+// Each failure has its error, and none waits for ever.
 func TestFailures(t *testing.T) {
 	watch := func(ctx context.Context, c *Client) error { return c.Watch(ctx, Any, 0x1000, 1) }
 	run := func(ctx context.Context, c *Client) error {
@@ -259,7 +258,7 @@ func TestFailures(t *testing.T) {
 				t.Errorf("%v, want %v", err, tt.want)
 			}
 			if errors.Is(tt.want, ErrTimeout) && !errors.Is(err, cause) {
-				t.Errorf("%v does not say why", err)
+				t.Errorf("%v does not contain the cause", err)
 			}
 			c.Close()
 		})
@@ -281,7 +280,7 @@ func TestRefusals(t *testing.T) {
 
 func second(_ []byte, err error) error { return err }
 
-// A wait that was given up can be taken up: what came meanwhile is not lost.
+// A cancelled wait can be resumed: data that arrived meanwhile is not lost.
 func TestWaitAgain(t *testing.T) {
 	reply := string(frame("T05thread:01;awatch:1000;"))
 	c, ctx := attached(t, "<c", ">!+"+reply[:9], ">!"+reply[9:], "<+")

@@ -1,8 +1,8 @@
-// Package gdb is a client of QEMU's gdb stub, as far as stopping a guest at a
-// chosen access needs one: watchpoints, stop replies, reading memory and
-// registers, going on. It knows no guests and no poison; it is given a
-// connection. Every wait is bounded by the caller's context.
+// Package gdb is a client for QEMU's gdb stub, with what is needed to stop a guest at an
+// access: watchpoints, stop replies, reading and writing memory and registers, and
+// continuing. It uses a given connection and does not know guests or poison. The caller's
+// context limits every wait.
 //
-// The protocol is that of the GDB manual's appendix "GDB Remote Serial
-// Protocol"; what the stub does beyond it is in gdbstub.c of QEMU.
+// The protocol is described in the GDB manual's appendix "GDB Remote Serial Protocol";
+// the stub's extensions are in gdbstub.c of QEMU.
 package gdb

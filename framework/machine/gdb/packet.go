@@ -6,15 +6,15 @@ import (
 	"strconv"
 )
 
-// ErrMalformed says that what came is no packet of the protocol, or not the
-// packet that had to come.
+// ErrMalformed is returned for data that is not a packet of the protocol, or not the
+// expected packet.
 var ErrMalformed = errors.New("the gdb stub sent a malformed packet")
 
-// maxPacket bounds a packet that is taken; QEMU's are of 4 KiB at most
-// (MAX_PACKET_LENGTH in gdbstub.c), run-length encoding unfolded.
+// maxPacket is the maximum size of a packet in bytes. QEMU's have at most 4 KiB
+// (MAX_PACKET_LENGTH in gdbstub.c), with run-length encoding decoded.
 const maxPacket = 64 << 10
 
-// event is what a byte stream from the stub holds.
+// event is an element of the byte stream from the stub.
 type event struct {
 	kind byte   // '+', '-' or '$'
 	data []byte // of a packet, decoded
@@ -39,9 +39,9 @@ func frame(data string) []byte {
 	return fmt.Appendf(nil, "$%s#%02x", body, sum)
 }
 
-// next takes the first event out of b. n is how many bytes it took; 0 asks for
-// more of them. Bytes between packets that mean nothing are an error, because
-// a stub that sends some can't be followed.
+// next returns the first event in b and its length n, or 0 if more bytes are needed.
+// Unknown bytes between packets are an error, because the position in the stream is then
+// unknown.
 func next(b []byte) (e event, n int, err error) {
 	if len(b) == 0 {
 		return event{}, 0, nil
@@ -78,7 +78,7 @@ func next(b []byte) (e event, n int, err error) {
 	return event{}, 0, nil
 }
 
-// unfold undoes escapes ("}x") and run lengths ("a*n": n-29 more of a).
+// unfold decodes escapes ("}x") and run lengths ("a*n": n-29 more of a).
 func unfold(b []byte) ([]byte, error) {
 	var out []byte
 	for i := 0; i < len(b); i++ {

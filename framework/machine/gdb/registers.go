@@ -7,7 +7,7 @@ import (
 	"fmt"
 )
 
-// Memory reads n bytes at a virtual address, as the vCPU that stopped sees it.
+// Memory reads n bytes at a virtual address, in the address space of the stopped vCPU.
 func (c *Client) Memory(ctx context.Context, addr uint64, n int) ([]byte, error) {
 	command := fmt.Sprintf("m%x,%x", addr, n)
 	data, err := c.value(ctx, command)
@@ -17,7 +17,7 @@ func (c *Client) Memory(ctx context.Context, addr uint64, n int) ([]byte, error)
 	return data, err
 }
 
-// Registers are the general ones of an x86-64 vCPU, in gdb's order
+// Registers are the general registers of an x86-64 vCPU, in gdb's order
 // (gdb-xml/i386-64bit.xml in QEMU).
 type Registers struct {
 	RAX, RBX, RCX, RDX, RSI, RDI, RBP, RSP uint64
@@ -26,7 +26,7 @@ type Registers struct {
 	Flags                                  uint32
 }
 
-// Registers reads those of the vCPU.
+// Registers reads the registers of a vCPU.
 func (c *Client) Registers(ctx context.Context, cpu int) (Registers, error) {
 	var r Registers
 	if err := c.ok(ctx, fmt.Sprintf("Hg%x", cpu+1)); err != nil {
@@ -42,15 +42,15 @@ func (c *Client) Registers(ctx context.Context, cpu int) (Registers, error) {
 	return r, nil
 }
 
-// SetRegisters writes those of the vCPU that differ, except the flags, and reads
-// them back: what a stub takes without doing it would go unseen.
+// SetRegisters writes the registers of a vCPU that differ, except the flags, and reads
+// them back, because a stub may accept a write without performing it.
 func (c *Client) SetRegisters(ctx context.Context, cpu int, to Registers) error {
 	now, err := c.Registers(ctx, cpu)
 	if err != nil {
 		return err
 	}
 	if !c.numbered {
-		// QEMU refuses P to a debugger that has not read which registers there are
+		// QEMU does not accept P before the debugger has read the list of registers
 		// (gdb_has_xml in gdbstub).
 		if _, err := c.ask(ctx, "qXfer:features:read:target.xml:0,400"); err != nil {
 			return err
@@ -73,7 +73,7 @@ func (c *Client) SetRegisters(ctx context.Context, cpu int, to Registers) error 
 	return err
 }
 
-// general are the registers by gdb's numbers.
+// general returns the registers by gdb's numbers.
 func (r Registers) general() [17]uint64 {
 	return [...]uint64{r.RAX, r.RBX, r.RCX, r.RDX, r.RSI, r.RDI, r.RBP, r.RSP, r.R8, r.R9, r.R10, r.R11, r.R12, r.R13, r.R14, r.R15, r.RIP}
 }

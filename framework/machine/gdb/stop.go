@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Access is what a watchpoint watches for.
+// Access is the kind of access for which a watchpoint stops.
 type Access string
 
 const (
@@ -15,15 +15,15 @@ const (
 	Any   Access = "awatch" // Z4
 )
 
-// Signals with which QEMU says why the guest stopped (gdbstub.c,
+// Signals by which QEMU reports why the guest stopped (gdbstub.c,
 // gdb_vm_state_change).
 const (
-	SignalInterrupt = 2 // somebody stopped it: a connection, Interrupt, QMP
+	SignalInterrupt = 2 // a request: a connection, Interrupt, QMP
 	SignalQuit      = 3 // the guest ended its machine: RUN_STATE_SHUTDOWN
 	SignalTrap      = 5 // a watchpoint or breakpoint; also the answer to "?"
 )
 
-// Stop is a stop reply: every vCPU stands still.
+// Stop is a stop reply: all vCPUs are stopped.
 type Stop struct {
 	Signal int
 	// CPU is the index of the vCPU that it is about, from 0; QEMU's thread n is
@@ -32,11 +32,11 @@ type Stop struct {
 	// Access is set when a watchpoint was hit, and Addr is the watchpoint's.
 	Access Access
 	Addr   uint64
-	// Ended says that there is no guest any more.
+	// Ended is set if the guest has ended.
 	Ended bool
 }
 
-// isStop tells a stop reply from other packets.
+// isStop reports whether a packet is a stop reply.
 func isStop(data []byte) bool {
 	return len(data) > 0 && strings.IndexByte("TSWX", data[0]) >= 0
 }
@@ -80,7 +80,7 @@ func parseStop(data []byte) (Stop, error) {
 	return s, nil
 }
 
-// parseThread reads a thread id, "02" or "p01.02", as a vCPU's index.
+// parseThread parses a thread id, "02" or "p01.02", as a vCPU's index.
 func parseThread(s string) (int, error) {
 	if s, ok := strings.CutPrefix(s, "p"); ok {
 		_, thread, ok := strings.Cut(s, ".")

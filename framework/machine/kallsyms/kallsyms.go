@@ -1,7 +1,7 @@
-// Package kallsyms makes of a running kernel's /proc/kallsyms what a debugger
-// reads: an ELF file that has the symbols, and nothing else. Distributions strip
-// the vmlinux that they ship, and keep its symbols in packages of many times its
-// size; the kernel itself has the names and the addresses.
+// Package kallsyms converts a running kernel's /proc/kallsyms to an ELF file for a
+// debugger, which contains only the symbols. Distributions strip the vmlinux that they
+// ship, and provide its symbols in packages of many times its size; the running kernel
+// has the names and addresses.
 package kallsyms
 
 import (
@@ -17,24 +17,25 @@ import (
 	"strings"
 )
 
-// Symbol is one of the kernel's, or of a module's.
+// Symbol is a symbol of the kernel or of a module.
 type Symbol struct {
 	Addr uint64
 	Type byte // as nm(1) prints it: t is code, the rest data; a capital is global
 	Name string
 }
 
-// Code says whether the symbol is a function.
+// Code reports whether the symbol is a function.
 func (s Symbol) Code() bool { return strings.ContainsRune("tTwW", rune(s.Type)) }
 
-// ErrHidden says that the kernel told no addresses (kptr_restrict, or who asked was not root).
+// ErrHidden is returned if the kernel hides the addresses (kptr_restrict, or the reader
+// was not root).
 var ErrHidden = errors.New("/proc/kallsyms has no addresses")
 
-// maxLine bounds a line: KSYM_NAME_LEN is 512, and a module's name follows.
+// maxLine limits a line: KSYM_NAME_LEN is 512, and a module's name follows.
 const maxLine = 4096
 
-// Parse reads /proc/kallsyms: "ffffffff81000000 T _text", and behind a tab the
-// module that it is of. The symbols come in the order of their addresses.
+// Parse parses /proc/kallsyms: lines like "ffffffff81000000 T _text", followed by a tab
+// and the module, if any. It returns the symbols in the order of their addresses.
 func Parse(r io.Reader) ([]Symbol, error) {
 	var out []Symbol
 	lines := bufio.NewScanner(r)
@@ -43,15 +44,15 @@ func Parse(r io.Reader) ([]Symbol, error) {
 	for lines.Scan() {
 		f := strings.Fields(lines.Text())
 		if len(f) < 3 || len(f[1]) != 1 {
-			return nil, fmt.Errorf("read /proc/kallsyms: %.80q is no symbol", lines.Text())
+			return nil, fmt.Errorf("read /proc/kallsyms: %.80q is not a symbol", lines.Text())
 		}
 		addr, err := strconv.ParseUint(f[0], 16, 64)
 		if err != nil {
 			return nil, fmt.Errorf("read /proc/kallsyms: %.80q: %w", lines.Text(), err)
 		}
 		hidden = hidden && addr == 0
-		// What is not in the upper half is no place in the kernel: offsets into a
-		// processor's own memory, sizes.
+		// Values outside the upper half are not kernel addresses, but offsets into
+		// per-CPU memory, or sizes.
 		if addr >= 1<<63 {
 			out = append(out, Symbol{addr, f[1][0], f[2]})
 		}
@@ -66,7 +67,7 @@ func Parse(r io.Reader) ([]Symbol, error) {
 	return out, nil
 }
 
-// Sections of the file that WriteELF writes, by their index.
+// Indices of the sections that WriteELF writes.
 const (
 	text = iota + 1
 	symtab
@@ -75,21 +76,21 @@ const (
 	sections
 )
 
-// WriteELF writes the symbols as an ELF file for a debugger (elf(5)): one section
-// of no bytes that spans all of them, and the table. machine is that of the
-// kernel; gdb takes the architecture from it.
+// WriteELF writes the symbols as an ELF file for a debugger (elf(5)): one section without
+// content that spans all of them, and the symbol table. machine is the kernel's machine,
+// from which gdb derives the architecture.
 func WriteELF(w io.Writer, machine elf.Machine, symbols []Symbol) error {
 	if len(symbols) == 0 {
 		return errors.New("write the kernel's symbols: there are none")
 	}
 	names := bytes.NewBuffer([]byte{0})
-	table := make([]elf.Sym64, 1, len(symbols)+1) // the first is none
+	table := make([]elf.Sym64, 1, len(symbols)+1) // the first is the null symbol
 	for i, s := range symbols {
 		kind := elf.STT_OBJECT
 		size := uint64(0)
 		if s.Code() {
 			kind = elf.STT_FUNC
-			// Up to the next one; the last one's end nobody tells.
+			// Up to the next one; the end of the last one is unknown.
 			if i+1 < len(symbols) {
 				size = symbols[i+1].Addr - s.Addr
 			}

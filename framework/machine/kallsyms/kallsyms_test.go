@@ -16,7 +16,7 @@ ffffffff82000000 D jiffies
 ffffffffc0201000 t pmem_recovery_write	[nd_pmem]
 `
 
-// What is written is read back by Go's own reader of ELF.
+// Go's debug/elf reads back what is written.
 func TestWriteELF(t *testing.T) {
 	symbols, err := Parse(strings.NewReader(some))
 	if err != nil {
@@ -58,9 +58,9 @@ func TestParseRefuses(t *testing.T) {
 	for name, test := range map[string]struct {
 		text, want string
 	}{
-		"no symbol":    {"ffffffff81000000 T\n", "is no symbol"},
+		"no symbol":    {"ffffffff81000000 T\n", "is not a symbol"},
 		"no address":   {"x T _text\n", `"x T _text"`},
-		"a long kind":  {"ffffffff81000000 TT _text\n", "is no symbol"},
+		"a long kind":  {"ffffffff81000000 TT _text\n", "is not a symbol"},
 		"a long line":  {"ffffffff81000000 T " + strings.Repeat("x", 2*maxLine) + "\n", "too long"},
 		"nothing":      {"", ErrHidden.Error()},
 		"hidden":       {"0000000000000000 T _text\n0000000000000000 t f\n", ErrHidden.Error()},

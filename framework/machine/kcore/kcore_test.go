@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// file is a file as /proc/kcore begins: one segment of the kernel's text, one
+// file returns the beginning of a /proc/kcore: a segment of the kernel's text, one
 // without a physical address, and one of memory.
 func file(base uint64) []byte {
 	elf := make([]byte, 64+3*56)

@@ -6,9 +6,9 @@ import (
 	"strconv"
 )
 
-// VMCoreInfo is a number that the kernel tells who reads its memory, by the name that it
-// has in the note VMCOREINFO, which stands in the first 64 KiB of /proc/kcore
-// (Documentation/admin-guide/kdump/vmcoreinfo.rst): "NUMBER(PG_hwpoison)".
+// VMCoreInfo returns a number from the note VMCOREINFO by its name, for example
+// "NUMBER(PG_hwpoison)" (Documentation/admin-guide/kdump/vmcoreinfo.rst). The note is in
+// the first 64 KiB of /proc/kcore.
 func VMCoreInfo(elf []byte, name string) (uint64, error) {
 	_, rest, found := bytes.Cut(elf, []byte("\n"+name+"="))
 	value, _, whole := bytes.Cut(rest, []byte("\n"))
@@ -17,7 +17,7 @@ func VMCoreInfo(elf []byte, name string) (uint64, error) {
 	}
 	n, err := strconv.ParseUint(string(value), 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("VMCOREINFO has %s=%.20q, which is no number", name, value)
+		return 0, fmt.Errorf("VMCOREINFO has %s=%.20q, which is not a number", name, value)
 	}
 	return n, nil
 }

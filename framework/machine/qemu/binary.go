@@ -15,35 +15,34 @@ import (
 	"github.com/faultline/faultline/internal/execx"
 )
 
-// The oldest QEMU that Faultline was made for: it has the machine and emulates
-// every feature of the processor that arch.AMD64 names.
+// The oldest supported QEMU: it has the machine, and emulates every feature of the CPU
+// that arch.AMD64 names.
 const minMajor, minMinor = 7, 2
 
 // Binary is an installed QEMU.
 type Binary struct {
 	Path    string
 	Version string // "7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)"
-	// Sandboxed says that it can forbid itself what a guest needs not (seccomp).
+	// Sandboxed is set if QEMU supports -sandbox (seccomp).
 	Sandboxed bool
-	// User is who it is run as; nil is who we are, where we are not root, or it
-	// can't be run as nobody.
+	// User is the user that QEMU runs as; nil is the current user, if that is not root or
+	// QEMU cannot run as nobody.
 	User *syscall.Credential
 }
 
-// sandbox has QEMU forbid itself, before the guest runs, what no guest needs: to
-// start programs, to get more rights, to change what other processes get of the
-// machine, and system calls that nobody uses any more (qemu(1)).
+// sandbox makes QEMU deny itself, before the guest runs, what no guest needs: starting
+// programs, elevating privileges, changing the resources of processes, and obsolete
+// system calls (qemu(1)).
 var sandbox = []string{"-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"}
 
-// environment is all of the environment that QEMU gets: what the caller has set (QEMU_*,
-// G_*, LD_PRELOAD, LD_LIBRARY_PATH) would change guests, and no key of the cache has it.
+// environment is QEMU's whole environment: variables of the caller (QEMU_*, G_*,
+// LD_PRELOAD, LD_LIBRARY_PATH) would change guests and are not part of cache keys.
 var environment = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "TZ=UTC"}
 
-// MissingError says that this machine has no usable QEMU. It is the machine's
-// trouble that a person must mend before a request makes sense.
+// MissingError reports that this machine has no usable QEMU. The user must install one.
 type MissingError struct {
 	Reason  string
-	Package string // Debian's, that has it
+	Package string // the Debian package that contains it
 }
 
 func (e *MissingError) Error() string {
@@ -53,10 +52,10 @@ func (e *MissingError) Error() string {
 // ErrKind implements errkind.Kinder.
 func (e *MissingError) ErrKind() errkind.Kind { return errkind.Tool }
 
-// Find looks for the QEMU that runs guests of the architecture of that name (GOARCH).
+// Find returns the installed QEMU for guests of the architecture of that name (GOARCH).
 func Find(ctx context.Context, name string) (Binary, error) { return find(ctx, name, versionLimit) }
 
-// versionLimit bounds what takes QEMU a moment, on a machine that is busy.
+// versionLimit limits short runs of QEMU; it allows for a busy machine.
 const versionLimit = 30 * time.Second
 
 func find(ctx context.Context, name string, limit time.Duration) (Binary, error) {
@@ -65,7 +64,7 @@ func find(ctx context.Context, name string, limit time.Duration) (Binary, error)
 		return Binary{}, err
 	}
 	if a.NoGuests != "" {
-		return Binary{}, errkind.Requestf("no guests of %s run yet: %s; run Faultline on %s", a.Name, a.NoGuests, arch.AMD64.Name)
+		return Binary{}, errkind.Requestf("guests of %s are not supported: %s; run Faultline on %s", a.Name, a.NoGuests, arch.AMD64.Name)
 	}
 	path, err := exec.LookPath(a.QEMU.Binary)
 	if err != nil {
@@ -82,8 +81,8 @@ func find(ctx context.Context, name string, limit time.Duration) (Binary, error)
 		if refused := (*execx.RunError)(nil); !errors.As(err, &refused) {
 			break
 		}
-		// One that was built without seccomp refuses the sandbox. One that lies in a
-		// folder of root's can't be started by others.
+		// A QEMU without seccomp does not accept -sandbox. A QEMU in a private folder of
+		// root cannot be started by other users.
 		if bin.Sandboxed {
 			bin.Sandboxed = false
 		} else if bin.User != nil {
@@ -106,11 +105,12 @@ func find(ctx context.Context, name string, limit time.Duration) (Binary, error)
 
 var versionLine = regexp.MustCompile(`version ((\d+)\.(\d+)\S*( \([^)]*\))?)`)
 
-// parseVersion reads what qemu --version prints, and refuses one that is too old.
+// parseVersion parses the output of qemu --version. A version that is too old is an
+// error.
 func parseVersion(out string) (string, error) {
 	m := versionLine.FindStringSubmatch(out)
 	if m == nil {
-		return "", errors.New("it does not tell its version")
+		return "", errors.New("no version in its output")
 	}
 	major, _ := strconv.Atoi(m[2])
 	minor, _ := strconv.Atoi(m[3])

@@ -10,7 +10,7 @@ import (
 	"github.com/faultline/faultline/internal/arch"
 )
 
-// script makes a stand-in for QEMU.
+// script makes a replacement for QEMU.
 func script(t *testing.T, name, text string) Binary {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
@@ -20,7 +20,7 @@ func script(t *testing.T, name, text string) Binary {
 	return Binary{Path: path, Version: "7.2"}
 }
 
-// QEMU gets one environment, whatever the caller's is.
+// QEMU's environment does not depend on the caller's.
 func TestEnvironmentOfQEMU(t *testing.T) {
 	for name, value := range map[string]string{"QEMU_AUDIO_DRV": "none", "QEMU_MODULE_DIR": "/tmp", "G_SLICE": "always-malloc",
 		"LD_BIND_NOW": "1", "GLIBC_TUNABLES": "x", "TZ": "Asia/Tokyo", "LC_ALL": "C.UTF-8"} {

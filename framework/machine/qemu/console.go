@@ -10,8 +10,8 @@ import (
 // tailBytes is how much of the console is kept in memory for error messages.
 const tailBytes = 16 << 10
 
-// Console keeps what a guest prints, from the first byte: all of it in a
-// writer, the end of it in memory. Waiters are told when a text appears.
+// Console collects a guest's output from the first byte: all of it in a writer, and its
+// end in memory. Seen reports when a text appears.
 type Console struct {
 	mu     sync.Mutex
 	sink   io.Writer
@@ -26,8 +26,8 @@ func NewConsole(sink io.Writer) *Console {
 	return &Console{sink: sink, waits: map[string]chan struct{}{}, closed: make(chan struct{})}
 }
 
-// Seen returns a channel that is closed once text has been printed. It must be
-// asked for before the guest runs.
+// Seen returns a channel that is closed once text has been printed. Call it before the
+// guest runs.
 func (c *Console) Seen(text string) <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -42,13 +42,13 @@ func (c *Console) Seen(text string) <-chan struct{} {
 	return ch
 }
 
-// Write takes what the guest printed.
+// Write implements io.Writer for the guest's output.
 func (c *Console) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.sink != nil {
 		if _, err := c.sink.Write(p); err != nil {
-			c.sink = nil // the disk is full, perhaps: the tail in memory goes on
+			c.sink = nil // for example, the disk is full: only the tail in memory continues
 		}
 	}
 	c.total += int64(len(p))
@@ -68,14 +68,14 @@ func (c *Console) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Printed is how many bytes were printed so far.
+// Printed returns the number of bytes printed so far.
 func (c *Console) Printed() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.total
 }
 
-// Tail is the end of what was printed, at most lines lines, as plain text.
+// Tail returns the end of the output, at most lines lines, as plain text.
 func (c *Console) Tail(lines int) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -86,8 +86,8 @@ func (c *Console) Tail(lines int) string {
 	return strings.Join(all, "\n")
 }
 
-// plain drops what would confuse a terminal or a file: carriage returns,
-// escape sequences that firmware prints, other control characters.
+// plain removes carriage returns, escape sequences, which firmware prints, and other
+// control characters.
 func plain(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {

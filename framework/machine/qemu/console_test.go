@@ -52,7 +52,7 @@ func TestConsoleTellsOfATextInPieces(t *testing.T) {
 	if !seen(panics) || seen(never) || !seen(c.Seen("Kernel panic")) {
 		t.Error("the panic was not seen, or something else was")
 	}
-	if !seen(c.Seen("el pan")) { // asked for late, still in the tail
+	if !seen(c.Seen("el pan")) { // registered late, still in the tail
 		t.Error("what was printed shortly before was not seen")
 	}
 }

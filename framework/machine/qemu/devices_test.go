@@ -7,9 +7,8 @@ import (
 	"testing"
 )
 
-// What a guest's QEMU may be told: each option, and what may follow it. What is not
-// here is a device, a folder of the host or a way into the network that somebody
-// has to want.
+// The allowed options of QEMU and their allowed values. Anything else may be a device, a
+// folder of the host or network access, and must be added deliberately.
 var allowed = map[string]string{
 	"-nodefaults": "", "-no-user-config": "", "-no-reboot": "",
 	"-display": `none`,
@@ -26,7 +25,7 @@ var allowed = map[string]string{
 	"-sandbox": `on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny`,
 }
 
-// checkArguments says what of QEMU's arguments nobody allowed.
+// checkArguments reports arguments of QEMU that are not allowed.
 func checkArguments(args []string) (wrong []string) {
 	for len(args) > 0 {
 		value, known := allowed[args[0]]
@@ -63,7 +62,7 @@ func TestArgumentsAllowed(t *testing.T) {
 	}
 }
 
-// What QEMU emulates beyond what it is told.
+// Devices that QEMU emulates in addition to those of its arguments.
 func TestDevicesOfTheMachine(t *testing.T) {
 	bin, err := Find(t.Context(), "amd64")
 	if err != nil {

@@ -1,5 +1,4 @@
-// Package qemu owns one QEMU process: its arguments, its monitor (QMP through
-// go-qemu), its console and its end. It knows machines and devices, not what
-// runs in them; a guest's life is package vm's. Nothing it starts outlives the
-// process that uses it, however that one ends.
+// Package qemu runs one QEMU process: its arguments, its monitor (QMP, with go-qemu), its
+// console and its end. A QEMU process never outlives the process that started it. The
+// package does not know what runs in the machine; package vm does.
 package qemu

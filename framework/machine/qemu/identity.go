@@ -16,17 +16,16 @@ import (
 	"github.com/faultline/faultline/internal/execx"
 )
 
-// firmware are the files that QEMU loads into the guests of Machine: the BIOS, the ROMs
-// that start a kernel (with PVH or without), and the one of the APIC.
+// firmware lists the files that QEMU loads into guests of Machine: the BIOS, the ROMs
+// that start a kernel (with PVH or without), and the APIC's ROM.
 var firmware = []string{"bios-256k.bin", "pvh.bin", "linuxboot.bin", "linuxboot_dma.bin", "kvmvapic.bin"}
 
-// maxLibraries bounds what the dynamic linker prints, which has a line for each library.
+// maxLibraries limits the output of the dynamic linker, which is a line for each library.
 const maxLibraries = 4096
 
-// Identity returns a digest of what runs guests: QEMU's file, the libraries that are
-// linked to it, the modules that it may load, and its firmware, which other packages
-// have. QEMU's file and libraries are known by size and time, modules and firmware by
-// content.
+// Identity returns a digest of what runs guests: QEMU's file, its shared libraries, the
+// modules that it may load, and its firmware, which is in other Debian packages. QEMU's
+// file and libraries are identified by size and time, modules and firmware by content.
 func (b Binary) Identity(ctx context.Context) (string, error) {
 	parts := make([][]string, 3)
 	var all errgroup.Group
@@ -40,7 +39,7 @@ func (b Binary) Identity(ctx context.Context) (string, error) {
 }
 
 // Digest returns a digest of QEMU's file, the modules that it may load, and its firmware,
-// all by content: it is the same on two machines that have the same QEMU.
+// all by content: two machines with the same QEMU have the same digest.
 func (b Binary) Digest(ctx context.Context) (string, error) {
 	file, err := cache.FileSum(b.Path)
 	if err != nil {
@@ -88,7 +87,7 @@ func (b Binary) libraries(ctx context.Context) ([]string, error) {
 	return all, nil
 }
 
-// roms describes the firmware, each file in the first of QEMU's folders that has it.
+// roms describes the firmware files, each from the first of QEMU's folders that has it.
 func (b Binary) roms(ctx context.Context) ([]string, error) {
 	out, err := execx.AskAs(ctx, b.User, environment, versionLimit, b.Path, "-L", "help")
 	if err != nil {
@@ -111,13 +110,13 @@ func (b Binary) roms(ctx context.Context) ([]string, error) {
 	return all, nil
 }
 
-// moduleFolders are where QEMU's build puts its modules (CONFIG_QEMU_MODDIR), below the
-// prefix that it was installed to: QEMU finds them from its own file, wherever that is.
-// None of its options prints the folder, as -L help does for the firmware.
+// moduleFolders are the folders of QEMU's modules (CONFIG_QEMU_MODDIR), relative to the
+// installation prefix: QEMU finds them relative to its own file. No option prints the
+// folder, as -L help does for the firmware.
 var moduleFolders = []string{"lib/qemu", "lib64/qemu", "lib/*-linux-*/qemu"}
 
-// modules describes the files that QEMU may load while it starts: with Debian's, TCG
-// itself is one (accel-tcg-x86_64.so).
+// modules describes the modules that QEMU may load at its start. In Debian's QEMU even
+// TCG is one (accel-tcg-x86_64.so).
 func (b Binary) modules() ([]string, error) {
 	file, err := filepath.EvalSymlinks(b.Path)
 	if err != nil {

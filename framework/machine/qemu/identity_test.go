@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// What QEMU consists of is known by the file itself and by its firmware, from the
-// folder that QEMU takes it from.
+// The identity depends on QEMU's file and on its firmware, from the folder that QEMU
+// uses.
 func TestIdentity(t *testing.T) {
 	first, second := t.TempDir(), t.TempDir()
 	b := script(t, "qemu", fmt.Sprintf("echo %s; echo %s\n", first, second))
@@ -67,7 +67,8 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
-// A digest is of the content alone: two machines have the same QEMU where it is the same.
+// A digest depends on the content only: two machines with the same digest have the same
+// QEMU.
 func TestDigest(t *testing.T) {
 	folder := t.TempDir()
 	b := script(t, "qemu", "echo "+folder+"\n")
@@ -105,8 +106,8 @@ func TestDigest(t *testing.T) {
 	}
 }
 
-// TestIdentityOfModules has what QEMU loads from the folders of its prefix count, by
-// content, also where its file is reached by a link, and nothing else there.
+// TestIdentityOfModules checks that only modules in the folders of QEMU's prefix count,
+// by their content, even if QEMU's file is reached through a link.
 func TestIdentityOfModules(t *testing.T) {
 	prefix := filepath.Join(t.TempDir(), "qemu [1]")
 	put := func(name, text string) {
@@ -162,7 +163,7 @@ func TestIdentityOfModules(t *testing.T) {
 	}
 }
 
-// TestModulesLoaded has the real QEMU load its modules, and finds all of them.
+// TestModulesLoaded makes the real QEMU load its modules, and checks that all are known.
 func TestModulesLoaded(t *testing.T) {
 	b, err := Find(t.Context(), "amd64")
 	if missing := (*MissingError)(nil); errors.As(err, &missing) {
@@ -174,8 +175,8 @@ func TestModulesLoaded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// To list what devices there are it loads every module. The dynamic linker
-	// names each file (ld.so(8)).
+	// It loads all modules to list its devices. The dynamic linker prints each file
+	// (ld.so(8)).
 	cmd := exec.Command(b.Path, "-device", "help")
 	cmd.Env = append(environment[:len(environment):len(environment)], "LD_DEBUG=files")
 	out, err := cmd.CombinedOutput()
@@ -196,7 +197,7 @@ func TestModulesLoaded(t *testing.T) {
 	t.Logf("it loaded %d of %d modules", loaded, len(modules)/2)
 }
 
-// Libraries count, as the real QEMU has them.
+// The libraries of the real QEMU count.
 func TestLibraries(t *testing.T) {
 	b, err := Find(t.Context(), "amd64")
 	if missing := (*MissingError)(nil); errors.As(err, &missing) {

@@ -13,12 +13,12 @@ import (
 // MiB is 2^20 bytes.
 const MiB = 1 << 20
 
-// Accel is what runs the guest's instructions.
+// Accel is the accelerator that runs the guest's instructions.
 type Accel string
 
 const (
-	TCG Accel = "tcg" // QEMU's own translator: works everywhere
-	KVM Accel = "kvm" // the host's processor, where /dev/kvm really works
+	TCG Accel = "tcg" // QEMU's translator, which works everywhere
+	KVM Accel = "kvm" // the host's CPU, through /dev/kvm
 )
 
 // File is a file that backs guest memory.
@@ -27,38 +27,38 @@ type File struct {
 	Bytes int64
 }
 
-// Machine describes an x86-64 guest. It owns both halves of the command line,
-// QEMU's arguments and the kernel's, because one device often needs both.
+// Machine describes an x86-64 guest. It builds both QEMU's arguments and the kernel's,
+// because many devices need both.
 type Machine struct {
 	Accel Accel
 	CPUs  int // 0 means 1
-	// CPU is the processor's model, for -cpu; empty means the architecture's, or
-	// the host's with KVM.
+	// CPU is the CPU model for -cpu; empty means the architecture's default, or the
+	// host's CPU with KVM.
 	CPU    string
 	Kernel string
 	Initrd string
-	// Append goes behind the kernel arguments that the machine itself needs.
+	// Append is appended to the kernel arguments that the machine itself needs.
 	Append string
 
 	// RAM backs the guest's memory.
 	RAM File
 	// NVDIMMs become /dev/pmem0, … of the ACPI NFIT, in order.
 	NVDIMMs []File
-	// VirtioPmem devices, in order.
+	// VirtioPmem are virtio-pmem devices, in order.
 	VirtioPmem []File
-	// E820 is a range of RAM (guest physical address, bytes) that the kernel is
-	// told to be persistent memory (memmap=SIZE!ADDR, handled by nd_e820).
+	// E820Addr and E820Bytes are a range of RAM (guest physical address, bytes) that the
+	// kernel uses as persistent memory (memmap=SIZE!ADDR, handled by nd_e820).
 	E820Addr, E820Bytes int64
 
-	// Share makes guest writes to RAM and pmem reach the files. Where it is
-	// false they stay private to the guest, and the files can serve many.
+	// Share makes the guest's writes to RAM and pmem reach the files. Without it they
+	// stay private to the guest, so that many guests can use the files.
 	Share bool
-	// Incoming starts the guest paused, to be filled by migration.
+	// Incoming starts the guest paused, to receive a migration stream.
 	Incoming bool
 }
 
-// In is the machine with its memory files (not the kernel) in another folder:
-// what lies in dir by its last name.
+// In returns the machine with its memory files (not the kernel) moved to the folder dir,
+// under the same base names.
 func (m Machine) In(dir string) Machine {
 	move := func(f File) File { f.Path = filepath.Join(dir, filepath.Base(f.Path)); return f }
 	m.RAM = move(m.RAM)
@@ -71,27 +71,27 @@ func (m Machine) In(dir string) Machine {
 	return m
 }
 
-// kernelArgs are those that every guest gets, and why.
+// kernelArgs are the kernel arguments of all guests, with their reasons.
 var kernelArgs = []string{
 	"console=" + arch.AMD64.Console,
-	"quiet",             // a serial port under TCG is slow; panics are printed all the same
-	"panic=-1",          // a panic restarts at once, and -no-reboot makes that QEMU's end
-	"nokaslr",           // the kernel's own addresses are found without guessing, and boot is shorter
-	"mitigations=off",   // nothing in a guest is secret, and they cost boot time under TCG
+	"quiet",             // a serial port under TCG is slow; panics are printed nevertheless
+	"panic=-1",          // a panic restarts the machine at once, which ends QEMU (-no-reboot)
+	"nokaslr",           // the kernel's addresses are known, and the boot is shorter
+	"mitigations=off",   // a guest contains no secrets, and they cost boot time under TCG
 	"tsc=reliable",      // no calibration against other clocks
 	"no_timer_check",    // no probing of the timer interrupt
-	"cryptomgr.notests", // self tests of ciphers nobody uses here
+	"cryptomgr.notests", // no self-tests of unused ciphers
 	"audit=0",
-	"secretmem.enable=1", // memfd_secret(2), which kernels before v6.5 have but refuse
-	// A processor that is busy in the kernel for 20 s is a slow host's as likely as a
-	// lockup, and what does not return is seen without watchdogs: 120 s both.
+	"secretmem.enable=1", // memfd_secret(2), which is disabled by default before v6.5
+	// A CPU that is busy in the kernel for 20 s may be a slow host as well as a lockup,
+	// and hangs are detected without watchdogs: 120 s for both.
 	"watchdog_thresh=60",
 	"rcupdate.rcu_cpu_stall_timeout=120",
-	"random.trust_cpu=on", // the processor has RDRAND: the pool is ready without waiting for interrupts
+	"random.trust_cpu=on", // the CPU has RDRAND: the pool is ready without waiting for interrupts
 }
 
-// Pmem devices lie behind 4 GiB, each at a multiple of pmemStep, in order:
-// NVDIMMs, then VirtioPmem.
+// Pmem devices are above 4 GiB, each at a multiple of pmemStep, in order: NVDIMMs, then
+// VirtioPmem.
 const (
 	pmemBase int64 = 4 << 30
 	pmemStep int64 = 1 << 30
@@ -100,10 +100,10 @@ const (
 // virtioPmemSlot is the PCI slot of VirtioPmem[0]; the others follow.
 const virtioPmemSlot = 0x10
 
-// VirtioPmemPCI is the PCI address of VirtioPmem[i], as sysfs writes it.
+// VirtioPmemPCI returns the PCI address of VirtioPmem[i], in the form of sysfs.
 func VirtioPmemPCI(i int) string { return fmt.Sprintf("0000:00:%02x.0", virtioPmemSlot+i) }
 
-// cpu is the processor's model.
+// cpu returns the CPU model.
 func (m Machine) cpu() string {
 	if m.CPU == "" && m.Accel == KVM {
 		return arch.AMD64.QEMU.HostCPU
@@ -111,11 +111,11 @@ func (m Machine) cpu() string {
 	return cmp.Or(m.CPU, arch.AMD64.QEMU.CPU)
 }
 
-// without is what q35 has also under -nodefaults and no guest needs: what is not
-// emulated can't be attacked.
+// without disables devices that q35 has even with -nodefaults and that no guest needs:
+// devices that are not emulated cannot be attacked.
 const without = "graphics=off,vmport=off,sata=off,smbus=off,i8042=off"
 
-// NVDIMMAddr is the guest physical address of the first byte of NVDIMMs[i].
+// NVDIMMAddr returns the guest physical address of the first byte of NVDIMMs[i].
 func (m Machine) NVDIMMAddr(i int) int64 {
 	addr := pmemBase
 	for _, f := range m.NVDIMMs[:i] {
@@ -124,12 +124,12 @@ func (m Machine) NVDIMMAddr(i int) int64 {
 	return addr
 }
 
-// escape makes a text the value of one of QEMU's options, where a comma ends it
-// unless it is doubled (qemu(1)).
+// escape escapes the value of a QEMU option: a comma ends it, unless it is doubled
+// (qemu(1)).
 func escape(text string) string { return strings.ReplaceAll(text, ",", ",,") }
 
-// Args are QEMU's arguments, without those of the monitor, console and serial
-// ports, which Start adds because it owns the file descriptors.
+// Args returns QEMU's arguments, without those of the monitor, console and serial ports,
+// which Start adds because it owns the file descriptors.
 func (m Machine) Args() []string {
 	share := "off"
 	if m.Share {
@@ -143,8 +143,8 @@ func (m Machine) Args() []string {
 	}
 	args := []string{
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-		// The guest goes on after it told pvpanic: a panic in a machine check's
-		// context prints its text only then.
+		// The guest continues after it has notified pvpanic: a panic in the context of a
+		// machine check prints its text only after that.
 		"-action", "panic=none",
 		"-machine", machine,
 		"-cpu", m.cpu(),
@@ -152,8 +152,8 @@ func (m Machine) Args() []string {
 		"-m", fmt.Sprintf("%dM,slots=%d,maxmem=%dG", m.RAM.Bytes/MiB, slots+1, 4+4*slots),
 		"-object", fmt.Sprintf("memory-backend-file,id=ram,share=%s,mem-path=%s,size=%d", share, escape(m.RAM.Path), m.RAM.Bytes),
 	}
-	// Addresses are given, because QEMU would choose them, and a device is told
-	// from another by its address only.
+	// Addresses are explicit, because devices are identified by their addresses only,
+	// which QEMU would otherwise choose.
 	addr := pmemBase
 	device := func(id, driver, address string, f File) {
 		args = append(args,
@@ -168,21 +168,20 @@ func (m Machine) Args() []string {
 		device(fmt.Sprint("virtio", i), fmt.Sprintf("virtio-pmem-pci,addr=%#x", virtioPmemSlot+i), "memaddr", f)
 	}
 	args = append(args,
-		// SSH: the host's side of it listens on a free port of the loopback
-		// address only, and the guest reaches nothing else (restrict).
+		// SSH: the host listens on a free port of the loopback address only, and the
+		// guest has no other network access (restrict).
 		"-netdev", "user,id=net,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:0-10.0.2.15:22",
-		"-device", "virtio-net-pci,netdev=net,romfile=,guest_announce=off", // no option ROM: nobody boots from it
+		"-device", "virtio-net-pci,netdev=net,romfile=,guest_announce=off", // no option ROM: guests do not boot from it
 		"-device", "pvpanic",
 	)
 	if m.Incoming {
-		// The kernel is in the memory files already; to load it again would
-		// only take time.
+		// The kernel is in the memory files already.
 		return append(args, "-incoming", "defer")
 	}
 	return append(args, "-kernel", m.Kernel, "-initrd", m.Initrd, "-append", m.KernelCommandLine())
 }
 
-// KernelCommandLine is what -append gets.
+// KernelCommandLine returns the value of -append.
 func (m Machine) KernelCommandLine() string {
 	words := append([]string{}, kernelArgs...)
 	if m.E820Bytes > 0 {

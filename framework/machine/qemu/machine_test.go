@@ -22,7 +22,7 @@ func standard() Machine {
 	}
 }
 
-// value is what follows an option, of which there is one.
+// value returns the value of an option that occurs once.
 func value(t *testing.T, args []string, option string) string {
 	t.Helper()
 	at := slices.Index(args, option)
@@ -47,7 +47,7 @@ func TestMachineArguments(t *testing.T) {
 	if got := value(t, args, "-cpu"); !strings.Contains(got, "vendor=GenuineIntel") {
 		t.Errorf("-cpu %s", got)
 	}
-	// TCG emulates what is asked for; KVM runs what is there.
+	// TCG emulates the requested CPU; KVM uses the host's.
 	for _, c := range []struct {
 		accel       Accel
 		model, want string
@@ -79,7 +79,7 @@ func TestMachineArguments(t *testing.T) {
 	}
 }
 
-// Devices must not overlap, and QEMU must be told where NVDIMMAddr says they are.
+// Devices must not overlap, and their addresses in QEMU's arguments must be NVDIMMAddr's.
 func TestPmemAddresses(t *testing.T) {
 	m := standard()
 	all := strings.Join(m.Args(), " ")
@@ -128,8 +128,8 @@ func TestVersion(t *testing.T) {
 	for out, want := range map[string]string{
 		"QEMU emulator version 5.2.0 (Debian 1:5.2+dfsg-11)": "QEMU 5.2.0 (Debian 1:5.2+dfsg-11) is too old, 7.2 or newer is needed",
 		"QEMU emulator version 7.1.9\n":                      "QEMU 7.1.9 is too old, 7.2 or newer is needed",
-		"hello":                                              "it does not tell its version",
-		"":                                                   "it does not tell its version",
+		"hello":                                              "no version in its output",
+		"":                                                   "no version in its output",
 	} {
 		if got, err := parseVersion(out); err == nil || err.Error() != want {
 			t.Errorf("%q: %q, %v", out, got, err)
@@ -148,7 +148,7 @@ func TestNoQEMU(t *testing.T) {
 	}
 }
 
-// One that says nothing, and whose child holds its output open, is not waited for.
+// A QEMU that prints nothing, and whose child keeps its output open, does not block.
 func TestSilentQEMU(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "qemu-system-x86_64"), []byte("#!/bin/sh\n/bin/sleep 3600 &\n/bin/sleep 3600\n"), 0o755); err != nil {

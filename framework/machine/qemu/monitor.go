@@ -20,20 +20,20 @@ type Monitor struct {
 	mu     sync.Mutex
 	events []qmp.Event
 	counts map[string]int // of events, by name
-	more   chan struct{}  // closed and replaced when an event comes
+	more   chan struct{}  // closed and replaced when an event arrives
 }
 
-// How many events are kept, in all and of one name; later ones are dropped. A guest
-// causes some as often as it likes: GUEST_PANICKED by each write to pvpanic's port.
+// Maximum number of events that are stored, in all and per name; later ones are dropped.
+// A guest can cause any number of some: each write to pvpanic's port is a GUEST_PANICKED.
 const maxEvents, maxEventsNamed = 16 << 10, 1 << 10
 
-// connectTimeout bounds the first answer of a QEMU that was just started.
+// connectTimeout limits the wait for the first answer of a new QEMU.
 const connectTimeout = 30 * time.Second
 
 // endGrace is how long an error of the connection waits for QEMU's end.
 const endGrace = 100 * time.Millisecond
 
-// ErrMonitor is wrapped by the error of a QEMU that runs and does not answer.
+// ErrMonitor is wrapped by the error for a QEMU that runs but does not answer.
 var ErrMonitor = errors.New("connect to QEMU's monitor")
 
 func dialMonitor(ctx context.Context, path string, done <-chan struct{}) (*Monitor, error) {
@@ -59,9 +59,9 @@ func dialMonitor(ctx context.Context, path string, done <-chan struct{}) (*Monit
 	if err != nil {
 		socket.Disconnect()
 		if !answered {
-			<-connected // the socket is closed, so this comes at once
+			<-connected // the socket is closed, so this does not block
 		}
-		// A QEMU that ends closes its socket first; why it does, it says with its end.
+		// A QEMU that ends closes its socket first; the cause is known once it has ended.
 		select {
 		case <-done:
 		case <-time.After(10 * endGrace):
@@ -83,7 +83,7 @@ func dialMonitor(ctx context.Context, path string, done <-chan struct{}) (*Monit
 	return m, nil
 }
 
-// keep keeps an event, and wakes who waits for one.
+// keep stores an event and wakes the waiters.
 func (m *Monitor) keep(e qmp.Event) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -98,10 +98,10 @@ func (m *Monitor) keep(e qmp.Event) {
 
 func (m *Monitor) close() { m.socket.Disconnect() }
 
-// Run executes a QMP command; result, where not nil, gets what it returns.
+// Run executes a QMP command and stores its return value in result, unless that is nil.
 func (m *Monitor) Run(ctx context.Context, command string, args map[string]any, result any) error {
 	if args == nil {
-		args = map[string]any{} // QMP refuses a null
+		args = map[string]any{} // QMP does not accept null
 	}
 	request, err := json.Marshal(qmp.Command{Execute: command, Args: args})
 	if err != nil {
@@ -119,7 +119,7 @@ func (m *Monitor) Run(ctx context.Context, command string, args map[string]any, 
 	select {
 	case a := <-answered:
 		if a.err != nil {
-			// The connection breaks a moment before QEMU is known to have ended.
+			// The connection breaks shortly before QEMU's end is known.
 			select {
 			case <-m.done:
 				return fmt.Errorf("QMP %s: QEMU ended", command)
@@ -144,22 +144,23 @@ func (m *Monitor) Run(ctx context.Context, command string, args map[string]any, 
 	}
 }
 
-// HMP runs a command of the human monitor, and returns what it printed. The
-// human monitor has no errors: it prints them, and the caller must know.
+// HMP runs a command of the human monitor and returns its output. The human monitor
+// prints errors as output, which the caller must recognise.
 func (m *Monitor) HMP(ctx context.Context, line string) (string, error) {
 	var out string
 	err := m.Run(ctx, "human-monitor-command", map[string]any{"command-line": line}, &out)
 	return strings.TrimRight(strings.ReplaceAll(out, "\r", ""), "\n"), err
 }
 
-// Status is QEMU's run state: "running", "paused", "internal-error", … (RunState in QAPI).
+// Status returns QEMU's run state: "running", "paused", "internal-error", … (RunState in
+// QAPI).
 func (m *Monitor) Status(ctx context.Context) (string, error) {
 	var s struct{ Status string }
 	err := m.Run(ctx, "query-status", nil, &s)
 	return s.Status, err
 }
 
-// Events are the events so far with one of the names, in order.
+// Events returns the events so far with one of the names, in order.
 func (m *Monitor) Events(names ...string) []qmp.Event {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -174,8 +175,8 @@ func (m *Monitor) Events(names ...string) []qmp.Event {
 	return found
 }
 
-// WaitEvent waits for the nth event (from 0) with one of the names, also one
-// that came before.
+// WaitEvent waits for the nth event (from 0) with one of the names, counting events that
+// arrived before the call.
 func (m *Monitor) WaitEvent(ctx context.Context, n int, names ...string) (qmp.Event, error) {
 	for {
 		m.mu.Lock()

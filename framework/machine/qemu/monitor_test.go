@@ -7,8 +7,8 @@ import (
 	"github.com/digitalocean/go-qemu/qmp"
 )
 
-// A guest that causes events without end takes no memory without end, and no room
-// from those of other names.
+// A guest that causes events without end uses limited memory, and does not displace
+// events of other names.
 func TestEventsAreBounded(t *testing.T) {
 	m := &Monitor{counts: map[string]int{}, more: make(chan struct{}), done: make(chan struct{})}
 	for range 100_000 {

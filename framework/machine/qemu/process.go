@@ -18,37 +18,36 @@ import (
 	"github.com/faultline/faultline/internal/execx"
 )
 
-// Options say where a process keeps its things.
+// Options configures a process.
 type Options struct {
-	// Dir is a folder that only this user can enter; the monitor's socket is
-	// made in it. It must be the caller's, who removes it.
+	// Dir is a folder that only this user can enter, for QEMU's sockets. The caller
+	// creates and removes it.
 	Dir string
-	// Console gets what the guest prints on its first serial port.
+	// Console receives the output of the guest's first serial port.
 	Console *Console
-	// Door adds a QMP socket for a person: see Process.Door.
+	// Door adds a QMP socket for the user: see Process.Door.
 	Door bool
-	// AtEnd, if there is one, is called when the machine is reset or switched off:
-	// processors and memory are as they were left until it returns, and then QEMU
-	// ends. The context bounds it.
+	// AtEnd, unless nil, is called when the machine is reset or switched off. CPUs and
+	// memory keep their state until it returns; then QEMU ends. The context limits it.
 	AtEnd func(context.Context, *Monitor)
 }
 
 // Process is a running QEMU.
 type Process struct {
-	// Monitor speaks QMP.
+	// Monitor is the QMP connection.
 	Monitor *Monitor
-	// Serial is the host's end of the serial port on which the agent speaks.
+	// Serial is the host's end of the agent's serial port.
 	Serial net.Conn
 	// Console is the guest's first serial port.
 	Console *Console
 
 	args []string
 	dir  string              // Options.Dir
-	user *syscall.Credential // who runs it; nil is who we are
+	user *syscall.Credential // the user it runs as; nil is the current user
 	stub bool                // the gdb stub was added
 	pid  int
 
-	// What state.go moves the devices' state by; the numbers are QEMU's.
+	// Descriptors for the devices' state (state.go); the numbers are QEMU's.
 	dirFD   int      // of Options.Dir, of a machine with Share
 	state   net.Conn // our end of stateFD, of a machine with Incoming
 	stateFD int
@@ -59,14 +58,14 @@ type Process struct {
 	watcher sync.WaitGroup // see endWith
 }
 
-// EndError tells how a QEMU process ended.
+// EndError describes the end of a QEMU process.
 type EndError struct {
 	Status string // "exit status 1", "signal: killed"
-	// Stderr is the end of what QEMU said.
+	// Stderr is the end of QEMU's error output.
 	Stderr string
-	// Asked is set when we ended it.
+	// Asked is set if Kill ended it.
 	Asked bool
-	// Signal is the one that ended it; 0 where none did.
+	// Signal is the signal that killed it; 0 if none did.
 	Signal syscall.Signal
 }
 
@@ -78,14 +77,14 @@ func (e *EndError) Error() string {
 	return s
 }
 
-// Start starts QEMU and connects to its monitor. The process is killed by the
-// kernel when ours dies, even by SIGKILL (PR_SET_PDEATHSIG).
+// Start starts QEMU and connects to its monitor. The kernel kills it when this process
+// ends, even by SIGKILL (PR_SET_PDEATHSIG).
 func Start(ctx context.Context, bin Binary, m Machine, opt Options) (_ *Process, err error) {
 	if opt.Console == nil {
 		opt.Console = NewConsole(nil)
 	}
 	p := &Process{Console: opt.Console, dir: opt.Dir, user: bin.as(m.Accel), done: make(chan struct{})}
-	var theirs []*os.File // what QEMU gets, as descriptors 3, 4, …
+	var theirs []*os.File // QEMU's descriptors 3, 4, …
 	defer func() {
 		for _, f := range theirs {
 			f.Close()
@@ -103,7 +102,7 @@ func Start(ctx context.Context, bin Binary, m Machine, opt Options) (_ *Process,
 	if err != nil {
 		return nil, err
 	}
-	defer os.Remove(filepath.Join(opt.Dir, qmpSocket)) // one connection is all it is for
+	defer os.Remove(filepath.Join(opt.Dir, qmpSocket)) // it is used for one connection only
 	qmpFD := give(qmp)
 	defer func() {
 		if err != nil {
@@ -132,7 +131,7 @@ func Start(ctx context.Context, bin Binary, m Machine, opt Options) (_ *Process,
 			return nil, err
 		}
 		p.dirFD = give(dir)
-		if p.user != nil { // who can come as far as here may pass
+		if p.user != nil { // only users that can reach the folder can pass through it
 			if err := dir.Chmod(0o711); err != nil {
 				return nil, fmt.Errorf("let QEMU's user into its folder: %w", err)
 			}
@@ -158,13 +157,13 @@ func Start(ctx context.Context, bin Binary, m Machine, opt Options) (_ *Process,
 	p.args = append(m.Args(),
 		"-chardev", fmt.Sprintf("socket,id=qmp,fd=%d,server=on,wait=off", qmpFD), "-mon", "chardev=qmp,mode=control",
 		"-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
-		// A virtio port, because a 16550 takes its bytes one by one, each of
-		// them some 20 µs of emulation.
+		// A virtio port, because a 16550 transfers single bytes, each with some 20 µs of
+		// emulation.
 		"-chardev", fmt.Sprintf("socket,id=agent,fd=%d", agentFD),
 		"-device", "virtio-serial-pci,max_ports=2", "-device", "virtserialport,chardev=agent,name="+wire.Port,
-		// Nobody listens on it before DialGDB has a stub added.
+		// It is unused until DialGDB adds a stub.
 		"-chardev", fmt.Sprintf("socket,id=%s,fd=%d,server=on,wait=off", gdbSocket, gdbFD),
-		// A guest that ends stands still until endWith ends QEMU.
+		// A guest that ends is stopped until endWith ends QEMU.
 		"-action", "shutdown=pause",
 	)
 	if door != nil {
@@ -185,17 +184,17 @@ func Start(ctx context.Context, bin Binary, m Machine, opt Options) (_ *Process,
 	cmd.Stdout = opt.Console
 	stderr := NewConsole(nil)
 	cmd.Stderr = stderr
-	// Its own process group: Ctrl-C at the terminal is ours to act on. A change of
-	// user clears the death signal (prctl(2)), so it is asked for behind that, which
-	// is the order of package syscall; -runas would lose it.
+	// Its own process group, so that Ctrl-C at the terminal does not reach it. A change
+	// of user clears the death signal (prctl(2)), which is therefore set after that:
+	// package syscall does so; -runas would clear it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL, Setpgid: true, Credential: p.user}
 	if p.user != nil {
 		cmd.Dir = "/"
 	}
 	started := make(chan error)
 	go func() {
-		// The death signal comes when the *thread* that forked ends, so this
-		// one stays for as long as QEMU does.
+		// The death signal is sent when the *thread* that forked ends, so this thread
+		// must live as long as QEMU.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := cmd.Start()
@@ -236,22 +235,22 @@ func Start(ctx context.Context, bin Binary, m Machine, opt Options) (_ *Process,
 	return p, nil
 }
 
-// endLimit bounds Options.AtEnd, and QEMU's way to its end.
+// endLimit limits Options.AtEnd and the end of QEMU.
 const endLimit = 30 * time.Second
 
-// endWith waits until the guest ends its machine, as by a triple fault, and ends
-// QEMU when look has looked at what is left. It ends with QEMU.
-func (p *Process) endWith(look func(context.Context, *Monitor)) {
+// endWith waits until the guest ends its machine, for example by a triple fault, calls
+// atEnd, and ends QEMU. It returns when QEMU ends.
+func (p *Process) endWith(atEnd func(context.Context, *Monitor)) {
 	e, err := p.Monitor.WaitEvent(context.Background(), 0, "SHUTDOWN")
 	if err != nil || e.Data["reason"] == "host-qmp-quit" || e.Data["reason"] == "host-signal" {
-		return // QEMU ends, or does by itself
+		return // QEMU ends by itself
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), endLimit)
 	defer cancel()
-	if look != nil {
-		look(ctx, p.Monitor)
+	if atEnd != nil {
+		atEnd(ctx, p.Monitor)
 	}
-	_ = p.Monitor.Run(ctx, "quit", nil, nil) // an error is QEMU's end
+	_ = p.Monitor.Run(ctx, "quit", nil, nil) // an error means that QEMU has ended
 }
 
 func (p *Process) ended() bool {
@@ -263,16 +262,16 @@ func (p *Process) ended() bool {
 	}
 }
 
-// PID is QEMU's process id.
+// PID returns QEMU's process id.
 func (p *Process) PID() int { return p.pid }
 
-// Args are QEMU's arguments, those for the ports included.
+// Args returns QEMU's arguments, including those for the ports.
 func (p *Process) Args() []string { return p.args }
 
-// Done is closed when QEMU has ended and all its output was taken.
+// Done returns a channel that is closed when QEMU has ended and all its output is read.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Err says how QEMU ended (an *EndError), or nil while it runs.
+// Err returns how QEMU ended (an *EndError), or nil while it runs.
 func (p *Process) Err() error {
 	if !p.ended() {
 		return nil
@@ -282,7 +281,7 @@ func (p *Process) Err() error {
 	return p.end
 }
 
-// Kill ends QEMU and waits until it is gone.
+// Kill kills QEMU and waits until it has ended.
 func (p *Process) Kill() {
 	p.mu.Lock()
 	if p.end == nil {
@@ -305,20 +304,20 @@ func (p *Process) Kill() {
 	os.Remove(filepath.Join(p.dir, doorSocket))
 }
 
-// Door is the path of the QMP socket of a process that was started with one. It
-// takes one connection at a time.
+// Door returns the path of the QMP socket of a process that was started with
+// Options.Door. It accepts one connection at a time.
 func (p *Process) Door() string { return filepath.Join(p.dir, doorSocket) }
 
-// GDB is the path of the gdb stub's socket; the stub is added to a process that has
-// none yet. It takes one connection at a time, and a guest that runs is stopped by it.
+// GDB returns the path of the gdb stub's socket, and adds the stub if necessary. The stub
+// accepts one connection at a time, and a connection stops the guest.
 func (p *Process) GDB(ctx context.Context) (path string, err error) {
 	if !p.stub {
-		said, err := p.Monitor.HMP(ctx, "gdbserver chardev:"+gdbSocket)
+		output, err := p.Monitor.HMP(ctx, "gdbserver chardev:"+gdbSocket)
 		if err != nil {
 			return "", fmt.Errorf("add a gdb stub: %w", err)
 		}
-		if !strings.HasPrefix(said, "Waiting for gdb connection") {
-			return "", fmt.Errorf("add a gdb stub: QEMU says %q", said)
+		if !strings.HasPrefix(output, "Waiting for gdb connection") {
+			return "", fmt.Errorf("add a gdb stub: unexpected output of QEMU: %q", output)
 		}
 		p.stub = true
 	}
@@ -349,16 +348,16 @@ func (p *Process) dialMonitor(ctx context.Context) (*Monitor, error) {
 	return dialMonitor(ctx, path, p.done)
 }
 
-// The sockets in Options.Dir. QEMU inherits them, and is told no path: a path may
-// hold what means something in its options.
+// The sockets in Options.Dir. QEMU inherits them instead of getting a path, which may
+// contain characters with a meaning in QEMU's options.
 const (
 	qmpSocket  = "qmp"
 	gdbSocket  = "gdb"
 	doorSocket = "door"
 )
 
-// socketPath is a path of at most some 30 bytes for a socket in a folder, valid
-// until done: unix(7) has room for 107 only, and the folder is the user's choice.
+// socketPath returns a path of about 30 bytes for a socket in a folder, valid until done
+// is called: unix(7) allows only 107 bytes, and the user chooses the folder.
 func socketPath(dir, name string) (path string, done func(), err error) {
 	f, err := os.Open(dir)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fake is a program in QEMU's place. Descriptor 3 is the monitor's socket.
+// fake is a program that replaces QEMU. Descriptor 3 is the monitor's socket.
 func fake(t *testing.T, script string) Binary {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "qemu")
@@ -24,7 +24,7 @@ func fake(t *testing.T, script string) Binary {
 	return Binary{Path: path}
 }
 
-// socketDir has a short name.
+// socketDir returns a folder with a short name.
 func socketDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "flq")
@@ -35,8 +35,8 @@ func socketDir(t *testing.T) string {
 	return dir
 }
 
-// held is how many descriptors and goroutines this process has, once those
-// that were told to end have ended.
+// held returns the numbers of this process's descriptors and goroutines, once those that
+// were stopped have ended.
 func held(t *testing.T, most [2]int) (now [2]int) {
 	t.Helper()
 	for range 100 {
@@ -83,7 +83,7 @@ func TestStartThatFails(t *testing.T) {
 	}
 }
 
-// TestMonitor needs a real QEMU, but no guest: its machine has no kernel and stands still.
+// TestMonitor needs a real QEMU, but no guest: its machine has no kernel and is stopped.
 func TestMonitor(t *testing.T) {
 	bin, err := Find(t.Context(), "amd64")
 	if err != nil {
@@ -118,7 +118,7 @@ func TestMonitor(t *testing.T) {
 	if _, err := p.Monitor.WaitEvent(short, 0, "STOP", "RESUME"); err == nil || !strings.Contains(err.Error(), "wait for QMP event STOP, RESUME: no patience") {
 		t.Error(err)
 	}
-	// A monitor that does not answer, as that of a stopped process.
+	// A monitor that does not answer, like that of a stopped process.
 	unix.Kill(p.PID(), unix.SIGSTOP)
 	short, cancel = context.WithTimeoutCause(ctx, 50*time.Millisecond, errors.New("no patience"))
 	defer cancel()
@@ -128,7 +128,7 @@ func TestMonitor(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { _, err := p.Monitor.WaitEvent(ctx, 0, "STOP"); ended <- err }()
 	p.Kill()
-	p.Kill() // once more does no harm
+	p.Kill() // a second call is harmless
 	if err := <-ended; err == nil || !strings.Contains(err.Error(), "QEMU ended") {
 		t.Error(err)
 	}
@@ -144,7 +144,8 @@ func TestMonitor(t *testing.T) {
 	}
 }
 
-// A machine that is reset stands still until it was looked at; then QEMU ends well.
+// A machine that is reset stays stopped until AtEnd returns; then QEMU exits with status
+// 0.
 func TestAtEnd(t *testing.T) {
 	bin, err := Find(t.Context(), "amd64")
 	if err != nil {
@@ -190,14 +191,14 @@ func TestAtEnd(t *testing.T) {
 	}
 }
 
-// A user's TMPDIR, and the cache's path, may be anything: long, and with what means
-// something in QEMU's options and to its human monitor.
+// A user's TMPDIR and the cache's path may be anything: long, and with characters that
+// have a meaning in QEMU's options and its human monitor.
 func TestPathsOfAnyKind(t *testing.T) {
 	bin, err := Find(t.Context(), "amd64")
 	if err != nil {
 		t.Skip(err)
 	}
-	bin.User = nil // who would be told no path at all
+	bin.User = nil // with another user, QEMU gets no paths
 	for name, folder := range map[string]string{
 		"a space": "my own files", "a comma": "a,share=off,b", "quotes": `it's "this" \n`, "long": strings.Repeat("long", 50), "an equals sign": "a=b", "a newline": "a\nb", "a colon": "c:d",
 	} {
@@ -221,7 +222,7 @@ func TestPathsOfAnyKind(t *testing.T) {
 			if s, err := p.Monitor.Status(t.Context()); err != nil || s != "inmigrate" {
 				t.Errorf("status %q, %v", s, err)
 			}
-			for range 2 { // once the stub is added by it, then it is there
+			for range 2 { // the first call adds the stub, the second finds it
 				conn, err := p.DialGDB(t.Context())
 				if err != nil {
 					t.Fatal(err)
@@ -234,12 +235,12 @@ func TestPathsOfAnyKind(t *testing.T) {
 				}
 				ack := make([]byte, 1)
 				if _, err := conn.Read(ack); err != nil || ack[0] != '+' && ack[0] != '$' {
-					t.Errorf("the stub says %q, %v", ack, err)
+					t.Errorf("the stub sent %q, %v", ack, err)
 				}
 				conn.Close()
 			}
 			p.Kill()
-			if left, err := os.ReadDir(dir); err != nil || len(left) != 1 { // the memory is the caller's
+			if left, err := os.ReadDir(dir); err != nil || len(left) != 1 { // the memory belongs to the caller
 				t.Errorf("left: %v, %v", left, err)
 			}
 		})

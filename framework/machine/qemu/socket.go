@@ -15,11 +15,11 @@ import (
 	"github.com/digitalocean/go-qemu/qmp"
 )
 
-// socket is go-qemu's Monitor. Its own SocketMonitor returns an answer in the buffer
-// that it reads on into: an event that follows an answer overwrites it.
+// socket implements go-qemu's Monitor. go-qemu's SocketMonitor returns an answer in its
+// read buffer, which an event after the answer overwrites.
 type socket struct {
 	conn    net.Conn
-	mu      sync.Mutex  // held while a command is under way
+	mu      sync.Mutex  // held while a command is in progress
 	answers chan []byte // closed when the connection has ended
 	events  chan qmp.Event
 	closed  chan struct{} // by Disconnect
@@ -42,8 +42,8 @@ func dialSocket(path string, timeout time.Duration) (*socket, error) {
 	return s, nil
 }
 
-// listen takes what QEMU says, a line each: the greeting and answers, and events. One
-// of more than bufio.MaxScanTokenSize ends the connection.
+// listen reads QEMU's messages, one per line: the greeting, answers and events. A line
+// longer than bufio.MaxScanTokenSize ends the connection.
 func (s *socket) listen() {
 	defer close(s.events)
 	defer close(s.answers)
@@ -68,7 +68,7 @@ func (s *socket) listen() {
 	}
 }
 
-// Connect takes QEMU's greeting and leaves the mode of negotiation (section 4 of
+// Connect reads QEMU's greeting and leaves the negotiation mode (section 4 of
 // docs/interop/qmp-spec).
 func (s *socket) Connect() error {
 	if _, err := s.answer(); err != nil {
@@ -82,11 +82,11 @@ func (s *socket) Connect() error {
 	return err
 }
 
-// Disconnect closes the connection. What waits for an answer gets an error.
+// Disconnect closes the connection. Calls that wait for an answer return an error.
 func (s *socket) Disconnect() error { return s.close() }
 
-// Run executes a command and returns QEMU's answer, of the form {"return": …}. What
-// QEMU says an error is one.
+// Run executes a command and returns QEMU's answer, of the form {"return": …}. An error
+// that QEMU reports is returned as an error.
 func (s *socket) Run(command []byte) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -117,5 +117,6 @@ func (s *socket) answer() ([]byte, error) {
 	return answer, nil
 }
 
-// Events are QEMU's events, which must be taken: answers come after those before them.
+// Events returns the channel of QEMU's events. They must be received: an answer is only
+// read after the events that precede it.
 func (s *socket) Events(context.Context) (<-chan qmp.Event, error) { return s.events, nil }

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// monitorSocket listens in QEMU's place.
+// monitorSocket listens like QEMU.
 func monitorSocket(t *testing.T) (net.Listener, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "qmp")
@@ -22,7 +22,7 @@ func monitorSocket(t *testing.T) (net.Listener, string) {
 	return l, path
 }
 
-// An answer is what QEMU said, whatever events follow it at once.
+// An answer is not changed by events that follow it immediately.
 func TestAnswersAreNotOverwritten(t *testing.T) {
 	l, path := monitorSocket(t)
 	const rounds, events = 40, 20
@@ -67,7 +67,7 @@ func TestAnswersAreNotOverwritten(t *testing.T) {
 // long is an answer longer than half of a bufio.Scanner's buffer.
 func long(round int) string { return strings.Repeat(fmt.Sprintf("%04d", round), 800) }
 
-// A connection that is closed keeps nobody waiting.
+// A closed connection does not block.
 func TestDisconnect(t *testing.T) {
 	l, path := monitorSocket(t)
 	s, err := dialSocket(path, time.Second)
@@ -84,7 +84,7 @@ func TestDisconnect(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if _, err := c.Read(make([]byte, 1)); err != nil { // the command is under way
+	if _, err := c.Read(make([]byte, 1)); err != nil { // the command is in progress
 		t.Fatal(err)
 	}
 	s.Disconnect()

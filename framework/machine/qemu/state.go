@@ -10,20 +10,21 @@ import (
 	"time"
 )
 
-// The state of a guest's devices goes through sockets of ours: QEMU starts no
-// program for it, which its sandbox would not let it.
+// The state of a guest's devices is transferred through sockets, because the sandbox does
+// not allow QEMU to start a program for it.
 
-// stateSocket is the name of the socket that QEMU writes its state to.
+// stateSocket is the name of the socket to which QEMU writes its state.
 const stateSocket = "state"
 
-// maxState bounds a state, in bytes; without the memory it has some 400 KiB.
+// maxState is the maximum size of a state in bytes; without the memory it is about 400
+// KiB.
 const maxState = 64 << 20
 
-// ignoreShared leaves memory that is backed by shared files out of the stream.
+// ignoreShared excludes memory that is backed by shared files from the stream.
 var ignoreShared = map[string]any{"capabilities": []map[string]any{{"capability": "x-ignore-shared", "state": true}}}
 
-// SaveState writes the state of the devices to a file. The guest must be stopped,
-// and its machine have Share set.
+// SaveState writes the state of the devices to a file. The guest must be stopped, and its
+// machine must have Share set.
 func (p *Process) SaveState(ctx context.Context, file string) error {
 	out, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -60,7 +61,8 @@ func (p *Process) SaveState(ctx context.Context, file string) error {
 	if err := p.Monitor.Run(ctx, "migrate-set-capabilities", ignoreShared, nil); err != nil {
 		return err
 	}
-	// The folder is QEMU's descriptor: its path may be too long, or hold anything.
+	// The folder is a descriptor of QEMU: its path may be too long or contain any
+	// character.
 	uri := fmt.Sprintf("unix:/proc/self/fd/%d/%s", p.dirFD, stateSocket)
 	if err := p.Monitor.Run(ctx, "migrate", map[string]any{"uri": uri}, nil); err != nil {
 		return err
@@ -99,8 +101,8 @@ func (p *Process) SaveState(ctx context.Context, file string) error {
 	}
 }
 
-// LoadState fills a guest whose machine has Incoming set by what SaveState wrote,
-// and waits until it stands ready to go on.
+// LoadState loads a state that SaveState wrote into a guest whose machine has Incoming
+// set, and waits until the guest is ready to continue.
 func (p *Process) LoadState(ctx context.Context, file string) error {
 	in, err := os.Open(file)
 	if err != nil {

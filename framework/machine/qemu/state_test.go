@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// standstill is a machine without a kernel, whose memory is a file of the folder.
+// standstill returns a machine without a kernel, whose memory is a file in the folder.
 func standstill(t *testing.T, dir string) Machine {
 	t.Helper()
 	ram := filepath.Join(dir, "ram")
@@ -26,8 +26,8 @@ func standstill(t *testing.T, dir string) Machine {
 	return Machine{Accel: TCG, RAM: File{ram, 64 * MiB}}
 }
 
-// incoming starts a QEMU that waits for a state, with such a machine; opt's folder is
-// made. It is killed with the test.
+// incoming makes opt's folder and starts a QEMU with such a machine that waits for a
+// state. It is killed at the end of the test.
 func incoming(t *testing.T, bin Binary, opt Options) (p *Process, dir string) {
 	t.Helper()
 	opt.Dir = socketDir(t)
@@ -51,8 +51,8 @@ func loop() []byte {
 	return k
 }
 
-// The state goes from one QEMU into another, whatever the folders are called, and
-// neither starts a program for it, which their sandbox forbids.
+// The state is transferred from one QEMU to another, independent of the names of folders,
+// and neither starts a program for it, which the sandbox does not allow.
 func TestState(t *testing.T) {
 	bin, err := Find(t.Context(), "amd64")
 	if err != nil {
@@ -93,7 +93,7 @@ func testState(t *testing.T, bin Binary) {
 		t.Errorf("%v, %v", info, err)
 	}
 	if err := p.SaveState(t.Context(), state); !errors.Is(err, os.ErrExist) {
-		t.Errorf("over what is there: %v", err)
+		t.Errorf("overwrote an existing file: %v", err)
 	}
 	p.Kill()
 
@@ -119,7 +119,7 @@ func testState(t *testing.T, bin Binary) {
 	started := filepath.Join(dir, "started")
 	if bin.Sandboxed {
 		_ = c.Monitor.Run(t.Context(), "migrate", map[string]any{"uri": "exec:touch '" + started + "'"}, nil)
-		for range 100 { // it is killed over it
+		for range 100 { // it is killed meanwhile
 			if c.Err() != nil {
 				break
 			}
@@ -135,7 +135,7 @@ func testState(t *testing.T, bin Binary) {
 	}
 }
 
-// A QEMU that does not take or give its state is not waited for beyond the context.
+// A QEMU that does not read or write its state does not block beyond the context.
 func TestStateOfAStoppedQEMU(t *testing.T) {
 	bin, err := Find(t.Context(), "amd64")
 	if err != nil {

@@ -12,14 +12,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A guest that breaks out of QEMU has QEMU's rights. Where the caller is root,
-// QEMU is therefore started as nobody, in no other group. It opens what it is
-// given as descriptors, because it may enter none of root's folders: an open of
-// /proc/self/fd/N asks for the file's own permissions, and for no folder's
-// (proc_pid_fd(5)).
+// A guest that escapes from QEMU has QEMU's privileges. If the caller is root, QEMU
+// therefore runs as nobody, without supplementary groups. It opens its files through
+// descriptors, because it cannot enter root's folders: opening /proc/self/fd/N requires
+// the permissions of the file, but not those of folders (proc_pid_fd(5)).
 
-// nobody is the user that QEMU gets; nil means the caller's, who is not root, or
-// root without what it takes to start and to end another user's process.
+// nobody returns the user that QEMU runs as; nil means the current user, if that is not
+// root, or does not have the capabilities to start and kill another user's process.
 func nobody() *syscall.Credential {
 	var data [2]unix.CapUserData
 	if os.Geteuid() != 0 || unix.Capget(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &data[0]) != nil {
@@ -29,36 +28,36 @@ func nobody() *syscall.Credential {
 	if data[0].Effective&needed != needed {
 		return nil
 	}
-	who, err := user.Lookup("nobody")
+	account, err := user.Lookup("nobody")
 	if err != nil {
 		return nil
 	}
-	uid, err := strconv.ParseUint(who.Uid, 10, 32)
+	uid, err := strconv.ParseUint(account.Uid, 10, 32)
 	if err != nil {
 		return nil
 	}
-	gid, err := strconv.ParseUint(who.Gid, 10, 32)
+	gid, err := strconv.ParseUint(account.Gid, 10, 32)
 	if err != nil {
 		return nil
 	}
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 }
 
-// as is the user for a machine: with KVM one who can open /dev/kvm, which may take
-// its group. Where only root can, QEMU stays root.
+// as returns the user for an accelerator: with KVM one that can open /dev/kvm, with the
+// device's group if necessary. If only root can open it, QEMU runs as root.
 func (b Binary) as(a Accel) *syscall.Credential {
 	if b.User == nil || a != KVM {
 		return b.User
 	}
 	var dev unix.Stat_t
 	if err := unix.Stat("/dev/kvm", &dev); err != nil {
-		return b.User // QEMU will say so
+		return b.User // QEMU will report the error
 	}
 	return withDevice(*b.User, dev.Mode, dev.Gid)
 }
 
-// withDevice is a user who can open a device of that mode and group; nil where it
-// would have to be root.
+// withDevice returns the user with the group to open a device of that mode and group; nil
+// if only root can.
 func withDevice(user syscall.Credential, mode, gid uint32) *syscall.Credential {
 	switch {
 	case mode&0o006 == 0o006:
@@ -70,14 +69,14 @@ func withDevice(user syscall.Credential, mode, gid uint32) *syscall.Credential {
 	return nil
 }
 
-// given is the machine with its files as descriptors that the user can open:
-// memory for writing too, also where the guest's writes stay private, because QEMU
-// opens it like that. give makes a file one of QEMU's descriptors.
+// given returns the machine with its files as descriptors that the user can open. Memory
+// is opened for writing even if the guest's writes stay private, because QEMU opens it
+// like that. give makes a file one of QEMU's descriptors and returns its number.
 func (m Machine) given(to *syscall.Credential, give func(*os.File) int) (Machine, error) {
 	hand := func(path *string, flag int, bits fs.FileMode) error {
 		f, err := os.OpenFile(*path, flag, 0)
 		if err != nil {
-			return fmt.Errorf("open what QEMU needs: %w", err)
+			return fmt.Errorf("open a file for QEMU: %w", err)
 		}
 		*path = fmt.Sprint("/proc/self/fd/", give(f))
 		return admit(f, to, bits)
@@ -105,12 +104,12 @@ func (m Machine) given(to *syscall.Credential, give func(*os.File) int) (Machine
 	return m, nil
 }
 
-// admit lets a user's group do with a file what the bits say, if it can't yet. The
-// file stays its owner's.
+// admit gives the user's group the permissions in bits on a file, if it does not have
+// them yet. The file keeps its owner.
 func admit(f *os.File, to *syscall.Credential, bits fs.FileMode) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
-		return fmt.Errorf("look at %s: %w", f.Name(), err)
+		return fmt.Errorf("stat %s: %w", f.Name(), err)
 	}
 	if fs.FileMode(st.Mode)&bits == bits && st.Gid == to.Gid {
 		return nil

@@ -12,8 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Where we are root, QEMU is not: it has the user's id in every place, no other
-// group and no capability, and enters no folder of ours. Its memory lies in one.
+// If this process is root, QEMU is not: it has only the user's ids, no supplementary
+// group and no capability, and cannot enter root's folders, one of which contains its
+// memory.
 func TestUnprivileged(t *testing.T) {
 	bin, err := Find(t.Context(), "amd64")
 	if err != nil {
@@ -50,7 +51,7 @@ func TestUnprivileged(t *testing.T) {
 	}
 	for _, arg := range p.Args() {
 		if strings.Contains(arg, dir) {
-			t.Errorf("it is told a path that it can't use: %s", arg)
+			t.Errorf("it gets a path that it cannot use: %s", arg)
 		}
 	}
 }

@@ -1,18 +1,17 @@
-// Package rewind computes the registers of an x86-64 processor before an access
-// to memory, from those after it.
+// Package rewind computes the registers of an x86-64 CPU before a memory access from
+// those after it.
 //
-// A watchpoint of QEMU's gdb stub stops a guest after the access: a plain
-// instruction is done, and of a repeated one (rep movsb) as many rounds as the
-// release of QEMU runs at a time: one before QEMU 10, all of them since. A
-// processor that consumes poison raises the machine check at the instruction,
-// with the registers as they were before it, or before the round that met the
-// poison (Intel 64 and IA-32 Architectures Software Developer's Manual, volume 3,
-// section 16.9.3.2, and volume 2, REP). A kernel finds its way back by that
-// address (fixup_exception in arch/x86/mm/extable.c) and by what is left of a
-// copy in RCX.
+// A watchpoint of QEMU's gdb stub stops a guest after the access: a plain instruction has
+// completed, and so have some iterations of a repeated one (rep movsb): one before QEMU
+// 10, all of them since. A CPU that consumes poison raises the machine check at the
+// instruction, with the registers from before it, or from before the iteration that read
+// the poison (Intel 64 and IA-32 Architectures Software Developer's Manual, volume 3,
+// section 16.9.3.2, and volume 2, REP). A kernel recovers by that address
+// (fixup_exception in arch/x86/mm/extable.c) and by the remaining length of a copy in
+// RCX.
 //
-// The package reads no guest: the caller brings bytes and registers. What it
-// can't compute is an error, never a guess.
+// The package does not access a guest: the caller provides bytes and registers. It
+// returns an error for registers that it cannot compute, never a guess.
 package rewind
 
 import (
@@ -24,29 +23,29 @@ import (
 	"github.com/faultline/faultline/framework/machine/gdb"
 )
 
-// Behind and Ahead are how many bytes of code Before wants on both sides of RIP.
+// Behind and Ahead are the numbers of bytes of code that Before needs before RIP and from
+// RIP on.
 const (
 	Behind = 96
 	Ahead  = 16
 )
 
-// maxInstruction is the most bytes of an instruction.
+// maxInstruction is the maximum length of an instruction in bytes.
 const maxInstruction = 15
 
-// directionFlag is DF in RFLAGS: string instructions run towards lower addresses.
+// directionFlag is DF in RFLAGS: string instructions proceed to lower addresses.
 const directionFlag = 1 << 10
 
-// ErrUnknown says that the registers before the access can't be computed.
+// ErrUnknown is returned if the registers before the access cannot be computed.
 var ErrUnknown = errors.New("the state before the access can't be computed")
 
 func unknown(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrUnknown, fmt.Sprintf(format, args...))
 }
 
-// Before returns the registers before the read that took n bytes at addr or some
-// of them, with RIP at the instruction that reads. code holds Behind bytes before
-// RIP and Ahead bytes from it on. A register that a plain instruction loads keeps
-// what was loaded.
+// Before returns the registers before a read of some or all of n bytes at addr, with RIP
+// at the instruction that reads. code is Behind bytes before RIP and Ahead bytes from RIP
+// on. A register that a plain instruction loads keeps the loaded value.
 func Before(code []byte, after gdb.Registers, addr uint64, n int) (gdb.Registers, error) {
 	if len(code) != Behind+Ahead {
 		return after, unknown("%d bytes of code instead of %d", len(code), Behind+Ahead)
@@ -79,9 +78,9 @@ func Before(code []byte, after gdb.Registers, addr uint64, n int) (gdb.Registers
 	return before, err
 }
 
-// mayRead reports whether an instruction may be what has just read n bytes at addr or
-// some of them, whether or not it can be taken back. After a repeated one RCX is 0, and
-// none is under way.
+// mayRead reports whether an instruction may have just read some or all of n bytes at
+// addr, even if it cannot be rewound. After a repeated instruction RCX is 0, and none is
+// in progress.
 func mayRead(inst x86asm.Inst, after gdb.Registers, addr uint64, n int) bool {
 	if size := element[inst.Op]; size != 0 {
 		return !repeated(inst) && overlap(after.RSI-size, int(size), addr, n)
@@ -96,8 +95,8 @@ func mayRead(inst x86asm.Inst, after gdb.Registers, addr uint64, n int) bool {
 	return false
 }
 
-// Reads reports whether the instruction at RIP, of which code is the beginning, is
-// about to read n bytes at addr or some of them.
+// Reads reports whether the instruction at RIP, which is the start of code, is about to
+// read some or all of n bytes at addr.
 func Reads(code []byte, now gdb.Registers, addr uint64, n int) bool {
 	inst, err := x86asm.Decode(code, 64)
 	if err != nil {
@@ -111,9 +110,9 @@ func Reads(code []byte, now gdb.Registers, addr uint64, n int) bool {
 	return err == nil
 }
 
-// Wrote returns where the write began and ended that took the byte at addr: that of
-// the instruction before RIP, or of the rounds of a repeated one from that on that
-// wrote addr. code is as for Before.
+// Wrote returns the start and end of the write that included the byte at addr: that of
+// the instruction before RIP, or of the iterations of a repeated one, beginning with the
+// one that wrote addr. code is as for Before.
 func Wrote(code []byte, after gdb.Registers, addr uint64) (from, end uint64, err error) {
 	if len(code) != Behind+Ahead {
 		return 0, 0, unknown("%d bytes of code instead of %d", len(code), Behind+Ahead)
@@ -167,17 +166,17 @@ func wrote(inst x86asm.Inst, after gdb.Registers, addr uint64) (from, end uint64
 	return after.RDI - rounds*size, after.RDI, nil
 }
 
-// underWay returns the repeated instruction that is not over: RIP is at it. QEMU
-// before 10 looks at RCX once more after the last round, so that RCX may be 0. Behind
-// another string instruction, done, it is one that does not begin: RCX is 0 already.
+// underWay returns the repeated instruction in progress: RIP is at it. QEMU before 10
+// tests RCX again after the last iteration, so that RCX may be 0. If RCX is 0 after
+// another completed string instruction, done, the instruction at RIP does not begin.
 func underWay(code []byte, now gdb.Registers, done x86asm.Inst) (x86asm.Inst, bool) {
 	inst, err := x86asm.Decode(code[Behind:], 64)
 	return inst, err == nil && repeat(inst) && (now.RCX != 0 || !repeat(done))
 }
 
-// previous returns the instruction that ends where code ends, if there is one for
-// certain. Machine code can't be read backwards; but decoding from nearly any byte
-// falls into step after a few instructions, so most starts agree.
+// previous returns the instruction that ends where code ends, if it is certain. Machine
+// code cannot be decoded backwards, but decoding from almost any byte synchronises after
+// a few instructions, so that most starts agree.
 func previous(code []byte) (x86asm.Inst, bool) {
 	var votes [maxInstruction + 1]int
 	var last [maxInstruction + 1]x86asm.Inst
@@ -200,8 +199,8 @@ func previous(code []byte) (x86asm.Inst, bool) {
 	return last[best], 2*votes[best] > all
 }
 
-// plain returns the registers before an instruction that is done and that reads
-// once; RIP is left to the caller.
+// plain returns the registers before a completed instruction that reads once; the caller
+// sets RIP.
 func plain(inst x86asm.Inst, after gdb.Registers, addr uint64, n int) (gdb.Registers, error) {
 	if !idempotent[inst.Op] {
 		return after, unknown("%v is none of the instructions that can be run twice", inst)
@@ -229,8 +228,8 @@ func plain(inst x86asm.Inst, after gdb.Registers, addr uint64, n int) (gdb.Regis
 	return after, unknown("%v reads no memory", inst)
 }
 
-// idempotent are the instructions whose operand in memory is only read, so that
-// they can be run again. Arithmetic on a register is not among them.
+// idempotent lists instructions that only read their memory operand, so that they can be
+// run again. It does not include arithmetic on a register.
 var idempotent = map[x86asm.Op]bool{
 	x86asm.MOV: true, x86asm.MOVZX: true, x86asm.MOVSX: true, x86asm.MOVSXD: true, x86asm.MOVBE: true,
 	x86asm.CMP: true, x86asm.TEST: true,
@@ -238,20 +237,20 @@ var idempotent = map[x86asm.Op]bool{
 	x86asm.MOVAPS: true, x86asm.MOVAPD: true, x86asm.MOVUPS: true, x86asm.MOVUPD: true, x86asm.MOVNTDQA: true,
 }
 
-// compares are those of them that read all their operands.
+// compares lists the idempotent instructions that only read all their operands.
 var compares = map[x86asm.Op]bool{x86asm.CMP: true, x86asm.TEST: true}
 
-// element is the size of what a string instruction that reads by RSI takes in a
-// round, in bytes.
+// element is the number of bytes that a string instruction reads through RSI in an
+// iteration.
 var element = map[x86asm.Op]uint64{
 	x86asm.MOVSB: 1, x86asm.MOVSW: 2, x86asm.MOVSD: 4, x86asm.MOVSQ: 8,
 	x86asm.LODSB: 1, x86asm.LODSW: 2, x86asm.LODSD: 4, x86asm.LODSQ: 8,
 }
 
-// stores are those of them that write by RDI.
+// stores lists the instructions of element that write through RDI.
 var stores = map[x86asm.Op]bool{x86asm.MOVSB: true, x86asm.MOVSW: true, x86asm.MOVSD: true, x86asm.MOVSQ: true}
 
-// fills is element for the string instructions that write by RDI, and read nothing.
+// fills is element for the string instructions that write through RDI and do not read.
 var fills = map[x86asm.Op]uint64{x86asm.STOSB: 1, x86asm.STOSW: 2, x86asm.STOSD: 4, x86asm.STOSQ: 8}
 
 func repeated(inst x86asm.Inst) bool { return element[inst.Op] != 0 && repeat(inst) }
@@ -269,9 +268,9 @@ func repeat(inst x86asm.Inst) bool {
 	return false
 }
 
-// rounds takes back the rounds of a string instruction from the one on that read
-// addr. What later rounds wrote stays written: with QEMU 10 and later, that is the
-// rest of the copy, which a kernel that gives up at the poison does not count.
+// rounds rewinds the iterations of a string instruction, beginning with the one that read
+// addr. Bytes that later iterations wrote stay written: with QEMU 10 and later, that is
+// the rest of the copy, which a kernel that stops at the poison does not count.
 func rounds(inst x86asm.Inst, after gdb.Registers, addr uint64, n int) (gdb.Registers, error) {
 	size := element[inst.Op]
 	if size == 0 {
@@ -280,7 +279,7 @@ func rounds(inst x86asm.Inst, after gdb.Registers, addr uint64, n int) (gdb.Regi
 	if after.Flags&directionFlag != 0 {
 		return after, unknown("%v runs towards lower addresses", inst)
 	}
-	// It read memory up to RSI, in rounds that are counted back from there.
+	// It read memory up to RSI, from where iterations are counted back.
 	if after.RSI <= addr {
 		return after, unknown("%v read up to %#x, and not %#x", inst, after.RSI, addr)
 	}
@@ -303,14 +302,14 @@ func overlap(a uint64, n int, b uint64, m int) bool {
 	return a < b+uint64(m) && b < a+uint64(n)
 }
 
-// effective is the linear address of an operand in memory.
+// effective returns the linear address of a memory operand.
 func effective(m x86asm.Mem, inst x86asm.Inst, r gdb.Registers) (uint64, bool) {
 	if m.Segment == x86asm.FS || m.Segment == x86asm.GS {
 		return 0, false // the base of the segment is not among the registers
 	}
 	at := uint64(m.Disp)
 	if m.Base == x86asm.RIP {
-		return at + r.RIP, true // RIP is behind the instruction
+		return at + r.RIP, true // RIP is after the instruction
 	}
 	for _, part := range []struct {
 		reg   x86asm.Reg
@@ -328,26 +327,26 @@ func effective(m x86asm.Mem, inst x86asm.Inst, r gdb.Registers) (uint64, bool) {
 	return at, true
 }
 
-// value is what a 64-bit register holds.
+// value returns the value of a 64-bit register.
 func value(reg x86asm.Reg, r gdb.Registers) (uint64, bool) {
 	if reg < x86asm.RAX || reg > x86asm.R15 {
 		return 0, false
 	}
-	// In the order of the instruction set, which is not gdb's.
+	// In the order of the instruction set, which differs from gdb's.
 	return [...]uint64{
 		r.RAX, r.RCX, r.RDX, r.RBX, r.RSP, r.RBP, r.RSI, r.RDI,
 		r.R8, r.R9, r.R10, r.R11, r.R12, r.R13, r.R14, r.R15,
 	}[reg-x86asm.RAX], true
 }
 
-// same reports whether two names are of one general register.
+// same reports whether two names belong to the same general register.
 func same(a, b x86asm.Reg) bool {
 	x, ok := number(a)
 	y, also := number(b)
 	return ok && also && x == y
 }
 
-// number is a general register's number, whatever part of it is named.
+// number returns a general register's number, for a name of any part of it.
 func number(r x86asm.Reg) (int, bool) {
 	switch {
 	case r >= x86asm.AL && r <= x86asm.BL:

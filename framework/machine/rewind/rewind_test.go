@@ -37,15 +37,15 @@ func TestBefore(t *testing.T) {
 			gdb.Registers{RSI: at + 4, RDI: 0x9008, RCX: 1}, gdb.Registers{RSI: at - 4, RDI: 0x9000, RCX: 2, RIP: ip}},
 		"the last round": {"\xf3\xa4", "\xc3",
 			gdb.Registers{RSI: at + 1, RDI: 0x9001}, gdb.Registers{RSI: at, RDI: 0x9000, RCX: 1, RIP: ip - 2}},
-		// QEMU before 10 looks at RCX once more where it is 0.
+		// QEMU before 10 tests RCX again when it is 0.
 		"the last round, not ended": {"\x89\xd1", "\xf3\xa4",
 			gdb.Registers{RSI: at + 1, RDI: 0x9001}, gdb.Registers{RSI: at, RDI: 0x9000, RCX: 1, RIP: ip}},
-		// All rounds are done: QEMU 10 and later.
+		// All iterations have completed: QEMU 10 and later.
 		"a whole rep movsb": {"\xf3\xa4", "\xc3",
 			gdb.Registers{RSI: at + 4096, RDI: 0xa000}, gdb.Registers{RSI: at, RDI: 0x9000, RCX: 4096, RIP: ip - 2}},
 		"a whole rep movsq": {"\xf3\x48\xa5", "\xc3",
 			gdb.Registers{RSI: at + 4, RDI: 0x9008}, gdb.Registers{RSI: at - 4, RDI: 0x9000, RCX: 1, RIP: ip - 3}},
-		// What is done read elsewhere, or wrote.
+		// The completed instruction read elsewhere, or wrote.
 		"a load before rep movsb": {"\x48\x8b\x06", "\xf3\xa4",
 			gdb.Registers{RSI: at, RCX: 7}, gdb.Registers{RSI: at, RCX: 7, RIP: ip - 3}},
 		"a round of rep movsb after a store": {"\x48\x89\x46\xfc", "\xf3\xa4",
@@ -63,7 +63,7 @@ func TestBefore(t *testing.T) {
 	}
 }
 
-// What is not known is not guessed.
+// Unknown registers are an error, not a guess.
 func TestUnknown(t *testing.T) {
 	const at = 0x7000
 	for name, c := range map[string]struct {
@@ -117,7 +117,7 @@ func TestReads(t *testing.T) {
 	}
 }
 
-// Any bytes are code to somebody.
+// Any bytes can be code.
 func FuzzBefore(f *testing.F) {
 	f.Add(place("\xf3\xa4", "\xc3"), uint64(0x7001), uint64(0), uint64(0x7000))
 	f.Add(place("\x48\x8b\x06", "\xf3\xa4"), uint64(0x7000), uint64(5), uint64(0x7000))
@@ -157,7 +157,8 @@ func TestWrote(t *testing.T) {
 		"vmovdqu %ymm0,(%rdi)":            {"\xc5\xfe\x7f\x07", "\xc3", gdb.Registers{RDI: at}, at + 32},
 		"the last round of rep stosb":     {"\x89\xd1", "\xf3\xaa", gdb.Registers{RDI: at + 1}, at + 1},
 		"a stosl that did not reach back": {"\xab", "\xc3", gdb.Registers{RDI: at + 5}, 0},
-		// A round of rep stosb, or the 8 bytes before it: how much was written is not known.
+		// An iteration of rep stosb, or the 8 bytes before it: the written bytes are not
+		// known.
 		"mov %rax,-4(%rdi) before rep stosb": {"\x48\x89\x47\xfc", "\xf3\xaa", gdb.Registers{RDI: at + 1, RCX: 7}, 0},
 		"mov %rax,(%rdi) before rep stosb":   {"\x48\x89\x07", "\xf3\xaa", gdb.Registers{RDI: at, RCX: 7}, at + 8},
 		"cmp %rax,-4(%rdi) before rep stosb": {"\x48\x39\x47\xfc", "\xf3\xaa", gdb.Registers{RDI: at + 1, RCX: 7}, at + 1},

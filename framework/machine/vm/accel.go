@@ -24,8 +24,8 @@ const (
 	kvmAPIVersion    = 12
 )
 
-// OpenKVM says why this process can't have a virtual machine of KVM's; nil where
-// it can. That guests run in one is not said: only a guest can say so, see Accel.
+// OpenKVM returns the reason why this process cannot create a KVM virtual machine, or nil
+// if it can. Whether guests run in one is known only after starting a guest: see Accel.
 func OpenKVM() error {
 	f, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
 	if err != nil {
@@ -34,21 +34,20 @@ func OpenKVM() error {
 	defer f.Close()
 	v, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), kvmGetAPIVersion, 0)
 	if errno != 0 || v != kvmAPIVersion {
-		return fmt.Errorf("/dev/kvm speaks version %d (%v), not %d", v, errno, kvmAPIVersion)
+		return fmt.Errorf("/dev/kvm has API version %d (%v), not %d", v, errno, kvmAPIVersion)
 	}
 	vm, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), kvmCreateVM, 0)
 	if errno != 0 {
-		return fmt.Errorf("/dev/kvm creates no virtual machine: %w", errno)
+		return fmt.Errorf("create a virtual machine with /dev/kvm: %w", errno)
 	}
 	return unix.Close(int(vm))
 }
 
-// Accel turns what a user asked for ("kvm", "tcg" or "auto") into what guests
-// get. Auto is KVM where a guest has reached user space with it since this
-// machine started, for which one is booted the first time, and otherwise TCG;
-// why then says what is wrong with KVM.
+// Accel returns the accelerator for the user's choice ("kvm", "tcg" or "auto"). Auto is
+// KVM if a guest has reached user space with it since this machine started; the first
+// call boots one to find out. Otherwise auto is TCG, and why is the problem with KVM.
 func (r *Host) Accel(ctx context.Context, want string, k *kernels.Kernel) (a qemu.Accel, why string, err error) {
-	if checkConfig(k) != nil { // whatever runs it, it does not come far enough to tell
+	if checkConfig(k) != nil { // with any accelerator, it does not boot far enough
 		if a, why, err = r.KnownAccel(ctx, want); errors.Is(err, ErrNotTried) {
 			err = nil
 		}
@@ -63,11 +62,11 @@ func (r *Host) Accel(ctx context.Context, want string, k *kernels.Kernel) (a qem
 	})
 }
 
-// ErrNotTried says that no guest was started with KVM yet.
+// ErrNotTried is returned if no guest was started with KVM yet.
 var ErrNotTried = errors.New("no guest was started with KVM yet")
 
-// KnownAccel is Accel without a boot. Where nothing is known of KVM, auto is TCG
-// and the error is ErrNotTried.
+// KnownAccel is Accel without a boot. If nothing is known about KVM, auto is TCG and the
+// error is ErrNotTried.
 func (r *Host) KnownAccel(ctx context.Context, want string) (_ qemu.Accel, why string, err error) {
 	a, why, err := r.accel(ctx, want, func(context.Context) error { return ErrNotTried })
 	if errors.Is(err, ErrNotTried) {
@@ -76,24 +75,23 @@ func (r *Host) KnownAccel(ctx context.Context, want string) (_ qemu.Accel, why s
 	return a, why, err
 }
 
-// accelLimit bounds the way to user space for an accelerator that opens and may
-// not run guests: some of them print nothing, for ever. It is some twenty times
-// what a guest needs, and what the guest was kept waiting for a core is not
-// counted: a machine that is busy with other things is no broken one. Past it,
-// auto goes on with TCG, and keeps the verdict.
+// accelLimit limits the time to user space with an accelerator that opens but may not run
+// guests: with some of them a guest never prints anything. It is about twenty times what
+// a guest needs, and does not include the time that the guest waited for a core, because
+// a busy machine is not a broken one. After it, auto uses TCG, and caches the verdict.
 const accelLimit = 30 * time.Second
 
-// accelPoll is how often a guest on its way to user space is looked at.
+// accelPoll is the interval at which a booting guest is polled.
 const accelPoll = 250 * time.Millisecond
 
-// accelBroken says of a guest that is not in user space and had so much time for
-// it, a part of which it was starved of a core, whether the accelerator is to blame.
+// accelBroken reports whether the accelerator is broken, for a guest that has not reached
+// user space in the time it had, of which it waited for a core for the time starved.
 func accelBroken(had, starved time.Duration) bool { return had-starved > accelLimit }
 
-// starved is how long a process, by its folder in /proc, could have run and had
-// no core: that of its threads which waited longest, the second number of its
-// schedstat (Documentation/scheduler/sched-stats.rst). Where the host's kernel
-// counts no such thing it is 0.
+// starved returns how long a process, given by its folder in /proc, could have run but
+// had to wait for a core: the maximum over its threads of the second number of schedstat
+// (Documentation/scheduler/sched-stats.rst). It is 0 if the host's kernel does not count
+// it.
 func starved(proc string) (longest time.Duration) {
 	files, _ := filepath.Glob(proc + "/task/*/schedstat")
 	for _, f := range files {
@@ -108,7 +106,7 @@ func starved(proc string) (longest time.Duration) {
 
 const (
 	accelKind   = "accel"
-	verdictFile = "verdict" // what is wrong with KVM; empty where nothing is
+	verdictFile = "verdict" // the problem with KVM; empty if there is none
 )
 
 func (r *Host) accel(ctx context.Context, want string, boot func(context.Context) error) (_ qemu.Accel, why string, err error) {
@@ -125,7 +123,8 @@ func (r *Host) accel(ctx context.Context, want string, boot func(context.Context
 	if open != nil {
 		return qemu.TCG, open.Error(), nil
 	}
-	// What may mend KVM, a reboot, another module or another QEMU, shows in one of these.
+	// Each event that may fix KVM (a reboot, another module, another QEMU) changes the
+	// key.
 	booted, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	var dev unix.Stat_t
 	if err := unix.Stat("/dev/kvm", &dev); err != nil {
@@ -135,7 +134,7 @@ func (r *Host) accel(ctx context.Context, want string, boot func(context.Context
 	entry, err := r.Cache.Get(ctx, accelKind, key, func(ctx context.Context, dir string) error {
 		verdict := ""
 		if err := boot(ctx); err != nil {
-			// Any other trouble may be the kernel's, so it is not kept.
+			// Other errors may be caused by the kernel, so they are not cached.
 			var t *GuestError
 			if !errors.As(err, &t) || t.Kind != BrokenAccel {
 				return err
@@ -154,7 +153,7 @@ func (r *Host) accel(ctx context.Context, want string, boot func(context.Context
 	defer entry.Close()
 	verdict, err := os.ReadFile(filepath.Join(entry.Path, verdictFile))
 	if err != nil {
-		return "", "", &GuestError{Kind: HostFailed, Doing: "read what is known of KVM", Err: err}
+		return "", "", &GuestError{Kind: HostFailed, Doing: "read the cached verdict on KVM", Err: err}
 	}
 	if why = strings.TrimSpace(string(verdict)); why != "" {
 		return qemu.TCG, why, nil
@@ -162,7 +161,7 @@ func (r *Host) accel(ctx context.Context, want string, boot func(context.Context
 	return qemu.KVM, "", nil
 }
 
-// bare is the error without its advice.
+// bare returns the error's text without its hint.
 func (t *GuestError) bare() string {
 	b := *t
 	b.Hint = ""

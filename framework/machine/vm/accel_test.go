@@ -25,7 +25,7 @@ func TestBrokenKVM(t *testing.T) {
 	if err := OpenKVM(); err != nil {
 		t.Skip("KVM does not open here: ", err)
 	}
-	r := rig(t)
+	r := newHost(t)
 	k := kernel(t, recent)
 	if a, _, err := r.Accel(t.Context(), "kvm", k); a != qemu.KVM || err != nil {
 		t.Errorf("KVM that was asked for: %s, %v", a, err)
@@ -35,7 +35,7 @@ func TestBrokenKVM(t *testing.T) {
 		g.Close()
 		t.Skip("KVM works here")
 	}
-	isTrouble(t, err, BrokenAccel, "--accel tcg", "")
+	isGuestError(t, err, BrokenAccel, "--accel tcg", "")
 	a, why, err := r.Accel(t.Context(), "auto", k)
 	if a != qemu.TCG || err != nil || !strings.Contains(strings.ToLower(why), "kvm") {
 		t.Errorf("auto is %s because %q, %v", a, why, err)
@@ -43,7 +43,7 @@ func TestBrokenKVM(t *testing.T) {
 	t.Log(why)
 }
 
-// TestAccelIsTriedOnce gives a verdict on KVM without guests.
+// TestAccelIsTriedOnce checks the verdict on KVM without guests.
 func TestAccelIsTriedOnce(t *testing.T) {
 	if err := OpenKVM(); err != nil {
 		t.Skip("KVM does not open here: ", err)
@@ -58,7 +58,7 @@ func TestAccelIsTriedOnce(t *testing.T) {
 	if a, _, err := r.KnownAccel(t.Context(), "auto"); a != qemu.TCG || !errors.Is(err, ErrNotTried) {
 		t.Errorf("before any try: %s, %v", a, err)
 	}
-	// No guest can run of this one: it is not even tried.
+	// No guest can run with this kernel: it is not tried.
 	if a, why, err := r.Accel(t.Context(), "auto", configured(t, "CONFIG_PCI=y")); a != qemu.TCG || why != "" || err != nil {
 		t.Errorf("a kernel that no guest runs with: %s, %q, %v", a, why, err)
 	}
@@ -67,7 +67,7 @@ func TestAccelIsTriedOnce(t *testing.T) {
 		t.Errorf("after a panic: %s, %q, %v", a, why, err)
 	}
 	if _, _, err := ask(&GuestError{Kind: HostFailed, Kernel: "K"}); err == nil {
-		t.Error("trouble with the host is no answer, yet there is no error")
+		t.Error("no error, although the host failed")
 	}
 	broken := &GuestError{Kind: BrokenAccel, Kernel: "K", Err: errors.New("it stopped"), Hint: kvmAdvice}
 	for range 3 {
@@ -81,7 +81,7 @@ func TestAccelIsTriedOnce(t *testing.T) {
 	if a, why, err := r.KnownAccel(t.Context(), "auto"); a != qemu.TCG || why == "" || err != nil {
 		t.Errorf("known: %s, %q, %v", a, why, err)
 	}
-	r.QEMU.Version = "2" // may mend it
+	r.QEMU.Version = "2" // may fix it
 	if a, why, err := ask(nil); a != qemu.KVM || why != "" || err != nil {
 		t.Errorf("another QEMU: %s, %q, %v", a, why, err)
 	}
@@ -150,8 +150,8 @@ func spin(t *testing.T, prefix ...string) (pid int) {
 	return cmd.Process.Pid
 }
 
-// standIn is a QEMU that runs under TCG what is asked to run with KVM: it has
-// what is decided about KVM decided, on any machine.
+// standIn is a QEMU that runs guests under TCG when KVM is requested, so that the
+// decisions about KVM can be tested on any machine.
 const standIn = `#!/bin/sh
 for a; do
 	shift
@@ -164,13 +164,13 @@ done
 exec %s "$@"
 `
 
-// TestReliabilityLongStandstill stops a QEMU with an accelerator that opens, longer than one
-// that is broken gets.
+// TestReliabilityLongStandstill stops a QEMU with an accelerator that opens, for longer
+// than the limit of a broken one.
 func TestReliabilityLongStandstill(t *testing.T) {
 	if os.Getenv("FAULTLINE_LONG") == "" {
 		t.Skip("takes a minute; FAULTLINE_LONG=1 runs it, as make test-reliability LONG=1 does")
 	}
-	r := rig(t)
+	r := newHost(t)
 	real := r.QEMU.Path
 	r.QEMU.Path, r.QEMU.User = filepath.Join(t.TempDir(), "qemu"), nil // which nobody else can enter
 	must(t, os.WriteFile(r.QEMU.Path, fmt.Appendf(nil, standIn, real), 0o755))
@@ -191,13 +191,13 @@ func TestReliabilityLongStandstill(t *testing.T) {
 	t.Log(g.Timings)
 }
 
-// TestReliabilityLongBusyMachine has four others want each core, and a guest with an
-// accelerator that opens. It is late, and nothing is wrong with it.
+// TestReliabilityLongBusyMachine runs four busy processes per core, and a guest with an
+// accelerator that opens. The guest is late, and the accelerator is not broken.
 func TestReliabilityLongBusyMachine(t *testing.T) {
 	if os.Getenv("FAULTLINE_LONG") == "" {
 		t.Skip("takes a minute of all cores; FAULTLINE_LONG=1 runs it, as make test-reliability LONG=1 does")
 	}
-	r := rig(t)
+	r := newHost(t)
 	real := r.QEMU.Path
 	r.QEMU.Path, r.QEMU.User = filepath.Join(t.TempDir(), "qemu"), nil // which nobody else can enter
 	must(t, os.WriteFile(r.QEMU.Path, fmt.Appendf(nil, standIn, real), 0o755))

@@ -12,8 +12,8 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// agentPort is the host's end of the serial port that first PID 1, and then
-// the agent, speak on. What comes from it is a guest's, and may be anything.
+// agentPort is the host's end of the serial port that is used first by PID 1 and then by
+// the agent. Data from it is sent by a guest, and may be anything.
 type agentPort struct {
 	conn  net.Conn
 	lines *wire.Reader
@@ -24,13 +24,13 @@ type agentPort struct {
 	lost    error
 }
 
-// waiter is who waits for a reply: for its channel to have one, or to be closed.
+// waiter waits for a reply: for a value on its channel, or for its end.
 type waiter struct {
 	request *wire.Request
 	answer  chan answer
 }
 
-// answer is a reply, or what is wrong with it.
+// answer is a reply, or the error of its check.
 type answer struct {
 	reply *wire.Reply
 	err   error
@@ -38,7 +38,7 @@ type answer struct {
 
 func newAgentPort(c net.Conn) *agentPort { return &agentPort{conn: c, lines: wire.NewReader(c)} }
 
-// aLongTimeAgo, as a deadline, ends a read that is under way.
+// aLongTimeAgo, as a deadline, ends a read in progress.
 var aLongTimeAgo = time.Unix(1, 0)
 
 // line reads a line, before serve, until ctx ends.
@@ -55,8 +55,8 @@ func (a *agentPort) line(ctx context.Context) (string, error) {
 	return strings.TrimRight(string(line), "\r\n"), nil
 }
 
-// serve hands replies to those who wait for them, until the port is closed or says
-// what is no reply.
+// serve delivers replies to their waiters, until the port is closed or something that is
+// not a reply is received.
 func (a *agentPort) serve() {
 	a.pending = map[uint64]waiter{}
 	go func() {
@@ -85,14 +85,14 @@ func (a *agentPort) receive() error {
 		w, waits := a.pending[reply.ID]
 		delete(a.pending, reply.ID)
 		a.mu.Unlock()
-		if waits { // nobody does any more, or ever did, for others
+		if waits { // other replies have no waiter any more, or never had one
 			w.answer <- answer{&reply, reply.Check(w.request)}
 		}
 	}
 }
 
-// send sends a request; its reply comes on the channel, which is closed
-// instead when the port is lost.
+// send sends a request. Its reply is sent on the channel, which is closed instead if the
+// port is lost.
 func (a *agentPort) send(req *wire.Request) (<-chan answer, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -143,10 +143,10 @@ func (a *agentPort) call(ctx context.Context, req *wire.Request) (*wire.Reply, e
 	return a.wait(ctx, ch)
 }
 
-// errPortLost says that QEMU closed the port, which it does as it ends, or that
-// the guest says what is no reply.
+// errPortLost is the error if QEMU closed the port, which it does when it ends, or if the
+// guest sent something that is not a reply.
 var errPortLost = errors.New("the agent's port is lost")
 
-// ErrGuest is wrapped by the *GuestError of a request that the guest could not
-// carry out, for reasons of its own.
+// ErrGuest is wrapped by the *GuestError of a request for which the guest returned an
+// error.
 var ErrGuest = errors.New("the guest could not do it")

@@ -15,8 +15,8 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// said is a port on which a guest says a text, whatever it is asked; the port is
-// closed behind it.
+// said returns a port on which a guest sends a text, independent of requests; the port is
+// closed after it.
 func said(t testing.TB, text io.Reader) *agentPort {
 	t.Helper()
 	ours, theirs := net.Pipe()
@@ -29,7 +29,7 @@ func said(t testing.TB, text io.Reader) *agentPort {
 	return newAgentPort(ours)
 }
 
-// endless is a guest that sends bytes, and never a line's end.
+// endless is a guest that sends bytes without end, and never the end of a line.
 type endless struct{ sent atomic.Int64 }
 
 func (e *endless) Read(p []byte) (int, error) {
@@ -61,27 +61,27 @@ func TestAgentWithoutALinesEnd(t *testing.T) {
 	}
 	runtime.ReadMemStats(&after)
 	if used := after.TotalAlloc - before.TotalAlloc; used > 50*wire.MaxLine {
-		t.Errorf("%d bytes of memory were used for it", used)
+		t.Errorf("it used %d bytes of memory", used)
 	}
 }
 
 func TestFirstWords(t *testing.T) {
-	w := firstWords{most: firstWordsBytes}
+	w := limitedOutput{most: outputBytes}
 	for range 100 {
 		if n, err := w.Write([]byte(strings.Repeat("x", 1000))); n != 1000 || err != nil {
 			t.Fatal(n, err)
 		}
 	}
-	if w.said.Len() != firstWordsBytes || !w.more {
-		t.Errorf("%d bytes are kept", w.said.Len())
+	if w.kept.Len() != outputBytes || !w.more {
+		t.Errorf("%d bytes are kept", w.kept.Len())
 	}
-	all := firstWords{most: 3}
-	if fmt.Fprint(&all, "abc"); all.said.String() != "abc" || all.more {
-		t.Errorf("%q, and more: %v", all.said.String(), all.more)
+	all := limitedOutput{most: 3}
+	if fmt.Fprint(&all, "abc"); all.kept.String() != "abc" || all.more {
+		t.Errorf("%q, and more: %v", all.kept.String(), all.more)
 	}
 }
 
-// What a guest says instead of an answer is trouble, and no more.
+// What a guest sends instead of an answer is an error, and has no other effect.
 func TestAgentSaysSomethingElse(t *testing.T) {
 	hello := &wire.Request{Hello: &wire.Hello{}}
 	read := &wire.Request{ReadFile: &wire.ReadFile{Path: "/x", Length: 1}}
@@ -103,7 +103,7 @@ func TestAgentSaysSomethingElse(t *testing.T) {
 		"the answer":                {"1 - welcome 6.1 - 0 0 0\n", hello, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			hold, release := io.Pipe() // the guest waits to be asked, and stays
+			hold, release := io.Pipe() // the guest waits for a request, and stays
 			a := said(t, io.MultiReader(&onceAsked{hold: hold}, strings.NewReader(c.says)))
 			a.serve()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -118,7 +118,7 @@ func TestAgentSaysSomethingElse(t *testing.T) {
 	}
 }
 
-// onceAsked is an input that has nothing, and ends when hold does.
+// onceAsked is an empty input that ends when hold does.
 type onceAsked struct{ hold io.Reader }
 
 func (o *onceAsked) Read([]byte) (int, error) {
@@ -126,7 +126,7 @@ func (o *onceAsked) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-// FuzzAgentLines has a guest say anything: each request is answered, or refused.
+// FuzzAgentLines makes a guest send anything: each request gets an answer or an error.
 func FuzzAgentLines(f *testing.F) {
 	for _, s := range []string{"", "\n", "{}\n", `{"id":1}`, `{"id":1,"error":"no"}` + "\n" + `{"id":2,"welcome":{}}`, `{"id":2,"called":{"ret":1,"out":["AQ=="]}}` + "\n", "\x00\xff\n\n\n", `{"id":18446744073709551615}` + "\n"} {
 		f.Add([]byte(s))

@@ -22,31 +22,32 @@ import (
 	"github.com/faultline/faultline/kernels"
 )
 
-// Spec says what guest to start.
+// Spec describes a guest to start.
 type Spec struct {
 	Kernel *kernels.Kernel
 	Accel  qemu.Accel
 	CPUs   int // 0 means 1
-	// CPU is the processor's model as QEMU's -cpu wants it; empty means the one of
-	// arch's table, or the host's with KVM.
+	// CPU is the CPU model for QEMU's -cpu; empty means the architecture's default, or
+	// the host's CPU with KVM.
 	CPU string
-	// RAM is the guest's memory in bytes; 0 means 512 MiB. Up to 2.5 GiB it is one piece from 0.
+	// RAM is the guest's memory in bytes; 0 means 512 MiB. Up to 2.5 GiB it is contiguous
+	// from address 0.
 	RAM int64
-	// Console is a file that gets all that the guest prints; empty keeps the
-	// tail in memory only.
+	// Console is the path of a file for the guest's output; empty keeps only its end, in
+	// memory.
 	Console string
 }
 
 func (s Spec) ram() int64 { return cmp.Or(s.RAM, ramBytes) }
 
-// bootLimit bounds a boot, from QEMU's start to the agent's first answer. It is
-// many times what a boot takes, because on a busy machine a guest gets a small
-// part of a core. It is the same for every accelerator: a guest with KVM needs
-// less of the core, and may get none for as long.
+// bootLimit limits a boot, from QEMU's start to the agent's first answer. It is many
+// times what a boot takes, because on a busy machine a guest gets a small part of a core.
+// It is the same for all accelerators: a guest with KVM needs less CPU time, but may have
+// to wait as long for it.
 const bootLimit = 120 * time.Second
 
-// bootsWithin is how long a kernel's boot may take. One that starts from its bzImage unpacks
-// itself first, and has KASAN, as a rule.
+// bootsWithin returns the limit for a kernel's boot. A kernel that starts from its
+// bzImage decompresses itself first, and usually has KASAN.
 func bootsWithin(k *kernels.Kernel) time.Duration {
 	if k.PVH {
 		return bootLimit
@@ -54,16 +55,16 @@ func bootsWithin(k *kernels.Kernel) time.Duration {
 	return 2 * bootLimit
 }
 
-// What PID 1 says on the console (guest/init).
+// Texts that PID 1 prints on the console (guest/init).
 const (
 	saidUserSpace = "faultline-init: user space"
 	saidFailed    = "faultline-init: failed"
 )
 
-// agentPath is where the agent is pushed to.
+// agentPath is the path of the agent in a guest.
 const agentPath = "/run/agent"
 
-// Boot starts a guest from nothing. Its disks and memory are its own.
+// Boot boots a guest, which has its own disks and memory.
 func (r *Host) Boot(ctx context.Context, s Spec) (*Guest, error) {
 	if err := checkConfig(s.Kernel); err != nil {
 		return nil, err
@@ -90,11 +91,12 @@ func (r *Host) Boot(ctx context.Context, s Spec) (*Guest, error) {
 	return g, nil
 }
 
-// dryMemory stands for the guest's memory file in DryRun.
+// dryMemory is the placeholder of the guest's memory file in DryRun.
 const dryMemory = "GUEST_MEMORY_FILE"
 
-// DryRun is the command that Boot would start, quoted for a shell. What exists
-// only while a guest runs (sockets, keys, its memory file) has a name that says so.
+// DryRun returns the command that Boot would start, quoted for a shell. It has
+// placeholders for what exists only while a guest runs: sockets, keys and the memory
+// file.
 func (r *Host) DryRun(ctx context.Context, s Spec) (string, error) {
 	parts, err := r.prepare(ctx, s.Kernel)
 	if err != nil {
@@ -117,9 +119,9 @@ func (r *Host) DryRun(ctx context.Context, s Spec) (string, error) {
 	return shell.Quote(words), nil
 }
 
-// Script is a shell script that boots the guest as Boot does, with its console
-// on the terminal: to look at a boot, or to take it elsewhere. Nobody pushes an
-// agent there, so PID 1 says what it misses and powers off.
+// Script returns a shell script that boots the guest like Boot, with its console on the
+// terminal, to examine a boot or to reproduce it on another machine. The script does not
+// push an agent, so PID 1 reports that and powers off.
 func (r *Host) Script(ctx context.Context, s Spec) (string, error) {
 	command, err := r.DryRun(ctx, s)
 	if err != nil {
@@ -165,7 +167,7 @@ func (r *Host) boot(ctx context.Context, s Spec, m qemu.Machine, dir string) (_ 
 			return
 		}
 		if err = do(ctx); err != nil {
-			err = g.trouble(ctx, "boot: "+doing, err)
+			err = g.guestError(ctx, "boot: "+doing, err)
 		}
 	}
 	port := "" // the agent's, in the guest
@@ -179,7 +181,7 @@ func (r *Host) boot(ctx context.Context, s Spec, m qemu.Machine, dir string) (_ 
 		key, found := strings.CutPrefix(line, "ssh ")
 		raw, err := base64.StdEncoding.DecodeString(key)
 		if err != nil || !found {
-			return fmt.Errorf("PID 1 said %.80q, not its SSH key", line)
+			return fmt.Errorf("PID 1 sent %.80q instead of its SSH key", line)
 		}
 		if g.hostKey, err = ssh.ParsePublicKey(raw); err != nil {
 			return err
@@ -204,7 +206,7 @@ func (r *Host) boot(ctx context.Context, s Spec, m qemu.Machine, dir string) (_ 
 	step("wait for the agent", func(ctx context.Context) error {
 		line, err := g.agent.line(ctx)
 		if err == nil && line != wire.Ready {
-			err = fmt.Errorf("it said %.80q", line)
+			err = fmt.Errorf("it sent %.80q instead of %q", line, wire.Ready)
 		}
 		return err
 	})
@@ -221,11 +223,11 @@ func (r *Host) boot(ctx context.Context, s Spec, m qemu.Machine, dir string) (_ 
 	return g, nil
 }
 
-// userSpace waits for PID 1's first words.
+// userSpace waits for PID 1's first output.
 func (g *Guest) userSpace(ctx context.Context) error {
 	tick := time.NewTicker(accelPoll)
 	defer tick.Stop()
-	// Between two looks at which QEMU answered: one that is stopped does not.
+	// The time between polls that QEMU answered; a stopped QEMU does not answer.
 	last, had := time.Now(), time.Duration(0)
 	for {
 		select {
@@ -242,7 +244,7 @@ func (g *Guest) userSpace(ctx context.Context) error {
 				last, had = now, had+min(now.Sub(last), 4*accelPoll)
 			}
 			if accelBroken(had, starved(fmt.Sprint("/proc/", g.proc.PID()))) {
-				return &GuestError{Kind: BrokenAccel, Err: fmt.Errorf("%s opened, but no guest reached user space, and it had %v for it", g.spec.Accel, accelLimit)}
+				return &GuestError{Kind: BrokenAccel, Err: fmt.Errorf("%s opened, but the guest did not reach user space within %v", g.spec.Accel, accelLimit)}
 			}
 		}
 	}
@@ -256,9 +258,9 @@ var (
 	errEnded    = errors.New("QEMU ended")
 )
 
-// watchOver makes g.down, a context that ends when the guest can't be expected
-// to answer any more: it panicked, PID 1 gave up, QEMU stopped or ended. What
-// watches ends with QEMU, or with that.
+// watchOver creates g.down, a context that ends when the guest can no longer answer: it
+// panicked, PID 1 gave up, or QEMU stopped or ended. The goroutines end with QEMU or with
+// g.down.
 func (g *Guest) watchOver() {
 	ctx, down := context.WithCancelCause(context.Background())
 	g.down = ctx
@@ -284,7 +286,7 @@ func (g *Guest) watchOver() {
 		return
 	}
 	g.watchers.Go(func() {
-		// A KVM that can't go on stops the guest and says so in its run state only.
+		// KVM that cannot continue stops the guest, which only QEMU's run state shows.
 		for n := 0; ; n++ {
 			if _, err := g.proc.Monitor.WaitEvent(ctx, n, "STOP"); err != nil {
 				return
@@ -306,12 +308,13 @@ func (g *Guest) watch(ctx context.Context) (context.Context, context.CancelFunc)
 	}
 }
 
-// How much of the console a GuestError shows. A panic's own line is followed by
-// a call trace, which is longer in a guest that has run for a while.
+// Number of console lines in a GuestError. A panic's message is followed by a call trace,
+// which is longer in a guest that has run for a while.
 const tailLines, panicLines = 40, 120
 
-// trouble makes a *GuestError of an error that came while ctx, from watch, was used.
-func (g *Guest) trouble(ctx context.Context, doing string, err error) error {
+// guestError returns the *GuestError for an error of an operation that used ctx, a
+// context from watch.
+func (g *Guest) guestError(ctx context.Context, doing string, err error) error {
 	var t *GuestError
 	if errors.As(err, &t) && t.Kernel != "" {
 		return err
@@ -321,15 +324,16 @@ func (g *Guest) trouble(ctx context.Context, doing string, err error) error {
 	}
 	t.Doing, t.Kernel = doing, g.spec.Kernel.Name
 	cause := context.Cause(ctx)
-	lost := errors.Is(err, errPortLost) || errors.Is(err, io.EOF) || errors.Is(err, unix.ECONNRESET) // QEMU ends, most likely
+	lost := errors.Is(err, errPortLost) || errors.Is(err, io.EOF) || errors.Is(err, unix.ECONNRESET) // QEMU is probably ending
 	whole := true
 	if errors.Is(cause, errPanic) || errors.Is(cause, errFailed) || errors.Is(cause, errEnded) || lost {
-		// Which sign of the end came first is chance; when all came, it is clear.
-		whole = g.lastWords()
+		// The order of the signs of the end is random; once all are present, the cause is
+		// clear.
+		whole = g.drainConsole()
 	}
 	switch {
 	case !whole:
-		t.Kind, t.Err = Hang, fmt.Errorf("it goes down (%w), and did not come to its end within %v", cmp.Or(cause, err), callLimit)
+		t.Kind, t.Err = Hang, fmt.Errorf("it is going down (%w), and had not ended after %v", cmp.Or(cause, err), callLimit)
 	case errors.Is(cause, errPanic) || g.said(klog.PanicMark) || len(g.proc.Monitor.Events(guestPanicked)) > 0:
 		t.Kind, t.Err = Panic, nil
 	case errors.Is(cause, errFailed) || g.said(saidFailed):
@@ -366,9 +370,9 @@ func (g *Guest) trouble(ctx context.Context, doing string, err error) error {
 	return t
 }
 
-const kvmAdvice = "use --accel tcg, or mend KVM (faultline doctor tells how)"
+const kvmAdvice = "use --accel tcg, or fix KVM (see faultline doctor)"
 
-// said says whether the console had a text that start asked for.
+// said reports whether one of the texts that start registered was printed on the console.
 func (g *Guest) said(text string) bool {
 	select {
 	case <-g.proc.Console.Seen(text):

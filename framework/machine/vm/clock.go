@@ -11,11 +11,11 @@ import (
 	"github.com/faultline/faultline/internal/klog"
 )
 
-// A guest's clock goes on while its QEMU stands still: who stops QEMU, suspends a
-// laptop or moves a runner makes the guest's watchdogs see seconds in which
-// nothing went on. What a guest had of its processor is kept for that.
+// A guest's clock continues while its QEMU does not run: if QEMU is stopped, a laptop is
+// suspended or a runner is migrated, the guest's watchdogs see seconds without progress.
+// The CPU time that a guest got is recorded to recognise that.
 
-// share is how much processor time a process had used, by the time of the host.
+// share is the CPU time that a process has used, over the host's time.
 type share struct {
 	mu      sync.Mutex
 	samples []sample
@@ -26,10 +26,10 @@ type sample struct {
 	ran time.Duration
 }
 
-// sharePoll is how often a guest's share is looked at.
+// sharePoll is the interval at which a guest's share is sampled.
 const sharePoll = 250 * time.Millisecond
 
-// follow keeps a process' share until ctx ends.
+// follow samples a process's share until ctx ends.
 func (u *share) follow(ctx context.Context, pid int) {
 	tick := time.NewTicker(sharePoll)
 	defer tick.Stop()
@@ -49,8 +49,8 @@ func (u *share) add(s sample) {
 	u.samples = append(u.samples, s)
 }
 
-// at is what was used until then: between two samples evenly, before the first
-// nothing, and behind the last as much as there.
+// at returns the CPU time used at a time: interpolated between two samples, 0 before the
+// first, and the last sample after it.
 func (u *share) at(then time.Time) time.Duration {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -68,9 +68,9 @@ func (u *share) at(then time.Time) time.Duration {
 	return before.ran
 }
 
-// ran is the processor time that a process has used so far; 0 where it is gone.
+// ran returns the CPU time that a process has used so far; 0 if it has ended.
 func ran(pid int) time.Duration {
-	// A process' processor clock (clock_getcpuclockid(3): MAKE_PROCESS_CPUCLOCK in
+	// A process's CPU clock (clock_getcpuclockid(3): MAKE_PROCESS_CPUCLOCK in
 	// include/linux/posix-timers.h of the kernel).
 	const scheduled = 2
 	var t unix.Timespec
@@ -80,12 +80,12 @@ func ran(pid int) time.Duration {
 	return time.Duration(t.Nano())
 }
 
-// Ran is how much processor time the guest's QEMU had between two moments.
+// Ran returns the CPU time that the guest's QEMU had between two times.
 func (g *Guest) Ran(from, to time.Time) time.Duration { return g.share.at(to) - g.share.at(from) }
 
-// StoodStill says of a guest's log that a watchdog of its kernel complains in it of
-// a time for less than half of which the guest ran: the host stood still then, or
-// was busy, and what else came of that is no behaviour. nil where none does.
+// StoodStill returns an error if a watchdog in a guest's log complains about an interval
+// in which the guest ran for less than half of the time: the host was then suspended or
+// busy, and the effects of that are not behaviour of the kernel.
 func (g *Guest) StoodStill(log []string) error {
 	for _, s := range klog.Standstills(log) {
 		until := g.greeted.Add(s.Until - time.Duration(g.Welcome.Uptime*float64(time.Second)))
@@ -95,7 +95,8 @@ func (g *Guest) StoodStill(log []string) error {
 		}
 		return &GuestError{
 			Kind: HostFailed, Doing: "observe", Kernel: g.spec.Kernel.Name,
-			Err:  fmt.Errorf("its kernel complains (%s) that nothing went on for %v, of which it ran for %v: this machine stood still or was busy", s.Complaint, s.For, had.Round(10*time.Millisecond)),
+			Err: fmt.Errorf("its kernel reports (%s) no progress for %v, in which the guest ran for only %v: this machine was suspended or busy",
+				s.Complaint, s.For, had.Round(10*time.Millisecond)),
 			Hint: "run again",
 		}
 	}

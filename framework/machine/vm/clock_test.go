@@ -25,9 +25,9 @@ func TestRan(t *testing.T) {
 	stopped := ran(pid)
 	time.Sleep(100 * time.Millisecond)
 	if now := ran(pid); now != stopped || now > time.Since(begun)+time.Second {
-		t.Errorf("a process that is stopped went on from %v to %v", stopped, now)
+		t.Errorf("a stopped process continued from %v to %v", stopped, now)
 	}
-	const nobody = 1 << 27 // behind the largest process id (PID_MAX_LIMIT)
+	const nobody = 1 << 27 // above the largest process id (PID_MAX_LIMIT)
 	if ran(os.Getpid()) == 0 || ran(nobody) != 0 {
 		t.Errorf("we ran for %v, and nobody for %v", ran(os.Getpid()), ran(nobody))
 	}
@@ -52,11 +52,11 @@ func TestShare(t *testing.T) {
 	}
 }
 
-// A watchdog is believed of a time in half of which the guest ran, and of no other.
+// A watchdog's complaint counts if the guest ran for at least half of its interval.
 func TestBelieved(t *testing.T) {
 	begun := time.Now()
 	g := &Guest{spec: Spec{Kernel: &kernels.Kernel{Name: "K"}}, greeted: begun, Welcome: wire.HelloReply{Uptime: 10}}
-	// It runs for 40 s, stands still for 40 s, and has a third of a core from then on.
+	// It runs for 40 s, is stopped for 40 s, and then has a third of a core.
 	for at, ran := range map[int]int{0: 0, 40: 40, 80: 40, 200: 80} {
 		g.share.samples = append(g.share.samples, sample{begun.Add(time.Duration(at) * time.Second), time.Duration(ran) * time.Second})
 	}
@@ -68,15 +68,15 @@ func TestBelieved(t *testing.T) {
 		log  []string
 		says string
 	}{
-		"no complaint":                 {[]string{"[   20.0] all is well"}, ""},
-		"while it ran":                 {[]string{lockup(45, 22)}, ""},
-		"while it stood still":         {[]string{lockup(90, 38)}, "that nothing went on for 38s, of which it ran for 0s"},
-		"half of it":                   {[]string{lockup(60, 20)}, ""},
-		"less than half of it":         {[]string{lockup(65, 24)}, "for 24s, of which it ran for 9s"},
-		"a busy host":                  {[]string{lockup(150, 30)}, "for 30s, of which it ran for 10s"},
-		"one of two":                   {[]string{lockup(45, 22), lockup(90, 38)}, "for 38s"},
-		"before it was there":          {[]string{lockup(5, 22)}, "of which it ran for 0s"},
-		"a clock that went away ahead": {[]string{lockup(10000, 22)}, "of which it ran for 0s"},
+		"no complaint":              {[]string{"[   20.0] all is well"}, ""},
+		"while it ran":              {[]string{lockup(45, 22)}, ""},
+		"while it was stopped":      {[]string{lockup(90, 38)}, "no progress for 38s, in which the guest ran for only 0s"},
+		"half of it":                {[]string{lockup(60, 20)}, ""},
+		"less than half of it":      {[]string{lockup(65, 24)}, "for 24s, in which the guest ran for only 9s"},
+		"a busy host":               {[]string{lockup(150, 30)}, "for 30s, in which the guest ran for only 10s"},
+		"one of two":                {[]string{lockup(45, 22), lockup(90, 38)}, "for 38s"},
+		"before it existed":         {[]string{lockup(5, 22)}, "in which the guest ran for only 0s"},
+		"a clock that is far ahead": {[]string{lockup(10000, 22)}, "in which the guest ran for only 0s"},
 	} {
 		err := g.StoodStill(c.log)
 		if c.says == "" {
@@ -85,13 +85,13 @@ func TestBelieved(t *testing.T) {
 			}
 			continue
 		}
-		t.Run(name, func(t *testing.T) { isTrouble(t, err, HostFailed, c.says, "") })
+		t.Run(name, func(t *testing.T) { isGuestError(t, err, HostFailed, c.says, "") })
 	}
 }
 
-// A guest whose QEMU was stopped complains, and is not believed.
+// A complaint of a guest whose QEMU was stopped does not count.
 func TestStoodStill(t *testing.T) {
-	g := clone(t, template(t, rig(t), recent))
+	g := clone(t, template(t, newHost(t), recent))
 	ask := func(req *wire.Request) *wire.Reply {
 		t.Helper()
 		reply, err := g.Call(t.Context(), req)
@@ -99,7 +99,7 @@ func TestStoodStill(t *testing.T) {
 		return reply
 	}
 	writeGuest(t, g, "/proc/sys/kernel/watchdog_thresh", "1")
-	// A processor that does nothing is not watched.
+	// An idle CPU is not watched.
 	victim := ask(&wire.Request{Spawn: &wire.Spawn{}}).Spawned.Victim
 	m := ask(&wire.Request{To: victim, Map: &wire.Map{Length: 4096, Prot: unix.PROT_READ, Flags: unix.MAP_PRIVATE | unix.MAP_ANONYMOUS}}).Mapped
 	g.Send(&wire.Request{To: victim, Access: &wire.Access{Kind: wire.Load, Addr: m.Addr, Width: 1, Spin: true}})
@@ -111,5 +111,5 @@ func TestStoodStill(t *testing.T) {
 	if !strings.Contains(strings.Join(log, "\n"), "soft lockup") {
 		t.Fatalf("no watchdog complains: %q", log)
 	}
-	isTrouble(t, g.StoodStill(log), HostFailed, "this machine stood still or was busy; run again", "")
+	isGuestError(t, g.StoodStill(log), HostFailed, "this machine was suspended or busy; run again", "")
 }

@@ -26,9 +26,9 @@ func writeGuest(t *testing.T, g *Guest, path, text string) {
 	}
 }
 
-// What a guest prints is in a file as text that nothing obeys.
+// The output of a guest is escaped in its console file.
 func TestConsoleFile(t *testing.T) {
-	tm := template(t, rig(t), recent)
+	tm := template(t, newHost(t), recent)
 	path := filepath.Join(t.TempDir(), "new", "a.console")
 	g, err := tm.Clone(t.Context(), CloneOptions{Console: path})
 	must(t, err)
@@ -37,7 +37,7 @@ func TestConsoleFile(t *testing.T) {
 	select {
 	case <-g.proc.Console.Seen("said"):
 	case <-time.After(time.Minute):
-		t.Errorf("the console says %q", g.ConsoleTail(5))
+		t.Errorf("the console's tail is %q", g.ConsoleTail(5))
 	}
 	g.Close()
 	if got, err := os.ReadFile(path); err != nil || string(got) != `\x1b[2J\xc2\x9b1m:\x3aerror:\x3a\\said`+"\n" {
@@ -54,7 +54,7 @@ func TestConsoleFile(t *testing.T) {
 func TestClone(t *testing.T) {
 	for _, spec := range []string{old, recent} {
 		t.Run(spec, func(t *testing.T) {
-			r := rig(t)
+			r := newHost(t)
 			tm := template(t, r, spec)
 			before := files(t, tm.entry.Path)
 			first, second := clone(t, tm), clone(t, tm)
@@ -84,14 +84,14 @@ func TestClone(t *testing.T) {
 			select {
 			case <-first.proc.Console.Seen("hello from the first clone"):
 			case <-time.After(time.Minute):
-				t.Errorf("the console says %q", first.ConsoleTail(5))
+				t.Errorf("the console's tail is %q", first.ConsoleTail(5))
 			}
 			if strings.Contains(second.ConsoleTail(5), "first clone") {
 				t.Error("clones share a console")
 			}
 			testSSH(t, second)
 			testSSH(t, first)
-			// Who comes in finds a guest with random numbers of its own.
+			// A guest that is used over SSH has its own random numbers.
 			random := map[string]bool{}
 			for _, g := range []*Guest{first, second} {
 				for range 2 {
@@ -115,7 +115,7 @@ func files(t *testing.T, dir string) string {
 	t.Helper()
 	var b strings.Builder
 	must(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), ".") { // the cache's own: when it was used
+		if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), ".") { // the cache's record of use
 			return err
 		}
 		info, err := d.Info()
@@ -127,7 +127,7 @@ func files(t *testing.T, dir string) string {
 	return b.String()
 }
 
-// usage is what this process holds.
+// usage is the resources of this process.
 type usage struct {
 	fds, goroutines, files, guests int
 	rss                            int64 // bytes
@@ -135,7 +135,7 @@ type usage struct {
 
 func use(t *testing.T) (u usage) {
 	t.Helper()
-	// A goroutine that was told to end needs a moment for it.
+	// A goroutine that was stopped needs a moment to end.
 	for range 20 {
 		n := runtime.NumGoroutine()
 		time.Sleep(5 * time.Millisecond)
@@ -161,7 +161,7 @@ func use(t *testing.T) (u usage) {
 	return u
 }
 
-// liveOnce is the life of a clone as a scenario has it.
+// liveOnce runs a clone like a scenario does.
 func liveOnce(ctx context.Context, tm *Template) error {
 	g, err := tm.Clone(ctx, CloneOptions{})
 	if err != nil {
@@ -174,7 +174,7 @@ func liveOnce(ctx context.Context, tm *Template) error {
 
 // TestClonesLeaveNothing runs a few clones, two at a time.
 func TestClonesLeaveNothing(t *testing.T) {
-	tm := template(t, rig(t), recent)
+	tm := template(t, newHost(t), recent)
 	must(t, liveOnce(t.Context(), tm)) // what is made once
 	before := use(t)
 	g, ctx := errgroup.WithContext(t.Context())
@@ -194,7 +194,7 @@ func TestReliabilityLongClones(t *testing.T) {
 	if os.Getenv("FAULTLINE_LONG") == "" {
 		t.Skip("takes minutes; FAULTLINE_LONG=1 runs it, as make test-reliability LONG=1 does")
 	}
-	tm := template(t, rig(t), recent)
+	tm := template(t, newHost(t), recent)
 	const all, warm = 300, 50
 	var early usage
 	begun := time.Now()

@@ -8,14 +8,14 @@ import (
 	"github.com/faultline/faultline/internal/sanitize"
 )
 
-// maxConsole bounds what is kept of a console on disk, in bytes: what a guest
-// prints is as much as it likes. Its end is kept in memory besides.
+// maxConsole is the maximum size of a console file in bytes, because a guest can print
+// any amount. The end of the output is also in memory.
 const maxConsole = 16 << 20
 
-// consoleFile is where all goes that a guest prints, escaped: a file that somebody
-// looks at must not steer a terminal.
+// consoleFile receives the output of a guest and writes it to a file, escaped so that it
+// cannot control a terminal.
 type consoleFile struct {
-	file *os.File // nil: nobody asked for one
+	file *os.File // nil if no file was requested
 	text *sanitize.Escaper
 }
 
@@ -36,7 +36,7 @@ func newConsoleFile(path string) (*consoleFile, error) {
 // Write implements io.Writer.
 func (c *consoleFile) Write(p []byte) (int, error) { return c.text.Write(p) }
 
-// Close closes the file, and removes it where nothing was printed, as by most clones.
+// Close closes the file, and removes it if it is empty, as for most clones.
 func (c *consoleFile) Close() {
 	if c.file == nil {
 		return

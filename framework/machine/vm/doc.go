@@ -1,5 +1,4 @@
-// Package vm owns a guest's life: what it is made of, boot, freezing into a
-// template, starting clones, talking to its agent, looking in over SSH, and the
-// end. Trouble with any of these is a *GuestError, told apart by kind and never
-// mistaken for a behaviour of the kernel. The package knows no scenarios.
+// Package vm manages guests: their parts, their boot, templates and clones, requests to
+// the agent, SSH, and their end. An error in any of these is a *GuestError with a kind,
+// and never a behaviour of the kernel under test. The package does not know scenarios.
 package vm

@@ -10,15 +10,15 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// File is a file that is there before a scenario begins: to make one, sync it and
-// look where its blocks are takes a third of what a scenario's guest does.
+// File is a file that is prepared before a scenario begins: making a file, syncing it and
+// reading its extents takes a third of the time of a scenario's guest.
 type File struct {
 	Disk string
 	wire.MakeFile
 	Extents []wire.Extent
 }
 
-// usual are the kinds of files that scenarios ask for, but for their paths.
+// usual are the kinds of files that scenarios use, without their paths.
 var usual = []wire.MakeFile{
 	{Size: 64 << 10, Layout: wire.Written},
 	{Size: 64 << 10, Layout: wire.Unwritten},
@@ -27,8 +27,8 @@ var usual = []wire.MakeFile{
 	{Size: 4 << 10, Layout: wire.Written},
 }
 
-// makeFiles makes a file of each usual kind on a disk that is mounted. One that the
-// kernel can't make is made by the scenario that asks for it, and tells it why.
+// makeFiles makes a file of each usual kind on a mounted disk. A file that the kernel
+// cannot make is left to the scenario that uses it, which then gets the error.
 func (g *Guest) makeFiles(ctx context.Context, d wire.Device) error {
 	for i, f := range usual {
 		f.Path, f.Base = fmt.Sprintf("%s/made%d", MountDir(d.Name), i), int64(d.Resource)+d.DataOffset
@@ -44,9 +44,9 @@ func (g *Guest) makeFiles(ctx context.Context, d wire.Device) error {
 	return g.settle(ctx, MountDir(d.Name))
 }
 
-// mountQuietly mounts a disk with -o dax so that the file system does nothing by
-// itself later: writes no time at which a file was read, and, where it knows that
-// option (v5.13), has no thread look at ext4's block bitmaps ahead.
+// mountQuietly mounts a disk with -o dax so that the file system does nothing by itself
+// later: it writes no access times, and, from v5.13 on, does not prefetch ext4's block
+// bitmaps in a thread.
 func (g *Guest) mountQuietly(ctx context.Context, disk, dir, fs string) (mounted *wire.SyscallReply, err error) {
 	options := []string{"dax"}
 	if fs == "ext4" {
@@ -61,14 +61,14 @@ func (g *Guest) mountQuietly(ctx context.Context, disk, dir, fs string) (mounted
 	return mounted, err
 }
 
-// Of include/uapi/linux/fs.h.
+// Ioctls of include/uapi/linux/fs.h.
 const (
 	fiFreeze = 0xc0045877
 	fiThaw   = 0xc0045878
 )
 
-// settle has a file system write all it has in memory to where it belongs
-// (FIFREEZE, and FITHAW): XFS does so in its own time otherwise, in every clone.
+// settle makes a file system write all that it has in memory (FIFREEZE and FITHAW);
+// otherwise XFS does so asynchronously, in each clone.
 func (g *Guest) settle(ctx context.Context, dir string) error {
 	opened, err := g.syscall(ctx, "openat", wire.Arg{Int: unix.AT_FDCWD}, wire.Arg{Str: dir}, wire.Arg{Int: unix.O_RDONLY})
 	if err != nil || opened.Errno != "" {
@@ -84,18 +84,18 @@ func (g *Guest) settle(ctx context.Context, dir string) error {
 	return err
 }
 
-// rehearse does once what most scenarios do, to nobody: folders that the kernel
-// looks up, and memory that agent and kernel take, for the first time they take
-// before the guest is frozen, and not in every clone.
+// rehearse does once what most scenarios do, with a victim of its own, so that the kernel
+// looks up folders, and agent and kernel allocate memory, before the guest is frozen and
+// not in each clone.
 func (g *Guest) rehearse(ctx context.Context) error {
 	spawned, err := g.agent.call(ctx, &wire.Request{Spawn: &wire.Spawn{}})
 	if err != nil {
 		return err
 	}
 	victim := spawned.Spawned.Victim
-	// Not a file on persistent memory: after that, clones of 6.12 that ran out of memory
-	// reclaimed for ever and killed nobody (hostile/out-of-memory, each time); why is not
-	// known.
+	// Not a file on persistent memory: with one, clones of 6.12 that ran out of memory
+	// reclaimed for ever and killed no process (hostile/out-of-memory, each time). The
+	// cause is not known.
 	mapped, err := g.agent.call(ctx, &wire.Request{To: victim, Map: &wire.Map{Path: agentPath, Length: 4096, Prot: unix.PROT_READ, Flags: unix.MAP_SHARED}})
 	if err != nil {
 		return err

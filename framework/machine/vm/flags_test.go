@@ -7,15 +7,14 @@ import (
 	"testing"
 )
 
-// possibleFlags are the bits of RFLAGS that a kernel or a program may have at any
-// moment: not the nested task's, nor a privilege level for I/O, nor one that no
-// processor has.
+// possibleFlags are the bits of RFLAGS that can be set in a kernel or a program: not the
+// nested task flag, the I/O privilege level, or reserved bits.
 const possibleFlags = 0x1 | 0x2 | 0x4 | 0x10 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800 | 0x10000 | 0x40000 | 0x200000
 
-// The instruction that leaves an operand's bits in the flags, before QEMU 8.0, is
-// one that no guest has: its kernel does not use it, and a program dies of it.
+// Guests do not have the instruction that leaves an operand's bits in the flags before
+// QEMU 8.0: their kernels do not use it, and it kills a program.
 func TestFlags(t *testing.T) {
-	r := rig(t)
+	r := newHost(t)
 	probe := probeBinary(t)
 	for _, spec := range []string{old, recent} {
 		g := clone(t, template(t, r, spec))
@@ -29,7 +28,7 @@ func TestFlags(t *testing.T) {
 		var out, said bytes.Buffer
 		status, err := c.Exec(t.Context(), []string{"/run/probe", "flags"}, Streams{Stdout: &out, Stderr: &said})
 		must(t, err)
-		if status.Code != 2 || !strings.HasPrefix(said.String(), "SIGILL: ") { // as the Go runtime tells it
+		if status.Code != 2 || !strings.HasPrefix(said.String(), "SIGILL: ") { // as the Go runtime reports it
 			flags, _ := strconv.ParseUint(out.String(), 0, 64)
 			t.Errorf("%s: %+v %.80q; flags %#x, of which %#x can't be", spec, status, said.String(), flags, flags&^possibleFlags)
 		}

@@ -24,32 +24,32 @@ import (
 
 // Guest is a running guest whose agent answers.
 type Guest struct {
-	// Timings says when it reached which point.
+	// Timings are the points of its start.
 	Timings Timings
-	// Welcome is what the agent said of the kernel it runs on.
+	// Welcome is the agent's information about the kernel.
 	Welcome wire.HelloReply
-	// Devices are the pmem devices that a boot brings up.
+	// Devices are the pmem devices after the boot.
 	Devices []wire.Device
 	// Mounted are the disks whose file systems are mounted, with -o dax, in MountDir.
 	Mounted []string
-	// Files are on them.
+	// Files are the prepared files on the mounted disks.
 	Files []File
 
-	spec     Spec
-	dir      string // its own folder, gone after Close
-	template string // its template's key; empty where it was booted
-	remains  remains
-	memory   string // the folder of the files that its memory is in
-	door     bool   // Open will be called
-	proc     *qemu.Process
-	agent    *agentPort
-	console  *consoleFile
-	client   ed25519.PrivateKey
-	hostKey  ssh.PublicKey
-	closed   sync.Once
+	spec       Spec
+	dir        string // its own folder, removed by Close
+	template   string // its template's key; empty if it was booted
+	postMortem postMortem
+	memory     string // the folder of its memory files
+	door       bool   // Open will be called
+	proc       *qemu.Process
+	agent      *agentPort
+	console    *consoleFile
+	client     ed25519.PrivateKey
+	hostKey    ssh.PublicKey
+	closed     sync.Once
 
-	greeted time.Time // when Welcome was said, by the guest's clock
-	fresh   bool      // a clone whose clock and random numbers are its own
+	greeted time.Time // when Welcome was sent, by the guest's clock
+	fresh   bool      // a clone with its own clock and random numbers
 	share   share
 	visited bool // see Open
 
@@ -73,7 +73,7 @@ func (t *Timings) mark(name string) {
 	t.Points = append(t.Points, Point{name, time.Since(t.Start)})
 }
 
-// At is how long after the start a point was reached; 0 where it was not.
+// At returns the time from the start to a point, or 0 if the point was not reached.
 func (t Timings) At(name string) time.Duration {
 	for _, p := range t.Points {
 		if p.Name == name {
@@ -90,7 +90,7 @@ func (g *Guest) start(ctx context.Context, bin qemu.Binary, m qemu.Machine) erro
 		return err
 	}
 	console := qemu.NewConsole(g.console)
-	// Asked for before the guest runs, so that no text is missed.
+	// Registered before the guest runs, so that no text is missed.
 	for _, text := range []string{klog.PanicMark, saidUserSpace, saidFailed} {
 		console.Seen(text)
 	}
@@ -130,11 +130,11 @@ func (g *Guest) hello(ctx context.Context, spare int, hold ...string) error {
 	return nil
 }
 
-// callLimit bounds one exchange with the agent, for every accelerator: on a busy
-// machine a guest waits for a core whatever runs it.
+// callLimit limits one exchange with the agent. It is the same for all accelerators: on a
+// busy machine a guest waits for a core with any of them.
 const callLimit = 60 * time.Second
 
-// limited bounds an exchange, but for a guest that a person stops and looks at.
+// limited limits an exchange, except with a guest that a user stops and inspects.
 func (g *Guest) limited(ctx context.Context) (context.Context, context.CancelFunc) {
 	if g.visited {
 		return context.WithCancel(ctx)
@@ -142,29 +142,29 @@ func (g *Guest) limited(ctx context.Context) (context.Context, context.CancelFun
 	return context.WithTimeoutCause(ctx, callLimit, fmt.Errorf("no answer within %v", callLimit))
 }
 
-// Pending is a request whose reply was not waited for yet.
+// Pending is a request whose reply has not been received yet.
 type Pending struct {
 	guest *Guest
 	reply <-chan answer
 	err   error
 }
 
-// Send sends the agent a request, for those that have to do something else
-// before it can be answered.
+// Send sends the agent a request, for callers that must do something before the agent can
+// answer it.
 func (g *Guest) Send(req *wire.Request) *Pending {
 	reply, err := g.agent.send(req)
 	return &Pending{guest: g, reply: reply, err: err}
 }
 
-// Wait waits for the reply. An error is a *GuestError (the guest panicked, did
-// not answer, QEMU ended, the agent could not do it) or that of ctx.
+// Wait waits for the reply. An error is a *GuestError (the guest panicked or did not
+// answer, QEMU ended, the agent failed) or that of ctx.
 func (p *Pending) Wait(ctx context.Context) (*wire.Reply, error) {
 	ctx, cancel := p.guest.limited(ctx)
 	defer cancel()
 	return p.Await(ctx)
 }
 
-// Await is Wait without a limit: for what takes its time while the agent answers
+// Await is Wait without a limit, for requests that may take long while the agent answers
 // others.
 func (p *Pending) Await(ctx context.Context) (*wire.Reply, error) {
 	g := p.guest
@@ -175,54 +175,54 @@ func (p *Pending) Await(ctx context.Context) (*wire.Reply, error) {
 		reply, err = g.agent.wait(ctx, p.reply)
 	}
 	if err != nil {
-		return nil, g.trouble(ctx, "ask the agent", err)
+		return nil, g.guestError(ctx, "ask the agent", err)
 	}
 	return reply, nil
 }
 
-// Call sends the agent a request and waits for its reply, as Send and Wait.
+// Call sends the agent a request and waits for its reply, like Send and Wait.
 func (g *Guest) Call(ctx context.Context, req *wire.Request) (*wire.Reply, error) {
 	return g.Send(req).Wait(ctx)
 }
 
-// Monitor is the guest's QMP connection.
+// Monitor returns the guest's QMP connection.
 func (g *Guest) Monitor() *qemu.Monitor { return g.proc.Monitor }
 
-// DialGDB connects to the gdb stub, which is added if need be; it stops the guest.
+// DialGDB connects to the gdb stub, and adds it if necessary. That stops the guest.
 func (g *Guest) DialGDB(ctx context.Context) (net.Conn, error) { return g.proc.DialGDB(ctx) }
 
-// PID is QEMU's process id.
+// PID returns QEMU's process id.
 func (g *Guest) PID() int { return g.proc.PID() }
 
-// Args are QEMU's arguments.
+// Args returns QEMU's arguments.
 func (g *Guest) Args() []string { return g.proc.Args() }
 
-// ConsoleTail is the end of what the guest printed.
+// ConsoleTail returns the end of the guest's output.
 func (g *Guest) ConsoleTail(lines int) string { return g.proc.Console.Tail(lines) }
 
-// Spec is what the guest was made from.
+// Spec returns the spec from which the guest was made.
 func (g *Guest) Spec() Spec { return g.spec }
 
 var translated = regexp.MustCompile(`TB count\s+(\d+)`)
 
-// Blocks is how many blocks of the guest's code TCG has translated so far; 0 where
-// nothing tells.
+// Blocks returns the number of blocks of the guest's code that TCG has translated so far,
+// or 0 if it is not known.
 func (g *Guest) Blocks(ctx context.Context) int {
 	if g.spec.Accel != qemu.TCG {
 		return 0
 	}
-	said, err := g.proc.Monitor.HMP(ctx, "info jit")
+	output, err := g.proc.Monitor.HMP(ctx, "info jit")
 	if err != nil {
 		return 0
 	}
 	n := 0
-	if m := translated.FindStringSubmatch(said); m != nil {
+	if m := translated.FindStringSubmatch(output); m != nil {
 		n, _ = strconv.Atoi(m[1])
 	}
 	return n
 }
 
-// Close ends the guest and removes what it made on the host.
+// Close ends the guest and removes its files on the host.
 func (g *Guest) Close() {
 	g.closed.Do(func() {
 		g.proc.Kill()
@@ -234,7 +234,7 @@ func (g *Guest) Close() {
 
 var hostForward = regexp.MustCompile(`TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s`)
 
-// sshAddress asks QEMU which port of the loopback address it took.
+// sshAddress asks QEMU for the port that it uses on the loopback address.
 func (g *Guest) sshAddress(ctx context.Context) (string, error) {
 	out, err := g.proc.Monitor.HMP(ctx, "info usernet")
 	if err != nil {
@@ -242,7 +242,7 @@ func (g *Guest) sshAddress(ctx context.Context) (string, error) {
 	}
 	m := hostForward.FindStringSubmatch(out)
 	if m == nil {
-		return "", fmt.Errorf("QEMU tells no forwarded port: %s", out)
+		return "", fmt.Errorf("QEMU lists no forwarded port: %s", out)
 	}
 	return "127.0.0.1:" + m[1], nil
 }

@@ -15,11 +15,11 @@ import (
 	"github.com/faultline/faultline/kernels/modules"
 )
 
-// The standard guest. It has every kind of pmem that scenarios ask for, so
-// that one template a kernel serves them all.
+// The standard guest. It has all kinds of pmem that scenarios use, so that one template
+// per kernel is enough.
 const (
 	ramBytes  = 512 * qemu.MiB
-	e820Addr  = 256 * qemu.MiB // guest physical; RAM of less than 2 GiB is one piece from 0
+	e820Addr  = 256 * qemu.MiB // guest physical; RAM of less than 2 GiB is contiguous from 0
 	e820Bytes = 64 * qemu.MiB
 )
 
@@ -43,7 +43,7 @@ type NVDIMM struct {
 	Addr    uint64 // guest physical address of its first byte
 }
 
-// NVDIMMs are the standard guest's nvdimms.
+// NVDIMMs returns the standard guest's nvdimms.
 func NVDIMMs() []NVDIMM {
 	m := standardNVDIMMs()
 	var all []NVDIMM
@@ -60,23 +60,23 @@ func standardNVDIMMs() (m qemu.Machine) {
 	return m
 }
 
-// guestModules are what PID 1 loads, dependencies aside, in this order: what it
-// takes to hear from the guest, and no more. A kernel may lack some, or have
-// them built in.
+// guestModules are the modules that PID 1 loads, besides dependencies, in this order:
+// only those that are needed to communicate with the guest. A kernel may not have some,
+// or have them built in.
 var guestModules = []string{
-	"pvpanic-mmio", // first, so that a panic of a later one is told
+	"pvpanic-mmio", // first, so that a panic of a later one is reported
 	"virtio_pci", "virtio_console", "virtio_net",
 }
 
-// bootGroups are loaded once the agent answers, in this order, before a boot is
-// complete or a template frozen. ext4 and xfs ask for crc32c by name.
+// bootGroups are loaded once the agent answers, in this order, before a boot is complete
+// or a template is frozen. ext4 and xfs request crc32c by name.
 var bootGroups = []string{"nd_pmem", "nd_e820", "nfit", "crc32c_generic", "ext4", "xfs"}
 
-// onDemandGroups are loaded by the scenarios that need them; virtio_pmem has
-// nothing to drive before, see unplugVirtioPmem.
+// onDemandGroups are loaded by the scenarios that need them; virtio_pmem has no device
+// before, see unplugVirtioPmem.
 var onDemandGroups = []string{"virtio_pmem", "dm_mod", "dm_writecache", "device_dax", "dax_pmem", "hwpoison_inject", "mce_inject"}
 
-// parts are the files a guest of one kernel is made of.
+// parts are the files of which guests of a kernel are made.
 type parts struct {
 	initramfs *images.Image
 	nvdimms   []*images.Pmem
@@ -84,7 +84,7 @@ type parts struct {
 	e820      *images.Pmem
 }
 
-// prepare makes or finds the parts.
+// prepare makes the parts or finds them in the cache.
 func (r *Host) prepare(ctx context.Context, k *kernels.Kernel) (_ *parts, err error) {
 	p := &parts{nvdimms: make([]*images.Pmem, len(nvdimmSpecs)), virtio: make([]*images.Pmem, len(virtioSpecs))}
 	defer func() {
@@ -92,7 +92,7 @@ func (r *Host) prepare(ctx context.Context, k *kernels.Kernel) (_ *parts, err er
 			p.close()
 		}
 	}()
-	var g errgroup.Group // not WithContext: the first error is told, the others finish
+	var g errgroup.Group // not WithContext: the first error is returned, the others finish
 	g.Go(func() (err error) {
 		p.initramfs, err = r.initramfs(ctx, k)
 		return err
@@ -133,7 +133,7 @@ func (r *Host) initramfs(ctx context.Context, k *kernels.Kernel) (*images.Image,
 			files, err := k.Modules(name)
 			if unknown := (*modules.UnknownError)(nil); err != nil && !errors.As(err, &unknown) {
 				return nil, err
-			} // a scenario that needs an unknown one says so by the kernel's configuration
+			} // a scenario that needs an unknown one is skipped by the kernel's configuration
 			for _, f := range files {
 				if !seen[f.Name] {
 					seen[f.Name] = true
@@ -175,7 +175,7 @@ func (p *parts) machine(ctx context.Context, s Spec, dir string, share bool) (qe
 	if err := ram.Truncate(s.ram()); err != nil {
 		return m, &GuestError{Kind: HostFailed, Doing: "make the guest's memory", Err: err}
 	}
-	// memmap= makes pmem of RAM, so what shall be on it must be in RAM from the start.
+	// memmap= makes pmem of RAM, so its content must be in RAM from the start.
 	if err := images.CopySparseAt(ctx, ram, e820Addr, p.e820.Path); err != nil {
 		return m, err
 	}

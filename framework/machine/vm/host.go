@@ -14,8 +14,8 @@ import (
 	"github.com/faultline/faultline/internal/execx"
 )
 
-// Host is what the guests of one process share: the cache, QEMU, the programs
-// that run in guests, and a folder for sockets that vanishes with the process.
+// Host is what the guests of one process share: the cache, QEMU, the programs that run in
+// guests, and a folder for sockets that is removed when the process ends.
 type Host struct {
 	Cache *cache.Cache
 	QEMU  qemu.Binary
@@ -30,7 +30,8 @@ type Host struct {
 // program is a static binary for guests.
 type program struct{ path, digest string }
 
-// NewRig prepares a Rig for guests of the architecture (GOARCH). Close it.
+// NewRig returns a Host for guests of the architecture (GOARCH). The caller must close
+// it.
 func NewRig(ctx context.Context, c *cache.Cache, arch string) (_ *Host, err error) {
 	r := &Host{Cache: c}
 	if r.QEMU, err = qemu.Find(ctx, arch); err != nil {
@@ -51,29 +52,29 @@ func NewRig(ctx context.Context, c *cache.Cache, arch string) (_ *Host, err erro
 	return r, nil
 }
 
-// Close removes what the Rig made outside the cache. Its guests must be closed.
+// Close removes what the Host made outside the cache. Its guests must be closed.
 func (r *Host) Close() error {
 	r.programs.Close()
 	return r.keeper.Close()
 }
 
-// Folder makes a folder that vanishes with the process.
+// Folder makes a folder that is removed when the process ends.
 func (r *Host) Folder(pattern string) (string, error) { return os.MkdirTemp(r.dir, pattern) }
 
-// Programs are the digests of the programs that run in guests, by name.
+// Programs returns the digests of the programs that run in guests, by name.
 func (r *Host) Programs() map[string]string {
 	return map[string]string{"guest/init": r.init.digest, "guest/agent": r.agent.digest}
 }
 
-// keeper removes a folder when our process ends, however it ends.
+// keeper removes a folder when this process ends, for any reason.
 type keeper struct {
 	stdin io.Closer
 	cmd   *exec.Cmd
 }
 
-// keep starts a shell that waits for the end of its input, which comes when we
-// close it or when we die, and then removes dir. In a session of its own it
-// hears no Ctrl-C.
+// keep starts a shell that waits for the end of its input, which occurs when this process
+// closes it or ends, and then removes dir. The shell has a session of its own, so that
+// Ctrl-C does not reach it.
 func keep(dir string) (io.Closer, error) {
 	cmd := execx.Prepare("/bin/sh", "-c", `read -r _; rm -rf -- "$1"`, "faultline-keeper", dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

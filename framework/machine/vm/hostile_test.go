@@ -16,15 +16,15 @@ import (
 	"github.com/faultline/faultline/internal/klog"
 )
 
-// Kernels that were made to misbehave, by their own means where they have some,
-// and by other instructions in a system call where they have none.
+// Kernels that misbehave, by their own features if possible, and otherwise by replaced
+// instructions in a system call.
 
 // Instructions for replace.
 var (
 	spinsWithout = []byte{0xfa, 0xeb, 0xfe} // cli; jmp .
 	spinsWith    = []byte{0xfb, 0xeb, 0xfe} // sti; jmp .
-	// Interrupts are let in, and it returns when 2^33 ticks of the time stamp counter
-	// have passed: some seconds.
+	// Interrupts are enabled, and it returns after 2^33 ticks of the time stamp counter:
+	// some seconds.
 	spinsAWhile = []byte{
 		0xfb,       // sti
 		0x0f, 0x31, // rdtsc
@@ -41,8 +41,8 @@ var (
 	}
 )
 
-// replace has the kernel of a guest do something else when it is asked for a
-// process' id. It returns what asks, and where the kernel is then.
+// replace changes a guest's kernel to run code in getpid(2). It returns the request that
+// calls it, and where the kernel then is.
 func replace(t *testing.T, g *Guest, code []byte) (ask *wire.Request, at uint64) {
 	t.Helper()
 	c, err := g.SSH(t.Context())
@@ -58,7 +58,7 @@ func replace(t *testing.T, g *Guest, code []byte) (ask *wire.Request, at uint64)
 	must(t, err)
 	defer conn.Close()
 	must(t, conn.SetDeadline(time.Now().Add(callLimit)))
-	// Packets of gdb's remote protocol, which this one needs two of.
+	// Two packets of gdb's remote protocol.
 	for _, p := range []string{fmt.Sprintf("M%x,%x:%x", at, len(code), code), "D"} {
 		sum := byte(0)
 		for _, b := range []byte(p) {
@@ -78,8 +78,8 @@ func replace(t *testing.T, g *Guest, code []byte) (ask *wire.Request, at uint64)
 
 func set(t *testing.T, g *Guest, name, value string) { writeGuest(t, g, "/proc/sys/"+name, value) }
 
-// patience is how long a test waits for a guest that will not answer: a request has
-// callLimit of it.
+// patience is how long a test waits for a guest that does not answer; a request would
+// wait for callLimit.
 const patience = time.Second
 
 var errPatience = errors.New("no answer within the test's patience")
@@ -91,7 +91,7 @@ func impatient(t *testing.T) context.Context {
 }
 
 func TestHostileKernel(t *testing.T) {
-	tm := template(t, rig(t), recent)
+	tm := template(t, newHost(t), recent)
 	hello := &wire.Request{Hello: &wire.Hello{}}
 	for name, test := range map[string]func(*testing.T, *Guest){
 		"it hangs with interrupts off": func(t *testing.T, g *Guest) {
@@ -103,15 +103,15 @@ func TestHostileKernel(t *testing.T) {
 				}
 			}
 			_, err := asked.Wait(impatient(t))
-			isTrouble(t, err, Hang, errPatience.Error()+"; "+stands, "")
+			isGuestError(t, err, Hang, errPatience.Error()+"; "+stands, "")
 			isLost(t, err, g)
 		},
 		"a soft lockup is what it panics of": func(t *testing.T, g *Guest) {
-			set(t, g, "kernel/watchdog_thresh", "1") // it complains after twice of it, by its own clock
+			set(t, g, "kernel/watchdog_thresh", "1") // it complains after twice that time, by its own clock
 			set(t, g, "kernel/softlockup_panic", "1")
 			ask, _ := replace(t, g, spinsWith)
 			_, err := g.Call(t.Context(), ask)
-			isTrouble(t, err, Panic, "softlockup: hung tasks", "BUG: soft lockup")
+			isGuestError(t, err, Panic, "softlockup: hung tasks", "BUG: soft lockup")
 			isLost(t, err, g)
 		},
 		"a soft lockup passes": func(t *testing.T, g *Guest) {
@@ -129,25 +129,25 @@ func TestHostileKernel(t *testing.T) {
 			set(t, g, "vm/overcommit_memory", "1")
 			set(t, g, "vm/panic_on_oom", "1")
 			_, err := g.Call(t.Context(), hog)
-			isTrouble(t, err, Panic, "Out of memory: system-wide panic_on_oom is enabled", "out_of_memory+")
+			isGuestError(t, err, Panic, "Out of memory: system-wide panic_on_oom is enabled", "out_of_memory+")
 			isLost(t, err, g)
 		},
 		"it kills the agent, for want of memory": func(t *testing.T, g *Guest) {
 			set(t, g, "vm/overcommit_memory", "1")
 			_, err := g.Call(t.Context(), hog)
-			isTrouble(t, err, Refused, agentPath+" ended: killed", "Out of memory: Killed process")
+			isGuestError(t, err, Refused, agentPath+" ended: killed", "Out of memory: Killed process")
 		},
 		"its agent is killed": func(t *testing.T, g *Guest) {
 			_, err := g.Call(t.Context(), &wire.Request{Syscall: &wire.Syscall{Name: "kill", Args: number(0, 9)}}) // its own process group
-			isTrouble(t, err, Refused, agentPath+" ended: killed", saidFailed)
+			isGuestError(t, err, Refused, agentPath+" ended: killed", saidFailed)
 			_, err = g.Call(t.Context(), hello)
-			isTrouble(t, err, Refused, agentPath+" ended: killed", saidFailed)
+			isGuestError(t, err, Refused, agentPath+" ended: killed", saidFailed)
 		},
-		"it corrupts what the agent says": func(t *testing.T, g *Guest) {
+		"it corrupts what the agent sends": func(t *testing.T, g *Guest) {
 			_, err := g.Call(t.Context(), &wire.Request{Syscall: &wire.Syscall{Name: "write", Args: append(number(port(t, g)), wire.Arg{In: []byte("\x1b]0;{\"id\":\n")}, number(9)[0])}})
-			isTrouble(t, err, Refused, `the agent's port is lost: reply "\x1b]0;{`, "")
+			isGuestError(t, err, Refused, `the agent's port is lost: reply "\x1b]0;{`, "")
 			_, err = g.Call(t.Context(), hello)
-			isTrouble(t, err, Refused, "the agent's port is lost", "")
+			isGuestError(t, err, Refused, "the agent's port is lost", "")
 		},
 		"it floods its console": func(t *testing.T, g *Guest) {
 			line := append([]byte("<0>"), bytes.Repeat([]byte("flood "), 150)...)
@@ -166,25 +166,25 @@ func TestHostileKernel(t *testing.T) {
 	}
 }
 
-// What a guest is given to answer is not for ever, where nobody gives it less.
+// A request has a limit even if the caller sets none.
 func TestReliabilityLongSilence(t *testing.T) {
 	if os.Getenv("FAULTLINE_LONG") == "" {
 		t.Skip("takes minutes; FAULTLINE_LONG=1 runs it, as make test-reliability LONG=1 does")
 	}
-	tm := template(t, rig(t), recent)
+	tm := template(t, newHost(t), recent)
 	for _, code := range [][]byte{spinsWithout, spinsWith} {
 		g := clone(t, tm)
 		ask, _ := replace(t, g, code)
 		_, err := g.Call(t.Context(), ask)
-		isTrouble(t, err, Hang, "no answer within "+callLimit.String()+"; processor 0 is at 0x", "")
+		isGuestError(t, err, Hang, "no answer within "+callLimit.String()+"; processor 0 is at 0x", "")
 		isLost(t, err, g)
 		if locked := strings.Contains(g.ConsoleTail(100), "BUG: soft lockup"); locked == strings.Contains(err.Error(), "interrupts off") {
-			t.Errorf("a soft lockup is told only where interrupts are on: %t, %v", locked, err)
+			t.Errorf("a soft lockup is reported only with interrupts enabled: %t, %v", locked, err)
 		}
 	}
 }
 
-// hog asks the agent for more memory than there is, and for all of it at once.
+// hog makes the agent allocate more memory than the guest has, all of it at once.
 var hog = &wire.Request{Syscall: &wire.Syscall{Name: "mmap", Args: number(0, 2*ramBytes, 0x3, 0x8022, -1, 0)}} // MAP_PRIVATE, ANONYMOUS, POPULATE
 
 func number(all ...int64) (args []wire.Arg) {
@@ -194,7 +194,7 @@ func number(all ...int64) (args []wire.Arg) {
 	return args
 }
 
-// port is the agent's descriptor of the port that it speaks on.
+// port returns the agent's descriptor of its port.
 func port(t *testing.T, g *Guest) int64 {
 	t.Helper()
 	for fd := range int64(64) {
@@ -208,10 +208,10 @@ func port(t *testing.T, g *Guest) int64 {
 	return 0
 }
 
-// Kernels that lack what a guest is heard by, or what it is for, though their
-// configuration says that they have it: by arguments of theirs.
+// Kernels that do not have what a guest needs although their configuration has it,
+// because of kernel arguments.
 func TestHostileBoot(t *testing.T) {
-	r := rig(t)
+	r := newHost(t)
 	k := kernel(t, recent)
 	spec := Spec{Kernel: k, Accel: qemu.TCG}
 	parts, err := r.prepare(t.Context(), k)
@@ -237,7 +237,7 @@ func TestHostileBoot(t *testing.T) {
 			if err == nil {
 				g.Close()
 			}
-			isTrouble(t, err, c.kind, c.says, c.tail)
+			isGuestError(t, err, c.kind, c.says, c.tail)
 		})
 	}
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// How many clones TestLongHunt starts, and where it keeps what it finds.
+// Number of clones that TestLongHunt starts, and the folder for its results.
 var (
 	huntClones = flag.Int("hunt.clones", 1000, "clones that TestLongHunt starts")
 	huntKernel = flag.String("hunt.kernel", recent, "their kernel")
@@ -29,15 +29,15 @@ var (
 // huntAgain is how often the template of a clone that panicked is started again.
 const huntAgain = 200
 
-// A clone of a kernel that boots well must start. It is known to have panicked at
-// its start twice in some 5,000 times, for reasons unknown (docs/evidence/reliability.md):
-// what is left of one that does is kept whole, memory included, and its template
-// is started again and again to see whether it is the template's doing.
+// A clone of a kernel that boots must start. Two in about 5,000 are known to have
+// panicked at their start, for unknown reasons (docs/evidence/reliability.md): the test keeps the
+// state of such a clone, including its memory, and starts its template repeatedly to find
+// out whether the template is the cause.
 func TestReliabilityLongHunt(t *testing.T) {
 	if os.Getenv("FAULTLINE_LONG") == "" {
 		t.Skip("takes minutes; FAULTLINE_LONG=1 runs it, as make test-reliability LONG=1 does")
 	}
-	tm := template(t, rig(t), *huntKernel)
+	tm := template(t, newHost(t), *huntKernel)
 	h := &hunt{t: t, tm: tm}
 	h.provoke()
 	begun := time.Now()
@@ -51,7 +51,7 @@ func TestReliabilityLongHunt(t *testing.T) {
 	t.Errorf("%d of %d clones of %s were lost; of %d further ones of the same template, %d", first, *huntClones, *huntKernel, huntAgain, h.lost-first)
 }
 
-// hunt starts clones of a template and keeps what is left of those that are lost.
+// hunt starts clones of a template and keeps the state of those that are lost.
 type hunt struct {
 	t    *testing.T
 	tm   *Template
@@ -59,7 +59,7 @@ type hunt struct {
 	lost int
 }
 
-// impossible are the bits in a processor's flags that can't be there.
+// impossible returns the bits of a CPU's flags that cannot be set.
 func impossible(registers string) (bits uint64) {
 	for _, r := range instruction.FindAllStringSubmatch(registers, -1) {
 		flags, _ := strconv.ParseUint(r[2], 16, 64)
@@ -85,7 +85,7 @@ func (h *hunt) start(n int, name string) {
 	g.Wait()
 }
 
-// autopsy keeps the memory of a guest, and what QEMU says of its processor.
+// autopsy keeps the memory and registers of a guest.
 func (h *hunt) autopsy(keep string) func(context.Context, *qemu.Monitor) {
 	return func(ctx context.Context, m *qemu.Monitor) {
 		must(h.t, os.MkdirAll(keep, 0o755))
@@ -100,21 +100,21 @@ func (h *hunt) autopsy(keep string) func(context.Context, *qemu.Monitor) {
 	}
 }
 
-// provoke has a clone panic, to see that a hunt keeps what it is for.
+// provoke makes a clone panic, to check that a hunt keeps its state.
 func (h *hunt) provoke() {
 	keep := filepath.Join(*huntKeep, fmt.Sprint("provoked-", os.Getpid()))
 	g, err := h.tm.Clone(h.t.Context(), CloneOptions{autopsy: h.autopsy(keep)})
 	must(h.t, err)
 	defer g.Close()
 	_, err = g.Call(h.t.Context(), crash)
-	isTrouble(h.t, err, Panic, "sysrq triggered crash", "Kernel panic")
+	isGuestError(h.t, err, Panic, "sysrq triggered crash", "Kernel panic")
 	if kept, err := os.Stat(filepath.Join(keep, "memory")); err != nil || kept.Size() != ramBytes {
 		h.t.Fatalf("the memory of a guest that panicked is not kept: %v, %v", kept, err)
 	}
 	must(h.t, os.RemoveAll(keep))
 }
 
-// one is the life of one clone. What is left of it goes into a folder.
+// one runs one clone, and keeps its state in a folder if it is lost.
 func (h *hunt) one(keep string) {
 	ctx := h.t.Context()
 	g, err := h.tm.Clone(ctx, CloneOptions{autopsy: h.autopsy(keep)})
@@ -128,7 +128,7 @@ func (h *hunt) one(keep string) {
 	}
 	if err == nil {
 		if registers := g.processors(); impossible(registers) != 0 {
-			err = &GuestError{Kind: Refused, Doing: "hunt", Kernel: *huntKernel, Registers: registers, Err: fmt.Errorf("flags that can't be: %#x", impossible(registers))}
+			err = &GuestError{Kind: Refused, Doing: "hunt", Kernel: *huntKernel, Registers: registers, Err: fmt.Errorf("impossible flags: %#x", impossible(registers))}
 		}
 	}
 	if err == nil || ctx.Err() != nil {
@@ -148,7 +148,7 @@ func (h *hunt) one(keep string) {
 	if tr != nil {
 		said += "--- console\n" + tr.Tail + "\n--- registers\n" + tr.Registers + "\n--- template\n" + tr.Template + "\n"
 	}
-	// Whether the template is still what was frozen.
+	// Whether the template is unchanged.
 	said += fmt.Sprintf("--- its content: %v\n", h.tm.entry.Check())
 	must(h.t, os.WriteFile(filepath.Join(keep, "trouble.txt"), []byte(said), 0o600))
 	h.t.Logf("%s: %v", keep, err)

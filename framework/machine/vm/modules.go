@@ -14,16 +14,16 @@ import (
 	"github.com/faultline/faultline/images"
 )
 
-// LoadModules loads a group of modules of the guest's initramfs, in its order.
-// One that the kernel has built in, or loaded already, is fine; so is one that
-// only a soft dependency asked for and that this processor can't use.
+// LoadModules loads a group of modules of the guest's initramfs, in its order. It ignores
+// modules that are built in or loaded already, and those of a soft dependency that this
+// CPU cannot use.
 func (g *Guest) LoadModules(ctx context.Context, group string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, callLimit, fmt.Errorf("not loaded within %v", callLimit))
 	defer cancel()
 	ctx, unwatch := g.watch(ctx)
 	defer unwatch()
 	if err := g.loadModules(ctx, group); err != nil {
-		return g.trouble(ctx, "load modules", err)
+		return g.guestError(ctx, "load modules", err)
 	}
 	return nil
 }
@@ -60,14 +60,13 @@ func (g *Guest) loadModules(ctx context.Context, group string) error {
 	return nil
 }
 
-// The disks are looked for so often, this far apart.
+// Number and interval of the polls for disks.
 const diskPolls, diskPoll = 1000, 5 * time.Millisecond
 
-// completeBoot does, once the agent answers, what every scenario would do first:
-// it loads the modules, takes away what would not live through the freeze, looks
-// where the pmem devices are, mounts the nvdimms' file systems with -o dax, and
-// makes files on them.
-// In a template it is done once for all.
+// completeBoot does, once the agent answers, what each scenario would do first: it loads
+// the modules, removes what does not survive the freeze, finds the pmem devices, mounts
+// the nvdimms' file systems with -o dax, and makes files on them. A template does that
+// once for all clones.
 func (g *Guest) completeBoot(ctx context.Context) error {
 	for _, group := range bootGroups {
 		if err := g.loadModules(ctx, group); err != nil {
@@ -77,8 +76,8 @@ func (g *Guest) completeBoot(ctx context.Context) error {
 	if err := g.unplugVirtioPmem(ctx); err != nil {
 		return err
 	}
-	// A region's disk comes up in its own time after its driver was loaded. How much
-	// of it that may be is counted by how often the guest was asked and answered.
+	// A region's disk appears asynchronously after its driver was loaded. The limit
+	// counts answered polls.
 	for n := 0; ; n++ {
 		devices, err := g.agent.call(ctx, &wire.Request{Pmem: &wire.Pmem{}})
 		if err != nil {
@@ -118,8 +117,8 @@ func (g *Guest) completeBoot(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		// A kernel without this file system or without DAX has scenarios that say
-		// so by its configuration; those that can be done try again, and tell.
+		// On a kernel without this file system or without DAX, scenarios that need it are
+		// skipped by the configuration; others mount again, and report the error.
 		if mounted.Errno == "" {
 			g.Mounted = append(g.Mounted, d.Name)
 			if err := g.makeFiles(ctx, d); err != nil {
@@ -130,12 +129,12 @@ func (g *Guest) completeBoot(ctx context.Context) error {
 	return g.rehearse(ctx)
 }
 
-// unplugVirtioPmem takes the virtio-pmem devices from the guest's kernel while
-// they work. QEMU's device has no migration state: in a clone it is as after
-// power-on, and a driver that was bound before the freeze (a kernel may have it
-// built in) waits for its answers for ever, in remove too. Booted guests are
-// treated the same, so that they and clones are alike. Who wants the device has
-// PCI look for it again (/sys/bus/pci/rescan).
+// unplugVirtioPmem removes the virtio-pmem devices from the guest's kernel while they
+// work. QEMU's device has no migration state: in a clone it is as after power-on, and a
+// driver that was bound before the freeze (because it is built in) waits for ever for its
+// answers, even in remove. Booted guests are treated in the same way, so that they do not
+// differ from clones. A scenario that uses the device rescans the PCI bus
+// (/sys/bus/pci/rescan).
 func (g *Guest) unplugVirtioPmem(ctx context.Context) error {
 	for i := range virtioSpecs {
 		path := "/sys/bus/pci/devices/" + qemu.VirtioPmemPCI(i) + "/remove"
@@ -150,7 +149,7 @@ func (g *Guest) unplugVirtioPmem(ctx context.Context) error {
 	return nil
 }
 
-// hasNVDIMMs says whether all the nvdimms' disks are there.
+// hasNVDIMMs reports whether the disks of all nvdimms exist.
 func (g *Guest) hasNVDIMMs() bool {
 	for _, n := range NVDIMMs() {
 		if !slices.ContainsFunc(g.Devices, func(d wire.Device) bool { return d.Resource == n.Addr }) {
@@ -160,10 +159,10 @@ func (g *Guest) hasNVDIMMs() bool {
 	return true
 }
 
-// lacksPmem says whether the kernel has no driver for nvdimms.
+// lacksPmem reports whether the kernel has no driver for nvdimms.
 func (g *Guest) lacksPmem() bool { return len(g.spec.Kernel.Lacks("ACPI_NFIT", "BLK_DEV_PMEM")) > 0 }
 
-// MountDir is where a disk's file system is mounted.
+// MountDir returns the folder where a disk's file system is mounted.
 func MountDir(disk string) string { return "/mnt/" + disk }
 
 // syscall makes a system call in the agent.

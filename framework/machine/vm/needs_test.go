@@ -10,7 +10,7 @@ import (
 	"github.com/faultline/faultline/kernels/kconfig"
 )
 
-// configured is a kernel of that configuration.
+// configured returns a kernel with that configuration.
 func configured(t *testing.T, text string) *kernels.Kernel {
 	t.Helper()
 	c, err := kconfig.ParseBytes([]byte(text))

@@ -8,9 +8,9 @@ import (
 	"github.com/faultline/faultline/internal/cache"
 )
 
-// processor describes what runs the guest's instructions with KVM: this machine's
-// processor, with its microcode, and the host's kernel, which decides what of it a guest
-// gets. A template that was frozen on another one is not this machine's.
+// processor describes what runs the guest's instructions with KVM: this machine's CPU,
+// with its microcode, and the host's kernel, which decides which features a guest gets. A
+// template that was frozen with others cannot be used on this machine.
 func processor() (string, error) {
 	info, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {
@@ -20,15 +20,15 @@ func processor() (string, error) {
 	return model(string(info)) + string(kernel), err
 }
 
-// ProcessorDigest is a digest of what this machine's processor is, with its microcode and
-// features: two machines may name theirs alike.
+// ProcessorDigest returns a digest of this machine's CPU model, microcode and features,
+// because the name of the model does not identify them.
 func ProcessorDigest() (string, error) {
 	info, err := os.ReadFile("/proc/cpuinfo")
 	return cache.Key(model(string(info))), err
 }
 
-// model returns the lines of the first processor in /proc/cpuinfo that say what it is;
-// others say what it does just now, as its frequency.
+// model returns the lines of the first CPU in /proc/cpuinfo that identify it, without
+// those that describe its current state, such as its frequency.
 func model(cpuinfo string) string {
 	first, _, _ := strings.Cut(cpuinfo, "\n\n")
 	var b strings.Builder

@@ -27,7 +27,7 @@ import (
 	"github.com/faultline/faultline/kernels"
 )
 
-// The two kernels that a Debian 12 machine has for free.
+// The two kernels that are installed without effort on a Debian 12 machine.
 const (
 	old    = "apt:bookworm"
 	recent = "apt:bookworm/6.12"
@@ -41,9 +41,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// rig is a Rig with a TMPDIR of its own. When it is closed nothing may be left
-// there, and no process that knows of it.
-func rig(t *testing.T) *Host {
+// newHost returns a Host with its own TMPDIR. When it is closed, no file may be left
+// there, and no process that uses it.
+func newHost(t *testing.T) *Host {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("boots real guests; -short leaves them out")
@@ -72,7 +72,8 @@ func tempDir(t *testing.T) string {
 	return dir
 }
 
-// nothingLeft says what is still in a folder, or runs with its name, after a while.
+// nothingLeft returns an error if files are left in a folder, or processes with its name
+// still run, after a while.
 func nothingLeft(dir string) error {
 	deadline := time.Now().Add(time.Minute)
 	for {
@@ -97,16 +98,17 @@ func nothingLeft(dir string) error {
 	}
 }
 
-// processes are those, but for this one, with a text in their command line or
-// environment, a clone having our TMPDIR in the latter only; and what they started,
-// because root in a container may not read the environment of nobody's QEMU.
+// processes returns the processes, except this one, with a text in their command line or
+// environment (a clone has TMPDIR only in the latter), and their children, because root
+// in a container may not read the environment of nobody's QEMU.
 func processes(text string) (pids []int) {
 	parents := map[int]int{}
 	all, _ := filepath.Glob("/proc/[0-9]*")
 	for _, dir := range all {
 		pid, _ := strconv.Atoi(filepath.Base(dir))
 		stat, _ := os.ReadFile(dir + "/stat")
-		// "PID (COMMAND) STATE PARENT …" (proc_pid_stat(5)), and a command may have spaces.
+		// "PID (COMMAND) STATE PARENT …" (proc_pid_stat(5)), and a command may have
+		// spaces.
 		var state string
 		var parent int
 		if _, err := fmt.Sscan(string(stat[bytes.LastIndexByte(stat, ')')+1:]), &state, &parent); err != nil || state == "Z" || pid == os.Getpid() {
@@ -129,7 +131,7 @@ func processes(text string) (pids []int) {
 	return pids
 }
 
-// guests are the QEMU processes that this one started and did not end.
+// guests returns the QEMU processes that this one started and did not end.
 func guests() (pids []int) {
 	all, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, path := range all {
@@ -196,7 +198,7 @@ func readGuest(t *testing.T, g *Guest, path string) string {
 func TestBoot(t *testing.T) {
 	for _, spec := range []string{old, recent} {
 		t.Run(spec, func(t *testing.T) {
-			r, k := rig(t), kernel(t, spec)
+			r, k := newHost(t), kernel(t, spec)
 			console := filepath.Join(t.TempDir(), "new", "console.log")
 			g, err := r.Boot(t.Context(), Spec{Kernel: k, Accel: qemu.TCG, Console: console})
 			must(t, err)
@@ -261,7 +263,7 @@ func testSSH(t *testing.T, g *Guest) {
 	asked := time.Now()
 	_, err = c.Exec(ctx, []string{"probe", "clock"}, Streams{Stdout: &clock})
 	now, _ := strconv.ParseInt(clock.String(), 10, 64)
-	// Read between these two moments, it is right if it is, whatever the exchange took.
+	// The clock was read between these two times, however long the exchange took.
 	const off = 2 * time.Second
 	if at := time.Unix(now, 0); err != nil || at.Before(asked.Add(-off)) || at.After(time.Now().Add(off)) {
 		t.Errorf("the guest's clock is wrong: %v, asked at %v (%q, %v)", at, asked, clock.String(), err)
@@ -281,7 +283,7 @@ func probeBinary(t *testing.T) string {
 }
 
 func TestDryRun(t *testing.T) {
-	r, k := rig(t), kernel(t, recent)
+	r, k := newHost(t), kernel(t, recent)
 	command, err := r.DryRun(t.Context(), Spec{Kernel: k, Accel: qemu.TCG, CPUs: 2})
 	must(t, err)
 	if left, _ := os.ReadDir(r.dir); len(guests()) > 0 || slices.ContainsFunc(left, func(e os.DirEntry) bool { return strings.HasPrefix(e.Name(), "dry-") }) {
@@ -330,9 +332,9 @@ func own() {
 	select {}
 }
 
-// TestOwnerKilled kills a process that owns guests, and gives it no chance.
+// TestOwnerKilled kills a process that owns guests with SIGKILL.
 func TestOwnerKilled(t *testing.T) {
-	r := rig(t)
+	r := newHost(t)
 	template(t, r, recent)
 	tmp := tempDir(t)
 	cmd := exec.Command(os.Args[0])
@@ -344,7 +346,7 @@ func TestOwnerKilled(t *testing.T) {
 	var word string
 	_, err = fmt.Fscan(out, &first, &second, &word)
 	if err != nil || word != "run" || len(processes(tmp)) < 4 { // the owner, its keeper, two guests
-		t.Errorf("the owner said %d %d %q, %v; processes %v", first, second, word, err, processes(tmp))
+		t.Errorf("the owner printed %d %d %q, %v; processes %v", first, second, word, err, processes(tmp))
 	}
 	cmd.Process.Kill()
 	cmd.Wait()
@@ -354,7 +356,7 @@ func TestOwnerKilled(t *testing.T) {
 	for _, pid := range []int{first, second} {
 		for end := time.Now().Add(time.Minute); unix.Kill(pid, 0) == nil; time.Sleep(20 * time.Millisecond) {
 			if time.Now().After(end) {
-				t.Errorf("QEMU %d runs on", pid)
+				t.Errorf("QEMU %d still runs", pid)
 				unix.Kill(pid, unix.SIGKILL)
 				break
 			}

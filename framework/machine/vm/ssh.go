@@ -22,24 +22,24 @@ type SSHClient struct {
 	guest  *Guest
 }
 
-// SSH connects to the guest. The host's key is the one that PID 1 told over
-// the serial port; any other is refused.
+// SSH connects to the guest. It accepts only the host key that PID 1 sent over the serial
+// port.
 func (g *Guest) SSH(ctx context.Context) (*SSHClient, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, callLimit, fmt.Errorf("no answer within %v", callLimit))
 	defer cancel()
 	ctx, unwatch := g.watch(ctx)
 	defer unwatch()
-	// Clones of one template would have the same time and draw the same random
-	// numbers: nothing to a scenario, much to who comes in.
+	// Clones of one template have the same time and random numbers. That does not matter
+	// to scenarios, but it does to programs that run over SSH.
 	if g.template != "" && !g.fresh {
 		if err := g.hello(ctx, 0); err != nil {
-			return nil, g.trouble(ctx, "set the clock", err)
+			return nil, g.guestError(ctx, "set the clock", err)
 		}
 		g.fresh = true
 	}
 	c, err := g.dialSSH(ctx)
 	if err != nil {
-		return nil, g.trouble(ctx, "connect to SSH", err)
+		return nil, g.guestError(ctx, "connect to SSH", err)
 	}
 	return c, nil
 }
@@ -62,7 +62,7 @@ func (g *Guest) dialSSH(ctx context.Context) (*SSHClient, error) {
 	defer stop()
 	c, channels, requests, err := ssh.NewClientConn(conn, addr, &ssh.ClientConfig{
 		User: "root", Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: ssh.FixedHostKey(g.hostKey),
-		// Cheap under emulation; no secret of the host goes through.
+		// Cheap under emulation; no secret of the host is transferred.
 		Config: ssh.Config{Ciphers: []string{"aes128-gcm@openssh.com", "chacha20-poly1305@openssh.com"}, KeyExchanges: []string{"curve25519-sha256"}},
 	})
 	if err != nil {
@@ -75,7 +75,7 @@ func (g *Guest) dialSSH(ctx context.Context) (*SSHClient, error) {
 	return &SSHClient{client: ssh.NewClient(c, channels, requests), guest: g}, nil
 }
 
-// Close ends the connection, and with it what still runs on it.
+// Close ends the connection and the programs that still run on it.
 func (c *SSHClient) Close() error { return c.client.Close() }
 
 // Put copies a file of the host into the guest, executable.
@@ -94,39 +94,40 @@ func (c *SSHClient) Start(ctx context.Context, argv ...string) error {
 }
 
 func (c *SSHClient) control(ctx context.Context, cmd wire.Command, stdin io.Reader) error {
-	said := firstWords{most: firstWordsBytes}
-	status, err := c.Run(ctx, cmd.Argv, Streams{Stdin: stdin, Stdout: &said, Stderr: &said}, cmd)
+	out := limitedOutput{most: outputBytes}
+	status, err := c.Run(ctx, cmd.Argv, Streams{Stdin: stdin, Stdout: &out, Stderr: &out}, cmd)
 	if err == nil && status.Code != 0 {
-		err = fmt.Errorf("%s: %s", strings.ReplaceAll(cmd.String(), "\x00", " "), strings.TrimSpace(said.said.String()))
+		err = fmt.Errorf("%s: %s", strings.ReplaceAll(cmd.String(), "\x00", " "), strings.TrimSpace(out.kept.String()))
 	}
 	return err
 }
 
-// firstWords keeps the first bytes of what a guest says, and takes the rest.
-type firstWords struct {
-	said bytes.Buffer
+// limitedOutput is a writer that keeps the first bytes of a guest's output and discards
+// the rest.
+type limitedOutput struct {
+	kept bytes.Buffer
 	most int  // bytes
-	more bool // there were more
+	more bool // some were discarded
 }
 
-// firstWordsBytes is what is kept of a complaint.
-const firstWordsBytes = 4096
+// outputBytes is the limit for an error message.
+const outputBytes = 4096
 
-func (w *firstWords) Write(p []byte) (int, error) {
-	kept := p[:min(len(p), w.most-w.said.Len())]
+func (w *limitedOutput) Write(p []byte) (int, error) {
+	kept := p[:min(len(p), w.most-w.kept.Len())]
 	w.more = w.more || len(kept) < len(p)
-	w.said.Write(kept)
+	w.kept.Write(kept)
 	return len(p), nil
 }
 
-// Streams are a program's input and output, and the terminal it shall have.
+// Streams are a program's input and output, and its terminal, if any.
 type Streams struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Terminal       *Terminal
 }
 
-// Terminal asks for a pseudo terminal in the guest.
+// Terminal requests a pseudo terminal in the guest.
 type Terminal struct {
 	Type       string // $TERM
 	Rows, Cols int
@@ -136,8 +137,8 @@ type Terminal struct {
 
 // ExitStatus is how a program in the guest ended.
 type ExitStatus struct {
-	Code   int    // its exit status; 128 + the signal's number where one ended it
-	Signal string // "BUS" for SIGBUS, where one ended it
+	Code   int    // its exit status; 128 + the signal's number if a signal killed it
+	Signal string // "BUS" for SIGBUS, if a signal killed it
 }
 
 // Exec runs a program of the guest to its end.
@@ -145,7 +146,7 @@ func (c *SSHClient) Exec(ctx context.Context, argv []string, s Streams) (ExitSta
 	return c.Run(ctx, argv, s, wire.Command{Argv: argv})
 }
 
-// Run carries out a command of PID 1 to its end.
+// Run runs a command of PID 1 to its end.
 func (c *SSHClient) Run(ctx context.Context, argv []string, s Streams, cmd wire.Command) (ExitStatus, error) {
 	status, err := c.run(ctx, s, cmd)
 	if err == nil {
@@ -154,10 +155,9 @@ func (c *SSHClient) Run(ctx context.Context, argv []string, s Streams, cmd wire.
 	if cause := context.Cause(ctx); cause != nil {
 		return ExitStatus{}, cause
 	}
-	// The connection is gone without a status: with the guest, most likely, whose
-	// end comes a moment later.
-	c.guest.lastWords()
-	return ExitStatus{}, c.guest.trouble(ctx, fmt.Sprintf("run %v", argv), err)
+	// The connection ended without a status, most likely because the guest is ending.
+	c.guest.drainConsole()
+	return ExitStatus{}, c.guest.guestError(ctx, fmt.Sprintf("run %v", argv), err)
 }
 
 func (c *SSHClient) run(ctx context.Context, s Streams, cmd wire.Command) (ExitStatus, error) {
@@ -169,14 +169,15 @@ func (c *SSHClient) run(ctx context.Context, s Streams, cmd wire.Command) (ExitS
 	stop := context.AfterFunc(ctx, func() { c.client.Close() })
 	defer stop()
 	session.Stdout, session.Stderr = s.Stdout, s.Stderr
-	// session.Stdin would make Wait wait for our input to end, which a terminal's does not.
+	// With session.Stdin, Wait would wait for the end of the input; a terminal's does not
+	// end.
 	stdin, err := session.StdinPipe()
 	if err != nil {
 		return ExitStatus{}, err
 	}
 	if t := s.Terminal; t != nil {
 		if err := session.RequestPty(t.Type, t.Rows, t.Cols, ssh.TerminalModes{}); err != nil {
-			return ExitStatus{}, fmt.Errorf("ask for a terminal: %w", err)
+			return ExitStatus{}, fmt.Errorf("request a terminal: %w", err)
 		}
 		go func() {
 			for size := range t.Resized {

@@ -19,23 +19,23 @@ import (
 	"github.com/faultline/faultline/internal/limitread"
 )
 
-// Template is a guest that was booted until its agent waited, and frozen on
-// disk: its memory and pmem in files, its devices in a migration stream. Any
-// number of clones start from it; none of them changes it.
+// Template is a guest that was booted until its agent was ready, and frozen on disk: its
+// memory and pmem in files, its devices in a migration stream. Any number of clones can
+// be started from it; clones do not change it.
 type Template struct {
-	// Built says whether this process booted it.
+	// Built is set if this process booted it.
 	Built bool
-	// Boot and Freeze are how long that took, when Built.
+	// Boot and Freeze are the durations of these steps, if Built.
 	Boot, Freeze time.Duration
 
-	rig   *Host
+	host  *Host
 	spec  Spec
 	key   string
 	entry *cache.Entry
 	meta  templateMeta
 }
 
-// templateMeta is what a clone must know that is in no device.
+// templateMeta is the information for clones that is not in the state of a device.
 type templateMeta struct {
 	Welcome   wire.HelloReply
 	Devices   []wire.Device
@@ -45,7 +45,7 @@ type templateMeta struct {
 	ClientKey []byte // ed25519 seed
 	Machine   qemu.Machine
 	BootMS    float64
-	Log       []string // the kernel's, until the freeze
+	Log       []string // the kernel log up to the freeze
 }
 
 const (
@@ -53,19 +53,19 @@ const (
 	metaFile      = "meta.json"
 	consoleName   = "console.log"
 	stateFile     = "state"
-	templateStamp = "template 8" // raise it when the same inputs give another template
+	templateStamp = "template 8" // increment it when the same inputs result in another template
 )
 
-// maxMeta bounds what is read of a template's meta.json, which has the kernel's
-// log, in bytes.
+// maxMeta is the maximum size of a template's meta.json, which contains the kernel log,
+// in bytes.
 const maxMeta = 64 << 20
 
-// spareVictims are started before the freeze, so that a scenario's first
-// victims need no start of their own.
+// spareVictims is the number of victims that are started before the freeze, so that a
+// scenario's first victims exist already.
 const spareVictims = 2
 
-// Template finds the template for s in the cache, or boots and freezes it. The
-// key holds everything that went in. Close the template after its clones.
+// Template returns the template for s from the cache, or boots and freezes it. The cache
+// key covers all inputs. Close the template after its clones.
 func (r *Host) Template(ctx context.Context, s Spec) (*Template, error) {
 	if err := checkConfig(s.Kernel); err != nil {
 		return nil, err
@@ -79,7 +79,7 @@ func (r *Host) Template(ctx context.Context, s Spec) (*Template, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Template{rig: r, spec: s, key: r.templateKey(s, parts, host)}
+	t := &Template{host: r, spec: s, key: r.templateKey(s, parts, host)}
 	t.entry, err = r.Cache.GetChecked(ctx, templateKind, t.key, func(ctx context.Context, dir string) error {
 		return t.build(ctx, parts, dir)
 	})
@@ -90,10 +90,11 @@ func (r *Host) Template(ctx context.Context, s Spec) (*Template, error) {
 	return t, t.read()
 }
 
-// Known finds the template of a key, whose content another process has just looked
-// at: a key is much work to make. Where it is not there it is Template's to say why.
+// Known returns the template with a key that another process has just computed and
+// checked, because computing a key takes long. If it does not exist, Known calls
+// Template.
 func (r *Host) Known(ctx context.Context, s Spec, key string) (*Template, error) {
-	t := &Template{rig: r, spec: s, key: key}
+	t := &Template{host: r, spec: s, key: key}
 	var err error
 	t.entry, err = r.Cache.Get(ctx, templateKind, key, func(context.Context, string) error { return errGone })
 	if errors.Is(err, errGone) {
@@ -107,13 +108,13 @@ func (r *Host) Known(ctx context.Context, s Spec, key string) (*Template, error)
 
 var errGone = errors.New("the template is gone")
 
-// Accel is what its guests run with.
+// Accel returns the accelerator of its guests.
 func (t *Template) Accel() qemu.Accel { return t.spec.Accel }
 
-// Key is that of the template in the cache.
+// Key returns the template's key in the cache.
 func (t *Template) Key() string { return t.key }
 
-// read reads what a clone must know, or closes the template.
+// read reads the template's meta.json. It closes the template if that fails.
 func (t *Template) read() error {
 	data, err := limitread.ReadFile(filepath.Join(t.entry.Path, metaFile), maxMeta)
 	if err == nil {
@@ -126,7 +127,7 @@ func (t *Template) read() error {
 	return nil
 }
 
-// TemplateKey is the key of the template for s, which is not booted for it.
+// TemplateKey returns the key of the template for s, without booting it.
 func (r *Host) TemplateKey(ctx context.Context, s Spec) (string, error) {
 	parts, err := r.prepare(ctx, s.Kernel)
 	if err != nil {
@@ -140,7 +141,7 @@ func (r *Host) TemplateKey(ctx context.Context, s Spec) (string, error) {
 	return r.templateKey(s, parts, host), nil
 }
 
-// host describes what of this machine runs the guests.
+// host describes the parts of this machine that run guests.
 func (r *Host) host(a qemu.Accel) (string, error) {
 	id, err := r.identity()
 	if err != nil || a != qemu.KVM {
@@ -150,8 +151,8 @@ func (r *Host) host(a qemu.Accel) (string, error) {
 	return id + cpu, err
 }
 
-// templateKey names everything that a template depends on. File names are left
-// out: what is in the files is there by digest.
+// templateKey returns a digest of everything that a template depends on. Files are
+// included by their content, not by their names.
 func (r *Host) templateKey(s Spec, p *parts, host string) string {
 	m := qemu.Machine{Accel: s.Accel, CPUs: s.CPUs, CPU: s.CPU, E820Addr: e820Addr, E820Bytes: e820Bytes, RAM: qemu.File{Bytes: s.ram()}, Share: true}
 	for _, image := range p.nvdimms {
@@ -172,13 +173,13 @@ func (r *Host) templateKey(s Spec, p *parts, host string) string {
 
 func (t *Template) build(ctx context.Context, p *parts, dir string) error {
 	if err := t.spec.Kernel.Check(); err != nil {
-		return &GuestError{Kind: HostFailed, Doing: "read the kernel in the cache", Kernel: t.spec.Kernel.Name, Err: err, Hint: "run again: it is unpacked anew"}
+		return &GuestError{Kind: HostFailed, Doing: "read the kernel in the cache", Kernel: t.spec.Kernel.Name, Err: err, Hint: "run again, which unpacks it again"}
 	}
 	m, err := p.machine(ctx, t.spec, dir, true)
 	if err != nil {
 		return err
 	}
-	guestDir, err := os.MkdirTemp(t.rig.dir, "template-")
+	guestDir, err := os.MkdirTemp(t.host.dir, "template-")
 	if err != nil {
 		return &GuestError{Kind: HostFailed, Doing: "build a template", Err: err}
 	}
@@ -186,37 +187,37 @@ func (t *Template) build(ctx context.Context, p *parts, dir string) error {
 	if spec.Console == "" {
 		spec.Console = filepath.Join(dir, consoleName)
 	}
-	g, err := t.rig.boot(ctx, spec, m, guestDir)
+	g, err := t.host.boot(ctx, spec, m, guestDir)
 	if err != nil {
 		os.RemoveAll(guestDir)
 		return err
 	}
 	defer g.Close()
 	t.Boot = g.Timings.At("ready")
-	// The whole log first: reading it uses up memory that the agent takes in stock for
-	// its clones when it is told of the victims.
+	// The whole log first: reading it uses memory that the agent reserves for its clones
+	// when it starts the victims.
 	booted, err := g.agent.call(ctx, &wire.Request{KernelLog: &wire.KernelLog{}})
 	if err != nil {
-		return g.trouble(ctx, "read the kernel log", err)
+		return g.guestError(ctx, "read the kernel log", err)
 	}
-	hold := []string{"/proc/sys/kernel/tainted"} // what each scenario reads and writes
+	hold := []string{"/proc/sys/kernel/tainted"} // files that each scenario reads or writes
 	for _, disk := range g.Mounted {
 		hold = append(hold, "/sys/block/"+disk+"/badblocks")
 	}
-	if err := g.hello(ctx, spareVictims, hold...); err != nil { // its clones go on from this welcome
-		return g.trouble(ctx, "start the spare victims", err)
+	if err := g.hello(ctx, spareVictims, hold...); err != nil { // clones start with this reply
+		return g.guestError(ctx, "start the spare victims", err)
 	}
 	since, err := g.agent.call(ctx, &wire.Request{KernelLog: &wire.KernelLog{Since: booted.Log.Next}})
 	if err != nil {
-		return g.trouble(ctx, "read the kernel log", err)
+		return g.guestError(ctx, "read the kernel log", err)
 	}
 	booted.Log.Lines = append(booted.Log.Lines, since.Log.Lines...)
 	if err := g.StoodStill(booted.Log.Lines); err != nil {
-		return err // its complaint would be in every clone
+		return err // the complaint would be in all clones
 	}
 	begun := time.Now()
 	if err := g.freeze(ctx, filepath.Join(dir, stateFile)); err != nil {
-		return g.trouble(ctx, "freeze the template", err)
+		return g.guestError(ctx, "freeze the template", err)
 	}
 	meta, err := json.Marshal(templateMeta{
 		Welcome: g.Welcome, Devices: g.Devices, Mounted: g.Mounted, Files: g.Files, HostKey: g.hostKey.Marshal(), ClientKey: g.client.Seed(), Machine: m.In(""),
@@ -232,12 +233,12 @@ func (t *Template) build(ctx context.Context, p *parts, dir string) error {
 	if t.spec.Console == "" {
 		return nil
 	}
-	// The caller's file may go any time; later users of the template want it too.
-	said, err := limitread.ReadFile(t.spec.Console, 2*maxConsole)
+	// The caller may remove its file; the template needs its own copy.
+	text, err := limitread.ReadFile(t.spec.Console, 2*maxConsole)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, consoleName), said, 0o644)
+	return os.WriteFile(filepath.Join(dir, consoleName), text, 0o644)
 }
 
 // freeze stops the guest for good and writes the state of its devices.
@@ -249,7 +250,7 @@ func (g *Guest) freeze(ctx context.Context, state string) error {
 	if err := g.proc.SaveState(ctx, state); err != nil {
 		return err
 	}
-	// quit lets QEMU close its files; Close would kill it.
+	// quit makes QEMU close its files; Close would kill it.
 	mon.Run(ctx, "quit", nil, nil)
 	select {
 	case <-g.proc.Done():
@@ -258,36 +259,36 @@ func (g *Guest) freeze(ctx context.Context, state string) error {
 	return nil
 }
 
-// CloneOptions are what may differ between clones.
+// CloneOptions are the options that can differ between clones.
 type CloneOptions struct {
 	Console string // as in Spec
-	// Door is for a clone that a person looks into: see Guest.Open.
+	// Door makes a clone that can be inspected: see Guest.Open.
 	Door bool
 
-	// autopsy gets a guest that ended its machine, which stands still meanwhile, or
-	// that was lost at its start.
+	// autopsy is called with a guest that ended its machine, while it is stopped, or that
+	// was lost at its start.
 	autopsy func(context.Context, *qemu.Monitor)
 }
 
-// Clone starts a guest from the template. Its agent is already there.
+// Clone starts a guest from the template. Its agent runs already.
 func (t *Template) Clone(ctx context.Context, opt CloneOptions) (_ *Guest, err error) {
 	if t.entry == nil {
 		return nil, errors.New("clone of a template that was closed")
 	}
 	s := t.spec
 	s.Console = opt.Console
-	dir, err := os.MkdirTemp(t.rig.dir, "clone-")
+	dir, err := os.MkdirTemp(t.host.dir, "clone-")
 	if err != nil {
 		return nil, &GuestError{Kind: HostFailed, Doing: "clone", Kernel: s.Kernel.Name, Err: err}
 	}
-	g := &Guest{spec: s, dir: dir, template: t.key, remains: remains{autopsy: opt.autopsy}, door: opt.Door, client: ed25519.NewKeyFromSeed(t.meta.ClientKey), Timings: Timings{Start: time.Now()}, Welcome: t.meta.Welcome, Devices: t.meta.Devices, Mounted: t.meta.Mounted, Files: t.meta.Files}
+	g := &Guest{spec: s, dir: dir, template: t.key, postMortem: postMortem{autopsy: opt.autopsy}, door: opt.Door, client: ed25519.NewKeyFromSeed(t.meta.ClientKey), Timings: Timings{Start: time.Now()}, Welcome: t.meta.Welcome, Devices: t.meta.Devices, Mounted: t.meta.Mounted, Files: t.meta.Files}
 	if g.hostKey, err = ssh.ParsePublicKey(t.meta.HostKey); err != nil {
 		os.RemoveAll(dir)
 		return nil, err
 	}
 	m := t.meta.Machine.In(t.entry.Path)
 	m.Share, m.Incoming = false, true
-	if err := g.start(ctx, t.rig.QEMU, m); err != nil {
+	if err := g.start(ctx, t.host.QEMU, m); err != nil {
 		os.RemoveAll(dir)
 		return nil, err
 	}
@@ -298,13 +299,13 @@ func (t *Template) Clone(ctx context.Context, opt CloneOptions) (_ *Guest, err e
 	defer unwatch()
 	if err = g.thaw(ctx, filepath.Join(t.entry.Path, stateFile)); err == nil {
 		g.Timings.mark("running")
-		// Nothing is asked of it that its template did not tell: its clock, its random
-		// numbers and the end of its log are the template's. See SSH.
+		// No request is needed: its clock, its random numbers and the end of its log are
+		// the template's. See SSH.
 		g.agent.serve()
 		g.greeted = time.Now()
 		return g, nil
 	}
-	err = g.trouble(ctx, "clone", err)
+	err = g.guestError(ctx, "clone", err)
 	if opt.autopsy != nil && g.proc.Err() == nil {
 		limited, cancel := context.WithTimeout(context.Background(), callLimit)
 		opt.autopsy(limited, g.proc.Monitor)
@@ -314,7 +315,7 @@ func (t *Template) Clone(ctx context.Context, opt CloneOptions) (_ *Guest, err e
 	return nil, err
 }
 
-// thaw loads the state that freeze wrote, and has the guest go on.
+// thaw loads the state that freeze wrote and resumes the guest.
 func (g *Guest) thaw(ctx context.Context, state string) error {
 	if err := g.proc.LoadState(ctx, state); err != nil {
 		return err
@@ -322,24 +323,24 @@ func (g *Guest) thaw(ctx context.Context, state string) error {
 	return g.proc.Monitor.Run(ctx, "cont", nil, nil)
 }
 
-// Log is the kernel's log until the freeze, also what it did not print.
+// Log returns the kernel log up to the freeze, including lines that were not printed.
 func (t *Template) Log() []string { return t.meta.Log }
 
-// Taint is the kernel's taint at the freeze (/proc/sys/kernel/tainted).
+// Taint returns the kernel's taint at the freeze (/proc/sys/kernel/tainted).
 func (t *Template) Taint() uint64 { return t.meta.Welcome.Taint }
 
-// Console is what the kernel printed while it booted, as plain.Escaper has it.
+// Console returns the kernel's output while it booted, escaped by sanitize.Escaper.
 func (t *Template) Console() ([]byte, error) {
 	return limitread.ReadFile(filepath.Join(t.entry.Path, consoleName), 2*maxConsole)
 }
 
-// BootTime is how long its boot took, from QEMU's start to the agent's first
-// answer, also when another process did it.
+// BootTime returns the duration of its boot, from QEMU's start to the agent's first
+// answer, even if another process booted it.
 func (t *Template) BootTime() time.Duration {
 	return time.Duration(t.meta.BootMS * float64(time.Millisecond))
 }
 
-// Close lets the template be pruned. Its clones must be closed.
+// Close allows the template to be pruned. Its clones must be closed.
 func (t *Template) Close() error {
 	err := t.entry.Close()
 	t.entry = nil

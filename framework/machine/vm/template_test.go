@@ -18,12 +18,12 @@ import (
 	"github.com/faultline/faultline/kernels"
 )
 
-// inputs is all that a template's key is made of.
+// inputs are the inputs of a template's key.
 type inputs struct {
-	rig   Host
-	host  string
-	spec  Spec
-	parts parts
+	vmHost Host
+	host   string
+	spec   Spec
+	parts  parts
 }
 
 func standardInputs() *inputs {
@@ -31,9 +31,9 @@ func standardInputs() *inputs {
 		return &images.Pmem{Spec: spec, Image: images.Image{Key: "image of " + spec.Label}}
 	}
 	in := &inputs{
-		rig:   Host{QEMU: qemu.Binary{Path: "/usr/bin/qemu", Version: "7.2"}, init: program{digest: "i"}, agent: program{path: "/a", digest: "a"}},
-		spec:  Spec{Kernel: &kernels.Kernel{Name: "K", Digest: "k", Image: "/k", PVH: true}, Accel: qemu.TCG},
-		parts: parts{initramfs: &images.Image{Path: "/i", Key: "i"}, e820: pmem(e820Spec)},
+		vmHost: Host{QEMU: qemu.Binary{Path: "/usr/bin/qemu", Version: "7.2"}, init: program{digest: "i"}, agent: program{path: "/a", digest: "a"}},
+		spec:   Spec{Kernel: &kernels.Kernel{Name: "K", Digest: "k", Image: "/k", PVH: true}, Accel: qemu.TCG},
+		parts:  parts{initramfs: &images.Image{Path: "/i", Key: "i"}, e820: pmem(e820Spec)},
 	}
 	for _, s := range nvdimmSpecs {
 		in.parts.nvdimms = append(in.parts.nvdimms, pmem(s))
@@ -44,7 +44,7 @@ func standardInputs() *inputs {
 	return in
 }
 
-func (in *inputs) key() string { return in.rig.templateKey(in.spec, &in.parts, in.host) }
+func (in *inputs) key() string { return in.vmHost.templateKey(in.spec, &in.parts, in.host) }
 
 func TestTemplateKey(t *testing.T) {
 	base := standardInputs().key()
@@ -53,10 +53,10 @@ func TestTemplateKey(t *testing.T) {
 	}
 	keys := map[string]string{base: "nothing"}
 	for name, change := range map[string]func(*inputs){
-		"QEMU":            func(in *inputs) { in.rig.QEMU.Version = "8.0" },
+		"QEMU":            func(in *inputs) { in.vmHost.QEMU.Version = "8.0" },
 		"QEMU's files":    func(in *inputs) { in.host = "other firmware" },
-		"the agent":       func(in *inputs) { in.rig.agent.digest = "b" },
-		"the initramfs":   func(in *inputs) { in.parts.initramfs.Key = "j" }, // PID 1 and the modules are in it
+		"the agent":       func(in *inputs) { in.vmHost.agent.digest = "b" },
+		"the initramfs":   func(in *inputs) { in.parts.initramfs.Key = "j" }, // it contains PID 1 and the modules
 		"the kernel":      func(in *inputs) { in.spec.Kernel.Digest = "l" },
 		"its entry":       func(in *inputs) { in.spec.Kernel.PVH = false },
 		"the accelerator": func(in *inputs) { in.spec.Accel = qemu.KVM },
@@ -77,7 +77,7 @@ func TestTemplateKey(t *testing.T) {
 	}
 	for name, change := range map[string]func(*inputs){
 		"paths": func(in *inputs) {
-			in.rig.QEMU.Path, in.rig.agent.path, in.parts.initramfs.Path, in.parts.nvdimms[0].Path, in.spec.Kernel.Image = "/1", "/2", "/3", "/4", "/5"
+			in.vmHost.QEMU.Path, in.vmHost.agent.path, in.parts.initramfs.Path, in.parts.nvdimms[0].Path, in.spec.Kernel.Image = "/1", "/2", "/3", "/4", "/5"
 		},
 		"the kernel's name":    func(in *inputs) { in.spec.Kernel.Name = "L" },
 		"the console":          func(in *inputs) { in.spec.Console = "/c" },
@@ -91,9 +91,9 @@ func TestTemplateKey(t *testing.T) {
 	}
 }
 
-// TestTemplateIsMended builds templates in a cache of its own.
-func TestTemplateIsMended(t *testing.T) {
-	first := rig(t)
+// TestTemplateIsRepaired builds templates in a cache of its own.
+func TestTemplateIsRepaired(t *testing.T) {
+	first := newHost(t)
 	k := kernel(t, recent)
 	private, err := cache.Open(tempDir(t))
 	must(t, err)
@@ -103,8 +103,8 @@ func TestTemplateIsMended(t *testing.T) {
 	defer second.Close()
 	spec := Spec{Kernel: k, Accel: qemu.TCG}
 
-	// Two that want the same build it once, as two processes would: a lock on a
-	// file (flock) does not care for processes.
+	// Two callers build the same template once, as two processes would: flock(2) locks do
+	// not belong to processes.
 	var templates [2]*Template
 	var both sync.WaitGroup
 	for i, r := range []*Host{first, second} {
@@ -152,14 +152,14 @@ func TestTemplateIsMended(t *testing.T) {
 			must(t, err)
 			defer tm.Close()
 			if !tm.Built {
-				t.Error("it was not built anew")
+				t.Error("it was not rebuilt")
 			}
 			clone(t, tm).Close()
 		})
 	}
 }
 
-// entryPath is where the template lies, also after Close.
+// entryPath returns the template's path, which is valid after Close.
 func (t *Template) entryPath(tt *testing.T, r *Host) string {
 	tt.Helper()
 	parts, err := r.prepare(tt.Context(), t.spec.Kernel)
@@ -170,9 +170,10 @@ func (t *Template) entryPath(tt *testing.T, r *Host) string {
 	return filepath.Join(r.Cache.Dir(), templateKind, r.templateKey(t.spec, parts, host))
 }
 
-// A disk that gets full while a template boots is told as one, and nothing is left.
+// A disk that becomes full while a template boots is reported as such, and no file is
+// left.
 func TestFullDisk(t *testing.T) {
-	r := rig(t)
+	r := newHost(t)
 	k := kernel(t, recent)
 	dir := filepath.Join(tempDir(t), "cache")
 	must(t, os.Mkdir(dir, 0o700))
@@ -186,13 +187,13 @@ func TestFullDisk(t *testing.T) {
 	parts, err := r.prepare(t.Context(), k)
 	must(t, err)
 	parts.close()
-	// What a template is made of is there, and room for a part of its memory.
+	// The parts of a template exist, and disk space for a part of its memory.
 	must(t, unix.Mount("tmpfs", dir, "tmpfs", unix.MS_REMOUNT, fmt.Sprint("size=", cache.DiskUse(dir)+100<<20)))
 	_, err = r.Template(t.Context(), Spec{Kernel: k, Accel: qemu.TCG})
-	isTrouble(t, err, HostFailed, "no page could be had for the guest's memory in "+dir, "")
+	isGuestError(t, err, HostFailed, "cannot allocate a page for the guest's memory in "+dir, "")
 	for _, says := range []string{"of disk space is free", "signal: bus error", "faultline cache prune"} {
 		if err != nil && !strings.Contains(err.Error(), says) {
-			t.Errorf("%v does not say %q", err, says)
+			t.Errorf("%v does not contain %q", err, says)
 		}
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, templateKind, "*")); len(left) > 0 {
@@ -200,10 +201,10 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// A template whose memory or nvdimm lost a bit is not used, though its files' sizes
-// and times are as they were.
+// A template with a flipped bit in its memory or nvdimm is not used, although the sizes
+// and times of its files are unchanged.
 func TestFlippedBitInATemplate(t *testing.T) {
-	r := rig(t)
+	r := newHost(t)
 	c, err := cache.Open(filepath.Join(tempDir(t), "cache"))
 	must(t, err)
 	r.Cache = c

@@ -12,17 +12,17 @@ import (
 	"github.com/faultline/faultline/internal/cache"
 )
 
-// TestVirtioPmem uses virtio-pmem in a clone, of a kernel that binds its driver
-// late, and of one that did so before the freeze, as if it had it built in.
+// TestVirtioPmem uses virtio-pmem in clones of a kernel that binds its driver late, and
+// of one that bound it before the freeze, like a kernel with a built-in driver.
 func TestVirtioPmem(t *testing.T) {
 	for name, before := range map[string]bool{"bound in the clone": false, "bound before the freeze": true} {
 		t.Run(name, func(t *testing.T) {
-			r := rig(t)
+			r := newHost(t)
 			if before {
 				standard := bootGroups
 				t.Cleanup(func() { bootGroups = standard })
 				bootGroups = append(slices.Clone(standard), "virtio_pmem")
-				private, err := cache.Open(tempDir(t)) // the template's key does not know of this
+				private, err := cache.Open(tempDir(t)) // the template's key does not include this
 				must(t, err)
 				r.Cache = private
 			}
@@ -62,7 +62,7 @@ func TestVirtioPmem(t *testing.T) {
 			}
 			fd := call("openat", wire.Arg{Int: unix.AT_FDCWD}, wire.Arg{Str: "/dev/" + disk}, wire.Arg{Int: unix.O_RDWR}, wire.Arg{})
 			call("pwrite64", wire.Arg{Int: fd}, wire.Arg{In: make([]byte, 4096)}, wire.Arg{Int: 4096}, wire.Arg{Int: 64 << 20})
-			call("fsync", wire.Arg{Int: fd}) // asks the device, and waits for its answer
+			call("fsync", wire.Arg{Int: fd}) // sends a request to the device and waits for its answer
 			// Again, while the driver is bound in the clone itself.
 			must(t, g.unplugVirtioPmem(t.Context()))
 			t.Logf("%s, %v", disk, time.Since(begun).Round(time.Millisecond))

@@ -1,4 +1,4 @@
-// Package twice_test is a suite with two scenarios of one id; a test runs it.
+// Package twice_test is a suite with a duplicate scenario id; a test runs it.
 package twice_test
 
 import (

@@ -1,5 +1,5 @@
 package main
 
-// flags are the flags behind a CMPXCHG16B of what is 16 bytes long, where the
-// comparison before it had operand.
+// flags returns the flags after a CMPXCHG16B of 16 bytes of memory, which follows a
+// comparison with operand.
 func flags(operand uint64, memory *byte) uint64

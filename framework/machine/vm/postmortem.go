@@ -12,46 +12,47 @@ import (
 	"github.com/faultline/faultline/framework/machine/qemu"
 )
 
-// remains are what a guest that ended its machine left behind.
-type remains struct {
+// postMortem is the state of a guest that ended its machine.
+type postMortem struct {
 	mu        sync.Mutex
 	registers string
 	autopsy   func(context.Context, *qemu.Monitor) // see CloneOptions
 }
 
-// vectors are lines of registers that hold no address and no flag.
+// vectors matches lines of registers without addresses and flags.
 var vectors = regexp.MustCompile(`(?m)^(?:FCW|FPR|[XYZ]MM|Opmask)\w*=.*\n?`)
 
-// registersOf asks QEMU for the registers of every processor.
+// registersOf returns the registers of all CPUs.
 func registersOf(ctx context.Context, m *qemu.Monitor) string {
-	said, err := m.HMP(ctx, "info registers -a")
-	if err != nil { // QEMU's end, which is told
+	output, err := m.HMP(ctx, "info registers -a")
+	if err != nil { // QEMU ended, which is reported elsewhere
 		return ""
 	}
-	return strings.TrimSpace(vectors.ReplaceAllString(said, ""))
+	return strings.TrimSpace(vectors.ReplaceAllString(output, ""))
 }
 
-// captureRegisters looks at a guest that ended its machine: it panicked, was reset, or is off.
+// captureRegisters stores the registers of a guest that ended its machine: it panicked,
+// was reset or is switched off.
 func (g *Guest) captureRegisters(ctx context.Context, m *qemu.Monitor) {
 	registers := registersOf(ctx, m)
-	g.remains.mu.Lock()
-	g.remains.registers = registers
-	g.remains.mu.Unlock()
-	if g.remains.autopsy != nil {
-		g.remains.autopsy(ctx, m)
+	g.postMortem.mu.Lock()
+	g.postMortem.registers = registers
+	g.postMortem.mu.Unlock()
+	if g.postMortem.autopsy != nil {
+		g.postMortem.autopsy(ctx, m)
 	}
 }
 
-// registersLimit bounds the question for the registers of a guest that runs: a QEMU
-// that stands still itself does not answer it.
+// registersLimit limits the request for the registers of a running guest: a QEMU that is
+// stopped itself does not answer.
 const registersLimit = 2 * time.Second
 
-// processors are the registers that the guest ended with, or has now; empty where
-// QEMU does not tell.
+// processors returns the registers with which the guest ended, or its current ones; empty
+// if QEMU does not return them.
 func (g *Guest) processors() string {
-	g.remains.mu.Lock()
-	registers := g.remains.registers
-	g.remains.mu.Unlock()
+	g.postMortem.mu.Lock()
+	registers := g.postMortem.registers
+	g.postMortem.mu.Unlock()
 	if registers != "" || g.proc.Err() != nil {
 		return registers
 	}
@@ -62,17 +63,17 @@ func (g *Guest) processors() string {
 	if err != nil {
 		return ""
 	}
-	if status == "running" { // what changes meanwhile is no state
+	if status == "running" { // stop it for a consistent state
 		if err := m.Run(ctx, "stop", nil, nil); err != nil {
 			return ""
 		}
-		defer func() { _ = m.Run(ctx, "cont", nil, nil) }() // what can't go on is silent, as it was
+		defer func() { _ = m.Run(ctx, "cont", nil, nil) }() // a guest that cannot continue stays silent
 	}
 	return registersOf(ctx, m)
 }
 
-// setStarved notes whether this machine let a silent guest starve, after so long a life
-// in which its QEMU waited so long for a core.
+// setStarved sets Starved, and a hint, if QEMU waited for a core for more than half of
+// the life of a guest that does not answer.
 func (t *GuestError) setStarved(life, waited time.Duration) {
 	if t.Starved = waited > life/2; t.Starved {
 		t.Hint = fmt.Sprintf("its QEMU waited %v of %v for a core; run again when this machine is less busy", waited.Round(time.Second/10), life.Round(time.Second/10))
@@ -84,7 +85,7 @@ var instruction = regexp.MustCompile(`(?m)^RIP=([0-9a-f]+) RFL=([0-9a-f]+) .*\bH
 // interruptFlag is IF in RFLAGS.
 const interruptFlag = 1 << 9
 
-// standing says in words where processors stand.
+// standing describes where CPUs are.
 func standing(registers string) string {
 	var words []string
 	for n, r := range instruction.FindAllStringSubmatch(registers, -1) {

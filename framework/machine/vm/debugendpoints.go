@@ -17,28 +17,29 @@ import (
 	"github.com/faultline/faultline/internal/arch"
 )
 
-// DebugEndpoints are the ways for a person into a guest. They lead from this machine only,
-// and are closed with the guest.
+// DebugEndpoints are the ways for a user to inspect a guest. They are accessible from
+// this machine only, and closed with the guest.
 type DebugEndpoints struct {
-	// SSH is a command that opens a shell in the guest; a command behind it runs there.
+	// SSH is a command that opens a shell in the guest, or runs a command that is
+	// appended.
 	SSH []string
-	// QMP is a socket of QEMU's monitor, GDB that of its gdb stub, which stops the
-	// guest while somebody is connected to it.
+	// QMP is the path of a socket of QEMU's monitor, GDB that of its gdb stub, which
+	// stops the guest while a debugger is connected.
 	QMP string
 	GDB string
-	// Symbols is an ELF file with the running kernel's symbols, its modules' too.
+	// Symbols is an ELF file with the symbols of the running kernel and its modules.
 	Symbols string
 }
 
-// Open opens a clone that was made with a Door. busybox, a static program of the
-// host, is the guest's shell. From then on nothing that is asked of the guest has
-// a limit, because a guest that is looked at stands still.
+// Open opens a clone that was made with CloneOptions.Door for inspection. busybox is a
+// static program of the host, which becomes the guest's shell. From then on requests to
+// the guest have no limit, because a user may stop it.
 func (g *Guest) Open(ctx context.Context, busybox string) (DebugEndpoints, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, callLimit, fmt.Errorf("not open within %v", callLimit))
 	defer cancel()
 	d, err := g.open(ctx, busybox)
 	if err != nil {
-		return DebugEndpoints{}, g.trouble(ctx, "open it for a person", err)
+		return DebugEndpoints{}, g.guestError(ctx, "open the guest for inspection", err)
 	}
 	g.visited = true
 	return d, nil
@@ -46,7 +47,7 @@ func (g *Guest) Open(ctx context.Context, busybox string) (DebugEndpoints, error
 
 func (g *Guest) open(ctx context.Context, busybox string) (d DebugEndpoints, err error) {
 	if !g.door {
-		return d, errors.New("it was made without a door")
+		return d, errors.New("it was cloned without CloneOptions.Door")
 	}
 	c, err := g.SSH(ctx)
 	if err != nil {
@@ -69,19 +70,19 @@ func (g *Guest) open(ctx context.Context, busybox string) (d DebugEndpoints, err
 	return d, nil
 }
 
-// shellPath is where BusyBox is put in a guest.
+// shellPath is the path of BusyBox in a guest.
 const shellPath = "/bin/busybox"
 
-// InstallShell puts BusyBox into the guest, which has no shell and no tools, and
-// its names into /bin. busybox is a static program of the host.
+// InstallShell copies BusyBox into the guest, which has no shell and no tools, and
+// creates links for its commands in /bin. busybox is a static program of the host.
 func (c *SSHClient) InstallShell(ctx context.Context, busybox string) error {
 	if err := c.Put(ctx, busybox, shellPath); err != nil {
 		return fmt.Errorf("copy %s into the guest: %w", busybox, err)
 	}
-	said := firstWords{most: firstWordsBytes}
-	status, err := c.Exec(ctx, []string{shellPath, "--install", "-s", "/bin"}, Streams{Stdout: &said, Stderr: &said})
+	out := limitedOutput{most: outputBytes}
+	status, err := c.Exec(ctx, []string{shellPath, "--install", "-s", "/bin"}, Streams{Stdout: &out, Stderr: &out})
 	if err == nil && status.Code != 0 {
-		err = fmt.Errorf("exit status %d: %s", status.Code, bytes.TrimSpace(said.said.Bytes()))
+		err = fmt.Errorf("exit status %d: %s", status.Code, bytes.TrimSpace(out.kept.Bytes()))
 	}
 	if err != nil {
 		return fmt.Errorf("install BusyBox in the guest: %w", err)
@@ -89,29 +90,29 @@ func (c *SSHClient) InstallShell(ctx context.Context, busybox string) error {
 	return nil
 }
 
-// maxSymbols bounds what a guest tells of its symbols, in bytes. A distribution's
-// kernel with its modules has 10 MiB of them.
+// maxSymbols is the maximum size of /proc/kallsyms in bytes. For a distribution's kernel
+// with its modules it is 10 MiB.
 const maxSymbols = 64 << 20
 
-// symbols writes the kernel's symbols into a file. A kernel that was built without
-// CONFIG_KALLSYMS tells none; then its image stands for them.
+// symbols writes the kernel's symbols into a file and returns its path. For a kernel
+// without CONFIG_KALLSYMS it returns the kernel's image instead.
 func (g *Guest) symbols(ctx context.Context, c *SSHClient) (string, error) {
 	a, err := arch.Named(g.spec.Kernel.Arch)
 	if err != nil {
 		return "", err
 	}
-	told := firstWords{most: maxSymbols}
-	status, err := c.Exec(ctx, []string{shellPath, "cat", "/proc/kallsyms"}, Streams{Stdout: &told, Stderr: io.Discard})
+	out := limitedOutput{most: maxSymbols}
+	status, err := c.Exec(ctx, []string{shellPath, "cat", "/proc/kallsyms"}, Streams{Stdout: &out, Stderr: io.Discard})
 	if err != nil {
 		return "", err
 	}
 	if status.Code != 0 {
 		return g.spec.Kernel.Image, nil
 	}
-	if told.more {
+	if out.more {
 		return "", fmt.Errorf("/proc/kallsyms has more than %d bytes", maxSymbols)
 	}
-	all, err := kallsyms.Parse(&told.said)
+	all, err := kallsyms.Parse(&out.kept)
 	if err != nil {
 		return "", err
 	}
@@ -127,8 +128,8 @@ func (g *Guest) symbols(ctx context.Context, c *SSHClient) (string, error) {
 	return path, f.Close()
 }
 
-// sshCommand writes the guest's keys where ssh(1) reads them, and is the command
-// that uses them. It looks at no configuration of the user's.
+// sshCommand writes the guest's keys into files and returns the ssh(1) command that uses
+// them, without the user's configuration.
 func (g *Guest) sshCommand(ctx context.Context) ([]string, error) {
 	addr, err := g.sshAddress(ctx)
 	if err != nil {

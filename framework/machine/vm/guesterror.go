@@ -22,12 +22,12 @@ const (
 	Hang        Kind = "hang"         // it did not answer in time
 	Exit        Kind = "exit"         // QEMU ended
 	BrokenAccel Kind = "broken accel" // the accelerator opened, but does not run guests
-	Refused     Kind = "refused"      // the guest, or QEMU, answered that it could not do something
-	HostFailed  Kind = "host"         // this machine lacks something: disk space, a file
+	Refused     Kind = "refused"      // the guest, or QEMU, returned an error for a request
+	HostFailed  Kind = "host"         // this machine does not have something: disk space, a file
 )
 
-// GuestError says what went wrong with a guest. It is about the rig; a kernel's
-// behaviour is never a GuestError.
+// GuestError describes a failure of a guest. It is an infrastructure failure, never a
+// behaviour of the kernel under test.
 type GuestError struct {
 	Kind Kind
 	// Doing is what was being done: "boot", "clone", "ask the agent to map".
@@ -35,16 +35,16 @@ type GuestError struct {
 	Kernel string
 	// Tail is the end of the console.
 	Tail string
-	// Registers are those of the guest's processors, as QEMU's monitor prints them,
-	// where the kernel panicked, reset the machine or is silent, and QEMU told.
+	// Registers are the registers of the guest's CPUs, as QEMU's monitor prints them, if
+	// the kernel panicked, reset the machine or does not answer, and QEMU returned them.
 	Registers string
-	// Template is the key in the cache of what the guest was cloned from; empty for
-	// one that was booted.
+	// Template is the cache key of the template from which the guest was cloned; empty if
+	// it was booted.
 	Template string
-	// Starved says of a guest that did not answer that its QEMU waited for a core of
-	// this machine for more than half of its life.
+	// Starved is set if a guest did not answer and its QEMU waited for a core of this
+	// machine for more than half of its life.
 	Starved bool
-	// Hint is what to do next, for the kinds that have one.
+	// Hint is what to do next, if known.
 	Hint string
 	Err  error
 }
@@ -87,35 +87,35 @@ func (t *GuestError) Error() string {
 
 func (t *GuestError) Unwrap() error { return t.Err }
 
-// Restarted says that QEMU ended because the guest restarted the machine, as after
-// a triple fault: it runs with -no-reboot, and ends well then.
+// Restarted reports whether QEMU ended because the guest restarted the machine, for
+// example after a triple fault: with -no-reboot, QEMU then exits with status 0.
 func (t *GuestError) Restarted() bool {
 	var end *qemu.EndError
 	return t.Kind == Exit && errors.As(t.Err, &end) && !end.Asked && end.Status == "exit status 0"
 }
 
-// noPage is what a bus error of QEMU's says: a page of a file that guest memory
-// is in could not be had, which is how mapped memory tells of a full disk (mmap(2)).
+// noPage returns the error for a bus error of QEMU: a page of a guest memory file could
+// not be allocated, which is how mapped memory reports a full disk (mmap(2)).
 func (g *Guest) noPage(end *qemu.EndError) error {
 	free := "an unknown amount"
 	var disk unix.Statfs_t
 	if err := unix.Statfs(g.memory, &disk); err == nil {
 		free = humanize.IBytes(disk.Bavail * uint64(disk.Bsize))
 	}
-	return fmt.Errorf("no page could be had for the guest's memory in %s, where %s of disk space is free (%w)", g.memory, free, end)
+	return fmt.Errorf("cannot allocate a page for the guest's memory in %s, where %s of disk space is free (%w)", g.memory, free, end)
 }
 
-const noPageAdvice = "make room there (faultline cache prune), and run again; where there is room, look after the disk"
+const noPageAdvice = "free disk space there (faultline cache prune), and run again; if there is enough, check the disk"
 
-// A guest that goes down is silent for good when QEMU has answered so often, this
-// far apart, and nothing was printed between.
+// A guest that goes down has printed everything when QEMU has answered quietPolls times,
+// at intervals of quietPoll, and nothing was printed in between.
 const quietPolls, quietPoll = 60, 50 * time.Millisecond
 
-// lastWords waits until a guest that goes down has said all: until QEMU ended, as
-// it does after a panic (panic=-1) and after PID 1 gave up, or answers and the
-// guest is silent. It is false where neither was seen within callLimit: the host
-// stood still, and the text may lack its end.
-func (g *Guest) lastWords() bool {
+// drainConsole waits until a guest that goes down has printed everything: until QEMU has
+// ended, as it does after a panic (panic=-1) and after PID 1 gave up, or answers while
+// the guest prints nothing. It returns false if neither happened within callLimit: the
+// host was suspended, and the text may be incomplete.
+func (g *Guest) drainConsole() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
 	defer cancel()
 	tick := time.NewTicker(quietPoll)
@@ -132,7 +132,7 @@ func (g *Guest) lastWords() bool {
 		case <-tick.C:
 		}
 		if _, err := g.proc.Monitor.Status(ctx); err != nil {
-			select { // it ends
+			select { // QEMU is ending
 			case <-g.proc.Done():
 				return true
 			case <-ctx.Done():
@@ -143,10 +143,10 @@ func (g *Guest) lastWords() bool {
 	return true
 }
 
-// OfKernel says that it is the kernel's own doing, as far as that can be told.
+// OfKernel reports whether the kernel probably caused the error.
 func (t *GuestError) OfKernel() bool {
 	return t.Kind == Panic || t.Kind == Hang && !t.Starved || t.Kind == Refused || t.Restarted()
 }
 
-// guestPanicked is the QMP event with which pvpanic tells the same.
+// guestPanicked is the QMP event of pvpanic.
 const guestPanicked = "GUEST_PANICKED"

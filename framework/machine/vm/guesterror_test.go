@@ -19,14 +19,14 @@ import (
 // crash panics the guest (Documentation/admin-guide/sysrq.rst).
 var crash = &wire.Request{WriteFile: &wire.WriteFile{Path: "/proc/sysrq-trigger", Data: []byte("c")}}
 
-// isTrouble holds an error against a kind, a text of its message, and one of
-// the console's tail.
-func isTrouble(t *testing.T, err error, kind Kind, says, tail string) {
+// isGuestError compares an error with a kind, a text in its message, and one in the
+// console's tail.
+func isGuestError(t *testing.T, err error, kind Kind, says, tail string) {
 	t.Helper()
 	var tr *GuestError
 	switch {
 	case !errors.As(err, &tr):
-		t.Errorf("no trouble: %v", err)
+		t.Errorf("not a GuestError: %v", err)
 	case tr.Kind != kind || !strings.Contains(err.Error(), says) || !strings.Contains(tr.Tail, tail):
 		t.Errorf("kind %q, not %q (with %q): %v\n%s", tr.Kind, kind, says, err, tr.Tail)
 	default:
@@ -34,27 +34,26 @@ func isTrouble(t *testing.T, err error, kind Kind, says, tail string) {
 	}
 }
 
-// isLost holds what is left of a guest against what it was: where its processor
-// stands, and what it was cloned from.
+// isLost checks the registers and the template in the error of a lost guest.
 func isLost(t *testing.T, err error, g *Guest) {
 	t.Helper()
 	var tr *GuestError
 	if !errors.As(err, &tr) || !strings.Contains(standing(tr.Registers), "processor 0 is at 0x") || tr.Template != g.template || tr.Template == "" {
-		t.Errorf("what is left of it: %+v", tr)
+		t.Errorf("registers or template are wrong: %+v", tr)
 	}
 }
 
 func TestTroubleInAClone(t *testing.T) {
-	r := rig(t)
+	r := newHost(t)
 	tm := template(t, r, recent)
 	hello := &wire.Request{Hello: &wire.Hello{}}
 	for name, test := range map[string]func(*testing.T, *Guest){
 		"the kernel panics": func(t *testing.T, g *Guest) {
 			_, err := g.Call(t.Context(), crash)
-			isTrouble(t, err, Panic, "Kernel panic - not syncing: sysrq triggered crash", "Kernel panic")
+			isGuestError(t, err, Panic, "Kernel panic - not syncing: sysrq triggered crash", "Kernel panic")
 			isLost(t, err, g)
 			_, err = g.Call(t.Context(), hello)
-			isTrouble(t, err, Panic, "sysrq triggered crash", "Kernel panic")
+			isGuestError(t, err, Panic, "sysrq triggered crash", "Kernel panic")
 		},
 		"QEMU is stopped in the middle of a panic's line": func(t *testing.T, g *Guest) {
 			mark := g.proc.Console.Seen(klog.PanicMark)
@@ -66,14 +65,14 @@ func TestTroubleInAClone(t *testing.T) {
 				unix.Kill(g.PID(), unix.SIGCONT)
 			}()
 			_, err := asked.Wait(t.Context())
-			isTrouble(t, err, Panic, "Kernel panic - not syncing: sysrq triggered crash", "Kernel Offset: ") // the last line
+			isGuestError(t, err, Panic, "Kernel panic - not syncing: sysrq triggered crash", "Kernel Offset: ") // the last line
 		},
-		"the machine is reset": func(t *testing.T, g *Guest) { // sysrq: at once, and without a word
+		"the machine is reset": func(t *testing.T, g *Guest) { // sysrq: at once, and without a message
 			_, err := g.Call(t.Context(), &wire.Request{WriteFile: &wire.WriteFile{Path: "/proc/sysrq-trigger", Data: []byte("b")}})
-			isTrouble(t, err, Exit, "reset its machine", "")
+			isGuestError(t, err, Exit, "reset its machine", "")
 			var tr *GuestError
 			if !errors.As(err, &tr) || !tr.Restarted() {
-				t.Errorf("it does not say that the guest restarted: %v", err)
+				t.Errorf("it does not report that the guest restarted: %v", err)
 			}
 			isLost(t, err, g)
 		},
@@ -84,36 +83,36 @@ func TestTroubleInAClone(t *testing.T) {
 			must(t, c.Put(t.Context(), probeBinary(t), "/run/probe"))
 			g.Send(crash)
 			_, err = c.Exec(t.Context(), []string{"/run/probe", "cat"}, Streams{Stdin: blocks{}})
-			isTrouble(t, err, Panic, "sysrq triggered crash", "Kernel panic")
+			isGuestError(t, err, Panic, "sysrq triggered crash", "Kernel panic")
 		},
 		"QEMU is killed": func(t *testing.T, g *Guest) {
 			must(t, unix.Kill(g.PID(), unix.SIGKILL))
 			_, err := g.Call(t.Context(), hello)
-			isTrouble(t, err, Exit, "signal: killed", "")
+			isGuestError(t, err, Exit, "signal: killed", "")
 			_, err = g.SSH(t.Context())
-			isTrouble(t, err, Exit, "signal: killed", "")
+			isGuestError(t, err, Exit, "signal: killed", "")
 		},
 		"QEMU is killed while the agent is asked": func(t *testing.T, g *Guest) {
 			must(t, g.Monitor().Run(t.Context(), "stop", nil, nil))
 			time.AfterFunc(50*time.Millisecond, func() { unix.Kill(g.PID(), unix.SIGKILL) })
 			_, err := g.Call(t.Context(), hello)
-			isTrouble(t, err, Exit, "signal: killed", "")
+			isGuestError(t, err, Exit, "signal: killed", "")
 		},
 		"the guest stands still": func(t *testing.T, g *Guest) {
 			must(t, g.Monitor().Run(t.Context(), "stop", nil, nil))
 			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 			defer cancel()
 			_, err := g.Call(ctx, hello)
-			isTrouble(t, err, Hang, "did not answer", "")
+			isGuestError(t, err, Hang, "did not answer", "")
 			isLost(t, err, g)
 			ctx, cancel = context.WithTimeout(t.Context(), 300*time.Millisecond)
 			defer cancel()
 			_, err = g.SSH(ctx)
-			isTrouble(t, err, Hang, "did not answer", "")
+			isGuestError(t, err, Hang, "did not answer", "")
 		},
 		"the agent can't": func(t *testing.T, g *Guest) {
 			_, err := g.Call(t.Context(), &wire.Request{To: 99, Access: &wire.Access{Kind: wire.Load, Width: 1}})
-			isTrouble(t, err, Refused, "99", "")
+			isGuestError(t, err, Refused, "99", "")
 			if !errors.Is(err, ErrGuest) {
 				t.Errorf("%v is not ErrGuest", err)
 			}
@@ -138,19 +137,19 @@ func TestTroubleInAClone(t *testing.T) {
 	}
 }
 
-// blocks is an input that never comes.
+// blocks is an input that never arrives.
 type blocks struct{}
 
 func (blocks) Read([]byte) (int, error) { select {} }
 
 func TestTroubleAtBoot(t *testing.T) {
-	r := rig(t)
+	r := newHost(t)
 	k := kernel(t, recent)
 	spec := Spec{Kernel: k, Accel: qemu.TCG}
 	parts, err := r.prepare(t.Context(), k)
 	must(t, err)
 	defer parts.close()
-	// What takes its time on a busy host is done before limit counts.
+	// Slow preparation on a busy host is done before the limit counts.
 	bootFor := func(t *testing.T, r *Host, limit time.Duration, change func(*qemu.Machine)) error {
 		dir := tempDir(t)
 		m, err := parts.machine(t.Context(), spec, dir, false)
@@ -168,15 +167,15 @@ func TestTroubleAtBoot(t *testing.T) {
 	asItIs := func(*qemu.Machine) {}
 	t.Run("no PID 1", func(t *testing.T) {
 		err := boot(t, func(m *qemu.Machine) { m.Append = "rdinit=/nonexistent" })
-		isTrouble(t, err, Panic, "Kernel panic - not syncing: VFS: Unable to mount root fs", "Kernel panic")
+		isGuestError(t, err, Panic, "Kernel panic - not syncing: VFS: Unable to mount root fs", "Kernel panic")
 	})
 	t.Run("no PID 1, and no end", func(t *testing.T) {
 		err := boot(t, func(m *qemu.Machine) { m.Append = "rdinit=/nonexistent panic=0" })
-		isTrouble(t, err, Panic, "Kernel panic - not syncing: VFS: Unable to mount root fs", "---[ end Kernel panic")
+		isGuestError(t, err, Panic, "Kernel panic - not syncing: VFS: Unable to mount root fs", "---[ end Kernel panic")
 	})
 	t.Run("PID 1 gives up", func(t *testing.T) {
 		err := boot(t, func(m *qemu.Machine) { m.Append = "module_blacklist=virtio_net" })
-		isTrouble(t, err, Refused, "PID 1 gave up: no network card", saidFailed)
+		isGuestError(t, err, Refused, "PID 1 gave up: no network card", saidFailed)
 	})
 	t.Run("no key", func(t *testing.T) {
 		g := &Guest{spec: spec, dir: tempDir(t)}
@@ -188,34 +187,34 @@ func TestTroubleAtBoot(t *testing.T) {
 		ctx, unwatch := g.watch(t.Context())
 		defer unwatch()
 		_, err = g.agent.line(ctx)
-		isTrouble(t, g.trouble(ctx, "boot", err), Refused, "PID 1 gave up: the kernel command line has no usable faultline.key=", saidFailed)
+		isGuestError(t, g.guestError(ctx, "boot", err), Refused, "PID 1 gave up: the kernel command line has no usable faultline.key=", saidFailed)
 	})
 	t.Run("no kernel", func(t *testing.T) {
 		err := boot(t, func(m *qemu.Machine) { m.Kernel = filepath.Join(t.TempDir(), "vmlinuz") })
-		if r.QEMU.User != nil { // then we open it
-			isTrouble(t, err, HostFailed, "vmlinuz: no such file", "")
+		if r.QEMU.User != nil { // then this process opens it
+			isGuestError(t, err, HostFailed, "vmlinuz: no such file", "")
 		} else {
-			isTrouble(t, err, Exit, "could not open kernel file", "")
+			isGuestError(t, err, Exit, "could not open kernel file", "")
 		}
 	})
-	t.Run("a file that is no kernel", func(t *testing.T) {
+	t.Run("a file that is not a kernel", func(t *testing.T) {
 		err := boot(t, func(m *qemu.Machine) {
 			m.Kernel = filepath.Join(t.TempDir(), "vmlinuz")
 			must(t, os.WriteFile(m.Kernel, []byte(strings.Repeat("this is no kernel\n", 10_000)), 0o644))
 		})
-		isTrouble(t, err, Exit, "kernel too old", "")
+		isGuestError(t, err, Exit, "kernel too old", "")
 	})
 	t.Run("in no time", func(t *testing.T) {
-		isTrouble(t, bootFor(t, r, 500*time.Millisecond, asItIs), Hang, "did not answer", "")
+		isGuestError(t, bootFor(t, r, 500*time.Millisecond, asItIs), Hang, "did not answer", "")
 	})
-	t.Run("QEMU says nothing", func(t *testing.T) {
+	t.Run("QEMU does not answer", func(t *testing.T) {
 		mute := *r
-		mute.QEMU.User = nil // who could not start what lies in a folder of the test's
+		mute.QEMU.User = nil // another user could not start a program in the test's folder
 		mute.QEMU.Path = filepath.Join(t.TempDir(), "qemu")
 		must(t, os.WriteFile(mute.QEMU.Path, []byte("#!/bin/sh\nexec sleep 60\n"), 0o755))
-		isTrouble(t, bootFor(t, &mute, 300*time.Millisecond, asItIs), Hang, "connect to QEMU's monitor", "")
+		isGuestError(t, bootFor(t, &mute, 300*time.Millisecond, asItIs), Hang, "connect to QEMU's monitor", "")
 		mute.QEMU.Path = "/no/such/qemu"
-		isTrouble(t, bootFor(t, &mute, time.Minute, asItIs), HostFailed, "/no/such/qemu", "")
+		isGuestError(t, bootFor(t, &mute, time.Minute, asItIs), HostFailed, "/no/such/qemu", "")
 	})
 	t.Run("interrupted", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -227,7 +226,7 @@ func TestTroubleAtBoot(t *testing.T) {
 	})
 }
 
-// A guest that got no core is silent, too, and its kernel has no part in that.
+// A guest that got no core does not answer either, which is not caused by its kernel.
 func TestTroubleOnABusyMachine(t *testing.T) {
 	for waited, want := range map[time.Duration]string{
 		20 * time.Second: "K did not answer",

@@ -57,7 +57,7 @@ func TestSuiteWithAnIDTwice(t *testing.T) {
 	}
 	for _, args := range [][]string{{"--faultline.list"}, {"-test.short"}, {}} {
 		out, err := exec.Command(binary, args...).CombinedOutput()
-		if err == nil || !strings.Contains(string(out), "two scenarios have the id two/same; give one of them another") ||
+		if err == nil || !strings.Contains(string(out), "two scenarios have the id two/same; give one of them another id") ||
 			strings.Count(string(out), "twice_test.go:") < 2 {
 			t.Errorf("%v: %v: %s", args, err, out)
 		}

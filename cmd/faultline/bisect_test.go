@@ -125,7 +125,7 @@ func TestLongBisect(t *testing.T) {
 	}
 	for _, want := range []string{
 		`3 scenarios: [0-9a-f]{12} "dax: Tell a fault that it met poison" is the first new commit`, `dax/ext4/shared-read: SIGBUS BUS_ADRERR → SIGBUS BUS_MCEERR_AR lsb=12`,
-		`reverted on history .* it shows the other side: confirmed`, `does not build: make vmlinux: .*nd_claims`, `does not boot: boot: .*the kernel of [0-9a-f]{12} panicked`,
+		`reverted on history .* shows the other result: confirmed`, `does not build: make vmlinux: .*nd_claims`, `does not boot: boot: .*the kernel of [0-9a-f]{12} panicked`,
 	} {
 		if !regexp.MustCompile(want).MatchString(output.String()) {
 			t.Errorf("%q is not in the output", want)
@@ -156,7 +156,7 @@ func TestLongBisectHang(t *testing.T) {
 	}
 	for _, want := range []string{
 		`[0-9a-f]{12} "madvise: Populate until it works" is the first new commit`, `pagecache/ext4/populate-read: EFAULT → did not return`,
-		`reverted on history .* it shows the other side: confirmed`,
+		`reverted on history .* shows the other result: confirmed`,
 	} {
 		if !regexp.MustCompile(want).MatchString(output.String()) {
 			t.Errorf("%q is not in the output", want)

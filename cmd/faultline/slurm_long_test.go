@@ -249,9 +249,9 @@ func TestLongSlurm(t *testing.T) {
 	}
 	t.Logf("four shards, one of them started twice, and the merge took %.1f s", time.Since(begun).Seconds())
 
-	output, err := os.ReadFile(filepath.Join(c.dir, "slurm-"+job+"_2.out"))
-	if want := fmt.Sprintf("faultline: shard 2/4 was begun before in shards/%s/2; it is resumed\n", job); err != nil || !strings.Contains(string(output), want) {
-		t.Errorf("%v; shard 2 did not print %q: %s", err, want, output)
+	said, err := os.ReadFile(filepath.Join(c.dir, "slurm-"+job+"_2.out"))
+	if want := fmt.Sprintf("faultline: shard 2/4 was started before in shards/%s/2; resuming\n", job); err != nil || !strings.Contains(string(said), want) {
+		t.Errorf("%v; shard 2 did not say %q: %s", err, want, said)
 	}
 	f, err := results.Open(second)
 	if err != nil {

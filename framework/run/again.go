@@ -12,11 +12,11 @@ import (
 	"github.com/faultline/faultline/framework/run/plan"
 )
 
-// observe drives a suite's process. Cells that it does not deliver are trouble
-// with the rig. Where a guest panicked and no scenario expected it, a step did not
-// return, or its watchdogs complained of the time that something took, the cell is
-// observed again: what a kernel does it does again, and what the rig did it did not so
-// far (docs/evidence/reliability.md).
+// observe runs a suite process. Cells that it does not deliver are infrastructure
+// failures. If a guest panicked and no scenario expected it, a step did not return, or
+// the kernel's watchdogs complained about a delay, the cell is observed again: the
+// kernel's own behaviour repeats, and a disturbance by the host has not repeated so far
+// (docs/evidence/reliability.md).
 func (o *Executor) observe(ctx context.Context, t plan.Task, cell func(observe.Cell)) {
 	again := t
 	again.Scenarios = nil
@@ -30,7 +30,7 @@ func (o *Executor) observe(ctx context.Context, t plan.Task, cell func(observe.C
 		}
 		first[c.Scenario] = c
 		again.Scenarios = append(again.Scenarios, t.Scenarios[i])
-		o.Say("%s %s in %s, which is observed again", c.Kernel, why, c.Scenario)
+		o.Say("%s %s in %s; observing it again", c.Kernel, why, c.Scenario)
 	})
 	if len(again.Scenarios) == 0 {
 		return
@@ -41,13 +41,13 @@ func (o *Executor) observe(ctx context.Context, t plan.Task, cell func(observe.C
 		why := ""
 		switch alone := unrepeated(earlier, c); {
 		case c.Verdict == observe.Infra:
-		// A panic before anything was bad is the rig's; one after it may be the kernel's.
+		// A panic before any memory error is the host's; a later one may be the kernel's.
 		case earlier.Panicked && earlier.Verdict == observe.Unexpected && !c.Panicked:
-			why = "its guest panicked once, and not when it was observed again"
+			why = "its guest panicked once, but not when observed again"
 		case earlier.Hung && !c.Hung:
-			why = "a step did not return once, and did when it was observed again"
+			why = "a step hung once, but returned when observed again"
 		case len(alone) > 0:
-			why = fmt.Sprintf("its kernel complained once, and not both times that it was observed, of the time that something took (%s)",
+			why = fmt.Sprintf("its kernel complained about a delay in only one of two observations (%s)",
 				strings.Join(alone, "; "))
 		}
 		if why != "" {
@@ -58,7 +58,7 @@ func (o *Executor) observe(ctx context.Context, t plan.Task, cell func(observe.C
 	})
 }
 
-// doubt is what a cell shows that may be the rig's doing, in words; "" for nothing.
+// doubt describes what a cell shows that the host may have caused; "" if nothing.
 func doubt(c observe.Cell) string {
 	switch {
 	case c.Panicked:
@@ -66,13 +66,13 @@ func doubt(c observe.Cell) string {
 	case c.Hung:
 		return "had a step that did not return"
 	case judge.Comparable(c) && len(c.Stalls()) > 0:
-		return "complained of the time that something took (" + strings.Join(c.Stalls(), "; ") + ")"
+		return "complained about a delay (" + strings.Join(c.Stalls(), "; ") + ")"
 	}
 	return ""
 }
 
-// unrepeated are the complaints of watchdogs that only one of two observations of a
-// cell has. What else a kernel complained of needs no time.
+// unrepeated returns the complaints of watchdogs that only one of two observations of a
+// cell has. Other complaints do not depend on time.
 func unrepeated(a, b observe.Cell) (alone []string) {
 	for _, pair := range [][2]observe.Cell{{a, b}, {b, a}} {
 		for _, s := range pair[0].Stalls() {

@@ -1,5 +1,5 @@
-// Package run carries out a run: it selects scenarios, prepares kernels, cuts
-// the plan into tasks, drives the compiled suites as processes, gathers their
-// cells as they come, and has them judged. It observes nothing itself, and a
-// way to run without Ginkgo does not exist.
+// Package run carries out a run: it selects scenarios, prepares kernels, splits
+// the plan into tasks, starts the compiled suites as processes, collects their
+// cells as they arrive, and judges them. It observes nothing itself: scenarios run
+// only in a suite's process, under Ginkgo.
 package run

@@ -23,25 +23,25 @@ import (
 	"github.com/faultline/faultline/internal/execx"
 )
 
-// stopGrace is how long a suite's process may take to clean up after SIGINT.
+// stopGrace is how long a suite process may take to clean up after SIGINT.
 const stopGrace = 10 * time.Second
 
-// silence is how long a suite's process may tell nothing: longer than a boot
-// and the longest that a scenario and its cleanup may take. Ginkgo bounds
-// those; this is for a process that is beyond that.
+// silence is how long a suite process may send no event: longer than a boot, and longer
+// than a scenario with its cleanup may take. Ginkgo bounds those; this catches a process
+// in which Ginkgo itself hangs.
 const silence = 8 * time.Minute
 
-// lastWords is how long events are read for after the process ended, where
-// another still holds the pipe.
+// lastWords is how long events are read after the process ended, if another process
+// still holds the pipe.
 const lastWords = time.Second
 
-// Descriptors of a suite's process: the first of exec.Cmd.ExtraFiles, on which it
-// tells its events, and the second, on which it hears that it goes on.
+// Descriptors of a suite process: the first of exec.Cmd.ExtraFiles, to which it writes
+// its events, and the second, from which it reads when to resume.
 const eventsFD, resumeFD = 3, 4
 
-// drive runs a task in a suite's process and hands on its cells. f is who follows
-// it, nil for nobody. said is the end of what the process printed; its exit status
-// counts only where it did not deliver, because a failed scenario makes it 1.
+// drive runs a task in a suite process and passes on its cells. f, if not nil, follows
+// it. said is the end of the process's output. Its exit status matters only if cells are
+// missing, because a failed scenario makes it 1.
 func (o *Executor) drive(ctx context.Context, t plan.Task, f *Follow, cell func(observe.Cell)) (said string, err error) {
 	events, theirs, err := os.Pipe()
 	if err != nil {
@@ -82,19 +82,19 @@ func (o *Executor) drive(ctx context.Context, t plan.Task, f *Follow, cell func(
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	// In our own folder, which relative paths are meant from: the spec's, TMPDIR's.
+	// It inherits our working directory, for relative paths in the spec and in TMPDIR.
 	cmd := execx.Command(ctx, "", nil, t.Suite.Binary, slices.Concat(t.Suite.Args, args, []string{t.Suite.Name})...)
 	cmd.ExtraFiles = extra
 	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGINT) } // Ginkgo runs its cleanups then
 	cmd.WaitDelay = stopGrace
-	// In a group of its own it hears Ctrl-C from us alone; and it dies with us.
+	// Its own process group: Ctrl-C reaches it only through us. And it dies with us.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL}
 	out := &tail{most: 8 << 10}
 	cmd.Stdout, cmd.Stderr = out, out
 	ended := make(chan error, 1)
 	started := make(chan error)
 	go func() {
-		runtime.LockOSThread() // the death signal comes when this thread ends
+		runtime.LockOSThread() // Pdeathsig is sent when this thread ends
 		defer runtime.UnlockOSThread()
 		err := cmd.Start()
 		theirs.Close()
@@ -107,7 +107,7 @@ func (o *Executor) drive(ctx context.Context, t plan.Task, f *Follow, cell func(
 		return "", fmt.Errorf("start %s: %w", t.Suite.Binary, err)
 	}
 	watchdog := time.AfterFunc(silence, func() {
-		cancel(fmt.Errorf("the suite's process told nothing for %v and was stopped", silence))
+		cancel(fmt.Errorf("no events for %v; stopped", silence))
 	})
 	defer watchdog.Stop()
 	told := make(chan error, 1)
@@ -119,7 +119,7 @@ func (o *Executor) drive(ctx context.Context, t plan.Task, f *Follow, cell func(
 		})
 	}()
 	err = <-ended
-	// What it started may hold the pipe longer than it lived.
+	// A process that it started may hold the pipe after its own end.
 	events.SetReadDeadline(time.Now().Add(lastWords))
 	err = errors.Join(err, <-told)
 	if cause := context.Cause(ctx); cause != nil {
@@ -128,13 +128,13 @@ func (o *Executor) drive(ctx context.Context, t plan.Task, f *Follow, cell func(
 	return out.String(), err
 }
 
-// maxEvent bounds an event, in bytes. A cell has some 10 KiB, with a kernel's whole
-// log 1 MiB.
+// maxEvent bounds an event, in bytes. A cell takes some 10 KiB, or 1 MiB with a complete
+// kernel log.
 const maxEvent = 64 << 20
 
-// readEvents hands on what a suite's process tells, one JSON value a line. A line
-// that is none, or too long for one, costs its own cell only; the first is the
-// error. alive is called for each line.
+// readEvents passes on the events of a suite process, one JSON value per line. A line
+// that is malformed or too long loses only its own cell; the first one is returned as
+// the error. alive is called for each line.
 func readEvents(from io.Reader, alive func(), hear func(scenario.Event)) error {
 	var broken error
 	lines := bufio.NewReader(from)
@@ -144,7 +144,7 @@ func readEvents(from io.Reader, alive func(), hear func(scenario.Event)) error {
 			alive()
 			var e scenario.Event
 			if wrong := json.Unmarshal(line, &e); wrong != nil && broken == nil {
-				broken = fmt.Errorf("it told %.60q, which is no event: %w", line, wrong)
+				broken = fmt.Errorf("malformed event %.60q: %w", line, wrong)
 			} else if wrong == nil {
 				hear(e)
 			}
@@ -154,13 +154,13 @@ func readEvents(from io.Reader, alive func(), hear func(scenario.Event)) error {
 		case errors.Is(err, io.EOF), errors.Is(err, os.ErrDeadlineExceeded):
 			return broken
 		default:
-			return errors.Join(broken, fmt.Errorf("read its events: %w", err))
+			return errors.Join(broken, fmt.Errorf("read events of the suite process: %w", err))
 		}
 	}
 }
 
-// readLine is the next line, with its end; of one that is longer than most it is
-// the beginning, without.
+// readLine returns the next line with its newline; a line longer than most is cut, and
+// has none.
 func readLine(r *bufio.Reader, most int) ([]byte, error) {
 	var line []byte
 	for {

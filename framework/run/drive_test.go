@@ -15,8 +15,8 @@ import (
 	"github.com/faultline/faultline/framework/record/scenario"
 )
 
-// A suite's process runs where faultline runs: what was named by a relative
-// path, a kernel's folder for one, it finds by that too.
+// A suite process has faultline's working directory, so that relative paths, such as a
+// kernel's folder, work in it.
 func TestRelativePaths(t *testing.T) {
 	r := script(t)
 	r.suites[1].Binary = filepath.Join(t.TempDir(), "ram.test")
@@ -38,7 +38,7 @@ func TestRelativePaths(t *testing.T) {
 	r.kernels[0].Spec = "dir:../install"
 	r.observe(context.Background(), r.suites[1], r.kernels[0])
 	if got, err := os.ReadFile(said); err != nil || string(got) != "this one" {
-		t.Errorf("%q, %v; the process said %+v", got, err, r.cells)
+		t.Errorf("%q, %v; the process sent %+v", got, err, r.cells)
 	}
 }
 
@@ -54,8 +54,8 @@ func TestReadLine(t *testing.T) {
 	}
 }
 
-// FuzzEvents: whatever a suite's process says, among it what a guest said, costs
-// no other cell than its own.
+// FuzzEvents: malformed output of a suite process, which may come from a guest, loses
+// only its own cell.
 func FuzzEvents(f *testing.F) {
 	for _, s := range []string{"", "{}", "[]", "null", `{"started":"a/b"}`, `{"finished":{"scenario":"a/b","steps":[{}]}}`, `{"finished":null}`, `{"finished":{"steps":[{"outcome":{"signals":[null]}}]}}`, "\x00\n\n{", "{\"finished\":" + strings.Repeat("[", 20_000), "::error::\r\n"} {
 		f.Add([]byte(s))

@@ -15,8 +15,8 @@ import (
 	"github.com/faultline/faultline/kernels/matrix"
 )
 
-// DryRun says what Do would do, and the QEMU command of each kernel. It fetches
-// the kernels, because their modules decide what a guest is made of, and builds none.
+// DryRun describes what Do would do, with the QEMU command of each kernel. It fetches
+// the kernels, because their modules determine the guest's contents, and builds none.
 func DryRun(ctx context.Context, opt Options) (string, error) {
 	_, picked, err := Pick(ctx, opt.Scenarios, opt.Label)
 	if err != nil {
@@ -48,15 +48,15 @@ func DryRun(ctx context.Context, opt Options) (string, error) {
 	return b.String(), nil
 }
 
-// dry is a dry run under way.
+// dry is a dry run in progress.
 type dry struct {
 	opt    Options
 	picked []scenario.Info
-	rig    *vm.Host // made with the first kernel
+	rig    *vm.Host // created with the first kernel
 }
 
-// kernel says what would become of an entry: its guest's command and what it loses,
-// how it would be built, or that it is not available.
+// kernel describes what would happen to an entry: the command of its guest and the
+// scenarios that it cannot run, how it would be built, or that it is not available.
 func (d *dry) kernel(ctx context.Context, b *strings.Builder, e matrix.Entry) (*plan.Kernel, error) {
 	resolved, err := e.Resolve(ctx, kernels.Options{Cache: d.opt.Cache, Log: d.opt.Progress.Say, Cached: true})
 	var built *kernels.NotBuiltError
@@ -69,7 +69,8 @@ func (d *dry) kernel(ctx context.Context, b *strings.Builder, e matrix.Entry) (*
 		return nil, err
 	}
 	if k.Unavailable != nil {
-		fmt.Fprintf(b, "# %s is not available, which costs its cells: %s\n\n", k.Name, sanitize.Line(k.Unavailable.Error()))
+		fmt.Fprintf(b, "# %s is not available; "+
+			"its cells are infrastructure failures: %s\n\n", k.Name, sanitize.Line(k.Unavailable.Error()))
 		return k, nil
 	}
 	defer k.Close()

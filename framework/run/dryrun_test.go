@@ -14,8 +14,8 @@ import (
 	"github.com/faultline/faultline/kernels/matrix"
 )
 
-// A dry run builds no kernel, and says what it would build; one that is not available
-// it names.
+// A dry run builds no kernel, and reports what it would build and which kernels are not
+// available.
 func TestDryRunBuildsNothing(t *testing.T) {
 	noArchive(t)
 	if err := build.Tools(t.Context(), ""); err != nil {
@@ -51,7 +51,7 @@ func TestDryRunBuildsNothing(t *testing.T) {
 	for _, want := range []string{
 		"# tree:" + root + " would be built: linux, with tinyconfig and what guests and scenarios need, compiled by gcc",
 		"# tree:" + root + "?config=" + config + " would be built: linux, with " + config + " and",
-		"# apt:bookworm is not available, which costs its cells: ",
+		"# apt:bookworm is not available; its cells are infrastructure failures: ",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("%q is not in:\n%s", want, b.String())
@@ -62,8 +62,8 @@ func TestDryRunBuildsNothing(t *testing.T) {
 	}
 }
 
-// Nor does one of a revision, of a checkout with changes, or of patches on either; what
-// was built is not built again, and what can't be made is refused.
+// The same holds for a revision, for a checkout with changes, and for patches on either. A
+// kernel that is already built is not built again, and an impossible one is refused.
 func TestDryRunOfEditsBuildsNothing(t *testing.T) {
 	noArchive(t)
 	if err := build.Tools(t.Context(), ""); err != nil {

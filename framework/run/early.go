@@ -9,18 +9,18 @@ import (
 	"github.com/faultline/faultline/framework/run/plan"
 )
 
-// bootAhead is a boot that began before all of the run's kernels were there.
+// bootAhead is a boot that began before all kernels of the run were resolved.
 type bootAhead struct {
 	stop    context.CancelFunc
 	done    chan struct{}
-	console string // the file that it goes to
+	console string // the file of its console
 
 	t   *vm.Template
 	err error
 }
 
-// Early begins to boot a kernel's usual guest. Boot takes it as its own, as do its
-// evidence and its failure; Close ends it where there was no Boot.
+// Early begins to boot a kernel's default guest. Boot takes over the result, with its
+// evidence or its failure; Close stops it if Boot was not called.
 func (o *Executor) Early(ctx context.Context, k *plan.Kernel) error {
 	dir, err := o.rig.Folder("early-")
 	if err != nil {
@@ -36,8 +36,8 @@ func (o *Executor) Early(ctx context.Context, k *plan.Kernel) error {
 	return nil
 }
 
-// take waits for an early boot and gives its console to a file. The template is the
-// caller's.
+// take waits for an early boot and copies its console to a file. The caller owns the
+// template.
 func (e *bootAhead) take(ctx context.Context, console string) (*vm.Template, error) {
 	select {
 	case <-e.done:
@@ -45,7 +45,7 @@ func (e *bootAhead) take(ctx context.Context, console string) (*vm.Template, err
 		return nil, context.Cause(ctx)
 	}
 	if console != "" {
-		// Where it did not come to print anything there is none.
+		// There is no file if nothing was printed.
 		if said, err := os.ReadFile(e.console); err == nil {
 			if err := os.WriteFile(console, said, 0o644); err != nil {
 				return nil, err
@@ -57,7 +57,7 @@ func (e *bootAhead) take(ctx context.Context, console string) (*vm.Template, err
 	return t, e.err
 }
 
-// close ends a boot that nobody took.
+// close stops a boot that was not taken.
 func (e *bootAhead) close() {
 	e.stop()
 	<-e.done

@@ -18,8 +18,8 @@ import (
 	"github.com/faultline/faultline/internal/klog"
 )
 
-// checkFolder reads the run to resume, or says early, before kernels are
-// fetched, that results can't be written. Nothing is made or changed yet.
+// checkFolder reads the run to resume, or checks, before kernels are fetched, that
+// results can be written. It creates and changes nothing.
 func (r *run) checkFolder() (err error) {
 	if !r.Resume {
 		return errors.Join(writable(r.Out), free(r.Out))
@@ -37,7 +37,7 @@ func (r *run) checkFolder() (err error) {
 	if r.folder, err = results.At(dir); err != nil {
 		return err
 	}
-	none := errkind.Requestf("nothing to resume: no run was begun in %s; run without --resume first", dir)
+	none := errkind.Requestf("nothing to resume: no run was started in %s; run without --resume first", dir)
 	if err = r.folder.Hold(); errors.Is(err, fs.ErrNotExist) {
 		return none
 	}
@@ -54,13 +54,13 @@ func (r *run) checkFolder() (err error) {
 	case err != nil:
 		return errkind.Requestf("resume %s: %w; run without --resume", dir, err)
 	case from != results.RunFile:
-		r.say("%s in %s is lost or damaged: going on with %s and the cells that are there", results.RunFile, dir, from)
+		r.say("%s in %s is missing or damaged; continuing with %s and the cells that are left", results.RunFile, dir, from)
 	}
 	return nil
 }
 
-// free checks that a folder, where there is one, can be a new run's: no other
-// process writes to it, and nothing of another kind is in it.
+// free checks that a folder, if it exists, can be used for a new run: no other process
+// writes to it, and it contains only results.
 func free(dir string) error {
 	f, err := results.At(dir)
 	if err != nil || dir == "" {
@@ -73,7 +73,7 @@ func free(dir string) error {
 	return errors.Join(f.Check(), f.Close())
 }
 
-// writable says whether a folder can be written to, or made.
+// writable checks that a folder can be written to, or created.
 func writable(dir string) error {
 	for at := filepath.Clean(dir); ; at = filepath.Dir(at) {
 		info, err := os.Stat(at)
@@ -93,8 +93,8 @@ func writable(dir string) error {
 	}
 }
 
-// discardRun removes what begin made, where the request turned out to be wrong
-// afterwards. What else lies in the folder stays.
+// discardRun removes what begin created, when the request turns out to be wrong later.
+// Other contents of the folder stay.
 func (r *run) discardRun(ks []*plan.Kernel) {
 	if r.Resume {
 		return
@@ -105,7 +105,7 @@ func (r *run) discardRun(ks []*plan.Kernel) {
 	os.Remove(r.folder.Path(results.RunFile))
 	os.Remove(r.folder.Path(results.BegunFile))
 	os.Remove(r.folder.Path("kernels"))
-	os.Remove(r.folder.Dir()) // fails where anything is in it, as it should
+	os.Remove(r.folder.Dir()) // fails, as intended, if anything is in it
 	if r.Out == "" {
 		os.Remove(results.Latest)
 		os.Remove(filepath.Dir(results.Latest))
@@ -126,8 +126,8 @@ func (r *run) Booted(k *plan.Kernel, t *vm.Template) error {
 	return r.folder.Put(results.ConsoleFile(k.Name), said)
 }
 
-// begin writes the record's first form, so that a run that is killed can be
-// read and resumed; or checks that the run to resume is this one.
+// begin writes the initial record, so that a killed run can be read and resumed; or
+// checks that the run to resume is this one.
 func (r *run) begin(ctx context.Context, ks []*plan.Kernel, picked []scenario.Info) error {
 	here, err := r.observer.Host(ctx)
 	if err != nil {
@@ -167,7 +167,7 @@ func (r *run) begin(ctx context.Context, ks []*plan.Kernel, picked []scenario.In
 	return r.folder.PutBegun(r.record)
 }
 
-// Column is a kernel as a run's record has it, before it was booted.
+// Column returns the record of a kernel before its boot.
 func Column(k *plan.Kernel) results.Kernel {
 	c := results.Kernel{
 		Name: k.Name, Spec: k.Spec, Release: k.Release, Version: k.Version, Arch: k.Arch, Digest: k.Digest,
@@ -182,15 +182,15 @@ func Column(k *plan.Kernel) results.Kernel {
 	return c
 }
 
-// Row is a scenario as a run's record has it.
+// Row returns the record of a scenario.
 func Row(i scenario.Info) results.Scenario {
 	return results.Scenario{
 		ID: i.ID, Doc: i.Doc, Suite: i.Suite, Needs: i.Needs, Changes: i.Changes, Catalogue: i.Catalogue, NotDoable: i.NotDoable, TCG: i.TCG, Lead: i.Lead, Program: i.Program,
 	}
 }
 
-// recordBoot puts into the record what the i-th kernel's boot told, or what was kept of
-// the boot where no guest of it was needed.
+// recordBoot records the boot of the i-th kernel, or its cached boot if no guest of it
+// was needed.
 func (r *run) recordBoot(i int, k *plan.Kernel) error {
 	kr := &r.record.Kernels[i]
 	if err := r.noteKept(kr, k); err != nil {
@@ -203,7 +203,7 @@ func (r *run) recordBoot(i int, k *plan.Kernel) error {
 	}
 	var t *vm.GuestError
 	kr.DoesNotBoot = errors.As(r.observer.Broken(k), &t) && t.OfKernel()
-	// A kernel that broke may have no console, if QEMU did not start.
+	// There may be no console, if QEMU did not start.
 	for file, at := range map[string]*string{results.ConsoleFile(k.Name): &kr.Console, results.CommandFile(k.Name): &kr.CommandFile} {
 		if _, err := os.Stat(r.folder.Path(file)); err == nil {
 			*at = file

@@ -11,38 +11,37 @@ import (
 	"github.com/faultline/faultline/framework/run/plan"
 )
 
-// Follow is how one scenario is observed that somebody watches.
+// Follow configures the observation of a scenario that a person watches.
 type Follow struct {
-	// Hear hears all that the suite's process tells, as it tells it. A scenario that
-	// is paused goes on when Hear of that event returns.
+	// Hear receives the events of the suite process as they arrive. A paused scenario
+	// resumes when Hear returns from its event.
 	Hear func(scenario.Event)
-	// Pause is the step, from 1, before which the scenario waits with its guest open;
-	// 0 waits before none.
+	// Pause is the step, from 1, before which the scenario waits with its guest open; 0
+	// means that it does not wait.
 	Pause int
-	// Busybox is the guest's shell where it waits, a static program of this machine.
+	// Busybox is the guest's shell while it waits, a static program on this machine.
 	Busybox string
 }
 
-// Follow observes a task's scenarios once, whatever comes of it, and hands on
-// their cells.
+// Follow observes a task's scenarios exactly once and passes on their cells.
 func (o *Executor) Follow(ctx context.Context, t plan.Task, f Follow, cell func(observe.Cell)) {
 	o.once(ctx, t, &f, cell)
 }
 
-// args are those of the suite's process.
+// args returns the arguments of the suite process.
 func (f *Follow) args() []string {
 	args := []string{"--faultline.follow", fmt.Sprint("--faultline.resume=", resumeFD)}
 	if f.Pause > 0 {
-		// Ginkgo bounds a suite by an hour, which is long for a machine only.
+		// Ginkgo's default timeout of an hour is too short for a person.
 		args = append(args, "-ginkgo.timeout="+noHurry.String(), fmt.Sprint("--faultline.pause=", f.Pause), "--faultline.busybox="+f.Busybox)
 	}
 	return args
 }
 
-// noHurry is how long may be what a person decides about.
+// noHurry is the timeout where a person decides when to continue.
 const noHurry = 30 * 24 * time.Hour
 
-// silence is how long the process may tell nothing.
+// silence is how long the process may send no event.
 func (f *Follow) silence(usual time.Duration) time.Duration {
 	if f.Pause > 0 {
 		return noHurry
@@ -50,9 +49,9 @@ func (f *Follow) silence(usual time.Duration) time.Duration {
 	return usual
 }
 
-// hear hands on an event, and lets the process go on that waits.
+// hear passes on an event, and resumes a process that waits.
 func (f *Follow) hear(e scenario.Event, goOn io.Writer) {
 	if f.Hear(e); e.Paused != nil {
-		fmt.Fprintln(goOn) // a process that is gone is told of by its end
+		fmt.Fprintln(goOn) // if the process is gone, drive reports its end
 	}
 }

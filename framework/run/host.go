@@ -11,7 +11,7 @@ import (
 	"github.com/faultline/faultline/framework/record/results"
 )
 
-// field is the value of the first line of a file that begins with the key.
+// field returns the value of the first line of a file that has the key.
 func field(path, key, separator string) string {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -29,14 +29,14 @@ func osName() string { return field("/etc/os-release", "PRETTY_NAME", "=") }
 
 func cpuName() string { return field("/proc/cpuinfo", "model name", ":") }
 
-// availableMemory is what can be had without swapping, in bytes; 0 where the
-// kernel does not tell (proc(5), MemAvailable).
+// availableMemory returns the memory that is available without swapping, in bytes; 0 if
+// the kernel does not report it (proc(5), MemAvailable).
 func availableMemory() int64 {
 	kb, _ := strconv.ParseInt(strings.TrimSuffix(field("/proc/meminfo", "MemAvailable", ":"), " kB"), 10, 64)
 	return kb << 10
 }
 
-// host describes this machine for the record.
+// host returns this machine's description for the record.
 func host(qemuVersion string) results.Host {
 	h := results.Host{OS: osName(), CPU: cpuName(), Cores: runtime.NumCPU(), QEMU: qemuVersion}
 	var info unix.Sysinfo_t

@@ -24,29 +24,29 @@ import (
 	"github.com/faultline/faultline/kernels"
 )
 
-// Executor observes scenarios on kernels, for whoever drives it: a run with its
-// folder, or something that wants cells and nothing else. Close it.
+// Executor observes scenarios on kernels, for a run with its folder or for a caller that
+// needs only cells. It must be closed.
 type Executor struct {
-	// Jobs is how many guests run at a time.
+	// Jobs is the number of guests that run in parallel.
 	Jobs int
-	// Consoles is the folder for what the guests of a kernel print, by its name;
-	// nil keeps nothing.
+	// Consoles returns the folder for the consoles of the named kernel's guests; nil
+	// discards them.
 	Consoles func(kernel string) string
-	// Say hears what takes time or went wrong, and Doing what is under way.
+	// Say logs what took time or failed; Doing names the current activity.
 	Say   func(format string, args ...any)
 	Doing func(what string)
 
 	rig     *vm.Host
 	booted  map[*plan.Kernel]*booted
 	early   map[guest]*bootAhead
-	boots   chan struct{} // has room for as many as may be under way
+	boots   chan struct{} // one slot per boot that may be in progress
 	pace    sync.Mutex    // guards next
 	next    time.Time     // when the next boot may start
 	silence time.Duration // see the constant
 }
 
-// NewObserver makes an Observer for guests of an architecture (GOARCH). jobs 0
-// means as many as cores and memory allow.
+// NewObserver returns an Executor for guests of an architecture (GOARCH). jobs 0 means
+// as many as cores and memory allow.
 func NewObserver(ctx context.Context, c *cache.Cache, arch string, jobs int) (*Executor, error) {
 	rig, err := vm.NewRig(ctx, c, arch)
 	if err != nil {
@@ -64,7 +64,7 @@ func NewObserver(ctx context.Context, c *cache.Cache, arch string, jobs int) (*E
 	}, nil
 }
 
-// Close removes what the Observer made outside the cache, and releases its kernels.
+// Close removes what the Executor created outside the cache, and releases its kernels.
 func (o *Executor) Close() {
 	for _, e := range o.early {
 		e.close()
@@ -75,26 +75,26 @@ func (o *Executor) Close() {
 	o.rig.Close()
 }
 
-// memoryPerGuest bounds what a guest takes, its private pages and QEMU's own, with
-// room for scenarios that use most of its memory.
+// memoryPerGuest bounds the memory of a guest, in bytes: its private pages and QEMU's
+// own, with room for scenarios that use most of its memory.
 const memoryPerGuest = 400 << 20
 
-// booted is what was made of a kernel.
+// booted is the result of booting a kernel.
 type booted struct {
-	templates []*vm.Template // those of standard guests, one an accelerator
-	// broken is why nothing can be observed on it: its cells are trouble with
-	// the rig, the other kernels' are as good as ever.
+	templates []*vm.Template // of standard guests, one per accelerator
+	// broken is why nothing can be observed on it: its cells are infrastructure
+	// failures; those of other kernels are not affected.
 	broken error
 }
 
-// Kernel is a kernel to observe, with what its guests run with of what was asked
-// for ("auto", "kvm" or "tcg").
+// Kernel returns a kernel to observe, with the accelerator of its guests that follows
+// from the request accel ("auto", "kvm" or "tcg").
 func (o *Executor) Kernel(ctx context.Context, k *kernels.Kernel, accel string) (*plan.Kernel, error) {
 	a, why, err := o.rig.Accel(ctx, accel, k)
 	return &plan.Kernel{Kernel: k, Accel: a, AccelWhy: why}, err
 }
 
-// of is what was made of a kernel so far. Boot alone changes it.
+// of returns the state of a kernel. Only Boot changes it.
 func (o *Executor) of(k *plan.Kernel) *booted {
 	if o.booted[k] == nil {
 		return &booted{}
@@ -102,7 +102,7 @@ func (o *Executor) of(k *plan.Kernel) *booted {
 	return o.booted[k]
 }
 
-// Host describes the machine that observes.
+// Host describes this machine.
 func (o *Executor) Host(ctx context.Context) (results.Host, error) {
 	h := host(o.rig.QEMU.Version)
 	var err, failed error
@@ -111,18 +111,18 @@ func (o *Executor) Host(ctx context.Context) (results.Host, error) {
 	return h, errors.Join(err, failed)
 }
 
-// Digests are those of the programs that observe picked scenarios: of the suites that
-// have them, and of what runs in each guest.
+// Digests returns the digests of the programs that observe the picked scenarios: their
+// suites, and the programs that run in each guest.
 func (o *Executor) Digests(suites []plan.Suite, picked []scenario.Info) (map[string]string, error) {
 	out, err := digests(suites, picked)
 	maps.Copy(out, o.rig.Programs())
 	return out, err
 }
 
-// Broken is why a kernel that was booted can't be observed; nil where it can.
+// Broken returns why a booted kernel cannot be observed, or nil.
 func (o *Executor) Broken(k *plan.Kernel) error { return o.of(k).broken }
 
-// Booted is how long a kernel took to boot; 0 where its template was there already.
+// Booted returns how long a kernel took to boot; 0 if its template was cached.
 func (o *Executor) Booted(k *plan.Kernel) (took time.Duration) {
 	for _, t := range o.of(k).templates {
 		took += t.Boot
@@ -130,7 +130,7 @@ func (o *Executor) Booted(k *plan.Kernel) (took time.Duration) {
 	return took
 }
 
-// Release lets a kernel's templates be pruned.
+// Release allows a kernel's templates to be pruned.
 func (o *Executor) Release(k *plan.Kernel) {
 	for _, t := range o.of(k).templates {
 		t.Close()
@@ -138,10 +138,10 @@ func (o *Executor) Release(k *plan.Kernel) {
 	delete(o.booted, k)
 }
 
-// Boot makes the templates that tasks need, as many at a time as there are jobs,
-// so that their processes find them. A kernel that can't be booted costs its own
-// cells; an error is the user's to mend, and no kernel would fare better. keep, if
-// there is one, gets the evidence.
+// Boot makes the templates that tasks need, Jobs at a time, so that the suite processes
+// find them. A kernel that does not boot loses only its own cells; an error is one that
+// the user has to fix and that affects every kernel. keep, if not nil, receives the
+// evidence.
 func (o *Executor) Boot(ctx context.Context, tasks []plan.Task, keep Keeper) error {
 	needed := needed(tasks)
 	g, ctx := errgroup.WithContext(ctx)
@@ -149,7 +149,7 @@ func (o *Executor) Boot(ctx context.Context, tasks []plan.Task, keep Keeper) err
 	broken := make([]error, len(needed))
 	for i, n := range needed {
 		g.Go(func() error {
-			// Of a kernel that is booted twice, the first boot is the evidence.
+			// If a kernel boots twice, the first boot is the evidence.
 			keep := keep
 			if slices.IndexFunc(needed, func(o guest) bool { return o.kernel == n.kernel }) != i {
 				keep = nil
@@ -186,7 +186,7 @@ type guest struct {
 	accel  qemu.Accel
 }
 
-// needed are the guests of tasks, each once, in the order of the tasks.
+// needed returns the guests of tasks, each once, in the order of the tasks.
 func needed(tasks []plan.Task) []guest {
 	var out []guest
 	for _, t := range tasks {
@@ -199,12 +199,12 @@ func needed(tasks []plan.Task) []guest {
 	return out
 }
 
-// Keeper keeps what a boot leaves behind.
+// Keeper stores the evidence of a boot.
 type Keeper interface {
-	// Booting gets a script that boots the same guest, and says which file its
-	// console goes to.
+	// Booting receives a script that boots the same guest, and returns the file for its
+	// console.
 	Booting(k *plan.Kernel, script string) (console string, err error)
-	// Booted gets the finished template.
+	// Booted receives the finished template.
 	Booted(k *plan.Kernel, t *vm.Template) error
 }
 
@@ -230,7 +230,7 @@ func (o *Executor) boot(ctx context.Context, g guest, keep Keeper) (t *vm.Templa
 	return t, err
 }
 
-// template finds a guest's template, or boots the guest when it is its turn.
+// template returns a guest's template from the cache, or boots the guest in its turn.
 func (o *Executor) template(ctx context.Context, g guest, console string) (*vm.Template, error) {
 	if err := o.await(ctx); err != nil {
 		return nil, err
@@ -240,14 +240,14 @@ func (o *Executor) template(ctx context.Context, g guest, console string) (*vm.T
 	spec := vm.Spec{Kernel: g.kernel.Kernel, Accel: g.accel, Console: console}
 	t, err := o.rig.Template(ctx, spec)
 	if panicked(err) {
-		o.Say("%v; once more", err)
+		o.Say("%v; booting again", err)
 		t, err = o.rig.Template(ctx, spec)
 	}
 	switch {
 	case err != nil:
 	case t.Built:
 		o.Say("booted %s in %.1f s", g.kernel.Name, t.Boot.Seconds())
-	default: // it was there, and disturbs nobody
+	default: // it was cached, and disturbs no other boot
 		o.pace.Lock()
 		o.next = time.Time{}
 		o.pace.Unlock()
@@ -255,9 +255,9 @@ func (o *Executor) template(ctx context.Context, g guest, console string) (*vm.T
 	return t, err
 }
 
-// await waits for a boot's turn: until fewer are under way than there are jobs, and
-// a moment behind the start of the one before, because two that probe timers at the
-// same moment disturb each other most.
+// await waits for a boot's turn: until fewer than Jobs boots are in progress, and
+// bootStagger after the start of the previous one, because boots that probe timers at
+// the same time disturb each other most.
 func (o *Executor) await(ctx context.Context) error {
 	select {
 	case o.boots <- struct{}{}:
@@ -287,14 +287,14 @@ func panicked(err error) bool {
 
 const bootStagger = 300 * time.Millisecond
 
-// sayBroken tells at once that a kernel can't be observed, with the end of what
-// it printed: nothing else of it will be.
+// sayBroken logs that a kernel cannot be observed, with the end of its console, as soon
+// as that is known.
 func (o *Executor) sayBroken(name string, broken error) {
 	end := ""
 	if tail := consoleTail(broken); tail != "" {
-		end = "\nthe end of its console:\n  " + strings.ReplaceAll(tail, "\n", "\n  ")
+		end = "\nend of its console:\n  " + strings.ReplaceAll(tail, "\n", "\n  ")
 	}
-	o.Say("%s can't be observed: %v%s", name, broken, end)
+	o.Say("%s cannot be observed: %v%s", name, broken, end)
 }
 
 func consoleTail(err error) string {
@@ -305,8 +305,8 @@ func consoleTail(err error) string {
 	return ""
 }
 
-// Observe works tasks off, Jobs at a time, and hands on each cell as it is
-// finished. What ctx cuts short has no cell.
+// Observe carries out tasks, Jobs at a time, and passes on each cell when it is
+// finished. A scenario that ctx interrupts has no cell.
 func (o *Executor) Observe(ctx context.Context, tasks []plan.Task, cell func(observe.Cell)) {
 	var g errgroup.Group
 	g.SetLimit(o.Jobs)
@@ -322,7 +322,7 @@ func (o *Executor) Observe(ctx context.Context, tasks []plan.Task, cell func(obs
 	g.Wait()
 }
 
-// once drives a suite's process and hands on a cell for each scenario.
+// once runs a suite process and passes on a cell for each scenario.
 func (o *Executor) once(ctx context.Context, t plan.Task, f *Follow, cell func(observe.Cell)) {
 	left := map[string]bool{}
 	for _, i := range t.Scenarios {
@@ -337,8 +337,8 @@ func (o *Executor) once(ctx context.Context, t plan.Task, f *Follow, cell func(o
 	} else {
 		var err error
 		said, err = o.drive(ctx, t, f, func(c observe.Cell) {
-			// What an interrupted process tells of the scenario it was in says
-			// nothing about the kernel; it is observed anew with --resume.
+			// The cell of an interrupted scenario has no meaning for the kernel;
+			// --resume observes it again.
 			if !left[c.Scenario] || c.Kernel != t.Kernel.Name || ctx.Err() != nil && c.Verdict != observe.Expected {
 				return
 			}
@@ -346,9 +346,9 @@ func (o *Executor) once(ctx context.Context, t plan.Task, f *Follow, cell func(o
 			c.Attempt = t.Attempt
 			cell(c)
 		})
-		why = "the suite's process did not come to it"
+		why = "no result from the suite process"
 		if err != nil {
-			why = fmt.Sprintf("the suite's process did not come to it: %v", err)
+			why = fmt.Sprintf("no result from the suite process: %v", err)
 		}
 	}
 	if ctx.Err() != nil {

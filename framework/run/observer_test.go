@@ -15,7 +15,7 @@ import (
 	"github.com/faultline/faultline/kernels"
 )
 
-// Who wants cells and nothing else needs no results folder.
+// Observing cells requires no results folder.
 func TestObserveWithoutAFolder(t *testing.T) {
 	if testing.Short() {
 		t.Skip("boots real guests; -short leaves them out")

@@ -13,8 +13,7 @@ import (
 	"github.com/faultline/faultline/internal/errkind"
 )
 
-// takeOver continues the run in the folder: its cells, and what was found out
-// about its kernels.
+// takeOver continues the run in the folder, with its cells and the boots of its kernels.
 func (r *run) takeOver(rec results.Run) error {
 	if err := sameRun(r.record, rec); err != nil {
 		return err
@@ -23,7 +22,7 @@ func (r *run) takeOver(rec results.Run) error {
 		return err
 	}
 	for i, old := range r.record.Kernels {
-		if old.Unavailable != "" && rec.Kernels[i].Name != old.Name { // its cells are of no kernel now
+		if old.Unavailable != "" && rec.Kernels[i].Name != old.Name { // its cells belong to no kernel now
 			if err := os.RemoveAll(r.folder.Path(results.KernelDir(old.Name))); err != nil {
 				return err
 			}
@@ -35,14 +34,15 @@ func (r *run) takeOver(rec results.Run) error {
 	}
 	for _, c := range cells {
 		if (c.Attempt > 0) != (r.Repeat > 1) {
-			return errkind.Requestf("resume: the run was begun with another --repeat; give the same, or run without --resume")
+			return errkind.Requestf("resume: the run was started with a different --repeat; " +
+				"give the same, or run without --resume")
 		}
-		if c.Verdict != observe.Infra { // those are tried again
+		if c.Verdict != observe.Infra { // infrastructure failures are tried again
 			r.cells, r.observed = append(r.cells, c), append(r.observed, c)
 		}
 	}
 	for _, s := range skipped {
-		r.say("not taken over: %s", s)
+		r.say("not reused: %s", s)
 	}
 	rec.ID, rec.Started, rec.Merged = r.record.ID, r.record.Started, r.record.Merged
 	for i := range rec.Kernels {
@@ -57,57 +57,63 @@ func (r *run) takeOver(rec results.Run) error {
 // sameRun refuses to mix cells of different kernels or scenarios in one run.
 func sameRun(old, now results.Run) error {
 	if old.Tool != now.Tool {
-		return errkind.Requestf("resume: the run was begun by faultline %s, this is %s; run without --resume", old.Tool.Version, now.Tool.Version)
+		return errkind.Requestf("resume: the run was started by faultline %s, this is %s; run without --resume",
+			old.Tool.Version, now.Tool.Version)
 	}
 	if old.Shard != now.Shard {
-		return errkind.Requestf("resume: the run was begun with another --shard; give the same, or run without --resume")
+		return errkind.Requestf("resume: the run was started with a different --shard; " +
+			"give the same, or run without --resume")
 	}
 	if len(old.Kernels) != len(now.Kernels) || len(old.Scenarios) != len(now.Scenarios) {
-		return errkind.Requestf("resume: the run was begun with %d kernels and %d scenarios, this is %d and %d; give the same flags, or run without --resume",
+		return errkind.Requestf("resume: the run was started with %d kernels and %d scenarios, this is %d and %d; "+
+			"give the same flags, or run without --resume",
 			len(old.Kernels), len(old.Scenarios), len(now.Kernels), len(now.Scenarios))
 	}
 	for i, k := range old.Kernels {
 		n := now.Kernels[i]
 		switch {
-		case k.Unavailable != "" && k.Spec == n.Spec: // now it may be available
+		case k.Unavailable != "" && k.Spec == n.Spec: // it may be available now
 			continue
 		case k.Unavailable == "" && n.Unavailable != "" && k.Spec == n.Spec:
-			return fmt.Errorf("resume: %s was available when the run began: %s; resume it later", k.Name, n.Unavailable)
+			return fmt.Errorf("resume: %s was available when the run started, but is not now: %s; resume later",
+				k.Name, n.Unavailable)
 		}
 		if n.Digest != k.Digest || n.Name != k.Name || n.Accel != k.Accel {
-			return errkind.Requestf("resume: the run was begun with %s (digest %.12s, %s), this is %s (%.12s, %s); run without --resume",
+			return errkind.Requestf("resume: the run was started with %s (digest %.12s, %s), this is %s (%.12s, %s); "+
+				"run without --resume",
 				k.Name, k.Digest, k.Accel, n.Name, n.Digest, n.Accel)
 		}
 	}
 	for i, k := range old.Kernels {
 		if !maps.Equal(k.Claims, now.Kernels[i].Claims) {
-			return errkind.Requestf("resume: the run was begun with other claims of what %s has (has:); give the same, or run without --resume", k.Name)
+			return errkind.Requestf("resume: the run was started with different claims (has:) for %s; "+
+				"give the same, or run without --resume", k.Name)
 		}
 	}
 	if !reflect.DeepEqual(old.Changes, now.Changes) {
-		return errkind.Requestf("resume: the run was begun with other --changes; give the same, or run without --resume")
+		return errkind.Requestf("resume: the run was started with different --changes; " +
+			"give the same, or run without --resume")
 	}
 	if unlike := old.Host.Unlike(now.Host, old.WithKVM() || now.WithKVM()); unlike != "" {
-		return errkind.Requestf("resume: the run was begun on another machine (%s); run without --resume", unlike)
+		return errkind.Requestf("resume: the run was started on another machine (%s); run without --resume", unlike)
 	}
 	if !maps.Equal(old.Suites, now.Suites) {
-		return errkind.Requestf("resume: the run was begun with other suites than those that make build left here; " +
-			"run without --resume")
+		return errkind.Requestf("resume: the run was started with other suites than those built here; run without --resume")
 	}
 	for i, s := range old.Scenarios {
 		n := now.Scenarios[i]
 		if n.ID != s.ID {
-			return errkind.Requestf("resume: the run was begun with scenario %s, this has %s instead; give the same flags",
+			return errkind.Requestf("resume: the run was started with scenario %s, this one has %s instead; give the same flags",
 				s.ID, n.ID)
 		}
 		if s.Program != nil && n.Program != nil && s.Program.SHA256 != n.Program.SHA256 {
-			return errkind.Requestf("resume: the run was begun with another %s (SHA-256 %.12s, this is %.12s); "+
+			return errkind.Requestf("resume: the run was started with another %s (SHA-256 %.12s, this is %.12s); "+
 				"run without --resume",
 				n.Program.Path, s.Program.SHA256, n.Program.SHA256)
 		}
 		if !alike(s, n) {
-			return errkind.Requestf("resume: the run was begun with another scenario %s (its needs, changes or arguments); "+
-				"run without --resume", s.ID)
+			return errkind.Requestf("resume: scenario %s has changed since the run was started "+
+				"(its needs, changes or arguments); run without --resume", s.ID)
 		}
 	}
 	return nil

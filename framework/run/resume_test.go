@@ -13,8 +13,8 @@ import (
 	"github.com/faultline/faultline/internal/errkind"
 )
 
-// TestResumeWithoutRecord has a power loss take run.json and tear a cell: the run goes on
-// with the others, if it is the same run.
+// TestResumeWithoutRecord covers a power loss that removes run.json and damages a cell: the
+// run is resumed with the other cells, if it is the same run.
 func TestResumeWithoutRecord(t *testing.T) {
 	rec := func() results.Run {
 		return results.Run{
@@ -29,10 +29,10 @@ func TestResumeWithoutRecord(t *testing.T) {
 		want   string
 	}{
 		"the same":       {func(*results.Run) {}, ""},
-		"another kernel": {func(r *results.Run) { r.Kernels[0].Digest = "d2" }, "begun with old (digest d1"},
+		"another kernel": {func(r *results.Run) { r.Kernels[0].Digest = "d2" }, "started with old (digest d1"},
 		"another QEMU":   {func(r *results.Run) { r.Host.QEMU = "10.0.13" }, "QEMU 7.2.22 / 10.0.13"},
 		"other suites":   {func(r *results.Run) { r.Suites["dax"] = "2" }, "other suites"},
-		"another tool":   {func(r *results.Run) { r.Tool.Version = "2" }, "begun by faultline 1"},
+		"another tool":   {func(r *results.Run) { r.Tool.Version = "2" }, "started by faultline 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := script(t)
@@ -58,7 +58,7 @@ func TestResumeWithoutRecord(t *testing.T) {
 			}
 			defer s.folder.Close()
 			heard := s.Progress.(*heard)
-			if len(heard.lines) != 1 || !strings.Contains(heard.lines[0], "going on with begun.json") {
+			if len(heard.lines) != 1 || !strings.Contains(heard.lines[0], "continuing with begun.json") {
 				t.Errorf("%q", heard.lines)
 			}
 			now := rec()
@@ -74,7 +74,7 @@ func TestResumeWithoutRecord(t *testing.T) {
 				t.Errorf("%v, %+v", err, s.cells)
 			}
 			if !slices.ContainsFunc(heard.lines, func(l string) bool {
-				return strings.Contains(l, "not taken over: ") && strings.Contains(l, filepath.Base(torn))
+				return strings.Contains(l, "not reused: ") && strings.Contains(l, filepath.Base(torn))
 			}) {
 				t.Errorf("%q", heard.lines)
 			}
@@ -82,7 +82,7 @@ func TestResumeWithoutRecord(t *testing.T) {
 	}
 }
 
-// TestNothingToResume has folders in which no run can go on.
+// TestNothingToResume covers folders without a run to resume.
 func TestNothingToResume(t *testing.T) {
 	cells := t.TempDir()
 	f, err := results.At(cells)
@@ -93,9 +93,9 @@ func TestNothingToResume(t *testing.T) {
 		t.Fatal(err)
 	}
 	for dir, want := range map[string]string{
-		t.TempDir():                           "nothing to resume: no run was begun in ",
-		filepath.Join(t.TempDir(), "none"):    "nothing to resume: no run was begun in ",
-		cells:                                 "its cells were observed (1 of old): they can't be taken over; run without --resume and with another --out",
+		t.TempDir():                           "nothing to resume: no run was started in ",
+		filepath.Join(t.TempDir(), "none"):    "nothing to resume: no run was started in ",
+		cells:                                 "how its cells (1 of old) were observed, so they cannot be reused; run without --resume and with another --out",
 		filepath.Join(cells, results.RunFile): "run.json in " + cells + " is missing",
 	} {
 		s := script(t)
@@ -108,7 +108,7 @@ func TestNothingToResume(t *testing.T) {
 	}
 }
 
-// A folder that is resumed may be another's: nothing is written or removed by its links.
+// A folder to resume may be foreign: nothing is written or removed through links in it.
 func TestResumeFollowsNoLink(t *testing.T) {
 	s := script(t)
 	away := t.TempDir()
@@ -120,10 +120,10 @@ func TestResumeFollowsNoLink(t *testing.T) {
 	}
 	s.record = results.Run{Kernels: []results.Kernel{{Name: "old", Spec: "dir:old", Unavailable: "no network"}}}
 	now := results.Run{Kernels: []results.Kernel{{Name: "new", Spec: "dir:old"}}}
-	if err := s.takeOver(now); errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "kernels is no regular file") {
+	if err := s.takeOver(now); errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "kernels is not a regular file") {
 		t.Errorf("%v", err)
 	}
 	if _, err := os.Stat(filepath.Join(away, "old")); err != nil {
-		t.Errorf("what the link led to: %v", err)
+		t.Errorf("the target of the link: %v", err)
 	}
 }

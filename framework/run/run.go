@@ -27,28 +27,28 @@ import (
 	"github.com/faultline/faultline/kernels"
 )
 
-// Options say what to run and how.
+// Options select what to run and how.
 type Options struct {
 	Kernels   []matrix.Entry
-	Scenarios []string // globs; none takes all
+	Scenarios []string // globs; none selects all
 	Label     string   // a Ginkgo label filter
 	Accel     string   // "auto", "kvm" or "tcg"
-	// Out is the folder for the results; empty makes one in results/, and
-	// points results/latest at it.
+	// Out is the folder for the results; empty creates one in results/, and points
+	// results/latest to it.
 	Out    string
 	Repeat int // how often each cell is observed; 0 means once
-	Jobs   int // guests at a time; 0 means as many as cores and memory allow
+	Jobs   int // guests in parallel; 0 means as many as cores and memory allow
 	Resume bool
-	// All has no run where one of the kernels is not available; else it costs its own
-	// cells, where others are.
+	// All makes an unavailable kernel an error. Without it, such a kernel loses only its
+	// own cells, unless no kernel is available.
 	All    bool
 	Shard  results.Shard
 	Origin string // see results.Run
-	// Changes are those that the user declares, beside those that are known.
+	// Changes are declared by the user, in addition to the known ones.
 	Changes change.List
 
-	// Keep has the cache keep what is observed, for later runs; Known takes from it
-	// what earlier runs observed. Not of cells that are repeated.
+	// Keep stores observed cells in the cache for later runs; Known uses the cells that
+	// earlier runs stored. Both ignore repeated cells.
 	Keep, Known bool
 
 	Cache    *cache.Cache
@@ -57,15 +57,15 @@ type Options struct {
 	Progress Progress
 }
 
-// Progress hears how a run goes. Its methods are called one at a time.
+// Progress receives the progress of a run. Its methods are never called concurrently.
 type Progress interface {
 	// Phase begins a part of the run: PhaseResolve and so on.
 	Phase(name string)
-	// Say is a line about what takes time or went wrong.
+	// Say logs a line about something that took time or failed.
 	Say(format string, args ...any)
-	// Doing names what is under way, until the next call or Cell.
+	// Doing names the current activity, until the next call or Cell.
 	Doing(what string)
-	// Cell is a finished cell, the done-th of total.
+	// Cell reports a finished cell, number done of total.
 	Cell(c observe.Cell, done, total int)
 }
 
@@ -78,7 +78,7 @@ const (
 	PhaseReport  = "report"
 )
 
-// run is one run under way.
+// run is one run in progress.
 type run struct {
 	Options
 	folder   *results.Folder
@@ -86,19 +86,19 @@ type run struct {
 	observer *Executor
 	shelves  *shelves
 
-	admitting sync.Mutex // guards toldWhy, and the making of observer
+	admitting sync.Mutex // guards toldWhy, and the creation of observer
 	toldWhy   bool
 
 	mu    sync.Mutex // guards what follows, and Progress
 	done  int
 	total int
 	cells []observe.Cell
-	// observed are the cells as they were observed, before what is declared of them.
+	// observed are the cells as observed, before declarations are applied.
 	observed []observe.Cell
 }
 
-// KernelError says that a kernel could not be had. There was no run where the request
-// was wrong or a program is missing, and where none of the kernels could be had.
+// KernelError is the error of a kernel that is not available. There is no run if the
+// request is wrong, a program is missing, or no kernel is available.
 type KernelError struct {
 	Entry matrix.Entry
 	Err   error
@@ -108,10 +108,10 @@ func (e *KernelError) Error() string { return e.Err.Error() } // which names the
 
 func (e *KernelError) Unwrap() error { return e.Err }
 
-// Do carries out a run and returns its record, which is in the folder too, with
-// report.html beside it. An error says that there was no run; what went wrong
-// within one is in the record's cells. Where ctx ends, the record says
-// Interrupted and holds what was finished.
+// Do carries out a run and returns its record, which is also in the folder, with
+// report.html next to it. An error means that there was no run; failures during a run
+// are in the record's cells. If ctx ends, the record is marked Interrupted and contains
+// the finished cells.
 func Do(ctx context.Context, opt Options) (*results.Run, *results.Folder, error) {
 	r := &run{Options: opt}
 	defer func() { r.folder.Close() }()
@@ -178,7 +178,7 @@ func Do(ctx context.Context, opt Options) (*results.Run, *results.Folder, error)
 	return record, folder, err
 }
 
-// Pick are the compiled suites, and those of their scenarios that globs and a label
+// Pick returns the compiled suites, and those of their scenarios that globs and a label
 // filter select (plan.Select).
 func Pick(ctx context.Context, globs []string, label string) ([]plan.Suite, []scenario.Info, error) {
 	suites, err := Suites(ctx)
@@ -211,8 +211,8 @@ func (r *run) doing(what string) {
 	r.Progress.Doing(what)
 }
 
-// prepare resolves the kernels, and finds out what their guests run with. One that is
-// to be booted in any case is booted while the others are still being resolved.
+// prepare resolves the kernels and chooses the accelerator of their guests. A kernel
+// that is needed in any case boots while the others are still being resolved.
 func (r *run) prepare(ctx context.Context, suites []plan.Suite, picked []scenario.Info) ([]*plan.Kernel, error) {
 	r.shelves = r.shelve(suites)
 	ks, err := r.resolve(ctx, picked)
@@ -222,17 +222,18 @@ func (r *run) prepare(ctx context.Context, suites []plan.Suite, picked []scenari
 	names := map[string]string{}
 	for i, k := range ks {
 		if other, twice := names[k.Name]; twice {
-			return ks, errkind.Requestf("two kernels are called %q (%s and %s); name them apart in a matrix file (name:)", k.Name, other, r.Kernels[i].Spec)
+			return ks, errkind.Requestf("two kernels have the name %q (%s and %s); "+
+				"give them different names in a matrix file (name:)", k.Name, other, r.Kernels[i].Spec)
 		}
 		names[k.Name] = r.Kernels[i].Spec
 	}
 	return ks, nil
 }
 
-// resolve fetches and unpacks the kernels, as many at a time as there are cores: to
-// unpack one takes a core. One that is not available costs its own cells, where
-// others are. The error is that of the first in their order; those that were resolved
-// are returned beside it.
+// resolve fetches and unpacks the kernels, one per core in parallel, because unpacking
+// keeps a core busy. A kernel that is not available loses only its own cells, if others
+// are available. The error is that of the first kernel in order; the resolved kernels
+// are returned with it.
 func (r *run) resolve(ctx context.Context, picked []scenario.Info) ([]*plan.Kernel, error) {
 	ks, errs := make([]*plan.Kernel, len(r.Kernels)), make([]error, len(r.Kernels))
 	left := int64(len(ks))
@@ -253,7 +254,7 @@ func (r *run) resolve(ctx context.Context, picked []scenario.Info) ([]*plan.Kern
 			g.Go(func() error { one(i); return nil })
 		}
 	}
-	_ = g.Wait() // errs has what went wrong
+	_ = g.Wait() // the errors are in errs
 	for i := range ks {
 		if alone(i) && !slices.ContainsFunc(errs, func(err error) bool { return err != nil }) {
 			one(i)
@@ -270,14 +271,14 @@ func (r *run) resolve(ctx context.Context, picked []scenario.Info) ([]*plan.Kern
 	}
 	for _, k := range ks {
 		if k.Unavailable != nil {
-			r.say("%s is not available, which costs its cells: %v", k.Name, k.Unavailable)
+			r.say("%s is not available; its cells are infrastructure failures: %v", k.Name, k.Unavailable)
 		}
 	}
 	return ks, nil
 }
 
-// kernelOf is what becomes of an entry that was resolved to k or to an error. Where
-// the request is right and nothing is missing here, the kernel is not available.
+// kernelOf returns the plan's kernel of an entry that was resolved to k or to err. With
+// an infrastructure error the kernel is not available; any other error is returned.
 func kernelOf(ctx context.Context, e matrix.Entry, k *kernels.Kernel, err error) (*plan.Kernel, error) {
 	switch {
 	case err == nil:
@@ -288,8 +289,8 @@ func kernelOf(ctx context.Context, e matrix.Entry, k *kernels.Kernel, err error)
 	return &plan.Kernel{Kernel: e.Unresolved(), Unavailable: &KernelError{Entry: e, Err: err}}, nil
 }
 
-// unavailable is why there can be no run: the first kernel's reason where none is
-// available, or where all have to be.
+// unavailable returns why there can be no run: the first unavailable kernel's error, if
+// none is available or all must be.
 func unavailable(ks []*plan.Kernel, all bool) error {
 	var lost []error
 	for _, k := range ks {
@@ -303,8 +304,9 @@ func unavailable(ks []*plan.Kernel, all bool) error {
 	return nil
 }
 
-// chooseAccel finds out what a kernel's guests run with, one kernel after the other: the
-// first look at KVM is a boot. Where others are still to come it lets it boot.
+// chooseAccel chooses the accelerator of a kernel's guests, one kernel at a time, because
+// the first probe of KVM boots a guest. While others are still being resolved, it starts
+// the boot of a kernel that is needed in any case.
 func (r *run) chooseAccel(ctx context.Context, k *plan.Kernel, picked []scenario.Info, others bool) (err error) {
 	r.admitting.Lock()
 	defer r.admitting.Unlock()
@@ -319,7 +321,7 @@ func (r *run) chooseAccel(ctx context.Context, k *plan.Kernel, picked []scenario
 	}
 	if k.AccelWhy != "" && !r.toldWhy {
 		r.toldWhy = true
-		r.say("guests run with %s: KVM does not run them here (faultline doctor tells why)", k.Accel)
+		r.say("guests run with %s: KVM cannot run them here; run faultline doctor for the reason", k.Accel)
 	}
 	if others && r.boots(ctx, k, picked) {
 		return r.observer.Early(ctx, k)
@@ -327,8 +329,8 @@ func (r *run) chooseAccel(ctx context.Context, k *plan.Kernel, picked []scenario
 	return nil
 }
 
-// boots says that a kernel's usual guest is needed, whatever the other kernels are.
-// Of a shard, and of a run that goes on, the plan of all kernels says it.
+// boots reports whether a kernel's default guest is needed regardless of the other
+// kernels. For a shard or a resumed run that depends on the plan of all kernels.
 func (r *run) boots(ctx context.Context, k *plan.Kernel, picked []scenario.Info) bool {
 	if r.Resume || r.Shard != (results.Shard{}) {
 		return false
@@ -342,16 +344,16 @@ func (r *run) addCell(c observe.Cell) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.folder.PutCell(c); err != nil {
-		c.Verdict, c.Message = observe.Infra, fmt.Sprintf("the cell could not be stored: %v; observed was: %s", err, c.Headline())
+		c.Verdict, c.Message = observe.Infra, fmt.Sprintf("store the cell: %v; it was observed as: %s", err, c.Headline())
 	}
 	r.observed = append(r.observed, c)
-	c = judge.Declare([]observe.Cell{c}, r.record.Known())[0] // the file has what was observed
+	c = judge.Declare([]observe.Cell{c}, r.record.Known())[0] // the file has the cell as observed
 	r.cells = append(r.cells, c)
 	r.done++
 	r.Progress.Cell(c, r.done, r.total)
 }
 
-// finish judges what was gathered and writes the record and the report.
+// finish judges the collected cells, and writes the record and the report.
 func (r *run) finish(ctx context.Context) (*results.Run, *results.Folder, error) {
 	r.record.Cells = r.cells
 	r.record.Sort()

@@ -26,7 +26,7 @@ import (
 	"github.com/faultline/faultline/kernels"
 )
 
-// heard is a Progress that remembers.
+// heard is a Progress that records its lines.
 type heard struct {
 	lines []string
 	cells []observe.Cell
@@ -39,8 +39,8 @@ func (h *heard) Say(format string, args ...any) {
 func (h *heard) Doing(string)                         {}
 func (h *heard) Cell(c observe.Cell, done, total int) { h.cells = append(h.cells, c) }
 
-// scripted is a run of two kernels, and the tasks of three suites whose
-// processes are yet to be written.
+// scripted is a run of two kernels with the tasks of three suites, whose binaries the tests
+// write.
 type scripted struct {
 	*run
 	kernels []*plan.Kernel
@@ -70,7 +70,7 @@ func script(t *testing.T) scripted {
 	return s
 }
 
-// observe works off a suite's scenarios on these kernels.
+// observe observes a suite's scenarios on these kernels.
 func (s scripted) observe(ctx context.Context, suite plan.Suite, ks ...*plan.Kernel) {
 	var tasks []plan.Task
 	for _, k := range ks {
@@ -79,7 +79,7 @@ func (s scripted) observe(ctx context.Context, suite plan.Suite, ks ...*plan.Ker
 	s.observer.Observe(ctx, tasks, s.addCell)
 }
 
-// Which guests are booted.
+// The guests that are booted.
 func TestNeeded(t *testing.T) {
 	s := script(t)
 	s.kernels[0].Accel = qemu.KVM
@@ -104,7 +104,7 @@ func TestSameRun(t *testing.T) {
 	if err := sameRun(base(), base()); err != nil {
 		t.Error(err)
 	}
-	// Under TCG the guest's processor is QEMU's, and the rest of the machine decides nothing.
+	// Under TCG the guest's processor is QEMU's; the rest of the machine does not matter.
 	moved := base()
 	moved.Host.CPU, moved.Host.Cores, moved.Scenarios[0].Changes = "y", 4, []string{}
 	if err := sameRun(base(), moved); err != nil {
@@ -114,21 +114,21 @@ func TestSameRun(t *testing.T) {
 		change func(*results.Run)
 		want   string
 	}{
-		"tool":      {func(r *results.Run) { r.Tool.Version = "2" }, "begun by faultline 1, this is 2"},
-		"kernels":   {func(r *results.Run) { r.Kernels = r.Kernels[:1] }, "begun with 2 kernels and 2 scenarios, this is 1 and 2; give the same flags"},
+		"tool":      {func(r *results.Run) { r.Tool.Version = "2" }, "started by faultline 1, this is 2"},
+		"kernels":   {func(r *results.Run) { r.Kernels = r.Kernels[:1] }, "started with 2 kernels and 2 scenarios, this is 1 and 2; give the same flags"},
 		"scenarios": {func(r *results.Run) { r.Scenarios = nil }, "this is 2 and 0"},
-		"digest":    {func(r *results.Run) { r.Kernels[1].Digest = "d3" }, "begun with new (digest d2, tcg), this is new (d3, tcg)"},
-		"accel":     {func(r *results.Run) { r.Kernels[0].Accel = "kvm" }, "begun with old (digest d1, tcg), this is old (d1, kvm)"},
-		"claims":    {func(r *results.Run) { r.Kernels[1].Claims = map[string]bool{"x": true} }, "begun with other claims of what new has (has:)"},
-		"changes":   {func(r *results.Run) { r.Changes = change.List{{ID: "mine"}} }, "begun with other --changes"},
-		"shard":     {func(r *results.Run) { r.Shard = results.Shard{Index: 1, Of: 2} }, "begun with another --shard"},
-		"program":   {func(r *results.Run) { r.Scenarios[1].Program.SHA256 = "bb" }, "begun with another /t (SHA-256 aa, this is bb)"},
-		"arguments": {func(r *results.Run) { r.Scenarios[1].Program.Args = []string{"-v"} }, "begun with another scenario program/t"},
-		"needs":     {func(r *results.Run) { r.Scenarios[0].Needs = nil }, "begun with another scenario a/b"},
-		"QEMU":      {func(r *results.Run) { r.Host.QEMU = "10.0.13" }, "begun on another machine (QEMU 7.2.22 / 10.0.13)"},
-		"suites":    {func(r *results.Run) { r.Suites["a"] = "2" }, "begun with other suites"},
-		"no suites": {func(r *results.Run) { r.Suites = nil }, "begun with other suites"},
-		"another":   {func(r *results.Run) { r.Scenarios[0].ID = "a/a" }, "begun with scenario a/b, this has a/a instead"},
+		"digest":    {func(r *results.Run) { r.Kernels[1].Digest = "d3" }, "started with new (digest d2, tcg), this is new (d3, tcg)"},
+		"accel":     {func(r *results.Run) { r.Kernels[0].Accel = "kvm" }, "started with old (digest d1, tcg), this is old (d1, kvm)"},
+		"claims":    {func(r *results.Run) { r.Kernels[1].Claims = map[string]bool{"x": true} }, "started with different claims (has:) for new"},
+		"changes":   {func(r *results.Run) { r.Changes = change.List{{ID: "mine"}} }, "started with different --changes"},
+		"shard":     {func(r *results.Run) { r.Shard = results.Shard{Index: 1, Of: 2} }, "started with a different --shard"},
+		"program":   {func(r *results.Run) { r.Scenarios[1].Program.SHA256 = "bb" }, "started with another /t (SHA-256 aa, this is bb)"},
+		"arguments": {func(r *results.Run) { r.Scenarios[1].Program.Args = []string{"-v"} }, "scenario program/t has changed since the run was started"},
+		"needs":     {func(r *results.Run) { r.Scenarios[0].Needs = nil }, "scenario a/b has changed since the run was started"},
+		"QEMU":      {func(r *results.Run) { r.Host.QEMU = "10.0.13" }, "started on another machine (QEMU 7.2.22 / 10.0.13)"},
+		"suites":    {func(r *results.Run) { r.Suites["a"] = "2" }, "started with other suites"},
+		"no suites": {func(r *results.Run) { r.Suites = nil }, "started with other suites"},
+		"another":   {func(r *results.Run) { r.Scenarios[0].ID = "a/a" }, "started with scenario a/b, this one has a/a instead"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			now := base()
@@ -161,18 +161,18 @@ func TestSameProcessorWithKVM(t *testing.T) {
 	}
 }
 
-// finished is the event of a cell as a suite's process tells it.
+// finished returns the event of a finished cell as a suite process sends it.
 func finished(scenario string) string {
 	return `{"finished":{"scenario":"` + scenario + `","kernel":"old","accel":"tcg","verdict":"expected","started":"2026-03-01T09:30:00Z","ms":5}}`
 }
 
-// TestSuiteProcess has a script stand in for a suite's process, to show what
-// becomes of cells that it does not deliver as it should.
+// TestSuiteProcess uses a script as the suite process, to test how missing and malformed
+// cells are handled.
 func TestSuiteProcess(t *testing.T) {
 	a, b, c := "dax/ext4/shared-read", "dax/ext4/shared-write", "dax/xfs/shared-read"
 	for name, test := range map[string]struct {
 		script  string
-		want    []string // of a, b, c: a verdict, and behind a colon what the message says
+		want    []string // of a, b, c: a verdict, and after a colon a part of the message
 		tail    string
 		silence time.Duration
 	}{
@@ -181,16 +181,16 @@ func TestSuiteProcess(t *testing.T) {
 		"delivers, and fails": {script: "echo '" + finished(a) + "' >&3; echo '" + finished(b) + "' >&3; echo '" + finished(c) + "' >&3; exit 1",
 			want: []string{"expected", "expected", "expected"}},
 		"crashes": {script: "echo '" + finished(a) + "' >&3; echo panic: oh no >&2; exit 2",
-			want: []string{"expected", "rig:exit status 2", "rig:did not come to it"}, tail: "panic: oh no"},
+			want: []string{"expected", "rig:exit status 2", "rig:no result from the suite process"}, tail: "panic: oh no"},
 		"is killed": {script: "kill -9 $$", want: []string{"rig:signal: killed", "rig:", "rig:"}},
 		"leaves without a word": {script: "echo '" + finished(b) + "' >&3",
-			want: []string{"rig:did not come to it", "expected", "rig:"}},
+			want: []string{"rig:no result from the suite process", "expected", "rig:"}},
 		"tells garbage": {script: "echo '" + finished(a) + "' >&3; echo 'gar{bage' >&3; echo '" + finished(c) + "' >&3",
-			want: []string{"expected", `rig:told "gar{bage\n", which is no event`, "expected"}},
+			want: []string{"expected", `rig:malformed event "gar{bage\n"`, "expected"}},
 		"half a line":        {script: `printf '{"finished":{"scenario":"` + a + `"' >&3`, want: []string{"rig:", "rig:", "rig:"}},
 		"of another":         {script: "echo '" + finished("ram/anon/read") + "' >&3; echo '" + strings.ReplaceAll(finished(a), `"old"`, `"new"`) + "' >&3", want: []string{"rig:", "rig:", "rig:"}},
 		"twice":              {script: "echo '" + finished(a) + "' >&3; echo '" + strings.ReplaceAll(finished(a), "expected", "unexpected") + "' >&3; echo '" + finished(b) + "' >&3; echo '" + finished(c) + "' >&3", want: []string{"expected", "expected", "expected"}},
-		"hangs":              {script: "trap 'exit 7' INT; echo '" + finished(a) + "' >&3; while :; do sleep 0.05; done", want: []string{"expected", "rig:told nothing for 3s", "rig:"}, silence: 3 * time.Second},
+		"hangs":              {script: "trap 'exit 7' INT; echo '" + finished(a) + "' >&3; while :; do sleep 0.05; done", want: []string{"expected", "rig:no events for 3s", "rig:"}, silence: 3 * time.Second},
 		"leaves a child":     {script: "echo '" + finished(a) + "' >&3; sleep 3600 >/dev/null 2>&1 & echo $! >\"$0.child\"; exit 2", want: []string{"expected", "rig:exit status 2", "rig:"}},
 		"can not be started": {script: "", want: []string{"rig:start ", "rig:", "rig:"}},
 	} {
@@ -205,8 +205,8 @@ func TestSuiteProcess(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			// From here on others start processes, which would have a script open that is
-			// still being written, so that it could not be executed (ETXTBSY).
+			// Parallel tests start processes after this point. If a script were still open for
+			// writing in one of them, it could not be executed (ETXTBSY).
 			t.Parallel()
 			r.observe(context.Background(), r.suites[0], r.kernels[0])
 			if child, err := os.ReadFile(r.suites[0].Binary + ".child"); err == nil {
@@ -235,8 +235,8 @@ func TestSuiteProcess(t *testing.T) {
 	}
 }
 
-// A panic that nobody expected is observed again: what a kernel does it does
-// again, and what the rig did it does not.
+// A scenario with an unexpected panic is observed again: the kernel's own behaviour
+// repeats, a disturbance by the host does not.
 func TestPanicIsObservedAgain(t *testing.T) {
 	a, b := "dax/ext4/shared-read", "dax/ext4/shared-write"
 	panicked := strings.Replace(finished(b), `"verdict":"expected"`, `"verdict":"unexpected","panicked":true,"registers":"RIP=0"`, 1)
@@ -245,9 +245,9 @@ func TestPanicIsObservedAgain(t *testing.T) {
 		panicked             bool
 	}{
 		"again":         {panicked, "unexpected", "", true},
-		"not again":     {finished(b), "rig", "its guest panicked once, and not when it was observed again; then: expected (expected)", false},
+		"not again":     {finished(b), "rig", "its guest panicked once, but not when observed again; then: expected (expected)", false},
 		"fails instead": {strings.Replace(finished(b), "expected", "rig", 1), "rig", "", false},
-		"dies instead":  {"", "rig", "did not come to it", false},
+		"dies instead":  {"", "rig", "no result from the suite process", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := script(t)
@@ -266,19 +266,19 @@ func TestPanicIsObservedAgain(t *testing.T) {
 			if c := r.cells[at]; string(c.Verdict) != test.verdict || !strings.Contains(c.Message, test.says) || c.Panicked != test.panicked {
 				t.Errorf("%+v", c)
 			} else if name != "dies instead" && (c.Earlier == nil || !c.Earlier.Panicked || c.Earlier.Registers != "RIP=0") {
-				t.Errorf("of the guest that panicked is left %+v", c.Earlier)
+				t.Errorf("recorded of the guest that panicked: %+v", c.Earlier)
 			}
-			// It alone is observed again.
+			// Only this scenario is observed again.
 			said, err := os.ReadFile(filepath.Join(dir, "said"))
 			if err != nil || strings.Count(string(said), "label-filter") != 2 || !strings.Contains(string(said), "containsAny {dax.ext4.shared-write}\n") {
-				t.Errorf("%v, it was told %s", err, said)
+				t.Errorf("%v, arguments: %s", err, said)
 			}
 		})
 	}
 }
 
-// A watchdog's complaint counts where it comes again; what comes once says nothing of
-// the kernel, and stays in the record.
+// A watchdog's complaint counts only if it repeats; a single one is recorded, and is no
+// evidence about the kernel.
 func TestStallIsObservedAgain(t *testing.T) {
 	const a, b = "dax/ext4/shared-read", "dax/ext4/shared-write"
 	with := func(splats, verdict string) string {
@@ -289,12 +289,12 @@ func TestStallIsObservedAgain(t *testing.T) {
 		observed                    int
 	}{
 		"again":                {with("soft lockup in f", "expected"), with("soft lockup in f", "expected"), "expected", "", 2},
-		"not again":            {with("soft lockup in f", "expected"), with("none", "expected"), "rig", "complained once, and not both times that it was observed, of the time that something took (soft lockup in f)", 2},
+		"not again":            {with("soft lockup in f", "expected"), with("none", "expected"), "rig", "complained about a delay in only one of two observations (soft lockup in f)", 2},
 		"elsewhere":            {with("hung task in f", "expected"), with("hung task in g", "expected"), "rig", "(hung task in f; hung task in g)", 2},
 		"one of two":           {with("RCU stall in f\\nWARNING in g", "unexpected"), with("WARNING in g", "unexpected"), "rig", "(RCU stall in f)", 2},
 		"a busy host":          {with("BUG: workqueue lockup", "expected"), strings.Replace(finished(b), "expected", "rig", 1), "rig", "", 2},
 		"what needs no time":   {with("WARNING in soft_lockup", "expected"), "", "expected", "", 1},
-		"a rig that failed":    {with("soft lockup in f", "rig"), "", "rig", "", 1},
+		"a failed host":        {with("soft lockup in f", "rig"), "", "rig", "", 1},
 		"nothing":              {with("none", "expected"), "", "expected", "", 1},
 		"more than it was":     {with("soft lockup in f", "expected"), with("soft lockup in f\\nRCU stall", "expected"), "rig", "(RCU stall)", 2},
 		"beside something new": {with("soft lockup in f", "expected"), with("soft lockup in f\\nWARNING in g", "expected"), "expected", "", 2},
@@ -322,13 +322,13 @@ func TestStallIsObservedAgain(t *testing.T) {
 				t.Errorf("%v, it was observed %q", err, said)
 			}
 			if again := test.observed == 2; again != (c.Earlier != nil) || again && (len(c.Earlier.Stalls()) != 1 || len(c.Earlier.KernelLog) != 1) {
-				t.Errorf("of the first time is left %+v", c.Earlier)
+				t.Errorf("recorded of the first observation: %+v", c.Earlier)
 			}
 		})
 	}
 }
 
-// What a suite's process is told.
+// The arguments of a suite process.
 func TestSuiteArguments(t *testing.T) {
 	r := script(t)
 	r.suites[1].Binary = filepath.Join(t.TempDir(), "ram.test")
@@ -346,13 +346,13 @@ func TestSuiteArguments(t *testing.T) {
 		"--faultline.digest=digest of old", "--faultline.accel=tcg", "--faultline.events=3",
 	} {
 		if !slices.Contains(strings.Split(string(got), "\n"), want) {
-			t.Errorf("it was not told %s, but\n%s", want, got)
+			t.Errorf("no argument %s in\n%s", want, got)
 		}
 	}
 }
 
-// A process that is interrupted says of the scenario it was in that the rig
-// failed; that is no cell.
+// An interrupted process reports an infrastructure failure for its scenario, which is not
+// recorded as a cell.
 func TestInterrupted(t *testing.T) {
 	r := script(t)
 	r.suites[0].Binary = filepath.Join(t.TempDir(), "dax.test")
@@ -378,7 +378,7 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// A kernel that can't be observed costs its own cells only.
+// A kernel that cannot be observed loses only its own cells.
 func TestBrokenKernel(t *testing.T) {
 	r := script(t)
 	r.suites[1].Binary = filepath.Join(t.TempDir(), "ram.test")
@@ -398,7 +398,7 @@ func TestBrokenKernel(t *testing.T) {
 			t.Errorf("the broken kernel's cell is %+v", c)
 		}
 	}
-	// That it does not boot is told only where it is its own doing.
+	// DoesNotBoot is set only if the kernel itself is the cause.
 	r.record.Kernels = make([]results.Kernel, 2)
 	for kind, own := range map[vm.Kind]bool{vm.Panic: true, vm.Hang: true, vm.Refused: true, vm.Exit: false, vm.HostFailed: false, vm.BrokenAccel: false} {
 		r.observer.booted[r.kernels[0]] = &booted{broken: fmt.Errorf("probe: %w", &vm.GuestError{Kind: kind})}
@@ -428,6 +428,6 @@ func TestWritable(t *testing.T) {
 		}
 	}
 	if _, err := os.Stat(filepath.Join(dir, "new")); err == nil {
-		t.Error("it made the folder")
+		t.Error("the folder was created")
 	}
 }

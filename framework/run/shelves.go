@@ -16,8 +16,8 @@ import (
 	"github.com/faultline/faultline/internal/cache"
 )
 
-// shelves are what the cache keeps for a run. Where one can't be had, nothing is
-// known and nothing is kept: that costs time and is no reason to fail.
+// shelves are the cached cells that a run can use. If a shelf can't be opened, its cells
+// are neither reused nor stored: that costs time and is no failure.
 type shelves struct {
 	run     *run
 	suites  []plan.Suite
@@ -26,7 +26,7 @@ type shelves struct {
 	open    map[shelfOf]*cellcache.Shelf
 }
 
-// shelfOf is of one suite on one kind of guest.
+// shelfOf identifies a shelf: one suite on one kind of guest.
 type shelfOf struct {
 	guest
 	suite string
@@ -44,7 +44,7 @@ func (s *shelves) close() {
 	}
 }
 
-// of is the shelf of a suite on a kernel's guests; nil where there can be none.
+// of returns the shelf of a suite on a kernel's guests, or nil.
 func (s *shelves) of(ctx context.Context, k *plan.Kernel, suite plan.Suite, a qemu.Accel) *cellcache.Shelf {
 	at := shelfOf{guest{k, a}, suite.Name}
 	shelf, asked := s.open[at]
@@ -56,16 +56,16 @@ func (s *shelves) of(ctx context.Context, k *plan.Kernel, suite plan.Suite, a qe
 		shelf, err = cellcache.Open(ctx, s.run.Cache, key)
 	}
 	if err != nil && ctx.Err() == nil {
-		s.run.say("cells of %s on %s are not kept: %v", suite.Name, k.Name, err)
+		s.run.say("cells of %s on %s are not cached: %v", suite.Name, k.Name, err)
 	}
 	s.open[at] = shelf
 	return shelf
 }
 
-// key is of all that decides what a suite's scenarios show in such a guest. The
-// suite's program has the scenario and all of the host's side of it; the template's key
-// has what runs the guest: QEMU with its libraries, modules and firmware, and with KVM this
-// machine's processor.
+// key covers everything that determines what a suite's scenarios show in such a guest.
+// The suite's program contains the scenario and the host's side of it; the template's
+// key covers what runs the guest: QEMU with its libraries, modules and firmware, and
+// with KVM this machine's processor.
 func (s *shelves) key(ctx context.Context, g guest, suite plan.Suite) (string, error) {
 	var err error
 	template, ok := s.guests[g]
@@ -89,7 +89,8 @@ func (s *shelves) key(ctx context.Context, g guest, suite plan.Suite) (string, e
 	return cellcache.Key(template, program, more...), nil
 }
 
-// known finds cells that earlier runs observed; nil where all is to be observed.
+// known returns a function that finds cells of earlier runs; nil if every cell is to be
+// observed.
 func (r *run) known(ctx context.Context) func(*plan.Kernel, plan.Suite, scenario.Info) (observe.Cell, bool) {
 	if !r.Known || r.Repeat > 1 {
 		return nil
@@ -103,8 +104,8 @@ func (r *run) known(ctx context.Context) func(*plan.Kernel, plan.Suite, scenario
 	}
 }
 
-// noteKept puts what was kept of a kernel's boot into its column, where none of its
-// guests was needed, and its console and command into the folder.
+// noteKept puts the cached boot of a kernel into its column, and its console and command
+// into the folder, if none of the kernel's guests was needed.
 func (r *run) noteKept(column *results.Kernel, k *plan.Kernel) error {
 	if r.shelves == nil {
 		return nil
@@ -123,13 +124,13 @@ func (r *run) noteKept(column *results.Kernel, k *plan.Kernel) error {
 	return nil
 }
 
-// keep puts what this run observed into the cache, but for that of which something
-// was found: who looks at a finding wants to see it again.
+// keep stores the observed cells in the cache, except those with findings: a finding is
+// observed again in each run.
 func (r *run) keep(ctx context.Context, ks []*plan.Kernel) {
 	if !r.Keep || r.Repeat > 1 {
 		return
 	}
-	ctx = context.WithoutCancel(ctx) // what was finished is whole, also where the run is not
+	ctx = context.WithoutCancel(ctx) // finished cells are complete, even if the run is not
 	rows := map[string]results.Scenario{}
 	for _, s := range r.record.Scenarios {
 		rows[s.ID] = s
@@ -146,14 +147,14 @@ func (r *run) keep(ctx context.Context, ks []*plan.Kernel) {
 			continue
 		}
 		if err := shelf.Put(c, r.record.ID); err != nil {
-			r.say("no more cells are kept: %v", err)
+			r.say("no more cells are cached: %v", err)
 			return
 		}
 		put[shelf] = ks[ki]
 	}
 	for shelf, k := range put {
 		if err := r.keepBoot(shelf, k); err != nil {
-			r.say("what the boot of %s told is not kept: %v", k.Name, err)
+			r.say("the boot of %s is not cached: %v", k.Name, err)
 		}
 	}
 }
@@ -170,7 +171,8 @@ func (r *run) keepBoot(shelf *cellcache.Shelf, k *plan.Kernel) error {
 	return shelf.PutBoot(boot)
 }
 
-// suspected says whether a finding is of a cell, or of a change that it tells of.
+// suspected reports whether a finding is about a cell, or about a change that its
+// scenario depends on.
 func suspected(c observe.Cell, row results.Scenario, findings []judge.Finding) bool {
 	return slices.ContainsFunc(findings, func(f judge.Finding) bool {
 		return slices.Contains(f.Kernels, c.Kernel) && (f.Scenario == c.Scenario || f.Scenario == "" && slices.Contains(row.Changes, f.Change))

@@ -17,7 +17,7 @@ func TestSuspected(t *testing.T) {
 		"of the cell":                   {judge.Finding{Scenario: "a/b", Kernels: []string{"old", "new"}}, true},
 		"of another kernel":             {judge.Finding{Scenario: "a/b", Kernels: []string{"old"}}, false},
 		"of another scenario":           {judge.Finding{Scenario: "a/c", Kernels: []string{"new"}, Change: "changed"}, false},
-		"of a change that it tells of":  {judge.Finding{Kernels: []string{"new"}, Change: "changed"}, true},
+		"of a change it depends on":     {judge.Finding{Kernels: []string{"new"}, Change: "changed"}, true},
 		"of another change":             {judge.Finding{Kernels: []string{"new"}, Change: "other"}, false},
 		"of a change on another kernel": {judge.Finding{Kernels: []string{"old"}, Change: "changed"}, false},
 	} {

@@ -56,7 +56,7 @@ func Suites(ctx context.Context) ([]plan.Suite, error) {
 	return suites, nil
 }
 
-// digests are those (SHA-256) of the suites that have a picked scenario, by name.
+// digests returns the SHA-256 of each suite that has a picked scenario, by name.
 func digests(suites []plan.Suite, picked []scenario.Info) (map[string]string, error) {
 	out := map[string]string{}
 	for _, s := range suites {
@@ -72,7 +72,7 @@ func digests(suites []plan.Suite, picked []scenario.Info) (map[string]string, er
 	return out, nil
 }
 
-// scenarios lists the scenarios of a program's suites, in the order of their ids.
+// scenarios returns the scenarios of a program's suites, sorted by id.
 func scenarios(ctx context.Context, program string) ([]scenario.Info, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, listLimit, fmt.Errorf("no answer within %v", listLimit))
 	defer cancel()
@@ -85,7 +85,7 @@ func scenarios(ctx context.Context, program string) ([]scenario.Info, error) {
 	}
 	infos, found, err := scenario.ReadList(string(out))
 	if err == nil && !found {
-		err = errors.New("it printed no list")
+		err = errors.New("no list in its output")
 	}
 	sort.Slice(infos, func(i, j int) bool { return infos[i].ID < infos[j].ID })
 	return infos, err

@@ -20,7 +20,8 @@ import (
 	"github.com/faultline/faultline/kernels/matrix"
 )
 
-// noArchive has this machine's apt know no archive, so that no apt: kernel is available.
+// noArchive removes all archives from this machine's apt, so that no apt: kernel is
+// available.
 func noArchive(t *testing.T) {
 	t.Helper()
 	for _, name := range []string{"apt-config", "qemu-system-x86_64"} {
@@ -35,7 +36,7 @@ func noArchive(t *testing.T) {
 	t.Setenv("APT_CONFIG", conf)
 }
 
-// folderKernel is a spec of a kernel that a guest can run.
+// folderKernel returns the spec of a kernel that a guest can run.
 func folderKernel(t *testing.T) string {
 	t.Helper()
 	dir, config := t.TempDir(), ""
@@ -50,8 +51,8 @@ func folderKernel(t *testing.T) string {
 	return "dir:" + dir
 }
 
-// resolving is a run of these kernels that has resolved none. It is a shard, so that
-// no guest is booted early.
+// resolving returns a run of these kernels, not resolved yet. It is a shard, so that no
+// guest is booted early.
 func resolving(t *testing.T, specs ...string) scripted {
 	t.Helper()
 	s := script(t)
@@ -79,7 +80,7 @@ func resolving(t *testing.T, specs ...string) scripted {
 	return s
 }
 
-// A kernel that can't be fetched costs its own cells, and its column says why.
+// A kernel that cannot be fetched loses only its own cells; its column has the reason.
 func TestUnavailableKernel(t *testing.T) {
 	noArchive(t)
 	s := resolving(t, "apt:trixie-backports/6.19", folderKernel(t), "apt:bookworm/6.12")
@@ -134,13 +135,13 @@ func TestUnavailableKernel(t *testing.T) {
 			t.Errorf("column %d: %+v", i, k)
 		}
 	}
-	if said := strings.Join(s.Progress.(*heard).lines, "\n"); !strings.Contains(said, "apt:bookworm/6.12 is not available, which costs its cells: ") {
-		t.Errorf("said: %s", said)
+	if said := strings.Join(s.Progress.(*heard).lines, "\n"); !strings.Contains(said, "apt:bookworm/6.12 is not available; its cells are infrastructure failures: ") {
+		t.Errorf("log: %s", said)
 	}
 }
 
-// What stops a run before anything is observed: a request that is wrong, no kernel
-// at all, and one that is needed for the answer.
+// A run fails before anything is observed if the request is wrong, no kernel is available,
+// or a required one is not.
 func TestUnavailableKernels(t *testing.T) {
 	noArchive(t)
 	good := folderKernel(t)
@@ -168,7 +169,7 @@ func TestUnavailableKernels(t *testing.T) {
 	}
 }
 
-// A run that goes on has what was not available at first, and keeps what it has.
+// A resumed run adds a kernel that was not available at first, and keeps its cells.
 func TestResumeUnavailable(t *testing.T) {
 	lost := results.Kernel{Name: "apt:bookworm", Spec: "apt:bookworm", Unavailable: "no network"}
 	had := results.Kernel{Name: "6.1.192 (apt:bookworm)", Spec: "apt:bookworm", Digest: "d", Accel: "tcg"}
@@ -179,8 +180,8 @@ func TestResumeUnavailable(t *testing.T) {
 		want     string
 	}{
 		{lost, had, ""}, {lost, lost, ""}, {had, had, ""},
-		{had, lost, "6.1.192 (apt:bookworm) was available when the run began: no network; resume it later"},
-		{lost, other, "begun with apt:bookworm"},
+		{had, lost, "6.1.192 (apt:bookworm) was available when the run started, but is not now: no network; resume later"},
+		{lost, other, "started with apt:bookworm"},
 	} {
 		err := sameRun(of(c.old), of(c.now))
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {

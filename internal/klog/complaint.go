@@ -9,22 +9,22 @@ import (
 	"time"
 )
 
-// form is one way in which a kernel complains about itself.
+// form is a form of a kernel's complaint about itself.
 type form struct {
-	// line matches its first line. The group "words" is what distinguishes it from
-	// others of its name, "own" the same in the kernel's words with what differs from
-	// run to run still in it, and "f" the function, where the line has it.
+	// line matches its first line. The group "words" distinguishes it from others of its
+	// name; "own" does the same, but still contains what differs from run to run; "f" is
+	// the function, if the line has it.
 	line *regexp.Regexp
 	name string
-	// place is how the function is found, where the line does not decide it.
+	// place is how the function is found, if it is not in the line.
 	place place
-	// dumps: its first line alone is no complaint, only one that a stack follows. The
-	// kernel also writes notices in these words, and notices have no stack.
+	// dumps: the first line is a complaint only if a stack follows. The kernel also prints
+	// notices with the same text, which have no stack.
 	dumps bool
-	// inside: it also comes within the report of another form, and does not end that.
+	// inside: it may occur within the report of another form, and does not end that.
 	inside bool
-	// stood is the time that a watchdog waits before it complains, where its line has
-	// no number; 0 for all that do not depend on time.
+	// stood is the time that a watchdog waits before it complains, for lines without a
+	// number; 0 for complaints that do not depend on time.
 	stood time.Duration
 }
 
@@ -32,10 +32,10 @@ type place int
 
 const (
 	inTrace     place = iota // the first function of the call trace
-	atRegisters              // the function that the registers name, then its callers
+	atRegisters              // the function at the registers, then its callers
 	atLock                   // where the lock is taken, then the call trace
-	outermost                // what the processor was asked to do: see asked
-	nowhere                  // the words are enough
+	outermost                // the work of the processor: see outermostOf
+	nowhere                  // no function
 )
 
 func re(s string) *regexp.Regexp { return regexp.MustCompile(s) }
@@ -43,26 +43,26 @@ func re(s string) *regexp.Regexp { return regexp.MustCompile(s) }
 // symbol is a function as %pS prints it, up to its offset.
 const symbol = `(?P<f>\w[\w.]*)\+0x`
 
-// lockdep is the name of what the lock validator prints.
+// lockdep is the name of the lock validator's complaints.
 const lockdep = "lockdep"
 
-// lockWords are what the lock validator finds (kernel/locking/lockdep.c).
+// lockWords are the findings of the lock validator (kernel/locking/lockdep.c).
 const lockWords = `possible (?:circular locking dependency|recursive locking|irq lock inversion dependency) detected|` +
 	`inconsistent lock state|bad (?:unlock balance|contention) detected|\S+-safe -> \S+-unsafe lock order detected|` +
 	`held lock freed|lock held (?:when returning to user space|at task exit time)|` +
 	`[Nn]ested lock was not taken|still has locks held|Invalid wait context`
 
-// byProcess is the process that some of them begin with; a program chooses its name.
+// byProcess is the process with which some of them begin; a program chooses its name.
 const byProcess = `(?:.{1,15}/\d+ )?`
 
-// forms are the complaints, the particular before the general. The kernel's words:
+// forms are the forms of complaints, the specific before the general. Sources:
 // __warn and its callers in kernel/panic.c, die() in arch/x86/kernel/dumpstack.c,
 // show_fault_oops in arch/x86/mm/fault.c, mm/{kasan,kfence,kmsan}/report.c,
 // kernel/kcsan/report.c, kernel/locking/lockdep.c, kernel/hung_task.c, kernel/watchdog.c,
 // kernel/rcu/{tree_stall,tasks}.h, lib/ubsan.c, mm/page_alloc.c, slab_bug in mm/slub.c.
 var forms = []form{
-	// A WARN with a message, since v6.19, has an address and no function. The first that
-	// matches decides: a process, whose name a program chooses, is last in the line.
+	// A WARN with a message, since v6.19, has an address and no function. The first match
+	// decides, because a process, whose name a program chooses, is last in the line.
 	{line: re(`^WARNING: .*?\bat (?:\S+:\d+ )?(?:` + symbol + `|0x[0-9a-f]+\b)`), name: "WARNING", place: atRegisters},
 	{line: re(`^WARNING: .*\bCPU: \d+ PID: \d+ at `), name: "WARNING", place: atRegisters},
 
@@ -97,9 +97,9 @@ var forms = []form{
 	{line: re(`^BUG: (?P<words>Bad rss-counter state)`), name: "BUG", place: nowhere},
 	{line: re(`^BUG: (?P<own>.*stack guard page was hit)`), name: "BUG", place: outermost},
 	{line: re(`^(?:\[ )?BUG: (?P<own>.*)`), name: "BUG"},
-	// The cache, then what is wrong with it.
+	// The cache, then the problem.
 	{line: re(`^BUG (?P<words>\S+) \([^)]*\): (?P<own>.*)`), name: "SLUB"},
-	// Of SLAB, until v6.7.
+	// SLAB, until v6.7.
 	{line: re(`^slab error in \w+\(\): cache .(?P<words>[^']+)': (?P<own>.*)`), name: "SLAB"},
 	{line: re(`^Slab corruption \([^)]*\): (?P<words>\S+) `), name: "SLAB: corruption"},
 	{line: re(`^[Kk]ernel BUG at `), name: "kernel BUG", place: atRegisters},
@@ -144,18 +144,18 @@ var forms = []form{
 	{line: re(`^(?:\[ )?INFO: (?P<own>.*)`), name: "INFO", dumps: true},
 }
 
-// within are lines of another complaint's report that begin as a complaint does.
+// within matches lines within a report that look like the first line of a complaint.
 var within = re(`^INFO: (?:lockdep is turned off|Stall ended|NMI handler|` +
 	`task .* blocked on an? [\w-]+(?: likely (?:owned|last held) by task |, but the owner )|` +
 	`0x\S+-0x|(?:Slab|Object|Allocated|Freed|recovery required)\b)|^BUG \S+ \([^)]*\): kasan: `)
 
-// head is a first line, and what matched in it.
+// head is the first line of a complaint, with its match.
 type head struct {
 	form *form
 	m    []string
 }
 
-// headOf is what a line begins, or nil.
+// headOf returns the complaint that a line begins, or nil.
 func headOf(l logLine) *head {
 	if l.user || l.text == "" || within.MatchString(l.text) {
 		return nil
@@ -169,7 +169,7 @@ func headOf(l logLine) *head {
 	return nil
 }
 
-// group is what a named group of the first line holds, or "".
+// group returns a named group of the first line, or "".
 func (h *head) group(name string) string {
 	if i := h.form.line.SubexpIndex(name); i >= 0 {
 		return h.m[i]
@@ -177,7 +177,7 @@ func (h *head) group(name string) string {
 	return ""
 }
 
-// text is the complaint in its canonical form, from the lines of its report.
+// text returns the complaint in canonical form, from the lines of its report.
 func (h *head) text(report []logLine) string {
 	var parts []string
 	for _, p := range []string{h.form.name, words(h.group("words")), ownWords(h.group("own"))} {
@@ -193,24 +193,25 @@ func (h *head) text(report []logLine) string {
 }
 
 var (
-	// suffixes are what %pS and a compiler add to a function's name.
+	// suffixes are added to a function's name by %pS and the compiler.
 	suffixes = re(`\.(?:isra|constprop|part|cold|llvm)\b[.\d]*|\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?`)
 	modules  = re(` \[\w+\]`)
 	numbers  = re(`\b(?:0x)?[0-9a-f]*\d[0-9a-f]*\b`)
-	// ends is where the kernel's own words go over to what differs from run to run.
+	// ends is where a text changes to what differs from run to run.
 	ends = re(`, |: | on CPU| in process | IP \d`)
-	// asides are what it puts into brackets.
+	// asides are in brackets or parentheses.
 	asides = re(` (?:\[[^]]*\]|\([^)]*\))`)
 	// varies is a word that differs from run to run: a number, an address, a process.
 	varies = re(`[\d{}\[\]/#]|^\(|[^!-~]`)
-	// joins are words that make no sense at the end.
+	// joins are words without meaning at the end.
 	joins = re(`(?: (?:at|on|in|for|of|to|by|from))+$`)
 )
 
-// mostWords bounds a complaint's own words, in bytes.
+// mostWords bounds the kernel's text in a complaint, in bytes.
 const mostWords = 120
 
-// words are words of the kernel that say what kind of complaint it is, without numbers.
+// words returns the kernel's text for the kind of a complaint, without symbol suffixes and
+// modules, or for a panic without numbers.
 func words(s string) string {
 	if strings.HasPrefix(s, PanicMark) {
 		s = numbers.ReplaceAllString(s, "N")
@@ -220,7 +221,7 @@ func words(s string) string {
 	return strings.TrimSpace(strings.ToValidUTF8(s, ""))
 }
 
-// ownWords are the kernel's own words without what differs from run to run.
+// ownWords returns the kernel's text without what differs from run to run.
 func ownWords(s string) string {
 	s = asides.ReplaceAllString(s, "")
 	if at := ends.FindStringIndex(s); at != nil {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// stamped is a log of these lines, as the agent hands it on.
+// stamped returns a log of these lines, as sent by the agent.
 func stamped(text string) []string {
 	lines := strings.Split(text, "\n")
 	for i, l := range lines {
@@ -16,8 +16,8 @@ func stamped(text string) []string {
 	return lines
 }
 
-// Whatever a kernel complains of is recognized, under its own words if nothing better
-// is known, and the function is the first that is not the reporter's or a lock's.
+// Every complaint of a kernel is recognised, with its own text if no form matches, and
+// its function is the first that is neither a reporter nor a helper.
 func TestComplaints(t *testing.T) {
 	const trace = "\nCPU: 0 UID: 0 PID: 233 Comm: agent Not tainted 6.19.0 #1\nCall Trace:\n <TASK>\n dump_stack_lvl+0x1/0x2\n"
 	const cut = "------------[ cut here ]------------\n"
@@ -25,7 +25,7 @@ func TestComplaints(t *testing.T) {
 		log  string
 		want []string
 	}{
-		// v6.19 puts the message's trampoline where the function was.
+		// Since v6.19 the message's trampoline is in place of the function.
 		"a WARN with a message, v6.19": {cut + "pmem0: 3 pages left\nWARNING: drivers/nvdimm/pmem.c:431 at 0x0, CPU#1: agent/233\nModules linked in:\n" +
 			"RIP: 0010:pmem_release+0x1f/0x40 [nd_pmem]", []string{"WARNING in pmem_release"}},
 		"its file unknown":          {"WARNING: at 0x0, CPU#0: kworker/0:1/12\nRIP: 0010:f.isra.0+0x1/0x2", []string{"WARNING in f"}},
@@ -88,10 +88,10 @@ func TestComplaints(t *testing.T) {
 		"a double fault":      {"traps: PANIC: double fault, error_code: 0x0\nOops: double fault: 0000 [#1] SMP\nRIP: 0010:f+0x1/0x2", []string{"PANIC: double fault in f", "double fault in f"}},
 		"a call of nothing":   {"BUG: kernel NULL pointer dereference, address: 0000000000000000\nRIP: 0010:0x0\nCode: Unable to access\nCall Trace:\n nd_call+0x1/0x2", []string{"BUG: kernel NULL pointer in nd_call"}},
 		"a stack's protector": {"Kernel panic - not syncing: stack-protector: Kernel stack is corrupted in: nd_parse+0x1/0x2", []string{"Kernel panic - not syncing: stack-protector: Kernel stack is corrupted in nd_parse"}},
-		"words of its own":    {"BUG: cookie jar 0xffff8881deadbeef overflowed on CPU 3, agent/233" + trace + " nd_jar+0x1/0x2", []string{"BUG: cookie jar overflowed in nd_jar"}},
-		"warned in its words": {"WARNING: cookie jar 17 is nearly full" + trace + " nd_jar+0x1/0x2", []string{"WARNING: cookie jar is nearly full in nd_jar"}},
+		"an unknown bug":      {"BUG: cookie jar 0xffff8881deadbeef overflowed on CPU 3, agent/233" + trace + " nd_jar+0x1/0x2", []string{"BUG: cookie jar overflowed in nd_jar"}},
+		"an unknown warning":  {"WARNING: cookie jar 17 is nearly full" + trace + " nd_jar+0x1/0x2", []string{"WARNING: cookie jar is nearly full in nd_jar"}},
 
-		// A loop is interrupted somewhere else each time.
+		// A loop is interrupted at a different place each time.
 		"a loop": {"watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [agent:233]\nRIP: 0010:inner+0x1/0x2\nCall Trace:\n <TASK>\n middle+0x1/0x2\n nd_loop+0x1/0x2\n __x64_sys_nd+0x1/0x2\n do_syscall_64+0x1/0x2",
 			[]string{"soft lockup in __x64_sys_nd"}},
 		"the same loop": {"watchdog: BUG: soft lockup - CPU#1 stuck for 26s! [agent:234]\nRIP: 0010:nd_loop+0x1/0x2\nCall Trace:\n <TASK>\n __x64_sys_nd+0x1/0x2\n do_syscall_64+0x1/0x2",
@@ -99,7 +99,7 @@ func TestComplaints(t *testing.T) {
 		"below the watchdog": {"rcu: INFO: rcu_preempt self-detected stall on CPU\nCall Trace:\n <IRQ>\n dump_stack+0x1/0x2\n update_process_times+0x1/0x2\n __hrtimer_run_queues+0x1/0x2\n sysvec_apic_timer_interrupt+0x1/0x2\nRIP: 0010:inner+0x1/0x2\n nd_work+0x1/0x2\n process_one_work+0x1/0x2",
 			[]string{"RCU stall in nd_work"}},
 
-		// Others print between its lines.
+		// Other lines appear between its lines.
 		"two at once": {"WARNING: suspicious RCU usage\nBUG: Bad rss-counter state mm:1 type:MM_FILEPAGES val:3", []string{"lockdep: suspicious RCU usage", "BUG: Bad rss-counter state"}},
 	} {
 		if got := Splats(stamped(c.log)); !slices.Equal(got, c.want) {
@@ -115,7 +115,7 @@ func TestComplaints(t *testing.T) {
 	}
 }
 
-// What a healthy kernel prints, and what programs write, is no complaint.
+// Output of a healthy kernel, and lines that programs write, are not complaints.
 func TestSilence(t *testing.T) {
 	for _, l := range stamped(`Linux version 6.12.117-amd64 (debian-kernel@lists.debian.org)
 Spectre V2 : WARNING: Unprivileged eBPF is enabled with eIBRS on, data leaks possible via Spectre v2 BHB attacks!
@@ -166,7 +166,7 @@ mce: [Hardware Error]: Machine check events logged`) {
 	}
 }
 
-// A complaint is the same for another process, processor, address and length.
+// A complaint does not depend on process, processor, address and length.
 func TestOwnWordsAreCanonical(t *testing.T) {
 	for _, c := range [][2]string{
 		{"BUG: using __this_cpu_add() in preemptible [00000000] code: agent/233", "BUG: using __this_cpu_add() in preemptible [00000001] code: kworker/u4:2/7"},
@@ -182,7 +182,7 @@ func TestOwnWordsAreCanonical(t *testing.T) {
 	}
 }
 
-// A log of any length makes a bounded text.
+// A log of any length gives a text of bounded length.
 func TestComplaintsAreBounded(t *testing.T) {
 	var log []string
 	for i := range 3000 {
@@ -198,7 +198,7 @@ func TestComplaintsAreBounded(t *testing.T) {
 	}
 }
 
-// A watchdog's complaint is recognized by its text alone.
+// A watchdog's complaint is recognised by its text alone.
 func TestStall(t *testing.T) {
 	for text, want := range map[string]bool{
 		"soft lockup": true, "soft lockup in f": true, "hard lockup in f": true, "RCU stall": true, "hung task in f": true, "BUG: workqueue lockup": true,
@@ -211,7 +211,7 @@ func TestStall(t *testing.T) {
 	}
 }
 
-// A complaint about the processor is recognized by its function.
+// A complaint about the processor is recognised by its function.
 func TestOfProcessor(t *testing.T) {
 	for text, want := range map[string]bool{
 		"WARNING in fpu__init_system_xstate": true, "WARNING in do_extra_xstate_size_checks": true, "WARNING in identify_cpu": true,

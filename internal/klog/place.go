@@ -12,9 +12,9 @@ type logLine struct {
 	text   string // without level, time and caller
 	caller string // with CONFIG_PRINTK_CALLER: "T233" or "C1"
 	at     time.Duration
-	user   bool // a program wrote it: what it says is not the kernel's
+	user   bool // a program wrote it
 	kind   lineKind
-	symbol string // the function that it names, where kind says that it names one
+	symbol string // the function in it, for the kinds that have one
 }
 
 type lineKind int
@@ -24,10 +24,10 @@ const (
 	frameLine          // of a call trace
 	bareLine           // a function without a trace: "[<0>] f+0x1/0x2"
 	lockLine           // where a lock was taken: "at: f+0x1/0x2"
-	ripLine            // the registers' function
-	dumpLine           // begins a dump: whose, or its trace
+	ripLine            // the function at the registers
+	dumpLine           // begins a dump or its trace
 	pastLine           // begins another stack: where memory was allocated or freed
-	endLine            // another report begins, or this one ended
+	endLine            // ends a report, or begins another
 )
 
 var (
@@ -42,11 +42,11 @@ var (
 	reportsEnd = re(`^-+\[ (?:cut here|end trace)`)
 )
 
-// longestLine is how much of a line is read.
+// longestLine bounds how much of a line is read, in bytes.
 const longestLine = 512
 
-// userFacility is the least syslog facility (RFC 5424, times 8) of what programs write to
-// /dev/kmsg: the kernel takes its own, 0, from none of them (devkmsg_write in
+// userFacility is the lowest syslog facility (RFC 5424, times 8) of lines that programs
+// write to /dev/kmsg: the kernel does not accept its own, 0, from them (devkmsg_write in
 // kernel/printk/printk.c).
 const userFacility = 1 << 3
 
@@ -86,7 +86,7 @@ func readLine(l string) (line logLine) {
 	switch {
 	case reportsEnd.MatchString(l):
 		line.kind = endLine
-	case strings.HasPrefix(l, "RIP: 0010:"): // at no function: a call of a wrong address
+	case strings.HasPrefix(l, "RIP: 0010:"): // without a function: a call of a bad address
 		line.kind = ripLine
 	case dump.MatchString(l):
 		line.kind = dumpLine
@@ -96,7 +96,7 @@ func readLine(l string) (line logLine) {
 	return line
 }
 
-// atoi is the value of at most two digits.
+// atoi returns the value of at most two digits.
 func atoi(s string) (n int) {
 	for _, d := range s {
 		n = n*10 + int(d-'0')
@@ -104,15 +104,15 @@ func atoi(s string) (n int) {
 	return n
 }
 
-// function drops what a compiler added to a name: "dax_fault.constprop.0".
+// function removes the suffix that a compiler added to a name: "dax_fault.constprop.0".
 func function(name string) string {
 	name, _, _ = strings.Cut(name, ".")
 	return name
 }
 
-// Functions that stand in the trace of a complaint and are not what it is about.
+// Functions in the trace of a complaint that are not its subject.
 var (
-	// reporters print it, or are the way to what prints it.
+	// reporters print the complaint, or lead to what prints it.
 	reporters = re(`^_*(?:` + strings.Join([]string{
 		// Traces, warnings, traps and panics.
 		`dump_stack|dump_backtrace|show_(?:stack|regs|trace)|walk_stack|print_|(?:dev_)?v?printk`,
@@ -144,7 +144,7 @@ var (
 		// The scheduler, where a task waits, and watchdogs.
 		`schedule(?:$|_)|context_switch|switch_to|preempt_schedule|cond_resched|watchdog_timer_fn|nmi_|trigger_`,
 	}, "|") + `)`)
-	// helpers are called everywhere, and what went wrong is what their caller asked for.
+	// helpers are called from everywhere; the subject is their caller.
 	helpers = re(`^_*(?:` + strings.Join([]string{
 		// Locks.
 		`(?:raw_|do_raw_)*(?:spin|read|write)_(?:rq_)?(?:try|un)?lock|raw_spin_rq|(?:native_)?queued_|pv_queued`,
@@ -184,7 +184,7 @@ var (
 		`rcu_barrier|do_wait_for|wait_rcu_gp|rq_qos_wait`,
 		`wake_up(?:$|_(?:common|sync|bit|var|klogd|process|q|interruptible))|finish_wait|x86_(?:indirect|return)`,
 	}, "|") + `)`)
-	// entries hand a processor its work: what they call is what it was asked to do.
+	// entries dispatch work to a processor: what they call is the work.
 	entries = re(`^_*(?:` + strings.Join([]string{
 		`do_syscall|do_fast_syscall|do_int80|entry_|x64_sys_call|ia32_sys_call|ret_from_|process_one_work`,
 		`process_scheduled|worker_thread|kthread$|smpboot_|run_ksoftirqd`,
@@ -198,13 +198,13 @@ var (
 		`sock_(?:sendmsg|recvmsg|release)`,
 		`rtnetlink_rcv_msg|nfnetlink_rcv_msg|netlink_dump`,
 	}, "|") + `)`)
-	// interrupts stop a processor in what it does.
+	// interrupts interrupt the work of a processor.
 	interrupts = re(`apic_timer_interrupt`)
-	// crossCalls are waits for other processors, under many names.
+	// crossCalls wait for other processors, under many names.
 	crossCalls = re(`^_*smp_call_function`)
 )
 
-// where is the function that a complaint is about, or "".
+// where returns the function that a complaint is about, or "".
 func (h *head) where(report []logLine) string {
 	var names []string
 	inLine := function(h.group("f"))
@@ -245,8 +245,8 @@ func (h *head) where(report []logLine) string {
 	return mattering(names, inLine)
 }
 
-// mattering is the first function that is not a reporter's or a helper's; else the
-// first of a helper; else what the first line names.
+// mattering returns the first function that is neither a reporter nor a helper; else the
+// first helper; else the function in the first line.
 func mattering(names []string, inLine string) string {
 	helper := ""
 	for _, n := range names {
@@ -264,9 +264,9 @@ func mattering(names []string, inLine string) string {
 	return helper
 }
 
-// outermostOf is what a processor was asked to do that made no progress, or recursed: it
-// is somewhere in a loop, each time elsewhere, and the outermost of its functions is the
-// same each time. What comes before the registers in a report is the watchdog's own.
+// outermostOf returns the work of a processor that made no progress, or recursed: it is
+// interrupted at a different place of a loop each time, but the outermost function is the
+// same. The part of a report before the registers belongs to the watchdog.
 func outermostOf(report []logLine) string {
 	report = slices.DeleteFunc(report, func(l logLine) bool { return l.kind == plainLine || l.kind == endLine })
 	started := !slices.ContainsFunc(report, func(l logLine) bool {

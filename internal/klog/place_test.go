@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// A checker's report and a wait are named by the code that they are about, by none of
-// the functions that found it, or that every kernel waits, counts or looks up with.
+// A checker's report or a wait is named after the function that it is about, not after a
+// reporter or a helper.
 func TestPlaces(t *testing.T) {
 	const trace = "\nCPU: 0 UID: 0 PID: 233 Comm: agent Not tainted 6.19.0 #1\nCall Trace:\n <TASK>\n dump_stack_lvl+0x1/0x2\n"
 	const hung = "INFO: task agent:233 blocked for more than 120 seconds.\n      Not tainted 6.12.0 #1\n" +
@@ -49,7 +49,7 @@ func TestPlaces(t *testing.T) {
 		"freed twice":                    {"BUG: KFENCE: invalid free in kfree+0x1/0x2\n\nInvalid free of 0xffff8881 (in kfence-#12):\n kfree+0x1/0x2\n nd_release+0x1/0x2\n\nallocated by task 233 on cpu 0 at 12.3s:\n other+0x1/0x2", "KFENCE: invalid free in nd_release"},
 		"helpers only, then where freed": {"BUG: KASAN: double-free in kfree+0x1/0x2\nFree of addr ffff" + found + " kfree+0x1/0x2\n\nAllocated by task 233:\n nd_alloc+0x1/0x2\n\nFreed by task 233:\n nd_old+0x1/0x2", "KASAN: double-free in kfree"},
 
-		// Where an object was allocated and freed comes before the trace.
+		// The stacks of the allocation and the free come before the trace.
 		"SLUB, with its owners": {"BUG kmalloc-64 (Not tainted): Right Redzone overwritten\n" +
 			"0xffff888100a-0xffff888100b @offset=64. First byte 0x0 instead of 0xcc\nAllocated in nd_alloc+0x1/0x2 age=3 cpu=0 pid=9\n __kmalloc_cache_noprof+0x1/0x2\n nd_alloc+0x1/0x2\n" +
 			"Freed in nd_old+0x1/0x2 age=9 cpu=0 pid=9\n nd_old+0x1/0x2\nSlab 0xffffea0004 objects=32 used=1\nObject 0xffff888 @offset=0 fp=0x0" + trace +

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// Splats are the kernel's complaints about itself in its log, by function and
-// without addresses, numbers and processes, each once and in the order of the
-// log: "WARNING in dax_iomap_fault". nil where there are none. Whatever the kernel
-// prints as a bug, a warning or the finding of a checker is one, in its own words
-// where no form knows better. What programs write to the log is none.
+// Splats returns the kernel's complaints about itself in its log, by function and without
+// addresses, numbers and processes, each once and in the order of the log: "WARNING in
+// dax_iomap_fault"; nil if there are none. Bugs, warnings and the findings of checkers are
+// complaints, with the kernel's text if no form matches. Lines that programs write to the
+// log are not.
 func Splats(log []string) (found []string) {
 	each(log, func(_ logLine, _ *form, text string) bool {
 		if !slices.Contains(found, text) {
@@ -22,14 +22,13 @@ func Splats(log []string) (found []string) {
 	return found
 }
 
-// mostSplats bounds the complaints of one log, as a kernel that complains so often
-// needs no more of them, and splatReach the lines that belong to one, where no line
-// says that it ends.
+// mostSplats bounds the complaints of one log; splatReach bounds the lines that belong to
+// one, if no line ends it.
 const (
 	mostSplats = 64
 	splatReach = 160
-	traceReach = 1000 // where the end of a trace counts, of a stack that is full
-	// dumpReach is how far behind its first line a complaint's dump begins.
+	traceReach = 1000 // if the end of the trace matters, as of a full stack
+	// dumpReach is how many lines after its first line a complaint's dump may begin.
 	dumpReach = 16
 )
 
@@ -54,14 +53,14 @@ func each(log []string, yield func(first logLine, f *form, text string) bool) {
 	}
 }
 
-// dumps reports whether lines show where the kernel was.
+// dumps reports whether lines contain a dump or a function at the registers.
 func dumps(report []logLine) bool {
 	return slices.ContainsFunc(report, func(l logLine) bool { return l.kind == dumpLine || l.kind == ripLine })
 }
 
-// reportOf are the lines that follow the i-th, and belong to the same report. Where the
-// log has the caller of each line, others write between them; but other processors
-// answer for a stall.
+// reportOf returns the lines after the i-th that belong to the same report. If the log has
+// the caller of each line, lines of other callers are left out, except those of other
+// processors in the report of a stall.
 func reportOf(lines []logLine, heads []*head, i int) (report []logLine) {
 	caller, stall := lines[i].caller, heads[i].form.stood > 0
 	reach := splatReach
@@ -84,18 +83,19 @@ func reportOf(lines []logLine, heads []*head, i int) (report []logLine) {
 	return report
 }
 
-// Standstill is a time in which a kernel's watchdog says that nothing went on.
+// Standstill is a period without progress, as reported by a kernel's watchdog.
 type Standstill struct {
-	Complaint string        // as Splats has it
-	For       time.Duration // in the watchdog's words
+	Complaint string        // as returned by Splats
+	For       time.Duration // as reported by the watchdog
 	Until     time.Duration // since the kernel started
 }
 
-// seconds is how long nothing went on, in a watchdog's own words.
+// seconds matches the length of a standstill in a watchdog's line.
 var seconds = re(`for (?:more than )?(\d+) ?s`)
 
-// Standstills are what a kernel's watchdogs complain of in its log. They go by a
-// clock: whether the guest could run at all in that time only the host knows.
+// Standstills returns the standstills that a kernel's watchdogs report in its log. They are
+// measured by the guest's clock: whether the guest could run in that time, only the host
+// can tell.
 func Standstills(log []string) (found []Standstill) {
 	each(log, func(first logLine, f *form, text string) bool {
 		if f.stood == 0 {
@@ -103,7 +103,7 @@ func Standstills(log []string) (found []Standstill) {
 		}
 		stood := Standstill{Complaint: text, For: f.stood, Until: first.at}
 		if said := seconds.FindStringSubmatch(first.text); said != nil {
-			if n, err := strconv.ParseInt(said[1], 10, 32); err == nil { // more is no time
+			if n, err := strconv.ParseInt(said[1], 10, 32); err == nil { // larger values are invalid
 				stood.For = time.Duration(n) * time.Second
 			}
 		}
@@ -113,29 +113,29 @@ func Standstills(log []string) (found []Standstill) {
 	return found
 }
 
-// Stall reports whether a complaint, as Splats has it, is a watchdog's: that something
-// took long. On a host that is busy, or below another hypervisor, that says nothing
-// about the kernel.
+// Stall reports whether a complaint, as returned by Splats, is a watchdog's complaint about
+// a delay. On a busy host, or under nested virtualisation, that is no evidence about the
+// kernel.
 func Stall(complaint string) bool {
 	return slices.ContainsFunc(forms, func(f form) bool {
 		return f.stood > 0 && (complaint == f.name || strings.HasPrefix(complaint, f.name+" in "))
 	})
 }
 
-// ofProcessor are functions in which a kernel finds a processor inconsistent when it
-// starts: arch/x86/kernel/fpu/{init,xstate}.c and arch/x86/kernel/cpu.
+// ofProcessor matches functions that check the processor for consistency at boot:
+// arch/x86/kernel/fpu/{init,xstate}.c and arch/x86/kernel/cpu.
 var ofProcessor = re(`^(?:WARNING in _*(?:fpu_|fpstate_|xstate_|xfeature_|paranoid_xstate|do_extra_xstate|identify_(?:boot_)?cpu|` +
 	`check_xtile|validate_apic|topology_|mtrr_|cache_disable)|unchecked MSR access\b)`)
 
-// OfProcessor reports whether a complaint, as Splats has it, is about the processor
-// that a kernel found: in a guest that is what QEMU, or a hypervisor below it, made up.
+// OfProcessor reports whether a complaint, as returned by Splats, is about the processor,
+// which in a guest is a model of QEMU or of a hypervisor below it.
 func OfProcessor(complaint string) bool { return ofProcessor.MatchString(complaint) }
 
 // taints are the letters of /proc/sys/kernel/tainted, bit 0 first
 // (Documentation/admin-guide/tainted-kernels.rst).
 const taints = "PFSRMBUDAWCIOELKXTNJ"
 
-// Taint words a kernel's taint, without what it had before: "W M", or "none".
+// Taint returns the letters of a kernel's taint that were not set before: "W M", or "none".
 func Taint(before, now uint64) string {
 	var out []string
 	for i, l := range taints {

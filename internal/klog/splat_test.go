@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Complaints as kernels of several generations print them.
+// Complaints as printed by kernels of several releases.
 func TestSplats(t *testing.T) {
 	for name, test := range map[string]struct {
 		log  string
@@ -111,7 +111,7 @@ func TestSplats(t *testing.T) {
 		"a list":                           {"[   12.3] list_add corruption. prev->next should be next\n[   12.3] ------------[ cut here ]------------\n[   12.3] kernel BUG at lib/list_debug.c:26!\n[   12.3] RIP: 0010:__list_add_valid+0x1/0x2", []string{"list corruption", "kernel BUG in __list_add_valid"}},
 		"a panic":                          {"[   12.3] Kernel panic - not syncing: Fatal exception in interrupt", []string{"Kernel panic - not syncing: Fatal exception in interrupt"}},
 		"a panic without its numbers and its end": {"[   12.3] Kernel panic - not syncing: stuck on CPU 3 at 0xffff8881deadbeef \r", []string{"Kernel panic - not syncing: stuck on CPU N at N"}},
-		// The function of another splat, far behind, is not this one's.
+		// The function of another splat, far after this one, is not used.
 		"too far": {"[   12.3] kernel BUG at mm/x.c:1!\n" + strings.Repeat("[   12.3] Modules linked in:\n", splatReach) + "[   12.3] RIP: 0010:f+0x1/0x2", []string{"kernel BUG"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -122,7 +122,7 @@ func TestSplats(t *testing.T) {
 	}
 }
 
-// The same complaint in another boot, of another process and build, is the same.
+// A complaint does not depend on boot, process and build.
 func TestSplatsAreCanonical(t *testing.T) {
 	said := func(at, cpu, pid, off, build string) []string {
 		return Splats([]string{
@@ -152,8 +152,8 @@ func TestTaint(t *testing.T) {
 	}
 }
 
-// Whatever a guest prints, what is made of it is canonical: without line ends,
-// and the same for a second reading.
+// The result for any output of a guest is canonical: without line ends, and the same when
+// parsed again.
 func FuzzSplats(f *testing.F) {
 	for _, log := range []string{
 		"[   12.345680] WARNING: CPU: 0 PID: 233 at fs/dax.c:680 dax_delete_mapping_entry+0x4a/0x70\n[   12.3] RIP: 0010:x+0x1/0x2",
@@ -183,25 +183,25 @@ func FuzzSplats(f *testing.F) {
 	})
 }
 
-// Watchdogs go by a clock, and say by how much of it.
+// Watchdogs report the length of a standstill.
 func TestStandstills(t *testing.T) {
 	const lockup = "[   48.500000] watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [agent:233]\n[   48.500001] RIP: 0010:f+0x60/0x1d0"
 	for name, c := range map[string]struct {
 		log  string
 		want []Standstill
 	}{
-		"nothing":                       {"", nil},
-		"what needs no time":            {"[   12.3] WARNING: mm/x.c:1 at f+0x1/0x2, CPU#1: a/1", nil},
-		"a soft lockup":                 {lockup, []Standstill{{"soft lockup in f", 26 * time.Second, 48500 * time.Millisecond}}},
-		"with the caller's column":      {"<0>[   48.5][  T233] watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [agent:233]", []Standstill{{"soft lockup", 26 * time.Second, 48500 * time.Millisecond}}},
-		"a hung task":                   {"[  242.0] INFO: task agent:233 blocked for more than 122 seconds.", []Standstill{{"hung task", 122 * time.Second, 242 * time.Second}}},
-		"a work queue":                  {"[   60.0] BUG: workqueue lockup - pool cpus=0 node=0 flags=0x0 nice=0 stuck for 43s!", []Standstill{{"BUG: workqueue lockup", 43 * time.Second, time.Minute}}},
-		"a hard lockup tells no time":   {"[   48.0] NMI watchdog: Watchdog detected hard LOCKUP on cpu 0", []Standstill{{"hard lockup", 10 * time.Second, 48 * time.Second}}},
-		"an RCU stall tells jiffies":    {"[   60.0] rcu: INFO: rcu_preempt self-detected stall on CPU\n[   60.0] rcu: \t0-....: (5249 ticks this GP)", []Standstill{{"RCU stall", 21 * time.Second, time.Minute}}},
-		"more than one":                 {"[   47.0] watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [b:1]\n" + lockup, []Standstill{{"soft lockup in f", 22 * time.Second, 47 * time.Second}, {"soft lockup in f", 26 * time.Second, 48500 * time.Millisecond}}},
-		"more than a number can be":     {"[999999999999999999999.0] watchdog: BUG: soft lockup - CPU#0 stuck for 99999999999999999999s!", []Standstill{{"soft lockup", 20 * time.Second, 0}}},
-		"more than time can be":         {"[   48.0] watchdog: BUG: soft lockup - CPU#0 stuck for 9223372036855s!", []Standstill{{"soft lockup", 20 * time.Second, 48 * time.Second}}},
-		"a program says the same words": {"[   48.0] agent: watchdog: BUG: soft lockup - CPU#0 stuck for 26s!", nil},
+		"nothing":                      {"", nil},
+		"what needs no time":           {"[   12.3] WARNING: mm/x.c:1 at f+0x1/0x2, CPU#1: a/1", nil},
+		"a soft lockup":                {lockup, []Standstill{{"soft lockup in f", 26 * time.Second, 48500 * time.Millisecond}}},
+		"with the caller's column":     {"<0>[   48.5][  T233] watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [agent:233]", []Standstill{{"soft lockup", 26 * time.Second, 48500 * time.Millisecond}}},
+		"a hung task":                  {"[  242.0] INFO: task agent:233 blocked for more than 122 seconds.", []Standstill{{"hung task", 122 * time.Second, 242 * time.Second}}},
+		"a work queue":                 {"[   60.0] BUG: workqueue lockup - pool cpus=0 node=0 flags=0x0 nice=0 stuck for 43s!", []Standstill{{"BUG: workqueue lockup", 43 * time.Second, time.Minute}}},
+		"a hard lockup without a time": {"[   48.0] NMI watchdog: Watchdog detected hard LOCKUP on cpu 0", []Standstill{{"hard lockup", 10 * time.Second, 48 * time.Second}}},
+		"an RCU stall in jiffies":      {"[   60.0] rcu: INFO: rcu_preempt self-detected stall on CPU\n[   60.0] rcu: \t0-....: (5249 ticks this GP)", []Standstill{{"RCU stall", 21 * time.Second, time.Minute}}},
+		"more than one":                {"[   47.0] watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [b:1]\n" + lockup, []Standstill{{"soft lockup in f", 22 * time.Second, 47 * time.Second}, {"soft lockup in f", 26 * time.Second, 48500 * time.Millisecond}}},
+		"more than a number can be":    {"[999999999999999999999.0] watchdog: BUG: soft lockup - CPU#0 stuck for 99999999999999999999s!", []Standstill{{"soft lockup", 20 * time.Second, 0}}},
+		"more than time can be":        {"[   48.0] watchdog: BUG: soft lockup - CPU#0 stuck for 9223372036855s!", []Standstill{{"soft lockup", 20 * time.Second, 48 * time.Second}}},
+		"the same text by a program":   {"[   48.0] agent: watchdog: BUG: soft lockup - CPU#0 stuck for 26s!", nil},
 	} {
 		if got := Standstills(strings.Split(c.log, "\n")); !slices.Equal(got, c.want) {
 			t.Errorf("%s: %v", name, got)

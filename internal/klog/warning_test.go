@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// The function of a WARN is found whatever message, file, condition and process its
-// first line has, and wherever the processor stopped for it.
+// The function of a WARN is found for any message, file, condition and process in its
+// first line, and for any place where the processor trapped.
 func TestWarningsAreFound(t *testing.T) {
 	const registers = "\nModules linked in: nd_pmem\nCPU: 1 UID: 0 PID: 233 Comm: agent Tainted: G        W           6.19.0 #1 PREEMPT(lazy)\n" +
 		"Tainted: [W]=WARN\nHardware name: QEMU Standard PC\nRIP: 0010:"

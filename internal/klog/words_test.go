@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// What a checker of the kernel prints without calling it a BUG or a WARNING is a
-// complaint too, and what it calls one is, under words that no form knows.
+// Findings of kernel checkers are complaints even if they are not marked as BUG or WARNING,
+// and so is a BUG or WARNING with an unknown text.
 func TestCheckersWords(t *testing.T) {
 	const trace = "\nCPU: 0 UID: 0 PID: 233 Comm: agent Not tainted 6.19.0 #1\nCall Trace:\n <TASK>\n dump_stack_lvl+0x1/0x2\n"
 	for name, c := range map[string]struct {
@@ -43,7 +43,7 @@ func TestCheckersWords(t *testing.T) {
 			t.Errorf("%s: %q, not %q", name, got, c.want)
 		}
 	}
-	// A notice of a checker ends no report that it comes into.
+	// A notice of a checker within a report does not end it.
 	amid := "BUG: KASAN: double-free in kfree+0x1/0x2\nkmemleak: Kernel memory leak detector disabled" + trace + " kfree+0x1/0x2\n nd_free+0x1/0x2"
 	if got := Splats(stamped(amid)); !slices.Equal(got, []string{"KASAN: double-free in nd_free"}) {
 		t.Errorf("with a notice in it: %q", got)

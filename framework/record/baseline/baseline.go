@@ -1,7 +1,7 @@
-// Package baseline keeps what kernels showed, so that it can be held against
-// later runs: a file that belongs into a repository, with a line a cell, small
-// enough to be reviewed. It has the outcome of every step and every witness; not
-// what was asked of them, the kernel's own words, or the payload's raw bytes.
+// Package baseline stores the results of kernels, for comparison with later runs: a file
+// for a repository, with one line per cell, small enough to review. It contains the
+// outcome of every step and every witness, but not the expectations, the raw kernel log,
+// or the raw bytes of payloads.
 package baseline
 
 import (
@@ -21,7 +21,7 @@ import (
 	"github.com/faultline/faultline/internal/sanitize"
 )
 
-// version of the file's form.
+// version is the version of the file format.
 const version = 1
 
 // Head begins every file of this version.
@@ -30,10 +30,10 @@ const Head = `{"faultline_baseline": 1,`
 type (
 	file struct {
 		Version int `json:"faultline_baseline"`
-		// QEMU is the version that ran the guests, and Processor what ran those of KVM.
+		// QEMU is the version that ran the guests, Processor the CPU of those under KVM.
 		QEMU      string `json:"qemu,omitempty"`
 		Processor string `json:"processor,omitempty"`
-		// Said are the lines of kernel logs that many cells share, by what stands for them there.
+		// Said are the lines of kernel logs that many cells share, by their marks.
 		Said    map[string]string `json:"said"`
 		Kernels json.RawMessage   `json:"kernels"`
 	}
@@ -47,27 +47,26 @@ type (
 		Cells   cells  `json:"cells"`
 	}
 	cell struct {
-		// Accel is there where it is not the kernel's.
+		// Accel is set if it is not the kernel's.
 		Accel string `json:"accel,omitempty"`
-		// Did tells whether two cells did the same: a digest of who did what.
+		// Did is a digest of the actors and actions: equal if two cells did the same.
 		Did string `json:"did,omitempty"`
-		// Saw are the outcomes of steps, by their number from 1, that were more than
-		// success without a word.
+		// Saw are the outcomes of steps, by their number from 1, except for plain success.
 		Saw map[string]outcome `json:"saw,omitempty"`
-		// Witnesses are those that said more than they always do; null is one that was
-		// not recorded, though it always is.
+		// Witnesses are those with other values than in quiet; null is one of quiet that was
+		// not recorded.
 		Witnesses map[string]*string `json:"witnesses,omitempty"`
 		NotDoable string             `json:"not_doable,omitempty"`
 	}
 )
 
-// quiet is what witnesses say that every cell has, where there is nothing to say.
+// quiet are the default values of the witnesses that every cell has.
 var quiet = map[string]string{
 	observe.WitnessLog: observe.NothingAboutPoison, observe.WitnessSplats: observe.NoSplats, observe.WitnessTaint: "none",
 }
 
-// Encode writes the baseline of a run. Cells that the rig failed to observe are
-// left out, and counted.
+// Encode returns the baseline of a run. Cells with infrastructure failures are left out
+// and counted in left.
 func Encode(run results.Run) (text []byte, left int, err error) {
 	byKernel := map[string][]observe.Cell{}
 	for _, c := range run.Cells {
@@ -138,7 +137,7 @@ func Encode(run results.Run) (text []byte, left int, err error) {
 	return b.Bytes(), left, nil
 }
 
-// line is JSON in one line.
+// line returns v as JSON on one line.
 func line(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -177,7 +176,7 @@ func newCell(c observe.Cell, accel string, said map[string]string) cell {
 	return out
 }
 
-// did is a digest of who did what in a scenario.
+// did returns a digest of the actors and actions of a scenario.
 func did(steps []observe.Step) string {
 	h := sha256.New()
 	for _, s := range steps {
@@ -186,17 +185,17 @@ func did(steps []observe.Step) string {
 	return fmt.Sprintf("%d-%s", len(steps), hex.EncodeToString(h.Sum(nil)[:4]))
 }
 
-// Baseline is one that was read: a run whose cells have neither actions, nor
-// expectations, nor raw bytes.
+// Baseline is a decoded baseline: a run whose cells have no actions, expectations or raw
+// bytes.
 type Baseline struct {
 	Run results.Run
 	did map[place]string
 }
 
-// place is where a cell is.
+// place identifies a cell.
 type place struct{ kernel, scenario string }
 
-// Decode reads a baseline. What is wrong with it is the request's fault.
+// Decode reads a baseline. Its errors are errors of the request.
 func Decode(text []byte) (*Baseline, error) {
 	out := &Baseline{did: map[place]string{}}
 	run := &out.Run
@@ -207,7 +206,8 @@ func Decode(text []byte) (*Baseline, error) {
 		return nil, errkind.Requestf("it is no baseline: %v", err)
 	}
 	if f.Version != version {
-		return nil, errkind.Requestf("it is a baseline of version %d, and this Faultline reads %d; save it anew", f.Version, version)
+		return nil, errkind.Requestf("baseline version %d is not supported, this Faultline reads version %d; save it again",
+			f.Version, version)
 	}
 	all, err := readKernels(f.Kernels)
 	if err != nil {
@@ -222,7 +222,7 @@ func Decode(text []byte) (*Baseline, error) {
 			break
 		}
 		if seen[k.Name] {
-			problems = append(problems, fmt.Errorf("kernel %q is there twice", k.Name))
+			problems = append(problems, fmt.Errorf("duplicate kernel %q", k.Name))
 		}
 		seen[k.Name] = true
 		run.Kernels = append(run.Kernels, results.Kernel{Name: k.Name, Spec: k.Spec, Version: k.Version, Release: k.Release, Arch: k.Arch, Accel: k.Accel})
@@ -285,7 +285,7 @@ func (c cell) cell(accel string, said map[string]string) (observe.Cell, error) {
 			}
 			log, ok := restored(*value, said)
 			if !ok {
-				return out, fmt.Errorf("its kernel's log has more than %d bytes", mostLog)
+				return out, fmt.Errorf("the kernel log has more than %d bytes", mostLog)
 			}
 			out.Witnesses[name] = log
 		}
@@ -293,17 +293,16 @@ func (c cell) cell(accel string, said map[string]string) (observe.Cell, error) {
 	return out, nil
 }
 
-// What a file can make of a number has bounds, in a cell and in all: ten times what
-// a large baseline has.
+// Bounds of a file, ten times the size of a large baseline.
 const (
 	mostSteps      = 10_000
 	mostStepsInAll = 1_000_000
 	mostKernels    = 1_000
 	mostCells      = 200_000
-	mostLog        = 16 << 20  // bytes of a cell's log, with the lines that many cells share
-	mostSaid       = 512 << 20 // and of all cells' logs
-	mostProblems   = 5         // that are reported
+	mostLog        = 16 << 20  // bytes of a cell's log, including shared lines
+	mostSaid       = 512 << 20 // bytes of all cells' logs
+	mostProblems   = 5         // problems that are reported
 )
 
-// MaxBytes bounds the file of a baseline. One of 5,000 cells has 3 MiB.
+// MaxBytes bounds the file of a baseline. With 5,000 cells it has 3 MiB.
 const MaxBytes = 64 << 20

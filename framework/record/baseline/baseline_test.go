@@ -28,7 +28,7 @@ func encode(t *testing.T, run results.Run) []byte {
 		t.Fatal(err)
 	}
 	if !json.Valid(text) || !bytes.HasPrefix(text, []byte(baseline.Head)) {
-		t.Fatalf("it is not JSON: %s", text)
+		t.Fatalf("not JSON: %s", text)
 	}
 	return text
 }
@@ -60,7 +60,7 @@ func differences(t *testing.T, a, b compare.Side) []judge.Difference {
 	return out
 }
 
-// recorded is a run as its record has it, in which bytes that are no UTF-8 are others.
+// recorded returns a run after a round trip through JSON, which replaces invalid UTF-8.
 func recorded(t *testing.T, run results.Run) (out results.Run) {
 	t.Helper()
 	text, err := json.Marshal(run)
@@ -73,7 +73,7 @@ func recorded(t *testing.T, run results.Run) (out results.Run) {
 	return out
 }
 
-// A run differs in nothing from its own baseline, whatever it saw.
+// A run does not differ from its own baseline.
 func TestARunWithItsBaseline(t *testing.T) {
 	for name, run := range demo.Every() {
 		if len(run.Kernels) == 0 {
@@ -91,7 +91,7 @@ func TestARunWithItsBaseline(t *testing.T) {
 	}
 }
 
-// What moved is found by field, and explained as between two runs.
+// Changes are found by field, and explained as between two runs.
 func TestWhatMoved(t *testing.T) {
 	run := demo.Run()
 	old := run
@@ -119,7 +119,7 @@ func TestWhatMoved(t *testing.T) {
 	}
 }
 
-// Whatever of an outcome moves, a baseline has it.
+// A baseline contains every field of an outcome.
 func TestEveryFieldMoves(t *testing.T) {
 	ret := int64(7)
 	raw := strings.Repeat("00", 40) + "01" + strings.Repeat("00", siginfo.Size-41)
@@ -144,20 +144,20 @@ func TestEveryFieldMoves(t *testing.T) {
 		}
 		with := encode(t, moved(o))
 		if d := differences(t, side(t, with), compare.Side{Run: moved(o)}); len(d) > 0 {
-			t.Errorf("%s does not come back: %v", name, d)
+			t.Errorf("%s is lost: %v", name, d)
 		}
 		if d := differences(t, side(t, with), compare.Side{Run: moved(observe.Outcome{Note: "other"})}); len(d) == 0 {
-			t.Errorf("%s moves unseen", name)
+			t.Errorf("%s changes undetected", name)
 		}
 		if o.Ret == nil && o.Errno+o.Note == "" && name != "nothing" {
 			if d := differences(t, side(t, with), compare.Side{Run: moved(observe.Outcome{})}); len(d) == 0 {
-				t.Errorf("%s goes away unseen", name)
+				t.Errorf("%s vanishes undetected", name)
 			}
 		}
 	}
 }
 
-// A cell that changes is one line of a diff, and a line has a cell.
+// A changed cell is one line of a diff, and each line has one cell.
 func TestOneLineACell(t *testing.T) {
 	run := demo.Large(demo.Run(), 109, 2)
 	was := strings.Split(string(encode(t, run)), "\n")
@@ -168,7 +168,7 @@ func TestOneLineACell(t *testing.T) {
 		"a line never seen":  func(c *observe.Cell) { c.Witnesses = map[string]string{"log": "never seen"} },
 		"a line with a mark": func(c *observe.Cell) { c.Witnesses = map[string]string{"log": "x ~01234567"} },
 		"what was done":      func(c *observe.Cell) { c.Steps[0].Action = "something else" },
-		"not doable": func(c *observe.Cell) {
+		"skipped": func(c *observe.Cell) {
 			*c = observe.Cell{Scenario: c.Scenario, Kernel: c.Kernel, Verdict: observe.Skipped, Message: "no"}
 		},
 	} {
@@ -193,9 +193,9 @@ func TestOneLineACell(t *testing.T) {
 	}
 }
 
-// The baseline that a run of 109 scenarios on 6.1 and 6.12 left is small, and a cell
-// that shows what the other kernel showed is one line of its diff, whichever it is.
-// Where the form changes, it is made anew: faultline baseline save of such a run.
+// The baseline of a run of 109 scenarios on 6.1 and 6.12 is small, and a cell that shows
+// the result of the other kernel is one line of its diff. When the format changes, save
+// it again: faultline baseline save of such a run.
 func TestRecorded(t *testing.T) {
 	text, err := os.ReadFile("testdata/recorded.json")
 	if err != nil {
@@ -282,7 +282,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// A baseline's numbers make no more of it than it may have.
+// Step counts in a baseline are bounded.
 func TestStepsAreBounded(t *testing.T) {
 	var cells strings.Builder
 	for i := range 1000 {
@@ -294,7 +294,7 @@ func TestStepsAreBounded(t *testing.T) {
 	}
 }
 
-// The file has what ran the guests, and this machine's processor where they ran on it.
+// The file has QEMU's version, and with KVM this machine's processor.
 func TestHost(t *testing.T) {
 	run := demo.Run()
 	run.Host = results.Host{QEMU: `7.2 "x"`, CPU: "our processor"}

@@ -10,7 +10,7 @@ import (
 	"github.com/faultline/faultline/internal/errkind"
 )
 
-// A small file of somebody else's takes no more memory than a few times its own.
+// A small hostile file uses at most a few times its own size in memory.
 func TestHostileBaselines(t *testing.T) {
 	const size = 4 << 20
 	many := func(element string) string {
@@ -23,7 +23,7 @@ func TestHostileBaselines(t *testing.T) {
 	in := func(cells string) string {
 		return `{"faultline_baseline": 1, "kernels": [{"name": "k", "cells": {` + cells + `}}]}`
 	}
-	log := strings.Repeat(`~00000000\n`, 1000) // a thousand times the line that it stands for
+	log := strings.Repeat(`~00000000\n`, 1000) // a thousand times the line that it represents
 	for name, c := range map[string]struct{ text, says string }{
 		"kernels":         {`{"faultline_baseline": 1, "kernels": [` + many(`{},`) + `{}]}`, "more than 1000 kernels"},
 		"cells":           {in(many(`"#": {},`) + `"x": {}`), "more than 200000 cells"},

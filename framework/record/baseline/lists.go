@@ -6,12 +6,12 @@ import (
 	"fmt"
 )
 
-// A file's lists are read element by element, and no further than a baseline can have:
-// an element that is "{}" in the file takes some hundred bytes of memory.
+// The lists of a file are read element by element, up to their bounds, because an element
+// that is "{}" in the file takes some hundred bytes of memory.
 
 // readKernels reads the list of a file's kernels.
 func readKernels(text []byte) (all []kernel, err error) {
-	if len(text) == 0 { // it has none
+	if len(text) == 0 { // no kernels
 		return nil, nil
 	}
 	err = each(text, '[', func(dec *json.Decoder) error {
@@ -48,7 +48,7 @@ func (cs *cells) UnmarshalJSON(text []byte) error {
 	})
 }
 
-// each reads the elements of a list or an object; null has none.
+// each calls element for each element of a list or an object; null has none.
 func each(text []byte, open json.Delim, element func(*json.Decoder) error) error {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.DisallowUnknownFields()

@@ -12,14 +12,13 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 )
 
-// outcome is an observe.Outcome in words: its signals in order, as
-// "SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4005", and behind them what else there is
-// of it, as "errno=EIO"; and, where the step tells of a change, which side of it
-// that was, without which nothing explains that it moved. In a file, one that is
-// of one part is that part, as most are.
+// outcome is an observe.Outcome as text: its signals in order, such as
+// "SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4005", then its other fields, such as
+// "errno=EIO"; and, if the step depends on a change, the side of it, without which a
+// difference could not be explained. In a file, an outcome of one part is a string.
 type outcome []string
 
-// MarshalJSON writes it for a file.
+// MarshalJSON implements json.Marshaler.
 func (words outcome) MarshalJSON() ([]byte, error) {
 	if len(words) == 1 {
 		return line(words[0])
@@ -27,7 +26,7 @@ func (words outcome) MarshalJSON() ([]byte, error) {
 	return line([]string(words))
 }
 
-// UnmarshalJSON reads it from a file.
+// UnmarshalJSON implements json.Unmarshaler.
 func (words *outcome) UnmarshalJSON(text []byte) error {
 	var one string
 	if err := json.Unmarshal(text, &one); err == nil {
@@ -37,7 +36,7 @@ func (words *outcome) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, (*[]string)(words))
 }
 
-// Keys of what an outcome has beside signals.
+// Keys of the fields other than signals.
 const (
 	keyRet    = "ret="
 	keyErrno  = "errno="
@@ -49,7 +48,7 @@ const (
 	keySide   = "side="
 )
 
-// dumped is the end of a process that left a core.
+// dumped is the suffix for a process that dumped core.
 const dumped = " (core)"
 
 func newOutcome(step observe.Step) outcome {
@@ -92,7 +91,7 @@ func newOutcome(step observe.Step) outcome {
 	return out
 }
 
-// payload is a signal in words.
+// payload matches a signal as text.
 var payload = regexp.MustCompile(`^(SIG[A-Z0-9]+|signal -?\d+) (si_code -?\d+|\S+)(?: lsb=(-?\d+))? at (.+?)(?: in (\S+))?(?: rest=([0-9a-f]+))?$`)
 
 func (words outcome) step() (observe.Step, error) {
@@ -145,9 +144,9 @@ func (words outcome) step() (observe.Step, error) {
 	return step, nil
 }
 
-// rest is a digest of what a payload's raw bytes say beside what the words do:
-// empty where that is nothing, as nearly always. It leaves out si_signo, si_code,
-// si_addr and si_addr_lsb (include/uapi/asm-generic/siginfo.h, 64-bit).
+// rest returns a digest of a payload's raw bytes without si_signo, si_code, si_addr and
+// si_addr_lsb (include/uapi/asm-generic/siginfo.h, 64-bit), which the text has; it is
+// empty if the other bytes are zero, as nearly always.
 func rest(raw string) string {
 	b, err := hex.DecodeString(raw)
 	if err != nil || len(b) < 26 {

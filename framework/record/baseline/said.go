@@ -9,15 +9,14 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 )
 
-// often is how many cells must share a line of the kernel's log for it to be
-// written once. It is more than two, so that a cell that changes hardly ever
-// changes how others are written.
+// often is how many cells must share a line of the kernel log for it to be written once.
+// It is more than two, so that a change of one cell rarely changes how others are written.
 const often = 4
 
-// mark is what stands for a line.
+// mark matches the mark that replaces a shared line.
 var mark = regexp.MustCompile(`^~[0-9a-f]{8}$`)
 
-// shared are the lines of logs that are written once, with what stands for them.
+// shared returns the lines of logs that are written once, with their marks.
 func shared(cells []observe.Cell) map[string]string {
 	count := map[string]int{}
 	for _, c := range cells {
@@ -35,8 +34,8 @@ func shared(cells []observe.Cell) map[string]string {
 	return out
 }
 
-// restored is a log with the lines that stand for others replaced by these; ok is false
-// where it would be larger than mostLog.
+// restored returns a log with marks replaced by their lines; ok is false if it would be
+// larger than mostLog.
 func restored(log string, by map[string]string) (_ string, ok bool) {
 	bytes := 0
 	for l := range strings.SplitSeq(log, "\n") {
@@ -50,7 +49,7 @@ func restored(log string, by map[string]string) (_ string, ok bool) {
 	return replaced(log, by), true
 }
 
-// replaced is a log with lines replaced.
+// replaced returns a log with lines replaced.
 func replaced(log string, by map[string]string) string {
 	lines := strings.Split(log, "\n")
 	for i, l := range lines {

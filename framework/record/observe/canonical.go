@@ -10,11 +10,11 @@ import (
 	"strings"
 )
 
-// What witnesses say, in the form that cells have it: without what differs from
-// run to run.
+// The functions in this file return values of witnesses in canonical form, without what
+// differs from run to run.
 
-// BadSectors is a badblocks file's text without the places, which differ with
-// the layout of the file system: "none", or "8 sectors", "8 sectors, 1 sectors".
+// BadSectors returns the text of a badblocks file without sector numbers, which depend on
+// the layout of the file system: "none", "8 sectors", "8 sectors, 1 sectors".
 func BadSectors(text string) string {
 	var parts []string
 	for line := range strings.Lines(text) {
@@ -24,7 +24,7 @@ func BadSectors(text string) string {
 		}
 		if len(words) == 2 && decimal(words[0]) && decimal(words[1]) {
 			parts = append(parts, words[1]+" sectors")
-		} else { // no kernel prints that, but a guest may say anything
+		} else { // no kernel prints that, but a guest may print anything
 			parts = append(parts, fmt.Sprintf("no sectors: %.40q", strings.TrimSpace(line)))
 		}
 	}
@@ -34,15 +34,14 @@ func BadSectors(text string) string {
 	return strings.Join(parts, ", ")
 }
 
-// decimal says whether a text is a number as the kernel prints it.
+// decimal reports whether a text is a number as the kernel prints it.
 func decimal(s string) bool {
 	n, err := strconv.ParseUint(s, 10, 64)
 	return err == nil && s == strconv.FormatUint(n, 10)
 }
 
-// PageMapEntry says what a page map's entry is: poison that was taken out of a
-// page table left a swap entry of its own kind there (bit 62), which memory of
-// a file needs not have.
+// PageMapEntry describes an entry of a pagemap: poison that was unmapped from a page table
+// leaves a hwpoison swap entry (bit 62), but not always for memory of a file.
 func PageMapEntry(entry uint64) string {
 	switch {
 	case entry>>63 != 0:
@@ -53,7 +52,7 @@ func PageMapEntry(entry uint64) string {
 	return "absent"
 }
 
-// HardwareCorrupted is the line of /proc/meminfo; a fresh guest has 0 kB.
+// HardwareCorrupted returns the value in /proc/meminfo; a fresh guest has 0 kB.
 func HardwareCorrupted(meminfo []byte) string {
 	for line := range strings.Lines(string(meminfo)) {
 		if value, ok := strings.CutPrefix(line, "HardwareCorrupted:"); ok {
@@ -63,9 +62,9 @@ func HardwareCorrupted(meminfo []byte) string {
 	return NotCounted
 }
 
-// PageFlags names what of a page's flags is about poison: bit 19 is
-// KPF_HWPOISON, bit 20 KPF_NOPAGE (include/uapi/linux/kernel-page-flags.h).
-// Persistent memory has no flags to show, and may lie beyond the file's end.
+// PageFlags describes a page's flags with regard to poison: bit 19 is KPF_HWPOISON, bit 20
+// KPF_NOPAGE (include/uapi/linux/kernel-page-flags.h). Persistent memory has no flags, and
+// its entry may be beyond the end of the file.
 func PageFlags(entry []byte) string {
 	if len(entry) != 8 {
 		return "no page"
@@ -79,29 +78,28 @@ func PageFlags(entry []byte) string {
 	return "no hwpoison"
 }
 
-// PageKind names what a page is to the kernel, by its flags in /proc/kpageflags:
-// "anonymous huge", for example.
+// PageKind describes a page by its flags in /proc/kpageflags, such as "anonymous, huge".
 func PageKind(entry []byte) string {
 	if len(entry) != 8 {
 		return "no page"
 	}
 	flags := binary.LittleEndian.Uint64(entry)
-	var words []string
+	var kinds []string
 	for _, f := range []struct {
 		bit  int
 		word string
 	}{{12, "anonymous"}, {13, "in the swap cache"}, {17, "hugetlb"}, {22, "huge"}, {19, "hwpoison"}} {
 		if flags>>f.bit&1 != 0 {
-			words = append(words, f.word)
+			kinds = append(kinds, f.word)
 		}
 	}
-	if len(words) == 0 {
+	if len(kinds) == 0 {
 		return "plain"
 	}
-	return strings.Join(words, ", ")
+	return strings.Join(kinds, ", ")
 }
 
-// PageMap is PageMapEntry for an entry as it was read.
+// PageMap is PageMapEntry for an entry as read from the file.
 func PageMap(entry []byte) string {
 	if len(entry) != 8 {
 		return "gone"
@@ -109,11 +107,12 @@ func PageMap(entry []byte) string {
 	return PageMapEntry(binary.LittleEndian.Uint64(entry))
 }
 
-// manyEvents is how many times in a row MemoryFailures lists the same event. How many
-// come of what repeats without end depends on the host.
+// manyEvents bounds how often in a row MemoryFailures lists the same event. The number of
+// events from an endless repetition depends on the host.
 const manyEvents = 16
 
-// MemoryFailures words the data of QEMU's events (MEMORY_FAILURE in qapi/run-state.json).
+// MemoryFailures returns the data of QEMU's events (MEMORY_FAILURE in qapi/run-state.json)
+// as text.
 func MemoryFailures(events []map[string]any) string {
 	var words []string
 	for _, e := range events {
@@ -146,8 +145,8 @@ func MemoryFailures(events []map[string]any) string {
 	return strings.Join(listed, ", ")
 }
 
-// Data is data as an outcome has it: long data is cut to 16 bytes, with a
-// digest of the whole.
+// Data returns an outcome with data: long data is cut to 16 bytes, with a digest of all of
+// it.
 func Data(data []byte) (o Outcome) {
 	o.Data = hex.EncodeToString(data[:min(len(data), 16)])
 	if len(data) > 16 {

@@ -50,8 +50,7 @@ func TestPageKind(t *testing.T) {
 	}
 }
 
-// FuzzBadSectors: whatever a guest lists, it is one line of what can be printed,
-// and no longer than what was listed lets it be.
+// FuzzBadSectors: any list of a guest becomes one printable line of bounded length.
 func FuzzBadSectors(f *testing.F) {
 	for _, s := range []string{"", "20512 8\n", " 1 2 \n\n3 4\r\n", "x y\n", "1 99999999999999999999\n", "1 \x1b[31m\n", "\xff \xfe", "0 0\n0 00\n"} {
 		f.Add(s)
@@ -67,7 +66,8 @@ func FuzzBadSectors(f *testing.F) {
 	})
 }
 
-// What comes for ever comes in a number that the host decides.
+// An endless repetition of events is listed without their number, which depends on the
+// host.
 func TestMemoryFailures(t *testing.T) {
 	event := func(action string) map[string]any {
 		return map[string]any{"recipient": "guest", "action": action, "flags": map[string]any{"action-required": true, "recursive": false}}

@@ -8,35 +8,35 @@ import (
 	"github.com/faultline/faultline/internal/klog"
 )
 
-// poisonLines are the kernel's words about poison: a second witness that is
-// independent of the signal. Numbers in them that differ between runs (process
-// ids, page frame numbers, times) are replaced.
+// poisonLines matches kernel messages about poison: a witness that is independent of the
+// signal. Numbers in them that differ between runs (process ids, page frame numbers, times)
+// are replaced.
 var (
 	poisonLines = regexp.MustCompile(`(?i)MCE: Killing|Memory failure|Machine check|Hardware Error|mce: |hwpoison|recovery action|Sending SIGBUS|Soft offlin|Injecting|I/O error|critical medium|Kernel panic`)
 	process     = regexp.MustCompile(`\b([^ :]+):(\d+) due to`)
 	pfn         = regexp.MustCompile(`\b(0x[0-9a-f]+|[0-9a-f]{9,16})\b`)
 	address     = regexp.MustCompile(`\bat [0-9a-f]{5,16}\b`)
-	// What a machine check's registers held is what was injected; and of unpoison
-	// the words changed, while its errno tells the same.
-	// A module says that it is there when it is loaded, and one that is built in at boot.
+	// The registers of a machine check are those that were injected; the messages of
+	// unpoison changed between releases, and its errno shows the same. The injector prints
+	// its message when the module is loaded, or at boot if it is built in.
 	noWitness = regexp.MustCompile(`mce: \[Hardware Error\]: +(CPU \d|ADDR|RIP|TSC|PROCESSOR|PPIN)|^Unpoison: |^mce: Machine check injector initialized`)
 	clock     = regexp.MustCompile(`TIME \d+|TSC [0-9a-f]+`)
-	// Where in its source ext4 says it (ext4_msg in fs/ext4/super.c).
+	// The source line of an ext4 message (ext4_msg in fs/ext4/super.c).
 	sourceLine = regexp.MustCompile(`(EXT4-fs .*: \w+):\d+: `)
-	// %pe prints the name where the kernel has names (CONFIG_SYMBOLIC_ERRNAME; lib/errname.c).
+	// %pe prints the name of an errno only with CONFIG_SYMBOLIC_ERRNAME (lib/errname.c).
 	number = strings.NewReplacer("(-133)", "(-EHWPOISON)")
 	disk   = regexp.MustCompile(`\bpmem\d+\b`)
 )
 
-// Roles are what canonical texts call what has a number of its own in each guest.
+// Roles are the canonical names of what has different numbers in each guest.
 type Roles struct {
 	Processes map[string]string // by process id
-	Disks     map[string]string // by the kernel's name, "pmem0": their numbers hang on which driver came first
-	// Files are those with another path than their name says, by that path.
+	Disks     map[string]string // by the kernel's name, "pmem0", whose number depends on the order of drivers
+	// Files are the canonical names of files whose paths differ from them, by path.
 	Files map[string]string
 }
 
-// Named is a text with the disks' and the files' canonical names.
+// Named returns a text with the canonical names of disks and files.
 func (r Roles) Named(text string) string {
 	for path, name := range r.Files {
 		text = strings.ReplaceAll(text, path, name)
@@ -49,11 +49,12 @@ func (r Roles) Named(text string) string {
 	})
 }
 
-// canonicalLine is a line of the kernel log about poison, with roles; "" for a line about something else.
+// canonicalLine returns the canonical form of a line of the kernel log, or "" if it is not
+// about poison.
 func canonicalLine(l string, roles Roles) string {
 	l, user := klog.Text(l)
 	if user {
-		return "" // what a program wrote is no witness
+		return "" // written by a program
 	}
 	l = number.Replace(l)
 	if !poisonLines.MatchString(l) || noWitness.MatchString(l) {
@@ -72,9 +73,8 @@ func canonicalLine(l string, roles Roles) string {
 	return strings.TrimSpace(roles.Named(pfn.ReplaceAllString(l, "N")))
 }
 
-// Log is the canonical form of the kernel log: its lines about poison, each once
-// and sorted, because work items of their own print some of them. What is left out
-// is not in it.
+// Log returns the canonical form of the kernel log: its lines about poison except those in
+// leftOut, each once and sorted, because separate work items print some of them.
 func Log(lines []string, roles Roles, leftOut []LeftOut) string {
 	var kept []string
 	for _, l := range lines {

@@ -44,18 +44,18 @@ func TestLog(t *testing.T) {
 			"[   11.0] I/O error, dev pmem0, sector 20480 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 2",
 			"I/O error, dev pmem0, sector 20480 op N:(READ) flags N phys_seg 1 prio class 2",
 		},
-		// Another kernel gives the same disk another number; one that nobody asked for keeps its own.
+		// Another kernel gives the same disk another number; an unknown disk keeps its number.
 		"disks": {
 			"[   11.0] Buffer I/O error on dev pmem1, logical block 1024, async page read\n[   11.0] I/O error, dev pmem10, sector 8",
 			"Buffer I/O error on dev pmem(nfit,ext4), logical block 1024, async page read\nI/O error, dev pmem10, sector 8",
 		},
-		// Of ext4's own words, where in its source they are differs.
+		// The source line in messages of ext4 differs.
 		"ext4": {
 			"[   11.0] EXT4-fs warning (device pmem1): ext4_end_bio:347: I/O error 10 writing to inode 12 starting block 33)",
 			"EXT4-fs warning (device pmem(nfit,ext4)): ext4_end_bio: I/O error 10 writing to inode 12 starting block 33)",
 		},
 		"a module that was loaded": {"[   11.0] mce: Machine check injector initialized", "nothing about poison"},
-		// What was injected is no witness.
+		// The injected registers are no witness.
 		"the registers of a machine check": {
 			"[   12.0] mce: [Hardware Error]: TSC 5a1b2c3d4e ADDR 100c04000 MISC 8c\n[   12.0] mce: [Hardware Error]: CPU 0: Machine Check Exception: 5 Bank 9: bd80000000000134\n" +
 				"[   12.0] mce: [Hardware Error]: Machine check events logged",
@@ -75,7 +75,7 @@ func TestLog(t *testing.T) {
 	}
 }
 
-// Two runs differ in times, process ids and page frames, and in nothing else.
+// Two runs differ only in times, process ids and page frames.
 func TestLogIsTheSameInTwoRuns(t *testing.T) {
 	run := func(at, pid, pfn string) string {
 		return Log([]string{
@@ -89,7 +89,7 @@ func TestLogIsTheSameInTwoRuns(t *testing.T) {
 	}
 }
 
-// What is left out of a scenario's log is left out of nothing else.
+// A pattern that is left out of one witness stays in the others.
 func TestLogLeavesOut(t *testing.T) {
 	lines := []string{
 		"[   10.1] Memory failure: 0x100c04: recovery action for clean LRU page: Recovered",

@@ -1,7 +1,7 @@
-// Package observe holds what user space saw: the outcome of every step of a
-// scenario, and the cell (one kernel, one scenario) that gathers them. It is
-// data with a canonical form, so that the same kernel observed twice gives the
-// same bytes. It knows no expectations, no kernels and no guests.
+// Package observe contains the observations of user space as data: the outcome of each
+// step of a scenario, and the cell (one kernel, one scenario) with all of them. Its
+// canonical form is the same for two observations of the same kernel. It starts no guests
+// and judges nothing.
 package observe
 
 import (
@@ -17,24 +17,24 @@ import (
 	"github.com/faultline/faultline/internal/klog"
 )
 
-// Outcome is what one step told the program that took it. Exactly one of a
-// signal, an errno, a death, or success (none of them) is the headline;
-// a system call that was interrupted by an advisory signal has both.
+// Outcome is what a step returned or delivered to its program. The headline is exactly one
+// of a signal, an errno, the end of the process, or success (none of these); a system call
+// that was interrupted by an advisory signal has both.
 type Outcome struct {
 	// Ret is a system call's return value; nil for a plain load or store.
 	Ret *int64 `json:"ret,omitempty"`
 	// Errno is the error's name ("EIO"), empty on success.
 	Errno string `json:"errno,omitempty"`
-	// Data is what was read, in hexadecimal; long data is cut to its first 16
-	// bytes with Digest over the whole.
+	// Data is the data that was read, in hexadecimal; long data is cut to its first 16
+	// bytes, and Digest covers all of it.
 	Data   string `json:"data,omitempty"`
 	Digest string `json:"digest,omitempty"`
-	// Signals are those delivered during the step, in order.
+	// Signals are the signals delivered during the step, in order.
 	Signals []Signal `json:"signals,omitempty"`
-	// Exit is how the process ended, when the step ended it.
+	// Exit is how the process ended, if it ended in this step.
 	Exit *Exit `json:"exit,omitempty"`
-	// Note is a fact about the step that is neither of these, such as the
-	// state of a page ("FilePmdMapped 2048 kB") or a text read from sysfs.
+	// Note is another fact about the step, such as the state of a page ("FilePmdMapped
+	// 2048 kB") or a text read from sysfs.
 	Note string `json:"note,omitempty"`
 }
 
@@ -45,12 +45,12 @@ type Signal struct {
 	Code  int32  `json:"code"`
 	// CodeName is "BUS_MCEERR_AR", or "si_code N" for one without a name.
 	CodeName string `json:"code_name"`
-	// Addr is si_addr in canonical form, mapping+0xoffset, or 0x… where it
-	// lies in no mapping of the scenario.
+	// Addr is si_addr in canonical form: mapping+0xoffset, or 0x… if it is in no mapping
+	// of the scenario.
 	Addr string `json:"addr"`
-	// LSB is si_addr_lsb. It is 0 for payloads that don't carry it.
+	// LSB is si_addr_lsb; 0 for payloads without it.
 	LSB int16 `json:"lsb"`
-	// Thread is the role of the thread that got it, where the scenario has more than one.
+	// Thread is the role of the receiving thread, if the scenario has more than one.
 	Thread string `json:"thread,omitempty"`
 	// Raw is the whole siginfo_t, 128 bytes in hexadecimal.
 	Raw string `json:"raw"`
@@ -58,14 +58,14 @@ type Signal struct {
 
 // Exit is a wait status (wait(2)).
 type Exit struct {
-	// Code is the exit status; -1 when a signal ended the process.
+	// Code is the exit status; -1 if a signal ended the process.
 	Code int `json:"code"`
 	// Signal is the name of the signal that ended it, or empty.
 	Signal string `json:"signal,omitempty"`
 	Core   bool   `json:"core,omitempty"`
 }
 
-// NewSignal makes a Signal of a decoded payload; addr is its canonical address.
+// NewSignal returns the Signal of a decoded payload; addr is its canonical address.
 func NewSignal(in siginfo.Info, addr string) Signal {
 	return Signal{
 		Signo: in.Signo, Name: siginfo.SignalName(in.Signo),
@@ -74,10 +74,11 @@ func NewSignal(in siginfo.Info, addr string) Signal {
 	}
 }
 
-// Located is the payload with its address: "SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4005".
+// Located returns the payload with its address:
+// "SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4005".
 func (s Signal) Located() string { return s.String() + " at " + s.Addr }
 
-// String is the payload as a table shows it: "SIGBUS BUS_MCEERR_AR lsb=12".
+// String returns the payload for a table: "SIGBUS BUS_MCEERR_AR lsb=12".
 func (s Signal) String() string {
 	out := s.Name + " " + s.CodeName
 	if s.LSB != 0 {
@@ -86,14 +87,14 @@ func (s Signal) String() string {
 	return out
 }
 
-// String is the outcome as a table shows it.
-func (o Outcome) String() string { return o.words(Signal.String) }
+// String returns the outcome for a table.
+func (o Outcome) String() string { return o.text(Signal.String) }
 
-// Located is the outcome with the addresses of its signals.
-func (o Outcome) Located() string { return o.words(Signal.Located) }
+// Located returns the outcome with the addresses of its signals.
+func (o Outcome) Located() string { return o.text(Signal.Located) }
 
-// Detailed is the outcome with all that an expectation may ask of it: addresses, and
-// what a system call returned or read beside its signals.
+// Detailed returns the outcome with everything that an expectation may match: addresses,
+// and what a system call returned or read in addition to signals.
 func (o Outcome) Detailed() string {
 	text := o.Located()
 	if len(o.Signals) > 0 && o.Exit == nil {
@@ -111,7 +112,7 @@ func (o Outcome) Detailed() string {
 	return text
 }
 
-func (o Outcome) words(signal func(Signal) string) string {
+func (o Outcome) text(signal func(Signal) string) string {
 	var parts []string
 	for _, s := range o.Signals {
 		parts = append(parts, signal(s))
@@ -139,71 +140,70 @@ func (o Outcome) words(signal func(Signal) string) string {
 	return strings.Join(parts, ", ")
 }
 
-// Panicked says whether the guest's kernel panicked in the step.
+// Panicked reports whether the guest's kernel panicked in the step.
 func (o Outcome) Panicked() bool { return strings.HasPrefix(o.Note, klog.PanicMark) }
 
-// HungMark is the note of a step that did not come to its end while the guest went on.
+// HungMark is the note of a step that did not return while the guest kept running.
 const HungMark = "did not return"
 
-// Hung reports whether the step did not come to its end while the guest went on.
+// Hung reports whether the step did not return while the guest kept running.
 func (o Outcome) Hung() bool { return o.Note == HungMark }
 
-// Step is one thing that was done and what came of it.
+// Step is an action and its outcome.
 type Step struct {
 	// Actor is the role of the process that did it: "victim", "second", "agent", "host".
 	Actor string `json:"actor"`
-	// Action is what was done, in canonical words: "load file+0x4000 width 1".
+	// Action is what was done, in canonical form: "load file+0x4000 width 1".
 	Action  string  `json:"action"`
 	Outcome Outcome `json:"outcome"`
-	// Stuck says where in the kernel a step was that did not return. It is not
-	// compared: functions have other names in other kernels.
+	// Stuck is where in the kernel a step hung that did not return. It is not compared,
+	// because function names differ between kernels.
 	Stuck string `json:"stuck,omitempty"`
-	// Expected is what the scenario asked of this outcome; nil where it asked nothing.
+	// Expected is the expectation of the scenario; nil if there is none.
 	Expected *Expectation `json:"expected,omitempty"`
 }
 
-// Expectation is what a scenario wants of a step's outcome, and which side of it
-// the outcome showed. What that says of the kernel is not judged here.
+// Expectation is what a scenario expects of a step's outcome, and which side of it the
+// outcome showed. It contains no judgement of the kernel.
 type Expectation struct {
-	// Change is the id of the known kernel change between whose sides the outcome
-	// tells; empty where the outcome must be the same on every kernel, and
-	// After alone says what it must be.
+	// Change is the id of the known kernel change on which the outcome depends; empty if
+	// the outcome must be After on every kernel.
 	Change string `json:"change,omitempty"`
 	Before string `json:"before,omitempty"`
 	After  string `json:"after"`
-	// Hidden is the configuration symbol without which user space can't see the
-	// change, where the kernel lacks it: only Before is expected then, and the step
-	// tells nothing of the change.
+	// Hidden is the configuration symbol without which user space cannot see the change,
+	// if the kernel does not have it: then only Before is expected, and the step is no
+	// evidence about the change.
 	Hidden string `json:"hidden,omitempty"`
-	// PartOf is the id of a change that the kernel has a part of only, if the
-	// outcome is Part.
+	// PartOf is the id of a change that the kernel has only in part if the outcome is
+	// Part.
 	PartOf string `json:"part_of,omitempty"`
 	Part   string `json:"part,omitempty"`
-	// Masks is the id of the change that the step would tell of, did the kernel not
-	// lack Change.
+	// Masks is the id of the change on which the step would depend if the kernel had
+	// Change.
 	Masks string `json:"masks,omitempty"`
-	// Side is what the outcome showed.
+	// Side is the side that the outcome showed.
 	Side Side `json:"side"`
-	// Met says whether that was to be expected of some kernel.
+	// Met reports whether that side is expected of some kernel.
 	Met bool `json:"met"`
-	// Declared says that the run's user declared the change, and Instead is what
-	// the scenario itself asked of the outcome, if anything.
+	// Declared reports that the run's user declared the change; Instead is the scenario's
+	// own expectation, if any.
 	Declared bool         `json:"declared,omitempty"`
 	Instead  *Expectation `json:"instead,omitempty"`
 }
 
-// Side of an expectation that an outcome showed.
+// Side is the side of an expectation that an outcome showed.
 type Side string
 
 const (
-	Before  Side = "before"  // what a kernel without the change shows
-	After   Side = "after"   // what a kernel with it shows
-	Both    Side = "both"    // where these don't differ
-	Partly  Side = "partly"  // what a kernel shows that has a part of the change only
-	Neither Side = "neither" // something else
+	Before  Side = "before"  // the outcome of a kernel without the change
+	After   Side = "after"   // the outcome of a kernel with it
+	Both    Side = "both"    // if these are the same
+	Partly  Side = "partly"  // the outcome of a kernel with only a part of the change
+	Neither Side = "neither" // any other outcome
 )
 
-// Wanted is what was expected, in words.
+// Wanted describes what was expected.
 func (e Expectation) Wanted() string {
 	switch {
 	case e.Change == "" || e.Before == e.After:
@@ -214,66 +214,68 @@ func (e Expectation) Wanted() string {
 	return fmt.Sprintf("%s (without %s) or %s (with it)", e.Before, e.Change, e.After)
 }
 
-// Verdict of a cell.
+// Verdict is the verdict on a cell.
 type Verdict string
 
 const (
 	// Expected: every expectation was met.
 	Expected Verdict = "expected"
-	// Unexpected: the kernel behaved otherwise; Cell.Message says how.
+	// Unexpected: the kernel behaved differently; see Cell.Message.
 	Unexpected Verdict = "unexpected"
-	// Skipped: the kernel or the machine lacks what the scenario needs; Cell.Message names it.
+	// Skipped: the kernel or the machine does not have what the scenario needs; see
+	// Cell.Message.
 	Skipped Verdict = "not_doable"
-	// Infra: the scenario could not be judged; Cell.Message says why.
+	// Infra: an infrastructure failure, so that the scenario could not be judged; see
+	// Cell.Message.
 	Infra Verdict = "rig"
 )
 
-// Cell is a kernel × a scenario: everything that was observed.
+// Cell is everything that was observed of a scenario on a kernel.
 type Cell struct {
 	Scenario string  `json:"scenario"`
 	Kernel   string  `json:"kernel"` // the kernel's name in the run
 	Accel    string  `json:"accel"`  // "tcg" or "kvm"
 	Verdict  Verdict `json:"verdict"`
-	// Message says what was not as expected, in words for a person.
+	// Message describes what was not as expected, missing or broken.
 	Message string `json:"message,omitempty"`
 	Steps   []Step `json:"steps,omitempty"`
-	// Witnesses are second sources of the same truth, by name: "badblocks",
-	// "log", "HardwareCorrupted". Canonical, and part of the comparison.
+	// Witnesses are independent sources of the same facts, by name: "badblocks", "log",
+	// "HardwareCorrupted". They are in canonical form, and compared.
 	Witnesses map[string]string `json:"witnesses,omitempty"`
-	// LeftOut says what of a witness is not compared, and why: lines of the log
-	// that match a pattern, for example, because what writes them races.
+	// LeftOut are the parts of witnesses that are not compared, with the reason: for
+	// example, lines of the log that match a pattern, because their writers race.
 	LeftOut []LeftOut `json:"left_out,omitempty"`
-	// Panicked says that the guest's kernel panicked where the scenario did not
-	// expect it: trouble with the rig before anything was made bad, unexpected after.
+	// Panicked reports that the guest's kernel panicked unexpectedly: an infrastructure
+	// failure before the first injection, unexpected after it.
 	Panicked bool `json:"panicked,omitempty"`
-	// Hung says that a step did not return. Such a cell is observed again.
+	// Hung reports that a step did not return. Such a cell is observed again.
 	Hung bool `json:"hung,omitempty"`
-	// KernelLog is what the kernel printed during the scenario, as it printed
-	// it. Not part of the comparison: it has times and process ids in it.
+	// KernelLog is the raw kernel log of the scenario. It is not compared, because it
+	// contains times and process ids.
 	KernelLog []string `json:"kernel_log,omitempty"`
-	// ConsoleTail is the end of the console, for cells with verdict Rig.
+	// ConsoleTail is the end of the console, for cells with the verdict Infra.
 	ConsoleTail string `json:"console_tail,omitempty"`
-	// Registers are those of the guest's processors, where its kernel panicked and
-	// nobody expected it, reset the machine, or did not answer any more.
+	// Registers are those of the guest's processors, if its kernel panicked unexpectedly,
+	// reset the machine, or stopped answering.
 	Registers string `json:"registers,omitempty"`
-	// Template is the key, in the cache of the machine that observed, of the frozen
-	// guest that one was cloned from; empty where it was booted.
+	// Template is the key, in that machine's cache, of the template from which such a
+	// guest was cloned; empty if it was booted.
 	Template string `json:"template,omitempty"`
-	// Earlier is the observation in which the guest panicked, a step did not return or
-	// the kernel's watchdogs complained, of a cell that was observed again because of that.
+	// Earlier is the earlier observation of a cell that was observed again because the
+	// guest panicked, a step did not return, or the kernel's watchdogs complained.
 	Earlier *Cell     `json:"earlier,omitempty"`
 	Started time.Time `json:"started"`
-	Millis  float64   `json:"ms"`                // how long the scenario took, the guest's start included
-	Attempt int       `json:"attempt,omitempty"` // with --repeat: which one, from 1
-	// Blocks is how many blocks of code TCG translated in its guest, all of which run
-	// there for the first time: what it cost, on a machine however busy. 0 with KVM.
+	Millis  float64   `json:"ms"`                // duration, including the guest's start
+	Attempt int       `json:"attempt,omitempty"` // with --repeat: number of the attempt, from 1
+	// Blocks is how many blocks of code TCG translated in its guest, each on its first
+	// execution: a measure of cost that does not depend on the machine's load. 0 with KVM.
 	Blocks int `json:"blocks,omitempty"`
-	// ObservedBy is the run that observed it, by its id, where that is another one:
-	// the cell was taken over from the cache.
+	// ObservedBy is the id of the run that observed it, if the cell was reused from the
+	// cache.
 	ObservedBy string `json:"observed_by,omitempty"`
 }
 
-// Stalls are the complaints of the kernel's watchdogs in the cell's time: see Stall.
+// Stalls returns the complaints of the kernel's watchdogs during the cell: see Stall.
 func (c Cell) Stalls() []string {
 	return slices.DeleteFunc(strings.Split(c.Witnesses[WitnessSplats], "\n"), func(s string) bool { return !klog.Stall(s) })
 }
@@ -285,8 +287,8 @@ type LeftOut struct {
 	Reason  string `json:"reason"`
 }
 
-// Headlines are what a table shows of cells of one scenario, beside each other:
-// where only addresses tell them apart, with these.
+// Headlines returns the headlines of cells of one scenario for a row of a table. They
+// include addresses if cells differ only in these.
 func Headlines(cells []Cell) []string {
 	texts := func(signal func(Outcome) string) (all []string) {
 		for _, c := range cells {
@@ -305,8 +307,8 @@ func Headlines(cells []Cell) []string {
 	return short
 }
 
-// Headline is what a table shows of the cell: the outcomes that the scenario
-// asked something of, in order; those that are the same in a row once, counted.
+// Headline returns the cell for a table: the outcomes with expectations, in order, with
+// consecutive equal ones counted.
 func (c Cell) Headline() string { return c.headline(Outcome.String) }
 
 func (c Cell) headline(words func(Outcome) string) string {
@@ -343,9 +345,8 @@ func (c Cell) headline(words func(Outcome) string) string {
 	return strings.Join(parts, "; ")
 }
 
-// Canonical is the cell's observation as bytes: equal for two cells that saw
-// the same thing. Expectations, verdicts, times and the kernel's own words
-// stay out of it.
+// Canonical returns the cell's observation as bytes, which are equal if two cells observed
+// the same. They do not include expectations, verdicts, times and the raw kernel log.
 func (c Cell) Canonical() []byte {
 	type step struct {
 		Actor   string  `json:"actor"`

@@ -17,7 +17,7 @@ func at(addr string, lsb int16) Outcome {
 
 func row(steps ...Step) Cell { return Cell{Verdict: Expected, Steps: steps} }
 
-// Cells beside each other show addresses where only these tell them apart.
+// Headlines of a row include addresses if cells differ only in these.
 func TestHeadlines(t *testing.T) {
 	byte5, page := row(asked(at("file+0x4005", 12))), row(asked(at("file+0x4000", 12)))
 	huge := row(asked(at("file+0x4000", 21)))
@@ -33,7 +33,7 @@ func TestHeadlines(t *testing.T) {
 		"the address of two":      {[]Cell{huge, byte5, page}, []string{"SIGBUS BUS_MCEERR_AR lsb=21 at file+0x4000", "SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4005", "SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4000"}},
 		"with none between":       {[]Cell{byte5, {Verdict: Infra}, {}, page}, []string{"SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4005", "rig failed", "", "SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4000"}},
 		"the address of a second": {[]Cell{row(asked(Outcome{}), asked(at("a", 0))), row(asked(Outcome{}), asked(at("b", 0)))}, []string{"ok; SIGBUS BUS_MCEERR_AR at a", "ok; SIGBUS BUS_MCEERR_AR at b"}},
-		// What nothing was asked of is not in a headline.
+		// Outcomes without an expectation are not in the headline.
 		"a step that is not asked": {[]Cell{row(Step{Outcome: at("a", 0)}, asked(Outcome{})), row(Step{Outcome: at("b", 0)}, asked(Outcome{}))}, []string{"ok", "ok"}},
 	} {
 		if got := Headlines(test.cells); !slices.Equal(got, test.want) {
@@ -77,8 +77,7 @@ func TestWanted(t *testing.T) {
 	}
 }
 
-// What was observed counts; what was expected, how long it took and what was
-// printed besides does not.
+// The canonical form contains observations, but not expectations, times and raw logs.
 func TestCanonical(t *testing.T) {
 	base := func() Cell {
 		return Cell{Scenario: "a/b", Verdict: Expected, Steps: []Step{asked(at("file+0x4005", 12))}, Witnesses: map[string]string{"log": "x<y", "taint": "none"}}

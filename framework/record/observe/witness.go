@@ -5,9 +5,9 @@ package observe
 const (
 	// WitnessLog is the kernel log: its lines about poison, each once and sorted.
 	WitnessLog = "log"
-	// WitnessSplats are the kernel's own complaints about itself: see Splats.
+	// WitnessSplats are the kernel's complaints about itself: see Splats.
 	WitnessSplats = "splats"
-	// WitnessTaint is the taint that came in the scenario's time: see Taint.
+	// WitnessTaint is the taint that was added during the scenario: see Taint.
 	WitnessTaint     = "taint"
 	WitnessCorrupted = "HardwareCorrupted" // /proc/meminfo
 	WitnessPageFlags = "kpageflags"        // /proc/kpageflags
@@ -16,9 +16,9 @@ const (
 	WitnessBadBlocks = "badblocks"         // /sys/block/DISK/badblocks
 )
 
-// Nothing is what a witness of lines says that has none.
+// Values of witnesses that have nothing to report.
 const (
 	NothingAboutPoison = "nothing about poison" // WitnessLog
 	NoSplats           = "none"                 // WitnessSplats
-	NotCounted         = "not counted"          // WitnessCorrupted, of a kernel that does not count
+	NotCounted         = "not counted"          // WitnessCorrupted, if the kernel does not count
 )

@@ -1,5 +1,5 @@
-// Package program names programs of a user's that run as scenarios: which they are,
-// and how the suite that runs them is told.
+// Package program describes programs of the user that run as scenarios, and passes them
+// to the suite that runs them. It runs nothing.
 package program
 
 import (
@@ -17,20 +17,20 @@ import (
 const (
 	// Suite is the suite that runs them.
 	Suite = "programs"
-	// IDs begins the id of each.
+	// IDs is the prefix of their ids.
 	IDs = "program/"
-	// Env is the variable in which processes of the suite find them: a list in JSON.
+	// Env is the environment variable that passes them to suite processes, as a JSON list.
 	Env = "FAULTLINE_PROGRAMS"
 )
 
-// Program is a static program, and what it is called with.
+// Program is a static program with its arguments.
 type Program struct {
 	Path   string   `json:"path"` // absolute, on this machine
 	Args   []string `json:"args,omitempty"`
 	SHA256 string   `json:"sha256"` // of the file
 }
 
-// New is the program in a file.
+// New returns the program in a file.
 func New(path string, args ...string) (Program, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -40,15 +40,15 @@ func New(path string, args ...string) (Program, error) {
 	return Program{path, args, sum}, err
 }
 
-// Name is the file's name.
+// Name returns the base name of the file.
 func (p Program) Name() string { return filepath.Base(p.Path) }
 
-// Command is the program as it is called, by its name.
+// Command returns the program's name and arguments.
 func (p Program) Command() string { return strings.Join(append([]string{p.Name()}, p.Args...), " ") }
 
 var others = regexp.MustCompile(`[^a-z0-9]+`)
 
-// ID is the id of its scenario: "program/memory-failure".
+// ID returns the id of its scenario: "program/memory-failure".
 func (p Program) ID() string {
 	words := strings.Trim(others.ReplaceAllString(strings.ToLower(p.Command()), "-"), "-")
 	if words == "" {
@@ -57,12 +57,12 @@ func (p Program) ID() string {
 	return IDs + words
 }
 
-// Use has this process's suites run programs.
+// Use passes programs to the suite processes that this process starts.
 func Use(list []Program) error {
 	seen := map[string]Program{}
 	for _, p := range list {
 		if other, twice := seen[p.ID()]; twice {
-			return errkind.Requestf("%s and %s would be one scenario, %s; rename one", other.Path, p.Path, p.ID())
+			return errkind.Requestf("%s and %s would have the same scenario id %s; rename one", other.Path, p.Path, p.ID())
 		}
 		seen[p.ID()] = p
 	}
@@ -73,8 +73,7 @@ func Use(list []Program) error {
 	return os.Setenv(Env, string(text))
 }
 
-// Used are the programs that Use was told of, in this process or the one that
-// started it.
+// Used returns the programs that Use passed, in this process or its parent.
 func Used() (list []Program, err error) {
 	text := os.Getenv(Env)
 	if text == "" {

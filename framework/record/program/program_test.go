@@ -44,7 +44,7 @@ func TestProgram(t *testing.T) {
 
 	t.Setenv(Env, "")
 	if list, err := Used(); err != nil || list != nil {
-		t.Errorf("%v, %v where none is used", list, err)
+		t.Errorf("%v, %v without Use", list, err)
 	}
 	used := []Program{make("a"), make("a", "-v")}
 	if err := Use(used); err != nil {
@@ -55,13 +55,13 @@ func TestProgram(t *testing.T) {
 		t.Errorf("%v %s", err, diff)
 	}
 	if err := Use([]Program{make("a", "-v"), make("a-v")}); err == nil {
-		t.Error("two programs became one scenario")
+		t.Error("two programs have the same scenario")
 	}
 	t.Setenv(Env, "{")
 	if _, err := Used(); err == nil {
-		t.Error("what is no list was read")
+		t.Error("malformed JSON was accepted")
 	}
 	if _, err := New(filepath.Join(dir, "none")); err == nil {
-		t.Error("a file that is not there is a program")
+		t.Error("a missing file was accepted")
 	}
 }

@@ -11,13 +11,13 @@ import (
 	"github.com/faultline/faultline/internal/errkind"
 )
 
-// BegunFile is the record of a run as it was before the first cell: what it observes,
-// and with which Faultline, kernels, suites and QEMU. It is not written to while cells
-// are, so that it is whole where a power loss left a torn RunFile.
+// BegunFile is the record of a run before its first cell: what it observes, and with which
+// Faultline, kernels, suites and QEMU. It is not written again, so that it is intact if a
+// power loss damages RunFile.
 const BegunFile = "begun.json"
 
-// PutBegun writes the record of a run that has no cells yet, as BegunFile and as
-// RunFile. Each is on the disk before the next one is touched.
+// PutBegun writes the record of a run that has no cells yet as BegunFile and as RunFile.
+// The first is synced before the second is written.
 func (f *Folder) PutBegun(r Run) error {
 	b, err := encode(r)
 	if err != nil {
@@ -29,7 +29,7 @@ func (f *Folder) PutBegun(r Run) error {
 	return f.PutSynced(RunFile, b)
 }
 
-// LostError reports that a folder has cells, and no record of the run that they are of.
+// LostError is the error of a folder that has cells, but no record of their run.
 type LostError struct {
 	Dir  string
 	File string         // what is wrong with RunFile: "missing", "empty", "damaged"
@@ -42,18 +42,19 @@ func (e *LostError) Error() string {
 		parts = append(parts, fmt.Sprintf("%d of %s", cells, kernel))
 	}
 	slices.Sort(parts)
-	return fmt.Sprintf("%s in %s is %s, and no %s says with what its cells were observed (%s): they can't be taken over; "+
-		"run without --resume and with another --out, which observes them again",
+	return fmt.Sprintf("%s in %s is %s, and there is no %s that describes how its cells (%s) were observed, "+
+		"so they cannot be reused; "+
+		"run without --resume and with another --out to observe them again",
 		RunFile, e.Dir, e.File, BegunFile, strings.Join(parts, ", "))
 }
 
 // ErrKind implements errkind.Kinder.
 func (e *LostError) ErrKind() errkind.Kind { return errkind.Request }
 
-// LoadBegun reads the record of a run that is to go on. Where RunFile is missing or no
-// JSON, which a power loss can make of it, that is BegunFile's, and from names it. The
-// error is a *LostError where there are cells and neither is whole, a *NoRunError where
-// there is nothing of a run.
+// LoadBegun reads the record of a run to resume. If RunFile is missing or is not JSON,
+// which a power loss can cause, it reads BegunFile; from is the file that was read. The
+// error is a *LostError if there are cells and neither file is intact, and a *NoRunError
+// if there is no run.
 func (f *Folder) LoadBegun() (r Run, from string, err error) {
 	broken, err := f.broken(RunFile)
 	if err != nil {
@@ -91,7 +92,7 @@ func (f *Folder) LoadBegun() (r Run, from string, err error) {
 	return Run{}, "", lost
 }
 
-// broken describes what is wrong with a file that should hold JSON; "" for one that does.
+// broken describes the damage of a file that should contain JSON; "" if there is none.
 func (f *Folder) broken(name string) (string, error) {
 	b, err := f.ReadFile(name, maxRun)
 	switch {

@@ -11,7 +11,7 @@ import (
 	"github.com/faultline/faultline/internal/errkind"
 )
 
-// TestLoadBegun has what a power loss can leave of a run's two records.
+// TestLoadBegun covers the states of a run's two records after a power loss.
 func TestLoadBegun(t *testing.T) {
 	const whole, newer, other = "whole", `{"schema":"faultline.run/3"}`, `{"schema":"faultline.run/2","id":"r1"}`
 	zeros := strings.Repeat("\x00", 4096)
@@ -27,7 +27,7 @@ func TestLoadBegun(t *testing.T) {
 		"run.json is zeros":             {zeros, whole, BegunFile, ""},
 		"run.json is torn":              {`{"schema":"faultline.run/2","kern`, whole, BegunFile, ""},
 		"begun.json is torn":            {whole, "", RunFile, ""},
-		"both are lost":                 {"-", "-", "", "run.json in DIR is missing, and no begun.json says with what its cells were observed (1 of new, 2 of old)"},
+		"both are lost":                 {"-", "-", "", "run.json in DIR is missing, and there is no begun.json that describes how its cells (1 of new, 2 of old) were observed"},
 		"both are empty":                {"", "", "", "run.json in DIR is empty"},
 		"both are damaged":              {zeros, "{", "", "run.json in DIR is damaged"},
 		"run.json is a newer version's": {newer, whole, "", "not a run of schema"},
@@ -61,7 +61,7 @@ func TestLoadBegun(t *testing.T) {
 					t.Errorf("got %v, want %q", err, c.want)
 				}
 				if lost := (*LostError)(nil); errors.As(err, &lost) && (errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "another --out")) {
-					t.Errorf("it does not say what to do: %v", err)
+					t.Errorf("no hint in %v", err)
 				}
 				return
 			}

@@ -16,31 +16,31 @@ import (
 	"github.com/faultline/faultline/internal/suggest"
 )
 
-// NotWritableError says that a results folder can't be written to.
+// NotWritableError is the error of a results folder that cannot be written to.
 type NotWritableError struct {
 	Dir string
 	Err error
 }
 
 func (e *NotWritableError) Error() string {
-	return fmt.Sprintf("results folder %s can't be written to: %v; give another one with --out", e.Dir, reason(e.Err))
+	return fmt.Sprintf("write to results folder %s: %v; give another one with --out", e.Dir, reason(e.Err))
 }
 
 // ErrKind implements errkind.Kinder.
 func (e *NotWritableError) ErrKind() errkind.Kind { return errkind.Request }
 
-// Unwrap is the operating system's error.
+// Unwrap returns the operating system's error.
 func (e *NotWritableError) Unwrap() error { return e.Err }
 
-// Latest is where the newest run is found that was given no folder.
+// Latest is the link to the newest run without a given folder.
 var Latest = filepath.Join("results", "latest")
 
-// Begin makes the folder of a new run, as Create does: dir, or where that is empty
-// one in results/ that is named by the time, and to which Latest points from then
-// on: a run that is killed is the one to go on with.
+// Begin creates the folder of a new run, as Create does: dir, or if that is empty one in
+// results/ that is named after the time. Latest points to the latter from the start, so
+// that a killed run can be resumed.
 func Begin(dir string) (*Folder, error) {
 	if dir != "" {
-		dir, err := filepath.Abs(dir) // the suites' processes run elsewhere
+		dir, err := filepath.Abs(dir) // suite processes run in another folder
 		if err != nil {
 			return nil, err
 		}
@@ -51,7 +51,7 @@ func Begin(dir string) (*Folder, error) {
 		return nil, err
 	}
 	id := NewID(time.Now())
-	for n, name := 2, id; ; n, name = n+1, fmt.Sprint(id, "-", n) { // others may begin in the same second
+	for n, name := 2, id; ; n, name = n+1, fmt.Sprint(id, "-", n) { // others may start in the same second
 		dir := filepath.Join(results, name)
 		if _, err := os.Lstat(dir); err == nil {
 			continue
@@ -71,10 +71,9 @@ func Begin(dir string) (*Folder, error) {
 	}
 }
 
-// Create makes the folder of a new run, and its parents, and holds it. The files of
-// an earlier run or bisection in it are moved to a folder of their own (Earlier);
-// what no run left stays where it is. The error is a *NotWritableError, a *BusyError,
-// or a *ForeignError. Close it.
+// Create creates the folder of a new run, with its parents, and holds it. The files of an
+// earlier run or bisection are moved to a subfolder (Earlier); other files stay. The error
+// is a *NotWritableError, a *BusyError, or a *ForeignError. The folder must be closed.
 func Create(dir string) (*Folder, error) {
 	f := &Folder{dir: dir}
 	if err := f.create(); err != nil {
@@ -108,30 +107,30 @@ func (f *Folder) create() error {
 	return f.moveAside(id, names)
 }
 
-// ForeignError reports that a folder has files by the names of a run's, and no run
-// of Faultline that they could be of.
+// ForeignError is the error of a folder with files that have the names of a run's files,
+// but do not belong to a run of Faultline.
 type ForeignError struct {
 	Dir   string
 	Names []string
 }
 
 func (e *ForeignError) Error() string {
-	return fmt.Sprintf("%s has %s, and no record of a run that left that; give another folder with --out, or move it away",
+	return fmt.Sprintf("%s contains %s, but no record of a run; give another folder with --out, or move these files away",
 		e.Dir, suggest.Quoted(e.Names, "and"))
 }
 
 // ErrKind implements errkind.Kinder.
 func (e *ForeignError) ErrKind() errkind.Kind { return errkind.Request }
 
-// Files are what runs and bisections leave at the top of their folder, as glob
-// patterns: records, reports, and the folder of the kernels' files.
+// Files are glob patterns of what runs and bisections write at the top of their folder:
+// records, reports, and the folder of the kernels' files.
 var Files = []string{
 	RunFile, BegunFile, MailFile, BisectFile, kernelsDir, "bisect*.log",
 	"report.html", "junit.xml", "ktap.txt", "kcidb.json", "summary.md",
 }
 
-// Check returns the error that Create of the folder has because of what is in it,
-// and changes nothing.
+// Check returns the error that Create would return because of the folder's contents. It
+// changes nothing.
 func (f *Folder) Check() error {
 	_, _, err := f.left()
 	if errors.Is(err, fs.ErrNotExist) {
@@ -140,8 +139,8 @@ func (f *Folder) Check() error {
 	return err
 }
 
-// left lists what an earlier run left in the folder, and the run's id. The error is
-// a *ForeignError where there are such files and no record of a run.
+// left returns the files of an earlier run in the folder, and the run's id. The error is a
+// *ForeignError if there are such files without a record of a run.
 func (f *Folder) left() (id string, left []string, err error) {
 	root, err := os.OpenRoot(f.dir)
 	if err != nil {
@@ -167,7 +166,7 @@ func (f *Folder) left() (id string, left []string, err error) {
 			continue
 		}
 		if record.name == RunFile && id != "" && err == nil && !json.Valid(b) {
-			continue // a power loss left it so
+			continue // damaged by a power loss
 		}
 		var head struct {
 			Schema, ID string
@@ -184,14 +183,14 @@ func (f *Folder) left() (id string, left []string, err error) {
 	return id, left, nil
 }
 
-// earlierDir is the folder, below a run's, of the runs that were there before.
+// earlierDir is the subfolder for earlier runs.
 const earlierDir = "earlier"
 
-// Earlier is the path of the folder to which Create moved the files of an earlier
-// run; empty where there was none.
+// Earlier returns the path of the folder to which Create moved the files of an earlier
+// run; empty if there was none.
 func (f *Folder) Earlier() string { return f.earlier }
 
-// moveAside moves files of the run with an id to a folder of their own.
+// moveAside moves the files of the run with an id to a subfolder.
 func (f *Folder) moveAside(id string, names []string) error {
 	root, err := os.OpenRoot(f.dir)
 	if err != nil {
@@ -221,7 +220,7 @@ func (f *Folder) moveAside(id string, names []string) error {
 	return nil
 }
 
-// MarkLatest points the symlink "latest" beside the folder at it.
+// MarkLatest points the symlink "latest", next to the folder, to it.
 func (f *Folder) MarkLatest() error {
 	abs, err := filepath.Abs(f.dir)
 	if err != nil {
@@ -229,9 +228,9 @@ func (f *Folder) MarkLatest() error {
 	}
 	link := filepath.Join(filepath.Dir(abs), "latest")
 	if at, err := os.Lstat(link); err == nil && at.Mode()&fs.ModeSymlink == 0 {
-		return fmt.Errorf("mark %s as latest: %s is there and is no symlink; move it away", f.dir, link)
+		return fmt.Errorf("mark %s as latest: %s exists and is not a symlink; move it away", f.dir, link)
 	}
-	// A symlink can't be replaced in one step but by renaming another over it.
+	// A symlink can be replaced atomically only by renaming another over it.
 	tmp := filepath.Join(filepath.Dir(abs), tmpPrefix+"latest-"+filepath.Base(abs))
 	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("mark %s as latest: %w", f.dir, err)

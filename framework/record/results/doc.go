@@ -1,5 +1,5 @@
-// Package results owns what a run leaves behind: a folder whose run.json is the
-// record (schema faultline.run/2). It is written as the run goes, so that a killed
-// run keeps every finished cell; folders of the same plan can be merged. It
-// observes nothing and draws no report; what differs is found by package judge.
+// Package results reads and writes the results folder of a run, whose run.json is the
+// record (schema faultline.run/2). Cells are written as they finish, so that a killed run
+// keeps them; folders of the same plan can be merged. It observes nothing, compares
+// nothing (package judge does) and writes no reports.
 package results

@@ -12,21 +12,21 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 )
 
-// Bounds of a record, which may come from elsewhere. Each is some ten times what a
-// large run has; what readers do with a record grows with these.
+// Bounds of a record, which may come from an untrusted source. Each is about ten times
+// that of a large run. The cost of reading a record grows with them.
 const (
-	// mostKernels and mostScenarios are of the plan and of the cells together.
+	// mostKernels and mostScenarios bound the plan and the cells together.
 	mostKernels   = 1_000
 	mostScenarios = 10_000
-	// mostCells is kernels × scenarios × attempts.
+	// mostCells bounds kernels × scenarios × attempts.
 	mostCells = 200_000
-	// mostValues is how many JSON values a cell, or another part of a record, has.
+	// mostValues bounds the JSON values of a cell, or of another part of a record.
 	mostValues = 500_000
 )
 
-// document is a record that is read part by part: its lists grow with the run, and
-// each element is checked and decoded before the next, so that neither the values
-// of all of them nor their errors are in memory at a time.
+// document is a record that is read part by part. Its lists grow with the run; each
+// element is checked and decoded before the next, so that the values and errors of all of
+// them are never in memory at the same time.
 type document struct {
 	parts map[string]json.RawMessage // by key of the record
 	older bool                       // the record has schema1
@@ -37,12 +37,12 @@ type document struct {
 func newDocument(b []byte) (*document, error) {
 	d := &document{}
 	if err := json.Unmarshal(b, &d.parts); err != nil {
-		return nil, &SchemaError{Problems: []string{"it is not JSON: " + err.Error()}}
+		return nil, &SchemaError{Problems: []string{"not JSON: " + err.Error()}}
 	}
 	return d, nil
 }
 
-// read decodes the record. What does not match the schema is a *SchemaError.
+// read decodes the record. If it does not match the schema, the error is a *SchemaError.
 func (d *document) read() (Run, error) {
 	var r Run
 	rest := map[string]json.RawMessage{}
@@ -84,7 +84,7 @@ func (d *document) read() (Run, error) {
 	return r, bounds(r)
 }
 
-// definitions are the schema's definitions of the elements of a record's lists.
+// definitions maps the lists of a record to the schema definitions of their elements.
 var definitions = map[string]string{
 	"changes": "change", "kernels": "kernel", "scenarios": "scenario", "cells": "cell",
 	"differences": "difference", "repeats": "difference", "uncompared": "uncompared", "findings": "finding",
@@ -94,7 +94,7 @@ var definitions = map[string]string{
 func elements[T any](d *document, key string, to *[]T) error {
 	part := d.parts[key]
 	if len(part) == 0 || part[0] != '[' {
-		return nil // absent, or one of the problems already
+		return nil // absent, or already reported as a problem
 	}
 	*to = []T{}
 	dec := json.NewDecoder(bytes.NewReader(part))
@@ -108,7 +108,7 @@ func elements[T any](d *document, key string, to *[]T) error {
 		}
 		at := fmt.Sprintf("/%s/%d", key, i)
 		if i == mostCells {
-			problem := fmt.Sprintf("%s: it is one more than the %d that are read", at, mostCells)
+			problem := fmt.Sprintf("%s: exceeds the limit of %d", at, mostCells)
 			return &SchemaError{Problems: []string{problem}}
 		}
 		if d.older {
@@ -126,8 +126,8 @@ func elements[T any](d *document, key string, to *[]T) error {
 	return nil
 }
 
-// check compares a part of the record with a definition of the schema, the whole
-// schema where that is empty. The first part with a problem ends the reading.
+// check validates a part of the record against a definition of the schema, or against the
+// whole schema if that is empty. Reading ends at the first part with a problem.
 func (d *document) check(definition, at string, b []byte) error {
 	found, err := mismatches(definition, at, b)
 	if err != nil {
@@ -139,10 +139,10 @@ func (d *document) check(definition, at string, b []byte) error {
 	return nil
 }
 
-// mismatches lists where a value does not match a definition of the schema.
+// mismatches returns where a value does not match a definition of the schema.
 func mismatches(definition, at string, b []byte) ([]string, error) {
 	if n := values(b); n > mostValues {
-		problem := fmt.Sprintf("%s: it has %d values, more than the %d that are read", orRoot(at), n, mostValues)
+		problem := fmt.Sprintf("%s: %d values exceed the limit of %d", orRoot(at), n, mostValues)
 		return []string{problem}, nil
 	}
 	schemas, err := runSchemas()
@@ -151,7 +151,7 @@ func mismatches(definition, at string, b []byte) ([]string, error) {
 	}
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(b))
 	if err != nil {
-		return []string{fmt.Sprintf("%s: it is not JSON: %v", orRoot(at), err)}, nil
+		return []string{fmt.Sprintf("%s: not JSON: %v", orRoot(at), err)}, nil
 	}
 	err = schemas[definition].Validate(doc)
 	if ve := (*jsonschema.ValidationError)(nil); errors.As(err, &ve) {
@@ -167,7 +167,7 @@ func orRoot(at string) string {
 	return at
 }
 
-// values is how many values JSON has at most.
+// values returns an upper bound of the number of JSON values.
 func values(b []byte) int {
 	n, text := 1, false
 	for i := 0; i < len(b); i++ {
@@ -183,7 +183,7 @@ func values(b []byte) int {
 	return n
 }
 
-// bounds refuses a record with more than readers are made for.
+// bounds returns an error if the record exceeds the bounds above.
 func bounds(r Run) error {
 	kernels, scenarios, attempts := map[string]bool{}, map[string]bool{}, 1
 	for _, k := range r.Kernels {
@@ -194,10 +194,10 @@ func bounds(r Run) error {
 	}
 	problem := ""
 	if len(kernels) < len(r.Kernels) {
-		problem = "/kernels: two of them have the same name"
+		problem = "/kernels: two kernels have the same name"
 	}
 	if len(scenarios) < len(r.Scenarios) {
-		problem = "/scenarios: two of them have the same id"
+		problem = "/scenarios: two scenarios have the same id"
 	}
 	for _, c := range r.Cells {
 		kernels[c.Kernel], scenarios[c.Scenario], attempts = true, true, max(attempts, c.Attempt)
@@ -205,11 +205,11 @@ func bounds(r Run) error {
 	switch k, s := len(kernels), len(scenarios); {
 	case problem != "":
 	case k > mostKernels:
-		problem = fmt.Sprintf("/kernels: there are %d, more than the %d that are read", k, mostKernels)
+		problem = fmt.Sprintf("/kernels: %d exceed the limit of %d", k, mostKernels)
 	case s > mostScenarios:
-		problem = fmt.Sprintf("/scenarios: there are %d, more than the %d that are read", s, mostScenarios)
+		problem = fmt.Sprintf("/scenarios: %d exceed the limit of %d", s, mostScenarios)
 	case attempts > mostCells, len(r.Cells) > mostCells, k*s*attempts > mostCells:
-		problem = fmt.Sprintf("/cells: %d kernels, %d scenarios and %d attempts are more cells than the %d that are read",
+		problem = fmt.Sprintf("/cells: %d kernels × %d scenarios × %d attempts exceed the limit of %d cells",
 			k, s, attempts, mostCells)
 	default:
 		return nil
@@ -224,11 +224,11 @@ func readCell(b []byte) (observe.Cell, error) {
 		return observe.Cell{}, err
 	}
 	if len(found) > 0 {
-		return observe.Cell{}, fmt.Errorf("is not a cell: %s", found[0])
+		return observe.Cell{}, fmt.Errorf("not a cell: %s", found[0])
 	}
 	var c observe.Cell
 	if err := json.Unmarshal(b, &c); err != nil {
-		return observe.Cell{}, fmt.Errorf("is not a cell: %w", err)
+		return observe.Cell{}, fmt.Errorf("not a cell: %w", err)
 	}
 	return c, nil
 }

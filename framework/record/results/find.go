@@ -11,11 +11,11 @@ import (
 	"github.com/faultline/faultline/internal/suggest"
 )
 
-// A cell is named SCENARIO@KERNEL. No scenario's id has an @, and a kernel may be
-// called by any of its names.
+// A cell is named SCENARIO@KERNEL. A scenario's id has no @, and KERNEL may be any of a
+// kernel's names.
 
-// CellName is what FindCell finds the cell by: the kernel's spec, where no other
-// kernel of the run has the same, else its name.
+// CellName returns a name by which FindCell finds the cell: with the kernel's spec if it
+// is unique in the run, else with its name.
 func (r *Run) CellName(c observe.Cell) string {
 	name := c.Kernel
 	if k, ok := r.Kernel(c.Kernel); ok && k.Spec != "" && len(r.called(k.Spec)) == 1 {
@@ -24,15 +24,16 @@ func (r *Run) CellName(c observe.Cell) string {
 	return c.Scenario + "@" + name
 }
 
-// SplitCell parts the name of a cell; ok is false where it names none.
+// SplitCell splits the name of a cell; ok is false if it is malformed.
 func SplitCell(name string) (scenario, kernel string, ok bool) { return strings.Cut(name, "@") }
 
-// FindCell finds a cell by its name: of several attempts, the one that stands for
-// them (judge.Pick). The errors are requests that can't be met, with near names.
+// FindCell finds a cell by its name: of several attempts, the one that represents them
+// (judge.Pick). Its errors are errors of the request, and suggest similar names.
 func (r *Run) FindCell(name string) (observe.Cell, Kernel, error) {
 	id, kernel, ok := SplitCell(name)
 	if !ok {
-		return observe.Cell{}, Kernel{}, errkind.Requestf("%q names no cell; write SCENARIO@KERNEL, as in dax/ext4/shared-read@apt:bookworm", name)
+		return observe.Cell{}, Kernel{}, errkind.Requestf("%q is not the name of a cell; "+
+			"write SCENARIO@KERNEL, such as dax/ext4/shared-read@apt:bookworm", name)
 	}
 	k, err := r.FindKernel(kernel)
 	if err != nil {
@@ -50,12 +51,13 @@ func (r *Run) FindCell(name string) (observe.Cell, Kernel, error) {
 	if names := suggest.Names(id, known); len(names) > 0 {
 		return observe.Cell{}, Kernel{}, errkind.Requestf("the run has no cell of %q on %s; did you mean %s?", id, k.Name, strings.Join(names, " or "))
 	}
-	return observe.Cell{}, Kernel{}, errkind.Requestf("the run has no cell of %q on %s; its report.html and faultline report show what it has", id, k.Name)
+	return observe.Cell{}, Kernel{}, errkind.Requestf("the run has no cell of %q on %s; "+
+		"see report.html or run faultline report for its cells", id, k.Name)
 }
 
-// FindKernel finds a kernel of the run by its name, its spec, its version or its
-// release, or by the words that one of them begins with, where that is one kernel
-// only: 6.12 is 6.12.117, and 6.1 is not.
+// FindKernel finds a kernel of the run by its name, spec, version or release, or by a
+// prefix of one of them that ends at a word boundary and is unique: 6.12 finds 6.12.117,
+// but 6.1 does not.
 func (r *Run) FindKernel(written string) (Kernel, error) {
 	found := r.called(written)
 	if len(found) == 0 && written != "" {
@@ -80,7 +82,8 @@ func (r *Run) FindKernel(written string) (Kernel, error) {
 		for _, k := range found {
 			all = append(all, k.Name)
 		}
-		return Kernel{}, errkind.Requestf("%q is more than one kernel of the run: %s", written, suggest.Quoted(all, "and"))
+		return Kernel{}, errkind.Requestf("%q matches more than one kernel of the run: %s",
+			written, suggest.Quoted(all, "and"))
 	}
 	if near := suggest.Names(written, names); written != "" && len(near) > 0 {
 		return Kernel{}, errkind.Requestf("the run has no kernel %q; did you mean %s?", written, strings.Join(near, " or "))
@@ -88,13 +91,13 @@ func (r *Run) FindKernel(written string) (Kernel, error) {
 	return Kernel{}, errkind.Requestf("the run has no kernel %q; it has %s", written, suggest.Quoted(all, "and"))
 }
 
-// begins says whether a name begins with these words.
+// begins reports whether a name begins with words and continues at a word boundary.
 func begins(name, words string) bool {
 	rest, ok := strings.CutPrefix(name, words)
 	return ok && strings.IndexFunc(rest, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) != 0
 }
 
-// called are the kernels that have exactly that name.
+// called returns the kernels that have exactly that name.
 func (r *Run) called(name string) []Kernel {
 	var out []Kernel
 	for _, k := range r.Kernels {
@@ -108,7 +111,7 @@ func (r *Run) called(name string) []Kernel {
 	return out
 }
 
-// names are all that a kernel goes by.
+// names returns all names of a kernel.
 func (k Kernel) names() []string {
 	return slices.DeleteFunc([]string{k.Name, k.Spec, k.Version, k.Release}, func(n string) bool { return n == "" })
 }

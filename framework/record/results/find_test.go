@@ -47,14 +47,14 @@ func TestFindCell(t *testing.T) {
 		t.Error(got)
 	}
 	for name, want := range map[string]string{
-		"dax/ext4/pread":                    "names no cell; write SCENARIO@KERNEL",
+		"dax/ext4/pread":                    "is not the name of a cell; write SCENARIO@KERNEL",
 		"dax/ext4/pread@":                   `the run has no kernel ""; it has "6.1.192 (apt:bookworm)", `,
-		"dax/ext4/pread@6.1":                `"6.1" is more than one kernel of the run: "6.1.192 (apt:bookworm)", "ours" and "theirs"`,
+		"dax/ext4/pread@6.1":                `"6.1" matches more than one kernel of the run: "6.1.192 (apt:bookworm)", "ours" and "theirs"`,
 		"dax/ext4/pread@tree:../linux@v6.1": `more than one kernel of the run: "ours" and "theirs"`,
 		"dax/ext4/pread@apt:bokworm":        "did you mean apt:bookworm?",
 		"dax/ext4/pread@nothing like it":    "it has ",
 		"dax/ext4/praed@ours":               "did you mean dax/ext4/pread?",
-		"dax/ext4/pread@theirs":             "the run has no cell of \"dax/ext4/pread\" on theirs; its report.html",
+		"dax/ext4/pread@theirs":             "the run has no cell of \"dax/ext4/pread\" on theirs; see report.html",
 	} {
 		if _, _, err := r.FindCell(name); err == nil || !strings.Contains(err.Error(), want) || errkind.Of(err) != errkind.Request {
 			t.Errorf("%s: %v", name, err)

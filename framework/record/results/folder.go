@@ -19,9 +19,9 @@ import (
 // Names in a run's folder.
 const (
 	RunFile = "run.json"
-	// MailFile is the text for the mail, of a run that validates a backport.
+	// MailFile is the text of the mail, in the run of a backport.
 	MailFile = "mail.txt"
-	// BisectFile is the record of a bisection, which has the cells of a run beside it.
+	// BisectFile is the record of a bisection, next to the files of a run.
 	BisectFile = "bisect.json"
 
 	kernelsDir = "kernels"
@@ -29,16 +29,16 @@ const (
 	tmpPrefix  = ".tmp-"
 )
 
-// Folder is where a run's files lie:
+// Folder is the folder of a run's files:
 //
 //	run.json, begun.json, report.html, …
 //	kernels/<kernel>/console.log, qemu.sh, …
 //	kernels/<kernel>/cells/<scenario>[@attempt].json
 //
-// Each file appears whole. One process writes to it: see Hold.
+// Files are written atomically. One process writes at a time: see Hold.
 type Folder struct {
 	dir     string
-	held    *os.File // the folder, locked; nil where it is not held
+	held    *os.File // the locked folder; nil if it is not held
 	earlier string   // see Earlier
 }
 
@@ -50,18 +50,19 @@ func reason(err error) error {
 	return err
 }
 
-// NoRunError says that a folder holds no run.
+// NoRunError is the error of a folder that contains no run.
 type NoRunError struct{ Dir string }
 
 func (e *NoRunError) Error() string {
-	return fmt.Sprintf("%s holds no run (no %s in it); give the folder of one, results/latest for example", e.Dir, RunFile)
+	return fmt.Sprintf("%s contains no run (no %s in it); give the folder of a run, such as results/latest",
+		e.Dir, RunFile)
 }
 
 // ErrKind implements errkind.Kinder.
 func (e *NoRunError) ErrKind() errkind.Kind { return errkind.Request }
 
-// Open opens the folder of an earlier run, to resume, merge or report it; its
-// run.json stands for it. The error is a *NoRunError when there is none.
+// Open opens the folder of an earlier run, or that of a given run.json, to resume, merge
+// or report it. The error is a *NoRunError if there is none.
 func Open(dir string) (*Folder, error) {
 	if info, err := os.Stat(dir); err == nil && info.Mode().IsRegular() && filepath.Base(dir) == RunFile {
 		dir = filepath.Dir(dir)
@@ -77,31 +78,31 @@ func Open(dir string) (*Folder, error) {
 	return f, nil
 }
 
-// At is a folder in which a run may not have got as far as its run.json.
+// At returns the folder of a run that may not have a run.json yet.
 func At(dir string) (*Folder, error) {
 	dir, err := filepath.Abs(dir)
 	return &Folder{dir: dir}, err
 }
 
-// Dir is the folder's path, as it was given.
+// Dir returns the folder's path, as given.
 func (f *Folder) Dir() string { return f.dir }
 
-// Path is the path of a file of the run, given relative to the folder.
+// Path returns the path of a file of the run, given relative to the folder.
 func (f *Folder) Path(elem ...string) string {
 	return filepath.Join(append([]string{f.dir}, elem...)...)
 }
 
-// KernelDir is the folder of a kernel's files, relative to the run's.
+// KernelDir returns the folder of a kernel's files, relative to the run's.
 func KernelDir(kernel string) string { return filepath.Join(kernelsDir, Slug(kernel)) }
 
-// ConsoleFile and CommandFile are the paths, relative to the run's folder, of
-// a kernel's console and of the QEMU command that booted it.
+// ConsoleFile returns the path of a kernel's console, relative to the run's folder.
 func ConsoleFile(kernel string) string { return filepath.Join(KernelDir(kernel), "console.log") }
 
-// CommandFile is described with ConsoleFile.
+// CommandFile returns the path of the QEMU command that booted a kernel, relative to the
+// run's folder.
 func CommandFile(kernel string) string { return filepath.Join(KernelDir(kernel), "qemu.sh") }
 
-// CellFile is the path of a cell's file, relative to the run's folder.
+// CellFile returns the path of a cell's file, relative to the run's folder.
 func CellFile(c observe.Cell) string {
 	name := Slug(c.Scenario)
 	if c.Attempt > 0 {
@@ -110,18 +111,18 @@ func CellFile(c observe.Cell) string {
 	return filepath.Join(KernelDir(c.Kernel), cellsDir, name+".json")
 }
 
-// PutCell writes a cell. The file appears whole or not at all, and replaces an
-// earlier one of the same kernel, scenario and attempt.
+// PutCell writes a cell atomically. It replaces an earlier file of the same kernel,
+// scenario and attempt.
 func (f *Folder) PutCell(c observe.Cell) error {
 	b, err := encode(c)
 	if err != nil {
-		return fmt.Errorf("encode the cell of %s on %s: %w", c.Scenario, c.Kernel, err)
+		return fmt.Errorf("encode cell of %s on %s: %w", c.Scenario, c.Kernel, err)
 	}
 	return f.Put(CellFile(c), b)
 }
 
-// PutRun writes run.json. It may be called at the start, and again at the end.
-// It is on the disk then, so that a run can be resumed after a power loss.
+// PutRun writes run.json, at the start of a run and again at its end. It syncs the file,
+// so that a run can be resumed after a power loss.
 func (f *Folder) PutRun(r Run) error {
 	b, err := encode(r)
 	if err != nil {
@@ -130,7 +131,7 @@ func (f *Folder) PutRun(r Run) error {
 	return f.PutSynced(RunFile, b)
 }
 
-// encode is JSON for people, too: what would steer a terminal is escaped.
+// encode returns JSON in which terminal control characters are escaped.
 func encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -140,8 +141,7 @@ func encode(v any) ([]byte, error) {
 	return sanitize.JSON(b.Bytes()), err
 }
 
-// Write writes a run as its run.json has it. Of the folder, which may be nil, it
-// takes nothing.
+// Write writes a run in the format of run.json. It ignores the folder.
 func Write(w io.Writer, r Run, _ *Folder) error {
 	b, err := encode(r)
 	if err != nil {
@@ -151,12 +151,12 @@ func Write(w io.Writer, r Run, _ *Folder) error {
 	return err
 }
 
-// Put writes a file of the run, given relative to the folder: under a
-// temporary name first, then renamed, so that it is never seen half-written.
+// Put writes a file of the run atomically, given relative to the folder: under a temporary
+// name first, then renamed.
 func (f *Folder) Put(rel string, content []byte) error { return f.put(rel, content, false) }
 
-// PutSynced is Put of a file that is on the disk when it returns: without it all that
-// the run observed would be lost.
+// PutSynced is Put with fsync, for a file without which all results of a run would be
+// lost.
 func (f *Folder) PutSynced(rel string, content []byte) error { return f.put(rel, content, true) }
 
 func (f *Folder) put(rel string, content []byte, sync bool) error {
@@ -171,8 +171,8 @@ func (f *Folder) put(rel string, content []byte, sync bool) error {
 	return nil
 }
 
-// By hand, because renameio waits for the disk after each file (fsync), which takes
-// too long for a cell, and a killed run's halves are recognised by tmpPrefix.
+// put does not use renameio, because that syncs each file, which takes too long for a
+// cell, and because the incomplete files of a killed run are recognised by tmpPrefix.
 func put(root *os.Root, rel string, content []byte, sync bool) (err error) {
 	dir := filepath.Dir(rel)
 	if err := root.MkdirAll(dir, 0o755); err != nil {

@@ -73,7 +73,7 @@ func TestCreateReplacesARun(t *testing.T) {
 		t.Error("the verdict of the run before is there")
 	}
 	if _, err := os.Stat(f.Path("notes.txt")); err != nil {
-		t.Errorf("a file that isn't the run's is gone: %v", err)
+		t.Errorf("a file that is not the run's was removed: %v", err)
 	}
 }
 
@@ -97,7 +97,7 @@ func TestOpenNoRun(t *testing.T) {
 	}
 }
 
-// Processes that run suites in parallel put cells at once.
+// Cells are written concurrently.
 func TestPutCellConcurrently(t *testing.T) {
 	f := folder(t, run("r1"))
 	var wg sync.WaitGroup
@@ -169,7 +169,7 @@ func FuzzSlug(f *testing.F) {
 	})
 }
 
-// Files that claim to be large are no record, and cost nothing.
+// Sparse files of a large size are rejected at no cost.
 func TestSparseFiles(t *testing.T) {
 	f := folder(t, run("r1", cell("a/b", "old", "EIO")))
 	for _, file := range []string{RunFile, CellFile(cell("a/b", "old", "EIO"))} {

@@ -17,8 +17,8 @@ import (
 	"github.com/faultline/faultline/internal/errkind"
 )
 
-// A folder of others may have links, and pipes, where files are read: nothing is
-// read outside of it, and nothing waited for.
+// A foreign folder may have links and pipes in place of files: nothing outside of it is
+// read, and no read blocks.
 func TestNothingOutsideIsRead(t *testing.T) {
 	const secret = "TOP-SECRET"
 	console, one := ConsoleFile("old"), cell("a/b", "old", secret)
@@ -88,13 +88,13 @@ func TestNothingOutsideIsRead(t *testing.T) {
 				}
 			}
 			if _, err := outside.LoadRun(); err != nil {
-				t.Errorf("what is outside was changed: %v", err)
+				t.Errorf("a file outside was changed: %v", err)
 			}
 		})
 	}
 }
 
-// link puts a link to the file of the same name elsewhere in a file's place.
+// link replaces a file by a link to the file of the same name elsewhere.
 func link(t *testing.T, f *Folder, rel, elsewhere string) {
 	t.Helper()
 	replace(t, f.Path(rel), func(at string) error { return os.Symlink(filepath.Join(elsewhere, rel), at) })
@@ -113,7 +113,7 @@ func replace(t *testing.T, at string, by func(string) error) {
 	}
 }
 
-// A path in a record leads to a file of the run's folder.
+// A path in a record refers to a file in the run's folder.
 func TestPathsOfARecord(t *testing.T) {
 	for console, ok := range map[string]bool{
 		"": true, ConsoleFile("old"): true, "kernels/x/qemu.sh": false, "../.git/config": false, "/etc/passwd": false,
@@ -132,8 +132,8 @@ func TestPathsOfARecord(t *testing.T) {
 	}
 }
 
-// A record of others costs no more than a record of its size may: reading ends at
-// its first problems, and beyond what readers are made for.
+// The cost of a foreign record is bounded by its size: reading ends at the first problems,
+// and at the limits.
 func TestRecordsThatGrow(t *testing.T) {
 	whole := string(mustMarshal(t, run("r1", cell("a/b", "old", "EIO"))))
 	more := func(key, element string, bytes int) string {
@@ -154,11 +154,11 @@ func TestRecordsThatGrow(t *testing.T) {
 	for name, test := range map[string]struct{ doc, want string }{
 		"empty cells":         {more("cells", "{}", size), "/cells/0"},
 		"empty kernels":       {more("kernels", "{}", size), "/kernels/0"},
-		"a cell of steps":     {more("cells", observed+`,"steps":[`+strings.Repeat("{},", size/3)+"{}]}", 0), "more than the 500000 that are read"},
-		"a long command":      {strings.Replace(whole, `"command":[`, `"command":[`+strings.Repeat("0,", size/2), 1), "more than the 500000 that are read"},
-		"many kernels":        {numbered("kernels", `{"name":"#","spec":"","release":"","arch":"","digest":""}`, 1500), "more than the 1000 that are read"},
-		"a plan without end":  {strings.Replace(numbered("kernels", `{"name":"#","spec":"","release":"","arch":"","digest":""}`, 900), `"scenarios":[`, `"scenarios":[`+scenarios(9000), 1), "more cells than"},
-		"attempts":            {more("cells", observed+`,"attempt":2000000000}`, 0), "more cells than"},
+		"a cell of steps":     {more("cells", observed+`,"steps":[`+strings.Repeat("{},", size/3)+"{}]}", 0), "values exceed the limit of 500000"},
+		"a long command":      {strings.Replace(whole, `"command":[`, `"command":[`+strings.Repeat("0,", size/2), 1), "values exceed the limit of 500000"},
+		"many kernels":        {numbered("kernels", `{"name":"#","spec":"","release":"","arch":"","digest":""}`, 1500), "exceed the limit of 1000"},
+		"a plan without end":  {strings.Replace(numbered("kernels", `{"name":"#","spec":"","release":"","arch":"","digest":""}`, 900), `"scenarios":[`, `"scenarios":[`+scenarios(9000), 1), "exceed the limit of 200000 cells"},
+		"attempts":            {more("cells", observed+`,"attempt":2000000000}`, 0), "exceed the limit of 200000 cells"},
 		"a kernel twice":      {more("kernels", `{"name":"old","spec":"","release":"","arch":"","digest":""}`, 0), "the same name"},
 		"deep":                {strings.Replace(whole, `"command":[`, `"command":[`+strings.Repeat("[", size), 1), "not JSON"},
 		"no list":             {strings.Replace(whole, `"cells":[`, `"cells":{"x":[`, 1), "not JSON"},
@@ -188,8 +188,8 @@ func scenarios(n int) string {
 	return b.String()
 }
 
-// What a folder has is the user's, but for what an earlier run left there: that is
-// moved aside, or the folder refused.
+// Files in a folder are the user's, except those of an earlier run: these are moved aside,
+// or the folder is refused.
 func TestCreateTakesNothingAway(t *testing.T) {
 	const mine = "mine"
 	for name, test := range map[string]struct {
@@ -248,7 +248,7 @@ func TestCreateTakesNothingAway(t *testing.T) {
 		})
 	}
 	if err := (&Folder{dir: filepath.Join(t.TempDir(), "none")}).Check(); err != nil {
-		t.Errorf("a folder that is not there yet: %v", err)
+		t.Errorf("a folder that does not exist yet: %v", err)
 	}
 }
 
@@ -258,7 +258,7 @@ func sorted(list []string) []string {
 	return out
 }
 
-// files are the regular files below a folder.
+// files returns the regular files below a folder.
 func files(t *testing.T, dir string) (out []string) {
 	t.Helper()
 	err := filepath.Walk(dir, func(path string, info os.FileInfo, err error) error {

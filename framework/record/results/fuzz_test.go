@@ -12,7 +12,7 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 )
 
-// base is a run's record with something of everything, to be changed.
+// base returns a run's record with all kinds of contents, to be modified.
 func base(t testing.TB) []byte {
 	t.Helper()
 	r := run("r1", cell("a/b", "old", "EIO"), cell("a/b", "new", "EFAULT"), cell("a/c", "old", ""))
@@ -29,9 +29,9 @@ func base(t testing.TB) []byte {
 	return b
 }
 
-// changed is a JSON document in which values were replaced: of each three bytes
-// the first two say which, by their order in the document, and the third by what.
-// A fuzzer that changes bytes of JSON makes no JSON of it.
+// changed returns a JSON document with replaced values: of each three bytes the first two
+// select the value, by its order in the document, and the third its replacement. Changing
+// bytes of JSON would not give JSON.
 func changed(t testing.TB, doc []byte, how []byte) []byte {
 	t.Helper()
 	root := []any{nil}
@@ -84,7 +84,7 @@ func mustMarshal(t testing.TB, v any) []byte {
 	return b
 }
 
-// clone keeps a document a tree.
+// clone returns a deep copy, so that a document stays a tree.
 func clone(t testing.TB, v any) (c any) {
 	t.Helper()
 	if err := json.Unmarshal(mustMarshal(t, v), &c); err != nil {
@@ -93,8 +93,7 @@ func clone(t testing.TB, v any) (c any) {
 	return c
 }
 
-// FuzzRun: a run.json that came from elsewhere is refused, or can be judged anew,
-// and what is written then can be read.
+// FuzzRun: a foreign run.json is refused, or can be judged again, written and read.
 func FuzzRun(f *testing.F) {
 	from := base(f)
 	for n := range byte(25) {
@@ -121,8 +120,8 @@ func FuzzRun(f *testing.F) {
 	})
 }
 
-// FuzzMerge: two runs that came from elsewhere are refused, or joined to one that
-// can be read, that has no cell which none of them has or planned, and none twice.
+// FuzzMerge: two foreign runs are refused, or merged to one that can be read, has only
+// cells that one of them has or planned, and none twice.
 func FuzzMerge(f *testing.F) {
 	from := base(f)
 	for n := range byte(25) {

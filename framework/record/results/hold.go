@@ -11,27 +11,28 @@ import (
 	"github.com/faultline/faultline/internal/errkind"
 )
 
-// BusyError says that another process writes to a results folder.
+// BusyError is the error of a results folder that another process writes to.
 type BusyError struct{ Dir string }
 
 func (e *BusyError) Error() string {
-	return fmt.Sprintf("another faultline writes its results to %s; wait until it is done, or give another folder with --out", e.Dir)
+	return fmt.Sprintf("another faultline process is writing to %s; wait until it ends, or give another folder with --out",
+		e.Dir)
 }
 
 // ErrKind implements errkind.Kinder.
 func (e *BusyError) ErrKind() errkind.Kind { return errkind.Request }
 
-// Hold keeps others from writing to the folder until Close, or this process' end:
-// who begins a run takes away the cells of the one before. The error is a
-// *BusyError where another was first. Create and Begin hold their folder; who goes
-// on with a run holds it himself.
+// Hold locks the folder against other writers until Close, or the end of this process,
+// because starting a run moves the cells of the previous one away. The error is a
+// *BusyError if another process holds it. Create and Begin hold their folder; to resume a
+// run, call Hold.
 func (f *Folder) Hold() error {
 	dir, err := os.Open(f.dir)
 	if err != nil {
-		return fmt.Errorf("hold the results folder: %w", err)
+		return fmt.Errorf("lock the results folder: %w", err)
 	}
-	// The folder itself is locked, so that nothing is left in it. A file system of
-	// the network that can't do that is written to without.
+	// The folder itself is locked, so that no lock file is left in it. A network file
+	// system without locks is used without.
 	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
 		dir.Close()
 		return &BusyError{Dir: f.dir}
@@ -40,8 +41,8 @@ func (f *Folder) Hold() error {
 	return nil
 }
 
-// CheckLinks refuses a folder that is to be written to again, and has links where a run
-// writes: what is written would go to where they lead. A run leaves none.
+// CheckLinks returns an error if the folder of a run to resume has links where a run
+// writes, because a write would follow them. A run creates no links.
 func (f *Folder) CheckLinks() error {
 	root, err := os.OpenRoot(f.dir)
 	if err != nil {
@@ -52,7 +53,8 @@ func (f *Folder) CheckLinks() error {
 		if mode.IsDir() || mode.IsRegular() {
 			return nil
 		}
-		return errkind.Requestf("%s is no regular file, and no run of Faultline left it; remove it, or run without --resume", f.Path(rel))
+		return errkind.Requestf("%s is not a regular file, so it was not written by Faultline; "+
+			"remove it, or run without --resume", f.Path(rel))
 	}
 	top, err := root.Lstat(kernelsDir) // WalkDir follows a link there
 	if err == nil {
@@ -72,7 +74,7 @@ func (f *Folder) CheckLinks() error {
 	return err
 }
 
-// Close lets others write to the folder; it can still be read, and written to.
+// Close unlocks the folder. It can still be read and written.
 func (f *Folder) Close() error {
 	if f == nil || f.held == nil {
 		return nil

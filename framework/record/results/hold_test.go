@@ -11,7 +11,7 @@ import (
 	"github.com/faultline/faultline/internal/errkind"
 )
 
-// What is resumed is written to: no link in it leads elsewhere.
+// A folder to resume is written to, so it must not contain links.
 func TestCheckLinks(t *testing.T) {
 	f := folder(t, run("r1", cell("a/b", "old", "EIO")))
 	if err := f.Put(ConsoleFile("old"), nil); err != nil {
@@ -50,8 +50,7 @@ func TestCheckLinks(t *testing.T) {
 	}
 }
 
-// A run's cells are not taken away while it goes on, and it is told to whoever
-// wants the same folder.
+// A second run cannot use the folder of a run in progress, and reports that.
 func TestOneWritesToAFolder(t *testing.T) {
 	f := folder(t, run("r1", cell("a/b", "old", "EIO")))
 	refused := func(what string, err error) {
@@ -86,7 +85,7 @@ func TestOneWritesToAFolder(t *testing.T) {
 	if err := other.Hold(); err != nil {
 		t.Errorf("after it was let go: %v", err)
 	}
-	refused("while it is resumed", f.Hold())
+	refused("while held again", f.Hold())
 	if err := errors.Join(other.Close(), other.Close(), (*Folder)(nil).Close()); err != nil {
 		t.Error(err)
 	}
@@ -102,7 +101,7 @@ func TestOneWritesToAFolder(t *testing.T) {
 	}
 }
 
-// Runs that begin in the same second have folders of their own.
+// Runs that start in the same second have different folders.
 func TestBeginInTheSameSecond(t *testing.T) {
 	t.Chdir(t.TempDir())
 	var mu sync.Mutex

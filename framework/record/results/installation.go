@@ -16,9 +16,9 @@ import (
 	"github.com/faultline/faultline/framework/record/program"
 )
 
-// Installation recognises the records that it wrote: what these name, the specs of
-// kernels and the paths of programs, its user asked for. A record of another may name
-// a tree whose Makefile runs anything.
+// Installation recognises the records that it wrote: its user requested the specs of
+// kernels and the paths of programs in them. A record of another installation may name a
+// tree whose Makefile runs arbitrary code.
 type Installation struct{ key []byte }
 
 const (
@@ -26,14 +26,14 @@ const (
 	keyBytes = 32
 )
 
-// OpenInstallation returns the installation whose key is in a folder that is its
-// user's alone, the cache's; it makes the key where there is none.
+// OpenInstallation returns the installation whose key is in dir, the cache's folder, which
+// only its user can access. It creates the key if there is none.
 func OpenInstallation(dir string) (Installation, error) {
 	file := filepath.Join(dir, keyFile)
 	key, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := makeKey(dir, file); err != nil {
-			return Installation{}, fmt.Errorf("make the installation's key: %w", err)
+			return Installation{}, fmt.Errorf("create the installation's key: %w", err)
 		}
 		key, err = os.ReadFile(file)
 	}
@@ -43,7 +43,7 @@ func OpenInstallation(dir string) (Installation, error) {
 	return Installation{key}, err
 }
 
-// makeKey makes a key, unless another process is first.
+// makeKey creates a key, unless another process is first.
 func makeKey(dir, file string) error {
 	tmp, err := os.CreateTemp(dir, tmpPrefix)
 	if err != nil {
@@ -62,15 +62,14 @@ func makeKey(dir, file string) error {
 	return nil
 }
 
-// Sign marks a record as this installation's; the zero Installation marks none.
+// Sign marks a record as written by this installation; the zero Installation sets no mark.
 func (i Installation) Sign(r *Run) {
 	if r.Mark = ""; len(i.key) > 0 {
 		r.Mark = hex.EncodeToString(i.mark(*r))
 	}
 }
 
-// Wrote reports whether the installation wrote the record, as far as that names
-// kernels and programs.
+// Wrote reports whether the installation wrote the kernels and programs of the record.
 func (i Installation) Wrote(r Run) bool {
 	mark, err := hex.DecodeString(r.Mark)
 	return err == nil && len(i.key) > 0 && hmac.Equal(mark, i.mark(r))
@@ -89,7 +88,7 @@ func (i Installation) mark(r Run) []byte {
 			here, _ = os.Getwd()
 		}
 	}
-	if here != "" { // elsewhere the same words name another tree
+	if here != "" { // in another folder the same spec names another tree
 		all = append(all, named{"", here, nil})
 	}
 	for _, s := range r.Scenarios {
@@ -106,8 +105,7 @@ func (i Installation) mark(r Run) []byte {
 	return h.Sum(nil)
 }
 
-// relative reports whether a spec names a file or folder that lies elsewhere where the
-// working folder is another one.
+// relative reports whether a spec depends on the working folder.
 func relative(spec string) bool {
 	scheme, arg, ok := strings.Cut(spec, ":")
 	if !ok || scheme == "apt" {

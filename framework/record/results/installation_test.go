@@ -9,7 +9,7 @@ import (
 	"github.com/faultline/faultline/framework/record/program"
 )
 
-// What a record names may be resolved where the installation wrote just that.
+// What a record names may be resolved only if this installation wrote exactly that.
 func TestInstallation(t *testing.T) {
 	dir := t.TempDir()
 	open := func(dir string) Installation {
@@ -61,8 +61,7 @@ func TestInstallation(t *testing.T) {
 	}
 }
 
-// A record that is read again, in a folder that somebody else gave, may name that one's
-// tree by the same words.
+// The same relative spec may name a different tree in another folder.
 func TestInstallationInAnotherFolder(t *testing.T) {
 	ours, err := OpenInstallation(t.TempDir())
 	if err != nil {

@@ -9,9 +9,9 @@ import (
 	"github.com/faultline/faultline/internal/errkind"
 )
 
-// LoadRun reads run.json and checks it against the schema. Of a run that an
-// earlier version recorded it reads the observations, and judges them again. The
-// error is a *NoRunError where there is none, a *SchemaError where it is not one.
+// LoadRun reads run.json and checks it against the schema. It judges the observations of
+// an older schema again. The error is a *NoRunError if there is none, and a *SchemaError
+// if it is malformed.
 func (f *Folder) LoadRun() (Run, error) {
 	b, err := f.ReadFile(RunFile, maxRun)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -47,9 +47,9 @@ func parse(b []byte) (Run, error) {
 	return r, nil
 }
 
-// LoadObserved is LoadRun of a run that may have been killed, or goes on: its
-// run.json has no cells then, and their files have. Such a run is Interrupted,
-// and judged by what there is.
+// LoadObserved is LoadRun for a run that may have been killed or still be in progress: its
+// cells are then only in their files. Such a run is Interrupted, and judged by the cells
+// that are available.
 func (f *Folder) LoadObserved() (Run, error) {
 	r, err := f.LoadRun()
 	if err != nil || !r.Finished.IsZero() {
@@ -63,8 +63,8 @@ func (f *Folder) LoadObserved() (Run, error) {
 	return r, nil
 }
 
-// observed are the cells of a run: those that have files, which are complete
-// even where it was killed, and those that only its run.json has.
+// observed returns the cells of a run: those with files, which are complete even if the
+// run was killed, and those that are only in run.json.
 func (f *Folder) observed(r Run) ([]observe.Cell, error) {
 	cells, _, err := f.Cells()
 	if err != nil {
@@ -82,7 +82,7 @@ func (f *Folder) observed(r Run) ([]observe.Cell, error) {
 	r.Cells = cells
 	r.withdraw()
 	if err := bounds(r); err != nil {
-		return nil, fmt.Errorf("read the cells of %s: %w", f.dir, err)
+		return nil, fmt.Errorf("read cells of %s: %w", f.dir, err)
 	}
 	return cells, nil
 }

@@ -8,8 +8,7 @@ import (
 	"github.com/faultline/faultline/internal/errkind"
 )
 
-// A run that was killed has a run.json without cells, and the files of those
-// that were finished.
+// A killed run has a run.json without cells, and the files of the finished cells.
 func TestLoadObserved(t *testing.T) {
 	whole := run("r1", cell("a/b", "old", "EIO"), cell("a/c", "old", "EIO"))
 	f := folder(t, whole)
@@ -28,7 +27,7 @@ func TestLoadObserved(t *testing.T) {
 	if len(got.Cells) != 1 || !got.Interrupted || got.Summary.ExitCode != errkind.ExitInterrupted || got.Summary.Expected != 1 {
 		t.Errorf("%d cells, interrupted %v, %+v", len(got.Cells), got.Interrupted, got.Summary)
 	}
-	// One that was finished is what it says.
+	// A finished run is read from run.json.
 	if err := f.PutRun(whole); err != nil {
 		t.Fatal(err)
 	}

@@ -6,14 +6,14 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 )
 
-// part is a run that is merged: which shard it is, and its folder.
+// part is the shard and the folder of a run to merge.
 type part struct {
 	shard Shard
 	dir   string
 }
 
-// of is how many shards the runs' plan was cut into; 0 where they are not all
-// shards of one plan.
+// of returns the number of shards of the runs' plan; 0 if they are not all shards of one
+// plan.
 func (m *merger) of() int {
 	of := 0
 	for _, p := range m.shards {
@@ -25,7 +25,7 @@ func (m *merger) of() int {
 	return of
 }
 
-// lost are cells for those that were planned and are in none of the runs.
+// lost returns cells for those that are planned but in none of the runs.
 func (m *merger) lost() (lost []observe.Cell) {
 	first := min(m.attempts, 1)
 	have := map[string]bool{}
@@ -36,7 +36,7 @@ func (m *merger) lost() (lost []observe.Cell) {
 		for c.Attempt = first; c.Attempt <= m.attempts; c.Attempt++ {
 			if at := CellFile(c); !have[at] {
 				have[at] = true
-				c.Verdict, c.Message = observe.Infra, "it is in none of the merged runs"+m.blame(c)
+				c.Verdict, c.Message = observe.Infra, "not in any of the merged runs"+m.blame(c)
 				c.Started = m.run.Started
 				lost = append(lost, c)
 			}
@@ -45,10 +45,10 @@ func (m *merger) lost() (lost []observe.Cell) {
 	return lost
 }
 
-// blame says which shard lacks a cell, as far as that is known, and what to do.
+// blame returns which shard does not have a cell, as far as known, and what to do.
 func (m *merger) blame(c observe.Cell) string {
 	of, at, n := m.of(), -1, 0
-	for _, k := range m.run.Kernels { // in the order in which a plan is cut: plan.Make
+	for _, k := range m.run.Kernels { // in the order in which plan.Make splits a plan
 		for _, s := range m.run.Scenarios {
 			if k.Name == c.Kernel && s.ID == c.Scenario {
 				at = n
@@ -68,5 +68,5 @@ func (m *merger) blame(c observe.Cell) string {
 		}
 		return fmt.Sprintf(": shard %s is missing; run it, and merge again", s)
 	}
-	return "; run the shard that lacks it again"
+	return "; run the shard that should have it again"
 }

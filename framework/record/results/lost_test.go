@@ -13,7 +13,7 @@ import (
 	"github.com/faultline/faultline/internal/errkind"
 )
 
-// parts are the runs of a plan of 2 kernels × 2 scenarios × attempts, one a shard of so many.
+// parts returns the runs of a plan of 2 kernels × 2 scenarios × attempts, one per shard.
 func parts(of, attempts int) (out []Run) {
 	kernels, scenarios := []string{"old", "new"}, []string{"a/b", "a/c"}
 	for i := 1; i <= of; i++ {
@@ -34,8 +34,8 @@ func parts(of, attempts int) (out []Run) {
 	return out
 }
 
-// A lost shard is trouble with the rig, by its name; a whole plan is what one run
-// would have been, whatever happened on the way.
+// A lost shard is an infrastructure failure that names it; a complete plan equals a single
+// run.
 func TestMergeOfShards(t *testing.T) {
 	killed := func(r Run, keep int) Run {
 		r.Cells = r.Cells[:keep]
@@ -46,7 +46,7 @@ func TestMergeOfShards(t *testing.T) {
 		r.Cells, r.Interrupted = r.Cells[:keep], true
 		return r
 	}
-	const none = "it is in none of the merged runs"
+	const none = "not in any of the merged runs"
 	missing := func(s string) string { return none + ": shard " + s + " is missing; run it, and merge again" }
 	unfinished := func(s, dir string) string {
 		return none + ": shard " + s + " in " + dir + " was not finished; finish it with --resume, and merge again"
@@ -71,8 +71,8 @@ func TestMergeOfShards(t *testing.T) {
 		"one was stopped": {[]Run{stopped(parts(2, 0)[0], 1), parts(2, 0)[1]},
 			[]string{"a/c on old, attempt 0: " + unfinished("1/2", "DIR1")}, errkind.ExitInterrupted},
 		"one was stopped, and run again": {[]Run{stopped(parts(2, 0)[0], 1), parts(2, 0)[0], parts(2, 0)[1]}, nil, errkind.ExitExpected},
-		"no shards":                      {[]Run{run("r", cell("a/b", "old", "EIO"), cell("a/c", "old", "EIO"), cell("a/b", "new", "EIO"))}, []string{"a/c on new, attempt 0: " + none + "; run the shard that lacks it again"}, errkind.ExitInfra},
-		"of two plans":                   {[]Run{parts(4, 0)[0], parts(2, 0)[1]}, []string{"a/c on old, attempt 0: " + none + "; run the shard that lacks it again"}, errkind.ExitInfra},
+		"no shards":                      {[]Run{run("r", cell("a/b", "old", "EIO"), cell("a/c", "old", "EIO"), cell("a/b", "new", "EIO"))}, []string{"a/c on new, attempt 0: " + none + "; run the shard that should have it again"}, errkind.ExitInfra},
+		"of two plans":                   {[]Run{parts(4, 0)[0], parts(2, 0)[1]}, []string{"a/c on old, attempt 0: " + none + "; run the shard that should have it again"}, errkind.ExitInfra},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var from []*Folder
@@ -105,7 +105,7 @@ func TestMergeOfShards(t *testing.T) {
 	}
 }
 
-// A shard that was killed before it began its run leaves a folder without one.
+// A shard that was killed before its run started leaves a folder without a run.
 func TestMergeOfAFolderWithoutARun(t *testing.T) {
 	empty, err := At(t.TempDir())
 	if err != nil {

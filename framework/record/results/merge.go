@@ -20,27 +20,25 @@ import (
 	"github.com/faultline/faultline/internal/limitread"
 )
 
-// MergeError says why runs can't be joined: all of it, not the first only.
+// MergeError is the error of runs that cannot be merged, with all reasons.
 type MergeError struct{ Problems []string }
 
 func (e *MergeError) Error() string {
-	return fmt.Sprintf("the runs can't be merged: %s; merge runs of the same plan only", strings.Join(e.Problems, "; "))
+	return fmt.Sprintf("the runs cannot be merged: %s; merge only runs of the same plan", strings.Join(e.Problems, "; "))
 }
 
 // ErrKind implements errkind.Kinder.
 func (e *MergeError) ErrKind() errkind.Kind { return errkind.Request }
 
-// Merge joins runs of the same plan, shards for example, into a new folder at
-// dir and judges the whole. It refuses, with a *MergeError and before anything
-// is written, runs of different versions of Faultline, of suites with different
-// digests, of another QEMU, or with KVM of another processor; kernels of the same
-// name that are not the same or ran with different accelerators; scenarios of the
-// same id that are not the same; runs that declare different changes where declared
-// does not replace these; and cells that were observed twice and differ. A cell that
-// the rig failed to observe gives way to one that was observed; one that a run
-// planned and no run has, because a shard got lost, is taken for one that the rig
-// failed to observe. Among shards of one plan a folder may hold no run: its shard
-// got lost early.
+// Merge merges runs of the same plan, such as shards, into a new folder at dir, and judges
+// the result. Before anything is written, it returns a *MergeError for runs of different
+// versions of Faultline, of suites with different digests, of different QEMUs, or with KVM
+// of different processors; for kernels of the same name that differ or ran with different
+// accelerators; for different scenarios of the same id; for runs that declare different
+// changes, unless declared replaces these; and for cells that were observed twice and
+// differ. An observed cell replaces an infrastructure failure; a planned cell that no run
+// has, because a shard was lost, becomes an infrastructure failure. Among shards of one
+// plan a folder may contain no run: its shard was lost early.
 func Merge(dir string, declared change.List, from ...*Folder) (*Folder, Run, error) {
 	if len(from) == 0 {
 		return nil, Run{}, errors.New("merge runs: none given; name the folders of at least one")
@@ -48,7 +46,7 @@ func Merge(dir string, declared change.List, from ...*Folder) (*Folder, Run, err
 	m := merger{declared: declared, cells: map[string]placed{}}
 	var none *NoRunError
 	for _, f := range from {
-		// Create would take away what is about to be read.
+		// Create would move the files away that are about to be read.
 		if sameFile(dir, f.dir) {
 			return nil, Run{}, fmt.Errorf("merge runs: %s is one of them; give another folder with --out", dir)
 		}
@@ -56,7 +54,7 @@ func Merge(dir string, declared change.List, from ...*Folder) (*Folder, Run, err
 			return nil, Run{}, err
 		}
 	}
-	// Only of shards is known what the folder should have held.
+	// The missing part is known only for shards.
 	if none != nil && m.of() == 0 {
 		return nil, Run{}, none
 	}
@@ -69,7 +67,7 @@ func Merge(dir string, declared change.List, from ...*Folder) (*Folder, Run, err
 	if err != nil {
 		return nil, Run{}, err
 	}
-	// First, so that the folder is known for a run's wherever this is stopped.
+	// First, so that the folder is recognised as a run's if this is interrupted.
 	if err := to.PutRun(run); err != nil {
 		to.Close()
 		return nil, Run{}, err
@@ -81,7 +79,7 @@ func Merge(dir string, declared change.List, from ...*Folder) (*Folder, Run, err
 	return to, run, nil
 }
 
-// fill writes the files of a merged run: its cells, and what the runs have of kernels.
+// fill writes the files of a merged run: its cells, and the files of kernels.
 func (f *Folder) fill(run Run, from []*Folder) error {
 	for _, c := range run.Cells {
 		if err := f.PutCell(c); err != nil {
@@ -103,7 +101,7 @@ func sameFile(a, b string) bool {
 	return errA == nil && errB == nil && os.SameFile(ia, ib)
 }
 
-// placed is a cell and the run it came from.
+// placed is a cell and the folder it came from.
 type placed struct {
 	cell observe.Cell
 	from string
@@ -111,12 +109,12 @@ type placed struct {
 
 type merger struct {
 	run      Run
-	declared change.List    // nil leaves what the runs declare
+	declared change.List    // nil keeps the declarations of the runs
 	planned  []observe.Cell // kernel and scenario only
 	ids      []string
 	shards   []part
 	cells    map[string]placed // by CellFile
-	attempts int               // how often each cell was to be observed; 0 means once
+	attempts int               // planned observations per cell; 0 means once
 	problems []string
 }
 
@@ -137,9 +135,9 @@ func (m *merger) add(f *Folder) error {
 	return nil
 }
 
-// join takes in a run of a folder, with its cells.
+// join adds the run of a folder, with its cells.
 func (m *merger) join(r Run, cells []observe.Cell, f *Folder) {
-	cells = judge.Declare(cells, nil) // what was declared is no observation
+	cells = judge.Declare(cells, nil) // declarations are not observations
 	if len(m.ids) == 0 {
 		m.run = r
 		m.run.Kernels, m.run.Scenarios, m.run.Cells = nil, nil, nil
@@ -167,27 +165,27 @@ func (m *merger) join(r Run, cells []observe.Cell, f *Folder) {
 
 func (m *merger) header(r Run, f *Folder) {
 	if r.Tool != m.run.Tool {
-		m.problem("%s was made by %s, the others by %s", f.dir, tool(r.Tool), tool(m.run.Tool))
+		m.problem("%s was written by %s, the others by %s", f.dir, tool(r.Tool), tool(m.run.Tool))
 	}
 	if r.Accel != m.run.Accel {
-		m.problem("%s was run with --accel %s, the others with %s", f.dir, r.Accel, m.run.Accel)
+		m.problem("%s ran with --accel %s, the others with %s", f.dir, r.Accel, m.run.Accel)
 	}
 	if unlike := m.run.Host.Unlike(r.Host, m.run.WithKVM() || r.WithKVM()); unlike != "" {
-		m.problem("%s ran on another machine than the others (%s)", f.dir, unlike)
+		m.problem("%s ran on a different machine than the others (%s)", f.dir, unlike)
 	}
 	if len(r.Suites) == 0 != (len(m.run.Suites) == 0) {
-		m.problem("%s or the others do not record which suites observed", f.dir)
+		m.problem("%s or the others do not record the digests of suites", f.dir)
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Suites)) {
 		if have, ok := m.run.Suites[name]; ok && have != r.Suites[name] {
-			m.problem("%s in %s has the digest %.12s, elsewhere %.12s: build it from one commit",
+			m.problem("%s in %s has the digest %.12s, elsewhere %.12s: build all from the same commit",
 				name, f.dir, r.Suites[name], have)
 		} else if !ok && m.run.Suites != nil {
 			m.run.Suites[name] = r.Suites[name]
 		}
 	}
 	if m.declared == nil && !reflect.DeepEqual(r.Changes, m.run.Changes) {
-		m.problem("%s was judged by other changes than the others (--changes)", f.dir)
+		m.problem("%s was judged with different --changes than the others", f.dir)
 	}
 	if r.Started.Before(m.run.Started) {
 		m.run.Started = r.Started
@@ -222,10 +220,10 @@ func (m *merger) kernel(k Kernel, f *Folder) {
 		m.problem("kernel %q in %s has the digest %s, elsewhere %s", k.Name, f.dir, k.Digest, have.Digest)
 	}
 	if !maps.Equal(have.Claims, k.Claims) {
-		m.problem("what is claimed of kernel %q (has:) is not the same in %s as elsewhere", k.Name, f.dir)
+		m.problem("the claims (has:) for kernel %q in %s differ from those elsewhere", k.Name, f.dir)
 	}
 	i := slices.IndexFunc(m.run.Kernels, func(o Kernel) bool { return o.Name == k.Name })
-	if have.BootMillis == 0 { // a shard in which this kernel had nothing to do
+	if have.BootMillis == 0 { // a shard that did not boot this kernel
 		to := &m.run.Kernels[i]
 		to.BootMillis, to.Accel, to.AccelWhy = k.BootMillis, k.Accel, k.AccelWhy
 	}
@@ -243,7 +241,7 @@ func (m *merger) scenario(s Scenario, f *Folder) {
 	case i < 0:
 		m.run.Scenarios = append(m.run.Scenarios, s)
 	case !reflect.DeepEqual(m.run.Scenarios[i], s):
-		m.problem("scenario %s is not the same in %s as elsewhere", s.ID, f.dir)
+		m.problem("scenario %s in %s differs from that elsewhere", s.ID, f.dir)
 	}
 }
 
@@ -258,14 +256,14 @@ func (m *merger) cell(c observe.Cell, f *Folder) {
 		m.cells[at] = placed{c, f.dir}
 	case c.Verdict == observe.Infra:
 	case have.cell.Accel != c.Accel || have.cell.Verdict != c.Verdict || !bytes.Equal(have.cell.Canonical(), c.Canonical()):
-		m.problem("%s on %s is in %s and in %s, and they differ", c.Scenario, c.Kernel, have.from, f.dir)
+		m.problem("%s on %s differs between %s and %s", c.Scenario, c.Kernel, have.from, f.dir)
 	}
 }
 
-// accels refuses a kernel that ran with one accelerator in one run and with another
-// in another: its cells are not of one kernel on one machine.
+// accels reports a problem for a kernel that ran with different accelerators in different
+// runs, because its cells are then not comparable.
 func (m *merger) accels() {
-	exact := map[string]bool{} // scenarios that run under TCG whatever the others do
+	exact := map[string]bool{} // scenarios that always run under TCG
 	for _, s := range m.run.Scenarios {
 		exact[s.ID] = s.TCG != ""
 	}
@@ -284,14 +282,14 @@ func (m *merger) accels() {
 		}
 		if have.cell.Accel != p.cell.Accel && !reported[kernel] {
 			reported[kernel] = true
-			m.problem("kernel %q ran with %s in %s, with %s in %s: run all with --accel tcg",
+			m.problem("kernel %q ran with %s in %s, but with %s in %s: run all with --accel tcg",
 				kernel, have.cell.Accel, have.from, p.cell.Accel, p.from)
 		}
 	}
 }
 
-// settle gives a kernel that was not available to one run, and so has no name but its
-// spec, the name by which another run had it.
+// settle renames a kernel that was not available to one run, and so has only its spec as a
+// name, to its name in another run.
 func (m *merger) settle() {
 	for _, k := range slices.Clone(m.run.Kernels) {
 		i := slices.IndexFunc(m.run.Kernels, func(o Kernel) bool { return o.Spec == k.Spec && o.Unavailable == "" })
@@ -323,7 +321,7 @@ func (m *merger) finish() Run {
 	r := m.run
 	for _, p := range m.cells {
 		r.Cells = append(r.Cells, p.cell)
-		// A run that was killed did not say when it ended.
+		// A killed run has no end time.
 		if end := p.cell.Started.Add(time.Duration(p.cell.Millis * float64(time.Millisecond))); end.After(r.Finished) {
 			r.Finished = end
 		}
@@ -332,7 +330,7 @@ func (m *merger) finish() Run {
 	r.Cells = append(r.Cells, lost...)
 	r.Sort()
 	r.Shard = Shard{}
-	// One that was stopped, and finished by another, is whole.
+	// A stopped run whose missing cells are in another run is complete.
 	r.Interrupted = r.Interrupted && len(lost) > 0
 	if len(m.ids) > 1 {
 		r.ID = m.ids[0] + "+" + fmt.Sprint(len(m.ids)-1)
@@ -345,9 +343,8 @@ func (m *merger) finish() Run {
 	return r
 }
 
-// copyKernelFiles copies consoles, QEMU commands and the like. The first run
-// that has a file gives it its name; that of the second run lies beside it in
-// the folder merged-2, and so on.
+// copyKernelFiles copies consoles, QEMU commands and the like. The file of the first run
+// keeps its name; that of the second run goes to the folder merged-2, and so on.
 func copyKernelFiles(to, from *Folder, nth int, copied map[string]bool) error {
 	root, err := os.OpenRoot(from.dir)
 	if err == nil {
@@ -355,7 +352,7 @@ func copyKernelFiles(to, from *Folder, nth int, copied map[string]bool) error {
 		err = copyFiles(to, root, nth, copied)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("copy the kernels' files of %s: %w", from.dir, err)
+		return fmt.Errorf("copy kernel files of %s: %w", from.dir, err)
 	}
 	return nil
 }

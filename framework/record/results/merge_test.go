@@ -80,13 +80,13 @@ func TestMergeRefuses(t *testing.T) {
 		want   string
 	}{
 		{"another version", func(r *Run) { r.Tool.Version = "0.2.0" }, "version 0.2.0"},
-		{"another QEMU", func(r *Run) { r.Host.QEMU = "10.0.13" }, "another machine than the others (QEMU 7.2 / 10.0.13)"},
+		{"another QEMU", func(r *Run) { r.Host.QEMU = "10.0.13" }, "a different machine than the others (QEMU 7.2 / 10.0.13)"},
 		{"another build of QEMU", func(r *Run) { r.Host.QEMUDigest = "2b" }, "(QEMU 7.2, digest 1a / 2b)"},
 		{"other microcode with KVM", func(r *Run) { r.Host.CPUDigest, r.Kernels[1].Accel = "4d", "kvm" }, "processor x with other microcode or features, digest 3c / 4d"},
-		{"another processor with KVM", func(r *Run) { r.Host.CPU, r.Kernels[1].Accel = "y", "kvm" }, "another machine than the others (processor x / y)"},
+		{"another processor with KVM", func(r *Run) { r.Host.CPU, r.Kernels[1].Accel = "y", "kvm" }, "a different machine than the others (processor x / y)"},
 		{"another suite", func(r *Run) { r.Suites["a"] = "2" }, "a in "},
 		{"another agent", func(r *Run) { r.Suites["guest/agent"] = "2" }, "guest/agent in "},
-		{"no suites", func(r *Run) { r.Suites = nil }, "do not record which suites"},
+		{"no suites", func(r *Run) { r.Suites = nil }, "do not record the digests of suites"},
 		{"another program", func(r *Run) { r.Scenarios[1].Program = &program.Program{Path: "/t", SHA256: strings.Repeat("b", 64)} }, "scenario a/c"},
 		{"another accelerator", func(r *Run) {
 			r.Cells = []observe.Cell{cell("a/c", "old", "EIO")}
@@ -94,8 +94,8 @@ func TestMergeRefuses(t *testing.T) {
 		}, `kernel "old" ran with tcg in`},
 		{"another kernel", func(r *Run) { r.Kernels[0].Digest = "sha256:9" }, `kernel "old"`},
 		{"another scenario", func(r *Run) { r.Scenarios[0].Doc = "else" }, "scenario a/b"},
-		{"another claim", func(r *Run) { r.Kernels[0].Claims = map[string]bool{"x": true} }, `what is claimed of kernel "old"`},
-		{"another change", func(r *Run) { r.Changes = mine() }, "judged by other changes"},
+		{"another claim", func(r *Run) { r.Kernels[0].Claims = map[string]bool{"x": true} }, `the claims (has:) for kernel "old"`},
+		{"another change", func(r *Run) { r.Changes = mine() }, "judged with different --changes"},
 		{"another observation", func(r *Run) { r.Cells[0] = cell("a/b", "old", "EPERM") }, "a/b on old"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -138,7 +138,7 @@ func TestMergeNamesLostCells(t *testing.T) {
 	if got.Summary.Rig != 2 || got.Summary.ExitCode != errkind.ExitInfra {
 		t.Errorf("two cells were planned on new, and lost: %+v", got.Summary)
 	}
-	// The shard that lacked them makes it whole, also when it comes later.
+	// The missing shard completes it, even if it is given later.
 	half := filepath.Join(t.TempDir(), "half")
 	first, _, err := Merge(half, nil, one)
 	if err != nil {
@@ -154,7 +154,7 @@ func TestMergeNamesLostCells(t *testing.T) {
 	}
 }
 
-// mine is a change of a user's: a/b says EPERM with it.
+// mine returns a declared change: a/b returns EPERM with it.
 func mine() change.List {
 	return change.List{{ID: "mine", Subject: "a: b", Effect: "says EPERM", Steps: []change.Show{{Scenarios: "a/b", Before: "EIO", After: "EPERM"}},
 		Witnesses: []change.Move{{Witness: "log", After: "what?"}}}}
@@ -204,8 +204,8 @@ func TestMergeDeclaredChanges(t *testing.T) {
 	}
 }
 
-// Shards of a fleet may run on other machines where that decides nothing: under TCG
-// QEMU is the guest's processor.
+// Shards may run on different machines if that has no effect: under TCG the processor is
+// QEMU's.
 func TestMergeOfAFleet(t *testing.T) {
 	one, two := run("r1", cell("a/b", "old", "EIO")), run("r2", cell("a/b", "new", "EIO"))
 	two.Host = Host{OS: "Ubuntu", CPU: "another", Cores: 64, MemoryBytes: 1 << 40, QEMU: one.Host.QEMU}
@@ -213,7 +213,7 @@ func TestMergeOfAFleet(t *testing.T) {
 	if _, _, err := Merge(filepath.Join(t.TempDir(), "out"), nil, folder(t, one), folder(t, two)); err != nil {
 		t.Error(err)
 	}
-	// A scenario that runs under TCG on a kernel that runs with KVM is no other kernel.
+	// A scenario under TCG on a kernel with KVM does not make it another kernel.
 	kvm := cell("a/c", "new", "EIO")
 	kvm.Accel, two.Cells, one.Host = "kvm", append(two.Cells, kvm), two.Host
 	if _, _, err := Merge(filepath.Join(t.TempDir(), "out"), nil, folder(t, one), folder(t, two)); err != nil {
@@ -221,7 +221,7 @@ func TestMergeOfAFleet(t *testing.T) {
 	}
 }
 
-// A merge that failed in the middle leaves a folder that the next can replace.
+// A merge that failed halfway leaves a folder that the next merge can replace.
 func TestMergeAgain(t *testing.T) {
 	f, dir := folder(t, run("r1", cell("a/b", "old", "EIO"))), filepath.Join(t.TempDir(), "out")
 	if err := f.Put(ConsoleFile("old"), nil); err != nil {
@@ -242,8 +242,8 @@ func TestMergeAgain(t *testing.T) {
 	}
 }
 
-// A kernel that was not available to one shard has there no name but its spec; of what
-// another shard observed of it nothing is lost, and what nobody observed stays.
+// A kernel that was not available to one shard has only its spec as a name there. The cells
+// that another shard observed on it are kept, and the others stay infrastructure failures.
 func TestMergeUnavailable(t *testing.T) {
 	lost := func(scenario, kernel string) observe.Cell {
 		c := cell(scenario, kernel, "")

@@ -16,19 +16,18 @@ import (
 	"github.com/faultline/faultline/internal/limitread"
 )
 
-// A folder may come from elsewhere, so what is read of it has bounds, in bytes, and
-// no link out of it is followed. A cell has some 10 KiB, a run of 5,000 of them 40
-// MiB; a console has 16 MiB at most (package qemu).
+// A folder may come from an untrusted source, so reads are bounded, in bytes, and no link
+// out of it is followed. A cell has some 10 KiB, a run of 5,000 cells 40 MiB; a console
+// has at most 16 MiB (package qemu).
 const (
 	maxCell    = 16 << 20
 	maxRun     = 128 << 20
 	maxConsole = 64 << 20
-	// maxFiles bounds all the consoles and the like that are copied from one folder.
+	// maxFiles bounds the total size of the consoles and the like copied from one folder.
 	maxFiles = 4 << 30
 )
 
-// ReadFile reads a file of the run, given relative to the folder, of at most that
-// many bytes.
+// ReadFile reads a file of the run, given relative to the folder, of at most most bytes.
 func (f *Folder) ReadFile(rel string, most int64) ([]byte, error) {
 	root, err := os.OpenRoot(f.dir)
 	if err != nil {
@@ -52,17 +51,17 @@ func (f *Folder) Open(rel string) (*os.File, error) {
 	return limitread.OpenIn(root, rel)
 }
 
-// Skipped is a file among the cells that is not one.
+// Skipped is a file among the cells that is not a cell.
 type Skipped struct {
 	Path   string // relative to the run's folder
 	Reason string
 }
 
-// String is the file and why it was skipped.
+// String returns the file and why it was skipped.
 func (s Skipped) String() string { return s.Path + ": " + s.Reason }
 
-// Cells reads the cells in the folder, by kernel folder and file name. Files that
-// are no cell of this run (half-written, foreign) are skipped, and named.
+// Cells reads the cells in the folder, sorted by kernel folder and file name. Files that
+// are not cells of this run (incomplete, foreign) are skipped and returned.
 func (f *Folder) Cells() ([]observe.Cell, []Skipped, error) {
 	root, err := os.OpenRoot(f.dir)
 	if err != nil {
@@ -86,7 +85,7 @@ func (f *Folder) Cells() ([]observe.Cell, []Skipped, error) {
 			rel := filepath.Join(dir, name)
 			c, size, err := loadCell(root, rel)
 			if left -= size; left < 0 || len(cells)+len(skipped) > mostCells {
-				return nil, nil, fmt.Errorf("the cells of %s are more than the %d or than the %s that are read",
+				return nil, nil, fmt.Errorf("read cells of %s: more than %d cells or %s",
 					f.dir, mostCells, humanize.IBytes(maxRun))
 			}
 			if err != nil {
@@ -99,7 +98,7 @@ func (f *Folder) Cells() ([]observe.Cell, []Skipped, error) {
 	return cells, skipped, nil
 }
 
-// names lists a folder below a root, sorted; nothing where there is no such folder.
+// names lists a folder below a root, sorted; nil if there is no such folder.
 func names(root *os.Root, dir string) ([]string, error) {
 	d, err := root.OpenFile(dir, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
@@ -118,17 +117,17 @@ func names(root *os.Root, dir string) ([]string, error) {
 	return list, err
 }
 
-// loadCell reads a cell's file, and returns how many bytes it has.
+// loadCell reads a cell's file, and returns its size in bytes.
 func loadCell(root *os.Root, rel string) (c observe.Cell, size int64, err error) {
 	if strings.HasPrefix(filepath.Base(rel), tmpPrefix) {
-		return c, 0, errors.New("was not finished")
+		return c, 0, errors.New("incomplete")
 	}
 	b, err := limitread.ReadFileIn(root, rel, maxCell)
 	if err != nil {
 		return c, 0, reason(err)
 	}
 	if c, err = readCell(b); err == nil && CellFile(c) != rel {
-		err = fmt.Errorf("holds %s on %s, which belongs in %s", c.Scenario, c.Kernel, CellFile(c))
+		err = fmt.Errorf("contains %s on %s, which belongs in %s", c.Scenario, c.Kernel, CellFile(c))
 	}
 	return c, int64(len(b)), err
 }

@@ -19,7 +19,7 @@ import (
 
 var began = time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)
 
-// cell is an observation of errno, or of trouble with the rig when it is empty.
+// cell returns an observation of errno, or an infrastructure failure if it is empty.
 func cell(scenario, kernel, errno string) observe.Cell {
 	c := observe.Cell{Scenario: scenario, Kernel: kernel, Accel: "tcg", Verdict: observe.Expected, Started: began, Millis: 200,
 		Steps: []observe.Step{{Actor: "victim", Action: "pread", Outcome: observe.Outcome{Errno: errno},
@@ -74,7 +74,7 @@ func TestRunRoundTrip(t *testing.T) {
 	}
 }
 
-// A run that has only begun is valid too: a killed one leaves nothing else.
+// A run that has just started is valid too, because a killed run leaves only that.
 func TestRunThatOnlyBegan(t *testing.T) {
 	f := folder(t, Run{ID: "r1", Started: began})
 	r, err := f.LoadRun()
@@ -113,8 +113,8 @@ func TestExitCode(t *testing.T) {
 	}
 }
 
-// What a run concludes follows from its cells alone: what an earlier judgement
-// said is gone, and what the user claims stays.
+// The conclusions of a run depend on its cells alone: those of an earlier judgement are
+// replaced, and the user's claims stay.
 func TestJudgeForgetsWhatItConcluded(t *testing.T) {
 	r := run("r", cell("a/b", "old", "EIO"))
 	r.Kernels[0].Changes = []judge.ChangeState{{ID: "dax_fault_hwpoison", Verdict: judge.Has}}
@@ -131,7 +131,7 @@ func TestJudgeForgetsWhatItConcluded(t *testing.T) {
 	}
 }
 
-// The upstream release that a kernel was made from comes from what it calls itself.
+// The upstream release of a kernel is derived from its own version.
 func TestJudgeKnowsTheBase(t *testing.T) {
 	for release, lost := range map[string]int{"6.12.117-amd64": 1, "6.1.0-56-amd64": 0, "": 0, "mine": 0} {
 		c := cell("dax/ext4/shared-read", "old", "EIO")
@@ -145,7 +145,7 @@ func TestJudgeKnowsTheBase(t *testing.T) {
 	}
 }
 
-// A difference that a lost change makes is neither explained by it nor unexplained.
+// A difference caused by a lost change is neither explained by it nor unexplained.
 func TestSummaryOfALostChange(t *testing.T) {
 	side := func(kernel, errno string, side observe.Side) observe.Cell {
 		c := cell("dax/ext4/shared-read", kernel, errno)
@@ -192,8 +192,8 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-// The schema and the types say the same: every field is in the schema, is
-// described there, and is required exactly when it is always written.
+// The schema and the types agree: every field is in the schema, is described there, and is
+// required exactly if it is always written.
 func TestSchemaMatchesTypes(t *testing.T) {
 	type object struct {
 		Description string

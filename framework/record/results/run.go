@@ -15,49 +15,50 @@ import (
 	"github.com/faultline/faultline/internal/errkind"
 )
 
-// Schema is the format of a Run, and changes when a reader of the old one
-// would misread the new one.
+// Schema is the format of a Run. It changes when readers of the old format would misread
+// the new one.
 const Schema = "faultline.run/2"
 
-// Run is everything that a run found: what run.json holds.
+// Run is the record of a run: the contents of run.json.
 type Run struct {
 	Schema  string    `json:"schema"` // always Schema
 	ID      string    `json:"id"`     // see NewID
 	Started time.Time `json:"started"`
-	// Finished is zero while the run goes on, and stays so when it is killed.
+	// Finished is zero during the run, and stays zero if it is killed.
 	Finished time.Time `json:"finished,omitzero"`
 	Tool     Tool      `json:"tool"`
 	Host     Host      `json:"host"`
-	// Accel is the accelerator that was asked for: "auto", "kvm" or "tcg".
+	// Accel is the requested accelerator: "auto", "kvm" or "tcg".
 	Accel string `json:"accel"`
-	// Command repeats the run: the arguments, the program's name first.
+	// Command is the command line that repeats the run, the program's name first.
 	Command []string `json:"command"`
-	// Origin is the name by which KCIDB knows who ran it; empty where nobody said.
+	// Origin is the KCIDB name of the submitter; empty if not given.
 	Origin string `json:"origin,omitempty"`
-	// Shard is the part of the plan that this run is; absent for all of it.
+	// Shard is the part of the plan that this run covers; absent for the whole plan.
 	Shard Shard `json:"shard,omitzero"`
-	// Changes are those that its user declared, beside those that Faultline knows.
+	// Changes are declared by the user, in addition to those that Faultline knows.
 	Changes change.List `json:"changes,omitempty"`
-	// Kernels are the columns, in the order they were asked for.
+	// Kernels are the columns, in the requested order.
 	Kernels []Kernel `json:"kernels"`
-	// Scenarios are the rows: the plan, also those that no kernel can do.
+	// Scenarios are the rows: the plan, including those that no kernel can run.
 	Scenarios []Scenario     `json:"scenarios"`
 	Cells     []observe.Cell `json:"cells"`
-	// Differences, Repeats, Uncompared and Findings are what Judge concludes.
+	// Differences, Repeats, Uncompared and Findings are the results of Judge.
 	Differences []judge.Difference `json:"differences"`
 	Repeats     []judge.Difference `json:"repeats,omitempty"`
-	// Uncompared are observations that no kernel's can be compared with: they are not judged.
+	// Uncompared are observations that cannot be compared with another kernel's; they are
+	// not judged.
 	Uncompared []judge.Uncompared `json:"uncompared,omitempty"`
 	Findings   []judge.Finding    `json:"findings"`
 	Summary    Summary            `json:"summary"`
-	// Interrupted says that the run was stopped before every cell was done.
+	// Interrupted reports that the run was stopped before every cell was finished.
 	Interrupted bool `json:"interrupted,omitempty"`
-	// Merged are the ids of the runs that this one was joined from.
+	// Merged are the ids of the runs that this one was merged from.
 	Merged []string `json:"merged,omitempty"`
-	// Suites are the digests of the compiled suites that observed, and of the programs that
-	// ran in the guests, by name: two builds may have the same version.
+	// Suites are the digests of the compiled suites, and of the programs that ran in the
+	// guests, by name: two builds may have the same version.
 	Suites map[string]string `json:"suites,omitempty"`
-	// Mark is of the installation that wrote the record; see Installation.
+	// Mark identifies the installation that wrote the record; see Installation.
 	Mark string `json:"mark,omitempty"`
 }
 
@@ -74,14 +75,14 @@ type Host struct {
 	Cores       int    `json:"cores"`
 	MemoryBytes int64  `json:"memory_bytes"`
 	QEMU        string `json:"qemu"` // QEMU's version
-	// QEMUDigest is of QEMU's file, modules and firmware, CPUDigest of the processor with
-	// its microcode and features: two of one name need not be the same.
+	// QEMUDigest covers QEMU's file, modules and firmware, CPUDigest the processor with its
+	// microcode and features: the same name need not mean the same contents.
 	QEMUDigest string `json:"qemu_digest,omitempty"`
 	CPUDigest  string `json:"cpu_digest,omitempty"`
 }
 
-// Unlike names what decides what guests show, and is not the same on two hosts: QEMU,
-// and with KVM the processor. It is empty where nothing is, or where one is not recorded.
+// Unlike describes how two hosts differ in what affects guests: QEMU, and with KVM the
+// processor. It returns "" if they do not differ, or if one is not recorded.
 func (h Host) Unlike(other Host, kvm bool) string {
 	apart := func(a, b string) bool { return a != b && a != "" && b != "" }
 	switch {
@@ -104,38 +105,38 @@ func (r *Run) WithKVM() bool {
 
 // Kernel is a column of the run.
 type Kernel struct {
-	Name    string `json:"name"`              // what cells call it; unique in a run
+	Name    string `json:"name"`              // the name in cells; unique in a run
 	Spec    string `json:"spec"`              // where it comes from, for --kernel
 	Release string `json:"release"`           // uname -r
 	Version string `json:"version,omitempty"` // the upstream or stable version, "6.1.192"
 	Arch    string `json:"arch"`              // as Go names it: "amd64"
-	// Digest tells two kernels apart that go by the same name: it covers the
-	// kernel, its modules and its config.
+	// Digest distinguishes kernels of the same name: it covers the kernel, its modules and
+	// its config.
 	Digest   string    `json:"digest"`
 	Packages []Package `json:"packages,omitempty"`
-	// Accel is the accelerator its guests used, "tcg" or "kvm", but for scenarios
-	// that need TCG: each cell says its own.
+	// Accel is the accelerator of its guests, "tcg" or "kvm", except for scenarios that
+	// need TCG: each cell has its own.
 	Accel string `json:"accel,omitempty"`
-	// AccelWhy is why that is not KVM, where KVM was wanted.
+	// AccelWhy is why that is not KVM, if KVM was wanted.
 	AccelWhy string `json:"accel_why,omitempty"`
-	// BootMillis is the time from QEMU's start to the agent's first answer; 0
-	// when it was not booted.
+	// BootMillis is the time from QEMU's start to the agent's first answer; 0 if it was
+	// not booted.
 	BootMillis float64 `json:"boot_ms,omitempty"`
-	// Claims are the changes that the matrix says it has, or lacks (has:).
+	// Claims are the changes that it has or does not have according to the matrix (has:).
 	Claims map[string]bool `json:"claims,omitempty"`
-	// Changes are what its cells say of each change.
+	// Changes is the state of each change according to its cells.
 	Changes []judge.ChangeState `json:"changes,omitempty"`
-	// DoesNotBoot says that no guest came up with it, and that it was its own doing;
-	// its cells have the reason and the end of its console.
+	// DoesNotBoot reports that no guest boots with it and that the kernel itself is the
+	// cause; its cells have the reason and the end of its console.
 	DoesNotBoot bool `json:"does_not_boot,omitempty"`
-	// Unavailable says why it could not be fetched: then release, version and digest
-	// are empty, and each of its cells is an infrastructure failure with the reason.
+	// Unavailable is why it could not be fetched: then release, version and digest are
+	// empty, and each of its cells is an infrastructure failure with the reason.
 	Unavailable string `json:"unavailable,omitempty"`
 	// Splats and Taint are from its boot, before any scenario.
 	Splats []string `json:"splats,omitempty"`
 	Taint  string   `json:"taint,omitempty"`
-	// Console and CommandFile are paths in the run's folder: what the kernel
-	// printed, and the QEMU command that booted it.
+	// Console and CommandFile are paths in the run's folder: the kernel's console, and the
+	// QEMU command that booted it.
 	Console     string `json:"console,omitempty"`
 	CommandFile string `json:"command_file,omitempty"`
 }
@@ -152,51 +153,48 @@ type Scenario struct {
 	Doc     string   `json:"doc"` // what it does, in a sentence
 	Suite   string   `json:"suite"`
 	Needs   []string `json:"needs,omitempty"`
-	Changes []string `json:"changes,omitempty"` // ids of the changes its expectations hang on
-	// Catalogue are its numbers in the catalogue of scenarios, "A01".
+	Changes []string `json:"changes,omitempty"` // ids of the changes it depends on
+	// Catalogue are its numbers in the catalogue of scenarios, such as "A01".
 	Catalogue []string `json:"catalogue,omitempty"`
-	// NotDoable says why nothing here can run it; empty for one that can be run.
+	// NotDoable is why no kernel can run it; empty if it can be run.
 	NotDoable string `json:"not_doable,omitempty"`
-	// TCG says why its guests run under TCG, whatever the run uses; empty for one
-	// that runs with anything.
+	// TCG is why its guests always run under TCG; empty if they run with any accelerator.
 	TCG string `json:"tcg,omitempty"`
-	// Program is the program of a user's that it runs; nil for a scenario of Faultline's.
+	// Program is the user's program that it runs; nil for a built-in scenario.
 	Program *program.Program `json:"program,omitempty"`
-	// Lead marks a scenario that tells the story best: where it differs, the
-	// report takes its example from it.
+	// Lead marks the scenario that the report prefers as its example if it differs.
 	Lead bool `json:"lead,omitempty"`
 }
 
-// Summary counts.
+// Summary contains the counts of a run.
 type Summary struct {
-	// Cells that were recorded, by verdict. Attempts count one by one.
+	// Recorded cells by verdict. Each attempt counts.
 	Expected   int `json:"expected"`
 	Unexpected int `json:"unexpected"`
 	NotDoable  int `json:"not_doable"`
 	Rig        int `json:"rig"`
-	// Explained, Unexplained and Lost count differences (fields) between kernels;
-	// those that a lost change makes are not explained by it.
+	// Explained, Unexplained and Lost count differences (fields) between kernels; those
+	// caused by a lost change count only as Lost.
 	Explained   int `json:"explained"`
 	Unexplained int `json:"unexplained"`
 	Lost        int `json:"lost,omitempty"`
 	// Uncompared counts the cells that could not be compared with other kernels'.
 	Uncompared int `json:"uncompared,omitempty"`
-	// ExitCode is what faultline exits with: see package fault. A request that is
-	// wrong leaves no run behind.
+	// ExitCode is the exit code of faultline: see package errkind. A wrong request leaves
+	// no run.
 	ExitCode int `json:"exit_code"`
 }
 
-// NewID is the id of a run that starts at t: sortable, and fit for a file name.
+// NewID returns the id of a run that starts at t: sortable, and safe as a file name.
 func NewID(t time.Time) string { return t.UTC().Format("20060102T150405Z") }
 
-// Known are the changes by which the run is judged.
+// Known returns the changes by which the run is judged.
 func (r *Run) Known() change.List { return change.All().With(r.Changes) }
 
-// Judge draws the conclusions from r's cells and declared changes, and from
-// nothing else: the state of each change, the differences between its kernels and
-// between attempts, the findings and the summary; and it puts into the cells what
-// the changes declare of them. It may be called again after cells were added, and
-// on a run of long ago.
+// Judge computes the conclusions from r's cells and declared changes alone: the state of
+// each change, the differences between kernels and between attempts, the findings and the
+// summary. It also applies the declared changes to the cells. It may be called again after
+// cells are added, and on an old run.
 func (r *Run) Judge() {
 	var kernels []judge.Kernel
 	for _, k := range r.Kernels {
@@ -211,8 +209,7 @@ func (r *Run) Judge() {
 	r.Summary = r.summarize()
 }
 
-// Sort puts the cells into the order of a record, whoever gathered them: by
-// scenario, then as the columns stand, then by attempt.
+// Sort sorts the cells by scenario, then by column, then by attempt.
 func (r *Run) Sort() {
 	column := map[string]int{}
 	for i, k := range r.Kernels {
@@ -251,7 +248,7 @@ func (r *Run) summarize() Summary {
 	case r.Interrupted:
 		s.ExitCode = errkind.ExitInterrupted
 	case s.Unexpected > 0 || len(r.Findings) > 0:
-		// A behaviour that was seen outweighs cells that were not.
+		// An observed behaviour outweighs cells that were not observed.
 		s.ExitCode = errkind.ExitUnexpected
 	case s.Rig+s.Uncompared > 0:
 		s.ExitCode = errkind.ExitInfra
@@ -261,9 +258,8 @@ func (r *Run) summarize() Summary {
 	return s
 }
 
-// MarshalJSON writes the run as the schema wants it: with its schema's name,
-// and with empty lists where there is nothing, so that no reader has to tell
-// null from empty.
+// MarshalJSON implements json.Marshaler. It sets the schema's name, and writes empty lists
+// instead of null.
 func (r Run) MarshalJSON() ([]byte, error) {
 	type plain Run // without this method
 	r.Schema = Schema
@@ -275,7 +271,7 @@ func (r Run) MarshalJSON() ([]byte, error) {
 	r.Findings = notNil(r.Findings)
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false) // the encoder that called decides on that
+	enc.SetEscapeHTML(false) // left to the calling encoder
 	if err := enc.Encode(plain(r)); err != nil {
 		return nil, err
 	}
@@ -289,7 +285,7 @@ func notNil[T any](s []T) []T {
 	return s
 }
 
-// Kernel finds a kernel of the run by name.
+// Kernel returns the kernel of that name.
 func (r *Run) Kernel(name string) (Kernel, bool) {
 	i := slices.IndexFunc(r.Kernels, func(k Kernel) bool { return k.Name == name })
 	if i < 0 {

@@ -17,14 +17,14 @@ func TestParseShard(t *testing.T) {
 		}
 	}
 	for _, s := range []string{"3", "0/4", "5/4", "-1/4", "1/0", "1/", "/4", "1/4x", "1/4/2", "a/b", "1 of 4", "1/1000000"} {
-		if got, err := ParseShard(s); err == nil || !strings.Contains(err.Error(), "as in 2/4") {
+		if got, err := ParseShard(s); err == nil || !strings.Contains(err.Error(), "such as 2/4") {
 			t.Errorf("%q: %v, %v", s, got, err)
 		}
 	}
 }
 
-// Whatever the number of things and of shards: each thing is in exactly one
-// shard, and no shard has more than one thing more than another.
+// For any numbers of items and shards, each item is in exactly one shard, and the sizes of
+// shards differ by at most one.
 func TestShardsAreDisjointAndComplete(t *testing.T) {
 	property := func(things uint16, shards uint8) bool {
 		n, of := int(things)%2000, int(shards)%64+1
@@ -46,7 +46,7 @@ func TestShardsAreDisjointAndComplete(t *testing.T) {
 	}
 }
 
-// A shard is in its record, and a run that was joined of some is none.
+// The record of a shard names it; that of a merged run does not.
 func TestShardIsRecorded(t *testing.T) {
 	var from []*Folder
 	for i, c := range []observe.Cell{cell("a/b", "old", "EIO"), cell("a/c", "old", "EIO")} {
@@ -70,5 +70,5 @@ func TestShardIsRecorded(t *testing.T) {
 func ExampleParseShard() {
 	_, err := ParseShard("3")
 	fmt.Println(err)
-	// Output: shard "3": want I/N with I from 1 to N, as in 2/4
+	// Output: shard "3": want I/N with I from 1 to N, such as 2/4
 }

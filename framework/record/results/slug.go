@@ -6,20 +6,19 @@ import (
 	"strings"
 )
 
-// slugLimit keeps a slug, with a cell's attempt and the name of a temporary
-// file around it, below the 255 bytes of a file name.
+// slugLimit keeps a slug, with a cell's attempt and the affixes of a temporary file, below
+// the 255 bytes of a file name.
 const slugLimit = 120
 
-// Slug makes a file name of a kernel's name or a scenario's id: "/" becomes
-// "__", other characters that don't belong in a file name become "-". Whenever
-// that, or cutting a long name, could give two names the same slug, it ends in
-// a digest of the name, so different names have different slugs.
+// Slug returns a file name for a kernel's name or a scenario's id: "/" becomes "__", other
+// unsafe characters become "-". If that, or shortening a long name, could give two names
+// the same slug, it ends in a digest of the name, so different names have different slugs.
 func Slug(name string) string {
 	lossy := name == "" || strings.Contains(name, "__") || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "-")
 	var b strings.Builder
 	for _, r := range name {
 		switch {
-		case b.Len() == 0 && (r == '.' || r == '-'): // hidden, or taken for a flag
+		case b.Len() == 0 && (r == '.' || r == '-'): // a hidden file, or like a flag
 			b.WriteByte('_')
 		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9',
 			r == '.', r == '_', r == '+', r == '-':

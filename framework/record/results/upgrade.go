@@ -8,16 +8,16 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 )
 
-// schema1 is the format before changes were concluded from cells. Its
-// observations are the same; what it concludes from them is not.
+// schema1 is the previous format. Its observations are the same as those of Schema, its
+// conclusions are not.
 const schema1 = "faultline.run/1"
 
-// upgrade makes a document of schema1 one of Schema: with its observations, and
-// without its conclusions. Any other is left as it is, and not upgraded.
+// upgrade converts a document of schema1 to Schema: it keeps the observations and removes
+// the conclusions. Other documents are left unchanged.
 func (d *document) upgrade() (upgraded bool, err error) {
 	var schema string
 	if err := json.Unmarshal(d.parts["schema"], &schema); err != nil || schema != schema1 {
-		return false, nil // the schema reports what is wrong with it
+		return false, nil // validation reports a wrong schema
 	}
 	d.older = true
 	now := map[string]any{"schema": Schema, "summary": Summary{}, "differences": []any{}, "findings": []any{}}
@@ -30,7 +30,7 @@ func (d *document) upgrade() (upgraded bool, err error) {
 	return true, nil
 }
 
-// older makes an element of schema1 one of Schema.
+// older converts an element of schema1 to Schema.
 func older(definition string, element []byte) []byte {
 	var object map[string]any
 	upgrade := map[string]func(map[string]any){"kernel": olderKernel, "cell": olderCell}[definition]
@@ -68,20 +68,21 @@ func olderCell(cell map[string]any) {
 			e["met"] = e["side"] != "neither"
 		}
 	})
-	// What was not expected of this kernel is, of some kernel.
+	// In Schema, an outcome is expected if it is expected of some kernel.
 	if cell["verdict"] == string(observe.Unexpected) && otherSide && !neither {
 		cell["verdict"] = observe.Expected
 		delete(cell, "message")
 	}
 }
 
-// inexact is the message of a cell that withdraw takes the verdict from.
-const inexact = "it was recorded by a Faultline that did not verify that the machine check landed on the access; observe it again"
+// inexact is the message of a cell whose verdict is withdrawn.
+const inexact = "recorded by an older Faultline, which did not verify that the machine check hit the access; " +
+	"observe it again"
 
-// withdraw takes the verdict from the cells of an old record in which a machine check
-// was to land on an access. What it landed on depended on QEMU's release, and nothing
-// verified it: a kernel is not to be blamed for that. Faultline verifies it since records
-// name the suites that observed.
+// withdraw withdraws the verdict of cells of an old record in which a machine check was to
+// hit an access. Which access it hit depended on QEMU's release and was not verified, so
+// that the result is no evidence about the kernel. It is verified in all records that have
+// the digests of suites.
 func (r *Run) withdraw() (some bool) {
 	if r.Suites != nil {
 		return false
@@ -94,8 +95,8 @@ func (r *Run) withdraw() (some bool) {
 	return some
 }
 
-// awaited reports whether a machine check was raised at an access in a cell, as
-// Guest.Consume does and records.
+// awaited reports whether a machine check was raised at an access in a cell, as recorded
+// by Guest.Consume.
 func awaited(c observe.Cell) bool {
 	return slices.ContainsFunc(c.Steps, func(s observe.Step) bool {
 		return s.Actor == "host" && strings.HasPrefix(s.Action, "machine check ") && strings.HasSuffix(s.Action, " accesses it")

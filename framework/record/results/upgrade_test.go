@@ -16,8 +16,8 @@ import (
 	"github.com/faultline/faultline/internal/errkind"
 )
 
-// oldRun is a run as the schema before recorded it: kernels have the changes that
-// were declared or probed, and expectations say what that made of the kernel.
+// oldRun is a run in the previous schema: kernels have the changes that were declared or
+// probed, and expectations what followed for the kernel.
 const oldRun = `{
   "schema": "faultline.run/1", "id": "20260301T093000Z", "started": "2026-03-01T09:30:00Z", "finished": "2026-03-01T09:31:00Z",
   "tool": {"version": "0.1.0"}, "host": {"os": "Debian", "cpu": "x", "cores": 2, "memory_bytes": 8589934592, "qemu": "7.2.22"},
@@ -72,7 +72,7 @@ func load(t *testing.T, doc string) (Run, error) {
 	return f.LoadRun()
 }
 
-// The observations of a run of long ago are judged as today's are.
+// The observations of an old run are judged like new ones.
 func TestUpgrade(t *testing.T) {
 	r, err := load(t, oldRun)
 	if err != nil {
@@ -81,7 +81,7 @@ func TestUpgrade(t *testing.T) {
 	if r.Schema != Schema || len(r.Cells) != 6 || r.Host.MemoryBytes != 8<<30 || r.Kernels[1].BootMillis != 2840.5 || r.Cells[0].Millis != 212.5 || r.Cells[1].KernelLog == nil || !r.Scenarios[0].Lead {
 		t.Errorf("%+v", r)
 	}
-	// A claim is the user's; what was probed is nobody's.
+	// Declared changes become claims; probed ones do not.
 	if diff := cmp.Diff([]map[string]bool{nil, {"dax_fault_hwpoison": true, "dax_folios": false}}, []map[string]bool{r.Kernels[0].Claims, r.Kernels[1].Claims}); diff != "" {
 		t.Error(diff)
 	}
@@ -118,7 +118,7 @@ func TestUpgrade(t *testing.T) {
 	if s := r.Summary; s.ExitCode != errkind.ExitUnexpected || s.Expected != 4 || s.Unexpected != 1 || s.Explained != 3 || s.Unexplained != 1 {
 		t.Errorf("%+v", s)
 	}
-	// What it has become is a run of today, and stays one.
+	// The upgraded run is in the current schema, and stays unchanged.
 	b, err := json.Marshal(r)
 	if err != nil {
 		t.Fatal(err)
@@ -135,7 +135,7 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
-// A cell that failed for another reason than the side it showed stays unexpected.
+// A cell that failed for another reason than its side stays unexpected.
 func TestUpgradeKeepsWhatNoKernelShows(t *testing.T) {
 	for name, test := range map[string]struct {
 		from, to string
@@ -145,7 +145,7 @@ func TestUpgradeKeepsWhatNoKernelShows(t *testing.T) {
 		"beside something": {`"steps": [
       {"actor": "victim", "action": "store file+0x4005 width 1", "outcome": {"signals"`, `"steps": [{"actor": "x", "action": "y", "outcome": {}, "expected": {"after": "EIO", "side": "neither", "met": false}},
       {"actor": "victim", "action": "store file+0x4005 width 1", "outcome": {"signals"`, observe.Unexpected},
-		"for what a spec said": {`"has": true, "side": "before", "met": false`, `"side": "before", "met": true`, observe.Unexpected},
+		"by a failed spec": {`"has": true, "side": "before", "met": false`, `"side": "before", "met": true`, observe.Unexpected},
 	} {
 		doc := strings.Replace(oldRun, test.from, test.to, 1)
 		if test.from != "" && doc == oldRun {
@@ -161,8 +161,8 @@ func TestUpgradeKeepsWhatNoKernelShows(t *testing.T) {
 	}
 }
 
-// A kernel is not blamed for a machine check that nobody knows to have landed on the
-// access, in whatever form the record comes; for a record that knows it is.
+// In a record of any form, a machine check that was not verified to hit the access is no
+// evidence about the kernel; one that was verified is.
 func TestWithdraw(t *testing.T) {
 	check := `"steps": [{"actor": "host", "action": "machine check SRAR at file+0x4005, as victim accesses it", "outcome": {}}, {"actor": "victim", "action": "pread64", "outcome": {"ret": -1, "errno": "EFAULT"}`
 	doc := strings.Replace(oldRun, `"steps": [
@@ -195,7 +195,8 @@ func TestWithdraw(t *testing.T) {
 	}
 }
 
-// today is a record as today's schema has it, with the findings of the Faultline that made it.
+// today returns a record in the current schema, with the findings of the Faultline that
+// wrote it.
 func today(t *testing.T, doc string, suites map[string]string) string {
 	t.Helper()
 	d, err := newDocument([]byte(doc))
@@ -218,8 +219,7 @@ func today(t *testing.T, doc string, suites map[string]string) string {
 	return string(b)
 }
 
-// Only what is a run of the schema before is upgraded, and what is broken in it
-// stays so.
+// Only a run in the previous schema is upgraded, and invalid parts of it stay invalid.
 func TestUpgradeRefuses(t *testing.T) {
 	for name, doc := range map[string]string{
 		"another schema": strings.Replace(oldRun, "faultline.run/1", "faultline.run/0", 1),

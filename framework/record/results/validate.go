@@ -17,12 +17,12 @@ import (
 //go:embed run.schema.json
 var runSchema []byte
 
-// JSONSchema is the schema of run.json (JSON Schema, draft 2020-12).
+// JSONSchema returns the schema of run.json (JSON Schema, draft 2020-12).
 func JSONSchema() []byte { return bytes.Clone(runSchema) }
 
-// SchemaError says where a document is not a run.
+// SchemaError is the error of a document that is not a run.
 type SchemaError struct {
-	// Problems are one a line: where in the document, and what is wrong there.
+	// Problems describe, one per entry, where in the document something is wrong and what.
 	Problems []string
 }
 
@@ -39,8 +39,8 @@ func (e *SchemaError) Error() string {
 // ErrKind implements errkind.Kinder.
 func (e *SchemaError) ErrKind() errkind.Kind { return errkind.Request }
 
-// Validate checks a run.json against the schema. What is wrong with the document is
-// a *SchemaError; it names the problems of the first part that has any.
+// Validate checks a run.json against the schema. The error for an invalid document is a
+// *SchemaError with the problems of the first invalid part.
 func Validate(run []byte) error {
 	d, err := newDocument(run)
 	if err == nil {
@@ -49,8 +49,8 @@ func Validate(run []byte) error {
 	return err
 }
 
-// runSchemas are the compiled schema, by the empty name, and those of its
-// definitions that are of elements of lists.
+// runSchemas returns the compiled schema, under the empty name, and its definitions of
+// list elements.
 var runSchemas = sync.OnceValues(compileSchemas)
 
 func compileSchemas() (map[string]*jsonschema.Schema, error) {
@@ -76,8 +76,8 @@ func compileSchemas() (map[string]*jsonschema.Schema, error) {
 	return out, nil
 }
 
-// problems are the leaves of a validation error of a value, which name what is
-// wrong; what lies above them only shows how the validator got there.
+// problems returns the leaves of a validation error, which name what is wrong. The nodes
+// above them only describe the path of the validator.
 func problems(e *jsonschema.ValidationError, at string) []string {
 	if len(e.Causes) == 0 {
 		at += "/" + strings.Join(e.InstanceLocation, "/")

@@ -1,6 +1,6 @@
-// Package scenario is what a scenario is, as data: its id, what it needs of a
-// kernel, which changes it tells of, and what the process of its suite tells of
-// it. It runs nothing, and takes no Ginkgo to read.
+// Package scenario describes scenarios as data: id, requirements, the changes that they
+// depend on, and the events that a suite process sends. It runs nothing and does not
+// depend on Ginkgo.
 package scenario
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/faultline/faultline/framework/record/program"
 )
 
-// Info is what is known of a scenario without running it.
+// Info is the description of a scenario, known without running it.
 type Info struct {
 	ID        string   `json:"id"`    // "dax/ext4/shared-read"
 	Doc       string   `json:"doc"`   // what the scenario shows, as a sentence
@@ -22,11 +22,11 @@ type Info struct {
 	Needs     []string `json:"needs,omitempty"`
 	Changes   []string `json:"changes,omitempty"`
 	Catalogue []string `json:"catalogue,omitempty"`
-	NotDoable string   `json:"not_doable,omitempty"` // why it can be done on no kernel
+	NotDoable string   `json:"not_doable,omitempty"` // why no kernel can run it
 	Lead      bool     `json:"lead,omitempty"`
-	TCG       string   `json:"tcg,omitempty"` // why its guest runs under TCG whatever the run uses
-	Labels    []string `json:"labels"`        // as Ginkgo's filters see them
-	// Program is the program of a user's that it runs; nil for a scenario of ours.
+	TCG       string   `json:"tcg,omitempty"` // why its guest always runs under TCG
+	Labels    []string `json:"labels"`        // for Ginkgo's filters
+	// Program is the user's program that it runs; nil for a built-in scenario.
 	Program *program.Program `json:"program,omitempty"`
 }
 
@@ -41,20 +41,20 @@ func (i Info) Accel(accel string) string {
 
 var idForm = regexp.MustCompile(`^[a-z0-9-]+(/[a-z0-9-]+)+$`)
 
-// CheckID refuses an id that is not lower case words divided by slashes.
+// CheckID returns an error if an id is not lower-case words separated by slashes.
 func CheckID(id string) error {
 	if !idForm.MatchString(id) {
-		return fmt.Errorf("scenario id %q: want lower case words divided by slashes", id)
+		return fmt.Errorf("scenario id %q: want lower-case words separated by slashes", id)
 	}
 	return nil
 }
 
-// labelID begins the label that names a scenario.
+// labelID is the key of the label that identifies a scenario.
 const labelID = "id"
 
-// LabelsOf are the labels of the scenario's spec, by which Ginkgo's own filters
-// know it. A label is a key and a value in which Ginkgo allows no slash and few
-// other signs, so that an id has dots there: for a filter, not to be read back.
+// LabelsOf returns the labels of the scenario's spec, for Ginkgo's filters. A label is a
+// key and a value. Ginkgo allows no slash and few other characters in it, so that slashes
+// of an id become dots; in general a value cannot be read back.
 func LabelsOf(i Info) []string {
 	labels := []string{label(labelID, i.ID)}
 	add := func(key string, values ...string) {
@@ -79,7 +79,7 @@ var signs = strings.NewReplacer("/", ".", ",", ";", "(", "[", ")", "]", "&", "+"
 
 func label(key, value string) string { return key + ":" + signs.Replace(value) }
 
-// IDOf is the id of the scenario with these labels, "" where they are of none.
+// IDOf returns the id of the scenario with these labels, or "".
 func IDOf(labels []string) string {
 	for _, l := range labels {
 		if dotted, ok := strings.CutPrefix(l, labelID+":"); ok {
@@ -89,7 +89,7 @@ func IDOf(labels []string) string {
 	return ""
 }
 
-// Filter is a Ginkgo label filter that takes exactly these scenarios.
+// Filter returns a Ginkgo label filter that selects exactly these scenarios.
 func Filter(ids []string) string {
 	dotted := make([]string, len(ids))
 	for i, id := range ids {
@@ -98,25 +98,24 @@ func Filter(ids []string) string {
 	return labelID + ": containsAny {" + strings.Join(dotted, ", ") + "}"
 }
 
-// Event is what a suite's process tells the one that started it, a JSON value a
-// line on the descriptor that it was given.
+// Event is a message from a suite process to its parent: one JSON value per line on the
+// given descriptor.
 type Event struct {
 	Started  string        `json:"started,omitempty"`  // a scenario's id
 	Finished *observe.Cell `json:"finished,omitempty"` // its cell
-	// What follows is told to who follows a scenario only.
+	// The other fields are sent only if the scenario is followed.
 
 	// Guest is the QEMU command of a guest that was started for it.
 	Guest []string `json:"guest,omitempty"`
-	// Step is one that was taken, as it is taken: what is expected of it is not
-	// known yet.
+	// Step is a step, as it is taken, before its expectation is known.
 	Step *observe.Step `json:"step,omitempty"`
-	// Paused says that it waits for a line on its descriptor.
+	// Paused reports that it waits for a line on its descriptor.
 	Paused *Paused `json:"paused,omitempty"`
 }
 
-// Paused is a scenario that waits, with its guest open for a person.
+// Paused is a scenario that waits, with its guest open for debugging.
 type Paused struct {
-	Taken int `json:"taken"` // how many steps it has taken
+	Taken int `json:"taken"` // steps taken so far
 	DebugEndpoints
 }
 
@@ -132,22 +131,22 @@ type DebugEndpoints struct {
 	Symbols string `json:"symbols"`
 }
 
-// listMark begins the line with a suite's list, among what a test runner prints.
+// listMark begins the line with a suite's list in the output of a test runner.
 const listMark = "faultline-scenarios: "
 
-// PrintList is what a suite's process prints when it is asked what it holds.
+// PrintList returns the text in which a suite process lists its scenarios.
 func PrintList(list []Info) (string, error) {
 	data, err := json.Marshal(list)
 	return "\n" + listMark + string(data) + "\n", err
 }
 
-// ReadList finds the list in what a suite's process printed; found is false where
-// there is none.
+// ReadList finds the list in the output of a suite process; found is false if there is
+// none.
 func ReadList(printed string) (list []Info, found bool, err error) {
 	for line := range strings.Lines(printed) {
 		if data, ok := strings.CutPrefix(line, listMark); ok {
 			if err := json.Unmarshal([]byte(data), &list); err != nil {
-				return nil, true, fmt.Errorf("read its list: %w", err)
+				return nil, true, fmt.Errorf("read the list of scenarios: %w", err)
 			}
 			return list, true, nil
 		}

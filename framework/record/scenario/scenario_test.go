@@ -26,17 +26,17 @@ func TestLabels(t *testing.T) {
 		}
 	}
 	if id := IDOf(append([]string{"slow"}, labels...)); id != "dax/ext4/shared-read" {
-		t.Errorf("the labels are of %q", id)
+		t.Errorf("the labels have the id %q", id)
 	}
 	if id := IDOf([]string{"slow", "idle:x"}); id != "" {
-		t.Errorf("labels of no scenario are of %q", id)
+		t.Errorf("labels of no scenario have the id %q", id)
 	}
 }
 
 func TestCheckID(t *testing.T) {
 	for _, id := range []string{"", "dax", "dax/", "/dax", "dax//x", "Dax/x", "dax/x y", "dax/x.y", "dax/x_y", "dax/x,y"} {
 		if CheckID(id) == nil {
-			t.Errorf("id %q was taken", id)
+			t.Errorf("id %q was accepted", id)
 		}
 	}
 	if err := CheckID("dax/ext4/2m-bad"); err != nil {
@@ -65,7 +65,7 @@ func TestList(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, found, err := ReadList("a runner's words" + printed + "PASS\n")
+	got, found, err := ReadList("the output of a runner" + printed + "PASS\n")
 	if err != nil || !found || len(got) != 1 || got[0].Doc != list[0].Doc || got[0].NotDoable != list[0].NotDoable {
 		t.Errorf("%+v, %t, %v", got, found, err)
 	}

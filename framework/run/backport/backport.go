@@ -1,6 +1,6 @@
-// Package backport observes a kernel with patches on it beside the same kernel
-// without them, and beside one that has the change from upstream, and says what
-// that makes of the patches. It drives a run; package verdict concludes.
+// Package backport observes a kernel with patches, the same kernel without them, and
+// optionally one that has the change from upstream, and writes the verdict as a mail. It
+// starts the run; package framework/analysis/backport reaches the verdict.
 package backport
 
 import (
@@ -29,15 +29,15 @@ const (
 	Reference = "reference"
 )
 
-// Options say what is backported to what. Of the run's own, Kernels is not used.
+// Options select what is backported to what. Options.Kernels of the run is not used.
 type Options struct {
 	run.Options
 	Tree string // the top folder of a git checkout
 	Base string // a revision
-	// Patches are files of mails or diffs, Commits are revisions to cherry-pick; one
-	// of the two is empty.
+	// Patches are files with mails or diffs, Commits are revisions to cherry-pick; one of
+	// the two is empty.
 	Patches, Commits []string
-	// Change is the id of the change that is backported; "" asks what differs.
+	// Change is the id of the change that is backported; "" lists all differences.
 	Change string
 	// Reference is the spec of a kernel that has the change from upstream, or "".
 	Reference string
@@ -45,18 +45,18 @@ type Options struct {
 	Settings []string
 }
 
-// Result is what a backport came to. A run that was interrupted has no verdict.
+// Result is the result of a backport. An interrupted run has no verdict.
 type Result struct {
 	Run     *results.Run
 	Folder  *results.Folder
 	Verdict backport.Verdict
-	// Mail is the verdict for people, in lines of at most 75 characters where they
-	// can be; it is in the folder too (results.MailFile).
+	// Mail is the verdict as text, in lines of at most 75 characters if no word is longer;
+	// it is also in the folder (results.MailFile).
 	Mail string
 }
 
-// Do builds, observes and concludes. An error says that there is nothing to conclude
-// from; patches that do not apply or do not build are errors of the request.
+// Do builds and observes the kernels, and reaches the verdict. With an error there is
+// none; patches that do not apply or do not build are errors of the request.
 func Do(ctx context.Context, opt Options) (*Result, error) {
 	if err := opt.check(ctx); err != nil {
 		return nil, err
@@ -85,17 +85,17 @@ func Do(ctx context.Context, opt Options) (*Result, error) {
 	return r, r.Folder.Put(results.MailFile, []byte(r.Mail))
 }
 
-// check refuses what can be seen to be wrong before anything is built.
+// check checks the request before anything is built.
 func (o Options) check(ctx context.Context) error {
 	switch {
 	case len(o.Patches) > 0 && len(o.Commits) > 0:
-		return errkind.Requestf("there are patches and commits; give --patch or --commit")
+		return errkind.Requestf("--patch and --commit are both given; use one of them")
 	case len(o.Patches) == 0 && len(o.Commits) == 0:
-		return errkind.Requestf("nothing to put on %s; give --patch FILE or --commit REV", o.Base)
+		return errkind.Requestf("nothing to apply to %s; give --patch FILE or --commit REV", o.Base)
 	}
 	for _, f := range o.Patches {
 		if strings.Contains(f, ",") {
-			return errkind.Requestf("the patch %s has a comma in its name, which parts files; rename it", f)
+			return errkind.Requestf("patch %s: the name contains a comma, which separates files; rename it", f)
 		}
 	}
 	if o.Reference != "" {
@@ -108,7 +108,7 @@ func (o Options) check(ctx context.Context) error {
 	}
 	c, err := change.All().With(o.Options.Changes).ByID(o.Change)
 	if err != nil {
-		return errkind.Requestf("%w; one of your own is declared in a file: --changes", err)
+		return errkind.Requestf("%w; to declare a change of your own, use --changes FILE", err)
 	}
 	_, picked, err := run.Pick(ctx, o.Scenarios, o.Label)
 	if err != nil {
@@ -119,11 +119,12 @@ func (o Options) check(ctx context.Context) error {
 			return nil
 		}
 	}
-	return errkind.Requestf("none of the scenarios that were picked tells of %s; pick others, or leave out --scenario and --label", o.Change)
+	return errkind.Requestf("none of the selected scenarios depends on %s; select others, or omit --scenario and --label",
+		o.Change)
 }
 
-// look reads the tree and the patches, and sees whether they apply, which is
-// quicker than to build the base first.
+// look reads the tree and the patches, and checks that they apply before the base is
+// built, because that is faster.
 func (o Options) look(ctx context.Context) (*about, error) {
 	user, err := git.Open(ctx, o.Tree)
 	if err != nil {
@@ -133,7 +134,7 @@ func (o Options) look(ctx context.Context) (*about, error) {
 	if a.commit, err = user.Commit(ctx, o.Base); err != nil {
 		return nil, err
 	}
-	// What git does not tell is left out.
+	// The description is optional.
 	a.describe, _ = user.Run(ctx, "describe", "--tags", "--abbrev=12", a.commit)
 	var edits []git.Edit
 	for _, f := range o.Patches {
@@ -165,13 +166,16 @@ func (o Options) look(ctx context.Context) (*about, error) {
 	var failed *git.ApplyError
 	switch {
 	case errors.As(err, &failed) && failed.Present:
-		return nil, fmt.Errorf("nothing to put on %s (%.12s): %w; give another base, or other patches", o.Base, a.commit, err)
+		return nil, fmt.Errorf("nothing to apply to %s (%.12s): %w; give another base, or other patches",
+			o.Base, a.commit, err)
 	case errors.As(err, &failed):
-		return nil, fmt.Errorf("the backport does not apply to %s (%.12s): %w; make it fit that revision, or give what it needs before it", o.Base, a.commit, err)
+		return nil, fmt.Errorf("the backport does not apply to %s (%.12s): %w; "+
+			"rebase it onto that revision, or give its prerequisites first", o.Base, a.commit, err)
 	case err != nil:
 		return nil, err
 	case before == applied.Tree:
-		return nil, errkind.Requestf("%s on %s (%.12s) undo each other; give other patches", strings.Join(names(a.patches), ", "), o.Base, a.commit)
+		return nil, errkind.Requestf("%s on %s (%.12s) cancel each other out; give other patches",
+			strings.Join(names(a.patches), ", "), o.Base, a.commit)
 	}
 	cc := ""
 	for _, s := range o.Settings {
@@ -190,7 +194,7 @@ func (o Options) look(ctx context.Context) (*about, error) {
 	return a, err
 }
 
-// names are the patches' own.
+// names returns the names of the patches.
 func names(patches []git.Patch) (out []string) {
 	for _, p := range patches {
 		out = append(out, p.String())
@@ -198,10 +202,10 @@ func names(patches []git.Patch) (out []string) {
 	return out
 }
 
-// kernels are the run's columns.
+// kernels returns the run's columns.
 func (o Options) kernels(a *about) []matrix.Entry {
 	rev := o.Base
-	if strings.ContainsAny(rev, "@?&%") { // which are signs of a spec
+	if strings.ContainsAny(rev, "@?&%") { // these have a meaning in a spec
 		rev = a.commit
 	}
 	base := "tree:" + o.Tree + "@" + rev
@@ -220,7 +224,7 @@ func (o Options) kernels(a *about) []matrix.Entry {
 	return entries
 }
 
-// whose says which of the kernels it is that does not build.
+// whose adds to an error which of the kernels does not build.
 func whose(err error) error {
 	var k *run.KernelError
 	if !errors.As(err, &k) || !errors.As(err, new(*build.Error)) {

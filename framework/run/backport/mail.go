@@ -14,18 +14,18 @@ import (
 	"github.com/faultline/faultline/internal/shell"
 )
 
-// about is what was put on what, for the mail.
+// about describes what was applied to what, for the mail.
 type about struct {
 	tree, base       string
 	commit, describe string // of the base
 	patches          []git.Patch
-	notes            []string // what of the patches' files was not applied
+	notes            []string // which parts of the patches' files were not applied
 	picked           []string // the hashes of Options.Commits
 	config, compiler string   // config is a file, or ""
 }
 
-// mail is the verdict as a text for a list: the verdict first, what was run on
-// what, the cells by what they show, counts. It names nobody as a tester.
+// mail returns the verdict as text for a mailing list: the verdict, the setup, the cells
+// grouped by what they show, the counts. It names no tester.
 func mail(r *results.Run, v backport.Verdict, a *about) string {
 	m := &mailText{run: r, v: v, about: a}
 	m.fill("", "", m.title())
@@ -36,7 +36,7 @@ func mail(r *results.Run, v backport.Verdict, a *about) string {
 	m.facts()
 	m.boot()
 	m.cells(fmt.Sprintf("Missing (%s), base -> patched:", matrix.Count(len(v.Missing), "cell")), v.Missing)
-	m.moved(fmt.Sprintf("Moved besides (%s):", matrix.Count(len(v.Moved), "cell")), v.Moved, [2]string{Base, Patched})
+	m.moved(fmt.Sprintf("Also changed (%s):", matrix.Count(len(v.Moved), "cell")), v.Moved, [2]string{Base, Patched})
 	m.cells(fmt.Sprintf("Flipped (%s), base -> patched:", matrix.Count(len(v.Flipped), "cell")), v.Flipped)
 	m.against()
 	m.unjudged("Not judged:", v.Unjudged)
@@ -45,7 +45,7 @@ func mail(r *results.Run, v backport.Verdict, a *about) string {
 	return m.b.String()
 }
 
-// columns is how long a line of a mail may be.
+// columns is the maximum length of a line.
 const columns = 75
 
 type mailText struct {
@@ -57,8 +57,8 @@ type mailText struct {
 
 func (m *mailText) line(text string) { m.b.WriteString(text + "\n") }
 
-// fill writes words into lines that fit a mail, the first behind first, the others
-// behind rest. A word that is longer stays whole.
+// fill writes a text in lines of at most columns characters. The first line begins with
+// first, the others with rest. A longer word is not split.
 func (m *mailText) fill(first, rest, text string) {
 	at := first
 	for i, w := range strings.Fields(matrix.Printable(text)) {
@@ -75,7 +75,7 @@ func (m *mailText) fill(first, rest, text string) {
 	m.line(strings.TrimRight(at, " "))
 }
 
-// change names the change in question, with its commit and release.
+// change returns the commit, subject and release of the change in question.
 func (m *mailText) change() string {
 	c, err := m.run.Known().ByID(m.v.Change)
 	if err != nil {
@@ -102,15 +102,18 @@ func (m *mailText) title() string {
 	var kinds []string
 	for _, k := range m.v.Kinds {
 		word := string(k)
-		if k == backport.Collateral && m.v.Change == "" { // of nothing
-			word = "something moved"
+		switch {
+		case k == backport.Collateral && m.v.Change == "": // no change is in question
+			word = "something changed"
+		case k == backport.Unmoved:
+			word = "nothing changed"
 		}
 		kinds = append(kinds, word)
 	}
 	return fmt.Sprintf("%s on %s: %s", what, m.about.base, strings.ToUpper(strings.Join(kinds, " and ")))
 }
 
-// sentence says the verdict in words.
+// sentence returns the verdict as sentences.
 func (m *mailText) sentence() string {
 	v := m.v
 	var out []string
@@ -118,62 +121,64 @@ func (m *mailText) sentence() string {
 	total := len(v.Flipped) + len(v.Missing) + v.Already
 	switch {
 	case v.Is(backport.BaseDoesNotBoot):
-		say("The base itself does not boot, so nothing can be said of the patches.")
+		say("The base does not boot, so the patches cannot be judged.")
 	case v.Is(backport.DoesNotBoot):
-		say("The base boots, and with the patches it does not.")
+		say("The base boots; with the patches it does not.")
 	case v.Is(backport.AlreadyThere):
-		say("The base has %s already: %s it without the patches, and nothing moved.", v.Change, m.show(v.Already))
+		say("The base already has %s: %s it without the patches, and nothing changed.", v.Change, m.show(v.Already))
 	case v.Is(backport.Unmoved):
-		say("The patches change nothing that user space sees in %s.", matrix.Count(v.Compared, "scenario"))
+		say("The patches change nothing that user space observes in %s.", matrix.Count(v.Compared, "scenario"))
 	case v.Change == "" && v.Is(backport.Complete):
-		say("Each difference is of a change that the patches bring as a whole: %s.", matrix.List(v.Appeared))
+		say("Each difference belongs to a known change that the patches add completely: %s.", matrix.List(v.Appeared))
 	case v.Change == "" && v.Is(backport.Collateral):
-		say("In %s something moved that is of no change that the patches bring as a whole.", matrix.Count(len(v.Moved), "cell"))
+		say("In %s something changed that belongs to no known change that the patches add completely.",
+			matrix.Count(len(v.Moved), "cell"))
 		if len(v.Appeared) > 0 {
-			say("As a whole they bring %s.", matrix.List(v.Appeared))
+			say("The patches add %s completely.", matrix.List(v.Appeared))
 		}
 	case v.Change != "" && total == 0:
-		say("No cell that was observed tells of %s.", v.Change)
+		say("No observed cell depends on %s.", v.Change)
 	case v.Change != "":
 		switch n := len(v.Flipped); {
 		case n == total && n == 1:
-			say("The one cell that tells of %s went from before to after.", v.Change)
+			say("The one cell that depends on %s flipped from before to after.", v.Change)
 		case n == total:
-			say("All %d cells that tell of %s went from before to after.", n, v.Change)
+			say("All %d cells that depend on %s flipped from before to after.", n, v.Change)
 		case len(v.Missing) == 0:
-			say("Of the cells that tell of %s, %d of %d went from before to after.", v.Change, n, total)
+			say("Of the cells that depend on %s, %d of %d flipped from before to after.", v.Change, n, total)
 		default:
-			say("Of the cells that tell of %s, %d of %d went from before to after; %s.", v.Change, n, total, m.missing())
+			say("Of the cells that depend on %s, %d of %d flipped from before to after; %s.", v.Change, n, total, m.missing())
 		}
 		if v.Already > 0 {
-			say("%s it on the base already.", m.show(v.Already))
+			say("On the base, %s it already.", m.show(v.Already))
 		}
 	}
 	if v.Change != "" && v.Compared > 0 {
 		switch n := len(v.Moved); {
 		case n > 0:
-			say("In %s something else moved.", matrix.Count(n, "cell"))
+			say("In %s something else changed.", matrix.Count(n, "cell"))
 		case v.Is(backport.Complete):
-			say("Nothing else moved.")
+			say("Nothing else changed.")
 		}
 	}
 	if len(v.Vanished) > 0 {
-		say("They take away %s.", matrix.List(v.Vanished))
+		say("The patches remove %s.", matrix.List(v.Vanished))
 	}
 	if n := len(v.Unjudged); n > 0 {
 		say("%s could not be judged.", matrix.Count(n, "cell"))
 	}
 	if a := v.Against; a != nil && v.Change != "" && !a.Has {
-		say("The reference %s, so it does not show what a whole backport is.", a.State)
+		say("The reference %s, so it does not show the result of a complete backport.", a.State)
 	}
 	base, _ := m.run.Kernel(Base)
 	if patched, _ := m.run.Kernel(Patched); base.Digest != "" && base.Digest == patched.Digest {
-		say("The patched kernel is the base, byte for byte: what the patches touch is not compiled in this configuration.")
+		say("The patched kernel is identical to the base, byte for byte: " +
+			"this configuration does not compile the code that the patches touch.")
 	}
 	return strings.Join(out, " ")
 }
 
-// scope states what a verdict in favour of the patches rests on, and what it leaves out.
+// scope states what a verdict in favour of the patches covers and what it does not.
 func (m *mailText) scope() {
 	if !m.v.Is(backport.Complete) && !m.v.Is(backport.Unmoved) {
 		return
@@ -191,12 +196,12 @@ func (m *mailText) scope() {
 		where = append(where, "reference")
 	}
 	m.line("")
-	m.fill("", "", fmt.Sprintf("The verdict covers %s (%s) on %s, observed in QEMU guests (%s), and nothing else: "+
-		"no other behaviour, race, load, configuration or architecture, and no real hardware.",
+	m.fill("", "", fmt.Sprintf("The verdict covers %s (%s) on %s, observed in QEMU guests (%s). It does not cover other "+
+		"behaviour, races, load, other configurations or architectures, or real hardware.",
 		matrix.Count(m.v.Compared, "scenario"), matrix.List(topics), matrix.List(where), matrix.List(m.accels())))
 }
 
-// show words how many cells show it.
+// show returns a count of cells, with its verb.
 func (m *mailText) show(n int) string {
 	if n == 1 {
 		return "1 cell shows"
@@ -204,7 +209,7 @@ func (m *mailText) show(n int) string {
 	return fmt.Sprintf("%d cells show", n)
 }
 
-// missing counts what is missing, by why.
+// missing returns the numbers of missing cells by reason.
 func (m *mailText) missing() string {
 	n := map[backport.Missing]int{}
 	var order []backport.Missing
@@ -216,14 +221,18 @@ func (m *mailText) missing() string {
 	var parts []string
 	for _, why := range order {
 		how := map[backport.Missing]string{
-			backport.NotThere: "not at all", backport.PartThere: "in part only", backport.ElseThere: "to something else", backport.Lost: "back", backport.NotReference: "not as the reference does",
+			backport.NotThere:     "did not flip",
+			backport.PartThere:    "flipped only in part",
+			backport.ElseThere:    "flipped to something else",
+			backport.Lost:         "flipped back",
+			backport.NotReference: "flipped to another result than the reference",
 		}[why]
 		parts = append(parts, fmt.Sprintf("%d %s", n[why], how))
 	}
 	return strings.Join(parts, ", ")
 }
 
-// facts say what was run on what.
+// facts writes the setup.
 func (m *mailText) facts() {
 	a := m.about
 	fact := func(name, text string) { m.fill(fmt.Sprintf("%-10s ", name), strings.Repeat(" ", 11), text) }
@@ -260,9 +269,9 @@ func (m *mailText) facts() {
 	if k, ok := m.run.Kernel(Reference); ok {
 		fact("reference", fmt.Sprintf("%s (%s)", k.Version, k.Spec))
 	}
-	config := "tinyconfig, and what Faultline's guests need"
+	config := "tinyconfig, plus the options that Faultline's guests need"
 	if a.config != "" {
-		config = a.config + ", and what Faultline's guests need"
+		config = a.config + ", plus the options that Faultline's guests need"
 	}
 	fact("config", config)
 	fact("compiler", a.compiler)
@@ -271,7 +280,7 @@ func (m *mailText) facts() {
 	fact("command", shell.Quote(m.run.Command))
 }
 
-// accels are what the cells ran with.
+// accels returns the accelerators of the cells.
 func (m *mailText) accels() (all []string) {
 	for _, c := range m.run.Cells {
 		if c.Accel != "" && c.Verdict != observe.Skipped && !slices.Contains(all, c.Accel) {
@@ -282,12 +291,12 @@ func (m *mailText) accels() (all []string) {
 	return all
 }
 
-// tested offers a line for the patch, which is a person's to give.
+// tested offers a tag for the patch, commented out, because only a person can give it.
 func (m *mailText) tested() {
 	if !m.v.Is(backport.Complete) {
 		return
 	}
 	m.line("")
-	m.line("# Whoever has looked at this and stands by it may say so:")
+	m.line("# Anyone who has reviewed this result and vouches for it may add:")
 	m.fill("# ", "# ", fmt.Sprintf("Tested-by: YOUR NAME <your@address> # faultline %s", m.run.Tool.Version))
 }

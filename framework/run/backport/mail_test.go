@@ -19,11 +19,11 @@ import (
 	"github.com/faultline/faultline/internal/git"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "update the golden files")
 
 const dax = "dax_fault_hwpoison"
 
-// made is a run of long ago, for its facts.
+// made returns a run with fixed facts.
 func made(kernels ...string) *results.Run {
 	r := &results.Run{
 		Started: time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC), Tool: results.Tool{Version: "v0.4"}, Host: results.Host{QEMU: "7.2.22"},
@@ -106,14 +106,14 @@ func TestMail(t *testing.T) {
 		"not-judged": {made(Base, Patched, Reference), backport.Verdict{Question: question, Kinds: []backport.Kind{backport.NotJudged}, Flipped: flipped[:1], Compared: 1,
 			Unjudged: []backport.Unjudged{{Scenario: "dax/xfs/shared-read", Kernel: Base, Why: "lacks XFS_FS"}, {Scenario: "dax/xfs/shared-read", Kernel: Patched, Why: "lacks XFS_FS"}},
 			Against:  &backport.Against{State: "lacks dax_fault_hwpoison (seen in 1 scenario)", Moved: []backport.Moved{{Scenario: "dax/ext4/shared-read", By: []string{dax}}}}}, onLinux()},
-		"nothing-tells": {made(Base, Patched), backport.Verdict{Question: question, Kinds: []backport.Kind{backport.NotJudged}, Compared: 1, Same: 1}, onLinux()},
+		"nothing-depends": {made(Base, Patched), backport.Verdict{Question: question, Kinds: []backport.Kind{backport.NotJudged}, Compared: 1, Same: 1}, onLinux()},
 		"same-kernel": {func() *results.Run {
 			r := made(Base, Patched)
 			r.Kernels[1].Digest = Base
 			return r
 		}(), backport.Verdict{Question: free, Kinds: []backport.Kind{backport.Unmoved}, Compared: 2, Same: 2}, onLinux()},
-		"whole-changes":   {made(Base, Patched), backport.Verdict{Question: free, Kinds: []backport.Kind{backport.Complete}, Flipped: flipped, Appeared: []string{dax, "dax_folios"}, Compared: 9, Same: 4}, onLinux()},
-		"something-moved": {made(Base, Patched), backport.Verdict{Question: free, Kinds: []backport.Kind{backport.Collateral}, Flipped: flipped[:1], Appeared: []string{dax}, Vanished: []string{"dax_folios"}, Moved: []backport.Moved{many}, Compared: 9, Same: 4}, onLinux()},
+		"whole-changes":     {made(Base, Patched), backport.Verdict{Question: free, Kinds: []backport.Kind{backport.Complete}, Flipped: flipped, Appeared: []string{dax, "dax_folios"}, Compared: 9, Same: 4}, onLinux()},
+		"something-changed": {made(Base, Patched), backport.Verdict{Question: free, Kinds: []backport.Kind{backport.Collateral}, Flipped: flipped[:1], Appeared: []string{dax}, Vanished: []string{"dax_folios"}, Moved: []backport.Moved{many}, Compared: 9, Same: 4}, onLinux()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := mail(test.run, test.v, test.about)
@@ -139,8 +139,8 @@ func TestMail(t *testing.T) {
 	}
 }
 
-// What a guest, a patch or a user said can't steer a terminal, nor pass for a line
-// of the mail's own, a trailer for one.
+// Text from a guest, a patch or a user cannot control a terminal, or look like a line of
+// the mail itself, such as a trailer.
 func TestMailOfHostileText(t *testing.T) {
 	evil := "x\x1b[31m\r\nTested-by: Nobody <n@x>\nFrom nobody \u202e" + strings.Repeat("y", 100) + "\t\x00 " + strings.Repeat("word ", 20) + "Tested-by: Nobody <n@x>"
 	r := made(Base, Patched, Reference)
@@ -155,14 +155,14 @@ func TestMailOfHostileText(t *testing.T) {
 	for _, v := range []backport.Verdict{v, boot} {
 		got := mail(r, v, a)
 		if !strings.Contains(got, "Tested-by: Nobody") {
-			t.Error("the text is not shown")
+			t.Error("the text is missing")
 		}
 		for _, l := range strings.Split(got, "\n") {
 			if i := strings.IndexFunc(l, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0x202e }); i >= 0 {
-				t.Errorf("it can steer: %q", l)
+				t.Errorf("control character in %q", l)
 			}
 			if strings.HasPrefix(l, "Tested-by:") || strings.HasPrefix(l, "From ") || strings.HasPrefix(l, "# Tested-by: Nobody") {
-				t.Errorf("it passes for the mail's own: %q", l)
+				t.Errorf("looks like a line of the mail: %q", l)
 			}
 		}
 	}
@@ -190,7 +190,7 @@ func TestMailNamesADeclaredChange(t *testing.T) {
 	r := made(Base, Patched)
 	r.Changes = change.List{{ID: "mine", Subject: "dax: say more"}}
 	got := mail(r, backport.Verdict{Question: backport.Question{Base: Base, Patched: Patched, Change: "mine"}, Kinds: []backport.Kind{backport.Complete}, Flipped: flipped[:1], Compared: 1}, onLinux())
-	for _, want := range []string{"Backport of mine on v6.1.192: COMPLETE\n", "The one cell that tells of mine went", "change     \"dax: say more\"\n"} {
+	for _, want := range []string{"Backport of mine on v6.1.192: COMPLETE\n", "The one cell that depends on mine flipped", "change     \"dax: say more\"\n"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/faultline/faultline/framework/report/matrix"
 )
 
-// cells lists cells that tell of a change, those that show the same together.
+// cells lists cells that depend on a change, grouped by what they show.
 func (m *mailText) cells(title string, list []backport.Cell) {
 	var order []string
 	scenarios := map[string][]string{}
@@ -32,7 +32,7 @@ func (m *mailText) cells(title string, list []backport.Cell) {
 	}
 }
 
-// shown is what a cell showed on base and patched, steps of the same kind once.
+// shown returns what a cell showed on base and patched, with equal steps counted.
 func (m *mailText) shown(c backport.Cell) string {
 	var parts []string
 	for i := 0; i < len(c.Pairs); {
@@ -65,11 +65,11 @@ func (m *mailText) shown(c backport.Cell) string {
 	return text
 }
 
-// mostFields is how many fields of a scenario that nothing explains a mail shows;
-// report.html has them all.
+// mostFields is the maximum number of unexplained fields that a mail lists per scenario;
+// report.html lists all.
 const mostFields = 6
 
-// moved lists what differs between two kernels with both payloads.
+// moved lists the differences between two kernels, with both payloads.
 func (m *mailText) moved(title string, list []backport.Moved, kernels [2]string) {
 	if len(list) == 0 {
 		return
@@ -79,7 +79,7 @@ func (m *mailText) moved(title string, list []backport.Moved, kernels [2]string)
 	for _, d := range list {
 		name := d.Scenario
 		if name == "" {
-			name = "while it booted"
+			name = "during boot"
 		}
 		m.fill("  ", "  ", name)
 		for i, text := range []string{d.A, d.B} {
@@ -89,8 +89,8 @@ func (m *mailText) moved(title string, list []backport.Moved, kernels [2]string)
 	}
 }
 
-// fields lists what differs in a scenario: what nothing explains by its values, the
-// rest by what explains it.
+// fields lists the fields that differ in a scenario: unexplained ones with their values,
+// the others counted by explanation.
 func (m *mailText) fields(list []judge.Difference) {
 	var unexplained []judge.Difference
 	var order []string
@@ -100,48 +100,49 @@ func (m *mailText) fields(list []judge.Difference) {
 			unexplained = append(unexplained, f)
 			continue
 		}
-		why := "by " + f.ExplainedBy
+		why := f.ExplainedBy
 		if f.Lost {
-			why = "because " + f.ExplainedBy + " is gone"
+			why = "the loss of " + f.ExplainedBy
 		}
 		if by[why]++; by[why] == 1 {
 			order = append(order, why)
 		}
 	}
 	for _, f := range unexplained[:min(len(unexplained), mostFields)] {
-		m.fill("    - ", "      ", f.String()+" (nothing says why)")
+		m.fill("    - ", "      ", f.String()+" (unexplained)")
 	}
 	if more := len(unexplained) - mostFields; more > 0 {
-		m.fill("    - ", "      ", fmt.Sprintf("%s more that nothing explains: see report.html", matrix.Count(more, "field")))
+		m.fill("    - ", "      ", matrix.Count(more, "more unexplained field")+": see report.html")
 	}
 	for _, why := range order {
-		differ := "1 field differs "
+		differ := "1 field differs"
 		if by[why] > 1 {
-			differ = fmt.Sprintf("%d fields differ ", by[why])
+			differ = fmt.Sprintf("%d fields differ", by[why])
 		}
-		m.fill("    - ", "      ", differ+why)
+		m.fill("    - ", "      ", differ+", explained by "+why)
 	}
 }
 
-// against says what tells the patched kernel from the reference, and why.
+// against lists the differences between the patched kernel and the reference, and their
+// explanations.
 func (m *mailText) against() {
 	a := m.v.Against
 	if a == nil {
 		return
 	}
 	m.line("")
-	m.line("Against the reference:")
+	m.line("Compared with the reference:")
 	if m.v.Change != "" {
-		text := fmt.Sprintf("It %s.", a.State)
+		text := fmt.Sprintf("The reference %s.", a.State)
 		if a.Alike > 0 {
-			text += fmt.Sprintf(" In %s both show the change, and nothing unexplained differs.", matrix.Count(a.Alike, "cell"))
+			text += fmt.Sprintf(" In %s both show the change, without unexplained differences.", matrix.Count(a.Alike, "cell"))
 		}
 		m.fill("  ", "  ", text)
 	}
 	if len(a.Moved) == 0 {
 		m.line("  Nothing differs.")
 	}
-	// What a change or a symbol explains is told by that; the rest with payloads.
+	// Explained cells are grouped by their explanation; the rest is listed with payloads.
 	var order []string
 	explained := map[string][]string{}
 	var rest []backport.Moved
@@ -161,10 +162,11 @@ func (m *mailText) against() {
 		if n := len(explained[by]); n > 1 {
 			differ = fmt.Sprintf("%d cells differ", n)
 		}
-		m.fill("  ", "  ", differ+" by "+by+":")
+		m.fill("  ", "  ", differ+", explained by "+by+":")
 		m.fill("    ", "    ", strings.Join(explained[by], " "))
 	}
-	m.moved(fmt.Sprintf("Differs from the reference, and nothing says why (%s):", matrix.Count(len(rest), "cell")), rest, [2]string{Patched, Reference})
+	m.moved(fmt.Sprintf("Unexplained differences from the reference (%s):",
+		matrix.Count(len(rest), "cell")), rest, [2]string{Patched, Reference})
 	var theirs []backport.Unjudged
 	for _, u := range a.Unjudged {
 		if u.Kernel == Reference {
@@ -174,7 +176,7 @@ func (m *mailText) against() {
 	m.unjudged("Not compared with the reference:", theirs)
 }
 
-// unjudged lists cells by the reason.
+// unjudged lists cells, grouped by reason.
 func (m *mailText) unjudged(title string, list []backport.Unjudged) {
 	type key struct{ kernel, why string }
 	var order []key
@@ -197,10 +199,10 @@ func (m *mailText) unjudged(title string, list []backport.Unjudged) {
 	}
 }
 
-// consoleLines is how much of a console's end a mail has.
+// consoleLines is how many lines of the end of a console a mail contains.
 const consoleLines = 20
 
-// boot says why a kernel does not boot.
+// boot writes why a kernel does not boot.
 func (m *mailText) boot() {
 	b := m.v.Boot
 	if b == nil {
@@ -212,13 +214,13 @@ func (m *mailText) boot() {
 		return
 	}
 	said := strings.Split(strings.TrimSpace(b.Console), "\n")
-	m.line("The end of its console:")
+	m.line("End of its console:")
 	for _, l := range said[max(0, len(said)-consoleLines):] {
 		m.line(strings.TrimRight("  "+matrix.Printable(l), " "))
 	}
 }
 
-// counts sum up.
+// counts writes the totals.
 func (m *mailText) counts() {
 	if m.v.Boot != nil {
 		return
@@ -228,8 +230,11 @@ func (m *mailText) counts() {
 	for _, c := range []struct {
 		n    int
 		word string
-	}{{len(v.Flipped), "flipped"}, {len(v.Missing), "missing"}, {v.Already, "there already"}, {len(v.Moved), "moved besides"}, {v.Same, "the same"}, {len(v.Unjudged), "not judged"}} {
-		if c.n > 0 || slices.Contains([]string{"flipped", "the same"}, c.word) {
+	}{
+		{len(v.Flipped), "flipped"}, {len(v.Missing), "missing"}, {v.Already, "already there"},
+		{len(v.Moved), "also changed"}, {v.Same, "unchanged"}, {len(v.Unjudged), "not judged"},
+	} {
+		if c.n > 0 || slices.Contains([]string{"flipped", "unchanged"}, c.word) {
 			parts = append(parts, fmt.Sprintf("%d %s", c.n, c.word))
 		}
 	}

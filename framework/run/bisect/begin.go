@@ -17,7 +17,7 @@ import (
 	"github.com/faultline/faultline/kernels/source"
 )
 
-// begin looks at the request, and at what was found before.
+// begin checks the request, and creates or resumes the record.
 func (b *bisection) begin(ctx context.Context) error {
 	var err error
 	if b.tree, err = git.Open(ctx, b.Tree); err != nil {
@@ -70,10 +70,11 @@ func (b *bisection) end(ctx context.Context, rev string) (End, error) {
 	return End{rev, commit, subject}, err
 }
 
-// checkEnds refuses two ends between which there is nothing to find.
+// checkEnds returns an error if nothing can be bisected between the two ends.
 func (b *bisection) checkEnds(ctx context.Context, r Request) error {
 	if r.Old.Commit == r.New.Commit {
-		return errkind.Requestf("--old %s and --new %s are the same commit, %s; give two", r.Old.Rev, r.New.Rev, short(r.Old.Commit))
+		return errkind.Requestf("--old %s and --new %s are the same commit, %s; give two different ones",
+			r.Old.Rev, r.New.Rev, short(r.Old.Commit))
 	}
 	swapped, err := b.tree.IsAncestor(ctx, r.New.Commit, r.Old.Commit)
 	if err != nil {
@@ -86,17 +87,17 @@ func (b *bisection) checkEnds(ctx context.Context, r Request) error {
 	if err != nil || related {
 		return err
 	}
-	wayOut := "give two of one history"
+	hint := "give two of the same history"
 	switch {
 	case b.tree.Shallow():
-		wayOut = "the clone is shallow; fetch the rest: git fetch --unshallow"
+		hint = "the clone is shallow; fetch the rest: git fetch --unshallow"
 	case b.tree.Stitched(ctx):
-		wayOut = "replacement objects and grafts (git replace) are not followed; " + wayOut
+		hint = "replacement objects and grafts (git replace) are not followed; " + hint
 	}
-	return errkind.Requestf("--old %s and --new %s have no commit in common; %s", r.Old.Rev, r.New.Rev, wayOut)
+	return errkind.Requestf("--old %s and --new %s have no commit in common; %s", r.Old.Rev, r.New.Rev, hint)
 }
 
-// takeOver goes on with the bisection in the folder.
+// takeOver continues the bisection in the folder.
 func (b *bisection) takeOver() error {
 	dir := b.Out
 	if dir == "" {
@@ -127,10 +128,11 @@ func (b *bisection) takeOver() error {
 	for _, c := range cells {
 		b.keep(c)
 	}
-	return os.RemoveAll(b.folder.Path(gitDir)) // of a process that was killed
+	return os.RemoveAll(b.folder.Path(gitDir)) // left by a killed process
 }
 
-// keep remembers one observation of a scenario on a kernel, and whether another was the same.
+// keep stores an observation of a scenario on a kernel, and whether it differs from an
+// earlier one.
 func (b *bisection) keep(c observe.Cell) {
 	of := b.cells[c.Kernel]
 	if of == nil {
@@ -154,7 +156,7 @@ func (b *bisection) save() error {
 	return b.folder.PutSynced(File, append(sanitize.JSON(data), '\n'))
 }
 
-// spec is the kernel of a commit, with what is done to it first.
+// spec returns the spec of a commit's kernel, with edits that are applied first.
 func (b *bisection) spec(commit string, edits ...string) string {
 	spec := "tree:" + b.rec.Request.Tree + "@" + commit
 	for _, s := range append(slices.Clone(b.rec.Request.Settings), edits...) {

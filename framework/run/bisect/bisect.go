@@ -14,28 +14,28 @@ import (
 	"github.com/faultline/faultline/internal/git"
 )
 
-// Options say what to bisect.
+// Options select what to bisect.
 type Options struct {
 	Tree     string          // the top folder of a git checkout
 	Old, New string          // revisions
 	Settings []string        // of the kernels' spec, as "name=value": see package tree
-	Picked   []scenario.Info // the scenarios to look at
-	Skip     []string        // revisions that are left out
+	Picked   []scenario.Info // the scenarios to observe
+	Skip     []string        // revisions to skip
 	Accel    string
-	// Out is the folder, "" for one in results/; Resume goes on with what is there.
+	// Out is the folder, "" for one in results/; Resume continues from its contents.
 	Out    string
 	Resume bool
 
 	Tool results.Tool
 	Host results.Host
-	// Installation is whose the results are, for repro.
+	// Installation signs the results, for repro.
 	Installation results.Installation
 	Command      []string
-	// Say hears what takes time, and what each step showed.
+	// Say logs what takes time, and what each step showed.
 	Say func(format string, args ...any)
 }
 
-// bisection is one under way.
+// bisection is a bisection in progress.
 type bisection struct {
 	Options
 	lab    Lab
@@ -44,14 +44,14 @@ type bisection struct {
 	rec    Record
 	skip   map[string]bool                    // by commit
 	cells  map[string]map[string]observe.Cell // what was observed, by kernel and scenario
-	// unstable are scenarios that were not the same twice, and on which kernel.
+	// unstable are the scenarios whose results vary, with the kernel.
 	unstable map[string]string
 	groups   []*group
 	repos    int // of groups, so far
 }
 
-// Do bisects. Where it ends with an error that is not the request's, the record
-// keeps what was found so far, and Resume goes on from there.
+// Do bisects. After an error that is not the request's, the record contains the results
+// so far, and Resume continues from it.
 func Do(ctx context.Context, opt Options, lab Lab) (*Record, *results.Folder, error) {
 	b := &bisection{Options: opt, lab: lab, skip: map[string]bool{}, cells: map[string]map[string]observe.Cell{}, unstable: map[string]string{}}
 	defer func() { b.folder.Close() }()
@@ -98,10 +98,10 @@ func (b *bisection) search(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		left := fmt.Sprintf("%d more to tell apart, some %d steps", g.at.Left, g.at.Steps)
+		left := fmt.Sprintf("%d left after this, about %d more steps", g.at.Left, g.at.Steps)
 		switch {
 		case g.at.MergeBase:
-			left = "where the two ends part"
+			left = "the merge base of the two ends"
 		case g.at.Left == 0:
 			left = "the last one"
 		}
@@ -120,11 +120,11 @@ func (b *bisection) isEnd(commit string) bool {
 	return commit == b.rec.Request.Old.Commit || commit == b.rec.Request.New.Commit
 }
 
-// mostEquals bounds how many commits are asked whether they are built already.
+// mostEquals bounds how many commits are checked for a kernel that is already built.
 const mostEquals = 8
 
-// choose is the commit to try next: of those that halve equally well one that is
-// built already, else git's.
+// choose returns the commit to try next: among those that halve the rest equally well,
+// one that is already built, else git's choice.
 func (b *bisection) choose(ctx context.Context, g *group) string {
 	if equals := g.at.Equals; len(equals) > 1 {
 		for _, c := range equals[:min(len(equals), mostEquals)] {
@@ -136,9 +136,9 @@ func (b *bisection) choose(ctx context.Context, g *group) string {
 	return g.at.Try
 }
 
-// next is what will be tried after a commit whatever that shows: what a group wants
-// that does not ask for it; "" where that hangs on what it shows. A guess would
-// cost more than it saves: the wrong build takes the objects of the right one apart.
+// next returns the spec that will be tried after a commit regardless of its result, as
+// another group needs it; "" if it depends on the result. Guessing would cost more than
+// it saves: a wrong build modifies the objects that the right build starts from.
 func (b *bisection) next(commit string) string {
 	for _, g := range b.groups {
 		if g.open() && !g.asks(commit) {
@@ -148,7 +148,7 @@ func (b *bisection) next(commit string) string {
 	return ""
 }
 
-// answer says what each group found.
+// answer records what each group found.
 func (b *bisection) answer(ctx context.Context) error {
 	b.rec.Answers = nil
 	slices.SortStableFunc(b.groups, func(x, y *group) int { return len(y.scenarios) - len(x.scenarios) })

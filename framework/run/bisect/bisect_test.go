@@ -19,7 +19,7 @@ import (
 
 const read, write = "dax/ext4/shared-read", "dax/ext4/shared-write"
 
-// line is a history of n commits, from "0" on, of which the ones in at do something.
+// line returns a linear history of n commits, "0" to n-1; at has the files of some.
 func line(t *testing.T, n int, at map[int][]string) (*history, []string) {
 	t.Helper()
 	h := newHistory(t)
@@ -84,7 +84,7 @@ func TestALine(t *testing.T) {
 			t.Errorf("%q is not in\n%s", want, b.String())
 		}
 	}
-	// What it leaves is a run, and git takes the log.
+	// The results are a run, and git accepts the log.
 	f, err := results.Open(opt.Out)
 	if err != nil {
 		t.Fatal(err)
@@ -135,7 +135,7 @@ func TestCommitsThatTellNothing(t *testing.T) {
 		"does not build":         {map[int][]string{7: {"builds", "x.c:1: error"}, 8: {"builds", ""}, 11: turns()}, 11, nil},
 		"does not boot":          {map[int][]string{7: {"boots", "panic"}, 8: {"boots", ""}, 4: turns()}, 4, nil},
 		"a third thing":          {map[int][]string{6: {"shows/dax.ext4.shared-read", "third"}, 9: {"shows/dax.ext4.shared-read", "old"}, 12: turns()}, 12, nil},
-		"not doable":             {map[int][]string{7: {"shows/dax.ext4.shared-read", "not doable"}, 8: {"shows/dax.ext4.shared-read", "old"}, 12: turns()}, 12, nil},
+		"skipped":                {map[int][]string{7: {"shows/dax.ext4.shared-read", "skipped"}, 8: {"shows/dax.ext4.shared-read", "old"}, 12: turns()}, 12, nil},
 		"the first does nothing": {map[int][]string{8: turns("builds", "error"), 10: {"builds", ""}}, -1, []int{8, 9, 10}},
 		"all between":            {map[int][]string{1: {"boots", "no"}, 8: turns(), 15: {"boots", ""}}, -1, []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}},
 	} {
@@ -159,14 +159,14 @@ func TestCommitsThatTellNothing(t *testing.T) {
 				t.Errorf("got %d possible commits, want %d: %+v", len(got), len(want), a)
 			}
 			var b strings.Builder
-			if err := r.Write(&b); err != nil || !strings.Contains(b.String(), "can't be judged") {
+			if err := r.Write(&b); err != nil || !strings.Contains(b.String(), "cannot be judged") {
 				t.Errorf("%v\n%s", err, b.String())
 			}
 		})
 	}
 }
 
-// A side branch with the change in it, that began before the old end or after it.
+// A side branch that contains the change, and starts before or after the old end.
 func TestMerges(t *testing.T) {
 	t.Parallel()
 	h, all := line(t, 4, nil)
@@ -188,7 +188,7 @@ func TestMerges(t *testing.T) {
 			t.Errorf("from %s: %+v", oldEnd, a)
 		}
 	}
-	// The old end is on the side branch: where they part is tried first.
+	// The old end is on the side branch, so the merge base is tried first.
 	early := h.git("rev-parse", change+"^")
 	h.git("checkout", "-qb", "other", all[2])
 	h.commit("other", "other", "1")
@@ -197,13 +197,13 @@ func TestMerges(t *testing.T) {
 	if a := found(t, r, read); a.First != newEnd || r.Steps[2].Commit != all[1] {
 		t.Errorf("%+v, %+v", a, r.Steps)
 	}
-	// It shows the new side there: what is looked for goes the other way.
+	// The merge base shows the new side: the change is in the other direction.
 	h.git("checkout", "-qb", "back", change)
 	oldEnd := h.commit("back", "shows/dax.ext4.shared-read", "old")
 	newEnd = h.git("rev-parse", "side")
 	r = do(t, h.options(oldEnd, newEnd, read), newLab(h))
 	a := found(t, r, read)
-	if a.First != "" || !strings.Contains(a.Error, "goes the other way") || !strings.Contains(a.Error, "--old "+change[:12]+" --new "+oldEnd[:12]) || r.ExitCode() != errkind.ExitInfra {
+	if a.First != "" || !strings.Contains(a.Error, "in the opposite direction") || !strings.Contains(a.Error, "--old "+change[:12]+" --new "+oldEnd[:12]) || r.ExitCode() != errkind.ExitInfra {
 		t.Errorf("%+v", a)
 	}
 	if _, err := exec.Command("git", "-C", h.root, "merge-base", "--is-ancestor", change, oldEnd).Output(); err != nil {
@@ -211,7 +211,7 @@ func TestMerges(t *testing.T) {
 	}
 }
 
-// The merge itself is what changes it: nobody can take it away.
+// The merge itself is the change, so it cannot be reverted.
 func TestAMergeIsTheFirst(t *testing.T) {
 	t.Parallel()
 	h, all := line(t, 3, nil)
@@ -235,7 +235,7 @@ func TestChecks(t *testing.T) {
 		words   string
 	}{
 		"reverted": {map[int][]string{8: turns()}, bisect.Confirmed, "reverted on"},
-		// What comes later stands where it stood.
+		// A later commit touches the same code.
 		"applied to the old end": {map[int][]string{8: turns("code", "a"), 12: {"code", "b"}}, bisect.Confirmed, "applied to"},
 		"neither":                {map[int][]string{4: {"code", "x"}, 8: turns("code", "a"), 12: {"code", "b"}}, bisect.NotPossible, "does not apply"},
 		"contradicted":           {map[int][]string{8: turns(), 12: {"also", "new"}}, bisect.Contradicted, "not the old side"},
@@ -263,8 +263,8 @@ func TestTheRequest(t *testing.T) {
 		"swapped":      {all[5], all[0], "swap them: --old " + all[0] + " --new " + all[5]},
 		"the same":     {all[5], "main", "are the same commit"},
 		"unknown":      {"v9", all[5], `no revision "v9"`},
-		"unrelated":    {all[0], "alone", "no commit in common; give two of one history"},
-		"no different": {all[0], all[2], "show the same in 1 of the scenarios"},
+		"unrelated":    {all[0], "alone", "no commit in common; give two of the same history"},
+		"no different": {all[0], all[2], "show the same in 1 of the selected scenarios"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := bisect.Do(t.Context(), h.options(c.oldEnd, c.newEnd, read), newLab(h))
@@ -275,7 +275,7 @@ func TestTheRequest(t *testing.T) {
 	}
 	h.git("replace", "--graft", "alone", all[5])
 	_, _, err := bisect.Do(t.Context(), h.options(all[0], "alone", read), newLab(h))
-	if errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "grafts (git replace) are not followed; give two of one history") {
+	if errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "grafts (git replace) are not followed; give two of the same history") {
 		t.Errorf("%v", err)
 	}
 	h.git("replace", "-d", h.git("rev-parse", "alone"))
@@ -292,7 +292,7 @@ func TestTheRequest(t *testing.T) {
 	}
 }
 
-// What a kernel said as it did not boot steers nobody's terminal, in the file either.
+// The console of a kernel that does not boot cannot control a terminal, nor in the file.
 func TestBisectFileIsInert(t *testing.T) {
 	t.Parallel()
 	h, all := line(t, 8, map[int][]string{3: {"boots", "panic \u009b2J \u202e \x1b[2J"}, 4: {"boots", ""}, 5: turns()})
@@ -304,7 +304,7 @@ func TestBisectFileIsInert(t *testing.T) {
 	}
 }
 
-func TestEndsThatTellNothing(t *testing.T) {
+func TestEndsThatCannotBeBisected(t *testing.T) {
 	t.Parallel()
 	h, all := line(t, 6, map[int][]string{3: turns(), 4: {"boots", "panics"}, 5: {"boots", "", "builds", "x.c:1: error: y"}})
 	for i, words := range map[int]string{4: "does not boot: panics", 5: "does not build: x.c:1: error: y"} {
@@ -316,11 +316,11 @@ func TestEndsThatTellNothing(t *testing.T) {
 	l := newLab(h)
 	l.flaky = write
 	r := do(t, h.options(all[0], all[3], read, write), l)
-	if len(r.Differ) != 1 || len(r.Aside) != 1 || !strings.Contains(r.Aside[0].Why, "not the same twice") || found(t, r, read).First != all[3] {
+	if len(r.Differ) != 1 || len(r.Aside) != 1 || !strings.Contains(r.Aside[0].Why, "results vary on") || found(t, r, read).First != all[3] {
 		t.Errorf("%+v, %+v", r.Differ, r.Aside)
 	}
 	l = newLab(h)
-	l.notDoable = read
+	l.skipped = read
 	_, _, err := bisect.Do(t.Context(), h.options(all[0], all[3], read), l)
 	if errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "lacks CONFIG_X") {
 		t.Errorf("%v", err)
@@ -332,13 +332,13 @@ func TestTroubleWithTheRig(t *testing.T) {
 	h, all := line(t, 16, map[int][]string{9: turns()})
 	opt := h.options(all[0], all[15], read)
 	l := newLab(h)
-	l.rig[all[7]] = 1
+	l.broken[all[7]] = 1
 	if a := found(t, do(t, opt, l), read); a.First != all[9] {
 		t.Errorf("once: %+v", a)
 	}
 	opt = h.options(all[0], all[15], read)
 	l = newLab(h)
-	l.rig[all[7]] = 4
+	l.broken[all[7]] = 4
 	_, _, err := bisect.Do(t.Context(), opt, l)
 	if errkind.Of(err) != errkind.Infra || !errors.As(err, new(*bisect.RigError)) || !strings.Contains(err.Error(), "--skip "+all[7][:12]) {
 		t.Fatalf("%v", err)
@@ -347,7 +347,7 @@ func TestTroubleWithTheRig(t *testing.T) {
 	if _, _, err = bisect.Do(t.Context(), opt, l); !errors.As(err, new(*bisect.RigError)) {
 		t.Fatalf("resumed too early: %v", err)
 	}
-	l.rig[all[7]] = 4
+	l.broken[all[7]] = 4
 	skip := opt
 	skip.Skip = []string{all[7]}
 	l.observed = nil
@@ -366,8 +366,8 @@ func TestTroubleWithTheRig(t *testing.T) {
 	}
 }
 
-// Stopped at each moment there is, it goes on, repeats no step that was finished
-// and comes to the same end.
+// A bisection that is stopped at any point resumes, repeats no finished step, and gives
+// the same result.
 func TestResumedFromEverywhere(t *testing.T) {
 	t.Parallel()
 	at := map[int][]string{3: {"shows/dax.ext4.shared-read", "new"}, 4: {"builds", "no"}, 5: {"builds", "", "boots", "no"}, 6: {"boots", ""}, 7: {"shows/dax.ext4.shared-write", "new"}}
@@ -413,7 +413,7 @@ func TestResumedFromEverywhere(t *testing.T) {
 	}
 }
 
-// Of two commits that halve equally well, the one that is built is tried.
+// Of two commits that halve equally well, the one that is already built is tried.
 func TestWhatIsBuiltFirst(t *testing.T) {
 	t.Parallel()
 	h, all := line(t, 16, map[int][]string{12: turns()})
@@ -429,7 +429,7 @@ func TestWhatIsBuiltFirst(t *testing.T) {
 	}
 }
 
-// While the ends are observed, cores that are free build what comes.
+// While the ends are observed, free cores build the next kernel.
 func TestBuildsAhead(t *testing.T) {
 	t.Parallel()
 	h, all := line(t, 16, map[int][]string{12: turns()})

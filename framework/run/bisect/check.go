@@ -7,9 +7,9 @@ import (
 	"github.com/faultline/faultline/internal/git"
 )
 
-// checkAnswers puts each answer to the test: with the commit reverted on the new
-// end, the old side must be there; where that can't be had, with the commit applied
-// to the old end the new side.
+// checkAnswers checks each answer: the new end with the commit reverted must show the old
+// side. If that kernel cannot be observed, the old end with the commit applied must show
+// the new side.
 func (b *bisection) checkAnswers(ctx context.Context) error {
 	for i := range b.rec.Answers {
 		a := &b.rec.Answers[i]
@@ -53,7 +53,7 @@ func (b *bisection) check(ctx context.Context, a *Answer) error {
 		}
 		a.Check = &Check{How: t.how, Kernel: s.Kernel}
 		if s.State != Observed {
-			not = append(not, fmt.Sprintf("%s, it %v: %s", t.how, s.State, s.Why))
+			not = append(not, fmt.Sprintf("%s: %v: %s", t.how, s.State, s.Why))
 			continue
 		}
 		a.Check.Verdict, a.Check.Why = conclude(a.Scenarios, s, t.want)
@@ -63,11 +63,11 @@ func (b *bisection) check(ctx context.Context, a *Answer) error {
 	return nil
 }
 
-// conclude holds what a check showed against what it had to.
+// conclude compares the result of a check with the side that it must show.
 func conclude(scenarios []string, s Step, want git.Term) (Verdict, string) {
 	for _, id := range scenarios {
 		if shown := s.Shown[id]; shown.Side != want {
-			return Contradicted, fmt.Sprintf("%s shows %s there, and not the %s side", id, shown.Text, want)
+			return Contradicted, fmt.Sprintf("%s shows %s, not the %s side", id, shown.Text, want)
 		}
 	}
 	return Confirmed, ""

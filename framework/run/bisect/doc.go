@@ -1,5 +1,5 @@
-// Package bisect finds the commit after which user space sees something else: git
-// bisect in refs of its own, with a verdict that comes from observing kernels that
-// are built from the commits. It tells old from new by what the two ends showed,
-// and by nothing else.
+// Package bisect finds the commit that changed what user space observes. It uses git
+// bisect in private repositories, and judges a commit by building its kernel and
+// observing scenarios on it. A commit is old or new only if it shows the same as that
+// end.
 package bisect

@@ -12,11 +12,11 @@ import (
 	"github.com/faultline/faultline/internal/git"
 )
 
-// endTimes is how often the ends are observed: what does not repeat there would
-// lead astray.
+// endTimes is how often the ends are observed: a result that varies would mislead the
+// bisection.
 const endTimes = 2
 
-// observeEnds observes the two ends, and finds out in what they differ.
+// observeEnds observes and compares the two ends.
 func (b *bisection) observeEnds(ctx context.Context) error {
 	req := b.rec.Request
 	middle, err := b.middle(ctx)
@@ -54,7 +54,7 @@ func (b *bisection) observeEnds(ctx context.Context) error {
 	return b.save()
 }
 
-// middle is the spec of the first commit that will be tried if the ends differ.
+// middle returns the spec of the first commit that will be tried if the ends differ.
 func (b *bisection) middle(ctx context.Context) (string, error) {
 	g, err := b.newGroup(ctx, nil, nil)
 	if err != nil || g.at.Try == "" {
@@ -66,7 +66,7 @@ func (b *bisection) middle(ctx context.Context) (string, error) {
 // differ compares the ends.
 func (b *bisection) differ() {
 	oldEnd, newEnd := short(b.rec.Request.Old.Commit), short(b.rec.Request.New.Commit)
-	b.rec.Same, b.rec.Aside = 0, nil // of one that found no difference, and is resumed
+	b.rec.Same, b.rec.Aside = 0, nil // set in a resumed bisection that found no difference
 	aside := func(id, format string, args ...any) {
 		b.rec.Aside = append(b.rec.Aside, Aside{id, fmt.Sprintf(format, args...)})
 	}
@@ -75,20 +75,20 @@ func (b *bisection) differ() {
 		y, inNew := b.cells[newEnd][i.ID]
 		switch {
 		case !inOld || !inNew:
-			aside(i.ID, "was not observed on both ends")
+			aside(i.ID, "not observed on both ends")
 		case !judge.Comparable(x):
 			aside(i.ID, "on the old end: %s", x.Message)
 		case !judge.Comparable(y):
 			aside(i.ID, "on the new end: %s", y.Message)
 		case b.unstable[i.ID] != "":
-			aside(i.ID, "is not the same twice on %s", b.unstable[i.ID])
+			aside(i.ID, "results vary on %s", b.unstable[i.ID])
 		case x.Accel != y.Accel:
-			aside(i.ID, "ran with %s and with %s", x.Accel, y.Accel)
+			aside(i.ID, "ran with %s on the old end and %s on the new end", x.Accel, y.Accel)
 		case len(judge.Differ(x, y)) == 0:
 			b.rec.Same++
 		default:
 			h := observe.Headlines([]observe.Cell{x, y})
-			if h[0] == h[1] { // a witness tells them apart
+			if h[0] == h[1] { // they differ in a witness
 				d := judge.Differ(x, y)[0]
 				h[0], h[1] = h[0]+" ("+d.Field+": "+d.A+")", h[1]+" ("+d.Field+": "+d.B+")"
 			}
@@ -97,17 +97,20 @@ func (b *bisection) differ() {
 	}
 }
 
-// nothing says that there is nothing to bisect.
+// nothing returns the error of ends that do not differ.
 func (b *bisection) nothing() error {
 	req := b.rec.Request
 	if b.rec.Same == 0 {
 		a := b.rec.Aside[0]
-		return errkind.Requestf("none of %d scenarios can be compared on %s and %s (%s: %s); pick others with --scenario", len(b.rec.Aside), req.Old, req.New, a.Scenario, a.Why)
+		return errkind.Requestf("none of %d scenarios can be compared between %s and %s (%s: %s); "+
+			"select others with --scenario", len(b.rec.Aside), req.Old, req.New, a.Scenario, a.Why)
 	}
-	beside := ""
+	others := ""
 	if n := len(b.rec.Aside); n > 0 {
-		beside = fmt.Sprintf(" (%d more could not be compared, such as %s: %s)", n, b.rec.Aside[0].Scenario, b.rec.Aside[0].Why)
+		others = fmt.Sprintf(" (%d more could not be compared, such as %s: %s)",
+			n, b.rec.Aside[0].Scenario, b.rec.Aside[0].Why)
 	}
-	return errkind.Requestf("%s and %s show the same in %d of the scenarios that were picked%s: there is nothing to bisect; pick others with --scenario, or give other ends",
-		req.Old, req.New, b.rec.Same, beside)
+	return errkind.Requestf("nothing to bisect: %s and %s show the same in %d of the selected scenarios%s; "+
+		"select others with --scenario, or give other ends",
+		req.Old, req.New, b.rec.Same, others)
 }

@@ -11,24 +11,24 @@ import (
 	"github.com/faultline/faultline/internal/git"
 )
 
-// group are scenarios that showed the same side on every commit that was tried so
-// far, and so have a bisection together.
+// group is a set of scenarios that showed the same side on each tried commit, and so
+// share a bisection.
 type group struct {
 	scenarios []string
 	git       *git.Bisection
 	at        git.Bisecting
 	marks     []mark
-	failed    *git.MergeBaseError // git can't bisect it
+	failed    *git.MergeBaseError // set if git cannot bisect it
 }
 
-// mark is what a commit was found to be.
+// mark is the verdict on a commit.
 type mark struct {
 	commit string
 	as     git.Term
 }
 
-// gitDir is the folder of the groups' repositories, within the bisection's. It is
-// made anew by each process: what was tried is in the record.
+// gitDir is the folder of the groups' repositories, in the bisection's folder. Each
+// process creates it again from the record.
 const gitDir = ".bisect-git"
 
 func (b *bisection) newGroup(ctx context.Context, scenarios []string, marks []mark) (*group, error) {
@@ -50,10 +50,10 @@ func (b *bisection) newGroup(ctx context.Context, scenarios []string, marks []ma
 	return g, nil
 }
 
-// open says that there is a commit to try.
+// open reports whether there is a commit to try.
 func (g *group) open() bool { return g.failed == nil && g.at.Try != "" }
 
-// asks says that it helps to know of a commit.
+// asks reports whether the verdict on a commit narrows the group's bisection.
 func (g *group) asks(commit string) bool { return g.open() && g.at.Divides(commit) }
 
 func (g *group) mark(ctx context.Context, m mark) error {
@@ -66,8 +66,8 @@ func (g *group) mark(ctx context.Context, m mark) error {
 	return err
 }
 
-// apply tells the groups that ask for it what a commit showed. One whose scenarios
-// showed different sides falls apart.
+// apply marks a commit in the groups that it narrows. A group whose scenarios showed
+// different sides is split.
 func (b *bisection) apply(ctx context.Context, s Step) error {
 	for _, g := range slices.Clone(b.groups) {
 		if !g.asks(s.Commit) {

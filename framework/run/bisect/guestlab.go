@@ -23,9 +23,9 @@ import (
 	"github.com/faultline/faultline/kernels/source/tree"
 )
 
-// GuestLab is the Lab of real kernels in real guests.
+// GuestLab is a Lab that boots real kernels in guests.
 type GuestLab struct {
-	// Picked are the scenarios that were selected.
+	// Picked are the selected scenarios.
 	Picked []scenario.Info
 
 	suites   []plan.Suite
@@ -34,25 +34,26 @@ type GuestLab struct {
 	accel    string
 }
 
-// RigOptions say with what kernels are observed.
+// RigOptions configure a GuestLab.
 type RigOptions struct {
-	Scenarios []string // globs; none takes all
+	Scenarios []string // globs; none selects all
 	Label     string   // a Ginkgo label filter
 	Accel     string   // "auto", "kvm" or "tcg"
-	Jobs      int      // guests at a time; 0 means as many as cores and memory allow
+	Jobs      int      // guests in parallel; 0 means as many as cores and memory allow
 	Cache     *cache.Cache
-	// Say hears what takes time.
+	// Say logs what takes time.
 	Say func(format string, args ...any)
 }
 
-// NewRig selects scenarios of the compiled suites, and gets ready to observe them. Close it.
+// NewRig selects scenarios of the compiled suites and prepares to observe them. The
+// GuestLab must be closed.
 func NewRig(ctx context.Context, opt RigOptions) (*GuestLab, error) {
 	r := &GuestLab{accel: opt.Accel, opts: kernels.Options{Cache: opt.Cache, Log: opt.Say}}
 	var err error
 	if r.suites, r.Picked, err = run.Pick(ctx, opt.Scenarios, opt.Label); err != nil {
 		return nil, err
 	}
-	// A kernel of a tree is compiled for this machine.
+	// Kernels of a tree are compiled for this machine.
 	if r.observer, err = run.NewObserver(ctx, opt.Cache, runtime.GOARCH, opt.Jobs); err != nil {
 		return nil, err
 	}
@@ -63,7 +64,7 @@ func NewRig(ctx context.Context, opt RigOptions) (*GuestLab, error) {
 // Host describes the machine for the record.
 func (r *GuestLab) Host(ctx context.Context) (results.Host, error) { return r.observer.Host(ctx) }
 
-// Here is what observes, for EndsOf.
+// Here returns this machine and its suites, for EndsOf.
 func (r *GuestLab) Here(ctx context.Context) (Here, error) {
 	host, err := r.Host(ctx)
 	if err != nil {
@@ -73,7 +74,7 @@ func (r *GuestLab) Here(ctx context.Context) (Here, error) {
 	return Here{host, suites}, err
 }
 
-// Close ends what the rig needed.
+// Close releases the resources of the GuestLab.
 func (r *GuestLab) Close() { r.observer.Close() }
 
 // Inputs implements Lab.
@@ -133,7 +134,7 @@ func (r *GuestLab) Build(ctx context.Context, spec string) error {
 		return &SourceError{State: DoesNotApply, Err: apply}
 	case errors.As(err, &compile):
 		return &SourceError{State: DoesNotBuild, Err: compile}
-	case errors.As(err, &request): // a commit without what a kernel's source has
+	case errors.As(err, &request): // the commit is not a complete kernel source
 		return &SourceError{State: DoesNotBuild, Err: request}
 	}
 	return err
@@ -175,8 +176,8 @@ func (r *GuestLab) Observe(ctx context.Context, w Wanted) (column results.Kernel
 	return column, cells, context.Cause(ctx)
 }
 
-// boot makes the kernel's template. One that panics, does not come up twice, or
-// restarts the machine is the commit's own doing.
+// boot makes the kernel's template. A panic, a reset of the machine, or two boots that
+// do not finish count as the commit's result.
 func (r *GuestLab) boot(ctx context.Context, k *plan.Kernel, tasks []plan.Task) error {
 	for again := true; ; again = false {
 		if err := r.observer.Boot(ctx, tasks, nil); err != nil {
@@ -197,6 +198,6 @@ func (r *GuestLab) boot(ctx context.Context, k *plan.Kernel, tasks []plan.Task) 
 		case t.Kind != vm.Hang || !again:
 			return err
 		}
-		r.observer.Say("%s did not come up; once more", k.Name)
+		r.observer.Say("%s did not boot in time; booting again", k.Name)
 	}
 }

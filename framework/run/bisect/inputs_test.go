@@ -10,8 +10,8 @@ import (
 	"github.com/faultline/faultline/internal/errkind"
 )
 
-// A bisection that was begun with other builds or another guest is not resumed, however
-// alike the command is.
+// A bisection that was started with other builds or another guest is not resumed, even if
+// the command is the same.
 func TestResumedWithOtherInputs(t *testing.T) {
 	t.Parallel()
 	h, all := line(t, 8, map[int][]string{5: turns()})
@@ -19,11 +19,11 @@ func TestResumedWithOtherInputs(t *testing.T) {
 	opt := h.options(all[0], all[7], read)
 	l := newLab(h)
 	l.inputs = was
-	l.rig[all[3]] = 4
+	l.broken[all[3]] = 4
 	if _, _, err := bisect.Do(t.Context(), opt, l); !errors.As(err, new(*bisect.RigError)) {
 		t.Fatal(err)
 	}
-	l.rig = map[string]int{}
+	l.broken = map[string]int{}
 	opt.Resume = true
 	for name, c := range map[string]struct{ input, is, words string }{
 		"the file's content": {"configuration", "1b", `with another configuration: "1a", this is "1b"`},
@@ -49,7 +49,7 @@ func TestResumedWithOtherInputs(t *testing.T) {
 	}
 }
 
-// A diff that ends in a blank line, and a user's settings, cost no answer its check.
+// A diff that ends in a blank line, and settings of the user, do not prevent the check.
 func TestCheckIsNotLost(t *testing.T) {
 	t.Parallel()
 	const text = "int a;\nint b;\n\n\n\nint c;\n"

@@ -10,53 +10,53 @@ import (
 
 // Lab builds kernels and observes scenarios on them.
 type Lab interface {
-	// Inputs returns, by name, what decides what a commit shows beside its source:
-	// what is built with these settings, and what observes it.
+	// Inputs returns, by name, what determines the results of a commit in addition to
+	// its source: the inputs of a build with these settings, and the observing programs.
 	Inputs(ctx context.Context, settings []string) (map[string]string, error)
-	// Built says, at little cost, that the kernel of a spec is there already.
+	// Built reports, at little cost, whether the kernel of a spec is already built.
 	Built(ctx context.Context, spec string) bool
-	// Build makes the kernel of a spec. What is the source's fault is a *SourceError.
+	// Build builds the kernel of a spec. A failure caused by the source is a *SourceError.
 	Build(ctx context.Context, spec string) error
-	// Observe boots a kernel and observes scenarios on it; it says what kernel that
-	// is. One that does not boot is a *SourceError.
+	// Observe boots a kernel and observes scenarios on it. A kernel that does not boot is
+	// a *SourceError.
 	Observe(ctx context.Context, w Wanted) (results.Kernel, []observe.Cell, error)
-	// Spare says that a core is free while these scenarios are observed.
+	// Spare reports whether a core is free while that many scenarios are observed.
 	Spare(scenarios int) bool
 }
 
-// Wanted is what is to be observed.
+// Wanted is an observation to make.
 type Wanted struct {
-	Name      string // what the cells call the kernel
+	Name      string // of the kernel in its cells
 	Spec      string
 	Scenarios []string
-	Times     int    // that each is observed
-	Consoles  string // the folder for what its guests print
+	Times     int    // how often each is observed
+	Consoles  string // the folder for the consoles of its guests
 }
 
-// State is what became of a commit.
+// State is the result of building and booting a commit.
 type State string
 
 const (
 	Observed     State = "observed"
-	DoesNotApply State = "does_not_apply" // what was to be reverted or applied first
+	DoesNotApply State = "does_not_apply" // the edit that comes before the build
 	DoesNotBuild State = "does_not_build"
 	DoesNotBoot  State = "does_not_boot"
 	LeftOut      State = "left_out" // by the user
 )
 
-// words are the states as a sentence has them.
-var words = map[State]string{
-	Observed: "observed", DoesNotApply: "does not apply", DoesNotBuild: "does not build", DoesNotBoot: "does not boot", LeftOut: "left out, as asked",
+// texts are the states in sentences.
+var texts = map[State]string{
+	Observed: "observed", DoesNotApply: "does not apply", DoesNotBuild: "does not build",
+	DoesNotBoot: "does not boot", LeftOut: "skipped, as requested",
 }
 
-// String is the state in words.
-func (s State) String() string { return words[s] }
+// String returns the state for use in a sentence.
+func (s State) String() string { return texts[s] }
 
-// SourceError says that nothing can be observed of a commit, and that it is the
-// commit's own doing.
+// SourceError is the error of a commit that cannot be observed because of its source.
 type SourceError struct {
 	State State
-	// Console is the end of what the guest printed, of a kernel that does not boot.
+	// Console is the end of the console of a kernel that does not boot.
 	Console string
 	Err     error
 }

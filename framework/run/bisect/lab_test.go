@@ -19,8 +19,8 @@ import (
 	"github.com/faultline/faultline/internal/git"
 )
 
-// history is a repository whose files say what a kernel of a commit would do:
-// shows/SCENARIO what the scenario shows, "builds" and "boots" whether it does.
+// history is a repository whose files determine what the kernel of a commit does:
+// shows/SCENARIO is the scenario's result; "builds" and "boots", if not empty, are errors.
 type history struct {
 	t    *testing.T
 	root string
@@ -46,10 +46,10 @@ func (h *history) git(args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// commit writes files (names and contents by turns) and commits them.
+// commit writes files (alternating names and contents) and commits them.
 func (h *history) commit(subject string, files ...string) string {
 	h.t.Helper()
-	files = append(files, "log/"+strings.ReplaceAll(subject, " ", "-"), subject) // no commit is empty, and no two meet
+	files = append(files, "log/"+strings.ReplaceAll(subject, " ", "-"), subject) // no commit is empty, and no two conflict
 	for i := 0; i < len(files); i += 2 {
 		p := filepath.Join(h.root, files[i])
 		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
@@ -64,7 +64,7 @@ func (h *history) commit(subject string, files ...string) string {
 	return h.git("rev-parse", "HEAD")
 }
 
-// state is all of the user's that a bisection leaves alone.
+// state returns the state of the user's repository, which a bisection must not change.
 func (h *history) state() string {
 	index, err := os.ReadFile(filepath.Join(h.root, ".git/index"))
 	if err != nil {
@@ -73,24 +73,24 @@ func (h *history) state() string {
 	return h.git("for-each-ref") + h.git("worktree", "list") + h.git("--no-optional-locks", "status", "--porcelain") + h.git("reflog") + string(index)
 }
 
-// lab does what the files of a commit say.
+// lab follows the files of a commit.
 type lab struct {
 	t      *testing.T
 	tree   *git.Tree
 	repo   *git.Repo
-	mu     sync.Mutex     // what is wanted next is built while a kernel is observed
+	mu     sync.Mutex     // the next kernel is built while one is observed
 	built  map[string]int // by the hash of the tree that was built
 	trees  map[string]string
 	files  map[string]string
 	before func(doing, spec string) error
-	// rig are scenarios that the rig fails to observe: how often, by commit.
-	rig       map[string]int
-	flaky     string // a scenario that shows something else each time
-	times     int
-	observed  []string
-	spare     bool
-	notDoable string
-	inputs    map[string]string
+	// broken counts the infrastructure failures still to come, by commit.
+	broken   map[string]int
+	flaky    string // a scenario with another result each time
+	times    int
+	observed []string
+	spare    bool
+	skipped  string
+	inputs   map[string]string
 }
 
 func (l *lab) Inputs(context.Context, []string) (map[string]string, error) { return l.inputs, nil }
@@ -105,7 +105,7 @@ func newLab(h *history) *lab {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return &lab{t: h.t, tree: tree, repo: repo, built: map[string]int{}, trees: map[string]string{}, files: map[string]string{}, rig: map[string]int{}, before: func(string, string) error { return nil }}
+	return &lab{t: h.t, tree: tree, repo: repo, built: map[string]int{}, trees: map[string]string{}, files: map[string]string{}, broken: map[string]int{}, before: func(string, string) error { return nil }}
 }
 
 // of is the tree that a spec names.
@@ -211,11 +211,11 @@ func (l *lab) Observe(ctx context.Context, w bisect.Wanted) (column results.Kern
 				note = fmt.Sprint(l.times)
 			}
 			c.Steps = []observe.Step{{Actor: "victim", Action: "load", Outcome: observe.Outcome{Note: note}, Expected: &observe.Expectation{After: "x", Side: observe.Both, Met: true}}}
-			if id == l.notDoable || note == "not doable" {
+			if id == l.skipped || note == "skipped" {
 				c.Verdict, c.Message, c.Steps = observe.Skipped, "lacks CONFIG_X", nil
 			}
-			if l.rig[commit] > 0 {
-				l.rig[commit]--
+			if l.broken[commit] > 0 {
+				l.broken[commit]--
 				c.Verdict, c.Message, c.Steps = observe.Infra, "QEMU ended", nil
 			}
 			cells = append(cells, c)
@@ -224,7 +224,7 @@ func (l *lab) Observe(ctx context.Context, w bisect.Wanted) (column results.Kern
 	return results.Kernel{Name: name, Spec: spec, Release: "6.1.0", Arch: "amd64", Digest: tree, Accel: "tcg"}, cells, ctx.Err()
 }
 
-// options bisect the history for scenarios, in a folder of their own.
+// options returns the options to bisect the history for scenarios, in a new folder.
 func (h *history) options(oldEnd, newEnd string, scenarios ...string) bisect.Options {
 	o := bisect.Options{Tree: h.root, Old: oldEnd, New: newEnd, Accel: "auto", Out: filepath.Join(h.t.TempDir(), "out"), Say: func(string, ...any) {}}
 	for _, id := range scenarios {
@@ -233,7 +233,7 @@ func (h *history) options(oldEnd, newEnd string, scenarios ...string) bisect.Opt
 	return o
 }
 
-// found is the answer of a scenario.
+// found returns the answer of a scenario.
 func found(t *testing.T, r *bisect.Record, id string) bisect.Answer {
 	t.Helper()
 	for _, a := range r.Answers {

@@ -19,53 +19,53 @@ import (
 // Schema is the format of a Record.
 const Schema = "faultline.bisect/1"
 
-// File is the record's name in the folder. What was observed lies beside it, as a
-// run leaves it: a commit is a kernel there.
+// File is the record's name in the folder. The folder also contains the observations as
+// a run, whose kernels are the commits.
 const File = results.BisectFile
 
-// Record is all that a bisection found, written anew after each step.
+// Record is the record of a bisection, written after each step.
 type Record struct {
 	Schema   string       `json:"schema"`
 	Tool     results.Tool `json:"tool"`
 	Command  []string     `json:"command"`
 	Started  time.Time    `json:"started"`
 	Finished time.Time    `json:"finished,omitzero"`
-	// Request is what was asked for: the same continues the bisection.
+	// Request is the request: the same request resumes the bisection.
 	Request Request `json:"request"`
-	// Differ are the scenarios in which the ends differ, which are bisected.
-	// Aside are those that were picked and are not, with the reason; those that
-	// are the same at both ends are counted in Same.
+	// Differ are the scenarios in which the ends differ, which are bisected. Aside are
+	// selected scenarios that are not bisected, with the reason. Same counts those that
+	// are the same at both ends.
 	Differ []Differing `json:"differ,omitempty"`
 	Aside  []Aside     `json:"aside,omitempty"`
 	Same   int         `json:"same"`
-	// Steps are the commits that were tried, in that order, the two ends first.
+	// Steps are the tried commits in order, the two ends first.
 	Steps []Step `json:"steps"`
-	// Answers are what was found; scenarios with one answer are together.
+	// Answers are the results; scenarios with the same answer share one.
 	Answers []Answer `json:"answers,omitempty"`
 }
 
-// Request is what decides how a bisection goes.
+// Request is what determines the course of a bisection.
 type Request struct {
 	Tree     string   `json:"tree"` // the checkout's top folder
 	Old      End      `json:"old"`
 	New      End      `json:"new"`
 	Settings []string `json:"settings,omitempty"` // of the spec: "config=FILE", "cc=gcc-11"
-	// Scenarios are the ids that were picked.
+	// Scenarios are the selected ids.
 	Scenarios []string `json:"scenarios"`
 	Accel     string   `json:"accel"`
-	// Inputs are what else decides what a commit shows, by name: digests of files,
-	// which may change under one name, and versions of tools. See Lab.
+	// Inputs are the other inputs that determine the results of a commit, by name:
+	// digests of files, whose contents may change, and versions of tools. See Lab.
 	Inputs map[string]string `json:"inputs"`
 }
 
 // End is one of the two ends.
 type End struct {
-	Rev     string `json:"rev"` // as it was asked for
+	Rev     string `json:"rev"` // as requested
 	Commit  string `json:"commit"`
 	Subject string `json:"subject"`
 }
 
-// String is the end as it was asked for, with its commit.
+// String returns the end as requested, with its commit.
 func (e End) String() string {
 	if len(e.Rev) >= 7 && len(e.Commit) >= len(e.Rev) && e.Commit[:len(e.Rev)] == e.Rev {
 		return short(e.Commit)
@@ -73,60 +73,60 @@ func (e End) String() string {
 	return e.Rev + " (" + short(e.Commit) + ")"
 }
 
-// Differing is a scenario with what a table shows of it on the two ends.
+// Differing is a scenario with its headlines on the two ends.
 type Differing struct {
 	Scenario string `json:"scenario"`
 	Old      string `json:"old"`
 	New      string `json:"new"`
 }
 
-// Aside is a scenario that can't be bisected.
+// Aside is a scenario that cannot be bisected.
 type Aside struct {
 	Scenario string `json:"scenario"`
 	Why      string `json:"why"`
 }
 
-// Step is a commit that was tried, or a kernel that was made to check an answer.
+// Step is a tried commit, or a kernel that was built to check an answer.
 type Step struct {
-	// Kernel is what its cells call it: the commit's first digits, and what was
-	// done to it before it was built.
+	// Kernel is its name in cells: the commit's first digits, and the edit that was made
+	// before the build.
 	Kernel  string `json:"kernel"`
 	Commit  string `json:"commit"`
 	Subject string `json:"subject"`
 	Spec    string `json:"spec"`
 	State   State  `json:"state"`
-	Why     string `json:"why,omitempty"`     // the first error, where it is not Observed
-	Console string `json:"console,omitempty"` // the end of it, where it does not boot
-	// Column is the kernel that was observed.
+	Why     string `json:"why,omitempty"`     // the first error, if it is not Observed
+	Console string `json:"console,omitempty"` // the end of the console, if it does not boot
+	// Column is the observed kernel.
 	Column results.Kernel `json:"column,omitzero"`
 	// Shown is what each scenario showed.
 	Shown map[string]Shown `json:"shown,omitempty"`
-	// Check says that it is no step of the bisection, but checks an answer.
+	// Check reports that it checks an answer, and is not a step of the bisection.
 	Check bool `json:"check,omitempty"`
-	// BuildSeconds and ObserveSeconds are what it took, the boot (Column.BootMillis)
-	// included; a kernel that was there already took no time to build.
+	// BuildSeconds and ObserveSeconds are the times taken. ObserveSeconds includes the
+	// boot (Column.BootMillis); a cached kernel takes no time to build.
 	BuildSeconds   float64 `json:"build_s"`
 	ObserveSeconds float64 `json:"observe_s"`
 }
 
-// Shown is what a scenario showed on a commit: one of the sides, or Skip.
+// Shown is the result of a scenario on a commit: one of the sides, or Skip.
 type Shown struct {
 	Side git.Term `json:"side"`
-	Text string   `json:"text"`          // what a table shows of it
-	Why  string   `json:"why,omitempty"` // what is the matter, of Skip
+	Text string   `json:"text"`          // the headline
+	Why  string   `json:"why,omitempty"` // the reason for Skip
 }
 
-// Answer is what was found for scenarios that always showed the same side.
+// Answer is the result for scenarios that always showed the same side.
 type Answer struct {
 	Scenarios []string `json:"scenarios"`
-	// First is the first new commit, by its hash, and Subject what it is about.
+	// First is the hash of the first new commit, Subject its subject.
 	First   string `json:"first,omitempty"`
 	Subject string `json:"subject,omitempty"`
-	// Possible are the commits one of which it is, where those between can't be
-	// judged, and Error is why there is no answer.
+	// Possible are the candidates, if the commits between them cannot be judged. Error is
+	// why there is no answer.
 	Possible []string `json:"possible,omitempty"`
 	Error    string   `json:"error,omitempty"`
-	// Log is the file with git's log of it, for git bisect replay.
+	// Log is the file with the log of git bisect, for git bisect replay.
 	Log   string `json:"log,omitempty"`
 	Check *Check `json:"check,omitempty"`
 }
@@ -135,12 +135,12 @@ type Answer struct {
 type Verdict string
 
 const (
-	Confirmed    Verdict = "confirmed"    // with the commit taken away, or added, the other side is there
-	Contradicted Verdict = "contradicted" // it is not
-	NotPossible  Verdict = "not_possible" // what it takes does not apply, build or boot
+	Confirmed    Verdict = "confirmed"    // without the commit, or with it, the other side shows
+	Contradicted Verdict = "contradicted" // it does not
+	NotPossible  Verdict = "not_possible" // the edited kernels do not apply, build or boot
 )
 
-// Check is how an answer was put to the test.
+// Check is the check of an answer.
 type Check struct {
 	How     string  `json:"how"`    // "reverted on v6.5 (1234)"
 	Kernel  string  `json:"kernel"` // the step's
@@ -153,7 +153,7 @@ func short(commit string) string { return commit[:min(12, len(commit))] }
 // maxRecord bounds a record: some thousand commits, each with all scenarios.
 const maxRecord = 128 << 20
 
-// load reads the record in a folder. Where there is none, the error is a request's.
+// load reads the record in a folder. If there is none, the error is the request's.
 func load(dir string) (*Record, error) {
 	folder, err := results.At(dir)
 	if err != nil {
@@ -161,7 +161,7 @@ func load(dir string) (*Record, error) {
 	}
 	data, err := folder.ReadFile(File, maxRecord)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, errkind.Requestf("nothing to resume: no bisection was begun in %s; bisect without --resume first", dir)
+		return nil, errkind.Requestf("nothing to resume: no bisection was started in %s; bisect without --resume first", dir)
 	}
 	if err != nil {
 		return nil, err
@@ -172,15 +172,17 @@ func load(dir string) (*Record, error) {
 			filepath.Join(dir, File), err)
 	}
 	if r.Schema != Schema {
-		return nil, errkind.Requestf("resume %s: it is %q, not %q; bisect without --resume", filepath.Join(dir, File), r.Schema, Schema)
+		return nil, errkind.Requestf("resume %s: schema %q, not %q; bisect without --resume",
+			filepath.Join(dir, File), r.Schema, Schema)
 	}
 	return &r, nil
 }
 
-// same refuses to go on with another bisection.
+// same returns an error if now is not the recorded bisection.
 func (r *Record) same(now Record) error {
 	other := func(what, old, now string) error {
-		return errkind.Requestf("resume: the bisection was begun with %s %s, this is %s; give the same, or bisect without --resume", what, old, now)
+		return errkind.Requestf("resume: the bisection was started with %s %s, this is %s; "+
+			"give the same, or bisect without --resume", what, old, now)
 	}
 	a, b := r.Request, now.Request
 	switch {
@@ -214,7 +216,7 @@ func (r *Record) same(now Record) error {
 	return nil
 }
 
-// step finds what was tried by the kernel's name.
+// step returns the step of the named kernel, or nil.
 func (r *Record) step(kernel string) *Step {
 	i := slices.IndexFunc(r.Steps, func(s Step) bool { return s.Kernel == kernel })
 	if i < 0 {

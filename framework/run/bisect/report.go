@@ -10,9 +10,9 @@ import (
 	"github.com/faultline/faultline/framework/run"
 )
 
-// report leaves what was observed as a run does, so that a cell can be looked at:
-// the commits are its kernels, the old end first. What its summary says of changes
-// and findings is about those kernels, and not the bisection's answer.
+// report writes the observations as a run, so that cells can be examined: the commits
+// are its kernels, the old end first. Its summary of changes and findings is about those
+// kernels, and is not the bisection's answer.
 func (b *bisection) report(ctx context.Context) error {
 	rec := results.Run{
 		Schema: results.Schema, ID: results.NewID(b.rec.Started), Started: b.rec.Started, Finished: b.rec.Finished,
@@ -48,8 +48,7 @@ func (b *bisection) report(ctx context.Context) error {
 	return report.Write(rec, b.folder)
 }
 
-// inOrder are the steps that were observed, ancestors before descendants, and the
-// checks behind them.
+// inOrder returns the observed steps, ancestors before descendants, then the checks.
 func (b *bisection) inOrder(ctx context.Context) ([]Step, error) {
 	req := b.rec.Request
 	list, err := b.tree.Output(ctx, "rev-list", "--topo-order", "--reverse", req.New.Commit, req.Old.Commit, "^"+req.Old.Commit+"^@")

@@ -17,22 +17,22 @@ import (
 	"github.com/faultline/faultline/internal/git"
 )
 
-// Ends are what the two ends of a bisection showed that somebody else drives.
+// Ends are the results of the two ends of an external bisection (git bisect run).
 type Ends struct {
-	// Scenarios are those in which they differ, of the ones that were picked.
+	// Scenarios are the selected scenarios in which they differ.
 	Scenarios []string
 
 	old, new map[string]observe.Cell
 }
 
-// Here is what observes the commits between two ends.
+// Here is the machine and the suites that observe the commits between the ends.
 type Here struct {
 	Host   results.Host
 	Suites map[string]string // the digests of the suites, by name
 }
 
-// same refuses ends that something else observed: what differs from them need not be
-// the commit's doing.
+// same returns an error if the ends were observed by another machine or other suites,
+// because then a difference need not come from the commit.
 func (h Here) same(r results.Run) error {
 	const again = "observe both ends here: faultline run --kernel OLD --kernel NEW"
 	if unlike := r.Host.Unlike(h.Host, r.WithKVM()); unlike != "" {
@@ -50,7 +50,7 @@ func (h Here) same(r results.Run) error {
 	return nil
 }
 
-// EndsOf takes the ends from a run of two kernels, the old end first.
+// EndsOf returns the ends from a run of two kernels, the old end first.
 func EndsOf(r results.Run, picked []string, here Here) (Ends, error) {
 	if len(r.Kernels) != 2 {
 		return Ends{}, errkind.Requestf("the run of the ends has %d kernels, not two; observe the old end and the new one: faultline run --kernel OLD --kernel NEW", len(r.Kernels))
@@ -71,16 +71,17 @@ func EndsOf(r results.Run, picked []string, here Here) (Ends, error) {
 		}
 	}
 	if len(e.Scenarios) == 0 {
-		return e, errkind.Requestf("%s and %s do not differ in any of the %d scenarios that were observed on both; there is nothing to bisect", r.Kernels[0].Name, r.Kernels[1].Name, seen)
+		return e, errkind.Requestf("nothing to bisect: %s and %s do not differ in any of the %d scenarios "+
+			"that were observed on both", r.Kernels[0].Name, r.Kernels[1].Name, seen)
 	}
 	return e, nil
 }
 
-// Judge builds and observes one kernel, and says which side it shows, with words
-// for it. Git's Skip is what does not build or boot, shows a third thing, or shows
-// the old side in one scenario and the new one in another.
+// Judge builds and observes one kernel, and returns which side it shows, with the reason.
+// It returns git.Skip for a kernel that does not build or boot, shows a third result, or
+// shows the old side in one scenario and the new side in another.
 func (e Ends) Judge(ctx context.Context, lab Lab, spec string) (git.Term, string, error) {
-	dir, err := os.MkdirTemp("", "faultline-step-") // nobody asks for its consoles
+	dir, err := os.MkdirTemp("", "faultline-step-") // its consoles are discarded
 	if err != nil {
 		return git.Skip, "", err
 	}
@@ -100,7 +101,7 @@ func (e Ends) Judge(ctx context.Context, lab Lab, spec string) (git.Term, string
 	sides := map[git.Term][]string{}
 	for _, c := range cells {
 		if c.Verdict == observe.Infra {
-			return git.Skip, "", fmt.Errorf("%s could not be observed: %s; run the step again", c.Scenario, c.Message)
+			return git.Skip, "", fmt.Errorf("observe %s: %s; run the step again", c.Scenario, c.Message)
 		}
 		side, why := sideOf(e.old[c.Scenario], e.new[c.Scenario], c)
 		if why == "" {
@@ -113,22 +114,22 @@ func (e Ends) Judge(ctx context.Context, lab Lab, spec string) (git.Term, string
 			return side, strings.Join(sides[side], "\n"), nil
 		}
 	}
-	var words []string
+	var lines []string
 	for _, side := range []git.Term{git.Old, git.New, git.Skip} {
 		for _, s := range sides[side] {
-			words = append(words, fmt.Sprintf("%s: %s", word(side), s))
+			lines = append(lines, fmt.Sprintf("%s: %s", word(side), s))
 		}
 	}
-	return git.Skip, strings.Join(words, "\n"), nil
+	return git.Skip, strings.Join(lines, "\n"), nil
 }
 
-// sideOf says which end a cell shows the same as; of neither, in what it differs.
+// sideOf returns the end whose result a cell shows; for a third result, how it differs.
 func sideOf(oldEnd, newEnd, c observe.Cell) (side git.Term, why string) {
 	switch {
 	case !judge.Comparable(c):
 		return git.Skip, c.Message
 	case c.Accel != oldEnd.Accel:
-		return git.Skip, fmt.Sprintf("ran with %s, and the ends with %s", c.Accel, oldEnd.Accel)
+		return git.Skip, fmt.Sprintf("ran with %s, but the ends with %s", c.Accel, oldEnd.Accel)
 	case len(judge.Differ(oldEnd, c)) == 0:
 		return git.Old, ""
 	}
@@ -136,5 +137,5 @@ func sideOf(oldEnd, newEnd, c observe.Cell) (side git.Term, why string) {
 	if len(other) == 0 {
 		return git.New, ""
 	}
-	return git.Skip, "neither what the old end shows nor what the new one does: " + other[0].String()
+	return git.Skip, "differs from both ends: " + other[0].String()
 }

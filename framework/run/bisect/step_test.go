@@ -12,8 +12,8 @@ import (
 	"github.com/faultline/faultline/internal/errkind"
 )
 
-// The ends of a bisection that git drives are of this machine and these suites, and a
-// scenario that ran with another accelerator on one of them tells nothing.
+// The ends of an external bisection must come from this machine and these suites.
+// A scenario that ran with different accelerators on them is not compared.
 func TestEndsOf(t *testing.T) {
 	ends := func() results.Run {
 		r := demo.Run()

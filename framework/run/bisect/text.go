@@ -12,8 +12,8 @@ import (
 	"github.com/faultline/faultline/internal/git"
 )
 
-// ExitCode is what the command line ends with over a bisection that came to its
-// end: whether each scenario has its commit, and nothing contradicts that.
+// ExitCode returns the exit code of the command for a finished bisection: whether each
+// scenario has its commit, and no check contradicts it.
 func (r *Record) ExitCode() int {
 	code := errkind.ExitExpected
 	for _, a := range r.Answers {
@@ -27,7 +27,7 @@ func (r *Record) ExitCode() int {
 	return code
 }
 
-// Write says what was found, for a person.
+// Write writes the result as text.
 func (r *Record) Write(w io.Writer) error {
 	var b strings.Builder
 	for i, a := range r.Answers {
@@ -36,7 +36,7 @@ func (r *Record) Write(w io.Writer) error {
 		}
 		r.writeAnswer(&b, a)
 	}
-	b.WriteString("\nCommits that were tried:\n")
+	b.WriteString("\nTried commits:\n")
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, s := range r.Steps {
 		if !s.Check {
@@ -50,7 +50,7 @@ func (r *Record) Write(w io.Writer) error {
 		fmt.Fprintf(&b, "Not bisected: %s: %s\n", a.Scenario, matrix.Printable(a.Why))
 	}
 	if r.Same > 0 {
-		fmt.Fprintf(&b, "%s the same at both ends.\n", matrix.Count(r.Same, "scenario"))
+		fmt.Fprintf(&b, "Same at both ends: %s.\n", matrix.Count(r.Same, "scenario"))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -67,7 +67,8 @@ func (r *Record) writeAnswer(b *strings.Builder, a Answer) {
 	case a.Error != "":
 		fmt.Fprintf(b, "%s: %s\n", what, matrix.Printable(a.Error))
 	default:
-		fmt.Fprintf(b, "%s: the first new commit is one of %d, and those between can't be judged:\n", what, len(a.Possible))
+		fmt.Fprintf(b, "%s: the first new commit is one of %d; "+
+			"the others between the ends cannot be judged:\n", what, len(a.Possible))
 		for _, c := range a.Possible {
 			fmt.Fprintf(b, "  %s\n", short(c))
 		}
@@ -80,7 +81,7 @@ func (r *Record) writeAnswer(b *strings.Builder, a Answer) {
 	if c := a.Check; c != nil {
 		switch c.Verdict {
 		case Confirmed:
-			fmt.Fprintf(b, "  check: %s, it shows the other side: confirmed\n", c.How)
+			fmt.Fprintf(b, "  check: %s, shows the other result: confirmed\n", c.How)
 		case Contradicted:
 			fmt.Fprintf(b, "  check: %s, CONTRADICTED: %s\n", c.How, matrix.Printable(c.Why))
 		case NotPossible:
@@ -96,7 +97,7 @@ func took(s Step) string {
 	return fmt.Sprintf("%.1f s", s.BuildSeconds+s.ObserveSeconds)
 }
 
-// shown is a step in a word, where all scenarios showed one side, or in counts.
+// shown returns the result of a step: a state, a headline, or counts by side.
 func (r *Record) shown(s Step) string {
 	if s.State != Observed {
 		if s.Why == "" {
@@ -121,7 +122,7 @@ func (r *Record) shown(s Step) string {
 	return strings.Join(parts, "; ")
 }
 
-// clip cuts a text that is too long for a line of a table.
+// clip shortens a text to at most most characters, for a line of a table.
 func clip(text string, most int) string {
 	r := []rune(strings.Join(strings.Fields(text), " "))
 	if len(r) <= most {
@@ -130,7 +131,7 @@ func clip(text string, most int) string {
 	return string(r[:most-1]) + "…"
 }
 
-// word is a side as a sentence has it.
+// word returns a side for use in a sentence.
 func word(side git.Term) string {
 	if side == git.Skip {
 		return "neither"

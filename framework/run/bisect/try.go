@@ -17,13 +17,14 @@ import (
 type attempt struct {
 	commit, kernel, subject, spec string
 	scenarios                     []string
-	times                         int // that each is observed; 0 means once
+	times                         int // how often each is observed; 0 means once
 	end, check                    bool
-	ahead                         string // the spec of a kernel that will be wanted next
+	ahead                         string // the spec of the kernel that is needed next
 }
 
-// try builds a commit and observes it, unless that was done. What it shows is
-// recorded; trouble with the rig is an error, and leaves it to be tried again.
+// try builds and observes a commit, unless that is already recorded, and records the
+// result. After an infrastructure failure nothing is recorded, so that it can be tried
+// again.
 func (b *bisection) try(ctx context.Context, t attempt) (Step, error) {
 	if s := b.rec.step(t.kernel); s != nil {
 		return *s, nil
@@ -61,8 +62,8 @@ func (b *bisection) try(ctx context.Context, t attempt) (Step, error) {
 	return s, b.done(s)
 }
 
-// buildAhead builds what will be wanted next while cores are free. The function
-// that it returns waits for that; what went wrong comes out when it is wanted.
+// buildAhead builds the kernel that is needed next if a core is free. The returned
+// function waits for the build, whose error shows when the kernel is needed.
 func (b *bisection) buildAhead(ctx context.Context, t attempt) (wait func()) {
 	if t.ahead == "" || !b.lab.Spare(len(t.scenarios)) {
 		return func() {}
@@ -75,7 +76,7 @@ func (b *bisection) buildAhead(ctx context.Context, t attempt) (wait func()) {
 	return func() { <-ended }
 }
 
-// observe observes a kernel, and what the rig failed to observe once more.
+// observe observes a kernel; scenarios with an infrastructure failure are observed again.
 func (b *bisection) observe(ctx context.Context, t attempt) (column results.Kernel, cells []observe.Cell, err error) {
 	w := Wanted{Name: t.kernel, Spec: t.spec, Scenarios: t.scenarios, Times: max(t.times, 1), Consoles: b.folder.Path(results.KernelDir(t.kernel), "consoles")}
 	column, cells, err = b.lab.Observe(ctx, w)
@@ -89,7 +90,7 @@ func (b *bisection) observe(ctx context.Context, t attempt) (column results.Kern
 		}
 	}
 	if len(failed) > 0 {
-		b.Say("%s could not be observed on %s; once more", strings.Join(failed, ", "), t.kernel)
+		b.Say("observing %s on %s again after an infrastructure failure", strings.Join(failed, ", "), t.kernel)
 		w.Scenarios = failed
 		_, again, err := b.lab.Observe(ctx, w)
 		if err != nil {
@@ -98,7 +99,7 @@ func (b *bisection) observe(ctx context.Context, t attempt) (column results.Kern
 		cells = append(slices.DeleteFunc(cells, func(c observe.Cell) bool { return slices.Contains(failed, c.Scenario) }), again...)
 	}
 	for _, c := range cells {
-		if c.Verdict == observe.Infra && !t.end { // an end loses the scenario, and no more
+		if c.Verdict == observe.Infra && !t.end { // an end loses only the scenario
 			return column, nil, &RigError{Scenario: c.Scenario, Commit: t.commit, Cell: c}
 		}
 		if err := b.folder.PutCell(c); err != nil {
@@ -108,14 +109,15 @@ func (b *bisection) observe(ctx context.Context, t attempt) (column results.Kern
 	return column, cells, nil
 }
 
-// RigError says that a scenario could not be observed on a commit, twice.
+// RigError is the error of two failed attempts to observe a scenario on a commit.
 type RigError struct {
 	Scenario, Commit string
 	Cell             observe.Cell
 }
 
 func (e *RigError) Error() string {
-	return fmt.Sprintf("%s on %s could not be observed, twice: %s; the same command with --resume tries again, and with --skip %s beside it goes on without that commit",
+	return fmt.Sprintf("observe %s on %s: failed twice: %s; "+
+		"use --resume to try again, and --skip %s with it to continue without that commit",
 		e.Scenario, short(e.Commit), e.Cell.Message, short(e.Commit))
 }
 
@@ -126,7 +128,7 @@ func (b *bisection) done(s Step) error {
 	return b.save()
 }
 
-// show says which side each scenario showed on a kernel, by what the ends showed.
+// show records which side each scenario showed on a kernel, by comparison with the ends.
 func (b *bisection) show(s *Step) {
 	s.Shown = map[string]Shown{}
 	oldEnd, newEnd := b.cells[short(b.rec.Request.Old.Commit)], b.cells[short(b.rec.Request.New.Commit)]
@@ -142,7 +144,7 @@ func (b *bisection) show(s *Step) {
 	}
 }
 
-// sayStep tells what a step showed.
+// sayStep logs the result of a step.
 func (b *bisection) sayStep(s Step) {
 	took := fmt.Sprintf("built in %.1f s, observed in %.1f s", s.BuildSeconds, s.ObserveSeconds)
 	if s.State != Observed {
@@ -160,12 +162,14 @@ func (b *bisection) sayStep(s Step) {
 	var parts []string
 	for _, side := range []git.Term{git.Old, git.New, git.Skip} {
 		if n := sides[side]; n > 0 {
-			word := map[git.Term]string{git.Old: "as the old end", git.New: "as the new end", git.Skip: "something else"}[side]
+			word := map[git.Term]string{
+				git.Old: "as on the old end", git.New: "as on the new end", git.Skip: "a third result",
+			}[side]
 			if len(s.Shown) > 1 {
 				word = fmt.Sprintf("%d %s", n, word)
 			}
 			parts = append(parts, word)
 		}
 	}
-	b.Say("%s shows %s (%s)", s.Kernel, strings.Join(parts, ", "), took)
+	b.Say("%s: %s (%s)", s.Kernel, strings.Join(parts, ", "), took)
 }

@@ -1,7 +1,7 @@
-// Package cellcache keeps cells that were observed, so that the same cell is observed
-// once. A cell is a function of what its key is made of: the frozen guest, the
-// code of its scenario, what runs the guest. What was found fault with is not
-// kept, and what can't be read is not there.
+// Package cellcache stores observed cells, so that the same cell is observed once. A
+// cell depends only on the parts of its key: the template of the guest, the code of its
+// scenario, and what runs the guest. Cells that are not as expected are not stored; an
+// entry that cannot be read counts as absent.
 package cellcache
 
 import (
@@ -23,26 +23,27 @@ import (
 
 const (
 	kind     = "cells"
-	stamp    = "kept 1" // raise it when what is kept is read otherwise
-	bootFile = "boot"   // no scenario's name is that short: they are digests
+	stamp    = "kept 1" // to be raised when the format or its meaning changes
+	bootFile = "boot"   // differs from every scenario's name: those are digests
 )
 
-// Most bounds a file, in bytes: a cell with a kernel's whole log has 1 MiB, a
-// console is as long as a boot's time and its serial port allow.
+// Most bounds a file, in bytes: a cell with a complete kernel log takes 1 MiB; a console
+// is bounded by the time of a boot and the speed of its serial port.
 const Most = 64 << 20
 
-// Key is of all that decides what a suite's scenarios show on a kernel: the
-// template that their guests are cloned from (vm.Host.TemplateKey), the digest of
-// the suite, and what else the suite reads.
+// Key covers everything that determines what a suite's scenarios show on a kernel: the
+// template that their guests are cloned from (vm.Host.TemplateKey), the digest of the
+// suite, and the suite's other inputs.
 func Key(template, suite string, more ...string) string {
 	return cache.Key(append([]string{stamp, results.Schema, template, suite}, more...)...)
 }
 
-// Shelf is what is kept of a suite on a kernel. Use Open, and Close it.
+// Shelf contains the stored cells of a suite on a kernel. Open returns one; it must be
+// closed.
 type Shelf struct{ work *cache.Work }
 
-// Open takes the shelf of a key from the cache, or makes it. It is shared with
-// other processes.
+// Open returns the shelf of a key, which it creates in the cache if needed. Other
+// processes may use it at the same time.
 func Open(ctx context.Context, c *cache.Cache, key string) (*Shelf, error) {
 	w, err := c.Work(ctx, kind, key, true, nil)
 	if err != nil {
@@ -51,33 +52,33 @@ func Open(ctx context.Context, c *cache.Cache, key string) (*Shelf, error) {
 	return &Shelf{w}, nil
 }
 
-// Close lets the shelf be pruned.
+// Close allows the shelf to be pruned.
 func (s *Shelf) Close() error { return s.work.Close() }
 
-// Boot is what a kernel's boot told, which a run's record has beside the cells.
+// Boot is the result of a kernel's boot, which a run records in addition to the cells.
 type Boot struct {
 	Millis float64  `json:"ms"` // as results.Kernel has it
 	Splats []string `json:"splats,omitempty"`
 	Taint  string   `json:"taint,omitempty"`
-	// Console is what the kernel printed, Command the script that boots it.
+	// Console is the kernel's console output, Command the script that boots it.
 	Console []byte `json:"console,omitempty"`
 	Command []byte `json:"command,omitempty"`
 }
 
-// Boot is what was kept of the kernel's boot.
+// Boot returns the stored boot of the kernel.
 func (s *Shelf) Boot() (b Boot, ok bool) { return b, s.get(bootFile, &b) == nil }
 
-// PutBoot keeps what the kernel's boot told.
+// PutBoot stores the kernel's boot.
 func (s *Shelf) PutBoot(b Boot) error { return s.put(bootFile, b) }
 
-// Cell is what was observed of a scenario, with the run that observed it
-// (observe.Cell.ObservedBy). Its kernel has the name that it had there.
+// Cell returns the stored cell of a scenario, with the run that observed it
+// (observe.Cell.ObservedBy). Its kernel has the name that it had in that run.
 func (s *Shelf) Cell(scenario string) (c observe.Cell, ok bool) {
 	err := s.get(cache.Key(scenario), &c)
 	return c, err == nil && c.Scenario == scenario && c.Verdict == observe.Expected && c.ObservedBy != "" && len(c.Steps) > 0
 }
 
-// Put keeps a cell that this run observed, if it is as expected.
+// Put stores a cell that the named run observed, if it is as expected.
 func (s *Shelf) Put(c observe.Cell, run string) error {
 	if c.Verdict != observe.Expected || c.ObservedBy != "" || c.Panicked {
 		return nil
@@ -86,9 +87,9 @@ func (s *Shelf) Put(c observe.Cell, run string) error {
 	return s.put(cache.Key(c.Scenario), c)
 }
 
-// put writes a value below its digest, and renames the file when it is whole. It does
-// not wait for the disk: get finds a file that a power loss left incomplete, and then
-// the cell is observed again.
+// put writes a value after its digest, and renames the complete file. It does not sync:
+// get detects a file that a power loss left incomplete, and the cell is then observed
+// again.
 func (s *Shelf) put(name string, v any) error {
 	data, err := json.Marshal(v)
 	if err != nil {
@@ -116,7 +117,7 @@ func (s *Shelf) get(name string, v any) error {
 	}
 	sum, value, _ := strings.Cut(string(data), "\n")
 	if sum != digest([]byte(value)) {
-		return errors.New("it is no more what it was")
+		return errors.New("checksum mismatch")
 	}
 	return json.Unmarshal([]byte(value), v)
 }

@@ -35,7 +35,7 @@ var seen = observe.Cell{Scenario: "dax/ext4/pread", Kernel: "6.1", Accel: "tcg",
 func TestCell(t *testing.T) {
 	c := open(t)
 	if _, ok := shelf(t, c, "k").Cell(seen.Scenario); ok {
-		t.Fatal("there is a cell that nobody observed")
+		t.Fatal("found a cell that was not observed")
 	}
 	if err := shelf(t, c, "k").Put(seen, "run 1"); err != nil {
 		t.Fatal(err)
@@ -44,15 +44,15 @@ func TestCell(t *testing.T) {
 	want := seen
 	want.ObservedBy = "run 1"
 	if !ok || !reflect.DeepEqual(got, want) {
-		t.Errorf("kept was %+v, read is %+v (%t)", want, got, ok)
+		t.Errorf("stored %+v, read %+v (%t)", want, got, ok)
 	}
 	if _, ok := shelf(t, c, "k").Cell("dax/ext4/pwrite"); ok {
-		t.Error("one scenario has another's cell")
+		t.Error("a scenario has the cell of another")
 	}
 	if _, ok := shelf(t, c, "other").Cell(seen.Scenario); ok {
-		t.Error("one key has another's cell")
+		t.Error("a key has the cell of another")
 	}
-	// What was taken over is not said to be this run's.
+	// A reused cell keeps the run that observed it.
 	if err := shelf(t, c, "k").Put(got, "run 2"); err != nil {
 		t.Fatal(err)
 	}
@@ -64,8 +64,8 @@ func TestCell(t *testing.T) {
 func TestNotKept(t *testing.T) {
 	for name, change := range map[string]func(*observe.Cell){
 		"unexpected": func(c *observe.Cell) { c.Verdict = observe.Unexpected },
-		"rig":        func(c *observe.Cell) { c.Verdict = observe.Infra },
-		"not doable": func(c *observe.Cell) { c.Verdict = observe.Skipped },
+		"infra":      func(c *observe.Cell) { c.Verdict = observe.Infra },
+		"skipped":    func(c *observe.Cell) { c.Verdict = observe.Skipped },
 		"panicked":   func(c *observe.Cell) { c.Panicked = true },
 	} {
 		s, cell := shelf(t, open(t), "k"), seen
@@ -79,8 +79,7 @@ func TestNotKept(t *testing.T) {
 	}
 }
 
-// A bit that flips on the disk, or an end that was not written, is a cell that
-// is not there.
+// A cell with a flipped bit or a missing end counts as absent.
 func TestDamaged(t *testing.T) {
 	s := shelf(t, open(t), "k")
 	if err := s.Put(seen, "run"); err != nil {
@@ -108,7 +107,7 @@ func TestDamaged(t *testing.T) {
 func TestBoot(t *testing.T) {
 	s := shelf(t, open(t), "k")
 	if _, ok := s.Boot(); ok {
-		t.Error("there is a boot that nobody saw")
+		t.Error("found a boot that was not observed")
 	}
 	want := Boot{Millis: 2700, Taint: "E", Splats: []string{"WARNING"}, Console: []byte("\x00Linux"), Command: []byte("qemu")}
 	if err := s.PutBoot(want); err != nil {

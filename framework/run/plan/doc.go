@@ -1,3 +1,3 @@
-// Package plan is which cells are to be observed: kernels × scenarios × attempts,
-// selected, cut into a shard's part, and into tasks. It is data; it starts nothing.
+// Package plan determines which cells are to be observed: kernels × scenarios ×
+// attempts, selected, reduced to a shard's part, and split into tasks. It starts nothing.
 package plan

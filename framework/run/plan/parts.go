@@ -5,15 +5,15 @@ import (
 	"github.com/faultline/faultline/framework/record/scenario"
 )
 
-// Part is what a shard has of a kernel.
+// Part is the part of a kernel's scenarios that a shard observes.
 type Part struct {
 	Shard     results.Shard
 	Kernel    string
 	Scenarios []scenario.Info
 }
 
-// Parts says which shard of so many observes what, before any kernel is known by
-// more than a name: it cuts as Make does.
+// Parts returns what each of the given number of shards observes. It needs only the
+// names of the kernels, and splits as Make does.
 func Parts(kernels []string, picked []scenario.Info, of int) (parts []Part) {
 	n := len(picked)
 	for i := 1; i <= of; i++ {

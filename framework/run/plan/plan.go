@@ -12,69 +12,68 @@ import (
 	"github.com/faultline/faultline/kernels"
 )
 
-// Kernel is one that is to be observed.
+// Kernel is a kernel to observe.
 type Kernel struct {
 	*kernels.Kernel
-	// Accel is what its guests run with, but for scenarios that need TCG.
+	// Accel is the accelerator of its guests, except for scenarios that need TCG.
 	Accel qemu.Accel
-	// AccelWhy is why that is not KVM, where auto was asked for.
+	// AccelWhy is why that is not KVM, if auto was requested.
 	AccelWhy string
-	// Unavailable is why it could not be fetched: then it is no more than a name and
-	// a spec, and its cells are infrastructure failures.
+	// Unavailable is why it could not be fetched: then it has only a name and a spec,
+	// and its cells are infrastructure failures.
 	Unavailable error
 }
 
-// Suite is a compiled suite.
+// Suite is a suite of scenarios.
 type Suite struct {
 	Name      string
 	Binary    string   // the program that runs it
 	Args      []string // what the program is called with, before flags of the suite
-	Inputs    string   // what else decides what its scenarios show; empty for most
+	Inputs    string   // other inputs that determine its results; empty for most
 	Scenarios []scenario.Info
 }
 
-// Task is what one process of a suite does: some scenarios of it on a kernel.
+// Task is the work of one suite process: some scenarios of the suite on a kernel.
 type Task struct {
 	Kernel    *Kernel
 	Suite     Suite
 	Scenarios []scenario.Info
-	Attempt   int // from 1; 0 where each cell is observed once
+	Attempt   int // from 1; 0 if each cell is observed once
 }
 
-// Cell is the task's cell of a scenario, before anything was observed.
+// Cell returns the task's cell of a scenario, before anything is observed.
 func (t Task) Cell(i scenario.Info) observe.Cell {
 	return observe.Cell{Scenario: i.ID, Kernel: t.Kernel.Name, Accel: i.Accel(string(t.Kernel.Accel)), Attempt: t.Attempt, Started: time.Now()}
 }
 
-// mostPerTask bounds the scenarios of one process: small enough to spread over
-// the cores and to lose little with a process, large enough that its start (a
-// third of a second) does not count.
+// mostPerTask bounds the scenarios of one process: small enough to spread over the cores
+// and to lose little with a process, large enough that the start of a process (a third
+// of a second) does not matter.
 const mostPerTask = 16
 
-// Options are what makes a plan out of kernels and scenarios.
+// Options determine the plan for given kernels and scenarios.
 type Options struct {
 	Shard  results.Shard
 	Repeat int            // how often each cell is observed; 0 means once
-	Have   []observe.Cell // what this run observed already
-	// Kept finds a cell that an earlier run observed; nil finds none.
+	Have   []observe.Cell // cells that this run has already observed
+	// Kept returns a cell that an earlier run observed; nil finds none.
 	Kept func(k *Kernel, s Suite, i scenario.Info) (observe.Cell, bool)
 }
 
-// Plan is what is to be done.
+// Plan is the work of a run.
 type Plan struct {
-	// Tasks come the longest first, so that none is left alone at the end.
+	// Tasks are sorted, the longest first, so that none runs alone at the end.
 	Tasks []Task
-	// Impossible are the cells that say before anything is booted why nothing can be
-	// observed: a kernel's configuration rules them out, or the kernel is not available.
+	// Impossible are the cells that cannot be observed, as is known before any boot: the
+	// kernel's configuration rules them out, or the kernel is not available.
 	Impossible []observe.Cell
-	// Kept are the cells that were observed by an earlier run.
+	// Kept are the cells that an earlier run observed.
 	Kept []observe.Cell
-	// Total counts all cells of the plan, Done those that were observed already.
+	// Total counts all cells of the plan, Done those that are already observed.
 	Total, Done int
 }
 
-// Make cuts what is to be done into tasks: the picked ones of the suites'
-// scenarios on each kernel.
+// Make plans the picked scenarios of the suites on each kernel, split into tasks.
 func Make(ks []*Kernel, suites []Suite, picked []scenario.Info, opt Options) Plan {
 	wanted := map[string]bool{}
 	for _, i := range picked {
@@ -88,7 +87,7 @@ func Make(ks []*Kernel, suites []Suite, picked []scenario.Info, opt Options) Pla
 	for _, c := range opt.Have {
 		have[key{c.Kernel, c.Scenario, c.Attempt}] = true
 	}
-	// Every pair, in an order that depends on the plan alone: what shards share.
+	// All pairs, in an order that depends only on the plan, and so is the same in all shards.
 	type pair struct {
 		k *Kernel
 		s Suite
@@ -148,8 +147,8 @@ func Make(ks []*Kernel, suites []Suite, picked []scenario.Info, opt Options) Pla
 	return p
 }
 
-// impossible says why a scenario can't be observed on a kernel, and what that makes
-// of its cell; "" where it can.
+// impossible returns why a scenario cannot be observed on a kernel, and the verdict of
+// its cell; why is "" if it can.
 func impossible(k *Kernel, i scenario.Info) (verdict observe.Verdict, why string) {
 	if k.Unavailable != nil && i.NotDoable == "" {
 		return observe.Infra, "the kernel is not available: " + k.Unavailable.Error()

@@ -14,7 +14,7 @@ import (
 	"github.com/faultline/faultline/kernels/kconfig"
 )
 
-// configured is a configuration with what a guest needs, and these symbols.
+// configured returns a configuration with the symbols that a guest needs, and these.
 func configured(t *testing.T, symbols ...string) *kconfig.Config {
 	t.Helper()
 	text := ""
@@ -31,7 +31,7 @@ func configured(t *testing.T, symbols ...string) *kconfig.Config {
 	return config
 }
 
-// columns are two kernels and the catalogue's suites.
+// columns returns two kernels and the catalogue's suites.
 func columns(t *testing.T) ([]*Kernel, []Suite) {
 	t.Helper()
 	var ks []*Kernel
@@ -53,12 +53,12 @@ func columns(t *testing.T) ([]*Kernel, []Suite) {
 	return ks, suites
 }
 
-// doable is a plan in which every kernel can do everything.
-func doable(t *testing.T, ks []*Kernel, suites []Suite, picked []scenario.Info, opt Options) Plan {
+// possible returns a plan in which every kernel can run every scenario.
+func possible(t *testing.T, ks []*Kernel, suites []Suite, picked []scenario.Info, opt Options) Plan {
 	t.Helper()
 	p := Make(ks, suites, picked, opt)
 	if len(p.Impossible) > 0 {
-		t.Errorf("not doable: %+v", p.Impossible)
+		t.Errorf("impossible: %+v", p.Impossible)
 	}
 	return p
 }
@@ -97,7 +97,7 @@ func TestMake(t *testing.T) {
 		"attempts": {catalogue[3:4], Options{Repeat: 2}, []string{
 			"old ram 1: ram/anon/read", "new ram 1: ram/anon/read", "old ram 2: ram/anon/read", "new ram 2: ram/anon/read",
 		}, 4, 0},
-		// A kernel that is done has no task, and so is not booted.
+		// A finished kernel has no task, and so does not boot.
 		"resumed": {catalogue, Options{Have: append(of("new", "ram/anon/read"), of("old", strings.Fields(all+" ram/anon/read syscalls/ext4/pread")...)...)},
 			[]string{"new dax 0: " + all, "new syscalls 0: syscalls/ext4/pread"}, 10, 6},
 		"resumed attempts": {catalogue[3:4], Options{Repeat: 2, Have: []observe.Cell{{Scenario: "ram/anon/read", Kernel: "old", Attempt: 1}}},
@@ -105,7 +105,7 @@ func TestMake(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			ks, suites := columns(t)
-			p := doable(t, ks, suites, c.picked, c.opt)
+			p := possible(t, ks, suites, c.picked, c.opt)
 			if got := words(p.Tasks); !slices.Equal(got, c.want) {
 				t.Errorf("%q", got)
 			}
@@ -123,7 +123,7 @@ func TestNoProcessGetsTooMany(t *testing.T) {
 		many = append(many, scenario.Info{ID: fmt.Sprintf("ram/anon/%02d", n), Suite: "ram"})
 	}
 	var got []int
-	for _, task := range doable(t, ks[:1], []Suite{{Name: "ram", Scenarios: many}}, many, Options{}).Tasks {
+	for _, task := range possible(t, ks[:1], []Suite{{Name: "ram", Scenarios: many}}, many, Options{}).Tasks {
 		got = append(got, len(task.Scenarios))
 	}
 	if !slices.Equal(got, []int{16, 16, 8}) {
@@ -158,8 +158,8 @@ func TestWhatTheConfigurationRulesOut(t *testing.T) {
 	}
 }
 
-// A cell that is kept is in the plan as this run's kernel has it, and in no task;
-// what this run has, or what can't be done, is not asked for.
+// A cached cell is in the plan under this run's kernel name, and in no task. Cells of this
+// run, and impossible ones, are not looked up.
 func TestKept(t *testing.T) {
 	ks, suites := columns(t)
 	first := suites[0].Scenarios[0]
@@ -167,7 +167,7 @@ func TestKept(t *testing.T) {
 		Have: []observe.Cell{{Kernel: "new", Scenario: first.ID}},
 		Kept: func(k *Kernel, _ Suite, i scenario.Info) (observe.Cell, bool) {
 			if k.Name == "new" && i.ID == first.ID {
-				t.Error("asked for what the run has")
+				t.Error("a cell of the run itself was looked up")
 			}
 			return observe.Cell{Kernel: "as it was called then", Scenario: i.ID, Verdict: observe.Expected, ObservedBy: "a run"}, k.Name == "new"
 		},

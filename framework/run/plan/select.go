@@ -13,11 +13,12 @@ import (
 	"github.com/faultline/faultline/internal/suggest"
 )
 
-// Select picks the scenarios whose id one of the globs matches (all where there
-// is none) and that the Ginkgo label filter takes. In a glob * matches anything,
-// slashes too, and ? one character. What can be done on no kernel is picked by a glob
-// only, so that no run without one has it for each of its kernels. A glob that matches nothing is a request that is wrong.
-// In a label filter an id may have its slashes, though the label has dots.
+// Select returns the scenarios whose id matches one of the globs (all, without globs)
+// and that the Ginkgo label filter selects. In a glob * matches anything, including
+// slashes, and ? one character. A scenario that no kernel can run is selected only by a
+// glob, so that runs without globs do not have it for each kernel. A glob that matches
+// nothing is an error of the request. In a label filter an id may have slashes, although
+// its label has dots.
 func Select(all []scenario.Info, globs []string, labels string) ([]scenario.Info, error) {
 	filter, err := types.ParseLabelFilter(unslashed(labels))
 	if err != nil {
@@ -32,10 +33,10 @@ func Select(all []scenario.Info, globs []string, labels string) ([]scenario.Info
 			}
 		}
 		if !found && strings.HasPrefix(g, program.IDs) {
-			return nil, errkind.Requestf("no scenario matches %q; --program FILE makes one of a program", g)
+			return nil, errkind.Requestf("no scenario matches %q; --program FILE turns a program into a scenario", g)
 		}
 		if !found {
-			return nil, errkind.Requestf("no scenario matches %q; %sfaultline list shows them all", g, didYouMean(g, all))
+			return nil, errkind.Requestf("no scenario matches %q; %srun faultline list to see all", g, didYouMean(g, all))
 		}
 	}
 	var picked []scenario.Info
@@ -45,28 +46,29 @@ func Select(all []scenario.Info, globs []string, labels string) ([]scenario.Info
 		}
 	}
 	if len(picked) == 0 {
-		return nil, errkind.Requestf("no scenario is left by label filter %q; faultline list --json shows their labels", labels)
+		return nil, errkind.Requestf("label filter %q selects no scenario; run faultline list --json to see the labels",
+			labels)
 	}
 	return picked, nil
 }
 
 var color = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
-// plain is an error of Ginkgo's in one line and without colors.
+// plain returns Ginkgo's error as one line without colors.
 func plain(err error) string {
 	text, _, _ := strings.Cut(color.ReplaceAllString(err.Error(), ""), "Learn more at")
 	return strings.Join(strings.Fields(text), " ")
 }
 
-// setOperations are what may stand behind "key: " in Ginkgo's label filters.
+// setOperations are the words that may follow "key: " in Ginkgo's label filters.
 var setOperations = []string{"containsany", "containsall", "consistsof", "issubsetof", "isempty"}
 
-// bareValue is a key with a single value behind it, which Ginkgo wants without the space.
+// bareValue matches a key with a single value, which Ginkgo accepts only without a space.
 var bareValue = regexp.MustCompile(`^: +([^ &|!,(){}:/][^ &|!,(){}:]*) *(?:$|[&|,)])`)
 
-// unslashed writes a label filter as Ginkgo takes it: a slash within a word as
-// the dot that the label has there, and "id: a/b" as "id:a.b". A slash in front of
-// a word begins a regular expression, which stays as it is to its end.
+// unslashed rewrites a label filter for Ginkgo: a slash within a word becomes the dot
+// that the label has there, and "id: a/b" becomes "id:a.b". A slash in front of a word
+// begins a regular expression, which is left unchanged.
 func unslashed(filter string) string {
 	var b strings.Builder
 	inWord := false
@@ -78,7 +80,7 @@ func unslashed(filter string) string {
 		case c == '/':
 			n := strings.IndexByte(filter[i+1:], '/')
 			if n < 0 {
-				return b.String() + filter[i:] // Ginkgo takes it to the end
+				return b.String() + filter[i:] // to Ginkgo it extends to the end
 			}
 			b.WriteString(filter[i : i+n+1])
 			i += n + 1
@@ -87,7 +89,7 @@ func unslashed(filter string) string {
 			m := bareValue.FindStringSubmatchIndex(filter[i:])
 			if m != nil && !slices.Contains(setOperations, strings.ToLower(filter[i+m[2]:i+m[3]])) {
 				b.WriteByte(c)
-				i += m[2] - 1 // behind the spaces
+				i += m[2] - 1 // skip the spaces
 				continue
 			}
 		}
@@ -104,8 +106,8 @@ func glob(g string) *regexp.Regexp {
 	return regexp.MustCompile("^" + p + "$")
 }
 
-// didYouMean names up to three ids that are like the one that was meant. A part
-// that is right counts for much: "shared-read" means dax/ext4/shared-read.
+// didYouMean suggests up to three ids that resemble the given one, those that contain it
+// first: "shared-read" suggests dax/ext4/shared-read.
 func didYouMean(meant string, all []scenario.Info) string {
 	bare := strings.Trim(meant, "*/?")
 	var ids, names []string
@@ -127,7 +129,7 @@ func didYouMean(meant string, all []scenario.Info) string {
 	return "did you mean " + strings.Join(names[:min(3, len(names))], ", ") + "? "
 }
 
-// ends are an id and its shorter ends: dax/ext4/read, ext4/read, read.
+// ends returns an id and its suffixes: dax/ext4/read, ext4/read, read.
 func ends(id string) []string {
 	out := []string{id}
 	for {

@@ -6,7 +6,7 @@ import (
 	"github.com/faultline/faultline/framework/record/results"
 )
 
-// Planned by shards, every cell is planned once.
+// The shards of a plan contain every cell exactly once.
 func TestShardsOfAPlan(t *testing.T) {
 	for of := 1; of <= 12; of++ {
 		planned, foretold := map[string]int{}, map[string]string{}
@@ -18,13 +18,13 @@ func TestShardsOfAPlan(t *testing.T) {
 		for i := 1; i <= of; i++ {
 			ks, suites := columns(t)
 			shard := results.Shard{Index: i, Of: of}
-			p := doable(t, ks, suites, catalogue, Options{Shard: shard})
+			p := possible(t, ks, suites, catalogue, Options{Shard: shard})
 			cells := 0
 			for _, task := range p.Tasks {
 				for _, i := range task.Scenarios {
 					cell := task.Kernel.Name + " " + i.ID
 					if planned[cell]++; foretold[cell] != shard.String() {
-						t.Errorf("%s is in shard %s, and was said to be in %s", cell, shard, foretold[cell])
+						t.Errorf("%s is in shard %s, but Parts put it in %s", cell, shard, foretold[cell])
 					}
 					cells++
 				}

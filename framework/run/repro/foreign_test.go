@@ -43,8 +43,8 @@ const (
 		"    moves:\n      - {witness: log, before: \"\", after: \"MCE: *\"}\n"
 )
 
-// foreign is what an input is changed in: a results folder beside files that are
-// nobody's business.
+// foreign is where an input is modified: a results folder next to files that must not be
+// touched.
 type foreign struct {
 	r       *rand.Rand
 	base    string // has theirs, outside and evil
@@ -52,7 +52,7 @@ type foreign struct {
 	outside string
 }
 
-// small is a run that is quick to judge and to report.
+// small returns a run that is quick to judge and to report.
 func small() results.Run {
 	run := demo.Troubled()
 	keep := []string{"dax/ext4/shared-read", "dax/xfs/shared-read", "dax/ext4/pread", "dax/xfs/pread", "syscalls/ext4/pwrite-aligned"}
@@ -71,7 +71,7 @@ func small() results.Run {
 	return run
 }
 
-// lay writes a run into a folder, with the files that it names.
+// lay writes a run to a folder, with the files that it names.
 func lay(t *testing.T, dir string, run results.Run, console string) {
 	t.Helper()
 	f, err := results.Create(dir)
@@ -99,10 +99,10 @@ func firstOf(errs ...error) error {
 	return nil
 }
 
-// pick is one of some values.
+// pick returns one of some values.
 func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
 
-// change returns text in which bytes were changed, removed or repeated.
+// change returns text with bytes changed, removed or repeated.
 func (f *foreign) change(text []byte) []byte {
 	text = slices.Clone(text)
 	for range 1 + f.r.IntN(4) {
@@ -127,7 +127,7 @@ func (f *foreign) change(text []byte) []byte {
 	return text
 }
 
-// document returns JSON in which values were changed.
+// document returns JSON with changed values.
 func (f *foreign) document(text []byte) []byte {
 	root := []any{nil}
 	if json.Unmarshal(text, &root[0]) != nil {
@@ -174,7 +174,7 @@ func (f *foreign) document(text []byte) []byte {
 	return b
 }
 
-// file changes one file of the folder, or puts something else in its place.
+// file changes or replaces one file of the folder.
 func (f *foreign) file(t *testing.T) {
 	t.Helper()
 	var all []string
@@ -224,7 +224,7 @@ func (f *foreign) file(t *testing.T) {
 	}
 }
 
-// written is all that was written, which nothing from outside is in.
+// written collects all output, which must contain nothing from outside.
 type written struct{ bytes.Buffer }
 
 func (w *written) note(err error) {
@@ -233,7 +233,7 @@ func (w *written) note(err error) {
 	}
 }
 
-// read has every reader and writer of a record take the folder.
+// read passes the folder to every reader and writer of a record.
 func (f *foreign) read(t *testing.T, store *cache.Cache) *written {
 	t.Helper()
 	w := &written{}
@@ -271,7 +271,7 @@ func (f *foreign) read(t *testing.T, store *cache.Cache) *written {
 		}
 		_, err = repro.Do(t.Context(), repro.Options{Run: run, Cell: cell, Kernel: k, Cache: store, Pause: repro.Step(run, cell), Say: t.Logf})
 		if w.note(err); errkind.Of(err) != errkind.Request {
-			t.Errorf("repro of another's record: %v", err)
+			t.Errorf("repro of a foreign record: %v", err)
 		}
 	}
 	_, err = bisect.EndsOf(run, ids, bisect.Here{Host: run.Host, Suites: run.Suites})
@@ -290,7 +290,7 @@ func (f *foreign) read(t *testing.T, store *cache.Cache) *written {
 	return w
 }
 
-// baseline reads one, and compares a run with it.
+// baseline reads a baseline, and compares a run with it.
 func (f *foreign) baseline(w *written, text []byte) {
 	b, err := baseline.Decode(text)
 	if w.note(err); err != nil {
@@ -301,9 +301,9 @@ func (f *foreign) baseline(w *written, text []byte) {
 	fmt.Fprintln(w, c.Moved())
 }
 
-// FuzzForeign changes records and what goes with them, as somebody may who sends
-// them: nothing outside of the folder is read or changed, nothing of it is run, and
-// no reader panics, waits, or takes memory without end.
+// FuzzForeign modifies records and the files around them, as their sender may: nothing
+// outside of the folder is read or changed, nothing in it is executed, and no reader
+// panics, hangs, or allocates without bound.
 func FuzzForeign(f *testing.F) {
 	for i := range uint64(40) {
 		f.Add(i)
@@ -387,10 +387,10 @@ func FuzzForeign(f *testing.F) {
 			t.Errorf("it took %v", took)
 		}
 		if i := bytes.Index(w.Bytes(), []byte(secret)); i >= 0 {
-			t.Errorf("what is outside was read: %.300s", w.Bytes()[max(0, i-100):])
+			t.Errorf("a file outside was read: %.300s", w.Bytes()[max(0, i-100):])
 		}
 		if after := snapshot(t, in.outside); !maps.Equal(before, after) {
-			t.Errorf("what is outside was changed: %v, %v", slices.Sorted(maps.Keys(before)), slices.Sorted(maps.Keys(after)))
+			t.Errorf("a file outside was changed: %v, %v", slices.Sorted(maps.Keys(before)), slices.Sorted(maps.Keys(after)))
 		}
 		inside(t, filepath.Join(dir, "merged"))
 		inside(t, in.theirs)
@@ -404,7 +404,7 @@ func FuzzForeign(f *testing.F) {
 	})
 }
 
-// snapshot is the content of each file below a folder.
+// snapshot returns the content of each file below a folder.
 func snapshot(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	out := map[string]string{}
@@ -422,7 +422,7 @@ func snapshot(t *testing.T, dir string) map[string]string {
 	return out
 }
 
-// inside fails a test where a file that was written has what is outside in it.
+// inside fails the test if a written file has contents from outside.
 func inside(t *testing.T, dir string) {
 	t.Helper()
 	if _, err := os.Lstat(dir); err != nil {
@@ -435,7 +435,7 @@ func inside(t *testing.T, dir string) {
 	}
 }
 
-// processorTime is what this process has used so far.
+// processorTime returns the CPU time of this process so far.
 func processorTime(t *testing.T) time.Duration {
 	t.Helper()
 	var u unix.Rusage

@@ -1,6 +1,6 @@
-// Package repro observes a recorded cell again, with everything shown, and says
-// whether it shows the same. It can stop before a step, with the guest open for a
-// person. It writes no results.
+// Package repro observes a recorded cell again, with verbose output, and compares it with
+// the record. It can stop before a step, with the guest open for debugging. It writes no
+// results.
 package repro
 
 import (
@@ -27,42 +27,42 @@ import (
 	"github.com/faultline/faultline/kernels/matrix"
 )
 
-// Options say what to observe again, and who watches.
+// Options select the cell to observe again and how to follow it.
 type Options struct {
 	Run    results.Run
 	Cell   observe.Cell // of Run
 	Kernel results.Kernel
-	// Pause is the step, from 1, before which the guest is left up; 0 stops before
-	// none. Busybox is the guest's shell then (vm.Guest.Open).
+	// Pause is the step, from 1, before which the scenario waits with its guest open; 0
+	// means that it does not wait. Busybox is the guest's shell then (vm.Guest.Open).
 	Pause   int
 	Busybox string
 	Cache   *cache.Cache
-	// Trust has the kernels and programs of a record resolved and run that another
-	// installation wrote.
+	// Trust allows the kernels and programs of a record of another installation to be
+	// resolved and run.
 	Trust bool
-	// Say hears what takes time, and Hear what the suite's process tells, as it
-	// does; a scenario that is paused goes on when Hear returns.
+	// Say logs what takes time. Hear receives the events of the suite process as they
+	// arrive; a paused scenario resumes when Hear returns.
 	Say  func(format string, args ...any)
 	Hear func(scenario.Event)
 }
 
-// Again is the cell as it was observed again.
+// Again is the result of observing the cell again.
 type Again struct {
 	Cell observe.Cell
-	// OtherKernel says that the spec is another kernel now than it was then.
+	// OtherKernel reports that the spec now resolves to another kernel.
 	OtherKernel bool
-	// Differences are those to the recorded cell; none where it shows the same.
+	// Differences are the differences from the recorded cell.
 	Differences []judge.Difference
-	// Console is what the guest printed.
+	// Console is the guest's console output.
 	Console string
 }
 
-// Same says whether it shows the same as the recorded cell.
+// Same reports whether the cell shows the same as the recorded one.
 func (a Again) Same() bool { return len(a.Differences) == 0 }
 
-// Step is the one that matters in a recorded cell, from 1: the first in which it
-// differs from another kernel's, else the first that was not as expected, else the
-// first of which anything was expected; 1 where none was.
+// Step returns the number, from 1, of the most relevant step of a recorded cell: the
+// first that differs from another kernel's, else the first that was not as expected,
+// else the first with an expectation, else 1.
 func Step(r results.Run, c observe.Cell) int {
 	first := func(of func(observe.Step) bool) int { return slices.IndexFunc(c.Steps, of) + 1 }
 	at := 0
@@ -81,7 +81,7 @@ func Step(r results.Run, c observe.Cell) int {
 	return max(at, 1)
 }
 
-// programs has the suites run the program that the cell is of, where it is of one.
+// programs registers the program of the cell's scenario, if it has one.
 func programs(opt Options) error {
 	for _, s := range opt.Run.Scenarios {
 		if s.ID != opt.Cell.Scenario || s.Program == nil {
@@ -89,18 +89,18 @@ func programs(opt Options) error {
 		}
 		now, err := program.New(s.Program.Path, s.Program.Args...)
 		if err != nil {
-			return errkind.Requestf("the program of %s is gone: %v", s.ID, err)
+			return errkind.Requestf("read the program of %s: %v", s.ID, err)
 		}
 		if now.SHA256 != s.Program.SHA256 {
-			opt.Say("%s is another program now than the recorded one; that may be why it shows something else", now.Path)
+			opt.Say("%s differs from the recorded program; results may differ for this reason", now.Path)
 		}
 		return program.Use([]program.Program{now})
 	}
 	return nil
 }
 
-// trusted refuses a record that this installation did not write: to resolve a kernel
-// may run what its author wrote, as the Makefile of a tree does.
+// trusted returns an error for a record that this installation did not write, because
+// resolving its kernel may run foreign code, such as the Makefile of a tree.
 func trusted(opt Options) error {
 	if opt.Trust {
 		return nil
@@ -115,15 +115,18 @@ func trusted(opt Options) error {
 			what += fmt.Sprintf(" and runs the program %q", s.Program.Path)
 		}
 	}
-	return errkind.Requestf("another installation of Faultline wrote this record, or runs were merged to it, or it has relative paths and was written in another folder, "+
-		"and repro resolves %s with your rights (a tree: is built by its Makefile); where you trust all of that, give --trust", what)
+	return errkind.Requestf("this record was written by another installation of Faultline, or merged from several runs, "+
+		"or it has relative paths and was written in another folder, "+
+		"and repro resolves %s with your privileges (a tree: is built by its Makefile); "+
+		"if you trust all of this, give --trust", what)
 }
 
-// Do observes the cell again. An error says that it could not be asked for, or
-// that the rig failed before a guest ran; trouble that came later is in the cell.
+// Do observes the cell again. It returns an error for a wrong request or an
+// infrastructure failure before a guest ran; later failures are in the cell.
 func Do(ctx context.Context, opt Options) (a Again, err error) {
 	if opt.Cell.Verdict == observe.Skipped {
-		return a, errkind.Requestf("%s was not doable on %s: %s; name another cell", opt.Cell.Scenario, opt.Cell.Kernel, opt.Cell.Message)
+		return a, errkind.Requestf("%s was skipped on %s: %s; name another cell",
+			opt.Cell.Scenario, opt.Cell.Kernel, opt.Cell.Message)
 	}
 	if n := len(opt.Cell.Steps); opt.Pause > max(n, 1) {
 		return a, errkind.Requestf("--pause=%d: the recorded cell has %d steps", opt.Pause, n)
@@ -146,7 +149,8 @@ func Do(ctx context.Context, opt Options) (a Again, err error) {
 	}
 	defer k.Close()
 	if a.OtherKernel = k.Digest != opt.Kernel.Digest; a.OtherKernel {
-		opt.Say("%s is another kernel now (%s) than the recorded one (%s); that may be why it shows something else", k.Spec, k.Release, opt.Kernel.Release)
+		opt.Say("%s is now another kernel (%s) than the recorded one (%s); results may differ for this reason",
+			k.Spec, k.Release, opt.Kernel.Release)
 	}
 	o, err := run.NewObserver(ctx, opt.Cache, k.Arch, 1)
 	if err != nil {
@@ -166,7 +170,8 @@ func Do(ctx context.Context, opt Options) (a Again, err error) {
 	}
 	todo := plan.Make([]*plan.Kernel{pk}, suites, picked, plan.Options{})
 	if len(todo.Impossible) > 0 {
-		return a, errkind.Requestf("%s is not doable on %s any more: %s", opt.Cell.Scenario, name, todo.Impossible[0].Message)
+		return a, errkind.Requestf("%s cannot be observed on %s any more: %s",
+			opt.Cell.Scenario, name, todo.Impossible[0].Message)
 	}
 	if err := o.Boot(ctx, todo.Tasks, nil); err != nil {
 		return a, err
@@ -183,8 +188,8 @@ func Do(ctx context.Context, opt Options) (a Again, err error) {
 	return a, err
 }
 
-// accel is what the guests of a recorded cell ran with; a scenario that chooses
-// for itself does so again.
+// accel returns the accelerator to request: that of the recorded cell, or for a scenario
+// that needs TCG that of the run.
 func accel(opt Options, picked []scenario.Info) string {
 	for _, i := range picked {
 		if i.TCG != "" {
@@ -194,8 +199,8 @@ func accel(opt Options, picked []scenario.Info) string {
 	return opt.Cell.Accel
 }
 
-// differ lists what differs between a recorded cell and another observation of it.
-// The same kernel tells the same bytes.
+// differ returns the differences between a recorded cell and a later observation. On the
+// same kernel their canonical bytes must be equal.
 func differ(then, now observe.Cell, other bool) []judge.Difference {
 	var out []judge.Difference
 	if then.Verdict != now.Verdict {
@@ -210,7 +215,7 @@ func differ(then, now observe.Cell, other bool) []judge.Difference {
 	return append(out, judge.DifferExactly(then, now)...)
 }
 
-// maxConsole bounds how much of what a guest printed is shown.
+// maxConsole bounds the console output that is shown, in bytes.
 const maxConsole = 1 << 20
 
 func consoles(dir string) (string, error) {
@@ -227,7 +232,7 @@ func consoles(dir string) (string, error) {
 		_, err = io.Copy(&b, io.LimitReader(f, maxConsole))
 		f.Close()
 		if err != nil {
-			return "", fmt.Errorf("read what the guest printed: %w", err)
+			return "", fmt.Errorf("read the guest's console: %w", err)
 		}
 	}
 	return b.String(), nil

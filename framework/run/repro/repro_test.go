@@ -15,7 +15,7 @@ import (
 	"github.com/faultline/faultline/internal/errkind"
 )
 
-// The folder's path is no pattern.
+// The folder's path is not used as a pattern.
 func TestConsoles(t *testing.T) {
 	for _, name := range []string{"plain", "a[b]", "*", `a\?`} {
 		dir := filepath.Join(t.TempDir(), name)
@@ -82,7 +82,7 @@ func TestDiffer(t *testing.T) {
 		{"another address in the same place", cell("file+0x0", elsewhere), false, 1},
 		{"another address on another kernel", cell("file+0x0", elsewhere), true, 0},
 		{"another place", cell("file+0x1", zeros), true, 1},
-		{"the rig", observe.Cell{Verdict: observe.Infra}, false, 2},
+		{"infra", observe.Cell{Verdict: observe.Infra}, false, 2},
 	} {
 		if got := differ(cell("file+0x0", zeros), test.now, test.other); len(got) != test.want {
 			t.Errorf("%s: %v", test.name, got)
@@ -97,8 +97,8 @@ func TestDiffer(t *testing.T) {
 
 func TestRefused(t *testing.T) {
 	for want, opt := range map[string]Options{
-		"a/b was not doable on k: it lacks CONFIG_X": {Cell: observe.Cell{Scenario: "a/b", Kernel: "k", Verdict: observe.Skipped, Message: "it lacks CONFIG_X"}},
-		"--pause=3: the recorded cell has 2 steps":   {Pause: 3, Cell: observe.Cell{Scenario: "a/b", Kernel: "k", Verdict: observe.Expected, Steps: make([]observe.Step, 2)}},
+		"a/b was skipped on k: it lacks CONFIG_X":  {Cell: observe.Cell{Scenario: "a/b", Kernel: "k", Verdict: observe.Skipped, Message: "it lacks CONFIG_X"}},
+		"--pause=3: the recorded cell has 2 steps": {Pause: 3, Cell: observe.Cell{Scenario: "a/b", Kernel: "k", Verdict: observe.Expected, Steps: make([]observe.Step, 2)}},
 	} {
 		if _, err := Do(context.Background(), opt); err == nil || !strings.HasPrefix(err.Error(), want) || errkind.Of(err) != errkind.Request {
 			t.Errorf("%v", err)
@@ -106,7 +106,8 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// Nothing of a record that another installation wrote is resolved, or run, unasked.
+// No kernel or program of a record of another installation is resolved or run without
+// --trust.
 func TestForeignRecord(t *testing.T) {
 	dir := t.TempDir()
 	pwned := filepath.Join(dir, "PWNED")
@@ -134,12 +135,12 @@ func TestForeignRecord(t *testing.T) {
 		}
 	}
 	if _, err := os.Stat(pwned); err == nil {
-		t.Error("the record's author ran something")
+		t.Error("code of the record's author ran")
 	}
 	gone := func(opt Options) {
 		t.Helper()
-		if _, err := Do(t.Context(), opt); err == nil || !strings.Contains(err.Error(), "the program of program/t is gone") {
-			t.Errorf("%v, want that it goes on", err)
+		if _, err := Do(t.Context(), opt); err == nil || !strings.Contains(err.Error(), "read the program of program/t") {
+			t.Errorf("%v, want an error about the program", err)
 		}
 	}
 	trusted := opt

@@ -1,5 +1,4 @@
-// Package shard writes a run that is cut into shards as the engines are told
-// that run such parts: GitHub's job matrix, GitLab's pipeline, a Slurm array, a
-// Kubernetes Indexed Job. It quotes every word for the language that it lands in,
-// and runs nothing: the engines are others'.
+// Package shard writes CI and cluster job definitions that run the shards of a run: a
+// GitHub job matrix, a GitLab pipeline, a Slurm array, a Kubernetes Indexed Job. It
+// quotes every word for the language of its output. It runs nothing.
 package shard

@@ -10,15 +10,15 @@ import (
 	"github.com/faultline/faultline/internal/shell"
 )
 
-// include is a job of GitHub's matrix.
+// include is a job of a GitHub matrix.
 type include struct {
 	Shard   string `json:"shard"`   // 1/4
-	Index   int    `json:"index"`   // 1, for names: an artifact's has no slash
+	Index   int    `json:"index"`   // 1, for the names of artifacts, which must not have a slash
 	Out     string `json:"out"`     // the folder of its results
 	Command string `json:"command"` // for a shell
 }
 
-// github writes a line for $GITHUB_OUTPUT; its value is for fromJSON.
+// github writes a line for $GITHUB_OUTPUT, with a value for fromJSON.
 func github(w io.Writer, j Job) error {
 	if err := j.most(256, "GitHub"); err != nil {
 		return err

@@ -6,8 +6,8 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// gitlab writes a pipeline: the shards as one parallel job, and the merge, whose
-// exit code is the verdict. It is whole, to be a child pipeline, and can be included.
+// gitlab writes a pipeline: the shards as one parallel job, and the merge, whose exit
+// code is the verdict. It can be a child pipeline, or be included in another.
 func gitlab(w io.Writer, j Job) error {
 	if err := j.most(200, "GitLab"); err != nil {
 		return err
@@ -21,13 +21,13 @@ func gitlab(w io.Writer, j Job) error {
 	shards = append(shards,
 		yaml.MapItem{Key: "parallel", Value: j.Shards},
 		yaml.MapItem{Key: "variables", Value: yaml.MapSlice{
-			// What a job of this pipeline left behind stays for the one that is tried again.
+			// The results of a job stay for its retry.
 			{Key: "GIT_CLEAN_FLAGS", Value: word("-ffdx -e /" + j.out("shards") + "/")},
 		}},
 		yaml.MapItem{Key: "script", Value: []string{
 			"shard=$CI_NODE_INDEX/$CI_NODE_TOTAL\nout=" + out + "/$CI_NODE_INDEX\nset --\n" + resume + j.command() + "\n",
 		}},
-		// A wrong request fails here; the merge reports what was observed and what could not be.
+		// A wrong request fails here; the merge reports the results and what failed.
 		yaml.MapItem{Key: "allow_failure", Value: yaml.MapSlice{{Key: "exit_codes", Value: []int{1, 3, 130}}}},
 		yaml.MapItem{Key: "retry", Value: yaml.MapSlice{
 			{Key: "max", Value: 2},
@@ -51,6 +51,6 @@ func gitlab(w io.Writer, j Job) error {
 	)
 	return writeYAML(w, j.size()+`
 A pipeline to include, or to trigger as a child: the shards, and the merge, whose exit code is
-that of the whole run. The jobs find faultline in PATH.`,
+that of the complete run. The jobs need faultline in PATH.`,
 		yaml.MapSlice{{Key: "faultline", Value: shards}, {Key: "faultline merge", Value: merged}})
 }

@@ -11,15 +11,15 @@ import (
 	"github.com/faultline/faultline/internal/errkind"
 )
 
-// kubernetes writes an Indexed Job. Its claim, which all its pods mount, keeps
-// the shards' results, so that a pod that takes another's place goes on with them.
+// kubernetes writes an Indexed Job. All pods mount its volume claim, which stores the
+// shards' results, so that a replacement pod can resume.
 func kubernetes(w io.Writer, j Job) error {
 	out := j.out("/shards")
 	if j.Image == "" {
-		return errkind.Requestf("which image has faultline? name it with --image")
+		return errkind.Requestf("no container image; give one that has faultline with --image")
 	}
 	if !path.IsAbs(out) {
-		return errkind.Requestf("--out %s: in a pod it is where the claim is mounted; give an absolute path", out)
+		return errkind.Requestf("--out %s: not an absolute path; give the path at which pods mount the claim", out)
 	}
 	script := fmt.Sprintf(`shard=$((JOB_COMPLETION_INDEX + 1))/%d
 out=$OUT/$JOB/$((JOB_COMPLETION_INDEX + 1))
@@ -50,8 +50,8 @@ exec "$@"
 		{Key: "parallelism", Value: j.Shards},
 		{Key: "backoffLimitPerIndex", Value: 2},
 		{Key: "podFailurePolicy", Value: yaml.MapSlice{{Key: "rules", Value: []yaml.MapSlice{
-			// A pod that was taken from its node is no failure. What was seen (1), and
-			// what was asked wrongly (2), is the same a second time.
+			// An evicted pod is no failure. A retry does not change what was observed (1),
+			// or a wrong request (2).
 			{{Key: "action", Value: "Ignore"}, {Key: "onPodConditions", Value: []yaml.MapSlice{{{Key: "type", Value: "DisruptionTarget"}}}}},
 			{{Key: "action", Value: "FailIndex"}, {Key: "onExitCodes", Value: yaml.MapSlice{
 				{Key: "containerName", Value: "faultline"}, {Key: "operator", Value: "In"}, {Key: "values", Value: []int{1, 2}},
@@ -67,14 +67,14 @@ exec "$@"
 		}}}},
 	}
 	return writeYAML(w, j.size()+`
-For Kubernetes 1.29 or newer, and a claim "faultline" that all pods can write to:
+For Kubernetes 1.29 or later, with a claim "faultline" that all pods can write to:
 
   job=$(kubectl create -o name -f shards.yaml)
   `+merge("merged", "OUT/${job#*/}/*")+`
 
-the second when all pods have ended, whatever with, where the claim is mounted as OUT. A pod
-that takes the place of another goes on with what is in the claim. Guests run without KVM,
-unless a device plugin of the cluster gives /dev/kvm to the container.`,
+Run the second command after all pods have ended, with any exit code, where the claim is
+mounted as OUT. A replacement pod resumes from the results in the claim. Guests run without
+KVM, unless a device plugin of the cluster provides /dev/kvm to the container.`,
 		yaml.MapSlice{
 			{Key: "apiVersion", Value: "batch/v1"},
 			{Key: "kind", Value: "Job"},
@@ -83,8 +83,8 @@ unless a device plugin of the cluster gives /dev/kvm to the container.`,
 		})
 }
 
-// escaped is a text in which Kubernetes finds no $(VARIABLE) of its own: "$$" is
-// "$" to it, and any other "$" that no parenthesis follows stays.
+// escaped escapes a text so that Kubernetes expands no $(VARIABLE) in it: Kubernetes reads
+// "$$" as "$", and leaves any other "$" that is not followed by a parenthesis.
 func escaped(text string) string {
 	var b strings.Builder
 	for i := 0; i < len(text); i++ {

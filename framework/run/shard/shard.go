@@ -11,32 +11,33 @@ import (
 	"github.com/faultline/faultline/internal/shell"
 )
 
-// Job is a run that is cut into shards.
+// Job is a run that is split into shards.
 type Job struct {
-	// Command is the whole run: the program, run, and the flags that say of what.
+	// Command is the command of the complete run: the program, "run", and its flags.
 	Command []string
-	// Shards is how many parts there are; Cells is what they have together.
+	// Shards is the number of shards, Cells their total number of cells.
 	Shards, Cells int
-	// Jobs is how many guests a shard runs at a time, and so how many processors it asks for.
+	// Jobs is the number of guests that a shard runs in parallel, and so of CPUs that it
+	// requests.
 	Jobs int
-	// Out is the folder below which each shard leaves its results; empty is the engine's usual.
+	// Out is the parent folder of the shards' results; empty means the engine's default.
 	Out string
-	// Image is the container in which a shard runs, where the engine runs containers.
+	// Image is the container image of a shard, for engines that run containers.
 	Image string
 }
 
-// Engine is one that runs shards.
+// Engine is a system that runs shards.
 type Engine struct {
 	Name  string
 	write func(io.Writer, Job) error
 }
 
-// Engines are those that are known.
+// Engines returns the known engines.
 func Engines() []Engine {
 	return []Engine{{"github", github}, {"gitlab", gitlab}, {"slurm", slurm}, {"k8s", kubernetes}}
 }
 
-// Names are the names of the engines.
+// Names returns the names of the engines.
 func Names() (names []string) {
 	for _, e := range Engines() {
 		names = append(names, e.Name)
@@ -44,17 +45,17 @@ func Names() (names []string) {
 	return names
 }
 
-// Write writes a job for the engine of that name. What it can't be told, as more
-// shards than an engine takes, is a request that is wrong.
+// Write writes a job for the named engine. A job that the engine does not support, such
+// as one with too many shards, is an error of the request.
 func Write(w io.Writer, engine string, j Job) error {
-	// It stands in paths and patterns that each engine reads by its own rules.
+	// It becomes a part of paths and patterns, which each engine parses by its own rules.
 	if strings.Trim(j.Out, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./") != "" {
 		return errkind.Requestf("--out %q: want a path of letters, digits, dots, _ and -", j.Out)
 	}
-	// Control characters end lines, or are not the same to two readers of YAML.
+	// Control characters end lines, or differ between YAML parsers.
 	for _, word := range append([]string{j.Image}, j.Command...) {
 		if strings.ContainsFunc(word, func(r rune) bool { return !unicode.IsPrint(r) }) || strings.ContainsRune(word, unicode.ReplacementChar) {
-			return errkind.Requestf("%q has a character that is not to be printed, and can't go into a pipeline; write it without", word)
+			return errkind.Requestf("%q: unprintable characters are not allowed in a pipeline; remove them", word)
 		}
 	}
 	for _, e := range Engines() {
@@ -62,15 +63,15 @@ func Write(w io.Writer, engine string, j Job) error {
 			return e.write(w, j)
 		}
 	}
-	return errkind.Requestf("no engine is called %q; known are %s", engine, strings.Join(Names(), ", "))
+	return errkind.Requestf("unknown engine %q; use one of %s", engine, strings.Join(Names(), ", "))
 }
 
-// size says in words what the job is.
+// size describes the size of the job.
 func (j Job) size() string {
 	return fmt.Sprintf("Made by faultline plan: %d cells in %d shards.", j.Cells, j.Shards)
 }
 
-// out is the folder of the shards' results, or the engine's usual.
+// out returns the folder of the shards' results, by default usual.
 func (j Job) out(usual string) string {
 	if j.Out == "" {
 		return usual
@@ -78,32 +79,32 @@ func (j Job) out(usual string) string {
 	return j.Out
 }
 
-// merge is the command that joins the shards that a shell finds by a pattern.
+// merge returns the command that merges the shards that match a shell pattern.
 func merge(to, pattern string) string {
 	return "faultline merge --out " + to + " " + pattern
 }
 
-// most refuses more shards than an engine takes.
+// most returns an error if the job has more shards than the engine allows.
 func (j Job) most(n int, engine string) error {
 	if j.Shards > n {
-		return errkind.Requestf("--shards %d: %s takes at most %d of a job", j.Shards, engine, n)
+		return errkind.Requestf("--shards %d: %s allows at most %d per job", j.Shards, engine, n)
 	}
 	return nil
 }
 
-// resume are lines of a shell, for any POSIX one, that add --resume to the words
-// "$@" where a shard was begun before in the folder $out.
-const resume = `# A shard that was begun before goes on where it was: its finished cells stay.
+// resume is a POSIX shell fragment that sets "$@" to --resume if a shard was started
+// before in the folder $out.
+const resume = `# A shard that was started before resumes: its finished cells stay.
 if [ -e "$out/run.json" ]; then
-    echo "faultline: shard $shard was begun before in $out; it is resumed" >&2
+    echo "faultline: shard $shard was started before in $out; resuming" >&2
     set -- --resume
 fi
 `
 
-// command is the shell's line that runs the shard $shard into $out.
+// command returns the shell command that runs the shard $shard into $out.
 func (j Job) command() string {
 	return shell.Quote(j.Command) + ` --shard "$shard" --out "$out" "$@"`
 }
 
-// shardOf is the i-th shard of the job.
+// shardOf returns the i-th shard of the job.
 func (j Job) shardOf(i int) results.Shard { return results.Shard{Index: i, Of: j.Shards} }

@@ -17,7 +17,7 @@ import (
 	"github.com/faultline/faultline/internal/errkind"
 )
 
-// hostile are words that mean something to a shell, to YAML, to GitHub or to Kubernetes.
+// hostile are words with a special meaning in a shell, YAML, GitHub or Kubernetes.
 var hostile = []string{
 	"faultline", "run", "--label=!change: isEmpty && (a || b)", "--scenario=dax/*", "--scenario=", "it's", `"$HOME"`, "`id`", "$(id)", "$(JOB)",
 	"$$(JOB)", "$$", "$", "$((1 + 1))", "a b", " a ", "*", "~", "#x", "- x", ": y", "1e3", "0x1", "null", "yes", "|", "> ", "{a}", "[a]", "&a", "!a", "%", "@a",
@@ -33,8 +33,8 @@ func written(t *testing.T, engine string, j Job) string {
 	return b.String()
 }
 
-// shard runs what an engine would run of a shard, with a faultline that prints its
-// words; begun says that the shard left something behind in that folder.
+// shard runs the command of an engine's shard, with a fake faultline that prints its
+// arguments. With begun, that folder contains the results of an earlier attempt.
 func shard(t *testing.T, argv []string, begun string, env ...string) (words []string, said string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -60,8 +60,8 @@ func shard(t *testing.T, argv []string, begun string, env ...string) (words []st
 	return strings.Split(strings.TrimSuffix(stdout.String(), "\x00"), "\x00"), stderr.String()
 }
 
-// expanded is a text as Kubernetes hands it to a container: $(NAME) is the value of
-// a variable that is known, and $$ is $ (k8s.io/kubernetes, expansion.Expand).
+// expanded returns a text as Kubernetes passes it to a container: $(NAME) is the value of a
+// known variable, and $$ is $ (k8s.io/kubernetes, expansion.Expand).
 func expanded(text string) string {
 	return regexp.MustCompile(`\$\$|\$\([^)]*\)`).ReplaceAllStringFunc(text, func(m string) string {
 		switch m {
@@ -74,8 +74,8 @@ func expanded(text string) string {
 	})
 }
 
-// Each engine runs the words that the job has, the shard it means, and into a
-// folder of its own; what was begun there is resumed, and said to be.
+// Each engine runs the job's command with the right shard and a folder of its own. A shard
+// that was started before is resumed, with a message.
 func TestShardOfAnEngine(t *testing.T) {
 	job := Job{Command: hostile, Shards: 3, Cells: 7, Jobs: 1, Image: "debian"}
 	type container struct {
@@ -154,17 +154,17 @@ func TestShardOfAnEngine(t *testing.T) {
 			}
 			want := append(slices.Clone(hostile[1:]), "--shard", "2/3", "--out", out)
 			if words, said := shard(t, argv, "", env...); !slices.Equal(words, want) || said != "" {
-				t.Errorf("it runs %q, not %q, and says %q", words, want, said)
+				t.Errorf("runs %q, not %q, and prints %q", words, want, said)
 			}
-			if engine == "github" { // whose machines are new each time
+			if engine == "github" { // each attempt has a new machine
 				return
 			}
 			words, said := shard(t, argv, out, env...)
-			if !slices.Equal(words, append(want, "--resume")) || said != "faultline: shard 2/3 was begun before in "+out+"; it is resumed\n" {
-				t.Errorf("begun before: it runs %q, and says %q", words, said)
+			if !slices.Equal(words, append(want, "--resume")) || said != "faultline: shard 2/3 was started before in "+out+"; resuming\n" {
+				t.Errorf("started before: runs %q, and prints %q", words, said)
 			}
 			if words, _ := shard(t, argv, "shards/98/2", env...); !slices.Equal(words, want) {
-				t.Errorf("begun by another submission: it runs %q", words)
+				t.Errorf("started by another submission: runs %q", words)
 			}
 		})
 	}
@@ -175,17 +175,17 @@ func TestWriteRefuses(t *testing.T) {
 		engine, want string
 		job          Job
 	}{
-		"another engine":           {"jenkins", `no engine is called "jenkins"; known are github, gitlab, slurm, k8s`, Job{}},
-		"a newline":                {"slurm", `"a\nb" has a character that is not to be printed`, Job{Command: []string{"a\nb"}}},
-		"an escape":                {"gitlab", "not to be printed", Job{Command: []string{"a\x1bb"}}},
-		"no UTF-8":                 {"github", "not to be printed", Job{Command: []string{"a\xffb"}}},
-		"an image with a newline":  {"k8s", "not to be printed", Job{Image: "a\nb"}},
+		"another engine":           {"jenkins", `unknown engine "jenkins"; use one of github, gitlab, slurm, k8s`, Job{}},
+		"a newline":                {"slurm", `"a\nb": unprintable characters are not allowed`, Job{Command: []string{"a\nb"}}},
+		"an escape":                {"gitlab", "unprintable characters", Job{Command: []string{"a\x1bb"}}},
+		"no UTF-8":                 {"github", "unprintable characters", Job{Command: []string{"a\xffb"}}},
+		"an image with a newline":  {"k8s", "unprintable characters", Job{Image: "a\nb"}},
 		"a folder that is code":    {"slurm", `--out "$(id)": want a path`, Job{Out: "$(id)"}},
 		"a folder with a space":    {"gitlab", `--out "a b": want a path`, Job{Out: "a b"}},
-		"too many for GitHub":      {"github", "--shards 257: GitHub takes at most 256", Job{Shards: 257}},
-		"too many for GitLab":      {"gitlab", "--shards 201: GitLab takes at most 200", Job{Shards: 201}},
-		"a pod without an image":   {"k8s", "which image has faultline?", Job{}},
-		"a claim mounted anywhere": {"k8s", "--out shards: in a pod it is where the claim is mounted", Job{Image: "x", Out: "shards"}},
+		"too many for GitHub":      {"github", "--shards 257: GitHub allows at most 256", Job{Shards: 257}},
+		"too many for GitLab":      {"gitlab", "--shards 201: GitLab allows at most 200", Job{Shards: 201}},
+		"a pod without an image":   {"k8s", "no container image; give one that has faultline with --image", Job{}},
+		"a claim mounted anywhere": {"k8s", "--out shards: not an absolute path", Job{Image: "x", Out: "shards"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var b bytes.Buffer
@@ -197,7 +197,7 @@ func TestWriteRefuses(t *testing.T) {
 	}
 }
 
-// What an engine's own readers say is in readers_test.go; a shell is always there.
+// The engines' own parsers are in readers_test.go; a shell is always available.
 func TestSlurmScriptIsAShells(t *testing.T) {
 	cmd := exec.Command("bash", "-n")
 	cmd.Stdin = strings.NewReader(written(t, "slurm", Job{Command: hostile, Shards: 999, Cells: 1000, Jobs: 2}))

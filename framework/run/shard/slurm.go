@@ -5,20 +5,20 @@ import (
 	"io"
 )
 
-// slurm writes the script of an array. Each submission has a folder of its own,
-// so that no run of last night is taken for one that was requeued.
+// slurm writes the script of a job array. Each submission has its own folder, so that an
+// earlier submission is not mistaken for a requeued one.
 func slurm(w io.Writer, j Job) error {
 	out := j.out("shards")
 	_, err := fmt.Fprintf(w, `#!/bin/bash
 # %s
-# To submit it as shards.sh, and to join the shards when all have ended, whatever
-# with (Slurm calls the exit codes 1, 2 and 3 all FAILED):
+# To submit it as shards.sh, and to merge the shards after all have ended, with any
+# exit code (Slurm reports the exit codes 1, 2 and 3 all as FAILED):
 #
 #   job=$(sbatch --parsable shards.sh)
 #   sbatch --dependency=afterany:$job --wait --wrap="%s"
 #
-# The nodes share this folder, and have faultline in PATH. XDG_CACHE_HOME may be one for
-# all. A shard that is requeued (scontrol requeue, a node that failed) goes on where it was.
+# The nodes must share this folder, and need faultline in PATH. They may share
+# XDG_CACHE_HOME. A requeued shard (scontrol requeue, a failed node) resumes.
 #SBATCH --job-name=faultline
 #SBATCH --array=1-%d
 #SBATCH --cpus-per-task=%d
@@ -36,6 +36,6 @@ exec %s
 	return err
 }
 
-// gigabytes is the memory that a shard asks for: guests of which 400 MB are their
-// own at most, a template that they share, and the kernels that it unpacks.
+// gigabytes returns the memory that a shard requests: at most 400 MB of private memory
+// per guest, a template that the guests share, and the unpacked kernels.
 func (j Job) gigabytes() int { return 2 + (j.Jobs+1)/2 }

@@ -10,8 +10,8 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// word is a string that YAML is to read as one, whatever it looks like: a string
-// of JSON is one of YAML.
+// word is a string that is always quoted in YAML, as a JSON string, which is also a YAML
+// string.
 type word string
 
 // MarshalYAML implements yaml.BytesMarshaler.
@@ -30,7 +30,7 @@ func quoted(words []string) (out []word) {
 	return out
 }
 
-// writeYAML writes a document below a comment.
+// writeYAML writes a comment and a document.
 func writeYAML(w io.Writer, comment string, v any) error {
 	for line := range strings.Lines(comment) {
 		if _, err := io.WriteString(w, strings.TrimRight("# "+line, " \n")+"\n"); err != nil {

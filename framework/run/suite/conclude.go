@@ -14,9 +14,8 @@ import (
 	"github.com/faultline/faultline/internal/sanitize"
 )
 
-// entryName is the name of the report entry that carries a spec's cell, from
-// whatever parallel process observed it to the one that concludes, and into
-// Ginkgo's --json-report.
+// entryName is the name of the report entry that carries a spec's cell from the parallel
+// process that observed it to the one that judges, and into Ginkgo's --json-report.
 const entryName = "faultline.cell"
 
 // entry carries a cell; it is filled when the spec has ended.
@@ -24,8 +23,8 @@ type entry struct {
 	Cell *observe.Cell `json:"cell"`
 }
 
-// conclude judges a suite's own cells, as faultline run does those of all. A
-// finding that no spec failed for fails the suite.
+// conclude judges the cells of one suite, as faultline run judges those of all. A
+// finding fails the suite even if no spec failed.
 func conclude(r ginkgo.Report) {
 	var cells []observe.Cell
 	for _, spec := range r.SpecReports {
@@ -33,7 +32,7 @@ func conclude(r ginkgo.Report) {
 			if e.Name != entryName {
 				continue
 			}
-			// Of another process it is what JSON made of it, of this one the entry itself.
+			// An entry of another process has been through JSON; one of this process has not.
 			var got entry
 			data, err := json.Marshal(e.Value.GetRawValue())
 			if err == nil && json.Unmarshal(data, &got) == nil && got.Cell != nil {
@@ -55,7 +54,7 @@ func conclude(r ginkgo.Report) {
 	fmt.Print(said)
 }
 
-// sayConclusion words what follows from one kernel's cells.
+// sayConclusion prints the judgement of one kernel's cells.
 func sayConclusion(w io.Writer, kernel string, j judge.Judgement) {
 	fmt.Fprintf(w, "\n%s\n", kernel)
 	for _, s := range j.States[kernel] {

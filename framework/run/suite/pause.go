@@ -11,11 +11,11 @@ import (
 	"github.com/faultline/faultline/framework/record/scenario"
 )
 
-// patience is how long a scenario may take that somebody looks into.
+// patience is the timeout of a scenario that a person debugs.
 const patience = 30 * 24 * time.Hour
 
-// Patience is the time that something may take: usual, but where the suite waits
-// for a person.
+// Patience returns the timeout to use: usual, or a long one if the suite waits for a
+// person.
 func Patience(usual time.Duration) time.Duration {
 	if flags.pause > 0 {
 		return patience
@@ -23,9 +23,9 @@ func Patience(usual time.Duration) time.Duration {
 	return usual
 }
 
-// Approach waits, where the suite's process was asked to, before the scenario does
-// what ends in so many steps, one of them that of --faultline.pause: its guest is
-// open, and it goes on when its parent says so.
+// Approach waits, with the guest open, if the step of --faultline.pause is among the
+// given number of steps that the scenario does next. It returns when the parent resumes
+// the process.
 func (r *Record) Approach(ctx context.Context, g *vm.Guest, steps int) error {
 	if flags.pause == 0 || r.paused || len(r.Steps)+steps < flags.pause {
 		return nil
@@ -35,7 +35,7 @@ func (r *Record) Approach(ctx context.Context, g *vm.Guest, steps int) error {
 	if err != nil {
 		return err
 	}
-	tell(scenario.Event{Paused: &scenario.Paused{Taken: len(r.Steps), DebugEndpoints: scenario.DebugEndpoints(doors)}})
+	emit(scenario.Event{Paused: &scenario.Paused{Taken: len(r.Steps), DebugEndpoints: scenario.DebugEndpoints(doors)}})
 	resumed := make(chan error, 1)
 	go func() {
 		from := os.NewFile(uintptr(flags.resume), "resume")
@@ -45,7 +45,7 @@ func (r *Record) Approach(ctx context.Context, g *vm.Guest, steps int) error {
 	select {
 	case err := <-resumed:
 		if err != nil {
-			return fmt.Errorf("wait for the word to go on: %w", err)
+			return fmt.Errorf("wait for resume: %w", err)
 		}
 		return nil
 	case <-ctx.Done():

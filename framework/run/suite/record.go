@@ -10,7 +10,7 @@ import (
 	"github.com/faultline/faultline/kernels"
 )
 
-// Record gathers what one scenario saw.
+// Record collects what one scenario observed.
 type Record struct {
 	Kernel    *kernels.Kernel
 	Steps     []observe.Step
@@ -18,17 +18,17 @@ type Record struct {
 	LeftOut   []observe.LeftOut
 	KernelLog []string
 	Blocks    int // see observe.Cell
-	// Trouble with the rig that ended the scenario.
+	// Trouble is the infrastructure failure that ended the scenario.
 	Trouble     error
-	ConsoleTail string // when there was trouble, or a panic
-	// Registers and Template are those of the guest that was lost: see vm.GuestError.
+	ConsoleTail string // after an infrastructure failure or a panic
+	// Registers and Template are those of the lost guest: see vm.GuestError.
 	Registers, Template string
-	// Panicked says that the kernel panicked where the scenario did not expect it.
+	// Panicked reports that the kernel panicked unexpectedly.
 	Panicked bool
-	// Hung says that a step did not return.
+	// Hung reports that a step did not return.
 	Hung bool
-	// Unmet are the expectations that were not met, in words, until the scenario's
-	// end. Outside a scenario there is no end, and AtEnd is false.
+	// Unmet are descriptions of the expectations that were not met. With AtEnd they fail
+	// the scenario at its end; it is false outside a scenario.
 	Unmet []string
 	AtEnd bool
 
@@ -36,12 +36,12 @@ type Record struct {
 	paused  bool
 }
 
-// NewRecord is an empty record of a scenario on a kernel.
+// NewRecord returns an empty record of a scenario on a kernel.
 func NewRecord(k *kernels.Kernel) *Record {
 	return &Record{Kernel: k, Witnesses: map[string]string{}, started: time.Now()}
 }
 
-// Lost keeps what is left of a guest that an error says is lost.
+// Lost records the post-mortem data of a guest, if err is a *vm.GuestError.
 func (r *Record) Lost(err error) {
 	var t *vm.GuestError
 	if errors.As(err, &t) {
@@ -53,7 +53,7 @@ func (r *Record) Lost(err error) {
 func (r *Record) Add(s observe.Step) int {
 	r.Steps = append(r.Steps, s)
 	if flags.follow {
-		tell(scenario.Event{Step: &s})
+		emit(scenario.Event{Step: &s})
 	}
 	return len(r.Steps) - 1
 }

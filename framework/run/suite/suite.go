@@ -36,13 +36,13 @@ var process struct {
 	suite     string // the one whose specs are being constructed
 	rig       *vm.Host
 	kernel    *kernels.Kernel
-	templates map[vm.Spec]*vm.Template // of the guests that scenarios asked for so far
+	templates map[vm.Spec]*vm.Template // of the guests that scenarios have used so far
 	events    *json.Encoder
 	current   *Scenario
 }
 
-// registered are the scenarios of this process by id: a label does not hold all
-// that is known of one.
+// registered are the scenarios of this process by id: labels contain only a part of
+// scenario.Info.
 var registered = map[string]scenario.Info{}
 
 // Register adds a scenario when its spec is constructed.
@@ -92,7 +92,7 @@ func Run(t *testing.T, name string) {
 		return
 	}
 	if testing.Short() {
-		t.Skip("boots real guests; -short leaves them out")
+		t.Skip("boots real guests; skipped with -short")
 	}
 	run(t, name)
 }
@@ -153,7 +153,7 @@ func run(t ginkgo.GinkgoTestingT, name string) {
 		syscall.CloseOnExec(flags.resume)
 	}
 	gomega.RegisterFailHandler(ginkgo.Fail)
-	// The first process builds what all share; the others find it in the cache.
+	// The first process builds what all processes share; the others find it in the cache.
 	ginkgo.SynchronizedBeforeSuite(func(ctx ginkgo.SpecContext) {
 		must(open(ctx))
 	}, func(ctx ginkgo.SpecContext) {
@@ -165,21 +165,21 @@ func run(t ginkgo.GinkgoTestingT, name string) {
 	ginkgo.BeforeEach(begin)
 	ginkgo.AfterEach(expectations)
 	ginkgo.ReportAfterEach(finish)
-	if process.events == nil { // faultline run judges for itself
+	if process.events == nil { // else faultline run judges
 		ginkgo.ReportAfterSuite("what this kernel has", conclude)
 	}
 	ginkgo.RunSpecs(t, name)
 }
 
-// must ends the suite where the rig fails before any scenario.
+// must fails the suite on an infrastructure failure before any scenario.
 func must(err error) {
 	if err != nil {
 		ginkgo.Fail(Describe(err), 1)
 	}
 }
 
-// Describe is an error with what is left of the guest, where it has that, fit for a
-// terminal: Ginkgo prints what a spec fails with.
+// Describe returns the text of an error, with the post-mortem data of a *vm.GuestError.
+// The text is safe for a terminal, because Ginkgo prints the message of a failed spec.
 func Describe(err error) string {
 	said := err.Error()
 	if t := (*vm.GuestError)(nil); errors.As(err, &t) {
@@ -192,15 +192,15 @@ func Describe(err error) string {
 	return sanitize.Log(said)
 }
 
-// describe is what is known of a spec's scenario; ok is false for one that is none.
+// describe returns the scenario of a spec; ok is false if the spec is not a scenario.
 func describe(r ginkgo.SpecReport) (info scenario.Info, ok bool) {
 	info, ok = registered[scenario.IDOf(r.Labels())]
 	info.Doc, info.Labels = r.FullText(), r.Labels()
 	return info, ok
 }
 
-// scenarios are those among the specs. Two with the same id are an error,
-// because what was observed is kept by id.
+// scenarios returns the scenarios among the specs. Two with the same id are an error,
+// because cells are identified by it.
 func scenarios(specs []ginkgo.SpecReport) (infos []scenario.Info, err error) {
 	places := map[string]string{}
 	for _, r := range specs {
@@ -210,7 +210,7 @@ func scenarios(specs []ginkgo.SpecReport) (infos []scenario.Info, err error) {
 		}
 		place := fmt.Sprintf("%q at %v", info.Doc, r.LeafNodeLocation)
 		if other := places[info.ID]; other != "" {
-			return nil, fmt.Errorf("two scenarios have the id %s; give one of them another:\n  %s\n  %s", info.ID, other, place)
+			return nil, fmt.Errorf("two scenarios have the id %s; give one of them another id:\n  %s\n  %s", info.ID, other, place)
 		}
 		places[info.ID] = place
 		infos = append(infos, info)
@@ -237,7 +237,8 @@ func open(ctx context.Context) error {
 		process.kernel.Name = flags.name
 	}
 	if flags.digest != "" && flags.digest != process.kernel.Digest {
-		return fmt.Errorf("%s is now another kernel (digest %.12s) than when the run began (%.12s); begin anew", flags.kernel, process.kernel.Digest, flags.digest)
+		return fmt.Errorf("%s is now another kernel (digest %.12s) than when the run started (%.12s); start a new run",
+			flags.kernel, process.kernel.Digest, flags.digest)
 	}
 	process.rig, err = vm.NewRig(ctx, c, process.kernel.Arch)
 	return err
@@ -252,8 +253,8 @@ func shut() {
 	}
 }
 
-// Kernel is the kernel that this process observes. Before the suite runs, as in
-// a package's variables, there is none, and a machine's usual one stands for it.
+// Kernel returns the kernel that this process observes. Before the suite runs, as in the
+// initialization of package variables, it is a placeholder with this machine's GOARCH.
 func Kernel() *kernels.Kernel {
 	if process.kernel == nil {
 		return &kernels.Kernel{Arch: runtime.GOARCH}
@@ -261,14 +262,14 @@ func Kernel() *kernels.Kernel {
 	return process.kernel
 }
 
-// Scenario is the one under way.
+// Scenario is the current scenario.
 type Scenario struct {
 	scenario.Info
 	*Record
 	entry *entry // what Ginkgo's report of its spec carries
 }
 
-// Current is the scenario under way in this process; nil outside of one.
+// Current returns the current scenario of this process, or nil.
 func Current() *Scenario { return process.current }
 
 // begin opens a scenario's record, before its body runs.
@@ -282,14 +283,14 @@ func begin() {
 	s.AtEnd = true
 	process.current = s
 	ginkgo.AddReportEntry(entryName, ginkgo.ReportEntryVisibilityNever, s.entry)
-	tell(scenario.Event{Started: info.ID})
+	emit(scenario.Event{Started: info.ID})
 	if why := needs.Impossible(process.kernel, info); why != "" {
 		ginkgo.Skip(why)
 	}
 }
 
-// Guest starts the scenario's guest: a fresh clone of the template of such
-// guests, which is the standard one as alter alters it. Close it.
+// Guest starts the scenario's guest: a clone of the template for the standard spec as
+// modified by alter. The guest must be closed.
 func (s *Scenario) Guest(ctx context.Context, alter func(*vm.Spec)) (*vm.Guest, error) {
 	spec := vm.Spec{Kernel: process.kernel, Accel: qemu.Accel(s.Accel(flags.accel))}
 	alter(&spec)
@@ -305,15 +306,15 @@ func (s *Scenario) Guest(ctx context.Context, alter func(*vm.Spec)) (*vm.Guest, 
 	if err != nil {
 		return nil, err
 	}
-	s.started = time.Now() // what was booted once is not the scenario's time
+	s.started = time.Now() // the boot of the template does not count
 	g, err := t.Clone(ctx, vm.CloneOptions{Console: console, Door: flags.pause > 0})
 	if err == nil && flags.follow {
-		tell(scenario.Event{Guest: append([]string{process.rig.QEMU.Path}, g.Args()...)})
+		emit(scenario.Event{Guest: append([]string{process.rig.QEMU.Path}, g.Args()...)})
 	}
 	return g, err
 }
 
-// template is the template of such guests.
+// template returns the template of the guests of a spec.
 func template(ctx context.Context, spec vm.Spec) (*vm.Template, error) {
 	if t := process.templates[spec]; t != nil {
 		return t, nil
@@ -334,14 +335,14 @@ func template(ctx context.Context, spec vm.Spec) (*vm.Template, error) {
 	return t, nil
 }
 
-// expectations fails a scenario that did not fail before, where one was not met.
+// expectations fails a scenario with unmet expectations, if it has not failed yet.
 func expectations() {
 	if s := process.current; s != nil && len(s.Unmet) > 0 && !ginkgo.CurrentSpecReport().Failed() {
 		ginkgo.Fail(sanitize.Log(strings.Join(s.Unmet, "\n")))
 	}
 }
 
-// finish makes the cell of what was recorded, and hands it on.
+// finish makes the scenario's cell from its record and sends it.
 func finish(r ginkgo.SpecReport) {
 	s := process.current
 	if s == nil || r.State.Is(types.SpecStatePending) {
@@ -368,15 +369,15 @@ func finish(r ginkgo.SpecReport) {
 	}
 	cell.Hung = s.Hung
 	s.entry.Cell = &cell
-	tell(scenario.Event{Finished: &cell})
+	emit(scenario.Event{Finished: &cell})
 	process.current = nil
 }
 
-// tell writes an event for the process that started this one.
-func tell(e scenario.Event) {
+// emit sends an event to the parent process.
+func emit(e scenario.Event) {
 	if process.events != nil {
 		if err := process.events.Encode(e); err != nil {
-			fmt.Fprintf(os.Stderr, "faultline: the parent does not listen any more: %v\n", err)
+			fmt.Fprintf(os.Stderr, "faultline: send an event to the parent process: %v\n", err)
 			os.Exit(3)
 		}
 	}

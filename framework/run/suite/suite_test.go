@@ -12,7 +12,7 @@ import (
 	"github.com/faultline/faultline/framework/record/scenario"
 )
 
-// spec is the report of a scenario's spec, of an ordinary one where id is empty.
+// spec returns the report of a scenario's spec, or of an ordinary spec if id is empty.
 func spec(doc, id string) ginkgo.SpecReport {
 	r := ginkgo.SpecReport{LeafNodeText: doc, LeafNodeLocation: types.CodeLocation{FileName: doc + ".go", LineNumber: 7}}
 	if id != "" {
@@ -23,7 +23,7 @@ func spec(doc, id string) ginkgo.SpecReport {
 	return r
 }
 
-// What a guest said as it went down reaches a terminal as text, where Ginkgo prints it.
+// The console of a lost guest is sanitized, because Ginkgo prints it to a terminal.
 func TestDescribeIsInert(t *testing.T) {
 	said := Describe(&vm.GuestError{Kind: vm.Hang, Kernel: "K", Err: errors.New("\x1b[2Jno\u009b"), Tail: "a\n::error::\u202e"})
 	if want := "K did not answer: no·\n--- end of the console:\na\n:·:error:·:·"; said != want {
@@ -37,7 +37,7 @@ func TestScenarios(t *testing.T) {
 	if err != nil || len(infos) != 2 {
 		t.Fatalf("%+v, %v", infos, err)
 	}
-	// What a label can't hold is not lost.
+	// Fields that labels cannot hold are not lost.
 	if i := infos[1]; i.ID != "a/c" || i.Doc != "two" || i.NotDoable != "for a reason (this one)" || len(i.Labels) != 2 {
 		t.Errorf("%+v", i)
 	}

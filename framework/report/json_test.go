@@ -22,7 +22,7 @@ func asJSON(t *testing.T, run results.Run) []byte {
 	return b.Bytes()
 }
 
-// What the record says of each cell, and of the whole, is the exit code.
+// The verdicts in the record imply its exit code.
 func TestJSONSaysTheExitCode(t *testing.T) {
 	for name, run := range demo.Every() {
 		text := asJSON(t, run)
@@ -58,12 +58,12 @@ func TestJSONSaysTheExitCode(t *testing.T) {
 			code = 130
 		}
 		if code != r.Summary.ExitCode || code != run.Summary.ExitCode {
-			t.Errorf("%s: it says %d and %d, the run %d", name, code, r.Summary.ExitCode, run.Summary.ExitCode)
+			t.Errorf("%s: exit codes %d and %d, want %d", name, code, r.Summary.ExitCode, run.Summary.ExitCode)
 		}
 	}
 }
 
-// TestJSONSchema has Python's jsonschema judge by the schema.
+// TestJSONSchema validates with Python's jsonschema.
 func TestJSONSchema(t *testing.T) {
 	python := exttest.Program(t, "python3")
 	const script = `
@@ -90,6 +90,6 @@ for path in sys.argv[2:]:
 	}
 	bad := bytes.Replace(asJSON(t, demo.Run()), []byte(`"verdict": "expected"`), []byte(`"verdict": "fine"`), 1)
 	if _, err := read(exttest.Temp(t, "bad.json", bad)); err == nil {
-		t.Error("it takes what it should not")
+		t.Error("the schema accepts an invalid record")
 	}
 }

@@ -16,16 +16,16 @@ import (
 	"github.com/faultline/faultline/internal/suggest"
 )
 
-// Stdout is the file that stands for standard output.
+// Stdout is the file name for standard output.
 const Stdout = "-"
 
-// Output is a format, and where it is to be written.
+// Output is a format, and where to write it.
 type Output struct {
 	Format Format
 	File   string // a path, or Stdout
 }
 
-// ParseOutput reads NAME=FILE. What is wrong with it is the user's to mend.
+// ParseOutput parses NAME=FILE. Its errors are of kind errkind.Request.
 func ParseOutput(text string) (Output, error) {
 	name, file, _ := strings.Cut(text, "=")
 	for _, f := range Formats() {
@@ -33,18 +33,19 @@ func ParseOutput(text string) (Output, error) {
 			return Output{Format: f, File: file}, nil
 		}
 		if f.Name == name {
-			return Output{}, errkind.Requestf("format %q: where to? write %s=FILE, or %s=- for standard output", text, name, name)
+			return Output{}, errkind.Requestf("format %q has no file; write %s=FILE, or %s=- for standard output", text, name, name)
 		}
 	}
 	mean := ""
 	if n := suggest.Names(name, Names()); len(n) > 0 {
 		mean = "did you mean " + n[0] + "? "
 	}
-	return Output{}, errkind.Requestf("format %q: there is none called %q; %sthere are %s, each as NAME=FILE", text, name, mean, strings.Join(Names(), ", "))
+	return Output{}, errkind.Requestf("unknown format %q in %q; %sgive one of %s as NAME=FILE",
+		name, text, mean, strings.Join(Names(), ", "))
 }
 
-// Check says early, before a run takes its time, that the file can't be
-// written. It makes and changes nothing.
+// Check reports before the run starts that the file cannot be written. It creates and
+// changes nothing.
 func (o Output) Check() error {
 	if o.File == Stdout {
 		return nil
@@ -53,7 +54,7 @@ func (o Output) Check() error {
 		if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
 			err = pe.Err
 		}
-		return errkind.Requestf("%s can't be written as %s: %v; give another file with --format", o.File, o.Format.Name, err)
+		return errkind.Requestf("cannot write %s as %s: %v; give another file with --format", o.File, o.Format.Name, err)
 	}
 	info, err := os.Stat(o.File)
 	switch {
@@ -71,7 +72,7 @@ func (o Output) Check() error {
 		info, err := os.Stat(dir)
 		switch {
 		case errors.Is(err, fs.ErrNotExist) && dir != filepath.Dir(dir):
-			continue // Write makes it
+			continue // Write creates it
 		case err == nil && !info.IsDir():
 			err = unix.ENOTDIR
 		case err == nil:
@@ -84,8 +85,8 @@ func (o Output) Check() error {
 	}
 }
 
-// Write writes a run's record. The file is written in place, because it may be
-// a pipe, or one that somebody else made and looks at.
+// Write writes a run's record. The file is written in place, because it may be a pipe,
+// or a file that another program watches.
 func (o Output) Write(run results.Run, folder *results.Folder, stdout io.Writer) error {
 	if o.File == Stdout {
 		if err := o.Format.Write(stdout, run, folder); err != nil {

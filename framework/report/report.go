@@ -17,41 +17,41 @@ import (
 
 // Format is a way to write a run's record.
 type Format struct {
-	Name      string // by which it is asked for: "html"
-	File      string // its name in a run's folder; empty for one that is left nowhere unasked
+	Name      string // for the command line: "html"
+	File      string // its name in a run's folder; empty if it is written on request only
 	MediaType string // as in RFC 6838
-	// Write writes the run. folder, which may be nil, has what the record names.
+	// Write writes the run. folder, which may be nil, has the files that the record names.
 	Write func(w io.Writer, run results.Run, folder *results.Folder) error
 }
 
-// HTML is the page that a person reads.
+// HTML is the page for people.
 var HTML = Format{Name: "html", File: "report.html", MediaType: "text/html; charset=utf-8", Write: html.Write}
 
-// JUnit is what most CI systems read.
+// JUnit is read by most CI systems.
 var JUnit = Format{Name: "junit", File: "junit.xml", MediaType: "application/xml", Write: junit.Write}
 
-// KTAP is what the kernel's own tests print.
+// KTAP is the format of the kernel's own tests.
 var KTAP = Format{Name: "ktap", File: "ktap.txt", MediaType: "text/plain; charset=utf-8", Write: ktap.Write}
 
-// KCIDB is what kernel CI systems exchange.
+// KCIDB is exchanged by kernel CI systems.
 var KCIDB = Format{Name: "kcidb", File: "kcidb.json", MediaType: "application/json", Write: kcidb.Write}
 
-// LAVA is what a test prints for a dispatcher to read.
+// LAVA is printed by a test for a LAVA dispatcher.
 var LAVA = Format{Name: "lava", MediaType: "text/plain; charset=utf-8", Write: lava.Write}
 
-// Markdown is what GitHub and GitLab show.
+// Markdown is shown by GitHub and GitLab.
 var Markdown = Format{Name: "markdown", File: "summary.md", MediaType: "text/markdown; charset=utf-8", Write: markdown.Write}
 
-// GitHub is what its runner makes annotations of.
+// GitHub is read by GitHub's runner, which makes annotations of it.
 var GitHub = Format{Name: "github", MediaType: "text/plain; charset=utf-8", Write: github.Write}
 
-// JSON is the record itself. Its file is there before any report.
+// JSON is the record itself. Its file is written before any report.
 var JSON = Format{Name: "json", MediaType: "application/json", Write: results.Write}
 
-// Formats are all there are; each with a file is written into the folder of every run.
+// Formats returns all formats. Those with a file are written into every run's folder.
 func Formats() []Format { return []Format{HTML, JUnit, KTAP, KCIDB, LAVA, Markdown, GitHub, JSON} }
 
-// Names are the names of all formats.
+// Names returns the names of all formats.
 func Names() []string {
 	var out []string
 	for _, f := range Formats() {
@@ -60,7 +60,7 @@ func Names() []string {
 	return out
 }
 
-// Write puts a run's reports into its folder.
+// Write writes a run's reports into its folder.
 func Write(run results.Run, folder *results.Folder) error {
 	for _, f := range Formats() {
 		if f.File == "" {

@@ -17,14 +17,14 @@ func TestFormats(t *testing.T) {
 	names, files := map[string]bool{}, map[string]bool{"run.json": true}
 	for _, f := range report.Formats() {
 		if names[f.Name] || f.File != "" && files[f.File] {
-			t.Errorf("%s, written as %s, is there twice", f.Name, f.File)
+			t.Errorf("%s, written as %s, is a duplicate", f.Name, f.File)
 		}
 		names[f.Name], files[f.File] = true, true
 		if f.File != "" && !slices.Contains(results.Files, f.File) {
-			t.Errorf("results.Files has no %s, so that a new run leaves that of an earlier one", f.File)
+			t.Errorf("results.Files has no %s: a new run would leave an earlier run's", f.File)
 		}
 		if !regexp.MustCompile(`^[a-z0-9-]+$`).MatchString(f.Name) {
-			t.Errorf("%q is no name to type", f.Name)
+			t.Errorf("%q is not a name for the command line", f.Name)
 		}
 		if _, _, err := mime.ParseMediaType(f.MediaType); err != nil {
 			t.Errorf("%s: %v", f.Name, err)

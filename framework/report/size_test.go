@@ -13,14 +13,14 @@ import (
 	"github.com/faultline/faultline/framework/report/table"
 )
 
-// all are the formats, and the table.
+// all returns the formats, and the table.
 func all() []report.Format {
 	return append(report.Formats(), report.Format{Name: "table", Write: func(w io.Writer, run results.Run, _ *results.Folder) error {
 		return table.Write(w, run, table.Options{Width: 120})
 	}})
 }
 
-// allocated is how many bytes a format takes to write a run, all in all.
+// allocated returns how many bytes a format allocates to write a run.
 func allocated(t *testing.T, f report.Format, run results.Run) uint64 {
 	t.Helper()
 	var before, after runtime.MemStats
@@ -40,24 +40,24 @@ func thrice(t *testing.T, f report.Format, run results.Run) (bytes []uint64) {
 	return bytes
 }
 
-// What a format takes grows with the cells, and with nothing else: four times the
-// kernels, or the scenarios, are some four times the bytes, where buffers that
-// double make it up to seven, and what grows with pairs of cells sixteen.
+// A format's allocations grow linearly with the cells: four times the kernels or the
+// scenarios are about four times the bytes, up to seven with buffers that double.
+// Quadratic growth would be sixteen times.
 func TestMemoryGrowsWithTheCells(t *testing.T) {
 	small, wide, long := demo.Large(demo.Run(), 40, 4), demo.Large(demo.Run(), 40, 16), demo.Large(demo.Run(), 160, 4)
 	for _, f := range all() {
-		allocated(t, f, small) // what is made once
-		// Buffers that are used again are taken away by a collection at any moment.
+		allocated(t, f, small) // one-time allocations
+		// A garbage collection may drop pooled buffers at any time.
 		base := slices.Max(thrice(t, f, small))
 		for name, run := range map[string]results.Run{"four times the kernels": wide, "four times the scenarios": long} {
 			if grown := slices.Min(thrice(t, f, run)); grown > 7*base {
-				t.Errorf("%s, %s: %d kB, and a quarter of it was %d kB", f.Name, name, grown>>10, base>>10)
+				t.Errorf("%s, %s: %d kB, and %d kB for a quarter of it", f.Name, name, grown>>10, base>>10)
 			}
 		}
 	}
 }
 
-// recorded is the folder of a run to make the benchmark's of, instead of the demo.
+// recorded is the folder of a run for the benchmark, instead of the demo.
 var recorded = flag.String("recorded", "", "folder of a run whose cells BenchmarkFormats multiplies")
 
 // 130 scenarios on 12 kernels, in all formats.

@@ -24,12 +24,17 @@ func mceerr() Side { return After(SIGBUS(BUS_MCEERR_AR, PageLSB())) }
 // the first byte of the page, so that an exact address differs from a page's.
 const bad = 4
 
+// alsoA20 are the numbers of the catalogue that A20 repeats on XFS.
+var alsoA20 = map[string]bool{
+	"A01": true, "A02": true, "A03": true, "A04": true, "A05": true, "A06": true, "A07": true, "A08": true,
+}
+
 func at() int64 { return Page(bad) + 5 }
 
 // on adds the prefix of the id and the needs to scenarios of a file system with DAX.
 func on(fs FS, follows ...change.Change) func(name, catalogue string, more ...Trait) []any {
 	return func(name, catalogue string, more ...Trait) []any {
-		if fs != Ext4 && catalogue >= "A01" && catalogue <= "A08" {
+		if fs != Ext4 && alsoA20[catalogue] {
 			more = append(more, Catalogue("A20"))
 		}
 		return Scenario("dax/"+string(fs)+"/"+name, append(more, Catalogue(catalogue), NeedsDAX(NFIT, fs), Changes(follows...))...)

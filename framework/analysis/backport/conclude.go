@@ -13,7 +13,7 @@ import (
 	"github.com/faultline/faultline/kernels/upstream"
 )
 
-// Of answers the question by a run's record.
+// Of answers the question from a run's record.
 func Of(r *results.Run, q Question) Verdict {
 	c := conclusion{run: r, known: r.Known(), Verdict: Verdict{Question: q}}
 	for _, kernel := range []struct {
@@ -60,7 +60,8 @@ func (c *conclusion) conclude() {
 		return
 	}
 	kind := Complete
-	unjudged := len(c.Unjudged) > 0 || c.Against != nil && slices.ContainsFunc(c.Against.Unjudged, func(u Unjudged) bool { return u.Rig })
+	unjudged := len(c.Unjudged) > 0 ||
+		c.Against != nil && slices.ContainsFunc(c.Against.Unjudged, func(u Unjudged) bool { return u.Rig })
 	switch {
 	case unjudged:
 		kind = NotJudged
@@ -69,13 +70,13 @@ func (c *conclusion) conclude() {
 	case c.Change != "" && len(c.Flipped) == 0 && c.Already > 0:
 		kind = AlreadyThere
 	case c.Change != "" && len(c.Flipped) == 0:
-		kind = NotJudged // nothing that was observed tells of it
+		kind = NotJudged // no observed cell covers the change
 	}
 	c.Kinds = []Kind{kind}
 }
 
-// judge judges two kernels alone. The patched one is made from its base, whatever
-// they are called: what the base shows and it doesn't, it has lost, and nothing else.
+// judge judges two kernels alone. The patched one is built from its base, so
+// it has lost exactly what the base shows and it does not.
 func (c *conclusion) judge(a, b string) judge.Judgement {
 	var kernels []judge.Kernel
 	var cells []observe.Cell
@@ -98,7 +99,7 @@ func (c *conclusion) judge(a, b string) judge.Judgement {
 	return judge.Judge(cells, kernels, c.known)
 }
 
-// appeared finds the changes that came with the patches, or went.
+// appeared finds the changes that the patches add or remove.
 func (c *conclusion) appeared(j judge.Judgement) {
 	verdicts := func(kernel string) map[string]judge.ChangeVerdict {
 		out := map[string]judge.ChangeVerdict{}
@@ -118,8 +119,8 @@ func (c *conclusion) appeared(j judge.Judgement) {
 	}
 }
 
-// boots compares what the two kernels complained of while they booted. What may be the
-// machine's doing is left out: a boot is observed once.
+// boots compares the complaints that the two kernels logged at boot. Those that the host
+// may have caused are left out, because a boot is observed only once.
 func (c *conclusion) boots() {
 	a, _ := c.run.Kernel(c.Base)
 	b, _ := c.run.Kernel(c.Patched)
@@ -131,21 +132,21 @@ func (c *conclusion) boots() {
 	}
 }
 
-// complaints words what a kernel complained of while it booted, and its taint.
+// complaints describes what a kernel complained about at boot, and its taint.
 func complaints(k results.Kernel) string {
 	own := slices.DeleteFunc(slices.Clone(k.Splats), func(s string) bool { return klog.Stall(s) || klog.OfProcessor(s) })
 	taint := k.Taint
-	if len(own) == 0 && len(k.Splats) > 0 { // by what is left out
+	if len(own) == 0 && len(k.Splats) > 0 { // the taint of what is left out
 		taint = strings.Join(slices.DeleteFunc(strings.Fields(taint), func(t string) bool { return t == "W" || t == "L" }), " ")
 	}
-	said := strings.Join(own, "; ")
+	text := strings.Join(own, "; ")
 	if taint != "" && taint != "none" {
-		said = strings.TrimPrefix(said+"; taint "+taint, "; ")
+		text = strings.TrimPrefix(text+"; taint "+taint, "; ")
 	}
-	return cmp.Or(said, "no complaint")
+	return cmp.Or(text, "no complaint")
 }
 
-// broken is why a kernel does not boot, as its cells have it.
+// broken returns why a kernel does not boot, from its cells.
 func (c *conclusion) broken(kernel string) *Unjudged {
 	for _, cell := range c.run.Cells {
 		if cell.Kernel == kernel && cell.Verdict == observe.Infra {
@@ -155,7 +156,7 @@ func (c *conclusion) broken(kernel string) *Unjudged {
 	return &Unjudged{Kernel: kernel}
 }
 
-// of are the differences in a scenario.
+// of returns the differences in a scenario.
 func of(diffs []judge.Difference, scenario string) (out []judge.Difference) {
 	for _, d := range diffs {
 		if d.Scenario == scenario {

@@ -19,7 +19,7 @@ const (
 	write  = "dax/ext4/shared-write"
 	twice  = "dax/ext4/shared-read-twice"
 	ucna   = "mce/ext4/ucna"
-	pread  = "dax/ext4/pread" // tells by half of the change only
+	pread  = "dax/ext4/pread" // covers only half of the change
 	other  = "syscalls/x/other"
 	killed = "dax/x/killed" // one in whose log the change is seen
 
@@ -37,7 +37,7 @@ func errno(name string) observe.Outcome {
 	return observe.Outcome{Errno: name}
 }
 
-// follow is a step that follows a change.
+// follow returns a step that depends on a change.
 func follow(id string, side observe.Side, o observe.Outcome) observe.Step {
 	return observe.Step{Actor: "victim", Action: "load", Outcome: o, Expected: &observe.Expectation{
 		Change: id, Before: "SIGBUS BUS_ADRERR", After: wanted, Side: side, Met: side != observe.Neither,
@@ -50,7 +50,7 @@ func neither(o observe.Outcome) observe.Step {
 	return follow(dax, observe.Neither, o)
 }
 
-// always is a step that must be the same on every kernel; one that is not says so.
+// always returns a step that must be the same on every kernel, met or not.
 func always(o observe.Outcome, want string) observe.Step {
 	e := &observe.Expectation{After: want, Side: observe.Both, Met: o.String() == want}
 	if !e.Met {
@@ -59,7 +59,7 @@ func always(o observe.Outcome, want string) observe.Step {
 	return observe.Step{Actor: "victim", Action: "pread", Outcome: o, Expected: e}
 }
 
-// part is a pread that says EIO unless the kernel has a half of the change.
+// part returns a pread with EIO unless the kernel has half of the change.
 func part(name string) observe.Step {
 	s := always(errno(name), "EIO")
 	if s.Expected.PartOf, s.Expected.Part = dax, "EFAULT"; name == "EFAULT" {
@@ -74,7 +74,7 @@ func hidden() observe.Step {
 	return s
 }
 
-// saw is a cell of steps; the kernel it is on is said by who has it.
+// saw returns a cell with steps; record sets its kernel.
 func saw(scenario string, steps ...observe.Step) observe.Cell {
 	c := observe.Cell{Scenario: scenario, Accel: "tcg", Verdict: observe.Expected, Steps: steps}
 	for _, s := range steps {
@@ -85,7 +85,7 @@ func saw(scenario string, steps ...observe.Step) observe.Cell {
 	return c
 }
 
-// said gives a cell witnesses: names and values by turns.
+// said adds witnesses to a cell: alternating names and values.
 func said(c observe.Cell, words ...string) observe.Cell {
 	c.Witnesses = map[string]string{}
 	for i := 0; i < len(words); i += 2 {
@@ -105,7 +105,7 @@ func alter[T any](v T, f func(*T)) T {
 
 var began = time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)
 
-// record is a run of base and patched, and of a reference where it has cells.
+// record returns a run of base and patched, and of a reference where it has cells.
 func record(base, patched, reference []observe.Cell) *results.Run {
 	r := &results.Run{Started: began, Finished: began, Accel: "tcg"}
 	for _, k := range []struct {
@@ -147,7 +147,7 @@ func ask(r *results.Run, id string) Verdict {
 	return Of(r, q)
 }
 
-// lines are all that a verdict says, as the tables have it.
+// lines returns all of a verdict, in the form of the tables.
 func lines(v Verdict) []string {
 	var out []string
 	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
@@ -189,13 +189,13 @@ func lines(v Verdict) []string {
 		add("appeared %v, vanished %v", v.Appeared, v.Vanished)
 	}
 	for _, u := range v.Unjudged {
-		add("unjudged %s on %s: %s (rig %t)", u.Scenario, u.Kernel, u.Why, u.Rig)
+		add("unjudged %s on %s: %s (infra %t)", u.Scenario, u.Kernel, u.Why, u.Rig)
 	}
 	if a := v.Against; a != nil {
 		add("reference %s (%t), %d alike", a.State, a.Has, a.Alike)
 		list("reference differs", a.Moved)
 		for _, u := range a.Unjudged {
-			add("reference unjudged %s on %s: %s (rig %t)", u.Scenario, u.Kernel, u.Why, u.Rig)
+			add("reference unjudged %s on %s: %s (infra %t)", u.Scenario, u.Kernel, u.Why, u.Rig)
 		}
 	}
 	return out

@@ -12,7 +12,7 @@ func (c *conclusion) reference() {
 	c.Against = ref
 	j := c.judge(c.Patched, c.Reference)
 	if c.Change != "" {
-		ref.State = "does not tell of " + c.Change
+		ref.State = "does not show whether it has " + c.Change
 		for _, s := range j.States[c.Reference] {
 			if s.ID == c.Change {
 				ref.State, ref.Has = s.String(), s.Verdict == judge.Has
@@ -39,9 +39,11 @@ func (c *conclusion) reference() {
 	}
 }
 
-// unlike takes a cell out of those that flipped: it shows the change, and not as
-// the reference does.
+// unlike moves a cell from Flipped to Missing: it shows the change, but differs from the
+// reference.
 func (c *conclusion) unlike(m Moved) {
 	c.Flipped = slices.DeleteFunc(c.Flipped, func(f Cell) bool { return f.Scenario == m.Scenario })
-	c.Missing = append(c.Missing, Cell{Scenario: m.Scenario, Change: c.Change, Pairs: []Pair{{From: m.A, To: m.B}}, Why: NotReference})
+	c.Missing = append(c.Missing, Cell{
+		Scenario: m.Scenario, Change: c.Change, Pairs: []Pair{{From: m.A, To: m.B}}, Why: NotReference,
+	})
 }

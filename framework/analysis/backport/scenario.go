@@ -9,8 +9,8 @@ import (
 	"github.com/faultline/faultline/framework/record/results"
 )
 
-// scenario takes up what a scenario showed on base and patched. accepted are the
-// changes that may have moved it.
+// scenario adds a scenario's cells on base and patched. accepted are the changes that
+// may explain its differences.
 func (c *conclusion) scenario(s results.Scenario, accepted []string, diffs []judge.Difference) {
 	base, patched, comparable := c.pair(s, c.Base, c.Patched, &c.Unjudged)
 	if !comparable {
@@ -20,16 +20,18 @@ func (c *conclusion) scenario(s results.Scenario, accepted []string, diffs []jud
 	if len(diffs) == 0 {
 		c.Same++
 	}
-	told := map[int]bool{} // the steps of which is said elsewhere how they differ
-	follows := false       // and what else differs follows from one of them
+	reported := map[int]bool{} // steps whose difference is already in Flipped or Missing
+	follows := false           // other differences may follow from one of these
 	for _, id := range accepted {
-		cell, steps, hidden := held(base, patched, id)
+		cell, steps, hidden := pairs(base, patched, id)
 		for _, step := range steps {
-			told[step] = true
+			reported[step] = true
 		}
 		switch {
 		case hidden != "":
-			c.Unjudged = append(c.Unjudged, Unjudged{Scenario: s.ID, Kernel: c.Patched, Why: "nobody sees " + id + " without CONFIG_" + hidden})
+			c.Unjudged = append(c.Unjudged, Unjudged{
+				Scenario: s.ID, Kernel: c.Patched, Why: id + " cannot be seen without CONFIG_" + hidden,
+			})
 		case cell.Why != "":
 			c.Missing = append(c.Missing, cell)
 			follows = follows || cell.Why == ElseThere || cell.Why == PartThere
@@ -44,7 +46,7 @@ func (c *conclusion) scenario(s results.Scenario, accepted []string, diffs []jud
 		splat := d.Field == judge.WitnessPrefix+observe.WitnessSplats || d.Field == judge.WitnessPrefix+observe.WitnessTaint
 		switch {
 		case slices.Contains(accepted, d.ExplainedBy) && !d.Lost:
-		case told[d.Step], follows && !splat && d.ExplainedBy == "":
+		case reported[d.Step], follows && !splat && d.ExplainedBy == "":
 		default:
 			rest = append(rest, d)
 		}
@@ -54,8 +56,8 @@ func (c *conclusion) scenario(s results.Scenario, accepted []string, diffs []jud
 	}
 }
 
-// pair are the cells of a scenario on two kernels. Where they can't be compared,
-// and something is lost by that, it is noted which, and why.
+// pair returns the cells of a scenario on two kernels. If they cannot be compared and the
+// verdict is weaker for it, the cell and the reason are added to into.
 func (c *conclusion) pair(s results.Scenario, a, b string, into *[]Unjudged) (x, y observe.Cell, comparable bool) {
 	x, okX := judge.Pick(c.run.Cells, a, s.ID)
 	y, okY := judge.Pick(c.run.Cells, b, s.ID)
@@ -63,14 +65,15 @@ func (c *conclusion) pair(s results.Scenario, a, b string, into *[]Unjudged) (x,
 	comparable = okX && okY && judge.Comparable(x) && judge.Comparable(y)
 	switch {
 	case s.NotDoable != "":
-		return x, y, false // on no kernel
+		return x, y, false // skipped on every kernel
 	case comparable && x.Accel != y.Accel:
-		*into = append(*into, Unjudged{Scenario: s.ID, Kernel: b, Why: "it ran with " + y.Accel + ", the other with " + x.Accel, Rig: true})
+		why := "different accelerators: " + x.Accel + " on " + a + ", " + y.Accel + " on " + b
+		*into = append(*into, Unjudged{Scenario: s.ID, Kernel: b, Why: why, Rig: true})
 		return x, y, false
 	case comparable:
 		return x, y, true
 	}
-	// What neither kernel can do is no loss, unless the change is seen there.
+	// A scenario skipped on both kernels weakens the verdict only if it covers the change.
 	impossible := x.Verdict == observe.Skipped && y.Verdict == observe.Skipped
 	if impossible && !c.under(s) {
 		return x, y, false
@@ -80,22 +83,24 @@ func (c *conclusion) pair(s results.Scenario, a, b string, into *[]Unjudged) (x,
 		case !([]bool{okX, okY}[i]):
 			*into = append(*into, Unjudged{Scenario: s.ID, Kernel: name, Why: "it was not observed", Rig: true})
 		case !judge.Comparable(cell):
-			*into = append(*into, Unjudged{Scenario: s.ID, Kernel: name, Why: cell.Message, Rig: cell.Verdict == observe.Infra, Console: cell.ConsoleTail})
+			*into = append(*into, Unjudged{
+				Scenario: s.ID, Kernel: name, Why: cell.Message, Rig: cell.Verdict == observe.Infra, Console: cell.ConsoleTail,
+			})
 		}
 	}
 	return x, y, false
 }
 
-// under says whether a scenario tells of the change in question.
+// under reports whether a scenario covers the change in question.
 func (c *conclusion) under(s results.Scenario) bool {
 	k, err := c.known.ByID(c.Change)
 	return err == nil && k.Tells(s.ID) || c.Change != "" && slices.Contains(s.Changes, c.Change)
 }
 
-// silent is a step that tells nothing of a change.
+// silent is the side of a step that does not cover a change.
 const silent observe.Side = ""
 
-// sideOf is what a cell's step shows of a change.
+// sideOf returns the side of a change that a cell's step shows.
 func sideOf(c observe.Cell, step int, id string) observe.Side {
 	if step >= len(c.Steps) {
 		return silent
@@ -112,7 +117,7 @@ func sideOf(c observe.Cell, step int, id string) observe.Side {
 	}
 }
 
-// shows says whether a cell has a step that shows the change.
+// shows reports whether a cell has a step that shows the change.
 func shows(c observe.Cell, id string) bool {
 	for i := range c.Steps {
 		if sideOf(c, i, id) == observe.After {
@@ -122,18 +127,20 @@ func shows(c observe.Cell, id string) bool {
 	return false
 }
 
-// held holds the steps of two cells that tell of a change against each other: what
-// flipped, or else what is missing. told are the steps in which more differs by
-// that than the change predicts. hidden is the symbol without which one of the
-// kernels can't show the change.
-func held(base, patched observe.Cell, id string) (cell Cell, told []int, hidden string) {
+// pairs compares the steps of two cells that cover a change: what flipped, or what is
+// missing. reported are the steps that differ in more than the change predicts. hidden
+// is the symbol without which one of the kernels cannot show the change.
+func pairs(base, patched observe.Cell, id string) (cell Cell, reported []int, hidden string) {
 	cell = Cell{Scenario: patched.Scenario, Change: id}
 	var flipped, wanting []Pair
 	found := map[Missing]bool{}
 	for i := range max(len(base.Steps), len(patched.Steps)) {
 		for _, c := range []observe.Cell{base, patched} {
-			if i < len(c.Steps) && c.Steps[i].Expected != nil && c.Steps[i].Expected.Change == id && c.Steps[i].Expected.Hidden != "" {
-				return cell, nil, c.Steps[i].Expected.Hidden
+			if i >= len(c.Steps) || c.Steps[i].Expected == nil {
+				continue
+			}
+			if e := c.Steps[i].Expected; e.Change == id && e.Hidden != "" {
+				return cell, nil, e.Hidden
 			}
 		}
 		b, p := sideOf(base, i, id), sideOf(patched, i, id)
@@ -152,7 +159,7 @@ func held(base, patched observe.Cell, id string) (cell Cell, told []int, hidden 
 			flipped = append(flipped, words(base, patched, i))
 		}
 		if b != observe.Before || p != observe.After && p != observe.Before {
-			told = append(told, i)
+			reported = append(reported, i)
 		}
 	}
 	cell.Pairs = append(wanting, flipped...)
@@ -164,11 +171,11 @@ func held(base, patched observe.Cell, id string) (cell Cell, told []int, hidden 
 	if cell.Why == NotThere && len(flipped) > 0 {
 		cell.Why = PartThere
 	}
-	return cell, told, ""
+	return cell, reported, ""
 }
 
-// missing is what a step lacks that showed one side of a change on the base, and
-// another on the patched kernel; "" where it is as it should be.
+// missing returns what is missing in a step, by the sides of the change that it showed on
+// the base and on the patched kernel; "" if nothing is.
 func missing(base, patched observe.Side) Missing {
 	switch {
 	case patched == observe.After, patched == silent && (base == silent || base == observe.Partly):
@@ -183,7 +190,7 @@ func missing(base, patched observe.Side) Missing {
 	return ElseThere
 }
 
-// words are what a step showed on two kernels, with addresses and bytes where only these
+// words returns a step's outcomes on two kernels, with addresses and bytes if only these
 // differ.
 func words(a, b observe.Cell, step int) Pair {
 	word := func(c observe.Cell, with func(observe.Outcome) string) string {
@@ -201,11 +208,10 @@ func words(a, b observe.Cell, step int) Pair {
 	return short
 }
 
-// expect adds to what a step showed on the patched kernel what it should have shown
-// there. Where the two differ in no more than an address, or in what was returned or
-// read, that is shown.
+// expect sets the outcome that a step should have had on the patched kernel. If the two
+// differ only in an address, or in the value returned or read, To shows that too.
 func (p *Pair) expect(base, patched observe.Cell, step int) {
-	for _, c := range []observe.Cell{patched, base} { // the patched one may not have come so far
+	for _, c := range []observe.Cell{patched, base} { // patched may have fewer steps
 		if step < len(c.Steps) && c.Steps[step].Expected != nil {
 			p.Want = c.Steps[step].Expected.After
 			break
@@ -221,7 +227,7 @@ func (p *Pair) expect(base, patched observe.Cell, step int) {
 	}
 }
 
-// moved gathers differences between two cells.
+// moved collects the differences between two cells.
 func moved(a, b observe.Cell, diffs []judge.Difference) Moved {
 	texts := observe.Headlines([]observe.Cell{a, b})
 	m := Moved{Scenario: a.Scenario, A: texts[0], B: texts[1], Fields: diffs}

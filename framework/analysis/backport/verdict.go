@@ -1,6 +1,6 @@
-// Package backport says what recorded cells make of a backport: whether the kernel
-// with it shows what the change shows and nothing else. It works on a run's record
-// alone: no guests, no trees. The same record always gives the same verdict.
+// Package backport judges a backport from recorded cells: whether the patched kernel
+// behaves like the upstream change, without other differences. It works on a run's
+// record alone and starts no guest. The same record always gives the same verdict.
 package backport
 
 import (
@@ -10,138 +10,138 @@ import (
 	"github.com/faultline/faultline/internal/errkind"
 )
 
-// Question says which kernels of a run are compared, by name, and by what.
+// Question names the kernels of a run to compare, and the change.
 type Question struct {
 	Base    string // the kernel without the backport
-	Patched string // the same with it
+	Patched string // the same kernel with it
 	// Reference is a kernel that has the change from upstream; "" where none is given.
 	Reference string
-	// Change is the id of the change that was backported; "" asks what differs.
+	// Change is the id of the backported change; "" asks what differs.
 	Change string
 }
 
-// Kind is a verdict's name. Incomplete and Collateral can hold both; each other
-// stands alone.
+// Kind is a verdict's name. Incomplete and Collateral may both hold; every other kind
+// holds alone.
 type Kind string
 
 const (
-	// Complete: each cell that tells of the change went from before to after, and
-	// nothing else moved. Where the question names no change: each difference is of
-	// a change that is there as a whole now.
+	// Complete: each cell that covers the change went from before to after, and nothing
+	// else differs. If the question names no change: each difference belongs to a
+	// change that the patched kernel has completely.
 	Complete Kind = "complete"
-	// Incomplete: a cell that tells of the change does not show it, or a part of it,
-	// or not as the reference does.
+	// Incomplete: a cell that covers the change does not show it, shows only a part of
+	// it, or differs from the reference.
 	Incomplete Kind = "incomplete"
-	// Collateral: something moved that the change does not predict.
+	// Collateral: something differs that the change does not predict.
 	Collateral Kind = "collateral"
 	// Unmoved: nothing differs, and the question names no change.
 	Unmoved Kind = "nothing moved"
 	// AlreadyThere: the base shows the change as well.
 	AlreadyThere Kind = "already there"
-	// DoesNotBoot: the patched kernel keeps its guest from coming up, the base doesn't.
+	// DoesNotBoot: the patched kernel does not boot, the base does.
 	DoesNotBoot Kind = "does not boot"
-	// BaseDoesNotBoot: the base does, so nothing can be said of the backport.
+	// BaseDoesNotBoot: the base does not boot, so the backport cannot be judged.
 	BaseDoesNotBoot Kind = "the base does not boot"
-	// NotJudged: nothing contradicts the backport, and there are cells that could not
-	// be judged.
+	// NotJudged: nothing contradicts the backport, but some cells could not be judged.
 	NotJudged Kind = "not judged"
 )
 
-// Verdict is what a run says of a backport.
+// Verdict is the result for a backport.
 type Verdict struct {
 	Question
-	// Kinds are what holds, at least one.
+	// Kinds are the kinds that hold, at least one.
 	Kinds []Kind
-	// Flipped are the cells that went from before the change to after it; where the
+	// Flipped are the cells that went from before the change to after it; if the
 	// question names none, from before one of Appeared to after it.
 	Flipped []Cell
-	// Missing are those that tell of the change, and do not show it as they should.
+	// Missing are the cells that cover the change and do not show it as they should.
 	Missing []Cell
 	// Already counts the cells that show the change on the base as well.
 	Already int
-	// Moved is what differs between base and patched and is not of the change.
+	// Moved are the differences between base and patched that the change does not
+	// predict.
 	Moved []Moved
-	// Unjudged are the cells because of which less can be said.
+	// Unjudged are the cells that could not be judged.
 	Unjudged []Unjudged
-	// Compared counts the scenarios that both kernels observed, Same those in which
-	// they show the same.
+	// Compared counts the scenarios that both kernels observed, Same those without a
+	// difference.
 	Compared, Same int
-	// Appeared and Vanished are the changes that one of the kernels has as a whole and
-	// the other lacks, where the question names no change.
+	// Appeared and Vanished are the changes that only the patched kernel, or only the
+	// base, has completely; set if the question names no change.
 	Appeared, Vanished []string
-	// Against is what the comparison with the reference says; nil where there is none.
+	// Against is the comparison with the reference; nil if there is none.
 	Against *Against
 	// Boot is why a kernel does not boot, with the end of its console.
 	Boot *Unjudged
 }
 
-// Cell is a scenario that tells of a change, with what base and patched showed.
+// Cell is a scenario that covers a change, with the outcomes on base and patched.
 type Cell struct {
 	Scenario string
 	Change   string
 	Pairs    []Pair
-	// Why says what is missing; "" of a cell that flipped.
+	// Why is what is missing; "" for a cell that flipped.
 	Why Missing
 }
 
-// Pair is what a step showed on the base and on the patched kernel; of a cell that
-// is not as the reference's, on the patched kernel and on the reference.
+// Pair is a step's outcome on the base and on the patched kernel; if the cell differs
+// from the reference's, on the patched kernel and on the reference.
 type Pair struct {
 	From, To string
-	// Want is what the change would have shown, of a step that shows something else.
+	// Want is the outcome with the change, if To is something else.
 	Want string
 }
 
-// Missing is why a cell is no flipped one, the worst of its steps first.
+// Missing is why a cell did not flip, the worst of its steps first.
 type Missing string
 
 const (
 	ElseThere    Missing = "shows something else"
-	PartThere    Missing = "shows a part of it only"
-	Lost         Missing = "showed it on the base, and does not any more"
+	PartThere    Missing = "shows only a part of it"
+	Lost         Missing = "shows it on the base only"
 	NotThere     Missing = "did not flip"
-	NotReference Missing = "shows it, and not as the reference does"
+	NotReference Missing = "shows it, but differs from the reference"
 )
 
-// Moved is what differs between two kernels in a scenario, or at their boot.
+// Moved is a difference between two kernels in a scenario, or at their boot.
 type Moved struct {
 	Scenario string // "" at boot
-	// A and B are what the first and the second of the two kernels showed.
+	// A and B are the observations on the first and on the second kernel.
 	A, B string
-	// Fields are what differs; none at boot.
+	// Fields are the fields that differ; none at boot.
 	Fields []judge.Difference
-	// By are the changes, or CONFIG_SYMBOL, that explain it, and Unexplained says
-	// that there is something that none does.
+	// By are the changes, or CONFIG_SYMBOL, that explain it; Unexplained reports that
+	// a part of it is unexplained.
 	By          []string
 	Unexplained bool
 }
 
-// Unjudged is a cell about which nothing can be said, on one of the kernels.
+// Unjudged is a cell that could not be judged on one of the kernels.
 type Unjudged struct {
 	Scenario, Kernel, Why string
-	Rig                   bool   // trouble with the rig, not with what the kernel can do
-	Console               string // the end of it, where there is one
+	Rig                   bool   // an infrastructure failure, not a limit of the kernel
+	Console               string // the end of the console, if there is one
 }
 
 // Against is the comparison of the patched kernel with one that has the change.
 type Against struct {
-	// State is what the reference has of the change, in words; Has says that it has
-	// all of it. Both are empty where the question names no change.
+	// State describes the state of the change on the reference; Has reports that the
+	// reference has it completely. Both are empty if the question names no change.
 	State string
 	Has   bool
-	// Alike counts the cells in which both show the change, and nothing differs that
-	// is not explained.
+	// Alike counts the cells in which both show the change without an unexplained
+	// difference.
 	Alike int
-	// Moved is what differs, from the patched kernel to the reference.
+	// Moved are the differences, from the patched kernel to the reference.
 	Moved []Moved
-	// Unjudged are the reference's cells that can't be compared.
+	// Unjudged are the reference's cells that cannot be compared.
 	Unjudged []Unjudged
 }
 
-// Is says whether a kind holds.
+// Is reports whether a kind holds.
 func (v Verdict) Is(k Kind) bool { return slices.Contains(v.Kinds, k) }
 
-// ExitCode is what the command ends with; see package fault.
+// ExitCode is the command's exit code; see package errkind.
 func (v Verdict) ExitCode() int {
 	switch {
 	case v.Is(Incomplete), v.Is(Collateral), v.Is(DoesNotBoot), v.Is(AlreadyThere):

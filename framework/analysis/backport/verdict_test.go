@@ -13,7 +13,7 @@ const forth = "{SIGBUS BUS_ADRERR SIGBUS BUS_MCEERR_AR lsb=12}"
 
 var quiet = saw(other, always(errno("EIO"), "EIO"))
 
-// What base and patched make of a change, without a reference.
+// Verdicts about base and patched for a change, without a reference.
 func TestOfAChange(t *testing.T) {
 	wrong := mceerr()
 	wrong.Signals[0].LSB = 21
@@ -59,9 +59,9 @@ func TestOfAChange(t *testing.T) {
 		{"one of two", cells(saw(read, before()), saw(write, before())), cells(saw(read, after()), saw(write, before())),
 			[]string{"incomplete, exit 1", "flipped " + read + " [" + forth + "]", "missing " + write + " did not flip [{SIGBUS BUS_ADRERR SIGBUS BUS_ADRERR}]"}},
 		{"one step of two", cells(saw(twice, before(), before())), cells(saw(twice, before(), after())),
-			[]string{"incomplete, exit 1", "missing " + twice + " shows a part of it only [{SIGBUS BUS_ADRERR SIGBUS BUS_ADRERR} " + forth + "]"}},
+			[]string{"incomplete, exit 1", "missing " + twice + " shows only a part of it [{SIGBUS BUS_ADRERR SIGBUS BUS_ADRERR} " + forth + "]"}},
 		{"the errno leaks", cells(saw(read, before()), saw(pread, part("EIO"))), cells(saw(read, after()), saw(pread, part("EFAULT"))),
-			[]string{"incomplete, exit 1", "flipped " + read + " [" + forth + "]", "missing " + pread + " shows a part of it only [{EIO EFAULT, expected EIO}]"}},
+			[]string{"incomplete, exit 1", "flipped " + read + " [" + forth + "]", "missing " + pread + " shows only a part of it [{EIO EFAULT, expected EIO}]"}},
 		{"another payload", cells(saw(read, before()), saw(write, before())), cells(saw(read, neither(wrong)), saw(write, neither(wrong))),
 			[]string{"incomplete, exit 1", "missing " + read + " shows something else [{SIGBUS BUS_ADRERR " + lsb21 + ", expected " + wanted + "}]", "missing " + write + " shows something else [{SIGBUS BUS_ADRERR " + lsb21 + ", expected " + wanted + "}]"}},
 		{"an address that is rounded down", cells(saw(read, before())), cells(saw(read, neither(elsewhere))),
@@ -85,7 +85,7 @@ func TestOfAChange(t *testing.T) {
 		{"a step that it did not get to", cells(saw(twice, before(), before())), cells(saw(twice, after())),
 			[]string{"incomplete, exit 1", "missing " + twice + " shows something else [{SIGBUS BUS_ADRERR not done, expected " + wanted + "} " + forth + "]"}},
 		{"what the base had is gone", cells(saw(read, after()), saw(write, before())), cells(saw(read, before()), saw(write, after())),
-			[]string{"incomplete, exit 1", "flipped " + write + " [" + forth + "]", "missing " + read + " showed it on the base, and does not any more [{SIGBUS BUS_MCEERR_AR lsb=12 SIGBUS BUS_ADRERR}]"}},
+			[]string{"incomplete, exit 1", "flipped " + write + " [" + forth + "]", "missing " + read + " shows it on the base only [{SIGBUS BUS_MCEERR_AR lsb=12 SIGBUS BUS_ADRERR}]"}},
 		{"a panic, and what follows from it", cells(said(saw(read, before()), "log", observe.NothingAboutPoison, observe.WitnessSplats, observe.NoSplats)),
 			cells(alter(saw(read, neither(panicked)), func(c *observe.Cell) {
 				c.Panicked, c.Witnesses = true, map[string]string{observe.WitnessSplats: "Kernel panic - not syncing: Fatal"}
@@ -111,12 +111,12 @@ func TestOfAChange(t *testing.T) {
 		{"a witness goes backwards", cells(saw(read, before()), said(saw(write, always(mceerr(), "x")), "log", killing)), cells(saw(read, after()), said(saw(write, always(mceerr(), "x")), "log", observe.NothingAboutPoison)),
 			[]string{"collateral, exit 1", "flipped " + read + " [" + forth + "]", "moved " + write + " [SIGBUS BUS_MCEERR_AR lsb=12 | SIGBUS BUS_MCEERR_AR lsb=12] [witness:log] by [], unexplained true"}},
 		{"a witness of what is gone", cells(saw(read, after()), said(saw(killed, always(errno("EIO"), "EIO")), "log", killing)), cells(saw(read, before()), said(saw(killed, always(errno("EIO"), "EIO")), "log", observe.NothingAboutPoison)),
-			[]string{"incomplete and collateral, exit 1", "missing " + read + " showed it on the base, and does not any more [{SIGBUS BUS_MCEERR_AR lsb=12 SIGBUS BUS_ADRERR}]",
+			[]string{"incomplete and collateral, exit 1", "missing " + read + " shows it on the base only [{SIGBUS BUS_MCEERR_AR lsb=12 SIGBUS BUS_ADRERR}]",
 				"moved " + killed + " [EIO | EIO] [witness:log] by [" + dax + "], unexplained false"}},
 		{"another change in a cell that shows something else", cells(said(saw(ucna, before()), "HardwareCorrupted", "0 kB", "x", "1")), cells(said(saw(ucna, neither(wrong)), "HardwareCorrupted", "4 kB", "x", "2")),
 			[]string{"incomplete and collateral, exit 1", "missing " + ucna + " shows something else [{SIGBUS BUS_ADRERR " + lsb21 + ", expected " + wanted + "}]",
 				"moved " + ucna + " [SIGBUS BUS_ADRERR | " + lsb21 + "] [witness:HardwareCorrupted] by [counted_by_action], unexplained false"}},
-		{"bytes that no field tells of", cells(saw(read, before())), cells(saw(read, follow(dax, observe.After, padded))),
+		{"bytes that no field has", cells(saw(read, before())), cells(saw(read, follow(dax, observe.After, padded))),
 			[]string{"collateral, exit 1", "flipped " + read + " [" + forth + "]", "moved " + read + " [SIGBUS BUS_ADRERR | SIGBUS BUS_MCEERR_AR lsb=12] [signals[0].raw] by [], unexplained true"}},
 		{"a step that is the same on both sides", cells(saw(read, before(), follow(dax, observe.Both, errno("EIO")))), cells(saw(read, after(), follow(dax, observe.Both, errno("EIO")))),
 			[]string{"complete, exit 0", "flipped " + read + " [" + forth + "]"}},
@@ -126,23 +126,23 @@ func TestOfAChange(t *testing.T) {
 			[]string{"collateral, exit 1", "already 1", "moved " + other + " [EIO | EPERM] [errno] by [], unexplained true"}},
 
 		{"a cell of the change is not judged", cells(saw(read, before()), saw(write, before())), cells(saw(read, after()), unjudged(observe.Infra, write, "no answer")),
-			[]string{"not judged, exit 3", "flipped " + read + " [" + forth + "]", "unjudged " + write + " on patched: no answer (rig true)"}},
+			[]string{"not judged, exit 3", "flipped " + read + " [" + forth + "]", "unjudged " + write + " on patched: no answer (infra true)"}},
 		{"another cell is not judged", cells(saw(read, before()), broke), cells(saw(read, after()), broke),
-			[]string{"not judged, exit 3", "flipped " + read + " [" + forth + "]", "unjudged " + other + " on base: no answer (rig true)", "unjudged " + other + " on patched: no answer (rig true)"}},
+			[]string{"not judged, exit 3", "flipped " + read + " [" + forth + "]", "unjudged " + other + " on base: no answer (infra true)", "unjudged " + other + " on patched: no answer (infra true)"}},
 		{"what was seen outweighs what was not", cells(saw(read, before()), quiet), cells(saw(read, neither(wrong)), broke),
-			[]string{"incomplete, exit 1", "missing " + read + " shows something else [{SIGBUS BUS_ADRERR " + lsb21 + ", expected " + wanted + "}]", "unjudged " + other + " on patched: no answer (rig true)"}},
+			[]string{"incomplete, exit 1", "missing " + read + " shows something else [{SIGBUS BUS_ADRERR " + lsb21 + ", expected " + wanted + "}]", "unjudged " + other + " on patched: no answer (infra true)"}},
 		{"neither can do a cell of the change", cells(lacks, saw(write, before())), cells(lacks, saw(write, after())),
-			[]string{"not judged, exit 3", "flipped " + write + " [" + forth + "]", "unjudged " + read + " on base: lacks CONFIG_X (rig false)", "unjudged " + read + " on patched: lacks CONFIG_X (rig false)"}},
+			[]string{"not judged, exit 3", "flipped " + write + " [" + forth + "]", "unjudged " + read + " on base: lacks CONFIG_X (infra false)", "unjudged " + read + " on patched: lacks CONFIG_X (infra false)"}},
 		{"neither can do another cell", cells(saw(read, before()), unjudged(observe.Skipped, other, "lacks CONFIG_X")), cells(saw(read, after()), unjudged(observe.Skipped, other, "lacks CONFIG_X")),
 			[]string{"complete, exit 0", "flipped " + read + " [" + forth + "]"}},
 		{"one of them can't do another cell", cells(saw(read, before()), quiet), cells(saw(read, after()), unjudged(observe.Skipped, other, "lacks CONFIG_X")),
-			[]string{"not judged, exit 3", "flipped " + read + " [" + forth + "]", "unjudged " + other + " on patched: lacks CONFIG_X (rig false)"}},
-		{"nobody could see it", cells(saw(read, hidden())), cells(saw(read, hidden())),
-			[]string{"not judged, exit 3", "unjudged " + read + " on patched: nobody sees " + dax + " without CONFIG_MEMORY_FAILURE (rig false)"}},
-		{"no cell tells of it", cells(quiet), cells(quiet), []string{"not judged, exit 3"}},
-		{"a cell is missing", cells(saw(read, before()), quiet), cells(saw(read, after())), []string{"not judged, exit 3", "flipped " + read + " [" + forth + "]", "unjudged " + other + " on patched: it was not observed (rig true)"}},
+			[]string{"not judged, exit 3", "flipped " + read + " [" + forth + "]", "unjudged " + other + " on patched: lacks CONFIG_X (infra false)"}},
+		{"it cannot be seen", cells(saw(read, hidden())), cells(saw(read, hidden())),
+			[]string{"not judged, exit 3", "unjudged " + read + " on patched: " + dax + " cannot be seen without CONFIG_MEMORY_FAILURE (infra false)"}},
+		{"no cell covers it", cells(quiet), cells(quiet), []string{"not judged, exit 3"}},
+		{"a cell is missing", cells(saw(read, before()), quiet), cells(saw(read, after())), []string{"not judged, exit 3", "flipped " + read + " [" + forth + "]", "unjudged " + other + " on patched: it was not observed (infra true)"}},
 		{"with different accelerators", cells(saw(read, before()), quiet), cells(saw(read, after()), alter(quiet, func(c *observe.Cell) { c.Accel = "kvm" })),
-			[]string{"not judged, exit 3", "flipped " + read + " [" + forth + "]", "unjudged " + other + " on patched: it ran with kvm, the other with tcg (rig true)"}},
+			[]string{"not judged, exit 3", "flipped " + read + " [" + forth + "]", "unjudged " + other + " on patched: different accelerators: tcg on base, kvm on patched (infra true)"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			same(t, tc.want, lines(ask(record(tc.base, tc.patched, nil), dax)))
@@ -162,7 +162,7 @@ func TestBoots(t *testing.T) {
 	same(t, []string{"complete, exit 0", flipped}, usual(func(b, p *results.Kernel) { b.Splats, p.Splats = []string{"x"}, []string{"x"} }))
 	same(t, []string{"complete, exit 0", flipped}, usual(func(b, p *results.Kernel) { p.Splats, p.BootMillis = []string{"x"}, 0 })) // none was booted
 
-	// What the machine may have done is no doing of the patches, its taint included.
+	// What the host may have caused does not count against the patches, its taint included.
 	for _, splat := range []string{"WARNING in fpu__init_system_xstate", "soft lockup in f", "RCU stall", "unchecked MSR access in f"} {
 		same(t, []string{"complete, exit 0", flipped}, usual(func(_, p *results.Kernel) { p.Splats, p.Taint = []string{splat}, "L W" }))
 		same(t, []string{"collateral, exit 1", flipped, "moved  [no complaint | WARNING in f; taint W] [] by [], unexplained true"},
@@ -180,9 +180,9 @@ func TestBoots(t *testing.T) {
 	}
 	r.Kernels[0].DoesNotBoot = true
 	same(t, []string{"the base does not boot, exit 3"}, lines(ask(r, dax)))
-	// What is not the kernel's doing is trouble with the rig.
+	// Without proof that the kernel is the cause, it is an infrastructure failure.
 	r.Kernels[0].DoesNotBoot, r.Kernels[1].DoesNotBoot = false, false
-	same(t, []string{"not judged, exit 3", "unjudged " + read + " on patched: boot: patched panicked (rig true)"}, lines(ask(r, dax)))
+	same(t, []string{"not judged, exit 3", "unjudged " + read + " on patched: boot: patched panicked (infra true)"}, lines(ask(r, dax)))
 }
 
 func TestReference(t *testing.T) {
@@ -200,28 +200,28 @@ func TestReference(t *testing.T) {
 			[]string{"incomplete, exit 1", "missing " + read + " did not flip [{SIGBUS BUS_ADRERR SIGBUS BUS_ADRERR}]", has + "0 alike",
 				"reference differs " + read + " [SIGBUS BUS_ADRERR | SIGBUS BUS_MCEERR_AR lsb=12] [signals[0].code signals[0].lsb] by [" + dax + "], unexplained false"}},
 		{"both have it, and differ", cells(saw(read, before()), saw(write, before())), cells(saw(read, after()), saw(write, after())), cells(saw(read, follow(dax, observe.After, elsewhere)), saw(write, after())),
-			[]string{"incomplete, exit 1", "flipped " + write + " [" + forth + "]", "missing " + read + " shows it, and not as the reference does [{SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4005 SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4000}]",
+			[]string{"incomplete, exit 1", "flipped " + write + " [" + forth + "]", "missing " + read + " shows it, but differs from the reference [{SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4005 SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4000}]",
 				"reference has " + dax + " (seen in 2 scenarios) (true), 1 alike",
 				"reference differs " + read + " [SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4005 | SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4000] [signals[0].addr] by [], unexplained true"}},
-		{"both have it, and a known change tells them apart", cells(saw(read, before(), follow(folios, observe.Before, mceerr()))), cells(saw(read, after(), follow(folios, observe.Before, mceerr()))),
+		{"both have it, and a known change explains the difference", cells(saw(read, before(), follow(folios, observe.Before, mceerr()))), cells(saw(read, after(), follow(folios, observe.Before, mceerr()))),
 			cells(saw(read, after(), follow(folios, observe.After, elsewhere))),
 			[]string{"complete, exit 0", flipped, has + "1 alike",
 				"reference differs " + read + " [SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4005 ×2 | SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4005; SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4000] [signals[0].addr] by [" + folios + "], unexplained false"}},
-		{"another cell differs, and nothing says why", cells(saw(read, before()), quiet), cells(saw(read, after()), quiet), cells(saw(read, after()), saw(other, always(errno("EPERM"), "EIO"))),
+		{"another cell differs, unexplained", cells(saw(read, before()), quiet), cells(saw(read, after()), quiet), cells(saw(read, after()), saw(other, always(errno("EPERM"), "EIO"))),
 			[]string{"complete, exit 0", flipped, has + "1 alike", "reference differs " + other + " [EIO | EPERM] [errno] by [], unexplained true"}},
 		{"it lacks a symbol", cells(saw(read, before())), cells(saw(read, after())), cells(saw(read, hidden())),
-			[]string{"complete, exit 0", flipped, "reference can't show " + dax + " without CONFIG_MEMORY_FAILURE (false), 0 alike",
+			[]string{"complete, exit 0", flipped, "reference cannot show " + dax + " without CONFIG_MEMORY_FAILURE (false), 0 alike",
 				"reference differs " + read + " [SIGBUS BUS_MCEERR_AR lsb=12 | SIGBUS BUS_ADRERR] [signals[0].code signals[0].lsb] by [CONFIG_MEMORY_FAILURE], unexplained false"}},
 		{"it does not have the change", cells(saw(read, before())), cells(saw(read, after())), cells(saw(read, before())),
-			[]string{"complete, exit 0", flipped, "reference lacks " + dax + " (seen in 1 scenario) (false), 0 alike",
+			[]string{"complete, exit 0", flipped, "reference does not have " + dax + " (absent in 1 scenario) (false), 0 alike",
 				"reference differs " + read + " [SIGBUS BUS_MCEERR_AR lsb=12 | SIGBUS BUS_ADRERR] [signals[0].code signals[0].lsb] by [" + dax + "], unexplained false"}},
 		{"it differs in a cell that is missing already", cells(saw(twice, before(), before())), cells(saw(twice, after(), before())), cells(saw(twice, follow(dax, observe.After, elsewhere), after())),
-			[]string{"incomplete, exit 1", "missing " + twice + " shows a part of it only [{SIGBUS BUS_ADRERR SIGBUS BUS_ADRERR} " + forth + "]", has + "0 alike",
+			[]string{"incomplete, exit 1", "missing " + twice + " shows only a part of it [{SIGBUS BUS_ADRERR SIGBUS BUS_ADRERR} " + forth + "]", has + "0 alike",
 				"reference differs " + twice + " [SIGBUS BUS_MCEERR_AR lsb=12; SIGBUS BUS_ADRERR | SIGBUS BUS_MCEERR_AR lsb=12 ×2] [signals[0].addr signals[0].code signals[0].lsb] by [" + dax + "], unexplained true"}},
 		{"it can't do a cell", cells(saw(read, before())), cells(saw(read, after())), cells(unjudged(observe.Skipped, read, "lacks CONFIG_X")),
-			[]string{"complete, exit 0", flipped, "reference does not tell of " + dax + " (false), 0 alike", "reference unjudged " + read + " on reference: lacks CONFIG_X (rig false)"}},
+			[]string{"complete, exit 0", flipped, "reference does not show whether it has " + dax + " (false), 0 alike", "reference unjudged " + read + " on reference: lacks CONFIG_X (infra false)"}},
 		{"it could not be observed", cells(saw(read, before())), cells(saw(read, after())), cells(unjudged(observe.Infra, read, "no answer")),
-			[]string{"not judged, exit 3", flipped, "reference does not tell of " + dax + " (false), 0 alike", "reference unjudged " + read + " on reference: no answer (rig true)"}},
+			[]string{"not judged, exit 3", flipped, "reference does not show whether it has " + dax + " (false), 0 alike", "reference unjudged " + read + " on reference: no answer (infra true)"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			same(t, tc.want, lines(ask(record(tc.base, tc.patched, tc.reference), dax)))
@@ -229,7 +229,7 @@ func TestReference(t *testing.T) {
 	}
 }
 
-// Without a change the question is what differs.
+// Without a change, the question is what differs.
 func TestOfWhatDiffers(t *testing.T) {
 	loud := saw(other, always(errno("EPERM"), "EIO"))
 	wrong := mceerr()
@@ -253,7 +253,7 @@ func TestOfWhatDiffers(t *testing.T) {
 		{"a change, and more", cells(saw(read, before()), quiet), cells(saw(read, after()), loud),
 			[]string{"collateral, exit 1", "flipped " + read + " [" + forth + "]", "moved " + other + " [EIO | EPERM] [errno] by [], unexplained true", "appeared [" + dax + "], vanished []"}},
 		{"not judged", cells(saw(read, before()), quiet), cells(saw(read, after()), unjudged(observe.Infra, other, "no answer")),
-			[]string{"not judged, exit 3", "flipped " + read + " [" + forth + "]", "appeared [" + dax + "], vanished []", "unjudged " + other + " on patched: no answer (rig true)"}},
+			[]string{"not judged, exit 3", "flipped " + read + " [" + forth + "]", "appeared [" + dax + "], vanished []", "unjudged " + other + " on patched: no answer (infra true)"}},
 		{"neither can do it", cells(unjudged(observe.Skipped, read, "lacks CONFIG_X"), quiet), cells(unjudged(observe.Skipped, read, "lacks CONFIG_X"), quiet), []string{"nothing moved, exit 0"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -262,7 +262,7 @@ func TestOfWhatDiffers(t *testing.T) {
 	}
 }
 
-// A change that a user declares is asked about like another.
+// A change that a user declares works like a known one.
 func TestOfADeclaredChange(t *testing.T) {
 	mine := change.List{{ID: "mine", Steps: []change.Show{{Scenarios: "syscalls/*/other", Before: "EIO", After: "EPERM"}}}}
 	loud := saw(other, always(errno("EPERM"), "EIO"))
@@ -275,7 +275,7 @@ func TestOfADeclaredChange(t *testing.T) {
 	same(t, []string{"complete, exit 0", "flipped " + other + " [{EIO EPERM}]"}, of(quiet, loud))
 	same(t, []string{"incomplete, exit 1", "missing " + other + " did not flip [{EIO EIO}]"}, of(quiet, quiet))
 	same(t, []string{"incomplete, exit 1", "missing " + other + " shows something else [{EIO ENXIO, expected EPERM}]"}, of(quiet, saw(other, always(errno("ENXIO"), "EIO"))))
-	same(t, []string{"not judged, exit 3", "unjudged " + other + " on patched: no answer (rig true)"}, of(quiet, unjudged(observe.Infra, other, "no answer")))
+	same(t, []string{"not judged, exit 3", "unjudged " + other + " on patched: no answer (infra true)"}, of(quiet, unjudged(observe.Infra, other, "no answer")))
 }
 
 func TestScenarioThatNobodyCanDo(t *testing.T) {

@@ -1,7 +1,7 @@
-// Package compare puts the kernels of two records beside each other and says,
-// field by field, what differs and which change predicts it. The records may be of
-// any age and machine, and the same one twice. It takes recorded cells, judges
-// them as those of one run are judged, and observes nothing.
+// Package compare compares the kernels of two records, field by field, and finds the
+// change that predicts each difference. The records may be of any age and machine, or
+// the same one twice. It judges recorded cells like those of one run and observes
+// nothing.
 package compare
 
 import (
@@ -20,33 +20,33 @@ import (
 
 // Side is one of the two records.
 type Side struct {
-	// Label is what its user calls it: the path of a folder.
+	// Label is the user's name for it: the path of a folder.
 	Label string
 	Run   results.Run
-	// Baseline is what Run was read from, where it is no record but a baseline.
+	// Baseline is the baseline that Run was read from; nil for a record.
 	Baseline *baseline.Baseline
-	// Kernel is the one kernel of it that is asked for; empty for all.
+	// Kernel is the requested kernel; empty for all.
 	Kernel string
 }
 
-// Options say how to compare.
+// Options configures the comparison.
 type Options struct {
-	// Pairs are kernels that are compared whatever their names: one of A, one of B.
+	// Pairs are kernels to compare regardless of their names: one of A, one of B.
 	Pairs [][2]string
-	// AnyAccel compares cells that ran with different accelerators, too.
+	// AnyAccel also compares cells that ran with different accelerators.
 	AnyAccel bool
-	// Changes are those that a user declares; nil stands for those of the records.
+	// Changes are those that a user declares; nil uses those of the records.
 	Changes change.List
 }
 
 // Comparison is what follows from two records.
 type Comparison struct {
 	Pairs []Pair `json:"pairs"`
-	// OnlyA and OnlyB are kernels that have no counterpart.
+	// OnlyA and OnlyB are kernels without a counterpart.
 	OnlyA []string `json:"only_a,omitempty"`
 	OnlyB []string `json:"only_b,omitempty"`
-	// Gone are kernels of a baseline, A, that B did not observe, though it planned
-	// scenarios that they were observed in.
+	// Gone are kernels of a baseline, A, that B did not observe although it planned
+	// scenarios in which the baseline has them.
 	Gone  []Gone `json:"gone,omitempty"`
 	known change.List
 }
@@ -54,7 +54,7 @@ type Comparison struct {
 // Gone is a kernel of a baseline that is not in the run.
 type Gone struct {
 	Kernel string `json:"kernel"`
-	// Scenarios counts those that the baseline has of it and the run planned.
+	// Scenarios counts those of the kernel in the baseline that the run planned.
 	Scenarios int `json:"scenarios"`
 }
 
@@ -66,25 +66,25 @@ type Pair struct {
 	Compared int `json:"compared"`
 	// Differences are ordered by scenario and step.
 	Differences []judge.Difference `json:"differences"`
-	// OtherHost are differences that are not the kernel's, or of which that is not known,
-	// because something else is not the same: they are not judged.
+	// OtherHost are differences whose cause may not be the kernel, because something else
+	// differs too: they are not judged.
 	OtherHost []HostDifference `json:"other_host,omitempty"`
 	// Left are scenarios that could not be compared.
 	Left []Left `json:"left,omitempty"`
-	// Unrecorded are witnesses that were not compared, where two versions of Faultline
-	// observed and only one of them records these.
+	// Unrecorded are witnesses that were not compared because only one of the two versions
+	// of Faultline records them.
 	Unrecorded []string `json:"unrecorded,omitempty"`
 }
 
-// HostDifference is a difference between observations that were made with another
-// QEMU, another accelerator, or with KVM on another processor.
+// HostDifference is a difference between observations with different versions of QEMU,
+// different accelerators, or with KVM on different processors.
 type HostDifference struct {
 	judge.Difference
-	// Cause names that, with both values: "QEMU 7.2.22 / 10.0.13".
+	// Cause is the other difference, with both values: "QEMU 7.2.22 / 10.0.13".
 	Cause string `json:"cause"`
 }
 
-// Column is a kernel, and where its cells are from.
+// Column is a kernel and the origin of its cells.
 type Column struct {
 	Label  string `json:"label"`
 	Run    string `json:"run,omitempty"` // the run's id; none for a baseline
@@ -95,18 +95,18 @@ type Column struct {
 type Left struct {
 	Scenario string `json:"scenario"`
 	Why      string `json:"why"`
-	// Rig reports that it is not known whether something moved: a run that goes on or is
-	// tried again, with the same accelerator and the same steps, may tell.
+	// Rig reports that it is not known whether something changed: resuming or repeating
+	// the run, with the same accelerator and the same steps, may show it.
 	Rig bool `json:"rig,omitempty"`
-	// Moved reports that A observed it and that it is not doable in B.
+	// Moved reports that A observed it and B skipped it.
 	Moved bool `json:"moved,omitempty"`
 }
 
-// Finding says whether a difference is one: nothing predicts it, or a change that
-// A has was lost on the way to B.
+// Finding reports whether a difference is a finding: no change predicts it, or B lost a
+// change that A has.
 func Finding(d judge.Difference) bool { return d.ExplainedBy == "" || d.Lost }
 
-// ExitCode is what the command line ends with.
+// ExitCode returns the command's exit code.
 func (c Comparison) ExitCode() int {
 	code := errkind.ExitExpected
 	for _, p := range c.Pairs {
@@ -120,9 +120,9 @@ func (c Comparison) ExitCode() int {
 	return code
 }
 
-// Moved is the exit code of a comparison with what must not move: explained or
-// not, a difference is one, and so is what is not doable any more. A kernel that is
-// gone could not be judged.
+// Moved returns the exit code of a comparison with a baseline: any difference counts,
+// explained or not, and so does a scenario that is now skipped. A kernel that is gone
+// could not be judged.
 func (c Comparison) Moved() int {
 	code := c.ExitCode()
 	for _, p := range c.Pairs {
@@ -136,10 +136,11 @@ func (c Comparison) Moved() int {
 	return code
 }
 
-// Of compares. That nothing of the one is in the other is the request's fault.
+// Of compares two records. It returns a request error if no kernel can be paired.
 func Of(a, b Side, opt Options) (Comparison, error) {
 	if a.Baseline != nil && b.Baseline != nil {
-		return Comparison{}, errkind.Requestf("%s and %s are both baselines, which say nothing of how they came about; give the folder of a run for one of them", a.Label, b.Label)
+		return Comparison{}, errkind.Requestf("%s and %s are both baselines, which do not record their host; "+
+			"give the folder of a run for one of them", a.Label, b.Label)
 	}
 	pairs, onlyA, onlyB, err := pairUp(a, b, opt.Pairs)
 	if err != nil {
@@ -164,7 +165,7 @@ func Of(a, b Side, opt Options) (Comparison, error) {
 	return out, nil
 }
 
-// gone are those of some kernels of a baseline that the run should have observed.
+// gone returns those of some kernels of a baseline that the run should have observed.
 func gone(base, run results.Run, only []string) (out []Gone) {
 	planned := map[string]bool{}
 	for _, id := range Planned(run) {
@@ -197,13 +198,13 @@ func newPair(a, b Side, kernelA, kernelB results.Kernel, declared change.List, a
 	}
 	both := results.Run{Changes: declared, Kernels: []results.Kernel{kernelA, kernelB}}
 	both.Kernels[0].Name, both.Kernels[1].Name = columnA, columnB
-	causes := map[string]string{} // by scenario: what else than the kernel is not the same
+	causes := map[string]string{} // by scenario: what differs besides the kernel
 	cellsA, cellsB := cellsOf(a.Run, kernelA.Name, columnA), cellsOf(b.Run, kernelB.Name, columnB)
 	for _, id := range Planned(a.Run, b.Run) {
 		x, inA := judge.Pick(cellsA[id], columnA, id)
 		y, inB := judge.Pick(cellsB[id], columnB, id)
 		if !inA && !inB {
-			continue // neither did it: another kernel's, or another shard's
+			continue // in neither: another kernel's, or another shard's
 		}
 		if why, rig := apart(a, b, id, x, y, inA, inB, anyAccel); why != "" {
 			moved := inA && inB && judge.Comparable(x) && y.Verdict == observe.Skipped
@@ -236,13 +237,13 @@ func newPair(a, b Side, kernelA, kernelB results.Kernel, declared change.List, a
 	out.Differences = []judge.Difference{}
 	for _, d := range both.Differences {
 		d.KernelA, d.KernelB = kernelA.Name, kernelB.Name
-		// What a change predicts exactly is the kernel's, where the kernel is another.
+		// A difference that a change predicts is the kernel's, if the kernels differ.
 		if by := causes[d.Scenario]; by != "" && (Finding(d) || sameKernel(kernelA, kernelB)) {
 			d.ExplainedBy, d.Lost = "", false
 			out.OtherHost = append(out.OtherHost, HostDifference{d, by})
 			continue
 		}
-		// What the one host may have made is no kernel's loss.
+		// A difference that one of the hosts may have caused is not a lost change.
 		if d.Lost && !sameHost(a.Run.Host, b.Run.Host) && hostMade(both.Cells, d.Scenario) {
 			d.Lost = false
 		}
@@ -251,15 +252,15 @@ func newPair(a, b Side, kernelA, kernelB results.Kernel, declared change.List, a
 	return out
 }
 
-// sameHost reports whether two runs had the same QEMU and processor, and say so.
+// sameHost reports whether two runs record the same QEMU and processor.
 func sameHost(a, b results.Host) bool { return a.QEMU != "" && a.QEMU == b.QEMU && a.CPU == b.CPU }
 
 func hostMade(cells []observe.Cell, scenario string) bool {
 	return slices.ContainsFunc(cells, func(c observe.Cell) bool { return c.Scenario == scenario && judge.HostMade(c) })
 }
 
-// cause names what else than the kernel may make two observations differ; empty
-// where nothing is known to.
+// cause returns what may make two observations differ besides the kernel; empty if
+// nothing is known.
 func cause(a, b results.Host, x, y observe.Cell) string {
 	if x.Accel != y.Accel {
 		return fmt.Sprintf("accelerator %s / %s", x.Accel, y.Accel)
@@ -267,8 +268,8 @@ func cause(a, b results.Host, x, y observe.Cell) string {
 	return a.Unlike(b, x.Accel == string(qemu.KVM))
 }
 
-// sameKernel reports whether two kernels are one, by digest, or where a record has
-// none by what uname -r prints.
+// sameKernel reports whether two kernels are the same, by digest, or by uname -r if a
+// record has no digest.
 func sameKernel(a, b results.Kernel) bool {
 	if a.Digest != "" && b.Digest != "" {
 		return a.Digest == b.Digest
@@ -292,10 +293,10 @@ func (p *Pair) common(a, b map[string]string) (x, y map[string]string) {
 	return x, y
 }
 
-// cellsOf are a kernel's cells by scenario, under another name of the kernel.
+// cellsOf returns a kernel's cells by scenario, with another name of the kernel.
 func cellsOf(run results.Run, kernel, as string) map[string][]observe.Cell {
 	out := map[string][]observe.Cell{}
-	for i := range run.Cells { // of all kernels, for each pair: none is copied unasked
+	for i := range run.Cells { // by index: copying the cells of all kernels is expensive
 		if run.Cells[i].Kernel == kernel {
 			c := run.Cells[i]
 			c.Kernel = as
@@ -305,8 +306,8 @@ func cellsOf(run results.Run, kernel, as string) map[string][]observe.Cell {
 	return out
 }
 
-// Planned are the scenarios of runs, by id: those of their plans, and what cells
-// know beside.
+// Planned returns the ids of the runs' scenarios: those of their plans, then any others
+// that have cells.
 func Planned(runs ...results.Run) []string {
 	var out []string
 	seen := map[string]bool{}
@@ -328,7 +329,7 @@ func Planned(runs ...results.Run) []string {
 	return out
 }
 
-// apart says why two cells can't be compared; empty where they can.
+// apart returns why two cells cannot be compared; empty if they can.
 func apart(a, b Side, id string, x, y observe.Cell, inA, inB, anyAccel bool) (why string, rig bool) {
 	for _, s := range []struct {
 		name string
@@ -338,9 +339,9 @@ func apart(a, b Side, id string, x, y observe.Cell, inA, inB, anyAccel bool) (wh
 	}{{columnA, a, x, inA}, {columnB, b, y, inB}} {
 		switch {
 		case !s.in && s.side.Run.Interrupted && s.side.plans(id):
-			return s.name + " was interrupted before", true
+			return "not observed: " + s.name + " was interrupted", true
 		case !s.in && s.side.Run.Shard == (results.Shard{}) && s.side.plans(id):
-			return "planned in " + s.name + " and not observed", true
+			return "planned in " + s.name + " but not observed", true
 		case !s.in:
 			return "not in " + s.name, false
 		case !judge.Comparable(s.cell):
@@ -351,13 +352,13 @@ func apart(a, b Side, id string, x, y observe.Cell, inA, inB, anyAccel bool) (wh
 	return why, why != ""
 }
 
-// OtherAccel is why two observations are not compared that ran with different
-// accelerators; empty where they may be.
+// OtherAccel returns why two observations with different accelerators are not compared;
+// empty if they may be.
 func OtherAccel(x, y observe.Cell, anyAccel bool) string {
 	if x.Accel == y.Accel || anyAccel {
 		return ""
 	}
-	return fmt.Sprintf("ran with %s in A and with %s in B", x.Accel, y.Accel)
+	return fmt.Sprintf("different accelerators: %s in A, %s in B", x.Accel, y.Accel)
 }
 
 // plans reports whether a scenario is in the plan of the side's run.

@@ -21,7 +21,7 @@ import (
 	"github.com/faultline/faultline/internal/klog"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 func of(t *testing.T, a, b compare.Side, opt compare.Options) compare.Comparison {
 	t.Helper()
@@ -45,7 +45,7 @@ func differences(c compare.Comparison) (all []judge.Difference) {
 	return all
 }
 
-// Whatever a run shows, it shows the same as itself.
+// Any run is equal to itself.
 func TestARunWithItself(t *testing.T) {
 	for name, run := range demo.Every() {
 		if len(run.Kernels) == 0 {
@@ -58,7 +58,7 @@ func TestARunWithItself(t *testing.T) {
 	}
 }
 
-// Two kernels of a run differ as the run says they do.
+// Two kernels of a run have the differences that the run records.
 func TestKernelsOfARun(t *testing.T) {
 	for name, run := range demo.Every() {
 		if len(run.Kernels) != 2 || run.Interrupted {
@@ -83,11 +83,11 @@ func TestExitCode(t *testing.T) {
 		"unexplained":              {whole(every["as expected"]), whole(every["unexplained difference"]), 1},
 		"unexpected in both":       {whole(every["unexpected"]), whole(every["unexpected"]), 0},
 		"unexpected in one":        {whole(every["as expected"]), whole(every["unexpected"]), 1},
-		"the rig failed":           {whole(every["as expected"]), whole(every["rig"]), 3},
-		"not doable":               {whole(every["as expected"]), whole(every["not doable"]), 0},
+		"infrastructure failure":   {whole(every["as expected"]), whole(every["rig"]), 3},
+		"skipped":                  {whole(every["as expected"]), whole(every["not doable"]), 0},
 		"interrupted":              {whole(every["as expected"]), whole(every["interrupted"]), 3},
 		"nothing in common":        {whole(every["as expected"]), whole(every["interrupted before all"]), 3},
-		"a finding, and the rig":   {whole(every["as expected"]), whole(every["troubled"]), 1},
+		"a finding, and infra":     {whole(every["as expected"]), whole(every["troubled"]), 1},
 		"a splat that is no other": {whole(every["splat"]), whole(every["splat"]), 0},
 	} {
 		if c := of(t, test.a, test.b, compare.Options{}); c.ExitCode() != test.want {
@@ -97,7 +97,7 @@ func TestExitCode(t *testing.T) {
 }
 
 // A kernel that panics on another host than the one that another kernel survived on has
-// lost nothing: whether a machine check is survived is the processor's and QEMU's doing, too.
+// lost nothing: the processor and QEMU also decide whether a machine check is survived.
 func TestLossOnAnotherHost(t *testing.T) {
 	const cow = "mce/anon/cow"
 	record := func(qemu string, side observe.Side) results.Run {
@@ -126,7 +126,7 @@ func TestLossOnAnotherHost(t *testing.T) {
 	}
 }
 
-// Kernels that go by another name and version have the same spec.
+// Kernels with another name and version have the same spec.
 func TestPairs(t *testing.T) {
 	old, now := demo.Run(), demo.Run()
 	rename := func(run *results.Run, from, to string) {
@@ -151,14 +151,14 @@ func TestPairs(t *testing.T) {
 	}{
 		"by name":          {whole(old), whole(old), nil, "6.1.192 (apt:bookworm) = 6.1.192 (apt:bookworm), 6.12.117 (apt:bookworm, 6.12) = 6.12.117 (apt:bookworm, 6.12)"},
 		"by spec":          {whole(old), whole(now), nil, "6.1.192 (apt:bookworm) = 6.1.999 (apt:bookworm); only A 6.12.117 (apt:bookworm, 6.12); only B ours"},
-		"as told":          {whole(old), whole(now), [][2]string{{"6.12.117", "ours"}}, "6.12.117 (apt:bookworm, 6.12) = ours, 6.1.192 (apt:bookworm) = 6.1.999 (apt:bookworm)"},
+		"as given":         {whole(old), whole(now), [][2]string{{"6.12.117", "ours"}}, "6.12.117 (apt:bookworm, 6.12) = ours, 6.1.192 (apt:bookworm) = 6.1.999 (apt:bookworm)"},
 		"crosswise":        {whole(old), whole(old), [][2]string{{"6.1", "6.12"}, {"6.12", "6.1"}}, "6.1.192 (apt:bookworm) = 6.12.117 (apt:bookworm, 6.12), 6.12.117 (apt:bookworm, 6.12) = 6.1.192 (apt:bookworm)"},
 		"one of each":      {kernel(old, "apt:bookworm"), kernel(now, "ou"), nil, "6.1.192 (apt:bookworm) = ours"},
 		"one of two":       {kernel(old, "6.1.0-56-amd64"), whole(now), nil, "6.1.192 (apt:bookworm) = 6.1.999 (apt:bookworm); only B ours"},
-		"no such kernel":   {kernel(old, "7.0"), whole(now), nil, `folder has no kernel "7.0", or more than one; it has 6.1.192 (apt:bookworm) and 6.12.117 (apt:bookworm, 6.12)`},
-		"more than one":    {kernel(old, "6"), whole(now), nil, `folder has no kernel "6", or more than one`},
-		"told of none":     {whole(old), whole(now), [][2]string{{"6.1", "theirs"}}, `folder has no kernel "theirs"`},
-		"told twice":       {whole(old), whole(now), [][2]string{{"6.1", "ours"}, {"6.12", "ours"}}, "--pair 6.12=ours: one of them has another partner already"},
+		"no such kernel":   {kernel(old, "7.0"), whole(now), nil, `folder has no kernel "7.0", or more than one; give one of 6.1.192 (apt:bookworm) and 6.12.117 (apt:bookworm, 6.12)`},
+		"more than one":    {kernel(old, "6"), whole(now), nil, `folder has no kernel "6", or more than one; `},
+		"an unknown pair":  {whole(old), whole(now), [][2]string{{"6.1", "theirs"}}, `folder has no kernel "theirs", or more than one; `},
+		"given twice":      {whole(old), whole(now), [][2]string{{"6.1", "ours"}, {"6.12", "ours"}}, "--pair 6.12=ours: one of them is in another pair"},
 		"nothing together": {kernel(old, "6.1"), whole(demo.AddKernels(now, 1)), nil, "6.1.192 (apt:bookworm) = 6.1.999 (apt:bookworm)"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -167,7 +167,7 @@ func TestPairs(t *testing.T) {
 			if err != nil {
 				got = err.Error()
 				if errkind.Of(err) != errkind.Request {
-					t.Errorf("%v is no wrong request", err)
+					t.Errorf("%v is not a request error", err)
 				}
 			} else {
 				var pairs []string
@@ -190,19 +190,19 @@ func TestPairs(t *testing.T) {
 	other := now
 	other.Kernels = slices.Clone(now.Kernels)
 	other.Kernels[0].Name, other.Kernels[0].Spec = "x", "dir:x"
-	if _, err := compare.Of(whole(old), whole(other), compare.Options{}); err == nil || !strings.Contains(err.Error(), "say which belong together with --pair A=B") {
+	if _, err := compare.Of(whole(old), whole(other), compare.Options{}); err == nil || !strings.Contains(err.Error(), "give the pairs with --pair A=B") {
 		t.Errorf("nothing in common: %v", err)
 	}
 }
 
-// What ran with another accelerator is compared when that is asked for.
+// Cells with different accelerators are compared on request.
 func TestAccelerators(t *testing.T) {
 	tcg, kvm := demo.Run(), demo.Run()
 	for i := range kvm.Cells {
 		kvm.Cells[i].Accel = "kvm"
 	}
 	c := of(t, whole(tcg), whole(kvm), compare.Options{})
-	if p := c.Pairs[0]; p.Compared != 0 || len(p.Left) != 15 || p.Left[0].Why != "ran with tcg in A and with kvm in B" || c.ExitCode() != 3 {
+	if p := c.Pairs[0]; p.Compared != 0 || len(p.Left) != 15 || p.Left[0].Why != "different accelerators: tcg in A, kvm in B" || c.ExitCode() != 3 {
 		t.Errorf("%+v", p)
 	}
 	c = of(t, whole(tcg), whole(kvm), compare.Options{AnyAccel: true})
@@ -211,8 +211,8 @@ func TestAccelerators(t *testing.T) {
 	}
 }
 
-// Another version of Faultline may do other steps in a scenario, and record other
-// witnesses: neither is the kernel's doing.
+// Another version of Faultline may do other steps in a scenario and record other
+// witnesses: the kernel is not the cause of either.
 func TestVersions(t *testing.T) {
 	old, now := demo.Run(), demo.Run()
 	now.Tool.Version = "0.2.0"
@@ -226,7 +226,7 @@ func TestVersions(t *testing.T) {
 	c := of(t, whole(old), whole(now), compare.Options{})
 	p := c.Pairs[0]
 	if c.ExitCode() != 3 {
-		t.Errorf("steps that are not the same are compared, or make the exit code %d", c.ExitCode())
+		t.Errorf("different steps are compared, or exit code %d", c.ExitCode())
 	}
 	want := []compare.Left{{Scenario: "dax/ext4/pread", Why: "its steps are not the same in both versions of Faultline", Rig: true}}
 	if diff := cmp.Diff(want, p.Left); diff != "" || p.Compared != 14 || len(p.Differences) > 0 || !slices.Equal(p.Unrecorded, []string{"log", "taint"}) {
@@ -235,7 +235,7 @@ func TestVersions(t *testing.T) {
 	// Of the same version that is a finding.
 	now.Tool.Version = old.Tool.Version
 	if c := of(t, whole(old), whole(now), compare.Options{}); c.ExitCode() != 1 {
-		t.Error("what the same Faultline did otherwise is no difference")
+		t.Error("different steps of the same version are not a difference")
 	}
 }
 

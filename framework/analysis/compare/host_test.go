@@ -14,7 +14,7 @@ import (
 	"github.com/faultline/faultline/internal/errkind"
 )
 
-// with is a run in which cells are changed.
+// with returns a run with changed cells.
 func with(change func(run *results.Run, c *observe.Cell)) results.Run {
 	run := demo.Run()
 	for i := range run.Cells {
@@ -23,7 +23,7 @@ func with(change func(run *results.Run, c *observe.Cell)) results.Run {
 	return run
 }
 
-// reads has a scenario of one kernel read what it can't.
+// reads makes a scenario of one kernel read what it cannot.
 func reads(kernel string) func(*results.Run, *observe.Cell) {
 	return func(_ *results.Run, c *observe.Cell) {
 		if c.Scenario == "dax/ext4/pread" && c.Kernel == kernel {
@@ -33,8 +33,8 @@ func reads(kernel string) func(*results.Run, *observe.Cell) {
 	}
 }
 
-// Where QEMU, the accelerator or the processor is another one, what differs is not
-// said to be the kernel's.
+// If QEMU, the accelerator or the processor differs too, a difference is not attributed to
+// the kernel.
 func TestOtherHost(t *testing.T) {
 	qemu := func(version string) func(*results.Run, *observe.Cell) {
 		return func(run *results.Run, _ *observe.Cell) { run.Host.QEMU = version }
@@ -99,7 +99,7 @@ func lostOn(qemu string) results.Run {
 	return run
 }
 
-// A baseline is green where all of it was compared, and nothing else.
+// A comparison with a baseline passes only if all of it was compared.
 func TestAgainstABaseline(t *testing.T) {
 	saved := func(run results.Run) compare.Side {
 		text, _, err := baseline.Encode(run)
@@ -135,16 +135,16 @@ func TestAgainstABaseline(t *testing.T) {
 		"nothing moved":       {demo.Run(), demo.Run(), 0, "No difference in 15 scenarios."},
 		"one moved":           {demo.Run(), with(reads(demo.NewName)), 1, "2 unexplained"},
 		"another accelerator": {with(accel("kvm")), with(accel("tcg")), 3, "14 of 15 scenarios could not be compared."},
-		"not doable any more": {demo.Run(), with(func(_ *results.Run, c *observe.Cell) {
+		"skipped now": {demo.Run(), with(func(_ *results.Run, c *observe.Cell) {
 			if c.Scenario != "syscalls/pmem/read" {
 				c.Verdict, c.Message, c.Steps = observe.Skipped, "the kernel lacks CONFIG_FS_DAX", nil
 			}
 		}), 1, "Observed in A only: dax/ext4/shared-read"},
-		"doable now":       {with(func(_ *results.Run, c *observe.Cell) { notDoable(c, "dax/ext4/pread") }), demo.Run(), 0, "Not compared: dax/ext4/pread: not doable in A"},
+		"not skipped now":  {with(func(_ *results.Run, c *observe.Cell) { notDoable(c, "dax/ext4/pread") }), demo.Run(), 0, "Not compared: dax/ext4/pread: skipped in A"},
 		"a kernel is gone": {demo.Run(), without(demo.NewName), 3, "Not compared: " + demo.NewName + " is not in B, which planned 15 scenarios of it"},
 		"a kernel more":    {without(demo.NewName), demo.Run(), 0, "Only in B: " + demo.NewName},
 		"fewer scenarios":  {demo.Run(), changed(demo.Run(), func(run *results.Run) { drop(run, "dax/ext4/pread") }), 0, "Not compared: dax/ext4/pread: not in B"},
-		"a cell is gone":   {demo.Run(), changed(demo.Run(), func(run *results.Run) { dropCells(run, "dax/ext4/pread") }), 3, "planned in B and not observed"},
+		"a cell is gone":   {demo.Run(), changed(demo.Run(), func(run *results.Run) { dropCells(run, "dax/ext4/pread") }), 3, "planned in B but not observed"},
 		"other steps": {demo.Run(), with(func(_ *results.Run, c *observe.Cell) {
 			if c.Scenario == "dax/ext4/pread" {
 				c.Steps = c.Steps[:len(c.Steps)-1]

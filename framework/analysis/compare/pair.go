@@ -9,15 +9,15 @@ import (
 	"github.com/faultline/faultline/internal/errkind"
 )
 
-// Find is the kernel of a run that somebody means: by its name, its spec, its
-// version or its release, or by what only one of their names begins with.
+// Find finds a kernel of a run by its name, its spec, its version or its release, or by
+// a prefix that only one name has.
 func Find(run results.Run, kernel string) (results.Kernel, bool) {
 	for _, is := range []func(results.Kernel) bool{
 		func(k results.Kernel) bool { return k.Name == kernel },
 		func(k results.Kernel) bool { return k.Spec == kernel },
 		func(k results.Kernel) bool { return k.Version == kernel },
 		func(k results.Kernel) bool { return k.Release == kernel },
-		func(k results.Kernel) bool { return begins(k.Name, kernel) }, // 6.1 is not what 6.12 begins with
+		func(k results.Kernel) bool { return begins(k.Name, kernel) }, // 6.1 does not match 6.12
 		func(k results.Kernel) bool { return strings.HasPrefix(k.Name, kernel) },
 	} {
 		found := slices.DeleteFunc(slices.Clone(run.Kernels), func(k results.Kernel) bool { return !is(k) })
@@ -28,18 +28,19 @@ func Find(run results.Run, kernel string) (results.Kernel, bool) {
 	return results.Kernel{}, false
 }
 
-// begins says whether a name begins with words.
-func begins(name, words string) bool {
-	rest, ok := strings.CutPrefix(name, words)
-	return ok && words != "" && (rest == "" || strings.ContainsAny(rest[:1], ".-+ ("))
+// begins reports whether a name begins with whole parts.
+func begins(name, parts string) bool {
+	rest, ok := strings.CutPrefix(name, parts)
+	return ok && parts != "" && (rest == "" || strings.ContainsAny(rest[:1], ".-+ ("))
 }
 
-// find is Find, and says what there is where there is no such kernel.
+// find is Find with an error that lists the kernels if there is no such one.
 func (s Side) find(kernel string) (results.Kernel, error) {
 	if k, ok := Find(s.Run, kernel); ok {
 		return k, nil
 	}
-	return results.Kernel{}, errkind.Requestf("%s has no kernel %q, or more than one; it has %s", s.Label, kernel, matrix.List(names(s.Run.Kernels)))
+	return results.Kernel{}, errkind.Requestf("%s has no kernel %q, or more than one; give one of %s",
+		s.Label, kernel, matrix.List(names(s.Run.Kernels)))
 }
 
 func names(kernels []results.Kernel) []string {
@@ -50,9 +51,9 @@ func names(kernels []results.Kernel) []string {
 	return out
 }
 
-// pairUp finds the kernel of b for each of a: first those that the user told, then
-// of the same name, of the same spec, and what is left where that is one on each side.
-func pairUp(a, b Side, told [][2]string) (pairs [][2]results.Kernel, onlyA, onlyB []string, err error) {
+// pairUp finds the kernel of b for each of a: first the user's pairs, then those with the
+// same name, then those with the same spec, and last the only one left on each side.
+func pairUp(a, b Side, given [][2]string) (pairs [][2]results.Kernel, onlyA, onlyB []string, err error) {
 	left, right := a.Run.Kernels, b.Run.Kernels
 	for _, s := range []struct {
 		side Side
@@ -74,7 +75,7 @@ func pairUp(a, b Side, told [][2]string) (pairs [][2]results.Kernel, onlyA, only
 	at := func(list []results.Kernel, name string) int {
 		return slices.IndexFunc(list, func(k results.Kernel) bool { return k.Name == name })
 	}
-	for _, p := range told {
+	for _, p := range given {
 		x, err := a.find(p[0])
 		if err != nil {
 			return nil, nil, nil, err
@@ -85,7 +86,7 @@ func pairUp(a, b Side, told [][2]string) (pairs [][2]results.Kernel, onlyA, only
 		}
 		i, j := at(left, x.Name), at(right, y.Name)
 		if i < 0 || j < 0 {
-			return nil, nil, nil, errkind.Requestf("--pair %s=%s: one of them has another partner already, or is not asked for", p[0], p[1])
+			return nil, nil, nil, errkind.Requestf("--pair %s=%s: one of them is in another pair, or not selected; remove one of the pairs", p[0], p[1])
 		}
 		take(i, j)
 	}
@@ -106,7 +107,7 @@ func pairUp(a, b Side, told [][2]string) (pairs [][2]results.Kernel, onlyA, only
 		take(0, 0)
 	}
 	if len(pairs) == 0 {
-		return nil, nil, nil, errkind.Requestf("no kernel of %s (%s) is in %s (%s); say which belong together with --pair A=B, or name one of each: DIR:KERNEL",
+		return nil, nil, nil, errkind.Requestf("no kernel of %s (%s) is in %s (%s); give the pairs with --pair A=B, or one kernel of each: DIR:KERNEL",
 			a.Label, matrix.List(names(left)), b.Label, matrix.List(names(right)))
 	}
 	return pairs, names(left), names(right), nil

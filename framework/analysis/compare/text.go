@@ -10,9 +10,8 @@ import (
 	"github.com/faultline/faultline/internal/sanitize"
 )
 
-// Write writes what differs for a person: a line a field below its scenario, after
-// it the change that predicts it; one that is a finding begins with a !, one that is
-// not judged with a ?.
+// Write writes the differences as text: one line for each field below its scenario, with
+// the change that predicts it; a finding begins with !, one that is not judged with ?.
 func (c Comparison) Write(w io.Writer) error {
 	var b strings.Builder
 	for i, p := range c.Pairs {
@@ -82,13 +81,13 @@ func (c Comparison) pair(b *strings.Builder, p Pair) {
 	}
 }
 
-// sentence is what came of a pair.
+// sentence returns the result for a pair.
 func (c Comparison) sentence(p Pair) string {
 	if p.Compared == 0 {
 		return "Nothing could be compared."
 	}
 	if len(p.Differences) == 0 && len(p.OtherHost) > 0 {
-		return fmt.Sprintf("No difference that is known to be the kernel's in %s.",
+		return fmt.Sprintf("No difference with the kernel as its known cause in %s.",
 			matrix.Count(p.Compared, "scenario"))
 	}
 	if len(p.Differences) == 0 {
@@ -107,8 +106,8 @@ func (c Comparison) sentence(p Pair) string {
 			unexplained++
 		default:
 			explained++
-			if words := matrix.ChangeNamed(c.known, d.ExplainedBy); !slices.Contains(changes, words) {
-				changes = append(changes, words)
+			if name := matrix.ChangeNamed(c.known, d.ExplainedBy); !slices.Contains(changes, name) {
+				changes = append(changes, name)
 			}
 		}
 	}
@@ -123,12 +122,12 @@ func (c Comparison) sentence(p Pair) string {
 	}
 	parts = append(parts, fmt.Sprintf("%d unexplained", unexplained))
 	if lost > 0 {
-		parts = append(parts, fmt.Sprintf("%d of a lost change", lost))
+		parts = append(parts, fmt.Sprintf("%d from a lost change", lost))
 	}
 	return out + strings.Join(parts, ", ") + "."
 }
 
-// otherHost counts what differs and is not known to be the kernel's, by cause.
+// otherHost counts the differences whose cause may not be the kernel, by cause.
 func otherHost(b *strings.Builder, p Pair) {
 	var order []string
 	of := map[string][]string{}
@@ -141,12 +140,12 @@ func otherHost(b *strings.Builder, p Pair) {
 		}
 	}
 	for _, cause := range order {
-		fmt.Fprintf(b, "Not judged, because the kernel is not all that differs (%s): %s: %s\n",
+		fmt.Fprintf(b, "Not judged, because not only the kernel differs (%s): %s: %s\n",
 			sanitize.Line(cause), matrix.Count(len(of[cause]), "scenario"), named(of[cause]))
 	}
 }
 
-// left lists what was not compared, each reason once.
+// left lists the scenarios that were not compared, each reason once.
 func left(b *strings.Builder, p Pair) {
 	type reason struct {
 		why   string
@@ -170,7 +169,7 @@ func left(b *strings.Builder, p Pair) {
 	}
 }
 
-// named lists scenarios, the first few of many.
+// named lists scenarios, at most mostNamed.
 func named(ids []string) string {
 	if more := len(ids) - mostNamed; more > 0 {
 		ids = append(slices.Clone(ids[:mostNamed]), fmt.Sprintf("%d more", more))
@@ -178,5 +177,5 @@ func named(ids []string) string {
 	return sanitize.Line(strings.Join(ids, ", "))
 }
 
-// mostNamed is how many scenarios are named of those with the same reason.
+// mostNamed is the number of scenarios with the same reason that are listed at most.
 const mostNamed = 4

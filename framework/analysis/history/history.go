@@ -1,7 +1,7 @@
-// Package history puts the kernels of one or several records into the order of
-// their versions and says between which neighbours a scenario flipped, and by which
-// change. The records may be of any age and machine. Package compare compares, one
-// kernel with the one before; history chooses which two, and observes nothing.
+// Package history orders the kernels of one or several records by version and finds
+// between which neighbours a scenario flipped, and by which change. The records may be
+// of any age and machine. It chooses the pairs of kernels that package compare compares,
+// and observes nothing.
 package history
 
 import (
@@ -18,108 +18,107 @@ import (
 
 // Source is a record.
 type Source struct {
-	// Label is what its user calls it: the path of a folder.
+	// Label is the user's name for it: the path of a folder.
 	Label string
 	Run   results.Run
 }
 
-// Options say how to compare.
+// Options configures the comparisons.
 type Options struct {
-	// AnyAccel compares cells that ran with different accelerators, too.
+	// AnyAccel also compares cells that ran with different accelerators.
 	AnyAccel bool
-	// Changes are those that a user declares; nil stands for those of the records.
+	// Changes are those that a user declares; nil uses those of the records.
 	Changes change.List
 }
 
-// History is what follows from the records. Kernels are named by their index in
+// History is what follows from the records. Kernels are referred to by their index in
 // Kernels, the oldest first.
 type History struct {
 	Kernels []Kernel `json:"kernels"`
-	// Unplaced are kernels whose version can't be read. They are compared with none.
+	// Unplaced are kernels without a readable version. They are not compared.
 	Unplaced []Kernel `json:"unplaced,omitempty"`
 	// Scenarios are the ids of all rows, in the order of the plans.
 	Scenarios []string `json:"scenarios"`
-	// Flips are ordered by kernel, then as Scenarios: what is not among them, nor in a
-	// gap, is the same as on the kernel before.
+	// Flips are ordered by kernel, then as Scenarios: a scenario that is neither here nor
+	// in a gap is the same as on the previous kernel.
 	Flips []Flip `json:"flips"`
 	// Moves are the same flips by change.
 	Moves []Move `json:"moves"`
-	// Gaps are where a scenario was not observed, or not compared.
+	// Gaps are the scenarios that were not observed or not compared on a kernel.
 	Gaps []Gap `json:"gaps,omitempty"`
-	// Unrecorded are witnesses that were not compared somewhere, because two versions of
-	// Faultline observed and only one of them records these.
+	// Unrecorded are witnesses that were not compared somewhere because only one of two
+	// versions of Faultline records them.
 	Unrecorded []string `json:"unrecorded,omitempty"`
 
 	known change.List
-	rows  map[string]int // a scenario's place in Scenarios
+	rows  map[string]int // a scenario's index in Scenarios
 }
 
 // Kernel is a kernel of a record.
 type Kernel struct {
 	compare.Column
-	// Title is short and no other kernel's: its version, or its name, with the record
-	// behind it where another record has the same.
+	// Title is a short and unique name: its version, or its name, followed by the record
+	// if another record has the same.
 	Title   string `json:"title"`
 	Version string `json:"version,omitempty"`
 	Digest  string `json:"digest"`
-	// Again says that it is the kernel before it, to the byte, in another record: what
-	// flips there is no kernel's doing.
+	// Again reports that it is the same image as the previous kernel, in another record:
+	// the kernel is not the cause of a flip between these.
 	Again bool `json:"again,omitempty"`
-	// Changes are what its cells, taken alone, say of each change.
+	// Changes are the states of the changes according to its cells alone.
 	Changes []judge.ChangeState `json:"changes,omitempty"`
 
 	place place
 	run   int // its record
 }
 
-// Flip is a scenario that shows something else on a kernel than on the one before
-// that observed it.
+// Flip is a scenario that differs between a kernel and the previous one that observed it.
 type Flip struct {
 	Scenario string `json:"scenario"`
-	// From and To are kernels. Those between them did not observe the scenario, or
-	// could not be compared, so that it is not known at which one it flipped.
+	// From and To are kernels. Those between them did not observe the scenario, or could
+	// not be compared, so it is not known on which one it flipped.
 	From int `json:"from"`
 	To   int `json:"to"`
-	// Changes predict what differs; one that got lost does not.
+	// Changes predict the differences; Lost are changes that were lost.
 	Changes []string `json:"changes,omitempty"`
 	Lost    []string `json:"lost,omitempty"`
-	// Unexplained says that nothing predicts some of it.
+	// Unexplained reports that no change predicts a part of it.
 	Unexplained bool               `json:"unexplained,omitempty"`
 	Differences []judge.Difference `json:"differences"`
 }
 
-// Finding says whether the flip is one: something of it is unexplained, or a
-// change was lost.
+// Finding reports whether the flip is a finding: a part of it is unexplained, or a change
+// was lost.
 func (f Flip) Finding() bool { return slices.ContainsFunc(f.Differences, compare.Finding) }
 
-// Move is what flipped between two kernels by one change, or by none.
+// Move is the scenarios that flipped between two kernels by one change, or by none.
 type Move struct {
 	From int `json:"from"`
 	To   int `json:"to"`
-	// Change is its id, CONFIG_SYMBOL where one of the kernels lacks what it takes to see
-	// a change, or empty: nothing predicts it.
+	// Change is its id, CONFIG_SYMBOL if one of the kernels is built without a symbol that
+	// a change needs to be seen, or empty if no change predicts the flip.
 	Change string `json:"change,omitempty"`
 	Lost   bool   `json:"lost,omitempty"`
-	// Gone says that it is From that has the change, whether that is a loss or not.
+	// Gone reports that From has the change and To does not, lost or not.
 	Gone bool `json:"gone,omitempty"`
 	// Scenarios are in the order of the plans.
 	Scenarios []string `json:"scenarios"`
 }
 
-// Finding says whether the move is one.
+// Finding reports whether the move is a finding.
 func (m Move) Finding() bool { return m.Change == "" || m.Lost }
 
-// Gap is why scenarios say nothing of a kernel, or of the way to it.
+// Gap is why scenarios were not compared on a kernel.
 type Gap struct {
 	Kernel int    `json:"kernel"`
 	Why    string `json:"why"`
-	// Rig says that the rig, or an interruption, is why: a run that goes on or is
-	// tried again may tell.
+	// Rig reports that the cause is an infrastructure failure, an interruption or another
+	// host: resuming or repeating the run may close the gap.
 	Rig       bool     `json:"rig,omitempty"`
 	Scenarios []string `json:"scenarios"`
 }
 
-// ExitCode is what the command line ends with, as that of a comparison.
+// ExitCode returns the command's exit code, like that of a comparison.
 func (h History) ExitCode() int {
 	switch {
 	case slices.ContainsFunc(h.Flips, Flip.Finding):
@@ -130,8 +129,8 @@ func (h History) ExitCode() int {
 	return errkind.ExitExpected
 }
 
-// Of makes the history of records. That none of them has a kernel whose version
-// can be read is the request's fault.
+// Of returns the history of records. It returns a request error if no kernel has a
+// readable version.
 func Of(sources []Source, opt Options) (History, error) {
 	declared := opt.Changes
 	if declared == nil {
@@ -146,7 +145,8 @@ func Of(sources []Source, opt Options) (History, error) {
 	h := History{Flips: []Flip{}, Moves: []Move{}, known: change.All().With(declared)}
 	h.place(sources, declared)
 	if len(h.Kernels) == 0 {
-		return History{}, errkind.Requestf("none of the kernels has a version that can be read: %s", strings.Join(titles(h.Unplaced), ", "))
+		return History{}, errkind.Requestf("no kernel has a readable version: %s; give records of kernels with one",
+			strings.Join(titles(h.Unplaced), ", "))
 	}
 	h.rows = map[string]int{}
 	for _, id := range compare.Planned(runs(sources)...) {

@@ -29,8 +29,8 @@ func of(t *testing.T, runs ...results.Run) history.History {
 	return h
 }
 
-// kernels is a run of kernels of these versions that shows, of the kernels of
-// demo.Run, what the older one does where the version begins with a -.
+// kernels returns a run of kernels of these versions. One whose version begins with -
+// shows what the older kernel of demo.Run shows, any other what the newer one shows.
 func kernels(versions ...string) results.Run {
 	from := demo.Run()
 	run := from
@@ -63,7 +63,7 @@ func cell(run results.Run, scenario, version string) *observe.Cell {
 	panic("no cell of " + scenario + " on " + version)
 }
 
-// show is a history in words: who is in which place, and the moves.
+// show returns a history as text: the order of the kernels, and the moves.
 func show(h history.History) string {
 	var titles, moves []string
 	for _, k := range h.Kernels {
@@ -128,7 +128,7 @@ func TestOrder(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
-	// What is claimed to lack it has not lost it.
+	// A kernel that is claimed not to have it has not lost it.
 	run := kernels("6.5", "-6.12.117")
 	run.Kernels[1].Claims = map[string]bool{change.DaxFaultHWPoison.ID: false}
 	if h := of(t, run); show(h) != "6.5, 6.12.117; 6.5 > 6.12.117: dax_fault_hwpoison gone in 7" || h.ExitCode() != 0 {
@@ -136,7 +136,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// named is kernels, with what uname -r prints of each behind its version.
+// named is kernels, with each release (uname -r) after its version.
 func named(names ...string) results.Run {
 	var versions []string
 	for _, n := range names {
@@ -150,7 +150,7 @@ func named(names ...string) results.Run {
 	return run
 }
 
-// What a kernel of another line has is gone on the way, and not lost; the run says the same.
+// A change that only a kernel of another line has is gone, not lost; the run agrees.
 func TestOtherLines(t *testing.T) {
 	for _, test := range []struct {
 		names []string
@@ -169,12 +169,12 @@ func TestOtherLines(t *testing.T) {
 		run.Judge()
 		h := of(t, run)
 		if h.ExitCode() != test.code || run.Summary.ExitCode != test.code || !strings.HasSuffix(show(h), "dax_fault_hwpoison "+test.want+" in 7") {
-			t.Errorf("%v: the history ends with %d, the run with %d: %s %v", test.names, h.ExitCode(), run.Summary.ExitCode, show(h), run.Findings)
+			t.Errorf("%v: exit code of the history: %d, of the run: %d: %s %v", test.names, h.ExitCode(), run.Summary.ExitCode, show(h), run.Findings)
 		}
 	}
 }
 
-// Kernels without a version are said, and compared with none.
+// Kernels without a version are listed, and not compared.
 func TestUnplaced(t *testing.T) {
 	h := of(t, kernels("-6.1.192", "next", "6.12.117"))
 	if show(h) != "6.1.192, 6.12.117; 6.1.192 > 6.12.117: dax_fault_hwpoison in 7" || len(h.Unplaced) != 1 || h.Unplaced[0].Title != "linux next" {
@@ -186,8 +186,8 @@ func TestUnplaced(t *testing.T) {
 	}
 }
 
-// What a kernel did not show is a gap, not a flip; the next is compared with the
-// last that showed it.
+// A scenario that a kernel did not observe is a gap, not a flip; the next kernel is
+// compared with the last one that observed it.
 func TestGaps(t *testing.T) {
 	const id = "dax/ext4/shared-read"
 	run := kernels("-5.10.262", "-6.1.192", "6.12.117", "7.3.4")
@@ -208,20 +208,20 @@ func TestGaps(t *testing.T) {
 	if from, to := flipOf(h); from != 0 || to != 2 {
 		t.Errorf("flipped between %d and %d", from, to)
 	}
-	want := []history.Gap{{Kernel: 1, Why: "not doable: the kernel lacks CONFIG_FS_DAX", Scenarios: []string{id}}}
+	want := []history.Gap{{Kernel: 1, Why: "skipped: the kernel lacks CONFIG_FS_DAX", Scenarios: []string{id}}}
 	if diff := cmp.Diff(want, h.Gaps); diff != "" || h.ExitCode() != 0 {
 		t.Error(diff, h.ExitCode())
 	}
 	set("6.12.117", observe.Infra, "QEMU ended")
 	h = of(t, run)
-	want = append(want, history.Gap{Kernel: 2, Why: "rig failed: QEMU ended", Rig: true, Scenarios: []string{id}})
+	want = append(want, history.Gap{Kernel: 2, Why: "infrastructure failure: QEMU ended", Rig: true, Scenarios: []string{id}})
 	if diff := cmp.Diff(want, h.Gaps); diff != "" || h.ExitCode() != 3 {
 		t.Error(diff, h.ExitCode())
 	}
 	if from, to := flipOf(h); from != 0 || to != 3 {
 		t.Errorf("flipped between %d and %d", from, to)
 	}
-	// Nothing observed it before: no flip, and no gap where it was observed.
+	// No older kernel observed it: no flip, and no gap on the kernel that did.
 	set("5.10.262", observe.Infra, "QEMU ended")
 	h = of(t, run)
 	if from, to := flipOf(h); from != -1 || to != -1 {
@@ -244,7 +244,7 @@ func TestRunsThatLackSomething(t *testing.T) {
 		t.Errorf("another shard's: %+v", h.Gaps)
 	}
 	now.Interrupted = true
-	if h := of(t, old, now); len(h.Gaps) != 1 || h.Gaps[0].Why != "the run was interrupted before" || h.ExitCode() != 3 {
+	if h := of(t, old, now); len(h.Gaps) != 1 || h.Gaps[0].Why != "not observed: the run was interrupted" || h.ExitCode() != 3 {
 		t.Errorf("interrupted: %+v", h.Gaps)
 	}
 	now.Scenarios = slices.DeleteFunc(slices.Clone(now.Scenarios), func(s results.Scenario) bool { return s.ID == id })
@@ -256,21 +256,21 @@ func TestRunsThatLackSomething(t *testing.T) {
 		kvm.Cells[i].Accel = "kvm"
 	}
 	h := of(t, old, kvm)
-	if len(h.Flips) != 0 || len(h.Gaps) != 1 || h.Gaps[0].Why != "not compared with 6.1.192, which is A here: ran with tcg in A and with kvm in B" || len(h.Gaps[0].Scenarios) != 15 || h.ExitCode() != 3 {
+	if len(h.Flips) != 0 || len(h.Gaps) != 1 || h.Gaps[0].Why != "not compared with 6.1.192 (A): different accelerators: tcg in A, kvm in B" || len(h.Gaps[0].Scenarios) != 15 || h.ExitCode() != 3 {
 		t.Errorf("another accelerator: %+v", h.Gaps)
 	}
 	h, err := history.Of([]history.Source{{Label: "a", Run: old}, {Label: "b", Run: kvm}}, history.Options{AnyAccel: true})
 	if err != nil || len(h.Flips) != 7 || len(h.Gaps) != 0 {
 		t.Errorf("any accelerator: %v %+v", err, h.Gaps)
 	}
-	// It is compared with the nearest that it can be compared with.
+	// It is compared with the nearest comparable kernel.
 	h = of(t, old, kvm, kernels("7.3.4"))
 	if show(h) != "6.1.192, 6.12.117, 7.3.4; 6.1.192 > 7.3.4: dax_fault_hwpoison in 7" {
 		t.Error(show(h))
 	}
 }
 
-// A flip says what differs of each field, and a scenario's may have two reasons.
+// A flip lists each field that differs, and may have two causes.
 func TestFlip(t *testing.T) {
 	const id = "dax/ext4/shared-read"
 	run := kernels("-6.1.192", "6.12.117")
@@ -291,7 +291,7 @@ func TestFlip(t *testing.T) {
 	}
 }
 
-// Each of the runs of every kind has the flips that it has as differences.
+// The flips of every run are its differences.
 func TestAgreesWithTheRun(t *testing.T) {
 	for name, run := range demo.Every() {
 		if len(run.Kernels) != 2 {
@@ -308,13 +308,13 @@ func TestAgreesWithTheRun(t *testing.T) {
 	}
 }
 
-// What was lost between any two of them is a finding of the run, too.
+// A change lost between any two kernels is a finding of the run, too.
 func TestLostIsTheRunsFinding(t *testing.T) {
 	for _, versions := range [][]string{{"-5.10.262", "6.1.193", "-6.1.200"}, {"-6.1.200", "6.1.193"}, {"-5.10.262", "6.1.193", "-6.2"}, {"-5.10.262", "-6.1.192", "6.1.193"}} {
 		run := kernels(versions...)
 		run.Judge()
 		if h := of(t, run); h.ExitCode() != run.Summary.ExitCode {
-			t.Errorf("%v: the history ends with %d (%s), the run with %d: %v", versions, h.ExitCode(), show(h), run.Summary.ExitCode, run.Findings)
+			t.Errorf("%v: exit code of the history: %d (%s), of the run: %d: %v", versions, h.ExitCode(), show(h), run.Summary.ExitCode, run.Findings)
 		}
 	}
 }

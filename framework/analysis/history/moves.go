@@ -7,8 +7,8 @@ import (
 	"github.com/faultline/faultline/framework/analysis/judge"
 )
 
-// moves gathers flips by their kernels and change: by the later kernel, then the
-// earlier one, then in the order of changes; what nothing predicts comes first.
+// moves groups flips by their kernels and change, ordered by the later kernel, then the
+// earlier one, then in the order of changes; unexplained flips come first.
 func moves(h History) []Move {
 	var out []Move
 	add := func(f Flip, change string, lost bool) {
@@ -51,7 +51,7 @@ func moves(h History) []Move {
 	return out
 }
 
-// has says whether a kernel's cells show a change, be it in some scenarios only.
+// has reports whether a kernel's cells show a change, at least in some scenarios.
 func (h History) has(kernel int, id string) bool {
 	return slices.ContainsFunc(h.Kernels[kernel].Changes, func(s judge.ChangeState) bool {
 		return s.ID == id && (s.Verdict == judge.Has || s.Verdict == judge.Incomplete)

@@ -13,19 +13,19 @@ import (
 	"github.com/faultline/faultline/kernels/upstream"
 )
 
-// place is what kernels are ordered by.
+// place is the sort key of a kernel.
 type place struct {
 	version upstream.Version
 	kernel  upstream.Kernel
-	// revision is the distribution's count within the version; empty for other kernels.
+	// revision is the distribution's package revision; empty for other kernels.
 	revision string
-	// first is where a kernel with this digest was named first: what tells two kernels of
-	// one version apart keeps what is the same kernel together.
+	// first is the position at which this digest occurs first: it separates kernels of one
+	// version, and keeps the same kernel together.
 	first int
 }
 
-// placeOf reads a kernel's version from what its source says of it, or else from
-// uname -r, which does not tell Debian's patch level.
+// placeOf reads a kernel's version from its source, or else from uname -r, which does not
+// have Debian's patch level.
 func placeOf(k results.Kernel) (p place, ok bool) {
 	p.kernel = upstream.Of(k.Version, k.Release)
 	p.version, ok = p.kernel.Version, p.kernel.Versioned
@@ -43,7 +43,7 @@ func (p place) compare(other place) int {
 	return cmp.Or(p.version.Compare(other.version), revision, cmp.Compare(p.first, other.first))
 }
 
-// place puts the kernels of all records in order.
+// place orders the kernels of all records.
 func (h *History) place(sources []Source, declared change.List) {
 	first := map[string]int{}
 	n := 0
@@ -52,7 +52,7 @@ func (h *History) place(sources []Source, declared change.List) {
 			at, ok := placeOf(k)
 			digest := k.Digest
 			if digest == "" {
-				digest = fmt.Sprint(n) // nothing says that it is another one's
+				digest = fmt.Sprint(n) // unknown, so unique
 			}
 			if _, known := first[digest]; !known {
 				first[digest] = n
@@ -76,8 +76,8 @@ func (h *History) place(sources []Source, declared change.List) {
 	entitle(h.Kernels, h.Unplaced)
 }
 
-// alone is Run.Judge of one kernel: the record may have been judged by another
-// Faultline, or by other changes.
+// alone is Run.Judge for one kernel: the record may have been judged by another version
+// of Faultline, or with other changes.
 func alone(run results.Run, k results.Kernel, declared change.List) []judge.ChangeState {
 	one := results.Run{Changes: declared, Kernels: []results.Kernel{k}}
 	for _, c := range run.Cells {
@@ -89,7 +89,7 @@ func alone(run results.Run, k results.Kernel, declared change.List) []judge.Chan
 	return one.Kernels[0].Changes
 }
 
-// entitle gives each kernel the shortest title that is no other's.
+// entitle gives each kernel the shortest unique title.
 func entitle(lists ...[]Kernel) {
 	var all []*Kernel
 	for _, list := range lists {

@@ -11,16 +11,16 @@ import (
 	"github.com/faultline/faultline/kernels/upstream"
 )
 
-// named is how many scenarios of a move, or of a gap, the text names.
+// named is the number of scenarios of a move or a gap that are listed at most.
 const named = 8
 
-// Write says for a person what flipped between which kernels: a line a change, below
-// it the scenarios. A finding begins with a !.
+// Write writes what flipped between which kernels as text: one line for each change, and
+// the scenarios below it. A finding begins with !.
 func (h History) Write(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s, the oldest first: %s\n", matrix.Count(len(h.Kernels), "kernel"), sanitize.Line(strings.Join(titles(h.Kernels), ", ")))
 	if len(h.Unplaced) > 0 {
-		fmt.Fprintf(&b, "Compared with none, because their versions can't be read: %s\n", sanitize.Line(strings.Join(titles(h.Unplaced), ", ")))
+		fmt.Fprintf(&b, "Not compared, because the version cannot be read: %s\n", sanitize.Line(strings.Join(titles(h.Unplaced), ", ")))
 	}
 	at := [2]int{-1, -1}
 	for _, m := range h.Moves {
@@ -32,7 +32,8 @@ func (h History) Write(w io.Writer) error {
 		if m.Finding() {
 			mark = "! "
 		}
-		fmt.Fprintf(&b, "%s%s: %s\n    %s\n", mark, sanitize.Line(h.reason(m)), matrix.Count(len(m.Scenarios), "scenario"), some(m.Scenarios))
+		fmt.Fprintf(&b, "%s%s: %s\n    %s\n",
+			mark, sanitize.Line(h.reason(m)), matrix.Count(len(m.Scenarios), "scenario"), some(m.Scenarios))
 	}
 	flipped := map[string]bool{}
 	for _, f := range h.Flips {
@@ -40,17 +41,18 @@ func (h History) Write(w io.Writer) error {
 	}
 	fmt.Fprintf(&b, "\n%d of %s flipped, %s.\n", len(flipped), matrix.Count(len(h.Scenarios), "scenario"), h.verdict())
 	for _, g := range h.Gaps {
-		fmt.Fprintf(&b, "Not known of %s: %s: %s\n    %s\n", sanitize.Line(h.Kernels[g.Kernel].Title), matrix.Count(len(g.Scenarios), "scenario"), sanitize.Line(g.Why), some(g.Scenarios))
+		fmt.Fprintf(&b, "Unknown for %s: %s: %s\n    %s\n", sanitize.Line(h.Kernels[g.Kernel].Title),
+			matrix.Count(len(g.Scenarios), "scenario"), sanitize.Line(g.Why), some(g.Scenarios))
 	}
 	for _, u := range h.Unrecorded {
-		fmt.Fprintf(&b, "Not compared where only one of two versions of Faultline records it: %s\n", sanitize.Line(u))
+		fmt.Fprintf(&b, "Not compared, if only one of two versions of Faultline records it: %s\n", sanitize.Line(u))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-// Steps are a line for each two kernels between which anything flipped, with how
-// many scenarios by which change.
+// Steps returns one line for each pair of kernels between which anything flipped, with
+// the number of scenarios for each change.
 func (h History) Steps() []string {
 	var out []string
 	for i := 0; i < len(h.Moves); {
@@ -68,16 +70,16 @@ func (h History) Steps() []string {
 	return out
 }
 
-// way is from which kernel to which a move is.
+// way returns the kernels of a move: "6.1.192 → 6.12.117".
 func (h History) way(m Move) string {
 	return h.Kernels[m.From].Title + " → " + h.Kernels[m.To].Title
 }
 
-// reason is what a move is by.
+// reason returns the cause of a move.
 func (h History) reason(m Move) string {
 	switch {
 	case m.Change == "":
-		return "nothing that is known"
+		return "no known change"
 	case m.Lost:
 		return "lost: " + matrix.ChangeNamed(h.known, m.Change)
 	case m.Gone:
@@ -86,7 +88,7 @@ func (h History) reason(m Move) string {
 	return matrix.ChangeNamed(h.known, m.Change) + h.broughtBy(m)
 }
 
-// broughtBy words which stable update brought the change of a move.
+// broughtBy describes the stable update that brought the change of a move.
 func (h History) broughtBy(m Move) string {
 	c, err := h.known.ByID(m.Change)
 	if err != nil {
@@ -110,14 +112,14 @@ func (h History) verdict() string {
 	}
 	switch {
 	case len(h.Flips) == 0:
-		return "of all that was compared"
+		return "of those that were compared"
 	case found == 0:
 		return "each by a known change"
 	}
-	return matrix.Count(found, "flip") + " by nothing that is known, or by what got lost"
+	return matrix.Count(found, "flip") + " by no known change, or by a lost change"
 }
 
-// some names scenarios, and says how many more there are.
+// some lists scenarios, at most named, and the number of others.
 func some(ids []string) string {
 	more := ""
 	if len(ids) > named {

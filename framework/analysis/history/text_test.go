@@ -20,11 +20,11 @@ func TestWrite(t *testing.T) {
 	}
 	for _, want := range []string{
 		"3 kernels, the oldest first: 5.10.262, 6.1.192, 6.12.117\n",
-		"Compared with none, because their versions can't be read: linux next\n",
+		"Not compared, because the version cannot be read: linux next\n",
 		"\n5.10.262 → 6.12.117\n  dax_fault_hwpoison (1ea7ca1b0901, v6.5): 1 scenario\n    dax/ext4/shared-read\n",
 		"\n6.1.192 → 6.12.117\n  dax_fault_hwpoison (1ea7ca1b0901, v6.5): 6 scenarios\n",
 		"\n7 of 15 scenarios flipped, each by a known change.\n",
-		"Not known of 6.1.192: 1 scenario: rig failed: QEMU ended\n    dax/ext4/shared-read\n",
+		"Unknown for 6.1.192: 1 scenario: infrastructure failure: QEMU ended\n    dax/ext4/shared-read\n",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
@@ -35,7 +35,7 @@ func TestWrite(t *testing.T) {
 	}
 }
 
-// What nothing explains, and what got lost, is loud; what did not flip is said too.
+// Unexplained flips and lost changes are marked.
 func TestWriteFindings(t *testing.T) {
 	run := kernels("-6.1.192", "6.5", "-6.12.117")
 	cell(run, "dax/ext4/shared-read", "6.5").Witnesses = map[string]string{"badblocks": "40 8"}
@@ -44,7 +44,7 @@ func TestWriteFindings(t *testing.T) {
 	if err := h.Write(&b); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"! nothing that is known: 1 scenario\n", "! lost: dax_fault_hwpoison (1ea7ca1b0901, v6.5): ", " by nothing that is known, or by what got lost.\n"} {
+	for _, want := range []string{"! no known change: 1 scenario\n", "! lost: dax_fault_hwpoison (1ea7ca1b0901, v6.5): ", " by no known change, or by a lost change.\n"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}
@@ -53,12 +53,12 @@ func TestWriteFindings(t *testing.T) {
 		t.Errorf("%q", h.Steps())
 	}
 	b.Reset()
-	if err := of(t, kernels("6.12.117", "7.3")).Write(&b); err != nil || !strings.Contains(b.String(), "0 of 15 scenarios flipped, of all that was compared.") {
+	if err := of(t, kernels("6.12.117", "7.3")).Write(&b); err != nil || !strings.Contains(b.String(), "0 of 15 scenarios flipped, of those that were compared.") {
 		t.Errorf("%v\n%s", err, b.String())
 	}
 }
 
-// A stable update that brought a change is named, where the kernel is known to have it;
+// The stable update that brought a change is named if the kernel is known to contain it;
 // a later update that does not show the change has lost it.
 func TestWriteBackport(t *testing.T) {
 	backported := change.DaxFaultHWPoison
@@ -87,7 +87,7 @@ func TestWriteBackport(t *testing.T) {
 	for _, versions := range [][]string{{"6.1.205", "-6.1.210"}, {"-6.1.199", "-6.1.200"}} {
 		run := mine(versions...)
 		run.Judge()
-		if run.Summary.ExitCode != 1 || !strings.Contains(run.Findings[0].Message, "lacks mine (1ea7ca1b0901, in 6.1.200 and later)") {
+		if run.Summary.ExitCode != 1 || !strings.Contains(run.Findings[0].Message, "does not have mine (1ea7ca1b0901, in 6.1.200 and later)") {
 			t.Errorf("%v: %d, %v", versions, run.Summary.ExitCode, run.Findings)
 		}
 	}

@@ -45,8 +45,8 @@ func newWalk(h *History, sources []Source, opt compare.Options) *walk {
 	return w
 }
 
-// step compares each scenario of a kernel with the nearest kernel before that
-// observed it in a way that can be compared.
+// step compares each scenario of a kernel with the nearest older kernel that has a
+// comparable observation of it.
 func (w *walk) step(to int) error {
 	for _, id := range w.h.Scenarios {
 		c, ok := w.cells[to][id]
@@ -54,7 +54,7 @@ func (w *walk) step(to int) error {
 			w.gap(to, id, why, rig)
 			continue
 		}
-		why, rig := "", false // the nearest that observed it can't be compared with
+		why, rig := "", false // why the nearest one that observed it cannot be compared
 		for from := to - 1; from >= 0; from-- {
 			before, ok := w.cells[from][id]
 			if !ok || !judge.Comparable(before) {
@@ -62,7 +62,7 @@ func (w *walk) step(to int) error {
 			}
 			apart := func(because string, again bool) {
 				if why == "" {
-					why = fmt.Sprintf("not compared with %s, which is A here: %s", w.h.Kernels[from].Title, because)
+					why = fmt.Sprintf("not compared with %s (A): %s", w.h.Kernels[from].Title, because)
 					rig = again
 				}
 			}
@@ -89,13 +89,13 @@ func (w *walk) step(to int) error {
 	return nil
 }
 
-// unobserved says why a kernel's cell holds no observation; empty where it does.
+// unobserved returns why a kernel's cell holds no observation; empty if it does.
 func (w *walk) unobserved(at int, id string, c observe.Cell, ok bool) (why string, rig bool) {
 	run := w.sources[w.h.Kernels[at].run].Run
 	planned := w.planned[w.h.Kernels[at].run][id]
 	switch {
 	case !ok && planned && run.Interrupted:
-		return "the run was interrupted before", true
+		return "not observed: the run was interrupted", true
 	case !ok && planned:
 		return "no cell in " + w.h.Kernels[at].Label, false // another shard's
 	case !ok:
@@ -130,7 +130,7 @@ func (w *walk) pair(from, to int) (compare.Pair, error) {
 	return found.Pairs[0], nil
 }
 
-// flip keeps what differs of a scenario between two kernels.
+// flip records the differences of a scenario between two kernels.
 func (w *walk) flip(from, to int, id string, p compare.Pair) {
 	f := Flip{Scenario: id, From: from, To: to}
 	for _, d := range p.Differences {
@@ -154,12 +154,12 @@ func (w *walk) flip(from, to int, id string, p compare.Pair) {
 		w.h.Flips = append(w.h.Flips, f)
 	}
 	if i := slices.IndexFunc(p.OtherHost, func(d compare.HostDifference) bool { return d.Scenario == id }); i >= 0 {
-		why := fmt.Sprintf("differs from %s, and not only the kernel does: %s", w.h.Kernels[from].Title, p.OtherHost[i].Cause)
+		why := fmt.Sprintf("differs from %s, but not only the kernel differs: %s", w.h.Kernels[from].Title, p.OtherHost[i].Cause)
 		w.gap(to, id, why, true)
 	}
 }
 
-// gap keeps that a scenario says nothing, each reason once a kernel.
+// gap records why a scenario was not compared, each reason once for each kernel.
 func (w *walk) gap(kernel int, id, why string, rig bool) {
 	i := slices.IndexFunc(w.h.Gaps, func(g Gap) bool { return g.Kernel == kernel && g.Why == why })
 	if i < 0 {

@@ -8,11 +8,11 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 )
 
-// Declare holds steps against what changes say that steps show (change.Show), as
-// a scenario does with those that it follows: which side of the change an outcome
-// is, and whether the cell is as expected then. What the scenario itself asked is
-// kept. Cells that were declared by another list before are first made what they
-// were. The cells given are not changed.
+// Declare compares steps with the outcomes that changes declare for them
+// (change.Show), as a scenario does for the changes that it depends on: which side of
+// the change an outcome is on, and whether the cell is then as expected. The
+// scenario's own expectation is kept. Declarations of an earlier list are undone
+// first. The given cells are not modified.
 func Declare(cells []observe.Cell, known change.List) []observe.Cell {
 	out := slices.Clone(cells)
 	for i, c := range out {
@@ -46,8 +46,8 @@ func declared(c observe.Cell, known change.List) observe.Cell {
 	return c
 }
 
-// asked are steps with what their scenario asked of them, and whether that is
-// something other than what they have.
+// asked returns steps with their scenario's own expectations, and whether any step
+// had another one.
 func asked(steps []observe.Step) (out []observe.Step, other bool) {
 	out = slices.Clone(steps)
 	for i, s := range out {
@@ -58,8 +58,8 @@ func asked(steps []observe.Step) (out []observe.Step, other bool) {
 	return out, other
 }
 
-// declare puts a change's sides into the steps that it takes, and says whether
-// there is one. A step that another change was declared for stays that one's.
+// declare sets a change's sides as the expectation of the steps that it matches, and
+// reports whether it matched one. A step declared by another change keeps that one.
 func declare(steps []observe.Step, id string, s change.Show) (took bool) {
 	for _, i := range shown(steps, s) {
 		was, side := steps[i].Expected, sideOf(steps[i].Outcome, s)
@@ -67,7 +67,7 @@ func declare(steps []observe.Step, id string, s change.Show) (took bool) {
 		case was != nil && was.Declared:
 			continue
 		case side == observe.Neither && was != nil && was.Change != "" && was.Met:
-			continue // it tells of another change, which differs from both sides of this one
+			continue // the step shows another change, and neither side of this one
 		}
 		steps[i].Expected = &observe.Expectation{
 			Change: id, Before: s.Before, After: s.After, Side: side, Met: side != observe.Neither, Declared: true, Instead: was,
@@ -77,8 +77,8 @@ func declare(steps []observe.Step, id string, s change.Show) (took bool) {
 	return took
 }
 
-// shown are the indexes of the steps that a Show is about. Where it names none and
-// no step shows a side of it, that is the last of which the scenario asks something.
+// shown returns the indexes of the steps that a Show is about. If it names none and no
+// step shows a side of it, that is the last step with an expectation.
 func shown(steps []observe.Step, s change.Show) (at []int) {
 	if s.Step > len(steps) {
 		return nil

@@ -25,7 +25,7 @@ func show(step int, before, after string) change.Show {
 	return change.Show{Scenarios: "dax/*/shared-read", Step: step, Before: before, After: after}
 }
 
-// said are a cell's verdict and message, and what each step is held against.
+// said returns a cell's verdict and message, and the expectation of each step.
 func said(c observe.Cell) []string {
 	out := []string{string(c.Verdict) + " " + c.Message}
 	for _, s := range c.Steps {
@@ -79,7 +79,7 @@ func TestDeclare(t *testing.T) {
 		{"a panic stays unexpected", declares(show(0, short, "EIO")), with(cell("k", s1, surprise), func(c *observe.Cell) { c.Panicked = true }), []string{"unexpected as Gomega words it", "my_change after, instead of  neither"}},
 		{"what no step is to blame for", declares(show(0, short, "EIO")), with(cell("k", s1, always(eio)), func(c *observe.Cell) { c.Verdict, c.Message = observe.Unexpected, "why" }),
 			[]string{"unexpected why", "my_change after, instead of  both"}},
-		{"the rig's trouble", declares(show(0, short, long)), rig(cell("k", s1, always(adrerr()))), []string{"rig no answer", " both"}},
+		{"an infrastructure failure", declares(show(0, short, long)), rig(cell("k", s1, always(adrerr()))), []string{"rig no answer", " both"}},
 
 		{"a side of a known change, and of this one", declares(show(0, long, "EIO")), after("k", s1), []string{"expected ", "my_change before, instead of dax_fault_hwpoison after"}},
 		{"a side of a known change, and none of this one", declares(show(0, long, "EIO")), before("k", s1), []string{"expected ", "dax_fault_hwpoison before"}},
@@ -96,7 +96,7 @@ func TestDeclare(t *testing.T) {
 			same(t, "declared", tc.want, said(once[0]))
 			same(t, "twice", tc.want, said(Declare(once, change.All().With(tc.known))[0]))
 			same(t, "the cell that was given", asked, said(tc.cell))
-			// Another list declares what this one would have left alone.
+			// Another list declares other steps first; that is undone.
 			back := said(Declare(once, change.All())[0])
 			if strings.HasSuffix(asked[0], "as Gomega words it") { // which is not kept
 				asked[0], _, _ = strings.Cut(asked[0], " ")
@@ -109,7 +109,7 @@ func TestDeclare(t *testing.T) {
 
 func older(k Kernel) []Kernel { return []Kernel{kernel("a", "6.1.0-1-amd64"), k} }
 
-// A user's change is judged as a known one is.
+// A user's change is judged like a known one.
 func TestJudgeDeclared(t *testing.T) {
 	newer := older(kernel("b", "6.1.0-2-amd64"))
 	eio := observe.Outcome{Errno: "EIO"}
@@ -135,33 +135,33 @@ func TestJudgeDeclared(t *testing.T) {
 			[]string{"signals[0].code BUS_ADRERR -> BUS_MCEERR_AR" + by, "signals[0].lsb 0 -> 12" + by}, nil, newer},
 		{"another address is another difference", list, []observe.Cell{plain("a", s1, adrerr()), plain("b", s1, elsewhere)}, []string{"has my_change (seen in 1 scenario)"},
 			[]string{"signals[0].code BUS_ADRERR -> BUS_MCEERR_AR" + by, "signals[0].addr file+0x4005 -> file+0x4000", "signals[0].lsb 0 -> 12" + by},
-			[]string{"unexplained_difference a,b : " + s1 + " differs between a and b, and no known change says why: step 1 (victim: load) signals[0].addr: file+0x4005 / file+0x4000"}, newer},
-		{"which it explains where both texts say it", declares(show(0, short+" at file+0x4005", long+" at file+0x4000")), []observe.Cell{plain("a", s1, adrerr()), plain("b", s1, elsewhere)},
+			[]string{"unexplained_difference a,b : " + s1 + " differs between a and b: no known change explains it: step 1 (victim: load) signals[0].addr: file+0x4005 / file+0x4000"}, newer},
+		{"which it explains if both texts have it", declares(show(0, short+" at file+0x4005", long+" at file+0x4000")), []observe.Cell{plain("a", s1, adrerr()), plain("b", s1, elsewhere)},
 			[]string{"has my_change (seen in 1 scenario)"},
 			[]string{"signals[0].code BUS_ADRERR -> BUS_MCEERR_AR" + by, "signals[0].addr file+0x4005 -> file+0x4000" + by, "signals[0].lsb 0 -> 12" + by}, nil, newer},
 		{"and not where one does", declares(show(0, short, long+" at file+0x4000")), []observe.Cell{plain("a", s1, adrerr()), plain("b", s1, elsewhere)}, []string{"has my_change (seen in 1 scenario)"},
 			[]string{"signals[0].code BUS_ADRERR -> BUS_MCEERR_AR" + by, "signals[0].addr file+0x4005 -> file+0x4000", "signals[0].lsb 0 -> 12" + by},
-			[]string{"unexplained_difference a,b : " + s1 + " differs between a and b, and no known change says why: step 1 (victim: load) signals[0].addr: file+0x4005 / file+0x4000"}, newer},
-		{"no text tells a thread", list, []observe.Cell{plain("a", s1, adrerr()), plain("b", s1, threaded)}, []string{"has my_change (seen in 1 scenario)"},
+			[]string{"unexplained_difference a,b : " + s1 + " differs between a and b: no known change explains it: step 1 (victim: load) signals[0].addr: file+0x4005 / file+0x4000"}, newer},
+		{"no text has a thread", list, []observe.Cell{plain("a", s1, adrerr()), plain("b", s1, threaded)}, []string{"has my_change (seen in 1 scenario)"},
 			[]string{"signals[0].code BUS_ADRERR -> BUS_MCEERR_AR" + by, "signals[0].lsb 0 -> 12" + by, "signals[0].thread none -> second"},
-			[]string{"unexplained_difference a,b : " + s1 + " differs between a and b, and no known change says why: step 1 (victim: load) signals[0].thread: none / second"}, newer},
+			[]string{"unexplained_difference a,b : " + s1 + " differs between a and b: no known change explains it: step 1 (victim: load) signals[0].thread: none / second"}, newer},
 		{"its witness", list, []observe.Cell{saw(plain("a", s1, adrerr()), "log", observe.NothingAboutPoison), saw(plain("b", s1, mceerr()), "log", "MCE: Killing victim at N")}, []string{"has my_change (seen in 1 scenario)"},
 			[]string{"signals[0].code BUS_ADRERR -> BUS_MCEERR_AR" + by, "signals[0].lsb 0 -> 12" + by, "witness:log no such line -> MCE: Killing victim at N" + by}, nil, newer},
 		{"a witness that a known change moves too", append(slices.Clone(list), change.Change{ID: "second", Witnesses: list[0].Witnesses}),
 			[]observe.Cell{saw(plain("a", s1, adrerr()), "log", observe.NothingAboutPoison), saw(plain("b", s1, mceerr()), "log", killing)}, []string{"has my_change (seen in 1 scenario)"},
 			[]string{"signals[0].code BUS_ADRERR -> BUS_MCEERR_AR" + by, "signals[0].lsb 0 -> 12" + by, "witness:log no such line -> " + killing + by}, nil, newer},
-		{"lost", list, []observe.Cell{plain("a", s1, mceerr()), plain("b", s1, adrerr())}, []string{"lacks my_change (seen in 1 scenario)"},
+		{"lost", list, []observe.Cell{plain("a", s1, mceerr()), plain("b", s1, adrerr())}, []string{"does not have my_change (absent in 1 scenario)"},
 			[]string{"signals[0].code BUS_MCEERR_AR -> BUS_ADRERR" + by + " LOST", "signals[0].lsb 12 -> 0" + by + " LOST"},
-			[]string{"lost_change a,b my_change: a has my_change, and b, which continues it, lacks it in " + s1}, newer},
+			[]string{"lost_change a,b my_change: a has my_change, but b, a later kernel of the same line, does not show it in " + s1}, newer},
 		{"in some scenarios", list, []observe.Cell{plain("a", s1, adrerr()), plain("a", other, adrerr()), plain("b", s1, mceerr()), plain("b", other, adrerr())},
 			[]string{"shows my_change in " + s1 + ", but not in " + other},
 			[]string{"signals[0].code BUS_ADRERR -> BUS_MCEERR_AR" + by, "signals[0].lsb 0 -> 12" + by},
 			[]string{"incomplete_change b my_change: b shows my_change in " + s1 + ", but not in " + other}, newer},
-		{"something else", list, []observe.Cell{plain("a", s1, adrerr()), plain("b", s1, eio)}, []string{"shows something else than my_change in " + s1},
+		{"something else", list, []observe.Cell{plain("a", s1, adrerr()), plain("b", s1, eio)}, []string{"shows neither side of my_change in " + s1},
 			[]string{"errno none -> EIO", "signals SIGBUS BUS_ADRERR -> none"},
 			[]string{"unexpected_observation b my_change: " + s1 + " on b: step 1 (victim: load) expected SIGBUS BUS_ADRERR (without my_change) or SIGBUS BUS_MCEERR_AR lsb=12 (with it), saw EIO"}, newer},
-		{"due by its release", with(slices.Clone(list), func(l *change.List) { (*l)[0].Since, (*l)[0].Commit = "v6.5", "abc" }), []observe.Cell{plain("a", s1, adrerr()), plain("b", s1, adrerr())}, []string{"lacks my_change (seen in 1 scenario)"}, nil,
-			[]string{"lost_change b my_change: b was made from v6.12 and lacks my_change (abc, in v6.5 and later): not seen in " + s1}, older(kernel("b", "6.12.117-amd64"))},
+		{"due by its release", with(slices.Clone(list), func(l *change.List) { (*l)[0].Since, (*l)[0].Commit = "v6.5", "abc" }), []observe.Cell{plain("a", s1, adrerr()), plain("b", s1, adrerr())}, []string{"does not have my_change (absent in 1 scenario)"}, nil,
+			[]string{"lost_change b my_change: b is based on v6.12 but does not have my_change (abc, in v6.5 and later): not seen in " + s1}, older(kernel("b", "6.12.117-amd64"))},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			known := change.All().With(tc.known)

@@ -17,15 +17,15 @@ const WholeCell = -1
 
 // Fields of a Difference that are not a field of a step's outcome.
 const (
-	// FieldSteps says that the cells have different numbers of steps.
+	// FieldSteps: the cells have different numbers of steps.
 	FieldSteps = "steps"
-	// FieldAction says that the cells did different things from this step on.
+	// FieldAction: the cells did different things from this step on.
 	FieldAction = "action"
 	// WitnessPrefix begins the field of a witness: "witness:badblocks".
 	WitnessPrefix = "witness:"
 )
 
-// absent stands for a value that one of the cells doesn't have.
+// absent replaces a value that one of the cells does not have.
 const absent = "none"
 
 // Difference is one field in which two cells of the same scenario differ.
@@ -45,15 +45,15 @@ type Difference struct {
 	Field string `json:"field"`
 	A     string `json:"a"` // the value on KernelA
 	B     string `json:"b"` // the value on KernelB
-	// ExplainedBy is the id of the known change that predicts it, CONFIG_SYMBOL
-	// where a kernel lacks what it takes to see the change, or empty.
+	// ExplainedBy is the id of the known change that predicts it, CONFIG_SYMBOL if
+	// a kernel is built without a symbol that the change needs to be seen, or empty.
 	ExplainedBy string `json:"explained_by,omitempty"`
-	// Lost says that the change was lost on the way from KernelA to KernelB, which
-	// is no explanation but a finding (LostChange).
+	// Lost reports that the change was lost between KernelA and KernelB, which is a
+	// finding (LostChange), not an explanation.
 	Lost bool `json:"lost,omitempty"`
 }
 
-// String is the difference in a line: what differs, and both values.
+// String returns the difference on one line: what differs, and both values.
 func (d Difference) String() string {
 	where := d.Field
 	if d.Step != WholeCell {
@@ -63,8 +63,8 @@ func (d Difference) String() string {
 	return fmt.Sprintf("%s: %s / %s", where, a, b)
 }
 
-// apart words two values for a one-line message: long ones from where they begin
-// to differ on.
+// apart shortens two values for a one-line message: long ones start shortly before
+// they differ.
 func apart(a, b string) (string, string) {
 	const limit, before = 80, 20
 	x, y := []rune(strings.Join(strings.Fields(a), " ")), []rune(strings.Join(strings.Fields(b), " "))
@@ -89,23 +89,23 @@ func apart(a, b string) (string, string) {
 	return word(x), word(y)
 }
 
-// Differ lists the fields in which two observations of a scenario differ, on
-// whatever kernels they were made: none says that user space saw the same.
+// Differ lists the fields in which two observations of a scenario differ, made on any
+// kernels. If there is none, user space observed the same.
 func Differ(a, b observe.Cell) []Difference { return fields(a, b, false) }
 
-// DifferExactly is Differ of one kernel's observations: bytes of a payload that
-// hold an address count too, because it lies in the same place again.
+// DifferExactly is Differ for observations of one kernel: the bytes of a payload that
+// hold an address are compared too, because addresses are the same each time.
 func DifferExactly(a, b observe.Cell) []Difference { return fields(a, b, true) }
 
-// Comparable says whether a cell holds an observation: trouble with the rig
-// and a scenario that a kernel can't do are never a difference.
+// Comparable reports whether a cell holds an observation: an infrastructure failure
+// or a skipped scenario is never a difference.
 func Comparable(c observe.Cell) bool {
 	return c.Verdict == observe.Expected || c.Verdict == observe.Unexpected
 }
 
-// Pick is the cell that stands for a kernel and a scenario that were tried
-// several times: the first attempt that observed something, else the first.
-// The attempts themselves are compared with each other. False if there is none.
+// Pick returns the cell that represents the attempts at a scenario on a kernel: the
+// first one that observed something, else the first. Attempts are compared with each
+// other elsewhere. It returns false if there is none.
 func Pick(cells []observe.Cell, kernel, scenario string) (observe.Cell, bool) {
 	var best observe.Cell
 	found := false
@@ -122,8 +122,8 @@ func Pick(cells []observe.Cell, kernel, scenario string) (observe.Cell, bool) {
 	return best, found
 }
 
-// Uncompared is a cell that was observed and not compared with the first kernel, in
-// their order, that observed its scenario: what differs between the two is not known.
+// Uncompared is an observed cell that was not compared with the first kernel, in their
+// order, that observed its scenario: it is not known what differs.
 type Uncompared struct {
 	Scenario string `json:"scenario"`
 	KernelA  string `json:"kernel_a"` // the first kernel that observed it
@@ -131,13 +131,12 @@ type Uncompared struct {
 	Why      string `json:"why"`
 }
 
-// compare finds the differences between kernels, scenario by scenario: each
-// kernel against the first one, in the order of kernels, that observed the
-// scenario with the same accelerator. Comparing with the first, not with the
-// neighbour, keeps the question the same in every column: what differs from
-// the kernel that was named first? A cell with another accelerator than the first
-// kernel's is listed as uncompared. Kernels that kernels doesn't name are not
-// compared. The results are ordered by scenario, kernel and step.
+// compare finds the differences between kernels, scenario by scenario. Each kernel is
+// compared with the first one, in the order of kernels, that observed the scenario with
+// the same accelerator: so every column answers the same question, what differs from
+// the kernel that was named first. A cell with another accelerator than the first
+// kernel's is listed as uncompared. Kernels that are not in kernels are not compared.
+// The results are ordered by scenario, kernel and step.
 func compare(
 	cells []observe.Cell, kernels []Kernel, states map[string][]ChangeState, known change.List,
 ) ([]Difference, []Uncompared) {
@@ -167,7 +166,7 @@ func compare(
 			}
 			if c.Accel != start.cell.Accel {
 				a, b := start.kernel.Name, kernel.Name
-				why := fmt.Sprintf("it ran with %s on %s and with %s on %s", start.cell.Accel, a, c.Accel, b)
+				why := fmt.Sprintf("different accelerators: %s on %s, %s on %s", start.cell.Accel, a, c.Accel, b)
 				uncompared = append(uncompared, Uncompared{Scenario: scenario, KernelA: a, KernelB: b, Why: why})
 			}
 			first, ok := reference[c.Accel]
@@ -176,7 +175,10 @@ func compare(
 				continue
 			}
 			found := fields(first.cell, c, false)
-			e := explainer{known: known, a: first.kernel, b: kernel, cellA: first.cell, cellB: c, statesA: states[first.kernel.Name], statesB: states[kernel.Name]}
+			e := explainer{
+				known: known, a: first.kernel, b: kernel, cellA: first.cell, cellB: c,
+				statesA: states[first.kernel.Name], statesB: states[kernel.Name],
+			}
 			e.explain(found)
 			out = append(out, found...)
 		}
@@ -184,8 +186,8 @@ func compare(
 	return out, uncompared
 }
 
-// attempts compares the attempts at the same cell within a run: each against
-// the first one that observed something.
+// attempts compares the attempts at the same cell within a run: each with the first one
+// that observed something.
 func attempts(cells []observe.Cell) []Difference {
 	var out []Difference
 	type key struct{ kernel, scenario, accel string }
@@ -204,7 +206,7 @@ func attempts(cells []observe.Cell) []Difference {
 	return out
 }
 
-// repeat compares a cell with another observation of the same.
+// repeat compares a cell with another attempt at it.
 func repeat(a, b observe.Cell) []Difference {
 	if !Comparable(a) || !Comparable(b) || a.Accel != b.Accel || bytes.Equal(a.Canonical(), b.Canonical()) {
 		return nil
@@ -216,7 +218,7 @@ func repeat(a, b observe.Cell) []Difference {
 	return out
 }
 
-// sorted orders cells by scenario, kernel and attempt, whatever order they finished in.
+// sorted orders cells by scenario, kernel and attempt, not by when they finished.
 func sorted(cells []observe.Cell) []observe.Cell {
 	out := slices.Clone(cells)
 	sort.SliceStable(out, func(i, j int) bool {

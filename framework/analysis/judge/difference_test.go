@@ -7,13 +7,13 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 )
 
-// What was observed with another accelerator than on the first kernel is listed:
-// that nothing differs is not known.
+// A cell with another accelerator than the first kernel's is listed: it is not known
+// that nothing differs.
 func TestUncompared(t *testing.T) {
 	const a, b, c, d = "6.1", "6.4", "6.5", "6.12"
 	all := []string{a, b, c, d}
 	for name, test := range map[string]struct {
-		accels      string // of each kernel: k, t, or - for not doable
+		accels      string // of each kernel: k, t, or - for skipped
 		want        string // the kernels that are listed
 		differences int    // between cells that were compared
 	}{

@@ -1,5 +1,5 @@
-// Package judge draws conclusions from recorded cells: which changes each
-// kernel has, where cells differ and what explains it, and what a person must
-// look at. It works on data alone: no guests, no kernels, no expectations but
-// those that were recorded. The same cells always give the same judgement.
+// Package judge draws conclusions from recorded cells: which changes each kernel
+// has, where cells differ and what explains it, and which findings follow. It needs
+// no guest, no kernel and no expectation other than the recorded ones. The same
+// cells always give the same judgement.
 package judge

@@ -7,12 +7,12 @@ import (
 	"github.com/faultline/faultline/kernels/upstream"
 )
 
-// A kernel is accused of a loss only of what its own line should contain: what its
-// upstream release or stable update has (due), or what an older kernel of the same line
-// was seen to have (continues). A backport in one line says nothing about another.
+// A change counts as lost only if the kernel's own line should contain it: its upstream
+// release or stable update has it (due), or an older kernel of the same line shows it
+// (continues). A backport in one line implies nothing for another.
 
-// carries reports whether upstream's release or stable update that a kernel was made
-// from has a change; shown is false where its names do not show it.
+// carries reports whether the upstream release or stable update that a kernel is based
+// on has a change; shown is false if its version and release do not show it.
 func (k Kernel) carries(c change.Change) (has, shown bool) {
 	since, err := upstream.ParseRelease(c.Since)
 	if err != nil {
@@ -30,8 +30,8 @@ func (k Kernel) carries(c change.Change) (has, shown bool) {
 	return has, shown
 }
 
-// updated is the stable update that brought a change to the series of a kernel which
-// contains it, or "".
+// updated returns the stable update that brought a change to a kernel's series, if the
+// kernel contains that update, else "".
 func (k Kernel) updated(c change.Change) string {
 	for _, s := range c.Stable {
 		if v, err := upstream.ParseUpdate(s); err == nil && k.ContainsUpdate(v) {
@@ -41,28 +41,28 @@ func (k Kernel) updated(c change.Change) string {
 	return ""
 }
 
-// due words why a kernel should have a change by what upstream has: what it was made
-// from, and since when that has it; "" where it need not.
+// due describes why a kernel should have a change: the upstream version that it is
+// based on, and the first one with the change; "" if it need not have it.
 func (k Kernel) due(c change.Change) string {
 	since, err := upstream.ParseRelease(c.Since)
 	if err == nil {
 		if has, _ := k.Contains(since); has {
-			return fmt.Sprintf("%s was made from %v and lacks %s (%s, in %s and later)", k.Name, k.Base, c.ID, c.Commit, c.Since)
+			return fmt.Sprintf("%s is based on %v but does not have %s (%s, in %s and later)", k.Name, k.Base, c.ID, c.Commit, c.Since)
 		}
 	}
 	if s := k.updated(c); s != "" {
-		return fmt.Sprintf("%s was made from %v and lacks %s (%s, in %s and later)", k.Name, k.Version, c.ID, c.Commit, s)
+		return fmt.Sprintf("%s is based on %v but does not have %s (%s, in %s and later)", k.Name, k.Version, c.ID, c.Commit, s)
 	}
 	return ""
 }
 
-// continues reports whether a kernel is a later one of another's line.
+// continues reports whether a kernel is a later kernel of another's line.
 func (k Kernel) continues(other Kernel) bool {
 	return k.MadeFrom != "" && k.MadeFrom == other.Name || k.Continues(other.Kernel)
 }
 
-// accountable reports whether a kernel can lose a change at all: not what its user says
-// that it does not have, and not a bug that was fixed.
+// accountable reports whether a kernel can lose a change at all: not one that the user
+// claims it does not have, and not a bug that was fixed later.
 func (k Kernel) accountable(c change.Change) bool {
 	has, claimed := k.Claims[c.ID]
 	return (has || !claimed) && c.Until == ""

@@ -8,13 +8,13 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 )
 
-// sound reports whether a cell proves what its steps show of a change. It holds an
-// observation; the kernel neither panicked where the scenario did not expect it nor
-// complained; and every step showed what is to be expected of some kernel, or a part
-// of a change, which is a finding about that change.
+// sound reports whether a cell proves what its steps show about a change: it holds an
+// observation, the kernel neither panicked unexpectedly nor complained, and every step
+// showed an outcome that some kernel is expected to have, or a part of a change, which
+// is a finding about that change.
 func sound(c observe.Cell) bool {
 	splats := c.Witnesses[observe.WitnessSplats]
-	again := c.Earlier != nil && !(c.Hung && c.Earlier.Hung) // which did not return twice is a fact
+	again := c.Earlier != nil && !(c.Hung && c.Earlier.Hung) // a hang seen twice is a fact
 	if !Comparable(c) || c.Panicked || again || splats != "" && len(lines(splats)) > 0 {
 		return false
 	}
@@ -31,8 +31,8 @@ func sound(c observe.Cell) bool {
 	return c.Verdict == observe.Expected || parts > 0
 }
 
-// contradicted reports whether a witness of a cell shows a change of which a step shows
-// that it is not there.
+// contradicted reports whether a witness of a cell shows a change that a step shows to
+// be absent.
 func contradicted(c observe.Cell, id string, known change.List) bool {
 	k, err := known.ByID(id)
 	if err != nil {
@@ -53,10 +53,10 @@ func contradicted(c observe.Cell, id string, known change.List) bool {
 	return false
 }
 
-// HostMade reports whether something besides the kernel may decide what a cell shows:
-// the processor took a machine check in it, or the kernel panicked. What becomes of a
-// check depends on the processor's model, and on QEMU raising it at the very access.
-// The mce-inject module's software injection raises none.
+// HostMade reports whether the host may decide what a cell shows: the processor took a
+// machine check, or the kernel panicked. The result of a machine check depends on the
+// processor's model, and on QEMU raising it at exactly the access. The mce-inject
+// module's software injection raises none.
 func HostMade(c observe.Cell) bool {
 	return machineCheck(c) || slices.ContainsFunc(c.Steps, func(s observe.Step) bool { return s.Outcome.Panicked() })
 }
@@ -68,11 +68,11 @@ func machineCheck(c observe.Cell) bool {
 	})
 }
 
-// evidence is what the cells of a run prove against its kernels.
+// evidence is what the cells of a run prove about changes that kernels do not show.
 type evidence struct {
 	cells []observe.Cell
-	// odd are the kernels and scenarios in which something differs that nothing explains,
-	// between kernels or between attempts.
+	// odd are the kernels and scenarios with an unexplained difference, between kernels
+	// or between attempts.
 	odd map[[2]string]bool
 }
 
@@ -86,12 +86,11 @@ func newEvidence(cells []observe.Cell, j Judgement) evidence {
 	return e
 }
 
-// against are the scenarios that prove that a kernel does not show a change. What the
-// host may have made counts where another kernel of the run shows the change in the
-// same scenario, so that this host can, or where a scenario that the host has no part
-// in agrees.
+// against returns the scenarios that prove that a kernel does not show a change. One
+// that the host may decide counts only if another kernel of the run shows the change in
+// it, so that this host can, or if a scenario that the host cannot decide agrees.
 func (e evidence) against(k string, s ChangeState) (proof []string) {
-	alone := true // whatever there is may be the host's doing
+	alone := true // the host may have decided every scenario so far
 	for _, id := range s.Before {
 		if e.odd[[2]string{k, id}] {
 			continue
@@ -121,8 +120,8 @@ func (e evidence) panicked(k, scenario string) bool {
 	})
 }
 
-// shownElsewhere reports whether another kernel shows a change in a scenario, on the
-// accelerator on which this one does not.
+// shownElsewhere reports whether another kernel shows a change in a scenario, with the
+// same accelerator.
 func (e evidence) shownElsewhere(k, scenario, id string) bool {
 	return e.any(k, scenario, func(mine observe.Cell) bool {
 		return slices.ContainsFunc(e.cells, func(c observe.Cell) bool {

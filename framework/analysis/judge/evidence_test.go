@@ -11,7 +11,7 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 )
 
-// accusations are the findings that say something of a kernel and a change.
+// accusations returns the findings about a kernel and a change.
 func accusations(j Judgement) (out []string) {
 	for _, f := range j.Findings {
 		if slices.Contains([]FindingKind{LostChange, IncompleteChange, ContradictedClaim}, f.Kind) {
@@ -27,14 +27,14 @@ func accusations(j Judgement) (out []string) {
 	return slices.Compact(out)
 }
 
-// accused are the accusations in cells of kernels.
+// accused returns the accusations that follow from cells of kernels.
 func accused(kernels []Kernel, cells ...observe.Cell) []string {
 	return accusations(Judge(cells, kernels, change.All()))
 }
 
-// Who may be accused of the loss of a change, and because of whom. Names have the
-// upstream version in front where a package or a banner says it; a + is a kernel that
-// shows the change, a - one that shows what was before it.
+// Which kernels can lose a change, and compared with which. A name begins with the
+// upstream version if a package or a banner has it; + is a kernel that shows the
+// change, - one that shows the state before it.
 func TestWhoMayBeAccused(t *testing.T) {
 	kernelOf := func(name string) Kernel {
 		version, release, both := strings.Cut(name[1:], " ")
@@ -47,9 +47,9 @@ func TestWhoMayBeAccused(t *testing.T) {
 		since  string // of the change; "" for v6.5, as dax_fault_hwpoison
 		stable []string
 		names  []string
-		lost   string // whose finding it is; "" for nobody's
+		lost   string // the kernel of the finding; "" for none
 	}{
-		// A backport of one line, beside a higher number of another.
+		// A backport in one line, next to a higher version of another line.
 		{"", nil, []string{"+5.14.0-611.el9.x86_64", "-6.1.192 6.1.0-56-amd64"}, ""},
 		{"", nil, []string{"+4.18.0-553.16.1.el8_10.x86_64", "-5.10.262 5.10.0-46-amd64"}, ""},
 		{"", nil, []string{"+5.15.0-305.176.4.el9uek.x86_64", "-5.15.190"}, ""},
@@ -64,7 +64,7 @@ func TestWhoMayBeAccused(t *testing.T) {
 		{"", nil, []string{"+6.1.192-mine", "-6.1.192"}, ""},
 		{"", nil, []string{"+6.1.105+", "-6.1.110+"}, ""},
 		{"", nil, []string{"+5.15.133.1-microsoft-standard-WSL2", "-5.15.190"}, ""},
-		// The very release, or what may be one of its candidates.
+		// The release itself, or what may be one of its candidates.
 		{"", nil, []string{"-6.5.0-rc7+"}, ""},
 		{"", nil, []string{"-6.5.0 6.5.0-next-20230701"}, ""},
 		{"", nil, []string{"-6.5.0-rc1 6.5.0-rc1-next-20230712"}, ""},
@@ -81,7 +81,7 @@ func TestWhoMayBeAccused(t *testing.T) {
 		{"", nil, []string{"-6.6.0-rc1-next-20230912"}, "6.6.0-rc1-next-20230912"},
 		{"", nil, []string{"-6.6.87.2-microsoft-standard-WSL2"}, "6.6.87.2-microsoft-standard-WSL2"},
 		{"", nil, []string{"+6.1.200", "-6.12.0-55.el10.x86_64"}, "6.12.0-55.el10.x86_64"},
-		// So has a stable update that it has taken whole.
+		// A stable update that it contains has it.
 		{"v6.15", []string{"6.14.3", "6.12.24"}, []string{"-6.12.24"}, "6.12.24"},
 		{"v6.15", []string{"6.14.3", "6.12.24"}, []string{"-6.12.48+deb13-amd64"}, "6.12.48+deb13-amd64"},
 		{"v6.15", []string{"6.14.3", "6.12.24"}, []string{"-6.14.4-1-default"}, "6.14.4-1-default"},
@@ -91,7 +91,7 @@ func TestWhoMayBeAccused(t *testing.T) {
 		{"v6.15", []string{"6.14.3", "6.12.24"}, []string{"-6.12.0-228.el10.x86_64"}, ""},
 		{"v6.15", []string{"6.14.3", "6.12.24"}, []string{"-6.12.30-android16-5-gabcdef123456"}, ""},
 		{"v5.19", []string{"5.10.100"}, []string{"-5.10.134-16.1.al8.x86_64"}, ""},
-		// So had an older kernel of its own line.
+		// An older kernel of its own line has it.
 		{"", nil, []string{"+6.1.190", "-6.1.200"}, "6.1.200"},
 		{"", nil, []string{"+5.14.0-503.11.1.el9_5.x86_64", "-5.14.0-503.14.1.el9_5.x86_64"}, "5.14.0-503.14.1.el9_5.x86_64"},
 		{"", nil, []string{"+5.15.0-305.176.4.el9uek.x86_64", "-5.15.0-305.177.1.el9uek.x86_64"}, "5.15.0-305.177.1.el9uek.x86_64"},
@@ -132,20 +132,20 @@ func TestWhoMayBeAccused(t *testing.T) {
 	}
 }
 
-// The change explains what differs between a kernel with a backport and one that need
-// not have it.
+// The change explains the differences between a kernel with a backport and one that
+// need not have it.
 func TestBackportExplains(t *testing.T) {
 	el9, debian := NewKernel("el9", "5.14.0", "5.14.0-611.el9.x86_64", nil), NewKernel("debian", "6.1.192", "6.1.0-56-amd64", nil)
 	kernels := []Kernel{el9, debian}
 	j := Judge([]observe.Cell{after("el9", s1), before("debian", s1)}, kernels, change.All())
 	same(t, "el9", []string{"has dax_fault_hwpoison (backported; seen in 1 scenario)"}, words(j.States["el9"]))
-	same(t, "debian", []string{"lacks dax_fault_hwpoison (seen in 1 scenario)"}, words(j.States["debian"]))
+	same(t, "debian", []string{"does not have dax_fault_hwpoison (absent in 1 scenario)"}, words(j.States["debian"]))
 	same(t, "differences", []string{back, lsbBack}, differences(j.Differences))
 	same(t, "findings", nil, found(j.Findings))
 }
 
-// A cell in which something else is wrong proves nothing of a change: alone it leaves
-// the change unknown, and beside others it is left out.
+// A cell with another problem proves nothing about a change: alone it leaves the change
+// unknown, and among others it is left out.
 func TestDoubtfulCells(t *testing.T) {
 	bad := with(always(observe.Outcome{Data: "00"}), func(s *observe.Step) {
 		s.Expected.Side, s.Expected.Met = observe.Neither, false
@@ -174,8 +174,8 @@ func TestDoubtfulCells(t *testing.T) {
 		if s := StateOf(alone.States["k"], dax); s.Verdict != NotSeen || !slices.Equal(s.Doubtful, []string{s1}) {
 			t.Errorf("%s, alone: %+v", name, s)
 		}
-		said := "does not tell of dax_fault_hwpoison: something else is wrong in " + s1
-		same(t, name+", in words", []string{said}, words(alone.States["k"])[:1])
+		said := "does not show whether it has dax_fault_hwpoison: there is another problem in " + s1
+		same(t, name+", as text", []string{said}, words(alone.States["k"])[:1])
 
 		older := kernel("older", "6.12.100+deb12-amd64")
 		cells := []observe.Cell{after("older", s1), doubtful, after("k", "dax/ext4/mkwrite")}
@@ -185,14 +185,13 @@ func TestDoubtfulCells(t *testing.T) {
 			t.Errorf("%s, beside the change: %+v", name, s)
 		}
 
-		// Others prove the loss as ever.
+		// Other cells still prove the loss.
 		lost := Judge([]observe.Cell{doubtful, before("k", "dax/ext4/mkwrite")}, []Kernel{k}, change.All())
 		same(t, name+", beside a loss", []string{"lost_change k dax_fault_hwpoison"}, accusations(lost))
 	}
 }
 
-// What differs from another kernel, or from another attempt, and nothing explains,
-// makes the cell as doubtful.
+// An unexplained difference from another kernel or attempt makes the cell doubtful too.
 func TestUnexplainedProvesNothing(t *testing.T) {
 	a, b := kernel("a", "6.12.100+deb12-amd64"), kernel("b", "6.12.117+deb12-amd64")
 	both := []observe.Cell{saw(after("a", s1), "badblocks", "none"), saw(before("b", s1), "badblocks", "8 sectors")}
@@ -204,8 +203,9 @@ func TestUnexplainedProvesNothing(t *testing.T) {
 	same(t, "another attempt", nil, accused([]Kernel{b}, twice...))
 }
 
-// A part of a change is a finding about that change, and spoils no other's cell: the
-// driver's errno alone (6.1-errno-only of tools/variants) loses the recovering write.
+// A part of a change is a finding about that change only, other changes still count:
+// the driver's errno alone (6.1-errno-only of tools/variants) loses the recovering
+// write.
 func TestPartIsNoDoubt(t *testing.T) {
 	leak := step("dax_recovery_write", observe.Partly, observe.Outcome{Errno: "EHWPOISON"})
 	leak.Expected.PartOf = dax
@@ -215,8 +215,8 @@ func TestPartIsNoDoubt(t *testing.T) {
 }
 
 // The cells of a run on QEMU 10, where machine checks in the kernel's copies came after
-// the rep instruction: kernels that have copy_user_highpage_mc panic, and so does one
-// scenario that no kernel should panic in. It proves nothing against them.
+// the rep instruction: kernels that have copy_user_highpage_mc panic, also in a scenario
+// in which no kernel should. That proves nothing against them.
 func TestOtherQEMU(t *testing.T) {
 	text, err := os.ReadFile("testdata/qemu-10.json")
 	if err != nil {
@@ -233,8 +233,8 @@ func TestOtherQEMU(t *testing.T) {
 	j := Judge(cells, kernels, change.All())
 	same(t, "both", nil, accusations(j))
 	for _, f := range j.Findings {
-		if f.Kind == Splat && !strings.HasSuffix(f.Message, "confirm it with another QEMU") {
-			t.Errorf("the panic is named the kernel's alone: %s", f.Message)
+		if f.Kind == Splat && !strings.HasSuffix(f.Message, "confirm with another QEMU version") {
+			t.Errorf("the message does not name QEMU as a cause: %s", f.Message)
 		}
 	}
 	if s := StateOf(j.States[recent], "copy_user_highpage_mc"); s.Verdict != Lacks || len(s.Before) != 3 {
@@ -244,8 +244,8 @@ func TestOtherQEMU(t *testing.T) {
 	claimed := claiming(kernels[1], "copy_user_highpage_mc", true)
 	same(t, "one that is claimed to have it", nil, accused([]Kernel{kernels[0], claimed}, cells...))
 
-	// Where the scenarios show on this host that another kernel survives, it is a loss,
-	// whichever kernel was named first.
+	// If another kernel survives the scenarios on this host, it is a loss, whichever
+	// kernel was named first.
 	for i, c := range cells {
 		if s := &c.Steps; c.Kernel == old && strings.HasSuffix(c.Scenario, "/cow") {
 			cells[i].Steps = slices.Clone(*s)
@@ -260,7 +260,7 @@ func TestOtherQEMU(t *testing.T) {
 	same(t, "a true loss", want, accused(kernels, cells...))
 	slices.Reverse(kernels)
 	same(t, "in the other order", want[1:], accused(kernels, cells...))
-	// Not where the other kernel ran with another accelerator.
+	// Not if the other kernel ran with another accelerator.
 	for i, c := range cells {
 		if c.Kernel == old {
 			cells[i].Accel = "kvm"
@@ -269,8 +269,8 @@ func TestOtherQEMU(t *testing.T) {
 	same(t, "another accelerator", nil, accused(kernels, cells...))
 }
 
-// What the host may have made is a loss where the host is seen to show the change, or a
-// scenario agrees in which the host has no part.
+// A scenario that the host may decide proves a loss if the host can show the change, or
+// if a scenario that the host cannot decide agrees.
 func TestHostMade(t *testing.T) {
 	check := observe.Step{Actor: "host", Action: "machine check SRAR at file+0x4000, as victim accesses it"}
 	checked := func(c observe.Cell) observe.Cell {

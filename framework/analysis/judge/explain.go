@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -9,27 +10,27 @@ import (
 	"github.com/faultline/faultline/kernels/upstream"
 )
 
-// Kernel is what is known of a kernel beside its cells.
+// Kernel is what is known of a kernel apart from its cells.
 type Kernel struct {
 	Name string
-	// Kernel is where it comes from, as far as its names say.
+	// Kernel is its origin, as far as its version and release show it.
 	upstream.Kernel
-	// MadeFrom is the name of the kernel that it was made from, where that is known
-	// whatever the two are called.
+	// MadeFrom is the name of the kernel that it was built from, if that is known
+	// independently of their versions.
 	MadeFrom string
-	// Claims are the changes that its user says it has (true) or does not have (false).
+	// Claims are the changes that the user claims it has (true) or does not have (false).
 	Claims map[string]bool
 }
 
-// NewKernel is a kernel with what its upstream version ("6.1.192", "7.3-rc7") and what
-// uname -r prints of it say. Either may be empty.
+// NewKernel returns a kernel whose origin is read from its upstream version ("6.1.192",
+// "7.3-rc7") and its release (uname -r). Either may be empty.
 func NewKernel(name, version, release string, claims map[string]bool) Kernel {
 	return Kernel{Name: name, Kernel: upstream.Of(version, release), Claims: claims}
 }
 
-// explainer finds what predicts the differences between two cells of a
-// scenario. A difference that nothing predicts is left without an explanation,
-// also in a scenario that follows a change.
+// explainer finds the changes that predict the differences between two cells of a
+// scenario. A difference that nothing predicts stays unexplained, even in a scenario
+// that depends on a change.
 type explainer struct {
 	known            change.List
 	a, b             Kernel
@@ -50,7 +51,7 @@ func (e explainer) explain(diffs []Difference) {
 			e.witness(d)
 		}
 	}
-	// Beside what nothing explains, no change is proved to be lost.
+	// An unexplained difference in the cell leaves no proof of a lost change.
 	if slices.ContainsFunc(notUnexpected(diffs, []observe.Cell{e.cellA, e.cellB}), unexplained) {
 		for i := range diffs {
 			diffs[i].Lost = false
@@ -60,33 +61,33 @@ func (e explainer) explain(diffs []Difference) {
 
 func unexplained(d Difference) bool { return d.ExplainedBy == "" }
 
-// credit names a change for a difference; onB says that it is B which has it.
+// credit records that a change explains a difference; onB: B has the change, not A.
 func (e explainer) credit(d *Difference, id string, onB bool) {
 	d.ExplainedBy = id
 	d.Lost = !onB && e.lost(id)
 }
 
-// lost reports whether B, whose cell shows what is seen without a change and A's what
-// is seen with it, should have the change, and nothing speaks for another reason.
+// lost reports whether B should have a change that A's cell shows and B's does not, and
+// nothing points to another reason.
 func (e explainer) lost(id string) bool {
 	switch StateOf(e.statesB, id).Verdict {
 	case Has, SomethingElse:
-		return false // its other cells do not agree
+		return false // other cells of B contradict it
 	}
 	c, err := e.known.ByID(id)
 	owes := err == nil && e.b.accountable(c) && (e.b.due(c) != "" || e.b.continues(e.a))
 	return owes && sound(e.cellA) && sound(e.cellB)
 }
 
-// step explains a difference in a step's outcome: the step follows a change, and
-// one outcome is what is seen without it and the other what is seen with it.
-// A pattern says all of an outcome, so all that differs follows.
+// step explains a difference in a step's outcome: the step depends on a change, and
+// one outcome is the one without it, the other the one with it. A pattern describes
+// the whole outcome, so it explains every field of it.
 func (e explainer) step(d *Difference) {
 	a, b := e.cellA.Steps[d.Step].Expected, e.cellB.Steps[d.Step].Expected
 	if a == nil || b == nil || strings.HasSuffix(d.Field, ".raw") {
 		return
 	}
-	// One lacks what must be there before the step tells of the other's change, or of none.
+	// Without a.Change (or b.Change) the step cannot show the other cell's change.
 	switch {
 	case a.Change == b.Change:
 	case a.Side == observe.Before && a.Masks == b.Change && b.Met:
@@ -99,14 +100,12 @@ func (e explainer) step(d *Difference) {
 	if a.Change == "" || a.Change != b.Change {
 		return
 	}
-	if a.Declared && !e.told(d) {
+	if a.Declared && !e.declares(d) {
 		return
 	}
-	switch hidden := a.Hidden + b.Hidden; {
+	hidden := cmp.Or(a.Hidden, b.Hidden)
+	switch {
 	case hidden != "" && a.Met && b.Met:
-		if a.Hidden != "" {
-			hidden = a.Hidden
-		}
 		d.ExplainedBy = "CONFIG_" + hidden
 	case a.Side == observe.Before && b.Side == observe.After:
 		e.credit(d, a.Change, true)
@@ -115,9 +114,9 @@ func (e explainer) step(d *Difference) {
 	}
 }
 
-// told says whether the words in which a user declared a step's two sides tell
-// of the field: of a signal's address only where both do, of its thread never.
-func (e explainer) told(d *Difference) bool {
+// declares reports whether the two outcomes that a user declared for a step include
+// the field: a signal's address only where both do, its thread never.
+func (e explainer) declares(d *Difference) bool {
 	located := func(c observe.Cell) bool {
 		s := c.Steps[d.Step]
 		text := s.Expected.After
@@ -135,8 +134,8 @@ func (e explainer) told(d *Difference) bool {
 	return true
 }
 
-// unasked explains a witness that one of the cells lacks: a guest that
-// panicked, as a change predicts, can't be asked.
+// unasked explains a witness that one of the cells does not have: a guest that
+// panicked, as a change predicts, cannot be read.
 func (e explainer) unasked(d *Difference) {
 	for i := range min(len(e.cellA.Steps), len(e.cellB.Steps)) {
 		a, b := e.cellA.Steps[i], e.cellB.Steps[i]
@@ -150,9 +149,9 @@ func (e explainer) unasked(d *Difference) {
 	}
 }
 
-// witness explains a difference in a witness by a change whose moves say so, and
-// that the kernels are not known to agree in; or by what keeps one of them from
-// showing the change.
+// witness explains a difference in a witness by a change whose Witnesses predict it,
+// unless both kernels are known to have it or both not; or by the symbol without which
+// one of them cannot show the change.
 func (e explainer) witness(d *Difference) {
 	if hidden := e.hidden(d); hidden != "" {
 		d.ExplainedBy = "CONFIG_" + hidden
@@ -182,8 +181,8 @@ func (e explainer) witness(d *Difference) {
 	}
 }
 
-// declaredFirst are the known changes, a user's before the others: as for steps,
-// what a user says of a witness goes before what was known.
+// declaredFirst returns the known changes, those that declare steps first: as for
+// steps, a user's declaration has priority.
 func (e explainer) declaredFirst() change.List {
 	order := slices.Clone(e.known)
 	slices.SortStableFunc(order, func(a, b change.Change) int {
@@ -192,8 +191,8 @@ func (e explainer) declaredFirst() change.List {
 	return order
 }
 
-// may says whether a change can be what differs: B has it and A lacks it, or the
-// other way round. What a kernel's cells did not show rules nothing out.
+// may reports whether a change can be the difference: B may have it and A may not, or
+// the reverse if !onB. A change that a kernel's cells do not show is not ruled out.
 func (e explainer) may(id string, onB bool) bool {
 	with, without, withCell, withoutCell := e.statesB, e.statesA, e.cellB, e.cellA
 	if !onB {
@@ -210,22 +209,24 @@ func shows(c observe.Cell, id string, side observe.Side) bool {
 	})
 }
 
-// hidden is the symbol without which one of the two kernels, and not the other,
-// can't show a change that the scenario follows, where that is why it lacks a count,
-// or a line of the log that a change which takes the symbol makes.
+// hidden returns the symbol without which one of the two kernels, and not the other,
+// cannot show a change that the scenario depends on, if that explains why it has no
+// count, or not the log line of a change that needs the symbol.
 func (e explainer) hidden(d *Difference) string {
 	a, b := hiddenIn(e.cellA), hiddenIn(e.cellB)
-	lacks := func(symbol, v, other string) bool {
+	absent := func(symbol, v, other string) bool {
 		return v == observe.NotCounted || v == noLine && d.Field == WitnessPrefix+observe.WitnessLog && e.makes(symbol, d.Scenario, other)
 	}
-	if a != "" && b == "" && lacks(a, d.A, d.B) || b != "" && a == "" && lacks(b, d.B, d.A) {
-		return a + b
+	switch {
+	case a != "" && b == "" && absent(a, d.A, d.B):
+		return a
+	case b != "" && a == "" && absent(b, d.B, d.A):
+		return b
 	}
 	return ""
 }
 
-// makes says whether a line of the log comes with a change that nobody sees
-// without the symbol.
+// makes reports whether a change that needs the symbol prints a line of the log.
 func (e explainer) makes(symbol, scenario, line string) bool {
 	for _, c := range e.known {
 		if slices.Contains(c.NeedsConfig, symbol) && slices.ContainsFunc(c.Witnesses, func(m change.Move) bool {
@@ -237,7 +238,7 @@ func (e explainer) makes(symbol, scenario, line string) bool {
 	return false
 }
 
-// hiddenIn is the symbol that keeps a cell's kernel from showing a change.
+// hiddenIn returns the symbol without which a cell's kernel cannot show a change.
 func hiddenIn(c observe.Cell) string {
 	for _, s := range c.Steps {
 		if s.Expected != nil && s.Expected.Hidden != "" {
@@ -247,7 +248,7 @@ func hiddenIn(c observe.Cell) string {
 	return ""
 }
 
-// StateOf is what the states of a kernel say of a change: NotSeen where they have none.
+// StateOf returns the state of a change among those of a kernel, NotSeen by default.
 func StateOf(states []ChangeState, id string) ChangeState {
 	if i := slices.IndexFunc(states, func(s ChangeState) bool { return s.ID == id }); i >= 0 {
 		return states[i]

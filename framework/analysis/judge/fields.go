@@ -10,8 +10,8 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 )
 
-// fields lists what differs between two cells. exact also counts bytes of the
-// raw payload that hold an address, which lies elsewhere on another kernel.
+// fields lists what differs between two cells. exact also compares the bytes of the
+// raw payload that hold an address, which is another one on another kernel.
 func fields(a, b observe.Cell, exact bool) []Difference {
 	l := lister{base: Difference{Scenario: a.Scenario, KernelA: a.Kernel, KernelB: b.Kernel}, exact: exact}
 	l.steps(a.Steps, b.Steps)
@@ -19,7 +19,7 @@ func fields(a, b observe.Cell, exact bool) []Difference {
 	return l.found
 }
 
-// lister gathers differences; base holds what is the same for those of a step.
+// lister collects differences; base has the fields that those of a step share.
 type lister struct {
 	base  Difference
 	exact bool
@@ -50,7 +50,7 @@ func (l *lister) steps(a, b []observe.Step) {
 	for i := range min(len(a), len(b)) {
 		l.base.Step, l.base.Actor, l.base.Action = i, a[i].Actor, a[i].Action
 		if a[i].Actor != b[i].Actor || a[i].Action != b[i].Action {
-			// From here on the steps don't correspond, so their outcomes say nothing.
+			// From here on the steps do not correspond, so outcomes are not comparable.
 			l.add(FieldAction, a[i].Actor+": "+a[i].Action, b[i].Actor+": "+b[i].Action)
 			return
 		}
@@ -90,15 +90,14 @@ func (l *lister) signal(at string, a, b observe.Signal) {
 	l.differ(at+"addr", a.Addr, b.Addr)
 	l.differ(at+"lsb", strconv.Itoa(int(a.LSB)), strconv.Itoa(int(b.LSB)))
 	l.differ(at+"thread", a.Thread, b.Thread)
-	// What of the raw bytes follows from these, or lies elsewhere in another
-	// kernel, is no difference of its own, and not shown in one.
-	l.differ(at+"raw", maskTold(a.Raw), maskTold(b.Raw))
+	// Raw bytes that repeat these fields, or hold an address, are not compared again.
+	l.differ(at+"raw", maskDecoded(a.Raw), maskDecoded(b.Raw))
 	if l.exact && len(l.found) == before {
 		l.differ(at+"raw", a.Raw, b.Raw)
 	}
 }
 
-// named adds a number that goes by a name; the number is shown where the names agree.
+// named adds a number that has a name; the number is shown where the names agree.
 func (l *lister) named(field, nameA, nameB string, a, b int32) {
 	if nameA == nameB && a != b {
 		nameA, nameB = fmt.Sprintf("%s (%d)", nameA, a), fmt.Sprintf("%s (%d)", nameB, b)
@@ -106,7 +105,7 @@ func (l *lister) named(field, nameA, nameB string, a, b int32) {
 	l.differ(field, nameA, nameB)
 }
 
-// notRecorded stands for a witness that one of the cells doesn't have.
+// notRecorded replaces the value of a witness that one of the cells does not have.
 const notRecorded = "not recorded"
 
 func (l *lister) witnesses(a, b map[string]string) {
@@ -137,7 +136,7 @@ func (l *lister) witnesses(a, b map[string]string) {
 	}
 }
 
-// noLine stands for a line of a log that one of the cells doesn't have.
+// noLine replaces a line of a log that one of the cells does not have.
 const noLine = "no such line"
 
 // lines adds a difference for each line that only one of two logs has.
@@ -190,10 +189,10 @@ func exit(e *observe.Exit) string {
 	return fmt.Sprintf("exit %d", e.Code)
 }
 
-// maskTold clears in a raw payload what Signal has beside it, by the layout of
-// the kernel's siginfo_t (include/uapi/asm-generic/siginfo.h): si_signo, si_code,
+// maskDecoded clears the bytes of a raw payload that Signal has as fields, by the
+// layout of siginfo_t (include/uapi/asm-generic/siginfo.h): si_signo, si_code,
 // si_addr (or si_pid and si_uid, which share its bytes) and si_addr_lsb.
-func maskTold(raw string) string {
+func maskDecoded(raw string) string {
 	b, err := hex.DecodeString(raw)
 	if err != nil || len(b) < 26 {
 		return raw

@@ -9,29 +9,29 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 )
 
-// FindingKind says why a finding is one.
+// FindingKind classifies findings.
 type FindingKind string
 
 const (
-	// LostChange: a kernel lacks a change that the upstream release or stable update
-	// which it was made from has, or an older kernel of its own line: a regression.
+	// LostChange: a kernel does not have a change that the upstream release or stable
+	// update it is based on has, or an older kernel of its own line: a regression.
 	LostChange FindingKind = "lost_change"
 	// IncompleteChange: a kernel has a change in some scenarios only, or a part of it.
 	IncompleteChange FindingKind = "incomplete_change"
-	// ContradictedClaim: what the matrix says of a kernel is not what was seen.
+	// ContradictedClaim: the observations contradict what the matrix claims of a kernel.
 	ContradictedClaim FindingKind = "contradicted_claim"
-	// Splat: the kernel complained about itself, or panicked, in a scenario that
-	// does not expect it.
+	// Splat: the kernel logged a complaint (WARNING, BUG, …), or panicked, in a scenario
+	// that does not expect it.
 	Splat FindingKind = "splat"
 	// UnexplainedDifference: two kernels differ and no known change predicts it.
 	UnexplainedDifference FindingKind = "unexplained_difference"
-	// UnexpectedObservation: an outcome is not what the scenario expects of any kernel.
+	// UnexpectedObservation: the scenario expects an outcome of no kernel.
 	UnexpectedObservation FindingKind = "unexpected_observation"
-	// NotRepeatable: the same kernel observed again said something else.
+	// NotRepeatable: attempts on the same kernel differ.
 	NotRepeatable FindingKind = "not_repeatable"
 )
 
-// Finding is something that a person must look at.
+// Finding is something that the user must look at.
 type Finding struct {
 	Kind FindingKind `json:"kind"`
 	// Scenario is empty for a finding about a kernel as a whole.
@@ -40,11 +40,11 @@ type Finding struct {
 	Kernels []string `json:"kernels"`
 	// Change is the id of the change it is about, or empty.
 	Change string `json:"change,omitempty"`
-	// Message says it in words for a person.
+	// Message describes it for the user.
 	Message string `json:"message"`
 }
 
-// findings lists what a person must look at, the most telling kind first.
+// findings lists the findings, the most significant kind first.
 func findings(cells []observe.Cell, kernels []Kernel, j Judgement, known change.List) []Finding {
 	var out []Finding
 	proof := newEvidence(cells, j)
@@ -56,8 +56,7 @@ func findings(cells []observe.Cell, kernels []Kernel, j Judgement, known change.
 				out = append(out, lost(i, s, kernels, j.States, proof, known)...)
 			}
 		}
-		// A witness can tell that a change got lost that no step of the kernel's cells
-		// speaks of.
+		// A witness can show the loss of a change that no step of the kernel covers.
 		for _, c := range known {
 			if s := StateOf(states, c.ID); s.Verdict == NotSeen && len(s.Doubtful) == 0 {
 				out = append(out, lostByWitness(k, c, j.Differences)...)
@@ -72,14 +71,14 @@ func findings(cells []observe.Cell, kernels []Kernel, j Judgement, known change.
 	}
 	out = append(out, grouped(notUnexpected(j.Differences, cells), UnexplainedDifference)...)
 	for _, c := range all {
-		if _, told := splatted(c); c.Verdict == observe.Unexpected && !(c.Panicked && told) {
+		if _, reported := splatted(c); c.Verdict == observe.Unexpected && !(c.Panicked && reported) {
 			out = append(out, unexpected(c))
 		}
 	}
 	return append(out, grouped(j.Repeats, NotRepeatable)...)
 }
 
-// stateFindings are those about a change of a kernel, taken alone.
+// stateFindings returns the findings about one change of one kernel.
 func stateFindings(k Kernel, s ChangeState, proof evidence) []Finding {
 	var out []Finding
 	add := func(kind FindingKind, format string, args ...any) {
@@ -93,18 +92,18 @@ func stateFindings(k Kernel, s ChangeState, proof evidence) []Finding {
 		}
 	case Lacks:
 		if claims(true) && len(proof.against(k.Name, s)) > 0 {
-			add(ContradictedClaim, "%s is claimed to have %s, and it was not seen in %s, which showed what was before it", k.Name, s.ID, ids(s.Before))
+			add(ContradictedClaim, "%s is claimed to have %s, but does not show it in %s", k.Name, s.ID, ids(s.Before))
 		}
 	case Has:
 		if claims(false) {
-			add(ContradictedClaim, "%s is claimed to lack %s, and it was seen in %s", k.Name, s.ID, ids(s.After))
+			add(ContradictedClaim, "%s is claimed not to have %s, but shows it in %s", k.Name, s.ID, ids(s.After))
 		}
 	}
 	return out
 }
 
-// incomplete words what is missing of a change: where it is the smaller part, by
-// name.
+// incomplete describes where a change is missing; all scenarios by name if they are the
+// smaller part.
 func incomplete(s ChangeState) string {
 	var parts []string
 	if len(s.After) > 0 {
@@ -118,7 +117,7 @@ func incomplete(s ChangeState) string {
 		if len(s.After) > 0 {
 			parts = append(parts, "but not in "+missing)
 		} else {
-			parts = append(parts, fmt.Sprintf("shows what was before %s in %s", s.ID, missing))
+			parts = append(parts, fmt.Sprintf("does not show %s in %s", s.ID, missing))
 		}
 	}
 	if len(s.Part) > 0 {
@@ -127,15 +126,15 @@ func incomplete(s ChangeState) string {
 	return strings.Join(parts, ", ")
 }
 
-// splatted is the finding about a cell in whose time the kernel complained.
+// splatted returns the finding about a cell during which the kernel complained.
 func splatted(c observe.Cell) (Finding, bool) {
-	said := lines(c.Witnesses[observe.WitnessSplats])
-	if !Comparable(c) || c.Witnesses[observe.WitnessSplats] == "" || len(said) == 0 {
+	splats := lines(c.Witnesses[observe.WitnessSplats])
+	if !Comparable(c) || c.Witnesses[observe.WitnessSplats] == "" || len(splats) == 0 {
 		return Finding{}, false
 	}
-	message := fmt.Sprintf("%s: %s", on(c), strings.Join(said, "; "))
+	message := fmt.Sprintf("%s: %s", on(c), strings.Join(splats, "; "))
 	if c.Panicked && machineCheck(c) {
-		message += "; QEMU raised the machine check, so confirm it with another QEMU"
+		message += "; QEMU raised the machine check: confirm with another QEMU version"
 	}
 	return Finding{Kind: Splat, Scenario: c.Scenario, Kernels: []string{c.Kernel}, Message: message}, true
 }
@@ -148,33 +147,33 @@ func on(c observe.Cell) string {
 	return fmt.Sprintf("%s on %s", c.Scenario, c.Kernel)
 }
 
-// notUnexpected leaves out the differences in steps whose outcome is told as
-// unexpected, of one of the two kernels, already, and those that a panic made.
+// notUnexpected leaves out the differences in steps whose outcome is already reported
+// as unexpected on one of the two kernels, and those that a panic caused.
 func notUnexpected(diffs []Difference, cells []observe.Cell) []Difference {
 	type step struct {
 		scenario, kernel string
 		step             int
 	}
-	told := map[step]bool{}
-	panicked := map[[2]string]bool{} // told as a splat
+	reported := map[step]bool{}
+	panicked := map[[2]string]bool{} // reported as a splat
 	for _, c := range cells {
 		if c.Panicked {
 			panicked[[2]string{c.Scenario, c.Kernel}] = true
 		}
 		for i, s := range c.Steps {
 			if Comparable(c) && s.Expected != nil && !s.Expected.Met {
-				told[step{c.Scenario, c.Kernel, i}] = true
+				reported[step{c.Scenario, c.Kernel, i}] = true
 			}
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(diffs), func(d Difference) bool {
 		return panicked[[2]string{d.Scenario, d.KernelA}] || panicked[[2]string{d.Scenario, d.KernelB}] ||
-			told[step{d.Scenario, d.KernelA, d.Step}] || told[step{d.Scenario, d.KernelB, d.Step}]
+			reported[step{d.Scenario, d.KernelA, d.Step}] || reported[step{d.Scenario, d.KernelB, d.Step}]
 	})
 }
 
-// grouped makes one finding of the differences that nothing explains between the
-// same two cells. What follows from a splat is told with it.
+// grouped makes one finding of all unexplained differences between the same two cells.
+// What follows from a splat is left out: the splat is a finding of its own.
 func grouped(diffs []Difference, kind FindingKind) []Finding {
 	type key struct {
 		scenario, a, b     string
@@ -206,13 +205,13 @@ func grouped(diffs []Difference, kind FindingKind) []Finding {
 		what := strings.Join(fields[k], "; ")
 		if k.a == k.b {
 			f.Kernels = []string{k.a}
-			f.Message = fmt.Sprintf("%s is not the same twice on %s: %s", k.scenario, k.a, what)
+			f.Message = fmt.Sprintf("%s differs between attempts on %s: %s", k.scenario, k.a, what)
 			if k.attemptA != k.attemptB {
-				f.Message = fmt.Sprintf("%s is not the same twice on %s (attempts %d and %d): %s", k.scenario, k.a, k.attemptA, k.attemptB, what)
+				f.Message = fmt.Sprintf("%s differs between attempts %d and %d on %s: %s", k.scenario, k.attemptA, k.attemptB, k.a, what)
 			}
 		} else {
 			f.Kernels = []string{k.a, k.b}
-			f.Message = fmt.Sprintf("%s differs between %s and %s, and no known change says why: %s", k.scenario, k.a, k.b, what)
+			f.Message = fmt.Sprintf("%s differs between %s and %s: no known change explains it: %s", k.scenario, k.a, k.b, what)
 		}
 		out = append(out, f)
 	}
@@ -240,14 +239,14 @@ func unexpected(c observe.Cell) Finding {
 	return f
 }
 
-// unmet words the steps that showed what is to be expected of no kernel.
-func unmet(steps []observe.Step) (words []string) {
+// unmet describes the steps whose outcome no kernel is expected to have.
+func unmet(steps []observe.Step) (texts []string) {
 	for i, s := range steps {
 		if s.Expected != nil && !s.Expected.Met {
-			words = append(words, fmt.Sprintf("step %d (%s: %s) expected %s, saw %s", i+1, s.Actor, s.Action, s.Expected.Wanted(), s.Outcome.Located()))
+			texts = append(texts, fmt.Sprintf("step %d (%s: %s) expected %s, saw %s", i+1, s.Actor, s.Action, s.Expected.Wanted(), s.Outcome.Located()))
 		}
 	}
-	return words
+	return texts
 }
 
 // ids lists scenario ids for a message, the first few of many.

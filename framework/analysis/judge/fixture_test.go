@@ -13,7 +13,7 @@ import (
 
 const dax = "dax_fault_hwpoison" // in v6.5 and later
 
-// payload is a SIGBUS whose raw bytes lie at addr in the guest.
+// payload returns a SIGBUS whose raw bytes have addr as the address.
 func payload(code int32, lsb int16, addr byte) observe.Signal {
 	raw := make([]byte, 128)
 	raw[0], raw[8], raw[18], raw[24] = 7, byte(code), addr, byte(lsb)
@@ -28,14 +28,14 @@ func signalled(s observe.Signal) observe.Outcome {
 func adrerr() observe.Outcome { return signalled(payload(2, 0, 1)) }
 func mceerr() observe.Outcome { return signalled(payload(4, 12, 1)) }
 
-// step is one that follows a change, and showed a side of it.
+// step returns one that depends on a change and showed a side of it.
 func step(change string, side observe.Side, o observe.Outcome) observe.Step {
 	return observe.Step{Actor: "victim", Action: "load", Outcome: o, Expected: &observe.Expectation{
 		Change: change, Before: "old", After: "new", Side: side, Met: side != observe.Neither && side != observe.Partly,
 	}}
 }
 
-// always is a step that must be the same on every kernel, and is.
+// always returns a step with an outcome that every kernel must have.
 func always(o observe.Outcome) observe.Step {
 	return observe.Step{Actor: "victim", Action: "load", Outcome: o, Expected: &observe.Expectation{After: "new", Side: observe.Both, Met: true}}
 }
@@ -50,7 +50,7 @@ func cell(kernel, scenario string, steps ...observe.Step) observe.Cell {
 	return c
 }
 
-// before and after are cells that show the two sides of dax_fault_hwpoison.
+// before and after return cells that show the two sides of dax_fault_hwpoison.
 func before(kernel, scenario string) observe.Cell {
 	return cell(kernel, scenario, step(dax, observe.Before, adrerr()))
 }
@@ -58,7 +58,7 @@ func after(kernel, scenario string) observe.Cell {
 	return cell(kernel, scenario, step(dax, observe.After, mceerr()))
 }
 
-// hidden is one of a kernel without MEMORY_FAILURE.
+// hidden returns the cell of a kernel without MEMORY_FAILURE.
 func hidden(kernel, scenario string) observe.Cell {
 	c := before(kernel, scenario)
 	c.Steps[0].Expected.Hidden = "MEMORY_FAILURE"
@@ -70,7 +70,7 @@ func with[T any](c T, f func(*T)) T {
 	return c
 }
 
-// saw gives a cell witnesses: names and values by turns.
+// saw adds witnesses to a cell: alternating names and values.
 func saw(c observe.Cell, witnesses ...string) observe.Cell {
 	c.Witnesses = map[string]string{}
 	for i := 0; i < len(witnesses); i += 2 {
@@ -94,7 +94,7 @@ func rig(c observe.Cell) observe.Cell {
 	return c
 }
 
-// kernel is one that calls itself release; "" is one that does not tell.
+// kernel returns one with that release (uname -r); "" is an unknown one.
 func kernel(name, release string) Kernel {
 	return NewKernel(name, "", release, nil)
 }
@@ -104,7 +104,7 @@ func claiming(k Kernel, id string, has bool) Kernel {
 	return k
 }
 
-// differences are shown as the tables have them.
+// differences returns them in the form of the tables below.
 func differences(diffs []Difference) []string {
 	var out []string
 	for _, d := range diffs {
@@ -128,7 +128,7 @@ func found(findings []Finding) []string {
 	return out
 }
 
-// words are a kernel's states in words.
+// words returns the texts of a kernel's states.
 func words(states []ChangeState) []string {
 	var out []string
 	for _, s := range states {
@@ -137,7 +137,7 @@ func words(states []ChangeState) []string {
 	return out
 }
 
-// same holds a list against what is wanted.
+// same compares a list with the wanted one.
 func same(t *testing.T, what string, want, got []string) {
 	t.Helper()
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -147,7 +147,7 @@ func same(t *testing.T, what string, want, got []string) {
 
 func ptr[T any](v T) *T { return &v }
 
-// The changes that the tables below speak of are as they take them to be.
+// The tables below rely on these releases of the changes.
 func TestFixtureKnowsTheChanges(t *testing.T) {
 	for id, since := range map[string]string{
 		dax: "v6.5", "counted_by_action": "v5.19", "kill_early_on_consumption": "v5.12", "copy_from_user_quiet": "v5.16",

@@ -19,7 +19,7 @@ const (
 	stepOne  = "step 1 (victim: load) "
 )
 
-// What two kernels' cells make of each other, in the order a, b.
+// What follows from the cells of two kernels, in the order a, b.
 func TestTwoKernels(t *testing.T) {
 	old, recent := kernel("a", "6.1.0-56-amd64"), kernel("b", "6.12.117-amd64")
 	twin := func(release string) []Kernel { return []Kernel{kernel("a", release), kernel("b", release)} }
@@ -40,7 +40,7 @@ func TestTwoKernels(t *testing.T) {
 	elsewhere := adrerr()
 	elsewhere.Signals[0].Addr = "file+0x4000"
 	cow := "mce/anon/cow"
-	const differs = "unexplained_difference a,b : " + s1 + " differs between a and b, and no known change says why: "
+	const differs = "unexplained_difference a,b : " + s1 + " differs between a and b: no known change explains it: "
 	for _, tc := range []struct {
 		name    string
 		kernels []Kernel
@@ -49,7 +49,7 @@ func TestTwoKernels(t *testing.T) {
 		found   []string
 	}{
 		{"the same", usual, before("a", s1), before("b", "other"), nil,
-			[]string{"lost_change b dax_fault_hwpoison: b was made from v6.12 and lacks dax_fault_hwpoison (1ea7ca1b0901, in v6.5 and later): not seen in other"}},
+			[]string{"lost_change b dax_fault_hwpoison: b is based on v6.12 but does not have dax_fault_hwpoison (1ea7ca1b0901, in v6.5 and later): not seen in other"}},
 		{"explained", usual, before("a", s1), after("b", s1), []string{forth, lsbForth}, nil},
 		{"mapped elsewhere", usual, after("a", s1), cell("b", s1, step(dax, observe.After, moved)), nil, nil},
 
@@ -57,23 +57,23 @@ func TestTwoKernels(t *testing.T) {
 		{"not lost by a newer kernel of another line", []Kernel{kernel("a", "6.1.0-1-amd64"), kernel("b", "6.4.0-1-amd64")}, after("a", s1), before("b", s1), []string{back, lsbBack}, nil},
 		{"not lost between two builds of which neither is the older", twin("6.1.0-56-amd64"), after("a", s1), before("b", s1), []string{back, lsbBack}, nil},
 		{"lost between two of the same line", line, after("a", s1), before("b", s1), []string{back + " LOST", lsbBack + " LOST"},
-			[]string{"lost_change a,b dax_fault_hwpoison: a has dax_fault_hwpoison, and b, which continues it, lacks it in " + s1}},
-		{"lost against upstream is said once", twin("6.12.117-amd64"), after("a", s1), before("b", s1), []string{back + " LOST", lsbBack + " LOST"},
-			[]string{"lost_change b dax_fault_hwpoison: b was made from v6.12 and lacks dax_fault_hwpoison (1ea7ca1b0901, in v6.5 and later): not seen in " + s1}},
+			[]string{"lost_change a,b dax_fault_hwpoison: a has dax_fault_hwpoison, but b, a later kernel of the same line, does not show it in " + s1}},
+		{"lost against upstream is reported once", twin("6.12.117-amd64"), after("a", s1), before("b", s1), []string{back + " LOST", lsbBack + " LOST"},
+			[]string{"lost_change b dax_fault_hwpoison: b is based on v6.12 but does not have dax_fault_hwpoison (1ea7ca1b0901, in v6.5 and later): not seen in " + s1}},
 		{"not lost where the first is newer", []Kernel{kernel("a", "6.12.117-amd64"), kernel("b", "6.1.0-56-amd64")}, after("a", s1), before("b", s1), []string{back, lsbBack}, nil},
 		{"not lost where the first's base is not known", []Kernel{kernel("a", "mine"), kernel("b", "6.1.0-56-amd64")}, after("a", s1), before("b", s1), []string{back, lsbBack}, nil},
 		{"not lost where the second's base is not known", []Kernel{kernel("a", "6.1.0-56-amd64"), kernel("b", "mine")}, after("a", s1), before("b", s1), []string{back, lsbBack}, nil},
 		{"not lost where it is claimed to lack it", []Kernel{kernel("a", "6.1.0-56-amd64"), claiming(kernel("b", "6.12.117-amd64"), dax, false)}, after("a", s1), before("b", s1), []string{back, lsbBack}, nil},
 		{"lost where another is claimed away", []Kernel{kernel("a", "6.1.0-56-amd64"), claiming(kernel("b", "6.1.0-57-amd64"), "dax_folios", false)}, after("a", s1), before("b", s1), []string{back + " LOST", lsbBack + " LOST"},
-			[]string{"lost_change a,b dax_fault_hwpoison: a has dax_fault_hwpoison, and b, which continues it, lacks it in " + s1}},
+			[]string{"lost_change a,b dax_fault_hwpoison: a has dax_fault_hwpoison, but b, a later kernel of the same line, does not show it in " + s1}},
 		{"not lost where the second is a candidate of the first's next", []Kernel{kernel("a", "6.3.0-1-amd64"), kernel("b", "6.4.0-rc1+")}, after("a", s1), before("b", s1), []string{back, lsbBack}, nil},
 		{"not lost beside what nothing explains", line, saw(after("a", s1), "badblocks", "none"), saw(before("b", s1), "badblocks", "8 sectors"), []string{back, lsbBack, "witness:badblocks none -> 8 sectors"},
 			[]string{differs + "witness:badblocks: none / 8 sectors"}},
 		{"not lost from a release to its candidate", []Kernel{kernel("a", "6.4.0-1-amd64"), kernel("b", "6.4.0-rc1+")}, after("a", s1), before("b", s1), []string{back, lsbBack}, nil},
-		{"lost, as a witness tells alone", twin("6.1.0-56-amd64"),
+		{"lost, shown by a witness alone", twin("6.1.0-56-amd64"),
 			saw(cell("a", "mce/ext4/other", always(mceerr())), observe.WitnessCorrupted, "4 kB"), saw(cell("b", "mce/ext4/other", always(mceerr())), observe.WitnessCorrupted, "0 kB"),
 			[]string{"witness:HardwareCorrupted 4 kB -> 0 kB by counted_by_action LOST"},
-			[]string{"lost_change b counted_by_action: b was made from v6.1 and lacks counted_by_action (e240ac52f7da, in v5.19 and later): a shows it in mce/ext4/other"}},
+			[]string{"lost_change b counted_by_action: b is based on v6.1 but does not have counted_by_action (e240ac52f7da, in v5.19 and later): a shows it in mce/ext4/other"}},
 
 		// Neither side explains nothing.
 		{"something else on one of them", usual, before("a", s1), neither("b", ao), []string{"signals[0].code BUS_ADRERR -> BUS_MCEERR_AO", "signals[0].lsb 0 -> 12"},
@@ -95,7 +95,7 @@ func TestTwoKernels(t *testing.T) {
 		{"a change that hides another", usual,
 			cell("a", s1, with(step("kill_early_on_consumption", observe.Before, adrerr()), func(s *observe.Step) { s.Expected.Masks = dax })), after("b", s1),
 			[]string{"signals[0].code BUS_ADRERR -> BUS_MCEERR_AR by kill_early_on_consumption", "signals[0].lsb 0 -> 12 by kill_early_on_consumption"},
-			[]string{"lost_change a kill_early_on_consumption: a was made from v6.1 and lacks kill_early_on_consumption (30c9cf492704, in v5.12 and later): not seen in " + s1}},
+			[]string{"lost_change a kill_early_on_consumption: a is based on v6.1 but does not have kill_early_on_consumption (30c9cf492704, in v5.12 and later): not seen in " + s1}},
 		{"a change that hides another, and is gone again", []Kernel{kernel("a", "6.12.117-amd64"), kernel("b", "5.10.0-46-amd64")}, after("a", s1),
 			cell("b", s1, with(step("kill_early_on_consumption", observe.Before, adrerr()), func(s *observe.Step) { s.Expected.Masks = dax })),
 			[]string{"signals[0].code BUS_MCEERR_AR -> BUS_ADRERR by kill_early_on_consumption", "signals[0].lsb 12 -> 0 by kill_early_on_consumption"}, nil},
@@ -105,7 +105,7 @@ func TestTwoKernels(t *testing.T) {
 			[]string{differs + stepOne + "signals[0].code: BUS_ADRERR / BUS_MCEERR_AR; " + stepOne + "signals[0].lsb: 0 / 12"}},
 		{"no expectation", usual, cell("a", s1, observe.Step{Actor: "victim", Action: "load"}), cell("b", s1, observe.Step{Actor: "victim", Action: "load", Outcome: observe.Outcome{Errno: "EIO"}}),
 			[]string{"errno none -> EIO"}, []string{differs + stepOne + "errno: none / EIO"}},
-		{"bytes of the payload that no field tells", usual, before("a", s1), cell("b", s1, step(dax, observe.After, padded)),
+		{"bytes of the payload that no field has", usual, before("a", s1), cell("b", s1, step(dax, observe.After, padded)),
 			[]string{forth, lsbForth, "signals[0].raw " + strings.Repeat("0", 256) + " -> " + strings.Repeat("0", 254) + "ff"},
 			[]string{differs + stepOne + "signals[0].raw: …" + strings.Repeat("0", 20) + "00 / …" + strings.Repeat("0", 20) + "ff"}},
 		{"another number of steps", usual, cell("a", s1, always(observe.Outcome{}), always(observe.Outcome{})), cell("b", s1, always(observe.Outcome{})),
@@ -118,7 +118,7 @@ func TestTwoKernels(t *testing.T) {
 			[]string{"action victim: load -> victim: store"}, []string{differs + stepOne + "action: victim: load / victim: store"}},
 		{"another actor", usual, before("a", s1), with(after("b", s1), func(c *observe.Cell) { c.Steps[0].Actor = "second" }),
 			[]string{"action victim: load -> second: load"}, []string{differs + stepOne + "action: victim: load / second: load"}},
-		{"only the step that is not as expected is told", twin("6.12.117-amd64"), cell("a", s1, always(observe.Outcome{}), step(dax, observe.Neither, ao)), cell("b", s1, always(observe.Outcome{}), step(dax, observe.Neither, ao)), nil,
+		{"only the step that is not as expected is reported", twin("6.12.117-amd64"), cell("a", s1, always(observe.Outcome{}), step(dax, observe.Neither, ao)), cell("b", s1, always(observe.Outcome{}), step(dax, observe.Neither, ao)), nil,
 			[]string{
 				"unexpected_observation a dax_fault_hwpoison: " + s1 + " on a: step 2 (victim: load) expected old (without dax_fault_hwpoison) or new (with it), saw SIGBUS BUS_MCEERR_AO lsb=12 at file+0x4005",
 				"unexpected_observation b dax_fault_hwpoison: " + s1 + " on b: step 2 (victim: load) expected old (without dax_fault_hwpoison) or new (with it), saw SIGBUS BUS_MCEERR_AO lsb=12 at file+0x4005",
@@ -153,11 +153,11 @@ func TestTwoKernels(t *testing.T) {
 			[]string{"witness:log mce: what? -> no such line"}, []string{differs + "witness:log: mce: what? / no such line"}},
 		{"a count that the first has not", usual, saw(hidden("a", s1), observe.WitnessCorrupted, observe.NotCounted), saw(before("b", s1), observe.WitnessCorrupted, "4 kB"),
 			[]string{"witness:HardwareCorrupted not counted -> 4 kB by CONFIG_MEMORY_FAILURE"},
-			[]string{"lost_change b dax_fault_hwpoison: b was made from v6.12 and lacks dax_fault_hwpoison (1ea7ca1b0901, in v6.5 and later): not seen in " + s1}},
+			[]string{"lost_change b dax_fault_hwpoison: b is based on v6.12 but does not have dax_fault_hwpoison (1ea7ca1b0901, in v6.5 and later): not seen in " + s1}},
 		{"a count that neither should lack", twin("6.1.0-1-amd64"), saw(before("a", s1), observe.WitnessCorrupted, observe.NotCounted), saw(before("b", s1), observe.WitnessCorrupted, "4 kB"),
 			[]string{"witness:HardwareCorrupted not counted -> 4 kB"}, []string{differs + "witness:HardwareCorrupted: not counted / 4 kB"}},
 
-		// Witnesses, and which changes move them.
+		// Witnesses, and the changes that predict them.
 		{"the line of a change", usual, saw(before("a", s1), "log", observe.NothingAboutPoison), saw(after("b", s1), "log", killing),
 			[]string{forth, lsbForth, "witness:log no such line -> " + killing + " by " + dax}, nil},
 		{"the line of a change, without the change", usual, saw(after("a", s1), "log", observe.NothingAboutPoison), saw(after("b", s1), "log", killing),
@@ -169,12 +169,12 @@ func TestTwoKernels(t *testing.T) {
 		{"the same lines in another order", usual, saw(before("a", s1), "log", "x\ny"), saw(after("b", s1), "log", "y\nx"), []string{forth, lsbForth}, nil},
 		{"a count that no move predicts here", usual, saw(before("a", s1), observe.WitnessCorrupted, "0 kB"), saw(after("b", s1), observe.WitnessCorrupted, "4 kB"),
 			[]string{forth, lsbForth, "witness:HardwareCorrupted 0 kB -> 4 kB"}, []string{differs + "witness:HardwareCorrupted: 0 kB / 4 kB"}},
-		{"a count that no move predicts by so much", []Kernel{kernel("a", "5.10.0-1-amd64"), kernel("b", "6.1.0-1-amd64")},
+		{"a count larger than any change predicts", []Kernel{kernel("a", "5.10.0-1-amd64"), kernel("b", "6.1.0-1-amd64")},
 			saw(before("a", "mce/ext4/ucna"), observe.WitnessCorrupted, "0 kB"), saw(before("b", "mce/ext4/ucna"), observe.WitnessCorrupted, "8 kB"),
-			[]string{"witness:HardwareCorrupted 0 kB -> 8 kB"}, []string{"unexplained_difference a,b : mce/ext4/ucna differs between a and b, and no known change says why: witness:HardwareCorrupted: 0 kB / 8 kB"}},
+			[]string{"witness:HardwareCorrupted 0 kB -> 8 kB"}, []string{"unexplained_difference a,b : mce/ext4/ucna differs between a and b: no known change explains it: witness:HardwareCorrupted: 0 kB / 8 kB"}},
 		{"a count that begins elsewhere than the move", []Kernel{kernel("a", "5.10.0-1-amd64"), kernel("b", "6.1.0-1-amd64")},
 			saw(before("a", "mce/ext4/ucna"), observe.WitnessCorrupted, "8 kB"), saw(before("b", "mce/ext4/ucna"), observe.WitnessCorrupted, "4 kB"),
-			[]string{"witness:HardwareCorrupted 8 kB -> 4 kB"}, []string{"unexplained_difference a,b : mce/ext4/ucna differs between a and b, and no known change says why: witness:HardwareCorrupted: 8 kB / 4 kB"}},
+			[]string{"witness:HardwareCorrupted 8 kB -> 4 kB"}, []string{"unexplained_difference a,b : mce/ext4/ucna differs between a and b: no known change explains it: witness:HardwareCorrupted: 8 kB / 4 kB"}},
 		{"a count that a move predicts", []Kernel{kernel("a", "5.10.0-1-amd64"), kernel("b", "6.1.0-1-amd64")},
 			saw(before("a", "mce/ext4/ucna"), observe.WitnessCorrupted, "0 kB"), saw(before("b", "mce/ext4/ucna"), observe.WitnessCorrupted, "4 kB"),
 			[]string{"witness:HardwareCorrupted 0 kB -> 4 kB by counted_by_action"}, nil},
@@ -185,10 +185,10 @@ func TestTwoKernels(t *testing.T) {
 			saw(cell("a", "mce/ext4/ucna", always(mceerr())), observe.WitnessCorrupted, "0 kB"),
 			saw(cell("b", "mce/ext4/ucna", always(mceerr()), step("counted_by_action", observe.Before, adrerr())), observe.WitnessCorrupted, "4 kB"),
 			[]string{"steps 1 -> 2", "witness:HardwareCorrupted 0 kB -> 4 kB"},
-			[]string{"unexplained_difference a,b : mce/ext4/ucna differs between a and b, and no known change says why: step 2 (victim: load) steps: 1 / 2; witness:HardwareCorrupted: 0 kB / 4 kB"}},
+			[]string{"unexplained_difference a,b : mce/ext4/ucna differs between a and b: no known change explains it: step 2 (victim: load) steps: 1 / 2; witness:HardwareCorrupted: 0 kB / 4 kB"}},
 		{"another witness in a scenario that follows a change", usual, saw(before("a", s1), "badblocks", "8 sectors"), saw(after("b", s1), "badblocks", "none"),
 			[]string{forth, lsbForth, "witness:badblocks 8 sectors -> none"}, []string{differs + "witness:badblocks: 8 sectors / none"}},
-		{"a witness that one lacks", usual, saw(before("a", s1), "badblocks", "none"), after("b", s1),
+		{"a witness that one cell does not have", usual, saw(before("a", s1), "badblocks", "none"), after("b", s1),
 			[]string{forth, lsbForth, "witness:badblocks none -> not recorded"}, []string{differs + "witness:badblocks: none / not recorded"}},
 
 		// Panics.
@@ -205,7 +205,7 @@ func TestTwoKernels(t *testing.T) {
 				"signals SIGBUS BUS_MCEERR_AR lsb=12 -> none by copy_user_highpage_mc LOST", "note none -> " + panicked.Note + " by copy_user_highpage_mc LOST",
 				"witness:log x -> not recorded by copy_user_highpage_mc LOST",
 			},
-			[]string{"lost_change a,b copy_user_highpage_mc: a has copy_user_highpage_mc, and b, which continues it, lacks it in mce/anon/cow"}},
+			[]string{"lost_change a,b copy_user_highpage_mc: a has copy_user_highpage_mc, but b, a later kernel of the same line, does not show it in mce/anon/cow"}},
 		{"a panic of another step than the change's", usual,
 			saw(cell("a", s1, step("copy_user_highpage_mc", observe.Before, adrerr()), always(panicked))), saw(cell("b", s1, step("copy_user_highpage_mc", observe.After, mceerr()), always(observe.Outcome{})), "log", "x"),
 			[]string{
@@ -217,7 +217,7 @@ func TestTwoKernels(t *testing.T) {
 			[]string{"witness:log not recorded -> x"}, []string{differs + "witness:log: not recorded / x"}},
 
 		// Splats.
-		{"a splat, and its taint, are told once", usual, saw(before("a", s1), observe.WitnessSplats, observe.NoSplats, observe.WitnessTaint, "none"),
+		{"a splat and its taint are reported once", usual, saw(before("a", s1), observe.WitnessSplats, observe.NoSplats, observe.WitnessTaint, "none"),
 			saw(after("b", s1), observe.WitnessSplats, "WARNING in dax_iomap_fault\nhung task", observe.WitnessTaint, "W"),
 			[]string{forth, lsbForth, "witness:splats no such line -> WARNING in dax_iomap_fault", "witness:splats no such line -> hung task", "witness:taint none -> W"},
 			[]string{"splat b : " + s1 + " on b: WARNING in dax_iomap_fault; hung task"}},
@@ -232,11 +232,11 @@ func TestTwoKernels(t *testing.T) {
 			[]string{strings.ReplaceAll(forth, dax, "CONFIG_MEMORY_FAILURE"), strings.ReplaceAll(lsbForth, dax, "CONFIG_MEMORY_FAILURE"), "witness:splats no such line -> WARNING in f"},
 			[]string{"splat b : " + s1 + " on b: WARNING in f"}},
 
-		// Cells that can't be compared.
+		// Cells that cannot be compared.
 		{"other accelerators", twin("6.12.117-amd64"), after("a", s1), accel(after("b", s1), "kvm"), nil, nil},
 		{"other accelerators that differ", twin("6.1.0-1-amd64"), accel(on("a", alike), "kvm"), cell("b", s1, always(observe.Outcome{Errno: "EFAULT"})), nil, nil},
-		{"trouble with the rig", usual, before("a", s1), rig(on("b", alike)), nil, nil},
-		{"a splat before the rig failed", usual, rig(saw(on("a", alike), observe.WitnessSplats, "WARNING in f")), on("b", alike), nil, nil},
+		{"an infrastructure failure", usual, before("a", s1), rig(on("b", alike)), nil, nil},
+		{"a splat before an infrastructure failure", usual, rig(saw(on("a", alike), observe.WitnessSplats, "WARNING in f")), on("b", alike), nil, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			j := Judge([]observe.Cell{tc.a, tc.b}, tc.kernels, change.All())
@@ -246,8 +246,8 @@ func TestTwoKernels(t *testing.T) {
 	}
 }
 
-// A panic that the scenario does not expect is one finding of its cell: with what
-// the kernel said, or with what the scenario says.
+// A panic that the scenario does not expect is one finding of its cell: with the
+// kernel's message, or else with the scenario's.
 func TestPanickedCell(t *testing.T) {
 	panicked := cell("k", s1, observe.Step{Actor: "kernel", Action: "panic", Outcome: observe.Outcome{Note: klog.PanicMark + ": oops"}})
 	panicked.Verdict, panicked.Message, panicked.Panicked = observe.Unexpected, "the kernel panicked", true
@@ -255,8 +255,8 @@ func TestPanickedCell(t *testing.T) {
 		splats string
 		want   []string
 	}{
-		"with its words":    {klog.PanicMark + ": oops", []string{"splat k : " + s1 + " on k: Kernel panic - not syncing: oops"}},
-		"without its words": {"", []string{"unexpected_observation k : " + s1 + " on k: the kernel panicked"}},
+		"with its message":    {klog.PanicMark + ": oops", []string{"splat k : " + s1 + " on k: Kernel panic - not syncing: oops"}},
+		"without its message": {"", []string{"unexpected_observation k : " + s1 + " on k: the kernel panicked"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			same(t, "findings", test.want, found(Judge([]observe.Cell{saw(panicked, observe.WitnessSplats, test.splats)}, []Kernel{kernel("k", "")}, change.All()).Findings))
@@ -265,7 +265,7 @@ func TestPanickedCell(t *testing.T) {
 }
 
 // Each kernel is compared with the first that observed the scenario with the same
-// accelerator, whatever order the cells were finished in.
+// accelerator, in any order of the cells.
 func TestComparedWithTheFirstThatObserved(t *testing.T) {
 	cells := []observe.Cell{
 		after("d", s1), attempt(2, after("c", s1)), attempt(1, rig(after("c", s1))), before("b2", s1), accel(before("b", s1), "kvm"), rig(before("a", s1)),
@@ -284,7 +284,7 @@ func TestComparedWithTheFirstThatObserved(t *testing.T) {
 	}, got)
 }
 
-// The same kernel gives the same bytes, those that hold an address too.
+// The same kernel gives the same bytes, including those that hold an address.
 func TestRepeats(t *testing.T) {
 	moved := attempt(2, before("k", s1))
 	moved.Steps = []observe.Step{step(dax, observe.Before, signalled(payload(2, 0, 9)))}
@@ -296,14 +296,14 @@ func TestRepeats(t *testing.T) {
 	}{
 		{"the same", []observe.Cell{attempt(2, before("k", s1)), attempt(1, before("k", s1))}, nil, nil},
 		{"mapped elsewhere", []observe.Cell{moved, attempt(1, before("k", s1))}, []string{"signals[0].raw " + adrerr().Signals[0].Raw + " -> " + moved.Steps[0].Outcome.Signals[0].Raw},
-			[]string{"not_repeatable k : " + s1 + " is not the same twice on k (attempts 1 and 2): step 1 (victim: load) signals[0].raw: …200000000000000000001000000000000000000000000000000000000000000000000000000000… / …200000000000000000009000000000000000000000000000000000000000000000000000000000…"}},
-		// Of a kernel with itself, no change explains anything.
+			[]string{"not_repeatable k : " + s1 + " differs between attempts 1 and 2 on k: step 1 (victim: load) signals[0].raw: …200000000000000000001000000000000000000000000000000000000000000000000000000000… / …200000000000000000009000000000000000000000000000000000000000000000000000000000…"}},
+		// No change explains differences between attempts on one kernel.
 		{"the other side", []observe.Cell{attempt(1, before("k", s1)), attempt(2, after("k", s1))}, []string{"signals[0].code BUS_ADRERR -> BUS_MCEERR_AR", "signals[0].lsb 0 -> 12"},
 			[]string{
-				"not_repeatable k : " + s1 + " is not the same twice on k (attempts 1 and 2): step 1 (victim: load) signals[0].code: BUS_ADRERR / BUS_MCEERR_AR; step 1 (victim: load) signals[0].lsb: 0 / 12",
+				"not_repeatable k : " + s1 + " differs between attempts 1 and 2 on k: step 1 (victim: load) signals[0].code: BUS_ADRERR / BUS_MCEERR_AR; step 1 (victim: load) signals[0].lsb: 0 / 12",
 			}},
-		{"trouble with the rig between", []observe.Cell{attempt(1, rig(after("k", s1))), attempt(2, cell("k", s1, always(adrerr()))), attempt(3, cell("k", s1, always(observe.Outcome{})))}, []string{"signals SIGBUS BUS_ADRERR -> none"},
-			[]string{"not_repeatable k : " + s1 + " is not the same twice on k (attempts 2 and 3): step 1 (victim: load) signals: SIGBUS BUS_ADRERR / none"}},
+		{"an infrastructure failure between", []observe.Cell{attempt(1, rig(after("k", s1))), attempt(2, cell("k", s1, always(adrerr()))), attempt(3, cell("k", s1, always(observe.Outcome{})))}, []string{"signals SIGBUS BUS_ADRERR -> none"},
+			[]string{"not_repeatable k : " + s1 + " differs between attempts 2 and 3 on k: step 1 (victim: load) signals: SIGBUS BUS_ADRERR / none"}},
 		{"another accelerator", []observe.Cell{attempt(1, before("k", s1)), accel(attempt(2, before("k", "other")), "kvm")}, nil, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -320,11 +320,11 @@ func TestRepeats(t *testing.T) {
 		t.Errorf("attempts with other accelerators are compared: %v", j.Repeats)
 	}
 	if j := Judge(append(kvm, accel(attempt(3, before("k", s1)), "kvm")), nil, change.All()); len(j.Repeats) != 2 || j.Repeats[0].AttemptA != 2 || j.Repeats[0].AttemptB != 3 {
-		t.Errorf("those with the same are not: %v", j.Repeats)
+		t.Errorf("attempts with the same accelerator are not: %v", j.Repeats)
 	}
 }
 
-// Findings come the most telling kind first, and by kernel and scenario.
+// Findings are ordered by kind, the most significant first, then by kernel and scenario.
 func TestOrderOfFindings(t *testing.T) {
 	bad := cell("b", "s/3", step("copy_from_user_quiet", observe.Neither, adrerr()))
 	ks := []Kernel{claiming(kernel("a", "6.1.0-1-amd64"), dax, false), kernel("b", "6.12.117-amd64")}
@@ -371,7 +371,7 @@ func TestFields(t *testing.T) {
 	}
 }
 
-// The first attempt that observed something stands for a cell, else the first.
+// The first attempt that observed something represents a cell, else the first.
 func TestPick(t *testing.T) {
 	one, two, three := attempt(1, before("k", s1)), attempt(2, after("k", s1)), attempt(3, before("k", s1))
 	for name, test := range map[string]struct {
@@ -384,7 +384,7 @@ func TestPick(t *testing.T) {
 		"none that did":          {[]observe.Cell{rig(three), rig(two)}, 2, false},
 		"another's":              {[]observe.Cell{attempt(1, before("other", s1)), attempt(1, before("k", "other")), two}, 2, false},
 		"none":                   {[]observe.Cell{before("other", s1)}, 0, true},
-		"rig after the first":    {[]observe.Cell{one, rig(two)}, 1, false},
+		"infra after the first":  {[]observe.Cell{one, rig(two)}, 1, false},
 		"the one that did, last": {[]observe.Cell{rig(one), rig(two), three}, 3, false},
 	} {
 		if c, ok := Pick(test.cells, "k", s1); ok == test.none || c.Attempt != test.want {
@@ -393,8 +393,8 @@ func TestPick(t *testing.T) {
 	}
 }
 
-// A change that a kernel lost is found whichever kernel was named first, and once: the
-// nearest older kernel of its line is the one that is named. No other kernel counts.
+// A lost change is found once, whichever kernel was named first: the finding names the
+// nearest older kernel of the line that has it. No other kernel counts.
 func TestLostSince(t *testing.T) {
 	version := func(name, v string) Kernel { return NewKernel(name, v, "", nil) }
 	for _, tc := range []struct {
@@ -427,9 +427,9 @@ func TestLostSince(t *testing.T) {
 			[]observe.Cell{before("a", s1), after("b", s1), before("c", s1)}, nil},
 		{"no version", []Kernel{version("a", "5.10.262"), version("b", "6.1.193"), version("c", "next")},
 			[]observe.Cell{before("a", s1), after("b", s1), before("c", s1)}, nil},
-		{"made from one that has it, whatever it is called", []Kernel{{Name: "a"}, {Name: "b", MadeFrom: "a"}},
+		{"made from one that has it, under any name", []Kernel{{Name: "a"}, {Name: "b", MadeFrom: "a"}},
 			[]observe.Cell{after("a", s1), before("b", s1)}, []string{"lost_change a,b"}},
-		{"made from one that lacks it", []Kernel{{Name: "a", MadeFrom: "b"}, {Name: "b"}},
+		{"made from one without it", []Kernel{{Name: "a", MadeFrom: "b"}, {Name: "b"}},
 			[]observe.Cell{after("a", s1), before("b", s1)}, nil},
 	} {
 		var got []string
@@ -440,8 +440,8 @@ func TestLostSince(t *testing.T) {
 	}
 }
 
-// A bug that is in a release and fixed by a stable update of it was backported to
-// neither, and whoever lacks it has lost nothing.
+// A bug that is in a release and fixed by a stable update of it is not a backport in
+// either, and a kernel without it has lost nothing.
 func TestFixedByAStableUpdate(t *testing.T) {
 	bug := change.DaxFaultHWPoison
 	bug.Since, bug.Until = change.DedupeErrorLost.Since, change.DedupeErrorLost.Until
@@ -459,7 +459,7 @@ func TestFixedByAStableUpdate(t *testing.T) {
 	}
 }
 
-// A change that is a bug was mended where it is not seen, and not lost.
+// A kernel that does not show a change that is a bug has the fix; it lost nothing.
 func TestMended(t *testing.T) {
 	bug := change.DaxFaultHWPoison
 	bug.Since, bug.Until = "v6.2", "v7.3"

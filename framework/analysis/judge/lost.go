@@ -7,9 +7,9 @@ import (
 	"github.com/faultline/faultline/framework/change"
 )
 
-// lost is the finding that a kernel lost a change which all of its cells that tell of it
-// show to be missing: against upstream, else against the nearest older kernel of its
-// line that has it.
+// lost returns the finding that a kernel lost a change, if every cell that covers the
+// change shows the state before it: compared with upstream, or else with the nearest
+// older kernel of its line that has the change.
 func lost(
 	at int, s ChangeState, kernels []Kernel, states map[string][]ChangeState, proof evidence, known change.List,
 ) []Finding {
@@ -40,13 +40,13 @@ func lost(
 	return []Finding{onTheWay(kernels[nearest].Name, k.Name, s.ID, shared)}
 }
 
-// onTheWay words a change that a later kernel of a line does not have any more.
+// onTheWay is the finding that a later kernel of a line lost a change.
 func onTheWay(older, k, id string, scenarios []string) Finding {
 	return Finding{Kind: LostChange, Kernels: []string{older, k}, Change: id,
-		Message: fmt.Sprintf("%s has %s, and %s, which continues it, lacks it in %s", older, id, k, ids(scenarios))}
+		Message: fmt.Sprintf("%s has %s, but %s, a later kernel of the same line, does not show it in %s", older, id, k, ids(scenarios))}
 }
 
-// lostByWitness is the finding that a kernel lost a change of which no step tells.
+// lostByWitness returns the findings that a kernel lost a change that no step covers.
 func lostByWitness(k Kernel, c change.Change, diffs []Difference) (out []Finding) {
 	from := map[string][]string{}
 	var order []string
@@ -68,7 +68,7 @@ func lostByWitness(k Kernel, c change.Change, diffs []Difference) (out []Finding
 	return out
 }
 
-// inBoth are the scenarios that are in both lists.
+// inBoth returns the scenarios that are in both lists.
 func inBoth(a, b []string) []string {
 	return slices.DeleteFunc(slices.Clone(a), func(id string) bool { return !slices.Contains(b, id) })
 }

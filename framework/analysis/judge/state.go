@@ -8,48 +8,49 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 )
 
-// ChangeVerdict says what a kernel's cells, taken together, make of a change.
+// ChangeVerdict is what a kernel's cells, taken together, show about a change.
 type ChangeVerdict string
 
 const (
-	// Has: all that tell show it.
+	// Has: all cells that cover the change show it.
 	Has ChangeVerdict = "has"
-	// Lacks: all that tell show what was before it.
+	// Lacks: all cells that cover the change show the state before it.
 	Lacks ChangeVerdict = "lacks"
-	// Incomplete: some show it and some don't, or one shows a part of it, as after
-	// a backport that forgot something.
+	// Incomplete: some show it and some do not, or one shows a part of it, as after an
+	// incomplete backport.
 	Incomplete ChangeVerdict = "incomplete"
-	// SomethingElse: one shows neither what is before the change nor what is after it.
+	// SomethingElse: one shows neither the state before the change nor the one after it.
 	SomethingElse ChangeVerdict = "something_else"
-	// NotSeen: none tells.
+	// NotSeen: no cell covers it.
 	NotSeen ChangeVerdict = "not_seen"
 )
 
-// ChangeState is what a kernel's cells say of one change.
+// ChangeState is what a kernel's cells show about one change.
 type ChangeState struct {
 	ID      string        `json:"id"`
 	Verdict ChangeVerdict `json:"verdict"`
-	// Backported says that the kernel has the change and was made from an upstream
-	// release without it. Of a release candidate it is not said.
+	// Backported reports that the kernel has the change and is based on an upstream
+	// release without it. It is never set for a release candidate.
 	Backported bool `json:"backported,omitempty"`
-	// Claimed is what the matrix says (has:); nil where it says nothing.
+	// Claimed is the matrix's claim (has:); nil if it has none.
 	Claimed *bool `json:"claimed,omitempty"`
-	// Hidden is the configuration symbol without which it can't be seen, where
+	// Hidden is the configuration symbol without which the change cannot be seen, if
 	// that is why it was not.
 	Hidden string `json:"hidden,omitempty"`
-	// The scenarios whose steps showed the change, what was before it, a part of
-	// it, or none of these. One may be in more than one list; a step that shows
-	// what is the same on both sides counts for none.
+	// The scenarios whose steps showed the change, the state before it, a part of it,
+	// or none of these. One may be in several lists; a step whose outcome is the same
+	// with and without the change is in none.
 	After   []string `json:"after,omitempty"`
 	Before  []string `json:"before,omitempty"`
 	Part    []string `json:"part,omitempty"`
 	Neither []string `json:"neither,omitempty"`
-	// Doubtful are scenarios that tell of the change, and in which something else is
-	// wrong: they count for nothing.
+	// Doubtful are scenarios that cover the change but have another problem: they do
+	// not count.
 	Doubtful []string `json:"doubtful,omitempty"`
 }
 
-// String is the state in words: "has dax_fault_hwpoison (backported; in 47 scenarios)".
+// String describes the state, to follow a kernel's name: "has dax_fault_hwpoison
+// (backported; seen in 47 scenarios)".
 func (s ChangeState) String() string {
 	switch s.Verdict {
 	case Has:
@@ -59,19 +60,19 @@ func (s ChangeState) String() string {
 		}
 		return fmt.Sprintf("has %s (%sseen in %s)", s.ID, note, scenarios(len(s.After)))
 	case Lacks:
-		return fmt.Sprintf("lacks %s (seen in %s)", s.ID, scenarios(len(s.Before)))
+		return fmt.Sprintf("does not have %s (absent in %s)", s.ID, scenarios(len(s.Before)))
 	case Incomplete:
 		return incomplete(s)
 	case SomethingElse:
-		return fmt.Sprintf("shows something else than %s in %s", s.ID, ids(s.Neither))
+		return fmt.Sprintf("shows neither side of %s in %s", s.ID, ids(s.Neither))
 	}
 	if s.Hidden != "" {
-		return fmt.Sprintf("can't show %s without CONFIG_%s", s.ID, s.Hidden)
+		return fmt.Sprintf("cannot show %s without CONFIG_%s", s.ID, s.Hidden)
 	}
 	if len(s.Doubtful) > 0 {
-		return fmt.Sprintf("does not tell of %s: something else is wrong in %s", s.ID, ids(s.Doubtful))
+		return fmt.Sprintf("does not show whether it has %s: there is another problem in %s", s.ID, ids(s.Doubtful))
 	}
-	return "does not tell of " + s.ID
+	return "does not show whether it has " + s.ID
 }
 
 func scenarios(n int) string {
@@ -81,8 +82,8 @@ func scenarios(n int) string {
 	return fmt.Sprintf("%d scenarios", n)
 }
 
-// states concludes, for each kernel, the state of each change that a cell of
-// that kernel, or its user, speaks of.
+// states concludes, for each kernel, the state of each change that one of its cells
+// covers or the user claims.
 func states(cells []observe.Cell, kernels []Kernel, known change.List) map[string][]ChangeState {
 	out := map[string][]ChangeState{}
 	for _, k := range kernels {
@@ -181,8 +182,8 @@ func (s *ChangeState) conclude(k Kernel, known change.List) {
 	s.Backported = s.Verdict == Has && err == nil && shown && !has
 }
 
-// inOrder lists the known changes in their order first, those that this build of
-// Faultline doesn't know (from another version's results) by name behind them.
+// inOrder lists the known changes in their order, then by name those that this version
+// of Faultline does not know (from another version's results).
 func inOrder(states map[string]*ChangeState, known change.List) []string {
 	var out, rest []string
 	for _, id := range known.IDs() {

@@ -10,7 +10,7 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 )
 
-// What one kernel's cells make of a change, and what of that a person must look at.
+// What one kernel's cells show about a change, and the findings that follow.
 func TestStates(t *testing.T) {
 	part := step("", observe.Partly, observe.Outcome{Errno: "EHWPOISON"})
 	part.Expected.After, part.Expected.PartOf, part.Expected.Part = "EIO", dax, "EHWPOISON"
@@ -39,7 +39,7 @@ func TestStates(t *testing.T) {
 	}{
 		{"has", kernel("k", "6.12.117-amd64"), many(2, after, six...), []string{"has dax_fault_hwpoison (seen in 2 scenarios)"}, nil},
 		{"has, at the very release", kernel("k", "6.5.0-1-amd64"), many(1, after, six...), []string{"has dax_fault_hwpoison (seen in 1 scenario)"}, nil},
-		{"lacks, as its release does", kernel("k", "6.1.0-56-amd64"), many(2, before, six...), []string{"lacks dax_fault_hwpoison (seen in 2 scenarios)"}, nil},
+		{"does not have it, like its release", kernel("k", "6.1.0-56-amd64"), many(2, before, six...), []string{"does not have dax_fault_hwpoison (absent in 2 scenarios)"}, nil},
 		{"a candidate of the release that has it", kernel("k", "6.5.0-rc3+"), many(2, after, six...), []string{"has dax_fault_hwpoison (seen in 2 scenarios)"}, nil},
 		{"a stable update's candidate", kernel("k", "6.1.100-rc1"), many(2, after, six...), []string{"has dax_fault_hwpoison (backported; seen in 2 scenarios)"}, nil},
 		{"backported", kernel("k", "6.1.0-56-amd64"), many(2, after, six...), []string{"has dax_fault_hwpoison (backported; seen in 2 scenarios)"}, nil},
@@ -47,7 +47,7 @@ func TestStates(t *testing.T) {
 		{"one scenario forgotten", kernel("k", "6.1.0-56-amd64"), append(many(5, after, six...), before("k", "dax/xfs/private-cow")),
 			[]string{"shows dax_fault_hwpoison in s/1, s/2, s/3, s/4 and 1 more, but not in dax/xfs/private-cow"},
 			[]string{"incomplete_change k dax_fault_hwpoison: k shows dax_fault_hwpoison in s/1, s/2, s/3, s/4 and 1 more, but not in dax/xfs/private-cow"}},
-		// The smaller part is named in full: it is what was forgotten.
+		// The smaller part is listed in full: it is what is missing.
 		{"six of seven in one scenario", kernel("k", ""), append(many(6, before, six...), after("k", "s/7")),
 			[]string{"shows dax_fault_hwpoison in s/7, but not in s/1, s/2, s/3, s/4 and 2 more"},
 			[]string{"incomplete_change k dax_fault_hwpoison: k shows dax_fault_hwpoison in s/7, but not in s/1, s/2, s/3, s/4 and 2 more"}},
@@ -61,9 +61,9 @@ func TestStates(t *testing.T) {
 			[]string{"shows dax_fault_hwpoison in s/1, s/2, but not in s/3"},
 			[]string{"incomplete_change k dax_fault_hwpoison: k shows dax_fault_hwpoison in s/1, s/2, but not in s/3"}},
 		{"an errno that leaks", kernel("k", "6.1.0-56-amd64"), []observe.Cell{before("k", "s/1"), cell("k", "dax/ext4/pread", part)},
-			[]string{"shows what was before dax_fault_hwpoison in s/1, shows a part of dax_fault_hwpoison in dax/ext4/pread"},
+			[]string{"does not show dax_fault_hwpoison in s/1, shows a part of dax_fault_hwpoison in dax/ext4/pread"},
 			[]string{
-				"incomplete_change k dax_fault_hwpoison: k shows what was before dax_fault_hwpoison in s/1, shows a part of dax_fault_hwpoison in dax/ext4/pread",
+				"incomplete_change k dax_fault_hwpoison: k does not show dax_fault_hwpoison in s/1, shows a part of dax_fault_hwpoison in dax/ext4/pread",
 				"unexpected_observation k dax_fault_hwpoison: dax/ext4/pread on k: step 1 (victim: load) expected EIO, saw EHWPOISON",
 			}},
 		{"a part that is not there", kernel("k", ""), []observe.Cell{with(cell("k", "dax/ext4/pread", always(observe.Outcome{Errno: "EIO"})), func(c *observe.Cell) { c.Steps[0].Expected.PartOf = dax })}, nil, nil},
@@ -74,47 +74,47 @@ func TestStates(t *testing.T) {
 				"unexpected_observation k dax_fault_hwpoison: dax/ext4/pread on k: step 1 (victim: load) expected EIO, saw EHWPOISON",
 			}},
 		{"something else", kernel("k", "6.12.117-amd64"), []observe.Cell{after("k", "s/1"), neither("s/2", huge)},
-			[]string{"shows something else than dax_fault_hwpoison in s/2"},
+			[]string{"shows neither side of dax_fault_hwpoison in s/2"},
 			[]string{"unexpected_observation k dax_fault_hwpoison: s/2 on k: step 1 (victim: load) " + wanted + "SIGBUS BUS_MCEERR_AR lsb=21 at file+0x4005"}},
 		{"something else, in the address only", kernel("k", "6.12.117-amd64"), []observe.Cell{neither("s/1", page)},
-			[]string{"shows something else than dax_fault_hwpoison in s/1"},
+			[]string{"shows neither side of dax_fault_hwpoison in s/1"},
 			[]string{"unexpected_observation k dax_fault_hwpoison: s/1 on k: step 1 (victim: load) " + wanted + "SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4000"}},
 		{"something else, and none lost", kernel("k", "6.12.117-amd64"), []observe.Cell{before("k", "s/1"), neither("s/2", huge)},
-			[]string{"shows something else than dax_fault_hwpoison in s/2"},
+			[]string{"shows neither side of dax_fault_hwpoison in s/2"},
 			[]string{"unexpected_observation k dax_fault_hwpoison: s/2 on k: step 1 (victim: load) " + wanted + "SIGBUS BUS_MCEERR_AR lsb=21 at file+0x4005"}},
-		{"not seen", kernel("k", "6.12.117-amd64"), []observe.Cell{cell("k", "s/1", step(dax, observe.Both, adrerr()))}, []string{"does not tell of dax_fault_hwpoison"}, nil},
-		{"trouble with the rig tells nothing", kernel("k", "6.12.117-amd64"), []observe.Cell{rig(before("k", "s/1"))}, nil, nil},
-		{"not doable tells nothing", kernel("k", "6.12.117-amd64"), []observe.Cell{with(before("k", "s/1"), func(c *observe.Cell) { c.Verdict = observe.Skipped })}, nil, nil},
+		{"not seen", kernel("k", "6.12.117-amd64"), []observe.Cell{cell("k", "s/1", step(dax, observe.Both, adrerr()))}, []string{"does not show whether it has dax_fault_hwpoison"}, nil},
+		{"an infrastructure failure shows nothing", kernel("k", "6.12.117-amd64"), []observe.Cell{rig(before("k", "s/1"))}, nil, nil},
+		{"a skipped cell shows nothing", kernel("k", "6.12.117-amd64"), []observe.Cell{with(before("k", "s/1"), func(c *observe.Cell) { c.Verdict = observe.Skipped })}, nil, nil},
 		{"another kernel's cells", kernel("k", "6.12.117-amd64"), []observe.Cell{before("other", "s/1")}, nil, nil},
 		{"no change", kernel("k", "6.12.117-amd64"), []observe.Cell{cell("k", "s/1", always(mceerr()))}, nil, nil},
 
-		{"hidden by a symbol that the kernel lacks", kernel("k", "6.12.117-amd64"), []observe.Cell{hidden("k", "s/1")},
-			[]string{"can't show dax_fault_hwpoison without CONFIG_MEMORY_FAILURE"}, nil},
+		{"hidden without a symbol", kernel("k", "6.12.117-amd64"), []observe.Cell{hidden("k", "s/1")},
+			[]string{"cannot show dax_fault_hwpoison without CONFIG_MEMORY_FAILURE"}, nil},
 		{"hidden in some", kernel("k", "6.12.117-amd64"), []observe.Cell{hidden("k", "s/1"), after("k", "s/2")}, []string{"has dax_fault_hwpoison (seen in 1 scenario)"}, nil},
 
-		{"lost against upstream", kernel("k", "6.12.117-amd64"), many(6, before, six...), []string{"lacks dax_fault_hwpoison (seen in 6 scenarios)"},
-			[]string{"lost_change k dax_fault_hwpoison: k was made from v6.12 and lacks dax_fault_hwpoison (1ea7ca1b0901, in v6.5 and later): not seen in s/1, s/2, s/3, s/4 and 2 more"}},
-		{"lost at the very release", kernel("k", "6.5.0-1-amd64"), many(1, before, six...), []string{"lacks dax_fault_hwpoison (seen in 1 scenario)"},
-			[]string{"lost_change k dax_fault_hwpoison: k was made from v6.5 and lacks dax_fault_hwpoison (1ea7ca1b0901, in v6.5 and later): not seen in s/1"}},
-		{"a candidate of the release may lack it", kernel("k", "6.5.0-rc7+"), many(1, before, six...), []string{"lacks dax_fault_hwpoison (seen in 1 scenario)"}, nil},
-		{"a candidate of the next may not", kernel("k", "6.6.0-rc1+"), many(1, before, six...), []string{"lacks dax_fault_hwpoison (seen in 1 scenario)"},
-			[]string{"lost_change k dax_fault_hwpoison: k was made from v6.5 and lacks dax_fault_hwpoison (1ea7ca1b0901, in v6.5 and later): not seen in s/1"}},
-		{"no base, no question", kernel("k", "mine"), many(1, before, six...), []string{"lacks dax_fault_hwpoison (seen in 1 scenario)"}, nil},
+		{"lost against upstream", kernel("k", "6.12.117-amd64"), many(6, before, six...), []string{"does not have dax_fault_hwpoison (absent in 6 scenarios)"},
+			[]string{"lost_change k dax_fault_hwpoison: k is based on v6.12 but does not have dax_fault_hwpoison (1ea7ca1b0901, in v6.5 and later): not seen in s/1, s/2, s/3, s/4 and 2 more"}},
+		{"lost at the very release", kernel("k", "6.5.0-1-amd64"), many(1, before, six...), []string{"does not have dax_fault_hwpoison (absent in 1 scenario)"},
+			[]string{"lost_change k dax_fault_hwpoison: k is based on v6.5 but does not have dax_fault_hwpoison (1ea7ca1b0901, in v6.5 and later): not seen in s/1"}},
+		{"a candidate of the release may lack it", kernel("k", "6.5.0-rc7+"), many(1, before, six...), []string{"does not have dax_fault_hwpoison (absent in 1 scenario)"}, nil},
+		{"a candidate of the next may not", kernel("k", "6.6.0-rc1+"), many(1, before, six...), []string{"does not have dax_fault_hwpoison (absent in 1 scenario)"},
+			[]string{"lost_change k dax_fault_hwpoison: k is based on v6.5 but does not have dax_fault_hwpoison (1ea7ca1b0901, in v6.5 and later): not seen in s/1"}},
+		{"no base, no question", kernel("k", "mine"), many(1, before, six...), []string{"does not have dax_fault_hwpoison (absent in 1 scenario)"}, nil},
 		{"a change of another version of Faultline", kernel("k", "6.12.117-amd64"), []observe.Cell{cell("k", "s/1", step("unknown", observe.Before, adrerr()))},
-			[]string{"lacks unknown (seen in 1 scenario)"}, nil},
+			[]string{"does not have unknown (absent in 1 scenario)"}, nil},
 
 		{"claimed, and there", claiming(kernel("k", "6.1.0-56-amd64"), dax, true), many(1, after, six...), []string{"has dax_fault_hwpoison (backported; seen in 1 scenario)"}, nil},
-		{"claimed, and not there", claiming(kernel("k", "6.1.0-56-amd64"), dax, true), many(2, before, six...), []string{"lacks dax_fault_hwpoison (seen in 2 scenarios)"},
-			[]string{"contradicted_claim k dax_fault_hwpoison: k is claimed to have dax_fault_hwpoison, and it was not seen in s/1, s/2, which showed what was before it"}},
-		{"claimed, and lost", claiming(kernel("k", "6.12.117-amd64"), dax, true), many(1, before, six...), []string{"lacks dax_fault_hwpoison (seen in 1 scenario)"},
+		{"claimed, but not shown", claiming(kernel("k", "6.1.0-56-amd64"), dax, true), many(2, before, six...), []string{"does not have dax_fault_hwpoison (absent in 2 scenarios)"},
+			[]string{"contradicted_claim k dax_fault_hwpoison: k is claimed to have dax_fault_hwpoison, but does not show it in s/1, s/2"}},
+		{"claimed, and lost", claiming(kernel("k", "6.12.117-amd64"), dax, true), many(1, before, six...), []string{"does not have dax_fault_hwpoison (absent in 1 scenario)"},
 			[]string{
-				"contradicted_claim k dax_fault_hwpoison: k is claimed to have dax_fault_hwpoison, and it was not seen in s/1, which showed what was before it",
-				"lost_change k dax_fault_hwpoison: k was made from v6.12 and lacks dax_fault_hwpoison (1ea7ca1b0901, in v6.5 and later): not seen in s/1",
+				"contradicted_claim k dax_fault_hwpoison: k is claimed to have dax_fault_hwpoison, but does not show it in s/1",
+				"lost_change k dax_fault_hwpoison: k is based on v6.12 but does not have dax_fault_hwpoison (1ea7ca1b0901, in v6.5 and later): not seen in s/1",
 			}},
-		{"claimed to lack, and there", claiming(kernel("k", "6.12.117-amd64"), dax, false), many(1, after, six...), []string{"has dax_fault_hwpoison (seen in 1 scenario)"},
-			[]string{"contradicted_claim k dax_fault_hwpoison: k is claimed to lack dax_fault_hwpoison, and it was seen in s/1"}},
-		{"claimed to lack, and not lost", claiming(kernel("k", "6.12.117-amd64"), dax, false), many(1, before, six...), []string{"lacks dax_fault_hwpoison (seen in 1 scenario)"}, nil},
-		{"claimed, and not seen", claiming(kernel("k", "6.12.117-amd64"), dax, true), nil, []string{"does not tell of dax_fault_hwpoison"}, nil},
+		{"claimed not to have it, but shown", claiming(kernel("k", "6.12.117-amd64"), dax, false), many(1, after, six...), []string{"has dax_fault_hwpoison (seen in 1 scenario)"},
+			[]string{"contradicted_claim k dax_fault_hwpoison: k is claimed not to have dax_fault_hwpoison, but shows it in s/1"}},
+		{"claimed not to have it, so not lost", claiming(kernel("k", "6.12.117-amd64"), dax, false), many(1, before, six...), []string{"does not have dax_fault_hwpoison (absent in 1 scenario)"}, nil},
+		{"claimed, and not seen", claiming(kernel("k", "6.12.117-amd64"), dax, true), nil, []string{"does not show whether it has dax_fault_hwpoison"}, nil},
 		{"claimed, and incomplete", claiming(kernel("k", "6.1.0-56-amd64"), dax, true), []observe.Cell{after("k", "s/1"), before("k", "s/2")},
 			[]string{"shows dax_fault_hwpoison in s/1, but not in s/2"},
 			[]string{"incomplete_change k dax_fault_hwpoison: k shows dax_fault_hwpoison in s/1, but not in s/2"}},
@@ -127,7 +127,7 @@ func TestStates(t *testing.T) {
 	}
 }
 
-// The states themselves, as run.json has them, in upstream's order.
+// The states themselves, as in run.json, in upstream order.
 func TestStatesAsRecorded(t *testing.T) {
 	part := step("", observe.Partly, observe.Outcome{Errno: "EHWPOISON"})
 	part.Expected.PartOf = dax
@@ -149,7 +149,7 @@ func TestStatesAsRecorded(t *testing.T) {
 	if diff := cmp.Diff(want, Judge(cells, []Kernel{k}, change.All()).States["k"]); diff != "" {
 		t.Error(diff)
 	}
-	// In whatever order the cells were finished.
+	// In any order of the cells.
 	slices.Reverse(cells)
 	if diff := cmp.Diff(want, Judge(cells, []Kernel{k}, change.All()).States["k"]); diff != "" {
 		t.Error(diff)

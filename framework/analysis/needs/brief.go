@@ -6,21 +6,22 @@ import (
 	"strings"
 )
 
-// named is how many scenarios a line of Brief names; String names all.
+// named is the number of scenarios that a line of Brief lists at most; String lists all.
 const named = 3
 
-// Brief is the report in a line for each cause: symbols that cost the same
-// scenarios stand together. It is empty where nothing is lost and all that was asked
-// of the kernel's Kconfig came out so, and the kernel does not steer its guests.
+// Brief returns the report with one line for each cause: symbols that skip the same
+// scenarios are one. It is empty if no scenario is skipped, the kernel's Kconfig accepted
+// all requested symbols, and no setting affects the guests.
 func (r Report) Brief() (lines []string) {
 	if len(r.Guest) > 0 {
-		var lacks []string
+		var missing []string
 		for _, n := range r.Guest {
-			lacks = append(lacks, n.Symbol)
+			missing = append(missing, n.Symbol)
 		}
-		return []string{fmt.Sprintf("%s lacks %s: without that no guest runs, which costs all of %d scenarios", r.Kernel, symbols(lacks), r.Asked)}
+		return []string{fmt.Sprintf("%s does not have %s: no guest runs, so all %d scenarios are skipped",
+			r.Kernel, symbols(missing), r.Asked)}
 	}
-	refused := map[string]string{} // by symbol, how a line names it
+	refused := map[string]string{} // texts by symbol
 	for _, u := range r.Unmet {
 		refused[u.Symbol] = u.String()
 	}
@@ -31,7 +32,7 @@ func (r Report) Brief() (lines []string) {
 		}
 	}
 	for _, u := range r.Unmet {
-		lost = add(lost, u.Symbol, nil) // it may cost nothing
+		lost = add(lost, u.Symbol, nil) // perhaps no scenario needs it
 	}
 	var merged []*cause
 	for _, c := range lost {
@@ -46,18 +47,18 @@ func (r Report) Brief() (lines []string) {
 	}
 	slices.SortStableFunc(merged, func(a, b *cause) int { return len(b.scenarios) - len(a.scenarios) })
 	for _, c := range merged {
-		what := "lacks " + symbols(c.symbols)
+		what := "does not have " + symbols(c.symbols)
 		if refused[c.symbols[0]] != "" {
 			var texts []string
 			for _, s := range c.symbols {
 				texts = append(texts, refused[s])
 			}
-			what = "has a Kconfig that does not take " + strings.Join(texts, ", ")
+			what = "has a Kconfig that does not accept " + strings.Join(texts, ", ")
 		}
-		lines = append(lines, fmt.Sprintf("%s %s: that costs %s", r.Kernel, what, cost(c.scenarios, r.Asked)))
+		lines = append(lines, fmt.Sprintf("%s %s: this skips %s", r.Kernel, what, cost(c.scenarios, r.Asked)))
 	}
 	for _, x := range r.Refused {
-		lines = append(lines, fmt.Sprintf("%s: that costs %s", x.Why, cost(x.Scenarios, r.Asked)))
+		lines = append(lines, fmt.Sprintf("%s: this skips %s", x.Why, cost(x.Scenarios, r.Asked)))
 	}
 	for _, s := range r.Steered {
 		lines = append(lines, r.Kernel+": "+steers(s))
@@ -65,7 +66,7 @@ func (r Report) Brief() (lines []string) {
 	return lines
 }
 
-// cause is what is missing, and the scenarios that it costs, in the order asked for.
+// cause is missing symbols and the scenarios that they skip, in the requested order.
 type cause struct{ symbols, scenarios []string }
 
 func add(all []*cause, symbol string, scenarios []string) []*cause {

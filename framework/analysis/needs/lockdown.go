@@ -10,15 +10,15 @@ import (
 	"github.com/faultline/faultline/kernels"
 )
 
-// integrity and confidentiality are the kernel's levels of lockdown
+// integrity and confidentiality are the kernel's lockdown levels
 // (include/linux/security.h, lockdown_reason).
 const (
 	integrity = 1 + iota
 	confidentiality
 )
 
-// locked are the symbols whose files a kernel that is locked down to a level, or
-// further, opens for nobody: what a scenario does with them ends with EPERM.
+// locked lists the symbols whose files a kernel does not allow to open at a lockdown level
+// or a higher one: a scenario that uses them gets EPERM.
 var locked = []struct {
 	symbol string
 	level  int
@@ -30,13 +30,13 @@ var locked = []struct {
 	{"PROC_KCORE", confidentiality, "/proc/kcore"},
 }
 
-// lockdown is the level that a kernel's configuration forces, and by which symbol; 0
-// and "" where it forces none.
+// lockdown returns the level that a kernel's configuration enforces, and the symbol that
+// does; 0 and "" if there is none.
 func lockdown(k *kernels.Kernel) (level int, symbol string) {
 	early := k.Config.Enabled("SECURITY_LOCKDOWN_LSM_EARLY")
 	lsm := cmp.Or(builtIn(k, "lsm"), k.Config.Get("LSM"))
 	if !k.Config.Enabled("SECURITY_LOCKDOWN_LSM") || !early && !slices.Contains(strings.Split(lsm, ","), "lockdown") {
-		return 0, "" // the module that would enforce it is not initialized
+		return 0, "" // the LSM that would enforce it is not initialized
 	}
 	for at, forces := range []string{integrity: "LOCK_DOWN_KERNEL_FORCE_INTEGRITY", confidentiality: "LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY"} {
 		if forces != "" && k.Config.Enabled(forces) {
@@ -44,15 +44,15 @@ func lockdown(k *kernels.Kernel) (level int, symbol string) {
 			break
 		}
 	}
-	// An argument raises the level, and never lowers it.
+	// An argument can raise the level, but not lower it.
 	if asked := map[string]int{"integrity": integrity, "confidentiality": confidentiality}[builtIn(k, "lockdown")]; asked > level {
 		return asked, "CMDLINE"
 	}
 	return level, symbol
 }
 
-// closedDebugfs is the symbol by which a kernel lets nobody use debugfs: it mounts none, or
-// has no files in it (fs/debugfs/inode.c, debugfs_allow); "" where there is none.
+// closedDebugfs returns the symbol by which a kernel forbids debugfs: it cannot be mounted,
+// or it has no files (fs/debugfs/inode.c, debugfs_allow); "" if there is none.
 func closedDebugfs(k *kernels.Kernel) string {
 	for _, s := range []string{"DEBUG_FS_ALLOW_NONE", "DEBUG_FS_DISALLOW_MOUNT"} {
 		if k.Config.Enabled(s) {
@@ -65,24 +65,24 @@ func closedDebugfs(k *kernels.Kernel) string {
 	return ""
 }
 
-// appraisal has IMA ask for a signature in a file's attributes before it loads a module
+// appraisal makes IMA require a signature in the attributes of a module's file
 // (security/integrity/ima/ima_policy.c, build_appraise_rules).
 const appraisal = "IMA_APPRAISE_REQUIRE_MODULE_SIGS"
 
-// builtIn is the value of an argument that is built into a kernel, "" where it has none.
-// A parameter that has no value there has its own name as the value.
+// builtIn returns the value of an argument in a kernel's built-in command line, "" if it
+// is not there. An argument without a value has its own name as the value.
 func builtIn(k *kernels.Kernel, name string) (value string) {
 	if !k.Config.Enabled("CMDLINE_BOOL") {
 		return ""
 	}
 	for arg := range strings.FieldsSeq(k.Config.Get("CMDLINE")) {
-		if arg == "--" { // what follows is init's
+		if arg == "--" { // the rest are init's
 			break
 		}
 		switch n, v, has := strings.Cut(arg, "="); {
 		case n != name:
 		case has:
-			value = v // the last counts
+			value = v // the last one counts
 		default:
 			value = name
 		}
@@ -90,8 +90,8 @@ func builtIn(k *kernels.Kernel, name string) (value string) {
 	return value
 }
 
-// denial says why a kernel refuses what a scenario needs though it has it: it is
-// locked down, keeps debugfs closed, or takes signed modules only; "" where it does not.
+// denial returns why a kernel forbids a need that it has: it is locked down, forbids
+// debugfs, or only loads signed modules; "" if it does not.
 func denial(k *kernels.Kernel, needs []string) string {
 	level, by := lockdown(k)
 	for _, l := range locked {
@@ -102,14 +102,14 @@ func denial(k *kernels.Kernel, needs []string) string {
 	if symbol := closedDebugfs(k); symbol != "" {
 		for _, l := range locked {
 			if l.level == integrity && slices.ContainsFunc(needs, func(n string) bool { return strings.TrimPrefix(n, prefix) == l.symbol }) {
-				return fmt.Sprintf("%s keeps debugfs closed (%s%s), and so %s", k.Name, prefix, symbol, l.what)
+				return fmt.Sprintf("%s forbids debugfs (%s%s), which includes %s", k.Name, prefix, symbol, l.what)
 			}
 		}
 	}
 	if k.Config.Enabled(appraisal) && k.Config.Enabled("IMA_APPRAISE_BUILD_POLICY") {
 		for _, n := range needs {
 			if k.Config.Get(n) == "m" {
-				return fmt.Sprintf("%s appraises modules (%s%s), and a guest's files have no signature: it can't load that of %s%s",
+				return fmt.Sprintf("%s appraises modules (%s%s), but a guest's files have no signature: it cannot load the module of %s%s",
 					k.Name, prefix, appraisal, prefix, strings.TrimPrefix(n, prefix))
 			}
 		}
@@ -126,18 +126,19 @@ func denial(k *kernels.Kernel, needs []string) string {
 	}
 	for _, n := range needs {
 		if k.Config.Get(n) == "m" {
-			return fmt.Sprintf("%s takes signed modules only (%s%s), and its modules are not signed: it can't load that of %s%s",
+			return fmt.Sprintf("%s only loads signed modules (%s%s), but its modules are not signed: it cannot load the module of %s%s",
 				k.Name, prefix, by, prefix, strings.TrimPrefix(n, prefix))
 		}
 	}
 	return ""
 }
 
-// guestDenial says why a kernel refuses what each guest needs; "" where it does not.
+// guestDenial returns why a kernel forbids what every guest needs; "" if it does not.
 func guestDenial(k *kernels.Kernel) string {
 	for _, s := range []string{"CMDLINE_OVERRIDE", "CMDLINE_FORCE"} {
 		if k.Config.Enabled(s) {
-			return fmt.Sprintf("no guest runs on %s: it ignores the arguments that it is started with (%s%s), and so has no console and no key for PID 1", k.Name, prefix, s)
+			return fmt.Sprintf("no guest runs on %s: it ignores its command line (%s%s), so it has no console and no key for PID 1",
+				k.Name, prefix, s)
 		}
 	}
 	var symbols []string
@@ -147,14 +148,14 @@ func guestDenial(k *kernels.Kernel) string {
 	return denial(k, symbols)
 }
 
-// Refusal is a reason for which a kernel refuses what it has, and the scenarios that it
-// loses by it.
+// Refusal is why a kernel forbids something that it has, and the scenarios that are
+// skipped for it.
 type Refusal struct {
 	Why       string
 	Scenarios []string
 }
 
-// refuse adds a scenario to those of its reason.
+// refuse adds a scenario to those with the same reason.
 func (r *Report) refuse(why, id string) {
 	i := slices.IndexFunc(r.Refused, func(x Refusal) bool { return x.Why == why })
 	if i < 0 {

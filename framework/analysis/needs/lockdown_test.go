@@ -13,8 +13,8 @@ import (
 	"github.com/faultline/faultline/kernels/kconfig"
 )
 
-// hardened is a kernel with what a guest needs built in, these lines on top, and a
-// module, which may be signed.
+// hardened returns a kernel with a guest's needs built in, additional lines, and a module,
+// which may be signed.
 func hardened(t *testing.T, lines string, signed bool) *kernels.Kernel {
 	t.Helper()
 	text := ""
@@ -36,12 +36,12 @@ func hardened(t *testing.T, lines string, signed bool) *kernels.Kernel {
 	return &kernels.Kernel{Name: "K", Config: c, ModulesDir: dir}
 }
 
-// A kernel that was built elsewhere may steer its guests: that is said, by the symbol and
-// its value.
+// Settings of a kernel built elsewhere that affect its guests are reported with their
+// values.
 func TestSteered(t *testing.T) {
 	for lines, want := range map[string]string{
 		"": "",
-		"CONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE=\"panic_on_warn=1 nr_hugepages=4\"\n": `it is built with CONFIG_CMDLINE="panic_on_warn=1 nr_hugepages=4", which steers`,
+		"CONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE=\"panic_on_warn=1 nr_hugepages=4\"\n": `built with CONFIG_CMDLINE="panic_on_warn=1 nr_hugepages=4", which affects every guest`,
 		"CONFIG_CMDLINE=\"panic_on_warn=1\"\n":                                       "", // without CMDLINE_BOOL nothing reads it
 		"CONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE=\"\"\n":                               "",
 		"CONFIG_PANIC_ON_OOPS=y\n":                                                   `CONFIG_PANIC_ON_OOPS="y"`,
@@ -60,8 +60,8 @@ func TestSteered(t *testing.T) {
 	}
 }
 
-// What a kernel has and forbids is skipped with lockdown or signatures as the reason:
-// the EPERM that a guest would get is no behaviour of what is tested.
+// Scenarios that need something forbidden are skipped, with lockdown or signatures as the
+// reason: the guest's EPERM would not be a behaviour under test.
 func TestLockdown(t *testing.T) {
 	const (
 		has   = "CONFIG_DEBUG_FS=y\nCONFIG_HWPOISON_INJECT=m\nCONFIG_X86_MCE_INJECT=y\nCONFIG_PROC_KCORE=y\nCONFIG_EXT4_FS=m\nCONFIG_MEMORY_FAILURE=y\n"
@@ -82,7 +82,7 @@ func TestLockdown(t *testing.T) {
 		"integrity, mce-inject":        {part, false, "MEMORY_FAILURE X86_MCE_INJECT", "which forbids mce-inject's debugfs files"},
 		"integrity, kcore":             {part, false, "PROC_KCORE", ""},
 		"integrity, the rest":          {part, false, "MEMORY_FAILURE EXT4_FS", ""},
-		"integrity, unsigned":          {part, true, "EXT4_FS", "K takes signed modules only (CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY), and its modules are not signed: it can't load that of CONFIG_EXT4_FS"},
+		"integrity, unsigned":          {part, true, "EXT4_FS", "K only loads signed modules (CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY), but its modules are not signed: it cannot load the module of CONFIG_EXT4_FS"},
 		"integrity, built in":          {part, true, "MEMORY_FAILURE", ""},
 		"confidentiality, kcore":       {whole, false, "PROC_KCORE", "(CONFIG_LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY), which forbids /proc/kcore"},
 		"confidentiality, debugfs":     {whole, false, "DEBUG_FS", "which forbids debugfs"},
@@ -90,13 +90,13 @@ func TestLockdown(t *testing.T) {
 		"the LSM is not initialized":   {strings.Replace(part, "lockdown,", "", 1), false, "DEBUG_FS", ""},
 		"the LSM is initialized early": {strings.Replace(part, "lockdown,", "", 1) + "CONFIG_SECURITY_LOCKDOWN_LSM_EARLY=y\n", false, "DEBUG_FS", "which forbids debugfs"},
 		"no LSM":                       {"CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY=y\n", false, "DEBUG_FS", ""},
-		"signatures, unsigned":         {"CONFIG_MODULE_SIG_FORCE=y\n", true, "EXT4_FS", "K takes signed modules only (CONFIG_MODULE_SIG_FORCE), and"},
+		"signatures, unsigned":         {"CONFIG_MODULE_SIG_FORCE=y\n", true, "EXT4_FS", "K only loads signed modules (CONFIG_MODULE_SIG_FORCE), but"},
 		"signatures, signed":           {"CONFIG_MODULE_SIG_FORCE=y\n", false, "EXT4_FS", ""},
-		"no debugfs":                   {"CONFIG_DEBUG_FS_ALLOW_NONE=y\n", false, "HWPOISON_INJECT", "K keeps debugfs closed (CONFIG_DEBUG_FS_ALLOW_NONE), and so hwpoison's debugfs files"},
-		"debugfs can't be mounted":     {"CONFIG_DEBUG_FS_DISALLOW_MOUNT=y\n", false, "CONFIG_DEBUG_FS", "K keeps debugfs closed (CONFIG_DEBUG_FS_DISALLOW_MOUNT), and so debugfs"},
+		"no debugfs":                   {"CONFIG_DEBUG_FS_ALLOW_NONE=y\n", false, "HWPOISON_INJECT", "K forbids debugfs (CONFIG_DEBUG_FS_ALLOW_NONE), which includes hwpoison's debugfs files"},
+		"debugfs can't be mounted":     {"CONFIG_DEBUG_FS_DISALLOW_MOUNT=y\n", false, "CONFIG_DEBUG_FS", "K forbids debugfs (CONFIG_DEBUG_FS_DISALLOW_MOUNT), which includes debugfs"},
 		"no debugfs, the rest":         {"CONFIG_DEBUG_FS_ALLOW_NONE=y\n", false, "PROC_KCORE EXT4_FS MEMORY_FAILURE", ""},
 		"debugfs, open":                {"CONFIG_DEBUG_FS_ALLOW_ALL=y\n# CONFIG_DEBUG_FS_ALLOW_NONE is not set\n", false, "DEBUG_FS", ""},
-		"appraised modules":            {"CONFIG_IMA_APPRAISE_BUILD_POLICY=y\nCONFIG_IMA_APPRAISE_REQUIRE_MODULE_SIGS=y\n", false, "MEMORY_FAILURE EXT4_FS", "K appraises modules (CONFIG_IMA_APPRAISE_REQUIRE_MODULE_SIGS), and a guest's files have no signature: it can't load that of CONFIG_EXT4_FS"},
+		"appraised modules":            {"CONFIG_IMA_APPRAISE_BUILD_POLICY=y\nCONFIG_IMA_APPRAISE_REQUIRE_MODULE_SIGS=y\n", false, "MEMORY_FAILURE EXT4_FS", "K appraises modules (CONFIG_IMA_APPRAISE_REQUIRE_MODULE_SIGS), but a guest's files have no signature: it cannot load the module of CONFIG_EXT4_FS"},
 		"appraised, built in":          {"CONFIG_IMA_APPRAISE_BUILD_POLICY=y\nCONFIG_IMA_APPRAISE_REQUIRE_MODULE_SIGS=y\n", false, "MEMORY_FAILURE", ""},
 		"appraised, but no policy":     {"CONFIG_IMA_APPRAISE_REQUIRE_MODULE_SIGS=y\n", false, "EXT4_FS", ""},
 		"lockdown that is built in":    {lsm + "CONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE=\"quiet lockdown=integrity\"\n", false, "DEBUG_FS", "K is locked down (CONFIG_CMDLINE), which forbids debugfs"},
@@ -106,15 +106,15 @@ func TestLockdown(t *testing.T) {
 		"an argument of init's":        {lsm + "CONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE=\"quiet -- lockdown=integrity\"\n", false, "DEBUG_FS", ""},
 		"other modules by argument":    {part + "CONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE=\"lsm=yama\"\n", false, "DEBUG_FS", ""},
 		"lockdown's by argument":       {strings.Replace(part, "lockdown,", "", 1) + "CONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE=\"lsm=yama,lockdown\"\n", false, "DEBUG_FS", "which forbids debugfs"},
-		"signatures by argument":       {"CONFIG_MODULE_SIG=y\nCONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE=\"module.sig_enforce\"\n", true, "EXT4_FS", "K takes signed modules only (CONFIG_CMDLINE), and"},
-		"signatures by argument, 1":    {"CONFIG_MODULE_SIG=y\nCONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE=\"module.sig_enforce=1\"\n", true, "EXT4_FS", "K takes signed modules only (CONFIG_CMDLINE), and"},
+		"signatures by argument":       {"CONFIG_MODULE_SIG=y\nCONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE=\"module.sig_enforce\"\n", true, "EXT4_FS", "K only loads signed modules (CONFIG_CMDLINE), but"},
+		"signatures by argument, 1":    {"CONFIG_MODULE_SIG=y\nCONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE=\"module.sig_enforce=1\"\n", true, "EXT4_FS", "K only loads signed modules (CONFIG_CMDLINE), but"},
 		"signatures by argument, 0":    {"CONFIG_MODULE_SIG=y\nCONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE=\"module.sig_enforce=0\"\n", true, "EXT4_FS", ""},
-		"no debugfs by argument":       {"CONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE=\"debugfs=off\"\n", false, "HWPOISON_INJECT", "K keeps debugfs closed (CONFIG_CMDLINE), and so hwpoison's debugfs files"},
+		"no debugfs by argument":       {"CONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE=\"debugfs=off\"\n", false, "HWPOISON_INJECT", "K forbids debugfs (CONFIG_CMDLINE), which includes hwpoison's debugfs files"},
 		"lockdown, and debugfs closed": {part + "CONFIG_DEBUG_FS_ALLOW_NONE=y\n", false, "DEBUG_FS", "K is locked down"},
-		"a guest's module, appraised":  {"CONFIG_IMA_APPRAISE_BUILD_POLICY=y\nCONFIG_IMA_APPRAISE_REQUIRE_MODULE_SIGS=y\nCONFIG_VIRTIO_PCI=m\n", false, "", "it can't load that of CONFIG_VIRTIO_PCI"},
+		"a guest's module, appraised":  {"CONFIG_IMA_APPRAISE_BUILD_POLICY=y\nCONFIG_IMA_APPRAISE_REQUIRE_MODULE_SIGS=y\nCONFIG_VIRTIO_PCI=m\n", false, "", "it cannot load the module of CONFIG_VIRTIO_PCI"},
 		"arguments that are built in":  {"CONFIG_CMDLINE=\"quiet\"\nCONFIG_CMDLINE_BOOL=y\n", false, "", ""},
-		"and no others":                {"CONFIG_CMDLINE_OVERRIDE=y\n", false, "", "no guest runs on K: it ignores the arguments that it is started with (CONFIG_CMDLINE_OVERRIDE)"},
-		"a guest's own module":         {"CONFIG_MODULE_SIG_FORCE=y\nCONFIG_VIRTIO_NET=m\n", true, "", "it can't load that of CONFIG_VIRTIO_NET"},
+		"and no others":                {"CONFIG_CMDLINE_OVERRIDE=y\n", false, "", "no guest runs on K: it ignores its command line (CONFIG_CMDLINE_OVERRIDE)"},
+		"a guest's own module":         {"CONFIG_MODULE_SIG_FORCE=y\nCONFIG_VIRTIO_NET=m\n", true, "", "it cannot load the module of CONFIG_VIRTIO_NET"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := hardened(t, has+c.lines, !c.unsigned)

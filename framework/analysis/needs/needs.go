@@ -1,6 +1,6 @@
-// Package needs tells by a kernel's configuration which scenarios it loses, and
-// by which symbols it would have them. It
-// boots nothing; what a configuration does not tell, a guest finds out.
+// Package needs finds by a kernel's configuration which scenarios are skipped on it, and
+// the symbols that would change that. It boots nothing; needs that a configuration does
+// not show are checked in the guest.
 package needs
 
 import (
@@ -15,44 +15,44 @@ import (
 	"github.com/faultline/faultline/kernels/kconfig"
 )
 
-// Report is what a kernel's configuration loses.
+// Report is the result for a kernel's configuration.
 type Report struct {
 	Kernel string // its name
-	Asked  int    // how many scenarios were asked for
-	// Guest are the symbols without which no guest runs, and so no scenario.
+	Asked  int    // the number of requested scenarios
+	// Guest are the missing symbols without which no guest runs, and so no scenario.
 	Guest []required.Need
-	// Lost are the scenarios that need what is not there, the largest group first.
+	// Lost are the scenarios that need missing symbols, the largest group first.
 	Lost []Group
-	// Refused are the scenarios that need what is there, and may not be used.
+	// Refused are the scenarios whose needs are built in but may not be used.
 	Refused []Refusal
-	// Steered are the settings by which it steers each guest, whatever that is started with.
+	// Steered are the settings that affect every guest, regardless of its command line.
 	Steered []kernels.Setting
-	// Unmet is what its Kconfig was asked for and did not take; see kernels.Kernel.
+	// Unmet are the requested symbols that its Kconfig did not accept; see kernels.Kernel.
 	Unmet []kconfig.Unmet
 }
 
-// Group are the scenarios that a kernel loses for want of the same symbols.
+// Group is the scenarios that are skipped because of the same missing symbols.
 type Group struct {
 	Missing   []string // sorted
-	Scenarios []string // ids, in the order that they were asked for
+	Scenarios []string // ids, in the requested order
 }
 
-// Impossible says why a scenario can't be done on a kernel, as its configuration
-// tells before anything is booted; "" where it tells nothing.
+// Impossible returns why a scenario is skipped on a kernel, according to its
+// configuration; "" if the configuration gives no reason.
 func Impossible(k *kernels.Kernel, i scenario.Info) string {
 	if i.NotDoable != "" {
 		return i.NotDoable
 	}
 	if missing := k.Lacks(required.Symbols()...); len(missing) > 0 {
-		return fmt.Sprintf("no guest runs on %s: it lacks %s", k.Name, symbols(missing))
+		return fmt.Sprintf("no guest runs on %s: it does not have %s", k.Name, symbols(missing))
 	}
 	if missing := lacks(k, i.Needs); len(missing) > 0 {
-		return fmt.Sprintf("%s lacks %s", k.Name, symbols(missing))
+		return fmt.Sprintf("%s does not have %s", k.Name, symbols(missing))
 	}
 	return cmp.Or(guestDenial(k), denial(k, i.Needs))
 }
 
-// lacks are those of the symbols that the kernel has not, without CONFIG_.
+// lacks returns those of the symbols that the kernel does not have, without CONFIG_.
 func lacks(k *kernels.Kernel, needs []string) []string {
 	missing := k.Lacks(needs...)
 	for i := range missing {
@@ -61,8 +61,8 @@ func lacks(k *kernels.Kernel, needs []string) []string {
 	return missing
 }
 
-// Of makes the report for a kernel. Scenarios that can be done on no kernel are
-// not counted.
+// Of returns the report for a kernel. Scenarios that are skipped on every kernel are not
+// counted.
 func Of(k *kernels.Kernel, scenarios []scenario.Info) Report {
 	scenarios = slices.DeleteFunc(slices.Clone(scenarios), func(i scenario.Info) bool { return i.NotDoable != "" })
 	r := Report{Kernel: k.Name, Asked: len(scenarios), Unmet: k.Unmet, Steered: kernels.Steering(k.Config)}
@@ -73,7 +73,7 @@ func Of(k *kernels.Kernel, scenarios []scenario.Info) Report {
 		}
 	}
 	guest := guestDenial(k)
-	at := map[string]int{} // a group's place in r.Lost
+	at := map[string]int{} // a group's index in r.Lost
 	for _, s := range scenarios {
 		missing := lacks(k, s.Needs)
 		if len(missing) == 0 {
@@ -97,12 +97,11 @@ func Of(k *kernels.Kernel, scenarios []scenario.Info) Report {
 	return r
 }
 
-// prefix is what a symbol begins with in a configuration file, and may begin
-// with in a need.
+// prefix begins a symbol in a configuration file, and optionally in a need.
 const prefix = "CONFIG_"
 
-// Count is how many scenarios the kernel loses, those aside that a guest needs
-// to run at all.
+// Count returns how many scenarios are skipped, not counting the symbols that every
+// guest needs.
 func (r Report) Count() (n int) {
 	for _, g := range r.Lost {
 		n += len(g.Scenarios)
@@ -113,7 +112,7 @@ func (r Report) Count() (n int) {
 	return n
 }
 
-// Missing are the symbols that bring everything back, sorted.
+// Missing returns all missing symbols, sorted.
 func (r Report) Missing() []string {
 	var all []string
 	for _, n := range r.Guest {
@@ -126,12 +125,12 @@ func (r Report) Missing() []string {
 	return slices.Compact(all)
 }
 
-// String is the report for a person, in lines.
+// String returns the report as lines of text.
 func (r Report) String() string {
 	var b strings.Builder
 	switch n := r.Count(); {
 	case len(r.Guest) > 0:
-		fmt.Fprintf(&b, "%s: no guest of it can run, it lacks\n", r.Kernel)
+		fmt.Fprintf(&b, "%s: no guest can run, because it does not have\n", r.Kernel)
 		width := 0
 		for _, n := range r.Guest {
 			width = max(width, len(n.Symbol))
@@ -140,12 +139,12 @@ func (r Report) String() string {
 			fmt.Fprintf(&b, "  %s%-*s  %s\n", prefix, width, n.Symbol, n.For)
 		}
 		if r.Count() > 0 {
-			fmt.Fprintf(&b, "with them it would lose %d of %d scenarios\n", n, r.Asked)
+			fmt.Fprintf(&b, "with these, it would skip %d of %d scenarios\n", n, r.Asked)
 		}
 	case n == 0:
-		fmt.Fprintf(&b, "%s: it has what each of %d scenarios needs\n", r.Kernel, r.Asked)
+		fmt.Fprintf(&b, "%s: has the needs of all %d scenarios\n", r.Kernel, r.Asked)
 	default:
-		fmt.Fprintf(&b, "%s: it loses %d of %d scenarios\n", r.Kernel, n, r.Asked)
+		fmt.Fprintf(&b, "%s: skips %d of %d scenarios\n", r.Kernel, n, r.Asked)
 	}
 	for _, g := range r.Lost {
 		fmt.Fprintf(&b, "%d without %s\n", len(g.Scenarios), symbols(g.Missing))
@@ -160,19 +159,19 @@ func (r Report) String() string {
 		}
 	}
 	if missing := r.Missing(); len(missing) > 0 {
-		fmt.Fprintf(&b, "to have them all, build it with %s\n", symbols(missing))
+		fmt.Fprintf(&b, "to run all of them, build it with %s\n", symbols(missing))
 	}
 	for _, s := range r.Steered {
 		fmt.Fprintf(&b, "%s\n", steers(s))
 	}
 	for _, u := range r.Unmet {
-		fmt.Fprintf(&b, "its Kconfig does not take %s\n", u)
+		fmt.Fprintf(&b, "its Kconfig does not accept %s\n", u)
 	}
 	return b.String()
 }
 
 func steers(s kernels.Setting) string {
-	return fmt.Sprintf("it is built with %s, which steers each guest and may change what is observed", s)
+	return fmt.Sprintf("built with %s, which affects every guest and may change the observations", s)
 }
 
 func symbols(names []string) string { return prefix + strings.Join(names, ", "+prefix) }

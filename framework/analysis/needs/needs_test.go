@@ -11,7 +11,7 @@ import (
 	"github.com/faultline/faultline/kernels/kconfig"
 )
 
-// kernel has what a guest needs, but for some symbols, and some others.
+// kernel returns one with a guest's needs, except some symbols, and with some others.
 func kernel(t *testing.T, without map[string]bool, with ...string) *kernels.Kernel {
 	t.Helper()
 	text := ""
@@ -46,34 +46,34 @@ func TestOf(t *testing.T) {
 		count  int
 		text   string
 	}{
-		"nothing is lost": {kernel(t, nil, all...), 0, "K: it has what each of 6 scenarios needs\n"},
-		"one symbol": {kernel(t, nil, "FS_DAX", "EXT4_FS", "X86_MCE", "MEMORY_FAILURE"), 1, `K: it loses 1 of 6 scenarios
+		"nothing is lost": {kernel(t, nil, all...), 0, "K: has the needs of all 6 scenarios\n"},
+		"one symbol": {kernel(t, nil, "FS_DAX", "EXT4_FS", "X86_MCE", "MEMORY_FAILURE"), 1, `K: skips 1 of 6 scenarios
 1 without CONFIG_XFS_FS
   dax/xfs/read
-to have them all, build it with CONFIG_XFS_FS
+to run all of them, build it with CONFIG_XFS_FS
 `},
-		"several, in one go": {kernel(t, nil, "FS_DAX", "EXT4_FS"), 4, `K: it loses 4 of 6 scenarios
+		"several, in one go": {kernel(t, nil, "FS_DAX", "EXT4_FS"), 4, `K: skips 4 of 6 scenarios
 3 without CONFIG_MEMORY_FAILURE, CONFIG_X86_MCE
   mce/ext4/read
   mce/anon/read
   mce/anon/write
 1 without CONFIG_XFS_FS
   dax/xfs/read
-to have them all, build it with CONFIG_MEMORY_FAILURE, CONFIG_X86_MCE, CONFIG_XFS_FS
+to run all of them, build it with CONFIG_MEMORY_FAILURE, CONFIG_X86_MCE, CONFIG_XFS_FS
 `},
-		"no guest": {kernel(t, map[string]bool{"VIRTIO_NET": true, "PCI": true}, all[1:]...), 3, `K: no guest of it can run, it lacks
+		"no guest": {kernel(t, map[string]bool{"VIRTIO_NET": true, "PCI": true}, all[1:]...), 3, `K: no guest can run, because it does not have
   CONFIG_PCI         what virtio is plugged into
   CONFIG_VIRTIO_NET  SSH, over which the agent comes
-with them it would lose 3 of 6 scenarios
+with these, it would skip 3 of 6 scenarios
 3 without CONFIG_FS_DAX
   dax/ext4/read
   dax/xfs/read
   mce/ext4/read
-to have them all, build it with CONFIG_FS_DAX, CONFIG_PCI, CONFIG_VIRTIO_NET
+to run all of them, build it with CONFIG_FS_DAX, CONFIG_PCI, CONFIG_VIRTIO_NET
 `},
-		"no guest, nothing else": {kernel(t, map[string]bool{"BLOCK": true}, all...), 0, `K: no guest of it can run, it lacks
+		"no guest, all the rest": {kernel(t, map[string]bool{"BLOCK": true}, all...), 0, `K: no guest can run, because it does not have
   CONFIG_BLOCK  the disks that pmem is
-to have them all, build it with CONFIG_BLOCK
+to run all of them, build it with CONFIG_BLOCK
 `},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -94,16 +94,16 @@ func TestBrief(t *testing.T) {
 	}{
 		"nothing is lost": {kernel(t, nil, all...), nil, ""},
 		"lost, as it came": {kernel(t, nil, "FS_DAX", "EXT4_FS"), nil, `
-K lacks CONFIG_MEMORY_FAILURE, CONFIG_X86_MCE: that costs 3 of 6 scenarios: mce/ext4/read, mce/anon/read, mce/anon/write
-K lacks CONFIG_XFS_FS: that costs 1 of 6 scenarios: dax/xfs/read`},
+K does not have CONFIG_MEMORY_FAILURE, CONFIG_X86_MCE: this skips 3 of 6 scenarios: mce/ext4/read, mce/anon/read, mce/anon/write
+K does not have CONFIG_XFS_FS: this skips 1 of 6 scenarios: dax/xfs/read`},
 		"not taken": {kernel(t, nil, "EXT4_FS", "X86_MCE", "XFS_FS"), []kconfig.Unmet{{Symbol: "FS_DAX", Asked: "y", Got: "n"}, {Symbol: "PVPANIC_PCI", Asked: "y", Got: "n"}, {Symbol: "TMPFS", Asked: "y", Got: "n"}}, `
-K has a Kconfig that does not take CONFIG_FS_DAX=y (got n): that costs 3 of 6 scenarios: dax/ext4/read, dax/xfs/read, mce/ext4/read
-K lacks CONFIG_MEMORY_FAILURE: that costs 3 of 6 scenarios: mce/anon/read, mce/anon/write, mce/ext4/read
-K has a Kconfig that does not take CONFIG_PVPANIC_PCI=y (got n), CONFIG_TMPFS=y (got n): that costs none of 6 scenarios`},
+K has a Kconfig that does not accept CONFIG_FS_DAX=y (got n): this skips 3 of 6 scenarios: dax/ext4/read, dax/xfs/read, mce/ext4/read
+K does not have CONFIG_MEMORY_FAILURE: this skips 3 of 6 scenarios: mce/anon/read, mce/anon/write, mce/ext4/read
+K has a Kconfig that does not accept CONFIG_PVPANIC_PCI=y (got n), CONFIG_TMPFS=y (got n): this skips none of 6 scenarios`},
 		"more than a line names": {kernel(t, nil, "FS_DAX", "EXT4_FS", "XFS_FS", "X86_MCE"), []kconfig.Unmet{{Symbol: "MEMORY_FAILURE", Asked: "y", Got: "n"}}, `
-K has a Kconfig that does not take CONFIG_MEMORY_FAILURE=y (got n): that costs 4 of 7 scenarios: mce/ext4/read, mce/anon/read, mce/anon/write, …`},
+K has a Kconfig that does not accept CONFIG_MEMORY_FAILURE=y (got n): this skips 4 of 7 scenarios: mce/ext4/read, mce/anon/read, mce/anon/write, …`},
 		"no guest": {kernel(t, map[string]bool{"VIRTIO_NET": true, "PCI": true}, all...), []kconfig.Unmet{{Symbol: "PCI", Asked: "y", Got: "n"}}, `
-K lacks CONFIG_PCI, CONFIG_VIRTIO_NET: without that no guest runs, which costs all of 6 scenarios`},
+K does not have CONFIG_PCI, CONFIG_VIRTIO_NET: no guest runs, so all 6 scenarios are skipped`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.kernel.Unmet = c.unmet

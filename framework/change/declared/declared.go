@@ -1,5 +1,5 @@
-// Package declared reads the files in which a user declares changes that
-// Faultline does not know: what they are, and what user space sees of them.
+// Package declared reads the files in which a user declares changes that Faultline does
+// not know, with their effects on user space. It does not judge any kernel.
 package declared
 
 import (
@@ -26,24 +26,24 @@ type File struct {
 	globs []glob
 }
 
-// glob is one of the file's, and where it stands.
+// glob is a pattern of scenario ids and its position in the file.
 type glob struct{ text, pos string }
 
-// Load reads a file. What is wrong with it is a wrong request, with the file, the
-// line and the column.
+// Load reads a file. Its errors are request errors with the file, the line and the
+// column.
 func Load(name string) (*File, error) {
 	data, err := yamlfile.ReadFile(name)
 	var large *limitread.Error
 	switch {
 	case errors.As(err, &large):
-		return nil, errkind.Requestf("read the changes: %w; divide the file", err)
+		return nil, errkind.Requestf("read the changes: %w; split the file", err)
 	case err != nil:
-		return nil, errkind.Requestf("read the changes in %s: %w; give a file that can be read", name, errors.Unwrap(err))
+		return nil, errkind.Requestf("read the changes in %s: %w; give a readable file", name, errors.Unwrap(err))
 	}
 	return Parse(name, data)
 }
 
-// CheckScenarios refuses a glob that takes none of the scenarios, given by id.
+// CheckScenarios returns an error for a glob that matches none of the scenarios.
 func (f *File) CheckScenarios(ids []string) error {
 	for _, g := range f.globs {
 		if slices.ContainsFunc(ids, func(id string) bool { return change.Matches(g.text, id) }) {
@@ -53,27 +53,28 @@ func (f *File) CheckScenarios(ids []string) error {
 		if n := suggest.Names(g.text, ids); len(n) > 0 {
 			did = "did you mean " + suggest.Quoted(n, "or") + "? "
 		}
-		return errkind.Requestf("%s: %q takes no scenario; %sa * stands for one part of an id; faultline list shows them", g.pos, g.text, did)
+		return errkind.Requestf("%s: %q matches no scenario; %sa * matches within one part of an id; faultline list prints the ids",
+			g.pos, g.text, did)
 	}
 	return nil
 }
 
-// Shapes of what a file holds.
+// Hints on the form of a file's parts.
 const (
 	fileShape   = `write "changes:" and below it a list of changes such as "- id: my_change"`
-	changeShape = "give a change id, subject, effect and shows; commit, since, stable and moves if it has them"
-	stableShape = `write the first stable update of each series with it as "stable: [6.14.3, 6.12.24]", or leave it out`
+	changeShape = "give a change id, subject, effect and shows; commit, since, stable and moves are optional"
+	stableShape = `write the first stable update of each series that has it as "stable: [6.14.3, 6.12.24]", or leave it out`
 	showShape   = `write it as "- {scenarios: dax/*/shared-read, before: SIGBUS BUS_ADRERR, after: SIGBUS BUS_MCEERR_AR lsb=12}"`
 	moveShape   = `write it as "- {witness: HardwareCorrupted, before: 0 kB, after: 4 kB}"`
 )
 
 // Parse is Load for a file's content.
 func Parse(name string, data []byte) (*File, error) {
-	p := changeParser{File: yamlfile.File{Name: name, Fail: func(at, problem, wayOut string, cause error) error {
+	p := changeParser{File: yamlfile.File{Name: name, Fail: func(at, problem, hint string, cause error) error {
 		if cause != nil {
-			return errkind.Requestf("%s: %s: %w; %s", at, problem, cause, wayOut)
+			return errkind.Requestf("%s: %s: %w; %s", at, problem, cause, hint)
 		}
-		return errkind.Requestf("%s: %s; %s", at, problem, wayOut)
+		return errkind.Requestf("%s: %s; %s", at, problem, hint)
 	}}}
 	body, err := p.Body(data, "the file of changes", fileShape)
 	if err != nil {
@@ -145,7 +146,7 @@ func (p *changeParser) change(n ast.Node) (c change.Change, err error) {
 	return c, nil
 }
 
-// word takes a change's value that is a text.
+// word sets a text of a change.
 func (p *changeParser) word(c *change.Change, key, s string, v *ast.MappingValueNode) error {
 	at := yamlfile.Begin(v.Value)
 	switch key {
@@ -153,11 +154,11 @@ func (p *changeParser) word(c *change.Change, key, s string, v *ast.MappingValue
 		known := change.All().IDs()
 		switch {
 		case !idForm.MatchString(s):
-			return p.Refuse(at, fmt.Sprintf("the id %q is not of lower case letters, digits and _", s), `write it as "my_change"`)
+			return p.Refuse(at, fmt.Sprintf("the id %q has other characters than lower case letters, digits and _", s), `write it as "my_change"`)
 		case slices.Contains(known, s):
-			return p.Refuse(at, fmt.Sprintf("Faultline knows a change %q already", s), "give yours another id, or leave it out: known changes need no file")
+			return p.Refuse(at, fmt.Sprintf("Faultline already knows a change %q", s), "give yours another id, or leave it out: known changes need no file")
 		case slices.Contains(p.out.Changes.IDs(), s):
-			return p.Refuse(at, fmt.Sprintf("the change %q is there twice", s), "leave one, or give it another id")
+			return p.Refuse(at, fmt.Sprintf("duplicate change %q", s), "remove one, or give it another id")
 		}
 		c.ID = s
 	case "commit":
@@ -167,7 +168,7 @@ func (p *changeParser) word(c *change.Change, key, s string, v *ast.MappingValue
 		c.Commit = s
 	case "since":
 		if _, err := upstream.ParseRelease(s); err != nil {
-			return p.Refuse(at, fmt.Sprintf("since is %q, no release", s), `write the first upstream release with it as "v6.5", or leave it out`)
+			return p.Refuse(at, fmt.Sprintf("since is %q, not a release", s), `write the first upstream release with it as "v6.5", or leave it out`)
 		}
 		c.Since = s
 	case "subject":
@@ -178,7 +179,7 @@ func (p *changeParser) word(c *change.Change, key, s string, v *ast.MappingValue
 	return nil
 }
 
-// entries reads the list of a pair.
+// entries reads the list of a key.
 func entries[T comparable](p *changeParser, v *ast.MappingValueNode, shape string, read func(ast.Node) (T, error)) ([]T, error) {
 	list, err := p.List(v, shape)
 	if err != nil {
@@ -191,23 +192,23 @@ func entries[T comparable](p *changeParser, v *ast.MappingValueNode, shape strin
 			return nil, err
 		}
 		if slices.Contains(out, e) {
-			return nil, p.Refuse(yamlfile.Begin(n), "the same is there twice", "leave one")
+			return nil, p.Refuse(yamlfile.Begin(n), "duplicate entry", "remove one")
 		}
 		out = append(out, e)
 	}
 	return out, nil
 }
 
-// update is a stable update that brought a change.
+// update reads a stable update that brought a change.
 func (p *changeParser) update(n ast.Node) (string, error) {
 	s, ok := yamlfile.Text(n)
 	if _, err := upstream.ParseUpdate(s); !ok || err != nil {
-		return "", p.Refuse(yamlfile.Begin(n), "stable has an entry that is no stable update", stableShape)
+		return "", p.Refuse(yamlfile.Begin(n), "stable has an entry that is not a stable update", stableShape)
 	}
 	return s, nil
 }
 
-// stable refuses updates of series that have the change anyway, and a series twice.
+// stable rejects updates of series that have the change anyway, and duplicate series.
 func (p *changeParser) stable(n ast.Node, c change.Change) error {
 	seen := map[upstream.Release]bool{}
 	since, err := upstream.ParseRelease(c.Since)
@@ -216,7 +217,7 @@ func (p *changeParser) stable(n ast.Node, c change.Change) error {
 		series := upstream.Release{Major: v.Major, Minor: v.Minor}
 		switch {
 		case err == nil && series.AtLeast(since):
-			return p.Refuse(yamlfile.Begin(n), fmt.Sprintf("stable has %s, and that series has the change since %s", s, c.Since), stableShape)
+			return p.Refuse(yamlfile.Begin(n), fmt.Sprintf("stable has %s, but that series has the change since %s", s, c.Since), stableShape)
 		case seen[series]:
 			return p.Refuse(yamlfile.Begin(n), fmt.Sprintf("stable has two updates of the series of %s", s), stableShape)
 		}
@@ -227,7 +228,7 @@ func (p *changeParser) stable(n ast.Node, c change.Change) error {
 
 func (p *changeParser) show(n ast.Node) (s change.Show, err error) {
 	sides := map[string]string{}
-	err = p.Mapping(n, "what it shows", showShape, []string{"scenarios", "step", "before", "after"}, func(key string, v *ast.MappingValueNode) (err error) {
+	err = p.Mapping(n, "an entry of shows", showShape, []string{"scenarios", "step", "before", "after"}, func(key string, v *ast.MappingValueNode) (err error) {
 		switch key {
 		case "scenarios":
 			s.Scenarios, err = p.glob(v)
@@ -250,7 +251,7 @@ func (p *changeParser) show(n ast.Node) (s change.Show, err error) {
 
 func (p *changeParser) move(n ast.Node) (m change.Move, err error) {
 	sides := map[string]string{}
-	err = p.Mapping(n, "what it moves", moveShape, []string{"scenarios", "witness", "before", "after"}, func(key string, v *ast.MappingValueNode) (err error) {
+	err = p.Mapping(n, "an entry of moves", moveShape, []string{"scenarios", "witness", "before", "after"}, func(key string, v *ast.MappingValueNode) (err error) {
 		switch key {
 		case "scenarios":
 			m.Scenarios, err = p.glob(v)
@@ -271,7 +272,7 @@ func (p *changeParser) move(n ast.Node) (m change.Move, err error) {
 	return m, err
 }
 
-// differ wants both sides, and these to be two.
+// differ requires both sides, and that they differ.
 func (p *changeParser) differ(n ast.Node, sides map[string]string, shape string) error {
 	for _, key := range []string{"before", "after"} {
 		if _, ok := sides[key]; !ok {
@@ -279,7 +280,7 @@ func (p *changeParser) differ(n ast.Node, sides map[string]string, shape string)
 		}
 	}
 	if sides["before"] == sides["after"] {
-		return p.Refuse(yamlfile.Begin(n), "before and after are the same, so nothing tells of the change", "give what is seen without it and with it")
+		return p.Refuse(yamlfile.Begin(n), "before and after are the same, so the change cannot be seen", "give what is seen without it and with it")
 	}
 	return nil
 }
@@ -291,20 +292,20 @@ func (p *changeParser) glob(v *ast.MappingValueNode) (string, error) {
 	}
 	at := yamlfile.Begin(v.Value)
 	if _, err := path.Match(s, ""); err != nil {
-		return "", p.Refuse(at, fmt.Sprintf("%q is no pattern of scenario ids", s), "write an id, in which a * stands for anything in one part of it")
+		return "", p.Refuse(at, fmt.Sprintf("%q is not a pattern of scenario ids", s), "write an id, in which a * matches anything within one part")
 	}
 	p.out.globs = append(p.out.globs, glob{s, p.Pos(at)})
 	return s, nil
 }
 
-// step counts from 1, as the report does.
+// step reads a step's number, from 1 as in the report.
 func (p *changeParser) step(v *ast.MappingValueNode) (int, error) {
 	if n, ok := v.Value.(*ast.IntegerNode); ok {
 		if i, ok := n.Value.(uint64); ok && i > 0 && i < 1000 {
 			return int(i), nil
 		}
 	}
-	return 0, p.Refuse(yamlfile.Begin(v.Value), "step is no number from 1 on", "write which step of the scenario it is, as the report counts them")
+	return 0, p.Refuse(yamlfile.Begin(v.Value), "step is not a number from 1 to 999", "write the number of the scenario's step, as in the report")
 }
 
 func (p *changeParser) lacks(n ast.Node, what, key, shape string) error {

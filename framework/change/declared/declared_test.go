@@ -50,7 +50,7 @@ func TestParse(t *testing.T) {
 }
 
 func TestErrors(t *testing.T) {
-	// One entry of a whole file is made another.
+	// Replaces one entry of the file.
 	but := func(old, text string) string {
 		if !strings.Contains(whole, old) {
 			t.Fatalf("%q is not in the file", old)
@@ -72,30 +72,30 @@ func TestErrors(t *testing.T) {
 		"no effect":         {but("    effect: a fault on known poison says so\n", ""), `the change has no "effect"`},
 		"no shows":          {"changes: [{id: x, subject: s, effect: e}]", `c.yaml:1:11: the change has no "shows"`},
 		"no entry":          {but("shows: [{scenarios: a/b, before: x, after: y}]", "shows: []"), "shows is an empty list"},
-		"id's form":         {but("id: my_change", "id: My-Change"), `c.yaml:2:9: the id "My-Change" is not of lower case letters`},
-		"known id":          {but("id: my_change", "id: dax_fault_hwpoison"), `c.yaml:2:9: Faultline knows a change "dax_fault_hwpoison" already; give yours another id`},
-		"id twice":          {but("id: other", "id: my_change"), `c.yaml:16:10: the change "my_change" is there twice`},
+		"id's form":         {but("id: my_change", "id: My-Change"), `c.yaml:2:9: the id "My-Change" has other characters than lower case`},
+		"known id":          {but("id: my_change", "id: dax_fault_hwpoison"), `c.yaml:2:9: Faultline already knows a change "dax_fault_hwpoison"; give yours another id`},
+		"id twice":          {but("id: other", "id: my_change"), `c.yaml:16:10: duplicate change "my_change"`},
 		"commit":            {but("1ea7ca1b0901", "master"), `c.yaml:3:13: the commit "master" is not 7 to 40`},
 		"commit of digits":  {but("1ea7ca1b0901", "123456789012"), "c.yaml:3:13: commit is a number, not text; put quotes around it"},
-		"since":             {but("v6.5", "next"), `c.yaml:5:12: since is "next", no release`},
-		"no update":         {but("6.1.200", "v6.1"), "c.yaml:16:117: stable has an entry that is no stable update; write the first stable update"},
-		"update's number":   {but("6.1.200", "6.1"), "c.yaml:16:117: stable has an entry that is no stable update"},
+		"since":             {but("v6.5", "next"), `c.yaml:5:12: since is "next", not a release`},
+		"no update":         {but("6.1.200", "v6.1"), "c.yaml:16:117: stable has an entry that is not a stable update; write the first stable update"},
+		"update's number":   {but("6.1.200", "6.1"), "c.yaml:16:117: stable has an entry that is not a stable update"},
 		"update's list":     {but("[6.4.3, 6.1.200]", "6.4.3"), "stable is text, not a list"},
-		"update of since":   {but("6.1.200", "6.5.3"), "stable has 6.5.3, and that series has the change since v6.5"},
+		"update of since":   {but("6.1.200", "6.5.3"), "stable has 6.5.3, but that series has the change since v6.5"},
 		"two of a series":   {but("6.1.200", "6.4.9"), "stable has two updates of the series of 6.4.9"},
 		"effect is empty":   {but("effect: a fault on known poison says so", `effect: ""`), "c.yaml:6:13: effect is empty; "},
-		"no glob":           {but("dax/ext4/mkwrite", "'dax/[ext4'"), `c.yaml:9:20: "dax/[ext4" is no pattern of scenario ids`},
-		"step of words":     {but("step: 3", "step: last"), "c.yaml:10:15: step is no number from 1 on"},
-		"step 0":            {but("step: 3", "step: 0"), "step is no number from 1 on"},
-		"step below 0":      {but("step: 3", "step: -3"), "step is no number from 1 on"},
-		"show's key":        {but("step: 3", "stp: 3"), `c.yaml:10:9: unknown key "stp" in what it shows; did you mean "step"?`},
+		"no glob":           {but("dax/ext4/mkwrite", "'dax/[ext4'"), `c.yaml:9:20: "dax/[ext4" is not a pattern of scenario ids`},
+		"step of words":     {but("step: 3", "step: last"), "c.yaml:10:15: step is not a number from 1 to 999"},
+		"step 0":            {but("step: 3", "step: 0"), "step is not a number from 1 to 999"},
+		"step below 0":      {but("step: 3", "step: -3"), "step is not a number from 1 to 999"},
+		"show's key":        {but("step: 3", "stp: 3"), `c.yaml:10:9: unknown key "stp" in an entry of shows; did you mean "step"?`},
 		"no scenarios":      {but(first, "{before: x, after: y}"), `the entry has no "scenarios"; write it as`},
 		"no before":         {but(first, "{scenarios: a/b, after: y}"), `the entry has no "before"`},
 		"no after":          {but(first, "{scenarios: a/b, before: y}"), `the entry has no "after"`},
 		"texts equal":       {but(first, "{scenarios: a/b, before: y, after: y}"), "before and after are the same"},
 		"before is empty":   {but(first, `{scenarios: a/b, before: "", after: y}`), "before is empty; "},
 		"before is nothing": {but(first, `{scenarios: a/b, before: , after: y}`), "before is empty, not text"},
-		"the same twice":    {but(first, "{scenarios: dax/ext4/mkwrite, step: 3, before: ok, after: EIO}"), "c.yaml:9:9: the same is there twice"},
+		"the same twice":    {but(first, "{scenarios: dax/ext4/mkwrite, step: 3, before: ok, after: EIO}"), "c.yaml:9:9: duplicate entry"},
 		"no witness":        {but(moved, "{before: x, after: y}"), `the entry has no "witness"`},
 		"move's texts":      {but(moved, "{witness: log, before: '', after: ''}"), "before and after are the same"},
 		"move's key":        {but(moved, "{witnes: log, before: '', after: 'x'}"), `did you mean "witness"?`},
@@ -104,7 +104,7 @@ func TestErrors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, err := Parse("c.yaml", []byte(c.in))
 			if errkind.Of(err) != errkind.Request || !strings.HasPrefix(err.Error(), "c.yaml:") || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "; ") {
-				t.Errorf("error %q\nwant %s, and a way out", err, c.want)
+				t.Errorf("error %q\nwant %s, and a hint", err, c.want)
 			}
 		})
 	}
@@ -120,8 +120,8 @@ func TestCheckScenarios(t *testing.T) {
 		t.Error(err)
 	}
 	for missing, want := range map[string]string{
-		"dax/ext4/mkwrite": `c.yaml:9:20: "dax/ext4/mkwrite" takes no scenario; did you mean "dax/ext4/mkwrit"? a * stands for one part`,
-		"mce/anon/ucna":    `c.yaml:15:21: "mce/*/ucna" takes no scenario; `,
+		"dax/ext4/mkwrite": `c.yaml:9:20: "dax/ext4/mkwrite" matches no scenario; did you mean "dax/ext4/mkwrit"? a * matches within one part`,
+		"mce/anon/ucna":    `c.yaml:15:21: "mce/*/ucna" matches no scenario; `,
 	} {
 		var rest []string
 		for _, id := range ids {
@@ -157,7 +157,7 @@ func FuzzParse(f *testing.F) {
 		file, err := Parse("c.yaml", data)
 		if err != nil {
 			if errkind.Of(err) != errkind.Request || !strings.HasPrefix(err.Error(), "c.yaml") {
-				t.Errorf("error %v does not name the place", err)
+				t.Errorf("error %v has no position", err)
 			}
 			return
 		}

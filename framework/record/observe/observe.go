@@ -314,9 +314,9 @@ func (c Cell) Headline() string { return c.headline(Outcome.String) }
 func (c Cell) headline(words func(Outcome) string) string {
 	switch c.Verdict {
 	case Skipped:
-		return "not doable"
+		return "skipped"
 	case Infra:
-		return "rig failed"
+		return "infrastructure failure"
 	}
 	var parts []string
 	last, times := "", 0

@@ -31,7 +31,7 @@ func TestHeadlines(t *testing.T) {
 		"more than the address":   {[]Cell{byte5, huge}, []string{"SIGBUS BUS_MCEERR_AR lsb=12", "SIGBUS BUS_MCEERR_AR lsb=21"}},
 		"the address":             {[]Cell{byte5, page}, []string{"SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4005", "SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4000"}},
 		"the address of two":      {[]Cell{huge, byte5, page}, []string{"SIGBUS BUS_MCEERR_AR lsb=21 at file+0x4000", "SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4005", "SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4000"}},
-		"with none between":       {[]Cell{byte5, {Verdict: Infra}, {}, page}, []string{"SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4005", "rig failed", "", "SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4000"}},
+		"with none between":       {[]Cell{byte5, {Verdict: Infra}, {}, page}, []string{"SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4005", "infrastructure failure", "", "SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4000"}},
 		"the address of a second": {[]Cell{row(asked(Outcome{}), asked(at("a", 0))), row(asked(Outcome{}), asked(at("b", 0)))}, []string{"ok; SIGBUS BUS_MCEERR_AR at a", "ok; SIGBUS BUS_MCEERR_AR at b"}},
 		// Outcomes without an expectation are not in the headline.
 		"a step that is not asked": {[]Cell{row(Step{Outcome: at("a", 0)}, asked(Outcome{})), row(Step{Outcome: at("b", 0)}, asked(Outcome{}))}, []string{"ok", "ok"}},
@@ -48,8 +48,8 @@ func TestHeadline(t *testing.T) {
 		cell Cell
 		want string
 	}{
-		{Cell{Verdict: Skipped}, "not doable"},
-		{Cell{Verdict: Infra, Steps: []Step{asked(Outcome{})}}, "rig failed"},
+		{Cell{Verdict: Skipped}, "skipped"},
+		{Cell{Verdict: Infra, Steps: []Step{asked(Outcome{})}}, "infrastructure failure"},
 		{row(), "expected"},
 		{row(asked(Outcome{}), asked(Outcome{}), asked(Outcome{Errno: "EIO"})), "ok ×2; EIO"},
 		{row(asked(Outcome{Ret: &n}), asked(Outcome{Data: "15"}), asked(Outcome{Note: "none"})), "ok 4096; ok 0x15; none"},

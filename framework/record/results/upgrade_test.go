@@ -99,8 +99,8 @@ func TestUpgrade(t *testing.T) {
 	}
 	for _, got := range []struct{ want, is []string }{
 		{[]string{
-			"6.1 lacks dax_fault_hwpoison (seen in 1 scenario)",
-			"6.12 shows dax_fault_hwpoison in dax/ext4/shared-read, but not in dax/xfs/private-cow", "6.12 does not tell of dax_folios",
+			"6.1 does not have dax_fault_hwpoison (absent in 1 scenario)",
+			"6.12 shows dax_fault_hwpoison in dax/ext4/shared-read, but not in dax/xfs/private-cow", "6.12 does not show whether it has dax_folios",
 		}, states},
 		{[]string{
 			"dax/ext4/pread errno ", "dax/ext4/shared-read signals[0].code dax_fault_hwpoison", "dax/ext4/shared-read signals[0].lsb dax_fault_hwpoison",

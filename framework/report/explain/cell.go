@@ -17,9 +17,9 @@ import (
 	"github.com/faultline/faultline/internal/sanitize"
 )
 
-// Cell words a recorded cell: what was done, what came of it down to the bytes of
-// each payload, how it differs from other kernels' and why, what the kernel said,
-// and the command that repeats it. info is what is known of its scenario.
+// Cell prints a recorded cell: its steps and outcomes down to the bytes of each payload,
+// how it differs from other kernels' and why, the kernel's log, and the command that
+// observes it again. info describes its scenario.
 func Cell(w io.Writer, run results.Run, c observe.Cell, info scenario.Info) {
 	p := &page{w: w}
 	p.head("%s on %s: %s", c.Scenario, c.Kernel, matrix.VerdictWords(c.Verdict))
@@ -28,26 +28,25 @@ func Cell(w io.Writer, run results.Run, c observe.Cell, info scenario.Info) {
 		p.line("%s, %s; run %s, %s, attempt %d", k.Spec, k.Release, run.ID, c.Accel, max(1, c.Attempt))
 	}
 	if c.ObservedBy != "" {
-		p.line("observed by run %s, and taken over from the cache", c.ObservedBy)
+		p.line("observed by run %s, reused from the cache", c.ObservedBy)
 	}
 	p.text(c.Message)
 	Observation(w, c)
-	p.section("Beside the other kernels")
+	p.section("Compared with the other kernels")
 	if n := p.differences(run, c); n == 0 {
-		p.line("no difference is recorded")
+		p.line("no difference")
 	}
 	for _, f := range run.Findings {
 		if f.Scenario == c.Scenario && slices.Contains(f.Kernels, c.Kernel) {
 			p.line("finding, %s: %s", matrix.FindingWords(f.Kind), f.Message)
 		}
 	}
-	p.section("Again")
+	p.section("Repeat")
 	p.line("%s", matrix.Repeat(run, c))
-	p.line("%s --gdb    with gdb on the guest, before the step that matters", matrix.Repeat(run, c))
+	p.line("%s --gdb    with gdb attached, before the step that matters", matrix.Repeat(run, c))
 }
 
-// Observation words what a cell holds of its scenario: steps, witnesses, what the
-// kernel said.
+// Observation prints what a cell holds: steps, witnesses, and the kernel's output.
 func Observation(w io.Writer, c observe.Cell) {
 	p := &page{w: w}
 	if len(c.Steps) > 0 {
@@ -82,20 +81,21 @@ func Observation(w io.Writer, c observe.Cell) {
 		p.line("%s", c.Template)
 	}
 	if e := c.Earlier; e != nil {
-		title, log := "Observed before, when its guest panicked", ""
+		title, log := "Earlier attempt, in which the guest panicked", ""
 		if stalls := e.Stalls(); !e.Panicked && len(stalls) > 0 {
-			title, log = "Observed before, when its kernel complained of "+strings.Join(stalls, "; "), strings.Join(e.KernelLog, "\n")
+			title = "Earlier attempt, in which the kernel reported " + strings.Join(stalls, "; ")
+			log = strings.Join(e.KernelLog, "\n")
 		}
 		p.section(title)
-		p.line("%s: %s", e.Verdict, e.Message)
+		p.line("%s: %s", matrix.VerdictWords(e.Verdict), e.Message)
 		for _, text := range []string{log, e.ConsoleTail, e.Registers, e.Template} {
 			p.text(text)
 		}
 	}
 }
 
-// Step words the step of that index: who did what, what came of it, each payload
-// field by field, and what was expected where that is known.
+// Step prints the step with that index: actor, action and outcome, each payload field by
+// field, and the expectation if it has one.
 func Step(w io.Writer, i int, s observe.Step) {
 	p := &page{w: w}
 	p.line("%d  %s: %s → %s", i+1, s.Actor, s.Action, s.Outcome.Located())
@@ -111,7 +111,7 @@ func Step(w io.Writer, i int, s observe.Step) {
 	Expected(w, s)
 }
 
-// Expected words what was expected of a step, where the scenario asked anything.
+// Expected prints the expectation of a step, if it has one.
 func Expected(w io.Writer, s observe.Step) {
 	e := s.Expected
 	if e == nil {
@@ -129,8 +129,8 @@ func Expected(w io.Writer, s observe.Step) {
 	(&page{w: w}).line("     %s: %s", how, e.Wanted())
 }
 
-// payload lays out siginfo_t field by field, with the bytes; what is not a field
-// is shown where it is not zero.
+// payload prints siginfo_t field by field, with the bytes; bytes outside of the fields
+// are printed if they are not 0.
 func (p *page) payload(s observe.Signal) {
 	raw, err := hex.DecodeString(s.Raw)
 	in, wrong := siginfo.Decode(raw)
@@ -161,7 +161,7 @@ func (p *page) payload(s observe.Signal) {
 	}
 }
 
-// differences words those of a cell, and counts them.
+// differences prints the differences of a cell and returns their number.
 func (p *page) differences(run results.Run, c observe.Cell) int {
 	n := 0
 	for _, d := range slices.Concat(run.Differences, run.Repeats) {
@@ -180,7 +180,7 @@ func (p *page) differences(run results.Run, c observe.Cell) int {
 	return n
 }
 
-// why says what explains a difference.
+// why returns what explains a difference.
 func why(run results.Run, d judge.Difference) string {
 	known := run.Known()
 	c, err := known.ByID(d.ExplainedBy)
@@ -190,14 +190,14 @@ func why(run results.Run, d judge.Difference) string {
 	case d.Lost:
 		return "a lost change"
 	case d.ExplainedBy == "":
-		return "nothing explains it"
+		return "no known change explains it"
 	case err != nil: // a configuration symbol
-		return "for want of " + d.ExplainedBy
+		return "one kernel is built without " + d.ExplainedBy
 	}
 	return fmt.Sprintf("explained by %s", named(c))
 }
 
-// page writes lines that are fit for a terminal.
+// page writes lines that are safe for a terminal.
 type page struct{ w io.Writer }
 
 func (p *page) head(format string, args ...any) {
@@ -212,7 +212,7 @@ func (p *page) line(format string, args ...any) {
 	}
 }
 
-// text is a text of several lines.
+// text prints a text of several lines.
 func (p *page) text(s string) {
 	for l := range strings.Lines(s) {
 		p.line("%s", strings.TrimRight(l, "\n"))

@@ -13,9 +13,9 @@ import (
 	"github.com/faultline/faultline/framework/report/matrix"
 )
 
-// Change words a known change: which commit it is, what user space sees of it, the
-// kernel functions on the way, which of the scenarios tell, and what the kernels of
-// a run showed. run is nil where there is none.
+// Change prints a known change: its commit, its effect on user space, the kernel
+// functions of the call path, the scenarios that cover it, and the observations on the
+// kernels of a run. run may be nil.
 func Change(w io.Writer, c change.Change, all []scenario.Info, run *results.Run) {
 	p := &page{w: w}
 	p.head("%s: %s", c.ID, c.Subject)
@@ -23,32 +23,32 @@ func Change(w io.Writer, c change.Change, all []scenario.Info, run *results.Run)
 		p.line("commit %s", c.Commit)
 	}
 	if c.Since != "" {
-		mended := ""
+		fixed := ""
 		if c.Until != "" {
-			mended = ", a bug that " + c.Until + " mended"
+			fixed = ", a bug that is fixed in " + c.Until
 		}
-		p.line("first in %s%s", c.Since, mended)
+		p.line("first in %s%s", c.Since, fixed)
 	}
 	if len(c.Stable) > 0 {
-		p.line("backported to the stable series from %s on", matrix.List(c.Stable))
+		p.line("backported to stable series, from %s on", matrix.List(c.Stable))
 	}
-	p.section("What user space sees of it")
+	p.section("Effect on user space")
 	p.line("%s", c.Effect)
 	for _, s := range c.NeedsConfig {
-		p.line("nobody sees it without CONFIG_%s", s)
+		p.line("cannot be seen without CONFIG_%s", s)
 	}
 	for _, m := range c.Witnesses {
 		p.line("%s: %s → %s", m.Witness, orNothing(m.Before), orNothing(m.After))
 	}
 	if len(c.CallPath) > 0 {
-		p.section("Kernel functions on the way")
+		p.section("Call path in the kernel")
 		p.line("%s", strings.Join(c.CallPath, " → "))
 	}
 	if found := catalogue.Mentioning(c.Commit); len(found) > 0 {
-		p.section("What the catalogue says of it (docs/reference/catalogue.md)")
+		p.section("In the catalogue (docs/reference/catalogue.md)")
 		p.rows(found)
 	}
-	p.section("Scenarios that tell")
+	p.section("Scenarios that cover it")
 	var ids []string
 	for _, i := range all {
 		if c.Tells(i.ID) && i.NotDoable == "" {
@@ -64,7 +64,7 @@ func Change(w io.Writer, c change.Change, all []scenario.Info, run *results.Run)
 	}
 	p.seenIn(*run)
 	for _, k := range run.Kernels {
-		state := "does not tell of " + c.ID
+		state := "does not show whether it has " + c.ID
 		for _, s := range k.Changes {
 			if s.ID == c.ID {
 				state = s.String()
@@ -79,11 +79,11 @@ func Change(w io.Writer, c change.Change, all []scenario.Info, run *results.Run)
 		}
 	}
 	if n > 0 {
-		p.line("explains %s between them", matrix.Count(n, "difference"))
+		p.line("explains %s between these kernels", matrix.Count(n, "difference"))
 	}
 }
 
-// orNothing is what a witness says, or that it does not.
+// orNothing returns a witness's value, or a text for none.
 func orNothing(text string) string {
 	if text == "" {
 		return "no such line"
@@ -91,14 +91,14 @@ func orNothing(text string) string {
 	return text
 }
 
-// Scenario words a scenario: what it shows, what it needs, what was predicted and
-// why, the changes that it follows, and what the kernels of a run showed. run is
-// nil where there is none; known are the changes.
+// Scenario prints a scenario: its description, its needs, the changes that it depends
+// on, the prediction and its reason, and the observations on the kernels of a run. run
+// may be nil; known are the known changes.
 func Scenario(w io.Writer, i scenario.Info, known change.List, run *results.Run) {
 	p := &page{w: w}
 	p.head("%s: %s", i.ID, i.Doc)
 	if i.NotDoable != "" {
-		p.line("not doable: %s", i.NotDoable)
+		p.line("skipped: %s", i.NotDoable)
 	}
 	if len(i.Needs) > 0 {
 		p.line("needs CONFIG_%s", strings.Join(i.Needs, ", CONFIG_"))
@@ -111,11 +111,11 @@ func Scenario(w io.Writer, i scenario.Info, known change.List, run *results.Run)
 		if err != nil {
 			continue
 		}
-		p.section("Follows " + named(c))
+		p.section("Depends on " + named(c))
 		p.line("%s", c.Subject)
 		p.line("%s", c.Effect)
 		if len(c.CallPath) > 0 {
-			p.line("on the way: %s", strings.Join(c.CallPath, " → "))
+			p.line("call path: %s", strings.Join(c.CallPath, " → "))
 		}
 	}
 	var found []catalogue.Row
@@ -125,7 +125,7 @@ func Scenario(w io.Writer, i scenario.Info, known change.List, run *results.Run)
 		}
 	}
 	if len(found) > 0 {
-		p.section("What was predicted, and why (docs/reference/catalogue.md; ADR is BUS_ADRERR, AR/n BUS_MCEERR_AR with si_addr_lsb n)")
+		p.section("Prediction, and why (docs/reference/catalogue.md; ADR is BUS_ADRERR, AR/n BUS_MCEERR_AR with si_addr_lsb n)")
 		p.rows(found)
 	}
 	if run == nil {
@@ -135,7 +135,7 @@ func Scenario(w io.Writer, i scenario.Info, known change.List, run *results.Run)
 	at := slices.IndexFunc(rows, func(r matrix.Row) bool { return r.Scenario.ID == i.ID })
 	p.seenIn(*run)
 	if at < 0 {
-		p.line("nothing: the run has no cell of it")
+		p.line("nothing: the run has no cell of this scenario")
 		return
 	}
 	texts := rows[at].Texts()
@@ -148,23 +148,23 @@ func Scenario(w io.Writer, i scenario.Info, known change.List, run *results.Run)
 	}
 	ids, unexplained := rows[at].Why()
 	for _, id := range ids {
-		p.line("they differ by %s", id)
+		p.line("the kernels differ by %s", id)
 	}
 	if unexplained {
-		p.line("they differ in what nothing explains")
+		p.line("the kernels differ, and no known change explains it")
 	}
 }
 
 func (p *page) seenIn(run results.Run) {
-	p.section(fmt.Sprintf("What was seen in run %s", run.ID))
+	p.section(fmt.Sprintf("Observed in run %s", run.ID))
 }
 
-// rows are the catalogue's, a column a line.
+// rows prints rows of the catalogue, one line for each column.
 func (p *page) rows(found []catalogue.Row) {
 	for _, r := range found {
 		p.line("%s", r.Table)
 		for _, c := range r.Cells {
-			// What is done about it is no fact of the kernel's.
+			// These columns plan our work; they are not facts about the kernel.
 			if !slices.Contains([]string{"run by", "Do", "Pri"}, c.Column) {
 				p.line("  %s: %s", c.Column, c.Text)
 			}
@@ -172,7 +172,7 @@ func (p *page) rows(found []catalogue.Row) {
 	}
 }
 
-// named is a change with where it came: "dax_fault_hwpoison (1ea7ca1b0901, v6.5)".
+// named returns a change with its origin: "dax_fault_hwpoison (1ea7ca1b0901, v6.5)".
 func named(c change.Change) string {
 	switch {
 	case c.Commit != "" && c.Since != "":

@@ -1,5 +1,5 @@
 // Package github writes a run as commands of a GitHub Actions log, which become
-// annotations of the job. It draws what is recorded and concludes nothing.
+// annotations of the job. It draws what is recorded and draws no conclusions.
 package github
 
 import (
@@ -13,18 +13,18 @@ import (
 	"github.com/faultline/faultline/internal/sanitize"
 )
 
-// What the runner takes of a step.
+// Limits of the runner for a step.
 const (
 	mostOfALevel = 10   // annotations of a level; it drops the rest
-	mostMessage  = 4000 // characters of a message; it cuts it at 4096
+	mostMessage  = 4000 // characters of a message; it truncates at 4096
 )
 
 // annotation is one command.
 type annotation struct{ title, message string }
 
-// Write writes the run: errors, the most telling first, for all that makes the
-// exit code another than 0; notices for what can't be done, and for how a run that
-// was as expected went.
+// Write writes the run: errors, the most significant first, for everything that makes
+// the exit code other than 0; notices for skipped scenarios, and the headline of a run
+// without errors.
 func Write(w io.Writer, run results.Run, _ *results.Folder) error {
 	var stopped, errs, notices []annotation
 	for _, col := range matrix.Columns(run) {
@@ -38,12 +38,13 @@ func Write(w io.Writer, run results.Run, _ *results.Folder) error {
 		}
 	}
 	errs = append(stopped, errs...)
-	errs = append(errs, reasons("rig failed", matrix.Reasons(run, observe.Infra))...)
+	errs = append(errs, reasons("infrastructure failure", matrix.Reasons(run, observe.Infra))...)
 	errs = append(errs, reasons("not compared", matrix.Uncompared(run))...)
 	if len(errs) == 0 {
-		notices = append(notices, annotation{"as expected", matrix.NewHeadline(run).Sentence})
+		h := matrix.NewHeadline(run)
+		notices = append(notices, annotation{"as expected", strings.Join(append([]string{h.Sentence}, h.Changes...), "\n")})
 	}
-	notices = append(notices, reasons("not doable", matrix.Reasons(run, observe.Skipped))...)
+	notices = append(notices, reasons("skipped", matrix.Reasons(run, observe.Skipped))...)
 	var b strings.Builder
 	level(&b, "error", errs)
 	level(&b, "notice", notices)
@@ -51,8 +52,8 @@ func Write(w io.Writer, run results.Run, _ *results.Folder) error {
 	return err
 }
 
-// reasons are one annotation for each reason a kernel: one that does not boot
-// says the same of every scenario.
+// reasons returns one annotation for each kernel and reason: it is the same for every
+// scenario if a kernel does not boot.
 func reasons(title string, all []matrix.Reason) []annotation {
 	var out []annotation
 	for _, r := range all {
@@ -65,8 +66,8 @@ func reasons(title string, all []matrix.Reason) []annotation {
 	return out
 }
 
-// level writes the annotations of a level; where there are more than the runner
-// takes, the last says what else there is.
+// level writes the annotations of a level; if there are more than the runner shows, the
+// last one counts the rest.
 func level(b *strings.Builder, name string, all []annotation) {
 	if len(all) > mostOfALevel {
 		var rest []string
@@ -92,7 +93,7 @@ func level(b *strings.Builder, name string, all []annotation) {
 	}
 }
 
-// How the runner wants what would end a message, or a property of it.
+// The runner's escapes for what would end a message, or a property of it.
 var (
 	data     = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
 	property = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")

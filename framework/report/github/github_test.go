@@ -26,15 +26,15 @@ func write(t *testing.T, run results.Run) []byte {
 	return b.Bytes()
 }
 
-// command is one as the runner reads it.
+// command is a command as the runner reads it.
 type command struct {
 	Level   string `json:"level"`
 	Title   string `json:"title"`
 	Message string `json:"message"`
 }
 
-// run reads a log as the runner does (ActionCommand.TryParseV2): a command stands
-// at a line's start, its properties end at the next ::, and are cut at commas.
+// run reads a log as the runner does (ActionCommand.TryParseV2): a command begins a
+// line, its properties end at the next ::, and are separated by commas.
 func parse(t *testing.T, log []byte) []command {
 	t.Helper()
 	var out []command
@@ -64,7 +64,7 @@ func unescape(s string, pairs ...string) string {
 	return strings.ReplaceAll(strings.NewReplacer(pairs...).Replace(s), "%25", "%")
 }
 
-// exitCode is what a pipeline says that reads nothing else.
+// exitCode returns the exit code that a pipeline derives from this format alone.
 func exitCode(all []command) int {
 	code := 0
 	for _, c := range all {
@@ -72,7 +72,7 @@ func exitCode(all []command) int {
 		case c.Level != "error":
 		case c.Title == "interrupted":
 			return 130
-		case c.Title != "rig failed" && c.Title != "not compared":
+		case c.Title != "infrastructure failure" && c.Title != "not compared":
 			code = 1
 		case code == 0:
 			code = 3
@@ -88,7 +88,7 @@ func TestSaysTheExitCode(t *testing.T) {
 			demo.Seen(t, string(text))
 			all := parse(t, text)
 			if got := exitCode(all); got != run.Summary.ExitCode {
-				t.Errorf("it says %d, the run %d", got, run.Summary.ExitCode)
+				t.Errorf("exit code %d, want %d", got, run.Summary.ExitCode)
 			}
 			levels := map[string]int{}
 			for _, c := range all {
@@ -104,7 +104,7 @@ func TestSaysTheExitCode(t *testing.T) {
 	}
 }
 
-// Whatever is said, the exit code is that of the run, and no terminal obeys.
+// With any text of a guest, the exit code is the run's and no terminal is controlled.
 func FuzzWrite(f *testing.F) {
 	f.Add(demo.HostileText)
 	f.Fuzz(func(t *testing.T, said string) {
@@ -112,28 +112,28 @@ func FuzzWrite(f *testing.F) {
 		text := write(t, run)
 		demo.Seen(t, string(text))
 		if got := exitCode(parse(t, text)); got != run.Summary.ExitCode {
-			t.Errorf("it says %d, the run %d", got, run.Summary.ExitCode)
+			t.Errorf("exit code %d, want %d", got, run.Summary.ExitCode)
 		}
 	})
 }
 
 func TestWrite(t *testing.T) {
 	for name, want := range map[string][]command{
-		"as expected": {{"notice", "as expected", "6.1.192 and 6.12.117 differ in 7 of 15 scenarios; all 7 are explained by dax_fault_hwpoison (1ea7ca1b0901, v6.5)."}},
+		"as expected": {{"notice", "as expected", "30 of 30 as expected; 7 of 15 scenarios differ between kernels, all explained by 1 known change.\ndax_fault_hwpoison (1ea7ca1b0901, v6.5): 7 scenarios"}},
 		"unexpected": {{"error", "unexpected observation",
 			"dax/ext4/pread on 6.12.117 (apt:bookworm, 6.12): step 1 (victim: pread file+0x4000 4096) expected EIO, saw ok 4096"}},
-		"rig": {{"error", "rig failed", "dax/ext4/pread on 6.12.117 (apt:bookworm, 6.12): the guest gave no answer within 30s"}},
+		"rig": {{"error", "infrastructure failure", "dax/ext4/pread on 6.12.117 (apt:bookworm, 6.12): the guest gave no answer within 30s"}},
 		"not compared in one scenario": {{"error", "not compared",
-			"dax/ext4/pread on 6.12.117 (apt:bookworm, 6.12): it ran with tcg on 6.1.192 (apt:bookworm) and with kvm on 6.12.117 (apt:bookworm, 6.12)"}},
+			"dax/ext4/pread on 6.12.117 (apt:bookworm, 6.12): different accelerators: tcg on 6.1.192 (apt:bookworm), kvm on 6.12.117 (apt:bookworm, 6.12)"}},
 		"not doable": {
-			{"notice", "as expected", "6.1.192 and 6.12.117 differ in 7 of 14 scenarios; all 7 are explained by dax_fault_hwpoison (1ea7ca1b0901, v6.5)."},
-			{"notice", "not doable", "dax/ext4/pread on 6.12.117 (apt:bookworm, 6.12): the kernel lacks CONFIG_EXT4_FS"},
+			{"notice", "as expected", "29 of 29 as expected; 7 of 14 scenarios differ between kernels, all explained by 1 known change.\ndax_fault_hwpoison (1ea7ca1b0901, v6.5): 7 scenarios"},
+			{"notice", "skipped", "dax/ext4/pread on 6.12.117 (apt:bookworm, 6.12): the kernel lacks CONFIG_EXT4_FS"},
 		},
 		"interrupted": {{"error", "interrupted",
 			"6.12.117 (apt:bookworm, 6.12): the run was interrupted before 2 of 15 scenarios could be observed: syscalls/ext4/pwrite-aligned, syscalls/pmem/read"}},
 		"no kernel boots": {
-			{"error", "rig failed", "15 scenarios on 6.1.192 (apt:bookworm): boot: the kernel panicked"},
-			{"error", "rig failed", "15 scenarios on 6.12.117 (apt:bookworm, 6.12): boot: the kernel panicked"},
+			{"error", "infrastructure failure", "15 scenarios on 6.1.192 (apt:bookworm): boot: the kernel panicked"},
+			{"error", "infrastructure failure", "15 scenarios on 6.12.117 (apt:bookworm, 6.12): boot: the kernel panicked"},
 		},
 	} {
 		if diff := cmp.Diff(want, parse(t, write(t, demo.Every()[name]))); diff != "" {
@@ -142,21 +142,21 @@ func TestWrite(t *testing.T) {
 	}
 }
 
-// The runner shows ten errors of a step. The last says what else there is.
+// The runner shows ten errors of a step. The last one counts the rest.
 func TestMoreThanTen(t *testing.T) {
 	run := demo.Every()["unexpected"]
 	for i := range 12 {
 		run.Cells = append(run.Cells, observe.Cell{Scenario: fmt.Sprint("more/", i), Kernel: demo.NewName, Verdict: observe.Unexpected, Message: "x"})
-		run.Cells = append(run.Cells, observe.Cell{Scenario: fmt.Sprint("rig/", i), Kernel: demo.NewName, Verdict: observe.Infra, Message: fmt.Sprint(i)})
+		run.Cells = append(run.Cells, observe.Cell{Scenario: fmt.Sprint("infra/", i), Kernel: demo.NewName, Verdict: observe.Infra, Message: fmt.Sprint(i)})
 	}
 	run.Judge()
 	all := parse(t, write(t, run))
-	if got := all[len(all)-1]; len(all) != 10 || got != (command{"error", "16 more", "4 unexpected observation and 12 rig failed"}) {
+	if got := all[len(all)-1]; len(all) != 10 || got != (command{"error", "16 more", "4 unexpected observation and 12 infrastructure failure"}) {
 		t.Errorf("%d, the last %+v", len(all), got)
 	}
 }
 
-// TestToolkit has GitHub's own toolkit write the same commands.
+// TestToolkit compares with the commands of GitHub's own toolkit.
 func TestToolkit(t *testing.T) {
 	node, core := exttest.Program(t, "node"), exttest.File(t, "node_modules/@actions/core")
 	const script = `

@@ -25,14 +25,14 @@ import (
 	"github.com/faultline/faultline/internal/execx"
 )
 
-// browser is Chromium with one page at a time, for all that is asked of it.
+// browser is Chromium with one page at a time.
 type browser struct {
 	t   *testing.T
 	ctx context.Context
 	dir string
 
 	mu     sync.Mutex
-	faults []string // what a console said, and what was asked of a network
+	faults []string // console messages, and requests to a network
 }
 
 func newBrowser(t *testing.T) *browser {
@@ -44,13 +44,13 @@ func newBrowser(t *testing.T) *browser {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Root has no sandbox in Chromium; what it opens here are pages of ours.
+	// Chromium has no sandbox for root; it opens only our own pages here.
 	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.WSURLReadTimeout(2*time.Minute))
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewExecAllocator(ctx, opts...)
 	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx, chromedp.WithErrorf(t.Logf)) // of events that it does not know
+	ctx, cancel = chromedp.NewContext(ctx, chromedp.WithErrorf(t.Logf)) // unknown events
 	t.Cleanup(cancel)
 	b := &browser{t: t, ctx: ctx, dir: t.TempDir()}
 	chromedp.ListenTarget(ctx, func(ev any) {
@@ -68,7 +68,7 @@ func newBrowser(t *testing.T) *browser {
 				b.faults = append(b.faults, "request: "+ev.Request.URL)
 			}
 		case *cdppage.EventJavascriptDialogOpening:
-			b.faults = append(b.faults, "a script of the guest's ran: "+ev.Message)
+			b.faults = append(b.faults, "a guest's script ran: "+ev.Message)
 		}
 	})
 	b.do(network.Enable(), log.Enable(), runtime.Enable(), cdppage.Enable())
@@ -88,7 +88,7 @@ func (b *browser) is(expression string) {
 	var err error
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		holds := false
-		// An error may be of a page that is on its way out.
+		// The page may be closing.
 		if err = chromedp.Run(b.ctx, chromedp.Evaluate(`Boolean(`+expression+`)`, &holds)); err == nil && holds {
 			return
 		}
@@ -114,7 +114,7 @@ func (b *browser) open(run results.Run, fragment string) {
 	b.do(chromedp.Navigate("about:blank"), chromedp.Navigate((&url.URL{Scheme: "file", Path: file}).String()+fragment))
 }
 
-// quiet fails the test where the page complained or asked for something.
+// quiet fails the test if the page logged an error or made a request.
 func (b *browser) quiet() {
 	b.t.Helper()
 	b.mu.Lock()
@@ -138,7 +138,7 @@ func quote(s string) string {
 	return string(b)
 }
 
-// One browser for all of it: it takes longer to start than to ask.
+// One browser for all tests, because it starts slowly.
 func TestInABrowser(t *testing.T) {
 	b := newBrowser(t)
 	for _, ask := range []struct {
@@ -239,9 +239,9 @@ func testMedia(b *browser) {
 func testNames(b *browser) {
 	b.open(demo.AddKernels(demo.Troubled(), 4), "#cell=dax/ext4/shared-read@6.12.117")
 	b.is(opened)
-	for range 2 { // the cell, then the page behind it
+	for range 2 { // the cell, then the page
 		b.do(chromedp.ActionFunc(func(ctx context.Context) error {
-			// Not by cdproto, which refuses what a newer Chromium says of a node.
+			// Not with cdproto, which refuses a newer Chromium's description of a node.
 			var tree struct {
 				Nodes []struct {
 					Ignored bool `json:"ignored"`
@@ -289,7 +289,7 @@ func testHostile(b *browser) {
 	demo.Seen(b.t, words)
 }
 
-// Of 130 scenarios on 12 kernels little is made before a cell is opened.
+// With 130 scenarios on 12 kernels, little is drawn before a cell is opened.
 func testLarge(b *browser) {
 	b.open(demo.Large(demo.Run(), 130, 12), "")
 	b.is(shown + ` === 130`)

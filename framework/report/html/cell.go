@@ -30,7 +30,7 @@ func (s *store) addRow(run results.Run, r matrix.Row, diffs []difference) {
 		}
 		facts := fmt.Sprintf("%s, %.0f ms", c.Accel, c.Millis)
 		if c.ObservedBy != "" {
-			facts += ", observed by run " + c.ObservedBy + " and taken over"
+			facts += ", observed by the earlier run " + c.ObservedBy
 		}
 		if n := r.Attempts[i]; n > 1 {
 			facts += fmt.Sprintf(", attempt %d of %d", c.Attempt, n)
@@ -53,7 +53,7 @@ func (s *store) addRow(run results.Run, r matrix.Row, diffs []difference) {
 	s.Rows = append(s.Rows, row)
 }
 
-// columnsOf are the places of kernels in a run.
+// columnsOf returns the indexes of kernels in a run.
 func columnsOf(run results.Run, names []string) []int {
 	out := []int{}
 	for i, k := range run.Kernels {
@@ -86,7 +86,7 @@ func (s *store) step(step observe.Step, m moment) int {
 		Poisons: s.text(m.Poisons), Heals: s.text(m.Heals), Touches: s.text(m.Touches),
 	}
 	add := func(name, value string) {
-		// What the outcome's words say already is not said again.
+		// Leave out what the outcome's text contains.
 		if value != "" && !strings.Contains(o.String(), value) {
 			out.Details = append(out.Details, [2]int{s.text(name), s.text(value)})
 		}
@@ -109,8 +109,8 @@ func (s *store) step(step observe.Step, m moment) int {
 	return once(s, &s.Steps, out)
 }
 
-// expectation says how a step stands to what was expected of it, and what else
-// could have been expected; or what was, where that is not what was seen.
+// expectation describes how a step compares with its expectation, and the other possible
+// outcome; or the expected one, if the step did not meet it.
 func expectation(e observe.Expectation) (how, wanted string) {
 	switch {
 	case !e.Met && e.Side == observe.Partly:
@@ -118,9 +118,9 @@ func expectation(e observe.Expectation) (how, wanted string) {
 	case !e.Met:
 		return "not as expected", e.Wanted()
 	case e.Change == "":
-		return "as on every kernel", ""
+		return "as expected of every kernel", ""
 	case e.Hidden != "":
-		return "as expected: without CONFIG_" + e.Hidden + " nobody sees " + e.Change, ""
+		return "as expected: " + e.Change + " cannot be seen without CONFIG_" + e.Hidden, ""
 	case e.Side == observe.Before:
 		return "as without " + e.Change, "with it: " + e.After
 	case e.Side == observe.After:

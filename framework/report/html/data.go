@@ -13,11 +13,11 @@ import (
 	"github.com/faultline/faultline/internal/sanitize"
 )
 
-// data is what the page's script draws a cell of, when one is opened. Most cells
-// of a run show what others show, so that what is equal is there once and named by
-// its index: texts, payloads, steps, cells. The matrix and the differences are
-// markup instead, because they are to be read without a script and on paper; of a
-// cell only its headline is, which keeps the page small enough to open at once.
+// data is the input of the page's script, which draws a cell when it is opened. Most
+// cells of a run are alike, so equal texts, payloads, steps and cells are stored once
+// and referred to by index. The matrix and the differences are markup, because they must
+// be readable without a script and on paper; only a cell's headline is, so that the page
+// is small enough to open at once.
 type data struct {
 	Text     []string      `json:"text"`   // the first is empty
 	Fields   []layoutField `json:"fields"` // of siginfo_t
@@ -29,7 +29,7 @@ type data struct {
 	Rows     []dataRow     `json:"rows"` // in the order of the matrix
 }
 
-// layoutField is where a field of siginfo_t lies.
+// layoutField is the position of a field of siginfo_t.
 type layoutField struct {
 	Name string `json:"name"`
 	Type string `json:"type"`
@@ -37,8 +37,8 @@ type layoutField struct {
 	End  int    `json:"end"`
 }
 
-// dataKernel is a column. By is what names it in the name of a cell; Names are what
-// else does.
+// dataKernel is a column. By is its name within the name of a cell; Names are its other
+// names.
 type dataKernel struct {
 	Name  string   `json:"name"`
 	Short string   `json:"short"`
@@ -46,8 +46,8 @@ type dataKernel struct {
 	Names []string `json:"names"`
 }
 
-// dataPayload is a delivered siginfo_t. Of Hex the zeros at its end are cut;
-// Values and Means are texts, one a field, and absent where it can't be decoded.
+// dataPayload is a delivered siginfo_t. Hex is without trailing zeros; Values and Means
+// are texts, one for each field, and absent if it cannot be decoded.
 type dataPayload struct {
 	Hex    string `json:"hex"`
 	Thread int    `json:"thread,omitempty"`
@@ -73,7 +73,7 @@ type dataStep struct {
 // dataCell is an observation, without what each has of its own.
 type dataCell struct {
 	Verdict   string   `json:"verdict"` // as the style calls it
-	State     int      `json:"state"`   // in words
+	State     int      `json:"state"`   // as text
 	Message   int      `json:"message,omitempty"`
 	Steps     []int    `json:"steps,omitempty"`
 	Witnesses [][2]int `json:"witnesses,omitempty"`
@@ -92,7 +92,7 @@ type place struct {
 }
 
 // dataRow is a scenario. Changes are those that explain its differences, and
-// Cells one a column, null where there is none.
+// Cells one for each column, null if there is none.
 type dataRow struct {
 	ID          string        `json:"id"`
 	Doc         int           `json:"doc"`
@@ -113,7 +113,7 @@ type dataDiffers struct {
 	A     int    `json:"a"`
 	B     int    `json:"b"`
 	By    string `json:"by,omitempty"`
-	Why   string `json:"why,omitempty"` // where no change explains it: "unexplained", "lost"
+	Why   string `json:"why,omitempty"` // if no change explains it: "unexplained", "lost"
 }
 
 type dataFinding struct {
@@ -122,11 +122,11 @@ type dataFinding struct {
 	Message int   `json:"message"`
 }
 
-// store gathers data, each thing once.
+// store collects data, each value once.
 type store struct {
 	data
 	texts map[string]int
-	seen  map[string]int // of all else, by kind and content
+	seen  map[string]int // of other values, by type and content
 }
 
 func newStore() *store {
@@ -137,7 +137,7 @@ func newStore() *store {
 	return s
 }
 
-// text is the index of a text that others may have written, made fit to be shown.
+// text returns the index of a text, sanitized, because it may be a guest's.
 func (s *store) text(t string) int {
 	t = sanitize.Text(t)
 	i, ok := s.texts[t]
@@ -148,7 +148,7 @@ func (s *store) text(t string) int {
 	return i
 }
 
-// once is the index of v in list, to which it is added if it is not there yet.
+// once returns the index of v in list, and adds it if it is new.
 func once[T any](s *store, list *[]T, v T) int {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -180,8 +180,8 @@ func (s *store) payload(sig observe.Signal) int {
 	return once(s, &s.Payloads, p)
 }
 
-// encode is the data as a script element may hold it: what ends one, and what can't
-// be seen, is escaped.
+// encode returns the data for a script element: what could end the element, and
+// invisible characters, are escaped.
 func (s *store) encode() (template.JS, error) {
 	b, err := json.Marshal(s.data) // escapes <, > and &
 	if err != nil {
@@ -190,7 +190,7 @@ func (s *store) encode() (template.JS, error) {
 	return template.JS(sanitize.JSON(b)), nil
 }
 
-// addKernels adds the columns, by the names that cells may be called by.
+// addKernels adds the columns, with the names that a cell's name may use.
 func (s *store) addKernels(run results.Run, short []string) {
 	for i, k := range run.Kernels {
 		_, by, _ := results.SplitCell(run.CellName(observe.Cell{Kernel: k.Name}))

@@ -10,18 +10,18 @@ import (
 	"github.com/faultline/faultline/internal/sanitize"
 )
 
-// difference is a field in which kernels differ from another, all in the same way;
-// or attempts on one kernel.
+// difference is a field in which one or several kernels differ from another in the same
+// way; or attempts on one kernel.
 type difference struct {
 	Where, Field string
 	A, B         string // the values
 	OnA, OnB     []string
-	By, Why      string // the change that explains it, or why none does
+	By, Why      string // the change that explains it, or "unexplained", "lost", "not repeatable"
 	from         int    // the columns
 	on           []int
 }
 
-// differences are a row's: those that are the same on several kernels are one.
+// differences returns a row's: those that are equal on several kernels are one.
 func differences(run results.Run, r matrix.Row, short []string) []difference {
 	type key struct {
 		from               int
@@ -40,19 +40,25 @@ func differences(run results.Run, r matrix.Row, short []string) []difference {
 		from, ok := column[d.KernelA]
 		on, there := column[d.KernelB]
 		if !ok || !there {
-			continue // a record from elsewhere
+			continue // another tool's record
 		}
 		where := "witness"
 		if d.Step != judge.WholeCell {
 			where = fmt.Sprintf("step %d, %s: %s", d.Step+1, d.Actor, d.Action)
 		}
 		again := d.KernelA == d.KernelB
-		k := key{from: from, attempts: [2]int{d.AttemptA, d.AttemptB}, where: where, field: d.Field, a: d.A, b: d.B, by: d.ExplainedBy, lost: d.Lost, again: again}
+		k := key{
+			from: from, attempts: [2]int{d.AttemptA, d.AttemptB}, where: where, field: d.Field, a: d.A, b: d.B,
+			by: d.ExplainedBy, lost: d.Lost, again: again,
+		}
 		i, ok := at[k]
 		if !ok {
 			i = len(out)
 			at[k] = i
-			out = append(out, difference{Where: sanitize.Text(where), Field: matrix.FieldWords(d.Field), A: sanitize.Text(d.A), B: sanitize.Text(d.B), By: d.ExplainedBy, from: from})
+			out = append(out, difference{
+				Where: sanitize.Text(where), Field: matrix.FieldWords(d.Field),
+				A: sanitize.Text(d.A), B: sanitize.Text(d.B), By: d.ExplainedBy, from: from,
+			})
 			switch {
 			case again:
 				out[i].Why = "not repeatable"

@@ -30,8 +30,8 @@ func tallies(run results.Run) []tally {
 		{s.Unexpected, "bad", "unexpected", true},
 		{s.Explained, "explained", "differing fields explained", true},
 		{s.Unexplained, "bad", "differing fields unexplained", true},
-		{s.NotDoable, "quiet", "not doable", false},
-		{s.Rig, "rig", "not judged", false},
+		{s.NotDoable, "quiet", "skipped", false},
+		{s.Rig, "rig", plural(s.Rig, "infrastructure failure"), false},
 		{s.Uncompared, "rig", "not compared", false},
 		{taken, "quiet", "observed by earlier runs", false},
 	}
@@ -48,15 +48,27 @@ func tallies(run results.Run) []tally {
 	return out
 }
 
+// plural returns the noun for a count.
+func plural(n int, noun string) string {
+	if n == 1 {
+		return noun
+	}
+	return noun + "s"
+}
+
 func runFacts(run results.Run) []fact {
-	out := []fact{{Name: "run", Value: run.ID, Code: true}, {Name: "started", Value: run.Started.UTC().Format("2006-01-02 15:04:05 MST")}}
+	out := []fact{
+		{Name: "run", Value: run.ID, Code: true},
+		{Name: "started", Value: run.Started.UTC().Format("2006-01-02 15:04:05 MST")},
+	}
 	if !run.Finished.IsZero() {
 		out = append(out, fact{Name: "took", Value: run.Finished.Sub(run.Started).Round(100 * time.Millisecond).String()})
 	}
 	out = append(out,
 		fact{Name: "faultline", Value: strings.TrimSpace(run.Tool.Version + " " + short(run.Tool.Commit))},
 		fact{Name: "accelerator", Value: run.Accel},
-		fact{Name: "host", Value: fmt.Sprintf("%s, %s, %s, %s, QEMU %s", run.Host.OS, run.Host.CPU, matrix.Count(run.Host.Cores, "core"), gib(run.Host.MemoryBytes), run.Host.QEMU)},
+		fact{Name: "host", Value: fmt.Sprintf("%s, %s, %s, %s, QEMU %s",
+			run.Host.OS, run.Host.CPU, matrix.Count(run.Host.Cores, "core"), gib(run.Host.MemoryBytes), run.Host.QEMU)},
 		fact{Name: "exit code", Value: fmt.Sprint(run.Summary.ExitCode)})
 	if len(run.Merged) > 0 {
 		out = append(out, fact{Name: "merged from", Value: strings.Join(run.Merged, ", "), Code: true})
@@ -66,7 +78,7 @@ func runFacts(run results.Run) []fact {
 
 func gib(bytes int64) string { return fmt.Sprintf("%.1f GiB", float64(bytes)/(1<<30)) }
 
-// short cuts a digest or a commit to what tells it apart.
+// short shortens a digest or a commit to 12 digits.
 func short(digest string) string {
 	algorithm, hash, ok := strings.Cut(digest, ":")
 	if !ok {
@@ -80,7 +92,7 @@ func short(digest string) string {
 	return algorithm + hash
 }
 
-// newKernel is a kernel with at most so many bytes of the end of its console.
+// newKernel returns a kernel with at most that many bytes of the end of its console.
 func newKernel(k results.Kernel, folder *results.Folder, most int64) kernel {
 	out := kernel{Name: k.Name}
 	add := func(name, value string, code bool) {
@@ -108,7 +120,7 @@ func newKernel(k results.Kernel, folder *results.Folder, most int64) kernel {
 	for _, s := range k.Changes {
 		out.Changes = append(out.Changes, newKernelChange(s))
 	}
-	if filepath.IsLocal(k.Console) { // what is not is no path of the run's folder
+	if filepath.IsLocal(k.Console) { // else it is not in the run's folder
 		out.Console = filepath.ToSlash(k.Console)
 		if folder != nil {
 			out.Tail = tail(folder, k.Console, min(most, tailMost))
@@ -125,12 +137,12 @@ func newKernelChange(s judge.ChangeState) kernelChange {
 	return c
 }
 
-// Consoles go into the page by their ends: of each kernel at most tailMost, of all
-// together tailBytes.
+// The page has the end of each kernel's console: at most tailMost bytes of each, and
+// tailBytes of all.
 const tailMost, tailBytes = 32 << 10, 192 << 10
 
-// tail is the end of a file of the run, from the start of a line; empty if it
-// can't be read, because the page still has the path.
+// tail returns the end of a file of the run, from the start of a line; empty if the file
+// cannot be read, because the page still has its path.
 func tail(folder *results.Folder, path string, most int64) string {
 	f, err := folder.Open(path)
 	if err != nil {
@@ -152,7 +164,7 @@ func tail(folder *results.Folder, path string, most int64) string {
 	return sanitize.Text(text)
 }
 
-// changes are those that the run has anything to do with.
+// changes returns the changes that the run refers to.
 func changes(run results.Run) []knownChange {
 	var ids []string
 	add := func(id string) {
@@ -180,10 +192,11 @@ func changes(run results.Run) []knownChange {
 	return out
 }
 
-// commit is what git.kernel.org finds a commit by.
+// commit matches a hash by which git.kernel.org finds a commit.
 var commit = regexp.MustCompile(`^[0-9a-f]{12,40}$`)
 
-// lookup finds a change; one recorded by another version of Faultline has a name only.
+// lookup finds a change; an unknown one, recorded by another version of Faultline, has
+// only its id.
 func lookup(run results.Run, id string) change.Change {
 	c, err := run.Known().ByID(id)
 	if err != nil {

@@ -10,15 +10,15 @@ import (
 	"github.com/faultline/faultline/framework/report/matrix"
 )
 
-// flips are a run's history as a picture and a table: which change flipped what on
-// the way from the oldest kernel to the newest. Kernels without a version are not in it.
+// flips is a run's history as a picture and a table: which change flipped which
+// scenarios, from the oldest kernel to the newest. Kernels without a version are left out.
 type flips struct {
 	Kernels []string
 	Rows    []flipRow
-	Moves   []move // in words, kernel by kernel
+	Moves   []move // as text, kernel by kernel
 }
 
-// flipRow is a change, or what none explains, and a state a kernel in words.
+// flipRow is a change, or no known one, with the text of its state on each kernel.
 type flipRow struct {
 	Name, ID string
 	States   []string
@@ -26,7 +26,7 @@ type flipRow struct {
 	moves    []move
 }
 
-// move is what flips from a kernel to a later one.
+// move is what flips between a kernel and a later one.
 type move struct {
 	ID, Text string
 	Finding  bool
@@ -34,7 +34,7 @@ type move struct {
 	count    int
 }
 
-// unexplainedRow names what no change explains.
+// unexplainedRow is the name of the row of unexplained flips.
 const unexplainedRow = "no known change"
 
 func newFlips(run results.Run, short []string) flips {
@@ -54,7 +54,7 @@ func newFlips(run results.Run, short []string) flips {
 		case m.Change == "":
 			to.Text = way + n + " by " + unexplainedRow
 		case m.Gone:
-			to.Text = way + m.Change + " is gone again, in " + n
+			to.Text = way + m.Change + " is gone in " + n
 		default:
 			to.Text = way + m.Change + " flips " + n
 		}
@@ -72,8 +72,8 @@ func newFlips(run results.Run, short []string) flips {
 	return f
 }
 
-// row is the row of a change, which is made where there is none yet. What all
-// kernels show alike, and wholly, has none.
+// row returns the row of a change, and adds it if it is new. A change that is complete
+// and the same on all kernels has none.
 func (f *flips) row(id string, kernels []history.Kernel) *flipRow {
 	if i := slices.IndexFunc(f.Rows, func(r flipRow) bool { return r.ID == id }); i >= 0 {
 		return &f.Rows[i]
@@ -91,17 +91,17 @@ func (f *flips) row(id string, kernels []history.Kernel) *flipRow {
 	return &f.Rows[len(f.Rows)-1]
 }
 
-// stateWords is a state in a table's cell.
+// stateWords returns the text of a state for a table's cell.
 func stateWords(s judge.ChangeState) string {
 	switch s.Verdict {
 	case judge.Has:
-		return fmt.Sprintf("has it, in %d", len(s.After))
+		return fmt.Sprintf("seen in %d", len(s.After))
 	case judge.Lacks:
-		return fmt.Sprintf("lacks it, in %d", len(s.Before))
+		return fmt.Sprintf("absent in %d", len(s.Before))
 	case judge.Incomplete:
-		return fmt.Sprintf("incomplete: in %d, not in %d", len(s.After), len(s.Before)+len(s.Part))
+		return fmt.Sprintf("incomplete: seen in %d, not in %d", len(s.After), len(s.Before)+len(s.Part))
 	case judge.SomethingElse:
-		return fmt.Sprintf("something else, in %d", len(s.Neither))
+		return fmt.Sprintf("something else in %d", len(s.Neither))
 	}
-	return "does not tell"
+	return "unknown"
 }

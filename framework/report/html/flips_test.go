@@ -25,7 +25,7 @@ func words(f flips) (out []string) {
 
 func TestFlips(t *testing.T) {
 	gone := demo.Run()
-	gone.Kernels[0].Version = "6.13" // which shows what was before the change
+	gone.Kernels[0].Version = "6.13" // which shows the state before the change
 	other := demo.Run()
 	for i, c := range other.Cells {
 		if c.Kernel == other.Kernels[1].Name && c.Scenario == "dax/ext4/shared-read" {
@@ -41,7 +41,7 @@ func TestFlips(t *testing.T) {
 		want []string
 	}{
 		"flipped":     {demo.Run(), []string{"6.1.192 to 6.12.117: dax_fault_hwpoison flips 7 scenarios"}},
-		"gone":        {gone, []string{"! 6.12.117 to 6.13: dax_fault_hwpoison is gone again, in 7 scenarios"}},
+		"gone":        {gone, []string{"! 6.12.117 to 6.13: dax_fault_hwpoison is gone in 7 scenarios"}},
 		"unexplained": {other, []string{"! 6.1.192 to 6.12.117: 1 scenario by no known change", "6.1.192 to 6.12.117: dax_fault_hwpoison flips 7 scenarios"}},
 		"no version":  {none, nil},
 	} {
@@ -54,7 +54,7 @@ func TestFlips(t *testing.T) {
 		}
 	}
 	row := flipsOf(gone).Rows[0]
-	if want := []judge.ChangeVerdict{judge.Has, judge.Lacks}; !slices.Equal(row.states, want) || row.States[0] != "has it, in 7" {
+	if want := []judge.ChangeVerdict{judge.Has, judge.Lacks}; !slices.Equal(row.states, want) || row.States[0] != "seen in 7" {
 		t.Errorf("%+v", row)
 	}
 }

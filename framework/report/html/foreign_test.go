@@ -12,7 +12,7 @@ import (
 	"github.com/faultline/faultline/framework/report/html"
 )
 
-// The page has the end of a console of the run's folder, and of no other file.
+// The page has the end of a console in the run's folder, and of no other file.
 func TestConsoleOfTheFolderOnly(t *testing.T) {
 	const secret = "extraheader = AUTHORIZATION: basic SECRET"
 	base := t.TempDir()

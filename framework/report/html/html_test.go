@@ -29,7 +29,8 @@ func render(t *testing.T, run results.Run) string {
 func TestWrite(t *testing.T) {
 	page := render(t, demo.Run())
 	for _, want := range []string{
-		"all 7 are explained by dax_fault_hwpoison",
+		"30 of 30 as expected; 7 of 15 scenarios differ between kernels, all explained by 1 known change.",
+		"<li>dax_fault_hwpoison (1ea7ca1b0901, v6.5): 7 scenarios</li>",
 		"dax: enable dax fault handler to report VM_FAULT_HWPOISON",
 		`href="https://git.kernel.org/linus/1ea7ca1b0901"`,
 		`faultline repro 'dax/ext4/shared-read@apt:bookworm,linux-image-6.12.*-amd64-unsigned' --run results/`,
@@ -39,12 +40,12 @@ func TestWrite(t *testing.T) {
 		"4 KiB are lost",
 		`id="row=dax/ext4/shared-read"`,
 		"<desc id=\"flips-desc\">6.1.192 to 6.12.117: dax_fault_hwpoison flips 7 scenarios. </desc>",
-		"<td>lacks it, in 7</td><td>has it, in 7</td>", // the picture as a table
-		// What differs is to be read without a script.
+		"<td>absent in 7</td><td>seen in 7</td>", // the picture as a table
+		// Differences are readable without a script.
 		`<td><code>signals[0].code</code></td><td><pre>BUS_ADRERR</pre><small>6.1.192</small></td><td><pre>BUS_MCEERR_AR</pre><small>6.12.117</small></td>`,
 	} {
 		if !strings.Contains(page, want) && !strings.Contains(page, strings.ReplaceAll(want, "'", `\u0027`)) {
-			t.Errorf("the page lacks %q", want)
+			t.Errorf("the page has no %q", want)
 		}
 	}
 	if strings.Contains(page, "ZgotmplZ") {
@@ -52,7 +53,7 @@ func TestWrite(t *testing.T) {
 	}
 }
 
-// What an earlier run observed is said so, of each cell and of all.
+// The page shows which cells an earlier run observed, and their number.
 func TestTakenOver(t *testing.T) {
 	run := demo.Run()
 	if strings.Contains(render(t, run), "earlier runs") {
@@ -60,20 +61,20 @@ func TestTakenOver(t *testing.T) {
 	}
 	run.Cells[0].ObservedBy, run.Cells[1].ObservedBy = "20260102T030405Z", "20260102T030405Z"
 	page := render(t, run)
-	for _, want := range []string{"<b>2</b> observed by earlier runs", "observed by run 20260102T030405Z and taken over"} {
+	for _, want := range []string{"<b>2</b> observed by earlier runs", "observed by the earlier run 20260102T030405Z"} {
 		if !strings.Contains(page, want) {
-			t.Errorf("the page lacks %q", want)
+			t.Errorf("the page has no %q", want)
 		}
 	}
 }
 
-// The page must work from disk with no network, and its policy must name the
-// very style and script that are in it.
+// The page must work from disk without a network, and its policy must have the digests of
+// its style and script.
 func TestIsSelfContained(t *testing.T) {
 	page := render(t, demo.Troubled())
-	// Only a commit's link leads elsewhere, for who follows it.
+	// Only the links of commits lead elsewhere.
 	if m := regexp.MustCompile(`(?i)src="?(https?:|//)|<link|@import|url\(|href="?(https?:)?//[^g]`).FindString(page); m != "" {
-		t.Errorf("the page reaches out: %s", m)
+		t.Errorf("the page loads from elsewhere: %s", m)
 	}
 	for tag, want := range map[string]string{"style": digest(pageStyle), "script": digest(pageScript)} {
 		m := regexp.MustCompile(`(?s)<`+tag+`>(.*?)</`+tag+`>`).FindAllStringSubmatch(page, -1)
@@ -97,11 +98,11 @@ func TestEscapesTheGuest(t *testing.T) {
 		demo.Seen(t, page)
 	}
 	if page := render(t, demo.Troubled()); !strings.Contains(page, `\u003cimg src=x onerror=alert(1)\u003e`) {
-		t.Error("the page doesn't show what the guest said")
+		t.Error("the page does not show the guest's text")
 	}
 }
 
-// TestPages writes the pages that one looks at with a browser.
+// TestPages writes pages for a look with a browser.
 func TestPages(t *testing.T) {
 	if *pages == "" {
 		t.Skip("no -pages folder")
@@ -120,14 +121,14 @@ func TestWithoutAnything(t *testing.T) {
 	}
 }
 
-// What is equal is there once, so that a large page is one that opens.
+// Equal values are stored once, so that a large page still opens.
 func TestSize(t *testing.T) {
 	small, large := len(render(t, demo.Run())), len(render(t, demo.Large(demo.Run(), 130, 12)))
 	if large > 2<<20 {
-		t.Errorf("%d bytes of 1560 cells", large)
+		t.Errorf("%d bytes for 1560 cells", large)
 	}
 	if large < small {
-		t.Errorf("%d bytes of 1560 cells, and %d of 30", large, small)
+		t.Errorf("%d bytes for 1560 cells, and %d for 30", large, small)
 	}
 }
 

@@ -6,17 +6,17 @@ import (
 	"github.com/faultline/faultline/framework/report/matrix"
 )
 
-// page is what the template is given: every text is made here.
+// page is the template's input, with every text.
 type page struct {
-	Policy   string // content security policy: our own style and script, nothing else
+	Policy   string // content security policy: only our own style and script
 	Style    template.CSS
 	Script   template.JS
-	Data     template.JS // what the script draws cells of
+	Data     template.JS // the script's input for drawing cells
 	Title    string
 	Headline matrix.Headline
 	Counts   []tally
 	Findings []finding
-	Picture  template.HTML // empty where there is nothing to draw
+	Picture  template.HTML // empty if there is nothing to draw
 	Flips    flips         // the same as a table
 	Kernels  []kernel
 	Changes  []knownChange
@@ -34,14 +34,14 @@ type finding struct{ Kind, Scenario, Message string }
 
 type fact struct {
 	Name, Value string
-	Code        bool // show it as something to be typed or compared
+	Code        bool // in monospace, to be typed or compared
 }
 
 type kernel struct {
 	Name    string
 	Facts   []fact
 	Changes []kernelChange
-	Console string // path of the whole
+	Console string // path of the file
 	Tail    string // its end
 }
 
@@ -52,20 +52,20 @@ type kernelChange struct {
 
 type knownChange struct {
 	ID, Commit, Since, Subject, Effect string
-	Upstream                           string // where the commit can be read; empty for one of which that isn't known
+	Upstream                           string // address of the commit; empty if unknown
 }
 
-// column is what the matrix has for kernels that show the same.
+// column is a column of the matrix, for kernels that show the same.
 type column struct {
 	Kernel  int // the first of them
 	Members string
 	Names   []label
 }
 
-// label is a kernel above a column.
+// label is a kernel's name above a column.
 type label struct{ Short, Name string }
 
-// group is rows that belong together. Its name is what the filter calls it.
+// group is rows that belong together. The filter uses its name.
 type group struct {
 	Name string
 	Rows []pageRow
@@ -75,20 +75,20 @@ type group struct {
 type pageRow struct {
 	ID, Doc string
 	Class   string // "differs", "differs unexplained", "trouble"
-	Mark    string // the same as a sign, for who sees no colour
-	Says    string // and in words, for who sees neither
+	Mark    string // the same as a sign, independent of colour
+	Says    string // the same as text, for screen readers
 	Cells   []pageCell
 	Why     []badge
 }
 
 type badge struct{ Class, Text, Title, ID string }
 
-// pageCell is a cell's headline. Also are fields in which it differs from the
-// kernel that it was compared with, where its text does not show that.
+// pageCell is a cell's headline. Also lists the fields in which it differs from the
+// kernel that it was compared with, if its text does not show the difference.
 type pageCell struct {
 	Missing           bool
 	Class, Text, Also string
-	Tag               string // the verdict, where it is not as expected
+	Tag               string // the verdict, if it is not as expected
 }
 
 // unlike is a scenario in which kernels differ.

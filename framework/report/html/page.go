@@ -20,16 +20,15 @@ import (
 //go:embed page
 var files embed.FS
 
-// The page's style and script are one element each, because its policy names each
-// by what is in it; their sources are files of one job each, in the order of names.
+// The page's style and script are one element each, because the policy lists each by its
+// digest; their sources are several files, in the order of their names.
 var (
 	pageStyle  = joined("page/*.css")
 	pageScript = "\"use strict\";\n(() => {\n" + joined("page/*.js") + "})();\n"
 )
 
-// Write writes the run as one self-contained page: no network, no other file is
-// needed to read it. folder, which may be nil, is where the consoles are read
-// from that the page shows the ends of.
+// Write writes the run as one self-contained page. folder, which may be nil, has the
+// consoles, whose ends the page shows.
 func Write(w io.Writer, run results.Run, folder *results.Folder) error {
 	t, err := template.New("report.html.tmpl").ParseFS(files, "page/*.tmpl")
 	if err != nil {
@@ -49,9 +48,9 @@ func Write(w io.Writer, run results.Run, folder *results.Folder) error {
 	return nil
 }
 
-// visible shows as a dot what html/template lets through but a page may not
-// have, or what lets text pass for other text: control characters, and others
-// without a shape, such as those that turn the direction of writing.
+// visible replaces with a dot the characters that html/template does not escape but that
+// are invalid in a page or can disguise text: control characters, and others without a
+// glyph, such as those that change the direction of writing.
 func visible(r rune) rune {
 	switch {
 	case r == '\n' || r == '\t':
@@ -102,20 +101,20 @@ func newPage(run results.Run, folder *results.Folder) (page, error) {
 	return p, err
 }
 
-// policy is the wall behind the escaping: nothing is loaded, nothing runs but the
-// one script that is named by its digest, and no text becomes markup by it.
+// policy is the second line of defence after escaping: nothing is loaded, only the script
+// with that digest runs, and it cannot turn text into markup.
 func policy() string {
-	return fmt.Sprintf("default-src 'none'; style-src '%s'; script-src '%s'; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
-		digest(pageStyle), digest(pageScript))
+	return fmt.Sprintf("default-src 'none'; style-src '%s'; script-src '%s'; base-uri 'none'; form-action 'none'; "+
+		"require-trusted-types-for 'script'; trusted-types 'none'", digest(pageStyle), digest(pageScript))
 }
 
-// digest is how a content security policy names an inline style or script.
+// digest returns the name of an inline style or script in a content security policy.
 func digest(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// joined are the page's files of a kind, one behind the other.
+// joined returns the page's files that match a pattern, concatenated.
 func joined(glob string) string {
 	names, err := fs.Glob(files, glob)
 	if err != nil {
@@ -125,7 +124,7 @@ func joined(glob string) string {
 	for _, n := range names {
 		b, err := files.ReadFile(n)
 		if err != nil {
-			panic(err) // it is in the program
+			panic(err) // it is embedded
 		}
 		all.Write(b)
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/faultline/faultline/internal/sanitize"
 )
 
-// Measures of the picture, in CSS pixels.
+// Sizes of the picture, in CSS pixels.
 const (
 	gutter  = 232 // for the changes' names
 	spacing = 116 // between kernels
@@ -18,9 +18,9 @@ const (
 	topline = 44  // of the first change
 )
 
-// picture draws flips: a line a change, a point a kernel, filled where the kernel has
-// the change, and on the way to where it flips how many scenarios do. Its words are
-// in the list and the table beside it too, so that it says nothing alone.
+// picture draws flips: one line for each change, one point for each kernel, filled if the
+// kernel has the change, and between two points the number of scenarios that flip. The
+// list and the table next to it have the same information as text.
 func (f flips) picture() template.HTML {
 	if len(f.Kernels) < 2 || len(f.Rows) == 0 {
 		return ""
@@ -28,7 +28,7 @@ func (f flips) picture() template.HTML {
 	var b strings.Builder
 	width, height := gutter+spacing*(len(f.Kernels)-1)+64, topline+rise*(len(f.Rows)-1)+24
 	fmt.Fprintf(&b, `<svg role="img" aria-labelledby="flips-title flips-desc" width="%d" height="%d" viewBox="0 0 %[1]d %[2]d">`, width, height)
-	b.WriteString(`<title id="flips-title">Which change flipped what, from the oldest kernel to the newest</title><desc id="flips-desc">`)
+	b.WriteString(`<title id="flips-title">Flips by change, from the oldest kernel to the newest</title><desc id="flips-desc">`)
 	for _, m := range f.Moves {
 		b.WriteString(escaped(m.Text) + ". ")
 	}
@@ -73,8 +73,8 @@ func (r flipRow) draw(b *strings.Builder, y int) {
 		}
 	}
 	for _, m := range r.moves {
-		// Before the kernel that it flips on, whatever lies between it and the one that
-		// it was compared with.
+		// In front of the kernel on which it flips, even if the kernel that it was compared
+		// with is not the neighbour.
 		x, bad := across(m.to)-spacing/2, ""
 		if m.Finding {
 			bad = " bad"
@@ -85,7 +85,7 @@ func (r flipRow) draw(b *strings.Builder, y int) {
 
 func escaped(text string) string { return html.EscapeString(sanitize.Line(text)) }
 
-// cut shortens a text to n runes.
+// cut shortens a text to at most n runes.
 func cut(text string, n int) string {
 	if r := []rune(text); len(r) > n {
 		return string(r[:n-1]) + "…"

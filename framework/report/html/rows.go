@@ -10,8 +10,8 @@ import (
 	"github.com/faultline/faultline/internal/sanitize"
 )
 
-// columns are those of the matrix: kernels that show the same are one, which a
-// reader can unfold.
+// columns returns those of the matrix: kernels that show the same are one column, which
+// the reader can unfold.
 func columns(run results.Run, rows []matrix.Row, short []string) []column {
 	var out []column
 	for _, members := range matrix.Fold(rows, len(run.Kernels)) {
@@ -30,11 +30,11 @@ func newRow(run results.Run, r matrix.Row, cols []column) pageRow {
 	ids, un := r.Why()
 	switch {
 	case un || r.Lost():
-		out.Class, out.Mark, out.Says = "differs unexplained", "≠", "differs, not explained"
+		out.Class, out.Mark, out.Says = "differs unexplained", "≠", "differs, unexplained"
 	case len(r.Differences) > 0:
 		out.Class, out.Mark, out.Says = "differs", "≠", "differs"
 	case r.Notable():
-		out.Class, out.Mark, out.Says = "trouble", "!", "trouble"
+		out.Class, out.Mark, out.Says = "trouble", "!", "needs a look"
 	}
 	for _, id := range ids {
 		out.Why = append(out.Why, newBadge(run, id))
@@ -72,20 +72,20 @@ func newRow(run results.Run, r matrix.Row, cols []column) pageRow {
 	return out
 }
 
-// cellText is a headline that fits into a narrow column: an outcome a line, and
-// without the signal's name where its code says it.
+// cellText returns a headline for a narrow column: one outcome on each line, without the
+// signal's name if its code implies it.
 func cellText(headline string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(sanitize.Text(headline), "SIGBUS BUS_", "BUS_"), "; ", ";\n")
 }
 
-// newBadge is a change that explains a difference.
+// newBadge returns the badge of a change that explains a difference.
 func newBadge(run results.Run, id string) badge {
 	c := lookup(run, id)
 	b := badge{Text: c.ID, Title: c.ID, ID: c.ID}
 	switch {
 	case c.Since != "":
 		b.Title = fmt.Sprintf("%s (%s): %s", c.Commit, c.Since, c.Subject)
-	case c.Subject != "": // a user's, who need not say more
+	case c.Subject != "": // a user's change, in which the commit is optional
 		b.Title = strings.TrimPrefix(c.Commit+": "+c.Subject, ": ")
 	}
 	return b

@@ -9,25 +9,25 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 )
 
-// moment is what a step is to what was made bad before it, as its action words it.
+// moment is a step's effect on bad memory, by the text of its action.
 type moment struct {
-	Poisons string // what it makes bad: "file+0x4000"
-	Heals   string // what it makes good again
-	Touches string // what it touches of what is bad
+	Poisons string // the memory that it makes bad: "file+0x4000"
+	Heals   string // the memory that it makes good again
+	Touches string // the bad memory that it accesses
 }
 
 // reach is a range of bytes of a mapping, a file or a device.
 type reach struct {
 	of       string
-	from, to int64 // up to
+	from, to int64 // to is exclusive
 }
 
 func (r reach) String() string { return fmt.Sprintf("%s+%#x", r.of, r.from) }
 
 func (r reach) meets(o reach) bool { return r.of == o.of && r.from < o.to && o.from < r.to }
 
-// badBytes is how much an injection makes bad that tells no size: a page is poisoned
-// whole (memory_failure in mm/memory-failure.c), whatever byte of it is named.
+// badBytes is the size that an injection without one makes bad: memory_failure in
+// mm/memory-failure.c poisons the whole page of a byte.
 const badBytes = 4096
 
 var (
@@ -37,13 +37,14 @@ var (
 	// madvise(2): MADV_HWPOISON is 100, MADV_SOFT_OFFLINE 101.
 	advising = regexp.MustCompile(`^madvise\(.*, 10[01]\)$`)
 	healing  = regexp.MustCompile(`^unpoison-pfn\b`)
-	// What a system call at an offset reads or writes: size and offset are its last.
+	// A system call that reads or writes at an offset: size and offset are the last
+	// arguments.
 	atOffset = regexp.MustCompile(`^p(?:read|write)\w*\((.+), [^,]+, (\d+), (\d+)\)$`)
-	// What names a place and looks at what is known of it, or changes what is mapped.
+	// An action that names a place but only reads its state, or changes a mapping.
 	looking = regexp.MustCompile(`^(pagemap|badblocks|munmap|map|make|mount)\b`)
 )
 
-// timeline reads of a cell's steps where the poison is, and who touches it.
+// timeline finds in a cell's steps where the poison is, and which step accesses it.
 func timeline(steps []observe.Step) []moment {
 	out := make([]moment, len(steps))
 	var bad []reach
@@ -75,7 +76,7 @@ func timeline(steps []observe.Step) []moment {
 	return out
 }
 
-// placeOf is the range that an action names, if it does.
+// placeOf returns the range that an action names, if any.
 func placeOf(action string) (reach, bool) {
 	if m := atOffset.FindStringSubmatch(action); m != nil && !strings.Contains(m[1], "+0x") {
 		n, from := number(m[2], 10), number(m[3], 10)
@@ -89,7 +90,7 @@ func placeOf(action string) (reach, bool) {
 	return reach{m[1], from, from + max(1, number(m[3], 10))}, true
 }
 
-// spread is all that an injection makes bad: its sectors, or whole pages.
+// spread returns the range that an injection makes bad: its sectors, or whole pages.
 func spread(action string, at reach) reach {
 	if m := sectors.FindStringSubmatch(action); m != nil {
 		at.to = at.from + 512*number(m[1], 10)
@@ -100,7 +101,7 @@ func spread(action string, at reach) reach {
 	return at
 }
 
-// number is 0 for what is none: an action of another version, or a guest's.
+// number returns 0 for an invalid number, in an action of another version or a guest.
 func number(digits string, base int) int64 {
 	n, err := strconv.ParseInt(digits, base, 48)
 	if err != nil {

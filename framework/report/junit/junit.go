@@ -36,9 +36,9 @@ type (
 	}
 )
 
-// Write writes the run. A behaviour that was not as expected, and a finding, is a
-// failure; trouble with the rig and an interruption are errors of these types;
-// what a kernel can't do is skipped.
+// Write writes the run. An unexpected behaviour or a finding is a failure; an
+// infrastructure failure or an interruption is an error with that type; a skipped
+// scenario is skipped.
 func Write(w io.Writer, run results.Run, _ *results.Folder) error {
 	var all testSuites
 	for _, col := range matrix.Columns(run) {
@@ -61,7 +61,7 @@ func Write(w io.Writer, run results.Run, _ *results.Folder) error {
 	return err
 }
 
-// seconds are whole milliseconds: the schema takes three digits.
+// seconds rounds to milliseconds: the schema allows three digits.
 func seconds(s float64) float64 { return math.Round(s*1000) / 1000 }
 
 func newSuite(run results.Run, col matrix.Column) testSuite {
@@ -70,9 +70,9 @@ func newSuite(run results.Run, col matrix.Column) testSuite {
 	out.Timestamp = run.Started.UTC().Format("2006-01-02T15:04:05")
 	out.Properties.Properties = properties(run, col.Kernel)
 	for _, c := range col.Checks {
-		// The kernel is in the class, because GitLab shows the class as the suite and
-		// of two cases with the same class and name the first only; behind the last
-		// dot, where Jenkins parts a package from a class, is the suite.
+		// The class contains the kernel, because GitLab shows the class as the suite, and
+		// only the first of two cases with the same class and name. The suite follows the
+		// last dot, where Jenkins separates package and class.
 		t := newCase(c)
 		t.Classname = out.Name + "." + sanitize.Line(c.Suite)
 		out.Tests++

@@ -39,7 +39,7 @@ func read(t *testing.T, text []byte) reporters.JUnitTestSuites {
 	return all
 }
 
-// exitCode is what a pipeline says that reads nothing else.
+// exitCode returns the exit code that a pipeline derives from this format alone.
 func exitCode(all reporters.JUnitTestSuites) int {
 	code := 0
 	for _, s := range all.TestSuites {
@@ -65,7 +65,7 @@ func TestSaysTheExitCode(t *testing.T) {
 			checkSchema(t, text)
 			all := read(t, text)
 			if got := exitCode(all); got != run.Summary.ExitCode {
-				t.Errorf("it says %d, the run %d", got, run.Summary.ExitCode)
+				t.Errorf("exit code %d, want %d", got, run.Summary.ExitCode)
 			}
 			var tests, failures, errs, skipped int
 			var seen [][2]string
@@ -74,7 +74,7 @@ func TestSaysTheExitCode(t *testing.T) {
 				for _, c := range s.TestCases {
 					at := [2]string{c.Classname, c.Name}
 					if slices.Contains(seen, at) {
-						t.Errorf("%q is there twice", at) // GitLab drops the second
+						t.Errorf("%q is a duplicate", at) // GitLab drops the second
 					}
 					seen = append(seen, at)
 				}
@@ -86,7 +86,7 @@ func TestSaysTheExitCode(t *testing.T) {
 	}
 }
 
-// Whatever is said, the exit code is that of the run, and no terminal obeys.
+// With any text of a guest, the exit code is the run's and no terminal is controlled.
 func FuzzWrite(f *testing.F) {
 	f.Add(demo.HostileText)
 	f.Fuzz(func(t *testing.T, said string) {
@@ -95,20 +95,20 @@ func FuzzWrite(f *testing.F) {
 		demo.Seen(t, string(text))
 		checkSchema(t, text)
 		if got := exitCode(read(t, text)); got != run.Summary.ExitCode {
-			t.Errorf("it says %d, the run %d", got, run.Summary.ExitCode)
+			t.Errorf("exit code %d, want %d", got, run.Summary.ExitCode)
 		}
 	})
 }
 
-// The four things that are no success are four different elements or types.
+// The four kinds of results that are not a success are four elements or types.
 func TestTellsApart(t *testing.T) {
 	for name, want := range map[string]string{
 		"unexpected":                   `failure unexpected_observation: dax/ext4/pread on 6.12.117 (apt:bookworm, 6.12): step 1 (victim: pread file+0x4000 4096) expected EIO, saw ok 4096`,
 		"rig":                          "error rig: the guest gave no answer within 30s",
-		"not compared in one scenario": "error uncompared: not compared with 6.1.192 (apt:bookworm): it ran with tcg on 6.1.192 (apt:bookworm) and with kvm on 6.12.117 (apt:bookworm, 6.12)",
+		"not compared in one scenario": "error uncompared: not compared with 6.1.192 (apt:bookworm): different accelerators: tcg on 6.1.192 (apt:bookworm), kvm on 6.12.117 (apt:bookworm, 6.12)",
 		"not doable":                   "skipped: the kernel lacks CONFIG_EXT4_FS",
 		"interrupted":                  "error interrupted: the run was interrupted before 2 of 15 scenarios could be observed: syscalls/ext4/pwrite-aligned, syscalls/pmem/read",
-		"lost change":                  "failure lost_change: 6.12.117 (apt:bookworm, 6.12) was made from v6.12 and lacks dax_recovery_write (f42e8e5088b9, in v5.19 and later): not seen in syscalls/ext4/pwrite-aligned",
+		"lost change":                  "failure lost_change: 6.12.117 (apt:bookworm, 6.12) is based on v6.12 but does not have dax_recovery_write (f42e8e5088b9, in v5.19 and later): not seen in syscalls/ext4/pwrite-aligned",
 	} {
 		var got []string
 		for _, s := range read(t, write(t, demo.Every()[name])).TestSuites {
@@ -149,7 +149,7 @@ func TestCase(t *testing.T) {
 	}
 }
 
-// schema is what the elements may have, and must have (!), for Jenkins: from
+// schema lists what the elements may have, and must have (!), for Jenkins, from
 // junit-10.xsd of its xunit plugin.
 var schema = map[string]struct {
 	attributes []string
@@ -219,7 +219,7 @@ func checkSchema(t *testing.T, text []byte) {
 	}
 }
 
-// TestXMLLint has Jenkins' own schema judge.
+// TestXMLLint validates with Jenkins' own schema.
 func TestXMLLint(t *testing.T) {
 	lint, xsd := exttest.Program(t, "xmllint"), exttest.File(t, "junit-10.xsd")
 	for name, run := range demo.Every() {

@@ -1,6 +1,6 @@
-// Package kcidb writes a run as a report of KCIDB's schema 5.3, by which kernel CI
-// systems exchange what they tested: a kernel is a checkout and a build, a check a
-// test. It draws what is recorded and concludes nothing, and sends nothing.
+// Package kcidb writes a run as a report of KCIDB's schema 5.3, in which kernel CI
+// systems exchange results: a kernel is a checkout and a build, a check a test. It draws
+// what is recorded, draws no conclusions and sends nothing.
 package kcidb
 
 import (
@@ -17,7 +17,7 @@ import (
 	"github.com/faultline/faultline/internal/sanitize"
 )
 
-// Origin stands for the CI system where a run does not name one.
+// Origin is the default name of the CI system.
 const Origin = "faultline"
 
 type (
@@ -47,15 +47,15 @@ type (
 		Status       string     `json:"status"`
 		Misc         kernelMisc `json:"misc"`
 	}
-	// kernelMisc is what a run knows of a kernel. Which commit of which repository it
-	// was made of is not part of it.
+	// kernelMisc is what a run records about a kernel. The source commit and repository
+	// are not part of it.
 	kernelMisc struct {
 		Spec     string   `json:"spec,omitempty"`
 		Release  string   `json:"release,omitempty"`
 		Version  string   `json:"version,omitempty"`
 		Digest   string   `json:"digest,omitempty"`
 		Packages []string `json:"packages,omitempty"`
-		Changes  []string `json:"changes,omitempty"` // what it has, and what it lacks
+		Changes  []string `json:"changes,omitempty"` // their states
 	}
 	test struct {
 		BuildID     string      `json:"build_id"`
@@ -83,13 +83,12 @@ type (
 	testMisc struct {
 		Kernel   string   `json:"kernel"`
 		Scenario string   `json:"scenario,omitempty"`
-		Why      string   `json:"why,omitempty"` // as matrix.Check has it
+		Why      string   `json:"why,omitempty"` // as in matrix.Check
 		Reasons  []string `json:"reasons,omitempty"`
-		// Siginfo are the payloads that were delivered, in order.
+		// Siginfo are the delivered payloads, in order.
 		Siginfo []siginfo `json:"siginfo,omitempty"`
 	}
-	// siginfo is a payload, the step that it was delivered in, and of several
-	// attempts which one.
+	// siginfo is a payload, with the step and the attempt in which it was delivered.
 	siginfo struct {
 		Attempt  int    `json:"attempt,omitempty"`
 		Step     int    `json:"step"`
@@ -105,8 +104,8 @@ type (
 	}
 )
 
-// statuses are KCIDB's words. Its MISS is a test that the harness failed to run,
-// and its ERROR one that did not complete, which is said of the run as a whole.
+// statuses are KCIDB's. MISS is a test that the harness failed to run, ERROR one that
+// did not complete, which applies to the run as a whole.
 var statuses = map[matrix.State]string{
 	matrix.Passed: "PASS", matrix.NotDoable: "SKIP", matrix.Untold: "MISS", matrix.Failed: "FAIL", matrix.Stopped: "ERROR",
 }
@@ -122,7 +121,7 @@ func Write(w io.Writer, run results.Run, _ *results.Folder) error {
 	for _, col := range matrix.Columns(run) {
 		k := col.Kernel
 		id := origin + ":" + kernelID(run, k)
-		if !built[id] { // the same kernel may be there twice, by two names
+		if !built[id] { // one kernel may have two names
 			built[id] = true
 			c, b := newBuild(origin, id, k)
 			d.Checkouts, d.Builds = append(d.Checkouts, c), append(d.Builds, b)
@@ -142,7 +141,7 @@ func Write(w io.Writer, run results.Run, _ *results.Folder) error {
 	return err
 }
 
-// kernelID is the same for the same kernel in every run.
+// kernelID returns the same id for the same kernel in every run.
 func kernelID(run results.Run, k results.Kernel) string {
 	if k.Digest != "" {
 		return sanitize.Line(k.Digest)
@@ -150,7 +149,7 @@ func kernelID(run results.Run, k results.Kernel) string {
 	return run.ID + ":" + results.Slug(k.Name)
 }
 
-// architectures are the kernel's names of what Go names otherwise.
+// architectures maps Go's names to the kernel's where they differ.
 var architectures = map[string]string{"amd64": "x86_64"}
 
 func newBuild(origin, id string, k results.Kernel) (checkout, build) {
@@ -210,15 +209,16 @@ func payloads(cell *observe.Cell) []siginfo {
 		for _, p := range s.Outcome.Signals {
 			out = append(out, siginfo{
 				Attempt: cell.Attempt, Step: i + 1, Actor: sanitize.Line(s.Actor), Action: sanitize.Line(s.Action),
-				Signo: p.Signo, Name: sanitize.Line(p.Name), Code: p.Code, CodeName: sanitize.Line(p.CodeName), Addr: sanitize.Line(p.Addr), LSB: p.LSB, Raw: p.Raw,
+				Signo: p.Signo, Name: sanitize.Line(p.Name), Code: p.Code, CodeName: sanitize.Line(p.CodeName),
+				Addr: sanitize.Line(p.Addr), LSB: p.LSB, Raw: p.Raw,
 			})
 		}
 	}
 	return out
 }
 
-// path is the check's place in the tree of tests: the parts of its name, below
-// Faultline and, where it is no scenario's, below its suite.
+// path returns the check's path in the tree of tests: the parts of its name below
+// "faultline", and below its suite if it is not a scenario.
 func path(c matrix.Check) string {
 	parts := []string{"faultline"}
 	if len(c.Cells) == 0 {
@@ -234,7 +234,7 @@ func path(c matrix.Check) string {
 func isLower(r rune) bool { return r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '_' }
 func isWord(r rune) bool  { return isLower(r) || r >= 'A' && r <= 'Z' || r == '-' }
 
-// word is text with a _ for each character that may not be in it.
+// word replaces each character that is not allowed with _.
 func word(s string, may func(rune) bool) string {
 	if s == "" {
 		return "_"
@@ -247,17 +247,17 @@ func word(s string, may func(rune) bool) string {
 	}, s)
 }
 
-// mostExcerpt is how many characters a log_excerpt may have.
+// mostExcerpt is the limit of a log_excerpt, in characters.
 const mostExcerpt = 16384
 
-// excerpt is what was seen, and the end of what the kernel said.
+// excerpt returns the observations, and the end of the kernel's log.
 func excerpt(c matrix.Check) string {
 	seen := head(sanitize.Text(strings.Join(c.Story(), "\n")), mostExcerpt/2)
-	said := sanitize.Text(strings.Join(c.Said(), "\n"))
-	if said == "" {
+	log := sanitize.Text(strings.Join(c.Said(), "\n"))
+	if log == "" {
 		return seen
 	}
-	return seen + "\n" + tail(said, mostExcerpt-utf8.RuneCountInString(seen)-1)
+	return seen + "\n" + tail(log, mostExcerpt-utf8.RuneCountInString(seen)-1)
 }
 
 func head(s string, n int) string {

@@ -28,7 +28,7 @@ func write(t *testing.T, run results.Run) []byte {
 	return b.Bytes()
 }
 
-// read is what a reader takes of it.
+// read is the part of a report that the tests read.
 type read struct {
 	Checkouts []struct{ ID string }
 	Builds    []struct {
@@ -57,7 +57,7 @@ func parse(t *testing.T, text []byte) read {
 	return r
 }
 
-// exitCode is what a pipeline says that reads nothing else.
+// exitCode returns the exit code that a pipeline derives from this format alone.
 func (r read) exitCode() int {
 	seen := map[string]bool{}
 	for _, t := range r.Tests {
@@ -95,12 +95,12 @@ func TestSaysTheExitCode(t *testing.T) {
 			}
 			r := parse(t, text)
 			if got := r.exitCode(); got != run.Summary.ExitCode {
-				t.Errorf("it says %d, the run %d", got, run.Summary.ExitCode)
+				t.Errorf("exit code %d, want %d", got, run.Summary.ExitCode)
 			}
 			have := map[string]bool{}
 			once := func(kind, id string) {
 				if have[kind+id] {
-					t.Errorf("%s %s is there twice", kind, id)
+					t.Errorf("%s %s is a duplicate", kind, id)
 				}
 				have[kind+id] = true
 			}
@@ -121,7 +121,7 @@ func TestSaysTheExitCode(t *testing.T) {
 	}
 }
 
-// Whatever is said, the exit code is that of the run, and it is what the schema wants.
+// With any text of a guest, the exit code is the run's and the schema is met.
 func FuzzWrite(f *testing.F) {
 	schema, err := jsonschema.NewCompiler().Compile("testdata/schema.json")
 	if err != nil {
@@ -140,12 +140,12 @@ func FuzzWrite(f *testing.F) {
 			t.Error(err)
 		}
 		if got := parse(t, text).exitCode(); got != run.Summary.ExitCode {
-			t.Errorf("it says %d, the run %d", got, run.Summary.ExitCode)
+			t.Errorf("exit code %d, want %d", got, run.Summary.ExitCode)
 		}
 	})
 }
 
-// The four things that are no success have four statuses.
+// The four kinds of results that are not a success have four statuses.
 func TestTellsApart(t *testing.T) {
 	for name, want := range map[string]string{
 		"unexpected":             "FAIL faultline.dax.ext4.pread",
@@ -193,7 +193,7 @@ func TestWrite(t *testing.T) {
 	}
 }
 
-// A kernel that is there twice is one build.
+// A kernel with two names is one build.
 func TestTheSameKernelTwice(t *testing.T) {
 	r := parse(t, write(t, demo.AddKernels(demo.Run(), 1)))
 	if len(r.Builds) != 2 || len(r.Checkouts) != 2 || len(r.Tests) != 45 {
@@ -215,7 +215,7 @@ func TestExcerptIsCut(t *testing.T) {
 	}
 }
 
-// TestKCIDB has KCIDB's own schema judge.
+// TestKCIDB validates with KCIDB's own schema.
 func TestKCIDB(t *testing.T) {
 	python, folder := exttest.Program(t, "python3"), filepath.Dir(exttest.File(t, "kcidb_io"))
 	const script = "import sys, json, kcidb_io.schema as s\nfor p in sys.argv[1:]:\n    s.V5_3.validate(json.load(open(p)))"

@@ -1,6 +1,6 @@
-// Package ktap writes a run as KTAP, version 1 (Documentation/dev-tools/ktap.rst
-// of the kernel): a kernel, in it a suite, in it a scenario. It draws what is
-// recorded and concludes nothing.
+// Package ktap writes a run as KTAP, version 1 (Documentation/dev-tools/ktap.rst of the
+// kernel): kernels contain suites, suites contain scenarios. It draws what is recorded
+// and draws no conclusions.
 package ktap
 
 import (
@@ -13,10 +13,10 @@ import (
 	"github.com/faultline/faultline/internal/sanitize"
 )
 
-// Write writes the run. A behaviour that was not as expected, and a finding, is
-// "not ok"; with the directive ERROR where the rig failed, or the run was
-// interrupted, which TAP's "Bail out!" says at the end too; what a kernel can't do is
-// "ok" with SKIP. All else is diagnostic, and what was seen stands behind each result.
+// Write writes the run. An unexpected behaviour or a finding is "not ok"; an
+// infrastructure failure or an interruption is "not ok" with the directive ERROR, and an
+// interruption ends with TAP's "Bail out!"; a skipped scenario is "ok" with SKIP. The
+// rest are diagnostics; each result line ends with what was observed.
 func Write(w io.Writer, run results.Run, _ *results.Folder) error {
 	var p printer
 	columns := matrix.Columns(run)
@@ -47,15 +47,15 @@ type printer struct {
 	count [matrix.Stopped + 1]int
 }
 
-// line prints a line of a subtest that is so many levels deep.
+// line prints a line of a subtest at a depth of nesting.
 func (p *printer) line(depth int, format string, args ...any) {
 	p.WriteString(strings.Repeat("  ", depth))
 	fmt.Fprintf(p, format, args...)
 	p.WriteByte('\n')
 }
 
-// head begins a test of n parts. The plan stands right below, because kunit's
-// parser looks for it there.
+// head begins a test of n parts. The plan follows immediately, where kunit's parser
+// expects it.
 func (p *printer) head(depth int, name string, n int) {
 	p.line(depth, "KTAP version 1")
 	if name != "" {
@@ -94,8 +94,8 @@ func (p *printer) suite(n int, s matrix.Suite) matrix.State {
 	return together(states)
 }
 
-// together is what became of a test whose parts became these: it was not done
-// only where none of them was.
+// together returns the state of a test from those of its parts: it is skipped only if
+// every part is.
 func together(states []matrix.State) matrix.State {
 	worst, done := matrix.Passed, false
 	for _, s := range states {
@@ -124,8 +124,8 @@ func (p *printer) check(n int, c matrix.Check) {
 	p.result(2, n, word(c.Name), c.State, why)
 }
 
-// diagnostics prints lines before a result. They are indented, because kunit's
-// parser takes "# Subtest: " for a test, and the guest may have said that.
+// diagnostics prints lines before a result. They are indented, because kunit's parser
+// takes "# Subtest: ", which a guest may have printed, for a test.
 func (p *printer) diagnostics(lines []string) {
 	for _, text := range lines {
 		for l := range strings.Lines(sanitize.Log(text)) {
@@ -155,13 +155,13 @@ func (p *printer) result(depth, n int, name string, state matrix.State, why stri
 	p.line(depth, "%s %d %s%s", verdict, n, name, data)
 }
 
-// word is text in a result line, where no # may be but the one before the directive.
+// word returns text for a result line, in which only the directive may have a #.
 func word(s string) string {
 	return strings.TrimSpace(strings.ReplaceAll(inert.Replace(sanitize.Line(s)), "#", "·"))
 }
 
-// inert parts the lines at which kunit's parser stops reading, wherever they
-// stand: they are what a kernel says that found no root file system.
+// inert breaks the texts at which kunit's parser stops reading, anywhere in a line: a
+// kernel prints them if it finds no root file system.
 var inert = strings.NewReplacer(
 	"List of all partitions:", "List of all partitions·:",
 	"Kernel panic - not syncing: VFS:", "Kernel panic - not syncing·: VFS:",

@@ -20,7 +20,7 @@ import (
 	"github.com/faultline/faultline/internal/exttest"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 func write(t *testing.T, run results.Run) []byte {
 	t.Helper()
@@ -50,7 +50,7 @@ func TestWrite(t *testing.T) {
 	}
 }
 
-// parser reads KTAP as its document has it.
+// parser reads KTAP as its specification describes it.
 type parser struct {
 	t     *testing.T
 	lines []string
@@ -77,7 +77,7 @@ func (p *parser) next(depth int) (string, bool) {
 	return "", false
 }
 
-// test reads a version, a plan and results, and says whether one failed.
+// test reads a version, a plan and results, and reports whether one failed.
 func (p *parser) test(depth int) (failed bool) {
 	l, _ := p.next(depth)
 	if l != "KTAP version 1" {
@@ -104,7 +104,7 @@ func (p *parser) test(depth int) (failed bool) {
 		p.lines = p.lines[1:]
 		bad := m[1] == "not ok"
 		if nested && bad != inner {
-			p.t.Errorf("%q, and its parts say %v", l, inner)
+			p.t.Errorf("%q, but its parts: %v", l, inner)
 		}
 		if !nested {
 			p.counts[strings.TrimSpace(m[1]+" "+m[5])]++
@@ -130,7 +130,7 @@ func parse(t *testing.T, text []byte) *parser {
 	}
 }
 
-// exitCode is what a pipeline says that reads nothing else.
+// exitCode returns the exit code that a pipeline derives from this format alone.
 func (p *parser) exitCode() int {
 	switch {
 	case p.bailed:
@@ -149,13 +149,13 @@ func TestSaysTheExitCode(t *testing.T) {
 			text := write(t, run)
 			demo.Inert(t, string(text))
 			if got := parse(t, text).exitCode(); got != run.Summary.ExitCode {
-				t.Errorf("it says %d, the run %d", got, run.Summary.ExitCode)
+				t.Errorf("exit code %d, want %d", got, run.Summary.ExitCode)
 			}
 		})
 	}
 }
 
-// Whatever is said, the exit code is that of the run, and no terminal obeys.
+// With any text of a guest, the exit code is the run's and no terminal is controlled.
 func FuzzWrite(f *testing.F) {
 	f.Add(demo.HostileText)
 	f.Fuzz(func(t *testing.T, said string) {
@@ -163,12 +163,12 @@ func FuzzWrite(f *testing.F) {
 		text := write(t, run)
 		demo.Inert(t, string(text))
 		if got := parse(t, text).exitCode(); got != run.Summary.ExitCode {
-			t.Errorf("it says %d, the run %d", got, run.Summary.ExitCode)
+			t.Errorf("exit code %d, want %d", got, run.Summary.ExitCode)
 		}
 	})
 }
 
-// counts are what kunit's parser found.
+// counts are the results of kunit's parser.
 type counts struct {
 	Passed, Failed, Skipped, Crashed, Errors int
 	Status                                   string
@@ -184,7 +184,7 @@ for path in sys.argv[1:]:
     json.dump({'passed': c.passed, 'failed': c.failed, 'skipped': c.skipped, 'crashed': c.crashed, 'errors': c.errors, 'status': test.status.name}, printed)
 `
 
-// TestKUnit has the kernel's own parser read it.
+// TestKUnit reads it with the kernel's own parser.
 func TestKUnit(t *testing.T) {
 	python, parser := exttest.Program(t, "python3"), exttest.File(t, "kunit_parser.py")
 	var wants []counts
@@ -223,11 +223,11 @@ func TestKUnit(t *testing.T) {
 	}
 	var half counts
 	if err := dec.Decode(&half); err != nil || half.Errors == 0 {
-		t.Errorf("it takes a half: %+v, %v", half, err)
+		t.Errorf("the parser accepts half a report: %+v, %v", half, err)
 	}
 }
 
-// TestProve has Perl's TAP::Harness read it, which knows the top level only.
+// TestProve reads it with Perl's TAP::Harness, which only reads the top level.
 func TestProve(t *testing.T) {
 	prove := exttest.Program(t, "prove")
 	read := func(files ...string) (string, error) {
@@ -258,7 +258,7 @@ func TestProve(t *testing.T) {
 	}
 	for _, file := range bad {
 		if !strings.Contains(summary, file) {
-			t.Errorf("prove takes %s: %s", file, out)
+			t.Errorf("prove accepts %s: %s", file, out)
 		}
 	}
 }

@@ -1,6 +1,6 @@
 // Package lava writes a run as the signals that a test prints for a LAVA
 // dispatcher, which reads them on the device's console: a kernel is a test set, a
-// check a test case. It draws what is recorded and concludes nothing.
+// check a test case. It draws what is recorded and draws no conclusions.
 package lava
 
 import (
@@ -14,14 +14,14 @@ import (
 	"github.com/faultline/faultline/internal/sanitize"
 )
 
-// verdicts are LAVA's results. It has none for a run that was interrupted: that
-// raises a test error, which ends its job as incomplete.
+// verdicts are LAVA's results. It has none for an interrupted run: that raises a test
+// error, which ends its job as incomplete.
 var verdicts = map[matrix.State]string{
 	matrix.Passed: "pass", matrix.NotDoable: "skip", matrix.Untold: "unknown", matrix.Failed: "fail",
 }
 
-// Write writes the run. Between the signals that begin and end a case that did
-// not pass stands what there is to say of it.
+// Write writes the run. The reasons and observations of a case that did not pass are
+// between the signals that begin and end it.
 func Write(w io.Writer, run results.Run, _ *results.Folder) error {
 	var b strings.Builder
 	stopped := ""
@@ -59,10 +59,10 @@ func Write(w io.Writer, run results.Run, _ *results.Folder) error {
 
 func signal(b *strings.Builder, text string) { b.WriteString("<LAVA_SIGNAL_" + text + ">\n") }
 
-// plainName is a name that a dispatcher takes for one word of a signal.
+// plainName matches a name that a dispatcher reads as one word of a signal.
 var plainName = regexp.MustCompile(`^[A-Za-z0-9_./+-]+$`)
 
-// name is a check's name as a test case's, which may have slashes.
+// name returns a check's name for a test case, which may have slashes.
 func name(s string) string {
 	if plainName.MatchString(s) {
 		return s

@@ -36,10 +36,10 @@ type result struct {
 	Measurement              float64
 }
 
-// signals is what a dispatcher looks for, anywhere on the console.
+// signals matches what a dispatcher looks for anywhere on the console.
 var signals = regexp.MustCompile(`<LAVA_SIGNAL_(\S+) ([^>]+)>`)
 
-// dispatch reads as a dispatcher does.
+// dispatch reads a report as a dispatcher does.
 func dispatch(t *testing.T, text []byte) (all []result, raised string) {
 	t.Helper()
 	set, open := "", ""
@@ -89,7 +89,7 @@ func dispatch(t *testing.T, text []byte) (all []result, raised string) {
 	return all, ""
 }
 
-// exitCode is what a pipeline says that reads nothing else.
+// exitCode returns the exit code that a pipeline derives from this format alone.
 func exitCode(all []result, raised string) int {
 	code := 0
 	for _, r := range all {
@@ -113,12 +113,12 @@ func TestSaysTheExitCode(t *testing.T) {
 			demo.Inert(t, strings.ReplaceAll(string(text), "\n<LAVA_SIGNAL_", "\n")[min(len(text), len("<LAVA_SIGNAL_")):])
 			all, raised := dispatch(t, text)
 			if got := exitCode(all, raised); got != run.Summary.ExitCode {
-				t.Errorf("it says %d, the run %d", got, run.Summary.ExitCode)
+				t.Errorf("exit code %d, want %d", got, run.Summary.ExitCode)
 			}
 			seen := map[string]bool{}
 			for _, r := range all {
 				if at := r.Set + " " + r.Case; seen[at] {
-					t.Errorf("%s is there twice", at)
+					t.Errorf("%s is a duplicate", at)
 				} else {
 					seen[at] = true
 				}
@@ -127,7 +127,7 @@ func TestSaysTheExitCode(t *testing.T) {
 	}
 }
 
-// Whatever is said, the exit code is that of the run.
+// With any text of a guest, the exit code is the run's.
 func FuzzWrite(f *testing.F) {
 	f.Add(demo.HostileText)
 	f.Fuzz(func(t *testing.T, said string) {
@@ -135,7 +135,7 @@ func FuzzWrite(f *testing.F) {
 		text := write(t, run)
 		demo.Seen(t, string(text))
 		if got := exitCode(dispatch(t, text)); got != run.Summary.ExitCode {
-			t.Errorf("it says %d, the run %d", got, run.Summary.ExitCode)
+			t.Errorf("exit code %d, want %d", got, run.Summary.ExitCode)
 		}
 	})
 }
@@ -164,7 +164,7 @@ func TestWrite(t *testing.T) {
 	}
 }
 
-// TestDispatcher has the dispatcher's own action read it.
+// TestDispatcher reads it with the dispatcher's own action.
 func TestDispatcher(t *testing.T) {
 	python, folder := exttest.Program(t, "python3"), filepath.Dir(exttest.File(t, "lava_dispatcher"))
 	const script = `
@@ -224,7 +224,7 @@ for path in sys.argv[1:]:
 		t.Skipf("%s lacks what lava_dispatcher needs (Debian: python3-pexpect, python3-yaml): %s", python, stderr.String())
 	}
 	if err == nil || !strings.Contains(stderr.String(), "Bad test result") {
-		t.Errorf("it takes a result that is none: %v: %s", err, stderr.String())
+		t.Errorf("the dispatcher accepts an unknown result: %v: %s", err, stderr.String())
 	}
 	dec := json.NewDecoder(bytes.NewReader(out))
 	for i, want := range wants {

@@ -1,6 +1,6 @@
-// Package markdown writes a run as a page of Markdown for GitHub's job summary and
-// for GitLab: the verdict first, then what a person must look at, the differences,
-// and all the rest folded away. It draws what is recorded and concludes nothing.
+// Package markdown writes a run as a page of Markdown for GitHub's job summary and for
+// GitLab: the verdict first, then the findings and the differences, and the rest in
+// collapsed sections. It draws what is recorded and draws no conclusions.
 package markdown
 
 import (
@@ -15,16 +15,16 @@ import (
 	"github.com/faultline/faultline/internal/shell"
 )
 
-// Write writes the run. Where it is longer than GitHub takes, the least important
-// is left out, and the page says so.
+// Write writes the run. If the page is longer than GitHub accepts, the least important
+// parts are left out, with a note.
 func Write(w io.Writer, run results.Run, _ *results.Folder) error {
 	var p page
 	p.head(run)
 	p.kernels(run)
 	p.findings(run)
-	p.reasons("Rig failed", matrix.Reasons(run, observe.Infra))
+	p.reasons("Infrastructure failures", matrix.Reasons(run, observe.Infra))
 	p.reasons("Not compared", matrix.Uncompared(run))
-	p.reasons("Not doable", matrix.Reasons(run, observe.Skipped))
+	p.reasons("Skipped", matrix.Reasons(run, observe.Skipped))
 	rows := matrix.Of(run)
 	var notable []matrix.Row
 	for _, r := range rows {
@@ -33,7 +33,7 @@ func Write(w io.Writer, run results.Run, _ *results.Folder) error {
 		}
 	}
 	if len(notable) > 0 {
-		p.line("### Differences, and what was not as expected\n")
+		p.line("### Differences and unexpected results\n")
 		p.table(run, notable)
 	}
 	if len(notable) < len(rows) {
@@ -44,7 +44,7 @@ func Write(w io.Writer, run results.Run, _ *results.Folder) error {
 	return err
 }
 
-// verdicts are what a run came to, by its exit code.
+// verdicts are the results of a run, by its exit code.
 var verdicts = map[int]string{
 	0: "as expected", 1: "not as expected", 3: "could not be judged", 130: "interrupted",
 }
@@ -53,6 +53,12 @@ func (p *page) head(run results.Run) {
 	p.line("## Faultline: %s (exit code %d)\n", verdicts[run.Summary.ExitCode], run.Summary.ExitCode)
 	h := matrix.NewHeadline(run)
 	p.line("%s\n", prose(h.Sentence))
+	for _, c := range h.Changes {
+		p.line("- %s", prose(c))
+	}
+	if len(h.Changes) > 0 {
+		p.line("")
+	}
 	if h.Example != "" {
 		p.line("%s: %s\n", code(h.Scenario), prose(h.Example))
 	}
@@ -76,17 +82,17 @@ func (p *page) kernels(run results.Run) {
 		}
 		counts[c.Kernel][c.Verdict]++
 	}
-	p.line("| kernel | as expected | unexpected | rig failed | not doable | changes |")
+	p.line("| kernel | as expected | unexpected | infrastructure failures | skipped | changes |")
 	p.line("|---|--:|--:|--:|--:|---|")
 	for _, k := range run.Kernels {
 		n := counts[k.Name]
-		p.line("| %s | %s | %s | %s | %s | %s |", code(k.Name),
-			number(n[observe.Expected]), number(n[observe.Unexpected]), number(n[observe.Infra]), number(n[observe.Skipped]), prose(matrix.ChangeWords(k)))
+		p.line("| %s | %s | %s | %s | %s | %s |", code(k.Name), number(n[observe.Expected]), number(n[observe.Unexpected]),
+			number(n[observe.Infra]), number(n[observe.Skipped]), prose(matrix.ChangeWords(k)))
 	}
 	p.line("")
 }
 
-// number leaves a cell empty that has nothing to count.
+// number formats a count; 0 is an empty cell.
 func number(n int) string {
 	if n == 0 {
 		return ""
@@ -116,9 +122,10 @@ func (p *page) reasons(title string, reasons []matrix.Reason) {
 	p.line("")
 }
 
-// table is scenarios × kernels. Unexpected and failed cells, and rows that differ,
-// have the signs of the table for a terminal.
+// table writes scenarios × kernels, with the signs of the table for a terminal and
+// their legend.
 func (p *page) table(run results.Run, rows []matrix.Row) {
+	differs, unexpected := false, false
 	head, rule := "| scenario |", "|---|"
 	for _, k := range run.Kernels {
 		head += " " + code(k.Name) + " |"
@@ -134,6 +141,7 @@ func (p *page) table(run results.Run, rows []matrix.Row) {
 			case c == nil:
 				line += " – |"
 			case c.Verdict == observe.Unexpected:
+				unexpected = true
 				line += " **!** " + code(texts[i]) + " |"
 			case judge.Comparable(*c):
 				line += " " + code(texts[i]) + " |"
@@ -142,8 +150,19 @@ func (p *page) table(run results.Run, rows []matrix.Row) {
 			}
 		}
 		p.line("%s", line+why(r))
+		differs = differs || len(r.Differences) > 0
 	}
 	p.line("")
+	var signs []string
+	if differs {
+		signs = append(signs, "≠ differs between kernels (with the change that explains it)")
+	}
+	if unexpected {
+		signs = append(signs, "**!** unexpected")
+	}
+	if len(signs) > 0 {
+		p.line("%s\n", strings.Join(signs, "; "))
+	}
 }
 
 func why(r matrix.Row) string {

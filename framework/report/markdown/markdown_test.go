@@ -26,7 +26,7 @@ import (
 	"github.com/faultline/faultline/internal/exttest"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 func write(t *testing.T, run results.Run) string {
 	t.Helper()
@@ -65,14 +65,14 @@ func TestSaysTheExitCode(t *testing.T) {
 			text := write(t, run)
 			demo.Inert(t, text)
 			if m := verdict.FindStringSubmatch(text); m == nil || m[1] != strconv.Itoa(run.Summary.ExitCode) {
-				t.Errorf("it says %q, the run %d", m, run.Summary.ExitCode)
+				t.Errorf("exit code %q, want %d", m, run.Summary.ExitCode)
 			}
 			check(t, render(t, text))
 		})
 	}
 }
 
-// Whatever is said, it is nothing but text, in a page of the same form.
+// Any text of a record stays text, in a page of the same form.
 func FuzzWrite(f *testing.F) {
 	f.Add(demo.HostileText)
 	for _, begins := range []string{"::error title=forged", "::add-mask", "forged", "- forged", "1. forged", "--- forged", "= forged"} {
@@ -85,39 +85,38 @@ func FuzzWrite(f *testing.F) {
 	})
 }
 
-// TestProse has words of others where a line begins.
+// TestProse puts a record's text where a list item begins.
 func TestProse(t *testing.T) {
 	for name, want := range map[string]string{
-		"7.3.4":      "7.3.4 and ",
-		"- forged":   "`- forged and ",
-		"+ forged":   "`+ forged and ",
-		"1. forged":  "`1. forged and ",
-		"12) forged": "`12) forged and ",
-		"--- forged": "`--- forged and ",
-		"::error x":  "`:·:error x and ",
-		"::group":    "`:·:group and ",
-		"a::warning": "`a:·:warning and ",
+		"7.3.4":      "7.3.4: ",
+		"- forged":   "`- forged: ",
+		"+ forged":   "`+ forged: ",
+		"1. forged":  "`1. forged: ",
+		"12) forged": "`12) forged: ",
+		"--- forged": "`--- forged: ",
+		"::error x":  "`:·:error x: ",
+		"::group":    "`:·:group: ",
+		"a::warning": "`a:·:warning: ",
 	} {
 		run := demo.Run()
-		run.Kernels[0].Version = name // the headline begins with it
-		run.Judge()
+		run.Differences[0].ExplainedBy = name // an unknown change, listed by its id
 		text := write(t, run)
-		if !strings.Contains(text, "\n\n"+want) {
-			t.Errorf("%s: no line begins with %q:\n%.200s", name, want, text)
+		if !strings.Contains(text, "\n- "+want) {
+			t.Errorf("%s: no item begins with %q:\n%.300s", name, want, text)
 		}
 		demo.Inert(t, text)
 		check(t, render(t, text))
 	}
 }
 
-// The four things that are no success stand in four places.
+// The four kinds of results that are not a success have four places.
 func TestTellsApart(t *testing.T) {
 	for name, want := range map[string]string{
 		"unexpected":                   "### 1 finding\n\n- **unexpected observation**: dax/ext4/pread on ",
-		"lost change":                  "### 1 finding\n\n- **lost change**: 6.12.117 (apt:bookworm, 6.12) was made from v6.12 and lacks dax\\_recovery\\_write ",
-		"rig":                          "### Rig failed\n\n- 1 cell on `6.12.117 (apt:bookworm, 6.12)`: the guest gave no answer within 30s\n",
-		"not compared in one scenario": "### Not compared\n\n- 1 cell on `6.12.117 (apt:bookworm, 6.12)`: it ran with tcg on 6.1.192 (apt:bookworm) and with kvm on 6.12.117 (apt:bookworm, 6.12)\n",
-		"not doable":                   "### Not doable\n\n- 1 cell on `6.12.117 (apt:bookworm, 6.12)`: the kernel lacks CONFIG\\_EXT4\\_FS\n",
+		"lost change":                  "### 1 finding\n\n- **lost change**: 6.12.117 (apt:bookworm, 6.12) is based on v6.12 but does not have dax\\_recovery\\_write ",
+		"rig":                          "### Infrastructure failures\n\n- 1 cell on `6.12.117 (apt:bookworm, 6.12)`: the guest gave no answer within 30s\n",
+		"not compared in one scenario": "### Not compared\n\n- 1 cell on `6.12.117 (apt:bookworm, 6.12)`: different accelerators: tcg on 6.1.192 (apt:bookworm), kvm on 6.12.117 (apt:bookworm, 6.12)\n",
+		"not doable":                   "### Skipped\n\n- 1 cell on `6.12.117 (apt:bookworm, 6.12)`: the kernel lacks CONFIG\\_EXT4\\_FS\n",
 		"interrupted":                  "\n**Interrupted**: `6.12.117 (apt:bookworm, 6.12)`: the run was interrupted before 2 of 15 scenarios could be observed: ",
 	} {
 		if text := write(t, demo.Every()[name]); !strings.Contains(text, want) {
@@ -126,7 +125,7 @@ func TestTellsApart(t *testing.T) {
 	}
 }
 
-// render has goldmark read the page as GitHub would, raw HTML included.
+// render renders the page with goldmark as GitHub would, raw HTML included.
 func render(t *testing.T, text string) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -137,15 +136,15 @@ func render(t *testing.T, text string) string {
 	return b.String()
 }
 
-// ours are the elements that a page of ours may become.
+// ours are the elements that a page may contain.
 var ours = []string{"h2", "h3", "p", "ul", "li", "strong", "em", "code", "table", "thead", "tbody", "tr", "th", "td", "details", "summary"}
 
-// words are what a page may have outside of code spans: no markup that a renderer
-// left as it is, and no command for a pipeline's log.
+// words matches the text that a page may have outside of code spans: no markup left by
+// a renderer, and no command for a pipeline's log.
 var words = regexp.MustCompile(`^[\pL\pN\s.,;:()/+_=≠!–-]*$`)
 
-// check fails where a page has become anything but what it is made of: text of
-// others is code unless it is words, and each row has as many cells as its table's head.
+// check fails if a page has other elements than ours, a record's text outside of code
+// that is not words, or a row with another number of cells than its table's head.
 func check(t *testing.T, page string) {
 	t.Helper()
 	z := nethtml.NewTokenizer(strings.NewReader(page))
@@ -155,7 +154,7 @@ func check(t *testing.T, page string) {
 		case nethtml.ErrorToken:
 			return
 		case nethtml.CommentToken, nethtml.DoctypeToken, nethtml.SelfClosingTagToken:
-			t.Errorf("it has %s", z.Raw())
+			t.Errorf("the page has %s", z.Raw())
 		case nethtml.TextToken:
 			if text := string(z.Text()); code == 0 && (!words.MatchString(text) || strings.Contains(text, "::")) {
 				t.Errorf("text that is not words is outside of code: %q", text)
@@ -163,7 +162,7 @@ func check(t *testing.T, page string) {
 		case nethtml.StartTagToken:
 			switch tok := z.Token(); {
 			case !slices.Contains(ours, tok.Data):
-				t.Errorf("it has %s", tok)
+				t.Errorf("the page has %s", tok)
 			case tok.Data == "code":
 				code++
 			case tok.Data == "table":
@@ -189,7 +188,7 @@ func check(t *testing.T, page string) {
 	}
 }
 
-// TestCMark has GitHub's own renderer read it.
+// TestCMark reads it with GitHub's own renderer.
 func TestCMark(t *testing.T) {
 	cmark := exttest.Program(t, "cmark-gfm")
 	for name, run := range demo.Every() {
@@ -217,7 +216,7 @@ func TestIsBounded(t *testing.T) {
 	if len(text) > 1_000_000 || len(text) < 900_000 {
 		t.Errorf("%d bytes", len(text))
 	}
-	m := regexp.MustCompile("\n</details>\n\n\n([0-9]+) lines more did not fit: see `report.html`.\n$").FindStringSubmatch(text)
+	m := regexp.MustCompile("\n</details>\n\n\n([0-9]+) more lines did not fit: see `report.html`.\n$").FindStringSubmatch(text)
 	if m == nil {
 		t.Fatalf("it ends with %q", text[len(text)-200:])
 	}

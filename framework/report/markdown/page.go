@@ -8,20 +8,20 @@ import (
 	"github.com/faultline/faultline/internal/sanitize"
 )
 
-// most is how long a page may get, in bytes: GitHub drops a summary of more than
+// most is the size limit of a page, in bytes: GitHub drops a summary of more than
 // 1 MiB, GitLab a comment of more than a million characters.
 const most = 1_000_000
 
-// spare is for what ends a page that is full.
+// spare is reserved for the end of a full page.
 const spare = 200
 
-// page is Markdown that does not grow without end.
+// page is Markdown of limited size.
 type page struct {
 	strings.Builder
 	left int // lines that did not fit
 }
 
-// line adds a line. Once one did not fit, no other does.
+// line adds a line. After one that did not fit, all others are left out.
 func (p *page) line(format string, args ...any) {
 	text := fmt.Sprintf(format, args...) + "\n"
 	if p.left > 0 || p.Len()+len(text) > most-spare {
@@ -31,7 +31,7 @@ func (p *page) line(format string, args ...any) {
 	p.WriteString(text)
 }
 
-// fold adds lines that are shown on demand, and below them how many did not fit.
+// fold adds lines in a collapsed section.
 func (p *page) fold(title string, lines func()) {
 	if p.left == 0 {
 		p.line("<details><summary>%s</summary>\n", title)
@@ -47,22 +47,21 @@ func (p *page) fold(title string, lines func()) {
 	}
 }
 
-// String is the page.
+// String returns the page, with the number of lines that did not fit.
 func (p *page) String() string {
 	if p.left == 0 {
 		return p.Builder.String()
 	}
-	return p.Builder.String() + fmt.Sprintf("\n%d lines more did not fit: see `report.html`.\n", p.left)
+	return p.Builder.String() + fmt.Sprintf("\n%d more lines did not fit: see `report.html`.\n", p.left)
 }
 
-// mostCode bounds what stands in one place, in characters.
+// mostCode is the size limit of a code span or a sentence, in characters.
 const mostCode = 500
 
 var ends = strings.NewReplacer("`", "'", "|", "¦")
 
-// code is text that nothing in it can make anything else of: a code span, whose
-// only ends are a backtick and, in a table, a bar. No name in it is mentioned to
-// anybody, and no markup is read.
+// code returns text as a code span, in which there are no mentions and no markup. Only a
+// backtick and, in a table, a bar could end it.
 func code(s string) string {
 	s = ends.Replace(strings.TrimSpace(sanitize.Line(s)))
 	if r := []rune(s); len(r) > mostCode {
@@ -74,14 +73,14 @@ func code(s string) string {
 	return "`" + s + "`"
 }
 
-// simple is text in which Markdown finds nothing but underscores, and block the start
-// of a line that Markdown takes for a list or a rule.
+// simple matches text whose only Markdown is underscores, and block the start of a line
+// that Markdown reads as a list or a rule.
 var (
 	simple = regexp.MustCompile(`^[A-Za-z0-9 .,;:()/+_=-]*$`)
 	block  = regexp.MustCompile(`^([-+=]|[0-9]+[.)]( |$))`)
 )
 
-// prose is a sentence: plain words stay as they are; text with markup, a link or a
+// prose returns a sentence: plain words are unchanged; text with markup, a link or a
 // command for a pipeline's log becomes a code span.
 func prose(s string) string {
 	s = strings.TrimSpace(s)

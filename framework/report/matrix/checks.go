@@ -10,44 +10,44 @@ import (
 	"github.com/faultline/faultline/framework/record/results"
 )
 
-// State is what became of a check. Each but Passed and NotDoable has an exit code
-// of its own, and of several checks the last in this order decides on it.
+// State is the result of a check. Each except Passed and NotDoable has an exit code of
+// its own; of several checks, the last one in this order decides the exit code.
 type State int
 
 const (
 	Passed    State = iota
-	NotDoable       // the kernel or the machine lacks what it needs
+	NotDoable       // skipped: the kernel or the machine does not have what it needs
 	Untold          // it could not be judged: an infrastructure failure, or it was not compared
 	Failed          // a behaviour was not as expected, or is a finding
-	Stopped         // the run was interrupted before all was observed
+	Stopped         // the run was interrupted before everything was observed
 )
 
-// Suites of checks that are no scenarios'.
+// Suites of checks that are not scenarios.
 const (
-	FindingsSuite = "findings" // findings that are of no single cell
-	RunSuite      = "run"      // whether the run came to its end
+	FindingsSuite = "findings" // findings that belong to no single cell
+	RunSuite      = "run"      // whether the run was completed
 )
 
-// Check is what a pipeline counts as one test of a kernel: a scenario, whose
-// attempts are one check, so that it has the same name with and without --repeat;
-// findings that are of no single cell; or that the run was interrupted.
+// Check is what a pipeline counts as one test of a kernel: a scenario, whose attempts
+// are one check, so that it has the same name with and without --repeat; findings that
+// belong to no single cell; or an interruption of the run.
 type Check struct {
 	Suite string
-	// Name is the scenario's id. Of findings it is their kind and what they are
-	// about: "lost-change/dax_fault_hwpoison".
+	// Name is the scenario's id. For findings it is their kind and subject:
+	// "lost-change/dax_fault_hwpoison".
 	Name  string
 	State State
-	// Why says in a word, for a program, why it is not Passed: the kind of the first
+	// Why is the machine-readable reason why it is not Passed: the kind of the first
 	// finding, "rig", "uncompared", "not_doable" or "interrupted".
 	Why string
-	// Reasons say it for a person, and what a guest said may be in them.
+	// Reasons are texts for the user. They may contain a guest's text.
 	Reasons []string
-	// Scenario and Cells, one an attempt, are there where it is one.
+	// Scenario and Cells, one for each attempt, are set if the check is a scenario.
 	Scenario results.Scenario
 	Cells    []*observe.Cell
 }
 
-// Seconds is how long the check's guests took.
+// Seconds returns how long the check's guests took.
 func (c Check) Seconds() float64 {
 	var ms float64
 	for _, cell := range c.Cells {
@@ -68,7 +68,7 @@ type Suite struct {
 	Checks []Check
 }
 
-// Suites are the column's, in the order in which its checks name them.
+// Suites returns the column's suites, in the order of its checks.
 func (c Column) Suites() []Suite {
 	var out []Suite
 	at := map[string]int{}
@@ -83,11 +83,12 @@ func (c Column) Suites() []Suite {
 	return out
 }
 
-// Columns are what a run tells of each kernel, as checks: all that decides on the
-// run's exit code is in them.
+// Columns returns the checks of each kernel. They contain everything that decides the
+// run's exit code.
 func Columns(run results.Run) []Column {
 	c := collector{
-		run: run, cells: map[place][]*observe.Cell{}, findings: map[place][]judge.Finding{}, uncompared: map[place][]string{}, at: map[string]int{},
+		run: run, cells: map[place][]*observe.Cell{}, findings: map[place][]judge.Finding{},
+		uncompared: map[place][]string{}, at: map[string]int{},
 	}
 	for _, k := range run.Kernels {
 		c.column(k.Name).Kernel = k
@@ -113,7 +114,7 @@ func Columns(run results.Run) []Column {
 	c.scenarios()
 	c.loose(loose)
 	for _, u := range run.Uncompared {
-		if at := (place{u.KernelB, u.Scenario}); len(c.cells[at]) == 0 { // of a record from elsewhere
+		if at := (place{u.KernelB, u.Scenario}); len(c.cells[at]) == 0 { // of another tool's record
 			col := c.column(u.KernelB)
 			col.Checks = append(col.Checks, Check{
 				Suite: FindingsSuite, Name: "uncompared/" + u.Scenario, State: Untold, Why: "uncompared", Reasons: c.uncompared[at],
@@ -126,7 +127,7 @@ func Columns(run results.Run) []Column {
 	return c.columns
 }
 
-// ofCell says whether a finding is of one cell. A difference is of two.
+// ofCell reports whether a finding belongs to one cell. A difference belongs to two.
 func ofCell(f judge.Finding) bool {
 	switch f.Kind {
 	case judge.UnexpectedObservation, judge.Splat, judge.NotRepeatable:
@@ -135,8 +136,8 @@ func ofCell(f judge.Finding) bool {
 	return false
 }
 
-// owner is the kernel that a finding is told of: the last that it names, which
-// is the one that lacks, or differs.
+// owner returns the kernel under which a finding is reported: the last one that it
+// names, which is the one that lost a change, or that differs.
 func owner(run results.Run, f judge.Finding) string {
 	switch {
 	case len(f.Kernels) > 0:
@@ -147,21 +148,21 @@ func owner(run results.Run, f judge.Finding) string {
 	return ""
 }
 
-// place is where a cell is.
+// place is the position of a cell.
 type place struct{ kernel, scenario string }
 
 type collector struct {
 	run      results.Run
 	cells    map[place][]*observe.Cell
 	findings map[place][]judge.Finding
-	// uncompared are why cells were not compared.
+	// uncompared are the reasons why cells were not compared.
 	uncompared map[place][]string
 	columns    []Column
 	at         map[string]int // of columns, by the kernel's name
 }
 
-// column is that of a kernel; one that the run does not list gets one too, so
-// that nothing of a record from elsewhere is lost.
+// column returns the column of a kernel. One that the run does not list gets a new one,
+// so that nothing of another tool's record is lost.
 func (c *collector) column(kernel string) *Column {
 	i, ok := c.at[kernel]
 	if !ok {
@@ -171,8 +172,8 @@ func (c *collector) column(kernel string) *Column {
 	return &c.columns[i]
 }
 
-// scenarios adds a check for each that was observed, in the plan's order, and
-// behind them those that it does not name.
+// scenarios adds a check for each observed scenario: those of the plan, in its order,
+// then any others.
 func (c *collector) scenarios() {
 	order := slices.Clone(c.run.Scenarios)
 	known := map[string]bool{}
@@ -226,8 +227,8 @@ func newCheck(s results.Scenario, cells []*observe.Cell, findings []judge.Findin
 	return out
 }
 
-// loose adds the findings that are of no single cell, those about the same
-// thing as one check.
+// loose adds the findings that belong to no single cell; those with the same subject are
+// one check.
 func (c *collector) loose(findings []judge.Finding) {
 	for _, f := range findings {
 		name := strings.ReplaceAll(string(f.Kind), "_", "-")
@@ -247,14 +248,14 @@ func (c *collector) loose(findings []judge.Finding) {
 	}
 }
 
-// interrupted adds a check to each kernel of which the plan has more than was
-// observed, and to the last one where there is none.
+// interrupted adds a check to each kernel with unobserved scenarios in the plan, or to
+// the last kernel if there is none.
 func (c *collector) interrupted() {
 	if len(c.columns) == 0 {
 		c.column("")
 	}
 	planned := c.planned()
-	told := false
+	reported := false
 	for i := range c.columns {
 		col := &c.columns[i]
 		var missing []string
@@ -263,20 +264,23 @@ func (c *collector) interrupted() {
 				missing = append(missing, id)
 			}
 		}
-		if len(missing) == 0 && (told || i < len(c.columns)-1) {
+		if len(missing) == 0 && (reported || i < len(c.columns)-1) {
 			continue
 		}
-		told = true
+		reported = true
 		reason := "the run was interrupted"
 		if len(missing) > 0 {
-			reason += fmt.Sprintf(" before %d of %s could be observed: %s", len(missing), Count(len(planned[col.Kernel.Name]), "scenario"), strings.Join(missing, ", "))
+			reason += fmt.Sprintf(" before %d of %s could be observed: %s",
+				len(missing), Count(len(planned[col.Kernel.Name]), "scenario"), strings.Join(missing, ", "))
 		}
-		col.Checks = append(col.Checks, Check{Suite: RunSuite, Name: "whole", State: Stopped, Why: "interrupted", Reasons: []string{reason}})
+		col.Checks = append(col.Checks, Check{
+			Suite: RunSuite, Name: "whole", State: Stopped, Why: "interrupted", Reasons: []string{reason},
+		})
 	}
 }
 
-// planned are the scenarios that the run, or the shard that it is, was to observe
-// on each kernel. A plan's order is by kernel, and then by scenario.
+// planned returns the scenarios that the run, or its shard, was to observe on each
+// kernel. A plan is ordered by kernel, then by scenario.
 func (c *collector) planned() map[string][]string {
 	out := map[string][]string{}
 	n := len(c.run.Scenarios)

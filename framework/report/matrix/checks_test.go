@@ -14,7 +14,7 @@ import (
 	"github.com/faultline/faultline/framework/report/matrix"
 )
 
-// A pipeline that counts checks comes to the run's own exit code.
+// The checks alone decide the run's exit code.
 func TestColumnsDecideOnTheExitCode(t *testing.T) {
 	codes := map[matrix.State]int{matrix.Passed: 0, matrix.NotDoable: 0, matrix.Untold: 3, matrix.Failed: 1, matrix.Stopped: 130}
 	for name, run := range demo.Every() {
@@ -25,7 +25,7 @@ func TestColumnsDecideOnTheExitCode(t *testing.T) {
 				for _, c := range col.Checks {
 					worst = max(worst, c.State)
 					if seen[c.Name] {
-						t.Errorf("%s is there twice", c.Name)
+						t.Errorf("%s is a duplicate", c.Name)
 					}
 					seen[c.Name] = true
 					if quiet := c.State == matrix.Passed; quiet != (c.Why == "") || quiet != (len(c.Reasons) == 0) {
@@ -34,14 +34,14 @@ func TestColumnsDecideOnTheExitCode(t *testing.T) {
 				}
 			}
 			if codes[worst] != run.Summary.ExitCode {
-				t.Errorf("the checks say %d, the run %d", codes[worst], run.Summary.ExitCode)
+				t.Errorf("exit code of the checks: %d, of the run: %d", codes[worst], run.Summary.ExitCode)
 			}
 		})
 	}
 }
 
-// told are the checks that are not Passed, a line each.
-func told(name string) []string {
+// notPassed returns the checks that are not Passed, one line each.
+func notPassed(name string) []string {
 	var out []string
 	for _, col := range matrix.Columns(demo.Every()[name]) {
 		for _, s := range col.Suites() {
@@ -61,24 +61,24 @@ func TestColumns(t *testing.T) {
 		"rig":                {"6.12.117, dax, dax/ext4/pread: rig: the guest gave no answer within 30s"},
 		"rig, once of twice": {"6.1.192, dax, dax/ext4/pread: rig: QEMU ended"},
 		"not compared in one scenario": {"6.12.117, dax, dax/ext4/pread: uncompared: not compared with 6.1.192 (apt:bookworm): " +
-			"it ran with tcg on 6.1.192 (apt:bookworm) and with kvm on 6.12.117 (apt:bookworm, 6.12)"},
+			"different accelerators: tcg on 6.1.192 (apt:bookworm), kvm on 6.12.117 (apt:bookworm, 6.12)"},
 		"not doable": {"6.12.117, dax, dax/ext4/pread: not_doable: the kernel lacks CONFIG_EXT4_FS"},
 		"contradicted claim": {"6.1.192, findings, contradicted-claim/dax_fault_hwpoison: contradicted_claim: " +
-			"6.1.192 (apt:bookworm) is claimed to have dax_fault_hwpoison, and it was not seen in dax/ext4/private-cow, dax/ext4/second-process, dax/ext4/shared-read, dax/ext4/shared-write and 3 more, which showed what was before it"},
+			"6.1.192 (apt:bookworm) is claimed to have dax_fault_hwpoison, but does not show it in dax/ext4/private-cow, dax/ext4/second-process, dax/ext4/shared-read, dax/ext4/shared-write and 3 more"},
 		"unexplained difference": {"6.12.117, findings, unexplained-difference/dax/ext4/pread: unexplained_difference: " +
-			"dax/ext4/pread differs between 6.1.192 (apt:bookworm) and 6.12.117 (apt:bookworm, 6.12), and no known change says why: witness:badblocks: 32 8 / 40 8"},
+			"dax/ext4/pread differs between 6.1.192 (apt:bookworm) and 6.12.117 (apt:bookworm, 6.12): no known change explains it: witness:badblocks: 32 8 / 40 8"},
 		"interrupted":                   {"6.12.117, run, whole: interrupted: the run was interrupted before 2 of 15 scenarios could be observed: syscalls/ext4/pwrite-aligned, syscalls/pmem/read"},
 		"interrupted when all was done": {"6.12.117, run, whole: interrupted: the run was interrupted"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(want, told(name)); diff != "" {
+			if diff := cmp.Diff(want, notPassed(name)); diff != "" {
 				t.Error(diff)
 			}
 		})
 	}
 }
 
-// A record from elsewhere may speak of kernels and scenarios that it does not list.
+// Another tool's record may name kernels and scenarios that it does not list.
 func TestColumnsLoseNothing(t *testing.T) {
 	run := demo.Run()
 	run.Kernels, run.Scenarios = run.Kernels[:1], run.Scenarios[:1]
@@ -96,7 +96,7 @@ func TestColumnsLoseNothing(t *testing.T) {
 	}
 }
 
-// What another shard was to observe is not missing in this one.
+// A cell of another shard is not missing in this one.
 func TestInterruptedShard(t *testing.T) {
 	run := demo.Run()
 	run.Shard, run.Interrupted, run.Cells = results.Shard{Index: 4, Of: 5}, true, run.Cells[:0]
@@ -123,7 +123,7 @@ func TestStory(t *testing.T) {
 			}
 		}
 	}
-	want := []string{"step 1, victim: pread file+0x4000 4096: ok 4096; expected was EIO", "badblocks: 32 8"}
+	want := []string{"step 1, victim: pread file+0x4000 4096: ok 4096; expected: EIO", "badblocks: 32 8"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -131,7 +131,7 @@ func TestStory(t *testing.T) {
 		{Attempt: 1, Verdict: observe.Expected, KernelLog: []string{"one"}},
 		{Attempt: 2, Verdict: observe.Infra, ConsoleTail: "two\nthree\n"},
 	}}
-	if diff := cmp.Diff([]string{"attempt 1, expected:", "attempt 2, rig failed:"}, c.Story()); diff != "" {
+	if diff := cmp.Diff([]string{"attempt 1, expected:", "attempt 2, infrastructure failure:"}, c.Story()); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff([]string{"one", "two", "three"}, c.Said()); diff != "" {

@@ -1,4 +1,4 @@
-// Package matrix arranges a run's record as people read it: scenarios × kernels,
-// and what there is to say of them in words. It concludes nothing of its own, and
-// writes no format.
+// Package matrix arranges a run's record for the reports: scenarios × kernels, checks,
+// and the texts that several formats share. It draws no conclusions and writes no
+// format.
 package matrix

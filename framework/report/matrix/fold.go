@@ -10,9 +10,9 @@ import (
 	"github.com/faultline/faultline/framework/record/results"
 )
 
-// Fold gathers the columns that show the same: in every row the same verdict, and
-// field by field the same observation. Each group is in the order of the columns,
-// and so are the groups, by their first.
+// Fold groups the columns that show the same: in every row the same verdict and the
+// same observation in every field. The members of a group are in column order, and the
+// groups are ordered by their first member.
 func Fold(rows []Row, columns int) [][]int {
 	var groups [][]int
 	for k := range columns {
@@ -42,16 +42,16 @@ func alike(rows []Row, i, j int) bool {
 	return true
 }
 
-// repeated says whether attempts on a kernel differ.
+// repeated reports whether attempts on a kernel differ.
 func (r Row) repeated(kernel string) bool {
 	return slices.ContainsFunc(r.Repeats, func(d judge.Difference) bool { return d.KernelA == kernel })
 }
 
-// shortRunes is how much of a kernel's name fits above a column.
+// shortRunes is how many characters of a kernel's name fit above a column.
 const shortRunes = 28
 
-// Short are names of kernels that fit above columns and tell them apart: their
-// versions, and where several have the same, what else a kernel's name says.
+// Short returns distinct names of kernels that fit above columns: their versions, and
+// the rest of the name if several have the same version.
 func Short(kernels []results.Kernel) []string {
 	times := map[string]int{}
 	for _, k := range kernels {
@@ -78,8 +78,8 @@ func Short(kernels []results.Kernel) []string {
 	return out
 }
 
-// Unlike says for each cell of a row in which fields it differs from the kernel
-// that it was compared with, each once, in words: "note", "witness badblocks".
+// Unlike returns for each cell of a row the fields in which it differs from the kernel
+// that it was compared with, each once: "note", "badblocks".
 func (r Row) Unlike() [][]string {
 	at := map[string]int{}
 	for i, c := range r.Cells {
@@ -97,11 +97,11 @@ func (r Row) Unlike() [][]string {
 	return out
 }
 
-// FieldWords names the field of a difference for a person: a witness by its name.
+// FieldWords returns the text for a field of a difference: the name of a witness.
 func FieldWords(field string) string { return strings.TrimPrefix(field, judge.WitnessPrefix) }
 
-// Groups are the rows by suite, or by the first word of a scenario that has none,
-// in the order in which the rows name them.
+// Groups returns the rows by suite, or by the first part of the id of a scenario that
+// has none, in the order of the rows.
 func Groups(rows []Row) []Group {
 	var out []Group
 	at := map[string]int{}
@@ -126,9 +126,9 @@ type Group struct {
 	Rows []Row
 }
 
-// Reference is the cell that each of a row's was compared with: the first that
-// observed something with the same accelerator; -1 where it is that itself, or
-// observed nothing.
+// Reference returns for each cell of a row the one that it was compared with: the first
+// that observed something with the same accelerator; -1 for that one itself, and for
+// one that observed nothing.
 func (r Row) Reference() []int {
 	first := map[string]int{}
 	out := make([]int, len(r.Cells))
@@ -146,8 +146,8 @@ func (r Row) Reference() []int {
 	return out
 }
 
-// Variants number what the row's cells show, from 0 for what the first shows;
-// -1 where nothing was observed.
+// Variants numbers the different texts of the row's cells, from 0 for the first cell's;
+// -1 if nothing was observed.
 func (r Row) Variants() []int {
 	var seen []string
 	out := make([]int, len(r.Cells))

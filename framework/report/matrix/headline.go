@@ -9,106 +9,174 @@ import (
 	"github.com/faultline/faultline/framework/record/results"
 )
 
-// Headline says in words what a run found.
+// Headline is what a report states first.
 type Headline struct {
-	// Sentence is how the kernels differ, and why.
+	// Sentence is the verdict: how many cells are as expected, and how many scenarios
+	// differ between kernels.
 	Sentence string
-	// Example is one difference, as user space saw it; empty when none differs.
+	// Changes are the changes that explain differences, each with its number of
+	// scenarios: "dax_fault_hwpoison (1ea7ca1b0901, v6.5): 7 scenarios".
+	Changes []string
+	// Example is one difference, as user space observed it; empty if there is none.
 	Example string
 	// Scenario is the id of the example's scenario.
 	Scenario string
 }
 
-// NewHeadline words a run. Its example is an explained difference where there
-// is one, and of those one in a scenario marked Lead.
+// NewHeadline returns the headline of a run. Its example is an explained difference if
+// there is one, preferably in a scenario marked Lead.
 func NewHeadline(run results.Run) Headline {
 	rows := Of(run)
-	h := Headline{Sentence: sentence(run, rows)}
-	if run.Summary.Rig > 0 {
-		h.Sentence += fmt.Sprintf(" %s could not be judged.", Count(run.Summary.Rig, "cell"))
-	}
-	if n := len(run.Uncompared); n > 0 {
-		h.Sentence += fmt.Sprintf(" %s could not be compared with the first kernel's.", Count(n, "cell"))
-	}
-	if run.Interrupted {
-		h.Sentence += " The run was interrupted."
-	}
+	d := newDiffering(rows)
+	h := Headline{Sentence: sentence(run, d), Changes: d.listed(run)}
 	h.Scenario, h.Example = example(run, rows)
 	return h
 }
 
-func sentence(run results.Run, rows []Row) string {
-	var compared, differ, explained, lost int
-	var changes []string
+func sentence(run results.Run, d differing) string {
+	s := run.Summary
+	judged := len(run.Cells) - s.NotDoable
+	switch {
+	case len(run.Cells) == 0 && run.Interrupted:
+		return "Interrupted before anything was observed."
+	case len(run.Cells) == 0:
+		return "Nothing was observed."
+	}
+	parts := []string{fmt.Sprintf("%d of %d as expected", s.Expected, judged)}
+	if judged == 0 {
+		parts[0] = Count(s.NotDoable, "cell") + " skipped"
+	}
+	for _, p := range []struct {
+		n    int
+		text string
+	}{
+		{s.Unexpected, fmt.Sprintf("%d unexpected", s.Unexpected)},
+		{s.Rig, Count(s.Rig, "infrastructure failure")},
+		{len(run.Uncompared), fmt.Sprintf("%d not compared", len(run.Uncompared))},
+		{len(run.Findings), Count(len(run.Findings), "finding")},
+	} {
+		if p.n > 0 {
+			parts = append(parts, p.text)
+		}
+	}
+	out := strings.Join(parts, ", ")
+	if text := d.String(); text != "" {
+		out += "; " + text
+	}
+	if run.Interrupted {
+		out = "Interrupted: " + out
+	}
+	return out + "."
+}
+
+// differing counts the scenarios that differ between kernels.
+type differing struct {
+	compared, explained, unexplained, lost int
+	// changes are those that explain a difference, causes those that explain all
+	// differences of a scenario; each once.
+	changes, causes []string
+	scenarios       map[string]int // by change
+}
+
+func newDiffering(rows []Row) differing {
+	d := differing{scenarios: map[string]int{}}
 	for _, r := range rows {
 		if r.Compared() {
-			compared++
+			d.compared++
 		}
 		if len(r.Differences) == 0 {
 			continue
 		}
-		differ++
 		by, unexplained := r.Why()
 		switch {
 		case r.Lost():
-			lost++
+			d.lost++
 			continue
-		case !unexplained:
-			explained++
+		case unexplained:
+			d.unexplained++
+		default:
+			d.explained++
+			d.causes = appendNew(d.causes, by...)
 		}
+		d.changes = appendNew(d.changes, by...)
 		for _, id := range by {
-			if !slices.Contains(changes, id) {
-				changes = append(changes, id)
-			}
+			d.scenarios[id]++
 		}
 	}
-	who := List(labels(run.Kernels))
-	if len(run.Kernels) > 4 {
-		who = fmt.Sprintf("%d kernels", len(run.Kernels))
-	}
-	switch {
-	case len(run.Cells) == 0:
-		return "Nothing was observed."
-	case compared == 0 && len(run.Cells) == run.Summary.NotDoable:
-		return who + ": none of the scenarios can be done."
-	case compared == 0:
-		return fmt.Sprintf("%s: %d of %s as expected.", who, run.Summary.Expected, Count(len(run.Cells)-run.Summary.NotDoable, "observation"))
-	case differ == 0 && compared == 1:
-		return who + " show user space the same in the one scenario that was compared."
-	case differ == 0:
-		return fmt.Sprintf("%s show user space the same in all %d scenarios.", who, compared)
-	}
-	var names []string
-	for _, id := range changes {
-		names = append(names, ChangeNamed(run.Known(), id))
-	}
-	by := List(names)
-	out := fmt.Sprintf("%s differ in %d of %s", who, differ, Count(compared, "scenario"))
-	if lost > 0 {
-		out += fmt.Sprintf(", in %d by a change that was lost", lost)
-		if differ -= lost; differ == 0 {
-			return out + "."
-		}
-		out += fmt.Sprintf("; of the other %d", differ)
-		if explained > 0 {
-			return fmt.Sprintf("%s, %d %s explained by %s.", out, explained, isAre(explained), by)
-		}
-		return out + " none is explained by a known change."
-	}
-	switch {
-	case explained == differ && differ == 1:
-		return out + "; it is explained by " + by + "."
-	case explained == differ:
-		return fmt.Sprintf("%s; all %d are explained by %s.", out, differ, by)
-	case explained > 0:
-		return fmt.Sprintf("%s; %d %s explained by %s, %d by no known change.", out, explained, isAre(explained), by, differ-explained)
-	case len(changes) > 0:
-		return fmt.Sprintf("%s; %s explains them in part only.", out, by)
-	}
-	return out + "; no known change explains that."
+	return d
 }
 
-func example(run results.Run, rows []Row) (scenario, words string) {
+func appendNew(list []string, more ...string) []string {
+	for _, m := range more {
+		if !slices.Contains(list, m) {
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+// listed returns the changes with their numbers of scenarios.
+func (d differing) listed(run results.Run) []string {
+	var out []string
+	for _, id := range d.changes {
+		out = append(out, ChangeNamed(run.Known(), id)+": "+Count(d.scenarios[id], "scenario"))
+	}
+	return out
+}
+
+// String describes how many scenarios differ; it is empty if none was compared.
+func (d differing) String() string {
+	n := d.explained + d.unexplained + d.lost
+	switch {
+	case d.compared == 0:
+		return ""
+	case n == 0:
+		return "no difference between kernels in " + Count(d.compared, "scenario")
+	}
+	verb, all := "differ", "all "
+	if n == 1 {
+		verb, all = "differs", ""
+	}
+	out := fmt.Sprintf("%d of %s %s between kernels", n, Count(d.compared, "scenario"), verb)
+	by := "explained by " + d.counted()
+	if d.explained == n {
+		return out + ", " + all + by
+	}
+	var parts []string
+	if d.lost > 0 {
+		parts = append(parts, fmt.Sprintf("%d with a lost change", d.lost))
+	}
+	if d.unexplained > 0 {
+		parts = append(parts, fmt.Sprintf("%d unexplained", d.unexplained))
+	}
+	if d.explained > 0 {
+		parts = append(parts, fmt.Sprintf("%d %s", d.explained, by))
+	}
+	return out + ": " + strings.Join(parts, ", ")
+}
+
+// counted counts the causes: changes, and symbols of a kernel's configuration.
+func (d differing) counted() string {
+	changes, symbols := 0, 0
+	for _, id := range d.causes {
+		if strings.HasPrefix(id, "CONFIG_") {
+			symbols++
+		} else {
+			changes++
+		}
+	}
+	var parts []string
+	if changes > 0 {
+		parts = append(parts, Count(changes, "known change"))
+	}
+	if symbols > 0 {
+		parts = append(parts, Count(symbols, "configuration symbol"))
+	}
+	return List(parts)
+}
+
+// example picks a difference and describes it.
+func example(run results.Run, rows []Row) (scenario, text string) {
 	best, rank := -1, 0
 	var pick judge.Difference
 	for i, r := range rows {

@@ -19,15 +19,28 @@ func TestHeadline(t *testing.T) {
 	same := demo.Run()
 	same.Cells = filter(same.Cells, func(c observe.Cell) bool { return strings.HasSuffix(c.Scenario, "/pread") })
 	same.Judge()
+	skipped := results.Run{Cells: []observe.Cell{{Verdict: observe.Skipped}, {Verdict: observe.Skipped}}, Summary: results.Summary{NotDoable: 2}}
+	symbol := demo.Run()
+	for i := range symbol.Differences {
+		if symbol.Differences[i].Scenario == "dax/ext4/shared-read" {
+			symbol.Differences[i].ExplainedBy = "CONFIG_MEMORY_FAILURE"
+		}
+	}
 	for _, tc := range []struct {
 		name string
 		run  results.Run
 		want string
 	}{
-		{"explained", demo.Run(), "6.1.192 and 6.12.117 differ in 7 of 15 scenarios; all 7 are explained by dax_fault_hwpoison (1ea7ca1b0901, v6.5)."},
-		{"same", same, "6.1.192 and 6.12.117 show user space the same in all 2 scenarios."},
-		{"one kernel", one, "6.1.192: 15 of 15 observations as expected."},
-		{"trouble", demo.Troubled(), "6.1.192 and 6.12.117 differ in 8 of 13 scenarios, in 1 by a change that was lost; of the other 7, 4 are explained by dax_fault_hwpoison (1ea7ca1b0901, v6.5). 1 cell could not be judged."},
+		{"explained", demo.Run(), "30 of 30 as expected; 7 of 15 scenarios differ between kernels, all explained by 1 known change."},
+		{"same", same, "4 of 4 as expected; no difference between kernels in 2 scenarios."},
+		{"one kernel", one, "15 of 15 as expected."},
+		{"trouble", demo.Troubled(), "28 of 30 as expected, 1 unexpected, 1 infrastructure failure, 6 findings; " +
+			"8 of 13 scenarios differ between kernels: 1 with a lost change, 3 unexplained, 4 explained by 1 known change."},
+		{"not compared", demo.Every()["not compared"], "30 of 30 as expected, 15 not compared."},
+		{"interrupted", demo.Every()["interrupted"], "Interrupted: 28 of 28 as expected; 7 of 13 scenarios differ between kernels, all explained by 1 known change."},
+		{"interrupted before all", demo.Every()["interrupted before all"], "Interrupted before anything was observed."},
+		{"skipped", skipped, "2 cells skipped."},
+		{"a symbol", symbol, "30 of 30 as expected; 7 of 15 scenarios differ between kernels, all explained by 1 known change and 1 configuration symbol."},
 		{"nothing", results.Run{}, "Nothing was observed."},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -37,6 +50,9 @@ func TestHeadline(t *testing.T) {
 		})
 	}
 	h := NewHeadline(demo.Run())
+	if diff := cmp.Diff([]string{"dax_fault_hwpoison (1ea7ca1b0901, v6.5): 7 scenarios"}, h.Changes); diff != "" {
+		t.Error(diff)
+	}
 	if want := "load file+0x4000 width 1: SIGBUS BUS_ADRERR on 6.1.192, SIGBUS BUS_MCEERR_AR lsb=12 on 6.12.117."; h.Example != want || h.Scenario != "dax/ext4/second-process" {
 		t.Errorf("example %q of %s, want %q of the lead scenario", h.Example, h.Scenario, want)
 	}

@@ -9,26 +9,30 @@ import (
 	"github.com/faultline/faultline/framework/record/results"
 )
 
-// ChangeWords says which changes a kernel has, as far as its cells tell: "has a
-// and b; lacks c". It is empty where they tell of none.
+// ChangeWords returns which changes a kernel has according to its cells: "has a and b;
+// does not have c or d". It is empty if they cover none.
 func ChangeWords(k results.Kernel) string {
-	words := map[judge.ChangeVerdict][]string{}
-	var rest []string
+	var has, lacks, rest []string
 	for _, s := range k.Changes {
-		switch id := s.ID; {
+		switch {
 		case s.Verdict == judge.Has && s.Backported:
-			words[s.Verdict] = append(words[s.Verdict], id+" (backported)")
-		case s.Verdict == judge.Has || s.Verdict == judge.Lacks:
-			words[s.Verdict] = append(words[s.Verdict], id)
+			has = append(has, s.ID+" (backported)")
+		case s.Verdict == judge.Has:
+			has = append(has, s.ID)
+		case s.Verdict == judge.Lacks:
+			lacks = append(lacks, s.ID)
 		default:
 			rest = append(rest, s.String())
 		}
 	}
 	var parts []string
-	for _, v := range []judge.ChangeVerdict{judge.Has, judge.Lacks} {
-		if len(words[v]) > 0 {
-			parts = append(parts, string(v)+" "+List(words[v]))
-		}
+	if len(has) > 0 {
+		parts = append(parts, "has "+List(has))
+	}
+	if n := len(lacks); n > 2 {
+		parts = append(parts, "does not have "+strings.Join(lacks[:n-1], ", ")+" or "+lacks[n-1])
+	} else if n > 0 {
+		parts = append(parts, "does not have "+strings.Join(lacks, " or "))
 	}
 	return strings.Join(append(parts, rest...), "; ")
 }
@@ -36,11 +40,11 @@ func ChangeWords(k results.Kernel) string {
 // Reason is why cells of a kernel have a verdict.
 type Reason struct {
 	Kernel, Message string
-	Scenarios       []string // one a cell
+	Scenarios       []string // one for each cell
 }
 
-// Reasons are why cells have a verdict, each once a kernel: one that does not
-// boot says the same of every scenario.
+// Reasons returns why cells have a verdict, each reason once for each kernel: it is the
+// same for every scenario if a kernel does not boot.
 func Reasons(run results.Run, verdict observe.Verdict) []Reason {
 	type key struct{ kernel, message string }
 	var out []Reason
@@ -60,8 +64,8 @@ func Reasons(run results.Run, verdict observe.Verdict) []Reason {
 	return out
 }
 
-// Uncompared are why cells were not compared with those of the first kernel, each
-// once a kernel.
+// Uncompared returns why cells were not compared with those of the first kernel, each
+// reason once for each kernel.
 func Uncompared(run results.Run) []Reason {
 	type key struct{ kernel, why string }
 	var out []Reason
@@ -78,18 +82,18 @@ func Uncompared(run results.Run) []Reason {
 	return out
 }
 
-// TakenOver is what of a kernel's cells earlier runs observed.
+// TakenOver counts the cells of a kernel that earlier runs observed.
 type TakenOver struct {
 	Kernel string
-	// Cells of Of were taken over. Those that are not doable were observed by no run.
+	// Cells of Of were taken over. Skipped cells do not count.
 	Cells, Of int
-	Runs      []string // that observed them, by id, sorted
+	Runs      []string // the ids of the runs that observed them, sorted
 }
 
-// Whole says that all there is of the kernel was taken over.
+// Whole reports whether all cells of the kernel were taken over.
 func (t TakenOver) Whole() bool { return t.Cells == t.Of }
 
-// TakenOvers are the kernels of which a cell was taken over, in their order.
+// TakenOvers returns the kernels with cells from earlier runs, in their order.
 func TakenOvers(run results.Run) []TakenOver {
 	var out []TakenOver
 	for _, k := range run.Kernels {

@@ -8,18 +8,18 @@ import (
 	"github.com/faultline/faultline/framework/record/results"
 )
 
-// Row is a scenario, with its cells and what differs between them.
+// Row is a scenario, with its cells and the differences between them.
 type Row struct {
 	Scenario    results.Scenario
-	Cells       []*observe.Cell // one a kernel, nil where there is none
-	Attempts    []int           // how many there are of each
+	Cells       []*observe.Cell // one for each kernel, nil if there is none
+	Attempts    []int           // the number of attempts at each
 	Differences []judge.Difference
 	Repeats     []judge.Difference
 	Uncompared  []judge.Uncompared
 }
 
-// Of arranges a run's cells: rows in the order of the plan, those that it
-// doesn't name behind them, without scenarios that no kernel has a cell of.
+// Of arranges a run's cells in rows: those of the plan, in its order, then any others.
+// Scenarios without a cell are left out.
 func Of(run results.Run) []Row {
 	byID := map[string]results.Scenario{}
 	var order []string
@@ -74,8 +74,8 @@ func Of(run results.Run) []Row {
 	return rows
 }
 
-// Why lists the changes that explain the row's differences, and says whether
-// there is a difference that none explains.
+// Why returns the changes that explain the row's differences, and whether there is an
+// unexplained one.
 func (r Row) Why() (changes []string, unexplained bool) {
 	for _, d := range r.Differences {
 		switch {
@@ -88,12 +88,12 @@ func (r Row) Why() (changes []string, unexplained bool) {
 	return changes, unexplained
 }
 
-// Lost says whether a difference of the row is a lost change.
+// Lost reports whether a difference of the row is a lost change.
 func (r Row) Lost() bool {
 	return slices.ContainsFunc(r.Differences, func(d judge.Difference) bool { return d.Lost })
 }
 
-// Texts are what the row's cells show, beside each other; "" where there is none.
+// Texts returns the texts of the row's cells; "" if there is no cell.
 func (r Row) Texts() []string {
 	var cells []observe.Cell
 	for _, c := range r.Cells {
@@ -112,7 +112,7 @@ func (r Row) Texts() []string {
 	return texts
 }
 
-// Mixed says whether the row's cells ran with different accelerators.
+// Mixed reports whether the row's cells ran with different accelerators.
 func (r Row) Mixed() bool {
 	seen := ""
 	for _, c := range r.Cells {
@@ -127,8 +127,8 @@ func (r Row) Mixed() bool {
 	return false
 }
 
-// Compared says whether at least two kernels observed the scenario in a way
-// that can be compared.
+// Compared reports whether at least two kernels observed the scenario with the same
+// accelerator.
 func (r Row) Compared() bool {
 	seen := map[string]int{}
 	for _, c := range r.Cells {
@@ -141,7 +141,7 @@ func (r Row) Compared() bool {
 	return false
 }
 
-// Notable says whether there is anything to look at in the row.
+// Notable reports whether the row needs a look.
 func (r Row) Notable() bool {
 	if len(r.Differences)+len(r.Repeats)+len(r.Uncompared) > 0 {
 		return true

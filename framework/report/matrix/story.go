@@ -9,9 +9,9 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 )
 
-// Story is what a check's cells saw, in lines of text: each step with its
-// outcome, and what was expected instead where that is not it; then the witnesses.
-// What a guest said may be in it.
+// Story returns the observations of a check's cells as lines of text: each step with its
+// outcome, and the expected one if it differs; then the witnesses. It may contain a
+// guest's text.
 func (c Check) Story() []string {
 	var out []string
 	for _, cell := range c.Cells {
@@ -21,7 +21,7 @@ func (c Check) Story() []string {
 		for i, s := range cell.Steps {
 			line := fmt.Sprintf("step %d, %s: %s: %s", i+1, s.Actor, s.Action, s.Outcome.Located())
 			if e := s.Expected; e != nil && !e.Met {
-				line += "; expected was " + e.Wanted()
+				line += "; expected: " + e.Wanted()
 			}
 			out = append(out, line)
 		}
@@ -32,8 +32,8 @@ func (c Check) Story() []string {
 	return out
 }
 
-// Said is what the kernel printed while the check was observed, attempt by attempt:
-// its log, or the end of the console where the rig failed. It is a guest's text.
+// Said returns what the kernel printed during the check, attempt by attempt: its log,
+// and after an infrastructure failure the end of the console. It is a guest's text.
 func (c Check) Said() []string {
 	var out []string
 	for _, cell := range c.Cells {

@@ -14,8 +14,8 @@ import (
 	"github.com/faultline/faultline/internal/shell"
 )
 
-// labels are short names of kernels for a sentence: their versions, where
-// these tell them apart.
+// labels returns short names of kernels for a sentence: their versions if these differ,
+// else their names.
 func labels(kernels []results.Kernel) []string {
 	var versions, names []string
 	distinct := true
@@ -29,7 +29,7 @@ func labels(kernels []results.Kernel) []string {
 	return names
 }
 
-// ChangeNamed is a change as a sentence names it: with its commit and release.
+// ChangeNamed returns a change's id with its commit and release.
 func ChangeNamed(known change.List, id string) string {
 	c, err := known.ByID(id)
 	if err != nil {
@@ -37,7 +37,7 @@ func ChangeNamed(known change.List, id string) string {
 	}
 	var words []string
 	for _, w := range []string{c.Commit, c.Since} {
-		if w != "" { // a user need not say it
+		if w != "" { // optional in a user's change
 			words = append(words, w)
 		}
 	}
@@ -58,7 +58,7 @@ func List(names []string) string {
 	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
 }
 
-// Count is a number of things: "1 cell", "2 cells".
+// Count returns a number of things: "1 cell", "2 cells".
 func Count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
@@ -66,40 +66,33 @@ func Count(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-func isAre(n int) string {
-	if n == 1 {
-		return "is"
-	}
-	return "are"
-}
-
-// VerdictWords names a verdict for a person.
+// VerdictWords returns the text for a verdict.
 func VerdictWords(v observe.Verdict) string {
 	switch v {
 	case observe.Skipped:
-		return "not doable"
+		return "skipped"
 	case observe.Infra:
-		return "rig failed"
+		return "infrastructure failure"
 	}
 	return string(v)
 }
 
-// FindingWords names a kind of finding for a person.
+// FindingWords returns the text for a kind of finding.
 func FindingWords(k judge.FindingKind) string {
 	return strings.ReplaceAll(string(k), "_", " ")
 }
 
-// Repeat is the command that observes a cell again and shows all of it, quoted for
-// a shell in the folder in which the run was started.
+// Repeat returns the command that observes a cell again and prints all of it, quoted
+// for a shell in the folder in which the run was started.
 func Repeat(run results.Run, c observe.Cell) string {
 	program := "faultline"
 	if len(run.Command) > 0 {
-		program = run.Command[0] // as it was called, bin/faultline perhaps
+		program = run.Command[0] // as the user typed it, for example bin/faultline
 	}
 	return shell.Quote([]string{program, "repro", run.CellName(c), "--run", folder(run)})
 }
 
-// folder is where the run's command put its results.
+// folder returns the folder into which the run's command wrote its results.
 func folder(run results.Run) string {
 	for i, arg := range run.Command {
 		if dir, ok := strings.CutPrefix(arg, "--out="); ok {
@@ -112,6 +105,6 @@ func folder(run results.Run) string {
 	return filepath.Join(filepath.Dir(results.Latest), run.ID)
 }
 
-// Printable is sanitize.Line, for who draws a record as lines: what a guest said
-// neither steers the terminal nor breaks a line.
+// Printable is sanitize.Line, for formats of lines: a guest's text can neither control
+// the terminal nor break a line.
 func Printable(s string) string { return sanitize.Line(s) }

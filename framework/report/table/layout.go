@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// block is a part of the table that fits the width: kernels from to to.
+// block is a part of the table that fits the width: the kernels [from, to).
 type block struct {
 	from, to      int
 	scenario, why int
@@ -29,8 +29,8 @@ func (t *table) layout(header line, lines []line) []block {
 	if t.opt.Width == 0 {
 		return []block{{0, len(natural), scenario, why, natural}}
 	}
-	// The kernels' columns get what is left; the others give way when that is
-	// less than one kernel needs.
+	// The kernels' columns get the remaining width; the others shrink if that is less
+	// than one kernel needs.
 	need := len(gap) + minKernelColumn
 	if scenario+len(gap)+why+need > t.opt.Width {
 		why = min(why, max(minScenarioColumn, t.opt.Width/4))
@@ -57,7 +57,7 @@ func (t *table) layout(header line, lines []line) []block {
 	return out
 }
 
-// shrink takes from the widest columns until all fit into left, gaps included.
+// shrink narrows the widest columns until all fit into left, including gaps.
 func shrink(natural []int, left int) []int {
 	out := slices.Clone(natural)
 	total := 0
@@ -120,8 +120,8 @@ func (t *table) line(l line, b block) {
 	}
 }
 
-// wrap breaks text into lines of at most width characters: at spaces, behind a
-// slash, and anywhere where there is neither.
+// wrap breaks text into lines of at most width characters: at a space, after a slash,
+// or anywhere if there is neither.
 func wrap(text string, width int) []string {
 	if width < 1 {
 		width = 1

@@ -16,15 +16,23 @@ import (
 func (t *table) summary() {
 	s := t.run.Summary
 	t.out.WriteByte('\n')
-	t.paragraph("", matrix.NewHeadline(t.run).Sentence, bold)
+	headline := matrix.NewHeadline(t.run)
+	t.paragraph("", headline.Sentence, bold)
+	for _, c := range headline.Changes {
+		t.paragraph("  - ", c, "")
+	}
 	counts := []string{fmt.Sprintf("%d expected", s.Expected)}
 	for _, c := range []struct {
 		n    int
-		word string
-	}{{s.Unexpected, "unexpected"}, {s.NotDoable, "not doable"}, {s.Rig, "not judged"},
-		{s.Uncompared, "not compared"}} {
+		text string
+	}{
+		{s.Unexpected, fmt.Sprintf("%d unexpected", s.Unexpected)},
+		{s.NotDoable, fmt.Sprintf("%d skipped", s.NotDoable)},
+		{s.Rig, matrix.Count(s.Rig, "infrastructure failure")},
+		{s.Uncompared, fmt.Sprintf("%d not compared", s.Uncompared)},
+	} {
 		if c.n > 0 {
-			counts = append(counts, fmt.Sprintf("%d %s", c.n, c.word))
+			counts = append(counts, c.text)
 		}
 	}
 	text := fmt.Sprintf("%s: %s.", matrix.Count(s.Expected+s.Unexpected+s.NotDoable+s.Rig, "cell"), strings.Join(counts, ", "))
@@ -32,7 +40,7 @@ func (t *table) summary() {
 		text += fmt.Sprintf(" %s: %d explained, %d unexplained.", matrix.Count(n, "differing field"), s.Explained, s.Unexplained)
 	}
 	if s.Lost > 0 {
-		text += fmt.Sprintf(" %s of a lost change.", matrix.Count(s.Lost, "differing field"))
+		text += fmt.Sprintf(" %s from a lost change.", matrix.Count(s.Lost, "differing field"))
 	}
 	t.paragraph("", text, "")
 	t.accelerators()
@@ -53,16 +61,16 @@ func (t *table) summary() {
 			}
 		}
 	}
-	t.reasons("Not doable:", matrix.Reasons(t.run, observe.Skipped), dim)
-	t.reasons("Not judged:", matrix.Reasons(t.run, observe.Infra), yellow)
+	t.reasons("Skipped:", matrix.Reasons(t.run, observe.Skipped), dim)
+	t.reasons("Infrastructure failures:", matrix.Reasons(t.run, observe.Infra), yellow)
 	t.reasons("Not compared:", matrix.Uncompared(t.run), yellow)
 	if t.opt.Results != "" {
 		t.out.WriteString("Results: " + matrix.Printable(t.opt.Results) + "\n")
 	}
 }
 
-// steps says between which neighbours in version order anything flipped, where a run
-// has more than two kernels: the findings tell of each beside the first one only.
+// steps lists what flipped between neighbours in version order, if a run has more than
+// two kernels: the differences compare each one only with the first.
 func (t *table) steps() {
 	if len(t.run.Kernels) <= 2 {
 		return
@@ -76,7 +84,7 @@ func (t *table) steps() {
 	}
 }
 
-// takenOver says what of the table earlier runs observed.
+// takenOver counts the cells that earlier runs observed.
 func (t *table) takenOver() {
 	cells, runs := 0, []string{}
 	for _, o := range t.taken {
@@ -87,21 +95,21 @@ func (t *table) takenOver() {
 	}
 	slices.Sort(runs)
 	by := slices.Compact(runs)
-	words := matrix.List(by)
+	names := matrix.List(by)
 	if len(by) > mostRuns {
-		words = fmt.Sprintf("%d runs, the last of them %s", len(by), by[len(by)-1])
+		names = fmt.Sprintf("%d runs, the latest %s", len(by), by[len(by)-1])
 	}
-	t.paragraph("", fmt.Sprintf("%s %s observed before, by %s; --fresh-cells observes all again.",
-		strings.TrimSpace(takenOverSign), matrix.Count(cells, "cell"), matrix.Printable(words)), "")
+	t.paragraph("", fmt.Sprintf("%s observed by an earlier run (%s); --fresh-cells observes all cells again.",
+		matrix.Count(cells, "cell"), matrix.Printable(names)), "")
 }
 
-// mostRuns is how many runs the table names that observed cells.
+// mostRuns is the number of earlier runs that the table names at most.
 const mostRuns = 3
 
-// mostOfAKind is how many findings of a kind the table shows.
+// mostOfAKind is the number of findings of a kind that the table shows at most.
 const mostOfAKind = 20
 
-// accelerators says which cells ran with what, where that is not the same for all.
+// accelerators counts the cells by accelerator, if there are several.
 func (t *table) accelerators() {
 	cells := map[string]int{}
 	for _, c := range t.run.Cells {
@@ -119,7 +127,7 @@ func (t *table) accelerators() {
 	t.paragraph("", strings.Join(append([]string{strings.Join(parts, ", ") + "."}, t.whyNot()...), " "), "")
 }
 
-// whyNot lists why scenarios or kernels did not run with the accelerator of others.
+// whyNot returns why scenarios or kernels did not run with the others' accelerator.
 func (t *table) whyNot() (sentences []string) {
 	if slices.ContainsFunc(t.run.Scenarios, func(s results.Scenario) bool { return s.TCG != "" }) {
 		sentences = append(sentences, "A scenario that needs exact machine checks runs under TCG.")
@@ -128,7 +136,7 @@ func (t *table) whyNot() (sentences []string) {
 		if k.Accel != t.run.Kernels[0].Accel || k.AccelWhy != "" {
 			s := fmt.Sprintf("%s ran with %s", k.Name, k.Accel)
 			if k.AccelWhy != "" {
-				s += ", because KVM does not run it: " + k.AccelWhy
+				s += ", because it does not boot with KVM: " + k.AccelWhy
 			}
 			sentences = append(sentences, s+".")
 		}
@@ -136,19 +144,19 @@ func (t *table) whyNot() (sentences []string) {
 	return sentences
 }
 
-// changes says which changes each kernel has, as far as its cells tell.
+// changes lists the changes that each kernel has according to its cells.
 func (t *table) changes() {
 	for _, k := range t.run.Kernels {
 		if words := matrix.ChangeWords(k); words != "" {
 			t.paragraph("", k.Name+" "+words+".", "")
 		}
 		if len(k.Splats) > 0 {
-			t.paragraph("", fmt.Sprintf("%s complained while it booted: %s.", k.Name, strings.Join(k.Splats, "; ")), yellow)
+			t.paragraph("", fmt.Sprintf("%s complained at boot: %s.", k.Name, strings.Join(k.Splats, "; ")), yellow)
 		}
 	}
 }
 
-// reasons lists why cells were not judged, each reason once a kernel.
+// reasons lists why cells were not judged, each reason once for each kernel.
 func (t *table) reasons(title string, reasons []matrix.Reason, style string) {
 	if len(reasons) == 0 {
 		return

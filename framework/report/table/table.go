@@ -11,15 +11,15 @@ import (
 	"github.com/faultline/faultline/framework/report/matrix"
 )
 
-// Options say how a table is drawn.
+// Options configures how a table is drawn.
 type Options struct {
-	// Width is the terminal's, in columns; 0 means that lines may be any length.
+	// Width is the terminal's, in columns; 0 does not limit the lines.
 	Width int
-	// Color marks with ANSI colours, besides the signs that are always there.
+	// Color adds ANSI colours. The signs do not depend on it.
 	Color bool
-	// OnlyDifferences leaves out scenarios that have nothing to look at.
+	// OnlyDifferences leaves out scenarios that need no look.
 	OnlyDifferences bool
-	// Results says where the run's files are; empty leaves the line out.
+	// Results is the path of the run's files; if empty, the line is left out.
 	Results string
 }
 
@@ -35,15 +35,15 @@ const (
 
 // Limits of the table's columns, in characters.
 const (
-	minKernelColumn   = 22 // "SIGBUS BUS_MCEERR_AR" and a little
+	minKernelColumn   = 22 // "infrastructure failure"
 	minScenarioColumn = 16
 	minWidth          = 48 // narrower terminals get lines of this width
 )
 
-// Write writes the run as text: a line a scenario, a column a kernel, and what
-// explains a difference; then the counts, the findings, and where the results
-// are. Kernels that don't fit beside each other are put below each other, with
-// the scenario repeated.
+// Write writes the run as text: one line for each scenario, one column for each kernel,
+// and the change that explains a difference; then a legend, the headline, the counts,
+// the findings, and the path of the results. Kernels that do not fit next to each other
+// are drawn below each other, with the scenarios repeated.
 func Write(w io.Writer, run results.Run, opt Options) error {
 	if opt.Width > 0 && opt.Width < minWidth {
 		opt.Width = minWidth
@@ -59,12 +59,14 @@ type table struct {
 	opt Options
 	run results.Run
 	out strings.Builder
-	// taken are the kernels of which an earlier run observed a cell: a column that
-	// is whole is marked at its head, any other at each cell.
+	// taken are the kernels with cells from earlier runs. If all are, the column's head
+	// has the sign, else each cell.
 	taken []matrix.TakenOver
+	// differs, unexpected and reused report that the table has these signs.
+	differs, unexpected, reused bool
 }
 
-// field is a text with the style it is shown in.
+// field is a text and its style.
 type field struct{ text, style string }
 
 // ANSI styles.
@@ -97,6 +99,7 @@ func (t *table) matrix() {
 		name := matrix.Printable(k.Name)
 		if t.wholly(k.Name) {
 			name += takenOverSign
+			t.reused = true
 		}
 		header.cells = append(header.cells, field{name, bold})
 	}
@@ -111,9 +114,31 @@ func (t *table) matrix() {
 	if hidden > 0 {
 		fmt.Fprintf(&t.out, "(%s without a difference not shown)\n", matrix.Count(hidden, "scenario"))
 	}
+	t.legend()
 }
 
-// wholly says that all of a kernel's cells were observed by earlier runs.
+// legend explains the signs that the table has.
+func (t *table) legend() {
+	var signs []string
+	for _, s := range []struct {
+		shown bool
+		sign  string
+		means string
+	}{
+		{t.differs, differsSign, "differs between kernels (with the change that explains it)"},
+		{t.unexpected, unexpectedSign, "unexpected"},
+		{t.reused, takenOverSign, "observed by an earlier run"},
+	} {
+		if s.shown {
+			signs = append(signs, strings.TrimSpace(s.sign)+" "+s.means)
+		}
+	}
+	if len(signs) > 0 {
+		t.paragraph("", strings.Join(signs, "; "), dim)
+	}
+}
+
+// wholly reports whether all of a kernel's cells were observed by earlier runs.
 func (t *table) wholly(kernel string) bool {
 	return slices.ContainsFunc(t.taken, func(o matrix.TakenOver) bool { return o.Kernel == kernel && o.Whole() })
 }
@@ -132,6 +157,7 @@ func (t *table) newLine(r matrix.Row) line {
 			changes = append(changes, unexplained)
 			style, l.why.style = red, red
 		}
+		t.differs = true
 		l.why.text = differsSign + matrix.Printable(strings.Join(changes, ", "))
 		l.scenario.style = bold
 	}
@@ -142,6 +168,7 @@ func (t *table) newLine(r matrix.Row) line {
 			f = field{matrix.Printable(texts[i]), style}
 			switch c.Verdict {
 			case observe.Unexpected:
+				t.unexpected = true
 				f = field{unexpectedSign + f.text, red}
 			case observe.Infra:
 				f.style = yellow
@@ -150,6 +177,7 @@ func (t *table) newLine(r matrix.Row) line {
 			}
 			if c.ObservedBy != "" && !t.wholly(c.Kernel) {
 				f.text += takenOverSign
+				t.reused = true
 			}
 		}
 		l.cells = append(l.cells, f)

@@ -15,7 +15,7 @@ import (
 	"github.com/faultline/faultline/framework/record/results"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 func golden(t *testing.T, name, got string) {
 	t.Helper()

@@ -105,7 +105,7 @@ func TestMail(t *testing.T) {
 		"already-there":      {made(Base, Patched), backport.Verdict{Question: question, Kinds: []backport.Kind{backport.AlreadyThere}, Already: 1, Compared: 3, Same: 3}, onLinux()},
 		"not-judged": {made(Base, Patched, Reference), backport.Verdict{Question: question, Kinds: []backport.Kind{backport.NotJudged}, Flipped: flipped[:1], Compared: 1,
 			Unjudged: []backport.Unjudged{{Scenario: "dax/xfs/shared-read", Kernel: Base, Why: "lacks XFS_FS"}, {Scenario: "dax/xfs/shared-read", Kernel: Patched, Why: "lacks XFS_FS"}},
-			Against:  &backport.Against{State: "lacks dax_fault_hwpoison (seen in 1 scenario)", Moved: []backport.Moved{{Scenario: "dax/ext4/shared-read", By: []string{dax}}}}}, onLinux()},
+			Against:  &backport.Against{State: "does not have dax_fault_hwpoison (absent in 1 scenario)", Moved: []backport.Moved{{Scenario: "dax/ext4/shared-read", By: []string{dax}}}}}, onLinux()},
 		"nothing-depends": {made(Base, Patched), backport.Verdict{Question: question, Kinds: []backport.Kind{backport.NotJudged}, Compared: 1, Same: 1}, onLinux()},
 		"same-kernel": {func() *results.Run {
 			r := made(Base, Patched)

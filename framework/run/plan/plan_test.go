@@ -146,8 +146,8 @@ func TestWhatTheConfigurationRulesOut(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s %s %d %s %s: %s", c.Kernel, c.Scenario, c.Attempt, c.Accel, c.Verdict, c.Message))
 	}
 	want := []string{
-		"old ram/anon/read 1 tcg not_doable: old lacks CONFIG_FS_DAX", "new ram/anon/never 1 tcg not_doable: no machine has it",
-		"old ram/anon/read 2 tcg not_doable: old lacks CONFIG_FS_DAX", "old ram/anon/never 2 tcg not_doable: no machine has it",
+		"old ram/anon/read 1 tcg not_doable: old does not have CONFIG_FS_DAX", "new ram/anon/never 1 tcg not_doable: no machine has it",
+		"old ram/anon/read 2 tcg not_doable: old does not have CONFIG_FS_DAX", "old ram/anon/never 2 tcg not_doable: no machine has it",
 		"new ram/anon/never 2 tcg not_doable: no machine has it",
 	}
 	if !slices.Equal(got, want) {

@@ -1,12 +1,12 @@
-// What is filtered, and which cell is open, is in the fragment of the page's
-// address, so that a link keeps it: #group=dax&differences=1&cell=SCENARIO@KERNEL.
+// The filters and the open cell are in the fragment of the page's address, so that a
+// link keeps them: #group=dax&differences=1&cell=SCENARIO@KERNEL.
 const data = JSON.parse(document.getElementById("data").textContent);
 const text = (i) => data.text[i || 0];
 const keys = ["q", "group", "change", "kernel", "differences", "cell"];
 let state = {};
 
 function decode(part) {
-  try { return decodeURIComponent(part); } catch { return part; } // a stray %: as it is
+  try { return decodeURIComponent(part); } catch { return part; } // a stray %: unchanged
 }
 
 // fragment reads the address: key=value, joined by &.
@@ -19,8 +19,8 @@ function fragment() {
   return out;
 }
 
-// remember writes the state into the address; push makes it a step that the
-// browser's Back undoes.
+// remember writes the state into the address; push makes it an entry of the browser's
+// history.
 function remember(push) {
   const parts = keys.filter((k) => state[k])
     .map((k) => k + "=" + encodeURIComponent(state[k]).replace(/%(2F|3A|40|2C)/g, decodeURIComponent));
@@ -29,7 +29,7 @@ function remember(push) {
   history[push ? "pushState" : "replaceState"](null, "", to);
 }
 
-// kernelOf finds a column by any name of its kernel that is no other's; -1 if none.
+// kernelOf finds a column by a name that only its kernel has; -1 if none.
 function kernelOf(name) {
   for (const named of [(k) => k.by === name, (k) => k.name === name, (k) => k.names.includes(name)]) {
     const found = data.kernels.filter(named);

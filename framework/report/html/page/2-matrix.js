@@ -1,5 +1,5 @@
 // The matrix: its columns, which may be folded; its rows, which may be filtered; and
-// the way through its cells by keyboard.
+// keyboard navigation between its cells.
 const table = document.querySelector(".matrix");
 const lines = [...table.querySelectorAll("tr.row")]; // as data.rows
 const form = document.querySelector(".controls");
@@ -7,7 +7,7 @@ const columns = [...table.querySelectorAll("thead th[data-k]")].map((th) => ({
   k: Number(th.dataset.k), th, members: (th.dataset.fold || th.dataset.k).split(" ").map(Number),
 }));
 
-// hold makes one cell the one that Tab comes to; the arrows lead to the others.
+// hold makes one cell the target of Tab; the arrow keys move to the others.
 let held = null;
 function hold(target) {
   if (held) held.tabIndex = -1;
@@ -37,7 +37,7 @@ function foldButton(column) {
   column.th.append(button);
 }
 
-// unfold gives each kernel of a column one of its own; they show the same.
+// unfold gives each kernel of a column a column of its own.
 function unfold(column) {
   const names = [...column.th.querySelectorAll("span")];
   column.folded = [...column.th.childNodes].filter((n) => n.nodeName !== "BUTTON");
@@ -74,7 +74,7 @@ function fold(column) {
   for (const th of table.querySelectorAll(".group th")) th.colSpan -= added.length;
 }
 
-// narrow leaves the columns of the chosen kernel and of the first, that it is
+// narrow hides all columns except the chosen kernel's and the first kernel's, which it is
 // compared with.
 function narrow() {
   const k = state.kernel ? kernelOf(state.kernel) : -1;
@@ -83,7 +83,7 @@ function narrow() {
   for (const line of lines) out.forEach((o, i) => { line.children[i + 1].hidden = o; });
 }
 
-// words are what the filter looks in.
+// words returns the text that the filter searches.
 function words(i) {
   const row = data.rows[i];
   if (!row.words) {
@@ -93,7 +93,7 @@ function words(i) {
   return row.words;
 }
 
-// fits says whether the filters leave a row.
+// fits reports whether a row passes the filters.
 function fits(i) {
   const row = data.rows[i];
   const k = state.kernel ? kernelOf(state.kernel) : -1;
@@ -119,7 +119,7 @@ function filter() {
   if (!held || held.closest("[hidden]")) hold(table.querySelector("tr.row:not([hidden]) td:not([hidden]) button"));
 }
 
-// buttonOf is the cell's button in the matrix; a folded column has one for all.
+// buttonOf returns the cell's button in the matrix; a folded column has one for all.
 function buttonOf(row, k) {
   const at = columns.findIndex((c) => c.members.includes(k));
   return lines[row].children[at + 1].querySelector("button");
@@ -127,7 +127,7 @@ function buttonOf(row, k) {
 
 const reach = (cell) => cell && !cell.hidden ? cell.querySelector("button, a") : null;
 
-// walk moves the focus by so many rows and columns, over what has nothing to open.
+// walk moves the focus by rows and columns, skipping cells that cannot be opened.
 function walk(from, down, right) {
   const rows = lines.filter((l) => !l.hidden);
   const cell = from.closest("td");

@@ -1,5 +1,4 @@
-// What a cell shows. All of it is text that others wrote: it becomes text nodes and
-// nothing else.
+// The content of a cell. All of it may be a guest's text: it becomes text nodes only.
 function el(tag, props, ...children) {
   const out = Object.assign(document.createElement(tag), props);
   out.append(...children.filter((c) => c !== null && c !== undefined && c !== ""));
@@ -9,12 +8,12 @@ const sr = (words) => el("span", { className: "sr" }, words);
 const unseen = (sign) => { const s = el("span", { className: "sign" }, sign); s.ariaHidden = "true"; return s; };
 const log = (label, words) => [el("h3", {}, label), el("pre", { className: "log", tabIndex: 0, ariaLabel: label }, words)];
 
-// short names a column.
+// short returns a column's name.
 const short = (k) => data.kernels[k].short;
 
 function changeLink(id) { return el("a", { className: "badge", href: "#about=" + encodeURIComponent(id) }, id); }
 
-// drawCell is all that is known of a cell, as nodes.
+// drawCell returns everything recorded about a cell, as nodes.
 function drawCell(row, k) {
   const scenario = data.rows[row], place = scenario.cells[k], cell = data.cells[place.cell];
   const beside = place.beside >= 0 ? { k: place.beside, cell: data.cells[scenario.cells[place.beside].cell] } : null;
@@ -35,9 +34,9 @@ function drawCell(row, k) {
   for (const l of cell.left_out || []) out.push(el("p", { className: "quiet" }, text(l)));
   if (place.log) out.push(...log("Kernel log", text(place.log)));
   if (place.tail) out.push(...log("End of the console", text(place.tail)));
-  out.push(el("h3", {}, "Again"),
-    el("pre", { className: "command", tabIndex: 0, ariaLabel: "Command that observes the cell again" }, text(place.repeat)),
-    el("p", { className: "quiet" }, "or stopped before the step that matters, with the guest up for ssh, QMP and gdb:"),
+  out.push(el("h3", {}, "Repeat"),
+    el("pre", { className: "command", tabIndex: 0, ariaLabel: "Command to observe the cell again" }, text(place.repeat)),
+    el("p", { className: "quiet" }, "or paused before the step that matters, with ssh, QMP and gdb access to the guest:"),
     el("pre", { className: "command", tabIndex: 0, ariaLabel: "The same, with a pause" }, text(place.repeat) + " --pause"),
     el("pre", { className: "command", tabIndex: 0, ariaLabel: "The same, with gdb before the step that matters" }, text(place.repeat) + " --gdb"));
   return out;
@@ -47,7 +46,7 @@ function drawDifferences(scenario, k) {
   const own = (scenario.differences || []).filter((d) => d.on.includes(k));
   if (!own.length) return [];
   const head = ["where", "field", "on " + short(own[0].from), "on " + short(k), "explained by"];
-  return [el("h3", {}, "What differs"), el("table", { className: "differences" },
+  return [el("h3", {}, "Differences"), el("table", { className: "differences" },
     el("thead", {}, el("tr", {}, ...head.map((h) => el("th", { scope: "col" }, h)))),
     el("tbody", {}, ...own.map((d) => el("tr", {},
       el("td", { className: "quiet" }, text(d.where)), el("td", {}, el("code", {}, text(d.field))),
@@ -55,8 +54,8 @@ function drawDifferences(scenario, k) {
       el("td", {}, d.by ? changeLink(d.by) : "", d.why ? el("span", { className: "badge unexplained" }, " " + d.why) : "")))))];
 }
 
-// drawSteps is a timeline: a lane for what is bad, one for each who acts, and what
-// was done and came of it beside them.
+// drawSteps returns a timeline: a lane for bad memory, one for each actor, and next to
+// them the actions and outcomes.
 function drawSteps(cell, beside) {
   if (!cell.steps) return [];
   const steps = cell.steps.map((i) => data.steps[i]);
@@ -85,11 +84,11 @@ function drawStep(s, i, beside) {
     el("b", { className: "outcome" }, "→ " + text(s.outcome))));
   if (s.poisons) out.append(el("p", { className: "poison" }, "makes " + text(s.poisons) + " bad"));
   if (s.heals) out.append(el("p", { className: "poison" }, "makes " + text(s.heals) + " good again"));
-  if (s.touches) out.append(el("p", { className: "poison" }, "touches what is bad, " + text(s.touches)));
+  if (s.touches) out.append(el("p", { className: "poison" }, "accesses bad memory, " + text(s.touches)));
   const other = beside && beside.cell.steps && data.steps[beside.cell.steps[i]];
   const same = other && other.actor === s.actor && other.action === s.action;
   if (same && other.outcome !== s.outcome) out.append(el("p", { className: "other" }, "on " + short(beside.k) + ": ", el("code", {}, text(other.outcome))));
-  if (s.how) out.append(el("p", { className: s.unmet ? "unmet" : "met" }, (s.unmet ? "✗ " : "✓ ") + text(s.how), s.wanted ? el("span", { className: "quiet" }, s.unmet ? "; expected was " + text(s.wanted) : " (" + text(s.wanted) + ")") : ""));
+  if (s.how) out.append(el("p", { className: s.unmet ? "unmet" : "met" }, (s.unmet ? "✗ " : "✓ ") + text(s.how), s.wanted ? el("span", { className: "quiet" }, s.unmet ? "; expected: " + text(s.wanted) : " (" + text(s.wanted) + ")") : ""));
   if (s.details) out.append(el("dl", { className: "facts" }, ...s.details.map(([name, value]) => el("div", {}, el("dt", {}, text(name)), el("dd", {}, el("code", {}, text(value)))))));
   (s.payloads || []).forEach((p, j) => {
     const theirs = same && other.payloads && other.payloads[j];

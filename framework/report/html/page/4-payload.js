@@ -1,15 +1,14 @@
-// siginfo_t as the kernel lays it out: each field with its bytes, and what lies
-// between them.
+// The layout of siginfo_t: each field with its bytes, and the bytes between fields.
 const bytesOf = (p) => (p.hex.padEnd(2 * data.bytes, "0").match(/../g));
 
 function drawPayload(p, other, beside) {
-  if (!p.values) return el("p", { className: "quiet" }, "no payload that can be decoded: ", el("code", {}, p.hex || "none"));
+  if (!p.values) return el("p", { className: "quiet" }, "the payload cannot be decoded: ", el("code", {}, p.hex || "none"));
   const raw = bytesOf(p), theirs = other && other.values ? bytesOf(other) : null;
   const body = el("tbody", {});
   const add = (from, to, field) => {
     const own = raw.slice(from, to);
     const empty = !field && own.every((b) => b === "00");
-    // Where an address lies is no difference; what it lies in is.
+    // Addresses are compared by what they point into, not by value.
     const differs = (at) => theirs && theirs[at] !== raw[at] && !(field && field.name === "si_addr" && p.means[field.at] === other.means[field.at]);
     const bytes = el("td", { className: "dump" });
     if (empty) bytes.append(own.length > 8 ? "00 … 00" : own.join(" "));

@@ -1,4 +1,4 @@
-// The dialog in which a cell is open.
+// The dialog that shows a cell.
 const dialog = document.getElementById("cell");
 let opened = null;
 
@@ -15,7 +15,7 @@ function show(row, k, push) {
   const title = el("h2", { id: "cell-title", tabIndex: -1 }, el("code", {}, data.rows[row].id), " on ", el("span", {}, short(k)), " ",
     el("span", { className: "verdict " + cell.verdict }, text(cell.state)));
   const held = dialog.contains(document.activeElement) ? document.activeElement.className : "";
-  dialog.replaceChildren(el("div", { className: "tools" }, go(-1, " the kernel before", "←"), go(1, " the next kernel", "→"), close), title, ...drawCell(row, k));
+  dialog.replaceChildren(el("div", { className: "tools" }, go(-1, " the previous kernel", "←"), go(1, " the next kernel", "→"), close), title, ...drawCell(row, k));
   opened = { row, k };
   state.cell = cellName(row, k);
   if (!dialog.open) dialog.showModal();
@@ -25,7 +25,7 @@ function show(row, k, push) {
   remember(push);
 }
 
-// neighbour is the next column, in that direction, that has a cell; -1 if none.
+// neighbour returns the next column in that direction that has a cell; -1 if none.
 function neighbour(row, k, step) {
   for (let i = k + step; i >= 0 && i < data.kernels.length; i += step) if (data.rows[row].cells[i]) return i;
   return -1;
@@ -36,7 +36,7 @@ function turn(step) {
   if (to >= 0) show(opened.row, to, false);
 }
 
-// shut closes the dialog for what the address asks for, which has the focus then.
+// shut closes the dialog when the address refers to something else, which gets the focus.
 function shut() {
   opened = null;
   state.cell = "";

@@ -1,4 +1,4 @@
-// follow makes the page what its address says.
+// follow applies the address to the page.
 function follow() {
   const asked = fragment();
   if (asked.row !== undefined) return reveal(asked.row);
@@ -13,7 +13,7 @@ function follow() {
     if (!control) continue;
     const k = name === "kernel" && state.kernel ? kernelOf(state.kernel) : -1;
     control.value = k >= 0 ? data.kernels[k].by : state[name] || "";
-    state[name] = control.value; // of a list, only what is in it
+    state[name] = control.value; // a select takes listed values only
   }
   form.elements.differences.checked = Boolean(state.differences);
   filter();
@@ -23,7 +23,7 @@ function follow() {
   if (asked.change && !cell) document.getElementById("scenarios").scrollIntoView();
 }
 
-// reveal shows a row, whatever the filters hide.
+// reveal shows a row, even if the filters hide it.
 function reveal(id) {
   const i = data.rows.findIndex((r) => r.id === id);
   shut();
@@ -60,7 +60,7 @@ dialog.addEventListener("keydown", (e) => {
   if (e.target.closest(".log, .payload, .command") || e.altKey || e.ctrlKey || e.metaKey) return;
   if (e.key === "ArrowLeft") turn(-1); else if (e.key === "ArrowRight") turn(1);
 });
-// A link to where the address is already.
+// A link to the current address.
 document.addEventListener("click", (e) => { if (e.target.closest('a[href^="#"]')?.hash === location.hash) follow(); });
 window.addEventListener("hashchange", follow);
 follow();

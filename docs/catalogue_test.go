@@ -36,7 +36,7 @@ func TestCatalogue(t *testing.T) {
 	carried := map[string][]string{}
 	for _, s := range listed(t) {
 		for _, n := range s.Catalogue {
-			if s.NotDoable == "" { // else the catalogue has the reason
+			if s.Skipped == "" { // else the catalogue has the reason
 				carried[n] = append(carried[n], s.ID)
 			}
 		}

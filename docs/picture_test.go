@@ -80,7 +80,7 @@ func picture(t *testing.T, o observed) []byte {
 			if last := strings.LastIndex(seen, "; "); last >= 0 {
 				seen = seen[last+2:] // the step that matters is the last one
 			}
-			if strings.HasPrefix(seen, "not doable: ") || strings.HasPrefix(seen, "skipped: ") {
+			if strings.HasPrefix(seen, "skipped: ") {
 				seen, fill = "skipped", "#f0f0f0"
 			}
 			seen = strings.TrimSpace(strings.NewReplacer("SIGBUS ", "", "BUS_", "").Replace(seen))

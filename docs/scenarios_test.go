@@ -103,8 +103,8 @@ func version(kernel string) string {
 
 // words describes the results of a scenario, once if all kernels agree.
 func (o observed) words(s scenario.Info) string {
-	if s.NotDoable != "" {
-		return "not doable: " + s.NotDoable
+	if s.Skipped != "" {
+		return "skipped: " + s.Skipped
 	}
 	type group struct {
 		kernels []string
@@ -232,7 +232,7 @@ func TestScenarios(t *testing.T) {
 // TestTelling checks that the patterns of a change match exactly the scenarios that
 // follow it.
 func TestTelling(t *testing.T) {
-	list := slices.DeleteFunc(listed(t), func(s scenario.Info) bool { return s.NotDoable != "" })
+	list := slices.DeleteFunc(listed(t), func(s scenario.Info) bool { return s.Skipped != "" })
 	for _, c := range change.All() {
 		for _, s := range list {
 			switch follows := slices.Contains(s.Changes, c.ID); {

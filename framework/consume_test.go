@@ -48,7 +48,7 @@ func rigged(t *testing.T, spec string) *vm.Template {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { k.Close() })
-	r, err := vm.NewRig(t.Context(), c, k.Arch)
+	r, err := vm.NewHost(t.Context(), c, k.Arch)
 	if err != nil {
 		t.Fatal(err)
 	}

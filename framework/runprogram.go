@@ -89,7 +89,7 @@ func (g *Guest) RunProgram(ctx context.Context, p program.Program) (r Ran) {
 	if len(g.vm.Spec().Kernel.Lacks("HUGETLBFS")) == 0 {
 		g.HugePages(ctx, hugePages)
 	}
-	g.IgnoreInWitness(observe.WitnessLog, ".", "a program makes the kernel say what it likes")
+	g.IgnoreInWitness(observe.WitnessLog, ".", "a program can make the kernel log any line")
 
 	var out bytes.Buffer
 	status, err := g.overSSH(ctx, p, &out)

@@ -50,7 +50,7 @@ func Changes(changes ...change.Change) Trait {
 func Catalogue(id string) Trait { return func(i *scenario.Info) { add(&i.Catalogue, id) } }
 
 // Impossible lists a scenario that cannot run on any kernel, with the reason.
-func Impossible(reason string) Trait { return func(i *scenario.Info) { i.NotDoable = reason } }
+func Impossible(reason string) Trait { return func(i *scenario.Info) { i.Skipped = reason } }
 
 // Runs is the user's program that the scenario runs.
 func Runs(p program.Program) Trait { return func(i *scenario.Info) { i.Program = &p } }

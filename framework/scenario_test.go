@@ -25,7 +25,7 @@ func TestTraits(t *testing.T) {
 	want := scenario.Info{
 		Needs:   []string{"BLK_DEV_PMEM", "ACPI_NFIT", "NVDIMM_PFN", "EXT4_FS", "FS_DAX", "FS_DAX_PMD", "PROC_PAGE_MONITOR"},
 		Changes: []string{"dax_folios", "dax_fault_hwpoison"}, Lead: true, TCG: "a machine check lands on the very access that consumes it under TCG only",
-		Catalogue: []string{"A01", "B02"}, NotDoable: "why (not)",
+		Catalogue: []string{"A01", "B02"}, Skipped: "why (not)",
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

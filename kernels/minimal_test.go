@@ -18,7 +18,7 @@ CONFIG_CMDLINE="panic_on_warn=1 nr_hugepages=4 say=\"x\""
 CONFIG_CMDLINE_OVERRIDE=y
 CONFIG_EXTRA_FIRMWARE="intel-ucode/06-55-04"
 CONFIG_EXTRA_FIRMWARE_DIR="/lib/firmware"
-CONFIG_INITRAMFS_SOURCE="/home/somebody/root"
+CONFIG_INITRAMFS_SOURCE="/home/user/root"
 CONFIG_BOOT_CONFIG_EMBED=y
 CONFIG_BOOT_CONFIG_EMBED_FILE="/etc/bootconfig"
 CONFIG_MODULE_SIG_KEY="pkcs11:object=key"
@@ -72,7 +72,7 @@ CONFIG_SYSTEM_TRUSTED_KEYS=""
 // machine reads are not replaced.
 func TestForeignOfAnyKind(t *testing.T) {
 	for line, want := range map[string]string{
-		`CONFIG_LOGO_LINUX_CLUT224_FILE="/home/somebody/logo.ppm"`: `CONFIG_LOGO_LINUX_CLUT224_FILE=""`,
+		`CONFIG_LOGO_LINUX_CLUT224_FILE="/home/user/logo.ppm"`: `CONFIG_LOGO_LINUX_CLUT224_FILE=""`,
 		`CONFIG_VENDOR_BLOB="/build/vendor/blob.bin"`:              `CONFIG_VENDOR_BLOB=""`,
 		`CONFIG_SYSTEM_REVOCATION_KEYS="/srv/keys/dbx.pem"`:        `CONFIG_SYSTEM_REVOCATION_KEYS=""`,
 		`CONFIG_INITRAMFS_SOURCE="usr/root.cpio"`:                  `CONFIG_INITRAMFS_SOURCE=""`,

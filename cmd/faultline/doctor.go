@@ -207,7 +207,7 @@ func knownOfKVM(ctx context.Context) (problem string, err error) {
 	if err != nil {
 		return "", err
 	}
-	rig, err := vm.NewRig(ctx, c, runtime.GOARCH)
+	rig, err := vm.NewHost(ctx, c, runtime.GOARCH)
 	if err != nil {
 		return "", err
 	}
@@ -241,7 +241,7 @@ func tryKVM(ctx context.Context) (problem string, err error) {
 		return "", none
 	}
 	defer k.Close()
-	rig, err := vm.NewRig(ctx, c, k.Arch)
+	rig, err := vm.NewHost(ctx, c, k.Arch)
 	if err != nil {
 		return "", err
 	}

@@ -111,7 +111,7 @@ func withRecorded(all []scenario.Info, seen *results.Run) []scenario.Info {
 	}
 	for _, s := range seen.Scenarios {
 		if !slices.ContainsFunc(all, func(i scenario.Info) bool { return i.ID == s.ID }) {
-			all = append(all, scenario.Info{ID: s.ID, Doc: s.Doc, Suite: s.Suite, Needs: s.Needs, Changes: s.Changes, Catalogue: s.Catalogue, NotDoable: s.NotDoable, TCG: s.TCG, Lead: s.Lead, Program: s.Program})
+			all = append(all, scenario.Info{ID: s.ID, Doc: s.Doc, Suite: s.Suite, Needs: s.Needs, Changes: s.Changes, Catalogue: s.Catalogue, Skipped: s.Skipped, TCG: s.TCG, Lead: s.Lead, Program: s.Program})
 		}
 	}
 	return all
@@ -121,7 +121,7 @@ func withRecorded(all []scenario.Info, seen *results.Run) []scenario.Info {
 func unknown(name string, known change.List, all []scenario.Info) error {
 	names := known.IDs()
 	for _, i := range all {
-		if i.NotDoable == "" {
+		if i.Skipped == "" {
 			names = append(names, i.ID)
 		}
 	}

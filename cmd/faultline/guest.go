@@ -69,7 +69,7 @@ func (f guestFlags) session(ctx context.Context, do func(context.Context, *vm.SS
 		return err
 	}
 	defer k.Close()
-	rig, err := vm.NewRig(ctx, c, k.Arch)
+	rig, err := vm.NewHost(ctx, c, k.Arch)
 	if err != nil {
 		return err
 	}

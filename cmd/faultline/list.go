@@ -40,7 +40,7 @@ func (c *listScenariosCmd) Run(ctx context.Context) error {
 	}
 	var doable, not []scenario.Info
 	for _, s := range all {
-		if s.NotDoable == "" {
+		if s.Skipped == "" {
 			doable = append(doable, s)
 		} else {
 			not = append(not, s)
@@ -57,7 +57,7 @@ func (c *listScenariosCmd) Run(ctx context.Context) error {
 		columns(func(w *tabwriter.Writer) {
 			fmt.Fprintln(w, "NOT DOABLE\tWHY")
 			for _, s := range not {
-				fmt.Fprintf(w, "%s\t%s\n", s.ID, s.NotDoable)
+				fmt.Fprintf(w, "%s\t%s\n", s.ID, s.Skipped)
 			}
 		})
 	}

@@ -47,7 +47,7 @@ func TestJSONSaysTheExitCode(t *testing.T) {
 			code = 3
 		}
 		for _, c := range r.Cells {
-			if c.Verdict == "rig" {
+			if c.Verdict == "infra" {
 				code = 3
 			}
 		}

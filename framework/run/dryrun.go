@@ -75,7 +75,7 @@ func (d *dry) kernel(ctx context.Context, b *strings.Builder, e matrix.Entry) (*
 	}
 	defer k.Close()
 	if d.rig == nil {
-		if d.rig, err = vm.NewRig(ctx, d.opt.Cache, k.Arch); err != nil {
+		if d.rig, err = vm.NewHost(ctx, d.opt.Cache, k.Arch); err != nil {
 			return nil, err
 		}
 	}

@@ -185,7 +185,7 @@ func Column(k *plan.Kernel) results.Kernel {
 // Row returns the record of a scenario.
 func Row(i scenario.Info) results.Scenario {
 	return results.Scenario{
-		ID: i.ID, Doc: i.Doc, Suite: i.Suite, Needs: i.Needs, Changes: i.Changes, Catalogue: i.Catalogue, NotDoable: i.NotDoable, TCG: i.TCG, Lead: i.Lead, Program: i.Program,
+		ID: i.ID, Doc: i.Doc, Suite: i.Suite, Needs: i.Needs, Changes: i.Changes, Catalogue: i.Catalogue, Skipped: i.Skipped, TCG: i.TCG, Lead: i.Lead, Program: i.Program,
 	}
 }
 

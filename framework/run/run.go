@@ -311,7 +311,7 @@ func (r *run) chooseAccel(ctx context.Context, k *plan.Kernel, picked []scenario
 	r.admitting.Lock()
 	defer r.admitting.Unlock()
 	if r.observer == nil {
-		if r.observer, err = NewObserver(ctx, r.Cache, k.Arch, r.Jobs); err != nil {
+		if r.observer, err = NewExecutor(ctx, r.Cache, k.Arch, r.Jobs); err != nil {
 			return err
 		}
 		r.observer.Say, r.observer.Doing = r.say, r.doing

@@ -181,18 +181,18 @@ func TestSuiteProcess(t *testing.T) {
 		"delivers, and fails": {script: "echo '" + finished(a) + "' >&3; echo '" + finished(b) + "' >&3; echo '" + finished(c) + "' >&3; exit 1",
 			want: []string{"expected", "expected", "expected"}},
 		"crashes": {script: "echo '" + finished(a) + "' >&3; echo panic: oh no >&2; exit 2",
-			want: []string{"expected", "rig:exit status 2", "rig:no result from the suite process"}, tail: "panic: oh no"},
-		"is killed": {script: "kill -9 $$", want: []string{"rig:signal: killed", "rig:", "rig:"}},
+			want: []string{"expected", "infra:exit status 2", "infra:no result from the suite process"}, tail: "panic: oh no"},
+		"is killed": {script: "kill -9 $$", want: []string{"infra:signal: killed", "infra:", "infra:"}},
 		"leaves without a word": {script: "echo '" + finished(b) + "' >&3",
-			want: []string{"rig:no result from the suite process", "expected", "rig:"}},
+			want: []string{"infra:no result from the suite process", "expected", "infra:"}},
 		"tells garbage": {script: "echo '" + finished(a) + "' >&3; echo 'gar{bage' >&3; echo '" + finished(c) + "' >&3",
-			want: []string{"expected", `rig:malformed event "gar{bage\n"`, "expected"}},
-		"half a line":        {script: `printf '{"finished":{"scenario":"` + a + `"' >&3`, want: []string{"rig:", "rig:", "rig:"}},
-		"of another":         {script: "echo '" + finished("ram/anon/read") + "' >&3; echo '" + strings.ReplaceAll(finished(a), `"old"`, `"new"`) + "' >&3", want: []string{"rig:", "rig:", "rig:"}},
+			want: []string{"expected", `infra:malformed event "gar{bage\n"`, "expected"}},
+		"half a line":        {script: `printf '{"finished":{"scenario":"` + a + `"' >&3`, want: []string{"infra:", "infra:", "infra:"}},
+		"of another":         {script: "echo '" + finished("ram/anon/read") + "' >&3; echo '" + strings.ReplaceAll(finished(a), `"old"`, `"new"`) + "' >&3", want: []string{"infra:", "infra:", "infra:"}},
 		"twice":              {script: "echo '" + finished(a) + "' >&3; echo '" + strings.ReplaceAll(finished(a), "expected", "unexpected") + "' >&3; echo '" + finished(b) + "' >&3; echo '" + finished(c) + "' >&3", want: []string{"expected", "expected", "expected"}},
-		"hangs":              {script: "trap 'exit 7' INT; echo '" + finished(a) + "' >&3; while :; do sleep 0.05; done", want: []string{"expected", "rig:no events for 3s", "rig:"}, silence: 3 * time.Second},
-		"leaves a child":     {script: "echo '" + finished(a) + "' >&3; sleep 3600 >/dev/null 2>&1 & echo $! >\"$0.child\"; exit 2", want: []string{"expected", "rig:exit status 2", "rig:"}},
-		"can not be started": {script: "", want: []string{"rig:start ", "rig:", "rig:"}},
+		"hangs":              {script: "trap 'exit 7' INT; echo '" + finished(a) + "' >&3; while :; do sleep 0.05; done", want: []string{"expected", "infra:no events for 3s", "infra:"}, silence: 3 * time.Second},
+		"leaves a child":     {script: "echo '" + finished(a) + "' >&3; sleep 3600 >/dev/null 2>&1 & echo $! >\"$0.child\"; exit 2", want: []string{"expected", "infra:exit status 2", "infra:"}},
+		"can not be started": {script: "", want: []string{"infra:start ", "infra:", "infra:"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := script(t)
@@ -245,9 +245,9 @@ func TestPanicIsObservedAgain(t *testing.T) {
 		panicked             bool
 	}{
 		"again":         {panicked, "unexpected", "", true},
-		"not again":     {finished(b), "rig", "its guest panicked once, but not when observed again; then: expected (expected)", false},
-		"fails instead": {strings.Replace(finished(b), "expected", "rig", 1), "rig", "", false},
-		"dies instead":  {"", "rig", "no result from the suite process", false},
+		"not again":     {finished(b), "infra", "its guest panicked once, but not when observed again; then: expected (expected)", false},
+		"fails instead": {strings.Replace(finished(b), "expected", "infra", 1), "infra", "", false},
+		"dies instead":  {"", "infra", "no result from the suite process", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := script(t)
@@ -289,14 +289,14 @@ func TestStallIsObservedAgain(t *testing.T) {
 		observed                    int
 	}{
 		"again":                {with("soft lockup in f", "expected"), with("soft lockup in f", "expected"), "expected", "", 2},
-		"not again":            {with("soft lockup in f", "expected"), with("none", "expected"), "rig", "complained about a delay in only one of two observations (soft lockup in f)", 2},
-		"elsewhere":            {with("hung task in f", "expected"), with("hung task in g", "expected"), "rig", "(hung task in f; hung task in g)", 2},
-		"one of two":           {with("RCU stall in f\\nWARNING in g", "unexpected"), with("WARNING in g", "unexpected"), "rig", "(RCU stall in f)", 2},
-		"a busy host":          {with("BUG: workqueue lockup", "expected"), strings.Replace(finished(b), "expected", "rig", 1), "rig", "", 2},
+		"not again":            {with("soft lockup in f", "expected"), with("none", "expected"), "infra", "complained about a delay in only one of two observations (soft lockup in f)", 2},
+		"elsewhere":            {with("hung task in f", "expected"), with("hung task in g", "expected"), "infra", "(hung task in f; hung task in g)", 2},
+		"one of two":           {with("RCU stall in f\\nWARNING in g", "unexpected"), with("WARNING in g", "unexpected"), "infra", "(RCU stall in f)", 2},
+		"a busy host":          {with("BUG: workqueue lockup", "expected"), strings.Replace(finished(b), "expected", "infra", 1), "infra", "", 2},
 		"what needs no time":   {with("WARNING in soft_lockup", "expected"), "", "expected", "", 1},
-		"a failed host":        {with("soft lockup in f", "rig"), "", "rig", "", 1},
+		"a failed host":        {with("soft lockup in f", "infra"), "", "infra", "", 1},
 		"nothing":              {with("none", "expected"), "", "expected", "", 1},
-		"more than it was":     {with("soft lockup in f", "expected"), with("soft lockup in f\\nRCU stall", "expected"), "rig", "(RCU stall)", 2},
+		"more than it was":     {with("soft lockup in f", "expected"), with("soft lockup in f\\nRCU stall", "expected"), "infra", "(RCU stall)", 2},
 		"beside something new": {with("soft lockup in f", "expected"), with("soft lockup in f\\nWARNING in g", "expected"), "expected", "", 2},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -356,7 +356,7 @@ func TestSuiteArguments(t *testing.T) {
 func TestInterrupted(t *testing.T) {
 	r := script(t)
 	r.suites[0].Binary = filepath.Join(t.TempDir(), "dax.test")
-	rig := strings.Replace(finished("dax/ext4/shared-write"), "expected", "rig", 1)
+	rig := strings.Replace(finished("dax/ext4/shared-write"), "expected", "infra", 1)
 	script := "#!/bin/sh\ntrap 'echo '\\''" + rig + "'\\'' >&3; exit 1' INT\necho '" + finished("dax/ext4/shared-read") + "' >&3\nwhile :; do sleep 0.02; done\n"
 	if err := os.WriteFile(r.suites[0].Binary, []byte(script), 0o755); err != nil {
 		t.Fatal(err)

@@ -84,7 +84,7 @@ func resolving(t *testing.T, specs ...string) scripted {
 func TestUnavailableKernel(t *testing.T) {
 	noArchive(t)
 	s := resolving(t, "apt:trixie-backports/6.19", folderKernel(t), "apt:bookworm/6.12")
-	picked := slices.Concat(s.suites[0].Scenarios, []scenario.Info{{ID: "dax/ext4/never", Suite: "dax", NotDoable: "no machine has it"}})
+	picked := slices.Concat(s.suites[0].Scenarios, []scenario.Info{{ID: "dax/ext4/never", Suite: "dax", Skipped: "no machine has it"}})
 	s.suites[0].Scenarios = picked
 	ks, err := s.prepare(t.Context(), s.suites, picked)
 	if err != nil {
@@ -118,7 +118,7 @@ func TestUnavailableKernel(t *testing.T) {
 			t.Errorf("the record has no digest of %s", name)
 		}
 	}
-	if record.Summary.Rig != 2*(len(picked)-1) || record.Summary.NotDoable != 3 || record.Summary.ExitCode != errkind.ExitInfra {
+	if record.Summary.Infra != 2*(len(picked)-1) || record.Summary.Skipped != 3 || record.Summary.ExitCode != errkind.ExitInfra {
 		t.Errorf("%+v", record.Summary)
 	}
 	for _, c := range record.Cells {

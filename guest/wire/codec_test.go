@@ -64,7 +64,7 @@ func TestDecodeRefuses(t *testing.T) {
 }
 
 // Every field of every message survives encoding and decoding. Fields are filled by
-// reflection, so that a field missing from its words method is found.
+// reflection, so that a field missing from its method words is found.
 func TestEveryField(t *testing.T) {
 	for _, m := range []any{new(Request), new(Reply)} {
 		whole := reflect.ValueOf(m).Elem()

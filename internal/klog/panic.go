@@ -2,7 +2,7 @@ package klog
 
 import "strings"
 
-// PanicMark begins the line with which a kernel says that it panics
+// PanicMark begins the line that a kernel logs when it panics
 // (kernel/panic.c), and the note of a step that it panicked in.
 const PanicMark = "Kernel panic - not syncing"
 

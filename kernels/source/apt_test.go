@@ -189,7 +189,7 @@ func TestApt(t *testing.T) {
 
 func TestAptErrors(t *testing.T) {
 	a := newArchive(t)
-	a.suite(t, "bookworm", "Somebody", image("6.1.192-1"))
+	a.suite(t, "bookworm", "Other", image("6.1.192-1"))
 	a.suite(t, "trixie", "Debian", debian{"linux-image-amd64", "7.3.4-1", "linux-image-7.3.4-amd64 (= 7.3.4-1)", files{"x": "x"}})
 	files{
 		"unsigned.list": fmt.Sprintf("deb file:%s trixie main\n", a.dir),

@@ -88,7 +88,7 @@ func (b *bench) run() error {
 		}
 		b.kernels = append(b.kernels, k)
 	}
-	if b.rig, err = vm.NewRig(b.ctx, b.cache, runtime.GOARCH); err != nil {
+	if b.rig, err = vm.NewHost(b.ctx, b.cache, runtime.GOARCH); err != nil {
 		return err
 	}
 	defer b.rig.Close()
@@ -176,7 +176,7 @@ func (b *bench) freshTemplate(k *kernels.Kernel) (*vm.Template, error) {
 	if err != nil {
 		return nil, err
 	}
-	rig, err := vm.NewRig(b.ctx, c, runtime.GOARCH)
+	rig, err := vm.NewHost(b.ctx, c, runtime.GOARCH)
 	if err != nil {
 		return nil, err
 	}

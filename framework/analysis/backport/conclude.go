@@ -61,7 +61,7 @@ func (c *conclusion) conclude() {
 	}
 	kind := Complete
 	unjudged := len(c.Unjudged) > 0 ||
-		c.Against != nil && slices.ContainsFunc(c.Against.Unjudged, func(u Unjudged) bool { return u.Rig })
+		c.Against != nil && slices.ContainsFunc(c.Against.Unjudged, func(u Unjudged) bool { return u.Infra })
 	switch {
 	case unjudged:
 		kind = NotJudged
@@ -150,7 +150,7 @@ func complaints(k results.Kernel) string {
 func (c *conclusion) broken(kernel string) *Unjudged {
 	for _, cell := range c.run.Cells {
 		if cell.Kernel == kernel && cell.Verdict == observe.Infra {
-			return &Unjudged{Kernel: kernel, Why: cell.Message, Rig: true, Console: cell.ConsoleTail}
+			return &Unjudged{Kernel: kernel, Why: cell.Message, Infra: true, Console: cell.ConsoleTail}
 		}
 	}
 	return &Unjudged{Kernel: kernel}

@@ -189,13 +189,13 @@ func lines(v Verdict) []string {
 		add("appeared %v, vanished %v", v.Appeared, v.Vanished)
 	}
 	for _, u := range v.Unjudged {
-		add("unjudged %s on %s: %s (infra %t)", u.Scenario, u.Kernel, u.Why, u.Rig)
+		add("unjudged %s on %s: %s (infra %t)", u.Scenario, u.Kernel, u.Why, u.Infra)
 	}
 	if a := v.Against; a != nil {
 		add("reference %s (%t), %d alike", a.State, a.Has, a.Alike)
 		list("reference differs", a.Moved)
 		for _, u := range a.Unjudged {
-			add("reference unjudged %s on %s: %s (infra %t)", u.Scenario, u.Kernel, u.Why, u.Rig)
+			add("reference unjudged %s on %s: %s (infra %t)", u.Scenario, u.Kernel, u.Why, u.Infra)
 		}
 	}
 	return out

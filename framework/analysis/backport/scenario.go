@@ -64,11 +64,11 @@ func (c *conclusion) pair(s results.Scenario, a, b string, into *[]Unjudged) (x,
 	cells := []observe.Cell{x, y}
 	comparable = okX && okY && judge.Comparable(x) && judge.Comparable(y)
 	switch {
-	case s.NotDoable != "":
+	case s.Skipped != "":
 		return x, y, false // skipped on every kernel
 	case comparable && x.Accel != y.Accel:
 		why := "different accelerators: " + x.Accel + " on " + a + ", " + y.Accel + " on " + b
-		*into = append(*into, Unjudged{Scenario: s.ID, Kernel: b, Why: why, Rig: true})
+		*into = append(*into, Unjudged{Scenario: s.ID, Kernel: b, Why: why, Infra: true})
 		return x, y, false
 	case comparable:
 		return x, y, true
@@ -81,10 +81,10 @@ func (c *conclusion) pair(s results.Scenario, a, b string, into *[]Unjudged) (x,
 	for i, name := range []string{a, b} {
 		switch cell := cells[i]; {
 		case !([]bool{okX, okY}[i]):
-			*into = append(*into, Unjudged{Scenario: s.ID, Kernel: name, Why: "it was not observed", Rig: true})
+			*into = append(*into, Unjudged{Scenario: s.ID, Kernel: name, Why: "it was not observed", Infra: true})
 		case !judge.Comparable(cell):
 			*into = append(*into, Unjudged{
-				Scenario: s.ID, Kernel: name, Why: cell.Message, Rig: cell.Verdict == observe.Infra, Console: cell.ConsoleTail,
+				Scenario: s.ID, Kernel: name, Why: cell.Message, Infra: cell.Verdict == observe.Infra, Console: cell.ConsoleTail,
 			})
 		}
 	}

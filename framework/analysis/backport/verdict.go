@@ -119,7 +119,7 @@ type Moved struct {
 // Unjudged is a cell that could not be judged on one of the kernels.
 type Unjudged struct {
 	Scenario, Kernel, Why string
-	Rig                   bool   // an infrastructure failure, not a limit of the kernel
+	Infra                 bool   // an infrastructure failure, not a limit of the kernel
 	Console               string // the end of the console, if there is one
 }
 

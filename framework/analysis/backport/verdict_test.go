@@ -280,7 +280,7 @@ func TestOfADeclaredChange(t *testing.T) {
 
 func TestScenarioThatNobodyCanDo(t *testing.T) {
 	r := record(cells(saw(read, before()), unjudged(observe.Skipped, write, "not yet")), cells(saw(read, after()), unjudged(observe.Skipped, write, "not yet")), nil)
-	r.Scenarios[1].NotDoable = "not yet"
+	r.Scenarios[1].Skipped = "not yet"
 	same(t, []string{"complete, exit 0", "flipped " + read + " [" + forth + "]"}, lines(ask(r, dax)))
 	if v := ask(r, dax); v.Compared != 1 || v.Same != 0 {
 		t.Errorf("%+v", v)

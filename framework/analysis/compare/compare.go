@@ -95,9 +95,9 @@ type Column struct {
 type Left struct {
 	Scenario string `json:"scenario"`
 	Why      string `json:"why"`
-	// Rig reports that it is not known whether something changed: resuming or repeating
+	// Infra reports that it is not known whether something changed: resuming or repeating
 	// the run, with the same accelerator and the same steps, may show it.
-	Rig bool `json:"rig,omitempty"`
+	Infra bool `json:"infra,omitempty"`
 	// Moved reports that A observed it and B skipped it.
 	Moved bool `json:"moved,omitempty"`
 }
@@ -113,7 +113,7 @@ func (c Comparison) ExitCode() int {
 		if slices.ContainsFunc(p.Differences, Finding) {
 			return errkind.ExitUnexpected
 		}
-		if p.Compared == 0 || len(p.OtherHost) > 0 || slices.ContainsFunc(p.Left, func(l Left) bool { return l.Rig }) {
+		if p.Compared == 0 || len(p.OtherHost) > 0 || slices.ContainsFunc(p.Left, func(l Left) bool { return l.Infra }) {
 			code = errkind.ExitInfra
 		}
 	}
@@ -208,7 +208,7 @@ func newPair(a, b Side, kernelA, kernelB results.Kernel, declared change.List, a
 		}
 		if why, rig := apart(a, b, id, x, y, inA, inB, anyAccel); why != "" {
 			moved := inA && inB && judge.Comparable(x) && y.Verdict == observe.Skipped
-			out.Left = append(out.Left, Left{Scenario: id, Why: why, Rig: rig, Moved: moved})
+			out.Left = append(out.Left, Left{Scenario: id, Why: why, Infra: rig, Moved: moved})
 			continue
 		}
 		same, unlike := true, "its steps are not those of the baseline"
@@ -223,7 +223,7 @@ func newPair(a, b Side, kernelA, kernelB results.Kernel, declared change.List, a
 			x.Witnesses, y.Witnesses = out.common(x.Witnesses, y.Witnesses)
 		}
 		if !same {
-			out.Left = append(out.Left, Left{Scenario: id, Why: unlike, Rig: true})
+			out.Left = append(out.Left, Left{Scenario: id, Why: unlike, Infra: true})
 			continue
 		}
 		out.Compared++

@@ -83,8 +83,8 @@ func TestExitCode(t *testing.T) {
 		"unexplained":              {whole(every["as expected"]), whole(every["unexplained difference"]), 1},
 		"unexpected in both":       {whole(every["unexpected"]), whole(every["unexpected"]), 0},
 		"unexpected in one":        {whole(every["as expected"]), whole(every["unexpected"]), 1},
-		"infrastructure failure":   {whole(every["as expected"]), whole(every["rig"]), 3},
-		"skipped":                  {whole(every["as expected"]), whole(every["not doable"]), 0},
+		"infrastructure failure":   {whole(every["as expected"]), whole(every["infra"]), 3},
+		"skipped":                  {whole(every["as expected"]), whole(every["skipped"]), 0},
 		"interrupted":              {whole(every["as expected"]), whole(every["interrupted"]), 3},
 		"nothing in common":        {whole(every["as expected"]), whole(every["interrupted before all"]), 3},
 		"a finding, and infra":     {whole(every["as expected"]), whole(every["troubled"]), 1},
@@ -228,7 +228,7 @@ func TestVersions(t *testing.T) {
 	if c.ExitCode() != 3 {
 		t.Errorf("different steps are compared, or exit code %d", c.ExitCode())
 	}
-	want := []compare.Left{{Scenario: "dax/ext4/pread", Why: "its steps are not the same in both versions of Faultline", Rig: true}}
+	want := []compare.Left{{Scenario: "dax/ext4/pread", Why: "its steps are not the same in both versions of Faultline", Infra: true}}
 	if diff := cmp.Diff(want, p.Left); diff != "" || p.Compared != 14 || len(p.Differences) > 0 || !slices.Equal(p.Unrecorded, []string{"log", "taint"}) {
 		t.Errorf("%+v %s", p, diff)
 	}

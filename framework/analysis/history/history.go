@@ -112,9 +112,9 @@ func (m Move) Finding() bool { return m.Change == "" || m.Lost }
 type Gap struct {
 	Kernel int    `json:"kernel"`
 	Why    string `json:"why"`
-	// Rig reports that the cause is an infrastructure failure, an interruption or another
+	// Infra reports that the cause is an infrastructure failure, an interruption or another
 	// host: resuming or repeating the run may close the gap.
-	Rig       bool     `json:"rig,omitempty"`
+	Infra     bool     `json:"infra,omitempty"`
 	Scenarios []string `json:"scenarios"`
 }
 
@@ -123,7 +123,7 @@ func (h History) ExitCode() int {
 	switch {
 	case slices.ContainsFunc(h.Flips, Flip.Finding):
 		return errkind.ExitUnexpected
-	case slices.ContainsFunc(h.Gaps, func(g Gap) bool { return g.Rig }):
+	case slices.ContainsFunc(h.Gaps, func(g Gap) bool { return g.Infra }):
 		return errkind.ExitInfra
 	}
 	return errkind.ExitExpected

@@ -214,7 +214,7 @@ func TestGaps(t *testing.T) {
 	}
 	set("6.12.117", observe.Infra, "QEMU ended")
 	h = of(t, run)
-	want = append(want, history.Gap{Kernel: 2, Why: "infrastructure failure: QEMU ended", Rig: true, Scenarios: []string{id}})
+	want = append(want, history.Gap{Kernel: 2, Why: "infrastructure failure: QEMU ended", Infra: true, Scenarios: []string{id}})
 	if diff := cmp.Diff(want, h.Gaps); diff != "" || h.ExitCode() != 3 {
 		t.Error(diff, h.ExitCode())
 	}

@@ -80,7 +80,7 @@ func (w *walk) step(to int) error {
 				why = ""
 				break
 			}
-			apart(p.Left[i].Why, p.Left[i].Rig)
+			apart(p.Left[i].Why, p.Left[i].Infra)
 		}
 		if why != "" {
 			w.gap(to, id, why, rig)
@@ -164,7 +164,7 @@ func (w *walk) gap(kernel int, id, why string, rig bool) {
 	i := slices.IndexFunc(w.h.Gaps, func(g Gap) bool { return g.Kernel == kernel && g.Why == why })
 	if i < 0 {
 		i = len(w.h.Gaps)
-		w.h.Gaps = append(w.h.Gaps, Gap{Kernel: kernel, Why: why, Rig: rig})
+		w.h.Gaps = append(w.h.Gaps, Gap{Kernel: kernel, Why: why, Infra: rig})
 	}
 	w.h.Gaps[i].Scenarios = append(w.h.Gaps[i].Scenarios, id)
 }

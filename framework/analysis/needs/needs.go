@@ -40,8 +40,8 @@ type Group struct {
 // Impossible returns why a scenario is skipped on a kernel, according to its
 // configuration; "" if the configuration gives no reason.
 func Impossible(k *kernels.Kernel, i scenario.Info) string {
-	if i.NotDoable != "" {
-		return i.NotDoable
+	if i.Skipped != "" {
+		return i.Skipped
 	}
 	if missing := k.Lacks(required.Symbols()...); len(missing) > 0 {
 		return fmt.Sprintf("no guest runs on %s: it does not have %s", k.Name, symbols(missing))
@@ -64,7 +64,7 @@ func lacks(k *kernels.Kernel, needs []string) []string {
 // Of returns the report for a kernel. Scenarios that are skipped on every kernel are not
 // counted.
 func Of(k *kernels.Kernel, scenarios []scenario.Info) Report {
-	scenarios = slices.DeleteFunc(slices.Clone(scenarios), func(i scenario.Info) bool { return i.NotDoable != "" })
+	scenarios = slices.DeleteFunc(slices.Clone(scenarios), func(i scenario.Info) bool { return i.Skipped != "" })
 	r := Report{Kernel: k.Name, Asked: len(scenarios), Unmet: k.Unmet, Steered: kernels.Steering(k.Config)}
 	guests := k.Lacks(required.Symbols()...)
 	for _, n := range required.Needs() {

@@ -86,7 +86,7 @@ func daxPlans() []plan {
 			plan{"dax/" + fs + "/private-cow", "A store to a private mapping, whose copy would read the bad page.", func(has bool) []observe.Step {
 				return []observe.Step{follows("store file+0x4000 width 1", has, adrerr(), poison())}
 			}},
-			plan{"dax/" + fs + "/mapped-then-bad", "A load from a page that went bad after it was mapped.", func(bool) []observe.Step {
+			plan{"dax/" + fs + "/mapped-then-bad", "A load from a page that became bad after it was mapped.", func(bool) []observe.Step {
 				return []observe.Step{always("victim", "load file+0x4000 width 1", observe.Outcome{Data: "15"})}
 			}},
 			plan{"dax/" + fs + "/unwritten-write", "A store to an allocated, never written block that is bad.", func(bool) []observe.Step {

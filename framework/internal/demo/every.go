@@ -28,8 +28,8 @@ func Every() map[string]results.Run {
 			*c = observe.Cell{Scenario: c.Scenario, Kernel: c.Kernel, Accel: c.Accel, Verdict: v, Message: message, Started: c.Started}
 		}
 	}
-	made("rig", verdict("dax/ext4/pread", observe.Infra, "the guest gave no answer within 30s"))
-	made("not doable", verdict("dax/ext4/pread", observe.Skipped, "the kernel lacks CONFIG_EXT4_FS"))
+	made("infra", verdict("dax/ext4/pread", observe.Infra, "the guest gave no answer within 30s"))
+	made("skipped", verdict("dax/ext4/pread", observe.Skipped, "the kernel lacks CONFIG_EXT4_FS"))
 	made("unexpected", func(run *results.Run) {
 		c := cellOf(run, "dax/ext4/pread", NewName)
 		c.Verdict, c.Message = observe.Unexpected, "expected EIO, saw ok 4096"
@@ -66,7 +66,7 @@ func Every() map[string]results.Run {
 		again.Steps = []observe.Step{always("victim", "pread file+0x4000 4096", returned(4096, ""))}
 		run.Cells = append(run.Cells, again)
 	})
-	made("rig, once of twice", func(run *results.Run) {
+	made("infra, once of twice", func(run *results.Run) {
 		again := *cellOf(run, "dax/ext4/pread", OldName)
 		cellOf(run, "dax/ext4/pread", OldName).Attempt = 1
 		again.Attempt, again.Verdict, again.Steps, again.Message = 2, observe.Infra, nil, "QEMU ended"

@@ -30,9 +30,9 @@ type Host struct {
 // program is a static binary for guests.
 type program struct{ path, digest string }
 
-// NewRig returns a Host for guests of the architecture (GOARCH). The caller must close
+// NewHost returns a Host for guests of the architecture (GOARCH). The caller must close
 // it.
-func NewRig(ctx context.Context, c *cache.Cache, arch string) (_ *Host, err error) {
+func NewHost(ctx context.Context, c *cache.Cache, arch string) (_ *Host, err error) {
 	r := &Host{Cache: c}
 	if r.QEMU, err = qemu.Find(ctx, arch); err != nil {
 		return nil, err

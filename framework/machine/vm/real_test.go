@@ -52,7 +52,7 @@ func newHost(t *testing.T) *Host {
 	t.Setenv("TMPDIR", tmp)
 	c, err := cache.Open("")
 	must(t, err)
-	r, err := NewRig(t.Context(), c, runtime.GOARCH)
+	r, err := NewHost(t.Context(), c, runtime.GOARCH)
 	must(t, err)
 	t.Cleanup(func() {
 		must(t, r.Close())
@@ -319,7 +319,7 @@ func own() {
 	fail(err)
 	k, err := source.Resolve(ctx, recent, kernels.Options{Cache: c})
 	fail(err)
-	r, err := NewRig(ctx, c, runtime.GOARCH)
+	r, err := NewHost(ctx, c, runtime.GOARCH)
 	fail(err)
 	tm, err := r.Template(ctx, Spec{Kernel: k, Accel: qemu.TCG})
 	fail(err)

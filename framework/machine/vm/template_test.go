@@ -98,7 +98,7 @@ func TestTemplateIsRepaired(t *testing.T) {
 	private, err := cache.Open(tempDir(t))
 	must(t, err)
 	first.Cache = private
-	second, err := NewRig(t.Context(), private, runtime.GOARCH)
+	second, err := NewHost(t.Context(), private, runtime.GOARCH)
 	must(t, err)
 	defer second.Close()
 	spec := Spec{Kernel: k, Accel: qemu.TCG}

@@ -56,7 +56,7 @@ type (
 		// Witnesses are those with other values than in quiet; null is one of quiet that was
 		// not recorded.
 		Witnesses map[string]*string `json:"witnesses,omitempty"`
-		NotDoable string             `json:"not_doable,omitempty"`
+		Skipped   string             `json:"not_doable,omitempty"`
 	}
 )
 
@@ -148,7 +148,7 @@ func line(v any) ([]byte, error) {
 
 func newCell(c observe.Cell, accel string, said map[string]string) cell {
 	if c.Verdict == observe.Skipped {
-		return cell{NotDoable: c.Message}
+		return cell{Skipped: c.Message}
 	}
 	out := cell{Did: did(c.Steps), Saw: map[string]outcome{}, Witnesses: map[string]*string{}}
 	if c.Accel != accel {
@@ -252,8 +252,8 @@ func Decode(text []byte) (*Baseline, error) {
 }
 
 func (c cell) cell(accel string, said map[string]string) (observe.Cell, error) {
-	if c.NotDoable != "" {
-		return observe.Cell{Verdict: observe.Skipped, Message: c.NotDoable}, nil
+	if c.Skipped != "" {
+		return observe.Cell{Verdict: observe.Skipped, Message: c.Skipped}, nil
 	}
 	out := observe.Cell{Verdict: observe.Expected, Accel: accel, Witnesses: maps.Clone(quiet)}
 	if c.Accel != "" {

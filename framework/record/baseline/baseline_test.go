@@ -239,7 +239,7 @@ func TestDecodeRefuses(t *testing.T) {
 	good := string(encode(t, demo.Run()))
 	for name, text := range map[string]string{
 		"no JSON":         good[:len(good)/2],
-		"a record":        `{"schema": "faultline.run/2"}`,
+		"a record":        `{"schema": "faultline.run/3"}`,
 		"another version": strings.Replace(good, `"faultline_baseline": 1`, `"faultline_baseline": 2`, 1),
 		"an unknown key":  strings.Replace(good, `"did"`, `"done"`, 1),
 		"an odd step":     strings.Replace(good, `"saw":{"3"`, `"saw":{"33"`, 1),

@@ -224,10 +224,10 @@ const (
 	Unexpected Verdict = "unexpected"
 	// Skipped: the kernel or the machine does not have what the scenario needs; see
 	// Cell.Message.
-	Skipped Verdict = "not_doable"
+	Skipped Verdict = "skipped"
 	// Infra: an infrastructure failure, so that the scenario could not be judged; see
 	// Cell.Message.
-	Infra Verdict = "rig"
+	Infra Verdict = "infra"
 )
 
 // Cell is everything that was observed of a scenario on a kernel.

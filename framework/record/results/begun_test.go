@@ -13,7 +13,7 @@ import (
 
 // TestLoadBegun covers the states of a run's two records after a power loss.
 func TestLoadBegun(t *testing.T) {
-	const whole, newer, other = "whole", `{"schema":"faultline.run/3"}`, `{"schema":"faultline.run/2","id":"r1"}`
+	const whole, newer, other = "whole", `{"schema":"faultline.run/4"}`, `{"schema":"faultline.run/3","id":"r1"}`
 	zeros := strings.Repeat("\x00", 4096)
 	for name, c := range map[string]struct {
 		run, begun string // the files' content; "-" for none
@@ -25,7 +25,7 @@ func TestLoadBegun(t *testing.T) {
 		"run.json is lost":              {"-", whole, BegunFile, ""},
 		"run.json is empty":             {"", whole, BegunFile, ""},
 		"run.json is zeros":             {zeros, whole, BegunFile, ""},
-		"run.json is torn":              {`{"schema":"faultline.run/2","kern`, whole, BegunFile, ""},
+		"run.json is torn":              {`{"schema":"faultline.run/3","kern`, whole, BegunFile, ""},
 		"begun.json is torn":            {whole, "", RunFile, ""},
 		"both are lost":                 {"-", "-", "", "run.json in DIR is missing, and there is no begun.json that describes how its cells (1 of new, 2 of old) were observed"},
 		"both are empty":                {"", "", "", "run.json in DIR is empty"},

@@ -150,7 +150,7 @@ func TestRecordsThatGrow(t *testing.T) {
 		return whole[:at] + list.String() + whole[at:]
 	}
 	const size = 8 << 20
-	observed := `{"scenario":"a/b","kernel":"old","accel":"tcg","verdict":"rig","started":"2026-03-01T09:30:00Z","ms":1`
+	observed := `{"scenario":"a/b","kernel":"old","accel":"tcg","verdict":"infra","started":"2026-03-01T09:30:00Z","ms":1`
 	for name, test := range map[string]struct{ doc, want string }{
 		"empty cells":         {more("cells", "{}", size), "/cells/0"},
 		"empty kernels":       {more("kernels", "{}", size), "/kernels/0"},
@@ -162,7 +162,7 @@ func TestRecordsThatGrow(t *testing.T) {
 		"a kernel twice":      {more("kernels", `{"name":"old","spec":"","release":"","arch":"","digest":""}`, 0), "the same name"},
 		"deep":                {strings.Replace(whole, `"command":[`, `"command":[`+strings.Repeat("[", size), 1), "not JSON"},
 		"no list":             {strings.Replace(whole, `"cells":[`, `"cells":{"x":[`, 1), "not JSON"},
-		"an earlier schema's": {strings.Replace(more("cells", "{}", size), "faultline.run/2", "faultline.run/1", 1), "/cells/0"},
+		"an earlier schema's": {strings.Replace(more("cells", "{}", size), "faultline.run/3", "faultline.run/1", 1), "/cells/0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var before, after runtime.MemStats
@@ -198,13 +198,13 @@ func TestCreateTakesNothingAway(t *testing.T) {
 		want    []string // in the folder afterwards
 	}{
 		"other files":           {map[string]string{"notes.txt": mine, "git/HEAD": mine}, "", []string{"git/HEAD", "notes.txt"}},
-		"a run":                 {map[string]string{RunFile: `{"schema":"faultline.run/2","id":"r1"}`, "kernels/x/cells/a.json": mine, "notes.txt": mine, "report.html": mine}, "", []string{"earlier/r1/kernels/x/cells/a.json", "earlier/r1/report.html", "earlier/r1/run.json", "notes.txt"}},
+		"a run":                 {map[string]string{RunFile: `{"schema":"faultline.run/3","id":"r1"}`, "kernels/x/cells/a.json": mine, "notes.txt": mine, "report.html": mine}, "", []string{"earlier/r1/kernels/x/cells/a.json", "earlier/r1/report.html", "earlier/r1/run.json", "notes.txt"}},
 		"a run of long ago":     {map[string]string{RunFile: `{"schema":"faultline.run/1","id":"r1"}`, "earlier/r1/run.json": mine}, "", []string{"earlier/r1-2/run.json", "earlier/r1/run.json"}},
-		"an id that climbs":     {map[string]string{RunFile: `{"schema":"faultline.run/2","id":"../../r1"}`}, "", []string{"earlier/_.__..__r1-6cd795fe/run.json"}},
+		"an id that climbs":     {map[string]string{RunFile: `{"schema":"faultline.run/3","id":"../../r1"}`}, "", []string{"earlier/_.__..__r1-6cd795fe/run.json"}},
 		"a bisection":           {map[string]string{BisectFile: `{"schema":"faultline.bisect/1","started":"2026-03-01T09:30:00Z"}`, "bisect-2.log": mine}, "", []string{"earlier/20260301T093000Z/bisect-2.log", "earlier/20260301T093000Z/bisect.json"}},
-		"a torn run.json":       {map[string]string{RunFile: "\x00\x00", BegunFile: `{"schema":"faultline.run/2","id":"r1"}`, "kernels/x/cells/a.json": mine}, "", []string{"earlier/r1/begun.json", "earlier/r1/kernels/x/cells/a.json", "earlier/r1/run.json"}},
-		"a lost run.json":       {map[string]string{BegunFile: `{"schema":"faultline.run/2","id":"r1"}`}, "", []string{"earlier/r1/begun.json"}},
-		"another's beside ours": {map[string]string{RunFile: `{"my":"own"}`, BegunFile: `{"schema":"faultline.run/2","id":"r1"}`}, `"run.json"`, nil},
+		"a torn run.json":       {map[string]string{RunFile: "\x00\x00", BegunFile: `{"schema":"faultline.run/3","id":"r1"}`, "kernels/x/cells/a.json": mine}, "", []string{"earlier/r1/begun.json", "earlier/r1/kernels/x/cells/a.json", "earlier/r1/run.json"}},
+		"a lost run.json":       {map[string]string{BegunFile: `{"schema":"faultline.run/3","id":"r1"}`}, "", []string{"earlier/r1/begun.json"}},
+		"another's beside ours": {map[string]string{RunFile: `{"my":"own"}`, BegunFile: `{"schema":"faultline.run/3","id":"r1"}`}, `"run.json"`, nil},
 		"another begun.json":    {map[string]string{BegunFile: `{"my":"own"}`}, `"begun.json"`, nil},
 		"another run.json":      {map[string]string{RunFile: `{"my":"own"}`}, `"run.json"`, nil},
 		"an empty run.json":     {map[string]string{RunFile: ""}, `"run.json"`, nil},

@@ -60,7 +60,7 @@ func changed(t testing.TB, doc []byte, how []byte) []byte {
 		at := (int(how[0])<<8 + int(how[1])) % len(places)
 		with := []any{
 			nil, true, 0, -1, 1.5, 1e300, "", "faultline.run/1", "\x1b[31m::error::\n", strings.Repeat("long", 1000), []any{}, map[string]any{}, []any{nil}, map[string]any{"": nil},
-			"a/b", "old", "new", "rig", "expected", "unexpected", "not_doable", "2026-03-01T09:30:00Z", "panic", []any{values[at], values[at]}, nil,
+			"a/b", "old", "new", "infra", "expected", "unexpected", "skipped", "2026-03-01T09:30:00Z", "panic", []any{values[at], values[at]}, nil,
 		}
 		n := int(how[2]) % len(with)
 		if n == len(with)-1 { // by another value of the document

@@ -113,7 +113,7 @@ func TestMergeOfAFolderWithoutARun(t *testing.T) {
 	}
 	shards := parts(2, 0)
 	_, got, err := Merge(filepath.Join(t.TempDir(), "out"), nil, folder(t, shards[0]), empty)
-	if err != nil || got.Summary.Rig != 2 || got.Summary.ExitCode != errkind.ExitInfra {
+	if err != nil || got.Summary.Infra != 2 || got.Summary.ExitCode != errkind.ExitInfra {
 		t.Errorf("%v, %+v", err, got.Summary)
 	}
 	var none *NoRunError

@@ -40,7 +40,7 @@ func TestMerge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(got.Cells) != 4 || got.Summary.Rig != 0 || len(got.Differences) != 1 || got.Differences[0].Scenario != "a/b" {
+	if len(got.Cells) != 4 || got.Summary.Infra != 0 || len(got.Differences) != 1 || got.Differences[0].Scenario != "a/b" {
 		t.Errorf("%d cells, %+v, %v", len(got.Cells), got.Summary, got.Differences)
 	}
 	if !got.Started.Equal(two.Started) || !got.Finished.Equal(two.Finished) || !slices.Equal(got.Merged, []string{"r1", "r2"}) {
@@ -135,7 +135,7 @@ func TestMergeNamesLostCells(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Summary.Rig != 2 || got.Summary.ExitCode != errkind.ExitInfra {
+	if got.Summary.Infra != 2 || got.Summary.ExitCode != errkind.ExitInfra {
 		t.Errorf("two cells were planned on new, and lost: %+v", got.Summary)
 	}
 	// The missing shard completes it, even if it is given later.
@@ -262,7 +262,7 @@ func TestMergeUnavailable(t *testing.T) {
 					t.Fatal(err)
 				}
 				k, ok := got.Kernel("old")
-				if len(got.Kernels) != 2 || !ok || k.Unavailable != "" || k.Digest == "" || len(got.Cells) != 4 || got.Summary.Rig != 1 {
+				if len(got.Kernels) != 2 || !ok || k.Unavailable != "" || k.Digest == "" || len(got.Cells) != 4 || got.Summary.Infra != 1 {
 					t.Errorf("%+v, %+v", got.Kernels, got.Summary)
 				}
 				for _, c := range got.Cells {

@@ -69,7 +69,7 @@ func TestRunRoundTrip(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if s := got.Summary; s.Expected != 2 || s.Rig != 1 || s.Unexplained != 1 || s.ExitCode != errkind.ExitUnexpected {
+	if s := got.Summary; s.Expected != 2 || s.Infra != 1 || s.Unexplained != 1 || s.ExitCode != errkind.ExitUnexpected {
 		t.Errorf("summary %+v", s)
 	}
 }
@@ -98,8 +98,8 @@ func TestExitCode(t *testing.T) {
 		{"expected", []observe.Cell{cell("a/b", "old", "EIO"), cell("a/b", "new", "EIO")}, false, errkind.ExitExpected},
 		{"unexpected", []observe.Cell{bad}, false, errkind.ExitUnexpected},
 		{"difference", []observe.Cell{cell("a/b", "old", "EIO"), cell("a/b", "new", "EPERM")}, false, errkind.ExitUnexpected},
-		{"rig", []observe.Cell{cell("a/b", "old", "")}, false, errkind.ExitInfra},
-		{"unexpected and rig", []observe.Cell{bad, cell("a/c", "old", "")}, false, errkind.ExitUnexpected},
+		{"infra", []observe.Cell{cell("a/b", "old", "")}, false, errkind.ExitInfra},
+		{"unexpected and infra", []observe.Cell{bad, cell("a/c", "old", "")}, false, errkind.ExitUnexpected},
 		{"interrupted", []observe.Cell{bad}, true, errkind.ExitInterrupted},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -168,7 +168,7 @@ func TestValidate(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, tc := range []struct{ name, from, to, want string }{
-		{"another schema", `"faultline.run/2"`, `"faultline.run/3"`, "/schema"},
+		{"another schema", `"faultline.run/3"`, `"faultline.run/4"`, "/schema"},
 		{"unknown verdict", `"verdict":"expected"`, `"verdict":"maybe"`, "/cells/0/verdict"},
 		{"unknown key", `"accel":"auto"`, `"accel":"auto","colour":1`, "colour"},
 		{"wrong type", `"cores":2`, `"cores":"two"`, "/host/cores"},

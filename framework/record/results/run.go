@@ -17,7 +17,7 @@ import (
 
 // Schema is the format of a Run. It changes when readers of the old format would misread
 // the new one.
-const Schema = "faultline.run/2"
+const Schema = "faultline.run/3"
 
 // Run is the record of a run: the contents of run.json.
 type Run struct {
@@ -156,8 +156,8 @@ type Scenario struct {
 	Changes []string `json:"changes,omitempty"` // ids of the changes it depends on
 	// Catalogue are its numbers in the catalogue of scenarios, such as "A01".
 	Catalogue []string `json:"catalogue,omitempty"`
-	// NotDoable is why no kernel can run it; empty if it can be run.
-	NotDoable string `json:"not_doable,omitempty"`
+	// Skipped is why no kernel can run it; empty if it can be run.
+	Skipped string `json:"skipped,omitempty"`
 	// TCG is why its guests always run under TCG; empty if they run with any accelerator.
 	TCG string `json:"tcg,omitempty"`
 	// Program is the user's program that it runs; nil for a built-in scenario.
@@ -171,8 +171,8 @@ type Summary struct {
 	// Recorded cells by verdict. Each attempt counts.
 	Expected   int `json:"expected"`
 	Unexpected int `json:"unexpected"`
-	NotDoable  int `json:"not_doable"`
-	Rig        int `json:"rig"`
+	Skipped    int `json:"skipped"`
+	Infra      int `json:"infra"`
 	// Explained, Unexplained and Lost count differences (fields) between kernels; those
 	// caused by a lost change count only as Lost.
 	Explained   int `json:"explained"`
@@ -229,9 +229,9 @@ func (r *Run) summarize() Summary {
 		case observe.Unexpected:
 			s.Unexpected++
 		case observe.Skipped:
-			s.NotDoable++
+			s.Skipped++
 		case observe.Infra:
-			s.Rig++
+			s.Infra++
 		}
 	}
 	for _, d := range r.Differences {
@@ -250,7 +250,7 @@ func (r *Run) summarize() Summary {
 	case s.Unexpected > 0 || len(r.Findings) > 0:
 		// An observed behaviour outweighs cells that were not observed.
 		s.ExitCode = errkind.ExitUnexpected
-	case s.Rig+s.Uncompared > 0:
+	case s.Infra+s.Uncompared > 0:
 		s.ExitCode = errkind.ExitInfra
 	default:
 		s.ExitCode = errkind.ExitExpected

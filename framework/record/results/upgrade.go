@@ -1,44 +1,97 @@
 package results
 
 import (
+	"bytes"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/faultline/faultline/framework/record/observe"
 )
 
-// schema1 is the previous format. Its observations are the same as those of Schema, its
-// conclusions are not.
-const schema1 = "faultline.run/1"
+// Formats of earlier versions, which are still read.
+const (
+	// schema1 is older than the conclusion of changes from cells. Its observations are the
+	// same; its conclusions are not.
+	schema1 = "faultline.run/1"
+	// schema2 calls cells "not_doable" and "rig" that are skipped, or infrastructure
+	// failures.
+	schema2 = "faultline.run/2"
+)
 
-// upgrade converts a document of schema1 to Schema: it keeps the observations and removes
-// the conclusions. Other documents are left unchanged.
-func (d *document) upgrade() (upgraded bool, err error) {
+// newWords maps the verdicts and summary keys of schema1 and schema2 to those of Schema.
+var newWords = map[string]string{"not_doable": string(observe.Skipped), "rig": string(observe.Infra)}
+
+// upgrade turns a document of an older schema into one of Schema. Other documents are not
+// changed. It reports whether the document has to be judged again, because its
+// conclusions were removed.
+func (d *document) upgrade() (judge bool, err error) {
 	var schema string
-	if err := json.Unmarshal(d.parts["schema"], &schema); err != nil || schema != schema1 {
-		return false, nil // validation reports a wrong schema
+	if err := json.Unmarshal(d.parts["schema"], &schema); err != nil || schema != schema1 && schema != schema2 {
+		return false, nil // validation reports the problem
 	}
-	d.older = true
-	now := map[string]any{"schema": Schema, "summary": Summary{}, "differences": []any{}, "findings": []any{}}
+	d.older = schema
+	now := map[string]any{"schema": Schema}
+	if schema == schema1 {
+		maps.Copy(now, map[string]any{"summary": Summary{}, "differences": []any{}, "findings": []any{}})
+		delete(d.parts, "repeats")
+	} else if summary := object(d.parts["summary"]); summary != nil {
+		renameKeys(summary)
+		now["summary"] = summary
+	}
 	for key, v := range now {
 		if d.parts[key], err = json.Marshal(v); err != nil {
 			return false, err
 		}
 	}
-	delete(d.parts, "repeats")
-	return true, nil
+	return schema == schema1, nil
 }
 
-// older converts an element of schema1 to Schema.
-func older(definition string, element []byte) []byte {
-	var object map[string]any
-	upgrade := map[string]func(map[string]any){"kernel": olderKernel, "cell": olderCell}[definition]
-	if upgrade == nil || values(element) > mostValues || json.Unmarshal(element, &object) != nil || object == nil {
+// object decodes a JSON object with its numbers as they are written; nil if it is not one.
+func object(text []byte) (o map[string]any) {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber()
+	if dec.Decode(&o) != nil {
+		return nil
+	}
+	return o
+}
+
+func renameKeys(o map[string]any) {
+	for was, is := range newWords {
+		if v, ok := o[was]; ok {
+			delete(o, was)
+			o[is] = v
+		}
+	}
+}
+
+// older turns an element of an older schema into one of Schema.
+func older(schema, definition string, element []byte) []byte {
+	if !slices.Contains([]string{"kernel", "scenario", "cell"}, definition) || values(element) > mostValues {
 		return element
 	}
-	upgrade(object)
-	now, err := json.Marshal(object)
+	o := object(element)
+	if o == nil {
+		return element
+	}
+	switch definition {
+	case "kernel":
+		if schema == schema1 {
+			olderKernel(o)
+		}
+	case "scenario":
+		renameKeys(o)
+	case "cell":
+		if schema == schema1 {
+			olderCell(o)
+		}
+		if verdict, ok := o["verdict"].(string); ok && newWords[verdict] != "" {
+			o["verdict"] = newWords[verdict]
+		}
+	}
+	now, err := json.Marshal(o)
 	if err != nil {
 		return element
 	}

@@ -189,7 +189,7 @@ func TestWithdraw(t *testing.T) {
 		if withdrawn := c.Verdict == observe.Infra && c.Message == inexact; withdrawn == test.exact || accused(r) != test.exact {
 			t.Errorf("%s: %s, %q, %v", name, c.Verdict, c.Message, r.Findings)
 		}
-		if r.Summary.Rig != 1 && test.exact || r.Summary.Rig != 2 && !test.exact {
+		if r.Summary.Infra != 1 && test.exact || r.Summary.Infra != 2 && !test.exact {
 			t.Errorf("%s: %+v", name, r.Summary)
 		}
 	}
@@ -223,7 +223,7 @@ func today(t *testing.T, doc string, suites map[string]string) string {
 func TestUpgradeRefuses(t *testing.T) {
 	for name, doc := range map[string]string{
 		"another schema": strings.Replace(oldRun, "faultline.run/1", "faultline.run/0", 1),
-		"a later schema": strings.Replace(oldRun, "faultline.run/1", "faultline.run/3", 1),
+		"a later schema": strings.Replace(oldRun, "faultline.run/1", "faultline.run/4", 1),
 		"no schema":      `{}`,
 		"a list":         `[]`,
 		"cut":            oldRun[:len(oldRun)/2],
@@ -235,5 +235,31 @@ func TestUpgradeRefuses(t *testing.T) {
 		if _, err := load(t, doc); !errors.As(err, &se) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// A record of schema 2 has other words for skipped cells and infrastructure failures. Its
+// conclusions stay.
+func TestLoadSchema2(t *testing.T) {
+	r := run("r1", cell("a/b", "old", ""))
+	b, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := strings.NewReplacer(`"faultline.run/3"`, `"faultline.run/2"`, `"verdict":"infra"`, `"verdict":"rig"`,
+		`"skipped":0,"infra":1`, `"not_doable":0,"rig":1`).Replace(string(b))
+	if !strings.Contains(old, `"not_doable":0,"rig":1`) || !strings.Contains(old, `"verdict":"rig"`) {
+		t.Fatalf("no record of schema 2: %s", old)
+	}
+	got, err := parse([]byte(old))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Schema != Schema || got.Cells[0].Verdict != observe.Infra || got.Summary != r.Summary || len(got.Findings) != len(r.Findings) {
+		t.Errorf("got %s, %s, %+v", got.Schema, got.Cells[0].Verdict, got.Summary)
+	}
+	cell := strings.Replace(`{"scenario":"a/b","kernel":"k","accel":"tcg","verdict":"WORD","started":"2026-03-01T09:30:00Z","ms":0}`, "WORD", "not_doable", 1)
+	if c, err := readCell([]byte(cell)); err != nil || c.Verdict != observe.Skipped {
+		t.Errorf("a cell's file: %q, %v", c.Verdict, err)
 	}
 }

@@ -22,7 +22,7 @@ type Info struct {
 	Needs     []string `json:"needs,omitempty"`
 	Changes   []string `json:"changes,omitempty"`
 	Catalogue []string `json:"catalogue,omitempty"`
-	NotDoable string   `json:"not_doable,omitempty"` // why no kernel can run it
+	Skipped   string   `json:"skipped,omitempty"` // why no kernel can run it
 	Lead      bool     `json:"lead,omitempty"`
 	TCG       string   `json:"tcg,omitempty"` // why its guest always runs under TCG
 	Labels    []string `json:"labels"`        // for Ginkgo's filters
@@ -67,7 +67,7 @@ func LabelsOf(i Info) []string {
 	add("needs", i.Needs...)
 	add("change", i.Changes...)
 	add("catalogue", i.Catalogue...)
-	add("not-doable", i.NotDoable)
+	add("skipped", i.Skipped)
 	if i.Lead {
 		add("lead", "true")
 	}

@@ -11,11 +11,11 @@ import (
 func TestLabels(t *testing.T) {
 	labels := LabelsOf(Info{
 		ID: "dax/ext4/shared-read", Needs: []string{"FS_DAX", "EXT4_FS"}, Changes: []string{"dax_fault_hwpoison"}, Catalogue: []string{"A01"},
-		NotDoable: "needs a machine check (see /dev/mcelog), and luck", Lead: true, TCG: "exact",
+		Skipped: "needs a machine check (see /dev/mcelog), and luck", Lead: true, TCG: "exact",
 	})
 	want := []string{
 		"id:dax.ext4.shared-read", "needs:FS_DAX", "needs:EXT4_FS", "change:dax_fault_hwpoison", "catalogue:A01",
-		"not-doable:needs a machine check [see .dev.mcelog]; and luck", "lead:true", "tcg:exact",
+		"skipped:needs a machine check [see .dev.mcelog]; and luck", "lead:true", "tcg:exact",
 	}
 	if !slices.Equal(labels, want) {
 		t.Errorf("%q", labels)
@@ -60,13 +60,13 @@ func TestFilterTakesExactlyTheAskedFor(t *testing.T) {
 }
 
 func TestList(t *testing.T) {
-	list := []Info{{ID: "a/b", Doc: "says\nmore", NotDoable: "(why), /dev/x"}}
+	list := []Info{{ID: "a/b", Doc: "says\nmore", Skipped: "(why), /dev/x"}}
 	printed, err := PrintList(list)
 	if err != nil {
 		t.Fatal(err)
 	}
 	got, found, err := ReadList("the output of a runner" + printed + "PASS\n")
-	if err != nil || !found || len(got) != 1 || got[0].Doc != list[0].Doc || got[0].NotDoable != list[0].NotDoable {
+	if err != nil || !found || len(got) != 1 || got[0].Doc != list[0].Doc || got[0].Skipped != list[0].Skipped {
 		t.Errorf("%+v, %t, %v", got, found, err)
 	}
 	if _, found, err := ReadList("PASS\n"); found || err != nil {

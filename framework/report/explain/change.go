@@ -51,7 +51,7 @@ func Change(w io.Writer, c change.Change, all []scenario.Info, run *results.Run)
 	p.section("Scenarios that cover it")
 	var ids []string
 	for _, i := range all {
-		if c.Tells(i.ID) && i.NotDoable == "" {
+		if c.Tells(i.ID) && i.Skipped == "" {
 			ids = append(ids, i.ID)
 			p.line("%s: %s", i.ID, i.Doc)
 		}
@@ -97,8 +97,8 @@ func orNothing(text string) string {
 func Scenario(w io.Writer, i scenario.Info, known change.List, run *results.Run) {
 	p := &page{w: w}
 	p.head("%s: %s", i.ID, i.Doc)
-	if i.NotDoable != "" {
-		p.line("skipped: %s", i.NotDoable)
+	if i.Skipped != "" {
+		p.line("skipped: %s", i.Skipped)
 	}
 	if len(i.Needs) > 0 {
 		p.line("needs CONFIG_%s", strings.Join(i.Needs, ", CONFIG_"))

@@ -60,7 +60,7 @@ func TestScenario(t *testing.T) {
 	holds(t, got, "dax/ext4/shared-read: tells a reader\n", "needs CONFIG_FS_DAX, CONFIG_EXT4_FS", "Depends on dax_fault_hwpoison (1ea7ca1b0901, v6.5)",
 		"A. DAX faults", "id: A01 shared-read", "why: dax_fault_iter, dax_fault_return, vmf_error",
 		"6.1.192 (apt:bookworm): SIGBUS BUS_ADRERR (expected)", "BUS_MCEERR_AR lsb=12 (expected)", "the kernels differ by dax_fault_hwpoison")
-	got = words(func(w io.Writer) { Scenario(w, scenario.Info{ID: "a/b", NotDoable: "no kernel has it"}, nil, &run) })
+	got = words(func(w io.Writer) { Scenario(w, scenario.Info{ID: "a/b", Skipped: "no kernel has it"}, nil, &run) })
 	holds(t, got, "skipped: no kernel has it", "the run has no cell of this scenario")
 }
 

@@ -122,10 +122,10 @@ func TestWrite(t *testing.T) {
 		"as expected": {{"notice", "as expected", "30 of 30 as expected; 7 of 15 scenarios differ between kernels, all explained by 1 known change.\ndax_fault_hwpoison (1ea7ca1b0901, v6.5): 7 scenarios"}},
 		"unexpected": {{"error", "unexpected observation",
 			"dax/ext4/pread on 6.12.117 (apt:bookworm, 6.12): step 1 (victim: pread file+0x4000 4096) expected EIO, saw ok 4096"}},
-		"rig": {{"error", "infrastructure failure", "dax/ext4/pread on 6.12.117 (apt:bookworm, 6.12): the guest gave no answer within 30s"}},
+		"infra": {{"error", "infrastructure failure", "dax/ext4/pread on 6.12.117 (apt:bookworm, 6.12): the guest gave no answer within 30s"}},
 		"not compared in one scenario": {{"error", "not compared",
 			"dax/ext4/pread on 6.12.117 (apt:bookworm, 6.12): different accelerators: tcg on 6.1.192 (apt:bookworm), kvm on 6.12.117 (apt:bookworm, 6.12)"}},
-		"not doable": {
+		"skipped": {
 			{"notice", "as expected", "29 of 29 as expected; 7 of 14 scenarios differ between kernels, all explained by 1 known change.\ndax_fault_hwpoison (1ea7ca1b0901, v6.5): 7 scenarios"},
 			{"notice", "skipped", "dax/ext4/pread on 6.12.117 (apt:bookworm, 6.12): the kernel lacks CONFIG_EXT4_FS"},
 		},

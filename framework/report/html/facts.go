@@ -30,9 +30,9 @@ func tallies(run results.Run) []tally {
 		{s.Unexpected, "bad", "unexpected", true},
 		{s.Explained, "explained", "differing fields explained", true},
 		{s.Unexplained, "bad", "differing fields unexplained", true},
-		{s.NotDoable, "quiet", "skipped", false},
-		{s.Rig, "rig", plural(s.Rig, "infrastructure failure"), false},
-		{s.Uncompared, "rig", "not compared", false},
+		{s.Skipped, "quiet", "skipped", false},
+		{s.Infra, "infra", plural(s.Infra, "infrastructure failure"), false},
+		{s.Uncompared, "infra", "not compared", false},
 		{taken, "quiet", "observed by earlier runs", false},
 	}
 	var out []tally

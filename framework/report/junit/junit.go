@@ -102,7 +102,7 @@ func newCase(c matrix.Check) testCase {
 		out.Failure = &reporters.JUnitFailure{Message: first, Type: c.Why, Description: text}
 	case matrix.Untold, matrix.Stopped:
 		out.Error = &reporters.JUnitError{Message: first, Type: c.Why, Description: text}
-	case matrix.NotDoable:
+	case matrix.Skipped:
 		out.Skipped = &reporters.JUnitSkipped{Message: first}
 	}
 	out.SystemOut = sanitize.Text(strings.Join(c.Story(), "\n"))

@@ -107,7 +107,7 @@ type (
 // statuses are KCIDB's. MISS is a test that the harness failed to run, ERROR one that
 // did not complete, which applies to the run as a whole.
 var statuses = map[matrix.State]string{
-	matrix.Passed: "PASS", matrix.NotDoable: "SKIP", matrix.Untold: "MISS", matrix.Failed: "FAIL", matrix.Stopped: "ERROR",
+	matrix.Passed: "PASS", matrix.Skipped: "SKIP", matrix.Untold: "MISS", matrix.Failed: "FAIL", matrix.Stopped: "ERROR",
 }
 
 // Write writes the run.

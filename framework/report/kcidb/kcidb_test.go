@@ -152,8 +152,8 @@ func TestTellsApart(t *testing.T) {
 		"splat":                  "FAIL faultline.dax.ext4.pread, FAIL faultline.dax.ext4.pread",
 		"unexplained difference": "FAIL faultline.findings.unexplained-difference.dax.ext4.pread",
 		"lost change":            "FAIL faultline.findings.lost-change.dax_recovery_write",
-		"rig":                    "MISS faultline.dax.ext4.pread",
-		"not doable":             "SKIP faultline.dax.ext4.pread",
+		"infra":                    "MISS faultline.dax.ext4.pread",
+		"skipped":             "SKIP faultline.dax.ext4.pread",
 		"interrupted":            "ERROR faultline.run.whole",
 	} {
 		var got []string
@@ -202,9 +202,9 @@ func TestTheSameKernelTwice(t *testing.T) {
 }
 
 func TestExcerptIsCut(t *testing.T) {
-	run := demo.Every()["rig"]
+	run := demo.Every()["infra"]
 	for i := range run.Cells {
-		if c := &run.Cells[i]; c.Verdict == "rig" {
+		if c := &run.Cells[i]; c.Verdict == "infra" {
 			c.ConsoleTail = strings.Repeat("x", 20000) + "the end"
 		}
 	}

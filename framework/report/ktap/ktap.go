@@ -34,7 +34,7 @@ func Write(w io.Writer, run results.Run, _ *results.Folder) error {
 	}
 	// As kselftest counts.
 	p.line(0, "# Totals: pass:%d fail:%d xfail:0 xpass:0 skip:%d error:%d",
-		p.count[matrix.Passed], p.count[matrix.Failed], p.count[matrix.NotDoable], p.count[matrix.Untold]+p.count[matrix.Stopped])
+		p.count[matrix.Passed], p.count[matrix.Failed], p.count[matrix.Skipped], p.count[matrix.Untold]+p.count[matrix.Stopped])
 	if worst == matrix.Stopped {
 		p.line(0, "Bail out! the run was interrupted")
 	}
@@ -99,9 +99,9 @@ func (p *printer) suite(n int, s matrix.Suite) matrix.State {
 func together(states []matrix.State) matrix.State {
 	worst, done := matrix.Passed, false
 	for _, s := range states {
-		worst, done = max(worst, s), done || s != matrix.NotDoable
+		worst, done = max(worst, s), done || s != matrix.Skipped
 	}
-	if worst == matrix.NotDoable && done {
+	if worst == matrix.Skipped && done {
 		return matrix.Passed
 	}
 	return worst
@@ -139,7 +139,7 @@ func (p *printer) result(depth, n int, name string, state matrix.State, why stri
 	verdict, data := "ok", ""
 	switch state {
 	case matrix.Passed:
-	case matrix.NotDoable:
+	case matrix.Skipped:
 		data = "SKIP"
 	case matrix.Failed:
 		verdict = "not ok"

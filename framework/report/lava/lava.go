@@ -17,7 +17,7 @@ import (
 // verdicts are LAVA's results. It has none for an interrupted run: that raises a test
 // error, which ends its job as incomplete.
 var verdicts = map[matrix.State]string{
-	matrix.Passed: "pass", matrix.NotDoable: "skip", matrix.Untold: "unknown", matrix.Failed: "fail",
+	matrix.Passed: "pass", matrix.Skipped: "skip", matrix.Untold: "unknown", matrix.Failed: "fail",
 }
 
 // Write writes the run. The reasons and observations of a case that did not pass are
@@ -43,7 +43,7 @@ func Write(w io.Writer, run results.Run, _ *results.Folder) error {
 				signal(&b, "ENDTC "+id)
 			}
 			result := fmt.Sprintf("TESTCASE TEST_CASE_ID=%s RESULT=%s", id, verdicts[c.State])
-			if len(c.Cells) > 0 && c.State != matrix.NotDoable {
+			if len(c.Cells) > 0 && c.State != matrix.Skipped {
 				result += fmt.Sprintf(" MEASUREMENT=%.3f UNITS=seconds", c.Seconds())
 			}
 			signal(&b, result)

@@ -141,7 +141,7 @@ func FuzzWrite(f *testing.F) {
 }
 
 func TestWrite(t *testing.T) {
-	run := demo.Every()["rig"]
+	run := demo.Every()["infra"]
 	text := string(write(t, run))
 	for _, want := range []string{
 		"<LAVA_SIGNAL_TESTSET START 6.1.192--apt-bookworm-",

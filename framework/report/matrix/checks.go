@@ -10,16 +10,16 @@ import (
 	"github.com/faultline/faultline/framework/record/results"
 )
 
-// State is the result of a check. Each except Passed and NotDoable has an exit code of
+// State is the result of a check. Each except Passed and Skipped has an exit code of
 // its own; of several checks, the last one in this order decides the exit code.
 type State int
 
 const (
-	Passed    State = iota
-	NotDoable       // skipped: the kernel or the machine does not have what it needs
-	Untold          // it could not be judged: an infrastructure failure, or it was not compared
-	Failed          // a behaviour was not as expected, or is a finding
-	Stopped         // the run was interrupted before everything was observed
+	Passed  State = iota
+	Skipped       // skipped: the kernel or the machine does not have what it needs
+	Untold        // it could not be judged: an infrastructure failure, or it was not compared
+	Failed        // a behaviour was not as expected, or is a finding
+	Stopped       // the run was interrupted before everything was observed
 )
 
 // Suites of checks that are not scenarios.
@@ -38,7 +38,7 @@ type Check struct {
 	Name  string
 	State State
 	// Why is the machine-readable reason why it is not Passed: the kind of the first
-	// finding, "rig", "uncompared", "not_doable" or "interrupted".
+	// finding, "infra", "uncompared", "skipped" or "interrupted".
 	Why string
 	// Reasons are texts for the user. They may contain a guest's text.
 	Reasons []string
@@ -222,7 +222,7 @@ func newCheck(s results.Scenario, cells []*observe.Cell, findings []judge.Findin
 	case len(uncompared) > 0:
 		out.State, out.Why, out.Reasons = Untold, "uncompared", uncompared
 	case messages[observe.Skipped] != nil && messages[observe.Expected] == nil:
-		out.State, out.Why, out.Reasons = NotDoable, string(observe.Skipped), messages[observe.Skipped]
+		out.State, out.Why, out.Reasons = Skipped, string(observe.Skipped), messages[observe.Skipped]
 	}
 	return out
 }

@@ -16,7 +16,7 @@ import (
 
 // The checks alone decide the run's exit code.
 func TestColumnsDecideOnTheExitCode(t *testing.T) {
-	codes := map[matrix.State]int{matrix.Passed: 0, matrix.NotDoable: 0, matrix.Untold: 3, matrix.Failed: 1, matrix.Stopped: 130}
+	codes := map[matrix.State]int{matrix.Passed: 0, matrix.Skipped: 0, matrix.Untold: 3, matrix.Failed: 1, matrix.Stopped: 130}
 	for name, run := range demo.Every() {
 		t.Run(name, func(t *testing.T) {
 			worst := matrix.Passed
@@ -58,11 +58,11 @@ func notPassed(name string) []string {
 func TestColumns(t *testing.T) {
 	for name, want := range map[string][]string{
 		"as expected":        nil,
-		"rig":                {"6.12.117, dax, dax/ext4/pread: rig: the guest gave no answer within 30s"},
-		"rig, once of twice": {"6.1.192, dax, dax/ext4/pread: rig: QEMU ended"},
+		"infra":                {"6.12.117, dax, dax/ext4/pread: infra: the guest gave no answer within 30s"},
+		"infra, once of twice": {"6.1.192, dax, dax/ext4/pread: infra: QEMU ended"},
 		"not compared in one scenario": {"6.12.117, dax, dax/ext4/pread: uncompared: not compared with 6.1.192 (apt:bookworm): " +
 			"different accelerators: tcg on 6.1.192 (apt:bookworm), kvm on 6.12.117 (apt:bookworm, 6.12)"},
-		"not doable": {"6.12.117, dax, dax/ext4/pread: not_doable: the kernel lacks CONFIG_EXT4_FS"},
+		"skipped": {"6.12.117, dax, dax/ext4/pread: skipped: the kernel lacks CONFIG_EXT4_FS"},
 		"contradicted claim": {"6.1.192, findings, contradicted-claim/dax_fault_hwpoison: contradicted_claim: " +
 			"6.1.192 (apt:bookworm) is claimed to have dax_fault_hwpoison, but does not show it in dax/ext4/private-cow, dax/ext4/second-process, dax/ext4/shared-read, dax/ext4/shared-write and 3 more"},
 		"unexplained difference": {"6.12.117, findings, unexplained-difference/dax/ext4/pread: unexplained_difference: " +

@@ -35,7 +35,7 @@ func NewHeadline(run results.Run) Headline {
 
 func sentence(run results.Run, d differing) string {
 	s := run.Summary
-	judged := len(run.Cells) - s.NotDoable
+	judged := len(run.Cells) - s.Skipped
 	switch {
 	case len(run.Cells) == 0 && run.Interrupted:
 		return "Interrupted before anything was observed."
@@ -44,14 +44,14 @@ func sentence(run results.Run, d differing) string {
 	}
 	parts := []string{fmt.Sprintf("%d of %d as expected", s.Expected, judged)}
 	if judged == 0 {
-		parts[0] = Count(s.NotDoable, "cell") + " skipped"
+		parts[0] = Count(s.Skipped, "cell") + " skipped"
 	}
 	for _, p := range []struct {
 		n    int
 		text string
 	}{
 		{s.Unexpected, fmt.Sprintf("%d unexpected", s.Unexpected)},
-		{s.Rig, Count(s.Rig, "infrastructure failure")},
+		{s.Infra, Count(s.Infra, "infrastructure failure")},
 		{len(run.Uncompared), fmt.Sprintf("%d not compared", len(run.Uncompared))},
 		{len(run.Findings), Count(len(run.Findings), "finding")},
 	} {

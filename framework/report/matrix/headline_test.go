@@ -19,7 +19,7 @@ func TestHeadline(t *testing.T) {
 	same := demo.Run()
 	same.Cells = filter(same.Cells, func(c observe.Cell) bool { return strings.HasSuffix(c.Scenario, "/pread") })
 	same.Judge()
-	skipped := results.Run{Cells: []observe.Cell{{Verdict: observe.Skipped}, {Verdict: observe.Skipped}}, Summary: results.Summary{NotDoable: 2}}
+	skipped := results.Run{Cells: []observe.Cell{{Verdict: observe.Skipped}, {Verdict: observe.Skipped}}, Summary: results.Summary{Skipped: 2}}
 	symbol := demo.Run()
 	for i := range symbol.Differences {
 		if symbol.Differences[i].Scenario == "dax/ext4/shared-read" {

@@ -27,15 +27,15 @@ func (t *table) summary() {
 		text string
 	}{
 		{s.Unexpected, fmt.Sprintf("%d unexpected", s.Unexpected)},
-		{s.NotDoable, fmt.Sprintf("%d skipped", s.NotDoable)},
-		{s.Rig, matrix.Count(s.Rig, "infrastructure failure")},
+		{s.Skipped, fmt.Sprintf("%d skipped", s.Skipped)},
+		{s.Infra, matrix.Count(s.Infra, "infrastructure failure")},
 		{s.Uncompared, fmt.Sprintf("%d not compared", s.Uncompared)},
 	} {
 		if c.n > 0 {
 			counts = append(counts, c.text)
 		}
 	}
-	text := fmt.Sprintf("%s: %s.", matrix.Count(s.Expected+s.Unexpected+s.NotDoable+s.Rig, "cell"), strings.Join(counts, ", "))
+	text := fmt.Sprintf("%s: %s.", matrix.Count(s.Expected+s.Unexpected+s.Skipped+s.Infra, "cell"), strings.Join(counts, ", "))
 	if n := s.Explained + s.Unexplained; n > 0 {
 		text += fmt.Sprintf(" %s: %d explained, %d unexplained.", matrix.Count(n, "differing field"), s.Explained, s.Unexplained)
 	}

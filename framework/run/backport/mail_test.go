@@ -96,7 +96,7 @@ func TestMail(t *testing.T) {
 					field("ret", "1", "2", "dax_folios"), {Step: 1, Field: "note", ExplainedBy: dax, Lost: true}}},
 				many,
 			},
-			Unjudged: []backport.Unjudged{{Scenario: "mce/anon/srar", Kernel: Base, Why: "no answer", Rig: true}, {Scenario: "mce/anon/cow", Kernel: Base, Why: "no answer", Rig: true}, {Scenario: "mce/anon/cow", Kernel: Patched, Why: "QEMU of patched ended", Rig: true}}},
+			Unjudged: []backport.Unjudged{{Scenario: "mce/anon/srar", Kernel: Base, Why: "no answer", Infra: true}, {Scenario: "mce/anon/cow", Kernel: Base, Why: "no answer", Infra: true}, {Scenario: "mce/anon/cow", Kernel: Patched, Why: "QEMU of patched ended", Infra: true}}},
 			&about{tree: "/linux", base: "HEAD", commit: "8c39e2f8a5d14f60b0c1", describe: "v6.1.192-3-g8c39e2f8a5d1", compiler: "gcc-11", config: "/my.config", patches: []git.Patch{{From: "s.mbox", Subject: "dax: say"}, {From: "s.mbox", Subject: "dax: say more", Present: true}},
 				notes: []string{`s.mbox: "Re: [PATCH 1/2] dax: say" is a reply; its diff is not applied`}}},
 		"does-not-boot": {made(Base, Patched), backport.Verdict{Question: question, Kinds: []backport.Kind{backport.DoesNotBoot},

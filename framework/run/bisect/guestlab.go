@@ -45,16 +45,16 @@ type RigOptions struct {
 	Say func(format string, args ...any)
 }
 
-// NewRig selects scenarios of the compiled suites and prepares to observe them. The
+// NewGuestLab selects scenarios of the compiled suites and prepares to observe them. The
 // GuestLab must be closed.
-func NewRig(ctx context.Context, opt RigOptions) (*GuestLab, error) {
+func NewGuestLab(ctx context.Context, opt RigOptions) (*GuestLab, error) {
 	r := &GuestLab{accel: opt.Accel, opts: kernels.Options{Cache: opt.Cache, Log: opt.Say}}
 	var err error
 	if r.suites, r.Picked, err = run.Pick(ctx, opt.Scenarios, opt.Label); err != nil {
 		return nil, err
 	}
 	// Kernels of a tree are compiled for this machine.
-	if r.observer, err = run.NewObserver(ctx, opt.Cache, runtime.GOARCH, opt.Jobs); err != nil {
+	if r.observer, err = run.NewExecutor(ctx, opt.Cache, runtime.GOARCH, opt.Jobs); err != nil {
 		return nil, err
 	}
 	r.observer.Say = opt.Say

@@ -150,7 +150,7 @@ func Make(ks []*Kernel, suites []Suite, picked []scenario.Info, opt Options) Pla
 // impossible returns why a scenario cannot be observed on a kernel, and the verdict of
 // its cell; why is "" if it can.
 func impossible(k *Kernel, i scenario.Info) (verdict observe.Verdict, why string) {
-	if k.Unavailable != nil && i.NotDoable == "" {
+	if k.Unavailable != nil && i.Skipped == "" {
 		return observe.Infra, "the kernel is not available: " + k.Unavailable.Error()
 	}
 	return observe.Skipped, needs.Impossible(k.Kernel, i)

@@ -134,7 +134,7 @@ func TestNoProcessGetsTooMany(t *testing.T) {
 func TestWhatTheConfigurationRulesOut(t *testing.T) {
 	ks, suites := columns(t)
 	ks[0].Config = configured(t)
-	ram := []scenario.Info{{ID: "ram/anon/read", Suite: "ram", Needs: []string{"FS_DAX"}}, {ID: "ram/anon/never", Suite: "ram", NotDoable: "no machine has it", TCG: "exact"}}
+	ram := []scenario.Info{{ID: "ram/anon/read", Suite: "ram", Needs: []string{"FS_DAX"}}, {ID: "ram/anon/never", Suite: "ram", Skipped: "no machine has it", TCG: "exact"}}
 	suites[1].Scenarios = ram
 	ks[1].Accel = qemu.KVM
 	p := Make(ks, suites[1:2], ram, Options{Repeat: 2, Have: []observe.Cell{{Scenario: "ram/anon/never", Kernel: "old", Attempt: 1, Verdict: observe.Skipped}}})
@@ -146,9 +146,9 @@ func TestWhatTheConfigurationRulesOut(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s %s %d %s %s: %s", c.Kernel, c.Scenario, c.Attempt, c.Accel, c.Verdict, c.Message))
 	}
 	want := []string{
-		"old ram/anon/read 1 tcg not_doable: old does not have CONFIG_FS_DAX", "new ram/anon/never 1 tcg not_doable: no machine has it",
-		"old ram/anon/read 2 tcg not_doable: old does not have CONFIG_FS_DAX", "old ram/anon/never 2 tcg not_doable: no machine has it",
-		"new ram/anon/never 2 tcg not_doable: no machine has it",
+		"old ram/anon/read 1 tcg skipped: old does not have CONFIG_FS_DAX", "new ram/anon/never 1 tcg skipped: no machine has it",
+		"old ram/anon/read 2 tcg skipped: old does not have CONFIG_FS_DAX", "old ram/anon/never 2 tcg skipped: no machine has it",
+		"new ram/anon/never 2 tcg skipped: no machine has it",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q", got)

@@ -41,7 +41,7 @@ func Select(all []scenario.Info, globs []string, labels string) ([]scenario.Info
 	}
 	var picked []scenario.Info
 	for _, i := range all {
-		if (len(globs) == 0 && i.NotDoable == "" || chosen[i.ID]) && filter(i.Labels) {
+		if (len(globs) == 0 && i.Skipped == "" || chosen[i.ID]) && filter(i.Labels) {
 			picked = append(picked, i)
 		}
 	}
@@ -112,7 +112,7 @@ func didYouMean(meant string, all []scenario.Info) string {
 	bare := strings.Trim(meant, "*/?")
 	var ids, names []string
 	for _, i := range all {
-		if i.NotDoable != "" {
+		if i.Skipped != "" {
 			continue
 		}
 		ids = append(ids, i.ID)

@@ -19,9 +19,9 @@ func infos(ids ...string) []scenario.Info {
 var catalogue = infos("dax/ext4/shared-read", "dax/ext4/shared-write", "dax/xfs/shared-read", "ram/anon/read", "syscalls/ext4/pread")
 
 // A scenario that no kernel can run is selected only by a glob.
-func TestSelectWhatIsNotDoable(t *testing.T) {
+func TestSelectSkipped(t *testing.T) {
 	all := infos("dax/ext4/shared-read", "dax/ext4/never")
-	all[1].NotDoable = "no kernel has it"
+	all[1].Skipped = "no kernel has it"
 	for glob, want := range map[string]int{"": 1, "dax/*": 2} {
 		var globs []string
 		if glob != "" {

@@ -153,9 +153,9 @@ func (f *foreign) document(text []byte) []byte {
 		}
 		walk(root)
 		at := f.r.IntN(len(places))
-		now := pick[any](f.r, nil, true, 0, -1, 1.5, 1e300, 2e9, "", "faultline.run/1", "faultline.run/2", "\x1b[31m::error::\n", strings.Repeat("long", 1000),
+		now := pick[any](f.r, nil, true, 0, -1, 1.5, 1e300, 2e9, "", "faultline.run/1", "faultline.run/2", "faultline.run/3", "\x1b[31m::error::\n", strings.Repeat("long", 1000),
 			[]any{}, map[string]any{}, []any{nil}, "tree:"+filepath.Join(f.base, "evil"), filepath.Join(f.outside, "run.json"), "../outside/run.json", "kernels/../../outside/run.json",
-			demo.OldName, demo.NewName, "dax/ext4/pread", "rig", "expected", "unexpected", "not_doable", "2026-03-01T09:30:00Z", "kvm", "3/4", "99-0123abcd", values[f.r.IntN(len(values))], values[at])
+			demo.OldName, demo.NewName, "dax/ext4/pread", "infra", "expected", "unexpected", "skipped", "2026-03-01T09:30:00Z", "kvm", "3/4", "99-0123abcd", values[f.r.IntN(len(values))], values[at])
 		if list, ok := values[at].([]any); ok && f.r.IntN(2) == 0 { // grows
 			for len(list) > 0 && len(list) < 300 {
 				list = append(list, list...)

@@ -152,7 +152,7 @@ func Do(ctx context.Context, opt Options) (a Again, err error) {
 		opt.Say("%s is now another kernel (%s) than the recorded one (%s); results may differ for this reason",
 			k.Spec, k.Release, opt.Kernel.Release)
 	}
-	o, err := run.NewObserver(ctx, opt.Cache, k.Arch, 1)
+	o, err := run.NewExecutor(ctx, opt.Cache, k.Arch, 1)
 	if err != nil {
 		return a, err
 	}

@@ -240,7 +240,7 @@ func open(ctx context.Context) error {
 		return fmt.Errorf("%s is now another kernel (digest %.12s) than when the run started (%.12s); start a new run",
 			flags.kernel, process.kernel.Digest, flags.digest)
 	}
-	process.rig, err = vm.NewRig(ctx, c, process.kernel.Arch)
+	process.rig, err = vm.NewHost(ctx, c, process.kernel.Arch)
 	return err
 }
 

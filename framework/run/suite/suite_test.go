@@ -16,7 +16,7 @@ import (
 func spec(doc, id string) ginkgo.SpecReport {
 	r := ginkgo.SpecReport{LeafNodeText: doc, LeafNodeLocation: types.CodeLocation{FileName: doc + ".go", LineNumber: 7}}
 	if id != "" {
-		i := scenario.Info{ID: id, NotDoable: "for a reason (this one)"}
+		i := scenario.Info{ID: id, Skipped: "for a reason (this one)"}
 		Register(i)
 		r.LeafNodeLabels = scenario.LabelsOf(i)
 	}
@@ -38,7 +38,7 @@ func TestScenarios(t *testing.T) {
 		t.Fatalf("%+v, %v", infos, err)
 	}
 	// Fields that labels cannot hold are not lost.
-	if i := infos[1]; i.ID != "a/c" || i.Doc != "two" || i.NotDoable != "for a reason (this one)" || len(i.Labels) != 2 {
+	if i := infos[1]; i.ID != "a/c" || i.Doc != "two" || i.Skipped != "for a reason (this one)" || len(i.Labels) != 2 {
 		t.Errorf("%+v", i)
 	}
 	_, err = scenarios(append(specs, spec("three", "a/b")))

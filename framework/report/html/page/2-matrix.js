@@ -98,7 +98,7 @@ function fits(i) {
   const row = data.rows[i];
   const k = state.kernel ? kernelOf(state.kernel) : -1;
   const own = (row.differences || []).filter((d) => k < 0 || d.on.includes(k));
-  const troubled = k < 0 ? row.notable : own.length > 0 || ["unexpected", "rig"].includes(data.cells[row.cells[k]?.cell]?.verdict);
+  const troubled = k < 0 ? row.notable : own.length > 0 || ["unexpected", "infra"].includes(data.cells[row.cells[k]?.cell]?.verdict);
   return (!state.q || state.q.toLowerCase().split(/\s+/).every((w) => words(i).includes(w))) &&
     (!state.group || lines[i].parentNode.dataset.group === state.group) &&
     (!state.change || own.some((d) => d.by === state.change)) &&

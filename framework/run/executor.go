@@ -45,10 +45,10 @@ type Executor struct {
 	silence time.Duration // see the constant
 }
 
-// NewObserver returns an Executor for guests of an architecture (GOARCH). jobs 0 means
+// NewExecutor returns an Executor for guests of an architecture (GOARCH). jobs 0 means
 // as many as cores and memory allow.
-func NewObserver(ctx context.Context, c *cache.Cache, arch string, jobs int) (*Executor, error) {
-	rig, err := vm.NewRig(ctx, c, arch)
+func NewExecutor(ctx context.Context, c *cache.Cache, arch string, jobs int) (*Executor, error) {
+	rig, err := vm.NewHost(ctx, c, arch)
 	if err != nil {
 		return nil, err
 	}

@@ -34,7 +34,7 @@ func TestObserveWithoutAFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer resolved.Close()
-	o, err := run.NewObserver(ctx, store, resolved.Arch, 1)
+	o, err := run.NewExecutor(ctx, store, resolved.Arch, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

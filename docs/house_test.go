@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -62,6 +63,66 @@ func TestHouse(t *testing.T) {
 	for p := range at {
 		if _, err := os.Stat(filepath.Join(root, p)); err != nil {
 			t.Errorf("%s lists %s: %v", file, p, err)
+		}
+	}
+}
+
+// wings are the folders of framework/, each with the wings that it may import. The
+// language of scenarios, framework itself and inject, may import all of them.
+var wings = map[string][]string{
+	"machine":  {"machine"},
+	"record":   {"record", "change"},
+	"analysis": {"analysis", "record", "change"},
+	"report":   {"report", "analysis", "record", "change", "catalogue"},
+	"run":      {"run", "report", "analysis", "record", "machine", "change"},
+	"change":   {"change"},
+}
+
+// judged are the packages of the record that have it judged when they read an old one,
+// or join several.
+var judged = []string{"record/results", "record/baseline"}
+
+// TestWings checks which wing of framework/ imports which, and that record and analysis
+// link neither QEMU nor SSH nor Ginkgo.
+func TestWings(t *testing.T) {
+	cmd := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./framework/...")
+	cmd.Dir = root
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const module = "github.com/faultline/faultline/framework/"
+	checked := map[string]int{}
+	for l := range strings.Lines(string(out)) {
+		fields := strings.Fields(l)
+		name, ours := strings.CutPrefix(fields[0], module)
+		wing, _, _ := strings.Cut(name, "/")
+		if allowed, known := wings[wing]; ours && known {
+			checked[wing]++
+			for _, i := range fields[1:] {
+				other, ours := strings.CutPrefix(i, module)
+				if to, _, _ := strings.Cut(other, "/"); ours && !slices.Contains(allowed, to) &&
+					!(slices.Contains(judged, name) && other == "analysis/judge") {
+					t.Errorf("framework/%s imports framework/%s; %s may import %v", name, other, wing, allowed)
+				}
+			}
+		}
+	}
+	for wing := range wings {
+		if checked[wing] == 0 {
+			t.Errorf("framework/%s has no packages", wing)
+		}
+	}
+	cmd = exec.Command("go", "list", "-deps", "./framework/record/...", "./framework/analysis/...")
+	cmd.Dir = root
+	if out, err = cmd.Output(); err != nil {
+		t.Fatal(err)
+	}
+	for dep := range strings.Lines(string(out)) {
+		for _, heavy := range []string{module + "machine", "golang.org/x/crypto/ssh", "github.com/onsi/", "github.com/digitalocean/"} {
+			if strings.HasPrefix(dep, heavy) {
+				t.Errorf("record or analysis links %s", strings.TrimSpace(dep))
+			}
 		}
 	}
 }

@@ -11,10 +11,11 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/faultline/faultline/framework/analysis/compare"
 	"github.com/faultline/faultline/framework/record/baseline"
 	"github.com/faultline/faultline/framework/record/results"
-	"github.com/faultline/faultline/framework/report/matrix"
 	"github.com/faultline/faultline/internal/errkind"
 	"github.com/faultline/faultline/internal/limitread"
 	"github.com/faultline/faultline/internal/sanitize"
@@ -97,12 +98,12 @@ func (c *baselineSaveCmd) Run() error {
 	if err := os.WriteFile(file, text, 0o644); err != nil {
 		return err
 	}
-	fmt.Printf("%s: %s of %s, %s\n", file, matrix.Count(len(run.Cells)-left, "cell"), matrix.Count(len(run.Kernels), "kernel"), size(int64(len(text))))
+	fmt.Printf("%s: %s of %s, %s\n", file, english.Plural(len(run.Cells)-left, "cell", ""), english.Plural(len(run.Kernels), "kernel", ""), size(int64(len(text))))
 	if left > 0 {
-		fmt.Fprintf(os.Stderr, "left out, could not be judged: %s\n", matrix.Count(left, "cell"))
+		fmt.Fprintf(os.Stderr, "left out, could not be judged: %s\n", english.Plural(left, "cell", ""))
 	}
 	if n := len(run.Findings); n > 0 {
-		fmt.Fprintf(os.Stderr, "now part of the baseline: %s of the run\n", matrix.Count(n, "finding"))
+		fmt.Fprintf(os.Stderr, "now part of the baseline: %s of the run\n", english.Plural(n, "finding", ""))
 	}
 	return nil
 }

@@ -7,8 +7,9 @@ import (
 	"os"
 	"text/tabwriter"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/faultline/faultline/framework/record/scenario"
-	"github.com/faultline/faultline/framework/report/matrix"
 	"github.com/faultline/faultline/framework/run"
 	"github.com/faultline/faultline/framework/run/plan"
 	"github.com/faultline/faultline/framework/run/shard"
@@ -101,6 +102,6 @@ func (c *planCmd) table(to io.Writer, kernels []string, picked []scenario.Info) 
 	if c.Repeat > 1 {
 		times = fmt.Sprintf(", each %d times", c.Repeat)
 	}
-	_, err := fmt.Fprintf(to, "\n%s: %s on %s%s.\n", matrix.Count(len(kernels)*len(picked), "cell"), matrix.Count(len(picked), "scenario"), matrix.Count(len(kernels), "kernel"), times)
+	_, err := fmt.Fprintf(to, "\n%s: %s on %s%s.\n", english.Plural(len(kernels)*len(picked), "cell", ""), english.Plural(len(picked), "scenario", ""), english.Plural(len(kernels), "kernel", ""), times)
 	return err
 }

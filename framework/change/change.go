@@ -143,3 +143,22 @@ func (l List) ByID(id string) (Change, error) {
 	}
 	return Change{}, fmt.Errorf("no known change %q; known are %s", id, strings.Join(l.IDs(), ", "))
 }
+
+// Named returns a change's id with its commit and release, for a sentence:
+// "dax_fault_hwpoison (1ea7ca1b0901, v6.5)".
+func (l List) Named(id string) string {
+	c, err := l.ByID(id)
+	if err != nil {
+		return id // recorded by another version of Faultline
+	}
+	var facts []string
+	for _, f := range []string{c.Commit, c.Since} {
+		if f != "" { // optional in a user's change
+			facts = append(facts, f)
+		}
+	}
+	if len(facts) == 0 {
+		return c.ID
+	}
+	return fmt.Sprintf("%s (%s)", c.ID, strings.Join(facts, ", "))
+}

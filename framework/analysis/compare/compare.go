@@ -10,11 +10,9 @@ import (
 
 	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/change"
-	"github.com/faultline/faultline/framework/machine/qemu"
 	"github.com/faultline/faultline/framework/record/baseline"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
-	"github.com/faultline/faultline/framework/report/matrix"
 	"github.com/faultline/faultline/internal/errkind"
 )
 
@@ -265,7 +263,7 @@ func cause(a, b results.Host, x, y observe.Cell) string {
 	if x.Accel != y.Accel {
 		return fmt.Sprintf("accelerator %s / %s", x.Accel, y.Accel)
 	}
-	return a.Unlike(b, x.Accel == string(qemu.KVM))
+	return a.Unlike(b, x.Accel == "kvm")
 }
 
 // sameKernel reports whether two kernels are the same, by digest, or by uname -r if a
@@ -345,7 +343,7 @@ func apart(a, b Side, id string, x, y observe.Cell, inA, inB, anyAccel bool) (wh
 		case !s.in:
 			return "not in " + s.name, false
 		case !judge.Comparable(s.cell):
-			return fmt.Sprintf("%s in %s: %s", matrix.VerdictWords(s.cell.Verdict), s.name, s.cell.Message), s.cell.Verdict == observe.Infra
+			return fmt.Sprintf("%s in %s: %s", s.cell.Verdict.Text(), s.name, s.cell.Message), s.cell.Verdict == observe.Infra
 		}
 	}
 	why = OtherAccel(x, y, anyAccel)

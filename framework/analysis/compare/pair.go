@@ -4,8 +4,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/faultline/faultline/framework/record/results"
-	"github.com/faultline/faultline/framework/report/matrix"
 	"github.com/faultline/faultline/internal/errkind"
 )
 
@@ -40,7 +41,7 @@ func (s Side) find(kernel string) (results.Kernel, error) {
 		return k, nil
 	}
 	return results.Kernel{}, errkind.Requestf("%s has no kernel %q, or more than one; give one of %s",
-		s.Label, kernel, matrix.List(names(s.Run.Kernels)))
+		s.Label, kernel, english.WordSeries(names(s.Run.Kernels), "and"))
 }
 
 func names(kernels []results.Kernel) []string {
@@ -108,7 +109,7 @@ func pairUp(a, b Side, given [][2]string) (pairs [][2]results.Kernel, onlyA, onl
 	}
 	if len(pairs) == 0 {
 		return nil, nil, nil, errkind.Requestf("no kernel of %s (%s) is in %s (%s); give the pairs with --pair A=B, or one kernel of each: DIR:KERNEL",
-			a.Label, matrix.List(names(left)), b.Label, matrix.List(names(right)))
+			a.Label, english.WordSeries(names(left), "and"), b.Label, english.WordSeries(names(right), "and"))
 	}
 	return pairs, names(left), names(right), nil
 }

@@ -6,7 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/faultline/faultline/framework/report/matrix"
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/faultline/faultline/internal/sanitize"
 )
 
@@ -30,7 +31,7 @@ func (c Comparison) Write(w io.Writer) error {
 	}
 	for _, g := range c.Gone {
 		fmt.Fprintf(&b, "Not compared: %s is not in B, which planned %s of it\n",
-			sanitize.Line(g.Kernel), matrix.Count(g.Scenarios, "scenario"))
+			sanitize.Line(g.Kernel), english.Plural(g.Scenarios, "scenario", ""))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -73,7 +74,7 @@ func (c Comparison) pair(b *strings.Builder, p Pair) {
 	fmt.Fprintln(b, sanitize.Line(c.sentence(p)))
 	otherHost(b, p)
 	if n := len(p.Left); n > 0 && p.Compared > 0 {
-		fmt.Fprintf(b, "%d of %s could not be compared.\n", n, matrix.Count(n+p.Compared, "scenario"))
+		fmt.Fprintf(b, "%d of %s could not be compared.\n", n, english.Plural(n+p.Compared, "scenario", ""))
 	}
 	left(b, p)
 	if len(p.Unrecorded) > 0 {
@@ -88,10 +89,10 @@ func (c Comparison) sentence(p Pair) string {
 	}
 	if len(p.Differences) == 0 && len(p.OtherHost) > 0 {
 		return fmt.Sprintf("No difference with the kernel as its known cause in %s.",
-			matrix.Count(p.Compared, "scenario"))
+			english.Plural(p.Compared, "scenario", ""))
 	}
 	if len(p.Differences) == 0 {
-		return fmt.Sprintf("No difference in %s.", matrix.Count(p.Compared, "scenario"))
+		return fmt.Sprintf("No difference in %s.", english.Plural(p.Compared, "scenario", ""))
 	}
 	var scenarios, changes []string
 	explained, unexplained, lost := 0, 0, 0
@@ -106,7 +107,7 @@ func (c Comparison) sentence(p Pair) string {
 			unexplained++
 		default:
 			explained++
-			if name := matrix.ChangeNamed(c.known, d.ExplainedBy); !slices.Contains(changes, name) {
+			if name := c.known.Named(d.ExplainedBy); !slices.Contains(changes, name) {
 				changes = append(changes, name)
 			}
 		}
@@ -115,10 +116,10 @@ func (c Comparison) sentence(p Pair) string {
 	if len(scenarios) == 1 {
 		verb = "differs"
 	}
-	out := fmt.Sprintf("%d of %s %s in %s: ", len(scenarios), matrix.Count(p.Compared, "scenario"), verb, matrix.Count(len(p.Differences), "field"))
+	out := fmt.Sprintf("%d of %s %s in %s: ", len(scenarios), english.Plural(p.Compared, "scenario", ""), verb, english.Plural(len(p.Differences), "field", ""))
 	var parts []string
 	if explained > 0 {
-		parts = append(parts, fmt.Sprintf("%d explained by %s", explained, matrix.List(changes)))
+		parts = append(parts, fmt.Sprintf("%d explained by %s", explained, english.WordSeries(changes, "and")))
 	}
 	parts = append(parts, fmt.Sprintf("%d unexplained", unexplained))
 	if lost > 0 {
@@ -141,7 +142,7 @@ func otherHost(b *strings.Builder, p Pair) {
 	}
 	for _, cause := range order {
 		fmt.Fprintf(b, "Not judged, because not only the kernel differs (%s): %s: %s\n",
-			sanitize.Line(cause), matrix.Count(len(of[cause]), "scenario"), named(of[cause]))
+			sanitize.Line(cause), english.Plural(len(of[cause]), "scenario", ""), named(of[cause]))
 	}
 }
 

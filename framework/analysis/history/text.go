@@ -6,7 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/faultline/faultline/framework/report/matrix"
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/faultline/faultline/internal/sanitize"
 	"github.com/faultline/faultline/kernels/upstream"
 )
@@ -18,7 +19,7 @@ const named = 8
 // the scenarios below it. A finding begins with !.
 func (h History) Write(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, the oldest first: %s\n", matrix.Count(len(h.Kernels), "kernel"), sanitize.Line(strings.Join(titles(h.Kernels), ", ")))
+	fmt.Fprintf(&b, "%s, the oldest first: %s\n", english.Plural(len(h.Kernels), "kernel", ""), sanitize.Line(strings.Join(titles(h.Kernels), ", ")))
 	if len(h.Unplaced) > 0 {
 		fmt.Fprintf(&b, "Not compared, because the version cannot be read: %s\n", sanitize.Line(strings.Join(titles(h.Unplaced), ", ")))
 	}
@@ -33,16 +34,16 @@ func (h History) Write(w io.Writer) error {
 			mark = "! "
 		}
 		fmt.Fprintf(&b, "%s%s: %s\n    %s\n",
-			mark, sanitize.Line(h.reason(m)), matrix.Count(len(m.Scenarios), "scenario"), some(m.Scenarios))
+			mark, sanitize.Line(h.reason(m)), english.Plural(len(m.Scenarios), "scenario", ""), some(m.Scenarios))
 	}
 	flipped := map[string]bool{}
 	for _, f := range h.Flips {
 		flipped[f.Scenario] = true
 	}
-	fmt.Fprintf(&b, "\n%d of %s flipped, %s.\n", len(flipped), matrix.Count(len(h.Scenarios), "scenario"), h.verdict())
+	fmt.Fprintf(&b, "\n%d of %s flipped, %s.\n", len(flipped), english.Plural(len(h.Scenarios), "scenario", ""), h.verdict())
 	for _, g := range h.Gaps {
 		fmt.Fprintf(&b, "Unknown for %s: %s: %s\n    %s\n", sanitize.Line(h.Kernels[g.Kernel].Title),
-			matrix.Count(len(g.Scenarios), "scenario"), sanitize.Line(g.Why), some(g.Scenarios))
+			english.Plural(len(g.Scenarios), "scenario", ""), sanitize.Line(g.Why), some(g.Scenarios))
 	}
 	for _, u := range h.Unrecorded {
 		fmt.Fprintf(&b, "Not compared, if only one of two versions of Faultline records it: %s\n", sanitize.Line(u))
@@ -81,11 +82,11 @@ func (h History) reason(m Move) string {
 	case m.Change == "":
 		return "no known change"
 	case m.Lost:
-		return "lost: " + matrix.ChangeNamed(h.known, m.Change)
+		return "lost: " + h.known.Named(m.Change)
 	case m.Gone:
-		return "gone: " + matrix.ChangeNamed(h.known, m.Change)
+		return "gone: " + h.known.Named(m.Change)
 	}
-	return matrix.ChangeNamed(h.known, m.Change) + h.broughtBy(m)
+	return h.known.Named(m.Change) + h.broughtBy(m)
 }
 
 // broughtBy describes the stable update that brought the change of a move.
@@ -116,7 +117,7 @@ func (h History) verdict() string {
 	case found == 0:
 		return "each by a known change"
 	}
-	return matrix.Count(found, "flip") + " by no known change, or by a lost change"
+	return english.Plural(found, "flip", "") + " by no known change, or by a lost change"
 }
 
 // some lists scenarios, at most named, and the number of others.

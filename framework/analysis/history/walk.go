@@ -7,7 +7,6 @@ import (
 	"github.com/faultline/faultline/framework/analysis/compare"
 	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/observe"
-	"github.com/faultline/faultline/framework/report/matrix"
 )
 
 // walk goes from the oldest kernel to the newest.
@@ -101,7 +100,7 @@ func (w *walk) unobserved(at int, id string, c observe.Cell, ok bool) (why strin
 	case !ok:
 		return "not in " + w.h.Kernels[at].Label, false
 	case !judge.Comparable(c):
-		return fmt.Sprintf("%s: %s", matrix.VerdictWords(c.Verdict), c.Message), c.Verdict == observe.Infra
+		return fmt.Sprintf("%s: %s", c.Verdict.Text(), c.Message), c.Verdict == observe.Infra
 	}
 	return "", false
 }

@@ -230,6 +230,14 @@ const (
 	Infra Verdict = "infra"
 )
 
+// Text returns the verdict for a sentence.
+func (v Verdict) Text() string {
+	if v == Infra {
+		return "infrastructure failure"
+	}
+	return string(v)
+}
+
 // Cell is everything that was observed of a scenario on a kernel.
 type Cell struct {
 	Scenario string  `json:"scenario"`

@@ -22,7 +22,7 @@ import (
 // observes it again. info describes its scenario.
 func Cell(w io.Writer, run results.Run, c observe.Cell, info scenario.Info) {
 	p := &page{w: w}
-	p.head("%s on %s: %s", c.Scenario, c.Kernel, matrix.VerdictWords(c.Verdict))
+	p.head("%s on %s: %s", c.Scenario, c.Kernel, c.Verdict.Text())
 	p.line("%s", info.Doc)
 	if k, ok := run.Kernel(c.Kernel); ok {
 		p.line("%s, %s; run %s, %s, attempt %d", k.Spec, k.Release, run.ID, c.Accel, max(1, c.Attempt))
@@ -87,7 +87,7 @@ func Observation(w io.Writer, c observe.Cell) {
 			log = strings.Join(e.KernelLog, "\n")
 		}
 		p.section(title)
-		p.line("%s: %s", matrix.VerdictWords(e.Verdict), e.Message)
+		p.line("%s: %s", e.Verdict.Text(), e.Message)
 		for _, text := range []string{log, e.ConsoleTail, e.Registers, e.Template} {
 			p.text(text)
 		}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/faultline/faultline/framework/catalogue"
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/record/results"
@@ -30,7 +32,7 @@ func Change(w io.Writer, c change.Change, all []scenario.Info, run *results.Run)
 		p.line("first in %s%s", c.Since, fixed)
 	}
 	if len(c.Stable) > 0 {
-		p.line("backported to stable series, from %s on", matrix.List(c.Stable))
+		p.line("backported to stable series, from %s on", english.WordSeries(c.Stable, "and"))
 	}
 	p.section("Effect on user space")
 	p.line("%s", c.Effect)
@@ -79,7 +81,7 @@ func Change(w io.Writer, c change.Change, all []scenario.Info, run *results.Run)
 		}
 	}
 	if n > 0 {
-		p.line("explains %s between these kernels", matrix.Count(n, "difference"))
+		p.line("explains %s between these kernels", english.Plural(n, "difference", ""))
 	}
 }
 
@@ -141,7 +143,7 @@ func Scenario(w io.Writer, i scenario.Info, known change.List, run *results.Run)
 	texts := rows[at].Texts()
 	for n, k := range run.Kernels {
 		if c := rows[at].Cells[n]; c != nil {
-			p.line("%s: %s (%s)", k.Name, texts[n], matrix.VerdictWords(c.Verdict))
+			p.line("%s: %s (%s)", k.Name, texts[n], c.Verdict.Text())
 		} else {
 			p.line("%s: not observed", k.Name)
 		}

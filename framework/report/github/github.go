@@ -7,6 +7,8 @@ import (
 	"io"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/matrix"
@@ -59,7 +61,7 @@ func reasons(title string, all []matrix.Reason) []annotation {
 	for _, r := range all {
 		what := r.Scenarios[0]
 		if n := len(r.Scenarios); n > 1 {
-			what = matrix.Count(n, "scenario")
+			what = english.Plural(n, "scenario", "")
 		}
 		out = append(out, annotation{title, fmt.Sprintf("%s on %s: %s", what, r.Kernel, r.Message)})
 	}
@@ -82,7 +84,7 @@ func level(b *strings.Builder, name string, all []annotation) {
 			rest[i] = fmt.Sprintf("%d %s", count[title], title)
 		}
 		more := len(all) - mostOfALevel + 1
-		all = append(all[:mostOfALevel-1:mostOfALevel-1], annotation{fmt.Sprintf("%d more", more), matrix.List(rest)})
+		all = append(all[:mostOfALevel-1:mostOfALevel-1], annotation{fmt.Sprintf("%d more", more), english.WordSeries(rest, "and")})
 	}
 	for _, a := range all {
 		message := []rune(strings.TrimSpace(sanitize.Text(a.message)))

@@ -65,7 +65,7 @@ func columnsOf(run results.Run, names []string) []int {
 }
 
 func (s *store) cell(c observe.Cell) int {
-	out := dataCell{Verdict: string(c.Verdict), State: s.text(matrix.VerdictWords(c.Verdict)), Message: s.text(c.Message)}
+	out := dataCell{Verdict: string(c.Verdict), State: s.text(c.Verdict.Text()), Message: s.text(c.Message)}
 	moments := timeline(c.Steps)
 	for i, step := range c.Steps {
 		out.Steps = append(out.Steps, s.step(step, moments[i]))

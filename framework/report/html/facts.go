@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/record/results"
@@ -68,7 +70,7 @@ func runFacts(run results.Run) []fact {
 		fact{Name: "faultline", Value: strings.TrimSpace(run.Tool.Version + " " + short(run.Tool.Commit))},
 		fact{Name: "accelerator", Value: run.Accel},
 		fact{Name: "host", Value: fmt.Sprintf("%s, %s, %s, %s, QEMU %s",
-			run.Host.OS, run.Host.CPU, matrix.Count(run.Host.Cores, "core"), gib(run.Host.MemoryBytes), run.Host.QEMU)},
+			run.Host.OS, run.Host.CPU, english.Plural(run.Host.Cores, "core", ""), gib(run.Host.MemoryBytes), run.Host.QEMU)},
 		fact{Name: "exit code", Value: fmt.Sprint(run.Summary.ExitCode)})
 	if len(run.Merged) > 0 {
 		out = append(out, fact{Name: "merged from", Value: strings.Join(run.Merged, ", "), Code: true})

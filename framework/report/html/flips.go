@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/faultline/faultline/framework/analysis/history"
 	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/results"
-	"github.com/faultline/faultline/framework/report/matrix"
 )
 
 // flips is a run's history as a picture and a table: which change flipped which
@@ -49,7 +50,7 @@ func newFlips(run results.Run, short []string) flips {
 	}
 	for _, m := range h.Moves {
 		to := move{ID: m.Change, Finding: m.Finding() || m.Gone, to: m.To, count: len(m.Scenarios)}
-		way, n := fmt.Sprintf("%s to %s: ", f.Kernels[m.From], f.Kernels[m.To]), matrix.Count(len(m.Scenarios), "scenario")
+		way, n := fmt.Sprintf("%s to %s: ", f.Kernels[m.From], f.Kernels[m.To]), english.Plural(len(m.Scenarios), "scenario", "")
 		switch {
 		case m.Change == "":
 			to.Text = way + n + " by " + unexplainedRow

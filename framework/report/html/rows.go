@@ -62,7 +62,7 @@ func newRow(run results.Run, r matrix.Row, cols []column) pageRow {
 			cell.Class += fmt.Sprintf(" v%d", min(v, 3))
 		}
 		if c.Verdict == observe.Unexpected {
-			cell.Tag = matrix.VerdictWords(c.Verdict)
+			cell.Tag = c.Verdict.Text()
 		}
 		if ref := beside[i]; ref >= 0 && texts[ref] == texts[i] && len(also[i]) > 0 {
 			cell.Also = strings.Join(also[i], ", ")

@@ -8,6 +8,8 @@ import (
 	"io"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
@@ -37,7 +39,7 @@ func Write(w io.Writer, run results.Run, _ *results.Folder) error {
 		p.table(run, notable)
 	}
 	if len(notable) < len(rows) {
-		p.fold("All "+matrix.Count(len(rows), "scenario"), func() { p.table(run, rows) })
+		p.fold("All "+english.Plural(len(rows), "scenario", ""), func() { p.table(run, rows) })
 	}
 	p.facts(run)
 	_, err := io.WriteString(w, p.String())
@@ -104,7 +106,7 @@ func (p *page) findings(run results.Run) {
 	if len(run.Findings) == 0 {
 		return
 	}
-	p.line("### %s\n", matrix.Count(len(run.Findings), "finding"))
+	p.line("### %s\n", english.Plural(len(run.Findings), "finding", ""))
 	for _, f := range run.Findings {
 		p.line("- **%s**: %s", matrix.FindingWords(f.Kind), prose(f.Message))
 	}
@@ -117,7 +119,7 @@ func (p *page) reasons(title string, reasons []matrix.Reason) {
 	}
 	p.line("### %s\n", title)
 	for _, r := range reasons {
-		p.line("- %s on %s: %s", matrix.Count(len(r.Scenarios), "cell"), code(r.Kernel), prose(r.Message))
+		p.line("- %s on %s: %s", english.Plural(len(r.Scenarios), "cell", ""), code(r.Kernel), prose(r.Message))
 	}
 	p.line("")
 }
@@ -146,7 +148,7 @@ func (p *page) table(run results.Run, rows []matrix.Row) {
 			case judge.Comparable(*c):
 				line += " " + code(texts[i]) + " |"
 			default:
-				line += " *" + matrix.VerdictWords(c.Verdict) + "* |"
+				line += " *" + c.Verdict.Text() + "* |"
 			}
 		}
 		p.line("%s", line+why(r))
@@ -186,7 +188,7 @@ func why(r matrix.Row) string {
 func (p *page) facts(run results.Run) {
 	p.fold("The run", func() {
 		p.line("- run %s of faultline %s, with %s", code(run.ID), code(run.Tool.Version), code("--accel "+run.Accel))
-		p.line("- on %s, %s, %s, QEMU %s", code(run.Host.OS), code(run.Host.CPU), matrix.Count(run.Host.Cores, "core"), code(run.Host.QEMU))
+		p.line("- on %s, %s, %s, QEMU %s", code(run.Host.OS), code(run.Host.CPU), english.Plural(run.Host.Cores, "core", ""), code(run.Host.QEMU))
 		if len(run.Command) > 0 {
 			p.line("- again: %s", code(shell.Quote(run.Command)))
 		}

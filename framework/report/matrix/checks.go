@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
@@ -271,7 +273,7 @@ func (c *collector) interrupted() {
 		reason := "the run was interrupted"
 		if len(missing) > 0 {
 			reason += fmt.Sprintf(" before %d of %s could be observed: %s",
-				len(missing), Count(len(planned[col.Kernel.Name]), "scenario"), strings.Join(missing, ", "))
+				len(missing), english.Plural(len(planned[col.Kernel.Name]), "scenario", ""), strings.Join(missing, ", "))
 		}
 		col.Checks = append(col.Checks, Check{
 			Suite: RunSuite, Name: "whole", State: Stopped, Why: "interrupted", Reasons: []string{reason},

@@ -57,7 +57,7 @@ func notPassed(name string) []string {
 
 func TestColumns(t *testing.T) {
 	for name, want := range map[string][]string{
-		"as expected":        nil,
+		"as expected":          nil,
 		"infra":                {"6.12.117, dax, dax/ext4/pread: infra: the guest gave no answer within 30s"},
 		"infra, once of twice": {"6.1.192, dax, dax/ext4/pread: infra: QEMU ended"},
 		"not compared in one scenario": {"6.12.117, dax, dax/ext4/pread: uncompared: not compared with 6.1.192 (apt:bookworm): " +

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/results"
 )
@@ -44,16 +46,16 @@ func sentence(run results.Run, d differing) string {
 	}
 	parts := []string{fmt.Sprintf("%d of %d as expected", s.Expected, judged)}
 	if judged == 0 {
-		parts[0] = Count(s.Skipped, "cell") + " skipped"
+		parts[0] = english.Plural(s.Skipped, "cell", "") + " skipped"
 	}
 	for _, p := range []struct {
 		n    int
 		text string
 	}{
 		{s.Unexpected, fmt.Sprintf("%d unexpected", s.Unexpected)},
-		{s.Infra, Count(s.Infra, "infrastructure failure")},
+		{s.Infra, english.Plural(s.Infra, "infrastructure failure", "")},
 		{len(run.Uncompared), fmt.Sprintf("%d not compared", len(run.Uncompared))},
-		{len(run.Findings), Count(len(run.Findings), "finding")},
+		{len(run.Findings), english.Plural(len(run.Findings), "finding", "")},
 	} {
 		if p.n > 0 {
 			parts = append(parts, p.text)
@@ -119,7 +121,7 @@ func appendNew(list []string, more ...string) []string {
 func (d differing) listed(run results.Run) []string {
 	var out []string
 	for _, id := range d.changes {
-		out = append(out, ChangeNamed(run.Known(), id)+": "+Count(d.scenarios[id], "scenario"))
+		out = append(out, run.Known().Named(id)+": "+english.Plural(d.scenarios[id], "scenario", ""))
 	}
 	return out
 }
@@ -131,13 +133,13 @@ func (d differing) String() string {
 	case d.compared == 0:
 		return ""
 	case n == 0:
-		return "no difference between kernels in " + Count(d.compared, "scenario")
+		return "no difference between kernels in " + english.Plural(d.compared, "scenario", "")
 	}
 	verb, all := "differ", "all "
 	if n == 1 {
 		verb, all = "differs", ""
 	}
-	out := fmt.Sprintf("%d of %s %s between kernels", n, Count(d.compared, "scenario"), verb)
+	out := fmt.Sprintf("%d of %s %s between kernels", n, english.Plural(d.compared, "scenario", ""), verb)
 	by := "explained by " + d.counted()
 	if d.explained == n {
 		return out + ", " + all + by
@@ -167,12 +169,12 @@ func (d differing) counted() string {
 	}
 	var parts []string
 	if changes > 0 {
-		parts = append(parts, Count(changes, "known change"))
+		parts = append(parts, english.Plural(changes, "known change", ""))
 	}
 	if symbols > 0 {
-		parts = append(parts, Count(symbols, "configuration symbol"))
+		parts = append(parts, english.Plural(symbols, "configuration symbol", ""))
 	}
-	return List(parts)
+	return english.WordSeries(parts, "and")
 }
 
 // example picks a difference and describes it.

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
@@ -27,7 +29,7 @@ func ChangeWords(k results.Kernel) string {
 	}
 	var parts []string
 	if len(has) > 0 {
-		parts = append(parts, "has "+List(has))
+		parts = append(parts, "has "+english.WordSeries(has, "and"))
 	}
 	if n := len(lacks); n > 2 {
 		parts = append(parts, "does not have "+strings.Join(lacks[:n-1], ", ")+" or "+lacks[n-1])

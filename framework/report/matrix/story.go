@@ -16,7 +16,7 @@ func (c Check) Story() []string {
 	var out []string
 	for _, cell := range c.Cells {
 		if len(c.Cells) > 1 {
-			out = append(out, fmt.Sprintf("attempt %d, %s:", max(1, cell.Attempt), VerdictWords(cell.Verdict)))
+			out = append(out, fmt.Sprintf("attempt %d, %s:", max(1, cell.Attempt), cell.Verdict.Text()))
 		}
 		for i, s := range cell.Steps {
 			line := fmt.Sprintf("step %d, %s: %s: %s", i+1, s.Actor, s.Action, s.Outcome.Located())

@@ -1,13 +1,11 @@
 package matrix
 
 import (
-	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/faultline/faultline/framework/analysis/judge"
-	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/internal/sanitize"
@@ -27,54 +25,6 @@ func labels(kernels []results.Kernel) []string {
 		return versions
 	}
 	return names
-}
-
-// ChangeNamed returns a change's id with its commit and release.
-func ChangeNamed(known change.List, id string) string {
-	c, err := known.ByID(id)
-	if err != nil {
-		return id // recorded by another version of Faultline
-	}
-	var words []string
-	for _, w := range []string{c.Commit, c.Since} {
-		if w != "" { // optional in a user's change
-			words = append(words, w)
-		}
-	}
-	if len(words) == 0 {
-		return c.ID
-	}
-	return fmt.Sprintf("%s (%s)", c.ID, strings.Join(words, ", "))
-}
-
-// List joins names for a sentence: "a, b and c".
-func List(names []string) string {
-	switch len(names) {
-	case 0:
-		return ""
-	case 1:
-		return names[0]
-	}
-	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
-}
-
-// Count returns a number of things: "1 cell", "2 cells".
-func Count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
-// VerdictWords returns the text for a verdict.
-func VerdictWords(v observe.Verdict) string {
-	switch v {
-	case observe.Skipped:
-		return "skipped"
-	case observe.Infra:
-		return "infrastructure failure"
-	}
-	return string(v)
 }
 
 // FindingWords returns the text for a kind of finding.

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/faultline/faultline/framework/analysis/history"
 	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/observe"
@@ -28,19 +30,19 @@ func (t *table) summary() {
 	}{
 		{s.Unexpected, fmt.Sprintf("%d unexpected", s.Unexpected)},
 		{s.Skipped, fmt.Sprintf("%d skipped", s.Skipped)},
-		{s.Infra, matrix.Count(s.Infra, "infrastructure failure")},
+		{s.Infra, english.Plural(s.Infra, "infrastructure failure", "")},
 		{s.Uncompared, fmt.Sprintf("%d not compared", s.Uncompared)},
 	} {
 		if c.n > 0 {
 			counts = append(counts, c.text)
 		}
 	}
-	text := fmt.Sprintf("%s: %s.", matrix.Count(s.Expected+s.Unexpected+s.Skipped+s.Infra, "cell"), strings.Join(counts, ", "))
+	text := fmt.Sprintf("%s: %s.", english.Plural(s.Expected+s.Unexpected+s.Skipped+s.Infra, "cell", ""), strings.Join(counts, ", "))
 	if n := s.Explained + s.Unexplained; n > 0 {
-		text += fmt.Sprintf(" %s: %d explained, %d unexplained.", matrix.Count(n, "differing field"), s.Explained, s.Unexplained)
+		text += fmt.Sprintf(" %s: %d explained, %d unexplained.", english.Plural(n, "differing field", ""), s.Explained, s.Unexplained)
 	}
 	if s.Lost > 0 {
-		text += fmt.Sprintf(" %s from a lost change.", matrix.Count(s.Lost, "differing field"))
+		text += fmt.Sprintf(" %s from a lost change.", english.Plural(s.Lost, "differing field", ""))
 	}
 	t.paragraph("", text, "")
 	t.accelerators()
@@ -48,7 +50,7 @@ func (t *table) summary() {
 	t.changes()
 	t.steps()
 	if n := len(t.run.Findings); n > 0 {
-		t.out.WriteString(t.styled(matrix.Count(n, "finding")+":", bold) + "\n")
+		t.out.WriteString(t.styled(english.Plural(n, "finding", "")+":", bold) + "\n")
 		shown := map[judge.FindingKind]int{}
 		for _, f := range t.run.Findings {
 			if shown[f.Kind]++; shown[f.Kind] <= mostOfAKind {
@@ -95,12 +97,12 @@ func (t *table) takenOver() {
 	}
 	slices.Sort(runs)
 	by := slices.Compact(runs)
-	names := matrix.List(by)
+	names := english.WordSeries(by, "and")
 	if len(by) > mostRuns {
 		names = fmt.Sprintf("%d runs, the latest %s", len(by), by[len(by)-1])
 	}
 	t.paragraph("", fmt.Sprintf("%s observed by an earlier run (%s); --fresh-cells observes all cells again.",
-		matrix.Count(cells, "cell"), matrix.Printable(names)), "")
+		english.Plural(cells, "cell", ""), matrix.Printable(names)), "")
 }
 
 // mostRuns is the number of earlier runs that the table names at most.
@@ -122,7 +124,7 @@ func (t *table) accelerators() {
 	}
 	var parts []string
 	for _, a := range slices.Sorted(maps.Keys(cells)) {
-		parts = append(parts, fmt.Sprintf("%s with %s", matrix.Count(cells[a], "cell"), a))
+		parts = append(parts, fmt.Sprintf("%s with %s", english.Plural(cells[a], "cell", ""), a))
 	}
 	t.paragraph("", strings.Join(append([]string{strings.Join(parts, ", ") + "."}, t.whyNot()...), " "), "")
 }
@@ -163,7 +165,7 @@ func (t *table) reasons(title string, reasons []matrix.Reason, style string) {
 	}
 	t.out.WriteString(t.styled(title, bold) + "\n")
 	for _, r := range reasons {
-		t.paragraph("  - ", fmt.Sprintf("%s on %s: %s", matrix.Count(len(r.Scenarios), "cell"), r.Kernel, r.Message), style)
+		t.paragraph("  - ", fmt.Sprintf("%s on %s: %s", english.Plural(len(r.Scenarios), "cell", ""), r.Kernel, r.Message), style)
 	}
 }
 

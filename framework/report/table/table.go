@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/matrix"
@@ -112,7 +114,7 @@ func (t *table) matrix() {
 		}
 	}
 	if hidden > 0 {
-		fmt.Fprintf(&t.out, "(%s without a difference not shown)\n", matrix.Count(hidden, "scenario"))
+		fmt.Fprintf(&t.out, "(%s without a difference not shown)\n", english.Plural(hidden, "scenario", ""))
 	}
 	t.legend()
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/faultline/faultline/framework/analysis/backport"
 	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/observe"
@@ -35,9 +37,9 @@ func mail(r *results.Run, v backport.Verdict, a *about) string {
 	m.line("")
 	m.facts()
 	m.boot()
-	m.cells(fmt.Sprintf("Missing (%s), base -> patched:", matrix.Count(len(v.Missing), "cell")), v.Missing)
-	m.moved(fmt.Sprintf("Also changed (%s):", matrix.Count(len(v.Moved), "cell")), v.Moved, [2]string{Base, Patched})
-	m.cells(fmt.Sprintf("Flipped (%s), base -> patched:", matrix.Count(len(v.Flipped), "cell")), v.Flipped)
+	m.cells(fmt.Sprintf("Missing (%s), base -> patched:", english.Plural(len(v.Missing), "cell", "")), v.Missing)
+	m.moved(fmt.Sprintf("Also changed (%s):", english.Plural(len(v.Moved), "cell", "")), v.Moved, [2]string{Base, Patched})
+	m.cells(fmt.Sprintf("Flipped (%s), base -> patched:", english.Plural(len(v.Flipped), "cell", "")), v.Flipped)
 	m.against()
 	m.unjudged("Not judged:", v.Unjudged)
 	m.counts()
@@ -127,14 +129,14 @@ func (m *mailText) sentence() string {
 	case v.Is(backport.AlreadyThere):
 		say("The base already has %s: %s it without the patches, and nothing changed.", v.Change, m.show(v.Already))
 	case v.Is(backport.Unmoved):
-		say("The patches change nothing that user space observes in %s.", matrix.Count(v.Compared, "scenario"))
+		say("The patches change nothing that user space observes in %s.", english.Plural(v.Compared, "scenario", ""))
 	case v.Change == "" && v.Is(backport.Complete):
-		say("Each difference belongs to a known change that the patches add completely: %s.", matrix.List(v.Appeared))
+		say("Each difference belongs to a known change that the patches add completely: %s.", english.WordSeries(v.Appeared, "and"))
 	case v.Change == "" && v.Is(backport.Collateral):
 		say("In %s something changed that belongs to no known change that the patches add completely.",
-			matrix.Count(len(v.Moved), "cell"))
+			english.Plural(len(v.Moved), "cell", ""))
 		if len(v.Appeared) > 0 {
-			say("The patches add %s completely.", matrix.List(v.Appeared))
+			say("The patches add %s completely.", english.WordSeries(v.Appeared, "and"))
 		}
 	case v.Change != "" && total == 0:
 		say("No observed cell depends on %s.", v.Change)
@@ -156,16 +158,16 @@ func (m *mailText) sentence() string {
 	if v.Change != "" && v.Compared > 0 {
 		switch n := len(v.Moved); {
 		case n > 0:
-			say("In %s something else changed.", matrix.Count(n, "cell"))
+			say("In %s something else changed.", english.Plural(n, "cell", ""))
 		case v.Is(backport.Complete):
 			say("Nothing else changed.")
 		}
 	}
 	if len(v.Vanished) > 0 {
-		say("The patches remove %s.", matrix.List(v.Vanished))
+		say("The patches remove %s.", english.WordSeries(v.Vanished, "and"))
 	}
 	if n := len(v.Unjudged); n > 0 {
-		say("%s could not be judged.", matrix.Count(n, "cell"))
+		say("%s could not be judged.", english.Plural(n, "cell", ""))
 	}
 	if a := v.Against; a != nil && v.Change != "" && !a.Has {
 		say("The reference %s, so it does not show the result of a complete backport.", a.State)
@@ -198,7 +200,7 @@ func (m *mailText) scope() {
 	m.line("")
 	m.fill("", "", fmt.Sprintf("The verdict covers %s (%s) on %s, observed in QEMU guests (%s). It does not cover other "+
 		"behaviour, races, load, other configurations or architectures, or real hardware.",
-		matrix.Count(m.v.Compared, "scenario"), matrix.List(topics), matrix.List(where), matrix.List(m.accels())))
+		english.Plural(m.v.Compared, "scenario", ""), english.WordSeries(topics, "and"), english.WordSeries(where, "and"), english.WordSeries(m.accels(), "and")))
 }
 
 // show returns a count of cells, with its verb.

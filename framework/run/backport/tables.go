@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/faultline/faultline/framework/analysis/backport"
 	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/report/matrix"
@@ -112,7 +114,7 @@ func (m *mailText) fields(list []judge.Difference) {
 		m.fill("    - ", "      ", f.String()+" (unexplained)")
 	}
 	if more := len(unexplained) - mostFields; more > 0 {
-		m.fill("    - ", "      ", matrix.Count(more, "more unexplained field")+": see report.html")
+		m.fill("    - ", "      ", english.Plural(more, "more unexplained field", "")+": see report.html")
 	}
 	for _, why := range order {
 		differ := "1 field differs"
@@ -135,7 +137,7 @@ func (m *mailText) against() {
 	if m.v.Change != "" {
 		text := fmt.Sprintf("The reference %s.", a.State)
 		if a.Alike > 0 {
-			text += fmt.Sprintf(" In %s both show the change, without unexplained differences.", matrix.Count(a.Alike, "cell"))
+			text += fmt.Sprintf(" In %s both show the change, without unexplained differences.", english.Plural(a.Alike, "cell", ""))
 		}
 		m.fill("  ", "  ", text)
 	}
@@ -151,7 +153,7 @@ func (m *mailText) against() {
 			rest = append(rest, d)
 			continue
 		}
-		by := matrix.List(d.By)
+		by := english.WordSeries(d.By, "and")
 		if explained[by] == nil {
 			order = append(order, by)
 		}
@@ -166,7 +168,7 @@ func (m *mailText) against() {
 		m.fill("    ", "    ", strings.Join(explained[by], " "))
 	}
 	m.moved(fmt.Sprintf("Unexplained differences from the reference (%s):",
-		matrix.Count(len(rest), "cell")), rest, [2]string{Patched, Reference})
+		english.Plural(len(rest), "cell", "")), rest, [2]string{Patched, Reference})
 	var theirs []backport.Unjudged
 	for _, u := range a.Unjudged {
 		if u.Kernel == Reference {
@@ -226,7 +228,7 @@ func (m *mailText) counts() {
 		return
 	}
 	v := m.v
-	parts := []string{fmt.Sprintf("%s on both kernels", matrix.Count(v.Compared, "scenario"))}
+	parts := []string{fmt.Sprintf("%s on both kernels", english.Plural(v.Compared, "scenario", ""))}
 	for _, c := range []struct {
 		n    int
 		word string

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/faultline/faultline/framework/report/matrix"
 	"github.com/faultline/faultline/internal/errkind"
 	"github.com/faultline/faultline/internal/git"
@@ -50,7 +52,7 @@ func (r *Record) Write(w io.Writer) error {
 		fmt.Fprintf(&b, "Not bisected: %s: %s\n", a.Scenario, matrix.Printable(a.Why))
 	}
 	if r.Same > 0 {
-		fmt.Fprintf(&b, "Same at both ends: %s.\n", matrix.Count(r.Same, "scenario"))
+		fmt.Fprintf(&b, "Same at both ends: %s.\n", english.Plural(r.Same, "scenario", ""))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -59,7 +61,7 @@ func (r *Record) Write(w io.Writer) error {
 func (r *Record) writeAnswer(b *strings.Builder, a Answer) {
 	what := a.Scenarios[0]
 	if n := len(a.Scenarios); n > 1 {
-		what = matrix.Count(n, "scenario")
+		what = english.Plural(n, "scenario", "")
 	}
 	switch {
 	case a.First != "":

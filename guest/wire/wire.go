@@ -11,71 +11,71 @@ const Agent = 0
 // Request requests one operation of the agent, or through it of a victim. Exactly
 // one of the pointers is set.
 type Request struct {
-	ID uint64 `json:"id"`
-	To int    `json:"to,omitempty"` // Agent or a victim
+	ID uint64
+	To int // Agent or a victim
 
 	// Operations of the agent.
-	Hello     *Hello     `json:"hello,omitempty"`
-	Spawn     *Spawn     `json:"spawn,omitempty"`
-	Wait      *Wait      `json:"wait,omitempty"`
-	ReadFile  *ReadFile  `json:"read_file,omitempty"`
-	WriteFile *WriteFile `json:"write_file,omitempty"`
-	MakeFile  *MakeFile  `json:"make_file,omitempty"`
-	Pmem      *Pmem      `json:"pmem,omitempty"`
-	DM        *DM        `json:"dm,omitempty"`
-	KernelLog *KernelLog `json:"kernel_log,omitempty"`
+	Hello     *Hello
+	Spawn     *Spawn
+	Wait      *Wait
+	ReadFile  *ReadFile
+	WriteFile *WriteFile
+	MakeFile  *MakeFile
+	Pmem      *Pmem
+	DM        *DM
+	KernelLog *KernelLog
 
 	// Operations of a victim.
-	Map    *Map    `json:"map,omitempty"`
-	Access *Access `json:"access,omitempty"`
-	Fork   *Fork   `json:"fork,omitempty"`
+	Map    *Map
+	Access *Access
+	Fork   *Fork
 
 	// Operations of both.
-	Syscall *Syscall `json:"syscall,omitempty"`
+	Syscall *Syscall
 }
 
 // Reply answers the Request of the same ID. Replies of different victims may arrive in
 // any order; those of one victim arrive in order.
 type Reply struct {
-	ID uint64 `json:"id"`
+	ID uint64
 	// Error means that the operation itself could not be carried out: an
 	// infrastructure failure, never a behaviour of the kernel. An errno that a
 	// scenario is about is part of the operation's own result.
-	Error string `json:"error,omitempty"`
+	Error string
 	// Died is set if the victim ended while it processed the request.
-	Died *Status `json:"died,omitempty"`
+	Died *Status
 
-	Welcome  *HelloReply   `json:"welcome,omitempty"`
-	Spawned  *Spawned      `json:"spawned,omitempty"`
-	Status   *Status       `json:"status,omitempty"`
-	File     *File         `json:"file,omitempty"`
-	Made     *MakeReply    `json:"made,omitempty"`
-	Devices  []Device      `json:"devices,omitempty"`
-	Log      *Log          `json:"log,omitempty"`
-	Mapped   *MapReply     `json:"mapped,omitempty"`
-	Accessed *Accessed     `json:"accessed,omitempty"`
-	Called   *SyscallReply `json:"called,omitempty"`
-	Mapper   *Mapper       `json:"mapper,omitempty"`
+	Welcome  *HelloReply
+	Spawned  *Spawned
+	Status   *Status
+	File     *File
+	Made     *MakeReply
+	Devices  []Device
+	Log      *Log
+	Mapped   *MapReply
+	Accessed *Accessed
+	Called   *SyscallReply
+	Mapper   *Mapper
 }
 
 // Hello is the first request after boot, or after a clone was started. It sets what a
 // clone must not inherit from its template.
 type Hello struct {
-	UnixNano int64  `json:"unix_nano"`       // the host's clock; 0 leaves the guest's unchanged
-	Entropy  []byte `json:"entropy"`         // fresh random bytes for the kernel's pool
-	Spare    int    `json:"spare,omitempty"` // victims to start in advance, before a freeze
+	UnixNano int64  // the host's clock; 0 leaves the guest's unchanged
+	Entropy  []byte // fresh random bytes for the kernel's pool
+	Spare    int    // victims to start in advance, before a freeze
 	// Hold lists files to keep open from now on: ReadFile and WriteFile then need no
 	// path lookup.
-	Hold []string `json:"hold,omitempty"`
+	Hold []string
 }
 
 // HelloReply answers Hello.
 type HelloReply struct {
-	Release string  `json:"release"`  // uname -r
-	Machine string  `json:"machine"`  // uname -m
-	Uptime  float64 `json:"uptime"`   // seconds since the kernel started
-	KmsgSeq uint64  `json:"kmsg_seq"` // the kernel log's end, for KernelLog.Since
-	Taint   uint64  `json:"taint"`    // /proc/sys/kernel/tainted; 0 if the kernel has no such file
+	Release string  // uname -r
+	Machine string  // uname -m
+	Uptime  float64 // seconds since the kernel started
+	KmsgSeq uint64  // the kernel log's end, for KernelLog.Since
+	Taint   uint64  // /proc/sys/kernel/tainted; 0 if the kernel has no such file
 }
 
 // Disposition is a victim's disposition for SIGBUS.
@@ -91,38 +91,38 @@ const (
 
 // Spawn starts a victim.
 type Spawn struct {
-	SIGBUS Disposition `json:"sigbus,omitempty"` // empty: Handle
+	SIGBUS Disposition // empty: Handle
 }
 
 // Spawned answers Spawn and Fork.
 type Spawned struct {
-	Victim int `json:"victim"`
-	PID    int `json:"pid"` // for a thread, its thread id (gettid(2))
+	Victim int
+	PID    int // for a thread, its thread id (gettid(2))
 }
 
 // Wait waits for the end of a victim. With Kill, the victim is first sent SIGKILL.
 type Wait struct {
-	Victim int  `json:"victim"`
-	Kill   bool `json:"kill,omitempty"`
+	Victim int
+	Kill   bool
 	// Limit is the maximum time to wait in milliseconds; 0 means forever. If the
 	// victim still runs after it, the reply is an Error.
-	Limit int `json:"limit,omitempty"`
+	Limit int
 }
 
 // Status is how a process ended (wait(2)).
 type Status struct {
-	Code   int  `json:"code"`             // exit status, -1 when a signal ended it
-	Signal int  `json:"signal,omitempty"` // the signal that did
-	Core   bool `json:"core,omitempty"`   // a core was dumped
+	Code   int  // exit status, -1 when a signal ended it
+	Signal int  // the signal that did
+	Core   bool // a core was dumped
 	// Output is the end of its stderr, for example a Go runtime's panic.
-	Output string `json:"output,omitempty"`
+	Output string
 }
 
 // ReadFile reads a file of the guest: sysfs, procfs, anything.
 type ReadFile struct {
-	Path   string `json:"path"`
-	Offset int64  `json:"offset,omitempty"`
-	Length int    `json:"length,omitempty"` // bytes; 0 means to the end, at most MaxData
+	Path   string
+	Offset int64
+	Length int // bytes; 0 means to the end, at most MaxData
 }
 
 // MaxData bounds the bytes of one message.
@@ -130,16 +130,16 @@ const MaxData = 1 << 20
 
 // File answers ReadFile and WriteFile.
 type File struct {
-	Data  []byte `json:"data,omitempty"`
-	N     int    `json:"n"`               // bytes read or written
-	Errno string `json:"errno,omitempty"` // name of the error of open, read or write
+	Data  []byte
+	N     int    // bytes read or written
+	Errno string // name of the error of open, read or write
 }
 
 // WriteFile writes a file of the guest with a single write(2).
 type WriteFile struct {
-	Path   string `json:"path"`
-	Data   []byte `json:"data"`
-	Create bool   `json:"create,omitempty"` // make or truncate it, mode 0644
+	Path   string
+	Data   []byte
+	Create bool // make or truncate it, mode 0644
 }
 
 // Layout is the allocation state of a file's pages.
@@ -157,27 +157,27 @@ func Fill(page int64) byte { return byte(0x11 + page%0xe0) }
 
 // MakeFile makes a file, syncs it, and returns the location of its blocks.
 type MakeFile struct {
-	Path   string `json:"path"`
-	Size   int64  `json:"size"` // bytes, a multiple of the page size
-	Layout Layout `json:"layout"`
+	Path   string
+	Size   int64 // bytes, a multiple of the page size
+	Layout Layout
 	// Align requests a first block at a physical offset (plus Base) that is a
 	// multiple of Align, in bytes: 2 MiB for a file that huge pages can map.
-	Align int64 `json:"align,omitempty"`
+	Align int64
 	// Base is added to a physical offset before its alignment is checked.
-	Base int64 `json:"base,omitempty"`
+	Base int64
 }
 
 // MakeReply answers MakeFile.
 type MakeReply struct {
-	Extents []Extent `json:"extents"`
+	Extents []Extent
 }
 
 // Extent is a run of a file's blocks (FIEMAP, Documentation/filesystems/fiemap.rst).
 type Extent struct {
-	Logical  int64  `json:"logical"`  // bytes into the file
-	Physical int64  `json:"physical"` // bytes into the block device
-	Length   int64  `json:"length"`   // bytes
-	Flags    uint32 `json:"flags,omitempty"`
+	Logical  int64 // bytes into the file
+	Physical int64 // bytes into the block device
+	Length   int64 // bytes
+	Flags    uint32
 }
 
 // Pmem lists the guest's persistent memory block devices.
@@ -185,67 +185,67 @@ type Pmem struct{}
 
 // Device is a persistent memory block device.
 type Device struct {
-	Name     string `json:"name"`               // "pmem0"
-	Provider string `json:"provider"`           // "nfit", "e820" or "virtio"
-	Resource uint64 `json:"resource,omitempty"` // guest physical address of the namespace's first byte
+	Name     string // "pmem0"
+	Provider string // "nfit", "e820" or "virtio"
+	Resource uint64 // guest physical address of the namespace's first byte
 	// DataOffset is the offset of the block device's first byte from Resource: the
 	// size of an nd_pfn info block and its struct pages.
-	DataOffset int64 `json:"data_offset,omitempty"`
-	Bytes      int64 `json:"bytes"` // size of the block device
-	Fsdax      bool  `json:"fsdax"` // has an nd_pfn info block
+	DataOffset int64
+	Bytes      int64 // size of the block device
+	Fsdax      bool  // has an nd_pfn info block
 }
 
 // DM makes, reloads or removes a device-mapper device (dm_ioctl.h).
 type DM struct {
-	Name string `json:"name"`
+	Name string
 	// Table is the new table; an empty one removes the device.
-	Table []Target `json:"table,omitempty"`
+	Table []Target
 }
 
 // Mapper answers DM.
 type Mapper struct {
-	Node string `json:"node,omitempty"` // "/dev/dm-0"; empty when the device was removed
+	Node string // "/dev/dm-0"; empty when the device was removed
 	// Errno is the error of a target that refused its table (DM_TABLE_LOAD). A device
 	// that DM had just created for the table has then been removed.
-	Errno string `json:"errno,omitempty"`
+	Errno string
 }
 
 // Target is a line of a device-mapper table.
 type Target struct {
-	Start  uint64 `json:"start"` // 512-byte sectors
-	Length uint64 `json:"length"`
-	Type   string `json:"type"` // "linear", "error"
-	Params string `json:"params,omitempty"`
+	Start  uint64 // 512-byte sectors
+	Length uint64
+	Type   string // "linear", "error"
+	Params string
 }
 
 // KernelLog reads the kernel log from a sequence number on.
 type KernelLog struct {
-	Since uint64 `json:"since"` // sequence number (Documentation/ABI/testing/dev-kmsg)
+	Since uint64 // sequence number (Documentation/ABI/testing/dev-kmsg)
 }
 
 // Log answers KernelLog.
 type Log struct {
 	// Lines are "[   12.345678] text", or "<12>[   12.345678] text" if written by user
 	// space.
-	Lines []string `json:"lines,omitempty"`
-	Next  uint64   `json:"next"` // the sequence number for the next KernelLog
+	Lines []string
+	Next  uint64 // the sequence number for the next KernelLog
 }
 
 // Map maps a file or anonymous memory (mmap(2)).
 type Map struct {
-	Path   string `json:"path,omitempty"` // empty: anonymous
-	Length int64  `json:"length"`
-	Offset int64  `json:"offset,omitempty"`
-	Prot   int    `json:"prot"`
-	Flags  int    `json:"flags"`
+	Path   string // empty: anonymous
+	Length int64
+	Offset int64
+	Prot   int
+	Flags  int
 }
 
 // MapReply answers Map. The victim chooses addresses in ascending order, aligned to
 // 1 GiB, so that they are the same in every run.
 type MapReply struct {
-	Addr  uint64 `json:"addr"`
-	FD    int    `json:"fd"` // the file's descriptor in the victim, -1 for anonymous memory
-	Errno string `json:"errno,omitempty"`
+	Addr  uint64
+	FD    int // the file's descriptor in the victim, -1 for anonymous memory
+	Errno string
 }
 
 // Kind of an Access.
@@ -259,58 +259,58 @@ const (
 
 // Access touches memory with one instruction.
 type Access struct {
-	Kind  Kind   `json:"kind"`
-	Addr  uint64 `json:"addr"`
-	Width int    `json:"width"` // bytes: 1, 2, 4 or 8
-	Value uint64 `json:"value,omitempty"`
+	Kind  Kind
+	Addr  uint64
+	Width int // bytes: 1, 2, 4 or 8
+	Value uint64
 	// Spin repeats the access until a signal arrives. The requester sets the time limit.
-	Spin bool `json:"spin,omitempty"`
+	Spin bool
 }
 
 // Accessed answers Access. Signals are those since the victim's last answer, including
 // any that arrived while the victim was idle.
 type Accessed struct {
-	Value   uint64   `json:"value"`
-	Signals [][]byte `json:"signals,omitempty"` // raw siginfo_t, 128 bytes each, in order
-	Lost    int      `json:"lost,omitempty"`    // later signals that did not fit
+	Value   uint64
+	Signals [][]byte // raw siginfo_t, 128 bytes each, in order
+	Lost    int      // later signals that did not fit
 	// Done reports whether the instruction was carried out.
-	Done bool `json:"done"`
+	Done bool
 }
 
 // Fork forks the victim. The child is a victim too, with a copy of its memory, but it
 // supports only Access and Wait.
 type Fork struct {
-	Victim int `json:"victim,omitempty"` // the agent fills in the child's number
+	Victim int // the agent fills in the child's number
 	// Thread starts a thread instead. A victim can have one: it shares the memory,
 	// receives signals of its own, supports Syscall too, and ends with the victim.
-	Thread bool `json:"thread,omitempty"`
+	Thread bool
 }
 
 // Syscall makes a system call by name, in the process it is sent to.
 type Syscall struct {
-	Name string `json:"name"` // "pread64"; guest/victim lists the known ones
-	Args []Arg  `json:"args"`
+	Name string // "pread64"; guest/victim lists the known ones
+	Args []Arg
 }
 
 // Arg is an argument of a system call: a number, or memory that is valid during the
 // call, and page-aligned if it has 512 bytes or more. In and Out together mean memory of
 // Out bytes that begins with In.
 type Arg struct {
-	Int int64  `json:"i,omitempty"`
-	Str string `json:"s,omitempty"` // pointer to this string, NUL-terminated
-	In  []byte `json:"b,omitempty"` // pointer to these bytes
-	Out int    `json:"o,omitempty"` // pointer to Out bytes, which are returned in Called.Out
+	Int int64
+	Str string // pointer to this string, NUL-terminated
+	In  []byte // pointer to these bytes
+	Out int    // pointer to Out bytes, which are returned in Called.Out
 	// Iov passes a pointer to a struct iovec array of these address and length pairs.
-	Iov []uint64 `json:"v,omitempty"`
+	Iov []uint64
 }
 
 // SyscallReply answers Syscall.
 type SyscallReply struct {
-	Ret     int64    `json:"ret"`             // as in user space: -1 on error
-	Errno   string   `json:"errno,omitempty"` // "EIO"
-	Out     [][]byte `json:"out,omitempty"`   // one for each Out argument, in order
-	Signals [][]byte `json:"signals,omitempty"`
-	Lost    int      `json:"lost,omitempty"` // as in Accessed
+	Ret     int64    // as in user space: -1 on error
+	Errno   string   // "EIO"
+	Out     [][]byte // one for each Out argument, in order
+	Signals [][]byte
+	Lost    int // as in Accessed
 }
 
 // Port is the name of the virtio serial port between host and guest. FindPort in the

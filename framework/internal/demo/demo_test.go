@@ -30,9 +30,9 @@ func TestEvery(t *testing.T) {
 		kinds []judge.FindingKind
 	}{
 		"as expected":                   {code: 0},
-		"skipped":                    {code: 0},
-		"infra":                           {code: 3},
-		"infra, once of twice":            {code: 3},
+		"skipped":                       {code: 0},
+		"infra":                         {code: 3},
+		"infra, once of twice":          {code: 3},
 		"no kernel boots":               {code: 3},
 		"unexpected":                    {1, []judge.FindingKind{judge.UnexpectedObservation}},
 		"lost change":                   {1, []judge.FindingKind{judge.LostChange}},

@@ -104,9 +104,9 @@ func FuzzWrite(f *testing.F) {
 func TestTellsApart(t *testing.T) {
 	for name, want := range map[string]string{
 		"unexpected":                   `failure unexpected_observation: dax/ext4/pread on 6.12.117 (apt:bookworm, 6.12): step 1 (victim: pread file+0x4000 4096) expected EIO, saw ok 4096`,
-		"infra":                          "error infra: the guest gave no answer within 30s",
+		"infra":                        "error infra: the guest gave no answer within 30s",
 		"not compared in one scenario": "error uncompared: not compared with 6.1.192 (apt:bookworm): different accelerators: tcg on 6.1.192 (apt:bookworm), kvm on 6.12.117 (apt:bookworm, 6.12)",
-		"skipped":                   "skipped: the kernel lacks CONFIG_EXT4_FS",
+		"skipped":                      "skipped: the kernel lacks CONFIG_EXT4_FS",
 		"interrupted":                  "error interrupted: the run was interrupted before 2 of 15 scenarios could be observed: syscalls/ext4/pwrite-aligned, syscalls/pmem/read",
 		"lost change":                  "failure lost_change: 6.12.117 (apt:bookworm, 6.12) is based on v6.12 but does not have dax_recovery_write (f42e8e5088b9, in v5.19 and later): not seen in syscalls/ext4/pwrite-aligned",
 	} {

@@ -152,8 +152,8 @@ func TestTellsApart(t *testing.T) {
 		"splat":                  "FAIL faultline.dax.ext4.pread, FAIL faultline.dax.ext4.pread",
 		"unexplained difference": "FAIL faultline.findings.unexplained-difference.dax.ext4.pread",
 		"lost change":            "FAIL faultline.findings.lost-change.dax_recovery_write",
-		"infra":                    "MISS faultline.dax.ext4.pread",
-		"skipped":             "SKIP faultline.dax.ext4.pread",
+		"infra":                  "MISS faultline.dax.ext4.pread",
+		"skipped":                "SKIP faultline.dax.ext4.pread",
 		"interrupted":            "ERROR faultline.run.whole",
 	} {
 		var got []string

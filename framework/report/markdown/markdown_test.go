@@ -114,9 +114,9 @@ func TestTellsApart(t *testing.T) {
 	for name, want := range map[string]string{
 		"unexpected":                   "### 1 finding\n\n- **unexpected observation**: dax/ext4/pread on ",
 		"lost change":                  "### 1 finding\n\n- **lost change**: 6.12.117 (apt:bookworm, 6.12) is based on v6.12 but does not have dax\\_recovery\\_write ",
-		"infra":                          "### Infrastructure failures\n\n- 1 cell on `6.12.117 (apt:bookworm, 6.12)`: the guest gave no answer within 30s\n",
+		"infra":                        "### Infrastructure failures\n\n- 1 cell on `6.12.117 (apt:bookworm, 6.12)`: the guest gave no answer within 30s\n",
 		"not compared in one scenario": "### Not compared\n\n- 1 cell on `6.12.117 (apt:bookworm, 6.12)`: different accelerators: tcg on 6.1.192 (apt:bookworm), kvm on 6.12.117 (apt:bookworm, 6.12)\n",
-		"skipped":                   "### Skipped\n\n- 1 cell on `6.12.117 (apt:bookworm, 6.12)`: the kernel lacks CONFIG\\_EXT4\\_FS\n",
+		"skipped":                      "### Skipped\n\n- 1 cell on `6.12.117 (apt:bookworm, 6.12)`: the kernel lacks CONFIG\\_EXT4\\_FS\n",
 		"interrupted":                  "\n**Interrupted**: `6.12.117 (apt:bookworm, 6.12)`: the run was interrupted before 2 of 15 scenarios could be observed: ",
 	} {
 		if text := write(t, demo.Every()[name]); !strings.Contains(text, want) {

@@ -338,7 +338,7 @@ func TestWorkflow(t *testing.T) {
 	}
 
 	// A baseline that differs changes the verdict.
-	if out, err := exec.Command(filepath.Join(built, "run", "faultline"), "baseline", "save", filepath.Join(verdict.dir, "b.json"), filepath.Join(verdict.dir, "merged")).CombinedOutput(); err != nil {
+	if out, err := exec.Command(filepath.Join(built, "faultline"), "baseline", "save", filepath.Join(verdict.dir, "b.json"), filepath.Join(verdict.dir, "merged")).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	for text, want := range map[string]int{"SIGBUS BUS_ADRERR": 0, "SIGBUS BUS_OBJERR": 1} {

@@ -35,7 +35,7 @@ func TestLongBackport(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			args := append([]string{"backport", "--tree", repo, "--base", "6.1", "--patch", filepath.Join(patches, c.name+".mbox"),
 				"--change", "dax_fault_hwpoison", "--out", filepath.Join(t.TempDir(), "out")}, c.more...)
-			cmd := exec.CommandContext(t.Context(), filepath.Join(built, "run", "faultline"), args...)
+			cmd := exec.CommandContext(t.Context(), filepath.Join(built, "faultline"), args...)
 			var output, log strings.Builder
 			cmd.Stdout, cmd.Stderr = &output, &log
 			_ = cmd.Run() // the exit code is checked below

@@ -121,7 +121,7 @@ func TestBackportStopped(t *testing.T) {
 		// The patched kernel is 6.12, which has other changes, too.
 		cmd := command(t, append([]string{"backport", "--tree=linux", "--base=6.1", "--commit=6.1-backport", "--change=dax_fault_hwpoison", "--accel=tcg",
 			"--scenario=dax/ext4/*", "--label=!change: containsAny {madvise_action_required}", "--out=out"}, more...)...)
-		cmd.Path, cmd.Dir = filepath.Join(built, "run", "faultline"), dir
+		cmd.Path, cmd.Dir = filepath.Join(built, "faultline"), dir
 		var stderr bytes.Buffer
 		cmd.Stderr = &stderr
 		return cmd, &stderr

@@ -114,7 +114,7 @@ func TestLongBisect(t *testing.T) {
 	long(t)
 	repo, _ := variants(t, "6.1", "history")
 	before := gitState(t, repo)
-	cmd := exec.CommandContext(t.Context(), filepath.Join(built, "run", "faultline"), "bisect", "--tree", repo, "--old", "6.1", "--new", "history",
+	cmd := exec.CommandContext(t.Context(), filepath.Join(built, "faultline"), "bisect", "--tree", repo, "--old", "6.1", "--new", "history",
 		"--scenario", "dax/ext4/shared-*", "--scenario", "dax/ext4/pread", "--scenario", "dax/ext4/past-eof", "--out", filepath.Join(t.TempDir(), "out"))
 	var output, log strings.Builder
 	cmd.Stdout, cmd.Stderr = &output, &log
@@ -145,7 +145,7 @@ func TestLongBisectHang(t *testing.T) {
 		t.Fatal(err)
 	}
 	old, _, _ := strings.Cut(string(first), "\n")
-	cmd := exec.CommandContext(t.Context(), filepath.Join(built, "run", "faultline"), "bisect", "--tree", repo, "--old", old, "--new", "history",
+	cmd := exec.CommandContext(t.Context(), filepath.Join(built, "faultline"), "bisect", "--tree", repo, "--old", old, "--new", "history",
 		"--scenario", "pagecache/ext4/populate-read", "--out", filepath.Join(t.TempDir(), "out"))
 	var output, log strings.Builder
 	cmd.Stdout, cmd.Stderr = &output, &log
@@ -214,7 +214,7 @@ func TestReliabilityLongBisectKilled(t *testing.T) {
 		if err := os.MkdirAll(tmp, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		cmd := exec.Command(filepath.Join(built, "run", "faultline"), append(args[:len(args):len(args)], out)...)
+		cmd := exec.Command(filepath.Join(built, "faultline"), append(args[:len(args):len(args)], out)...)
 		if resume {
 			cmd.Args = append(cmd.Args, "--resume")
 		}

@@ -70,7 +70,7 @@ func disturb(t *testing.T) *disturbed {
 // start starts faultline, which is killed when ctx is done.
 func (d *disturbed) start(ctx context.Context, args ...string) (*exec.Cmd, *bytes.Buffer) {
 	d.t.Helper()
-	cmd := exec.CommandContext(ctx, filepath.Join(built, "run", "faultline"), append(args[:len(args):len(args)], "--out", d.out)...)
+	cmd := exec.CommandContext(ctx, filepath.Join(built, "faultline"), append(args[:len(args):len(args)], "--out", d.out)...)
 	cmd.Env = append(os.Environ(), "TMPDIR="+d.tmp)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}
 	var output bytes.Buffer

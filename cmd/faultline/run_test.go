@@ -203,7 +203,7 @@ func smallDisk(ts *testscript.TestScript, neg bool, args []string) {
 func runCommand(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := command(t, append([]string{"run", "--accel=tcg", "--scenario=dax/ext4/shared-*", "--scenario=dax/ext4/private-*"}, args...)...)
-	cmd.Path = filepath.Join(built, "run", "faultline")
+	cmd.Path = filepath.Join(built, "faultline")
 	cmd.Dir = t.TempDir()
 	return cmd
 }

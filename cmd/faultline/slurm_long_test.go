@@ -186,7 +186,7 @@ func TestLongSlurm(t *testing.T) {
 	c := newCluster(t, path, "XDG_CACHE_HOME="+cache)
 	faultline := func(want int, args ...string) string {
 		t.Helper()
-		cmd := exec.Command(filepath.Join(built, "run", "faultline"), args...)
+		cmd := exec.Command(filepath.Join(built, "faultline"), args...)
 		cmd.Env, cmd.Dir = c.env, c.dir
 		var stderr bytes.Buffer
 		cmd.Stderr = &stderr

@@ -21,7 +21,7 @@ type backportCmd struct {
 	Base      string   `required:"" placeholder:"REV" help:"Apply the patches to this revision."`
 	Patch     []string `placeholder:"FILE" sep:"none" help:"Apply this patch, mailbox or b4 series, in the order given (repeatable)."`
 	Commit    []string `placeholder:"REV" sep:"none" help:"Cherry-pick this commit instead (repeatable)."`
-	Change    string   `placeholder:"ID" help:"Check this change (default: all differences)."`
+	Change    string   `placeholder:"ID" help:"Check the backport of this known change (default: list all differences)."`
 	Reference string   `placeholder:"SPEC" help:"Compare with this kernel, which has the change."`
 	Scenario  []string `placeholder:"GLOB" complete:"scenario" sep:"none" help:"${scenario}"`
 	Label     string   `placeholder:"FILTER" help:"${label}"`
@@ -29,7 +29,7 @@ type backportCmd struct {
 	Accel  string `enum:"auto,kvm,tcg" default:"auto" placeholder:"auto|kvm|tcg" help:"${accel}"`
 	Out    string `placeholder:"DIR" help:"${out}"`
 	Jobs   int    `default:"0" placeholder:"N" help:"${jobs}"`
-	Resume bool   `help:"Finish the interrupted run in the results folder."`
+	Resume bool   `help:"Finish the interrupted run in --out."`
 	changesFlag
 }
 
@@ -38,7 +38,7 @@ func (backportCmd) Help() string {
 is given. Print the verdict as text for the mailing list; it is also in mail.txt in the results
 folder, and report.html has the details.
 
-The change affects the expected results of some scenarios. The verdict is one of these:
+Some scenarios expect one result without the change and another with it. The verdict is:
   complete         all of these scenarios went from the old result to the new
                    one, and nothing else changed
   incomplete       one of them shows the old result, an incomplete new one, or
@@ -46,9 +46,9 @@ The change affects the expected results of some scenarios. The verdict is one of
   collateral       something else changed, or only one of the two kernels logs
                    a splat or is tainted
   already there    the base has the change without the patches
-  does not apply   with the hunks and files that fail
-  does not build   with the first error
-  does not boot    with the end of the console
+  does not apply   (prints the failing hunks and files)
+  does not build   (prints the first error)
+  does not boot    (prints the end of the console)
 
 Without --change, the report lists all differences, and the changes that the patches add or remove.
 
@@ -58,8 +58,8 @@ Example:
       --change dax_fault_hwpoison --reference apt:bookworm/6.12
 
 Exit codes:
-  0    complete; without --change: nothing differs, or each difference belongs
-       to a change that the patched kernel has completely
+  0    complete; without --change: nothing differs, or every difference is
+       explained by a known change that the patches apply in full
   1    incomplete, collateral, already there, or the patched kernel does not
        boot; without --change: any other difference
   2    does not apply, does not build, or invalid request

@@ -126,9 +126,9 @@ Exit codes:
   0    no differences
   1    something differs from the baseline
   2    invalid request
-  3    something could not be compared: infrastructure failure, another
-       accelerator, other steps, a difference that another QEMU or processor
-       may cause, or a kernel of the baseline that is missing from the run`
+  3    something could not be compared: infrastructure failure, a different
+       accelerator, changed steps of a scenario, a difference that a different
+       QEMU or processor may cause, or a kernel that the run does not have`
 }
 
 func (c *baselineCheckCmd) Run(ctx context.Context) error {

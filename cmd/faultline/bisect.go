@@ -18,8 +18,8 @@ import (
 
 type bisectCmd struct {
 	Tree     string   `required:"" placeholder:"DIR" help:"${tree}"`
-	Old      string   `required:"" placeholder:"REV" help:"Start at this revision, with the old results."`
-	New      string   `required:"" placeholder:"REV" help:"End at this revision, with the new results."`
+	Old      string   `required:"" placeholder:"REV" help:"Revision that shows the old results."`
+	New      string   `required:"" placeholder:"REV" help:"Revision that shows the new results."`
 	Scenario []string `placeholder:"GLOB" complete:"scenario" sep:"none" help:"${scenario}"`
 	Label    string   `placeholder:"FILTER" help:"${label}"`
 	programsFlag
@@ -28,7 +28,7 @@ type bisectCmd struct {
 	Accel  string   `enum:"auto,kvm,tcg" default:"auto" placeholder:"auto|kvm|tcg" help:"${accel}"`
 	Out    string   `placeholder:"DIR" help:"${out}"`
 	Jobs   int      `default:"0" placeholder:"N" help:"${jobs}"`
-	Resume bool     `help:"Continue the bisection in the results folder."`
+	Resume bool     `help:"Continue the bisection in --out."`
 }
 
 func (bisectCmd) Help() string {

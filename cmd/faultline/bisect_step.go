@@ -18,7 +18,7 @@ import (
 )
 
 type bisectStepCmd struct {
-	Ends     string   `required:"" placeholder:"DIR" help:"Read the ends, old and then new, from this run."`
+	Ends     string   `required:"" placeholder:"DIR" help:"Run of both ends; the old end is its first kernel."`
 	Tree     string   `default:"." placeholder:"DIR" help:"Test HEAD of this git checkout (default: .)."`
 	Scenario []string `placeholder:"GLOB" complete:"scenario" sep:"none" help:"${scenario}"`
 	Label    string   `placeholder:"FILTER" help:"${label}"`
@@ -31,7 +31,7 @@ func (bisectStepCmd) Help() string {
 	return `Build HEAD, run the scenarios whose results differ between the two ends, and exit as git bisect run
 expects.
 
-Example, in a Linux tree, with the full path of faultline:
+Example, in a Linux tree, with faultline in PATH:
   faultline run --kernel tree:.@v6.4 --kernel tree:.@v6.5-rc1 \
       --scenario dax/ext4/shared-read --out /tmp/ends
   git bisect start --term-old=old --term-new=new v6.5-rc1 v6.4

@@ -111,7 +111,7 @@ type cachePruneCmd struct {
 const unused = 7 * 24 * time.Hour
 
 func (cachePruneCmd) Help() string {
-	return `Entries in use are kept and listed. The package lists are kept, too.
+	return `Entries in use and the package lists are never removed.
 
 Example:
   faultline cache prune --older 12h`

@@ -23,8 +23,8 @@ type compareCmd struct {
 }
 
 func (compareCmd) Help() string {
-	return `The runs may be from different dates and machines. KERNEL is a kernel's name, spec, version or
-release, or the beginning of its name. Kernels are paired by --pair, then by name, then by spec.
+	return `The runs may be from different dates and machines. To compare one kernel of a run, write
+DIR:KERNEL, where KERNEL is its name, spec, version or release, or the beginning of its name. Kernels are paired by --pair, then by name, then by spec.
 
 Each field that differs is a line, with the change that explains it. A line begins with
   !   if no change explains the difference, or if a change was lost
@@ -43,7 +43,7 @@ Exit codes:
   2    invalid request
   3    a line begins with ?, or something could not be compared:
        infrastructure failure, interrupted run, different accelerators, or
-       different steps in two versions of Faultline`
+       steps of the scenario that differ between versions of Faultline`
 }
 
 func (c *compareCmd) Run(ctx context.Context) error {

@@ -31,7 +31,7 @@ import (
 )
 
 type doctorCmd struct {
-	KVM    bool     `name:"kvm" help:"Also boot a guest of a cached kernel with KVM."`
+	KVM    bool     `name:"kvm" help:"Also boot a cached kernel under KVM."`
 	Kernel []string `placeholder:"SPEC" sep:"none" help:"Check this kernel's configuration (repeatable)."`
 }
 
@@ -50,7 +50,8 @@ Examples:
 
 Exit codes:
   0    nothing required is missing
-  2    something required is missing; with --kernel: no guest can run a kernel
+  2    something required is missing; with --kernel: the
+       configuration of one of the kernels rules out any guest
   3    infrastructure failure`
 }
 

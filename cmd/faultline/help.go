@@ -23,7 +23,8 @@ Terms:
   scenario   a test that injects a memory error and records what follows
   cell       the result of a scenario on a kernel, written SCENARIO@KERNEL
   change     a kernel commit that is known to change the result of scenarios
-  finding    an unexplained difference, a lost change, a splat, and the like`
+  finding    what known changes do not account for: an unexplained difference,
+             a change that a kernel should have and lost, a kernel warning`
 
 // helpVars returns the variables of help texts: lists from packages, and the texts of
 // flags that several subcommands have.
@@ -52,7 +53,7 @@ func kernelSpecs() string {
 
 // formats lists the report formats.
 func formats() string {
-	return "Formats: " + strings.Join(report.Names(), ", ") + ". FILE - is standard output.\n"
+	return "Formats: " + strings.Join(report.Names(), ", ") + ". Give - as FILE to write to\nstandard output.\n"
 }
 
 // runExits are the exit codes of the subcommands that judge a run.

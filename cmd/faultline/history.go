@@ -32,7 +32,7 @@ Exit codes:
   1    a line begins with !
   2    invalid request
   3    a result is missing or could not be compared: infrastructure failure,
-       interrupted run, another accelerator, QEMU or processor`
+       interrupted run, a different accelerator, QEMU or processor`
 }
 
 func (c *historyCmd) Run(ctx context.Context) error {

@@ -25,9 +25,9 @@ type cli struct {
 	History    historyCmd    `cmd:"" help:"Show between which kernels the results changed, and why."`
 	Baseline   baselineCmd   `cmd:"" help:"Save results as a baseline, and compare later runs with it."`
 	Merge      mergeCmd      `cmd:"" help:"Merge the results of runs that share a plan, such as shards."`
-	Bisect     bisectCmd     `cmd:"" help:"Find the commit that changed the results of scenarios."`
+	Bisect     bisectCmd     `cmd:"" help:"Find the commit that changed a scenario's result."`
 	BisectStep bisectStepCmd `cmd:"" help:"Test one commit, for git bisect run."`
-	Backport   backportCmd   `cmd:"" help:"Check that a backport has the upstream effect, and no other."`
+	Backport   backportCmd   `cmd:"" help:"Check that a backport has the effect of the change and no other."`
 	Explain    explainCmd    `cmd:"" help:"Explain a change, a scenario or a cell."`
 	Repro      reproCmd      `cmd:"" help:"Run a cell again, show every step, and optionally start gdb."`
 	List       listCmd       `cmd:"" help:"List the scenarios, or the available kernels."`

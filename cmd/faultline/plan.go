@@ -25,8 +25,8 @@ type planCmd struct {
 }
 
 func (planCmd) Help() string {
-	return `Without --for, print which scenarios each shard runs on which kernel. plan fetches and boots
-nothing, so it also counts the scenarios that a kernel's configuration rules out; to see those, use
+	return `Without --for, print which scenarios each shard runs on which kernel. plan fetches no
+kernels, so it cannot leave out scenarios that a configuration rules out; to see those, use
 faultline run --dry-run.
 
 With --for, print a job definition: a job matrix (github), a pipeline (gitlab), a job array (slurm)

@@ -28,7 +28,7 @@ Examples:
   faultline report results/latest --format junit=-
 
 Exit codes:
-  0    the reports were written; each of them has the verdict of the run
+  0    the reports were written, whatever the verdict of the run
   2    invalid request
   3    infrastructure failure`
 }
@@ -72,7 +72,7 @@ type outputFlags struct {
 
 // originFlag is the origin of a run in KCIDB.
 type originFlag struct {
-	Origin string `placeholder:"NAME" help:"Set the origin in kcidb: the name of your CI."`
+	Origin string `placeholder:"NAME" help:"Set the origin field of kcidb: the name of your CI."`
 }
 
 // checkOrigin rejects a name that KCIDB's schema does not allow as an origin.

@@ -60,8 +60,8 @@ func (reproCmd) Help() string {
 	return `Start the kernel of the cell as the run did, run the scenario again, and print each step with the
 bytes of its payload, then the recorded kernel state (witnesses), the kernel log and the console.
 
-The decisive step is the first that differs from another kernel; if there is none, the first with an
-unexpected result; if there is none, the first with an expected result. --pause stops the scenario
+The decisive step is the first that differs from another kernel; otherwise the first with an
+unexpected result; otherwise the first that has an expectation. --pause stops the scenario
 before it, keeps the guest running, and prints the commands to connect by ssh, QMP and gdb. gdb has
 the symbols of the kernel and its modules: connect, set breakpoints, let the guest continue, then
 press Enter in this terminal to run the step. --gdb does the same in one terminal: the guest stays
@@ -70,8 +70,9 @@ stopped until gdb continues it, which runs the step.
 A scenario that raises a machine check at an access needs the gdb stub of QEMU for itself: detach
 gdb before the step runs. Ctrl-C ends repro and the guest, unless gdb runs in this terminal.
 
-The kernel spec comes from the record of the run. Resolving tree:PATH runs the Makefile of that tree, so a record of
-another installation of Faultline, of merged runs, or with relative paths of another folder, needs --trust.
+The kernel spec comes from the record of the run. Resolving tree:PATH runs the Makefile of that tree, so
+--trust is required if the run was recorded by another installation, is a merge, or uses paths
+relative to another folder.
 
 Examples:
   faultline repro dax/ext4/shared-read@apt:bookworm

@@ -22,7 +22,7 @@ import (
 type runCmd struct {
 	wholeFlags
 	Out     string `placeholder:"DIR" help:"${out}"`
-	Resume  bool   `help:"Finish the interrupted run in the results folder."`
+	Resume  bool   `help:"Finish the interrupted run in --out (default: results/latest)."`
 	Shard   string `placeholder:"I/N" help:"Run only shard I of N (see faultline merge)."`
 	DryRun  bool   `help:"Print the scenarios and the QEMU commands; build and boot nothing."`
 	Against string `placeholder:"BASELINE" help:"Compare with a baseline; exit 1 if it differs."`
@@ -30,9 +30,9 @@ type runCmd struct {
 }
 
 func (runCmd) Help() string {
-	return `Boot each kernel in QEMU, run each scenario in a clone of its guest, and record what user space
+	return `Boot each kernel in QEMU, run each scenario in a fresh clone of its guest, and record what user space
 observes: signals with their payload, errno, data, exit status and kernel state. Then compare the
-kernels, print a table, and write the results. Without --out, results/latest points to them.
+kernels, print a table, and write the results. Without --out, results/latest is a link to them.
 
 ` + matrixHelp + `
 Results of earlier runs are reused if the kernel, guest, scenario,

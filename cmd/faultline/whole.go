@@ -18,7 +18,7 @@ const matrixHelp = `--matrix takes a file, or the name of a built-in matrix: def
 // wholeFlags define a whole run, before it is split into shards.
 type wholeFlags struct {
 	Kernel   []string `placeholder:"SPEC" sep:"none" help:"Run on this kernel (repeatable)."`
-	Matrix   string   `placeholder:"FILE" help:"Run on the kernels of FILE, default or wide."`
+	Matrix   string   `placeholder:"FILE" help:"Matrix: a FILE, or the built-in default or wide."`
 	Scenario []string `placeholder:"GLOB" complete:"scenario" sep:"none" help:"${scenario}"`
 	Label    string   `placeholder:"FILTER" help:"${label}"`
 	Accel    string   `enum:"auto,kvm,tcg" default:"auto" placeholder:"auto|kvm|tcg" help:"${accel}"`

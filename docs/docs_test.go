@@ -1,6 +1,6 @@
 // Package docs_test compares README.md and docs/ with the project: command lines
 // with the command, links and paths with the tree, Go examples with the code, and
-// tables of scenarios with the compiled suites and a recorded run. It uses no network,
+// tables of scenarios with the suites and a recorded run. It uses no network,
 // and with -short it boots no guest.
 package docs_test
 

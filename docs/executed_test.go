@@ -34,6 +34,7 @@ var dynamic = map[string]string{
 	"framework/run/shard/shard_test.go":  "bash sh",
 	"framework/machine/qemu/binary.go":   "qemu-system-x86_64",
 	"framework/run/unavailable_test.go":  "apt-config qemu-system-x86_64",
+	"framework/run/drive.go":             "", // this program
 	"framework/run/suites.go":            "", // a suite
 	"framework/machine/vm/accel_test.go": "nice sh",
 	"images/tool.go":                     "",              // found by mkfs.go

@@ -169,7 +169,7 @@ func table(list []scenario.Info, o observed) string {
 	return b.String()
 }
 
-// TestScenarios compares docs/reference/scenarios.md with the compiled suites and a
+// TestScenarios compares docs/reference/scenarios.md with the suites and a
 // recorded run.
 func TestScenarios(t *testing.T) {
 	list, o := listed(t), readObserved(t)
@@ -236,9 +236,9 @@ func TestTelling(t *testing.T) {
 	for _, c := range change.All() {
 		for _, s := range list {
 			switch follows := slices.Contains(s.Changes, c.ID); {
-			case follows && !c.Tells(s.ID):
+			case follows && !c.Covers(s.ID):
 				t.Errorf("%s follows %s, and none of its patterns (Scenarios) matches", s.ID, c.ID)
-			case !follows && c.Tells(s.ID):
+			case !follows && c.Covers(s.ID):
 				t.Errorf("a pattern of %s (Scenarios) matches %s, which does not follow it", c.ID, s.ID)
 			}
 		}

@@ -181,7 +181,7 @@ func gone(err error) bool {
 }
 
 // The inexact fallback also delivers the machine check to a victim that loads in a loop.
-func TestSpin(t *testing.T) {
+func TestConsumeInexact(t *testing.T) {
 	g := guestFor(t, rigged(t, "apt:bookworm"))
 	g.AllowPanic() // an interrupt may occur in between
 	ctx := t.Context()

@@ -154,7 +154,7 @@ func kernelThat(t *testing.T, lacks ...string) *suite.Record {
 	return suite.NewRecord(&kernels.Kernel{Name: "6.1", Config: config})
 }
 
-func TestFollow(t *testing.T) {
+func TestDependOn(t *testing.T) {
 	const old, recent = "SIGBUS BUS_ADRERR at file+0x4005", "SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4005"
 	for _, test := range []struct {
 		name  string
@@ -200,7 +200,7 @@ func TestFollow(t *testing.T) {
 }
 
 // If the two sides of a change are the same, an outcome shows nothing about it.
-func TestFollowBothSides(t *testing.T) {
+func TestDependOnBothSides(t *testing.T) {
 	rec := kernelThat(t)
 	seen := record(rec, "victim", "pread", observe.Outcome{Errno: "EIO"}, "")
 	e := DependOn(change.DaxFaultHWPoison, Before(Errno("EIO")), After(Errno("EIO")))
@@ -271,7 +271,7 @@ func TestIfMissing(t *testing.T) {
 	}
 }
 
-func TestFollowWantsBothSidesInOrder(t *testing.T) {
+func TestDependOnWantsBothSidesInOrder(t *testing.T) {
 	defer func() {
 		if recover() == nil {
 			t.Error("it accepted two sides that come after")

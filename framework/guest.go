@@ -214,7 +214,7 @@ func StartGuest(ctx context.Context, options ...GuestOption) *Guest {
 		// ended.
 		follows := rec.Hung && !errors.As(err, new(*vm.GuestError))
 		if !rec.Panicked && !follows {
-			rec.Trouble = err
+			rec.InfraErr = err
 			rec.Lost(err)
 		}
 		ginkgo.Fail(suite.Describe(err), callerSkip())
@@ -231,16 +231,16 @@ func StartGuest(ctx context.Context, options ...GuestOption) *Guest {
 	ginkgo.DeferCleanup(func(ctx context.Context) {
 		defer started.Close()
 		defer g.watcher.close()
-		if rec.Trouble == nil {
+		if rec.InfraErr == nil {
 			if err := g.collect(ctx); err != nil {
 				if g.notePanic(err); !rec.Panicked {
-					rec.Trouble = err
+					rec.InfraErr = err
 					rec.Lost(err)
 				}
 			}
 		}
 		rec.Blocks = started.Blocks(ctx)
-		if rec.ConsoleTail == "" && (rec.Trouble != nil || g.dead) {
+		if rec.ConsoleTail == "" && (rec.InfraErr != nil || g.dead) {
 			rec.ConsoleTail = started.ConsoleTail(60)
 		}
 		if rec.Panicked && !ginkgo.CurrentSpecReport().Failed() {

@@ -29,7 +29,7 @@ func (g *Guest) badBlocks(d Device, text string) *Observation {
 // expression) in a witness, for a reason, which is recorded. Use it for results of races
 // that the scenario cannot wait for.
 func (g *Guest) IgnoreInWitness(witness, pattern, reason string) {
-	g.rec.LeftOut = append(g.rec.LeftOut, observe.LeftOut{Witness: witness, Pattern: pattern, Reason: reason})
+	g.rec.LeftOut = append(g.rec.LeftOut, observe.Ignored{Witness: witness, Pattern: pattern, Reason: reason})
 }
 
 // collect collects the witnesses at a scenario's end, while the guest still answers.

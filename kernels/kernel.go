@@ -9,8 +9,8 @@ import (
 	"github.com/faultline/faultline/kernels/modules"
 )
 
-// Kernel is a bootable kernel with its modules and its configuration. Resolve
-// makes it. Its files are in the cache and must not be changed.
+// Kernel is a bootable kernel with its modules and its configuration.
+// Package source makes it. Its files are in the cache and must not be changed.
 type Kernel struct {
 	// Spec is the spec that it was resolved from ("apt:bookworm").
 	Spec string `json:"spec"`

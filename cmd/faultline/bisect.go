@@ -71,7 +71,7 @@ func (c *bisectCmd) Run(ctx context.Context) error {
 	}
 	p := newProgress(os.Stderr, term.IsTerminal(int(os.Stderr.Fd())))
 	defer p.stop()
-	rig, err := bisect.NewGuestLab(ctx, bisect.RigOptions{Scenarios: c.Scenario, Label: c.Label, Accel: c.Accel, Jobs: c.Jobs, Cache: store, Say: p.Say})
+	rig, err := bisect.NewGuestLab(ctx, bisect.GuestLabOptions{Scenarios: c.Scenario, Label: c.Label, Accel: c.Accel, Jobs: c.Jobs, Cache: store, Say: p.Say})
 	if err != nil {
 		return err
 	}

@@ -111,7 +111,7 @@ func (c *bisectStepCmd) judge(ctx context.Context) (git.Term, string, error) {
 		return "", "", err
 	}
 	p := newProgress(os.Stderr, false)
-	rig, err := bisect.NewGuestLab(ctx, bisect.RigOptions{Scenarios: c.Scenario, Label: c.Label, Accel: c.Accel, Jobs: c.Jobs, Cache: store, Say: p.Say})
+	rig, err := bisect.NewGuestLab(ctx, bisect.GuestLabOptions{Scenarios: c.Scenario, Label: c.Label, Accel: c.Accel, Jobs: c.Jobs, Cache: store, Say: p.Say})
 	if err != nil {
 		return "", "", err
 	}

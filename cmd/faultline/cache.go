@@ -34,7 +34,7 @@ type cacheListCmd struct {
 	JSON bool `name:"json" help:"Print every entry as JSON."`
 }
 
-// aptKind is the folder of the package lists. They are not entries: package kernels
+// aptKind is the folder of the package lists. They are not entries: package apt
 // refreshes them in place, and they are small.
 const aptKind = "apt"
 

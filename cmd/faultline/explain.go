@@ -103,7 +103,7 @@ func (c *explainCmd) Run(ctx context.Context) error {
 // shortCommit is the minimum number of digits of an abbreviated commit, as in git.
 const shortCommit = 7
 
-// withRecorded adds the scenarios that a run has but the compiled suites do not, such as
+// withRecorded adds the scenarios that a run has but the suites do not, such as
 // those of an old run.
 func withRecorded(all []scenario.Info, seen *results.Run) []scenario.Info {
 	if seen == nil {

@@ -42,7 +42,7 @@ type cli struct {
 }
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == suite.Command {
+	if len(os.Args) > 1 && os.Args[1] == suite.Subcommand {
 		os.Exit(suite.Main(os.Args[2:])) // Ginkgo handles signals itself
 	}
 	// A second Ctrl-C kills the process and its guests at once.

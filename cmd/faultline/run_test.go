@@ -199,7 +199,7 @@ func smallDisk(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("XDG_CACHE_HOME", dir)
 }
 
-// runCommand returns a faultline run command with compiled suites.
+// runCommand returns a faultline run command.
 func runCommand(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := command(t, append([]string{"run", "--accel=tcg", "--scenario=dax/ext4/shared-*", "--scenario=dax/ext4/private-*"}, args...)...)

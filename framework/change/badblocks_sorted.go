@@ -10,7 +10,7 @@ var BadblocksSorted = Change{
 		"it used to return data as if the block were good",
 	CallPath:  []string{"badblocks_set", "badblocks_check", "pmem_do_read"},
 	Scenarios: []string{"blockdev/pmem/pread-long-range"},
-	Witnesses: []Move{
+	Witnesses: []WitnessEffect{
 		{Scenarios: "blockdev/pmem/pread-long-range", Witness: "log", After: "Buffer I/O error on dev pmem(nfit,ext4), logical block *, async page read"},
 	},
 }

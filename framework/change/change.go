@@ -1,7 +1,7 @@
 // Package change lists the kernel changes that Faultline knows: the reasons why
 // kernels behave differently. Expectations depend on a change, never on a version,
 // because stable and vendor kernels carry backports. The package defines what a change
-// is and which witnesses it alters besides the steps that follow it. It knows no kernel
+// is and which witnesses it alters besides the steps that depend on it. It knows no kernel
 // and judges none.
 package change
 
@@ -38,22 +38,22 @@ type Change struct {
 	// CallPath lists the kernel functions from the poison to the signal, in call order, as
 	// far as docs/reference/catalogue.md or a comment here names them. A declared change has none.
 	CallPath []string `json:"-"`
-	// Scenarios lists the scenarios that follow it: their steps show whether a kernel has
+	// Scenarios lists the scenarios that depend on it: their steps show whether a kernel has
 	// it. They are globs of path.Match, in which a * matches within one part of an id. A
-	// test compares them with the compiled suites.
+	// test compares them with the suites.
 	Scenarios []string `json:"telling,omitempty"`
 	// NeedsConfig lists the configuration symbols without which user space cannot observe
 	// the change, even if the kernel has it.
 	NeedsConfig []string `json:"shown_with,omitempty"`
-	// Steps lists its effect on steps that do not follow it.
-	Steps []Show `json:"shows,omitempty"`
+	// Steps lists its effect on steps that do not depend on it.
+	Steps []StepEffect `json:"shows,omitempty"`
 	// Witnesses lists its effect on witnesses.
-	Witnesses []Move `json:"moves,omitempty"`
+	Witnesses []WitnessEffect `json:"moves,omitempty"`
 }
 
-// Move is the effect of a change on a witness. A change explains no difference that its
+// WitnessEffect is the effect of a change on a witness. A change explains no difference that its
 // moves do not list.
-type Move struct {
+type WitnessEffect struct {
 	// Scenarios is a glob of scenario ids, as in Change.Scenarios; empty matches all.
 	Scenarios string `json:"scenarios,omitempty"`
 	// Witness is the name of the witness (observe.Cell.Witnesses), in which a * matches
@@ -67,18 +67,18 @@ type Move struct {
 }
 
 // Takes reports whether the move applies to a witness of a scenario.
-func (m Move) Takes(scenario, witness string) bool {
+func (m WitnessEffect) Takes(scenario, witness string) bool {
 	return (m.Scenarios == "" || Matches(m.Scenarios, scenario)) && like(m.Witness, witness)
 }
 
 // From reports whether a value matches Before.
-func (m Move) From(value string) bool { return like(m.Before, value) }
+func (m WitnessEffect) From(value string) bool { return like(m.Before, value) }
 
 // To reports whether a value matches After.
-func (m Move) To(value string) bool { return like(m.After, value) }
+func (m WitnessEffect) To(value string) bool { return like(m.After, value) }
 
-// Tells reports whether a scenario can show whether a kernel has the change.
-func (c Change) Tells(scenario string) bool {
+// Covers reports whether a scenario can show whether a kernel has the change.
+func (c Change) Covers(scenario string) bool {
 	return slices.ContainsFunc(c.globs(), func(g string) bool { return Matches(g, scenario) })
 }
 

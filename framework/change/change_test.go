@@ -34,11 +34,11 @@ func TestMatches(t *testing.T) {
 }
 
 func TestMove(t *testing.T) {
-	killing := Move{Witness: "log", After: "MCE: Killing * due to hardware memory corruption fault at N"}
-	count := Move{Scenarios: "mce/ext4/*", Witness: "HardwareCorrupted", Before: "0 kB", After: "4 kB"}
-	pages := Move{Witness: "kpageflags anon+*", Before: "no *", After: "*hwpoison*x"}
+	killing := WitnessEffect{Witness: "log", After: "MCE: Killing * due to hardware memory corruption fault at N"}
+	count := WitnessEffect{Scenarios: "mce/ext4/*", Witness: "HardwareCorrupted", Before: "0 kB", After: "4 kB"}
+	pages := WitnessEffect{Witness: "kpageflags anon+*", Before: "no *", After: "*hwpoison*x"}
 	for _, test := range []struct {
-		move              Move
+		move              WitnessEffect
 		scenario, witness string
 		takes             bool
 	}{
@@ -55,7 +55,7 @@ func TestMove(t *testing.T) {
 		}
 	}
 	for _, test := range []struct {
-		move     Move
+		move     WitnessEffect
 		value    string
 		from, to bool
 	}{
@@ -72,11 +72,11 @@ func TestMove(t *testing.T) {
 		{pages, "hwpoison x", false, true},
 		{pages, "hwpoison", false, false},
 		{pages, "x hwpoison", false, false}, // the end must follow the middle
-		{Move{Before: "a*a", After: "*"}, "a", false, true},
-		{Move{Before: "a*a", After: "*"}, "aa", true, true},
-		{Move{Before: "a*b*c", After: ""}, "a-c-b", false, false},
-		{Move{Before: "a*b*c", After: ""}, "a-b-c", true, false},
-		{Move{Before: "a*bc*c", After: "*"}, "abc", false, true}, // no byte matches twice
+		{WitnessEffect{Before: "a*a", After: "*"}, "a", false, true},
+		{WitnessEffect{Before: "a*a", After: "*"}, "aa", true, true},
+		{WitnessEffect{Before: "a*b*c", After: ""}, "a-c-b", false, false},
+		{WitnessEffect{Before: "a*b*c", After: ""}, "a-b-c", true, false},
+		{WitnessEffect{Before: "a*bc*c", After: "*"}, "abc", false, true}, // no byte matches twice
 	} {
 		if from, to := test.move.From(test.value), test.move.To(test.value); from != test.from || to != test.to {
 			t.Errorf("%+v: %q: From = %t, To = %t, want %t, %t", test.move, test.value, from, to, test.from, test.to)
@@ -87,7 +87,7 @@ func TestMove(t *testing.T) {
 func TestTells(t *testing.T) {
 	c := Change{Scenarios: []string{"mce/*/corrupt-pfn", "dax/*/second-process"}}
 	for id, want := range map[string]bool{"dax/xfs/second-process": true, "mce/ext4/corrupt-pfn": true, "mce/ext4/corrupt-pfn-early": false, "dax/ext4/pread": false} {
-		if c.Tells(id) != want {
+		if c.Covers(id) != want {
 			t.Errorf("Tells(%q) = %t, want %t", id, !want, want)
 		}
 	}

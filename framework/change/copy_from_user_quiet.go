@@ -11,7 +11,7 @@ var CopyFromUserQuiet = Change{
 	Effect:    "a system call that hits poison while it copies an argument from user space fails with EFAULT and sends no SIGBUS",
 	CallPath:  []string{"do_machine_check", "queue_task_work"},
 	Scenarios: []string{"mce/anon/write", "mce/anon/ioctl", "mce/anon/futex"},
-	Witnesses: []Move{
+	Witnesses: []WitnessEffect{
 		{Scenarios: "mce/anon/write", Witness: "log", Before: "Memory failure: N: Sending SIGBUS to victim due to hardware memory corruption"},
 		{Scenarios: "mce/anon/ioctl", Witness: "log", Before: "Memory failure: N: Sending SIGBUS to victim due to hardware memory corruption"},
 		{Scenarios: "mce/anon/futex", Witness: "log", Before: "Memory failure: N: Sending SIGBUS to victim due to hardware memory corruption"},

@@ -15,7 +15,7 @@ var CountedByAction = Change{
 	},
 	// meminfo_proc_show prints the line HardwareCorrupted only with this symbol.
 	NeedsConfig: []string{"MEMORY_FAILURE"},
-	Witnesses: []Move{
+	Witnesses: []WitnessEffect{
 		{Scenarios: "mce/ext4/*", Witness: "HardwareCorrupted", Before: "0 kB", After: "4 kB"},
 		{Scenarios: "mce/xfs/*", Witness: "HardwareCorrupted", Before: "0 kB", After: "4 kB"},
 	},

@@ -10,7 +10,7 @@ var DaxFolios = Change{
 		"and a process that maps only a small page of it gets no SIGBUS",
 	CallPath:  []string{"memory_failure", "mf_generic_kill_procs", "dev_pagemap_mapping_shift"},
 	Scenarios: []string{"mce/*/srar-huge", "dax/*/madvise-huge", "dax/*/madvise-tail"},
-	Witnesses: []Move{
+	Witnesses: []WitnessEffect{
 		{Scenarios: "dax/*/madvise-tail", Witness: "log", Before: "Memory failure: N: Sending SIGBUS to * due to hardware memory corruption"},
 	},
 }

@@ -9,7 +9,7 @@ var EnableSoftOffline = Change{
 	Effect:    "MADV_SOFT_OFFLINE fails with EOPNOTSUPP if the new sysctl vm.enable_soft_offline is 0",
 	CallPath:  []string{"soft_offline_page"},
 	Scenarios: []string{"ram/anon/soft-offline-forbidden"},
-	Witnesses: []Move{
+	Witnesses: []WitnessEffect{
 		{Scenarios: "ram/anon/soft-offline-forbidden", Witness: "log", After: "Soft offline: disabled by /proc/sys/vm/enable_soft_offline"},
 	},
 }

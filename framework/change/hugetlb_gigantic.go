@@ -9,7 +9,7 @@ var HugetlbGigantic = Change{
 	Effect:    "a poisoned 1 GiB page is unmapped, and a load from it gets SIGBUS; it used to stay mapped and readable",
 	CallPath:  []string{"memory_failure", "hwpoison_user_mappings", "hugetlb_fault"},
 	Scenarios: []string{"ram/hugetlb/gigantic"},
-	Witnesses: []Move{
+	Witnesses: []WitnessEffect{
 		{Scenarios: "ram/hugetlb/gigantic", Witness: "log", Before: "Memory failure: N: recovery action for non-pmd-sized huge page: Ignored"},
 		{Scenarios: "ram/hugetlb/gigantic", Witness: "log", After: "MCE: Killing * due to hardware memory corruption fault at N"}, // do_sigbus
 	},

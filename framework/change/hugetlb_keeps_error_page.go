@@ -12,7 +12,7 @@ var HugetlbKeepsErrorPage = Change{
 		"it used to be replaced by a page of zeros",
 	CallPath:  []string{"me_huge_page", "hugetlbfs_error_remove_page", "hugetlb_fault"},
 	Scenarios: []string{"ram/hugetlbfs/second-mapping", "ram/hugetlbfs/read"},
-	Witnesses: []Move{
+	Witnesses: []WitnessEffect{
 		{Scenarios: "ram/hugetlbfs/second-mapping", Witness: "log", After: "MCE: Killing * due to hardware memory corruption fault at N"}, // do_sigbus
 	},
 }

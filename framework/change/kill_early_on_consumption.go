@@ -12,7 +12,7 @@ var KillEarlyOnConsumption = Change{
 	Scenarios: []string{
 		"mce/*/srar-other-early", "mce/*/srao-early", "mce/*/corrupt-pfn-early", "dax/*/madvise-second-early",
 	},
-	Witnesses: []Move{
+	Witnesses: []WitnessEffect{
 		{Scenarios: "mce/*/*-early", Witness: "log", After: "Memory failure: N: Sending SIGBUS to * due to hardware memory corruption"},
 		{Scenarios: "dax/*/*-early", Witness: "log", After: "Memory failure: N: Sending SIGBUS to * due to hardware memory corruption"},
 		// mf_generic_kill_procs unmaps the page from the processes that it signals.

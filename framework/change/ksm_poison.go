@@ -10,7 +10,7 @@ var KSMPoison = Change{
 		"the kernel used to leave such a page in use",
 	CallPath:  []string{"hwpoison_user_mappings", "collect_procs_ksm", "do_swap_page"},
 	Scenarios: []string{"ram/ksm/*"},
-	Witnesses: []Move{
+	Witnesses: []WitnessEffect{
 		{Scenarios: "ram/ksm/*", Witness: "log", Before: "Memory failure: N: can't handle KSM pages."},
 		{Scenarios: "ram/ksm/*", Witness: "log", Before: "Memory failure: N: recovery action for unmapping failed page: Ignored"},
 		{Scenarios: "ram/ksm/*", Witness: "log", After: "Memory failure: N: recovery action for dirty LRU page: Recovered"},

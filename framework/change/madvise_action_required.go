@@ -21,9 +21,9 @@ var MadviseActionRequired = Change{
 
 // sending returns the moves of a change after which kill_proc() signals the victim in
 // these scenarios.
-func sending(globs ...string) (moves []Move) {
+func sending(globs ...string) (moves []WitnessEffect) {
 	for _, g := range globs {
-		moves = append(moves, Move{Scenarios: g, Witness: "log", After: "Memory failure: N: Sending SIGBUS to victim due to hardware memory corruption"})
+		moves = append(moves, WitnessEffect{Scenarios: g, Witness: "log", After: "Memory failure: N: Sending SIGBUS to victim due to hardware memory corruption"})
 	}
 	return moves
 }

@@ -9,7 +9,7 @@ var PoisonedMarker = Change{
 	Effect:    "an access to memory that swapoff(2) could not read back gets SIGBUS BUS_MCEERR_AR instead of BUS_ADRERR",
 	CallPath:  []string{"unuse_pte", "do_swap_page", "handle_pte_marker", "do_sigbus"},
 	Scenarios: []string{"ram/swap/bad-block-swapoff"},
-	Witnesses: []Move{
+	Witnesses: []WitnessEffect{
 		{Scenarios: "ram/swap/bad-block-swapoff", Witness: "log", After: "MCE: Killing * due to hardware memory corruption fault at N"}, // do_sigbus
 	},
 }

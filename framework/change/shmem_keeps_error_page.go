@@ -10,7 +10,7 @@ var ShmemKeepsErrorPage = Change{
 		"it used to be replaced by a page of zeros",
 	CallPath:  []string{"me_pagecache_dirty", "shmem_error_remove_page", "shmem_fault", "do_sigbus"},
 	Scenarios: []string{"ram/tmpfs/*"},
-	Witnesses: []Move{
+	Witnesses: []WitnessEffect{
 		{Scenarios: "ram/tmpfs/*", Witness: "log", After: "MCE: Killing * due to hardware memory corruption fault at N"}, // do_sigbus
 	},
 }

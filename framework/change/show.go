@@ -2,9 +2,9 @@ package change
 
 import "slices"
 
-// Show is the result of steps without a change and with it, for a change that no scenario
-// follows: users declare changes that Faultline does not know in this form.
-type Show struct {
+// StepEffect is the result of steps without a change and with it, for a change that no scenario
+// depends on: users declare changes that Faultline does not know in this form.
+type StepEffect struct {
 	// Scenarios is a glob of scenario ids, as in Change.Scenarios.
 	Scenarios string `json:"scenarios"`
 	// Step is the number of the step in the scenario, from 1; 0 selects every step that

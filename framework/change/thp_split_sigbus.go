@@ -14,8 +14,8 @@ var ThpSplitSigbus = Change{
 }
 
 // unsplit returns the moves of the log for a page that cannot be split.
-func unsplit(scenarios string) []Move {
+func unsplit(scenarios string) []WitnessEffect {
 	return append(sending(scenarios),
-		Move{Scenarios: scenarios, Witness: "log", Before: "Memory failure: N: recovery action for unsplit thp: Ignored"},
-		Move{Scenarios: scenarios, Witness: "log", After: "Memory failure: N: recovery action for unsplit thp: Failed"})
+		WitnessEffect{Scenarios: scenarios, Witness: "log", Before: "Memory failure: N: recovery action for unsplit thp: Ignored"},
+		WitnessEffect{Scenarios: scenarios, Witness: "log", After: "Memory failure: N: recovery action for unsplit thp: Failed"})
 }

@@ -10,7 +10,7 @@ var UnpoisonAfterMCE = Change{
 		"it used to unpoison the page",
 	CallPath:  []string{"unpoison_memory"},
 	Scenarios: []string{"mce/anon/unpoison"},
-	Witnesses: []Move{
+	Witnesses: []WitnessEffect{
 		// A page that was unpoisoned is no longer counted and does not have the flag.
 		{Scenarios: "mce/anon/unpoison", Witness: "HardwareCorrupted", Before: "4 kB", After: "8 kB"},
 		{Scenarios: "mce/anon/unpoison", Witness: "kpageflags anon+0x5000", Before: "no hwpoison", After: "hwpoison"},

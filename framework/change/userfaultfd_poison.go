@@ -11,7 +11,7 @@ var UserfaultfdPoison = Change{
 		"the ioctl used to fail with EINVAL",
 	CallPath:  []string{"mfill_atomic_poison", "do_swap_page", "handle_pte_marker", "do_sigbus"},
 	Scenarios: []string{"ram/userfaultfd/poison", "ram/userfaultfd/poison-*"},
-	Witnesses: []Move{
+	Witnesses: []WitnessEffect{
 		{Scenarios: "ram/userfaultfd/*", Witness: "log", After: "MCE: Killing * due to hardware memory corruption fault at N"}, // do_sigbus
 	},
 }

@@ -22,7 +22,7 @@ type bootAhead struct {
 // Early begins to boot a kernel's default guest. Boot takes over the result, with its
 // evidence or its failure; Close stops it if Boot was not called.
 func (o *Executor) Early(ctx context.Context, k *plan.Kernel) error {
-	dir, err := o.rig.Folder("early-")
+	dir, err := o.host.Folder("early-")
 	if err != nil {
 		return err
 	}

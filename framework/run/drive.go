@@ -83,7 +83,7 @@ func (o *Executor) drive(ctx context.Context, t plan.Task, f *Follow, cell func(
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	// It inherits our working directory, for relative paths in the spec and in TMPDIR.
-	cmd := execx.Command(ctx, "", nil, t.Suite.Binary, slices.Concat(t.Suite.Args, args, []string{t.Suite.Name})...)
+	cmd := execx.Command(ctx, "", nil, t.Suite.Program, slices.Concat(t.Suite.Args, args, []string{t.Suite.Name})...)
 	cmd.ExtraFiles = extra
 	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGINT) } // Ginkgo runs its cleanups then
 	cmd.WaitDelay = stopGrace
@@ -104,7 +104,7 @@ func (o *Executor) drive(ctx context.Context, t plan.Task, f *Follow, cell func(
 		}
 	}()
 	if err := <-started; err != nil {
-		return "", fmt.Errorf("start %s: %w", t.Suite.Binary, err)
+		return "", fmt.Errorf("start %s: %w", t.Suite.Program, err)
 	}
 	watchdog := time.AfterFunc(silence, func() {
 		cancel(fmt.Errorf("no events for %v; stopped", silence))

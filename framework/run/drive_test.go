@@ -19,10 +19,10 @@ import (
 // kernel's folder, work in it.
 func TestRelativePaths(t *testing.T) {
 	r := script(t)
-	r.suites[1].Binary = filepath.Join(t.TempDir(), "ram.test")
+	r.suites[1].Program = filepath.Join(t.TempDir(), "ram.test")
 	said := filepath.Join(t.TempDir(), "said")
 	script := "#!/bin/sh\nfor a; do case $a in --faultline.kernel=dir:*) cat \"${a#*dir:}/config\" >" + said + ";; esac; done\n"
-	if err := os.WriteFile(r.suites[1].Binary, []byte(script), 0o755); err != nil {
+	if err := os.WriteFile(r.suites[1].Program, []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	t.Chdir(t.TempDir())

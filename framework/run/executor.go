@@ -36,7 +36,7 @@ type Executor struct {
 	Say   func(format string, args ...any)
 	Doing func(what string)
 
-	rig     *vm.Host
+	host    *vm.Host
 	booted  map[*plan.Kernel]*booted
 	early   map[guest]*bootAhead
 	boots   chan struct{} // one slot per boot that may be in progress
@@ -60,7 +60,7 @@ func NewExecutor(ctx context.Context, c *cache.Cache, arch string, jobs int) (*E
 	}
 	return &Executor{
 		Jobs: jobs, Say: func(string, ...any) {}, Doing: func(string) {},
-		rig: rig, booted: map[*plan.Kernel]*booted{}, early: map[guest]*bootAhead{}, boots: make(chan struct{}, jobs), silence: silence,
+		host: rig, booted: map[*plan.Kernel]*booted{}, early: map[guest]*bootAhead{}, boots: make(chan struct{}, jobs), silence: silence,
 	}, nil
 }
 
@@ -72,7 +72,7 @@ func (o *Executor) Close() {
 	for k := range o.booted {
 		o.Release(k)
 	}
-	o.rig.Close()
+	o.host.Close()
 }
 
 // memoryPerGuest bounds the memory of a guest, in bytes: its private pages and QEMU's
@@ -90,7 +90,7 @@ type booted struct {
 // Kernel returns a kernel to observe, with the accelerator of its guests that follows
 // from the request accel ("auto", "kvm" or "tcg").
 func (o *Executor) Kernel(ctx context.Context, k *kernels.Kernel, accel string) (*plan.Kernel, error) {
-	a, why, err := o.rig.Accel(ctx, accel, k)
+	a, why, err := o.host.Accel(ctx, accel, k)
 	return &plan.Kernel{Kernel: k, Accel: a, AccelWhy: why}, err
 }
 
@@ -104,9 +104,9 @@ func (o *Executor) of(k *plan.Kernel) *booted {
 
 // Host describes this machine.
 func (o *Executor) Host(ctx context.Context) (results.Host, error) {
-	h := host(o.rig.QEMU.Version)
+	h := host(o.host.QEMU.Version)
 	var err, failed error
-	h.QEMUDigest, err = o.rig.QEMU.Digest(ctx)
+	h.QEMUDigest, err = o.host.QEMU.Digest(ctx)
 	h.CPUDigest, failed = vm.ProcessorDigest()
 	return h, errors.Join(err, failed)
 }
@@ -115,7 +115,7 @@ func (o *Executor) Host(ctx context.Context) (results.Host, error) {
 // suites, and the programs that run in each guest.
 func (o *Executor) Digests(suites []plan.Suite, picked []scenario.Info) (map[string]string, error) {
 	out, err := digests(suites, picked)
-	maps.Copy(out, o.rig.Programs())
+	maps.Copy(out, o.host.Programs())
 	return out, err
 }
 
@@ -211,7 +211,7 @@ type Keeper interface {
 func (o *Executor) boot(ctx context.Context, g guest, keep Keeper) (t *vm.Template, err error) {
 	console := ""
 	if keep != nil {
-		script, err := o.rig.Script(ctx, vm.Spec{Kernel: g.kernel.Kernel, Accel: g.accel})
+		script, err := o.host.Script(ctx, vm.Spec{Kernel: g.kernel.Kernel, Accel: g.accel})
 		if err != nil {
 			return nil, err
 		}
@@ -238,10 +238,10 @@ func (o *Executor) template(ctx context.Context, g guest, console string) (*vm.T
 	defer func() { <-o.boots }()
 	o.Doing("boot " + g.kernel.Name)
 	spec := vm.Spec{Kernel: g.kernel.Kernel, Accel: g.accel, Console: console}
-	t, err := o.rig.Template(ctx, spec)
+	t, err := o.host.Template(ctx, spec)
 	if panicked(err) {
 		o.Say("%v; booting again", err)
-		t, err = o.rig.Template(ctx, spec)
+		t, err = o.host.Template(ctx, spec)
 	}
 	switch {
 	case err != nil:

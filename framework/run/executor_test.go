@@ -21,8 +21,8 @@ func TestObserveWithoutAFolder(t *testing.T) {
 		t.Skip("boots real guests; -short leaves them out")
 	}
 	ctx := t.Context()
-	suite := plan.Suite{Name: "dax", Binary: filepath.Join(t.TempDir(), "dax.test")}
-	if out, err := exec.CommandContext(ctx, "go", "test", "-c", "-trimpath", "-o", suite.Binary, "../../suites/dax").CombinedOutput(); err != nil {
+	suite := plan.Suite{Name: "dax", Program: filepath.Join(t.TempDir(), "dax.test")}
+	if out, err := exec.CommandContext(ctx, "go", "test", "-c", "-trimpath", "-o", suite.Program, "../../suites/dax").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	store, err := cache.Open("")

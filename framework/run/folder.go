@@ -129,7 +129,7 @@ func (r *run) Booted(k *plan.Kernel, t *vm.Template) error {
 // begin writes the initial record, so that a killed run can be read and resumed; or
 // checks that the run to resume is this one.
 func (r *run) begin(ctx context.Context, ks []*plan.Kernel, picked []scenario.Info) error {
-	here, err := r.observer.Host(ctx)
+	here, err := r.executor.Host(ctx)
 	if err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func (r *run) begin(ctx context.Context, ks []*plan.Kernel, picked []scenario.In
 	for _, i := range picked {
 		rec.Scenarios = append(rec.Scenarios, Row(i))
 	}
-	if rec.Suites, err = r.observer.Digests(r.shelves.suites, picked); err != nil {
+	if rec.Suites, err = r.executor.Digests(r.shelves.suites, picked); err != nil {
 		return err
 	}
 	installation, err := results.OpenInstallation(r.Cache.Dir())
@@ -196,13 +196,13 @@ func (r *run) recordBoot(i int, k *plan.Kernel) error {
 	if err := r.noteKept(kr, k); err != nil {
 		return err
 	}
-	if made := r.observer.of(k).templates; len(made) > 0 {
+	if made := r.executor.of(k).templates; len(made) > 0 {
 		t := made[0]
 		kr.BootMillis = float64(t.BootTime().Microseconds()) / 1000
 		kr.Splats, kr.Taint = klog.Splats(t.Log()), klog.Taint(0, t.Taint())
 	}
 	var t *vm.GuestError
-	kr.DoesNotBoot = errors.As(r.observer.Broken(k), &t) && t.OfKernel()
+	kr.DoesNotBoot = errors.As(r.executor.Broken(k), &t) && t.OfKernel()
 	// There may be no console, if QEMU did not start.
 	for file, at := range map[string]*string{results.ConsoleFile(k.Name): &kr.Console, results.CommandFile(k.Name): &kr.CommandFile} {
 		if _, err := os.Stat(r.folder.Path(file)); err == nil {

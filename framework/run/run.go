@@ -83,7 +83,7 @@ type run struct {
 	Options
 	folder   *results.Folder
 	record   results.Run
-	observer *Executor
+	executor *Executor
 	shelves  *shelves
 
 	admitting sync.Mutex // guards toldWhy, and the creation of observer
@@ -126,8 +126,8 @@ func Do(ctx context.Context, opt Options) (*results.Run, *results.Folder, error)
 	r.phase(PhaseResolve)
 	ks, err := r.prepare(ctx, suites, picked)
 	defer func() {
-		if r.observer != nil {
-			r.observer.Close()
+		if r.executor != nil {
+			r.executor.Close()
 		}
 		r.shelves.close()
 		for _, k := range ks {
@@ -148,14 +148,14 @@ func Do(ctx context.Context, opt Options) (*results.Run, *results.Folder, error)
 			r.say("%s", line)
 		}
 	}
-	r.observer.Consoles = func(kernel string) string { return r.folder.Path(results.KernelDir(kernel), "consoles") }
+	r.executor.Consoles = func(kernel string) string { return r.folder.Path(results.KernelDir(kernel), "consoles") }
 	todo := plan.Make(ks, suites, picked, plan.Options{Shard: r.Shard, Repeat: r.Repeat, Have: r.cells, Kept: r.known(ctx)})
 	r.total, r.done = todo.Total, todo.Done
 	for _, c := range slices.Concat(todo.Impossible, todo.Kept) {
 		r.addCell(c)
 	}
 	r.phase(PhaseBoot)
-	err = r.observer.Boot(ctx, todo.Tasks, r)
+	err = r.executor.Boot(ctx, todo.Tasks, r)
 	if err != nil && ctx.Err() == nil {
 		r.discardRun(ks)
 		return nil, nil, err
@@ -169,7 +169,7 @@ func Do(ctx context.Context, opt Options) (*results.Run, *results.Folder, error)
 		return nil, nil, err
 	}
 	r.phase(PhaseCells)
-	r.observer.Observe(ctx, todo.Tasks, r.addCell)
+	r.executor.Observe(ctx, todo.Tasks, r.addCell)
 	r.phase(PhaseReport)
 	record, folder, err := r.finish(ctx)
 	if err == nil {
@@ -178,7 +178,7 @@ func Do(ctx context.Context, opt Options) (*results.Run, *results.Folder, error)
 	return record, folder, err
 }
 
-// Pick returns the compiled suites, and those of their scenarios that globs and a label
+// Pick returns the suites, and those of their scenarios that globs and a label
 // filter select (plan.Select).
 func Pick(ctx context.Context, globs []string, label string) ([]plan.Suite, []scenario.Info, error) {
 	suites, err := Suites(ctx)
@@ -310,13 +310,13 @@ func unavailable(ks []*plan.Kernel, all bool) error {
 func (r *run) chooseAccel(ctx context.Context, k *plan.Kernel, picked []scenario.Info, others bool) (err error) {
 	r.admitting.Lock()
 	defer r.admitting.Unlock()
-	if r.observer == nil {
-		if r.observer, err = NewExecutor(ctx, r.Cache, k.Arch, r.Jobs); err != nil {
+	if r.executor == nil {
+		if r.executor, err = NewExecutor(ctx, r.Cache, k.Arch, r.Jobs); err != nil {
 			return err
 		}
-		r.observer.Say, r.observer.Doing = r.say, r.doing
+		r.executor.Say, r.executor.Doing = r.say, r.doing
 	}
-	if k.Accel, k.AccelWhy, err = r.observer.rig.Accel(ctx, r.Accel, k.Kernel); err != nil {
+	if k.Accel, k.AccelWhy, err = r.executor.host.Accel(ctx, r.Accel, k.Kernel); err != nil {
 		return err
 	}
 	if k.AccelWhy != "" && !r.toldWhy {
@@ -324,7 +324,7 @@ func (r *run) chooseAccel(ctx context.Context, k *plan.Kernel, picked []scenario
 		r.say("guests run with %s: KVM cannot run them here; run faultline doctor for the reason", k.Accel)
 	}
 	if others && r.boots(ctx, k, picked) {
-		return r.observer.Early(ctx, k)
+		return r.executor.Early(ctx, k)
 	}
 	return nil
 }

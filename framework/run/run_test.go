@@ -54,7 +54,7 @@ func script(t *testing.T) scripted {
 		t.Fatal(err)
 	}
 	s := scripted{run: &run{Options: Options{Jobs: 1, Progress: &heard{}}, folder: f}}
-	s.observer = &Executor{Jobs: 1, Say: s.say, Doing: s.doing, silence: time.Minute, booted: map[*plan.Kernel]*booted{}}
+	s.executor = &Executor{Jobs: 1, Say: s.say, Doing: s.doing, silence: time.Minute, booted: map[*plan.Kernel]*booted{}}
 	for _, name := range []string{"old", "new"} {
 		k := &kernels.Kernel{}
 		k.Name, k.Spec, k.Digest = name, "dir:"+name, "digest of "+name
@@ -76,7 +76,7 @@ func (s scripted) observe(ctx context.Context, suite plan.Suite, ks ...*plan.Ker
 	for _, k := range ks {
 		tasks = append(tasks, plan.Task{Kernel: k, Suite: suite, Scenarios: suite.Scenarios})
 	}
-	s.observer.Observe(ctx, tasks, s.addCell)
+	s.executor.Observe(ctx, tasks, s.addCell)
 }
 
 // The guests that are booted.
@@ -197,11 +197,11 @@ func TestSuiteProcess(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := script(t)
 			if test.silence != 0 {
-				r.observer.silence = test.silence
+				r.executor.silence = test.silence
 			}
-			r.suites[0].Binary = filepath.Join(t.TempDir(), "dax.test")
+			r.suites[0].Program = filepath.Join(t.TempDir(), "dax.test")
 			if test.script != "" {
-				if err := os.WriteFile(r.suites[0].Binary, []byte("#!/bin/sh\n"+test.script+"\n"), 0o755); err != nil {
+				if err := os.WriteFile(r.suites[0].Program, []byte("#!/bin/sh\n"+test.script+"\n"), 0o755); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -209,7 +209,7 @@ func TestSuiteProcess(t *testing.T) {
 			// writing in one of them, it could not be executed (ETXTBSY).
 			t.Parallel()
 			r.observe(context.Background(), r.suites[0], r.kernels[0])
-			if child, err := os.ReadFile(r.suites[0].Binary + ".child"); err == nil {
+			if child, err := os.ReadFile(r.suites[0].Program + ".child"); err == nil {
 				pid, err := strconv.Atoi(strings.TrimSpace(string(child)))
 				if err != nil || unix.Kill(pid, unix.SIGKILL) != nil {
 					t.Errorf("the child %q: %v", child, err)
@@ -252,10 +252,10 @@ func TestPanicIsObservedAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := script(t)
 			dir := t.TempDir()
-			r.suites[0].Binary = filepath.Join(dir, "dax.test")
+			r.suites[0].Program = filepath.Join(dir, "dax.test")
 			script := "#!/bin/sh\nprintf '%s\\n' \"$@\" >>" + dir + "/said\nif [ -e " + dir + "/once ]; then echo '" + test.again + "' >&3; exit; fi\n" +
 				"touch " + dir + "/once\necho '" + finished(a) + "' >&3; echo '" + panicked + "' >&3; echo '" + finished("dax/xfs/shared-read") + "' >&3\n"
-			if err := os.WriteFile(r.suites[0].Binary, []byte(script), 0o755); err != nil {
+			if err := os.WriteFile(r.suites[0].Program, []byte(script), 0o755); err != nil {
 				t.Fatal(err)
 			}
 			r.observe(context.Background(), r.suites[0], r.kernels[0])
@@ -302,10 +302,10 @@ func TestStallIsObservedAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := script(t)
 			dir := t.TempDir()
-			r.suites[0].Binary = filepath.Join(dir, "dax.test")
+			r.suites[0].Program = filepath.Join(dir, "dax.test")
 			script := "#!/bin/sh\necho once >>" + dir + "/said\nif [ -e " + dir + "/once ]; then printf '%s\\n' '" + test.again + "' >&3; exit; fi\n" +
 				"touch " + dir + "/once\nprintf '%s\\n' '" + finished(a) + "' '" + test.first + "' '" + finished("dax/xfs/shared-read") + "' >&3\n"
-			if err := os.WriteFile(r.suites[0].Binary, []byte(script), 0o755); err != nil {
+			if err := os.WriteFile(r.suites[0].Program, []byte(script), 0o755); err != nil {
 				t.Fatal(err)
 			}
 			r.observe(context.Background(), r.suites[0], r.kernels[0])
@@ -331,9 +331,9 @@ func TestStallIsObservedAgain(t *testing.T) {
 // The arguments of a suite process.
 func TestSuiteArguments(t *testing.T) {
 	r := script(t)
-	r.suites[1].Binary = filepath.Join(t.TempDir(), "ram.test")
+	r.suites[1].Program = filepath.Join(t.TempDir(), "ram.test")
 	said := filepath.Join(t.TempDir(), "said")
-	if err := os.WriteFile(r.suites[1].Binary, []byte("#!/bin/sh\nprintf '%s\\n' \"$@\" >"+said+"\n"), 0o755); err != nil {
+	if err := os.WriteFile(r.suites[1].Program, []byte("#!/bin/sh\nprintf '%s\\n' \"$@\" >"+said+"\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	r.observe(context.Background(), r.suites[1], r.kernels[0])
@@ -355,10 +355,10 @@ func TestSuiteArguments(t *testing.T) {
 // recorded as a cell.
 func TestInterrupted(t *testing.T) {
 	r := script(t)
-	r.suites[0].Binary = filepath.Join(t.TempDir(), "dax.test")
+	r.suites[0].Program = filepath.Join(t.TempDir(), "dax.test")
 	rig := strings.Replace(finished("dax/ext4/shared-write"), "expected", "infra", 1)
 	script := "#!/bin/sh\ntrap 'echo '\\''" + rig + "'\\'' >&3; exit 1' INT\necho '" + finished("dax/ext4/shared-read") + "' >&3\nwhile :; do sleep 0.02; done\n"
-	if err := os.WriteFile(r.suites[0].Binary, []byte(script), 0o755); err != nil {
+	if err := os.WriteFile(r.suites[0].Program, []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -381,11 +381,11 @@ func TestInterrupted(t *testing.T) {
 // A kernel that cannot be observed loses only its own cells.
 func TestBrokenKernel(t *testing.T) {
 	r := script(t)
-	r.suites[1].Binary = filepath.Join(t.TempDir(), "ram.test")
-	if err := os.WriteFile(r.suites[1].Binary, []byte("#!/bin/sh\necho '"+strings.ReplaceAll(finished("ram/anon/read"), "old", "new")+"' >&3\n"), 0o755); err != nil {
+	r.suites[1].Program = filepath.Join(t.TempDir(), "ram.test")
+	if err := os.WriteFile(r.suites[1].Program, []byte("#!/bin/sh\necho '"+strings.ReplaceAll(finished("ram/anon/read"), "old", "new")+"' >&3\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	r.observer.booted[r.kernels[0]] = &booted{broken: fmt.Errorf("probe: %w", &vm.GuestError{Kind: vm.Panic, Doing: "boot", Kernel: "old", Tail: "Kernel panic - not syncing: no init"})}
+	r.executor.booted[r.kernels[0]] = &booted{broken: fmt.Errorf("probe: %w", &vm.GuestError{Kind: vm.Panic, Doing: "boot", Kernel: "old", Tail: "Kernel panic - not syncing: no init"})}
 	r.observe(context.Background(), r.suites[1], r.kernels...)
 	if len(r.cells) != 2 {
 		t.Fatalf("%+v", r.cells)
@@ -401,7 +401,7 @@ func TestBrokenKernel(t *testing.T) {
 	// DoesNotBoot is set only if the kernel itself is the cause.
 	r.record.Kernels = make([]results.Kernel, 2)
 	for kind, own := range map[vm.Kind]bool{vm.Panic: true, vm.Hang: true, vm.Refused: true, vm.Exit: false, vm.HostFailed: false, vm.BrokenAccel: false} {
-		r.observer.booted[r.kernels[0]] = &booted{broken: fmt.Errorf("probe: %w", &vm.GuestError{Kind: kind})}
+		r.executor.booted[r.kernels[0]] = &booted{broken: fmt.Errorf("probe: %w", &vm.GuestError{Kind: kind})}
 		r.recordBoot(0, r.kernels[0])
 		r.recordBoot(1, r.kernels[1])
 		if r.record.Kernels[0].DoesNotBoot != own || r.record.Kernels[1].DoesNotBoot {

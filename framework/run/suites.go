@@ -44,7 +44,7 @@ func Suites(ctx context.Context) ([]plan.Suite, error) {
 	for _, i := range infos {
 		at := slices.IndexFunc(suites, func(s plan.Suite) bool { return s.Name == i.Suite })
 		if at < 0 {
-			s := plan.Suite{Name: i.Suite, Binary: exe, Args: []string{suite.Command}}
+			s := plan.Suite{Name: i.Suite, Program: exe, Args: []string{suite.Subcommand}}
 			if s.Name == program.Suite {
 				s.Inputs = os.Getenv(program.Env) // with the programs' digests
 			}
@@ -63,7 +63,7 @@ func digests(suites []plan.Suite, picked []scenario.Info) (map[string]string, er
 		if !slices.ContainsFunc(picked, func(i scenario.Info) bool { return i.Suite == s.Name }) {
 			continue
 		}
-		sum, err := cache.FileSum(s.Binary)
+		sum, err := cache.FileSum(s.Program)
 		if err != nil {
 			return out, err
 		}
@@ -76,7 +76,7 @@ func digests(suites []plan.Suite, picked []scenario.Info) (map[string]string, er
 func scenarios(ctx context.Context, program string) ([]scenario.Info, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, listLimit, fmt.Errorf("no answer within %v", listLimit))
 	defer cancel()
-	out, err := execx.Command(ctx, "", nil, program, suite.Command, "--faultline.list").CombinedOutput()
+	out, err := execx.Command(ctx, "", nil, program, suite.Subcommand, "--faultline.list").CombinedOutput()
 	if cause := context.Cause(ctx); cause != nil {
 		return nil, cause
 	}

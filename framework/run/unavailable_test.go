@@ -56,7 +56,7 @@ func folderKernel(t *testing.T) string {
 func resolving(t *testing.T, specs ...string) scripted {
 	t.Helper()
 	s := script(t)
-	s.observer = nil
+	s.executor = nil
 	var err error
 	if s.Cache, err = cache.Open(t.TempDir()); err != nil {
 		t.Fatal(err)
@@ -66,15 +66,15 @@ func resolving(t *testing.T, specs ...string) scripted {
 		t.Fatal(err)
 	}
 	for i := range s.suites {
-		s.suites[i].Binary = self
+		s.suites[i].Program = self
 	}
 	s.Accel, s.Shard = "tcg", results.Shard{Index: 1, Of: 1}
 	for _, spec := range specs {
 		s.Kernels = append(s.Kernels, matrix.Entry{Spec: spec})
 	}
 	t.Cleanup(func() {
-		if s.observer != nil {
-			s.observer.Close()
+		if s.executor != nil {
+			s.executor.Close()
 		}
 	})
 	return s

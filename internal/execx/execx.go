@@ -1,6 +1,7 @@
-// Package execx runs external programs, such as apt-get, dpkg-deb and depmod: it finds
-// them, kills them together with their children, and returns their output or an error
-// with the last lines of standard error. For a program that is not installed, the error
+// Package execx is the only place that starts processes on the host: tools such as
+// apt-get and git, QEMU, suites, a debugger. It finds programs, kills them together with
+// their children, and returns their output or an error with the last lines of standard
+// error. For a program that is not installed, the error
 // names the package to install. It does not interpret arguments or output.
 package execx
 

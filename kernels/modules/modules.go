@@ -38,7 +38,6 @@ type entry struct {
 
 // File is one module file of a kernel.
 type File struct {
-	// Name is the module's name as lsmod prints it, with underscores.
 	// Name is the module's name as printed by lsmod, with underscores.
 	Name string
 	// Path is the file's path, below the directory given to Open.

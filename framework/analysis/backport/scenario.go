@@ -94,7 +94,7 @@ func (c *conclusion) pair(s results.Scenario, a, b string, into *[]Unjudged) (x,
 // under reports whether a scenario covers the change in question.
 func (c *conclusion) under(s results.Scenario) bool {
 	k, err := c.known.ByID(c.Change)
-	return err == nil && k.Tells(s.ID) || c.Change != "" && slices.Contains(s.Changes, c.Change)
+	return err == nil && k.Covers(s.ID) || c.Change != "" && slices.Contains(s.Changes, c.Change)
 }
 
 // silent is the side of a step that does not cover a change.

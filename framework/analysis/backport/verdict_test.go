@@ -264,7 +264,7 @@ func TestOfWhatDiffers(t *testing.T) {
 
 // A change that a user declares works like a known one.
 func TestOfADeclaredChange(t *testing.T) {
-	mine := change.List{{ID: "mine", Steps: []change.Show{{Scenarios: "syscalls/*/other", Before: "EIO", After: "EPERM"}}}}
+	mine := change.List{{ID: "mine", Steps: []change.StepEffect{{Scenarios: "syscalls/*/other", Before: "EIO", After: "EPERM"}}}}
 	loud := saw(other, always(errno("EPERM"), "EIO"))
 	of := func(base, patched observe.Cell) []string {
 		r := record(cells(base), cells(patched), nil)

@@ -243,7 +243,7 @@ func TestVersions(t *testing.T) {
 func TestDeclared(t *testing.T) {
 	every := demo.Every()
 	a, b := every["as expected"], every["unexplained difference"]
-	mine := change.List{{ID: "mine", Subject: "moves a block", Witnesses: []change.Move{{Scenarios: "dax/ext4/pread", Witness: "badblocks", Before: "32 8", After: "40 8"}}}}
+	mine := change.List{{ID: "mine", Subject: "moves a block", Witnesses: []change.WitnessEffect{{Scenarios: "dax/ext4/pread", Witness: "badblocks", Before: "32 8", After: "40 8"}}}}
 	if c := of(t, whole(a), whole(b), compare.Options{Changes: mine}); c.ExitCode() != 0 || differences(c)[0].ExplainedBy != "mine" {
 		t.Errorf("%+v", differences(c))
 	}

@@ -285,7 +285,7 @@ func TestFlip(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 	// A change that a user declares explains it.
-	run.Changes = change.List{{ID: "mine", Witnesses: []change.Move{{Scenarios: id, Witness: "badblocks", Before: "32 8", After: "40 8"}}}}
+	run.Changes = change.List{{ID: "mine", Witnesses: []change.WitnessEffect{{Scenarios: id, Witness: "badblocks", Before: "32 8", After: "40 8"}}}}
 	if h := of(t, run); h.ExitCode() != 0 || h.Moves[len(h.Moves)-1].Change != "mine" && h.Moves[0].Change != "mine" {
 		t.Error(show(h))
 	}

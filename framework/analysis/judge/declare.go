@@ -60,7 +60,7 @@ func asked(steps []observe.Step) (out []observe.Step, other bool) {
 
 // declare sets a change's sides as the expectation of the steps that it matches, and
 // reports whether it matched one. A step declared by another change keeps that one.
-func declare(steps []observe.Step, id string, s change.Show) (took bool) {
+func declare(steps []observe.Step, id string, s change.StepEffect) (took bool) {
 	for _, i := range shown(steps, s) {
 		was, side := steps[i].Expected, sideOf(steps[i].Outcome, s)
 		switch {
@@ -79,7 +79,7 @@ func declare(steps []observe.Step, id string, s change.Show) (took bool) {
 
 // shown returns the indexes of the steps that a Show is about. If it names none and no
 // step shows a side of it, that is the last step with an expectation.
-func shown(steps []observe.Step, s change.Show) (at []int) {
+func shown(steps []observe.Step, s change.StepEffect) (at []int) {
 	if s.Step > len(steps) {
 		return nil
 	}
@@ -101,7 +101,7 @@ func shown(steps []observe.Step, s change.Show) (at []int) {
 	return at
 }
 
-func sideOf(o observe.Outcome, s change.Show) observe.Side {
+func sideOf(o observe.Outcome, s change.StepEffect) observe.Side {
 	switch short, long := o.String(), o.Located(); {
 	case s.Before == short || s.Before == long:
 		return observe.Before

@@ -17,12 +17,12 @@ const (
 	long  = "SIGBUS BUS_MCEERR_AR lsb=12"
 )
 
-func declares(shows ...change.Show) change.List {
+func declares(shows ...change.StepEffect) change.List {
 	return change.List{{ID: mine, Subject: "x: y", Effect: "z", Steps: shows}}
 }
 
-func show(step int, before, after string) change.Show {
-	return change.Show{Scenarios: "dax/*/shared-read", Step: step, Before: before, After: after}
+func show(step int, before, after string) change.StepEffect {
+	return change.StepEffect{Scenarios: "dax/*/shared-read", Step: step, Before: before, After: after}
 }
 
 // said returns a cell's verdict and message, and the expectation of each step.
@@ -55,7 +55,7 @@ func TestDeclare(t *testing.T) {
 		want  []string
 	}{
 		{"another scenario", declares(show(0, short, long)), cell("k", "dax/ext4/shared-write", always(adrerr())), []string{"expected ", " both"}},
-		{"a glob's * does not cross a slash", declares(change.Show{Scenarios: "dax/*", Before: short, After: long}), cell("k", s1, always(adrerr())), []string{"expected ", " both"}},
+		{"a glob's * does not cross a slash", declares(change.StepEffect{Scenarios: "dax/*", Before: short, After: long}), cell("k", s1, always(adrerr())), []string{"expected ", " both"}},
 		{"before", declares(show(0, short, long)), cell("k", s1, ok, always(adrerr())), []string{"expected ", " both", "my_change before, instead of  both"}},
 		{"after", declares(show(0, short, long)), cell("k", s1, ok, always(mceerr())), []string{"expected ", " both", "my_change after, instead of  both"}},
 		{"with its address", declares(show(0, short, long+" at file+0x4005")), cell("k", s1, always(mceerr())), []string{"expected ", "my_change after, instead of  both"}},
@@ -86,7 +86,7 @@ func TestDeclare(t *testing.T) {
 		{"neither side of a known change, a side of this one", declares(show(0, long, "EIO")), cell("k", s1, daxNeither), []string{"expected ", "my_change after, instead of dax_fault_hwpoison neither"}},
 		{"neither side of either", declares(show(0, long, "ENXIO")), cell("k", s1, daxNeither),
 			[]string{"unexpected step 1 (victim: load) expected SIGBUS BUS_MCEERR_AR lsb=12 (without my_change) or ENXIO (with it), saw EIO", "my_change neither, instead of dax_fault_hwpoison neither"}},
-		{"the first of two", append(declares(show(0, short, long)), change.Change{ID: "second", Steps: []change.Show{show(0, long, "EIO")}}), cell("k", s1, always(mceerr())),
+		{"the first of two", append(declares(show(0, short, long)), change.Change{ID: "second", Steps: []change.StepEffect{show(0, long, "EIO")}}), cell("k", s1, always(mceerr())),
 			[]string{"expected ", "my_change after, instead of  both"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -120,7 +120,7 @@ func TestJudgeDeclared(t *testing.T) {
 	other := "dax/xfs/shared-read"
 	plain := func(k, s string, o observe.Outcome) observe.Cell { return cell(k, s, always(o)) }
 	list := declares(show(0, short, long))
-	list[0].Witnesses = []change.Move{{Scenarios: "dax/*/shared-read", Witness: "log", After: "MCE: Killing * at N"}}
+	list[0].Witnesses = []change.WitnessEffect{{Scenarios: "dax/*/shared-read", Witness: "log", After: "MCE: Killing * at N"}}
 	by := " by " + mine
 	for _, tc := range []struct {
 		name   string

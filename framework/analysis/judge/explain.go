@@ -229,7 +229,7 @@ func (e explainer) hidden(d *Difference) string {
 // makes reports whether a change that needs the symbol prints a line of the log.
 func (e explainer) makes(symbol, scenario, line string) bool {
 	for _, c := range e.known {
-		if slices.Contains(c.NeedsConfig, symbol) && slices.ContainsFunc(c.Witnesses, func(m change.Move) bool {
+		if slices.Contains(c.NeedsConfig, symbol) && slices.ContainsFunc(c.Witnesses, func(m change.WitnessEffect) bool {
 			return m.Takes(scenario, observe.WitnessLog) && m.After != "" && m.To(line)
 		}) {
 			return true

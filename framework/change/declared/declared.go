@@ -226,7 +226,7 @@ func (p *changeParser) stable(n ast.Node, c change.Change) error {
 	return nil
 }
 
-func (p *changeParser) show(n ast.Node) (s change.Show, err error) {
+func (p *changeParser) show(n ast.Node) (s change.StepEffect, err error) {
 	sides := map[string]string{}
 	err = p.Mapping(n, "an entry of shows", showShape, []string{"scenarios", "step", "before", "after"}, func(key string, v *ast.MappingValueNode) (err error) {
 		switch key {
@@ -249,7 +249,7 @@ func (p *changeParser) show(n ast.Node) (s change.Show, err error) {
 	return s, err
 }
 
-func (p *changeParser) move(n ast.Node) (m change.Move, err error) {
+func (p *changeParser) move(n ast.Node) (m change.WitnessEffect, err error) {
 	sides := map[string]string{}
 	err = p.Mapping(n, "an entry of moves", moveShape, []string{"scenarios", "witness", "before", "after"}, func(key string, v *ast.MappingValueNode) (err error) {
 		switch key {

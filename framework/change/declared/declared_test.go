@@ -37,12 +37,12 @@ func TestParse(t *testing.T) {
 	}
 	want := change.List{
 		{ID: "my_change", Commit: "1ea7ca1b0901", Subject: "dax: say more", Since: "v6.5", Effect: "a fault on known poison says so",
-			Steps: []change.Show{
+			Steps: []change.StepEffect{
 				{Scenarios: "dax/*/shared-read", Before: "SIGBUS BUS_ADRERR", After: "SIGBUS BUS_MCEERR_AR lsb=12"},
 				{Scenarios: "dax/ext4/mkwrite", Step: 3, Before: "ok", After: "EIO"},
 			},
-			Witnesses: []change.Move{{Witness: "log", After: "MCE: Killing * at N"}, {Scenarios: "mce/*/ucna", Witness: "HardwareCorrupted", Before: "0 kB", After: "4 kB"}}},
-		{ID: "other", Subject: "s", Effect: "e", Since: "v6.5", Stable: []string{"6.4.3", "6.1.200"}, Steps: []change.Show{{Scenarios: "a/b", Before: "x", After: "y"}}},
+			Witnesses: []change.WitnessEffect{{Witness: "log", After: "MCE: Killing * at N"}, {Scenarios: "mce/*/ucna", Witness: "HardwareCorrupted", Before: "0 kB", After: "4 kB"}}},
+		{ID: "other", Subject: "s", Effect: "e", Since: "v6.5", Stable: []string{"6.4.3", "6.1.200"}, Steps: []change.StepEffect{{Scenarios: "a/b", Before: "x", After: "y"}}},
 	}
 	if d := cmp.Diff(want, f.Changes); d != "" {
 		t.Error(d)

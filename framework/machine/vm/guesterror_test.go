@@ -43,7 +43,7 @@ func isLost(t *testing.T, err error, g *Guest) {
 	}
 }
 
-func TestTroubleInAClone(t *testing.T) {
+func TestGuestErrorInAClone(t *testing.T) {
 	r := newHost(t)
 	tm := template(t, r, recent)
 	hello := &wire.Request{Hello: &wire.Hello{}}
@@ -142,7 +142,7 @@ type blocks struct{}
 
 func (blocks) Read([]byte) (int, error) { select {} }
 
-func TestTroubleAtBoot(t *testing.T) {
+func TestGuestErrorAtBoot(t *testing.T) {
 	r := newHost(t)
 	k := kernel(t, recent)
 	spec := Spec{Kernel: k, Accel: qemu.TCG}
@@ -227,7 +227,7 @@ func TestTroubleAtBoot(t *testing.T) {
 }
 
 // A guest that got no core does not answer either, which is not caused by its kernel.
-func TestTroubleOnABusyMachine(t *testing.T) {
+func TestGuestErrorOnABusyMachine(t *testing.T) {
 	for waited, want := range map[time.Duration]string{
 		20 * time.Second: "K did not answer",
 		50 * time.Second: "K did not answer; its QEMU waited 50s of 1m0s for a core; run again when this machine is less busy",
@@ -240,7 +240,7 @@ func TestTroubleOnABusyMachine(t *testing.T) {
 	}
 }
 
-func TestTroubleInWords(t *testing.T) {
+func TestGuestErrorInWords(t *testing.T) {
 	for want, tr := range map[string]*GuestError{
 		"boot: the kernel of K panicked: Kernel panic - not syncing: oh": {Kind: Panic, Doing: "boot", Kernel: "K", Tail: "[  1.0] Kernel panic - not syncing: oh\r\n[  1.1] CPU: 0"},
 		"clone: K did not answer: no answer within 10s":                  {Kind: Hang, Doing: "clone", Kernel: "K", Err: errors.New("no answer within 10s")},

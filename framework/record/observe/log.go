@@ -75,7 +75,7 @@ func canonicalLine(l string, roles Roles) string {
 
 // Log returns the canonical form of the kernel log: its lines about poison except those in
 // leftOut, each once and sorted, because separate work items print some of them.
-func Log(lines []string, roles Roles, leftOut []LeftOut) string {
+func Log(lines []string, roles Roles, leftOut []Ignored) string {
 	var kept []string
 	for _, l := range lines {
 		if l = canonicalLine(l, roles); l != "" && !slices.Contains(kept, l) && !isLeftOut(WitnessLog, l, leftOut) {
@@ -89,8 +89,8 @@ func Log(lines []string, roles Roles, leftOut []LeftOut) string {
 	return strings.Join(kept, "\n")
 }
 
-func isLeftOut(witness, text string, leftOut []LeftOut) bool {
-	return slices.ContainsFunc(leftOut, func(l LeftOut) bool {
+func isLeftOut(witness, text string, leftOut []Ignored) bool {
+	return slices.ContainsFunc(leftOut, func(l Ignored) bool {
 		matched, err := regexp.MatchString(l.Pattern, text)
 		return l.Witness == witness && matched && err == nil
 	})

@@ -95,18 +95,18 @@ func TestLogLeavesOut(t *testing.T) {
 		"[   10.1] Memory failure: 0x100c04: recovery action for clean LRU page: Recovered",
 		"[   10.2] Memory failure: 0x100c04: clean LRU page still referenced by 1 users",
 	}
-	still := LeftOut{Witness: WitnessLog, Pattern: "still referenced by", Reason: "it races"}
+	still := Ignored{Witness: WitnessLog, Pattern: "still referenced by", Reason: "it races"}
 	const recovered = "Memory failure: N: recovery action for clean LRU page: Recovered"
 	for name, test := range map[string]struct {
-		out  []LeftOut
+		out  []Ignored
 		want string
 	}{
 		"nothing":          {nil, "Memory failure: N: clean LRU page still referenced by 1 users\n" + recovered},
-		"a line":           {[]LeftOut{still}, recovered},
-		"everything":       {[]LeftOut{still, {Witness: WitnessLog, Pattern: "^Memory failure"}}, NothingAboutPoison},
-		"another witness":  {[]LeftOut{{Witness: WitnessSplats, Pattern: "."}}, "Memory failure: N: clean LRU page still referenced by 1 users\n" + recovered},
-		"no expression":    {[]LeftOut{{Witness: WitnessLog, Pattern: "("}}, "Memory failure: N: clean LRU page still referenced by 1 users\n" + recovered},
-		"of the canonical": {[]LeftOut{{Witness: WitnessLog, Pattern: "0x100c04"}}, "Memory failure: N: clean LRU page still referenced by 1 users\n" + recovered},
+		"a line":           {[]Ignored{still}, recovered},
+		"everything":       {[]Ignored{still, {Witness: WitnessLog, Pattern: "^Memory failure"}}, NothingAboutPoison},
+		"another witness":  {[]Ignored{{Witness: WitnessSplats, Pattern: "."}}, "Memory failure: N: clean LRU page still referenced by 1 users\n" + recovered},
+		"no expression":    {[]Ignored{{Witness: WitnessLog, Pattern: "("}}, "Memory failure: N: clean LRU page still referenced by 1 users\n" + recovered},
+		"of the canonical": {[]Ignored{{Witness: WitnessLog, Pattern: "0x100c04"}}, "Memory failure: N: clean LRU page still referenced by 1 users\n" + recovered},
 	} {
 		if got := Log(lines, Roles{}, test.out); got != test.want {
 			t.Errorf("%s: %q, not %q", name, got, test.want)
@@ -140,7 +140,7 @@ func FuzzLog(f *testing.F) {
 				t.Error("the order of lines counts")
 			}
 		}
-		if got := Log(lines, roles, []LeftOut{{Witness: WitnessLog, Pattern: "."}}); got != NothingAboutPoison {
+		if got := Log(lines, roles, []Ignored{{Witness: WitnessLog, Pattern: "."}}); got != NothingAboutPoison {
 			t.Errorf("everything is left out but %q", got)
 		}
 	})

@@ -1,5 +1,6 @@
 // Package observe contains the observations of user space as data: the outcome of each
-// step of a scenario, and the cell (one kernel, one scenario) with all of them. Its
+// step of a scenario, the witnesses (kernel states recorded at its end) by name and in
+// canonical form, and the cell (one kernel, one scenario) with all of them. The
 // canonical form is the same for two observations of the same kernel. It starts no guests
 // and judges nothing.
 package observe
@@ -250,9 +251,9 @@ type Cell struct {
 	// Witnesses are independent sources of the same facts, by name: "badblocks", "log",
 	// "HardwareCorrupted". They are in canonical form, and compared.
 	Witnesses map[string]string `json:"witnesses,omitempty"`
-	// LeftOut are the parts of witnesses that are not compared, with the reason: for
+	// Ignored are the parts of witnesses that are not compared, with the reason: for
 	// example, lines of the log that match a pattern, because their writers race.
-	LeftOut []LeftOut `json:"left_out,omitempty"`
+	Ignored []Ignored `json:"left_out,omitempty"`
 	// Panicked reports that the guest's kernel panicked unexpectedly: an infrastructure
 	// failure before the first injection, unexpected after it.
 	Panicked bool `json:"panicked,omitempty"`
@@ -288,8 +289,8 @@ func (c Cell) Stalls() []string {
 	return slices.DeleteFunc(strings.Split(c.Witnesses[WitnessSplats], "\n"), func(s string) bool { return !klog.Stall(s) })
 }
 
-// LeftOut is a part of a witness that is not compared.
-type LeftOut struct {
+// Ignored is a part of a witness that is not compared.
+type Ignored struct {
 	Witness string `json:"witness"`
 	Pattern string `json:"pattern"` // a regular expression
 	Reason  string `json:"reason"`

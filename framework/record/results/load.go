@@ -10,7 +10,7 @@ import (
 )
 
 // LoadRun reads run.json and checks it against the schema. It judges the observations of
-// an older schema again. The error is a *NoRunError if there is none, and a *SchemaError
+// schema 1 again. The error is a *NoRunError if there is none, and a *SchemaError
 // if it is malformed.
 func (f *Folder) LoadRun() (Run, error) {
 	b, err := f.ReadFile(RunFile, maxRun)

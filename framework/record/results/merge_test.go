@@ -156,8 +156,8 @@ func TestMergeNamesLostCells(t *testing.T) {
 
 // mine returns a declared change: a/b returns EPERM with it.
 func mine() change.List {
-	return change.List{{ID: "mine", Subject: "a: b", Effect: "says EPERM", Steps: []change.Show{{Scenarios: "a/b", Before: "EIO", After: "EPERM"}},
-		Witnesses: []change.Move{{Witness: "log", After: "what?"}}}}
+	return change.List{{ID: "mine", Subject: "a: b", Effect: "says EPERM", Steps: []change.StepEffect{{Scenarios: "a/b", Before: "EIO", After: "EPERM"}},
+		Witnesses: []change.WitnessEffect{{Witness: "log", After: "what?"}}}}
 }
 
 func TestMergeDeclaredChanges(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 
 // A folder may come from an untrusted source, so reads are bounded, in bytes, and no link
 // out of it is followed. A cell has some 10 KiB, a run of 5,000 cells 40 MiB; a console
-// has at most 16 MiB (package qemu).
+// has at most 16 MiB (package vm).
 const (
 	maxCell    = 16 << 20
 	maxRun     = 128 << 20

@@ -213,7 +213,7 @@ func TestSchemaMatchesTypes(t *testing.T) {
 	for name, v := range map[string]any{
 		"": Run{}, "tool": Tool{}, "host": Host{}, "kernel": Kernel{}, "package": Package{}, "scenario": Scenario{}, "summary": Summary{},
 		"change_state": judge.ChangeState{}, "difference": judge.Difference{}, "finding": judge.Finding{}, "uncompared": judge.Uncompared{},
-		"cell": observe.Cell{}, "left_out": observe.LeftOut{}, "step": observe.Step{}, "outcome": observe.Outcome{}, "signal": observe.Signal{}, "exit": observe.Exit{}, "expectation": observe.Expectation{},
+		"cell": observe.Cell{}, "left_out": observe.Ignored{}, "step": observe.Step{}, "outcome": observe.Outcome{}, "signal": observe.Signal{}, "exit": observe.Exit{}, "expectation": observe.Expectation{},
 	} {
 		def := root.object
 		if name != "" {

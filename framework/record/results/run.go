@@ -55,7 +55,7 @@ type Run struct {
 	Interrupted bool `json:"interrupted,omitempty"`
 	// Merged are the ids of the runs that this one was merged from.
 	Merged []string `json:"merged,omitempty"`
-	// Suites are the digests of the compiled suites, and of the programs that ran in the
+	// Suites are the digests of the suites, and of the programs that ran in the
 	// guests, by name: two builds may have the same version.
 	Suites map[string]string `json:"suites,omitempty"`
 	// Mark identifies the installation that wrote the record; see Installation.

@@ -61,7 +61,7 @@ func Observation(w io.Writer, c observe.Cell) {
 	for _, name := range slices.Sorted(maps.Keys(c.Witnesses)) {
 		p.line("%s: %s", name, strings.ReplaceAll(c.Witnesses[name], "\n", "; "))
 	}
-	for _, l := range c.LeftOut {
+	for _, l := range c.Ignored {
 		p.line("left out of %s: %s, because %s", l.Witness, l.Pattern, l.Reason)
 	}
 	if len(c.KernelLog) > 0 {

@@ -53,7 +53,7 @@ func Change(w io.Writer, c change.Change, all []scenario.Info, run *results.Run)
 	p.section("Scenarios that cover it")
 	var ids []string
 	for _, i := range all {
-		if c.Tells(i.ID) && i.Skipped == "" {
+		if c.Covers(i.ID) && i.Skipped == "" {
 			ids = append(ids, i.ID)
 			p.line("%s: %s", i.ID, i.Doc)
 		}

@@ -73,7 +73,7 @@ func (s *store) cell(c observe.Cell) int {
 	for _, name := range slices.Sorted(maps.Keys(c.Witnesses)) {
 		out.Witnesses = append(out.Witnesses, [2]int{s.text(name), s.text(c.Witnesses[name])})
 	}
-	for _, l := range c.LeftOut {
+	for _, l := range c.Ignored {
 		out.LeftOut = append(out.LeftOut, s.text(fmt.Sprintf("left out of %s: %s, because %s", l.Witness, l.Pattern, l.Reason)))
 	}
 	return once(s, &s.Cells, out)

@@ -115,7 +115,7 @@ func (o Options) check(ctx context.Context) error {
 		return err
 	}
 	for _, s := range picked {
-		if c.Tells(s.ID) {
+		if c.Covers(s.ID) {
 			return nil
 		}
 	}

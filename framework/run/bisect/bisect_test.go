@@ -327,7 +327,7 @@ func TestEndsThatCannotBeBisected(t *testing.T) {
 	}
 }
 
-func TestTroubleWithTheRig(t *testing.T) {
+func TestInfraErrors(t *testing.T) {
 	t.Parallel()
 	h, all := line(t, 16, map[int][]string{9: turns()})
 	opt := h.options(all[0], all[15], read)
@@ -340,11 +340,11 @@ func TestTroubleWithTheRig(t *testing.T) {
 	l = newLab(h)
 	l.broken[all[7]] = 4
 	_, _, err := bisect.Do(t.Context(), opt, l)
-	if errkind.Of(err) != errkind.Infra || !errors.As(err, new(*bisect.RigError)) || !strings.Contains(err.Error(), "--skip "+all[7][:12]) {
+	if errkind.Of(err) != errkind.Infra || !errors.As(err, new(*bisect.InfraError)) || !strings.Contains(err.Error(), "--skip "+all[7][:12]) {
 		t.Fatalf("%v", err)
 	}
 	opt.Resume = true
-	if _, _, err = bisect.Do(t.Context(), opt, l); !errors.As(err, new(*bisect.RigError)) {
+	if _, _, err = bisect.Do(t.Context(), opt, l); !errors.As(err, new(*bisect.InfraError)) {
 		t.Fatalf("resumed too early: %v", err)
 	}
 	l.broken[all[7]] = 4

@@ -29,13 +29,13 @@ type GuestLab struct {
 	Picked []scenario.Info
 
 	suites   []plan.Suite
-	observer *run.Executor
+	executor *run.Executor
 	opts     kernels.Options
 	accel    string
 }
 
-// RigOptions configure a GuestLab.
-type RigOptions struct {
+// GuestLabOptions configure a GuestLab.
+type GuestLabOptions struct {
 	Scenarios []string // globs; none selects all
 	Label     string   // a Ginkgo label filter
 	Accel     string   // "auto", "kvm" or "tcg"
@@ -45,24 +45,24 @@ type RigOptions struct {
 	Say func(format string, args ...any)
 }
 
-// NewGuestLab selects scenarios of the compiled suites and prepares to observe them. The
+// NewGuestLab selects scenarios of the suites and prepares to observe them. The
 // GuestLab must be closed.
-func NewGuestLab(ctx context.Context, opt RigOptions) (*GuestLab, error) {
+func NewGuestLab(ctx context.Context, opt GuestLabOptions) (*GuestLab, error) {
 	r := &GuestLab{accel: opt.Accel, opts: kernels.Options{Cache: opt.Cache, Log: opt.Say}}
 	var err error
 	if r.suites, r.Picked, err = run.Pick(ctx, opt.Scenarios, opt.Label); err != nil {
 		return nil, err
 	}
 	// Kernels of a tree are compiled for this machine.
-	if r.observer, err = run.NewExecutor(ctx, opt.Cache, runtime.GOARCH, opt.Jobs); err != nil {
+	if r.executor, err = run.NewExecutor(ctx, opt.Cache, runtime.GOARCH, opt.Jobs); err != nil {
 		return nil, err
 	}
-	r.observer.Say = opt.Say
+	r.executor.Say = opt.Say
 	return r, nil
 }
 
 // Host describes the machine for the record.
-func (r *GuestLab) Host(ctx context.Context) (results.Host, error) { return r.observer.Host(ctx) }
+func (r *GuestLab) Host(ctx context.Context) (results.Host, error) { return r.executor.Host(ctx) }
 
 // Here returns this machine and its suites, for EndsOf.
 func (r *GuestLab) Here(ctx context.Context) (Here, error) {
@@ -70,12 +70,12 @@ func (r *GuestLab) Here(ctx context.Context) (Here, error) {
 	if err != nil {
 		return Here{}, err
 	}
-	suites, err := r.observer.Digests(r.suites, r.Picked)
+	suites, err := r.executor.Digests(r.suites, r.Picked)
 	return Here{host, suites}, err
 }
 
 // Close releases the resources of the GuestLab.
-func (r *GuestLab) Close() { r.observer.Close() }
+func (r *GuestLab) Close() { r.executor.Close() }
 
 // Inputs implements Lab.
 func (r *GuestLab) Inputs(ctx context.Context, settings []string) (map[string]string, error) {
@@ -142,7 +142,7 @@ func (r *GuestLab) Build(ctx context.Context, spec string) error {
 
 // Spare implements Lab: each guest keeps a core busy.
 func (r *GuestLab) Spare(scenarios int) bool {
-	return min(r.observer.Jobs, scenarios) < runtime.NumCPU()
+	return min(r.executor.Jobs, scenarios) < runtime.NumCPU()
 }
 
 // Observe implements Lab.
@@ -153,7 +153,7 @@ func (r *GuestLab) Observe(ctx context.Context, w Wanted) (column results.Kernel
 	}
 	defer resolved.Close()
 	resolved.Name = w.Name
-	k, err := r.observer.Kernel(ctx, resolved, r.accel)
+	k, err := r.executor.Kernel(ctx, resolved, r.accel)
 	if err != nil {
 		return column, nil, err
 	}
@@ -162,17 +162,17 @@ func (r *GuestLab) Observe(ctx context.Context, w Wanted) (column results.Kernel
 	if err := r.boot(ctx, k, todo.Tasks); err != nil {
 		return column, nil, err
 	}
-	defer r.observer.Release(k)
-	r.observer.Consoles = func(string) string { return w.Consoles }
+	defer r.executor.Release(k)
+	r.executor.Consoles = func(string) string { return w.Consoles }
 	cells = todo.Impossible
 	var mu sync.Mutex
-	r.observer.Observe(ctx, todo.Tasks, func(c observe.Cell) {
+	r.executor.Observe(ctx, todo.Tasks, func(c observe.Cell) {
 		mu.Lock()
 		defer mu.Unlock()
 		cells = append(cells, c)
 	})
 	column = run.Column(k)
-	column.BootMillis = float64(r.observer.Booted(k).Microseconds()) / 1000
+	column.BootMillis = float64(r.executor.Booted(k).Microseconds()) / 1000
 	return column, cells, context.Cause(ctx)
 }
 
@@ -180,14 +180,14 @@ func (r *GuestLab) Observe(ctx context.Context, w Wanted) (column results.Kernel
 // do not finish count as the commit's result.
 func (r *GuestLab) boot(ctx context.Context, k *plan.Kernel, tasks []plan.Task) error {
 	for again := true; ; again = false {
-		if err := r.observer.Boot(ctx, tasks, nil); err != nil {
+		if err := r.executor.Boot(ctx, tasks, nil); err != nil {
 			return err
 		}
-		err := r.observer.Broken(k)
+		err := r.executor.Broken(k)
 		if err == nil {
 			return nil
 		}
-		r.observer.Release(k)
+		r.executor.Release(k)
 		var t *vm.GuestError
 		if !errors.As(err, &t) {
 			return err
@@ -198,6 +198,6 @@ func (r *GuestLab) boot(ctx context.Context, k *plan.Kernel, tasks []plan.Task) 
 		case t.Kind != vm.Hang || !again:
 			return err
 		}
-		r.observer.Say("%s did not boot in time; booting again", k.Name)
+		r.executor.Say("%s did not boot in time; booting again", k.Name)
 	}
 }

@@ -20,7 +20,7 @@ func TestResumedWithOtherInputs(t *testing.T) {
 	l := newLab(h)
 	l.inputs = was
 	l.broken[all[3]] = 4
-	if _, _, err := bisect.Do(t.Context(), opt, l); !errors.As(err, new(*bisect.RigError)) {
+	if _, _, err := bisect.Do(t.Context(), opt, l); !errors.As(err, new(*bisect.InfraError)) {
 		t.Fatal(err)
 	}
 	l.broken = map[string]int{}

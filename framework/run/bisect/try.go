@@ -100,7 +100,7 @@ func (b *bisection) observe(ctx context.Context, t attempt) (column results.Kern
 	}
 	for _, c := range cells {
 		if c.Verdict == observe.Infra && !t.end { // an end loses only the scenario
-			return column, nil, &RigError{Scenario: c.Scenario, Commit: t.commit, Cell: c}
+			return column, nil, &InfraError{Scenario: c.Scenario, Commit: t.commit, Cell: c}
 		}
 		if err := b.folder.PutCell(c); err != nil {
 			return column, nil, err
@@ -109,13 +109,13 @@ func (b *bisection) observe(ctx context.Context, t attempt) (column results.Kern
 	return column, cells, nil
 }
 
-// RigError is the error of two failed attempts to observe a scenario on a commit.
-type RigError struct {
+// InfraError is the error of two failed attempts to observe a scenario on a commit.
+type InfraError struct {
 	Scenario, Commit string
 	Cell             observe.Cell
 }
 
-func (e *RigError) Error() string {
+func (e *InfraError) Error() string {
 	return fmt.Sprintf("observe %s on %s: failed twice: %s; "+
 		"use --resume to try again, and --skip %s with it to continue without that commit",
 		e.Scenario, short(e.Commit), e.Cell.Message, short(e.Commit))

@@ -27,7 +27,7 @@ type Kernel struct {
 // Suite is a suite of scenarios.
 type Suite struct {
 	Name      string
-	Binary    string   // the program that runs it
+	Program   string   // the program that runs it
 	Args      []string // what the program is called with, before flags of the suite
 	Inputs    string   // other inputs that determine its results; empty for most
 	Scenarios []scenario.Info

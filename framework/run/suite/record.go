@@ -15,11 +15,11 @@ type Record struct {
 	Kernel    *kernels.Kernel
 	Steps     []observe.Step
 	Witnesses map[string]string
-	LeftOut   []observe.LeftOut
+	LeftOut   []observe.Ignored
 	KernelLog []string
 	Blocks    int // see observe.Cell
-	// Trouble is the infrastructure failure that ended the scenario.
-	Trouble     error
+	// InfraErr is the infrastructure failure that ended the scenario.
+	InfraErr    error
 	ConsoleTail string // after an infrastructure failure or a panic
 	// Registers and Template are those of the lost guest: see vm.GuestError.
 	Registers, Template string

@@ -34,7 +34,7 @@ import (
 // process is this process: Ginkgo runs one suite in it. Run sets it.
 var process struct {
 	suite     string // the one whose specs are being constructed
-	rig       *vm.Host
+	host      *vm.Host
 	kernel    *kernels.Kernel
 	templates map[vm.Spec]*vm.Template // of the guests that scenarios have used so far
 	events    *json.Encoder
@@ -98,7 +98,7 @@ func Run(t *testing.T, name string) {
 }
 
 // Command is the subcommand of such a program whose arguments Main takes.
-const Command = "suite"
+const Subcommand = "suite"
 
 // Main is the process of a suite in a program that links it: args are flags of
 // Ginkgo and of this package, and the name of a suite, which is left out with
@@ -240,7 +240,7 @@ func open(ctx context.Context) error {
 		return fmt.Errorf("%s is now another kernel (digest %.12s) than when the run started (%.12s); start a new run",
 			flags.kernel, process.kernel.Digest, flags.digest)
 	}
-	process.rig, err = vm.NewHost(ctx, c, process.kernel.Arch)
+	process.host, err = vm.NewHost(ctx, c, process.kernel.Arch)
 	return err
 }
 
@@ -248,8 +248,8 @@ func shut() {
 	for _, t := range process.templates {
 		t.Close()
 	}
-	if process.rig != nil {
-		process.rig.Close()
+	if process.host != nil {
+		process.host.Close()
 	}
 }
 
@@ -300,7 +300,7 @@ func (s *Scenario) Guest(ctx context.Context, alter func(*vm.Spec)) (*vm.Guest, 
 	}
 	if flags.fresh {
 		spec.Console = console
-		return process.rig.Boot(ctx, spec)
+		return process.host.Boot(ctx, spec)
 	}
 	t, err := template(ctx, spec)
 	if err != nil {
@@ -309,7 +309,7 @@ func (s *Scenario) Guest(ctx context.Context, alter func(*vm.Spec)) (*vm.Guest, 
 	s.started = time.Now() // the boot of the template does not count
 	g, err := t.Clone(ctx, vm.CloneOptions{Console: console, Door: flags.pause > 0})
 	if err == nil && flags.follow {
-		emit(scenario.Event{Guest: append([]string{process.rig.QEMU.Path}, g.Args()...)})
+		emit(scenario.Event{Guest: append([]string{process.host.QEMU.Path}, g.Args()...)})
 	}
 	return g, err
 }
@@ -321,9 +321,9 @@ func template(ctx context.Context, spec vm.Spec) (*vm.Template, error) {
 	}
 	t, err := (*vm.Template)(nil), error(nil)
 	if standard := (vm.Spec{Kernel: process.kernel, Accel: qemu.Accel(flags.accel)}); flags.template != "" && spec == standard {
-		t, err = process.rig.Known(ctx, spec, flags.template)
+		t, err = process.host.Known(ctx, spec, flags.template)
 	} else {
-		t, err = process.rig.Template(ctx, spec)
+		t, err = process.host.Template(ctx, spec)
 	}
 	if err != nil {
 		return nil, err
@@ -350,16 +350,16 @@ func finish(r ginkgo.SpecReport) {
 	}
 	cell := observe.Cell{
 		Scenario: s.ID, Kernel: s.Kernel.Name, Accel: s.Accel(flags.accel), Verdict: observe.Expected,
-		Steps: s.Steps, Witnesses: s.Witnesses, LeftOut: s.LeftOut, Panicked: s.Panicked, KernelLog: s.KernelLog, ConsoleTail: s.ConsoleTail, Registers: s.Registers, Template: s.Template,
+		Steps: s.Steps, Witnesses: s.Witnesses, Ignored: s.LeftOut, Panicked: s.Panicked, KernelLog: s.KernelLog, ConsoleTail: s.ConsoleTail, Registers: s.Registers, Template: s.Template,
 		Blocks: s.Blocks, Started: s.started, Millis: float64(time.Since(s.started).Microseconds()) / 1000,
 	}
 	switch {
 	case r.State.Is(types.SpecStateSkipped):
 		cell.Verdict, cell.Message = observe.Skipped, r.Failure.Message
-	case s.Trouble != nil:
-		cell.Verdict, cell.Message = observe.Infra, s.Trouble.Error()
+	case s.InfraErr != nil:
+		cell.Verdict, cell.Message = observe.Infra, s.InfraErr.Error()
 		t := (*vm.GuestError)(nil)
-		cell.Panicked = errors.As(s.Trouble, &t) && t.Kind == vm.Panic
+		cell.Panicked = errors.As(s.InfraErr, &t) && t.Kind == vm.Panic
 	case s.Panicked:
 		cell.Verdict, cell.Message = observe.Unexpected, "the kernel panicked"
 	case r.State.Is(types.SpecStateFailed):

@@ -70,14 +70,14 @@ func (s *shelves) key(ctx context.Context, g guest, suite plan.Suite) (string, e
 	var err error
 	template, ok := s.guests[g]
 	if !ok {
-		if template, err = s.run.observer.rig.TemplateKey(ctx, vm.Spec{Kernel: g.kernel.Kernel, Accel: g.accel}); err != nil {
+		if template, err = s.run.executor.host.TemplateKey(ctx, vm.Spec{Kernel: g.kernel.Kernel, Accel: g.accel}); err != nil {
 			return "", err
 		}
 		s.guests[g] = template
 	}
 	program, ok := s.digests[suite.Name]
 	if !ok {
-		if program, err = cache.FileSum(suite.Binary); err != nil {
+		if program, err = cache.FileSum(suite.Program); err != nil {
 			return "", err
 		}
 		s.digests[suite.Name] = program
@@ -111,7 +111,7 @@ func (r *run) noteKept(column *results.Kernel, k *plan.Kernel) error {
 		return nil
 	}
 	for at, shelf := range r.shelves.open {
-		if at.kernel != k || shelf == nil || len(r.observer.of(k).templates) > 0 || column.Console != "" {
+		if at.kernel != k || shelf == nil || len(r.executor.of(k).templates) > 0 || column.Console != "" {
 			continue
 		}
 		boot, ok := shelf.Boot()

@@ -15,7 +15,7 @@ var _ = describe("memory failure handling of a device-DAX page", func() {
 		return Scenario("dax/device/"+name, append(traits, NeedsDeviceDAX(), Needs("MEMORY_FAILURE"))...)
 	}
 
-	It("delivers SIGBUS to the caller of madvise(2), and the page can be read again", scenario("page",
+	It("delivers SIGBUS to the caller of madvise(2), after which the page can be read again", scenario("page",
 		Catalogue("C12"), Catalogue("C15"), Changes(change.CountedByAction)), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		v := g.Victim(ctx)

@@ -197,7 +197,7 @@ var _ = describe("a DAX fault on a bad block", func() {
 // and does not undo that when zeroing fails (ext4_ext_convert_to_initialized,
 // then ext4_issue_zeroout in ext4_map_blocks); so the second attempt skips the
 // zeroing and calls the driver. XFS zeroes first (xfs_bmapi_convert_unwritten).
-var _ = describe("a second attempt to write to a bad block of an unwritten extent", func() {
+var _ = describe("a store to an unwritten extent over a bad block", func() {
 	outcome := func(fs FS) *Expectation {
 		if fs == Ext4 {
 			return DependOn(change.DaxFaultHWPoison, adrerr, mceerr())
@@ -211,7 +211,7 @@ var _ = describe("a second attempt to write to a bad block of an unwritten exten
 		}
 		Context("on "+string(fs), func() {
 			// The kernel tries a huge page first: the first attempt is its own.
-			It("delivers SIGBUS when it is the fallback from a huge page", scenario("huge-unwritten-write", "A14",
+			It("gets SIGBUS after the fallback from a huge page", scenario("huge-unwritten-write", "A14",
 				NeedsHugeDAX()), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f, v, m := mappedHuge(ctx, g, fs, Shared, Unwritten())
@@ -219,7 +219,7 @@ var _ = describe("a second attempt to write to a bad block of an unwritten exten
 				Expect(v.Store(ctx, m.At(at()))).To(outcome(fs))
 			})
 
-			It("delivers SIGBUS when it is a second store", scenario("unwritten-write-twice", "A14"), func(ctx SpecContext) {
+			It("gets SIGBUS again when it is retried", scenario("unwritten-write-twice", "A14"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.DAX(ctx, fs).File(ctx, 64*KiB, Unwritten())
 				v := g.Victim(ctx)

@@ -15,7 +15,7 @@ var _ = describe("a DAX page", func() {
 		scenario := on(fs)
 		Context("on "+string(fs), func() {
 			// dax_flush writes back the mapped page without a lookup of bad blocks.
-			It("is written back by msync(2) and fsync(2) if its block became bad after the store", scenario("dirty-sync",
+			It("is written back by msync(2) and fsync(2) even if its block became bad after the store", scenario("dirty-sync",
 				"B22"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f, v, m := mapped(ctx, g, fs, Shared)
@@ -28,7 +28,7 @@ var _ = describe("a DAX page", func() {
 				Expect(fsync).To(BeOutcome(Returns(0)))
 			})
 
-			It("is mapped as 4 KiB if another block of its huge page is bad", scenario("huge-good", "A09",
+			It("is mapped as a 4 KiB page if another block of its huge page is bad", scenario("huge-good", "A09",
 				NeedsHugeDAX(), NeedsPageMap()), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f, v, m := mappedHuge(ctx, g, fs, Shared)
@@ -48,7 +48,8 @@ var _ = describe("a DAX page", func() {
 				Expect(v.Load(ctx, m.At(at()))).To(BeOutcome(Reads(Filled(bad))))
 			})
 
-			It("stays readable if it was mapped as part of a huge page before", scenario("huge-mapped-then-bad", "A10",
+			It("stays readable if it was mapped as part of a huge page before its block became bad", scenario(
+				"huge-mapped-then-bad", "A10",
 				NeedsHugeDAX(), NeedsPageMap()), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f, v, m := mappedHuge(ctx, g, fs, Shared)
@@ -71,7 +72,7 @@ var _ = describe("a DAX page", func() {
 			// The file system zeroes the block first, and that write fails in the block
 			// layer. The file is smaller than a huge page, so that there is only one
 			// attempt: see huge-unwritten-write.
-			It("reports BUS_ADRERR on a store if its bad block was never written", scenario("unwritten-write",
+			It("is reported with BUS_ADRERR on a store if its bad block was never written", scenario("unwritten-write",
 				"A14"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.DAX(ctx, fs).File(ctx, 64*KiB, Unwritten())
@@ -81,7 +82,8 @@ var _ = describe("a DAX page", func() {
 				Expect(v.Store(ctx, m.At(at()))).To(BeOutcome(SIGBUS(BUS_ADRERR)))
 			})
 
-			It("reports BUS_ADRERR, not poison, beyond the end of the file", scenario("past-eof", "A15"), func(ctx SpecContext) {
+			It("is reported with BUS_ADRERR, not as poison, beyond the end of the file", scenario(
+				"past-eof", "A15"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.DAX(ctx, fs).File(ctx, 16*KiB)
 				v := g.Victim(ctx)
@@ -90,7 +92,7 @@ var _ = describe("a DAX page", func() {
 			})
 
 			// A dead device fails with EIO, not with EHWPOISON.
-			It("reports BUS_ADRERR, not poison, when the device is dead", scenario("dead-device", "A28",
+			It("is reported with BUS_ADRERR, not as poison, when the device is dead", scenario("dead-device", "A28",
 				Needs("BLK_DEV_DM")), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				pmem := g.Pmem(ctx, NFIT, fs)
@@ -108,7 +110,7 @@ var _ = describe("a DAX page", func() {
 
 	// dax_iomap_copy_around turns the driver's error for the shared block into EIO, as for
 	// write(2), and dax_fault_return turns that into BUS_ADRERR, also with the change.
-	It("reports BUS_ADRERR, not poison, on copy-on-write of a shared extent, unlike on a load", on(XFSReflink,
+	It("is reported with BUS_ADRERR, not as poison, on copy-on-write of a shared extent, unlike on a load", on(XFSReflink,
 		change.DaxFaultHWPoison)("reflink-cow", "A21"), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		mount := g.DAX(ctx, XFSReflink)
@@ -126,7 +128,7 @@ var _ = describe("a DAX page", func() {
 
 	// The comparison fails, and its caller returns that error or its own progress. A page
 	// that is reported as shared is not: the good one can still be read.
-	It("is not deduplicated with a good page", on(XFSReflink, change.DedupeErrorLost)("dedupe",
+	It("with a bad block is not deduplicated with a good page", on(XFSReflink, change.DedupeErrorLost)("dedupe",
 		"B21"), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		mount := g.DAX(ctx, XFSReflink)
@@ -143,13 +145,13 @@ var _ = describe("a DAX page", func() {
 		Expect(own).To(BeOutcome(Reads(Filled(bad))))
 	})
 
-	It("delivers SIGBUS to a reader on ext2", Scenario("dax/ext2/shared-read", Catalogue("A23"),
+	It("with a bad block on ext2 is reported to a reader with SIGBUS", Scenario("dax/ext2/shared-read", Catalogue("A23"),
 		Impossible("no Debian kernel has the ext2 driver (CONFIG_EXT2_FS is not set in any of 5.10 to 7.3): the ext4 driver "+
 			"handles ext2 (CONFIG_EXT4_USE_FOR_EXT2), and dax/ext4 covers its faults")), func(SpecContext) {})
 
 	// dm-writecache maps the memory of its cache as a whole, and returns the driver's error
 	// for that.
-	It("makes dm-writecache reject the device as a cache", Scenario("dax/writecache", Catalogue("B23"),
+	It("with a bad block makes dm-writecache reject the device as a cache", Scenario("dax/writecache", Catalogue("B23"),
 		NeedsDisk(NFIT, Ext4), NeedsDisk(NFIT, XFS), Needs("FS_DAX", "BLK_DEV_DM", "DM_WRITECACHE"),
 		Changes(change.DaxFaultHWPoison)), func(ctx SpecContext) {
 		g := StartGuest(ctx)
@@ -162,7 +164,7 @@ var _ = describe("a DAX page", func() {
 	})
 
 	for _, p := range []Provider{E820, Virtio} {
-		It("becomes readable again when the whole page is written, on "+string(p), Scenario("dax/"+string(p)+"-ext4/mended",
+		It("on "+string(p)+" becomes readable again when the whole page is written", Scenario("dax/"+string(p)+"-ext4/mended",
 			Catalogue("A24"), Changes(change.DaxFaultHWPoison, change.DaxRecoveryWrite), NeedsDAX(p, Ext4)),
 			func(ctx SpecContext) {
 				g := StartGuest(ctx)
@@ -182,7 +184,8 @@ var _ = describe("a DAX page", func() {
 			})
 
 		// These providers report that they cleared the block, so zeroing it works.
-		It("is writable when zeroing clears its bad block, on "+string(p), Scenario("dax/"+string(p)+"-ext4/unwritten-write",
+		It("on "+string(p)+" is writable when zeroing clears its bad block", Scenario(
+			"dax/"+string(p)+"-ext4/unwritten-write",
 			Catalogue("A14e"), NeedsDAX(p, Ext4)),
 			func(ctx SpecContext) {
 				g := StartGuest(ctx)
@@ -200,7 +203,7 @@ var _ = describe("a DAX page", func() {
 })
 
 // The mailing-list thread compares DAX with the page cache of a block device.
-var _ = describe("a page cache over a bad block", func() {
+var _ = describe("the page cache over a bad block", func() {
 	for _, fs := range []FS{Ext4, XFS} {
 		scenario := func(name, catalogue string) []any {
 			return Scenario("pagecache/"+string(fs)+"/"+name, Catalogue(catalogue), NeedsDisk(NFIT, fs))

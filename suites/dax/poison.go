@@ -19,7 +19,7 @@ var _ = describe("memory failure handling of a DAX page without a bad block", fu
 		// XFS without rmapbt declines, and memory_failure() takes the generic path.
 		number := map[FS]string{Ext4: "C01", XFS: "C08"}[fs]
 		Context("on "+string(fs), func() {
-			It("delivers SIGBUS to the caller of madvise(2), and the page can be read again", scenario("madvise", number,
+			It("delivers SIGBUS to the caller of madvise(2), after which the page can be read again", scenario("madvise", number,
 				Changes(change.CountedByAction)), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				_, v, m := mapped(ctx, g, fs, Shared)
@@ -63,7 +63,8 @@ var _ = describe("memory failure handling of a DAX page without a bad block", fu
 			// the change, the kernel looks for processes that map the first page of the folio.
 			// The second process does not: it gets no signal and keeps the poison mapped. See
 			// docs/evidence/findings.md.
-			It("delivers SIGBUS for a 4 KiB mapping of a page that another process maps as huge", scenario("madvise-tail", "C17",
+			It("delivers SIGBUS for a 4 KiB mapping of a page that another process maps as part of a huge page", scenario(
+				"madvise-tail", "C17",
 				NeedsHugeDAX(), NeedsPageMap(), Changes(change.DaxFolios, change.CountedByAction)), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f, v, m := mappedHuge(ctx, g, fs, Shared)
@@ -112,7 +113,7 @@ var _ = describe("memory failure handling of a DAX page without a bad block", fu
 			})
 
 			// The copy is anonymous memory.
-			It("affects only the copy when a private mapping has one", scenario("madvise-private-copy", "C16",
+			It("affects only the copy when a private mapping has copied the page", scenario("madvise-private-copy", "C16",
 				Changes(change.MadviseActionRequired)), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f, v, m := mapped(ctx, g, fs, Private)
@@ -127,7 +128,7 @@ var _ = describe("memory failure handling of a DAX page without a bad block", fu
 				Expect(file).To(BeOutcome(Reads(Filled(bad))))
 			})
 
-			It("cannot unpoison the page", scenario("unpoison", "C11", NeedsPageMap(),
+			It("cannot be undone with unpoison-pfn", scenario("unpoison", "C11", NeedsPageMap(),
 				Needs("HWPOISON_INJECT", "DEBUG_FS"), Changes(change.CountedByAction)), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f, v, m := mapped(ctx, g, fs, Shared)
@@ -188,7 +189,7 @@ var _ = describe("the poison of a DAX page", func() {
 
 // XFS with a reverse map (rmapbt) looks up the file and the offset of a block, and signals
 // the processes that map them (xfs_dax_notify_failure, mf_dax_kill_procs).
-var _ = describe("memory failure handling of a DAX page of an XFS with a reverse map", func() {
+var _ = describe("memory failure handling of a DAX page on XFS with a reverse map", func() {
 	It("delivers SIGBUS to the caller of madvise(2)", on(XFSReflink)("reverse-mapped", "C07",
 		Needs("MEMORY_FAILURE")), func(ctx SpecContext) {
 		g := StartGuest(ctx)
@@ -235,7 +236,7 @@ var _ = describe("a DAX block that becomes bad", func() {
 	for _, fs := range []FS{Ext4, XFS} {
 		Context("on "+string(fs), func() {
 			// The kernel copies from the mapping, without a call of the driver.
-			It("can still be copied by a private mapping that has read it", on(fs)("private-late-cow",
+			It("can still be copied by a process that has read it through a private mapping", on(fs)("private-late-cow",
 				"A05"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f, v, m := mapped(ctx, g, fs, Private)

@@ -54,7 +54,7 @@ var _ = describe("a load of poison", func() {
 	}
 
 	// A load beyond the end of a file meets no poison, with the same result.
-	It("kills a process that blocks SIGBUS, as one beyond the end of a file does", Scenario("delivery/past-eof/blocked",
+	It("kills a process that blocks SIGBUS, as does a load beyond the end of a file", Scenario("delivery/past-eof/blocked",
 		Catalogue("S01"), Needs("TMPFS")), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		f := g.TmpfsFile(ctx, 16*KiB)
@@ -76,7 +76,8 @@ var _ = describe("a load of poison", func() {
 		Expect(kept).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(at())))))
 	})
 
-	It("differs in the core file from one beyond the end of a file (BUS_ADRERR)", Scenario("delivery/past-eof/core",
+	It("differs in the core file from a load beyond the end of a file, which has BUS_ADRERR", Scenario(
+		"delivery/past-eof/core",
 		Catalogue("S11"), Needs("ELF_CORE", "TMPFS")), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		f := g.TmpfsFile(ctx, 16*KiB)
@@ -90,7 +91,7 @@ var _ = describe("a load of poison", func() {
 	})
 
 	// SA_RESETHAND in sigaction(2) resets the disposition when the handler is called.
-	It("kills a process with SA_RESETHAND the second time", scenario("load/once", "S14"), func(ctx SpecContext) {
+	It("kills a process with SA_RESETHAND when it is repeated", scenario("load/once", "S14"), func(ctx SpecContext) {
 		g, v, m := victim(ctx, wire.Once)
 		poison(ctx, g, v, m)
 		first := v.Load(ctx, m.At(at()))
@@ -142,7 +143,8 @@ var _ = describe("an action-optional SIGBUS (BUS_MCEERR_AO)", func() {
 		Expect(v.Idle(ctx)).To(optional(m))
 	})
 
-	It("stays pending while blocked, until sigtimedwait(2)", scenario("news/blocked", "S04"), func(ctx SpecContext) {
+	It("stays pending while blocked, until sigtimedwait(2) takes it", scenario(
+		"news/blocked", "S04"), func(ctx SpecContext) {
 		g, v, m := early(ctx, wire.Block)
 		before := v.TakePending(ctx)
 		poison(ctx, g, v, m)
@@ -156,7 +158,7 @@ var _ = describe("an action-optional SIGBUS (BUS_MCEERR_AO)", func() {
 	})
 
 	// Two pages cause two signals, of which one is kept: SIGBUS does not queue.
-	It("stays pending once, for the first page, while blocked", scenario("news/blocked-twice",
+	It("is kept once while blocked, for the first of two pages", scenario("news/blocked-twice",
 		"S04"), func(ctx SpecContext) {
 		g, v, m := early(ctx, wire.Block)
 		v.Store(ctx, m.At(Page(bad+1)+5))
@@ -192,7 +194,7 @@ var _ = describe("an action-optional SIGBUS (BUS_MCEERR_AO)", func() {
 		Expect(other).To(BeOutcome(OK()))
 	})
 
-	It("is discarded by a process that ignores it, which the next load kills", scenario("news/ignored",
+	It("is discarded if the process ignores SIGBUS, and the next load kills the process", scenario("news/ignored",
 		"S06"), func(ctx SpecContext) {
 		g, v, m := early(ctx, wire.Ignore)
 		poison(ctx, g, v, m)
@@ -211,15 +213,15 @@ var _ = describe("an action-optional SIGBUS (BUS_MCEERR_AO)", func() {
 })
 
 var _ = describe("a victim", func() {
-	It("receives the same siginfo as a 32-bit process", Scenario("delivery/load/compat", Catalogue("S12"),
+	It("receives the same siginfo if it is a 32-bit process", Scenario("delivery/load/compat", Catalogue("S12"),
 		Impossible("there is no 32-bit victim: the handler and the accesses are AMD64 assembly; "+
 			"the kernels run such programs (CONFIG_IA32_EMULATION)")), func(SpecContext) {})
 
-	It("panics the guest when it is process 1", Scenario("delivery/load/init", Catalogue("S13"),
+	It("panics the guest when it dies as process 1", Scenario("delivery/load/init", Catalogue("S13"),
 		Impossible("process 1 of a guest is Faultline's init: its death is a panic (\"Attempted to kill init!\"), "+
 			"so a victim refuses to be process 1")), func(SpecContext) {})
 
-	It("receives no page size from the handler of Go's runtime", Scenario("delivery/load/go-runtime", Catalogue("S15"),
+	It("receives no page size if Go's runtime handles SIGBUS", Scenario("delivery/load/go-runtime", Catalogue("S15"),
 		Impossible("a victim has its own handler, because Go's runtime provides only the address "+
 			"(runtime/debug.SetPanicOnFault) or dies with address and code")), func(SpecContext) {})
 })

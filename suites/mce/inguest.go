@@ -13,14 +13,14 @@ import (
 
 // Poison without a machine check: the kernel's own interfaces that call memory_failure(),
 // for comparison with real machine checks.
-var _ = describe("poison injected by software", func() {
+var _ = describe("software injection", func() {
 	software := []Trait{Needs("MEMORY_FAILURE"), NeedsPageMap()}
 	byPFN := append(software, Needs("HWPOISON_INJECT", "DEBUG_FS"))
 
 	for _, fs := range []FS{Ext4, XFS} {
 		Context("on "+string(fs), func() {
 			// The kernel kills no process, so it unmaps nothing, and it adds no bad block.
-			It("delivers no SIGBUS to a process that maps the page", onDAX(fs, "corrupt-pfn", "C05",
+			It("with corrupt-pfn delivers no SIGBUS to a process that maps the page", onDAX(fs, "corrupt-pfn", "C05",
 				append(byPFN, Changes(change.CountedByAction))...), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.DAX(ctx, fs).File(ctx, 64*KiB)
@@ -38,7 +38,8 @@ var _ = describe("poison injected by software", func() {
 				Expect(load).To(BeOutcome(Reads(Filled(bad))))
 			})
 
-			It("delivers BUS_MCEERR_AO with PR_MCE_KILL_EARLY, and no SIGBUS on a load", onDAX(fs, "corrupt-pfn-early", "C06",
+			It("with corrupt-pfn delivers BUS_MCEERR_AO under PR_MCE_KILL_EARLY, and no SIGBUS on a load", onDAX(
+				fs, "corrupt-pfn-early", "C06",
 				append(byPFN, Changes(change.KillEarlyOnConsumption))...), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.DAX(ctx, fs).File(ctx, 64*KiB)
@@ -54,7 +55,7 @@ var _ = describe("poison injected by software", func() {
 			})
 
 			// mce-inject raises the exception in the kernel itself.
-			It("is listed as bad blocks after an action-optional machine check", onDAX(fs, "srao-in-guest", "D02",
+			It("of an action-optional machine check adds a bad block", onDAX(fs, "srao-in-guest", "D02",
 				IntelMachineCheck(), Needs("X86_MCE", "X86_MCE_INJECT", "MEMORY_FAILURE"),
 				Changes(change.DaxFaultHWPoison, change.NfitMiscGranularity)), func(ctx SpecContext) {
 				g := StartGuest(ctx)
@@ -80,7 +81,7 @@ var _ = describe("poison injected by software", func() {
 			return g, v, m, v.Frame(ctx, m.At(Page(bad)))
 		}
 
-		It("delivers SIGBUS on a load after hard_offline_page", scenario("anon/hard-offline", "E01",
+		It("with hard_offline_page delivers SIGBUS on a load", scenario("anon/hard-offline", "E01",
 			append(software, Needs("MEMORY_HOTPLUG"))...), func(ctx SpecContext) {
 			g, v, m, frame := anonymous(ctx)
 			g.Inject(ctx, inject.HardOffline(frame))
@@ -92,7 +93,7 @@ var _ = describe("poison injected by software", func() {
 			Expect(load).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB())))
 		})
 
-		It("can be undone with unpoison-pfn after corrupt-pfn", scenario("anon/unpoison-software",
+		It("with corrupt-pfn can be undone with unpoison-pfn", scenario("anon/unpoison-software",
 			"E21", byPFN...), func(ctx SpecContext) {
 			g, v, m, frame := anonymous(ctx)
 			g.Inject(ctx, inject.CorruptPFN(frame, inject.Filter{}))
@@ -104,7 +105,8 @@ var _ = describe("poison injected by software", func() {
 		})
 
 		// Soft offlining migrates a page that is still good.
-		It("does not result from soft_offline_page, which keeps the data", scenario("anon/soft-offline", "E20",
+		It("with soft_offline_page migrates the page, keeps its data and poisons nothing", scenario(
+			"anon/soft-offline", "E20",
 			append(software, Needs("MEMORY_HOTPLUG", "MIGRATION"))...), func(ctx SpecContext) {
 			g, v, m, frame := anonymous(ctx)
 			g.Inject(ctx, inject.SoftOffline(frame))
@@ -112,7 +114,8 @@ var _ = describe("poison injected by software", func() {
 			Expect(load).To(BeOutcome(Reads(0x5a)))
 		})
 
-		It("does not result from MADV_SOFT_OFFLINE, which keeps the data", scenario("anon/madvise-soft-offline", "E20",
+		It("with MADV_SOFT_OFFLINE migrates the page, keeps its data and poisons nothing", scenario(
+			"anon/madvise-soft-offline", "E20",
 			append(software, Needs("MIGRATION"))...), func(ctx SpecContext) {
 			_, v, m, _ := anonymous(ctx)
 			advice := v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_SOFT_OFFLINE)
@@ -142,7 +145,7 @@ var _ = describe("poison injected by software", func() {
 			append(byPFN, NeedsDisk(NFIT, Ext4))...), func(ctx SpecContext) {
 			Expect(filtered(ctx, 0)).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB())))
 		})
-		It("is filtered out if the filter matches another device", scenario("pagecache-ext4/filter-spares", "E23",
+		It("skips the page if the filter matches another device", scenario("pagecache-ext4/filter-spares", "E23",
 			append(byPFN, NeedsDisk(NFIT, Ext4))...), func(ctx SpecContext) {
 			Expect(filtered(ctx, 100)).To(BeOutcome(Reads(0x5a)))
 		})

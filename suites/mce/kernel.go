@@ -81,7 +81,7 @@ var _ = describe("poison that the kernel consumes", func() {
 	// that the call fails as with a bad address. Before v5.16 it returned 0, so that its
 	// callers did not retry and hit the poison again, and the task got a signal
 	// (copy_user_handle_tail in arch/x86/lib/copy_user_64.S of v5.10).
-	It("makes write(2) fail with EFAULT while it copies the data in", scenario("anon/write",
+	It("in the data makes write(2) fail with EFAULT", scenario("anon/write",
 		"E04", consumes(Changes(change.CopyFromUserQuiet))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		v := g.Victim(ctx)
@@ -112,14 +112,14 @@ var _ = describe("poison that the kernel consumes", func() {
 		Expect(called).To(DependOn(change.CopyFromUserQuiet, Before(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Failing("EFAULT"))), After(Errno("EFAULT"))))
 		Expect(again).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB())))
 	}
-	It("makes ioctl(2) fail with EFAULT while it reads the argument", scenario("anon/ioctl",
+	It("in the argument makes ioctl(2) fail with EFAULT", scenario("anon/ioctl",
 		"E31", consumes(Changes(change.CopyFromUserQuiet))...), func(ctx SpecContext) {
 		getUser(ctx, func(v *Victim, a Addr) *Started {
 			_, w := v.Pipe(ctx)
 			return v.StartSyscall("ioctl", w, fionbio, a)
 		})
 	})
-	It("makes futex(2) fail with EFAULT while it reads the futex word", scenario("anon/futex",
+	It("in the futex word makes futex(2) fail with EFAULT", scenario("anon/futex",
 		"E31", consumes(Changes(change.CopyFromUserQuiet))...), func(ctx SpecContext) {
 		getUser(ctx, func(v *Victim, a Addr) *Started {
 			return v.StartSyscall("futex", a, waitPrivate, 1, 0)

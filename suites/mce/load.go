@@ -182,7 +182,8 @@ func others(ctx SpecContext, fs FS, early bool) (first, listed, idle, load *Obse
 var _ = describe("poison in RAM", func() {
 	// For a folio that cannot be split, kill_me_maybe() calls force_sig(), which reports no
 	// address; since the change, memory_failure() reports the folio.
-	It("reports the size of a dirty large folio, or no address", scenario("pagecache-xfs/srar-dirty-folio", "D08",
+	It("delivers SIGBUS with the folio's size, or with no address, for a dirty large folio", scenario(
+		"pagecache-xfs/srar-dirty-folio", "D08",
 		consumes(NeedsDisk(NFIT, XFS), Changes(change.ThpSplitSigbus))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		f := g.PageCache(ctx, XFS).File(ctx, 64*KiB)

@@ -98,7 +98,7 @@ var _ = describe("poison that no process consumed", func() {
 	}
 
 	// The nfit driver lists the range that the machine check reports, in sectors.
-	It("adds one bad sector for a machine check of a cache line", scenario("nfit/cache-line", "D05",
+	It("adds one bad sector if the machine check reports a cache line", scenario("nfit/cache-line", "D05",
 		append(simulated, NeedsDisk(NFIT, Ext4))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		d := g.Pmem(ctx, NFIT, Ext4)
@@ -106,7 +106,7 @@ var _ = describe("poison that no process consumed", func() {
 		Expect(g.AwaitBadBlocks(ctx, d)).To(BeOutcome(Says("1 sectors")))
 	})
 
-	It("adds the 8 sectors of a page for a machine check of a page", scenario("nfit/page", "D05",
+	It("adds 8 bad sectors if the machine check reports a page", scenario("nfit/page", "D05",
 		append(simulated, NeedsDisk(NFIT, Ext4), Changes(change.NfitMiscGranularity))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		d := g.Pmem(ctx, NFIT, Ext4)

@@ -69,7 +69,7 @@ var _ = describe("poison in anonymous memory", func() {
 	})
 
 	// faultin_page() with FOLL_HWPOISON. DAX returns EFAULT here without its change.
-	It("makes MADV_POPULATE_READ fail with EHWPOISON", poisons("anon/populate",
+	It("makes MADV_POPULATE_READ fail with EHWPOISON, if the kernel has it", poisons("anon/populate",
 		"E27", Changes(change.MadvisePopulate)), func(ctx SpecContext) {
 		_, v, m := touched(ctx)
 		advice := hwpoison(ctx, v, m)
@@ -78,7 +78,7 @@ var _ = describe("poison in anonymous memory", func() {
 		Expect(populate).To(DependOn(change.MadvisePopulate, Before(Errno("EINVAL")), After(Errno("EHWPOISON"))))
 	})
 
-	It("delivers SIGBUS in memory that was locked", poisons("anon/locked", "E28"), func(ctx SpecContext) {
+	It("delivers SIGBUS in memory locked by mlock(2)", poisons("anon/locked", "E28"), func(ctx SpecContext) {
 		_, v, m := touched(ctx)
 		locked := v.Syscall(ctx, "mlock", m.At(0), 64*KiB)
 		advice := hwpoison(ctx, v, m)
@@ -89,7 +89,7 @@ var _ = describe("poison in anonymous memory", func() {
 	})
 
 	// try_to_split_thp_page splits the huge page first.
-	It("affects one page of a transparent huge page, which is split", poisons("thp/load",
+	It("affects only one page of a transparent huge page, which is split", poisons("thp/load",
 		"E09", Needs("TRANSPARENT_HUGEPAGE"), NeedsPageMap()), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		g.TransparentHugePages(ctx)
@@ -113,7 +113,7 @@ var _ = describe("poison in anonymous memory", func() {
 var _ = describe("poison in a transparent huge page that cannot be split", func() {
 	// A pipe pins the page by vmsplice(2), so that the kernel cannot isolate one small
 	// page. It stays mapped on every kernel: a later load reads the data.
-	It("reports the size of the huge page", scenario("thp/pinned", "E10",
+	It("delivers SIGBUS with the size of the huge page", scenario("thp/pinned", "E10",
 		Needs("TRANSPARENT_HUGEPAGE"), NeedsPageMap(), Changes(change.ThpSplitSigbus)), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		g.IgnoreInWitness(observe.WitnessLog, "thp split failed", "5.10 logs it a second time, with a different text")

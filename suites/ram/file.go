@@ -101,7 +101,8 @@ var _ = describe("the page cache", func() {
 				Expect(again).To(BeOutcome(Returns(0)))
 			})
 
-			It("reports BUS_ADRERR when it drops a clean poisoned page whose block is bad", scenario(name("clean-bad-block"), "E24",
+			It("reports BUS_ADRERR when it drops a clean poisoned page whose block is bad", scenario(
+				name("clean-bad-block"), "E24",
 				need), func(ctx SpecContext) {
 				g, f, v, m := cached(ctx)
 				g.Inject(ctx, inject.BadBlock(f, 0))
@@ -133,7 +134,7 @@ var _ = describe("the page cache", func() {
 			})
 
 			// Only the block is bad, which write(2) does not access.
-			It("reports EIO from fsync(2) when a page cannot be written back", scenario(name("writeback"), "E29",
+			It("makes fsync(2) fail with EIO when a page cannot be written back", scenario(name("writeback"), "E29",
 				need), func(ctx SpecContext) {
 				g, f, v, m := cached(ctx)
 				g.Inject(ctx, inject.BadBlock(f, 0))

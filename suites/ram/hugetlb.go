@@ -47,7 +47,7 @@ var _ = describe("poison in a hugetlb page", func() {
 		Expect(load).To(whole())
 	})
 
-	It("delivers SIGBUS to a process that maps the file later", poisons("hugetlbfs/second-mapping", "E13",
+	It("delivers SIGBUS to a process that maps the page's file later", poisons("hugetlbfs/second-mapping", "E13",
 		append(needs, Changes(change.HugetlbKeepsErrorPage))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		g.HugePages(ctx, 2)
@@ -85,7 +85,7 @@ var _ = describe("poison in a hugetlb page", func() {
 
 	// Before v6.11 madvise(2) returns EBUSY even if it unmapped the page: see
 	// docs/evidence/findings.md.
-	It("reports the size of a 1 GiB page", poisons("hugetlb/gigantic", "E12",
+	It("delivers SIGBUS with the size of a 1 GiB page", poisons("hugetlb/gigantic", "E12",
 		append(needs, Needs("CONTIG_ALLOC"), Changes(change.HugetlbGigantic))...), func(ctx SpecContext) {
 		g := StartGuest(ctx, Memory(2*GiB+512*MiB))
 		g.IgnoreInWitness(observe.WitnessLog, "recovery action for huge page",

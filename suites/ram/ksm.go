@@ -17,7 +17,7 @@ var _ = describe("poison in a page that KSM merged", func() {
 	// If a process maps the page at several addresses, collect_procs_ksm() takes the one
 	// that was merged last, which need not be the one that it poisoned: seen on 6.12.117
 	// and 7.3.4; the catalogue expected the poisoned one.
-	It("delivers SIGBUS at every address of a process that shares it", scenario("ksm/load",
+	It("delivers SIGBUS at every address at which a process maps the page", scenario("ksm/load",
 		"E15", follows...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		v := g.Victim(ctx)
@@ -35,7 +35,7 @@ var _ = describe("poison in a page that KSM merged", func() {
 		Expect(other).To(DependOn(change.KSMPoison, Before(Reads(0x5a)), sigbus))
 	})
 
-	It("delivers SIGBUS to another process that shares it, on a load", scenario("ksm/second-process",
+	It("delivers SIGBUS to another process that maps the page, on a load", scenario("ksm/second-process",
 		"E15", follows...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		v, second := g.Victim(ctx), g.Second(ctx)

@@ -35,7 +35,7 @@ var _ = describe("swapped-out memory", func() {
 	})
 
 	// The device cannot read the block: a page that is not up to date is not poison.
-	It("reports BUS_ADRERR, not poison, when its block is bad", scenario("swap/bad-block",
+	It("is reported with BUS_ADRERR, not as poison, when its block is bad", scenario("swap/bad-block",
 		"E07", needs...), func(ctx SpecContext) {
 		g, swap, v, m, left := swapped(ctx)
 		g.Inject(ctx, inject.BadBlock(v.SwapSlot(ctx, swap, m.At(Page(bad))), 0))
@@ -47,7 +47,7 @@ var _ = describe("swapped-out memory", func() {
 	})
 
 	// swapoff(2) leaves an entry that marks the page as unreadable (unuse_pte).
-	It("remains inaccessible after swapoff(2) could not read its block", scenario("swap/bad-block-swapoff", "E08",
+	It("remains inaccessible after swapoff(2) failed to read its block", scenario("swap/bad-block-swapoff", "E08",
 		append(needs, Changes(change.SwapinErrorMarker, change.PoisonedMarker))...), func(ctx SpecContext) {
 		g, swap, v, m, left := swapped(ctx)
 		g.Inject(ctx, inject.BadBlock(v.SwapSlot(ctx, swap, m.At(Page(bad))), 0))
@@ -81,7 +81,7 @@ var _ = describe("swapped-out memory", func() {
 
 	// The page cannot be written out, so its only copy is in the swap cache: the kernel
 	// keeps it to report later accesses (me_swapcache_dirty, do_swap_page).
-	It("delivers SIGBUS when its only copy, in the swap cache, is poisoned", scenario("swap/cache-dirty", "E06",
+	It("is reported with SIGBUS when its only copy, in the swap cache, is poisoned", scenario("swap/cache-dirty", "E06",
 		append(needs, Needs("MEMORY_HOTPLUG"))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		d := g.Pmem(ctx, NFIT, Ext4)

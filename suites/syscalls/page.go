@@ -19,7 +19,7 @@ func on(fs FS) func(name, catalogue string, more ...Trait) []any {
 }
 
 // Parts and spans of pages: writes of data, and operations that change only metadata.
-var _ = describe("a write to a DAX file with a bad block", func() {
+var _ = describe("with a bad block in a DAX file", func() {
 	for _, fs := range []FS{Ext4, XFS} {
 		scenario := on(fs)
 		follows := []Trait{Changes(change.DaxRecoveryWrite, change.DaxFaultHWPoison)}
@@ -33,9 +33,9 @@ var _ = describe("a write to a DAX file with a bad block", func() {
 			g.Inject(ctx, inject.BadBlock(f, Page(bad)))
 			return g, mount, f, v, fd
 		}
-		Context("on "+string(fs), func() {
+		Context("on "+string(fs)+",", func() {
 			// pmem_recovery_write requires whole pages.
-			It("fails for a part of the bad page", scenario("pwrite-part", "B04", follows...), func(ctx SpecContext) {
+			It("write(2) of a part of the bad page fails", scenario("pwrite-part", "B04", follows...), func(ctx SpecContext) {
 				g, mount, _, v, fd := made(ctx)
 				wrote := v.Pwrite(ctx, fd, 512, Page(bad)+512)
 				left := g.BadBlocks(ctx, mount.Device)
@@ -43,13 +43,14 @@ var _ = describe("a write to a DAX file with a bad block", func() {
 				Expect(left).To(BeOutcome(Says("8 sectors")))
 			})
 
-			It("stops before the bad page in a span", scenario("pwrite-span", "B05", follows...), func(ctx SpecContext) {
+			It("write(2) of a span stops before the bad page", scenario(
+				"pwrite-span", "B05", follows...), func(ctx SpecContext) {
 				_, _, _, v, fd := made(ctx)
 				wrote := v.Pwrite(ctx, fd, 2*PageBytes(), Page(bad-1))
 				Expect(wrote).To(DependOn(change.DaxRecoveryWrite, Before(Errno("EIO")), After(Returns(PageBytes()))).PartOf(change.DaxFaultHWPoison, leaked))
 			})
 
-			It("removes the bad page from the file with FALLOC_FL_PUNCH_HOLE, and leaves the block bad", scenario("punch",
+			It("FALLOC_FL_PUNCH_HOLE removes the bad page from the file and leaves the block bad", scenario("punch",
 				"B06"), func(ctx SpecContext) {
 				g, mount, f, v, fd := made(ctx)
 				punched := v.Syscall(ctx, "fallocate", fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, Page(bad), PageBytes())
@@ -61,7 +62,7 @@ var _ = describe("a write to a DAX file with a bad block", func() {
 			})
 
 			// The kernel writes zeros into that part of the page (dax_memzero).
-			It("fails for FALLOC_FL_PUNCH_HOLE on a part of the bad page", scenario("punch-part", "B07",
+			It("FALLOC_FL_PUNCH_HOLE on a part of the bad page fails", scenario("punch-part", "B07",
 				Changes(change.DaxFaultHWPoison)), func(ctx SpecContext) {
 				_, _, _, v, fd := made(ctx)
 				punched := v.Syscall(ctx, "fallocate", fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, Page(bad), int64(512))
@@ -72,7 +73,7 @@ var _ = describe("a write to a DAX file with a bad block", func() {
 			// ext4_block_truncate_page); 7.3.4 returns EIO. The commit is not known. See
 			// docs/evidence/findings.md.
 			if fs == XFS {
-				It("fails for ftruncate(2) to a new end in the bad page", scenario("truncate-part", "B07",
+				It("ftruncate(2) to a new end in the bad page fails", scenario("truncate-part", "B07",
 					Changes(change.DaxFaultHWPoison)), func(ctx SpecContext) {
 					_, _, _, v, fd := made(ctx)
 					truncated := v.Syscall(ctx, "ftruncate", fd, Page(bad)+512)
@@ -80,7 +81,7 @@ var _ = describe("a write to a DAX file with a bad block", func() {
 				})
 			}
 
-			It("writes no data for FALLOC_FL_ZERO_RANGE over the bad page", scenario("zero-range",
+			It("FALLOC_FL_ZERO_RANGE over the bad page succeeds, because it writes no data", scenario("zero-range",
 				"B08"), func(ctx SpecContext) {
 				_, _, f, v, fd := made(ctx)
 				zeroed := v.Syscall(ctx, "fallocate", fd, unix.FALLOC_FL_ZERO_RANGE, Page(bad), PageBytes())
@@ -94,7 +95,7 @@ var _ = describe("a write to a DAX file with a bad block", func() {
 
 // The kernel accesses the page on behalf of a process: get_user_pages(), and copies from
 // user space.
-var _ = describe("a system call on a DAX mapping with a bad block", func() {
+var _ = describe("with a bad block in a DAX mapping", func() {
 	for _, fs := range []FS{Ext4, XFS} {
 		scenario := on(fs)
 		// mapped returns a mapping with a bad page that was never accessed.
@@ -110,25 +111,26 @@ var _ = describe("a system call on a DAX mapping with a bad block", func() {
 		populates := func() *Expectation {
 			return DependOn(change.DaxFaultHWPoison, Before(Errno("EFAULT")), After(Errno("EHWPOISON"))).IfMissing(change.MadvisePopulate, Errno("EINVAL"))
 		}
-		Context("on "+string(fs), func() {
-			It("fails with EHWPOISON for MADV_POPULATE_READ", scenario("populate-read",
+		Context("on "+string(fs)+",", func() {
+			It("MADV_POPULATE_READ fails, with an errno that depends on the kernel", scenario("populate-read",
 				"B09", populate...), func(ctx SpecContext) {
 				_, v, m := mapped(ctx, Shared)
 				Expect(v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_POPULATE_READ)).To(populates())
 			})
-			It("fails with EHWPOISON for MADV_POPULATE_WRITE", scenario("populate-write",
+			It("MADV_POPULATE_WRITE fails, with an errno that depends on the kernel", scenario("populate-write",
 				"B10", populate...), func(ctx SpecContext) {
 				_, v, m := mapped(ctx, Shared)
 				Expect(v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_POPULATE_WRITE)).To(populates())
 			})
-			It("fails with EHWPOISON for MADV_POPULATE_WRITE on a private mapping", scenario("populate-write-private",
+			It("MADV_POPULATE_WRITE on a private mapping fails, with an errno that depends on the kernel", scenario(
+				"populate-write-private",
 				"B10", populate...), func(ctx SpecContext) {
 				_, v, m := mapped(ctx, Private)
 				Expect(v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_POPULATE_WRITE)).To(populates())
 			})
 
 			// mmap(2) does not report pages that it could not populate.
-			It("succeeds for MAP_POPULATE, and the load delivers SIGBUS", scenario("map-populate",
+			It("mmap(2) with MAP_POPULATE succeeds, and a later load gets SIGBUS", scenario("map-populate",
 				"B11", Changes(change.DaxFaultHWPoison)), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.DAX(ctx, fs).File(ctx, 64*KiB)
@@ -144,7 +146,7 @@ var _ = describe("a system call on a DAX mapping with a bad block", func() {
 			// The kernel does not lock DAX pages (mlock_fixup) but still populates them, even
 			// with MLOCK_ONFAULT. The catalogue expected that to succeed; seen on 5.10.262,
 			// 6.1.192, 6.12.117 and 7.3.4.
-			It("fails with ENOMEM for mlock(2), also with MLOCK_ONFAULT", scenario("mlock", "B12"), func(ctx SpecContext) {
+			It("mlock(2) fails with ENOMEM, even with MLOCK_ONFAULT", scenario("mlock", "B12"), func(ctx SpecContext) {
 				_, v, m := mapped(ctx, Shared)
 				locked := v.Syscall(ctx, "mlock", m.At(Page(bad)), PageBytes())
 				onFault := v.Syscall(ctx, "mlock2", m.At(Page(bad)), PageBytes(), unix.MLOCK_ONFAULT)
@@ -152,27 +154,30 @@ var _ = describe("a system call on a DAX mapping with a bad block", func() {
 				Expect(onFault).To(BeOutcome(Errno("ENOMEM")))
 			})
 
-			It("fails with EFAULT for process_vm_readv(2)", scenario("process-vm-readv", "B13"), func(ctx SpecContext) {
+			It("process_vm_readv(2) of the bad page fails with EFAULT", scenario(
+				"process-vm-readv", "B13"), func(ctx SpecContext) {
 				_, v, m := mapped(ctx, Shared)
 				buffer := v.MapAnonymous(ctx, PageBytes(), 0)
 				read := v.Syscall(ctx, "process_vm_readv", v, Vec(buffer.At(0), PageBytes()), 1, Vec(m.At(Page(bad)), PageBytes()), 1, 0)
 				Expect(read).To(BeOutcome(Errno("EFAULT")))
 			})
 
-			It("fails with EFAULT, without a signal, for write(2) from it", scenario("write-from",
+			It("write(2) from the bad page fails with EFAULT, without a signal", scenario("write-from",
 				"B14"), func(ctx SpecContext) {
 				_, v, m := mapped(ctx, Shared)
 				_, w := v.Pipe(ctx)
 				Expect(v.Syscall(ctx, "write", w, m.At(Page(bad)), PageBytes())).To(BeOutcome(Errno("EFAULT")))
 			})
 
-			It("fails with EFAULT, without a signal, for send(2) from it", scenario("send-from", "B14"), func(ctx SpecContext) {
+			It("send(2) from the bad page fails with EFAULT, without a signal", scenario(
+				"send-from", "B14"), func(ctx SpecContext) {
 				_, v, m := mapped(ctx, Shared)
 				socket, _ := v.SocketPair(ctx)
 				Expect(v.Syscall(ctx, "sendto", socket, m.At(Page(bad)), PageBytes(), 0, 0, 0)).To(BeOutcome(Errno("EFAULT")))
 			})
 
-			It("fails with EFAULT, without a signal, for read(2) into it", scenario("read-into", "B15"), func(ctx SpecContext) {
+			It("read(2) into the bad page fails with EFAULT, without a signal", scenario(
+				"read-into", "B15"), func(ctx SpecContext) {
 				_, v, m := mapped(ctx, Shared)
 				r, w := v.Pipe(ctx)
 				v.Syscall(ctx, "write", w, []byte("a line of text"), 14)
@@ -180,7 +185,7 @@ var _ = describe("a system call on a DAX mapping with a bad block", func() {
 			})
 
 			// pin_user_pages(), for a device that reads the page itself.
-			It("fails with EFAULT for a direct write from it", scenario("direct-write-from",
+			It("a direct write from the bad page fails with EFAULT", scenario("direct-write-from",
 				"B16", NeedsDisk(E820, Ext4)), func(ctx SpecContext) {
 				g, v, m := mapped(ctx, Shared)
 				d := g.Pmem(ctx, E820, Ext4)
@@ -189,13 +194,14 @@ var _ = describe("a system call on a DAX mapping with a bad block", func() {
 			})
 
 			// access_remote_vm() reads no byte.
-			It("fails with EIO for a read of /proc/self/mem", scenario("proc-mem", "B17"), func(ctx SpecContext) {
+			It("a read of the bad page through /proc/self/mem fails with EIO", scenario(
+				"proc-mem", "B17"), func(ctx SpecContext) {
 				_, v, m := mapped(ctx, Shared)
 				fd := v.Open(ctx, "/proc/self/mem", "mem", unix.O_RDONLY)
 				Expect(v.Syscall(ctx, "pread64", fd, Out(8), 8, m.At(Page(bad)))).To(BeOutcome(Errno("EIO")))
 			})
 
-			It("fails with EIO for PTRACE_PEEKDATA", scenario("ptrace-peek", "B17"), func(ctx SpecContext) {
+			It("PTRACE_PEEKDATA of the bad page fails with EIO", scenario("ptrace-peek", "B17"), func(ctx SpecContext) {
 				g, v, m := mapped(ctx, Shared)
 				tracer := g.Second(ctx)
 				tracer.Trace(ctx, v)
@@ -205,20 +211,20 @@ var _ = describe("a system call on a DAX mapping with a bad block", func() {
 				Expect(peek).To(BeOutcome(Errno("EIO")))
 			})
 
-			It("fails with EFAULT for vmsplice(2) from it", scenario("vmsplice", "B18"), func(ctx SpecContext) {
+			It("vmsplice(2) from the bad page fails with EFAULT", scenario("vmsplice", "B18"), func(ctx SpecContext) {
 				_, v, m := mapped(ctx, Shared)
 				_, w := v.Pipe(ctx)
 				Expect(v.Syscall(ctx, "vmsplice", w, Vec(m.At(Page(bad)), PageBytes()), 1, 0)).To(BeOutcome(Errno("EFAULT")))
 			})
 
-			It("fails with EFAULT for futex(2) on it", scenario("futex", "B18"), func(ctx SpecContext) {
+			It("futex(2) on the bad page fails with EFAULT", scenario("futex", "B18"), func(ctx SpecContext) {
 				_, v, m := mapped(ctx, Shared)
 				const wake = 1
 				Expect(v.Syscall(ctx, "futex", m.At(Page(bad)), wake, 1, 0, 0, 0)).To(BeOutcome(Errno("EFAULT")))
 			})
 
 			// The kernel reads the program from the file (kernel_read).
-			It("fails with EIO for execve(2) of its file", scenario("execve",
+			It("execve(2) of the file fails with EIO", scenario("execve",
 				"B25", Changes(change.DaxFaultHWPoison)), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.DAX(ctx, fs).File(ctx, 64*KiB)
@@ -228,7 +234,7 @@ var _ = describe("a system call on a DAX mapping with a bad block", func() {
 				Expect(v.Syscall(ctx, "execve", f.Path, 0, 0)).To(BeOutcome(Errno("EIO")).PartOf(change.DaxFaultHWPoison, leaked))
 			})
 
-			It("fails with EIO for sendfile(2) of its file", scenario("sendfile",
+			It("sendfile(2) from the file fails with EIO", scenario("sendfile",
 				"B20", Changes(change.DaxFaultHWPoison)), func(ctx SpecContext) {
 				_, v, m := mapped(ctx, Shared)
 				_, w := v.Pipe(ctx)
@@ -236,7 +242,7 @@ var _ = describe("a system call on a DAX mapping with a bad block", func() {
 				Expect(v.Syscall(ctx, "sendfile", w, m.FD(), 0, PageBytes())).To(BeOutcome(Errno("EIO")).PartOf(change.DaxFaultHWPoison, leaked))
 			})
 
-			It("fails with EIO for copy_file_range(2) of its file", scenario("copy-file-range",
+			It("copy_file_range(2) from the file fails with EIO", scenario("copy-file-range",
 				"B20", Changes(change.DaxFaultHWPoison)), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				mount := g.DAX(ctx, fs)
@@ -248,7 +254,7 @@ var _ = describe("a system call on a DAX mapping with a bad block", func() {
 				Expect(v.Syscall(ctx, "copy_file_range", from, 0, to, 0, PageBytes(), 0)).To(BeOutcome(Errno("EIO")).PartOf(change.DaxFaultHWPoison, leaked))
 			})
 
-			It("fails with EIO for splice(2) of its file", scenario("splice",
+			It("splice(2) from the file fails with EIO", scenario("splice",
 				"B20", Changes(change.DaxFaultHWPoison)), func(ctx SpecContext) {
 				_, v, m := mapped(ctx, Shared)
 				_, w := v.Pipe(ctx)

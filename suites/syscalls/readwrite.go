@@ -18,14 +18,14 @@ const bad = 4
 // the driver's errno reaches user space.
 var leaked = Errno("EHWPOISON")
 
-var _ = describe("a system call on a DAX file with a bad block", func() {
+var _ = describe("with a bad block in a DAX file", func() {
 	for _, fs := range []FS{Ext4, XFS} {
 		scenario := func(name, catalogue string, more ...Trait) []any {
 			return Scenario("dax/"+string(fs)+"/"+name, append(more, Catalogue(catalogue), NeedsDAX(NFIT, fs), Changes(change.DaxFaultHWPoison))...)
 		}
-		Context("on "+string(fs), func() {
+		Context("on "+string(fs)+",", func() {
 			// dax_mem2blk_err keeps EHWPOISON from leaking out of read(2).
-			It("fails with EIO for read(2)", scenario("pread", "B01"), func(ctx SpecContext) {
+			It("read(2) fails with EIO", scenario("pread", "B01"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.DAX(ctx, fs).File(ctx, 64*KiB)
 				v := g.Victim(ctx)
@@ -36,7 +36,7 @@ var _ = describe("a system call on a DAX file with a bad block", func() {
 				Expect(v.Pread(ctx, fd, PageBytes(), Page(bad))).To(BeOutcome(Errno("EIO")).PartOf(change.DaxFaultHWPoison, leaked))
 			})
 
-			It("fails with EIO for a read through io_uring", scenario("io-uring-read",
+			It("a read through io_uring fails with EIO", scenario("io-uring-read",
 				"B19", Needs("IO_URING")), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.DAX(ctx, fs).File(ctx, 64*KiB)
@@ -51,7 +51,7 @@ var _ = describe("a system call on a DAX file with a bad block", func() {
 
 			// The kernel asks the driver for the whole span, so it returns no good byte before
 			// the bad page.
-			It("fails with EIO for read(2) of a span, without the good pages before", scenario("pread-span",
+			It("read(2) of a span fails with EIO and returns no good page before", scenario("pread-span",
 				"B02"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.DAX(ctx, fs).File(ctx, 64*KiB)
@@ -62,7 +62,7 @@ var _ = describe("a system call on a DAX file with a bad block", func() {
 			})
 
 			// QEMU's nvdimm cannot clear the block: pmem_recovery_write copies nothing.
-			It("cannot write the whole page", scenario("pwrite",
+			It("write(2) of the whole page fails", scenario("pwrite",
 				"B03", Changes(change.DaxRecoveryWrite)), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				mount := g.DAX(ctx, fs)
@@ -79,7 +79,7 @@ var _ = describe("a system call on a DAX file with a bad block", func() {
 	}
 
 	for _, p := range []Provider{E820, Virtio} {
-		It("clears the bad block by a write of the whole page, on "+string(p), Scenario("dax/"+string(p)+"-ext4/pwrite",
+		It("on "+string(p)+", write(2) of the whole page clears the bad block", Scenario("dax/"+string(p)+"-ext4/pwrite",
 			Catalogue("B03e"), Changes(change.DaxRecoveryWrite, change.DaxFaultHWPoison), NeedsDAX(p, Ext4)),
 			func(ctx SpecContext) {
 				g := StartGuest(ctx)
@@ -99,7 +99,7 @@ var _ = describe("a system call on a DAX file with a bad block", func() {
 })
 
 var _ = describe("a read through the page cache", func() {
-	It("fails with EIO on the block device itself", Scenario("blockdev/pmem/pread",
+	It("of the block device itself fails with EIO", Scenario("blockdev/pmem/pread",
 		Catalogue("B24"), NeedsDisk(NFIT, Ext4)), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		d := g.Pmem(ctx, NFIT, Ext4)
@@ -113,7 +113,7 @@ var _ = describe("a read through the page cache", func() {
 	// The kernel stores a long range as many short ones. Kernels before v6.8 store them in
 	// reverse order and then do not find them (badblocks_set, badblocks_check). Not in the
 	// catalogue; seen on 5.10.262 and 6.1.192.
-	It("fails with EIO in a long range of bad blocks", Scenario("blockdev/pmem/pread-long-range",
+	It("fails with EIO within a long range of bad blocks", Scenario("blockdev/pmem/pread-long-range",
 		Catalogue("B24"), NeedsDisk(NFIT, Ext4), Changes(change.BadblocksSorted)), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		d := g.Pmem(ctx, NFIT, Ext4)
@@ -126,7 +126,7 @@ var _ = describe("a read through the page cache", func() {
 	})
 
 	for _, fs := range []FS{Ext4, XFS} {
-		It("returns the data before the bad page, then fails with EIO, on "+string(fs), Scenario(
+		It("on "+string(fs)+" returns the data before the bad page, then fails with EIO", Scenario(
 			"pagecache/"+string(fs)+"/pread-span", Catalogue("E26"), NeedsDisk(NFIT, fs)), func(ctx SpecContext) {
 			g := StartGuest(ctx)
 			f := g.PageCache(ctx, fs).File(ctx, 64*KiB)
@@ -141,7 +141,7 @@ var _ = describe("a read through the page cache", func() {
 	}
 
 	// One file system is enough: a call that does not return occupies a CPU for 40 s.
-	It("fails with EFAULT for MADV_POPULATE_READ", Scenario("pagecache/ext4/populate-read",
+	It("by MADV_POPULATE_READ fails with EFAULT, if the kernel has it", Scenario("pagecache/ext4/populate-read",
 		Catalogue("E30"), NeedsDisk(NFIT, Ext4), Changes(change.MadvisePopulateReturns, change.MadvisePopulate)), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		f := g.PageCache(ctx, Ext4).File(ctx, 64*KiB)

@@ -1,4 +1,4 @@
-// Package framework is the language in which scenarios are written.
+// Package framework is the API for writing scenarios.
 //
 // A scenario is a Ginkgo spec that starts a guest, sets it up, injects a memory error,
 // and compares what user space observes with an expectation:
@@ -18,8 +18,8 @@
 //		})
 //	})
 //
-// A suite is a package whose scenarios are in containers of [Suite]; the command links the
-// suites of package suites. Suites import this package with a dot, as they do Ginkgo and
+// A suite is a package whose specs are declared through Suite(name); list it in package
+// suites to link it in. Suites import this package with a dot, as they do Ginkgo and
 // Gomega. docs/guides/first-scenario.md is a tutorial.
 //
 // # Guests
@@ -77,6 +77,6 @@
 // ([Changes], in addition to [DependOn]), whether it needs TCG ([Exactly]), and the
 // number of a prediction that it checks ([Catalogue]). All traits are optional.
 //
-// The package does not compare kernels and does not judge: it gives each finished
+// The package does not compare kernels and does not judge: it passes each finished
 // scenario to package suite as a cell.
 package framework

@@ -45,14 +45,14 @@ func Changes(changes ...change.Change) Trait {
 	}
 }
 
-// Catalogue is the number of a prediction in docs/reference/catalogue.md, "A01", that the
-// scenario checks. It is optional; a number that is not in that file fails a test.
+// Catalogue sets the number of a prediction that the scenario checks, as in
+// docs/reference/catalogue.md ("A01"). A number that is not in that file fails a test.
 func Catalogue(id string) Trait { return func(i *scenario.Info) { add(&i.Catalogue, id) } }
 
 // Impossible lists a scenario that cannot run on any kernel, with the reason.
 func Impossible(reason string) Trait { return func(i *scenario.Info) { i.Skipped = reason } }
 
-// Runs is the user's program that the scenario runs.
+// Runs sets the user's program that the scenario runs.
 func Runs(p program.Program) Trait { return func(i *scenario.Info) { i.Program = &p } }
 
 // Lead marks a scenario that illustrates a change best: reports prefer it as an example.
@@ -62,14 +62,14 @@ func Lead() Trait { return func(i *scenario.Info) { i.Lead = true } }
 // the given reason.
 func OnTCG(reason string) Trait { return func(i *scenario.Info) { i.TCG = reason } }
 
-// Exactly is OnTCG for a scenario that raises a machine check exactly at an access: see
-// Guest.Consume.
+// Exactly marks a scenario that raises a machine check exactly at an access (see
+// Guest.Consume); it implies OnTCG.
 func Exactly() Trait {
 	return OnTCG("a machine check lands on the very access that consumes it under TCG only")
 }
 
-// IntelMachineCheck is OnTCG for a scenario whose machine check is one of an Intel CPU,
-// raised without an access. Under KVM the CPU is the host's.
+// IntelMachineCheck marks a scenario that raises a machine check of an Intel CPU without an
+// access; it implies OnTCG, because under KVM the CPU is the host's.
 func IntelMachineCheck() Trait {
 	return OnTCG("its machine check is an Intel processor's, and under KVM the processor is the host's")
 }

@@ -103,10 +103,10 @@ func SoftOffline(f Frame) Injection {
 	return write("soft_offline_page of "+f.Name, "", true, [2]string{memoryDir + "soft_offline_page", fmt.Sprintf("%#x", f.Addr&^(f.Page-1))})
 }
 
-// Simulated adds the machine check to the kernel's queue with mce-inject, flags sw: its
-// notifiers run (the nfit driver adds a bad block), but there is no exception, and
-// memory_failure() is not called, because the severity is not graded (raise_mce in
-// arch/x86/kernel/cpu/mce/inject.c).
+// Simulated adds the machine check to the kernel's queue with mce-inject, flags sw: the
+// kernel's MCE notifier chain runs (the nfit driver adds a bad block), but there is no
+// exception, and memory_failure() is not called, because the severity is not graded
+// (raise_mce in arch/x86/kernel/cpu/mce/inject.c).
 func (m MachineCheck) Simulated(f Frame) Injection { return m.mceInject("sw", f) }
 
 // InGuest raises the machine check with mce-inject, flags hw: the kernel writes the

@@ -4,8 +4,8 @@
 //   - [CorruptPFN], [HardOffline] and [SoftOffline] call the kernel's handling of memory
 //     errors for a page, through the kernel's own interfaces.
 //   - [MachineCheck] raises a machine check in QEMU: [SRAR], [SRAO] and [UCNA] return the
-//     known kinds, and [MachineCheck.At] an injection without an access. An SRAR is
-//     consumed by an access: see Consume in package framework.
+//     known kinds. [MachineCheck.At] returns an [Injection] that needs no access. An SRAR
+//     is consumed by an access: see Consume in package framework.
 //
 // An [Injection] is a value. Guest.Inject of package framework applies and records it.
 // The package does not check what an injection causes; scenarios and witnesses do.
@@ -20,7 +20,7 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-// Guest is what an injection needs of a guest.
+// Guest is the part of a guest that an injection uses.
 type Guest interface {
 	Call(context.Context, *wire.Request) (*wire.Reply, error)
 	Monitor() *qemu.Monitor
@@ -57,14 +57,14 @@ type Located interface {
 
 const sectorBytes = 512
 
-// BadBlock marks the sectors of a page as bad in the disk's badblocks file
+// BadBlock marks the sectors of the page at offset as bad in the disk's badblocks file
 // (badblocks_store in block/badblocks.c). Mapped pages stay mapped; the next fault or
 // system call finds the bad block.
 func BadBlock(at Located, offset int64) Injection {
 	return BadSectors(at, offset, at.PageBytes()/sectorBytes)
 }
 
-// BadSectors is like BadBlock, for a number of sectors of 512 bytes.
+// BadSectors is like BadBlock, for a number of sectors of 512 bytes from offset on.
 func BadSectors(at Located, offset, sectors int64) Injection {
 	b, err := at.Blocks(offset, sectors*sectorBytes)
 	return Injection{

@@ -159,7 +159,7 @@ func kernelConfig(dir string) (*kconfig.Config, error) {
 	}
 	c, err := kconfig.ParseBytes(data)
 	if err != nil {
-		return nil, &SpecError{Problem: "read its kernel configuration", Err: err, Hint: "give the .config as the build wrote it"}
+		return nil, &SpecError{Problem: "cannot read its kernel configuration", Err: err, Hint: "give the .config as the build wrote it"}
 	}
 	if c.Len() == 0 {
 		return nil, &SpecError{Problem: "its kernel configuration has no symbols set", Hint: "give the .config as the build wrote it"}
@@ -223,7 +223,7 @@ func TooLarge(err *limitread.Error) error {
 
 // OtherRelease returns the error for an image and modules of different builds.
 func OtherRelease(release, other string) error {
-	return &SpecError{Problem: fmt.Sprintf("the image is %s, its modules are of %s", release, other),
+	return &SpecError{Problem: fmt.Sprintf("the image is %s, but its modules were built for %s", release, other),
 		Hint: "give the image and the lib/modules folder of the same build"}
 }
 

@@ -92,5 +92,5 @@ func Stamp(path string) (string, error) {
 
 // Moved returns the error for a file that changed while the kernel was read.
 func Moved(path string) error {
-	return &SpecError{Problem: path + " changed while the kernel was read", Hint: "try again when nothing writes there"}
+	return &SpecError{Problem: path + " changed while the kernel was read", Hint: "try again when no other program writes to it"}
 }

@@ -22,7 +22,7 @@ import (
 func Damaged(file string, err error) error {
 	var r *execx.RunError
 	if errors.As(err, &r) {
-		return &kernels.SpecError{Problem: fmt.Sprintf("unpack %s", file), Err: err, Hint: "download the package again"}
+		return &kernels.SpecError{Problem: "cannot unpack " + file, Err: err, Hint: "download the package again"}
 	}
 	return err
 }

@@ -109,7 +109,7 @@ func Load(path string) (*Matrix, error) {
 	case errors.As(err, &large):
 		return nil, &kernels.SpecError{What: "matrix", Problem: large.Error(), Hint: "give a file that only lists kernels, or split it"}
 	case err != nil:
-		return nil, &kernels.SpecError{What: "matrix " + path, Problem: "read", Err: errors.Unwrap(err), Hint: "give a readable file"}
+		return nil, &kernels.SpecError{What: "matrix " + path, Problem: "cannot read the file", Err: errors.Unwrap(err), Hint: "give a readable file"}
 	}
 	return Parse(path, data)
 }

@@ -88,12 +88,12 @@ func TestAptPartsGone(t *testing.T) {
 		t.Errorf("the log does not mention the older version: %q", logged)
 	}
 	for spec, want := range map[string]string{
-		"apt:bookworm/6.19":                          "no list of bookworm has linux-base-" + rel619 + " 6.19.14-1 and linux-modules-" + rel619 + " 6.19.14-1, which are parts of it",
-		"apt:bookworm/7.0":                           "no list of bookworm has linux-binary-" + rel70 + " 7.0.13-1, which",
-		"apt:bookworm/7.1":                           "no list of bookworm has linux-base-" + rel71 + " 7.1.13-1, which",
-		"apt:bookworm/linux-image-neither":           "no list of bookworm has linux-image-6.15.1-amd64 6.15.1-1 or linux-image-6.15.2-amd64 6.15.2-1, which",
-		"apt:bookworm/linux-image-older":             "no list of bookworm has linux-image-6.17.9-amd64 6.14.1-1, which",
-		"apt:bookworm/linux-image-7.2.9+deb12-amd64": "no list of bookworm has linux-modules-7.2.9+deb12-amd64 7.2.9-1, which",
+		"apt:bookworm/6.19":                          "no package list of bookworm has linux-base-" + rel619 + " 6.19.14-1 and linux-modules-" + rel619 + " 6.19.14-1, which it needs",
+		"apt:bookworm/7.0":                           "no package list of bookworm has linux-binary-" + rel70 + " 7.0.13-1, which",
+		"apt:bookworm/7.1":                           "no package list of bookworm has linux-base-" + rel71 + " 7.1.13-1, which",
+		"apt:bookworm/linux-image-neither":           "no package list of bookworm has linux-image-6.15.1-amd64 6.15.1-1 or linux-image-6.15.2-amd64 6.15.2-1, which",
+		"apt:bookworm/linux-image-older":             "no package list of bookworm has linux-image-6.17.9-amd64 6.14.1-1, which",
+		"apt:bookworm/linux-image-7.2.9+deb12-amd64": "no package list of bookworm has linux-modules-7.2.9+deb12-amd64 7.2.9-1, which",
 	} {
 		_, err := from(a.sources).Resolve(t.Context(), spec, opts)
 		var request *kernels.SpecError

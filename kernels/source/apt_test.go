@@ -158,7 +158,7 @@ func TestApt(t *testing.T) {
 		}
 	})
 	for spec, want := range map[string]string{
-		"apt:bookwrm":                   `no suite "bookwrm" in the archive of the machine's apt sources; did you mean "bookworm"`,
+		"apt:bookwrm":                   `the archive of the machine's apt sources has no suite "bookwrm"; did you mean "bookworm"`,
 		"apt:bookworm/linux-imag-amd64": `did you mean "linux-image-amd64"`,
 		"apt:bookworm/6.13":             "available are 6.1, 6.12",
 		"apt:bookworm/linux-image-9*":   "no kernel package matches",
@@ -197,7 +197,7 @@ func TestAptErrors(t *testing.T) {
 	}.in(t, a.dir)
 	for name, c := range map[string]struct{ spec, sources, want string }{
 		"another's suite":      {"apt:bookworm", a.sources, "with Origin Debian"},
-		"a dependency is gone": {"apt:trixie", a.sources, "no list of trixie has linux-image-7.3.4-amd64 7.3.4-1"},
+		"a dependency is gone": {"apt:trixie", a.sources, "no package list of trixie has linux-image-7.3.4-amd64 7.3.4-1"},
 		"not signed":           {"apt:trixie", filepath.Join(a.dir, "unsigned.list"), "debian-archive-keyring"},
 		"no Debian source":     {"apt:trixie", filepath.Join(a.dir, "foreign.list"), "none of them is Debian's"},
 		"no security archive":  {"apt:trixie-security", filepath.Join(a.dir, "unsigned.list"), "none of the machine's apt sources is Debian's security archive"},

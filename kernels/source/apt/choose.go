@@ -151,7 +151,7 @@ func (c *aptChoice) follow() error {
 		lost = slices.DeleteFunc(lost, func(name string) bool { return strings.HasPrefix(name, "linux-base-") })
 	}
 	if len(lost) > 0 {
-		return &incompleteError{fmt.Sprintf("%s %s is incomplete: no list of %s has %s, which are parts of it; give another version, or wait if the mirror is being updated",
+		return &incompleteError{fmt.Sprintf("%s %s is incomplete: no package list of %s has %s, which it needs; give another version, or wait if the mirror is being updated",
 			c.main.Name, c.main.Version, c.state.suite, strings.Join(lost, " and "))}
 	}
 	if len(c.packages) == 0 {

@@ -89,7 +89,7 @@ func (a *aptState) explain(err error, machine []stanza) (missing []string, _ err
 		}
 	}
 	if slices.Contains(missing, a.suite) {
-		e := &kernels.SpecError{Problem: fmt.Sprintf("no suite %q in the archive of the machine's apt sources", a.suite)}
+		e := &kernels.SpecError{Problem: fmt.Sprintf("the archive of the machine's apt sources has no suite %q", a.suite)}
 		known := []string{"bullseye", "bookworm", "trixie", "forky", "sid", "experimental", "bookworm-backports", "trixie-backports", "stable", "testing"}
 		for _, s := range machine {
 			known = append(known, s.suites...)

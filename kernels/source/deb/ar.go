@@ -23,7 +23,7 @@ func checkFile(file string) error {
 	f, err := os.Open(file)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-			return &kernels.SpecError{Problem: "open the package", Err: err, Hint: "give the path of a readable .deb file"}
+			return &kernels.SpecError{Problem: "cannot open the package", Err: err, Hint: "give the path of a readable .deb file"}
 		}
 		return err
 	}

@@ -63,7 +63,7 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 			return nil, err
 		}
 		if info, err := os.Stat(l.config); err != nil || !info.Mode().IsRegular() {
-			return nil, &kernels.SpecError{Problem: "no file " + file, Err: err, Hint: "give config the .config that the kernel was built with"}
+			return nil, &kernels.SpecError{Problem: "no file " + file, Err: err, Hint: "set config= to the .config that the kernel was built with"}
 		}
 	}
 	// File metadata (as in ls -lR) represents the content: hashing some hundred

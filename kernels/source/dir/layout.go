@@ -31,7 +31,7 @@ type layout struct {
 func findLayout(ctx context.Context, root string, opts kernels.Options) (*layout, error) {
 	info, err := os.Stat(root)
 	if err != nil {
-		return nil, &kernels.SpecError{Problem: "read the folder", Err: err, Hint: "give a readable folder"}
+		return nil, &kernels.SpecError{Problem: "cannot read the folder", Err: err, Hint: "give a readable folder"}
 	}
 	if !info.IsDir() {
 		return nil, &kernels.SpecError{Problem: root + " is not a folder",
@@ -106,7 +106,7 @@ func (l *layout) findImage(ctx context.Context, root string, opts kernels.Option
 				opts.Logf("skip %s, which is %s: %s is %s", name, release, l.image, l.release)
 			case l.release != release:
 				return &kernels.SpecError{Problem: fmt.Sprintf("more than one kernel: %s is %s, %s is %s", l.image, l.release, name, release),
-					Hint: "leave one of them in the folder"}
+					Hint: "keep only one of them in the folder"}
 			}
 		}
 		if l.image != "" {

@@ -100,11 +100,12 @@ func check(r kernels.Request) error {
 	case d != "" && d != "yes":
 		return &kernels.SpecError{Problem: fmt.Sprintf("invalid value %q of dirty", d), Hint: "write dirty=yes, or leave it out"}
 	case d != "" && at:
-		return &kernels.SpecError{Problem: "a revision is never dirty", Hint: "leave out @REV or dirty=yes"}
+		return &kernels.SpecError{Problem: "dirty=yes applies to the working tree, not to @REV", Hint: "leave out one of them"}
 	}
 	for _, name := range []string{setPatch, setPick, setRevert} {
 		if r.Set[name] != "" && r.Set[setDirty] != "" {
-			return &kernels.SpecError{Problem: name + " and dirty can't be combined", Hint: "write tree:PATH@HEAD, or apply it in the tree"}
+			return &kernels.SpecError{Problem: name + " and dirty can't be combined",
+				Hint: "use tree:PATH@HEAD with " + name + ", or make the change in the working tree"}
 		}
 	}
 	return nil
@@ -127,7 +128,7 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 		return nil, err
 	}
 	if _, err := os.Stat(root); err != nil {
-		return nil, &kernels.SpecError{Problem: "look into the tree", Err: err, Hint: "give a folder that can be read"}
+		return nil, &kernels.SpecError{Problem: "cannot read the tree", Err: err, Hint: "give a folder that can be read"}
 	}
 	w := &work{key: cache.Key(root)[:16], cc: r.Set[setCC], opts: opts}
 	todo, err := edits(r.Set)
@@ -179,7 +180,8 @@ func configuration(file string) (base, fragment string, err error) {
 		fragment = kernels.MinimalConfigFor(c)
 	}
 	if err != nil {
-		return "", "", &kernels.SpecError{Problem: "read the configuration " + file, Err: err, Hint: "give config a .config file"}
+		return "", "", &kernels.SpecError{Problem: "cannot read the configuration " + file, Err: err,
+			Hint: "set config= to a .config file"}
 	}
 	return string(data), fragment, nil
 }

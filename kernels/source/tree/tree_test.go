@@ -411,7 +411,7 @@ func TestTreePatches(t *testing.T) {
 			t.Errorf("%q is not in the log:\n%s", want, log)
 		}
 	}
-	u.refuse("tree:"+u.root+"@HEAD?revert="+base+"&dirty=yes", "never dirty")
+	u.refuse("tree:"+u.root+"@HEAD?revert="+base+"&dirty=yes", "dirty=yes applies to the working tree")
 	u.refuse("tree:"+u.root+"@HEAD?patch="+file("empty.mbox", cover), "contains no patch")
 	u.refuse("tree:"+u.root+"@HEAD?patch="+filepath.Join(dir, "none"), "no such file")
 	if after := u.state(); after != before {

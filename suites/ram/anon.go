@@ -69,7 +69,7 @@ var _ = describe("poison in anonymous memory", func() {
 	})
 
 	// faultin_page() with FOLL_HWPOISON. DAX returns EFAULT here without its change.
-	It("makes MADV_POPULATE_READ fail with EHWPOISON, if the kernel has it", poisons("anon/populate",
+	It("makes MADV_POPULATE_READ, if the kernel has it, fail with EHWPOISON", poisons("anon/populate",
 		"E27", Changes(change.MadvisePopulate)), func(ctx SpecContext) {
 		_, v, m := touched(ctx)
 		advice := hwpoison(ctx, v, m)

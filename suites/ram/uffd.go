@@ -10,7 +10,7 @@ import (
 
 // userfaultfd(2) lets a program provide missing pages. With UFFD_FEATURE_SIGBUS, an access
 // to a page that is still missing raises a signal.
-var _ = describe("memory registered with userfaultfd", func() {
+var _ = describe("an access to memory registered with userfaultfd", func() {
 	// registered makes a victim register memory without any page present.
 	registered := func(ctx SpecContext, v *Victim, m *Mapping) FD {
 		fd := v.Userfaultfd(ctx, UFFD_FEATURE_SIGBUS)
@@ -26,7 +26,7 @@ var _ = describe("memory registered with userfaultfd", func() {
 	needs := []Trait{Needs("USERFAULTFD")}
 	follows := append(needs, Changes(change.UserfaultfdPoison))
 
-	It("is reported with BUS_ADRERR, not as poison, when a page is missing", scenario("userfaultfd/missing",
+	It("gets BUS_ADRERR, not poison, when the page is missing", scenario("userfaultfd/missing",
 		"E19", needs...), func(ctx SpecContext) {
 		v := StartGuest(ctx).Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)
@@ -36,7 +36,7 @@ var _ = describe("memory registered with userfaultfd", func() {
 	})
 
 	// The page table has a marker but no page: handle_pte_marker().
-	It("is reported with BUS_MCEERR_AR after UFFDIO_POISON", scenario("userfaultfd/poison",
+	It("gets BUS_MCEERR_AR after UFFDIO_POISON", scenario("userfaultfd/poison",
 		"E18", follows...), func(ctx SpecContext) {
 		v := StartGuest(ctx).Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)
@@ -51,7 +51,7 @@ var _ = describe("memory registered with userfaultfd", func() {
 		Expect(good).To(BeOutcome(SIGBUS(BUS_ADRERR)))
 	})
 
-	It("is reported with BUS_MCEERR_AR after UFFDIO_POISON in a tmpfs file", scenario("userfaultfd/poison-tmpfs", "E18",
+	It("gets BUS_MCEERR_AR after UFFDIO_POISON in a tmpfs file", scenario("userfaultfd/poison-tmpfs", "E18",
 		append(follows, Needs("TMPFS"))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		f := g.TmpfsFile(ctx, 64*KiB)
@@ -64,7 +64,7 @@ var _ = describe("memory registered with userfaultfd", func() {
 		Expect(load).To(marked(PageLSB()))
 	})
 
-	It("is reported with BUS_MCEERR_AR after UFFDIO_POISON in a hugetlb page", scenario(
+	It("gets BUS_MCEERR_AR after UFFDIO_POISON in a hugetlb page", scenario(
 		"userfaultfd/poison-hugetlb", "E18",
 		append(follows, Needs("HUGETLBFS"))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)

@@ -224,7 +224,7 @@ var _ = describe("with a bad block in a DAX mapping", func() {
 			})
 
 			// The kernel reads the program from the file (kernel_read).
-			It("execve(2) of the file fails with EIO", scenario("execve",
+			It("execve(2) of the mapped file fails with EIO", scenario("execve",
 				"B25", Changes(change.DaxFaultHWPoison)), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.DAX(ctx, fs).File(ctx, 64*KiB)
@@ -234,7 +234,7 @@ var _ = describe("with a bad block in a DAX mapping", func() {
 				Expect(v.Syscall(ctx, "execve", f.Path, 0, 0)).To(BeOutcome(Errno("EIO")).PartOf(change.DaxFaultHWPoison, leaked))
 			})
 
-			It("sendfile(2) from the file fails with EIO", scenario("sendfile",
+			It("sendfile(2) from the mapped file fails with EIO", scenario("sendfile",
 				"B20", Changes(change.DaxFaultHWPoison)), func(ctx SpecContext) {
 				_, v, m := mapped(ctx, Shared)
 				_, w := v.Pipe(ctx)
@@ -242,7 +242,7 @@ var _ = describe("with a bad block in a DAX mapping", func() {
 				Expect(v.Syscall(ctx, "sendfile", w, m.FD(), 0, PageBytes())).To(BeOutcome(Errno("EIO")).PartOf(change.DaxFaultHWPoison, leaked))
 			})
 
-			It("copy_file_range(2) from the file fails with EIO", scenario("copy-file-range",
+			It("copy_file_range(2) from the mapped file fails with EIO", scenario("copy-file-range",
 				"B20", Changes(change.DaxFaultHWPoison)), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				mount := g.DAX(ctx, fs)
@@ -254,7 +254,7 @@ var _ = describe("with a bad block in a DAX mapping", func() {
 				Expect(v.Syscall(ctx, "copy_file_range", from, 0, to, 0, PageBytes(), 0)).To(BeOutcome(Errno("EIO")).PartOf(change.DaxFaultHWPoison, leaked))
 			})
 
-			It("splice(2) from the file fails with EIO", scenario("splice",
+			It("splice(2) from the mapped file fails with EIO", scenario("splice",
 				"B20", Changes(change.DaxFaultHWPoison)), func(ctx SpecContext) {
 				_, v, m := mapped(ctx, Shared)
 				_, w := v.Pipe(ctx)

@@ -51,7 +51,7 @@ var _ = describe("with a bad block in a DAX file", func() {
 
 			// The kernel asks the driver for the whole span, so it returns no good byte before
 			// the bad page.
-			It("read(2) of a span fails with EIO and returns no good page before", scenario("pread-span",
+			It("read(2) of a span fails with EIO and returns none of the good pages before", scenario("pread-span",
 				"B02"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.DAX(ctx, fs).File(ctx, 64*KiB)
@@ -141,7 +141,7 @@ var _ = describe("a read through the page cache", func() {
 	}
 
 	// One file system is enough: a call that does not return occupies a CPU for 40 s.
-	It("by MADV_POPULATE_READ fails with EFAULT, if the kernel has it", Scenario("pagecache/ext4/populate-read",
+	It("by MADV_POPULATE_READ, if the kernel has it, fails with EFAULT", Scenario("pagecache/ext4/populate-read",
 		Catalogue("E30"), NeedsDisk(NFIT, Ext4), Changes(change.MadvisePopulateReturns, change.MadvisePopulate)), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		f := g.PageCache(ctx, Ext4).File(ctx, 64*KiB)

@@ -76,7 +76,10 @@ func (e *Expectation) Match(actual any) (bool, error) {
 	if !ok {
 		return false, fmt.Errorf("an expectation takes an observation (*framework.Observation), not %T", actual)
 	}
-	holds := func(p Pattern) bool { return p.match != nil && p.match(seen.Outcome, seen.at) }
+	holds := func(p Pattern) bool {
+		p = p.made()
+		return p.match != nil && p.match(seen.Outcome, seen.at)
+	}
 	rec := &observe.Expectation{After: e.after.words(seen.at)}
 	before, after := holds(e.before), holds(e.after)
 	if lacking := slices.IndexFunc(e.without, func(w older) bool { return holds(w.Pattern) }); lacking >= 0 && !before && !after {

@@ -124,12 +124,12 @@ func TestPatterns(t *testing.T) {
 			t.Errorf("%q, not %q", test.pattern, test.text)
 		}
 		for _, o := range test.yes {
-			if !test.pattern.match(o, accessed) {
+			if !test.pattern.made().match(o, accessed) {
 				t.Errorf("%s does not match %+v", test.pattern, o)
 			}
 		}
 		for _, o := range test.no {
-			if test.pattern.match(o, accessed) {
+			if test.pattern.made().match(o, accessed) {
 				t.Errorf("%s matches %+v", test.pattern, o)
 			}
 		}

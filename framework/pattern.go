@@ -17,13 +17,25 @@ type Pattern struct {
 	match func(o observe.Outcome, at string) bool
 	// here is set if the accessed byte follows the text.
 	here bool
+	// lazy, if set, makes the pattern when it is matched or printed, because it depends
+	// on the kernel under test.
+	lazy func() Pattern
+}
+
+// made returns the pattern, for the kernel under test if it depends on it.
+func (p Pattern) made() Pattern {
+	if p.lazy != nil {
+		return p.lazy()
+	}
+	return p
 }
 
 // String returns the pattern's text: "SIGBUS BUS_MCEERR_AR lsb=12".
-func (p Pattern) String() string { return p.text }
+func (p Pattern) String() string { return p.made().text }
 
 // words returns the pattern's text for an access to a byte.
 func (p Pattern) words(at string) string {
+	p = p.made()
 	if p.here && at != "" {
 		return p.text + " at " + at
 	}
@@ -56,12 +68,11 @@ func LSB(n int16) Detail { return func(p *payload) { p.lsb = n } }
 // PageLSB expects the si_addr_lsb of a page, which is the kernel's PAGE_SHIFT. It is
 // required for every SIGBUS of a poisoned page, BUS_MCEERR_AR and BUS_MCEERR_AO alike:
 // kernels report the page's size, and SIGBUS without a detail expects 0, which is right
-// for BUS_ADRERR. Call it within a scenario, not in a package variable.
-func PageLSB() Detail { return LSB(int16(suite.Kernel().PageShift())) }
+// for BUS_ADRERR. The value is that of the kernel under test, also in a package variable.
+func PageLSB() Detail { return func(p *payload) { p.lsb = int16(suite.Kernel().PageShift()) } }
 
 // HugePageLSB expects the si_addr_lsb of a huge page, which is the kernel's PMD_SHIFT.
-// Call it within a scenario, not in a package variable.
-func HugePageLSB() Detail { return LSB(int16(suite.Kernel().HugePageShift())) }
+func HugePageLSB() Detail { return func(p *payload) { p.lsb = int16(suite.Kernel().HugePageShift()) } }
 
 // At expects an si_addr other than the accessed byte; memory_failure(), for example,
 // reports the start of the page.
@@ -83,6 +94,10 @@ func Failing(errno string) Detail { return func(p *payload) { p.err = errno } }
 // expects si_addr_lsb 0, so that BUS_MCEERR_AR and BUS_MCEERR_AO need PageLSB,
 // HugePageLSB or LSB.
 func SIGBUS(code Code, details ...Detail) Pattern {
+	return Pattern{lazy: func() Pattern { return sigbusPattern(code, details) }}
+}
+
+func sigbusPattern(code Code, details []Detail) Pattern {
 	var want payload
 	for _, d := range details {
 		d(&want)

@@ -79,7 +79,8 @@ func run(t *testing.T, b block, dir, input string, argv ...string) string {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	// As on a command line, also if make runs the tests: a nested make prints more.
-	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "MAKE") })
+	// Fresh cells, also if the test ran before.
+	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "MAKE") }), "FAULTLINE_FRESH_CELLS=1")
 	var out, log strings.Builder
 	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = dir, strings.NewReader(input), &out, &log
 	if err := cmd.Run(); err != nil {

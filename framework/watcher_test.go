@@ -83,7 +83,7 @@ func TestPoisonReadElsewhere(t *testing.T) {
 	v.Load(ctx, m.At(Page(1)))
 	second.Load(ctx, m2.At(0))
 	_, err := g.consume(ctx, inject.SRAR(), v.In(ctx, m.At(Page(1))).watched, func() *Started { return second.StartLoad(m2.At(0)) })
-	if err == nil || !strings.Contains(err.Error(), "before victim read it") {
+	if err == nil || !strings.Contains(err.Error(), "before the expected read by victim") {
 		t.Errorf("%v", err)
 	}
 	if failed := g.watcher.failed(); failed == nil {

@@ -23,7 +23,7 @@ type NotWritableError struct {
 }
 
 func (e *NotWritableError) Error() string {
-	return fmt.Sprintf("write to results folder %s: %v; give another one with --out", e.Dir, reason(e.Err))
+	return fmt.Sprintf("cannot write to results folder %s: %v; give another one with --out", e.Dir, reason(e.Err))
 }
 
 // ErrKind implements errkind.Kinder.

@@ -187,7 +187,7 @@ func TestGuestErrorAtBoot(t *testing.T) {
 		ctx, unwatch := g.watch(t.Context())
 		defer unwatch()
 		_, err = g.agent.line(ctx)
-		isGuestError(t, g.guestError(ctx, "boot", err), Refused, "PID 1 gave up: the kernel command line has no usable faultline.key=", saidFailed)
+		isGuestError(t, g.guestError(ctx, "boot", err), Refused, "PID 1 gave up: kernel command line: no usable faultline.key=", saidFailed)
 	})
 	t.Run("no kernel", func(t *testing.T) {
 		err := boot(t, func(m *qemu.Machine) { m.Kernel = filepath.Join(t.TempDir(), "vmlinuz") })

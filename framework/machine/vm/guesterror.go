@@ -74,7 +74,10 @@ func (t *GuestError) Error() string {
 		b.WriteString(t.Kernel)
 	}
 	if t.Err != nil {
-		fmt.Fprintf(&b, ": %v", t.Err)
+		if !strings.HasSuffix(b.String(), ": ") { // else no kernel is named
+			b.WriteString(": ")
+		}
+		fmt.Fprint(&b, t.Err)
 	}
 	if t.Kind == Hang && t.Registers != "" {
 		fmt.Fprintf(&b, "; %s", standing(t.Registers))

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,9 +20,9 @@ const module = "github.com/faultline/faultline"
 
 // findPrograms finds the programs that run in guests: in the folder guest/ beside the
 // executable or one above it (make build leaves them in bin/; a package installs both
-// into one folder), else built by the local Go from the module: from its source tree
-// where the process runs in it, as tests do, else by the version that the executable
-// was installed with (go install MODULE/cmd/faultline@VERSION).
+// into one folder), else built by the local Go from the module: in the version that the
+// executable was installed with (go install MODULE/cmd/faultline@VERSION), or else from
+// the module's source tree if the process runs in it, as tests do.
 func (r *Host) findPrograms(ctx context.Context, arch string) error {
 	exe, err := os.Executable()
 	if err != nil {
@@ -35,7 +36,8 @@ func (r *Host) findPrograms(ctx context.Context, arch string) error {
 			return err
 		}
 	}
-	if root := sourceTree(ctx); root != "" {
+	version := installed()
+	if root := sourceTree(ctx); root != "" && version == "" {
 		dir := filepath.Join(r.dir, "guest")
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
@@ -45,7 +47,6 @@ func (r *Host) findPrograms(ctx context.Context, arch string) error {
 		}
 		return r.usePrograms(dir)
 	}
-	version := installed()
 	if version == "" {
 		return &GuestError{Kind: HostFailed, Doing: "find the guest's programs",
 			Err:  errors.New("there is no folder guest/ beside this executable, and it has no version to build them from"),
@@ -63,21 +64,35 @@ func (r *Host) findPrograms(ctx context.Context, arch string) error {
 }
 
 // sourceTree returns the root of this module's source tree if the process runs in it,
-// else "".
+// else "". With a go.work, Go lists one module a line.
 func sourceTree(ctx context.Context) string {
 	out, err := execx.Ask(ctx, 30*time.Second, "go", "list", "-m", "-f", "{{.Path}} {{.Dir}}")
-	path, dir, _ := strings.Cut(strings.TrimSpace(string(out)), " ")
-	if err != nil || path != module {
+	if err != nil {
 		return ""
 	}
-	return dir
+	for line := range strings.Lines(string(out)) {
+		if dir, ours := strings.CutPrefix(strings.TrimSpace(line), module+" "); ours {
+			return dir
+		}
+	}
+	return ""
 }
 
 // installed returns the version of the module that go install built this executable
 // from; "" for one that was built in a source tree.
 func installed() string {
 	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Path != module || !strings.HasPrefix(info.Main.Version, "v") || strings.HasSuffix(info.Main.Version, "+dirty") {
+	if !ok {
+		return ""
+	}
+	return versionOf(info)
+}
+
+// versionOf returns the version of an executable that go install built from a module
+// proxy. go build stamps a version, too, and the commit of the source tree with it.
+func versionOf(info *debug.BuildInfo) string {
+	inTree := slices.ContainsFunc(info.Settings, func(s debug.BuildSetting) bool { return s.Key == "vcs.revision" })
+	if info.Main.Path != module || !strings.HasPrefix(info.Main.Version, "v") || inTree {
 		return ""
 	}
 	return info.Main.Version

@@ -108,6 +108,10 @@ func Main(args []string) int {
 		return errkind.ExitUsage
 	}
 	name := flag.Arg(0)
+	if name == "" && !flags.list {
+		fmt.Fprintln(os.Stderr, "name the suite to run")
+		return errkind.ExitUsage
+	}
 	construct(name)
 	infos, err := scenarios(ginkgo.PreviewSpecs(name).SpecReports)
 	switch {

@@ -37,20 +37,8 @@ func (r *Host) findPrograms(ctx context.Context, arch string) error {
 		}
 	}
 	version := installed()
-	if root := sourceTree(ctx); root != "" && version == "" {
-		dir := filepath.Join(r.dir, "guest")
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return err
-		}
-		if err := goBuild(ctx, root, arch, nil, "build", "-o", dir+"/", "./guest/init", "./guest/agent"); err != nil {
-			return err
-		}
-		return r.usePrograms(dir)
-	}
 	if version == "" {
-		return &GuestError{Kind: HostFailed, Doing: "find the guest's programs",
-			Err:  errors.New("there is no folder guest/ beside this executable, and it has no version to build them from"),
-			Hint: "run make build, and keep bin/ together, or install with go install " + module + "/cmd/faultline@VERSION"}
+		return r.buildFromTree(ctx, arch)
 	}
 	entry, err := r.Cache.Get(ctx, "guest", cache.Key("programs", version, arch), func(ctx context.Context, dir string) error {
 		at := "@" + version
@@ -61,6 +49,24 @@ func (r *Host) findPrograms(ctx context.Context, arch string) error {
 	}
 	r.programs = entry
 	return r.usePrograms(entry.Path)
+}
+
+// buildFromTree builds the programs from the source tree in which the process runs.
+func (r *Host) buildFromTree(ctx context.Context, arch string) error {
+	root := sourceTree(ctx)
+	if root == "" {
+		return &GuestError{Kind: HostFailed, Doing: "find the guest's programs",
+			Err:  errors.New("there is no folder guest/ beside this executable, and it has no version to build them from"),
+			Hint: "run make build, and keep bin/ together, or install with go install " + module + "/cmd/faultline@VERSION"}
+	}
+	dir := filepath.Join(r.dir, "guest")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	if err := goBuild(ctx, root, arch, nil, "build", "-o", dir+"/", "./guest/init", "./guest/agent"); err != nil {
+		return err
+	}
+	return r.usePrograms(dir)
 }
 
 // sourceTree returns the root of this module's source tree if the process runs in it,

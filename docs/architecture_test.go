@@ -77,10 +77,6 @@ var wings = map[string][]string{
 	"change":   {"change"},
 }
 
-// judged are the packages of the record that have it judged when they read an old one,
-// or join several.
-var judged = []string{"record/results", "record/baseline"}
-
 // TestWings checks which wing of framework/ imports which, and that record and analysis
 // link neither QEMU nor SSH nor Ginkgo.
 func TestWings(t *testing.T) {
@@ -100,8 +96,7 @@ func TestWings(t *testing.T) {
 			checked[wing]++
 			for _, i := range fields[1:] {
 				other, ours := strings.CutPrefix(i, module)
-				if to, _, _ := strings.Cut(other, "/"); ours && !slices.Contains(allowed, to) &&
-					!(slices.Contains(judged, name) && other == "analysis/judge") {
+				if to, _, _ := strings.Cut(other, "/"); ours && !slices.Contains(allowed, to) {
 					t.Errorf("framework/%s imports framework/%s; %s may import %v", name, other, wing, allowed)
 				}
 			}

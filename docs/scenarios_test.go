@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
@@ -182,7 +183,7 @@ func TestScenarios(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, err := folder.LoadRun()
+		r, err := folder.LoadRun(judge.Run)
 		if err == nil {
 			err = o.takeOver(r)
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/results"
 )
 
@@ -333,7 +334,7 @@ func TestWorkflow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if merged, err := f.LoadRun(); err != nil || len(merged.Cells) != 4 {
+	if merged, err := f.LoadRun(judge.Run); err != nil || len(merged.Cells) != 4 {
 		t.Errorf("%v, %d cells", err, len(merged.Cells))
 	}
 

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/internal/fake"
 )
@@ -161,7 +162,7 @@ func TestBackportStopped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r, err := f.LoadRun(); err != nil || r.Interrupted || len(r.Kernels) != 2 {
+	if r, err := f.LoadRun(judge.Run); err != nil || r.Interrupted || len(r.Kernels) != 2 {
 		t.Errorf("%v, %+v", err, r.Summary)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/dustin/go-humanize/english"
 
 	"github.com/faultline/faultline/framework/analysis/compare"
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/baseline"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/internal/errkind"
@@ -73,7 +74,7 @@ func (c *baselineSaveCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	run, err := folder.LoadObserved()
+	run, err := folder.LoadObserved(judge.Run)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/machine/qemu"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/matrix"
@@ -89,7 +90,7 @@ func (c *bisectStepCmd) judge(ctx context.Context) (git.Term, string, error) {
 	if err != nil {
 		return "", "", err
 	}
-	record, err := folder.LoadRun()
+	record, err := folder.LoadRun(judge.Run)
 	if err != nil {
 		return "", "", err
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/faultline/faultline/framework/analysis/compare"
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/internal/errkind"
 	"github.com/faultline/faultline/internal/sanitize"
@@ -101,6 +102,6 @@ func side(arg string) (compare.Side, error) {
 	if err != nil {
 		return compare.Side{}, err
 	}
-	run, err := folder.LoadObserved()
+	run, err := folder.LoadObserved(judge.Run)
 	return compare.Side{Label: folder.Dir(), Run: run, Kernel: kernel}, err
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report"
@@ -79,7 +80,7 @@ func latestCells(string) (out []string) {
 	if err != nil {
 		return nil
 	}
-	run, err := folder.LoadObserved()
+	run, err := folder.LoadObserved(judge.Run)
 	if err != nil {
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/record/scenario"
@@ -32,7 +33,7 @@ func (f runFlag) record() (results.Run, error) {
 	if err != nil {
 		return results.Run{}, err
 	}
-	return folder.LoadObserved()
+	return folder.LoadObserved(judge.Run)
 }
 
 func (explainCmd) Help() string {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"unicode"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/internal/cache"
@@ -111,7 +112,7 @@ func TestHostileGuests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run, err := f.LoadRun() // validates
+	run, err := f.LoadRun(judge.Run) // validates
 	if err != nil {
 		t.Fatal(err)
 	}

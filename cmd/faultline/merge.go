@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report"
 	"github.com/faultline/faultline/internal/errkind"
@@ -63,7 +64,7 @@ func (c *mergeCmd) Run(ctx context.Context) error {
 		}
 		runs = append(runs, f)
 	}
-	folder, record, err := results.Merge(c.Out, declared, runs...)
+	folder, record, err := results.Merge(c.Out, declared, judge.Run, runs...)
 	if err != nil {
 		return err
 	}

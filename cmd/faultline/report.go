@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report"
 	"github.com/faultline/faultline/internal/errkind"
@@ -52,7 +53,7 @@ func (c *reportCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	record, err := folder.LoadObserved()
+	record, err := folder.LoadObserved(judge.Run)
 	if err != nil {
 		return err
 	}

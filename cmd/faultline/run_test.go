@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/kernels/source"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -85,7 +86,7 @@ func canonical(dir string) (forms []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := f.LoadRun()
+	r, err := f.LoadRun(judge.Run)
 	for _, c := range append(all, r.Cells...) {
 		forms = append(forms, fmt.Sprintf("%s attempt %d: %s", c.Kernel, c.Attempt, c.Canonical()))
 	}
@@ -125,7 +126,7 @@ var loads = regexp.MustCompile(`(?i)(src|action|xlink:href)\s*=\s*["']?(https?:)
 func record(ts *testscript.TestScript, neg bool, args []string) {
 	f, err := results.Open(ts.MkAbs(args[0]))
 	ts.Check(err)
-	r, err := f.LoadRun() // validates
+	r, err := f.LoadRun(judge.Run) // validates
 	ts.Check(err)
 	if got := strconv.Itoa(r.Summary.ExitCode); got != args[1] || r.Finished.IsZero() {
 		ts.Fatalf("run.json has exit code %s, finished at %v", got, r.Finished)
@@ -237,7 +238,7 @@ func TestRunStopped(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r, err := f.LoadRun()
+			r, err := f.LoadRun(judge.Run)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -268,7 +269,7 @@ func TestRunStopped(t *testing.T) {
 			if out, err := again.CombinedOutput(); err != nil {
 				t.Fatalf("resumed: %v: %s", err, out)
 			}
-			if now, err := f.LoadRun(); err != nil || now.ID != r.ID || now.Interrupted || now.Summary.Expected != runCells {
+			if now, err := f.LoadRun(judge.Run); err != nil || now.ID != r.ID || now.Interrupted || now.Summary.Expected != runCells {
 				t.Errorf("resumed: %v, %s, interrupted: %t, %+v", err, now.ID, now.Interrupted, now.Summary)
 			}
 			all, err := cellsOf(dir)

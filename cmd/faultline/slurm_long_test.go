@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/internal/exttest"
@@ -257,7 +258,7 @@ func TestLongSlurm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := f.LoadRun()
+	r, err := f.LoadRun(judge.Run)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report"
 )
@@ -16,7 +17,7 @@ func ExampleWrite() {
 		fmt.Fprintln(os.Stderr, err)
 		return
 	}
-	run, err := folder.LoadObserved()
+	run, err := folder.LoadObserved(judge.Run)
 	if err == nil {
 		err = report.Write(run, folder)
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/internal/demo"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report"
@@ -66,7 +67,7 @@ func BenchmarkFormats(b *testing.B) {
 	if *recorded != "" {
 		folder, err := results.Open(*recorded)
 		if err == nil {
-			of, err = folder.LoadRun()
+			of, err = folder.LoadRun(judge.Run)
 		}
 		if err != nil {
 			b.Fatal(err)

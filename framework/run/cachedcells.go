@@ -5,9 +5,9 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/machine/qemu"
 	"github.com/faultline/faultline/framework/machine/vm"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/record/scenario"
@@ -173,8 +173,8 @@ func (r *run) keepBoot(shelf *cellcache.Shelf, k *plan.Kernel) error {
 
 // suspected reports whether a finding is about a cell, or about a change that its
 // scenario depends on.
-func suspected(c observe.Cell, row results.Scenario, findings []judge.Finding) bool {
-	return slices.ContainsFunc(findings, func(f judge.Finding) bool {
+func suspected(c observe.Cell, row results.Scenario, findings []conclusion.Finding) bool {
+	return slices.ContainsFunc(findings, func(f conclusion.Finding) bool {
 		return slices.Contains(f.Kernels, c.Kernel) && (f.Scenario == c.Scenario || f.Scenario == "" && slices.Contains(row.Changes, f.Change))
 	})
 }

@@ -3,7 +3,7 @@ package run
 import (
 	"testing"
 
-	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 )
@@ -11,17 +11,17 @@ import (
 func TestSuspected(t *testing.T) {
 	cell, row := observe.Cell{Scenario: "a/b", Kernel: "new"}, results.Scenario{ID: "a/b", Changes: []string{"changed"}}
 	for name, c := range map[string]struct {
-		finding judge.Finding
+		finding conclusion.Finding
 		want    bool
 	}{
-		"of the cell":                   {judge.Finding{Scenario: "a/b", Kernels: []string{"old", "new"}}, true},
-		"of another kernel":             {judge.Finding{Scenario: "a/b", Kernels: []string{"old"}}, false},
-		"of another scenario":           {judge.Finding{Scenario: "a/c", Kernels: []string{"new"}, Change: "changed"}, false},
-		"of a change it depends on":     {judge.Finding{Kernels: []string{"new"}, Change: "changed"}, true},
-		"of another change":             {judge.Finding{Kernels: []string{"new"}, Change: "other"}, false},
-		"of a change on another kernel": {judge.Finding{Kernels: []string{"old"}, Change: "changed"}, false},
+		"of the cell":                   {conclusion.Finding{Scenario: "a/b", Kernels: []string{"old", "new"}}, true},
+		"of another kernel":             {conclusion.Finding{Scenario: "a/b", Kernels: []string{"old"}}, false},
+		"of another scenario":           {conclusion.Finding{Scenario: "a/c", Kernels: []string{"new"}, Change: "changed"}, false},
+		"of a change it depends on":     {conclusion.Finding{Kernels: []string{"new"}, Change: "changed"}, true},
+		"of another change":             {conclusion.Finding{Kernels: []string{"new"}, Change: "other"}, false},
+		"of a change on another kernel": {conclusion.Finding{Kernels: []string{"old"}, Change: "changed"}, false},
 	} {
-		if got := suspected(cell, row, []judge.Finding{c.finding}); got != c.want {
+		if got := suspected(cell, row, []conclusion.Finding{c.finding}); got != c.want {
 			t.Errorf("%s: %t", name, got)
 		}
 	}

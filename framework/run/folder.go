@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/machine/vm"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/record/scenario"
@@ -45,7 +46,7 @@ func (r *run) checkFolder() (err error) {
 		return err
 	}
 	var from string
-	r.record, from, err = r.folder.LoadBegun()
+	r.record, from, err = r.folder.LoadBegun(judge.Run)
 	switch {
 	case errors.As(err, new(*results.NoRunError)):
 		return none

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/scenario"
 	"github.com/faultline/faultline/framework/run/plan"
@@ -65,7 +64,7 @@ func doubt(c observe.Cell) string {
 		return "panicked"
 	case c.Hung:
 		return "had a step that did not return"
-	case judge.Comparable(c) && len(c.Stalls()) > 0:
+	case c.Comparable() && len(c.Stalls()) > 0:
 		return "complained about a delay (" + strings.Join(c.Stalls(), "; ") + ")"
 	}
 	return ""

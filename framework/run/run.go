@@ -359,7 +359,7 @@ func (r *run) finish(ctx context.Context) (*results.Run, *results.Folder, error)
 	r.record.Sort()
 	r.record.Interrupted = ctx.Err() != nil
 	r.record.Finished = time.Now()
-	r.record.Judge()
+	judge.Run(&r.record)
 	if err := r.folder.PutRun(r.record); err != nil {
 		return nil, nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/record/scenario"
@@ -126,7 +127,7 @@ func TestUnavailableKernel(t *testing.T) {
 			t.Errorf("%s on %s: %q", c.Scenario, c.Kernel, c.Message)
 		}
 	}
-	loaded, err := folder.LoadRun()
+	loaded, err := folder.LoadRun(judge.Run)
 	if err != nil {
 		t.Fatal(err)
 	}

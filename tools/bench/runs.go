@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/results"
 )
 
@@ -33,7 +34,7 @@ func (b *bench) faultline(args ...string) (o observed, err error) {
 	if ferr != nil {
 		return o, fmt.Errorf("%w: %v: %s", ferr, err, out)
 	}
-	record, ferr := folder.LoadRun()
+	record, ferr := folder.LoadRun(judge.Run)
 	if ferr != nil {
 		return o, fmt.Errorf("%w: %v: %s", ferr, err, out)
 	}

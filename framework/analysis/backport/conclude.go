@@ -7,6 +7,7 @@ import (
 
 	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/internal/klog"
@@ -15,7 +16,7 @@ import (
 
 // Of answers the question from a run's record.
 func Of(r *results.Run, q Question) Verdict {
-	c := conclusion{run: r, known: r.Known(), Verdict: Verdict{Question: q}}
+	c := assessment{run: r, known: r.Known(), Verdict: Verdict{Question: q}}
 	for _, kernel := range []struct {
 		name string
 		kind Kind
@@ -42,14 +43,14 @@ func Of(r *results.Run, q Question) Verdict {
 	return c.Verdict
 }
 
-// conclusion is a verdict in the making.
-type conclusion struct {
+// assessment is a verdict in the making.
+type assessment struct {
 	Verdict
 	run   *results.Run
 	known change.List
 }
 
-func (c *conclusion) conclude() {
+func (c *assessment) conclude() {
 	if len(c.Missing) > 0 {
 		c.Kinds = append(c.Kinds, Incomplete)
 	}
@@ -77,7 +78,7 @@ func (c *conclusion) conclude() {
 
 // judge judges two kernels alone. The patched one is built from its base, so
 // it has lost exactly what the base shows and it does not.
-func (c *conclusion) judge(a, b string) judge.Judgement {
+func (c *assessment) judge(a, b string) judge.Judgement {
 	var kernels []judge.Kernel
 	var cells []observe.Cell
 	for _, name := range []string{a, b} {
@@ -100,9 +101,9 @@ func (c *conclusion) judge(a, b string) judge.Judgement {
 }
 
 // appeared finds the changes that the patches add or remove.
-func (c *conclusion) appeared(j judge.Judgement) {
-	verdicts := func(kernel string) map[string]judge.ChangeVerdict {
-		out := map[string]judge.ChangeVerdict{}
+func (c *assessment) appeared(j judge.Judgement) {
+	verdicts := func(kernel string) map[string]conclusion.ChangeVerdict {
+		out := map[string]conclusion.ChangeVerdict{}
 		for _, s := range j.States[kernel] {
 			out[s.ID] = s.Verdict
 		}
@@ -111,9 +112,9 @@ func (c *conclusion) appeared(j judge.Judgement) {
 	base, patched := verdicts(c.Base), verdicts(c.Patched)
 	for _, id := range c.known.IDs() {
 		switch b, p := base[id], patched[id]; {
-		case b == judge.Lacks && p == judge.Has:
+		case b == conclusion.Lacks && p == conclusion.Has:
 			c.Appeared = append(c.Appeared, id)
-		case b == judge.Has && p == judge.Lacks:
+		case b == conclusion.Has && p == conclusion.Lacks:
 			c.Vanished = append(c.Vanished, id)
 		}
 	}
@@ -121,7 +122,7 @@ func (c *conclusion) appeared(j judge.Judgement) {
 
 // boots compares the complaints that the two kernels logged at boot. Those that the host
 // may have caused are left out, because a boot is observed only once.
-func (c *conclusion) boots() {
+func (c *assessment) boots() {
 	a, _ := c.run.Kernel(c.Base)
 	b, _ := c.run.Kernel(c.Patched)
 	if a.BootMillis == 0 || b.BootMillis == 0 {
@@ -147,7 +148,7 @@ func complaints(k results.Kernel) string {
 }
 
 // broken returns why a kernel does not boot, from its cells.
-func (c *conclusion) broken(kernel string) *Unjudged {
+func (c *assessment) broken(kernel string) *Unjudged {
 	for _, cell := range c.run.Cells {
 		if cell.Kernel == kernel && cell.Verdict == observe.Infra {
 			return &Unjudged{Kernel: kernel, Why: cell.Message, Infra: true, Console: cell.ConsoleTail}
@@ -157,7 +158,7 @@ func (c *conclusion) broken(kernel string) *Unjudged {
 }
 
 // of returns the differences in a scenario.
-func of(diffs []judge.Difference, scenario string) (out []judge.Difference) {
+func of(diffs []conclusion.Difference, scenario string) (out []conclusion.Difference) {
 	for _, d := range diffs {
 		if d.Scenario == scenario {
 			out = append(out, d)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 )
@@ -132,7 +133,7 @@ func record(base, patched, reference []observe.Cell) *results.Run {
 			}
 		}
 	}
-	r.Judge()
+	judge.Run(r)
 	return r
 }
 

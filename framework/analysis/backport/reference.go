@@ -3,11 +3,11 @@ package backport
 import (
 	"slices"
 
-	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/conclusion"
 )
 
 // reference compares the patched kernel with one that has the change.
-func (c *conclusion) reference() {
+func (c *assessment) reference() {
 	ref := &Against{}
 	c.Against = ref
 	j := c.judge(c.Patched, c.Reference)
@@ -15,7 +15,7 @@ func (c *conclusion) reference() {
 		ref.State = "does not show whether it has " + c.Change
 		for _, s := range j.States[c.Reference] {
 			if s.ID == c.Change {
-				ref.State, ref.Has = s.String(), s.Verdict == judge.Has
+				ref.State, ref.Has = s.String(), s.Verdict == conclusion.Has
 			}
 		}
 	}
@@ -26,7 +26,7 @@ func (c *conclusion) reference() {
 		}
 		diffs := of(j.Differences, s.ID)
 		both := c.Change != "" && shows(patched, c.Change) && shows(reference, c.Change)
-		unexplained := slices.ContainsFunc(diffs, func(d judge.Difference) bool { return d.ExplainedBy == "" })
+		unexplained := slices.ContainsFunc(diffs, func(d conclusion.Difference) bool { return d.ExplainedBy == "" })
 		switch {
 		case both && !unexplained:
 			ref.Alike++
@@ -41,7 +41,7 @@ func (c *conclusion) reference() {
 
 // unlike moves a cell from Flipped to Missing: it shows the change, but differs from the
 // reference.
-func (c *conclusion) unlike(m Moved) {
+func (c *assessment) unlike(m Moved) {
 	c.Flipped = slices.DeleteFunc(c.Flipped, func(f Cell) bool { return f.Scenario == m.Scenario })
 	c.Missing = append(c.Missing, Cell{
 		Scenario: m.Scenario, Change: c.Change, Pairs: []Pair{{From: m.A, To: m.B}}, Why: NotReference,

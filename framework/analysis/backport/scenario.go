@@ -4,14 +4,14 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 )
 
 // scenario adds a scenario's cells on base and patched. accepted are the changes that
 // may explain its differences.
-func (c *conclusion) scenario(s results.Scenario, accepted []string, diffs []judge.Difference) {
+func (c *assessment) scenario(s results.Scenario, accepted []string, diffs []conclusion.Difference) {
 	base, patched, comparable := c.pair(s, c.Base, c.Patched, &c.Unjudged)
 	if !comparable {
 		return
@@ -41,9 +41,9 @@ func (c *conclusion) scenario(s results.Scenario, accepted []string, diffs []jud
 			c.Already++
 		}
 	}
-	var rest []judge.Difference
+	var rest []conclusion.Difference
 	for _, d := range diffs {
-		splat := d.Field == judge.WitnessPrefix+observe.WitnessSplats || d.Field == judge.WitnessPrefix+observe.WitnessTaint
+		splat := d.Field == conclusion.WitnessPrefix+observe.WitnessSplats || d.Field == conclusion.WitnessPrefix+observe.WitnessTaint
 		switch {
 		case slices.Contains(accepted, d.ExplainedBy) && !d.Lost:
 		case reported[d.Step], follows && !splat && d.ExplainedBy == "":
@@ -58,11 +58,11 @@ func (c *conclusion) scenario(s results.Scenario, accepted []string, diffs []jud
 
 // pair returns the cells of a scenario on two kernels. If they cannot be compared and the
 // verdict is weaker for it, the cell and the reason are added to into.
-func (c *conclusion) pair(s results.Scenario, a, b string, into *[]Unjudged) (x, y observe.Cell, comparable bool) {
-	x, okX := judge.Pick(c.run.Cells, a, s.ID)
-	y, okY := judge.Pick(c.run.Cells, b, s.ID)
+func (c *assessment) pair(s results.Scenario, a, b string, into *[]Unjudged) (x, y observe.Cell, comparable bool) {
+	x, okX := observe.Pick(c.run.Cells, a, s.ID)
+	y, okY := observe.Pick(c.run.Cells, b, s.ID)
 	cells := []observe.Cell{x, y}
-	comparable = okX && okY && judge.Comparable(x) && judge.Comparable(y)
+	comparable = okX && okY && x.Comparable() && y.Comparable()
 	switch {
 	case s.Skipped != "":
 		return x, y, false // skipped on every kernel
@@ -82,7 +82,7 @@ func (c *conclusion) pair(s results.Scenario, a, b string, into *[]Unjudged) (x,
 		switch cell := cells[i]; {
 		case !([]bool{okX, okY}[i]):
 			*into = append(*into, Unjudged{Scenario: s.ID, Kernel: name, Why: "it was not observed", Infra: true})
-		case !judge.Comparable(cell):
+		case !cell.Comparable():
 			*into = append(*into, Unjudged{
 				Scenario: s.ID, Kernel: name, Why: cell.Message, Infra: cell.Verdict == observe.Infra, Console: cell.ConsoleTail,
 			})
@@ -92,7 +92,7 @@ func (c *conclusion) pair(s results.Scenario, a, b string, into *[]Unjudged) (x,
 }
 
 // under reports whether a scenario covers the change in question.
-func (c *conclusion) under(s results.Scenario) bool {
+func (c *assessment) under(s results.Scenario) bool {
 	k, err := c.known.ByID(c.Change)
 	return err == nil && k.Covers(s.ID) || c.Change != "" && slices.Contains(s.Changes, c.Change)
 }
@@ -228,7 +228,7 @@ func (p *Pair) expect(base, patched observe.Cell, step int) {
 }
 
 // moved collects the differences between two cells.
-func moved(a, b observe.Cell, diffs []judge.Difference) Moved {
+func moved(a, b observe.Cell, diffs []conclusion.Difference) Moved {
 	texts := observe.Headlines([]observe.Cell{a, b})
 	m := Moved{Scenario: a.Scenario, A: texts[0], B: texts[1], Fields: diffs}
 	for _, d := range diffs {

@@ -6,7 +6,7 @@ package backport
 import (
 	"slices"
 
-	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/internal/errkind"
 )
 
@@ -109,7 +109,7 @@ type Moved struct {
 	// A and B are the observations on the first and on the second kernel.
 	A, B string
 	// Fields are the fields that differ; none at boot.
-	Fields []judge.Difference
+	Fields []conclusion.Difference
 	// By are the changes, or CONFIG_SYMBOL, that explain it; Unexplained reports that
 	// a part of it is unexplained.
 	By          []string

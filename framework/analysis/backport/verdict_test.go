@@ -3,6 +3,7 @@ package backport
 import (
 	"testing"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
@@ -269,7 +270,7 @@ func TestOfADeclaredChange(t *testing.T) {
 	of := func(base, patched observe.Cell) []string {
 		r := record(cells(base), cells(patched), nil)
 		r.Changes = mine
-		r.Judge()
+		judge.Run(r)
 		return lines(ask(r, "mine"))
 	}
 	same(t, []string{"complete, exit 0", "flipped " + other + " [{EIO EPERM}]"}, of(quiet, loud))

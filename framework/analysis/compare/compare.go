@@ -11,6 +11,7 @@ import (
 	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/record/baseline"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/internal/errkind"
@@ -63,7 +64,7 @@ type Pair struct {
 	// Compared counts the scenarios that both observed.
 	Compared int `json:"compared"`
 	// Differences are ordered by scenario and step.
-	Differences []judge.Difference `json:"differences"`
+	Differences []conclusion.Difference `json:"differences"`
 	// OtherHost are differences whose cause may not be the kernel, because something else
 	// differs too: they are not judged.
 	OtherHost []HostDifference `json:"other_host,omitempty"`
@@ -77,7 +78,7 @@ type Pair struct {
 // HostDifference is a difference between observations with different versions of QEMU,
 // different accelerators, or with KVM on different processors.
 type HostDifference struct {
-	judge.Difference
+	conclusion.Difference
 	// Cause is the other difference, with both values: "QEMU 7.2.22 / 10.0.13".
 	Cause string `json:"cause"`
 }
@@ -102,7 +103,7 @@ type Left struct {
 
 // Finding reports whether a difference is a finding: no change predicts it, or B lost a
 // change that A has.
-func Finding(d judge.Difference) bool { return d.ExplainedBy == "" || d.Lost }
+func Finding(d conclusion.Difference) bool { return d.ExplainedBy == "" || d.Lost }
 
 // ExitCode returns the command's exit code.
 func (c Comparison) ExitCode() int {
@@ -172,7 +173,7 @@ func gone(base, run results.Run, only []string) (out []Gone) {
 	for _, name := range only {
 		n := 0
 		for _, c := range base.Cells {
-			if c.Kernel == name && judge.Comparable(c) && planned[c.Scenario] {
+			if c.Kernel == name && c.Comparable() && planned[c.Scenario] {
 				n++
 			}
 		}
@@ -199,13 +200,13 @@ func newPair(a, b Side, kernelA, kernelB results.Kernel, declared change.List, a
 	causes := map[string]string{} // by scenario: what differs besides the kernel
 	cellsA, cellsB := cellsOf(a.Run, kernelA.Name, columnA), cellsOf(b.Run, kernelB.Name, columnB)
 	for _, id := range Planned(a.Run, b.Run) {
-		x, inA := judge.Pick(cellsA[id], columnA, id)
-		y, inB := judge.Pick(cellsB[id], columnB, id)
+		x, inA := observe.Pick(cellsA[id], columnA, id)
+		y, inB := observe.Pick(cellsB[id], columnB, id)
 		if !inA && !inB {
 			continue // in neither: another kernel's, or another shard's
 		}
 		if why, rig := apart(a, b, id, x, y, inA, inB, anyAccel); why != "" {
-			moved := inA && inB && judge.Comparable(x) && y.Verdict == observe.Skipped
+			moved := inA && inB && x.Comparable() && y.Verdict == observe.Skipped
 			out.Left = append(out.Left, Left{Scenario: id, Why: why, Infra: rig, Moved: moved})
 			continue
 		}
@@ -231,8 +232,8 @@ func newPair(a, b Side, kernelA, kernelB results.Kernel, declared change.List, a
 		}
 		both.Cells = append(both.Cells, x, y)
 	}
-	both.Judge()
-	out.Differences = []judge.Difference{}
+	judge.Run(&both)
+	out.Differences = []conclusion.Difference{}
 	for _, d := range both.Differences {
 		d.KernelA, d.KernelB = kernelA.Name, kernelB.Name
 		// A difference that a change predicts is the kernel's, if the kernels differ.
@@ -342,7 +343,7 @@ func apart(a, b Side, id string, x, y observe.Cell, inA, inB, anyAccel bool) (wh
 			return "planned in " + s.name + " but not observed", true
 		case !s.in:
 			return "not in " + s.name, false
-		case !judge.Comparable(s.cell):
+		case !s.cell.Comparable():
 			return fmt.Sprintf("%s in %s: %s", s.cell.Verdict.Text(), s.name, s.cell.Message), s.cell.Verdict == observe.Infra
 		}
 	}

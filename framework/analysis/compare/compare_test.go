@@ -12,9 +12,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/faultline/faultline/framework/analysis/compare"
-	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/internal/demo"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/internal/errkind"
@@ -38,7 +38,7 @@ func kernel(run results.Run, name string) compare.Side {
 	return compare.Side{Label: "folder", Run: run, Kernel: name}
 }
 
-func differences(c compare.Comparison) (all []judge.Difference) {
+func differences(c compare.Comparison) (all []conclusion.Difference) {
 	for _, p := range c.Pairs {
 		all = append(all, p.Differences...)
 	}

@@ -10,8 +10,8 @@ import (
 	"strings"
 
 	"github.com/faultline/faultline/framework/analysis/compare"
-	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/internal/errkind"
 )
@@ -66,7 +66,7 @@ type Kernel struct {
 	// the kernel is not the cause of a flip between these.
 	Again bool `json:"again,omitempty"`
 	// Changes are the states of the changes according to its cells alone.
-	Changes []judge.ChangeState `json:"changes,omitempty"`
+	Changes []conclusion.ChangeState `json:"changes,omitempty"`
 
 	place place
 	run   int // its record
@@ -83,8 +83,8 @@ type Flip struct {
 	Changes []string `json:"changes,omitempty"`
 	Lost    []string `json:"lost,omitempty"`
 	// Unexplained reports that no change predicts a part of it.
-	Unexplained bool               `json:"unexplained,omitempty"`
-	Differences []judge.Difference `json:"differences"`
+	Unexplained bool                    `json:"unexplained,omitempty"`
+	Differences []conclusion.Difference `json:"differences"`
 }
 
 // Finding reports whether the flip is a finding: a part of it is unexplained, or a change

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/faultline/faultline/framework/analysis/history"
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/internal/demo"
 	"github.com/faultline/faultline/framework/record/observe"
@@ -166,7 +167,7 @@ func TestOtherLines(t *testing.T) {
 		{[]string{"6.4.0 6.4.0-150600.23.25-default", "-6.8.0 6.8.0-44-generic"}, 1, "lost"}, // against upstream
 	} {
 		run := named(test.names...)
-		run.Judge()
+		judge.Run(&run)
 		h := of(t, run)
 		if h.ExitCode() != test.code || run.Summary.ExitCode != test.code || !strings.HasSuffix(show(h), "dax_fault_hwpoison "+test.want+" in 7") {
 			t.Errorf("%v: exit code of the history: %d, of the run: %d: %s %v", test.names, h.ExitCode(), run.Summary.ExitCode, show(h), run.Findings)
@@ -312,7 +313,7 @@ func TestAgreesWithTheRun(t *testing.T) {
 func TestLostIsTheRunsFinding(t *testing.T) {
 	for _, versions := range [][]string{{"-5.10.262", "6.1.193", "-6.1.200"}, {"-6.1.200", "6.1.193"}, {"-5.10.262", "6.1.193", "-6.2"}, {"-5.10.262", "-6.1.192", "6.1.193"}} {
 		run := kernels(versions...)
-		run.Judge()
+		judge.Run(&run)
 		if h := of(t, run); h.ExitCode() != run.Summary.ExitCode {
 			t.Errorf("%v: exit code of the history: %d (%s), of the run: %d: %v", versions, h.ExitCode(), show(h), run.Summary.ExitCode, run.Findings)
 		}

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"slices"
 
-	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/conclusion"
 )
 
 // moves groups flips by their kernels and change, ordered by the later kernel, then the
@@ -53,7 +53,7 @@ func moves(h History) []Move {
 
 // has reports whether a kernel's cells show a change, at least in some scenarios.
 func (h History) has(kernel int, id string) bool {
-	return slices.ContainsFunc(h.Kernels[kernel].Changes, func(s judge.ChangeState) bool {
-		return s.ID == id && (s.Verdict == judge.Has || s.Verdict == judge.Incomplete)
+	return slices.ContainsFunc(h.Kernels[kernel].Changes, func(s conclusion.ChangeState) bool {
+		return s.ID == id && (s.Verdict == conclusion.Has || s.Verdict == conclusion.Incomplete)
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/faultline/faultline/framework/analysis/compare"
 	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/kernels/debian"
 	"github.com/faultline/faultline/kernels/upstream"
@@ -78,14 +79,14 @@ func (h *History) place(sources []Source, declared change.List) {
 
 // alone is Run.Judge for one kernel: the record may have been judged by another version
 // of Faultline, or with other changes.
-func alone(run results.Run, k results.Kernel, declared change.List) []judge.ChangeState {
+func alone(run results.Run, k results.Kernel, declared change.List) []conclusion.ChangeState {
 	one := results.Run{Changes: declared, Kernels: []results.Kernel{k}}
 	for _, c := range run.Cells {
 		if c.Kernel == k.Name {
 			one.Cells = append(one.Cells, c)
 		}
 	}
-	one.Judge()
+	judge.Run(&one)
 	return one.Kernels[0].Changes
 }
 

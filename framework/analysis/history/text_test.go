@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
@@ -86,7 +87,7 @@ func TestWriteBackport(t *testing.T) {
 	}
 	for _, versions := range [][]string{{"6.1.205", "-6.1.210"}, {"-6.1.199", "-6.1.200"}} {
 		run := mine(versions...)
-		run.Judge()
+		judge.Run(&run)
 		if run.Summary.ExitCode != 1 || !strings.Contains(run.Findings[0].Message, "does not have mine (1ea7ca1b0901, in 6.1.200 and later)") {
 			t.Errorf("%v: %d, %v", versions, run.Summary.ExitCode, run.Findings)
 		}

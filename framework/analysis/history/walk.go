@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/faultline/faultline/framework/analysis/compare"
-	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/observe"
 )
 
@@ -37,7 +36,7 @@ func newWalk(h *History, sources []Source, opt compare.Options) *walk {
 		}
 		picked := map[string]observe.Cell{}
 		for id, cells := range byScenario {
-			picked[id], _ = judge.Pick(cells, k.Kernel, id)
+			picked[id], _ = observe.Pick(cells, k.Kernel, id)
 		}
 		w.cells = append(w.cells, picked)
 	}
@@ -56,7 +55,7 @@ func (w *walk) step(to int) error {
 		why, rig := "", false // why the nearest one that observed it cannot be compared
 		for from := to - 1; from >= 0; from-- {
 			before, ok := w.cells[from][id]
-			if !ok || !judge.Comparable(before) {
+			if !ok || !before.Comparable() {
 				continue
 			}
 			apart := func(because string, again bool) {
@@ -99,7 +98,7 @@ func (w *walk) unobserved(at int, id string, c observe.Cell, ok bool) (why strin
 		return "no cell in " + w.h.Kernels[at].Label, false // another shard's
 	case !ok:
 		return "not in " + w.h.Kernels[at].Label, false
-	case !judge.Comparable(c):
+	case !c.Comparable():
 		return fmt.Sprintf("%s: %s", c.Verdict.Text(), c.Message), c.Verdict == observe.Infra
 	}
 	return "", false

@@ -16,7 +16,7 @@ import (
 func Declare(cells []observe.Cell, known change.List) []observe.Cell {
 	out := slices.Clone(cells)
 	for i, c := range out {
-		if Comparable(c) {
+		if c.Comparable() {
 			out[i] = declared(c, known)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/record/observe"
 )
 
@@ -15,7 +16,7 @@ import (
 func sound(c observe.Cell) bool {
 	splats := c.Witnesses[observe.WitnessSplats]
 	again := c.Earlier != nil && !(c.Hung && c.Earlier.Hung) // a hang seen twice is a fact
-	if !Comparable(c) || c.Panicked || again || splats != "" && len(lines(splats)) > 0 {
+	if !c.Comparable() || c.Panicked || again || splats != "" && len(lines(splats)) > 0 {
 		return false
 	}
 	parts := 0
@@ -89,7 +90,7 @@ func newEvidence(cells []observe.Cell, j Judgement) evidence {
 // against returns the scenarios that prove that a kernel does not show a change. One
 // that the host may decide counts only if another kernel of the run shows the change in
 // it, so that this host can, or if a scenario that the host cannot decide agrees.
-func (e evidence) against(k string, s ChangeState) (proof []string) {
+func (e evidence) against(k string, s conclusion.ChangeState) (proof []string) {
 	alone := true // the host may have decided every scenario so far
 	for _, id := range s.Before {
 		if e.odd[[2]string{k, id}] {

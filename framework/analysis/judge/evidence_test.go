@@ -8,13 +8,14 @@ import (
 	"testing"
 
 	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/record/observe"
 )
 
 // accusations returns the findings about a kernel and a change.
 func accusations(j Judgement) (out []string) {
 	for _, f := range j.Findings {
-		if slices.Contains([]FindingKind{LostChange, IncompleteChange, ContradictedClaim}, f.Kind) {
+		if slices.Contains([]conclusion.FindingKind{conclusion.LostChange, conclusion.IncompleteChange, conclusion.ContradictedClaim}, f.Kind) {
 			out = append(out, string(f.Kind)+" "+strings.Join(f.Kernels, ",")+" "+f.Change)
 		}
 	}
@@ -171,7 +172,7 @@ func TestDoubtfulCells(t *testing.T) {
 		doubtful := of("k", s1)[name]
 		alone := Judge([]observe.Cell{doubtful}, []Kernel{k}, change.All())
 		same(t, name+", alone", nil, accusations(alone))
-		if s := StateOf(alone.States["k"], dax); s.Verdict != NotSeen || !slices.Equal(s.Doubtful, []string{s1}) {
+		if s := conclusion.StateOf(alone.States["k"], dax); s.Verdict != conclusion.NotSeen || !slices.Equal(s.Doubtful, []string{s1}) {
 			t.Errorf("%s, alone: %+v", name, s)
 		}
 		said := "does not show whether it has dax_fault_hwpoison: there is another problem in " + s1
@@ -181,7 +182,7 @@ func TestDoubtfulCells(t *testing.T) {
 		cells := []observe.Cell{after("older", s1), doubtful, after("k", "dax/ext4/mkwrite")}
 		beside := Judge(cells, []Kernel{older, k}, change.All())
 		same(t, name+", beside the change", nil, accusations(beside))
-		if s := StateOf(beside.States["k"], dax); s.Verdict != Has {
+		if s := conclusion.StateOf(beside.States["k"], dax); s.Verdict != conclusion.Has {
 			t.Errorf("%s, beside the change: %+v", name, s)
 		}
 
@@ -233,11 +234,11 @@ func TestOtherQEMU(t *testing.T) {
 	j := Judge(cells, kernels, change.All())
 	same(t, "both", nil, accusations(j))
 	for _, f := range j.Findings {
-		if f.Kind == Splat && !strings.HasSuffix(f.Message, "confirm with another QEMU version") {
+		if f.Kind == conclusion.Splat && !strings.HasSuffix(f.Message, "confirm with another QEMU version") {
 			t.Errorf("the message does not name QEMU as a cause: %s", f.Message)
 		}
 	}
-	if s := StateOf(j.States[recent], "copy_user_highpage_mc"); s.Verdict != Lacks || len(s.Before) != 3 {
+	if s := conclusion.StateOf(j.States[recent], "copy_user_highpage_mc"); s.Verdict != conclusion.Lacks || len(s.Before) != 3 {
 		t.Errorf("%+v", s)
 	}
 	same(t, "one alone", nil, accused(kernels[1:], cells...))

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/kernels/upstream"
 )
@@ -35,15 +36,15 @@ type explainer struct {
 	known            change.List
 	a, b             Kernel
 	cellA, cellB     observe.Cell
-	statesA, statesB []ChangeState
+	statesA, statesB []conclusion.ChangeState
 }
 
-func (e explainer) explain(diffs []Difference) {
+func (e explainer) explain(diffs []conclusion.Difference) {
 	for i := range diffs {
 		d := &diffs[i]
 		switch {
-		case d.Field == FieldSteps || d.Field == FieldAction:
-		case d.Step != WholeCell:
+		case d.Field == conclusion.FieldSteps || d.Field == conclusion.FieldAction:
+		case d.Step != conclusion.WholeCell:
 			e.step(d)
 		case d.A == notRecorded || d.B == notRecorded:
 			e.unasked(d)
@@ -59,10 +60,10 @@ func (e explainer) explain(diffs []Difference) {
 	}
 }
 
-func unexplained(d Difference) bool { return d.ExplainedBy == "" }
+func unexplained(d conclusion.Difference) bool { return d.ExplainedBy == "" }
 
 // credit records that a change explains a difference; onB: B has the change, not A.
-func (e explainer) credit(d *Difference, id string, onB bool) {
+func (e explainer) credit(d *conclusion.Difference, id string, onB bool) {
 	d.ExplainedBy = id
 	d.Lost = !onB && e.lost(id)
 }
@@ -70,8 +71,8 @@ func (e explainer) credit(d *Difference, id string, onB bool) {
 // lost reports whether B should have a change that A's cell shows and B's does not, and
 // nothing points to another reason.
 func (e explainer) lost(id string) bool {
-	switch StateOf(e.statesB, id).Verdict {
-	case Has, SomethingElse:
+	switch conclusion.StateOf(e.statesB, id).Verdict {
+	case conclusion.Has, conclusion.SomethingElse:
 		return false // other cells of B contradict it
 	}
 	c, err := e.known.ByID(id)
@@ -82,7 +83,7 @@ func (e explainer) lost(id string) bool {
 // step explains a difference in a step's outcome: the step depends on a change, and
 // one outcome is the one without it, the other the one with it. A pattern describes
 // the whole outcome, so it explains every field of it.
-func (e explainer) step(d *Difference) {
+func (e explainer) step(d *conclusion.Difference) {
 	a, b := e.cellA.Steps[d.Step].Expected, e.cellB.Steps[d.Step].Expected
 	if a == nil || b == nil || strings.HasSuffix(d.Field, ".raw") {
 		return
@@ -116,7 +117,7 @@ func (e explainer) step(d *Difference) {
 
 // declares reports whether the two outcomes that a user declared for a step include
 // the field: a signal's address only where both do, its thread never.
-func (e explainer) declares(d *Difference) bool {
+func (e explainer) declares(d *conclusion.Difference) bool {
 	located := func(c observe.Cell) bool {
 		s := c.Steps[d.Step]
 		text := s.Expected.After
@@ -136,13 +137,13 @@ func (e explainer) declares(d *Difference) bool {
 
 // unasked explains a witness that one of the cells does not have: a guest that
 // panicked, as a change predicts, cannot be read.
-func (e explainer) unasked(d *Difference) {
+func (e explainer) unasked(d *conclusion.Difference) {
 	for i := range min(len(e.cellA.Steps), len(e.cellB.Steps)) {
 		a, b := e.cellA.Steps[i], e.cellB.Steps[i]
 		if a.Outcome.Panicked() == b.Outcome.Panicked() || a.Expected == nil || b.Expected == nil {
 			continue
 		}
-		step := Difference{Step: i, Field: "note"}
+		step := conclusion.Difference{Step: i, Field: "note"}
 		e.step(&step)
 		d.ExplainedBy, d.Lost = step.ExplainedBy, step.Lost
 		return
@@ -152,12 +153,12 @@ func (e explainer) unasked(d *Difference) {
 // witness explains a difference in a witness by a change whose Witnesses predict it,
 // unless both kernels are known to have it or both not; or by the symbol without which
 // one of them cannot show the change.
-func (e explainer) witness(d *Difference) {
+func (e explainer) witness(d *conclusion.Difference) {
 	if hidden := e.hidden(d); hidden != "" {
 		d.ExplainedBy = "CONFIG_" + hidden
 		return
 	}
-	name := strings.TrimPrefix(d.Field, WitnessPrefix)
+	name := strings.TrimPrefix(d.Field, conclusion.WitnessPrefix)
 	empty := func(v string) string {
 		if v == noLine {
 			return ""
@@ -198,7 +199,7 @@ func (e explainer) may(id string, onB bool) bool {
 	if !onB {
 		with, without, withCell, withoutCell = without, with, withoutCell, withCell
 	}
-	return StateOf(with, id).Verdict != Lacks && StateOf(without, id).Verdict != Has &&
+	return conclusion.StateOf(with, id).Verdict != conclusion.Lacks && conclusion.StateOf(without, id).Verdict != conclusion.Has &&
 		!shows(withCell, id, observe.Before) && !shows(withoutCell, id, observe.After)
 }
 
@@ -212,10 +213,10 @@ func shows(c observe.Cell, id string, side observe.Side) bool {
 // hidden returns the symbol without which one of the two kernels, and not the other,
 // cannot show a change that the scenario depends on, if that explains why it has no
 // count, or not the log line of a change that needs the symbol.
-func (e explainer) hidden(d *Difference) string {
+func (e explainer) hidden(d *conclusion.Difference) string {
 	a, b := hiddenIn(e.cellA), hiddenIn(e.cellB)
 	absent := func(symbol, v, other string) bool {
-		return v == observe.NotCounted || v == noLine && d.Field == WitnessPrefix+observe.WitnessLog && e.makes(symbol, d.Scenario, other)
+		return v == observe.NotCounted || v == noLine && d.Field == conclusion.WitnessPrefix+observe.WitnessLog && e.makes(symbol, d.Scenario, other)
 	}
 	switch {
 	case a != "" && b == "" && absent(a, d.A, d.B):
@@ -246,12 +247,4 @@ func hiddenIn(c observe.Cell) string {
 		}
 	}
 	return ""
-}
-
-// StateOf returns the state of a change among those of a kernel, NotSeen by default.
-func StateOf(states []ChangeState, id string) ChangeState {
-	if i := slices.IndexFunc(states, func(s ChangeState) bool { return s.ID == id }); i >= 0 {
-		return states[i]
-	}
-	return ChangeState{ID: id, Verdict: NotSeen}
 }

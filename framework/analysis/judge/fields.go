@@ -7,13 +7,14 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/record/observe"
 )
 
 // fields lists what differs between two cells. exact also compares the bytes of the
 // raw payload that hold an address, which is another one on another kernel.
-func fields(a, b observe.Cell, exact bool) []Difference {
-	l := lister{base: Difference{Scenario: a.Scenario, KernelA: a.Kernel, KernelB: b.Kernel}, exact: exact}
+func fields(a, b observe.Cell, exact bool) []conclusion.Difference {
+	l := lister{base: conclusion.Difference{Scenario: a.Scenario, KernelA: a.Kernel, KernelB: b.Kernel}, exact: exact}
 	l.steps(a.Steps, b.Steps)
 	l.witnesses(a.Witnesses, b.Witnesses)
 	return l.found
@@ -21,9 +22,9 @@ func fields(a, b observe.Cell, exact bool) []Difference {
 
 // lister collects differences; base has the fields that those of a step share.
 type lister struct {
-	base  Difference
+	base  conclusion.Difference
 	exact bool
-	found []Difference
+	found []conclusion.Difference
 }
 
 func (l *lister) add(field, a, b string) {
@@ -51,7 +52,7 @@ func (l *lister) steps(a, b []observe.Step) {
 		l.base.Step, l.base.Actor, l.base.Action = i, a[i].Actor, a[i].Action
 		if a[i].Actor != b[i].Actor || a[i].Action != b[i].Action {
 			// From here on the steps do not correspond, so outcomes are not comparable.
-			l.add(FieldAction, a[i].Actor+": "+a[i].Action, b[i].Actor+": "+b[i].Action)
+			l.add(conclusion.FieldAction, a[i].Actor+": "+a[i].Action, b[i].Actor+": "+b[i].Action)
 			return
 		}
 		l.outcome(a[i].Outcome, b[i].Outcome)
@@ -63,7 +64,7 @@ func (l *lister) steps(a, b []observe.Step) {
 		}
 		at := min(len(a), len(b)) // the first step that only one of them took
 		l.base.Step, l.base.Actor, l.base.Action = at, longer[at].Actor, longer[at].Action
-		l.add(FieldSteps, strconv.Itoa(len(a)), strconv.Itoa(len(b)))
+		l.add(conclusion.FieldSteps, strconv.Itoa(len(a)), strconv.Itoa(len(b)))
 	}
 }
 
@@ -109,7 +110,7 @@ func (l *lister) named(field, nameA, nameB string, a, b int32) {
 const notRecorded = "not recorded"
 
 func (l *lister) witnesses(a, b map[string]string) {
-	l.base.Step, l.base.Actor, l.base.Action = WholeCell, "", ""
+	l.base.Step, l.base.Actor, l.base.Action = conclusion.WholeCell, "", ""
 	var names []string
 	for n := range a {
 		names = append(names, n)
@@ -125,13 +126,13 @@ func (l *lister) witnesses(a, b map[string]string) {
 		vb, inB := b[n]
 		switch {
 		case inA && inB && va != vb && (n == observe.WitnessLog || n == observe.WitnessSplats):
-			l.lines(WitnessPrefix+n, va, vb)
+			l.lines(conclusion.WitnessPrefix+n, va, vb)
 		case inA && inB && va != vb:
-			l.add(WitnessPrefix+n, va, vb)
+			l.add(conclusion.WitnessPrefix+n, va, vb)
 		case inA && !inB:
-			l.add(WitnessPrefix+n, va, notRecorded)
+			l.add(conclusion.WitnessPrefix+n, va, notRecorded)
 		case inB && !inA:
-			l.add(WitnessPrefix+n, notRecorded, vb)
+			l.add(conclusion.WitnessPrefix+n, notRecorded, vb)
 		}
 	}
 }

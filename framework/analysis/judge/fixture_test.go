@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/record/observe"
 )
 
@@ -105,7 +106,7 @@ func claiming(k Kernel, id string, has bool) Kernel {
 }
 
 // differences returns them in the form of the tables below.
-func differences(diffs []Difference) []string {
+func differences(diffs []conclusion.Difference) []string {
 	var out []string
 	for _, d := range diffs {
 		s := d.Field + " " + d.A + " -> " + d.B
@@ -120,7 +121,7 @@ func differences(diffs []Difference) []string {
 	return out
 }
 
-func found(findings []Finding) []string {
+func found(findings []conclusion.Finding) []string {
 	var out []string
 	for _, f := range findings {
 		out = append(out, string(f.Kind)+" "+strings.Join(f.Kernels, ",")+" "+f.Change+": "+f.Message)
@@ -129,7 +130,7 @@ func found(findings []Finding) []string {
 }
 
 // words returns the texts of a kernel's states.
-func words(states []ChangeState) []string {
+func words(states []conclusion.ChangeState) []string {
 	var out []string
 	for _, s := range states {
 		out = append(out, s.String())

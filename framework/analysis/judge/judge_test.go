@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/internal/klog"
 )
@@ -387,7 +388,7 @@ func TestPick(t *testing.T) {
 		"infra after the first":  {[]observe.Cell{one, rig(two)}, 1, false},
 		"the one that did, last": {[]observe.Cell{rig(one), rig(two), three}, 3, false},
 	} {
-		if c, ok := Pick(test.cells, "k", s1); ok == test.none || c.Attempt != test.want {
+		if c, ok := observe.Pick(test.cells, "k", s1); ok == test.none || c.Attempt != test.want {
 			t.Errorf("%s: attempt %d, %t", name, c.Attempt, ok)
 		}
 	}
@@ -452,8 +453,8 @@ func TestFixedByAStableUpdate(t *testing.T) {
 	for _, f := range j.Findings {
 		t.Errorf("%s", f.Message)
 	}
-	for name, want := range map[string]ChangeVerdict{"a": Has, "b": Has, "c": Lacks} {
-		if s := StateOf(j.States[name], bug.ID); s.Verdict != want || s.Backported {
+	for name, want := range map[string]conclusion.ChangeVerdict{"a": conclusion.Has, "b": conclusion.Has, "c": conclusion.Lacks} {
+		if s := conclusion.StateOf(j.States[name], bug.ID); s.Verdict != want || s.Backported {
 			t.Errorf("%s: %+v, want %s", name, s, want)
 		}
 	}
@@ -473,8 +474,8 @@ func TestMended(t *testing.T) {
 			t.Errorf("%+v", d)
 		}
 	}
-	for name, want := range map[string]ChangeVerdict{"a": Lacks, "b": Has, "d": Lacks} {
-		if s := StateOf(j.States[name], bug.ID); s.Verdict != want || s.Backported {
+	for name, want := range map[string]conclusion.ChangeVerdict{"a": conclusion.Lacks, "b": conclusion.Has, "d": conclusion.Lacks} {
+		if s := conclusion.StateOf(j.States[name], bug.ID); s.Verdict != want || s.Backported {
 			t.Errorf("%s: %+v, want %s", name, s, want)
 		}
 	}

@@ -5,14 +5,15 @@ import (
 	"slices"
 
 	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/record/conclusion"
 )
 
 // lost returns the finding that a kernel lost a change, if every cell that covers the
 // change shows the state before it: compared with upstream, or else with the nearest
 // older kernel of its line that has the change.
 func lost(
-	at int, s ChangeState, kernels []Kernel, states map[string][]ChangeState, proof evidence, known change.List,
-) []Finding {
+	at int, s conclusion.ChangeState, kernels []Kernel, states map[string][]conclusion.ChangeState, proof evidence, known change.List,
+) []conclusion.Finding {
 	k := kernels[at]
 	c, err := known.ByID(s.ID)
 	missing := proof.against(k.Name, s)
@@ -20,15 +21,15 @@ func lost(
 		return nil
 	}
 	if why := k.due(c); why != "" {
-		why += ": not seen in " + ids(missing)
-		return []Finding{{Kind: LostChange, Kernels: []string{k.Name}, Change: s.ID, Message: why}}
+		why += ": not seen in " + conclusion.Scenarios(missing)
+		return []conclusion.Finding{{Kind: conclusion.LostChange, Kernels: []string{k.Name}, Change: s.ID, Message: why}}
 	}
 	nearest, shared := -1, []string(nil)
 	for i, o := range kernels {
 		if i == at || !k.continues(o) || nearest >= 0 && !o.continues(kernels[nearest]) {
 			continue
 		}
-		if o := StateOf(states[o.Name], s.ID); o.Verdict == Has {
+		if o := conclusion.StateOf(states[o.Name], s.ID); o.Verdict == conclusion.Has {
 			if both := inBoth(o.After, missing); len(both) > 0 {
 				nearest, shared = i, both
 			}
@@ -37,17 +38,17 @@ func lost(
 	if nearest < 0 {
 		return nil
 	}
-	return []Finding{onTheWay(kernels[nearest].Name, k.Name, s.ID, shared)}
+	return []conclusion.Finding{onTheWay(kernels[nearest].Name, k.Name, s.ID, shared)}
 }
 
 // onTheWay is the finding that a later kernel of a line lost a change.
-func onTheWay(older, k, id string, scenarios []string) Finding {
-	return Finding{Kind: LostChange, Kernels: []string{older, k}, Change: id,
-		Message: fmt.Sprintf("%s has %s, but %s, a later kernel of the same line, does not show it in %s", older, id, k, ids(scenarios))}
+func onTheWay(older, k, id string, scenarios []string) conclusion.Finding {
+	return conclusion.Finding{Kind: conclusion.LostChange, Kernels: []string{older, k}, Change: id,
+		Message: fmt.Sprintf("%s has %s, but %s, a later kernel of the same line, does not show it in %s", older, id, k, conclusion.Scenarios(scenarios))}
 }
 
 // lostByWitness returns the findings that a kernel lost a change that no step covers.
-func lostByWitness(k Kernel, c change.Change, diffs []Difference) (out []Finding) {
+func lostByWitness(k Kernel, c change.Change, diffs []conclusion.Difference) (out []conclusion.Finding) {
 	from := map[string][]string{}
 	var order []string
 	for _, d := range diffs {
@@ -61,7 +62,7 @@ func lostByWitness(k Kernel, c change.Change, diffs []Difference) (out []Finding
 	for _, other := range order {
 		f := onTheWay(other, k.Name, c.ID, from[other])
 		if why := k.due(c); why != "" {
-			f.Kernels, f.Message = []string{k.Name}, fmt.Sprintf("%s: %s shows it in %s", why, other, ids(from[other]))
+			f.Kernels, f.Message = []string{k.Name}, fmt.Sprintf("%s: %s shows it in %s", why, other, conclusion.Scenarios(from[other]))
 		}
 		out = append(out, f)
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/record/observe"
 )
 
@@ -139,12 +140,12 @@ func TestStatesAsRecorded(t *testing.T) {
 		cell("k", "s/6", step("zzz", observe.After, mceerr()), step("aaa", observe.After, mceerr()), step("copy_from_user_quiet", observe.After, mceerr())),
 	}
 	k := claiming(kernel("k", "5.10.0-1-amd64"), dax, false)
-	want := []ChangeState{
-		{ID: "copy_from_user_quiet", Verdict: Has, Backported: true, After: []string{"s/6"}},
-		{ID: dax, Verdict: Incomplete, Claimed: ptr(false), After: []string{"s/1", "s/2"}, Before: []string{"s/3"}, Part: []string{"s/4"}, Neither: []string{"s/5"}},
-		{ID: "aaa", Verdict: Has, After: []string{"s/6"}},
-		{ID: "hid", Verdict: NotSeen, Hidden: "MEMORY_FAILURE"},
-		{ID: "zzz", Verdict: Has, After: []string{"s/6"}},
+	want := []conclusion.ChangeState{
+		{ID: "copy_from_user_quiet", Verdict: conclusion.Has, Backported: true, After: []string{"s/6"}},
+		{ID: dax, Verdict: conclusion.Incomplete, Claimed: ptr(false), After: []string{"s/1", "s/2"}, Before: []string{"s/3"}, Part: []string{"s/4"}, Neither: []string{"s/5"}},
+		{ID: "aaa", Verdict: conclusion.Has, After: []string{"s/6"}},
+		{ID: "hid", Verdict: conclusion.NotSeen, Hidden: "MEMORY_FAILURE"},
+		{ID: "zzz", Verdict: conclusion.Has, After: []string{"s/6"}},
 	}
 	if diff := cmp.Diff(want, Judge(cells, []Kernel{k}, change.All()).States["k"]); diff != "" {
 		t.Error(diff)

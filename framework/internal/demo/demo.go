@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
@@ -148,7 +149,7 @@ func Run() results.Run {
 		}
 		run.Scenarios = append(run.Scenarios, s)
 	}
-	run.Judge()
+	judge.Run(&run)
 	return run
 }
 
@@ -186,7 +187,7 @@ func Troubled() results.Run {
 	again.Attempt = 2
 	again.Steps = []observe.Step{always("victim", "pread file+0x4000 4096", returned(4096, ""))}
 	run.Cells = append(run.Cells, again)
-	run.Judge()
+	judge.Run(&run)
 	return run
 }
 
@@ -219,6 +220,6 @@ func AddKernels(run results.Run, n int) results.Run {
 			}
 		}
 	}
-	run.Judge()
+	judge.Run(&run)
 	return run
 }

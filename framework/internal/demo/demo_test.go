@@ -5,8 +5,8 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/internal/demo"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/record/results"
 )
 
@@ -27,20 +27,20 @@ func TestDemosAreValid(t *testing.T) {
 func TestEvery(t *testing.T) {
 	for name, want := range map[string]struct {
 		code  int
-		kinds []judge.FindingKind
+		kinds []conclusion.FindingKind
 	}{
 		"as expected":                   {code: 0},
 		"skipped":                       {code: 0},
 		"infra":                         {code: 3},
 		"infra, once of twice":          {code: 3},
 		"no kernel boots":               {code: 3},
-		"unexpected":                    {1, []judge.FindingKind{judge.UnexpectedObservation}},
-		"lost change":                   {1, []judge.FindingKind{judge.LostChange}},
-		"incomplete change":             {1, []judge.FindingKind{judge.IncompleteChange}},
-		"contradicted claim":            {1, []judge.FindingKind{judge.ContradictedClaim}},
-		"unexplained difference":        {1, []judge.FindingKind{judge.UnexplainedDifference}},
-		"splat":                         {1, []judge.FindingKind{judge.Splat}},
-		"not repeatable":                {1, []judge.FindingKind{judge.NotRepeatable}},
+		"unexpected":                    {1, []conclusion.FindingKind{conclusion.UnexpectedObservation}},
+		"lost change":                   {1, []conclusion.FindingKind{conclusion.LostChange}},
+		"incomplete change":             {1, []conclusion.FindingKind{conclusion.IncompleteChange}},
+		"contradicted claim":            {1, []conclusion.FindingKind{conclusion.ContradictedClaim}},
+		"unexplained difference":        {1, []conclusion.FindingKind{conclusion.UnexplainedDifference}},
+		"splat":                         {1, []conclusion.FindingKind{conclusion.Splat}},
+		"not repeatable":                {1, []conclusion.FindingKind{conclusion.NotRepeatable}},
 		"interrupted":                   {code: 130},
 		"interrupted when all was done": {code: 130},
 		"interrupted before all":        {code: 130},

@@ -6,6 +6,7 @@ import (
 
 	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 )
@@ -19,7 +20,7 @@ func Every() map[string]results.Run {
 	made := func(name string, change func(run *results.Run)) {
 		run := Run()
 		change(&run)
-		run.Judge()
+		judge.Run(&run)
 		runs[name] = run
 	}
 	verdict := func(scenario string, v observe.Verdict, message string) func(*results.Run) {
@@ -112,8 +113,8 @@ func cellOf(run *results.Run, scenario, kernel string) *observe.Cell {
 }
 
 // Kinds returns the kinds of findings of a run.
-func Kinds(run results.Run) []judge.FindingKind {
-	var out []judge.FindingKind
+func Kinds(run results.Run) []conclusion.FindingKind {
+	var out []conclusion.FindingKind
 	for _, f := range run.Findings {
 		if !slices.Contains(out, f.Kind) {
 			out = append(out, f.Kind)

@@ -7,6 +7,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 )
@@ -71,7 +72,7 @@ func Saying(text string) results.Run {
 		}
 	}
 	run.Host.OS, run.Host.CPU, run.Command = text, text, []string{"faultline", text}
-	run.Judge()
+	judge.Run(&run)
 	return run
 }
 

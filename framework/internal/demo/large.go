@@ -29,7 +29,7 @@ func Large(of results.Run, scenarios, kernels int) results.Run {
 		s.ID = fmt.Sprintf("%s/n%d", s.ID, i/len(of.Scenarios))
 		for j, k := range run.Kernels {
 			was := of.Kernels[j%len(of.Kernels)].Name
-			c, ok := judge.Pick(cells, was, cells[0].Scenario)
+			c, ok := observe.Pick(cells, was, cells[0].Scenario)
 			if !ok {
 				panic("no cell of " + s.ID + " on " + was)
 			}
@@ -38,6 +38,6 @@ func Large(of results.Run, scenarios, kernels int) results.Run {
 		}
 		run.Scenarios = append(run.Scenarios, s)
 	}
-	run.Judge()
+	judge.Run(&run)
 	return run
 }

@@ -14,7 +14,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/internal/errkind"
@@ -115,7 +114,7 @@ func Encode(run results.Run) (text []byte, left int, err error) {
 		}
 		sep := "\n"
 		for _, id := range slices.Sorted(maps.Keys(scenarios)) {
-			c, _ := judge.Pick(cells, k.Name, id)
+			c, _ := observe.Pick(cells, k.Name, id)
 			if c.Verdict == observe.Infra {
 				left++
 				continue

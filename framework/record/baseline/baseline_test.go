@@ -12,9 +12,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/faultline/faultline/framework/analysis/compare"
-	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/internal/demo"
 	"github.com/faultline/faultline/framework/record/baseline"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/guest/siginfo"
@@ -42,13 +42,13 @@ func side(t *testing.T, text []byte) compare.Side {
 	return compare.Side{Label: "baseline", Run: b.Run, Baseline: b}
 }
 
-func differences(t *testing.T, a, b compare.Side) []judge.Difference {
+func differences(t *testing.T, a, b compare.Side) []conclusion.Difference {
 	t.Helper()
 	c, err := compare.Of(a, b, compare.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out []judge.Difference
+	var out []conclusion.Difference
 	for _, p := range c.Pairs {
 		out = append(out, p.Differences...)
 		for _, l := range p.Left {

@@ -55,13 +55,13 @@ func (e *LostError) ErrKind() errkind.Kind { return errkind.Request }
 // which a power loss can cause, it reads BegunFile; from is the file that was read. The
 // error is a *LostError if there are cells and neither file is intact, and a *NoRunError
 // if there is no run.
-func (f *Folder) LoadBegun() (r Run, from string, err error) {
+func (f *Folder) LoadBegun(judge Judge) (r Run, from string, err error) {
 	broken, err := f.broken(RunFile)
 	if err != nil {
 		return Run{}, "", err
 	}
 	if broken == "" {
-		r, err := f.LoadRun()
+		r, err := f.LoadRun(judge)
 		return r, RunFile, err
 	}
 	copyBroken, err := f.broken(BegunFile)
@@ -73,7 +73,7 @@ func (f *Folder) LoadBegun() (r Run, from string, err error) {
 		if err != nil {
 			return Run{}, "", err
 		}
-		if r, err = parse(b); err != nil {
+		if r, err = parse(b, judge); err != nil {
 			return Run{}, "", fmt.Errorf("read %s: %w", f.Path(BegunFile), err)
 		}
 		return r, BegunFile, nil

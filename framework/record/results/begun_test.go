@@ -1,4 +1,4 @@
-package results
+package results_test
 
 import (
 	"errors"
@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/internal/errkind"
 )
 
@@ -20,13 +22,13 @@ func TestLoadBegun(t *testing.T) {
 		from       string
 		want       string // of the error
 	}{
-		"both":                          {whole, whole, RunFile, ""},
-		"of an earlier version":         {whole, "-", RunFile, ""},
-		"run.json is lost":              {"-", whole, BegunFile, ""},
-		"run.json is empty":             {"", whole, BegunFile, ""},
-		"run.json is zeros":             {zeros, whole, BegunFile, ""},
-		"run.json is torn":              {`{"schema":"faultline.run/3","kern`, whole, BegunFile, ""},
-		"begun.json is torn":            {whole, "", RunFile, ""},
+		"both":                          {whole, whole, results.RunFile, ""},
+		"of an earlier version":         {whole, "-", results.RunFile, ""},
+		"run.json is lost":              {"-", whole, results.BegunFile, ""},
+		"run.json is empty":             {"", whole, results.BegunFile, ""},
+		"run.json is zeros":             {zeros, whole, results.BegunFile, ""},
+		"run.json is torn":              {`{"schema":"faultline.run/3","kern`, whole, results.BegunFile, ""},
+		"begun.json is torn":            {whole, "", results.RunFile, ""},
 		"both are lost":                 {"-", "-", "", "run.json in DIR is missing, and there is no begun.json that describes how its cells (1 of new, 2 of old) were observed"},
 		"both are empty":                {"", "", "", "run.json in DIR is empty"},
 		"both are damaged":              {zeros, "{", "", "run.json in DIR is damaged"},
@@ -42,7 +44,7 @@ func TestLoadBegun(t *testing.T) {
 			if err := f.PutBegun(begun); err != nil {
 				t.Fatal(err)
 			}
-			for file, content := range map[string]string{RunFile: c.run, BegunFile: c.begun} {
+			for file, content := range map[string]string{results.RunFile: c.run, results.BegunFile: c.begun} {
 				switch content {
 				case whole:
 				case "-":
@@ -55,12 +57,12 @@ func TestLoadBegun(t *testing.T) {
 					}
 				}
 			}
-			got, from, err := f.LoadBegun()
+			got, from, err := f.LoadBegun(judge.Run)
 			if c.want != "" {
 				if err == nil || !strings.Contains(strings.ReplaceAll(err.Error(), f.Dir(), "DIR"), c.want) {
 					t.Errorf("got %v, want %q", err, c.want)
 				}
-				if lost := (*LostError)(nil); errors.As(err, &lost) && (errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "another --out")) {
+				if lost := (*results.LostError)(nil); errors.As(err, &lost) && (errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "another --out")) {
 					t.Errorf("no hint in %v", err)
 				}
 				return
@@ -73,11 +75,11 @@ func TestLoadBegun(t *testing.T) {
 			}
 		})
 	}
-	f, err := At(t.TempDir())
+	f, err := results.At(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := f.LoadBegun(); !errors.As(err, new(*NoRunError)) {
+	if _, _, err := f.LoadBegun(judge.Run); !errors.As(err, new(*results.NoRunError)) {
 		t.Errorf("an empty folder: %v", err)
 	}
 }

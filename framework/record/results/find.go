@@ -5,7 +5,6 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/internal/errkind"
 	"github.com/faultline/faultline/internal/suggest"
@@ -28,7 +27,7 @@ func (r *Run) CellName(c observe.Cell) string {
 func SplitCell(name string) (scenario, kernel string, ok bool) { return strings.Cut(name, "@") }
 
 // FindCell finds a cell by its name: of several attempts, the one that represents them
-// (judge.Pick). Its errors are errors of the request, and suggest similar names.
+// (observe.Pick). Its errors are errors of the request, and suggest similar names.
 func (r *Run) FindCell(name string) (observe.Cell, Kernel, error) {
 	id, kernel, ok := SplitCell(name)
 	if !ok {
@@ -39,7 +38,7 @@ func (r *Run) FindCell(name string) (observe.Cell, Kernel, error) {
 	if err != nil {
 		return observe.Cell{}, Kernel{}, err
 	}
-	if c, ok := judge.Pick(r.Cells, k.Name, id); ok {
+	if c, ok := observe.Pick(r.Cells, k.Name, id); ok {
 		return c, k, nil
 	}
 	var known []string

@@ -1,16 +1,17 @@
-package results
+package results_test
 
 import (
 	"strings"
 	"testing"
 
 	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/internal/errkind"
 )
 
 func TestFindCell(t *testing.T) {
-	r := Run{
-		Kernels: []Kernel{
+	r := results.Run{
+		Kernels: []results.Kernel{
 			{Name: "6.1.192 (apt:bookworm)", Spec: "apt:bookworm", Version: "6.1.192", Release: "6.1.0-56-amd64"},
 			{Name: "6.12.117 (apt:bookworm/6.12)", Spec: "apt:bookworm/6.12", Version: "6.12.117", Release: "6.12.117+deb12-amd64"},
 			{Name: "ours", Spec: "tree:../linux@v6.1", Version: "6.1.0"},

@@ -1,4 +1,4 @@
-package results
+package results_test
 
 import (
 	"encoding/json"
@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/internal/limitread"
 )
 
@@ -19,7 +21,7 @@ func TestCellsSkipsWhatIsNoCell(t *testing.T) {
 	again := cell("a/b", "old", "EIO")
 	again.Attempt = 2
 	f := folder(t, run("r1", cell("a/b", "old", "EIO"), again, cell("a/b", "6.1 (apt:bookworm)", "EIO")))
-	dir := filepath.Dir(f.Path(CellFile(again)))
+	dir := filepath.Dir(f.Path(results.CellFile(again)))
 	foreign, err := json.Marshal(cell("a/z", "old", "EIO"))
 	if err != nil {
 		t.Fatal(err)
@@ -53,23 +55,23 @@ func TestCellsSkipsWhatIsNoCell(t *testing.T) {
 
 func TestCreateReplacesARun(t *testing.T) {
 	f := folder(t, run("r1", cell("a/b", "old", "EIO")))
-	for _, name := range []string{"notes.txt", MailFile} {
+	for _, name := range []string{"notes.txt", results.MailFile} {
 		if err := os.WriteFile(f.Path(name), nil, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	f.Close()
-	again, err := Create(f.Dir())
+	again, err := results.Create(f.Dir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if cells, _, _ := again.Cells(); len(cells) != 0 {
 		t.Errorf("%d cells of the run before", len(cells))
 	}
-	if _, err := again.LoadRun(); !errors.As(err, new(*NoRunError)) {
+	if _, err := again.LoadRun(judge.Run); !errors.As(err, new(*results.NoRunError)) {
 		t.Errorf("got %v, want no run", err)
 	}
-	if _, err := os.Stat(f.Path(MailFile)); err == nil {
+	if _, err := os.Stat(f.Path(results.MailFile)); err == nil {
 		t.Error("the verdict of the run before is there")
 	}
 	if _, err := os.Stat(f.Path("notes.txt")); err != nil {
@@ -83,8 +85,8 @@ func TestCreateNotWritable(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, dir := range []string{file, filepath.Join(file, "below"), "/proc/faultline"} {
-		_, err := Create(dir)
-		var nw *NotWritableError
+		_, err := results.Create(dir)
+		var nw *results.NotWritableError
 		if !errors.As(err, &nw) || nw.Dir != dir || !strings.Contains(err.Error(), "--out") {
 			t.Errorf("%s: got %v, want a *NotWritableError that names --out", dir, err)
 		}
@@ -92,7 +94,7 @@ func TestCreateNotWritable(t *testing.T) {
 }
 
 func TestOpenNoRun(t *testing.T) {
-	if _, err := Open(t.TempDir()); !errors.As(err, new(*NoRunError)) {
+	if _, err := results.Open(t.TempDir()); !errors.As(err, new(*results.NoRunError)) {
 		t.Errorf("got %v, want a *NoRunError", err)
 	}
 }
@@ -118,7 +120,7 @@ func TestPutCellConcurrently(t *testing.T) {
 func TestMarkLatest(t *testing.T) {
 	parent := t.TempDir()
 	for _, id := range []string{"r1", "r2"} {
-		f, err := Create(filepath.Join(parent, id))
+		f, err := results.Create(filepath.Join(parent, id))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,7 +134,7 @@ func TestMarkLatest(t *testing.T) {
 	if err := errors.Join(os.Remove(filepath.Join(parent, "latest")), os.Mkdir(filepath.Join(parent, "latest"), 0o755)); err != nil {
 		t.Fatal(err)
 	}
-	if err := (&Folder{dir: filepath.Join(parent, "r1")}).MarkLatest(); err == nil {
+	if err := results.FolderAt(filepath.Join(parent, "r1")).MarkLatest(); err == nil {
 		t.Error("a folder named latest was replaced")
 	}
 }
@@ -146,7 +148,7 @@ func TestSlug(t *testing.T) {
 		"":                             "_-e3b0c442",
 		"7.3 (tree:../linux, defconf)": "7.3--tree-..__linux--defconf-ce8da779",
 	} {
-		if got := Slug(name); got != want {
+		if got := results.Slug(name); got != want {
 			t.Errorf("slug of %q is %q, want %q", name, got, want)
 		}
 	}
@@ -159,7 +161,7 @@ func FuzzSlug(f *testing.F) {
 	f.Add("a//b", "a____b")
 	f.Add(" ", "\x00")
 	f.Fuzz(func(t *testing.T, a, b string) {
-		sa, sb := Slug(a), Slug(b)
+		sa, sb := results.Slug(a), results.Slug(b)
 		if a != b && sa == sb {
 			t.Errorf("%q and %q have the same slug %q", a, b, sa)
 		}
@@ -172,13 +174,13 @@ func FuzzSlug(f *testing.F) {
 // Sparse files of a large size are rejected at no cost.
 func TestSparseFiles(t *testing.T) {
 	f := folder(t, run("r1", cell("a/b", "old", "EIO")))
-	for _, file := range []string{RunFile, CellFile(cell("a/b", "old", "EIO"))} {
+	for _, file := range []string{results.RunFile, results.CellFile(cell("a/b", "old", "EIO"))} {
 		if err := os.Truncate(f.Path(file), 40<<30); err != nil {
 			t.Fatal(err)
 		}
 	}
 	var large *limitread.Error
-	if _, err := f.LoadRun(); !errors.As(err, &large) {
+	if _, err := f.LoadRun(judge.Run); !errors.As(err, &large) {
 		t.Errorf("run.json: %v", err)
 	}
 	if cells, skipped, err := f.Cells(); err != nil || len(cells) != 0 || len(skipped) != 1 || !strings.Contains(skipped[0].Reason, "larger than 16 MiB") {

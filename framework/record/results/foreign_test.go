@@ -1,4 +1,4 @@
-package results
+package results_test
 
 import (
 	"bytes"
@@ -14,6 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/internal/errkind"
 )
 
@@ -21,23 +23,25 @@ import (
 // read, and no read blocks.
 func TestNothingOutsideIsRead(t *testing.T) {
 	const secret = "TOP-SECRET"
-	console, one := ConsoleFile("old"), cell("a/b", "old", secret)
-	for name, prepare := range map[string]func(t *testing.T, f *Folder, outside string){
-		"the record": func(t *testing.T, f *Folder, outside string) { link(t, f, RunFile, outside) },
-		"a console":  func(t *testing.T, f *Folder, outside string) { link(t, f, console, outside) },
-		"a cell":     func(t *testing.T, f *Folder, outside string) { link(t, f, CellFile(one), outside) },
-		"the cells":  func(t *testing.T, f *Folder, outside string) { link(t, f, filepath.Dir(CellFile(one)), outside) },
-		"a kernel":   func(t *testing.T, f *Folder, outside string) { link(t, f, KernelDir("old"), outside) },
-		"kernels":    func(t *testing.T, f *Folder, outside string) { link(t, f, kernelsDir, outside) },
-		"by a path that climbs": func(t *testing.T, f *Folder, outside string) {
+	console, one := results.ConsoleFile("old"), cell("a/b", "old", secret)
+	for name, prepare := range map[string]func(t *testing.T, f *results.Folder, outside string){
+		"the record": func(t *testing.T, f *results.Folder, outside string) { link(t, f, results.RunFile, outside) },
+		"a console":  func(t *testing.T, f *results.Folder, outside string) { link(t, f, console, outside) },
+		"a cell":     func(t *testing.T, f *results.Folder, outside string) { link(t, f, results.CellFile(one), outside) },
+		"the cells": func(t *testing.T, f *results.Folder, outside string) {
+			link(t, f, filepath.Dir(results.CellFile(one)), outside)
+		},
+		"a kernel": func(t *testing.T, f *results.Folder, outside string) { link(t, f, results.KernelDir("old"), outside) },
+		"kernels":  func(t *testing.T, f *results.Folder, outside string) { link(t, f, results.KernelsDir, outside) },
+		"by a path that climbs": func(t *testing.T, f *results.Folder, outside string) {
 			to, err := filepath.Rel(filepath.Dir(f.Path(console)), filepath.Join(outside, console))
 			if err != nil {
 				t.Fatal(err)
 			}
 			replace(t, f.Path(console), func(at string) error { return os.Symlink(to, at) })
 		},
-		"pipes": func(t *testing.T, f *Folder, _ string) {
-			for _, file := range []string{RunFile, console, CellFile(one)} {
+		"pipes": func(t *testing.T, f *results.Folder, _ string) {
+			for _, file := range []string{results.RunFile, console, results.CellFile(one)} {
 				replace(t, f.Path(file), func(at string) error { return unix.Mkfifo(at, 0o600) })
 			}
 		},
@@ -46,7 +50,7 @@ func TestNothingOutsideIsRead(t *testing.T) {
 			theirs := run("r1", cell("a/b", "old", "EIO"))
 			theirs.Kernels[0].Console, theirs.Finished = console, time.Time{}
 			f, outside := folder(t, theirs), folder(t, run("r2", one))
-			for _, of := range []*Folder{f, outside} {
+			for _, of := range []*results.Folder{f, outside} {
 				if err := of.Put(console, []byte(secret)); err != nil {
 					t.Fatal(err)
 				}
@@ -58,7 +62,7 @@ func TestNothingOutsideIsRead(t *testing.T) {
 					t.Errorf("%s has what is outside", what)
 				}
 			}
-			r, err := f.LoadObserved()
+			r, err := f.LoadObserved(judge.Run)
 			told("the run", r, err)
 			if name == "the record" && errkind.Of(err) != errkind.Request {
 				t.Errorf("got %v, want an error that is the request's", err)
@@ -66,12 +70,12 @@ func TestNothingOutsideIsRead(t *testing.T) {
 			cells, skipped, err := f.Cells()
 			told("the cells", cells, err)
 			told("what is skipped", skipped, nil)
-			b, err := f.ReadFile(console, maxConsole)
+			b, err := f.ReadFile(console, results.MaxConsole)
 			if name != "a cell" && name != "the cells" && name != "the record" && (err == nil || b != nil) {
 				t.Errorf("the console: %q, %v", b, err)
 			}
 			dir := filepath.Join(t.TempDir(), "merged")
-			if to, merged, err := Merge(dir, nil, f); err == nil {
+			if to, merged, err := results.Merge(dir, nil, judge.Run, f); err == nil {
 				told("the merged run", merged, nil)
 				err := filepath.Walk(to.Dir(), func(path string, info os.FileInfo, err error) error {
 					if err != nil || !info.Mode().IsRegular() {
@@ -87,7 +91,7 @@ func TestNothingOutsideIsRead(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			if _, err := outside.LoadRun(); err != nil {
+			if _, err := outside.LoadRun(judge.Run); err != nil {
 				t.Errorf("a file outside was changed: %v", err)
 			}
 		})
@@ -95,7 +99,7 @@ func TestNothingOutsideIsRead(t *testing.T) {
 }
 
 // link replaces a file by a link to the file of the same name elsewhere.
-func link(t *testing.T, f *Folder, rel, elsewhere string) {
+func link(t *testing.T, f *results.Folder, rel, elsewhere string) {
 	t.Helper()
 	replace(t, f.Path(rel), func(at string) error { return os.Symlink(filepath.Join(elsewhere, rel), at) })
 }
@@ -116,18 +120,18 @@ func replace(t *testing.T, at string, by func(string) error) {
 // A path in a record refers to a file in the run's folder.
 func TestPathsOfARecord(t *testing.T) {
 	for console, ok := range map[string]bool{
-		"": true, ConsoleFile("old"): true, "kernels/x/qemu.sh": false, "../.git/config": false, "/etc/passwd": false,
+		"": true, results.ConsoleFile("old"): true, "kernels/x/qemu.sh": false, "../.git/config": false, "/etc/passwd": false,
 		"kernels/../../secret/console.log": false, "javascript:alert(1)": false, "kernels/x/console.log/../../../..": false,
 	} {
 		r := run("r1", cell("a/b", "old", "EIO"))
 		r.Kernels[0].Console = console
-		if err := Validate(mustMarshal(t, r)); (err == nil) != ok {
+		if err := results.Validate(mustMarshal(t, r)); (err == nil) != ok {
 			t.Errorf("console %q: %v", console, err)
 		}
 	}
 	r := run("r1", cell("a/b", "old", "EIO"))
 	r.Kernels[0].CommandFile = "../qemu.sh"
-	if err := Validate(mustMarshal(t, r)); err == nil {
+	if err := results.Validate(mustMarshal(t, r)); err == nil {
 		t.Error("a command file outside of the folder is valid")
 	}
 }
@@ -167,9 +171,9 @@ func TestRecordsThatGrow(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			_, err := parse([]byte(test.doc))
+			_, err := results.Parse([]byte(test.doc), judge.Run)
 			runtime.ReadMemStats(&after)
-			var se *SchemaError
+			var se *results.SchemaError
 			if !errors.As(err, &se) || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %.200v, want a schema error that names %q", err, test.want)
 			}
@@ -198,17 +202,17 @@ func TestCreateTakesNothingAway(t *testing.T) {
 		want    []string // in the folder afterwards
 	}{
 		"other files":           {map[string]string{"notes.txt": mine, "git/HEAD": mine}, "", []string{"git/HEAD", "notes.txt"}},
-		"a run":                 {map[string]string{RunFile: `{"schema":"faultline.run/3","id":"r1"}`, "kernels/x/cells/a.json": mine, "notes.txt": mine, "report.html": mine}, "", []string{"earlier/r1/kernels/x/cells/a.json", "earlier/r1/report.html", "earlier/r1/run.json", "notes.txt"}},
-		"a run of long ago":     {map[string]string{RunFile: `{"schema":"faultline.run/1","id":"r1"}`, "earlier/r1/run.json": mine}, "", []string{"earlier/r1-2/run.json", "earlier/r1/run.json"}},
-		"an id that climbs":     {map[string]string{RunFile: `{"schema":"faultline.run/3","id":"../../r1"}`}, "", []string{"earlier/_.__..__r1-6cd795fe/run.json"}},
-		"a bisection":           {map[string]string{BisectFile: `{"schema":"faultline.bisect/1","started":"2026-03-01T09:30:00Z"}`, "bisect-2.log": mine}, "", []string{"earlier/20260301T093000Z/bisect-2.log", "earlier/20260301T093000Z/bisect.json"}},
-		"a torn run.json":       {map[string]string{RunFile: "\x00\x00", BegunFile: `{"schema":"faultline.run/3","id":"r1"}`, "kernels/x/cells/a.json": mine}, "", []string{"earlier/r1/begun.json", "earlier/r1/kernels/x/cells/a.json", "earlier/r1/run.json"}},
-		"a lost run.json":       {map[string]string{BegunFile: `{"schema":"faultline.run/3","id":"r1"}`}, "", []string{"earlier/r1/begun.json"}},
-		"another's beside ours": {map[string]string{RunFile: `{"my":"own"}`, BegunFile: `{"schema":"faultline.run/3","id":"r1"}`}, `"run.json"`, nil},
-		"another begun.json":    {map[string]string{BegunFile: `{"my":"own"}`}, `"begun.json"`, nil},
-		"another run.json":      {map[string]string{RunFile: `{"my":"own"}`}, `"run.json"`, nil},
-		"an empty run.json":     {map[string]string{RunFile: ""}, `"run.json"`, nil},
-		"a mail":                {map[string]string{MailFile: mine}, `"mail.txt"`, nil},
+		"a run":                 {map[string]string{results.RunFile: `{"schema":"faultline.run/3","id":"r1"}`, "kernels/x/cells/a.json": mine, "notes.txt": mine, "report.html": mine}, "", []string{"earlier/r1/kernels/x/cells/a.json", "earlier/r1/report.html", "earlier/r1/run.json", "notes.txt"}},
+		"a run of long ago":     {map[string]string{results.RunFile: `{"schema":"faultline.run/1","id":"r1"}`, "earlier/r1/run.json": mine}, "", []string{"earlier/r1-2/run.json", "earlier/r1/run.json"}},
+		"an id that climbs":     {map[string]string{results.RunFile: `{"schema":"faultline.run/3","id":"../../r1"}`}, "", []string{"earlier/_.__..__r1-6cd795fe/run.json"}},
+		"a bisection":           {map[string]string{results.BisectFile: `{"schema":"faultline.bisect/1","started":"2026-03-01T09:30:00Z"}`, "bisect-2.log": mine}, "", []string{"earlier/20260301T093000Z/bisect-2.log", "earlier/20260301T093000Z/bisect.json"}},
+		"a torn run.json":       {map[string]string{results.RunFile: "\x00\x00", results.BegunFile: `{"schema":"faultline.run/3","id":"r1"}`, "kernels/x/cells/a.json": mine}, "", []string{"earlier/r1/begun.json", "earlier/r1/kernels/x/cells/a.json", "earlier/r1/run.json"}},
+		"a lost run.json":       {map[string]string{results.BegunFile: `{"schema":"faultline.run/3","id":"r1"}`}, "", []string{"earlier/r1/begun.json"}},
+		"another's beside ours": {map[string]string{results.RunFile: `{"my":"own"}`, results.BegunFile: `{"schema":"faultline.run/3","id":"r1"}`}, `"run.json"`, nil},
+		"another begun.json":    {map[string]string{results.BegunFile: `{"my":"own"}`}, `"begun.json"`, nil},
+		"another run.json":      {map[string]string{results.RunFile: `{"my":"own"}`}, `"run.json"`, nil},
+		"an empty run.json":     {map[string]string{results.RunFile: ""}, `"run.json"`, nil},
+		"a mail":                {map[string]string{results.MailFile: mine}, `"mail.txt"`, nil},
 		"kernels":               {map[string]string{"kernels/x/cells/notes.txt": mine}, `"kernels"`, nil},
 		"a report of another's": {map[string]string{"report.html": mine, "junit.xml": mine}, `"junit.xml" and "report.html"`, nil},
 	} {
@@ -224,12 +228,12 @@ func TestCreateTakesNothingAway(t *testing.T) {
 				}
 				before = append(before, file)
 			}
-			if err := (&Folder{dir: dir}).Check(); (err != nil) != (test.refused != "") {
+			if err := results.FolderAt(dir).Check(); (err != nil) != (test.refused != "") {
 				t.Errorf("checked: %v", err)
 			}
-			f, err := Create(dir)
+			f, err := results.Create(dir)
 			if test.refused != "" {
-				var foreign *ForeignError
+				var foreign *results.ForeignError
 				if !errors.As(err, &foreign) || errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), test.refused) {
 					t.Errorf("got %v, want a *ForeignError that names %s", err, test.refused)
 				}
@@ -247,7 +251,7 @@ func TestCreateTakesNothingAway(t *testing.T) {
 			}
 		})
 	}
-	if err := (&Folder{dir: filepath.Join(t.TempDir(), "none")}).Check(); err != nil {
+	if err := results.FolderAt(filepath.Join(t.TempDir(), "none")).Check(); err != nil {
 		t.Errorf("a folder that does not exist yet: %v", err)
 	}
 }

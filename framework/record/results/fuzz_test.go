@@ -1,4 +1,4 @@
-package results
+package results_test
 
 import (
 	"bytes"
@@ -9,7 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/results"
 )
 
 // base returns a run's record with all kinds of contents, to be modified.
@@ -21,8 +23,8 @@ func base(t testing.TB) []byte {
 	r.Cells[1].Witnesses = map[string]string{observe.WitnessLog: observe.NothingAboutPoison, observe.WitnessTaint: "W"}
 	r.Cells[0].Steps[0].Outcome.Signals = []observe.Signal{{Name: "SIGBUS", CodeName: "BUS_MCEERR_AR", LSB: 12, Addr: "file+0x4000"}}
 	r.Cells[0].Steps[0].Expected = &observe.Expectation{Change: "dax_fault_hwpoison", Before: "x", After: "y", Side: observe.After, Met: true}
-	r.Judge()
-	b, err := encode(r)
+	judge.Run(&r)
+	b, err := results.Encode(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,20 +103,20 @@ func FuzzRun(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, how []byte) {
 		b := changed(t, from, how[:min(len(how), 30)])
-		r, err := parse(b)
+		r, err := results.Parse(b, judge.Run)
 		if err != nil {
 			return
 		}
-		r.Judge()
-		again, err := encode(r)
+		judge.Run(&r)
+		again, err := results.Encode(r)
 		if err != nil {
 			t.Fatal(err)
 		}
-		back, err := parse(again)
+		back, err := results.Parse(again, judge.Run)
 		if err != nil {
 			t.Fatalf("%s\nbecame\n%s\n%v", b, again, err)
 		}
-		if back.Judge(); back.Summary.ExitCode != r.Summary.ExitCode || len(back.Findings) != len(r.Findings) {
+		if judge.Run(&back); back.Summary.ExitCode != r.Summary.ExitCode || len(back.Findings) != len(r.Findings) {
 			t.Fatalf("%s\nis judged %+v, and read again %+v", b, r.Summary, back.Summary)
 		}
 	})
@@ -129,30 +131,30 @@ func FuzzMerge(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, a, b []byte) {
 		a, b = changed(t, from, a[:min(len(a), 30)]), changed(t, from, b[:min(len(b), 30)])
-		m := merger{cells: map[string]placed{}}
 		have := map[string]bool{}
-		for i, data := range [][]byte{a, b} {
-			r, err := parse(data)
+		var runs []results.Run
+		for _, data := range [][]byte{a, b} {
+			r, err := results.Parse(data, judge.Run)
 			if err != nil {
 				return
 			}
 			for _, c := range r.Cells {
-				have[CellFile(c)] = true
+				have[results.CellFile(c)] = true
 			}
 			for _, k := range r.Kernels {
 				for _, s := range r.Scenarios {
-					have[CellFile(observe.Cell{Kernel: k.Name, Scenario: s.ID})] = true
+					have[results.CellFile(observe.Cell{Kernel: k.Name, Scenario: s.ID})] = true
 				}
 			}
-			m.join(r, r.Cells, &Folder{dir: string(rune('a' + i))})
+			runs = append(runs, r)
 		}
-		if len(m.problems) > 0 {
+		joined, ok := results.Join(judge.Run, runs...)
+		if !ok {
 			return
 		}
-		joined := m.finish()
 		seen := map[string]bool{}
 		for _, c := range joined.Cells {
-			at := CellFile(c)
+			at := results.CellFile(c)
 			if !have[at] || seen[at] {
 				t.Errorf("a cell %s that is in none, or twice", at)
 			}
@@ -162,8 +164,8 @@ func FuzzMerge(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := Validate(out); err != nil {
-			var schema *SchemaError
+		if err := results.Validate(out); err != nil {
+			var schema *results.SchemaError
 			t.Fatalf("%v (%t)\n%s", err, errors.As(err, &schema), bytes.TrimSpace(out))
 		}
 	})

@@ -1,4 +1,4 @@
-package results
+package results_test
 
 import (
 	"errors"
@@ -8,23 +8,25 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/internal/errkind"
 )
 
 // A folder to resume is written to, so it must not contain links.
 func TestCheckLinks(t *testing.T) {
 	f := folder(t, run("r1", cell("a/b", "old", "EIO")))
-	if err := f.Put(ConsoleFile("old"), nil); err != nil {
+	if err := f.Put(results.ConsoleFile("old"), nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.CheckLinks(); err != nil {
 		t.Error(err)
 	}
 	for name, links := range map[string][2]string{
-		"a console":     {t.TempDir() + "/x", f.Path(KernelDir("new"), "console.log")},
-		"a folder":      {t.TempDir(), f.Path(KernelDir("old"), "consoles")},
-		"one within":    {"cells", f.Path(KernelDir("old"), "more")},
-		"all their own": {t.TempDir(), f.Path(KernelDir("other"))},
+		"a console":     {t.TempDir() + "/x", f.Path(results.KernelDir("new"), "console.log")},
+		"a folder":      {t.TempDir(), f.Path(results.KernelDir("old"), "consoles")},
+		"one within":    {"cells", f.Path(results.KernelDir("old"), "more")},
+		"all their own": {t.TempDir(), f.Path(results.KernelDir("other"))},
 	} {
 		if err := os.MkdirAll(filepath.Dir(links[1]), 0o755); err != nil {
 			t.Fatal(err)
@@ -55,28 +57,28 @@ func TestOneWritesToAFolder(t *testing.T) {
 	f := folder(t, run("r1", cell("a/b", "old", "EIO")))
 	refused := func(what string, err error) {
 		t.Helper()
-		var busy *BusyError
+		var busy *results.BusyError
 		if !errors.As(err, &busy) || busy.Dir != f.Dir() || errkind.Of(err) != errkind.Request {
 			t.Errorf("%s: %v", what, err)
 		}
 		if cells, _, err := f.Cells(); err != nil || len(cells) != 1 {
 			t.Errorf("%s: %d cells are left, %v", what, len(cells), err)
 		}
-		if _, err := f.LoadRun(); err != nil {
+		if _, err := f.LoadRun(judge.Run); err != nil {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	_, err := Create(f.Dir())
+	_, err := results.Create(f.Dir())
 	refused("a new run", err)
-	_, err = Begin(f.Dir())
+	_, err = results.Begin(f.Dir())
 	refused("a new run in a folder that was given", err)
-	other, err := Open(f.Dir()) // to read it is fine
+	other, err := results.Open(f.Dir()) // to read it is fine
 	if err != nil {
 		t.Fatal(err)
 	}
 	refused("a run that is resumed", other.Hold())
 	shard := folder(t, run("r2", cell("a/b", "old", "EIO")))
-	_, _, err = Merge(f.Dir(), nil, shard)
+	_, _, err = results.Merge(f.Dir(), nil, judge.Run, shard)
 	refused("a merge", err)
 
 	if err := f.Close(); err != nil {
@@ -86,17 +88,17 @@ func TestOneWritesToAFolder(t *testing.T) {
 		t.Errorf("after it was let go: %v", err)
 	}
 	refused("while held again", f.Hold())
-	if err := errors.Join(other.Close(), other.Close(), (*Folder)(nil).Close()); err != nil {
+	if err := errors.Join(other.Close(), other.Close(), (*results.Folder)(nil).Close()); err != nil {
 		t.Error(err)
 	}
-	again, err := Create(f.Dir())
+	again, err := results.Create(f.Dir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := again.Close(); err != nil {
 		t.Error(err)
 	}
-	if err := (&Folder{dir: filepath.Join(t.TempDir(), "none")}).Hold(); !errors.Is(err, os.ErrNotExist) {
+	if err := results.FolderAt(filepath.Join(t.TempDir(), "none")).Hold(); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no folder: %v", err)
 	}
 }
@@ -109,7 +111,7 @@ func TestBeginInTheSameSecond(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			f, err := Begin("")
+			f, err := results.Begin("")
 			if err != nil {
 				t.Error(err)
 				return

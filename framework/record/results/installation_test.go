@@ -1,4 +1,4 @@
-package results
+package results_test
 
 import (
 	"os"
@@ -6,15 +6,17 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/program"
+	"github.com/faultline/faultline/framework/record/results"
 )
 
 // What a record names may be resolved only if this installation wrote exactly that.
 func TestInstallation(t *testing.T) {
 	dir := t.TempDir()
-	open := func(dir string) Installation {
+	open := func(dir string) results.Installation {
 		t.Helper()
-		i, err := OpenInstallation(dir)
+		i, err := results.OpenInstallation(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -24,46 +26,50 @@ func TestInstallation(t *testing.T) {
 	r := run("r1", cell("a/b", "old", "EIO"))
 	r.Scenarios[1].Program = &program.Program{Path: "/bin/true", SHA256: strings.Repeat("0", 64)}
 	ours.Sign(&r)
-	loaded, err := folder(t, r).LoadRun()
+	loaded, err := folder(t, r).LoadRun(judge.Run)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !open(dir).Wrote(loaded) {
 		t.Error("it does not recognise its own record")
 	}
-	if open(t.TempDir()).Wrote(loaded) || (Installation{}).Wrote(loaded) {
+	if open(t.TempDir()).Wrote(loaded) || (results.Installation{}).Wrote(loaded) {
 		t.Error("another installation takes it for its own")
 	}
-	for name, forge := range map[string]func(r *Run){
-		"no mark":         func(r *Run) { r.Mark = "" },
-		"another mark":    func(r *Run) { r.Mark = strings.Repeat("0", 64) },
-		"a zero key":      func(r *Run) { Installation{make([]byte, 32)}.Sign(r) },
-		"no key":          func(r *Run) { Installation{}.Sign(r) },
-		"another spec":    func(r *Run) { r.Kernels[0].Spec = "tree:evil" },
-		"another name":    func(r *Run) { r.Kernels[0].Name, r.Kernels[1].Name = r.Kernels[1].Name, r.Kernels[0].Name },
-		"a kernel more":   func(r *Run) { r.Kernels = append(r.Kernels, Kernel{Name: "x", Spec: "tree:evil"}) },
-		"another program": func(r *Run) { r.Scenarios[1].Program = &program.Program{Path: "/etc/shadow"} },
-		"other arguments": func(r *Run) { p := *r.Scenarios[1].Program; p.Args = []string{"x"}; r.Scenarios[1].Program = &p },
-		"a program more":  func(r *Run) { r.Scenarios[0].Program = &program.Program{Path: "/etc/shadow"} },
+	for name, forge := range map[string]func(r *results.Run){
+		"no mark":         func(r *results.Run) { r.Mark = "" },
+		"another mark":    func(r *results.Run) { r.Mark = strings.Repeat("0", 64) },
+		"a zero key":      func(r *results.Run) { results.NewInstallation(make([]byte, 32)).Sign(r) },
+		"no key":          func(r *results.Run) { results.Installation{}.Sign(r) },
+		"another spec":    func(r *results.Run) { r.Kernels[0].Spec = "tree:evil" },
+		"another name":    func(r *results.Run) { r.Kernels[0].Name, r.Kernels[1].Name = r.Kernels[1].Name, r.Kernels[0].Name },
+		"a kernel more":   func(r *results.Run) { r.Kernels = append(r.Kernels, results.Kernel{Name: "x", Spec: "tree:evil"}) },
+		"another program": func(r *results.Run) { r.Scenarios[1].Program = &program.Program{Path: "/etc/shadow"} },
+		"other arguments": func(r *results.Run) {
+			p := *r.Scenarios[1].Program
+			p.Args = []string{"x"}
+			r.Scenarios[1].Program = &p
+		},
+		"a program more": func(r *results.Run) { r.Scenarios[0].Program = &program.Program{Path: "/etc/shadow"} },
 	} {
 		forged := loaded
-		forged.Kernels, forged.Scenarios = append([]Kernel{}, loaded.Kernels...), append([]Scenario{}, loaded.Scenarios...)
+		forged.Kernels, forged.Scenarios = append([]results.Kernel{}, loaded.Kernels...), append([]results.Scenario{}, loaded.Scenarios...)
 		forge(&forged)
 		if ours.Wrote(forged) {
 			t.Errorf("%s: it is taken for its own", name)
 		}
 	}
-	if err := os.Truncate(filepath.Join(dir, keyFile), 0); err != nil {
+	if err := os.Truncate(filepath.Join(dir, results.KeyFile), 0); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenInstallation(dir); err == nil {
+	if _, err := results.OpenInstallation(dir); err == nil {
 		t.Error("an empty key is one")
 	}
 }
 
 // The same relative spec may name a different tree in another folder.
 func TestInstallationInAnotherFolder(t *testing.T) {
-	ours, err := OpenInstallation(t.TempDir())
+	ours, err := results.OpenInstallation(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,10 +9,10 @@ import (
 	"github.com/faultline/faultline/internal/errkind"
 )
 
-// LoadRun reads run.json and checks it against the schema. It judges the observations of
-// schema 1 again. The error is a *NoRunError if there is none, and a *SchemaError
-// if it is malformed.
-func (f *Folder) LoadRun() (Run, error) {
+// LoadRun reads run.json and checks it against the schema. A record of schema 1, or one with
+// cells whose verdict is withdrawn, is judged again. The error is a *NoRunError if there is
+// none, and a *SchemaError if it is malformed.
+func (f *Folder) LoadRun(judge Judge) (Run, error) {
 	b, err := f.ReadFile(RunFile, maxRun)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Run{}, &NoRunError{Dir: f.dir}
@@ -20,7 +20,7 @@ func (f *Folder) LoadRun() (Run, error) {
 	if err != nil {
 		return Run{}, errkind.Requestf("read run: %w", err)
 	}
-	r, err := parse(b)
+	r, err := parse(b, judge)
 	if err != nil {
 		return Run{}, fmt.Errorf("read %s: %w", f.Path(RunFile), err)
 	}
@@ -28,7 +28,7 @@ func (f *Folder) LoadRun() (Run, error) {
 }
 
 // parse reads a run's record.
-func parse(b []byte) (Run, error) {
+func parse(b []byte, judge Judge) (Run, error) {
 	d, err := newDocument(b)
 	if err != nil {
 		return Run{}, err
@@ -42,7 +42,7 @@ func parse(b []byte) (Run, error) {
 		return Run{}, err
 	}
 	if r.withdraw() || upgraded {
-		r.Judge()
+		judge(&r)
 	}
 	return r, nil
 }
@@ -50,8 +50,8 @@ func parse(b []byte) (Run, error) {
 // LoadObserved is LoadRun for a run that may have been killed or still be in progress: its
 // cells are then only in their files. Such a run is Interrupted, and judged by the cells
 // that are available.
-func (f *Folder) LoadObserved() (Run, error) {
-	r, err := f.LoadRun()
+func (f *Folder) LoadObserved(judge Judge) (Run, error) {
+	r, err := f.LoadRun(judge)
 	if err != nil || !r.Finished.IsZero() {
 		return r, err
 	}
@@ -59,7 +59,7 @@ func (f *Folder) LoadObserved() (Run, error) {
 		return Run{}, err
 	}
 	r.Interrupted = true
-	r.Judge()
+	judge(&r)
 	return r, nil
 }
 

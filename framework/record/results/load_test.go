@@ -1,10 +1,12 @@
-package results
+package results_test
 
 import (
 	"os"
 	"testing"
 	"time"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/internal/errkind"
 )
 
@@ -13,14 +15,14 @@ func TestLoadObserved(t *testing.T) {
 	whole := run("r1", cell("a/b", "old", "EIO"), cell("a/c", "old", "EIO"))
 	f := folder(t, whole)
 	killed := whole
-	killed.Finished, killed.Cells, killed.Differences, killed.Summary = time.Time{}, nil, nil, Summary{}
+	killed.Finished, killed.Cells, killed.Differences, killed.Summary = time.Time{}, nil, nil, results.Summary{}
 	if err := f.PutRun(killed); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(f.Path(CellFile(cell("a/c", "old", "")))); err != nil {
+	if err := os.Remove(f.Path(results.CellFile(cell("a/c", "old", "")))); err != nil {
 		t.Fatal(err)
 	}
-	got, err := f.LoadObserved()
+	got, err := f.LoadObserved(judge.Run)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +33,7 @@ func TestLoadObserved(t *testing.T) {
 	if err := f.PutRun(whole); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := f.LoadObserved(); err != nil || len(got.Cells) != 2 || got.Interrupted || got.Summary.ExitCode != whole.Summary.ExitCode {
+	if got, err := f.LoadObserved(judge.Run); err != nil || len(got.Cells) != 2 || got.Interrupted || got.Summary.ExitCode != whole.Summary.ExitCode {
 		t.Errorf("%d cells, interrupted %v, %+v: %v", len(got.Cells), got.Interrupted, got.Summary, err)
 	}
 }

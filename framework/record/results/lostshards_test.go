@@ -1,4 +1,4 @@
-package results
+package results_test
 
 import (
 	"errors"
@@ -9,15 +9,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/internal/errkind"
 )
 
 // parts returns the runs of a plan of 2 kernels × 2 scenarios × attempts, one per shard.
-func parts(of, attempts int) (out []Run) {
+func parts(of, attempts int) (out []results.Run) {
 	kernels, scenarios := []string{"old", "new"}, []string{"a/b", "a/c"}
 	for i := 1; i <= of; i++ {
-		s := Shard{i, of}
+		s := results.Shard{i, of}
 		r := run(fmt.Sprint("r", i))
 		r.Shard = s
 		from, to := s.Cut(len(kernels) * len(scenarios))
@@ -28,7 +30,7 @@ func parts(of, attempts int) (out []Run) {
 				r.Cells = append(r.Cells, c)
 			}
 		}
-		r.Judge()
+		judge.Run(&r)
 		out = append(out, r)
 	}
 	return out
@@ -37,12 +39,12 @@ func parts(of, attempts int) (out []Run) {
 // A lost shard is an infrastructure failure that names it; a complete plan equals a single
 // run.
 func TestMergeOfShards(t *testing.T) {
-	killed := func(r Run, keep int) Run {
+	killed := func(r results.Run, keep int) results.Run {
 		r.Cells = r.Cells[:keep]
 		r.Finished = time.Time{}
 		return r
 	}
-	stopped := func(r Run, keep int) Run {
+	stopped := func(r results.Run, keep int) results.Run {
 		r.Cells, r.Interrupted = r.Cells[:keep], true
 		return r
 	}
@@ -52,34 +54,34 @@ func TestMergeOfShards(t *testing.T) {
 		return none + ": shard " + s + " in " + dir + " was not finished; finish it with --resume, and merge again"
 	}
 	for name, c := range map[string]struct {
-		runs []Run
+		runs []results.Run
 		want []string // the cells that are lost, with DIR1 for the first run's folder
 		code int
 	}{
 		"all":              {parts(4, 0), nil, errkind.ExitExpected},
-		"in another order": {[]Run{parts(2, 0)[1], parts(2, 0)[0]}, nil, errkind.ExitExpected},
+		"in another order": {[]results.Run{parts(2, 0)[1], parts(2, 0)[0]}, nil, errkind.ExitExpected},
 		"attempts":         {parts(2, 2), nil, errkind.ExitExpected},
 		"one of four is missing": {slices.Delete(parts(4, 0), 2, 3),
 			[]string{"a/b on new, attempt 0: " + missing("3/4")}, errkind.ExitInfra},
 		"one of two is missing": {parts(2, 0)[:1],
 			[]string{"a/b on new, attempt 0: " + missing("2/2"), "a/c on new, attempt 0: " + missing("2/2")}, errkind.ExitInfra},
-		"one was killed": {[]Run{killed(parts(2, 0)[0], 1), parts(2, 0)[1]},
+		"one was killed": {[]results.Run{killed(parts(2, 0)[0], 1), parts(2, 0)[1]},
 			[]string{"a/c on old, attempt 0: " + unfinished("1/2", "DIR1")}, errkind.ExitInfra},
-		"one was killed, and is whole": {[]Run{killed(parts(2, 0)[0], 2), parts(2, 0)[1]}, nil, errkind.ExitExpected},
-		"one was killed in its second attempt": {[]Run{killed(parts(2, 2)[0], 3), parts(2, 2)[1]},
+		"one was killed, and is whole": {[]results.Run{killed(parts(2, 0)[0], 2), parts(2, 0)[1]}, nil, errkind.ExitExpected},
+		"one was killed in its second attempt": {[]results.Run{killed(parts(2, 2)[0], 3), parts(2, 2)[1]},
 			[]string{"a/c on old, attempt 2: " + unfinished("1/2", "DIR1")}, errkind.ExitInfra},
-		"one was stopped": {[]Run{stopped(parts(2, 0)[0], 1), parts(2, 0)[1]},
+		"one was stopped": {[]results.Run{stopped(parts(2, 0)[0], 1), parts(2, 0)[1]},
 			[]string{"a/c on old, attempt 0: " + unfinished("1/2", "DIR1")}, errkind.ExitInterrupted},
-		"one was stopped, and run again": {[]Run{stopped(parts(2, 0)[0], 1), parts(2, 0)[0], parts(2, 0)[1]}, nil, errkind.ExitExpected},
-		"no shards":                      {[]Run{run("r", cell("a/b", "old", "EIO"), cell("a/c", "old", "EIO"), cell("a/b", "new", "EIO"))}, []string{"a/c on new, attempt 0: " + none + "; run the shard that should have it again"}, errkind.ExitInfra},
-		"of two plans":                   {[]Run{parts(4, 0)[0], parts(2, 0)[1]}, []string{"a/c on old, attempt 0: " + none + "; run the shard that should have it again"}, errkind.ExitInfra},
+		"one was stopped, and run again": {[]results.Run{stopped(parts(2, 0)[0], 1), parts(2, 0)[0], parts(2, 0)[1]}, nil, errkind.ExitExpected},
+		"no shards":                      {[]results.Run{run("r", cell("a/b", "old", "EIO"), cell("a/c", "old", "EIO"), cell("a/b", "new", "EIO"))}, []string{"a/c on new, attempt 0: " + none + "; run the shard that should have it again"}, errkind.ExitInfra},
+		"of two plans":                   {[]results.Run{parts(4, 0)[0], parts(2, 0)[1]}, []string{"a/c on old, attempt 0: " + none + "; run the shard that should have it again"}, errkind.ExitInfra},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var from []*Folder
+			var from []*results.Folder
 			for _, r := range c.runs {
 				from = append(from, folder(t, r))
 			}
-			_, got, err := Merge(filepath.Join(t.TempDir(), "out"), nil, from...)
+			_, got, err := results.Merge(filepath.Join(t.TempDir(), "out"), nil, judge.Run, from...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -107,21 +109,21 @@ func TestMergeOfShards(t *testing.T) {
 
 // A shard that was killed before its run started leaves a folder without a run.
 func TestMergeOfAFolderWithoutARun(t *testing.T) {
-	empty, err := At(t.TempDir())
+	empty, err := results.At(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	shards := parts(2, 0)
-	_, got, err := Merge(filepath.Join(t.TempDir(), "out"), nil, folder(t, shards[0]), empty)
+	_, got, err := results.Merge(filepath.Join(t.TempDir(), "out"), nil, judge.Run, folder(t, shards[0]), empty)
 	if err != nil || got.Summary.Infra != 2 || got.Summary.ExitCode != errkind.ExitInfra {
 		t.Errorf("%v, %+v", err, got.Summary)
 	}
-	var none *NoRunError
-	for name, from := range map[string][]*Folder{
+	var none *results.NoRunError
+	for name, from := range map[string][]*results.Folder{
 		"beside a run that is no shard": {folder(t, run("r1", cell("a/b", "old", "EIO"))), empty},
 		"alone":                         {empty},
 	} {
-		if _, _, err := Merge(filepath.Join(t.TempDir(), "out"), nil, from...); !errors.As(err, &none) || errkind.Of(err) != errkind.Request {
+		if _, _, err := results.Merge(filepath.Join(t.TempDir(), "out"), nil, judge.Run, from...); !errors.As(err, &none) || errkind.Of(err) != errkind.Request {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

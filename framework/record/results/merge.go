@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/internal/errkind"
@@ -39,11 +38,11 @@ func (e *MergeError) ErrKind() errkind.Kind { return errkind.Request }
 // differ. An observed cell replaces an infrastructure failure; a planned cell that no run
 // has, because a shard was lost, becomes an infrastructure failure. Among shards of one
 // plan a folder may contain no run: its shard was lost early.
-func Merge(dir string, declared change.List, from ...*Folder) (*Folder, Run, error) {
+func Merge(dir string, declared change.List, judge Judge, from ...*Folder) (*Folder, Run, error) {
 	if len(from) == 0 {
 		return nil, Run{}, errors.New("merge runs: none given; name the folders of at least one")
 	}
-	m := merger{declared: declared, cells: map[string]placed{}}
+	m := merger{declared: declared, judge: judge, cells: map[string]placed{}}
 	var none *NoRunError
 	for _, f := range from {
 		// Create would move the files away that are about to be read.
@@ -109,6 +108,7 @@ type placed struct {
 
 type merger struct {
 	run      Run
+	judge    Judge
 	declared change.List    // nil keeps the declarations of the runs
 	planned  []observe.Cell // kernel and scenario only
 	ids      []string
@@ -123,7 +123,7 @@ func (m *merger) problem(format string, args ...any) {
 }
 
 func (m *merger) add(f *Folder) error {
-	r, err := f.LoadRun()
+	r, err := f.LoadRun(m.judge)
 	if err != nil {
 		return fmt.Errorf("merge runs: %w", err)
 	}
@@ -137,7 +137,9 @@ func (m *merger) add(f *Folder) error {
 
 // join adds the run of a folder, with its cells.
 func (m *merger) join(r Run, cells []observe.Cell, f *Folder) {
-	cells = judge.Declare(cells, nil) // declarations are not observations
+	plain := Run{Cells: cells}
+	m.judge(&plain) // without the declared changes, which are not observations
+	cells = plain.Cells
 	if len(m.ids) == 0 {
 		m.run = r
 		m.run.Kernels, m.run.Scenarios, m.run.Cells = nil, nil, nil
@@ -271,7 +273,7 @@ func (m *merger) accels() {
 	reported := map[string]bool{}
 	for _, at := range slices.Sorted(maps.Keys(m.cells)) {
 		p := m.cells[at]
-		if !judge.Comparable(p.cell) || exact[p.cell.Scenario] {
+		if !p.cell.Comparable() || exact[p.cell.Scenario] {
 			continue
 		}
 		kernel := p.cell.Kernel
@@ -339,7 +341,7 @@ func (m *merger) finish() Run {
 	if m.declared != nil {
 		r.Changes = m.declared
 	}
-	r.Judge()
+	m.judge(&r)
 	return r
 }
 

@@ -1,4 +1,4 @@
-package results
+package results_test
 
 import (
 	"errors"
@@ -13,30 +13,32 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/program"
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/internal/errkind"
 	"github.com/faultline/faultline/internal/limitread"
 )
 
 func TestMerge(t *testing.T) {
 	one := run("r1", cell("a/b", "old", "EIO"), cell("a/c", "old", ""), cell("a/c", "new", "EIO"))
-	one.Kernels[0].Console = ConsoleFile("old")
+	one.Kernels[0].Console = results.ConsoleFile("old")
 	two := run("r2", cell("a/b", "old", "EIO"), cell("a/b", "new", "EPERM"), cell("a/c", "old", "EIO"))
 	two.Started, two.Finished = began.Add(-time.Minute), began.Add(time.Hour)
-	for _, r := range []*Run{&one, &two} {
+	for _, r := range []*results.Run{&one, &two} {
 		r.Kernels[1].Claims = map[string]bool{"dax_fault_hwpoison": true}
 	}
 	f1 := folder(t, one)
 	f2 := folder(t, two)
-	for i, f := range []*Folder{f1, f2} {
-		if err := f.Put(ConsoleFile("old"), fmt.Appendf(nil, "console %d", i+1)); err != nil {
+	for i, f := range []*results.Folder{f1, f2} {
+		if err := f.Put(results.ConsoleFile("old"), fmt.Appendf(nil, "console %d", i+1)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	dir := filepath.Join(t.TempDir(), "out")
-	to, got, err := Merge(dir, nil, f1, f2)
+	to, got, err := results.Merge(dir, nil, judge.Run, f1, f2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,12 +51,12 @@ func TestMerge(t *testing.T) {
 	if c := got.Kernels[1].Changes; len(c) != 1 || c[0].Claimed == nil || !*c[0].Claimed || !got.Kernels[1].Claims["dax_fault_hwpoison"] {
 		t.Errorf("the claim is lost: %+v", c)
 	}
-	for rel, want := range map[string]string{ConsoleFile("old"): "console 1", filepath.Join(KernelDir("old"), "merged-2", "console.log"): "console 2"} {
+	for rel, want := range map[string]string{results.ConsoleFile("old"): "console 1", filepath.Join(results.KernelDir("old"), "merged-2", "console.log"): "console 2"} {
 		if b, err := os.ReadFile(to.Path(rel)); err != nil || string(b) != want {
 			t.Errorf("%s: %q, %v; want %q", rel, b, err, want)
 		}
 	}
-	loaded, err := to.LoadRun()
+	loaded, err := to.LoadRun(judge.Run)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +69,7 @@ func TestMerge(t *testing.T) {
 }
 
 func TestMergeRefuses(t *testing.T) {
-	base := func() Run {
+	base := func() results.Run {
 		r := run("r2", cell("a/b", "old", "EIO"))
 		r.Suites = map[string]string{"a": "1", "guest/agent": "1"}
 		r.Host.QEMUDigest, r.Host.CPUDigest = "1a", "3c"
@@ -76,27 +78,29 @@ func TestMergeRefuses(t *testing.T) {
 	}
 	for _, tc := range []struct {
 		name   string
-		change func(*Run)
+		change func(*results.Run)
 		want   string
 	}{
-		{"another version", func(r *Run) { r.Tool.Version = "0.2.0" }, "version 0.2.0"},
-		{"another QEMU", func(r *Run) { r.Host.QEMU = "10.0.13" }, "a different machine than the others (QEMU 7.2 / 10.0.13)"},
-		{"another build of QEMU", func(r *Run) { r.Host.QEMUDigest = "2b" }, "(QEMU 7.2, digest 1a / 2b)"},
-		{"other microcode with KVM", func(r *Run) { r.Host.CPUDigest, r.Kernels[1].Accel = "4d", "kvm" }, "processor x with other microcode or features, digest 3c / 4d"},
-		{"another processor with KVM", func(r *Run) { r.Host.CPU, r.Kernels[1].Accel = "y", "kvm" }, "a different machine than the others (processor x / y)"},
-		{"another suite", func(r *Run) { r.Suites["a"] = "2" }, "a in "},
-		{"another agent", func(r *Run) { r.Suites["guest/agent"] = "2" }, "guest/agent in "},
-		{"no suites", func(r *Run) { r.Suites = nil }, "do not record the digests of suites"},
-		{"another program", func(r *Run) { r.Scenarios[1].Program = &program.Program{Path: "/t", SHA256: strings.Repeat("b", 64)} }, "scenario a/c"},
-		{"another accelerator", func(r *Run) {
+		{"another version", func(r *results.Run) { r.Tool.Version = "0.2.0" }, "version 0.2.0"},
+		{"another QEMU", func(r *results.Run) { r.Host.QEMU = "10.0.13" }, "a different machine than the others (QEMU 7.2 / 10.0.13)"},
+		{"another build of QEMU", func(r *results.Run) { r.Host.QEMUDigest = "2b" }, "(QEMU 7.2, digest 1a / 2b)"},
+		{"other microcode with KVM", func(r *results.Run) { r.Host.CPUDigest, r.Kernels[1].Accel = "4d", "kvm" }, "processor x with other microcode or features, digest 3c / 4d"},
+		{"another processor with KVM", func(r *results.Run) { r.Host.CPU, r.Kernels[1].Accel = "y", "kvm" }, "a different machine than the others (processor x / y)"},
+		{"another suite", func(r *results.Run) { r.Suites["a"] = "2" }, "a in "},
+		{"another agent", func(r *results.Run) { r.Suites["guest/agent"] = "2" }, "guest/agent in "},
+		{"no suites", func(r *results.Run) { r.Suites = nil }, "do not record the digests of suites"},
+		{"another program", func(r *results.Run) {
+			r.Scenarios[1].Program = &program.Program{Path: "/t", SHA256: strings.Repeat("b", 64)}
+		}, "scenario a/c"},
+		{"another accelerator", func(r *results.Run) {
 			r.Cells = []observe.Cell{cell("a/c", "old", "EIO")}
 			r.Cells[0].Accel = "kvm"
 		}, `kernel "old" ran with tcg in`},
-		{"another kernel", func(r *Run) { r.Kernels[0].Digest = "sha256:9" }, `kernel "old"`},
-		{"another scenario", func(r *Run) { r.Scenarios[0].Doc = "else" }, "scenario a/b"},
-		{"another claim", func(r *Run) { r.Kernels[0].Claims = map[string]bool{"x": true} }, `the claims (has:) for kernel "old"`},
-		{"another change", func(r *Run) { r.Changes = mine() }, "judged with different --changes"},
-		{"another observation", func(r *Run) { r.Cells[0] = cell("a/b", "old", "EPERM") }, "a/b on old"},
+		{"another kernel", func(r *results.Run) { r.Kernels[0].Digest = "sha256:9" }, `kernel "old"`},
+		{"another scenario", func(r *results.Run) { r.Scenarios[0].Doc = "else" }, "scenario a/b"},
+		{"another claim", func(r *results.Run) { r.Kernels[0].Claims = map[string]bool{"x": true} }, `the claims (has:) for kernel "old"`},
+		{"another change", func(r *results.Run) { r.Changes = mine() }, "judged with different --changes"},
+		{"another observation", func(r *results.Run) { r.Cells[0] = cell("a/b", "old", "EPERM") }, "a/b on old"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			other := base()
@@ -110,8 +114,8 @@ func TestMergeRefuses(t *testing.T) {
 				other.Kernels[0].Claims = first.Kernels[0].Claims
 			}
 			dir := filepath.Join(t.TempDir(), "out")
-			_, _, err := Merge(dir, nil, folder(t, first), folder(t, other))
-			var me *MergeError
+			_, _, err := results.Merge(dir, nil, judge.Run, folder(t, first), folder(t, other))
+			var me *results.MergeError
 			if !errors.As(err, &me) || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("got %v, want a *MergeError that names %q", err, tc.want)
 			}
@@ -121,17 +125,17 @@ func TestMergeRefuses(t *testing.T) {
 		})
 	}
 	f := folder(t, base())
-	if _, _, err := Merge(f.Dir(), nil, f); err == nil {
+	if _, _, err := results.Merge(f.Dir(), nil, judge.Run, f); err == nil {
 		t.Error("a run was merged into itself")
 	}
-	if _, err := f.LoadRun(); err != nil {
+	if _, err := f.LoadRun(judge.Run); err != nil {
 		t.Errorf("and lost: %v", err)
 	}
 }
 
 func TestMergeNamesLostCells(t *testing.T) {
 	one := folder(t, run("r1", cell("a/b", "old", "EIO"), cell("a/c", "old", "EIO")))
-	_, got, err := Merge(filepath.Join(t.TempDir(), "out"), nil, one)
+	_, got, err := results.Merge(filepath.Join(t.TempDir(), "out"), nil, judge.Run, one)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,12 +144,12 @@ func TestMergeNamesLostCells(t *testing.T) {
 	}
 	// The missing shard completes it, even if it is given later.
 	half := filepath.Join(t.TempDir(), "half")
-	first, _, err := Merge(half, nil, one)
+	first, _, err := results.Merge(half, nil, judge.Run, one)
 	if err != nil {
 		t.Fatal(err)
 	}
 	two := folder(t, run("r2", cell("a/b", "new", "EIO"), cell("a/c", "new", "EIO")))
-	_, got, err = Merge(filepath.Join(t.TempDir(), "all"), nil, first, two)
+	_, got, err = results.Merge(filepath.Join(t.TempDir(), "all"), nil, judge.Run, first, two)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,19 +165,19 @@ func mine() change.List {
 }
 
 func TestMergeDeclaredChanges(t *testing.T) {
-	declared := func(r Run) Run {
+	declared := func(r results.Run) results.Run {
 		r.Changes = mine()
-		r.Judge()
+		judge.Run(&r)
 		return r
 	}
 	one, two := run("r1", cell("a/b", "old", "EIO")), run("r2", cell("a/b", "new", "EPERM"))
-	with := func(list change.List, from ...*Folder) (*Folder, string) {
+	with := func(list change.List, from ...*results.Folder) (*results.Folder, string) {
 		t.Helper()
-		to, got, err := Merge(filepath.Join(t.TempDir(), "out"), list, from...)
+		to, got, err := results.Merge(filepath.Join(t.TempDir(), "out"), list, judge.Run, from...)
 		if err != nil {
 			t.Fatal(err)
 		}
-		loaded, err := to.LoadRun()
+		loaded, err := to.LoadRun(judge.Run)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -208,15 +212,15 @@ func TestMergeDeclaredChanges(t *testing.T) {
 // QEMU's.
 func TestMergeOfAFleet(t *testing.T) {
 	one, two := run("r1", cell("a/b", "old", "EIO")), run("r2", cell("a/b", "new", "EIO"))
-	two.Host = Host{OS: "Ubuntu", CPU: "another", Cores: 64, MemoryBytes: 1 << 40, QEMU: one.Host.QEMU}
+	two.Host = results.Host{OS: "Ubuntu", CPU: "another", Cores: 64, MemoryBytes: 1 << 40, QEMU: one.Host.QEMU}
 	one.Scenarios[0].TCG, two.Scenarios[0].TCG = "exact", "exact"
-	if _, _, err := Merge(filepath.Join(t.TempDir(), "out"), nil, folder(t, one), folder(t, two)); err != nil {
+	if _, _, err := results.Merge(filepath.Join(t.TempDir(), "out"), nil, judge.Run, folder(t, one), folder(t, two)); err != nil {
 		t.Error(err)
 	}
 	// A scenario under TCG on a kernel with KVM does not make it another kernel.
 	kvm := cell("a/c", "new", "EIO")
 	kvm.Accel, two.Cells, one.Host = "kvm", append(two.Cells, kvm), two.Host
-	if _, _, err := Merge(filepath.Join(t.TempDir(), "out"), nil, folder(t, one), folder(t, two)); err != nil {
+	if _, _, err := results.Merge(filepath.Join(t.TempDir(), "out"), nil, judge.Run, folder(t, one), folder(t, two)); err != nil {
 		t.Error(err)
 	}
 }
@@ -224,19 +228,19 @@ func TestMergeOfAFleet(t *testing.T) {
 // A merge that failed halfway leaves a folder that the next merge can replace.
 func TestMergeAgain(t *testing.T) {
 	f, dir := folder(t, run("r1", cell("a/b", "old", "EIO"))), filepath.Join(t.TempDir(), "out")
-	if err := f.Put(ConsoleFile("old"), nil); err != nil {
+	if err := f.Put(results.ConsoleFile("old"), nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Truncate(f.Path(ConsoleFile("old")), maxConsole+1); err != nil {
+	if err := os.Truncate(f.Path(results.ConsoleFile("old")), results.MaxConsole+1); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := Merge(dir, nil, f); !errors.As(err, new(*limitread.Error)) {
+	if _, _, err := results.Merge(dir, nil, judge.Run, f); !errors.As(err, new(*limitread.Error)) {
 		t.Fatalf("%v", err)
 	}
-	if err := os.Truncate(f.Path(ConsoleFile("old")), 0); err != nil {
+	if err := os.Truncate(f.Path(results.ConsoleFile("old")), 0); err != nil {
 		t.Fatal(err)
 	}
-	to, _, err := Merge(dir, nil, f)
+	to, _, err := results.Merge(dir, nil, judge.Run, f)
 	if err != nil || to.Earlier() == "" {
 		t.Errorf("%v, moved to %q", err, to.Earlier())
 	}
@@ -255,9 +259,9 @@ func TestMergeUnavailable(t *testing.T) {
 			whole := run("r1", cell("a/b", "old", "EIO"), cell("a/b", "new", "EIO"))
 			part := run("r2", lost("a/b", called), lost("a/c", called), cell("a/c", "new", "EIO"))
 			whole.Kernels[0].Spec = "apt:bookworm"
-			part.Kernels[0] = Kernel{Name: called, Spec: "apt:bookworm", Unavailable: "no network"}
-			for _, order := range [][]Run{{whole, part}, {part, whole}} {
-				_, got, err := Merge(filepath.Join(t.TempDir(), "out"), nil, folder(t, order[0]), folder(t, order[1]))
+			part.Kernels[0] = results.Kernel{Name: called, Spec: "apt:bookworm", Unavailable: "no network"}
+			for _, order := range [][]results.Run{{whole, part}, {part, whole}} {
+				_, got, err := results.Merge(filepath.Join(t.TempDir(), "out"), nil, judge.Run, folder(t, order[0]), folder(t, order[1]))
 				if err != nil {
 					t.Fatal(err)
 				}

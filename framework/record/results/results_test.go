@@ -1,4 +1,4 @@
-package results
+package results_test
 
 import (
 	"encoding/json"
@@ -13,7 +13,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/internal/errkind"
 )
 
@@ -30,22 +32,22 @@ func cell(scenario, kernel, errno string) observe.Cell {
 	return c
 }
 
-func run(id string, cells ...observe.Cell) Run {
-	r := Run{
-		Schema: Schema, ID: id, Started: began, Finished: began.Add(time.Minute), Accel: "auto",
-		Tool: Tool{Version: "0.1.0", Commit: "abc"}, Host: Host{OS: "Debian", CPU: "x", Cores: 2, MemoryBytes: 1 << 30, QEMU: "7.2"},
+func run(id string, cells ...observe.Cell) results.Run {
+	r := results.Run{
+		Schema: results.Schema, ID: id, Started: began, Finished: began.Add(time.Minute), Accel: "auto",
+		Tool: results.Tool{Version: "0.1.0", Commit: "abc"}, Host: results.Host{OS: "Debian", CPU: "x", Cores: 2, MemoryBytes: 1 << 30, QEMU: "7.2"},
 		Command:   []string{"faultline", "run"},
-		Kernels:   []Kernel{{Name: "old", Spec: "apt:old", Arch: "amd64", Digest: "sha256:1"}, {Name: "new", Spec: "apt:new", Arch: "amd64", Digest: "sha256:2"}},
-		Scenarios: []Scenario{{ID: "a/b", Doc: "does a thing", Suite: "a"}, {ID: "a/c", Doc: "does another", Suite: "a"}},
+		Kernels:   []results.Kernel{{Name: "old", Spec: "apt:old", Arch: "amd64", Digest: "sha256:1"}, {Name: "new", Spec: "apt:new", Arch: "amd64", Digest: "sha256:2"}},
+		Scenarios: []results.Scenario{{ID: "a/b", Doc: "does a thing", Suite: "a"}, {ID: "a/c", Doc: "does another", Suite: "a"}},
 		Cells:     cells,
 	}
-	r.Judge()
+	judge.Run(&r)
 	return r
 }
 
-func folder(t *testing.T, r Run) *Folder {
+func folder(t *testing.T, r results.Run) *results.Folder {
 	t.Helper()
-	f, err := Create(filepath.Join(t.TempDir(), r.ID))
+	f, err := results.Create(filepath.Join(t.TempDir(), r.ID))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +64,7 @@ func folder(t *testing.T, r Run) *Folder {
 
 func TestRunRoundTrip(t *testing.T) {
 	want := run("r1", cell("a/b", "old", "EIO"), cell("a/b", "new", "EFAULT"), cell("a/c", "old", ""))
-	got, err := folder(t, want).LoadRun()
+	got, err := folder(t, want).LoadRun(judge.Run)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,8 +78,8 @@ func TestRunRoundTrip(t *testing.T) {
 
 // A run that has just started is valid too, because a killed run leaves only that.
 func TestRunThatOnlyBegan(t *testing.T) {
-	f := folder(t, Run{ID: "r1", Started: began})
-	r, err := f.LoadRun()
+	f := folder(t, results.Run{ID: "r1", Started: began})
+	r, err := f.LoadRun(judge.Run)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +107,7 @@ func TestExitCode(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			r := run("r", tc.cells...)
 			r.Interrupted = tc.interrupted
-			r.Judge()
+			judge.Run(&r)
 			if r.Summary.ExitCode != tc.want {
 				t.Errorf("exit code %d, want %d", r.Summary.ExitCode, tc.want)
 			}
@@ -117,14 +119,14 @@ func TestExitCode(t *testing.T) {
 // replaced, and the user's claims stay.
 func TestJudgeForgetsWhatItConcluded(t *testing.T) {
 	r := run("r", cell("a/b", "old", "EIO"))
-	r.Kernels[0].Changes = []judge.ChangeState{{ID: "dax_fault_hwpoison", Verdict: judge.Has}}
+	r.Kernels[0].Changes = []conclusion.ChangeState{{ID: "dax_fault_hwpoison", Verdict: conclusion.Has}}
 	r.Kernels[1].Claims = map[string]bool{"dax_fault_hwpoison": true}
-	r.Findings, r.Differences = []judge.Finding{{Kind: judge.Splat}}, []judge.Difference{{Field: "errno"}}
+	r.Findings, r.Differences = []conclusion.Finding{{Kind: conclusion.Splat}}, []conclusion.Difference{{Field: "errno"}}
 	r.Summary.ExitCode = errkind.ExitInfra
 	claimed := true
-	want := []judge.ChangeState{{ID: "dax_fault_hwpoison", Verdict: judge.NotSeen, Claimed: &claimed}}
+	want := []conclusion.ChangeState{{ID: "dax_fault_hwpoison", Verdict: conclusion.NotSeen, Claimed: &claimed}}
 	for range 2 {
-		r.Judge()
+		judge.Run(&r)
 		if diff := cmp.Diff(want, r.Kernels[1].Changes); diff != "" || r.Kernels[0].Changes != nil || r.Findings != nil || r.Differences != nil || r.Summary.ExitCode != errkind.ExitExpected {
 			t.Errorf("%s, %+v, %v, %v, %+v", diff, r.Kernels[0].Changes, r.Findings, r.Differences, r.Summary)
 		}
@@ -138,7 +140,7 @@ func TestJudgeKnowsTheBase(t *testing.T) {
 		c.Steps[0].Expected = &observe.Expectation{Change: "dax_fault_hwpoison", Before: "EIO", After: "OK", Side: observe.Before, Met: true}
 		r := run("r", c)
 		r.Kernels[0].Release = release
-		r.Judge()
+		judge.Run(&r)
 		if len(r.Findings) != lost || r.Summary.ExitCode != lost {
 			t.Errorf("%q: %v, %+v", release, r.Findings, r.Summary)
 		}
@@ -156,7 +158,7 @@ func TestSummaryOfALostChange(t *testing.T) {
 	for i := range r.Kernels {
 		r.Kernels[i].Release = "6.12.117+deb12-amd64"
 	}
-	r.Judge()
+	judge.Run(&r)
 	if s := r.Summary; s.Lost != 1 || s.Explained+s.Unexplained != 0 || s.ExitCode != errkind.ExitUnexpected || s.Expected != 2 {
 		t.Errorf("%+v", s)
 	}
@@ -177,17 +179,17 @@ func TestValidate(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			doc := strings.Replace(string(whole), tc.from, tc.to, 1)
-			err := Validate([]byte(doc))
+			err := results.Validate([]byte(doc))
 			if tc.name == "no date" {
-				err = Validate([]byte(strings.Replace(string(whole), "2026-03-01T09:30:00Z", "today", 1)))
+				err = results.Validate([]byte(strings.Replace(string(whole), "2026-03-01T09:30:00Z", "today", 1)))
 			}
-			var se *SchemaError
+			var se *results.SchemaError
 			if !errors.As(err, &se) || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("got %v, want a schema error that names %q", err, tc.want)
 			}
 		})
 	}
-	if err := Validate(whole); err != nil {
+	if err := results.Validate(whole); err != nil {
 		t.Errorf("a good run: %v", err)
 	}
 }
@@ -207,12 +209,12 @@ func TestSchemaMatchesTypes(t *testing.T) {
 		object
 		Defs map[string]object `json:"$defs"`
 	}
-	if err := json.Unmarshal(JSONSchema(), &root); err != nil {
+	if err := json.Unmarshal(results.JSONSchema(), &root); err != nil {
 		t.Fatal(err)
 	}
 	for name, v := range map[string]any{
-		"": Run{}, "tool": Tool{}, "host": Host{}, "kernel": Kernel{}, "package": Package{}, "scenario": Scenario{}, "summary": Summary{},
-		"change_state": judge.ChangeState{}, "difference": judge.Difference{}, "finding": judge.Finding{}, "uncompared": judge.Uncompared{},
+		"": results.Run{}, "tool": results.Tool{}, "host": results.Host{}, "kernel": results.Kernel{}, "package": results.Package{}, "scenario": results.Scenario{}, "summary": results.Summary{},
+		"change_state": conclusion.ChangeState{}, "difference": conclusion.Difference{}, "finding": conclusion.Finding{}, "uncompared": conclusion.Uncompared{},
 		"cell": observe.Cell{}, "left_out": observe.Ignored{}, "step": observe.Step{}, "outcome": observe.Outcome{}, "signal": observe.Signal{}, "exit": observe.Exit{}, "expectation": observe.Expectation{},
 	} {
 		def := root.object

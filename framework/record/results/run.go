@@ -8,8 +8,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/program"
 	"github.com/faultline/faultline/internal/errkind"
@@ -43,14 +43,14 @@ type Run struct {
 	// Scenarios are the rows: the plan, including those that no kernel can run.
 	Scenarios []Scenario     `json:"scenarios"`
 	Cells     []observe.Cell `json:"cells"`
-	// Differences, Repeats, Uncompared and Findings are the results of Judge.
-	Differences []judge.Difference `json:"differences"`
-	Repeats     []judge.Difference `json:"repeats,omitempty"`
+	// Differences, Repeats, Uncompared and Findings are the conclusions of package judge.
+	Differences []conclusion.Difference `json:"differences"`
+	Repeats     []conclusion.Difference `json:"repeats,omitempty"`
 	// Uncompared are observations that cannot be compared with another kernel's; they are
 	// not judged.
-	Uncompared []judge.Uncompared `json:"uncompared,omitempty"`
-	Findings   []judge.Finding    `json:"findings"`
-	Summary    Summary            `json:"summary"`
+	Uncompared []conclusion.Uncompared `json:"uncompared,omitempty"`
+	Findings   []conclusion.Finding    `json:"findings"`
+	Summary    Summary                 `json:"summary"`
 	// Interrupted reports that the run was stopped before every cell was finished.
 	Interrupted bool `json:"interrupted,omitempty"`
 	// Merged are the ids of the runs that this one was merged from.
@@ -125,7 +125,7 @@ type Kernel struct {
 	// Claims are the changes that it has or does not have according to the matrix (has:).
 	Claims map[string]bool `json:"claims,omitempty"`
 	// Changes is the state of each change according to its cells.
-	Changes []judge.ChangeState `json:"changes,omitempty"`
+	Changes []conclusion.ChangeState `json:"changes,omitempty"`
 	// DoesNotBoot reports that no guest boots with it and that the kernel itself is the
 	// cause; its cells have the reason and the end of its console.
 	DoesNotBoot bool `json:"does_not_boot,omitempty"`
@@ -191,23 +191,10 @@ func NewID(t time.Time) string { return t.UTC().Format("20060102T150405Z") }
 // Known returns the changes by which the run is judged.
 func (r *Run) Known() change.List { return change.All().With(r.Changes) }
 
-// Judge computes the conclusions from r's cells and declared changes alone: the state of
-// each change, the differences between kernels and between attempts, the findings and the
-// summary. It also applies the declared changes to the cells. It may be called again after
-// cells are added, and on an old run.
-func (r *Run) Judge() {
-	var kernels []judge.Kernel
-	for _, k := range r.Kernels {
-		kernels = append(kernels, judge.NewKernel(k.Name, k.Version, k.Release, k.Claims))
-	}
-	r.Cells = judge.Declare(r.Cells, r.Known())
-	j := judge.Judge(r.Cells, kernels, r.Known())
-	for i, k := range r.Kernels {
-		r.Kernels[i].Changes = j.States[k.Name]
-	}
-	r.Differences, r.Repeats, r.Uncompared, r.Findings = j.Differences, j.Repeats, j.Uncompared, j.Findings
-	r.Summary = r.summarize()
-}
+// Judge draws the conclusions of a run from its cells, as judge.Run does. This package draws
+// none itself: a caller that reads a record, which may be of an earlier version, or merges
+// several, passes the function that judges it.
+type Judge func(*Run)
 
 // Sort sorts the cells by scenario, then by column, then by attempt.
 func (r *Run) Sort() {
@@ -220,7 +207,9 @@ func (r *Run) Sort() {
 	})
 }
 
-func (r *Run) summarize() Summary {
+// Summarize counts the cells and differences of a judged run, and returns the counts with
+// the exit code that follows.
+func (r *Run) Summarize() Summary {
 	s := Summary{Uncompared: len(r.Uncompared)}
 	for _, c := range r.Cells {
 		switch c.Verdict {

@@ -1,4 +1,4 @@
-package results
+package results_test
 
 import (
 	"fmt"
@@ -7,17 +7,19 @@ import (
 	"testing"
 	"testing/quick"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/results"
 )
 
 func TestParseShard(t *testing.T) {
-	for s, want := range map[string]Shard{"": {}, "1/1": {1, 1}, "2/4": {2, 4}, "4/4": {4, 4}, "17/120": {17, 120}} {
-		if got, err := ParseShard(s); err != nil || got != want {
+	for s, want := range map[string]results.Shard{"": {}, "1/1": {1, 1}, "2/4": {2, 4}, "4/4": {4, 4}, "17/120": {17, 120}} {
+		if got, err := results.ParseShard(s); err != nil || got != want {
 			t.Errorf("%q: %v, %v", s, got, err)
 		}
 	}
 	for _, s := range []string{"3", "0/4", "5/4", "-1/4", "1/0", "1/", "/4", "1/4x", "1/4/2", "a/b", "1 of 4", "1/1000000"} {
-		if got, err := ParseShard(s); err == nil || !strings.Contains(err.Error(), "such as 2/4") {
+		if got, err := results.ParseShard(s); err == nil || !strings.Contains(err.Error(), "such as 2/4") {
 			t.Errorf("%q: %v, %v", s, got, err)
 		}
 	}
@@ -30,7 +32,7 @@ func TestShardsAreDisjointAndComplete(t *testing.T) {
 		n, of := int(things)%2000, int(shards)%64+1
 		next, least, most := 0, n, 0
 		for i := 1; i <= of; i++ {
-			from, to := Shard{i, of}.Cut(n)
+			from, to := results.Shard{i, of}.Cut(n)
 			if from != next || to < from {
 				return false
 			}
@@ -41,34 +43,34 @@ func TestShardsAreDisjointAndComplete(t *testing.T) {
 	if err := quick.Check(property, nil); err != nil {
 		t.Error(err)
 	}
-	if from, to := (Shard{}).Cut(7); from != 0 || to != 7 {
+	if from, to := (results.Shard{}).Cut(7); from != 0 || to != 7 {
 		t.Error("no shard is not everything")
 	}
 }
 
 // The record of a shard names it; that of a merged run does not.
 func TestShardIsRecorded(t *testing.T) {
-	var from []*Folder
+	var from []*results.Folder
 	for i, c := range []observe.Cell{cell("a/b", "old", "EIO"), cell("a/c", "old", "EIO")} {
 		r := run(fmt.Sprint("r", i), c)
-		r.Shard = Shard{i + 1, 2}
+		r.Shard = results.Shard{i + 1, 2}
 		f := folder(t, r)
-		if got, err := f.LoadRun(); err != nil || got.Shard != r.Shard {
+		if got, err := f.LoadRun(judge.Run); err != nil || got.Shard != r.Shard {
 			t.Errorf("shard %v: %v, %v", r.Shard, got.Shard, err)
 		}
 		from = append(from, f)
 	}
-	to, _, err := Merge(filepath.Join(t.TempDir(), "out"), nil, from...)
+	to, _, err := results.Merge(filepath.Join(t.TempDir(), "out"), nil, judge.Run, from...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := to.LoadRun(); err != nil || got.Shard != (Shard{}) {
+	if got, err := to.LoadRun(judge.Run); err != nil || got.Shard != (results.Shard{}) {
 		t.Errorf("the whole is shard %v: %v", got.Shard, err)
 	}
 }
 
 func ExampleParseShard() {
-	_, err := ParseShard("3")
+	_, err := results.ParseShard("3")
 	fmt.Println(err)
 	// Output: shard "3": want I/N with I from 1 to N, such as 2/4
 }

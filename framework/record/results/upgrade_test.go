@@ -1,4 +1,4 @@
-package results
+package results_test
 
 import (
 	"encoding/json"
@@ -12,7 +12,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/internal/errkind"
 )
 
@@ -59,17 +61,17 @@ const oldRun = `{
   "summary": {"expected": 3, "unexpected": 2, "not_doable": 0, "rig": 1, "explained": 0, "unexplained": 1, "exit_code": 1}
 }`
 
-func load(t *testing.T, doc string) (Run, error) {
+func load(t *testing.T, doc string) (results.Run, error) {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, RunFile), []byte(doc), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, results.RunFile), []byte(doc), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	f, err := Open(dir)
+	f, err := results.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return f.LoadRun()
+	return f.LoadRun(judge.Run)
 }
 
 // The observations of an old run are judged like new ones.
@@ -78,7 +80,7 @@ func TestUpgrade(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Schema != Schema || len(r.Cells) != 6 || r.Host.MemoryBytes != 8<<30 || r.Kernels[1].BootMillis != 2840.5 || r.Cells[0].Millis != 212.5 || r.Cells[1].KernelLog == nil || !r.Scenarios[0].Lead {
+	if r.Schema != results.Schema || len(r.Cells) != 6 || r.Host.MemoryBytes != 8<<30 || r.Kernels[1].BootMillis != 2840.5 || r.Cells[0].Millis != 212.5 || r.Cells[1].KernelLog == nil || !r.Scenarios[0].Lead {
 		t.Errorf("%+v", r)
 	}
 	// Declared changes become claims; probed ones do not.
@@ -123,14 +125,10 @@ func TestUpgrade(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := Validate(b); err != nil {
+	if err := results.Validate(b); err != nil {
 		t.Error(err)
 	}
-	d, err := newDocument(b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if upgraded, err := d.upgrade(); err != nil || upgraded {
+	if _, upgraded, err := results.Upgrade(b); err != nil || upgraded {
 		t.Errorf("it is upgraded again: %v", err)
 	}
 }
@@ -171,8 +169,8 @@ func TestWithdraw(t *testing.T) {
 		t.Fatal("nothing to replace")
 	}
 	exact := strings.Replace(doc, `"accel": "auto",`, `"accel": "auto", "suites": {"syscalls": "sha256:1"},`, 1)
-	accused := func(r Run) bool {
-		return slices.ContainsFunc(r.Findings, func(f judge.Finding) bool { return strings.Contains(f.Message, "dax/ext4/pread") })
+	accused := func(r results.Run) bool {
+		return slices.ContainsFunc(r.Findings, func(f conclusion.Finding) bool { return strings.Contains(f.Message, "dax/ext4/pread") })
 	}
 	for name, test := range map[string]struct {
 		doc   string
@@ -186,7 +184,7 @@ func TestWithdraw(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := r.Cells[4]
-		if withdrawn := c.Verdict == observe.Infra && c.Message == inexact; withdrawn == test.exact || accused(r) != test.exact {
+		if withdrawn := c.Verdict == observe.Infra && c.Message == results.Inexact; withdrawn == test.exact || accused(r) != test.exact {
 			t.Errorf("%s: %s, %q, %v", name, c.Verdict, c.Message, r.Findings)
 		}
 		if r.Summary.Infra != 1 && test.exact || r.Summary.Infra != 2 && !test.exact {
@@ -199,18 +197,11 @@ func TestWithdraw(t *testing.T) {
 // wrote it.
 func today(t *testing.T, doc string, suites map[string]string) string {
 	t.Helper()
-	d, err := newDocument([]byte(doc))
+	r, _, err := results.Upgrade([]byte(doc))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.upgrade(); err != nil {
-		t.Fatal(err)
-	}
-	r, err := d.read()
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Judge()
+	judge.Run(&r)
 	r.Suites = suites
 	b, err := json.Marshal(r)
 	if err != nil {
@@ -231,7 +222,7 @@ func TestUpgradeRefuses(t *testing.T) {
 		"no cells":       strings.Replace(oldRun, `"cells": [`, `"cells": 7, "x": [`, 1),
 		"a side":         strings.Replace(oldRun, `"side": "both"`, `"side": "top"`, 1),
 	} {
-		var se *SchemaError
+		var se *results.SchemaError
 		if _, err := load(t, doc); !errors.As(err, &se) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -251,15 +242,15 @@ func TestLoadSchema2(t *testing.T) {
 	if !strings.Contains(old, `"not_doable":0,"rig":1`) || !strings.Contains(old, `"verdict":"rig"`) {
 		t.Fatalf("no record of schema 2: %s", old)
 	}
-	got, err := parse([]byte(old))
+	got, err := results.Parse([]byte(old), judge.Run)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Schema != Schema || got.Cells[0].Verdict != observe.Infra || got.Summary != r.Summary || len(got.Findings) != len(r.Findings) {
+	if got.Schema != results.Schema || got.Cells[0].Verdict != observe.Infra || got.Summary != r.Summary || len(got.Findings) != len(r.Findings) {
 		t.Errorf("got %s, %s, %+v", got.Schema, got.Cells[0].Verdict, got.Summary)
 	}
 	cell := strings.Replace(`{"scenario":"a/b","kernel":"k","accel":"tcg","verdict":"WORD","started":"2026-03-01T09:30:00Z","ms":0}`, "WORD", "not_doable", 1)
-	if c, err := readCell([]byte(cell)); err != nil || c.Verdict != observe.Skipped {
+	if c, err := results.ReadCell([]byte(cell)); err != nil || c.Verdict != observe.Skipped {
 		t.Errorf("a cell's file: %q, %v", c.Verdict, err)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/record/scenario"
@@ -181,7 +181,7 @@ func (p *page) differences(run results.Run, c observe.Cell) int {
 }
 
 // why returns what explains a difference.
-func why(run results.Run, d judge.Difference) string {
+func why(run results.Run, d conclusion.Difference) string {
 	known := run.Known()
 	c, err := known.ByID(d.ExplainedBy)
 	switch {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/internal/demo"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
@@ -149,7 +150,7 @@ func TestMoreThanTen(t *testing.T) {
 		run.Cells = append(run.Cells, observe.Cell{Scenario: fmt.Sprint("more/", i), Kernel: demo.NewName, Verdict: observe.Unexpected, Message: "x"})
 		run.Cells = append(run.Cells, observe.Cell{Scenario: fmt.Sprint("infra/", i), Kernel: demo.NewName, Verdict: observe.Infra, Message: fmt.Sprint(i)})
 	}
-	run.Judge()
+	judge.Run(&run)
 	all := parse(t, write(t, run))
 	if got := all[len(all)-1]; len(all) != 10 || got != (command{"error", "16 more", "4 unexpected observation and 12 infrastructure failure"}) {
 		t.Errorf("%d, the last %+v", len(all), got)

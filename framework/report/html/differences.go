@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/matrix"
 	"github.com/faultline/faultline/internal/sanitize"
@@ -43,7 +43,7 @@ func differences(run results.Run, r matrix.Row, short []string) []difference {
 			continue // another tool's record
 		}
 		where := "witness"
-		if d.Step != judge.WholeCell {
+		if d.Step != conclusion.WholeCell {
 			where = fmt.Sprintf("step %d, %s: %s", d.Step+1, d.Actor, d.Action)
 		}
 		again := d.KernelA == d.KernelB

@@ -11,8 +11,8 @@ import (
 
 	"github.com/dustin/go-humanize/english"
 
-	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/matrix"
 	"github.com/faultline/faultline/internal/sanitize"
@@ -131,9 +131,9 @@ func newKernel(k results.Kernel, folder *results.Folder, most int64) kernel {
 	return out
 }
 
-func newKernelChange(s judge.ChangeState) kernelChange {
+func newKernelChange(s conclusion.ChangeState) kernelChange {
 	c := kernelChange{ID: s.ID, Verdict: string(s.Verdict), Words: s.String()}
-	if s.Verdict == judge.Incomplete || s.Verdict == judge.SomethingElse {
+	if s.Verdict == conclusion.Incomplete || s.Verdict == conclusion.SomethingElse {
 		c.Look = slices.Concat(s.Before, s.Part, s.Neither)
 	}
 	return c

@@ -7,7 +7,7 @@ import (
 	"github.com/dustin/go-humanize/english"
 
 	"github.com/faultline/faultline/framework/analysis/history"
-	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/record/results"
 )
 
@@ -23,7 +23,7 @@ type flips struct {
 type flipRow struct {
 	Name, ID string
 	States   []string
-	states   []judge.ChangeVerdict
+	states   []conclusion.ChangeVerdict
 	moves    []move
 }
 
@@ -65,7 +65,7 @@ func newFlips(run results.Run, short []string) flips {
 	}
 	for _, k := range h.Kernels {
 		for _, s := range k.Changes {
-			if s.Verdict == judge.Incomplete || s.Verdict == judge.SomethingElse {
+			if s.Verdict == conclusion.Incomplete || s.Verdict == conclusion.SomethingElse {
 				f.row(s.ID, h.Kernels)
 			}
 		}
@@ -84,7 +84,7 @@ func (f *flips) row(id string, kernels []history.Kernel) *flipRow {
 		r.Name = unexplainedRow
 	}
 	for _, k := range kernels {
-		s := judge.StateOf(k.Changes, id)
+		s := conclusion.StateOf(k.Changes, id)
 		r.states = append(r.states, s.Verdict)
 		r.States = append(r.States, stateWords(s))
 	}
@@ -93,15 +93,15 @@ func (f *flips) row(id string, kernels []history.Kernel) *flipRow {
 }
 
 // stateWords returns the text of a state for a table's cell.
-func stateWords(s judge.ChangeState) string {
+func stateWords(s conclusion.ChangeState) string {
 	switch s.Verdict {
-	case judge.Has:
+	case conclusion.Has:
 		return fmt.Sprintf("seen in %d", len(s.After))
-	case judge.Lacks:
+	case conclusion.Lacks:
 		return fmt.Sprintf("absent in %d", len(s.Before))
-	case judge.Incomplete:
+	case conclusion.Incomplete:
 		return fmt.Sprintf("incomplete: seen in %d, not in %d", len(s.After), len(s.Before)+len(s.Part))
-	case judge.SomethingElse:
+	case conclusion.SomethingElse:
 		return fmt.Sprintf("something else in %d", len(s.Neither))
 	}
 	return "unknown"

@@ -4,8 +4,8 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/internal/demo"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/matrix"
 )
@@ -54,7 +54,7 @@ func TestFlips(t *testing.T) {
 		}
 	}
 	row := flipsOf(gone).Rows[0]
-	if want := []judge.ChangeVerdict{judge.Has, judge.Lacks}; !slices.Equal(row.states, want) || row.States[0] != "seen in 7" {
+	if want := []conclusion.ChangeVerdict{conclusion.Has, conclusion.Lacks}; !slices.Equal(row.states, want) || row.States[0] != "seen in 7" {
 		t.Errorf("%+v", row)
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"html/template"
 	"strings"
 
-	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/internal/sanitize"
 )
 
@@ -50,7 +50,7 @@ func (r flipRow) draw(b *strings.Builder, y int) {
 	fmt.Fprintf(b, `<text x="0" y="%d">%s</text>`, y+4, escaped(cut(r.Name, 30)))
 	for i := 1; i < len(r.states); i++ {
 		class := "none"
-		if r.states[i-1] == judge.Has && r.states[i] == judge.Has {
+		if r.states[i-1] == conclusion.Has && r.states[i] == conclusion.Has {
 			class = "run"
 		}
 		if r.ID != "" {
@@ -60,13 +60,13 @@ func (r flipRow) draw(b *strings.Builder, y int) {
 	for i, s := range r.states {
 		x := across(i)
 		switch s {
-		case judge.Has:
+		case conclusion.Has:
 			fmt.Fprintf(b, `<circle class="has" cx="%d" cy="%d" r="6"/>`, x, y)
-		case judge.Lacks:
+		case conclusion.Lacks:
 			fmt.Fprintf(b, `<circle class="lacks" cx="%d" cy="%d" r="5"/>`, x, y)
-		case judge.Incomplete:
+		case conclusion.Incomplete:
 			fmt.Fprintf(b, `<circle class="half" cx="%d" cy="%d" r="6"/><path class="halved" d="M%[1]d %[3]d a6 6 0 0 0 0 12z"/>`, x, y, y-6)
-		case judge.SomethingElse:
+		case conclusion.SomethingElse:
 			fmt.Fprintf(b, `<path class="else" d="M%d %dl10 10m0 -10l-10 10"/>`, x-5, y-5)
 		default:
 			fmt.Fprintf(b, `<circle class="unseen" cx="%d" cy="%d" r="1.5"/>`, x, y)

@@ -10,7 +10,6 @@ import (
 
 	"github.com/dustin/go-humanize/english"
 
-	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/matrix"
@@ -145,7 +144,7 @@ func (p *page) table(run results.Run, rows []matrix.Row) {
 			case c.Verdict == observe.Unexpected:
 				unexpected = true
 				line += " **!** " + code(texts[i]) + " |"
-			case judge.Comparable(*c):
+			case c.Comparable():
 				line += " " + code(texts[i]) + " |"
 			default:
 				line += " *" + c.Verdict.Text() + "* |"

@@ -7,7 +7,7 @@ import (
 
 	"github.com/dustin/go-humanize/english"
 
-	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 )
@@ -89,7 +89,7 @@ func (c Column) Suites() []Suite {
 // run's exit code.
 func Columns(run results.Run) []Column {
 	c := collector{
-		run: run, cells: map[place][]*observe.Cell{}, findings: map[place][]judge.Finding{},
+		run: run, cells: map[place][]*observe.Cell{}, findings: map[place][]conclusion.Finding{},
 		uncompared: map[place][]string{}, at: map[string]int{},
 	}
 	for _, k := range run.Kernels {
@@ -100,7 +100,7 @@ func Columns(run results.Run) []Column {
 		at := place{cell.Kernel, cell.Scenario}
 		c.cells[at] = append(c.cells[at], cell)
 	}
-	var loose []judge.Finding
+	var loose []conclusion.Finding
 	for _, f := range run.Findings {
 		at := place{owner(run, f), f.Scenario}
 		if ofCell(f) && len(c.cells[at]) > 0 {
@@ -130,9 +130,9 @@ func Columns(run results.Run) []Column {
 }
 
 // ofCell reports whether a finding belongs to one cell. A difference belongs to two.
-func ofCell(f judge.Finding) bool {
+func ofCell(f conclusion.Finding) bool {
 	switch f.Kind {
-	case judge.UnexpectedObservation, judge.Splat, judge.NotRepeatable:
+	case conclusion.UnexpectedObservation, conclusion.Splat, conclusion.NotRepeatable:
 		return true
 	}
 	return false
@@ -140,7 +140,7 @@ func ofCell(f judge.Finding) bool {
 
 // owner returns the kernel under which a finding is reported: the last one that it
 // names, which is the one that lost a change, or that differs.
-func owner(run results.Run, f judge.Finding) string {
+func owner(run results.Run, f conclusion.Finding) string {
 	switch {
 	case len(f.Kernels) > 0:
 		return f.Kernels[len(f.Kernels)-1]
@@ -156,7 +156,7 @@ type place struct{ kernel, scenario string }
 type collector struct {
 	run      results.Run
 	cells    map[place][]*observe.Cell
-	findings map[place][]judge.Finding
+	findings map[place][]conclusion.Finding
 	// uncompared are the reasons why cells were not compared.
 	uncompared map[place][]string
 	columns    []Column
@@ -200,7 +200,7 @@ func (c *collector) scenarios() {
 	}
 }
 
-func newCheck(s results.Scenario, cells []*observe.Cell, findings []judge.Finding, uncompared []string) Check {
+func newCheck(s results.Scenario, cells []*observe.Cell, findings []conclusion.Finding, uncompared []string) Check {
 	out := Check{Suite: s.Suite, Name: s.ID, Scenario: s, Cells: cells}
 	if out.Suite == "" {
 		out.Suite, _, _ = strings.Cut(s.ID, "/")
@@ -218,7 +218,7 @@ func newCheck(s results.Scenario, cells []*observe.Cell, findings []judge.Findin
 			out.Reasons = append(out.Reasons, f.Message)
 		}
 	case messages[observe.Unexpected] != nil:
-		out.State, out.Why, out.Reasons = Failed, string(judge.UnexpectedObservation), messages[observe.Unexpected]
+		out.State, out.Why, out.Reasons = Failed, string(conclusion.UnexpectedObservation), messages[observe.Unexpected]
 	case messages[observe.Infra] != nil:
 		out.State, out.Why, out.Reasons = Untold, string(observe.Infra), messages[observe.Infra]
 	case len(uncompared) > 0:
@@ -231,7 +231,7 @@ func newCheck(s results.Scenario, cells []*observe.Cell, findings []judge.Findin
 
 // loose adds the findings that belong to no single cell; those with the same subject are
 // one check.
-func (c *collector) loose(findings []judge.Finding) {
+func (c *collector) loose(findings []conclusion.Finding) {
 	for _, f := range findings {
 		name := strings.ReplaceAll(string(f.Kind), "_", "-")
 		if f.Change != "" {

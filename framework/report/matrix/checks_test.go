@@ -7,8 +7,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/internal/demo"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/matrix"
@@ -89,7 +89,7 @@ func TestColumnsLoseNothing(t *testing.T) {
 	if n != len(run.Cells) {
 		t.Errorf("%d checks of %d cells", n, len(run.Cells))
 	}
-	run.Uncompared = []judge.Uncompared{{Scenario: "no/such", KernelA: demo.OldName, KernelB: "no such", Why: "x"}}
+	run.Uncompared = []conclusion.Uncompared{{Scenario: "no/such", KernelA: demo.OldName, KernelB: "no such", Why: "x"}}
 	all := matrix.Columns(run)
 	if last := all[len(all)-1]; last.Kernel.Name != "no such" || len(last.Checks) != 1 || last.Checks[0].State != matrix.Untold {
 		t.Errorf("%+v", last)

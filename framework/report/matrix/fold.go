@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 )
@@ -35,7 +36,7 @@ func alike(rows []Row, i, j int) bool {
 		if a == nil || b == nil || a.Verdict != b.Verdict || a.Accel != b.Accel || r.repeated(a.Kernel) || r.repeated(b.Kernel) {
 			return false
 		}
-		if judge.Comparable(*a) && len(judge.Differ(*a, *b)) > 0 || !judge.Comparable(*a) && a.Message != b.Message {
+		if a.Comparable() && len(judge.Differ(*a, *b)) > 0 || !a.Comparable() && a.Message != b.Message {
 			return false
 		}
 	}
@@ -44,7 +45,7 @@ func alike(rows []Row, i, j int) bool {
 
 // repeated reports whether attempts on a kernel differ.
 func (r Row) repeated(kernel string) bool {
-	return slices.ContainsFunc(r.Repeats, func(d judge.Difference) bool { return d.KernelA == kernel })
+	return slices.ContainsFunc(r.Repeats, func(d conclusion.Difference) bool { return d.KernelA == kernel })
 }
 
 // shortRunes is how many characters of a kernel's name fit above a column.
@@ -98,7 +99,7 @@ func (r Row) Unlike() [][]string {
 }
 
 // FieldWords returns the text for a field of a difference: the name of a witness.
-func FieldWords(field string) string { return strings.TrimPrefix(field, judge.WitnessPrefix) }
+func FieldWords(field string) string { return strings.TrimPrefix(field, conclusion.WitnessPrefix) }
 
 // Groups returns the rows by suite, or by the first part of the id of a scenario that
 // has none, in the order of the rows.
@@ -134,7 +135,7 @@ func (r Row) Reference() []int {
 	out := make([]int, len(r.Cells))
 	for i, c := range r.Cells {
 		out[i] = -1
-		if c == nil || !judge.Comparable(*c) {
+		if c == nil || !c.Comparable() {
 			continue
 		}
 		if at, ok := first[c.Accel]; ok {

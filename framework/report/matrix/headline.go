@@ -7,7 +7,7 @@ import (
 
 	"github.com/dustin/go-humanize/english"
 
-	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/record/results"
 )
 
@@ -180,10 +180,10 @@ func (d differing) counted() string {
 // example picks a difference and describes it.
 func example(run results.Run, rows []Row) (scenario, text string) {
 	best, rank := -1, 0
-	var pick judge.Difference
+	var pick conclusion.Difference
 	for i, r := range rows {
 		for _, d := range r.Differences {
-			if d.Step == judge.WholeCell || d.Field == judge.FieldAction || d.Field == judge.FieldSteps {
+			if d.Step == conclusion.WholeCell || d.Field == conclusion.FieldAction || d.Field == conclusion.FieldSteps {
 				continue
 			}
 			at := 1

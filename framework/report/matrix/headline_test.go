@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/internal/demo"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
@@ -15,10 +16,10 @@ func TestHeadline(t *testing.T) {
 	one := demo.Run()
 	one.Kernels = one.Kernels[:1]
 	one.Cells = filter(one.Cells, func(c observe.Cell) bool { return c.Kernel == demo.OldName })
-	one.Judge()
+	judge.Run(&one)
 	same := demo.Run()
 	same.Cells = filter(same.Cells, func(c observe.Cell) bool { return strings.HasSuffix(c.Scenario, "/pread") })
-	same.Judge()
+	judge.Run(&same)
 	skipped := results.Run{Cells: []observe.Cell{{Verdict: observe.Skipped}, {Verdict: observe.Skipped}}, Summary: results.Summary{Skipped: 2}}
 	symbol := demo.Run()
 	for i := range symbol.Differences {

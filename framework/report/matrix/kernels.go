@@ -6,7 +6,7 @@ import (
 
 	"github.com/dustin/go-humanize/english"
 
-	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 )
@@ -17,11 +17,11 @@ func ChangeWords(k results.Kernel) string {
 	var has, lacks, rest []string
 	for _, s := range k.Changes {
 		switch {
-		case s.Verdict == judge.Has && s.Backported:
+		case s.Verdict == conclusion.Has && s.Backported:
 			has = append(has, s.ID+" (backported)")
-		case s.Verdict == judge.Has:
+		case s.Verdict == conclusion.Has:
 			has = append(has, s.ID)
-		case s.Verdict == judge.Lacks:
+		case s.Verdict == conclusion.Lacks:
 			lacks = append(lacks, s.ID)
 		default:
 			rest = append(rest, s.String())

@@ -3,7 +3,7 @@ package matrix
 import (
 	"slices"
 
-	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 )
@@ -13,9 +13,9 @@ type Row struct {
 	Scenario    results.Scenario
 	Cells       []*observe.Cell // one for each kernel, nil if there is none
 	Attempts    []int           // the number of attempts at each
-	Differences []judge.Difference
-	Repeats     []judge.Difference
-	Uncompared  []judge.Uncompared
+	Differences []conclusion.Difference
+	Repeats     []conclusion.Difference
+	Uncompared  []conclusion.Uncompared
 }
 
 // Of arranges a run's cells in rows: those of the plan, in its order, then any others.
@@ -37,8 +37,8 @@ func Of(run results.Run) []Row {
 		byScenario[c.Scenario] = append(byScenario[c.Scenario], c)
 	}
 	slices.Sort(rest)
-	differences, repeats := map[string][]judge.Difference{}, map[string][]judge.Difference{}
-	uncompared := map[string][]judge.Uncompared{}
+	differences, repeats := map[string][]conclusion.Difference{}, map[string][]conclusion.Difference{}
+	uncompared := map[string][]conclusion.Uncompared{}
 	for _, d := range run.Differences {
 		differences[d.Scenario] = append(differences[d.Scenario], d)
 	}
@@ -55,7 +55,7 @@ func Of(run results.Run) []Row {
 		}
 		r := Row{Scenario: byID[id]}
 		for _, k := range run.Kernels {
-			c, ok := judge.Pick(byScenario[id], k.Name, id)
+			c, ok := observe.Pick(byScenario[id], k.Name, id)
 			if !ok {
 				r.Cells, r.Attempts = append(r.Cells, nil), append(r.Attempts, 0)
 				continue
@@ -90,7 +90,7 @@ func (r Row) Why() (changes []string, unexplained bool) {
 
 // Lost reports whether a difference of the row is a lost change.
 func (r Row) Lost() bool {
-	return slices.ContainsFunc(r.Differences, func(d judge.Difference) bool { return d.Lost })
+	return slices.ContainsFunc(r.Differences, func(d conclusion.Difference) bool { return d.Lost })
 }
 
 // Texts returns the texts of the row's cells; "" if there is no cell.
@@ -105,7 +105,7 @@ func (r Row) Texts() []string {
 	}
 	texts := observe.Headlines(cells)
 	for i, c := range cells {
-		if r.Mixed() && judge.Comparable(c) {
+		if r.Mixed() && c.Comparable() {
 			texts[i] += " [" + c.Accel + "]"
 		}
 	}
@@ -132,7 +132,7 @@ func (r Row) Mixed() bool {
 func (r Row) Compared() bool {
 	seen := map[string]int{}
 	for _, c := range r.Cells {
-		if c != nil && judge.Comparable(*c) {
+		if c != nil && c.Comparable() {
 			if seen[c.Accel]++; seen[c.Accel] > 1 {
 				return true
 			}

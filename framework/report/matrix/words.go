@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/internal/sanitize"
@@ -28,7 +28,7 @@ func labels(kernels []results.Kernel) []string {
 }
 
 // FindingWords returns the text for a kind of finding.
-func FindingWords(k judge.FindingKind) string {
+func FindingWords(k conclusion.FindingKind) string {
 	return strings.ReplaceAll(string(k), "_", " ")
 }
 

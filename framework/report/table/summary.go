@@ -9,7 +9,7 @@ import (
 	"github.com/dustin/go-humanize/english"
 
 	"github.com/faultline/faultline/framework/analysis/history"
-	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/matrix"
@@ -51,7 +51,7 @@ func (t *table) summary() {
 	t.steps()
 	if n := len(t.run.Findings); n > 0 {
 		t.out.WriteString(t.styled(english.Plural(n, "finding", "")+":", bold) + "\n")
-		shown := map[judge.FindingKind]int{}
+		shown := map[conclusion.FindingKind]int{}
 		for _, f := range t.run.Findings {
 			if shown[f.Kind]++; shown[f.Kind] <= mostOfAKind {
 				t.paragraph("  - ", matrix.FindingWords(f.Kind)+": "+f.Message, red)

@@ -8,7 +8,6 @@ import (
 	"github.com/dustin/go-humanize/english"
 
 	"github.com/faultline/faultline/framework/analysis/backport"
-	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/matrix"
@@ -188,7 +187,7 @@ func (m *mailText) scope() {
 	var topics []string
 	for _, c := range m.run.Cells {
 		topic, _, ok := strings.Cut(c.Scenario, "/")
-		if ok && c.Kernel == Base && judge.Comparable(c) && !slices.Contains(topics, topic) {
+		if ok && c.Kernel == Base && c.Comparable() && !slices.Contains(topics, topic) {
 			topics = append(topics, topic)
 		}
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/faultline/faultline/framework/analysis/backport"
-	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/internal/git"
@@ -59,8 +59,8 @@ var (
 	question = backport.Question{Base: Base, Patched: Patched, Reference: Reference, Change: dax}
 )
 
-func field(name, a, b, by string) judge.Difference {
-	return judge.Difference{Step: 4, Actor: "victim", Action: "load file+0x4005", Field: name, A: a, B: b, ExplainedBy: by}
+func field(name, a, b, by string) conclusion.Difference {
+	return conclusion.Difference{Step: 4, Actor: "victim", Action: "load file+0x4005", Field: name, A: a, B: b, ExplainedBy: by}
 }
 
 func TestMail(t *testing.T) {
@@ -77,10 +77,10 @@ func TestMail(t *testing.T) {
 	}{
 		"complete": {made(Base, Patched, Reference), backport.Verdict{Question: question, Kinds: []backport.Kind{backport.Complete}, Flipped: flipped, Already: 2, Compared: 120, Same: 115,
 			Against: &backport.Against{State: "has dax_fault_hwpoison (seen in 47 scenarios)", Has: true, Alike: 5, Moved: []backport.Moved{
-				{Scenario: "mce/ext4/srar-huge", A: "x", B: "y", By: []string{"dax_folios"}, Fields: []judge.Difference{field("signals[0].addr", "a", "b", "dax_folios")}},
+				{Scenario: "mce/ext4/srar-huge", A: "x", B: "y", By: []string{"dax_folios"}, Fields: []conclusion.Difference{field("signals[0].addr", "a", "b", "dax_folios")}},
 				{Scenario: "mce/xfs/srar-huge", A: "x", B: "y", By: []string{"dax_folios"}},
 				{Scenario: "mce/anon/srar", A: "x", B: "y", By: []string{"CONFIG_SWAP"}},
-				{Scenario: "syscalls/x/other", A: "EIO", B: "EPERM", Unexplained: true, Fields: []judge.Difference{field("errno", "EIO", "EPERM", ""), field("ret", "1", "2", "CONFIG_SWAP")}},
+				{Scenario: "syscalls/x/other", A: "EIO", B: "EPERM", Unexplained: true, Fields: []conclusion.Difference{field("errno", "EIO", "EPERM", ""), field("ret", "1", "2", "CONFIG_SWAP")}},
 			}, Unjudged: []backport.Unjudged{{Scenario: "dax/xfs/pread", Kernel: Reference, Why: "lacks XFS_FS"}}}}, onLinux()},
 		"incomplete-and-collateral": {made(Base, Patched), backport.Verdict{Question: backport.Question{Base: Base, Patched: Patched, Change: dax}, Kinds: []backport.Kind{backport.Incomplete, backport.Collateral}, Flipped: flipped[:1], Compared: 9, Same: 4,
 			Missing: []backport.Cell{
@@ -92,7 +92,7 @@ func TestMail(t *testing.T) {
 			},
 			Moved: []backport.Moved{
 				{A: "no complaint", B: "WARNING in dax_iomap_fault; taint W", Unexplained: true},
-				{Scenario: "syscalls/x/other", A: "EIO", B: "EPERM", Unexplained: true, Fields: []judge.Difference{field("errno", "EIO", "EPERM", ""), {Step: judge.WholeCell, Field: "witness:splats", A: "no such line", B: "WARNING in f"},
+				{Scenario: "syscalls/x/other", A: "EIO", B: "EPERM", Unexplained: true, Fields: []conclusion.Difference{field("errno", "EIO", "EPERM", ""), {Step: conclusion.WholeCell, Field: "witness:splats", A: "no such line", B: "WARNING in f"},
 					field("ret", "1", "2", "dax_folios"), {Step: 1, Field: "note", ExplainedBy: dax, Lost: true}}},
 				many,
 			},
@@ -147,7 +147,7 @@ func TestMailOfHostileText(t *testing.T) {
 	r.Command, r.Kernels[2].Spec, r.Kernels[2].Version = append(r.Command, evil), evil, evil
 	a := onLinux()
 	a.patches, a.tree, a.base, a.describe, a.compiler, a.config = []git.Patch{{From: evil, Subject: evil}}, evil, evil, evil, evil, evil
-	moved := []backport.Moved{{Scenario: "a/b", A: evil, B: evil, Unexplained: true, Fields: []judge.Difference{field(evil, evil, evil, "")}}}
+	moved := []backport.Moved{{Scenario: "a/b", A: evil, B: evil, Unexplained: true, Fields: []conclusion.Difference{field(evil, evil, evil, "")}}}
 	v := backport.Verdict{Question: question, Kinds: []backport.Kind{backport.Incomplete, backport.Collateral}, Moved: moved, Compared: 1,
 		Flipped: []backport.Cell{{Scenario: "a/b", Pairs: []backport.Pair{{From: evil, To: evil + "!"}}}}, Missing: []backport.Cell{{Scenario: "a/c", Why: backport.ElseThere, Pairs: []backport.Pair{{From: evil, To: evil}}}},
 		Unjudged: []backport.Unjudged{{Scenario: "a/d", Kernel: Base, Why: evil}}, Against: &backport.Against{State: "lacks it", Moved: moved, Unjudged: []backport.Unjudged{{Scenario: "a/d", Kernel: Reference, Why: evil}}}}

@@ -8,7 +8,7 @@ import (
 	"github.com/dustin/go-humanize/english"
 
 	"github.com/faultline/faultline/framework/analysis/backport"
-	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/report/matrix"
 )
 
@@ -93,8 +93,8 @@ func (m *mailText) moved(title string, list []backport.Moved, kernels [2]string)
 
 // fields lists the fields that differ in a scenario: unexplained ones with their values,
 // the others counted by explanation.
-func (m *mailText) fields(list []judge.Difference) {
-	var unexplained []judge.Difference
+func (m *mailText) fields(list []conclusion.Difference) {
+	var unexplained []conclusion.Difference
 	var order []string
 	by := map[string]int{}
 	for _, f := range list {

@@ -141,9 +141,9 @@ func (b *bisection) keep(c observe.Cell) {
 	}
 	first, there := of[c.Scenario]
 	switch {
-	case !there || judge.Comparable(c) && !judge.Comparable(first):
+	case !there || c.Comparable() && !first.Comparable():
 		of[c.Scenario] = c
-	case judge.Comparable(c) && judge.Comparable(first) && len(judge.Differ(first, c)) > 0:
+	case c.Comparable() && first.Comparable() && len(judge.Differ(first, c)) > 0:
 		b.unstable[c.Scenario] = c.Kernel
 	}
 }

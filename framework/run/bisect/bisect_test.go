@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/run/bisect"
 	"github.com/faultline/faultline/internal/errkind"
@@ -89,7 +90,7 @@ func TestALine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run, err := f.LoadRun()
+	run, err := f.LoadRun(judge.Run)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -76,9 +76,9 @@ func (b *bisection) differ() {
 		switch {
 		case !inOld || !inNew:
 			aside(i.ID, "not observed on both ends")
-		case !judge.Comparable(x):
+		case !x.Comparable():
 			aside(i.ID, "on the old end: %s", x.Message)
-		case !judge.Comparable(y):
+		case !y.Comparable():
 			aside(i.ID, "on the new end: %s", y.Message)
 		case b.unstable[i.ID] != "":
 			aside(i.ID, "results vary on %s", b.unstable[i.ID])

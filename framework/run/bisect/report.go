@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report"
 	"github.com/faultline/faultline/framework/run"
@@ -40,7 +41,7 @@ func (b *bisection) report(ctx context.Context) error {
 			}
 		}
 	}
-	rec.Judge()
+	judge.Run(&rec)
 	b.Installation.Sign(&rec)
 	if err := b.folder.PutRun(rec); err != nil {
 		return err

@@ -61,9 +61,9 @@ func EndsOf(r results.Run, picked []string, here Here) (Ends, error) {
 	e := Ends{old: map[string]observe.Cell{}, new: map[string]observe.Cell{}}
 	seen := 0
 	for _, id := range picked {
-		x, inOld := judge.Pick(r.Cells, r.Kernels[0].Name, id)
-		y, inNew := judge.Pick(r.Cells, r.Kernels[1].Name, id)
-		if !inOld || !inNew || !judge.Comparable(x) || !judge.Comparable(y) || x.Accel != y.Accel {
+		x, inOld := observe.Pick(r.Cells, r.Kernels[0].Name, id)
+		y, inNew := observe.Pick(r.Cells, r.Kernels[1].Name, id)
+		if !inOld || !inNew || !x.Comparable() || !y.Comparable() || x.Accel != y.Accel {
 			continue
 		}
 		if seen++; len(judge.Differ(x, y)) > 0 {
@@ -126,7 +126,7 @@ func (e Ends) Judge(ctx context.Context, lab Lab, spec string) (git.Term, string
 // sideOf returns the end whose result a cell shows; for a third result, how it differs.
 func sideOf(oldEnd, newEnd, c observe.Cell) (side git.Term, why string) {
 	switch {
-	case !judge.Comparable(c):
+	case !c.Comparable():
 		return git.Skip, c.Message
 	case c.Accel != oldEnd.Accel:
 		return git.Skip, fmt.Sprintf("ran with %s, but the ends with %s", c.Accel, oldEnd.Accel)

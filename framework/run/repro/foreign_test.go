@@ -18,6 +18,7 @@ import (
 
 	"github.com/faultline/faultline/framework/analysis/compare"
 	"github.com/faultline/faultline/framework/analysis/history"
+	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/change/declared"
 	"github.com/faultline/faultline/framework/internal/demo"
 	"github.com/faultline/faultline/framework/record/baseline"
@@ -67,7 +68,7 @@ func small() results.Run {
 	for i, k := range run.Kernels {
 		run.Kernels[i].Console, run.Kernels[i].CommandFile = results.ConsoleFile(k.Name), results.CommandFile(k.Name)
 	}
-	run.Judge()
+	judge.Run(&run)
 	return run
 }
 
@@ -241,12 +242,12 @@ func (f *foreign) read(t *testing.T, store *cache.Cache) *written {
 	if w.note(err); err != nil {
 		return w
 	}
-	run, err := folder.LoadObserved()
+	run, err := folder.LoadObserved(judge.Run)
 	w.note(err)
 	_, skipped, errCells := folder.Cells()
 	w.note(errCells)
 	fmt.Fprintln(w, skipped)
-	to, merged, errMerge := results.Merge(filepath.Join(f.base, "merged"), nil, folder)
+	to, merged, errMerge := results.Merge(filepath.Join(f.base, "merged"), nil, judge.Run, folder)
 	if w.note(errMerge); errMerge == nil {
 		w.note(report.Write(merged, to))
 		to.Close()

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/program"
 	"github.com/faultline/faultline/framework/record/results"
@@ -52,7 +53,7 @@ type Again struct {
 	// OtherKernel reports that the spec now resolves to another kernel.
 	OtherKernel bool
 	// Differences are the differences from the recorded cell.
-	Differences []judge.Difference
+	Differences []conclusion.Difference
 	// Console is the guest's console output.
 	Console string
 }
@@ -68,7 +69,7 @@ func Step(r results.Run, c observe.Cell) int {
 	at := 0
 	for _, d := range slices.Concat(r.Differences, r.Repeats) {
 		of := d.Scenario == c.Scenario && (d.KernelA == c.Kernel || d.KernelB == c.Kernel)
-		if of && d.Step != judge.WholeCell && d.Step < len(c.Steps) && (at == 0 || d.Step+1 < at) {
+		if of && d.Step != conclusion.WholeCell && d.Step < len(c.Steps) && (at == 0 || d.Step+1 < at) {
 			at = d.Step + 1
 		}
 	}
@@ -201,10 +202,10 @@ func accel(opt Options, picked []scenario.Info) string {
 
 // differ returns the differences between a recorded cell and a later observation. On the
 // same kernel their canonical bytes must be equal.
-func differ(then, now observe.Cell, other bool) []judge.Difference {
-	var out []judge.Difference
+func differ(then, now observe.Cell, other bool) []conclusion.Difference {
+	var out []conclusion.Difference
 	if then.Verdict != now.Verdict {
-		out = append(out, judge.Difference{Scenario: then.Scenario, KernelA: then.Kernel, KernelB: now.Kernel, Step: judge.WholeCell, Field: "verdict", A: string(then.Verdict), B: string(now.Verdict)})
+		out = append(out, conclusion.Difference{Scenario: then.Scenario, KernelA: then.Kernel, KernelB: now.Kernel, Step: conclusion.WholeCell, Field: "verdict", A: string(then.Verdict), B: string(now.Verdict)})
 	}
 	switch {
 	case other:

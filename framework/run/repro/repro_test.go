@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/conclusion"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/program"
 	"github.com/faultline/faultline/framework/record/results"
@@ -41,21 +41,21 @@ func TestStep(t *testing.T) {
 		}
 		return out
 	}
-	diff := func(kernel string, step int) judge.Difference {
-		return judge.Difference{Scenario: "a/b", KernelA: "other", KernelB: kernel, Step: step}
+	diff := func(kernel string, step int) conclusion.Difference {
+		return conclusion.Difference{Scenario: "a/b", KernelA: "other", KernelB: kernel, Step: step}
 	}
 	for name, test := range map[string]struct {
 		steps []observe.Step
-		diffs []judge.Difference
+		diffs []conclusion.Difference
 		want  int
 	}{
 		"nothing":             {nil, nil, 1},
 		"nothing expected":    {steps(nil, nil), nil, 1},
 		"the first expected":  {steps(nil, met, met), nil, 2},
 		"the first unmet":     {steps(nil, met, unmet), nil, 3},
-		"the first different": {steps(nil, met, met, unmet), []judge.Difference{diff("mine", judge.WholeCell), diff("mine", 3), diff("mine", 2)}, 3},
-		"another's":           {steps(nil, met, met), []judge.Difference{diff("theirs", 2)}, 2},
-		"one that is not":     {steps(nil, met), []judge.Difference{diff("mine", 7)}, 2},
+		"the first different": {steps(nil, met, met, unmet), []conclusion.Difference{diff("mine", conclusion.WholeCell), diff("mine", 3), diff("mine", 2)}, 3},
+		"another's":           {steps(nil, met, met), []conclusion.Difference{diff("theirs", 2)}, 2},
+		"one that is not":     {steps(nil, met), []conclusion.Difference{diff("mine", 7)}, 2},
 	} {
 		c := observe.Cell{Scenario: "a/b", Kernel: "mine", Steps: test.steps}
 		if got := Step(results.Run{Differences: test.diffs}, c); got != test.want {

@@ -16,10 +16,13 @@ import (
 	"github.com/faultline/faultline/internal/cache"
 )
 
-// shelves are the cached cells that a run can use. If a shelf can't be opened, its cells
-// are neither reused nor stored: that costs time and is no failure.
-type shelves struct {
-	run     *run
+// cachedCells are the cached cells that a run can use. If a shelf can't be opened, its
+// cells are neither reused nor stored: that costs time and is no failure.
+type cachedCells struct {
+	Options
+	executor *Executor
+	progress *progress
+
 	suites  []plan.Suite
 	digests map[string]string // of a suite's program
 	guests  map[guest]string  // keys of templates
@@ -32,11 +35,14 @@ type shelfOf struct {
 	suite string
 }
 
-func (r *run) shelve(suites []plan.Suite) *shelves {
-	return &shelves{run: r, suites: suites, digests: map[string]string{}, guests: map[guest]string{}, open: map[shelfOf]*cellcache.Shelf{}}
+func newCachedCells(opt Options, x *Executor, suites []plan.Suite, p *progress) *cachedCells {
+	return &cachedCells{
+		Options: opt, executor: x, progress: p, suites: suites,
+		digests: map[string]string{}, guests: map[guest]string{}, open: map[shelfOf]*cellcache.Shelf{},
+	}
 }
 
-func (s *shelves) close() {
+func (s *cachedCells) close() {
 	for _, shelf := range s.open {
 		if shelf != nil {
 			shelf.Close()
@@ -45,7 +51,7 @@ func (s *shelves) close() {
 }
 
 // of returns the shelf of a suite on a kernel's guests, or nil.
-func (s *shelves) of(ctx context.Context, k *plan.Kernel, suite plan.Suite, a qemu.Accel) *cellcache.Shelf {
+func (s *cachedCells) of(ctx context.Context, k *plan.Kernel, suite plan.Suite, a qemu.Accel) *cellcache.Shelf {
 	at := shelfOf{guest{k, a}, suite.Name}
 	shelf, asked := s.open[at]
 	if asked {
@@ -53,10 +59,10 @@ func (s *shelves) of(ctx context.Context, k *plan.Kernel, suite plan.Suite, a qe
 	}
 	key, err := s.key(ctx, at.guest, suite)
 	if err == nil {
-		shelf, err = cellcache.Open(ctx, s.run.Cache, key)
+		shelf, err = cellcache.Open(ctx, s.Cache, key)
 	}
 	if err != nil && ctx.Err() == nil {
-		s.run.say("cells of %s on %s are not cached: %v", suite.Name, k.Name, err)
+		s.progress.say("cells of %s on %s are not cached: %v", suite.Name, k.Name, err)
 	}
 	s.open[at] = shelf
 	return shelf
@@ -66,11 +72,11 @@ func (s *shelves) of(ctx context.Context, k *plan.Kernel, suite plan.Suite, a qe
 // The suite's program contains the scenario and the host's side of it; the template's
 // key covers what runs the guest: QEMU with its libraries, modules and firmware, and
 // with KVM this machine's processor.
-func (s *shelves) key(ctx context.Context, g guest, suite plan.Suite) (string, error) {
+func (s *cachedCells) key(ctx context.Context, g guest, suite plan.Suite) (string, error) {
 	var err error
 	template, ok := s.guests[g]
 	if !ok {
-		if template, err = s.run.executor.host.TemplateKey(ctx, vm.Spec{Kernel: g.kernel.Kernel, Accel: g.accel}); err != nil {
+		if template, err = s.executor.host.TemplateKey(ctx, vm.Spec{Kernel: g.kernel.Kernel, Accel: g.accel}); err != nil {
 			return "", err
 		}
 		s.guests[g] = template
@@ -91,12 +97,12 @@ func (s *shelves) key(ctx context.Context, g guest, suite plan.Suite) (string, e
 
 // known returns a function that finds cells of earlier runs; nil if every cell is to be
 // observed.
-func (r *run) known(ctx context.Context) func(*plan.Kernel, plan.Suite, scenario.Info) (observe.Cell, bool) {
-	if !r.Known || r.Repeat > 1 {
+func (s *cachedCells) known(ctx context.Context) func(*plan.Kernel, plan.Suite, scenario.Info) (observe.Cell, bool) {
+	if !s.Known || s.Repeat > 1 {
 		return nil
 	}
-	return func(k *plan.Kernel, s plan.Suite, i scenario.Info) (observe.Cell, bool) {
-		shelf := r.shelves.of(ctx, k, s, qemu.Accel(i.Accel(string(k.Accel))))
+	return func(k *plan.Kernel, suite plan.Suite, i scenario.Info) (observe.Cell, bool) {
+		shelf := s.of(ctx, k, suite, qemu.Accel(i.Accel(string(k.Accel))))
 		if shelf == nil {
 			return observe.Cell{}, false
 		}
@@ -104,67 +110,60 @@ func (r *run) known(ctx context.Context) func(*plan.Kernel, plan.Suite, scenario
 	}
 }
 
-// noteKept puts the cached boot of a kernel into its column, and its console and command
-// into the folder, if none of the kernel's guests was needed.
-func (r *run) noteKept(column *results.Kernel, k *plan.Kernel) error {
-	if r.shelves == nil {
-		return nil
-	}
-	for at, shelf := range r.shelves.open {
-		if at.kernel != k || shelf == nil || len(r.executor.of(k).templates) > 0 || column.Console != "" {
+// boot returns the cached boot of a kernel; nil if there is none.
+func (s *cachedCells) boot(k *plan.Kernel) *cellcache.Boot {
+	for at, shelf := range s.open {
+		if at.kernel != k || shelf == nil {
 			continue
 		}
-		boot, ok := shelf.Boot()
-		if !ok {
-			continue
+		if boot, ok := shelf.Boot(); ok {
+			return &boot
 		}
-		column.BootMillis, column.Splats, column.Taint = boot.Millis, boot.Splats, boot.Taint
-		return errors.Join(r.folder.Put(results.ConsoleFile(k.Name), boot.Console), r.folder.Put(results.CommandFile(k.Name), boot.Command))
 	}
 	return nil
 }
 
-// keep stores the observed cells in the cache, except those with findings: a finding is
+// keep stores the cells that a run observed, except those with findings: a finding is
 // observed again in each run.
-func (r *run) keep(ctx context.Context, ks []*plan.Kernel) {
-	if !r.Keep || r.Repeat > 1 {
+func (s *cachedCells) keep(ctx context.Context, rec *recorder, ks []*plan.Kernel) {
+	if !s.Keep || s.Repeat > 1 {
 		return
 	}
 	ctx = context.WithoutCancel(ctx) // finished cells are complete, even if the run is not
 	rows := map[string]results.Scenario{}
-	for _, s := range r.record.Scenarios {
-		rows[s.ID] = s
+	for _, row := range rec.record.Scenarios {
+		rows[row.ID] = row
 	}
 	put := map[*cellcache.Shelf]*plan.Kernel{}
-	for _, c := range r.observed {
+	for _, c := range rec.observed {
 		ki := slices.IndexFunc(ks, func(k *plan.Kernel) bool { return k.Name == c.Kernel })
-		si := slices.IndexFunc(r.shelves.suites, func(s plan.Suite) bool { return s.Name == rows[c.Scenario].Suite })
-		if c.Verdict != observe.Expected || c.ObservedBy != "" || ki < 0 || si < 0 || suspected(c, rows[c.Scenario], r.record.Findings) {
+		si := slices.IndexFunc(s.suites, func(suite plan.Suite) bool { return suite.Name == rows[c.Scenario].Suite })
+		if c.Verdict != observe.Expected || c.ObservedBy != "" || ki < 0 || si < 0 || suspected(c, rows[c.Scenario], rec.record.Findings) {
 			continue
 		}
-		shelf := r.shelves.of(ctx, ks[ki], r.shelves.suites[si], qemu.Accel(c.Accel))
+		shelf := s.of(ctx, ks[ki], s.suites[si], qemu.Accel(c.Accel))
 		if shelf == nil {
 			continue
 		}
-		if err := shelf.Put(c, r.record.ID); err != nil {
-			r.say("no more cells are cached: %v", err)
+		if err := shelf.Put(c, rec.record.ID); err != nil {
+			s.progress.say("no more cells are cached: %v", err)
 			return
 		}
 		put[shelf] = ks[ki]
 	}
 	for shelf, k := range put {
-		if err := r.keepBoot(shelf, k); err != nil {
-			r.say("the boot of %s is not cached: %v", k.Name, err)
+		if err := keepBoot(shelf, rec, k); err != nil {
+			s.progress.say("the boot of %s is not cached: %v", k.Name, err)
 		}
 	}
 }
 
-func (r *run) keepBoot(shelf *cellcache.Shelf, k *plan.Kernel) error {
-	column, _ := r.record.Kernel(k.Name)
+func keepBoot(shelf *cellcache.Shelf, rec *recorder, k *plan.Kernel) error {
+	column, _ := rec.record.Kernel(k.Name)
 	boot := cellcache.Boot{Millis: column.BootMillis, Splats: column.Splats, Taint: column.Taint}
 	var err, wrong error
-	boot.Console, err = r.folder.ReadFile(results.ConsoleFile(k.Name), cellcache.Most)
-	boot.Command, wrong = r.folder.ReadFile(results.CommandFile(k.Name), cellcache.Most)
+	boot.Console, err = rec.folder.ReadFile(results.ConsoleFile(k.Name), cellcache.Most)
+	boot.Command, wrong = rec.folder.ReadFile(results.CommandFile(k.Name), cellcache.Most)
 	if err = errors.Join(err, wrong); err != nil {
 		return err
 	}

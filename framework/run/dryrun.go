@@ -25,8 +25,8 @@ func DryRun(ctx context.Context, opt Options) (string, error) {
 	var b strings.Builder
 	d := dry{opt: opt, picked: picked}
 	defer func() {
-		if d.rig != nil {
-			d.rig.Close()
+		if d.host != nil {
+			d.host.Close()
 		}
 	}()
 	var ks []*plan.Kernel
@@ -52,7 +52,7 @@ func DryRun(ctx context.Context, opt Options) (string, error) {
 type dry struct {
 	opt    Options
 	picked []scenario.Info
-	rig    *vm.Host // created with the first kernel
+	host   *vm.Host // created with the first kernel
 }
 
 // kernel describes what would happen to an entry: the command of its guest and the
@@ -74,16 +74,16 @@ func (d *dry) kernel(ctx context.Context, b *strings.Builder, e matrix.Entry) (*
 		return k, nil
 	}
 	defer k.Close()
-	if d.rig == nil {
-		if d.rig, err = vm.NewHost(ctx, d.opt.Cache, k.Arch); err != nil {
+	if d.host == nil {
+		if d.host, err = vm.NewHost(ctx, d.opt.Cache, k.Arch); err != nil {
 			return nil, err
 		}
 	}
-	accel, _, err := d.rig.KnownAccel(ctx, d.opt.Accel)
+	accel, _, err := d.host.KnownAccel(ctx, d.opt.Accel)
 	if err != nil && !errors.Is(err, vm.ErrNotTried) {
 		return nil, err
 	}
-	command, err := d.rig.DryRun(ctx, vm.Spec{Kernel: k.Kernel, Accel: accel})
+	command, err := d.host.DryRun(ctx, vm.Spec{Kernel: k.Kernel, Accel: accel})
 	if err != nil {
 		return nil, err
 	}

@@ -126,8 +126,8 @@ func TestDryRunOfEditsBuildsNothing(t *testing.T) {
 		return b.String(), err
 	}
 	t.Cleanup(func() {
-		if d.rig != nil {
-			d.rig.Close()
+		if d.host != nil {
+			d.host.Close()
 		}
 	})
 	specs := []string{"tree:" + root, "tree:" + root + "@HEAD", "tree:" + root + "@HEAD~1", "tree:" + root + "@HEAD?patch=" + patch, "tree:" + root + "?patch=" + patch,

@@ -48,7 +48,7 @@ type Executor struct {
 // NewExecutor returns an Executor for guests of an architecture (GOARCH). jobs 0 means
 // as many as cores and memory allow.
 func NewExecutor(ctx context.Context, c *cache.Cache, arch string, jobs int) (*Executor, error) {
-	rig, err := vm.NewHost(ctx, c, arch)
+	vmHost, err := vm.NewHost(ctx, c, arch)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func NewExecutor(ctx context.Context, c *cache.Cache, arch string, jobs int) (*E
 	}
 	return &Executor{
 		Jobs: jobs, Say: func(string, ...any) {}, Doing: func(string) {},
-		host: rig, booted: map[*plan.Kernel]*booted{}, early: map[guest]*bootAhead{}, boots: make(chan struct{}, jobs), silence: silence,
+		host: vmHost, booted: map[*plan.Kernel]*booted{}, early: map[guest]*bootAhead{}, boots: make(chan struct{}, jobs), silence: silence,
 	}, nil
 }
 

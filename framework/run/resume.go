@@ -14,7 +14,7 @@ import (
 )
 
 // takeOver continues the run in the folder, with its cells and the boots of its kernels.
-func (r *run) takeOver(rec results.Run) error {
+func (r *recorder) takeOver(rec results.Run) error {
 	if err := sameRun(r.record, rec); err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func (r *run) takeOver(rec results.Run) error {
 		}
 	}
 	for _, s := range skipped {
-		r.say("not reused: %s", s)
+		r.progress.say("not reused: %s", s)
 	}
 	rec.ID, rec.Started, rec.Merged = r.record.ID, r.record.Started, r.record.Merged
 	for i := range rec.Kernels {

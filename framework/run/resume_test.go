@@ -57,7 +57,7 @@ func TestResumeWithoutRecord(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer s.folder.Close()
-			heard := s.Progress.(*heard)
+			heard := s.heard
 			if len(heard.lines) != 1 || !strings.Contains(heard.lines[0], "continuing with begun.json") {
 				t.Errorf("%q", heard.lines)
 			}

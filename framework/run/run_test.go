@@ -42,9 +42,11 @@ func (h *heard) Cell(c observe.Cell, done, total int) { h.cells = append(h.cells
 // scripted is a run of two kernels with the tasks of three suites, whose binaries the tests
 // write.
 type scripted struct {
-	*run
-	kernels []*plan.Kernel
-	suites  []plan.Suite
+	*recorder
+	executor *Executor
+	heard    *heard
+	kernels  []*plan.Kernel
+	suites   []plan.Suite
 }
 
 func script(t *testing.T) scripted {
@@ -53,8 +55,10 @@ func script(t *testing.T) scripted {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := scripted{run: &run{Options: Options{Jobs: 1, Progress: &heard{}}, folder: f}}
-	s.executor = &Executor{Jobs: 1, Say: s.say, Doing: s.doing, silence: time.Minute, booted: map[*plan.Kernel]*booted{}}
+	s := scripted{heard: &heard{}}
+	p := &progress{to: s.heard}
+	s.recorder = &recorder{progress: p, folder: f}
+	s.executor = &Executor{Jobs: 1, Say: p.say, Doing: p.doing, silence: time.Minute, booted: map[*plan.Kernel]*booted{}}
 	for _, name := range []string{"old", "new"} {
 		k := &kernels.Kernel{}
 		k.Name, k.Spec, k.Digest = name, "dir:"+name, "digest of "+name
@@ -402,8 +406,8 @@ func TestBrokenKernel(t *testing.T) {
 	r.record.Kernels = make([]results.Kernel, 2)
 	for kind, own := range map[vm.Kind]bool{vm.Panic: true, vm.Hang: true, vm.Refused: true, vm.Exit: false, vm.HostFailed: false, vm.BrokenAccel: false} {
 		r.executor.booted[r.kernels[0]] = &booted{broken: fmt.Errorf("probe: %w", &vm.GuestError{Kind: kind})}
-		r.recordBoot(0, r.kernels[0])
-		r.recordBoot(1, r.kernels[1])
+		r.recordBoot(0, r.kernels[0], r.executor, nil)
+		r.recordBoot(1, r.kernels[1], r.executor, nil)
 		if r.record.Kernels[0].DoesNotBoot != own || r.record.Kernels[1].DoesNotBoot {
 			t.Errorf("%s: %+v", kind, r.record.Kernels)
 		}

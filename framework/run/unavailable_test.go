@@ -1,6 +1,7 @@
 package run
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -52,16 +53,18 @@ func folderKernel(t *testing.T) string {
 	return "dir:" + dir
 }
 
-// resolving returns a run of these kernels, not resolved yet. It is a shard, so that no
-// guest is booted early.
+// resolving returns a run of these kernels, not resolved yet.
 func resolving(t *testing.T, specs ...string) scripted {
 	t.Helper()
 	s := script(t)
-	s.executor = nil
 	var err error
 	if s.Cache, err = cache.Open(t.TempDir()); err != nil {
 		t.Fatal(err)
 	}
+	if s.executor, err = NewExecutor(t.Context(), s.Cache, "amd64", 1); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.executor.Close)
 	self, err := os.Executable() // a record has the digests of the suites
 	if err != nil {
 		t.Fatal(err)
@@ -73,12 +76,14 @@ func resolving(t *testing.T, specs ...string) scripted {
 	for _, spec := range specs {
 		s.Kernels = append(s.Kernels, matrix.Entry{Spec: spec})
 	}
-	t.Cleanup(func() {
-		if s.executor != nil {
-			s.executor.Close()
-		}
-	})
 	return s
+}
+
+// resolve resolves the kernels of the run.
+func (s scripted) resolve(t *testing.T) ([]*plan.Kernel, error) {
+	never := func(context.Context, *plan.Kernel) bool { return false }
+	r := resolver{Options: s.Options, progress: s.progress, executor: s.executor, boots: never}
+	return r.resolve(t.Context())
 }
 
 // A kernel that cannot be fetched loses only its own cells; its column has the reason.
@@ -87,12 +92,12 @@ func TestUnavailableKernel(t *testing.T) {
 	s := resolving(t, "apt:trixie-backports/6.19", folderKernel(t), "apt:bookworm/6.12")
 	picked := slices.Concat(s.suites[0].Scenarios, []scenario.Info{{ID: "dax/ext4/never", Suite: "dax", Skipped: "no machine has it"}})
 	s.suites[0].Scenarios = picked
-	ks, err := s.prepare(t.Context(), s.suites, picked)
+	ks, err := s.resolve(t)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.folder, s.Out = nil, t.TempDir()
-	if err := s.begin(t.Context(), ks, picked); err != nil {
+	if err := s.begin(t.Context(), s.executor, s.suites, ks, picked); err != nil {
 		t.Fatal(err)
 	}
 	todo := plan.Make(ks, s.suites, picked, plan.Options{Shard: s.Shard})
@@ -107,10 +112,10 @@ func TestUnavailableKernel(t *testing.T) {
 	for _, c := range todo.Impossible {
 		s.addCell(c)
 	}
-	record, folder, err := s.finish(t.Context())
-	if err != nil {
+	if err := s.finish(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	record, folder := s.record, s.folder
 	for name, digest := range map[string]string{
 		"the suite": record.Suites["dax"], "the agent": record.Suites["guest/agent"], "the init": record.Suites["guest/init"],
 		"QEMU": record.Host.QEMUDigest, "the processor": record.Host.CPUDigest,
@@ -136,7 +141,7 @@ func TestUnavailableKernel(t *testing.T) {
 			t.Errorf("column %d: %+v", i, k)
 		}
 	}
-	if said := strings.Join(s.Progress.(*heard).lines, "\n"); !strings.Contains(said, "apt:bookworm/6.12 is not available; its cells are infrastructure failures: ") {
+	if said := strings.Join(s.heard.lines, "\n"); !strings.Contains(said, "apt:bookworm/6.12 is not available; its cells are infrastructure failures: ") {
 		t.Errorf("log: %s", said)
 	}
 }
@@ -161,7 +166,7 @@ func TestUnavailableKernels(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := resolving(t, c.specs...)
 			s.All = c.all
-			_, err := s.prepare(t.Context(), s.suites, nil)
+			_, err := s.resolve(t)
 			var of *KernelError
 			if !errors.As(err, &of) || errkind.Of(err) != c.kind || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q", err, c.want)

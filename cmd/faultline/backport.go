@@ -88,7 +88,7 @@ func (c *backportCmd) Run(ctx context.Context) error {
 	done, err := backport.Do(ctx, backport.Options{
 		Tree: c.Tree, Base: c.Base, Patches: c.Patch, Commits: c.Commit, Change: c.Change, Reference: c.Reference, Settings: c.settings(),
 		Options: run.Options{
-			Scenarios: c.Scenario, Label: c.Label, Accel: c.Accel, Out: c.Out, Jobs: c.Jobs, Resume: c.Resume,
+			Selection: run.Selection{Scenarios: c.Scenario, Label: c.Label}, Accel: c.Accel, Out: c.Out, Jobs: c.Jobs, Resume: c.Resume,
 			Changes: declared,
 			Cache:   store, Command: os.Args, Progress: p, Tool: results.Tool{Version: versionText()},
 		},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/faultline/faultline/framework/machine/qemu"
 	"github.com/faultline/faultline/framework/record/results"
+	"github.com/faultline/faultline/framework/run"
 	"github.com/faultline/faultline/framework/run/bisect"
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/internal/errkind"
@@ -58,7 +59,8 @@ func (c *bisectCmd) Run(ctx context.Context) error {
 	if c.Jobs < 0 {
 		return errkind.Requestf("--jobs must not be negative")
 	}
-	if err := c.use(); err != nil {
+	programs, err := c.programs()
+	if err != nil {
 		return err
 	}
 	// Check this first, because kernels take long to build.
@@ -71,12 +73,13 @@ func (c *bisectCmd) Run(ctx context.Context) error {
 	}
 	p := newProgress(os.Stderr, term.IsTerminal(int(os.Stderr.Fd())))
 	defer p.stop()
-	rig, err := bisect.NewGuestLab(ctx, bisect.GuestLabOptions{Scenarios: c.Scenario, Label: c.Label, Accel: c.Accel, Jobs: c.Jobs, Cache: store, Say: p.Say})
+	selection := run.Selection{Scenarios: c.Scenario, Label: c.Label, Programs: programs}
+	lab, err := bisect.NewGuestLab(ctx, bisect.GuestLabOptions{Selection: selection, Accel: c.Accel, Jobs: c.Jobs, Cache: store, Say: p.Say})
 	if err != nil {
 		return err
 	}
-	defer rig.Close()
-	host, err := rig.Host(ctx)
+	defer lab.Close()
+	host, err := lab.Host(ctx)
 	if err != nil {
 		return err
 	}
@@ -85,10 +88,10 @@ func (c *bisectCmd) Run(ctx context.Context) error {
 		return err
 	}
 	record, folder, err := bisect.Do(ctx, bisect.Options{
-		Tree: c.Tree, Old: c.Old, New: c.New, Settings: c.settings(), Picked: rig.Picked, Skip: c.Skip, Accel: c.Accel, Out: c.Out, Resume: c.Resume,
+		Tree: c.Tree, Old: c.Old, New: c.New, Settings: c.settings(), Picked: lab.Picked, Skip: c.Skip, Accel: c.Accel, Out: c.Out, Resume: c.Resume,
 		Tool: results.Tool{Version: versionText()}, Host: host, Installation: installation,
 		Command: os.Args, Say: p.Say,
-	}, rig)
+	}, lab)
 	p.stop()
 	if err != nil {
 		if folder != nil && ctx.Err() != nil {

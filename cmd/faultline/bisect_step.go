@@ -12,6 +12,7 @@ import (
 	"github.com/faultline/faultline/framework/machine/qemu"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report/matrix"
+	"github.com/faultline/faultline/framework/run"
 	"github.com/faultline/faultline/framework/run/bisect"
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/internal/git"
@@ -112,16 +113,17 @@ func (c *bisectStepCmd) judge(ctx context.Context) (git.Term, string, error) {
 		return "", "", err
 	}
 	p := newProgress(os.Stderr, false)
-	rig, err := bisect.NewGuestLab(ctx, bisect.GuestLabOptions{Scenarios: c.Scenario, Label: c.Label, Accel: c.Accel, Jobs: c.Jobs, Cache: store, Say: p.Say})
+	selection := run.Selection{Scenarios: c.Scenario, Label: c.Label}
+	lab, err := bisect.NewGuestLab(ctx, bisect.GuestLabOptions{Selection: selection, Accel: c.Accel, Jobs: c.Jobs, Cache: store, Say: p.Say})
 	if err != nil {
 		return "", "", err
 	}
-	defer rig.Close()
+	defer lab.Close()
 	var picked []string
-	for _, i := range rig.Picked {
+	for _, i := range lab.Picked {
 		picked = append(picked, i.ID)
 	}
-	here, err := rig.Here(ctx)
+	here, err := lab.Here(ctx)
 	if err != nil {
 		return "", "", err
 	}
@@ -129,5 +131,5 @@ func (c *bisectStepCmd) judge(ctx context.Context) (git.Term, string, error) {
 	if err != nil {
 		return "", "", err
 	}
-	return ends.Judge(ctx, rig, spec)
+	return ends.Judge(ctx, lab, spec)
 }

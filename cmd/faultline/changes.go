@@ -5,6 +5,7 @@ import (
 
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/change/declared"
+	"github.com/faultline/faultline/framework/record/program"
 	"github.com/faultline/faultline/framework/run"
 )
 
@@ -14,8 +15,8 @@ type changesFlag struct {
 }
 
 // declared returns the changes of the file, if one is given, checked against the compiled
-// scenarios.
-func (c changesFlag) declared(ctx context.Context) (change.List, error) {
+// scenarios and those of the user's programs.
+func (c changesFlag) declared(ctx context.Context, programs ...program.Program) (change.List, error) {
 	if c.Changes == "" {
 		return nil, nil
 	}
@@ -23,7 +24,7 @@ func (c changesFlag) declared(ctx context.Context) (change.List, error) {
 	if err != nil {
 		return nil, err
 	}
-	suites, err := run.Suites(ctx)
+	suites, err := run.Suites(ctx, programs)
 	if err != nil {
 		return nil, err
 	}

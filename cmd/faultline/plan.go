@@ -52,18 +52,18 @@ Exit codes:
 const guestsOfAShard = 2
 
 func (c *planCmd) Run(ctx context.Context) error {
-	entries, _, err := c.whole(ctx)
+	opt, err := c.options(ctx)
 	if err != nil {
 		return err
 	}
 	if c.Image != "" && c.For != "gitlab" && c.For != "k8s" {
 		return errkind.Requestf("--image applies only to --for gitlab and --for k8s; remove it")
 	}
-	_, picked, err := run.Pick(ctx, c.Scenario, c.Label)
+	_, picked, err := run.Pick(ctx, opt.Selection)
 	if err != nil {
 		return err
 	}
-	cells := len(entries) * len(picked)
+	cells := len(opt.Kernels) * len(picked)
 	if c.Shards < 1 || c.Shards > cells {
 		return errkind.Requestf("--shards %d: want 1 to %d, the number of cells", c.Shards, cells)
 	}
@@ -78,7 +78,7 @@ func (c *planCmd) Run(ctx context.Context) error {
 		})
 	}
 	var names []string
-	for _, e := range entries {
+	for _, e := range opt.Kernels {
 		if e.Name == "" {
 			e.Name = e.Spec
 		}

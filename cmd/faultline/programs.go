@@ -17,26 +17,22 @@ type programsFlag struct {
 	Program []string `placeholder:"FILE" sep:"none" help:"Also run this static program (repeatable)."`
 }
 
-// use makes the suites run the programs.
-func (c programsFlag) use() error {
-	var list []program.Program
+// programs returns the programs, with their digests.
+func (c programsFlag) programs() (list []program.Program, err error) {
 	for _, given := range c.Program {
 		fields := strings.Fields(given)
 		if len(fields) == 0 {
-			return errkind.Requestf("--program is empty; write --program ./program")
+			return nil, errkind.Requestf("--program is empty; write --program ./program")
 		}
 		path, err := static(fields[0])
 		if err != nil {
-			return fmt.Errorf("--program: %w", err)
+			return nil, fmt.Errorf("--program: %w", err)
 		}
 		p, err := program.New(path, fields[1:]...)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		list = append(list, p)
 	}
-	if len(list) == 0 {
-		return nil
-	}
-	return program.Use(list)
+	return list, program.Check(list)
 }

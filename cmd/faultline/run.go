@@ -53,7 +53,7 @@ not be compared with it.`
 }
 
 func (c *runCmd) Run(ctx context.Context) error {
-	entries, declared, err := c.whole(ctx)
+	opt, err := c.options(ctx)
 	if err != nil {
 		return err
 	}
@@ -82,12 +82,8 @@ func (c *runCmd) Run(ctx context.Context) error {
 	tty := term.IsTerminal(int(os.Stderr.Fd()))
 	p := newProgress(os.Stderr, tty)
 	store.Log = p.Say
-	opt := run.Options{
-		Kernels: entries, Scenarios: c.Scenario, Label: c.Label, Accel: c.Accel, Out: c.Out, Repeat: c.Repeat, Jobs: c.Jobs,
-		Resume: c.Resume, Shard: shard, Origin: c.Origin, Changes: declared, Keep: true, Known: !c.Fresh, Cache: store,
-		Command: os.Args, Progress: p,
-		Tool: results.Tool{Version: versionText()},
-	}
+	opt.Out, opt.Resume, opt.Shard, opt.Keep, opt.Cache = c.Out, c.Resume, shard, true, store
+	opt.Command, opt.Progress, opt.Tool = os.Args, p, results.Tool{Version: versionText()}
 	if c.DryRun {
 		text, err := run.DryRun(ctx, opt)
 		fmt.Print(text)

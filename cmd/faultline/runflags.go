@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/run"
 	"github.com/faultline/faultline/internal/errkind"
 	"github.com/faultline/faultline/kernels/matrix"
 	"github.com/faultline/faultline/kernels/source"
@@ -30,23 +31,25 @@ type wholeFlags struct {
 	originFlag
 }
 
-// whole checks the flags, and returns the kernels and the changes that the user declares.
-func (c *wholeFlags) whole(ctx context.Context) ([]matrix.Entry, change.List, error) {
-	if err := c.use(); err != nil {
-		return nil, nil, err
+// options checks the flags, and returns the options of the run that they define.
+func (c *wholeFlags) options(ctx context.Context) (opt run.Options, err error) {
+	opt = run.Options{
+		Selection: run.Selection{Scenarios: c.Scenario, Label: c.Label},
+		Accel:     c.Accel, Repeat: c.Repeat, Jobs: c.Jobs, Known: !c.Fresh, Origin: c.Origin,
 	}
-	declared, err := c.declared(ctx)
-	if err != nil {
-		return nil, nil, err
+	if opt.Programs, err = c.programs(); err != nil {
+		return opt, err
 	}
-	entries, err := c.kernels(declared)
-	if err != nil {
-		return nil, nil, err
+	if opt.Changes, err = c.declared(ctx, opt.Programs...); err != nil {
+		return opt, err
+	}
+	if opt.Kernels, err = c.kernels(opt.Changes); err != nil {
+		return opt, err
 	}
 	if c.Repeat < 1 || c.Jobs < 0 {
-		return nil, nil, errkind.Requestf("--repeat must be at least 1, and --jobs must not be negative")
+		return opt, errkind.Requestf("--repeat must be at least 1, and --jobs must not be negative")
 	}
-	return entries, declared, c.checkOrigin()
+	return opt, c.checkOrigin()
 }
 
 // args returns the flags as they were given, for the command of a shard.

@@ -9,7 +9,7 @@ import (
 
 // scenarios lists the scenarios of all suites.
 func scenarios(ctx context.Context) ([]scenario.Info, error) {
-	suites, err := run.Suites(ctx)
+	suites, err := run.Suites(ctx, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ import (
 // DryRun describes what Do would do, with the QEMU command of each kernel. It fetches
 // the kernels, because their modules determine the guest's contents, and builds none.
 func DryRun(ctx context.Context, opt Options) (string, error) {
-	_, picked, err := Pick(ctx, opt.Scenarios, opt.Label)
+	_, picked, err := Pick(ctx, opt.Selection)
 	if err != nil {
 		return "", err
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/faultline/faultline/framework/analysis/needs"
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/program"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/record/scenario"
 	"github.com/faultline/faultline/framework/run/plan"
@@ -17,10 +18,9 @@ import (
 
 // Options select what to run and how.
 type Options struct {
-	Kernels   []matrix.Entry
-	Scenarios []string // globs; none selects all
-	Label     string   // a Ginkgo label filter
-	Accel     string   // "auto", "kvm" or "tcg"
+	Kernels []matrix.Entry
+	Selection
+	Accel string // "auto", "kvm" or "tcg"
 	// Out is the folder for the results; empty creates one in results/, and points
 	// results/latest to it.
 	Out    string
@@ -43,6 +43,13 @@ type Options struct {
 	Tool     results.Tool
 	Command  []string // what the user typed, for the record
 	Progress Progress
+}
+
+// Selection selects scenarios.
+type Selection struct {
+	Scenarios []string          // globs; none selects all
+	Label     string            // a Ginkgo label filter
+	Programs  []program.Program // the user's, which are scenarios, too
 }
 
 // Progress receives the progress of a run. Its methods are never called concurrently.
@@ -73,7 +80,7 @@ const (
 func Do(ctx context.Context, opt Options) (*results.Run, *results.Folder, error) {
 	p := &progress{to: opt.Progress}
 	p.phase(PhaseList)
-	suites, picked, err := Pick(ctx, opt.Scenarios, opt.Label)
+	suites, picked, err := Pick(ctx, opt.Selection)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -153,17 +160,16 @@ func Do(ctx context.Context, opt Options) (*results.Run, *results.Folder, error)
 	return &rec.record, rec.folder, nil
 }
 
-// Pick returns the suites, and those of their scenarios that globs and a label
-// filter select (plan.Select).
-func Pick(ctx context.Context, globs []string, label string) ([]plan.Suite, []scenario.Info, error) {
-	suites, err := Suites(ctx)
+// Pick returns the suites, and those of their scenarios that are selected (plan.Select).
+func Pick(ctx context.Context, s Selection) ([]plan.Suite, []scenario.Info, error) {
+	suites, err := Suites(ctx, s.Programs)
 	if err != nil {
 		return nil, nil, err
 	}
 	var all []scenario.Info
-	for _, s := range suites {
-		all = append(all, s.Scenarios...)
+	for _, one := range suites {
+		all = append(all, one.Scenarios...)
 	}
-	picked, err := plan.Select(all, globs, label)
+	picked, err := plan.Select(all, s.Scenarios, s.Label)
 	return suites, picked, err
 }

@@ -3,6 +3,7 @@ package run
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -27,8 +28,8 @@ const listLimit = time.Minute
 
 // Suites returns the suites that are linked into this program, in the order of
 // their names, each with its scenarios in the order of their ids. They are listed
-// by a process like those that observe, which finds the user's programs.
-func Suites(ctx context.Context) ([]plan.Suite, error) {
+// by a process like those that observe. The user's programs are scenarios, too.
+func Suites(ctx context.Context, programs []program.Program) ([]plan.Suite, error) {
 	exe, err := os.Executable()
 	if err == nil && !suite.Linked() {
 		err = ErrNoSuites
@@ -36,7 +37,18 @@ func Suites(ctx context.Context) ([]plan.Suite, error) {
 	if err != nil {
 		return nil, err
 	}
-	infos, err := scenarios(ctx, exe)
+	if err := program.Check(programs); err != nil {
+		return nil, err
+	}
+	given, err := json.Marshal(programs)
+	if err != nil {
+		return nil, err
+	}
+	args := []string{suite.Subcommand}
+	if len(programs) > 0 {
+		args = append(args, "--faultline.programs="+string(given))
+	}
+	infos, err := scenarios(ctx, exe, args)
 	if err != nil {
 		return nil, fmt.Errorf("list the scenarios: %w", err)
 	}
@@ -46,7 +58,7 @@ func Suites(ctx context.Context) ([]plan.Suite, error) {
 		if at < 0 {
 			s := plan.Suite{Name: i.Suite, Program: exe, Args: []string{suite.Subcommand}}
 			if s.Name == program.Suite {
-				s.Inputs = os.Getenv(program.Env) // with the programs' digests
+				s.Args, s.Inputs = args, string(given) // with the programs' digests
 			}
 			at, suites = len(suites), append(suites, s)
 		}
@@ -73,10 +85,10 @@ func digests(suites []plan.Suite, picked []scenario.Info) (map[string]string, er
 }
 
 // scenarios returns the scenarios of a program's suites, sorted by id.
-func scenarios(ctx context.Context, program string) ([]scenario.Info, error) {
+func scenarios(ctx context.Context, program string, args []string) ([]scenario.Info, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, listLimit, fmt.Errorf("no answer within %v", listLimit))
 	defer cancel()
-	out, err := execx.Command(ctx, "", nil, program, suite.Subcommand, "--faultline.list").CombinedOutput()
+	out, err := execx.Command(ctx, "", nil, program, append(slices.Clone(args), "--faultline.list")...).CombinedOutput()
 	if cause := context.Cause(ctx); cause != nil {
 		return nil, cause
 	}

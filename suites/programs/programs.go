@@ -5,15 +5,11 @@ import (
 	. "github.com/onsi/gomega"
 
 	. "github.com/faultline/faultline/framework"
-	"github.com/faultline/faultline/framework/record/program"
+	"github.com/faultline/faultline/framework/run/suite"
 )
 
 var _ = describe("a program", func() {
-	list, err := program.Used()
-	if err != nil {
-		panic(err) // the environment variable is malformed
-	}
-	for _, p := range list {
+	for _, p := range suite.Programs() {
 		It("passes its tests: "+p.Command(), Scenario(p.ID(), Runs(p)), func(ctx SpecContext) {
 			ran := StartGuest(ctx).RunProgram(ctx, p)
 			for _, t := range ran.Tests {

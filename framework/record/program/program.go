@@ -1,11 +1,7 @@
-// Package program describes programs of the user that run as scenarios, and passes them
-// to the suite that runs them. It runs nothing.
+// Package program describes programs of the user that run as scenarios. It runs nothing.
 package program
 
 import (
-	"encoding/json"
-	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -19,8 +15,6 @@ const (
 	Suite = "programs"
 	// IDs is the prefix of their ids.
 	IDs = "program/"
-	// Env is the environment variable that passes them to suite processes, as a JSON list.
-	Env = "FAULTLINE_PROGRAMS"
 )
 
 // Program is a static program with its arguments.
@@ -57,8 +51,8 @@ func (p Program) ID() string {
 	return IDs + words
 }
 
-// Use passes programs to the suite processes that this process starts.
-func Use(list []Program) error {
+// Check returns an error if two programs would have the same scenario id.
+func Check(list []Program) error {
 	seen := map[string]Program{}
 	for _, p := range list {
 		if other, twice := seen[p.ID()]; twice {
@@ -66,21 +60,5 @@ func Use(list []Program) error {
 		}
 		seen[p.ID()] = p
 	}
-	text, err := json.Marshal(list)
-	if err != nil {
-		return err
-	}
-	return os.Setenv(Env, string(text))
-}
-
-// Used returns the programs that Use passed, in this process or its parent.
-func Used() (list []Program, err error) {
-	text := os.Getenv(Env)
-	if text == "" {
-		return nil, nil
-	}
-	if err := json.Unmarshal([]byte(text), &list); err != nil {
-		return nil, fmt.Errorf("%s: %w", Env, err)
-	}
-	return list, nil
+	return nil
 }

@@ -110,7 +110,7 @@ func (o Options) check(ctx context.Context) error {
 	if err != nil {
 		return errkind.Requestf("%w; to declare a change of your own, use --changes FILE", err)
 	}
-	_, picked, err := run.Pick(ctx, o.Scenarios, o.Label)
+	_, picked, err := run.Pick(ctx, o.Selection)
 	if err != nil {
 		return err
 	}

@@ -36,11 +36,10 @@ type GuestLab struct {
 
 // GuestLabOptions configure a GuestLab.
 type GuestLabOptions struct {
-	Scenarios []string // globs; none selects all
-	Label     string   // a Ginkgo label filter
-	Accel     string   // "auto", "kvm" or "tcg"
-	Jobs      int      // guests in parallel; 0 means as many as cores and memory allow
-	Cache     *cache.Cache
+	run.Selection
+	Accel string // "auto", "kvm" or "tcg"
+	Jobs  int    // guests in parallel; 0 means as many as cores and memory allow
+	Cache *cache.Cache
 	// Say logs what takes time.
 	Say func(format string, args ...any)
 }
@@ -50,7 +49,7 @@ type GuestLabOptions struct {
 func NewGuestLab(ctx context.Context, opt GuestLabOptions) (*GuestLab, error) {
 	r := &GuestLab{accel: opt.Accel, opts: kernels.Options{Cache: opt.Cache, Log: opt.Say}}
 	var err error
-	if r.suites, r.Picked, err = run.Pick(ctx, opt.Scenarios, opt.Label); err != nil {
+	if r.suites, r.Picked, err = run.Pick(ctx, opt.Selection); err != nil {
 		return nil, err
 	}
 	// Kernels of a tree are compiled for this machine.

@@ -82,22 +82,22 @@ func Step(r results.Run, c observe.Cell) int {
 	return max(at, 1)
 }
 
-// programs registers the program of the cell's scenario, if it has one.
-func programs(opt Options) error {
+// programs returns the program of the cell's scenario, if it has one.
+func programs(opt Options) ([]program.Program, error) {
 	for _, s := range opt.Run.Scenarios {
 		if s.ID != opt.Cell.Scenario || s.Program == nil {
 			continue
 		}
 		now, err := program.New(s.Program.Path, s.Program.Args...)
 		if err != nil {
-			return errkind.Requestf("read the program of %s: %v", s.ID, err)
+			return nil, errkind.Requestf("read the program of %s: %v", s.ID, err)
 		}
 		if now.SHA256 != s.Program.SHA256 {
 			opt.Say("%s differs from the recorded program; results may differ for this reason", now.Path)
 		}
-		return program.Use([]program.Program{now})
+		return []program.Program{now}, nil
 	}
-	return nil
+	return nil, nil
 }
 
 // trusted returns an error for a record that this installation did not write, because
@@ -135,10 +135,11 @@ func Do(ctx context.Context, opt Options) (a Again, err error) {
 	if err := trusted(opt); err != nil {
 		return a, err
 	}
-	if err := programs(opt); err != nil {
+	its, err := programs(opt)
+	if err != nil {
 		return a, err
 	}
-	suites, picked, err := run.Pick(ctx, []string{opt.Cell.Scenario}, "")
+	suites, picked, err := run.Pick(ctx, run.Selection{Scenarios: []string{opt.Cell.Scenario}, Programs: its})
 	if err != nil {
 		return a, err
 	}

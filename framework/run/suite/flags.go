@@ -1,11 +1,13 @@
 package suite
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"strings"
 
 	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/record/program"
 )
 
 // Flags of a suite's binary. faultline run sets them; with Ginkgo they follow --, as in
@@ -25,6 +27,7 @@ var flags struct {
 	pause               int
 	resume              int
 	busybox             string
+	programs            []program.Program
 }
 
 type hasFlag map[string]bool
@@ -42,6 +45,9 @@ func (h *hasFlag) Set(s string) error {
 	(*h)[id] = value != "false"
 	return nil
 }
+
+// Programs returns the user's programs.
+func Programs() []program.Program { return flags.programs }
 
 func init() {
 	flag.StringVar(&flags.kernel, "faultline.kernel", "apt:bookworm", "the `spec` of the kernel to observe")
@@ -64,5 +70,7 @@ func init() {
 		"a file `descriptor`; a line read from it ends the wait of --faultline.pause")
 	flag.StringVar(&flags.busybox, "faultline.busybox", "",
 		"a `file` on this machine, a static BusyBox: the shell of a guest that waits")
+	flag.Func("faultline.programs", "the user's programs, as a JSON `list`; each is a scenario of the suite programs",
+		func(s string) error { return json.Unmarshal([]byte(s), &flags.programs) })
 	flag.IntVar(&flags.events, "faultline.events", 0, "a file `descriptor` to write events to, one JSON value per line")
 }

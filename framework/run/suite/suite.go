@@ -31,7 +31,9 @@ import (
 	"github.com/faultline/faultline/kernels"
 )
 
-// process is this process: Ginkgo runs one suite in it. Run sets it.
+// process is this process, in which Ginkgo runs one suite. Its state is that of the process,
+// as Ginkgo's own tree of specs and current spec are: hooks have no parameter for it. Only
+// this package changes it.
 var process struct {
 	suite     string // the one whose specs are being constructed
 	host      *vm.Host

@@ -208,12 +208,12 @@ func knownOfKVM(ctx context.Context) (problem string, err error) {
 	if err != nil {
 		return "", err
 	}
-	rig, err := vm.NewHost(ctx, c, runtime.GOARCH)
+	host, err := vm.NewHost(ctx, c, runtime.GOARCH)
 	if err != nil {
 		return "", err
 	}
-	defer rig.Close()
-	_, problem, err = rig.KnownAccel(ctx, "auto")
+	defer host.Close()
+	_, problem, err = host.KnownAccel(ctx, "auto")
 	return problem, err
 }
 
@@ -242,12 +242,12 @@ func tryKVM(ctx context.Context) (problem string, err error) {
 		return "", none
 	}
 	defer k.Close()
-	rig, err := vm.NewHost(ctx, c, k.Arch)
+	host, err := vm.NewHost(ctx, c, k.Arch)
 	if err != nil {
 		return "", err
 	}
-	defer rig.Close()
-	g, err := rig.Boot(ctx, vm.Spec{Kernel: k, Accel: qemu.KVM})
+	defer host.Close()
+	g, err := host.Boot(ctx, vm.Spec{Kernel: k, Accel: qemu.KVM})
 	var t *vm.GuestError
 	switch {
 	case err == nil:

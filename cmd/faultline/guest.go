@@ -69,27 +69,27 @@ func (f guestFlags) session(ctx context.Context, do func(context.Context, *vm.SS
 		return err
 	}
 	defer k.Close()
-	rig, err := vm.NewHost(ctx, c, k.Arch)
+	host, err := vm.NewHost(ctx, c, k.Arch)
 	if err != nil {
 		return err
 	}
-	defer rig.Close()
+	defer host.Close()
 	if f.DryRun {
-		accel, _, err := rig.KnownAccel(ctx, f.Accel)
+		accel, _, err := host.KnownAccel(ctx, f.Accel)
 		if err != nil && !errors.Is(err, vm.ErrNotTried) {
 			return err
 		}
-		command, err := rig.DryRun(ctx, vm.Spec{Kernel: k, Accel: accel})
+		command, err := host.DryRun(ctx, vm.Spec{Kernel: k, Accel: accel})
 		if err == nil {
 			fmt.Println(command)
 		}
 		return err
 	}
-	accel, why, err := rig.Accel(ctx, f.Accel, k)
+	accel, why, err := host.Accel(ctx, f.Accel, k)
 	if err != nil {
 		return err
 	}
-	t, err := rig.Template(ctx, vm.Spec{Kernel: k, Accel: accel})
+	t, err := host.Template(ctx, vm.Spec{Kernel: k, Accel: accel})
 	if err != nil {
 		return err
 	}

@@ -360,8 +360,8 @@ func TestSuiteArguments(t *testing.T) {
 func TestInterrupted(t *testing.T) {
 	r := script(t)
 	r.suites[0].Program = filepath.Join(t.TempDir(), "dax.test")
-	rig := strings.Replace(finished("dax/ext4/shared-write"), "expected", "infra", 1)
-	script := "#!/bin/sh\ntrap 'echo '\\''" + rig + "'\\'' >&3; exit 1' INT\necho '" + finished("dax/ext4/shared-read") + "' >&3\nwhile :; do sleep 0.02; done\n"
+	interrupted := strings.Replace(finished("dax/ext4/shared-write"), "expected", "infra", 1)
+	script := "#!/bin/sh\ntrap 'echo '\\''" + interrupted + "'\\'' >&3; exit 1' INT\necho '" + finished("dax/ext4/shared-read") + "' >&3\nwhile :; do sleep 0.02; done\n"
 	if err := os.WriteFile(r.suites[0].Program, []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -205,9 +205,9 @@ func newPair(a, b Side, kernelA, kernelB results.Kernel, declared change.List, a
 		if !inA && !inB {
 			continue // in neither: another kernel's, or another shard's
 		}
-		if why, rig := apart(a, b, id, x, y, inA, inB, anyAccel); why != "" {
+		if why, infra := apart(a, b, id, x, y, inA, inB, anyAccel); why != "" {
 			moved := inA && inB && x.Comparable() && y.Verdict == observe.Skipped
-			out.Left = append(out.Left, Left{Scenario: id, Why: why, Infra: rig, Moved: moved})
+			out.Left = append(out.Left, Left{Scenario: id, Why: why, Infra: infra, Moved: moved})
 			continue
 		}
 		same, unlike := true, "its steps are not those of the baseline"
@@ -329,7 +329,7 @@ func Planned(runs ...results.Run) []string {
 }
 
 // apart returns why two cells cannot be compared; empty if they can.
-func apart(a, b Side, id string, x, y observe.Cell, inA, inB, anyAccel bool) (why string, rig bool) {
+func apart(a, b Side, id string, x, y observe.Cell, inA, inB, anyAccel bool) (why string, infra bool) {
 	for _, s := range []struct {
 		name string
 		side Side

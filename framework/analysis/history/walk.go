@@ -48,11 +48,11 @@ func newWalk(h *History, sources []Source, opt compare.Options) *walk {
 func (w *walk) step(to int) error {
 	for _, id := range w.h.Scenarios {
 		c, ok := w.cells[to][id]
-		if why, rig := w.unobserved(to, id, c, ok); why != "" {
-			w.gap(to, id, why, rig)
+		if why, infra := w.unobserved(to, id, c, ok); why != "" {
+			w.gap(to, id, why, infra)
 			continue
 		}
-		why, rig := "", false // why the nearest one that observed it cannot be compared
+		why, infra := "", false // why the nearest one that observed it cannot be compared
 		for from := to - 1; from >= 0; from-- {
 			before, ok := w.cells[from][id]
 			if !ok || !before.Comparable() {
@@ -61,7 +61,7 @@ func (w *walk) step(to int) error {
 			apart := func(because string, again bool) {
 				if why == "" {
 					why = fmt.Sprintf("not compared with %s (A): %s", w.h.Kernels[from].Title, because)
-					rig = again
+					infra = again
 				}
 			}
 			if other := compare.OtherAccel(before, c, w.opt.AnyAccel); other != "" {
@@ -81,14 +81,14 @@ func (w *walk) step(to int) error {
 			apart(p.Left[i].Why, p.Left[i].Infra)
 		}
 		if why != "" {
-			w.gap(to, id, why, rig)
+			w.gap(to, id, why, infra)
 		}
 	}
 	return nil
 }
 
 // unobserved returns why a kernel's cell holds no observation; empty if it does.
-func (w *walk) unobserved(at int, id string, c observe.Cell, ok bool) (why string, rig bool) {
+func (w *walk) unobserved(at int, id string, c observe.Cell, ok bool) (why string, infra bool) {
 	run := w.sources[w.h.Kernels[at].run].Run
 	planned := w.planned[w.h.Kernels[at].run][id]
 	switch {
@@ -158,11 +158,11 @@ func (w *walk) flip(from, to int, id string, p compare.Pair) {
 }
 
 // gap records why a scenario was not compared, each reason once for each kernel.
-func (w *walk) gap(kernel int, id, why string, rig bool) {
+func (w *walk) gap(kernel int, id, why string, infra bool) {
 	i := slices.IndexFunc(w.h.Gaps, func(g Gap) bool { return g.Kernel == kernel && g.Why == why })
 	if i < 0 {
 		i = len(w.h.Gaps)
-		w.h.Gaps = append(w.h.Gaps, Gap{Kernel: kernel, Why: why, Infra: rig})
+		w.h.Gaps = append(w.h.Gaps, Gap{Kernel: kernel, Why: why, Infra: infra})
 	}
 	w.h.Gaps[i].Scenarios = append(w.h.Gaps[i].Scenarios, id)
 }

@@ -79,7 +79,7 @@ func TestDeclare(t *testing.T) {
 		{"a panic stays unexpected", declares(show(0, short, "EIO")), with(cell("k", s1, surprise), func(c *observe.Cell) { c.Panicked = true }), []string{"unexpected as Gomega words it", "my_change after, instead of  neither"}},
 		{"what no step is to blame for", declares(show(0, short, "EIO")), with(cell("k", s1, always(eio)), func(c *observe.Cell) { c.Verdict, c.Message = observe.Unexpected, "why" }),
 			[]string{"unexpected why", "my_change after, instead of  both"}},
-		{"an infrastructure failure", declares(show(0, short, long)), rig(cell("k", s1, always(adrerr()))), []string{"infra no answer", " both"}},
+		{"an infrastructure failure", declares(show(0, short, long)), infra(cell("k", s1, always(adrerr()))), []string{"infra no answer", " both"}},
 
 		{"a side of a known change, and of this one", declares(show(0, long, "EIO")), after("k", s1), []string{"expected ", "my_change before, instead of dax_fault_hwpoison after"}},
 		{"a side of a known change, and none of this one", declares(show(0, long, "EIO")), before("k", s1), []string{"expected ", "dax_fault_hwpoison before"}},

@@ -90,7 +90,7 @@ func attempt(n int, c observe.Cell) observe.Cell {
 	return c
 }
 
-func rig(c observe.Cell) observe.Cell {
+func infra(c observe.Cell) observe.Cell {
 	c.Verdict, c.Message = observe.Infra, "no answer"
 	return c
 }

@@ -236,8 +236,8 @@ func TestTwoKernels(t *testing.T) {
 		// Cells that cannot be compared.
 		{"other accelerators", twin("6.12.117-amd64"), after("a", s1), accel(after("b", s1), "kvm"), nil, nil},
 		{"other accelerators that differ", twin("6.1.0-1-amd64"), accel(on("a", alike), "kvm"), cell("b", s1, always(observe.Outcome{Errno: "EFAULT"})), nil, nil},
-		{"an infrastructure failure", usual, before("a", s1), rig(on("b", alike)), nil, nil},
-		{"a splat before an infrastructure failure", usual, rig(saw(on("a", alike), observe.WitnessSplats, "WARNING in f")), on("b", alike), nil, nil},
+		{"an infrastructure failure", usual, before("a", s1), infra(on("b", alike)), nil, nil},
+		{"a splat before an infrastructure failure", usual, infra(saw(on("a", alike), observe.WitnessSplats, "WARNING in f")), on("b", alike), nil, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			j := Judge([]observe.Cell{tc.a, tc.b}, tc.kernels, change.All())
@@ -269,7 +269,7 @@ func TestPanickedCell(t *testing.T) {
 // accelerator, in any order of the cells.
 func TestComparedWithTheFirstThatObserved(t *testing.T) {
 	cells := []observe.Cell{
-		after("d", s1), attempt(2, after("c", s1)), attempt(1, rig(after("c", s1))), before("b2", s1), accel(before("b", s1), "kvm"), rig(before("a", s1)),
+		after("d", s1), attempt(2, after("c", s1)), attempt(1, infra(after("c", s1))), before("b2", s1), accel(before("b", s1), "kvm"), infra(before("a", s1)),
 		accel(after("e", s1), "kvm"), after("unnamed", s1),
 	}
 	var ks []Kernel
@@ -303,7 +303,7 @@ func TestRepeats(t *testing.T) {
 			[]string{
 				"not_repeatable k : " + s1 + " differs between attempts 1 and 2 on k: step 1 (victim: load) signals[0].code: BUS_ADRERR / BUS_MCEERR_AR; step 1 (victim: load) signals[0].lsb: 0 / 12",
 			}},
-		{"an infrastructure failure between", []observe.Cell{attempt(1, rig(after("k", s1))), attempt(2, cell("k", s1, always(adrerr()))), attempt(3, cell("k", s1, always(observe.Outcome{})))}, []string{"signals SIGBUS BUS_ADRERR -> none"},
+		{"an infrastructure failure between", []observe.Cell{attempt(1, infra(after("k", s1))), attempt(2, cell("k", s1, always(adrerr()))), attempt(3, cell("k", s1, always(observe.Outcome{})))}, []string{"signals SIGBUS BUS_ADRERR -> none"},
 			[]string{"not_repeatable k : " + s1 + " differs between attempts 2 and 3 on k: step 1 (victim: load) signals: SIGBUS BUS_ADRERR / none"}},
 		{"another accelerator", []observe.Cell{attempt(1, before("k", s1)), accel(attempt(2, before("k", "other")), "kvm")}, nil, nil},
 	} {
@@ -381,12 +381,12 @@ func TestPick(t *testing.T) {
 		none  bool
 	}{
 		"the first":              {[]observe.Cell{two, one, three}, 1, false},
-		"the first that did":     {[]observe.Cell{rig(one), three, two}, 2, false},
-		"none that did":          {[]observe.Cell{rig(three), rig(two)}, 2, false},
+		"the first that did":     {[]observe.Cell{infra(one), three, two}, 2, false},
+		"none that did":          {[]observe.Cell{infra(three), infra(two)}, 2, false},
 		"another's":              {[]observe.Cell{attempt(1, before("other", s1)), attempt(1, before("k", "other")), two}, 2, false},
 		"none":                   {[]observe.Cell{before("other", s1)}, 0, true},
-		"infra after the first":  {[]observe.Cell{one, rig(two)}, 1, false},
-		"the one that did, last": {[]observe.Cell{rig(one), rig(two), three}, 3, false},
+		"infra after the first":  {[]observe.Cell{one, infra(two)}, 1, false},
+		"the one that did, last": {[]observe.Cell{infra(one), infra(two), three}, 3, false},
 	} {
 		if c, ok := observe.Pick(test.cells, "k", s1); ok == test.none || c.Attempt != test.want {
 			t.Errorf("%s: attempt %d, %t", name, c.Attempt, ok)

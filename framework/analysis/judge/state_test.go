@@ -84,7 +84,7 @@ func TestStates(t *testing.T) {
 			[]string{"shows neither side of dax_fault_hwpoison in s/2"},
 			[]string{"unexpected_observation k dax_fault_hwpoison: s/2 on k: step 1 (victim: load) " + wanted + "SIGBUS BUS_MCEERR_AR lsb=21 at file+0x4005"}},
 		{"not seen", kernel("k", "6.12.117-amd64"), []observe.Cell{cell("k", "s/1", step(dax, observe.Both, adrerr()))}, []string{"does not show whether it has dax_fault_hwpoison"}, nil},
-		{"an infrastructure failure shows nothing", kernel("k", "6.12.117-amd64"), []observe.Cell{rig(before("k", "s/1"))}, nil, nil},
+		{"an infrastructure failure shows nothing", kernel("k", "6.12.117-amd64"), []observe.Cell{infra(before("k", "s/1"))}, nil, nil},
 		{"a skipped cell shows nothing", kernel("k", "6.12.117-amd64"), []observe.Cell{with(before("k", "s/1"), func(c *observe.Cell) { c.Verdict = observe.Skipped })}, nil, nil},
 		{"another kernel's cells", kernel("k", "6.12.117-amd64"), []observe.Cell{before("other", "s/1")}, nil, nil},
 		{"no change", kernel("k", "6.12.117-amd64"), []observe.Cell{cell("k", "s/1", always(mceerr()))}, nil, nil},

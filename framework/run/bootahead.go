@@ -46,8 +46,8 @@ func (e *bootAhead) take(ctx context.Context, console string) (*vm.Template, err
 	}
 	if console != "" {
 		// There is no file if nothing was printed.
-		if said, err := os.ReadFile(e.console); err == nil {
-			if err := os.WriteFile(console, said, 0o644); err != nil {
+		if printed, err := os.ReadFile(e.console); err == nil {
+			if err := os.WriteFile(console, printed, 0o644); err != nil {
 				return nil, err
 			}
 		}

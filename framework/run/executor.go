@@ -328,15 +328,15 @@ func (o *Executor) once(ctx context.Context, t plan.Task, f *Follow, cell func(o
 	for _, i := range t.Scenarios {
 		left[i.ID] = true
 	}
-	said, why, registers := "", "", ""
+	output, why, registers := "", "", ""
 	if broken := o.of(t.Kernel).broken; broken != nil {
-		said, why = consoleTail(broken), broken.Error()
+		output, why = consoleTail(broken), broken.Error()
 		if t := (*vm.GuestError)(nil); errors.As(broken, &t) {
 			registers = t.Registers
 		}
 	} else {
 		var err error
-		said, err = o.drive(ctx, t, f, func(c observe.Cell) {
+		output, err = o.drive(ctx, t, f, func(c observe.Cell) {
 			// The cell of an interrupted scenario has no meaning for the kernel;
 			// --resume observes it again.
 			if !left[c.Scenario] || c.Kernel != t.Kernel.Name || ctx.Err() != nil && c.Verdict != observe.Expected {
@@ -357,7 +357,7 @@ func (o *Executor) once(ctx context.Context, t plan.Task, f *Follow, cell func(o
 	for _, i := range t.Scenarios {
 		if left[i.ID] {
 			c := t.Cell(i)
-			c.Verdict, c.Message, c.ConsoleTail, c.Registers = observe.Infra, why, said, registers
+			c.Verdict, c.Message, c.ConsoleTail, c.Registers = observe.Infra, why, output, registers
 			cell(c)
 		}
 	}

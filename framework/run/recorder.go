@@ -82,11 +82,11 @@ func (r *recorder) Booting(k *plan.Kernel, script string) (console string, err e
 
 // Booted implements Keeper.
 func (r *recorder) Booted(k *plan.Kernel, t *vm.Template) error {
-	said, err := t.Console()
+	console, err := t.Console()
 	if err != nil {
 		return err
 	}
-	return r.folder.Put(results.ConsoleFile(k.Name), said)
+	return r.folder.Put(results.ConsoleFile(k.Name), console)
 }
 
 // consoles returns the folder for the consoles of a kernel's guests.

@@ -208,7 +208,7 @@ const waitSilent = time.Second
 // another process holds the lock; without it, a longer wait goes to Log. Waits for a
 // lock that this process itself holds are not reported.
 func (c *Cache) flock(ctx context.Context, name string, how int, waits func()) (*os.File, error) {
-	said := false
+	logged := false
 	for begun := time.Now(); ; {
 		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC, 0o600)
 		if err != nil {
@@ -224,12 +224,12 @@ func (c *Cache) flock(ctx context.Context, name string, how int, waits func()) (
 		}
 		entry := strings.TrimSuffix(filepath.Base(name), lockSuffix)
 		switch {
-		case said || holderPID(f) == os.Getpid():
+		case logged || holderPID(f) == os.Getpid():
 		case waits != nil && errors.Is(err, unix.EWOULDBLOCK):
-			said = true
+			logged = true
 			waits()
 		case waits == nil && time.Since(begun) > waitSilent:
-			said = true
+			logged = true
 			c.logf("waiting for %s, which holds %s/%.12s in the cache", holder(f), filepath.Base(filepath.Dir(name)), entry)
 		}
 		f.Close()

@@ -102,8 +102,8 @@ func Standstills(log []string) (found []Standstill) {
 			return true
 		}
 		stood := Standstill{Complaint: text, For: f.stood, Until: first.at}
-		if said := seconds.FindStringSubmatch(first.text); said != nil {
-			if n, err := strconv.ParseInt(said[1], 10, 32); err == nil { // larger values are invalid
+		if match := seconds.FindStringSubmatch(first.text); match != nil {
+			if n, err := strconv.ParseInt(match[1], 10, 32); err == nil { // larger values are invalid
 				stood.For = time.Duration(n) * time.Second
 			}
 		}

@@ -236,7 +236,7 @@ func (g *Guest) userSpace(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-tick.C:
-			if g.spec.Accel == qemu.TCG || g.said(saidUserSpace) {
+			if g.spec.Accel == qemu.TCG || g.printed(saidUserSpace) {
 				continue
 			}
 			if _, err := g.proc.Monitor.Status(ctx); err == nil {
@@ -334,9 +334,9 @@ func (g *Guest) guestError(ctx context.Context, doing string, err error) error {
 	switch {
 	case !whole:
 		t.Kind, t.Err = Hang, fmt.Errorf("it is going down (%w), and had not ended after %v", cmp.Or(cause, err), callLimit)
-	case errors.Is(cause, errPanic) || g.said(klog.PanicMark) || len(g.proc.Monitor.Events(guestPanicked)) > 0:
+	case errors.Is(cause, errPanic) || g.printed(klog.PanicMark) || len(g.proc.Monitor.Events(guestPanicked)) > 0:
 		t.Kind, t.Err = Panic, nil
-	case errors.Is(cause, errFailed) || g.said(saidFailed):
+	case errors.Is(cause, errFailed) || g.printed(saidFailed):
 		t.Kind, t.Err = Refused, errFailed
 		if _, why, found := strings.Cut(g.proc.Console.Tail(tailLines), saidFailed+": "); found {
 			why, _, _ = strings.Cut(why, "\n")
@@ -372,8 +372,8 @@ func (g *Guest) guestError(ctx context.Context, doing string, err error) error {
 
 const kvmAdvice = "use --accel tcg, or fix KVM (see faultline doctor)"
 
-// said reports whether one of the texts that start registered was printed on the console.
-func (g *Guest) said(text string) bool {
+// printed reports whether one of the texts that start registered was printed on the console.
+func (g *Guest) printed(text string) bool {
 	select {
 	case <-g.proc.Console.Seen(text):
 		return true

@@ -215,9 +215,9 @@ func (m *mailText) boot() {
 	if b.Console == "" {
 		return
 	}
-	said := strings.Split(strings.TrimSpace(b.Console), "\n")
+	lines := strings.Split(strings.TrimSpace(b.Console), "\n")
 	m.line("End of its console:")
-	for _, l := range said[max(0, len(said)-consoleLines):] {
+	for _, l := range lines[max(0, len(lines)-consoleLines):] {
 		m.line(strings.TrimRight("  "+matrix.Printable(l), " "))
 	}
 }

@@ -47,11 +47,11 @@ func conclude(r ginkgo.Report) {
 	j := judge.Judge(cells, []judge.Kernel{k}, change.All())
 	var b strings.Builder
 	sayConclusion(&b, k.Name, j)
-	said := sanitize.Log(b.String())
+	text := sanitize.Log(b.String())
 	if len(j.Findings) > 0 {
-		ginkgo.Fail(said)
+		ginkgo.Fail(text)
 	}
-	fmt.Print(said)
+	fmt.Print(text)
 }
 
 // sayConclusion prints the judgement of one kernel's cells.

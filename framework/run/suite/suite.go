@@ -187,15 +187,15 @@ func must(err error) {
 // Describe returns the text of an error, with the post-mortem data of a *vm.GuestError.
 // The text is safe for a terminal, because Ginkgo prints the message of a failed spec.
 func Describe(err error) string {
-	said := err.Error()
+	text := err.Error()
 	if t := (*vm.GuestError)(nil); errors.As(err, &t) {
 		for _, part := range [][2]string{{"end of the console", t.Tail}, {"registers", t.Registers}, {"template", t.Template}} {
 			if part[1] != "" {
-				said += fmt.Sprintf("\n--- %s:\n%s", part[0], part[1])
+				text += fmt.Sprintf("\n--- %s:\n%s", part[0], part[1])
 			}
 		}
 	}
-	return sanitize.Log(said)
+	return sanitize.Log(text)
 }
 
 // describe returns the scenario of a spec; ok is false if the spec is not a scenario.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -14,14 +13,11 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/faultline/faultline/kernels/matrix"
 	"github.com/faultline/faultline/kernels/source"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/faultline/faultline/framework/analysis/needs"
-	"github.com/faultline/faultline/framework/machine/qemu"
-	"github.com/faultline/faultline/framework/machine/vm"
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/internal/errkind"
 	"github.com/faultline/faultline/internal/execx"
@@ -88,7 +84,15 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 	if len(c.Kernel) > 0 {
 		return examine(ctx, c.Kernel)
 	}
-	all := []finding{checkQEMU(ctx), checkKVM(ctx, c.KVM)}
+	all := []finding{checkQEMU(ctx)}
+	noTCG, lost, err := checkTCG(ctx)
+	if err != nil {
+		return err
+	}
+	if noTCG.missing != "" {
+		all = append(all, noTCG)
+	}
+	all = append(all, checkKVM(ctx, c.KVM))
 	all = append(all, checkTools("e2fsprogs", "", "mkfs.ext4"), checkTools("xfsprogs", "", "mkfs.xfs"), checkTools("kmod", "", "depmod"),
 		checkTools("dpkg", "", "dpkg-deb"), checkTools("apt", "", "apt-get", "apt-config", "apt-cache", "/usr/lib/apt/apt-helper"),
 		checkTools("git", "tree: kernels, bisect and backport need it", "git"), checkBuild(ctx),
@@ -116,6 +120,9 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 			sudo = "sudo "
 		}
 		fmt.Printf("\nTo install what is missing:\n  %sapt-get install --no-install-recommends %s\n", sudo, strings.Join(packages, " "))
+	}
+	if len(lost) > 0 {
+		fmt.Printf("\nSkipped with this QEMU, which has no TCG:\n  %s\n", strings.Join(lost, "\n  "))
 	}
 	if required {
 		return exitError(errkind.ExitUsage)
@@ -149,115 +156,6 @@ func examine(ctx context.Context, specs []string) error {
 		return exitError(errkind.ExitUsage)
 	}
 	return nil
-}
-
-func checkQEMU(ctx context.Context) finding {
-	f := finding{what: "QEMU"}
-	bin, err := qemu.Find(ctx, runtime.GOARCH)
-	var missing *qemu.MissingError
-	switch {
-	case errors.As(err, &missing):
-		f.missing, f.install = missing.Reason, missing.Package
-	case err != nil:
-		f.missing, f.install = err.Error(), ""
-	default:
-		f.found = bin.Version + ", " + bin.Path
-		if bin.User == nil && os.Geteuid() == 0 {
-			f.found += "; can't run as nobody: guests run as root"
-		}
-		if !bin.Sandboxed {
-			f.found += "; built without seccomp: guests run without a sandbox"
-		}
-	}
-	return f
-}
-
-func checkKVM(ctx context.Context, boot bool) finding {
-	f := finding{what: "KVM", optional: true}
-	err := vm.OpenKVM()
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		f.missing = "no /dev/kvm: guests run under TCG, which is slower; " +
-			"enable virtualisation in the firmware, or nested virtualisation for this machine"
-	case errors.Is(err, fs.ErrPermission):
-		f.missing = fmt.Sprintf("%v: guests run under TCG, which is slower; "+
-			"join the group kvm: sudo usermod -aG kvm $USER, then log in again", err)
-	case err != nil:
-		f.missing = fmt.Sprintf("%v: guests run under TCG, which is slower", err)
-	default:
-		ask := tryKVM
-		if !boot {
-			ask = knownOfKVM
-		}
-		switch problem, err := ask(ctx); {
-		case err != nil:
-			f.found = fmt.Sprintf("/dev/kvm opens; to check that it runs guests: faultline doctor --kvm (%v)", err)
-		case problem != "":
-			f.missing = fmt.Sprintf("/dev/kvm opens, but KVM runs no guests: they run under TCG, which is slower; "+
-				"is this machine a guest without nested virtualisation? (%s)", problem)
-		default:
-			f.found = "a guest reached user space with it"
-		}
-	}
-	return f
-}
-
-// knownOfKVM returns why KVM failed for the last guest, or "" if it worked.
-func knownOfKVM(ctx context.Context) (problem string, err error) {
-	c, err := cache.Open("")
-	if err != nil {
-		return "", err
-	}
-	host, err := vm.NewHost(ctx, c, runtime.GOARCH)
-	if err != nil {
-		return "", err
-	}
-	defer host.Close()
-	_, problem, err = host.KnownAccel(ctx, "auto")
-	return problem, err
-}
-
-// tryKVM boots a cached kernel with KVM. It returns why the kernel did not reach user
-// space, or "".
-func tryKVM(ctx context.Context) (problem string, err error) {
-	c, err := cache.Open("")
-	if err != nil {
-		return "", err
-	}
-	items, err := c.List()
-	if err != nil {
-		return "", err
-	}
-	none := errors.New("no kernel is in the cache; run faultline run first")
-	if !slices.ContainsFunc(items, func(i cache.Item) bool { return i.Kind == "kernel" }) {
-		return "", none
-	}
-	m, err := matrix.Default()
-	if err != nil {
-		return "", err
-	}
-	// The package lists may be old: the cached kernels come from them.
-	k, err := source.Resolve(ctx, m.Kernels[0].Spec, kernels.Options{Cache: c, MaxAge: 100 * 365 * 24 * time.Hour})
-	if err != nil {
-		return "", none
-	}
-	defer k.Close()
-	host, err := vm.NewHost(ctx, c, k.Arch)
-	if err != nil {
-		return "", err
-	}
-	defer host.Close()
-	g, err := host.Boot(ctx, vm.Spec{Kernel: k, Accel: qemu.KVM})
-	var t *vm.GuestError
-	switch {
-	case err == nil:
-		g.Close()
-		return "", nil
-	case errors.As(err, &t) && t.Kind != vm.HostFailed:
-		t.Hint = ""
-		return t.Error(), nil
-	}
-	return "", err
 }
 
 // checkTools looks for programs of a package. optional names their users if not every

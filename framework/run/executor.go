@@ -90,8 +90,15 @@ type booted struct {
 // Kernel returns a kernel to observe, with the accelerator of its guests that follows
 // from the request accel ("auto", "kvm" or "tcg").
 func (o *Executor) Kernel(ctx context.Context, k *kernels.Kernel, accel string) (*plan.Kernel, error) {
-	a, why, err := o.host.Accel(ctx, accel, k)
-	return &plan.Kernel{Kernel: k, Accel: a, AccelWhy: why}, err
+	pk := &plan.Kernel{Kernel: k}
+	return pk, o.chooseAccel(ctx, pk, accel)
+}
+
+// chooseAccel sets the accelerator of a kernel's guests.
+func (o *Executor) chooseAccel(ctx context.Context, k *plan.Kernel, accel string) (err error) {
+	k.NoTCG = o.host.TCG()
+	k.Accel, k.AccelWhy, err = o.host.Accel(ctx, accel, k.Kernel)
+	return err
 }
 
 // of returns the state of a kernel. Only Boot changes it.

@@ -131,10 +131,10 @@ func unavailable(ks []*plan.Kernel, all bool) error {
 // chooseAccel chooses the accelerator of a kernel's guests, one kernel at a time, because
 // the first probe of KVM boots a guest. While others are still being resolved, it starts
 // the boot of a kernel that is needed in any case.
-func (r *resolver) chooseAccel(ctx context.Context, k *plan.Kernel, others bool) (err error) {
+func (r *resolver) chooseAccel(ctx context.Context, k *plan.Kernel, others bool) error {
 	r.choosing.Lock()
 	defer r.choosing.Unlock()
-	if k.Accel, k.AccelWhy, err = r.executor.host.Accel(ctx, r.Accel, k.Kernel); err != nil {
+	if err := r.executor.chooseAccel(ctx, k, r.Accel); err != nil {
 		return err
 	}
 	if k.AccelWhy != "" && !r.toldWhy {

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -101,6 +103,20 @@ func find(ctx context.Context, name string, limit time.Duration) (Binary, error)
 		return Binary{}, &MissingError{Reason: fmt.Sprintf("%s: %v", path, err), Package: a.QEMU.Package}
 	}
 	return bin, nil
+}
+
+// Supports returns nil if QEMU has an accelerator, built in or as a module, and otherwise the
+// reason to report. A QEMU that does not answer is taken to have it.
+func (b Binary) Supports(ctx context.Context, a Accel) error {
+	args := []string{"-accel", "help"}
+	if b.Sandboxed {
+		args = append(sandbox[:2:2], args...)
+	}
+	list, err := execx.AskAs(ctx, b.User, environment, versionLimit, b.Path, args...)
+	if err != nil || slices.Contains(strings.Fields(string(list)), string(a)) {
+		return nil
+	}
+	return fmt.Errorf("QEMU %s has no accelerator %s", b.Version, a)
 }
 
 var versionLine = regexp.MustCompile(`version ((\d+)\.(\d+)\S*( \([^)]*\))?)`)

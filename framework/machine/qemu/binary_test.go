@@ -50,3 +50,22 @@ func TestEnvironmentOfQEMU(t *testing.T) {
 	}
 	check("a QEMU that is asked for its version")
 }
+
+// TestSupports reads the list of accelerators that QEMU prints.
+func TestSupports(t *testing.T) {
+	for name, c := range map[string]struct {
+		script string
+		lacks  bool
+	}{
+		"both":      {"echo Accelerators supported in QEMU binary:; echo tcg; echo kvm", false},
+		"one":       {"echo Accelerators supported in QEMU binary:; echo kvm", true},
+		"no answer": {"echo tcg is unknown >&2; exit 1", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := script(t, "qemu", c.script).Supports(t.Context(), TCG)
+			if (err != nil) != c.lacks || err != nil && err.Error() != "QEMU 7.2 has no accelerator tcg" {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}

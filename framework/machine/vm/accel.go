@@ -45,8 +45,22 @@ func OpenKVM() error {
 
 // Accel returns the accelerator for the user's choice ("kvm", "tcg" or "auto"). Auto is
 // KVM if a guest has reached user space with it since this machine started; the first
-// call boots one to find out. Otherwise auto is TCG, and why is the problem with KVM.
+// call boots one to find out. Otherwise auto is TCG, and why is the problem with KVM. It is
+// an error if QEMU does not have the accelerator.
 func (r *Host) Accel(ctx context.Context, want string, k *kernels.Kernel) (a qemu.Accel, why string, err error) {
+	if a, why, err = r.choose(ctx, want, k); err != nil || a != qemu.TCG {
+		return a, why, err
+	}
+	if lacks := r.TCG(); lacks != nil {
+		if why != "" {
+			lacks = fmt.Errorf("%w, and KVM cannot be used: %s", lacks, why)
+		}
+		return "", "", &GuestError{Kind: BrokenAccel, Doing: "use TCG", Kernel: "any guest", Err: lacks, Hint: noTCGAdvice}
+	}
+	return a, why, nil
+}
+
+func (r *Host) choose(ctx context.Context, want string, k *kernels.Kernel) (a qemu.Accel, why string, err error) {
 	if checkConfig(k) != nil { // with any accelerator, it does not boot far enough
 		if a, why, err = r.KnownAccel(ctx, want); errors.Is(err, ErrNotTried) {
 			err = nil

@@ -50,7 +50,8 @@ func TestAccelIsTriedOnce(t *testing.T) {
 	}
 	c, err := cache.Open(t.TempDir())
 	must(t, err)
-	r := &Host{Cache: c, QEMU: qemu.Binary{Version: "1"}}
+	var noTCG error
+	r := &Host{Cache: c, QEMU: qemu.Binary{Version: "1"}, tcg: func() error { return noTCG }}
 	tries := 0
 	ask := func(answer error) (qemu.Accel, string, error) {
 		return r.accel(t.Context(), "auto", func(context.Context) error { tries++; return answer })
@@ -62,6 +63,10 @@ func TestAccelIsTriedOnce(t *testing.T) {
 	if a, why, err := r.Accel(t.Context(), "auto", configured(t, "CONFIG_PCI=y")); a != qemu.TCG || why != "" || err != nil {
 		t.Errorf("a kernel that no guest runs with: %s, %q, %v", a, why, err)
 	}
+	noTCG = errors.New("QEMU 1 has no accelerator tcg")
+	_, _, err = r.Accel(t.Context(), "tcg", configured(t, "CONFIG_PCI=y"))
+	isGuestError(t, err, BrokenAccel, "install a QEMU with TCG", "")
+	noTCG = nil
 	// A panic may be the kernel's fault: no verdict.
 	if a, why, err := ask(&GuestError{Kind: Panic, Kernel: "K"}); a != qemu.TCG || why == "" || err != nil {
 		t.Errorf("after a panic: %s, %q, %v", a, why, err)

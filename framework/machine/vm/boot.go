@@ -370,6 +370,8 @@ func (g *Guest) guestError(ctx context.Context, doing string, err error) error {
 	return t
 }
 
+const noTCGAdvice = "install a QEMU with TCG, or fix KVM (see faultline doctor)"
+
 const kvmAdvice = "use --accel tcg, or fix KVM (see faultline doctor)"
 
 // printed reports whether one of the texts that start registered was printed on the console.

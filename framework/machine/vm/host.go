@@ -24,6 +24,7 @@ type Host struct {
 	init, agent program
 	dir         string
 	keeper      io.Closer
+	tcg         func() error // see TCG
 	programs    *cache.Entry // of those that were built for an installed executable
 }
 
@@ -38,6 +39,7 @@ func NewHost(ctx context.Context, c *cache.Cache, arch string) (_ *Host, err err
 		return nil, err
 	}
 	r.identity = sync.OnceValues(func() (string, error) { return r.QEMU.Identity(context.WithoutCancel(ctx)) })
+	r.tcg = sync.OnceValue(func() error { return r.QEMU.Supports(context.WithoutCancel(ctx), qemu.TCG) })
 	if r.dir, err = os.MkdirTemp("", "faultline-"); err != nil {
 		return nil, &GuestError{Kind: HostFailed, Doing: "make a folder for sockets", Err: err, Hint: "set TMPDIR to a folder that can be written"}
 	}
@@ -51,6 +53,9 @@ func NewHost(ctx context.Context, c *cache.Cache, arch string) (_ *Host, err err
 	}
 	return r, nil
 }
+
+// TCG returns nil if QEMU can run guests under TCG, else the reason.
+func (r *Host) TCG() error { return r.tcg() }
 
 // Close removes what the Host made outside the cache. Its guests must be closed.
 func (r *Host) Close() error {

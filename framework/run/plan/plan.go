@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"sort"
 	"time"
 
@@ -19,6 +20,8 @@ type Kernel struct {
 	Accel qemu.Accel
 	// AccelWhy is why that is not KVM, if auto was requested.
 	AccelWhy string
+	// NoTCG is why QEMU cannot run guests under TCG; nil if it can.
+	NoTCG error
 	// Unavailable is why it could not be fetched: then it has only a name and a spec,
 	// and its cells are infrastructure failures.
 	Unavailable error
@@ -65,7 +68,8 @@ type Plan struct {
 	// Tasks are sorted, the longest first, so that none runs alone at the end.
 	Tasks []Task
 	// Impossible are the cells that cannot be observed, as is known before any boot: the
-	// kernel's configuration rules them out, or the kernel is not available.
+	// kernel's configuration rules them out, QEMU does not have the accelerator that the
+	// scenario needs, or the kernel is not available.
 	Impossible []observe.Cell
 	// Kept are the cells that an earlier run observed.
 	Kept []observe.Cell
@@ -152,6 +156,9 @@ func Make(ks []*Kernel, suites []Suite, picked []scenario.Info, opt Options) Pla
 func impossible(k *Kernel, i scenario.Info) (verdict observe.Verdict, why string) {
 	if k.Unavailable != nil && i.Skipped == "" {
 		return observe.Infra, "the kernel is not available: " + k.Unavailable.Error()
+	}
+	if i.TCG != "" && k.NoTCG != nil {
+		return observe.Skipped, fmt.Sprintf("it needs TCG (%s), and %v", i.TCG, k.NoTCG)
 	}
 	return observe.Skipped, needs.Impossible(k.Kernel, i)
 }

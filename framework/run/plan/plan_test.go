@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -155,6 +156,34 @@ func TestWhatTheConfigurationRulesOut(t *testing.T) {
 	}
 	if p.Total != 8 || p.Done != 1 {
 		t.Errorf("%d of %d", p.Done, p.Total)
+	}
+}
+
+// A scenario that needs TCG is skipped if QEMU has none; the kernel is not blamed.
+func TestNoTCG(t *testing.T) {
+	ks, suites := columns(t)
+	ks[1].NoTCG = errors.New("QEMU 9 has no accelerator tcg")
+	exact := slices.Clone(suites[0].Scenarios)
+	for i := range exact {
+		exact[i].TCG = "it is exact"
+	}
+	suites = []Suite{{Name: "dax", Scenarios: exact}, suites[1]}
+	p := Make(ks, suites, slices.Concat(exact, suites[1].Scenarios), Options{})
+	skipped := 0
+	for _, c := range p.Impossible {
+		if c.Verdict == observe.Skipped && c.Message == "it needs TCG (it is exact), and QEMU 9 has no accelerator tcg" {
+			if skipped++; c.Kernel != "new" {
+				t.Errorf("skipped on %s", c.Kernel)
+			}
+		}
+	}
+	for _, task := range p.Tasks {
+		if task.Kernel == ks[1] && task.Suite.Name == "dax" {
+			t.Errorf("to be observed: %+v", task.Scenarios)
+		}
+	}
+	if skipped != len(exact) {
+		t.Errorf("%d of %d scenarios are skipped: %+v", skipped, len(exact), p.Impossible)
 	}
 }
 

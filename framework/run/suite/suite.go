@@ -293,6 +293,12 @@ func begin() {
 	if why := needs.Impossible(process.kernel, info); why != "" {
 		ginkgo.Skip(why)
 	}
+	if info.TCG == "" || flags.template != "" { // else the plan left out what QEMU cannot run
+		return
+	}
+	if err := process.host.TCG(); err != nil {
+		ginkgo.Skip(fmt.Sprintf("it needs TCG (%s), and %v", info.TCG, err))
+	}
 }
 
 // Guest starts the scenario's guest: a clone of the template for the standard spec as

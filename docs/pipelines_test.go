@@ -139,7 +139,7 @@ func TestActionMetadata(t *testing.T) {
 		t.Fatal(err)
 	}
 	if a.Name == "" || a.Description == "" || a.Runs.Using != "composite" {
-		t.Errorf("%+v", a)
+		t.Errorf("got %+v", a)
 	}
 	ids := map[string]bool{}
 	for _, s := range a.Runs.Steps {

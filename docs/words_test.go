@@ -120,6 +120,6 @@ func TestCommentsAndStrings(t *testing.T) {
 		}
 	}
 	if got := prose("one `code is told`\n```\ntwo\n```\nthree"); len(got) != 2 || got[1] != "one ``" || got[5] != "three" {
-		t.Errorf("%v", got)
+		t.Errorf("got %v", got)
 	}
 }

@@ -39,18 +39,20 @@ type watched struct {
 // Watched is a byte at which Consume awaits an access. In and InKernel return one.
 type Watched struct{ watched }
 
-// In returns the byte at its address in the victim. Its page must be present already
+// In returns a watch on the byte at an address of the victim. Its page must be present already
 // (load from it first), because an access that faults does not reach the byte at once.
 func (v *Victim) In(ctx context.Context, a Addr) Watched {
 	frame := v.Frame(ctx, a)
 	return Watched{watched{name: a.String(), by: v.Role, virt: a.guest(), frame: frame, v: v, at: a}}
 }
 
-// InKernel returns the byte at its address in the kernel's direct map, for pages that the
+// InKernel returns a watch on the byte at its address in the kernel's direct map, for pages that the
 // kernel itself reads (to copy them, or for read(2)). The page must be present.
 func (v *Victim) InKernel(ctx context.Context, a Addr) Watched {
 	frame := v.Frame(ctx, a)
-	return Watched{watched{name: a.String(), by: "the kernel", virt: v.g.directMap(ctx) + frame.Addr, frame: frame, v: v, at: a}}
+	return Watched{
+		watched{name: a.String(), by: "the kernel", virt: v.g.directMap(ctx) + frame.Addr, frame: frame, v: v, at: a},
+	}
 }
 
 // Frame returns the byte's guest physical address. Its page must be present.
@@ -105,7 +107,7 @@ func (v *Victim) Consume(ctx context.Context, m inject.MachineCheck, a Addr) *Ob
 }
 
 // Consume raises a machine check exactly at the first access to the byte by the operation
-// that start starts, and returns the outcome of that operation. The cache line stays
+// that start begins, and returns the outcome of that operation. The cache line stays
 // poisoned: each later read of it raises the machine check again, until it is
 // overwritten as a whole. Consume works only under TCG: give the scenario the trait
 // Exactly.
@@ -117,7 +119,12 @@ func (g *Guest) Consume(ctx context.Context, m inject.MachineCheck, at Watched, 
 	return s.Wait(ctx)
 }
 
-func (g *Guest) consume(ctx context.Context, m inject.MachineCheck, at watched, start func() *Started) (*Started, error) {
+func (g *Guest) consume(
+	ctx context.Context,
+	m inject.MachineCheck,
+	at watched,
+	start func() *Started,
+) (*Started, error) {
 	if err := exact(g.vm.Spec().Accel); err != nil {
 		return nil, err
 	}
@@ -144,15 +151,19 @@ const spinAhead = 50 * time.Millisecond
 
 // ConsumeInexact is the alternative to Consume for accelerators other than TCG: the
 // victim loads the byte in a loop until it receives a signal, and meanwhile the machine
-// check is raised on the first CPU. It mostly interrupts the victim's loads; if it
-// interrupts the kernel instead, the kernel panics, which the scenario must allow for.
+// check is raised on the first CPU. It usually hits one of the victim's loads; if it
+// hits the kernel instead, the kernel panics, which the scenario must allow for.
 // A victim that receives no signal never replies, which is an infrastructure failure:
 // no clock shows how long it loaded.
 func (v *Victim) ConsumeInexact(ctx context.Context, m inject.MachineCheck, a Addr) *Observation {
 	g, frame := v.g, v.Frame(ctx, a)
 	g.approach(ctx, 2) // the machine check, and the access
 	g.injected, g.poisoned = true, true
-	s := v.send(&wire.Access{Kind: wire.Load, Addr: a.guest(), Width: 1, Spin: true}, fmt.Sprintf("load %s again and again", a), a)
+	s := v.send(
+		&wire.Access{Kind: wire.Load, Addr: a.guest(), Width: 1, Spin: true},
+		fmt.Sprintf("load %s again and again", a),
+		a,
+	)
 	select {
 	case <-ctx.Done():
 		g.fail(context.Cause(ctx))

@@ -192,12 +192,12 @@ func TestConsumeInexact(t *testing.T) {
 	// Between two loads, the check is reported at once and again by the next load.
 	if n := len(seen.Signals); n < 1 || n > 2 {
 		if !g.dead {
-			t.Errorf("%v", seen)
+			t.Errorf("got %v", seen)
 		}
 	}
 	for _, s := range seen.Signals {
 		if s.Code != int32(BUS_MCEERR_AR) || s.LSB != 12 || s.Addr != seen.at {
-			t.Errorf("%v", seen)
+			t.Errorf("got %v", seen)
 		}
 	}
 	t.Log(seen)

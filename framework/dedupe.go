@@ -41,5 +41,11 @@ func (v *Victim) Dedupe(ctx context.Context, from, to FD, n, offset int64) *Obse
 			o.Ret = &shared
 		}
 	}
-	return record(v.g.rec, v.Role, fmt.Sprintf("FIDEDUPERANGE of %d bytes from %s to %s, both from %d", n, from.name, to.name, offset), o, "")
+	return record(
+		v.g.rec,
+		v.Role,
+		fmt.Sprintf("FIDEDUPERANGE of %d bytes from %s to %s, both from %d", n, from.name, to.name, offset),
+		o,
+		"",
+	)
 }

@@ -14,7 +14,7 @@ func TestOfSignalfd(t *testing.T) {
 	b[0], b[8], b[73], b[80] = siginfo.SIGBUS, siginfo.BusMCEErrAO, 0x40, 12
 	in := ofSignalfd(b)
 	if in.Signo != siginfo.SIGBUS || in.Code != siginfo.BusMCEErrAO || in.Addr != 0x4000 || in.AddrLSB != 12 || !bytes.Equal(in.Raw[:], b) {
-		t.Errorf("%+v", in)
+		t.Errorf("got %+v", in)
 	}
 }
 

@@ -90,7 +90,14 @@ func (g *Guest) Pmem(ctx context.Context, p Provider, fs FS) Device {
 	}
 	d, name := devices[at], fmt.Sprintf("pmem(%s,%s)", p, fs)
 	g.disks[d.Name] = name
-	return Device{Disk: d.Name, Name: name, FS: fs, Physical: d.Resource + uint64(d.DataOffset), Bytes: d.Bytes, page: g.page}
+	return Device{
+		Disk:     d.Name,
+		Name:     name,
+		FS:       fs,
+		Physical: d.Resource + uint64(d.DataOffset),
+		Bytes:    d.Bytes,
+		page:     g.page,
+	}
 }
 
 // plugVirtioPmem makes the guest's kernel find the virtio-pmem device, which package vm
@@ -101,7 +108,12 @@ func (g *Guest) plugVirtioPmem(ctx context.Context) {
 
 // Blocks implements inject.Located.
 func (d Device) Blocks(offset, n int64) (inject.Blocks, error) {
-	return inject.Blocks{Disk: d.noted(), Sector: offset / 512, Count: n / 512, Name: fmt.Sprintf("%s+%#x", d.Name, offset)}, nil
+	return inject.Blocks{
+		Disk:   d.noted(),
+		Sector: offset / 512,
+		Count:  n / 512,
+		Name:   fmt.Sprintf("%s+%#x", d.Name, offset),
+	}, nil
 }
 
 // badBlocks returns the path of the file that lists the device's bad blocks.
@@ -138,7 +150,12 @@ func (g *Guest) Mount(ctx context.Context, d Device, options string) *Mount {
 	if options != "dax" || !slices.Contains(g.vm.Mounted, d.Disk) || g.bare[d.Disk] {
 		g.Unmount(ctx, d)
 		// EEXIST is fine here; if the folder does not exist, mount fails.
-		g.call(ctx, &wire.Request{Syscall: &wire.Syscall{Name: "mkdirat", Args: []wire.Arg{{Int: unix.AT_FDCWD}, {Str: m.Dir}, {Int: 0o755}}}})
+		g.call(
+			ctx,
+			&wire.Request{
+				Syscall: &wire.Syscall{Name: "mkdirat", Args: []wire.Arg{{Int: unix.AT_FDCWD}, {Str: m.Dir}, {Int: 0o755}}},
+			},
+		)
 		wired, _ := wireArgs([]any{"/dev/" + d.Disk, m.Dir, d.FS.Type(), 0, options})
 		switch mounted := g.call(ctx, &wire.Request{Syscall: &wire.Syscall{Name: "mount", Args: wired}}).Called; {
 		case mounted.Errno == "EINVAL" && d.FS == XFSReflink && strings.HasPrefix(options, "dax"):
@@ -195,12 +212,22 @@ func (g *Guest) WriteCache(ctx context.Context, memory, origin Device) *Observat
 	g.LoadModule(ctx, "dm_writecache")
 	g.Unmount(ctx, memory)
 	g.Unmount(ctx, origin)
-	t := wire.Target{Length: uint64(origin.Bytes / 512), Type: "writecache", Params: fmt.Sprintf("p /dev/%s /dev/%s %d 0", origin.Disk, memory.Disk, g.page)}
+	t := wire.Target{
+		Length: uint64(origin.Bytes / 512),
+		Type:   "writecache",
+		Params: fmt.Sprintf("p /dev/%s /dev/%s %d 0", origin.Disk, memory.Disk, g.page),
+	}
 	m := g.call(ctx, &wire.Request{DM: &wire.DM{Name: name, Table: []wire.Target{t}}}).Mapper
 	if m.Errno == "" {
 		g.call(ctx, &wire.Request{DM: &wire.DM{Name: name}})
 	}
-	return record(g.rec, "agent", fmt.Sprintf("dm-writecache over %s in %s", origin.Name, memory.Name), observe.Outcome{Errno: m.Errno}, "")
+	return record(
+		g.rec,
+		"agent",
+		fmt.Sprintf("dm-writecache over %s in %s", origin.Name, memory.Name),
+		observe.Outcome{Errno: m.Errno},
+		"",
+	)
 }
 
 // Frame returns the guest physical address of a byte of the device.

@@ -54,9 +54,29 @@ func (g *Guest) DeviceDAX(ctx context.Context, align int64) *File {
 		}
 		return n
 	}
-	d := Device{Disk: name, Name: "devdax(nfit)", Physical: uint64(number("resource")), Bytes: number("size"), page: g.page, list: ndDevices + region + "/badblocks"}
-	record(g.rec, "agent", fmt.Sprintf("make %s of %s, aligned to %d KiB", d.Name, disk.Name, align/KiB), observe.Outcome{}, "")
-	return &File{g: g, Mount: &Mount{g: g, Device: d}, Path: "/dev/" + name, Name: "devdax", Bytes: d.Bytes, Extents: []wire.Extent{{Length: d.Bytes}}}
+	d := Device{
+		Disk:     name,
+		Name:     "devdax(nfit)",
+		Physical: uint64(number("resource")),
+		Bytes:    number("size"),
+		page:     g.page,
+		list:     ndDevices + region + "/badblocks",
+	}
+	record(
+		g.rec,
+		"agent",
+		fmt.Sprintf("make %s of %s, aligned to %d KiB", d.Name, disk.Name, align/KiB),
+		observe.Outcome{},
+		"",
+	)
+	return &File{
+		g:       g,
+		Mount:   &Mount{g: g, Device: d},
+		Path:    "/dev/" + name,
+		Name:    "devdax",
+		Bytes:   d.Bytes,
+		Extents: []wire.Extent{{Length: d.Bytes}},
+	}
 }
 
 // await waits until a file exists that a driver creates asynchronously.
@@ -86,7 +106,15 @@ func (g *Guest) ndDevice(ctx context.Context, d Device) string {
 // link returns the target of a symbolic link in the guest.
 func (g *Guest) link(ctx context.Context, name string) string {
 	const most = 256
-	got := g.call(ctx, &wire.Request{Syscall: &wire.Syscall{Name: "readlinkat", Args: []wire.Arg{{Int: unix.AT_FDCWD}, {Str: name}, {Out: most}, {Int: most}}}}).Called
+	got := g.call(
+		ctx,
+		&wire.Request{
+			Syscall: &wire.Syscall{
+				Name: "readlinkat",
+				Args: []wire.Arg{{Int: unix.AT_FDCWD}, {Str: name}, {Out: most}, {Int: most}},
+			},
+		},
+	).Called
 	if got.Errno != "" || got.Ret < 0 || got.Ret > int64(len(got.Out[0])) {
 		g.fail(fmt.Errorf("read the link %s in the guest: %d %s", name, got.Ret, got.Errno))
 	}

@@ -78,5 +78,5 @@
 // number of a prediction that it checks ([Catalogue]). All traits are optional.
 //
 // The package does not compare kernels and does not judge: it passes each finished
-// scenario to package suite as a cell.
+// scenario to package run/suite as a cell.
 package framework

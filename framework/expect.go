@@ -82,9 +82,19 @@ func (e *Expectation) Match(actual any) (bool, error) {
 	}
 	rec := &observe.Expectation{After: e.after.words(seen.at)}
 	before, after := holds(e.before), holds(e.after)
-	if lacking := slices.IndexFunc(e.without, func(w older) bool { return holds(w.Pattern) }); lacking >= 0 && !before && !after {
+	if lacking := slices.IndexFunc(
+		e.without,
+		func(w older) bool { return holds(w.Pattern) },
+	); lacking >= 0 && !before &&
+		!after {
 		w := e.without[lacking]
-		*rec = observe.Expectation{Change: w.change.ID, Before: w.words(seen.at), After: rec.After, Side: observe.Before, Met: true}
+		*rec = observe.Expectation{
+			Change: w.change.ID,
+			Before: w.words(seen.at),
+			After:  rec.After,
+			Side:   observe.Before,
+			Met:    true,
+		}
 		if e.change != nil {
 			rec.Masks, rec.After = e.change.ID, fmt.Sprintf("%s or %s", e.before.words(seen.at), rec.After)
 		}

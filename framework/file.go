@@ -84,7 +84,13 @@ func (f *File) Blocks(offset, n int64) (inject.Blocks, error) {
 			}, nil
 		}
 	}
-	return inject.Blocks{}, fmt.Errorf("%s: bytes %d to %d are not within one extent: %+v", f.Name, offset, offset+n, f.Extents)
+	return inject.Blocks{}, fmt.Errorf(
+		"%s: bytes %d to %d are not within one extent: %+v",
+		f.Name,
+		offset,
+		offset+n,
+		f.Extents,
+	)
 }
 
 // PageBytes implements inject.Located.

@@ -32,7 +32,7 @@ const (
 // scenario: before the suite runs, as in package variables, no kernel is known.
 func PageBytes() int64 { return 1 << suite.Kernel().PageShift() }
 
-// HugePageBytes returns the huge page size of that kernel (PMD_SIZE).
+// HugePageBytes returns the huge page size of the kernel under test (PMD_SIZE).
 func HugePageBytes() int64 { return 1 << suite.Kernel().HugePageShift() }
 
 // Page returns the offset of page n, in bytes.
@@ -69,7 +69,20 @@ type Guest struct {
 }
 
 func newGuestVM(g *vm.Guest, rec *suite.Record, fail func(error)) *Guest {
-	return &Guest{vm: g, rec: rec, fail: fail, page: 1 << g.Spec().Kernel.PageShift(), start: g.Welcome.KmsgSeq, names: map[string]int{}, files: slices.Clone(g.Files), paths: map[string]string{}, disks: map[string]string{}, asStep: map[string]bool{}, bare: map[string]bool{}, victims: map[string]*Victim{}}
+	return &Guest{
+		vm:      g,
+		rec:     rec,
+		fail:    fail,
+		page:    1 << g.Spec().Kernel.PageShift(),
+		start:   g.Welcome.KmsgSeq,
+		names:   map[string]int{},
+		files:   slices.Clone(g.Files),
+		paths:   map[string]string{},
+		disks:   map[string]string{},
+		asStep:  map[string]bool{},
+		bare:    map[string]bool{},
+		victims: map[string]*Victim{},
+	}
 }
 
 // call sends a request to the guest and returns the reply. It ends the scenario if that
@@ -175,7 +188,9 @@ func (g *Guest) WriteSysctl(ctx context.Context, name, value string) *Observatio
 	return record(g.rec, "agent", fmt.Sprintf("sysctl %s=%s", name, value), observe.Outcome{Errno: f.Errno}, "")
 }
 
-var errNoGuest = errors.New("framework.StartGuest was called outside a scenario; decorate the spec with framework.Scenario")
+var errNoGuest = errors.New(
+	"framework.StartGuest was called outside a scenario; decorate the spec with framework.Scenario",
+)
 
 // readPart reads up to n bytes of a file of the guest, starting at an offset.
 func (g *Guest) readPart(ctx context.Context, path string, offset int64, n int) string {

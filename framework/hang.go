@@ -75,7 +75,12 @@ func (h *hung) Error() string { return observe.HungMark + ", " + h.where }
 
 // answered waits until ended is closed and meanwhile samples the process's kernel stack.
 // It returns a *hung if the limit is reached while the agent answers.
-func (g *Guest) answered(ctx context.Context, ended <-chan struct{}, pid func(context.Context) (int, error), limit time.Duration) error {
+func (g *Guest) answered(
+	ctx context.Context,
+	ended <-chan struct{},
+	pid func(context.Context) (int, error),
+	limit time.Duration,
+) error {
 	tick := time.NewTicker(hangPoll)
 	defer tick.Stop()
 	var at place

@@ -74,6 +74,6 @@ func TestVictimThatDoesNotReturn(t *testing.T) {
 	cause := errors.New("over")
 	cancel(cause)
 	if _, err := second.StartSyscall("nanosleep", hour, 0).await(ended); !errors.Is(err, cause) {
-		t.Errorf("%v", err)
+		t.Errorf("got the error %v", err)
 	}
 }

@@ -39,7 +39,10 @@ func (v *Victim) RingRead(ctx context.Context, fd FD, n, offset int64) *Observat
 	bufferAt := mapped(n, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS, -1, 0)
 
 	word := func(kind wire.Kind, at, width int, value uint64) uint64 {
-		return v.g.call(ctx, &wire.Request{To: v.id, Access: &wire.Access{Kind: kind, Addr: uint64(at), Width: width, Value: value}}).Accessed.Value
+		return v.g.call(
+			ctx,
+			&wire.Request{To: v.id, Access: &wire.Access{Kind: kind, Addr: uint64(at), Width: width, Value: value}},
+		).Accessed.Value
 	}
 	for i, w := range []uint64{opRead | uint64(fd.n)<<32, uint64(offset), uint64(bufferAt), uint64(n)} {
 		word(wire.Store, sqeAt+8*i, 8, w)

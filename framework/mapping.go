@@ -111,7 +111,13 @@ func (v *Victim) MapAnonymous(ctx context.Context, bytes int64, flags MapFlags) 
 	return v.mapping(ctx, "anon", "", bytes, 0, data, flags|Anonymous|Private)
 }
 
-func (v *Victim) mapping(ctx context.Context, name, path string, bytes, offset int64, prot int, flags MapFlags) *Mapping {
+func (v *Victim) mapping(
+	ctx context.Context,
+	name, path string,
+	bytes, offset int64,
+	prot int,
+	flags MapFlags,
+) *Mapping {
 	for _, other := range v.maps {
 		if other.Name == name {
 			name = fmt.Sprintf("%s#%d", name, len(v.maps)+1)

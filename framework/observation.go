@@ -17,7 +17,12 @@ type Observation struct {
 
 // record records a step. at is the canonical address of an access, or empty.
 func record(rec *suite.Record, actor, action string, o observe.Outcome, at string) *Observation {
-	return &Observation{Outcome: o, rec: rec, index: rec.Add(observe.Step{Actor: actor, Action: action, Outcome: o}), at: at}
+	return &Observation{
+		Outcome: o,
+		rec:     rec,
+		index:   rec.Add(observe.Step{Actor: actor, Action: action, Outcome: o}),
+		at:      at,
+	}
 }
 
 // String returns the step as text, for the message of an assertion.

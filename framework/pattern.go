@@ -52,7 +52,8 @@ const (
 	SI_KERNEL     Code = 0x80 // include/uapi/asm-generic/siginfo.h: sent by force_sig(), without a payload
 )
 
-// Detail is a part of the payload that SIGBUS expects.
+// Detail is a part of the outcome that SIGBUS expects: of the payload, or the result of the
+// system call that the signal interrupts.
 type Detail func(*payload)
 
 type payload struct {
@@ -119,7 +120,8 @@ func sigbusPattern(code Code, details []Detail) Pattern {
 		if want.addr != "" {
 			at = want.addr
 		}
-		if len(o.Signals) != 1 || o.Exit != nil || o.Errno != want.err || o.Data != "" || o.Note != "" || !same(o.Ret, want.ret) {
+		if len(o.Signals) != 1 || o.Exit != nil || o.Errno != want.err || o.Data != "" || o.Note != "" ||
+			!same(o.Ret, want.ret) {
 			return false
 		}
 		s := o.Signals[0]
@@ -192,7 +194,10 @@ func Says(text string) Pattern {
 
 // Hangs expects a step that does not return while the guest continues to run.
 func Hangs() Pattern {
-	return Pattern{text: observe.HungMark, match: func(o observe.Outcome, _ string) bool { return o.Hung() && len(o.Signals) == 0 }}
+	return Pattern{
+		text:  observe.HungMark,
+		match: func(o observe.Outcome, _ string) bool { return o.Hung() && len(o.Signals) == 0 },
+	}
 }
 
 // Panics expects the step to end in a kernel panic whose message contains the text. The

@@ -53,8 +53,7 @@ func (g *Guest) apply(ctx context.Context, i inject.Injection) observe.Outcome {
 	return o
 }
 
-// AllowPanic makes a kernel panic an expected kind of outcome, of the step in which it
-// happens: see Panics. After a panic no primitive can use the guest.
+// AllowPanic lets a step end in a kernel panic, which Panics can expect. After a panic no primitive can use the guest.
 func (g *Guest) AllowPanic() { g.mayPanic = true }
 
 // panicked returns the outcome of a step that ended in a panic of the guest. The panic is

@@ -132,7 +132,13 @@ func (w *watcher) hit(ctx context.Context, stop gdb.Stop) error {
 			return w.wrote(ctx, stop)
 		}
 		if l.raised.Load() == 0 && virt != l.watched.virt&^(lineBytes-1) {
-			return fmt.Errorf("%s was read at %#x before the expected read by %s at %#x", l.name, stop.Addr, l.by, l.watched.virt)
+			return fmt.Errorf(
+				"%s was read at %#x before the expected read by %s at %#x",
+				l.name,
+				stop.Addr,
+				l.by,
+				l.watched.virt,
+			)
 		}
 		again, err := setBack(ctx, w.stub, stop.CPU, stop.Addr)
 		if err != nil || again {

@@ -32,7 +32,9 @@ func (g *Guest) HugeFile(ctx context.Context, bytes int64) *File {
 func (g *Guest) memoryFile(ctx context.Context, kind, dir string, bytes int64) *File {
 	f := &File{g: g, Name: g.unique("file"), Bytes: bytes}
 	f.Path = dir + "/" + f.Name
-	fd := int(g.callOK(ctx, "openat", unix.AT_FDCWD, f.Path, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, 0o600).Ret)
+	fd := int(
+		g.callOK(ctx, "openat", unix.AT_FDCWD, f.Path, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, 0o600).Ret,
+	)
 	g.callOK(ctx, "ftruncate", fd, bytes)
 	g.callOK(ctx, "close", fd)
 	record(g.rec, "agent", fmt.Sprintf("make %s in a %s, %d bytes", f.Name, kind, bytes), observe.Outcome{}, "")
@@ -77,7 +79,13 @@ func (g *Guest) TransparentHugePages(ctx context.Context) {
 func (v *Victim) Kind(ctx context.Context, a Addr) *Observation {
 	frame := v.Frame(ctx, a)
 	entry := v.g.readPart(ctx, "/proc/kpageflags", int64(frame.Addr/v.g.page)*8, 8)
-	return record(v.g.rec, "agent", fmt.Sprintf("kind of page of %s in %s", a, v.Role), observe.Outcome{Note: observe.PageKind([]byte(entry))}, "")
+	return record(
+		v.g.rec,
+		"agent",
+		fmt.Sprintf("kind of page of %s in %s", a, v.Role),
+		observe.Outcome{Note: observe.PageKind([]byte(entry))},
+		"",
+	)
 }
 
 // LargeFolio skips the scenario if a page of the page cache is not part of a folio of

@@ -72,9 +72,9 @@ func ltp(out string, kinds ...string) (speaks bool, text string) {
 }
 
 // RunProgram copies a static program into the guest over SSH and runs it there as root.
-// If the kernel supports them, its working folder is on ext4, because self-tests need
-// files in the page cache; huge pages are reserved; and pages can be poisoned by number
-// (hwpoison_inject). RunProgram skips the scenario if the program skips all of its tests.
+// Its working folder is on ext4, because self-tests need files in the page cache; huge pages
+// are reserved; and pages can be poisoned by number (hwpoison_inject): each of these only if
+// the kernel supports it. RunProgram skips the scenario if the program skips all of its tests.
 func (g *Guest) RunProgram(ctx context.Context, p program.Program) (r Ran) {
 	g.injected = true // a panic is an effect of the program
 	g.LoadModule(ctx, "hwpoison_inject")
@@ -120,7 +120,13 @@ func (g *Guest) RunProgram(ctx context.Context, p program.Program) (r Ran) {
 	case report.BailOut != "":
 		r.Planned = record(g.rec, "program", "go on", observe.Outcome{Note: "bail out: " + report.BailOut}, "")
 	case report.Planned > len(report.Tests) && !skipsRest(report, status.Code):
-		r.Planned = record(g.rec, "program", "go on", observe.Outcome{Note: fmt.Sprintf("%d of %d tests", len(report.Tests), report.Planned)}, "")
+		r.Planned = record(
+			g.rec,
+			"program",
+			"go on",
+			observe.Outcome{Note: fmt.Sprintf("%d of %d tests", len(report.Tests), report.Planned)},
+			"",
+		)
 	}
 	// The exit status is recorded only if it does not agree with the results of the
 	// tests.

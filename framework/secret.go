@@ -12,7 +12,10 @@ import (
 
 // MapSecret maps memory that is not in the kernel's direct map (memfd_secret(2)).
 func (v *Victim) MapSecret(ctx context.Context, bytes int64) *Mapping {
-	opened := v.g.call(ctx, &wire.Request{To: v.id, Syscall: &wire.Syscall{Name: "memfd_secret", Args: []wire.Arg{{Int: unix.O_CLOEXEC}}}}).Called
+	opened := v.g.call(
+		ctx,
+		&wire.Request{To: v.id, Syscall: &wire.Syscall{Name: "memfd_secret", Args: []wire.Arg{{Int: unix.O_CLOEXEC}}}},
+	).Called
 	switch opened.Errno {
 	case "":
 	case "ENOSYS":

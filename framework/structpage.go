@@ -31,7 +31,14 @@ func (g *Guest) HWPoison(ctx context.Context, f inject.Frame) *Observation {
 	bit, size, offset := values[0], values[1], values[2]
 	base, known := structPages[g.directMap(ctx)]
 	if !known {
-		g.fail(&unsupported{fmt.Sprintf("where this kernel has its struct pages is not known: it maps physical memory at %#x", g.directMap(ctx))})
+		g.fail(
+			&unsupported{
+				fmt.Sprintf(
+					"where this kernel has its struct pages is not known: it maps physical memory at %#x",
+					g.directMap(ctx),
+				),
+			},
+		)
 	}
 	at := base + f.Addr/f.Page*size + offset
 	output, err := g.Monitor().HMP(ctx, fmt.Sprintf("x /1gx %#x", at))

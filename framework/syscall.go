@@ -115,7 +115,7 @@ func (v *Victim) Madvise(ctx context.Context, a Addr, n int64, advice int) *Obse
 	return v.Syscall(ctx, "madvise", a, n, advice)
 }
 
-// Msync writes n bytes of a mapping from an address on back, and waits for it
+// Msync writes back n bytes of a mapping, starting at an address, and waits for it
 // (msync(2), MS_SYNC). On DAX that flushes the processor's cache (dax_writeback_one).
 func (v *Victim) Msync(ctx context.Context, a Addr, n int64) *Observation {
 	return v.Syscall(ctx, "msync", a, n, unix.MS_SYNC)
@@ -171,7 +171,10 @@ func (v *Victim) Pipe(ctx context.Context) (r, w FD) {
 
 // SocketPair makes two connected sockets in the victim (socketpair(2)).
 func (v *Victim) SocketPair(ctx context.Context) (one, other FD) {
-	return v.pair(v.setUp(ctx, "socketpair", unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0, Out(pairBytes)), "socket")
+	return v.pair(
+		v.setUp(ctx, "socketpair", unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0, Out(pairBytes)),
+		"socket",
+	)
 }
 
 const pairBytes = 8 // two file descriptors

@@ -12,7 +12,7 @@ import (
 )
 
 // UFFD_FEATURE_SIGBUS makes an access to a missing page raise SIGBUS instead of waiting
-// (include/uapi/linux/userfaultfd.h, as all constants below).
+// (include/uapi/linux/userfaultfd.h).
 const UFFD_FEATURE_SIGBUS = 1 << 7
 
 // Numbers of ioctls, and the sizes of their structs in bytes.

@@ -54,7 +54,15 @@ func (g *Guest) watching(ctx context.Context) (*watcher, error) {
 	}
 	// It outlives the scenario's context: witnesses are collected after that.
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	w := &watcher{g: g, stub: stub, asks: make(chan ask), stop: stop, done: make(chan struct{}), ended: make(chan struct{}), physical: g.physical}
+	w := &watcher{
+		g:        g,
+		stub:     stub,
+		asks:     make(chan ask),
+		stop:     stop,
+		done:     make(chan struct{}),
+		ended:    make(chan struct{}),
+		physical: g.physical,
+	}
 	go w.watchUntil(running)
 	g.watcher = w
 	return w, nil

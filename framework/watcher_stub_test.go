@@ -250,7 +250,7 @@ func TestAccessToWhatIsUnmapped(t *testing.T) {
 		t.Fatal("the access is ignored")
 	}
 	if err := w.failed(); !errors.Is(err, errUnmapped) {
-		t.Errorf("%v", err)
+		t.Errorf("got the error %v", err)
 	}
 }
 

@@ -84,7 +84,7 @@ func TestPoisonReadElsewhere(t *testing.T) {
 	second.Load(ctx, m2.At(0))
 	_, err := g.consume(ctx, inject.SRAR(), v.In(ctx, m.At(Page(1))).watched, func() *Started { return second.StartLoad(m2.At(0)) })
 	if err == nil || !strings.Contains(err.Error(), "before the expected read by victim") {
-		t.Errorf("%v", err)
+		t.Errorf("got the error %v", err)
 	}
 	if failed := g.watcher.failed(); failed == nil {
 		t.Error("the scenario continues")

@@ -25,8 +25,8 @@ func (g *Guest) badBlocks(d Device, text string) *Observation {
 	return record(g.rec, "agent", "badblocks of "+d.Name, observe.Outcome{Note: text}, "")
 }
 
-// IgnoreInWitness excludes from the comparison what matches a pattern (a regular
-// expression) in a witness, for a reason, which is recorded. Use it for results of races
+// IgnoreInWitness excludes matches of a regular expression in a witness from the comparison,
+// and records the reason. Use it for results of races
 // that the scenario cannot wait for.
 func (g *Guest) IgnoreInWitness(witness, pattern, reason string) {
 	g.rec.LeftOut = append(g.rec.LeftOut, observe.Ignored{Witness: witness, Pattern: pattern, Reason: reason})
@@ -131,7 +131,11 @@ func (g *Guest) collectPoison(ctx context.Context) error {
 		ask(observe.WitnessCorrupted, observe.HardwareCorrupted, wire.ReadFile{Path: "/proc/meminfo"})
 	}
 	for _, w := range g.frames {
-		ask(observe.WitnessPageFlags+" "+w.name, observe.PageFlags, wire.ReadFile{Path: "/proc/kpageflags", Offset: int64(w.frame.Addr / g.page * 8), Length: 8})
+		ask(
+			observe.WitnessPageFlags+" "+w.name,
+			observe.PageFlags,
+			wire.ReadFile{Path: "/proc/kpageflags", Offset: int64(w.frame.Addr / g.page * 8), Length: 8},
+		)
 		if w.v != nil && !w.v.dead {
 			ask(fmt.Sprintf("%s %s in %s", observe.WitnessPageMap, w.name, w.v.Role), observe.PageMap, wire.ReadFile{
 				Path: fmt.Sprintf("/proc/%d/pagemap", w.v.PID), Offset: int64(w.at.guest() / g.page * 8), Length: 8,
@@ -159,5 +163,11 @@ func (g *Guest) collectPoison(ctx context.Context) error {
 // (/proc/meminfo). In a scenario that calls it, this is a step instead of a witness.
 func (g *Guest) HardwareCorrupted(ctx context.Context) *Observation {
 	g.asStep[observe.WitnessCorrupted] = true
-	return record(g.rec, "agent", observe.WitnessCorrupted, observe.Outcome{Note: observe.HardwareCorrupted([]byte(g.ReadFile(ctx, "/proc/meminfo")))}, "")
+	return record(
+		g.rec,
+		"agent",
+		observe.WitnessCorrupted,
+		observe.Outcome{Note: observe.HardwareCorrupted([]byte(g.ReadFile(ctx, "/proc/meminfo")))},
+		"",
+	)
 }

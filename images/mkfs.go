@@ -100,7 +100,12 @@ func findMkfsXFS(ctx context.Context, spec PmemSpec) (mkfs, error) {
 		if err := emptyFile(name, size); err != nil {
 			return err
 		}
-		meta := fmt.Sprintf("crc=1,finobt=1,uuid=%s,rmapbt=%d,reflink=%d", uuidString(uuid), bit(spec.RMapBT), bit(spec.Reflink))
+		meta := fmt.Sprintf(
+			"crc=1,finobt=1,uuid=%s,rmapbt=%d,reflink=%d",
+			uuidString(uuid),
+			bit(spec.RMapBT),
+			bit(spec.Reflink),
+		)
 		// Features newer than 5.10 stay off: older kernels treat them as experimental,
 		// or do not mount the file system.
 		meta += offWhereKnown(usage, "bigtime", "inobtcount", "autofsck", "metadir")

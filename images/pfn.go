@@ -91,7 +91,11 @@ func DataOffset(size int64) (int64, error) {
 	pages := (size - pfnReserved) / pageBytes
 	off := alignUp(pfnReserved+pages*pageStructBytes, PmemAlign)
 	if off >= size {
-		return 0, fmt.Errorf("pmem size of %d bytes: no room for data after its struct pages; use at least %d", size, 2*PmemAlign)
+		return 0, fmt.Errorf(
+			"pmem size of %d bytes: no room for data after its struct pages; use at least %d",
+			size,
+			2*PmemAlign,
+		)
 	}
 	return off, nil
 }

@@ -75,7 +75,12 @@ const pmemFormat = "pmem 1"
 func MakePmem(ctx context.Context, c *cache.Cache, spec PmemSpec) (*Pmem, error) {
 	p, err := makePmem(ctx, c, spec)
 	if err != nil {
-		return nil, fmt.Errorf("pmem image (%s %s): %w", orDefault(string(spec.Mode), "raw"), orDefault(string(spec.FS), "empty"), err)
+		return nil, fmt.Errorf(
+			"pmem image (%s %s): %w",
+			orDefault(string(spec.Mode), "raw"),
+			orDefault(string(spec.FS), "empty"),
+			err,
+		)
 	}
 	return p, nil
 }

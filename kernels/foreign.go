@@ -28,7 +28,20 @@ var files = []string{
 
 // ofGuest are directories for programs and files of a running machine: settings with such
 // paths do not affect a build.
-var ofGuest = []string{"/bin/", "/dev/", "/etc/", "/lib/", "/proc/", "/run/", "/sbin/", "/sys/", "/usr/bin/", "/usr/lib/", "/usr/sbin/", "/var/"}
+var ofGuest = []string{
+	"/bin/",
+	"/dev/",
+	"/etc/",
+	"/lib/",
+	"/proc/",
+	"/run/",
+	"/sbin/",
+	"/sys/",
+	"/usr/bin/",
+	"/usr/lib/",
+	"/usr/sbin/",
+	"/var/",
+}
 
 // elsewhere reports whether a value is the path of a file that a build would read, for
 // any symbol.
@@ -43,10 +56,27 @@ func elsewhere(value string) bool {
 var (
 	texts    = []string{"CMDLINE", "DEFAULT_INIT"}
 	switches = []string{
-		"CMDLINE_BOOL", "CMDLINE_OVERRIDE", "CMDLINE_FORCE", "CMDLINE_EXTEND", "BOOT_CONFIG_EMBED", "BOOT_CONFIG_FORCE", "IMA_LOAD_X509", "EVM_LOAD_X509",
-		"PANIC_ON_OOPS", "BOOTPARAM_SOFTLOCKUP_PANIC", "BOOTPARAM_HARDLOCKUP_PANIC", "BOOTPARAM_HUNG_TASK_PANIC",
-		"INITRAMFS_FORCE", "IMA_APPRAISE_BUILD_POLICY", "DEBUG_FS_ALLOW_NONE", "DEBUG_FS_DISALLOW_MOUNT",
-		"RCU_TORTURE_TEST", "RCU_SCALE_TEST", "RCU_REF_SCALE_TEST", "LOCK_TORTURE_TEST", "SCF_TORTURE_TEST",
+		"CMDLINE_BOOL",
+		"CMDLINE_OVERRIDE",
+		"CMDLINE_FORCE",
+		"CMDLINE_EXTEND",
+		"BOOT_CONFIG_EMBED",
+		"BOOT_CONFIG_FORCE",
+		"IMA_LOAD_X509",
+		"EVM_LOAD_X509",
+		"PANIC_ON_OOPS",
+		"BOOTPARAM_SOFTLOCKUP_PANIC",
+		"BOOTPARAM_HARDLOCKUP_PANIC",
+		"BOOTPARAM_HUNG_TASK_PANIC",
+		"INITRAMFS_FORCE",
+		"IMA_APPRAISE_BUILD_POLICY",
+		"DEBUG_FS_ALLOW_NONE",
+		"DEBUG_FS_DISALLOW_MOUNT",
+		"RCU_TORTURE_TEST",
+		"RCU_SCALE_TEST",
+		"RCU_REF_SCALE_TEST",
+		"LOCK_TORTURE_TEST",
+		"SCF_TORTURE_TEST",
 	}
 )
 
@@ -61,7 +91,10 @@ func Steering(c *kconfig.Config) []Setting {
 		switch {
 		case s.Symbol == "CMDLINE":
 			return !c.Enabled("CMDLINE_BOOL")
-		case s.Symbol == "BOOT_CONFIG_EMBED", s.Symbol == "PANIC_ON_OOPS", strings.HasSuffix(s.Symbol, "_PANIC"), strings.HasSuffix(s.Symbol, "_TEST"):
+		case s.Symbol == "BOOT_CONFIG_EMBED",
+			s.Symbol == "PANIC_ON_OOPS",
+			strings.HasSuffix(s.Symbol, "_PANIC"),
+			strings.HasSuffix(s.Symbol, "_TEST"):
 			return false
 		}
 		return true

@@ -27,9 +27,25 @@ func MinimalConfig() string {
 // loadable are those of its symbols that are modules in Debian's kernels: the guest
 // loads them in time.
 var loadable = []string{
-	"PVPANIC_MMIO", "PVPANIC_PCI", "VIRTIO_PCI", "VIRTIO_NET", "VIRTIO_CONSOLE", "HW_RANDOM_VIRTIO",
-	"LIBNVDIMM", "ACPI_NFIT", "BLK_DEV_PMEM", "X86_PMEM_LEGACY", "VIRTIO_PMEM", "BLK_DEV_DM", "DM_WRITECACHE", "DEV_DAX", "DEV_DAX_PMEM", "EXT4_FS", "XFS_FS",
-	"HWPOISON_INJECT", "X86_MCE_INJECT",
+	"PVPANIC_MMIO",
+	"PVPANIC_PCI",
+	"VIRTIO_PCI",
+	"VIRTIO_NET",
+	"VIRTIO_CONSOLE",
+	"HW_RANDOM_VIRTIO",
+	"LIBNVDIMM",
+	"ACPI_NFIT",
+	"BLK_DEV_PMEM",
+	"X86_PMEM_LEGACY",
+	"VIRTIO_PMEM",
+	"BLK_DEV_DM",
+	"DM_WRITECACHE",
+	"DEV_DAX",
+	"DEV_DAX_PMEM",
+	"EXT4_FS",
+	"XFS_FS",
+	"HWPOISON_INJECT",
+	"X86_MCE_INJECT",
 }
 
 // MinimalConfigFor is like MinimalConfig, for another base than tinyconfig. A symbol in
@@ -65,5 +81,8 @@ func Unmet(got *kconfig.Config) []kconfig.Unmet {
 	if err != nil {
 		panic(err) // impossible: a test parses the file
 	}
-	return slices.DeleteFunc(kconfig.Compare(asked, got), func(u kconfig.Unmet) bool { return u.Got == "m" && slices.Contains(loadable, u.Symbol) })
+	return slices.DeleteFunc(
+		kconfig.Compare(asked, got),
+		func(u kconfig.Unmet) bool { return u.Got == "m" && slices.Contains(loadable, u.Symbol) },
+	)
 }

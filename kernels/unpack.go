@@ -36,7 +36,12 @@ const (
 // Unpack makes a kernel from the files that fill puts into a directory of the cache, or
 // takes it from there. parts are everything that determines those files, the source's
 // scheme first. fill returns the packages that the files are from, if any.
-func Unpack(ctx context.Context, opts Options, parts []string, fill func(ctx context.Context, dir string) ([]Package, error)) (*Kernel, error) {
+func Unpack(
+	ctx context.Context,
+	opts Options,
+	parts []string,
+	fill func(ctx context.Context, dir string) ([]Package, error),
+) (*Kernel, error) {
 	entry, err := opts.Cache.Get(ctx, entryKind, entryKey(parts), func(ctx context.Context, dir string) error {
 		packages, err := fill(ctx, dir)
 		if err != nil {
@@ -151,18 +156,28 @@ func elfImage(dir string, k *Kernel, image *vmlinuz.Image, opts Options) error {
 func kernelConfig(dir string) (*kconfig.Config, error) {
 	data, err := limitread.ReadFile(filepath.Join(dir, FileConfig), maxConfig)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &SpecError{Problem: "it has no kernel configuration",
-			Hint: "add the config-RELEASE file (or .config) that the kernel was built with, or for a folder use dir:PATH?config=FILE"}
+		return nil, &SpecError{
+			Problem: "it has no kernel configuration",
+			Hint: "add the config-RELEASE file (or .config) that the kernel was built with, " +
+				"or for a folder use dir:PATH?config=FILE",
+		}
 	}
 	if err != nil {
 		return nil, err
 	}
 	c, err := kconfig.ParseBytes(data)
 	if err != nil {
-		return nil, &SpecError{Problem: "cannot read its kernel configuration", Err: err, Hint: "give the .config as the build wrote it"}
+		return nil, &SpecError{
+			Problem: "cannot read its kernel configuration",
+			Err:     err,
+			Hint:    "give the .config as the build wrote it",
+		}
 	}
 	if c.Len() == 0 {
-		return nil, &SpecError{Problem: "its kernel configuration has no symbols set", Hint: "give the .config as the build wrote it"}
+		return nil, &SpecError{
+			Problem: "its kernel configuration has no symbols set",
+			Hint:    "give the .config as the build wrote it",
+		}
 	}
 	return c, nil
 }

@@ -52,7 +52,10 @@ func (w *walker) folder(rel string) error {
 			continue
 		}
 		if w.files++; w.files > mostFiles {
-			return &SpecError{Problem: fmt.Sprintf("%s has more than %d files", w.root, mostFiles), Hint: "give the modules folder of one kernel"}
+			return &SpecError{
+				Problem: fmt.Sprintf("%s has more than %d files", w.root, mostFiles),
+				Hint:    "give the modules folder of one kernel",
+			}
 		}
 		at := filepath.Join(rel, e.Name())
 		info, err := os.Stat(filepath.Join(w.root, at))
@@ -92,5 +95,8 @@ func Stamp(path string) (string, error) {
 
 // Moved returns the error for a file that changed while the kernel was read.
 func Moved(path string) error {
-	return &SpecError{Problem: path + " changed while the kernel was read", Hint: "try again when no other program writes to it"}
+	return &SpecError{
+		Problem: path + " changed while the kernel was read",
+		Hint:    "try again when no other program writes to it",
+	}
 }

@@ -72,8 +72,8 @@ func (c *backportCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if c.Jobs < 0 {
-		return errkind.Requestf("--jobs must not be negative")
+	if err := checkJobs(c.Jobs); err != nil {
+		return err
 	}
 	// Check this first, because kernels take long to build.
 	if _, err := qemu.Find(ctx, runtime.GOARCH); err != nil {
@@ -86,11 +86,27 @@ func (c *backportCmd) Run(ctx context.Context) error {
 	p := newProgress(os.Stderr, term.IsTerminal(int(os.Stderr.Fd())))
 	defer p.stop()
 	done, err := backport.Do(ctx, backport.Options{
-		Tree: c.Tree, Base: c.Base, Patches: c.Patch, Commits: c.Commit, Change: c.Change, Reference: c.Reference, Settings: c.settings(),
+		Tree:      c.Tree,
+		Base:      c.Base,
+		Patches:   c.Patch,
+		Commits:   c.Commit,
+		Change:    c.Change,
+		Reference: c.Reference,
+		Settings:  c.settings(),
 		Options: run.Options{
-			Selection: run.Selection{Scenarios: c.Scenario, Label: c.Label}, Accel: c.Accel, Out: c.Out, Jobs: c.Jobs, Resume: c.Resume,
-			Changes: declared,
-			Cache:   store, Command: os.Args, Progress: p, Tool: results.Tool{Version: versionText()},
+			Selection: run.Selection{
+				Scenarios: c.Scenario,
+				Label:     c.Label,
+			},
+			Accel:    c.Accel,
+			Out:      c.Out,
+			Jobs:     c.Jobs,
+			Resume:   c.Resume,
+			Changes:  declared,
+			Cache:    store,
+			Command:  os.Args,
+			Progress: p,
+			Tool:     results.Tool{Version: versionText()},
 		},
 	})
 	p.stop()

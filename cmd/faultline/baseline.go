@@ -25,7 +25,7 @@ import (
 type baselineCmd struct {
 	Save  baselineSaveCmd  `cmd:"" help:"Save the results of a run as a baseline."`
 	Check baselineCheckCmd `cmd:"" help:"Compare a run with a baseline."`
-	List  baselineListCmd  `cmd:"" help:"List the baselines in the folder baselines."`
+	List  baselineListCmd  `cmd:"" help:"List the baselines in baselines/."`
 }
 
 func (baselineCmd) Help() string {
@@ -52,7 +52,7 @@ func baselineFile(name string) string {
 func loadBaseline(file string) (compare.Side, error) {
 	text, err := limitread.ReadFile(file, baseline.MaxBytes)
 	if errors.Is(err, fs.ErrNotExist) {
-		return compare.Side{}, errkind.Requestf("no baseline %s; create it with faultline baseline save", file)
+		return compare.Side{}, errkind.Requestf("no baseline %s; create it with faultline baseline save %s RUN", file, file)
 	}
 	if err != nil {
 		return compare.Side{}, err
@@ -99,7 +99,13 @@ func (c *baselineSaveCmd) Run() error {
 	if err := os.WriteFile(file, text, 0o644); err != nil {
 		return err
 	}
-	fmt.Printf("%s: %s of %s, %s\n", file, english.Plural(len(run.Cells)-left, "cell", ""), english.Plural(len(run.Kernels), "kernel", ""), size(int64(len(text))))
+	fmt.Printf(
+		"%s: %s of %s, %s\n",
+		file,
+		english.Plural(len(run.Cells)-left, "cell", ""),
+		english.Plural(len(run.Kernels), "kernel", ""),
+		size(int64(len(text))),
+	)
 	if left > 0 {
 		fmt.Fprintf(os.Stderr, "left out, could not be judged: %s\n", english.Plural(left, "cell", ""))
 	}
@@ -183,7 +189,13 @@ func (baselineListCmd) Run() error {
 		for _, k := range b.Run.Kernels {
 			names = append(names, sanitize.Line(k.Name))
 		}
-		fmt.Fprintf(w, "%s\t%d\t%s\n", strings.TrimSuffix(filepath.Base(f), ".json"), len(b.Run.Cells), strings.Join(names, ", "))
+		fmt.Fprintf(
+			w,
+			"%s\t%d\t%s\n",
+			strings.TrimSuffix(filepath.Base(f), ".json"),
+			len(b.Run.Cells),
+			strings.Join(names, ", "),
+		)
 	}
 	return w.Flush()
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/faultline/faultline/framework/run"
 	"github.com/faultline/faultline/framework/run/bisect"
 	"github.com/faultline/faultline/internal/cache"
-	"github.com/faultline/faultline/internal/errkind"
 )
 
 type bisectCmd struct {
@@ -56,8 +55,8 @@ Exit codes:
 }
 
 func (c *bisectCmd) Run(ctx context.Context) error {
-	if c.Jobs < 0 {
-		return errkind.Requestf("--jobs must not be negative")
+	if err := checkJobs(c.Jobs); err != nil {
+		return err
 	}
 	programs, err := c.programs()
 	if err != nil {
@@ -74,7 +73,10 @@ func (c *bisectCmd) Run(ctx context.Context) error {
 	p := newProgress(os.Stderr, term.IsTerminal(int(os.Stderr.Fd())))
 	defer p.stop()
 	selection := run.Selection{Scenarios: c.Scenario, Label: c.Label, Programs: programs}
-	lab, err := bisect.NewGuestLab(ctx, bisect.GuestLabOptions{Selection: selection, Accel: c.Accel, Jobs: c.Jobs, Cache: store, Say: p.Say})
+	lab, err := bisect.NewGuestLab(
+		ctx,
+		bisect.GuestLabOptions{Selection: selection, Accel: c.Accel, Jobs: c.Jobs, Cache: store, Say: p.Say},
+	)
 	if err != nil {
 		return err
 	}
@@ -88,9 +90,20 @@ func (c *bisectCmd) Run(ctx context.Context) error {
 		return err
 	}
 	record, folder, err := bisect.Do(ctx, bisect.Options{
-		Tree: c.Tree, Old: c.Old, New: c.New, Settings: c.settings(), Picked: lab.Picked, Skip: c.Skip, Accel: c.Accel, Out: c.Out, Resume: c.Resume,
-		Tool: results.Tool{Version: versionText()}, Host: host, Installation: installation,
-		Command: os.Args, Say: p.Say,
+		Tree:         c.Tree,
+		Old:          c.Old,
+		New:          c.New,
+		Settings:     c.settings(),
+		Picked:       lab.Picked,
+		Skip:         c.Skip,
+		Accel:        c.Accel,
+		Out:          c.Out,
+		Resume:       c.Resume,
+		Tool:         results.Tool{Version: versionText()},
+		Host:         host,
+		Installation: installation,
+		Command:      os.Args,
+		Say:          p.Say,
 	}, lab)
 	p.stop()
 	if err != nil {

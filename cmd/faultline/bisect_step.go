@@ -20,7 +20,7 @@ import (
 )
 
 type bisectStepCmd struct {
-	Ends     string   `required:"" placeholder:"DIR" help:"Run of both ends; the old end is its first kernel."`
+	Ends     string   `required:"" placeholder:"DIR" help:"Results folder of a run of both ends, the old end first."`
 	Tree     string   `default:"." placeholder:"DIR" help:"Test HEAD of this git checkout (default: .)."`
 	Scenario []string `placeholder:"GLOB" complete:"scenario" sep:"none" help:"${scenario}"`
 	Label    string   `placeholder:"FILTER" help:"${label}"`
@@ -114,7 +114,10 @@ func (c *bisectStepCmd) judge(ctx context.Context) (git.Term, string, error) {
 	}
 	p := newProgress(os.Stderr, false)
 	selection := run.Selection{Scenarios: c.Scenario, Label: c.Label}
-	lab, err := bisect.NewGuestLab(ctx, bisect.GuestLabOptions{Selection: selection, Accel: c.Accel, Jobs: c.Jobs, Cache: store, Say: p.Say})
+	lab, err := bisect.NewGuestLab(
+		ctx,
+		bisect.GuestLabOptions{Selection: selection, Accel: c.Accel, Jobs: c.Jobs, Cache: store, Say: p.Say},
+	)
 	if err != nil {
 		return "", "", err
 	}

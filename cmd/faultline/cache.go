@@ -101,7 +101,7 @@ func (c *cacheListCmd) Run(ctx context.Context) error {
 }
 
 type cachePruneCmd struct {
-	All    bool `xor:"which" help:"Remove all entries, regardless of their last use."`
+	All    bool `xor:"which" help:"Remove every entry that is not in use."`
 	Older  *age `placeholder:"AGE" xor:"which" help:"Remove entries unused for AGE, such as 12h (default: 7d)."`
 	DryRun bool `help:"Print what would be removed; remove nothing."`
 }

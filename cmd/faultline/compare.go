@@ -25,10 +25,12 @@ type compareCmd struct {
 
 func (compareCmd) Help() string {
 	return `The runs may be from different dates and machines. To compare one kernel of a run, write
-DIR:KERNEL, where KERNEL is its name, spec, version or release, or the beginning of its name. Kernels are paired by --pair, then by name, then by spec.
+DIR:KERNEL, where KERNEL is its name, spec, version or release, or the beginning of its name. Kernels
+are paired by --pair, then by name, then by spec.
 
 Each field that differs is a line, with the change that explains it. A line begins with
-  !   if no change explains the difference, or if a change was lost
+  !   if no change explains the difference, or if the second kernel should
+      have a change and does not
   ?   if it is not judged, because another QEMU, another accelerator or, with
       KVM, another processor may be the cause
 

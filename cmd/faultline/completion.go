@@ -12,6 +12,7 @@ import (
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/report"
+	"github.com/faultline/faultline/framework/run/shard"
 	"github.com/faultline/faultline/internal/complete"
 	"github.com/faultline/faultline/internal/manpage"
 )
@@ -56,6 +57,7 @@ func (c *completeCmd) Run(ctx context.Context, app *kong.Kong) error {
 		"scenario": ids,
 		"change":   changes,
 		"cell":     latestCells,
+		"engine":   func(string) []string { return shard.Names() },
 		"format": func(string) (out []string) {
 			for _, n := range report.Names() {
 				out = append(out, n+"=")

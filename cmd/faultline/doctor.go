@@ -13,8 +13,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/faultline/faultline/kernels/source"
-
 	"golang.org/x/sys/unix"
 
 	"github.com/faultline/faultline/framework/analysis/needs"
@@ -24,6 +22,7 @@ import (
 	"github.com/faultline/faultline/internal/sanitize"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/build"
+	"github.com/faultline/faultline/kernels/source"
 )
 
 type doctorCmd struct {
@@ -36,8 +35,8 @@ func (doctorCmd) Help() string {
 is optional if only some subcommands need it, or if it only makes Faultline faster. The last line is
 the command that installs all missing packages.
 
-With --kernel, print instead which scenarios the configuration of a kernel rules out, and which
-configuration symbols would enable them. This boots nothing.
+With --kernel, print which scenarios the configuration of a kernel excludes, and which configuration
+symbols would enable them, instead. This boots nothing.
 
 ` + kernelSpecs() + `
 Examples:
@@ -46,8 +45,8 @@ Examples:
 
 Exit codes:
   0    nothing required is missing
-  2    something required is missing; with --kernel: the
-       configuration of one of the kernels rules out any guest
+  2    something required is missing; with --kernel: no guest can
+       boot with the configuration of one of the kernels
   3    infrastructure failure`
 }
 
@@ -93,12 +92,31 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 		all = append(all, noTCG)
 	}
 	all = append(all, checkKVM(ctx, c.KVM))
-	all = append(all, checkTools("e2fsprogs", "", "mkfs.ext4"), checkTools("xfsprogs", "", "mkfs.xfs"), checkTools("kmod", "", "depmod"),
-		checkTools("dpkg", "", "dpkg-deb"), checkTools("apt", "", "apt-get", "apt-config", "apt-cache", "/usr/lib/apt/apt-helper"),
-		checkTools("git", "tree: kernels, bisect and backport need it", "git"), checkBuild(ctx),
-		checkTools("ccache", "compiles tree: kernels again in less time", "ccache"), checkTools("gdb", "repro --gdb needs it", "gdb"),
-		checkBusybox(), checkGo(ctx), checkDisk(), checkMemory(),
-		finding{what: "processors", found: fmt.Sprintf("%d, each runs a guest", runtime.NumCPU())})
+	all = append(
+		all,
+		checkTools("e2fsprogs", "", "mkfs.ext4"),
+		checkTools("xfsprogs", "", "mkfs.xfs"),
+		checkTools("kmod", "", "depmod"),
+		checkTools(
+			"dpkg",
+			"",
+			"dpkg-deb",
+		),
+		checkTools("apt", "", "apt-get", "apt-config", "apt-cache", "/usr/lib/apt/apt-helper"),
+		checkTools("git", "tree: kernels, bisect and backport need it", "git"),
+		checkBuild(ctx),
+		checkTools(
+			"ccache",
+			"compiles tree: kernels again in less time",
+			"ccache",
+		),
+		checkTools("gdb", "repro --gdb needs it", "gdb"),
+		checkBusybox(),
+		checkGo(ctx),
+		checkDisk(),
+		checkMemory(),
+		finding{what: "processors", found: fmt.Sprintf("%d, each runs a guest", runtime.NumCPU())},
+	)
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
 	var packages []string
 	required := false
@@ -119,7 +137,11 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 		if os.Geteuid() != 0 {
 			sudo = "sudo "
 		}
-		fmt.Printf("\nTo install what is missing:\n  %sapt-get install --no-install-recommends %s\n", sudo, strings.Join(packages, " "))
+		fmt.Printf(
+			"\nTo install what is missing:\n  %sapt-get install --no-install-recommends %s\n",
+			sudo,
+			strings.Join(packages, " "),
+		)
 	}
 	if len(lost) > 0 {
 		fmt.Printf("\nSkipped with this QEMU, which has no TCG:\n  %s\n", strings.Join(lost, "\n  "))

@@ -59,7 +59,11 @@ func checkTCG(ctx context.Context) (f finding, lost []string, err error) {
 			lost = append(lost, i.ID)
 		}
 	}
-	f.missing = fmt.Sprintf("%v: guests need KVM, and %s that need TCG are skipped", lacks, english.Plural(len(lost), "scenario", ""))
+	f.missing = fmt.Sprintf(
+		"%v: guests need KVM, and %s that need TCG are skipped",
+		lacks,
+		english.Plural(len(lost), "scenario", ""),
+	)
 	return f, lost, err
 }
 

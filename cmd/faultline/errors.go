@@ -39,7 +39,11 @@ func reportError(ctx context.Context, err error) int {
 		fmt.Fprintf(os.Stderr, "faultline: %s\n", sanitize.Log(err.Error()))
 		var t *vm.GuestError
 		if errors.As(err, &t) && t.Tail != "" {
-			fmt.Fprintf(os.Stderr, "the end of the guest's console:\n  %s\n", strings.ReplaceAll(sanitize.Log(t.Tail), "\n", "\n  "))
+			fmt.Fprintf(
+				os.Stderr,
+				"the end of the guest's console:\n  %s\n",
+				strings.ReplaceAll(sanitize.Log(t.Tail), "\n", "\n  "),
+			)
 		}
 	}
 	return exitCode(err)

@@ -69,7 +69,7 @@ func (c *explainCmd) Run(ctx context.Context) error {
 	all = withRecorded(all, seen)
 	if _, _, ok := results.SplitCell(c.Name); ok {
 		if seen == nil {
-			return errkind.Requestf("no cell %q: there is no %s; name a run with --run", c.Name, results.Latest)
+			return &results.NoRunError{Dir: results.Latest}
 		}
 		cell, _, err := record.FindCell(c.Name)
 		if err != nil {
@@ -112,7 +112,21 @@ func withRecorded(all []scenario.Info, seen *results.Run) []scenario.Info {
 	}
 	for _, s := range seen.Scenarios {
 		if !slices.ContainsFunc(all, func(i scenario.Info) bool { return i.ID == s.ID }) {
-			all = append(all, scenario.Info{ID: s.ID, Doc: s.Doc, Suite: s.Suite, Needs: s.Needs, Changes: s.Changes, Catalogue: s.Catalogue, Skipped: s.Skipped, TCG: s.TCG, Lead: s.Lead, Program: s.Program})
+			all = append(
+				all,
+				scenario.Info{
+					ID:        s.ID,
+					Doc:       s.Doc,
+					Suite:     s.Suite,
+					Needs:     s.Needs,
+					Changes:   s.Changes,
+					Catalogue: s.Catalogue,
+					Skipped:   s.Skipped,
+					TCG:       s.TCG,
+					Lead:      s.Lead,
+					Program:   s.Program,
+				},
+			)
 		}
 	}
 	return all
@@ -131,6 +145,9 @@ func unknown(name string, known change.List, all []scenario.Info) error {
 		return errkind.Requestf("no change or scenario is called %q; did you mean %s?",
 			name, strings.Join(found, " or "))
 	}
-	return errkind.Requestf("no change or scenario is called %q; faultline list prints the scenarios, and the changes are %s",
-		name, strings.Join(known.IDs(), ", "))
+	return errkind.Requestf(
+		"no change or scenario is called %q; faultline list prints the scenarios, and the changes are %s",
+		name,
+		strings.Join(known.IDs(), ", "),
+	)
 }

@@ -13,8 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/faultline/faultline/kernels/source"
-
 	"github.com/faultline/faultline/framework/machine/qemu"
 	"github.com/faultline/faultline/framework/machine/vm"
 	"github.com/faultline/faultline/guest/wire"
@@ -23,6 +21,7 @@ import (
 	"github.com/faultline/faultline/internal/errkind"
 	"github.com/faultline/faultline/internal/sanitize"
 	"github.com/faultline/faultline/kernels"
+	"github.com/faultline/faultline/kernels/source"
 )
 
 // guestFlags are the common flags of exec and shell, which run one guest of one kernel.

@@ -33,18 +33,18 @@ func helpVars() kong.Vars {
 		"engines":  strings.Join(shard.Names(), ","),
 		"shells":   strings.Join(complete.Shells(), ","),
 		"scenario": "Select scenarios by id; * matches any text (repeatable).",
-		"label":    "Select scenarios by a Ginkgo label filter.",
-		"accel":    "Use KVM or TCG (auto: KVM if it works here).",
-		"jobs":     "Run N guests in parallel (default: 0, as CPUs and memory allow).",
+		"label":    "Select scenarios by label, such as 'change: dax_folios' (list --json).",
+		"accel":    "Use KVM or TCG (auto: KVM if usable on this machine).",
+		"jobs":     "Run N guests in parallel (default: as many as CPUs and memory allow).",
 		"out":      "Write the results to DIR (default: results/TIME).",
 		"anyaccel": "Also compare results of KVM with results of TCG.",
-		"tree":     "Read this Linux git checkout; never write to it.",
+		"tree":     "Linux git checkout (only read).",
 	}
 }
 
 // kernelSpecs lists the forms of kernel specs, one line per source.
 func kernelSpecs() string {
-	text := "Kernel specs (for apt: see faultline list kernels):\n"
+	text := "Kernel specs (faultline list kernels prints the apt: ones):\n"
 	for _, s := range source.All() {
 		text += "  " + strings.Join(s.Usage, ", ") + "\n"
 	}

@@ -8,10 +8,9 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/faultline/faultline/kernels/source"
-
 	"github.com/faultline/faultline/framework/record/scenario"
 	"github.com/faultline/faultline/kernels"
+	"github.com/faultline/faultline/kernels/source"
 )
 
 type listCmd struct {
@@ -38,24 +37,24 @@ func (c *listScenariosCmd) Run(ctx context.Context) error {
 	if c.JSON {
 		return printJSON(all)
 	}
-	var doable, not []scenario.Info
+	var tested, not []scenario.Info
 	for _, s := range all {
 		if s.Skipped == "" {
-			doable = append(doable, s)
+			tested = append(tested, s)
 		} else {
 			not = append(not, s)
 		}
 	}
 	columns(func(w *tabwriter.Writer) {
-		fmt.Fprintln(w, "SCENARIO\tCHANGE\tNEEDS\tWHAT IT SHOWS")
-		for _, s := range doable {
+		fmt.Fprintln(w, "SCENARIO\tCHANGES\tNEEDS\tWHAT IT SHOWS")
+		for _, s := range tested {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", s.ID, joined(s.Changes), joined(s.Needs), s.Doc)
 		}
 	})
 	if len(not) > 0 {
 		fmt.Println()
 		columns(func(w *tabwriter.Writer) {
-			fmt.Fprintln(w, "NOT DOABLE\tWHY")
+			fmt.Fprintln(w, "NOT TESTED\tWHY")
 			for _, s := range not {
 				fmt.Fprintf(w, "%s\t%s\n", s.ID, s.Skipped)
 			}

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -53,8 +55,13 @@ func main() {
 }
 
 func faultline(ctx context.Context, args []string) error {
-	if len(args) == 0 {
+	switch {
+	case len(args) == 0:
 		args = []string{"--help"}
+	case args[0] == "help": // as in git and go
+		args = append(slices.Clone(args[1:]), "--help")
+	case args[0] == "--version":
+		args = []string{"version"}
 	}
 	parser, err := parser(ctx)
 	if err != nil {
@@ -62,7 +69,7 @@ func faultline(ctx context.Context, args []string) error {
 	}
 	call, err := parser.Parse(args)
 	if err != nil {
-		return usage(err, call, args)
+		return usage(err)
 	}
 	return call.Run()
 }
@@ -79,7 +86,7 @@ func parser(ctx context.Context) (*kong.Kong, error) {
 }
 
 // usage returns the error for a command line that kong rejected.
-func usage(err error, _ *kong.Context, args []string) error {
+func usage(err error) error {
 	help := "faultline --help"
 	var parse *kong.ParseError
 	if errors.As(err, &parse) && parse.Context != nil {
@@ -87,5 +94,9 @@ func usage(err error, _ *kong.Context, args []string) error {
 			help = "faultline " + node.Path() + " --help"
 		}
 	}
-	return errkind.Requestf("%v; see: %s", err, help)
+	text := err.Error()
+	if help == "faultline --help" {
+		text = strings.Replace(text, "unexpected argument", "unknown command", 1)
+	}
+	return errkind.Requestf("%s; see: %s", text, help)
 }

@@ -21,10 +21,9 @@ type mergeCmd struct {
 }
 
 func (mergeCmd) Help() string {
-	return `The runs must be of the same plan: from the same version of Faultline, and a kernel or
-scenario that occurs in several of them must be identical in all. If an infrastructure failure prevented the observation of a cell in
-one run, the cell of another run is used. A planned cell that no run has, because its shard was lost
-or killed, counts as an infrastructure failure, and the shard is named.
+	return `The runs must come from one plan: the same version of Faultline, and identical kernels and scenarios.
+If one run could not observe a cell, the cell of another run is used. A planned cell that no run has,
+because its shard was lost or killed, counts as an infrastructure failure, and the shard is named.
 
 The table and the exit code cover the merged run. Runs that used --changes must have used the
 same file; --changes here replaces it, and also applies to runs that used none.

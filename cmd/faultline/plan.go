@@ -19,14 +19,14 @@ import (
 type planCmd struct {
 	wholeFlags
 	Shards int    `default:"1" placeholder:"N" help:"Split the run into N shards (default: 1)."`
-	For    string `enum:",${engines}" default:"" placeholder:"ENGINE" help:"Print a job definition: ${engines}."`
+	For    string `placeholder:"ENGINE" complete:"engine" help:"Print a job definition: ${engines}."`
 	Out    string `placeholder:"DIR" help:"Write shard results below DIR (default: shards, in k8s /shards)."`
-	Image  string `placeholder:"IMAGE" help:"Run shards in this container (gitlab, k8s)."`
+	Image  string `placeholder:"IMAGE" help:"Run shards in this container image (gitlab, k8s)."`
 }
 
 func (planCmd) Help() string {
 	return `Without --for, print which scenarios each shard runs on which kernel. plan fetches no
-kernels, so it cannot leave out scenarios that a configuration rules out; to see those, use
+kernels, so it does not know which scenarios a configuration excludes; to see those, use
 faultline run --dry-run.
 
 With --for, print a job definition: a job matrix (github), a pipeline (gitlab), a job array (slurm)
@@ -102,6 +102,13 @@ func (c *planCmd) table(to io.Writer, kernels []string, picked []scenario.Info) 
 	if c.Repeat > 1 {
 		times = fmt.Sprintf(", each %d times", c.Repeat)
 	}
-	_, err := fmt.Fprintf(to, "\n%s: %s on %s%s.\n", english.Plural(len(kernels)*len(picked), "cell", ""), english.Plural(len(picked), "scenario", ""), english.Plural(len(kernels), "kernel", ""), times)
+	_, err := fmt.Fprintf(
+		to,
+		"\n%s: %s on %s%s.\n",
+		english.Plural(len(kernels)*len(picked), "cell", ""),
+		english.Plural(len(picked), "scenario", ""),
+		english.Plural(len(kernels), "kernel", ""),
+		times,
+	)
 	return err
 }

@@ -10,11 +10,12 @@ import (
 
 // programHelp explains --program.
 const programHelp = `--program 'FILE ARGUMENT...' adds a scenario, program/NAME. The program reports its tests in TAP or
-KTAP, or its result by the exit status (0: passed, 4: skipped); see docs/guides/programs.md.
+KTAP, or its result through the exit status (0: passed, 4: skipped, other: failed); see
+docs/guides/programs.md.
 `
 
 type programsFlag struct {
-	Program []string `placeholder:"FILE" sep:"none" help:"Also run this static program (repeatable)."`
+	Program []string `placeholder:"'FILE [ARG...]'" sep:"none" help:"Also run this static program (repeatable)."`
 }
 
 // programs returns the programs, with their digests.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/faultline/faultline/framework/machine/qemu"
 	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/record/scenario"
 	"github.com/faultline/faultline/framework/report/explain"
 	"github.com/faultline/faultline/framework/run/repro"
@@ -92,6 +93,9 @@ Exit codes:
 }
 
 func (c *reproCmd) Run(ctx context.Context) error {
+	if _, _, ok := results.SplitCell(c.Cell); !ok {
+		return errkind.Requestf("%q is not the name of a cell; write SCENARIO@KERNEL, such as %s@6.12", c.Cell, c.Cell)
+	}
 	record, err := c.record()
 	if err != nil {
 		return err
@@ -209,7 +213,13 @@ func compared(then observe.Cell, again repro.Again) error {
 	if now.Verdict == observe.Infra {
 		return errors.New("infrastructure failure, no result to compare: " + now.Message)
 	}
-	fmt.Printf("Recorded: %s (%s)\nNow:      %s (%s)\n", sanitize.Line(then.Headline()), then.Verdict, sanitize.Line(now.Headline()), now.Verdict)
+	fmt.Printf(
+		"Recorded: %s (%s)\nNow:      %s (%s)\n",
+		sanitize.Line(then.Headline()),
+		then.Verdict,
+		sanitize.Line(now.Headline()),
+		now.Verdict,
+	)
 	if again.Same() {
 		fmt.Println("The result is the recorded one.")
 		return nil

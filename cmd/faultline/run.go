@@ -32,11 +32,12 @@ type runCmd struct {
 func (runCmd) Help() string {
 	return `Boot each kernel in QEMU, run each scenario in a fresh clone of its guest, and record what user space
 observes: signals with their payload, errno, data, exit status and kernel state. Then compare the
-kernels, print a table, and write the results. Without --out, results/latest is a link to them.
+kernels, print a table, and write the results. Without --out, they are in results/TIME, and
+results/latest points there.
 
 ` + matrixHelp + `
-Results of earlier runs are reused if the kernel, guest, scenario,
-QEMU and accelerator are the same. Cells with findings are always observed again.
+Results of earlier runs are reused if the kernel, guest, scenario, QEMU and accelerator are the same.
+Cells with findings are always run again.
 
 ` + kernelSpecs() + `
 ` + programHelp + `
@@ -114,7 +115,8 @@ func (c *runCmd) Run(ctx context.Context) error {
 	if record.Interrupted {
 		fmt.Fprintln(os.Stderr, "faultline: interrupted; run the same command with --resume to continue")
 	}
-	if code := record.Summary.ExitCode; code == errkind.ExitExpected || code == errkind.ExitInfra && moved == errkind.ExitUnexpected {
+	if code := record.Summary.ExitCode; code == errkind.ExitExpected ||
+		code == errkind.ExitInfra && moved == errkind.ExitUnexpected {
 		record.Summary.ExitCode = moved
 	}
 	return judged(*record)

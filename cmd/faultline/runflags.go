@@ -19,7 +19,7 @@ const matrixHelp = `--matrix takes a file, or the name of a built-in matrix: def
 // wholeFlags define a whole run, before it is split into shards.
 type wholeFlags struct {
 	Kernel   []string `placeholder:"SPEC" sep:"none" help:"Run on this kernel (repeatable)."`
-	Matrix   string   `placeholder:"FILE" help:"Matrix: a FILE, or the built-in default or wide."`
+	Matrix   string   `placeholder:"FILE" help:"Read the kernels from FILE, or from the built-in matrix default or wide."`
 	Scenario []string `placeholder:"GLOB" complete:"scenario" sep:"none" help:"${scenario}"`
 	Label    string   `placeholder:"FILTER" help:"${label}"`
 	Accel    string   `enum:"auto,kvm,tcg" default:"auto" placeholder:"auto|kvm|tcg" help:"${accel}"`
@@ -46,10 +46,21 @@ func (c *wholeFlags) options(ctx context.Context) (opt run.Options, err error) {
 	if opt.Kernels, err = c.kernels(opt.Changes); err != nil {
 		return opt, err
 	}
-	if c.Repeat < 1 || c.Jobs < 0 {
-		return opt, errkind.Requestf("--repeat must be at least 1, and --jobs must not be negative")
+	if c.Repeat < 1 {
+		return opt, errkind.Requestf("--repeat is %d; give 1 or more", c.Repeat)
+	}
+	if err := checkJobs(c.Jobs); err != nil {
+		return opt, err
 	}
 	return opt, c.checkOrigin()
+}
+
+// checkJobs checks the value of --jobs.
+func checkJobs(n int) error {
+	if n < 0 {
+		return errkind.Requestf("--jobs is %d; give 1 or more, or leave it out", n)
+	}
+	return nil
 }
 
 // args returns the flags as they were given, for the command of a shard.

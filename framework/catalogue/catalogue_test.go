@@ -40,13 +40,13 @@ func TestFind(t *testing.T) {
 		t.Errorf("no number is %+v", r)
 	}
 	if got := Mentioning("f42e8e5088b9"); len(got) == 0 || got[0].Table != "5. Other differences between kernels on these paths" {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v", got)
 	}
 	if r, _ := Find("A06"); r.Cells[1] != (Cell{"setup / inject / access", "MAP_SHARED_VALIDATE|MAP_SYNC store"}) {
-		t.Errorf("%+v", r)
+		t.Errorf("got %+v", r)
 	}
 	if got := Mentioning("38607c62b34b"); len(got) != 1 || got[0].Number() != "" || got[0].Cells[0].Text != "6.15" {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v", got)
 	}
 	if got := Mentioning(""); got != nil {
 		t.Errorf("an empty text is in %d rows", len(got))

@@ -11,6 +11,10 @@ var BadblocksSorted = Change{
 	CallPath:  []string{"badblocks_set", "badblocks_check", "pmem_do_read"},
 	Scenarios: []string{"blockdev/pmem/pread-long-range"},
 	Witnesses: []WitnessEffect{
-		{Scenarios: "blockdev/pmem/pread-long-range", Witness: "log", After: "Buffer I/O error on dev pmem(nfit,ext4), logical block *, async page read"},
+		{
+			Scenarios: "blockdev/pmem/pread-long-range",
+			Witness:   "log",
+			After:     "Buffer I/O error on dev pmem(nfit,ext4), logical block *, async page read",
+		},
 	},
 }

@@ -51,8 +51,8 @@ type Change struct {
 	Witnesses []WitnessEffect `json:"moves,omitempty"`
 }
 
-// WitnessEffect is the effect of a change on a witness. A change explains no difference that its
-// moves do not list.
+// WitnessEffect is the effect of a change on a witness. A change explains no difference
+// that its Witnesses do not list.
 type WitnessEffect struct {
 	// Scenarios is a glob of scenario ids, as in Change.Scenarios; empty matches all.
 	Scenarios string `json:"scenarios,omitempty"`
@@ -66,7 +66,7 @@ type WitnessEffect struct {
 	After  string `json:"after"`
 }
 
-// Takes reports whether the move applies to a witness of a scenario.
+// Takes reports whether the effect is on a witness of a scenario.
 func (m WitnessEffect) Takes(scenario, witness string) bool {
 	return (m.Scenarios == "" || Matches(m.Scenarios, scenario)) && like(m.Witness, witness)
 }

@@ -100,7 +100,7 @@ func TestAll(t *testing.T) {
 	seen := map[string]bool{}
 	for _, c := range All() {
 		if c.ID == "" || seen[c.ID] || !commit.MatchString(c.Commit) || !release.MatchString(c.Since) || c.Subject == "" || c.Effect == "" || len(c.Scenarios) == 0 || len(c.CallPath) == 0 {
-			t.Errorf("%+v", c)
+			t.Errorf("got %+v", c)
 		}
 		seen[c.ID] = true
 		for _, s := range c.NeedsConfig {
@@ -130,13 +130,13 @@ func TestAll(t *testing.T) {
 		}
 	}
 	if len(All().IDs()) != len(All()) || All().IDs()[0] != All()[0].ID {
-		t.Errorf("%v", All().IDs())
+		t.Errorf("got %v", All().IDs())
 	}
 	if _, err := All().ByID("dax_fault_hwpoisn"); err == nil || !strings.Contains(err.Error(), "did you mean dax_fault_hwpoison?") {
-		t.Errorf("%v", err)
+		t.Errorf("got the error %v", err)
 	}
 	if _, err := All().ByID("zzzzzzzzzzzzzzzzzz"); err == nil || !strings.Contains(err.Error(), "known are") {
-		t.Errorf("%v", err)
+		t.Errorf("got the error %v", err)
 	}
 }
 

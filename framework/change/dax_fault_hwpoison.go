@@ -26,8 +26,16 @@ var DaxFaultHWPoison = Change{
 	// do_sigbus in arch/x86/mm/fault.c handles VM_FAULT_HWPOISON only with this symbol.
 	NeedsConfig: []string{"MEMORY_FAILURE"},
 	Witnesses: []WitnessEffect{
-		{Scenarios: "dax/*/*", Witness: "log", After: "MCE: Killing * due to hardware memory corruption fault at N"}, // do_sigbus
-		{Scenarios: "dax/writecache", Witness: "log", After: "device-mapper: table: *: writecache: Unable to map persistent memory for cache (-EHWPOISON)"},
+		{
+			Scenarios: "dax/*/*",
+			Witness:   "log",
+			After:     "MCE: Killing * due to hardware memory corruption fault at N",
+		}, // do_sigbus
+		{
+			Scenarios: "dax/writecache",
+			Witness:   "log",
+			After:     "device-mapper: table: *: writecache: Unable to map persistent memory for cache (-EHWPOISON)",
+		},
 		{Scenarios: "mce/*/*", Witness: "log", After: "MCE: Killing * due to hardware memory corruption fault at N"},
 	},
 }

@@ -11,6 +11,10 @@ var DaxFolios = Change{
 	CallPath:  []string{"memory_failure", "mf_generic_kill_procs", "dev_pagemap_mapping_shift"},
 	Scenarios: []string{"mce/*/srar-huge", "dax/*/madvise-huge", "dax/*/madvise-tail"},
 	Witnesses: []WitnessEffect{
-		{Scenarios: "dax/*/madvise-tail", Witness: "log", Before: "Memory failure: N: Sending SIGBUS to * due to hardware memory corruption"},
+		{
+			Scenarios: "dax/*/madvise-tail",
+			Witness:   "log",
+			Before:    "Memory failure: N: Sending SIGBUS to * due to hardware memory corruption",
+		},
 	},
 }

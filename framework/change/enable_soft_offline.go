@@ -10,6 +10,10 @@ var EnableSoftOffline = Change{
 	CallPath:  []string{"soft_offline_page"},
 	Scenarios: []string{"ram/anon/soft-offline-forbidden"},
 	Witnesses: []WitnessEffect{
-		{Scenarios: "ram/anon/soft-offline-forbidden", Witness: "log", After: "Soft offline: disabled by /proc/sys/vm/enable_soft_offline"},
+		{
+			Scenarios: "ram/anon/soft-offline-forbidden",
+			Witness:   "log",
+			After:     "Soft offline: disabled by /proc/sys/vm/enable_soft_offline",
+		},
 	},
 }

@@ -10,7 +10,15 @@ var HugetlbGigantic = Change{
 	CallPath:  []string{"memory_failure", "hwpoison_user_mappings", "hugetlb_fault"},
 	Scenarios: []string{"ram/hugetlb/gigantic"},
 	Witnesses: []WitnessEffect{
-		{Scenarios: "ram/hugetlb/gigantic", Witness: "log", Before: "Memory failure: N: recovery action for non-pmd-sized huge page: Ignored"},
-		{Scenarios: "ram/hugetlb/gigantic", Witness: "log", After: "MCE: Killing * due to hardware memory corruption fault at N"}, // do_sigbus
+		{
+			Scenarios: "ram/hugetlb/gigantic",
+			Witness:   "log",
+			Before:    "Memory failure: N: recovery action for non-pmd-sized huge page: Ignored",
+		},
+		{
+			Scenarios: "ram/hugetlb/gigantic",
+			Witness:   "log",
+			After:     "MCE: Killing * due to hardware memory corruption fault at N",
+		}, // do_sigbus
 	},
 }

@@ -13,6 +13,10 @@ var HugetlbKeepsErrorPage = Change{
 	CallPath:  []string{"me_huge_page", "hugetlbfs_error_remove_page", "hugetlb_fault"},
 	Scenarios: []string{"ram/hugetlbfs/second-mapping", "ram/hugetlbfs/read"},
 	Witnesses: []WitnessEffect{
-		{Scenarios: "ram/hugetlbfs/second-mapping", Witness: "log", After: "MCE: Killing * due to hardware memory corruption fault at N"}, // do_sigbus
+		{
+			Scenarios: "ram/hugetlbfs/second-mapping",
+			Witness:   "log",
+			After:     "MCE: Killing * due to hardware memory corruption fault at N",
+		}, // do_sigbus
 	},
 }

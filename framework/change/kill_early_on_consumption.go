@@ -13,8 +13,16 @@ var KillEarlyOnConsumption = Change{
 		"mce/*/srar-other-early", "mce/*/srao-early", "mce/*/corrupt-pfn-early", "dax/*/madvise-second-early",
 	},
 	Witnesses: []WitnessEffect{
-		{Scenarios: "mce/*/*-early", Witness: "log", After: "Memory failure: N: Sending SIGBUS to * due to hardware memory corruption"},
-		{Scenarios: "dax/*/*-early", Witness: "log", After: "Memory failure: N: Sending SIGBUS to * due to hardware memory corruption"},
+		{
+			Scenarios: "mce/*/*-early",
+			Witness:   "log",
+			After:     "Memory failure: N: Sending SIGBUS to * due to hardware memory corruption",
+		},
+		{
+			Scenarios: "dax/*/*-early",
+			Witness:   "log",
+			After:     "Memory failure: N: Sending SIGBUS to * due to hardware memory corruption",
+		},
 		// mf_generic_kill_procs unmaps the page from the processes that it signals.
 		{Scenarios: "mce/*/srao-early", Witness: "pagemap file+* in victim", Before: "present", After: "absent"},
 	},

@@ -12,9 +12,21 @@ var KSMPoison = Change{
 	Scenarios: []string{"ram/ksm/*"},
 	Witnesses: []WitnessEffect{
 		{Scenarios: "ram/ksm/*", Witness: "log", Before: "Memory failure: N: can't handle KSM pages."},
-		{Scenarios: "ram/ksm/*", Witness: "log", Before: "Memory failure: N: recovery action for unmapping failed page: Ignored"},
+		{
+			Scenarios: "ram/ksm/*",
+			Witness:   "log",
+			Before:    "Memory failure: N: recovery action for unmapping failed page: Ignored",
+		},
 		{Scenarios: "ram/ksm/*", Witness: "log", After: "Memory failure: N: recovery action for dirty LRU page: Recovered"},
-		{Scenarios: "ram/ksm/*", Witness: "log", After: "Memory failure: N: Sending SIGBUS to victim due to hardware memory corruption"},
-		{Scenarios: "ram/ksm/*", Witness: "log", After: "MCE: Killing * due to hardware memory corruption fault at N"}, // do_sigbus
+		{
+			Scenarios: "ram/ksm/*",
+			Witness:   "log",
+			After:     "Memory failure: N: Sending SIGBUS to victim due to hardware memory corruption",
+		},
+		{
+			Scenarios: "ram/ksm/*",
+			Witness:   "log",
+			After:     "MCE: Killing * due to hardware memory corruption fault at N",
+		}, // do_sigbus
 	},
 }

@@ -16,14 +16,29 @@ var MadviseActionRequired = Change{
 		"dax/*/madvise-private-copy",
 	},
 	// With early kill, the line is logged without the change too (ram/anon/early).
-	Witnesses: sending("ram/anon/[^e]*", "ram/thp/load", "ram/hugetlb/*", "ram/hugetlbfs/*", "ram/tmpfs/*", "ram/pagecache-*/dirty", "dax/*/madvise-private-copy"),
+	Witnesses: sending(
+		"ram/anon/[^e]*",
+		"ram/thp/load",
+		"ram/hugetlb/*",
+		"ram/hugetlbfs/*",
+		"ram/tmpfs/*",
+		"ram/pagecache-*/dirty",
+		"dax/*/madvise-private-copy",
+	),
 }
 
 // sending returns the moves of a change after which kill_proc() signals the victim in
 // these scenarios.
 func sending(globs ...string) (moves []WitnessEffect) {
 	for _, g := range globs {
-		moves = append(moves, WitnessEffect{Scenarios: g, Witness: "log", After: "Memory failure: N: Sending SIGBUS to victim due to hardware memory corruption"})
+		moves = append(
+			moves,
+			WitnessEffect{
+				Scenarios: g,
+				Witness:   "log",
+				After:     "Memory failure: N: Sending SIGBUS to victim due to hardware memory corruption",
+			},
+		)
 	}
 	return moves
 }

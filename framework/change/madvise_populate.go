@@ -1,6 +1,6 @@
 package change
 
-// MadvisePopulate adds an advice that faults pages in and returns why it could not.
+// MadvisePopulate adds advice values that prefault pages and report why that failed.
 var MadvisePopulate = Change{
 	ID:        "madvise_populate",
 	Commit:    "4ca9b3859dac",

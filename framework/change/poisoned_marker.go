@@ -10,6 +10,10 @@ var PoisonedMarker = Change{
 	CallPath:  []string{"unuse_pte", "do_swap_page", "handle_pte_marker", "do_sigbus"},
 	Scenarios: []string{"ram/swap/bad-block-swapoff"},
 	Witnesses: []WitnessEffect{
-		{Scenarios: "ram/swap/bad-block-swapoff", Witness: "log", After: "MCE: Killing * due to hardware memory corruption fault at N"}, // do_sigbus
+		{
+			Scenarios: "ram/swap/bad-block-swapoff",
+			Witness:   "log",
+			After:     "MCE: Killing * due to hardware memory corruption fault at N",
+		}, // do_sigbus
 	},
 }

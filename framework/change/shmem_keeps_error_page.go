@@ -11,6 +11,10 @@ var ShmemKeepsErrorPage = Change{
 	CallPath:  []string{"me_pagecache_dirty", "shmem_error_remove_page", "shmem_fault", "do_sigbus"},
 	Scenarios: []string{"ram/tmpfs/*"},
 	Witnesses: []WitnessEffect{
-		{Scenarios: "ram/tmpfs/*", Witness: "log", After: "MCE: Killing * due to hardware memory corruption fault at N"}, // do_sigbus
+		{
+			Scenarios: "ram/tmpfs/*",
+			Witness:   "log",
+			After:     "MCE: Killing * due to hardware memory corruption fault at N",
+		}, // do_sigbus
 	},
 }

@@ -1,7 +1,6 @@
 package change
 
-// SwapinErrorMarker keeps a page that could not be read back from a swap device from
-// being mapped.
+// SwapinErrorMarker prevents the mapping of a page that could not be swapped in.
 var SwapinErrorMarker = Change{
 	ID:      "swapin_error_marker",
 	Commit:  "9f186f9e5fa9",

@@ -15,7 +15,17 @@ var ThpSplitSigbus = Change{
 
 // unsplit returns the moves of the log for a page that cannot be split.
 func unsplit(scenarios string) []WitnessEffect {
-	return append(sending(scenarios),
-		WitnessEffect{Scenarios: scenarios, Witness: "log", Before: "Memory failure: N: recovery action for unsplit thp: Ignored"},
-		WitnessEffect{Scenarios: scenarios, Witness: "log", After: "Memory failure: N: recovery action for unsplit thp: Failed"})
+	return append(
+		sending(scenarios),
+		WitnessEffect{
+			Scenarios: scenarios,
+			Witness:   "log",
+			Before:    "Memory failure: N: recovery action for unsplit thp: Ignored",
+		},
+		WitnessEffect{
+			Scenarios: scenarios,
+			Witness:   "log",
+			After:     "Memory failure: N: recovery action for unsplit thp: Failed",
+		},
+	)
 }

@@ -12,6 +12,10 @@ var UserfaultfdPoison = Change{
 	CallPath:  []string{"mfill_atomic_poison", "do_swap_page", "handle_pte_marker", "do_sigbus"},
 	Scenarios: []string{"ram/userfaultfd/poison", "ram/userfaultfd/poison-*"},
 	Witnesses: []WitnessEffect{
-		{Scenarios: "ram/userfaultfd/*", Witness: "log", After: "MCE: Killing * due to hardware memory corruption fault at N"}, // do_sigbus
+		{
+			Scenarios: "ram/userfaultfd/*",
+			Witness:   "log",
+			After:     "MCE: Killing * due to hardware memory corruption fault at N",
+		}, // do_sigbus
 	},
 }

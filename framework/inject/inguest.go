@@ -11,11 +11,11 @@ import (
 // Injections through interfaces of the guest's kernel. None of them is a machine check
 // that an access consumed: see MachineCheck for those.
 
-// write returns an injection that writes files of the guest, in order, until a write
-// fails.
-func write(action, module string, memory bool, files ...[2]string) Injection {
+// write returns an injection into memory that writes files of the guest, in order, until a
+// write fails.
+func write(action, module string, files ...[2]string) Injection {
 	return Injection{
-		Action: action, Module: module, Memory: memory,
+		Action: action, Module: module, Memory: true,
 		Apply: func(ctx context.Context, g Guest) (observe.Outcome, error) {
 			for _, f := range files {
 				reply, err := g.Call(ctx, &wire.Request{WriteFile: &wire.WriteFile{Path: f[0], Data: []byte(f[1])}})
@@ -81,26 +81,38 @@ func (f Filter) String() string {
 // CorruptPFN makes the kernel call memory_failure() for a page (hwpoison_inject in
 // mm/hwpoison-inject.c). The current process is the guest's agent, not the victim.
 func CorruptPFN(f Frame, filter Filter) Injection {
-	return write(fmt.Sprintf("corrupt-pfn of %s%s", f.Name, filter), "hwpoison_inject", true,
+	return write(fmt.Sprintf("corrupt-pfn of %s%s", f.Name, filter), "hwpoison_inject",
 		append(filter.files(), [2]string{hwpoisonDir + "corrupt-pfn", fmt.Sprintf("%#x", f.Addr/f.Page)})...)
 }
 
 // UnpoisonPFN removes a page's poison, if the kernel allows that (unpoison_memory in
 // mm/memory-failure.c).
 func UnpoisonPFN(f Frame) Injection {
-	return write("unpoison-pfn of "+f.Name, "hwpoison_inject", true, [2]string{hwpoisonDir + "unpoison-pfn", fmt.Sprintf("%#x", f.Addr/f.Page)})
+	return write(
+		"unpoison-pfn of "+f.Name,
+		"hwpoison_inject",
+		[2]string{hwpoisonDir + "unpoison-pfn", fmt.Sprintf("%#x", f.Addr/f.Page)},
+	)
 }
 
 // HardOffline makes the kernel call memory_failure() for a page through sysfs
 // (hard_offline_page_store in drivers/base/memory.c).
 func HardOffline(f Frame) Injection {
-	return write("hard_offline_page of "+f.Name, "", true, [2]string{memoryDir + "hard_offline_page", fmt.Sprintf("%#x", f.Addr&^(f.Page-1))})
+	return write(
+		"hard_offline_page of "+f.Name,
+		"",
+		[2]string{memoryDir + "hard_offline_page", fmt.Sprintf("%#x", f.Addr&^(f.Page-1))},
+	)
 }
 
 // SoftOffline moves a page's content elsewhere and takes the page out of use
 // (soft_offline_page in mm/memory-failure.c).
 func SoftOffline(f Frame) Injection {
-	return write("soft_offline_page of "+f.Name, "", true, [2]string{memoryDir + "soft_offline_page", fmt.Sprintf("%#x", f.Addr&^(f.Page-1))})
+	return write(
+		"soft_offline_page of "+f.Name,
+		"",
+		[2]string{memoryDir + "soft_offline_page", fmt.Sprintf("%#x", f.Addr&^(f.Page-1))},
+	)
 }
 
 // Simulated adds the machine check to the kernel's queue with mce-inject, flags sw: the
@@ -118,14 +130,17 @@ func (m MachineCheck) mceInject(flags string, f Frame) Injection {
 	set := func(name, format string, value any) [2]string {
 		return [2]string{mceInjectDir + name, fmt.Sprintf(format, value)}
 	}
-	i := write(fmt.Sprintf("mce-inject %s %s at %s", flags, m, f.Name), "mce_inject", true,
+	i := write(fmt.Sprintf("mce-inject %s %s at %s", flags, m, f.Name), "mce_inject",
 		// flags_write removes the last byte, even if it is not a newline.
 		set("flags", "%s\n", flags), set("cpu", "%d", 0), set("status", "%#x", m.Status.Encode()),
 		set("addr", "%#x", f.Addr), set("misc", "%#x", m.Misc.Encode()), set("bank", "%d", m.Bank))
 	apply := i.Apply
 	i.Apply = func(ctx context.Context, g Guest) (observe.Outcome, error) {
 		if m.Status.AR && flags == "hw" && !m.Reckless {
-			return observe.Outcome{}, &FatalError{m, "mce-inject raises it in kernel context, where the kernel does not recover from action-required errors"}
+			return observe.Outcome{}, &FatalError{
+				m,
+				"mce-inject raises it in kernel context, where the kernel does not recover from action-required errors",
+			}
 		}
 		return apply(ctx, g)
 	}

@@ -8,6 +8,10 @@
 //     is consumed by an access: see Consume in package framework.
 //
 // An [Injection] is a value. Guest.Inject of package framework applies and records it.
+// Figures, tables and sections are those of the Intel 64 and IA-32 Architectures Software
+// Developer's Manual, volume 3B, in editions where "Machine-Check Architecture" is chapter 15
+// (it is chapter 16 in later ones).
+//
 // The package does not check what an injection causes; scenarios and witnesses do.
 package inject
 
@@ -74,7 +78,10 @@ func BadSectors(at Located, offset, sectors int64) Injection {
 				return observe.Outcome{}, err
 			}
 			path := "/sys/block/" + b.Disk + "/badblocks"
-			reply, err := g.Call(ctx, &wire.Request{WriteFile: &wire.WriteFile{Path: path, Data: fmt.Appendf(nil, "%d %d", b.Sector, b.Count)}})
+			reply, err := g.Call(
+				ctx,
+				&wire.Request{WriteFile: &wire.WriteFile{Path: path, Data: fmt.Appendf(nil, "%d %d", b.Sector, b.Count)}},
+			)
 			if err != nil {
 				return observe.Outcome{}, err
 			}

@@ -12,10 +12,6 @@ import (
 	"github.com/faultline/faultline/internal/arch"
 )
 
-// Figures, tables and sections are those of the Intel 64 and IA-32
-// Architectures Software Developer's Manual, volume 3B, chapter 15,
-// "Machine-Check Architecture".
-
 // Status is the content of IA32_MCi_STATUS (figure 15-6, section 15.3.2.2).
 type Status struct {
 	VAL   bool // bit 63: the bank contains an error
@@ -55,7 +51,10 @@ func (s Status) Encode() uint64 {
 	for _, f := range []struct {
 		set bool
 		bit int
-	}{{s.VAL, 63}, {s.OVER, 62}, {s.UC, 61}, {s.EN, 60}, {s.MISCV, 59}, {s.ADDRV, 58}, {s.PCC, 57}, {s.S, 56}, {s.AR, 55}} {
+	}{
+		{s.VAL, 63}, {s.OVER, 62}, {s.UC, 61}, {s.EN, 60}, {s.MISCV, 59},
+		{s.ADDRV, 58}, {s.PCC, 57}, {s.S, 56}, {s.AR, 55},
+	} {
 		if f.set {
 			v |= 1 << f.bit
 		}
@@ -200,7 +199,16 @@ func (m MachineCheck) Command(cpu int, addr uint64) string {
 	if m.Broadcast {
 		flag = "-b "
 	}
-	return fmt.Sprintf("mce %s%d %d %#x %#x %#x %#x", flag, cpu, m.Bank, m.Status.Encode(), m.Global.Encode(), addr, m.Misc.Encode())
+	return fmt.Sprintf(
+		"mce %s%d %d %#x %#x %#x %#x",
+		flag,
+		cpu,
+		m.Bank,
+		m.Status.Encode(),
+		m.Global.Encode(),
+		addr,
+		m.Misc.Encode(),
+	)
 }
 
 // FatalError reports a machine check that was not injected because it would end in a
@@ -264,8 +272,11 @@ func (m MachineCheck) survivable(ctx context.Context, g CPUGuest) error {
 		vendor = cpuinfoVendor(string(reply.File.Data))
 	}
 	if vendor != intel {
-		return &FatalError{m, fmt.Sprintf("the guest's processor has vendor %q, for which kernels recover from no uncorrected error; "+
-			"start the guest with -cpu …,vendor=%s", vendor, intel)}
+		return &FatalError{
+			m,
+			fmt.Sprintf("the guest's processor has vendor %q, for which kernels recover from no uncorrected error; "+
+				"start the guest with -cpu …,vendor=%s", vendor, intel),
+		}
 	}
 	return nil
 }

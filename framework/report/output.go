@@ -33,7 +33,12 @@ func ParseOutput(text string) (Output, error) {
 			return Output{Format: f, File: file}, nil
 		}
 		if f.Name == name {
-			return Output{}, errkind.Requestf("format %q has no file; write %s=FILE, or %s=- for standard output", text, name, name)
+			return Output{}, errkind.Requestf(
+				"format %q has no file; write %s=FILE, or %s=- for standard output",
+				text,
+				name,
+				name,
+			)
 		}
 	}
 	mean := ""

@@ -24,7 +24,7 @@ type Format struct {
 	Write func(w io.Writer, run results.Run, folder *results.Folder) error
 }
 
-// HTML is the page for people.
+// HTML is the report to read in a browser.
 var HTML = Format{Name: "html", File: "report.html", MediaType: "text/html; charset=utf-8", Write: html.Write}
 
 // JUnit is read by most CI systems.
@@ -40,9 +40,14 @@ var KCIDB = Format{Name: "kcidb", File: "kcidb.json", MediaType: "application/js
 var LAVA = Format{Name: "lava", MediaType: "text/plain; charset=utf-8", Write: lava.Write}
 
 // Markdown is shown by GitHub and GitLab.
-var Markdown = Format{Name: "markdown", File: "summary.md", MediaType: "text/markdown; charset=utf-8", Write: markdown.Write}
+var Markdown = Format{
+	Name:      "markdown",
+	File:      "summary.md",
+	MediaType: "text/markdown; charset=utf-8",
+	Write:     markdown.Write,
+}
 
-// GitHub is read by GitHub's runner, which makes annotations of it.
+// GitHub is read by GitHub's runner, which turns it into annotations.
 var GitHub = Format{Name: "github", MediaType: "text/plain; charset=utf-8", Write: github.Write}
 
 // JSON is the record itself. Its file is written before any report.

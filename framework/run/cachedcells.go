@@ -138,7 +138,8 @@ func (s *cachedCells) keep(ctx context.Context, rec *recorder, ks []*plan.Kernel
 	for _, c := range rec.observed {
 		ki := slices.IndexFunc(ks, func(k *plan.Kernel) bool { return k.Name == c.Kernel })
 		si := slices.IndexFunc(s.suites, func(suite plan.Suite) bool { return suite.Name == rows[c.Scenario].Suite })
-		if c.Verdict != observe.Expected || c.ObservedBy != "" || ki < 0 || si < 0 || suspected(c, rows[c.Scenario], rec.record.Findings) {
+		if c.Verdict != observe.Expected || c.ObservedBy != "" || ki < 0 || si < 0 ||
+			suspected(c, rows[c.Scenario], rec.record.Findings) {
 			continue
 		}
 		shelf := s.of(ctx, ks[ki], s.suites[si], qemu.Accel(c.Accel))
@@ -174,6 +175,7 @@ func keepBoot(shelf *cellcache.Shelf, rec *recorder, k *plan.Kernel) error {
 // scenario depends on.
 func suspected(c observe.Cell, row results.Scenario, findings []conclusion.Finding) bool {
 	return slices.ContainsFunc(findings, func(f conclusion.Finding) bool {
-		return slices.Contains(f.Kernels, c.Kernel) && (f.Scenario == c.Scenario || f.Scenario == "" && slices.Contains(row.Changes, f.Change))
+		return slices.Contains(f.Kernels, c.Kernel) &&
+			(f.Scenario == c.Scenario || f.Scenario == "" && slices.Contains(row.Changes, f.Change))
 	})
 }

@@ -42,7 +42,12 @@ const eventsFD, resumeFD = 3, 4
 // drive runs a task in a suite process and passes on its cells. f, if not nil, follows
 // it. output is the end of the process's output. Its exit status matters only if cells are
 // missing, because a failed scenario makes it 1.
-func (o *Executor) drive(ctx context.Context, t plan.Task, f *Follow, cell func(observe.Cell)) (output string, err error) {
+func (o *Executor) drive(
+	ctx context.Context,
+	t plan.Task,
+	f *Follow,
+	cell func(observe.Cell),
+) (output string, err error) {
 	events, theirs, err := os.Pipe()
 	if err != nil {
 		return "", err

@@ -41,7 +41,14 @@ func DryRun(ctx context.Context, opt Options) (string, error) {
 		return "", err
 	}
 	from, to := opt.Shard.Cut(len(opt.Kernels) * len(picked))
-	fmt.Fprintf(&b, "# cells: %d of %d (scenarios: %d, kernels: %d):\n", to-from, len(opt.Kernels)*len(picked), len(picked), len(opt.Kernels))
+	fmt.Fprintf(
+		&b,
+		"# cells: %d of %d (scenarios: %d, kernels: %d):\n",
+		to-from,
+		len(opt.Kernels)*len(picked),
+		len(picked),
+		len(opt.Kernels),
+	)
 	for _, i := range picked {
 		fmt.Fprintln(&b, i.ID)
 	}

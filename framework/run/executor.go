@@ -59,8 +59,14 @@ func NewExecutor(ctx context.Context, c *cache.Cache, arch string, jobs int) (*E
 		}
 	}
 	return &Executor{
-		Jobs: jobs, Say: func(string, ...any) {}, Doing: func(string) {},
-		host: vmHost, booted: map[*plan.Kernel]*booted{}, early: map[guest]*bootAhead{}, boots: make(chan struct{}, jobs), silence: silence,
+		Jobs:    jobs,
+		Say:     func(string, ...any) {},
+		Doing:   func(string) {},
+		host:    vmHost,
+		booted:  map[*plan.Kernel]*booted{},
+		early:   map[guest]*bootAhead{},
+		boots:   make(chan struct{}, jobs),
+		silence: silence,
 	}, nil
 }
 

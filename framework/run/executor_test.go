@@ -56,6 +56,6 @@ func TestObserveWithoutAFolder(t *testing.T) {
 		side[c.Scenario] = c.Steps[len(c.Steps)-1].Expected.Side
 	})
 	if len(side) != 2 || side["dax/ext4/shared-read"] != observe.Before || side["dax/ext4/past-eof"] != observe.Both {
-		t.Errorf("%v", side)
+		t.Errorf("got %v", side)
 	}
 }

@@ -50,7 +50,12 @@ func (r *recorder) checkFolder() (err error) {
 	case err != nil:
 		return errkind.Requestf("resume %s: %w; run without --resume", dir, err)
 	case from != results.RunFile:
-		r.progress.say("%s in %s is missing or damaged; continuing with %s and the cells that are left", results.RunFile, dir, from)
+		r.progress.say(
+			"%s in %s is missing or damaged; continuing with %s and the cells that are left",
+			results.RunFile,
+			dir,
+			from,
+		)
 	}
 	return nil
 }

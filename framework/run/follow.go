@@ -33,7 +33,12 @@ func (f *Follow) args() []string {
 	args := []string{"--faultline.follow", fmt.Sprint("--faultline.resume=", resumeFD)}
 	if f.Pause > 0 {
 		// Ginkgo's default timeout of an hour is too short for a person.
-		args = append(args, "-ginkgo.timeout="+noHurry.String(), fmt.Sprint("--faultline.pause=", f.Pause), "--faultline.busybox="+f.Busybox)
+		args = append(
+			args,
+			"-ginkgo.timeout="+noHurry.String(),
+			fmt.Sprint("--faultline.pause=", f.Pause),
+			"--faultline.busybox="+f.Busybox,
+		)
 	}
 	return args
 }

@@ -36,7 +36,13 @@ type recorder struct {
 
 // begin writes the initial record, so that a killed run can be read and resumed; or
 // checks that the run to resume is this one.
-func (r *recorder) begin(ctx context.Context, x *Executor, suites []plan.Suite, ks []*plan.Kernel, picked []scenario.Info) error {
+func (r *recorder) begin(
+	ctx context.Context,
+	x *Executor,
+	suites []plan.Suite,
+	ks []*plan.Kernel,
+	picked []scenario.Info,
+) error {
 	here, err := x.Host(ctx)
 	if err != nil {
 		return err
@@ -104,7 +110,10 @@ func (r *recorder) recordBoot(i int, k *plan.Kernel, x *Executor, cached *cellca
 		kr.Splats, kr.Taint = klog.Splats(t.Log()), klog.Taint(0, t.Taint())
 	} else if cached != nil && kr.Console == "" {
 		kr.BootMillis, kr.Splats, kr.Taint = cached.Millis, cached.Splats, cached.Taint
-		err := errors.Join(r.folder.Put(results.ConsoleFile(k.Name), cached.Console), r.folder.Put(results.CommandFile(k.Name), cached.Command))
+		err := errors.Join(
+			r.folder.Put(results.ConsoleFile(k.Name), cached.Console),
+			r.folder.Put(results.CommandFile(k.Name), cached.Command),
+		)
 		if err != nil {
 			return err
 		}
@@ -112,7 +121,9 @@ func (r *recorder) recordBoot(i int, k *plan.Kernel, x *Executor, cached *cellca
 	var t *vm.GuestError
 	kr.DoesNotBoot = errors.As(x.Broken(k), &t) && t.OfKernel()
 	// There may be no console, if QEMU did not start.
-	for file, at := range map[string]*string{results.ConsoleFile(k.Name): &kr.Console, results.CommandFile(k.Name): &kr.CommandFile} {
+	for file, at := range map[string]*string{
+		results.ConsoleFile(k.Name): &kr.Console, results.CommandFile(k.Name): &kr.CommandFile,
+	} {
 		if _, err := os.Stat(r.folder.Path(file)); err == nil {
 			*at = file
 		}
@@ -165,6 +176,15 @@ func Column(k *plan.Kernel) results.Kernel {
 // Row returns the record of a scenario.
 func Row(i scenario.Info) results.Scenario {
 	return results.Scenario{
-		ID: i.ID, Doc: i.Doc, Suite: i.Suite, Needs: i.Needs, Changes: i.Changes, Catalogue: i.Catalogue, Skipped: i.Skipped, TCG: i.TCG, Lead: i.Lead, Program: i.Program,
+		ID:        i.ID,
+		Doc:       i.Doc,
+		Suite:     i.Suite,
+		Needs:     i.Needs,
+		Changes:   i.Changes,
+		Catalogue: i.Catalogue,
+		Skipped:   i.Skipped,
+		TCG:       i.TCG,
+		Lead:      i.Lead,
+		Program:   i.Program,
 	}
 }

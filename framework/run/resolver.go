@@ -16,8 +16,7 @@ import (
 	"github.com/faultline/faultline/kernels/source"
 )
 
-// KernelError is the error of a kernel that is not available. There is no run if the
-// request is wrong, a program is missing, or no kernel is available.
+// KernelError is the error of a kernel that is not available.
 type KernelError struct {
 	Entry matrix.Entry
 	Err   error

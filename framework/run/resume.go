@@ -47,8 +47,9 @@ func (r *recorder) takeOver(rec results.Run) error {
 	rec.ID, rec.Started, rec.Merged = r.record.ID, r.record.Started, r.record.Merged
 	for i := range rec.Kernels {
 		old := r.record.Kernels[i]
-		rec.Kernels[i].BootMillis, rec.Kernels[i].Console, rec.Kernels[i].CommandFile = old.BootMillis, old.Console, old.CommandFile
-		rec.Kernels[i].Splats, rec.Kernels[i].Taint = old.Splats, old.Taint
+		k := &rec.Kernels[i]
+		k.BootMillis, k.Console, k.CommandFile = old.BootMillis, old.Console, old.CommandFile
+		k.Splats, k.Taint = old.Splats, old.Taint
 	}
 	r.record = rec
 	return nil

@@ -121,7 +121,7 @@ func TestResumeFollowsNoLink(t *testing.T) {
 	s.record = results.Run{Kernels: []results.Kernel{{Name: "old", Spec: "dir:old", Unavailable: "no network"}}}
 	now := results.Run{Kernels: []results.Kernel{{Name: "new", Spec: "dir:old"}}}
 	if err := s.takeOver(now); errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "kernels is not a regular file") {
-		t.Errorf("%v", err)
+		t.Errorf("got the error %v", err)
 	}
 	if _, err := os.Stat(filepath.Join(away, "old")); err != nil {
 		t.Errorf("the target of the link: %v", err)

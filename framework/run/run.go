@@ -36,7 +36,7 @@ type Options struct {
 	Changes change.List
 
 	// Keep stores observed cells in the cache for later runs; Known uses the cells that
-	// earlier runs stored. Both ignore repeated cells.
+	// earlier runs stored. Neither applies to cells with Repeat > 1.
 	Keep, Known bool
 
 	Cache    *cache.Cache
@@ -74,8 +74,9 @@ const (
 )
 
 // Do carries out a run and returns its record, which is also in the folder, with
-// report.html next to it. An error means that there was no run; failures during a run
-// are in the record's cells. If ctx ends, the record is marked Interrupted and contains
+// report.html next to it. An error means that there was no run: the request is wrong, a
+// program is missing, or no kernel is available (a *KernelError). Failures during a run are
+// in the record's cells. If ctx ends, the record is marked Interrupted and contains
 // the finished cells.
 func Do(ctx context.Context, opt Options) (*results.Run, *results.Folder, error) {
 	p := &progress{to: opt.Progress}
@@ -127,7 +128,12 @@ func Do(ctx context.Context, opt Options) (*results.Run, *results.Folder, error)
 			p.say("%s", line)
 		}
 	}
-	todo := plan.Make(ks, suites, picked, plan.Options{Shard: opt.Shard, Repeat: opt.Repeat, Have: rec.cells, Kept: cached.known(ctx)})
+	todo := plan.Make(
+		ks,
+		suites,
+		picked,
+		plan.Options{Shard: opt.Shard, Repeat: opt.Repeat, Have: rec.cells, Kept: cached.known(ctx)},
+	)
 	rec.total, rec.done = todo.Total, todo.Done
 	for _, c := range slices.Concat(todo.Impossible, todo.Kept) {
 		rec.addCell(c)

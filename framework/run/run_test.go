@@ -91,7 +91,7 @@ func TestNeeded(t *testing.T) {
 	tasks := []plan.Task{{Kernel: s.kernels[0], Scenarios: mce}, {Kernel: s.kernels[1], Scenarios: mce}, {Kernel: s.kernels[1], Scenarios: mce}}
 	want := []guest{{s.kernels[0], qemu.TCG}, {s.kernels[0], qemu.KVM}, {s.kernels[1], qemu.TCG}}
 	if got := needed(tasks); !slices.Equal(got, want) {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v", got)
 	}
 }
 
@@ -158,10 +158,10 @@ func TestSameProcessorWithKVM(t *testing.T) {
 	first := of("x")
 	first.Host.CPUDigest = "1a"
 	if err := sameRun(first, other); errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "other microcode or features") {
-		t.Errorf("%v", err)
+		t.Errorf("got the error %v", err)
 	}
 	if err := sameRun(of("x"), of("y")); errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "another machine (processor x / y)") {
-		t.Errorf("%v", err)
+		t.Errorf("got the error %v", err)
 	}
 }
 
@@ -264,11 +264,11 @@ func TestPanicIsObservedAgain(t *testing.T) {
 			}
 			r.observe(context.Background(), r.suites[0], r.kernels[0])
 			if len(r.cells) != 3 || r.done != 3 {
-				t.Fatalf("%+v", r.cells)
+				t.Fatalf("got %+v", r.cells)
 			}
 			at := slices.IndexFunc(r.cells, func(c observe.Cell) bool { return c.Scenario == b })
 			if c := r.cells[at]; string(c.Verdict) != test.verdict || !strings.Contains(c.Message, test.says) || c.Panicked != test.panicked {
-				t.Errorf("%+v", c)
+				t.Errorf("got %+v", c)
 			} else if name != "dies instead" && (c.Earlier == nil || !c.Earlier.Panicked || c.Earlier.Registers != "RIP=0") {
 				t.Errorf("recorded of the guest that panicked: %+v", c.Earlier)
 			}
@@ -315,11 +315,11 @@ func TestStallIsObservedAgain(t *testing.T) {
 			r.observe(context.Background(), r.suites[0], r.kernels[0])
 			at := slices.IndexFunc(r.cells, func(c observe.Cell) bool { return c.Scenario == b })
 			if len(r.cells) != 3 || at < 0 {
-				t.Fatalf("%+v", r.cells)
+				t.Fatalf("got %+v", r.cells)
 			}
 			c := r.cells[at]
 			if string(c.Verdict) != test.verdict || !strings.Contains(c.Message, test.says) || test.says != "" && (len(c.Steps) > 0 || c.Witnesses != nil) {
-				t.Errorf("%+v", c)
+				t.Errorf("got %+v", c)
 			}
 			said, err := os.ReadFile(filepath.Join(dir, "said"))
 			if err != nil || strings.Count(string(said), "once") != test.observed {
@@ -378,7 +378,7 @@ func TestInterrupted(t *testing.T) {
 	}()
 	r.observe(ctx, r.suites[0], r.kernels...)
 	if len(r.cells) != 1 || r.cells[0].Verdict != observe.Expected {
-		t.Errorf("%+v", r.cells)
+		t.Errorf("got %+v", r.cells)
 	}
 }
 
@@ -392,7 +392,7 @@ func TestBrokenKernel(t *testing.T) {
 	r.executor.booted[r.kernels[0]] = &booted{broken: fmt.Errorf("probe: %w", &vm.GuestError{Kind: vm.Panic, Doing: "boot", Kernel: "old", Tail: "Kernel panic - not syncing: no init"})}
 	r.observe(context.Background(), r.suites[1], r.kernels...)
 	if len(r.cells) != 2 {
-		t.Fatalf("%+v", r.cells)
+		t.Fatalf("got %+v", r.cells)
 	}
 	for _, c := range r.cells {
 		if c.Kernel == "new" && c.Verdict != observe.Expected {

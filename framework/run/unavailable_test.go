@@ -125,7 +125,7 @@ func TestUnavailableKernel(t *testing.T) {
 		}
 	}
 	if record.Summary.Infra != 2*(len(picked)-1) || record.Summary.Skipped != 3 || record.Summary.ExitCode != errkind.ExitInfra {
-		t.Errorf("%+v", record.Summary)
+		t.Errorf("got %+v", record.Summary)
 	}
 	for _, c := range record.Cells {
 		if c.Verdict == observe.Infra && (!strings.HasPrefix(c.Message, "the kernel is not available: resolve kernel apt:") || !strings.Contains(c.Message, "none of them is Debian's")) {

@@ -90,7 +90,12 @@ func addEntropy(entropy []byte) error {
 		return fmt.Errorf("/dev/urandom: RNDADDENTROPY: %w", err)
 	}
 	// Kernels before 4.14 do not have this ioctl; they reseed on their own.
-	if err := ioctl(fd, rndReseedCRNG, nil); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOTTY) && !errors.Is(err, unix.EPERM) {
+	if err := ioctl(
+		fd,
+		rndReseedCRNG,
+		nil,
+	); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOTTY) &&
+		!errors.Is(err, unix.EPERM) {
 		return fmt.Errorf("/dev/urandom: RNDRESEEDCRNG: %w", err)
 	}
 	return nil

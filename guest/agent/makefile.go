@@ -170,7 +170,10 @@ func aligned(runs []wire.Extent, q *wire.MakeFile) (logical int64, ok bool) {
 func join(extents []wire.Extent) []wire.Extent {
 	var runs []wire.Extent
 	for _, e := range extents {
-		if n := len(runs) - 1; n >= 0 && runs[n].Logical+runs[n].Length == e.Logical && runs[n].Physical+runs[n].Length == e.Physical {
+		if n := len(
+			runs,
+		) - 1; n >= 0 && runs[n].Logical+runs[n].Length == e.Logical &&
+			runs[n].Physical+runs[n].Length == e.Physical {
 			runs[n].Length += e.Length
 			continue
 		}

@@ -65,7 +65,13 @@ func (a *agent) start(d wire.Disposition) (*process, error) {
 	}
 	closeAll([]int{in[0], out[1], stderr[1]})
 	unix.SetNonblock(stderr[0], true)
-	p := &process{pid: pid, in: victim.FD(in[1]), out: victim.FD(out[0]), lines: wire.NewReader(victim.FD(out[0])), stderr: victim.FD(stderr[0])}
+	p := &process{
+		pid:    pid,
+		in:     victim.FD(in[1]),
+		out:    victim.FD(out[0]),
+		lines:  wire.NewReader(victim.FD(out[0])),
+		stderr: victim.FD(stderr[0]),
+	}
 	a.running = append(a.running, p)
 	return p, nil
 }
@@ -160,7 +166,12 @@ func (a *agent) expire() {
 	a.waiting = slices.DeleteFunc(a.waiting, func(w waiting) bool {
 		up := w.limit > 0 && !now.Before(w.until)
 		if up {
-			a.reply(&wire.Reply{ID: w.id, Error: fmt.Sprintf("wait for victim %d, process %d: still runs after %d ms", w.p.number, w.p.pid, w.limit)})
+			a.reply(
+				&wire.Reply{
+					ID:    w.id,
+					Error: fmt.Sprintf("wait for victim %d, process %d: still runs after %d ms", w.p.number, w.p.pid, w.limit),
+				},
+			)
 		}
 		return up
 	})
@@ -232,7 +243,15 @@ func (a *agent) spawn(s *wire.Spawn) (*wire.Spawned, error) {
 		d = wire.Handle
 	case wire.Handle, wire.Once, wire.Default, wire.Ignore, wire.Block:
 	default:
-		return nil, fmt.Errorf("spawn a victim: unknown disposition %q: want %q, %q, %q, %q or %q", d, wire.Handle, wire.Once, wire.Default, wire.Ignore, wire.Block)
+		return nil, fmt.Errorf(
+			"spawn a victim: unknown disposition %q: want %q, %q, %q, %q or %q",
+			d,
+			wire.Handle,
+			wire.Once,
+			wire.Default,
+			wire.Ignore,
+			wire.Block,
+		)
 	}
 	var p *process
 	if d == wire.Handle && len(a.spare) > 0 {
@@ -328,6 +347,9 @@ func (a *agent) wait(q *wire.Request, line []byte) error {
 			return fmt.Errorf("kill victim %d, process %d: %w", w.Victim, p.pid, err)
 		}
 	}
-	a.waiting = append(a.waiting, waiting{id: q.ID, p: p, limit: w.Limit, until: time.Now().Add(time.Duration(w.Limit) * time.Millisecond)})
+	a.waiting = append(
+		a.waiting,
+		waiting{id: q.ID, p: p, limit: w.Limit, until: time.Now().Add(time.Duration(w.Limit) * time.Millisecond)},
+	)
 	return nil
 }

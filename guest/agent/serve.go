@@ -77,7 +77,15 @@ func (a *agent) await(from victim.FD) (host bool, err error) {
 		fds = append(fds, unix.PollFd{Fd: int32(p.out), Events: unix.POLLIN})
 	}
 	timeout := a.timeout()
-	_, _, e := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&fds[0])), uintptr(len(fds)), uintptr(unsafe.Pointer(timeout)), 0, 0, 0)
+	_, _, e := unix.RawSyscall6(
+		unix.SYS_PPOLL,
+		uintptr(unsafe.Pointer(&fds[0])),
+		uintptr(len(fds)),
+		uintptr(unsafe.Pointer(timeout)),
+		0,
+		0,
+		0,
+	)
 	if e != 0 && e != unix.EINTR {
 		return false, fmt.Errorf("wait for the host: %w", e)
 	}

@@ -266,7 +266,12 @@ func (s *session) program(argv []string) (syscall.WaitStatus, error) {
 	return status, nil
 }
 
-func (s *session) start(path string, argv []string, files []*os.File, sys *syscall.SysProcAttr) (<-chan syscall.WaitStatus, error) {
+func (s *session) start(
+	path string,
+	argv []string,
+	files []*os.File,
+	sys *syscall.SysProcAttr,
+) (<-chan syscall.WaitStatus, error) {
 	pid, ended, err := s.children.start(path, argv, &os.ProcAttr{Dir: "/root", Env: s.environ(), Files: files, Sys: sys})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", argv[0], err)
@@ -286,7 +291,12 @@ func (s *session) onTerminal(path string, argv []string) (syscall.WaitStatus, er
 	s.mu.Lock()
 	s.pty = master
 	s.mu.Unlock()
-	ended, err := s.start(path, argv, []*os.File{slave, slave, slave}, &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0})
+	ended, err := s.start(
+		path,
+		argv,
+		[]*os.File{slave, slave, slave},
+		&syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0},
+	)
 	slave.Close()
 	if err != nil {
 		master.Close()

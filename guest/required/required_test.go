@@ -9,7 +9,7 @@ func TestNeeds(t *testing.T) {
 	seen := map[string]bool{}
 	for _, n := range Needs() {
 		if n.For == "" || seen[n.Symbol] || strings.HasPrefix(n.Symbol, "CONFIG_") {
-			t.Errorf("%+v", n)
+			t.Errorf("got %+v", n)
 		}
 		seen[n.Symbol] = true
 	}

@@ -65,7 +65,7 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("%d bytes: %v", len(b), err)
 		}
 		if err == nil && (string(in.Raw[:]) != string(b[:Size]) || in.String() == "") {
-			t.Fatalf("%v", in)
+			t.Fatalf("got %v", in)
 		}
 	})
 }

@@ -100,7 +100,9 @@ func (c *child) syscall(s *wire.Syscall) (*wire.SyscallReply, error) {
 	var failed error
 	called, err := Call(s, func(number, a1, a2, a3, a4, a5, a6 uintptr) (uintptr, uintptr, syscall.Errno) {
 		c.thread.call = [...]uintptr{number, a1, a2, a3, a4, a5, a6}
-		if answer, failed = c.obey([3]uintptr{entry(entrySyscall), uintptr(unsafe.Pointer(&c.thread.call)), 0}); failed != nil {
+		if answer, failed = c.obey(
+			[3]uintptr{entry(entrySyscall), uintptr(unsafe.Pointer(&c.thread.call)), 0},
+		); failed != nil {
 			return 0, 0, 0
 		}
 		const lastErrno = 4095 // MAX_ERRNO in include/linux/err.h

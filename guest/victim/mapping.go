@@ -33,7 +33,15 @@ func (m *mapper) mmap(w *wire.Map) (*wire.MapReply, error) {
 			return nil, fmt.Errorf("open %s to map it: %w", w.Path, err)
 		}
 	}
-	addr, _, errno := unix.RawSyscall6(unix.SYS_MMAP, m.next, uintptr(w.Length), uintptr(w.Prot), uintptr(flags), uintptr(fd), uintptr(w.Offset))
+	addr, _, errno := unix.RawSyscall6(
+		unix.SYS_MMAP,
+		m.next,
+		uintptr(w.Length),
+		uintptr(w.Prot),
+		uintptr(flags),
+		uintptr(fd),
+		uintptr(w.Offset),
+	)
 	if errno == 0 && addr != m.next {
 		unix.RawSyscall(unix.SYS_MUNMAP, addr, uintptr(w.Length), 0)
 		closeFD(fd)
@@ -64,7 +72,15 @@ func openAs(path string, how int) (int, error) {
 		return -1, err
 	}
 	at := unix.AT_FDCWD
-	fd, _, e := unix.RawSyscall6(unix.SYS_OPENAT, uintptr(at), uintptr(unsafe.Pointer(name)), uintptr(how|unix.O_CLOEXEC), 0, 0, 0)
+	fd, _, e := unix.RawSyscall6(
+		unix.SYS_OPENAT,
+		uintptr(at),
+		uintptr(unsafe.Pointer(name)),
+		uintptr(how|unix.O_CLOEXEC),
+		0,
+		0,
+		0,
+	)
 	if e != 0 {
 		return -1, e
 	}

@@ -84,7 +84,9 @@ func (v *server) rehearse() error {
 	if r.Mapped == nil || r.Mapped.Errno != "" {
 		return fmt.Errorf("map a page: %s", r.Error)
 	}
-	if line, err = wire.Encode(&wire.Request{Access: &wire.Access{Kind: wire.Load, Addr: r.Mapped.Addr, Width: 1}}); err == nil {
+	if line, err = wire.Encode(
+		&wire.Request{Access: &wire.Access{Kind: wire.Load, Addr: r.Mapped.Addr, Width: 1}},
+	); err == nil {
 		_, err = wire.Encode(v.answer(line))
 	}
 	if err != nil {

@@ -107,7 +107,15 @@ func Install(d wire.Disposition) error {
 	case wire.Ignore:
 		bus = sigaction{handler: sigIgnore}
 	default:
-		return fmt.Errorf("unknown disposition %q: want %q, %q, %q, %q or %q", d, wire.Handle, wire.Once, wire.Default, wire.Ignore, wire.Block)
+		return fmt.Errorf(
+			"unknown disposition %q: want %q, %q, %q, %q or %q",
+			d,
+			wire.Handle,
+			wire.Once,
+			wire.Default,
+			wire.Ignore,
+			wire.Block,
+		)
 	}
 	if err := rtSigaction(siginfo.SIGBUS, &bus, nil); err != nil {
 		return err
@@ -118,7 +126,15 @@ func Install(d wire.Disposition) error {
 		how = unix.SIG_BLOCK
 	}
 	set := uint64(1) << (siginfo.SIGBUS - 1)
-	if _, _, e := unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, uintptr(how), uintptr(unsafe.Pointer(&set)), 0, sigsetSize, 0, 0); e != 0 {
+	if _, _, e := unix.RawSyscall6(
+		unix.SYS_RT_SIGPROCMASK,
+		uintptr(how),
+		uintptr(unsafe.Pointer(&set)),
+		0,
+		sigsetSize,
+		0,
+		0,
+	); e != 0 {
 		return fmt.Errorf("rt_sigprocmask of SIGBUS: %w", e)
 	}
 	return nil

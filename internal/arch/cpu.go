@@ -43,7 +43,14 @@ var flags = strings.Fields(`
 // IceLake is Intel's third-generation Xeon Scalable (Ice Lake-SP), which supports
 // persistent memory DIMMs. It has erms, with which the kernel recovers from poison in
 // its own copies without a chipset quirk (copy_mc_to_kernel in arch/x86/lib/copy_mc.c).
-var IceLake = CPU{Vendor: "GenuineIntel", Family: 6, Model: 106, Stepping: 6, XLevel: 0x80000008, Flags: append([]string{"la57"}, flags...)}
+var IceLake = CPU{
+	Vendor:   "GenuineIntel",
+	Family:   6,
+	Model:    106,
+	Stepping: 6,
+	XLevel:   0x80000008,
+	Flags:    append([]string{"la57"}, flags...),
+}
 
 // Milan is AMD's third-generation EPYC without SUCCOR: QEMU does not emulate the
 // Scalable MCA, so the kernel never recovers from a machine check

@@ -127,7 +127,11 @@ func (e *Entry) Close() error {
 // by size and modification time, or, if a copy lost the times, by size and SHA-256.
 // If another process is building the same entry, Get waits for it until ctx is done.
 // Get returns an error of build unchanged, and then leaves no files.
-func (c *Cache) Get(ctx context.Context, kind, key string, build func(ctx context.Context, dir string) error) (*Entry, error) {
+func (c *Cache) Get(
+	ctx context.Context,
+	kind, key string,
+	build func(ctx context.Context, dir string) error,
+) (*Entry, error) {
 	parent := filepath.Join(c.dir, kind)
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		return nil, c.denied(fmt.Errorf("create the cache folder: %w", err))
@@ -162,7 +166,11 @@ func (c *Cache) Get(ctx context.Context, kind, key string, build func(ctx contex
 
 // GetChecked is Get for content in which a flipped bit would go unnoticed: an entry
 // whose checksums do not match is rebuilt.
-func (c *Cache) GetChecked(ctx context.Context, kind, key string, build func(ctx context.Context, dir string) error) (*Entry, error) {
+func (c *Cache) GetChecked(
+	ctx context.Context,
+	kind, key string,
+	build func(ctx context.Context, dir string) error,
+) (*Entry, error) {
 	for {
 		e, err := c.Get(ctx, kind, key, build)
 		if err != nil || e.Built {

@@ -325,7 +325,7 @@ func TestBuildOfNothing(t *testing.T) {
 	c := open(t)
 	_, err := c.Get(t.Context(), "kind", "key", func(context.Context, string) error { return nil })
 	if !errors.Is(err, errNoFiles) {
-		t.Errorf("%v", err)
+		t.Errorf("got the error %v", err)
 	}
 	if n := names(t, c); n != "" {
 		t.Errorf("left behind: %s", n)
@@ -372,7 +372,7 @@ func TestWaitEndsWithContext(t *testing.T) {
 	defer cancel()
 	_, err := c.Get(ctx, "kind", "key", func(context.Context, string) error { t.Error("built twice"); return nil })
 	if !errors.Is(err, why) || !strings.Contains(err.Error(), "another process that holds kind/key") {
-		t.Errorf("%v", err)
+		t.Errorf("got the error %v", err)
 	}
 	close(given)
 	<-done

@@ -235,7 +235,12 @@ func (c *Cache) flock(ctx context.Context, name string, how int, waits func()) (
 		f.Close()
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("wait for another process that holds %s/%.12s in the cache: %w", filepath.Base(filepath.Dir(name)), entry, context.Cause(ctx))
+			return nil, fmt.Errorf(
+				"wait for another process that holds %s/%.12s in the cache: %w",
+				filepath.Base(filepath.Dir(name)),
+				entry,
+				context.Cause(ctx),
+			)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

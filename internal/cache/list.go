@@ -98,7 +98,10 @@ func (c *Cache) Leftovers() ([]Item, error) {
 		if err != nil || locked(filepath.Join(filepath.Dir(path), key)+lockSuffix) {
 			return
 		}
-		found = append(found, Item{Kind: filepath.Base(filepath.Dir(path)), Key: key, Path: path, Bytes: DiskUse(path), Used: info.ModTime()})
+		found = append(
+			found,
+			Item{Kind: filepath.Base(filepath.Dir(path)), Key: key, Path: path, Bytes: DiskUse(path), Used: info.ModTime()},
+		)
 	}
 	for _, p := range halves {
 		key, _, _ := strings.Cut(filepath.Base(p), tmpMark)

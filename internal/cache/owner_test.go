@@ -97,7 +97,7 @@ func TestForeignFolder(t *testing.T) {
 		_, err := Open(dir)
 		var denied *DeniedError
 		if !errors.As(err, &denied) || errkind.Of(err) != errkind.Request || denied.Path != at {
-			t.Fatalf("%v", err)
+			t.Fatalf("got the error %v", err)
 		}
 		for _, part := range []string{"use " + at, " belongs to " + denied.Owner, "set XDG_CACHE_HOME", "chown -R"} {
 			if !strings.Contains(err.Error(), part) {
@@ -169,7 +169,7 @@ func TestModeThatStays(t *testing.T) {
 	c := &Cache{dir: "/proc/self"} // ours; chmod(2) fails, as on file systems without modes
 	err := c.tighten()
 	if errkind.Of(err) != errkind.Request {
-		t.Fatalf("%v", err)
+		t.Fatalf("got the error %v", err)
 	}
 	for _, part := range []string{"other users have access", "/proc/self", "mode 0555", "set XDG_CACHE_HOME"} {
 		if !strings.Contains(err.Error(), part) {
@@ -193,7 +193,7 @@ func TestAnothersCache(t *testing.T) {
 		t.Helper()
 		var denied *DeniedError
 		if !errors.As(err, &denied) || errkind.Of(err) != errkind.Request || denied.Path != path || denied.Owner == "" {
-			t.Fatalf("%+v", err)
+			t.Fatalf("got %+v", err)
 		}
 		for _, part := range []string{"permission denied", path + " belongs to ", "set XDG_CACHE_HOME", "chown -R"} {
 			if !strings.Contains(err.Error(), part) {

@@ -27,7 +27,10 @@ func Words(app *kong.Application, line string, values Values) []string {
 	arguments := 0
 	var pending *kong.Flag // whose value comes next
 	for _, w := range words[min(1, len(words)-1) : len(words)-1] {
-		child := slices.IndexFunc(at.Children, func(n *kong.Node) bool { return n.Name == w || slices.Contains(n.Aliases, w) })
+		child := slices.IndexFunc(
+			at.Children,
+			func(n *kong.Node) bool { return n.Name == w || slices.Contains(n.Aliases, w) },
+		)
 		switch {
 		case w == "":
 		case pending != nil:

@@ -92,7 +92,7 @@ func FuzzWords(f *testing.F) {
 // Each shell that is installed accepts its script.
 func TestScripts(t *testing.T) {
 	if !slices.Equal(Shells(), []string{"bash", "fish", "zsh"}) {
-		t.Errorf("%v", Shells())
+		t.Errorf("got %v", Shells())
 	}
 	for _, shell := range Shells() {
 		script := Script(shell, "prog")

@@ -11,7 +11,11 @@ import (
 
 // Vmlinux returns an ELF vmlinux with a banner and, if pvh is set, with the PVH note.
 func Vmlinux(release, version string, pvh bool) []byte {
-	banner := fmt.Sprintf("Linux version %%s (%%s)\n\x00Linux version %s (debian-kernel@lists.debian.org) (gcc-12 (Debian 12.2.0-14) 12.2.0) #1 SMP PREEMPT_DYNAMIC Debian %s (2026-11-01)\n\x00", release, version)
+	banner := fmt.Sprintf(
+		"Linux version %%s (%%s)\n\x00Linux version %s (debian-kernel@lists.debian.org) (gcc-12 (Debian 12.2.0-14) 12.2.0) #1 SMP PREEMPT_DYNAMIC Debian %s (2026-11-01)\n\x00",
+		release,
+		version,
+	)
 	var note bytes.Buffer
 	words := func(w ...uint32) { _ = binary.Write(&note, binary.LittleEndian, w) }
 	words(4, 8, 3)
@@ -28,15 +32,34 @@ func Vmlinux(release, version string, pvh bool) []byte {
 	put(header(elf.ET_EXEC, ehdr, 2, 0, 0))
 	put(elf.Prog64{Type: uint32(elf.PT_LOAD), Flags: 5, Off: textOff, Vaddr: 0xffffffff81000000, Paddr: 0x1000000,
 		Filesz: uint64(len(banner)), Memsz: uint64(len(banner)), Align: 1})
-	put(elf.Prog64{Type: uint32(elf.PT_NOTE), Flags: 4, Off: noteOff, Filesz: uint64(note.Len()), Memsz: uint64(note.Len()), Align: 4})
+	put(
+		elf.Prog64{
+			Type:   uint32(elf.PT_NOTE),
+			Flags:  4,
+			Off:    noteOff,
+			Filesz: uint64(note.Len()),
+			Memsz:  uint64(note.Len()),
+			Align:  4,
+		},
+	)
 	b.Write(note.Bytes())
 	b.WriteString(banner)
 	return b.Bytes()
 }
 
 func header(kind elf.Type, phoff uint64, phnum uint16, shoff uint64, shnum uint16) elf.Header64 {
-	h := elf.Header64{Type: uint16(kind), Machine: uint16(elf.EM_X86_64), Version: 1, Ehsize: 64, Phoff: phoff, Phentsize: 56, Phnum: phnum,
-		Shoff: shoff, Shentsize: 64, Shnum: shnum}
+	h := elf.Header64{
+		Type:      uint16(kind),
+		Machine:   uint16(elf.EM_X86_64),
+		Version:   1,
+		Ehsize:    64,
+		Phoff:     phoff,
+		Phentsize: 56,
+		Phnum:     phnum,
+		Shoff:     shoff,
+		Shentsize: 64,
+		Shnum:     shnum,
+	}
 	copy(h.Ident[:], elf.ELFMAG)
 	h.Ident[elf.EI_CLASS], h.Ident[elf.EI_DATA], h.Ident[elf.EI_VERSION] = byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), 1
 	if shnum > 0 {
@@ -83,7 +106,24 @@ func Module(name, release string, info ...string) []byte {
 	b.WriteString(modinfo + names)
 	b.Write(make([]byte, pad))
 	put(elf.Section64{})
-	put(elf.Section64{Name: 1, Type: uint32(elf.SHT_PROGBITS), Flags: uint64(elf.SHF_ALLOC), Off: 64, Size: uint64(len(modinfo)), Addralign: 1})
-	put(elf.Section64{Name: 10, Type: uint32(elf.SHT_STRTAB), Off: 64 + uint64(len(modinfo)), Size: uint64(len(names)), Addralign: 1})
+	put(
+		elf.Section64{
+			Name:      1,
+			Type:      uint32(elf.SHT_PROGBITS),
+			Flags:     uint64(elf.SHF_ALLOC),
+			Off:       64,
+			Size:      uint64(len(modinfo)),
+			Addralign: 1,
+		},
+	)
+	put(
+		elf.Section64{
+			Name:      10,
+			Type:      uint32(elf.SHT_STRTAB),
+			Off:       64 + uint64(len(modinfo)),
+			Size:      uint64(len(names)),
+			Addralign: 1,
+		},
+	)
 	return b.Bytes()
 }

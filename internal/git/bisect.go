@@ -58,8 +58,14 @@ func (b Bisecting) Divides(commit string) bool { return commit == b.Try || b.lef
 type MergeBaseError struct{ Base, Old string }
 
 func (e *MergeBaseError) Error() string {
-	return fmt.Sprintf("%.12s, the merge base of the two ends, already has the new behaviour: the change lies between it and %.12s, "+
-		"in the opposite direction; bisect it with --old %.12s --new %.12s", e.Base, e.Old, e.Base, e.Old)
+	return fmt.Sprintf(
+		"%.12s, the merge base of the two ends, already has the new behaviour: the change lies between it and %.12s, "+
+			"in the opposite direction; bisect it with --old %.12s --new %.12s",
+		e.Base,
+		e.Old,
+		e.Base,
+		e.Old,
+	)
 }
 
 // ErrKind implements errkind.Kinder.
@@ -148,7 +154,10 @@ func (b *Bisection) next(ctx context.Context, printed string) (Bisecting, error)
 	if err != nil {
 		return Bisecting{}, fmt.Errorf("read the next commit of git bisect: %w", err)
 	}
-	at := Bisecting{Try: strings.TrimSpace(string(head)), MergeBase: strings.Contains(printed, "a merge base must be tested")}
+	at := Bisecting{
+		Try:       strings.TrimSpace(string(head)),
+		MergeBase: strings.Contains(printed, "a merge base must be tested"),
+	}
 	at.Equals = []string{at.Try}
 	if m := reLeft.FindStringSubmatch(printed); m != nil {
 		at.Left, _ = strconv.Atoi(m[1])
@@ -161,7 +170,13 @@ func (b *Bisection) next(ctx context.Context, printed string) (Bisecting, error)
 	if err != nil {
 		return Bisecting{}, err
 	}
-	list, err := b.repo.Output(ctx, nil, nil, append([]string{"rev-list", "--bisect-all", "refs/bisect/" + string(New), "--not"}, strings.Fields(string(olds))...)...)
+	list, err := b.repo.Output(
+		ctx,
+		nil,
+		nil,
+		append(
+			[]string{"rev-list", "--bisect-all", "refs/bisect/" + string(New), "--not"},
+			strings.Fields(string(olds))...)...)
 	if err != nil {
 		return Bisecting{}, err
 	}

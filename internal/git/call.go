@@ -22,7 +22,11 @@ var kept = []string{"GIT_EXEC_PATH", "GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARI
 // (git-config(1), GIT_CONFIG_COUNT). The settings that decide whether a file is modified
 // (core.autocrlf, core.excludesFile, core.attributesFile) remain the user's.
 var fixed = []string{
-	"color.ui=false", "log.showSignature=false", "i18n.logOutputEncoding=UTF-8", "core.quotePath=false", "core.fsmonitor=false",
+	"color.ui=false",
+	"log.showSignature=false",
+	"i18n.logOutputEncoding=UTF-8",
+	"core.quotePath=false",
+	"core.fsmonitor=false",
 	"advice.graftFileDeprecated=false", // environ sets an empty graft file
 }
 

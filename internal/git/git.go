@@ -44,7 +44,11 @@ type RevisionError struct {
 
 func (e *RevisionError) Error() string {
 	if e.Shallow {
-		return fmt.Sprintf("%s has no revision %q, or its clone is too shallow; fetch the rest: git fetch --unshallow", e.Root, e.Rev)
+		return fmt.Sprintf(
+			"%s has no revision %q, or its clone is too shallow; fetch the rest: git fetch --unshallow",
+			e.Root,
+			e.Rev,
+		)
 	}
 	return fmt.Sprintf("%s has no revision %q; list the revisions with git log and git tag", e.Root, e.Rev)
 }

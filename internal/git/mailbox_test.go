@@ -308,7 +308,7 @@ func TestFolderOfPatches(t *testing.T) {
 	r := h.repo()
 	for path, want := range map[string]string{t.TempDir(): "is a folder; give the patch files", filepath.Join(t.TempDir(), "none"): "no such file"} {
 		if _, err := r.Apply(t.Context(), h.git("rev-parse", "HEAD^{tree}"), []Edit{{File: path}}); errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v", err)
+			t.Errorf("got the error %v", err)
 		}
 	}
 	left, err := os.ReadDir(r.dir)

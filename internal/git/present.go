@@ -16,7 +16,13 @@ import (
 // lines of a hunk elsewhere in the file, such as in a similar function: a hunk that is
 // found at another line must be in the function that its header names. If it is not,
 // elsewhere describes where its lines are.
-func (r *Repo) present(ctx context.Context, env []string, tree string, diff []byte, apply []string) (there bool, elsewhere string, err error) {
+func (r *Repo) present(
+	ctx context.Context,
+	env []string,
+	tree string,
+	diff []byte,
+	apply []string,
+) (there bool, elsewhere string, err error) {
 	stderr, err := r.stderr(ctx, env, diff, append(apply, "--check", "--reverse", "--verbose", "-")...)
 	if failed := (*execx.RunError)(nil); errors.As(err, &failed) {
 		return false, "", nil

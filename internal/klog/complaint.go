@@ -123,7 +123,11 @@ var forms = []form{
 	{line: re(`^list_(?:add|del) (?:corruption|double add)`), name: "list corruption", place: nowhere},
 	{line: re(`^kmemleak: \d+ (?P<words>new suspected memory leaks)`),
 		name: "kmemleak", place: nowhere, inside: true},
-	{line: re(`^kmemleak: (?P<own>(?:Cannot|(?:Partially )?[Ff]reeing|Trying|Adding|Unable)\b.*)`), name: "kmemleak", dumps: true},
+	{
+		line:  re(`^kmemleak: (?P<own>(?:Cannot|(?:Partially )?[Ff]reeing|Trying|Adding|Unable)\b.*)`),
+		name:  "kmemleak",
+		dumps: true,
+	},
 	{line: re(`^pagealloc: (?P<words>single bit error|memory corruption)`), name: "pagealloc"},
 	{line: re(`^\S+:\d+: (?P<words>bad (?:pgd|p4d|pud|pmd|pte)) \S+\(`), place: nowhere, inside: true},
 	{line: re(`^rcu: \S+\(\): (?P<words>Double-freed CB) \S+->` + symbol), name: "RCU"},

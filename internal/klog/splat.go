@@ -124,8 +124,10 @@ func Stall(complaint string) bool {
 
 // ofProcessor matches functions that check the processor for consistency at boot:
 // arch/x86/kernel/fpu/{init,xstate}.c and arch/x86/kernel/cpu.
-var ofProcessor = re(`^(?:WARNING in _*(?:fpu_|fpstate_|xstate_|xfeature_|paranoid_xstate|do_extra_xstate|identify_(?:boot_)?cpu|` +
-	`check_xtile|validate_apic|topology_|mtrr_|cache_disable)|unchecked MSR access\b)`)
+var ofProcessor = re(
+	`^(?:WARNING in _*(?:fpu_|fpstate_|xstate_|xfeature_|paranoid_xstate|do_extra_xstate|identify_(?:boot_)?cpu|` +
+		`check_xtile|validate_apic|topology_|mtrr_|cache_disable)|unchecked MSR access\b)`,
+)
 
 // OfProcessor reports whether a complaint, as returned by Splats, is about the processor,
 // which in a guest is a model of QEMU or of a hypervisor below it.

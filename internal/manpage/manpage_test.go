@@ -40,7 +40,7 @@ func write(t *testing.T) string {
 		t.Fatal(err)
 	}
 	if err := Write(broken{}, parser.Model, "v1"); !errors.Is(err, errBroken) {
-		t.Errorf("%v", err)
+		t.Errorf("got the error %v", err)
 	}
 	return b.String()
 }

@@ -45,7 +45,16 @@ func Log(s string) string {
 	return commands.Replace(s)
 }
 
-var commands = strings.NewReplacer("##[", "#·#[", "##vso[", "#·#vso[", "##teamcity[", "#·#teamcity[", "<LAVA_", "<·LAVA_")
+var commands = strings.NewReplacer(
+	"##[",
+	"#·#[",
+	"##vso[",
+	"#·#vso[",
+	"##teamcity[",
+	"#·#teamcity[",
+	"<LAVA_",
+	"<·LAVA_",
+)
 
 // Line is Log on one line: any white space becomes a space.
 func Line(s string) string {

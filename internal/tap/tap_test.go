@@ -59,7 +59,7 @@ func FuzzRead(f *testing.F) {
 		}
 		for _, i := range r.Tests {
 			if i.Name == "" || len(i.Notes) > mostNotes || i.Skipped() && i.Failed() {
-				t.Errorf("%+v", i)
+				t.Errorf("got %+v", i)
 			}
 		}
 	})

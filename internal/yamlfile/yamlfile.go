@@ -81,7 +81,12 @@ func Pairs(n ast.Node) []*ast.MappingValueNode {
 
 // Mapping calls do for each pair of a mapping. All keys must be known; nil allows any
 // key.
-func (f File) Mapping(n ast.Node, what, shape string, known []string, do func(key string, v *ast.MappingValueNode) error) error {
+func (f File) Mapping(
+	n ast.Node,
+	what, shape string,
+	known []string,
+	do func(key string, v *ast.MappingValueNode) error,
+) error {
 	switch n.(type) {
 	case *ast.MappingNode, *ast.MappingValueNode:
 	default:
@@ -131,7 +136,11 @@ func (f File) Text(v *ast.MappingValueNode, mayBeEmpty bool) (string, error) {
 	s, ok := Text(v.Value)
 	switch {
 	case !ok:
-		return "", f.Refuse(Begin(v.Value), fmt.Sprintf("%s is %s, not text", key, Kind(v.Value)), "put quotes around it if it is meant as text")
+		return "", f.Refuse(
+			Begin(v.Value),
+			fmt.Sprintf("%s is %s, not text", key, Kind(v.Value)),
+			"put quotes around it if it is meant as text",
+		)
 	case s == "" && !mayBeEmpty:
 		return "", f.Refuse(Begin(v.Value), key+" is empty", "give a text")
 	}

@@ -35,21 +35,54 @@ var reasons = []struct {
 	advice string
 }{
 	{regexp.MustCompile(`No space left on device|Disk quota exceeded`), full, ""},
-	{regexp.MustCompile(`\bKilled\b(?:\]| |$)|[Oo]ut of memory|Cannot allocate memory|\bmemory exhausted|std::bad_alloc|terminated with signal 9|\*\*\* \[.*\] Error 137$`), memory, ""},
-	{regexp.MustCompile(`FAILED:? .*BTF|^FAILED unresolved symbol |Failed to generate BTF|BTF: .*(?:not available|too old|failed)|^pahole: |^libbpf: .*BTF|` +
-		`[Ff]ailed to encode BTF|[Ee]rror .*encoding BTF`), tree,
-		"this machine's pahole (package dwarves) does not work with the tree: unset CONFIG_DEBUG_INFO_BTF in the configuration (?config=FILE), or install another pahole"},
-	{regexp.MustCompile(`^ERROR: modpost: Section mismatches detected`), tree, "set CONFIG_SECTION_MISMATCH_WARN_ONLY=y in the configuration (?config=FILE), or fix the tree"},
-	{regexp.MustCompile(`^ERROR: (?:modpost: )?"\S+" \[\S+\] undefined!`), tree,
-		"a module needs a symbol that this configuration does not build: build it in, or disable the module, in the configuration (?config=FILE)"},
-	{regexp.MustCompile(`error\[E\d+\]|error: could not compile|\brustc\b.*(?:error|not found|too old)|[Rr]ust (?:compiler|bindings generator).*(?:not|too)|bindgen.*(?:error|panicked)`), tree,
-		"unset CONFIG_RUST in the configuration (?config=FILE), or install what the tree needs (see make rustavailable)"},
+	{
+		regexp.MustCompile(
+			`\bKilled\b(?:\]| |$)|[Oo]ut of memory|Cannot allocate memory|\bmemory exhausted|std::bad_alloc|terminated with signal 9|\*\*\* \[.*\] Error 137$`,
+		),
+		memory,
+		"",
+	},
+	{
+		regexp.MustCompile(
+			`FAILED:? .*BTF|^FAILED unresolved symbol |Failed to generate BTF|BTF: .*(?:not available|too old|failed)|^pahole: |^libbpf: .*BTF|` +
+				`[Ff]ailed to encode BTF|[Ee]rror .*encoding BTF`,
+		),
+		tree,
+		"this machine's pahole (package dwarves) does not work with the tree: unset CONFIG_DEBUG_INFO_BTF in the configuration (?config=FILE), or install another pahole",
+	},
+	{
+		regexp.MustCompile(`^ERROR: modpost: Section mismatches detected`),
+		tree,
+		"set CONFIG_SECTION_MISMATCH_WARN_ONLY=y in the configuration (?config=FILE), or fix the tree",
+	},
+	{
+		regexp.MustCompile(`^ERROR: (?:modpost: )?"\S+" \[\S+\] undefined!`),
+		tree,
+		"a module needs a symbol that this configuration does not build: build it in, or disable the module, in the configuration (?config=FILE)",
+	},
+	{
+		regexp.MustCompile(
+			`error\[E\d+\]|error: could not compile|\brustc\b.*(?:error|not found|too old)|[Rr]ust (?:compiler|bindings generator).*(?:not|too)|bindgen.*(?:error|panicked)`,
+		),
+		tree,
+		"unset CONFIG_RUST in the configuration (?config=FILE), or install what the tree needs (see make rustavailable)",
+	},
 	{regexp.MustCompile(`The source tree is not clean`), tree, "run make mrproper in it, to remove in-tree build output"},
 	{regexp.MustCompile(`No rule to make target '[^']*(?:certs/|\.pem|\.x509)`), tree,
 		"clear CONFIG_SYSTEM_TRUSTED_KEYS and other symbols that name key files in the configuration (?config=FILE)"},
-	{regexp.MustCompile(`\bKconfig\S*:\d+:\s*(?:error|syntax error|can't open)|No rule to make target|\*\*\* .*  Stop\.$`), tree, unknown},
-	{regexp.MustCompile(`(?:fatal )?error: |:\d+: Error: |undefined reference to|multiple definition of|relocation truncated|` +
-		`error: objtool|objtool: .*(?:failed|can't|unsupported)|ld(?:\.\w+)?: (?:cannot|final link failed)|syntax error`), tree, ""},
+	{
+		regexp.MustCompile(`\bKconfig\S*:\d+:\s*(?:error|syntax error|can't open)|No rule to make target|\*\*\* .*  Stop\.$`),
+		tree,
+		unknown,
+	},
+	{
+		regexp.MustCompile(
+			`(?:fatal )?error: |:\d+: Error: |undefined reference to|multiple definition of|relocation truncated|` +
+				`error: objtool|objtool: .*(?:failed|can't|unsupported)|ld(?:\.\w+)?: (?:cannot|final link failed)|syntax error`,
+		),
+		tree,
+		"",
+	},
 	{regexp.MustCompile(`^(?:ERROR|FAILED|FATAL)\b`), tree, unknown},
 }
 
@@ -59,24 +92,57 @@ const unknown = "see the log around this line, and fix the tree or its configura
 var (
 	reMake = regexp.MustCompile(`^(?:make|\S*Makefile).*\*\*\* `)
 	// reProgress matches make's own progress messages, which no other program prints.
-	reProgress = regexp.MustCompile(`^  \S+ +\S|^make\[?\d*\]?: (?:Entering|Leaving|Nothing|warning)|^\s*$|^(?:WARNING|warning): `)
+	reProgress = regexp.MustCompile(
+		`^  \S+ +\S|^make\[?\d*\]?: (?:Entering|Leaving|Nothing|warning)|^\s*$|^(?:WARNING|warning): `,
+	)
 	// reQuoted matches make's progress messages, and source lines quoted by a compiler:
 	// their text is not an error message.
 	reQuoted = regexp.MustCompile(`^  [A-Z][A-Z0-9_]*(?: \[M\])? |^ *\d* \|`)
 	// reProgram matches the message of a shell, or make itself, about a missing program.
-	reProgram = regexp.MustCompile(`^\S*sh: .*?([^ :]+): (?:command )?not found$|: line \d+: ([^ :]+): command not found$|` +
-		`^make\S*: ([^ :/]+): (?:No such file or directory|[Cc]ommand not found)$|^/usr/bin/env: ['‘]?([^ '’]+)['’]?: No such file or directory$`)
+	reProgram = regexp.MustCompile(
+		`^\S*sh: .*?([^ :]+): (?:command )?not found$|: line \d+: ([^ :]+): command not found$|` +
+			`^make\S*: ([^ :/]+): (?:No such file or directory|[Cc]ommand not found)$|^/usr/bin/env: ['‘]?([^ '’]+)['’]?: No such file or directory$`,
+	)
 	reInstall = regexp.MustCompile(`please install (lib[\w-]+-dev)\b`)
 	reHeader  = regexp.MustCompile(`fatal error: (\S+\.h): No such file or directory`)
 )
 
 // packages maps programs and headers used by kernel builds to their Debian packages.
 var packages = map[string]string{
-	"flex": "flex", "bison": "bison", "bc": "bc", "perl": "perl", "python3": "python3", "python": "python-is-python3", "openssl": "openssl", "cpio": "cpio", "rsync": "rsync",
-	"pahole": "dwarves", "xz": "xz-utils", "zstd": "zstd", "lz4": "lz4", "lz4c": "lz4", "lzop": "lzop", "bzip2": "bzip2", "gzip": "gzip", "depmod": "kmod",
-	"objcopy": "binutils", "ld": "binutils", "rustc": "rustc", "bindgen": "bindgen", "clang": "clang", "gawk": "gawk", "awk": "mawk",
-	"libelf.h": "libelf-dev", "gelf.h": "libelf-dev", "gmp.h": "libgmp-dev", "mpc.h": "libmpc-dev", "zlib.h": "zlib1g-dev", "zstd.h": "libzstd-dev",
-	"dwarf.h": "libdw-dev", "stdio.h": "libc6-dev", "gcc-plugin.h": "gcc-12-plugin-dev",
+	"flex":         "flex",
+	"bison":        "bison",
+	"bc":           "bc",
+	"perl":         "perl",
+	"python3":      "python3",
+	"python":       "python-is-python3",
+	"openssl":      "openssl",
+	"cpio":         "cpio",
+	"rsync":        "rsync",
+	"pahole":       "dwarves",
+	"xz":           "xz-utils",
+	"zstd":         "zstd",
+	"lz4":          "lz4",
+	"lz4c":         "lz4",
+	"lzop":         "lzop",
+	"bzip2":        "bzip2",
+	"gzip":         "gzip",
+	"depmod":       "kmod",
+	"objcopy":      "binutils",
+	"ld":           "binutils",
+	"rustc":        "rustc",
+	"bindgen":      "bindgen",
+	"clang":        "clang",
+	"gawk":         "gawk",
+	"awk":          "mawk",
+	"libelf.h":     "libelf-dev",
+	"gelf.h":       "libelf-dev",
+	"gmp.h":        "libgmp-dev",
+	"mpc.h":        "libmpc-dev",
+	"zlib.h":       "zlib1g-dev",
+	"zstd.h":       "libzstd-dev",
+	"dwarf.h":      "libdw-dev",
+	"stdio.h":      "libc6-dev",
+	"gcc-plugin.h": "gcc-12-plugin-dev",
 }
 
 // packageOf returns the package that contains a program or a header; "" if unknown.

@@ -100,7 +100,8 @@ func (b *Build) decided(ctx context.Context) (string, error) {
 // Decides reports whether a file of a source, by its path there, may affect the
 // configuration: all but files that are only compiled or read.
 func Decides(file string) bool {
-	return strings.HasPrefix(file, "scripts/") || !slices.Contains([]string{".c", ".h", ".S", ".rst", ".txt", ".dts", ".dtsi", ".yaml", ".json"}, path.Ext(file))
+	return strings.HasPrefix(file, "scripts/") ||
+		!slices.Contains([]string{".c", ".h", ".S", ".rst", ".txt", ".dts", ".dtsi", ".yaml", ".json"}, path.Ext(file))
 }
 
 func appendTo(path, text string) error {

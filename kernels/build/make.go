@@ -22,8 +22,16 @@ import (
 // command prepares the kernel's make. What a build would record of the machine and the
 // time is fixed: the same source gives the same file.
 func (b *Build) command(ctx context.Context, args ...string) *exec.Cmd {
-	args = append([]string{"O=" + b.Objects, fmt.Sprintf("-j%d", runtime.NumCPU()), "KBUILD_BUILD_USER=faultline", "KBUILD_BUILD_HOST=faultline",
-		"KBUILD_BUILD_VERSION=1", "KBUILD_BUILD_TIMESTAMP=1970-01-01"}, args...)
+	args = append(
+		[]string{
+			"O=" + b.Objects,
+			fmt.Sprintf("-j%d", runtime.NumCPU()),
+			"KBUILD_BUILD_USER=faultline",
+			"KBUILD_BUILD_HOST=faultline",
+			"KBUILD_BUILD_VERSION=1",
+			"KBUILD_BUILD_TIMESTAMP=1970-01-01",
+		},
+		args...)
 	if b.CC != "" {
 		args = append([]string{"CC=" + b.CC}, args...)
 	}
@@ -67,7 +75,23 @@ func (b *Build) ccache() []string {
 func foreign(variable string) bool {
 	name, _, _ := strings.Cut(variable, "=")
 	return strings.HasPrefix(name, "KBUILD_") || strings.HasPrefix(name, "KCONFIG_") || strings.HasPrefix(name, "GIT_") ||
-		slices.Contains([]string{"ARCH", "SUBARCH", "CROSS_COMPILE", "LLVM", "LLVM_IAS", "KAFLAGS", "KCPPFLAGS", "LOCALVERSION", "MAKEFLAGS", "MFLAGS", "MAKEFILES", "MAKELEVEL"}, name)
+		slices.Contains(
+			[]string{
+				"ARCH",
+				"SUBARCH",
+				"CROSS_COMPILE",
+				"LLVM",
+				"LLVM_IAS",
+				"KAFLAGS",
+				"KCPPFLAGS",
+				"LOCALVERSION",
+				"MAKEFLAGS",
+				"MFLAGS",
+				"MAKEFILES",
+				"MAKELEVEL",
+			},
+			name,
+		)
 }
 
 // make runs targets of the kernel's Makefile, given after variables to set.
@@ -77,7 +101,10 @@ func (b *Build) make(ctx context.Context, args ...string) error {
 		return err
 	}
 	defer log.Close()
-	target := strings.Join(slices.DeleteFunc(slices.Clone(args), func(a string) bool { return strings.Contains(a, "=") }), " ")
+	target := strings.Join(
+		slices.DeleteFunc(slices.Clone(args), func(a string) bool { return strings.Contains(a, "=") }),
+		" ",
+	)
 	cmd := b.command(ctx, args...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -106,11 +133,21 @@ func (b *Build) make(ctx context.Context, args ...string) error {
 	case f.blame == full:
 		return fmt.Errorf("make %s: %s: %w", target, f.line, ErrFull)
 	case f.blame == memory:
-		return fmt.Errorf("make %s: %s: memory ran out (see dmesg); free some, or build on a machine with more (the whole log: %s)", target, f.line, b.Log)
+		return fmt.Errorf(
+			"make %s: %s: memory ran out (see dmesg); free some, or build on a machine with more (the whole log: %s)",
+			target,
+			f.line,
+			b.Log,
+		)
 	case f.blame == missing && f.pkg != "":
 		return fmt.Errorf("make %s: %s: %w", target, f.line, &execx.MissingError{Tool: f.what, Package: f.pkg})
 	case f.blame == missing:
-		return fmt.Errorf("make %s: a program that it calls is missing: %s; build again (the whole log: %s)", target, f.line, b.Log)
+		return fmt.Errorf(
+			"make %s: a program that it calls is missing: %s; build again (the whole log: %s)",
+			target,
+			f.line,
+			b.Log,
+		)
 	}
 	return &Error{Target: target, First: f.line, Advice: f.advice, Log: b.Log, Err: err}
 }

@@ -18,15 +18,27 @@ type need struct{ name, pkg string }
 // Tools returns an *execx.MissingError if this machine does not have what a kernel's
 // build calls, including what a configuration needs.
 func Tools(ctx context.Context, cc string, configs ...*kconfig.Config) error {
-	needs := []need{{"make", "make"}, {gcc(cc), gcc(cc)}, {"objcopy", "binutils"}, {"flex", "flex"}, {"bison", "bison"}, {"bc", "bc"}, {"perl", "perl"},
-		{"stdio.h", "libc6-dev"}, {"gelf.h", "libelf-dev"}} // objtool needs libelf
+	needs := []need{
+		{"make", "make"},
+		{gcc(cc), gcc(cc)},
+		{"objcopy", "binutils"},
+		{"flex", "flex"},
+		{"bison", "bison"},
+		{"bc", "bc"},
+		{"perl", "perl"},
+		{"stdio.h", "libc6-dev"},
+		{"gelf.h", "libelf-dev"},
+	} // objtool needs libelf
 	for _, f := range []struct {
 		symbols string
 		needs   []need
 	}{
-		{"MODULE_SIG SYSTEM_TRUSTED_KEYRING", []need{{"openssl", "openssl"}, {"openssl/evp.h", "libssl-dev"}}}, // certs/, scripts/sign-file.c
-		{"DEBUG_INFO_BTF", []need{{"pahole", "dwarves"}}},                                                      // scripts/link-vmlinux.sh
-		{"IKHEADERS", []need{{"cpio", "cpio"}}},                                                                // kernel/gen_kheaders.sh
+		// certs/, scripts/sign-file.c
+		{"MODULE_SIG SYSTEM_TRUSTED_KEYRING", []need{{"openssl", "openssl"}, {"openssl/evp.h", "libssl-dev"}}},
+		// scripts/link-vmlinux.sh
+		{"DEBUG_INFO_BTF", []need{{"pahole", "dwarves"}}},
+		// kernel/gen_kheaders.sh
+		{"IKHEADERS", []need{{"cpio", "cpio"}}},
 		{"MODULE_COMPRESS_XZ", []need{{"xz", "xz-utils"}}},
 		{"MODULE_COMPRESS_ZSTD", []need{{"zstd", "zstd"}}},
 	} {

@@ -46,15 +46,20 @@ func Unpack(ctx context.Context, dir string, files []string, packages []kernels.
 		for _, p := range packages {
 			names = append(names, p.Name)
 		}
-		e := &kernels.SpecError{Problem: "no kernel image (boot/vmlinuz-* or lib/modules/*/vmlinuz) in " + strings.Join(names, ", "),
-			Hint: "give a package such as linux-image-6.1.0-56-amd64"}
+		e := &kernels.SpecError{
+			Problem: "no kernel image (boot/vmlinuz-* or lib/modules/*/vmlinuz) in " + strings.Join(names, ", "),
+			Hint:    "give a package such as linux-image-6.1.0-56-amd64",
+		}
 		if m := reSplit.FindStringSubmatch(names[0]); m != nil {
 			e.Hint = splitAdvice(m[2])
 		}
 		return e
 	}
 	if len(images) > 1 {
-		return &kernels.SpecError{Problem: "more than one kernel image: " + strings.Join(images, ", "), Hint: "give the packages of one kernel"}
+		return &kernels.SpecError{
+			Problem: "more than one kernel image: " + strings.Join(images, ", "),
+			Hint:    "give the packages of one kernel",
+		}
 	}
 	return nil
 }
@@ -62,7 +67,12 @@ func Unpack(ctx context.Context, dir string, files []string, packages []kernels.
 var reSplit = regexp.MustCompile(`^linux-(image|binary|modules|base)-(?:unsigned-)?(\d.*)$`)
 
 func splitAdvice(v string) string {
-	return fmt.Sprintf("since 6.19, Debian splits the kernel: give linux-binary-%s, linux-modules-%s and linux-base-%s together", v, v, v)
+	return fmt.Sprintf(
+		"since 6.19, Debian splits the kernel: give linux-binary-%s, linux-modules-%s and linux-base-%s together",
+		v,
+		v,
+		v,
+	)
 }
 
 // checkSplit checks, before anything is unpacked, that all parts of a split kernel are
@@ -77,7 +87,10 @@ func checkSplit(packages []kernels.Package) error {
 	v, split := parts["binary"]
 	for _, part := range []string{"modules", "base"} {
 		if split && parts[part] != v {
-			return &kernels.SpecError{Problem: fmt.Sprintf("linux-binary-%s given without linux-%s-%s", v, part, v), Hint: splitAdvice(v)}
+			return &kernels.SpecError{
+				Problem: fmt.Sprintf("linux-binary-%s given without linux-%s-%s", v, part, v),
+				Hint:    splitAdvice(v),
+			}
 		}
 	}
 	return nil
@@ -102,7 +115,10 @@ func unpackDeb(ctx context.Context, dir, file string) (images []string, err erro
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("unpack %s: %w", file, err)
 	}
-	images, err = unpackTar(out, func(to string, r io.Reader) error { return kernels.WriteFile(dir, filepath.FromSlash(to), r) })
+	images, err = unpackTar(
+		out,
+		func(to string, r io.Reader) error { return kernels.WriteFile(dir, filepath.FromSlash(to), r) },
+	)
 	if err == nil {
 		_, err = io.Copy(io.Discard, out) // the archive's padding
 	} else {
@@ -158,7 +174,13 @@ func unpackTar(r io.Reader, write func(to string, r io.Reader) error) (images []
 		case h.Size > kernels.MaxBytes(to):
 			return nil, fmt.Errorf("read the package's files: %w: %s has %d bytes", tar.ErrHeader, h.Name, h.Size)
 		case files > mostFiles, bytes > mostBytes:
-			return nil, fmt.Errorf("read the package's files: %w: %d files with %d bytes up to %s, more than a kernel has", tar.ErrHeader, files, bytes, h.Name)
+			return nil, fmt.Errorf(
+				"read the package's files: %w: %d files with %d bytes up to %s, more than a kernel has",
+				tar.ErrHeader,
+				files,
+				bytes,
+				h.Name,
+			)
 		}
 		if to == kernels.FileVmlinuz {
 			images = append(images, path.Clean(h.Name))

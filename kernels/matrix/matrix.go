@@ -67,7 +67,11 @@ func (m *Matrix) CheckChanges(known []string) error {
 		if slices.Contains(known, d.change) {
 			continue
 		}
-		e := &kernels.SpecError{What: d.pos, Problem: fmt.Sprintf("no change is called %q", d.change), Hint: "known are " + strings.Join(known, ", ")}
+		e := &kernels.SpecError{
+			What:    d.pos,
+			Problem: fmt.Sprintf("no change is called %q", d.change),
+			Hint:    "known are " + strings.Join(known, ", "),
+		}
 		if n := suggest.Names(d.change, known); len(n) > 0 {
 			e.Hint = "did you mean " + suggest.Quoted(n, "or") + "? " + e.Hint
 		}
@@ -107,9 +111,18 @@ func Load(path string) (*Matrix, error) {
 	var large *limitread.Error
 	switch {
 	case errors.As(err, &large):
-		return nil, &kernels.SpecError{What: "matrix", Problem: large.Error(), Hint: "give a file that only lists kernels, or split it"}
+		return nil, &kernels.SpecError{
+			What:    "matrix",
+			Problem: large.Error(),
+			Hint:    "give a file that only lists kernels, or split it",
+		}
 	case err != nil:
-		return nil, &kernels.SpecError{What: "matrix " + path, Problem: "cannot read the file", Err: errors.Unwrap(err), Hint: "give a readable file"}
+		return nil, &kernels.SpecError{
+			What:    "matrix " + path,
+			Problem: "cannot read the file",
+			Err:     errors.Unwrap(err),
+			Hint:    "give a readable file, or a built-in matrix: default or wide",
+		}
 	}
 	return Parse(path, data)
 }
@@ -168,36 +181,56 @@ func (p *matrixParser) entry(n ast.Node) (e Entry, nameAt *token.Token, err erro
 	var specAt *token.Token
 	settings := source.All().Settings(specOf(n))
 	var set [][2]string
-	err = p.Mapping(n, "the entry", shape, append([]string{"name", "spec", "has"}, settings...), func(key string, v *ast.MappingValueNode) error {
-		if key == "has" {
-			e.Has = map[string]bool{}
-			return p.Mapping(v.Value, "has", "write it as \"has: {dax_fault_hwpoison: true}\"", nil, func(change string, v *ast.MappingValueNode) error {
-				b, ok := v.Value.(*ast.BoolNode)
-				if !ok {
-					return p.Refuse(yamlfile.Begin(v.Value), fmt.Sprintf("%s is %s, not true or false", change, yamlfile.Kind(v.Value)), "write true or false")
-				}
-				e.Has[change] = b.Value
-				p.declared = append(p.declared, declaration{change, p.Pos(yamlfile.Begin(v))})
-				return nil
-			})
-		}
-		s, err := p.Text(v, false)
-		if err != nil {
-			return err
-		}
-		switch key {
-		case "name":
-			e.Name, nameAt = s, yamlfile.Begin(v.Value)
-			if s != sanitize.Line(s) {
-				return p.Refuse(nameAt, fmt.Sprintf("the name %q is not a line of plain text", s), "use a name without control characters, line breaks and commands of CI runners (::name::)")
+	err = p.Mapping(
+		n,
+		"the entry",
+		shape,
+		append([]string{"name", "spec", "has"}, settings...),
+		func(key string, v *ast.MappingValueNode) error {
+			if key == "has" {
+				e.Has = map[string]bool{}
+				return p.Mapping(
+					v.Value,
+					"has",
+					"write it as \"has: {dax_fault_hwpoison: true}\"",
+					nil,
+					func(change string, v *ast.MappingValueNode) error {
+						b, ok := v.Value.(*ast.BoolNode)
+						if !ok {
+							return p.Refuse(
+								yamlfile.Begin(v.Value),
+								fmt.Sprintf("%s is %s, not true or false", change, yamlfile.Kind(v.Value)),
+								"write true or false",
+							)
+						}
+						e.Has[change] = b.Value
+						p.declared = append(p.declared, declaration{change, p.Pos(yamlfile.Begin(v))})
+						return nil
+					},
+				)
 			}
-		case "spec":
-			e.Spec, specAt = s, yamlfile.Begin(v.Value)
-		default:
-			set = append(set, [2]string{key, s})
-		}
-		return nil
-	})
+			s, err := p.Text(v, false)
+			if err != nil {
+				return err
+			}
+			switch key {
+			case "name":
+				e.Name, nameAt = s, yamlfile.Begin(v.Value)
+				if s != sanitize.Line(s) {
+					return p.Refuse(
+						nameAt,
+						fmt.Sprintf("the name %q is not a line of plain text", s),
+						"use a name without control characters, line breaks and commands of CI runners (::name::)",
+					)
+				}
+			case "spec":
+				e.Spec, specAt = s, yamlfile.Begin(v.Value)
+			default:
+				set = append(set, [2]string{key, s})
+			}
+			return nil
+		},
+	)
 	if err != nil {
 		return e, nil, err
 	}

@@ -171,7 +171,11 @@ func (x *Index) Modules(names ...string) ([]File, error) {
 		}
 	}
 	if w.tooDeep {
-		return nil, fmt.Errorf("%s: dependencies are more than %d deep; recreate it with depmod -b", filepath.Join(x.dir, "modules.dep"), mostDeep)
+		return nil, fmt.Errorf(
+			"%s: dependencies are more than %d deep; recreate it with depmod -b",
+			filepath.Join(x.dir, "modules.dep"),
+			mostDeep,
+		)
 	}
 	if unknown != nil {
 		return w.files, &UnknownError{Dir: x.dir, Names: unknown}

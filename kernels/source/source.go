@@ -109,9 +109,16 @@ func request(s kernels.Source, arg string) (kernels.Request, error) {
 		name := nv[0]
 		value, err := url.PathUnescape(nv[1])
 		if err != nil {
-			return r, &kernels.SpecError{Problem: fmt.Sprintf("the value of %s", name), Err: err, Hint: "write % as %25, & as %26, ? as %3F"}
+			return r, &kernels.SpecError{
+				Problem: fmt.Sprintf("the value of %s", name),
+				Err:     err,
+				Hint:    "write % as %25, & as %26, ? as %3F",
+			}
 		}
-		e := &kernels.SpecError{Problem: fmt.Sprintf("%s: unknown parameter %q", s.Scheme, name), Hint: "known are " + suggest.Quoted(s.Params, "and")}
+		e := &kernels.SpecError{
+			Problem: fmt.Sprintf("%s: unknown parameter %q", s.Scheme, name),
+			Hint:    "known are " + suggest.Quoted(s.Params, "and"),
+		}
 		switch {
 		case !slices.Contains(s.Params, name):
 			if n := suggest.Names(name, s.Params); len(n) > 0 {
@@ -143,7 +150,7 @@ func (l List) parse(spec string) (kernels.Source, kernels.Request, error) {
 		}
 		names = append(names, s.Scheme)
 	}
-	e := &kernels.SpecError{What: "kernel " + spec, Problem: "no scheme before a colon"}
+	e := &kernels.SpecError{What: "kernel " + spec, Problem: "no scheme"}
 	if ok {
 		e.Problem = fmt.Sprintf("unknown scheme %q", scheme)
 	}
@@ -163,7 +170,7 @@ func (l List) parse(spec string) (kernels.Source, kernels.Request, error) {
 // inSpec sets the spec in a *kernels.SpecError that does not have it yet.
 func inSpec(spec string, err error) error {
 	if e, ok := err.(*kernels.SpecError); ok && e.What == "" {
-		e.What = "kernel " + spec
+		e.What = "kernel " + strings.TrimSuffix(spec, ":")
 	}
 	return err
 }

@@ -13,7 +13,9 @@ type Version struct {
 	Candidate           int // number of a release candidate, from 1; 0 for the final release
 }
 
-var reVersion = regexp.MustCompile(`^v?([1-9]\d?)\.(0|[1-9]\d{0,3})(?:\.(\d{1,6}))?(?:[-~]rc([1-9]\d{0,2}))?(?:\.\d+-[a-z0-9]|$|[^0-9.])`)
+var reVersion = regexp.MustCompile(
+	`^v?([1-9]\d?)\.(0|[1-9]\d{0,3})(?:\.(\d{1,6}))?(?:[-~]rc([1-9]\d{0,2}))?(?:\.\d+-[a-z0-9]|$|[^0-9.])`,
+)
 
 // ParseVersion parses the version at the start of a kernel's name: "6.1.192",
 // "7.3-rc7", "6.5.0-rc1-00012-g1ea7ca1b0901", "6.1.0-56-amd64". Suffixes of a

@@ -224,7 +224,11 @@ func (m *Image) Vmlinux() ([]byte, error) {
 	body, tail := m.payload[:len(m.payload)-4], m.payload[len(m.payload)-4:]
 	size := uint64(binary.LittleEndian.Uint32(tail))
 	if size > MaxBytes {
-		return nil, fmt.Errorf("decompress the payload: claims %d bytes inside, more than the %d that a kernel can have", size, MaxBytes)
+		return nil, fmt.Errorf(
+			"decompress the payload: claims %d bytes inside, more than the %d that a kernel can have",
+			size,
+			MaxBytes,
+		)
 	}
 	var r io.Reader
 	var err error
@@ -262,14 +266,14 @@ func (m *Image) Vmlinux() ([]byte, error) {
 	}
 	out := make([]byte, size) // the OS allocates its pages on the first write
 	n, err := io.ReadFull(r, out)
-	if err == io.ErrUnexpectedEOF || err == io.EOF {
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("decompress the payload (%s): %d bytes inside, want %d", kind, n, size)
 	}
 	if err == nil {
-		switch _, err = io.ReadFull(r, make([]byte, 1)); err {
-		case io.EOF:
+		switch _, err = io.ReadFull(r, make([]byte, 1)); {
+		case errors.Is(err, io.EOF):
 			err = nil
-		case nil:
+		case err == nil:
 			err = fmt.Errorf("more than the %d bytes that it claims", size)
 		}
 	}

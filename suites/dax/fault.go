@@ -37,7 +37,9 @@ func on(fs FS, follows ...change.Change) func(name, catalogue string, more ...Tr
 		if fs != Ext4 && alsoA20[catalogue] {
 			more = append(more, Catalogue("A20"))
 		}
-		return Scenario("dax/"+string(fs)+"/"+name, append(more, Catalogue(catalogue), NeedsDAX(NFIT, fs), Changes(follows...))...)
+		return Scenario(
+			"dax/"+string(fs)+"/"+name,
+			append(more, Catalogue(catalogue), NeedsDAX(NFIT, fs), Changes(follows...))...)
 	}
 }
 
@@ -47,9 +49,9 @@ func mapped(ctx SpecContext, g *Guest, fs FS, flags MapFlags) (*File, *Victim, *
 	return mappedFile(ctx, g, g.DAX(ctx, fs).File(ctx, 64*KiB), flags)
 }
 
-// mappedHuge creates and maps a file that fits a huge page.
-func mappedHuge(ctx SpecContext, g *Guest, fs FS, flags MapFlags, options ...FileOption) (*File, *Victim, *Mapping) {
-	return mappedFile(ctx, g, g.DAX(ctx, fs).File(ctx, 2*MiB, append(options, HugeAligned())...), flags)
+// mappedHuge creates a file that fits a huge page, and a shared mapping of it.
+func mappedHuge(ctx SpecContext, g *Guest, fs FS, options ...FileOption) (*File, *Victim, *Mapping) {
+	return mappedFile(ctx, g, g.DAX(ctx, fs).File(ctx, 2*MiB, append(options, HugeAligned())...), Shared)
 }
 
 func mappedFile(ctx SpecContext, g *Guest, f *File, flags MapFlags) (*File, *Victim, *Mapping) {
@@ -91,7 +93,7 @@ var _ = describe("a DAX fault on a bad block", func() {
 			It("reports a 4 KiB page where a huge page was possible", scenario("huge-bad",
 				"A08", NeedsHugeDAX()), func(ctx SpecContext) {
 				g := StartGuest(ctx)
-				f, v, m := mappedHuge(ctx, g, fs, Shared)
+				f, v, m := mappedHuge(ctx, g, fs)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
 				Expect(v.Load(ctx, m.At(at()))).To(DependOn(change.DaxFaultHWPoison, adrerr, mceerr()))
 			})
@@ -214,7 +216,7 @@ var _ = describe("a store to an unwritten extent over a bad block", func() {
 			It("gets SIGBUS after the fallback from a huge page", scenario("huge-unwritten-write", "A14",
 				NeedsHugeDAX()), func(ctx SpecContext) {
 				g := StartGuest(ctx)
-				f, v, m := mappedHuge(ctx, g, fs, Shared, Unwritten())
+				f, v, m := mappedHuge(ctx, g, fs, Unwritten())
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
 				Expect(v.Store(ctx, m.At(at()))).To(outcome(fs))
 			})

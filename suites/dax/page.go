@@ -31,7 +31,7 @@ var _ = describe("a DAX page", func() {
 			It("is mapped as a 4 KiB page if another block of its huge page is bad", scenario("huge-good", "A09",
 				NeedsHugeDAX(), NeedsPageMap()), func(ctx SpecContext) {
 				g := StartGuest(ctx)
-				f, v, m := mappedHuge(ctx, g, fs, Shared)
+				f, v, m := mappedHuge(ctx, g, fs)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
 				load := v.Load(ctx, m.At(Page(bad+1)+5))
 				neighbour := v.Present(ctx, m.At(Page(bad+2)))
@@ -52,7 +52,7 @@ var _ = describe("a DAX page", func() {
 				"huge-mapped-then-bad", "A10",
 				NeedsHugeDAX(), NeedsPageMap()), func(ctx SpecContext) {
 				g := StartGuest(ctx)
-				f, v, m := mappedHuge(ctx, g, fs, Shared)
+				f, v, m := mappedHuge(ctx, g, fs)
 				v.Load(ctx, m.At(5))
 				huge := v.Present(ctx, m.At(Page(bad)))
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
@@ -62,7 +62,8 @@ var _ = describe("a DAX page", func() {
 			})
 
 			// dax_load_hole maps the zero page without a call of the driver.
-			It("reads as zeros if its bad block was never written", scenario("unwritten-read", "A13"), func(ctx SpecContext) {
+			It("reads as zeros if it is unwritten, even if its block is bad", scenario("unwritten-read",
+				"A13"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f, v, m := mappedFile(ctx, g, g.DAX(ctx, fs).File(ctx, 64*KiB, Unwritten()), Shared)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
@@ -72,7 +73,7 @@ var _ = describe("a DAX page", func() {
 			// The file system zeroes the block first, and that write fails in the block
 			// layer. The file is smaller than a huge page, so that there is only one
 			// attempt: see huge-unwritten-write.
-			It("is reported with BUS_ADRERR on a store if its bad block was never written", scenario("unwritten-write",
+			It("raises BUS_ADRERR on a store if it is unwritten and its block is bad", scenario("unwritten-write",
 				"A14"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.DAX(ctx, fs).File(ctx, 64*KiB, Unwritten())
@@ -82,7 +83,7 @@ var _ = describe("a DAX page", func() {
 				Expect(v.Store(ctx, m.At(at()))).To(BeOutcome(SIGBUS(BUS_ADRERR)))
 			})
 
-			It("is reported with BUS_ADRERR, not as poison, beyond the end of the file", scenario(
+			It("raises BUS_ADRERR, not BUS_MCEERR_AR, beyond the end of the file", scenario(
 				"past-eof", "A15"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.DAX(ctx, fs).File(ctx, 16*KiB)
@@ -92,7 +93,7 @@ var _ = describe("a DAX page", func() {
 			})
 
 			// A dead device fails with EIO, not with EHWPOISON.
-			It("is reported with BUS_ADRERR, not as poison, when the device is dead", scenario("dead-device", "A28",
+			It("raises BUS_ADRERR, not BUS_MCEERR_AR, if the device is dead", scenario("dead-device", "A28",
 				Needs("BLK_DEV_DM")), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				pmem := g.Pmem(ctx, NFIT, fs)
@@ -110,7 +111,7 @@ var _ = describe("a DAX page", func() {
 
 	// dax_iomap_copy_around turns the driver's error for the shared block into EIO, as for
 	// write(2), and dax_fault_return turns that into BUS_ADRERR, also with the change.
-	It("is reported with BUS_ADRERR, not as poison, on copy-on-write of a shared extent, unlike on a load", on(XFSReflink,
+	It("raises BUS_ADRERR, not BUS_MCEERR_AR, on copy-on-write of a shared extent, unlike on a load", on(XFSReflink,
 		change.DaxFaultHWPoison)("reflink-cow", "A21"), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		mount := g.DAX(ctx, XFSReflink)
@@ -145,7 +146,7 @@ var _ = describe("a DAX page", func() {
 		Expect(own).To(BeOutcome(Reads(Filled(bad))))
 	})
 
-	It("with a bad block on ext2 is reported to a reader with SIGBUS", Scenario("dax/ext2/shared-read", Catalogue("A23"),
+	It("with a bad block on ext2 sends SIGBUS to a reader", Scenario("dax/ext2/shared-read", Catalogue("A23"),
 		Impossible("no Debian kernel has the ext2 driver (CONFIG_EXT2_FS is not set in any of 5.10 to 7.3): the ext4 driver "+
 			"handles ext2 (CONFIG_EXT4_USE_FOR_EXT2), and dax/ext4 covers its faults")), func(SpecContext) {})
 
@@ -164,7 +165,8 @@ var _ = describe("a DAX page", func() {
 	})
 
 	for _, p := range []Provider{E820, Virtio} {
-		It("on "+string(p)+" becomes readable again when the whole page is written", Scenario("dax/"+string(p)+"-ext4/mended",
+		It("on "+string(p)+" pmem becomes readable again when the whole page is written", Scenario(
+			"dax/"+string(p)+"-ext4/mended",
 			Catalogue("A24"), Changes(change.DaxFaultHWPoison, change.DaxRecoveryWrite), NeedsDAX(p, Ext4)),
 			func(ctx SpecContext) {
 				g := StartGuest(ctx)
@@ -178,13 +180,15 @@ var _ = describe("a DAX page", func() {
 				left := g.BadBlocks(ctx, d)
 				again := v.Load(ctx, m.At(at()))
 				Expect(first).To(DependOn(change.DaxFaultHWPoison, adrerr, mceerr()))
-				Expect(wrote).To(DependOn(change.DaxRecoveryWrite, Before(Errno("EIO")), After(Returns(PageBytes()))).PartOf(change.DaxFaultHWPoison, Errno("EHWPOISON")))
+				Expect(wrote).To(DependOn(change.DaxRecoveryWrite,
+					Before(Errno("EIO")),
+					After(Returns(PageBytes()))).PartOf(change.DaxFaultHWPoison, Errno("EHWPOISON")))
 				Expect(left).To(DependOn(change.DaxRecoveryWrite, Before(Says("8 sectors")), After(Says("none"))))
 				Expect(again).To(DependOn(change.DaxRecoveryWrite, adrerr, After(Reads(0x5a))))
 			})
 
 		// These providers report that they cleared the block, so zeroing it works.
-		It("on "+string(p)+" is writable when zeroing clears its bad block", Scenario(
+		It("on "+string(p)+" pmem is writable when zeroing clears its bad block", Scenario(
 			"dax/"+string(p)+"-ext4/unwritten-write",
 			Catalogue("A14e"), NeedsDAX(p, Ext4)),
 			func(ctx SpecContext) {
@@ -221,7 +225,7 @@ var _ = describe("the page cache over a bad block", func() {
 			})
 
 			// filemap_fault cannot fill the page: VM_FAULT_SIGBUS, no poison.
-			It("reports BUS_ADRERR, not poison, when it cannot read the page", scenario("unpopulated-bad",
+			It("raises BUS_ADRERR, not BUS_MCEERR_AR, if it cannot read the page", scenario("unpopulated-bad",
 				"E26"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.PageCache(ctx, fs).File(ctx, 64*KiB)

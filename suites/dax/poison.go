@@ -11,7 +11,7 @@ import (
 
 // Poison of a DAX page without a bad block: only memory_failure() reports it. A fault
 // relies on the driver, which lists no bad block.
-var _ = describe("memory failure handling of a DAX page without a bad block", func() {
+var _ = describe("poisoning a good DAX page", func() {
 	for _, fs := range []FS{Ext4, XFS} {
 		scenario := func(name, catalogue string, more ...Trait) []any {
 			return on(fs)(name, catalogue, append(more, Needs("MEMORY_FAILURE"))...)
@@ -19,7 +19,7 @@ var _ = describe("memory failure handling of a DAX page without a bad block", fu
 		// XFS without rmapbt declines, and memory_failure() takes the generic path.
 		number := map[FS]string{Ext4: "C01", XFS: "C08"}[fs]
 		Context("on "+string(fs), func() {
-			It("delivers SIGBUS to the caller of madvise(2), after which the page can be read again", scenario("madvise", number,
+			It("sends SIGBUS to the caller of madvise(2); the page can then be read again", scenario("madvise", number,
 				Changes(change.CountedByAction)), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				_, v, m := mapped(ctx, g, fs, Shared)
@@ -32,7 +32,7 @@ var _ = describe("memory failure handling of a DAX page without a bad block", fu
 			})
 
 			// memory_failure() signals the current task, not the one that mapped the page.
-			It("delivers SIGBUS to the thread that calls madvise(2)", scenario("madvise-thread", "S08",
+			It("sends SIGBUS to the thread that calls madvise(2)", scenario("madvise-thread", "S08",
 				Changes(change.CountedByAction)), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				_, v, m := mapped(ctx, g, fs, Shared)
@@ -45,10 +45,10 @@ var _ = describe("memory failure handling of a DAX page without a bad block", fu
 				Expect(g.HardwareCorrupted(ctx)).To(DependOn(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
 			})
 
-			It("reports a huge page when the page is mapped as part of one", scenario("madvise-huge", "C02",
+			It("reports the huge page if the page is mapped as part of one", scenario("madvise-huge", "C02",
 				NeedsHugeDAX(), NeedsPageMap(), Changes(change.DaxFolios, change.CountedByAction)), func(ctx SpecContext) {
 				g := StartGuest(ctx)
-				_, v, m := mappedHuge(ctx, g, fs, Shared)
+				_, v, m := mappedHuge(ctx, g, fs)
 				v.Load(ctx, m.At(5))
 				huge := v.Present(ctx, m.At(Page(bad)))
 				advice := v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_HWPOISON)
@@ -63,11 +63,11 @@ var _ = describe("memory failure handling of a DAX page without a bad block", fu
 			// the change, the kernel looks for processes that map the first page of the folio.
 			// The second process does not: it gets no signal and keeps the poison mapped. See
 			// docs/evidence/findings.md.
-			It("delivers SIGBUS for a 4 KiB mapping of a page that another process maps as part of a huge page", scenario(
+			It("sends SIGBUS to a process that maps only that page while another maps the huge page", scenario(
 				"madvise-tail", "C17",
 				NeedsHugeDAX(), NeedsPageMap(), Changes(change.DaxFolios, change.CountedByAction)), func(ctx SpecContext) {
 				g := StartGuest(ctx)
-				f, v, m := mappedHuge(ctx, g, fs, Shared)
+				f, v, m := mappedHuge(ctx, g, fs)
 				v.Load(ctx, m.At(5))
 				second := g.Second(ctx)
 				tail := second.MapPart(ctx, f, Page(bad), PageBytes(), Shared)
@@ -76,12 +76,14 @@ var _ = describe("memory failure handling of a DAX page without a bad block", fu
 				advice := second.Madvise(ctx, tail.At(0), PageBytes(), MADV_HWPOISON)
 				left := second.Present(ctx, tail.At(0))
 				Expect(huge).To(BeOutcome(Says("present")))
-				Expect(advice).To(DependOn(change.DaxFolios, Before(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(tail.At(0)), Returning(0))), After(Returns(0))))
+				Expect(advice).To(DependOn(change.DaxFolios,
+					Before(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(tail.At(0)), Returning(0))),
+					After(Returns(0))))
 				Expect(left).To(DependOn(change.DaxFolios, Before(Says("absent")), After(Says("present"))))
 				Expect(g.HardwareCorrupted(ctx)).To(DependOn(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
 			})
 
-			It("delivers no SIGBUS to a second process that maps the page", scenario("madvise-second", "C03",
+			It("sends no SIGBUS to a second process that maps it", scenario("madvise-second", "C03",
 				Changes(change.CountedByAction)), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f, v, m := mapped(ctx, g, fs, Shared)
@@ -97,7 +99,7 @@ var _ = describe("memory failure handling of a DAX page without a bad block", fu
 				Expect(g.HardwareCorrupted(ctx)).To(DependOn(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
 			})
 
-			It("delivers BUS_MCEERR_AO to a second process with PR_MCE_KILL_EARLY", scenario("madvise-second-early", "C04",
+			It("sends BUS_MCEERR_AO to a second process with PR_MCE_KILL_EARLY", scenario("madvise-second-early", "C04",
 				Changes(change.KillEarlyOnConsumption, change.CountedByAction)), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f, v, m := mapped(ctx, g, fs, Shared)
@@ -113,7 +115,7 @@ var _ = describe("memory failure handling of a DAX page without a bad block", fu
 			})
 
 			// The copy is anonymous memory.
-			It("affects only the copy when a private mapping has copied the page", scenario("madvise-private-copy", "C16",
+			It("affects only the copy if a private mapping has made one", scenario("madvise-private-copy", "C16",
 				Changes(change.MadviseActionRequired)), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f, v, m := mapped(ctx, g, fs, Private)
@@ -143,7 +145,7 @@ var _ = describe("memory failure handling of a DAX page without a bad block", fu
 			})
 
 			// The page does not come from the buddy allocator, so it cannot be migrated.
-			It("cannot soft-offline the page", scenario("soft-offline", "C10"), func(ctx SpecContext) {
+			It("by soft-offlining it fails", scenario("soft-offline", "C10"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				_, v, m := mapped(ctx, g, fs, Shared)
 				v.Load(ctx, m.At(at()))
@@ -180,7 +182,9 @@ var _ = describe("the poison of a DAX page", func() {
 		Expect(before).To(BeOutcome(Says("no hwpoison")))
 		Expect(advice).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Returning(0))))
 		Expect(poisoned).To(BeOutcome(Says("hwpoison")))
-		Expect(wrote).To(DependOn(change.DaxRecoveryWrite, Before(Errno("EIO")), After(Returns(PageBytes()))).PartOf(change.DaxFaultHWPoison, Errno("EHWPOISON")))
+		Expect(wrote).To(DependOn(change.DaxRecoveryWrite,
+			Before(Errno("EIO")),
+			After(Returns(PageBytes()))).PartOf(change.DaxFaultHWPoison, Errno("EHWPOISON")))
 		Expect(rewritten).To(DependOn(change.DaxRecoveryWrite, Before(Says("hwpoison")), After(Says("no hwpoison"))))
 		Expect(left).To(DependOn(change.DaxRecoveryWrite, Before(Says("8 sectors")), After(Says("none"))))
 		Expect(counted).To(DependOn(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
@@ -189,8 +193,8 @@ var _ = describe("the poison of a DAX page", func() {
 
 // XFS with a reverse map (rmapbt) looks up the file and the offset of a block, and signals
 // the processes that map them (xfs_dax_notify_failure, mf_dax_kill_procs).
-var _ = describe("memory failure handling of a DAX page on XFS with a reverse map", func() {
-	It("delivers SIGBUS to the caller of madvise(2)", on(XFSReflink)("reverse-mapped", "C07",
+var _ = describe("poisoning a DAX page on XFS with a reverse map", func() {
+	It("sends SIGBUS to the caller of madvise(2)", on(XFSReflink)("reverse-mapped", "C07",
 		Needs("MEMORY_FAILURE")), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		_, v, m := mapped(ctx, g, XFSReflink, Shared)
@@ -201,10 +205,10 @@ var _ = describe("memory failure handling of a DAX page on XFS with a reverse ma
 		Expect(load).To(BeOutcome(Reads(Filled(bad))))
 	})
 
-	It("reports the page's own address when it is mapped as part of a huge page", on(XFSReflink)("reverse-mapped-huge",
-		"C07", Needs("MEMORY_FAILURE"), NeedsHugeDAX(), NeedsPageMap()), func(ctx SpecContext) {
+	It("reports the address of the page itself if it is mapped as part of a huge page", on(XFSReflink)(
+		"reverse-mapped-huge", "C07", Needs("MEMORY_FAILURE"), NeedsHugeDAX(), NeedsPageMap()), func(ctx SpecContext) {
 		g := StartGuest(ctx)
-		_, v, m := mappedHuge(ctx, g, XFSReflink, Shared)
+		_, v, m := mappedHuge(ctx, g, XFSReflink)
 		v.Load(ctx, m.At(5))
 		huge := v.Present(ctx, m.At(Page(bad)))
 		advice := v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_HWPOISON)
@@ -212,7 +216,7 @@ var _ = describe("memory failure handling of a DAX page on XFS with a reverse ma
 		Expect(advice).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, HugePageLSB(), At(m.At(Page(bad))), Returning(0))))
 	})
 
-	It("shuts down the file system when the page holds metadata", on(XFSReflink)("metadata", "C09",
+	It("shuts down the file system if the page holds metadata", on(XFSReflink)("metadata", "C09",
 		Needs("MEMORY_FAILURE", "HWPOISON_INJECT", "DEBUG_FS")), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		mount := g.DAX(ctx, XFSReflink)
@@ -232,7 +236,7 @@ var _ = describe("memory failure handling of a DAX page on XFS with a reverse ma
 	})
 })
 
-var _ = describe("a DAX block that becomes bad", func() {
+var _ = describe("a block of a DAX file that goes bad", func() {
 	for _, fs := range []FS{Ext4, XFS} {
 		Context("on "+string(fs), func() {
 			// The kernel copies from the mapping, without a call of the driver.

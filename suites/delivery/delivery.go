@@ -17,7 +17,9 @@ func at() int64 { return Page(bad) + 5 }
 // scenario adds the prefix of the id and the common traits. The agent injects poison with
 // hard_offline_page, never the victim.
 func scenario(id, catalogue string, traits ...Trait) []any {
-	return Scenario("delivery/"+id, append(traits, Catalogue(catalogue), Needs("MEMORY_FAILURE", "MEMORY_HOTPLUG"), NeedsPageMap())...)
+	return Scenario(
+		"delivery/"+id,
+		append(traits, Catalogue(catalogue), Needs("MEMORY_FAILURE", "MEMORY_HOTPLUG"), NeedsPageMap())...)
 }
 
 // victim starts a victim with this disposition of SIGBUS, which writes a page.
@@ -65,7 +67,7 @@ var _ = describe("a load of poison", func() {
 	})
 
 	// The status of wait(2) does not contain the address; the core file does.
-	It("records the siginfo in the core file of the process that it kills", scenario("load/core",
+	It("leaves the siginfo in the core file of the process that it kills", scenario("load/core",
 		"S11", Needs("ELF_CORE", "TMPFS")), func(ctx SpecContext) {
 		g, v, m := victim(ctx, wire.Default)
 		v.DumpsCore(ctx)
@@ -76,7 +78,7 @@ var _ = describe("a load of poison", func() {
 		Expect(kept).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(at())))))
 	})
 
-	It("differs in the core file from a load beyond the end of a file, which has BUS_ADRERR", Scenario(
+	It("leaves BUS_MCEERR_AR in the core file, not BUS_ADRERR as beyond the end of a file", Scenario(
 		"delivery/past-eof/core",
 		Catalogue("S11"), Needs("ELF_CORE", "TMPFS")), func(ctx SpecContext) {
 		g := StartGuest(ctx)
@@ -100,7 +102,7 @@ var _ = describe("a load of poison", func() {
 		Expect(second).To(BeOutcome(KilledBy("SIGBUS")))
 	})
 
-	It("delivers SIGBUS to the thread that loads", scenario("load/thread", "S07"), func(ctx SpecContext) {
+	It("sends SIGBUS to the thread that loads", scenario("load/thread", "S07"), func(ctx SpecContext) {
 		g, v, m := victim(ctx, wire.Handle)
 		thread := v.Thread(ctx)
 		poison(ctx, g, v, m)
@@ -114,7 +116,7 @@ var _ = describe("a load of poison", func() {
 		Expect(idle).To(BeOutcome(OK()))
 	})
 
-	It("reports the same siginfo to a tracer as to the process", scenario("load/traced", "S10"), func(ctx SpecContext) {
+	It("shows a tracer the same siginfo as the process", scenario("load/traced", "S10"), func(ctx SpecContext) {
 		g, v, m := victim(ctx, wire.Handle)
 		tracer := g.Second(ctx)
 		tracer.Trace(ctx, v)
@@ -158,7 +160,7 @@ var _ = describe("an action-optional SIGBUS (BUS_MCEERR_AO)", func() {
 	})
 
 	// Two pages cause two signals, of which one is kept: SIGBUS does not queue.
-	It("is kept once while blocked, for the first of two pages", scenario("news/blocked-twice",
+	It("is kept for the first of two pages only while it is blocked", scenario("news/blocked-twice",
 		"S04"), func(ctx SpecContext) {
 		g, v, m := early(ctx, wire.Block)
 		v.Store(ctx, m.At(Page(bad+1)+5))
@@ -212,16 +214,16 @@ var _ = describe("an action-optional SIGBUS (BUS_MCEERR_AO)", func() {
 	})
 })
 
-var _ = describe("a victim", func() {
-	It("receives the same siginfo if it is a 32-bit process", Scenario("delivery/load/compat", Catalogue("S12"),
+var _ = describe("poison loaded", func() {
+	It("by a 32-bit process has the same siginfo", Scenario("delivery/load/compat", Catalogue("S12"),
 		Impossible("there is no 32-bit victim: the handler and the accesses are AMD64 assembly; "+
 			"the kernels run such programs (CONFIG_IA32_EMULATION)")), func(SpecContext) {})
 
-	It("panics the guest when it dies as process 1", Scenario("delivery/load/init", Catalogue("S13"),
+	It("by process 1 panics the kernel", Scenario("delivery/load/init", Catalogue("S13"),
 		Impossible("process 1 of a guest is Faultline's init: its death is a panic (\"Attempted to kill init!\"), "+
 			"so a victim refuses to be process 1")), func(SpecContext) {})
 
-	It("receives no page size if Go's runtime handles SIGBUS", Scenario("delivery/load/go-runtime", Catalogue("S15"),
+	It("by a Go program is reported to it without si_addr_lsb", Scenario("delivery/load/go-runtime", Catalogue("S15"),
 		Impossible("a victim has its own handler, because Go's runtime provides only the address "+
 			"(runtime/debug.SetPanicOnFault) or dies with address and code")), func(SpecContext) {})
 })

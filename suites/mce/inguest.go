@@ -13,14 +13,14 @@ import (
 
 // Poison without a machine check: the kernel's own interfaces that call memory_failure(),
 // for comparison with real machine checks.
-var _ = describe("software injection", func() {
+var _ = describe("software poisoning", func() {
 	software := []Trait{Needs("MEMORY_FAILURE"), NeedsPageMap()}
 	byPFN := append(software, Needs("HWPOISON_INJECT", "DEBUG_FS"))
 
 	for _, fs := range []FS{Ext4, XFS} {
-		Context("on "+string(fs), func() {
+		Context("of a DAX page on "+string(fs), func() {
 			// The kernel kills no process, so it unmaps nothing, and it adds no bad block.
-			It("with corrupt-pfn delivers no SIGBUS to a process that maps the page", onDAX(fs, "corrupt-pfn", "C05",
+			It("with corrupt-pfn sends no SIGBUS to a process that maps the page", onDAX(fs, "corrupt-pfn", "C05",
 				append(byPFN, Changes(change.CountedByAction))...), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.DAX(ctx, fs).File(ctx, 64*KiB)
@@ -38,7 +38,7 @@ var _ = describe("software injection", func() {
 				Expect(load).To(BeOutcome(Reads(Filled(bad))))
 			})
 
-			It("with corrupt-pfn delivers BUS_MCEERR_AO under PR_MCE_KILL_EARLY, and no SIGBUS on a load", onDAX(
+			It("with corrupt-pfn sends BUS_MCEERR_AO under PR_MCE_KILL_EARLY, and a load gets no SIGBUS", onDAX(
 				fs, "corrupt-pfn-early", "C06",
 				append(byPFN, Changes(change.KillEarlyOnConsumption))...), func(ctx SpecContext) {
 				g := StartGuest(ctx)
@@ -50,12 +50,14 @@ var _ = describe("software injection", func() {
 				g.Inject(ctx, inject.CorruptPFN(v.Frame(ctx, m.At(Page(bad))), inject.Filter{}))
 				idle := v.Idle(ctx)
 				load := v.Load(ctx, m.At(at()))
-				Expect(idle).To(DependOn(change.KillEarlyOnConsumption, Before(OK()), After(SIGBUS(BUS_MCEERR_AO, PageLSB(), At(m.At(Page(bad)))))))
+				Expect(idle).To(DependOn(change.KillEarlyOnConsumption,
+					Before(OK()),
+					After(SIGBUS(BUS_MCEERR_AO, PageLSB(), At(m.At(Page(bad)))))))
 				Expect(load).To(BeOutcome(Reads(Filled(bad))))
 			})
 
 			// mce-inject raises the exception in the kernel itself.
-			It("of an action-optional machine check adds a bad block", onDAX(fs, "srao-in-guest", "D02",
+			It("with mce-inject, action optional, adds a bad block", onDAX(fs, "srao-in-guest", "D02",
 				IntelMachineCheck(), Needs("X86_MCE", "X86_MCE_INJECT", "MEMORY_FAILURE"),
 				Changes(change.DaxFaultHWPoison, change.NfitMiscGranularity)), func(ctx SpecContext) {
 				g := StartGuest(ctx)
@@ -72,7 +74,7 @@ var _ = describe("software injection", func() {
 		})
 	}
 
-	Context("in RAM", func() {
+	Context("of an anonymous page", func() {
 		anonymous := func(ctx SpecContext) (*Guest, *Victim, *Mapping, inject.Frame) {
 			g := StartGuest(ctx)
 			v := g.Victim(ctx)
@@ -81,7 +83,7 @@ var _ = describe("software injection", func() {
 			return g, v, m, v.Frame(ctx, m.At(Page(bad)))
 		}
 
-		It("with hard_offline_page delivers SIGBUS on a load", scenario("anon/hard-offline", "E01",
+		It("with hard_offline_page makes a load get SIGBUS", scenario("anon/hard-offline", "E01",
 			append(software, Needs("MEMORY_HOTPLUG"))...), func(ctx SpecContext) {
 			g, v, m, frame := anonymous(ctx)
 			g.Inject(ctx, inject.HardOffline(frame))
@@ -141,11 +143,11 @@ var _ = describe("software injection", func() {
 			g.InjectMayFail(ctx, inject.CorruptPFN(v.Frame(ctx, m.At(0)), device))
 			return v.Load(ctx, m.At(5))
 		}
-		It("delivers SIGBUS if the filter matches the page's device", scenario("pagecache-ext4/filter-takes", "E23",
+		It("makes a load get SIGBUS if the filter matches the device", scenario("pagecache-ext4/filter-takes", "E23",
 			append(byPFN, NeedsDisk(NFIT, Ext4))...), func(ctx SpecContext) {
 			Expect(filtered(ctx, 0)).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB())))
 		})
-		It("skips the page if the filter matches another device", scenario("pagecache-ext4/filter-spares", "E23",
+		It("spares the page if the filter matches another device", scenario("pagecache-ext4/filter-spares", "E23",
 			append(byPFN, NeedsDisk(NFIT, Ext4))...), func(ctx SpecContext) {
 			Expect(filtered(ctx, 100)).To(BeOutcome(Reads(0x5a)))
 		})

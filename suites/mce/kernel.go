@@ -20,12 +20,16 @@ var copyPanics = Panics("Data load in unrecoverable area of kernel")
 // its recovery failed. Seen on 7.2 and 7.3, in 2 or 3 of 10 runs.
 func copier(g *Guest) {
 	const why = "memory_failure() runs in a work item, before or after the copier releases the page"
-	g.IgnoreInWitness(observe.WitnessLog, "recovery action for|still referenced by|corrupted page was clean|Sending SIGBUS", why)
+	g.IgnoreInWitness(
+		observe.WitnessLog,
+		"recovery action for|still referenced by|corrupted page was clean|Sending SIGBUS",
+		why,
+	)
 }
 
-var _ = describe("poison that the kernel consumes", func() {
+var _ = describe("poison consumed by the kernel", func() {
 	// wp_page_copy: the kernel reads the page that the child shares with its parent.
-	It("delivers SIGBUS to a child on copy-on-write", scenario("anon/cow", "E04",
+	It("on copy-on-write sends SIGBUS to the child", scenario("anon/cow", "E04",
 		consumes(Changes(change.CopyUserHighpageMC), Needs("PROC_KCORE"))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		g.AllowPanic()
@@ -34,7 +38,12 @@ var _ = describe("poison that the kernel consumes", func() {
 		m := v.MapAnonymous(ctx, 64*KiB, 0)
 		v.Store(ctx, m.At(at()))
 		child := v.Fork(ctx, "child")
-		store := g.Consume(ctx, inject.SRAR(), v.InKernel(ctx, m.At(Page(bad))), func() *Started { return child.StartStore(m.At(at())) })
+		store := g.Consume(
+			ctx,
+			inject.SRAR(),
+			v.InKernel(ctx, m.At(Page(bad))),
+			func() *Started { return child.StartStore(m.At(at())) },
+		)
 		g.AwaitLog(ctx, Recovered)
 		Expect(store).To(DependOn(change.CopyUserHighpageMC, Before(copyPanics), mceerr()))
 	})
@@ -42,7 +51,7 @@ var _ = describe("poison that the kernel consumes", func() {
 	for _, fs := range []FS{Ext4, XFS} {
 		needs := []Trait{NeedsDisk(NFIT, fs), Needs("PROC_KCORE")}
 		Context("in the page cache of "+string(fs), func() {
-			It("delivers SIGBUS on copy-on-write in a private mapping",
+			It("on copy-on-write in a private mapping sends SIGBUS",
 				scenario("pagecache-"+string(fs)+"/cow", "E04",
 					consumes(append(needs, Changes(change.CopyUserHighpageMC))...)...), func(ctx SpecContext) {
 					g := StartGuest(ctx)
@@ -61,7 +70,7 @@ var _ = describe("poison that the kernel consumes", func() {
 			// copy_to_user reads the page without a handler for machine checks
 			// (error_context in arch/x86/kernel/cpu/mce/severity.c handles only copies
 			// from user space).
-			It("panics the kernel while read(2) copies it to user space", scenario("pagecache-"+string(fs)+"/read",
+			It("while read(2) copies it to user space panics the kernel", scenario("pagecache-"+string(fs)+"/read",
 				"D09", consumes(needs...)...), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				g.AllowPanic()
@@ -93,7 +102,9 @@ var _ = describe("poison that the kernel consumes", func() {
 		})
 		g.AwaitLog(ctx, Recovered)
 		again := v.Load(ctx, m.At(at()))
-		Expect(write).To(DependOn(change.CopyFromUserQuiet, Before(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Returning(PageBytes()))), After(Errno("EFAULT"))))
+		Expect(write).To(DependOn(change.CopyFromUserQuiet,
+			Before(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Returning(PageBytes()))),
+			After(Errno("EFAULT"))))
 		Expect(again).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB())))
 	})
 
@@ -106,10 +117,17 @@ var _ = describe("poison that the kernel consumes", func() {
 		v := g.Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)
 		v.Store(ctx, m.At(at()))
-		called := g.Consume(ctx, inject.SRAR(), v.In(ctx, m.At(Page(bad))), func() *Started { return start(v, m.At(Page(bad))) })
+		called := g.Consume(
+			ctx,
+			inject.SRAR(),
+			v.In(ctx, m.At(Page(bad))),
+			func() *Started { return start(v, m.At(Page(bad))) },
+		)
 		g.AwaitLog(ctx, Recovered)
 		again := v.Load(ctx, m.At(at()))
-		Expect(called).To(DependOn(change.CopyFromUserQuiet, Before(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Failing("EFAULT"))), After(Errno("EFAULT"))))
+		Expect(called).To(DependOn(change.CopyFromUserQuiet,
+			Before(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Failing("EFAULT"))),
+			After(Errno("EFAULT"))))
 		Expect(again).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB())))
 	}
 	It("in the argument makes ioctl(2) fail with EFAULT", scenario("anon/ioctl",

@@ -79,7 +79,7 @@ func (s aftermath) expect() {
 	Expect(s.read).To(BeOutcome(Errno("EIO")).PartOf(change.DaxFaultHWPoison, Errno("EHWPOISON")))
 }
 
-var _ = describe("poison consumed by one process", func() {
+var _ = describe("a load of poison from a DAX page", func() {
 	follows := Changes(change.DaxFaultHWPoison, change.NfitMiscGranularity)
 	for _, fs := range []FS{Ext4, XFS} {
 		Context("on "+string(fs), func() {
@@ -87,32 +87,32 @@ var _ = describe("poison consumed by one process", func() {
 			if fs == Ext4 {
 				traits = append(traits, Lead())
 			}
-			It("delivers SIGBUS to that process and to a second one", onDAX(fs, "srar-shared", "D01",
+			It("sends SIGBUS to the process, and to a second one that loads it", onDAX(fs, "srar-shared", "D01",
 				traits...), func(ctx SpecContext) {
 				consume(ctx, StartGuest(ctx), fs, Shared, inject.SRAR()).expect()
 			})
 
-			It("delivers SIGBUS to processes with private mappings", onDAX(fs, "srar-private", "D01",
+			It("sends SIGBUS to processes with private mappings", onDAX(fs, "srar-private", "D01",
 				consumes(follows)...), func(ctx SpecContext) {
 				consume(ctx, StartGuest(ctx), fs, Private, inject.SRAR()).expect()
 			})
 
 			// Only the CPU of the load takes the machine check.
-			It("delivers SIGBUS in a guest with two CPUs", onDAX(fs, "srar-two-cpus", "D01",
+			It("sends SIGBUS in a guest with two CPUs", onDAX(fs, "srar-two-cpus", "D01",
 				consumes(follows)...), func(ctx SpecContext) {
 				consume(ctx, StartGuest(ctx, CPUs(2)), fs, Shared, inject.SRAR()).expect()
 			})
 
 			// Every CPU takes the exception, and they wait for each other (mce_start in
 			// arch/x86/kernel/cpu/mce/core.c).
-			It("delivers SIGBUS if two CPUs take the machine check", onDAX(fs, "srar-broadcast", "D01",
+			It("sends SIGBUS if two CPUs take the machine check", onDAX(fs, "srar-broadcast", "D01",
 				consumes(follows)...), func(ctx SpecContext) {
 				consume(ctx, StartGuest(ctx, CPUs(2)), fs, Shared, inject.SRAR().Everywhere()).expect()
 			})
 
 			// The kernel unmaps the whole huge page; only one page of it is bad, and the
 			// others can be mapped again.
-			It("reports a huge page when the page is mapped as part of one", onDAX(fs, "srar-huge", "D01",
+			It("reports the huge page if the page is mapped as part of one", onDAX(fs, "srar-huge", "D01",
 				consumes(follows, Changes(change.DaxFolios), NeedsHugeDAX())...), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				mount := g.DAX(ctx, fs)
@@ -139,7 +139,8 @@ var _ = describe("poison consumed by one process", func() {
 			})
 
 			// Late kill, the default: the kernel reports poison only on access.
-			It("delivers SIGBUS to another process that maps the page, on its next load", onDAX(fs, "srar-other-late", "D01",
+			It("sends SIGBUS to another process that maps the page only when that process loads it", onDAX(
+				fs, "srar-other-late", "D01",
 				consumes(follows)...), func(ctx SpecContext) {
 				first, listed, idle, load, m, _ := others(ctx, fs, false)
 				Expect(first).To(consumed(m))
@@ -148,12 +149,14 @@ var _ = describe("poison consumed by one process", func() {
 				Expect(load).To(DependOn(change.DaxFaultHWPoison, adrerr, mceerr()))
 			})
 
-			It("delivers BUS_MCEERR_AO to another process with PR_MCE_KILL_EARLY", onDAX(fs, "srar-other-early", "D01",
+			It("sends BUS_MCEERR_AO to another process with PR_MCE_KILL_EARLY", onDAX(fs, "srar-other-early", "D01",
 				consumes(follows, Changes(change.KillEarlyOnConsumption))...), func(ctx SpecContext) {
 				first, listed, idle, load, m, m2 := others(ctx, fs, true)
 				Expect(first).To(consumed(m))
 				Expect(listed).To(page())
-				Expect(idle).To(DependOn(change.KillEarlyOnConsumption, Before(OK()), After(SIGBUS(BUS_MCEERR_AO, PageLSB(), At(m2.At(Page(bad)))))))
+				Expect(idle).To(DependOn(change.KillEarlyOnConsumption,
+					Before(OK()),
+					After(SIGBUS(BUS_MCEERR_AO, PageLSB(), At(m2.At(Page(bad)))))))
 				Expect(load).To(DependOn(change.DaxFaultHWPoison, adrerr, mceerr()))
 			})
 		})
@@ -179,10 +182,10 @@ func others(ctx SpecContext, fs FS, early bool) (first, listed, idle, load *Obse
 	return first, listed, idle, load, m, m2
 }
 
-var _ = describe("poison in RAM", func() {
+var _ = describe("poison", func() {
 	// For a folio that cannot be split, kill_me_maybe() calls force_sig(), which reports no
 	// address; since the change, memory_failure() reports the folio.
-	It("delivers SIGBUS with the folio's size, or with no address, for a dirty large folio", scenario(
+	It("in the page cache sends SIGBUS with a dirty folio's size, or with no address if its split fails", scenario(
 		"pagecache-xfs/srar-dirty-folio", "D08",
 		consumes(NeedsDisk(NFIT, XFS), Changes(change.ThpSplitSigbus))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
@@ -195,12 +198,14 @@ var _ = describe("poison in RAM", func() {
 			"kill_me_maybe logs it without a newline, so it appears only with the next message")
 		v.Store(ctx, m.At(at()))
 		first := v.Consume(ctx, inject.SRAR(), m.At(at()))
-		Expect(first).To(DependOn(change.ThpSplitSigbus, Before(SIGBUS(SI_KERNEL, Nowhere())), After(SIGBUS(BUS_MCEERR_AR, LSB(14), At(m.At(Page(bad)))))))
+		Expect(first).To(DependOn(change.ThpSplitSigbus,
+			Before(SIGBUS(SI_KERNEL, Nowhere())),
+			After(SIGBUS(BUS_MCEERR_AR, LSB(14), At(m.At(Page(bad)))))))
 	})
 
 	// The page table gets a poison entry (make_hwpoison_entry), which do_swap_page reports
 	// with the exact byte.
-	It("delivers SIGBUS when it is consumed, and again on the next load", scenario("anon/srar",
+	It("in anonymous memory sends SIGBUS when it is loaded, and again on the next load", scenario("anon/srar",
 		"D07", consumes()...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		v := g.Victim(ctx)
@@ -220,7 +225,7 @@ var _ = describe("poison in RAM", func() {
 		Context("in the page cache of "+string(fs), func() {
 			// The kernel drops a clean page and reads it again from the disk. Files of one
 			// page have small folios on every kernel.
-			It("delivers no SIGBUS for a clean page", scenario("pagecache-"+string(fs)+"/srar-clean", "D08",
+			It("sends no SIGBUS for a clean page", scenario("pagecache-"+string(fs)+"/srar-clean", "D08",
 				consumes(need)...), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.PageCache(ctx, fs).File(ctx, PageBytes())
@@ -235,7 +240,7 @@ var _ = describe("poison in RAM", func() {
 			})
 
 			// Data that was not written back is lost: fsync(2) reports that.
-			It("delivers SIGBUS for a dirty page", scenario("pagecache-"+string(fs)+"/srar-dirty", "D08",
+			It("sends SIGBUS for a dirty page", scenario("pagecache-"+string(fs)+"/srar-dirty", "D08",
 				consumes(need)...), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.PageCache(ctx, fs).File(ctx, PageBytes())

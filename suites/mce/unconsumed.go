@@ -11,7 +11,7 @@ import (
 
 // Machine checks that no access caused: the processor reports poison to the kernel, and
 // the kernel reports it to programs.
-var _ = describe("poison that no process consumed", func() {
+var _ = describe("a machine check for unconsumed poison", func() {
 	follows := Changes(change.DaxFaultHWPoison, change.NfitMiscGranularity)
 	raised := []Trait{IntelMachineCheck(), Needs("X86_MCE")}
 	simulated := append(raised, Needs("X86_MCE_INJECT"))
@@ -37,18 +37,20 @@ var _ = describe("poison that no process consumed", func() {
 				return listed, idle, second.Load(ctx, m2.At(at())), v, m
 			}
 
-			It("delivers BUS_MCEERR_AO to a process with PR_MCE_KILL_EARLY", onDAX(fs, "srao-early", "D02",
+			It("sends BUS_MCEERR_AO to a process with PR_MCE_KILL_EARLY", onDAX(fs, "srao-early", "D02",
 				append(raised, NeedsPageMap(), Needs("MEMORY_FAILURE"), follows,
 					Changes(change.KillEarlyOnConsumption))...), func(ctx SpecContext) {
 				listed, idle, load, _, m := scrubbed(ctx, true)
 				Expect(listed).To(page())
-				Expect(idle).To(DependOn(change.KillEarlyOnConsumption, Before(OK()), After(SIGBUS(BUS_MCEERR_AO, PageLSB(), At(m.At(Page(bad)))))))
+				Expect(idle).To(DependOn(change.KillEarlyOnConsumption,
+					Before(OK()),
+					After(SIGBUS(BUS_MCEERR_AO, PageLSB(), At(m.At(Page(bad)))))))
 				Expect(load).To(DependOn(change.DaxFaultHWPoison, adrerr, mceerr()))
 			})
 
 			// The kernel kills no process, so it unmaps nothing (mf_generic_kill_procs): a
 			// process that maps the page can still load from it.
-			It("delivers no SIGBUS to a process that maps the page", onDAX(fs, "srao-late", "D03",
+			It("sends no SIGBUS to a process that maps the page", onDAX(fs, "srao-late", "D03",
 				append(raised, NeedsPageMap(), Needs("MEMORY_FAILURE"), follows)...), func(ctx SpecContext) {
 				listed, idle, load, v, m := scrubbed(ctx, false)
 				again := v.Load(ctx, m.At(at()))
@@ -59,7 +61,7 @@ var _ = describe("poison that no process consumed", func() {
 			})
 
 			// Only the drivers that list bad blocks are notified; memory_failure() does not run.
-			It("delivers SIGBUS on a later fault if no action was required (UCNA)", onDAX(fs, "ucna", "D04",
+			It("that requires no action (UCNA) makes a later fault send SIGBUS", onDAX(fs, "ucna", "D04",
 				append(raised, follows)...), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				mount := g.DAX(ctx, fs)
@@ -78,7 +80,7 @@ var _ = describe("poison that no process consumed", func() {
 				Expect(load).To(DependOn(change.DaxFaultHWPoison, adrerr, mceerr()))
 			})
 
-			It("delivers SIGBUS on a later fault if the UCNA was simulated", onDAX(fs, "ucna-simulated", "D04",
+			It("simulated as UCNA makes a later fault send SIGBUS", onDAX(fs, "ucna-simulated", "D04",
 				append(simulated, follows)...), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				mount := g.DAX(ctx, fs)
@@ -98,7 +100,7 @@ var _ = describe("poison that no process consumed", func() {
 	}
 
 	// The nfit driver lists the range that the machine check reports, in sectors.
-	It("adds one bad sector if the machine check reports a cache line", scenario("nfit/cache-line", "D05",
+	It("adds one bad sector if it reports a cache line", scenario("nfit/cache-line", "D05",
 		append(simulated, NeedsDisk(NFIT, Ext4))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		d := g.Pmem(ctx, NFIT, Ext4)
@@ -106,7 +108,7 @@ var _ = describe("poison that no process consumed", func() {
 		Expect(g.AwaitBadBlocks(ctx, d)).To(BeOutcome(Says("1 sectors")))
 	})
 
-	It("adds 8 bad sectors if the machine check reports a page", scenario("nfit/page", "D05",
+	It("adds 8 bad sectors if it reports a page", scenario("nfit/page", "D05",
 		append(simulated, NeedsDisk(NFIT, Ext4), Changes(change.NfitMiscGranularity))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		d := g.Pmem(ctx, NFIT, Ext4)
@@ -116,7 +118,7 @@ var _ = describe("poison that no process consumed", func() {
 
 	// The region lists the bad blocks, but the fault handler of device DAX does not check
 	// them.
-	It("delivers no SIGBUS on a device-DAX mapping", scenario("device/listed", "C15",
+	It("sends no SIGBUS for a device-DAX mapping", scenario("device/listed", "C15",
 		append(simulated, NeedsDeviceDAX(), Changes(change.NfitMiscGranularity))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		f := g.DeviceDAX(ctx, PageBytes())
@@ -133,7 +135,7 @@ var _ = describe("poison that no process consumed", func() {
 
 	// The bus keeps the blocks that a machine check added, unlike those that were written
 	// to the disk's badblocks file.
-	It("is still listed after the device is unbound and rebound", scenario("nfit/rebind", "D06",
+	It("adds a bad block that survives unbinding and rebinding the device", scenario("nfit/rebind", "D06",
 		append(simulated, NeedsDisk(NFIT, Ext4), Changes(change.NfitMiscGranularity))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		d := g.Pmem(ctx, NFIT, Ext4)
@@ -151,7 +153,7 @@ var _ = describe("poison that no process consumed", func() {
 // the next user of an unpoisoned page crashes: 5.10 allows that. The page that is
 // unpoisoned here was poisoned by software; the machine check for another page disables
 // unpoisoning.
-var _ = describe("a page poisoned by software", func() {
+var _ = describe("an anonymous page that software poisoned", func() {
 	It("cannot be unpoisoned after a machine check", scenario("anon/unpoison", "D10",
 		consumes(Needs("HWPOISON_INJECT", "DEBUG_FS"), Changes(change.UnpoisonAfterMCE))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
@@ -164,6 +166,8 @@ var _ = describe("a page poisoned by software", func() {
 		v.Consume(ctx, inject.SRAR(), m.At(at()))
 		g.AwaitLog(ctx, Recovered)
 		v.Syscall(ctx, "munmap", m.At(0), 64*KiB)
-		Expect(g.InjectMayFail(ctx, inject.UnpoisonPFN(other))).To(DependOn(change.UnpoisonAfterMCE, Before(OK()), After(Errno("ENOTSUP"))))
+		Expect(g.InjectMayFail(ctx, inject.UnpoisonPFN(other))).To(DependOn(change.UnpoisonAfterMCE,
+			Before(OK()),
+			After(Errno("ENOTSUP"))))
 	})
 })

@@ -13,16 +13,15 @@ import (
 // do_swap_page() turns it into VM_FAULT_HWPOISON, with the byte that is accessed.
 var _ = describe("poison in anonymous memory", func() {
 	// touched returns memory of a victim that has written one page of it.
-	touched := func(ctx SpecContext) (*Guest, *Victim, *Mapping) {
-		g := StartGuest(ctx)
-		v := g.Victim(ctx)
+	touched := func(ctx SpecContext) (*Victim, *Mapping) {
+		v := StartGuest(ctx).Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)
 		v.Store(ctx, m.At(at()))
-		return g, v, m
+		return v, m
 	}
 
 	It("delivers SIGBUS on every load", poisons("anon/load", "E01", NeedsPageMap()), func(ctx SpecContext) {
-		_, v, m := touched(ctx)
+		v, m := touched(ctx)
 		advice := hwpoison(ctx, v, m)
 		left := v.Present(ctx, m.At(at()))
 		first := v.Load(ctx, m.At(at()))
@@ -34,7 +33,7 @@ var _ = describe("poison in anonymous memory", func() {
 	})
 
 	It("delivers SIGBUS on a store", poisons("anon/store", "E01"), func(ctx SpecContext) {
-		_, v, m := touched(ctx)
+		v, m := touched(ctx)
 		advice := hwpoison(ctx, v, m)
 		store := v.Store(ctx, m.At(at()))
 		Expect(advice).To(silentBefore(m))
@@ -44,13 +43,14 @@ var _ = describe("poison in anonymous memory", func() {
 	// kill_proc sends BUS_MCEERR_AO unless action is required, as madvise(2) once did.
 	It("delivers SIGBUS at once with PR_MCE_KILL_EARLY, and again on a load", poisons("anon/early",
 		"E02"), func(ctx SpecContext) {
-		_, v, m := touched(ctx)
+		v, m := touched(ctx)
 		v.KillEarly(ctx)
 		advice := hwpoison(ctx, v, m)
 		load := v.Load(ctx, m.At(at()))
 		page := At(m.At(Page(bad)))
 		Expect(advice).To(DependOn(change.MadviseActionRequired,
-			Before(SIGBUS(BUS_MCEERR_AO, PageLSB(), page, Returning(0))), After(SIGBUS(BUS_MCEERR_AR, PageLSB(), page, Returning(0)))))
+			Before(SIGBUS(BUS_MCEERR_AO, PageLSB(), page, Returning(0))),
+			After(SIGBUS(BUS_MCEERR_AR, PageLSB(), page, Returning(0)))))
 		Expect(load).To(remembered())
 	})
 
@@ -58,7 +58,7 @@ var _ = describe("poison in anonymous memory", func() {
 	// page table.
 	It("delivers SIGBUS to a child whose parent injected it", poisons("anon/second-process",
 		"E03"), func(ctx SpecContext) {
-		_, v, m := touched(ctx)
+		v, m := touched(ctx)
 		child := v.Fork(ctx, "child")
 		advice := hwpoison(ctx, v, m)
 		load := child.Load(ctx, m.At(at()))
@@ -69,9 +69,9 @@ var _ = describe("poison in anonymous memory", func() {
 	})
 
 	// faultin_page() with FOLL_HWPOISON. DAX returns EFAULT here without its change.
-	It("makes MADV_POPULATE_READ, if the kernel has it, fail with EHWPOISON", poisons("anon/populate",
+	It("makes MADV_POPULATE_READ, where supported, fail with EHWPOISON", poisons("anon/populate",
 		"E27", Changes(change.MadvisePopulate)), func(ctx SpecContext) {
-		_, v, m := touched(ctx)
+		v, m := touched(ctx)
 		advice := hwpoison(ctx, v, m)
 		populate := v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_POPULATE_READ)
 		Expect(advice).To(silentBefore(m))
@@ -79,7 +79,7 @@ var _ = describe("poison in anonymous memory", func() {
 	})
 
 	It("delivers SIGBUS in memory locked by mlock(2)", poisons("anon/locked", "E28"), func(ctx SpecContext) {
-		_, v, m := touched(ctx)
+		v, m := touched(ctx)
 		locked := v.Syscall(ctx, "mlock", m.At(0), 64*KiB)
 		advice := hwpoison(ctx, v, m)
 		load := v.Load(ctx, m.At(at()))
@@ -138,8 +138,7 @@ var _ = describe("poison in a transparent huge page that cannot be split", func(
 var _ = describe("secret memory (memfd_secret)", func() {
 	// madvise(2) takes the page with get_user_pages(), which check_vma_flags refuses.
 	It("cannot be poisoned with madvise(2)", scenario("secret/madvise", "E17", Needs("SECRETMEM")), func(ctx SpecContext) {
-		g := StartGuest(ctx)
-		v := g.Victim(ctx)
+		v := StartGuest(ctx).Victim(ctx)
 		m := v.MapSecret(ctx, 64*KiB)
 		v.Store(ctx, m.At(at()))
 		advice := hwpoison(ctx, v, m)

@@ -95,13 +95,15 @@ var _ = describe("the page cache", func() {
 				load := v.Load(ctx, m.At(5))
 				sync := v.Syscall(ctx, "fsync", m.FD())
 				again := v.Syscall(ctx, "fsync", m.FD())
-				Expect(advice).To(DependOn(change.MadviseActionRequired, Before(Returns(0)), After(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(0)), Returning(0)))))
+				Expect(advice).To(DependOn(change.MadviseActionRequired,
+					Before(Returns(0)),
+					After(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(0)), Returning(0)))))
 				Expect(load).To(remembered())
 				Expect(sync).To(BeOutcome(Errno("EIO")))
 				Expect(again).To(BeOutcome(Returns(0)))
 			})
 
-			It("reports BUS_ADRERR when it drops a clean poisoned page whose block is bad", scenario(
+			It("raises BUS_ADRERR after it dropped a clean poisoned page whose block is bad", scenario(
 				name("clean-bad-block"), "E24",
 				need), func(ctx SpecContext) {
 				g, f, v, m := cached(ctx)

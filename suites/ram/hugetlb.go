@@ -14,7 +14,10 @@ import (
 var _ = describe("poison in a hugetlb page", func() {
 	needs := []Trait{Needs("HUGETLBFS"), NeedsPageMap()}
 	atOnce := func(m *Mapping) *Expectation {
-		return DependOn(change.MadviseActionRequired, Before(Returns(0)), After(SIGBUS(BUS_MCEERR_AR, HugePageLSB(), At(m.At(Page(bad))), Returning(0))))
+		return DependOn(change.MadviseActionRequired,
+			Before(Returns(0)),
+			After(SIGBUS(BUS_MCEERR_AR, HugePageLSB(), At(m.At(Page(bad))), Returning(0))),
+		)
 	}
 	whole := func() *Expectation { return BeOutcome(SIGBUS(BUS_MCEERR_AR, HugePageLSB())) }
 
@@ -98,7 +101,9 @@ var _ = describe("poison in a hugetlb page", func() {
 		load := v.Load(ctx, m.At(at()))
 		elsewhere := v.Load(ctx, m.At(Page(1000)+7))
 		gigantic := func() Side { return After(SIGBUS(BUS_MCEERR_AR, LSB(30))) }
-		Expect(advice).To(DependOn(change.MadviseActionRequired, Before(Errno("EBUSY")), After(SIGBUS(BUS_MCEERR_AR, LSB(30), At(m.At(Page(bad))), Returning(0)))))
+		Expect(advice).To(DependOn(change.MadviseActionRequired,
+			Before(Errno("EBUSY")),
+			After(SIGBUS(BUS_MCEERR_AR, LSB(30), At(m.At(Page(bad))), Returning(0)))))
 		Expect(load).To(DependOn(change.HugetlbGigantic, Before(Reads(0x5a)), gigantic()))
 		Expect(elsewhere).To(DependOn(change.HugetlbGigantic, Before(Reads(0)), gigantic()))
 	})

@@ -30,7 +30,9 @@ var _ = describe("poison in a page that KSM merged", func() {
 		load := v.Load(ctx, m.At(at()))
 		other := v.Load(ctx, m.At(Page(bad+1)+5))
 		Expect(merged).To(BeOutcome(Says("1 shared, by 2")))
-		Expect(advice).To(DependOn(change.KSMPoison, Before(Errno("EBUSY")), After(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad+1))), Returning(0)))))
+		Expect(advice).To(DependOn(change.KSMPoison,
+			Before(Errno("EBUSY")),
+			After(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad+1))), Returning(0)))))
 		Expect(load).To(DependOn(change.KSMPoison, Before(Reads(0x5a)), sigbus))
 		Expect(other).To(DependOn(change.KSMPoison, Before(Reads(0x5a)), sigbus))
 	})
@@ -49,7 +51,9 @@ var _ = describe("poison in a page that KSM merged", func() {
 		idle := second.Idle(ctx)
 		load := second.Load(ctx, m2.At(at()))
 		Expect(merged).To(BeOutcome(Says("1 shared, by 2")))
-		Expect(advice).To(DependOn(change.KSMPoison, Before(Errno("EBUSY")), After(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Returning(0)))))
+		Expect(advice).To(DependOn(change.KSMPoison,
+			Before(Errno("EBUSY")),
+			After(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Returning(0)))))
 		Expect(idle).To(BeOutcome(OK()))
 		Expect(load).To(DependOn(change.KSMPoison, Before(Reads(0x5a)), sigbus))
 	})

@@ -38,5 +38,8 @@ func hwpoison(ctx SpecContext, v *Victim, m *Mapping) *Observation {
 // silentBefore expects the outcome of the madvise(2) call by which a victim poisons its
 // own memory: no signal, until the call became an action-required error.
 func silentBefore(m *Mapping) *Expectation {
-	return DependOn(change.MadviseActionRequired, Before(Returns(0)), After(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Returning(0))))
+	return DependOn(change.MadviseActionRequired,
+		Before(Returns(0)),
+		After(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Returning(0))),
+	)
 }

@@ -35,7 +35,7 @@ var _ = describe("swapped-out memory", func() {
 	})
 
 	// The device cannot read the block: a page that is not up to date is not poison.
-	It("is reported with BUS_ADRERR, not as poison, when its block is bad", scenario("swap/bad-block",
+	It("raises BUS_ADRERR, not BUS_MCEERR_AR, if its block is bad", scenario("swap/bad-block",
 		"E07", needs...), func(ctx SpecContext) {
 		g, swap, v, m, left := swapped(ctx)
 		g.Inject(ctx, inject.BadBlock(v.SwapSlot(ctx, swap, m.At(Page(bad))), 0))
@@ -62,7 +62,7 @@ var _ = describe("swapped-out memory", func() {
 	// The page is in the swap cache and on the device. The kernel drops the poisoned copy
 	// (me_swapcache_clean), and the page table gets the swap entry again instead of a
 	// poison entry (TTU_IGNORE_HWPOISON in hwpoison_user_mappings).
-	It("is read again when its clean copy in the swap cache is poisoned", scenario("swap/cache-clean",
+	It("is read again if its clean copy in the swap cache is poisoned", scenario("swap/cache-clean",
 		"E06", needs...), func(ctx SpecContext) {
 		_, _, v, m, left := swapped(ctx)
 		child := v.Fork(ctx, "child")
@@ -81,7 +81,7 @@ var _ = describe("swapped-out memory", func() {
 
 	// The page cannot be written out, so its only copy is in the swap cache: the kernel
 	// keeps it to report later accesses (me_swapcache_dirty, do_swap_page).
-	It("is reported with SIGBUS when its only copy, in the swap cache, is poisoned", scenario("swap/cache-dirty", "E06",
+	It("raises SIGBUS if its only copy, in the swap cache, is poisoned", scenario("swap/cache-dirty", "E06",
 		append(needs, Needs("MEMORY_HOTPLUG"))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		d := g.Pmem(ctx, NFIT, Ext4)

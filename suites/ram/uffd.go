@@ -26,7 +26,7 @@ var _ = describe("an access to memory registered with userfaultfd", func() {
 	needs := []Trait{Needs("USERFAULTFD")}
 	follows := append(needs, Changes(change.UserfaultfdPoison))
 
-	It("gets BUS_ADRERR, not poison, when the page is missing", scenario("userfaultfd/missing",
+	It("gets BUS_ADRERR, not BUS_MCEERR_AR, if the page is missing", scenario("userfaultfd/missing",
 		"E19", needs...), func(ctx SpecContext) {
 		v := StartGuest(ctx).Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)

@@ -1,10 +1,9 @@
 package syscalls
 
 import (
-	"golang.org/x/sys/unix"
-
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"golang.org/x/sys/unix"
 
 	. "github.com/faultline/faultline/framework"
 	"github.com/faultline/faultline/framework/change"
@@ -39,7 +38,9 @@ var _ = describe("with a bad block in a DAX file", func() {
 				g, mount, _, v, fd := made(ctx)
 				wrote := v.Pwrite(ctx, fd, 512, Page(bad)+512)
 				left := g.BadBlocks(ctx, mount.Device)
-				Expect(wrote).To(DependOn(change.DaxRecoveryWrite, Before(Errno("EIO")), After(Errno("EFAULT"))).PartOf(change.DaxFaultHWPoison, leaked))
+				Expect(wrote).To(DependOn(change.DaxRecoveryWrite,
+					Before(Errno("EIO")),
+					After(Errno("EFAULT"))).PartOf(change.DaxFaultHWPoison, leaked))
 				Expect(left).To(BeOutcome(Says("8 sectors")))
 			})
 
@@ -47,13 +48,22 @@ var _ = describe("with a bad block in a DAX file", func() {
 				"pwrite-span", "B05", follows...), func(ctx SpecContext) {
 				_, _, _, v, fd := made(ctx)
 				wrote := v.Pwrite(ctx, fd, 2*PageBytes(), Page(bad-1))
-				Expect(wrote).To(DependOn(change.DaxRecoveryWrite, Before(Errno("EIO")), After(Returns(PageBytes()))).PartOf(change.DaxFaultHWPoison, leaked))
+				Expect(wrote).To(DependOn(change.DaxRecoveryWrite,
+					Before(Errno("EIO")),
+					After(Returns(PageBytes()))).PartOf(change.DaxFaultHWPoison, leaked))
 			})
 
 			It("FALLOC_FL_PUNCH_HOLE removes the bad page from the file and leaves the block bad", scenario("punch",
 				"B06"), func(ctx SpecContext) {
 				g, mount, f, v, fd := made(ctx)
-				punched := v.Syscall(ctx, "fallocate", fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, Page(bad), PageBytes())
+				punched := v.Syscall(
+					ctx,
+					"fallocate",
+					fd,
+					unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE,
+					Page(bad),
+					PageBytes(),
+				)
 				load := v.Load(ctx, v.Map(ctx, f, Shared).At(Page(bad)+5))
 				left := g.BadBlocks(ctx, mount.Device)
 				Expect(punched).To(BeOutcome(Returns(0)))
@@ -65,7 +75,14 @@ var _ = describe("with a bad block in a DAX file", func() {
 			It("FALLOC_FL_PUNCH_HOLE on a part of the bad page fails", scenario("punch-part", "B07",
 				Changes(change.DaxFaultHWPoison)), func(ctx SpecContext) {
 				_, _, _, v, fd := made(ctx)
-				punched := v.Syscall(ctx, "fallocate", fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, Page(bad), int64(512))
+				punched := v.Syscall(
+					ctx,
+					"fallocate",
+					fd,
+					unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE,
+					Page(bad),
+					int64(512),
+				)
 				Expect(punched).To(BeOutcome(Errno("EIO")).PartOf(change.DaxFaultHWPoison, leaked))
 			})
 
@@ -109,7 +126,10 @@ var _ = describe("with a bad block in a DAX mapping", func() {
 		}
 		populate := []Trait{Changes(change.DaxFaultHWPoison, change.MadvisePopulate)}
 		populates := func() *Expectation {
-			return DependOn(change.DaxFaultHWPoison, Before(Errno("EFAULT")), After(Errno("EHWPOISON"))).IfMissing(change.MadvisePopulate, Errno("EINVAL"))
+			return DependOn(change.DaxFaultHWPoison,
+				Before(Errno("EFAULT")),
+				After(Errno("EHWPOISON")),
+			).IfMissing(change.MadvisePopulate, Errno("EINVAL"))
 		}
 		Context("on "+string(fs)+",", func() {
 			It("MADV_POPULATE_READ fails, with an errno that depends on the kernel", scenario("populate-read",
@@ -140,7 +160,9 @@ var _ = describe("with a bad block in a DAX mapping", func() {
 				good := v.Load(ctx, m.At(Page(bad-1)+5))
 				load := v.Load(ctx, m.At(Page(bad)+5))
 				Expect(good).To(BeOutcome(Reads(Filled(bad - 1))))
-				Expect(load).To(DependOn(change.DaxFaultHWPoison, Before(SIGBUS(BUS_ADRERR)), After(SIGBUS(BUS_MCEERR_AR, PageLSB()))))
+				Expect(load).To(DependOn(change.DaxFaultHWPoison,
+					Before(SIGBUS(BUS_ADRERR)),
+					After(SIGBUS(BUS_MCEERR_AR, PageLSB()))))
 			})
 
 			// The kernel does not lock DAX pages (mlock_fixup) but still populates them, even
@@ -158,7 +180,16 @@ var _ = describe("with a bad block in a DAX mapping", func() {
 				"process-vm-readv", "B13"), func(ctx SpecContext) {
 				_, v, m := mapped(ctx, Shared)
 				buffer := v.MapAnonymous(ctx, PageBytes(), 0)
-				read := v.Syscall(ctx, "process_vm_readv", v, Vec(buffer.At(0), PageBytes()), 1, Vec(m.At(Page(bad)), PageBytes()), 1, 0)
+				read := v.Syscall(
+					ctx,
+					"process_vm_readv",
+					v,
+					Vec(buffer.At(0), PageBytes()),
+					1,
+					Vec(m.At(Page(bad)), PageBytes()),
+					1,
+					0,
+				)
 				Expect(read).To(BeOutcome(Errno("EFAULT")))
 			})
 
@@ -239,7 +270,8 @@ var _ = describe("with a bad block in a DAX mapping", func() {
 				_, v, m := mapped(ctx, Shared)
 				_, w := v.Pipe(ctx)
 				v.Syscall(ctx, "lseek", m.FD(), Page(bad), 0)
-				Expect(v.Syscall(ctx, "sendfile", w, m.FD(), 0, PageBytes())).To(BeOutcome(Errno("EIO")).PartOf(change.DaxFaultHWPoison, leaked))
+				got := v.Syscall(ctx, "sendfile", w, m.FD(), 0, PageBytes())
+				Expect(got).To(BeOutcome(Errno("EIO")).PartOf(change.DaxFaultHWPoison, leaked))
 			})
 
 			It("copy_file_range(2) from the mapped file fails with EIO", scenario("copy-file-range",
@@ -251,7 +283,8 @@ var _ = describe("with a bad block in a DAX mapping", func() {
 				from, to := v.OpenFile(ctx, f), v.OpenFile(ctx, copied)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
 				v.Syscall(ctx, "lseek", from, Page(bad), 0)
-				Expect(v.Syscall(ctx, "copy_file_range", from, 0, to, 0, PageBytes(), 0)).To(BeOutcome(Errno("EIO")).PartOf(change.DaxFaultHWPoison, leaked))
+				got := v.Syscall(ctx, "copy_file_range", from, 0, to, 0, PageBytes(), 0)
+				Expect(got).To(BeOutcome(Errno("EIO")).PartOf(change.DaxFaultHWPoison, leaked))
 			})
 
 			It("splice(2) from the mapped file fails with EIO", scenario("splice",
@@ -259,7 +292,8 @@ var _ = describe("with a bad block in a DAX mapping", func() {
 				_, v, m := mapped(ctx, Shared)
 				_, w := v.Pipe(ctx)
 				v.Syscall(ctx, "lseek", m.FD(), Page(bad), 0)
-				Expect(v.Syscall(ctx, "splice", m.FD(), 0, w, 0, PageBytes(), 0)).To(BeOutcome(Errno("EIO")).PartOf(change.DaxFaultHWPoison, leaked))
+				got := v.Syscall(ctx, "splice", m.FD(), 0, w, 0, PageBytes(), 0)
+				Expect(got).To(BeOutcome(Errno("EIO")).PartOf(change.DaxFaultHWPoison, leaked))
 			})
 		})
 	}

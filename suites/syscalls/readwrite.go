@@ -1,10 +1,9 @@
 package syscalls
 
 import (
-	"golang.org/x/sys/unix"
-
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"golang.org/x/sys/unix"
 
 	. "github.com/faultline/faultline/framework"
 	"github.com/faultline/faultline/framework/change"
@@ -21,7 +20,9 @@ var leaked = Errno("EHWPOISON")
 var _ = describe("with a bad block in a DAX file", func() {
 	for _, fs := range []FS{Ext4, XFS} {
 		scenario := func(name, catalogue string, more ...Trait) []any {
-			return Scenario("dax/"+string(fs)+"/"+name, append(more, Catalogue(catalogue), NeedsDAX(NFIT, fs), Changes(change.DaxFaultHWPoison))...)
+			return Scenario(
+				"dax/"+string(fs)+"/"+name,
+				append(more, Catalogue(catalogue), NeedsDAX(NFIT, fs), Changes(change.DaxFaultHWPoison))...)
 		}
 		Context("on "+string(fs)+",", func() {
 			// dax_mem2blk_err keeps EHWPOISON from leaking out of read(2).
@@ -51,14 +52,15 @@ var _ = describe("with a bad block in a DAX file", func() {
 
 			// The kernel asks the driver for the whole span, so it returns no good byte before
 			// the bad page.
-			It("read(2) of a span fails with EIO and returns none of the good pages before", scenario("pread-span",
+			It("read(2) of a span fails with EIO and returns none of the good pages before it", scenario("pread-span",
 				"B02"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.DAX(ctx, fs).File(ctx, 64*KiB)
 				v := g.Victim(ctx)
 				fd := v.OpenFile(ctx, f)
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				Expect(v.Pread(ctx, fd, 2*PageBytes(), Page(bad-1))).To(BeOutcome(Errno("EIO")).PartOf(change.DaxFaultHWPoison, leaked))
+				got := v.Pread(ctx, fd, 2*PageBytes(), Page(bad-1))
+				Expect(got).To(BeOutcome(Errno("EIO")).PartOf(change.DaxFaultHWPoison, leaked))
 			})
 
 			// QEMU's nvdimm cannot clear the block: pmem_recovery_write copies nothing.
@@ -72,14 +74,16 @@ var _ = describe("with a bad block in a DAX file", func() {
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
 				wrote := v.Pwrite(ctx, fd, PageBytes(), Page(bad))
 				left := g.BadBlocks(ctx, mount.Device)
-				Expect(wrote).To(DependOn(change.DaxRecoveryWrite, Before(Errno("EIO")), After(Errno("EFAULT"))).PartOf(change.DaxFaultHWPoison, leaked))
+				Expect(wrote).To(DependOn(change.DaxRecoveryWrite,
+					Before(Errno("EIO")),
+					After(Errno("EFAULT"))).PartOf(change.DaxFaultHWPoison, leaked))
 				Expect(left).To(BeOutcome(Says("8 sectors")))
 			})
 		})
 	}
 
 	for _, p := range []Provider{E820, Virtio} {
-		It("on "+string(p)+", write(2) of the whole page clears the bad block", Scenario("dax/"+string(p)+"-ext4/pwrite",
+		It("on "+string(p)+" pmem, write(2) of the whole page clears the bad block", Scenario("dax/"+string(p)+"-ext4/pwrite",
 			Catalogue("B03e"), Changes(change.DaxRecoveryWrite, change.DaxFaultHWPoison), NeedsDAX(p, Ext4)),
 			func(ctx SpecContext) {
 				g := StartGuest(ctx)
@@ -91,9 +95,13 @@ var _ = describe("with a bad block in a DAX file", func() {
 				wrote := v.Pwrite(ctx, fd, PageBytes(), Page(bad))
 				left := g.BadBlocks(ctx, d)
 				read := v.Pread(ctx, fd, PageBytes(), Page(bad))
-				Expect(wrote).To(DependOn(change.DaxRecoveryWrite, Before(Errno("EIO")), After(Returns(PageBytes()))).PartOf(change.DaxFaultHWPoison, leaked))
+				Expect(wrote).To(DependOn(change.DaxRecoveryWrite,
+					Before(Errno("EIO")),
+					After(Returns(PageBytes()))).PartOf(change.DaxFaultHWPoison, leaked))
 				Expect(left).To(DependOn(change.DaxRecoveryWrite, Before(Says("8 sectors")), After(Says("none"))))
-				Expect(read).To(DependOn(change.DaxRecoveryWrite, Before(Errno("EIO")), After(ReturnsFull(PageBytes(), 0x5a))).PartOf(change.DaxFaultHWPoison, leaked))
+				Expect(read).To(DependOn(change.DaxRecoveryWrite,
+					Before(Errno("EIO")),
+					After(ReturnsFull(PageBytes(), 0x5a))).PartOf(change.DaxFaultHWPoison, leaked))
 			})
 	}
 })
@@ -141,8 +149,14 @@ var _ = describe("a read through the page cache", func() {
 	}
 
 	// One file system is enough: a call that does not return occupies a CPU for 40 s.
-	It("by MADV_POPULATE_READ, if the kernel has it, fails with EFAULT", Scenario("pagecache/ext4/populate-read",
-		Catalogue("E30"), NeedsDisk(NFIT, Ext4), Changes(change.MadvisePopulateReturns, change.MadvisePopulate)), func(ctx SpecContext) {
+	It("by MADV_POPULATE_READ, where supported, fails with EFAULT", Scenario(
+		"pagecache/ext4/populate-read",
+		Catalogue(
+			"E30",
+		),
+		NeedsDisk(NFIT, Ext4),
+		Changes(change.MadvisePopulateReturns, change.MadvisePopulate),
+	), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		f := g.PageCache(ctx, Ext4).File(ctx, 64*KiB)
 		v := g.Victim(ctx)

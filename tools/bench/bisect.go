@@ -37,8 +37,10 @@ func (b *bench) bisect() error {
 	var samples []float64
 	for i := range max(b.n/3, 3) {
 		out := filepath.Join(dir, fmt.Sprint("out", i))
-		output, err := exec.CommandContext(b.ctx, "bin/faultline", "bisect", "--accel", "tcg", "--tree", tree, "--old", "main~15", "--new", "main",
-			"--scenario", "dax/ext4/shared-read", "--out", out).CombinedOutput()
+		output, err := exec.CommandContext(b.ctx, "bin/faultline", "bisect",
+			"--accel", "tcg", "--tree", tree, "--old", "main~15", "--new", "main",
+			"--scenario", "dax/ext4/shared-read", "--out", out).
+			CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("%w: %s", err, output)
 		}

@@ -30,7 +30,15 @@ type Figures map[string]Figure
 func summarize(unit string, samples []float64) Figure {
 	s := slices.Sorted(slices.Values(samples))
 	n := len(s)
-	return Figure{Unit: unit, N: n, Min: s[0], Median: (s[(n-1)/2] + s[n/2]) / 2, P95: s[min(n-1, n*95/100)], Max: s[n-1], Samples: samples}
+	return Figure{
+		Unit:    unit,
+		N:       n,
+		Min:     s[0],
+		Median:  (s[(n-1)/2] + s[n/2]) / 2,
+		P95:     s[min(n-1, n*95/100)],
+		Max:     s[n-1],
+		Samples: samples,
+	}
 }
 
 // load reads a bench.json.
@@ -87,7 +95,18 @@ func (f Figures) compare(w io.Writer, earlier Figures) {
 		if c.P <= c.Alpha {
 			verdict = fmt.Sprintf("%+.1f%%", 100*(now.Median/then.Median-1))
 		}
-		fmt.Fprintf(w, "%-44s %10.1f -> %10.1f %-6s %8s  p=%.3f n=%d+%d\n", name, then.Median, now.Median, now.Unit, verdict, c.P, c.N1, c.N2)
+		fmt.Fprintf(
+			w,
+			"%-44s %10.1f -> %10.1f %-6s %8s  p=%.3f n=%d+%d\n",
+			name,
+			then.Median,
+			now.Median,
+			now.Unit,
+			verdict,
+			c.P,
+			c.N1,
+			c.N2,
+		)
 		for _, warning := range c.Warnings {
 			fmt.Fprintf(w, "%-44s %v\n", "", warning)
 		}

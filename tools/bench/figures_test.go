@@ -10,7 +10,7 @@ import (
 func TestSummarize(t *testing.T) {
 	f := summarize("ms", []float64{5, 1, 4, 2})
 	if f.N != 4 || f.Min != 1 || f.Max != 5 || f.Median != 3 || f.P95 != 5 {
-		t.Errorf("%+v", f)
+		t.Errorf("got %+v", f)
 	}
 }
 

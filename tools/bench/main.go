@@ -20,13 +20,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/faultline/faultline/kernels/matrix"
-
 	"github.com/faultline/faultline/framework/machine/qemu"
 	"github.com/faultline/faultline/framework/machine/vm"
 	"github.com/faultline/faultline/guest/wire"
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/kernels"
+	"github.com/faultline/faultline/kernels/matrix"
 )
 
 type bench struct {
@@ -42,7 +41,11 @@ type bench struct {
 
 func main() {
 	out := flag.String("o", "bench.json", "the `file` to write")
-	only := flag.String("only", "", "measure only the parts that this `regexp` matches: boot, clone, scenario, memory, parallel, run, growth, bisect")
+	only := flag.String(
+		"only",
+		"",
+		"measure only the parts that this `regexp` matches: boot, clone, scenario, memory, parallel, run, growth, bisect",
+	)
 	earlier := flag.String("against", "", "compare with an earlier bench.json, a `file`")
 	n := flag.Int("n", 10, "samples of the short figures; boots take a half, runs a fifth")
 	flag.Parse()
@@ -95,7 +98,10 @@ func (b *bench) run() error {
 	for _, part := range []struct {
 		name string
 		do   func() error
-	}{{"boot", b.boots}, {"clone", b.clones}, {"scenario", b.scenarios}, {"memory", b.memory}, {"parallel", b.parallel}, {"run", b.runs}, {"growth", b.growth}, {"bisect", b.bisect}} {
+	}{
+		{"boot", b.boots}, {"clone", b.clones}, {"scenario", b.scenarios}, {"memory", b.memory},
+		{"parallel", b.parallel}, {"run", b.runs}, {"growth", b.growth}, {"bisect", b.bisect},
+	} {
 		if !b.only.MatchString(part.name) {
 			continue
 		}
@@ -209,7 +215,9 @@ func (b *bench) clones() error {
 			g.Close()
 		}
 	}
-	for name, figure := range map[string]string{"monitor": "clone_monitor", "running": "clone_running", "ready": "clone_first_answer"} {
+	for name, figure := range map[string]string{
+		"monitor": "clone_monitor", "running": "clone_running", "ready": "clone_first_answer",
+	} {
 		if err := b.put(figure, "ms", points[name]); err != nil {
 			return err
 		}

@@ -130,7 +130,15 @@ func (b *bench) runs() error {
 		return err
 	}
 	// Build its templates, which the previous runs did not need.
-	if _, err := b.faultline(fresh, "--kernel", newest, "--scenario", "dax/ext4/shared-read", "--scenario", "ram/hugetlb/gigantic"); err != nil {
+	if _, err := b.faultline(
+		fresh,
+		"--kernel",
+		newest,
+		"--scenario",
+		"dax/ext4/shared-read",
+		"--scenario",
+		"ram/hugetlb/gigantic",
+	); err != nil {
 		return err
 	}
 	for range times {
@@ -151,7 +159,8 @@ func (b *bench) runs() error {
 		name    string
 		samples []float64
 	}{
-		{"run_default_cold", cold}, {"run_default_warm", warm}, {"cpu_per_cell", perCell}, {"run_default_again", again}, {"run_one_new", oneNew},
+		{"run_default_cold", cold}, {"run_default_warm", warm}, {"cpu_per_cell", perCell},
+		{"run_default_again", again}, {"run_one_new", oneNew},
 	} {
 		if err := b.put(f.name, "s", f.samples); err != nil {
 			return err

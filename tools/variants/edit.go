@@ -14,7 +14,12 @@ func (e edit) apply(text string) (string, error) {
 		return text + e.new, nil
 	}
 	if n := strings.Count(text, e.old); n != 1 {
-		return "", fmt.Errorf("%s: %q occurs %d times, not once; the edit was written for another version of the source", e.file, e.old, n)
+		return "", fmt.Errorf(
+			"%s: %q occurs %d times, not once; the edit was written for another version of the source",
+			e.file,
+			e.old,
+			n,
+		)
 	}
 	return strings.Replace(text, e.old, e.new, 1), nil
 }

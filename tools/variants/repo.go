@@ -101,7 +101,20 @@ func (r repo) source(ctx context.Context, version string) (commit string, err er
 func (r repo) takeIn(ctx context.Context, version, folder string) (commit string, err error) {
 	err = r.scratch(func(index string) error {
 		// Debian's .gitignore excludes nearly everything.
-		if _, err := r.git(ctx, "", index, "-c", "core.bare=false", "--work-tree="+folder, "-C", folder, "add", "--all", "--force", "."); err != nil {
+		if _, err := r.git(
+			ctx,
+			"",
+			index,
+			"-c",
+			"core.bare=false",
+			"--work-tree="+folder,
+			"-C",
+			folder,
+			"add",
+			"--all",
+			"--force",
+			".",
+		); err != nil {
 			return err
 		}
 		commit, err = r.commit(ctx, index, "Linux "+version+", as Debian's linux-source has it")
@@ -126,7 +139,12 @@ func (r repo) commit(ctx context.Context, index, message string, parents ...stri
 }
 
 // edited commits edits on top of a parent; beside are its other parents.
-func (r repo) edited(ctx context.Context, parent, message string, edits []edit, beside ...string) (commit string, err error) {
+func (r repo) edited(
+	ctx context.Context,
+	parent, message string,
+	edits []edit,
+	beside ...string,
+) (commit string, err error) {
 	err = r.scratch(func(index string) error {
 		if _, err := r.git(ctx, "", index, "read-tree", parent); err != nil {
 			return err

@@ -68,25 +68,82 @@ var variants = []variant{
 		edits: slices.Concat(driverTells, faultMaps, writeRecovers)},
 	{name: "6.1-recovery-lost", version: "6.1", what: "the change, but a write no longer recovers a bad block",
 		edits: slices.Concat(driverTells, faultMaps, readWriteConverts, othersConvert)},
-	{name: "6.1-cow-lost", version: "6.1", what: "the change, but not for a private mapping that needs a copy",
-		edits: slices.Concat(whole, []edit{{"fs/dax.c", "\treturn dax_fault_return(error);", "\treturn dax_fault_return(error == -EHWPOISON ? -EIO : error);"}})},
-	{name: "6.1-wrong-lsb", version: "6.1", what: "the change; a fault on poison reports si_addr_lsb 21 for a page of 4 KiB",
-		edits: slices.Concat(whole, []edit{{handler, "lsb = PAGE_SHIFT;", "lsb = PMD_SHIFT;"}})},
-	{name: "6.1-wrong-addr", version: "6.1", what: "the change; a fault on poison reports the page in si_addr, not the byte",
-		edits: slices.Concat(whole, []edit{{handler, "BUS_MCEERR_AR, (void __user *)address,", "BUS_MCEERR_AR, (void __user *)(address & PAGE_MASK),"}})},
+	{
+		name:    "6.1-cow-lost",
+		version: "6.1",
+		what:    "the change, but not for a private mapping that needs a copy",
+		edits: slices.Concat(
+			whole,
+			[]edit{
+				{"fs/dax.c", "\treturn dax_fault_return(error);", "\treturn dax_fault_return(error == -EHWPOISON ? -EIO : error);"},
+			},
+		),
+	},
+	{
+		name:    "6.1-wrong-lsb",
+		version: "6.1",
+		what:    "the change; a fault on poison reports si_addr_lsb 21 for a page of 4 KiB",
+		edits:   slices.Concat(whole, []edit{{handler, "lsb = PAGE_SHIFT;", "lsb = PMD_SHIFT;"}}),
+	},
+	{
+		name:    "6.1-wrong-addr",
+		version: "6.1",
+		what:    "the change; a fault on poison reports the page in si_addr, not the byte",
+		edits: slices.Concat(
+			whole,
+			[]edit{{handler, "BUS_MCEERR_AR, (void __user *)address,", "BUS_MCEERR_AR, (void __user *)(address & PAGE_MASK),"}},
+		),
+	},
 	{name: "6.1-wrong-code", version: "6.1", what: "the change; a fault on poison reports BUS_MCEERR_AO",
 		edits: slices.Concat(whole, []edit{{handler, "force_sig_mceerr(BUS_MCEERR_AR,", "force_sig_mceerr(BUS_MCEERR_AO,"}})},
-	{name: "6.1-warns", version: "6.1", what: "a DAX fault on a bad block logs a WARNING",
-		edits: []edit{{"fs/dax.c", "&kaddr, &pfn);\n\tif (err)", "&kaddr, &pfn);\n\tWARN_ON_ONCE(err && !pmd);\n\tif (err)"}}},
-	{name: "6.1-panics", version: "6.1", what: "a write that recovers a bad block panics",
-		edits: []edit{{"drivers/nvdimm/pmem.c", "\tolen = _copy_from_iter", "\tpanic(\"a write recovers a bad block\");\n\tolen = _copy_from_iter"}}},
+	{
+		name:    "6.1-warns",
+		version: "6.1",
+		what:    "a DAX fault on a bad block logs a WARNING",
+		edits: []edit{
+			{"fs/dax.c", "&kaddr, &pfn);\n\tif (err)", "&kaddr, &pfn);\n\tWARN_ON_ONCE(err && !pmd);\n\tif (err)"},
+		},
+	},
+	{
+		name:    "6.1-panics",
+		version: "6.1",
+		what:    "a write that recovers a bad block panics",
+		edits: []edit{
+			{
+				"drivers/nvdimm/pmem.c",
+				"\tolen = _copy_from_iter",
+				"\tpanic(\"a write recovers a bad block\");\n\tolen = _copy_from_iter",
+			},
+		},
+	},
 	{name: "6.1-bare", version: "6.1", what: "without VIRTIO_NET, X86_MCE_INJECT and PROC_KCORE",
 		edits: []edit{
-			{"drivers/net/Kconfig", "\"Virtio network driver\"\n\tdepends on VIRTIO\n", "\"Virtio network driver\"\n\tdepends on VIRTIO && BROKEN\n"},
-			{"arch/x86/Kconfig", "config X86_MCE_INJECT\n\tdepends on X86_MCE ", "config X86_MCE_INJECT\n\tdepends on BROKEN && X86_MCE "},
+			{
+				"drivers/net/Kconfig",
+				"\"Virtio network driver\"\n\tdepends on VIRTIO\n",
+				"\"Virtio network driver\"\n\tdepends on VIRTIO && BROKEN\n",
+			},
+			{
+				"arch/x86/Kconfig",
+				"config X86_MCE_INJECT\n\tdepends on X86_MCE ",
+				"config X86_MCE_INJECT\n\tdepends on BROKEN && X86_MCE ",
+			},
 			{"fs/proc/Kconfig", "if !ARM\n\tdepends on PROC_FS && MMU\n", "if !ARM\n\tdepends on PROC_FS && MMU && BROKEN\n"},
 		}},
-	{name: "6.1-backport-and-more", version: "6.1", what: "the whole change, and a fault after a file's end that reports poison",
-		edits: slices.Concat(whole, []edit{{"fs/dax.c", "i_size_read(iter.inode)) {\n\t\tret = VM_FAULT_SIGBUS;", "i_size_read(iter.inode)) {\n\t\tret = VM_FAULT_HWPOISON;"}})},
+	{
+		name:    "6.1-backport-and-more",
+		version: "6.1",
+		what:    "the whole change, and a fault after a file's end that reports poison",
+		edits: slices.Concat(
+			whole,
+			[]edit{
+				{
+					"fs/dax.c",
+					"i_size_read(iter.inode)) {\n\t\tret = VM_FAULT_SIGBUS;",
+					"i_size_read(iter.inode)) {\n\t\tret = VM_FAULT_HWPOISON;",
+				},
+			},
+		),
+	},
 	{name: "6.1-fault-only", version: "6.1", what: "only the fault handler's part of the change", edits: faultMaps},
 }

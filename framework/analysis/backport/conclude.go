@@ -138,7 +138,10 @@ func complaints(k results.Kernel) string {
 	own := slices.DeleteFunc(slices.Clone(k.Splats), func(s string) bool { return klog.Stall(s) || klog.OfProcessor(s) })
 	taint := k.Taint
 	if len(own) == 0 && len(k.Splats) > 0 { // the taint of what is left out
-		taint = strings.Join(slices.DeleteFunc(strings.Fields(taint), func(t string) bool { return t == "W" || t == "L" }), " ")
+		taint = strings.Join(
+			slices.DeleteFunc(strings.Fields(taint), func(t string) bool { return t == "W" || t == "L" }),
+			" ",
+		)
 	}
 	text := strings.Join(own, "; ")
 	if taint != "" && taint != "none" {

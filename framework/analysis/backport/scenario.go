@@ -43,7 +43,8 @@ func (c *assessment) scenario(s results.Scenario, accepted []string, diffs []con
 	}
 	var rest []conclusion.Difference
 	for _, d := range diffs {
-		splat := d.Field == conclusion.WitnessPrefix+observe.WitnessSplats || d.Field == conclusion.WitnessPrefix+observe.WitnessTaint
+		splat := d.Field == conclusion.WitnessPrefix+observe.WitnessSplats ||
+			d.Field == conclusion.WitnessPrefix+observe.WitnessTaint
 		switch {
 		case slices.Contains(accepted, d.ExplainedBy) && !d.Lost:
 		case reported[d.Step], follows && !splat && d.ExplainedBy == "":

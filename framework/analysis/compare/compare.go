@@ -217,7 +217,11 @@ func newPair(a, b Side, kernelA, kernelB results.Kernel, declared change.List, a
 		case b.Baseline != nil:
 			y, x, same = b.Baseline.Like(kernelB.Name, y, x)
 		case a.Run.Tool != b.Run.Tool:
-			same = slices.EqualFunc(x.Steps, y.Steps, func(s, t observe.Step) bool { return s.Actor == t.Actor && s.Action == t.Action })
+			same = slices.EqualFunc(
+				x.Steps,
+				y.Steps,
+				func(s, t observe.Step) bool { return s.Actor == t.Actor && s.Action == t.Action },
+			)
 			unlike = "its steps are not the same in both versions of Faultline"
 			x.Witnesses, y.Witnesses = out.common(x.Witnesses, y.Witnesses)
 		}

@@ -203,11 +203,11 @@ func TestAccelerators(t *testing.T) {
 	}
 	c := of(t, whole(tcg), whole(kvm), compare.Options{})
 	if p := c.Pairs[0]; p.Compared != 0 || len(p.Left) != 15 || p.Left[0].Why != "different accelerators: tcg in A, kvm in B" || c.ExitCode() != 3 {
-		t.Errorf("%+v", p)
+		t.Errorf("got %+v", p)
 	}
 	c = of(t, whole(tcg), whole(kvm), compare.Options{AnyAccel: true})
 	if p := c.Pairs[0]; p.Compared != 15 || len(p.Left)+len(p.Differences) > 0 || c.ExitCode() != 0 {
-		t.Errorf("%+v", p)
+		t.Errorf("got %+v", p)
 	}
 }
 
@@ -245,14 +245,14 @@ func TestDeclared(t *testing.T) {
 	a, b := every["as expected"], every["unexplained difference"]
 	mine := change.List{{ID: "mine", Subject: "moves a block", Witnesses: []change.WitnessEffect{{Scenarios: "dax/ext4/pread", Witness: "badblocks", Before: "32 8", After: "40 8"}}}}
 	if c := of(t, whole(a), whole(b), compare.Options{Changes: mine}); c.ExitCode() != 0 || differences(c)[0].ExplainedBy != "mine" {
-		t.Errorf("%+v", differences(c))
+		t.Errorf("got %+v", differences(c))
 	}
 	b.Changes = mine
 	if c := of(t, whole(a), whole(b), compare.Options{}); c.ExitCode() != 0 {
-		t.Errorf("%+v", differences(c))
+		t.Errorf("got %+v", differences(c))
 	}
 	if c := of(t, whole(a), whole(b), compare.Options{Changes: change.List{}}); c.ExitCode() != 1 {
-		t.Errorf("%+v", differences(c))
+		t.Errorf("got %+v", differences(c))
 	}
 }
 

@@ -77,7 +77,7 @@ func TestOtherHost(t *testing.T) {
 			for _, p := range c.Pairs {
 				for _, d := range p.OtherHost {
 					if d.ExplainedBy != "" || d.Lost || d.KernelA == "A" {
-						t.Errorf("%+v", d)
+						t.Errorf("got %+v", d)
 					}
 					causes = append(causes, d.Cause)
 				}

@@ -87,7 +87,11 @@ func pairUp(a, b Side, given [][2]string) (pairs [][2]results.Kernel, onlyA, onl
 		}
 		i, j := at(left, x.Name), at(right, y.Name)
 		if i < 0 || j < 0 {
-			return nil, nil, nil, errkind.Requestf("--pair %s=%s: one of them is in another pair, or not selected; remove one of the pairs", p[0], p[1])
+			return nil, nil, nil, errkind.Requestf(
+				"--pair %s=%s: one of them is in another pair, or not selected; remove one of the pairs",
+				p[0],
+				p[1],
+			)
 		}
 		take(i, j)
 	}
@@ -108,8 +112,13 @@ func pairUp(a, b Side, given [][2]string) (pairs [][2]results.Kernel, onlyA, onl
 		take(0, 0)
 	}
 	if len(pairs) == 0 {
-		return nil, nil, nil, errkind.Requestf("no kernel of %s (%s) is in %s (%s); give the pairs with --pair A=B, or one kernel of each: DIR:KERNEL",
-			a.Label, english.WordSeries(names(left), "and"), b.Label, english.WordSeries(names(right), "and"))
+		return nil, nil, nil, errkind.Requestf(
+			"no kernel of %s (%s) is in %s (%s); give the pairs with --pair A=B, or one kernel of each: DIR:KERNEL",
+			a.Label,
+			english.WordSeries(names(left), "and"),
+			b.Label,
+			english.WordSeries(names(right), "and"),
+		)
 	}
 	return pairs, names(left), names(right), nil
 }

@@ -78,7 +78,11 @@ func (c Comparison) pair(b *strings.Builder, p Pair) {
 	}
 	left(b, p)
 	if len(p.Unrecorded) > 0 {
-		fmt.Fprintf(b, "Not compared, because only one version of Faultline records it: %s\n", sanitize.Line(strings.Join(p.Unrecorded, ", ")))
+		fmt.Fprintf(
+			b,
+			"Not compared, because only one version of Faultline records it: %s\n",
+			sanitize.Line(strings.Join(p.Unrecorded, ", ")),
+		)
 	}
 }
 
@@ -116,7 +120,13 @@ func (c Comparison) sentence(p Pair) string {
 	if len(scenarios) == 1 {
 		verb = "differs"
 	}
-	out := fmt.Sprintf("%d of %s %s in %s: ", len(scenarios), english.Plural(p.Compared, "scenario", ""), verb, english.Plural(len(p.Differences), "field", ""))
+	out := fmt.Sprintf(
+		"%d of %s %s in %s: ",
+		len(scenarios),
+		english.Plural(p.Compared, "scenario", ""),
+		verb,
+		english.Plural(len(p.Differences), "field", ""),
+	)
 	var parts []string
 	if explained > 0 {
 		parts = append(parts, fmt.Sprintf("%d explained by %s", explained, english.WordSeries(changes, "and")))

@@ -229,7 +229,7 @@ func TestGaps(t *testing.T) {
 		t.Errorf("flipped between %d and %d", from, to)
 	}
 	if n := len(h.Gaps); n != 3 || slices.ContainsFunc(h.Gaps, func(g history.Gap) bool { return g.Kernel == 3 }) {
-		t.Errorf("%+v", h.Gaps)
+		t.Errorf("got %+v", h.Gaps)
 	}
 }
 
@@ -283,7 +283,7 @@ func TestFlip(t *testing.T) {
 	i := slices.IndexFunc(h.Flips, func(f history.Flip) bool { return f.Scenario == id })
 	f := h.Flips[i]
 	if !f.Unexplained || !f.Finding() || !slices.Equal(f.Changes, []string{change.DaxFaultHWPoison.ID}) || len(f.Differences) != 4 {
-		t.Errorf("%+v", f)
+		t.Errorf("got %+v", f)
 	}
 	// A change that a user declares explains it.
 	run.Changes = change.List{{ID: "mine", Witnesses: []change.WitnessEffect{{Scenarios: id, Witness: "badblocks", Before: "32 8", After: "40 8"}}}}

@@ -46,7 +46,12 @@ func moves(h History) []Move {
 		}
 	}
 	slices.SortStableFunc(out, func(a, b Move) int {
-		return cmp.Or(cmp.Compare(a.To, b.To), cmp.Compare(a.From, b.From), cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Change, b.Change))
+		return cmp.Or(
+			cmp.Compare(a.To, b.To),
+			cmp.Compare(a.From, b.From),
+			cmp.Compare(rank(a), rank(b)),
+			cmp.Compare(a.Change, b.Change),
+		)
 	})
 	return out
 }

@@ -60,7 +60,12 @@ func (h *History) place(sources []Source, declared change.List) {
 			}
 			at.first = first[digest]
 			n++
-			out := Kernel{Column: compare.Column{Label: s.Label, Run: s.Run.ID, Kernel: k.Name}, Digest: k.Digest, place: at, run: i}
+			out := Kernel{
+				Column: compare.Column{Label: s.Label, Run: s.Run.ID, Kernel: k.Name},
+				Digest: k.Digest,
+				place:  at,
+				run:    i,
+			}
 			out.Changes = alone(s.Run, k, declared)
 			if !ok {
 				h.Unplaced = append(h.Unplaced, out)

@@ -19,9 +19,18 @@ const named = 8
 // the scenarios below it. A finding begins with !.
 func (h History) Write(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, the oldest first: %s\n", english.Plural(len(h.Kernels), "kernel", ""), sanitize.Line(strings.Join(titles(h.Kernels), ", ")))
+	fmt.Fprintf(
+		&b,
+		"%s, the oldest first: %s\n",
+		english.Plural(len(h.Kernels), "kernel", ""),
+		sanitize.Line(strings.Join(titles(h.Kernels), ", ")),
+	)
 	if len(h.Unplaced) > 0 {
-		fmt.Fprintf(&b, "Not compared, because the version cannot be read: %s\n", sanitize.Line(strings.Join(titles(h.Unplaced), ", ")))
+		fmt.Fprintf(
+			&b,
+			"Not compared, because the version cannot be read: %s\n",
+			sanitize.Line(strings.Join(titles(h.Unplaced), ", ")),
+		)
 	}
 	at := [2]int{-1, -1}
 	for _, m := range h.Moves {
@@ -40,7 +49,13 @@ func (h History) Write(w io.Writer) error {
 	for _, f := range h.Flips {
 		flipped[f.Scenario] = true
 	}
-	fmt.Fprintf(&b, "\n%d of %s flipped, %s.\n", len(flipped), english.Plural(len(h.Scenarios), "scenario", ""), h.verdict())
+	fmt.Fprintf(
+		&b,
+		"\n%d of %s flipped, %s.\n",
+		len(flipped),
+		english.Plural(len(h.Scenarios), "scenario", ""),
+		h.verdict(),
+	)
 	for _, g := range h.Gaps {
 		fmt.Fprintf(&b, "Unknown for %s: %s: %s\n    %s\n", sanitize.Line(h.Kernels[g.Kernel].Title),
 			english.Plural(len(g.Scenarios), "scenario", ""), sanitize.Line(g.Why), some(g.Scenarios))

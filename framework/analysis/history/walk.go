@@ -152,7 +152,11 @@ func (w *walk) flip(from, to int, id string, p compare.Pair) {
 		w.h.Flips = append(w.h.Flips, f)
 	}
 	if i := slices.IndexFunc(p.OtherHost, func(d compare.HostDifference) bool { return d.Scenario == id }); i >= 0 {
-		why := fmt.Sprintf("differs from %s, but not only the kernel differs: %s", w.h.Kernels[from].Title, p.OtherHost[i].Cause)
+		why := fmt.Sprintf(
+			"differs from %s, but not only the kernel differs: %s",
+			w.h.Kernels[from].Title,
+			p.OtherHost[i].Cause,
+		)
 		w.gap(to, id, why, true)
 	}
 }

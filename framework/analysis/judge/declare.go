@@ -9,7 +9,7 @@ import (
 )
 
 // Declare compares steps with the outcomes that changes declare for them
-// (change.Show), as a scenario does for the changes that it depends on: which side of
+// (change.StepEffect), as a scenario does for the changes that it depends on: which side of
 // the change an outcome is on, and whether the cell is then as expected. The
 // scenario's own expectation is kept. Declarations of an earlier list are undone
 // first. The given cells are not modified.

@@ -15,8 +15,8 @@ import (
 // absent replaces a value that one of the cells does not have.
 const absent = "none"
 
-// Differ lists the fields in which two observations of a scenario differ, made on any
-// kernels. If there is none, user space observed the same.
+// Differ lists the fields in which two observations of a scenario, on the same kernel or on
+// two, differ. If there is none, user space observed the same.
 func Differ(a, b observe.Cell) []conclusion.Difference { return fields(a, b, false) }
 
 // DifferExactly is Differ for observations of one kernel: the bytes of a payload that

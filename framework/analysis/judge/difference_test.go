@@ -46,7 +46,7 @@ func TestUncompared(t *testing.T) {
 			for _, u := range j.Uncompared {
 				got = append(got, u.KernelB)
 				if u.Scenario != "s" || u.Why == "" || u.KernelA == u.KernelB {
-					t.Errorf("%+v", u)
+					t.Errorf("got %+v", u)
 				}
 			}
 			for _, d := range j.Differences {

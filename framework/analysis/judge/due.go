@@ -47,11 +47,25 @@ func (k Kernel) due(c change.Change) string {
 	since, err := upstream.ParseRelease(c.Since)
 	if err == nil {
 		if has, _ := k.Contains(since); has {
-			return fmt.Sprintf("%s is based on %v but does not have %s (%s, in %s and later)", k.Name, k.Base, c.ID, c.Commit, c.Since)
+			return fmt.Sprintf(
+				"%s is based on %v but does not have %s (%s, in %s and later)",
+				k.Name,
+				k.Base,
+				c.ID,
+				c.Commit,
+				c.Since,
+			)
 		}
 	}
 	if s := k.updated(c); s != "" {
-		return fmt.Sprintf("%s is based on %v but does not have %s (%s, in %s and later)", k.Name, k.Version, c.ID, c.Commit, s)
+		return fmt.Sprintf(
+			"%s is based on %v but does not have %s (%s, in %s and later)",
+			k.Name,
+			k.Version,
+			c.ID,
+			c.Commit,
+			s,
+		)
 	}
 	return ""
 }

@@ -65,7 +65,8 @@ func HostMade(c observe.Cell) bool {
 // machineCheck reports whether the processor took a machine check in a cell.
 func machineCheck(c observe.Cell) bool {
 	return slices.ContainsFunc(c.Steps, func(s observe.Step) bool {
-		return s.Actor == "host" && (strings.HasPrefix(s.Action, "machine check") || strings.HasPrefix(s.Action, "mce-inject hw"))
+		return s.Actor == "host" &&
+			(strings.HasPrefix(s.Action, "machine check") || strings.HasPrefix(s.Action, "mce-inject hw"))
 	})
 }
 

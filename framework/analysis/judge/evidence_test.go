@@ -239,7 +239,7 @@ func TestOtherQEMU(t *testing.T) {
 		}
 	}
 	if s := conclusion.StateOf(j.States[recent], "copy_user_highpage_mc"); s.Verdict != conclusion.Lacks || len(s.Before) != 3 {
-		t.Errorf("%+v", s)
+		t.Errorf("got %+v", s)
 	}
 	same(t, "one alone", nil, accused(kernels[1:], cells...))
 	claimed := claiming(kernels[1], "copy_user_highpage_mc", true)

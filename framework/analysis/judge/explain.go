@@ -199,8 +199,10 @@ func (e explainer) may(id string, onB bool) bool {
 	if !onB {
 		with, without, withCell, withoutCell = without, with, withoutCell, withCell
 	}
-	return conclusion.StateOf(with, id).Verdict != conclusion.Lacks && conclusion.StateOf(without, id).Verdict != conclusion.Has &&
-		!shows(withCell, id, observe.Before) && !shows(withoutCell, id, observe.After)
+	return conclusion.StateOf(with, id).Verdict != conclusion.Lacks &&
+		conclusion.StateOf(without, id).Verdict != conclusion.Has &&
+		!shows(withCell, id, observe.Before) &&
+		!shows(withoutCell, id, observe.After)
 }
 
 // shows reports whether a step of a cell shows a side of a change.
@@ -216,7 +218,8 @@ func shows(c observe.Cell, id string, side observe.Side) bool {
 func (e explainer) hidden(d *conclusion.Difference) string {
 	a, b := hiddenIn(e.cellA), hiddenIn(e.cellB)
 	absent := func(symbol, v, other string) bool {
-		return v == observe.NotCounted || v == noLine && d.Field == conclusion.WitnessPrefix+observe.WitnessLog && e.makes(symbol, d.Scenario, other)
+		return v == observe.NotCounted ||
+			v == noLine && d.Field == conclusion.WitnessPrefix+observe.WitnessLog && e.makes(symbol, d.Scenario, other)
 	}
 	switch {
 	case a != "" && b == "" && absent(a, d.A, d.B):

@@ -48,7 +48,10 @@ func findings(cells []observe.Cell, kernels []Kernel, j Judgement, known change.
 func stateFindings(k Kernel, s conclusion.ChangeState, proof evidence) []conclusion.Finding {
 	var out []conclusion.Finding
 	add := func(kind conclusion.FindingKind, format string, args ...any) {
-		out = append(out, conclusion.Finding{Kind: kind, Kernels: []string{k.Name}, Change: s.ID, Message: fmt.Sprintf(format, args...)})
+		out = append(
+			out,
+			conclusion.Finding{Kind: kind, Kernels: []string{k.Name}, Change: s.ID, Message: fmt.Sprintf(format, args...)},
+		)
 	}
 	claims := func(has bool) bool { return s.Claimed != nil && *s.Claimed == has }
 	switch s.Verdict {
@@ -58,11 +61,23 @@ func stateFindings(k Kernel, s conclusion.ChangeState, proof evidence) []conclus
 		}
 	case conclusion.Lacks:
 		if claims(true) && len(proof.against(k.Name, s)) > 0 {
-			add(conclusion.ContradictedClaim, "%s is claimed to have %s, but does not show it in %s", k.Name, s.ID, conclusion.Scenarios(s.Before))
+			add(
+				conclusion.ContradictedClaim,
+				"%s is claimed to have %s, but does not show it in %s",
+				k.Name,
+				s.ID,
+				conclusion.Scenarios(s.Before),
+			)
 		}
 	case conclusion.Has:
 		if claims(false) {
-			add(conclusion.ContradictedClaim, "%s is claimed not to have %s, but shows it in %s", k.Name, s.ID, conclusion.Scenarios(s.After))
+			add(
+				conclusion.ContradictedClaim,
+				"%s is claimed not to have %s, but shows it in %s",
+				k.Name,
+				s.ID,
+				conclusion.Scenarios(s.After),
+			)
 		}
 	}
 	return out
@@ -78,7 +93,12 @@ func splatted(c observe.Cell) (conclusion.Finding, bool) {
 	if c.Panicked && machineCheck(c) {
 		message += "; QEMU raised the machine check: confirm with another QEMU version"
 	}
-	return conclusion.Finding{Kind: conclusion.Splat, Scenario: c.Scenario, Kernels: []string{c.Kernel}, Message: message}, true
+	return conclusion.Finding{
+		Kind:     conclusion.Splat,
+		Scenario: c.Scenario,
+		Kernels:  []string{c.Kernel},
+		Message:  message,
+	}, true
 }
 
 // on names a cell.
@@ -134,7 +154,8 @@ func grouped(diffs []conclusion.Difference, kind conclusion.FindingKind) []concl
 	fields := map[key][]string{}
 	for _, d := range diffs {
 		k := of(d)
-		follows := d.Field == conclusion.WitnessPrefix+observe.WitnessSplats || d.Field == conclusion.WitnessPrefix+observe.WitnessTaint
+		follows := d.Field == conclusion.WitnessPrefix+observe.WitnessSplats ||
+			d.Field == conclusion.WitnessPrefix+observe.WitnessTaint
 		if d.ExplainedBy != "" || splats[k] && follows {
 			continue
 		}
@@ -151,7 +172,14 @@ func grouped(diffs []conclusion.Difference, kind conclusion.FindingKind) []concl
 			f.Kernels = []string{k.a}
 			f.Message = fmt.Sprintf("%s differs between attempts on %s: %s", k.scenario, k.a, what)
 			if k.attemptA != k.attemptB {
-				f.Message = fmt.Sprintf("%s differs between attempts %d and %d on %s: %s", k.scenario, k.attemptA, k.attemptB, k.a, what)
+				f.Message = fmt.Sprintf(
+					"%s differs between attempts %d and %d on %s: %s",
+					k.scenario,
+					k.attemptA,
+					k.attemptB,
+					k.a,
+					what,
+				)
 			}
 		} else {
 			f.Kernels = []string{k.a, k.b}
@@ -187,7 +215,17 @@ func unexpected(c observe.Cell) conclusion.Finding {
 func unmet(steps []observe.Step) (texts []string) {
 	for i, s := range steps {
 		if s.Expected != nil && !s.Expected.Met {
-			texts = append(texts, fmt.Sprintf("step %d (%s: %s) expected %s, saw %s", i+1, s.Actor, s.Action, s.Expected.Wanted(), s.Outcome.Located()))
+			texts = append(
+				texts,
+				fmt.Sprintf(
+					"step %d (%s: %s) expected %s, saw %s",
+					i+1,
+					s.Actor,
+					s.Action,
+					s.Expected.Wanted(),
+					s.Outcome.Located(),
+				),
+			)
 		}
 	}
 	return texts

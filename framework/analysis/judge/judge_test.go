@@ -312,7 +312,7 @@ func TestRepeats(t *testing.T) {
 			same(t, "repeats", tc.diffs, differences(j.Repeats))
 			same(t, "findings", tc.found, found(j.Findings))
 			if len(j.Differences) != 0 {
-				t.Errorf("%v", j.Differences)
+				t.Errorf("got %v", j.Differences)
 			}
 		})
 	}
@@ -471,7 +471,7 @@ func TestMended(t *testing.T) {
 	}
 	for _, d := range j.Differences {
 		if d.ExplainedBy != bug.ID || d.Lost {
-			t.Errorf("%+v", d)
+			t.Errorf("got %+v", d)
 		}
 	}
 	for name, want := range map[string]conclusion.ChangeVerdict{"a": conclusion.Lacks, "b": conclusion.Has, "d": conclusion.Lacks} {

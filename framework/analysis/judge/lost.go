@@ -12,7 +12,12 @@ import (
 // change shows the state before it: compared with upstream, or else with the nearest
 // older kernel of its line that has the change.
 func lost(
-	at int, s conclusion.ChangeState, kernels []Kernel, states map[string][]conclusion.ChangeState, proof evidence, known change.List,
+	at int,
+	s conclusion.ChangeState,
+	kernels []Kernel,
+	states map[string][]conclusion.ChangeState,
+	proof evidence,
+	known change.List,
 ) []conclusion.Finding {
 	k := kernels[at]
 	c, err := known.ByID(s.ID)
@@ -43,8 +48,18 @@ func lost(
 
 // onTheWay is the finding that a later kernel of a line lost a change.
 func onTheWay(older, k, id string, scenarios []string) conclusion.Finding {
-	return conclusion.Finding{Kind: conclusion.LostChange, Kernels: []string{older, k}, Change: id,
-		Message: fmt.Sprintf("%s has %s, but %s, a later kernel of the same line, does not show it in %s", older, id, k, conclusion.Scenarios(scenarios))}
+	return conclusion.Finding{
+		Kind:    conclusion.LostChange,
+		Kernels: []string{older, k},
+		Change:  id,
+		Message: fmt.Sprintf(
+			"%s has %s, but %s, a later kernel of the same line, does not show it in %s",
+			older,
+			id,
+			k,
+			conclusion.Scenarios(scenarios),
+		),
+	}
 }
 
 // lostByWitness returns the findings that a kernel lost a change that no step covers.
@@ -62,7 +77,14 @@ func lostByWitness(k Kernel, c change.Change, diffs []conclusion.Difference) (ou
 	for _, other := range order {
 		f := onTheWay(other, k.Name, c.ID, from[other])
 		if why := k.due(c); why != "" {
-			f.Kernels, f.Message = []string{k.Name}, fmt.Sprintf("%s: %s shows it in %s", why, other, conclusion.Scenarios(from[other]))
+			f.Kernels, f.Message = []string{
+				k.Name,
+			}, fmt.Sprintf(
+				"%s: %s shows it in %s",
+				why,
+				other,
+				conclusion.Scenarios(from[other]),
+			)
 		}
 		out = append(out, f)
 	}

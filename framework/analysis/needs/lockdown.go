@@ -38,14 +38,17 @@ func lockdown(k *kernels.Kernel) (level int, symbol string) {
 	if !k.Config.Enabled("SECURITY_LOCKDOWN_LSM") || !early && !slices.Contains(strings.Split(lsm, ","), "lockdown") {
 		return 0, "" // the LSM that would enforce it is not initialized
 	}
-	for at, forces := range []string{integrity: "LOCK_DOWN_KERNEL_FORCE_INTEGRITY", confidentiality: "LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY"} {
+	for at, forces := range []string{
+		integrity: "LOCK_DOWN_KERNEL_FORCE_INTEGRITY", confidentiality: "LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY",
+	} {
 		if forces != "" && k.Config.Enabled(forces) {
 			level, symbol = at, forces
 			break
 		}
 	}
 	// An argument can raise the level, but not lower it.
-	if asked := map[string]int{"integrity": integrity, "confidentiality": confidentiality}[builtIn(k, "lockdown")]; asked > level {
+	levels := map[string]int{"integrity": integrity, "confidentiality": confidentiality}
+	if asked := levels[builtIn(k, "lockdown")]; asked > level {
 		return asked, "CMDLINE"
 	}
 	return level, symbol
@@ -95,13 +98,15 @@ func builtIn(k *kernels.Kernel, name string) (value string) {
 func denial(k *kernels.Kernel, needs []string) string {
 	level, by := lockdown(k)
 	for _, l := range locked {
-		if level >= l.level && slices.ContainsFunc(needs, func(n string) bool { return strings.TrimPrefix(n, prefix) == l.symbol }) {
+		if level >= l.level &&
+			slices.ContainsFunc(needs, func(n string) bool { return strings.TrimPrefix(n, prefix) == l.symbol }) {
 			return fmt.Sprintf("%s is locked down (%s%s), which forbids %s", k.Name, prefix, by, l.what)
 		}
 	}
 	if symbol := closedDebugfs(k); symbol != "" {
 		for _, l := range locked {
-			if l.level == integrity && slices.ContainsFunc(needs, func(n string) bool { return strings.TrimPrefix(n, prefix) == l.symbol }) {
+			if l.level == integrity &&
+				slices.ContainsFunc(needs, func(n string) bool { return strings.TrimPrefix(n, prefix) == l.symbol }) {
 				return fmt.Sprintf("%s forbids debugfs (%s%s), which includes %s", k.Name, prefix, symbol, l.what)
 			}
 		}
@@ -109,8 +114,14 @@ func denial(k *kernels.Kernel, needs []string) string {
 	if k.Config.Enabled(appraisal) && k.Config.Enabled("IMA_APPRAISE_BUILD_POLICY") {
 		for _, n := range needs {
 			if k.Config.Get(n) == "m" {
-				return fmt.Sprintf("%s appraises modules (%s%s), but a guest's files have no signature: it cannot load the module of %s%s",
-					k.Name, prefix, appraisal, prefix, strings.TrimPrefix(n, prefix))
+				return fmt.Sprintf(
+					"%s appraises modules (%s%s), but a guest's files have no signature: it cannot load the module of %s%s",
+					k.Name,
+					prefix,
+					appraisal,
+					prefix,
+					strings.TrimPrefix(n, prefix),
+				)
 			}
 		}
 	}
@@ -118,7 +129,8 @@ func denial(k *kernels.Kernel, needs []string) string {
 	case level > 0:
 	case k.Config.Enabled("MODULE_SIG_FORCE"):
 		by = "MODULE_SIG_FORCE"
-	case k.Config.Enabled("MODULE_SIG") && slices.Contains([]string{"module.sig_enforce", "1", "y", "Y"}, builtIn(k, "module.sig_enforce")):
+	case k.Config.Enabled("MODULE_SIG") &&
+		slices.Contains([]string{"module.sig_enforce", "1", "y", "Y"}, builtIn(k, "module.sig_enforce")):
 		by = "CMDLINE"
 	}
 	if by == "" || k.ModulesSigned() {
@@ -126,8 +138,14 @@ func denial(k *kernels.Kernel, needs []string) string {
 	}
 	for _, n := range needs {
 		if k.Config.Get(n) == "m" {
-			return fmt.Sprintf("%s only loads signed modules (%s%s), but its modules are not signed: it cannot load the module of %s%s",
-				k.Name, prefix, by, prefix, strings.TrimPrefix(n, prefix))
+			return fmt.Sprintf(
+				"%s only loads signed modules (%s%s), but its modules are not signed: it cannot load the module of %s%s",
+				k.Name,
+				prefix,
+				by,
+				prefix,
+				strings.TrimPrefix(n, prefix),
+			)
 		}
 	}
 	return ""
@@ -137,8 +155,12 @@ func denial(k *kernels.Kernel, needs []string) string {
 func guestDenial(k *kernels.Kernel) string {
 	for _, s := range []string{"CMDLINE_OVERRIDE", "CMDLINE_FORCE"} {
 		if k.Config.Enabled(s) {
-			return fmt.Sprintf("no guest runs on %s: it ignores its command line (%s%s), so it has no console and no key for PID 1",
-				k.Name, prefix, s)
+			return fmt.Sprintf(
+				"no guest runs on %s: it ignores its command line (%s%s), so it has no console and no key for PID 1",
+				k.Name,
+				prefix,
+				s,
+			)
 		}
 	}
 	var symbols []string

@@ -53,8 +53,12 @@ func (f *File) CheckScenarios(ids []string) error {
 		if n := suggest.Names(g.text, ids); len(n) > 0 {
 			did = "did you mean " + suggest.Quoted(n, "or") + "? "
 		}
-		return errkind.Requestf("%s: %q matches no scenario; %sa * matches within one part of an id; faultline list prints the ids",
-			g.pos, g.text, did)
+		return errkind.Requestf(
+			"%s: %q matches no scenario; %sa * matches within one part of an id; faultline list prints the ids",
+			g.pos,
+			g.text,
+			did,
+		)
 	}
 	return nil
 }
@@ -81,10 +85,16 @@ func Parse(name string, data []byte) (*File, error) {
 		return nil, err
 	}
 	var list []ast.Node
-	err = p.Mapping(body, "the file of changes", fileShape, []string{"changes"}, func(_ string, v *ast.MappingValueNode) (err error) {
-		list, err = p.List(v, fileShape)
-		return err
-	})
+	err = p.Mapping(
+		body,
+		"the file of changes",
+		fileShape,
+		[]string{"changes"},
+		func(_ string, v *ast.MappingValueNode) (err error) {
+			list, err = p.List(v, fileShape)
+			return err
+		},
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -154,21 +164,37 @@ func (p *changeParser) word(c *change.Change, key, s string, v *ast.MappingValue
 		known := change.All().IDs()
 		switch {
 		case !idForm.MatchString(s):
-			return p.Refuse(at, fmt.Sprintf("the id %q has other characters than lower case letters, digits and _", s), `write it as "my_change"`)
+			return p.Refuse(
+				at,
+				fmt.Sprintf("the id %q has other characters than lower case letters, digits and _", s),
+				`write it as "my_change"`,
+			)
 		case slices.Contains(known, s):
-			return p.Refuse(at, fmt.Sprintf("Faultline already knows a change %q", s), "give yours another id, or leave it out: known changes need no file")
+			return p.Refuse(
+				at,
+				fmt.Sprintf("Faultline already knows a change %q", s),
+				"give yours another id, or leave it out: known changes need no file",
+			)
 		case slices.Contains(p.out.Changes.IDs(), s):
 			return p.Refuse(at, fmt.Sprintf("duplicate change %q", s), "remove one, or give it another id")
 		}
 		c.ID = s
 	case "commit":
 		if !commitForm.MatchString(s) {
-			return p.Refuse(at, fmt.Sprintf("the commit %q is not 7 to 40 hexadecimal digits", s), "give the upstream commit's hash, or leave it out")
+			return p.Refuse(
+				at,
+				fmt.Sprintf("the commit %q is not 7 to 40 hexadecimal digits", s),
+				"give the upstream commit's hash, or leave it out",
+			)
 		}
 		c.Commit = s
 	case "since":
 		if _, err := upstream.ParseRelease(s); err != nil {
-			return p.Refuse(at, fmt.Sprintf("since is %q, not a release", s), `write the first upstream release with it as "v6.5", or leave it out`)
+			return p.Refuse(
+				at,
+				fmt.Sprintf("since is %q, not a release", s),
+				`write the first upstream release with it as "v6.5", or leave it out`,
+			)
 		}
 		c.Since = s
 	case "subject":
@@ -180,7 +206,12 @@ func (p *changeParser) word(c *change.Change, key, s string, v *ast.MappingValue
 }
 
 // entries reads the list of a key.
-func entries[T comparable](p *changeParser, v *ast.MappingValueNode, shape string, read func(ast.Node) (T, error)) ([]T, error) {
+func entries[T comparable](
+	p *changeParser,
+	v *ast.MappingValueNode,
+	shape string,
+	read func(ast.Node) (T, error),
+) ([]T, error) {
 	list, err := p.List(v, shape)
 	if err != nil {
 		return nil, err
@@ -217,7 +248,11 @@ func (p *changeParser) stable(n ast.Node, c change.Change) error {
 		series := upstream.Release{Major: v.Major, Minor: v.Minor}
 		switch {
 		case err == nil && series.AtLeast(since):
-			return p.Refuse(yamlfile.Begin(n), fmt.Sprintf("stable has %s, but that series has the change since %s", s, c.Since), stableShape)
+			return p.Refuse(
+				yamlfile.Begin(n),
+				fmt.Sprintf("stable has %s, but that series has the change since %s", s, c.Since),
+				stableShape,
+			)
 		case seen[series]:
 			return p.Refuse(yamlfile.Begin(n), fmt.Sprintf("stable has two updates of the series of %s", s), stableShape)
 		}
@@ -228,17 +263,23 @@ func (p *changeParser) stable(n ast.Node, c change.Change) error {
 
 func (p *changeParser) show(n ast.Node) (s change.StepEffect, err error) {
 	sides := map[string]string{}
-	err = p.Mapping(n, "an entry of shows", showShape, []string{"scenarios", "step", "before", "after"}, func(key string, v *ast.MappingValueNode) (err error) {
-		switch key {
-		case "scenarios":
-			s.Scenarios, err = p.glob(v)
-		case "step":
-			s.Step, err = p.step(v)
-		default:
-			sides[key], err = p.Text(v, false)
-		}
-		return err
-	})
+	err = p.Mapping(
+		n,
+		"an entry of shows",
+		showShape,
+		[]string{"scenarios", "step", "before", "after"},
+		func(key string, v *ast.MappingValueNode) (err error) {
+			switch key {
+			case "scenarios":
+				s.Scenarios, err = p.glob(v)
+			case "step":
+				s.Step, err = p.step(v)
+			default:
+				sides[key], err = p.Text(v, false)
+			}
+			return err
+		},
+	)
 	if err == nil && s.Scenarios == "" {
 		err = p.lacks(n, "entry", "scenarios", showShape)
 	}
@@ -251,17 +292,23 @@ func (p *changeParser) show(n ast.Node) (s change.StepEffect, err error) {
 
 func (p *changeParser) move(n ast.Node) (m change.WitnessEffect, err error) {
 	sides := map[string]string{}
-	err = p.Mapping(n, "an entry of moves", moveShape, []string{"scenarios", "witness", "before", "after"}, func(key string, v *ast.MappingValueNode) (err error) {
-		switch key {
-		case "scenarios":
-			m.Scenarios, err = p.glob(v)
-		case "witness":
-			m.Witness, err = p.Text(v, false)
-		default:
-			sides[key], err = p.Text(v, true)
-		}
-		return err
-	})
+	err = p.Mapping(
+		n,
+		"an entry of moves",
+		moveShape,
+		[]string{"scenarios", "witness", "before", "after"},
+		func(key string, v *ast.MappingValueNode) (err error) {
+			switch key {
+			case "scenarios":
+				m.Scenarios, err = p.glob(v)
+			case "witness":
+				m.Witness, err = p.Text(v, false)
+			default:
+				sides[key], err = p.Text(v, true)
+			}
+			return err
+		},
+	)
 	if err == nil && m.Witness == "" {
 		err = p.lacks(n, "entry", "witness", moveShape)
 	}
@@ -280,7 +327,11 @@ func (p *changeParser) differ(n ast.Node, sides map[string]string, shape string)
 		}
 	}
 	if sides["before"] == sides["after"] {
-		return p.Refuse(yamlfile.Begin(n), "before and after are the same, so the change cannot be seen", "give what is seen without it and with it")
+		return p.Refuse(
+			yamlfile.Begin(n),
+			"before and after are the same, so the change cannot be seen",
+			"give what is seen without it and with it",
+		)
 	}
 	return nil
 }
@@ -292,7 +343,11 @@ func (p *changeParser) glob(v *ast.MappingValueNode) (string, error) {
 	}
 	at := yamlfile.Begin(v.Value)
 	if _, err := path.Match(s, ""); err != nil {
-		return "", p.Refuse(at, fmt.Sprintf("%q is not a pattern of scenario ids", s), "write an id, in which a * matches anything within one part")
+		return "", p.Refuse(
+			at,
+			fmt.Sprintf("%q is not a pattern of scenario ids", s),
+			"write an id, in which a * matches anything within one part",
+		)
 	}
 	p.out.globs = append(p.out.globs, glob{s, p.Pos(at)})
 	return s, nil
@@ -305,7 +360,11 @@ func (p *changeParser) step(v *ast.MappingValueNode) (int, error) {
 			return int(i), nil
 		}
 	}
-	return 0, p.Refuse(yamlfile.Begin(v.Value), "step is not a number from 1 to 999", "write the number of the scenario's step, as in the report")
+	return 0, p.Refuse(
+		yamlfile.Begin(v.Value),
+		"step is not a number from 1 to 999",
+		"write the number of the scenario's step, as in the report",
+	)
 }
 
 func (p *changeParser) lacks(n ast.Node, what, key, shape string) error {

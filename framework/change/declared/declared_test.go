@@ -163,11 +163,11 @@ func FuzzParse(f *testing.F) {
 		}
 		for _, c := range file.Changes {
 			if c.ID == "" || c.Subject == "" || c.Effect == "" || len(c.Steps) == 0 {
-				t.Errorf("%+v", c)
+				t.Errorf("got %+v", c)
 			}
 			for _, s := range c.Steps {
 				if s.Before == s.After || s.Before == "" || s.After == "" || s.Scenarios == "" || s.Step < 0 {
-					t.Errorf("%+v", s)
+					t.Errorf("got %+v", s)
 				}
 			}
 		}

@@ -26,7 +26,14 @@ func Every() map[string]results.Run {
 	verdict := func(scenario string, v observe.Verdict, message string) func(*results.Run) {
 		return func(run *results.Run) {
 			c := cellOf(run, scenario, NewName)
-			*c = observe.Cell{Scenario: c.Scenario, Kernel: c.Kernel, Accel: c.Accel, Verdict: v, Message: message, Started: c.Started}
+			*c = observe.Cell{
+				Scenario: c.Scenario,
+				Kernel:   c.Kernel,
+				Accel:    c.Accel,
+				Verdict:  v,
+				Message:  message,
+				Started:  c.Started,
+			}
 		}
 	}
 	made("infra", verdict("dax/ext4/pread", observe.Infra, "the guest gave no answer within 30s"))

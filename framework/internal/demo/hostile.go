@@ -84,7 +84,8 @@ func Seen(t *testing.T, text string) {
 		t.Error("it is not UTF-8")
 	}
 	at := strings.IndexFunc(text, func(r rune) bool {
-		return r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029')
+		return r != '\n' && r != '\t' &&
+			(unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029')
 	})
 	if at >= 0 {
 		t.Errorf("it controls a terminal at %d: %q", at, text[max(0, at-20):min(at+20, len(text))])

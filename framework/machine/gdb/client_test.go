@@ -152,7 +152,7 @@ func TestStopAtAnAccess(t *testing.T) {
 	stop, err = c.Interrupt(ctx)
 	must(t, err)
 	if stop.Signal != SignalInterrupt {
-		t.Errorf("%+v", stop)
+		t.Errorf("got %+v", stop)
 	}
 	must(t, c.Detach(ctx))
 }
@@ -293,7 +293,7 @@ func TestWaitAgain(t *testing.T) {
 	stop, err := c.Wait(ctx)
 	must(t, err)
 	if stop.Addr != 0x1000 {
-		t.Errorf("%+v", stop)
+		t.Errorf("got %+v", stop)
 	}
 }
 

@@ -75,5 +75,23 @@ func (c *Client) SetRegisters(ctx context.Context, cpu int, to Registers) error 
 
 // general returns the registers by gdb's numbers.
 func (r Registers) general() [17]uint64 {
-	return [...]uint64{r.RAX, r.RBX, r.RCX, r.RDX, r.RSI, r.RDI, r.RBP, r.RSP, r.R8, r.R9, r.R10, r.R11, r.R12, r.R13, r.R14, r.R15, r.RIP}
+	return [...]uint64{
+		r.RAX,
+		r.RBX,
+		r.RCX,
+		r.RDX,
+		r.RSI,
+		r.RDI,
+		r.RBP,
+		r.RSP,
+		r.R8,
+		r.R9,
+		r.R10,
+		r.R11,
+		r.R12,
+		r.R13,
+		r.R14,
+		r.R15,
+		r.RIP,
+	}
 }

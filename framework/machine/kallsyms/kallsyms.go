@@ -95,7 +95,10 @@ func WriteELF(w io.Writer, machine elf.Machine, symbols []Symbol) error {
 				size = symbols[i+1].Addr - s.Addr
 			}
 		}
-		table = append(table, elf.Sym64{Name: uint32(names.Len()), Info: elf.ST_INFO(elf.STB_LOCAL, kind), Shndx: text, Value: s.Addr, Size: size})
+		table = append(
+			table,
+			elf.Sym64{Name: uint32(names.Len()), Info: elf.ST_INFO(elf.STB_LOCAL, kind), Shndx: text, Value: s.Addr, Size: size},
+		)
 		names.WriteString(s.Name)
 		names.WriteByte(0)
 	}
@@ -111,8 +114,23 @@ func WriteELF(w io.Writer, machine elf.Machine, symbols []Symbol) error {
 	}
 	first, last := symbols[0].Addr, symbols[len(symbols)-1].Addr
 	heads := [sections]elf.Section64{
-		text:     {Name: heading(".text"), Type: uint32(elf.SHT_NOBITS), Flags: uint64(elf.SHF_ALLOC | elf.SHF_EXECINSTR), Addr: first, Off: header, Size: last - first + 1, Addralign: 1},
-		symtab:   {Name: heading(".symtab"), Type: uint32(elf.SHT_SYMTAB), Link: strtab, Info: uint32(len(table)), Addralign: 8, Entsize: symbol},
+		text: {
+			Name:      heading(".text"),
+			Type:      uint32(elf.SHT_NOBITS),
+			Flags:     uint64(elf.SHF_ALLOC | elf.SHF_EXECINSTR),
+			Addr:      first,
+			Off:       header,
+			Size:      last - first + 1,
+			Addralign: 1,
+		},
+		symtab: {
+			Name:      heading(".symtab"),
+			Type:      uint32(elf.SHT_SYMTAB),
+			Link:      strtab,
+			Info:      uint32(len(table)),
+			Addralign: 8,
+			Entsize:   symbol,
+		},
 		strtab:   {Name: heading(".strtab"), Type: uint32(elf.SHT_STRTAB), Addralign: 1},
 		shstrtab: {Name: heading(".shstrtab"), Type: uint32(elf.SHT_STRTAB), Addralign: 1},
 	}

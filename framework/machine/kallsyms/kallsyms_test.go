@@ -42,7 +42,7 @@ func TestWriteELF(t *testing.T) {
 		{Name: "pmem_recovery_write", Info: elf.ST_INFO(elf.STB_LOCAL, elf.STT_FUNC), Section: text, Value: 0xffffffffc0201000},
 	}
 	if len(got) != len(want) {
-		t.Fatalf("%+v", got)
+		t.Fatalf("got %+v", got)
 	}
 	for i := range want {
 		if got[i] != want[i] {
@@ -71,7 +71,7 @@ func TestParseRefuses(t *testing.T) {
 		}
 	}
 	if _, err := Parse(strings.NewReader("0000000000000000 T _text\n")); !errors.Is(err, ErrHidden) {
-		t.Errorf("%v", err)
+		t.Errorf("got the error %v", err)
 	}
 	if err := WriteELF(&bytes.Buffer{}, elf.EM_X86_64, nil); err == nil {
 		t.Error("no symbols are a file")

@@ -66,7 +66,12 @@ func find(ctx context.Context, name string, limit time.Duration) (Binary, error)
 		return Binary{}, err
 	}
 	if a.NoGuests != "" {
-		return Binary{}, errkind.Requestf("guests of %s are not supported: %s; run Faultline on %s", a.Name, a.NoGuests, arch.AMD64.Name)
+		return Binary{}, errkind.Requestf(
+			"guests of %s are not supported: %s; run Faultline on %s",
+			a.Name,
+			a.NoGuests,
+			arch.AMD64.Name,
+		)
 	}
 	path, err := exec.LookPath(a.QEMU.Binary)
 	if err != nil {

@@ -64,7 +64,7 @@ func TestSupports(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			err := script(t, "qemu", c.script).Supports(t.Context(), TCG)
 			if (err != nil) != c.lacks || err != nil && err.Error() != "QEMU 7.2 has no accelerator tcg" {
-				t.Errorf("%v", err)
+				t.Errorf("got the error %v", err)
 			}
 		})
 	}

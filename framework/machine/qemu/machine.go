@@ -142,23 +142,43 @@ func (m Machine) Args() []string {
 		machine += ",nvdimm=on"
 	}
 	args := []string{
-		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+		"-nodefaults",
+		"-no-user-config",
+		"-display",
+		"none",
+		"-no-reboot",
 		// The guest continues after it has notified pvpanic: a panic in the context of a
 		// machine check prints its text only after that.
-		"-action", "panic=none",
-		"-machine", machine,
-		"-cpu", m.cpu(),
-		"-smp", fmt.Sprint(cpus),
-		"-m", fmt.Sprintf("%dM,slots=%d,maxmem=%dG", m.RAM.Bytes/MiB, slots+1, 4+4*slots),
-		"-object", fmt.Sprintf("memory-backend-file,id=ram,share=%s,mem-path=%s,size=%d", share, escape(m.RAM.Path), m.RAM.Bytes),
+		"-action",
+		"panic=none",
+		"-machine",
+		machine,
+		"-cpu",
+		m.cpu(),
+		"-smp",
+		fmt.Sprint(cpus),
+		"-m",
+		fmt.Sprintf("%dM,slots=%d,maxmem=%dG", m.RAM.Bytes/MiB, slots+1, 4+4*slots),
+		"-object",
+		fmt.Sprintf("memory-backend-file,id=ram,share=%s,mem-path=%s,size=%d", share, escape(m.RAM.Path), m.RAM.Bytes),
 	}
 	// Addresses are explicit, because devices are identified by their addresses only,
 	// which QEMU would otherwise choose.
 	addr := pmemBase
 	device := func(id, driver, address string, f File) {
-		args = append(args,
-			"-object", fmt.Sprintf("memory-backend-file,id=mem-%s,share=%s,mem-path=%s,size=%d,align=2M", id, share, escape(f.Path), f.Bytes),
-			"-device", fmt.Sprintf("%s,id=%s,memdev=mem-%s,%s=%#x", driver, id, id, address, addr))
+		args = append(
+			args,
+			"-object",
+			fmt.Sprintf(
+				"memory-backend-file,id=mem-%s,share=%s,mem-path=%s,size=%d,align=2M",
+				id,
+				share,
+				escape(f.Path),
+				f.Bytes,
+			),
+			"-device",
+			fmt.Sprintf("%s,id=%s,memdev=mem-%s,%s=%#x", driver, id, id, address, addr),
+		)
 		addr += (f.Bytes + pmemStep - 1) / pmemStep * pmemStep
 	}
 	for i, f := range m.NVDIMMs {

@@ -167,7 +167,13 @@ func Start(ctx context.Context, bin Binary, m Machine, opt Options) (_ *Process,
 		"-action", "shutdown=pause",
 	)
 	if door != nil {
-		p.args = append(p.args, "-chardev", fmt.Sprintf("socket,id=%s,fd=%d,server=on,wait=off", doorSocket, give(door)), "-mon", "mode=control,chardev="+doorSocket)
+		p.args = append(
+			p.args,
+			"-chardev",
+			fmt.Sprintf("socket,id=%s,fd=%d,server=on,wait=off", doorSocket, give(door)),
+			"-mon",
+			"mode=control,chardev="+doorSocket,
+		)
 	}
 	if bin.Sandboxed {
 		p.args = append(p.args, sandbox...)
@@ -355,44 +361,6 @@ const (
 	gdbSocket  = "gdb"
 	doorSocket = "door"
 )
-
-// socketPath returns a path of about 30 bytes for a socket in a folder, valid until done
-// is called: unix(7) allows only 107 bytes, and the user chooses the folder.
-func socketPath(dir, name string) (path string, done func(), err error) {
-	f, err := os.Open(dir)
-	if err != nil {
-		return "", nil, err
-	}
-	return fmt.Sprintf("/proc/self/fd/%d/%s", f.Fd(), name), func() { f.Close() }, nil
-}
-
-// listen makes a listening unix socket whose descriptor a child can inherit.
-func listen(dir, name string) (*os.File, error) {
-	path, done, err := socketPath(dir, name)
-	if err != nil {
-		return nil, fmt.Errorf("make a socket: %w", err)
-	}
-	defer done()
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
-	if err != nil {
-		return nil, fmt.Errorf("make a socket in %s: %w", dir, err)
-	}
-	l.SetUnlinkOnClose(false)
-	f, err := l.File() // a duplicate
-	l.Close()
-	if err != nil {
-		return nil, fmt.Errorf("make a socket in %s: %w", dir, err)
-	}
-	return f, nil
-}
-
-func socketpair() (ours, theirs *os.File, err error) {
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, nil, fmt.Errorf("make a socket pair: %w", err)
-	}
-	return os.NewFile(uintptr(fds[0]), "serial"), os.NewFile(uintptr(fds[1]), "serial"), nil
-}
 
 func lastLines(s string) string {
 	return strings.ReplaceAll(strings.TrimSpace(s), "\n", "; ")

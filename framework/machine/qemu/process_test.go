@@ -137,7 +137,7 @@ func TestMonitor(t *testing.T) {
 	}
 	var end *EndError
 	if err := p.Err(); !errors.As(err, &end) || !end.Asked || end.Status != "signal: killed" {
-		t.Errorf("%+v", end)
+		t.Errorf("got %+v", end)
 	}
 	if after := held(t, before); after[0] > before[0] || after[1] > before[1] {
 		t.Errorf("descriptors and goroutines: %v, then %v", before, after)
@@ -183,7 +183,7 @@ func TestAtEnd(t *testing.T) {
 		}
 		var end *EndError
 		if err := p.Err(); !errors.As(err, &end) || end.Asked || end.Status != "exit status 0" {
-			t.Errorf("%+v", end)
+			t.Errorf("got %+v", end)
 		}
 		if look && (!strings.Contains(registers, "CPU#0") || status == "running") {
 			t.Errorf("seen of it: %q, %q", status, registers)

@@ -113,7 +113,12 @@ func (p *Process) LoadState(ctx context.Context, file string) error {
 	if err := p.Monitor.Run(ctx, "migrate-set-capabilities", ignoreShared, nil); err != nil {
 		return err
 	}
-	if err := p.Monitor.Run(ctx, "migrate-incoming", map[string]any{"uri": fmt.Sprint("fd:", p.stateFD)}, nil); err != nil {
+	if err := p.Monitor.Run(
+		ctx,
+		"migrate-incoming",
+		map[string]any{"uri": fmt.Sprint("fd:", p.stateFD)},
+		nil,
+	); err != nil {
 		return err
 	}
 	stop := context.AfterFunc(ctx, func() { p.state.SetDeadline(time.Unix(1, 0)) })

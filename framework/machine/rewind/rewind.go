@@ -5,8 +5,8 @@
 // completed, and so have some iterations of a repeated one (rep movsb): one before QEMU
 // 10, all of them since. A CPU that consumes poison raises the machine check at the
 // instruction, with the registers from before it, or from before the iteration that read
-// the poison (Intel 64 and IA-32 Architectures Software Developer's Manual, volume 3,
-// section 16.9.3.2, and volume 2, REP). A kernel recovers by that address
+// the poison (Intel 64 and IA-32 Architectures Software Developer's Manual, volume 3B,
+// "Machine-Check Architecture", section 15.9.3.2, and volume 2, REP). A kernel recovers by that address
 // (fixup_exception in arch/x86/mm/extable.c) and by the remaining length of a copy in
 // RCX.
 //
@@ -52,7 +52,7 @@ func Before(code []byte, after gdb.Registers, addr uint64, n int) (gdb.Registers
 	}
 	done, known := previous(code[:Behind])
 	if inst, under := underWay(code, after, done); under && repeated(inst) {
-		before, err := rounds(inst, after, addr, n)
+		before, err := rounds(inst, after, addr)
 		switch {
 		case !known || !mayRead(done, after, addr, n):
 			return before, err
@@ -70,7 +70,7 @@ func Before(code []byte, after gdb.Registers, addr uint64, n int) (gdb.Registers
 	case repeated(done) && after.RCX != 0:
 		return after, unknown("%v ended early", done)
 	default:
-		before, err = rounds(done, after, addr, n)
+		before, err = rounds(done, after, addr)
 	}
 	if err == nil {
 		before.RIP -= uint64(done.Len)
@@ -88,7 +88,7 @@ func mayRead(inst x86asm.Inst, after gdb.Registers, addr uint64, n int) bool {
 	for i, arg := range inst.Args {
 		if m, ok := arg.(x86asm.Mem); ok {
 			stores := i == 0 && idempotent[inst.Op] && !compares[inst.Op]
-			at, ok := effective(m, inst, after)
+			at, ok := effective(m, after)
 			return !stores && ok && overlap(at, max(inst.MemBytes, 1), addr, n)
 		}
 	}
@@ -146,7 +146,7 @@ func wrote(inst x86asm.Inst, after gdb.Registers, addr uint64) (from, end uint64
 	}
 	if size == 0 {
 		if m, ok := inst.Args[0].(x86asm.Mem); ok && !compares[inst.Op] {
-			at, ok := effective(m, inst, after)
+			at, ok := effective(m, after)
 			if ok && overlap(at, inst.MemBytes, addr, 1) {
 				return at, at + uint64(inst.MemBytes), nil
 			}
@@ -216,7 +216,7 @@ func plain(inst x86asm.Inst, after gdb.Registers, addr uint64, n int) (gdb.Regis
 		if dst, ok := inst.Args[0].(x86asm.Reg); ok && !compares[inst.Op] && (same(dst, m.Base) || same(dst, m.Index)) {
 			return after, unknown("%v overwrites the register that it addresses by", inst)
 		}
-		at, ok := effective(m, inst, after)
+		at, ok := effective(m, after)
 		if !ok {
 			return after, unknown("the address in %v", inst)
 		}
@@ -271,7 +271,7 @@ func repeat(inst x86asm.Inst) bool {
 // rounds rewinds the iterations of a string instruction, beginning with the one that read
 // addr. Bytes that later iterations wrote stay written: with QEMU 10 and later, that is
 // the rest of the copy, which a kernel that stops at the poison does not count.
-func rounds(inst x86asm.Inst, after gdb.Registers, addr uint64, n int) (gdb.Registers, error) {
+func rounds(inst x86asm.Inst, after gdb.Registers, addr uint64) (gdb.Registers, error) {
 	size := element[inst.Op]
 	if size == 0 {
 		return after, unknown("%v reads no memory by RSI", inst)
@@ -303,7 +303,7 @@ func overlap(a uint64, n int, b uint64, m int) bool {
 }
 
 // effective returns the linear address of a memory operand.
-func effective(m x86asm.Mem, inst x86asm.Inst, r gdb.Registers) (uint64, bool) {
+func effective(m x86asm.Mem, r gdb.Registers) (uint64, bool) {
 	if m.Segment == x86asm.FS || m.Segment == x86asm.GS {
 		return 0, false // the base of the segment is not among the registers
 	}

@@ -123,7 +123,11 @@ const (
 	verdictFile = "verdict" // the problem with KVM; empty if there is none
 )
 
-func (r *Host) accel(ctx context.Context, want string, boot func(context.Context) error) (_ qemu.Accel, why string, err error) {
+func (r *Host) accel(
+	ctx context.Context,
+	want string,
+	boot func(context.Context) error,
+) (_ qemu.Accel, why string, err error) {
 	if want == string(qemu.TCG) {
 		return qemu.TCG, "", nil
 	}

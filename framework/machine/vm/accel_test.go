@@ -119,7 +119,7 @@ func TestStarved(t *testing.T) {
 		must(t, os.WriteFile(filepath.Join(proc, "task", task, "schedstat"), []byte(text), 0o644))
 	}
 	if got := starved(proc); got != 3*time.Second {
-		t.Errorf("%v", got)
+		t.Errorf("got %v", got)
 	}
 	if got := starved(filepath.Join(proc, "none")); got != 0 {
 		t.Errorf("a process that is gone: %v", got)

@@ -147,7 +147,9 @@ func (r *Host) boot(ctx context.Context, s Spec, m qemu.Machine, dir string) (_ 
 	if err != nil {
 		return nil, err
 	}
-	m.Append = strings.TrimSpace(m.Append + " faultline.key=" + base64.StdEncoding.EncodeToString(client.PublicKey().Marshal()))
+	m.Append = strings.TrimSpace(
+		m.Append + " faultline.key=" + base64.StdEncoding.EncodeToString(client.PublicKey().Marshal()),
+	)
 	g := &Guest{spec: s, dir: dir, client: priv, Timings: Timings{Start: time.Now()}}
 	if err := g.start(ctx, r.QEMU, m); err != nil {
 		return nil, err
@@ -244,7 +246,10 @@ func (g *Guest) userSpace(ctx context.Context) error {
 				last, had = now, had+min(now.Sub(last), 4*accelPoll)
 			}
 			if accelBroken(had, starved(fmt.Sprint("/proc/", g.proc.PID()))) {
-				return &GuestError{Kind: BrokenAccel, Err: fmt.Errorf("%s opened, but the guest did not reach user space within %v", g.spec.Accel, accelLimit)}
+				return &GuestError{
+					Kind: BrokenAccel,
+					Err:  fmt.Errorf("%s opened, but the guest did not reach user space within %v", g.spec.Accel, accelLimit),
+				}
 			}
 		}
 	}
@@ -324,7 +329,8 @@ func (g *Guest) guestError(ctx context.Context, doing string, err error) error {
 	}
 	t.Doing, t.Kernel = doing, g.spec.Kernel.Name
 	cause := context.Cause(ctx)
-	lost := errors.Is(err, errPortLost) || errors.Is(err, io.EOF) || errors.Is(err, unix.ECONNRESET) // QEMU is probably ending
+	lost := errors.Is(err, errPortLost) || errors.Is(err, io.EOF) ||
+		errors.Is(err, unix.ECONNRESET) // QEMU is probably ending
 	whole := true
 	if errors.Is(cause, errPanic) || errors.Is(cause, errFailed) || errors.Is(cause, errEnded) || lost {
 		// The order of the signs of the end is random; once all are present, the cause is

@@ -94,9 +94,15 @@ func (g *Guest) StoodStill(log []string) error {
 			continue
 		}
 		return &GuestError{
-			Kind: HostFailed, Doing: "observe", Kernel: g.spec.Kernel.Name,
-			Err: fmt.Errorf("its kernel reports (%s) no progress for %v, in which the guest ran for only %v: this machine was suspended or busy",
-				s.Complaint, s.For, had.Round(10*time.Millisecond)),
+			Kind:   HostFailed,
+			Doing:  "observe",
+			Kernel: g.spec.Kernel.Name,
+			Err: fmt.Errorf(
+				"its kernel reports (%s) no progress for %v, in which the guest ran for only %v: this machine was suspended or busy",
+				s.Complaint,
+				s.For,
+				had.Round(10*time.Millisecond),
+			),
 			Hint: "run again",
 		}
 	}

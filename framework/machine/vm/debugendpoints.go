@@ -152,7 +152,19 @@ func (g *Guest) sshCommand(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	return []string{
-		"ssh", "-F", "none", "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=yes", "-o", "UserKnownHostsFile=" + known,
-		"-i", key, "-p", port, "root@" + host,
+		"ssh",
+		"-F",
+		"none",
+		"-o",
+		"IdentitiesOnly=yes",
+		"-o",
+		"StrictHostKeyChecking=yes",
+		"-o",
+		"UserKnownHostsFile=" + known,
+		"-i",
+		key,
+		"-p",
+		port,
+		"root@" + host,
 	}, nil
 }

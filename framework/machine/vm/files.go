@@ -53,7 +53,15 @@ func (g *Guest) mountQuietly(ctx context.Context, disk, dir, fs string) (mounted
 		options = []string{"dax,no_prefetch_block_bitmaps", "dax"}
 	}
 	for _, o := range options {
-		mounted, err = g.syscall(ctx, "mount", wire.Arg{Str: "/dev/" + disk}, wire.Arg{Str: dir}, wire.Arg{Str: fs}, wire.Arg{Int: unix.MS_NOATIME}, wire.Arg{Str: o})
+		mounted, err = g.syscall(
+			ctx,
+			"mount",
+			wire.Arg{Str: "/dev/" + disk},
+			wire.Arg{Str: dir},
+			wire.Arg{Str: fs},
+			wire.Arg{Int: unix.MS_NOATIME},
+			wire.Arg{Str: o},
+		)
 		if err != nil || mounted.Errno == "" {
 			break
 		}
@@ -96,15 +104,27 @@ func (g *Guest) rehearse(ctx context.Context) error {
 	// Not a file on persistent memory: with one, clones of 6.12 that ran out of memory
 	// reclaimed for ever and killed no process (hostile/out-of-memory, each time). The
 	// cause is not known.
-	mapped, err := g.agent.call(ctx, &wire.Request{To: victim, Map: &wire.Map{Path: agentPath, Length: 4096, Prot: unix.PROT_READ, Flags: unix.MAP_SHARED}})
+	mapped, err := g.agent.call(
+		ctx,
+		&wire.Request{
+			To:  victim,
+			Map: &wire.Map{Path: agentPath, Length: 4096, Prot: unix.PROT_READ, Flags: unix.MAP_SHARED},
+		},
+	)
 	if err != nil {
 		return err
 	}
-	if _, err := g.agent.call(ctx, &wire.Request{To: victim, Access: &wire.Access{Kind: wire.Load, Addr: mapped.Mapped.Addr, Width: 1}}); err != nil {
+	if _, err := g.agent.call(
+		ctx,
+		&wire.Request{To: victim, Access: &wire.Access{Kind: wire.Load, Addr: mapped.Mapped.Addr, Width: 1}},
+	); err != nil {
 		return err
 	}
 	for _, disk := range g.Mounted {
-		if _, err := g.agent.call(ctx, &wire.Request{ReadFile: &wire.ReadFile{Path: "/sys/block/" + disk + "/badblocks"}}); err != nil {
+		if _, err := g.agent.call(
+			ctx,
+			&wire.Request{ReadFile: &wire.ReadFile{Path: "/sys/block/" + disk + "/badblocks"}},
+		); err != nil {
 			return err
 		}
 	}

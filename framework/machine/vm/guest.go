@@ -95,10 +95,21 @@ func (g *Guest) start(ctx context.Context, bin qemu.Binary, m qemu.Machine) erro
 		console.Seen(text)
 	}
 	g.memory = filepath.Dir(m.RAM.Path)
-	g.proc, err = qemu.Start(ctx, bin, m, qemu.Options{Dir: g.dir, Console: console, Door: g.door, AtEnd: g.captureRegisters})
+	g.proc, err = qemu.Start(
+		ctx,
+		bin,
+		m,
+		qemu.Options{Dir: g.dir, Console: console, Door: g.door, AtEnd: g.captureRegisters},
+	)
 	if err != nil {
 		g.console.Close()
-		t := &GuestError{Kind: HostFailed, Doing: "start QEMU", Kernel: g.spec.Kernel.Name, Err: err, Tail: console.Tail(tailLines)}
+		t := &GuestError{
+			Kind:   HostFailed,
+			Doing:  "start QEMU",
+			Kernel: g.spec.Kernel.Name,
+			Err:    err,
+			Tail:   console.Tail(tailLines),
+		}
 		var end *qemu.EndError
 		switch {
 		case errors.As(err, &end):
@@ -122,7 +133,10 @@ func (g *Guest) start(ctx context.Context, bin qemu.Binary, m qemu.Machine) erro
 func (g *Guest) hello(ctx context.Context, spare int, hold ...string) error {
 	entropy := make([]byte, 64)
 	rand.Read(entropy)
-	reply, err := g.agent.call(ctx, &wire.Request{Hello: &wire.Hello{UnixNano: time.Now().UnixNano(), Entropy: entropy, Spare: spare, Hold: hold}})
+	reply, err := g.agent.call(
+		ctx,
+		&wire.Request{Hello: &wire.Hello{UnixNano: time.Now().UnixNano(), Entropy: entropy, Spare: spare, Hold: hold}},
+	)
 	if err != nil {
 		return err
 	}

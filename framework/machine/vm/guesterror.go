@@ -105,7 +105,12 @@ func (g *Guest) noPage(end *qemu.EndError) error {
 	if err := unix.Statfs(g.memory, &disk); err == nil {
 		free = humanize.IBytes(disk.Bavail * uint64(disk.Bsize))
 	}
-	return fmt.Errorf("cannot allocate a page for the guest's memory in %s, where %s of disk space is free (%w)", g.memory, free, end)
+	return fmt.Errorf(
+		"cannot allocate a page for the guest's memory in %s, where %s of disk space is free (%w)",
+		g.memory,
+		free,
+		end,
+	)
 }
 
 const noPageAdvice = "free disk space there (faultline cache prune), and run again; if there is enough, check the disk"

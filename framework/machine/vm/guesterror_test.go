@@ -126,7 +126,7 @@ func TestGuestErrorInAClone(t *testing.T) {
 			_, err := g.Call(ctx, hello)
 			var tr *GuestError
 			if !errors.Is(err, context.Canceled) || errors.As(err, &tr) {
-				t.Errorf("%v", err)
+				t.Errorf("got the error %v", err)
 			}
 		},
 	} {

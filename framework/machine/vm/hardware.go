@@ -74,7 +74,15 @@ var bootGroups = []string{"nd_pmem", "nd_e820", "nfit", "crc32c_generic", "ext4"
 
 // onDemandGroups are loaded by the scenarios that need them; virtio_pmem has no device
 // before, see unplugVirtioPmem.
-var onDemandGroups = []string{"virtio_pmem", "dm_mod", "dm_writecache", "device_dax", "dax_pmem", "hwpoison_inject", "mce_inject"}
+var onDemandGroups = []string{
+	"virtio_pmem",
+	"dm_mod",
+	"dm_writecache",
+	"device_dax",
+	"dax_pmem",
+	"hwpoison_inject",
+	"mce_inject",
+}
 
 // parts are the files of which guests of a kernel are made.
 type parts struct {

@@ -41,7 +41,12 @@ func NewHost(ctx context.Context, c *cache.Cache, arch string) (_ *Host, err err
 	r.identity = sync.OnceValues(func() (string, error) { return r.QEMU.Identity(context.WithoutCancel(ctx)) })
 	r.tcg = sync.OnceValue(func() error { return r.QEMU.Supports(context.WithoutCancel(ctx), qemu.TCG) })
 	if r.dir, err = os.MkdirTemp("", "faultline-"); err != nil {
-		return nil, &GuestError{Kind: HostFailed, Doing: "make a folder for sockets", Err: err, Hint: "set TMPDIR to a folder that can be written"}
+		return nil, &GuestError{
+			Kind:  HostFailed,
+			Doing: "make a folder for sockets",
+			Err:   err,
+			Hint:  "set TMPDIR to a folder that can be written",
+		}
 	}
 	if r.keeper, err = keep(r.dir); err != nil {
 		os.RemoveAll(r.dir)

@@ -37,7 +37,14 @@ func (g *Guest) loadModules(ctx context.Context, group string) error {
 		return fmt.Errorf("the initramfs has no group of modules %q", group)
 	}
 	for _, path := range strings.Fields(string(list.File.Data)) {
-		fd, err := g.syscall(ctx, "openat", wire.Arg{Int: unix.AT_FDCWD}, wire.Arg{Str: path}, wire.Arg{Int: unix.O_RDONLY | unix.O_CLOEXEC}, wire.Arg{})
+		fd, err := g.syscall(
+			ctx,
+			"openat",
+			wire.Arg{Int: unix.AT_FDCWD},
+			wire.Arg{Str: path},
+			wire.Arg{Int: unix.O_RDONLY | unix.O_CLOEXEC},
+			wire.Arg{},
+		)
 		if err != nil {
 			return err
 		}
@@ -92,7 +99,10 @@ func (g *Guest) completeBoot(ctx context.Context) error {
 			for _, d := range g.Devices {
 				names = append(names, d.Name+" of "+d.Provider)
 			}
-			return fmt.Errorf("the guest has no disk for each of its nvdimms, but %q: are nfit and nd_pmem among the modules?", names)
+			return fmt.Errorf(
+				"the guest has no disk for each of its nvdimms, but %q: are nfit and nd_pmem among the modules?",
+				names,
+			)
 		}
 		select {
 		case <-ctx.Done():
@@ -110,7 +120,13 @@ func (g *Guest) completeBoot(ctx context.Context) error {
 			continue
 		}
 		dir := MountDir(d.Name)
-		if _, err := g.syscall(ctx, "mkdirat", wire.Arg{Int: unix.AT_FDCWD}, wire.Arg{Str: dir}, wire.Arg{Int: 0o755}); err != nil {
+		if _, err := g.syscall(
+			ctx,
+			"mkdirat",
+			wire.Arg{Int: unix.AT_FDCWD},
+			wire.Arg{Str: dir},
+			wire.Arg{Int: 0o755},
+		); err != nil {
 			return err
 		}
 		mounted, err := g.mountQuietly(ctx, d.Name, dir, fs)

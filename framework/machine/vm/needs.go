@@ -17,5 +17,11 @@ func checkConfig(k *kernels.Kernel) error {
 		return nil
 	}
 	set := "CONFIG_" + strings.Join(missing, ", CONFIG_")
-	return &GuestError{Kind: Refused, Doing: "boot", Kernel: k.Name, Err: fmt.Errorf("no guest runs without %s", set), Hint: "build the kernel with them"}
+	return &GuestError{
+		Kind:   Refused,
+		Doing:  "boot",
+		Kernel: k.Name,
+		Err:    fmt.Errorf("no guest runs without %s", set),
+		Hint:   "build the kernel with them",
+	}
 }

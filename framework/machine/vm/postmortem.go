@@ -76,7 +76,11 @@ func (g *Guest) processors() string {
 // the life of a guest that does not answer.
 func (t *GuestError) setStarved(life, waited time.Duration) {
 	if t.Starved = waited > life/2; t.Starved {
-		t.Hint = fmt.Sprintf("its QEMU waited %v of %v for a core; run again when this machine is less busy", waited.Round(time.Second/10), life.Round(time.Second/10))
+		t.Hint = fmt.Sprintf(
+			"its QEMU waited %v of %v for a core; run again when this machine is less busy",
+			waited.Round(time.Second/10),
+			life.Round(time.Second/10),
+		)
 	}
 }
 

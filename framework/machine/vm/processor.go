@@ -34,7 +34,12 @@ func model(cpuinfo string) string {
 	var b strings.Builder
 	for line := range strings.Lines(first) {
 		key, value, _ := strings.Cut(line, ":")
-		if key = strings.TrimSpace(key); slices.Contains([]string{"vendor_id", "cpu family", "model", "model name", "stepping", "microcode", "flags"}, key) {
+		if key = strings.TrimSpace(
+			key,
+		); slices.Contains(
+			[]string{"vendor_id", "cpu family", "model", "model name", "stepping", "microcode", "flags"},
+			key,
+		) {
 			b.WriteString(key + ": " + strings.TrimSpace(value) + "\n")
 		}
 	}

@@ -40,10 +40,15 @@ func (r *Host) findPrograms(ctx context.Context, arch string) error {
 	if version == "" {
 		return r.buildFromTree(ctx, arch)
 	}
-	entry, err := r.Cache.Get(ctx, "guest", cache.Key("programs", version, arch), func(ctx context.Context, dir string) error {
-		at := "@" + version
-		return goBuild(ctx, "", arch, []string{"GOBIN=" + dir}, "install", module+"/guest/init"+at, module+"/guest/agent"+at)
-	})
+	entry, err := r.Cache.Get(
+		ctx,
+		"guest",
+		cache.Key("programs", version, arch),
+		func(ctx context.Context, dir string) error {
+			at := "@" + version
+			return goBuild(ctx, "", arch, []string{"GOBIN=" + dir}, "install", module+"/guest/init"+at, module+"/guest/agent"+at)
+		},
+	)
 	if err != nil {
 		return err
 	}
@@ -120,8 +125,12 @@ func goBuild(ctx context.Context, dir, arch string, env []string, command string
 	env = append([]string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=" + arch, "GOFLAGS="}, env...)
 	args = append([]string{command, "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid="}, args...)
 	if out, err := execx.Command(ctx, dir, env, "go", args...).CombinedOutput(); err != nil {
-		return &GuestError{Kind: HostFailed, Doing: "build the guest's programs", Err: fmt.Errorf("%w: %s", err, strings.TrimSpace(string(out))),
-			Hint: "install Go, or use an installation that has the folder guest/"}
+		return &GuestError{
+			Kind:  HostFailed,
+			Doing: "build the guest's programs",
+			Err:   fmt.Errorf("%w: %s", err, strings.TrimSpace(string(out))),
+			Hint:  "install Go, or use an installation that has the folder guest/",
+		}
 	}
 	return nil
 }

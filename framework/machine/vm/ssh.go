@@ -61,9 +61,14 @@ func (g *Guest) dialSSH(ctx context.Context) (*SSHClient, error) {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	c, channels, requests, err := ssh.NewClientConn(conn, addr, &ssh.ClientConfig{
-		User: "root", Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: ssh.FixedHostKey(g.hostKey),
+		User:            "root",
+		Auth:            []ssh.AuthMethod{ssh.PublicKeys(signer)},
+		HostKeyCallback: ssh.FixedHostKey(g.hostKey),
 		// Cheap under emulation; no secret of the host is transferred.
-		Config: ssh.Config{Ciphers: []string{"aes128-gcm@openssh.com", "chacha20-poly1305@openssh.com"}, KeyExchanges: []string{"curve25519-sha256"}},
+		Config: ssh.Config{
+			Ciphers:      []string{"aes128-gcm@openssh.com", "chacha20-poly1305@openssh.com"},
+			KeyExchanges: []string{"curve25519-sha256"},
+		},
 	})
 	if err != nil {
 		conn.Close()

@@ -122,7 +122,13 @@ func (t *Template) read() error {
 	}
 	if err != nil {
 		t.Close()
-		return &GuestError{Kind: HostFailed, Doing: "read the template", Kernel: t.spec.Kernel.Name, Err: err, Hint: "remove it: faultline cache prune --all"}
+		return &GuestError{
+			Kind:   HostFailed,
+			Doing:  "read the template",
+			Kernel: t.spec.Kernel.Name,
+			Err:    err,
+			Hint:   "remove it: faultline cache prune --all",
+		}
 	}
 	return nil
 }
@@ -154,7 +160,15 @@ func (r *Host) host(a qemu.Accel) (string, error) {
 // templateKey returns a digest of everything that a template depends on. Files are
 // included by their content, not by their names.
 func (r *Host) templateKey(s Spec, p *parts, host string) string {
-	m := qemu.Machine{Accel: s.Accel, CPUs: s.CPUs, CPU: s.CPU, E820Addr: e820Addr, E820Bytes: e820Bytes, RAM: qemu.File{Bytes: s.ram()}, Share: true}
+	m := qemu.Machine{
+		Accel:     s.Accel,
+		CPUs:      s.CPUs,
+		CPU:       s.CPU,
+		E820Addr:  e820Addr,
+		E820Bytes: e820Bytes,
+		RAM:       qemu.File{Bytes: s.ram()},
+		Share:     true,
+	}
 	for _, image := range p.nvdimms {
 		m.NVDIMMs = append(m.NVDIMMs, qemu.File{Bytes: image.Spec.Size})
 	}
@@ -173,7 +187,13 @@ func (r *Host) templateKey(s Spec, p *parts, host string) string {
 
 func (t *Template) build(ctx context.Context, p *parts, dir string) error {
 	if err := t.spec.Kernel.Check(); err != nil {
-		return &GuestError{Kind: HostFailed, Doing: "read the kernel in the cache", Kernel: t.spec.Kernel.Name, Err: err, Hint: "run again, which unpacks it again"}
+		return &GuestError{
+			Kind:   HostFailed,
+			Doing:  "read the kernel in the cache",
+			Kernel: t.spec.Kernel.Name,
+			Err:    err,
+			Hint:   "run again, which unpacks it again",
+		}
 	}
 	m, err := p.machine(ctx, t.spec, dir, true)
 	if err != nil {
@@ -220,8 +240,15 @@ func (t *Template) build(ctx context.Context, p *parts, dir string) error {
 		return g.guestError(ctx, "freeze the template", err)
 	}
 	meta, err := json.Marshal(templateMeta{
-		Welcome: g.Welcome, Devices: g.Devices, Mounted: g.Mounted, Files: g.Files, HostKey: g.hostKey.Marshal(), ClientKey: g.client.Seed(), Machine: m.In(""),
-		BootMS: float64(t.Boot.Microseconds()) / 1000, Log: booted.Log.Lines,
+		Welcome:   g.Welcome,
+		Devices:   g.Devices,
+		Mounted:   g.Mounted,
+		Files:     g.Files,
+		HostKey:   g.hostKey.Marshal(),
+		ClientKey: g.client.Seed(),
+		Machine:   m.In(""),
+		BootMS:    float64(t.Boot.Microseconds()) / 1000,
+		Log:       booted.Log.Lines,
 	})
 	if err != nil {
 		return err
@@ -281,7 +308,19 @@ func (t *Template) Clone(ctx context.Context, opt CloneOptions) (_ *Guest, err e
 	if err != nil {
 		return nil, &GuestError{Kind: HostFailed, Doing: "clone", Kernel: s.Kernel.Name, Err: err}
 	}
-	g := &Guest{spec: s, dir: dir, template: t.key, postMortem: postMortem{autopsy: opt.autopsy}, door: opt.Door, client: ed25519.NewKeyFromSeed(t.meta.ClientKey), Timings: Timings{Start: time.Now()}, Welcome: t.meta.Welcome, Devices: t.meta.Devices, Mounted: t.meta.Mounted, Files: t.meta.Files}
+	g := &Guest{
+		spec:       s,
+		dir:        dir,
+		template:   t.key,
+		postMortem: postMortem{autopsy: opt.autopsy},
+		door:       opt.Door,
+		client:     ed25519.NewKeyFromSeed(t.meta.ClientKey),
+		Timings:    Timings{Start: time.Now()},
+		Welcome:    t.meta.Welcome,
+		Devices:    t.meta.Devices,
+		Mounted:    t.meta.Mounted,
+		Files:      t.meta.Files,
+	}
 	if g.hostKey, err = ssh.ParsePublicKey(t.meta.HostKey); err != nil {
 		os.RemoveAll(dir)
 		return nil, err

@@ -99,7 +99,9 @@ func Encode(run results.Run) (text []byte, left int, err error) {
 	}
 	b.WriteString("\n}, \"kernels\": [")
 	for i, k := range run.Kernels {
-		head, err := line(kernel{Name: k.Name, Spec: k.Spec, Version: k.Version, Release: k.Release, Arch: k.Arch, Accel: k.Accel})
+		head, err := line(
+			kernel{Name: k.Name, Spec: k.Spec, Version: k.Version, Release: k.Release, Arch: k.Arch, Accel: k.Accel},
+		)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -224,7 +226,10 @@ func Decode(text []byte) (*Baseline, error) {
 			problems = append(problems, fmt.Errorf("duplicate kernel %q", k.Name))
 		}
 		seen[k.Name] = true
-		run.Kernels = append(run.Kernels, results.Kernel{Name: k.Name, Spec: k.Spec, Version: k.Version, Release: k.Release, Arch: k.Arch, Accel: k.Accel})
+		run.Kernels = append(
+			run.Kernels,
+			results.Kernel{Name: k.Name, Spec: k.Spec, Version: k.Version, Release: k.Release, Arch: k.Arch, Accel: k.Accel},
+		)
 		for _, id := range slices.Sorted(maps.Keys(k.Cells)) {
 			c, err := k.Cells[id].cell(k.Accel, f.Said)
 			if err != nil {

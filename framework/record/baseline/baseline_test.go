@@ -261,7 +261,7 @@ func TestDecodeRefuses(t *testing.T) {
 func TestTwoBaselines(t *testing.T) {
 	b := side(t, encode(t, demo.Run()))
 	if _, err := compare.Of(b, b, compare.Options{}); errkind.Of(err) != errkind.Request {
-		t.Errorf("%v", err)
+		t.Errorf("got the error %v", err)
 	}
 }
 
@@ -290,7 +290,7 @@ func TestStepsAreBounded(t *testing.T) {
 	}
 	text := baseline.Head + ` "said": {}, "kernels": [{"name": "k", "arch": "amd64", "accel": "tcg", "cells": {` + strings.TrimSuffix(cells.String(), ",") + `}}]}`
 	if _, err := baseline.Decode([]byte(text)); errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "more than 1000000 steps") {
-		t.Errorf("%v", err)
+		t.Errorf("got the error %v", err)
 	}
 }
 
@@ -299,14 +299,14 @@ func TestHost(t *testing.T) {
 	run := demo.Run()
 	run.Host = results.Host{QEMU: `7.2 "x"`, CPU: "our processor"}
 	if got := side(t, encode(t, run)).Run.Host; got != (results.Host{QEMU: run.Host.QEMU}) {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v", got)
 	}
 	run.Kernels[1].Accel = "kvm"
 	if got := side(t, encode(t, run)).Run.Host; got != run.Host {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v", got)
 	}
 	run.Host = results.Host{}
 	if got := side(t, encode(t, run)).Run.Host; got != run.Host {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v", got)
 	}
 }

@@ -92,7 +92,9 @@ func newOutcome(step observe.Step) outcome {
 }
 
 // payload matches a signal as text.
-var payload = regexp.MustCompile(`^(SIG[A-Z0-9]+|signal -?\d+) (si_code -?\d+|\S+)(?: lsb=(-?\d+))? at (.+?)(?: in (\S+))?(?: rest=([0-9a-f]+))?$`)
+var payload = regexp.MustCompile(
+	`^(SIG[A-Z0-9]+|signal -?\d+) (si_code -?\d+|\S+)(?: lsb=(-?\d+))? at (.+?)(?: in (\S+))?(?: rest=([0-9a-f]+))?$`,
+)
 
 func (words outcome) step() (observe.Step, error) {
 	var step observe.Step

@@ -79,8 +79,8 @@ func apart(a, b string) (string, string) {
 	return word(x), word(y)
 }
 
-// Uncompared is an observed cell that was not compared with the first kernel, in their
-// order, that observed its scenario: it is not known what differs.
+// Uncompared is an observed cell that could not be compared with the first kernel, in the
+// order of columns, that observed the scenario.
 type Uncompared struct {
 	Scenario string `json:"scenario"`
 	KernelA  string `json:"kernel_a"` // the first kernel that observed it

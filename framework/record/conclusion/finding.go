@@ -4,8 +4,8 @@ package conclusion
 type FindingKind string
 
 const (
-	// LostChange: a kernel does not have a change that the upstream release or stable
-	// update it is based on has, or an older kernel of its own line: a regression.
+	// LostChange: a kernel does not have a change that its upstream base has, or an older
+	// kernel of its own line: a regression.
 	LostChange FindingKind = "lost_change"
 	// IncompleteChange: a kernel has a change in some scenarios only, or a part of it.
 	IncompleteChange FindingKind = "incomplete_change"
@@ -16,7 +16,7 @@ const (
 	Splat FindingKind = "splat"
 	// UnexplainedDifference: two kernels differ and no known change predicts it.
 	UnexplainedDifference FindingKind = "unexplained_difference"
-	// UnexpectedObservation: the scenario expects an outcome of no kernel.
+	// UnexpectedObservation: the scenario expects this outcome on no kernel.
 	UnexpectedObservation FindingKind = "unexpected_observation"
 	// NotRepeatable: attempts on the same kernel differ.
 	NotRepeatable FindingKind = "not_repeatable"

@@ -107,7 +107,7 @@ func StateOf(states []ChangeState, id string) ChangeState {
 	return ChangeState{ID: id, Verdict: NotSeen}
 }
 
-// Scenarios lists scenario ids for a message, the first few of many.
+// Scenarios formats scenario ids for a message, shortened after the first few.
 func Scenarios(list []string) string {
 	const limit = 4
 	if len(list) > limit {

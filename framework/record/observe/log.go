@@ -12,15 +12,19 @@ import (
 // signal. Numbers in them that differ between runs (process ids, page frame numbers, times)
 // are replaced.
 var (
-	poisonLines = regexp.MustCompile(`(?i)MCE: Killing|Memory failure|Machine check|Hardware Error|mce: |hwpoison|recovery action|Sending SIGBUS|Soft offlin|Injecting|I/O error|critical medium|Kernel panic`)
-	process     = regexp.MustCompile(`\b([^ :]+):(\d+) due to`)
-	pfn         = regexp.MustCompile(`\b(0x[0-9a-f]+|[0-9a-f]{9,16})\b`)
-	address     = regexp.MustCompile(`\bat [0-9a-f]{5,16}\b`)
+	poisonLines = regexp.MustCompile(
+		`(?i)MCE: Killing|Memory failure|Machine check|Hardware Error|mce: |hwpoison|recovery action|Sending SIGBUS|Soft offlin|Injecting|I/O error|critical medium|Kernel panic`,
+	)
+	process = regexp.MustCompile(`\b([^ :]+):(\d+) due to`)
+	pfn     = regexp.MustCompile(`\b(0x[0-9a-f]+|[0-9a-f]{9,16})\b`)
+	address = regexp.MustCompile(`\bat [0-9a-f]{5,16}\b`)
 	// The registers of a machine check are those that were injected; the messages of
 	// unpoison changed between releases, and its errno shows the same. The injector prints
 	// its message when the module is loaded, or at boot if it is built in.
-	noWitness = regexp.MustCompile(`mce: \[Hardware Error\]: +(CPU \d|ADDR|RIP|TSC|PROCESSOR|PPIN)|^Unpoison: |^mce: Machine check injector initialized`)
-	clock     = regexp.MustCompile(`TIME \d+|TSC [0-9a-f]+`)
+	noWitness = regexp.MustCompile(
+		`mce: \[Hardware Error\]: +(CPU \d|ADDR|RIP|TSC|PROCESSOR|PPIN)|^Unpoison: |^mce: Machine check injector initialized`,
+	)
+	clock = regexp.MustCompile(`TIME \d+|TSC [0-9a-f]+`)
 	// The source line of an ext4 message (ext4_msg in fs/ext4/super.c).
 	sourceLine = regexp.MustCompile(`(EXT4-fs .*: \w+):\d+: `)
 	// %pe prints the name of an errno only with CONFIG_SYMBOLIC_ERRNAME (lib/errname.c).

@@ -286,7 +286,10 @@ type Cell struct {
 
 // Stalls returns the complaints of the kernel's watchdogs during the cell: see Stall.
 func (c Cell) Stalls() []string {
-	return slices.DeleteFunc(strings.Split(c.Witnesses[WitnessSplats], "\n"), func(s string) bool { return !klog.Stall(s) })
+	return slices.DeleteFunc(
+		strings.Split(c.Witnesses[WitnessSplats], "\n"),
+		func(s string) bool { return !klog.Stall(s) },
+	)
 }
 
 // Ignored is a part of a witness that is not compared.

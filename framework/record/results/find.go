@@ -48,7 +48,12 @@ func (r *Run) FindCell(name string) (observe.Cell, Kernel, error) {
 		}
 	}
 	if names := suggest.Names(id, known); len(names) > 0 {
-		return observe.Cell{}, Kernel{}, errkind.Requestf("the run has no cell of %q on %s; did you mean %s?", id, k.Name, strings.Join(names, " or "))
+		return observe.Cell{}, Kernel{}, errkind.Requestf(
+			"the run has no cell of %q on %s; did you mean %s?",
+			id,
+			k.Name,
+			strings.Join(names, " or "),
+		)
 	}
 	return observe.Cell{}, Kernel{}, errkind.Requestf("the run has no cell of %q on %s; "+
 		"see report.html or run faultline report for its cells", id, k.Name)

@@ -54,6 +54,9 @@ func reason(err error) error {
 type NoRunError struct{ Dir string }
 
 func (e *NoRunError) Error() string {
+	if filepath.Clean(e.Dir) == filepath.Clean(Latest) {
+		return fmt.Sprintf("there is no run in %s yet; run faultline run, or name the results folder of a run", e.Dir)
+	}
 	return fmt.Sprintf("%s contains no run (no %s in it); give the folder of a run, such as results/latest",
 		e.Dir, RunFile)
 }

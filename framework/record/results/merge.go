@@ -257,7 +257,8 @@ func (m *merger) cell(c observe.Cell, f *Folder) {
 	case have.cell.Verdict == observe.Infra && c.Verdict != observe.Infra:
 		m.cells[at] = placed{c, f.dir}
 	case c.Verdict == observe.Infra:
-	case have.cell.Accel != c.Accel || have.cell.Verdict != c.Verdict || !bytes.Equal(have.cell.Canonical(), c.Canonical()):
+	case have.cell.Accel != c.Accel || have.cell.Verdict != c.Verdict ||
+		!bytes.Equal(have.cell.Canonical(), c.Canonical()):
 		m.problem("%s on %s differs between %s and %s", c.Scenario, c.Kernel, have.from, f.dir)
 	}
 }

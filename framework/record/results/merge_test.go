@@ -235,7 +235,7 @@ func TestMergeAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, _, err := results.Merge(dir, nil, judge.Run, f); !errors.As(err, new(*limitread.Error)) {
-		t.Fatalf("%v", err)
+		t.Fatalf("got the error %v", err)
 	}
 	if err := os.Truncate(f.Path(results.ConsoleFile("old")), 0); err != nil {
 		t.Fatal(err)
@@ -271,7 +271,7 @@ func TestMergeUnavailable(t *testing.T) {
 				}
 				for _, c := range got.Cells {
 					if c.Kernel == "old" && (c.Verdict == observe.Infra) != (c.Scenario == "a/c") {
-						t.Errorf("%+v", c)
+						t.Errorf("got %+v", c)
 					}
 				}
 			}

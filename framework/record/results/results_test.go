@@ -160,7 +160,7 @@ func TestSummaryOfALostChange(t *testing.T) {
 	}
 	judge.Run(&r)
 	if s := r.Summary; s.Lost != 1 || s.Explained+s.Unexplained != 0 || s.ExitCode != errkind.ExitUnexpected || s.Expected != 2 {
-		t.Errorf("%+v", s)
+		t.Errorf("got %+v", s)
 	}
 }
 

@@ -93,7 +93,12 @@ func (h Host) Unlike(other Host, kvm bool) string {
 	case kvm && apart(h.CPU, other.CPU):
 		return fmt.Sprintf("processor %s / %s", h.CPU, other.CPU)
 	case kvm && apart(h.CPUDigest, other.CPUDigest):
-		return fmt.Sprintf("processor %s with other microcode or features, digest %.12s / %.12s", h.CPU, h.CPUDigest, other.CPUDigest)
+		return fmt.Sprintf(
+			"processor %s with other microcode or features, digest %.12s / %.12s",
+			h.CPU,
+			h.CPUDigest,
+			other.CPUDigest,
+		)
 	}
 	return ""
 }
@@ -203,7 +208,11 @@ func (r *Run) Sort() {
 		column[k.Name] = i
 	}
 	slices.SortStableFunc(r.Cells, func(a, b observe.Cell) int {
-		return cmp.Or(cmp.Compare(a.Scenario, b.Scenario), cmp.Compare(column[a.Kernel], column[b.Kernel]), cmp.Compare(a.Attempt, b.Attempt))
+		return cmp.Or(
+			cmp.Compare(a.Scenario, b.Scenario),
+			cmp.Compare(column[a.Kernel], column[b.Kernel]),
+			cmp.Compare(a.Attempt, b.Attempt),
+		)
 	})
 }
 

@@ -152,7 +152,8 @@ func (r *Run) withdraw() (some bool) {
 // by Guest.Consume.
 func awaited(c observe.Cell) bool {
 	return slices.ContainsFunc(c.Steps, func(s observe.Step) bool {
-		return s.Actor == "host" && strings.HasPrefix(s.Action, "machine check ") && strings.HasSuffix(s.Action, " accesses it")
+		return s.Actor == "host" && strings.HasPrefix(s.Action, "machine check ") &&
+			strings.HasSuffix(s.Action, " accesses it")
 	})
 }
 

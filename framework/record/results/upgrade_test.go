@@ -81,7 +81,7 @@ func TestUpgrade(t *testing.T) {
 		t.Fatal(err)
 	}
 	if r.Schema != results.Schema || len(r.Cells) != 6 || r.Host.MemoryBytes != 8<<30 || r.Kernels[1].BootMillis != 2840.5 || r.Cells[0].Millis != 212.5 || r.Cells[1].KernelLog == nil || !r.Scenarios[0].Lead {
-		t.Errorf("%+v", r)
+		t.Errorf("got %+v", r)
 	}
 	// Declared changes become claims; probed ones do not.
 	if diff := cmp.Diff([]map[string]bool{nil, {"dax_fault_hwpoison": true, "dax_folios": false}}, []map[string]bool{r.Kernels[0].Claims, r.Kernels[1].Claims}); diff != "" {
@@ -118,7 +118,7 @@ func TestUpgrade(t *testing.T) {
 		}
 	}
 	if s := r.Summary; s.ExitCode != errkind.ExitUnexpected || s.Expected != 4 || s.Unexpected != 1 || s.Explained != 3 || s.Unexplained != 1 {
-		t.Errorf("%+v", s)
+		t.Errorf("got %+v", s)
 	}
 	// The upgraded run is in the current schema, and stays unchanged.
 	b, err := json.Marshal(r)

@@ -1,8 +1,10 @@
 package explain
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -127,7 +129,9 @@ func Scenario(w io.Writer, i scenario.Info, known change.List, run *results.Run)
 		}
 	}
 	if len(found) > 0 {
-		p.section("Prediction, and why (docs/reference/catalogue.md; ADR is BUS_ADRERR, AR/n BUS_MCEERR_AR with si_addr_lsb n)")
+		p.section(
+			"Prediction, and why (docs/reference/catalogue.md; ADR is BUS_ADRERR, AR/n BUS_MCEERR_AR with si_addr_lsb n)",
+		)
 		p.rows(found)
 	}
 	if run == nil {
@@ -161,15 +165,31 @@ func (p *page) seenIn(run results.Run) {
 	p.section(fmt.Sprintf("Observed in run %s", run.ID))
 }
 
-// rows prints rows of the catalogue, one line for each column.
+// columnNames replace the catalogue's abbreviations of columns.
+var columnNames = map[string]string{
+	"P-": "predicted without 1ea7ca1b0901 (P-)", "P+": "predicted with it (P+)",
+}
+
+var injectionID = regexp.MustCompile(`\bI\d+\b`)
+
+// rows prints rows of the catalogue, one line for each column, and what the injections are
+// that they mention.
 func (p *page) rows(found []catalogue.Row) {
+	var injections []string
 	for _, r := range found {
 		p.line("%s", r.Table)
 		for _, c := range r.Cells {
 			// These columns plan our work; they are not facts about the kernel.
 			if !slices.Contains([]string{"run by", "Do", "Pri"}, c.Column) {
-				p.line("  %s: %s", c.Column, c.Text)
+				p.line("  %s: %s", cmp.Or(columnNames[c.Column], c.Column), c.Text)
 			}
+			injections = append(injections, injectionID.FindAllString(c.Text, -1)...)
+		}
+	}
+	slices.Sort(injections)
+	for _, id := range slices.Compact(injections) {
+		if r, ok := catalogue.Find(id); ok {
+			p.line("%s: %s", id, r.Cells[1].Text)
 		}
 	}
 }

@@ -84,7 +84,10 @@ func level(b *strings.Builder, name string, all []annotation) {
 			rest[i] = fmt.Sprintf("%d %s", count[title], title)
 		}
 		more := len(all) - mostOfALevel + 1
-		all = append(all[:mostOfALevel-1:mostOfALevel-1], annotation{fmt.Sprintf("%d more", more), english.WordSeries(rest, "and")})
+		all = append(
+			all[:mostOfALevel-1:mostOfALevel-1],
+			annotation{fmt.Sprintf("%d more", more), english.WordSeries(rest, "and")},
+		)
 	}
 	for _, a := range all {
 		message := []rune(strings.TrimSpace(sanitize.Text(a.message)))

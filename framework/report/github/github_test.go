@@ -99,7 +99,7 @@ func TestSaysTheExitCode(t *testing.T) {
 				}
 			}
 			if levels["error"] > 10 || levels["notice"] > 10 || len(all) == 0 {
-				t.Errorf("%v", levels)
+				t.Errorf("got %v", levels)
 			}
 		})
 	}

@@ -40,7 +40,14 @@ func (s *store) addRow(run results.Run, r matrix.Row, diffs []difference) {
 	}
 	for _, d := range diffs {
 		row.Differences = append(row.Differences, dataDiffers{
-			From: d.from, On: d.on, Where: s.text(d.Where), Field: s.text(d.Field), A: s.text(d.A), B: s.text(d.B), By: d.By, Why: d.Why,
+			From:  d.from,
+			On:    d.on,
+			Where: s.text(d.Where),
+			Field: s.text(d.Field),
+			A:     s.text(d.A),
+			B:     s.text(d.B),
+			By:    d.By,
+			Why:   d.Why,
 		})
 	}
 	for _, f := range run.Findings {
@@ -48,7 +55,10 @@ func (s *store) addRow(run results.Run, r matrix.Row, diffs []difference) {
 			continue
 		}
 		on := columnsOf(run, f.Kernels)
-		row.Findings = append(row.Findings, dataFinding{On: on, Kind: s.text(matrix.FindingWords(f.Kind)), Message: s.text(f.Message)})
+		row.Findings = append(
+			row.Findings,
+			dataFinding{On: on, Kind: s.text(matrix.FindingWords(f.Kind)), Message: s.text(f.Message)},
+		)
 	}
 	s.Rows = append(s.Rows, row)
 }
@@ -74,7 +84,10 @@ func (s *store) cell(c observe.Cell) int {
 		out.Witnesses = append(out.Witnesses, [2]int{s.text(name), s.text(c.Witnesses[name])})
 	}
 	for _, l := range c.Ignored {
-		out.LeftOut = append(out.LeftOut, s.text(fmt.Sprintf("left out of %s: %s, because %s", l.Witness, l.Pattern, l.Reason)))
+		out.LeftOut = append(
+			out.LeftOut,
+			s.text(fmt.Sprintf("left out of %s: %s, because %s", l.Witness, l.Pattern, l.Reason)),
+		)
 	}
 	return once(s, &s.Cells, out)
 }

@@ -50,7 +50,15 @@ func newFlips(run results.Run, short []string) flips {
 	}
 	for _, m := range h.Moves {
 		to := move{ID: m.Change, Finding: m.Finding() || m.Gone, to: m.To, count: len(m.Scenarios)}
-		way, n := fmt.Sprintf("%s to %s: ", f.Kernels[m.From], f.Kernels[m.To]), english.Plural(len(m.Scenarios), "scenario", "")
+		way, n := fmt.Sprintf(
+			"%s to %s: ",
+			f.Kernels[m.From],
+			f.Kernels[m.To],
+		), english.Plural(
+			len(m.Scenarios),
+			"scenario",
+			"",
+		)
 		switch {
 		case m.Change == "":
 			to.Text = way + n + " by " + unexplainedRow

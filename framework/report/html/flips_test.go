@@ -55,6 +55,6 @@ func TestFlips(t *testing.T) {
 	}
 	row := flipsOf(gone).Rows[0]
 	if want := []conclusion.ChangeVerdict{conclusion.Has, conclusion.Lacks}; !slices.Equal(row.states, want) || row.States[0] != "seen in 7" {
-		t.Errorf("%+v", row)
+		t.Errorf("got %+v", row)
 	}
 }

@@ -27,14 +27,27 @@ func (f flips) picture() template.HTML {
 	}
 	var b strings.Builder
 	width, height := gutter+spacing*(len(f.Kernels)-1)+64, topline+rise*(len(f.Rows)-1)+24
-	fmt.Fprintf(&b, `<svg role="img" aria-labelledby="flips-title flips-desc" width="%d" height="%d" viewBox="0 0 %[1]d %[2]d">`, width, height)
-	b.WriteString(`<title id="flips-title">Flips by change, from the oldest kernel to the newest</title><desc id="flips-desc">`)
+	fmt.Fprintf(
+		&b,
+		`<svg role="img" aria-labelledby="flips-title flips-desc" width="%d" height="%d" viewBox="0 0 %[1]d %[2]d">`,
+		width,
+		height,
+	)
+	b.WriteString(
+		`<title id="flips-title">Flips by change, from the oldest kernel to the newest</title><desc id="flips-desc">`,
+	)
 	for _, m := range f.Moves {
 		b.WriteString(escaped(m.Text) + ". ")
 	}
 	b.WriteString(`</desc><g class="axis">`)
 	for i, k := range f.Kernels {
-		fmt.Fprintf(&b, `<text x="%d" y="14" text-anchor="middle">%s</text><line class="rule" x1="%[1]d" x2="%[1]d" y1="22" y2="%[3]d"/>`, across(i), escaped(cut(k, 15)), height)
+		fmt.Fprintf(
+			&b,
+			`<text x="%d" y="14" text-anchor="middle">%s</text><line class="rule" x1="%[1]d" x2="%[1]d" y1="22" y2="%[3]d"/>`,
+			across(i),
+			escaped(cut(k, 15)),
+			height,
+		)
 	}
 	b.WriteString(`</g>`)
 	for i, r := range f.Rows {
@@ -65,7 +78,13 @@ func (r flipRow) draw(b *strings.Builder, y int) {
 		case conclusion.Lacks:
 			fmt.Fprintf(b, `<circle class="lacks" cx="%d" cy="%d" r="5"/>`, x, y)
 		case conclusion.Incomplete:
-			fmt.Fprintf(b, `<circle class="half" cx="%d" cy="%d" r="6"/><path class="halved" d="M%[1]d %[3]d a6 6 0 0 0 0 12z"/>`, x, y, y-6)
+			fmt.Fprintf(
+				b,
+				`<circle class="half" cx="%d" cy="%d" r="6"/><path class="halved" d="M%[1]d %[3]d a6 6 0 0 0 0 12z"/>`,
+				x,
+				y,
+				y-6,
+			)
 		case conclusion.SomethingElse:
 			fmt.Fprintf(b, `<path class="else" d="M%d %dl10 10m0 -10l-10 10"/>`, x-5, y-5)
 		default:
@@ -79,7 +98,16 @@ func (r flipRow) draw(b *strings.Builder, y int) {
 		if m.Finding {
 			bad = " bad"
 		}
-		fmt.Fprintf(b, `<rect class="flip%s" x="%d" y="%d" width="44" height="20" rx="10"/><text class="count%[1]s" x="%[4]d" y="%[5]d">%[6]d</text>`, bad, x-22, y-10, x, y+4, m.count)
+		fmt.Fprintf(
+			b,
+			`<rect class="flip%s" x="%d" y="%d" width="44" height="20" rx="10"/><text class="count%[1]s" x="%[4]d" y="%[5]d">%[6]d</text>`,
+			bad,
+			x-22,
+			y-10,
+			x,
+			y+4,
+			m.count,
+		)
 	}
 }
 

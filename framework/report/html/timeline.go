@@ -33,7 +33,9 @@ const badBytes = 4096
 var (
 	places    = regexp.MustCompile(`([\w.-]+(?:\([^)]*\))?)\+0x([0-9a-f]+)(?:, (\d+))?`)
 	sectors   = regexp.MustCompile(`, (\d+) sectors$`)
-	injecting = regexp.MustCompile(`^(badblock|corrupt-pfn|hard_offline_page|soft_offline_page|mce-inject|machine check)\b`)
+	injecting = regexp.MustCompile(
+		`^(badblock|corrupt-pfn|hard_offline_page|soft_offline_page|mce-inject|machine check)\b`,
+	)
 	// madvise(2): MADV_HWPOISON is 100, MADV_SOFT_OFFLINE 101.
 	advising = regexp.MustCompile(`^madvise\(.*, 10[01]\)$`)
 	healing  = regexp.MustCompile(`^unpoison-pfn\b`)

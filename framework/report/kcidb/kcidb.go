@@ -153,7 +153,12 @@ func kernelID(run results.Run, k results.Kernel) string {
 var architectures = map[string]string{"amd64": "x86_64"}
 
 func newBuild(origin, id string, k results.Kernel) (checkout, build) {
-	misc := kernelMisc{Spec: sanitize.Line(k.Spec), Release: sanitize.Line(k.Release), Version: sanitize.Line(k.Version), Digest: sanitize.Line(k.Digest)}
+	misc := kernelMisc{
+		Spec:    sanitize.Line(k.Spec),
+		Release: sanitize.Line(k.Release),
+		Version: sanitize.Line(k.Version),
+		Digest:  sanitize.Line(k.Digest),
+	}
 	for _, p := range k.Packages {
 		misc.Packages = append(misc.Packages, sanitize.Line(p.Name+" "+p.Version))
 	}
@@ -181,7 +186,12 @@ func newTest(run results.Run, k results.Kernel, c matrix.Check, origin, build st
 	}
 	t.Environment = environment{
 		Comment: sanitize.Line("QEMU " + run.Host.QEMU + " on " + run.Host.OS),
-		Misc:    envMisc{Accel: sanitize.Line(k.Accel), QEMU: sanitize.Line(run.Host.QEMU), CPU: sanitize.Line(run.Host.CPU), Cores: run.Host.Cores},
+		Misc: envMisc{
+			Accel: sanitize.Line(k.Accel),
+			QEMU:  sanitize.Line(run.Host.QEMU),
+			CPU:   sanitize.Line(run.Host.CPU),
+			Cores: run.Host.Cores,
+		},
 	}
 	for _, r := range c.Reasons {
 		t.Misc.Reasons = append(t.Misc.Reasons, sanitize.Text(r))

@@ -177,7 +177,7 @@ func TestWrite(t *testing.T) {
 	}
 	got := r.Tests[15]
 	if got.ID != "mylab:20260301T093000Z/6.12.117--apt-bookworm--6.12-e675352c/dax__ext4__shared-read" || got.Origin != "mylab" || got.Comment != "saw SIGBUS BUS_MCEERR_AR lsb=12" {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v", got)
 	}
 	raw, _ := got.Misc.Siginfo[0]["raw"].(string)
 	delete(got.Misc.Siginfo[0], "raw")

@@ -33,8 +33,14 @@ func Write(w io.Writer, run results.Run, _ *results.Folder) error {
 		worst = max(worst, p.column(i+1, col))
 	}
 	// As kselftest counts.
-	p.line(0, "# Totals: pass:%d fail:%d xfail:0 xpass:0 skip:%d error:%d",
-		p.count[matrix.Passed], p.count[matrix.Failed], p.count[matrix.Skipped], p.count[matrix.Untold]+p.count[matrix.Stopped])
+	p.line(
+		0,
+		"# Totals: pass:%d fail:%d xfail:0 xpass:0 skip:%d error:%d",
+		p.count[matrix.Passed],
+		p.count[matrix.Failed],
+		p.count[matrix.Skipped],
+		p.count[matrix.Untold]+p.count[matrix.Stopped],
+	)
 	if worst == matrix.Stopped {
 		p.line(0, "Bail out! the run was interrupted")
 	}

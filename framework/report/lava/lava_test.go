@@ -160,7 +160,7 @@ func TestWrite(t *testing.T) {
 	}
 	all, _ = dispatch(t, write(t, demo.Every()["lost change"]))
 	if i := slices.IndexFunc(all, func(r result) bool { return r.Result == "fail" }); i < 0 || all[i].Case != "lost-change/dax_recovery_write" {
-		t.Errorf("%+v", all)
+		t.Errorf("got %+v", all)
 	}
 }
 

@@ -187,7 +187,13 @@ func why(r matrix.Row) string {
 func (p *page) facts(run results.Run) {
 	p.fold("The run", func() {
 		p.line("- run %s of faultline %s, with %s", code(run.ID), code(run.Tool.Version), code("--accel "+run.Accel))
-		p.line("- on %s, %s, %s, QEMU %s", code(run.Host.OS), code(run.Host.CPU), english.Plural(run.Host.Cores, "core", ""), code(run.Host.QEMU))
+		p.line(
+			"- on %s, %s, %s, QEMU %s",
+			code(run.Host.OS),
+			code(run.Host.CPU),
+			english.Plural(run.Host.Cores, "core", ""),
+			code(run.Host.QEMU),
+		)
 		if len(run.Command) > 0 {
 			p.line("- again: %s", code(shell.Quote(run.Command)))
 		}

@@ -92,7 +92,7 @@ func TestColumnsLoseNothing(t *testing.T) {
 	run.Uncompared = []conclusion.Uncompared{{Scenario: "no/such", KernelA: demo.OldName, KernelB: "no such", Why: "x"}}
 	all := matrix.Columns(run)
 	if last := all[len(all)-1]; last.Kernel.Name != "no such" || len(last.Checks) != 1 || last.Checks[0].State != matrix.Untold {
-		t.Errorf("%+v", last)
+		t.Errorf("got %+v", last)
 	}
 }
 

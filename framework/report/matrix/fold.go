@@ -33,7 +33,8 @@ func alike(rows []Row, i, j int) bool {
 		if a == nil && b == nil {
 			continue
 		}
-		if a == nil || b == nil || a.Verdict != b.Verdict || a.Accel != b.Accel || r.repeated(a.Kernel) || r.repeated(b.Kernel) {
+		if a == nil || b == nil || a.Verdict != b.Verdict || a.Accel != b.Accel || r.repeated(a.Kernel) ||
+			r.repeated(b.Kernel) {
 			return false
 		}
 		if a.Comparable() && len(judge.Differ(*a, *b)) > 0 || !a.Comparable() && a.Message != b.Message {

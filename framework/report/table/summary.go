@@ -37,9 +37,18 @@ func (t *table) summary() {
 			counts = append(counts, c.text)
 		}
 	}
-	text := fmt.Sprintf("%s: %s.", english.Plural(s.Expected+s.Unexpected+s.Skipped+s.Infra, "cell", ""), strings.Join(counts, ", "))
+	text := fmt.Sprintf(
+		"%s: %s.",
+		english.Plural(s.Expected+s.Unexpected+s.Skipped+s.Infra, "cell", ""),
+		strings.Join(counts, ", "),
+	)
 	if n := s.Explained + s.Unexplained; n > 0 {
-		text += fmt.Sprintf(" %s: %d explained, %d unexplained.", english.Plural(n, "differing field", ""), s.Explained, s.Unexplained)
+		text += fmt.Sprintf(
+			" %s: %d explained, %d unexplained.",
+			english.Plural(n, "differing field", ""),
+			s.Explained,
+			s.Unexplained,
+		)
 	}
 	if s.Lost > 0 {
 		text += fmt.Sprintf(" %s from a lost change.", english.Plural(s.Lost, "differing field", ""))
@@ -165,7 +174,11 @@ func (t *table) reasons(title string, reasons []matrix.Reason, style string) {
 	}
 	t.out.WriteString(t.styled(title, bold) + "\n")
 	for _, r := range reasons {
-		t.paragraph("  - ", fmt.Sprintf("%s on %s: %s", english.Plural(len(r.Scenarios), "cell", ""), r.Kernel, r.Message), style)
+		t.paragraph(
+			"  - ",
+			fmt.Sprintf("%s on %s: %s", english.Plural(len(r.Scenarios), "cell", ""), r.Kernel, r.Message),
+			style,
+		)
 	}
 }
 

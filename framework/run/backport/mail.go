@@ -130,7 +130,10 @@ func (m *mailText) sentence() string {
 	case v.Is(backport.Unmoved):
 		say("The patches change nothing that user space observes in %s.", english.Plural(v.Compared, "scenario", ""))
 	case v.Change == "" && v.Is(backport.Complete):
-		say("Each difference belongs to a known change that the patches add completely: %s.", english.WordSeries(v.Appeared, "and"))
+		say(
+			"Each difference belongs to a known change that the patches add completely: %s.",
+			english.WordSeries(v.Appeared, "and"),
+		)
 	case v.Change == "" && v.Is(backport.Collateral):
 		say("In %s something changed that belongs to no known change that the patches add completely.",
 			english.Plural(len(v.Moved), "cell", ""))
@@ -197,9 +200,18 @@ func (m *mailText) scope() {
 		where = append(where, "reference")
 	}
 	m.line("")
-	m.fill("", "", fmt.Sprintf("The verdict covers %s (%s) on %s, observed in QEMU guests (%s). It does not cover other "+
-		"behaviour, races, load, other configurations or architectures, or real hardware.",
-		english.Plural(m.v.Compared, "scenario", ""), english.WordSeries(topics, "and"), english.WordSeries(where, "and"), english.WordSeries(m.accels(), "and")))
+	m.fill("", "", fmt.Sprintf(
+		"The verdict covers %s (%s) on %s, observed in QEMU guests (%s). It does not cover other "+
+			"behaviour, races, load, other configurations or architectures, or real hardware.",
+		english.Plural(
+			m.v.Compared,
+			"scenario",
+			"",
+		),
+		english.WordSeries(topics, "and"),
+		english.WordSeries(where, "and"),
+		english.WordSeries(m.accels(), "and"),
+	))
 }
 
 // show returns a count of cells, with its verb.
@@ -276,7 +288,10 @@ func (m *mailText) facts() {
 	}
 	fact("config", config)
 	fact("compiler", a.compiler)
-	fact("guests", strings.Join(slices.Compact([]string{"QEMU " + m.run.Host.QEMU, strings.Join(m.accels(), " and ")}), ", "))
+	fact(
+		"guests",
+		strings.Join(slices.Compact([]string{"QEMU " + m.run.Host.QEMU, strings.Join(m.accels(), " and ")}), ", "),
+	)
 	fact("tool", fmt.Sprintf("faultline %s, %s", m.run.Tool.Version, m.run.Started.UTC().Format("2006-01-02")))
 	fact("command", shell.Quote(m.run.Command))
 }

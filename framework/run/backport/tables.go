@@ -137,7 +137,10 @@ func (m *mailText) against() {
 	if m.v.Change != "" {
 		text := fmt.Sprintf("The reference %s.", a.State)
 		if a.Alike > 0 {
-			text += fmt.Sprintf(" In %s both show the change, without unexplained differences.", english.Plural(a.Alike, "cell", ""))
+			text += fmt.Sprintf(
+				" In %s both show the change, without unexplained differences.",
+				english.Plural(a.Alike, "cell", ""),
+			)
 		}
 		m.fill("  ", "  ", text)
 	}

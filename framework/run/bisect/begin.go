@@ -81,7 +81,13 @@ func (b *bisection) checkEnds(ctx context.Context, r Request) error {
 		return err
 	}
 	if swapped {
-		return errkind.Requestf("--new %s is older than --old %s; swap them: --old %s --new %s", r.New.Rev, r.Old.Rev, r.New.Rev, r.Old.Rev)
+		return errkind.Requestf(
+			"--new %s is older than --old %s; swap them: --old %s --new %s",
+			r.New.Rev,
+			r.Old.Rev,
+			r.New.Rev,
+			r.Old.Rev,
+		)
 	}
 	related, err := b.tree.Related(ctx, r.Old.Commit, r.New.Commit)
 	if err != nil || related {

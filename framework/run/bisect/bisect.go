@@ -53,7 +53,13 @@ type bisection struct {
 // Do bisects. After an error that is not the request's, the record contains the results
 // so far, and Resume continues from it.
 func Do(ctx context.Context, opt Options, lab Lab) (*Record, *results.Folder, error) {
-	b := &bisection{Options: opt, lab: lab, skip: map[string]bool{}, cells: map[string]map[string]observe.Cell{}, unstable: map[string]string{}}
+	b := &bisection{
+		Options:  opt,
+		lab:      lab,
+		skip:     map[string]bool{},
+		cells:    map[string]map[string]observe.Cell{},
+		unstable: map[string]string{},
+	}
 	defer func() { b.folder.Close() }()
 	if err := b.begin(ctx); err != nil {
 		return nil, nil, err
@@ -106,7 +112,17 @@ func (b *bisection) search(ctx context.Context) error {
 			left = "the last one"
 		}
 		b.Say("try %s %q (%s)", short(commit), subject, left)
-		s, err := b.try(ctx, attempt{commit: commit, kernel: short(commit), subject: subject, spec: b.spec(commit), scenarios: all, ahead: b.next(commit)})
+		s, err := b.try(
+			ctx,
+			attempt{
+				commit:    commit,
+				kernel:    short(commit),
+				subject:   subject,
+				spec:      b.spec(commit),
+				scenarios: all,
+				ahead:     b.next(commit),
+			},
+		)
 		if err != nil {
 			return err
 		}

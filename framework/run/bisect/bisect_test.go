@@ -65,10 +65,10 @@ func TestALine(t *testing.T) {
 		t.Errorf("%d steps: %+v", len(r.Steps), r.Steps)
 	}
 	if d := r.Differ; len(d) != 1 || d[0].Old != "old" || d[0].New != "new" {
-		t.Errorf("%+v", d)
+		t.Errorf("got %+v", d)
 	}
 	if c := a.Check; c == nil || c.Verdict != bisect.Confirmed || !strings.Contains(c.How, "reverted on main") {
-		t.Errorf("%+v", c)
+		t.Errorf("got %+v", c)
 	}
 	if after := h.state(); after != before {
 		t.Errorf("the user's repository changed:\n%s\n%s", before, after)
@@ -95,7 +95,7 @@ func TestALine(t *testing.T) {
 		t.Fatal(err)
 	}
 	if k := run.Kernels; len(k) != 7 || k[0].Name != all[0][:12] || k[5].Name != all[15][:12] || k[6].Name != all[15][:12]+"-"+all[9][:12] {
-		t.Errorf("%+v", k)
+		t.Errorf("got %+v", k)
 	}
 	h.git("bisect", "replay", filepath.Join(opt.Out, a.Log))
 	if head := h.git("rev-parse", "refs/bisect/new"); head != all[9] {
@@ -109,10 +109,10 @@ func TestEachScenarioItsOwnCommit(t *testing.T) {
 	l := newLab(h)
 	r := do(t, h.options(all[0], all[19], read, write), l)
 	if a := found(t, r, read); a.First != all[4] || len(a.Scenarios) != 1 || a.Check.Verdict != bisect.Confirmed {
-		t.Errorf("%+v", a)
+		t.Errorf("got %+v", a)
 	}
 	if a := found(t, r, write); a.First != all[15] || a.Check.Verdict != bisect.Confirmed {
-		t.Errorf("%+v", a)
+		t.Errorf("got %+v", a)
 	}
 	if r.Answers[0].Log == r.Answers[1].Log {
 		t.Error("both answers have one log")
@@ -205,7 +205,7 @@ func TestMerges(t *testing.T) {
 	r = do(t, h.options(oldEnd, newEnd, read), newLab(h))
 	a := found(t, r, read)
 	if a.First != "" || !strings.Contains(a.Error, "in the opposite direction") || !strings.Contains(a.Error, "--old "+change[:12]+" --new "+oldEnd[:12]) || r.ExitCode() != errkind.ExitInfra {
-		t.Errorf("%+v", a)
+		t.Errorf("got %+v", a)
 	}
 	if _, err := exec.Command("git", "-C", h.root, "merge-base", "--is-ancestor", change, oldEnd).Output(); err != nil {
 		t.Fatal(err)
@@ -270,26 +270,26 @@ func TestTheRequest(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := bisect.Do(t.Context(), h.options(c.oldEnd, c.newEnd, read), newLab(h))
 			if errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), c.words) {
-				t.Errorf("%v", err)
+				t.Errorf("got the error %v", err)
 			}
 		})
 	}
 	h.git("replace", "--graft", "alone", all[5])
 	_, _, err := bisect.Do(t.Context(), h.options(all[0], "alone", read), newLab(h))
 	if errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "grafts (git replace) are not followed; give two of the same history") {
-		t.Errorf("%v", err)
+		t.Errorf("got the error %v", err)
 	}
 	h.git("replace", "-d", h.git("rev-parse", "alone"))
 	shallow := &history{t, filepath.Join(t.TempDir(), "shallow")}
 	h.git("clone", "-q", "--depth=2", "--branch=main", "file://"+h.root, shallow.root)
 	_, _, err = bisect.Do(t.Context(), shallow.options(all[0], "main", read), newLab(h))
 	if errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "git fetch --unshallow") {
-		t.Errorf("%v", err)
+		t.Errorf("got the error %v", err)
 	}
 	opt := h.options(all[0], all[5], read)
 	opt.Tree = t.TempDir()
 	if _, _, err := bisect.Do(t.Context(), opt, newLab(h)); !errors.As(err, new(*git.NoTreeError)) {
-		t.Errorf("%v", err)
+		t.Errorf("got the error %v", err)
 	}
 }
 
@@ -311,7 +311,7 @@ func TestEndsThatCannotBeBisected(t *testing.T) {
 	for i, words := range map[int]string{4: "does not boot: panics", 5: "does not build: x.c:1: error: y"} {
 		_, _, err := bisect.Do(t.Context(), h.options(all[0], all[i], read), newLab(h))
 		if errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), words) || !strings.Contains(err.Error(), "give another --new") {
-			t.Errorf("%v", err)
+			t.Errorf("got the error %v", err)
 		}
 	}
 	l := newLab(h)
@@ -324,7 +324,7 @@ func TestEndsThatCannotBeBisected(t *testing.T) {
 	l.skipped = read
 	_, _, err := bisect.Do(t.Context(), h.options(all[0], all[3], read), l)
 	if errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "lacks CONFIG_X") {
-		t.Errorf("%v", err)
+		t.Errorf("got the error %v", err)
 	}
 }
 
@@ -342,7 +342,7 @@ func TestInfraErrors(t *testing.T) {
 	l.broken[all[7]] = 4
 	_, _, err := bisect.Do(t.Context(), opt, l)
 	if errkind.Of(err) != errkind.Infra || !errors.As(err, new(*bisect.InfraError)) || !strings.Contains(err.Error(), "--skip "+all[7][:12]) {
-		t.Fatalf("%v", err)
+		t.Fatalf("got the error %v", err)
 	}
 	opt.Resume = true
 	if _, _, err = bisect.Do(t.Context(), opt, l); !errors.As(err, new(*bisect.InfraError)) {
@@ -363,7 +363,7 @@ func TestInfraErrors(t *testing.T) {
 	}
 	opt.Out = t.TempDir()
 	if _, _, err = bisect.Do(t.Context(), opt, l); errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "nothing to resume") {
-		t.Errorf("%v", err)
+		t.Errorf("got the error %v", err)
 	}
 }
 

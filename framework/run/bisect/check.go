@@ -46,8 +46,17 @@ func (b *bisection) check(ctx context.Context, a *Answer) error {
 		{"applied to " + req.Old.String(), "+", "pick=" + a.First, req.Old, git.New},
 	} {
 		b.Say("check: %s %s", short(a.First), t.how)
-		s, err := b.try(ctx, attempt{commit: t.on.Commit, kernel: short(t.on.Commit) + t.mark + short(a.First), subject: t.on.Subject + " " + t.mark + " " + a.Subject,
-			spec: b.spec(t.on.Commit, t.edit), scenarios: a.Scenarios, check: true})
+		s, err := b.try(
+			ctx,
+			attempt{
+				commit:    t.on.Commit,
+				kernel:    short(t.on.Commit) + t.mark + short(a.First),
+				subject:   t.on.Subject + " " + t.mark + " " + a.Subject,
+				spec:      b.spec(t.on.Commit, t.edit),
+				scenarios: a.Scenarios,
+				check:     true,
+			},
+		)
 		if err != nil {
 			return err
 		}

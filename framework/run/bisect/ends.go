@@ -29,14 +29,20 @@ func (b *bisection) observeEnds(ctx context.Context) error {
 		ahead string
 	}{{req.Old, git.Old, b.spec(req.New.Commit)}, {req.New, git.New, middle}} {
 		b.Say("the %s end, %s %q", e.side, e.end, e.end.Subject)
-		s, err := b.try(ctx, attempt{commit: e.end.Commit, kernel: short(e.end.Commit), subject: e.end.Subject, spec: b.spec(e.end.Commit),
-			scenarios: req.Scenarios, times: endTimes, end: true, ahead: e.ahead})
+		s, err := b.try(
+			ctx,
+			attempt{commit: e.end.Commit, kernel: short(e.end.Commit), subject: e.end.Subject, spec: b.spec(e.end.Commit),
+				scenarios: req.Scenarios, times: endTimes, end: true, ahead: e.ahead},
+		)
 		if err != nil {
 			return err
 		}
 		if s.State != Observed {
 			b.rec.Steps = slices.DeleteFunc(b.rec.Steps, func(o Step) bool { return o.Kernel == s.Kernel })
-			return errors.Join(errkind.Requestf("the %s end, %s, %v: %s; give another --%s", e.side, e.end, s.State, s.Why, e.side), b.save())
+			return errors.Join(
+				errkind.Requestf("the %s end, %s, %v: %s; give another --%s", e.side, e.end, s.State, s.Why, e.side),
+				b.save(),
+			)
 		}
 	}
 	if b.rec.Differ == nil {

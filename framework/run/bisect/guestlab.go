@@ -156,7 +156,10 @@ func (r *GuestLab) Observe(ctx context.Context, w Wanted) (column results.Kernel
 	if err != nil {
 		return column, nil, err
 	}
-	picked := slices.DeleteFunc(slices.Clone(r.Picked), func(i scenario.Info) bool { return !slices.Contains(w.Scenarios, i.ID) })
+	picked := slices.DeleteFunc(
+		slices.Clone(r.Picked),
+		func(i scenario.Info) bool { return !slices.Contains(w.Scenarios, i.ID) },
+	)
 	todo := plan.Make([]*plan.Kernel{k}, r.suites, picked, plan.Options{Repeat: w.Times})
 	if err := r.boot(ctx, k, todo.Tasks); err != nil {
 		return column, nil, err

@@ -45,7 +45,7 @@ func TestResumedWithOtherInputs(t *testing.T) {
 	}
 	l.inputs = was
 	if r := do(t, opt, l); found(t, r, read).First != all[5] {
-		t.Errorf("%+v", r.Answers)
+		t.Errorf("got %+v", r.Answers)
 	}
 }
 

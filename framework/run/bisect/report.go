@@ -52,7 +52,15 @@ func (b *bisection) report(ctx context.Context) error {
 // inOrder returns the observed steps, ancestors before descendants, then the checks.
 func (b *bisection) inOrder(ctx context.Context) ([]Step, error) {
 	req := b.rec.Request
-	list, err := b.tree.Output(ctx, "rev-list", "--topo-order", "--reverse", req.New.Commit, req.Old.Commit, "^"+req.Old.Commit+"^@")
+	list, err := b.tree.Output(
+		ctx,
+		"rev-list",
+		"--topo-order",
+		"--reverse",
+		req.New.Commit,
+		req.Old.Commit,
+		"^"+req.Old.Commit+"^@",
+	)
 	if err != nil {
 		return nil, err
 	}

@@ -53,7 +53,10 @@ func (h Here) same(r results.Run) error {
 // EndsOf returns the ends from a run of two kernels, the old end first.
 func EndsOf(r results.Run, picked []string, here Here) (Ends, error) {
 	if len(r.Kernels) != 2 {
-		return Ends{}, errkind.Requestf("the run of the ends has %d kernels, not two; observe the old end and the new one: faultline run --kernel OLD --kernel NEW", len(r.Kernels))
+		return Ends{}, errkind.Requestf(
+			"the run of the ends has %d kernels, not two; observe the old end and the new one: faultline run --kernel OLD --kernel NEW",
+			len(r.Kernels),
+		)
 	}
 	if err := here.same(r); err != nil {
 		return Ends{}, err
@@ -89,7 +92,10 @@ func (e Ends) Judge(ctx context.Context, lab Lab, spec string) (git.Term, string
 	err = lab.Build(ctx, spec)
 	var cells []observe.Cell
 	if err == nil {
-		_, cells, err = lab.Observe(ctx, Wanted{Name: "step", Spec: spec, Scenarios: e.Scenarios, Times: 1, Consoles: filepath.Join(dir, "consoles")})
+		_, cells, err = lab.Observe(
+			ctx,
+			Wanted{Name: "step", Spec: spec, Scenarios: e.Scenarios, Times: 1, Consoles: filepath.Join(dir, "consoles")},
+		)
 	}
 	var own *SourceError
 	if errors.As(err, &own) {

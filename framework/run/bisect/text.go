@@ -42,7 +42,14 @@ func (r *Record) Write(w io.Writer) error {
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, s := range r.Steps {
 		if !s.Check {
-			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", s.Kernel, took(s), matrix.Printable(clip(s.Subject, 50)), matrix.Printable(r.shown(s)))
+			fmt.Fprintf(
+				t,
+				"  %s\t%s\t%s\t%s\n",
+				s.Kernel,
+				took(s),
+				matrix.Printable(clip(s.Subject, 50)),
+				matrix.Printable(r.shown(s)),
+			)
 		}
 	}
 	if err := t.Flush(); err != nil {

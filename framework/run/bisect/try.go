@@ -78,7 +78,13 @@ func (b *bisection) buildAhead(ctx context.Context, t attempt) (wait func()) {
 
 // observe observes a kernel; scenarios with an infrastructure failure are observed again.
 func (b *bisection) observe(ctx context.Context, t attempt) (column results.Kernel, cells []observe.Cell, err error) {
-	w := Wanted{Name: t.kernel, Spec: t.spec, Scenarios: t.scenarios, Times: max(t.times, 1), Consoles: b.folder.Path(results.KernelDir(t.kernel), "consoles")}
+	w := Wanted{
+		Name:      t.kernel,
+		Spec:      t.spec,
+		Scenarios: t.scenarios,
+		Times:     max(t.times, 1),
+		Consoles:  b.folder.Path(results.KernelDir(t.kernel), "consoles"),
+	}
 	column, cells, err = b.lab.Observe(ctx, w)
 	if err != nil {
 		return column, nil, err
@@ -96,7 +102,9 @@ func (b *bisection) observe(ctx context.Context, t attempt) (column results.Kern
 		if err != nil {
 			return column, nil, err
 		}
-		cells = append(slices.DeleteFunc(cells, func(c observe.Cell) bool { return slices.Contains(failed, c.Scenario) }), again...)
+		cells = append(
+			slices.DeleteFunc(cells, func(c observe.Cell) bool { return slices.Contains(failed, c.Scenario) }),
+			again...)
 	}
 	for _, c := range cells {
 		if c.Verdict == observe.Infra && !t.end { // an end loses only the scenario

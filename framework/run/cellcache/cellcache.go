@@ -75,7 +75,8 @@ func (s *Shelf) PutBoot(b Boot) error { return s.put(bootFile, b) }
 // (observe.Cell.ObservedBy). Its kernel has the name that it had in that run.
 func (s *Shelf) Cell(scenario string) (c observe.Cell, ok bool) {
 	err := s.get(cache.Key(scenario), &c)
-	return c, err == nil && c.Scenario == scenario && c.Verdict == observe.Expected && c.ObservedBy != "" && len(c.Steps) > 0
+	return c, err == nil && c.Scenario == scenario && c.Verdict == observe.Expected && c.ObservedBy != "" &&
+		len(c.Steps) > 0
 }
 
 // Put stores a cell that the named run observed, if it is as expected.

@@ -46,7 +46,13 @@ type Task struct {
 
 // Cell returns the task's cell of a scenario, before anything is observed.
 func (t Task) Cell(i scenario.Info) observe.Cell {
-	return observe.Cell{Scenario: i.ID, Kernel: t.Kernel.Name, Accel: i.Accel(string(t.Kernel.Accel)), Attempt: t.Attempt, Started: time.Now()}
+	return observe.Cell{
+		Scenario: i.ID,
+		Kernel:   t.Kernel.Name,
+		Accel:    i.Accel(string(t.Kernel.Accel)),
+		Attempt:  t.Attempt,
+		Started:  time.Now(),
+	}
 }
 
 // mostPerTask bounds the scenarios of one process: small enough to spread over the cores

@@ -128,7 +128,7 @@ func TestNoProcessGetsTooMany(t *testing.T) {
 		got = append(got, len(task.Scenarios))
 	}
 	if !slices.Equal(got, []int{16, 16, 8}) {
-		t.Errorf("%v", got)
+		t.Errorf("got %v", got)
 	}
 }
 

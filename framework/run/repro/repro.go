@@ -179,7 +179,12 @@ func Do(ctx context.Context, opt Options) (a Again, err error) {
 		return a, err
 	}
 	for _, t := range todo.Tasks {
-		o.Follow(ctx, t, run.Follow{Hear: opt.Hear, Pause: opt.Pause, Busybox: opt.Busybox}, func(c observe.Cell) { a.Cell = c })
+		o.Follow(
+			ctx,
+			t,
+			run.Follow{Hear: opt.Hear, Pause: opt.Pause, Busybox: opt.Busybox},
+			func(c observe.Cell) { a.Cell = c },
+		)
 	}
 	if err := context.Cause(ctx); err != nil {
 		return a, err
@@ -206,7 +211,18 @@ func accel(opt Options, picked []scenario.Info) string {
 func differ(then, now observe.Cell, other bool) []conclusion.Difference {
 	var out []conclusion.Difference
 	if then.Verdict != now.Verdict {
-		out = append(out, conclusion.Difference{Scenario: then.Scenario, KernelA: then.Kernel, KernelB: now.Kernel, Step: conclusion.WholeCell, Field: "verdict", A: string(then.Verdict), B: string(now.Verdict)})
+		out = append(
+			out,
+			conclusion.Difference{
+				Scenario: then.Scenario,
+				KernelA:  then.Kernel,
+				KernelB:  now.Kernel,
+				Step:     conclusion.WholeCell,
+				Field:    "verdict",
+				A:        string(then.Verdict),
+				B:        string(now.Verdict),
+			},
+		)
 	}
 	switch {
 	case other:

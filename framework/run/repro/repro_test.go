@@ -91,7 +91,7 @@ func TestDiffer(t *testing.T) {
 	unexpected := cell("file+0x0", zeros)
 	unexpected.Verdict = observe.Unexpected
 	if got := differ(cell("file+0x0", zeros), unexpected, false); len(got) != 1 || got[0].Field != "verdict" {
-		t.Errorf("%v", got)
+		t.Errorf("got %v", got)
 	}
 }
 
@@ -101,7 +101,7 @@ func TestRefused(t *testing.T) {
 		"--pause=3: the recorded cell has 2 steps": {Pause: 3, Cell: observe.Cell{Scenario: "a/b", Kernel: "k", Verdict: observe.Expected, Steps: make([]observe.Step, 2)}},
 	} {
 		if _, err := Do(context.Background(), opt); err == nil || !strings.HasPrefix(err.Error(), want) || errkind.Of(err) != errkind.Request {
-			t.Errorf("%v", err)
+			t.Errorf("got the error %v", err)
 		}
 	}
 }

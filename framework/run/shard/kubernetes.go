@@ -28,9 +28,14 @@ set -- "$@" --shard "$shard" --out "$out"
 exec "$@"
 `, j.Shards, strings.Replace(resume, "set -- ", `set -- "$@" `, 1))
 	field := func(label string) yaml.MapSlice {
-		return yaml.MapSlice{{Key: "fieldRef", Value: yaml.MapSlice{{Key: "fieldPath", Value: word("metadata.labels['" + label + "']")}}}}
+		return yaml.MapSlice{
+			{Key: "fieldRef", Value: yaml.MapSlice{{Key: "fieldPath", Value: word("metadata.labels['" + label + "']")}}},
+		}
 	}
-	asked := yaml.MapSlice{{Key: "cpu", Value: word(fmt.Sprint(j.Jobs))}, {Key: "memory", Value: word(fmt.Sprint(j.gigabytes(), "Gi"))}}
+	asked := yaml.MapSlice{
+		{Key: "cpu", Value: word(fmt.Sprint(j.Jobs))},
+		{Key: "memory", Value: word(fmt.Sprint(j.gigabytes(), "Gi"))},
+	}
 	container := yaml.MapSlice{
 		{Key: "name", Value: "faultline"},
 		{Key: "image", Value: word(j.Image)},
@@ -52,7 +57,10 @@ exec "$@"
 		{Key: "podFailurePolicy", Value: yaml.MapSlice{{Key: "rules", Value: []yaml.MapSlice{
 			// An evicted pod is no failure. A retry does not change what was observed (1),
 			// or a wrong request (2).
-			{{Key: "action", Value: "Ignore"}, {Key: "onPodConditions", Value: []yaml.MapSlice{{{Key: "type", Value: "DisruptionTarget"}}}}},
+			{
+				{Key: "action", Value: "Ignore"},
+				{Key: "onPodConditions", Value: []yaml.MapSlice{{{Key: "type", Value: "DisruptionTarget"}}}},
+			},
 			{{Key: "action", Value: "FailIndex"}, {Key: "onExitCodes", Value: yaml.MapSlice{
 				{Key: "containerName", Value: "faultline"}, {Key: "operator", Value: "In"}, {Key: "values", Value: []int{1, 2}},
 			}}},

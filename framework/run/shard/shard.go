@@ -54,7 +54,8 @@ func Write(w io.Writer, engine string, j Job) error {
 	}
 	// Control characters end lines, or differ between YAML parsers.
 	for _, word := range append([]string{j.Image}, j.Command...) {
-		if strings.ContainsFunc(word, func(r rune) bool { return !unicode.IsPrint(r) }) || strings.ContainsRune(word, unicode.ReplacementChar) {
+		if strings.ContainsFunc(word, func(r rune) bool { return !unicode.IsPrint(r) }) ||
+			strings.ContainsRune(word, unicode.ReplacementChar) {
 			return errkind.Requestf("%q: unprintable characters are not allowed in a pipeline; remove them", word)
 		}
 	}

@@ -96,7 +96,7 @@ func TestShardOfAnEngine(t *testing.T) {
 			}
 			two := m.Include[1]
 			if two.Shard != "2/3" || two.Index != 2 || two.Out != "shards/2" {
-				t.Errorf("%+v", two)
+				t.Errorf("got %+v", two)
 			}
 			return []string{"bash", "-e", "-c", two.Command}
 		},
@@ -109,7 +109,7 @@ func TestShardOfAnEngine(t *testing.T) {
 				t.Fatal(err)
 			}
 			if p["faultline"].Parallel != 3 {
-				t.Errorf("%+v", p)
+				t.Errorf("got %+v", p)
 			}
 			return []string{"sh", "-e", "-c", strings.Join(p["faultline"].Script, "\n")}
 		},
@@ -132,7 +132,7 @@ func TestShardOfAnEngine(t *testing.T) {
 				t.Fatal(err)
 			}
 			if k.Spec.Completions != 3 {
-				t.Errorf("%+v", k)
+				t.Errorf("got %+v", k)
 			}
 			c := k.Spec.Template.Spec.Containers[0]
 			argv := append(c.Command, c.Args...)

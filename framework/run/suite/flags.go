@@ -59,8 +59,11 @@ func init() {
 	flag.StringVar(&flags.accel, "faultline.accel", "tcg",
 		"the accelerator of the guests: tcg or kvm; scenarios that need TCG use it")
 	flag.StringVar(&flags.console, "faultline.console", "", "a `folder` for the guests' consoles, one file per scenario")
-	flag.Var(&flags.has, "faultline.has",
-		"`change=true|false`: claim that the kernel has, or does not have, a change; a contradiction is a finding; repeatable")
+	flag.Var(
+		&flags.has,
+		"faultline.has",
+		"`change=true|false`: claim that the kernel has, or does not have, a change; a contradiction is a finding; repeatable",
+	)
 	flag.BoolVar(&flags.fresh, "faultline.fresh", false, "boot a guest for each scenario, instead of cloning a template")
 	flag.BoolVar(&flags.list, "faultline.list", false, "print the scenarios as JSON and run nothing")
 	flag.BoolVar(&flags.follow, "faultline.follow", false, "also send events for guests and steps")

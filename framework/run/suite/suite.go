@@ -7,21 +7,17 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/faultline/faultline/kernels/source"
-
 	"github.com/onsi/ginkgo/v2"
 	"github.com/onsi/ginkgo/v2/types"
 	"github.com/onsi/gomega"
 
 	"github.com/faultline/faultline/framework/analysis/needs"
-	"github.com/faultline/faultline/framework/machine/qemu"
 	"github.com/faultline/faultline/framework/machine/vm"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/scenario"
@@ -29,6 +25,7 @@ import (
 	"github.com/faultline/faultline/internal/errkind"
 	"github.com/faultline/faultline/internal/sanitize"
 	"github.com/faultline/faultline/kernels"
+	"github.com/faultline/faultline/kernels/source"
 )
 
 // process is this process, in which Ginkgo runs one suite. Its state is that of the process,
@@ -189,7 +186,9 @@ func must(err error) {
 func Describe(err error) string {
 	text := err.Error()
 	if t := (*vm.GuestError)(nil); errors.As(err, &t) {
-		for _, part := range [][2]string{{"end of the console", t.Tail}, {"registers", t.Registers}, {"template", t.Template}} {
+		for _, part := range [][2]string{
+			{"end of the console", t.Tail}, {"registers", t.Registers}, {"template", t.Template},
+		} {
 			if part[1] != "" {
 				text += fmt.Sprintf("\n--- %s:\n%s", part[0], part[1])
 			}
@@ -216,7 +215,12 @@ func scenarios(specs []ginkgo.SpecReport) (infos []scenario.Info, err error) {
 		}
 		place := fmt.Sprintf("%q at %v", info.Doc, r.LeafNodeLocation)
 		if other := places[info.ID]; other != "" {
-			return nil, fmt.Errorf("two scenarios have the id %s; give one of them another id:\n  %s\n  %s", info.ID, other, place)
+			return nil, fmt.Errorf(
+				"two scenarios have the id %s; give one of them another id:\n  %s\n  %s",
+				info.ID,
+				other,
+				place,
+			)
 		}
 		places[info.ID] = place
 		infos = append(infos, info)
@@ -301,52 +305,6 @@ func begin() {
 	}
 }
 
-// Guest starts the scenario's guest: a clone of the template for the standard spec as
-// modified by alter. The guest must be closed.
-func (s *Scenario) Guest(ctx context.Context, alter func(*vm.Spec)) (*vm.Guest, error) {
-	spec := vm.Spec{Kernel: process.kernel, Accel: qemu.Accel(s.Accel(flags.accel))}
-	alter(&spec)
-	console := ""
-	if flags.console != "" {
-		console = filepath.Join(flags.console, strings.ReplaceAll(s.ID, "/", "__")+".console")
-	}
-	if flags.fresh {
-		spec.Console = console
-		return process.host.Boot(ctx, spec)
-	}
-	t, err := template(ctx, spec)
-	if err != nil {
-		return nil, err
-	}
-	s.started = time.Now() // the boot of the template does not count
-	g, err := t.Clone(ctx, vm.CloneOptions{Console: console, Door: flags.pause > 0})
-	if err == nil && flags.follow {
-		emit(scenario.Event{Guest: append([]string{process.host.QEMU.Path}, g.Args()...)})
-	}
-	return g, err
-}
-
-// template returns the template of the guests of a spec.
-func template(ctx context.Context, spec vm.Spec) (*vm.Template, error) {
-	if t := process.templates[spec]; t != nil {
-		return t, nil
-	}
-	t, err := (*vm.Template)(nil), error(nil)
-	if standard := (vm.Spec{Kernel: process.kernel, Accel: qemu.Accel(flags.accel)}); flags.template != "" && spec == standard {
-		t, err = process.host.Known(ctx, spec, flags.template)
-	} else {
-		t, err = process.host.Template(ctx, spec)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if process.templates == nil {
-		process.templates = map[vm.Spec]*vm.Template{}
-	}
-	process.templates[spec] = t
-	return t, nil
-}
-
 // expectations fails a scenario with unmet expectations, if it has not failed yet.
 func expectations() {
 	if s := process.current; s != nil && len(s.Unmet) > 0 && !ginkgo.CurrentSpecReport().Failed() {
@@ -361,9 +319,21 @@ func finish(r ginkgo.SpecReport) {
 		return
 	}
 	cell := observe.Cell{
-		Scenario: s.ID, Kernel: s.Kernel.Name, Accel: s.Accel(flags.accel), Verdict: observe.Expected,
-		Steps: s.Steps, Witnesses: s.Witnesses, Ignored: s.LeftOut, Panicked: s.Panicked, KernelLog: s.KernelLog, ConsoleTail: s.ConsoleTail, Registers: s.Registers, Template: s.Template,
-		Blocks: s.Blocks, Started: s.started, Millis: float64(time.Since(s.started).Microseconds()) / 1000,
+		Scenario:    s.ID,
+		Kernel:      s.Kernel.Name,
+		Accel:       s.Accel(flags.accel),
+		Verdict:     observe.Expected,
+		Steps:       s.Steps,
+		Witnesses:   s.Witnesses,
+		Ignored:     s.LeftOut,
+		Panicked:    s.Panicked,
+		KernelLog:   s.KernelLog,
+		ConsoleTail: s.ConsoleTail,
+		Registers:   s.Registers,
+		Template:    s.Template,
+		Blocks:      s.Blocks,
+		Started:     s.started,
+		Millis:      float64(time.Since(s.started).Microseconds()) / 1000,
 	}
 	switch {
 	case r.State.Is(types.SpecStateSkipped):
@@ -377,7 +347,9 @@ func finish(r ginkgo.SpecReport) {
 	case r.State.Is(types.SpecStateFailed):
 		cell.Verdict, cell.Message = observe.Unexpected, r.Failure.Message
 	case !r.State.Is(types.SpecStatePassed): // timed out, interrupted, panicked
-		cell.Verdict, cell.Message = observe.Infra, strings.TrimSpace(r.State.String()+": "+r.Failure.Message+" "+r.Failure.ForwardedPanic)
+		cell.Verdict, cell.Message = observe.Infra, strings.TrimSpace(
+			r.State.String()+": "+r.Failure.Message+" "+r.Failure.ForwardedPanic,
+		)
 	}
 	cell.Hung = s.Hung
 	s.entry.Cell = &cell

@@ -39,10 +39,10 @@ func TestScenarios(t *testing.T) {
 	}
 	// Fields that labels cannot hold are not lost.
 	if i := infos[1]; i.ID != "a/c" || i.Doc != "two" || i.Skipped != "for a reason (this one)" || len(i.Labels) != 2 {
-		t.Errorf("%+v", i)
+		t.Errorf("got %+v", i)
 	}
 	_, err = scenarios(append(specs, spec("three", "a/b")))
 	if err == nil || !strings.Contains(err.Error(), "a/b") || !strings.Contains(err.Error(), "one.go:7") || !strings.Contains(err.Error(), "three.go:7") {
-		t.Errorf("%v", err)
+		t.Errorf("got the error %v", err)
 	}
 }

@@ -37,7 +37,10 @@ type aptSpec struct {
 // "linux-", or are patterns or versions.
 func parseApt(arg string) (aptSpec, error) {
 	if arg == "" {
-		return aptSpec{}, &kernels.SpecError{Problem: "no suite or package given", Hint: "write apt:SUITE, such as apt:bookworm"}
+		return aptSpec{}, &kernels.SpecError{
+			Problem: "no suite or package given",
+			Hint:    "write apt:SUITE, such as apt:bookworm",
+		}
 	}
 	suite, want, both := strings.Cut(arg, "/")
 	if !both {
@@ -48,7 +51,10 @@ func parseApt(arg string) (aptSpec, error) {
 		}
 	}
 	if (suite != "" || both) && !reSuite.MatchString(suite) {
-		return aptSpec{}, &kernels.SpecError{Problem: fmt.Sprintf("invalid suite name %q", suite), Hint: "give one such as bookworm or trixie-backports"}
+		return aptSpec{}, &kernels.SpecError{
+			Problem: fmt.Sprintf("invalid suite name %q", suite),
+			Hint:    "give one such as bookworm or trixie-backports",
+		}
 	}
 	if !reWant.MatchString(want) {
 		return aptSpec{}, &kernels.SpecError{Problem: fmt.Sprintf("invalid package name %q", want),
@@ -119,7 +125,10 @@ func (s aptSpec) resolve(ctx context.Context, m machine, opts kernels.Options, r
 	if len(found) == 0 {
 		return nil, noPackage(s.want, suites, unsafe, names)
 	}
-	slices.SortStableFunc(found, func(a, b *aptChoice) int { return debian.CompareVersions(b.main.Version, a.main.Version) })
+	slices.SortStableFunc(
+		found,
+		func(a, b *aptChoice) int { return debian.CompareVersions(b.main.Version, a.main.Version) },
+	)
 	best, err := s.whole(found, opts)
 	if err != nil {
 		return nil, err
@@ -170,8 +179,11 @@ func noPackage(want string, suites, unsafe, names []string) error {
 		e.Problem = fmt.Sprintf("no kernel %s for plain amd64 in %s", want, in)
 		e.Hint = "available are " + strings.Join(slices.Compact(have), ", ") + "; give one of these, or another suite"
 		if len(unsafe) > 0 {
-			e.Hint += fmt.Sprintf("; newer kernels of a release are in its security archive, which this machine's apt does not use: "+
-				"add a file to /etc/apt/sources.list.d with \"Suites: %s\", \"Components: main\" and the URI of Debian's security archive", strings.Join(unsafe, " "))
+			e.Hint += fmt.Sprintf(
+				"; newer kernels of a release are in its security archive, which this machine's apt does not use: "+
+					"add a file to /etc/apt/sources.list.d with \"Suites: %s\", \"Components: main\" and the URI of Debian's security archive",
+				strings.Join(unsafe, " "),
+			)
 		}
 	case strings.ContainsAny(want, "*?["):
 		e.Problem = fmt.Sprintf("no kernel package matches %q in %s", want, in)

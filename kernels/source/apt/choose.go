@@ -26,7 +26,8 @@ func plainImage(name string) (abi string, signed, ok bool) {
 	a, unsignedFront := strings.CutPrefix(abi, "unsigned-")
 	a, unsignedBack := strings.CutSuffix(a, "-unsigned")
 	a, ok = strings.CutSuffix(a, "-amd64")
-	if !ok || a == "" || a[0] < '0' || a[0] > '9' || strings.HasSuffix(a, "-rt") || strings.HasSuffix(a, "-cloud") || strings.HasSuffix(a, "-dbg") {
+	if !ok || a == "" || a[0] < '0' || a[0] > '9' || strings.HasSuffix(a, "-rt") || strings.HasSuffix(a, "-cloud") ||
+		strings.HasSuffix(a, "-dbg") {
 		return "", false, false
 	}
 	return a, !unsignedFront && !unsignedBack, true
@@ -151,12 +152,21 @@ func (c *aptChoice) follow() error {
 		lost = slices.DeleteFunc(lost, func(name string) bool { return strings.HasPrefix(name, "linux-base-") })
 	}
 	if len(lost) > 0 {
-		return &incompleteError{fmt.Sprintf("%s %s is incomplete: no package list of %s has %s, which it needs; give another version, or wait if the mirror is being updated",
-			c.main.Name, c.main.Version, c.state.suite, strings.Join(lost, " and "))}
+		return &incompleteError{
+			fmt.Sprintf(
+				"%s %s is incomplete: no package list of %s has %s, which it needs; give another version, or wait if the mirror is being updated",
+				c.main.Name,
+				c.main.Version,
+				c.state.suite,
+				strings.Join(lost, " and "),
+			),
+		}
 	}
 	if len(c.packages) == 0 {
-		return &kernels.SpecError{Problem: fmt.Sprintf("package %s %s neither is a kernel nor depends on one", c.main.Name, c.main.Version),
-			Hint: "give " + metaPackage + " or a package such as linux-image-6.1.0-56-amd64"}
+		return &kernels.SpecError{
+			Problem: fmt.Sprintf("package %s %s neither is a kernel nor depends on one", c.main.Name, c.main.Version),
+			Hint:    "give " + metaPackage + " or a package such as linux-image-6.1.0-56-amd64",
+		}
 	}
 	return nil
 }
@@ -253,7 +263,10 @@ func (c *aptChoice) download(ctx context.Context, dir string, opts kernels.Optio
 		args = append(args, p.Name+"="+p.Version)
 	}
 	if _, err := c.state.aptGet(ctx, dir, args...); err != nil {
-		return nil, &downloadError{fmt.Errorf("download %s: %w; check the network and the mirror", c.main.Name, err), c.state.refreshed}
+		return nil, &downloadError{
+			fmt.Errorf("download %s: %w; check the network and the mirror", c.main.Name, err),
+			c.state.refreshed,
+		}
 	}
 	var files []string
 	for _, p := range c.packages {

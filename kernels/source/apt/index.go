@@ -18,7 +18,7 @@ import (
 )
 
 // buildIndex reads the kernel packages from the lists that apt fetched.
-func (a *aptState) buildIndex(ctx context.Context, stanzas []stanza, write func() error, opts kernels.Options) error {
+func (a *aptState) buildIndex(ctx context.Context, opts kernels.Options) error {
 	out, err := a.aptGet(ctx, "", "indextargets", "--format", "$(RELEASE)\t$(ORIGIN)\t$(FILENAME)", "Created-By: Packages")
 	if err != nil {
 		return fmt.Errorf("find the package lists: %w", err)

@@ -67,8 +67,21 @@ func configured(ctx context.Context) (files, keys []string, acquire string, err 
 	if err != nil {
 		return nil, nil, "", err
 	}
-	out, err := execx.Run(ctx, "", nil, config, "shell", "list", "Dir::Etc::sourcelist/f", "parts", "Dir::Etc::sourceparts/d",
-		"key", "Dir::Etc::trusted/f", "keys", "Dir::Etc::trustedparts/d")
+	out, err := execx.Run(
+		ctx,
+		"",
+		nil,
+		config,
+		"shell",
+		"list",
+		"Dir::Etc::sourcelist/f",
+		"parts",
+		"Dir::Etc::sourceparts/d",
+		"key",
+		"Dir::Etc::trusted/f",
+		"keys",
+		"Dir::Etc::trustedparts/d",
+	)
 	if err != nil {
 		return nil, nil, "", fmt.Errorf("find the machine's apt sources: %w", err)
 	}

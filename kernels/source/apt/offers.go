@@ -31,7 +31,10 @@ func (m machine) offers(ctx context.Context, opts kernels.Options) ([]kernels.Of
 		}
 		offers = append(offers, state.offers(opts)...)
 	}
-	sort.SliceStable(offers, func(i, j int) bool { return debian.CompareVersions(offers[i].Version, offers[j].Version) < 0 })
+	sort.SliceStable(
+		offers,
+		func(i, j int) bool { return debian.CompareVersions(offers[i].Version, offers[j].Version) < 0 },
+	)
 	return offers, nil
 }
 
@@ -57,7 +60,16 @@ func (a *aptState) offers(opts kernels.Options) []kernels.Offer {
 		k := c.kernel()
 		if id := k.Name + " " + k.Version; !seen[id] {
 			seen[id] = true
-			offers = append(offers, kernels.Offer{Spec: spec, Package: k.Name, Version: k.Version, Suite: k.Suite, Cached: kernels.Unpacked(opts, c.parts())})
+			offers = append(
+				offers,
+				kernels.Offer{
+					Spec:    spec,
+					Package: k.Name,
+					Version: k.Version,
+					Suite:   k.Suite,
+					Cached:  kernels.Unpacked(opts, c.parts()),
+				},
+			)
 		}
 	}
 	add("apt:"+a.suite, metaPackage)

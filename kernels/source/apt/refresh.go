@@ -31,7 +31,8 @@ func (a *aptState) refresh(ctx context.Context, opts kernels.Options) error {
 		found := sourceFor(s, machine)
 		if len(found) == 0 && s == a.suite {
 			return fmt.Errorf("find a source for suite %s: none of the machine's apt sources is Debian's %s archive; "+
-				"add one to /etc/apt/sources.list.d, or use deb:FILE or dir:PATH", s, map[bool]string{true: "security", false: "main"}[isSecurity(s)])
+				"add one to /etc/apt/sources.list.d, or use deb:FILE or dir:PATH",
+				s, map[bool]string{true: "security", false: "main"}[isSecurity(s)])
 		}
 		stanzas = append(stanzas, found...)
 	}
@@ -65,7 +66,7 @@ func (a *aptState) refresh(ctx context.Context, opts kernels.Options) error {
 			return err
 		}
 	}
-	return a.buildIndex(ctx, stanzas, write, opts)
+	return a.buildIndex(ctx, opts)
 }
 
 // explain turns the errors of apt-get update into one error, or, if only optional suites
@@ -90,7 +91,18 @@ func (a *aptState) explain(err error, machine []stanza) (missing []string, _ err
 	}
 	if slices.Contains(missing, a.suite) {
 		e := &kernels.SpecError{Problem: fmt.Sprintf("the archive of the machine's apt sources has no suite %q", a.suite)}
-		known := []string{"bullseye", "bookworm", "trixie", "forky", "sid", "experimental", "bookworm-backports", "trixie-backports", "stable", "testing"}
+		known := []string{
+			"bullseye",
+			"bookworm",
+			"trixie",
+			"forky",
+			"sid",
+			"experimental",
+			"bookworm-backports",
+			"trixie-backports",
+			"stable",
+			"testing",
+		}
 		for _, s := range machine {
 			known = append(known, s.suites...)
 		}
@@ -108,10 +120,18 @@ func (a *aptState) explain(err error, machine []stanza) (missing []string, _ err
 		return nil, fmt.Errorf("fetch the package lists of %s: %w", a.suite, err)
 	}
 	if reKeys.MatchString(text) {
-		return nil, fmt.Errorf("fetch the package lists of %s: signature can't be verified with the keys of the machine's apt sources: %s; "+
-			"upgrade the package debian-archive-keyring, or set Signed-By to a keyring with this suite's keys", a.suite, text)
+		return nil, fmt.Errorf(
+			"fetch the package lists of %s: signature can't be verified with the keys of the machine's apt sources: %s; "+
+				"upgrade the package debian-archive-keyring, or set Signed-By to a keyring with this suite's keys",
+			a.suite,
+			text,
+		)
 	}
-	return nil, fmt.Errorf("fetch the package lists of %s: %s; check the network, the proxy and the mirror in /etc/apt, or use deb:FILE or dir:PATH", a.suite, text)
+	return nil, fmt.Errorf(
+		"fetch the package lists of %s: %s; check the network, the proxy and the mirror in /etc/apt, or use deb:FILE or dir:PATH",
+		a.suite,
+		text,
+	)
 }
 
 // hasRelease reports whether apt fetched a suite's Release file, so that what is missing

@@ -131,7 +131,14 @@ func isDebianSuite(suite string) bool {
 	return base != "" && !strings.ContainsAny(base, "-/.") && base != "nodistro"
 }
 
-var suiteSuffixes = []string{"-security", "/updates", "-updates", "-proposed-updates", "-backports-sloppy", "-backports"}
+var suiteSuffixes = []string{
+	"-security",
+	"/updates",
+	"-updates",
+	"-proposed-updates",
+	"-backports-sloppy",
+	"-backports",
+}
 
 // baseSuite returns the release that a suite belongs to: bookworm for bookworm-security.
 func baseSuite(suite string) string {
@@ -187,7 +194,8 @@ func sourceFor(suite string, machine []stanza) []stanza {
 		if slices.Contains(s.suites, suite) {
 			same = append(same, one)
 		}
-		if len(kind) == 0 && slices.ContainsFunc(s.suites, func(n string) bool { return isSecurity(n) == isSecurity(suite) }) {
+		if len(kind) == 0 &&
+			slices.ContainsFunc(s.suites, func(n string) bool { return isSecurity(n) == isSecurity(suite) }) {
 			kind = append(kind, one)
 		}
 	}

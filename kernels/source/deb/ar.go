@@ -23,7 +23,11 @@ func checkFile(file string) error {
 	f, err := os.Open(file)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-			return &kernels.SpecError{Problem: "cannot open the package", Err: err, Hint: "give the path of a readable .deb file"}
+			return &kernels.SpecError{
+				Problem: "cannot open the package",
+				Err:     err,
+				Hint:    "give the path of a readable .deb file",
+			}
 		}
 		return err
 	}
@@ -36,7 +40,10 @@ func checkFile(file string) error {
 		return &kernels.SpecError{Problem: file + " is a folder", Hint: "write dir:" + file + ", or give .deb files"}
 	}
 	if info.Size() > maxPackage {
-		return &kernels.SpecError{Problem: (&limitread.Error{Path: file, Most: maxPackage}).Error(), Hint: "give a package of a kernel"}
+		return &kernels.SpecError{
+			Problem: (&limitread.Error{Path: file, Most: maxPackage}).Error(),
+			Hint:    "give a package of a kernel",
+		}
 	}
 	members, err := listAr(f, info.Size())
 	if errors.Is(err, errTruncated) {
@@ -50,7 +57,11 @@ func checkFile(file string) error {
 	}
 	for _, prefix := range []string{"control.tar", "data.tar"} {
 		if !hasMember(members, prefix) {
-			return &kernels.SpecError{Problem: file, Err: fmt.Errorf("%w: no %s", errTruncated, prefix), Hint: "download the package again"}
+			return &kernels.SpecError{
+				Problem: file,
+				Err:     fmt.Errorf("%w: no %s", errTruncated, prefix),
+				Hint:    "download the package again",
+			}
 		}
 	}
 	return nil

@@ -100,10 +100,16 @@ func describe(ctx context.Context, file string) (kernels.Package, error) {
 	}
 	f := strings.Fields(string(out))
 	if len(f) != 3 {
-		return kernels.Package{}, &kernels.SpecError{Problem: fmt.Sprintf("%s has no name, version or architecture", file), Hint: "give a Debian package"}
+		return kernels.Package{}, &kernels.SpecError{
+			Problem: fmt.Sprintf("%s has no name, version or architecture", file),
+			Hint:    "give a Debian package",
+		}
 	}
 	if f[2] != arch.AMD64.Debian && f[2] != "all" {
-		return kernels.Package{}, &kernels.SpecError{Problem: fmt.Sprintf("%s is for %s", file, f[2]), Hint: "give a package for " + arch.AMD64.Debian}
+		return kernels.Package{}, &kernels.SpecError{
+			Problem: fmt.Sprintf("%s is for %s", file, f[2]),
+			Hint:    "give a package for " + arch.AMD64.Debian,
+		}
 	}
 	return kernels.Package{Name: f[0], Version: f[1]}, nil
 }

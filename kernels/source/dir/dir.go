@@ -22,7 +22,11 @@ import (
 // Source returns the source for dir:PATH.
 func Source() kernels.Source {
 	return kernels.Source{
-		Scheme: "dir", Usage: []string{"dir:PATH", "dir:PATH?config=FILE"}, Params: []string{setConfig}, Check: check, Resolve: resolve,
+		Scheme:  "dir",
+		Usage:   []string{"dir:PATH", "dir:PATH?config=FILE"},
+		Params:  []string{setConfig},
+		Check:   check,
+		Resolve: resolve,
 		Suggest: func(text string) string {
 			if info, err := os.Stat(text); err == nil && info.IsDir() {
 				return "for a folder write dir:" + text
@@ -63,7 +67,11 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 			return nil, err
 		}
 		if info, err := os.Stat(l.config); err != nil || !info.Mode().IsRegular() {
-			return nil, &kernels.SpecError{Problem: "no file " + file, Err: err, Hint: "set config= to the .config that the kernel was built with"}
+			return nil, &kernels.SpecError{
+				Problem: "no file " + file,
+				Err:     err,
+				Hint:    "set config= to the .config that the kernel was built with",
+			}
 		}
 	}
 	// File metadata (as in ls -lR) represents the content: hashing some hundred
@@ -83,8 +91,10 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 			return nil, kernels.TooLarge(&limitread.Error{Path: f.from, Most: most})
 		}
 		if bytes += info.Size(); bytes > mostBytes {
-			return nil, &kernels.SpecError{Problem: fmt.Sprintf("the files of the kernel in %s exceed %s in total", root, humanize.IBytes(mostBytes)),
-				Hint: "install the modules without debug information (make INSTALL_MOD_STRIP=1 modules_install)"}
+			return nil, &kernels.SpecError{
+				Problem: fmt.Sprintf("the files of the kernel in %s exceed %s in total", root, humanize.IBytes(mostBytes)),
+				Hint:    "install the modules without debug information (make INSTALL_MOD_STRIP=1 modules_install)",
+			}
 		}
 		stamp, err := kernels.Stamp(f.from)
 		if err != nil {
@@ -138,7 +148,10 @@ func (l *layout) files() ([]copied, error) {
 		}
 		from := filepath.Join(l.modules, rel)
 		if !info.Mode().IsRegular() {
-			return &kernels.SpecError{Problem: from + " is a dangling link", Hint: "give the folder with all targets of its links"}
+			return &kernels.SpecError{
+				Problem: from + " is a dangling link",
+				Hint:    "give the folder with all targets of its links",
+			}
 		}
 		files = append(files, copied{from, filepath.Join(kernels.DirModules, l.release, rel)})
 		return nil
@@ -155,7 +168,10 @@ func (l *layout) files() ([]copied, error) {
 // isDepmods reports whether depmod generates the file, not the build. Such files are
 // generated again: existing ones may be older than the modules.
 func isDepmods(name string) bool {
-	return !slices.Contains([]string{"modules.builtin", "modules.builtin.modinfo", "modules.order", "modules.builtin.ranges"}, name)
+	return !slices.Contains(
+		[]string{"modules.builtin", "modules.builtin.modinfo", "modules.order", "modules.builtin.ranges"},
+		name,
+	)
 }
 
 func copyFile(dir string, c copied) error {

@@ -71,8 +71,20 @@ func (l *layout) findConfig(root string) {
 
 // Locations and names of images: bzImage first, then ELF.
 var images = [][]string{
-	{"vmlinuz*", "bzImage*", "kernel*", "linux", "boot/vmlinuz*", "boot/bzImage*", "boot/kernel*", "boot/linux", "lib/modules/*/vmlinuz*", "usr/lib/modules/*/vmlinuz*",
-		"lib/modules/*/bzImage*", "arch/x86/boot/bzImage"},
+	{
+		"vmlinuz*",
+		"bzImage*",
+		"kernel*",
+		"linux",
+		"boot/vmlinuz*",
+		"boot/bzImage*",
+		"boot/kernel*",
+		"boot/linux",
+		"lib/modules/*/vmlinuz*",
+		"usr/lib/modules/*/vmlinuz*",
+		"lib/modules/*/bzImage*",
+		"arch/x86/boot/bzImage",
+	},
 	{"vmlinux*", "boot/vmlinux*", "lib/modules/*/vmlinux*", "usr/lib/modules/*/vmlinux*"},
 }
 
@@ -105,8 +117,10 @@ func (l *layout) findImage(ctx context.Context, root string, opts kernels.Option
 			case l.release != release && spare.MatchString(name) && !spare.MatchString(l.image):
 				opts.Logf("skip %s, which is %s: %s is %s", name, release, l.image, l.release)
 			case l.release != release:
-				return &kernels.SpecError{Problem: fmt.Sprintf("more than one kernel: %s is %s, %s is %s", l.image, l.release, name, release),
-					Hint: "keep only one of them in the folder"}
+				return &kernels.SpecError{
+					Problem: fmt.Sprintf("more than one kernel: %s is %s, %s is %s", l.image, l.release, name, release),
+					Hint:    "keep only one of them in the folder",
+				}
 			}
 		}
 		if l.image != "" {
@@ -114,7 +128,10 @@ func (l *layout) findImage(ctx context.Context, root string, opts kernels.Option
 		}
 	}
 	if none == nil {
-		none = &kernels.SpecError{Problem: "no kernel image in " + root, Hint: "put vmlinuz* (a bzImage) or vmlinux* (ELF) there, or in its boot folder"}
+		none = &kernels.SpecError{
+			Problem: "no kernel image in " + root,
+			Hint:    "put vmlinuz* (a bzImage) or vmlinux* (ELF) there, or in its boot folder",
+		}
 	}
 	return none
 }
@@ -169,7 +186,10 @@ func find(root string, patterns ...string) []string {
 		files = append(files, regular(root, p)...)
 	}
 	return slices.DeleteFunc(files, func(f string) bool {
-		return slices.Contains([]string{".o", ".a", ".map", ".symvers", ".lds", ".sig", ".hmac", ".unstripped", ".config", ".py"}, filepath.Ext(f))
+		return slices.Contains(
+			[]string{".o", ".a", ".map", ".symvers", ".lds", ".sig", ".hmac", ".unstripped", ".config", ".py"},
+			filepath.Ext(f),
+		)
 	})
 }
 
@@ -209,7 +229,8 @@ func (l *layout) findModules(ctx context.Context, root string) error {
 	// name, as RELEASE/ or modules/, or the directory itself.
 	for _, dir := range []string{l.release, "modules", "."} {
 		dir := filepath.Join(root, dir)
-		if !exists(filepath.Join(dir, "modules.order")) && !exists(filepath.Join(dir, "modules.dep")) && len(regular(dir, "*.ko*")) == 0 {
+		if !exists(filepath.Join(dir, "modules.order")) && !exists(filepath.Join(dir, "modules.dep")) &&
+			len(regular(dir, "*.ko*")) == 0 {
 			continue
 		}
 		built := kernels.BuiltFor(ctx, dir)

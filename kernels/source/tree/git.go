@@ -39,7 +39,10 @@ func (w *work) look(ctx context.Context, root, rev string, dirty bool, edits []e
 	var none *git.NoTreeError
 	if errors.As(err, &none) {
 		if rev != "" || len(edits) > 0 {
-			return nil, &kernels.SpecError{Problem: root + " is not a git tree, so it has no revisions, and nothing can be applied to it", Hint: "give the top folder of a git tree, or tree:PATH alone"}
+			return nil, &kernels.SpecError{
+				Problem: root + " is not a git tree, so it has no revisions to build or to edit",
+				Hint:    "give the top folder of a git tree, or tree:PATH alone",
+			}
 		}
 		return s, s.asItStands(ctx)
 	}
@@ -56,8 +59,11 @@ func (w *work) look(ctx context.Context, root, rev string, dirty bool, edits []e
 			return s, s.asItStands(ctx)
 		}
 		if len(changed) > 0 {
-			return nil, &kernels.SpecError{Problem: fmt.Sprintf("%d files have uncommitted changes, such as %s", len(changed), changed[0]),
-				Hint: "commit them, write tree:PATH@HEAD to build without them, or tree:PATH?dirty=yes to build the tree as it stands"}
+			return nil, &kernels.SpecError{
+				Problem: fmt.Sprintf("%d files have uncommitted changes, such as %s", len(changed), changed[0]),
+				Hint: "commit them, write tree:PATH@HEAD to build without them, " +
+					"or tree:PATH?dirty=yes to build the tree as it stands",
+			}
 		}
 		rev = "HEAD"
 	}
@@ -182,5 +188,8 @@ func (s *snapshot) decides(ctx context.Context) (string, error) {
 var top = []string{"Makefile", "Kconfig", "arch/x86/Kconfig"}
 
 func (s *snapshot) noLinux(lacks string) error {
-	return &kernels.SpecError{Problem: s.label + " is not a Linux source tree: no " + lacks, Hint: "give the top folder of a Linux tree"}
+	return &kernels.SpecError{
+		Problem: s.label + " is not a Linux source tree: no " + lacks,
+		Hint:    "give the top folder of a Linux tree",
+	}
 }

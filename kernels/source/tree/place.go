@@ -90,7 +90,13 @@ func (w *work) take(ctx context.Context, s *snapshot, configuration string) (*pl
 // hold waits for a place, holds it, and limits the number of its configurations.
 func (w *work) hold(ctx context.Context, name, configuration string) (*place, error) {
 	path := filepath.Join(w.opts.Cache.Dir(), workKind, w.key+"-"+name)
-	held, err := w.opts.Cache.Work(ctx, workKind, filepath.Base(path), false, func() { w.opts.Logf("wait for another build in %s", path) })
+	held, err := w.opts.Cache.Work(
+		ctx,
+		workKind,
+		filepath.Base(path),
+		false,
+		func() { w.opts.Logf("wait for another build in %s", path) },
+	)
 	if err != nil {
 		return nil, err
 	}

@@ -41,8 +41,11 @@ const (
 func Source() kernels.Source {
 	return kernels.Source{
 		Scheme:    "tree",
-		Exclusive: true, Usage: []string{"tree:PATH[@REV]"}, Params: []string{setConfig, setCC, setDirty, setPatch, setPick, setRevert},
-		Check: check, Resolve: resolve,
+		Exclusive: true,
+		Usage:     []string{"tree:PATH[@REV]"},
+		Params:    []string{setConfig, setCC, setDirty, setPatch, setPick, setRevert},
+		Check:     check,
+		Resolve:   resolve,
 	}
 }
 
@@ -98,9 +101,15 @@ func check(r kernels.Request) error {
 	}
 	switch d := r.Set[setDirty]; {
 	case d != "" && d != "yes":
-		return &kernels.SpecError{Problem: fmt.Sprintf("invalid value %q of dirty", d), Hint: "write dirty=yes, or leave it out"}
+		return &kernels.SpecError{
+			Problem: fmt.Sprintf("invalid value %q of dirty", d),
+			Hint:    "write dirty=yes, or leave it out",
+		}
 	case d != "" && at:
-		return &kernels.SpecError{Problem: "dirty=yes applies to the working tree, not to @REV", Hint: "leave out one of them"}
+		return &kernels.SpecError{
+			Problem: "dirty=yes applies to the working tree, not to @REV",
+			Hint:    "leave out one of them",
+		}
 	}
 	for _, name := range []string{setPatch, setPick, setRevert} {
 		if r.Set[name] != "" && r.Set[setDirty] != "" {
@@ -145,20 +154,27 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 		return nil, err
 	}
 	how := in.key()
-	k, err := kernels.Unpack(ctx, opts, append([]string{"tree", s.content}, how...), func(ctx context.Context, dir string) ([]kernels.Package, error) {
-		if opts.Cached {
-			return nil, &kernels.NotBuiltError{What: s.label + ", " + configured(r.Set[setConfig]) + ", compiled by " + in.compiler}
-		}
-		p, err := w.take(ctx, s, cache.Key(how...)[:16])
-		if err != nil {
+	k, err := kernels.Unpack(
+		ctx,
+		opts,
+		append([]string{"tree", s.content}, how...),
+		func(ctx context.Context, dir string) ([]kernels.Package, error) {
+			if opts.Cached {
+				return nil, &kernels.NotBuiltError{
+					What: s.label + ", " + configured(r.Set[setConfig]) + ", compiled by " + in.compiler,
+				}
+			}
+			p, err := w.take(ctx, s, cache.Key(how...)[:16])
+			if err != nil {
+				return nil, err
+			}
+			defer p.Close()
+			if err = build.Full(w.build(ctx, s, p, in.base, in.fragment, dir)); errors.Is(err, build.ErrFull) {
+				err = errors.Join(err, p.giveBack())
+			}
 			return nil, err
-		}
-		defer p.Close()
-		if err = build.Full(w.build(ctx, s, p, in.base, in.fragment, dir)); errors.Is(err, build.ErrFull) {
-			err = errors.Join(err, p.giveBack())
-		}
-		return nil, err
-	})
+		},
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -236,7 +252,8 @@ func dropped(given *kconfig.Config, fragment string, got *kconfig.Config) (lost 
 		return nil
 	}
 	for _, u := range kconfig.Compare(given, got) {
-		if u.Got == "n" && (u.Asked == "y" || u.Asked == "m") && decided.Get(u.Symbol) == "" && !ofCompiler.MatchString(u.Symbol) {
+		if u.Got == "n" && (u.Asked == "y" || u.Asked == "m") && decided.Get(u.Symbol) == "" &&
+			!ofCompiler.MatchString(u.Symbol) {
 			lost = append(lost, "CONFIG_"+u.Symbol)
 		}
 	}
@@ -261,14 +278,26 @@ func (w *work) build(ctx context.Context, s *snapshot, p *place, base, fragment,
 			return err
 		}
 		for _, f := range kernels.Foreign(given) {
-			w.opts.Logf("build %s without %s, which refers to another machine's files or changes the guest's behaviour", s.label, f)
+			w.opts.Logf(
+				"build %s without %s, which refers to another machine's files or changes the guest's behaviour",
+				s.label,
+				f,
+			)
 		}
 	}
 	source, err := s.checkout(ctx, p)
 	if err != nil {
 		return err
 	}
-	b := &build.Build{Source: source, Objects: p.objects, CC: w.cc, Base: base, Fragment: fragment, Log: p.log(), Held: p.Lock}
+	b := &build.Build{
+		Source:   source,
+		Objects:  p.objects,
+		CC:       w.cc,
+		Base:     base,
+		Fragment: fragment,
+		Log:      p.log(),
+		Held:     p.Lock,
+	}
 	if b.Deciding, err = s.decides(ctx); err != nil {
 		return err
 	}
@@ -295,8 +324,12 @@ func (w *work) build(ctx context.Context, s *snapshot, p *place, base, fragment,
 		return err
 	}
 	if lost := dropped(given, fragment, c); len(lost) > 0 {
-		w.opts.Logf("build %s without %s of its configuration: this tree does not have them, or their dependencies are not set; %s",
-			s.label, english.Plural(len(lost), "symbol", ""), strings.Join(lost[:min(len(lost), fewDropped)], ", "))
+		w.opts.Logf(
+			"build %s without %s of its configuration: this tree does not have them, or their dependencies are not set; %s",
+			s.label,
+			english.Plural(len(lost), "symbol", ""),
+			strings.Join(lost[:min(len(lost), fewDropped)], ", "),
+		)
 	}
 	image, targets := func() error { return b.Image(ctx, filepath.Join(dir, kernels.FileVmlinux)) }, []string{"vmlinux"}
 	if kernels.NotByPVH(c) {

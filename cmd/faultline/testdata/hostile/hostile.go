@@ -76,7 +76,8 @@ var _ = describe("a guest", func() {
 		g := StartGuest(ctx)
 		g.WriteFile(ctx, "/proc/sys/vm/overcommit_memory", "1")
 		v := g.Victim(ctx)
-		seen := v.Syscall(ctx, "mmap", 0, 1<<30, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_POPULATE, -1, 0)
+		seen := v.Syscall(ctx, "mmap", 0, 1<<30, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|
+			unix.MAP_ANONYMOUS|unix.MAP_POPULATE, -1, 0)
 		Expect(seen.Exit).To(HaveField("Signal", "SIGKILL"))
 	})
 

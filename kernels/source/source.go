@@ -15,6 +15,8 @@ import (
 	"github.com/faultline/faultline/kernels/source/apt"
 	"github.com/faultline/faultline/kernels/source/deb"
 	"github.com/faultline/faultline/kernels/source/dir"
+	"github.com/faultline/faultline/kernels/source/rpm"
+	"github.com/faultline/faultline/kernels/source/tarball"
 	"github.com/faultline/faultline/kernels/source/tree"
 )
 
@@ -26,6 +28,8 @@ func All() List {
 	return List{
 		apt.Source(),
 		deb.Source(),
+		rpm.Source(),
+		tarball.Source(),
 		dir.Source(),
 		tree.Source(),
 	}

@@ -5,18 +5,14 @@ package dir
 import (
 	"context"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/dustin/go-humanize"
 
 	"github.com/faultline/faultline/internal/limitread"
 	"github.com/faultline/faultline/kernels"
-	"github.com/faultline/faultline/kernels/modules"
+	"github.com/faultline/faultline/kernels/layout"
 )
 
 // Source returns the source for dir:PATH.
@@ -58,15 +54,15 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 	if err != nil {
 		return nil, err
 	}
-	l, err := findLayout(ctx, root, opts)
+	l, err := layout.Find(ctx, root, opts)
 	if err != nil {
 		return nil, err
 	}
 	if file := r.Set[setConfig]; file != "" {
-		if l.config, err = filepath.Abs(file); err != nil {
+		if l.Config, err = filepath.Abs(file); err != nil {
 			return nil, err
 		}
-		if info, err := os.Stat(l.config); err != nil || !info.Mode().IsRegular() {
+		if info, err := os.Stat(l.Config); err != nil || !info.Mode().IsRegular() {
 			return nil, &kernels.SpecError{
 				Problem: "no file " + file,
 				Err:     err,
@@ -77,18 +73,18 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 	// File metadata (as in ls -lR) represents the content: hashing some hundred
 	// megabytes would take a second at each use.
 	parts, stamps := []string{"dir"}, []string(nil)
-	files, err := l.files()
+	files, err := l.Files()
 	if err != nil {
 		return nil, err
 	}
 	bytes := int64(0)
 	for _, f := range files {
-		info, err := os.Stat(f.from)
+		info, err := os.Stat(f.From)
 		if err != nil {
 			return nil, fmt.Errorf("read the kernel's folder: %w", err)
 		}
-		if most := kernels.MaxBytes(f.to); info.Size() > most {
-			return nil, kernels.TooLarge(&limitread.Error{Path: f.from, Most: most})
+		if most := kernels.MaxBytes(f.To); info.Size() > most {
+			return nil, kernels.TooLarge(&limitread.Error{Path: f.From, Most: most})
 		}
 		if bytes += info.Size(); bytes > mostBytes {
 			return nil, &kernels.SpecError{
@@ -96,26 +92,21 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 				Hint:    "install the modules without debug information (make INSTALL_MOD_STRIP=1 modules_install)",
 			}
 		}
-		stamp, err := kernels.Stamp(f.from)
+		stamp, err := kernels.Stamp(f.From)
 		if err != nil {
 			return nil, fmt.Errorf("read the kernel's folder: %w", err)
 		}
 		stamps = append(stamps, stamp)
-		parts = append(parts, f.from, f.to, stamp)
+		parts = append(parts, f.From, f.To, stamp)
 	}
 	k, err := kernels.Unpack(ctx, opts, parts, func(ctx context.Context, dir string) ([]kernels.Package, error) {
-		opts.Logf("copy kernel %s from %s", l.release, root)
-		for _, f := range files {
-			if ctx.Err() != nil {
-				return nil, context.Cause(ctx)
-			}
-			if err := copyFile(dir, f); err != nil {
-				return nil, fmt.Errorf("copy the kernel: %w", err)
-			}
+		opts.Logf("copy kernel %s from %s", l.Release, root)
+		if err := layout.Copy(ctx, dir, files); err != nil {
+			return nil, err
 		}
 		for i, f := range files {
-			if stamp, err := kernels.Stamp(f.from); err != nil || stamp != stamps[i] {
-				return nil, kernels.Moved(f.from)
+			if stamp, err := kernels.Stamp(f.From); err != nil || stamp != stamps[i] {
+				return nil, kernels.Moved(f.From)
 			}
 		}
 		return nil, nil
@@ -125,65 +116,4 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 	}
 	k.Name = fmt.Sprintf("%s (dir:%s)", k.Release, filepath.Base(root))
 	return k, nil
-}
-
-// copied is a file and its destination in the cache entry.
-type copied struct{ from, to string }
-
-func (l *layout) files() ([]copied, error) {
-	files := []copied{{l.image, kernels.FileVmlinuz}}
-	if l.elf {
-		files[0].to = kernels.FileVmlinux
-	}
-	if l.config != "" {
-		files = append(files, copied{l.config, kernels.FileConfig})
-	}
-	if l.modules == "" {
-		return files, nil
-	}
-	err := kernels.Walk(l.modules, func(rel string, info fs.FileInfo) error {
-		top := !strings.Contains(rel, string(filepath.Separator))
-		if !modules.IsModule(rel) && (!top || !strings.HasPrefix(rel, "modules.") || isDepmods(rel)) {
-			return nil
-		}
-		from := filepath.Join(l.modules, rel)
-		if !info.Mode().IsRegular() {
-			return &kernels.SpecError{
-				Problem: from + " is a dangling link",
-				Hint:    "give the folder with all targets of its links",
-			}
-		}
-		files = append(files, copied{from, filepath.Join(kernels.DirModules, l.release, rel)})
-		return nil
-	})
-	if _, request := err.(*kernels.SpecError); request {
-		return nil, err
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read the modules folder: %w", err)
-	}
-	return files, nil
-}
-
-// isDepmods reports whether depmod generates the file, not the build. Such files are
-// generated again: existing ones may be older than the modules.
-func isDepmods(name string) bool {
-	return !slices.Contains(
-		[]string{"modules.builtin", "modules.builtin.modinfo", "modules.order", "modules.builtin.ranges"},
-		name,
-	)
-}
-
-func copyFile(dir string, c copied) error {
-	f, err := os.Open(c.from)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return kernels.WriteFile(dir, c.to, io.Reader(f))
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }

@@ -1,4 +1,7 @@
-package dir
+// Package layout finds the parts of a kernel in a directory: the image, its configuration
+// and its modules, in the places where packages, "make install" and people put them. It
+// copies them into a cache entry; it neither builds nor checks a kernel.
+package layout
 
 import (
 	"bytes"
@@ -17,18 +20,17 @@ import (
 	"github.com/faultline/faultline/kernels/vmlinuz"
 )
 
-// layout is what was found in a directory; the paths are those in the directory.
-type layout struct {
-	image   string
-	release string
-	elf     bool
-	config  string // "" if there is none
-	modules string // the directory of the modules, "" if there is none
+// Layout is what was found in a directory; the paths are those in the directory.
+type Layout struct {
+	Image   string
+	Release string // uname -r, read from the image
+	ELF     bool   // the image is a vmlinux
+	Config  string // "" if there is none
+	Modules string // the directory of the modules, "" if there is none
 }
 
-// findLayout looks for the parts of a kernel in the locations used by packages, "make
-// install" and people.
-func findLayout(ctx context.Context, root string, opts kernels.Options) (*layout, error) {
+// Find looks for the parts of a kernel below a directory.
+func Find(ctx context.Context, root string, opts kernels.Options) (*Layout, error) {
 	info, err := os.Stat(root)
 	if err != nil {
 		return nil, &kernels.SpecError{Problem: "cannot read the folder", Err: err, Hint: "give a readable folder"}
@@ -37,7 +39,7 @@ func findLayout(ctx context.Context, root string, opts kernels.Options) (*layout
 		return nil, &kernels.SpecError{Problem: root + " is not a folder",
 			Hint: "give the folder with vmlinuz, config and lib/modules/RELEASE"}
 	}
-	l := &layout{}
+	l := &Layout{}
 	if err := l.findImage(ctx, root, opts); err != nil {
 		return nil, err
 	}
@@ -47,11 +49,11 @@ func findLayout(ctx context.Context, root string, opts kernels.Options) (*layout
 
 // findConfig uses the configuration that is named like the kernel, else any other that
 // can be parsed.
-func (l *layout) findConfig(root string) {
-	for _, p := range []string{"config-" + l.release, "boot/config-" + l.release, "lib/modules/" + l.release + "/config",
-		"usr/lib/modules/" + l.release + "/config", "kernel-" + l.release + ".config", "config", ".config", "kernel.config"} {
+func (l *Layout) findConfig(root string) {
+	for _, p := range []string{"config-" + l.Release, "boot/config-" + l.Release, "lib/modules/" + l.Release + "/config",
+		"usr/lib/modules/" + l.Release + "/config", "kernel-" + l.Release + ".config", "config", ".config", "kernel.Config"} {
 		if m := regular(root, p); len(m) > 0 {
-			l.config = m[0]
+			l.Config = m[0]
 			return
 		}
 	}
@@ -62,7 +64,7 @@ func (l *layout) findConfig(root string) {
 				continue
 			}
 			if c, err := kconfig.ParseBytes(data); err == nil && c.Len() > 0 {
-				l.config = file
+				l.Config = file
 				return
 			}
 		}
@@ -94,7 +96,7 @@ var spare = regexp.MustCompile(`(?:\.(?:old|bak|prev|orig|dpkg-\w+)|~)$|-rescue\
 
 // findImage finds the bootable image. Other files with names of images are ignored if
 // there is one.
-func (l *layout) findImage(ctx context.Context, root string, opts kernels.Options) error {
+func (l *Layout) findImage(ctx context.Context, root string, opts kernels.Options) error {
 	var none *kernels.SpecError // why the first file with an image's name is not one
 	for _, patterns := range images {
 		names := find(root, patterns...)
@@ -110,20 +112,20 @@ func (l *layout) findImage(ctx context.Context, root string, opts kernels.Option
 					none = wrong
 				}
 				if !errors.Is(err, vmlinuz.ErrNotKernel) {
-					opts.Logf("skip %v", wrong)
+					opts.Logf("skip %s: %v", filepath.Base(wrong.Problem), wrong.Err)
 				}
-			case l.image == "":
-				l.image, l.release, l.elf = name, release, isELF
-			case l.release != release && spare.MatchString(name) && !spare.MatchString(l.image):
-				opts.Logf("skip %s, which is %s: %s is %s", name, release, l.image, l.release)
-			case l.release != release:
+			case l.Image == "":
+				l.Image, l.Release, l.ELF = name, release, isELF
+			case l.Release != release && spare.MatchString(name) && !spare.MatchString(l.Image):
+				opts.Logf("skip %s, which is %s: %s is %s", name, release, l.Image, l.Release)
+			case l.Release != release:
 				return &kernels.SpecError{
-					Problem: fmt.Sprintf("more than one kernel: %s is %s, %s is %s", l.image, l.release, name, release),
+					Problem: fmt.Sprintf("more than one kernel: %s is %s, %s is %s", l.Image, l.Release, name, release),
 					Hint:    "keep only one of them in the folder",
 				}
 			}
 		}
-		if l.image != "" {
+		if l.Image != "" {
 			return nil
 		}
 	}
@@ -149,7 +151,11 @@ func readImage(ctx context.Context, name string) (release string, isELF bool, er
 	err = kernels.WithImage(ctx, name, func(data []byte) error {
 		image, err := vmlinuz.Parse(data)
 		if err != nil {
-			return &kernels.SpecError{Problem: name, Err: err, Hint: otherForm(data)}
+			hint := "get the file again"
+			if errors.Is(err, vmlinuz.ErrNotKernel) {
+				hint = otherForm(data)
+			}
+			return &kernels.SpecError{Problem: name, Err: err, Hint: hint}
 		}
 		release, isELF = image.Release, image.ELF
 		return nil
@@ -193,7 +199,7 @@ func find(root string, patterns ...string) []string {
 	})
 }
 
-func (l *layout) findModules(ctx context.Context, root string) error {
+func (l *Layout) findModules(ctx context.Context, root string) error {
 	for _, parent := range []string{"lib/modules", "usr/lib/modules", "modules/lib/modules"} {
 		entries, err := os.ReadDir(filepath.Join(root, parent))
 		if err != nil {
@@ -205,29 +211,29 @@ func (l *layout) findModules(ctx context.Context, root string) error {
 		renamed, other := "", ""
 		for _, e := range entries {
 			dir := filepath.Join(root, parent, e.Name())
-			if e.Name() == l.release {
-				l.modules = dir
+			if e.Name() == l.Release {
+				l.Modules = dir
 				return nil
 			}
 			switch kernels.BuiltFor(ctx, dir) {
 			case "":
-			case l.release: // under another name, as in virtme-ng: 0.0.0
+			case l.Release: // under another name, as in virtme-ng: 0.0.0
 				renamed = dir
 			default:
 				other = e.Name()
 			}
 		}
 		if renamed != "" {
-			l.modules = renamed
+			l.Modules = renamed
 			return nil
 		}
 		if other != "" {
-			return kernels.OtherRelease(l.release, other)
+			return kernels.OtherRelease(l.Release, other)
 		}
 	}
 	// A directory that contains the modules directly: lib/modules/REL under another
 	// name, as RELEASE/ or modules/, or the directory itself.
-	for _, dir := range []string{l.release, "modules", "."} {
+	for _, dir := range []string{l.Release, "modules", "."} {
 		dir := filepath.Join(root, dir)
 		if !exists(filepath.Join(dir, "modules.order")) && !exists(filepath.Join(dir, "modules.dep")) &&
 			len(regular(dir, "*.ko*")) == 0 {
@@ -237,10 +243,10 @@ func (l *layout) findModules(ctx context.Context, root string) error {
 		if built == "" || exists(filepath.Join(dir, "vmlinux.o")) {
 			continue // a build tree has modules.order and modules in many directories
 		}
-		if built != l.release {
-			return kernels.OtherRelease(l.release, built)
+		if built != l.Release {
+			return kernels.OtherRelease(l.Release, built)
 		}
-		l.modules = dir
+		l.Modules = dir
 		return nil
 	}
 	return nil

@@ -1,0 +1,242 @@
+// Package archive makes kernels from the contents of archives and packages that other
+// systems use (tar, rpm). A source reads the archive; this package writes the files of a
+// kernel among its contents to a directory, and finds the kernel there. An archive is not
+// trusted: nothing is written or read outside that directory, and sizes are bounded.
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/faultline/faultline/kernels"
+	"github.com/faultline/faultline/kernels/layout"
+)
+
+// Bounds of the files that are written, and of what a source may decompress. A kernel with
+// its modules has up to 2 GiB, with debug information 10 GiB.
+const (
+	mostFiles = 100_000
+	MostBytes = 16 << 30
+)
+
+// Item is an item of an archive.
+type Item struct {
+	Name string // its path; how it begins (/, ./) does not matter
+	Mode fs.FileMode
+	Size int64  // of a regular file, in bytes
+	Link string // the target of a symbolic link, or the path of a hard link's file
+	Hard bool   // it is a hard link
+}
+
+// Next returns the next item and the reader of its content, or io.EOF.
+type Next func() (Item, io.Reader, error)
+
+// Unpack makes a kernel in dir, an entry of the cache, from the contents of archives. Each
+// read calls its function with the Next of one archive.
+func Unpack(
+	ctx context.Context,
+	dir string,
+	opts kernels.Options,
+	archives ...func(write func(Next) error) error,
+) error {
+	all, err := os.MkdirTemp(dir, ".contents-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(all)
+	root, err := os.OpenRoot(all)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	w := &writer{ctx: ctx, root: root, left: MostBytes}
+	for _, read := range archives {
+		if err := read(w.write); err != nil {
+			return err
+		}
+	}
+	if err := w.links(all); err != nil {
+		return err
+	}
+	l, err := layout.Find(ctx, all, opts)
+	if err != nil {
+		return inside(err, all)
+	}
+	files, err := l.Files()
+	if err != nil {
+		return inside(err, all)
+	}
+	return layout.Copy(ctx, dir, files)
+}
+
+// inside leaves the directory out of an error, because it is gone when a user reads that.
+func inside(err error, dir string) error {
+	if e := (*kernels.SpecError)(nil); errors.As(err, &e) {
+		c := *e
+		c.Problem = strings.ReplaceAll(strings.ReplaceAll(c.Problem, dir+"/", ""), " in "+dir, " in it")
+		if strings.Contains(c.Problem, "no kernel image") {
+			c.Hint = "give the package or archive that contains vmlinuz"
+		}
+		return &c
+	}
+	return err
+}
+
+type writer struct {
+	ctx   context.Context
+	root  *os.Root
+	left  int64 // bytes
+	files int
+	made  []string // symbolic links
+}
+
+func (w *writer) write(next Next) error {
+	for {
+		if w.ctx.Err() != nil {
+			return context.Cause(w.ctx)
+		}
+		item, content, err := next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		name := clean(item.Name)
+		if !wanted(name) {
+			continue
+		}
+		if w.files++; w.files > mostFiles {
+			return &kernels.SpecError{
+				Problem: fmt.Sprintf("it has more than %d files of kernels", mostFiles),
+				Hint:    "give the archive of one kernel",
+			}
+		}
+		if err := w.item(name, item, content); err != nil {
+			return err
+		}
+	}
+}
+
+// clean returns a path below the root, without parts that climb.
+func clean(name string) string { return strings.TrimPrefix(path.Clean("/"+name), "/") }
+
+// wanted reports whether a path can be that of a kernel's file: the boot directory, the
+// modules, and files at the top, where make tarzst-pkg and people put images and
+// configurations.
+func wanted(name string) bool {
+	first, rest, nested := strings.Cut(name, "/")
+	switch {
+	case name == "":
+		return false
+	case !nested, first == "boot":
+		return true
+	case first == "usr":
+		return wanted(rest) && strings.HasPrefix(rest, "lib/")
+	case first == "lib":
+		return rest == "modules" || strings.HasPrefix(rest, "modules/")
+	}
+	return false
+}
+
+func (w *writer) item(name string, item Item, content io.Reader) error {
+	if item.Mode.IsDir() {
+		return w.problem(w.root.MkdirAll(name, 0o755))
+	}
+	if dir := path.Dir(name); dir != "." {
+		if err := w.root.MkdirAll(dir, 0o755); err != nil {
+			return w.problem(err)
+		}
+	}
+	switch {
+	case item.Hard:
+		return w.problem(replaced(w.root.Link(clean(item.Link), name)))
+	case item.Mode&fs.ModeSymlink != 0:
+		target := item.Link
+		if path.IsAbs(target) { // below the root
+			up := strings.Repeat("../", strings.Count(name, "/"))
+			target = path.Join(up, path.Clean(target))
+		}
+		w.made = append(w.made, name)
+		return w.problem(replaced(w.root.Symlink(target, name)))
+	case !item.Mode.IsRegular():
+		return nil // a device, a socket
+	}
+	f, err := w.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return w.problem(err)
+	}
+	n, err := io.Copy(f, io.LimitReader(content, w.left+1))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if w.left -= n; w.left < 0 {
+		return TooLarge()
+	}
+	if n != item.Size {
+		return fmt.Errorf("%s: %w", name, io.ErrUnexpectedEOF)
+	}
+	return nil
+}
+
+// TooLarge returns the error for an archive with too much in it.
+func TooLarge() error {
+	return &kernels.SpecError{
+		Problem: "it unpacks to more than " + humanize.IBytes(MostBytes),
+		Hint:    "give the archive of one kernel, without debug information",
+	}
+}
+
+// problem turns the error of an item that cannot be written as the archive has it (a path
+// through a link that leads out, a file where a directory is) into one of the request. A
+// full disk stays an error of this machine.
+func (w *writer) problem(err error) error {
+	var p *os.PathError
+	var l *os.LinkError
+	switch {
+	case err == nil:
+		return nil
+	case isHost(err):
+		return err
+	case errors.As(err, &p):
+		return &kernels.SpecError{Problem: "cannot unpack " + p.Path, Err: p.Err, Hint: "give an intact archive of a kernel"}
+	case errors.As(err, &l):
+		return &kernels.SpecError{Problem: "cannot unpack " + l.New, Err: l.Err, Hint: "give an intact archive of a kernel"}
+	}
+	return err
+}
+
+// replaced ignores that a link exists already: the first one of a name counts.
+func replaced(err error) error {
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return err
+}
+
+// links removes the symbolic links that do not lead to something below the directory.
+func (w *writer) links(dir string) error {
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range w.made {
+		to, err := filepath.EvalSymlinks(filepath.Join(dir, name))
+		if err == nil && (to == dir || strings.HasPrefix(to, dir+"/")) {
+			continue
+		}
+		if err := w.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}

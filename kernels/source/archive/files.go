@@ -1,0 +1,113 @@
+package archive
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/kernels"
+)
+
+// isHost reports whether an error is this machine's and not the archive's.
+func isHost(err error) bool {
+	for _, e := range []error{unix.ENOSPC, unix.EDQUOT, unix.EIO, unix.EROFS, unix.EMFILE, unix.ENFILE} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// CheckFiles checks the text of a spec's list of files. form is how to write it.
+func CheckFiles(arg, form string) error {
+	for file := range strings.SplitSeq(arg, ",") {
+		if file == "" {
+			return &kernels.SpecError{Problem: "empty file name", Hint: "write " + form}
+		}
+	}
+	return nil
+}
+
+// Files are the files of a spec.
+type Files struct {
+	Paths  []string
+	Parts  []string // what identifies their contents, for kernels.Unpack
+	stamps []string
+}
+
+// Open checks the files of a spec, and computes their digests. what is the kind of file,
+// for messages.
+func Open(scheme, what string, paths []string) (*Files, error) {
+	fs := &Files{Paths: paths, Parts: []string{scheme}}
+	for _, p := range paths {
+		info, err := os.Stat(p)
+		if err == nil && info.IsDir() {
+			return nil, &kernels.SpecError{Problem: p + " is a folder", Hint: "write dir:" + p + ", or give " + what}
+		}
+		if err == nil && !info.Mode().IsRegular() {
+			err = fmt.Errorf("%s is not a regular file", p)
+		}
+		if err != nil {
+			return nil, &kernels.SpecError{
+				Problem: "cannot open " + p,
+				Err:     reason(err),
+				Hint:    "give the path of a readable " + what,
+			}
+		}
+		stamp, err := kernels.Stamp(p)
+		if err != nil {
+			return nil, err
+		}
+		sum, err := cache.FileSum(p)
+		if err != nil {
+			return nil, &kernels.SpecError{
+				Problem: "cannot read " + p,
+				Err:     reason(err),
+				Hint:    "give the path of a readable " + what,
+			}
+		}
+		fs.stamps, fs.Parts = append(fs.stamps, stamp), append(fs.Parts, sum)
+	}
+	return fs, nil
+}
+
+// reason leaves out the path, which the message has.
+func reason(err error) error {
+	var p *os.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+// Check returns an error if a file changed since Open, else err, the result of reading them.
+func (f *Files) Check(err error) error {
+	for i, p := range f.Paths {
+		if stamp, gone := kernels.Stamp(p); gone != nil || stamp != f.stamps[i] {
+			return kernels.Moved(p)
+		}
+	}
+	return err
+}
+
+// Bound returns a reader that fails with TooLarge after MostBytes: a small file can
+// decompress to any size.
+func Bound(r io.Reader) io.Reader { return &bounded{r: r, left: MostBytes} }
+
+type bounded struct {
+	r    io.Reader
+	left int64
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	n, err := b.r.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, TooLarge()
+	}
+	return n, err
+}

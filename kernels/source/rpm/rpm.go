@@ -1,0 +1,162 @@
+// Package rpm gets kernels from files of rpm packages, as Red Hat's, Oracle's and SUSE's
+// builds and make binrpm-pkg make them: rpm:FILE[,FILE...]. Package archive finds the
+// kernel among the contents. The packages' signatures are not checked: a file that the user
+// gives is trusted as one in a directory is.
+package rpm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/sassoftware/go-rpmutils"
+
+	"github.com/faultline/faultline/kernels"
+	"github.com/faultline/faultline/kernels/source/archive"
+)
+
+const (
+	form    = "rpm:FILE[,FILE...]"
+	machine = "x86_64"
+)
+
+// Source returns the source for rpm:FILE[,FILE...].
+func Source() kernels.Source {
+	return kernels.Source{
+		Scheme:  "rpm",
+		Usage:   []string{form},
+		Check:   func(r kernels.Request) error { return archive.CheckFiles(r.Arg, form) },
+		Resolve: resolve,
+		Suggest: func(text string) string {
+			if info, err := os.Stat(text); err == nil && info.Mode().IsRegular() && strings.HasSuffix(text, ".rpm") {
+				return "for a package file write rpm:" + text
+			}
+			return ""
+		},
+	}
+}
+
+func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*kernels.Kernel, error) {
+	files, err := archive.Open("rpm", "rpm package", strings.Split(r.Arg, ","))
+	if err != nil {
+		return nil, err
+	}
+	k, err := kernels.Unpack(ctx, opts, files.Parts, func(ctx context.Context, dir string) ([]kernels.Package, error) {
+		var packages []kernels.Package
+		var reads []func(func(archive.Next) error) error
+		for _, file := range files.Paths {
+			reads = append(reads, func(write func(archive.Next) error) error {
+				p, err := read(file, opts, write)
+				packages = append(packages, p)
+				return err
+			})
+		}
+		err := archive.Unpack(ctx, dir, opts, reads...)
+		return packages, files.Check(err)
+	})
+	if err != nil {
+		return nil, err
+	}
+	name := filepath.Base(files.Paths[0])
+	if more := len(files.Paths) - 1; more > 0 {
+		name += fmt.Sprintf("+%d", more)
+	}
+	k.Name = fmt.Sprintf("%s (rpm:%s)", k.Release, name)
+	return k, nil
+}
+
+// read passes on the items of a package, and returns its name and version.
+func read(file string, opts kernels.Options, write func(archive.Next) error) (p kernels.Package, err error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return p, err
+	}
+	defer f.Close()
+	pkg, err := header(f)
+	if err != nil {
+		return p, damaged(file, err)
+	}
+	nevra, err := pkg.Header.GetNEVRA()
+	if err != nil {
+		return p, damaged(file, err)
+	}
+	if nevra.Arch != machine && nevra.Arch != "noarch" {
+		return p, &kernels.SpecError{
+			Problem: fmt.Sprintf("%s is for %s", file, nevra.Arch),
+			Hint:    "give a package for " + machine,
+		}
+	}
+	p = kernels.Package{Name: nevra.Name, Version: nevra.Version + "-" + nevra.Release}
+	opts.Logf("unpack %s %s", p.Name, p.Version)
+	payload, err := pkg.PayloadReaderExtended()
+	if err != nil {
+		return p, damaged(file, err)
+	}
+	bounded := archive.Bound(payload)
+	// Of the names of a file, only the last one has the content.
+	names, links := map[int][]string{}, []archive.Item{}
+	err = write(func() (archive.Item, io.Reader, error) {
+		if len(links) > 0 {
+			next := links[0]
+			links = links[1:]
+			return next, nil, nil
+		}
+		for {
+			info, err := payload.Next()
+			if err != nil {
+				return archive.Item{}, nil, err
+			}
+			if payload.IsLink() {
+				names[info.Inode()] = append(names[info.Inode()], info.Name())
+				continue
+			}
+			for _, name := range names[info.Inode()] {
+				links = append(links, archive.Item{Name: name, Link: info.Name(), Hard: true})
+			}
+			delete(names, info.Inode())
+			return archive.Item{
+				Name: info.Name(), Mode: mode(info.Mode()), Size: info.Size(), Link: info.Linkname(),
+			}, bounded, nil
+		}
+	})
+	return p, damaged(file, err)
+}
+
+// header reads a package's header. The library panics on some damaged ones.
+func header(r io.Reader) (p *rpmutils.Rpm, err error) {
+	defer func() {
+		if wrong := recover(); wrong != nil {
+			err = fmt.Errorf("damaged header: %v", wrong)
+		}
+	}()
+	return rpmutils.ReadRpm(r)
+}
+
+// mode returns the kind of a file from its mode in a package (stat(2)).
+func mode(m int) fs.FileMode {
+	switch m & 0o170000 {
+	case 0o100000:
+		return 0o644
+	case 0o040000:
+		return fs.ModeDir
+	case 0o120000:
+		return fs.ModeSymlink
+	}
+	return fs.ModeIrregular
+}
+
+// damaged turns an error of the package's format into one of the request.
+func damaged(file string, err error) error {
+	var request *kernels.SpecError
+	var host *os.PathError
+	switch {
+	case err == nil, errors.As(err, &request), errors.As(err, &host), errors.Is(err, context.Canceled):
+		return err
+	}
+	return &kernels.SpecError{Problem: "cannot unpack " + file, Err: err, Hint: "give an intact rpm package of a kernel"}
+}

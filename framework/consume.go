@@ -188,7 +188,7 @@ func exact(accel qemu.Accel) error {
 
 // setBack restores the registers that a vCPU had before it read the byte at virt, which
 // is where hardware raises the machine check. If they cannot be computed, the machine
-// check would not be exact, and setBack returns an error. It sets again if the
+// check would not be exact, and setBack returns an error. The result again is true if the
 // instruction did not complete and will read again: a copy to an unmapped destination
 // reads, and then faults on the write.
 func setBack(ctx context.Context, stub *gdb.Client, cpu int, virt uint64) (again bool, err error) {

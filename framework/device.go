@@ -35,6 +35,17 @@ const (
 	XFSReflink FS = "xfs-reflink"
 )
 
+// Text returns the file system's name as in a sentence: "ext4", "XFS", "XFS with reflink".
+func (fs FS) Text() string {
+	switch fs {
+	case XFS:
+		return "XFS"
+	case XFSReflink:
+		return "XFS with reflink"
+	}
+	return string(fs)
+}
+
 // Type returns the file system's type for mount(2).
 func (fs FS) Type() string {
 	if fs == XFSReflink {

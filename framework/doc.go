@@ -29,7 +29,7 @@
 // [Guest] and [Victim] are the primitives. Each does one thing and, with documented
 // exceptions, records a step: the actor, the action and its outcome. A primitive that
 // fails for a reason other than the kernel's behaviour ends the scenario as an
-// infrastructure failure, so that scenarios do not check errors.
+// infrastructure failure, so scenarios need not check errors.
 //
 // # Files and mappings
 //

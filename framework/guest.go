@@ -96,7 +96,7 @@ func (g *Guest) call(ctx context.Context, req *wire.Request) *wire.Reply {
 	return reply
 }
 
-// approach is called before an operation that records that number of steps. It is where a
+// approach is called before an operation that records as many steps. It is where a
 // user who inspects the guest can stop before a step.
 func (g *Guest) approach(ctx context.Context, steps int) {
 	if err := g.watcher.failed(); err != nil {

@@ -14,8 +14,8 @@ import (
 // Mapping is memory that a victim mapped.
 //
 // Its name in steps is the file's name, "anon" or "secret". If the victim has a mapping
-// of that name already, the new one is called NAME#N, and it is the victim's Nth mapping:
-// the second mapping of a file is "file#2" if the victim has no other mappings.
+// of that name already, the new one is called NAME#N, where N counts all of the victim's
+// mappings, not only those of that name: the second mapping of a file is "file#2" if the victim has no other mappings.
 type Mapping struct {
 	v     *Victim
 	Name  string // canonical: "file", "anon", "file#2"

@@ -69,7 +69,8 @@ func LSB(n int16) Detail { return func(p *payload) { p.lsb = n } }
 // PageLSB expects the si_addr_lsb of a page, which is the kernel's PAGE_SHIFT. It is
 // required for every SIGBUS of a poisoned page, BUS_MCEERR_AR and BUS_MCEERR_AO alike:
 // kernels report the page's size, and SIGBUS without a detail expects 0, which is right
-// for BUS_ADRERR. The value is that of the kernel under test, also in a package variable.
+// for BUS_ADRERR. The value is that of the kernel under test, even if the pattern is
+// stored in a package variable.
 func PageLSB() Detail { return func(p *payload) { p.lsb = int16(suite.Kernel().PageShift()) } }
 
 // HugePageLSB expects the si_addr_lsb of a huge page, which is the kernel's PMD_SHIFT.

@@ -28,11 +28,11 @@ func (compareCmd) Help() string {
 DIR:KERNEL, where KERNEL is its name, spec, version or release, or the beginning of its name. Kernels
 are paired by --pair, then by name, then by spec.
 
-Each field that differs is a line, with the change that explains it. A line begins with
+Each differing field is printed on one line, with the change that explains it. A line begins with
   !   if no change explains the difference, or if the second kernel should
       have a change and does not
-  ?   if it is not judged, because another QEMU, another accelerator or, with
-      KVM, another processor may be the cause
+  ?   if it is not judged, because a different QEMU, accelerator or, with KVM,
+      processor may be the cause
 
 Examples:
   faultline compare results/latest:6.1 results/latest:6.12
@@ -54,7 +54,7 @@ func (c *compareCmd) Run(ctx context.Context) error {
 	for _, p := range c.Pair {
 		a, b, ok := strings.Cut(p, "=")
 		if !ok || a == "" || b == "" {
-			return errkind.Requestf("--pair %s: want A=B, a kernel of the first run and one of the second", p)
+			return errkind.Requestf("--pair %s: must be A=B, a kernel of the first run and one of the second", p)
 		}
 		opt.Pairs = append(opt.Pairs, [2]string{a, b})
 	}

@@ -35,8 +35,8 @@ func (doctorCmd) Help() string {
 is optional if only some subcommands need it, or if it only makes Faultline faster. The last line is
 the command that installs all missing packages.
 
-With --kernel, print which scenarios the configuration of a kernel excludes, and which configuration
-symbols would enable them, instead. This boots nothing.
+With --kernel, print instead which scenarios the configuration of a kernel excludes, and which
+configuration symbols would enable them. This boots nothing.
 
 ` + kernelSpecs() + `
 Examples:

@@ -37,8 +37,8 @@ func (f runFlag) record() (results.Run, error) {
 }
 
 func (explainCmd) Help() string {
-	return `For a change, print the commit, its effect on user space, the kernel functions involved, in call
-order, the scenarios that test it, and which kernels of the run have it.
+	return `For a change, print the commit, its effect on user space, the kernel functions involved (in call
+order), the scenarios that test it, and which kernels of the run have it.
 
 For a scenario, print what it needs, the predicted result and why, the changes that the result
 depends on, and the result on each kernel.

@@ -24,7 +24,7 @@ Terms:
   cell       the result of a scenario on a kernel, written SCENARIO@KERNEL
   change     a kernel commit that is known to change the result of scenarios
   finding    what known changes do not account for: an unexplained difference,
-             a change that a kernel should have and lost, a kernel warning`
+             a change that a kernel should have but has lost, a kernel warning`
 
 // helpVars returns the variables of help texts: lists from packages, and the texts of
 // flags that several subcommands have.
@@ -33,7 +33,7 @@ func helpVars() kong.Vars {
 		"engines":  strings.Join(shard.Names(), ","),
 		"shells":   strings.Join(complete.Shells(), ","),
 		"scenario": "Select scenarios by id; * matches any text (repeatable).",
-		"label":    "Select scenarios by label, such as 'change: dax_folios' (list --json).",
+		"label":    "Select scenarios by label filter (labels: faultline list --json).",
 		"accel":    "Use KVM or TCG (auto: KVM if usable on this machine).",
 		"jobs":     "Run N guests in parallel (default: as many as CPUs and memory allow).",
 		"out":      "Write the results to DIR (default: results/TIME).",

@@ -22,7 +22,7 @@ import (
 type cli struct {
 	Run        runCmd        `cmd:"" help:"Run scenarios on kernels, and compare the results."`
 	Plan       planCmd       `cmd:"" set:"jobs=Run N guests per shard in parallel (default: 2)." help:"Split a run into shards; print a job definition to run them."`
-	Report     reportCmd     `cmd:"" help:"Write a run's reports again, or in another format."`
+	Report     reportCmd     `cmd:"" help:"Regenerate a run's reports, or write them in another format."`
 	Compare    compareCmd    `cmd:"" help:"Compare two runs, or two kernels, field by field."`
 	History    historyCmd    `cmd:"" help:"Show between which kernels the results changed, and why."`
 	Baseline   baselineCmd   `cmd:"" help:"Save results as a baseline, and compare later runs with it."`
@@ -94,7 +94,7 @@ func usage(err error) error {
 			help = "faultline " + node.Path() + " --help"
 		}
 	}
-	text := err.Error()
+	text := strings.ReplaceAll(err.Error(), "?;", "?")
 	if help == "faultline --help" {
 		text = strings.Replace(text, "unexpected argument", "unknown command", 1)
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 type mergeCmd struct {
-	Out  string   `required:"" placeholder:"DIR" help:"Write the results to DIR, not one of the inputs."`
+	Out  string   `required:"" placeholder:"DIR" help:"Write the results to DIR, which must not be one of the inputs."`
 	Runs []string `arg:"" name:"dir" help:"Results folders of the runs."`
 	changesFlag
 	outputFlags

@@ -20,7 +20,7 @@ type planCmd struct {
 	wholeFlags
 	Shards int    `default:"1" placeholder:"N" help:"Split the run into N shards (default: 1)."`
 	For    string `placeholder:"ENGINE" complete:"engine" help:"Print a job definition: ${engines}."`
-	Out    string `placeholder:"DIR" help:"Write shard results below DIR (default: shards, in k8s /shards)."`
+	Out    string `placeholder:"DIR" help:"Write shard results below DIR (default: shards; for k8s: /shards)."`
 	Image  string `placeholder:"IMAGE" help:"Run shards in this container image (gitlab, k8s)."`
 }
 
@@ -31,7 +31,7 @@ faultline run --dry-run.
 
 With --for, print a job definition: a job matrix (github), a pipeline (gitlab), a job array (slurm)
 or an Indexed Job (k8s); see docs/guides/pipelines.md. Each shard runs faultline run with the flags given
-here, and requests one CPU per guest (--jobs). For k8s, DIR is where the volume claim is mounted.
+here, and requests one CPU per guest (--jobs). For k8s, --out is the mount point of the volume claim.
 
 ` + matrixHelp + `
 ` + kernelSpecs() + `
@@ -65,7 +65,7 @@ func (c *planCmd) Run(ctx context.Context) error {
 	}
 	cells := len(opt.Kernels) * len(picked)
 	if c.Shards < 1 || c.Shards > cells {
-		return errkind.Requestf("--shards %d: want 1 to %d, the number of cells", c.Shards, cells)
+		return errkind.Requestf("--shards %d: must be 1 to %d, the number of cells", c.Shards, cells)
 	}
 	if c.For != "" {
 		whole := c.wholeFlags

@@ -31,7 +31,7 @@ type Change struct {
 	// series: "6.14.3", "6.12.24".
 	Stable []string `json:"stable,omitempty"`
 	// Until is the first upstream release that fixed it, for a change that is a bug: a
-	// kernel without such a change misses nothing.
+	// kernel without such a change has no defect.
 	Until string `json:"until,omitempty"`
 	// Effect is one sentence on what user space observes.
 	Effect string `json:"effect"`
@@ -66,8 +66,8 @@ type WitnessEffect struct {
 	After  string `json:"after"`
 }
 
-// Takes reports whether the effect is on a witness of a scenario.
-func (m WitnessEffect) Takes(scenario, witness string) bool {
+// Applies reports whether the effect is on a witness of a scenario.
+func (m WitnessEffect) Applies(scenario, witness string) bool {
 	return (m.Scenarios == "" || Matches(m.Scenarios, scenario)) && like(m.Witness, witness)
 }
 

@@ -50,7 +50,7 @@ func TestMove(t *testing.T) {
 		{pages, "a/b", "kpageflags anon+0x1000", true},
 		{pages, "a/b", "kpageflags file+0x1000", false},
 	} {
-		if got := test.move.Takes(test.scenario, test.witness); got != test.takes {
+		if got := test.move.Applies(test.scenario, test.witness); got != test.takes {
 			t.Errorf("%+v: Takes(%q, %q) = %t, want %t", test.move, test.scenario, test.witness, got, test.takes)
 		}
 	}

@@ -34,7 +34,7 @@ func ParseOutput(text string) (Output, error) {
 		}
 		if f.Name == name {
 			return Output{}, errkind.Requestf(
-				"format %q has no file; write %s=FILE, or %s=- for standard output",
+				"--format %s: no file given; write %s=FILE, or %s=- for standard output",
 				text,
 				name,
 				name,

@@ -36,7 +36,7 @@ var KTAP = Format{Name: "ktap", File: "ktap.txt", MediaType: "text/plain; charse
 // KCIDB is exchanged by kernel CI systems.
 var KCIDB = Format{Name: "kcidb", File: "kcidb.json", MediaType: "application/json", Write: kcidb.Write}
 
-// LAVA is printed by a test for a LAVA dispatcher.
+// LAVA is what a test prints for a LAVA dispatcher.
 var LAVA = Format{Name: "lava", MediaType: "text/plain; charset=utf-8", Write: lava.Write}
 
 // Markdown is shown by GitHub and GitLab.

@@ -138,7 +138,7 @@ func (o *Executor) drive(
 const maxEvent = 64 << 20
 
 // readEvents passes on the events of a suite process, one JSON value per line. A line
-// that is malformed or too long loses only its own cell; the first one is returned as
+// that is malformed or too long loses only its own cell; the first such line is returned as
 // the error. alive is called for each line.
 func readEvents(from io.Reader, alive func(), hear func(scenario.Event)) error {
 	var broken error

@@ -93,8 +93,8 @@ type booted struct {
 	broken error
 }
 
-// Kernel returns a kernel to observe, with the accelerator of its guests that follows
-// from the request accel ("auto", "kvm" or "tcg").
+// Kernel returns a kernel to observe, and chooses the accelerator of its guests as accel
+// requests ("auto", "kvm" or "tcg").
 func (o *Executor) Kernel(ctx context.Context, k *kernels.Kernel, accel string) (*plan.Kernel, error) {
 	pk := &plan.Kernel{Kernel: k}
 	return pk, o.chooseAccel(ctx, pk, accel)

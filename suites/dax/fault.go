@@ -62,7 +62,7 @@ func mappedFile(ctx SpecContext, g *Guest, f *File, flags MapFlags) (*File, *Vic
 var _ = describe("a DAX fault on a bad block", func() {
 	for _, fs := range []FS{Ext4, XFS, XFSReflink} {
 		scenario := on(fs, change.DaxFaultHWPoison)
-		Context("on "+string(fs), func() {
+		Context("on "+fs.Text(), func() {
 			DescribeTable("delivers SIGBUS",
 				func(ctx SpecContext, flags MapFlags, access func(*Victim, context.Context, Addr) *Observation) {
 					g := StartGuest(ctx)
@@ -211,7 +211,7 @@ var _ = describe("a store to an unwritten extent over a bad block", func() {
 		if fs == Ext4 {
 			scenario = on(fs, change.DaxFaultHWPoison)
 		}
-		Context("on "+string(fs), func() {
+		Context("on "+fs.Text(), func() {
 			// The kernel tries a huge page first: the first attempt is its own.
 			It("gets SIGBUS after the fallback from a huge page", scenario("huge-unwritten-write", "A14",
 				NeedsHugeDAX()), func(ctx SpecContext) {

@@ -13,7 +13,7 @@ import (
 var _ = describe("a DAX page", func() {
 	for _, fs := range []FS{Ext4, XFS} {
 		scenario := on(fs)
-		Context("on "+string(fs), func() {
+		Context("on "+fs.Text(), func() {
 			// dax_flush writes back the mapped page without a lookup of bad blocks.
 			It("is written back by msync(2) and fsync(2) even if its block became bad after the store", scenario("dirty-sync",
 				"B22"), func(ctx SpecContext) {
@@ -212,7 +212,7 @@ var _ = describe("the page cache over a bad block", func() {
 		scenario := func(name, catalogue string) []any {
 			return Scenario("pagecache/"+string(fs)+"/"+name, Catalogue(catalogue), NeedsDisk(NFIT, fs))
 		}
-		Context("on "+string(fs), func() {
+		Context("on "+fs.Text(), func() {
 			It("serves a page that was read before the block became bad", scenario("populated-then-bad",
 				"E25"), func(ctx SpecContext) {
 				g := StartGuest(ctx)

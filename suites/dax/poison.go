@@ -18,7 +18,7 @@ var _ = describe("poisoning a good DAX page", func() {
 		}
 		// XFS without rmapbt declines, and memory_failure() takes the generic path.
 		number := map[FS]string{Ext4: "C01", XFS: "C08"}[fs]
-		Context("on "+string(fs), func() {
+		Context("on "+fs.Text(), func() {
 			It("sends SIGBUS to the caller of madvise(2); the page can then be read again", scenario("madvise", number,
 				Changes(change.CountedByAction)), func(ctx SpecContext) {
 				g := StartGuest(ctx)
@@ -63,7 +63,7 @@ var _ = describe("poisoning a good DAX page", func() {
 			// the change, the kernel looks for processes that map the first page of the folio.
 			// The second process does not: it gets no signal and keeps the poison mapped. See
 			// docs/evidence/findings.md.
-			It("sends SIGBUS to a process that maps only that page while another maps the huge page", scenario(
+			It("can miss a process that maps only that page while another maps the huge page", scenario(
 				"madvise-tail", "C17",
 				NeedsHugeDAX(), NeedsPageMap(), Changes(change.DaxFolios, change.CountedByAction)), func(ctx SpecContext) {
 				g := StartGuest(ctx)
@@ -145,7 +145,7 @@ var _ = describe("poisoning a good DAX page", func() {
 			})
 
 			// The page does not come from the buddy allocator, so it cannot be migrated.
-			It("by soft-offlining it fails", scenario("soft-offline", "C10"), func(ctx SpecContext) {
+			It("with MADV_SOFT_OFFLINE is refused", scenario("soft-offline", "C10"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				_, v, m := mapped(ctx, g, fs, Shared)
 				v.Load(ctx, m.At(at()))
@@ -193,7 +193,7 @@ var _ = describe("the poison of a DAX page", func() {
 
 // XFS with a reverse map (rmapbt) looks up the file and the offset of a block, and signals
 // the processes that map them (xfs_dax_notify_failure, mf_dax_kill_procs).
-var _ = describe("poisoning a DAX page on XFS with a reverse map", func() {
+var _ = describe("poisoning a DAX page on XFS with rmapbt", func() {
 	It("sends SIGBUS to the caller of madvise(2)", on(XFSReflink)("reverse-mapped", "C07",
 		Needs("MEMORY_FAILURE")), func(ctx SpecContext) {
 		g := StartGuest(ctx)
@@ -236,9 +236,9 @@ var _ = describe("poisoning a DAX page on XFS with a reverse map", func() {
 	})
 })
 
-var _ = describe("a block of a DAX file that goes bad", func() {
+var _ = describe("a block that goes bad in a DAX file", func() {
 	for _, fs := range []FS{Ext4, XFS} {
-		Context("on "+string(fs), func() {
+		Context("on "+fs.Text(), func() {
 			// The kernel copies from the mapping, without a call of the driver.
 			It("can still be copied by a process that has read it through a private mapping", on(fs)("private-late-cow",
 				"A05"), func(ctx SpecContext) {

@@ -78,7 +78,7 @@ var _ = describe("a load of poison", func() {
 		Expect(kept).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(at())))))
 	})
 
-	It("leaves BUS_MCEERR_AR in the core file, not BUS_ADRERR as beyond the end of a file", Scenario(
+	It("leaves BUS_MCEERR_AR in the core file; one beyond the end of a file leaves BUS_ADRERR", Scenario(
 		"delivery/past-eof/core",
 		Catalogue("S11"), Needs("ELF_CORE", "TMPFS")), func(ctx SpecContext) {
 		g := StartGuest(ctx)
@@ -93,7 +93,8 @@ var _ = describe("a load of poison", func() {
 	})
 
 	// SA_RESETHAND in sigaction(2) resets the disposition when the handler is called.
-	It("kills a process with SA_RESETHAND when it is repeated", scenario("load/once", "S14"), func(ctx SpecContext) {
+	It("kills a process whose handler has SA_RESETHAND when it is repeated", scenario("load/once",
+		"S14"), func(ctx SpecContext) {
 		g, v, m := victim(ctx, wire.Once)
 		poison(ctx, g, v, m)
 		first := v.Load(ctx, m.At(at()))
@@ -116,7 +117,7 @@ var _ = describe("a load of poison", func() {
 		Expect(idle).To(BeOutcome(OK()))
 	})
 
-	It("shows a tracer the same siginfo as the process", scenario("load/traced", "S10"), func(ctx SpecContext) {
+	It("shows a tracer the siginfo that the process then receives", scenario("load/traced", "S10"), func(ctx SpecContext) {
 		g, v, m := victim(ctx, wire.Handle)
 		tracer := g.Second(ctx)
 		tracer.Trace(ctx, v)
@@ -160,7 +161,7 @@ var _ = describe("an action-optional SIGBUS (BUS_MCEERR_AO)", func() {
 	})
 
 	// Two pages cause two signals, of which one is kept: SIGBUS does not queue.
-	It("is kept for the first of two pages only while it is blocked", scenario("news/blocked-twice",
+	It("is kept, while blocked, only for the first of two pages", scenario("news/blocked-twice",
 		"S04"), func(ctx SpecContext) {
 		g, v, m := early(ctx, wire.Block)
 		v.Store(ctx, m.At(Page(bad+1)+5))

@@ -18,7 +18,7 @@ var _ = describe("software poisoning", func() {
 	byPFN := append(software, Needs("HWPOISON_INJECT", "DEBUG_FS"))
 
 	for _, fs := range []FS{Ext4, XFS} {
-		Context("of a DAX page on "+string(fs), func() {
+		Context("of a DAX page on "+fs.Text(), func() {
 			// The kernel kills no process, so it unmaps nothing, and it adds no bad block.
 			It("with corrupt-pfn sends no SIGBUS to a process that maps the page", onDAX(fs, "corrupt-pfn", "C05",
 				append(byPFN, Changes(change.CountedByAction))...), func(ctx SpecContext) {
@@ -57,7 +57,7 @@ var _ = describe("software poisoning", func() {
 			})
 
 			// mce-inject raises the exception in the kernel itself.
-			It("with mce-inject, action optional, adds a bad block", onDAX(fs, "srao-in-guest", "D02",
+			It("with mce-inject (SRAO) adds a bad block", onDAX(fs, "srao-in-guest", "D02",
 				IntelMachineCheck(), Needs("X86_MCE", "X86_MCE_INJECT", "MEMORY_FAILURE"),
 				Changes(change.DaxFaultHWPoison, change.NfitMiscGranularity)), func(ctx SpecContext) {
 				g := StartGuest(ctx)
@@ -83,7 +83,7 @@ var _ = describe("software poisoning", func() {
 			return g, v, m, v.Frame(ctx, m.At(Page(bad)))
 		}
 
-		It("with hard_offline_page makes a load get SIGBUS", scenario("anon/hard-offline", "E01",
+		It("with hard_offline_page makes a later load raise SIGBUS", scenario("anon/hard-offline", "E01",
 			append(software, Needs("MEMORY_HOTPLUG"))...), func(ctx SpecContext) {
 			g, v, m, frame := anonymous(ctx)
 			g.Inject(ctx, inject.HardOffline(frame))
@@ -143,7 +143,7 @@ var _ = describe("software poisoning", func() {
 			g.InjectMayFail(ctx, inject.CorruptPFN(v.Frame(ctx, m.At(0)), device))
 			return v.Load(ctx, m.At(5))
 		}
-		It("makes a load get SIGBUS if the filter matches the device", scenario("pagecache-ext4/filter-takes", "E23",
+		It("makes a later load raise SIGBUS if the filter matches the device", scenario("pagecache-ext4/filter-takes", "E23",
 			append(byPFN, NeedsDisk(NFIT, Ext4))...), func(ctx SpecContext) {
 			Expect(filtered(ctx, 0)).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB())))
 		})

@@ -29,7 +29,7 @@ func copier(g *Guest) {
 
 var _ = describe("poison consumed by the kernel", func() {
 	// wp_page_copy: the kernel reads the page that the child shares with its parent.
-	It("on copy-on-write sends SIGBUS to the child", scenario("anon/cow", "E04",
+	It("for copy-on-write sends SIGBUS to the child", scenario("anon/cow", "E04",
 		consumes(Changes(change.CopyUserHighpageMC), Needs("PROC_KCORE"))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		g.AllowPanic()
@@ -50,8 +50,8 @@ var _ = describe("poison consumed by the kernel", func() {
 
 	for _, fs := range []FS{Ext4, XFS} {
 		needs := []Trait{NeedsDisk(NFIT, fs), Needs("PROC_KCORE")}
-		Context("in the page cache of "+string(fs), func() {
-			It("on copy-on-write in a private mapping sends SIGBUS",
+		Context("in the page cache of "+fs.Text(), func() {
+			It("for copy-on-write of a private mapping sends SIGBUS",
 				scenario("pagecache-"+string(fs)+"/cow", "E04",
 					consumes(append(needs, Changes(change.CopyUserHighpageMC))...)...), func(ctx SpecContext) {
 					g := StartGuest(ctx)
@@ -70,7 +70,7 @@ var _ = describe("poison consumed by the kernel", func() {
 			// copy_to_user reads the page without a handler for machine checks
 			// (error_context in arch/x86/kernel/cpu/mce/severity.c handles only copies
 			// from user space).
-			It("while read(2) copies it to user space panics the kernel", scenario("pagecache-"+string(fs)+"/read",
+			It("for read(2) panics the kernel", scenario("pagecache-"+string(fs)+"/read",
 				"D09", consumes(needs...)...), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				g.AllowPanic()
@@ -90,7 +90,7 @@ var _ = describe("poison consumed by the kernel", func() {
 	// that the call fails as with a bad address. Before v5.16 it returned 0, so that its
 	// callers did not retry and hit the poison again, and the task got a signal
 	// (copy_user_handle_tail in arch/x86/lib/copy_user_64.S of v5.10).
-	It("in the data makes write(2) fail with EFAULT", scenario("anon/write",
+	It("in its data makes write(2) fail with EFAULT", scenario("anon/write",
 		"E04", consumes(Changes(change.CopyFromUserQuiet))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		v := g.Victim(ctx)
@@ -130,7 +130,7 @@ var _ = describe("poison consumed by the kernel", func() {
 			After(Errno("EFAULT"))))
 		Expect(again).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB())))
 	}
-	It("in the argument makes ioctl(2) fail with EFAULT", scenario("anon/ioctl",
+	It("in its argument makes ioctl(2) fail with EFAULT", scenario("anon/ioctl",
 		"E31", consumes(Changes(change.CopyFromUserQuiet))...), func(ctx SpecContext) {
 		getUser(ctx, func(v *Victim, a Addr) *Started {
 			_, w := v.Pipe(ctx)

@@ -82,7 +82,7 @@ func (s aftermath) expect() {
 var _ = describe("a load of poison from a DAX page", func() {
 	follows := Changes(change.DaxFaultHWPoison, change.NfitMiscGranularity)
 	for _, fs := range []FS{Ext4, XFS} {
-		Context("on "+string(fs), func() {
+		Context("on "+fs.Text(), func() {
 			traits := consumes(follows, Catalogue("A17"))
 			if fs == Ext4 {
 				traits = append(traits, Lead())
@@ -185,7 +185,7 @@ func others(ctx SpecContext, fs FS, early bool) (first, listed, idle, load *Obse
 var _ = describe("poison", func() {
 	// For a folio that cannot be split, kill_me_maybe() calls force_sig(), which reports no
 	// address; since the change, memory_failure() reports the folio.
-	It("in the page cache sends SIGBUS with a dirty folio's size, or with no address if its split fails", scenario(
+	It("in a dirty large folio sends SIGBUS with its size, or without an address if it cannot be split", scenario(
 		"pagecache-xfs/srar-dirty-folio", "D08",
 		consumes(NeedsDisk(NFIT, XFS), Changes(change.ThpSplitSigbus))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
@@ -222,7 +222,7 @@ var _ = describe("poison", func() {
 
 	for _, fs := range []FS{Ext4, XFS} {
 		need := NeedsDisk(NFIT, fs)
-		Context("in the page cache of "+string(fs), func() {
+		Context("in the page cache of "+fs.Text(), func() {
 			// The kernel drops a clean page and reads it again from the disk. Files of one
 			// page have small folios on every kernel.
 			It("sends no SIGBUS for a clean page", scenario("pagecache-"+string(fs)+"/srar-clean", "D08",

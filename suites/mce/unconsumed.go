@@ -16,7 +16,7 @@ var _ = describe("a machine check for unconsumed poison", func() {
 	raised := []Trait{IntelMachineCheck(), Needs("X86_MCE")}
 	simulated := append(raised, Needs("X86_MCE_INJECT"))
 	for _, fs := range []FS{Ext4, XFS} {
-		Context("on "+string(fs), func() {
+		Context("on "+fs.Text(), func() {
 			// scrubbed raises the machine check of a scrubber that finds poison in a page
 			// that a process maps. A second process then accesses the page.
 			scrubbed := func(ctx SpecContext, early bool) (listed, idle, load *Observation, v *Victim, m *Mapping) {
@@ -80,7 +80,7 @@ var _ = describe("a machine check for unconsumed poison", func() {
 				Expect(load).To(DependOn(change.DaxFaultHWPoison, adrerr, mceerr()))
 			})
 
-			It("simulated as UCNA makes a later fault send SIGBUS", onDAX(fs, "ucna-simulated", "D04",
+			It("simulated by mce-inject (UCNA) makes a later fault send SIGBUS", onDAX(fs, "ucna-simulated", "D04",
 				append(simulated, follows)...), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				mount := g.DAX(ctx, fs)
@@ -153,8 +153,8 @@ var _ = describe("a machine check for unconsumed poison", func() {
 // the next user of an unpoisoned page crashes: 5.10 allows that. The page that is
 // unpoisoned here was poisoned by software; the machine check for another page disables
 // unpoisoning.
-var _ = describe("an anonymous page that software poisoned", func() {
-	It("cannot be unpoisoned after a machine check", scenario("anon/unpoison", "D10",
+var _ = describe("a software-poisoned anonymous page", func() {
+	It("cannot be unpoisoned once a machine check was handled", scenario("anon/unpoison", "D10",
 		consumes(Needs("HWPOISON_INJECT", "DEBUG_FS"), Changes(change.UnpoisonAfterMCE))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		v := g.Victim(ctx)

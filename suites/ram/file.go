@@ -67,7 +67,7 @@ var _ = describe("the page cache", func() {
 	for _, fs := range []FS{Ext4, XFS} {
 		need := NeedsDisk(NFIT, fs)
 		name := func(s string) string { return "pagecache-" + string(fs) + "/" + s }
-		Context("of "+string(fs), func() {
+		Context("of "+fs.Text(), func() {
 			// cached makes a victim map a file of one page and load from it.
 			cached := func(ctx SpecContext) (*Guest, *File, *Victim, *Mapping) {
 				g := StartGuest(ctx)

@@ -32,7 +32,7 @@ var _ = describe("with a bad block in a DAX file", func() {
 			g.Inject(ctx, inject.BadBlock(f, Page(bad)))
 			return g, mount, f, v, fd
 		}
-		Context("on "+string(fs)+",", func() {
+		Context("on "+fs.Text()+",", func() {
 			// pmem_recovery_write requires whole pages.
 			It("write(2) of a part of the bad page fails", scenario("pwrite-part", "B04", follows...), func(ctx SpecContext) {
 				g, mount, _, v, fd := made(ctx)
@@ -90,7 +90,7 @@ var _ = describe("with a bad block in a DAX file", func() {
 			// ext4_block_truncate_page); 7.3.4 returns EIO. The commit is not known. See
 			// docs/evidence/findings.md.
 			if fs == XFS {
-				It("ftruncate(2) to a new end in the bad page fails", scenario("truncate-part", "B07",
+				It("ftruncate(2) to an offset within the bad page fails", scenario("truncate-part", "B07",
 					Changes(change.DaxFaultHWPoison)), func(ctx SpecContext) {
 					_, _, _, v, fd := made(ctx)
 					truncated := v.Syscall(ctx, "ftruncate", fd, Page(bad)+512)
@@ -131,7 +131,7 @@ var _ = describe("with a bad block in a DAX mapping", func() {
 				After(Errno("EHWPOISON")),
 			).IfMissing(change.MadvisePopulate, Errno("EINVAL"))
 		}
-		Context("on "+string(fs)+",", func() {
+		Context("on "+fs.Text()+",", func() {
 			It("MADV_POPULATE_READ fails, with an errno that depends on the kernel", scenario("populate-read",
 				"B09", populate...), func(ctx SpecContext) {
 				_, v, m := mapped(ctx, Shared)

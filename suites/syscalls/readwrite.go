@@ -24,7 +24,7 @@ var _ = describe("with a bad block in a DAX file", func() {
 				"dax/"+string(fs)+"/"+name,
 				append(more, Catalogue(catalogue), NeedsDAX(NFIT, fs), Changes(change.DaxFaultHWPoison))...)
 		}
-		Context("on "+string(fs)+",", func() {
+		Context("on "+fs.Text()+",", func() {
 			// dax_mem2blk_err keeps EHWPOISON from leaking out of read(2).
 			It("read(2) fails with EIO", scenario("pread", "B01"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
@@ -107,7 +107,7 @@ var _ = describe("with a bad block in a DAX file", func() {
 })
 
 var _ = describe("a read through the page cache", func() {
-	It("of the block device itself fails with EIO", Scenario("blockdev/pmem/pread",
+	It("of the block device itself fails with EIO over a bad block", Scenario("blockdev/pmem/pread",
 		Catalogue("B24"), NeedsDisk(NFIT, Ext4)), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		d := g.Pmem(ctx, NFIT, Ext4)
@@ -134,7 +134,7 @@ var _ = describe("a read through the page cache", func() {
 	})
 
 	for _, fs := range []FS{Ext4, XFS} {
-		It("on "+string(fs)+" returns the data before the bad page, then fails with EIO", Scenario(
+		It("on "+fs.Text()+" returns the data before the bad page, then fails with EIO", Scenario(
 			"pagecache/"+string(fs)+"/pread-span", Catalogue("E26"), NeedsDisk(NFIT, fs)), func(ctx SpecContext) {
 			g := StartGuest(ctx)
 			f := g.PageCache(ctx, fs).File(ctx, 64*KiB)

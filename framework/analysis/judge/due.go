@@ -75,8 +75,8 @@ func (k Kernel) continues(other Kernel) bool {
 	return k.MadeFrom != "" && k.MadeFrom == other.Name || k.Continues(other.Kernel)
 }
 
-// accountable reports whether a kernel can lose a change at all: not one that the user
-// claims it does not have, and not a bug that was fixed later.
+// accountable reports whether a kernel can lose a change at all. It is false for a change
+// that the user claims it does not have, and for one that is a bug and was fixed later.
 func (k Kernel) accountable(c change.Change) bool {
 	has, claimed := k.Claims[c.ID]
 	return (has || !claimed) && c.Until == ""

@@ -46,7 +46,7 @@ func contradicted(c observe.Cell, id string, known change.List) bool {
 				values = lines(value)
 			}
 			shown := func(v string) bool { return m.To(v) && !m.From(v) }
-			if m.After != "" && m.Takes(c.Scenario, name) && slices.ContainsFunc(values, shown) {
+			if m.After != "" && m.Applies(c.Scenario, name) && slices.ContainsFunc(values, shown) {
 				return true
 			}
 		}
@@ -54,7 +54,7 @@ func contradicted(c observe.Cell, id string, known change.List) bool {
 	return false
 }
 
-// HostMade reports whether the host may decide what a cell shows: the processor took a
+// HostMade reports whether the host may influence what a cell shows: the processor took a
 // machine check, or the kernel panicked. The result of a machine check depends on the
 // processor's model, and on QEMU raising it at exactly the access. The mce-inject
 // module's software injection raises none.
@@ -89,8 +89,9 @@ func newEvidence(cells []observe.Cell, j Judgement) evidence {
 }
 
 // against returns the scenarios that prove that a kernel does not show a change. One
-// that the host may decide counts only if another kernel of the run shows the change in
-// it, so that this host can, or if a scenario that the host cannot decide agrees.
+// that the host may influence counts only if another kernel of the run shows the change in
+// it, which proves that this host can, or if a scenario that does not depend on the host
+// agrees.
 func (e evidence) against(k string, s conclusion.ChangeState) (proof []string) {
 	alone := true // the host may have decided every scenario so far
 	for _, id := range s.Before {

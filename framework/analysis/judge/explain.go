@@ -62,7 +62,7 @@ func (e explainer) explain(diffs []conclusion.Difference) {
 
 func unexplained(d conclusion.Difference) bool { return d.ExplainedBy == "" }
 
-// credit records that a change explains a difference; onB: B has the change, not A.
+// credit records that a change explains a difference; onB means that B, and not A, has it.
 func (e explainer) credit(d *conclusion.Difference, id string, onB bool) {
 	d.ExplainedBy = id
 	d.Lost = !onB && e.lost(id)
@@ -81,7 +81,7 @@ func (e explainer) lost(id string) bool {
 }
 
 // step explains a difference in a step's outcome: the step depends on a change, and
-// one outcome is the one without it, the other the one with it. A pattern describes
+// one outcome is that expected without it, the other that expected with it. A pattern describes
 // the whole outcome, so it explains every field of it.
 func (e explainer) step(d *conclusion.Difference) {
 	a, b := e.cellA.Steps[d.Step].Expected, e.cellB.Steps[d.Step].Expected
@@ -115,8 +115,8 @@ func (e explainer) step(d *conclusion.Difference) {
 	}
 }
 
-// declares reports whether the two outcomes that a user declared for a step include
-// the field: a signal's address only where both do, its thread never.
+// declares reports whether the two outcomes that a user declared for a step include the
+// field. A signal's address counts only if both outcomes state it; its thread never counts.
 func (e explainer) declares(d *conclusion.Difference) bool {
 	located := func(c observe.Cell) bool {
 		s := c.Steps[d.Step]
@@ -167,7 +167,7 @@ func (e explainer) witness(d *conclusion.Difference) {
 	}
 	for _, c := range e.declaredFirst() {
 		for _, m := range c.Witnesses {
-			if !m.Takes(d.Scenario, name) {
+			if !m.Applies(d.Scenario, name) {
 				continue
 			}
 			if m.From(empty(d.A)) && m.To(empty(d.B)) && e.may(c.ID, true) {
@@ -212,9 +212,8 @@ func shows(c observe.Cell, id string, side observe.Side) bool {
 	})
 }
 
-// hidden returns the symbol without which one of the two kernels, and not the other,
-// cannot show a change that the scenario depends on, if that explains why it has no
-// count, or not the log line of a change that needs the symbol.
+// hidden returns the symbol that one kernel does not have and the other has, if its absence
+// explains the missing count, or the missing log line of a change that needs the symbol.
 func (e explainer) hidden(d *conclusion.Difference) string {
 	a, b := hiddenIn(e.cellA), hiddenIn(e.cellB)
 	absent := func(symbol, v, other string) bool {
@@ -234,7 +233,7 @@ func (e explainer) hidden(d *conclusion.Difference) string {
 func (e explainer) makes(symbol, scenario, line string) bool {
 	for _, c := range e.known {
 		if slices.Contains(c.NeedsConfig, symbol) && slices.ContainsFunc(c.Witnesses, func(m change.WitnessEffect) bool {
-			return m.Takes(scenario, observe.WitnessLog) && m.After != "" && m.To(line)
+			return m.Applies(scenario, observe.WitnessLog) && m.After != "" && m.To(line)
 		}) {
 			return true
 		}

@@ -12,7 +12,7 @@ import (
 )
 
 // fields lists what differs between two cells. exact also compares the bytes of the
-// raw payload that hold an address, which is another one on another kernel.
+// raw payload that hold an address, which differs between kernels.
 func fields(a, b observe.Cell, exact bool) []conclusion.Difference {
 	l := lister{base: conclusion.Difference{Scenario: a.Scenario, KernelA: a.Kernel, KernelB: b.Kernel}, exact: exact}
 	l.steps(a.Steps, b.Steps)

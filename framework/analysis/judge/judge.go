@@ -16,7 +16,7 @@ type Judgement struct {
 	Repeats     []conclusion.Difference
 	// Uncompared are cells that could not be compared with those of other kernels.
 	Uncompared []conclusion.Uncompared
-	// Findings need a look by the user.
+	// Findings are for the user to examine.
 	Findings []conclusion.Finding
 }
 

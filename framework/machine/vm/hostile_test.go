@@ -174,6 +174,8 @@ func TestReliabilityLongSilence(t *testing.T) {
 	tm := template(t, newHost(t), recent)
 	for _, code := range [][]byte{spinsWithout, spinsWith} {
 		g := clone(t, tm)
+		// Guests' watchdogs wait longer than a request, because a host may be slow.
+		set(t, g, "kernel/watchdog_thresh", "10")
 		ask, _ := replace(t, g, code)
 		_, err := g.Call(t.Context(), ask)
 		isGuestError(t, err, Hang, "no answer within "+callLimit.String()+"; processor 0 is at 0x", "")

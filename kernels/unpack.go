@@ -204,6 +204,12 @@ func modulesDir(ctx context.Context, dir, release string, config *kconfig.Config
 		return "", OtherRelease(release, found[0])
 	}
 	base := filepath.Join(DirModules, release)
+	if symbol := firstModule(config); symbol != "" && !hasModule(filepath.Join(dir, base)) {
+		return "", &SpecError{
+			Problem: fmt.Sprintf("kernel %s is built with modules (CONFIG_%s=m), but has none", release, symbol),
+			Hint:    "give the package with its modules, too, such as kernel-modules or linux-modules",
+		}
+	}
 	if built := BuiltFor(ctx, filepath.Join(dir, base)); built != "" && built != release {
 		return "", OtherRelease(release, built)
 	}
@@ -228,6 +234,27 @@ func modulesDir(ctx context.Context, dir, release string, config *kconfig.Config
 		return "", err
 	}
 	return base, nil
+}
+
+// firstModule returns a symbol that a configuration builds as a module, or "".
+func firstModule(config *kconfig.Config) string {
+	for _, symbol := range config.Symbols() {
+		if config.Get(symbol) == "m" {
+			return symbol
+		}
+	}
+	return ""
+}
+
+// hasModule reports whether a modules directory has a module.
+func hasModule(dir string) (has bool) {
+	_ = Walk(dir, func(rel string, _ fs.FileInfo) error {
+		if has = modules.IsModule(rel); has {
+			return fs.SkipAll
+		}
+		return nil
+	})
+	return has
 }
 
 // TooLarge returns the error for a file that is larger than a kernel's can be.

@@ -277,6 +277,7 @@ func TestRPM(t *testing.T) {
 		"rpm:" + file(t, "cut.rpm", intact[:len(intact)*9/10]): "cannot unpack ",
 		"rpm:" + file(t, "flipped.rpm", flipped):               "cannot unpack ",
 		"rpm:" + modulesRPM:                                    "no kernel image in it; give the package or archive that contains vmlinuz",
+		"rpm:" + coreRPM:                                       "is built with modules (CONFIG_EXT4_FS=m), but has none; give the package with its modules, too, such as kernel-modules",
 		"rpm:" + arm:                                           "is for aarch64; give a package for x86_64",
 		"rpm:" + t.TempDir():                                   "is a folder; write dir:",
 		"rpm:/nowhere.rpm":                                     "cannot open /nowhere.rpm: no such file or directory; give the path of a readable rpm package",

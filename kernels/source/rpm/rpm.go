@@ -100,6 +100,7 @@ func read(file string, opts kernels.Options, write func(archive.Next) error) (p 
 	bounded := archive.Bound(payload)
 	// Of the names of a file, only the last one has the content.
 	names, links := map[int][]string{}, []archive.Item{}
+	total := int64(0) // also of files that are skipped, which have to be decompressed
 	err = write(func() (archive.Item, io.Reader, error) {
 		if len(links) > 0 {
 			next := links[0]
@@ -110,6 +111,9 @@ func read(file string, opts kernels.Options, write func(archive.Next) error) (p 
 			info, err := payload.Next()
 			if err != nil {
 				return archive.Item{}, nil, err
+			}
+			if total += max(info.Size(), 0); total > archive.MostBytes {
+				return archive.Item{}, nil, archive.TooLarge()
 			}
 			if payload.IsLink() {
 				names[info.Inode()] = append(names[info.Inode()], info.Name())

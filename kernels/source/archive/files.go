@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -93,6 +94,17 @@ func (f *Files) Check(err error) error {
 		}
 	}
 	return err
+}
+
+// Damaged turns an error of an archive's format into one of the request, with a hint.
+func Damaged(file string, err error, hint string) error {
+	var request *kernels.SpecError
+	var host *os.PathError
+	switch {
+	case err == nil, errors.As(err, &request), errors.As(err, &host), errors.Is(err, context.Canceled):
+		return err
+	}
+	return &kernels.SpecError{Problem: "cannot unpack " + file, Err: err, Hint: hint}
 }
 
 // Bound returns a reader that fails with TooLarge after MostBytes: a small file can

@@ -6,7 +6,6 @@ package rpm
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -23,6 +22,7 @@ import (
 const (
 	form    = "rpm:FILE[,FILE...]"
 	machine = "x86_64"
+	intact  = "give an intact rpm package of a kernel"
 )
 
 // Source returns the source for rpm:FILE[,FILE...].
@@ -79,11 +79,11 @@ func read(file string, opts kernels.Options, write func(archive.Next) error) (p 
 	defer f.Close()
 	pkg, err := header(f)
 	if err != nil {
-		return p, damaged(file, err)
+		return p, archive.Damaged(file, err, intact)
 	}
 	nevra, err := pkg.Header.GetNEVRA()
 	if err != nil {
-		return p, damaged(file, err)
+		return p, archive.Damaged(file, err, intact)
 	}
 	if nevra.Arch != machine && nevra.Arch != "noarch" {
 		return p, &kernels.SpecError{
@@ -95,7 +95,7 @@ func read(file string, opts kernels.Options, write func(archive.Next) error) (p 
 	opts.Logf("unpack %s %s", p.Name, p.Version)
 	payload, err := pkg.PayloadReaderExtended()
 	if err != nil {
-		return p, damaged(file, err)
+		return p, archive.Damaged(file, err, intact)
 	}
 	bounded := archive.Bound(payload)
 	// Of the names of a file, only the last one has the content.
@@ -128,7 +128,7 @@ func read(file string, opts kernels.Options, write func(archive.Next) error) (p 
 			}, bounded, nil
 		}
 	})
-	return p, damaged(file, err)
+	return p, archive.Damaged(file, err, intact)
 }
 
 // header reads a package's header. The library panics on some damaged ones.
@@ -152,15 +152,4 @@ func mode(m int) fs.FileMode {
 		return fs.ModeSymlink
 	}
 	return fs.ModeIrregular
-}
-
-// damaged turns an error of the package's format into one of the request.
-func damaged(file string, err error) error {
-	var request *kernels.SpecError
-	var host *os.PathError
-	switch {
-	case err == nil, errors.As(err, &request), errors.As(err, &host), errors.Is(err, context.Canceled):
-		return err
-	}
-	return &kernels.SpecError{Problem: "cannot unpack " + file, Err: err, Hint: "give an intact rpm package of a kernel"}
 }

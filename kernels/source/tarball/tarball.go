@@ -9,7 +9,6 @@ import (
 	"compress/bzip2"
 	"compress/gzip"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -23,7 +22,10 @@ import (
 	"github.com/faultline/faultline/kernels/source/archive"
 )
 
-const form = "tar:FILE"
+const (
+	form   = "tar:FILE"
+	intact = "give an intact tar archive (plain, gzip, xz, zstd or bzip2)"
+)
 
 // Source returns the source for tar:FILE.
 func Source() kernels.Source {
@@ -70,7 +72,7 @@ func read(file string, write func(archive.Next) error) error {
 	defer f.Close()
 	plain, done, err := decompress(f)
 	if err != nil {
-		return damaged(file, err)
+		return archive.Damaged(file, err, intact)
 	}
 	defer done()
 	t := tar.NewReader(archive.Bound(plain))
@@ -83,22 +85,7 @@ func read(file string, write func(archive.Next) error) error {
 			Name: h.Name, Mode: h.FileInfo().Mode(), Size: h.Size, Link: h.Linkname, Hard: h.Typeflag == tar.TypeLink,
 		}, t, nil
 	})
-	return damaged(file, err)
-}
-
-// damaged turns an error of the archive's format into one of the request.
-func damaged(file string, err error) error {
-	var request *kernels.SpecError
-	var host *os.PathError
-	switch {
-	case err == nil, errors.As(err, &request), errors.As(err, &host), errors.Is(err, context.Canceled):
-		return err
-	}
-	return &kernels.SpecError{
-		Problem: "cannot unpack " + file,
-		Err:     err,
-		Hint:    "give an intact tar archive (plain, gzip, xz, zstd or bzip2)",
-	}
+	return archive.Damaged(file, err, intact)
 }
 
 // decompress returns the reader of a tar archive's plain form, by its first bytes.

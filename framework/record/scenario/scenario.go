@@ -39,6 +39,15 @@ func (i Info) Accel(accel string) string {
 	return accel
 }
 
+// NeedsTCG returns why the scenario is skipped where guests cannot run under TCG, for the
+// reason lacks; "" if it is not skipped.
+func (i Info) NeedsTCG(lacks error) string {
+	if i.TCG == "" || lacks == nil {
+		return ""
+	}
+	return fmt.Sprintf("it needs TCG (%s), and %v", i.TCG, lacks)
+}
+
 var idForm = regexp.MustCompile(`^[a-z0-9-]+(/[a-z0-9-]+)+$`)
 
 // CheckID returns an error if an id is not lower-case words separated by slashes.

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"fmt"
 	"sort"
 	"time"
 
@@ -163,8 +162,8 @@ func impossible(k *Kernel, i scenario.Info) (verdict observe.Verdict, why string
 	if k.Unavailable != nil && i.Skipped == "" {
 		return observe.Infra, "the kernel is not available: " + k.Unavailable.Error()
 	}
-	if i.TCG != "" && k.NoTCG != nil {
-		return observe.Skipped, fmt.Sprintf("it needs TCG (%s), and %v", i.TCG, k.NoTCG)
+	if why := i.NeedsTCG(k.NoTCG); why != "" {
+		return observe.Skipped, why
 	}
 	return observe.Skipped, needs.Impossible(k.Kernel, i)
 }

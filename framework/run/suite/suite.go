@@ -300,8 +300,8 @@ func begin() {
 	if info.TCG == "" || flags.template != "" { // else the plan left out what QEMU cannot run
 		return
 	}
-	if err := process.host.TCG(); err != nil {
-		ginkgo.Skip(fmt.Sprintf("it needs TCG (%s), and %v", info.TCG, err))
+	if why := info.NeedsTCG(process.host.TCG()); why != "" {
+		ginkgo.Skip(why)
 	}
 }
 

@@ -236,9 +236,10 @@ func modulesDir(ctx context.Context, dir, release string, config *kconfig.Config
 	return base, nil
 }
 
-// firstModule returns a symbol that a configuration builds as a module, or "".
+// firstModule returns a symbol that a guest or a scenario needs and that a configuration
+// builds as a module, or "".
 func firstModule(config *kconfig.Config) string {
-	for _, symbol := range config.Symbols() {
+	for _, symbol := range loadable {
 		if config.Get(symbol) == "m" {
 			return symbol
 		}

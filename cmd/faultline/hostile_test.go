@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,6 +41,19 @@ func withHostile(t *testing.T) string {
 	return dir
 }
 
+// oneModule returns the path of a module that no guest loads. A kernel that is built with
+// modules and has none is refused.
+func oneModule(modulesDir string) (path string) {
+	_ = kernels.Walk(modulesDir, func(rel string, _ fs.FileInfo) error {
+		if strings.Contains(rel, "/dm-mod.ko") {
+			path = filepath.Join(modulesDir, rel)
+			return fs.SkipAll
+		}
+		return nil
+	})
+	return path
+}
+
 // panickingKernel creates a folder with a kernel that panics during boot: its image has
 // another name for PID 1 than the initramfs.
 func panickingKernel(t *testing.T, spec string) (dir string) {
@@ -63,6 +77,7 @@ func panickingKernel(t *testing.T, spec string) (dir string) {
 		filepath.Join(filepath.Dir(k.Image), "config"): filepath.Join(dir, "config"),
 		filepath.Join(k.ModulesDir, "modules.builtin"): filepath.Join(modules, "modules.builtin"),
 		filepath.Join(k.ModulesDir, "modules.order"):   filepath.Join(modules, "modules.order"),
+		oneModule(k.ModulesDir):                        filepath.Join(modules, "dm-mod.ko"),
 	} {
 		data, err := os.ReadFile(from)
 		if err != nil {

@@ -147,8 +147,8 @@ func record(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// brokenKernel creates a folder with bookworm's kernel without its modules, which fails in
-// PID 1: broken DIR.
+// brokenKernel creates a folder with bookworm's kernel with one module, not those of a guest, which
+// fails in PID 1: broken DIR.
 func brokenKernel(ts *testscript.TestScript, neg bool, args []string) {
 	store, err := cache.Open("")
 	ts.Check(err)
@@ -164,6 +164,7 @@ func brokenKernel(ts *testscript.TestScript, neg bool, args []string) {
 		filepath.Join(from, "config"):                  filepath.Join(to, "config"),
 		filepath.Join(k.ModulesDir, "modules.builtin"): filepath.Join(modules, "modules.builtin"),
 		filepath.Join(k.ModulesDir, "modules.order"):   filepath.Join(modules, "modules.order"),
+		oneModule(k.ModulesDir):                        filepath.Join(modules, "dm-mod.ko"),
 	} {
 		data, err := os.ReadFile(src)
 		ts.Check(err)

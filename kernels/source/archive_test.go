@@ -4,18 +4,16 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
-	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz"
 
+	"github.com/faultline/faultline/internal/fake"
 	"github.com/faultline/faultline/kernels"
 )
 
@@ -145,8 +143,9 @@ func TestTarHostile(t *testing.T) {
 		data []byte
 		want string
 	}{
-		"empty":                {nil, "no kernel image in it; give the package or archive that contains vmlinuz"},
+		"empty":                {nil, "cannot unpack "},
 		"no archive":           {[]byte(strings.Repeat("x", 4096)), "cannot unpack "},
+		"without its end":      {plain[:len(plain)-1024], "cannot unpack "},
 		"cut":                  {plain[:len(plain)*2/3], "cannot unpack "},
 		"cut gzip":             {half(compressed(t, plain, func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriter(w), nil })), "cannot unpack "},
 		"cut zstd":             {half(compressed(t, plain, func(w io.Writer) (io.WriteCloser, error) { return zstd.NewWriter(w) })), "cannot unpack "},
@@ -197,39 +196,11 @@ func rpmOf(t *testing.T, name, arch string, content files, more string) string {
 	t.Helper()
 	needs(t, "rpmbuild")
 	dir := t.TempDir()
-	root := content.in(t, filepath.Join(dir, "files"))
-	var list []string
-	for f := range content {
-		list = append(list, "/"+f)
-	}
-	slices.Sort(list)
-	spec := fmt.Sprintf(`%%define _binary_payload w3.zstdio
-%%global __os_install_post %%{nil}
-%%define _build_id_links none
-%%define debug_package %%{nil}
-Name: %s
-Version: 6.1.192
-Release: 1
-Summary: a kernel
-License: GPL
-AutoReqProv: no
-%%description
-a kernel
-%%install
-cp -a %s/. %%{buildroot}
-%s
-%%files
-%s
-`, name, root, more, strings.Join(list, "\n"))
-	at := filepath.Join(dir, "k.spec")
-	if err := os.WriteFile(at, []byte(spec), 0o644); err != nil {
+	p, err := fake.RPM(t.Context(), dir, name, arch, content.in(t, filepath.Join(dir, "files")), more)
+	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.CommandContext(t.Context(), "rpmbuild", "-bb", "--target", arch, "--define", "_topdir "+dir, at).CombinedOutput()
-	if err != nil {
-		t.Fatalf("rpmbuild: %v: %s", err, out)
-	}
-	return filepath.Join(dir, "RPMS", arch, name+"-6.1.192-1."+arch+".rpm")
+	return p
 }
 
 // rpm packages in the layouts of Red Hat and SUSE are the same kernel as a directory.

@@ -9,6 +9,7 @@ import (
 	"compress/bzip2"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -75,9 +76,13 @@ func read(file string, write func(archive.Next) error) error {
 		return archive.Damaged(file, err, intact)
 	}
 	defer done()
-	t := tar.NewReader(archive.Bound(plain))
+	source := &endReader{r: archive.Bound(plain)}
+	t := tar.NewReader(source)
 	err = write(func() (archive.Item, io.Reader, error) {
 		h, err := t.Next()
+		if errors.Is(err, io.EOF) && source.ended {
+			err = io.ErrUnexpectedEOF // no end of the archive (two blocks of zeros): it was cut
+		}
 		if err != nil {
 			return archive.Item{}, nil, err
 		}
@@ -86,6 +91,18 @@ func read(file string, write func(archive.Next) error) error {
 		}, t, nil
 	})
 	return archive.Damaged(file, err, intact)
+}
+
+// endReader reports whether its reader's end was read.
+type endReader struct {
+	r     io.Reader
+	ended bool
+}
+
+func (e *endReader) Read(p []byte) (int, error) {
+	n, err := e.r.Read(p)
+	e.ended = e.ended || n == 0 && errors.Is(err, io.EOF)
+	return n, err
 }
 
 // decompress returns the reader of a tar archive's plain form, by its first bytes.

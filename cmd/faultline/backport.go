@@ -17,10 +17,11 @@ import (
 )
 
 type backportCmd struct {
-	Tree      string   `required:"" placeholder:"DIR" help:"${tree}"`
-	Base      string   `required:"" placeholder:"REV" help:"Apply the patches to this revision."`
+	Tree      string   `placeholder:"DIR" help:"${tree}"`
+	Base      string   `required:"" placeholder:"REV|SPEC" help:"Kernel without the patches: a revision of --tree, or a built one."`
 	Patch     []string `placeholder:"FILE" sep:"none" help:"Apply this patch, mailbox or b4 series, in the order given (repeatable)."`
 	Commit    []string `placeholder:"REV" sep:"none" help:"Cherry-pick this commit instead (repeatable)."`
+	Patched   string   `placeholder:"SPEC" help:"Build nothing: this kernel is the base with the patches."`
 	Change    string   `placeholder:"ID" help:"Check the backport of this known change (default: list all differences)."`
 	Reference string   `placeholder:"SPEC" help:"Compare with this kernel, which has the change."`
 	Scenario  []string `placeholder:"GLOB" complete:"scenario" sep:"none" help:"${scenario}"`
@@ -52,10 +53,16 @@ Some scenarios expect one result without the change and another with it. The ver
 
 Without --change, the report lists all differences, and the changes that the patches add or remove.
 
+With --patched, two kernels are compared that somebody has built, such as packages: --base is the
+kernel without the patches. Their configurations should be equal; the text lists how they differ.
+
 ` + kernelSpecs() + `
-Example:
+Examples:
   faultline backport --tree ../linux --base v6.1.192 --patch backport.mbox \
       --change dax_fault_hwpoison --reference apt:bookworm/6.12
+  faultline backport --base rpm:kernel-core-A.rpm,kernel-modules-A.rpm \
+      --patched rpm:kernel-core-B.rpm,kernel-modules-B.rpm \
+      --change dax_fault_hwpoison
 
 Exit codes:
   0    complete; without --change: nothing differs, or every difference is
@@ -88,6 +95,7 @@ func (c *backportCmd) Run(ctx context.Context) error {
 	done, err := backport.Do(ctx, backport.Options{
 		Tree:      c.Tree,
 		Base:      c.Base,
+		Patched:   c.Patched,
 		Patches:   c.Patch,
 		Commits:   c.Commit,
 		Change:    c.Change,

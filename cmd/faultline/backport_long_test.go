@@ -1,11 +1,23 @@
 package main
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/record/results"
+	"github.com/faultline/faultline/framework/run/backport"
+	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/fake"
+	"github.com/faultline/faultline/kernels"
+	"github.com/faultline/faultline/kernels/source"
 )
 
 // TestLongBackport checks backports with a known effect, with real builds: the complete
@@ -48,9 +60,67 @@ func TestLongBackport(t *testing.T) {
 					t.Errorf("%q is not in the output", want)
 				}
 			}
+			builtKernels(t, args, c.code, output.String())
 		})
 	}
 	if after := gitState(t, repo); after != before {
 		t.Errorf("the repository changed:\n%s\n%s", before, after)
 	}
+}
+
+// builtKernels repeats a backport with the kernels that it built, the base as a folder, the
+// patched one as an rpm package. Exit code and verdict are those with the tree.
+func builtKernels(t *testing.T, args []string, code int, mail string) {
+	t.Helper()
+	out := args[slices.Index(args, "--out")+1]
+	f, err := results.Open(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, err := f.LoadRun(judge.Run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := cache.Open("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dirs []string
+	for _, name := range []string{backport.Base, backport.Patched} {
+		recorded, _ := run.Kernel(name)
+		k, err := source.Resolve(t.Context(), recorded.Spec, kernels.Options{Cache: store, Cached: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer k.Close()
+		dir := t.TempDir()
+		if err := os.CopyFS(dir, os.DirFS(filepath.Dir(k.Image))); err != nil {
+			t.Fatal(err)
+		}
+		dirs = append(dirs, dir)
+	}
+	rpm, err := fake.RPM(t.Context(), t.TempDir(), "kernel-core", "x86_64", dirs[1], "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What selects scenarios and the reference is last.
+	again := append([]string{"backport", "--base", "dir:" + dirs[0], "--patched", "rpm:" + rpm, "--change", "dax_fault_hwpoison",
+		"--out", out + "-built"}, args[slices.Index(args, "--out")+2:]...)
+	cmd := exec.CommandContext(t.Context(), filepath.Join(built, "faultline"), again...)
+	var output, log strings.Builder
+	cmd.Stdout, cmd.Stderr = &output, &log
+	_ = cmd.Run() // the exit code is checked below
+	t.Logf("%s\n%s", log.String(), output.String())
+	if got := cmd.ProcessState.ExitCode(); got != code {
+		t.Errorf("of built kernels: exit code %d, not %d", got, code)
+	}
+	if diff := cmp.Diff(findings(mail), findings(output.String())); diff != "" {
+		t.Errorf("of built kernels (-from the tree +built):\n%s", diff)
+	}
+}
+
+// findings returns a mail without its setup and without the names of kernels.
+func findings(mail string) string {
+	mail = regexp.MustCompile(`(?m)^(?:change|tree|base|patches|patched|reference|config|compiler|guests|tool|command) .*\n(?:           .*\n)*`).ReplaceAllString(mail, "")
+	return regexp.MustCompile(`^(Backport of \S+ on )\S+:`).ReplaceAllString(mail, "$1K:")
 }

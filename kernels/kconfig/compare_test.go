@@ -3,17 +3,21 @@ package kconfig
 import (
 	"fmt"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
-func TestCompare(t *testing.T) {
-	parse := func(text string) *Config {
-		c, err := ParseBytes([]byte(text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c
+func parsed(t *testing.T, text string) *Config {
+	t.Helper()
+	c, err := ParseBytes([]byte(text))
+	if err != nil {
+		t.Fatal(err)
 	}
-	asked := parse("CONFIG_A=y\nCONFIG_B=y\nCONFIG_C=n\nCONFIG_D=n\nCONFIG_E=y\nCONFIG_E=n\n")
+	return c
+}
+
+func TestCompare(t *testing.T) {
+	asked := parsed(t, "CONFIG_A=y\nCONFIG_B=y\nCONFIG_C=n\nCONFIG_D=n\nCONFIG_E=y\nCONFIG_E=n\n")
 	for name, c := range map[string]struct {
 		got  string
 		want string
@@ -24,9 +28,21 @@ func TestCompare(t *testing.T) {
 		"forced":  {"CONFIG_A=y\nCONFIG_B=y\nCONFIG_C=y\nCONFIG_E=y\n", "[CONFIG_C=n (got y) CONFIG_E=n (got y)]"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := fmt.Sprint(Compare(asked, parse(c.got))); got != c.want {
+			if got := fmt.Sprint(Compare(asked, parsed(t, c.got))); got != c.want {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})
+	}
+}
+
+func TestDifferences(t *testing.T) {
+	a := parsed(t, "CONFIG_A=y\nCONFIG_B=m\nCONFIG_C=64\nCONFIG_S=\"x\"\n# CONFIG_N is not set\n")
+	b := parsed(t, "CONFIG_A=y\nCONFIG_B=y\nCONFIG_D=1\nCONFIG_S=\"y\"\n")
+	want := []Difference{{"B", "m", "y"}, {"C", "64", "n"}, {"D", "n", "1"}, {"S", "x", "y"}}
+	if diff := cmp.Diff(want, Differences(a, b)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got := Differences(a, a); got != nil {
+		t.Errorf("got %v of one configuration", got)
 	}
 }

@@ -1,6 +1,7 @@
 // Package backport observes a kernel with patches, the same kernel without them, and
 // optionally one that has the change from upstream, and writes the verdict as a mail. It
-// starts the run; package framework/analysis/backport reaches the verdict.
+// builds the kernels from a tree, or takes two that somebody built. It starts the run;
+// package framework/analysis/backport reaches the verdict.
 package backport
 
 import (
@@ -32,10 +33,13 @@ const (
 // Options select what is backported to what. Options.Kernels of the run is not used.
 type Options struct {
 	run.Options
-	Tree string // the top folder of a git checkout
-	Base string // a revision
-	// Patches are files with mails or diffs, Commits are revisions to cherry-pick; one of
-	// the two is empty.
+	Tree string // the top folder of a git checkout; "" with Patched
+	Base string // a revision of Tree; with Patched the spec of a kernel
+	// Patched is the spec of a kernel that is Base with the patches, or "". Nothing is
+	// built then, and Patches, Commits and Settings are empty.
+	Patched string
+	// Patches are files with mails or diffs, Commits are revisions to cherry-pick; at least
+	// one of the two is empty.
 	Patches, Commits []string
 	// Change is the id of the change that is backported; "" lists all differences.
 	Change string
@@ -61,12 +65,16 @@ func Do(ctx context.Context, opt Options) (*Result, error) {
 	if err := opt.check(ctx); err != nil {
 		return nil, err
 	}
-	about, err := opt.look(ctx)
-	if err != nil {
-		return nil, err
+	about := &about{base: opt.Base, patched: opt.Patched}
+	if opt.Patched == "" {
+		var err error
+		if about, err = opt.look(ctx); err != nil {
+			return nil, err
+		}
 	}
 	opt.Options.Kernels, opt.All = opt.kernels(about), true
 	r := &Result{}
+	var err error
 	if r.Run, r.Folder, err = run.Do(ctx, opt.Options); err != nil {
 		return nil, whose(err)
 	}
@@ -81,6 +89,11 @@ func Do(ctx context.Context, opt Options) (*Result, error) {
 		q.Reference = Reference
 	}
 	r.Verdict = backport.Of(r.Run, q)
+	if opt.Patched != "" {
+		if err := about.compare(ctx, r.Run, opt.Cache); err != nil {
+			return nil, err
+		}
+	}
 	r.Mail = mail(r.Run, r.Verdict, about)
 	return r, r.Folder.Put(results.MailFile, []byte(r.Mail))
 }
@@ -88,6 +101,18 @@ func Do(ctx context.Context, opt Options) (*Result, error) {
 // check checks the request before anything is built.
 func (o Options) check(ctx context.Context) error {
 	switch {
+	case o.Patched != "" && (o.Tree != "" || len(o.Patches)+len(o.Commits)+len(o.Settings) > 0):
+		return errkind.Requestf("--patched names a built kernel, so nothing is built; " +
+			"omit --tree, --patch, --commit, --config and --cc")
+	case o.Patched != "":
+		if err := source.All().Check(o.Patched); err != nil {
+			return err
+		}
+		if err := source.All().Check(o.Base); err != nil {
+			return err
+		}
+	case o.Tree == "":
+		return errkind.Requestf("no kernel with the patches; give --tree DIR and the patches, or a built kernel with --patched SPEC")
 	case len(o.Patches) > 0 && len(o.Commits) > 0:
 		return errkind.Requestf("--patch and --commit are both given; use one of them")
 	case len(o.Patches) == 0 && len(o.Commits) == 0:
@@ -204,24 +229,33 @@ func names(patches []git.Patch) (out []string) {
 
 // kernels returns the run's columns.
 func (o Options) kernels(a *about) []matrix.Entry {
-	rev := o.Base
-	if strings.ContainsAny(rev, "@?&%") { // these have a meaning in a spec
-		rev = a.commit
-	}
-	base := "tree:" + o.Tree + "@" + rev
-	for _, s := range o.Settings {
-		name, value, _ := strings.Cut(s, "=")
-		base = source.Set(base, name, value)
-	}
-	patched := source.Set(base, "patch", strings.Join(o.Patches, ","))
-	if len(o.Commits) > 0 {
-		patched = source.Set(base, "pick", strings.Join(a.picked, ","))
+	base, patched := o.Base, o.Patched
+	if patched == "" {
+		base, patched = o.built(a)
 	}
 	entries := []matrix.Entry{{Name: Base, Spec: base}, {Name: Patched, Spec: patched}}
 	if o.Reference != "" {
 		entries = append(entries, matrix.Entry{Name: Reference, Spec: o.Reference})
 	}
 	return entries
+}
+
+// built returns the specs of the kernels that are built from the tree.
+func (o Options) built(a *about) (base, patched string) {
+	rev := o.Base
+	if strings.ContainsAny(rev, "@?&%") { // these have a meaning in a spec
+		rev = a.commit
+	}
+	base = "tree:" + o.Tree + "@" + rev
+	for _, s := range o.Settings {
+		name, value, _ := strings.Cut(s, "=")
+		base = source.Set(base, name, value)
+	}
+	patched = source.Set(base, "patch", strings.Join(o.Patches, ","))
+	if len(o.Commits) > 0 {
+		patched = source.Set(base, "pick", strings.Join(a.picked, ","))
+	}
+	return base, patched
 }
 
 // whose adds to an error which of the kernels does not build.

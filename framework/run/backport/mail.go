@@ -1,6 +1,7 @@
 package backport
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,12 +18,17 @@ import (
 
 // about describes what was applied to what, for the mail.
 type about struct {
-	tree, base       string
+	base string // Options.Base
+	// Of kernels that were built from a tree:
+	tree             string
 	commit, describe string // of the base
 	patches          []git.Patch
 	notes            []string // which parts of the patches' files were not applied
 	picked           []string // the hashes of Options.Commits
 	config, compiler string   // config is a file, or ""
+	// Of kernels that somebody built:
+	patched string // Options.Patched
+	configs []configFact
 }
 
 // mail returns the verdict as text for a mailing list: the verdict, the setup, the cells
@@ -93,10 +99,12 @@ func (m *mailText) change() string {
 }
 
 func (m *mailText) title() string {
-	what := "1 patch"
+	what, base := "1 patch", m.about.base
 	switch n := len(slices.DeleteFunc(slices.Clone(m.about.patches), func(p git.Patch) bool { return p.Present })); {
 	case m.v.Change != "":
 		what = "Backport of " + m.v.Change
+	case m.about.patched != "":
+		what = "Patches in " + m.release(Patched, m.about.patched)
 	case n != 1:
 		what = fmt.Sprintf("%d patches", n)
 	}
@@ -111,7 +119,16 @@ func (m *mailText) title() string {
 		}
 		kinds = append(kinds, word)
 	}
-	return fmt.Sprintf("%s on %s: %s", what, m.about.base, strings.ToUpper(strings.Join(kinds, " and ")))
+	if m.about.patched != "" {
+		base = m.release(Base, base)
+	}
+	return fmt.Sprintf("%s on %s: %s", what, base, strings.ToUpper(strings.Join(kinds, " and ")))
+}
+
+// release returns a kernel's release, or its spec if it is not known.
+func (m *mailText) release(kernel, spec string) string {
+	k, _ := m.run.Kernel(kernel)
+	return cmp.Or(k.Release, spec)
 }
 
 // sentence returns the verdict as sentences.
@@ -176,8 +193,11 @@ func (m *mailText) sentence() string {
 	}
 	base, _ := m.run.Kernel(Base)
 	if patched, _ := m.run.Kernel(Patched); base.Digest != "" && base.Digest == patched.Digest {
-		say("The patched kernel is identical to the base, byte for byte: " +
-			"this configuration does not compile the code that the patches touch.")
+		why := "this configuration does not compile the code that the patches touch"
+		if m.about.patched != "" {
+			why = "both specs are of the same build"
+		}
+		say("The patched kernel is identical to the base, byte for byte: %s.", why)
 	}
 	return strings.Join(out, " ")
 }
@@ -252,6 +272,34 @@ func (m *mailText) facts() {
 	if m.v.Change != "" {
 		fact("change", m.change())
 	}
+	if a.patched == "" {
+		m.sources(fact)
+	} else {
+		for _, k := range [][2]string{{Base, a.base}, {Patched, a.patched}} {
+			fact(k[0], m.origin(k[0], k[1]))
+		}
+	}
+	if k, ok := m.run.Kernel(Reference); ok {
+		fact("reference", fmt.Sprintf("%s (%s)", k.Version, k.Spec))
+	}
+	if a.patched == "" {
+		fact("config", cmp.Or(a.config, "tinyconfig")+", plus the options that Faultline's guests need")
+		fact("compiler", a.compiler)
+	}
+	for _, c := range a.configs {
+		fact(c.name, c.text)
+	}
+	fact(
+		"guests",
+		strings.Join(slices.Compact([]string{"QEMU " + m.run.Host.QEMU, strings.Join(m.accels(), " and ")}), ", "),
+	)
+	fact("tool", fmt.Sprintf("faultline %s, %s", m.run.Tool.Version, m.run.Started.UTC().Format("2006-01-02")))
+	fact("command", shell.Quote(m.run.Command))
+}
+
+// sources writes what was built: the base and the patches.
+func (m *mailText) sources(fact func(name, text string)) {
+	a := m.about
 	fact("tree", a.tree)
 	base := fmt.Sprintf("%s, commit %.12s", a.base, a.commit)
 	if a.describe != "" && a.describe != a.base {
@@ -279,21 +327,24 @@ func (m *mailText) facts() {
 		}
 		fact(name, n)
 	}
-	if k, ok := m.run.Kernel(Reference); ok {
-		fact("reference", fmt.Sprintf("%s (%s)", k.Version, k.Spec))
+}
+
+// origin describes a kernel that somebody built.
+func (m *mailText) origin(kernel, spec string) string {
+	k, ok := m.run.Kernel(kernel)
+	if !ok {
+		return spec
 	}
-	config := "tinyconfig, plus the options that Faultline's guests need"
-	if a.config != "" {
-		config = a.config + ", plus the options that Faultline's guests need"
+	from := k.Spec
+	if len(k.Packages) > 0 { // the command has the names of their files
+		from, _, _ = strings.Cut(k.Spec, ":")
+		for i, p := range k.Packages {
+			if i == 0 || p.Version != k.Packages[0].Version {
+				from += " " + p.Name + " " + p.Version
+			}
+		}
 	}
-	fact("config", config)
-	fact("compiler", a.compiler)
-	fact(
-		"guests",
-		strings.Join(slices.Compact([]string{"QEMU " + m.run.Host.QEMU, strings.Join(m.accels(), " and ")}), ", "),
-	)
-	fact("tool", fmt.Sprintf("faultline %s, %s", m.run.Tool.Version, m.run.Started.UTC().Format("2006-01-02")))
-	fact("command", shell.Quote(m.run.Command))
+	return fmt.Sprintf("kernel %s (%s)", k.Release, from)
 }
 
 // accels returns the accelerators of the cells.

@@ -17,6 +17,7 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/internal/git"
+	"github.com/faultline/faultline/kernels/kconfig"
 )
 
 var update = flag.Bool("update", false, "update the golden files")
@@ -45,6 +46,28 @@ func made(kernels ...string) *results.Run {
 func onLinux() *about {
 	return &about{tree: "../linux", base: "v6.1.192", commit: "8c39e2f8a5d14f60b0c1d2e3f4a5b6c7d8e9f0a1", describe: "v6.1.192", compiler: "gcc (Debian 12.2.0-14+deb12u1) 12.2.0",
 		patches: []git.Patch{{From: "back port.mbox", Subject: "dax: enable dax fault handler to report VM_FAULT_HWPOISON"}, {From: "more.diff"}}}
+}
+
+// ofPackages makes the kernels of a run those of rpm packages.
+func ofPackages(r *results.Run) *results.Run {
+	for i, version := range []string{"5.14.0-611.el9", "5.14.0-611.el9.mytest"} {
+		k := &r.Kernels[i]
+		k.Release, k.Spec = version+".x86_64", "rpm:kernel-core-"+version+".x86_64.rpm,kernel-modules-"+version+".x86_64.rpm"
+		k.Packages = []results.Package{{Name: "kernel-core", Version: version}, {Name: "kernel-modules", Version: version}}
+	}
+	return r
+}
+
+func onPackages() *about {
+	base, err := kconfig.ParseBytes([]byte("CONFIG_LOCALVERSION=\".el9\"\nCONFIG_CC_VERSION_TEXT=\"gcc 11.5.0\"\nCONFIG_XFS_FS=m\nCONFIG_SWAP=y\n"))
+	if err != nil {
+		panic(err)
+	}
+	patched, err := kconfig.ParseBytes([]byte("CONFIG_LOCALVERSION=\".mytest\"\nCONFIG_CC_VERSION_TEXT=\"gcc 12.2.0\"\nCONFIG_XFS_FS=y\nCONFIG_SWAP=y\nCONFIG_NR_CPUS=64\n"))
+	if err != nil {
+		panic(err)
+	}
+	return &about{base: "rpm:a.rpm", patched: "rpm:b.rpm", configs: configFacts(base, patched)}
 }
 
 var (
@@ -112,6 +135,15 @@ func TestMail(t *testing.T) {
 			r.Kernels[1].Digest = Base
 			return r
 		}(), backport.Verdict{Question: free, Kinds: []backport.Kind{backport.Unmoved}, Compared: 2, Same: 2}, onLinux()},
+		"built":                {ofPackages(made(Base, Patched)), backport.Verdict{Question: backport.Question{Base: Base, Patched: Patched, Change: dax}, Kinds: []backport.Kind{backport.Complete}, Flipped: flipped, Compared: 120, Same: 115}, onPackages()},
+		"built-without-change": {ofPackages(made(Base, Patched)), backport.Verdict{Question: free, Kinds: []backport.Kind{backport.Complete}, Flipped: flipped, Appeared: []string{dax}, Compared: 9, Same: 4}, onPackages()},
+		"built-does-not-boot": {ofPackages(made(Base, Patched)), backport.Verdict{Question: question, Kinds: []backport.Kind{backport.DoesNotBoot},
+			Boot: &backport.Unjudged{Kernel: Patched, Why: "boot: the kernel of patched panicked"}}, &about{base: "dir:a", patched: "dir:b", configs: configFacts(&kconfig.Config{}, &kconfig.Config{})}},
+		"same-build": {func() *results.Run {
+			r := made(Base, Patched)
+			r.Kernels[1].Digest = Base
+			return r
+		}(), backport.Verdict{Question: free, Kinds: []backport.Kind{backport.Unmoved}, Compared: 2, Same: 2}, onPackages()},
 		"whole-changes":     {made(Base, Patched), backport.Verdict{Question: free, Kinds: []backport.Kind{backport.Complete}, Flipped: flipped, Appeared: []string{dax, "dax_folios"}, Compared: 9, Same: 4}, onLinux()},
 		"something-changed": {made(Base, Patched), backport.Verdict{Question: free, Kinds: []backport.Kind{backport.Collateral}, Flipped: flipped[:1], Appeared: []string{dax}, Vanished: []string{"dax_folios"}, Moved: []backport.Moved{many}, Compared: 9, Same: 4}, onLinux()},
 	} {

@@ -1,0 +1,378 @@
+// Package download fetches files by HTTP into the cache. What comes is not trusted: sizes
+// are bounded, a server that sends nothing is given up, and a digest that the user gives is
+// checked. It does not know what the files are.
+package download
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/kernels"
+)
+
+// Bounds of a download.
+const (
+	mostBytes     = 4 << 30
+	mostRedirects = 10
+	mostTries     = 5 // in a row that bring no bytes
+)
+
+// Times; tests shorten them.
+var (
+	stall    = time.Minute      // without a byte, after which a connection is given up
+	progress = 10 * time.Second // between two messages
+	pause    = time.Second      // before the second try; it doubles
+)
+
+const (
+	entryKind = "download"
+	digestKey = "sha256=" // of a URL's fragment, as in pip's requirement files
+)
+
+// File is a file in the cache, which is not pruned until Close.
+type File struct {
+	Path  string // its name is the URL's last part
+	Sum   string // SHA-256, in hex
+	entry *cache.Entry
+}
+
+// Close allows the file to be pruned.
+func (f *File) Close() error { return f.entry.Close() }
+
+// IsURL reports whether a text in place of a file's name is a URL.
+func IsURL(text string) bool {
+	return strings.HasPrefix(text, "http://") || strings.HasPrefix(text, "https://")
+}
+
+// Check checks the text of a URL. The error is a *kernels.SpecError.
+func Check(text string) error {
+	_, _, err := parse(text)
+	return err
+}
+
+// parse returns a URL without its fragment, and the digest in that.
+func parse(text string) (u *url.URL, sum string, err error) {
+	wrong := func(problem, hint string) error { return &kernels.SpecError{Problem: problem, Hint: hint} }
+	u, err = url.Parse(text)
+	switch {
+	case err != nil:
+		return nil, "", wrong(fmt.Sprintf("cannot parse the URL: %v", errors.Unwrap(err)), "write https://HOST/PATH")
+	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return nil, "", wrong(fmt.Sprintf("%s is not a URL for a download", text), "write https://HOST/PATH")
+	case u.User != nil:
+		return nil, "", wrong("the URL has a user name or password, and specs are recorded in run.json",
+			"download the file yourself, and give its path")
+	}
+	if u.Fragment == "" {
+		return u, "", nil
+	}
+	sum, ok := strings.CutPrefix(u.Fragment, digestKey)
+	if raw, err := hex.DecodeString(sum); !ok || err != nil || len(raw) != sha256.Size {
+		return nil, "", wrong(fmt.Sprintf("the part after # of %s is not a digest", text), "write URL#sha256=64 HEX DIGITS")
+	}
+	u.Fragment = ""
+	return u, strings.ToLower(sum), nil
+}
+
+// Get returns the file of a URL. With a digest (URL#sha256=HEX) a file in the cache needs
+// no network. Without one, the server is asked each time whether its file is the one in the
+// cache, by ETag, time and length. A download that breaks off is resumed.
+func Get(ctx context.Context, text string, opts kernels.Options) (*File, error) {
+	u, sum, err := parse(text)
+	if err != nil {
+		return nil, err
+	}
+	d := &download{url: u, sum: sum, opts: opts, name: name(u)}
+	key := cache.Key("sha256", sum, d.name)
+	if sum == "" {
+		if err := d.ask(ctx, 0); err != nil {
+			return nil, d.failed(ctx, err)
+		}
+		key = cache.Key(append([]string{u.String()}, d.validators()...)...)
+	}
+	defer d.close()
+	entry, err := opts.Cache.Get(ctx, entryKind, key, d.into)
+	if err != nil {
+		return nil, d.failed(ctx, err)
+	}
+	f := &File{Path: filepath.Join(entry.Path, d.name), entry: entry}
+	if f.Sum, err = cache.FileSum(f.Path); err != nil {
+		return nil, errors.Join(err, entry.Close())
+	}
+	if sum != "" && f.Sum != sum { // the entry's file was changed
+		return nil, errors.Join(d.mismatch(f.Sum), entry.Close())
+	}
+	return f, nil
+}
+
+// name returns a file's name for a URL.
+func name(u *url.URL) string {
+	n := path.Base(path.Clean("/" + u.Path))
+	if n == "/" {
+		return "file"
+	}
+	return n
+}
+
+// failed says what failed.
+func (d *download) failed(ctx context.Context, err error) error {
+	var request *kernels.SpecError
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case errors.As(err, &request):
+		return err
+	}
+	var wrapped *url.Error // has the method and the URL, too
+	if errors.As(err, &wrapped) {
+		err = wrapped.Err
+	}
+	return fmt.Errorf("download %s: %w", d.url, err)
+}
+
+// download is a download in progress.
+type download struct {
+	url  *url.URL
+	sum  string
+	name string
+	opts kernels.Options
+
+	response *http.Response // nil, or one whose body is not read yet
+	stop     context.CancelCauseFunc
+	strong   string // of the last file that came: what If-Range accepts, or ""
+}
+
+func (d *download) close() {
+	if d.response != nil {
+		d.stop(nil)
+		d.response.Body.Close()
+		d.response = nil
+	}
+}
+
+// errRetry is an answer of the server's that may be another one later.
+var errRetry = errors.New("the server cannot answer now")
+
+// ask requests the file from an offset on. The response is in d.response.
+func (d *download) ask(ctx context.Context, from int64) error {
+	d.close()
+	var inner context.Context
+	inner, d.stop = context.WithCancelCause(ctx)
+	watch := time.AfterFunc(stall, func() { d.stop(errStalled()) })
+	defer watch.Stop()
+	request, err := http.NewRequestWithContext(inner, http.MethodGet, d.url.String(), nil)
+	if err != nil {
+		return err
+	}
+	if from > 0 {
+		request.Header.Set("Range", fmt.Sprintf("bytes=%d-", from))
+		request.Header.Set("If-Range", d.strong)
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		defer d.stop(nil)
+		if stalled := context.Cause(inner); inner.Err() != nil && ctx.Err() == nil {
+			return stalled
+		}
+		return err
+	}
+	d.response = response
+	switch code := response.StatusCode; {
+	case code == http.StatusOK, from > 0 && code == http.StatusPartialContent:
+		d.strong = strong(response.Header)
+		return nil
+	case code == http.StatusTooManyRequests, code == http.StatusRequestTimeout, code >= 500:
+		d.close()
+		return fmt.Errorf("%w: %s", errRetry, response.Status)
+	default:
+		d.close()
+		return &kernels.SpecError{Problem: fmt.Sprintf("%s: the server answers %s", d.url, response.Status), Hint: "check the URL"}
+	}
+}
+
+func errStalled() error { return fmt.Errorf("nothing came for %v", stall) }
+
+// client asks for files as they are: a body that the server compresses could not be
+// resumed. It does not go from https to http.
+var client = &http.Client{
+	Transport: func() http.RoundTripper {
+		t := http.DefaultTransport.(*http.Transport).Clone()
+		t.DisableCompression = true
+		return t
+	}(),
+	CheckRedirect: func(to *http.Request, via []*http.Request) error {
+		switch {
+		case len(via) >= mostRedirects:
+			return fmt.Errorf("more than %d redirects", mostRedirects)
+		case to.URL.Scheme == "http" && via[0].URL.Scheme == "https":
+			return &kernels.SpecError{Problem: fmt.Sprintf("%s redirects to %s, which is not encrypted", via[0].URL, to.URL),
+				Hint: "give the URL of the file itself"}
+		case to.URL.Scheme != "http" && to.URL.Scheme != "https":
+			return &kernels.SpecError{Problem: fmt.Sprintf("%s redirects to %s", via[0].URL, to.URL), Hint: "check the URL"}
+		}
+		return nil
+	},
+}
+
+// validators returns what tells one version of the server's file from another. Without any,
+// no two are the same.
+func (d *download) validators() []string {
+	h := d.response.Header
+	tag, modified := h.Get("ETag"), h.Get("Last-Modified")
+	if tag == "" && modified == "" {
+		return []string{strconv.FormatInt(time.Now().UnixNano(), 10)}
+	}
+	return []string{tag, modified, h.Get("Content-Length")}
+}
+
+// strong returns what If-Range accepts, or "" (RFC 9110, section 13.1.5).
+func strong(h http.Header) string {
+	if tag := h.Get("ETag"); tag != "" && !strings.HasPrefix(tag, "W/") {
+		return tag
+	}
+	return h.Get("Last-Modified")
+}
+
+// into downloads the file into a directory.
+func (d *download) into(ctx context.Context, dir string) error {
+	f, err := os.Create(filepath.Join(dir, d.name))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	d.opts.Logf("download %s", d.url)
+	written, wait := int64(0), pause
+	for try := 1; ; try++ {
+		before := written
+		err := d.part(ctx, f, &written)
+		var request *kernels.SpecError
+		switch {
+		case err == nil:
+			return d.check(f)
+		case ctx.Err() != nil, errors.As(err, &request), isHost(err):
+			return err
+		}
+		if written > before {
+			try, wait = 1, pause
+		}
+		if try >= mostTries {
+			return err
+		}
+		d.opts.Logf("download %s: %v; trying again", d.name, err)
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(wait):
+		}
+		wait *= 2
+	}
+}
+
+// isHost reports whether an error is this machine's, not the network's.
+func isHost(err error) bool {
+	var file *os.PathError
+	return errors.As(err, &file)
+}
+
+// part reads what one connection brings.
+func (d *download) part(ctx context.Context, f *os.File, written *int64) error {
+	if d.response == nil || *written > 0 {
+		if d.strong == "" {
+			*written = 0
+		}
+		if err := d.ask(ctx, *written); err != nil {
+			return err
+		}
+		if d.response.StatusCode != http.StatusPartialContent {
+			*written = 0 // the file changed, or the server knows no ranges
+		} else if r := d.response.Header.Get("Content-Range"); !strings.HasPrefix(r, fmt.Sprintf("bytes %d-", *written)) {
+			*written = 0
+			d.close()
+			return fmt.Errorf("the server sent another range (%q)", r)
+		}
+	}
+	if err := f.Truncate(*written); err != nil {
+		return err
+	}
+	if _, err := f.Seek(*written, io.SeekStart); err != nil {
+		return err
+	}
+	total := int64(-1)
+	if n := d.response.ContentLength; n >= 0 {
+		total = *written + n
+	}
+	if total > mostBytes {
+		return tooLarge(d.url)
+	}
+	watch := time.AfterFunc(stall, func() { d.stop(errStalled()) })
+	defer watch.Stop()
+	said, buffer := time.Now(), make([]byte, 1<<18)
+	for {
+		n, err := d.response.Body.Read(buffer)
+		if n > 0 {
+			watch.Reset(stall)
+			if _, err := f.Write(buffer[:n]); err != nil {
+				return err
+			}
+			*written += int64(n)
+		}
+		switch {
+		case *written > mostBytes:
+			return tooLarge(d.url)
+		case errors.Is(err, io.EOF):
+			return nil
+		case errors.Is(err, context.Canceled) && ctx.Err() == nil:
+			return errStalled()
+		case err != nil:
+			return err
+		}
+		if time.Since(said) >= progress {
+			said = time.Now()
+			of := ""
+			if total >= 0 {
+				of = " of " + humanize.IBytes(uint64(total))
+			}
+			d.opts.Logf("download %s: %s%s", d.name, humanize.IBytes(uint64(*written)), of)
+		}
+	}
+}
+
+func tooLarge(u *url.URL) error {
+	return &kernels.SpecError{Problem: fmt.Sprintf("%s has more than %s", u, humanize.IBytes(mostBytes)),
+		Hint: "give the URL of a kernel, without debug information"}
+}
+
+// check compares the digest.
+func (d *download) check(f *os.File) error {
+	if d.sum == "" {
+		return nil
+	}
+	sum, err := cache.FileSum(f.Name())
+	if err != nil {
+		return err
+	}
+	if sum != d.sum {
+		return d.mismatch(sum)
+	}
+	return nil
+}
+
+func (d *download) mismatch(sum string) error {
+	return &kernels.SpecError{Problem: fmt.Sprintf("%s has the SHA-256 %s, not %s", d.url, sum, d.sum),
+		Hint: "check the digest and who changed the file"}
+}

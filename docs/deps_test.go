@@ -69,7 +69,8 @@ func isTest(name string) bool {
 	if strings.HasPrefix(name, examples) {
 		return false
 	}
-	return strings.HasSuffix(name, "_test.go") || strings.Contains(name, "testdata/") || strings.HasPrefix(name, "tools/variants/")
+	return strings.HasSuffix(name, "_test.go") || strings.Contains(name, "testdata/") || strings.HasPrefix(name, "tools/variants/") ||
+		strings.HasPrefix(name, "internal/fake/")
 }
 
 func isScript(name string) bool {

@@ -53,7 +53,7 @@ Some scenarios expect one result without the change and another with it. The ver
 
 Without --change, the report lists all differences, and the changes that the patches add or remove.
 
-With --patched, two kernels are compared that somebody has built, such as packages: --base is the
+With --patched, two kernels are compared that are already built, such as packages: --base is the
 kernel without the patches. Their configurations should be equal; the text lists how they differ.
 
 ` + kernelSpecs() + `

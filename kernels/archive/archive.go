@@ -1,5 +1,5 @@
 // Package archive makes kernels from the contents of archives and packages that other
-// systems use (tar, rpm). A source reads the archive; this package writes the files of a
+// systems use (tar, deb, rpm). A source reads the archive; this package writes the files of a
 // kernel among its contents to a directory, and finds the kernel there. An archive is not
 // trusted: nothing is written or read outside that directory, and sizes are bounded.
 package archive
@@ -17,6 +17,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"github.com/faultline/faultline/internal/limitread"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/layout"
 )
@@ -75,7 +76,33 @@ func Unpack(
 	if err != nil {
 		return inside(err, all)
 	}
-	return layout.Copy(ctx, dir, files)
+	return place(dir, files)
+}
+
+// place links the kernel's files to their places in the entry: .contents is removed, so
+// that nothing else has them.
+func place(dir string, files []layout.File) error {
+	for _, f := range files {
+		from, err := filepath.EvalSymlinks(f.From)
+		if err != nil {
+			return err
+		}
+		info, err := os.Lstat(from)
+		if err != nil {
+			return err
+		}
+		if most := kernels.MaxBytes(f.To); info.Size() > most {
+			return kernels.TooLarge(&limitread.Error{Path: f.To, Most: most})
+		}
+		to := filepath.Join(dir, f.To)
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			return err
+		}
+		if err := os.Link(from, to); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // inside leaves the directory out of an error, because it is gone when a user reads that.
@@ -85,6 +112,9 @@ func inside(err error, dir string) error {
 		c.Problem = strings.ReplaceAll(strings.ReplaceAll(c.Problem, dir+"/", ""), " in "+dir, " in it")
 		if strings.Contains(c.Problem, "no kernel image") {
 			c.Hint = "give the package or archive that contains vmlinuz"
+		}
+		if strings.Contains(c.Problem, "more than one kernel") {
+			c.Hint = "give the packages or the archive of one kernel"
 		}
 		return &c
 	}

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/kernels"
+	"github.com/faultline/faultline/kernels/download"
 )
 
 // isHost reports whether an error is this machine's and not the archive's.
@@ -24,11 +26,16 @@ func isHost(err error) bool {
 	return false
 }
 
-// CheckFiles checks the text of a spec's list of files. form is how to write it.
+// CheckFiles checks the text of a spec's list of files or URLs. form is how to write it.
 func CheckFiles(arg, form string) error {
 	for file := range strings.SplitSeq(arg, ",") {
 		if file == "" {
 			return &kernels.SpecError{Problem: "empty file name", Hint: "write " + form}
+		}
+		if download.IsURL(file) {
+			if err := download.Check(file); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -37,15 +44,29 @@ func CheckFiles(arg, form string) error {
 // Files are the files of a spec.
 type Files struct {
 	Paths  []string
+	scheme string
 	Parts  []string // what identifies their contents, for kernels.Unpack
 	stamps []string
+	loaded []*download.File
 }
 
-// Open checks the files of a spec, and computes their digests. what is the kind of file,
-// for messages.
-func Open(scheme, what string, paths []string) (*Files, error) {
-	fs := &Files{Paths: paths, Parts: []string{scheme}}
+// Open checks the files of a spec, and computes their digests. A URL is downloaded first.
+// what is the kind of file, for messages.
+func Open(ctx context.Context, scheme, what string, paths []string, opts kernels.Options) (files *Files, err error) {
+	fs := &Files{Parts: []string{scheme}, scheme: scheme}
+	defer func() {
+		if err != nil {
+			fs.Close()
+		}
+	}()
 	for _, p := range paths {
+		if download.IsURL(p) {
+			file, err := download.Get(ctx, p, opts)
+			if err != nil {
+				return nil, err
+			}
+			fs.loaded, p = append(fs.loaded, file), file.Path
+		}
 		info, err := os.Stat(p)
 		if err == nil && info.IsDir() {
 			return nil, &kernels.SpecError{Problem: p + " is a folder", Hint: "write dir:" + p + ", or give " + what}
@@ -72,9 +93,17 @@ func Open(scheme, what string, paths []string) (*Files, error) {
 				Hint:    "give the path of a readable " + what,
 			}
 		}
+		fs.Paths = append(fs.Paths, p)
 		fs.stamps, fs.Parts = append(fs.stamps, stamp), append(fs.Parts, sum)
 	}
 	return fs, nil
+}
+
+// Close allows downloaded files to be pruned from the cache.
+func (f *Files) Close() {
+	for _, file := range f.loaded {
+		file.Close()
+	}
 }
 
 // reason leaves out the path, which the message has.
@@ -84,6 +113,15 @@ func reason(err error) error {
 		return p.Err
 	}
 	return err
+}
+
+// Label returns a kernel's name: its version, and the name of the first file.
+func (f *Files) Label(version string) string {
+	name := filepath.Base(f.Paths[0])
+	if more := len(f.Paths) - 1; more > 0 {
+		name += fmt.Sprintf("+%d", more)
+	}
+	return fmt.Sprintf("%s (%s:%s)", version, f.scheme, name)
 }
 
 // Check returns an error if a file changed since Open, else err, the result of reading them.

@@ -1,10 +1,9 @@
-package deb
+package debian
 
 import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -17,64 +16,59 @@ import (
 // has some 1 GiB.
 const maxPackage = 8 << 30
 
-// checkFile checks for a missing or truncated file, or one that is not a package, to
-// return clearer errors than dpkg-deb's.
-func checkFile(file string) error {
-	f, err := os.Open(file)
-	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-			return &kernels.SpecError{
-				Problem: "cannot open the package",
-				Err:     err,
-				Hint:    "give the path of a readable .deb file",
-			}
-		}
-		return err
-	}
-	defer f.Close()
+// members returns the members of a package by name, without the endings of compressed
+// ones: debian-binary, control.tar and data.tar. A file that is no package or is truncated is
+// an error of the request.
+func members(file string, f *os.File) (map[string]*io.SectionReader, error) {
 	info, err := f.Stat()
 	if err != nil {
-		return err
-	}
-	if info.IsDir() {
-		return &kernels.SpecError{Problem: file + " is a folder", Hint: "write dir:" + file + ", or give .deb files"}
+		return nil, err
 	}
 	if info.Size() > maxPackage {
-		return &kernels.SpecError{
+		return nil, &kernels.SpecError{
 			Problem: (&limitread.Error{Path: file, Most: maxPackage}).Error(),
 			Hint:    "give a package of a kernel",
 		}
 	}
-	members, err := listAr(f, info.Size())
+	list, err := listAr(f, info.Size())
 	if errors.Is(err, errTruncated) {
-		return &kernels.SpecError{Problem: file, Err: err, Hint: "download the package again"}
+		return nil, &kernels.SpecError{Problem: file, Err: err, Hint: "download the package again"}
 	}
-	if err == nil && (len(members) == 0 || members[0].name != "debian-binary") {
+	if err == nil && (len(list) == 0 || list[0].name != "debian-binary") {
 		err = errNotDeb
 	}
 	if err != nil {
-		return &kernels.SpecError{Problem: file, Err: err, Hint: "give a Debian package"}
+		return nil, &kernels.SpecError{Problem: file, Err: err, Hint: "give a Debian package"}
 	}
-	for _, prefix := range []string{"control.tar", "data.tar"} {
-		if !hasMember(members, prefix) {
-			return &kernels.SpecError{
+	found := map[string]*io.SectionReader{}
+	for _, m := range list {
+		name := m.name
+		for _, tar := range []string{control, data} {
+			if strings.HasPrefix(name, tar+".") {
+				name = tar
+			}
+		}
+		if found[name] == nil {
+			found[name] = io.NewSectionReader(f, m.offset, m.size)
+		}
+	}
+	for _, name := range []string{control, data} {
+		if found[name] == nil {
+			return nil, &kernels.SpecError{
 				Problem: file,
-				Err:     fmt.Errorf("%w: no %s", errTruncated, prefix),
+				Err:     fmt.Errorf("%w: no %s", errTruncated, name),
 				Hint:    "download the package again",
 			}
 		}
 	}
-	return nil
+	return found, nil
 }
 
-func hasMember(members []arMember, prefix string) bool {
-	for _, m := range members {
-		if m.name == prefix || strings.HasPrefix(m.name, prefix+".") {
-			return true
-		}
-	}
-	return false
-}
+// The members with the package's description, and with its files.
+const (
+	control = "control.tar"
+	data    = "data.tar"
+)
 
 var (
 	errNotDeb    = errors.New("not a Debian package")
@@ -82,8 +76,8 @@ var (
 )
 
 type arMember struct {
-	name string
-	size int64 // bytes
+	name         string
+	offset, size int64 // of the content, in bytes
 }
 
 // listAr reads the headers of an ar archive (deb(5)): after the magic, for each
@@ -112,8 +106,8 @@ func listAr(r io.ReaderAt, size int64) ([]arMember, error) {
 		if string(h[58:]) != "`\n" || err != nil || n < 0 {
 			return members, fmt.Errorf("%w: bad header at byte %d", errNotDeb, off)
 		}
-		members = append(members, arMember{name, n})
 		off += headerSize
+		members = append(members, arMember{name, off, n})
 		if n > size-off {
 			return members, fmt.Errorf("%w: %s has %d of %d bytes", errTruncated, name, size-off, n)
 		}

@@ -1,6 +1,7 @@
-package deb
+package debian
 
 import (
+	"archive/tar"
 	"bytes"
 	"errors"
 	"fmt"
@@ -23,7 +24,19 @@ func ar(members ...string) string {
 	return b
 }
 
-func TestCheckFile(t *testing.T) {
+// open returns the error for the members of a file.
+func open(t *testing.T, file string) error {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	_, err = members(file, f)
+	return err
+}
+
+func TestMembers(t *testing.T) {
 	whole := ar("debian-binary", "2.0\n", "control.tar.xz/", "odd", "data.tar.xz", "some data")
 	for name, c := range map[string]struct{ data, want string }{
 		"whole":                   {whole, ""},
@@ -41,7 +54,7 @@ func TestCheckFile(t *testing.T) {
 			if err := os.WriteFile(file, []byte(c.data), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			err := checkFile(file)
+			err := open(t, file)
 			if c.want == "" {
 				if err != nil {
 					t.Error(err)
@@ -56,7 +69,7 @@ func TestCheckFile(t *testing.T) {
 	}
 }
 
-func TestCheckFileSparse(t *testing.T) {
+func TestMembersSparse(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "x.deb")
 	if err := os.WriteFile(file, []byte(ar("debian-binary", "2.0\n")), 0o644); err != nil {
 		t.Fatal(err)
@@ -65,7 +78,7 @@ func TestCheckFileSparse(t *testing.T) {
 		t.Fatal(err)
 	}
 	var spec *kernels.SpecError
-	if err := checkFile(file); !errors.As(err, &spec) || !strings.Contains(err.Error(), "larger than 8.0 GiB") {
+	if err := open(t, file); !errors.As(err, &spec) || !strings.Contains(err.Error(), "larger than 8.0 GiB") {
 		t.Error(err)
 	}
 }
@@ -84,6 +97,34 @@ func FuzzListAr(f *testing.F) {
 		}
 		if total > int64(len(data)) {
 			t.Errorf("got members of %d bytes in a file of %d", total, len(data))
+		}
+	})
+}
+
+// Any file is described, or refused as an error of the request, with bounded memory.
+func FuzzDescribe(f *testing.F) {
+	var plain bytes.Buffer
+	w := tar.NewWriter(&plain)
+	text := "Package: linux-image-6.1\nVersion: 6.1-1\nArchitecture: amd64\n"
+	if err := w.WriteHeader(&tar.Header{Name: "./control", Mode: 0o644, Size: int64(len(text)), Typeflag: tar.TypeReg}); err != nil {
+		f.Fatal(err)
+	}
+	if _, err := w.Write([]byte(text)); err != nil {
+		f.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		f.Fatal(err)
+	}
+	f.Add([]byte(ar("debian-binary", "2.0\n", "control.tar", plain.String(), "data.tar.xz", "22")))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		file := filepath.Join(t.TempDir(), "x.deb")
+		if err := os.WriteFile(file, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		p, err := Describe(file)
+		var spec *kernels.SpecError
+		if err != nil && !errors.As(err, &spec) || err == nil && (p.Name == "" || p.Version == "") {
+			t.Errorf("got %+v, %v", p, err)
 		}
 	})
 }

@@ -260,9 +260,9 @@ func TestRPM(t *testing.T) {
 		"rpm:" + arm:                                           "is for aarch64; give a package for x86_64",
 		"rpm:" + t.TempDir():                                   "is a folder; write dir:",
 		"rpm:/nowhere.rpm":                                     "cannot open /nowhere.rpm: no such file or directory; give the path of a readable rpm package",
-		"rpm:" + coreRPM + ",":                                 "empty file name; write rpm:FILE[,FILE...]",
+		"rpm:" + coreRPM + ",":                                 "empty file name; write rpm:FILE|URL[,...]",
 		"tar:/nowhere.tar":                                     "cannot open /nowhere.tar",
-		"tar:":                                                 "empty file name; write tar:FILE",
+		"tar:":                                                 "empty file name; write tar:FILE|URL",
 	} {
 		opts := testOptions(t)
 		_, err := Resolve(t.Context(), spec, opts)

@@ -258,7 +258,7 @@ func TestDeb(t *testing.T) {
 		damaged:               "download the package again",
 		debs["linux-image-"]:  "linux-modules-" + rel7 + " and linux-base-" + rel7 + " together",
 		debs["linux-binary-"]: "given without linux-modules-" + rel7,
-		one + "," + debs["linux-binary-"] + "," + debs["linux-modules-"] + "," + debs["linux-base-"]: "more than one kernel image",
+		one + "," + debs["linux-binary-"] + "," + debs["linux-modules-"] + "," + debs["linux-base-"]: "give the packages or the archive of one kernel",
 		pack(t, dir, "linux-doc", "1", "", files{"usr/share/doc/x": "x"}):                            "no kernel image",
 		pack(t, dir, "linux-image-x", "1", "", files{"boot/vmlinuz-x": "not one"}):                   "neither a bzImage nor",
 	} {

@@ -1,6 +1,6 @@
 // Package backport observes a kernel with patches, the same kernel without them, and
 // optionally one that has the change from upstream, and writes the verdict as a mail. It
-// builds the kernels from a tree, or takes two that somebody built. It starts the run;
+// builds the kernels from a tree, or takes two built ones. It starts the run;
 // package framework/analysis/backport reaches the verdict.
 package backport
 

@@ -26,7 +26,7 @@ type about struct {
 	notes            []string // which parts of the patches' files were not applied
 	picked           []string // the hashes of Options.Commits
 	config, compiler string   // config is a file, or ""
-	// Of kernels that somebody built:
+	// Of kernels that were built before:
 	patched string // Options.Patched
 	configs []configFact
 }
@@ -329,7 +329,7 @@ func (m *mailText) sources(fact func(name, text string)) {
 	}
 }
 
-// origin describes a kernel that somebody built.
+// origin describes a built kernel.
 func (m *mailText) origin(kernel, spec string) string {
 	k, ok := m.run.Kernel(kernel)
 	if !ok {

@@ -1,5 +1,5 @@
 // Package rpm gets kernels from files of rpm packages, as Red Hat's, Oracle's and SUSE's
-// builds and make binrpm-pkg make them: rpm:FILE[,FILE...]. Package archive finds the
+// builds and make binrpm-pkg make them: rpm:FILE|URL[,...]. Package archive finds the
 // kernel among the contents. The packages' signatures are not checked: a file that the user
 // gives is trusted as one in a directory is.
 package rpm
@@ -10,22 +10,21 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/sassoftware/go-rpmutils"
 
 	"github.com/faultline/faultline/kernels"
-	"github.com/faultline/faultline/kernels/source/archive"
+	"github.com/faultline/faultline/kernels/archive"
 )
 
 const (
-	form    = "rpm:FILE[,FILE...]"
+	form    = "rpm:FILE|URL[,...]"
 	machine = "x86_64"
 	intact  = "give an intact rpm package of a kernel"
 )
 
-// Source returns the source for rpm:FILE[,FILE...].
+// Source returns the source for rpm:FILE|URL[,...].
 func Source() kernels.Source {
 	return kernels.Source{
 		Scheme:  "rpm",
@@ -42,10 +41,11 @@ func Source() kernels.Source {
 }
 
 func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*kernels.Kernel, error) {
-	files, err := archive.Open("rpm", "rpm package", strings.Split(r.Arg, ","))
+	files, err := archive.Open(ctx, "rpm", "rpm package", strings.Split(r.Arg, ","), opts)
 	if err != nil {
 		return nil, err
 	}
+	defer files.Close()
 	k, err := kernels.Unpack(ctx, opts, files.Parts, func(ctx context.Context, dir string) ([]kernels.Package, error) {
 		var packages []kernels.Package
 		var reads []func(func(archive.Next) error) error
@@ -62,11 +62,7 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 	if err != nil {
 		return nil, err
 	}
-	name := filepath.Base(files.Paths[0])
-	if more := len(files.Paths) - 1; more > 0 {
-		name += fmt.Sprintf("+%d", more)
-	}
-	k.Name = fmt.Sprintf("%s (rpm:%s)", k.Release, name)
+	k.Name = files.Label(k.Release)
 	return k, nil
 }
 

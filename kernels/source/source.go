@@ -18,6 +18,7 @@ import (
 	"github.com/faultline/faultline/kernels/source/rpm"
 	"github.com/faultline/faultline/kernels/source/tarball"
 	"github.com/faultline/faultline/kernels/source/tree"
+	kernelurl "github.com/faultline/faultline/kernels/source/url"
 )
 
 // List is a list of sources.
@@ -30,6 +31,7 @@ func All() List {
 		deb.Source(),
 		rpm.Source(),
 		tarball.Source(),
+		kernelurl.Source(),
 		dir.Source(),
 		tree.Source(),
 	}

@@ -1,0 +1,184 @@
+// Package url gets kernels from an image on a web server, as kernel CI systems publish them
+// beside an archive of the modules and the configuration: url:URL. Package download fetches
+// the files; package archive finds the kernel among them.
+package url
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/faultline/faultline/kernels"
+	"github.com/faultline/faultline/kernels/archive"
+	"github.com/faultline/faultline/kernels/download"
+)
+
+const form = "url:URL[?modules=URL&config=URL]"
+
+// The parameters: the modules, in a tar archive with lib/modules, and the configuration,
+// which can also be in the image (CONFIG_IKCONFIG). Both can be files of this machine.
+const (
+	setModules = "modules"
+	setConfig  = "config"
+)
+
+// Source returns the source for url:URL.
+func Source() kernels.Source {
+	return kernels.Source{
+		Scheme: "url", Usage: []string{form}, Params: []string{setModules, setConfig},
+		Check: check, Resolve: resolve, Suggest: suggest,
+	}
+}
+
+// suggest returns the spec for a URL, by its name.
+func suggest(text string) string {
+	if !download.IsURL(text) {
+		return ""
+	}
+	name := path.Base(text)
+	switch {
+	case strings.HasSuffix(name, ".rpm"):
+		return "for a package write rpm:" + text
+	case strings.HasSuffix(name, ".deb"):
+		return "for a package write deb:" + text
+	case strings.Contains(name, ".tar"):
+		return "for an archive write tar:" + text
+	}
+	return "for a kernel image write url:" + text
+}
+
+func check(r kernels.Request) error {
+	if r.Arg == "" {
+		return &kernels.SpecError{Problem: "no URL given", Hint: "write " + form}
+	}
+	if err := download.Check(r.Arg); err != nil {
+		return err
+	}
+	for _, name := range []string{setModules, setConfig} {
+		if value := r.Set[name]; download.IsURL(value) {
+			if err := download.Check(value); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*kernels.Kernel, error) {
+	from, roles := []string{r.Arg}, []string{"image"}
+	for _, name := range []string{setModules, setConfig} {
+		if r.Set[name] != "" {
+			from, roles = append(from, r.Set[name]), append(roles, name)
+		}
+	}
+	files, err := archive.Open(ctx, "url", "file", from, opts)
+	if err != nil {
+		return nil, err
+	}
+	defer files.Close()
+	k, err := kernels.Unpack(ctx, opts, append(files.Parts, roles...), func(ctx context.Context, dir string) ([]kernels.Package, error) {
+		var reads []func(func(archive.Next) error) error
+		for i, file := range files.Paths {
+			reads = append(reads, func(write func(archive.Next) error) error { return read(roles[i], from[i], file, write) })
+		}
+		return nil, files.Check(archive.Unpack(ctx, dir, opts, reads...))
+	})
+	if err != nil {
+		return nil, explain(err, r)
+	}
+	k.Name = fmt.Sprintf("%s (url:%s)", k.Release, label(r.Arg))
+	return k, nil
+}
+
+// explain says which parameter a kernel lacks.
+func explain(err error, r kernels.Request) error {
+	var e *kernels.SpecError
+	if !errors.As(err, &e) {
+		return err
+	}
+	c := *e
+	switch {
+	case strings.Contains(c.Problem, "no kernel configuration"):
+		c.Hint = "add ?config=URL, the .config that it was built with"
+	case strings.Contains(c.Problem, "is built with modules") && r.Set[setModules] == "":
+		c.Hint = "add ?modules=URL, a tar archive with lib/modules"
+	case c.Problem == kernels.FileVmlinuz:
+		c.Problem = r.Arg
+	}
+	return &c
+}
+
+// label returns the end of a URL: images of many builds have the same name.
+func label(url string) string {
+	url, _, _ = strings.Cut(url, "#")
+	dir, name := path.Split(url)
+	return path.Join(path.Base(dir), name)
+}
+
+// read passes on a file under the name that its role has in a kernel's directory.
+func read(role, from, file string, write func(archive.Next) error) error {
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if role == setModules {
+		return archive.Damaged(from, archive.Tar(f, write), "give a tar archive with lib/modules, which may be compressed")
+	}
+	name := kernels.FileConfig
+	if role == "image" {
+		name = kernels.FileVmlinuz
+		if err := otherKind(f, from); err != nil {
+			return err
+		}
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	done := false
+	return write(func() (archive.Item, io.Reader, error) {
+		if done {
+			return archive.Item{}, nil, io.EOF
+		}
+		done = true
+		return archive.Item{Name: name, Mode: 0o644, Size: info.Size()}, f, nil
+	})
+}
+
+// otherKind returns an error for a file that is for another source, by its first bytes.
+func otherKind(f *os.File, from string) error {
+	head := make([]byte, 265)
+	n, err := f.ReadAt(head, 0)
+	if err != nil && n == 0 {
+		return &kernels.SpecError{Problem: from + " is empty", Hint: "check the URL"}
+	}
+	head = head[:n]
+	for _, k := range []struct {
+		at           int
+		begins       string
+		what, scheme string
+	}{
+		{0, "!<arch>\n", "a Debian package", "deb"},
+		{0, "\xed\xab\xee\xdb", "an rpm package", "rpm"},
+		{257, "ustar", "a tar archive", "tar"},
+		{0, "\x1f\x8b", "compressed with gzip", "tar"},
+		{0, "\xfd7zXZ\x00", "compressed with xz", "tar"},
+		{0, "\x28\xb5\x2f\xfd", "compressed with zstd", "tar"},
+		{0, "BZh", "compressed with bzip2", "tar"},
+	} {
+		if len(head) > k.at && bytes.HasPrefix(head[k.at:], []byte(k.begins)) {
+			hint := fmt.Sprintf("write %s:%s", k.scheme, from)
+			if k.what[0] == 'c' {
+				hint = "if it is a tar archive, " + hint
+			}
+			return &kernels.SpecError{Problem: fmt.Sprintf("%s is %s", from, k.what), Hint: hint}
+		}
+	}
+	return nil
+}

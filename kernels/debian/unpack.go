@@ -31,7 +31,10 @@ func Unpack(ctx context.Context, dir string, files []string, packages []kernels.
 		})
 	}
 	err := archive.Unpack(ctx, dir, opts, reads...)
-	if request := (*kernels.SpecError)(nil); errors.As(err, &request) && strings.HasPrefix(request.Problem, "no kernel image") {
+	if request := (*kernels.SpecError)(
+		nil,
+	); errors.As(err, &request) &&
+		strings.HasPrefix(request.Problem, "no kernel image") {
 		var names []string
 		for _, p := range packages {
 			names = append(names, p.Name)

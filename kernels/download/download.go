@@ -183,7 +183,7 @@ func (d *download) ask(ctx context.Context, from int64) error {
 		request.Header.Set("Range", fmt.Sprintf("bytes=%d-", from))
 		request.Header.Set("If-Range", d.strong)
 	}
-	response, err := client.Do(request)
+	response, err := client.Do(request) //nolint:bodyclose // close does it
 	if err != nil {
 		defer d.stop(nil)
 		if stalled := context.Cause(inner); inner.Err() != nil && ctx.Err() == nil {
@@ -201,7 +201,10 @@ func (d *download) ask(ctx context.Context, from int64) error {
 		return fmt.Errorf("%w: %s", errRetry, response.Status)
 	default:
 		d.close()
-		return &kernels.SpecError{Problem: fmt.Sprintf("%s: the server answers %s", d.url, response.Status), Hint: "check the URL"}
+		return &kernels.SpecError{
+			Problem: fmt.Sprintf("%s: the server answers %s", d.url, response.Status),
+			Hint:    "check the URL",
+		}
 	}
 }
 

@@ -112,7 +112,9 @@ func (o Options) check(ctx context.Context) error {
 			return err
 		}
 	case o.Tree == "":
-		return errkind.Requestf("no kernel with the patches; give --tree DIR and the patches, or a built kernel with --patched SPEC")
+		return errkind.Requestf(
+			"no kernel with the patches; give --tree DIR and the patches, or a built kernel with --patched SPEC",
+		)
 	case len(o.Patches) > 0 && len(o.Commits) > 0:
 		return errkind.Requestf("--patch and --commit are both given; use one of them")
 	case len(o.Patches) == 0 && len(o.Commits) == 0:

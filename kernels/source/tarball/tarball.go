@@ -44,7 +44,12 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 	defer files.Close()
 	k, err := kernels.Unpack(ctx, opts, files.Parts, func(ctx context.Context, dir string) ([]kernels.Package, error) {
 		opts.Logf("unpack %s", filepath.Base(files.Paths[0]))
-		err := archive.Unpack(ctx, dir, opts, func(write func(archive.Next) error) error { return read(files.Paths[0], write) })
+		err := archive.Unpack(
+			ctx,
+			dir,
+			opts,
+			func(write func(archive.Next) error) error { return read(files.Paths[0], write) },
+		)
 		return nil, files.Check(err)
 	})
 	if err != nil {

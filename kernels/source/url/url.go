@@ -81,13 +81,18 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 		return nil, err
 	}
 	defer files.Close()
-	k, err := kernels.Unpack(ctx, opts, append(files.Parts, roles...), func(ctx context.Context, dir string) ([]kernels.Package, error) {
-		var reads []func(func(archive.Next) error) error
-		for i, file := range files.Paths {
-			reads = append(reads, func(write func(archive.Next) error) error { return read(roles[i], from[i], file, write) })
-		}
-		return nil, files.Check(archive.Unpack(ctx, dir, opts, reads...))
-	})
+	k, err := kernels.Unpack(
+		ctx,
+		opts,
+		append(files.Parts, roles...),
+		func(ctx context.Context, dir string) ([]kernels.Package, error) {
+			var reads []func(func(archive.Next) error) error
+			for i, file := range files.Paths {
+				reads = append(reads, func(write func(archive.Next) error) error { return read(roles[i], from[i], file, write) })
+			}
+			return nil, files.Check(archive.Unpack(ctx, dir, opts, reads...))
+		},
+	)
 	if err != nil {
 		return nil, explain(err, r)
 	}

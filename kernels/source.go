@@ -24,8 +24,10 @@ type Source struct {
 	// Exclusive means that Resolve uses all cores and leaves results that speed up the
 	// next call, so that two in parallel would be slower than one after the other.
 	Exclusive bool
-	// List lists the available kernels; nil if the source can't list them.
-	List func(ctx context.Context, opts Options) ([]Offer, error)
+	// List lists the kernels of a place, the oldest first: a suite, the URL of a repository.
+	// For "" it lists those of the places that the machine is configured for. nil if the
+	// source can't list kernels.
+	List func(ctx context.Context, place string, opts Options) ([]Offer, error)
 	// Suggest returns the correct spec for a text without a scheme; "" if the text does
 	// not look like one for this source. nil is like a function that returns "".
 	Suggest func(text string) string
@@ -43,10 +45,11 @@ type Request struct {
 type Offer struct {
 	// Spec is the spec to resolve.
 	Spec string `json:"spec"`
-	// Package, Version and Suite are those of the package; Version is Debian's.
+	// Package, Version and Suite are those of the package; Version is the distribution's.
+	// Suite is Debian's.
 	Package string `json:"package"`
 	Version string `json:"version"`
-	Suite   string `json:"suite"`
+	Suite   string `json:"suite,omitempty"`
 	// Cached reports whether it needs no download.
 	Cached bool `json:"cached"`
 }

@@ -99,7 +99,7 @@ func builtKernels(t *testing.T, args []string, code int, mail string) {
 		}
 		dirs = append(dirs, dir)
 	}
-	rpm, err := fake.RPM(t.Context(), t.TempDir(), "kernel-core", "x86_64", dirs[1], "")
+	rpm, err := fake.RPM(t.Context(), t.TempDir(), "kernel-core", "6.1.192-1", "x86_64", dirs[1], "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 
 type listCmd struct {
 	Scenarios listScenariosCmd `cmd:"" default:"withargs" help:"List the scenarios, the CONFIG symbols they need, and the changes they test."`
-	Kernels   listKernelsCmd   `cmd:"" help:"List the kernels that this machine's package sources offer."`
+	Kernels   listKernelsCmd   `cmd:"" help:"List the kernels of this machine's package sources, or of a place."`
 }
 
 func (listCmd) Help() string {
@@ -64,19 +64,22 @@ func (c *listScenariosCmd) Run(ctx context.Context) error {
 }
 
 type listKernelsCmd struct {
-	JSON bool `name:"json" help:"Print JSON."`
+	Place string `arg:"" optional:"" placeholder:"PLACE" help:"A suite (apt:SUITE) or repository (rpmrepo:URL); default: what apt knows."`
+	JSON  bool   `name:"json" help:"Print JSON."`
 }
 
 func (listKernelsCmd) Help() string {
 	return `Other suites of the same mirror are available by name, as in apt:trixie-backports. Kernels that are
 cached need no network.
 
-Example:
-  faultline list kernels`
+Examples:
+  faultline list kernels
+  faultline list kernels apt:trixie-backports
+  faultline list kernels rpmrepo:https://HOST/9-stream/BaseOS/x86_64/os`
 }
 
 func (c *listKernelsCmd) Run(ctx context.Context) error {
-	offers, err := source.All().Offers(ctx, kernels.Options{Log: progress})
+	offers, err := source.All().Offers(ctx, c.Place, kernels.Options{Log: progress})
 	if err != nil {
 		return err
 	}
@@ -92,6 +95,9 @@ func (c *listKernelsCmd) Run(ctx context.Context) error {
 			cached := "no"
 			if o.Cached {
 				cached = "yes"
+			}
+			if o.Suite == "" {
+				o.Suite = "-"
 			}
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", o.Spec, o.Version, o.Package, o.Suite, cached)
 		}

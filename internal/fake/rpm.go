@@ -10,10 +10,10 @@ import (
 	"strings"
 )
 
-// RPM makes an rpm package, version 6.1.192-1, of all files below root, with rpmbuild. It
-// works in dir, and returns the package's path. Shell commands in more run before the
-// files are packed, in a directory %{buildroot} with a copy of them.
-func RPM(ctx context.Context, dir, name, arch, root, more string) (string, error) {
+// RPM makes an rpm package of all files below root, with rpmbuild. Its version is
+// VERSION-RELEASE. It works in dir, and returns the package's path. Shell commands in more
+// run before the files are packed, in a directory %{buildroot} with a copy of them.
+func RPM(ctx context.Context, dir, name, version, arch, root, more string) (string, error) {
 	var list []string
 	err := filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
@@ -25,13 +25,14 @@ func RPM(ctx context.Context, dir, name, arch, root, more string) (string, error
 		return "", err
 	}
 	slices.Sort(list)
+	v, release, _ := strings.Cut(version, "-")
 	spec := fmt.Sprintf(`%%define _binary_payload w3.zstdio
 %%global __os_install_post %%{nil}
 %%define _build_id_links none
 %%define debug_package %%{nil}
 Name: %s
-Version: 6.1.192
-Release: 1
+Version: %s
+Release: %s
 Summary: a kernel
 License: GPL
 AutoReqProv: no
@@ -42,7 +43,7 @@ cp -a %s/. %%{buildroot}
 %s
 %%files
 %s
-`, name, root, more, strings.Join(list, "\n"))
+`, name, v, release, root, more, strings.Join(list, "\n"))
 	at := filepath.Join(dir, "k.spec")
 	if err := os.WriteFile(at, []byte(spec), 0o644); err != nil {
 		return "", err
@@ -51,5 +52,5 @@ cp -a %s/. %%{buildroot}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("rpmbuild: %w: %s", err, out)
 	}
-	return filepath.Join(dir, "RPMS", arch, name+"-6.1.192-1."+arch+".rpm"), nil
+	return filepath.Join(dir, "RPMS", arch, name+"-"+version+"."+arch+".rpm"), nil
 }

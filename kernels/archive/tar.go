@@ -17,7 +17,7 @@ import (
 // Tar passes on the items of a tar archive, which may be compressed: gzip, xz, zstd or
 // bzip2.
 func Tar(r io.Reader, write func(Next) error) error {
-	plain, done, err := decompress(r)
+	plain, done, err := Decompress(r)
 	if err != nil {
 		return err
 	}
@@ -52,8 +52,9 @@ func (e *endReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// decompress returns the reader of a tar archive's plain form, by its first bytes.
-func decompress(f io.Reader) (plain io.Reader, done func(), err error) {
+// Decompress returns the reader of the plain form of what gzip, xz, zstd or bzip2 compressed,
+// by its first bytes, and what to call at the end. Other data is passed on as it is.
+func Decompress(f io.Reader) (plain io.Reader, done func(), err error) {
 	r := bufio.NewReaderSize(f, 1<<20)
 	head, _ := r.Peek(6)
 	done = func() {}

@@ -119,7 +119,7 @@ func TestAptUnsignedIsNewer(t *testing.T) {
 			t.Errorf("%s: got %v, %+v; want %s", spec, err, k, want)
 		}
 	}
-	offers, err := from(a.sources).Offers(t.Context(), opts)
+	offers, err := from(a.sources).Offers(t.Context(), "", opts)
 	if err != nil {
 		t.Fatal(err)
 	}

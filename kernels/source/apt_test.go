@@ -172,7 +172,7 @@ func TestApt(t *testing.T) {
 		t.Error("an unknown suite leaves its state in the cache")
 	}
 	t.Run("Available", func(t *testing.T) {
-		offers, err := list.Offers(t.Context(), opts)
+		offers, err := list.Offers(t.Context(), "", opts)
 		if err != nil {
 			t.Fatal(err)
 		}

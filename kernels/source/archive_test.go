@@ -196,7 +196,7 @@ func rpmOf(t *testing.T, name, arch string, content files, more string) string {
 	t.Helper()
 	needs(t, "rpmbuild")
 	dir := t.TempDir()
-	p, err := fake.RPM(t.Context(), dir, name, arch, content.in(t, filepath.Join(dir, "files")), more)
+	p, err := fake.RPM(t.Context(), dir, name, "6.1.192-1", arch, content.in(t, filepath.Join(dir, "files")), more)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/faultline/faultline/kernels/source/deb"
 	"github.com/faultline/faultline/kernels/source/dir"
 	"github.com/faultline/faultline/kernels/source/rpm"
+	"github.com/faultline/faultline/kernels/source/rpmrepo"
 	"github.com/faultline/faultline/kernels/source/tarball"
 	"github.com/faultline/faultline/kernels/source/tree"
 	kernelurl "github.com/faultline/faultline/kernels/source/url"
@@ -30,6 +31,7 @@ func All() List {
 		apt.Source(),
 		deb.Source(),
 		rpm.Source(),
+		rpmrepo.Source(),
 		tarball.Source(),
 		kernelurl.Source(),
 		dir.Source(),
@@ -213,23 +215,37 @@ func (l List) Resolve(ctx context.Context, spec string, opts kernels.Options) (*
 	return k, nil
 }
 
-// Offers lists the kernels available to this machine from the sources that can list
-// them, the oldest first.
-func (l List) Offers(ctx context.Context, opts kernels.Options) ([]kernels.Offer, error) {
+// Offers lists the kernels of a place, such as "apt:trixie" or "rpmrepo:URL", the oldest
+// first; for "" those that are available to this machine from the sources that can list
+// them.
+func (l List) Offers(ctx context.Context, place string, opts kernels.Options) ([]kernels.Offer, error) {
 	opts, err := opts.WithDefaults()
 	if err != nil {
 		return nil, err
 	}
+	scheme, arg, _ := strings.Cut(place, ":")
 	var all []kernels.Offer
+	var schemes []string
 	for _, s := range l {
 		if s.List == nil {
 			continue
 		}
-		offers, err := s.List(ctx, opts)
-		if err != nil {
-			return nil, err
+		schemes = append(schemes, s.Scheme+":")
+		if place != "" && (s.Scheme != scheme || arg == "") {
+			continue
+		}
+		offers, err := s.List(ctx, arg, opts)
+		if err != nil || place != "" {
+			return offers, inSpec(place, err)
 		}
 		all = append(all, offers...)
+	}
+	if place != "" {
+		return nil, &kernels.SpecError{
+			What:    place,
+			Problem: "no place with kernels",
+			Hint:    "write " + suggest.Quoted(schemes, "or") + " and a suite or URL",
+		}
 	}
 	return all, nil
 }

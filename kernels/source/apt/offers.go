@@ -11,16 +11,20 @@ import (
 	"github.com/faultline/faultline/kernels/debian"
 )
 
-// offers lists the kernels of the machine's own suites: the newest of each series in the
-// plain amd64 flavour, oldest series first. The lists are fetched as in Resolve. Other
-// suites of the same mirror are available by name.
-func (m machine) offers(ctx context.Context, opts kernels.Options) ([]kernels.Offer, error) {
+// offers lists the kernels of a suite, or of the machine's own suites for "": the newest of
+// each series in the plain amd64 flavour, oldest series first. The lists are fetched as in
+// Resolve. Other suites of the same mirror are available by name.
+func (m machine) offers(ctx context.Context, suite string, opts kernels.Options) ([]kernels.Offer, error) {
 	c, err := m.read(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var offers []kernels.Offer
-	for _, suite := range suitesOf(c.sources) {
+	suites := []string{suite}
+	if suite == "" {
+		suites = suitesOf(c.sources)
+	}
+	for _, suite := range suites {
 		state, err := m.open(ctx, suite, opts, false)
 		if err != nil {
 			var spec *kernels.SpecError

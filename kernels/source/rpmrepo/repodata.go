@@ -1,0 +1,189 @@
+package rpmrepo
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/sassoftware/go-rpmutils"
+
+	"github.com/faultline/faultline/kernels"
+	"github.com/faultline/faultline/kernels/archive"
+	"github.com/faultline/faultline/kernels/download"
+)
+
+// mostList bounds an unpacked list of packages, in bytes. Fedora's has some 200 MB.
+const mostList = 2 << 30
+
+// pkg is a package of a repository.
+type pkg struct {
+	Name    string `xml:"name"`
+	Arch    string `xml:"arch"`
+	Version struct {
+		Epoch   string `xml:"epoch,attr"`
+		Version string `xml:"ver,attr"`
+		Release string `xml:"rel,attr"`
+	} `xml:"version"`
+	Checksum checksum `xml:"checksum"`
+	Location location `xml:"location"`
+	Size     struct {
+		Package int64 `xml:"package,attr"` // bytes
+	} `xml:"size"`
+}
+
+type checksum struct {
+	Type string `xml:"type,attr"`
+	Sum  string `xml:",chardata"`
+}
+
+type location struct {
+	Href string `xml:"href,attr"`
+	Base string `xml:"base,attr"` // of xml:base; "" is the repository
+}
+
+func (p pkg) evr() string { return p.Version.Version + "-" + p.Version.Release }
+
+// full returns NAME-VERSION-RELEASE.ARCH, as rpm -q prints it.
+func (p pkg) full() string { return p.Name + "-" + p.evr() + "." + p.Arch }
+
+// newer orders packages by version, as rpm does.
+func newer(a, b pkg) int {
+	return rpmutils.NEVRAcmp(
+		rpmutils.NEVRA{Epoch: a.Version.Epoch, Version: a.Version.Version, Release: a.Version.Release},
+		rpmutils.NEVRA{Epoch: b.Version.Epoch, Version: b.Version.Version, Release: b.Version.Release})
+}
+
+// repository reads the list of packages of a repository: repodata/repomd.xml has the name and
+// the digest of the list. Nothing in it is signed, except by https.
+func repository(ctx context.Context, base string, opts kernels.Options) ([]pkg, error) {
+	var index struct {
+		Data []struct {
+			Type     string   `xml:"type,attr"`
+			Checksum checksum `xml:"checksum"`
+			Location location `xml:"location"`
+		} `xml:"data"`
+	}
+	at := base + "/repodata/repomd.xml"
+	err := get(ctx, at, opts, func(r io.Reader) error { return xml.NewDecoder(r).Decode(&index) })
+	if err != nil {
+		return nil, notRepository(base, at, err)
+	}
+	for _, d := range index.Data {
+		if d.Type != "primary" {
+			continue
+		}
+		list, err := join(base, d.Location, d.Checksum)
+		if err != nil {
+			return nil, err
+		}
+		var all []pkg
+		err = get(ctx, list, opts, func(r io.Reader) error { all, err = packages(r); return err })
+		return all, notRepository(base, list, err)
+	}
+	return nil, &kernels.SpecError{Problem: at + " lists no packages (no primary data)", Hint: "check the URL"}
+}
+
+// notRepository explains an error of the request: a URL that is no repository's.
+func notRepository(base, at string, err error) error {
+	var request *kernels.SpecError
+	switch {
+	case errors.As(err, &request):
+		c := *request
+		c.Hint = "give the folder that has repodata/repomd.xml, and a package: " + form
+		return &c
+	case err != nil && isData(err):
+		return &kernels.SpecError{Problem: "cannot read " + at, Err: err, Hint: "check that " + base + " is a repository"}
+	}
+	return err
+}
+
+// dataError is an error of what a server sent.
+type dataError struct{ err error }
+
+func (e *dataError) Error() string { return e.err.Error() }
+func (e *dataError) Unwrap() error { return e.err }
+
+func isData(err error) bool { return errors.As(err, new(*dataError)) }
+
+// get downloads a file and reads its plain form.
+func get(ctx context.Context, at string, opts kernels.Options, read func(io.Reader) error) error {
+	file, err := download.Get(ctx, at, opts)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	f, err := os.Open(file.Path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	plain, done, err := archive.Decompress(f)
+	if err != nil {
+		return &dataError{err}
+	}
+	defer done()
+	if err := read(io.LimitReader(plain, mostList)); err != nil {
+		return &dataError{err}
+	}
+	return nil
+}
+
+// packages reads the packages of a list that are for this architecture.
+func packages(r io.Reader) (all []pkg, err error) {
+	d := xml.NewDecoder(r)
+	for {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			return all, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		start, ok := token.(xml.StartElement)
+		if !ok || start.Name.Local != "package" {
+			continue
+		}
+		var p pkg
+		if err := d.DecodeElement(&p, &start); err != nil {
+			return nil, err
+		}
+		if p.Arch == machine {
+			all = append(all, p)
+		}
+	}
+}
+
+// join returns the URL of a file of a repository, with its digest.
+func join(base string, l location, sum checksum) (string, error) {
+	if l.Base != "" {
+		base = l.Base
+	}
+	b, err := url.Parse(strings.TrimSuffix(base, "/") + "/")
+	if err != nil {
+		return "", &kernels.SpecError{Problem: fmt.Sprintf("cannot parse the URL %s", base), Hint: "check the repository"}
+	}
+	to, err := b.Parse(l.Href)
+	if err != nil || l.Href == "" {
+		return "", &kernels.SpecError{
+			Problem: fmt.Sprintf("the repository has a file without a valid name (%q)", l.Href),
+			Hint:    "check the URL",
+		}
+	}
+	if sum.Type != "sha256" {
+		return "", &kernels.SpecError{
+			Problem: fmt.Sprintf("the repository has no SHA-256 of %s, only %q", l.Href, sum.Type),
+			Hint:    "download the packages, and give them as rpm:FILE,FILE",
+		}
+	}
+	to.Fragment = "sha256=" + strings.TrimSpace(sum.Sum)
+	text := strings.ReplaceAll(to.String(), ",", "%2C") // a comma separates files
+	if !download.IsURL(text) {
+		return "", &kernels.SpecError{Problem: fmt.Sprintf("the repository has a file at %s", to), Hint: "check the URL"}
+	}
+	return text, download.Check(text)
+}

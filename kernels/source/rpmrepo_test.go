@@ -1,0 +1,154 @@
+package source
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/faultline/faultline/internal/fake"
+	"github.com/faultline/faultline/kernels"
+)
+
+// repository makes a repository with createrepo_c, and serves it. The image of a kernel is in
+// kernel-core, its modules in kernel-modules; kernel has no files.
+func repository(t *testing.T, versions ...string) (url, dir string) {
+	t.Helper()
+	needs(t, "rpmbuild", "createrepo_c")
+	dir = t.TempDir()
+	add := func(name, version string, content files) {
+		work := t.TempDir()
+		p, err := fake.RPM(t.Context(), work, name, version, "x86_64", content.in(t, filepath.Join(work, "files")), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(p, filepath.Join(dir, filepath.Base(p))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, v := range versions {
+		core, modules := files{}, files{}
+		for name, text := range fedora() {
+			if strings.HasSuffix(name, ".ko") {
+				modules[name] = text
+			} else {
+				core[name] = text
+			}
+		}
+		core["usr/share/version"] = v
+		add("kernel-core", v, core)
+		add("kernel-modules", v, modules)
+		add("kernel", v, files{"usr/share/doc/kernel-" + v: "x"})
+		add("kernel-debug-core", v, files{"usr/share/doc/debug-" + v: "x"})
+	}
+	add("bash", "5.2-1", files{"usr/share/doc/bash": "x"})
+	if out, err := exec.Command("createrepo_c", dir).CombinedOutput(); err != nil {
+		t.Fatalf("createrepo_c: %v: %s", err, out)
+	}
+	server := httptest.NewServer(http.FileServer(http.Dir(dir)))
+	t.Cleanup(server.Close)
+	return server.URL, dir
+}
+
+// A kernel from a repository is that of the same files in a directory, with all of its
+// packages.
+func TestRPMRepository(t *testing.T) {
+	needs(t, "depmod")
+	want, err := Resolve(t.Context(), "dir:"+usual().in(t, t.TempDir()), testOptions(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	url, dir := repository(t, "6.1.9-1", "6.1.192-1")
+	for pattern, version := range map[string]string{
+		"kernel-core": "6.1.192-1", "kernel": "6.1.192-1", "kernel-core-6.1.9-1": "6.1.9-1", "kernel-6.1.9": "6.1.9-1",
+		"kernel-core-6.1.*": "6.1.192-1", "kernel-core-6.1.9-1.x86_64": "6.1.9-1",
+	} {
+		k, err := Resolve(t.Context(), "rpmrepo:"+url+"/"+pattern, testOptions(t))
+		if err != nil {
+			t.Errorf("%s: %v", pattern, err)
+			continue
+		}
+		packages := []kernels.Package{{Name: "kernel-core", Version: version}, {Name: "kernel-modules", Version: version}}
+		if k.Digest != want.Digest || !slices.Equal(k.Packages, packages) || k.Name != rel+" (rpmrepo:kernel-core)" {
+			t.Errorf("%s: got %+v, want that of %+v", pattern, k, want)
+		}
+	}
+	for spec, want := range map[string]string{
+		"rpmrepo:" + url + "/kernel-cor":      `no package kernel-cor for x86_64 in the repository; did you mean "kernel-core"?`,
+		"rpmrepo:" + url + "/kernel-core-6.2": `did you mean "kernel-core-6.1.9-1"`,
+		"rpmrepo:" + url + "/kernel-*core":    "kernel-*core matches more than one package: kernel-core, kernel-debug-core; give one of them",
+		"rpmrepo:" + url + "/kernel-modules":  "no package kernel-modules",
+		"rpmrepo:" + url + "/qqqqqqqqqqqqqqq": "list the kernels of the repository with faultline list kernels",
+		"rpmrepo:" + url + "/none/kernel":     "/none/repodata/repomd.xml: the server answers 404 Not Found; give the folder that has repodata/repomd.xml",
+		"rpmrepo:" + url + "/bash":            "no kernel image in it",
+		"rpmrepo:kernel-core":                 "no URL of a repository and package; write rpmrepo:URL/PACKAGE",
+		"rpmrepo:" + url + "/":                "no URL of a repository and package",
+		"rpmrepo:" + url + "/[":               "the pattern \"[\" is malformed",
+	} {
+		_, err := Resolve(t.Context(), spec, testOptions(t))
+		wantSpecError(t, err, want)
+	}
+
+	offers, err := All().Offers(t.Context(), "rpmrepo:"+url, testOptions(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var specs []string
+	for _, o := range offers {
+		specs = append(specs, o.Spec)
+	}
+	if want := []string{"rpmrepo:" + url + "/kernel-core-6.1.9-1", "rpmrepo:" + url + "/kernel-core-6.1.192-1"}; !slices.Equal(specs, want) {
+		t.Errorf("got offers %v, want %v", specs, want)
+	}
+	for place, want := range map[string]string{
+		"rpmrepo:x":             "rpmrepo:x: no URL of a repository; write rpmrepo:URL",
+		"rpmrepo:":              "no place with kernels; write \"apt:\" or \"rpmrepo:\" and a suite or URL",
+		"dir:/":                 "no place with kernels",
+		"rpmrepo:" + url + "/x": "the server answers 404 Not Found",
+	} {
+		_, err := All().Offers(t.Context(), place, testOptions(t))
+		wantSpecError(t, err, want)
+	}
+
+	// A package that is not the one of the list.
+	p := filepath.Join(dir, "kernel-core-6.1.9-1.x86_64.rpm")
+	if err := os.WriteFile(p, []byte("another"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Resolve(t.Context(), "rpmrepo:"+url+"/kernel-core-6.1.9-1", testOptions(t))
+	wantSpecError(t, err, "kernel-core-6.1.9-1.x86_64.rpm has the SHA-256 ")
+}
+
+// Damaged and hostile repositories are errors of the request.
+func TestHostileRepositories(t *testing.T) {
+	sum := strings.Repeat("0", 64)
+	repomd := func(href, kind string) string {
+		return `<repomd><data type="primary"><checksum type="` + kind + `">` + sum + `</checksum><location href="` + href + `"/></data></repomd>`
+	}
+	for name, c := range map[string]struct{ text, want string }{
+		"empty":            {"", "cannot read "},
+		"HTML":             {"<html>login<br></html>", "cannot read "},
+		"no list":          {"<repomd></repomd>", "lists no packages"},
+		"a local file":     {repomd("file:///etc/passwd", "sha256"), "the repository has a file at file:///etc/passwd"},
+		"no name":          {repomd("", "sha256"), "the repository has a file without a valid name"},
+		"no SHA-256":       {repomd("repodata/p.xml", "sha1"), `the repository has no SHA-256 of repodata/p.xml, only "sha1"`},
+		"another digest":   {repomd("repodata/repomd.xml", "sha256"), "repomd.xml has the SHA-256 "},
+		"not there":        {repomd("repodata/p.xml", "sha256"), "the server answers 404 Not Found"},
+		"a password":       {repomd("http://u:p@host/x", "sha256"), "the URL has a user name or password"},
+		"endless elements": {strings.Repeat("<a>", 100_000), "cannot read "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			url, _ := serve(t, map[string]string{"/repodata/repomd.xml": c.text})
+			opts := testOptions(t)
+			_, err := Resolve(t.Context(), "rpmrepo:"+url+"/kernel-core", opts)
+			wantSpecError(t, err, c.want)
+			if left, _ := filepath.Glob(filepath.Join(opts.Cache.Dir(), "kernel", "*")); len(left) > 0 {
+				t.Errorf("left %v", left)
+			}
+		})
+	}
+}

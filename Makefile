@@ -19,11 +19,11 @@ build: bin/.built ## build bin/: the command with all suites, the guest programs
 
 # The guest programs are built with the flags of framework/machine/vm for tests, so that
 # the binaries are identical and share the templates in the cache. The command does not
-# depend on the build path, because merge compares its digest. Tests also use -trimpath,
-# so that nothing is compiled twice.
+# depend on the build path, because merge compares its digest. It is static, and so runs on
+# any distribution. Tests use the same flags, so that nothing is compiled twice.
 bin/.built: $(SOURCES) Makefile bin/.version
 	@mkdir -p bin/guest
-	@$(GO) build -trimpath -buildvcs=false -ldflags='-X main.version=$(VERSION)' -o bin/faultline ./cmd/faultline
+	@CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags='-s -w -X main.version=$(VERSION)' -o bin/faultline ./cmd/faultline
 	@CGO_ENABLED=0 GOFLAGS= $(GO) build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o bin/guest/ ./guest/init ./guest/agent
 	@rm -rf bin/suites # of earlier versions
 	@touch $@
@@ -37,6 +37,31 @@ FORCE:
 .PHONY: man
 man: build ## write the manual page to bin/faultline.1
 	@bin/faultline man > bin/faultline.1
+
+PREFIX ?= /usr/local
+LIB = $(DESTDIR)$(PREFIX)/lib/faultline
+SHARE = $(DESTDIR)$(PREFIX)/share
+
+# The command finds the guest programs beside itself, through the link in bin/.
+.PHONY: install
+install: man ## install below DESTDIR and PREFIX (/usr/local)
+	@install -D -m 755 -t $(LIB) bin/faultline
+	@install -D -m 755 -t $(LIB)/guest bin/guest/init bin/guest/agent
+	@mkdir -p $(DESTDIR)$(PREFIX)/bin $(SHARE)/man/man1 $(SHARE)/bash-completion/completions
+	@mkdir -p $(SHARE)/zsh/vendor-completions $(SHARE)/fish/vendor_completions.d $(SHARE)/doc/faultline
+	@ln -sfn ../lib/faultline/faultline $(DESTDIR)$(PREFIX)/bin/faultline
+	@gzip -9nc bin/faultline.1 > $(SHARE)/man/man1/faultline.1.gz
+	@bin/faultline completion bash > $(SHARE)/bash-completion/completions/faultline
+	@bin/faultline completion zsh > $(SHARE)/zsh/vendor-completions/_faultline
+	@bin/faultline completion fish > $(SHARE)/fish/vendor_completions.d/faultline.fish
+	@install -m 644 -t $(SHARE)/doc/faultline README.md
+	@gzip -9nc CHANGELOG.md > $(SHARE)/doc/faultline/changelog.gz
+	@install -m 644 tools/package/copyright $(SHARE)/doc/faultline/copyright
+	@GO='$(GO)' tools/package/licenses bin/faultline | gzip -9n > $(SHARE)/doc/faultline/licenses.gz
+
+.PHONY: package
+package: build ## make the deb, rpm and tar packages in dist/, with checksums and an SBOM
+	@GO='$(GO)' tools/package/build
 
 .PHONY: deps
 deps: ## install what is missing (as root), or print the command that does

@@ -50,7 +50,7 @@ func testMain(m *testing.M) int {
 	commands := [][]string{{"build", "-trimpath", "-buildvcs=false", "-o", built + "/", "./cmd/faultline"}}
 	for _, args := range commands {
 		cmd := exec.Command("go", args...)
-		cmd.Dir = root
+		cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0") // as make build does
 		if out, err := cmd.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "go %v: %v\n%s", args, err, out)
 			return 1

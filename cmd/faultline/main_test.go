@@ -40,12 +40,12 @@ func testMain(m *testing.M) int {
 		return 1
 	}
 	// The flags are those of make build, so that both share Go's build cache and the cached
-	// templates. Programs for guests are static.
+	// templates. All are static.
 	static := []string{"CGO_ENABLED=0", "GOFLAGS="}
 	for _, b := range []struct {
 		args, env []string
 	}{
-		{[]string{"-ldflags=-X main.version=v0-test", "-o", built + "/", "."}, nil},
+		{[]string{"-ldflags=-X main.version=v0-test", "-o", built + "/", "."}, static[:1]},
 		{[]string{"-ldflags=-s -w -buildid=", "-o", built + "/guest/", "../../guest/init", "../../guest/agent"}, static},
 		{[]string{"-o", built + "/", "./testdata/probe"}, static},
 	} {

@@ -66,7 +66,9 @@ func TestWorkflowsAskForLittle(t *testing.T) {
 			t.Errorf("%s has the permissions %v", file, w.Permissions)
 		}
 		for name, job := range w.Jobs {
-			if job.Permissions != nil {
+			// Creating a release needs a permission.
+			release := strings.HasSuffix(file, "release.yml") && len(job.Permissions) == 1 && job.Permissions["contents"] == "write"
+			if job.Permissions != nil && !release {
 				t.Errorf("%s: %s has permissions of its own: %v", file, name, job.Permissions)
 			}
 			for _, s := range job.Steps {

@@ -14,7 +14,7 @@ import (
 
 // essential are the programs of Debian's essential packages (Policy 3.8), and awk, which
 // base-files needs.
-var essential = strings.Fields(`awk basename bash cat chmod chown chroot cmp cp cut date dirname dpkg env find flock
+var essential = strings.Fields(`gzip su awk basename bash cat chmod chown chroot cmp cp cut date dirname dpkg env find flock
 	grep head id ldd ln ls mkdir mktemp mount mv nice nproc realpath rm sed setpriv sh sha256sum sleep sort tail tar
 	tee timeout touch truncate unshare wc xargs`)
 

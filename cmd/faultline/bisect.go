@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"golang.org/x/term"
 
@@ -14,17 +17,22 @@ import (
 	"github.com/faultline/faultline/framework/run"
 	"github.com/faultline/faultline/framework/run/bisect"
 	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/errkind"
+	"github.com/faultline/faultline/internal/limitread"
+	"github.com/faultline/faultline/kernels"
+	"github.com/faultline/faultline/kernels/source"
 )
 
 type bisectCmd struct {
-	Tree     string   `required:"" placeholder:"DIR" help:"${tree}"`
-	Old      string   `required:"" placeholder:"REV" help:"Revision that shows the old results."`
-	New      string   `required:"" placeholder:"REV" help:"Revision that shows the new results."`
+	Tree     string   `placeholder:"DIR" help:"${tree}"`
+	Old      string   `placeholder:"REV" help:"Revision that shows the old results."`
+	New      string   `placeholder:"REV" help:"Revision that shows the new results."`
+	Kernels  string   `placeholder:"FILE|PLACE" help:"Bisect these built kernels instead of a tree's commits."`
 	Scenario []string `placeholder:"GLOB" complete:"scenario" sep:"none" help:"${scenario}"`
 	Label    string   `placeholder:"FILTER" help:"${label}"`
 	programsFlag
 	buildFlags
-	Skip   []string `placeholder:"REV" sep:"none" help:"Skip this commit (repeatable)."`
+	Skip   []string `placeholder:"REV|SPEC" sep:"none" help:"Skip this commit or kernel (repeatable)."`
 	Accel  string   `enum:"auto,kvm,tcg" default:"auto" placeholder:"auto|kvm|tcg" help:"${accel}"`
 	Out    string   `placeholder:"DIR" help:"${out}"`
 	Jobs   int      `default:"0" placeholder:"N" help:"${jobs}"`
@@ -41,10 +49,16 @@ must then show the old result. If it cannot be reverted, apply it to the old end
 The kernels are built as for the kernel spec tree:DIR@REV (docs/guides/trees.md). An infrastructure failure
 stops the bisection; --resume continues it.
 
+--kernels takes built kernels: a file with a kernel spec per line, the oldest first, or a place that
+"faultline list kernels PLACE" lists, such as rpmrepo:URL/kernel-core-5.14*. The answer is the first
+kernel that shows the new result. Unavailable kernels are skipped. There is no check at the end,
+because a commit cannot be reverted in a built kernel.
+
 ` + programHelp + `
-Example:
+Examples:
   faultline bisect --tree ../linux --old v6.4 --new v6.5-rc1 \
       --scenario dax/ext4/shared-read
+  faultline bisect --kernels builds.txt --scenario 'dax/ext4/*'
 
 Exit codes:
   0    the commit was found for each scenario, and no check contradicts it
@@ -59,6 +73,10 @@ func (c *bisectCmd) Run(ctx context.Context) error {
 		return err
 	}
 	programs, err := c.programs()
+	if err != nil {
+		return err
+	}
+	list, err := kernelList(ctx, c.Kernels)
 	if err != nil {
 		return err
 	}
@@ -93,6 +111,7 @@ func (c *bisectCmd) Run(ctx context.Context) error {
 		Tree:         c.Tree,
 		Old:          c.Old,
 		New:          c.New,
+		Kernels:      list,
 		Settings:     c.settings(),
 		Picked:       lab.Picked,
 		Skip:         c.Skip,
@@ -120,12 +139,53 @@ func (c *bisectCmd) Run(ctx context.Context) error {
 	if c.Out == "" {
 		where = results.Latest
 	}
-	fmt.Printf("Results: %s (%s, report.html; git's log for git bisect replay)\n", where, bisect.File)
+	log := "; git's log for git bisect replay"
+	if len(list) > 0 {
+		log = ""
+	}
+	fmt.Printf("Results: %s (%s, report.html%s)\n", where, bisect.File, log)
 	fmt.Fprintf(os.Stderr, "took %s\n", p.took())
 	if code := record.ExitCode(); code != 0 {
 		return exitError(code)
 	}
 	return nil
+}
+
+// mostList bounds a file with a list of kernels, in bytes.
+const mostList = 1 << 20
+
+// kernelList returns the specs of a file, or of the kernels of a place.
+func kernelList(ctx context.Context, from string) (specs []string, err error) {
+	if from == "" {
+		return nil, nil
+	}
+	data, err := limitread.ReadFile(from, mostList)
+	if errors.Is(err, fs.ErrNotExist) && strings.Contains(from, ":") {
+		offers, err := source.All().Offers(ctx, from, kernels.Options{Log: progress})
+		for _, o := range offers {
+			specs = append(specs, o.Spec)
+		}
+		if err == nil && len(specs) == 0 {
+			err = errkind.Requestf("--kernels %s: no kernels there; give another place or pattern", from)
+		}
+		return specs, err
+	}
+	if err != nil {
+		return nil, errkind.Requestf(
+			"--kernels: %w; give a file with a kernel spec per line, or a place such as rpmrepo:URL",
+			err,
+		)
+	}
+	for line := range strings.Lines(string(data)) {
+		line = strings.TrimSpace(line)
+		if line != "" && !strings.HasPrefix(line, "#") {
+			specs = append(specs, line)
+		}
+	}
+	if len(specs) == 0 {
+		err = errkind.Requestf("--kernels %s: the file has no kernel; write a spec per line, the oldest first", from)
+	}
+	return specs, err
 }
 
 // buildFlags are the flags for building the kernels of a tree.

@@ -104,6 +104,9 @@ func TestRPMRepository(t *testing.T) {
 	if want := []string{"rpmrepo:" + url + "/kernel-core-6.1.9-1", "rpmrepo:" + url + "/kernel-core-6.1.192-1"}; !slices.Equal(specs, want) {
 		t.Errorf("got offers %v, want %v", specs, want)
 	}
+	if few, err := All().Offers(t.Context(), "rpmrepo:"+url+"/kernel-core-6.1.9*", testOptions(t)); err != nil || len(few) != 1 || few[0] != offers[0] {
+		t.Errorf("with a pattern: got %v, %v", few, err)
+	}
 	for place, want := range map[string]string{
 		"rpmrepo:x":             "rpmrepo:x: no URL of a repository; write rpmrepo:URL",
 		"rpmrepo:":              "no place with kernels; write \"apt:\" or \"rpmrepo:\" and a suite or URL",

@@ -3,6 +3,7 @@ package bisect
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -19,11 +20,20 @@ import (
 
 // begin checks the request, and creates or resumes the record.
 func (b *bisection) begin(ctx context.Context) error {
-	var err error
-	if b.tree, err = git.Open(ctx, b.Tree); err != nil {
+	if err := b.Options.check(); err != nil {
 		return err
 	}
-	req := Request{Tree: b.tree.Root, Settings: b.Settings, Accel: b.Accel}
+	req := Request{Settings: b.Settings, Accel: b.Accel}
+	var err error
+	if b.list != "" {
+		if err := b.ofKernels(ctx, &req); err != nil {
+			return err
+		}
+	} else if b.tree, err = git.Open(ctx, b.Tree); err != nil {
+		return err
+	} else {
+		req.Tree = b.tree.Root
+	}
 	for _, e := range []struct {
 		rev string
 		end *End
@@ -33,7 +43,7 @@ func (b *bisection) begin(ctx context.Context) error {
 		}
 	}
 	for _, rev := range b.Skip {
-		commit, err := b.tree.Commit(ctx, rev)
+		commit, err := b.commit(ctx, req, rev)
 		if err != nil {
 			return err
 		}
@@ -45,7 +55,7 @@ func (b *bisection) begin(ctx context.Context) error {
 	for _, i := range b.Picked {
 		req.Scenarios = append(req.Scenarios, i.ID)
 	}
-	if req.Inputs, err = b.lab.Inputs(ctx, b.Settings); err != nil {
+	if req.Inputs, err = b.lab.Inputs(ctx, req); err != nil {
 		return err
 	}
 	b.rec = Record{Schema: Schema, Tool: b.Tool, Command: b.Command, Started: time.Now(), Request: req}
@@ -61,17 +71,78 @@ func (b *bisection) begin(ctx context.Context) error {
 	return b.save()
 }
 
+// check checks that the request is of a tree or of a list.
+func (o Options) check() error {
+	switch {
+	case len(o.Kernels) == 0 && (o.Tree == "" || o.Old == "" || o.New == ""):
+		return errkind.Requestf("nothing to bisect; give --tree, --old and --new, or a list of built kernels with --kernels")
+	case len(o.Kernels) > 0 && (o.Tree != "" || o.Old != "" || o.New != "" || len(o.Settings) > 0):
+		return errkind.Requestf("--kernels is a list of built kernels, so nothing is built; " +
+			"omit --tree, --old, --new, --config and --cc")
+	case len(o.Kernels) == 1:
+		return errkind.Requestf("--kernels has only %s; list two kernels or more, the oldest first", o.Kernels[0])
+	}
+	return nil
+}
+
+// ofKernels makes a list of built kernels a history.
+func (b *bisection) ofKernels(ctx context.Context, req *Request) error {
+	for _, spec := range b.Kernels {
+		if err := source.All().Check(spec); err != nil {
+			return err
+		}
+	}
+	tree, commits, err := git.Linear(ctx, b.list, b.Kernels)
+	if err != nil {
+		return err
+	}
+	b.tree = tree
+	for i, spec := range b.Kernels {
+		req.Kernels = append(req.Kernels, Build{Name: fmt.Sprintf("%d %s", i+1, last(spec)), Commit: commits[i], Spec: spec})
+	}
+	b.Old, b.New = commits[0], commits[len(commits)-1]
+	return nil
+}
+
+// last returns the last part of a spec's path.
+func last(spec string) string {
+	spec, _, _ = strings.Cut(spec, "?")
+	spec, _, _ = strings.Cut(spec, "#")
+	if i := strings.LastIndexByte(strings.TrimRight(spec, "/"), '/'); i >= 0 {
+		return strings.TrimRight(spec, "/")[i+1:]
+	}
+	return spec
+}
+
+// commit returns the commit of a revision, or that of a spec in a list.
+func (b *bisection) commit(ctx context.Context, req Request, rev string) (string, error) {
+	if len(req.Kernels) == 0 {
+		return b.tree.Commit(ctx, rev)
+	}
+	i := slices.IndexFunc(req.Kernels, func(k Build) bool { return k.Spec == rev })
+	if i < 0 {
+		return "", errkind.Requestf("--skip %s: the list does not have this kernel; give a spec of the list", rev)
+	}
+	return req.Kernels[i].Commit, nil
+}
+
 func (b *bisection) end(ctx context.Context, rev string) (End, error) {
 	commit, err := b.tree.Commit(ctx, rev)
 	if err != nil {
 		return End{}, err
 	}
 	subject, err := b.tree.Subject(ctx, commit)
+	if b.list != "" {
+		rev = subject
+	}
 	return End{rev, commit, subject}, err
 }
 
 // checkEnds returns an error if nothing can be bisected between the two ends.
 func (b *bisection) checkEnds(ctx context.Context, r Request) error {
+	if len(r.Kernels) > 0 {
+		return nil
+	}
 	if r.Old.Commit == r.New.Commit {
 		return errkind.Requestf("--old %s and --new %s are the same commit, %s; give two different ones",
 			r.Old.Rev, r.New.Rev, short(r.Old.Commit))
@@ -164,6 +235,9 @@ func (b *bisection) save() error {
 
 // spec returns the spec of a commit's kernel, with edits that are applied first.
 func (b *bisection) spec(commit string, edits ...string) string {
+	if k := b.rec.Request.kernel(commit); k != nil {
+		return k.Spec
+	}
 	spec := "tree:" + b.rec.Request.Tree + "@" + commit
 	for _, s := range append(slices.Clone(b.rec.Request.Settings), edits...) {
 		name, value, _ := strings.Cut(s, "=")

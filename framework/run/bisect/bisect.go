@@ -14,13 +14,14 @@ import (
 	"github.com/faultline/faultline/internal/git"
 )
 
-// Options select what to bisect.
+// Options select what to bisect: the commits of a tree, or a list of built kernels.
 type Options struct {
 	Tree     string          // the top folder of a git checkout
 	Old, New string          // revisions
+	Kernels  []string        // specs of built kernels, the oldest first; Tree, Old and New are "" then
 	Settings []string        // of the kernels' spec, as "name=value": see package tree
 	Picked   []scenario.Info // the scenarios to observe
-	Skip     []string        // revisions to skip
+	Skip     []string        // revisions or specs to skip
 	Accel    string
 	// Out is the folder, "" for one in results/; Resume continues from its contents.
 	Out    string
@@ -40,6 +41,7 @@ type bisection struct {
 	Options
 	lab    Lab
 	tree   *git.Tree
+	list   string // the folder of the repository with a commit for each of Kernels, or ""
 	folder *results.Folder
 	rec    Record
 	skip   map[string]bool                    // by commit
@@ -61,6 +63,14 @@ func Do(ctx context.Context, opt Options, lab Lab) (*Record, *results.Folder, er
 		unstable: map[string]string{},
 	}
 	defer func() { b.folder.Close() }()
+	if len(opt.Kernels) > 0 {
+		dir, err := os.MkdirTemp("", "faultline-bisect-")
+		if err != nil {
+			return nil, nil, err
+		}
+		defer os.RemoveAll(dir)
+		b.list = dir
+	}
 	if err := b.begin(ctx); err != nil {
 		return nil, nil, err
 	}
@@ -111,12 +121,12 @@ func (b *bisection) search(ctx context.Context) error {
 		case g.at.Left == 0:
 			left = "the last one"
 		}
-		b.Say("try %s %q (%s)", short(commit), subject, left)
+		b.Say("try %s (%s)", b.rec.Request.title(commit, subject), left)
 		s, err := b.try(
 			ctx,
 			attempt{
 				commit:    commit,
-				kernel:    short(commit),
+				kernel:    b.rec.Request.name(commit),
 				subject:   subject,
 				spec:      b.spec(commit),
 				scenarios: all,
@@ -178,6 +188,15 @@ func (b *bisection) answer(ctx context.Context) error {
 			if a.Subject, err = b.tree.Subject(ctx, a.First); err != nil {
 				return err
 			}
+		}
+		if len(b.Kernels) > 0 {
+			place := func(commit string) int {
+				return slices.IndexFunc(b.rec.Request.Kernels, func(k Build) bool { return k.Commit == commit })
+			}
+			slices.SortFunc(a.Possible, func(x, y string) int { return place(x) - place(y) })
+			// Git's log has hashes that mean nothing to the user.
+			b.rec.Answers = append(b.rec.Answers, a)
+			continue
 		}
 		log, err := g.git.Log(ctx)
 		if err != nil {

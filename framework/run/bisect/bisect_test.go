@@ -453,3 +453,75 @@ func TestBuildsAhead(t *testing.T) {
 		}
 	}
 }
+
+// A list of built kernels is bisected like commits; what is unavailable is skipped, and
+// nothing is edited to check the answer.
+func TestKernels(t *testing.T) {
+	t.Parallel()
+	h, all := line(t, 16, map[int][]string{9: turns()})
+	l := newLab(h)
+	opt := h.options("", "", read)
+	l.before = func(_, spec string) error {
+		if strings.HasSuffix(spec, all[8]) || strings.HasSuffix(spec, all[12]) {
+			return &bisect.SourceError{State: bisect.Unavailable, Err: errors.New("no such build")}
+		}
+		return nil
+	}
+	opt.Tree, opt.Old, opt.New = "", "", ""
+	for _, c := range all {
+		opt.Kernels = append(opt.Kernels, "dir:builds/k@"+c)
+	}
+	r := do(t, opt, l)
+	a := found(t, r, read)
+	if a.First != "" || len(a.Possible) != 2 || r.ExitCode() != 3 || a.Check != nil || a.Log != "" {
+		t.Errorf("with unavailable kernels: %+v, exit code %d", a, r.ExitCode())
+	}
+	var b strings.Builder
+	if err := r.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		read + ": the first new kernel is one of 2;", "\n  " + opt.Kernels[8] + "\n  " + opt.Kernels[9] + "\n",
+		"Tried kernels:\n  dir:builds/k@" + all[0], "is unavailable: no such build",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%q is not in\n%s", want, b.String())
+		}
+	}
+
+	opt.Kernels, opt.Out = slices.Delete(opt.Kernels, 8, 9), t.TempDir()+"/out"
+	r = do(t, opt, l)
+	a = found(t, r, read)
+	if a.Subject != opt.Kernels[8] || r.ExitCode() != 0 || len(r.Steps) > 7 {
+		t.Errorf("%+v, exit code %d, %d steps", a, r.ExitCode(), len(r.Steps))
+	}
+	b.Reset()
+	if err := r.Write(&b); err != nil || !strings.Contains(b.String(), read+": "+opt.Kernels[8]+" is the first new kernel\n") {
+		t.Errorf("%v\n%s", err, b.String())
+	}
+
+	// The same list resumes; another does not.
+	opt.Resume = true
+	do(t, opt, l)
+	opt.Kernels = opt.Kernels[:12]
+	if _, _, err := bisect.Do(t.Context(), opt, l); err == nil || !strings.Contains(err.Error(), "started with the kernels 15, this is 12") {
+		t.Errorf("got %v", err)
+	}
+
+	for want, change := range map[string]func(o *bisect.Options){
+		"nothing to bisect; give --tree":               func(o *bisect.Options) { o.Kernels = nil },
+		"--kernels is a list of built kernels":         func(o *bisect.Options) { o.Tree = h.root },
+		"list two kernels or more":                     func(o *bisect.Options) { o.Kernels = o.Kernels[:1] },
+		"unknown scheme":                               func(o *bisect.Options) { o.Kernels = []string{"dir:a", "none:b"} },
+		"the list does not have this kernel":           func(o *bisect.Options) { o.Skip = []string{"dir:other"} },
+		"give a list with another last kernel":         func(o *bisect.Options) { o.Kernels = append(o.Kernels, "dir:builds/k@"+all[12]) },
+		"show the same in 1 of the selected scenarios": func(o *bisect.Options) { o.Kernels = o.Kernels[:5] },
+	} {
+		o := opt
+		o.Resume, o.Out, o.Kernels = false, t.TempDir()+"/out", slices.Clone(opt.Kernels)
+		change(&o)
+		if _, _, err := bisect.Do(t.Context(), o, l); errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}

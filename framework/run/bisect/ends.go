@@ -28,10 +28,10 @@ func (b *bisection) observeEnds(ctx context.Context) error {
 		side  git.Term
 		ahead string
 	}{{req.Old, git.Old, b.spec(req.New.Commit)}, {req.New, git.New, middle}} {
-		b.Say("the %s end, %s %q", e.side, e.end, e.end.Subject)
+		b.Say("the %s end, %s", e.side, e.end.title())
 		s, err := b.try(
 			ctx,
-			attempt{commit: e.end.Commit, kernel: short(e.end.Commit), subject: e.end.Subject, spec: b.spec(e.end.Commit),
+			attempt{commit: e.end.Commit, kernel: req.name(e.end.Commit), subject: e.end.Subject, spec: b.spec(e.end.Commit),
 				scenarios: req.Scenarios, times: endTimes, end: true, ahead: e.ahead},
 		)
 		if err != nil {
@@ -40,7 +40,7 @@ func (b *bisection) observeEnds(ctx context.Context) error {
 		if s.State != Observed {
 			b.rec.Steps = slices.DeleteFunc(b.rec.Steps, func(o Step) bool { return o.Kernel == s.Kernel })
 			return errors.Join(
-				errkind.Requestf("the %s end, %s, %v: %s; give another --%s", e.side, e.end, s.State, s.Why, e.side),
+				errkind.Requestf("the %s end, %s, %v: %s; give %s", e.side, e.end, s.State, s.Why, req.another(e.side)),
 				b.save(),
 			)
 		}
@@ -71,7 +71,8 @@ func (b *bisection) middle(ctx context.Context) (string, error) {
 
 // differ compares the ends.
 func (b *bisection) differ() {
-	oldEnd, newEnd := short(b.rec.Request.Old.Commit), short(b.rec.Request.New.Commit)
+	req := b.rec.Request
+	oldEnd, newEnd := req.name(req.Old.Commit), req.name(req.New.Commit)
 	b.rec.Same, b.rec.Aside = 0, nil // set in a resumed bisection that found no difference
 	aside := func(id, format string, args ...any) {
 		b.rec.Aside = append(b.rec.Aside, Aside{id, fmt.Sprintf(format, args...)})

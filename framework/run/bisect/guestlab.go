@@ -77,15 +77,18 @@ func (r *GuestLab) Here(ctx context.Context) (Here, error) {
 func (r *GuestLab) Close() { r.executor.Close() }
 
 // Inputs implements Lab.
-func (r *GuestLab) Inputs(ctx context.Context, settings []string) (map[string]string, error) {
-	set := map[string]string{}
-	for _, s := range settings {
-		name, value, _ := strings.Cut(s, "=")
-		set[name] = value
-	}
-	in, err := tree.Inputs(ctx, set)
-	if err != nil {
-		return nil, err
+func (r *GuestLab) Inputs(ctx context.Context, request Request) (map[string]string, error) {
+	in := map[string]string{}
+	if len(request.Kernels) == 0 {
+		set := map[string]string{}
+		for _, s := range request.Settings {
+			name, value, _ := strings.Cut(s, "=")
+			set[name] = value
+		}
+		var err error
+		if in, err = tree.Inputs(ctx, set); err != nil {
+			return nil, err
+		}
 	}
 	here, err := r.Here(ctx)
 	if err != nil {
@@ -133,6 +136,8 @@ func (r *GuestLab) Build(ctx context.Context, spec string) error {
 		return &SourceError{State: DoesNotApply, Err: apply}
 	case errors.As(err, &compile):
 		return &SourceError{State: DoesNotBuild, Err: compile}
+	case errors.As(err, &request) && !strings.HasPrefix(spec, "tree:"):
+		return &SourceError{State: Unavailable, Err: request}
 	case errors.As(err, &request): // the commit is not a complete kernel source
 		return &SourceError{State: DoesNotBuild, Err: request}
 	}

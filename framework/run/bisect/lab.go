@@ -10,9 +10,9 @@ import (
 
 // Lab builds kernels and observes scenarios on them.
 type Lab interface {
-	// Inputs returns, by name, what determines the results of a commit in addition to
-	// its source: the inputs of a build with these settings, and the observing programs.
-	Inputs(ctx context.Context, settings []string) (map[string]string, error)
+	// Inputs returns, by name, what determines the results of a request in addition to its
+	// kernels: the inputs of a build of a tree, and the observing programs.
+	Inputs(ctx context.Context, r Request) (map[string]string, error)
 	// Built reports, at little cost, whether the kernel of a spec is already built.
 	Built(ctx context.Context, spec string) bool
 	// Build builds the kernel of a spec. A failure caused by the source is a *SourceError.
@@ -40,13 +40,14 @@ const (
 	Observed     State = "observed"
 	DoesNotApply State = "does_not_apply" // the edit that comes before the build
 	DoesNotBuild State = "does_not_build"
+	Unavailable  State = "unavailable" // a built kernel that is not there, or not complete
 	DoesNotBoot  State = "does_not_boot"
 	LeftOut      State = "left_out" // by the user
 )
 
 // texts are the states in sentences.
 var texts = map[State]string{
-	Observed: "observed", DoesNotApply: "does not apply", DoesNotBuild: "does not build",
+	Observed: "observed", DoesNotApply: "does not apply", DoesNotBuild: "does not build", Unavailable: "is unavailable",
 	DoesNotBoot: "does not boot", LeftOut: "skipped, as requested",
 }
 

@@ -46,7 +46,9 @@ type Record struct {
 
 // Request is what determines the course of a bisection.
 type Request struct {
-	Tree     string   `json:"tree"` // the checkout's top folder
+	Tree string `json:"tree,omitempty"` // the checkout's top folder
+	// Kernels are the bisected kernels, the oldest first, if there is no tree.
+	Kernels  []Build  `json:"kernels,omitempty"`
 	Old      End      `json:"old"`
 	New      End      `json:"new"`
 	Settings []string `json:"settings,omitempty"` // of the spec: "config=FILE", "cc=gcc-11"
@@ -58,19 +60,79 @@ type Request struct {
 	Inputs map[string]string `json:"inputs"`
 }
 
+// Build is a kernel of a list that is bisected. Its commit is one of a repository that only
+// the bisection uses.
+type Build struct {
+	Name   string `json:"name"` // its place in the list, from 1, and the end of its spec
+	Commit string `json:"commit"`
+	Spec   string `json:"spec"`
+}
+
+// kernel returns the kernel of a commit, nil if the bisection is of a tree.
+func (r Request) kernel(commit string) *Build {
+	i := slices.IndexFunc(r.Kernels, func(k Build) bool { return k.Commit == commit })
+	if i < 0 {
+		return nil
+	}
+	return &r.Kernels[i]
+}
+
+// name returns the name that a commit's kernel has in cells.
+func (r Request) name(commit string) string {
+	if k := r.kernel(commit); k != nil {
+		return k.Name
+	}
+	return short(commit)
+}
+
+// skip returns the value of --skip for a commit.
+func (r Request) skip(commit string) string {
+	if k := r.kernel(commit); k != nil {
+		return k.Spec
+	}
+	return short(commit)
+}
+
+// title returns a commit with its subject, or a kernel's spec.
+func (r Request) title(commit, subject string) string {
+	if k := r.kernel(commit); k != nil {
+		return k.Spec
+	}
+	return fmt.Sprintf("%s %q", short(commit), subject)
+}
+
 // End is one of the two ends.
 type End struct {
-	Rev     string `json:"rev"` // as requested
+	Rev     string `json:"rev"` // as requested: a revision, or the spec of a kernel
 	Commit  string `json:"commit"`
 	Subject string `json:"subject"`
 }
 
 // String returns the end as requested, with its commit.
 func (e End) String() string {
+	if e.Rev == e.Subject { // the spec of a kernel
+		return e.Rev
+	}
 	if len(e.Rev) >= 7 && len(e.Commit) >= len(e.Rev) && e.Commit[:len(e.Rev)] == e.Rev {
 		return short(e.Commit)
 	}
 	return e.Rev + " (" + short(e.Commit) + ")"
+}
+
+// title returns the end with its subject.
+func (e End) title() string {
+	if e.Rev == e.Subject {
+		return e.Rev
+	}
+	return fmt.Sprintf("%s %q", e, e.Subject)
+}
+
+// another says how to give another end.
+func (r Request) another(side git.Term) string {
+	if len(r.Kernels) > 0 {
+		return "a list with another " + map[git.Term]string{git.Old: "first", git.New: "last"}[side] + " kernel"
+	}
+	return fmt.Sprintf("another --%s", side)
 }
 
 // Differing is a scenario with its headlines on the two ends.
@@ -190,6 +252,8 @@ func (r *Record) same(now Record) error {
 		return other("faultline", r.Tool.Version, now.Tool.Version)
 	case a.Tree != b.Tree:
 		return other("the tree", a.Tree, b.Tree)
+	case !slices.Equal(a.Kernels, b.Kernels):
+		return other("the kernels", fmt.Sprint(len(a.Kernels)), fmt.Sprint(len(b.Kernels), " or others"))
 	case a.Old.Commit != b.Old.Commit:
 		return other("the old end", short(a.Old.Commit), short(b.Old.Commit))
 	case a.New.Commit != b.New.Commit:

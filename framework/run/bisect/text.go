@@ -38,10 +38,18 @@ func (r *Record) Write(w io.Writer) error {
 		}
 		r.writeAnswer(&b, a)
 	}
-	b.WriteString("\nTried commits:\n")
+	what := "commits"
+	if len(r.Request.Kernels) > 0 {
+		what = "kernels"
+	}
+	fmt.Fprintf(&b, "\nTried %s:\n", what)
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, s := range r.Steps {
-		if !s.Check {
+		switch {
+		case s.Check:
+		case len(r.Request.Kernels) > 0:
+			fmt.Fprintf(t, "  %s\t%s\t%s\n", matrix.Printable(s.Spec), took(s), matrix.Printable(r.shown(s)))
+		default:
 			fmt.Fprintf(
 				t,
 				"  %s\t%s\t%s\t%s\n",
@@ -66,20 +74,24 @@ func (r *Record) Write(w io.Writer) error {
 }
 
 func (r *Record) writeAnswer(b *strings.Builder, a Answer) {
-	what := a.Scenarios[0]
+	what, kind := a.Scenarios[0], "commit"
+	if len(r.Request.Kernels) > 0 {
+		kind = "kernel"
+	}
 	if n := len(a.Scenarios); n > 1 {
 		what = english.Plural(n, "scenario", "")
 	}
 	switch {
 	case a.First != "":
-		fmt.Fprintf(b, "%s: %s %q is the first new commit\n", what, short(a.First), matrix.Printable(a.Subject))
+		fmt.Fprintf(b, "%s: %s is the first new %s\n", what,
+			matrix.Printable(r.Request.title(a.First, matrix.Printable(a.Subject))), kind)
 	case a.Error != "":
 		fmt.Fprintf(b, "%s: %s\n", what, matrix.Printable(a.Error))
 	default:
-		fmt.Fprintf(b, "%s: the first new commit is one of %d; "+
-			"the others between the ends cannot be judged:\n", what, len(a.Possible))
+		fmt.Fprintf(b, "%s: the first new %s is one of %d; "+
+			"the others between the ends cannot be judged:\n", what, kind, len(a.Possible))
 		for _, c := range a.Possible {
-			fmt.Fprintf(b, "  %s\n", short(c))
+			fmt.Fprintf(b, "  %s\n", r.Request.skip(c))
 		}
 	}
 	for _, d := range r.Differ {

@@ -108,7 +108,7 @@ func (b *bisection) observe(ctx context.Context, t attempt) (column results.Kern
 	}
 	for _, c := range cells {
 		if c.Verdict == observe.Infra && !t.end { // an end loses only the scenario
-			return column, nil, &InfraError{Scenario: c.Scenario, Commit: t.commit, Cell: c}
+			return column, nil, &InfraError{Scenario: c.Scenario, Kernel: t.kernel, Skip: b.rec.Request.skip(t.commit), Cell: c}
 		}
 		if err := b.folder.PutCell(c); err != nil {
 			return column, nil, err
@@ -119,14 +119,16 @@ func (b *bisection) observe(ctx context.Context, t attempt) (column results.Kern
 
 // InfraError is the error of two failed attempts to observe a scenario on a commit.
 type InfraError struct {
-	Scenario, Commit string
-	Cell             observe.Cell
+	Scenario string
+	Kernel   string // its name in cells
+	Skip     string // the value of --skip that leaves it out
+	Cell     observe.Cell
 }
 
 func (e *InfraError) Error() string {
 	return fmt.Sprintf("observe %s on %s: failed twice: %s; "+
-		"use --resume to try again, and --skip %s with it to continue without that commit",
-		e.Scenario, short(e.Commit), e.Cell.Message, short(e.Commit))
+		"use --resume to try again, and --skip %s with it to continue without that kernel",
+		e.Scenario, e.Kernel, e.Cell.Message, e.Skip)
 }
 
 // done records a step.
@@ -139,7 +141,8 @@ func (b *bisection) done(s Step) error {
 // show records which side each scenario showed on a kernel, by comparison with the ends.
 func (b *bisection) show(s *Step) {
 	s.Shown = map[string]Shown{}
-	oldEnd, newEnd := b.cells[short(b.rec.Request.Old.Commit)], b.cells[short(b.rec.Request.New.Commit)]
+	req := b.rec.Request
+	oldEnd, newEnd := b.cells[req.name(req.Old.Commit)], b.cells[req.name(req.New.Commit)]
 	for _, d := range b.rec.Differ {
 		c, ok := b.cells[s.Kernel][d.Scenario]
 		if !ok {

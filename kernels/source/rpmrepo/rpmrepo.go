@@ -177,12 +177,16 @@ func parts(all []pkg, main pkg) []pkg {
 	return list
 }
 
-// list lists the kernels of a repository, the oldest first.
+// list lists the kernels of a repository, the oldest first. After its URL there can be a
+// pattern with an asterisk (URL/kernel-core-5.14*) for the packages with the image.
 func list(ctx context.Context, arg string, opts kernels.Options) ([]kernels.Offer, error) {
 	if arg == "" {
 		return nil, nil // none is known to this machine
 	}
-	base := strings.TrimRight(arg, "/")
+	base, pattern := strings.TrimRight(arg, "/"), ""
+	if b, p := split(base); strings.Contains(p, "*") {
+		base, pattern = b, p
+	}
 	if !download.IsURL(base) {
 		return nil, &kernels.SpecError{Problem: "no URL of a repository", Hint: "write rpmrepo:URL"}
 	}
@@ -192,7 +196,7 @@ func list(ctx context.Context, arg string, opts kernels.Options) ([]kernels.Offe
 	}
 	var images []pkg
 	for _, p := range all {
-		if isImage(all, p) {
+		if isImage(all, p) && (pattern == "" || matches(pattern, p)) {
 			images = append(images, p)
 		}
 	}

@@ -1,7 +1,9 @@
 package kernels
 
 import (
+	"errors"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/faultline/faultline/internal/cache"
@@ -81,6 +83,23 @@ func (k *Kernel) Fresh() bool { return k.entry.Built }
 // Lacks returns those of the symbols that are neither built in nor a module, in the given
 // order; nil if there are none. The prefix CONFIG_ is optional.
 func (k *Kernel) Lacks(symbols ...string) []string { return k.Config.Missing(symbols...) }
+
+// NoModule returns the first of the symbols that the kernel is built with as a module of
+// which it has no file, and the module's name: packages of distributions leave some to other
+// packages. It returns "" if there is none, or it is not known whether there is one.
+func (k *Kernel) NoModule(symbols ...string) (symbol, name string) {
+	for _, s := range symbols {
+		name := module(s)
+		if name == "" || k.Config.Get(s) != "m" || k.ModulesDir == "" {
+			continue
+		}
+		_, err := k.Modules(name)
+		if errors.As(err, new(*modules.UnknownError)) {
+			return strings.TrimPrefix(s, "CONFIG_"), name
+		}
+	}
+	return "", ""
+}
 
 // Modules returns the files to load for the named modules, in load order (see
 // modules.Index.Modules and its *modules.UnknownError).

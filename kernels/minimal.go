@@ -24,28 +24,38 @@ func MinimalConfig() string {
 	return b.String()
 }
 
-// loadable are those of its symbols that are modules in Debian's kernels: the guest
-// loads them in time.
-var loadable = []string{
-	"PVPANIC_MMIO",
-	"PVPANIC_PCI",
-	"VIRTIO_PCI",
-	"VIRTIO_NET",
-	"VIRTIO_CONSOLE",
-	"HW_RANDOM_VIRTIO",
-	"LIBNVDIMM",
-	"ACPI_NFIT",
-	"BLK_DEV_PMEM",
-	"X86_PMEM_LEGACY",
-	"VIRTIO_PMEM",
-	"BLK_DEV_DM",
-	"DM_WRITECACHE",
-	"DEV_DAX",
-	"DEV_DAX_PMEM",
-	"EXT4_FS",
-	"XFS_FS",
-	"HWPOISON_INJECT",
-	"X86_MCE_INJECT",
+// loadable are those of its symbols that are modules in Debian's kernels, with the module:
+// the guest loads them in time.
+var loadable = []struct{ symbol, module string }{
+	{"PVPANIC_MMIO", "pvpanic-mmio"},
+	{"PVPANIC_PCI", "pvpanic-pci"},
+	{"VIRTIO_PCI", "virtio_pci"},
+	{"VIRTIO_NET", "virtio_net"},
+	{"VIRTIO_CONSOLE", "virtio_console"},
+	{"HW_RANDOM_VIRTIO", "virtio-rng"},
+	{"LIBNVDIMM", "libnvdimm"},
+	{"ACPI_NFIT", "nfit"},
+	{"BLK_DEV_PMEM", "nd_pmem"},
+	{"X86_PMEM_LEGACY", "nd_e820"},
+	{"VIRTIO_PMEM", "virtio_pmem"},
+	{"BLK_DEV_DM", "dm-mod"},
+	{"DM_WRITECACHE", "dm-writecache"},
+	{"DEV_DAX", "device_dax"},
+	{"DEV_DAX_PMEM", "dax_pmem"},
+	{"EXT4_FS", "ext4"},
+	{"XFS_FS", "xfs"},
+	{"HWPOISON_INJECT", "hwpoison-inject"},
+	{"X86_MCE_INJECT", "mce-inject"},
+}
+
+// module returns the module of a symbol in loadable, or "".
+func module(symbol string) string {
+	for _, l := range loadable {
+		if l.symbol == strings.TrimPrefix(symbol, "CONFIG_") {
+			return l.module
+		}
+	}
+	return ""
 }
 
 // MinimalConfigFor is like MinimalConfig, for another base than tinyconfig. A symbol in
@@ -54,7 +64,7 @@ func MinimalConfigFor(base *kconfig.Config) string {
 	var b strings.Builder
 	for line := range strings.Lines(MinimalConfig()) {
 		symbol, _, _ := strings.Cut(line, "=")
-		if base.Get(symbol) == "m" && slices.Contains(loadable, strings.TrimPrefix(symbol, "CONFIG_")) {
+		if base.Get(symbol) == "m" && module(symbol) != "" {
 			line = symbol + "=m\n"
 		}
 		b.WriteString(line)
@@ -83,6 +93,6 @@ func Unmet(got *kconfig.Config) []kconfig.Unmet {
 	}
 	return slices.DeleteFunc(
 		kconfig.Compare(asked, got),
-		func(u kconfig.Unmet) bool { return u.Got == "m" && slices.Contains(loadable, u.Symbol) },
+		func(u kconfig.Unmet) bool { return u.Got == "m" && module(u.Symbol) != "" },
 	)
 }

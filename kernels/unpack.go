@@ -239,9 +239,9 @@ func modulesDir(ctx context.Context, dir, release string, config *kconfig.Config
 // firstModule returns a symbol that a guest or a scenario needs and that a configuration
 // builds as a module, or "".
 func firstModule(config *kconfig.Config) string {
-	for _, symbol := range loadable {
-		if config.Get(symbol) == "m" {
-			return symbol
+	for _, l := range loadable {
+		if config.Get(l.symbol) == "m" {
+			return l.symbol
 		}
 	}
 	return ""

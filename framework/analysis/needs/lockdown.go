@@ -93,9 +93,28 @@ func builtIn(k *kernels.Kernel, name string) (value string) {
 	return value
 }
 
-// denial returns why a kernel forbids a need that it has: it is locked down, forbids
-// debugfs, or only loads signed modules; "" if it does not.
+// packageWith says which package of the distribution may have a missing module. Where Red
+// Hat's and Canonical's builds have the modules of tests: kernel.spec (mod-internal.list),
+// debian.master/control.d.
+func packageWith(k *kernels.Kernel) string {
+	for _, p := range k.Packages {
+		switch {
+		case strings.HasPrefix(p.Name, "kernel"):
+			stem := strings.TrimSuffix(p.Name, "-core")
+			return fmt.Sprintf("; add the package %s-modules-internal or %s-modules-extra of the same build", stem, stem)
+		case strings.HasPrefix(p.Name, "linux-image-"), strings.HasPrefix(p.Name, "linux-modules-"):
+			return "; add the package linux-modules-extra-" + k.Release + ", if there is one"
+		}
+	}
+	return ""
+}
+
+// denial returns why a kernel cannot be used for a need that it has: the module's file is
+// missing, it is locked down, forbids debugfs, or only loads signed modules; "" if it can.
 func denial(k *kernels.Kernel, needs []string) string {
+	if symbol, module := k.NoModule(needs...); symbol != "" {
+		return fmt.Sprintf("%s is built with %s%s=m, but has no module %s%s", k.Name, prefix, symbol, module, packageWith(k))
+	}
 	level, by := lockdown(k)
 	for _, l := range locked {
 		if level >= l.level &&

@@ -131,3 +131,31 @@ func TestLockdown(t *testing.T) {
 		})
 	}
 }
+
+// A module that is in a package that was not given skips the scenarios that need it, with
+// the name of the package.
+func TestMissingModule(t *testing.T) {
+	text := "CONFIG_HWPOISON_INJECT=m\nCONFIG_EXT4_FS=m\nCONFIG_XFS_FS=y\n"
+	for packages, want := range map[string]string{
+		"":                             "K is built with CONFIG_HWPOISON_INJECT=m, but has no module hwpoison-inject",
+		"kernel-core kernel-modules":   "; add the package kernel-modules-internal or kernel-modules-extra of the same build",
+		"kernel-uek-core":              "; add the package kernel-uek-modules-internal or kernel-uek-modules-extra of the same build",
+		"linux-modules-6.8 linux-base": "; add the package linux-modules-extra-6.8, if there is one",
+	} {
+		k := hardened(t, text, false)
+		k.Release = "6.8"
+		if err := os.WriteFile(filepath.Join(k.ModulesDir, "modules.dep"), []byte("ext4.ko:\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range strings.Fields(packages) {
+			k.Packages = append(k.Packages, kernels.Package{Name: name})
+		}
+		i := scenario.Info{ID: "a/b", Needs: []string{"HWPOISON_INJECT"}}
+		if got := Impossible(k, i); !strings.HasSuffix(got, want) {
+			t.Errorf("%s: got %q, want %q", packages, got, want)
+		}
+		if r := Of(k, []scenario.Info{i, {ID: "a/c", Needs: []string{"EXT4_FS", "XFS_FS"}}}); r.Count() != 1 || !strings.Contains(r.String(), want) {
+			t.Errorf("%s: got %s", packages, r)
+		}
+	}
+}

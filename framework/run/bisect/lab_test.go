@@ -93,7 +93,9 @@ type lab struct {
 	inputs   map[string]string
 }
 
-func (l *lab) Inputs(context.Context, bisect.Request) (map[string]string, error) { return l.inputs, nil }
+func (l *lab) Inputs(context.Context, bisect.Request) (map[string]string, error) {
+	return l.inputs, nil
+}
 
 func newLab(h *history) *lab {
 	h.t.Helper()

@@ -55,7 +55,8 @@ func (v *Victim) InKernel(ctx context.Context, a Addr) Watched {
 	}
 }
 
-// Frame returns the byte's guest physical address. Its page must be present.
+// Frame returns the guest physical address of a byte. If its page is not present, the
+// scenario ends as an infrastructure failure.
 func (v *Victim) Frame(ctx context.Context, a Addr) inject.Frame {
 	entry := v.pagemap(ctx, a)
 	if entry>>63 == 0 {

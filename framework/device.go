@@ -68,10 +68,10 @@ func (fs FS) nvdimm() uint64 {
 type Device struct {
 	Disk string // "pmem0"
 	Name string // canonical: "pmem(nfit,ext4)"
-	FS   FS
+	FS   FS     // that it was made with, "" without one
 	// Physical is the guest physical address of the disk's first byte.
 	Physical uint64
-	Bytes    int64
+	Bytes    int64 // its size
 
 	page   uint64 // of the guest's kernel, in bytes
 	list   string // the file that lists its bad blocks, if not the disk's

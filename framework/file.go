@@ -15,10 +15,10 @@ import (
 type File struct {
 	g       *Guest
 	Mount   *Mount
-	Path    string
-	Name    string // canonical: "file"
-	Bytes   int64
-	Extents []wire.Extent
+	Path    string        // in the guest
+	Name    string        // canonical: "file"
+	Bytes   int64         // its size
+	Extents []wire.Extent // where it is on the device, in the file's order
 }
 
 // FileOption changes how a file is made.

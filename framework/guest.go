@@ -35,7 +35,7 @@ func PageBytes() int64 { return 1 << suite.Kernel().PageShift() }
 // HugePageBytes returns the huge page size of the kernel under test (PMD_SIZE).
 func HugePageBytes() int64 { return 1 << suite.Kernel().HugePageShift() }
 
-// Page returns the offset of page n, in bytes.
+// Page returns the offset in a file of its page n, counted from 0, in bytes.
 func Page(n int64) int64 { return n * PageBytes() }
 
 // Guest is the virtual machine of a scenario. Its methods, and those of Victim, are the
@@ -182,7 +182,7 @@ func (g *Guest) WriteFile(ctx context.Context, path, data string) {
 }
 
 // WriteSysctl sets a sysctl of the guest's kernel and records the result; the kernel may
-// not have that sysctl.
+// not have that sysctl. The name is a path below /proc/sys: "vm/overcommit_memory".
 func (g *Guest) WriteSysctl(ctx context.Context, name, value string) *Observation {
 	f := g.call(ctx, &wire.Request{WriteFile: &wire.WriteFile{Path: "/proc/sys/" + name, Data: []byte(value)}}).File
 	return record(g.rec, "agent", fmt.Sprintf("sysctl %s=%s", name, value), observe.Outcome{Errno: f.Errno}, "")

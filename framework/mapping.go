@@ -15,7 +15,7 @@ import (
 //
 // Its name in steps is the file's name, "anon" or "secret". If the victim has a mapping
 // of that name already, the new one is called NAME#N, where N counts all of the victim's
-// mappings, not only those of that name: the second mapping of a file is "file#2" if the victim has no other mappings.
+// mappings. A victim that maps "file", "anon" and "file" again has file, anon and file#3.
 type Mapping struct {
 	v     *Victim
 	Name  string // canonical: "file", "anon", "file#2"

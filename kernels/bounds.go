@@ -19,7 +19,8 @@ const (
 	maxList   = 64 << 20
 )
 
-// MaxBytes returns the maximum size of a file in a kernel's directory, by its path there.
+// MaxBytes returns the maximum size, in bytes, of a file in a kernel's directory, by its
+// relative path there, such as "config".
 func MaxBytes(name string) int64 {
 	switch {
 	case name == FileVmlinuz, name == FileVmlinux:

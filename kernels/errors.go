@@ -2,6 +2,7 @@ package kernels
 
 import (
 	"os"
+	"strings"
 
 	"github.com/faultline/faultline/internal/errkind"
 )
@@ -19,13 +20,16 @@ type SpecError struct {
 }
 
 func (e *SpecError) Error() string {
-	s := e.What
-	if e.Problem != "" {
-		s += ": " + e.Problem
+	var parts []string
+	for _, part := range []string{e.What, e.Problem} {
+		if part != "" {
+			parts = append(parts, part)
+		}
 	}
 	if e.Err != nil {
-		s += ": " + e.Err.Error()
+		parts = append(parts, e.Err.Error())
 	}
+	s := strings.Join(parts, ": ")
 	if e.Hint != "" {
 		s += "; " + e.Hint
 	}

@@ -12,7 +12,7 @@ import (
 // Setting is a symbol of a configuration that is replaced before a kernel is built.
 type Setting struct {
 	Symbol, Value string // as the configuration has it
-	Line          string // the replacement
+	Line          string // the line of a .config that replaces it
 }
 
 func (s Setting) String() string { return fmt.Sprintf("CONFIG_%s=%q", s.Symbol, s.Value) }

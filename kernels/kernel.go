@@ -24,7 +24,8 @@ type Kernel struct {
 	// Version is the upstream version with its patch level ("6.1.192"), from the
 	// package or the kernel's banner, or else the leading numbers of the release.
 	Version string `json:"version"`
-	// Packages are the packages it was unpacked from; empty for a dir: spec.
+	// Packages are the packages it was unpacked from; empty for
+	// a source without packages.
 	Packages []Package `json:"packages,omitempty"`
 	// Arch is the architecture as a GOARCH value.
 	Arch string `json:"arch"`
@@ -36,7 +37,7 @@ type Kernel struct {
 	Image string `json:"image"`
 	// PVH reports whether Image boots through the PVH entry.
 	PVH bool `json:"pvh"`
-	// ModulesDir is .../lib/modules/REL, with modules.dep; "" for a kernel
+	// ModulesDir is .../lib/modules/RELEASE, with modules.dep; "" for a kernel
 	// without modules.
 	ModulesDir string `json:"modules_dir,omitempty"`
 	// Has maps changes to whether the matrix declares them present (true) or absent
@@ -56,7 +57,7 @@ type Kernel struct {
 	}
 }
 
-// Package is a Debian package that a kernel was unpacked from.
+// Package is a package (Debian or rpm) that a kernel was unpacked from.
 type Package struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`

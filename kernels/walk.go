@@ -78,9 +78,9 @@ func (w *walker) folder(rel string) error {
 	return nil
 }
 
-// Stamp returns a file's metadata: if it is unchanged, so is the content. Package
-// managers set the same modification time for all files, so that the time alone is
-// not sufficient.
+// Stamp returns a file's size, times, device and inode as text. Files with equal stamps have
+// equal contents, unless a program set the time of a change back. Package managers set the
+// same modification time for all files, so that the time alone is not sufficient.
 func Stamp(path string) (string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -93,8 +93,8 @@ func Stamp(path string) (string, error) {
 	return s, nil
 }
 
-// Moved returns the error for a file that changed while the kernel was read.
-func Moved(path string) error {
+// Changed returns the error for a file that changed while the kernel was read.
+func Changed(path string) error {
 	return &SpecError{
 		Problem: path + " changed while the kernel was read",
 		Hint:    "try again when no other program writes to it",

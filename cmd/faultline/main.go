@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -94,9 +95,39 @@ func usage(err error) error {
 			help = "faultline " + node.Path() + " --help"
 		}
 	}
-	text := strings.ReplaceAll(err.Error(), "?;", "?")
-	if help == "faultline --help" {
-		text = strings.Replace(text, "unexpected argument", "unknown command", 1)
+	text := err.Error()
+	for _, r := range rephrased {
+		text = r.kong.ReplaceAllString(text, r.ours)
 	}
-	return errkind.Requestf("%s; see: %s", text, help)
+	end := ";"
+	if strings.HasSuffix(text, "?") {
+		end = ""
+	}
+	if name, ok := strings.CutPrefix(text, "unexpected argument "); ok {
+		switch words := strings.Fields(help); {
+		case len(words) == 2:
+			text = "unknown command " + name
+		case len(words) >= 3 && parents[words[1]]:
+			help = "faultline " + words[1] + " --help"
+			text = "unknown command " + words[1] + " " + name
+		}
+	}
+	return errkind.Requestf("%s%s see: %s", text, end, help)
+}
+
+// parents are the commands that only have subcommands.
+var parents = map[string]bool{"list": true, "cache": true, "baseline": true}
+
+// rephrased has errors of kong that name Go's types.
+var rephrased = []struct {
+	kong *regexp.Regexp
+	ours string
+}{
+	{regexp.MustCompile(`^(--\S+): expected a valid \d+ bit u?int but got "(.*)"$`), "$1 $2: not a number"},
+	{regexp.MustCompile(`^(--\S+): expected \w+ value but got "(.*)" \(short flag\);.*$`), "$1 $2: not a value of $1"},
+	{regexp.MustCompile(`^(--\S+): expected duration but got "(.*)": time: .*$`), "$1 $2: not a duration, such as 30s or 5m"},
+	{regexp.MustCompile(`^(--\S+): missing value, expecting "<arg>"`), "$1 needs a value"},
+	{regexp.MustCompile(`^(--\S+) must be one of "(.*)" but got "(.*)"$`), "$1 $3: not one of $2"},
+	{regexp.MustCompile(`^expected "(.*)"$`), "missing arguments: $1"},
+	{regexp.MustCompile(`","`), ", "},
 }

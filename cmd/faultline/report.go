@@ -12,7 +12,7 @@ import (
 )
 
 type reportCmd struct {
-	Folder string `arg:"" optional:"" name:"run" help:"Results folder of a run, such as results/latest."`
+	Folder string `arg:"" optional:"" name:"run" default:"results/latest" help:"Results folder of a run (default: results/latest)."`
 	Schema bool   `help:"Print the JSON schema of run.json and exit."`
 	outputFlags
 	originFlag
@@ -38,9 +38,6 @@ func (c *reportCmd) Run() error {
 	if c.Schema {
 		_, err := os.Stdout.Write(results.JSONSchema())
 		return err
-	}
-	if c.Folder == "" {
-		return errkind.Requestf("no run given; name its results folder, for example results/latest")
 	}
 	if err := c.checkOrigin(); err != nil {
 		return err

@@ -138,6 +138,11 @@ func (l List) ByID(id string) (Change, error) {
 			return c, nil
 		}
 	}
+	for _, c := range l {
+		if len(id) >= 7 && strings.HasPrefix(c.Commit, id) || c.Commit != "" && strings.HasPrefix(id, c.Commit) {
+			return Change{}, fmt.Errorf("%q is the commit of the change %s; give that id", id, c.ID)
+		}
+	}
 	if names := suggest.Names(id, l.IDs()); len(names) > 0 {
 		return Change{}, fmt.Errorf("no known change %q; did you mean %s?", id, strings.Join(names, " or "))
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/faultline/faultline/internal/cache"
 )
 
-// cachedCells are the cached cells that a run can use. If a shelf can't be opened, its
+// cachedCells are the cached cells that a run can use. If a entry can't be opened, its
 // cells are neither reused nor stored: that costs time and is no failure.
 type cachedCells struct {
 	Options
@@ -26,11 +26,11 @@ type cachedCells struct {
 	suites  []plan.Suite
 	digests map[string]string // of a suite's program
 	guests  map[guest]string  // keys of templates
-	open    map[shelfOf]*cellcache.Shelf
+	open    map[entryOf]*cellcache.Entry
 }
 
-// shelfOf identifies a shelf: one suite on one kind of guest.
-type shelfOf struct {
+// entryOf identifies a entry: one suite on one kind of guest.
+type entryOf struct {
 	guest
 	suite string
 }
@@ -38,34 +38,34 @@ type shelfOf struct {
 func newCachedCells(opt Options, x *Executor, suites []plan.Suite, p *progress) *cachedCells {
 	return &cachedCells{
 		Options: opt, executor: x, progress: p, suites: suites,
-		digests: map[string]string{}, guests: map[guest]string{}, open: map[shelfOf]*cellcache.Shelf{},
+		digests: map[string]string{}, guests: map[guest]string{}, open: map[entryOf]*cellcache.Entry{},
 	}
 }
 
 func (s *cachedCells) close() {
-	for _, shelf := range s.open {
-		if shelf != nil {
-			shelf.Close()
+	for _, entry := range s.open {
+		if entry != nil {
+			entry.Close()
 		}
 	}
 }
 
-// of returns the shelf of a suite on a kernel's guests, or nil.
-func (s *cachedCells) of(ctx context.Context, k *plan.Kernel, suite plan.Suite, a qemu.Accel) *cellcache.Shelf {
-	at := shelfOf{guest{k, a}, suite.Name}
-	shelf, asked := s.open[at]
+// of returns the entry of a suite on a kernel's guests, or nil.
+func (s *cachedCells) of(ctx context.Context, k *plan.Kernel, suite plan.Suite, a qemu.Accel) *cellcache.Entry {
+	at := entryOf{guest{k, a}, suite.Name}
+	entry, asked := s.open[at]
 	if asked {
-		return shelf
+		return entry
 	}
 	key, err := s.key(ctx, at.guest, suite)
 	if err == nil {
-		shelf, err = cellcache.Open(ctx, s.Cache, key)
+		entry, err = cellcache.Open(ctx, s.Cache, key)
 	}
 	if err != nil && ctx.Err() == nil {
 		s.progress.say("cells of %s on %s are not cached: %v", suite.Name, k.Name, err)
 	}
-	s.open[at] = shelf
-	return shelf
+	s.open[at] = entry
+	return entry
 }
 
 // key covers everything that determines what a suite's scenarios show in such a guest.
@@ -102,21 +102,21 @@ func (s *cachedCells) known(ctx context.Context) func(*plan.Kernel, plan.Suite, 
 		return nil
 	}
 	return func(k *plan.Kernel, suite plan.Suite, i scenario.Info) (observe.Cell, bool) {
-		shelf := s.of(ctx, k, suite, qemu.Accel(i.Accel(string(k.Accel))))
-		if shelf == nil {
+		entry := s.of(ctx, k, suite, qemu.Accel(i.Accel(string(k.Accel))))
+		if entry == nil {
 			return observe.Cell{}, false
 		}
-		return shelf.Cell(i.ID)
+		return entry.Cell(i.ID)
 	}
 }
 
 // boot returns the cached boot of a kernel; nil if there is none.
 func (s *cachedCells) boot(k *plan.Kernel) *cellcache.Boot {
-	for at, shelf := range s.open {
-		if at.kernel != k || shelf == nil {
+	for at, entry := range s.open {
+		if at.kernel != k || entry == nil {
 			continue
 		}
-		if boot, ok := shelf.Boot(); ok {
+		if boot, ok := entry.Boot(); ok {
 			return &boot
 		}
 	}
@@ -134,7 +134,7 @@ func (s *cachedCells) keep(ctx context.Context, rec *recorder, ks []*plan.Kernel
 	for _, row := range rec.record.Scenarios {
 		rows[row.ID] = row
 	}
-	put := map[*cellcache.Shelf]*plan.Kernel{}
+	put := map[*cellcache.Entry]*plan.Kernel{}
 	for _, c := range rec.observed {
 		ki := slices.IndexFunc(ks, func(k *plan.Kernel) bool { return k.Name == c.Kernel })
 		si := slices.IndexFunc(s.suites, func(suite plan.Suite) bool { return suite.Name == rows[c.Scenario].Suite })
@@ -142,24 +142,24 @@ func (s *cachedCells) keep(ctx context.Context, rec *recorder, ks []*plan.Kernel
 			suspected(c, rows[c.Scenario], rec.record.Findings) {
 			continue
 		}
-		shelf := s.of(ctx, ks[ki], s.suites[si], qemu.Accel(c.Accel))
-		if shelf == nil {
+		entry := s.of(ctx, ks[ki], s.suites[si], qemu.Accel(c.Accel))
+		if entry == nil {
 			continue
 		}
-		if err := shelf.Put(c, rec.record.ID); err != nil {
+		if err := entry.Put(c, rec.record.ID); err != nil {
 			s.progress.say("no more cells are cached: %v", err)
 			return
 		}
-		put[shelf] = ks[ki]
+		put[entry] = ks[ki]
 	}
-	for shelf, k := range put {
-		if err := keepBoot(shelf, rec, k); err != nil {
+	for entry, k := range put {
+		if err := keepBoot(entry, rec, k); err != nil {
 			s.progress.say("the boot of %s is not cached: %v", k.Name, err)
 		}
 	}
 }
 
-func keepBoot(shelf *cellcache.Shelf, rec *recorder, k *plan.Kernel) error {
+func keepBoot(entry *cellcache.Entry, rec *recorder, k *plan.Kernel) error {
 	column, _ := rec.record.Kernel(k.Name)
 	boot := cellcache.Boot{Millis: column.BootMillis, Splats: column.Splats, Taint: column.Taint}
 	var err, wrong error
@@ -168,7 +168,7 @@ func keepBoot(shelf *cellcache.Shelf, rec *recorder, k *plan.Kernel) error {
 	if err = errors.Join(err, wrong); err != nil {
 		return err
 	}
-	return shelf.PutBoot(boot)
+	return entry.PutBoot(boot)
 }
 
 // suspected reports whether a finding is about a cell, or about a change that its

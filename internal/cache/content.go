@@ -19,7 +19,8 @@ import (
 // Check compares the content of the entry's files with the CRC-32C of the build: a
 // disk may have corrupted it without a change of size or time. If the content differs,
 // the entry is rebuilt at its next use. Check detects accidents only: a deliberate
-// write changes a file's time, which only the owner can set back; see renew.
+// write changes a file's time, which only the owner can set back. The error names the
+// first file that differs.
 func (e *Entry) Check() error {
 	want, err := readManifest(e.Path)
 	if err != nil {

@@ -22,12 +22,12 @@ import (
 	"github.com/faultline/faultline/kernels/layout"
 )
 
-// Bounds of the files that are written, and of what a source may decompress. A kernel with
-// its modules has up to 2 GiB, with debug information 10 GiB.
-const (
-	mostFiles = 100_000
-	MostBytes = 16 << 30
-)
+// mostFiles bounds the number of files that are written.
+const mostFiles = 100_000
+
+// MostBytes bounds the decompressed contents of an archive, in bytes. A kernel with its
+// modules has up to 2 GiB, with debug information 10 GiB.
+const MostBytes = 16 << 30
 
 // Item is an item of an archive.
 type Item struct {
@@ -38,11 +38,14 @@ type Item struct {
 	Hard bool   // it is a hard link
 }
 
-// Next returns the next item and the reader of its content, or io.EOF.
+// Next returns the next item and a reader of its content, which is valid until the next
+// call. The error at the end is io.EOF.
 type Next func() (Item, io.Reader, error)
 
 // Unpack makes a kernel in dir, an entry of the cache, from the contents of archives. Each
-// read calls its function with the Next of one archive.
+// of archives reads one archive and passes its items to write. The error is a
+// *kernels.SpecError if the contents are no kernel, have a path that leads outside, or are
+// too large.
 func Unpack(
 	ctx context.Context,
 	dir string,

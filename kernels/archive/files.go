@@ -41,10 +41,11 @@ func CheckFiles(arg, form string) error {
 	return nil
 }
 
-// Files are the files of a spec.
+// Files are the files of a spec. They must be closed.
 type Files struct {
-	Paths  []string
+	Paths  []string // of this machine; those of downloads are in the cache
 	scheme string
+	names  []string // as the user gave them: paths or URLs
 	Parts  []string // what identifies their contents, for kernels.Unpack
 	stamps []string
 	loaded []*download.File
@@ -59,7 +60,17 @@ func Open(ctx context.Context, scheme, what string, paths []string, opts kernels
 			fs.Close()
 		}
 	}()
+	for _, p := range paths { // before anything is downloaded
+		if info, err := os.Stat(p); !download.IsURL(p) && err == nil && info.Mode().IsRegular() && info.Size() == 0 {
+			return nil, &kernels.SpecError{Problem: p + " is empty", Hint: "get the " + what + " again"}
+		} else if !download.IsURL(p) && err != nil {
+			return nil, &kernels.SpecError{
+				Problem: "cannot open " + p, Err: reason(err), Hint: "give the path of a readable " + what,
+			}
+		}
+	}
 	for _, p := range paths {
+		fs.names = append(fs.names, p)
 		if download.IsURL(p) {
 			file, err := download.Get(ctx, p, opts)
 			if err != nil {
@@ -128,13 +139,22 @@ func (f *Files) Label(version string) string {
 func (f *Files) Check(err error) error {
 	for i, p := range f.Paths {
 		if stamp, gone := kernels.Stamp(p); gone != nil || stamp != f.stamps[i] {
-			return kernels.Moved(p)
+			return kernels.Changed(p)
 		}
 	}
-	return err
+	var request *kernels.SpecError
+	if !errors.As(err, &request) {
+		return err
+	}
+	c := *request
+	for i, p := range f.Paths { // the path of a download means nothing to the user
+		c.Problem = strings.ReplaceAll(c.Problem, p, f.names[i])
+	}
+	return &c
 }
 
-// Damaged turns an error of an archive's format into one of the request, with a hint.
+// Damaged turns an error of an archive's format into one of the request, with a hint. Errors
+// of this machine (*os.PathError), of the request, and a cancellation are returned as they are.
 func Damaged(file string, err error, hint string) error {
 	var request *kernels.SpecError
 	var host *os.PathError

@@ -52,8 +52,8 @@ func (e *endReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Decompress returns the reader of the plain form of what gzip, xz, zstd or bzip2 compressed,
-// by its first bytes, and what to call at the end. Other data is passed on as it is.
+// Decompress recognises gzip, xz, zstd and bzip2 by their first bytes, and returns a reader
+// of the decompressed data. Other data is returned as it is. done must be called at the end.
 func Decompress(f io.Reader) (plain io.Reader, done func(), err error) {
 	r := bufio.NewReaderSize(f, 1<<20)
 	head, _ := r.Peek(6)

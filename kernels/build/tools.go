@@ -4,9 +4,11 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/faultline/faultline/internal/errkind"
 	"github.com/faultline/faultline/internal/execx"
 	"github.com/faultline/faultline/kernels/kconfig"
 )
@@ -53,6 +55,9 @@ func Tools(ctx context.Context, cc string, configs ...*kconfig.Config) error {
 // lacking returns an error that names all missing needs.
 func lacking(ctx context.Context, cc string, needs []need) error {
 	cc = gcc(cc)
+	if _, err := find(cc); err != nil && !packaged.MatchString(cc) {
+		return err
+	}
 	if _, err := exec.LookPath(cc); err != nil && cc != "gcc" {
 		cc = "gcc" // finds the same headers
 	}
@@ -77,7 +82,7 @@ func lacking(ctx context.Context, cc string, needs []need) error {
 // Compiler returns the version of the compiler: another one gives other kernels. A
 // ccache in front of it does not change the result.
 func Compiler(ctx context.Context, cc string) (string, error) {
-	bin, err := execx.Find(gcc(cc), gcc(cc))
+	bin, err := find(gcc(cc))
 	if err != nil {
 		return "", err
 	}
@@ -85,6 +90,18 @@ func Compiler(ctx context.Context, cc string) (string, error) {
 	line, _, _ := strings.Cut(string(out), "\n")
 	return line, err
 }
+
+// find finds the compiler.
+func find(cc string) (string, error) {
+	bin, err := execx.Find(cc, cc)
+	if err != nil && !packaged.MatchString(cc) {
+		return "", errkind.Requestf("the compiler %s is not in PATH; install it, or give another, such as gcc-12", cc)
+	}
+	return bin, err
+}
+
+// packaged matches the compilers that have Debian packages of the same name.
+var packaged = regexp.MustCompile(`^(?:gcc|clang)(?:-\d+)?$`)
 
 // gcc returns the compiler's name, which is also the name of its Debian package.
 func gcc(cc string) string {

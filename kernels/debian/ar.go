@@ -38,7 +38,7 @@ func members(file string, f *os.File) (map[string]*io.SectionReader, error) {
 		err = errNotDeb
 	}
 	if err != nil {
-		return nil, &kernels.SpecError{Problem: file, Err: err, Hint: "give a Debian package"}
+		return nil, &kernels.SpecError{Problem: file, Err: err, Hint: "check where it comes from, and get it again"}
 	}
 	found := map[string]*io.SectionReader{}
 	for _, m := range list {

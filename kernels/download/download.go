@@ -1,6 +1,6 @@
-// Package download fetches files by HTTP into the cache. What comes is not trusted: sizes
-// are bounded, a server that sends nothing is given up, and a digest that the user gives is
-// checked. It does not know what the files are.
+// Package download fetches files by HTTP into the cache. Downloads are not trusted: sizes
+// are bounded, the connection to a server that sends nothing is closed, and a digest that
+// the user gives is checked. It does not know what the files are.
 package download
 
 import (
@@ -54,7 +54,7 @@ type File struct {
 // Close allows the file to be pruned.
 func (f *File) Close() error { return f.entry.Close() }
 
-// IsURL reports whether a text in place of a file's name is a URL.
+// IsURL reports whether a text begins with http:// or https://.
 func IsURL(text string) bool {
 	return strings.HasPrefix(text, "http://") || strings.HasPrefix(text, "https://")
 }
@@ -91,7 +91,9 @@ func parse(text string) (u *url.URL, sum string, err error) {
 
 // Get returns the file of a URL. With a digest (URL#sha256=HEX) a file in the cache needs
 // no network. Without one, the server is asked each time whether its file is the one in the
-// cache, by ETag, time and length. A download that breaks off is resumed.
+// cache, by ETag, time and length. A download that breaks off is resumed. The file must be
+// closed. The error is a *kernels.SpecError for a wrong URL or digest, a file that is too
+// large, or an answer such as 404; any other is a failure of the network or this machine.
 func Get(ctx context.Context, text string, opts kernels.Options) (*File, error) {
 	u, sum, err := parse(text)
 	if err != nil {
@@ -142,7 +144,7 @@ func (d *download) failed(ctx context.Context, err error) error {
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err
 	}
-	return fmt.Errorf("download %s: %w", d.url, err)
+	return fmt.Errorf("download %s: %w; check the URL and the network, and run again", d.url, err)
 }
 
 // download is a download in progress.

@@ -143,7 +143,7 @@ func TestTarHostile(t *testing.T) {
 		data []byte
 		want string
 	}{
-		"empty":                {nil, "cannot unpack "},
+		"empty":                {nil, " is empty; get the tar archive again"},
 		"no archive":           {[]byte(strings.Repeat("x", 4096)), "cannot unpack "},
 		"without its end":      {plain[:len(plain)-1024], "cannot unpack "},
 		"cut":                  {plain[:len(plain)*2/3], "cannot unpack "},
@@ -250,8 +250,8 @@ func TestRPM(t *testing.T) {
 	}
 	arm := rpmOf(t, "kernel-core", "aarch64", core, "")
 	for spec, want := range map[string]string{
-		"rpm:" + file(t, "empty.rpm", nil):                     "cannot unpack ",
-		"rpm:" + file(t, "text.rpm", []byte("no package")):     "cannot unpack ",
+		"rpm:" + file(t, "empty.rpm", nil):                     " is empty; get the rpm package again",
+		"rpm:" + file(t, "text.rpm", []byte("no package")):     "text.rpm is not an rpm package; check where it comes from",
 		"rpm:" + file(t, "cut.rpm", intact[:200]):              "cannot unpack ",
 		"rpm:" + file(t, "cut.rpm", intact[:len(intact)*9/10]): "cannot unpack ",
 		"rpm:" + file(t, "flipped.rpm", flipped):               "cannot unpack ",

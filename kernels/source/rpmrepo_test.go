@@ -109,8 +109,8 @@ func TestRPMRepository(t *testing.T) {
 	}
 	for place, want := range map[string]string{
 		"rpmrepo:x":             "rpmrepo:x: no URL of a repository; write rpmrepo:URL",
-		"rpmrepo:":              "no place with kernels; write \"apt:\" or \"rpmrepo:\" and a suite or URL",
-		"dir:/":                 "no place with kernels",
+		"rpmrepo:":              "not a suite or repository; write apt:SUITE or rpmrepo:URL",
+		"dir:/":                 "not a suite or repository",
 		"rpmrepo:" + url + "/x": "the server answers 404 Not Found",
 	} {
 		_, err := All().Offers(t.Context(), place, testOptions(t))
@@ -133,8 +133,8 @@ func TestHostileRepositories(t *testing.T) {
 		return `<repomd><data type="primary"><checksum type="` + kind + `">` + sum + `</checksum><location href="` + href + `"/></data></repomd>`
 	}
 	for name, c := range map[string]struct{ text, want string }{
-		"empty":            {"", "cannot read "},
-		"HTML":             {"<html>login<br></html>", "cannot read "},
+		"empty":            {"", " is not XML, or is damaged: "},
+		"HTML":             {"<html>login<br></html>", " is not XML, or is damaged: "},
 		"no list":          {"<repomd></repomd>", "lists no packages"},
 		"a local file":     {repomd("file:///etc/passwd", "sha256"), "the repository has a file at file:///etc/passwd"},
 		"no name":          {repomd("", "sha256"), "the repository has a file without a valid name"},
@@ -142,7 +142,7 @@ func TestHostileRepositories(t *testing.T) {
 		"another digest":   {repomd("repodata/repomd.xml", "sha256"), "repomd.xml has the SHA-256 "},
 		"not there":        {repomd("repodata/p.xml", "sha256"), "the server answers 404 Not Found"},
 		"a password":       {repomd("http://u:p@host/x", "sha256"), "the URL has a user name or password"},
-		"endless elements": {strings.Repeat("<a>", 100_000), "cannot read "},
+		"endless elements": {strings.Repeat("<a>", 100_000), " is not XML, or is damaged: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			url, _ := serve(t, map[string]string{"/repodata/repomd.xml": c.text})

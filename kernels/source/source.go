@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -105,6 +106,14 @@ func settings(arg string) (rest string, set [][2]string) {
 	return arg[:i], set
 }
 
+// knownParams names a source's parameters.
+func knownParams(s kernels.Source) string {
+	if len(s.Params) == 1 {
+		return "the only parameter is " + s.Params[0]
+	}
+	return "known are " + suggest.Quoted(s.Params, "and")
+}
+
 // request parses a spec's argument for a source.
 func request(s kernels.Source, arg string) (kernels.Request, error) {
 	r := kernels.Request{Arg: arg}
@@ -125,7 +134,7 @@ func request(s kernels.Source, arg string) (kernels.Request, error) {
 		}
 		e := &kernels.SpecError{
 			Problem: fmt.Sprintf("%s: unknown parameter %q", s.Scheme, name),
-			Hint:    "known are " + suggest.Quoted(s.Params, "and"),
+			Hint:    knownParams(s),
 		}
 		switch {
 		case !slices.Contains(s.Params, name):
@@ -175,10 +184,13 @@ func (l List) parse(spec string) (kernels.Source, kernels.Request, error) {
 	return kernels.Source{}, kernels.Request{}, e
 }
 
+// password matches the user and the password of a URL, which are not logged.
+var password = regexp.MustCompile(`://[^/@]*@`)
+
 // inSpec sets the spec in a *kernels.SpecError that does not have it yet.
 func inSpec(spec string, err error) error {
 	if e, ok := err.(*kernels.SpecError); ok && e.What == "" {
-		e.What = "kernel " + strings.TrimSuffix(spec, ":")
+		e.What = "kernel " + password.ReplaceAllString(strings.TrimSuffix(spec, ":"), "://…@")
 	}
 	return err
 }
@@ -225,12 +237,10 @@ func (l List) Offers(ctx context.Context, place string, opts kernels.Options) ([
 	}
 	scheme, arg, _ := strings.Cut(place, ":")
 	var all []kernels.Offer
-	var schemes []string
 	for _, s := range l {
 		if s.List == nil {
 			continue
 		}
-		schemes = append(schemes, s.Scheme+":")
 		if place != "" && (s.Scheme != scheme || arg == "") {
 			continue
 		}
@@ -243,8 +253,8 @@ func (l List) Offers(ctx context.Context, place string, opts kernels.Options) ([
 	if place != "" {
 		return nil, &kernels.SpecError{
 			What:    place,
-			Problem: "no place with kernels",
-			Hint:    "write " + suggest.Quoted(schemes, "or") + " and a suite or URL",
+			Problem: "not a suite or repository",
+			Hint:    "write apt:SUITE or rpmrepo:URL",
 		}
 	}
 	return all, nil

@@ -121,7 +121,7 @@ func leftBehind(t *testing.T, o kernels.Options) []string {
 
 func TestSettings(t *testing.T) {
 	for spec, want := range map[string]string{
-		"dir:x?colour=red":            `unknown parameter "colour"; known are "config"`,
+		"dir:x?colour=red":            `unknown parameter "colour"; the only parameter is config`,
 		"dir:x?confg=a":               `did you mean "config"?`,
 		"dir:x?config=":               "config is empty",
 		"dir:x?config=a&config=b":     "config is given twice",

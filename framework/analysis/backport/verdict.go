@@ -96,11 +96,11 @@ type Pair struct {
 type Missing string
 
 const (
-	ElseThere    Missing = "shows something else"
-	PartThere    Missing = "shows only a part of it"
-	Lost         Missing = "shows it on the base only"
-	NotThere     Missing = "did not flip"
-	NotReference Missing = "shows it, but differs from the reference"
+	ElseThere    Missing = "shows something else"                     // neither the old nor the new result
+	PartThere    Missing = "shows only a part of it"                  // the result of a part of the change
+	Lost         Missing = "shows it on the base only"                // the patches remove the change
+	NotThere     Missing = "did not flip"                             // the old result on both kernels
+	NotReference Missing = "shows it, but differs from the reference" // the new result, in another form
 )
 
 // Moved is a difference between two kernels in a scenario, or at their boot.

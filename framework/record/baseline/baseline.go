@@ -206,6 +206,9 @@ func Decode(text []byte) (*Baseline, error) {
 	if err := dec.Decode(&f); err != nil {
 		return nil, errkind.Requestf("it is no baseline: %v", err)
 	}
+	if f.Version == 0 {
+		return nil, errkind.Requestf("it is no baseline: it has no version")
+	}
 	if f.Version != version {
 		return nil, errkind.Requestf("baseline version %d is not supported, this Faultline reads version %d; save it again",
 			f.Version, version)

@@ -19,8 +19,8 @@ import (
 )
 
 // Outcome is what a step returned or delivered to its program. The headline is exactly one
-// of a signal, an errno, the end of the process, or success (none of these); a system call
-// that was interrupted by an advisory signal has both.
+// of a signal, an errno, the end of the process, or success (none of these). A system call
+// during which BUS_MCEERR_AO arrives has a signal, and a return value or an errno.
 type Outcome struct {
 	// Ret is a system call's return value; nil for a plain load or store.
 	Ret *int64 `json:"ret,omitempty"`
@@ -154,7 +154,7 @@ func (o Outcome) Hung() bool { return o.Note == HungMark }
 type Step struct {
 	// Actor is the role of the process that did it: "victim", "second", "agent", "host".
 	Actor string `json:"actor"`
-	// Action is what was done, in canonical form: "load file+0x4000 width 1".
+	// Action is what was done, in canonical form: "load file+0x4005".
 	Action  string  `json:"action"`
 	Outcome Outcome `json:"outcome"`
 	// Stuck is where in the kernel a step hung that did not return. It is not compared,
@@ -267,8 +267,8 @@ type Cell struct {
 	// Registers are those of the guest's processors, if its kernel panicked unexpectedly,
 	// reset the machine, or stopped answering.
 	Registers string `json:"registers,omitempty"`
-	// Template is the key, in that machine's cache, of the template from which such a
-	// guest was cloned; empty if it was booted.
+	// Template is the key of the template from which such a guest was cloned, in the cache
+	// of the machine that ran it; empty if it was booted.
 	Template string `json:"template,omitempty"`
 	// Earlier is the earlier observation of a cell that was observed again because the
 	// guest panicked, a step did not return, or the kernel's watchdogs complained.

@@ -37,7 +37,11 @@ type document struct {
 func newDocument(b []byte) (*document, error) {
 	d := &document{}
 	if err := json.Unmarshal(b, &d.parts); err != nil {
-		return nil, &SchemaError{Problems: []string{"not JSON: " + err.Error()}}
+		why := "not JSON: " + err.Error()
+		if errors.As(err, new(*json.UnmarshalTypeError)) {
+			why = "not a JSON object"
+		}
+		return nil, &SchemaError{Problems: []string{why}}
 	}
 	return d, nil
 }

@@ -56,7 +56,7 @@ type NoRunError struct{ Dir string }
 func (e *NoRunError) Error() string {
 	if filepath.Clean(e.Dir) == filepath.Clean(Latest) {
 		return fmt.Sprintf("there is no run in %s yet; start one with \"faultline run\", "+
-			"or name the results folder of another (--run DIR)", e.Dir)
+			"or give the folder of another run", e.Dir)
 	}
 	return fmt.Sprintf("%s contains no run (no %s in it); give the folder of a run, such as results/latest",
 		e.Dir, RunFile)

@@ -30,7 +30,7 @@ type Run struct {
 	Host     Host      `json:"host"`
 	// Accel is the requested accelerator: "auto", "kvm" or "tcg".
 	Accel string `json:"accel"`
-	// Command is the command line that repeats the run, the program's name first.
+	// Command is the command line of the run, the program's name first.
 	Command []string `json:"command"`
 	// Origin is the KCIDB name of the submitter; empty if not given.
 	Origin string `json:"origin,omitempty"`

@@ -41,8 +41,13 @@ func Change(w io.Writer, c change.Change, all []scenario.Info, run *results.Run)
 	for _, s := range c.NeedsConfig {
 		p.line("cannot be seen without CONFIG_%s", s)
 	}
+	var witnesses []string // the same in several scenarios
 	for _, m := range c.Witnesses {
-		p.line("%s: %s → %s", m.Witness, orNothing(m.Before), orNothing(m.After))
+		line := fmt.Sprintf("%s: %s → %s", m.Witness, orNothing(m.Before), orNothing(m.After))
+		if !slices.Contains(witnesses, line) {
+			witnesses = append(witnesses, line)
+			p.line("%s", line)
+		}
 	}
 	if len(c.CallPath) > 0 {
 		p.section("Call path in the kernel")
@@ -170,6 +175,9 @@ var columnNames = map[string]string{
 	"P-": "predicted without 1ea7ca1b0901 (P-)", "P+": "predicted with it (P+)",
 }
 
+// markdown removes the marks that the page needs.
+var markdown = strings.NewReplacer("**", "", "`", "", `\|`, "|")
+
 var injectionID = regexp.MustCompile(`\bI\d+\b`)
 
 // rows prints rows of the catalogue, one line for each column, and what the injections are
@@ -181,7 +189,7 @@ func (p *page) rows(found []catalogue.Row) {
 		for _, c := range r.Cells {
 			// These columns plan our work; they are not facts about the kernel.
 			if !slices.Contains([]string{"run by", "Do", "Pri"}, c.Column) {
-				p.line("  %s: %s", cmp.Or(columnNames[c.Column], c.Column), c.Text)
+				p.line("  %s: %s", cmp.Or(columnNames[c.Column], c.Column), markdown.Replace(c.Text))
 			}
 			injections = append(injections, injectionID.FindAllString(c.Text, -1)...)
 		}

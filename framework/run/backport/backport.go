@@ -135,7 +135,11 @@ func (o Options) check(ctx context.Context) error {
 	}
 	c, err := change.All().With(o.Options.Changes).ByID(o.Change)
 	if err != nil {
-		return errkind.Requestf("%w; to declare a change of your own, use --changes FILE", err)
+		end := ";"
+		if strings.HasSuffix(err.Error(), "?") {
+			end = ""
+		}
+		return errkind.Requestf("%w%s to declare a change of your own, use --changes FILE", err, end)
 	}
 	_, picked, err := run.Pick(ctx, o.Selection)
 	if err != nil {

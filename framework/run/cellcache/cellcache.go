@@ -38,22 +38,22 @@ func Key(template, suite string, more ...string) string {
 	return cache.Key(append([]string{stamp, results.Schema, template, suite}, more...)...)
 }
 
-// Shelf contains the stored cells of a suite on a kernel. Open returns one; it must be
+// Entry contains the stored cells of a suite on a kernel. Open returns one; it must be
 // closed.
-type Shelf struct{ work *cache.Work }
+type Entry struct{ work *cache.Work }
 
-// Open returns the shelf of a key, which it creates in the cache if needed. Other
+// Open returns the entry of a key, which it creates in the cache if needed. Other
 // processes may use it at the same time.
-func Open(ctx context.Context, c *cache.Cache, key string) (*Shelf, error) {
+func Open(ctx context.Context, c *cache.Cache, key string) (*Entry, error) {
 	w, err := c.Work(ctx, kind, key, true, nil)
 	if err != nil {
 		return nil, err
 	}
-	return &Shelf{w}, nil
+	return &Entry{w}, nil
 }
 
-// Close allows the shelf to be pruned.
-func (s *Shelf) Close() error { return s.work.Close() }
+// Close allows the entry to be pruned.
+func (s *Entry) Close() error { return s.work.Close() }
 
 // Boot is the result of a kernel's boot, which a run records in addition to the cells.
 type Boot struct {
@@ -66,21 +66,21 @@ type Boot struct {
 }
 
 // Boot returns the stored boot of the kernel.
-func (s *Shelf) Boot() (b Boot, ok bool) { return b, s.get(bootFile, &b) == nil }
+func (s *Entry) Boot() (b Boot, ok bool) { return b, s.get(bootFile, &b) == nil }
 
 // PutBoot stores the kernel's boot.
-func (s *Shelf) PutBoot(b Boot) error { return s.put(bootFile, b) }
+func (s *Entry) PutBoot(b Boot) error { return s.put(bootFile, b) }
 
 // Cell returns the stored cell of a scenario, with the run that observed it
 // (observe.Cell.ObservedBy). Its kernel has the name that it had in that run.
-func (s *Shelf) Cell(scenario string) (c observe.Cell, ok bool) {
+func (s *Entry) Cell(scenario string) (c observe.Cell, ok bool) {
 	err := s.get(cache.Key(scenario), &c)
 	return c, err == nil && c.Scenario == scenario && c.Verdict == observe.Expected && c.ObservedBy != "" &&
 		len(c.Steps) > 0
 }
 
 // Put stores a cell that the named run observed, if it is as expected.
-func (s *Shelf) Put(c observe.Cell, run string) error {
+func (s *Entry) Put(c observe.Cell, run string) error {
 	if c.Verdict != observe.Expected || c.ObservedBy != "" || c.Panicked {
 		return nil
 	}
@@ -91,7 +91,7 @@ func (s *Shelf) Put(c observe.Cell, run string) error {
 // put writes a value after its digest, and renames the complete file. It does not sync:
 // get detects a file that a power loss left incomplete, and the cell is then observed
 // again.
-func (s *Shelf) put(name string, v any) error {
+func (s *Entry) put(name string, v any) error {
 	data, err := json.Marshal(v)
 	if err != nil {
 		return err
@@ -111,7 +111,7 @@ func (s *Shelf) put(name string, v any) error {
 }
 
 // get reads what put wrote.
-func (s *Shelf) get(name string, v any) error {
+func (s *Entry) get(name string, v any) error {
 	data, err := limitread.ReadFile(filepath.Join(s.work.Path, name), Most)
 	if err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 	"github.com/faultline/faultline/internal/cache"
 )
 
-func shelf(t *testing.T, c *cache.Cache, key string) *Shelf {
+func entry(t *testing.T, c *cache.Cache, key string) *Entry {
 	t.Helper()
 	s, err := Open(t.Context(), c, key)
 	if err != nil {
@@ -34,29 +34,29 @@ var seen = observe.Cell{Scenario: "dax/ext4/pread", Kernel: "6.1", Accel: "tcg",
 
 func TestCell(t *testing.T) {
 	c := open(t)
-	if _, ok := shelf(t, c, "k").Cell(seen.Scenario); ok {
+	if _, ok := entry(t, c, "k").Cell(seen.Scenario); ok {
 		t.Fatal("found a cell that was not observed")
 	}
-	if err := shelf(t, c, "k").Put(seen, "run 1"); err != nil {
+	if err := entry(t, c, "k").Put(seen, "run 1"); err != nil {
 		t.Fatal(err)
 	}
-	got, ok := shelf(t, c, "k").Cell(seen.Scenario)
+	got, ok := entry(t, c, "k").Cell(seen.Scenario)
 	want := seen
 	want.ObservedBy = "run 1"
 	if !ok || !reflect.DeepEqual(got, want) {
 		t.Errorf("stored %+v, read %+v (%t)", want, got, ok)
 	}
-	if _, ok := shelf(t, c, "k").Cell("dax/ext4/pwrite"); ok {
+	if _, ok := entry(t, c, "k").Cell("dax/ext4/pwrite"); ok {
 		t.Error("a scenario has the cell of another")
 	}
-	if _, ok := shelf(t, c, "other").Cell(seen.Scenario); ok {
+	if _, ok := entry(t, c, "other").Cell(seen.Scenario); ok {
 		t.Error("a key has the cell of another")
 	}
 	// A reused cell keeps the run that observed it.
-	if err := shelf(t, c, "k").Put(got, "run 2"); err != nil {
+	if err := entry(t, c, "k").Put(got, "run 2"); err != nil {
 		t.Fatal(err)
 	}
-	if got, _ := shelf(t, c, "k").Cell(seen.Scenario); got.ObservedBy != "run 1" {
+	if got, _ := entry(t, c, "k").Cell(seen.Scenario); got.ObservedBy != "run 1" {
 		t.Errorf("observed by %s", got.ObservedBy)
 	}
 }
@@ -68,7 +68,7 @@ func TestNotKept(t *testing.T) {
 		"skipped":    func(c *observe.Cell) { c.Verdict = observe.Skipped },
 		"panicked":   func(c *observe.Cell) { c.Panicked = true },
 	} {
-		s, cell := shelf(t, open(t), "k"), seen
+		s, cell := entry(t, open(t), "k"), seen
 		change(&cell)
 		if err := s.Put(cell, "run"); err != nil {
 			t.Fatal(err)
@@ -81,7 +81,7 @@ func TestNotKept(t *testing.T) {
 
 // A cell with a flipped bit or a missing end counts as absent.
 func TestDamaged(t *testing.T) {
-	s := shelf(t, open(t), "k")
+	s := entry(t, open(t), "k")
 	if err := s.Put(seen, "run"); err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func TestDamaged(t *testing.T) {
 }
 
 func TestBoot(t *testing.T) {
-	s := shelf(t, open(t), "k")
+	s := entry(t, open(t), "k")
 	if _, ok := s.Boot(); ok {
 		t.Error("found a boot that was not observed")
 	}

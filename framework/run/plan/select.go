@@ -22,7 +22,7 @@ import (
 func Select(all []scenario.Info, globs []string, labels string) ([]scenario.Info, error) {
 	filter, err := types.ParseLabelFilter(unslashed(labels))
 	if err != nil {
-		return nil, errkind.Requestf("label filter %q: %s", labels, plain(err))
+		return nil, errkind.Requestf("label filter %q: %s; an example is --label 'change: dax_fault_hwpoison'", labels, plain(err))
 	}
 	chosen := map[string]bool{}
 	for _, g := range globs {
@@ -31,6 +31,9 @@ func Select(all []scenario.Info, globs []string, labels string) ([]scenario.Info
 			if pattern.MatchString(i.ID) {
 				chosen[i.ID], found = true, true
 			}
+		}
+		if g == "" {
+			return nil, errkind.Requestf("--scenario is empty; give an id or a pattern, such as 'dax/*'")
 		}
 		if !found && strings.HasPrefix(g, program.IDs) {
 			return nil, errkind.Requestf("no scenario matches %q; --program FILE turns a program into a scenario", g)
@@ -54,10 +57,13 @@ func Select(all []scenario.Info, globs []string, labels string) ([]scenario.Info
 
 var color = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
-// plain returns Ginkgo's error as one line without colors.
+// plain returns the reason in Ginkgo's error, which has lines: a title, the filter, a mark
+// below the place, the reason, an address.
 func plain(err error) string {
 	text, _, _ := strings.Cut(color.ReplaceAllString(err.Error(), ""), "Learn more at")
-	return strings.Join(strings.Fields(text), " ")
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	reason := strings.TrimSpace(lines[len(lines)-1])
+	return strings.ToLower(reason[:min(1, len(reason))]) + strings.TrimRight(reason[min(1, len(reason)):], "?.")
 }
 
 // setOperations are the words that may follow "key: " in Ginkgo's label filters.

@@ -16,7 +16,7 @@ import (
 func kubernetes(w io.Writer, j Job) error {
 	out := j.out("/shards")
 	if j.Image == "" {
-		return errkind.Requestf("no container image; give one that has faultline with --image")
+		return errkind.Requestf("--for k8s needs --image IMAGE, a container image that contains faultline")
 	}
 	if !path.IsAbs(out) {
 		return errkind.Requestf("--out %s: not an absolute path; give the path at which pods mount the claim", out)

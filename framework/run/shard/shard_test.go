@@ -184,7 +184,7 @@ func TestWriteRefuses(t *testing.T) {
 		"a folder with a space":    {"gitlab", `--out "a b": want a path`, Job{Out: "a b"}},
 		"too many for GitHub":      {"github", "--shards 257: GitHub allows at most 256", Job{Shards: 257}},
 		"too many for GitLab":      {"gitlab", "--shards 201: GitLab allows at most 200", Job{Shards: 201}},
-		"a pod without an image":   {"k8s", "no container image; give one that has faultline with --image", Job{}},
+		"a pod without an image":   {"k8s", "--for k8s needs --image IMAGE, a container image that contains faultline", Job{}},
 		"a claim mounted anywhere": {"k8s", "--out shards: not an absolute path", Job{Image: "x", Out: "shards"}},
 	} {
 		t.Run(name, func(t *testing.T) {

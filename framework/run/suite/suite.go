@@ -96,7 +96,7 @@ func Run(t *testing.T, name string) {
 	run(t, name)
 }
 
-// Command is the subcommand of such a program whose arguments Main takes.
+// Subcommand is the first argument of such a program whose arguments Main takes.
 const Subcommand = "suite"
 
 // Main is the process of a suite in a program that links it: args are flags of

@@ -106,7 +106,7 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 		}
 		for i, f := range files {
 			if stamp, err := kernels.Stamp(f.From); err != nil || stamp != stamps[i] {
-				return nil, kernels.Moved(f.From)
+				return nil, kernels.Changed(f.From)
 			}
 		}
 		return nil, nil

@@ -73,6 +73,9 @@ func read(file string, opts kernels.Options, write func(archive.Next) error) (p 
 		return p, err
 	}
 	defer f.Close()
+	if magic := make([]byte, len(lead)); !readsAt(f, magic) || string(magic) != lead {
+		return p, &kernels.SpecError{Problem: file + " is not an rpm package", Hint: "check where it comes from, and get it again"}
+	}
 	pkg, err := header(f)
 	if err != nil {
 		return p, archive.Damaged(file, err, intact)
@@ -125,6 +128,15 @@ func read(file string, opts kernels.Options, write func(archive.Next) error) (p 
 		}
 	})
 	return p, archive.Damaged(file, err, intact)
+}
+
+// lead begins an rpm package (the magic of its lead).
+const lead = "\xed\xab\xee\xdb"
+
+// readsAt reads the beginning of a file.
+func readsAt(f *os.File, p []byte) bool {
+	n, _ := f.ReadAt(p, 0)
+	return n == len(p)
 }
 
 // header reads a package's header. The library panics on some damaged ones.

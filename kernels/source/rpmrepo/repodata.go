@@ -97,7 +97,7 @@ func notRepository(base, at string, err error) error {
 		c.Hint = "give the folder that has repodata/repomd.xml, and a package: " + form
 		return &c
 	case err != nil && isData(err):
-		return &kernels.SpecError{Problem: "cannot read " + at, Err: err, Hint: "check that " + base + " is a repository"}
+		return &kernels.SpecError{Problem: at + " is not XML, or is damaged", Err: err, Hint: "check that " + base + " is a repository"}
 	}
 	return err
 }

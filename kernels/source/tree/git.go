@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/faultline/faultline/internal/cache"
 	"github.com/faultline/faultline/internal/git"
 	"github.com/faultline/faultline/kernels"
@@ -60,7 +62,8 @@ func (w *work) look(ctx context.Context, root, rev string, dirty bool, edits []e
 		}
 		if len(changed) > 0 {
 			return nil, &kernels.SpecError{
-				Problem: fmt.Sprintf("%d files have uncommitted changes, such as %s", len(changed), changed[0]),
+				Problem: english.PluralWord(len(changed), changed[0]+" has uncommitted changes",
+					fmt.Sprintf("%d files have uncommitted changes, such as %s", len(changed), changed[0])),
 				Hint: "commit them, write tree:PATH@HEAD to build without them, " +
 					"or tree:PATH?dirty=yes to build the tree as it stands",
 			}
@@ -164,7 +167,7 @@ func (s *snapshot) still(ctx context.Context) error {
 		return err
 	}
 	if now.content != s.content {
-		return kernels.Moved(s.root)
+		return kernels.Changed(s.root)
 	}
 	return nil
 }

@@ -196,8 +196,12 @@ func configuration(file string) (base, fragment string, err error) {
 		fragment = kernels.MinimalConfigFor(c)
 	}
 	if err != nil {
+		var path *os.PathError
+		if errors.As(err, &path) { // the message has the path
+			err = path.Err
+		}
 		return "", "", &kernels.SpecError{Problem: "cannot read the configuration " + file, Err: err,
-			Hint: "set config= to a .config file"}
+			Hint: "give a complete .config file"}
 	}
 	return string(data), fragment, nil
 }

@@ -161,7 +161,7 @@ func TestTreeRevisions(t *testing.T) {
 			t.Errorf("%s: got %v, %+v; want %s", spec, err, k, want)
 		}
 	}
-	u.refuse("tree:"+u.root, "1 files have uncommitted changes", "image", "dirty=yes")
+	u.refuse("tree:"+u.root, "image has uncommitted changes", "dirty=yes")
 	u.refuse("tree:"+u.root+"@nope", `no revision "nope"`)
 	u.refuse("tree:"+u.root+"@--help", `no revision "--help"`)
 	u.refuse("tree:"+u.root+"@", "no revision after the @")
@@ -196,8 +196,11 @@ func TestTreeConfiguration(t *testing.T) {
 	}
 	u.refuse("tree:"+u.root+"?config=/nowhere", "no such file")
 	u.refuse("tree:"+u.root+"?conf=x", `"config"`)
-	if _, err := u.resolve("tree:" + u.root + "?cc=gcc-none"); err == nil || !errors.As(err, new(*execx.MissingError)) {
+	if _, err := u.resolve("tree:" + u.root + "?cc=gcc-none"); err == nil || !strings.Contains(err.Error(), "the compiler gcc-none is not in PATH; install it") {
 		t.Errorf("missing compiler: got %v", err)
+	}
+	if _, err := u.resolve("tree:" + u.root + "?cc=gcc-99"); err == nil || !errors.As(err, new(*execx.MissingError)) {
+		t.Errorf("missing compiler of a package: got %v", err)
 	}
 }
 

@@ -10,8 +10,9 @@ import (
 // Source is a kind of source of kernels.
 type Source struct {
 	Scheme string // what a spec of it starts with, before the colon
-	// Usage lists the forms of its specs, for messages.
+	// Usage lists the forms of its specs, and About what they are, for messages.
 	Usage []string
+	About string
 	// Params are the names of its parameters, in a spec (dir:PATH?config=FILE) and as keys
 	// of a matrix entry. In a source without parameters, a question mark is part of the
 	// argument.

@@ -35,26 +35,32 @@ type backportCmd struct {
 }
 
 func (backportCmd) Help() string {
-	return `Build and observe the base without the patches, the base with the patches, and the reference if one
-is given. Print the verdict as text for the mailing list; it is also in mail.txt in the results
-folder, and report.html has the details.
+	return `There are two forms:
+  faultline backport --tree DIR --base REV --patch FILE|--commit REV ...
+  faultline backport --base SPEC --patched SPEC ...
+
+The first builds the base without and with the patches, and observes both kernels. The second
+observes two kernels that are already built, such as packages. With --reference, a third kernel is
+observed, which has the change from upstream. The verdict is printed as text for the mailing list;
+it is also in mail.txt in the results folder, and report.html has the details.
 
 Some scenarios expect one result without the change and another with it. The verdict is:
   complete         all of these scenarios went from the old result to the new
                    one, and nothing else changed
-  incomplete       one of them shows the old result, an incomplete new one, or
-                   a result other than that of the reference
+  incomplete       one of them shows the old result, only some of the new
+                   one, or not the result of the reference
   collateral       something else changed, or only one of the two kernels logs
                    a splat or is tainted
   already there    the base has the change without the patches
   does not apply   (prints the failing hunks and files)
   does not build   (prints the first error)
   does not boot    (prints the end of the console)
+  base does not boot, not judged
+                   nothing can be concluded, or not in all scenarios
 
 Without --change, the report lists all differences, and the changes that the patches add or remove.
 
-With --patched, two kernels are compared that are already built, such as packages: --base is the
-kernel without the patches. Their configurations should be equal; the text lists how they differ.
+The configurations of two built kernels should be equal; the text lists how they differ.
 
 ` + kernelSpecs() + `
 Examples:

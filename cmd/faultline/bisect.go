@@ -27,7 +27,7 @@ type bisectCmd struct {
 	Tree     string   `placeholder:"DIR" help:"${tree}"`
 	Old      string   `placeholder:"REV" help:"Revision that shows the old results."`
 	New      string   `placeholder:"REV" help:"Revision that shows the new results."`
-	Kernels  string   `placeholder:"FILE|PLACE" help:"Bisect these built kernels instead of a tree's commits."`
+	Kernels  string   `placeholder:"FILE|SOURCE" help:"Bisect these built kernels instead of a tree's commits."`
 	Scenario []string `placeholder:"GLOB" complete:"scenario" sep:"none" help:"${scenario}"`
 	Label    string   `placeholder:"FILTER" help:"${label}"`
 	programsFlag
@@ -40,17 +40,17 @@ type bisectCmd struct {
 }
 
 func (bisectCmd) Help() string {
-	return `Build, boot and observe both ends, twice each. For each scenario whose results differ between them,
-find the first commit that shows the new result. git bisect runs in private repositories; the
+	return `Build, boot and observe both ends (--old and --new), twice each. For each scenario whose results differ between them,
+find the first commit that shows the new result. git bisect runs in separate repositories; the
 checkout, its index and its refs are only read. Commits that do not build, do not boot, or show
-neither result are skipped. At the end, check the answer: revert the commit on the new end, which
-must then show the old result. If it cannot be reverted, apply it to the old end.
+neither result are skipped. At the end the commit is checked: it is reverted on --new, which
+must then show the old result. If it cannot be reverted, it is applied to --old.
 
 The kernels are built as for the kernel spec tree:DIR@REV (docs/guides/trees.md). An infrastructure failure
 stops the bisection; --resume continues it.
 
---kernels takes built kernels: a file with a kernel spec per line, the oldest first, or a place that
-"faultline list kernels PLACE" lists, such as rpmrepo:URL/kernel-core-5.14*. The answer is the first
+--kernels takes built kernels: a file with a kernel spec per line, the oldest first, or a source that
+"faultline list kernels SOURCE" lists, such as rpmrepo:URL/kernel-core-5.14*. The answer is the first
 kernel that shows the new result. Unavailable kernels are skipped. There is no check at the end,
 because a commit cannot be reverted in a built kernel.
 
@@ -190,7 +190,7 @@ func kernelList(ctx context.Context, from string) (specs []string, err error) {
 
 // buildFlags are the flags for building the kernels of a tree.
 type buildFlags struct {
-	Config string `placeholder:"FILE" help:"Build with this complete .config instead of tinyconfig."`
+	Config string `placeholder:"FILE" help:"Build with this complete .config, plus what guests need."`
 	CC     string `name:"cc" placeholder:"COMPILER" help:"Build with this compiler, such as gcc-11."`
 }
 

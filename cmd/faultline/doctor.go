@@ -36,7 +36,8 @@ is optional if only some subcommands need it, or if it only makes Faultline fast
 the command that installs all missing packages.
 
 With --kernel, print instead which scenarios the configuration of a kernel excludes, and which
-configuration symbols would enable them. This boots nothing.
+configuration symbols would enable them. This boots nothing, but downloads or
+builds the kernel if it is not cached.
 
 ` + kernelSpecs() + `
 Examples:

@@ -23,8 +23,12 @@ Terms:
   scenario   a test that injects a memory error and records what follows
   cell       the result of a scenario on a kernel, written SCENARIO@KERNEL
   change     a kernel commit that is known to change the result of scenarios
-  finding    what known changes do not account for: an unexplained difference,
-             a change that a kernel should have but has lost, a kernel warning`
+  finding    something to examine: a difference that no change explains, a
+             change that a kernel should have and does not, a kernel warning
+  witness    what else a cell records: the kernel log, counters, bad blocks
+  matrix     a list of kernels to run on, in a file or built in
+  baseline   saved results that later runs are compared with
+  shard      the cells of a run that one of several machines runs`
 
 // helpVars returns the variables of help texts: lists from packages, and the texts of
 // flags that several subcommands have.
@@ -33,7 +37,7 @@ func helpVars() kong.Vars {
 		"engines":  strings.Join(shard.Names(), ","),
 		"shells":   strings.Join(complete.Shells(), ","),
 		"scenario": "Select scenarios by id; * matches any text (repeatable).",
-		"label":    "Select scenarios by label filter (labels: faultline list --json).",
+		"label":    "Select by Ginkgo label filter, such as 'change: dax_folios'.",
 		"accel":    "Use KVM or TCG (auto: KVM if usable on this machine).",
 		"jobs":     "Run N guests in parallel (default: as many as CPUs and memory allow).",
 		"out":      "Write the results to DIR (default: results/TIME).",
@@ -46,9 +50,9 @@ func helpVars() kong.Vars {
 func kernelSpecs() string {
 	text := "Kernel specs (faultline list kernels prints the apt: ones):\n"
 	for _, s := range source.All() {
-		text += "  " + strings.Join(s.Usage, ", ") + "\n"
+		text += "  " + strings.Join(s.Usage, ", ") + "\n      " + s.About + "\n"
 	}
-	return text
+	return text + "A URL can end with #sha256=HEX, the digest of its file.\n"
 }
 
 // formats lists the report formats.

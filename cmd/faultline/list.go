@@ -15,7 +15,7 @@ import (
 
 type listCmd struct {
 	Scenarios listScenariosCmd `cmd:"" default:"withargs" help:"List the scenarios, the CONFIG symbols they need, and the changes they test."`
-	Kernels   listKernelsCmd   `cmd:"" help:"List the kernels of this machine's package sources, or of a place."`
+	Kernels   listKernelsCmd   `cmd:"" help:"List the kernels of apt's suites, or of another suite or repository."`
 }
 
 func (listCmd) Help() string {
@@ -64,13 +64,13 @@ func (c *listScenariosCmd) Run(ctx context.Context) error {
 }
 
 type listKernelsCmd struct {
-	Place string `arg:"" optional:"" placeholder:"PLACE" help:"A suite (apt:SUITE) or repository (rpmrepo:URL); default: what apt knows."`
+	Place string `arg:"" optional:"" placeholder:"SOURCE" name:"source" help:"apt:SUITE or rpmrepo:URL (default: the suites in apt's sources)."`
 	JSON  bool   `name:"json" help:"Print JSON."`
 }
 
 func (listKernelsCmd) Help() string {
-	return `Other suites of the same mirror are available by name, as in apt:trixie-backports. Kernels that are
-cached need no network.
+	return `Other suites of the same mirror are available by name, as in apt:trixie-backports. Print the spec for
+--kernel, the version, package and suite, and whether the kernel is cached.
 
 Examples:
   faultline list kernels

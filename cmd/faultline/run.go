@@ -30,13 +30,14 @@ type runCmd struct {
 }
 
 func (runCmd) Help() string {
-	return `Boot each kernel in QEMU, run each scenario in a fresh clone of its guest, and record what user space
+	return `Boot each kernel in QEMU, run each scenario in a fresh copy of its booted guest, and record what user space
 observes: signals with their payload, errno, data, exit status and kernel state. Then compare the
 kernels, print a table, and write the results. Without --out, they are in results/TIME, and
 results/latest points there.
 
 ` + matrixHelp + `
-Results of earlier runs are reused if the kernel, guest, scenario, QEMU and accelerator are the same.
+Results of earlier runs are reused if the kernel, guest, scenario, QEMU, accelerator and the build of
+Faultline are the same (with KVM, also the processor).
 Cells with findings are always run again.
 
 ` + kernelSpecs() + `

@@ -12,8 +12,9 @@ import (
 )
 
 // matrixHelp explains --matrix and --kernel.
-const matrixHelp = `--matrix takes a file, or the name of a built-in matrix: default or wide. Kernels given with
---kernel are appended. With neither flag, the matrix is default.
+const matrixHelp = `--matrix takes a file, or the name of a built-in matrix: default (6.1 and 6.12 of Debian 12) or
+wide (also 5.10 and the newest 7.x). Kernels given with --kernel are appended. With neither flag,
+the matrix is default.
 `
 
 // wholeFlags define a whole run, before it is split into shards.

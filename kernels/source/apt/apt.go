@@ -72,6 +72,7 @@ func Source(files ...string) kernels.Source {
 	m := machine{files}
 	return kernels.Source{
 		Scheme: "apt", Usage: []string{"apt:SUITE", "apt:SUITE/PACKAGE", "apt:SUITE/VERSION", "apt:PACKAGE"},
+		About: "Debian's packages; VERSION can be the beginning of one, such as 6.12",
 		Check: checkApt, Resolve: m.resolve, List: m.offers,
 	}
 }

@@ -19,6 +19,7 @@ func Source() kernels.Source {
 	return kernels.Source{
 		Scheme:  "deb",
 		Usage:   []string{form},
+		About:   "the Debian packages of one kernel",
 		Check:   func(r kernels.Request) error { return archive.CheckFiles(r.Arg, form) },
 		Resolve: resolve,
 		Suggest: func(text string) string {

@@ -20,6 +20,7 @@ func Source() kernels.Source {
 	return kernels.Source{
 		Scheme:  "dir",
 		Usage:   []string{"dir:PATH", "dir:PATH?config=FILE"},
+		About:   "a folder with vmlinuz or vmlinux, config and lib/modules/RELEASE",
 		Params:  []string{setConfig},
 		Check:   check,
 		Resolve: resolve,

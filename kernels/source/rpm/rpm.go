@@ -29,6 +29,7 @@ func Source() kernels.Source {
 	return kernels.Source{
 		Scheme:  "rpm",
 		Usage:   []string{form},
+		About:   "the rpm packages of one kernel, image and modules",
 		Check:   func(r kernels.Request) error { return archive.CheckFiles(r.Arg, form) },
 		Resolve: resolve,
 		Suggest: func(text string) string {

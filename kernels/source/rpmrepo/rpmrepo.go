@@ -28,7 +28,9 @@ const (
 // (path.Match), of which the newest match is taken.
 func Source() kernels.Source {
 	return kernels.Source{
-		Scheme: scheme, Usage: []string{form}, Check: check, Resolve: resolve, List: list,
+		Scheme: scheme, Usage: []string{form},
+		About: "the newest such package of a repository, with its modules",
+		Check: check, Resolve: resolve, List: list,
 	}
 }
 

@@ -43,6 +43,7 @@ func Source() kernels.Source {
 		Scheme:    "tree",
 		Exclusive: true,
 		Usage:     []string{"tree:PATH[@REV]"},
+		About:     "built from a source tree; parameters: docs/guides/trees.md",
 		Params:    []string{setConfig, setCC, setDirty, setPatch, setPick, setRevert},
 		Check:     check,
 		Resolve:   resolve,

@@ -18,7 +18,7 @@ import (
 	"github.com/faultline/faultline/kernels/download"
 )
 
-const form = "url:URL[?modules=URL&config=URL]"
+const form = "url:URL[?modules=URL][&config=URL]"
 
 // The parameters: the modules, in a tar archive with lib/modules, and the configuration,
 // which can also be in the image (CONFIG_IKCONFIG). Both can be files of this machine.
@@ -30,7 +30,9 @@ const (
 // Source returns the source for url:URL.
 func Source() kernels.Source {
 	return kernels.Source{
-		Scheme: "url", Usage: []string{form}, Params: []string{setModules, setConfig},
+		Scheme: "url", Usage: []string{form},
+		About: "an image, a tar archive with lib/modules, and a .config",
+		Params: []string{setModules, setConfig},
 		Check: check, Resolve: resolve, Suggest: suggest,
 	}
 }

@@ -183,6 +183,12 @@ func TestSpecErrors(t *testing.T) {
 // pack builds a package file and returns its path.
 func pack(t *testing.T, dir, name, version, depends string, content files) string {
 	t.Helper()
+	return packBy(t, "none", dir, name, version, depends, content)
+}
+
+// packBy is pack with a compression.
+func packBy(t *testing.T, compression, dir, name, version, depends string, content files) string {
+	t.Helper()
 	needs(t, "dpkg-deb")
 	root := t.TempDir()
 	control := fmt.Sprintf("Package: %s\nVersion: %s\nArchitecture: amd64\nMaintainer: nobody\nDescription: a test\n", name, version)
@@ -191,7 +197,7 @@ func pack(t *testing.T, dir, name, version, depends string, content files) strin
 	}
 	content.and(files{"DEBIAN/control": control}).in(t, root)
 	file := filepath.Join(dir, name+"_"+version+"_amd64.deb")
-	if out, err := exec.Command("dpkg-deb", "--root-owner-group", "-Znone", "--build", root, file).CombinedOutput(); err != nil {
+	if out, err := exec.Command("dpkg-deb", "--root-owner-group", "-Z"+compression, "--build", root, file).CombinedOutput(); err != nil {
 		t.Fatalf("dpkg-deb --build: %v\n%s", err, out)
 	}
 	return file
@@ -232,6 +238,7 @@ func TestDeb(t *testing.T) {
 		t.Errorf("second time: got unpacked again, %v", err)
 	}
 
+	k1 := k
 	const rel7 = "7.3.4+deb13-amd64"
 	debs := map[string]string{}
 	for prefix, content := range split(rel7, "7.3.4-1") {
@@ -243,6 +250,23 @@ func TestDeb(t *testing.T) {
 	}
 	if k.Release != rel7 || k.Version != "7.3.4" || k.ModulesDir == "" || !strings.HasSuffix(k.Name, "+2)") {
 		t.Errorf("got %+v", k)
+	}
+
+	// Ubuntu's packages: the image, and the modules with the configuration, in each
+	// compression that dpkg-deb knows.
+	modules := modulesOf("lib/modules/"+rel, rel).and(files{"boot/config-" + rel: config})
+	extra := files{"lib/modules/" + rel + "/kernel/mm/hwpoison-inject.ko": string(fake.Module("hwpoison-inject", rel))}
+	for _, compression := range []string{"gzip", "xz", "zstd"} {
+		image := packBy(t, compression, dir, "linux-image-unsigned-"+rel, "6.1.0-56.56", "", files{"boot/vmlinuz-" + rel: bzImage(rel, "6.1.192-1", true)})
+		spec := "deb:" + image + "," + packBy(t, compression, dir, "linux-modules-"+rel, "6.1.0-56.56", "", modules)
+		whole, err := Resolve(t.Context(), spec, opts)
+		if err != nil || whole.Digest != k1.Digest {
+			t.Errorf("%s: got %+v, %v, want that of %+v", compression, whole, err, k1)
+		}
+		more, err := Resolve(t.Context(), spec+","+packBy(t, compression, dir, "linux-modules-extra-"+rel, "6.1.0-56.56", "", extra), opts)
+		if err != nil || len(more.Packages) != 3 || more.Digest == k1.Digest {
+			t.Errorf("%s: with more modules: got %+v, %v", compression, more, err)
+		}
 	}
 
 	data, err := os.ReadFile(one)

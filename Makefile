@@ -48,11 +48,11 @@ install: man ## install below DESTDIR and PREFIX (/usr/local)
 	@install -D -m 755 -t $(LIB) bin/faultline
 	@install -D -m 755 -t $(LIB)/guest bin/guest/init bin/guest/agent
 	@mkdir -p $(DESTDIR)$(PREFIX)/bin $(SHARE)/man/man1 $(SHARE)/bash-completion/completions
-	@mkdir -p $(SHARE)/zsh/vendor-completions $(SHARE)/fish/vendor_completions.d $(SHARE)/doc/faultline
+	@mkdir -p $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d $(SHARE)/doc/faultline
 	@ln -sfn ../lib/faultline/faultline $(DESTDIR)$(PREFIX)/bin/faultline
 	@gzip -9nc bin/faultline.1 > $(SHARE)/man/man1/faultline.1.gz
 	@bin/faultline completion bash > $(SHARE)/bash-completion/completions/faultline
-	@bin/faultline completion zsh > $(SHARE)/zsh/vendor-completions/_faultline
+	@bin/faultline completion zsh > $(SHARE)/zsh/site-functions/_faultline
 	@bin/faultline completion fish > $(SHARE)/fish/vendor_completions.d/faultline.fish
 	@install -m 644 -t $(SHARE)/doc/faultline README.md
 	@gzip -9nc CHANGELOG.md > $(SHARE)/doc/faultline/changelog.gz

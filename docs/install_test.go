@@ -21,7 +21,7 @@ func TestMakeInstall(t *testing.T) {
 	}
 	for _, name := range []string{
 		"lib/faultline/guest/agent", "lib/faultline/guest/init", "share/man/man1/faultline.1.gz",
-		"share/bash-completion/completions/faultline", "share/zsh/vendor-completions/_faultline",
+		"share/bash-completion/completions/faultline", "share/zsh/site-functions/_faultline",
 		"share/fish/vendor_completions.d/faultline.fish", "share/doc/faultline/copyright", "share/doc/faultline/licenses.gz",
 	} {
 		if info, err := os.Stat(filepath.Join(dest, "opt/f", name)); err != nil || info.Size() == 0 {

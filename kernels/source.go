@@ -17,6 +17,8 @@ type Source struct {
 	// of a matrix entry. In a source without parameters, a question mark is part of the
 	// argument.
 	Params []string
+	// OwnQuery means that other parameters are part of the argument, which is a URL.
+	OwnQuery bool
 	// Check checks only the text of the request. Its error, and Resolve's if the request
 	// is wrong, is a *SpecError in which the caller sets What.
 	Check func(r Request) error

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/dustin/go-humanize"
@@ -79,16 +80,23 @@ func Unpack(
 	if err != nil {
 		return inside(err, all)
 	}
-	return place(dir, files)
+	return place(dir, all, files)
 }
 
-// place links the kernel's files to their places in the entry: .contents is removed, so
+// place links the kernel's files to their places in the entry: the contents are removed, so
 // that nothing else has them.
-func place(dir string, files []layout.File) error {
+func place(dir, contents string, files []layout.File) error {
+	contents, err := filepath.EvalSymlinks(contents)
+	if err != nil {
+		return err
+	}
 	for _, f := range files {
 		from, err := filepath.EvalSymlinks(f.From)
 		if err != nil {
 			return err
+		}
+		if !strings.HasPrefix(from, contents+"/") {
+			return &kernels.SpecError{Problem: f.To + " is outside of the archive", Hint: "give an intact archive of a kernel"}
 		}
 		info, err := os.Lstat(from)
 		if err != nil {
@@ -160,8 +168,22 @@ func (w *writer) write(next Next) error {
 	}
 }
 
-// clean returns a path below the root, without parts that climb.
-func clean(name string) string { return strings.TrimPrefix(path.Clean("/"+name), "/") }
+// clean returns a path below the root, without parts that climb, and without a folder around
+// everything (tar-install/ of make dir-pkg). Images of little-vm-helper have their kernels
+// below data/kernels/VERSION.
+func clean(name string) string {
+	name = strings.TrimPrefix(path.Clean("/"+name), "/")
+	if rest, ok := strings.CutPrefix(name, "data/kernels/"); ok {
+		_, name, _ = strings.Cut(rest, "/")
+	}
+	if first, rest, ok := strings.Cut(name, "/"); ok && first != "usr" && around.MatchString(rest) {
+		return rest
+	}
+	return name
+}
+
+// around matches the paths of a kernel below a folder around them.
+var around = regexp.MustCompile(`^(?:boot|lib/modules|usr/lib/modules)(?:/|$)`)
 
 // wanted reports whether a path can be that of a kernel's file: the boot directory, the
 // modules, and files at the top, where make tarzst-pkg and people put images and
@@ -192,6 +214,13 @@ func (w *writer) item(name string, item Item, content io.Reader) error {
 	}
 	switch {
 	case item.Hard:
+		// A hard link to a symbolic link is one, too, and could lead outside.
+		if info, err := w.root.Lstat(clean(item.Link)); err == nil && !info.Mode().IsRegular() {
+			return &kernels.SpecError{
+				Problem: fmt.Sprintf("%s is a hard link to %s, which is not a file", name, clean(item.Link)),
+				Hint:    "give an intact archive of a kernel",
+			}
+		}
 		return w.problem(replaced(w.root.Link(clean(item.Link), name)))
 	case item.Mode&fs.ModeSymlink != 0:
 		target := item.Link
@@ -208,7 +237,10 @@ func (w *writer) item(name string, item Item, content io.Reader) error {
 	if err != nil {
 		return w.problem(err)
 	}
-	n, err := io.Copy(f, io.LimitReader(content, w.left+1))
+	if item.Size > w.left {
+		return errors.Join(f.Close(), TooLarge())
+	}
+	n, err := io.Copy(f, io.LimitReader(&canceled{w.ctx, content}, w.left+1))
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
@@ -219,6 +251,19 @@ func (w *writer) item(name string, item Item, content io.Reader) error {
 		return fmt.Errorf("%s: %w", name, io.ErrUnexpectedEOF)
 	}
 	return nil
+}
+
+// canceled is a reader that ends with its context.
+type canceled struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c *canceled) Read(p []byte) (int, error) {
+	if c.ctx.Err() != nil {
+		return 0, context.Cause(c.ctx)
+	}
+	return c.r.Read(p)
 }
 
 // TooLarge returns the error for an archive with too much in it.

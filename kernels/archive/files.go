@@ -29,14 +29,20 @@ func isHost(err error) bool {
 // CheckFiles checks the text of a spec's list of files or URLs. form is how to write it.
 func CheckFiles(arg, form string) error {
 	for file := range strings.SplitSeq(arg, ",") {
-		if file == "" {
-			return &kernels.SpecError{Problem: "empty file name", Hint: "write " + form}
+		if err := CheckFile(file, form); err != nil {
+			return err
 		}
-		if download.IsURL(file) {
-			if err := download.Check(file); err != nil {
-				return err
-			}
-		}
+	}
+	return nil
+}
+
+// CheckFile is CheckFiles for a single file.
+func CheckFile(file, form string) error {
+	if file == "" {
+		return &kernels.SpecError{Problem: "empty file name", Hint: "write " + form}
+	}
+	if download.IsURL(file) {
+		return download.Check(file)
 	}
 	return nil
 }
@@ -72,6 +78,7 @@ func Open(ctx context.Context, scheme, what string, paths []string, opts kernels
 	for _, p := range paths {
 		fs.names = append(fs.names, p)
 		if download.IsURL(p) {
+			fs.names[len(fs.names)-1], _, _ = strings.Cut(p, "#") // without its digest
 			file, err := download.Get(ctx, p, opts)
 			if err != nil {
 				return nil, err
@@ -146,6 +153,10 @@ func (f *Files) Check(err error) error {
 	if !errors.As(err, &request) {
 		return err
 	}
+	for _, file := range f.loaded { // the next time it is downloaded again
+		_ = file.Discard()
+	}
+	f.loaded = nil
 	c := *request
 	for i, p := range f.Paths { // the path of a download means nothing to the user
 		c.Problem = strings.ReplaceAll(c.Problem, p, f.names[i])

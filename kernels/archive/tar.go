@@ -26,7 +26,7 @@ func Tar(r io.Reader, write func(Next) error) error {
 	defer ahead.Close()
 	source := &endReader{r: Bound(ahead)}
 	t := tar.NewReader(source)
-	return write(func() (Item, io.Reader, error) {
+	err = write(func() (Item, io.Reader, error) {
 		h, err := t.Next()
 		if errors.Is(err, io.EOF) && source.ended {
 			err = io.ErrUnexpectedEOF // no end of the archive (two blocks of zeros): it was cut
@@ -38,6 +38,10 @@ func Tar(r io.Reader, write func(Next) error) error {
 			Name: h.Name, Mode: h.FileInfo().Mode(), Size: h.Size, Link: h.Linkname, Hard: h.Typeflag == tar.TypeLink,
 		}, t, nil
 	})
+	if err == nil { // the compression's checksum is at its end
+		_, err = io.Copy(io.Discard, source)
+	}
+	return err
 }
 
 // endReader reports whether its reader's end was read.

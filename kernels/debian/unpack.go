@@ -44,6 +44,9 @@ func Unpack(ctx context.Context, dir string, files []string, packages []kernels.
 		if m := reSplit.FindStringSubmatch(names[0]); m != nil {
 			request.Hint = splitAdvice(m[2])
 		}
+		if ubuntu(names[0]) {
+			request.Hint = "give the package with the image, too: linux-image-RELEASE or linux-image-unsigned-RELEASE"
+		}
 	}
 	return err
 }
@@ -60,6 +63,12 @@ func unpack(file string, write func(archive.Next) error) error {
 		return err
 	}
 	return archive.Damaged(file, archive.Tar(found[data], write), again)
+}
+
+// ubuntu reports whether a package's name is one of Ubuntu's, whose releases end with a
+// flavour other than Debian's architectures.
+func ubuntu(name string) bool {
+	return strings.HasPrefix(name, "linux-modules-") && !strings.HasSuffix(name, "-amd64")
 }
 
 const again = "download the package again"

@@ -6,9 +6,11 @@ package download
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"net/http"
 	"net/url"
@@ -39,20 +41,34 @@ var (
 	pause    = time.Second      // before the second try; it doubles
 )
 
-const (
-	entryKind = "download"
-	digestKey = "sha256=" // of a URL's fragment, as in pip's requirement files
-)
+const entryKind = "download"
+
+// digests are the algorithms of digests, by the names that a URL's fragment has for them, as
+// in pip's requirement files (#sha256=HEX).
+var digests = map[string]func() hash.Hash{"sha256": sha256.New, "sha384": sha512.New384, "sha512": sha512.New}
+
+// Digest reports whether a URL can have a digest of this algorithm: "sha256".
+func Digest(algorithm string) bool { return digests[algorithm] != nil }
 
 // File is a file in the cache, which is not pruned until Close.
 type File struct {
 	Path  string // its name is the URL's last part
 	Sum   string // SHA-256, in hex
 	entry *cache.Entry
+	cache *cache.Cache
 }
 
 // Close allows the file to be pruned.
 func (f *File) Close() error { return f.entry.Close() }
+
+// Discard closes the file and removes it from the cache: what was downloaded is damaged.
+func (f *File) Discard() error {
+	path := f.entry.Path
+	if err := f.entry.Close(); err != nil {
+		return err
+	}
+	return f.cache.Remove(cache.Item{Kind: entryKind, Key: filepath.Base(path), Path: path})
+}
 
 // IsURL reports whether a text begins with http:// or https://.
 func IsURL(text string) bool {
@@ -65,7 +81,7 @@ func Check(text string) error {
 	return err
 }
 
-// parse returns a URL without its fragment, and the digest in that.
+// parse returns a URL without its fragment, and the digest in that ("sha256=HEX").
 func parse(text string) (u *url.URL, sum string, err error) {
 	wrong := func(problem, hint string) error { return &kernels.SpecError{Problem: problem, Hint: hint} }
 	u, err = url.Parse(text)
@@ -81,12 +97,13 @@ func parse(text string) (u *url.URL, sum string, err error) {
 	if u.Fragment == "" {
 		return u, "", nil
 	}
-	sum, ok := strings.CutPrefix(u.Fragment, digestKey)
-	if raw, err := hex.DecodeString(sum); !ok || err != nil || len(raw) != sha256.Size {
+	algorithm, digits, _ := strings.Cut(u.Fragment, "=")
+	raw, err := hex.DecodeString(digits)
+	if err != nil || !Digest(algorithm) || len(raw) != digests[algorithm]().Size() {
 		return nil, "", wrong(fmt.Sprintf("the part after # of %s is not a digest", text), "write URL#sha256=64 HEX DIGITS")
 	}
 	u.Fragment = ""
-	return u, strings.ToLower(sum), nil
+	return u, algorithm + "=" + strings.ToLower(digits), nil
 }
 
 // Get returns the file of a URL. With a digest (URL#sha256=HEX) a file in the cache needs
@@ -100,32 +117,53 @@ func Get(ctx context.Context, text string, opts kernels.Options) (*File, error) 
 		return nil, err
 	}
 	d := &download{url: u, sum: sum, opts: opts, name: name(u)}
-	key := cache.Key("sha256", sum, d.name)
-	if sum == "" {
-		if err := d.ask(ctx, 0); err != nil {
+	defer d.close()
+	var entry *cache.Entry
+	for try := 1; ; try++ {
+		if entry, err = d.get(ctx); err == nil {
+			break
+		}
+		if !errors.Is(err, errChanged) || try >= mostTries {
 			return nil, d.failed(ctx, err)
 		}
-		key = cache.Key(append([]string{u.String()}, d.validators()...)...)
 	}
-	defer d.close()
-	entry, err := opts.Cache.Get(ctx, entryKind, key, d.into)
-	if err != nil {
-		return nil, d.failed(ctx, err)
-	}
-	f := &File{Path: filepath.Join(entry.Path, d.name), entry: entry}
+	f := &File{Path: filepath.Join(entry.Path, d.name), entry: entry, cache: opts.Cache}
 	if f.Sum, err = cache.FileSum(f.Path); err != nil {
 		return nil, errors.Join(err, entry.Close())
 	}
-	if sum != "" && f.Sum != sum { // the entry's file was changed
-		return nil, errors.Join(d.mismatch(f.Sum), entry.Close())
-	}
 	return f, nil
+}
+
+// get returns the entry of the file.
+func (d *download) get(ctx context.Context) (*cache.Entry, error) {
+	if d.sum != "" {
+		return d.opts.Cache.GetChecked(ctx, entryKind, cache.Key(d.sum, d.name), d.into)
+	}
+	wait := pause
+	for try := 1; ; try++ {
+		err := d.ask(ctx, 0)
+		var request *kernels.SpecError
+		switch {
+		case err == nil:
+			// A file that has no validators is another one each time.
+			d.version = d.validators()
+			return d.opts.Cache.Get(ctx, entryKind, cache.Key(append([]string{d.url.String()}, d.version...)...), d.into)
+		case ctx.Err() != nil, errors.As(err, &request), !errors.Is(err, errRetry), try >= mostTries:
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(wait):
+		}
+		wait *= 2
+	}
 }
 
 // name returns a file's name for a URL.
 func name(u *url.URL) string {
 	n := path.Base(path.Clean("/" + u.Path))
-	if n == "/" {
+	if n == "/" || strings.HasPrefix(n, ".") && n != ".config" || len(n) > 200 || strings.ContainsAny(n, "\x00\n") {
 		return "file"
 	}
 	return n
@@ -153,6 +191,8 @@ type download struct {
 	sum  string
 	name string
 	opts kernels.Options
+	// version are the validators of the file that is downloaded, if it has no digest.
+	version []string
 
 	response *http.Response // nil, or one whose body is not read yet
 	stop     context.CancelCauseFunc
@@ -167,8 +207,14 @@ func (d *download) close() {
 	}
 }
 
-// errRetry is an answer of the server's that may be another one later.
-var errRetry = errors.New("the server cannot answer now")
+var (
+	// errRetry is an answer of the server's that may be another one later.
+	errRetry = errors.New("the server cannot answer now")
+	// errChanged means that the server has another file now than when the download began.
+	errChanged = errors.New("the file changed during the download")
+	// errShort means that bytes are missing.
+	errShort = errors.New("the server sent only a part of the file")
+)
 
 // ask requests the file from an offset on. The response is in d.response.
 func (d *download) ask(ctx context.Context, from int64) error {
@@ -198,6 +244,10 @@ func (d *download) ask(ctx context.Context, from int64) error {
 	case code == http.StatusOK, from > 0 && code == http.StatusPartialContent:
 		d.strong = strong(response.Header)
 		return nil
+	case from > 0 && code == http.StatusRequestedRangeNotSatisfiable:
+		d.close()
+		d.strong = "" // start again
+		return fmt.Errorf("%w: %s", errRetry, response.Status)
 	case code == http.StatusTooManyRequests, code == http.StatusRequestTimeout, code >= 500:
 		d.close()
 		return fmt.Errorf("%w: %s", errRetry, response.Status)
@@ -224,8 +274,8 @@ var client = &http.Client{
 		switch {
 		case len(via) >= mostRedirects:
 			return fmt.Errorf("more than %d redirects", mostRedirects)
-		case to.URL.Scheme == "http" && via[0].URL.Scheme == "https":
-			return &kernels.SpecError{Problem: fmt.Sprintf("%s redirects to %s, which is not encrypted", via[0].URL, to.URL),
+		case to.URL.Scheme == "http" && via[len(via)-1].URL.Scheme == "https":
+			return &kernels.SpecError{Problem: fmt.Sprintf("%s redirects to %s, which is not encrypted", via[len(via)-1].URL, to.URL),
 				Hint: "give the URL of the file itself"}
 		case to.URL.Scheme != "http" && to.URL.Scheme != "https":
 			return &kernels.SpecError{Problem: fmt.Sprintf("%s redirects to %s", via[0].URL, to.URL), Hint: "check the URL"}
@@ -245,6 +295,17 @@ func (d *download) validators() []string {
 	return []string{tag, modified, h.Get("Content-Length")}
 }
 
+// another reports whether a new response is of another version of the file.
+func (d *download) another() bool {
+	h := d.response.Header
+	for i, name := range []string{"ETag", "Last-Modified"} {
+		if len(d.version) > i && h.Get(name) != d.version[i] && (h.Get(name) != "" || d.response.StatusCode == http.StatusOK) {
+			return len(d.version) > 1
+		}
+	}
+	return false
+}
+
 // strong returns what If-Range accepts, or "" (RFC 9110, section 13.1.5).
 func strong(h http.Header) string {
 	if tag := h.Get("ETag"); tag != "" && !strings.HasPrefix(tag, "W/") {
@@ -261,15 +322,25 @@ func (d *download) into(ctx context.Context, dir string) error {
 	}
 	defer f.Close()
 	d.opts.Logf("download %s", d.url)
-	written, wait := int64(0), pause
+	written, wait, again := int64(0), pause, false
 	for try := 1; ; try++ {
 		before := written
 		err := d.part(ctx, f, &written)
 		var request *kernels.SpecError
+		if err == nil {
+			if err = d.check(f); err == nil {
+				return nil
+			}
+			if again || !errors.As(err, &request) {
+				return err
+			}
+			// The connection may have damaged or cut it.
+			again, written = true, 0
+			d.close()
+			continue
+		}
 		switch {
-		case err == nil:
-			return d.check(f)
-		case ctx.Err() != nil, errors.As(err, &request), isHost(err):
+		case errors.Is(err, errChanged), ctx.Err() != nil, errors.As(err, &request), isHost(err):
 			return err
 		}
 		if written > before {
@@ -303,8 +374,12 @@ func (d *download) part(ctx context.Context, f *os.File, written *int64) error {
 		if err := d.ask(ctx, *written); err != nil {
 			return err
 		}
+		if d.another() {
+			d.close()
+			return errChanged
+		}
 		if d.response.StatusCode != http.StatusPartialContent {
-			*written = 0 // the file changed, or the server knows no ranges
+			*written = 0 // the server knows no ranges
 		} else if r := d.response.Header.Get("Content-Range"); !strings.HasPrefix(r, fmt.Sprintf("bytes %d-", *written)) {
 			*written = 0
 			d.close()
@@ -320,6 +395,11 @@ func (d *download) part(ctx context.Context, f *os.File, written *int64) error {
 	total := int64(-1)
 	if n := d.response.ContentLength; n >= 0 {
 		total = *written + n
+	}
+	if _, size, ok := strings.Cut(d.response.Header.Get("Content-Range"), "/"); ok {
+		if n, err := strconv.ParseInt(size, 10, 64); err == nil { // a part may be shorter than what was asked for
+			total = n
+		}
 	}
 	if total > mostBytes {
 		return tooLarge(d.url)
@@ -339,6 +419,8 @@ func (d *download) part(ctx context.Context, f *os.File, written *int64) error {
 		switch {
 		case *written > mostBytes:
 			return tooLarge(d.url)
+		case errors.Is(err, io.EOF) && *written < total:
+			return errShort
 		case errors.Is(err, io.EOF):
 			return nil
 		case errors.Is(err, context.Canceled) && ctx.Err() == nil:
@@ -367,17 +449,17 @@ func (d *download) check(f *os.File) error {
 	if d.sum == "" {
 		return nil
 	}
-	sum, err := cache.FileSum(f.Name())
-	if err != nil {
+	algorithm, want, _ := strings.Cut(d.sum, "=")
+	h := digests[algorithm]()
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	if sum != d.sum {
-		return d.mismatch(sum)
+	if _, err := io.Copy(h, f); err != nil {
+		return err
+	}
+	if sum := hex.EncodeToString(h.Sum(nil)); sum != want {
+		return &kernels.SpecError{Problem: fmt.Sprintf("%s has the digest %s=%s, not %s", d.url, algorithm, sum, d.sum),
+			Hint: "check the digest and who changed the file"}
 	}
 	return nil
-}
-
-func (d *download) mismatch(sum string) error {
-	return &kernels.SpecError{Problem: fmt.Sprintf("%s has the SHA-256 %s, not %s", d.url, sum, d.sum),
-		Hint: "check the digest and who changed the file"}
 }

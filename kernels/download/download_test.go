@@ -223,7 +223,7 @@ func TestHostileServers(t *testing.T) {
 		{server.URL + "/file", true, "/file redirects to file:///etc/passwd; check the URL"},
 		{server.URL + "/loop", false, "more than 10 redirects"},
 		{server.URL + "/huge", true, "has more than 4.0 GiB; give the URL of a kernel"},
-		{server.URL + "/other#sha256=" + sum, true, "/other has the SHA-256 "},
+		{server.URL + "/other#sha256=" + sum, true, "/other has the digest sha256="},
 		{secure.URL, true, ", which is not encrypted; give the URL of the file itself"},
 		{"http://127.0.0.1:1/x", false, "download http://127.0.0.1:1/x: dial tcp 127.0.0.1:1: connect: connection refused"},
 		{"http://user:word@host/x", true, "the URL has a user name or password"},

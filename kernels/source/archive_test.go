@@ -99,12 +99,13 @@ func TestTar(t *testing.T) {
 	}
 	plain := tarOf(t, usual().moved("./"))
 	for name, data := range map[string][]byte{
-		"k.tar":     plain,
-		"k.tar.gz":  compressed(t, plain, func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriter(w), nil }),
-		"k.tar.xz":  compressed(t, plain, func(w io.Writer) (io.WriteCloser, error) { return xz.NewWriter(w) }),
-		"k.tar.zst": compressed(t, plain, func(w io.Writer) (io.WriteCloser, error) { return zstd.NewWriter(w) }),
-		"fedora":    tarOf(t, fedora()),
-		"suse":      tarOf(t, suse().moved("/")),
+		"k.tar":       plain,
+		"k.tar.gz":    compressed(t, plain, func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriter(w), nil }),
+		"k.tar.xz":    compressed(t, plain, func(w io.Writer) (io.WriteCloser, error) { return xz.NewWriter(w) }),
+		"k.tar.zst":   compressed(t, plain, func(w io.Writer) (io.WriteCloser, error) { return zstd.NewWriter(w) }),
+		"fedora":      tarOf(t, fedora()),
+		"suse":        tarOf(t, suse().moved("/")),
+		"in a folder": tarOf(t, usual().moved("tar-install/boot/").and(modulesOf("tar-install/lib/modules/"+rel, rel))),
 		"a link": tarOf(t, modulesOf("lib/modules/"+rel, rel).and(files{"boot/vmlinuz-" + rel: bzImage(rel, "6.1.192-1", true), "boot/config-" + rel: config}),
 			tar.Header{Name: "vmlinuz", Typeflag: tar.TypeSymlink, Linkname: "/boot/vmlinuz-" + rel}),
 		"a hard link": tarOf(t, usual(), tar.Header{Name: "boot/vmlinuz", Typeflag: tar.TypeLink, Linkname: "./vmlinuz-" + rel}),
@@ -126,6 +127,23 @@ func TestTar(t *testing.T) {
 	}
 }
 
+// claims returns the beginning of an archive, with a file that claims a size.
+func claims(t *testing.T, name string, size int64) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := tar.NewWriter(&b).WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o644, Size: size}); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// flipped returns data with another bit in its middle, within the content of a file.
+func flipped(data []byte) []byte {
+	data = bytes.Clone(data)
+	data[bytes.Index(data, []byte("license=GPL"))] ^= 1
+	return data
+}
+
 // A damaged or hostile archive is an error of the request, or a kernel without the parts
 // that would be outside of it. Nothing is left behind, and nothing is written elsewhere.
 func TestTarHostile(t *testing.T) {
@@ -143,21 +161,24 @@ func TestTarHostile(t *testing.T) {
 		data []byte
 		want string
 	}{
-		"empty":                {nil, " is empty; get the tar archive again"},
-		"no archive":           {[]byte(strings.Repeat("x", 4096)), "cannot unpack "},
-		"without its end":      {plain[:len(plain)-1024], "cannot unpack "},
-		"cut":                  {plain[:len(plain)*2/3], "cannot unpack "},
-		"cut gzip":             {half(compressed(t, plain, func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriter(w), nil })), "cannot unpack "},
-		"cut zstd":             {half(compressed(t, plain, func(w io.Writer) (io.WriteCloser, error) { return zstd.NewWriter(w) })), "cannot unpack "},
-		"no kernel":            {tarOf(t, files{"etc/passwd": "x"}), "no kernel image in it"},
-		"a link out":           {tarOf(t, noConfig, link("config-"+rel, secret)), "it has no kernel configuration"},
-		"a climbing link":      {tarOf(t, noConfig, link("config-"+rel, strings.Repeat("../", 30)+strings.TrimPrefix(secret, "/"))), "it has no kernel configuration"},
-		"links to links":       {tarOf(t, noConfig, link("boot", ".."), link("config-"+rel, "boot/../../../../../../.."+secret)), "it has no kernel configuration"},
-		"a loop":               {tarOf(t, noConfig, link("config-"+rel, "config-"+rel)), "it has no kernel configuration"},
-		"a hard link out":      {tarOf(t, noConfig, tar.Header{Name: "config-" + rel, Typeflag: tar.TypeLink, Linkname: secret}), "cannot unpack "},
-		"a file through links": {tarOf(t, files{}, link("boot", filepath.Dir(outside)), tar.Header{Name: "boot/outside", Typeflag: tar.TypeReg}), "cannot unpack "},
-		"a device":             {tarOf(t, noConfig, tar.Header{Name: "config-" + rel, Typeflag: tar.TypeChar, Devmajor: 1, Devminor: 5}), "it has no kernel configuration"},
-		"a file as directory":  {tarOf(t, files{"boot": "x"}, tar.Header{Name: "boot/vmlinuz", Typeflag: tar.TypeReg}), "cannot unpack "},
+		"empty":                 {nil, " is empty; get the tar archive again"},
+		"no archive":            {[]byte(strings.Repeat("x", 4096)), "cannot unpack "},
+		"without its end":       {plain[:len(plain)-1024], "cannot unpack "},
+		"cut":                   {plain[:len(plain)*2/3], "cannot unpack "},
+		"cut gzip":              {half(compressed(t, plain, func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriter(w), nil })), "cannot unpack "},
+		"cut zstd":              {half(compressed(t, plain, func(w io.Writer) (io.WriteCloser, error) { return zstd.NewWriter(w) })), "cannot unpack "},
+		"no kernel":             {tarOf(t, files{"etc/passwd": "x"}), "no kernel image in it"},
+		"a link out":            {tarOf(t, noConfig, link("config-"+rel, secret)), "it has no kernel configuration"},
+		"a climbing link":       {tarOf(t, noConfig, link("config-"+rel, strings.Repeat("../", 30)+strings.TrimPrefix(secret, "/"))), "it has no kernel configuration"},
+		"links to links":        {tarOf(t, noConfig, link("boot", ".."), link("config-"+rel, "boot/../../../../../../.."+secret)), "it has no kernel configuration"},
+		"a loop":                {tarOf(t, noConfig, link("config-"+rel, "config-"+rel)), "it has no kernel configuration"},
+		"a hard link out":       {tarOf(t, noConfig, tar.Header{Name: "config-" + rel, Typeflag: tar.TypeLink, Linkname: secret}), "cannot unpack "},
+		"a file through links":  {tarOf(t, files{}, link("boot", filepath.Dir(outside)), tar.Header{Name: "boot/outside", Typeflag: tar.TypeReg}), "cannot unpack "},
+		"a device":              {tarOf(t, noConfig, tar.Header{Name: "config-" + rel, Typeflag: tar.TypeChar, Devmajor: 1, Devminor: 5}), "it has no kernel configuration"},
+		"a hard link to a link": {tarOf(t, noConfig, link("boot/x", secret), tar.Header{Name: "boot/config-" + rel, Typeflag: tar.TypeLink, Linkname: "boot/x"}), "boot/config-" + rel + " is a hard link to boot/x, which is not a file"},
+		"a huge file":          {claims(t, "boot/x", 20<<30), "it unpacks to more than 16 GiB"},
+		"a flipped bit":         {flipped(compressed(t, plain, func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriterLevel(w, gzip.NoCompression) })), "cannot unpack "},
+		"a file as directory":   {tarOf(t, files{"boot": "x"}, tar.Header{Name: "boot/vmlinuz", Typeflag: tar.TypeReg}), "cannot unpack "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			opts := testOptions(t)
@@ -248,6 +269,8 @@ func TestRPM(t *testing.T) {
 	for i := 110; i < 400; i += 3 {
 		flipped[i] ^= 0xff
 	}
+	damaged := bytes.Clone(intact)
+	damaged[len(damaged)-200] ^= 1
 	arm := rpmOf(t, "kernel-core", "aarch64", core, "")
 	for spec, want := range map[string]string{
 		"rpm:" + file(t, "empty.rpm", nil):                     " is empty; get the rpm package again",
@@ -255,6 +278,7 @@ func TestRPM(t *testing.T) {
 		"rpm:" + file(t, "cut.rpm", intact[:200]):              "cannot unpack ",
 		"rpm:" + file(t, "cut.rpm", intact[:len(intact)*9/10]): "cannot unpack ",
 		"rpm:" + file(t, "flipped.rpm", flipped):               "cannot unpack ",
+		"rpm:" + file(t, "payload.rpm", damaged):               "digest mismatch",
 		"rpm:" + modulesRPM:                                    "no kernel image in it; give the package or archive that contains vmlinuz",
 		"rpm:" + coreRPM:                                       "is built with modules (CONFIG_EXT4_FS=m), but has none; give the package with its modules, too, such as kernel-modules",
 		"rpm:" + arm:                                           "is for aarch64; give a package for x86_64",

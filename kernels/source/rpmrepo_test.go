@@ -123,7 +123,7 @@ func TestRPMRepository(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = Resolve(t.Context(), "rpmrepo:"+url+"/kernel-core-6.1.9-1", testOptions(t))
-	wantSpecError(t, err, "kernel-core-6.1.9-1.x86_64.rpm has the SHA-256 ")
+	wantSpecError(t, err, "kernel-core-6.1.9-1.x86_64.rpm has the digest sha256=")
 }
 
 // Damaged and hostile repositories are errors of the request.
@@ -138,8 +138,8 @@ func TestHostileRepositories(t *testing.T) {
 		"no list":          {"<repomd></repomd>", "lists no packages"},
 		"a local file":     {repomd("file:///etc/passwd", "sha256"), "the repository has a file at file:///etc/passwd"},
 		"no name":          {repomd("", "sha256"), "the repository has a file without a valid name"},
-		"no SHA-256":       {repomd("repodata/p.xml", "sha1"), `the repository has no SHA-256 of repodata/p.xml, only "sha1"`},
-		"another digest":   {repomd("repodata/repomd.xml", "sha256"), "repomd.xml has the SHA-256 "},
+		"no SHA-256":       {repomd("repodata/p.xml", "sha1"), `the repository has no digest of repodata/p.xml that can be checked, only "sha1"`},
+		"another digest":   {repomd("repodata/repomd.xml", "sha256"), "repomd.xml has the digest sha256="},
 		"not there":        {repomd("repodata/p.xml", "sha256"), "the server answers 404 Not Found"},
 		"a password":       {repomd("http://u:p@host/x", "sha256"), "the URL has a user name or password"},
 		"endless elements": {strings.Repeat("<a>", 100_000), " is not XML, or is damaged: "},

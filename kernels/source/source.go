@@ -16,6 +16,7 @@ import (
 	"github.com/faultline/faultline/kernels/source/apt"
 	"github.com/faultline/faultline/kernels/source/deb"
 	"github.com/faultline/faultline/kernels/source/dir"
+	"github.com/faultline/faultline/kernels/source/oci"
 	"github.com/faultline/faultline/kernels/source/rpm"
 	"github.com/faultline/faultline/kernels/source/rpmrepo"
 	"github.com/faultline/faultline/kernels/source/tarball"
@@ -35,6 +36,7 @@ func All() List {
 		rpmrepo.Source(),
 		tarball.Source(),
 		kernelurl.Source(),
+		oci.Source(),
 		dir.Source(),
 		tree.Source(),
 	}
@@ -122,8 +124,14 @@ func request(s kernels.Source, arg string) (kernels.Request, error) {
 	}
 	arg, set := settings(arg)
 	r = kernels.Request{Arg: arg, Set: map[string]string{}}
+	mark := "?"
 	for _, nv := range set {
 		name := nv[0]
+		if s.OwnQuery && !slices.Contains(s.Params, name) {
+			r.Arg += mark + name + "=" + nv[1]
+			mark = "&"
+			continue
+		}
 		value, err := url.PathUnescape(nv[1])
 		if err != nil {
 			return r, &kernels.SpecError{

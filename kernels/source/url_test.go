@@ -55,7 +55,11 @@ func TestURL(t *testing.T) {
 	image, whole := bzImage(rel, "6.1.192-1", true), string(tarOf(t, usual()))
 	deb := pack(t, t.TempDir(), "linux-image-"+rel, "6.1.192-1", "", unsplit(rel, "6.1.192-1"))
 	rpm := rpmOf(t, "kernel-core", "x86_64", fedora(), "")
+	other := tarOf(t, files{"vmlinuz": bzImage("6.12.1", "6.12.1-1", true), "boot/config-" + rel: "CONFIG_SWAP=y\n",
+		"lib/modules/" + rel + "/config": "CONFIG_SWAP=y\n"}.and(modulesOf("lib/modules/"+rel, rel)))
 	content := map[string]string{
+		"/other.tar": string(other), "/bzImage.xz": string(compressed(t, []byte(image), func(w io.Writer) (io.WriteCloser, error) { return xz.NewWriter(w) })),
+		"/of612":      "# Linux/x86 6.12.117 Kernel Configuration\n" + config,
 		"/b1/bzImage": image, "/b1/modules.tar.xz": string(packed), "/b1/.config": config, "/b1/k.tar": whole, "/empty": "",
 		"/k.deb": read(t, deb), "/k.rpm": read(t, rpm), "/text": "no kernel",
 	}
@@ -66,6 +70,10 @@ func TestURL(t *testing.T) {
 	for spec, name := range map[string]string{
 		"url:" + b1 + "bzImage?modules=" + b1 + "modules.tar.xz&config=" + b1 + ".config":   "url:b1/bzImage",
 		"url:" + b1 + "bzImage" + sum + "?modules=" + b1 + "modules.tar.xz&config=" + local: "url:b1/bzImage",
+		// An archive of modules replaces neither the image nor the configuration.
+		"url:" + b1 + "bzImage?modules=" + at + "/other.tar&config=" + local:                 "url:b1/bzImage",
+		"url:" + at + "/bzImage.xz?modules=" + at + "/other.tar&config=" + local:             "url:" + strings.TrimPrefix(at, "http://") + "/bzImage.xz",
+		"url:" + b1 + "bzImage?token=1&modules=" + b1 + "modules.tar.xz&x=2&config=" + local: "url:b1/bzImage?token=1&x=2",
 		"tar:" + b1 + "k.tar":  "tar:k.tar",
 		"deb:" + at + "/k.deb": "deb:k.deb",
 		"rpm:" + at + "/k.rpm": "rpm:k.rpm",
@@ -89,28 +97,29 @@ func TestURL(t *testing.T) {
 	}
 
 	for spec, want := range map[string]string{
-		"url:" + b1 + "bzImage":                                                  "it has no kernel configuration; add ?config=URL",
-		"url:" + b1 + "bzImage?modules=" + b1 + "modules.tar.xz":                 "it has no kernel configuration; add ?config=URL",
-		"url:" + b1 + "bzImage?config=" + local:                                  "is built with modules, but has no modules folder; add ?modules=URL",
-		"url:" + b1 + "none":                                                     "the server answers 404 Not Found; check the URL",
-		"url:" + b1 + "bzImage?modules=" + b1 + "none&config=" + local:           "the server answers 404 Not Found",
-		"url:" + b1 + "bzImage?modules=" + b1 + ".config":                        "give a tar archive with lib/modules",
-		"url:" + b1 + "bzImage?modules=" + b1 + "modules.tar.xz&config=/nowhere": "cannot open /nowhere",
-		"url:" + b1 + "k.tar":                                                    "is a tar archive; write tar:" + b1 + "k.tar",
-		"url:" + at + "/k.deb":                                                   "is a Debian package; write deb:",
-		"url:" + at + "/k.rpm":                                                   "is an rpm package; write rpm:",
-		"url:" + b1 + "modules.tar.xz":                                           "is compressed with xz; if it is a tar archive, write tar:",
-		"url:" + at + "/empty":                                                   "/empty is empty; check the URL",
-		"url:" + at + "/text?config=" + local:                                    "/text: neither a bzImage nor an x86-64 vmlinux; give a complete",
-		"url:":                                                                   "no URL given; write url:URL",
-		"url:/some/bzImage":                                                      "/some/bzImage is not a URL for a download",
-		"url:" + b1 + "bzImage#sha256=1":                                         "is not a digest",
-		"url:" + b1 + "bzImage?modules=http://u:p@h/x":                           "the URL has a user name or password",
-		"rpm:http://u:p@h/x.rpm":                                                 "the URL has a user name or password",
-		at + "/k.rpm":                                                            "for a package write rpm:" + at + "/k.rpm",
-		at + "/k.deb":                                                            "for a package write deb:",
-		b1 + "k.tar":                                                             "for an archive write tar:",
-		b1 + "bzImage":                                                           "for a kernel image write url:",
+		"url:" + b1 + "bzImage":                                                          "it has no kernel configuration; add ?config=URL",
+		"url:" + b1 + "bzImage?modules=" + b1 + "modules.tar.xz":                         "it has no kernel configuration; add ?config=URL",
+		"url:" + b1 + "bzImage?config=" + local:                                          "is built with modules, but has no modules folder; add ?modules=URL",
+		"url:" + b1 + "bzImage?modules=" + b1 + "modules.tar.xz&config=" + at + "/of612": "the image is " + rel + ", but the configuration is of 6.12.117",
+		"url:" + b1 + "none":                                                             "the server answers 404 Not Found; check the URL",
+		"url:" + b1 + "bzImage?modules=" + b1 + "none&config=" + local:                   "the server answers 404 Not Found",
+		"url:" + b1 + "bzImage?modules=" + b1 + ".config":                                "give a tar archive with lib/modules",
+		"url:" + b1 + "bzImage?modules=" + b1 + "modules.tar.xz&config=/nowhere":         "cannot open /nowhere",
+		"url:" + b1 + "k.tar":                                                            "is a tar archive; write tar:" + b1 + "k.tar",
+		"url:" + at + "/k.deb":                                                           "is a Debian package; write deb:",
+		"url:" + at + "/k.rpm":                                                           "is an rpm package; write rpm:",
+		"url:" + b1 + "modules.tar.xz":                                                   "modules.tar.xz is a tar archive; write tar:",
+		"url:" + at + "/empty":                                                           "/empty is empty; check the URL",
+		"url:" + at + "/text?config=" + local:                                            "/text: neither a bzImage nor an x86-64 vmlinux; give a complete",
+		"url:":                                                                           "no URL given; write url:URL",
+		"url:/some/bzImage":                                                              "/some/bzImage is not a URL for a download",
+		"url:" + b1 + "bzImage#sha256=1":                                                 "is not a digest",
+		"url:" + b1 + "bzImage?modules=http://u:p@h/x":                                   "the URL has a user name or password",
+		"rpm:http://u:p@h/x.rpm":                                                         "the URL has a user name or password",
+		at + "/k.rpm":                                                                    "for a package write rpm:" + at + "/k.rpm",
+		at + "/k.deb":                                                                    "for a package write deb:",
+		b1 + "k.tar":                                                                     "for an archive write tar:",
+		b1 + "bzImage":                                                                   "for a kernel image write url:",
 	} {
 		opts := testOptions(t)
 		_, err := Resolve(t.Context(), spec, opts)

@@ -109,12 +109,19 @@ func packageWith(k *kernels.Kernel) string {
 	return ""
 }
 
-// denial returns why a kernel cannot be used for a need that it has: the module's file is
-// missing, it is locked down, forbids debugfs, or only loads signed modules; "" if it can.
-func denial(k *kernels.Kernel, needs []string) string {
+// unusable returns why a kernel cannot be used for a need that it has; "" if it can. That
+// modules of every guest are missing is found when it boots, because the kernel was not
+// given as a whole, and a run that skips all of its cells would look like a success.
+func unusable(k *kernels.Kernel, needs []string) string {
 	if symbol, module := k.NoModule(needs...); symbol != "" {
 		return fmt.Sprintf("%s is built with %s%s=m, but has no module %s%s", k.Name, prefix, symbol, module, packageWith(k))
 	}
+	return denial(k, needs)
+}
+
+// denial returns why a kernel forbids a need that it has: it is locked down, forbids
+// debugfs, or only loads signed modules; "" if it does not.
+func denial(k *kernels.Kernel, needs []string) string {
 	level, by := lockdown(k)
 	for _, l := range locked {
 		if level >= l.level &&

@@ -49,7 +49,7 @@ func Impossible(k *kernels.Kernel, i scenario.Info) string {
 	if missing := lacks(k, i.Needs); len(missing) > 0 {
 		return fmt.Sprintf("%s does not have %s", k.Name, symbols(missing))
 	}
-	return cmp.Or(guestDenial(k), denial(k, i.Needs))
+	return cmp.Or(guestDenial(k), unusable(k, i.Needs))
 }
 
 // lacks returns those of the symbols that the kernel does not have, without CONFIG_.
@@ -77,7 +77,7 @@ func Of(k *kernels.Kernel, scenarios []scenario.Info) Report {
 	for _, s := range scenarios {
 		missing := lacks(k, s.Needs)
 		if len(missing) == 0 {
-			if why := cmp.Or(guest, denial(k, s.Needs)); why != "" {
+			if why := cmp.Or(guest, unusable(k, s.Needs)); why != "" {
 				r.refuse(why, s.ID)
 			}
 			continue

@@ -5,7 +5,9 @@
 package rpm
 
 import (
+	"bufio"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"io/fs"
@@ -69,6 +71,11 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 
 // read passes on the items of a package, and returns its name and version.
 func read(file string, opts kernels.Options, write func(archive.Next) error) (p kernels.Package, err error) {
+	defer func() { // the library panics on some damaged packages
+		if wrong := recover(); wrong != nil {
+			err = archive.Damaged(file, fmt.Errorf("the package is damaged: %v", wrong), intact)
+		}
+	}()
 	f, err := os.Open(file)
 	if err != nil {
 		return p, err
@@ -77,7 +84,18 @@ func read(file string, opts kernels.Options, write func(archive.Next) error) (p 
 	if magic := make([]byte, len(lead)); !readsAt(f, magic) || string(magic) != lead {
 		return p, &kernels.SpecError{Problem: file + " is not an rpm package", Hint: "check where it comes from, and get it again"}
 	}
-	pkg, err := header(f)
+	if err := checkHeaders(f); err != nil {
+		return p, archive.Damaged(file, err, intact)
+	}
+	// Its digests; packages of rpm before 4.14 may have none of the payload.
+	_, _, err = rpmutils.Verify(bufio.NewReaderSize(f, 1<<20), nil)
+	if err != nil && !strings.Contains(err.Error(), "no usable payload digest") {
+		return p, archive.Damaged(file, err, intact)
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return p, err
+	}
+	pkg, err := rpmutils.ReadRpm(f)
 	if err != nil {
 		return p, archive.Damaged(file, err, intact)
 	}
@@ -100,6 +118,7 @@ func read(file string, opts kernels.Options, write func(archive.Next) error) (p 
 	bounded := archive.Bound(payload)
 	// Of the names of a file, only the last one has the content.
 	names, links := map[int][]string{}, []archive.Item{}
+	begun := false
 	total := int64(0) // also of files that are skipped, which have to be decompressed
 	err = write(func() (archive.Item, io.Reader, error) {
 		if len(links) > 0 {
@@ -108,6 +127,13 @@ func read(file string, opts kernels.Options, write func(archive.Next) error) (p 
 			return next, nil, nil
 		}
 		for {
+			// The library would read what is skipped into memory.
+			if begun {
+				if _, err := io.Copy(io.Discard, bounded); err != nil {
+					return archive.Item{}, nil, err
+				}
+			}
+			begun = true
 			info, err := payload.Next()
 			if err != nil {
 				return archive.Item{}, nil, err
@@ -140,14 +166,28 @@ func readsAt(f *os.File, p []byte) bool {
 	return n == len(p)
 }
 
-// header reads a package's header. The library panics on some damaged ones.
-func header(r io.Reader) (p *rpmutils.Rpm, err error) {
-	defer func() {
-		if wrong := recover(); wrong != nil {
-			err = fmt.Errorf("damaged header: %v", wrong)
+// mostHeader bounds a header, in bytes. Those of kernels with their modules have some MiB.
+const mostHeader = 64 << 20
+
+// checkHeaders checks the sizes of the two headers after the lead, which the library reads
+// into memory: each begins with a magic, the number of its entries of 16 bytes, and the
+// size of their data.
+func checkHeaders(f *os.File) error {
+	const leadBytes, intro, entry = 96, 16, 16
+	at := int64(leadBytes)
+	for range 2 {
+		head := make([]byte, intro)
+		if _, err := f.ReadAt(head, at); err != nil {
+			return io.ErrUnexpectedEOF
 		}
-	}()
-	return rpmutils.ReadRpm(r)
+		entries, data := binary.BigEndian.Uint32(head[8:]), binary.BigEndian.Uint32(head[12:])
+		size := int64(entries)*entry + int64(data)
+		if size > mostHeader {
+			return fmt.Errorf("its header claims %d bytes", size)
+		}
+		at += intro + (size+7)/8*8 // only the first header is padded, the second is the last
+	}
+	return nil
 }
 
 // mode returns the kind of a file from its mode in a package (stat(2)).

@@ -1,6 +1,8 @@
 package rpmrepo
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"encoding/xml"
 	"errors"
@@ -17,8 +19,12 @@ import (
 	"github.com/faultline/faultline/kernels/download"
 )
 
-// mostList bounds an unpacked list of packages, in bytes. Fedora's has some 200 MB.
-const mostList = 2 << 30
+// Bounds of a list of packages, in bytes: unpacked, and of a package in it. Fedora's list has
+// some 200 MB.
+const (
+	mostList    = 2 << 30
+	mostPackage = 4 << 20
+)
 
 // pkg is a package of a repository.
 type pkg struct {
@@ -69,7 +75,7 @@ func repository(ctx context.Context, base string, opts kernels.Options) ([]pkg, 
 		} `xml:"data"`
 	}
 	at := base + "/repodata/repomd.xml"
-	err := get(ctx, at, opts, func(r io.Reader) error { return xml.NewDecoder(r).Decode(&index) })
+	err := get(ctx, at, opts, func(r io.Reader) error { return xml.NewDecoder(io.LimitReader(r, mostPackage)).Decode(&index) })
 	if err != nil {
 		return nil, notRepository(base, at, err)
 	}
@@ -82,7 +88,7 @@ func repository(ctx context.Context, base string, opts kernels.Options) ([]pkg, 
 			return nil, err
 		}
 		var all []pkg
-		err = get(ctx, list, opts, func(r io.Reader) error { all, err = packages(r); return err })
+		err = get(ctx, list, opts, func(r io.Reader) error { all, err = packages(ctx, r); return err })
 		return all, notRepository(base, list, err)
 	}
 	return nil, &kernels.SpecError{Problem: at + " lists no packages (no primary data)", Hint: "check the URL"}
@@ -92,9 +98,13 @@ func repository(ctx context.Context, base string, opts kernels.Options) ([]pkg, 
 func notRepository(base, at string, err error) error {
 	var request *kernels.SpecError
 	switch {
-	case errors.As(err, &request):
+	case errors.As(err, &request) && strings.HasSuffix(at, "/repomd.xml") && strings.Contains(request.Problem, "404"):
 		c := *request
 		c.Hint = "give the folder that has repodata/repomd.xml, and a package: " + form
+		return &c
+	case errors.As(err, &request):
+		c := *request
+		c.Hint = "the repository may be changing; try again later"
 		return &c
 	case err != nil && isData(err):
 		return &kernels.SpecError{Problem: at + " is not XML, or is damaged", Err: err, Hint: "check that " + base + " is a repository"}
@@ -133,29 +143,49 @@ func get(ctx context.Context, at string, opts kernels.Options, read func(io.Read
 	return nil
 }
 
-// packages reads the packages of a list that are for this architecture.
-func packages(r io.Reader) (all []pkg, err error) {
-	d := xml.NewDecoder(r)
-	for {
-		token, err := d.Token()
-		if errors.Is(err, io.EOF) {
-			return all, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		start, ok := token.(xml.StartElement)
-		if !ok || start.Name.Local != "package" {
-			continue
+// packages reads the packages of a list that are for this architecture and may be a
+// kernel's. One element is in memory at a time.
+func packages(ctx context.Context, r io.Reader) (all []pkg, err error) {
+	scanner := bufio.NewScanner(r)
+	scanner.Buffer(nil, mostPackage)
+	scanner.Split(elements)
+	for scanner.Scan() {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
 		}
 		var p pkg
-		if err := d.DecodeElement(&p, &start); err != nil {
+		if err := xml.Unmarshal(scanner.Bytes(), &p); err != nil {
 			return nil, err
 		}
-		if p.Arch == machine {
+		if p.Arch == machine && len(all) < mostKernels {
 			all = append(all, p)
 		}
 	}
+	return all, scanner.Err()
+}
+
+// mostKernels bounds the number of packages that are kept.
+const mostKernels = 200_000
+
+// elements splits a list into its <package> elements.
+func elements(data []byte, atEOF bool) (advance int, token []byte, err error) {
+	start := bytes.Index(data, []byte("<package "))
+	if start < 0 {
+		keep := min(len(data), len("<package ")-1)
+		if atEOF {
+			keep = 0
+		}
+		return len(data) - keep, nil, nil
+	}
+	end := bytes.Index(data[start:], []byte("</package>"))
+	switch {
+	case end >= 0:
+		end += start + len("</package>")
+		return end, data[start:end], nil
+	case atEOF:
+		return 0, nil, io.ErrUnexpectedEOF
+	}
+	return start, nil, nil
 }
 
 // join returns the URL of a file of a repository, with its digest.
@@ -174,13 +204,13 @@ func join(base string, l location, sum checksum) (string, error) {
 			Hint:    "check the URL",
 		}
 	}
-	if sum.Type != "sha256" {
+	if !download.Digest(sum.Type) {
 		return "", &kernels.SpecError{
-			Problem: fmt.Sprintf("the repository has no SHA-256 of %s, only %q", l.Href, sum.Type),
+			Problem: fmt.Sprintf("the repository has no digest of %s that can be checked, only %q", l.Href, sum.Type),
 			Hint:    "download the packages, and give them as rpm:FILE,FILE",
 		}
 	}
-	to.Fragment = "sha256=" + strings.TrimSpace(sum.Sum)
+	to.Fragment = sum.Type + "=" + strings.TrimSpace(sum.Sum)
 	text := strings.ReplaceAll(to.String(), ",", "%2C") // a comma separates files
 	if !download.IsURL(text) {
 		return "", &kernels.SpecError{Problem: fmt.Sprintf("the repository has a file at %s", to), Hint: "check the URL"}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -148,11 +149,12 @@ func hint(all []pkg, pattern string) string {
 	if n := suggest.Names(pattern, images); len(n) > 0 {
 		return "did you mean " + suggest.Quoted(n, "or") + "?"
 	}
+	names = slices.DeleteFunc(names, isPart)
 	slices.Sort(names)
 	if n := suggest.Names(pattern, slices.Compact(names)); len(n) > 0 {
 		return "did you mean " + suggest.Quoted(n, "or") + "?"
 	}
-	return "list the kernels of the repository with faultline list kernels"
+	return "list the kernels of the repository with faultline list kernels rpmrepo:URL"
 }
 
 // core ends the name of the package with the image where the modules have other packages.
@@ -217,15 +219,13 @@ func list(ctx context.Context, arg string, opts kernels.Options) ([]kernels.Offe
 	return offers, nil
 }
 
-// isImage reports whether a package has, by its name, the image of a kernel: kernel-core,
-// kernel-uek-core, kernel-default, or a kernel that is not split. Debug builds are left out.
+// image matches the names of packages with the image of a kernel: those of Fedora, Red Hat,
+// Oracle, SUSE, Amazon and ELRepo. Debug builds are left out.
+var image = regexp.MustCompile(`^kernel(?:[\d.]+)?(?:-(?:uek|default|azure|longterm|rt|ml|lt|vanilla))?(?:-core)?$`)
+
+// isImage reports whether a package has, by its name, the image of a kernel, and is not
+// split.
 func isImage(all []pkg, p pkg) bool {
-	switch {
-	case !strings.HasPrefix(p.Name, "kernel"), strings.Contains(p.Name, "debug"), isPart(p.Name):
-		return false
-	case strings.HasSuffix(p.Name, core), p.Name == "kernel-default":
-		return true
-	}
-	return p.Name == "kernel" &&
-		!slices.ContainsFunc(all, func(o pkg) bool { return o.Name == "kernel"+core && newer(o, p) == 0 })
+	return image.MatchString(p.Name) &&
+		!slices.ContainsFunc(all, func(o pkg) bool { return o.Name == p.Name+core && newer(o, p) == 0 })
 }

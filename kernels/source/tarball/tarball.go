@@ -23,7 +23,7 @@ func Source() kernels.Source {
 		Scheme:  "tar",
 		Usage:   []string{form},
 		About:   "an archive with boot/ and lib/modules/, as make tarzst-pkg writes it",
-		Check:   func(r kernels.Request) error { return archive.CheckFiles(r.Arg, form) },
+		Check:   func(r kernels.Request) error { return archive.CheckFile(r.Arg, form) },
 		Resolve: resolve,
 		Suggest: func(text string) string {
 			if info, err := os.Stat(

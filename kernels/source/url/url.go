@@ -13,9 +13,11 @@ import (
 	"path"
 	"strings"
 
+	"github.com/faultline/faultline/internal/limitread"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/archive"
 	"github.com/faultline/faultline/kernels/download"
+	"github.com/faultline/faultline/kernels/modules"
 )
 
 const form = "url:URL[?modules=URL][&config=URL]"
@@ -27,13 +29,17 @@ const (
 	setConfig  = "config"
 )
 
+// roleImage is the role of the file of the spec's argument; those of the others are the names
+// of their parameters.
+const roleImage = "image"
+
 // Source returns the source for url:URL.
 func Source() kernels.Source {
 	return kernels.Source{
-		Scheme: "url", Usage: []string{form},
-		About: "an image, a tar archive with lib/modules, and a .config",
+		Scheme: "url", OwnQuery: true, Usage: []string{form},
+		About:  "an image, a tar archive with lib/modules, and a .config",
 		Params: []string{setModules, setConfig},
-		Check: check, Resolve: resolve, Suggest: suggest,
+		Check:  check, Resolve: resolve, Suggest: suggest,
 	}
 }
 
@@ -72,7 +78,7 @@ func check(r kernels.Request) error {
 }
 
 func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*kernels.Kernel, error) {
-	from, roles := []string{r.Arg}, []string{"image"}
+	from, roles := []string{r.Arg}, []string{roleImage}
 	for _, name := range []string{setModules, setConfig} {
 		if r.Set[name] != "" {
 			from, roles = append(from, r.Set[name]), append(roles, name)
@@ -98,6 +104,13 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 	if err != nil {
 		return nil, explain(err, r)
 	}
+	if of := k.Config.KernelVersion(); r.Set[setConfig] != "" && !sameLine(of, k.Release) {
+		k.Close()
+		return nil, &kernels.SpecError{
+			Problem: fmt.Sprintf("the image is %s, but the configuration is of %s", k.Release, of),
+			Hint:    "give the .config that the kernel was built with",
+		}
+	}
 	k.Name = fmt.Sprintf("%s (url:%s)", k.Release, label(r.Arg))
 	return k, nil
 }
@@ -120,6 +133,13 @@ func explain(err error, r kernels.Request) error {
 	return &c
 }
 
+// sameLine reports whether a configuration's heading (6.1.192) and a release (6.1.0-57-amd64)
+// can be of the same kernel: Debian's releases do not have the patch level.
+func sameLine(heading, release string) bool {
+	a, b := strings.SplitN(heading, ".", 3), strings.SplitN(release, ".", 3)
+	return len(a) < 2 || len(b) < 2 || a[0] == b[0] && a[1] == b[1]
+}
+
 // label returns the end of a URL: images of many builds have the same name.
 func label(url string) string {
 	url, _, _ = strings.Cut(url, "#")
@@ -135,32 +155,70 @@ func read(role, from, file string, write func(archive.Next) error) error {
 	}
 	defer f.Close()
 	if role == setModules {
-		return archive.Damaged(from, archive.Tar(f, write), "give a tar archive with lib/modules, which may be compressed")
+		only := func(next archive.Next) error { return write(modulesOnly(next)) }
+		return archive.Damaged(from, archive.Tar(f, only), "give a tar archive with lib/modules, which may be compressed")
 	}
 	name := kernels.FileConfig
-	if role == "image" {
+	if role == roleImage {
 		name = kernels.FileVmlinuz
 		if err := otherKind(f, from); err != nil {
 			return err
 		}
 	}
-	info, err := f.Stat()
+	plain, done, err := archive.Decompress(f)
 	if err != nil {
-		return err
+		return archive.Damaged(from, err, "check the URL")
 	}
-	done := false
+	defer done()
+	most := kernels.MaxBytes(name)
+	data, err := io.ReadAll(io.LimitReader(plain, most+1))
+	if err != nil {
+		return archive.Damaged(from, err, "check the URL")
+	}
+	switch {
+	case int64(len(data)) > most:
+		return kernels.TooLarge(&limitread.Error{Path: from, Most: most})
+	case role == roleImage && len(data) > ustarAt && bytes.HasPrefix(data[ustarAt:], []byte(ustar)):
+		return &kernels.SpecError{Problem: from + " is a tar archive", Hint: "write tar:" + from}
+	}
 	return write(func() (archive.Item, io.Reader, error) {
-		if done {
+		if name == "" {
 			return archive.Item{}, nil, io.EOF
 		}
-		done = true
-		return archive.Item{Name: name, Mode: 0o644, Size: info.Size()}, f, nil
+		item := archive.Item{Name: name, Mode: 0o644, Size: int64(len(data))}
+		name = ""
+		return item, bytes.NewReader(data), nil
 	})
 }
 
+// modulesOnly leaves out what is not of the modules: another image or configuration in the
+// archive would replace those that the user gives.
+func modulesOnly(next archive.Next) archive.Next {
+	return func() (archive.Item, io.Reader, error) {
+		for {
+			item, content, err := next()
+			if err != nil {
+				return item, content, err
+			}
+			base := path.Base(item.Name)
+			file := item.Mode.IsRegular() || item.Hard
+			if strings.Contains("/"+item.Name, "/lib/modules") &&
+				(!file || modules.IsModule(base) || strings.HasPrefix(base, "modules.")) {
+				return item, content, nil
+			}
+		}
+	}
+}
+
+// A tar archive has its magic there (ustar(5)).
+const (
+	ustarAt = 257
+	ustar   = "ustar"
+)
+
 // otherKind returns an error for a file that is for another source, by its first bytes.
 func otherKind(f *os.File, from string) error {
-	head := make([]byte, 265)
+	head := make([]byte, ustarAt+len(ustar))
 	n, err := f.ReadAt(head, 0)
 	if err != nil && n == 0 {
 		return &kernels.SpecError{Problem: from + " is empty", Hint: "check the URL"}
@@ -173,18 +231,13 @@ func otherKind(f *os.File, from string) error {
 	}{
 		{0, "!<arch>\n", "a Debian package", "deb"},
 		{0, "\xed\xab\xee\xdb", "an rpm package", "rpm"},
-		{257, "ustar", "a tar archive", "tar"},
-		{0, "\x1f\x8b", "compressed with gzip", "tar"},
-		{0, "\xfd7zXZ\x00", "compressed with xz", "tar"},
-		{0, "\x28\xb5\x2f\xfd", "compressed with zstd", "tar"},
-		{0, "BZh", "compressed with bzip2", "tar"},
+		{ustarAt, ustar, "a tar archive", "tar"},
 	} {
 		if len(head) > k.at && bytes.HasPrefix(head[k.at:], []byte(k.begins)) {
-			hint := fmt.Sprintf("write %s:%s", k.scheme, from)
-			if k.what[0] == 'c' {
-				hint = "if it is a tar archive, " + hint
+			return &kernels.SpecError{
+				Problem: fmt.Sprintf("%s is %s", from, k.what),
+				Hint:    fmt.Sprintf("write %s:%s", k.scheme, from),
 			}
-			return &kernels.SpecError{Problem: fmt.Sprintf("%s is %s", from, k.what), Hint: hint}
 		}
 	}
 	return nil

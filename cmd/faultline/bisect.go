@@ -40,8 +40,8 @@ type bisectCmd struct {
 }
 
 func (bisectCmd) Help() string {
-	return `Build, boot and observe both ends (--old and --new), twice each. For each scenario whose results differ between them,
-find the first commit that shows the new result. git bisect runs in separate repositories; the
+	return `Build, boot and observe both ends (--old and --new), twice each. For each scenario whose results
+differ between them, find the first commit that shows the new result. git bisect runs in separate repositories; the
 checkout, its index and its refs are only read. Commits that do not build, do not boot, or show
 neither result are skipped. At the end the commit is checked: it is reverted on --new, which
 must then show the old result. If it cannot be reverted, it is applied to --old.

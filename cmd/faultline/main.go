@@ -125,7 +125,10 @@ var rephrased = []struct {
 }{
 	{regexp.MustCompile(`^(--\S+): expected a valid \d+ bit u?int but got "(.*)"$`), "$1 $2: not a number"},
 	{regexp.MustCompile(`^(--\S+): expected \w+ value but got "(.*)" \(short flag\);.*$`), "$1 $2: not a value of $1"},
-	{regexp.MustCompile(`^(--\S+): expected duration but got "(.*)": time: .*$`), "$1 $2: not a duration, such as 30s or 5m"},
+	{
+		regexp.MustCompile(`^(--\S+): expected duration but got "(.*)": time: .*$`),
+		"$1 $2: not a duration, such as 30s or 5m",
+	},
 	{regexp.MustCompile(`^(--\S+): missing value, expecting "<arg>"`), "$1 needs a value"},
 	{regexp.MustCompile(`^(--\S+) must be one of "(.*)" but got "(.*)"$`), "$1 $3: not one of $2"},
 	{regexp.MustCompile(`^expected "(.*)"$`), "missing arguments: $1"},

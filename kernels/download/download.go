@@ -275,8 +275,10 @@ var client = &http.Client{
 		case len(via) >= mostRedirects:
 			return fmt.Errorf("more than %d redirects", mostRedirects)
 		case to.URL.Scheme == "http" && via[len(via)-1].URL.Scheme == "https":
-			return &kernels.SpecError{Problem: fmt.Sprintf("%s redirects to %s, which is not encrypted", via[len(via)-1].URL, to.URL),
-				Hint: "give the URL of the file itself"}
+			return &kernels.SpecError{
+				Problem: fmt.Sprintf("%s redirects to %s, which is not encrypted", via[len(via)-1].URL, to.URL),
+				Hint:    "give the URL of the file itself",
+			}
 		case to.URL.Scheme != "http" && to.URL.Scheme != "https":
 			return &kernels.SpecError{Problem: fmt.Sprintf("%s redirects to %s", via[0].URL, to.URL), Hint: "check the URL"}
 		}
@@ -299,7 +301,8 @@ func (d *download) validators() []string {
 func (d *download) another() bool {
 	h := d.response.Header
 	for i, name := range []string{"ETag", "Last-Modified"} {
-		if len(d.version) > i && h.Get(name) != d.version[i] && (h.Get(name) != "" || d.response.StatusCode == http.StatusOK) {
+		if len(d.version) > i && h.Get(name) != d.version[i] &&
+			(h.Get(name) != "" || d.response.StatusCode == http.StatusOK) {
 			return len(d.version) > 1
 		}
 	}

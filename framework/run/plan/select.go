@@ -22,7 +22,11 @@ import (
 func Select(all []scenario.Info, globs []string, labels string) ([]scenario.Info, error) {
 	filter, err := types.ParseLabelFilter(unslashed(labels))
 	if err != nil {
-		return nil, errkind.Requestf("label filter %q: %s; an example is --label 'change: dax_fault_hwpoison'", labels, plain(err))
+		return nil, errkind.Requestf(
+			"label filter %q: %s; an example is --label 'change: dax_fault_hwpoison'",
+			labels,
+			plain(err),
+		)
 	}
 	chosen := map[string]bool{}
 	for _, g := range globs {

@@ -61,14 +61,19 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 	if err != nil {
 		return nil, answer(ref, err)
 	}
-	k, err := kernels.Unpack(ctx, opts, []string{"oci", digest.String()}, func(ctx context.Context, dir string) ([]kernels.Package, error) {
-		opts.Logf("pull %s", ref)
-		return nil, archive.Unpack(ctx, dir, opts, func(write func(archive.Next) error) error {
-			files := mutate.Extract(image) // checks the digest of each layer
-			defer files.Close()
-			return archive.Damaged(ref.String(), answer(ref, archive.Tar(files, write)), "check who published the image")
-		})
-	})
+	k, err := kernels.Unpack(
+		ctx,
+		opts,
+		[]string{"oci", digest.String()},
+		func(ctx context.Context, dir string) ([]kernels.Package, error) {
+			opts.Logf("pull %s", ref)
+			return nil, archive.Unpack(ctx, dir, opts, func(write func(archive.Next) error) error {
+				files := mutate.Extract(image) // checks the digest of each layer
+				defer files.Close()
+				return archive.Damaged(ref.String(), answer(ref, archive.Tar(files, write)), "check who published the image")
+			})
+		},
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +91,10 @@ func answer(ref name.Reference, err error) error {
 		return &kernels.SpecError{Problem: fmt.Sprintf("the registry refuses %s (%d)", ref, t.StatusCode),
 			Hint: "check the name, or log in (podman login)"}
 	case t.StatusCode == http.StatusNotFound:
-		return &kernels.SpecError{Problem: fmt.Sprintf("the registry does not have %s", ref), Hint: "check the name and the tag"}
+		return &kernels.SpecError{
+			Problem: fmt.Sprintf("the registry does not have %s", ref),
+			Hint:    "check the name and the tag",
+		}
 	}
 	if err != nil && !errors.As(err, &request) {
 		return fmt.Errorf("pull %s: %w", ref, err)

@@ -82,7 +82,10 @@ func read(file string, opts kernels.Options, write func(archive.Next) error) (p 
 	}
 	defer f.Close()
 	if magic := make([]byte, len(lead)); !readsAt(f, magic) || string(magic) != lead {
-		return p, &kernels.SpecError{Problem: file + " is not an rpm package", Hint: "check where it comes from, and get it again"}
+		return p, &kernels.SpecError{
+			Problem: file + " is not an rpm package",
+			Hint:    "check where it comes from, and get it again",
+		}
 	}
 	if err := checkHeaders(f); err != nil {
 		return p, archive.Damaged(file, err, intact)

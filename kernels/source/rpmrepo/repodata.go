@@ -75,7 +75,12 @@ func repository(ctx context.Context, base string, opts kernels.Options) ([]pkg, 
 		} `xml:"data"`
 	}
 	at := base + "/repodata/repomd.xml"
-	err := get(ctx, at, opts, func(r io.Reader) error { return xml.NewDecoder(io.LimitReader(r, mostPackage)).Decode(&index) })
+	err := get(
+		ctx,
+		at,
+		opts,
+		func(r io.Reader) error { return xml.NewDecoder(io.LimitReader(r, mostPackage)).Decode(&index) },
+	)
 	if err != nil {
 		return nil, notRepository(base, at, err)
 	}
@@ -107,7 +112,11 @@ func notRepository(base, at string, err error) error {
 		c.Hint = "the repository may be changing; try again later"
 		return &c
 	case err != nil && isData(err):
-		return &kernels.SpecError{Problem: at + " is not XML, or is damaged", Err: err, Hint: "check that " + base + " is a repository"}
+		return &kernels.SpecError{
+			Problem: at + " is not XML, or is damaged",
+			Err:     err,
+			Hint:    "check that " + base + " is a repository",
+		}
 	}
 	return err
 }

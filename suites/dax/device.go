@@ -10,12 +10,12 @@ import (
 
 // Device DAX is persistent memory without a file system: a character device maps it in
 // pages of one size, without a check for bad blocks.
-var _ = describe("poisoning a device-DAX page", func() {
+var _ = describe("MADV_HWPOISON of a device-DAX page", func() {
 	scenario := func(name string, traits ...Trait) []any {
 		return Scenario("dax/device/"+name, append(traits, NeedsDeviceDAX(), Needs("MEMORY_FAILURE"))...)
 	}
 
-	It("sends SIGBUS to the caller of madvise(2); the page can then be read again", scenario("page",
+	It("sends BUS_MCEERR_AR to the caller; the page can then be read again", scenario("page",
 		Catalogue("C12"), Catalogue("C15"), Changes(change.CountedByAction)), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		v := g.Victim(ctx)
@@ -28,7 +28,7 @@ var _ = describe("poisoning a device-DAX page", func() {
 		Expect(g.HardwareCorrupted(ctx)).To(DependOn(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
 	})
 
-	It("reports a huge page if the device maps only huge pages", scenario("huge-page", Catalogue("C13"),
+	It("reports si_addr_lsb 21 if the device has pages of 2 MiB", scenario("huge-page", Catalogue("C13"),
 		Catalogue("C15"), Changes(change.DeviceDaxCompound, change.CountedByAction)), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		v := g.Victim(ctx)
@@ -43,7 +43,7 @@ var _ = describe("poisoning a device-DAX page", func() {
 		Expect(g.HardwareCorrupted(ctx)).To(DependOn(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
 	})
 
-	It("reports a 1 GiB page if the device maps only such pages", scenario("gigantic-page", Catalogue("C14"),
+	It("reports si_addr_lsb 30 if the device has pages of 1 GiB", scenario("gigantic-page", Catalogue("C14"),
 		Impossible("the guest's nvdimms have 256 and 320 MiB; such a device needs 2 GiB, "+
 			"so that one page remains after its info block")), func(SpecContext) {})
 })

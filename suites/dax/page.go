@@ -69,21 +69,15 @@ var _ = describe("a DAX page", func() {
 				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
 				Expect(v.Load(ctx, m.At(at()))).To(BeOutcome(Reads(0)))
 			})
+		})
+	}
+})
 
-			// The file system zeroes the block first, and that write fails in the block
-			// layer. The file is smaller than a huge page, so that there is only one
-			// attempt: see huge-unwritten-write.
-			It("raises BUS_ADRERR on a store if it is unwritten and its block is bad", scenario("unwritten-write",
-				"A14"), func(ctx SpecContext) {
-				g := StartGuest(ctx)
-				f := g.DAX(ctx, fs).File(ctx, 64*KiB, Unwritten())
-				v := g.Victim(ctx)
-				m := v.Map(ctx, f, Shared)
-				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				Expect(v.Store(ctx, m.At(at()))).To(BeOutcome(SIGBUS(BUS_ADRERR)))
-			})
-
-			It("raises BUS_ADRERR, not BUS_MCEERR_AR, beyond the end of the file", scenario(
+var _ = describe("a DAX access", func() {
+	for _, fs := range []FS{Ext4, XFS} {
+		scenario := on(fs)
+		Context("on "+fs.Text(), func() {
+			It("beyond the end of the file gets BUS_ADRERR, not BUS_MCEERR_AR", scenario(
 				"past-eof", "A15"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.DAX(ctx, fs).File(ctx, 16*KiB)
@@ -93,8 +87,8 @@ var _ = describe("a DAX page", func() {
 			})
 
 			// A dead device fails with EIO, not with EHWPOISON.
-			It("raises BUS_ADRERR, not BUS_MCEERR_AR, if the device is dead", scenario("dead-device", "A28",
-				Needs("BLK_DEV_DM")), func(ctx SpecContext) {
+			It("gets BUS_ADRERR, not BUS_MCEERR_AR, if the device fails every request (dm-error)", scenario(
+				"dead-device", "A28", Needs("BLK_DEV_DM")), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				pmem := g.Pmem(ctx, NFIT, fs)
 				f := g.Mount(ctx, g.Mapper(ctx, "dead", "linear", pmem), "dax").File(ctx, 64*KiB)
@@ -108,10 +102,12 @@ var _ = describe("a DAX page", func() {
 			})
 		})
 	}
+})
 
+var _ = describe("a store to a shared extent on XFS with reflink", func() {
 	// dax_iomap_copy_around turns the driver's error for the shared block into EIO, as for
 	// write(2), and dax_fault_return turns that into BUS_ADRERR, also with the change.
-	It("raises BUS_ADRERR, not BUS_MCEERR_AR, on copy-on-write of a shared extent, unlike on a load", on(XFSReflink,
+	It("gets BUS_ADRERR if its block is bad, although a load gets BUS_MCEERR_AR since v6.5", on(XFSReflink,
 		change.DaxFaultHWPoison)("reflink-cow", "A21"), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		mount := g.DAX(ctx, XFSReflink)
@@ -126,10 +122,12 @@ var _ = describe("a DAX page", func() {
 		Expect(store).To(BeOutcome(SIGBUS(BUS_ADRERR)))
 		Expect(load).To(DependOn(change.DaxFaultHWPoison, adrerr, mceerr()))
 	})
+})
 
+var _ = describe("a DAX page", func() {
 	// The comparison fails, and its caller returns that error or its own progress. A page
 	// that is reported as shared is not: the good one can still be read.
-	It("with a bad block is not deduplicated with a good page", on(XFSReflink, change.DedupeErrorLost)("dedupe",
+	It("with a bad block is not deduplicated with a page without one", on(XFSReflink, change.DedupeErrorLost)("dedupe",
 		"B21"), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		mount := g.DAX(ctx, XFSReflink)
@@ -146,26 +144,8 @@ var _ = describe("a DAX page", func() {
 		Expect(own).To(BeOutcome(Reads(Filled(bad))))
 	})
 
-	It("with a bad block on ext2 sends SIGBUS to a reader", Scenario("dax/ext2/shared-read", Catalogue("A23"),
-		Impossible("no Debian kernel has the ext2 driver (CONFIG_EXT2_FS is not set in any of 5.10 to 7.3): the ext4 driver "+
-			"handles ext2 (CONFIG_EXT4_USE_FOR_EXT2), and dax/ext4 covers its faults")), func(SpecContext) {})
-
-	// dm-writecache maps the memory of its cache as a whole, and returns the driver's error
-	// for that.
-	It("with a bad block makes dm-writecache reject the device as a cache", Scenario("dax/writecache", Catalogue("B23"),
-		NeedsDisk(NFIT, Ext4), NeedsDisk(NFIT, XFS), Needs("FS_DAX", "BLK_DEV_DM", "DM_WRITECACHE"),
-		Changes(change.DaxFaultHWPoison)), func(ctx SpecContext) {
-		g := StartGuest(ctx)
-		memory, origin := g.Pmem(ctx, NFIT, Ext4), g.Pmem(ctx, NFIT, XFS)
-		good := g.WriteCache(ctx, memory, origin)
-		g.Inject(ctx, inject.BadBlock(memory, Page(1000)))
-		refused := g.WriteCache(ctx, memory, origin)
-		Expect(good).To(BeOutcome(OK()))
-		Expect(refused).To(DependOn(change.DaxFaultHWPoison, Before(Errno("EIO")), After(Errno("EHWPOISON"))))
-	})
-
 	for _, p := range []Provider{E820, Virtio} {
-		It("on "+string(p)+" pmem becomes readable again when the whole page is written", Scenario(
+		It("on "+string(p)+" pmem is readable again after pwrite(2) of the whole page since v5.19 (EIO before)", Scenario(
 			"dax/"+string(p)+"-ext4/mended",
 			Catalogue("A24"), Changes(change.DaxFaultHWPoison, change.DaxRecoveryWrite), NeedsDAX(p, Ext4)),
 			func(ctx SpecContext) {
@@ -186,34 +166,33 @@ var _ = describe("a DAX page", func() {
 				Expect(left).To(DependOn(change.DaxRecoveryWrite, Before(Says("8 sectors")), After(Says("none"))))
 				Expect(again).To(DependOn(change.DaxRecoveryWrite, adrerr, After(Reads(0x5a))))
 			})
-
-		// These providers report that they cleared the block, so zeroing it works.
-		It("on "+string(p)+" pmem is writable when zeroing clears its bad block", Scenario(
-			"dax/"+string(p)+"-ext4/unwritten-write",
-			Catalogue("A14e"), NeedsDAX(p, Ext4)),
-			func(ctx SpecContext) {
-				g := StartGuest(ctx)
-				d := g.Pmem(ctx, p, Ext4)
-				f := g.Mount(ctx, d, "dax").File(ctx, 64*KiB, Unwritten())
-				v := g.Victim(ctx)
-				m := v.Map(ctx, f, Shared)
-				g.Inject(ctx, inject.BadBlock(f, Page(bad)))
-				store := v.Store(ctx, m.At(at()))
-				left := g.BadBlocks(ctx, d)
-				Expect(store).To(BeOutcome(OK()))
-				Expect(left).To(BeOutcome(Says("none")))
-			})
 	}
 })
 
+var _ = describe("dm-writecache", func() {
+	// It maps the memory of its cache as a whole, and returns the driver's error for that.
+	It("refuses a pmem device with a bad block: EIO before v6.5, EHWPOISON since", Scenario("dax/writecache",
+		Catalogue("B23"),
+		NeedsDisk(NFIT, Ext4), NeedsDisk(NFIT, XFS), Needs("FS_DAX", "BLK_DEV_DM", "DM_WRITECACHE"),
+		Changes(change.DaxFaultHWPoison)), func(ctx SpecContext) {
+		g := StartGuest(ctx)
+		memory, origin := g.Pmem(ctx, NFIT, Ext4), g.Pmem(ctx, NFIT, XFS)
+		good := g.WriteCache(ctx, memory, origin)
+		g.Inject(ctx, inject.BadBlock(memory, Page(1000)))
+		refused := g.WriteCache(ctx, memory, origin)
+		Expect(good).To(BeOutcome(OK()))
+		Expect(refused).To(DependOn(change.DaxFaultHWPoison, Before(Errno("EIO")), After(Errno("EHWPOISON"))))
+	})
+})
+
 // The mailing-list thread compares DAX with the page cache of a block device.
-var _ = describe("the page cache over a bad block", func() {
+var _ = describe("a load through the page cache", func() {
 	for _, fs := range []FS{Ext4, XFS} {
 		scenario := func(name, catalogue string) []any {
 			return Scenario("pagecache/"+string(fs)+"/"+name, Catalogue(catalogue), NeedsDisk(NFIT, fs))
 		}
 		Context("on "+fs.Text(), func() {
-			It("serves a page that was read before the block became bad", scenario("populated-then-bad",
+			It("succeeds if the page was read before its block became bad", scenario("populated-then-bad",
 				"E25"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.PageCache(ctx, fs).File(ctx, 64*KiB)
@@ -225,8 +204,8 @@ var _ = describe("the page cache over a bad block", func() {
 			})
 
 			// filemap_fault cannot fill the page: VM_FAULT_SIGBUS, no poison.
-			It("raises BUS_ADRERR, not BUS_MCEERR_AR, if it cannot read the page", scenario("unpopulated-bad",
-				"E26"), func(ctx SpecContext) {
+			It("gets BUS_ADRERR, not BUS_MCEERR_AR, if the page has to be read from a bad block", scenario(
+				"unpopulated-bad", "E26"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.PageCache(ctx, fs).File(ctx, 64*KiB)
 				v := g.Victim(ctx)

@@ -11,7 +11,7 @@ import (
 
 // Poison of a DAX page without a bad block: only memory_failure() reports it. A fault
 // relies on the driver, which lists no bad block.
-var _ = describe("poisoning a good DAX page", func() {
+var _ = describe("MADV_HWPOISON of a DAX page", func() {
 	for _, fs := range []FS{Ext4, XFS} {
 		scenario := func(name, catalogue string, more ...Trait) []any {
 			return on(fs)(name, catalogue, append(more, Needs("MEMORY_FAILURE"))...)
@@ -19,8 +19,8 @@ var _ = describe("poisoning a good DAX page", func() {
 		// XFS without rmapbt declines, and memory_failure() takes the generic path.
 		number := map[FS]string{Ext4: "C01", XFS: "C08"}[fs]
 		Context("on "+fs.Text(), func() {
-			It("sends SIGBUS to the caller of madvise(2); the page can then be read again", scenario("madvise", number,
-				Changes(change.CountedByAction)), func(ctx SpecContext) {
+			It("sends BUS_MCEERR_AR to the caller; the page, which has no bad block, can then be read again", scenario(
+				"madvise", number, Changes(change.CountedByAction)), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				_, v, m := mapped(ctx, g, fs, Shared)
 				v.Load(ctx, m.At(at()))
@@ -32,7 +32,7 @@ var _ = describe("poisoning a good DAX page", func() {
 			})
 
 			// memory_failure() signals the current task, not the one that mapped the page.
-			It("sends SIGBUS to the thread that calls madvise(2)", scenario("madvise-thread", "S08",
+			It("sends BUS_MCEERR_AR to the calling thread only", scenario("madvise-thread", "S08",
 				Changes(change.CountedByAction)), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				_, v, m := mapped(ctx, g, fs, Shared)
@@ -45,7 +45,7 @@ var _ = describe("poisoning a good DAX page", func() {
 				Expect(g.HardwareCorrupted(ctx)).To(DependOn(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
 			})
 
-			It("reports the huge page if the page is mapped as part of one", scenario("madvise-huge", "C02",
+			It("reports si_addr_lsb 21 if the page is mapped as part of a huge page", scenario("madvise-huge", "C02",
 				NeedsHugeDAX(), NeedsPageMap(), Changes(change.DaxFolios, change.CountedByAction)), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				_, v, m := mappedHuge(ctx, g, fs)
@@ -63,7 +63,7 @@ var _ = describe("poisoning a good DAX page", func() {
 			// the change, the kernel looks for processes that map the first page of the folio.
 			// The second process does not: it gets no signal and keeps the poison mapped. See
 			// docs/evidence/findings.md.
-			It("can miss a process that maps only that page while another maps the huge page", scenario(
+			It("sends no SIGBUS since v6.15 if the caller maps only that page and another process the huge page", scenario(
 				"madvise-tail", "C17",
 				NeedsHugeDAX(), NeedsPageMap(), Changes(change.DaxFolios, change.CountedByAction)), func(ctx SpecContext) {
 				g := StartGuest(ctx)
@@ -83,7 +83,7 @@ var _ = describe("poisoning a good DAX page", func() {
 				Expect(g.HardwareCorrupted(ctx)).To(DependOn(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
 			})
 
-			It("sends no SIGBUS to a second process that maps it", scenario("madvise-second", "C03",
+			It("sends no SIGBUS to a second process that maps the page", scenario("madvise-second", "C03",
 				Changes(change.CountedByAction)), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f, v, m := mapped(ctx, g, fs, Shared)
@@ -99,7 +99,8 @@ var _ = describe("poisoning a good DAX page", func() {
 				Expect(g.HardwareCorrupted(ctx)).To(DependOn(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
 			})
 
-			It("sends BUS_MCEERR_AO to a second process with PR_MCE_KILL_EARLY", scenario("madvise-second-early", "C04",
+			It("sends BUS_MCEERR_AO to a second process with PR_MCE_KILL_EARLY since v5.12", scenario(
+				"madvise-second-early", "C04",
 				Changes(change.KillEarlyOnConsumption, change.CountedByAction)), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f, v, m := mapped(ctx, g, fs, Shared)
@@ -115,7 +116,7 @@ var _ = describe("poisoning a good DAX page", func() {
 			})
 
 			// The copy is anonymous memory.
-			It("affects only the copy if a private mapping has made one", scenario("madvise-private-copy", "C16",
+			It("poisons only the copy, if a private mapping has made one", scenario("madvise-private-copy", "C16",
 				Changes(change.MadviseActionRequired)), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f, v, m := mapped(ctx, g, fs, Private)
@@ -130,7 +131,7 @@ var _ = describe("poisoning a good DAX page", func() {
 				Expect(file).To(BeOutcome(Reads(Filled(bad))))
 			})
 
-			It("cannot be undone with unpoison-pfn", scenario("unpoison", "C11", NeedsPageMap(),
+			It("cannot be undone with unpoison-pfn, which fails with EIO", scenario("unpoison", "C11", NeedsPageMap(),
 				Needs("HWPOISON_INJECT", "DEBUG_FS"), Changes(change.CountedByAction)), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f, v, m := mapped(ctx, g, fs, Shared)
@@ -143,9 +144,16 @@ var _ = describe("poisoning a good DAX page", func() {
 				Expect(load).To(BeOutcome(Reads(Filled(bad))))
 				Expect(g.HardwareCorrupted(ctx)).To(DependOn(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
 			})
+		})
+	}
+})
 
+var _ = describe("MADV_SOFT_OFFLINE of a DAX page", func() {
+	for _, fs := range []FS{Ext4, XFS} {
+		Context("on "+fs.Text(), func() {
 			// The page does not come from the buddy allocator, so it cannot be migrated.
-			It("with MADV_SOFT_OFFLINE is refused", scenario("soft-offline", "C10"), func(ctx SpecContext) {
+			It("fails with EIO, and the page can still be read", on(fs)("soft-offline", "C10",
+				Needs("MEMORY_FAILURE")), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				_, v, m := mapped(ctx, g, fs, Shared)
 				v.Load(ctx, m.At(at()))
@@ -158,11 +166,12 @@ var _ = describe("poisoning a good DAX page", func() {
 	}
 })
 
-var _ = describe("the poison of a DAX page", func() {
+var _ = describe("the hwpoison flag of a DAX page", func() {
 	// pmem_mkpage_present() clears the flag, which has no other visible effect. The page
 	// still counts as lost.
-	It("is cleared when a write of the whole page clears its bad block", Scenario("dax/virtio-ext4/poison-mended",
-		Catalogue("C18"), NeedsDAX(Virtio, Ext4), Needs("MEMORY_FAILURE", "SPARSEMEM_VMEMMAP", "PROC_KCORE"),
+	It("is cleared with its bad block by pwrite(2) of the whole page since v5.19", Scenario(
+		"dax/virtio-ext4/poison-mended", Catalogue("C18"), NeedsDAX(Virtio, Ext4),
+		Needs("MEMORY_FAILURE", "SPARSEMEM_VMEMMAP", "PROC_KCORE"),
 		Changes(change.DaxRecoveryWrite, change.CountedByAction, change.DaxFaultHWPoison)), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		mount := g.Mount(ctx, g.Pmem(ctx, Virtio, Ext4), "dax")
@@ -193,8 +202,8 @@ var _ = describe("the poison of a DAX page", func() {
 
 // XFS with a reverse map (rmapbt) looks up the file and the offset of a block, and signals
 // the processes that map them (xfs_dax_notify_failure, mf_dax_kill_procs).
-var _ = describe("poisoning a DAX page on XFS with rmapbt", func() {
-	It("sends SIGBUS to the caller of madvise(2)", on(XFSReflink)("reverse-mapped", "C07",
+var _ = describe("MADV_HWPOISON of a DAX page on XFS with rmapbt", func() {
+	It("sends BUS_MCEERR_AR to the caller; the page can then be read again", on(XFSReflink)("reverse-mapped", "C07",
 		Needs("MEMORY_FAILURE")), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		_, v, m := mapped(ctx, g, XFSReflink, Shared)
@@ -205,7 +214,7 @@ var _ = describe("poisoning a DAX page on XFS with rmapbt", func() {
 		Expect(load).To(BeOutcome(Reads(Filled(bad))))
 	})
 
-	It("reports the address of the page itself if it is mapped as part of a huge page", on(XFSReflink)(
+	It("reports the page's own address, with si_addr_lsb 21, if it is mapped as part of a huge page", on(XFSReflink)(
 		"reverse-mapped-huge", "C07", Needs("MEMORY_FAILURE"), NeedsHugeDAX(), NeedsPageMap()), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		_, v, m := mappedHuge(ctx, g, XFSReflink)
@@ -215,8 +224,10 @@ var _ = describe("poisoning a DAX page on XFS with rmapbt", func() {
 		Expect(huge).To(BeOutcome(Says("present")))
 		Expect(advice).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, HugePageLSB(), At(m.At(Page(bad))), Returning(0))))
 	})
+})
 
-	It("shuts down the file system if the page holds metadata", on(XFSReflink)("metadata", "C09",
+var _ = describe("poisoning the superblock page (corrupt-pfn)", func() {
+	It("shuts down an XFS with rmapbt", on(XFSReflink)("metadata", "C09",
 		Needs("MEMORY_FAILURE", "HWPOISON_INJECT", "DEBUG_FS")), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		mount := g.DAX(ctx, XFSReflink)
@@ -236,12 +247,12 @@ var _ = describe("poisoning a DAX page on XFS with rmapbt", func() {
 	})
 })
 
-var _ = describe("a block that goes bad in a DAX file", func() {
+var _ = describe("copy-on-write of a DAX page", func() {
 	for _, fs := range []FS{Ext4, XFS} {
 		Context("on "+fs.Text(), func() {
 			// The kernel copies from the mapping, without a call of the driver.
-			It("can still be copied by a process that has read it through a private mapping", on(fs)("private-late-cow",
-				"A05"), func(ctx SpecContext) {
+			It("succeeds after its block became bad, if the private mapping has read the page before", on(fs)(
+				"private-late-cow", "A05"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f, v, m := mapped(ctx, g, fs, Private)
 				v.Load(ctx, m.At(at()))
@@ -251,8 +262,14 @@ var _ = describe("a block that goes bad in a DAX file", func() {
 				Expect(store).To(BeOutcome(OK()))
 				Expect(copied).To(BeOutcome(Reads(Filled(bad))))
 			})
+		})
+	}
+})
 
-			It("makes its whole page inaccessible even if only one sector is bad", on(fs, change.DaxFaultHWPoison)("one-sector",
+var _ = describe("one bad sector in a DAX file", func() {
+	for _, fs := range []FS{Ext4, XFS} {
+		Context("on "+fs.Text(), func() {
+			It("makes its whole page inaccessible", on(fs, change.DaxFaultHWPoison)("one-sector",
 				"A11"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f, v, m := mapped(ctx, g, fs, Shared)

@@ -38,7 +38,7 @@ func poison(ctx SpecContext, g *Guest, v *Victim, m *Mapping) {
 
 // An access that cannot continue: force_sig_fault_to_task() overrides a blocked or ignored
 // signal.
-var _ = describe("a load of poison", func() {
+var _ = describe("a load from a poisoned page", func() {
 	for _, p := range []struct {
 		id, number, does string
 		disposition      wire.Disposition
@@ -55,19 +55,8 @@ var _ = describe("a load of poison", func() {
 		})
 	}
 
-	// A load beyond the end of a file meets no poison, with the same result.
-	It("kills a process that blocks SIGBUS, as does a load beyond the end of a file", Scenario("delivery/past-eof/blocked",
-		Catalogue("S01"), Needs("TMPFS")), func(ctx SpecContext) {
-		g := StartGuest(ctx)
-		f := g.TmpfsFile(ctx, 16*KiB)
-		v := g.VictimAs(ctx, "victim", wire.Block)
-		m := v.MapPart(ctx, f, 0, 64*KiB, Shared)
-		load := v.Load(ctx, m.At(Page(8)+5))
-		Expect(load).To(BeOutcome(KilledBy("SIGBUS")))
-	})
-
 	// The status of wait(2) does not contain the address; the core file does.
-	It("leaves the siginfo in the core file of the process that it kills", scenario("load/core",
+	It("leaves BUS_MCEERR_AR in the core file of the process that it kills", scenario("load/core",
 		"S11", Needs("ELF_CORE", "TMPFS")), func(ctx SpecContext) {
 		g, v, m := victim(ctx, wire.Default)
 		v.DumpsCore(ctx)
@@ -76,31 +65,6 @@ var _ = describe("a load of poison", func() {
 		kept := v.CoreSignal(ctx)
 		Expect(load).To(BeOutcome(DumpedBy("SIGBUS")))
 		Expect(kept).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(at())))))
-	})
-
-	It("leaves BUS_MCEERR_AR in the core file; one beyond the end of a file leaves BUS_ADRERR", Scenario(
-		"delivery/past-eof/core",
-		Catalogue("S11"), Needs("ELF_CORE", "TMPFS")), func(ctx SpecContext) {
-		g := StartGuest(ctx)
-		f := g.TmpfsFile(ctx, 16*KiB)
-		v := g.VictimAs(ctx, "victim", wire.Default)
-		m := v.MapPart(ctx, f, 0, 64*KiB, Shared)
-		v.DumpsCore(ctx)
-		load := v.Load(ctx, m.At(Page(8)+5))
-		kept := v.CoreSignal(ctx)
-		Expect(load).To(BeOutcome(DumpedBy("SIGBUS")))
-		Expect(kept).To(BeOutcome(SIGBUS(BUS_ADRERR, At(m.At(Page(8)+5)))))
-	})
-
-	// SA_RESETHAND in sigaction(2) resets the disposition when the handler is called.
-	It("kills a process whose handler has SA_RESETHAND when it is repeated", scenario("load/once",
-		"S14"), func(ctx SpecContext) {
-		g, v, m := victim(ctx, wire.Once)
-		poison(ctx, g, v, m)
-		first := v.Load(ctx, m.At(at()))
-		second := v.Load(ctx, m.At(at()))
-		Expect(first).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(at())))))
-		Expect(second).To(BeOutcome(KilledBy("SIGBUS")))
 	})
 
 	It("sends SIGBUS to the thread that loads", scenario("load/thread", "S07"), func(ctx SpecContext) {
@@ -117,7 +81,60 @@ var _ = describe("a load of poison", func() {
 		Expect(idle).To(BeOutcome(OK()))
 	})
 
-	It("shows a tracer the siginfo that the process then receives", scenario("load/traced", "S10"), func(ctx SpecContext) {
+	It("has the same siginfo in a 32-bit process", Scenario("delivery/load/compat", Catalogue("S12"),
+		Impossible("there is no 32-bit victim (the process that is tested): its handler and its accesses are AMD64 "+
+			"assembly; the kernels run such programs (CONFIG_IA32_EMULATION)")), func(SpecContext) {})
+
+	It("panics the kernel in process 1", Scenario("delivery/load/init", Catalogue("S13"),
+		Impossible("process 1 of a guest is Faultline's init: its death is a panic (\"Attempted to kill init!\"), "+
+			"so a victim (the process that is tested) refuses to be process 1")), func(SpecContext) {})
+
+	It("is reported to a Go program without si_addr_lsb", Scenario("delivery/load/go-runtime", Catalogue("S15"),
+		Impossible("a victim (the process that is tested) has its own handler, because Go's runtime provides only the "+
+			"address (runtime/debug.SetPanicOnFault) or dies with address and code")), func(SpecContext) {})
+})
+
+// SA_RESETHAND in sigaction(2) resets the disposition when the handler is called.
+var _ = describe("with SA_RESETHAND,", func() {
+	It("a second load from a poisoned page kills the process", scenario("load/once", "S14"), func(ctx SpecContext) {
+		g, v, m := victim(ctx, wire.Once)
+		poison(ctx, g, v, m)
+		first := v.Load(ctx, m.At(at()))
+		second := v.Load(ctx, m.At(at()))
+		Expect(first).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(at())))))
+		Expect(second).To(BeOutcome(KilledBy("SIGBUS")))
+	})
+})
+
+// There is no poison beyond the end of a file, but the signal is forced in the same way.
+var _ = describe("a load beyond the end of a file", func() {
+	It("kills a process that blocks SIGBUS, as consuming poison does", Scenario("delivery/past-eof/blocked",
+		Catalogue("S01"), Needs("TMPFS")), func(ctx SpecContext) {
+		g := StartGuest(ctx)
+		f := g.TmpfsFile(ctx, 16*KiB)
+		v := g.VictimAs(ctx, "victim", wire.Block)
+		m := v.MapPart(ctx, f, 0, 64*KiB, Shared)
+		load := v.Load(ctx, m.At(Page(8)+5))
+		Expect(load).To(BeOutcome(KilledBy("SIGBUS")))
+	})
+
+	It("leaves BUS_ADRERR in the core file", Scenario("delivery/past-eof/core",
+		Catalogue("S11"), Needs("ELF_CORE", "TMPFS")), func(ctx SpecContext) {
+		g := StartGuest(ctx)
+		f := g.TmpfsFile(ctx, 16*KiB)
+		v := g.VictimAs(ctx, "victim", wire.Default)
+		m := v.MapPart(ctx, f, 0, 64*KiB, Shared)
+		v.DumpsCore(ctx)
+		load := v.Load(ctx, m.At(Page(8)+5))
+		kept := v.CoreSignal(ctx)
+		Expect(load).To(BeOutcome(DumpedBy("SIGBUS")))
+		Expect(kept).To(BeOutcome(SIGBUS(BUS_ADRERR, At(m.At(Page(8)+5)))))
+	})
+})
+
+var _ = describe("a tracer", func() {
+	It("reads the same siginfo at the signal stop as the process then receives", scenario("load/traced",
+		"S10"), func(ctx SpecContext) {
 		g, v, m := victim(ctx, wire.Handle)
 		tracer := g.Second(ctx)
 		tracer.Trace(ctx, v)
@@ -213,18 +230,4 @@ var _ = describe("an action-optional SIGBUS (BUS_MCEERR_AO)", func() {
 		taken := v.TakePending(ctx)
 		Expect(taken).To(BeOutcome(Errno("EAGAIN")))
 	})
-})
-
-var _ = describe("poison loaded", func() {
-	It("by a 32-bit process has the same siginfo", Scenario("delivery/load/compat", Catalogue("S12"),
-		Impossible("there is no 32-bit victim: the handler and the accesses are AMD64 assembly; "+
-			"the kernels run such programs (CONFIG_IA32_EMULATION)")), func(SpecContext) {})
-
-	It("by process 1 panics the kernel", Scenario("delivery/load/init", Catalogue("S13"),
-		Impossible("process 1 of a guest is Faultline's init: its death is a panic (\"Attempted to kill init!\"), "+
-			"so a victim refuses to be process 1")), func(SpecContext) {})
-
-	It("by a Go program is reported to it without si_addr_lsb", Scenario("delivery/load/go-runtime", Catalogue("S15"),
-		Impossible("a victim has its own handler, because Go's runtime provides only the address "+
-			"(runtime/debug.SetPanicOnFault) or dies with address and code")), func(SpecContext) {})
 })

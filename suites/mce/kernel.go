@@ -29,8 +29,8 @@ func copier(g *Guest) {
 
 var _ = describe("poison consumed by the kernel", func() {
 	// wp_page_copy: the kernel reads the page that the child shares with its parent.
-	It("for copy-on-write sends SIGBUS to the child", scenario("anon/cow", "E04",
-		consumes(Changes(change.CopyUserHighpageMC), Needs("PROC_KCORE"))...), func(ctx SpecContext) {
+	It("for copy-on-write sends SIGBUS to the child, or panics a kernel without a873dfe1032a (v6.2)", scenario(
+		"anon/cow", "E04", consumes(Changes(change.CopyUserHighpageMC), Needs("PROC_KCORE"))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		g.AllowPanic()
 		copier(g)
@@ -51,7 +51,7 @@ var _ = describe("poison consumed by the kernel", func() {
 	for _, fs := range []FS{Ext4, XFS} {
 		needs := []Trait{NeedsDisk(NFIT, fs), Needs("PROC_KCORE")}
 		Context("in the page cache of "+fs.Text(), func() {
-			It("for copy-on-write of a private mapping sends SIGBUS",
+			It("for copy-on-write of a private mapping sends SIGBUS, or panics a kernel without a873dfe1032a (v6.2)",
 				scenario("pagecache-"+string(fs)+"/cow", "E04",
 					consumes(append(needs, Changes(change.CopyUserHighpageMC))...)...), func(ctx SpecContext) {
 					g := StartGuest(ctx)
@@ -70,7 +70,7 @@ var _ = describe("poison consumed by the kernel", func() {
 			// copy_to_user reads the page without a handler for machine checks
 			// (error_context in arch/x86/kernel/cpu/mce/severity.c handles only copies
 			// from user space).
-			It("for read(2) panics the kernel", scenario("pagecache-"+string(fs)+"/read",
+			It("for pread(2) panics the kernel", scenario("pagecache-"+string(fs)+"/read",
 				"D09", consumes(needs...)...), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				g.AllowPanic()
@@ -90,8 +90,8 @@ var _ = describe("poison consumed by the kernel", func() {
 	// that the call fails as with a bad address. Before v5.16 it returned 0, so that its
 	// callers did not retry and hit the poison again, and the task got a signal
 	// (copy_user_handle_tail in arch/x86/lib/copy_user_64.S of v5.10).
-	It("in its data makes write(2) fail with EFAULT", scenario("anon/write",
-		"E04", consumes(Changes(change.CopyFromUserQuiet))...), func(ctx SpecContext) {
+	It("in the data of write(2) makes the call fail with EFAULT since v5.16; before, it sends SIGBUS", scenario(
+		"anon/write", "E04", consumes(Changes(change.CopyFromUserQuiet))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		v := g.Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)
@@ -130,14 +130,14 @@ var _ = describe("poison consumed by the kernel", func() {
 			After(Errno("EFAULT"))))
 		Expect(again).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB())))
 	}
-	It("in its argument makes ioctl(2) fail with EFAULT", scenario("anon/ioctl",
+	It("in its argument makes ioctl(2) fail with EFAULT, before v5.16 also with SIGBUS", scenario("anon/ioctl",
 		"E31", consumes(Changes(change.CopyFromUserQuiet))...), func(ctx SpecContext) {
 		getUser(ctx, func(v *Victim, a Addr) *Started {
 			_, w := v.Pipe(ctx)
 			return v.StartSyscall("ioctl", w, fionbio, a)
 		})
 	})
-	It("in the futex word makes futex(2) fail with EFAULT", scenario("anon/futex",
+	It("in the futex word makes futex(2) fail with EFAULT, before v5.16 also with SIGBUS", scenario("anon/futex",
 		"E31", consumes(Changes(change.CopyFromUserQuiet))...), func(ctx SpecContext) {
 		getUser(ctx, func(v *Victim, a Addr) *Started {
 			return v.StartSyscall("futex", a, waitPrivate, 1, 0)
@@ -150,11 +150,11 @@ const (
 	waitPrivate = 128    // FUTEX_WAIT_PRIVATE (linux/futex.h)
 )
 
-var _ = describe("an AMD processor without SUCCOR", func() {
+var _ = describe("on an AMD processor without SUCCOR,", func() {
 	// mce_severity_amd: an uncorrected error without recovery. The catalogue expected
 	// every kernel to panic; 5.10.262 logs the error, sends no signal and keeps the page,
 	// so that the load hits the poison again.
-	It("makes the kernel panic on the first poison that is consumed", scenario("amd/srar",
+	It("consuming poison panics the kernel since v5.19; before, the load does not return", scenario("amd/srar",
 		"D11", consumes(Changes(change.AMDPanics))...), func(ctx SpecContext) {
 		g := StartGuest(ctx, AMD())
 		g.AllowPanic()

@@ -79,7 +79,7 @@ func (s aftermath) expect() {
 	Expect(s.read).To(BeOutcome(Errno("EIO")).PartOf(change.DaxFaultHWPoison, Errno("EHWPOISON")))
 }
 
-var _ = describe("a load of poison from a DAX page", func() {
+var _ = describe("consuming poison in a DAX page", func() {
 	follows := Changes(change.DaxFaultHWPoison, change.NfitMiscGranularity)
 	for _, fs := range []FS{Ext4, XFS} {
 		Context("on "+fs.Text(), func() {
@@ -87,32 +87,34 @@ var _ = describe("a load of poison from a DAX page", func() {
 			if fs == Ext4 {
 				traits = append(traits, Lead())
 			}
-			It("sends SIGBUS to the process, and to a second one that loads it", onDAX(fs, "srar-shared", "D01",
+			It("sends SIGBUS to the process, and to a second one when it loads the page", onDAX(fs, "srar-shared", "D01",
 				traits...), func(ctx SpecContext) {
 				consume(ctx, StartGuest(ctx), fs, Shared, inject.SRAR()).expect()
 			})
 
-			It("sends SIGBUS to processes with private mappings", onDAX(fs, "srar-private", "D01",
+			It("through a private mapping sends SIGBUS to the process, and to a second one when it loads the page", onDAX(
+				fs, "srar-private", "D01",
 				consumes(follows)...), func(ctx SpecContext) {
 				consume(ctx, StartGuest(ctx), fs, Private, inject.SRAR()).expect()
 			})
 
 			// Only the CPU of the load takes the machine check.
-			It("sends SIGBUS in a guest with two CPUs", onDAX(fs, "srar-two-cpus", "D01",
+			It("sends SIGBUS in a guest with two CPUs, of which only the loading one takes the machine check (LMCE)", onDAX(
+				fs, "srar-two-cpus", "D01",
 				consumes(follows)...), func(ctx SpecContext) {
 				consume(ctx, StartGuest(ctx, CPUs(2)), fs, Shared, inject.SRAR()).expect()
 			})
 
 			// Every CPU takes the exception, and they wait for each other (mce_start in
 			// arch/x86/kernel/cpu/mce/core.c).
-			It("sends SIGBUS if two CPUs take the machine check", onDAX(fs, "srar-broadcast", "D01",
+			It("sends SIGBUS if the machine check is broadcast to both CPUs", onDAX(fs, "srar-broadcast", "D01",
 				consumes(follows)...), func(ctx SpecContext) {
 				consume(ctx, StartGuest(ctx, CPUs(2)), fs, Shared, inject.SRAR().Everywhere()).expect()
 			})
 
 			// The kernel unmaps the whole huge page; only one page of it is bad, and the
 			// others can be mapped again.
-			It("reports the huge page if the page is mapped as part of one", onDAX(fs, "srar-huge", "D01",
+			It("reports si_addr_lsb 21 if the page is mapped as part of a huge page", onDAX(fs, "srar-huge", "D01",
 				consumes(follows, Changes(change.DaxFolios), NeedsHugeDAX())...), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				mount := g.DAX(ctx, fs)
@@ -139,7 +141,7 @@ var _ = describe("a load of poison from a DAX page", func() {
 			})
 
 			// Late kill, the default: the kernel reports poison only on access.
-			It("sends SIGBUS to another process that maps the page only when that process loads it", onDAX(
+			It("sends SIGBUS to another process that maps the page only when that process loads from it", onDAX(
 				fs, "srar-other-late", "D01",
 				consumes(follows)...), func(ctx SpecContext) {
 				first, listed, idle, load, m, _ := others(ctx, fs, false)
@@ -149,7 +151,8 @@ var _ = describe("a load of poison from a DAX page", func() {
 				Expect(load).To(DependOn(change.DaxFaultHWPoison, adrerr, mceerr()))
 			})
 
-			It("sends BUS_MCEERR_AO to another process with PR_MCE_KILL_EARLY", onDAX(fs, "srar-other-early", "D01",
+			It("sends BUS_MCEERR_AO to another process with PR_MCE_KILL_EARLY since v5.12", onDAX(
+				fs, "srar-other-early", "D01",
 				consumes(follows, Changes(change.KillEarlyOnConsumption))...), func(ctx SpecContext) {
 				first, listed, idle, load, m, m2 := others(ctx, fs, true)
 				Expect(first).To(consumed(m))
@@ -182,10 +185,10 @@ func others(ctx SpecContext, fs FS, early bool) (first, listed, idle, load *Obse
 	return first, listed, idle, load, m, m2
 }
 
-var _ = describe("poison", func() {
+var _ = describe("consuming poison", func() {
 	// For a folio that cannot be split, kill_me_maybe() calls force_sig(), which reports no
 	// address; since the change, memory_failure() reports the folio.
-	It("in a dirty large folio sends SIGBUS with its size, or without an address if it cannot be split", scenario(
+	It("in a dirty large folio sends SIGBUS with its size since v6.11; before, without an address (SI_KERNEL)", scenario(
 		"pagecache-xfs/srar-dirty-folio", "D08",
 		consumes(NeedsDisk(NFIT, XFS), Changes(change.ThpSplitSigbus))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
@@ -205,7 +208,7 @@ var _ = describe("poison", func() {
 
 	// The page table gets a poison entry (make_hwpoison_entry), which do_swap_page reports
 	// with the exact byte.
-	It("in anonymous memory sends SIGBUS when it is loaded, and again on the next load", scenario("anon/srar",
+	It("in anonymous memory sends SIGBUS, and so does the next load", scenario("anon/srar",
 		"D07", consumes()...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		v := g.Victim(ctx)
@@ -225,7 +228,8 @@ var _ = describe("poison", func() {
 		Context("in the page cache of "+fs.Text(), func() {
 			// The kernel drops a clean page and reads it again from the disk. Files of one
 			// page have small folios on every kernel.
-			It("sends no SIGBUS for a clean page", scenario("pagecache-"+string(fs)+"/srar-clean", "D08",
+			It("sends no signal if the page is clean: it is dropped and read again", scenario(
+				"pagecache-"+string(fs)+"/srar-clean", "D08",
 				consumes(need)...), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.PageCache(ctx, fs).File(ctx, PageBytes())
@@ -240,7 +244,8 @@ var _ = describe("poison", func() {
 			})
 
 			// Data that was not written back is lost: fsync(2) reports that.
-			It("sends SIGBUS for a dirty page", scenario("pagecache-"+string(fs)+"/srar-dirty", "D08",
+			It("sends BUS_MCEERR_AR if the page is dirty, and fsync(2) fails with EIO", scenario(
+				"pagecache-"+string(fs)+"/srar-dirty", "D08",
 				consumes(need)...), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.PageCache(ctx, fs).File(ctx, PageBytes())

@@ -37,7 +37,7 @@ var _ = describe("a machine check for unconsumed poison", func() {
 				return listed, idle, second.Load(ctx, m2.At(at())), v, m
 			}
 
-			It("sends BUS_MCEERR_AO to a process with PR_MCE_KILL_EARLY", onDAX(fs, "srao-early", "D02",
+			It("sends BUS_MCEERR_AO to a process with PR_MCE_KILL_EARLY since v5.12", onDAX(fs, "srao-early", "D02",
 				append(raised, NeedsPageMap(), Needs("MEMORY_FAILURE"), follows,
 					Changes(change.KillEarlyOnConsumption))...), func(ctx SpecContext) {
 				listed, idle, load, _, m := scrubbed(ctx, true)
@@ -61,7 +61,7 @@ var _ = describe("a machine check for unconsumed poison", func() {
 			})
 
 			// Only the drivers that list bad blocks are notified; memory_failure() does not run.
-			It("that requires no action (UCNA) makes a later fault send SIGBUS", onDAX(fs, "ucna", "D04",
+			It("that requires no action (UCNA) adds a bad block; a later DAX fault gets SIGBUS", onDAX(fs, "ucna", "D04",
 				append(raised, follows)...), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				mount := g.DAX(ctx, fs)
@@ -80,7 +80,8 @@ var _ = describe("a machine check for unconsumed poison", func() {
 				Expect(load).To(DependOn(change.DaxFaultHWPoison, adrerr, mceerr()))
 			})
 
-			It("simulated by mce-inject (UCNA) makes a later fault send SIGBUS", onDAX(fs, "ucna-simulated", "D04",
+			It("simulated by mce-inject (UCNA) adds a bad block; a later DAX fault gets SIGBUS", onDAX(
+				fs, "ucna-simulated", "D04",
 				append(simulated, follows)...), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				mount := g.DAX(ctx, fs)
@@ -108,7 +109,7 @@ var _ = describe("a machine check for unconsumed poison", func() {
 		Expect(g.AwaitBadBlocks(ctx, d)).To(BeOutcome(Says("1 sectors")))
 	})
 
-	It("adds 8 bad sectors if it reports a page", scenario("nfit/page", "D05",
+	It("adds 8 bad sectors since v5.19, one before, if it reports a page", scenario("nfit/page", "D05",
 		append(simulated, NeedsDisk(NFIT, Ext4), Changes(change.NfitMiscGranularity))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		d := g.Pmem(ctx, NFIT, Ext4)
@@ -118,7 +119,7 @@ var _ = describe("a machine check for unconsumed poison", func() {
 
 	// The region lists the bad blocks, but the fault handler of device DAX does not check
 	// them.
-	It("sends no SIGBUS for a device-DAX mapping", scenario("device/listed", "C15",
+	It("adds a bad block, but accesses to a device-DAX mapping get no SIGBUS", scenario("device/listed", "C15",
 		append(simulated, NeedsDeviceDAX(), Changes(change.NfitMiscGranularity))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		f := g.DeviceDAX(ctx, PageBytes())
@@ -135,7 +136,7 @@ var _ = describe("a machine check for unconsumed poison", func() {
 
 	// The bus keeps the blocks that a machine check added, unlike those that were written
 	// to the disk's badblocks file.
-	It("adds a bad block that survives unbinding and rebinding the device", scenario("nfit/rebind", "D06",
+	It("adds a bad block that remains after the device is unbound and bound again", scenario("nfit/rebind", "D06",
 		append(simulated, NeedsDisk(NFIT, Ext4), Changes(change.NfitMiscGranularity))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		d := g.Pmem(ctx, NFIT, Ext4)
@@ -154,7 +155,7 @@ var _ = describe("a machine check for unconsumed poison", func() {
 // unpoisoned here was poisoned by software; the machine check for another page disables
 // unpoisoning.
 var _ = describe("a software-poisoned anonymous page", func() {
-	It("cannot be unpoisoned once a machine check was handled", scenario("anon/unpoison", "D10",
+	It("cannot be unpoisoned after a machine check since v5.19", scenario("anon/unpoison", "D10",
 		consumes(Needs("HWPOISON_INJECT", "DEBUG_FS"), Changes(change.UnpoisonAfterMCE))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		v := g.Victim(ctx)

@@ -20,7 +20,7 @@ var _ = describe("poison in anonymous memory", func() {
 		return v, m
 	}
 
-	It("delivers SIGBUS on every load", poisons("anon/load", "E01", NeedsPageMap()), func(ctx SpecContext) {
+	It("causes SIGBUS on every load", poisons("anon/load", "E01", NeedsPageMap()), func(ctx SpecContext) {
 		v, m := touched(ctx)
 		advice := hwpoison(ctx, v, m)
 		left := v.Present(ctx, m.At(at()))
@@ -32,7 +32,7 @@ var _ = describe("poison in anonymous memory", func() {
 		Expect(second).To(remembered())
 	})
 
-	It("delivers SIGBUS on a store", poisons("anon/store", "E01"), func(ctx SpecContext) {
+	It("causes SIGBUS on a store", poisons("anon/store", "E01"), func(ctx SpecContext) {
 		v, m := touched(ctx)
 		advice := hwpoison(ctx, v, m)
 		store := v.Store(ctx, m.At(at()))
@@ -41,7 +41,7 @@ var _ = describe("poison in anonymous memory", func() {
 	})
 
 	// kill_proc sends BUS_MCEERR_AO unless action is required, as madvise(2) once did.
-	It("delivers SIGBUS at once with PR_MCE_KILL_EARLY, and again on a load", poisons("anon/early",
+	It("causes SIGBUS at once with PR_MCE_KILL_EARLY, and again on a load", poisons("anon/early",
 		"E02"), func(ctx SpecContext) {
 		v, m := touched(ctx)
 		v.KillEarly(ctx)
@@ -56,7 +56,7 @@ var _ = describe("poison in anonymous memory", func() {
 
 	// DAX reports poison to a second process by its bad block, RAM by the entry in each
 	// page table.
-	It("delivers SIGBUS to a child whose parent injected it", poisons("anon/second-process",
+	It("causes SIGBUS in a child whose parent injected it", poisons("anon/second-process",
 		"E03"), func(ctx SpecContext) {
 		v, m := touched(ctx)
 		child := v.Fork(ctx, "child")
@@ -69,7 +69,7 @@ var _ = describe("poison in anonymous memory", func() {
 	})
 
 	// faultin_page() with FOLL_HWPOISON. DAX returns EFAULT here without its change.
-	It("makes MADV_POPULATE_READ, where supported, fail with EHWPOISON", poisons("anon/populate",
+	It("makes MADV_POPULATE_READ fail with EHWPOISON (EINVAL before v5.14)", poisons("anon/populate",
 		"E27", Changes(change.MadvisePopulate)), func(ctx SpecContext) {
 		v, m := touched(ctx)
 		advice := hwpoison(ctx, v, m)
@@ -78,7 +78,7 @@ var _ = describe("poison in anonymous memory", func() {
 		Expect(populate).To(DependOn(change.MadvisePopulate, Before(Errno("EINVAL")), After(Errno("EHWPOISON"))))
 	})
 
-	It("delivers SIGBUS in memory locked by mlock(2)", poisons("anon/locked", "E28"), func(ctx SpecContext) {
+	It("causes SIGBUS also if the memory is locked by mlock(2)", poisons("anon/locked", "E28"), func(ctx SpecContext) {
 		v, m := touched(ctx)
 		locked := v.Syscall(ctx, "mlock", m.At(0), 64*KiB)
 		advice := hwpoison(ctx, v, m)
@@ -110,10 +110,11 @@ var _ = describe("poison in anonymous memory", func() {
 	})
 })
 
-var _ = describe("poison in a transparent huge page that cannot be split", func() {
+var _ = describe("MADV_HWPOISON of a transparent huge page that cannot be split", func() {
 	// A pipe pins the page by vmsplice(2), so that the kernel cannot isolate one small
 	// page. It stays mapped on every kernel: a later load reads the data.
-	It("delivers SIGBUS with the size of the huge page", scenario("thp/pinned", "E10",
+	It("sends SIGBUS with the size of the huge page since v6.11, and fails with EBUSY before", scenario(
+		"thp/pinned", "E10",
 		Needs("TRANSPARENT_HUGEPAGE"), NeedsPageMap(), Changes(change.ThpSplitSigbus)), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		g.IgnoreInWitness(observe.WitnessLog, "thp split failed", "5.10 logs it a second time, with a different text")
@@ -137,7 +138,8 @@ var _ = describe("poison in a transparent huge page that cannot be split", func(
 
 var _ = describe("secret memory (memfd_secret)", func() {
 	// madvise(2) takes the page with get_user_pages(), which check_vma_flags refuses.
-	It("cannot be poisoned with madvise(2)", scenario("secret/madvise", "E17", Needs("SECRETMEM")), func(ctx SpecContext) {
+	It("cannot be poisoned: MADV_HWPOISON fails with EFAULT", scenario("secret/madvise", "E17",
+		Needs("SECRETMEM")), func(ctx SpecContext) {
 		v := StartGuest(ctx).Victim(ctx)
 		m := v.MapSecret(ctx, 64*KiB)
 		v.Store(ctx, m.At(at()))
@@ -150,8 +152,8 @@ var _ = describe("secret memory (memfd_secret)", func() {
 
 var _ = describe("soft offlining", func() {
 	// User space may handle bad memory in another way, without migration of pages.
-	It("can be disabled with vm.enable_soft_offline", scenario("anon/soft-offline-forbidden", "E20", Needs("MIGRATION"),
-		Changes(change.EnableSoftOffline)), func(ctx SpecContext) {
+	It("can be disabled with vm.enable_soft_offline since v6.11", scenario("anon/soft-offline-forbidden", "E20",
+		Needs("MIGRATION"), Changes(change.EnableSoftOffline)), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		v := g.Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)

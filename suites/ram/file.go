@@ -23,7 +23,7 @@ var _ = describe("poison in a tmpfs file", func() {
 	}
 	kept := Changes(change.ShmemKeepsErrorPage)
 
-	It("delivers SIGBUS to a process that maps the file later", poisons("tmpfs/load",
+	It("causes SIGBUS in a process that maps the file later, since v5.16 (zeros before)", poisons("tmpfs/load",
 		"E16", append(needs, kept)...), func(ctx SpecContext) {
 		g, f, v, m, advice := lost(ctx)
 		own := v.Load(ctx, m.At(at()))
@@ -34,7 +34,8 @@ var _ = describe("poison in a tmpfs file", func() {
 		Expect(other).To(DependOn(change.ShmemKeepsErrorPage, Before(Reads(0)), After(SIGBUS(BUS_MCEERR_AR, PageLSB()))))
 	})
 
-	It("makes read(2) fail with EIO", poisons("tmpfs/read", "E16", append(needs, kept)...), func(ctx SpecContext) {
+	It("makes pread(2) fail with EIO since v5.16 (zeros before)", poisons("tmpfs/read",
+		"E16", append(needs, kept)...), func(ctx SpecContext) {
 		_, _, v, m, advice := lost(ctx)
 		read := v.Pread(ctx, m.FD(), PageBytes(), Page(bad))
 		good := v.Pread(ctx, m.FD(), PageBytes(), Page(bad+1))
@@ -43,7 +44,8 @@ var _ = describe("poison in a tmpfs file", func() {
 		Expect(good).To(BeOutcome(ReturnsFull(PageBytes(), 0)))
 	})
 
-	It("makes write(2) fail with EIO", poisons("tmpfs/write", "E16", append(needs, kept)...), func(ctx SpecContext) {
+	It("makes pwrite(2) fail with EIO since v5.16 (success before)", poisons("tmpfs/write",
+		"E16", append(needs, kept)...), func(ctx SpecContext) {
 		_, _, v, m, advice := lost(ctx)
 		write := v.Pwrite(ctx, m.FD(), PageBytes(), Page(bad))
 		Expect(advice).To(silentBefore(m))
@@ -51,7 +53,7 @@ var _ = describe("poison in a tmpfs file", func() {
 	})
 
 	// do_cow_fault() has no page to copy: __do_fault() finds that it is poisoned.
-	It("delivers SIGBUS on a store to a private mapping", poisons("tmpfs/private-cow",
+	It("causes SIGBUS on a store to a private mapping since v5.16 (success before)", poisons("tmpfs/private-cow",
 		"E05", append(needs, kept)...), func(ctx SpecContext) {
 		g, f, _, m, advice := lost(ctx)
 		second := g.Second(ctx)
@@ -88,7 +90,8 @@ var _ = describe("the page cache", func() {
 			})
 
 			// Data that was not written back is lost: fsync(2) reports that once.
-			It("delivers SIGBUS for a dirty poisoned page", poisons(name("dirty"), "E23", need), func(ctx SpecContext) {
+			It("loses a dirty poisoned page: a load gets SIGBUS, and fsync(2) fails with EIO once", poisons(
+				name("dirty"), "E23", need), func(ctx SpecContext) {
 				_, _, v, m := cached(ctx)
 				v.Store(ctx, m.At(5))
 				advice := v.Madvise(ctx, m.At(0), PageBytes(), MADV_HWPOISON)
@@ -103,7 +106,7 @@ var _ = describe("the page cache", func() {
 				Expect(again).To(BeOutcome(Returns(0)))
 			})
 
-			It("raises BUS_ADRERR after it dropped a clean poisoned page whose block is bad", scenario(
+			It("cannot read a clean poisoned page again if its block is bad: a load gets BUS_ADRERR", scenario(
 				name("clean-bad-block"), "E24",
 				need), func(ctx SpecContext) {
 				g, f, v, m := cached(ctx)
@@ -136,7 +139,7 @@ var _ = describe("the page cache", func() {
 			})
 
 			// Only the block is bad, which write(2) does not access.
-			It("makes fsync(2) fail with EIO when a page cannot be written back", scenario(name("writeback"), "E29",
+			It("cannot write a page back to a bad block: fsync(2) fails with EIO", scenario(name("writeback"), "E29",
 				need), func(ctx SpecContext) {
 				g, f, v, m := cached(ctx)
 				g.Inject(ctx, inject.BadBlock(f, 0))

@@ -21,7 +21,7 @@ var _ = describe("poison in a hugetlb page", func() {
 	}
 	whole := func() *Expectation { return BeOutcome(SIGBUS(BUS_MCEERR_AR, HugePageLSB())) }
 
-	It("delivers SIGBUS with the huge page's size on a load anywhere in it", poisons("hugetlb/load",
+	It("causes SIGBUS with the size of the huge page on a load anywhere in it", poisons("hugetlb/load",
 		"E11", needs...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		g.HugePages(ctx, 2)
@@ -36,7 +36,7 @@ var _ = describe("poison in a hugetlb page", func() {
 		Expect(elsewhere).To(whole())
 	})
 
-	It("delivers SIGBUS to a child whose parent injected it", poisons("hugetlb/second-process",
+	It("causes SIGBUS in a child whose parent injected it", poisons("hugetlb/second-process",
 		"E11", needs...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		g.HugePages(ctx, 2)
@@ -50,7 +50,8 @@ var _ = describe("poison in a hugetlb page", func() {
 		Expect(load).To(whole())
 	})
 
-	It("delivers SIGBUS to a process that maps the page's file later", poisons("hugetlbfs/second-mapping", "E13",
+	It("causes SIGBUS in a process that maps the page's file later, since v6.1 (zeros before)", poisons(
+		"hugetlbfs/second-mapping", "E13",
 		append(needs, Changes(change.HugetlbKeepsErrorPage))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		g.HugePages(ctx, 2)
@@ -65,7 +66,8 @@ var _ = describe("poison in a hugetlb page", func() {
 		Expect(load).To(DependOn(change.HugetlbKeepsErrorPage, Before(Reads(0)), After(SIGBUS(BUS_MCEERR_AR, HugePageLSB()))))
 	})
 
-	It("makes read(2) of the bad 4 KiB of a file fail with EIO", poisons("hugetlbfs/read", "E14",
+	It("makes pread(2) of the bad 4 KiB of a file fail with EIO since v6.1 (zeros before)", poisons(
+		"hugetlbfs/read", "E14",
 		append(needs, Changes(change.HugetlbKeepsErrorPage, change.HugetlbReadsGoodPages))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		g.HugePages(ctx, 2)
@@ -88,7 +90,7 @@ var _ = describe("poison in a hugetlb page", func() {
 
 	// Before v6.11 madvise(2) returns EBUSY even if it unmapped the page: see
 	// docs/evidence/findings.md.
-	It("delivers SIGBUS with the size of a 1 GiB page", poisons("hugetlb/gigantic", "E12",
+	It("causes SIGBUS with the size of a 1 GiB page since v6.0; before, loads succeed", poisons("hugetlb/gigantic", "E12",
 		append(needs, Needs("CONTIG_ALLOC"), Changes(change.HugetlbGigantic))...), func(ctx SpecContext) {
 		g := StartGuest(ctx, Memory(2*GiB+512*MiB))
 		g.IgnoreInWitness(observe.WitnessLog, "recovery action for huge page",

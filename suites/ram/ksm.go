@@ -17,7 +17,7 @@ var _ = describe("poison in a page that KSM merged", func() {
 	// If a process maps the page at several addresses, collect_procs_ksm() takes the one
 	// that was merged last, which need not be the one that it poisoned: seen on 6.12.117
 	// and 7.3.4; the catalogue expected the poisoned one.
-	It("delivers SIGBUS at every address at which a process maps the page", scenario("ksm/load",
+	It("causes SIGBUS at every address at which a process maps the page, since v6.4 (EBUSY before)", scenario("ksm/load",
 		"E15", follows...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		v := g.Victim(ctx)
@@ -37,8 +37,8 @@ var _ = describe("poison in a page that KSM merged", func() {
 		Expect(other).To(DependOn(change.KSMPoison, Before(Reads(0x5a)), sigbus))
 	})
 
-	It("delivers SIGBUS to another process that maps the page, on a load", scenario("ksm/second-process",
-		"E15", follows...), func(ctx SpecContext) {
+	It("causes SIGBUS in another process that maps the page, on a load, since v6.4 (EBUSY before)", scenario(
+		"ksm/second-process", "E15", follows...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		v, second := g.Victim(ctx), g.Second(ctx)
 		m, m2 := v.MapAnonymous(ctx, 64*KiB, 0), second.MapAnonymous(ctx, 64*KiB, 0)

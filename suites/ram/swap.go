@@ -12,7 +12,7 @@ import (
 // How do_swap_page() handles an entry of the page table whose page is on a device, or is
 // poisoned in the swap cache. The device is persistent memory, which reads and writes
 // synchronously, so that nothing races.
-var _ = describe("swapped-out memory", func() {
+var _ = describe("a load from swapped-out memory", func() {
 	needs := []Trait{Needs("SWAP"), NeedsDisk(NFIT, Ext4), NeedsPageMap()}
 	const swapBytes = 128 * KiB
 	// swapped makes a victim write a page and the kernel swap it out.
@@ -27,7 +27,7 @@ var _ = describe("swapped-out memory", func() {
 	}
 	out := BeOutcome(Says("swap entry"))
 
-	It("is read back from the device", scenario("swap/load", "E06", needs...), func(ctx SpecContext) {
+	It("reads the page back from the device", scenario("swap/load", "E06", needs...), func(ctx SpecContext) {
 		_, _, v, m, left := swapped(ctx)
 		load := v.Load(ctx, m.At(at()))
 		Expect(left).To(out)
@@ -35,7 +35,7 @@ var _ = describe("swapped-out memory", func() {
 	})
 
 	// The device cannot read the block: a page that is not up to date is not poison.
-	It("raises BUS_ADRERR, not BUS_MCEERR_AR, if its block is bad", scenario("swap/bad-block",
+	It("gets BUS_ADRERR, not BUS_MCEERR_AR, if its block is bad", scenario("swap/bad-block",
 		"E07", needs...), func(ctx SpecContext) {
 		g, swap, v, m, left := swapped(ctx)
 		g.Inject(ctx, inject.BadBlock(v.SwapSlot(ctx, swap, m.At(Page(bad))), 0))
@@ -47,7 +47,8 @@ var _ = describe("swapped-out memory", func() {
 	})
 
 	// swapoff(2) leaves an entry that marks the page as unreadable (unuse_pte).
-	It("remains inaccessible after swapoff(2) failed to read its block", scenario("swap/bad-block-swapoff", "E08",
+	It("gets SIGBUS after swapoff(2) failed to read its block, since v5.19 (zeros before)", scenario(
+		"swap/bad-block-swapoff", "E08",
 		append(needs, Changes(change.SwapinErrorMarker, change.PoisonedMarker))...), func(ctx SpecContext) {
 		g, swap, v, m, left := swapped(ctx)
 		g.Inject(ctx, inject.BadBlock(v.SwapSlot(ctx, swap, m.At(Page(bad))), 0))
@@ -62,7 +63,7 @@ var _ = describe("swapped-out memory", func() {
 	// The page is in the swap cache and on the device. The kernel drops the poisoned copy
 	// (me_swapcache_clean), and the page table gets the swap entry again instead of a
 	// poison entry (TTU_IGNORE_HWPOISON in hwpoison_user_mappings).
-	It("is read again if its clean copy in the swap cache is poisoned", scenario("swap/cache-clean",
+	It("reads the page again if its clean copy in the swap cache is poisoned", scenario("swap/cache-clean",
 		"E06", needs...), func(ctx SpecContext) {
 		_, _, v, m, left := swapped(ctx)
 		child := v.Fork(ctx, "child")
@@ -81,7 +82,7 @@ var _ = describe("swapped-out memory", func() {
 
 	// The page cannot be written out, so its only copy is in the swap cache: the kernel
 	// keeps it to report later accesses (me_swapcache_dirty, do_swap_page).
-	It("raises SIGBUS if its only copy, in the swap cache, is poisoned", scenario("swap/cache-dirty", "E06",
+	It("gets SIGBUS if the only copy of the page, in the swap cache, is poisoned", scenario("swap/cache-dirty", "E06",
 		append(needs, Needs("MEMORY_HOTPLUG"))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		d := g.Pmem(ctx, NFIT, Ext4)

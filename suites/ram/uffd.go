@@ -10,7 +10,7 @@ import (
 
 // userfaultfd(2) lets a program provide missing pages. With UFFD_FEATURE_SIGBUS, an access
 // to a page that is still missing raises a signal.
-var _ = describe("an access to memory registered with userfaultfd", func() {
+var _ = describe("with UFFD_FEATURE_SIGBUS, an access", func() {
 	// registered makes a victim register memory without any page present.
 	registered := func(ctx SpecContext, v *Victim, m *Mapping) FD {
 		fd := v.Userfaultfd(ctx, UFFD_FEATURE_SIGBUS)
@@ -26,7 +26,7 @@ var _ = describe("an access to memory registered with userfaultfd", func() {
 	needs := []Trait{Needs("USERFAULTFD")}
 	follows := append(needs, Changes(change.UserfaultfdPoison))
 
-	It("gets BUS_ADRERR, not BUS_MCEERR_AR, if the page is missing", scenario("userfaultfd/missing",
+	It("to a missing page gets BUS_ADRERR, not BUS_MCEERR_AR", scenario("userfaultfd/missing",
 		"E19", needs...), func(ctx SpecContext) {
 		v := StartGuest(ctx).Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)
@@ -36,7 +36,7 @@ var _ = describe("an access to memory registered with userfaultfd", func() {
 	})
 
 	// The page table has a marker but no page: handle_pte_marker().
-	It("gets BUS_MCEERR_AR after UFFDIO_POISON", scenario("userfaultfd/poison",
+	It("to an anonymous page after UFFDIO_POISON (v6.6) gets BUS_MCEERR_AR", scenario("userfaultfd/poison",
 		"E18", follows...), func(ctx SpecContext) {
 		v := StartGuest(ctx).Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)
@@ -51,7 +51,8 @@ var _ = describe("an access to memory registered with userfaultfd", func() {
 		Expect(good).To(BeOutcome(SIGBUS(BUS_ADRERR)))
 	})
 
-	It("gets BUS_MCEERR_AR after UFFDIO_POISON in a tmpfs file", scenario("userfaultfd/poison-tmpfs", "E18",
+	It("to a page of a tmpfs file after UFFDIO_POISON (v6.6) gets BUS_MCEERR_AR", scenario(
+		"userfaultfd/poison-tmpfs", "E18",
 		append(follows, Needs("TMPFS"))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		f := g.TmpfsFile(ctx, 64*KiB)
@@ -64,7 +65,7 @@ var _ = describe("an access to memory registered with userfaultfd", func() {
 		Expect(load).To(marked(PageLSB()))
 	})
 
-	It("gets BUS_MCEERR_AR after UFFDIO_POISON in a hugetlb page", scenario(
+	It("to a hugetlb page after UFFDIO_POISON (v6.6) gets BUS_MCEERR_AR", scenario(
 		"userfaultfd/poison-hugetlb", "E18",
 		append(follows, Needs("HUGETLBFS"))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)

@@ -34,7 +34,8 @@ var _ = describe("with a bad block in a DAX file", func() {
 		}
 		Context("on "+fs.Text()+",", func() {
 			// pmem_recovery_write requires whole pages.
-			It("write(2) of a part of the bad page fails", scenario("pwrite-part", "B04", follows...), func(ctx SpecContext) {
+			It("pwrite(2) of a part of the bad page fails: EIO before v5.19, EFAULT since; the block stays bad", scenario(
+				"pwrite-part", "B04", follows...), func(ctx SpecContext) {
 				g, mount, _, v, fd := made(ctx)
 				wrote := v.Pwrite(ctx, fd, 512, Page(bad)+512)
 				left := g.BadBlocks(ctx, mount.Device)
@@ -44,7 +45,7 @@ var _ = describe("with a bad block in a DAX file", func() {
 				Expect(left).To(BeOutcome(Says("8 sectors")))
 			})
 
-			It("write(2) of a span stops before the bad page", scenario(
+			It("pwrite(2) of the bad page and the page before it fails with EIO, or since v5.19 stops before it", scenario(
 				"pwrite-span", "B05", follows...), func(ctx SpecContext) {
 				_, _, _, v, fd := made(ctx)
 				wrote := v.Pwrite(ctx, fd, 2*PageBytes(), Page(bad-1))
@@ -72,7 +73,7 @@ var _ = describe("with a bad block in a DAX file", func() {
 			})
 
 			// The kernel writes zeros into that part of the page (dax_memzero).
-			It("FALLOC_FL_PUNCH_HOLE on a part of the bad page fails", scenario("punch-part", "B07",
+			It("FALLOC_FL_PUNCH_HOLE on a part of the bad page fails with EIO", scenario("punch-part", "B07",
 				Changes(change.DaxFaultHWPoison)), func(ctx SpecContext) {
 				_, _, _, v, fd := made(ctx)
 				punched := v.Syscall(
@@ -90,7 +91,7 @@ var _ = describe("with a bad block in a DAX file", func() {
 			// ext4_block_truncate_page); 7.3.4 returns EIO. The commit is not known. See
 			// docs/evidence/findings.md.
 			if fs == XFS {
-				It("ftruncate(2) to an offset within the bad page fails", scenario("truncate-part", "B07",
+				It("ftruncate(2) to an offset within the bad page fails with EIO", scenario("truncate-part", "B07",
 					Changes(change.DaxFaultHWPoison)), func(ctx SpecContext) {
 					_, _, _, v, fd := made(ctx)
 					truncated := v.Syscall(ctx, "ftruncate", fd, Page(bad)+512)
@@ -132,19 +133,18 @@ var _ = describe("with a bad block in a DAX mapping", func() {
 			).IfMissing(change.MadvisePopulate, Errno("EINVAL"))
 		}
 		Context("on "+fs.Text()+",", func() {
-			It("MADV_POPULATE_READ fails, with an errno that depends on the kernel", scenario("populate-read",
-				"B09", populate...), func(ctx SpecContext) {
+			It("MADV_POPULATE_READ fails: EINVAL before v5.14, EFAULT before v6.5, EHWPOISON since", scenario(
+				"populate-read", "B09", populate...), func(ctx SpecContext) {
 				_, v, m := mapped(ctx, Shared)
 				Expect(v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_POPULATE_READ)).To(populates())
 			})
-			It("MADV_POPULATE_WRITE fails, with an errno that depends on the kernel", scenario("populate-write",
-				"B10", populate...), func(ctx SpecContext) {
+			It("MADV_POPULATE_WRITE fails: EINVAL before v5.14, EFAULT before v6.5, EHWPOISON since", scenario(
+				"populate-write", "B10", populate...), func(ctx SpecContext) {
 				_, v, m := mapped(ctx, Shared)
 				Expect(v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_POPULATE_WRITE)).To(populates())
 			})
-			It("MADV_POPULATE_WRITE on a private mapping fails, with an errno that depends on the kernel", scenario(
-				"populate-write-private",
-				"B10", populate...), func(ctx SpecContext) {
+			It("MADV_POPULATE_WRITE (private) fails: EINVAL before v5.14, EFAULT before v6.5, EHWPOISON since", scenario(
+				"populate-write-private", "B10", populate...), func(ctx SpecContext) {
 				_, v, m := mapped(ctx, Private)
 				Expect(v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_POPULATE_WRITE)).To(populates())
 			})

@@ -26,7 +26,7 @@ var _ = describe("with a bad block in a DAX file", func() {
 		}
 		Context("on "+fs.Text()+",", func() {
 			// dax_mem2blk_err keeps EHWPOISON from leaking out of read(2).
-			It("read(2) fails with EIO", scenario("pread", "B01"), func(ctx SpecContext) {
+			It("pread(2) fails with EIO", scenario("pread", "B01"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.DAX(ctx, fs).File(ctx, 64*KiB)
 				v := g.Victim(ctx)
@@ -52,7 +52,7 @@ var _ = describe("with a bad block in a DAX file", func() {
 
 			// The kernel asks the driver for the whole span, so it returns no good byte before
 			// the bad page.
-			It("read(2) of a span fails with EIO and returns none of the good pages before it", scenario("pread-span",
+			It("pread(2) of the bad page and the page before it fails with EIO, and returns no data", scenario("pread-span",
 				"B02"), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.DAX(ctx, fs).File(ctx, 64*KiB)
@@ -64,8 +64,8 @@ var _ = describe("with a bad block in a DAX file", func() {
 			})
 
 			// QEMU's nvdimm cannot clear the block: pmem_recovery_write copies nothing.
-			It("write(2) of the whole page fails", scenario("pwrite",
-				"B03", Changes(change.DaxRecoveryWrite)), func(ctx SpecContext) {
+			It("pwrite(2) of the whole bad page fails: EIO before v5.19, EFAULT since; the block stays bad", scenario(
+				"pwrite", "B03", Changes(change.DaxRecoveryWrite)), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				mount := g.DAX(ctx, fs)
 				f := mount.File(ctx, 64*KiB)
@@ -83,7 +83,8 @@ var _ = describe("with a bad block in a DAX file", func() {
 	}
 
 	for _, p := range []Provider{E820, Virtio} {
-		It("on "+string(p)+" pmem, write(2) of the whole page clears the bad block", Scenario("dax/"+string(p)+"-ext4/pwrite",
+		It("on "+string(p)+" pmem, pwrite(2) of the whole page clears the bad block since v5.19 (EIO before)", Scenario(
+			"dax/"+string(p)+"-ext4/pwrite",
 			Catalogue("B03e"), Changes(change.DaxRecoveryWrite, change.DaxFaultHWPoison), NeedsDAX(p, Ext4)),
 			func(ctx SpecContext) {
 				g := StartGuest(ctx)
@@ -121,7 +122,8 @@ var _ = describe("a read through the page cache", func() {
 	// The kernel stores a long range as many short ones. Kernels before v6.8 store them in
 	// reverse order and then do not find them (badblocks_set, badblocks_check). Not in the
 	// catalogue; seen on 5.10.262 and 6.1.192.
-	It("fails with EIO within a long range of bad blocks", Scenario("blockdev/pmem/pread-long-range",
+	It("fails with EIO within a long range of bad blocks since v6.8 (succeeds before)", Scenario(
+		"blockdev/pmem/pread-long-range",
 		Catalogue("B24"), NeedsDisk(NFIT, Ext4), Changes(change.BadblocksSorted)), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		d := g.Pmem(ctx, NFIT, Ext4)
@@ -147,13 +149,13 @@ var _ = describe("a read through the page cache", func() {
 			Expect(then).To(BeOutcome(Errno("EIO")))
 		})
 	}
+})
 
+var _ = describe("MADV_POPULATE_READ over a bad block of the page cache", func() {
 	// One file system is enough: a call that does not return occupies a CPU for 40 s.
-	It("by MADV_POPULATE_READ, where supported, fails with EFAULT", Scenario(
+	It("fails with EINVAL before v5.14 and with EFAULT since v6.9; in between it does not return", Scenario(
 		"pagecache/ext4/populate-read",
-		Catalogue(
-			"E30",
-		),
+		Catalogue("E30"),
 		NeedsDisk(NFIT, Ext4),
 		Changes(change.MadvisePopulateReturns, change.MadvisePopulate),
 	), func(ctx SpecContext) {

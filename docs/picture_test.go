@@ -43,7 +43,7 @@ func TestPicture(t *testing.T) {
 
 func picture(t *testing.T, o observed) []byte {
 	t.Helper()
-	const left, wide, high, top = 240, 196, 30, 44
+	const left, wide, line, top = 210, 234, 16, 44
 	colors := []string{"#ddf4ff", "#fff1c9", "#ffe0dd", "#e2f5e2"}
 	text := func(s string) string {
 		var b bytes.Buffer
@@ -53,15 +53,22 @@ func picture(t *testing.T, o observed) []byte {
 		return b.String()
 	}
 	var b bytes.Buffer
-	width, height := left+wide*len(o.Kernels), top+high*len(pictured)+8
+	width, height := left+wide*len(o.Kernels), top+8
+	high := map[string]int{} // of the rows
+	for _, id := range pictured {
+		for _, k := range o.Kernels {
+			high[id] = max(high[id], line*len(lines(o.Seen[id][k]))+14)
+		}
+		height += high[id]
+	}
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %[1]d %[2]d" font-family="ui-monospace,monospace" font-size="12">`+"\n", width, height)
 	fmt.Fprintf(&b, `<title>What user space observes of poison on %d kernels</title><rect width="100%%" height="100%%" fill="#fff"/>`+"\n", len(o.Kernels))
 	for i, k := range o.Kernels {
 		version, _, _ := strings.Cut(k, " ")
 		fmt.Fprintf(&b, `<text x="%d" y="26" font-weight="bold">Linux %s</text>`+"\n", left+wide*i+8, text(version))
 	}
-	for row, id := range pictured {
-		y := top + high*row
+	y := top
+	for _, id := range pictured {
 		fmt.Fprintf(&b, `<text x="8" y="%d">%s</text>`+"\n", y+19, text(id))
 		var results []string
 		for i, k := range o.Kernels {
@@ -77,20 +84,31 @@ func picture(t *testing.T, o observed) []byte {
 				results = append(results, seen)
 			}
 			fill := colors[at%len(colors)]
-			if last := strings.LastIndex(seen, "; "); last >= 0 {
-				seen = seen[last+2:] // the step that matters is the last one
-			}
 			if strings.HasPrefix(seen, "skipped: ") {
-				seen, fill = "skipped", "#f0f0f0"
+				fill = "#f0f0f0"
 			}
-			seen = strings.TrimSpace(strings.NewReplacer("SIGBUS ", "", "BUS_", "").Replace(seen))
-			if len(seen) > 24 {
-				seen = seen[:23] + "…"
+			fmt.Fprintf(&b, `<rect x="%d" y="%d" width="%d" height="%d" fill="%s" stroke="#fff" stroke-width="2"/>`+"\n",
+				left+wide*i, y, wide, high[id], fill)
+			for n, part := range lines(seen) {
+				fmt.Fprintf(&b, `<text x="%d" y="%d">%s</text>`+"\n", left+wide*i+8, y+19+line*n, text(part))
 			}
-			fmt.Fprintf(&b, `<rect x="%d" y="%d" width="%d" height="%d" fill="%s" stroke="#fff" stroke-width="2"/><text x="%d" y="%d">%s</text>`+"\n",
-				left+wide*i, y, wide, high, fill, left+wide*i+8, y+19, text(seen))
 		}
+		y += high[id]
 	}
 	b.WriteString("</svg>\n")
 	return b.Bytes()
+}
+
+// lines returns the results of a cell, one per line, without the text of a panic.
+func lines(seen string) (all []string) {
+	if strings.HasPrefix(seen, "skipped: ") {
+		return []string{"skipped"}
+	}
+	for part := range strings.SplitSeq(seen, "; ") {
+		if strings.HasPrefix(part, "Kernel panic") {
+			part = "Kernel panic"
+		}
+		all = append(all, strings.TrimSpace(part))
+	}
+	return all
 }

@@ -119,7 +119,10 @@ func TestReliabilityLongSame(t *testing.T) {
 			continue // it has a scenario for each --program, and none of its own
 		}
 		for _, kernel := range []string{old, recent} {
-			t.Run(suite+" "+strings.ReplaceAll(kernel, "/", " "), func(t *testing.T) { same(t, suite, kernel) })
+			t.Run(suite+" "+strings.ReplaceAll(kernel, "/", " "), func(t *testing.T) {
+				t.Parallel() // a guest keeps one core busy
+				same(t, suite, kernel)
+			})
 		}
 	}
 }

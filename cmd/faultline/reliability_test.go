@@ -291,11 +291,12 @@ func TestReliabilityRepeat(t *testing.T) {
 	d := disturb(t)
 	args := append(reliable[:len(reliable):len(reliable)], "--repeat=2")
 	if isLong() {
-		// 19 scenarios of every kind, each 56 times.
+		// 19 scenarios of every kind, each 56 times. Not one that does not return on some
+		// kernel: each attempt would take 40 s.
 		args = append(reliable[:2:2], "--matrix=wide", "--repeat=56")
 		for _, id := range []string{
 			"dax/ext4/shared-*", "dax/ext4/private-*", "dax/xfs/shared-read", "dax/e820-ext4/pwrite", "dax/ext4/pread", "dax/ext4/pwrite",
-			"pagecache/ext4/*", "blockdev/pmem/pread", "mce/ext4/srar-shared", "mce/anon/cow", "mce/anon/srar", "mce/ext4/ucna", "mce/nfit/page",
+			"pagecache/ext4/pread-span", "blockdev/pmem/pread", "mce/ext4/srar-shared", "mce/anon/cow", "mce/anon/srar", "mce/ext4/ucna", "mce/nfit/page",
 		} {
 			args = append(args, "--scenario="+id)
 		}

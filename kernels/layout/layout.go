@@ -29,6 +29,32 @@ type Layout struct {
 	Modules string // the directory of the modules, "" if there is none
 }
 
+// At returns the layout of the kernel of an image, such as /boot/vmlinuz-REL: its
+// configuration is beside it, its modules are below that directory or the one above.
+func At(ctx context.Context, image string) (*Layout, error) {
+	release, isELF, err := readImage(ctx, image)
+	if err != nil {
+		return nil, err
+	}
+	l := &Layout{Image: image, Release: release, ELF: isELF}
+	root := filepath.Dir(image)
+	for _, name := range []string{"config-" + release, ".config", "config"} {
+		if m := regular(root, name); len(m) > 0 {
+			l.Config = m[0]
+			break
+		}
+	}
+	for _, dir := range []string{root, filepath.Dir(root)} {
+		for _, modules := range []string{"lib/modules", "usr/lib/modules"} {
+			dir := filepath.Join(dir, modules, release)
+			if info, err := os.Stat(dir); l.Modules == "" && err == nil && info.IsDir() {
+				l.Modules = dir
+			}
+		}
+	}
+	return l, nil
+}
+
 // Find looks for the parts of a kernel below a directory.
 func Find(ctx context.Context, root string, opts kernels.Options) (*Layout, error) {
 	info, err := os.Stat(root)

@@ -203,3 +203,24 @@ func bytesRead(t *testing.T) (n int64) {
 	}
 	return n
 }
+
+// One of several images in a boot directory, with its configuration and modules.
+func TestDirImage(t *testing.T) {
+	needs(t, "depmod")
+	want, err := Resolve(t.Context(), "dir:"+usual().in(t, t.TempDir()), testOptions(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := files{"boot/vmlinuz-" + rel: bzImage(rel, "6.1.192-1", true), "boot/config-" + rel: config,
+		"boot/vmlinuz-6.12.1": bzImage("6.12.1", "6.12.1-1", true), "boot/config-6.12.1": "CONFIG_SWAP=y\n",
+		"boot/.config": "CONFIG_SWAP=y\n"}.and(modulesOf("lib/modules/"+rel, rel)).in(t, t.TempDir())
+	k, err := Resolve(t.Context(), "dir:"+filepath.Join(root, "boot/vmlinuz-"+rel), testOptions(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k.Digest != want.Digest || k.Name != rel+" (dir:vmlinuz-"+rel+")" {
+		t.Errorf("got %+v, want that of %+v", k, want)
+	}
+	_, err = Resolve(t.Context(), "dir:"+filepath.Join(root, "boot"), testOptions(t))
+	wantSpecError(t, err, "more than one kernel")
+}

@@ -170,7 +170,7 @@ func TestSpecErrors(t *testing.T) {
 		"deb:" + file:        "not a Debian package",
 		"dir:":               "no folder",
 		"dir:/nowhere":       "no such file",
-		"dir:" + file:        "is not a folder",
+		"dir:" + file:        "some.deb: neither a bzImage nor an x86-64 vmlinux",
 	} {
 		_, err := Resolve(t.Context(), spec, opts)
 		wantSpecError(t, err, want)

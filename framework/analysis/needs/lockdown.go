@@ -109,11 +109,12 @@ func packageWith(k *kernels.Kernel) string {
 	return ""
 }
 
-// unusable returns why a kernel cannot be used for a need that it has; "" if it can. That
-// modules of every guest are missing is found when it boots, because the kernel was not
-// given as a whole, and a run that skips all of its cells would look like a success.
+// unusable returns why a kernel cannot be used for a need that it has; "" if it can. If
+// modules of every guest are missing, the kernel was not given as a whole: that is found
+// when it boots, because a run that skips all of its cells would look like a success.
 func unusable(k *kernels.Kernel, needs []string) string {
-	if symbol, module := k.NoModule(needs...); symbol != "" {
+	guests, _ := k.NoModule(required.Symbols()...)
+	if symbol, module := k.NoModule(needs...); symbol != "" && guests == "" {
 		return fmt.Sprintf("%s is built with %s%s=m, but has no module %s%s", k.Name, prefix, symbol, module, packageWith(k))
 	}
 	return denial(k, needs)

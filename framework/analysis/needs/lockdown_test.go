@@ -158,4 +158,11 @@ func TestMissingModule(t *testing.T) {
 			t.Errorf("%s: got %s", packages, r)
 		}
 	}
+	k := hardened(t, text+"CONFIG_VIRTIO_NET=m\n", false)
+	if err := os.WriteFile(filepath.Join(k.ModulesDir, "modules.dep"), []byte("ext4.ko:\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got := Impossible(k, scenario.Info{ID: "a/b", Needs: []string{"HWPOISON_INJECT"}}); got != "" {
+		t.Errorf("without the modules of guests: got %q", got)
+	}
 }

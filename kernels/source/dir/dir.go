@@ -1,5 +1,6 @@
 // Package dir gets kernels from a directory, as left by a build or make install:
-// dir:PATH. It copies files, and builds nothing.
+// dir:PATH; or from an image, such as one of several in /boot. It copies files, and builds
+// nothing.
 package dir
 
 import (
@@ -20,7 +21,7 @@ func Source() kernels.Source {
 	return kernels.Source{
 		Scheme:  "dir",
 		Usage:   []string{"dir:PATH", "dir:PATH?config=FILE"},
-		About:   "a folder with vmlinuz or vmlinux, config and lib/modules/RELEASE",
+		About:   "a folder with vmlinuz, config and lib/modules/REL, or a vmlinuz there",
 		Params:  []string{setConfig},
 		Check:   check,
 		Resolve: resolve,
@@ -55,8 +56,13 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 	if err != nil {
 		return nil, err
 	}
-	l, err := layout.Find(ctx, root, opts)
-	if err != nil {
+	var l *layout.Layout
+	if info, err := os.Stat(root); err == nil && info.Mode().IsRegular() {
+		l, err = layout.At(ctx, root)
+		if err != nil {
+			return nil, err
+		}
+	} else if l, err = layout.Find(ctx, root, opts); err != nil {
 		return nil, err
 	}
 	if file := r.Set[setConfig]; file != "" {

@@ -56,6 +56,17 @@ func TestLongPackage(t *testing.T) {
 			t.Fatal(err)
 		}
 		sums = append(sums, string(data))
+		archives, err := filepath.Glob(filepath.Join(dir, "dist/*.tar.gz"))
+		if err != nil || len(archives) != 1 {
+			t.Fatalf("got archives %v, %v", archives, err)
+		}
+		unpacked := t.TempDir()
+		if out, err := exec.CommandContext(t.Context(), "tar", "-xzf", archives[0], "--strip-components=1", "-C", unpacked).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		if out, err := exec.CommandContext(t.Context(), filepath.Join(unpacked, "bin/faultline"), "version").CombinedOutput(); err != nil {
+			t.Errorf("the command of the archive: %v\n%s", err, out)
+		}
 	}
 	if n := strings.Count(sums[0], "\n"); n != 4 || sums[0] != sums[1] {
 		t.Errorf("got %d files, want 4:\n%s\n%s", n, sums[0], sums[1])

@@ -67,36 +67,25 @@ func Open(ctx context.Context, scheme, what string, paths []string, opts kernels
 		}
 	}()
 	for _, p := range paths { // before anything is downloaded
-		if info, err := os.Stat(p); !download.IsURL(p) && err == nil && info.Mode().IsRegular() && info.Size() == 0 {
-			return nil, &kernels.SpecError{Problem: p + " is empty", Hint: "get the " + what + " again"}
-		} else if !download.IsURL(p) && err != nil {
-			return nil, &kernels.SpecError{
-				Problem: "cannot open " + p, Err: reason(err), Hint: "give the path of a readable " + what,
-			}
+		if download.IsURL(p) {
+			continue
+		}
+		if err := checkFile(p, p, what); err != nil {
+			return nil, err
 		}
 	}
 	for _, p := range paths {
 		fs.names = append(fs.names, p)
 		if download.IsURL(p) {
-			fs.names[len(fs.names)-1], _, _ = strings.Cut(p, "#") // without its digest
+			name, _, _ := strings.Cut(p, "#") // without its digest
+			fs.names[len(fs.names)-1] = name
 			file, err := download.Get(ctx, p, opts)
 			if err != nil {
 				return nil, err
 			}
 			fs.loaded, p = append(fs.loaded, file), file.Path
-		}
-		info, err := os.Stat(p)
-		if err == nil && info.IsDir() {
-			return nil, &kernels.SpecError{Problem: p + " is a folder", Hint: "write dir:" + p + ", or give " + what}
-		}
-		if err == nil && !info.Mode().IsRegular() {
-			err = fmt.Errorf("%s is not a regular file", p)
-		}
-		if err != nil {
-			return nil, &kernels.SpecError{
-				Problem: "cannot open " + p,
-				Err:     reason(err),
-				Hint:    "give the path of a readable " + what,
+			if err := checkFile(p, name, what); err != nil {
+				return nil, err
 			}
 		}
 		stamp, err := kernels.Stamp(p)
@@ -115,6 +104,27 @@ func Open(ctx context.Context, scheme, what string, paths []string, opts kernels
 		fs.stamps, fs.Parts = append(fs.stamps, stamp), append(fs.Parts, sum)
 	}
 	return fs, nil
+}
+
+// checkFile checks that a path is that of a regular file with content; name is for messages.
+func checkFile(path, name, what string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && info.IsDir():
+		return &kernels.SpecError{Problem: name + " is a folder", Hint: "write dir:" + name + ", or give " + what}
+	case err == nil && !info.Mode().IsRegular():
+		err = fmt.Errorf("%s is not a regular file", name)
+	case err == nil && info.Size() == 0:
+		return &kernels.SpecError{Problem: name + " is empty", Hint: "get the " + what + " again"}
+	}
+	if err != nil {
+		return &kernels.SpecError{
+			Problem: "cannot open " + name,
+			Err:     reason(err),
+			Hint:    "give the path of a readable " + what,
+		}
+	}
+	return nil
 }
 
 // Close allows downloaded files to be pruned from the cache.

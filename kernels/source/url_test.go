@@ -109,7 +109,7 @@ func TestURL(t *testing.T) {
 		"url:" + at + "/k.deb":                                                           "is a Debian package; write deb:",
 		"url:" + at + "/k.rpm":                                                           "is an rpm package; write rpm:",
 		"url:" + b1 + "modules.tar.xz":                                                   "modules.tar.xz is a tar archive; write tar:",
-		"url:" + at + "/empty":                                                           "/empty is empty; check the URL",
+		"url:" + at + "/empty":                                                           "/empty is empty; get the file again",
 		"url:" + at + "/text?config=" + local:                                            "/text: neither a bzImage nor an x86-64 vmlinux; give a complete",
 		"url:":                                                                           "no URL given; write url:URL",
 		"url:/some/bzImage":                                                              "/some/bzImage is not a URL for a download",

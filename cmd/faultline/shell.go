@@ -11,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/faultline/faultline/framework/machine/vm"
+	"github.com/faultline/faultline/internal/distro"
 	"github.com/faultline/faultline/internal/errkind"
 )
 
@@ -48,7 +49,7 @@ func (c *shellCmd) Run(ctx context.Context) error {
 // findBusybox finds a static BusyBox, which a guest can run. Debian also has a dynamic
 // one.
 func findBusybox() (string, error) {
-	const hint = "install it with: apt-get install --no-install-recommends busybox-static"
+	hint := "install it with: " + distro.Here().Install("busybox-static")
 	var why error
 	for _, path := range []string{"busybox", "/bin/busybox", "/usr/bin/busybox"} {
 		found, err := findStatic(path)

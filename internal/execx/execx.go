@@ -16,26 +16,23 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/faultline/faultline/internal/distro"
 	"github.com/faultline/faultline/internal/errkind"
 )
 
 // MissingError reports that a program is not installed.
 type MissingError struct {
 	Tool    string // the program, such as "mkfs.xfs"
-	Package string // the Debian package that contains it, such as "xfsprogs"
+	Package string // the Debian package that contains it, such as "xfsprogs", or several
 }
 
 // Command returns the command that installs the program.
 func (e *MissingError) Command() string {
-	c := "apt-get install -y " + e.Package
-	if os.Geteuid() != 0 {
-		c = "sudo " + c
-	}
-	return c
+	return distro.Here().Install(strings.Fields(e.Package)...)
 }
 
 func (e *MissingError) Error() string {
-	return fmt.Sprintf("%s is not installed (Debian package %s); run: %s", e.Tool, e.Package, e.Command())
+	return fmt.Sprintf("%s is not installed; install it with: %s", e.Tool, e.Command())
 }
 
 // ErrKind implements errkind.Kinder.

@@ -14,7 +14,7 @@ func TestNewerCompiler(t *testing.T) {
 	}{
 		{"6.1.172", "12", bookworm, ""},
 		{"5.18.0", "12.2.0", bookworm, ""},
-		{"5.15.1", "12.2.0", bookworm, "apt-get install -y gcc-11 and add ?cc=gcc-11, or set KCFLAGS"},
+		{"5.15.1", "12.2.0", bookworm, "apt-get install --no-install-recommends gcc-11 and add ?cc=gcc-11, or set KCFLAGS"},
 		{"5.10.1", "12.2.0", bookworm, "gcc-11 and add ?cc=gcc-11, the oldest available, or set KCFLAGS"},
 		{"5.15.1", "12", append(bookworm, choice{11, true}), "(gcc 12): add ?cc=gcc-11, or"},
 		{"5.10.1", "12", []choice{{8, false}, {9, false}, {10, false}, {11, true}}, "gcc-10"},

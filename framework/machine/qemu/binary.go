@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/faultline/faultline/internal/arch"
+	"github.com/faultline/faultline/internal/distro"
 	"github.com/faultline/faultline/internal/errkind"
 	"github.com/faultline/faultline/internal/execx"
 )
@@ -48,7 +49,7 @@ type MissingError struct {
 }
 
 func (e *MissingError) Error() string {
-	return e.Reason + "; install it with: apt-get install --no-install-recommends " + e.Package
+	return e.Reason + "; install it with: " + distro.Here().Install(e.Package)
 }
 
 // ErrKind implements errkind.Kinder.

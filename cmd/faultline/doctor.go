@@ -17,12 +17,14 @@ import (
 
 	"github.com/faultline/faultline/framework/analysis/needs"
 	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/distro"
 	"github.com/faultline/faultline/internal/errkind"
 	"github.com/faultline/faultline/internal/execx"
 	"github.com/faultline/faultline/internal/sanitize"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/build"
 	"github.com/faultline/faultline/kernels/source"
+	"github.com/faultline/faultline/kernels/source/apt"
 )
 
 type doctorCmd struct {
@@ -98,14 +100,7 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 		checkTools("e2fsprogs", "", "mkfs.ext4"),
 		checkTools("xfsprogs", "", "mkfs.xfs"),
 		checkTools("kmod", "", "depmod"),
-		checkTools(
-			"apt",
-			"apt: kernels and the default matrix need it",
-			"apt-get",
-			"apt-config",
-			"apt-cache",
-			"/usr/lib/apt/apt-helper",
-		),
+		checkArchive(ctx),
 		checkTools("git", "tree: kernels, bisect and backport need it", "git"),
 		checkBuild(ctx),
 		checkTools("ccache", "compiles tree: kernels again in less time", "ccache"),
@@ -132,15 +127,7 @@ func (c *doctorCmd) Run(ctx context.Context) error {
 	}
 	w.Flush()
 	if len(packages) > 0 {
-		sudo := ""
-		if os.Geteuid() != 0 {
-			sudo = "sudo "
-		}
-		fmt.Printf(
-			"\nTo install what is missing:\n  %sapt-get install --no-install-recommends %s\n",
-			sudo,
-			strings.Join(packages, " "),
-		)
+		fmt.Printf("\nTo install what is missing:\n  %s\n", distro.Here().Install(packages...))
 	}
 	if len(lost) > 0 {
 		fmt.Printf("\nSkipped with this QEMU, which has no TCG:\n  %s\n", strings.Join(lost, "\n  "))
@@ -193,7 +180,7 @@ func checkTools(pkg, optional string, programs ...string) finding {
 	}
 	f.found = strings.Join(found, ", ")
 	if missing != nil {
-		f.missing = fmt.Sprintf("no %s; Debian package %s", strings.Join(missing, ", "), pkg)
+		f.missing = fmt.Sprintf("no %s; package %s", strings.Join(missing, ", "), distro.Here().Package(pkg))
 		if f.optional {
 			f.missing += "; " + optional
 		}
@@ -210,9 +197,22 @@ func checkBuild(ctx context.Context) finding {
 	switch err := build.Tools(ctx, ""); {
 	case errors.As(err, &missing):
 		f.install = missing.Package
-		f.missing = fmt.Sprintf("no %s; Debian packages %s; tree: kernels need them", missing.Tool, missing.Package)
+		f.missing = fmt.Sprintf("no %s; tree: kernels need them", missing.Tool)
 	case err != nil:
 		f.missing = err.Error()
+	}
+	return f
+}
+
+// checkArchive looks for what apt: kernels need: sources, and apt or nothing.
+func checkArchive(ctx context.Context) finding {
+	const users = "apt: kernels and the default matrix need it"
+	f := finding{what: "apt", optional: true, found: "not installed; its sources are read by HTTP"}
+	if apt.Installed() {
+		f = checkTools("apt", users, "apt-get", "apt-config", "apt-cache", "/usr/lib/apt/apt-helper")
+	}
+	if err := apt.Check(ctx); err != nil && f.missing == "" {
+		f.missing = err.Error() + "; " + users
 	}
 	return f
 }
@@ -221,7 +221,7 @@ func checkBusybox() finding {
 	f := finding{what: "busybox", optional: true, install: "busybox-static"}
 	path, err := findBusybox()
 	if err != nil {
-		f.missing = "Debian package busybox-static; faultline shell needs it"
+		f.missing = "no static busybox; package " + distro.Here().Package("busybox-static") + "; faultline shell needs it"
 	}
 	f.found = path
 	return f

@@ -3,6 +3,7 @@ package source
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -130,5 +131,62 @@ func TestAptUnsignedIsNewer(t *testing.T) {
 	want := "apt:bookworm 6.1.192-1 linux-image-" + rel + " bookworm, apt:bookworm/6.1 6.1.193-1 linux-image-" + next + "-unsigned bookworm-security"
 	if g := strings.Join(got, ", "); g != want {
 		t.Errorf("got %s\nwant %s", g, want)
+	}
+}
+
+// Ubuntu's default kernel is "generic", and a part of its modules is in a package that it
+// does not depend on.
+func TestAptUbuntu(t *testing.T) {
+	a := newArchive(t)
+	const rel64, rel68 = "6.8.0-45-generic", "6.8.0-48-generic"
+	parts := func(release, version string) []debian {
+		all := unsplit(release, version)
+		modules := files{}
+		for name, text := range all {
+			if strings.HasPrefix(name, "lib/modules/") {
+				modules[name] = text
+				delete(all, name)
+			}
+		}
+		return []debian{
+			{"linux-image-" + release, version, "kmod, linux-base (>= 4.5), linux-modules-" + release, all},
+			{"linux-modules-" + release, version, "wireless-regdb", modules},
+			{"linux-modules-extra-" + release, version, "linux-image-" + release, files{"lib/modules/" + release + "/kernel/extra.ko": "x"}},
+			{"linux-image-unsigned-" + release + "-dbgsym", version, "", files{"x": "x"}},
+		}
+	}
+	a.suite(t, "noble", "Ubuntu", append(parts(rel64, "6.8.0-45.45"),
+		debian{"linux-image-generic", "6.8.0-45.45", "linux-image-" + rel64 + ", linux-firmware", files{"x": "x"}})...)
+	a.suite(t, "noble-security", "Ubuntu", append(parts(rel68, "6.8.0-48.48"), debian{"linux-image-generic", "6.8.0-48.48",
+		"linux-image-" + rel68 + ", linux-modules-extra-" + rel68 + ", linux-firmware", files{"x": "x"}})...)
+	a.suite(t, "bookworm", "Debian", meta("6.1.192-1", "linux-image-"+rel), image("6.1.192-1"))
+	sources := func(text string) string { return file(t, "x.list", []byte(text)) }
+	ubuntu := fmt.Sprintf("deb [trusted=yes] file:%s/ubuntu noble main\ndeb [trusted=yes] file:%[1]s/ubuntu noble-security main\n", a.dir)
+	if err := os.Symlink(".", a.dir+"/ubuntu"); err != nil {
+		t.Fatal(err)
+	}
+	list := from(sources(ubuntu))
+	opts := testOptions(t)
+	for _, spec := range []string{"apt:noble", "apt:noble/6.8", "apt:linux-image-generic", "apt:noble-security"} {
+		k, err := list.Resolve(t.Context(), spec, opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if k.Release != rel68 || k.Version != "6.8.0" || len(k.Packages) != 3 {
+			t.Errorf("%s: got %+v", spec, k)
+		}
+	}
+	offers, err := list.Offers(t.Context(), "", opts)
+	if err != nil || len(offers) != 1 || offers[0].Spec != "apt:noble" || offers[0].Version != "6.8.0-48.48" {
+		t.Errorf("got %+v, %v", offers, err)
+	}
+	// Debian's suites are not looked for in Ubuntu's archive, nor Ubuntu's kernels in Debian's.
+	_, err = list.Resolve(t.Context(), "apt:bookworm", opts)
+	if err == nil || !strings.Contains(err.Error(), "none of the machine's apt sources is Debian's main archive") {
+		t.Error(err)
+	}
+	own := sources(ubuntu + fmt.Sprintf("deb [trusted=yes] file:%s bookworm main\n", a.dir))
+	if k, err := from(own).Resolve(t.Context(), "apt:bookworm", testOptions(t)); err != nil || k.Release != rel {
+		t.Errorf("got %v, %v", k, err)
 	}
 }

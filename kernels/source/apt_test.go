@@ -196,7 +196,7 @@ func TestAptErrors(t *testing.T) {
 		"foreign.list":  fmt.Sprintf("deb [signed-by=/usr/share/keyrings/vendor.gpg] file:%s bookworm main\n", a.dir),
 	}.in(t, a.dir)
 	for name, c := range map[string]struct{ spec, sources, want string }{
-		"another's suite":      {"apt:bookworm", a.sources, "with Origin Debian"},
+		"another's suite":      {"apt:bookworm", a.sources, "with Origin Debian or Ubuntu"},
 		"a dependency is gone": {"apt:trixie", a.sources, "no package list of trixie has linux-image-7.3.4-amd64 7.3.4-1"},
 		"not signed":           {"apt:trixie", filepath.Join(a.dir, "unsigned.list"), "debian-archive-keyring"},
 		"no Debian source":     {"apt:trixie", filepath.Join(a.dir, "foreign.list"), "none of them is Debian's"},

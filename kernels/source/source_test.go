@@ -309,16 +309,6 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
-func TestToolError(t *testing.T) {
-	t.Setenv("PATH", "/nowhere")
-	opts := testOptions(t)
-	_, err := Resolve(t.Context(), "apt:bookworm", opts)
-	var missing *execx.MissingError
-	if !errors.As(err, &missing) || missing.Package != "apt" || !strings.Contains(err.Error(), "apt-get install -y apt") {
-		t.Errorf("got %v, want the package's name", err)
-	}
-}
-
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil

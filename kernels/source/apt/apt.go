@@ -1,9 +1,10 @@
-// Package apt gets kernels from the Debian archive that the machine's own apt is
+// Package apt gets kernels from the Debian or Ubuntu archive that the machine's own apt is
 // configured with: apt:SUITE and similar specs. apt-get fetches and verifies, using a
-// private state in the cache.
+// private state in the cache. Without apt the same sources are read by HTTP.
 package apt
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,20 +18,24 @@ import (
 	"github.com/faultline/faultline/kernels/debian"
 )
 
-// metaPackage is the package that depends on a suite's default kernel.
-const metaPackage = "linux-image-amd64"
+// metaPackages are the packages that depend on a suite's default kernel, by the origins of
+// suites whose kernels are supported (Origin in a Release file).
+var metaPackages = map[string]string{
+	"Debian": "linux-image-amd64", "Debian Backports": "linux-image-amd64",
+	"Ubuntu": "linux-image-generic",
+}
 
 var (
 	reSuite   = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
 	reWant    = regexp.MustCompile(`^[a-z0-9][A-Za-z0-9+.~_*?\[\]-]*$`)
 	reSeries  = regexp.MustCompile(`^\d+(\.\d+)*$`)
-	reContent = regexp.MustCompile(`^linux-(image|binary|modules|base)-(unsigned-)?\d`)
+	reContent = regexp.MustCompile(`^linux-(image|binary|modules|modules-extra|base)-(unsigned-)?\d`)
 )
 
 // aptSpec is a parsed apt: argument.
 type aptSpec struct {
 	suite string // "": the machine's suites
-	want  string // a package, a pattern, a version prefix
+	want  string // a package, a pattern, a version prefix; "": the suite's default kernel
 }
 
 // parseApt distinguishes apt:SUITE from apt:PACKAGE by form: packages start with
@@ -46,8 +51,6 @@ func parseApt(arg string) (aptSpec, error) {
 	if !both {
 		if strings.HasPrefix(arg, "linux-") || strings.ContainsAny(arg, "*?[") || reSeries.MatchString(arg) {
 			suite, want = "", arg
-		} else {
-			want = metaPackage
 		}
 	}
 	if (suite != "" || both) && !reSuite.MatchString(suite) {
@@ -56,7 +59,7 @@ func parseApt(arg string) (aptSpec, error) {
 			Hint:    "give one such as bookworm or trixie-backports",
 		}
 	}
-	if !reWant.MatchString(want) {
+	if (want != "" || both) && !reWant.MatchString(want) {
 		return aptSpec{}, &kernels.SpecError{Problem: fmt.Sprintf("invalid package name %q", want),
 			Hint: "give a package, a pattern such as linux-image-6.12.*-amd64, or a version such as 6.12"}
 	}
@@ -72,7 +75,7 @@ func Source(files ...string) kernels.Source {
 	m := machine{files}
 	return kernels.Source{
 		Scheme: "apt", Usage: []string{"apt:SUITE", "apt:SUITE/PACKAGE", "apt:SUITE/VERSION", "apt:PACKAGE"},
-		About: "Debian's packages; VERSION can be the beginning of one, such as 6.12",
+		About: "packages of Debian or Ubuntu; VERSION can be a prefix, such as 6.12",
 		Check: checkApt, Resolve: m.resolve, List: m.offers,
 	}
 }
@@ -108,6 +111,7 @@ func (s aptSpec) resolve(ctx context.Context, m machine, opts kernels.Options, r
 	}
 	var found []*aptChoice
 	var names, unsafe []string
+	want := s.want
 	for _, suite := range suites {
 		state, err := m.open(ctx, suite, opts, refresh)
 		if err != nil {
@@ -119,12 +123,13 @@ func (s aptSpec) resolve(ctx context.Context, m machine, opts kernels.Options, r
 		for _, p := range state.index.Packages {
 			names = append(names, p.Name)
 		}
+		want = cmp.Or(want, state.index.meta())
 		for _, p := range state.index.matching(s.want) {
 			found = append(found, &aptChoice{state: state, main: p})
 		}
 	}
 	if len(found) == 0 {
-		return nil, noPackage(s.want, suites, unsafe, names)
+		return nil, noPackage(want, suites, unsafe, names)
 	}
 	slices.SortStableFunc(
 		found,

@@ -1,23 +1,21 @@
 package apt
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/dustin/go-humanize"
-
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/debian"
 )
 
-// plainImage reports whether a package is a kernel of the plain amd64 flavour: not
-// cloud, not rt, no debug symbols. abi is the variable part of the name.
+// plainImage reports whether a package is a kernel of the plain flavour: not cloud, not rt,
+// no debug symbols; Ubuntu's is "generic". abi is the variable part of the name.
 func plainImage(name string) (abi string, signed, ok bool) {
 	abi, ok = strings.CutPrefix(name, "linux-image-")
 	if !ok {
@@ -26,12 +24,21 @@ func plainImage(name string) (abi string, signed, ok bool) {
 	a, unsignedFront := strings.CutPrefix(abi, "unsigned-")
 	a, unsignedBack := strings.CutSuffix(a, "-unsigned")
 	a, ok = strings.CutSuffix(a, "-amd64")
+	if !ok {
+		a, ok = strings.CutSuffix(a, generic)
+	}
 	if !ok || a == "" || a[0] < '0' || a[0] > '9' || strings.HasSuffix(a, "-rt") || strings.HasSuffix(a, "-cloud") ||
 		strings.HasSuffix(a, "-dbg") {
 		return "", false, false
 	}
 	return a, !unsignedFront && !unsignedBack, true
 }
+
+// generic ends the names of Ubuntu's plain kernels.
+const generic = "-generic"
+
+// meta returns the package that depends on the suite's default kernel.
+func (x *aptIndex) meta() string { return metaPackages[x.Origin] }
 
 // series returns the first two numbers of a version.
 func series(version string) string {
@@ -57,6 +64,7 @@ func (x *aptIndex) pick(want string) (best aptPackage, ok bool) {
 
 // matching returns the packages that match, the best first.
 func (x *aptIndex) matching(want string) (all []aptPackage) {
+	want = cmp.Or(want, x.meta())
 	matches := func(p aptPackage) bool { return p.Name == want }
 	switch {
 	case reSeries.MatchString(want):
@@ -146,6 +154,14 @@ func (c *aptChoice) follow() error {
 			queue = append(queue, *d)
 		}
 	}
+	for _, p := range slices.Clone(c.packages) { // Ubuntu's, which depends on a part of its modules only
+		abi, ok := strings.CutPrefix(p.Name, "linux-modules-")
+		if extra := "linux-modules-extra-" + abi; ok && strings.HasSuffix(abi, generic) && !seen[extra] {
+			if d, ok := c.state.index.find(extra, p.Version); ok {
+				c.packages = append(c.packages, d)
+			}
+		}
+	}
 	// For a split kernel, linux-base has the configuration; otherwise it has nothing
 	// that a guest reads.
 	if !split {
@@ -165,7 +181,7 @@ func (c *aptChoice) follow() error {
 	if len(c.packages) == 0 {
 		return &kernels.SpecError{
 			Problem: fmt.Sprintf("package %s %s neither is a kernel nor depends on one", c.main.Name, c.main.Version),
-			Hint:    "give " + metaPackage + " or a package such as linux-image-6.1.0-56-amd64",
+			Hint:    "give " + c.state.index.meta() + " or a package such as linux-image-6.1.0-56-amd64",
 		}
 	}
 	return nil
@@ -245,36 +261,25 @@ func (c *aptChoice) unpacked(ctx context.Context, opts kernels.Options) (*kernel
 	})
 }
 
-// download makes apt fetch and verify the packages.
+// download fetches and verifies the packages, by apt if there is one.
 func (c *aptChoice) download(ctx context.Context, dir string, opts kernels.Options) ([]string, error) {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return nil, err
 	}
-	unlock, err := lockFile(ctx, filepath.Join(c.state.dir, "lock"), opts)
-	if err != nil {
-		return nil, err
+	fetch := c.aptDownload
+	if !Installed() {
+		fetch = c.httpDownload
 	}
-	defer unlock()
-	args := []string{"-q", "download"}
-	for _, p := range c.packages {
-		var size uint64
-		_, _ = fmt.Sscan(p.Size, &size)
-		opts.Logf("download %s %s (%s)", p.Name, p.Version, humanize.Bytes(size))
-		args = append(args, p.Name+"="+p.Version)
-	}
-	if _, err := c.state.aptGet(ctx, dir, args...); err != nil {
+	files, err := fetch(ctx, dir, opts)
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case err != nil:
+		// The archive's fault, or the network's, and not the request's.
 		return nil, &downloadError{
-			fmt.Errorf("download %s: %w; check the network and the mirror", c.main.Name, err),
+			fmt.Errorf("download %s: %v; check the network and the mirror", c.main.Name, err), //nolint:errorlint // see above
 			c.state.refreshed,
 		}
-	}
-	var files []string
-	for _, p := range c.packages {
-		m, _ := fs.Glob(os.DirFS(dir), p.Name+"_*.deb")
-		if len(m) != 1 {
-			return nil, fmt.Errorf("download %s: apt-get left %d files, want 1", p.Name, len(m))
-		}
-		files = append(files, filepath.Join(dir, m[0]))
 	}
 	return files, nil
 }

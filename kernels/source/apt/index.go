@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"regexp"
@@ -13,40 +12,38 @@ import (
 
 	"github.com/google/renameio/v2"
 
-	"github.com/faultline/faultline/internal/execx"
 	"github.com/faultline/faultline/kernels"
 )
 
-// buildIndex reads the kernel packages from the lists that apt fetched.
-func (a *aptState) buildIndex(ctx context.Context, opts kernels.Options) error {
-	out, err := a.aptGet(ctx, "", "indextargets", "--format", "$(RELEASE)\t$(ORIGIN)\t$(FILENAME)", "Created-By: Packages")
-	if err != nil {
-		return fmt.Errorf("find the package lists: %w", err)
-	}
+// buildIndex reads the kernel packages from the lists.
+func (a *aptState) buildIndex(ctx context.Context, lists []list, opts kernels.Options) error {
 	x := aptIndex{Format: aptIndexFormat, Machine: a.machine.stamp}
-	var foreign []string
-	for line := range strings.Lines(string(out)) {
-		f := strings.Split(strings.TrimSpace(line), "\t")
-		if len(f) != 3 {
+	foreign := 0
+	for _, l := range lists {
+		if metaPackages[l.origin] == "" {
+			foreign++
 			continue
 		}
-		if f[1] != "Debian" && f[1] != "Debian Backports" {
-			foreign = append(foreign, f[0])
-			continue
+		if l.suite == a.suite {
+			x.Origin = l.origin
 		}
-		if !slices.Contains(x.Suites, f[0]) {
-			x.Suites = append(x.Suites, f[0])
+		if !slices.Contains(x.Suites, l.suite) {
+			x.Suites = append(x.Suites, l.suite)
 		}
-		if err := a.readList(ctx, f[0], f[2], &x); err != nil {
-			return fmt.Errorf("read the package list of %s: %w", f[0], err)
+		if err := l.read(ctx, func(r io.Reader) error { return parsePackages(r, l, &x) }); err != nil {
+			return fmt.Errorf("read the package list of %s: %w", l.suite, err)
 		}
 	}
 	if !slices.Contains(x.Suites, a.suite) {
-		return fmt.Errorf("find suite %s: none of the machine's apt sources has it with Origin Debian (others: %d); "+
-			"add one to /etc/apt/sources.list.d, or use deb:FILE or dir:PATH", a.suite, len(foreign))
+		return fmt.Errorf(
+			"find suite %s: none of the machine's apt sources has it with Origin Debian or Ubuntu (others: %d); %s",
+			a.suite,
+			foreign,
+			advice(),
+		)
 	}
-	if len(foreign) > 0 {
-		opts.Logf("skip %d source(s) for %s that are not Debian's", len(foreign), a.suite)
+	if foreign > 0 {
+		opts.Logf("skip %d source(s) for %s that are neither Debian's nor Ubuntu's", foreign, a.suite)
 	}
 	data, err := json.Marshal(x)
 	if err != nil {
@@ -59,35 +56,11 @@ func (a *aptState) buildIndex(ctx context.Context, opts kernels.Options) error {
 	return nil
 }
 
-// readList reads one list, in any compression that apt uses for it.
-func (a *aptState) readList(ctx context.Context, suite, file string, x *aptIndex) error {
-	// Not in PATH: apt's own helper, part of the package apt.
-	const helper = "/usr/lib/apt/apt-helper"
-	if !exists(helper) {
-		return &execx.MissingError{Tool: helper, Package: "apt"}
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	cmd := execx.Command(ctx, "", nil, helper, "cat-file", file)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	readErr := parsePackages(out, suite, x)
-	if readErr != nil {
-		cancel()
-	}
-	return errors.Join(readErr, cmd.Wait())
-}
-
 // reKernelPackage selects, from sixty thousand packages, the relevant ones.
 var reKernelPackage = regexp.MustCompile(`^linux-(image|binary|modules|base)(-|$)`)
 
 // parsePackages parses a Packages file (deb822(5)) into the index.
-func parsePackages(r io.Reader, suite string, x *aptIndex) error {
+func parsePackages(r io.Reader, l list, x *aptIndex) error {
 	b := bufio.NewReaderSize(r, 1<<16)
 	var p aptPackage
 	keep := false
@@ -95,7 +68,7 @@ func parsePackages(r io.Reader, suite string, x *aptIndex) error {
 		if keep && p.Version != "" {
 			x.Packages = append(x.Packages, p)
 		}
-		p, keep = aptPackage{Suite: suite}, false
+		p, keep = aptPackage{Suite: l.suite}, false
 	}
 	flush()
 	for {
@@ -117,6 +90,8 @@ func parsePackages(r io.Reader, suite string, x *aptIndex) error {
 				p.Depends = v
 			case "SHA256":
 				p.SHA256 = v
+			case "Filename":
+				p.URL = strings.TrimRight(l.uri, "/") + "/" + v
 			case "Size":
 				p.Size = v
 			}

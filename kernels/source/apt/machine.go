@@ -13,7 +13,7 @@ import (
 	"github.com/faultline/faultline/internal/execx"
 )
 
-// machine is this machine's apt.
+// machine is this machine's apt, or what stands for it on a machine without.
 type machine struct {
 	// files are its files of apt sources; nil: as reported by apt.
 	files []string
@@ -23,18 +23,43 @@ type machine struct {
 // archive offers.
 type configuration struct {
 	sources []stanza // those that may be Debian's
+	keys    []string // files of the keys for sources that name none
 	// stamp identifies the sources, the keys that verify them, and how apt
 	// reaches them.
 	stamp string
 }
 
+// ownSources is the file of sources that only Faultline reads, in the form of
+// sources.list(5), below the user's configuration directory. Unlike a file in /etc/apt it
+// does not make the packages of an Ubuntu machine come from Debian.
+const ownSources = "faultline/apt.sources"
+
+// advice says where to add a source.
+func advice() string {
+	own := "~/.config/" + ownSources
+	if dir, err := os.UserConfigDir(); err == nil {
+		own = filepath.Join(dir, ownSources)
+	}
+	return "write one with a Debian mirror to " + own +
+		" (see docs/guides/install.md), or use deb:FILE, rpm:FILE or dir:PATH"
+}
+
 // read reads the machine's configuration.
 func (m machine) read(ctx context.Context) (configuration, error) {
 	files, keys, acquire := m.files, []string(nil), ""
+	own := ""
 	if files == nil {
 		var err error
-		if files, keys, acquire, err = configured(ctx); err != nil {
+		ask := configured
+		if !Installed() {
+			ask = usual
+		}
+		if files, keys, acquire, err = ask(ctx); err != nil {
 			return configuration{}, err
+		}
+		if dir, err := os.UserConfigDir(); err == nil {
+			own = filepath.Join(dir, ownSources)
+			files = append(files, own)
 		}
 	}
 	var all []stanza
@@ -46,18 +71,33 @@ func (m machine) read(ctx context.Context) (configuration, error) {
 		if err != nil {
 			return configuration{}, fmt.Errorf("read the machine's apt sources: %w", err)
 		}
-		if strings.HasSuffix(f, ".sources") {
+		switch {
+		case f == own:
 			all = append(all, parseDeb822(string(data))...)
-		} else {
-			all = append(all, parseOneLine(string(data))...)
+		case strings.HasSuffix(f, ".sources"):
+			all = append(all, debianSources(parseDeb822(string(data)))...)
+		default:
+			all = append(all, debianSources(parseOneLine(string(data)))...)
 		}
 	}
-	all = debianSources(all)
 	if len(all) == 0 {
-		return configuration{}, errors.New("find the machine's apt sources: none of them is Debian's; " +
-			"add a Debian mirror to /etc/apt/sources.list.d, or use deb:FILE or dir:PATH")
+		return configuration{}, errors.New("find the machine's apt sources: none of them is Debian's; " + advice())
 	}
-	return configuration{all, stamp(all, keys, acquire)}, nil
+	return configuration{all, keys, stamp(all, keys, acquire)}, nil
+}
+
+// usual returns apt's usual files, for a machine without apt: sources, and keys for those
+// that name none.
+func usual(context.Context) (files, keys []string, acquire string, err error) {
+	files = append([]string{"/etc/apt/sources.list"}, in("/etc/apt/sources.list.d", ".list", ".sources")...)
+	keys = in("/etc/apt/trusted.gpg.d", ".gpg", ".asc")
+	for _, name := range []string{"debian-archive-keyring.pgp", "debian-archive-keyring.gpg"} {
+		if k := filepath.Join("/usr/share/keyrings", name); exists(k) {
+			keys = append(keys, k)
+			break
+		}
+	}
+	return files, keys, "", nil
 }
 
 // configured asks apt for the files of its sources, the files of the keys that apply to

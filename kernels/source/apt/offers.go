@@ -76,7 +76,7 @@ func (a *aptState) offers(opts kernels.Options) []kernels.Offer {
 			)
 		}
 	}
-	add("apt:"+a.suite, metaPackage)
+	add("apt:"+a.suite, "")
 	var all []string
 	for _, p := range a.index.Packages {
 		if _, _, plain := plainImage(p.Name); plain {

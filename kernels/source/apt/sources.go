@@ -154,16 +154,16 @@ func isSecurity(suite string) bool {
 	return strings.HasSuffix(suite, "-security") || strings.HasSuffix(suite, "/updates")
 }
 
-// debianSources selects the machine's sources that may be Debian itself: by the suite's
-// name, and by the keys, if given. The Release files show whether they are, once they
-// have been fetched.
+// debianSources selects the machine's sources that may be Debian or Ubuntu itself: by the
+// suite's name, and by the keys, if given. The Release files show whether they are, once
+// they have been fetched.
 func debianSources(all []stanza) []stanza {
 	var out []stanza
 	for _, s := range all {
 		foreign := false
 		for _, f := range s.fields {
 			if strings.EqualFold(f.name, "Signed-By") && strings.HasPrefix(f.value, "/") {
-				foreign = !strings.Contains(f.value, "debian-archive")
+				foreign = !strings.Contains(f.value, "debian-archive") && !strings.Contains(f.value, ubuntuKeys)
 			}
 		}
 		s.suites = slices.DeleteFunc(slices.Clone(s.suites), func(n string) bool { return !isDebianSuite(n) })
@@ -173,6 +173,27 @@ func debianSources(all []stanza) []stanza {
 		}
 	}
 	return out
+}
+
+const ubuntuKeys = "ubuntu-archive"
+
+// ubuntu reports whether a source is Ubuntu's: by its keys, or by the folder that Ubuntu's
+// mirrors have.
+func (s stanza) ubuntu() bool {
+	for _, f := range s.fields {
+		if strings.EqualFold(f.name, "Signed-By") && strings.Contains(f.value, ubuntuKeys) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(
+		s.uris,
+		func(u string) bool { return strings.HasSuffix(strings.TrimRight(u, "/"), "/ubuntu") },
+	)
+}
+
+// debianReleases are names of Debian's suites, which an Ubuntu archive does not have.
+var debianReleases = []string{
+	"bullseye", "bookworm", "trixie", "forky", "sid", "experimental", "oldstable", "stable", "testing", "unstable",
 }
 
 // groupSuites returns the suites for a name: a release with its security updates and
@@ -189,7 +210,11 @@ func groupSuites(suite string) []string {
 // sources of another suite of the same kind (security or not).
 func sourceFor(suite string, machine []stanza) []stanza {
 	var same, kind []stanza
+	isDebian := slices.Contains(debianReleases, baseSuite(suite))
 	for _, s := range machine {
+		if isDebian && s.ubuntu() {
+			continue
+		}
 		one := stanza{uris: s.uris, suites: []string{suite}, fields: s.fields}
 		if slices.Contains(s.suites, suite) {
 			same = append(same, one)

@@ -111,8 +111,8 @@ func TestSourceFor(t *testing.T) {
 
 func TestParseApt(t *testing.T) {
 	for arg, want := range map[string]aptSpec{
-		"bookworm":                         {"bookworm", metaPackage},
-		"trixie-backports":                 {"trixie-backports", metaPackage},
+		"bookworm":                         {"bookworm", ""},
+		"trixie-backports":                 {"trixie-backports", ""},
 		"bookworm/6.12":                    {"bookworm", "6.12"},
 		"bookworm/linux-image-6.12.*-a[m]": {"bookworm", "linux-image-6.12.*-a[m]"},
 		"linux-image-amd64":                {"", "linux-image-amd64"},
@@ -170,6 +170,7 @@ Depends: linux-image-6.1.0-56-amd64 (= 6.1.192-1)
 Description: a
  Version: no
 Size: 12
+Filename: pool/main/l/linux.deb
 SHA256: abc
 
 Package: bash
@@ -179,12 +180,12 @@ Package: linux-image-6.1.0-56-amd64-dbg
 Version: 6.1.192-1
 
 Package: linux-base
-Version: 4.9`), "bookworm", &x)
+Version: 4.9`), list{suite: "bookworm", uri: "http://localhost/debian/"}, &x)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []aptPackage{
-		{Name: "linux-image-amd64", Version: "6.1.192-1", Suite: "bookworm", Depends: "linux-image-6.1.0-56-amd64 (= 6.1.192-1)", SHA256: "abc", Size: "12"},
+		{Name: "linux-image-amd64", Version: "6.1.192-1", Suite: "bookworm", Depends: "linux-image-6.1.0-56-amd64 (= 6.1.192-1)", SHA256: "abc", Size: "12", URL: "http://localhost/debian/pool/main/l/linux.deb"},
 		{Name: "linux-base", Version: "4.9", Suite: "bookworm"},
 	}
 	if d := cmp.Diff(want, x.Packages); d != "" {

@@ -11,14 +11,12 @@ import (
 
 	"github.com/gofrs/flock"
 
-	"github.com/faultline/faultline/internal/arch"
 	"github.com/faultline/faultline/internal/cache"
-	"github.com/faultline/faultline/internal/execx"
 	"github.com/faultline/faultline/kernels"
 )
 
-// aptState is a private apt for one suite and those that belong to it: lists, sources
-// derived from the machine's, and an index of the kernel packages. It is in the cache
+// aptState is the state for one suite and those that belong to it: sources derived from the
+// machine's, an index of the kernel packages, and apt's own state if there is an apt. It is in the cache
 // directory, so it needs no root and does not affect the machine's apt.
 type aptState struct {
 	// machine is empty if it could not be read: then existing lists are used.
@@ -36,11 +34,12 @@ type aptIndex struct {
 	Format int `json:"format"`
 	// Machine is the stamp of the configuration with which the lists were fetched.
 	Machine  string       `json:"machine"`
+	Origin   string       `json:"origin"` // of the suite
 	Suites   []string     `json:"suites"`
 	Packages []aptPackage `json:"packages"`
 }
 
-const aptIndexFormat = 1
+const aptIndexFormat = 2
 
 // aptPackage is a kernel package in the lists.
 type aptPackage struct {
@@ -50,6 +49,7 @@ type aptPackage struct {
 	Depends string `json:"depends,omitempty"`
 	SHA256  string `json:"sha256"`
 	Size    string `json:"size"` // bytes
+	URL     string `json:"url"`
 }
 
 // retryAfter is the time between attempts to refresh, after a failure, if old lists
@@ -165,47 +165,6 @@ func lockFile(ctx context.Context, name string, opts kernels.Options) (unlock fu
 	}
 	return func() { l.Close() }, nil
 }
-
-// aptGet runs apt-get with the private state.
-func (a *aptState) aptGet(ctx context.Context, dir string, args ...string) ([]byte, error) {
-	apt, err := execx.Find("apt-get", "apt")
-	if err != nil {
-		return nil, err
-	}
-	set := []string{
-		"Dir::State=" + a.dir,
-		"Dir::State::lists=" + filepath.Join(a.dir, "lists"),
-		"Dir::State::status=" + filepath.Join(a.dir, "status"),
-		"Dir::Cache=" + a.dir,
-		"Dir::Cache::archives=" + filepath.Join(a.dir, "archives"),
-		// Caches of 50 MB that are of no use: the index replaces them.
-		"Dir::Cache::pkgcache=",
-		"Dir::Cache::srcpkgcache=",
-		"Dir::Etc::sourcelist=" + a.sourcesFile(),
-		"Dir::Etc::sourceparts=/dev/null",
-		"Dir::Etc::preferences=/dev/null",
-		"Dir::Etc::preferencesparts=/dev/null",
-		"APT::Architecture=" + arch.AMD64.Debian,
-		"APT::Architectures::=" + arch.AMD64.Debian,
-		"Acquire::Languages=none",
-		"Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false",
-		"Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled=false",
-		"Acquire::AllowReleaseInfoChange=true", // "testing" changes its codename
-		"Acquire::http::Timeout=20",
-		"Acquire::https::Timeout=20",
-	}
-	if os.Geteuid() == 0 {
-		// The sandbox's user can't access the cache directory.
-		set = append(set, "APT::Sandbox::User=root")
-	}
-	var all []string
-	for _, s := range set {
-		all = append(all, "-o", s)
-	}
-	return execx.Run(ctx, dir, nil, apt, append(all, args...)...)
-}
-
-func (a *aptState) sourcesFile() string { return filepath.Join(a.dir, "faultline.sources") }
 
 func exists(path string) bool {
 	_, err := os.Stat(path)

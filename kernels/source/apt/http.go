@@ -1,0 +1,106 @@
+package apt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/faultline/faultline/internal/arch"
+	"github.com/faultline/faultline/kernels"
+	"github.com/faultline/faultline/kernels/debian/repository"
+	"github.com/faultline/faultline/kernels/download"
+)
+
+// httpLists fetches and verifies the lists without apt.
+func (a *aptState) httpLists(ctx context.Context, stanzas []stanza, opts kernels.Options) ([]list, error) {
+	var all []list
+	for _, s := range stanzas {
+		uri, name := s.uris[0], s.suites[0]
+		if !download.IsURL(uri) {
+			return nil, fmt.Errorf("fetch the package lists of %s: without apt-get only http and https are available, not %s; "+
+				"use deb:FILE or dir:PATH", a.suite, uri)
+		}
+		trust, err := a.trust(s)
+		if err != nil {
+			return nil, err
+		}
+		suite, err := repository.Open(ctx, uri, name, trust, opts)
+		signature := (*repository.SignatureError)(nil)
+		switch {
+		case errors.Is(err, repository.ErrNoSuite) && name == a.suite:
+			return nil, a.noSuite(a.machine.sources)
+		case errors.Is(err, repository.ErrNoSuite): // not every release has all its additional suites
+			continue
+		case errors.As(err, &signature):
+			return nil, a.unverified(signature.Error())
+		case err != nil:
+			return nil, a.unreachable(err)
+		}
+		all = append(
+			all,
+			list{
+				suite:  name,
+				origin: suite.Origin,
+				uri:    uri,
+				read: func(ctx context.Context, parse func(io.Reader) error) error {
+					return suite.Packages(ctx, "main", arch.AMD64.Debian, opts, parse)
+				},
+			},
+		)
+	}
+	return all, nil
+}
+
+// trust returns what verifies a source: its own keys, else the machine's.
+func (a *aptState) trust(s stanza) (repository.Trust, error) {
+	var t repository.Trust
+	files := a.machine.keys
+	for _, f := range s.fields {
+		switch strings.ToLower(f.name) {
+		case "trusted":
+			t.Unsigned = f.value == "yes"
+		case "check-valid-until":
+			t.Expired = f.value == "no"
+		case "signed-by":
+			files = nil
+			if text, ok := repository.InlineKeys(f.value); ok {
+				if err := t.Add([]byte(text)); err != nil {
+					return t, fmt.Errorf("read the keys of the machine's apt sources: %w", err)
+				}
+				continue
+			}
+			files = strings.FieldsFunc(f.value, func(r rune) bool { return r == ',' || r == ' ' })
+		}
+	}
+	if t.Unsigned {
+		return t, nil
+	}
+	for _, file := range files {
+		if err := t.Read(file); err != nil {
+			return t, fmt.Errorf("%w; install Debian's keys (package debian-archive-keyring), or correct Signed-By", err)
+		}
+	}
+	return t, nil
+}
+
+// httpDownload fetches and verifies the packages without apt.
+func (c *aptChoice) httpDownload(ctx context.Context, dir string, opts kernels.Options) ([]string, error) {
+	var files []string
+	for _, p := range c.packages {
+		got, err := download.Get(ctx, p.URL+"#sha256="+p.SHA256, opts)
+		if err != nil {
+			return nil, err
+		}
+		// The cache keeps the unpacked kernel, not the package.
+		to := filepath.Join(dir, filepath.Base(got.Path))
+		if err := errors.Join(os.Link(got.Path, to), got.Discard()); err != nil {
+			return nil, err
+		}
+		files = append(files, to)
+	}
+	return files, nil
+}

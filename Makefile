@@ -55,6 +55,8 @@ install: man ## install below DESTDIR and PREFIX (/usr/local)
 	@bin/faultline completion zsh > $(SHARE)/zsh/site-functions/_faultline
 	@bin/faultline completion fish > $(SHARE)/fish/vendor_completions.d/faultline.fish
 	@install -m 644 -t $(SHARE)/doc/faultline README.md
+	@find docs -name '*.md' -o -name '*.svg' | while read -r f; do \
+		install -D -m 644 "$$f" "$(SHARE)/doc/faultline/$$f" || exit; done
 	@gzip -9nc CHANGELOG.md > $(SHARE)/doc/faultline/changelog.gz
 	@install -m 644 tools/package/copyright $(SHARE)/doc/faultline/copyright
 	@GO='$(GO)' tools/package/licenses bin/faultline | gzip -9n > $(SHARE)/doc/faultline/licenses.gz

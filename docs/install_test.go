@@ -23,6 +23,7 @@ func TestMakeInstall(t *testing.T) {
 		"lib/faultline/guest/agent", "lib/faultline/guest/init", "share/man/man1/faultline.1.gz",
 		"share/bash-completion/completions/faultline", "share/zsh/site-functions/_faultline",
 		"share/fish/vendor_completions.d/faultline.fish", "share/doc/faultline/copyright", "share/doc/faultline/licenses.gz",
+		"share/doc/faultline/README.md", "share/doc/faultline/docs/guides/trees.md", "share/doc/faultline/docs/matrix.svg",
 	} {
 		if info, err := os.Stat(filepath.Join(dest, "opt/f", name)); err != nil || info.Size() == 0 {
 			t.Errorf("%s: %v, or empty", name, err)

@@ -138,7 +138,7 @@ func (o observed) words(s scenario.Info) string {
 func table(list []scenario.Info, o observed) string {
 	var b strings.Builder
 	cell := strings.NewReplacer("|", `\|`, "\n", " ").Replace
-	fmt.Fprintf(&b, "Kernels: %s.\nSeen with Faultline %s on QEMU %s, %s.\n", strings.Join(o.Kernels, ", "), o.Tool, o.QEMU, o.Accel)
+	fmt.Fprintf(&b, "Kernels: %s.\nSeen with Faultline %s on QEMU %s, accelerator %s.\n", strings.Join(o.Kernels, ", "), o.Tool, o.QEMU, o.Accel)
 	const newLine = "<br>"
 	rows := map[string]map[bool][]string{} // by suite, and whether kernels differ
 	var suites []string
@@ -166,6 +166,10 @@ func table(list []scenario.Info, o observed) string {
 				fmt.Fprintf(&b, "\n#### %s: %d\n\n| scenario | number | what it shows | seen |\n|---|---|---|---|\n%s", part.heading, len(list), strings.Join(list, ""))
 			}
 		}
+	}
+	b.WriteString("\n### Known changes\n\n| change | commit | first release | what user space observes |\n|---|---|---|---|\n")
+	for _, c := range change.All() {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", c.ID, c.Commit, c.Since, cell(c.Effect))
 	}
 	return b.String()
 }

@@ -110,7 +110,7 @@ func TestPatterns(t *testing.T) {
 			[]observe.Outcome{{}, returned(512), {Ret: returned(4096).Ret, Errno: "EIO"}, {Ret: returned(4096).Ret, Data: "15"}},
 		},
 		{
-			Says("8 sectors"), "8 sectors",
+			Note("8 sectors"), "8 sectors",
 			[]observe.Outcome{{Note: "8 sectors"}},
 			[]observe.Outcome{{}, {Note: "none"}, {Note: "8 sectors, 1 sectors"}},
 		},

@@ -74,7 +74,7 @@ func newGuestVM(g *vm.Guest, rec *suite.Record, fail func(error)) *Guest {
 		rec:     rec,
 		fail:    fail,
 		page:    1 << g.Spec().Kernel.PageShift(),
-		start:   g.Welcome.KmsgSeq,
+		start:   g.Hello.KmsgSeq,
 		names:   map[string]int{},
 		files:   slices.Clone(g.Files),
 		paths:   map[string]string{},

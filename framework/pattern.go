@@ -187,9 +187,9 @@ func ended(want observe.Exit) Pattern {
 	}}
 }
 
-// Says expects this note, which is the outcome of steps that read a state, such as
+// Note expects this note, which is the outcome of steps that read a state, such as
 // BadBlocks, Present or Kind.
-func Says(text string) Pattern {
+func Note(text string) Pattern {
 	return Pattern{text: text, match: func(o observe.Outcome, _ string) bool { return o.Note == text }}
 }
 

@@ -147,7 +147,7 @@ func (g *Guest) RunProgram(ctx context.Context, p program.Program) (r Ran) {
 // uses TAP's directives for a program that prints TAP, LTP's bits for one that prints LTP
 // results, and the exit status alone for others.
 func skipped(report tap.Report, code int, out string) string {
-	if report.Told {
+	if report.IsTAP {
 		return skippedTAP(report, code, out)
 	}
 	// LTP's status is a bit mask. A warning is 4, which means a skip in kselftest.
@@ -155,10 +155,10 @@ func skipped(report tap.Report, code int, out string) string {
 		if code&^infoLTP != skipsLTP || passedLTP(out) {
 			return ""
 		}
-		return cmp.Or(why, "it does not say why")
+		return cmp.Or(why, "no reason given")
 	}
 	if code == skipsKselftest || code == skipsLTP || code == skipsAutomake {
-		return cmp.Or(lastLine(out), "it does not say why")
+		return cmp.Or(lastLine(out), "no reason given")
 	}
 	return ""
 }
@@ -178,8 +178,8 @@ func failing(report tap.Report, code int, out string) int {
 	speaks, _ := ltp(out)
 	xfails := slices.ContainsFunc(report.Tests, func(t tap.Test) bool { return t.Directive == "XFAIL" })
 	switch {
-	case !report.Told && speaks && code&^(infoLTP|skipsLTP) == 0,
-		report.Told && code == xfailsKselftest && xfails,
+	case !report.IsTAP && speaks && code&^(infoLTP|skipsLTP) == 0,
+		report.IsTAP && code == xfailsKselftest && xfails,
 		skipsRest(report, code):
 		return 0
 	}
@@ -206,7 +206,7 @@ func skippedTAP(report tap.Report, code int, out string) string {
 	case len(report.Tests) > 0:
 		return cmp.Or(why(report.Tests[0]), report.Tests[0].Name)
 	}
-	return cmp.Or(lastLine(out), "it does not say why")
+	return cmp.Or(lastLine(out), "no reason given")
 }
 
 // result returns a test's result as short text.

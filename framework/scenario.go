@@ -71,7 +71,7 @@ func Exactly() Trait {
 // IntelMachineCheck marks a scenario that raises a machine check of an Intel CPU without an
 // access; it implies OnTCG, because under KVM the CPU is the host's.
 func IntelMachineCheck() Trait {
-	return OnTCG("its machine check is an Intel processor's, and under KVM the processor is the host's")
+	return OnTCG("it raises an Intel machine check, and under KVM the guest has the host's processor")
 }
 
 // specTimeout limits a scenario, including the start of its guest: many times what one

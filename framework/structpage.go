@@ -25,7 +25,7 @@ func (g *Guest) HWPoison(ctx context.Context, f inject.Frame) *Observation {
 	for i, name := range []string{"NUMBER(PG_hwpoison)", "SIZE(page)", "OFFSET(page.flags)"} {
 		var err error
 		if values[i], err = kcore.VMCoreInfo(core, name); err != nil {
-			g.fail(&unsupported{fmt.Sprintf("this kernel does not tell in /proc/kcore where a page's flags are: %v", err)})
+			g.fail(&unsupported{fmt.Sprintf("/proc/kcore of this kernel does not show where the flags of a page are: %v", err)})
 		}
 	}
 	bit, size, offset := values[0], values[1], values[2]

@@ -60,7 +60,7 @@ func (g *Guest) collect(ctx context.Context) error {
 		return err
 	}
 	if now, err := strconv.ParseUint(strings.TrimSpace(string(reply.File.Data)), 10, 64); err == nil {
-		g.rec.Witnesses[observe.WitnessTaint] = klog.Taint(g.vm.Welcome.Taint, now)
+		g.rec.Witnesses[observe.WitnessTaint] = klog.Taint(g.vm.Hello.Taint, now)
 	}
 	disks := map[string]Device{}
 	for _, m := range g.mounted {

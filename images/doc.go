@@ -2,5 +2,5 @@
 // contents of its persistent memory, including file system and nd_pfn info block.
 // The same input gives the same bytes. Images live in the cache, and guests never
 // change them. The package needs neither root nor ndctl, and runs mkfs to make file
-// systems. It knows nothing of QEMU, SSH, kernels or scenarios.
+// systems. It does not depend on QEMU, SSH, kernels or scenarios.
 package images

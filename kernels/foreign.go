@@ -84,9 +84,9 @@ var (
 // has no console (drivers/tty/serial/8250/Kconfig; the default there is 4).
 const uarts = "SERIAL_8250_RUNTIME_UARTS"
 
-// Steering returns the settings by which an already built kernel changes its guests'
+// GuestSettings returns the settings by which an already built kernel changes its guests'
 // behaviour: built-in arguments, panics on warnings, tests that run from boot on.
-func Steering(c *kconfig.Config) []Setting {
+func GuestSettings(c *kconfig.Config) []Setting {
 	return slices.DeleteFunc(Foreign(c), func(s Setting) bool {
 		switch {
 		case s.Symbol == "CMDLINE":

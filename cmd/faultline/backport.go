@@ -30,7 +30,7 @@ type backportCmd struct {
 	Accel  string `enum:"auto,kvm,tcg" default:"auto" placeholder:"auto|kvm|tcg" help:"${accel}"`
 	Out    string `placeholder:"DIR" help:"${out}"`
 	Jobs   int    `default:"0" placeholder:"N" help:"${jobs}"`
-	Resume bool   `help:"Finish the interrupted run in --out."`
+	Resume bool   `help:"Finish the interrupted run in --out; repeat its flags."`
 	changesFlag
 }
 
@@ -55,14 +55,17 @@ Some scenarios expect one result without the change and another with it. The ver
   does not apply   (prints the failing hunks and files)
   does not build   (prints the first error)
   does not boot    (prints the end of the console)
-  base does not boot, not judged
-                   nothing can be concluded, or not in all scenarios
+  base does not boot
+                   nothing can be concluded
+  not judged       some of these scenarios have no result
 
 Without --change, the report lists all differences, and the changes that the patches add or remove.
+The verdict is then "nothing changed", "complete" (every difference is explained by a known change
+that the patches apply in full), or "something changed".
 
 The configurations of two built kernels should be equal; the text lists how they differ.
 
-` + kernelSpecs() + `
+` + specsHelp + `
 Examples:
   faultline backport --tree ../linux --base v6.1.192 --patch backport.mbox \
       --change dax_fault_hwpoison --reference apt:bookworm/6.12

@@ -36,7 +36,7 @@ type bisectCmd struct {
 	Accel  string   `enum:"auto,kvm,tcg" default:"auto" placeholder:"auto|kvm|tcg" help:"${accel}"`
 	Out    string   `placeholder:"DIR" help:"${out}"`
 	Jobs   int      `default:"0" placeholder:"N" help:"${jobs}"`
-	Resume bool     `help:"Continue the bisection in --out."`
+	Resume bool     `help:"Continue the bisection in --out; repeat its flags."`
 }
 
 func (bisectCmd) Help() string {
@@ -93,7 +93,7 @@ func (c *bisectCmd) Run(ctx context.Context) error {
 	selection := run.Selection{Scenarios: c.Scenario, Label: c.Label, Programs: programs}
 	lab, err := bisect.NewGuestLab(
 		ctx,
-		bisect.GuestLabOptions{Selection: selection, Accel: c.Accel, Jobs: c.Jobs, Cache: store, Say: p.Say},
+		bisect.GuestLabOptions{Selection: selection, Accel: c.Accel, Jobs: c.Jobs, Cache: store, Log: p.Say},
 	)
 	if err != nil {
 		return err
@@ -122,7 +122,7 @@ func (c *bisectCmd) Run(ctx context.Context) error {
 		Host:         host,
 		Installation: installation,
 		Command:      os.Args,
-		Say:          p.Say,
+		Log:          p.Say,
 	}, lab)
 	p.stop()
 	if err != nil {

@@ -116,7 +116,7 @@ func (c *bisectStepCmd) judge(ctx context.Context) (git.Term, string, error) {
 	selection := run.Selection{Scenarios: c.Scenario, Label: c.Label}
 	lab, err := bisect.NewGuestLab(
 		ctx,
-		bisect.GuestLabOptions{Selection: selection, Accel: c.Accel, Jobs: c.Jobs, Cache: store, Say: p.Say},
+		bisect.GuestLabOptions{Selection: selection, Accel: c.Accel, Jobs: c.Jobs, Cache: store, Log: p.Say},
 	)
 	if err != nil {
 		return "", "", err

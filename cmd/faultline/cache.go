@@ -24,9 +24,10 @@ it has up to three checkouts with their object files, about 2 GB each. The cache
 $XDG_CACHE_HOME/faultline, by default ~/.cache/faultline.
 
 Examples:
-  faultline cache                        list its contents
-  faultline cache prune                  remove entries unused for 7 days
-  faultline cache prune --older 1h
+  # list its contents
+  faultline cache
+  # remove entries unused for 7 days
+  faultline cache prune
   faultline cache prune --all --dry-run`
 }
 

@@ -26,9 +26,12 @@ func (completionCmd) Help() string {
 cells of results/latest. faultline must be in PATH.
 
 Examples:
-  source <(faultline completion bash)        in ~/.bashrc
-  source <(faultline completion zsh)         in ~/.zshrc, after compinit
-  faultline completion fish | source         in ~/.config/fish/config.fish`
+  # in ~/.bashrc
+  source <(faultline completion bash)
+  # in ~/.zshrc, after compinit
+  source <(faultline completion zsh)
+  # in ~/.config/fish/config.fish
+  faultline completion fish | source`
 }
 
 func (c *completionCmd) Run(app *kong.Kong) error {

@@ -41,7 +41,7 @@ With --kernel, print instead which scenarios the configuration of a kernel exclu
 configuration symbols would enable them. This boots nothing, but downloads or
 builds the kernel if it is not cached.
 
-` + kernelSpecs() + `
+` + specsHelp + `
 Examples:
   faultline doctor --kvm
   faultline doctor --kernel apt:bookworm/linux-image-cloud-amd64

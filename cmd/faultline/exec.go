@@ -19,7 +19,7 @@ func (execCmd) Help() string {
 	return `Copy the program into a new guest over SSH and run it there as root, without a shell. Standard input,
 output and error are passed through. The program must be static: a guest has no libraries.
 
-` + kernelSpecs() + `
+` + specsHelp + `
 Examples:
   CGO_ENABLED=0 go build -o probe ./probe
   faultline exec apt:bookworm -- ./probe --verbose
@@ -34,7 +34,8 @@ func (c *execCmd) Run(ctx context.Context) error {
 		argv = argv[1:]
 	}
 	if len(argv) == 0 {
-		return errkind.Requestf("no program after --; write: faultline exec KERNEL -- ./program [ARGUMENT...]")
+		return errkind.Requestf(
+			"no program given (%s is the kernel); write: faultline exec KERNEL -- ./program [ARGUMENT...]", c.Kernel)
 	}
 	path, err := static(argv[0])
 	if err != nil {

@@ -37,8 +37,8 @@ func (f runFlag) record() (results.Run, error) {
 }
 
 func (explainCmd) Help() string {
-	return `For a change, print the commit, its effect on user space, the kernel functions involved (in call
-order), the scenarios that test it, and which kernels of the run have it.
+	return `For a change, print the commit, its effect on user space, the kernel functions involved, from
+the poison to user space, the scenarios that test it, and which kernels of the run have it.
 
 For a scenario, print what it needs, the predicted result and why, the changes that the result
 depends on, and the result on each kernel.
@@ -145,9 +145,9 @@ func unknown(name string, known change.List, all []scenario.Info) error {
 		return errkind.Requestf("no change or scenario is called %q; did you mean %s?",
 			name, strings.Join(found, " or "))
 	}
+	if strings.ContainsAny(name, "*?[") {
+		return errkind.Requestf("%q is a pattern; give one id; faultline list prints them", name)
+	}
 	return errkind.Requestf(
-		"no change or scenario is called %q; faultline list prints the scenarios, and the changes are %s",
-		name,
-		strings.Join(known.IDs(), ", "),
-	)
+		"no change or scenario is called %q; list them with faultline list and faultline list changes", name)
 }

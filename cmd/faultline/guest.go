@@ -28,7 +28,7 @@ import (
 type guestFlags struct {
 	Kernel string `arg:"" help:"Spec of the kernel to boot."`
 	Accel  string `enum:"auto,kvm,tcg" default:"auto" placeholder:"auto|kvm|tcg" help:"${accel}"`
-	DryRun bool   `help:"Print the QEMU command; build and boot nothing."`
+	DryRun bool   `help:"Fetch the kernel, and print the QEMU command; boot nothing."`
 
 	Timeout time.Duration `placeholder:"DURATION" help:"Stop after DURATION, such as 30s, with exit code 124."`
 }
@@ -47,6 +47,9 @@ const exitTimeout = 124
 // session starts a guest, calls do with a connection to it, and ends it. With --dry-run
 // it prints the QEMU command instead.
 func (f guestFlags) session(ctx context.Context, do func(context.Context, *vm.SSHClient) error) error {
+	if f.Timeout < 0 {
+		return errkind.Requestf("--timeout %v is negative; give a duration such as 30s", f.Timeout)
+	}
 	if err := source.All().Check(f.Kernel); err != nil {
 		return err
 	}
@@ -110,7 +113,7 @@ func (f guestFlags) session(ctx context.Context, do func(context.Context, *vm.SS
 		return err
 	}
 	defer client.Close()
-	if f.Timeout <= 0 {
+	if f.Timeout == 0 {
 		return do(ctx, client)
 	}
 	expired := fmt.Errorf("timed out after %v", f.Timeout)

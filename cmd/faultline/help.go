@@ -37,7 +37,7 @@ func helpVars() kong.Vars {
 		"engines":  strings.Join(shard.Names(), ","),
 		"shells":   strings.Join(complete.Shells(), ","),
 		"scenario": "Select scenarios by id; * matches any text (repeatable).",
-		"label":    "Select by Ginkgo label filter, such as 'change: dax_folios'.",
+		"label":    "Select by labels (list --json prints them), such as 'change: dax_folios'.",
 		"accel":    "Use KVM or TCG (auto: KVM if usable on this machine).",
 		"jobs":     "Run N guests in parallel (default: as many as CPUs and memory allow).",
 		"out":      "Write the results to DIR (default: results/TIME).",
@@ -46,13 +46,18 @@ func helpVars() kong.Vars {
 	}
 }
 
-// kernelSpecs lists the forms of kernel specs, one line per source.
+// specsHelp refers to kernelSpecs.
+const specsHelp = "For the forms of kernel specs, see faultline list kernels --help.\n"
+
+// kernelSpecs lists the forms of kernel specs, two lines per source.
 func kernelSpecs() string {
-	text := "Kernel specs (faultline list kernels prints the apt: ones):\n"
+	text := "Forms of kernel specs:\n"
 	for _, s := range source.All() {
 		text += "  " + strings.Join(s.Usage, ", ") + "\n      " + s.About + "\n"
 	}
-	return text + "A URL can end with #sha256=HEX, the digest of its file.\n"
+	return text + "Parameters follow a question mark, as in tree:../linux@v6.12?cc=gcc-12&dirty=yes\n" +
+		"(docs/guides/trees.md).\n" +
+		"A URL can end with #sha256=HEX, the digest of its file.\n"
 }
 
 // formats lists the report formats.

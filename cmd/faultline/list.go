@@ -1,28 +1,31 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"os"
-	"strings"
 	"text/tabwriter"
 
+	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/record/scenario"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/source"
 )
 
 type listCmd struct {
-	Scenarios listScenariosCmd `cmd:"" default:"withargs" help:"List the scenarios, the CONFIG symbols they need, and the changes they test."`
+	Scenarios listScenariosCmd `cmd:"" default:"withargs" help:"List the scenarios (with --json also what they need and test)."`
+	Changes   listChangesCmd   `cmd:"" help:"List the known kernel changes."`
 	Kernels   listKernelsCmd   `cmd:"" help:"List the kernels of apt's suites, or of another suite or repository."`
 }
 
 func (listCmd) Help() string {
 	return `Examples:
-  faultline list                  the scenarios, one per line
-  faultline list --json           the same as JSON
-  faultline list kernels          kernel specs for --kernel`
+  # the scenarios, one per line
+  faultline list
+  # specs for --kernel
+  faultline list kernels`
 }
 
 type listScenariosCmd struct {
@@ -46,9 +49,9 @@ func (c *listScenariosCmd) Run(ctx context.Context) error {
 		}
 	}
 	columns(func(w *tabwriter.Writer) {
-		fmt.Fprintln(w, "SCENARIO\tCHANGES\tNEEDS\tWHAT IT SHOWS")
+		fmt.Fprintln(w, "SCENARIO\tWHAT IT SHOWS")
 		for _, s := range tested {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", s.ID, joined(s.Changes), joined(s.Needs), s.Doc)
+			fmt.Fprintf(w, "%s\t%s\n", s.ID, s.Doc)
 		}
 	})
 	if len(not) > 0 {
@@ -63,6 +66,32 @@ func (c *listScenariosCmd) Run(ctx context.Context) error {
 	return nil
 }
 
+type listChangesCmd struct {
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+func (listChangesCmd) Help() string {
+	return `The ids are those that explain, --change and the has: of a matrix take. SINCE is the first upstream
+release with the change.
+
+Example:
+  faultline list changes`
+}
+
+func (c *listChangesCmd) Run() error {
+	all := change.All()
+	if c.JSON {
+		return printJSON(all)
+	}
+	columns(func(w *tabwriter.Writer) {
+		fmt.Fprintln(w, "CHANGE\tCOMMIT\tSINCE\tEFFECT")
+		for _, c := range all {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", c.ID, cmp.Or(c.Commit, "-"), cmp.Or(c.Since, "-"), c.Effect)
+		}
+	})
+	return nil
+}
+
 type listKernelsCmd struct {
 	Place string `arg:"" optional:"" placeholder:"SOURCE" name:"source" help:"apt:SUITE or rpmrepo:URL (default: the suites in apt's sources)."`
 	JSON  bool   `name:"json" help:"Print JSON."`
@@ -72,6 +101,7 @@ func (listKernelsCmd) Help() string {
 	return `Other suites of the same mirror are available by name, as in apt:trixie-backports. Print the spec for
 --kernel, the version, package and suite, and whether the kernel is cached.
 
+` + kernelSpecs() + `
 Examples:
   faultline list kernels
   faultline list kernels apt:trixie-backports
@@ -103,13 +133,6 @@ func (c *listKernelsCmd) Run(ctx context.Context) error {
 		}
 	})
 	return nil
-}
-
-func joined(list []string) string {
-	if len(list) == 0 {
-		return "-"
-	}
-	return strings.Join(list, " ")
 }
 
 func columns(fill func(*tabwriter.Writer)) {

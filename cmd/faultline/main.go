@@ -17,6 +17,7 @@ import (
 
 	"github.com/faultline/faultline/framework/run/suite"
 	"github.com/faultline/faultline/internal/errkind"
+	"github.com/faultline/faultline/internal/suggest"
 )
 
 // cli is the command line. Each subcommand is a type in its own file, with a method Run.
@@ -77,13 +78,17 @@ func faultline(ctx context.Context, args []string) error {
 
 // parser returns the command line parser.
 func parser(ctx context.Context) (*kong.Kong, error) {
-	return kong.New(&cli{},
+	k, err := kong.New(&cli{},
 		kong.Name("faultline"),
 		kong.Description(description),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
 		helpVars(),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 	)
+	if err == nil {
+		k.Model.HelpFlag.Help = "Print this help."
+	}
+	return k, err
 }
 
 // usage returns the error for a command line that kong rejected.
@@ -107,16 +112,22 @@ func usage(err error) error {
 		switch words := strings.Fields(help); {
 		case len(words) == 2:
 			text = "unknown command " + name
-		case len(words) >= 3 && parents[words[1]]:
+		case len(words) >= 3 && parents[words[1]] != nil:
 			help = "faultline " + words[1] + " --help"
-			text = "unknown command " + words[1] + " " + name
+			text = "unexpected argument " + name
+			if near := suggest.Names(name, parents[words[1]]); len(near) > 0 {
+				text += ", did you mean " + suggest.Quoted(near, "or") + "?"
+				end = ""
+			}
 		}
 	}
 	return errkind.Requestf("%s%s see: %s", text, end, help)
 }
 
-// parents are the commands that only have subcommands.
-var parents = map[string]bool{"list": true, "cache": true, "baseline": true}
+// parents are the commands that only have subcommands, with those.
+var parents = map[string][]string{
+	"list": {"scenarios", "changes", "kernels"}, "cache": {"list", "prune"}, "baseline": {"save", "check", "list"},
+}
 
 // rephrased has errors of kong that name Go's types.
 var rephrased = []struct {
@@ -125,6 +136,7 @@ var rephrased = []struct {
 }{
 	{regexp.MustCompile(`^(--\S+): expected a valid \d+ bit u?int but got "(.*)"$`), "$1 $2: not a number"},
 	{regexp.MustCompile(`^(--\S+): expected \w+ value but got "(.*)" \(short flag\);.*$`), "$1 $2: not a value of $1"},
+	{regexp.MustCompile(`^(--\S+): expected \w+ value but got "EOL" \(<EOL>\)$`), "$1 needs a value"},
 	{
 		regexp.MustCompile(`^(--\S+): expected duration but got "(.*)": time: .*$`),
 		"$1 $2: not a duration, such as 30s or 5m",

@@ -30,8 +30,10 @@ same file; --changes here replaces it, and also applies to runs that used none.
 
 ` + formats() + `
 Example:
-  faultline run --shard 1/2 --out one     (on one machine)
-  faultline run --shard 2/2 --out two     (on another)
+  # on one machine
+  faultline run --shard 1/2 --out one
+  # on another
+  faultline run --shard 2/2 --out two
   faultline merge --out all one two
 
 ` + runExits[:len(runExits)-1]

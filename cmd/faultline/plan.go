@@ -34,7 +34,7 @@ or an Indexed Job (k8s); see docs/guides/pipelines.md. Each shard runs faultline
 here, and requests one CPU per guest (--jobs). For k8s, --out is the mount point of the volume claim.
 
 ` + matrixHelp + `
-` + kernelSpecs() + `
+` + specsHelp + `
 ` + programHelp + `
 Examples:
   faultline plan --matrix wide --shards 4

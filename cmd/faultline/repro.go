@@ -29,7 +29,7 @@ type reproCmd struct {
 	Cell  string     `arg:"" complete:"cell" help:"Cell to run: SCENARIO@KERNEL, the kernel by name, spec, version or release."`
 	Pause pauseValue `help:"Pause before the decisive step (--pause=N: step N)."`
 	GDB   bool       `name:"gdb" help:"Pause, and start gdb on the guest in this terminal."`
-	Trust bool       `help:"Trust the record of another installation, or of merged runs."`
+	Trust bool       `help:"Trust the record of another installation."`
 	runFlag
 }
 
@@ -72,8 +72,8 @@ A scenario that raises a machine check at an access needs the gdb stub of QEMU f
 gdb before the step runs. Ctrl-C ends repro and the guest, unless gdb runs in this terminal.
 
 The kernel spec comes from the record of the run. Resolving tree:PATH runs the Makefile of that tree, so
---trust is required if the run was recorded by another installation, is a merge, or uses paths
-relative to another folder.
+--trust is required if the record was written by another installation, or has relative paths and was
+written in another folder.
 
 Examples:
   faultline repro dax/ext4/shared-read@apt:bookworm
@@ -113,7 +113,7 @@ func (c *reproCmd) Run(ctx context.Context) error {
 			c.Pause = decisiveStep
 		}
 	}
-	opt := repro.Options{Run: record, Cell: cell, Kernel: k, Pause: int(c.Pause), Trust: c.Trust, Say: progress}
+	opt := repro.Options{Run: record, Cell: cell, Kernel: k, Pause: int(c.Pause), Trust: c.Trust, Log: progress}
 	if c.Pause == decisiveStep {
 		opt.Pause = repro.Step(record, cell)
 	}
@@ -131,7 +131,7 @@ func (c *reproCmd) Run(ctx context.Context) error {
 	}
 	fmt.Printf("%s on %s (%s)\n", sanitize.Line(cell.Scenario), sanitize.Line(k.Name), sanitize.Line(k.Spec))
 	w.pause = opt.Pause
-	opt.Hear = w.show
+	opt.OnEvent = w.show
 	again, err := repro.Do(ctx, opt)
 	w.debugger.wait()
 	if err != nil {

@@ -22,9 +22,9 @@ import (
 type runCmd struct {
 	wholeFlags
 	Out     string `placeholder:"DIR" help:"${out}"`
-	Resume  bool   `help:"Finish the interrupted run in --out (default: results/latest)."`
+	Resume  bool   `help:"Finish the interrupted run in --out (default: results/latest); repeat its flags."`
 	Shard   string `placeholder:"I/N" help:"Run only shard I of N (see faultline merge)."`
-	DryRun  bool   `help:"Print the scenarios and the QEMU commands; build and boot nothing."`
+	DryRun  bool   `help:"Fetch the kernels, and print the scenarios and the QEMU commands; boot nothing."`
 	Against string `placeholder:"BASELINE" help:"Compare with a baseline; exit 1 if it differs."`
 	outputFlags
 }
@@ -40,7 +40,7 @@ Results of earlier runs are reused if the kernel, guest, scenario, QEMU, acceler
 Faultline are the same (with KVM, also the processor).
 Cells with findings are always run again.
 
-` + kernelSpecs() + `
+` + specsHelp + `
 ` + programHelp + `
 --format adds files to those in the results folder. ` + formats() + `
 Examples:
@@ -55,6 +55,9 @@ not be compared with it.`
 }
 
 func (c *runCmd) Run(ctx context.Context) error {
+	if c.DryRun && c.Resume {
+		return errkind.Requestf("--dry-run and --resume are both given; use one of them")
+	}
 	opt, err := c.options(ctx)
 	if err != nil {
 		return err

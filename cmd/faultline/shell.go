@@ -22,7 +22,7 @@ func (shellCmd) Help() string {
 package busybox-static). If standard input or output is not a terminal, the shell runs its input as
 a script.
 
-` + kernelSpecs() + `
+` + specsHelp + `
 Examples:
   faultline shell apt:bookworm
   echo 'uname -r; dmesg | tail' | faultline shell apt:bookworm/6.12

@@ -18,7 +18,7 @@ var text []byte
 
 // Table is a table of the catalogue.
 type Table struct {
-	Title   string   `yaml:"title"`   // the heading on the page: "A. DAX faults (the differential)"
+	Title   string   `yaml:"title"`   // the heading on the page: "A. DAX faults"
 	Columns []string `yaml:"columns"` // in the page's order
 	Entries []Entry  `yaml:"rows"`
 }

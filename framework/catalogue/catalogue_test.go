@@ -30,7 +30,7 @@ func TestTables(t *testing.T) {
 
 func TestFind(t *testing.T) {
 	r, ok := Find("A01")
-	if !ok || r.Number() != "A01" || r.Table != "A. DAX faults (the differential)" || r.Cells[0].Column == "" {
+	if !ok || r.Number() != "A01" || r.Table != "A. DAX faults" || r.Cells[0].Column == "" {
 		t.Errorf("%+v, %v", r, ok)
 	}
 	if r, ok := Find("Z99"); ok {

@@ -1,7 +1,7 @@
 // Package change lists the kernel changes that Faultline knows: the reasons why
 // kernels behave differently. Expectations depend on a change, never on a version,
 // because stable and vendor kernels carry backports. The package defines what a change
-// is and which witnesses it alters besides the steps that depend on it. It knows no kernel
+// is and which witnesses it alters besides the steps that depend on it. It depends on no kernel
 // and judges none.
 package change
 
@@ -35,8 +35,9 @@ type Change struct {
 	Until string `json:"until,omitempty"`
 	// Effect is one sentence on what user space observes.
 	Effect string `json:"effect"`
-	// CallPath lists the kernel functions from the poison to the signal, in call order, as
-	// far as docs/reference/catalogue.md or a comment here names them. A declared change has none.
+	// CallPath lists the kernel functions involved, from the poison to user space, as far as
+	// docs/reference/catalogue.md or a comment here names them. They need not call each other. A
+	// declared change has none.
 	CallPath []string `json:"-"`
 	// Scenarios lists the scenarios that depend on it: their steps show whether a kernel has
 	// it. They are globs of path.Match, in which a * matches within one part of an id. A

@@ -83,7 +83,7 @@ func (o *Executor) drive(
 		defer goOn.Close()
 		defer ours.Close()
 		extra, args = append(extra, goOn), append(args, f.args()...)
-		silence, heard = f.silence(silence), func(e scenario.Event) { f.hear(e, ours) }
+		silence, heard = f.silence(silence), func(e scenario.Event) { f.onEvent(e, ours) }
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -32,8 +32,8 @@ type Executor struct {
 	// Consoles returns the folder for the consoles of the named kernel's guests; nil
 	// discards them.
 	Consoles func(kernel string) string
-	// Say logs what took time or failed; Doing names the current activity.
-	Say   func(format string, args ...any)
+	// Log logs what took time or failed; Doing names the current activity.
+	Log   func(format string, args ...any)
 	Doing func(what string)
 
 	host    *vm.Host
@@ -60,7 +60,7 @@ func NewExecutor(ctx context.Context, c *cache.Cache, arch string, jobs int) (*E
 	}
 	return &Executor{
 		Jobs:    jobs,
-		Say:     func(string, ...any) {},
+		Log:     func(string, ...any) {},
 		Doing:   func(string) {},
 		host:    vmHost,
 		booted:  map[*plan.Kernel]*booted{},
@@ -253,13 +253,13 @@ func (o *Executor) template(ctx context.Context, g guest, console string) (*vm.T
 	spec := vm.Spec{Kernel: g.kernel.Kernel, Accel: g.accel, Console: console}
 	t, err := o.host.Template(ctx, spec)
 	if panicked(err) {
-		o.Say("%v; booting again", err)
+		o.Log("%v; booting again", err)
 		t, err = o.host.Template(ctx, spec)
 	}
 	switch {
 	case err != nil:
 	case t.Built:
-		o.Say("booted %s in %.1f s", g.kernel.Name, t.Boot.Seconds())
+		o.Log("booted %s in %.1f s", g.kernel.Name, t.Boot.Seconds())
 	default: // it was cached, and disturbs no other boot
 		o.pace.Lock()
 		o.next = time.Time{}
@@ -307,7 +307,7 @@ func (o *Executor) sayBroken(name string, broken error) {
 	if tail := consoleTail(broken); tail != "" {
 		end = "\nend of its console:\n  " + strings.ReplaceAll(tail, "\n", "\n  ")
 	}
-	o.Say("%s cannot be observed: %v%s", name, broken, end)
+	o.Log("%s cannot be observed: %v%s", name, broken, end)
 }
 
 func consoleTail(err error) string {

@@ -13,9 +13,9 @@ import (
 
 // Follow configures the observation of a scenario that a person watches.
 type Follow struct {
-	// Hear receives the events of the suite process as they arrive. A paused scenario
-	// resumes when Hear returns from its event.
-	Hear func(scenario.Event)
+	// OnEvent receives the events of the suite process as they arrive. A paused scenario
+	// resumes when OnEvent returns from its event.
+	OnEvent func(scenario.Event)
 	// Pause is the step, from 1, before which the scenario waits with its guest open; 0
 	// means that it does not wait.
 	Pause int
@@ -54,9 +54,9 @@ func (f *Follow) silence(usual time.Duration) time.Duration {
 	return usual
 }
 
-// hear passes on an event, and resumes a process that waits.
-func (f *Follow) hear(e scenario.Event, goOn io.Writer) {
-	if f.Hear(e); e.Paused != nil {
+// onEvent passes on an event, and resumes a process that waits.
+func (f *Follow) onEvent(e scenario.Event, goOn io.Writer) {
+	if f.OnEvent(e); e.Paused != nil {
 		fmt.Fprintln(goOn) // if the process is gone, drive reports its end
 	}
 }

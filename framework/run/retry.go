@@ -29,7 +29,7 @@ func (o *Executor) observe(ctx context.Context, t plan.Task, cell func(observe.C
 		}
 		first[c.Scenario] = c
 		again.Scenarios = append(again.Scenarios, t.Scenarios[i])
-		o.Say("%s %s in %s; observing it again", c.Kernel, why, c.Scenario)
+		o.Log("%s %s in %s; observing it again", c.Kernel, why, c.Scenario)
 	})
 	if len(again.Scenarios) == 0 {
 		return

@@ -101,7 +101,7 @@ func Do(ctx context.Context, opt Options) (*results.Run, *results.Folder, error)
 		return nil, nil, err
 	}
 	defer executor.Close()
-	executor.Say, executor.Doing = p.say, p.doing
+	executor.Log, executor.Doing = p.say, p.doing
 	cached := newCachedCells(opt, executor, suites, p)
 	defer cached.close()
 

@@ -58,7 +58,7 @@ func script(t *testing.T) scripted {
 	s := scripted{heard: &heard{}}
 	p := &progress{to: s.heard}
 	s.recorder = &recorder{progress: p, folder: f}
-	s.executor = &Executor{Jobs: 1, Say: p.say, Doing: p.doing, silence: time.Minute, booted: map[*plan.Kernel]*booted{}}
+	s.executor = &Executor{Jobs: 1, Log: p.say, Doing: p.doing, silence: time.Minute, booted: map[*plan.Kernel]*booted{}}
 	for _, name := range []string{"old", "new"} {
 		k := &kernels.Kernel{}
 		k.Name, k.Spec, k.Digest = name, "dir:"+name, "digest of "+name

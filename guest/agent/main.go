@@ -1,5 +1,5 @@
 // Command agent runs in the guest. It serves the host's guest/wire requests
-// on a serial port, and owns the victims. It knows nothing of scenarios and
+// on a serial port, and owns the victims. It does not depend on scenarios and
 // is not process 1.
 //
 //	agent serve /dev/vport0p1  serve the host on a virtio serial port

@@ -6,8 +6,8 @@ package required
 type Need struct{ Symbol, For string }
 
 // Needs returns the symbols that every guest needs. A kernel with these boots
-// until its agent answers; a guest does without ACPI, tmpfs, pvpanic and POSIX
-// timers. Symbols that these select or depend on, and those that every bootable
+// until its agent answers; ACPI, tmpfs, pvpanic and POSIX timers are not
+// required. Symbols that these select or depend on, and those that every bootable
 // image has, are left out.
 func Needs() []Need {
 	return []Need{
@@ -23,14 +23,14 @@ func Needs() []Need {
 		{"PROC_FS", "the kernel's command line has a key for PID 1"},
 		{"SYSFS", "devices are found in it"},
 		{"DEVTMPFS", "devices are opened in it"},
-		{"PCI", "what virtio is plugged into"},
-		{"VIRTIO_PCI", "what virtio is plugged into"},
+		{"PCI", "the bus of the virtio devices"},
+		{"VIRTIO_PCI", "the bus of the virtio devices"},
 		{"VIRTIO_CONSOLE", "the port on which the agent answers"},
 		{"NET", "SSH, over which the agent comes"},
 		{"INET", "SSH, over which the agent comes"},
 		{"VIRTIO_NET", "SSH, over which the agent comes"},
-		{"BLOCK", "the disks that pmem is"},
-		{"ADVISE_SYSCALLS", "files are made and taken from the page cache"},
+		{"BLOCK", "pmem devices are block devices"},
+		{"ADVISE_SYSCALLS", "posix_fadvise(2) takes files out of the page cache"},
 	}
 }
 

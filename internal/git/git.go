@@ -1,6 +1,6 @@
 // Package git reads a user's repository and changes nothing in it: no checkout, index,
-// ref or worktree list. Writes go to repositories of our own that borrow the user's
-// objects. A tool that creates a repository from scratch uses Run.
+// ref or worktree list. Writes go to private repositories that share the user's
+// objects (alternates in gitrepository-layout(5)). A tool that creates a repository from scratch uses Run.
 package git
 
 import (

@@ -9,7 +9,8 @@ import (
 
 // Linear creates a repository in dir, an empty folder, with a commit for each text, the
 // parent of the next one. The text is the commit's subject. The same texts give the same
-// hashes, which are returned in order. It makes a list of things bisectable.
+// hashes, which are returned in order. With it, git bisect can search any
+// ordered list.
 func Linear(ctx context.Context, dir string, texts []string) (*Tree, []string, error) {
 	if _, err := Run(ctx, dir, nil, nil, "init", "-q"); err != nil {
 		return nil, nil, err

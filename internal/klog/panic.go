@@ -6,9 +6,8 @@ import "strings"
 // (kernel/panic.c), and the note of a step that it panicked in.
 const PanicMark = "Kernel panic - not syncing"
 
-// PanicNote is what a console says of a panic, with the words of a machine check
-// that it was over, and without what differs from run to run; "" where it tells
-// of none.
+// PanicNote returns the panic line of a console, without its time, followed by the text of
+// the machine check that caused it; "" if the console has neither.
 func PanicNote(console string) string {
 	note := PanicText(console)
 	const mark = "Machine check: " // mce_panic in arch/x86/kernel/cpu/mce/core.c

@@ -94,8 +94,8 @@ type Standstill struct {
 var seconds = re(`for (?:more than )?(\d+) ?s`)
 
 // Standstills returns the standstills that a kernel's watchdogs report in its log. They are
-// measured by the guest's clock: whether the guest could run in that time, only the host
-// can tell.
+// measured by the guest's clock: only the host can determine whether the guest
+// ran in that time.
 func Standstills(log []string) (found []Standstill) {
 	each(log, func(first logLine, f *form, text string) bool {
 		if f.stood == 0 {

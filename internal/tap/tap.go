@@ -11,8 +11,8 @@ import (
 
 // Report is the parsed output of a program.
 type Report struct {
-	// Told reports that the output is TAP: it has a plan, a version or a test.
-	Told bool
+	// IsTAP reports that the output is TAP: it has a plan, a version or a test.
+	IsTAP bool
 	// Planned is the number of tests in the plan, or -1.
 	Planned int
 	// Skipped is the reason of a plan that skips all tests ("1..0 # SKIP").
@@ -73,10 +73,10 @@ func Read(text string) (r Report) {
 				notes = append(notes, strings.TrimSpace(line))
 			}
 		case version.MatchString(line):
-			r.Told = true
+			r.IsTAP = true
 		case plan.MatchString(line):
 			m := plan.FindStringSubmatch(line)
-			r.Told = true
+			r.IsTAP = true
 			r.Planned, _ = strconv.Atoi(m[1])
 			if skips := skipsAll.FindStringSubmatch(m[2]); r.Planned == 0 && skips != nil {
 				r.Skipped = skips[1]
@@ -85,12 +85,12 @@ func Read(text string) (r Report) {
 				}
 			}
 		case bailOut.MatchString(line):
-			r.Told, r.BailOut = true, bailOut.FindStringSubmatch(line)[1]
+			r.IsTAP, r.BailOut = true, bailOut.FindStringSubmatch(line)[1]
 			if r.BailOut == "" {
 				r.BailOut = "without a reason"
 			}
 		case test.MatchString(line):
-			r.Told = true
+			r.IsTAP = true
 			m := test.FindStringSubmatch(line)
 			t := Test{OK: m[1] == "", Name: m[3]}
 			if d := directive.FindStringSubmatch(m[3]); d != nil {

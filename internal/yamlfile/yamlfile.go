@@ -49,9 +49,9 @@ func (f File) Body(data []byte, what, shape string) (ast.Node, error) {
 	if err != nil {
 		var at yaml.Error
 		if errors.As(err, &at) {
-			return nil, f.Refuse(at.GetToken(), at.GetMessage(), "write it as YAML")
+			return nil, f.Refuse(at.GetToken(), at.GetMessage(), "correct the YAML at this place or before it")
 		}
-		return nil, f.Fail(f.Name, "read "+what, "write it as YAML", err)
+		return nil, f.Fail(f.Name, "read "+what, "correct its YAML", err)
 	}
 	var docs []ast.Node
 	for _, d := range tree.Docs {

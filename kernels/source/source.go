@@ -179,7 +179,8 @@ func (l List) parse(spec string) (kernels.Source, kernels.Request, error) {
 	if ok {
 		e.Problem = fmt.Sprintf("unknown scheme %q", scheme)
 	}
-	e.Hint = "write one of " + strings.Join(l.Forms(), ", ")
+	e.Hint = "write one such as apt:bookworm, deb:FILE, rpm:FILE or dir:PATH; " +
+		"faultline list kernels --help lists the forms"
 	if n := suggest.Names(scheme, names); ok && len(n) > 0 {
 		e.Hint = fmt.Sprintf("did you mean %q? %s", n[0], e.Hint)
 	} else {

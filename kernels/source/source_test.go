@@ -159,7 +159,7 @@ func TestSpecErrors(t *testing.T) {
 	for spec, want := range map[string]string{
 		"bookworm":           "no scheme",
 		"aptt:bookworm":      `did you mean "apt"?`,
-		"git:x":              "apt:SUITE, apt:SUITE/PACKAGE",
+		"git:x":              "write one such as apt:bookworm",
 		filepath.Dir(file):   "write dir:" + filepath.Dir(file),
 		file:                 "write deb:" + file,
 		"apt:Bookworm":       "invalid suite name",

@@ -25,10 +25,10 @@ var _ = describe("MADV_HWPOISON of a device-DAX page", func() {
 		load := v.Load(ctx, m.At(at()))
 		Expect(advice).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Returning(0))))
 		Expect(load).To(BeOutcome(Reads(0x5a)))
-		Expect(g.HardwareCorrupted(ctx)).To(DependOn(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
+		Expect(g.HardwareCorrupted(ctx)).To(DependOn(change.CountedByAction, Before(Note("0 kB")), After(Note("4 kB"))))
 	})
 
-	It("reports si_addr_lsb 21 if the device has pages of 2 MiB", scenario("huge-page", Catalogue("C13"),
+	It("of 2 MiB reports si_addr_lsb 21, and its start as si_addr since v5.17", scenario("huge-page", Catalogue("C13"),
 		Catalogue("C15"), Changes(change.DeviceDaxCompound, change.CountedByAction)), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		v := g.Victim(ctx)
@@ -40,7 +40,7 @@ var _ = describe("MADV_HWPOISON of a device-DAX page", func() {
 			Before(SIGBUS(BUS_MCEERR_AR, HugePageLSB(), At(m.At(Page(bad))), Returning(0))),
 			After(SIGBUS(BUS_MCEERR_AR, HugePageLSB(), At(m.At(0)), Returning(0)))))
 		Expect(load).To(BeOutcome(Reads(0x5a)))
-		Expect(g.HardwareCorrupted(ctx)).To(DependOn(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
+		Expect(g.HardwareCorrupted(ctx)).To(DependOn(change.CountedByAction, Before(Note("0 kB")), After(Note("4 kB"))))
 	})
 
 	It("reports si_addr_lsb 30 if the device has pages of 1 GiB", scenario("gigantic-page", Catalogue("C14"),

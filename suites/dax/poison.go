@@ -28,7 +28,7 @@ var _ = describe("MADV_HWPOISON of a DAX page", func() {
 				load := v.Load(ctx, m.At(at()))
 				Expect(advice).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Returning(0))))
 				Expect(load).To(BeOutcome(Reads(Filled(bad))))
-				Expect(g.HardwareCorrupted(ctx)).To(DependOn(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
+				Expect(g.HardwareCorrupted(ctx)).To(DependOn(change.CountedByAction, Before(Note("0 kB")), After(Note("4 kB"))))
 			})
 
 			// memory_failure() signals the current task, not the one that mapped the page.
@@ -42,21 +42,22 @@ var _ = describe("MADV_HWPOISON of a DAX page", func() {
 				other := v.Idle(ctx)
 				Expect(advice).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Returning(0))))
 				Expect(other).To(BeOutcome(OK()))
-				Expect(g.HardwareCorrupted(ctx)).To(DependOn(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
+				Expect(g.HardwareCorrupted(ctx)).To(DependOn(change.CountedByAction, Before(Note("0 kB")), After(Note("4 kB"))))
 			})
 
-			It("reports si_addr_lsb 21 if the page is mapped as part of a huge page", scenario("madvise-huge", "C02",
+			It("reports si_addr_lsb 21 for a page in a huge page; since v6.15 si_addr is the start of the huge page", scenario(
+				"madvise-huge", "C02",
 				NeedsHugeDAX(), NeedsPageMap(), Changes(change.DaxFolios, change.CountedByAction)), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				_, v, m := mappedHuge(ctx, g, fs)
 				v.Load(ctx, m.At(5))
 				huge := v.Present(ctx, m.At(Page(bad)))
 				advice := v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_HWPOISON)
-				Expect(huge).To(BeOutcome(Says("present")))
+				Expect(huge).To(BeOutcome(Note("present")))
 				Expect(advice).To(DependOn(change.DaxFolios,
 					Before(SIGBUS(BUS_MCEERR_AR, HugePageLSB(), At(m.At(Page(bad))), Returning(0))),
 					After(SIGBUS(BUS_MCEERR_AR, HugePageLSB(), At(m.At(0)), Returning(0)))))
-				Expect(g.HardwareCorrupted(ctx)).To(DependOn(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
+				Expect(g.HardwareCorrupted(ctx)).To(DependOn(change.CountedByAction, Before(Note("0 kB")), After(Note("4 kB"))))
 			})
 
 			// One process maps a small page of a huge page that another process maps whole. With
@@ -75,12 +76,12 @@ var _ = describe("MADV_HWPOISON of a DAX page", func() {
 				huge := v.Present(ctx, m.At(Page(bad)))
 				advice := second.Madvise(ctx, tail.At(0), PageBytes(), MADV_HWPOISON)
 				left := second.Present(ctx, tail.At(0))
-				Expect(huge).To(BeOutcome(Says("present")))
+				Expect(huge).To(BeOutcome(Note("present")))
 				Expect(advice).To(DependOn(change.DaxFolios,
 					Before(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(tail.At(0)), Returning(0))),
 					After(Returns(0))))
-				Expect(left).To(DependOn(change.DaxFolios, Before(Says("absent")), After(Says("present"))))
-				Expect(g.HardwareCorrupted(ctx)).To(DependOn(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
+				Expect(left).To(DependOn(change.DaxFolios, Before(Note("absent")), After(Note("present"))))
+				Expect(g.HardwareCorrupted(ctx)).To(DependOn(change.CountedByAction, Before(Note("0 kB")), After(Note("4 kB"))))
 			})
 
 			It("sends no SIGBUS to a second process that maps the page", scenario("madvise-second", "C03",
@@ -96,7 +97,7 @@ var _ = describe("MADV_HWPOISON of a DAX page", func() {
 				load := second.Load(ctx, m2.At(at()))
 				Expect(idle).To(BeOutcome(OK()))
 				Expect(load).To(BeOutcome(Reads(Filled(bad))))
-				Expect(g.HardwareCorrupted(ctx)).To(DependOn(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
+				Expect(g.HardwareCorrupted(ctx)).To(DependOn(change.CountedByAction, Before(Note("0 kB")), After(Note("4 kB"))))
 			})
 
 			It("sends BUS_MCEERR_AO to a second process with PR_MCE_KILL_EARLY since v5.12", scenario(
@@ -112,7 +113,7 @@ var _ = describe("MADV_HWPOISON of a DAX page", func() {
 				v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_HWPOISON)
 				Expect(second.Idle(ctx)).To(DependOn(change.KillEarlyOnConsumption, Before(OK()),
 					After(SIGBUS(BUS_MCEERR_AO, PageLSB(), At(m2.At(Page(bad)))))))
-				Expect(g.HardwareCorrupted(ctx)).To(DependOn(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
+				Expect(g.HardwareCorrupted(ctx)).To(DependOn(change.CountedByAction, Before(Note("0 kB")), After(Note("4 kB"))))
 			})
 
 			// The copy is anonymous memory.
@@ -142,7 +143,7 @@ var _ = describe("MADV_HWPOISON of a DAX page", func() {
 				Expect(advice).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Returning(0))))
 				Expect(back).To(BeOutcome(Errno("EIO")))
 				Expect(load).To(BeOutcome(Reads(Filled(bad))))
-				Expect(g.HardwareCorrupted(ctx)).To(DependOn(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
+				Expect(g.HardwareCorrupted(ctx)).To(DependOn(change.CountedByAction, Before(Note("0 kB")), After(Note("4 kB"))))
 			})
 		})
 	}
@@ -188,15 +189,15 @@ var _ = describe("the hwpoison flag of a DAX page", func() {
 		rewritten := g.HWPoison(ctx, frame)
 		left := g.BadBlocks(ctx, mount.Device)
 		counted := g.HardwareCorrupted(ctx)
-		Expect(before).To(BeOutcome(Says("no hwpoison")))
+		Expect(before).To(BeOutcome(Note("no hwpoison")))
 		Expect(advice).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Returning(0))))
-		Expect(poisoned).To(BeOutcome(Says("hwpoison")))
+		Expect(poisoned).To(BeOutcome(Note("hwpoison")))
 		Expect(wrote).To(DependOn(change.DaxRecoveryWrite,
 			Before(Errno("EIO")),
 			After(Returns(PageBytes()))).PartOf(change.DaxFaultHWPoison, Errno("EHWPOISON")))
-		Expect(rewritten).To(DependOn(change.DaxRecoveryWrite, Before(Says("hwpoison")), After(Says("no hwpoison"))))
-		Expect(left).To(DependOn(change.DaxRecoveryWrite, Before(Says("8 sectors")), After(Says("none"))))
-		Expect(counted).To(DependOn(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
+		Expect(rewritten).To(DependOn(change.DaxRecoveryWrite, Before(Note("hwpoison")), After(Note("no hwpoison"))))
+		Expect(left).To(DependOn(change.DaxRecoveryWrite, Before(Note("8 sectors")), After(Note("none"))))
+		Expect(counted).To(DependOn(change.CountedByAction, Before(Note("0 kB")), After(Note("4 kB"))))
 	})
 })
 
@@ -221,7 +222,7 @@ var _ = describe("MADV_HWPOISON of a DAX page on XFS with rmapbt", func() {
 		v.Load(ctx, m.At(5))
 		huge := v.Present(ctx, m.At(Page(bad)))
 		advice := v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_HWPOISON)
-		Expect(huge).To(BeOutcome(Says("present")))
+		Expect(huge).To(BeOutcome(Note("present")))
 		Expect(advice).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, HugePageLSB(), At(m.At(Page(bad))), Returning(0))))
 	})
 })

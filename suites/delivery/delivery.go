@@ -90,8 +90,8 @@ var _ = describe("a load from a poisoned page", func() {
 			"so a victim (the process that is tested) refuses to be process 1")), func(SpecContext) {})
 
 	It("is reported to a Go program without si_addr_lsb", Scenario("delivery/load/go-runtime", Catalogue("S15"),
-		Impossible("a victim (the process that is tested) has its own handler, because Go's runtime provides only the "+
-			"address (runtime/debug.SetPanicOnFault) or dies with address and code")), func(SpecContext) {})
+		Impossible("the tested process replaces the SIGBUS handler of Go's runtime, which does not provide si_addr_lsb "+
+			"(runtime/debug.SetPanicOnFault)")), func(SpecContext) {})
 })
 
 // SA_RESETHAND in sigaction(2) resets the disposition when the handler is called.

@@ -45,8 +45,8 @@ var _ = describe("software poisoning", func() {
 				load := v.Load(ctx, m.At(at()))
 				counted := g.HardwareCorrupted(ctx)
 				Expect(idle).To(BeOutcome(OK()))
-				Expect(left).To(BeOutcome(Says("present")))
-				Expect(counted).To(DependOn(change.CountedByAction, Before(Says("0 kB")), After(Says("4 kB"))))
+				Expect(left).To(BeOutcome(Note("present")))
+				Expect(counted).To(DependOn(change.CountedByAction, Before(Note("0 kB")), After(Note("4 kB"))))
 				Expect(load).To(BeOutcome(Reads(Filled(bad))))
 			})
 
@@ -79,7 +79,7 @@ var _ = describe("software poisoning", func() {
 			left := v.Present(ctx, m.At(at()))
 			load := v.Load(ctx, m.At(at()))
 			Expect(idle).To(BeOutcome(OK()))
-			Expect(left).To(BeOutcome(Says("swap entry")))
+			Expect(left).To(BeOutcome(Note("swap entry")))
 			Expect(load).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB())))
 		})
 

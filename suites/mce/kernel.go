@@ -29,7 +29,7 @@ func copier(g *Guest) {
 
 var _ = describe("poison consumed by the kernel", func() {
 	// wp_page_copy: the kernel reads the page that the child shares with its parent.
-	It("for copy-on-write sends SIGBUS to the child, or panics a kernel without a873dfe1032a (v6.2)", scenario(
+	It("while it copies for copy-on-write after fork(2) sends SIGBUS since v6.2, and panics before", scenario(
 		"anon/cow", "E04", consumes(Changes(change.CopyUserHighpageMC), Needs("PROC_KCORE"))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		g.AllowPanic()
@@ -51,7 +51,7 @@ var _ = describe("poison consumed by the kernel", func() {
 	for _, fs := range []FS{Ext4, XFS} {
 		needs := []Trait{NeedsDisk(NFIT, fs), Needs("PROC_KCORE")}
 		Context("in the page cache of "+fs.Text(), func() {
-			It("for copy-on-write of a private mapping sends SIGBUS, or panics a kernel without a873dfe1032a (v6.2)",
+			It("while it copies for copy-on-write of a private mapping sends SIGBUS since v6.2, and panics before",
 				scenario("pagecache-"+string(fs)+"/cow", "E04",
 					consumes(append(needs, Changes(change.CopyUserHighpageMC))...)...), func(ctx SpecContext) {
 					g := StartGuest(ctx)

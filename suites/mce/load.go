@@ -22,7 +22,7 @@ func mceerr() Side { return After(SIGBUS(BUS_MCEERR_AR, PageLSB())) }
 
 // page expects the bad sectors of a page.
 func page() *Expectation {
-	return DependOn(change.NfitMiscGranularity, Before(Says("1 sectors")), After(Says("8 sectors")))
+	return DependOn(change.NfitMiscGranularity, Before(Note("1 sectors")), After(Note("8 sectors")))
 }
 
 // consumes returns the traits of a scenario in which an access consumes poison.
@@ -129,12 +129,12 @@ var _ = describe("consuming poison in a DAX page", func() {
 				again := v.Load(ctx, m.At(at()))
 				good := v.Load(ctx, m.At(Page(bad+1)+5))
 				other := second.Load(ctx, m2.At(at()))
-				Expect(huge).To(BeOutcome(Says("present")))
+				Expect(huge).To(BeOutcome(Note("present")))
 				Expect(first).To(DependOn(change.DaxFolios,
 					Before(SIGBUS(BUS_MCEERR_AR, HugePageLSB(), At(m.At(Page(bad))))),
 					After(SIGBUS(BUS_MCEERR_AR, HugePageLSB(), At(m.At(0))))))
 				Expect(listed).To(page())
-				Expect(neighbour).To(BeOutcome(Says("absent")))
+				Expect(neighbour).To(BeOutcome(Note("absent")))
 				Expect(again).To(DependOn(change.DaxFaultHWPoison, adrerr, mceerr()))
 				Expect(good).To(BeOutcome(Reads(Filled(bad + 1))))
 				Expect(other).To(DependOn(change.DaxFaultHWPoison, adrerr, mceerr()))
@@ -188,7 +188,7 @@ func others(ctx SpecContext, fs FS, early bool) (first, listed, idle, load *Obse
 var _ = describe("consuming poison", func() {
 	// For a folio that cannot be split, kill_me_maybe() calls force_sig(), which reports no
 	// address; since the change, memory_failure() reports the folio.
-	It("in a dirty large folio sends SIGBUS with its size since v6.11; before, without an address (SI_KERNEL)", scenario(
+	It("in a dirty large folio sends BUS_MCEERR_AR since v6.11; before, SIGBUS with SI_KERNEL and no address", scenario(
 		"pagecache-xfs/srar-dirty-folio", "D08",
 		consumes(NeedsDisk(NFIT, XFS), Changes(change.ThpSplitSigbus))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
@@ -219,7 +219,7 @@ var _ = describe("consuming poison", func() {
 		left := v.Present(ctx, m.At(at()))
 		again := v.Load(ctx, m.At(at()))
 		Expect(first).To(consumed(m))
-		Expect(left).To(BeOutcome(Says("swap entry")))
+		Expect(left).To(BeOutcome(Note("swap entry")))
 		Expect(again).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB())))
 	})
 

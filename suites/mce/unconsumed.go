@@ -61,7 +61,7 @@ var _ = describe("a machine check for unconsumed poison", func() {
 			})
 
 			// Only the drivers that list bad blocks are notified; memory_failure() does not run.
-			It("that requires no action (UCNA) adds a bad block; a later DAX fault gets SIGBUS", onDAX(fs, "ucna", "D04",
+			It("(UCNA, no action required) adds a bad block; a later DAX fault gets SIGBUS", onDAX(fs, "ucna", "D04",
 				append(raised, follows)...), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				mount := g.DAX(ctx, fs)
@@ -80,7 +80,7 @@ var _ = describe("a machine check for unconsumed poison", func() {
 				Expect(load).To(DependOn(change.DaxFaultHWPoison, adrerr, mceerr()))
 			})
 
-			It("simulated by mce-inject (UCNA) adds a bad block; a later DAX fault gets SIGBUS", onDAX(
+			It("(UCNA, simulated by mce-inject) adds a bad block; a later DAX fault gets SIGBUS", onDAX(
 				fs, "ucna-simulated", "D04",
 				append(simulated, follows)...), func(ctx SpecContext) {
 				g := StartGuest(ctx)
@@ -106,7 +106,7 @@ var _ = describe("a machine check for unconsumed poison", func() {
 		g := StartGuest(ctx)
 		d := g.Pmem(ctx, NFIT, Ext4)
 		g.Inject(ctx, inject.UCNA().Bytes(64).Simulated(g.Frame(d, Page(1000))))
-		Expect(g.AwaitBadBlocks(ctx, d)).To(BeOutcome(Says("1 sectors")))
+		Expect(g.AwaitBadBlocks(ctx, d)).To(BeOutcome(Note("1 sectors")))
 	})
 
 	It("adds 8 bad sectors since v5.19, one before, if it reports a page", scenario("nfit/page", "D05",
@@ -136,7 +136,7 @@ var _ = describe("a machine check for unconsumed poison", func() {
 
 	// The bus keeps the blocks that a machine check added, unlike those that were written
 	// to the disk's badblocks file.
-	It("adds a bad block that remains after the device is unbound and bound again", scenario("nfit/rebind", "D06",
+	It("adds a bad block that remains when the device is bound again", scenario("nfit/rebind", "D06",
 		append(simulated, NeedsDisk(NFIT, Ext4), Changes(change.NfitMiscGranularity))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		d := g.Pmem(ctx, NFIT, Ext4)

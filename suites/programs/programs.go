@@ -13,10 +13,10 @@ var _ = describe("a program", func() {
 		It("passes its tests: "+p.Command(), Scenario(p.ID(), Runs(p)), func(ctx SpecContext) {
 			ran := StartGuest(ctx).RunProgram(ctx, p)
 			for _, t := range ran.Tests {
-				Expect(t).To(BeOutcome(Says("ok")))
+				Expect(t).To(BeOutcome(Note("ok")))
 			}
 			if ran.Planned != nil {
-				Expect(ran.Planned).To(BeOutcome(Says("all that it announced")))
+				Expect(ran.Planned).To(BeOutcome(Note("all that it announced")))
 			}
 			Expect(ran.Ended).To(BeOutcome(OK()))
 		})

@@ -29,7 +29,7 @@ var _ = describe("poison in a page that KSM merged", func() {
 		advice := hwpoison(ctx, v, m)
 		load := v.Load(ctx, m.At(at()))
 		other := v.Load(ctx, m.At(Page(bad+1)+5))
-		Expect(merged).To(BeOutcome(Says("1 shared, by 2")))
+		Expect(merged).To(BeOutcome(Note("1 shared, by 2")))
 		Expect(advice).To(DependOn(change.KSMPoison,
 			Before(Errno("EBUSY")),
 			After(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad+1))), Returning(0)))))
@@ -50,7 +50,7 @@ var _ = describe("poison in a page that KSM merged", func() {
 		advice := hwpoison(ctx, v, m)
 		idle := second.Idle(ctx)
 		load := second.Load(ctx, m2.At(at()))
-		Expect(merged).To(BeOutcome(Says("1 shared, by 2")))
+		Expect(merged).To(BeOutcome(Note("1 shared, by 2")))
 		Expect(advice).To(DependOn(change.KSMPoison,
 			Before(Errno("EBUSY")),
 			After(SIGBUS(BUS_MCEERR_AR, PageLSB(), At(m.At(Page(bad))), Returning(0)))))

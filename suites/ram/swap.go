@@ -25,7 +25,7 @@ var _ = describe("a load from swapped-out memory", func() {
 		v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_PAGEOUT)
 		return g, swap, v, m, v.Present(ctx, m.At(at()))
 	}
-	out := BeOutcome(Says("swap entry"))
+	out := BeOutcome(Note("swap entry"))
 
 	It("reads the page back from the device", scenario("swap/load", "E06", needs...), func(ctx SpecContext) {
 		_, _, v, m, left := swapped(ctx)
@@ -74,7 +74,7 @@ var _ = describe("a load from swapped-out memory", func() {
 		own := v.Load(ctx, m.At(at()))
 		Expect(left).To(out)
 		Expect(back).To(BeOutcome(Reads(0x5a)))
-		Expect(kind).To(BeOutcome(Says("anonymous, in the swap cache")))
+		Expect(kind).To(BeOutcome(Note("anonymous, in the swap cache")))
 		Expect(advice).To(BeOutcome(Returns(0)))
 		Expect(load).To(BeOutcome(Reads(0x5a)))
 		Expect(own).To(BeOutcome(Reads(0x5a)))

@@ -42,7 +42,7 @@ var _ = describe("with a bad block in a DAX file", func() {
 				Expect(wrote).To(DependOn(change.DaxRecoveryWrite,
 					Before(Errno("EIO")),
 					After(Errno("EFAULT"))).PartOf(change.DaxFaultHWPoison, leaked))
-				Expect(left).To(BeOutcome(Says("8 sectors")))
+				Expect(left).To(BeOutcome(Note("8 sectors")))
 			})
 
 			It("pwrite(2) of the bad page and the page before it fails with EIO, or since v5.19 stops before it", scenario(
@@ -69,7 +69,7 @@ var _ = describe("with a bad block in a DAX file", func() {
 				left := g.BadBlocks(ctx, mount.Device)
 				Expect(punched).To(BeOutcome(Returns(0)))
 				Expect(load).To(BeOutcome(Reads(0)))
-				Expect(left).To(BeOutcome(Says("8 sectors")))
+				Expect(left).To(BeOutcome(Note("8 sectors")))
 			})
 
 			// The kernel writes zeros into that part of the page (dax_memzero).
@@ -133,17 +133,17 @@ var _ = describe("with a bad block in a DAX mapping", func() {
 			).IfMissing(change.MadvisePopulate, Errno("EINVAL"))
 		}
 		Context("on "+fs.Text()+",", func() {
-			It("MADV_POPULATE_READ fails: EINVAL before v5.14, EFAULT before v6.5, EHWPOISON since", scenario(
+			It("MADV_POPULATE_READ fails: EHWPOISON since v6.5, EFAULT from v5.14 on, EINVAL before", scenario(
 				"populate-read", "B09", populate...), func(ctx SpecContext) {
 				_, v, m := mapped(ctx, Shared)
 				Expect(v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_POPULATE_READ)).To(populates())
 			})
-			It("MADV_POPULATE_WRITE fails: EINVAL before v5.14, EFAULT before v6.5, EHWPOISON since", scenario(
+			It("MADV_POPULATE_WRITE fails: EHWPOISON since v6.5, EFAULT from v5.14 on, EINVAL before", scenario(
 				"populate-write", "B10", populate...), func(ctx SpecContext) {
 				_, v, m := mapped(ctx, Shared)
 				Expect(v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_POPULATE_WRITE)).To(populates())
 			})
-			It("MADV_POPULATE_WRITE (private) fails: EINVAL before v5.14, EFAULT before v6.5, EHWPOISON since", scenario(
+			It("MADV_POPULATE_WRITE (private) fails: EHWPOISON since v6.5, EFAULT from v5.14 on, EINVAL before", scenario(
 				"populate-write-private", "B10", populate...), func(ctx SpecContext) {
 				_, v, m := mapped(ctx, Private)
 				Expect(v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_POPULATE_WRITE)).To(populates())

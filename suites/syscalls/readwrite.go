@@ -77,7 +77,7 @@ var _ = describe("with a bad block in a DAX file", func() {
 				Expect(wrote).To(DependOn(change.DaxRecoveryWrite,
 					Before(Errno("EIO")),
 					After(Errno("EFAULT"))).PartOf(change.DaxFaultHWPoison, leaked))
-				Expect(left).To(BeOutcome(Says("8 sectors")))
+				Expect(left).To(BeOutcome(Note("8 sectors")))
 			})
 		})
 	}
@@ -99,7 +99,7 @@ var _ = describe("with a bad block in a DAX file", func() {
 				Expect(wrote).To(DependOn(change.DaxRecoveryWrite,
 					Before(Errno("EIO")),
 					After(Returns(PageBytes()))).PartOf(change.DaxFaultHWPoison, leaked))
-				Expect(left).To(DependOn(change.DaxRecoveryWrite, Before(Says("8 sectors")), After(Says("none"))))
+				Expect(left).To(DependOn(change.DaxRecoveryWrite, Before(Note("8 sectors")), After(Note("none"))))
 				Expect(read).To(DependOn(change.DaxRecoveryWrite,
 					Before(Errno("EIO")),
 					After(ReturnsFull(PageBytes(), 0x5a))).PartOf(change.DaxFaultHWPoison, leaked))
@@ -151,9 +151,9 @@ var _ = describe("a read through the page cache", func() {
 	}
 })
 
-var _ = describe("MADV_POPULATE_READ over a bad block of the page cache", func() {
+var _ = describe("MADV_POPULATE_READ of a page-cache page whose block is bad", func() {
 	// One file system is enough: a call that does not return occupies a CPU for 40 s.
-	It("fails with EINVAL before v5.14 and with EFAULT since v6.9; in between it does not return", Scenario(
+	It("fails with EINVAL before v5.14 and with EFAULT since v6.9; from v5.14 to v6.8 it does not return", Scenario(
 		"pagecache/ext4/populate-read",
 		Catalogue("E30"),
 		NeedsDisk(NFIT, Ext4),

@@ -60,7 +60,7 @@ func (r Report) Brief() (lines []string) {
 	for _, x := range r.Refused {
 		lines = append(lines, fmt.Sprintf("%s: this skips %s", x.Why, cost(x.Scenarios, r.Asked)))
 	}
-	for _, s := range r.Steered {
+	for _, s := range r.GuestSettings {
 		lines = append(lines, r.Kernel+": "+steers(s))
 	}
 	return lines

@@ -25,8 +25,9 @@ type Report struct {
 	Lost []Group
 	// Refused are the scenarios whose needs are built in but may not be used.
 	Refused []Refusal
-	// Steered are the settings that affect every guest, regardless of its command line.
-	Steered []kernels.Setting
+	// GuestSettings are settings of its configuration that change the behaviour of every guest,
+	// such as CMDLINE or PANIC_ON_OOPS.
+	GuestSettings []kernels.Setting
 	// Unmet are the requested symbols that its Kconfig did not accept; see kernels.Kernel.
 	Unmet []kconfig.Unmet
 }
@@ -65,7 +66,7 @@ func lacks(k *kernels.Kernel, needs []string) []string {
 // counted.
 func Of(k *kernels.Kernel, scenarios []scenario.Info) Report {
 	scenarios = slices.DeleteFunc(slices.Clone(scenarios), func(i scenario.Info) bool { return i.Skipped != "" })
-	r := Report{Kernel: k.Name, Asked: len(scenarios), Unmet: k.Unmet, Steered: kernels.Steering(k.Config)}
+	r := Report{Kernel: k.Name, Asked: len(scenarios), Unmet: k.Unmet, GuestSettings: kernels.GuestSettings(k.Config)}
 	guests := k.Lacks(required.Symbols()...)
 	for _, n := range required.Needs() {
 		if slices.Contains(guests, n.Symbol) {
@@ -161,7 +162,7 @@ func (r Report) String() string {
 	if missing := r.Missing(); len(missing) > 0 {
 		fmt.Fprintf(&b, "to run all of them, build it with %s\n", symbols(missing))
 	}
-	for _, s := range r.Steered {
+	for _, s := range r.GuestSettings {
 		fmt.Fprintf(&b, "%s\n", steers(s))
 	}
 	for _, u := range r.Unmet {

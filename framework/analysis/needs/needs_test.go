@@ -62,7 +62,7 @@ to run all of them, build it with CONFIG_XFS_FS
 to run all of them, build it with CONFIG_MEMORY_FAILURE, CONFIG_X86_MCE, CONFIG_XFS_FS
 `},
 		"no guest": {kernel(t, map[string]bool{"VIRTIO_NET": true, "PCI": true}, all[1:]...), 3, `K: no guest can run, because it does not have
-  CONFIG_PCI         what virtio is plugged into
+  CONFIG_PCI         the bus of the virtio devices
   CONFIG_VIRTIO_NET  SSH, over which the agent comes
 with these, it would skip 3 of 6 scenarios
 3 without CONFIG_FS_DAX
@@ -72,7 +72,7 @@ with these, it would skip 3 of 6 scenarios
 to run all of them, build it with CONFIG_FS_DAX, CONFIG_PCI, CONFIG_VIRTIO_NET
 `},
 		"no guest, all the rest": {kernel(t, map[string]bool{"BLOCK": true}, all...), 0, `K: no guest can run, because it does not have
-  CONFIG_BLOCK  the disks that pmem is
+  CONFIG_BLOCK  pmem devices are block devices
 to run all of them, build it with CONFIG_BLOCK
 `},
 	} {

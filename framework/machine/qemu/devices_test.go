@@ -19,8 +19,8 @@ var allowed = map[string]string{
 	"-netdev": `user,id=net,restrict=on,ipv6=off,hostfwd=tcp:127\.0\.0\.1:0-10\.0\.2\.15:22`,
 	"-device": `nvdimm,.+|virtio-pmem-pci,.+|virtio-net-pci,netdev=net,romfile=,guest_announce=off|pvpanic` +
 		`|virtio-serial-pci,max_ports=2|virtserialport,chardev=agent,name=\S+`,
-	"-chardev": `socket,id=(qmp|gdb|door),fd=\d+,server=on,wait=off|socket,id=agent,fd=\d+|stdio,id=console,signal=off`,
-	"-mon":     `chardev=qmp,mode=control|mode=control,chardev=door`, "-serial": `chardev:console`,
+	"-chardev": `socket,id=(qmp|gdb|debug),fd=\d+,server=on,wait=off|socket,id=agent,fd=\d+|stdio,id=console,signal=off`,
+	"-mon":     `chardev=qmp,mode=control|mode=control,chardev=debug`, "-serial": `chardev:console`,
 	"-kernel": `.+`, "-initrd": `.+`, "-append": `.+`, "-incoming": `defer`,
 	"-sandbox": `on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny`,
 }
@@ -68,7 +68,7 @@ func TestDevicesOfTheMachine(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	p, _ := incoming(t, bin, Options{Door: true})
+	p, _ := incoming(t, bin, Options{Debug: true})
 	if wrong := checkArguments(p.Args()); len(wrong) > 0 {
 		t.Errorf("nobody allowed %q", wrong)
 	}

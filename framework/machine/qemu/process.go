@@ -25,8 +25,8 @@ type Options struct {
 	Dir string
 	// Console receives the output of the guest's first serial port.
 	Console *Console
-	// Door adds a QMP socket for the user: see Process.Door.
-	Door bool
+	// Debug adds a QMP socket for the user: see Process.Debug.
+	Debug bool
 	// AtEnd, unless nil, is called when the machine is reset or switched off. CPUs and
 	// memory keep their state until it returns; then QEMU ends. The context limits it.
 	AtEnd func(context.Context, *Monitor)
@@ -114,9 +114,9 @@ func Start(ctx context.Context, bin Binary, m Machine, opt Options) (_ *Process,
 		return nil, err
 	}
 	gdbFD := give(gdb)
-	var door *os.File
-	if opt.Door {
-		if door, err = listen(opt.Dir, doorSocket); err != nil {
+	var debug *os.File
+	if opt.Debug {
+		if debug, err = listen(opt.Dir, debugSocket); err != nil {
 			return nil, err
 		}
 	}
@@ -166,13 +166,13 @@ func Start(ctx context.Context, bin Binary, m Machine, opt Options) (_ *Process,
 		// A guest that ends is stopped until endWith ends QEMU.
 		"-action", "shutdown=pause",
 	)
-	if door != nil {
+	if debug != nil {
 		p.args = append(
 			p.args,
 			"-chardev",
-			fmt.Sprintf("socket,id=%s,fd=%d,server=on,wait=off", doorSocket, give(door)),
+			fmt.Sprintf("socket,id=%s,fd=%d,server=on,wait=off", debugSocket, give(debug)),
 			"-mon",
-			"mode=control,chardev="+doorSocket,
+			"mode=control,chardev="+debugSocket,
 		)
 	}
 	if bin.Sandboxed {
@@ -307,12 +307,12 @@ func (p *Process) Kill() {
 		p.Monitor.close()
 	}
 	os.Remove(filepath.Join(p.dir, gdbSocket))
-	os.Remove(filepath.Join(p.dir, doorSocket))
+	os.Remove(filepath.Join(p.dir, debugSocket))
 }
 
-// Door returns the path of the QMP socket of a process that was started with
-// Options.Door. It accepts one connection at a time.
-func (p *Process) Door() string { return filepath.Join(p.dir, doorSocket) }
+// DebugSocket returns the path of the QMP socket of a process that was started with
+// Options.Debug. It accepts one connection at a time.
+func (p *Process) DebugSocket() string { return filepath.Join(p.dir, debugSocket) }
 
 // GDB returns the path of the gdb stub's socket, and adds the stub if necessary. The stub
 // accepts one connection at a time, and a connection stops the guest.
@@ -357,9 +357,9 @@ func (p *Process) dialMonitor(ctx context.Context) (*Monitor, error) {
 // The sockets in Options.Dir. QEMU inherits them instead of getting a path, which may
 // contain characters with a meaning in QEMU's options.
 const (
-	qmpSocket  = "qmp"
-	gdbSocket  = "gdb"
-	doorSocket = "door"
+	qmpSocket   = "qmp"
+	gdbSocket   = "gdb"
+	debugSocket = "debug"
 )
 
 func lastLines(s string) string {

@@ -88,7 +88,7 @@ func (g *Guest) Ran(from, to time.Time) time.Duration { return g.share.at(to) - 
 // busy, and the effects of that are not behaviour of the kernel.
 func (g *Guest) StoodStill(log []string) error {
 	for _, s := range klog.Standstills(log) {
-		until := g.greeted.Add(s.Until - time.Duration(g.Welcome.Uptime*float64(time.Second)))
+		until := g.greeted.Add(s.Until - time.Duration(g.Hello.Uptime*float64(time.Second)))
 		had := g.share.at(until) - g.share.at(until.Add(-s.For))
 		if had >= s.For/2 {
 			continue

@@ -55,7 +55,7 @@ func TestShare(t *testing.T) {
 // A watchdog's complaint counts if the guest ran for at least half of its interval.
 func TestBelieved(t *testing.T) {
 	begun := time.Now()
-	g := &Guest{spec: Spec{Kernel: &kernels.Kernel{Name: "K"}}, greeted: begun, Welcome: wire.HelloReply{Uptime: 10}}
+	g := &Guest{spec: Spec{Kernel: &kernels.Kernel{Name: "K"}}, greeted: begun, Hello: wire.HelloReply{Uptime: 10}}
 	// It runs for 40 s, is stopped for 40 s, and then has a third of a core.
 	for at, ran := range map[int]int{0: 0, 40: 40, 80: 40, 200: 80} {
 		g.share.samples = append(g.share.samples, sample{begun.Add(time.Duration(at) * time.Second), time.Duration(ran) * time.Second})
@@ -107,7 +107,7 @@ func TestStoodStill(t *testing.T) {
 	must(t, unix.Kill(g.PID(), unix.SIGSTOP))
 	time.Sleep(5500 * time.Millisecond)
 	must(t, unix.Kill(g.PID(), unix.SIGCONT))
-	log := ask(&wire.Request{KernelLog: &wire.KernelLog{Since: g.Welcome.KmsgSeq}}).Log.Lines
+	log := ask(&wire.Request{KernelLog: &wire.KernelLog{Since: g.Hello.KmsgSeq}}).Log.Lines
 	if !strings.Contains(strings.Join(log, "\n"), "soft lockup") {
 		t.Fatalf("no watchdog complains: %q", log)
 	}

@@ -58,8 +58,8 @@ func TestClone(t *testing.T) {
 			tm := template(t, r, spec)
 			before := files(t, tm.entry.Path)
 			first, second := clone(t, tm), clone(t, tm)
-			if first.Welcome.Release != tm.spec.Kernel.Release {
-				t.Errorf("the clone runs %s", first.Welcome.Release)
+			if first.Hello.Release != tm.spec.Kernel.Release {
+				t.Errorf("the clone runs %s", first.Hello.Release)
 			}
 			t.Log(first.Timings)
 			for _, g := range []*Guest{first, second} {

@@ -31,7 +31,7 @@ type DebugEndpoints struct {
 	Symbols string
 }
 
-// Open opens a clone that was made with CloneOptions.Door for inspection. busybox is a
+// Open opens a clone that was made with CloneOptions.Debug for inspection. busybox is a
 // static program of the host, which becomes the guest's shell. From then on requests to
 // the guest have no limit, because a user may stop it.
 func (g *Guest) Open(ctx context.Context, busybox string) (DebugEndpoints, error) {
@@ -46,8 +46,8 @@ func (g *Guest) Open(ctx context.Context, busybox string) (DebugEndpoints, error
 }
 
 func (g *Guest) open(ctx context.Context, busybox string) (d DebugEndpoints, err error) {
-	if !g.door {
-		return d, errors.New("it was cloned without CloneOptions.Door")
+	if !g.debug {
+		return d, errors.New("it was cloned without CloneOptions.Debug")
 	}
 	c, err := g.SSH(ctx)
 	if err != nil {
@@ -66,7 +66,7 @@ func (g *Guest) open(ctx context.Context, busybox string) (d DebugEndpoints, err
 	if d.GDB, err = g.proc.GDB(ctx); err != nil {
 		return d, err
 	}
-	d.QMP = g.proc.Door()
+	d.QMP = g.proc.DebugSocket()
 	return d, nil
 }
 

@@ -26,8 +26,8 @@ import (
 type Guest struct {
 	// Timings are the points of its start.
 	Timings Timings
-	// Welcome is the agent's information about the kernel.
-	Welcome wire.HelloReply
+	// Hello is the agent's information about the kernel.
+	Hello wire.HelloReply
 	// Devices are the pmem devices after the boot.
 	Devices []wire.Device
 	// Mounted are the disks whose file systems are mounted, with -o dax, in MountDir.
@@ -40,7 +40,7 @@ type Guest struct {
 	template   string // its template's key; empty if it was booted
 	postMortem postMortem
 	memory     string // the folder of its memory files
-	door       bool   // Open will be called
+	debug      bool   // Open will be called
 	proc       *qemu.Process
 	agent      *agentPort
 	console    *consoleFile
@@ -48,7 +48,7 @@ type Guest struct {
 	hostKey    ssh.PublicKey
 	closed     sync.Once
 
-	greeted time.Time // when Welcome was sent, by the guest's clock
+	greeted time.Time // when Hello was sent, by the guest's clock
 	fresh   bool      // a clone with its own clock and random numbers
 	share   share
 	visited bool // see Open
@@ -99,7 +99,7 @@ func (g *Guest) start(ctx context.Context, bin qemu.Binary, m qemu.Machine) erro
 		ctx,
 		bin,
 		m,
-		qemu.Options{Dir: g.dir, Console: console, Door: g.door, AtEnd: g.captureRegisters},
+		qemu.Options{Dir: g.dir, Console: console, Debug: g.debug, AtEnd: g.captureRegisters},
 	)
 	if err != nil {
 		g.console.Close()
@@ -140,7 +140,7 @@ func (g *Guest) hello(ctx context.Context, spare int, hold ...string) error {
 	if err != nil {
 		return err
 	}
-	g.Welcome, g.greeted = *reply.Welcome, time.Now()
+	g.Hello, g.greeted = *reply.Welcome, time.Now()
 	return nil
 }
 

@@ -119,7 +119,7 @@ func TestHostileKernel(t *testing.T) {
 			ask, _ := replace(t, g, spinsAWhile)
 			_, err := g.Call(t.Context(), ask)
 			must(t, err)
-			reply, err := g.Call(t.Context(), &wire.Request{KernelLog: &wire.KernelLog{Since: g.Welcome.KmsgSeq}})
+			reply, err := g.Call(t.Context(), &wire.Request{KernelLog: &wire.KernelLog{Since: g.Hello.KmsgSeq}})
 			must(t, err)
 			if got := klog.Splats(reply.Log.Lines); len(got) != 1 || !strings.HasSuffix(got[0], "sys_getpid") || !strings.HasPrefix(got[0], "soft lockup in ") {
 				t.Errorf("its complaints are %q, of %q", got, reply.Log.Lines)

@@ -203,8 +203,8 @@ func TestBoot(t *testing.T) {
 			g, err := r.Boot(t.Context(), Spec{Kernel: k, Accel: qemu.TCG, Console: console})
 			must(t, err)
 			defer g.Close()
-			if g.Welcome.Release != k.Release {
-				t.Errorf("the guest runs %s, not %s", g.Welcome.Release, k.Release)
+			if g.Hello.Release != k.Release {
+				t.Errorf("the guest runs %s, not %s", g.Hello.Release, k.Release)
 			}
 			var names []string
 			last := time.Duration(0)

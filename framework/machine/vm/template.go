@@ -37,7 +37,7 @@ type Template struct {
 
 // templateMeta is the information for clones that is not in the state of a device.
 type templateMeta struct {
-	Welcome   wire.HelloReply
+	Hello     wire.HelloReply
 	Devices   []wire.Device
 	Mounted   []string
 	Files     []File
@@ -240,7 +240,7 @@ func (t *Template) build(ctx context.Context, p *parts, dir string) error {
 		return g.guestError(ctx, "freeze the template", err)
 	}
 	meta, err := json.Marshal(templateMeta{
-		Welcome:   g.Welcome,
+		Hello:     g.Hello,
 		Devices:   g.Devices,
 		Mounted:   g.Mounted,
 		Files:     g.Files,
@@ -289,8 +289,8 @@ func (g *Guest) freeze(ctx context.Context, state string) error {
 // CloneOptions are the options that can differ between clones.
 type CloneOptions struct {
 	Console string // as in Spec
-	// Door makes a clone that can be inspected: see Guest.Open.
-	Door bool
+	// Debug makes a clone that can be inspected: see Guest.Open.
+	Debug bool
 
 	// autopsy is called with a guest that ended its machine, while it is stopped, or that
 	// was lost at its start.
@@ -313,10 +313,10 @@ func (t *Template) Clone(ctx context.Context, opt CloneOptions) (_ *Guest, err e
 		dir:        dir,
 		template:   t.key,
 		postMortem: postMortem{autopsy: opt.autopsy},
-		door:       opt.Door,
+		debug:      opt.Debug,
 		client:     ed25519.NewKeyFromSeed(t.meta.ClientKey),
 		Timings:    Timings{Start: time.Now()},
-		Welcome:    t.meta.Welcome,
+		Hello:      t.meta.Hello,
 		Devices:    t.meta.Devices,
 		Mounted:    t.meta.Mounted,
 		Files:      t.meta.Files,
@@ -366,7 +366,7 @@ func (g *Guest) thaw(ctx context.Context, state string) error {
 func (t *Template) Log() []string { return t.meta.Log }
 
 // Taint returns the kernel's taint at the freeze (/proc/sys/kernel/tainted).
-func (t *Template) Taint() uint64 { return t.meta.Welcome.Taint }
+func (t *Template) Taint() uint64 { return t.meta.Hello.Taint }
 
 // Console returns the kernel's output while it booted, escaped by sanitize.Escaper.
 func (t *Template) Console() ([]byte, error) {

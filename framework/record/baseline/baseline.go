@@ -204,10 +204,10 @@ func Decode(text []byte) (*Baseline, error) {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&f); err != nil {
-		return nil, errkind.Requestf("it is no baseline: %v", err)
+		return nil, errkind.Requestf("not a baseline: %v", err)
 	}
 	if f.Version == 0 {
-		return nil, errkind.Requestf("it is no baseline: it has no version")
+		return nil, errkind.Requestf("not a baseline: it has no version")
 	}
 	if f.Version != version {
 		return nil, errkind.Requestf("baseline version %d is not supported, this Faultline reads version %d; save it again",
@@ -215,7 +215,7 @@ func Decode(text []byte) (*Baseline, error) {
 	}
 	all, err := readKernels(f.Kernels)
 	if err != nil {
-		return nil, errkind.Requestf("it is no baseline: %v", err)
+		return nil, errkind.Requestf("not a baseline: %v", err)
 	}
 	run.Host = results.Host{QEMU: f.QEMU, CPU: f.Processor}
 	var problems []error
@@ -239,10 +239,10 @@ func Decode(text []byte) (*Baseline, error) {
 				problems = append(problems, fmt.Errorf("%s on %s: %w", id, k.Name, err))
 			}
 			if steps += len(c.Steps); steps > mostStepsInAll {
-				return nil, errkind.Requestf("it is no baseline: its cells have more than %d steps", mostStepsInAll)
+				return nil, errkind.Requestf("not a baseline: its cells have more than %d steps", mostStepsInAll)
 			}
 			if said += len(c.Witnesses[observe.WitnessLog]); said > mostSaid {
-				return nil, errkind.Requestf("it is no baseline: its cells have more than %d bytes of kernel logs", mostSaid)
+				return nil, errkind.Requestf("not a baseline: its cells have more than %d bytes of kernel logs", mostSaid)
 			}
 			c.Scenario, c.Kernel = id, k.Name
 			run.Cells = append(run.Cells, c)
@@ -250,10 +250,10 @@ func Decode(text []byte) (*Baseline, error) {
 		}
 	}
 	if len(run.Cells) > mostCells {
-		return nil, errkind.Requestf("it is no baseline: it has more than %d cells", mostCells)
+		return nil, errkind.Requestf("not a baseline: it has more than %d cells", mostCells)
 	}
 	if len(problems) > 0 {
-		return nil, errkind.Requestf("it is no baseline: %v", errors.Join(problems...))
+		return nil, errkind.Requestf("not a baseline: %v", errors.Join(problems...))
 	}
 	return out, nil
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -43,8 +45,21 @@ func newDocument(b []byte) (*document, error) {
 		}
 		return nil, &SchemaError{Problems: []string{why}}
 	}
+	var schema string
+	if json.Unmarshal(d.parts["schema"], &schema) == nil && !slices.Contains(readable, schema) {
+		return nil, &SchemaError{Problems: []string{
+			fmt.Sprintf(
+				"/schema is %q, and this Faultline reads %s; use the Faultline that wrote it",
+				schema,
+				strings.Join(readable, ", "),
+			),
+		}}
+	}
 	return d, nil
 }
+
+// readable are the schemas of records that can be read.
+var readable = []string{"faultline.run/1", "faultline.run/2", Schema}
 
 // read decodes the record. If it does not match the schema, the error is a *SchemaError.
 func (d *document) read() (Run, error) {

@@ -18,7 +18,7 @@ import (
 )
 
 // Change prints a known change: its commit, its effect on user space, the kernel
-// functions of the call path, the scenarios that cover it, and the observations on the
+// functions involved, the scenarios that cover it, and the observations on the
 // kernels of a run. run may be nil.
 func Change(w io.Writer, c change.Change, all []scenario.Info, run *results.Run) {
 	p := &page{w: w}
@@ -39,18 +39,21 @@ func Change(w io.Writer, c change.Change, all []scenario.Info, run *results.Run)
 	p.section("Effect on user space")
 	p.line("%s", c.Effect)
 	for _, s := range c.NeedsConfig {
-		p.line("cannot be seen without CONFIG_%s", s)
+		p.line("visible only with CONFIG_%s", s)
 	}
 	var witnesses []string // the same in several scenarios
 	for _, m := range c.Witnesses {
 		line := fmt.Sprintf("%s: %s → %s", m.Witness, orNothing(m.Before), orNothing(m.After))
+		if m.Before == "" {
+			line = fmt.Sprintf("the %s then has: %s", m.Witness, m.After)
+		}
 		if !slices.Contains(witnesses, line) {
 			witnesses = append(witnesses, line)
 			p.line("%s", line)
 		}
 	}
 	if len(c.CallPath) > 0 {
-		p.section("Call path in the kernel")
+		p.section("Kernel functions involved")
 		p.line("%s", strings.Join(c.CallPath, " → "))
 	}
 	if found := catalogue.Mentioning(c.Commit); len(found) > 0 {
@@ -95,7 +98,7 @@ func Change(w io.Writer, c change.Change, all []scenario.Info, run *results.Run)
 // orNothing returns a witness's value, or a text for none.
 func orNothing(text string) string {
 	if text == "" {
-		return "no such line"
+		return "nothing"
 	}
 	return text
 }
@@ -124,7 +127,7 @@ func Scenario(w io.Writer, i scenario.Info, known change.List, run *results.Run)
 		p.line("%s", c.Subject)
 		p.line("%s", c.Effect)
 		if len(c.CallPath) > 0 {
-			p.line("call path: %s", strings.Join(c.CallPath, " → "))
+			p.line("kernel functions: %s", strings.Join(c.CallPath, " → "))
 		}
 	}
 	var found []catalogue.Row

@@ -40,7 +40,7 @@ func TestChange(t *testing.T) {
 	got := words(func(w io.Writer) { Change(w, change.DaxFaultHWPoison, []scenario.Info{info, {ID: "x/y"}}, &run) })
 	holds(t, got,
 		"dax_fault_hwpoison: dax: enable dax fault handler to report VM_FAULT_HWPOISON\n", "commit 1ea7ca1b0901", "first in v6.5",
-		"BUS_MCEERR_AR", "CONFIG_MEMORY_FAILURE", "log: no such line → MCE: Killing", "__pmem_direct_access → ", "effect here: A, B09",
+		"BUS_MCEERR_AR", "CONFIG_MEMORY_FAILURE", "the log then has: MCE: Killing", "__pmem_direct_access → ", "effect here: A, B09",
 		"dax/ext4/shared-read: tells a reader\n", "Observed in run ", "6.1.192 (apt:bookworm) does not have dax_fault_hwpoison", " has dax_fault_hwpoison", "explains ")
 	if strings.Contains(got, "x/y") {
 		t.Error(got)

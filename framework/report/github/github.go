@@ -1,5 +1,5 @@
 // Package github writes a run as commands of a GitHub Actions log, which become
-// annotations of the job. It draws what is recorded and draws no conclusions.
+// annotations of the job. It writes what is recorded and concludes nothing.
 package github
 
 import (

@@ -1,5 +1,5 @@
 // Package junit writes a run as JUnit's XML, which GitLab, Jenkins and most other
-// CI systems read: a kernel is a suite, a scenario a case. It draws what is recorded
+// CI systems read: a kernel is a suite, a scenario a case. It writes what is recorded
 // and concludes nothing.
 package junit
 
@@ -100,14 +100,14 @@ func newCase(c matrix.Check) testCase {
 	switch c.State {
 	case matrix.Failed:
 		out.Failure = &reporters.JUnitFailure{Message: first, Type: c.Why, Description: text}
-	case matrix.Untold, matrix.Stopped:
+	case matrix.NotJudged, matrix.Stopped:
 		out.Error = &reporters.JUnitError{Message: first, Type: c.Why, Description: text}
 	case matrix.Skipped:
 		out.Skipped = &reporters.JUnitSkipped{Message: first}
 	}
 	out.SystemOut = sanitize.Text(strings.Join(c.Story(), "\n"))
 	if c.State != matrix.Passed {
-		out.SystemErr = sanitize.Text(strings.Join(c.Said(), "\n"))
+		out.SystemErr = sanitize.Text(strings.Join(c.KernelOutput(), "\n"))
 	}
 	return out
 }

@@ -1,6 +1,6 @@
 // Package kcidb writes a run as a report of KCIDB's schema 5.3, in which kernel CI
 // systems exchange results: a kernel is a checkout and a build, a check a test. It draws
-// what is recorded, draws no conclusions and sends nothing.
+// what is recorded, concludes nothing and sends nothing.
 package kcidb
 
 import (
@@ -107,7 +107,11 @@ type (
 // statuses are KCIDB's. MISS is a test that the harness failed to run, ERROR one that
 // did not complete, which applies to the run as a whole.
 var statuses = map[matrix.State]string{
-	matrix.Passed: "PASS", matrix.Skipped: "SKIP", matrix.Untold: "MISS", matrix.Failed: "FAIL", matrix.Stopped: "ERROR",
+	matrix.Passed:    "PASS",
+	matrix.Skipped:   "SKIP",
+	matrix.NotJudged: "MISS",
+	matrix.Failed:    "FAIL",
+	matrix.Stopped:   "ERROR",
 }
 
 // Write writes the run.
@@ -171,7 +175,7 @@ func newBuild(origin, id string, k results.Kernel) (checkout, build) {
 	}
 	name, status := sanitize.Line(k.Name), "PASS"
 	if k.Unavailable != "" {
-		status = statuses[matrix.Untold]
+		status = statuses[matrix.NotJudged]
 	}
 	return checkout{ID: id, Origin: origin, Comment: name, Valid: true, Misc: misc},
 		build{CheckoutID: id, ID: id, Origin: origin, Comment: name, Architecture: arch, Status: status, Misc: misc}
@@ -263,7 +267,7 @@ const mostExcerpt = 16384
 // excerpt returns the observations, and the end of the kernel's log.
 func excerpt(c matrix.Check) string {
 	seen := head(sanitize.Text(strings.Join(c.Story(), "\n")), mostExcerpt/2)
-	log := sanitize.Text(strings.Join(c.Said(), "\n"))
+	log := sanitize.Text(strings.Join(c.KernelOutput(), "\n"))
 	if log == "" {
 		return seen
 	}

@@ -1,6 +1,6 @@
 // Package ktap writes a run as KTAP, version 1 (Documentation/dev-tools/ktap.rst of the
-// kernel): kernels contain suites, suites contain scenarios. It draws what is recorded
-// and draws no conclusions.
+// kernel): kernels contain suites, suites contain scenarios. It writes what is recorded
+// and concludes nothing.
 package ktap
 
 import (
@@ -39,7 +39,7 @@ func Write(w io.Writer, run results.Run, _ *results.Folder) error {
 		p.count[matrix.Passed],
 		p.count[matrix.Failed],
 		p.count[matrix.Skipped],
-		p.count[matrix.Untold]+p.count[matrix.Stopped],
+		p.count[matrix.NotJudged]+p.count[matrix.Stopped],
 	)
 	if worst == matrix.Stopped {
 		p.line(0, "Bail out! the run was interrupted")
@@ -123,7 +123,7 @@ func (p *printer) check(n int, c matrix.Check) {
 			p.diagnostics(c.Reasons[1:])
 		}
 		p.diagnostics(c.Story())
-		p.diagnostics(c.Said())
+		p.diagnostics(c.KernelOutput())
 	} else if len(c.Cells) > 0 {
 		why = "saw " + c.Cells[0].Headline()
 	}
@@ -149,7 +149,7 @@ func (p *printer) result(depth, n int, name string, state matrix.State, why stri
 		data = "SKIP"
 	case matrix.Failed:
 		verdict = "not ok"
-	case matrix.Untold, matrix.Stopped:
+	case matrix.NotJudged, matrix.Stopped:
 		verdict, data = "not ok", "ERROR"
 		if why == "" && state == matrix.Stopped {
 			why = "interrupted"

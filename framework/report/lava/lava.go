@@ -1,6 +1,6 @@
 // Package lava writes a run as the signals that a test prints for a LAVA
 // dispatcher, which reads them on the device's console: a kernel is a test set, a
-// check a test case. It draws what is recorded and draws no conclusions.
+// check a test case. It writes what is recorded and concludes nothing.
 package lava
 
 import (
@@ -17,7 +17,7 @@ import (
 // verdicts are LAVA's results. It has none for an interrupted run: that raises a test
 // error, which ends its job as incomplete.
 var verdicts = map[matrix.State]string{
-	matrix.Passed: "pass", matrix.Skipped: "skip", matrix.Untold: "unknown", matrix.Failed: "fail",
+	matrix.Passed: "pass", matrix.Skipped: "skip", matrix.NotJudged: "unknown", matrix.Failed: "fail",
 }
 
 // Write writes the run. The reasons and observations of a case that did not pass are
@@ -35,7 +35,7 @@ func Write(w io.Writer, run results.Run, _ *results.Folder) error {
 			id := name(c.Name)
 			if c.State != matrix.Passed {
 				signal(&b, "STARTTC "+id)
-				for _, lines := range [][]string{c.Reasons, c.Story(), c.Said()} {
+				for _, lines := range [][]string{c.Reasons, c.Story(), c.KernelOutput()} {
 					for _, l := range lines {
 						b.WriteString(sanitize.Log(strings.TrimRight(l, "\n")) + "\n")
 					}

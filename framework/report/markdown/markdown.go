@@ -1,6 +1,6 @@
 // Package markdown writes a run as a page of Markdown for GitHub's job summary and for
 // GitLab: the verdict first, then the findings and the differences, and the rest in
-// collapsed sections. It draws what is recorded and draws no conclusions.
+// collapsed sections. It writes what is recorded and concludes nothing.
 package markdown
 
 import (

@@ -17,11 +17,11 @@ import (
 type State int
 
 const (
-	Passed  State = iota
-	Skipped       // skipped: the kernel or the machine does not have what it needs
-	Untold        // it could not be judged: an infrastructure failure, or it was not compared
-	Failed        // a behaviour was not as expected, or is a finding
-	Stopped       // the run was interrupted before everything was observed
+	Passed    State = iota
+	Skipped         // skipped: the kernel or the machine does not have what it needs
+	NotJudged       // it could not be judged: an infrastructure failure, or it was not compared
+	Failed          // a behaviour was not as expected, or is a finding
+	Stopped         // the run was interrupted before everything was observed
 )
 
 // Suites of checks that are not scenarios.
@@ -119,7 +119,11 @@ func Columns(run results.Run) []Column {
 		if at := (place{u.KernelB, u.Scenario}); len(c.cells[at]) == 0 { // of another tool's record
 			col := c.column(u.KernelB)
 			col.Checks = append(col.Checks, Check{
-				Suite: FindingsSuite, Name: "uncompared/" + u.Scenario, State: Untold, Why: "uncompared", Reasons: c.uncompared[at],
+				Suite:   FindingsSuite,
+				Name:    "uncompared/" + u.Scenario,
+				State:   NotJudged,
+				Why:     "uncompared",
+				Reasons: c.uncompared[at],
 			})
 		}
 	}
@@ -220,9 +224,9 @@ func newCheck(s results.Scenario, cells []*observe.Cell, findings []conclusion.F
 	case messages[observe.Unexpected] != nil:
 		out.State, out.Why, out.Reasons = Failed, string(conclusion.UnexpectedObservation), messages[observe.Unexpected]
 	case messages[observe.Infra] != nil:
-		out.State, out.Why, out.Reasons = Untold, string(observe.Infra), messages[observe.Infra]
+		out.State, out.Why, out.Reasons = NotJudged, string(observe.Infra), messages[observe.Infra]
 	case len(uncompared) > 0:
-		out.State, out.Why, out.Reasons = Untold, "uncompared", uncompared
+		out.State, out.Why, out.Reasons = NotJudged, "uncompared", uncompared
 	case messages[observe.Skipped] != nil && messages[observe.Expected] == nil:
 		out.State, out.Why, out.Reasons = Skipped, string(observe.Skipped), messages[observe.Skipped]
 	}

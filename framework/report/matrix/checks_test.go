@@ -16,7 +16,7 @@ import (
 
 // The checks alone decide the run's exit code.
 func TestColumnsDecideOnTheExitCode(t *testing.T) {
-	codes := map[matrix.State]int{matrix.Passed: 0, matrix.Skipped: 0, matrix.Untold: 3, matrix.Failed: 1, matrix.Stopped: 130}
+	codes := map[matrix.State]int{matrix.Passed: 0, matrix.Skipped: 0, matrix.NotJudged: 3, matrix.Failed: 1, matrix.Stopped: 130}
 	for name, run := range demo.Every() {
 		t.Run(name, func(t *testing.T) {
 			worst := matrix.Passed
@@ -91,7 +91,7 @@ func TestColumnsLoseNothing(t *testing.T) {
 	}
 	run.Uncompared = []conclusion.Uncompared{{Scenario: "no/such", KernelA: demo.OldName, KernelB: "no such", Why: "x"}}
 	all := matrix.Columns(run)
-	if last := all[len(all)-1]; last.Kernel.Name != "no such" || len(last.Checks) != 1 || last.Checks[0].State != matrix.Untold {
+	if last := all[len(all)-1]; last.Kernel.Name != "no such" || len(last.Checks) != 1 || last.Checks[0].State != matrix.NotJudged {
 		t.Errorf("got %+v", last)
 	}
 }
@@ -134,7 +134,7 @@ func TestStory(t *testing.T) {
 	if diff := cmp.Diff([]string{"attempt 1, expected:", "attempt 2, infrastructure failure:"}, c.Story()); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]string{"one", "two", "three"}, c.Said()); diff != "" {
+	if diff := cmp.Diff([]string{"one", "two", "three"}, c.KernelOutput()); diff != "" {
 		t.Error(diff)
 	}
 }

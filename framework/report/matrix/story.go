@@ -32,9 +32,9 @@ func (c Check) Story() []string {
 	return out
 }
 
-// Said returns what the kernel printed during the check, attempt by attempt: its log,
+// KernelOutput returns what the kernel printed during the check, attempt by attempt: its log,
 // and after an infrastructure failure the end of the console. It is a guest's text.
-func (c Check) Said() []string {
+func (c Check) KernelOutput() []string {
 	var out []string
 	for _, cell := range c.Cells {
 		out = append(out, cell.KernelLog...)

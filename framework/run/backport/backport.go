@@ -113,7 +113,7 @@ func (o Options) check(ctx context.Context) error {
 		}
 	case o.Tree == "":
 		return errkind.Requestf(
-			"no kernel with the patches; give --tree DIR and the patches, or a built kernel with --patched SPEC",
+			"neither --tree nor --patched is given; give --tree DIR and the patches, or a built kernel with --patched SPEC",
 		)
 	case len(o.Patches) > 0 && len(o.Commits) > 0:
 		return errkind.Requestf("--patch and --commit are both given; use one of them")
@@ -270,7 +270,7 @@ func whose(err error) error {
 	if !errors.As(err, &k) || !errors.As(err, new(*build.Error)) {
 		return err
 	}
-	who := map[string]string{Base: "the base", Patched: "the backport"}[k.Entry.Name]
+	who := map[string]string{Base: "the base", Patched: "the kernel with the patches"}[k.Entry.Name]
 	if who == "" {
 		who = "the reference"
 	}

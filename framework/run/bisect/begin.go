@@ -66,7 +66,7 @@ func (b *bisection) begin(ctx context.Context) error {
 		return err
 	}
 	if earlier := b.folder.Earlier(); earlier != "" {
-		b.Say("the earlier results in %s were moved to %s", b.folder.Dir(), earlier)
+		b.Log("the earlier results in %s were moved to %s", b.folder.Dir(), earlier)
 	}
 	return b.save()
 }
@@ -75,7 +75,15 @@ func (b *bisection) begin(ctx context.Context) error {
 func (o Options) check() error {
 	switch {
 	case len(o.Kernels) == 0 && (o.Tree == "" || o.Old == "" || o.New == ""):
-		return errkind.Requestf("nothing to bisect; give --tree, --old and --new, or a list of built kernels with --kernels")
+		for _, f := range []struct{ flag, value string }{{"--tree", o.Tree}, {"--old", o.Old}, {"--new", o.New}} {
+			if f.value != "" {
+				continue
+			}
+			return errkind.Requestf(
+				"%s is missing; give --tree, --old and --new, or a list of built kernels with --kernels",
+				f.flag,
+			)
+		}
 	case len(o.Kernels) > 0 && (o.Tree != "" || o.Old != "" || o.New != "" || len(o.Settings) > 0):
 		return errkind.Requestf("--kernels is a list of built kernels, so nothing is built; " +
 			"omit --tree, --old, --new, --config and --cc")

@@ -32,8 +32,8 @@ type Options struct {
 	// Installation signs the results, for repro.
 	Installation results.Installation
 	Command      []string
-	// Say logs what takes time, and what each step showed.
-	Say func(format string, args ...any)
+	// Log logs what takes time, and what each step showed.
+	Log func(format string, args ...any)
 }
 
 // bisection is a bisection in progress.
@@ -121,7 +121,7 @@ func (b *bisection) search(ctx context.Context) error {
 		case g.at.Left == 0:
 			left = "the last one"
 		}
-		b.Say("try %s (%s)", b.rec.Request.title(commit, subject), left)
+		b.Log("try %s (%s)", b.rec.Request.title(commit, subject), left)
 		s, err := b.try(
 			ctx,
 			attempt{

@@ -509,7 +509,7 @@ func TestKernels(t *testing.T) {
 	}
 
 	for want, change := range map[string]func(o *bisect.Options){
-		"nothing to bisect; give --tree":               func(o *bisect.Options) { o.Kernels = nil },
+		"--tree is missing; give --tree":               func(o *bisect.Options) { o.Kernels = nil },
 		"--kernels is a list of built kernels":         func(o *bisect.Options) { o.Tree = h.root },
 		"list two kernels or more":                     func(o *bisect.Options) { o.Kernels = o.Kernels[:1] },
 		"unknown scheme":                               func(o *bisect.Options) { o.Kernels = []string{"dir:a", "none:b"} },

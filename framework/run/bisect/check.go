@@ -48,7 +48,7 @@ func (b *bisection) check(ctx context.Context, a *Answer) error {
 		{"reverted on " + req.New.String(), "-", "revert=" + a.First, req.New, git.Old},
 		{"applied to " + req.Old.String(), "+", "pick=" + a.First, req.Old, git.New},
 	} {
-		b.Say("check: %s %s", short(a.First), t.how)
+		b.Log("check: %s %s", short(a.First), t.how)
 		s, err := b.try(
 			ctx,
 			attempt{

@@ -28,7 +28,7 @@ func (b *bisection) observeEnds(ctx context.Context) error {
 		side  git.Term
 		ahead string
 	}{{req.Old, git.Old, b.spec(req.New.Commit)}, {req.New, git.New, middle}} {
-		b.Say("the %s end, %s", e.side, e.end.title())
+		b.Log("the %s end, %s", e.side, e.end.title())
 		s, err := b.try(
 			ctx,
 			attempt{commit: e.end.Commit, kernel: req.name(e.end.Commit), subject: e.end.Subject, spec: b.spec(e.end.Commit),
@@ -55,7 +55,7 @@ func (b *bisection) observeEnds(ctx context.Context) error {
 		b.show(&b.rec.Steps[i])
 	}
 	for _, d := range b.rec.Differ {
-		b.Say("%s: %s / %s", d.Scenario, d.Old, d.New)
+		b.Log("%s: %s / %s", d.Scenario, d.Old, d.New)
 	}
 	return b.save()
 }

@@ -40,14 +40,14 @@ type GuestLabOptions struct {
 	Accel string // "auto", "kvm" or "tcg"
 	Jobs  int    // guests in parallel; 0 means as many as cores and memory allow
 	Cache *cache.Cache
-	// Say logs what takes time.
-	Say func(format string, args ...any)
+	// Log logs what takes time.
+	Log func(format string, args ...any)
 }
 
 // NewGuestLab selects scenarios of the suites and prepares to observe them. The
 // GuestLab must be closed.
 func NewGuestLab(ctx context.Context, opt GuestLabOptions) (*GuestLab, error) {
-	r := &GuestLab{accel: opt.Accel, opts: kernels.Options{Cache: opt.Cache, Log: opt.Say}}
+	r := &GuestLab{accel: opt.Accel, opts: kernels.Options{Cache: opt.Cache, Log: opt.Log}}
 	var err error
 	if r.suites, r.Picked, err = run.Pick(ctx, opt.Selection); err != nil {
 		return nil, err
@@ -56,7 +56,7 @@ func NewGuestLab(ctx context.Context, opt GuestLabOptions) (*GuestLab, error) {
 	if r.executor, err = run.NewExecutor(ctx, opt.Cache, runtime.GOARCH, opt.Jobs); err != nil {
 		return nil, err
 	}
-	r.executor.Say = opt.Say
+	r.executor.Log = opt.Log
 	return r, nil
 }
 
@@ -205,6 +205,6 @@ func (r *GuestLab) boot(ctx context.Context, k *plan.Kernel, tasks []plan.Task) 
 		case t.Kind != vm.Hang || !again:
 			return err
 		}
-		r.executor.Say("%s did not boot in time; booting again", k.Name)
+		r.executor.Log("%s did not boot in time; booting again", k.Name)
 	}
 }

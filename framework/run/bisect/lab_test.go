@@ -228,7 +228,7 @@ func (l *lab) Observe(ctx context.Context, w bisect.Wanted) (column results.Kern
 
 // options returns the options to bisect the history for scenarios, in a new folder.
 func (h *history) options(oldEnd, newEnd string, scenarios ...string) bisect.Options {
-	o := bisect.Options{Tree: h.root, Old: oldEnd, New: newEnd, Accel: "auto", Out: filepath.Join(h.t.TempDir(), "out"), Say: func(string, ...any) {}}
+	o := bisect.Options{Tree: h.root, Old: oldEnd, New: newEnd, Accel: "auto", Out: filepath.Join(h.t.TempDir(), "out"), Log: func(string, ...any) {}}
 	for _, id := range scenarios {
 		o.Picked = append(o.Picked, scenario.Info{ID: id, Suite: "dax", Doc: "shows something"})
 	}

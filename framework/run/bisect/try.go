@@ -96,7 +96,7 @@ func (b *bisection) observe(ctx context.Context, t attempt) (column results.Kern
 		}
 	}
 	if len(failed) > 0 {
-		b.Say("observing %s on %s again after an infrastructure failure", strings.Join(failed, ", "), t.kernel)
+		b.Log("observing %s on %s again after an infrastructure failure", strings.Join(failed, ", "), t.kernel)
 		w.Scenarios = failed
 		_, again, err := b.lab.Observe(ctx, w)
 		if err != nil {
@@ -159,7 +159,7 @@ func (b *bisection) show(s *Step) {
 func (b *bisection) sayStep(s Step) {
 	took := fmt.Sprintf("built in %.1f s, observed in %.1f s", s.BuildSeconds, s.ObserveSeconds)
 	if s.State != Observed {
-		b.Say("%s %v: %s", s.Kernel, s.State, s.Why)
+		b.Log("%s %v: %s", s.Kernel, s.State, s.Why)
 		return
 	}
 	sides := map[git.Term]int{}
@@ -167,7 +167,7 @@ func (b *bisection) sayStep(s Step) {
 		sides[shown.Side]++
 	}
 	if len(sides) == 0 {
-		b.Say("%s %s", s.Kernel, took)
+		b.Log("%s %s", s.Kernel, took)
 		return
 	}
 	var parts []string
@@ -182,5 +182,5 @@ func (b *bisection) sayStep(s Step) {
 			parts = append(parts, word)
 		}
 	}
-	b.Say("%s: %s (%s)", s.Kernel, strings.Join(parts, ", "), took)
+	b.Log("%s: %s (%s)", s.Kernel, strings.Join(parts, ", "), took)
 }

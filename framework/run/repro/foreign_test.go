@@ -270,7 +270,7 @@ func (f *foreign) read(t *testing.T, store *cache.Cache) *written {
 		if w.note(err); err != nil {
 			continue
 		}
-		_, err = repro.Do(t.Context(), repro.Options{Run: run, Cell: cell, Kernel: k, Cache: store, Pause: repro.Step(run, cell), Say: t.Logf})
+		_, err = repro.Do(t.Context(), repro.Options{Run: run, Cell: cell, Kernel: k, Cache: store, Pause: repro.Step(run, cell), Log: t.Logf})
 		if w.note(err); errkind.Of(err) != errkind.Request {
 			t.Errorf("repro of a foreign record: %v", err)
 		}

@@ -41,10 +41,10 @@ type Options struct {
 	// Trust allows the kernels and programs of a record of another installation to be
 	// resolved and run.
 	Trust bool
-	// Say logs what takes time. Hear receives the events of the suite process as they
-	// arrive; a paused scenario resumes when Hear returns.
-	Say  func(format string, args ...any)
-	Hear func(scenario.Event)
+	// Log logs what takes time. OnEvent receives the events of the suite process as they
+	// arrive; a paused scenario resumes when OnEvent returns.
+	Log     func(format string, args ...any)
+	OnEvent func(scenario.Event)
 }
 
 // Again is the result of observing the cell again.
@@ -93,7 +93,7 @@ func programs(opt Options) ([]program.Program, error) {
 			return nil, errkind.Requestf("read the program of %s: %v", s.ID, err)
 		}
 		if now.SHA256 != s.Program.SHA256 {
-			opt.Say("%s differs from the recorded program; results may differ for this reason", now.Path)
+			opt.Log("%s differs from the recorded program; results may differ for this reason", now.Path)
 		}
 		return []program.Program{now}, nil
 	}
@@ -116,7 +116,7 @@ func trusted(opt Options) error {
 			what += fmt.Sprintf(" and runs the program %q", s.Program.Path)
 		}
 	}
-	return errkind.Requestf("this record was written by another installation of Faultline, or merged from several runs, "+
+	return errkind.Requestf("this record was written or changed by another installation of Faultline, "+
 		"or it has relative paths and was written in another folder, "+
 		"and repro resolves %s with your privileges (a tree: is built by its Makefile); "+
 		"if you trust all of this, give --trust", what)
@@ -145,13 +145,13 @@ func Do(ctx context.Context, opt Options) (a Again, err error) {
 	}
 	name := opt.Kernel.Name
 	entry := matrix.Entry{Spec: opt.Kernel.Spec, Name: name}
-	k, err := entry.Resolve(ctx, kernels.Options{Cache: opt.Cache, Log: opt.Say})
+	k, err := entry.Resolve(ctx, kernels.Options{Cache: opt.Cache, Log: opt.Log})
 	if err != nil {
 		return a, err
 	}
 	defer k.Close()
 	if a.OtherKernel = k.Digest != opt.Kernel.Digest; a.OtherKernel {
-		opt.Say("%s is now another kernel (%s) than the recorded one (%s); results may differ for this reason",
+		opt.Log("%s is now another kernel (%s) than the recorded one (%s); results may differ for this reason",
 			k.Spec, k.Release, opt.Kernel.Release)
 	}
 	o, err := run.NewExecutor(ctx, opt.Cache, k.Arch, 1)
@@ -159,7 +159,7 @@ func Do(ctx context.Context, opt Options) (a Again, err error) {
 		return a, err
 	}
 	defer o.Close()
-	o.Say = opt.Say
+	o.Log = opt.Log
 	dir, err := os.MkdirTemp("", "faultline-repro-")
 	if err != nil {
 		return a, err
@@ -182,7 +182,7 @@ func Do(ctx context.Context, opt Options) (a Again, err error) {
 		o.Follow(
 			ctx,
 			t,
-			run.Follow{Hear: opt.Hear, Pause: opt.Pause, Busybox: opt.Busybox},
+			run.Follow{OnEvent: opt.OnEvent, Pause: opt.Pause, Busybox: opt.Busybox},
 			func(c observe.Cell) { a.Cell = c },
 		)
 	}

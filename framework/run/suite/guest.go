@@ -29,7 +29,7 @@ func (s *Scenario) Guest(ctx context.Context, alter func(*vm.Spec)) (*vm.Guest, 
 		return nil, err
 	}
 	s.started = time.Now() // the boot of the template does not count
-	g, err := t.Clone(ctx, vm.CloneOptions{Console: console, Door: flags.pause > 0})
+	g, err := t.Clone(ctx, vm.CloneOptions{Console: console, Debug: flags.pause > 0})
 	if err == nil && flags.follow {
 		emit(scenario.Event{Guest: append([]string{process.host.QEMU.Path}, g.Args()...)})
 	}

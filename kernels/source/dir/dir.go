@@ -21,7 +21,7 @@ func Source() kernels.Source {
 	return kernels.Source{
 		Scheme:  "dir",
 		Usage:   []string{"dir:PATH", "dir:PATH?config=FILE"},
-		About:   "a folder with vmlinuz, config and lib/modules/REL, or a vmlinuz there",
+		About:   "a folder with vmlinuz, config and lib/modules/REL, or one vmlinuz in it",
 		Params:  []string{setConfig},
 		Check:   check,
 		Resolve: resolve,

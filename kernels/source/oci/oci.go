@@ -97,7 +97,7 @@ func answer(ref name.Reference, err error) error {
 		}
 	}
 	if err != nil && !errors.As(err, &request) {
-		return fmt.Errorf("pull %s: %w", ref, err)
+		return fmt.Errorf("pull %s: %w; check the registry's name and the network", ref, err)
 	}
 	return err
 }

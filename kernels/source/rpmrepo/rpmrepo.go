@@ -30,7 +30,7 @@ const (
 func Source() kernels.Source {
 	return kernels.Source{
 		Scheme: scheme, Usage: []string{form},
-		About: "the newest such package of a repository, with its modules",
+		About: "the newest PACKAGE in a repository, with its modules",
 		Check: check, Resolve: resolve, List: list,
 	}
 }

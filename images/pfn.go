@@ -10,15 +10,15 @@ import (
 )
 
 const (
-	// PFNInfoOffset is the offset of the info block in a namespace, in bytes
+	// pfnInfoOffset is the offset of the info block in a namespace, in bytes
 	// (SZ_4K in nd_pfn_init and nd_pfn_validate, drivers/nvdimm/pfn_devs.c).
-	PFNInfoOffset = 4096
-	// PFNInfoBytes is the info block's size (sizeof(struct nd_pfn_sb)).
-	PFNInfoBytes = 4096
-	// PmemAlign is the alignment, in bytes, of a device's size and of its data:
+	pfnInfoOffset = 4096
+	// pfnInfoBytes is the info block's size (sizeof(struct nd_pfn_sb)).
+	pfnInfoBytes = 4096
+	// pmemAlign is the alignment, in bytes, of a device's size and of its data:
 	// a PMD, so that DAX can map huge pages, and SUBSECTION_SIZE, the minimum
 	// for memory hotplug on x86-64 (memremap_compat_align).
-	PmemAlign = 2 << 20
+	pmemAlign = 2 << 20
 )
 
 const (
@@ -28,19 +28,19 @@ const (
 	pfnSignature    = "NVDIMM_PFN_INFO\x00"
 )
 
-// PFNMode is the location of a namespace's struct pages
+// pfnMode is the location of a namespace's struct pages
 // (enum nd_pfn_mode, drivers/nvdimm/nd.h).
-type PFNMode uint32
+type pfnMode uint32
 
 const (
-	PFNModeRAM  PFNMode = 1 // PFN_MODE_RAM: in ordinary memory
-	PFNModePmem PFNMode = 2 // PFN_MODE_PMEM: in the device, before its data
+	pfnModeRAM  pfnMode = 1 // PFN_MODE_RAM: in ordinary memory
+	pfnModePmem pfnMode = 2 // PFN_MODE_PMEM: in the device, before its data
 )
 
-// PFNInfo is the nd_pfn info block, which makes a namespace an fsdax device
+// pfnInfo is the nd_pfn info block, which makes a namespace an fsdax device
 // (struct nd_pfn_sb, drivers/nvdimm/pfn.h). The encoding is little-endian;
-// Encode and DecodePFNInfo add and check the signature and the checksum.
-type PFNInfo struct {
+// Encode and decodePFNInfo add and check the signature and the checksum.
+type pfnInfo struct {
 	UUID [16]byte // the pfn device's own; must not be zero
 	// ParentUUID is the namespace's UUID. It is zero for an nvdimm without a
 	// label area (nd_dev_to_uuid).
@@ -50,7 +50,7 @@ type PFNInfo struct {
 	VersionMinor   uint16 // 4: padding is zero, page sizes are recorded
 	DataOffset     uint64 // bytes from the namespace's start + StartPad to the data
 	Pages          uint64 // npfns: pages of data, 4 KiB each
-	Mode           PFNMode
+	Mode           pfnMode
 	StartPad       uint32 // bytes unused at the start, for section alignment
 	EndTrunc       uint32 // bytes unused at the end
 	Align          uint32 // bytes; DataOffset is a multiple of it
@@ -58,51 +58,51 @@ type PFNInfo struct {
 	PageStructSize uint16 // bytes reserved for each struct page
 }
 
-// NewPFNInfo describes a namespace of size bytes as nd_pfn_init does
+// newPFNInfo describes a namespace of size bytes as nd_pfn_init does
 // (drivers/nvdimm/pfn_devs.c; "ndctl create-namespace -m fsdax"): struct pages
-// in the device, 2 MiB alignment. Errors are those of DataOffset.
-func NewPFNInfo(size int64, uuid [16]byte) (PFNInfo, error) {
-	off, err := DataOffset(size)
+// in the device, 2 MiB alignment. Errors are those of dataOffset.
+func newPFNInfo(size int64, uuid [16]byte) (pfnInfo, error) {
+	off, err := dataOffset(size)
 	if err != nil {
-		return PFNInfo{}, err
+		return pfnInfo{}, err
 	}
-	return PFNInfo{
+	return pfnInfo{
 		UUID:           uuid,
 		VersionMajor:   1,
 		VersionMinor:   4,
 		DataOffset:     uint64(off),
 		Pages:          uint64(size-off) / pageBytes,
-		Mode:           PFNModePmem,
-		Align:          PmemAlign,
+		Mode:           pfnModePmem,
+		Align:          pmemAlign,
 		PageSize:       pageBytes,
 		PageStructSize: pageStructBytes,
 	}, nil
 }
 
-// DataOffset returns the offset of the data of an fsdax device of size bytes, in
+// dataOffset returns the offset of the data of an fsdax device of size bytes, in
 // bytes from the device's start (nd_pfn_init, PFN_MODE_PMEM): 8 KiB plus 64 bytes
 // for each page, rounded up to 2 MiB. The device itself must begin at a
 // 2 MiB-aligned guest physical address. The size must be a multiple of 2 MiB
 // that leaves room for data.
-func DataOffset(size int64) (int64, error) {
-	if size <= 0 || size%PmemAlign != 0 {
+func dataOffset(size int64) (int64, error) {
+	if size <= 0 || size%pmemAlign != 0 {
 		return 0, fmt.Errorf("pmem size of %d bytes: not a multiple of 2 MiB", size)
 	}
 	pages := (size - pfnReserved) / pageBytes
-	off := alignUp(pfnReserved+pages*pageStructBytes, PmemAlign)
+	off := alignUp(pfnReserved+pages*pageStructBytes, pmemAlign)
 	if off >= size {
 		return 0, fmt.Errorf(
 			"pmem size of %d bytes: no room for data after its struct pages; use at least %d",
 			size,
-			2*PmemAlign,
+			2*pmemAlign,
 		)
 	}
 	return off, nil
 }
 
-// Encode returns the info block's PFNInfoBytes bytes, checksum included.
-func (p PFNInfo) Encode() []byte {
-	b := make([]byte, PFNInfoBytes)
+// Encode returns the info block's pfnInfoBytes bytes, checksum included.
+func (p pfnInfo) Encode() []byte {
+	b := make([]byte, pfnInfoBytes)
 	le := binary.LittleEndian
 	copy(b[0:], pfnSignature)
 	copy(b[16:], p.UUID[:])
@@ -122,30 +122,30 @@ func (p PFNInfo) Encode() []byte {
 	return b
 }
 
-const pfnChecksumAt = PFNInfoBytes - 8
+const pfnChecksumAt = pfnInfoBytes - 8
 
-// ErrNoPFNInfo is returned by DecodePFNInfo for bytes that are not an info block.
-var ErrNoPFNInfo = errors.New("no nd_pfn info block")
+// errNoPFNInfo is returned by decodePFNInfo for bytes that are not an info block.
+var errNoPFNInfo = errors.New("no nd_pfn info block")
 
-// DecodePFNInfo decodes the info block at the start of b and makes the checks of
+// decodePFNInfo decodes the info block at the start of b and makes the checks of
 // nd_pfn_validate that do not depend on the device: signature, checksum, mode and
-// alignment. The error is ErrNoPFNInfo if the kernel would treat the device as
+// alignment. The error is errNoPFNInfo if the kernel would treat the device as
 // raw, and another error if the kernel would refuse it.
-func DecodePFNInfo(b []byte) (PFNInfo, error) {
-	if len(b) < PFNInfoBytes {
-		return PFNInfo{}, fmt.Errorf("got %d bytes, want %d: %w", len(b), PFNInfoBytes, ErrNoPFNInfo)
+func decodePFNInfo(b []byte) (pfnInfo, error) {
+	if len(b) < pfnInfoBytes {
+		return pfnInfo{}, fmt.Errorf("got %d bytes, want %d: %w", len(b), pfnInfoBytes, errNoPFNInfo)
 	}
-	b = bytes.Clone(b[:PFNInfoBytes])
+	b = bytes.Clone(b[:pfnInfoBytes])
 	if string(b[:16]) != pfnSignature {
-		return PFNInfo{}, fmt.Errorf("signature %q: %w", b[:16], ErrNoPFNInfo)
+		return pfnInfo{}, fmt.Errorf("signature %q: %w", b[:16], errNoPFNInfo)
 	}
 	le := binary.LittleEndian
 	stored := le.Uint64(b[pfnChecksumAt:])
 	le.PutUint64(b[pfnChecksumAt:], 0)
 	if sum := fletcher64(b); sum != stored {
-		return PFNInfo{}, fmt.Errorf("checksum %#x, computed %#x: %w", stored, sum, ErrNoPFNInfo)
+		return pfnInfo{}, fmt.Errorf("checksum %#x, computed %#x: %w", stored, sum, errNoPFNInfo)
 	}
-	p := PFNInfo{
+	p := pfnInfo{
 		UUID:           [16]byte(b[16:32]),
 		ParentUUID:     [16]byte(b[32:48]),
 		Flags:          le.Uint32(b[48:]),
@@ -153,18 +153,18 @@ func DecodePFNInfo(b []byte) (PFNInfo, error) {
 		VersionMinor:   le.Uint16(b[54:]),
 		DataOffset:     le.Uint64(b[56:]),
 		Pages:          le.Uint64(b[64:]),
-		Mode:           PFNMode(le.Uint32(b[72:])),
+		Mode:           pfnMode(le.Uint32(b[72:])),
 		StartPad:       le.Uint32(b[76:]),
 		EndTrunc:       le.Uint32(b[80:]),
 		Align:          le.Uint32(b[84:]),
 		PageSize:       le.Uint32(b[88:]),
 		PageStructSize: le.Uint16(b[92:]),
 	}
-	if p.Mode != PFNModeRAM && p.Mode != PFNModePmem {
-		return PFNInfo{}, fmt.Errorf("nd_pfn info block: unknown mode %d", p.Mode)
+	if p.Mode != pfnModeRAM && p.Mode != pfnModePmem {
+		return pfnInfo{}, fmt.Errorf("nd_pfn info block: unknown mode %d", p.Mode)
 	}
 	if p.DataOffset%pageBytes != 0 || p.Align != 0 && p.DataOffset%uint64(p.Align) != 0 {
-		return PFNInfo{}, fmt.Errorf("nd_pfn info block: data offset %#x is not aligned to %#x", p.DataOffset, p.Align)
+		return pfnInfo{}, fmt.Errorf("nd_pfn info block: data offset %#x is not aligned to %#x", p.DataOffset, p.Align)
 	}
 	return p, nil
 }

@@ -27,16 +27,16 @@ func TestDataOffset(t *testing.T) {
 		{"a terabyte", 1 << 40, 0x400200000},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			got, err := DataOffset(tc.size)
+			got, err := dataOffset(tc.size)
 			if got != tc.want || (err != nil) != (tc.want == 0) {
-				t.Errorf("DataOffset(%d): got %#x, %v; want %#x", tc.size, got, err, tc.want)
+				t.Errorf("dataOffset(%d): got %#x, %v; want %#x", tc.size, got, err, tc.want)
 			}
 		})
 	}
 }
 
 func TestPFNInfoKnown(t *testing.T) {
-	p, err := NewPFNInfo(536870912, [16]byte{1, 2, 3})
+	p, err := newPFNInfo(536870912, [16]byte{1, 2, 3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func TestPFNInfoKnown(t *testing.T) {
 		t.Errorf("got data offset %#x, %#x pages, %d bytes", p.DataOffset, p.Pages, p.Pages*pageBytes)
 	}
 	b := p.Encode()
-	if len(b) != PFNInfoBytes {
+	if len(b) != pfnInfoBytes {
 		t.Fatalf("got %d bytes", len(b))
 	}
 	le := binary.LittleEndian
@@ -66,7 +66,7 @@ func TestPFNInfoKnown(t *testing.T) {
 			t.Errorf("%s: got %#x, want %#x", f.name, f.got, f.want)
 		}
 	}
-	got, err := DecodePFNInfo(b)
+	got, err := decodePFNInfo(b)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,28 +84,28 @@ func TestFletcher64(t *testing.T) {
 }
 
 func TestDecodePFNInfoRefuses(t *testing.T) {
-	good, err := NewPFNInfo(64<<20, [16]byte{1})
+	good, err := newPFNInfo(64<<20, [16]byte{1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	with := func(f func(*PFNInfo)) []byte { p := good; f(&p); return p.Encode() }
+	with := func(f func(*pfnInfo)) []byte { p := good; f(&p); return p.Encode() }
 	flip := func(i int) []byte { b := good.Encode(); b[i] ^= 1; return b }
 	for _, tc := range []struct {
 		name string
 		in   []byte
-		none bool // ErrNoPFNInfo
+		none bool // errNoPFNInfo
 	}{
 		{"empty", nil, true},
-		{"short", good.Encode()[:PFNInfoBytes-1], true},
-		{"zeros", make([]byte, PFNInfoBytes), true},
+		{"short", good.Encode()[:pfnInfoBytes-1], true},
+		{"zeros", make([]byte, pfnInfoBytes), true},
 		{"signature", flip(0), true},
 		{"a changed byte", flip(64), true},
-		{"a changed checksum", flip(PFNInfoBytes - 1), true},
-		{"mode", with(func(p *PFNInfo) { p.Mode = 3 }), false},
-		{"alignment", with(func(p *PFNInfo) { p.DataOffset += 4096 }), false},
+		{"a changed checksum", flip(pfnInfoBytes - 1), true},
+		{"mode", with(func(p *pfnInfo) { p.Mode = 3 }), false},
+		{"alignment", with(func(p *pfnInfo) { p.DataOffset += 4096 }), false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if _, err := DecodePFNInfo(tc.in); err == nil || errors.Is(err, ErrNoPFNInfo) != tc.none {
+			if _, err := decodePFNInfo(tc.in); err == nil || errors.Is(err, errNoPFNInfo) != tc.none {
 				t.Errorf("got %v", err)
 			}
 		})
@@ -113,7 +113,7 @@ func TestDecodePFNInfoRefuses(t *testing.T) {
 }
 
 func FuzzDecodePFNInfo(f *testing.F) {
-	p, err := NewPFNInfo(64<<20, [16]byte{1})
+	p, err := newPFNInfo(64<<20, [16]byte{1})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -122,16 +122,16 @@ func FuzzDecodePFNInfo(f *testing.F) {
 	f.Add([]byte{}, true)
 	f.Fuzz(func(t *testing.T, b []byte, fix bool) {
 		if fix { // otherwise the checksum would reject every mutation
-			b = append(make([]byte, 0, PFNInfoBytes), b[:min(len(b), pfnChecksumAt)]...)[:PFNInfoBytes]
+			b = append(make([]byte, 0, pfnInfoBytes), b[:min(len(b), pfnChecksumAt)]...)[:pfnInfoBytes]
 			copy(b, pfnSignature)
 			clear(b[pfnChecksumAt:])
 			binary.LittleEndian.PutUint64(b[pfnChecksumAt:], fletcher64(b))
 		}
-		p, err := DecodePFNInfo(b)
+		p, err := decodePFNInfo(b)
 		if err != nil {
 			return
 		}
-		again, err := DecodePFNInfo(p.Encode())
+		again, err := decodePFNInfo(p.Encode())
 		if err != nil || again != p {
 			t.Errorf("encoded %+v, decoded %+v, %v", p, again, err)
 		}

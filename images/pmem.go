@@ -115,11 +115,11 @@ func makePmem(ctx context.Context, c *cache.Cache, spec PmemSpec) (*Pmem, error)
 func (s PmemSpec) check() (offset int64, err error) {
 	switch s.Mode {
 	case FSDAX:
-		if offset, err = DataOffset(s.Size); err != nil {
+		if offset, err = dataOffset(s.Size); err != nil {
 			return 0, err
 		}
 	case Raw:
-		if s.Size <= 0 || s.Size%PmemAlign != 0 {
+		if s.Size <= 0 || s.Size%pmemAlign != 0 {
 			return 0, fmt.Errorf("size of %d bytes: not a multiple of 2 MiB", s.Size)
 		}
 	default:
@@ -157,11 +157,11 @@ func (s PmemSpec) write(ctx context.Context, name string, offset int64, mk mkfs,
 		return err
 	}
 	if s.Mode == FSDAX {
-		info, err := NewPFNInfo(s.Size, uuidFor("pfn", ids...))
+		info, err := newPFNInfo(s.Size, uuidFor("pfn", ids...))
 		if err != nil {
 			return err
 		}
-		if _, err := out.WriteAt(info.Encode(), PFNInfoOffset); err != nil {
+		if _, err := out.WriteAt(info.Encode(), pfnInfoOffset); err != nil {
 			return err
 		}
 	}

@@ -113,11 +113,11 @@ func TestMakePmem(t *testing.T) {
 			if n := diskBytes(t, p.Path); n > mib {
 				t.Errorf("got %d bytes on disk", n)
 			}
-			info, err := DecodePFNInfo(readAt(t, p.Path, PFNInfoOffset, PFNInfoBytes))
+			info, err := decodePFNInfo(readAt(t, p.Path, pfnInfoOffset, pfnInfoBytes))
 			switch {
 			case tc.spec.Mode == FSDAX && (err != nil || int64(info.DataOffset) != tc.offset):
 				t.Errorf("got info block %+v, %v", info, err)
-			case tc.spec.Mode == Raw && !errors.Is(err, ErrNoPFNInfo):
+			case tc.spec.Mode == Raw && !errors.Is(err, errNoPFNInfo):
 				t.Errorf("raw image: got info block %+v, %v", info, err)
 			}
 			switch tc.spec.FS {
@@ -197,7 +197,7 @@ func TestPmemUUIDs(t *testing.T) {
 	seen := map[string]string{}
 	for _, label := range []string{"a", "b"} {
 		p := makeOrSkip(t, c, PmemSpec{FS: Ext4, Mode: FSDAX, Size: 64 * mib, Label: label})
-		for what, off := range map[string]int64{"pfn": PFNInfoOffset + 16, "ext4": p.DataOffset + 1024 + 104} {
+		for what, off := range map[string]int64{"pfn": pfnInfoOffset + 16, "ext4": p.DataOffset + 1024 + 104} {
 			id := hex.EncodeToString(readAt(t, p.Path, off, 16))
 			if other := seen[id]; other != "" {
 				t.Errorf("%s of %s: got the UUID of %s", what, label, other)

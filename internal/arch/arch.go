@@ -121,6 +121,3 @@ func (a Arch) PageShiftOf(missing func(symbols ...string) []string) int {
 	}
 	return a.PageShift
 }
-
-// PageBytes returns the page size of a kernel in the usual configuration.
-func (a Arch) PageBytes() int64 { return 1 << a.PageShift }

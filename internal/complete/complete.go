@@ -1,5 +1,8 @@
 // Package complete returns shell completions for a command line, from the kong model of
 // its parser. It does not know the values of flags and arguments; the caller lists them.
+//
+// kong-completion v0.0.4 is not used: in zsh it needs bashcompinit, and it ignores that bash
+// splits words at the colons of kernel specs (COMP_WORDBREAKS).
 package complete
 
 import (

@@ -1,5 +1,8 @@
 // Package manpage writes a manual page from the kong model of a command line. It adds no
 // text of its own: the page consists of the help texts and the caller's sections.
+//
+// mango-kong v0.1.0 is not used: it dates the page, so that no two are the same, omits the
+// arguments of commands, and puts the help of a command into its heading.
 package manpage
 
 import (

@@ -42,15 +42,6 @@ func All() List {
 	}
 }
 
-// Forms lists the forms of specs, for help texts.
-func (l List) Forms() []string {
-	var forms []string
-	for _, s := range l {
-		forms = append(forms, s.Usage...)
-	}
-	return forms
-}
-
 // Check checks that a spec has a form that Resolve accepts, without looking for the
 // kernel. The error is a *kernels.SpecError.
 func (l List) Check(spec string) error {

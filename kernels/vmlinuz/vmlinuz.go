@@ -187,10 +187,10 @@ const MaxBytes = 256 << 20
 // 128 MiB, zstd -22 --ultra a window of the same size, lzma -9 64 MiB.
 const dictMax = 128 << 20
 
-// Compression returns the compression of a bzImage's payload, derived from its first
+// compression returns the compression of a bzImage's payload, derived from its first
 // bytes: "gzip", "xz", "zstd", "lz4", "bzip2", "lzma", "lzo", or "" if it is none
 // of them.
-func (m *Image) Compression() string {
+func (m *Image) compression() string {
 	for _, c := range []struct{ name, magic string }{
 		{"gzip", "\x1f\x8b"},
 		{"xz", "\xfd7zXZ\x00"},
@@ -213,7 +213,7 @@ func (m *Image) Vmlinux() ([]byte, error) {
 	if m.ELF {
 		return m.data, nil
 	}
-	if m.Compression() == "" && bytes.HasPrefix(m.payload, []byte(elf.ELFMAG)) {
+	if m.compression() == "" && bytes.HasPrefix(m.payload, []byte(elf.ELFMAG)) {
 		return m.payload, nil // CONFIG_KERNEL_UNCOMPRESSED
 	}
 	// The build appends the size (scripts/Makefile.lib, size_append) to every
@@ -232,7 +232,7 @@ func (m *Image) Vmlinux() ([]byte, error) {
 	}
 	var r io.Reader
 	var err error
-	kind := m.Compression()
+	kind := m.compression()
 	switch kind {
 	case "gzip":
 		var g *gzip.Reader

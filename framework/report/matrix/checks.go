@@ -26,8 +26,8 @@ const (
 
 // Suites of checks that are not scenarios.
 const (
-	FindingsSuite = "findings" // findings that belong to no single cell
-	RunSuite      = "run"      // whether the run was completed
+	findingsSuite = "findings" // findings that belong to no single cell
+	runSuite      = "run"      // whether the run was completed
 )
 
 // Check is what a pipeline counts as one test of a kernel: a scenario, whose attempts
@@ -119,7 +119,7 @@ func Columns(run results.Run) []Column {
 		if at := (place{u.KernelB, u.Scenario}); len(c.cells[at]) == 0 { // of another tool's record
 			col := c.column(u.KernelB)
 			col.Checks = append(col.Checks, Check{
-				Suite:   FindingsSuite,
+				Suite:   findingsSuite,
 				Name:    "uncompared/" + u.Scenario,
 				State:   NotJudged,
 				Why:     "uncompared",
@@ -245,10 +245,10 @@ func (c *collector) loose(findings []conclusion.Finding) {
 			name += "/" + f.Scenario
 		}
 		col := c.column(owner(c.run, f))
-		i := slices.IndexFunc(col.Checks, func(k Check) bool { return k.Suite == FindingsSuite && k.Name == name })
+		i := slices.IndexFunc(col.Checks, func(k Check) bool { return k.Suite == findingsSuite && k.Name == name })
 		if i < 0 {
 			i = len(col.Checks)
-			col.Checks = append(col.Checks, Check{Suite: FindingsSuite, Name: name, State: Failed, Why: string(f.Kind)})
+			col.Checks = append(col.Checks, Check{Suite: findingsSuite, Name: name, State: Failed, Why: string(f.Kind)})
 		}
 		col.Checks[i].Reasons = append(col.Checks[i].Reasons, f.Message)
 	}
@@ -280,7 +280,7 @@ func (c *collector) interrupted() {
 				len(missing), english.Plural(len(planned[col.Kernel.Name]), "scenario", ""), strings.Join(missing, ", "))
 		}
 		col.Checks = append(col.Checks, Check{
-			Suite: RunSuite, Name: "whole", State: Stopped, Why: "interrupted", Reasons: []string{reason},
+			Suite: runSuite, Name: "whole", State: Stopped, Why: "interrupted", Reasons: []string{reason},
 		})
 	}
 }

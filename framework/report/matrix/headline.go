@@ -83,7 +83,7 @@ type differing struct {
 func newDiffering(rows []Row) differing {
 	d := differing{scenarios: map[string]int{}}
 	for _, r := range rows {
-		if r.Compared() {
+		if r.compared() {
 			d.compared++
 		}
 		if len(r.Differences) == 0 {

@@ -105,15 +105,15 @@ func (r Row) Texts() []string {
 	}
 	texts := observe.Headlines(cells)
 	for i, c := range cells {
-		if r.Mixed() && c.Comparable() {
+		if r.mixed() && c.Comparable() {
 			texts[i] += " [" + c.Accel + "]"
 		}
 	}
 	return texts
 }
 
-// Mixed reports whether the row's cells ran with different accelerators.
-func (r Row) Mixed() bool {
+// mixed reports whether the row's cells ran with different accelerators.
+func (r Row) mixed() bool {
 	seen := ""
 	for _, c := range r.Cells {
 		if c == nil || c.Accel == "" {
@@ -127,9 +127,9 @@ func (r Row) Mixed() bool {
 	return false
 }
 
-// Compared reports whether at least two kernels observed the scenario with the same
+// compared reports whether at least two kernels observed the scenario with the same
 // accelerator.
-func (r Row) Compared() bool {
+func (r Row) compared() bool {
 	seen := map[string]int{}
 	for _, c := range r.Cells {
 		if c != nil && c.Comparable() {

@@ -104,7 +104,7 @@ func TestWings(t *testing.T) {
 	}
 	for wing := range wings {
 		if checked[wing] == 0 {
-			t.Errorf("framework/%s has no packages", wing)
+			t.Errorf("framework/%s: got no package, want one", wing)
 		}
 	}
 	cmd = exec.Command("go", "list", "-deps", "./framework/record/...", "./framework/analysis/...")

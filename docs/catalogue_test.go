@@ -64,7 +64,7 @@ func TestCatalogue(t *testing.T) {
 		}
 	}
 	if numbers != catalogueSize {
-		t.Errorf("the catalogue has %d numbers, want %d", numbers, catalogueSize)
+		t.Errorf("got %d numbers in the catalogue, want %d", numbers, catalogueSize)
 	}
 	for n, ids := range carried {
 		if _, ok := catalogue.Find(n); !ok {
@@ -85,7 +85,7 @@ func TestCatalogue(t *testing.T) {
 		return page(tables[at-1], carried)
 	})
 	if at != len(tables) {
-		t.Fatalf("%s has %d tables, the data has %d", catalogueFile, at, len(tables))
+		t.Fatalf("%s: got %d tables, want %d, as in the data", catalogueFile, at, len(tables))
 	}
 	switch {
 	case now == string(text):

@@ -30,7 +30,7 @@ func moves(uses string) bool {
 func TestWorkflowsAskForLittle(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(root, ".github", "workflows", "*.yml"))
 	if err != nil || len(files) < 2 {
-		t.Fatalf("%v, %v", files, err)
+		t.Fatalf("got the workflows %v, error %v; want at least 2", files, err)
 	}
 	texts := map[string][]byte{}
 	for _, file := range files {
@@ -46,7 +46,7 @@ func TestWorkflowsAskForLittle(t *testing.T) {
 		texts[fmt.Sprintf("example %d of pipelines.md", i+1)] = m[1]
 	}
 	if len(texts) < len(files)+3 {
-		t.Errorf("pipelines.md has %d examples for GitHub", len(texts)-len(files))
+		t.Errorf("pipelines.md: got %d examples for GitHub, want at least 3", len(texts)-len(files))
 	}
 	for file, data := range texts {
 		var w struct {
@@ -63,7 +63,7 @@ func TestWorkflowsAskForLittle(t *testing.T) {
 			t.Fatalf("%s: %v", file, err)
 		}
 		if len(w.Permissions) != 1 || w.Permissions["contents"] != "read" {
-			t.Errorf("%s has the permissions %v", file, w.Permissions)
+			t.Errorf("%s: got the permissions %v, want only contents: read", file, w.Permissions)
 		}
 		for name, job := range w.Jobs {
 			// Creating a release needs a permission.
@@ -169,7 +169,7 @@ func TestCI(t *testing.T) {
 			calls, _ := os.ReadFile(filepath.Join(dir, "calls"))
 			if code != c.code || string(calls) != c.calls ||
 				!strings.Contains(string(out), c.log) || (c.log == "") != (len(out) == 0) {
-				t.Errorf("exit code %d, want %d; calls %q, want %q; output %q, want %q",
+				t.Errorf("got exit code %d, want %d; calls %q, want %q; output %q, want %q",
 					code, c.code, calls, c.calls, out, c.log)
 			}
 		})

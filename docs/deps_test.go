@@ -42,7 +42,7 @@ func sets(t *testing.T) (programs, packages map[string][]string) {
 		}
 	}
 	if len(programs) < 5 {
-		t.Fatalf("tools/deps has the sets %v", slices.Collect(maps.Keys(programs)))
+		t.Fatalf("tools/deps: got the sets %v, want at least 5", slices.Collect(maps.Keys(programs)))
 	}
 	return programs, packages
 }
@@ -94,7 +94,7 @@ func TestDepsAreComplete(t *testing.T) {
 		}
 	}
 	if len(command.programs) < 10 || len(tests.programs) < 10 || len(scripts.programs) < 10 {
-		t.Fatalf("found only %v, %v, %v", command.programs, tests.programs, scripts.programs)
+		t.Fatalf("got the programs %v, %v, %v; want at least 10 of each", command.programs, tests.programs, scripts.programs)
 	}
 
 	run := slices.Concat(programs["run"], programs["tree"])
@@ -116,7 +116,7 @@ func TestDepsAreComplete(t *testing.T) {
 
 	out, err := exec.Command(filepath.Join(built, "faultline"), "doctor").Output()
 	if len(out) == 0 {
-		t.Fatalf("doctor: %v", err)
+		t.Fatalf("doctor: got no output, error %v", err)
 	}
 	// What only some configurations need is checked when a kernel is built.
 	known := append(programs["tree-all"], "qemu-system-x86_64")
@@ -168,9 +168,9 @@ func TestExecutedIsFound(t *testing.T) {
 	want := strings.Fields("one two three four five six seven eight nine ten eleven twelve sh env x faultline")
 	slices.Sort(want)
 	if got := slices.Sorted(maps.Keys(e.programs)); !slices.Equal(got, want) {
-		t.Errorf("%q, want %q", got, want)
+		t.Errorf("got %q, want %q", got, want)
 	}
 	if want := []string{"docs/testdata/executed/calls.go:27"}; !slices.Equal(e.unseen, want) {
-		t.Errorf("unseen: %q, want %q", e.unseen, want)
+		t.Errorf("unseen: got %q, want %q", e.unseen, want)
 	}
 }

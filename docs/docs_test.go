@@ -101,7 +101,7 @@ func documents(t *testing.T) []string {
 	for _, kind := range []string{"guides", "reference", "evidence"} {
 		pages, err := filepath.Glob(filepath.Join(kind, "*.md"))
 		if err != nil || len(pages) == 0 {
-			t.Fatalf("no pages in docs/%s: %v", kind, err)
+			t.Fatalf("docs/%s: got no pages, error %v", kind, err)
 		}
 		for _, p := range pages {
 			files = append(files, filepath.Join("docs", p))

@@ -66,7 +66,7 @@ func copyTree(t *testing.T) string {
 			err = os.WriteFile(to, data, info.Mode())
 		}
 		if err != nil || statErr != nil {
-			t.Fatal(name, err, statErr)
+			t.Fatalf("%s: %v; stat: %v", name, err, statErr)
 		}
 	}
 	return dir

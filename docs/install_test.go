@@ -26,13 +26,13 @@ func TestMakeInstall(t *testing.T) {
 		"share/doc/faultline/README.md", "share/doc/faultline/docs/guides/trees.md", "share/doc/faultline/docs/matrix.svg",
 	} {
 		if info, err := os.Stat(filepath.Join(dest, "opt/f", name)); err != nil || info.Size() == 0 {
-			t.Errorf("%s: %v, or empty", name, err)
+			t.Errorf("%s: got error %v, or an empty file", name, err)
 		}
 	}
 	cmd := exec.CommandContext(t.Context(), filepath.Join(dest, "opt/f/bin/faultline"), "list", "--json")
 	cmd.Dir, cmd.Env = t.TempDir(), []string{"PATH=/nowhere", "HOME=" + t.TempDir()}
 	if out, err := cmd.Output(); err != nil || !strings.Contains(string(out), `"dax/ext4/shared-read"`) {
-		t.Errorf("list --json: %v: %.200s", err, out)
+		t.Errorf("list --json: got error %v, want dax/ext4/shared-read: %.200s", err, out)
 	}
 }
 
@@ -59,7 +59,7 @@ func TestLongPackage(t *testing.T) {
 		sums = append(sums, string(data))
 		archives, err := filepath.Glob(filepath.Join(dir, "dist/*.tar.gz"))
 		if err != nil || len(archives) != 1 {
-			t.Fatalf("got archives %v, %v", archives, err)
+			t.Fatalf("got archives %v, error %v; want 1", archives, err)
 		}
 		unpacked := t.TempDir()
 		if out, err := exec.CommandContext(t.Context(), "tar", "-xzf", archives[0], "--strip-components=1", "-C", unpacked).CombinedOutput(); err != nil {

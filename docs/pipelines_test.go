@@ -77,7 +77,7 @@ func TestWorkflowsByActionlint(t *testing.T) {
 	}
 	bad = bytes.ReplaceAll(bad, []byte("needs.plan.outputs.matrix"), []byte("needs.plan.outputs.shards"))
 	if out, err := lint(exttest.Temp(t, "bad.yml", bad)); err == nil || !strings.Contains(out, `"shards" is not defined`) {
-		t.Errorf("an output that does not exist is accepted: %v: %s", err, out)
+		t.Errorf("an output that does not exist: got error %v, want \"shards\" is not defined: %s", err, out)
 	}
 }
 
@@ -101,7 +101,7 @@ func TestScriptsByShellcheck(t *testing.T) {
 		}
 	}
 	if len(scripts) < 6 {
-		t.Fatalf("%d scripts", len(scripts))
+		t.Fatalf("got %d scripts, want at least 6", len(scripts))
 	}
 	for _, s := range scripts {
 		cmd := exec.Command(check, "-s", "bash", "-S", "warning", "-e", "SC2154", "-") // eval sets $flags
@@ -139,7 +139,7 @@ func TestActionMetadata(t *testing.T) {
 		t.Fatal(err)
 	}
 	if a.Name == "" || a.Description == "" || a.Runs.Using != "composite" {
-		t.Errorf("got %+v", a)
+		t.Errorf("got %+v, want a name, a description and runs.using: composite", a)
 	}
 	ids := map[string]bool{}
 	for _, s := range a.Runs.Steps {
@@ -248,12 +248,12 @@ func TestTemplateOfGitLab(t *testing.T) {
 	want := []string{"run", "--scenario", "dax/*", "--label", "a b"}
 	end := []string{"--shard", "1/2", "--out", "shards/9/1"}
 	if got := run(); !slices.Equal(got, append(slices.Clone(want), end...)) {
-		t.Errorf("%q", got)
+		t.Errorf("got %q, want %q and then %q", got, want, end)
 	}
 	os.MkdirAll(filepath.Join(dir, "shards/9/1"), 0o755)
 	os.WriteFile(filepath.Join(dir, "shards/9/1/run.json"), nil, 0o644)
 	if got := run(); !slices.Equal(got, append(append(slices.Clone(want), "--resume"), end...)) {
-		t.Errorf("begun before: %q", got)
+		t.Errorf("begun before: got %q, want %q, --resume and %q", got, want, end)
 	}
 }
 
@@ -297,7 +297,7 @@ func TestDefinitionsByLAVA(t *testing.T) {
 	for code, want := range map[int]string{0: "", 1: "", 2: "faultline-ended-with-2\n", 3: "", 130: "faultline-ended-with-130\n"} {
 		script := fmt.Sprintf("faultline() { return %d; }\nlava-test-raise() { echo \"$@\"; }\nset -e\n%s", code, strings.Join(d.Run.Steps[len(d.Run.Steps)-2:], "\n"))
 		if out, err := exec.Command("bash", "-c", script).CombinedOutput(); err != nil || string(out) != want {
-			t.Errorf("%d: %v, %q", code, err, out)
+			t.Errorf("exit code %d: got %q, error %v; want %q", code, out, err, want)
 		}
 	}
 }

@@ -302,7 +302,7 @@ func TestOutput(t *testing.T) {
 				rows++
 				for i, k := range kernels {
 					if i+1 >= len(f) || f[i+1] != o.Seen[f[0]][k] {
-						t.Errorf("%s: %s on %s: %q was recorded, in the line %q", b, f[0], k, o.Seen[f[0]][k], line)
+						t.Errorf("%s: %s on %s: got the line %q, want %q as recorded", b, f[0], k, line, o.Seen[f[0]][k])
 					}
 				}
 			}

@@ -73,7 +73,7 @@ func TestWords(t *testing.T) {
 		}
 	}
 	if checked < 10000 {
-		t.Errorf("only %d lines were checked", checked)
+		t.Errorf("got only %d lines checked, want at least 10000", checked)
 	}
 }
 
@@ -120,6 +120,6 @@ func TestCommentsAndStrings(t *testing.T) {
 		}
 	}
 	if got := prose("one `code is told`\n```\ntwo\n```\nthree"); len(got) != 2 || got[1] != "one ``" || got[5] != "three" {
-		t.Errorf("got %v", got)
+		t.Errorf("got %v, want map[1:one `` 5:three]", got)
 	}
 }

@@ -39,10 +39,10 @@ func TestPollCountsAnswers(t *testing.T) {
 					return asked == c.after
 				})
 				if seen != c.seen || time.Since(begun) > c.within {
-					t.Errorf("seen %t after %d answers and %v", seen, asked, time.Since(begun))
+					t.Errorf("got seen %t after %d answers and %v; want %t within %v", seen, asked, time.Since(begun), c.seen, c.within)
 				}
 				if !seen && asked != settlePolls+1 {
-					t.Errorf("gave up after %d answers", asked)
+					t.Errorf("gave up after %d answers, want %d", asked, settlePolls+1)
 				}
 			})
 		})
@@ -55,7 +55,7 @@ func TestPollEndsWithItsContext(t *testing.T) {
 	g := &Guest{fail: func(err error) { failed = err; panic("the scenario ends") }}
 	defer func() {
 		if recover() == nil || !errors.Is(failed, context.Canceled) {
-			t.Errorf("it ended with %v", failed)
+			t.Errorf("ended with %v, want context.Canceled", failed)
 		}
 	}()
 	g.poll(ctx, func() bool { cancel(); return false })
@@ -83,7 +83,7 @@ func TestStandstillIsNoWitness(t *testing.T) {
 	err := g.collect(t.Context())
 	var trouble *vm.GuestError
 	if !errors.As(err, &trouble) || trouble.Kind != vm.HostFailed || g.rec.Witnesses[observe.WitnessSplats] != "" {
-		t.Errorf("%v; the witnesses are %q", err, g.rec.Witnesses)
+		t.Errorf("got %v, witnesses %q; want a failure of the host, and no witness of splats", err, g.rec.Witnesses)
 	}
 }
 
@@ -98,6 +98,6 @@ func TestProgramsDoNotComplain(t *testing.T) {
 	}
 	err := g.collect(t.Context())
 	if err != nil || g.rec.Witnesses[observe.WitnessSplats] != observe.NoSplats || g.rec.Witnesses[observe.WitnessLog] != observe.NothingAboutPoison {
-		t.Errorf("%v; the witnesses are %q", err, g.rec.Witnesses)
+		t.Errorf("got %v, witnesses %q; want no error, no splat and nothing about poison", err, g.rec.Witnesses)
 	}
 }

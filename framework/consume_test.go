@@ -29,7 +29,7 @@ func TestExact(t *testing.T) {
 		t.Error(err)
 	}
 	if err := exact(qemu.KVM); !errors.Is(err, ErrNotExact) {
-		t.Errorf("%v, want %v", err, ErrNotExact)
+		t.Errorf("got %v, want %v", err, ErrNotExact)
 	}
 }
 
@@ -139,7 +139,7 @@ func TestConsumeFails(t *testing.T) {
 			}
 			_, err := g.consume(ctx, inject.SRAR(), at.watched, tt.start(g, v, m))
 			if err == nil || !tt.check(err) {
-				t.Errorf("%T: %v", err, err)
+				t.Errorf("got %T: %v; want an error that this case accepts", err, err)
 			}
 			t.Log(err)
 		})
@@ -157,18 +157,18 @@ func TestPanicBehindTheLastStep(t *testing.T) {
 		err := g.collect(t.Context())
 		var trouble *vm.GuestError
 		if !errors.As(err, &trouble) || trouble.Kind != vm.Panic {
-			t.Fatalf("%v, want a panic", err)
+			t.Fatalf("got %v, want a panic", err)
 		}
 		g.notePanic(err)
 		if g.rec.Panicked != injected || g.dead != injected {
-			t.Errorf("injected: %t, panicked: %t", injected, g.rec.Panicked)
+			t.Errorf("injected %t: got panicked %t, want the same, and the guest dead", injected, g.rec.Panicked)
 		}
 		if !injected {
 			continue
 		}
 		last := g.rec.Steps[len(g.rec.Steps)-1]
 		if last.Actor != "kernel" || !last.Outcome.Panicked() || !strings.Contains(g.rec.Witnesses[observe.WitnessSplats], "sysrq triggered crash") {
-			t.Errorf("%+v, %q", last, g.rec.Witnesses)
+			t.Errorf("got the last step %+v, witnesses %q; want the kernel's panic by sysrq", last, g.rec.Witnesses)
 		}
 	}
 }
@@ -192,12 +192,12 @@ func TestConsumeInexact(t *testing.T) {
 	// Between two loads, the check is reported at once and again by the next load.
 	if n := len(seen.Signals); n < 1 || n > 2 {
 		if !g.dead {
-			t.Errorf("got %v", seen)
+			t.Errorf("got %v, want 1 or 2 signals", seen)
 		}
 	}
 	for _, s := range seen.Signals {
 		if s.Code != int32(BUS_MCEERR_AR) || s.LSB != 12 || s.Addr != seen.at {
-			t.Errorf("got %v", seen)
+			t.Errorf("got %v, want BUS_MCEERR_AR, LSB 12 and the address of the load in each signal", seen)
 		}
 	}
 	t.Log(seen)
@@ -214,7 +214,7 @@ func TestKernelAddress(t *testing.T) {
 	user, kernel := v.In(ctx, m.At(Page(3))), v.InKernel(ctx, m.At(Page(3)))
 	levels := g.ReadFile(ctx, "/proc/cpuinfo")
 	if want := strings.Contains(levels, " la57"); want != (g.direct == kcore.Base5) {
-		t.Errorf("the map is at %#x, with 5 levels %t", g.direct, want)
+		t.Errorf("got the map at %#x, with 5 levels %t; want the two to agree", g.direct, want)
 	}
 	w, err := g.watching(ctx)
 	if err != nil {
@@ -222,14 +222,14 @@ func TestKernelAddress(t *testing.T) {
 	}
 	err = w.halted(ctx, func(ctx context.Context) error {
 		if frame, err := g.physical(ctx, 0, kernel.virt); err != nil || frame != user.frame.Addr {
-			t.Errorf("%#x is at %#x, %v; want %#x", kernel.virt, frame, err, user.frame.Addr)
+			t.Errorf("%#x: got %#x, error %v; want %#x", kernel.virt, frame, err, user.frame.Addr)
 		}
 		data, err := w.stub.Memory(ctx, kernel.virt, 4)
 		if err != nil || string(data) != strings.Repeat(string([]byte{Filled(3)}), 4) {
-			t.Errorf("the kernel sees %x, %v; want %x", data, err, Filled(3))
+			t.Errorf("got %x as the kernel sees it, error %v; want %x", data, err, Filled(3))
 		}
 		if r, err := w.stub.Registers(ctx, 0); err != nil || r.RIP == 0 {
-			t.Errorf("registers %+v, %v", r, err)
+			t.Errorf("got the registers %+v, error %v; want RIP", r, err)
 		}
 		return nil
 	})

@@ -14,7 +14,7 @@ func TestOfSignalfd(t *testing.T) {
 	b[0], b[8], b[73], b[80] = siginfo.SIGBUS, siginfo.BusMCEErrAO, 0x40, 12
 	in := ofSignalfd(b)
 	if in.Signo != siginfo.SIGBUS || in.Code != siginfo.BusMCEErrAO || in.Addr != 0x4000 || in.AddrLSB != 12 || !bytes.Equal(in.Raw[:], b) {
-		t.Errorf("got %+v", in)
+		t.Errorf("got %+v, want SIGBUS, BUS_MCEERR_AO, the address 0x4000, LSB 12 and all bytes", in)
 	}
 }
 
@@ -43,7 +43,7 @@ func TestCoreSiginfo(t *testing.T) {
 	info[0] = siginfo.SIGBUS
 	whole := core(ntPrstatus, []byte("registers"), ntSiginfo, info)
 	if got, err := coreSiginfo(whole); err != nil || !bytes.Equal(got, info) {
-		t.Errorf("%x, %v", got, err)
+		t.Errorf("got %x, error %v; want %x", got, err, info)
 	}
 	for name, bad := range map[string][]byte{
 		"no ELF file":     []byte("core"),
@@ -52,7 +52,7 @@ func TestCoreSiginfo(t *testing.T) {
 		"cut":             whole[:len(whole)-1],
 	} {
 		if got, err := coreSiginfo(bad); err == nil {
-			t.Errorf("%s: %x", name, got)
+			t.Errorf("%s: got %x, want an error", name, got)
 		}
 	}
 }
@@ -62,7 +62,7 @@ func FuzzCoreSiginfo(f *testing.F) {
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if got, err := coreSiginfo(b); err == nil && len(got) != siginfo.Size {
-			t.Errorf("%d bytes", len(got))
+			t.Errorf("got %d bytes, want %d", len(got), siginfo.Size)
 		}
 	})
 }

@@ -121,16 +121,16 @@ func TestPatterns(t *testing.T) {
 		},
 	} {
 		if test.pattern.String() != test.text {
-			t.Errorf("%q, not %q", test.pattern, test.text)
+			t.Errorf("got %q, want %q", test.pattern, test.text)
 		}
 		for _, o := range test.yes {
 			if !test.pattern.made().match(o, accessed) {
-				t.Errorf("%s does not match %+v", test.pattern, o)
+				t.Errorf("%s: got no match with %+v, want one", test.pattern, o)
 			}
 		}
 		for _, o := range test.no {
 			if test.pattern.made().match(o, accessed) {
-				t.Errorf("%s matches %+v", test.pattern, o)
+				t.Errorf("%s: got a match with %+v, want none", test.pattern, o)
 			}
 		}
 	}
@@ -180,7 +180,7 @@ func TestDependOn(t *testing.T) {
 				PartOf(change.DaxFaultHWPoison, Errno("EHWPOISON"))
 			met, err := e.Match(seen)
 			if err != nil || met != test.met {
-				t.Errorf("met: %t, %v", met, err)
+				t.Errorf("got met %t, error %v; want met %t", met, err, test.met)
 			}
 			got := rec.Steps[0].Expected
 			want := observe.Expectation{
@@ -190,10 +190,10 @@ func TestDependOn(t *testing.T) {
 				want.Hidden = "MEMORY_FAILURE"
 			}
 			if got == nil || *got != want {
-				t.Errorf("recorded %+v, not %+v", got, want)
+				t.Errorf("got the record %+v, want %+v", got, want)
 			}
 			if says := e.FailureMessage(seen); !strings.Contains(says, test.says) || !strings.HasPrefix(says, "6.1\n") {
-				t.Errorf("%q does not contain %q", says, test.says)
+				t.Errorf("got %q, want the first line 6.1, and %q", says, test.says)
 			}
 		})
 	}
@@ -205,7 +205,7 @@ func TestDependOnBothSides(t *testing.T) {
 	seen := record(rec, "victim", "pread", observe.Outcome{Errno: "EIO"}, "")
 	e := DependOn(change.DaxFaultHWPoison, Before(Errno("EIO")), After(Errno("EIO")))
 	if met, err := e.Match(seen); !met || err != nil || rec.Steps[0].Expected.Side != observe.Both {
-		t.Errorf("%t, %v, %+v", met, err, rec.Steps[0].Expected)
+		t.Errorf("got met %t, error %v, %+v; want met, on both sides", met, err, rec.Steps[0].Expected)
 	}
 }
 
@@ -222,22 +222,22 @@ func TestBe(t *testing.T) {
 		met  bool
 	}{{good, observe.Both, true}, {bad, observe.Neither, false}, {part, observe.Partly, false}} {
 		if met, err := be().Match(test.seen); err != nil || met != test.met {
-			t.Errorf("%v: %t, %v", test.seen, met, err)
+			t.Errorf("%v: got met %t, error %v; want met %t", test.seen, met, err, test.met)
 		}
 		want := observe.Expectation{After: "EIO", PartOf: "dax_fault_hwpoison", Part: "EHWPOISON", Side: test.side, Met: test.met}
 		if got := rec.Steps[test.seen.index].Expected; *got != want {
-			t.Errorf("recorded %+v, not %+v", *got, want)
+			t.Errorf("got the record %+v, want %+v", *got, want)
 		}
 	}
 	if met, err := BeOutcome(OK()).Match(7); met || err == nil {
-		t.Errorf("a number: %t, %v", met, err)
+		t.Errorf("a number: got met %t, error %v; want an error", met, err)
 	}
 	// Gomega accepts it as a matcher.
 	var failure string
 	g := gomega.NewGomega(func(message string, _ ...int) { failure = message })
 	g.Expect(bad).To(BeOutcome(Errno("EIO")))
 	if !strings.Contains(failure, "expected: EIO") {
-		t.Errorf("Gomega reports %q", failure)
+		t.Errorf("got %q of Gomega, want expected: EIO", failure)
 	}
 }
 
@@ -258,16 +258,16 @@ func TestIfMissing(t *testing.T) {
 	} {
 		seen := record(rec, "victim", "pread64", test.saw, "")
 		if met, err := follow().Match(seen); err != nil || met != test.want.Met {
-			t.Errorf("%v: %t, %v", seen, met, err)
+			t.Errorf("%v: got met %t, error %v; want met %t", seen, met, err, test.want.Met)
 		}
 		if got := rec.Steps[seen.index].Expected; *got != test.want {
-			t.Errorf("recorded %+v, not %+v", *got, test.want)
+			t.Errorf("got the record %+v, want %+v", *got, test.want)
 		}
 	}
 	// An outcome that is the same with and without the other change shows the first.
 	seen := record(rec, "victim", "pread64", returned(1), "")
 	if met, err := follow().IfMissing(change.DaxFolios, Returns(1)).Match(seen); !met || err != nil || rec.Steps[seen.index].Expected.Change != "hugetlb_reads_good_pages" {
-		t.Errorf("%t, %v, %+v", met, err, rec.Steps[seen.index].Expected)
+		t.Errorf("got met %t, error %v, %+v; want met, by hugetlb_reads_good_pages", met, err, rec.Steps[seen.index].Expected)
 	}
 }
 

@@ -28,7 +28,7 @@ func TestPlace(t *testing.T) {
 			p.add(s)
 		}
 		if got := p.String(); got != c.want {
-			t.Errorf("%s: %q, not %q", name, got, c.want)
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
 		}
 	}
 }
@@ -43,11 +43,11 @@ func TestCredit(t *testing.T) {
 		{s, 0, 0}, // the host was suspended
 	} {
 		if got := credit(c.wanted, c.had); got != c.want {
-			t.Errorf("of %v it had %v: %v, not %v", c.wanted, c.had, got, c.want)
+			t.Errorf("of %v it had %v: got %v, want %v", c.wanted, c.had, got, c.want)
 		}
 	}
 	if got := busy("cpu  1 2 3 1000 1000 4 5 6 1 0\ncpu0 1 2 3\n"); got != 210*time.Millisecond {
-		t.Errorf("busy for %v", got)
+		t.Errorf("got busy for %v, want 210ms", got)
 	}
 }
 
@@ -61,19 +61,19 @@ func TestVictimThatDoesNotReturn(t *testing.T) {
 	hour := binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, 3600), 0)
 	seen := v.Syscall(ctx, "nanosleep", hour, 0)
 	if step := g.rec.Steps[seen.index]; !seen.Hung() || !g.rec.Hung || !strings.Contains(step.Stuck, "hrtimer_nanosleep") {
-		t.Errorf("%s, at %+v", seen, step)
+		t.Errorf("got %s, at %+v; want a hang in hrtimer_nanosleep", seen, step)
 	}
 	if again := v.Syscall(ctx, "getpid"); !again.Hung() {
-		t.Errorf("it answers all the same: %s", again)
+		t.Errorf("a call after the hang: got %s, want a hang", again)
 	}
 	if other := second.Syscall(ctx, "getppid"); other.Ret == nil {
-		t.Errorf("another one: %s", other)
+		t.Errorf("a call of another victim: got %s, want a result", other)
 	}
 	// The scenario's timeout is not a hang of the victim.
 	ended, cancel := context.WithCancelCause(ctx)
 	cause := errors.New("over")
 	cancel(cause)
 	if _, err := second.StartSyscall("nanosleep", hour, 0).await(ended); !errors.Is(err, cause) {
-		t.Errorf("got the error %v", err)
+		t.Errorf("got %v, want %v", err, cause)
 	}
 }

@@ -12,7 +12,7 @@ func TestSeenInWords(t *testing.T) {
 	rec := suite.NewRecord(nil)
 	seen := record(rec, "victim", "load file+0x4000 width 1", observe.Outcome{Signals: []observe.Signal{{Name: "SIGBUS", CodeName: "BUS_MCEERR_AR", LSB: 12, Addr: "file+0x4000"}}}, "file+0x4000")
 	if want := "victim: load file+0x4000 width 1 → SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4000"; seen.String() != want {
-		t.Errorf("%q", seen)
+		t.Errorf("got %q, want %q", seen, want)
 	}
 }
 
@@ -29,7 +29,7 @@ func TestOpenedNothing(t *testing.T) {
 			v.opened(&Observation{Outcome: o}, "/f", "file")
 		}()
 		if failed == nil || !strings.HasPrefix(failed.Error(), says) {
-			t.Errorf("%+v: %v, not %s", o, failed, says)
+			t.Errorf("%+v: got %v, want %s", o, failed, says)
 		}
 	}
 }

@@ -29,11 +29,11 @@ func TestPanicked(t *testing.T) {
 			g := &Guest{rec: suite.NewRecord(nil), injected: c.injected, fail: func(err error) { failed = err; panic(err) }}
 			defer func() {
 				if ended := recover() != nil; ended != (c.note == "") || ended && (!errors.Is(failed, c.err) || g.dead || g.rec.Panicked) {
-					t.Errorf("ended %t with %v, dead %t, panicked %t", ended, failed, g.dead, g.rec.Panicked)
+					t.Errorf("got ended %t with %v, dead %t, panicked %t; want ended %t", ended, failed, g.dead, g.rec.Panicked, c.note == "")
 				}
 			}()
 			if o := g.panicked(c.err); o.Note != c.note || !g.dead || !g.rec.Panicked {
-				t.Errorf("%+v, dead %t, panicked %t", o, g.dead, g.rec.Panicked)
+				t.Errorf("got %+v, dead %t, panicked %t; want the note %q, true, true", o, g.dead, g.rec.Panicked, c.note)
 			}
 		})
 	}

@@ -69,14 +69,14 @@ func TestSkipped(t *testing.T) {
 		"a test failed, and its status is a skip": {"not ok 1 a\n", 4, ""},
 	} {
 		if got := skipped(tap.Read(c.out), c.code, c.out); got != c.want {
-			t.Errorf("%s: %q, want %q", name, got, c.want)
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
 		}
 	}
 	for want, test := range map[string]tap.Test{
 		"ok": {OK: true}, "not ok": {}, "skipped": {OK: true, Directive: "SKIP"}, "not ok, TODO": {Directive: "TODO"}, "ok, XPASS": {OK: true, Directive: "XPASS"},
 	} {
 		if got := result(test); got != want {
-			t.Errorf("%+v: %q, want %q", test, got, want)
+			t.Errorf("%+v: got %q, want %q", test, got, want)
 		}
 	}
 }
@@ -103,7 +103,7 @@ func TestFailing(t *testing.T) {
 	} {
 		said := tap.Read(c.out)
 		if got := failing(said, c.code, c.out); got != c.want || skipsRest(said, c.code) != c.rest {
-			t.Errorf("%s: %d, want %d; the rest: %v", name, got, c.want, !c.rest)
+			t.Errorf("%s: got %d, the rest skipped %t; want %d, %t", name, got, skipsRest(said, c.code), c.want, c.rest)
 		}
 	}
 }
@@ -113,10 +113,10 @@ func TestFirstBytes(t *testing.T) {
 	w := &firstBytes{&kept, 5}
 	for _, part := range []string{"abc", "defg", "h"} {
 		if n, err := w.Write([]byte(part)); n != len(part) || err != nil {
-			t.Errorf("%q: %d, %v", part, n, err)
+			t.Errorf("%q: wrote %d bytes, error %v; want all of it", part, n, err)
 		}
 	}
 	if kept.String() != "abcde" {
-		t.Errorf("%q", kept.String())
+		t.Errorf("got %q, want abcde", kept.String())
 	}
 }

@@ -71,7 +71,7 @@ func cells(t *testing.T, binary, kernel string, ids []string, more ...string) ma
 		}
 	}
 	if err := cmd.Wait(); err != nil || len(found) == 0 || len(ids) > 0 && len(found) != len(ids) {
-		t.Errorf("%v %v: %d cells, %v: %s", binary, args, len(found), err, out.String())
+		t.Errorf("%v %v: got %d cells, error %v; want one of each scenario: %s", binary, args, len(found), err, out.String())
 	}
 	return found
 }
@@ -84,7 +84,7 @@ func same(t *testing.T, suite, kernel string, ids ...string) {
 	cloned := cells(t, binary, kernel, ids)
 	booted := cells(t, binary, kernel, ids, "--faultline.fresh")
 	if len(cloned) != len(booted) {
-		t.Errorf("%d cells from clones, %d from booted guests", len(cloned), len(booted))
+		t.Errorf("got %d cells from clones, want %d, as from booted guests", len(cloned), len(booted))
 	}
 	for id, c := range cloned {
 		b, ok := booted[id]

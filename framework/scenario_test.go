@@ -32,7 +32,7 @@ func TestTraits(t *testing.T) {
 	}
 	for p, want := range map[Provider]string{E820: "BLK_DEV_PMEM X86_PMEM_LEGACY XFS_FS", Virtio: "BLK_DEV_PMEM VIRTIO_PMEM XFS_FS"} {
 		if i := with(NeedsDisk(p, XFSReflink), NeedsDisk(p, XFS)); strings.Join(i.Needs, " ") != want {
-			t.Errorf("%s needs %v, not %s", p, i.Needs, want)
+			t.Errorf("%s: got the needs %v, want %s", p, i.Needs, want)
 		}
 	}
 }
@@ -59,7 +59,7 @@ func TestSuiteWithAnIDTwice(t *testing.T) {
 		out, err := exec.Command(binary, args...).CombinedOutput()
 		if err == nil || !strings.Contains(string(out), "two scenarios have the id two/same; give one of them another id") ||
 			strings.Count(string(out), "twice_test.go:") < 2 {
-			t.Errorf("%v: %v: %s", args, err, out)
+			t.Errorf("%v: got error %v, want that two scenarios have the id two/same: %s", args, err, out)
 		}
 	}
 }

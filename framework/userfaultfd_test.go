@@ -8,7 +8,7 @@ func TestIoctlNumber(t *testing.T) {
 		0xc018aa3f: ioctlNumber(uffdAPI, uffdAPIBytes), 0xc020aa00: ioctlNumber(uffdRegister, uffdRangeBytes), 0xc020aa08: ioctlNumber(uffdPoison, uffdRangeBytes),
 	} {
 		if got != want {
-			t.Errorf("%#x, not %#x", got, want)
+			t.Errorf("got %#x, want %#x", got, want)
 		}
 	}
 }

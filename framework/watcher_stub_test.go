@@ -199,7 +199,7 @@ func TestPanicAfterTheWatcherFailed(t *testing.T) {
 	g.fail = func(err error) { panic(err) }
 	g.notePanic(&vm.GuestError{Kind: vm.Panic, Tail: "Kernel panic - not syncing: Fatal exception"})
 	if g.dead || g.rec.Panicked {
-		t.Errorf("dead %t, panicked %t", g.dead, g.rec.Panicked)
+		t.Errorf("got dead %t, panicked %t; want neither", g.dead, g.rec.Panicked)
 	}
 }
 
@@ -211,7 +211,7 @@ func TestPanickedAfterTheWatcherFailed(t *testing.T) {
 	g.fail = func(err error) { panic(err) }
 	defer func() {
 		if err, _ := recover().(error); !errors.Is(err, w.err) || g.dead {
-			t.Errorf("%v, dead %t", err, g.dead)
+			t.Errorf("got %v, dead %t; want %v, false", err, g.dead, w.err)
 		}
 	}()
 	g.panicked(&vm.GuestError{Kind: vm.Panic, Tail: "Kernel panic - not syncing: Fatal exception"})
@@ -250,19 +250,19 @@ func TestAccessToWhatIsUnmapped(t *testing.T) {
 		t.Fatal("the access is ignored")
 	}
 	if err := w.failed(); !errors.Is(err, errUnmapped) {
-		t.Errorf("got the error %v", err)
+		t.Errorf("got %v, want errUnmapped", err)
 	}
 }
 
 func TestPhysical(t *testing.T) {
 	for said, want := range map[string]uint64{"gpa: 0x1234\r\n": 0x1234, "gpa: 0x0\r\n": 0} {
 		if got, err := physical(said); got != want || err != nil {
-			t.Errorf("%q: %#x, %v", said, got, err)
+			t.Errorf("%q: got %#x, error %v; want %#x", said, got, err, want)
 		}
 	}
 	for _, said := range []string{"Unmapped\r\n", "", "gpa: 0x"} {
 		if got, err := physical(said); err == nil {
-			t.Errorf("%q: %#x", said, got)
+			t.Errorf("%q: got %#x, want an error", said, got)
 		}
 	}
 }
@@ -294,10 +294,10 @@ func TestWriteAcrossLines(t *testing.T) {
 			err := w.halted(t.Context(), func(context.Context) error { return nil }) // it has gone on
 			w.close()
 			if err != nil || w.err != nil {
-				t.Fatal(err, w.err)
+				t.Fatalf("got %v, and of the watcher %v; want no error", err, w.err)
 			}
 			if clean := !slices.Contains(w.lines, first); clean != tt.clean || first.written != tt.first {
-				t.Errorf("the first line is clean: %t, wrote %#x", clean, first.written)
+				t.Errorf("the first line: got clean %t, written %#x; want %t, %#x", clean, first.written, tt.clean, tt.first)
 			}
 			if second.written != tt.want || slices.Contains(w.lines, second) != (tt.want != 1<<64-1) {
 				t.Errorf("the second line: wrote %#x, want %#x", second.written, tt.want)

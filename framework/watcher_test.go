@@ -26,23 +26,23 @@ func TestPoisonStays(t *testing.T) {
 		from := l.raised.Load()
 		for deadline := time.Now().Add(reachLimit); l.raised.Load() < from+3; time.Sleep(time.Millisecond) {
 			if time.Now().After(deadline) {
-				t.Fatalf("only %d machine checks", l.raised.Load())
+				t.Fatalf("got only %d machine checks, want %d", l.raised.Load(), from+3)
 			}
 		}
 	}
 	fill := func(v *Victim, a Addr, n int64) {
 		t.Helper()
 		if got := v.Syscall(ctx, "getrandom", a, n, 0); got.Errno != "" {
-			t.Fatal(got)
+			t.Fatalf("getrandom: got %v, want no error", got)
 		}
 	}
 	end := func(s *Started) {
 		t.Helper()
 		if got := s.Wait(ctx); got.Data == "" {
-			t.Errorf("%v, want a byte", got)
+			t.Errorf("got %v, want a byte", got)
 		}
 		if n := len(g.watcher.lines); n != 0 {
-			t.Errorf("%d lines are poisoned still", n)
+			t.Errorf("got %d lines that are poisoned still, want none", n)
 		}
 	}
 
@@ -84,13 +84,13 @@ func TestPoisonReadElsewhere(t *testing.T) {
 	second.Load(ctx, m2.At(0))
 	_, err := g.consume(ctx, inject.SRAR(), v.In(ctx, m.At(Page(1))).watched, func() *Started { return second.StartLoad(m2.At(0)) })
 	if err == nil || !strings.Contains(err.Error(), "before the expected read by victim") {
-		t.Errorf("got the error %v", err)
+		t.Errorf("got %v, want before the expected read by victim", err)
 	}
 	if failed := g.watcher.failed(); failed == nil {
 		t.Error("the scenario continues")
 	}
 	// The guest continues, too.
 	if reply, err := g.vm.Call(ctx, &wire.Request{ReadFile: &wire.ReadFile{Path: "/proc/uptime"}}); err != nil || len(reply.File.Data) == 0 {
-		t.Errorf("%+v, %v", reply, err)
+		t.Errorf("got %+v, error %v; want the uptime", reply, err)
 	}
 }

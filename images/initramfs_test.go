@@ -75,7 +75,7 @@ func TestInitramfsContents(t *testing.T) {
 	var got []string
 	for i, r := range records {
 		if r.Ino != uint64(i+1) || r.NLink != 1 || r.UID != 0 || r.GID != 0 || r.MTime != 0 {
-			t.Errorf("not canonical: %+v", r.Info)
+			t.Errorf("got %+v, want it canonical, with inodes in order", r.Info)
 		}
 		line := fmt.Sprintf("%06o %s", r.Mode, r.Name)
 		if r.Mode&cpio.S_IFMT == cpio.S_IFCHR {

@@ -42,11 +42,11 @@ func TestPFNInfoKnown(t *testing.T) {
 	}
 	// As written by ndctl on a device of this size (facts.md).
 	if p.DataOffset != 0xa00000 || p.Pages != 0x1f600 || p.Pages*pageBytes != 526385152 {
-		t.Errorf("got data offset %#x, %#x pages, %d bytes", p.DataOffset, p.Pages, p.Pages*pageBytes)
+		t.Errorf("got data offset %#x, %#x pages, %d bytes; want 0xa00000, 0x1f600, 526385152", p.DataOffset, p.Pages, p.Pages*pageBytes)
 	}
 	b := p.Encode()
 	if len(b) != pfnInfoBytes {
-		t.Fatalf("got %d bytes", len(b))
+		t.Fatalf("got %d bytes, want %d", len(b), pfnInfoBytes)
 	}
 	le := binary.LittleEndian
 	for _, f := range []struct {
@@ -106,7 +106,7 @@ func TestDecodePFNInfoRefuses(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if _, err := decodePFNInfo(tc.in); err == nil || errors.Is(err, errNoPFNInfo) != tc.none {
-				t.Errorf("got %v", err)
+				t.Errorf("got %v, want an error, errNoPFNInfo %t", err, tc.none)
 			}
 		})
 	}

@@ -108,26 +108,26 @@ func TestMakePmem(t *testing.T) {
 				t.Errorf("got data offset %#x, want %#x", p.DataOffset, tc.offset)
 			}
 			if info, err := os.Stat(p.Path); err != nil || info.Size() != tc.spec.Size {
-				t.Fatalf("%v, %v", info, err)
+				t.Fatalf("got %v, error %v; want a file of %d bytes", info, err, tc.spec.Size)
 			}
 			if n := diskBytes(t, p.Path); n > mib {
-				t.Errorf("got %d bytes on disk", n)
+				t.Errorf("got %d bytes on disk, want at most %d", n, mib)
 			}
 			info, err := decodePFNInfo(readAt(t, p.Path, pfnInfoOffset, pfnInfoBytes))
 			switch {
 			case tc.spec.Mode == FSDAX && (err != nil || int64(info.DataOffset) != tc.offset):
-				t.Errorf("got info block %+v, %v", info, err)
+				t.Errorf("got info block %+v, error %v; want data offset %#x", info, err, tc.offset)
 			case tc.spec.Mode == Raw && !errors.Is(err, errNoPFNInfo):
-				t.Errorf("raw image: got info block %+v, %v", info, err)
+				t.Errorf("raw image: got info block %+v, %v; want errNoPFNInfo", info, err)
 			}
 			switch tc.spec.FS {
 			case Ext4: // ext4_super_block.s_magic
 				if m := readAt(t, p.Path, tc.offset+1024+56, 2); !bytes.Equal(m, []byte{0x53, 0xef}) {
-					t.Errorf("got ext4 magic %x", m)
+					t.Errorf("got ext4 magic %x, want 53ef", m)
 				}
 			case XFS:
 				if m := readAt(t, p.Path, tc.offset, 4); string(m) != "XFSB" {
-					t.Errorf("got xfs magic %q", m)
+					t.Errorf("got xfs magic %q, want XFSB", m)
 				}
 			}
 			// Times in the image must not depend on the clock: a superblock's resolution

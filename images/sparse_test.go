@@ -41,14 +41,14 @@ func TestCopySparse(t *testing.T) {
 		t.Error("copy differs")
 	}
 	if n := diskBytes(t, dst); n > mib {
-		t.Errorf("copy takes %d bytes on disk", n)
+		t.Errorf("copy: got %d bytes on disk, want at most %d", n, mib)
 	}
 	if err := CopySparse(t.Context(), dst, src); !errors.Is(err, fs.ErrExist) {
-		t.Errorf("copy to an existing file: got %v", err)
+		t.Errorf("copy to an existing file: got %v, want fs.ErrExist", err)
 	}
 	missing := filepath.Join(t.TempDir(), "x")
 	if err := CopySparse(t.Context(), missing, missing+".src"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("copy of a missing file: got %v", err)
+		t.Errorf("copy of a missing file: got %v, want fs.ErrNotExist", err)
 	}
 	if _, err := os.Stat(missing); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("after an error: got %v, want no file", err)
@@ -70,7 +70,7 @@ func TestCopySparseAcross(t *testing.T) {
 		t.Error("copy differs")
 	}
 	if n := diskBytes(t, dst); n > mib {
-		t.Errorf("copy takes %d bytes of memory", n)
+		t.Errorf("copy: got %d bytes of memory, want at most %d", n, mib)
 	}
 }
 
@@ -97,7 +97,7 @@ func TestCopySparseAt(t *testing.T) {
 				t.Error("contents differ")
 			}
 			if n := diskBytes(t, f.Name()); n > mib {
-				t.Errorf("got %d bytes on disk", n)
+				t.Errorf("got %d bytes on disk, want at most %d", n, mib)
 			}
 		})
 	}
@@ -110,7 +110,7 @@ func TestCopySparseCancelled(t *testing.T) {
 	// A reflink is instantaneous, so cancelling has no effect.
 	if err := CopySparse(ctx, dst, sparseFile(t)); err != nil {
 		if !errors.Is(err, context.Canceled) {
-			t.Errorf("got %v", err)
+			t.Errorf("got %v, want context.Canceled", err)
 		}
 		if _, err := os.Stat(dst); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("after cancelling: got %v, want no file", err)

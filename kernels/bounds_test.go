@@ -25,7 +25,7 @@ func TestWriteFileIsBounded(t *testing.T) {
 		t.Error(err)
 	}
 	if info, err := os.Stat(filepath.Join(dir, "lib/modules/6.1/modules.order")); err != nil || info.Size() != 10 {
-		t.Errorf("got %v, %v", info, err)
+		t.Errorf("got %v, error %v; want a file of 10 bytes", info, err)
 	}
 }
 

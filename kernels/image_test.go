@@ -112,7 +112,7 @@ func TestHostileImages(t *testing.T) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 			if used := (after.TotalAlloc - before.TotalAlloc) / mib; used > 700 {
-				t.Errorf("used %d MiB of memory", used)
+				t.Errorf("got %d MiB of memory used, want at most 700", used)
 			}
 		})
 	}
@@ -149,6 +149,6 @@ func TestOneImageAtATime(t *testing.T) {
 		return WithImage(stopped, file, func([]byte) error { t.Error("use was called"); return nil })
 	})
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v, want os.ErrDeadlineExceeded", err)
 	}
 }

@@ -53,17 +53,17 @@ CONFIG_SYSTEM_TRUSTED_KEYS=""
 		got += s.Line + "\n"
 	}
 	if got != want {
-		t.Errorf("got replacements\n%s", got)
+		t.Errorf("got replacements\n%s\nwant\n%s", got, want)
 	}
 	if !strings.HasSuffix(MinimalConfigFor(c), want) {
 		t.Error("the fragment does not contain the replacements")
 	}
 	after, err := kconfig.ParseBytes([]byte(base + want))
 	if err != nil || len(Foreign(after)) > 0 || after.Get("MODULE_SIG_HASH") != "sha256" || after.Get("DEFAULT_HOSTNAME") != "(none)" {
-		t.Errorf("got %v, remaining: %v", err, Foreign(after))
+		t.Errorf("got error %v, remaining: %v; want none, sha256 and (none)", err, Foreign(after))
 	}
 	if s := Foreign(c)[3].String(); s != `CONFIG_CMDLINE="panic_on_warn=1 nr_hugepages=4 say=\"x\""` {
-		t.Errorf("got %s", s)
+		t.Errorf("got %s, want CONFIG_CMDLINE with its quotes escaped", s)
 	}
 }
 
@@ -151,7 +151,7 @@ func TestMinimalConfigFor(t *testing.T) {
 	}
 	text := strings.NewReplacer("CONFIG_EXT4_FS=y", "CONFIG_EXT4_FS=m", "CONFIG_SERIAL_8250=y", "CONFIG_SERIAL_8250=m", "CONFIG_FS_DAX=y", "").Replace(MinimalConfig())
 	if got := fmt.Sprint(Unmet(parse(text))); got != "[CONFIG_FS_DAX=y (got n) CONFIG_SERIAL_8250=y (got m)]" {
-		t.Errorf("got unmet %s", got)
+		t.Errorf("got unmet %s, want CONFIG_FS_DAX (got n) and CONFIG_SERIAL_8250 (got m)", got)
 	}
 	if len(Unmet(asked)) > 0 || !slices.IsSorted(asked.Symbols()) {
 		t.Errorf("got unmet %v, want none", Unmet(asked))

@@ -46,7 +46,7 @@ func TestModulesSigned(t *testing.T) {
 				}
 			}
 			if got := (&kernels.Kernel{ModulesDir: dir}).ModulesSigned(); got != c.want {
-				t.Errorf("got signed %v", got)
+				t.Errorf("got signed %v, want %v", got, c.want)
 			}
 		})
 	}
@@ -64,6 +64,6 @@ func TestBuiltFor(t *testing.T) {
 		}
 	}
 	if got := kernels.BuiltFor(t.Context(), dir); got != "6.1.0-56-amd64" {
-		t.Errorf("got %q", got)
+		t.Errorf("got %q, want 6.1.0-56-amd64", got)
 	}
 }

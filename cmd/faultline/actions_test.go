@@ -154,7 +154,7 @@ func (r *runner) step(s step) int {
 	out, err := cmd.CombinedOutput()
 	r.log += string(out)
 	if cmd.ProcessState == nil {
-		r.t.Fatal(err)
+		r.t.Fatalf("got no process: %v", err)
 	}
 	read := func(name string) (lines []string) {
 		data, err := os.ReadFile(file[name])
@@ -188,7 +188,7 @@ func (r *runner) nested(s step) {
 		given[k] = r.eval(v)
 	}
 	if code := inner.run(given); code != 0 {
-		r.t.Fatalf("our action, as a step, exited with %d: %s", code, inner.log)
+		r.t.Fatalf("our action, as a step: got exit code %d, want 0: %s", code, inner.log)
 	}
 	r.env, r.path, r.log, r.uses, r.summary = inner.env, inner.path, inner.log, inner.uses, inner.summary
 	for name, o := range readSteps(r.t, "action.yml").Outputs {
@@ -225,17 +225,17 @@ func TestAction(t *testing.T) {
 	}
 	r := newRunner(t, skippedSteps...)
 	if code := r.run(map[string]string{"scenarios": twoScenarios, "label": "!change: isEmpty", "accel": "tcg", "cache": "false"}); code != 0 {
-		t.Fatalf("exit code %d: %s", code, r.log)
+		t.Fatalf("got exit code %d, want 0: %s", code, r.log)
 	}
 	if got := r.eval("${{ steps.run.outputs.code }}"); got != "0" || !strings.Contains(r.summary, "as expected") || !strings.Contains(r.log, "::notice") {
-		t.Errorf("exit code %s, summary %q, log %s", got, r.summary, r.log)
+		t.Errorf("got exit code %s, summary %q, want 0, as expected, and a notice: %s", got, r.summary, r.log)
 	}
 	if all, err := cellsOf(filepath.Join(r.dir, "faultline-results")); err != nil || len(all) != 4 {
-		t.Errorf("%d cells, %v", len(all), err)
+		t.Errorf("got %d cells, error %v; want 4 cells", len(all), err)
 	}
 	uses := slices.DeleteFunc(r.uses, isSetup)
 	if len(uses) != 1 || !strings.HasPrefix(uses[0], "actions/upload-artifact@") {
-		t.Errorf("it uses %q", uses)
+		t.Errorf("got the uses %q, want actions/upload-artifact alone", uses)
 	}
 }
 
@@ -249,10 +249,10 @@ func TestActionRefuses(t *testing.T) {
 	r := newRunner(t, skippedSteps...)
 	bad := "$(touch bad) `touch bad`; touch bad\n--help"
 	if code := r.run(map[string]string{"kernels": bad, "matrix": "'; touch bad", "label": `"; touch bad`, "against": "$(touch bad)", "cache": "false"}); code != 2 {
-		t.Fatalf("exit code %d: %s", code, r.log)
+		t.Fatalf("got exit code %d, want 2: %s", code, r.log)
 	}
 	if _, err := os.Stat(filepath.Join(r.dir, "bad")); err == nil || !strings.Contains(r.log, "$(touch bad)") {
-		t.Errorf("%v: %s", err, r.log)
+		t.Errorf("bad: got %v, want no such file, and a log that has $(touch bad): %s", err, r.log)
 	}
 }
 
@@ -265,7 +265,7 @@ func TestCacheKey(t *testing.T) {
 		r := newRunner(t, append(skippedSteps, "Run", "Fetch the kernels")...)
 		os.WriteFile(filepath.Join(r.dir, "m.yaml"), []byte("kernels: "+inputs["scenarios"]), 0o644)
 		if code := r.run(maps.Clone(inputs)); code != 0 && code != 2 { // the skipped step Run sets no verdict
-			t.Fatal(r.log)
+			t.Fatalf("got exit code %d, want 0 or 2: %s", code, r.log)
 		}
 		return r.eval("${{ steps.places.outputs.prefix }}")
 	}
@@ -305,13 +305,13 @@ func TestWorkflow(t *testing.T) {
 	skippedSteps := append(slices.Clone(skippedSteps), "Remove kernels that were not used for a week")
 	plan := newRunner(t, skippedSteps...)
 	if code := job("plan", plan); code != 0 {
-		t.Fatalf("plan: %d: %s", code, plan.log)
+		t.Fatalf("plan: got exit code %d, want 0: %s", code, plan.log)
 	}
 	var matrix struct {
 		Include []map[string]any
 	}
 	if err := yaml.Unmarshal([]byte(plan.eval(w.Jobs["plan"].Outputs["matrix"])), &matrix); err != nil || len(matrix.Include) != 2 {
-		t.Fatalf("%v: %v", err, matrix)
+		t.Fatalf("got the matrix %v, error %v; want 2 entries", matrix, err)
 	}
 	verdict := newRunner(t, skippedSteps...)
 	for _, m := range matrix.Include {
@@ -320,7 +320,7 @@ func TestWorkflow(t *testing.T) {
 			r.values["matrix."+k] = fmt.Sprint(v)
 		}
 		if code := job("shard", r); code != 0 {
-			t.Fatalf("shard %v: %d: %s", m["shard"], code, r.log)
+			t.Fatalf("shard %v: got exit code %d, want 0: %s", m["shard"], code, r.log)
 		}
 		to := filepath.Join(verdict.dir, "shards", fmt.Sprint("faultline-shard-", m["index"]))
 		if err := os.CopyFS(to, os.DirFS(filepath.Join(r.dir, fmt.Sprint(m["out"])))); err != nil {
@@ -328,14 +328,14 @@ func TestWorkflow(t *testing.T) {
 		}
 	}
 	if code := job("verdict", verdict); code != 0 || !strings.Contains(verdict.summary, "as expected") {
-		t.Errorf("verdict: %d: %s: %s", code, verdict.summary, verdict.log)
+		t.Errorf("verdict: got exit code %d, %s, want 0, as expected: %s", code, verdict.summary, verdict.log)
 	}
 	f, err := results.Open(filepath.Join(verdict.dir, "merged"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if merged, err := f.LoadRun(judge.Run); err != nil || len(merged.Cells) != 4 {
-		t.Errorf("%v, %d cells", err, len(merged.Cells))
+		t.Errorf("got %d cells, error %v; want 4 cells", len(merged.Cells), err)
 	}
 
 	// A baseline that differs changes the verdict.
@@ -350,7 +350,7 @@ func TestWorkflow(t *testing.T) {
 		}
 		os.WriteFile(filepath.Join(verdict.dir, "b.json"), []byte(strings.ReplaceAll(string(data), "SIGBUS BUS_ADRERR", text)), 0o644)
 		if code := job("verdict", verdict); code != want {
-			t.Errorf("against a baseline with %s: %d: %s", text, code, verdict.log)
+			t.Errorf("against a baseline with %s: got exit code %d, want %d: %s", text, code, want, verdict.log)
 		}
 		os.WriteFile(filepath.Join(verdict.dir, "b.json"), data, 0o644)
 	}
@@ -360,7 +360,7 @@ func TestWorkflow(t *testing.T) {
 		t.Fatal(err)
 	}
 	if code := job("verdict", verdict); code != 3 || !strings.Contains(verdict.log, "shard 2/2 is missing") || verdict.eval("${{ steps.merge.outputs.code }}") != "3" {
-		t.Errorf("with a shard lost: %d: %s", code, verdict.log)
+		t.Errorf("with a shard lost: got exit code %d, want 3, as shard 2/2 is missing: %s", code, verdict.log)
 	}
 }
 
@@ -373,10 +373,10 @@ func TestLongAction(t *testing.T) {
 	}
 	r.path = os.Getenv("PATH")
 	if code := r.run(map[string]string{"scenarios": twoScenarios, "accel": "tcg", "cache": "false"}); code != 0 {
-		t.Fatalf("exit code %d: %s", code, r.log)
+		t.Fatalf("got exit code %d, want 0: %s", code, r.log)
 	}
 	if !strings.Contains(r.path, r.action+"/bin:") {
-		t.Errorf("PATH is %s", r.path)
+		t.Errorf("got PATH %s, want %s/bin in it", r.path, r.action)
 	}
 }
 

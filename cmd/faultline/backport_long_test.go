@@ -53,7 +53,7 @@ func TestLongBackport(t *testing.T) {
 			_ = cmd.Run() // the exit code is checked below
 			t.Logf("%s\n%s", log.String(), output.String())
 			if code := cmd.ProcessState.ExitCode(); code != c.code {
-				t.Errorf("exit code %d, not %d", code, c.code)
+				t.Errorf("got exit code %d, want %d", code, c.code)
 			}
 			for _, want := range c.want {
 				if !regexp.MustCompile(want).MatchString(output.String()) {
@@ -64,7 +64,7 @@ func TestLongBackport(t *testing.T) {
 		})
 	}
 	if after := gitState(t, repo); after != before {
-		t.Errorf("the repository changed:\n%s\n%s", before, after)
+		t.Errorf("the repository changed from\n%s\nto\n%s", before, after)
 	}
 }
 
@@ -112,10 +112,10 @@ func builtKernels(t *testing.T, args []string, code int, mail string) {
 	_ = cmd.Run() // the exit code is checked below
 	t.Logf("%s\n%s", log.String(), output.String())
 	if got := cmd.ProcessState.ExitCode(); got != code {
-		t.Errorf("of built kernels: exit code %d, not %d", got, code)
+		t.Errorf("of built kernels: got exit code %d, want %d", got, code)
 	}
 	if diff := cmp.Diff(findings(mail), findings(output.String())); diff != "" {
-		t.Errorf("of built kernels (-from the tree +built):\n%s", diff)
+		t.Errorf("of built kernels: mismatch (-from the tree +built):\n%s", diff)
 	}
 }
 

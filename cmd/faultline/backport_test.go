@@ -106,7 +106,7 @@ func TestBackportTutorial(t *testing.T) {
 		}
 	}
 	if want := []int{0, 1, 0, 0, 0}; !slices.Equal(codes, want) {
-		t.Errorf("exit codes %v, not %v", codes, want)
+		t.Errorf("got exit codes %v, want %v", codes, want)
 	}
 }
 
@@ -148,7 +148,7 @@ func TestBackportStopped(t *testing.T) {
 	}
 	cmd.Wait()
 	if code := cmd.ProcessState.ExitCode(); code != 130 || !strings.Contains(stderr.String(), "run the same command with --resume to continue") {
-		t.Errorf("exit code %d: %s", code, stderr)
+		t.Errorf("got exit code %d, want 130 and how to continue: %s", code, stderr)
 	}
 	if _, err := os.Stat(filepath.Join(out, results.MailFile)); err == nil {
 		t.Error("an interrupted run has a verdict")
@@ -156,13 +156,14 @@ func TestBackportStopped(t *testing.T) {
 	cmd, stderr = run("--resume")
 	output, err := cmd.Output()
 	if err != nil || !strings.HasPrefix(string(output), "Backport of dax_fault_hwpoison on 6.1: COMPLETE\n") {
-		t.Fatalf("resumed: %v: %s%s", err, output, stderr)
+		t.Fatalf("resumed: got error %v, want COMPLETE: %s%s", err, output, stderr)
 	}
 	f, err := results.Open(out)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if r, err := f.LoadRun(judge.Run); err != nil || r.Interrupted || len(r.Kernels) != 2 {
-		t.Errorf("%v, %+v", err, r.Summary)
+		t.Errorf("got error %v, interrupted %t, %d kernels, %+v; want a complete run of 2 kernels",
+			err, r.Interrupted, len(r.Kernels), r.Summary)
 	}
 }

@@ -132,7 +132,7 @@ func TestLongBisect(t *testing.T) {
 		}
 	}
 	if after := gitState(t, repo); after != before {
-		t.Errorf("the repository changed:\n%s\n%s", before, after)
+		t.Errorf("the repository changed from\n%s\nto\n%s", before, after)
 	}
 }
 
@@ -247,7 +247,7 @@ func TestReliabilityLongBisectKilled(t *testing.T) {
 	}
 	want := answer(output)
 	if !strings.Contains(want, `"commit 9"`) {
-		t.Fatalf("undisturbed: %s", want)
+		t.Fatalf("undisturbed: got %s, want \"commit 9\"", want)
 	}
 	t.Logf("took %v without kills", took)
 	for kills := 0; kills < 20; {
@@ -275,7 +275,7 @@ func TestReliabilityLongBisectKilled(t *testing.T) {
 			}
 			if ended {
 				if got := answer(output); got != want {
-					t.Errorf("after kills: %s, not %s", got, want)
+					t.Errorf("after kills: got %s, want %s", got, want)
 				}
 				break
 			}
@@ -287,11 +287,11 @@ func TestReliabilityLongBisectKilled(t *testing.T) {
 	}
 	for end := time.Now().Add(time.Minute); len(processes(tmp)) > 0; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("left behind: %v", processes(tmp))
+			t.Fatalf("got the processes %v left behind, want none", processes(tmp))
 		}
 	}
 	if after := gitState(t, tree); after != before {
-		t.Errorf("the user's tree changed:\n%s\n%s", before, after)
+		t.Errorf("the user's tree changed from\n%s\nto\n%s", before, after)
 	}
 	os.RemoveAll(tmp)
 }

@@ -22,7 +22,7 @@ func takenOver(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	if got := strconv.Itoa(n); got != args[1] {
-		ts.Fatalf("%s of the cells of %s were reused, not %s", got, args[0], args[1])
+		ts.Fatalf("got %s reused cells of %s, want %s", got, args[0], args[1])
 	}
 }
 

@@ -31,11 +31,11 @@ func TestExitCode(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := exitCode(c.err); got != c.want {
-				t.Errorf("%v: exit code %d, not %d", c.err, got, c.want)
+				t.Errorf("%v: got exit code %d, want %d", c.err, got, c.want)
 			}
 			if c.err != nil {
 				if got := exitCode(fmt.Errorf("doing: %w", c.err)); got != c.want {
-					t.Errorf("%v, wrapped: exit code %d, not %d", c.err, got, c.want)
+					t.Errorf("%v, wrapped: got exit code %d, want %d", c.err, got, c.want)
 				}
 			}
 		})

@@ -58,14 +58,14 @@ func TestEnd(t *testing.T) {
 			}
 			line, err := bufio.NewReader(out).ReadString('\n')
 			if err != nil || line != "running\n" {
-				t.Errorf("the guest's program printed %q, %v", line, err)
+				t.Errorf("got %q, error %v of the guest's program; want running", line, err)
 			}
 			cmd.Process.Signal(sig)
 			if got := fmt.Sprint(cmd.Wait()); got != want {
-				t.Errorf("ended with %q, not %q: %s", got, want, stderr.String())
+				t.Errorf("ended with %q, want %q: %s", got, want, stderr.String())
 			}
 			if sig != syscall.SIGKILL && !strings.HasSuffix(stderr.String(), "faultline: interrupted\n") {
-				t.Errorf("stderr: %s", stderr.String())
+				t.Errorf("got stderr %s, want it to end with faultline: interrupted", stderr.String())
 			}
 		})
 	}
@@ -117,10 +117,10 @@ func TestTerminal(t *testing.T) {
 	fmt.Fprint(master, "echo still he''re; exit 9\n")
 	expect("still here\r\n")
 	if got := fmt.Sprint(cmd.Wait()); got != "exit status 9" {
-		t.Errorf("ended with %q", got)
+		t.Errorf("ended with %q, want exit status 9", got)
 	}
 	if after := modes(); after != before {
-		t.Errorf("the terminal was %+v and is %+v", before, after)
+		t.Errorf("got the modes %+v of the terminal, then %+v; want the same", before, after)
 	}
 }
 

@@ -37,7 +37,7 @@ func checkCommand(t *testing.T, n *kong.Node) {
 		name := n.FullPath() + " --" + f.Name
 		line(t, name, f.Help)
 		if f.IsSlice() != strings.Contains(f.Help, "(repeatable)") {
-			t.Errorf("%s: %q: (repeatable) is for flags that can be repeated", name, f.Help)
+			t.Errorf("%s: got the help %q, want (repeatable) exactly for flags that can be repeated", name, f.Help)
 		}
 		if !f.IsBool() && f.PlaceHolder == "" {
 			t.Errorf("%s has no placeholder, so its default is shown as one", name)
@@ -69,7 +69,7 @@ func detail(t *testing.T, name, text string) {
 	for l := range strings.Lines(text) {
 		// The output indents it by 2 more.
 		if l = strings.TrimRight(l, "\n"); strings.HasPrefix(l, " ") && len(l) > helpColumns-2 {
-			t.Errorf("%s: %q has %d columns", name, l, len(l))
+			t.Errorf("%s: got %d columns, want at most %d: %q", name, len(l), helpColumns-2, l)
 		}
 	}
 	plainWords(t, name, text)
@@ -82,6 +82,6 @@ var idiom = regexp.MustCompile(`(?i)\b(says?|said|tells?|told|anew|mends?|lacks?
 func plainWords(t *testing.T, name, text string) {
 	t.Helper()
 	for _, w := range idiom.FindAllString(text, -1) {
-		t.Errorf("%s: %q in %q", name, w, text)
+		t.Errorf("%s: got the idiom %q, want plain words: %q", name, w, text)
 	}
 }

@@ -117,7 +117,7 @@ func TestHostileGuests(t *testing.T) {
 	output, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != errkind.ExitUnexpected { // the panic of poison is a behaviour
-		t.Errorf("ended with %v:\n%s", err, output)
+		t.Errorf("ended with %v, want exit status %d:\n%s", err, errkind.ExitUnexpected, output)
 	}
 	steers := func(r rune) bool { return r != '\n' && r != '\t' && !unicode.IsPrint(r) }
 	if at := bytes.IndexFunc(output, steers); at >= 0 || bytes.Contains(output, []byte("::error::")) {
@@ -153,14 +153,16 @@ func TestHostileGuests(t *testing.T) {
 		}
 		if c.Verdict != w.verdict || !strings.Contains(c.Message, w.says) || !strings.Contains(c.ConsoleTail, w.tail) ||
 			!strings.Contains(c.Registers, w.standing) || (w.standing != "" && c.Kernel == "good") != (c.Template != "") {
-			t.Errorf("%s on %s: %s, %q\n%s\nregisters %q, template %q", c.Scenario, c.Kernel, c.Verdict, c.Message, c.ConsoleTail, c.Registers, c.Template)
+			t.Errorf("%s on %s: got %s, %q\n%s\nregisters %q, template %q\nwant %s, %q, a tail with %q, registers with %q",
+				c.Scenario, c.Kernel, c.Verdict, c.Message, c.ConsoleTail, c.Registers, c.Template, w.verdict, w.says, w.tail, w.standing)
 		}
 		if again := c.Kernel == "good" && strings.HasPrefix(c.Scenario, "hostile/panic"); again != (c.Earlier != nil && c.Earlier.Panicked && strings.Contains(c.Earlier.Registers, registers)) {
-			t.Errorf("%s on %s: the earlier attempt, which panicked, is %+v", c.Scenario, c.Kernel, c.Earlier)
+			t.Errorf("%s on %s: got the earlier attempt %+v, want one that panicked, with registers: %t",
+				c.Scenario, c.Kernel, c.Earlier, again)
 		}
 	}
 	if len(run.Cells) != 2*len(want) || !run.Kernels[1].DoesNotBoot {
-		t.Errorf("%d cells; bad does not boot: %t", len(run.Cells), run.Kernels[1].DoesNotBoot)
+		t.Errorf("got %d cells, bad does not boot: %t; want %d cells, true", len(run.Cells), run.Kernels[1].DoesNotBoot, 2*len(want))
 	}
 	if err := nothingLeft(tmp); err != nil {
 		t.Error(err)

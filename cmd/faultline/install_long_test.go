@@ -101,6 +101,6 @@ func TestLongInstall(t *testing.T) {
 	run := exec.Command(filepath.Join(dir, "bin", "faultline"), "run", "--accel=tcg", "--kernel", "apt:bookworm", "--scenario", "dax/ext4/shared-read", "--out", "out")
 	run.Dir, run.Env = dir, append(env, "GOSUMDB=off")
 	if out, err := run.CombinedOutput(); err != nil || !strings.Contains(string(out), "1 cell: 1 expected") {
-		t.Errorf("run: %v\n%s", err, out)
+		t.Errorf("run: got error %v, want 1 cell: 1 expected\n%s", err, out)
 	}
 }

@@ -15,14 +15,14 @@ func TestProgressIsInert(t *testing.T) {
 	p.Cell(observe.Cell{Verdict: observe.Unexpected, Message: "saw\n::error::x\x1b[2J"}, 1, 2)
 	p.stop()
 	if got := b.String(); !strings.Contains(got, "\n:·:error:·:x\n") {
-		t.Errorf("printed %q", got)
+		t.Errorf("got %q, want a line :·:error:·:x", got)
 	}
 	b.Reset()
 	p = newProgress(&b, true)
 	p.Doing("boot a\x1b[2J\n::error::\u009b")
 	p.stop()
 	if got := strings.ReplaceAll(b.String(), clearLine, "|"); !strings.Contains(got, "boot a :·:error:·:·|") || strings.ContainsAny(got, "\x1b\n\u009b") {
-		t.Errorf("drew %q", got)
+		t.Errorf("got %q, want boot a :·:error:·:·, and no other control character", got)
 	}
 }
 
@@ -33,7 +33,7 @@ func TestDoctorIsInert(t *testing.T) {
 		"ok\tKVM\ta b·\n": {what: "KVM", found: "a\tb\u009b"},
 	} {
 		if got := f.row(); got != want {
-			t.Errorf("%q, not %q", got, want)
+			t.Errorf("got %q, want %q", got, want)
 		}
 	}
 }

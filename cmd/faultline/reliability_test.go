@@ -132,7 +132,7 @@ func undisturbed(t *testing.T) (map[string]string, time.Duration) {
 		reference.seen, _ = seen(t, d.out)
 	})
 	if len(reference.seen) < 10 {
-		t.Fatalf("no results to compare with: %v", reference.seen)
+		t.Fatalf("got %v to compare with, want at least 10 results", reference.seen)
 	}
 	return reference.seen, reference.took
 }
@@ -158,7 +158,7 @@ func TestReliabilityKilled(t *testing.T) {
 				break
 			}
 			if kills--; fmt.Sprint(err) != "signal: killed" {
-				t.Fatalf("%v\n%s", err, output)
+				t.Fatalf("got %v, want signal: killed\n%s", err, output)
 			}
 		}
 		if got, infra := seen(t, d.out); !maps.Equal(got, want) {
@@ -313,7 +313,7 @@ func TestReliabilityRepeat(t *testing.T) {
 	for name, text := range got {
 		cell, _, _ := strings.Cut(name, ", attempt ")
 		if text != first[cell] {
-			t.Errorf("%s: %s, and first %s", name, text, first[cell])
+			t.Errorf("%s: got %s, want as in its first attempt: %s", name, text, first[cell])
 		}
 	}
 	if len(infra) > 0 {

@@ -58,7 +58,7 @@ func cells(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	sort.Strings(got)
 	if !slices.Equal(got, args[1:]) {
-		ts.Fatalf("%s has the cells %v, not %v", args[0], got, args[1:])
+		ts.Fatalf("%s: got the cells %v, want %v", args[0], got, args[1:])
 	}
 }
 
@@ -106,7 +106,7 @@ func accels(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	sort.Strings(got)
 	if !slices.Equal(got, args[1:]) {
-		ts.Fatalf("%s has %v, not %v", args[0], got, args[1:])
+		ts.Fatalf("%s: got %v, want %v", args[0], got, args[1:])
 	}
 }
 
@@ -233,7 +233,7 @@ func TestRunStopped(t *testing.T) {
 			}
 			cmd.Process.Signal(sig)
 			if got := fmt.Sprint(cmd.Wait()); got != want {
-				t.Fatalf("ended with %q: %s", got, stderr.String())
+				t.Fatalf("ended with %q, want %q: %s", got, want, stderr.String())
 			}
 			f, err := results.Open(dir)
 			if err != nil {
@@ -246,19 +246,20 @@ func TestRunStopped(t *testing.T) {
 			runCells := len(r.Kernels) * len(r.Scenarios)
 			done, _, err := f.Cells()
 			if err != nil || len(done) < 2 || len(done) >= runCells {
-				t.Fatalf("the run was stopped after %d cells, %v", len(done), err)
+				t.Fatalf("stopped after %d cells, error %v; want 2 to %d cells", len(done), err, runCells-1)
 			}
 			for _, c := range done {
 				if c.Verdict != observe.Expected {
-					t.Errorf("%s on %s: %s, %s", c.Scenario, c.Kernel, c.Verdict, c.Message)
+					t.Errorf("%s on %s: got %s (%s), want %s", c.Scenario, c.Kernel, c.Verdict, c.Message, observe.Expected)
 				}
 			}
 			if sig == syscall.SIGINT {
 				if !strings.HasSuffix(stderr.String(), "run the same command with --resume to continue\n") {
-					t.Errorf("stderr: %s", stderr.String())
+					t.Errorf("got stderr %s, want it to end with how to continue", stderr.String())
 				}
 				if !r.Interrupted || r.Finished.IsZero() || r.Summary.ExitCode != errkind.ExitInterrupted {
-					t.Errorf("run.json: interrupted %t, %v, %+v", r.Interrupted, r.Finished, r.Summary)
+					t.Errorf("run.json: got interrupted %t, finished %v, %+v; want an interrupted run that is finished",
+						r.Interrupted, r.Finished, r.Summary)
 				}
 				if _, err := os.Stat(f.Path(report.HTML.File)); err != nil {
 					t.Error(err)
@@ -271,11 +272,12 @@ func TestRunStopped(t *testing.T) {
 				t.Fatalf("resumed: %v: %s", err, out)
 			}
 			if now, err := f.LoadRun(judge.Run); err != nil || now.ID != r.ID || now.Interrupted || now.Summary.Expected != runCells {
-				t.Errorf("resumed: %v, %s, interrupted: %t, %+v", err, now.ID, now.Interrupted, now.Summary)
+				t.Errorf("resumed: got error %v, ID %s, interrupted %t, %+v; want ID %s, false, %d expected",
+					err, now.ID, now.Interrupted, now.Summary, r.ID, runCells)
 			}
 			all, err := cellsOf(dir)
 			if err != nil || len(all) != runCells {
-				t.Fatalf("resumed: %d cells, %v", len(all), err)
+				t.Fatalf("resumed: got %d cells, error %v; want %d", len(all), err, runCells)
 			}
 			for _, c := range done {
 				i := slices.IndexFunc(all, func(o observe.Cell) bool { return o.Scenario == c.Scenario && o.Kernel == c.Kernel })

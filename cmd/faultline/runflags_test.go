@@ -33,7 +33,7 @@ func TestWholeFlagsAreHandedOn(t *testing.T) {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(want, got.wholeFlags, cmp.AllowUnexported(wholeFlags{})); diff != "" {
-				t.Error(diff)
+				t.Errorf("flags mismatch (-want +got):\n%s", diff)
 			}
 		})
 	}

@@ -167,7 +167,7 @@ func (c *cluster) failNode(job string) {
 		}
 	}
 	if len(dead) < 2 { // slurmstepd, and faultline
-		c.t.Fatalf("job %s has the processes %v", job, dead)
+		c.t.Fatalf("job %s: got the processes %v, want at least 2", job, dead)
 	}
 	c.node.Process.Kill()
 	for _, pid := range dead {
@@ -193,7 +193,7 @@ func TestLongSlurm(t *testing.T) {
 		cmd.Stderr = &stderr
 		out, err := cmd.Output()
 		if cmd.ProcessState.ExitCode() != want {
-			t.Fatalf("faultline %q: %v: %s", args, err, stderr.String())
+			t.Fatalf("faultline %q: got %v, want exit code %d: %s", args, err, want, stderr.String())
 		}
 		return string(out)
 	}
@@ -214,7 +214,7 @@ func TestLongSlurm(t *testing.T) {
 		}
 	}
 	if len(commands) != 2 || !strings.Contains(commands[1], "afterany") {
-		t.Fatalf("the commands in the script are %q", commands)
+		t.Fatalf("got the commands %q in the script, want 2, the second with afterany", commands)
 	}
 	begun = time.Now()
 	cmd := exec.Command("bash", "-c", commands[0]+"\necho $job")
@@ -282,6 +282,6 @@ func TestLongSlurm(t *testing.T) {
 
 	// A lost shard is named, and makes the merge an infrastructure failure.
 	if output := faultline(3, "merge", "--out", "lost", filepath.Join("shards", job, "1"), second, filepath.Join("shards", job, "4")); !strings.Contains(output, "shard 3/4 is missing") {
-		t.Errorf("a lost shard: %s", output)
+		t.Errorf("a lost shard: got %s, want shard 3/4 is missing", output)
 	}
 }

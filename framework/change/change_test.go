@@ -100,23 +100,23 @@ func TestAll(t *testing.T) {
 	seen := map[string]bool{}
 	for _, c := range All() {
 		if c.ID == "" || seen[c.ID] || !commit.MatchString(c.Commit) || !release.MatchString(c.Since) || c.Subject == "" || c.Effect == "" || len(c.Scenarios) == 0 || len(c.CallPath) == 0 {
-			t.Errorf("got %+v", c)
+			t.Errorf("got %+v, want an ID of its own, a commit, a release, and every text and list", c)
 		}
 		seen[c.ID] = true
 		for _, s := range c.NeedsConfig {
 			if !symbol.MatchString(s) || strings.HasPrefix(s, "CONFIG_") {
-				t.Errorf("%s: %q", c.ID, s)
+				t.Errorf("%s: got the symbol %q, want one without CONFIG_", c.ID, s)
 			}
 		}
 		for _, f := range c.CallPath {
 			if !function.MatchString(f) {
-				t.Errorf("%s: %q is not a function name", c.ID, f)
+				t.Errorf("%s: got %q, want the name of a function", c.ID, f)
 			}
 		}
 		globs := slices.Clone(c.Scenarios)
 		for _, m := range c.Witnesses {
 			if m.Witness == "" || m.Before == m.After {
-				t.Errorf("%s: a move without effect: %+v", c.ID, m)
+				t.Errorf("%s: got a move without effect: %+v", c.ID, m)
 			}
 			globs = append(globs, m.Scenarios)
 		}
@@ -126,17 +126,17 @@ func TestAll(t *testing.T) {
 			}
 		}
 		if got, err := All().ByID(c.ID); err != nil || got.Commit != c.Commit {
-			t.Errorf("%s: %+v, %v", c.ID, got, err)
+			t.Errorf("%s: got %+v, error %v; want the commit %s", c.ID, got, err, c.Commit)
 		}
 	}
 	if len(All().IDs()) != len(All()) || All().IDs()[0] != All()[0].ID {
-		t.Errorf("got %v", All().IDs())
+		t.Errorf("got the IDs %v, want one of each change, in their order", All().IDs())
 	}
 	if _, err := All().ByID("dax_fault_hwpoisn"); err == nil || !strings.Contains(err.Error(), "did you mean dax_fault_hwpoison?") {
-		t.Errorf("got the error %v", err)
+		t.Errorf("got %v, want did you mean dax_fault_hwpoison?", err)
 	}
 	if _, err := All().ByID("zzzzzzzzzzzzzzzzzz"); err == nil || !strings.Contains(err.Error(), "known are") {
-		t.Errorf("got the error %v", err)
+		t.Errorf("got %v, want an error with the known ones", err)
 	}
 }
 
@@ -152,7 +152,7 @@ func TestStable(t *testing.T) {
 			v, err := upstream.ParseUpdate(s)
 			series := upstream.Release{Major: v.Major, Minor: v.Minor}
 			if err != nil || series.AtLeast(since) || seen[series] {
-				t.Errorf("%s, in %s: %s, %v", c.ID, c.Since, s, err)
+				t.Errorf("%s, in %s: got the update %s, error %v; want an older series, and each once", c.ID, c.Since, s, err)
 			}
 			seen[series] = true
 		}

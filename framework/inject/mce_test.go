@@ -30,7 +30,7 @@ func TestKnownGood(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := c.m.Command(c.cpu, addr); got != c.command {
-				t.Errorf("%s, want %s", got, c.command)
+				t.Errorf("got %s, want %s", got, c.command)
 			}
 		})
 	}
@@ -49,7 +49,7 @@ func TestFields(t *testing.T) {
 		{"MSCOD", Status{MSCOD: 0xffff}, 0xffff0000}, {"MCACOD", Status{MCACOD: 0xffff}, 0xffff}, {"none", Status{}, 0},
 	} {
 		if got := c.s.Encode(); got != c.want {
-			t.Errorf("%s: %#x, want %#x", c.name, got, c.want)
+			t.Errorf("%s: got %#x, want %#x", c.name, got, c.want)
 		}
 	}
 	for _, c := range []struct {
@@ -58,7 +58,7 @@ func TestFields(t *testing.T) {
 		want uint64
 	}{{"RIPV", GlobalStatus{RIPV: true}, 1}, {"EIPV", GlobalStatus{EIPV: true}, 2}, {"MCIP", GlobalStatus{MCIP: true}, 4}, {"LMCE", GlobalStatus{LMCE: true}, 8}} {
 		if got := c.s.Encode(); got != c.want {
-			t.Errorf("%s: %#x, want %#x", c.name, got, c.want)
+			t.Errorf("%s: got %#x, want %#x", c.name, got, c.want)
 		}
 	}
 	for _, c := range []struct {
@@ -70,7 +70,7 @@ func TestFields(t *testing.T) {
 		{"generic", Misc{0, GenericAddress}, 0x1c0}, {"the widest", Misc{63, SegmentOffset}, 0x3f},
 	} {
 		if got := c.m.Encode(); got != c.want {
-			t.Errorf("%s: %#x, want %#x", c.name, got, c.want)
+			t.Errorf("%s: got %#x, want %#x", c.name, got, c.want)
 		}
 	}
 }
@@ -115,12 +115,12 @@ func TestRefusesWhatWouldPanic(t *testing.T) {
 			var fatal *FatalError
 			switch {
 			case c.says == "" && err != nil:
-				t.Errorf("refused: %v", err)
+				t.Errorf("got %v, want no error", err)
 			case c.says != "" && (!errors.As(err, &fatal) || !strings.Contains(err.Error(), c.says)):
-				t.Errorf("%v, want a refusal with the text %s", err, c.says)
+				t.Errorf("got %v, want a refusal with the text %s", err, c.says)
 			}
 			if c.g.asked != c.asked {
-				t.Errorf("the guest was asked %d times, want %d", c.g.asked, c.asked)
+				t.Errorf("got %d requests to the guest, want %d", c.g.asked, c.asked)
 			}
 		})
 	}

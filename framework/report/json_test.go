@@ -58,7 +58,7 @@ func TestJSONSaysTheExitCode(t *testing.T) {
 			code = 130
 		}
 		if code != r.Summary.ExitCode || code != run.Summary.ExitCode {
-			t.Errorf("%s: exit codes %d and %d, want %d", name, code, r.Summary.ExitCode, run.Summary.ExitCode)
+			t.Errorf("%s: got exit codes %d and %d, want %d", name, code, r.Summary.ExitCode, run.Summary.ExitCode)
 		}
 	}
 }

@@ -43,7 +43,7 @@ func TestWrite(t *testing.T) {
 			continue
 		}
 		if at, err := os.Stat(folder.Path(f.File)); err != nil || at.Size() == 0 {
-			t.Errorf("%s: %v", f.Name, err)
+			t.Errorf("%s: got error %v, or an empty file", f.Name, err)
 		}
 	}
 }

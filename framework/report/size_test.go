@@ -52,7 +52,7 @@ func TestMemoryGrowsWithTheCells(t *testing.T) {
 		base := slices.Max(thrice(t, f, small))
 		for name, run := range map[string]results.Run{"four times the kernels": wide, "four times the scenarios": long} {
 			if grown := slices.Min(thrice(t, f, run)); grown > 7*base {
-				t.Errorf("%s, %s: %d kB, and %d kB for a quarter of it", f.Name, name, grown>>10, base>>10)
+				t.Errorf("%s, %s: got %d kB, want at most 7 times the %d kB of a quarter of it", f.Name, name, grown>>10, base>>10)
 			}
 		}
 	}

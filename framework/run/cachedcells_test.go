@@ -22,7 +22,7 @@ func TestSuspected(t *testing.T) {
 		"of a change on another kernel": {conclusion.Finding{Kernels: []string{"old"}, Change: "changed"}, false},
 	} {
 		if got := suspected(cell, row, []conclusion.Finding{c.finding}); got != c.want {
-			t.Errorf("%s: %t", name, got)
+			t.Errorf("%s: got %t, want %t", name, got, c.want)
 		}
 	}
 }

@@ -38,7 +38,7 @@ func TestRelativePaths(t *testing.T) {
 	r.kernels[0].Spec = "dir:../install"
 	r.observe(context.Background(), r.suites[1], r.kernels[0])
 	if got, err := os.ReadFile(said); err != nil || string(got) != "this one" {
-		t.Errorf("%q, %v; the process sent %+v", got, err, r.cells)
+		t.Errorf("got %q, error %v, want this one; the process sent %+v", got, err, r.cells)
 	}
 }
 
@@ -46,11 +46,11 @@ func TestReadLine(t *testing.T) {
 	r := bufio.NewReaderSize(strings.NewReader("one\n"+strings.Repeat("x", 100)+"\nthree\nhalf"), 16)
 	for _, want := range []string{"one\n", strings.Repeat("x", 20), "three\n"} {
 		if line, err := readLine(r, 20); string(line) != want || err != nil {
-			t.Errorf("%q, %v; want %q", line, err, want)
+			t.Errorf("got %q, error %v; want %q", line, err, want)
 		}
 	}
 	if line, err := readLine(r, 20); string(line) != "half" || !errors.Is(err, io.EOF) {
-		t.Errorf("%q, %v at the end", line, err)
+		t.Errorf("got %q, %v at the end; want half, EOF", line, err)
 	}
 }
 
@@ -71,7 +71,7 @@ func FuzzEvents(f *testing.F) {
 				}
 			})
 		if n := len(cells); n < 2 || cells[0].Scenario != "first" || cells[n-1].Scenario != "last" || n > lines || lines != bytes.Count(said, []byte{'\n'})+3 {
-			t.Fatalf("%d cells of %d lines, %v", len(cells), lines, err)
+			t.Fatalf("got %d cells of %d lines, error %v; want those of the first, the last and every whole line", len(cells), lines, err)
 		}
 	})
 }

@@ -58,7 +58,7 @@ func TestDryRunBuildsNothing(t *testing.T) {
 		}
 	}
 	if logs, err := filepath.Glob(filepath.Join(c.Dir(), "tree/*/*.log")); err != nil || len(logs) > 0 {
-		t.Errorf("%v, make was run: %v", err, logs)
+		t.Errorf("got error %v, logs of make %v; want none", err, logs)
 	}
 }
 
@@ -134,18 +134,18 @@ func TestDryRunOfEditsBuildsNothing(t *testing.T) {
 		"tree:" + root + "@HEAD~1?pick=HEAD", "tree:" + root + "@HEAD?revert=HEAD", "tree:" + root + "?cc=gcc"}
 	for _, spec := range specs {
 		if said, err := dryRun(spec); err != nil || !strings.Contains(said, "would be built: ") {
-			t.Errorf("%s: %v, %q", spec, err, said)
+			t.Errorf("%s: got error %v, %q; want would be built", spec, err, said)
 		}
 	}
 	if _, err := dryRun("tree:" + root + "@HEAD~1?patch=" + patch); err == nil || !strings.Contains(err.Error(), "does not apply") {
-		t.Errorf("a patch of another revision: %v", err)
+		t.Errorf("a patch of another revision: got %v, want does not apply", err)
 	}
 	write(filepath.Join(root, "src/a.c"), "changed\n")
 	if said, err := dryRun("tree:" + root + "?dirty=yes"); err != nil || !strings.Contains(said, "would be built: ") {
-		t.Errorf("with changes: %v, %q", err, said)
+		t.Errorf("with changes: got error %v, %q; want would be built", err, said)
 	}
 	if n := made(); n > 0 {
-		t.Errorf("make was run: %d bytes of logs", n)
+		t.Errorf("got %d bytes of logs, want none, as make is not run", n)
 	}
 	k, err := matrix.Entry{Spec: specs[1]}.Resolve(t.Context(), kernels.Options{Cache: c})
 	if err != nil {
@@ -154,9 +154,9 @@ func TestDryRunOfEditsBuildsNothing(t *testing.T) {
 	k.Close()
 	before := made()
 	if said, err := dryRun(specs[1]); err != nil || strings.Contains(said, "would be built") || !strings.Contains(said, "qemu-system-") {
-		t.Errorf("what is built: %v, %q", err, said)
+		t.Errorf("what is built: got error %v, %q; want only the command of QEMU", err, said)
 	}
 	if made() != before || before == 0 {
-		t.Errorf("make was run again, or not at all: %d bytes, then %d", before, made())
+		t.Errorf("got %d bytes of logs, then %d; want some, and no more", before, made())
 	}
 }

@@ -50,12 +50,12 @@ func TestObserveWithoutAFolder(t *testing.T) {
 	side := map[string]observe.Side{}
 	o.Observe(ctx, tasks, func(c observe.Cell) {
 		if c.Verdict != observe.Expected || len(c.Steps) == 0 {
-			t.Errorf("%s: %s, %s", c.Scenario, c.Verdict, c.Message)
+			t.Errorf("%s: got %s (%s), want an expected cell with steps", c.Scenario, c.Verdict, c.Message)
 			return
 		}
 		side[c.Scenario] = c.Steps[len(c.Steps)-1].Expected.Side
 	})
 	if len(side) != 2 || side["dax/ext4/shared-read"] != observe.Before || side["dax/ext4/past-eof"] != observe.Both {
-		t.Errorf("got %v", side)
+		t.Errorf("got %v, want before and both", side)
 	}
 }

@@ -59,24 +59,24 @@ func TestResumeWithoutRecord(t *testing.T) {
 			defer s.folder.Close()
 			heard := s.heard
 			if len(heard.lines) != 1 || !strings.Contains(heard.lines[0], "continuing with begun.json") {
-				t.Errorf("%q", heard.lines)
+				t.Errorf("got the lines %q, want one, with continuing with begun.json", heard.lines)
 			}
 			now := rec()
 			c.change(&now)
 			err := s.takeOver(now)
 			if c.want != "" {
 				if errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), c.want) {
-					t.Errorf("%v, not %q", err, c.want)
+					t.Errorf("got %v, want a request error with %q", err, c.want)
 				}
 				return
 			}
 			if err != nil || len(s.cells) != 1 || s.cells[0].Scenario != "dax/a" || s.record.ID != "r1" {
-				t.Errorf("%v, %+v", err, s.cells)
+				t.Errorf("got error %v, cells %+v of the run %s; want dax/a of r1", err, s.cells, s.record.ID)
 			}
 			if !slices.ContainsFunc(heard.lines, func(l string) bool {
 				return strings.Contains(l, "not reused: ") && strings.Contains(l, filepath.Base(torn))
 			}) {
-				t.Errorf("%q", heard.lines)
+				t.Errorf("got the lines %q, want one with not reused: %s", heard.lines, filepath.Base(torn))
 			}
 		})
 	}
@@ -102,7 +102,7 @@ func TestNothingToResume(t *testing.T) {
 		s.Resume, s.Out = true, dir
 		err := s.checkFolder()
 		if errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v, not %q", err, want)
+			t.Errorf("got %v, want a request error with %q", err, want)
 		}
 		s.folder.Close()
 	}
@@ -121,9 +121,9 @@ func TestResumeFollowsNoLink(t *testing.T) {
 	s.record = results.Run{Kernels: []results.Kernel{{Name: "old", Spec: "dir:old", Unavailable: "no network"}}}
 	now := results.Run{Kernels: []results.Kernel{{Name: "new", Spec: "dir:old"}}}
 	if err := s.takeOver(now); errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "kernels is not a regular file") {
-		t.Errorf("got the error %v", err)
+		t.Errorf("got %v, want a request error with kernels is not a regular file", err)
 	}
 	if _, err := os.Stat(filepath.Join(away, "old")); err != nil {
-		t.Errorf("the target of the link: %v", err)
+		t.Errorf("the target of the link: got %v, want it unchanged", err)
 	}
 }

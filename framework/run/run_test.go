@@ -91,7 +91,7 @@ func TestNeeded(t *testing.T) {
 	tasks := []plan.Task{{Kernel: s.kernels[0], Scenarios: mce}, {Kernel: s.kernels[1], Scenarios: mce}, {Kernel: s.kernels[1], Scenarios: mce}}
 	want := []guest{{s.kernels[0], qemu.TCG}, {s.kernels[0], qemu.KVM}, {s.kernels[1], qemu.TCG}}
 	if got := needed(tasks); !slices.Equal(got, want) {
-		t.Errorf("got %+v", got)
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 
@@ -139,7 +139,7 @@ func TestSameRun(t *testing.T) {
 			c.change(&now)
 			err := sameRun(base(), now)
 			if errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("%v, not %q", err, c.want)
+				t.Errorf("got %v, want a request error with %q", err, c.want)
 			}
 		})
 	}
@@ -158,10 +158,10 @@ func TestSameProcessorWithKVM(t *testing.T) {
 	first := of("x")
 	first.Host.CPUDigest = "1a"
 	if err := sameRun(first, other); errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "other microcode or features") {
-		t.Errorf("got the error %v", err)
+		t.Errorf("got %v, want a request error about other microcode or features", err)
 	}
 	if err := sameRun(of("x"), of("y")); errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "another machine (processor x / y)") {
-		t.Errorf("got the error %v", err)
+		t.Errorf("got %v, want a request error about another machine", err)
 	}
 }
 
@@ -220,20 +220,20 @@ func TestSuiteProcess(t *testing.T) {
 				}
 			}
 			if len(r.cells) != 3 || r.done != 3 {
-				t.Fatalf("%d cells: %+v", len(r.cells), r.cells)
+				t.Fatalf("got %d cells, %d done, want 3 of each: %+v", len(r.cells), r.done, r.cells)
 			}
 			for i, id := range []string{a, b, c} {
 				at := slices.IndexFunc(r.cells, func(c observe.Cell) bool { return c.Scenario == id })
 				verdict, says, _ := strings.Cut(test.want[i], ":")
 				if cell := r.cells[at]; string(cell.Verdict) != verdict || !strings.Contains(cell.Message, says) {
-					t.Errorf("%s: %s, %q; want %q", id, cell.Verdict, cell.Message, test.want[i])
+					t.Errorf("%s: got %s, %q; want %q", id, cell.Verdict, cell.Message, test.want[i])
 				} else if cell.Verdict == observe.Infra && !strings.Contains(cell.ConsoleTail, test.tail) {
-					t.Errorf("%s: its last words are %q", id, cell.ConsoleTail)
+					t.Errorf("%s: got the end of the console %q, want it with %q", id, cell.ConsoleTail, test.tail)
 				}
 			}
 			stored, skipped, err := r.folder.Cells()
 			if err != nil || len(stored) != 3 || len(skipped) != 0 {
-				t.Errorf("stored: %d, %v, %v", len(stored), skipped, err)
+				t.Errorf("got %d stored, skipped %v, error %v; want 3, none", len(stored), skipped, err)
 			}
 		})
 	}
@@ -264,18 +264,18 @@ func TestPanicIsObservedAgain(t *testing.T) {
 			}
 			r.observe(context.Background(), r.suites[0], r.kernels[0])
 			if len(r.cells) != 3 || r.done != 3 {
-				t.Fatalf("got %+v", r.cells)
+				t.Fatalf("got %d cells, %d done, want 3 of each: %+v", len(r.cells), r.done, r.cells)
 			}
 			at := slices.IndexFunc(r.cells, func(c observe.Cell) bool { return c.Scenario == b })
 			if c := r.cells[at]; string(c.Verdict) != test.verdict || !strings.Contains(c.Message, test.says) || c.Panicked != test.panicked {
-				t.Errorf("got %+v", c)
+				t.Errorf("got %+v, want %s, %q, panicked %t", c, test.verdict, test.says, test.panicked)
 			} else if name != "dies instead" && (c.Earlier == nil || !c.Earlier.Panicked || c.Earlier.Registers != "RIP=0") {
-				t.Errorf("recorded of the guest that panicked: %+v", c.Earlier)
+				t.Errorf("the guest that panicked: got %+v, want its registers", c.Earlier)
 			}
 			// Only this scenario is observed again.
 			said, err := os.ReadFile(filepath.Join(dir, "said"))
 			if err != nil || strings.Count(string(said), "label-filter") != 2 || !strings.Contains(string(said), "containsAny {dax.ext4.shared-write}\n") {
-				t.Errorf("%v, arguments: %s", err, said)
+				t.Errorf("got error %v, arguments %s; want 2 processes, one of dax.ext4.shared-write alone", err, said)
 			}
 		})
 	}
@@ -315,18 +315,18 @@ func TestStallIsObservedAgain(t *testing.T) {
 			r.observe(context.Background(), r.suites[0], r.kernels[0])
 			at := slices.IndexFunc(r.cells, func(c observe.Cell) bool { return c.Scenario == b })
 			if len(r.cells) != 3 || at < 0 {
-				t.Fatalf("got %+v", r.cells)
+				t.Fatalf("got %+v, want 3 cells, one of %s", r.cells, b)
 			}
 			c := r.cells[at]
 			if string(c.Verdict) != test.verdict || !strings.Contains(c.Message, test.says) || test.says != "" && (len(c.Steps) > 0 || c.Witnesses != nil) {
-				t.Errorf("got %+v", c)
+				t.Errorf("got %+v, want %s, %q, without steps if it has a message", c, test.verdict, test.says)
 			}
 			said, err := os.ReadFile(filepath.Join(dir, "said"))
 			if err != nil || strings.Count(string(said), "once") != test.observed {
-				t.Errorf("%v, it was observed %q", err, said)
+				t.Errorf("got error %v, observed %q; want %d times", err, said, test.observed)
 			}
 			if again := test.observed == 2; again != (c.Earlier != nil) || again && (len(c.Earlier.Stalls()) != 1 || len(c.Earlier.KernelLog) != 1) {
-				t.Errorf("recorded of the first observation: %+v", c.Earlier)
+				t.Errorf("the first observation: got %+v, want it recorded with its stall: %t", c.Earlier, again)
 			}
 		})
 	}
@@ -350,7 +350,7 @@ func TestSuiteArguments(t *testing.T) {
 		"--faultline.digest=digest of old", "--faultline.accel=tcg", "--faultline.events=3",
 	} {
 		if !slices.Contains(strings.Split(string(got), "\n"), want) {
-			t.Errorf("no argument %s in\n%s", want, got)
+			t.Errorf("got no argument %s, want it, in\n%s", want, got)
 		}
 	}
 }
@@ -378,7 +378,7 @@ func TestInterrupted(t *testing.T) {
 	}()
 	r.observe(ctx, r.suites[0], r.kernels...)
 	if len(r.cells) != 1 || r.cells[0].Verdict != observe.Expected {
-		t.Errorf("got %+v", r.cells)
+		t.Errorf("got %+v, want the one cell that had ended", r.cells)
 	}
 }
 
@@ -392,14 +392,14 @@ func TestBrokenKernel(t *testing.T) {
 	r.executor.booted[r.kernels[0]] = &booted{broken: fmt.Errorf("probe: %w", &vm.GuestError{Kind: vm.Panic, Doing: "boot", Kernel: "old", Tail: "Kernel panic - not syncing: no init"})}
 	r.observe(context.Background(), r.suites[1], r.kernels...)
 	if len(r.cells) != 2 {
-		t.Fatalf("got %+v", r.cells)
+		t.Fatalf("got %+v, want 2 cells", r.cells)
 	}
 	for _, c := range r.cells {
 		if c.Kernel == "new" && c.Verdict != observe.Expected {
-			t.Errorf("the other kernel's cell is %+v", c)
+			t.Errorf("the other kernel: got %+v, want an expected cell", c)
 		}
 		if c.Kernel == "old" && (c.Verdict != observe.Infra || !strings.Contains(c.Message, "panicked: Kernel panic - not syncing: no init") || c.ConsoleTail == "") {
-			t.Errorf("the broken kernel's cell is %+v", c)
+			t.Errorf("the broken kernel: got %+v, want its panic, and its console", c)
 		}
 	}
 	// DoesNotBoot is set only if the kernel itself is the cause.
@@ -409,7 +409,7 @@ func TestBrokenKernel(t *testing.T) {
 		r.recordBoot(0, r.kernels[0], r.executor, nil)
 		r.recordBoot(1, r.kernels[1], r.executor, nil)
 		if r.record.Kernels[0].DoesNotBoot != own || r.record.Kernels[1].DoesNotBoot {
-			t.Errorf("%s: %+v", kind, r.record.Kernels)
+			t.Errorf("%s: got %+v, want it not to boot %t, and the other to boot", kind, r.record.Kernels, own)
 		}
 	}
 }
@@ -422,13 +422,13 @@ func TestWritable(t *testing.T) {
 	}
 	for _, ok := range []string{dir, filepath.Join(dir, "new"), filepath.Join(dir, "new", "newer"), ""} {
 		if err := writable(ok); err != nil {
-			t.Errorf("%s: %v", ok, err)
+			t.Errorf("%s: got %v, want no error", ok, err)
 		}
 	}
 	for _, not := range []string{file, filepath.Join(file, "below"), "/proc/self/no"} {
 		var e *results.NotWritableError
 		if err := writable(not); !errors.As(err, &e) || !strings.Contains(err.Error(), "give another one with --out") {
-			t.Errorf("%s: %v", not, err)
+			t.Errorf("%s: got %v, want a *NotWritableError that gives --out", not, err)
 		}
 	}
 	if _, err := os.Stat(filepath.Join(dir, "new")); err == nil {

@@ -107,7 +107,7 @@ func TestUnavailableKernel(t *testing.T) {
 		}
 	}
 	if len(todo.Tasks) == 0 || todo.Total != 3*len(picked) {
-		t.Errorf("%d tasks of %d cells", len(todo.Tasks), todo.Total)
+		t.Errorf("got %d tasks of %d cells, want some of %d cells", len(todo.Tasks), todo.Total, 3*len(picked))
 	}
 	for _, c := range todo.Impossible {
 		s.addCell(c)
@@ -125,11 +125,12 @@ func TestUnavailableKernel(t *testing.T) {
 		}
 	}
 	if record.Summary.Infra != 2*(len(picked)-1) || record.Summary.Skipped != 3 || record.Summary.ExitCode != errkind.ExitInfra {
-		t.Errorf("got %+v", record.Summary)
+		t.Errorf("got %+v, want %d infrastructure failures, 3 skipped, exit code %d",
+			record.Summary, 2*(len(picked)-1), errkind.ExitInfra)
 	}
 	for _, c := range record.Cells {
 		if c.Verdict == observe.Infra && (!strings.HasPrefix(c.Message, "the kernel is not available: resolve kernel apt:") || !strings.Contains(c.Message, "none of them is Debian's")) {
-			t.Errorf("%s on %s: %q", c.Scenario, c.Kernel, c.Message)
+			t.Errorf("%s on %s: got %q, want that the kernel is not available, as none is Debian's", c.Scenario, c.Kernel, c.Message)
 		}
 	}
 	loaded, err := folder.LoadRun(judge.Run)
@@ -138,11 +139,11 @@ func TestUnavailableKernel(t *testing.T) {
 	}
 	for i, name := range []string{"apt:trixie-backports/6.19", "6.1.5 (dir:" + filepath.Base(strings.TrimPrefix(s.Kernels[1].Spec, "dir:")) + ")", "apt:bookworm/6.12"} {
 		if k := loaded.Kernels[i]; k.Name != name || (k.Unavailable != "") != (i != 1) || (k.Digest == "") != (i != 1) || k.DoesNotBoot {
-			t.Errorf("column %d: %+v", i, k)
+			t.Errorf("column %d: got %+v, want it unavailable, without a digest, except the second", i, k)
 		}
 	}
 	if said := strings.Join(s.heard.lines, "\n"); !strings.Contains(said, "apt:bookworm/6.12 is not available; its cells are infrastructure failures: ") {
-		t.Errorf("log: %s", said)
+		t.Errorf("got the log %s, want that apt:bookworm/6.12 is not available", said)
 	}
 }
 
@@ -191,7 +192,7 @@ func TestResumeUnavailable(t *testing.T) {
 	} {
 		err := sameRun(of(c.old), of(c.now))
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s, then %s: %v", c.old.Name, c.now.Name, err)
+			t.Errorf("%s, then %s: got %v, want %q", c.old.Name, c.now.Name, err, c.want)
 		}
 	}
 	s := script(t)
@@ -202,9 +203,9 @@ func TestResumeUnavailable(t *testing.T) {
 		}
 	}
 	if err := s.takeOver(of(had)); err != nil || len(s.cells) > 0 || s.record.Kernels[0].Name != had.Name {
-		t.Errorf("%v, %+v, %+v", err, s.cells, s.record.Kernels)
+		t.Errorf("got error %v, cells %+v, kernels %+v; want no cell, and the kernel %s", err, s.cells, s.record.Kernels, had.Name)
 	}
 	if cells, _, err := s.folder.Cells(); err != nil || len(cells) > 0 {
-		t.Errorf("%v, left: %+v", err, cells)
+		t.Errorf("got error %v, left: %+v; want no cell", err, cells)
 	}
 }

@@ -56,7 +56,7 @@ func start(t *testing.T) *host {
 	t.Cleanup(func() {
 		in.Close()
 		if err := h.cmd.Wait(); err != nil {
-			t.Errorf("agent: %v", err)
+			t.Errorf("agent: got %v, want no error", err)
 		}
 		out.Close()
 	})
@@ -104,7 +104,7 @@ func (h *host) must(q *wire.Request) *wire.Reply {
 	h.t.Helper()
 	r := h.ask(q)
 	if r.Error != "" {
-		h.t.Fatal(r.Error)
+		h.t.Fatalf("got the error %s", r.Error)
 	}
 	return r
 }
@@ -121,7 +121,7 @@ func (h *host) short(victim int) uint64 {
 	h.must(&wire.Request{WriteFile: &wire.WriteFile{Path: path, Data: []byte("hello"), Create: true}})
 	m := h.must(&wire.Request{To: victim, Map: &wire.Map{Path: path, Length: 8192, Prot: unix.PROT_READ, Flags: unix.MAP_SHARED}}).Mapped
 	if m.Errno != "" {
-		h.t.Fatal(m.Errno)
+		h.t.Fatalf("map %s: %s", path, m.Errno)
 	}
 	return m.Addr
 }
@@ -238,7 +238,7 @@ func TestBlockedVictim(t *testing.T) {
 	v, w := h.spawn(wire.Handle).Victim, h.spawn(wire.Handle).Victim
 	r := h.must(&wire.Request{To: v, Syscall: &wire.Syscall{Name: "pipe2", Args: []wire.Arg{{Out: 8}, {}}}}).Called
 	if r.Ret != 0 {
-		t.Fatalf("pipe2: got %+v", r)
+		t.Fatalf("pipe2: got %+v, want 0", r)
 	}
 	stuck := h.send(&wire.Request{To: v, Syscall: &wire.Syscall{Name: "read", Args: []wire.Arg{{Int: int64(r.Out[0][0])}, {Out: 1}, {Int: 1}}}})
 	if r := h.must(&wire.Request{To: w, Syscall: &wire.Syscall{Name: "getpid"}}); r.Called.Ret <= 0 {

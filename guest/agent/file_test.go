@@ -78,7 +78,7 @@ func TestMakeFile(t *testing.T) {
 		for _, e := range made.Extents {
 			total += e.Length
 			if (e.Flags&unwritten != 0) != (layout == wire.Unwritten) {
-				t.Errorf("%s: got extent %+v", layout, e)
+				t.Errorf("%s: got extent %+v, want it unwritten %t", layout, e, layout == wire.Unwritten)
 			}
 		}
 		want := 600 * page

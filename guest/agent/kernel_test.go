@@ -26,18 +26,18 @@ func TestKernelLog(t *testing.T) {
 	}
 	again := h.must(&wire.Request{KernelLog: &wire.KernelLog{Since: all.Next - 1}}).Log
 	if len(again.Lines) == 0 || again.Lines[0] != all.Lines[len(all.Lines)-1] {
-		t.Errorf("read the last line again: got %q", again.Lines)
+		t.Errorf("read the last line again: got %q, want it first", again.Lines)
 	}
 	end := h.must(&wire.Request{KernelLog: &wire.KernelLog{Since: again.Next}}).Log
 	if end.Next < again.Next {
-		t.Errorf("next sequence number decreased from %d to %d", again.Next, end.Next)
+		t.Errorf("got the next sequence number %d, then %d; want no smaller one", again.Next, end.Next)
 	}
 }
 
 func TestParseRecord(t *testing.T) {
 	seq, line, err := parseRecord([]byte("6,339,5140900,-,caller=T1;NET: Registered; really\n SUBSYSTEM=net\n"))
 	if err != nil || seq != 339 || line != "[    5.140900] NET: Registered; really" {
-		t.Errorf("got %d, %q, %v", seq, line, err)
+		t.Errorf("got %d, %q, error %v; want 339, \"[    5.140900] NET: Registered; really\"", seq, line, err)
 	}
 	// Records from user space are marked: 1 is the facility that the kernel assigns,
 	// 12 is 1<<3|4.
@@ -115,6 +115,6 @@ func TestDMTargets(t *testing.T) {
 	b := dmTargets([]wire.Target{{Length: 8, Type: "linear", Params: "/dev/pmem0 0"}, {Start: 8, Length: 1, Type: "error"}})
 	if len(b) != 40+16+40+8 || b[20] != 56 || string(b[24:30]) != "linear" || string(b[40:53]) != "/dev/pmem0 0\x00" ||
 		b[56] != 8 || b[56+20] != 48 || string(b[56+24:56+29]) != "error" {
-		t.Errorf("got %q", b)
+		t.Errorf("got %q, want 8 sectors of linear, then 1 of error", b)
 	}
 }

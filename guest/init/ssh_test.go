@@ -107,7 +107,8 @@ func TestSSHRunsPrograms(t *testing.T) {
 				t.Fatal(err)
 			}
 			if signal == "" && code != test.code || signal != test.signal || out.String() != test.out || stderr.String() != test.stderr {
-				t.Errorf("got exit status %d, signal %q, stdout %.60q, stderr %.100q", code, signal, out.String(), stderr.String())
+				t.Errorf("got exit status %d, signal %q, stdout %.60q, stderr %.100q; want %d, %q, %.60q, %.100q",
+					code, signal, out.String(), stderr.String(), test.code, test.signal, test.out, test.stderr)
 			}
 		})
 	}
@@ -131,7 +132,7 @@ func TestSSHPut(t *testing.T) {
 		}
 	}
 	if out, err := newSession(t, c).Output(wire.Command{Argv: []string{path}}.String()); err != nil || string(out) != "second\n" {
-		t.Errorf("got %q, %v", out, err)
+		t.Errorf("got %q, error %v; want second", out, err)
 	}
 }
 
@@ -173,7 +174,7 @@ func TestSSHTerminal(t *testing.T) {
 	}
 	first := make([]byte, len("33 77\r\nvt100\r\n"))
 	if _, err := io.ReadFull(out, first); err != nil || string(first) != "33 77\r\nvt100\r\n" {
-		t.Errorf("got %q, %v", first, err)
+		t.Errorf("got %q, error %v; want 33 77 and vt100", first, err)
 	}
 	if err := s.WindowChange(44, 88); err != nil {
 		t.Error(err)
@@ -184,7 +185,7 @@ func TestSSHTerminal(t *testing.T) {
 	rest, _ := io.ReadAll(out)
 	var exit *ssh.ExitError
 	if err := s.Wait(); !errors.As(err, &exit) || exit.ExitStatus() != 5 || !strings.Contains(string(rest), "44 88") {
-		t.Errorf("got %q, %v", rest, err)
+		t.Errorf("got %q, error %v; want 44 88, and exit status 5", rest, err)
 	}
 }
 
@@ -221,6 +222,6 @@ func TestReaper(t *testing.T) {
 		}
 	}
 	if _, _, err := children.start("/no/such", []string{"x"}, &os.ProcAttr{Files: []*os.File{null}}); !errors.Is(err, os.ErrNotExist) {
-		t.Error(err)
+		t.Errorf("got %v, want os.ErrNotExist", err)
 	}
 }

@@ -23,7 +23,7 @@ func TestFields(t *testing.T) {
 	}
 	in.Code = BusADRERR
 	if got := in.Fields()[4].Means; got != "not carried by this code" {
-		t.Errorf("si_addr_lsb of a signal without it: got %q", got)
+		t.Errorf("si_addr_lsb of a signal without it: got %q, want not carried by this code", got)
 	}
 	for lsb, want := range map[int16]string{0: "1 byte is lost", 9: "512 bytes are lost", 21: "2 MiB are lost", 30: "1 GiB are lost", -1: "no size", 62: "no size"} {
 		if got := sizeWords(lsb); got != want {

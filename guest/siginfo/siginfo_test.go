@@ -62,10 +62,10 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		in, err := Decode(b)
 		if (err != nil) != (len(b) < Size) {
-			t.Fatalf("%d bytes: %v", len(b), err)
+			t.Fatalf("%d bytes: got error %v, want one exactly below %d bytes", len(b), err, Size)
 		}
 		if err == nil && (string(in.Raw[:]) != string(b[:Size]) || in.String() == "") {
-			t.Fatalf("got %v", in)
+			t.Fatalf("got %v, want the same raw bytes, and a text", in)
 		}
 	})
 }

@@ -17,7 +17,7 @@ func TestForkedChild(t *testing.T) {
 	const one, two = 11, 12
 	for _, n := range []int{one, two} {
 		if r := s.must(&wire.Request{Fork: &wire.Fork{Victim: n}}).Spawned; r.Victim != n || r.PID <= 0 {
-			t.Fatalf("fork: %+v", r)
+			t.Fatalf("fork: got %+v, want victim %d and its PID", r, n)
 		}
 	}
 	in := func(to int, kind wire.Kind, addr uint64, value uint64) *wire.Accessed {
@@ -39,7 +39,7 @@ func TestForkedChild(t *testing.T) {
 		signal(t, in(two, kind, m.Addr+8192, 0), siginfo.SIGBUS, siginfo.BusADRERR, m.Addr+8192)
 	}
 	if a := s.access(wire.Load, private, 8, 0); len(a.Signals) != 0 {
-		t.Errorf("parent got the child's signals: %+v", a)
+		t.Errorf("parent: got the child's signals %+v, want none", a)
 	}
 	if r := s.ask(&wire.Request{To: one, Syscall: &wire.Syscall{Name: "getpid"}}); r.Error == "" {
 		t.Errorf("system call in a child: got %+v, want an error", r)
@@ -75,7 +75,7 @@ func TestThread(t *testing.T) {
 	const thread = 11
 	r := s.must(&wire.Request{Fork: &wire.Fork{Victim: thread, Thread: true}}).Spawned
 	if r.Victim != thread || r.PID <= 0 || r.PID == s.cmd.Process.Pid {
-		t.Fatalf("start a thread: %+v", r)
+		t.Fatalf("start a thread: got %+v, want victim %d and its own ID", r, thread)
 	}
 	in := func(kind wire.Kind, addr uint64, value uint64) *wire.Accessed {
 		t.Helper()
@@ -102,11 +102,11 @@ func TestThread(t *testing.T) {
 	for range 3 {
 		signal(t, in(wire.Load, m.Addr+8192, 0), siginfo.SIGBUS, siginfo.BusADRERR, m.Addr+8192)
 		if c := s.call("getpid"); len(c.Signals) != 0 {
-			t.Errorf("victim got the thread's signals: %+v", c)
+			t.Errorf("victim: got the thread's signals %+v, want none", c)
 		}
 		signal(t, s.access(wire.Load, m.Addr+4096, 8, 0), siginfo.SIGBUS, siginfo.BusADRERR, m.Addr+4096)
 		if c := call("getpid"); len(c.Signals) != 0 {
-			t.Errorf("thread got the victim's signals: %+v", c)
+			t.Errorf("thread: got the victim's signals %+v, want none", c)
 		}
 	}
 	if r := s.ask(&wire.Request{Fork: &wire.Fork{Victim: 12, Thread: true}}); r.Error == "" {

@@ -80,6 +80,6 @@ func TestSpin(t *testing.T) {
 	begun := time.Now()
 	signal(t, s.must(spin(m.Addr)).Accessed, siginfo.SIGBUS, siginfo.BusADRERR, m.Addr)
 	if took := time.Since(begun); took < spun {
-		t.Errorf("ended after %v, before the signal", took)
+		t.Errorf("got the end after %v, want it after the signal", took)
 	}
 }

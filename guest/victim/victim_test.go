@@ -106,7 +106,7 @@ func (s *subject) receive() *wire.Reply {
 		s.t.Fatal(err)
 	}
 	if r.ID != s.id {
-		s.t.Fatalf("got reply %d to request %d", r.ID, s.id)
+		s.t.Fatalf("got reply %d, want that to request %d", r.ID, s.id)
 	}
 	return &r
 }
@@ -186,18 +186,18 @@ func TestAccessGoodMemory(t *testing.T) {
 	for width, mask := range map[int]uint64{1: 0xff, 2: 0xffff, 4: 0xffffffff, 8: ^uint64(0)} {
 		s.access(wire.Store, addr, 8, ^uint64(0))
 		if a := s.access(wire.Store, addr, width, pattern); !a.Done || len(a.Signals) != 0 || a.Value != 0 {
-			t.Errorf("store of %d bytes: got %+v", width, a)
+			t.Errorf("store of %d bytes: got %+v, want it done, without a signal", width, a)
 		}
 		if a := s.access(wire.Load, addr, width, 0); !a.Done || a.Value != pattern&mask {
 			t.Errorf("load of %d bytes: got %#x, want %#x", width, a.Value, uint64(pattern)&mask)
 		}
 		if a := s.access(wire.Load, addr, 8, 0); a.Value != pattern&mask|^mask {
-			t.Errorf("load after a store of %d bytes: got %#x", width, a.Value)
+			t.Errorf("load after a store of %d bytes: got %#x, want %#x", width, a.Value, pattern&mask|^mask)
 		}
 	}
 	s.access(wire.Store, addr+4095, 1, 0xc3) // ret
 	if a := s.access(wire.Exec, addr+4095, 0, 0); !a.Done || len(a.Signals) != 0 {
-		t.Errorf("exec: got %+v", a)
+		t.Errorf("exec: got %+v, want it done, without a signal", a)
 	}
 }
 
@@ -264,13 +264,13 @@ func TestMappingAddressesAreFixed(t *testing.T) {
 		}
 	}
 	if a := s.access(wire.Load, mapBase, 4, 0); a.Value != uint64(binary.LittleEndian.Uint32([]byte("hell"))) {
-		t.Errorf("load: got %#x", a.Value)
+		t.Errorf("load: got %#x, want hell", a.Value)
 	}
 	if r := s.must(&wire.Request{Map: &wire.Map{Path: path, Length: 4096, Offset: 1, Prot: unix.PROT_READ, Flags: unix.MAP_SHARED}}).Mapped; r.Errno != "EINVAL" || r.FD != -1 {
 		t.Errorf("mapping at offset 1: got %+v, want EINVAL", r)
 	}
 	if r := s.ask(&wire.Request{Map: &wire.Map{Path: "/nowhere", Length: 4096}}); !strings.Contains(r.Error, "/nowhere") {
-		t.Errorf("mapping of a missing file: got %q", r.Error)
+		t.Errorf("mapping of a missing file: got %q, want an error that names it", r.Error)
 	}
 }
 
@@ -279,21 +279,21 @@ func TestSyscalls(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	fd := s.call("openat", wire.Arg{Int: unix.AT_FDCWD}, wire.Arg{Str: path}, wire.Arg{Int: unix.O_RDWR | unix.O_CREAT}, wire.Arg{Int: 0o600})
 	if fd.Ret != 3 {
-		t.Fatalf("openat: got %+v", fd)
+		t.Fatalf("openat: got %+v, want 3", fd)
 	}
 	data := []byte("faultline")
 	if r := s.call("pwrite64", wire.Arg{Int: fd.Ret}, wire.Arg{In: data}, wire.Arg{Int: int64(len(data))}, wire.Arg{Int: 100}); r.Ret != int64(len(data)) {
-		t.Errorf("pwrite64: got %+v", r)
+		t.Errorf("pwrite64: got %+v, want %d", r, len(data))
 	}
 	if r := s.call("pread64", wire.Arg{Int: fd.Ret}, wire.Arg{Out: 5000}, wire.Arg{Int: 5000}, wire.Arg{Int: 100}); r.Ret != int64(len(data)) || string(r.Out[0][:r.Ret]) != string(data) {
-		t.Errorf("pread64: got %d %s", r.Ret, r.Errno)
+		t.Errorf("pread64: got %d %s, want %d and the data", r.Ret, r.Errno, len(data))
 	}
 	addr := s.anonymous()
 	if r := s.call("preadv", wire.Arg{Int: fd.Ret}, wire.Arg{Iov: []uint64{addr, 4, addr + 100, 5}}, wire.Arg{Int: 2}, wire.Arg{Int: 100}); r.Ret != 9 {
-		t.Errorf("preadv: got %+v", r)
+		t.Errorf("preadv: got %+v, want 9", r)
 	}
 	if a := s.access(wire.Load, addr+104, 1, 0); a.Value != 'e' {
-		t.Errorf("load after preadv: got %#x", a.Value)
+		t.Errorf("load after preadv: got %#x, want 0x65", a.Value)
 	}
 	m := s.short()
 	for _, c := range []struct {
@@ -327,10 +327,10 @@ func TestSignalDuringASyscall(t *testing.T) {
 	pid := int64(s.cmd.Process.Pid)
 	r := s.call("tgkill", wire.Arg{Int: pid}, wire.Arg{Int: pid}, wire.Arg{Int: siginfo.SIGBUS})
 	if r.Ret != 0 || len(r.Signals) != 1 {
-		t.Fatalf("tgkill: got %+v", r)
+		t.Fatalf("tgkill: got %+v, want 0 and 1 signal", r)
 	}
 	if in, _ := siginfo.Decode(r.Signals[0]); in.Signo != siginfo.SIGBUS || in.Code != siginfo.TKill {
-		t.Errorf("got %v", in)
+		t.Errorf("got %v, want SIGBUS by tkill", in)
 	}
 	// A process may send itself codes that otherwise only the kernel sends: all of them
 	// are kept, and none counts as the failure of an access.
@@ -348,14 +348,14 @@ func TestSignalDuringASyscall(t *testing.T) {
 		t.Fatal(err)
 	}
 	if r := s.call("gettid"); r.Ret != pid || len(r.Signals) != 1 {
-		t.Errorf("after a signal while idle: got %+v", r)
+		t.Errorf("after a signal while idle: got %+v, want the PID and 1 signal", r)
 	}
 	for range 40 {
 		unix.Tgkill(int(pid), int(pid), unix.SIGBUS)
 		time.Sleep(time.Millisecond) // an equal signal that is still pending would absorb it
 	}
 	if r := s.call("gettid"); len(r.Signals) != ringSize || len(r.Signals)+r.Lost > 40 || r.Lost == 0 {
-		t.Errorf("after 40 signals: got %d and %d lost", len(r.Signals), r.Lost)
+		t.Errorf("after 40 signals: got %d and %d lost, want %d and some lost", len(r.Signals), r.Lost, ringSize)
 	}
 }
 
@@ -373,7 +373,7 @@ func TestDispositions(t *testing.T) {
 			if c.posted >= 0 {
 				pid := int64(s.cmd.Process.Pid)
 				if r := s.call("tgkill", wire.Arg{Int: pid}, wire.Arg{Int: pid}, wire.Arg{Int: siginfo.SIGBUS}); r.Ret != 0 || len(r.Signals) != c.posted {
-					t.Fatalf("tgkill: got %+v", r)
+					t.Fatalf("tgkill: got %+v, want 0 and %d signals", r, c.posted)
 				}
 			}
 			if c.d == wire.Block {
@@ -381,7 +381,7 @@ func TestDispositions(t *testing.T) {
 				binary.LittleEndian.PutUint64(set, 1<<(siginfo.SIGBUS-1))
 				r := s.call("rt_sigtimedwait", wire.Arg{In: set}, wire.Arg{Out: siginfo.Size}, wire.Arg{In: make([]byte, 16)}, wire.Arg{Int: 8})
 				if in, err := siginfo.Decode(r.Out[0]); r.Ret != siginfo.SIGBUS || err != nil || in.Code != siginfo.TKill {
-					t.Errorf("rt_sigtimedwait: got %d %s, %v %v", r.Ret, r.Errno, in, err)
+					t.Errorf("rt_sigtimedwait: got %d %s, %v, error %v; want SIGBUS by tkill", r.Ret, r.Errno, in, err)
 				}
 			}
 			s.send(&wire.Request{Access: &wire.Access{Kind: wire.Load, Addr: m.Addr + 4096, Width: 1}})

@@ -45,24 +45,24 @@ func TestCheckEveryOperation(t *testing.T) {
 	}
 	for op, a := range all {
 		if err := a.r.Check(&a.q); err != nil {
-			t.Errorf("%s: %v", op, err)
+			t.Errorf("%s: got %v, want no error", op, err)
 		}
 		if err := (&Reply{Error: "no"}).Check(&a.q); err != nil {
-			t.Errorf("%s, with an error: %v", op, err)
+			t.Errorf("%s, with an error: got %v, want no error", op, err)
 		}
 		if err := (&Reply{}).Check(&a.q); (err == nil) != (op == "pmem") { // no devices is a valid answer
-			t.Errorf("%s, empty reply: %v", op, err)
+			t.Errorf("%s, empty reply: got %v, want no error only of pmem", op, err)
 		}
 		died := op == "wait" || a.q.To != Agent
 		if err := (&Reply{Died: &Status{}}).Check(&a.q); (err == nil) != died {
-			t.Errorf("%s, with a death: %v", op, err)
+			t.Errorf("%s, with a death: got %v, want no error %t", op, err, died)
 		}
 		for other, b := range all {
 			if reflect.DeepEqual(set(&a.r), set(&b.r)) {
 				continue
 			}
 			if err := b.r.Check(&a.q); !errors.Is(err, ErrAnswer) {
-				t.Errorf("%s, answered as %s: %v", op, other, err)
+				t.Errorf("%s, answered as %s: got %v, want ErrAnswer", op, other, err)
 			}
 			both := a.r
 			r, more := reflect.ValueOf(&both).Elem(), reflect.ValueOf(b.r)
@@ -72,7 +72,7 @@ func TestCheckEveryOperation(t *testing.T) {
 				}
 			}
 			if err := both.Check(&a.q); !errors.Is(err, ErrAnswer) {
-				t.Errorf("%s, answered also as %s: %v", op, other, err)
+				t.Errorf("%s, answered also as %s: got %v, want ErrAnswer", op, other, err)
 			}
 		}
 	}
@@ -115,7 +115,7 @@ func TestCheckBounds(t *testing.T) {
 		"an unrequested list":      {(&Reply{File: &File{}, Devices: []Device{{}}}).Check(&Request{ReadFile: &ReadFile{}}), false},
 	} {
 		if (c.err == nil) != c.good {
-			t.Errorf("%s: got %v", name, c.err)
+			t.Errorf("%s: got %v, want no error %t", name, c.err, c.good)
 		}
 	}
 }

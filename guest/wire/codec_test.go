@@ -27,14 +27,14 @@ func TestEncodeAndDecode(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !reflect.DeepEqual(q, back) {
-			t.Errorf("encoded %+v, decoded %+v", q, back)
+			t.Errorf("got %+v, want %+v", back, q)
 		}
 	}
 }
 
 func TestEncodeRefusesWhatDecodeWould(t *testing.T) {
 	if _, err := Encode(&Request{WriteFile: &WriteFile{Data: make([]byte, MaxData)}}); err != nil {
-		t.Errorf("encode MaxData bytes: %v", err)
+		t.Errorf("encode MaxData bytes: got %v, want no error", err)
 	}
 	if _, err := Encode(&Request{WriteFile: &WriteFile{Data: make([]byte, 2*MaxData)}}); !errors.Is(err, ErrTooLong) {
 		t.Errorf("got %v, want ErrTooLong", err)
@@ -141,7 +141,7 @@ func TestOpKnowsEveryOperation(t *testing.T) {
 		reflect.ValueOf(&q).Elem().Field(i).Set(reflect.New(f.Type.Elem()))
 		op, err := q.Op()
 		if err != nil || strings.ReplaceAll(op, "_", "") != strings.ToLower(f.Name) || seen[op] {
-			t.Errorf("%s: got operation %q, %v", f.Name, op, err)
+			t.Errorf("%s: got operation %q, error %v; want its own name, once", f.Name, op, err)
 		}
 		seen[op] = true
 	}
@@ -161,20 +161,20 @@ func TestReader(t *testing.T) {
 		}
 	}
 	if line, err := r.Line(); !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("half a line: got %q, %v", line, err)
+		t.Errorf("half a line: got %q, %v; want io.ErrUnexpectedEOF", line, err)
 	}
 	if _, err := NewReader(strings.NewReader("")).Line(); !errors.Is(err, io.EOF) {
-		t.Errorf("at the end: got %v", err)
+		t.Errorf("at the end: got %v, want io.EOF", err)
 	}
 	if _, err := NewReader(strings.NewReader(strings.Repeat("x", MaxLine+2))).Line(); !errors.Is(err, ErrTooLong) {
-		t.Errorf("line too long: got %v", err)
+		t.Errorf("line too long: got %v, want ErrTooLong", err)
 	}
 }
 
 func TestFillIsNeverZero(t *testing.T) {
 	for page := range int64(1000) {
 		if Fill(page) == 0 {
-			t.Errorf("page %d: got 0", page)
+			t.Errorf("page %d: got 0, want another byte", page)
 		}
 	}
 }

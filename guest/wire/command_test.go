@@ -41,7 +41,7 @@ func FuzzParseCommand(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		c := ParseCommand(s)
 		if c.Put == "" && len(c.Argv) == 0 || c.Put != "" && (c.Start || c.Argv != nil) {
-			t.Fatalf("%q: got %+v", s, c)
+			t.Fatalf("%q: got %+v, want either a program or a file to put", s, c)
 		}
 		if strings.Contains(c.Put, "\x00") {
 			t.Fatalf("%q: path has a NUL: %+v", s, c)

@@ -11,7 +11,7 @@ import (
 func TestRows(t *testing.T) {
 	for _, a := range arch.All() {
 		if got, err := arch.Named(a.Name); err != nil || got.Name != a.Name {
-			t.Errorf("%s is found as %s, %v", a.Name, got.Name, err)
+			t.Errorf("%s: got %s, error %v; want the same", a.Name, got.Name, err)
 		}
 		for what, set := range map[string]bool{
 			"Debian's name": a.Debian != "", "ELF machine": a.Machine != 0, "QEMU": a.QEMU.Binary != "" && a.QEMU.Package != "",
@@ -43,7 +43,7 @@ func TestPageShiftOf(t *testing.T) {
 		want int
 	}{{arch.AMD64, nil, 12}, {arch.ARM64, []string{"ARM64_4K_PAGES"}, 12}, {arch.ARM64, []string{"ARM64_16K_PAGES"}, 14}, {arch.ARM64, []string{"ARM64_64K_PAGES"}, 16}} {
 		if got := test.arch.PageShiftOf(with(test.has...)); got != test.want {
-			t.Errorf("%s with %v: %d, not %d", test.arch.Name, test.has, got, test.want)
+			t.Errorf("%s with %v: got %d, want %d", test.arch.Name, test.has, got, test.want)
 		}
 	}
 }

@@ -134,14 +134,14 @@ func TestOneOfManyBuilds(t *testing.T) {
 				return
 			}
 			if data, err := os.ReadFile(filepath.Join(e.Path, "file")); string(data) != "content" {
-				t.Errorf("%q, %v", data, err)
+				t.Errorf("got %q, error %v; want content", data, err)
 			}
 			e.Close()
 		}()
 	}
 	wg.Wait()
 	if n := builds.Load(); n != 1 {
-		t.Errorf("built %d times", n)
+		t.Errorf("got %d builds, want 1", n)
 	}
 }
 
@@ -160,7 +160,7 @@ func TestOneOfTwoProcessesBuilds(t *testing.T) {
 	printed := <-out + <-out
 	for _, line := range []string{"building", "built true", "built false"} {
 		if strings.Count(printed, line) != 1 {
-			t.Errorf("the processes printed %q, want %q once", printed, line)
+			t.Errorf("got %q of the processes, want %q once", printed, line)
 		}
 	}
 }
@@ -180,15 +180,15 @@ func TestKilledBuild(t *testing.T) {
 		}
 		buf := make([]byte, 9)
 		if _, err := out.Read(buf); err != nil || string(buf) != "building\n" {
-			t.Fatalf("the helper printed %q, %v", buf, err)
+			t.Fatalf("got %q of the helper, error %v; want building", buf, err)
 		}
 		if left, err := c.Leftovers(); err != nil || len(left) != 0 {
-			t.Errorf("a running build is listed as a leftover: %v, %v", left, err)
+			t.Errorf("a running build: got the leftovers %v, error %v; want none", left, err)
 		}
 		cmd.Process.Kill()
 		cmd.Wait()
 		if n := names(t, c); !strings.Contains(n, "key.tmp") {
-			t.Fatalf("the killed build left %s", n)
+			t.Fatalf("got %s of the killed build, want key.tmp", n)
 		}
 	}
 	t.Run("rebuilt", func(t *testing.T) {
@@ -198,7 +198,7 @@ func TestKilledBuild(t *testing.T) {
 			t.Error("the partial entry was returned")
 		}
 		if n := names(t, c); n != "key key.lock" {
-			t.Errorf("remaining: %s", n)
+			t.Errorf("got %s remaining, want key key.lock", n)
 		}
 	})
 	t.Run("swept", func(t *testing.T) {
@@ -206,7 +206,7 @@ func TestKilledBuild(t *testing.T) {
 		killed(t, c)
 		left, err := c.Leftovers()
 		if err != nil || len(left) != 2 || left[0].Bytes == 0 { // the folder, and its lock
-			t.Fatalf("%+v, %v", left, err)
+			t.Fatalf("got %+v, error %v; want the folder, with its bytes, and its lock", left, err)
 		}
 		for _, l := range left {
 			if err := c.Sweep(l); err != nil {
@@ -214,7 +214,7 @@ func TestKilledBuild(t *testing.T) {
 			}
 		}
 		if n := names(t, c); n != "" {
-			t.Errorf("remaining: %s", n)
+			t.Errorf("got %s remaining, want none", n)
 		}
 	})
 }
@@ -255,7 +255,7 @@ func TestDamagedEntryIsRebuilt(t *testing.T) {
 				t.Error("the damage was not detected")
 			}
 			if data, err := os.ReadFile(filepath.Join(e.Path, "file")); string(data) != "content" {
-				t.Errorf("%q, %v", data, err)
+				t.Errorf("got %q, error %v; want content", data, err)
 			}
 		})
 	}
@@ -269,10 +269,10 @@ func TestBuildThatFails(t *testing.T) {
 		return broken
 	})
 	if !errors.Is(err, broken) {
-		t.Errorf("%v, not the build's own error", err)
+		t.Errorf("got %v, want the build's own error", err)
 	}
 	if n := names(t, c); n != "" {
-		t.Errorf("left behind: %s", n)
+		t.Errorf("got %s left behind, want none", n)
 	}
 }
 
@@ -281,14 +281,14 @@ func TestInUse(t *testing.T) {
 	e := get(t, c)
 	items, err := c.List()
 	if err != nil || len(items) != 1 || items[0].Kind != "kind" || items[0].Key != "key" || items[0].Bytes == 0 || time.Since(items[0].Used) > time.Minute {
-		t.Fatalf("%+v, %v", items, err)
+		t.Fatalf("got %+v, error %v; want the key of the kind, with its bytes, used within a minute", items, err)
 	}
 	another, err := Open(c.Dir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := another.Remove(items[0]); !errors.Is(err, ErrInUse) {
-		t.Errorf("%v, not ErrInUse", err)
+		t.Errorf("got %v, want ErrInUse", err)
 	}
 	if _, err := os.Stat(filepath.Join(e.Path, "file")); err != nil {
 		t.Error(err)
@@ -298,7 +298,7 @@ func TestInUse(t *testing.T) {
 		t.Error(err)
 	}
 	if n := names(t, c); n != "" {
-		t.Errorf("left: %s", n)
+		t.Errorf("got %s left, want none", n)
 	}
 }
 
@@ -315,7 +315,7 @@ func TestLockRemovedDuringBuild(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := c.Remove(Item{Kind: "kind", Key: "key", Path: path}); !errors.Is(err, ErrInUse) || !e.Built {
-		t.Errorf("a held entry (built %t) was removed: %v", e.Built, err)
+		t.Errorf("a held entry: got built %t, %v; want true, ErrInUse", e.Built, err)
 	}
 	e.Close()
 }
@@ -325,10 +325,10 @@ func TestBuildOfNothing(t *testing.T) {
 	c := open(t)
 	_, err := c.Get(t.Context(), "kind", "key", func(context.Context, string) error { return nil })
 	if !errors.Is(err, errNoFiles) {
-		t.Errorf("got the error %v", err)
+		t.Errorf("got %v, want errNoFiles", err)
 	}
 	if n := names(t, c); n != "" {
-		t.Errorf("left behind: %s", n)
+		t.Errorf("got %s left behind, want none", n)
 	}
 }
 
@@ -341,11 +341,11 @@ func TestUseIsNoted(t *testing.T) {
 		t.Fatal(err)
 	}
 	if items, _ := c.List(); time.Since(items[0].Used) < 47*time.Hour {
-		t.Errorf("used %v", items[0].Used)
+		t.Errorf("got it used %v, want 2 days ago", items[0].Used)
 	}
 	get(t, c)
 	if items, _ := c.List(); time.Since(items[0].Used) > time.Minute {
-		t.Errorf("used %v", items[0].Used)
+		t.Errorf("got it used %v, want now", items[0].Used)
 	}
 }
 
@@ -372,7 +372,7 @@ func TestWaitEndsWithContext(t *testing.T) {
 	defer cancel()
 	_, err := c.Get(ctx, "kind", "key", func(context.Context, string) error { t.Error("built twice"); return nil })
 	if !errors.Is(err, why) || !strings.Contains(err.Error(), "another process that holds kind/key") {
-		t.Errorf("got the error %v", err)
+		t.Errorf("got %v, want %v, and who holds kind/key", err, why)
 	}
 	close(given)
 	<-done
@@ -401,7 +401,7 @@ func FuzzManifest(f *testing.F) {
 				want[name] = w
 			}
 			if !maps.Equal(want, got) {
-				t.Errorf("%q passes: %v", said, want)
+				t.Errorf("the manifest %q passes: got %v, want %v", said, got, want)
 			}
 		}
 		if (manifest{}).is(want) == nil {
@@ -420,7 +420,7 @@ func TestFileSum(t *testing.T) {
 		}
 		d, err := FileSum(path)
 		if err != nil || got[d] {
-			t.Errorf("%q: %s, %v", text, d, err)
+			t.Errorf("%q: got %s, error %v; want another sum than of the others", text, d, err)
 		}
 		got[d] = true
 	}

@@ -65,7 +65,7 @@ func TestFlippedBit(t *testing.T) {
 	get().Close()
 	get().Close()
 	if builds != 1 {
-		t.Errorf("built %d times for no reason", builds)
+		t.Errorf("got %d builds, want 1", builds)
 	}
 	for n, at := range []int64{5, 6, 100 << 20, 50 << 20, 1<<30 - 1} { // in data and in holes
 		e := get()
@@ -74,13 +74,13 @@ func TestFlippedBit(t *testing.T) {
 		if plain, err := c.Get(context.Background(), "kind", "key", nil); err != nil {
 			t.Fatal(err) // size and time are unchanged
 		} else if err := plain.Check(); err == nil || !strings.Contains(err.Error(), "checksum mismatch in memory") {
-			t.Errorf("bit flipped in byte %d: %v", at, err)
+			t.Errorf("bit flipped in byte %d: got %v, want a checksum mismatch in memory", at, err)
 		} else {
 			plain.Close()
 		}
 		get().Close()
 		if builds != n+2 {
-			t.Errorf("bit flipped in byte %d: built %d times", at, builds)
+			t.Errorf("bit flipped in byte %d: got %d builds, want %d", at, builds, n+2)
 		}
 	}
 }
@@ -112,11 +112,11 @@ func TestContent(t *testing.T) {
 		}
 		sum, err := sumOf(path)
 		if err != nil || sums[sum] != "" {
-			t.Errorf("%s: %s, as %s, %v", name, sum, sums[sum], err)
+			t.Errorf("%s: got %s, as of %q, error %v; want another sum", name, sum, sums[sum], err)
 		}
 		sums[sum] = name
 		if again, err := sumOf(path); again != sum || err != nil {
-			t.Errorf("%s: %s, then %s, %v", name, sum, again, err)
+			t.Errorf("%s: got %s, then %s, error %v; want the same", name, sum, again, err)
 		}
 	}
 	// Written zeros equal a hole.
@@ -124,7 +124,7 @@ func TestContent(t *testing.T) {
 		t.Fatal(err)
 	}
 	if sum, err := sumOf(filepath.Join(dir, "zeros")); err != nil || sums[sum] != "empty" {
-		t.Errorf("zeros: %s, %v", sum, err)
+		t.Errorf("zeros: got %s, error %v; want the sum of empty", sum, err)
 	}
 	if _, err := sumOf(filepath.Join(dir, "none")); err == nil {
 		t.Error("a missing file has content")

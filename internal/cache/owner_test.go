@@ -37,7 +37,7 @@ func TestOtherUsersTakeNoLock(t *testing.T) {
 	e := get(t, c)
 	for path, want := range map[string]fs.FileMode{dir: 0o700, e.Path + lockSuffix: 0o600} {
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
-			t.Errorf("%s: %v, %v; want %v", path, info.Mode(), err, want)
+			t.Errorf("%s: got %v, error %v; want %v", path, info.Mode(), err, want)
 		}
 	}
 }
@@ -62,7 +62,7 @@ func TestWaitIsLogged(t *testing.T) {
 	short, end := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer end()
 	if _, err := c.Work(short, "kind", "key", false, func() { others++ }); err == nil || others != 1 {
-		t.Errorf("%v, called waits %d times for another process", err, others)
+		t.Errorf("got error %v, %d calls of waits for another process; want an error, 1 call", err, others)
 	}
 	var mu sync.Mutex
 	var said []string
@@ -74,18 +74,18 @@ func TestWaitIsLogged(t *testing.T) {
 	get(t, c)
 	want := fmt.Sprintf("waiting for process %d (%.15s), which holds kind/key in the cache", cmd.Process.Pid, filepath.Base(os.Args[0]))
 	if len(said) != 1 || said[0] != want && said[0] != "waiting for another process, which holds kind/key in the cache" {
-		t.Errorf("%q, want %q once", said, want)
+		t.Errorf("got %q, want %q once", said, want)
 	}
 	waited := 0
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	if _, err := c.Work(ctx, "kind", "key", false, func() { waited++ }); err == nil || waited > 0 {
-		t.Errorf("%v, called waits %d times for itself", err, waited)
+		t.Errorf("got error %v, %d calls of waits for itself; want an error, no call", err, waited)
 	}
 	said = nil
 	get(t, c).Close()
 	if len(said) != 0 {
-		t.Errorf("logged %q, but no process holds the lock", said)
+		t.Errorf("got the log %q, want none, as no process holds the lock", said)
 	}
 }
 
@@ -97,11 +97,11 @@ func TestForeignFolder(t *testing.T) {
 		_, err := Open(dir)
 		var denied *DeniedError
 		if !errors.As(err, &denied) || errkind.Of(err) != errkind.Request || denied.Path != at {
-			t.Fatalf("got the error %v", err)
+			t.Fatalf("got %v, want a *DeniedError of %s", err, at)
 		}
 		for _, part := range []string{"use " + at, " belongs to " + denied.Owner, "set XDG_CACHE_HOME", "chown -R"} {
 			if !strings.Contains(err.Error(), part) {
-				t.Errorf("%v does not contain %q", err, part)
+				t.Errorf("got %v, want it with %q", err, part)
 			}
 		}
 	}
@@ -131,7 +131,7 @@ func TestForeignFolder(t *testing.T) {
 		give(t, dir)
 		refused(t, dir, dir)
 		if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o777 {
-			t.Errorf("%v, %v: another user's folder was changed", info.Mode(), err)
+			t.Errorf("got the mode %v, error %v; want another user's folder as it was, 0777", info.Mode(), err)
 		}
 	})
 	t.Run("a kind", func(t *testing.T) {
@@ -156,7 +156,7 @@ func TestForeignFolder(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := Open(dir); err != nil {
-			t.Errorf("a link of our own: %v", err)
+			t.Errorf("a link of our own: got %v, want no error", err)
 		}
 		give(t, link)
 		refused(t, dir, link)
@@ -169,11 +169,11 @@ func TestModeThatStays(t *testing.T) {
 	c := &Cache{dir: "/proc/self"} // ours; chmod(2) fails, as on file systems without modes
 	err := c.tighten()
 	if errkind.Of(err) != errkind.Request {
-		t.Fatalf("got the error %v", err)
+		t.Fatalf("got %v, want a request error", err)
 	}
 	for _, part := range []string{"other users have access", "/proc/self", "mode 0555", "set XDG_CACHE_HOME"} {
 		if !strings.Contains(err.Error(), part) {
-			t.Errorf("%v does not contain %q", err, part)
+			t.Errorf("got %v, want it with %q", err, part)
 		}
 	}
 }
@@ -193,11 +193,11 @@ func TestAnothersCache(t *testing.T) {
 		t.Helper()
 		var denied *DeniedError
 		if !errors.As(err, &denied) || errkind.Of(err) != errkind.Request || denied.Path != path || denied.Owner == "" {
-			t.Fatalf("got %+v", err)
+			t.Fatalf("got %+v, want a *DeniedError of %s that names the owner", err, path)
 		}
 		for _, part := range []string{"permission denied", path + " belongs to ", "set XDG_CACHE_HOME", "chown -R"} {
 			if !strings.Contains(err.Error(), part) {
-				t.Errorf("%v does not contain %q", err, part)
+				t.Errorf("got %v, want it with %q", err, part)
 			}
 		}
 	}
@@ -206,7 +206,7 @@ func TestAnothersCache(t *testing.T) {
 		_, err := Open("/etc/faultline-cache") // owned by root
 		says(t, err, "/etc")
 		if !strings.Contains(err.Error(), "belongs to root") {
-			t.Error(err)
+			t.Errorf("got %v, want it with belongs to root", err)
 		}
 	})
 	t.Run("a folder that can't be written", func(t *testing.T) {
@@ -217,7 +217,7 @@ func TestAnothersCache(t *testing.T) {
 		_, err := Open(dir)
 		says(t, err, dir)
 		if me != "" && !strings.Contains(err.Error(), "belongs to "+me) {
-			t.Errorf("%v, of %s", err, me)
+			t.Errorf("got %v, want it with belongs to %s", err, me)
 		}
 	})
 	t.Run("a lock", func(t *testing.T) {

@@ -145,7 +145,7 @@ func TestChangedAndTimesLost(t *testing.T) {
 				t.Error("the change was not detected")
 			}
 			if data, err := os.ReadFile(filepath.Join(e.Path, "file")); string(data) != "content" {
-				t.Errorf("%q, %v", data, err)
+				t.Errorf("got %q, error %v; want content", data, err)
 			}
 		})
 	}

@@ -23,19 +23,19 @@ func TestWork(t *testing.T) {
 	}
 	items, err := c.List()
 	if err != nil || len(items) != 1 || items[0].Kind != "tree" || items[0].Key != "one" || items[0].Bytes < 1<<20 || time.Since(items[0].Used) > time.Minute {
-		t.Fatalf("%v, %+v", err, items)
+		t.Fatalf("got error %v, %+v; want one of the tree, of at least 1 MiB, used within a minute", err, items)
 	}
 	if left, err := c.Leftovers(); err != nil || len(left) > 0 {
-		t.Errorf("%v, left over: %+v", err, left)
+		t.Errorf("got error %v, left over: %+v; want none", err, left)
 	}
 	if err := c.Remove(items[0]); !errors.Is(err, ErrInUse) {
-		t.Errorf("remove a work folder in use: %v", err)
+		t.Errorf("remove a work folder in use: got %v, want ErrInUse", err)
 	}
 	waited := 0
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 100*time.Millisecond, errors.New("long enough"))
 	defer cancel()
 	if _, err := c.Work(ctx, "tree", "one", true, func() { waited++ }); err == nil || !strings.Contains(err.Error(), "long enough") || waited != 0 {
-		t.Errorf("shared a folder that this process holds: %v, called waits %d times", err, waited)
+		t.Errorf("a folder that this process holds: got %v, %d calls of waits; want long enough, no call", err, waited)
 	}
 	// A program that inherits the lock keeps holding it.
 	heir := exec.Command("sleep", "0.3")
@@ -45,7 +45,7 @@ func TestWork(t *testing.T) {
 	}
 	w.Close()
 	if err := c.Remove(items[0]); !errors.Is(err, ErrInUse) {
-		t.Errorf("remove a work folder that a child process holds: %v", err)
+		t.Errorf("remove a work folder that a child process holds: got %v, want ErrInUse", err)
 	}
 	heir.Wait()
 	a, err := c.Work(t.Context(), "tree", "one", true, nil)
@@ -89,7 +89,7 @@ func TestBracketsInPath(t *testing.T) {
 		w.Close()
 		items, err := c.List()
 		if err != nil || len(items) != 2 {
-			t.Errorf("%s: List returns %+v, %v", name, items, err)
+			t.Errorf("%s: List: got %+v, error %v; want 2", name, items, err)
 		}
 		for _, it := range items {
 			if err := c.Remove(it); err != nil {
@@ -103,11 +103,11 @@ func TestBracketsInPath(t *testing.T) {
 			}
 		}
 		if left, err := c.Leftovers(); err != nil || len(left) != 2 {
-			t.Errorf("%s: Leftovers returns %+v, %v", name, left, err)
+			t.Errorf("%s: Leftovers: got %+v, error %v; want 2", name, left, err)
 		}
 		get(t, c).Close()
 		if _, err := os.Stat(half); !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("%s: the partial entry remains: %v", name, err)
+			t.Errorf("%s: the partial entry: got %v, want os.ErrNotExist", name, err)
 		}
 	}
 }
@@ -116,6 +116,6 @@ func TestBracketsInPath(t *testing.T) {
 func empty(t *testing.T, c *Cache) {
 	t.Helper()
 	if left, err := os.ReadDir(filepath.Join(c.Dir(), "tree")); err != nil || len(left) > 0 {
-		t.Errorf("%v, left: %v", err, left)
+		t.Errorf("got error %v, left: %v; want none", err, left)
 	}
 }

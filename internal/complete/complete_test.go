@@ -2,11 +2,11 @@ package complete
 
 import (
 	"os/exec"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/alecthomas/kong"
+	"github.com/google/go-cmp/cmp"
 )
 
 type grammar struct {
@@ -64,11 +64,11 @@ func TestWords(t *testing.T) {
 		"prog rerun extra word more": "",
 	} {
 		if got := strings.Join(Words(parser.Model, line, values), " "); got != want {
-			t.Errorf("%q: %q, not %q", line, got, want)
+			t.Errorf("%q: got %q, want %q", line, got, want)
 		}
 	}
 	if asked != "d" && asked != "dax" && asked != "m" {
-		t.Errorf("asked with %q", asked)
+		t.Errorf("got asked with %q, want d, dax or m", asked)
 	}
 }
 
@@ -83,7 +83,7 @@ func FuzzWords(f *testing.F) {
 		last := line[strings.LastIndex(line, " ")+1:]
 		for _, w := range Words(parser.Model, line, Values{"scenario": func(w string) []string { return []string{w + "x", "other"} }}) {
 			if !strings.HasPrefix(w, last) {
-				t.Errorf("%q: %q", line, w)
+				t.Errorf("%q: got %q, want it to begin with %q", line, w, last)
 			}
 		}
 	})
@@ -91,13 +91,13 @@ func FuzzWords(f *testing.F) {
 
 // Each shell that is installed accepts its script.
 func TestScripts(t *testing.T) {
-	if !slices.Equal(Shells(), []string{"bash", "fish", "zsh"}) {
-		t.Errorf("got %v", Shells())
+	if diff := cmp.Diff([]string{"bash", "fish", "zsh"}, Shells()); diff != "" {
+		t.Errorf("shells mismatch (-want +got):\n%s", diff)
 	}
 	for _, shell := range Shells() {
 		script := Script(shell, "prog")
 		if !strings.Contains(script, "prog complete -- ") || strings.Contains(script, "PROGRAM") {
-			t.Errorf("%s: %s", shell, script)
+			t.Errorf("%s: got the script %s, want it to call prog complete, without PROGRAM", shell, script)
 		}
 		path, err := exec.LookPath(shell)
 		if err != nil {

@@ -26,7 +26,7 @@ func TestInstall(t *testing.T) {
 		}
 	}
 	if d := read("/nowhere"); d != (Distro{}) {
-		t.Errorf("got %+v", d)
+		t.Errorf("got %+v, want none", d)
 	}
 }
 
@@ -34,12 +34,12 @@ func TestInstall(t *testing.T) {
 func TestTable(t *testing.T) {
 	for line := range strings.Lines(table) {
 		if f := strings.Split(strings.TrimSpace(line), "\t"); len(f) != 1 && len(f) != len(installers) {
-			t.Errorf("%d columns: %q", len(f), line)
+			t.Errorf("got %d columns, want 1 or %d: %q", len(f), len(installers), line)
 		}
 	}
 	for manager := range installers {
 		if got := names()[manager]; len(got) < 30 {
-			t.Errorf("%s: %v", manager, got)
+			t.Errorf("%s: got %v, want at least 30 names", manager, got)
 		}
 	}
 }

@@ -24,13 +24,13 @@ func TestKinds(t *testing.T) {
 		{errors.Join(errors.New("first"), errkind.Requestf("second")), errkind.Request, 2},
 	} {
 		if got := errkind.Of(test.err); got != test.kind {
-			t.Errorf("%v is of kind %d, not %d", test.err, got, test.kind)
+			t.Errorf("%v: got the kind %d, want %d", test.err, got, test.kind)
 		}
 		if got := errkind.ExitCode(test.err); got != test.code {
-			t.Errorf("%v exits with %d, not %d", test.err, got, test.code)
+			t.Errorf("%v: got exit code %d, want %d", test.err, got, test.code)
 		}
 	}
 	if err := errkind.Requestf("read %s: %w", "x", fs.ErrNotExist); !errors.Is(err, fs.ErrNotExist) || err.Error() != "read x: file does not exist" {
-		t.Errorf("%v hides its cause", err)
+		t.Errorf("got %v, want its cause in it", err)
 	}
 }

@@ -43,11 +43,11 @@ func TestApplyLikeCherryPick(t *testing.T) {
 				want := h.git("write-tree")
 				got, err := r.Apply(t.Context(), e.on+"^{tree}", []Edit{e.edit})
 				if err != nil || got.Tree != want {
-					t.Errorf("%s: %v, %s; git's own tree is %s", how, err, got.Tree, want)
+					t.Errorf("%s: got the tree %s, error %v; want git's own, %s", how, got.Tree, err, want)
 				}
 				p, err := r.commit(t.Context(), e.edit) // a merge would hide a truncated diff
 				if diff := h.git("diff-tree", "-p", "--full-index", "--binary", p.from, p.to) + "\n"; err != nil || string(p.diff) != diff {
-					t.Errorf("%s: %v, the diff is %q; git's own is %q", how, err, p.diff, diff)
+					t.Errorf("%s: got the diff %q, error %v; want git's own, %q", how, p.diff, err, diff)
 				}
 			}
 		})
@@ -67,7 +67,7 @@ func TestApplyAmongLookalikes(t *testing.T) {
 	mail := h.file("c.mbox", h.git("format-patch", "--stdout", "-1", change)+"\n")
 	for _, e := range []Edit{{Commit: change}, {File: mail}} {
 		if got, err := h.repo().Apply(t.Context(), moved+"^{tree}", []Edit{e}); err != nil || got.Tree != want {
-			t.Errorf("%+v: %v, %s; git's own tree is %s", e, err, got.Tree, want)
+			t.Errorf("%+v: got the tree %s, error %v; want git's own, %s", e, got.Tree, err, want)
 		}
 	}
 }
@@ -79,20 +79,20 @@ func TestRunIsOneLine(t *testing.T) {
 	r := h.repo()
 	for _, args := range [][]string{{"cat-file", "blob", "HEAD:f"}, {"ls-tree", "-z", "HEAD"}} {
 		if out, err := h.open().Run(t.Context(), args...); err == nil {
-			t.Errorf("%q: %q, want it to be Output's", args, out)
+			t.Errorf("%q: got %q, want it to be Output's", args, out)
 		}
 	}
 	if out, err := r.Output(t.Context(), nil, nil, "cat-file", "blob", h.git("rev-parse", "HEAD:f")); err != nil || string(out) != "\n a\n\n" {
-		t.Errorf("%q, %v", out, err)
+		t.Errorf("got %q, error %v; want \"\\n a\\n\\n\"", out, err)
 	}
 	h.git("mv", "f", " f ")
 	a, b := h.git("rev-parse", "HEAD^{tree}"), h.git("write-tree")
 	if files, err := r.Differ(t.Context(), a, b); err != nil || !slices.Equal(files, []string{" f ", "f"}) {
-		t.Errorf("%q, %v", files, err)
+		t.Errorf("got %q, error %v; want \" f \" and \"f\"", files, err)
 	}
 	h.write("\tnew \n", "")
 	if files, err := h.open().Changed(t.Context()); err != nil || !slices.Equal(files, []string{" f ", "f", "\tnew \n"}) {
-		t.Errorf("%q, %v", files, err)
+		t.Errorf("got %q, error %v; want \" f \", \"f\" and \"\\tnew \\n\"", files, err)
 	}
 }
 
@@ -133,7 +133,7 @@ func TestPresent(t *testing.T) {
 		if c.refused != "" {
 			var e *ApplyError
 			if !errors.As(err, &e) || !strings.Contains(err.Error(), c.refused) || e.Present != strings.Contains(c.refused, "present") {
-				t.Errorf("%s: %v, want %q", c.name, err, c.refused)
+				t.Errorf("%s: got %v, want %q", c.name, err, c.refused)
 			}
 			continue
 		}
@@ -144,7 +144,7 @@ func TestPresent(t *testing.T) {
 			}
 		}
 		if err != nil || !slices.Equal(present, c.present) {
-			t.Errorf("%s: %v, present %q, want %q", c.name, err, present, c.present)
+			t.Errorf("%s: got %v, present %q; want %q", c.name, err, present, c.present)
 		}
 	}
 }
@@ -160,10 +160,10 @@ func TestConflict(t *testing.T) {
 	_, err := r.Apply(t.Context(), other+"^{tree}", []Edit{{Commit: change}})
 	var e *ApplyError
 	if !errors.As(err, &e) || e.Present || len(e.Hunks) != 1 || !strings.Contains(e.Hunks[0], "dir/f @@ -1") {
-		t.Errorf("%v, %+v", err, e)
+		t.Errorf("got %v, %+v; want an *ApplyError with the hunk dir/f @@ -1", err, e)
 	}
 	if left, err := os.ReadDir(r.dir); err != nil || slices.ContainsFunc(left, func(e os.DirEntry) bool { return strings.HasPrefix(e.Name(), "apply-") }) {
-		t.Errorf("%v, left behind: %v", err, left)
+		t.Errorf("got error %v, left behind: %v; want none", err, left)
 	}
 }
 
@@ -175,6 +175,6 @@ func TestFolderWithBrackets(t *testing.T) {
 	series := h.file("p[1].mbox", h.git("format-patch", "--stdout", base)+"\n")
 	r := h.borrow(filepath.Join(t.TempDir(), "a[b]*?", "git"))
 	if got, err := r.Apply(t.Context(), base+"^{tree}", []Edit{{File: series}}); err != nil || got.Tree != h.git("rev-parse", "HEAD^{tree}") {
-		t.Errorf("%v, %+v", err, got)
+		t.Errorf("got error %v, %+v; want the tree of HEAD", err, got)
 	}
 }

@@ -25,7 +25,7 @@ func TestBorder(t *testing.T) {
 		}
 		r := h.borrow(dir)
 		if n, err := r.Run(t.Context(), nil, "rev-list", "--count", h.git("rev-parse", "HEAD")); err != nil || n != step.commits {
-			t.Errorf("after fetch %s: %s commits, %v; want %s", step.fetch, n, err, step.commits)
+			t.Errorf("after fetch %s: got %s commits, error %v; want %s", step.fetch, n, err, step.commits)
 		}
 	}
 }
@@ -58,13 +58,13 @@ func TestStitched(t *testing.T) {
 				t.Error("Stitched is false")
 			}
 			if related, err := user.Related(t.Context(), oldEnd, newEnd); err != nil || related {
-				t.Errorf("related: %t, %v", related, err)
+				t.Errorf("got related %t, error %v; want false", related, err)
 			}
 			r := h.repo()
 			theirs, err1 := user.Run(t.Context(), "rev-parse", newEnd+"^{tree}")
 			ours, err2 := r.Run(t.Context(), nil, "rev-parse", newEnd+"^{tree}")
 			if err1 != nil || err2 != nil || theirs != tree || ours != tree {
-				t.Errorf("%s and %s, %v, %v; want %s", theirs, ours, err1, err2, tree)
+				t.Errorf("got %s and %s, errors %v and %v; want %s", theirs, ours, err1, err2, tree)
 			}
 		})
 	}
@@ -81,6 +81,6 @@ func TestObjectFormat(t *testing.T) {
 	change := h.commit("change", "f", "2\n")
 	got, err := h.repo().Apply(t.Context(), base+"^{tree}", []Edit{{Commit: change}})
 	if err != nil || got.Tree != h.git("rev-parse", "HEAD^{tree}") {
-		t.Errorf("%v, %+v", err, got)
+		t.Errorf("got error %v, %+v; want the tree of HEAD", err, got)
 	}
 }

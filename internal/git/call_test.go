@@ -53,25 +53,25 @@ func TestEnvironment(t *testing.T) {
 	hostile(t, other)
 	user := h.open()
 	if got, err := user.Commit(t.Context(), "HEAD"); err != nil || got != head {
-		t.Errorf("HEAD is %s, %v; want %s", got, err, head)
+		t.Errorf("HEAD: got %s, error %v; want %s", got, err, head)
 	}
 	if s, err := user.Subject(t.Context(), "HEAD"); err != nil || s != "change" {
-		t.Errorf("the subject is %q, %v", s, err)
+		t.Errorf("got the subject %q, error %v; want change", s, err)
 	}
 	if files, err := user.Changed(t.Context()); err != nil || len(files) > 0 {
-		t.Errorf("modified: %q, %v", files, err)
+		t.Errorf("got modified %q, error %v; want none", files, err)
 	}
 	r := h.repo()
 	got, err := r.Apply(t.Context(), base+"^{tree}", []Edit{{Commit: head}})
 	if err != nil || got.Tree != tree {
-		t.Errorf("picked: %v, %+v", err, got)
+		t.Errorf("picked: got error %v, %+v; want the tree %s", err, got, tree)
 	}
 	out := filepath.Join(t.TempDir(), "source")
 	if err := r.Checkout(t.Context(), tree, out); err != nil {
 		t.Fatal(err)
 	}
 	if text, err := os.ReadFile(filepath.Join(out, "f")); err != nil || string(text) != "1\n2\n3\n4\nfive\n6\n7\n8\n" {
-		t.Errorf("checked out: %q, %v", text, err)
+		t.Errorf("checked out: got %q, error %v; want the lines with five", text, err)
 	}
 	if _, err := os.Stat(filepath.Join(r.dir, "hooks")); err == nil {
 		t.Error("our repository has hooks of a template")
@@ -114,17 +114,17 @@ func TestUsersConfiguration(t *testing.T) {
 	h.git("config", "--global", "core.autocrlf", "true")
 	user := h.open()
 	if s, err := user.Subject(t.Context(), head); err != nil || s != "change" {
-		t.Errorf("the subject is %q, %v", s, err)
+		t.Errorf("got the subject %q, error %v; want change", s, err)
 	}
 	h.write("ü", "y\n")
 	h.write("new", "")
 	if files, err := user.Changed(t.Context()); err != nil || !slices.Equal(files, []string{"ü", "new"}) {
-		t.Errorf("modified: %q, %v", files, err)
+		t.Errorf("got modified %q, error %v; want ü and new", files, err)
 	}
 	r := h.repo()
 	for _, e := range []Edit{{Commit: head}, {File: patch}} {
 		if got, err := r.Apply(t.Context(), base+"^{tree}", []Edit{e}); err != nil || got.Tree != tree {
-			t.Errorf("%+v: %v, %+v", e, err, got)
+			t.Errorf("%+v: got %+v, error %v; want the tree %s", e, got, err, tree)
 		}
 	}
 	out := filepath.Join(t.TempDir(), "source")
@@ -132,7 +132,7 @@ func TestUsersConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	if text, err := os.ReadFile(filepath.Join(out, "f")); err != nil || strings.Contains(string(text), "\r") {
-		t.Errorf("checked out: %q, %v", text, err)
+		t.Errorf("checked out: got %q, error %v; want no \\r", text, err)
 	}
 }
 
@@ -150,9 +150,9 @@ func TestSignedCommit(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s, err := h.open().Subject(t.Context(), "HEAD"); err != nil || s != "First" {
-		t.Errorf("the subject is %q, %v", s, err)
+		t.Errorf("got the subject %q, error %v; want First", s, err)
 	}
 	if got, err := h.repo().Apply(t.Context(), "HEAD^{tree}", nil); err == nil {
-		t.Errorf("a ref of the user's repository is visible: %+v", got)
+		t.Errorf("HEAD of the user's repository: got %+v, want an error", got)
 	}
 }

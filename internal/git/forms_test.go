@@ -86,7 +86,7 @@ func TestForms(t *testing.T) {
 			got, err := r.Apply(t.Context(), h.git("rev-parse", "HEAD^{tree}"), []Edit{{File: h.file("s.mbox", c.text)}})
 			if c.refused != "" {
 				if errkind.Of(err) != errkind.Request || err == nil || !strings.Contains(err.Error(), c.refused) {
-					t.Errorf("%v, %+v; want %q", err, got, c.refused)
+					t.Errorf("got error %v, %+v; want %q", err, got, c.refused)
 				}
 				return
 			}
@@ -95,10 +95,10 @@ func TestForms(t *testing.T) {
 			}
 			text, err := r.Output(t.Context(), nil, nil, "cat-file", "blob", got.Tree+":drivers/f")
 			if is := strings.Join(strings.Fields(strings.ReplaceAll(string(text), ".", "")), " "); err != nil || is != c.want {
-				t.Errorf("%q, %v; want %q", is, err, c.want)
+				t.Errorf("got %q, error %v; want %q", is, err, c.want)
 			}
 			if !slices.EqualFunc(got.Notes, c.notes, strings.Contains) {
-				t.Errorf("notes %q, want %q", got.Notes, c.notes)
+				t.Errorf("got notes %q, want %q", got.Notes, c.notes)
 			}
 		})
 	}

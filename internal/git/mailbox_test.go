@@ -220,7 +220,7 @@ func TestSeries(t *testing.T) {
 			got, err := r.Apply(t.Context(), h.git("rev-parse", "HEAD^{tree}"), []Edit{{File: h.file("s.mbox", c.text)}})
 			if c.refused != "" {
 				if errkind.Of(err) != errkind.Request || err == nil || !strings.Contains(err.Error(), c.refused) {
-					t.Errorf("%v, %+v; want %q", err, got, c.refused)
+					t.Errorf("got error %v, %+v; want %q", err, got, c.refused)
 				}
 				return
 			}
@@ -229,11 +229,11 @@ func TestSeries(t *testing.T) {
 			}
 			text, err := r.Output(t.Context(), nil, nil, "cat-file", "blob", got.Tree+":drivers/f")
 			if is := strings.Join(strings.Fields(strings.ReplaceAll(string(text), ".", "")), " "); err != nil || is != c.want {
-				t.Errorf("%q, %v; want %q", is, err, c.want)
+				t.Errorf("got %q, error %v; want %q", is, err, c.want)
 			}
 			same := slices.EqualFunc(got.Notes, c.notes, func(n, want string) bool { return strings.HasPrefix(n, "s.mbox: ") && strings.Contains(n, want) })
 			if !same {
-				t.Errorf("notes %q, want %q", got.Notes, c.notes)
+				t.Errorf("got notes %q, want %q", got.Notes, c.notes)
 			}
 		})
 	}
@@ -257,7 +257,7 @@ func TestNewFileWithoutPrefix(t *testing.T) {
 			continue
 		}
 		if files, err := r.Differ(t.Context(), tree, got.Tree); err != nil || !slices.Equal(files, []string{want}) {
-			t.Errorf("%s: %q, %v; want %s", name, files, err, want)
+			t.Errorf("%s: got %q, error %v; want %s", name, files, err, want)
 		}
 	}
 }
@@ -279,7 +279,7 @@ func TestSubjects(t *testing.T) {
 		want.title = subject
 		got := newMessage(map[string][]string{"Subject": {subject}})
 		if fmt.Sprintf("%+v", *got) != fmt.Sprintf("%+v", want) {
-			t.Errorf("%q: %+v, want %+v", subject, *got, want)
+			t.Errorf("%q: got %+v, want %+v", subject, *got, want)
 		}
 	}
 }
@@ -296,7 +296,7 @@ func FuzzFile(f *testing.F) {
 		}
 		patches, _, err := choose("f", []*message{m, m})
 		if err != nil && errkind.Of(err) != errkind.Request || err == nil && len(patches) == 0 {
-			t.Errorf("%d patches, %v", len(patches), err)
+			t.Errorf("got %d patches, error %v; want patches, or a request error", len(patches), err)
 		}
 	})
 }
@@ -308,7 +308,7 @@ func TestFolderOfPatches(t *testing.T) {
 	r := h.repo()
 	for path, want := range map[string]string{t.TempDir(): "is a folder; give the patch files", filepath.Join(t.TempDir(), "none"): "no such file"} {
 		if _, err := r.Apply(t.Context(), h.git("rev-parse", "HEAD^{tree}"), []Edit{{File: path}}); errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), want) {
-			t.Errorf("got the error %v", err)
+			t.Errorf("got %v, want a request error with %q", err, want)
 		}
 	}
 	left, err := os.ReadDir(r.dir)
@@ -317,7 +317,7 @@ func TestFolderOfPatches(t *testing.T) {
 	}
 	for _, e := range left {
 		if regexp.MustCompile(`^(apply|mails)-`).MatchString(e.Name()) {
-			t.Errorf("left behind: %s", e.Name())
+			t.Errorf("got %s left behind, want none", e.Name())
 		}
 	}
 }

@@ -74,7 +74,7 @@ func TestPickLikeCherryPick(t *testing.T) {
 				want := h.git("write-tree")
 				got, err := r.Apply(t.Context(), e.on+"^{tree}", []Edit{e.edit})
 				if err != nil || got.Tree != want {
-					t.Errorf("%s: %v, %s; git's own tree is %s", e.how, err, got.Tree, want)
+					t.Errorf("%s: got the tree %s, error %v; want git's own, %s", e.how, got.Tree, err, want)
 				}
 			}
 		})

@@ -38,10 +38,10 @@ func TestPresentElsewhere(t *testing.T) {
 		_, err := h.repo().Apply(t.Context(), on+"^{tree}", []Edit{{File: patch}})
 		var e *ApplyError
 		if !errors.As(err, &e) || e.Present != c.present {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got %v, want an *ApplyError, present %t", name, err, c.present)
 		}
 		if name == "another function has it" && !strings.Contains(err.Error(), `the tree has the lines of f.c @@ int one(int a), but below "int two(void)"`) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got %v, want it with the function that has the lines", name, err)
 		}
 	}
 }
@@ -58,7 +58,7 @@ func TestWithin(t *testing.T) {
 		{11, "struct s {", true}, {11, "struct t {", false}, {1, "int one(int a)", false}, {100, "struct s {", true},
 	} {
 		if _, got := within(file, c.at, c.heading); got != c.want {
-			t.Errorf("line %d in %q: %t", c.at, c.heading, got)
+			t.Errorf("line %d in %q: got %t, want %t", c.at, c.heading, got, c.want)
 		}
 	}
 }

@@ -81,7 +81,7 @@ func TestWithinGit(t *testing.T) {
 			out, err := cmd.CombinedOutput()
 			got, _ := os.ReadFile(to)
 			if string(got) != want {
-				t.Errorf("HEAD is %q, want %s; %v: %s", got, want, err, strings.TrimSpace(string(out)))
+				t.Errorf("HEAD: got %q, want %s; %v: %s", got, want, err, strings.TrimSpace(string(out)))
 			}
 		})
 	}

@@ -111,7 +111,7 @@ func TestComplaints(t *testing.T) {
 		"[   12.3][  T233]  f+0x1/0x2", "login: [   12.4][    C1] BUG: KASAN: use-after-free in h+0x1/0x2",
 	}
 	if got := Splats(callers); !slices.Equal(got, []string{"UBSAN: negation-overflow in f", "WARNING in g", "KASAN: use-after-free in h"}) {
-		t.Errorf("by its callers: %q", got)
+		t.Errorf("by its callers: got %q, want one of f, g and h each", got)
 	}
 }
 
@@ -143,7 +143,7 @@ Debug: sleeping is fine
 BUG kmalloc-8 (Not tainted): kasan: bad access detected
 mce: [Hardware Error]: Machine check events logged`) {
 		if got := Splats([]string{l}); got != nil {
-			t.Errorf("%s: %q", l, got)
+			t.Errorf("%s: got %q, want none", l, got)
 		}
 	}
 	for _, text := range []string{
@@ -153,16 +153,16 @@ mce: [Hardware Error]: Machine check events logged`) {
 		for _, level := range []string{"<12>", "<8>", "<191>"} {
 			log := []string{level + "[   12.3] " + text, level + "[   12.3] RIP: 0010:f+0x1/0x2"}
 			if got := Splats(log); got != nil || Standstills(log) != nil {
-				t.Errorf("%s%s, of a program: %q", level, text, got)
+				t.Errorf("%s%s, of a program: got %q, want none", level, text, got)
 			}
 		}
 		if Splats([]string{"<4>[   12.3] " + text}) == nil {
-			t.Errorf("%s, of the kernel: nothing", text)
+			t.Errorf("%s, of the kernel: got none, want a complaint", text)
 		}
 	}
 	mixed := []string{"[   12.3] UBSAN: negation-overflow in mm/x.c:1:2", "<12>[   12.3]  mine+0x1/0x2", "[   12.3]  f+0x1/0x2"}
 	if got := Splats(mixed); !slices.Equal(got, []string{"UBSAN: negation-overflow in f"}) {
-		t.Errorf("with a program's line in it: %q", got)
+		t.Errorf("with a program's line in it: got %q, want UBSAN: negation-overflow in f", got)
 	}
 }
 
@@ -177,7 +177,7 @@ func TestOwnWordsAreCanonical(t *testing.T) {
 	} {
 		a, b := Splats([]string{c[0]}), Splats([]string{c[1]})
 		if len(a) != 1 || !slices.Equal(a, b) {
-			t.Errorf("%q and %q", a, b)
+			t.Errorf("got %q and %q, want one, the same", a, b)
 		}
 	}
 }
@@ -190,11 +190,12 @@ func TestComplaintsAreBounded(t *testing.T) {
 		log = append(log, "BUG: "+word+strings.Repeat(" long", 2000))
 	}
 	if got := Splats(log); len(got) != mostSplats || len(strings.Join(got, "\n")) > mostSplats*2*mostWords {
-		t.Errorf("%d complaints of %d bytes", len(got), len(strings.Join(got, "\n")))
+		t.Errorf("got %d complaints of %d bytes, want %d of at most %d",
+			len(got), len(strings.Join(got, "\n")), mostSplats, mostSplats*2*mostWords)
 	}
 	deep := stamped("watchdog: BUG: soft lockup - CPU#0 stuck for 22s!\nRIP: 0010:f+0x1/0x2\n" + strings.Repeat(" g+0x1/0x2\n", 2*traceReach) + " last+0x1/0x2\n do_syscall_64+0x1/0x2")
 	if got := Splats(deep); !slices.Equal(got, []string{"soft lockup in f"}) {
-		t.Errorf("too far: %q", got)
+		t.Errorf("too far: got %q, want soft lockup in f", got)
 	}
 }
 
@@ -206,7 +207,7 @@ func TestStall(t *testing.T) {
 		"KASAN: use-after-free in watchdog": false,
 	} {
 		if got := Stall(text); got != want {
-			t.Errorf("%q: %v", text, got)
+			t.Errorf("%q: got %t, want %t", text, got, want)
 		}
 	}
 }
@@ -219,7 +220,7 @@ func TestOfProcessor(t *testing.T) {
 		"WARNING in acpi_init": false, "WARNING in dax_iomap_fault": false, "KASAN: use-after-free in fpu__init_system_xstate": false, "": false,
 	} {
 		if got := OfProcessor(text); got != want {
-			t.Errorf("%q: %v", text, got)
+			t.Errorf("%q: got %t, want %t", text, got, want)
 		}
 	}
 }

@@ -9,6 +9,6 @@ func TestPanicNote(t *testing.T) {
 [    8.4] Kernel Offset: disabled`
 	const want = "Kernel panic - not syncing: Fatal local machine check: Machine check: Data load in unrecoverable area of kernel"
 	if got := PanicNote(console); got != want {
-		t.Errorf("%q", got)
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -65,7 +65,7 @@ func TestPlaces(t *testing.T) {
 			"BUG: Bad page state in nd_alloc"},
 	} {
 		if got := Splats(stamped(c.log)); !slices.Equal(got, []string{c.want}) {
-			t.Errorf("%s: %q, not %q", name, got, c.want)
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
 		}
 	}
 }

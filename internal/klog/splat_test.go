@@ -134,7 +134,7 @@ func TestSplatsAreCanonical(t *testing.T) {
 	}
 	a, b := said("   12.345678", "0", "233", "4a", ""), said("  112.000001", "1", "4711", "17c", ".constprop.0")
 	if !slices.Equal(a, b) || len(a) != 3 {
-		t.Errorf("%q and %q", a, b)
+		t.Errorf("got %q and %q, want 3, the same", a, b)
 	}
 }
 
@@ -147,7 +147,7 @@ func TestTaint(t *testing.T) {
 		{0, 1, "P"}, {0, 1 << 19, "J"}, {0, 1 << 15, "K"}, {1 << 13, 0, "none"}, {0, 1 << 40, "none"},
 	} {
 		if got := Taint(test.before, test.now); got != test.want {
-			t.Errorf("from %#x to %#x: %q, not %q", test.before, test.now, got, test.want)
+			t.Errorf("from %#x to %#x: got %q, want %q", test.before, test.now, got, test.want)
 		}
 	}
 }
@@ -172,12 +172,12 @@ func FuzzSplats(f *testing.F) {
 		}
 		for i, s := range found {
 			if strings.Contains(s, "\n") || s == "" || s != strings.TrimSpace(s) || slices.Contains(found[:i], s) {
-				t.Errorf("%q of %q", s, found)
+				t.Errorf("got %q of %q, want a trimmed line, each once", s, found)
 			}
 		}
 		for _, s := range Standstills(lines) {
 			if s.For < 0 || s.Until < 0 || !slices.Contains(found, s.Complaint) {
-				t.Errorf("%+v, and the splats are %q", s, found)
+				t.Errorf("got %+v, want times of at least 0, and a complaint of %q", s, found)
 			}
 		}
 	})
@@ -204,7 +204,7 @@ func TestStandstills(t *testing.T) {
 		"the same text by a program":   {"[   48.0] agent: watchdog: BUG: soft lockup - CPU#0 stuck for 26s!", nil},
 	} {
 		if got := Standstills(strings.Split(c.log, "\n")); !slices.Equal(got, c.want) {
-			t.Errorf("%s: %v", name, got)
+			t.Errorf("%s: got %v, want %v", name, got, c.want)
 		}
 	}
 }

@@ -28,7 +28,7 @@ func TestWarningsAreFound(t *testing.T) {
 		"in an interrupt":                        "WARNING: kernel/time/x.c:43 at 0x0, CPU#1: swapper/1/0" + registers + "nd_real+0x1f/0x40\nCall Trace:\n <IRQ>\n nd_caller+0x1/0x2\n </IRQ>",
 	} {
 		if got := Splats(stamped(log)); !slices.Equal(got, []string{"WARNING in nd_real"}) {
-			t.Errorf("%s: %q", name, got)
+			t.Errorf("%s: got %q, want WARNING in nd_real", name, got)
 		}
 	}
 }

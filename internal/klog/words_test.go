@@ -40,20 +40,20 @@ func TestCheckersWords(t *testing.T) {
 		"a stack that can't be walked":     {"WARNING: stack going in the wrong direction? at nd_walk+0x1/0x2", []string{"WARNING in nd_walk"}},
 	} {
 		if got := Splats(stamped(c.log)); !slices.Equal(got, c.want) {
-			t.Errorf("%s: %q, not %q", name, got, c.want)
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
 		}
 	}
 	// A notice of a checker within a report does not end it.
 	amid := "BUG: KASAN: double-free in kfree+0x1/0x2\nkmemleak: Kernel memory leak detector disabled" + trace + " kfree+0x1/0x2\n nd_free+0x1/0x2"
 	if got := Splats(stamped(amid)); !slices.Equal(got, []string{"KASAN: double-free in nd_free"}) {
-		t.Errorf("with a notice in it: %q", got)
+		t.Errorf("with a notice in it: got %q, want KASAN: double-free in nd_free", got)
 	}
 	for _, l := range stamped("kmemleak: Kernel memory leak detector initialized (mem pool available: 15679)\n" +
 		"kmemleak: Automatic memory scanning thread started\nkmemleak: Kernel memory leak detector disabled\npagealloc: enabled\n" +
 		"smp: Bringing up secondary CPUs ...\nINFO: task agent:233 is blocked on a mutex, but the owner is not found.\n" +
 		"rcu: __call_rcu_common() is here\nsoftirq: enabled\nINFO: 0x00000000a-0x00000000b @offset=64. First byte 0x6a instead of 0x6b") {
 		if got := Splats([]string{l}); got != nil {
-			t.Errorf("%s: %q", l, got)
+			t.Errorf("%s: got %q, want none", l, got)
 		}
 	}
 }

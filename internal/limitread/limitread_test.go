@@ -48,14 +48,14 @@ func TestReadFile(t *testing.T) {
 		data, err := ReadFile(c.path, most)
 		runtime.ReadMemStats(&after)
 		if c.err == nil && err != nil || c.err != nil && !errors.As(err, c.err) || string(data) != c.want {
-			t.Errorf("%s: %q, %v", name, data, err)
+			t.Errorf("%s: got %q, error %v; want %q, %T", name, data, err, c.want, c.err)
 		}
 		if used := after.TotalAlloc - before.TotalAlloc; used > 1<<20 {
-			t.Errorf("%s: allocated %d bytes", name, used)
+			t.Errorf("%s: got %d bytes allocated, want at most %d", name, used, 1<<20)
 		}
 	}
 	want := "/x is larger than 64 KiB, the maximum for such a file"
 	if got := (&Error{"/x", 64 << 10}).Error(); got != want {
-		t.Errorf("%q", got)
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -40,7 +40,7 @@ func write(t *testing.T) string {
 		t.Fatal(err)
 	}
 	if err := Write(broken{}, parser.Model, "v1"); !errors.Is(err, errBroken) {
-		t.Errorf("got the error %v", err)
+		t.Errorf("got %v, want errBroken", err)
 	}
 	return b.String()
 }
@@ -64,7 +64,7 @@ func TestWrite(t *testing.T) {
 		}
 	}
 	if strings.Contains(strings.ToLower(page), "hidden") || strings.Contains(page, "Not shown") {
-		t.Error(page)
+		t.Errorf("got %s, want it without what is hidden", page)
 	}
 }
 
@@ -79,7 +79,7 @@ func TestGroff(t *testing.T) {
 	var said, wrong bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &wrong
 	if err := cmd.Run(); err != nil || wrong.Len() > 0 {
-		t.Fatalf("%v: %s", err, wrong.String())
+		t.Fatalf("got error %v, %s; want neither an error nor a warning", err, wrong.String())
 	}
 	for _, want := range []string{".TH of what it does, 'and more: C:\\temp.", "prog run --quick x", "# it's done"} {
 		if !strings.Contains(said.String(), want) {

@@ -14,7 +14,7 @@ func escaped(t testing.TB, most int64, pieces ...string) string {
 	e := NewEscaper(&b, most)
 	for _, p := range pieces {
 		if n, err := e.Write([]byte(p)); n != len(p) || err != nil {
-			t.Errorf("%d of %d bytes, %v", n, len(p), err)
+			t.Errorf("wrote %d of %d bytes, error %v; want all", n, len(p), err)
 		}
 	}
 	if err := e.Close(); err != nil {
@@ -38,10 +38,10 @@ func TestEscaper(t *testing.T) {
 		"\x7f\x00":                      `\x7f\x00`,
 	} {
 		if got := escaped(t, 1000, in); got != want {
-			t.Errorf("%q: %q, not %q", in, got, want)
+			t.Errorf("%q: got %q, want %q", in, got, want)
 		}
 		if got := escaped(t, 1000, strings.Split(in, "")...); got != want {
-			t.Errorf("%q in pieces: %q, not %q", in, got, want)
+			t.Errorf("%q in pieces: got %q, want %q", in, got, want)
 		}
 	}
 }
@@ -50,7 +50,7 @@ func TestEscaperIsBounded(t *testing.T) {
 	flood := strings.Repeat("flood\r\n", 1000)
 	got := escaped(t, 60, flood, flood, "end\r")
 	if want := strings.Repeat("flood\n", 10) + cut; got != want {
-		t.Errorf("%q", got)
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

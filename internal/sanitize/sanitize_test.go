@@ -32,12 +32,12 @@ func TestLine(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if got := sanitize.Line(tc.in); got != tc.want {
-				t.Errorf("%q, want %q", got, tc.want)
+				t.Errorf("got %q, want %q", got, tc.want)
 			}
 		})
 	}
 	if got, want := sanitize.Text("one::\r\n\ttwo\x1b[K"), "one::\n\ttwo"; got != want {
-		t.Errorf("text: %q, want %q", got, want)
+		t.Errorf("text: got %q, want %q", got, want)
 	}
 }
 

@@ -19,7 +19,7 @@ func TestNames(t *testing.T) {
 		"nothing like it":   nil,
 	} {
 		if got := Names(written, known); !slices.Equal(got, want) {
-			t.Errorf("%q: %q, not %q", written, got, want)
+			t.Errorf("%q: got %q, want %q", written, got, want)
 		}
 	}
 }
@@ -30,7 +30,7 @@ func TestDistance(t *testing.T) {
 		want int
 	}{{"", "", 0}, {"", "abc", 3}, {"abc", "", 3}, {"read", "raed", 1}, {"kitten", "sitting", 3}, {"ca", "abc", 3}} {
 		if got := distance(c.a, c.b); got != c.want {
-			t.Errorf("%q to %q: %d, not %d", c.a, c.b, got, c.want)
+			t.Errorf("%q to %q: got %d, want %d", c.a, c.b, got, c.want)
 		}
 	}
 }

@@ -44,7 +44,7 @@ func TestRead(t *testing.T) {
 		{Test{Directive: "SKIP"}, true, false}, {Test{Directive: "ERROR"}, false, true}, {Test{Directive: "TIMEOUT"}, false, true},
 	} {
 		if c.test.Skipped() != c.skips || c.test.Failed() != c.failed {
-			t.Errorf("%+v: skipped %v, failed %v", c.test, c.test.Skipped(), c.test.Failed())
+			t.Errorf("%+v: got skipped %t, failed %t; want %t, %t", c.test, c.test.Skipped(), c.test.Failed(), c.skips, c.failed)
 		}
 	}
 }
@@ -55,11 +55,11 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		r := Read(text)
 		if !r.IsTAP && (len(r.Tests) > 0 || r.Planned >= 0 || r.BailOut != "" || r.Skipped != "") {
-			t.Errorf("%+v for a text that is not TAP", r)
+			t.Errorf("a text that is not TAP: got %+v, want nothing of it", r)
 		}
 		for _, i := range r.Tests {
 			if i.Name == "" || len(i.Notes) > mostNotes || i.Skipped() && i.Failed() {
-				t.Errorf("got %+v", i)
+				t.Errorf("got %+v, want a name, at most %d notes, and not both skipped and failed", i, mostNotes)
 			}
 		}
 	})

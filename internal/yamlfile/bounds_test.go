@@ -46,15 +46,15 @@ func TestBombs(t *testing.T) {
 			_, err := testFile().Body([]byte(c.in), "the file", "write it well")
 			runtime.ReadMemStats(&after)
 			if err == nil || !strings.HasPrefix(err.Error(), "f.yaml") || !strings.Contains(err.Error(), c.says) {
-				t.Errorf("%.200v", err)
+				t.Errorf("got %.200v, want an error of f.yaml with %q", err, c.says)
 			}
 			if used := after.TotalAlloc - before.TotalAlloc; used > 200<<20 {
-				t.Errorf("allocated %d MiB", used>>20)
+				t.Errorf("got %d MiB allocated, want at most 200", used>>20)
 			}
 		})
 	}
 	if _, err := ReadFile("/dev/zero"); !errors.As(err, new(*limitread.Error)) {
-		t.Errorf("a file without an end: %v", err)
+		t.Errorf("a file without an end: got %v, want a *limitread.Error", err)
 	}
 }
 

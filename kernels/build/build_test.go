@@ -90,10 +90,10 @@ func TestProgress(t *testing.T) {
 	b = newTree(t, "a.c")
 	b.write("Makefile", strings.ReplaceAll(fake.Tree("")["Makefile"], "prepare", "nothing"))
 	if got := b.build(); got != "1/0 2/0" {
-		t.Errorf("got progress %q", got)
+		t.Errorf("got progress %q, want 1/0 2/0", got)
 	}
 	if log, err := os.ReadFile(b.Log); err != nil || strings.Contains(string(log), "No rule") {
-		t.Errorf("the log contains the failed attempt: %v\n%s", err, log)
+		t.Errorf("the log: got error %v, want it without the failed attempt:\n%s", err, log)
 	}
 }
 
@@ -117,17 +117,17 @@ func TestStale(t *testing.T) {
 	}
 	named := strings.ReplaceAll(string(data), filepath.Join(b.Source, "src/all.h"), "../source/src/all.h")
 	if err := os.WriteFile(cmd, []byte(named), 0o644); err != nil || named == string(data) {
-		t.Fatal(err, named)
+		t.Fatalf("got error %v, %s; want a name below ../source", err, named)
 	}
 	if stale, _, err := build.Stale(b.Source, b.Objects, map[string]bool{"src/all.h": true}); err != nil || stale != 3 {
-		t.Errorf("header relative to the build directory: got %v, %d stale", err, stale)
+		t.Errorf("header relative to the build directory: got error %v, %d stale; want 3", err, stale)
 	}
 	// A missing object is compiled again, independent of its inputs.
 	if err := os.Remove(filepath.Join(b.Objects, "src/a.o")); err != nil {
 		t.Fatal(err)
 	}
 	if stale, _, err := build.Stale(b.Source, b.Objects, nil); err != nil || stale != 1 {
-		t.Errorf("missing object: got %v, %d stale", err, stale)
+		t.Errorf("missing object: got error %v, %d stale; want 1", err, stale)
 	}
 	if _, _, err := build.Stale(b.Source, filepath.Join(b.Objects, "none"), nil); err == nil {
 		t.Error("no objects: got no error")
@@ -137,7 +137,7 @@ func TestStale(t *testing.T) {
 func TestFull(t *testing.T) {
 	full := &os.PathError{Op: "write", Path: "objects/x", Err: unix.ENOSPC}
 	if err := build.Full(full); !errors.Is(err, build.ErrFull) || !strings.Contains(err.Error(), "objects/x") || !strings.Contains(err.Error(), "XDG_CACHE_HOME") {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v, want ErrFull, with the path and XDG_CACHE_HOME", err)
 	}
 	if build.Full(nil) != nil || errors.Is(build.Full(os.ErrClosed), build.ErrFull) {
 		t.Error("another error became ErrFull")

@@ -37,7 +37,7 @@ func TestParse(t *testing.T) {
 				}
 			}
 			if all := string(bytes.Join(got, []byte(" "))); string(object) != c.object || all != c.want {
-				t.Errorf("%q of %q, want %q of %q", object, all, c.object, c.want)
+				t.Errorf("got %q of %q, want %q of %q", object, all, c.object, c.want)
 			}
 		})
 	}

@@ -54,7 +54,7 @@ func TestMissingTools(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := build.Tools(t.Context(), "", nil, config); err == nil || !strings.Contains(err.Error(), " bc dwarves cpio") {
-		t.Errorf("with a configuration: got %v", err)
+		t.Errorf("with a configuration: got %v, want an error with bc dwarves cpio", err)
 	}
 }
 

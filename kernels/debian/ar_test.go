@@ -79,7 +79,7 @@ func TestMembersSparse(t *testing.T) {
 	}
 	var spec *kernels.SpecError
 	if err := open(t, file); !errors.As(err, &spec) || !strings.Contains(err.Error(), "larger than 8.0 GiB") {
-		t.Error(err)
+		t.Errorf("got %v, want an error of a member larger than 8.0 GiB", err)
 	}
 }
 
@@ -96,7 +96,7 @@ func FuzzListAr(f *testing.F) {
 			total += m.size
 		}
 		if total > int64(len(data)) {
-			t.Errorf("got members of %d bytes in a file of %d", total, len(data))
+			t.Errorf("got members of %d bytes, want at most the %d of the file", total, len(data))
 		}
 	})
 }
@@ -124,7 +124,7 @@ func FuzzDescribe(f *testing.F) {
 		p, err := Describe(file)
 		var spec *kernels.SpecError
 		if err != nil && !errors.As(err, &spec) || err == nil && (p.Name == "" || p.Version == "") {
-			t.Errorf("got %+v, %v", p, err)
+			t.Errorf("got %+v, error %v; want a name and a version, or a SpecError", p, err)
 		}
 	})
 }

@@ -13,7 +13,7 @@ func TestCompareVersions(t *testing.T) {
 			got := CompareVersions(a, b)
 			if dpkg == "" {
 				if got < 0 != (i < j) || got > 0 != (i > j) {
-					t.Errorf("compare %s %s: got %d", a, b, got)
+					t.Errorf("compare %s %s: got %d, want the order of %d and %d", a, b, got, i, j)
 				}
 				continue
 			}
@@ -33,7 +33,7 @@ func FuzzCompareVersions(f *testing.F) {
 	f.Fuzz(func(t *testing.T, a, b string) {
 		ab, ba := CompareVersions(a, b), CompareVersions(b, a)
 		if ab < 0 != (ba > 0) || CompareVersions(a, a) != 0 {
-			t.Errorf("compare %q %q: got %d, and %d in reverse", a, b, ab, ba)
+			t.Errorf("compare %q %q: got %d, and %d in reverse; want opposite signs, and 0 of itself", a, b, ab, ba)
 		}
 	})
 }

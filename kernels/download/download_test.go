@@ -101,13 +101,13 @@ func TestResume(t *testing.T) {
 			defer server.Close()
 			got, err := get(t, server.URL+"/bzImage", options(t))
 			if (err != nil) != c.fails {
-				t.Errorf("got error %v", err)
+				t.Errorf("got error %v, want one %t", err, c.fails)
 			}
 			if err == nil && got != want.Load() {
-				t.Errorf("got %d bytes, not those of the server", len(got))
+				t.Errorf("got %d bytes, want those of the server", len(got))
 			}
 			if n := requests.Load(); n > c.requests {
-				t.Errorf("%d requests, want at most %d", n, c.requests)
+				t.Errorf("got %d requests, want at most %d", n, c.requests)
 			}
 		})
 	}
@@ -155,7 +155,7 @@ func TestCached(t *testing.T) {
 			t.Errorf("got %q, %v; want %q", got, err, content)
 		}
 		if n := requests.Load() - before; n != asked {
-			t.Errorf("%d requests, want %d", n, asked)
+			t.Errorf("got %d requests, want %d", n, asked)
 		}
 	}
 	url := server.URL + "/a/config"
@@ -173,7 +173,7 @@ func TestCached(t *testing.T) {
 	server.Close()
 	want(url+"#sha256="+sum, "fourth", 0)
 	if _, err := get(t, url, opts); err == nil || !strings.HasPrefix(err.Error(), "download "+url+": ") {
-		t.Errorf("without the server: got %v", err)
+		t.Errorf("without the server: got %v, want an error of the download", err)
 	}
 }
 
@@ -240,7 +240,7 @@ func TestHostileServers(t *testing.T) {
 			t.Errorf("%s: got %T %v, want %q (a request: %t)", c.url, err, err, c.want, c.request)
 		}
 		if left, _ := filepath.Glob(filepath.Join(opts.Cache.Dir(), entryKind, "*")); len(left) > 0 {
-			t.Errorf("%s: left %v", c.url, left)
+			t.Errorf("%s: got %v left, want none", c.url, left)
 		}
 	}
 }
@@ -257,6 +257,6 @@ func TestCanceled(t *testing.T) {
 	}))
 	defer server.Close()
 	if _, err := Get(ctx, server.URL, options(t)); !errors.Is(err, stopped) {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v, want %v", err, stopped)
 	}
 }

@@ -117,20 +117,20 @@ func TestDigests(t *testing.T) {
 	opts := options(t)
 	url := fmt.Sprintf("%s/f#sha512=%x", server.URL, sha512.Sum512([]byte(text)))
 	if got, err := get(t, url, opts); err != nil || got != text || n.Load() != 2 {
-		t.Errorf("got %d bytes, %v, after %d requests", len(got), err, n.Load())
+		t.Errorf("got %d bytes, error %v, after %d requests; want %d bytes after 2 requests", len(got), err, n.Load(), len(text))
 	}
 	f, err := Get(t.Context(), url, opts)
 	if err != nil || n.Load() != 2 {
-		t.Fatalf("%v after %d requests", err, n.Load())
+		t.Fatalf("got error %v after %d requests, want none after 2 requests", err, n.Load())
 	}
 	if err := f.Discard(); err != nil {
 		t.Error(err)
 	}
 	if left, _ := filepath.Glob(filepath.Join(opts.Cache.Dir(), entryKind, "*")); len(left) > 0 {
-		t.Errorf("left %v", left)
+		t.Errorf("got %v left, want none", left)
 	}
 	if got, err := get(t, url, opts); err != nil || got != text || n.Load() != 3 {
-		t.Errorf("got %d bytes, %v, after %d requests", len(got), err, n.Load())
+		t.Errorf("got %d bytes, error %v, after %d requests; want %d bytes after 3 requests", len(got), err, n.Load(), len(text))
 	}
 	if _, err := get(t, server.URL+"/f#sha1=00", opts); err == nil {
 		t.Error("sha1 was accepted")

@@ -43,6 +43,6 @@ func TestDifferences(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if got := Differences(a, a); got != nil {
-		t.Errorf("got %v of one configuration", got)
+		t.Errorf("got %v of one configuration, want none", got)
 	}
 }

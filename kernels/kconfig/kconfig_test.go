@@ -33,7 +33,7 @@ func TestParse(t *testing.T) {
 		}
 	}
 	if got := c.KernelVersion(); got != "6.1.192" {
-		t.Errorf("KernelVersion: got %q", got)
+		t.Errorf("KernelVersion: got %q, want 6.1.192", got)
 	}
 	got := c.Missing("EXT4_FS", "XFS_FS", "64BIT", "CONFIG_NFIT", "NR_CPUS")
 	if want := []string{"XFS_FS", "CONFIG_NFIT", "NR_CPUS"}; !slices.Equal(got, want) {

@@ -25,7 +25,7 @@ func TestEmbeddedMatrices(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(d.Kernels) != 2 || d.Kernels[0].Spec != "apt:bookworm" || d.Kernels[1].Spec != "apt:bookworm/6.12" {
-		t.Errorf("got default matrix %+v", d.Kernels)
+		t.Errorf("got default matrix %+v, want apt:bookworm and apt:bookworm/6.12", d.Kernels)
 	}
 	for _, e := range append(d.Kernels, w.Kernels...) {
 		if len(e.Has) != 0 {
@@ -53,7 +53,7 @@ func TestParseMatrix(t *testing.T) {
 		{Spec: "dir:/k", Pos: "m.yaml:6:5"},
 	}
 	if d := cmp.Diff(want, m.Kernels); d != "" {
-		t.Error(d)
+		t.Errorf("kernels mismatch (-want +got):\n%s", d)
 	}
 }
 
@@ -130,16 +130,16 @@ func TestLoadMatrix(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "m.yaml")
 	var spec *kernels.SpecError
 	if _, err := Load(file); !errors.As(err, &spec) || !strings.Contains(err.Error(), file) {
-		t.Errorf("missing file: got %v", err)
+		t.Errorf("missing file: got %v, want a SpecError that names it", err)
 	}
 	if err := os.WriteFile(file, defaultYAML, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if m, err := Load(file); err != nil || len(m.Kernels) != 2 {
-		t.Errorf("got %v, %v", m, err)
+		t.Errorf("got %v, error %v; want 2 kernels", m, err)
 	}
 	if _, err := Load("/dev/zero"); !errors.As(err, &spec) || !strings.Contains(err.Error(), "/dev/zero is larger than 64 KiB") {
-		t.Errorf("endless file: got %v", err)
+		t.Errorf("endless file: got %v, want a SpecError of more than 64 KiB", err)
 	}
 }
 

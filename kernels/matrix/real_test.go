@@ -51,10 +51,10 @@ func TestReal(t *testing.T) {
 				t.Error("no PVH note, which all Debian kernels have")
 			}
 			if image, err := os.ReadFile(k.Image); err != nil || !bytes.HasPrefix(image, []byte("\x7fELF")) {
-				t.Errorf("not an ELF image: %v", err)
+				t.Errorf("got error %v, or no ELF image", err)
 			}
 			if lacks := k.Lacks("ACPI_NFIT", "BLK_DEV_PMEM", "FS_DAX", "EXT4_FS", "XFS_FS", "MEMORY_FAILURE", "X86_MCE", "HWPOISON_INJECT"); lacks != nil {
-				t.Errorf("kernel does not have %v", lacks)
+				t.Errorf("got no %v in the kernel, want all", lacks)
 			}
 			files, err := k.Modules("nfit", "nd_pmem", "ext4", "xfs", "virtio_pci", "virtio_console", "hwpoison-inject")
 			if err != nil {
@@ -63,16 +63,16 @@ func TestReal(t *testing.T) {
 			for _, f := range files {
 				data, err := modules.Read(f.Path)
 				if err != nil || !bytes.HasPrefix(data, []byte("\x7fELF")) {
-					t.Errorf("%s: %v", f.Path, err)
+					t.Errorf("%s: got error %v, or no ELF file", f.Path, err)
 				}
 				if r := modules.Release(data); r != k.Release {
-					t.Errorf("%s: got release %q", f.Path, r)
+					t.Errorf("%s: got release %q, want %q", f.Path, r, k.Release)
 				}
 			}
 			start := time.Now()
 			again, err := e.Resolve(t.Context(), opts)
 			if err != nil || again.Digest != k.Digest || again.Fresh() {
-				t.Errorf("second time: got %+v, %v", again, err)
+				t.Errorf("second time: got %+v, error %v; want the same kernel from the cache", again, err)
 			}
 			t.Logf("second time: %v", time.Since(start))
 		})

@@ -86,7 +86,7 @@ func TestModules(t *testing.T) {
 					got = append(got, f.Name)
 				}
 				if !strings.HasPrefix(f.Path, dir+"/kernel/") {
-					t.Errorf("path %s is not below the directory", f.Path)
+					t.Errorf("got path %s, want it below kernel/", f.Path)
 				}
 			}
 			if g := strings.Join(got, " "); g != c.want {
@@ -147,7 +147,7 @@ func TestRead(t *testing.T) {
 				t.Error("the content differs")
 			}
 			if r := Release(got); r != "6.1.0-56-amd64" {
-				t.Errorf("Release: got %q", r)
+				t.Errorf("Release: got %q, want 6.1.0-56-amd64", r)
 			}
 			if name == "m.ko" {
 				return
@@ -172,7 +172,7 @@ func TestNames(t *testing.T) {
 	}
 	for file, want := range map[string]bool{"a.ko": true, "a.ko.gz": true, "a.komodo": false, ".ko": false, "a.o": false} {
 		if got := IsModule(file); got != want {
-			t.Errorf("IsModule(%q): got %v", file, got)
+			t.Errorf("IsModule(%q): got %v, want %v", file, got, want)
 		}
 	}
 }
@@ -189,10 +189,10 @@ func FuzzModulesDep(f *testing.F) {
 		names := x.Names()
 		files, err := x.Modules(names...)
 		if err != nil {
-			t.Errorf("own modules are unknown: %v", err)
+			t.Errorf("own modules: got %v, want no error", err)
 		}
 		if len(files) != len(names) {
-			t.Errorf("got %d files for %d modules", len(files), len(names))
+			t.Errorf("got %d files, want %d, one of each module", len(files), len(names))
 		}
 		for _, file := range files {
 			if !filepath.IsLocal(file.Path) {
@@ -220,7 +220,7 @@ func TestModulesDeep(t *testing.T) {
 		}
 		files, err := x.Modules("m0")
 		if ok && (err != nil || len(files) != n+1) || !ok && (err == nil || !strings.Contains(err.Error(), "more than 1000 deep")) {
-			t.Errorf("%d: got %d files, %v", n, len(files), err)
+			t.Errorf("%d: got %d files, error %v; want all of them, or an error of more than 1000 deep", n, len(files), err)
 		}
 	}
 }

@@ -132,7 +132,7 @@ func TestAptByHTTP(t *testing.T) {
 			}
 		}
 		if left, err := os.ReadDir(filepath.Join(opts.Cache.Dir(), "download")); err == nil && len(left) > 0 {
-			t.Errorf("downloads are kept: %v", left)
+			t.Errorf("got the downloads %v, want none kept", left)
 		}
 	}
 
@@ -183,7 +183,7 @@ func TestAptByHTTP(t *testing.T) {
 	files{"Packages": string(intact)}.in(t, filepath.Dir(list))
 	debs, err := filepath.Glob(filepath.Join(a.dir, "pool/bookworm-security/linux-image-"+rel+"_*.deb"))
 	if err != nil || len(debs) != 1 {
-		t.Fatal(debs, err)
+		t.Fatalf("got the packages %v, error %v; want 1", debs, err)
 	}
 	deb, err := os.ReadFile(debs[0])
 	if err != nil {
@@ -212,7 +212,7 @@ func TestAptOwnSources(t *testing.T) {
 	check := func(t *testing.T) {
 		k, err := List{apt.Source()}.Resolve(t.Context(), "apt:ours", testOptions(t))
 		if err != nil || k.Release != rel {
-			t.Errorf("got %v, %v", k, err)
+			t.Errorf("got %v, error %v; want release %s", k, err, rel)
 		}
 	}
 	t.Run("with apt", check)

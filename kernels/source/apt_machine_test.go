@@ -80,10 +80,10 @@ func TestAptMachineChanges(t *testing.T) {
 	} {
 		step.change()
 		if k, err := list.Resolve(t.Context(), "apt:bookworm/6.12", opts); err != nil || k.Version != "6.12.9" {
-			t.Fatalf("%s: %v", step.name, err)
+			t.Fatalf("%s: got %v, error %v; want version 6.12.9", step.name, k, err)
 		}
 		if got := fetched(); got != step.want {
-			t.Errorf("%s: fetched the lists %d times, want %d", step.name, got, step.want)
+			t.Errorf("%s: got the lists fetched %d times, want %d", step.name, got, step.want)
 		}
 	}
 	if _, err := list.Resolve(t.Context(), "apt:bookworm", opts); err != nil {
@@ -97,7 +97,7 @@ func TestAptMachineChanges(t *testing.T) {
 		}
 	}
 	if got := fetched(); got != 1 {
-		t.Errorf("missing archive: fetched the lists %d times", got)
+		t.Errorf("missing archive: got the lists fetched %d times, want once", got)
 	}
 	write(a.sources, main)
 	_, err = list.Resolve(t.Context(), "apt:bookworm/6.12", opts)
@@ -123,6 +123,6 @@ func TestAptWaitsForItself(t *testing.T) {
 	}
 	all.Wait()
 	if n := waits(); n > 0 {
-		t.Errorf("got %d messages about a wait for this process", n)
+		t.Errorf("got %d messages about a wait for this process, want none", n)
 	}
 }

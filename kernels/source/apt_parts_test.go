@@ -173,20 +173,20 @@ func TestAptUbuntu(t *testing.T) {
 			t.Fatal(err)
 		}
 		if k.Release != rel68 || k.Version != "6.8.0" || len(k.Packages) != 3 {
-			t.Errorf("%s: got %+v", spec, k)
+			t.Errorf("%s: got %+v, want release %s, version 6.8.0, 3 packages", spec, k, rel68)
 		}
 	}
 	offers, err := list.Offers(t.Context(), "", opts)
 	if err != nil || len(offers) != 1 || offers[0].Spec != "apt:noble" || offers[0].Version != "6.8.0-48.48" {
-		t.Errorf("got %+v, %v", offers, err)
+		t.Errorf("got %+v, error %v; want apt:noble, 6.8.0-48.48", offers, err)
 	}
 	// Debian's suites are not looked for in Ubuntu's archive, nor Ubuntu's kernels in Debian's.
 	_, err = list.Resolve(t.Context(), "apt:bookworm", opts)
 	if err == nil || !strings.Contains(err.Error(), "none of the machine's apt sources is Debian's main archive") {
-		t.Error(err)
+		t.Errorf("got %v, want none of the machine's apt sources is Debian's main archive", err)
 	}
 	own := sources(ubuntu + fmt.Sprintf("deb [trusted=yes] file:%s bookworm main\n", a.dir))
 	if k, err := from(own).Resolve(t.Context(), "apt:bookworm", testOptions(t)); err != nil || k.Release != rel {
-		t.Errorf("got %v, %v", k, err)
+		t.Errorf("got %v, error %v; want release %s", k, err, rel)
 	}
 }

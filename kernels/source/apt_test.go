@@ -104,7 +104,7 @@ func TestApt(t *testing.T) {
 		}
 		if k.Version != c.version || k.Release != c.release || len(k.Packages) != c.packages || k.Packages[0].Suite != c.suite ||
 			k.Name != c.version+" ("+c.spec+")" || k.ModulesDir == "" || exists(filepath.Join(filepath.Dir(k.Image), "debs")) {
-			t.Errorf("%s: got %+v", c.spec, k)
+			t.Errorf("%s: got %+v, want version %s, release %s, %d packages of %s", c.spec, k, c.version, c.release, c.packages, c.suite)
 		}
 	}
 
@@ -118,7 +118,7 @@ func TestApt(t *testing.T) {
 		defer os.Rename(hidden, filepath.Join(a.dir, "dists"))
 		t.Setenv("PATH", "/nowhere")
 		if k, err := list.Resolve(t.Context(), "apt:bookworm", opts); err != nil || k.Fresh() || len(logged) > 0 {
-			t.Errorf("got %v, logged %v", err, logged)
+			t.Errorf("got error %v, logged %v; want the kernel of the cache, and nothing logged", err, logged)
 		}
 	})
 	t.Run("old lists when the archive is gone", func(t *testing.T) {
@@ -133,11 +133,11 @@ func TestApt(t *testing.T) {
 		nothing := from(filepath.Join(a.dir, "nothing.list"))
 		for range 2 { // the second time without an attempt
 			if k, err := nothing.Resolve(t.Context(), "apt:bookworm", broken); err != nil || k.Fresh() {
-				t.Error(err)
+				t.Errorf("got error %v, or a new kernel", err)
 			}
 		}
 		if len(logged) != 1 || !strings.Contains(logged[0], "use the old package lists of bookworm") {
-			t.Errorf("got log %q", logged)
+			t.Errorf("got log %q, want use the old package lists of bookworm", logged)
 		}
 	})
 	t.Run("a newer version after a refresh", func(t *testing.T) {
@@ -154,7 +154,7 @@ func TestApt(t *testing.T) {
 		}
 		k, err := list.Resolve(t.Context(), "apt:bookworm", other)
 		if err != nil || k.Version != "6.1.193" {
-			t.Errorf("got %v, %v", k, err)
+			t.Errorf("got %v, error %v; want version 6.1.193", k, err)
 		}
 	})
 	for spec, want := range map[string]string{

@@ -121,7 +121,7 @@ func TestTar(t *testing.T) {
 				t.Errorf("got %+v, want that of %+v", k, want)
 			}
 			if got, err := os.ReadDir(filepath.Dir(at)); err != nil || len(got) != 1 {
-				t.Errorf("beside the archive: %v, %v", got, err)
+				t.Errorf("beside the archive: got %v, error %v; want the archive alone", got, err)
 			}
 		})
 	}
@@ -186,7 +186,7 @@ func TestTarHostile(t *testing.T) {
 			_, err := Resolve(t.Context(), "tar:"+at, opts)
 			wantSpecError(t, err, c.want)
 			if left := leftBehind(t, opts); len(left) > 0 {
-				t.Errorf("left behind: %v", left)
+				t.Errorf("got %v left behind, want none", left)
 			}
 			if exists(outside) {
 				t.Error("a file was written outside")
@@ -258,7 +258,7 @@ func TestRPM(t *testing.T) {
 	}
 	unused := rpmOf(t, "kernel-core", "x86_64", core, "")
 	if _, err := Resolve(t.Context(), "rpm:"+unused, testOptions(t)); err != nil {
-		t.Errorf("without modules that no guest loads: %v", err)
+		t.Errorf("without modules that no guest loads: got %v, want no error", err)
 	}
 
 	intact, err := os.ReadFile(coreRPM)
@@ -292,7 +292,7 @@ func TestRPM(t *testing.T) {
 		_, err := Resolve(t.Context(), spec, opts)
 		wantSpecError(t, err, want)
 		if left := leftBehind(t, opts); len(left) > 0 {
-			t.Errorf("%s: left behind: %v", spec, left)
+			t.Errorf("%s: got %v left behind, want none", spec, left)
 		}
 	}
 	var none kernels.Options

@@ -71,7 +71,7 @@ func TestDirLinks(t *testing.T) {
 			make(dir, store)
 			k, err := Resolve(t.Context(), "dir:"+dir, testOptions(t))
 			if err != nil || k.Digest != want.Digest {
-				t.Errorf("got %v, %+v", err, k)
+				t.Errorf("got error %v, %+v; want the digest %s", err, k, want.Digest)
 			}
 		})
 	}
@@ -80,7 +80,7 @@ func TestDirLinks(t *testing.T) {
 		t.Fatal(err)
 	}
 	if k, err := Resolve(t.Context(), "dir:"+linked, testOptions(t)); err != nil || k.Digest != want.Digest {
-		t.Errorf("link to the whole directory: got %v, %+v", err, k)
+		t.Errorf("link to the whole directory: got error %v, %+v; want the digest %s", err, k, want.Digest)
 	}
 	dir := usual().in(t, t.TempDir())
 	files{"lib/modules/" + rel + "/kernel/gone.ko": "/nowhere"}.link(t, dir)
@@ -105,7 +105,7 @@ func TestDirLinkLeadsElsewhere(t *testing.T) {
 		files{"config": filepath.Join(stores[i], "config")}.link(t, dir)
 		k, err := Resolve(t.Context(), "dir:"+dir, opts)
 		if err != nil || k.Lacks(symbol) != nil {
-			t.Errorf("%s: got %v, not enabled", symbol, err)
+			t.Errorf("%s: got error %v, or it is not enabled", symbol, err)
 		}
 	}
 }
@@ -136,7 +136,7 @@ func TestDirOtherFiles(t *testing.T) {
 			dir := usual().and(more).in(t, t.TempDir())
 			files{"vmlinuz": "/nowhere", "vmlinuz-self": "vmlinuz-self"}.link(t, dir)
 			if k, err := Resolve(t.Context(), "dir:"+dir, testOptions(t)); err != nil || k.Release != rel {
-				t.Errorf("got %v, %+v", err, k)
+				t.Errorf("got error %v, %+v; want release %s", err, k, rel)
 			}
 		})
 	}
@@ -156,7 +156,7 @@ func TestDirOtherFiles(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			k, err := Resolve(t.Context(), "dir:"+f.and(modulesOf("lib/modules/"+rel, rel)).in(t, t.TempDir()), testOptions(t))
 			if err != nil || k.Release != rel {
-				t.Errorf("got %v, %+v", err, k)
+				t.Errorf("got error %v, %+v; want release %s", err, k, rel)
 			}
 		})
 	}
@@ -196,9 +196,9 @@ func TestDirOfManyLinks(t *testing.T) {
 	opts := testOptions(t)
 	_, err := Resolve(t.Context(), "dir:"+dir, opts)
 	if errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "exceed 16 GiB in total; install the modules without") {
-		t.Errorf("18 GB of links to 200 MiB: got %v", err)
+		t.Errorf("18 GB of links to 200 MiB: got %v, want a request error of more than 16 GiB", err)
 	}
 	if n := cache.DiskUse(opts.Cache.Dir()); n > 1<<20 {
-		t.Errorf("wrote %d bytes", n)
+		t.Errorf("wrote %d bytes, want at most %d", n, 1<<20)
 	}
 }

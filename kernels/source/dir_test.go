@@ -23,13 +23,13 @@ func TestDir(t *testing.T) {
 	}
 	if k.Release != rel || k.Version != "6.1.0" || !k.PVH || filepath.Base(k.Image) != "vmlinux" ||
 		!strings.HasSuffix(k.ModulesDir, "/lib/modules/"+rel) || k.Arch != "amd64" || len(k.Digest) != 64 {
-		t.Errorf("got %+v", k)
+		t.Errorf("got %+v, want release %s, version 6.1.0, PVH, vmlinux, its modules and a digest", k, rel)
 	}
 	if k.Name != rel+" (dir:"+filepath.Base(dir)+")" {
-		t.Errorf("got name %q", k.Name)
+		t.Errorf("got name %q, want %q", k.Name, rel+" (dir:"+filepath.Base(dir)+")")
 	}
 	if got := k.Lacks("EXT4_FS", "CONFIG_FS_DAX"); len(got) != 1 || got[0] != "CONFIG_FS_DAX" {
-		t.Errorf("Lacks: got %v", got)
+		t.Errorf("Lacks: got %v, want CONFIG_FS_DAX", got)
 	}
 	mods, err := k.Modules("ext4", "virtio")
 	var names []string
@@ -37,31 +37,31 @@ func TestDir(t *testing.T) {
 		names = append(names, m.Name)
 	}
 	if got := strings.Join(names, " "); err != nil || got != "crc32c_x ext4" {
-		t.Errorf("got modules %q, %v", got, err)
+		t.Errorf("got modules %q, error %v; want crc32c_x and ext4", got, err)
 	}
 	if filepath.Base(k.BzImage()) != "vmlinuz" {
-		t.Errorf("BzImage: got %q", k.BzImage())
+		t.Errorf("BzImage: got %q, want vmlinuz", k.BzImage())
 	}
 
 	again, err := Resolve(t.Context(), "dir:"+dir, opts)
 	if err != nil || again.Fresh() || again.Digest != k.Digest {
-		t.Errorf("second time: got built %v, %v", again.Fresh(), err)
+		t.Errorf("second time: got built %v, error %v; want the same kernel from the cache", again.Fresh(), err)
 	}
 	cached, err := kernels.Cached(t.Context(), opts.Cache, k.Key())
 	if err != nil || cached.Digest != k.Digest || cached.Image != k.Image || cached.Release != k.Release || len(cached.Lacks("EXT4_FS")) != 0 {
-		t.Errorf("by its key: %+v, %v", cached, err)
+		t.Errorf("by its key: got %+v, error %v; want the same kernel", cached, err)
 	}
 	if _, err := kernels.Cached(t.Context(), opts.Cache, "0000"); !errors.Is(err, kernels.ErrNotCached) {
-		t.Errorf("a key that is not in the cache: %v", err)
+		t.Errorf("a key that is not in the cache: got %v, want ErrNotCached", err)
 	}
 	// The same files elsewhere: another entry, the same kernel.
 	other, err := Resolve(t.Context(), "dir:"+usual().in(t, t.TempDir()), opts)
 	if err != nil || other.Digest != k.Digest {
-		t.Errorf("the same files have a different digest: %v", err)
+		t.Errorf("the same files: got error %v, or a different digest", err)
 	}
 	changed, err := Resolve(t.Context(), "dir:"+usual().and(files{"config-" + rel: config + "CONFIG_X=y\n"}).in(t, t.TempDir()), opts)
 	if err != nil || changed.Digest == k.Digest {
-		t.Errorf("a different configuration has the same digest: %v", err)
+		t.Errorf("a different configuration: got error %v, or the same digest", err)
 	}
 }
 
@@ -105,7 +105,7 @@ func TestDirLayouts(t *testing.T) {
 				t.Fatal(err)
 			}
 			if filepath.Base(k.Image) != c.image || k.PVH != (c.image == "vmlinux") || (k.ModulesDir != "") != c.modules {
-				t.Errorf("got image %s, PVH %v, modules %q", k.Image, k.PVH, k.ModulesDir)
+				t.Errorf("got image %s, PVH %v, modules %q; want %s, modules %t", k.Image, k.PVH, k.ModulesDir, c.image, c.modules)
 			}
 		})
 	}
@@ -135,7 +135,7 @@ func TestDirErrors(t *testing.T) {
 			_, err := Resolve(t.Context(), "dir:"+c.files.in(t, t.TempDir()), opts)
 			wantSpecError(t, err, c.want)
 			if left := leftBehind(t, opts); len(left) > 0 {
-				t.Errorf("left in the cache: %v", left)
+				t.Errorf("got %v left in the cache, want none", left)
 			}
 		})
 	}
@@ -150,7 +150,7 @@ func TestDirConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	if missing := k.Lacks("EXT4_FS", "XFS_FS"); fmt.Sprint(missing) != "[XFS_FS]" {
-		t.Errorf("kernel does not have %v", missing)
+		t.Errorf("got no %v in the kernel, want it to lack XFS_FS alone", missing)
 	}
 }
 
@@ -182,10 +182,10 @@ func TestDirSparseFiles(t *testing.T) {
 			runtime.ReadMemStats(&after)
 			wantSpecError(t, err, c.want)
 			if used := after.TotalAlloc - before.TotalAlloc; read > 1<<30 || used > 100<<20 {
-				t.Errorf("read %d MiB and used %d MiB of memory", read>>20, used>>20)
+				t.Errorf("read %d MiB and used %d MiB of memory, want at most 1024 and 100", read>>20, used>>20)
 			}
 			if left := leftBehind(t, opts); len(left) > 0 {
-				t.Errorf("left in the cache: %v", left)
+				t.Errorf("got %v left in the cache, want none", left)
 			}
 		})
 	}

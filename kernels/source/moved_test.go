@@ -42,11 +42,11 @@ func TestMovedWhileItIsRead(t *testing.T) {
 		_, err := Resolve(t.Context(), spec, opts)
 		wantSpecError(t, err, c.file+" changed while the kernel was read")
 		if left := leftBehind(t, opts); len(left) > 0 {
-			t.Errorf("left in the cache: %v", left)
+			t.Errorf("got %v left in the cache, want none", left)
 		}
 		opts.Log = t.Logf
 		if _, err := Resolve(t.Context(), spec, opts); err != nil {
-			t.Errorf("unchanged files: got %v", err)
+			t.Errorf("unchanged files: got %v, want no error", err)
 		}
 	}
 }

@@ -65,7 +65,7 @@ func TestOCI(t *testing.T) {
 			t.Errorf("%s: got %+v, want that of %+v", image, k, want)
 		}
 		if again, err := Resolve(t.Context(), "oci:"+at+image, opts); err != nil || again.Fresh() {
-			t.Errorf("%s: again: %v", image, err)
+			t.Errorf("%s: again: got error %v, or a new kernel", image, err)
 		}
 	}
 	for spec, want := range map[string]string{
@@ -80,6 +80,6 @@ func TestOCI(t *testing.T) {
 	}
 	server.Close()
 	if _, err := Resolve(t.Context(), "oci:"+at+"ci:6.1", testOptions(t)); err == nil || !strings.Contains(err.Error(), "connection refused") {
-		t.Errorf("without the registry: got %v", err)
+		t.Errorf("without the registry: got %v, want connection refused", err)
 	}
 }

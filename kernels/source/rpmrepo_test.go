@@ -105,7 +105,7 @@ func TestRPMRepository(t *testing.T) {
 		t.Errorf("got offers %v, want %v", specs, want)
 	}
 	if few, err := All().Offers(t.Context(), "rpmrepo:"+url+"/kernel-core-6.1.9*", testOptions(t)); err != nil || len(few) != 1 || few[0] != offers[0] {
-		t.Errorf("with a pattern: got %v, %v", few, err)
+		t.Errorf("with a pattern: got %v, error %v; want %v", few, err, offers[0])
 	}
 	for place, want := range map[string]string{
 		"rpmrepo:x":             "rpmrepo:x: no URL of a repository; write rpmrepo:URL",
@@ -150,7 +150,7 @@ func TestHostileRepositories(t *testing.T) {
 			_, err := Resolve(t.Context(), "rpmrepo:"+url+"/kernel-core", opts)
 			wantSpecError(t, err, c.want)
 			if left, _ := filepath.Glob(filepath.Join(opts.Cache.Dir(), "kernel", "*")); len(left) > 0 {
-				t.Errorf("left %v", left)
+				t.Errorf("got %v left, want none", left)
 			}
 		})
 	}

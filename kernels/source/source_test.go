@@ -134,7 +134,7 @@ func TestSettings(t *testing.T) {
 	} {
 		err := All().Check(spec)
 		if want == "" && err != nil {
-			t.Errorf("%s: got %v", spec, err)
+			t.Errorf("%s: got %v, want no error", spec, err)
 		} else if want != "" {
 			wantSpecError(t, err, want)
 		}
@@ -176,7 +176,7 @@ func TestSpecErrors(t *testing.T) {
 		wantSpecError(t, err, want)
 	}
 	if left := leftBehind(t, opts); len(left) > 0 {
-		t.Errorf("left in the cache: %v", left)
+		t.Errorf("got %v left in the cache, want none", left)
 	}
 }
 
@@ -229,13 +229,13 @@ func TestDeb(t *testing.T) {
 		t.Fatal(err)
 	}
 	if k.Release != rel || k.Version != "6.1.192" || len(k.Packages) != 1 || k.Packages[0].Version != "6.1.192-1" || k.Config.Get("EXT4_FS") != "m" {
-		t.Errorf("got %+v", k)
+		t.Errorf("got %+v, want release %s, version 6.1.192, one package 6.1.192-1, EXT4_FS=m", k, rel)
 	}
 	if k.Name != "6.1.192 (deb:linux-image-"+rel+"_6.1.192-1_amd64.deb)" {
-		t.Errorf("got name %q", k.Name)
+		t.Errorf("got name %q, want 6.1.192 and the file", k.Name)
 	}
 	if again, err := Resolve(t.Context(), "deb:"+one, opts); err != nil || again.Fresh() {
-		t.Errorf("second time: got unpacked again, %v", err)
+		t.Errorf("second time: got error %v, or it unpacked again", err)
 	}
 
 	k1 := k
@@ -249,7 +249,7 @@ func TestDeb(t *testing.T) {
 		t.Fatal(err)
 	}
 	if k.Release != rel7 || k.Version != "7.3.4" || k.ModulesDir == "" || !strings.HasSuffix(k.Name, "+2)") {
-		t.Errorf("got %+v", k)
+		t.Errorf("got %+v, want release %s, version 7.3.4, modules, and +2 in the name", k, rel7)
 	}
 
 	// Ubuntu's packages: the image, and the modules with the configuration, in each
@@ -265,7 +265,7 @@ func TestDeb(t *testing.T) {
 		}
 		more, err := Resolve(t.Context(), spec+","+packBy(t, compression, dir, "linux-modules-extra-"+rel, "6.1.0-56.56", "", extra), opts)
 		if err != nil || len(more.Packages) != 3 || more.Digest == k1.Digest {
-			t.Errorf("%s: with more modules: got %+v, %v", compression, more, err)
+			t.Errorf("%s: with more modules: got %+v, error %v; want 3 packages, and another digest", compression, more, err)
 		}
 	}
 
@@ -290,7 +290,7 @@ func TestDeb(t *testing.T) {
 		wantSpecError(t, err, want)
 	}
 	if after := leftBehind(t, opts); len(after) != len(before) {
-		t.Errorf("left in the cache: %v", after)
+		t.Errorf("got %v left in the cache, want %d, as before", after, len(before))
 	}
 }
 
@@ -305,7 +305,7 @@ func TestCancelled(t *testing.T) {
 		t.Errorf("got %v, want the cause", err)
 	}
 	if left := leftBehind(t, opts); len(left) > 0 {
-		t.Errorf("left in the cache: %v", left)
+		t.Errorf("got %v left in the cache, want none", left)
 	}
 }
 

@@ -89,10 +89,10 @@ func TestURL(t *testing.T) {
 		}
 		before := requests.Load()
 		if again, err := Resolve(t.Context(), spec, opts); err != nil || again.Fresh() {
-			t.Errorf("%s: again: %v, made again: %t", spec, err, err == nil && again.Fresh())
+			t.Errorf("%s: again: got error %v, made again %t; want neither", spec, err, err == nil && again.Fresh())
 		}
 		if n, asked := requests.Load()-before, int32(strings.Count(spec, at)-strings.Count(spec, "#")); n != asked {
-			t.Errorf("%s: %d requests for a kernel in the cache, want %d", spec, n, asked)
+			t.Errorf("%s: got %d requests for a kernel in the cache, want %d", spec, n, asked)
 		}
 	}
 
@@ -136,6 +136,6 @@ func TestURL(t *testing.T) {
 	content["/b1/.config"] = config + "CONFIG_SWAP=y\n"
 	second, err := Resolve(t.Context(), spec, opts)
 	if err != nil || second.Digest == first.Digest || second.Config.Get("SWAP") != "y" {
-		t.Errorf("got %+v, %v after the configuration changed", second, err)
+		t.Errorf("got %+v, error %v after the configuration changed; want another digest, SWAP=y", second, err)
 	}
 }

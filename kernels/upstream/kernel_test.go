@@ -20,7 +20,7 @@ func examples(t *testing.T) (out []example) {
 	for _, line := range strings.Split(string(text), "\n") {
 		if f := strings.Fields(line); len(f) > 0 && f[0] != "#" {
 			if len(f) != 7 {
-				t.Fatalf("%q: got %d columns", line, len(f))
+				t.Fatalf("%q: got %d columns, want 7", line, len(f))
 			}
 			out = append(out, example{f[0], f[1], f[2], f[3], f[4], f[5], f[6]})
 		}
@@ -66,7 +66,7 @@ func (e example) read(t *testing.T) example {
 func TestNames(t *testing.T) {
 	all := examples(t)
 	if len(all) < 60 {
-		t.Errorf("got %d examples", len(all))
+		t.Errorf("got %d examples, want at least 60", len(all))
 	}
 	for _, want := range all {
 		got := want.read(t)
@@ -91,7 +91,7 @@ func TestEveryVendorHasAnExample(t *testing.T) {
 		}
 	}
 	if len(missing) > 0 {
-		t.Errorf("vendors without an example: %v", missing)
+		t.Errorf("got no example of the vendors %v, want one of each", missing)
 	}
 }
 
@@ -191,7 +191,7 @@ func TestContains(t *testing.T) {
 			t.Fatal(err)
 		}
 		if contains, known := Of("", c.name).Contains(r); contains != c.contains || known != c.known {
-			t.Errorf("%s and %s: got %t, known %t", c.name, c.release, contains, known)
+			t.Errorf("%s and %s: got %t, known %t; want %t, known %t", c.name, c.release, contains, known, c.contains, c.known)
 		}
 	}
 	// A package version 6.5.0 is a candidate if uname -r shows one.
@@ -200,7 +200,7 @@ func TestContains(t *testing.T) {
 		"6.5.0-060500rc5-generic",
 	} {
 		if k := Of("6.5.0", release); k.Base != (Release{6, 4}) || !k.Candidate {
-			t.Errorf("%s: got %+v", release, k)
+			t.Errorf("%s: got %+v, want the base 6.4, and a candidate", release, k)
 		}
 	}
 }
@@ -215,10 +215,10 @@ func FuzzOf(f *testing.F) {
 			t.Errorf("%q, %q continues itself: %+v", version, release, k)
 		}
 		if contains, known := k.Contains(k.Base); contains && (!known || !k.Based) {
-			t.Errorf("%q, %q: got %+v", version, release, k)
+			t.Errorf("%q, %q: got %+v, want its base known", version, release, k)
 		}
 		if slices.Contains(k.Build, -1) {
-			t.Errorf("%q, %q: got build %v", version, release, k.Build)
+			t.Errorf("%q, %q: got build %v, want no -1 in it", version, release, k.Build)
 		}
 	})
 }

@@ -71,7 +71,7 @@ func TestBase(t *testing.T) {
 func TestParseRelease(t *testing.T) {
 	for s, want := range map[string]Release{"v6.5": {6, 5}, "6.5": {6, 5}, "v5.19": {5, 19}, "v7.0": {7, 0}} {
 		if got, err := ParseRelease(s); err != nil || got != want {
-			t.Errorf("%q: got %v, %v", s, got, err)
+			t.Errorf("%q: got %v, error %v; want %v", s, got, err, want)
 		}
 	}
 	for _, s := range []string{"", "v", "v6", "6.5.1", "v6.5-rc1", "v6.05", "next", " v6.5"} {
@@ -93,7 +93,7 @@ func TestAtLeast(t *testing.T) {
 		{Release{5, 19}, Release{6, 0}, false},
 	} {
 		if got := c.a.AtLeast(c.b); got != c.want {
-			t.Errorf("%v at least %v: got %t", c.a, c.b, got)
+			t.Errorf("%v at least %v: got %t, want %t", c.a, c.b, got, c.want)
 		}
 	}
 }
@@ -102,7 +102,7 @@ func FuzzBase(f *testing.F) {
 	f.Add("6.5.0-rc1+")
 	f.Fuzz(func(t *testing.T, s string) {
 		if r, ok := Base(s); ok && (r.Major < 3 || r.Minor < 0) {
-			t.Errorf("%q: got %v", s, r)
+			t.Errorf("%q: got %v, want a release of at least 3.0", s, r)
 		}
 	})
 }

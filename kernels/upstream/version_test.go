@@ -41,7 +41,7 @@ func TestVersionsAreOrdered(t *testing.T) {
 func TestParseUpdate(t *testing.T) {
 	for _, s := range []string{"6.12.24", "5.15.120", "6.0.1"} {
 		if v, err := ParseUpdate(s); err != nil || v.String() != s {
-			t.Errorf("%q: got %v, %v", s, v, err)
+			t.Errorf("%q: got %v, error %v; want the same", s, v, err)
 		}
 	}
 	for _, s := range []string{"", "6.12", "v6.12.24", "6.12.0", "6.12.24-rc1", "6.12.24+", "6.12.24.1", "6.12.024"} {

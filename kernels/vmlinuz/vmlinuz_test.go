@@ -85,7 +85,7 @@ func TestVmlinux(t *testing.T) {
 				t.Fatal(err)
 			}
 			if image.Release != release || image.ELF {
-				t.Errorf("got release %q, ELF %v", image.Release, image.ELF)
+				t.Errorf("got release %q, ELF %v; want %q, false", image.Release, image.ELF, release)
 			}
 			got, err := image.Vmlinux()
 			if err != nil {
@@ -116,7 +116,7 @@ func TestParseELF(t *testing.T) {
 		t.Fatal(err)
 	}
 	if image.Release != release || !image.ELF {
-		t.Errorf("got release %q, ELF %v", image.Release, image.ELF)
+		t.Errorf("got release %q, ELF %v; want %q, true", image.Release, image.ELF, release)
 	}
 }
 
@@ -184,10 +184,10 @@ func TestConfig(t *testing.T) {
 	elf := append(vmlinux(true), "IKCFG_ST"...)
 	elf = append(append(elf, packed(t, "gzip", in)...), "IKCFG_ED"...)
 	if got := vmlinuz.Config(elf); !bytes.Equal(got, in) {
-		t.Errorf("Config: got %q", got)
+		t.Errorf("Config: got %q, want %q", got, in)
 	}
 	if got := vmlinuz.Config(vmlinux(true)); got != nil {
-		t.Errorf("Config of a kernel without one: got %q", got)
+		t.Errorf("Config of a kernel without one: got %q, want none", got)
 	}
 }
 

@@ -22,9 +22,9 @@ func TestCommitFiles(t *testing.T) {
 	}
 	out, err := git.Run(t.Context(), tree, nil, nil, "log", "--format=%s %an", "--reverse", "main")
 	if err != nil || string(out) != "0 faultline\n1 faultline\n" {
-		t.Errorf("%q, %v", out, err)
+		t.Errorf("got %q, error %v; want 0 and 1, of faultline", out, err)
 	}
 	if left, err := os.ReadDir(elsewhere); err != nil || len(left) > 0 {
-		t.Errorf("written to another repository: %v, %v", left, err)
+		t.Errorf("another repository: got %v, error %v; want nothing written", left, err)
 	}
 }

@@ -10,7 +10,7 @@ import (
 func TestSummarize(t *testing.T) {
 	f := summarize("ms", []float64{5, 1, 4, 2})
 	if f.N != 4 || f.Min != 1 || f.Max != 5 || f.Median != 3 || f.P95 != 5 {
-		t.Errorf("got %+v", f)
+		t.Errorf("got %+v, want N 4, from 1 to 5, median 3, P95 5", f)
 	}
 }
 
@@ -23,7 +23,7 @@ func TestRatios(t *testing.T) {
 	f.ratios()
 	for name, want := range map[string]float64{"ratio/clone_first_answer": 1.5, "ratio/scenario/a": 5, "ratio/run_one_new": 1.2} {
 		if got := f[name].Median; got != want {
-			t.Errorf("%s is %v, not %v", name, got, want)
+			t.Errorf("%s: got %v, want %v", name, got, want)
 		}
 	}
 	if _, ok := f["ratio/boot"]; ok {

@@ -45,20 +45,20 @@ func TestEdited(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := r.show(t, commit+":dax.c"); got != "1 2 three\n/* four */\n" {
-		t.Errorf("edited: %q", got)
+		t.Errorf("edited: got %q, want 1 2 three, and the comment", got)
 	}
 	if again, err := r.edited(t.Context(), base, "Edit", edits); err != nil || again != commit {
-		t.Errorf("the same edits give another commit: %v, %s and %s", err, commit, again)
+		t.Errorf("the same edits: got error %v, %s and %s; want one commit", err, commit, again)
 	}
 	file := filepath.Join(t.TempDir(), "x.mbox")
 	if err := r.mails(t.Context(), base, commit, file); err != nil {
 		t.Fatal(err)
 	}
 	if data, err := os.ReadFile(file); err != nil || !strings.Contains(string(data), "Subject: [PATCH] Edit") || !strings.Contains(string(data), "+1 2 three") {
-		t.Errorf("%v\n%s", err, data)
+		t.Errorf("got error %v, want the patch of Edit:\n%s", err, data)
 	}
 	if left, err := filepath.Glob(filepath.Join(r.dir, ".git/index-*")); err != nil || len(left) > 0 {
-		t.Errorf("left behind: %v", left)
+		t.Errorf("got %v left behind, want none", left)
 	}
 }
 
@@ -80,13 +80,13 @@ func TestEnvironment(t *testing.T) {
 	}
 	r, base := newRepo(t)
 	if base != want {
-		t.Errorf("the commit is %s, in the other environment %s", base, want)
+		t.Errorf("got the commit %s, want %s, as in the other environment", base, want)
 	}
 	if text := r.show(t, "6.1:dax.c"); text != "one two three" {
-		t.Errorf("%q", text)
+		t.Errorf("got %q, want one two three", text)
 	}
 	if left, err := os.ReadDir(elsewhere); err != nil || len(left) != 1 {
-		t.Errorf("written to another repository: %v, %v", left, err)
+		t.Errorf("another repository: got %v, error %v; want nothing written", left, err)
 	}
 }
 
@@ -101,7 +101,7 @@ func TestHistoryOf(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := r.show(t, head+":dax.c"); got != "one 2 three" {
-		t.Errorf("%q", got)
+		t.Errorf("got %q, want one 2 three", got)
 	}
 	log, err := r.line(t.Context(), "", "", "log", "--format=%s", "--topo-order", head)
 	if err != nil {
@@ -109,10 +109,10 @@ func TestHistoryOf(t *testing.T) {
 	}
 	subjects := strings.Fields(log)
 	if slices.Sort(subjects[:5]); !slices.Equal(subjects[:5], []string{"a", "b", "c", "m", "s"}) {
-		t.Errorf("%q", log)
+		t.Errorf("got the subjects %q, want a, b, c, m and s first, in any order", log)
 	}
 	if parents, err := r.line(t.Context(), "", "", "rev-list", "--merges", "--count", head); err != nil || parents != "1" {
-		t.Errorf("%v, %s merges", err, parents)
+		t.Errorf("got %s merges, error %v; want 1", parents, err)
 	}
 }
 
@@ -130,7 +130,7 @@ func TestEditsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := r.edited(t.Context(), base, name, c.edits); err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("error %v, want %q", err, c.want)
+				t.Errorf("got error %v, want %q", err, c.want)
 			}
 		})
 	}
@@ -158,11 +158,11 @@ func TestHistory(t *testing.T) {
 		}
 	}
 	if len(subjects) < 16 || merges == 0 {
-		t.Errorf("%d commits, %d of a branch that is merged", len(subjects), merges)
+		t.Errorf("got %d commits, %d of a branch that is merged; want at least 16, and 1 of those", len(subjects), merges)
 	}
 	for _, s := range []string{theChange, noBuild, noBoot} {
 		if i := slices.Index(subjects, s); i < 2 || i > len(subjects)-3 {
-			t.Errorf("%q is at %d of %d", s, i, len(subjects))
+			t.Errorf("%q: got place %d of %d, want it not among the 2 first or last", s, i, len(subjects))
 		}
 	}
 }
@@ -170,12 +170,12 @@ func TestHistory(t *testing.T) {
 func TestChoose(t *testing.T) {
 	got, err := choose([]string{"6.1-bare", "6.12"})
 	if err != nil || !slices.Equal(got, []string{"6.12", "6.1-bare"}) {
-		t.Errorf("%v, %v; want the table's order", got, err)
+		t.Errorf("got %v, error %v; want the table's order", got, err)
 	}
 	if _, err := choose([]string{"6.12", "7.0"}); err == nil || !strings.Contains(err.Error(), `"7.0"`) {
-		t.Errorf("an unknown name: %v", err)
+		t.Errorf("an unknown name: got %v, want an error that names 7.0", err)
 	}
 	if all, err := choose(nil); err != nil || len(all) != len(variants)+1 {
-		t.Errorf("no names: %d kernels, %v", len(all), err)
+		t.Errorf("no names: got %d kernels, error %v; want %d", len(all), err, len(variants)+1)
 	}
 }

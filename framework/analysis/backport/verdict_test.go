@@ -177,7 +177,7 @@ func TestBoots(t *testing.T) {
 	v := ask(r, dax)
 	same(t, []string{"does not boot, exit 1"}, lines(v))
 	if v.Boot == nil || v.Boot.Why != "boot: patched panicked" || v.Boot.Console != "the end of "+read {
-		t.Errorf("got %+v", v.Boot)
+		t.Errorf("got %+v, want a kernel that panicked, with the end of its console", v.Boot)
 	}
 	r.Kernels[0].DoesNotBoot = true
 	same(t, []string{"the base does not boot, exit 3"}, lines(ask(r, dax)))
@@ -284,6 +284,6 @@ func TestScenarioThatNobodyCanDo(t *testing.T) {
 	r.Scenarios[1].Skipped = "not yet"
 	same(t, []string{"complete, exit 0", "flipped " + read + " [" + forth + "]"}, lines(ask(r, dax)))
 	if v := ask(r, dax); v.Compared != 1 || v.Same != 0 {
-		t.Errorf("got %+v", v)
+		t.Errorf("got %+v, want 1 compared, 0 the same", v)
 	}
 }

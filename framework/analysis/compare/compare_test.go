@@ -53,7 +53,8 @@ func TestARunWithItself(t *testing.T) {
 		}
 		c := of(t, whole(run), whole(run), compare.Options{})
 		if d := differences(c); len(d) > 0 || len(c.Pairs) != len(run.Kernels) || len(c.OnlyA)+len(c.OnlyB) > 0 {
-			t.Errorf("%s: %v; %d pairs of %d kernels", name, d, len(c.Pairs), len(run.Kernels))
+			t.Errorf("%s: got the differences %v, %d pairs of %d kernels, %d only in one run; want no difference, each in a pair",
+				name, d, len(c.Pairs), len(run.Kernels), len(c.OnlyA)+len(c.OnlyB))
 		}
 	}
 }
@@ -66,7 +67,7 @@ func TestKernelsOfARun(t *testing.T) {
 		}
 		c := of(t, kernel(run, run.Kernels[0].Name), kernel(run, run.Kernels[1].Name), compare.Options{})
 		if diff := cmp.Diff(run.Differences, differences(c)); diff != "" && len(run.Differences) > 0 {
-			t.Errorf("%s: %s", name, diff)
+			t.Errorf("%s: differences mismatch (-want +got):\n%s", name, diff)
 		}
 	}
 }
@@ -91,7 +92,7 @@ func TestExitCode(t *testing.T) {
 		"a splat that is no other": {whole(every["splat"]), whole(every["splat"]), 0},
 	} {
 		if c := of(t, test.a, test.b, compare.Options{}); c.ExitCode() != test.want {
-			t.Errorf("%s: exit code %d, want %d: %v", name, c.ExitCode(), test.want, differences(c))
+			t.Errorf("%s: got exit code %d, want %d: %v", name, c.ExitCode(), test.want, differences(c))
 		}
 	}
 }
@@ -121,7 +122,8 @@ func TestLossOnAnotherHost(t *testing.T) {
 	} {
 		c := of(t, whole(survived), whole(record(qemu, observe.Before)), compare.Options{})
 		if p := c.Pairs[0]; c.ExitCode() != want.code || len(p.Differences) != want.own || len(p.OtherHost) != want.others {
-			t.Errorf("QEMU %q: exit code %d, %v, of other hosts %v", qemu, c.ExitCode(), differences(c), p.OtherHost)
+			t.Errorf("QEMU %q: got exit code %d, %v, of other hosts %v; want %d, %d differences, %d of other hosts",
+				qemu, c.ExitCode(), differences(c), p.OtherHost, want.code, want.own, want.others)
 		}
 	}
 }
@@ -167,7 +169,7 @@ func TestPairs(t *testing.T) {
 			if err != nil {
 				got = err.Error()
 				if errkind.Of(err) != errkind.Request {
-					t.Errorf("%v is not a request error", err)
+					t.Errorf("got %v, want a request error", err)
 				}
 			} else {
 				var pairs []string
@@ -183,7 +185,7 @@ func TestPairs(t *testing.T) {
 				}
 			}
 			if !strings.HasPrefix(got, test.want) {
-				t.Errorf("%q, want %q", got, test.want)
+				t.Errorf("got %q, want %q", got, test.want)
 			}
 		})
 	}
@@ -191,7 +193,7 @@ func TestPairs(t *testing.T) {
 	other.Kernels = slices.Clone(now.Kernels)
 	other.Kernels[0].Name, other.Kernels[0].Spec = "x", "dir:x"
 	if _, err := compare.Of(whole(old), whole(other), compare.Options{}); err == nil || !strings.Contains(err.Error(), "give the pairs with --pair A=B") {
-		t.Errorf("nothing in common: %v", err)
+		t.Errorf("nothing in common: got %v, want give the pairs with --pair A=B", err)
 	}
 }
 
@@ -203,11 +205,11 @@ func TestAccelerators(t *testing.T) {
 	}
 	c := of(t, whole(tcg), whole(kvm), compare.Options{})
 	if p := c.Pairs[0]; p.Compared != 0 || len(p.Left) != 15 || p.Left[0].Why != "different accelerators: tcg in A, kvm in B" || c.ExitCode() != 3 {
-		t.Errorf("got %+v", p)
+		t.Errorf("got %+v, exit code %d; want 15 left out for their accelerators, exit code 3", p, c.ExitCode())
 	}
 	c = of(t, whole(tcg), whole(kvm), compare.Options{AnyAccel: true})
 	if p := c.Pairs[0]; p.Compared != 15 || len(p.Left)+len(p.Differences) > 0 || c.ExitCode() != 0 {
-		t.Errorf("got %+v", p)
+		t.Errorf("got %+v, exit code %d; want 15 compared without a difference, exit code 0", p, c.ExitCode())
 	}
 }
 
@@ -226,11 +228,11 @@ func TestVersions(t *testing.T) {
 	c := of(t, whole(old), whole(now), compare.Options{})
 	p := c.Pairs[0]
 	if c.ExitCode() != 3 {
-		t.Errorf("different steps are compared, or exit code %d", c.ExitCode())
+		t.Errorf("different steps: got exit code %d, want 3", c.ExitCode())
 	}
 	want := []compare.Left{{Scenario: "dax/ext4/pread", Why: "its steps are not the same in both versions of Faultline", Infra: true}}
 	if diff := cmp.Diff(want, p.Left); diff != "" || p.Compared != 14 || len(p.Differences) > 0 || !slices.Equal(p.Unrecorded, []string{"log", "taint"}) {
-		t.Errorf("%+v %s", p, diff)
+		t.Errorf("got %+v, want 14 compared, no difference, log and taint unrecorded; left out (-want +got):\n%s", p, diff)
 	}
 	// Of the same version that is a finding.
 	now.Tool.Version = old.Tool.Version
@@ -245,14 +247,14 @@ func TestDeclared(t *testing.T) {
 	a, b := every["as expected"], every["unexplained difference"]
 	mine := change.List{{ID: "mine", Subject: "moves a block", Witnesses: []change.WitnessEffect{{Scenarios: "dax/ext4/pread", Witness: "badblocks", Before: "32 8", After: "40 8"}}}}
 	if c := of(t, whole(a), whole(b), compare.Options{Changes: mine}); c.ExitCode() != 0 || differences(c)[0].ExplainedBy != "mine" {
-		t.Errorf("got %+v", differences(c))
+		t.Errorf("got exit code %d, differences %+v; want 0, explained by mine", c.ExitCode(), differences(c))
 	}
 	b.Changes = mine
 	if c := of(t, whole(a), whole(b), compare.Options{}); c.ExitCode() != 0 {
-		t.Errorf("got %+v", differences(c))
+		t.Errorf("got exit code %d, want 0: %+v", c.ExitCode(), differences(c))
 	}
 	if c := of(t, whole(a), whole(b), compare.Options{Changes: change.List{}}); c.ExitCode() != 1 {
-		t.Errorf("got %+v", differences(c))
+		t.Errorf("got exit code %d, want 1: %+v", c.ExitCode(), differences(c))
 	}
 }
 

@@ -77,17 +77,17 @@ func TestOtherHost(t *testing.T) {
 			for _, p := range c.Pairs {
 				for _, d := range p.OtherHost {
 					if d.ExplainedBy != "" || d.Lost || d.KernelA == "A" {
-						t.Errorf("got %+v", d)
+						t.Errorf("got %+v, want it without an explanation, not lost, and the name of the kernel", d)
 					}
 					causes = append(causes, d.Cause)
 				}
 			}
 			slices.Sort(causes)
 			if got := strings.Join(slices.Compact(causes), ", "); got != test.cause || strings.Contains(text.String(), "Not judged") != (test.cause != "") {
-				t.Errorf("cause %q, want %q, in\n%s", got, test.cause, text.String())
+				t.Errorf("got the cause %q, want %q, in\n%s", got, test.cause, text.String())
 			}
 			if got := len(differences(c)); got != test.own || c.ExitCode() != test.code {
-				t.Errorf("%d differences, want %d; exit code %d, want %d\n%s", got, test.own, c.ExitCode(), test.code, text.String())
+				t.Errorf("got %d differences, want %d; got exit code %d, want %d\n%s", got, test.own, c.ExitCode(), test.code, text.String())
 			}
 		})
 	}
@@ -161,7 +161,7 @@ func TestAgainstABaseline(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := c.Moved(); got != test.want || !strings.Contains(text.String(), test.says) {
-				t.Errorf("exit code %d, want %d, and %q in\n%s", got, test.want, test.says, text.String())
+				t.Errorf("got exit code %d, want %d, and %q in\n%s", got, test.want, test.says, text.String())
 			}
 		})
 	}

@@ -132,8 +132,8 @@ func TestOrder(t *testing.T) {
 	// A kernel that is claimed not to have it has not lost it.
 	run := kernels("6.5", "-6.12.117")
 	run.Kernels[1].Claims = map[string]bool{change.DaxFaultHWPoison.ID: false}
-	if h := of(t, run); show(h) != "6.5, 6.12.117; 6.5 > 6.12.117: dax_fault_hwpoison gone in 7" || h.ExitCode() != 0 {
-		t.Error(show(h))
+	if h, want := of(t, run), "6.5, 6.12.117; 6.5 > 6.12.117: dax_fault_hwpoison gone in 7"; show(h) != want || h.ExitCode() != 0 {
+		t.Errorf("got %s, exit code %d; want %s, exit code 0", show(h), h.ExitCode(), want)
 	}
 }
 
@@ -170,7 +170,8 @@ func TestOtherLines(t *testing.T) {
 		judge.Run(&run)
 		h := of(t, run)
 		if h.ExitCode() != test.code || run.Summary.ExitCode != test.code || !strings.HasSuffix(show(h), "dax_fault_hwpoison "+test.want+" in 7") {
-			t.Errorf("%v: exit code of the history: %d, of the run: %d: %s %v", test.names, h.ExitCode(), run.Summary.ExitCode, show(h), run.Findings)
+			t.Errorf("%v: got the exit codes %d of the history and %d of the run, %s; want %d and dax_fault_hwpoison %s: %v",
+				test.names, h.ExitCode(), run.Summary.ExitCode, show(h), test.code, test.want, run.Findings)
 		}
 	}
 }
@@ -178,12 +179,13 @@ func TestOtherLines(t *testing.T) {
 // Kernels without a version are listed, and not compared.
 func TestUnplaced(t *testing.T) {
 	h := of(t, kernels("-6.1.192", "next", "6.12.117"))
-	if show(h) != "6.1.192, 6.12.117; 6.1.192 > 6.12.117: dax_fault_hwpoison in 7" || len(h.Unplaced) != 1 || h.Unplaced[0].Title != "linux next" {
-		t.Errorf("%s %+v", show(h), h.Unplaced)
+	const want = "6.1.192, 6.12.117; 6.1.192 > 6.12.117: dax_fault_hwpoison in 7"
+	if show(h) != want || len(h.Unplaced) != 1 || h.Unplaced[0].Title != "linux next" {
+		t.Errorf("got %s, unplaced %+v; want %s, unplaced linux next", show(h), h.Unplaced, want)
 	}
 	_, err := history.Of([]history.Source{{Run: kernels("next")}}, history.Options{})
 	if err == nil || errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "linux next") {
-		t.Error(err)
+		t.Errorf("got %v, want a request error that names linux next", err)
 	}
 }
 
@@ -207,29 +209,29 @@ func TestGaps(t *testing.T) {
 	set("6.1.192", observe.Skipped, "the kernel lacks CONFIG_FS_DAX")
 	h := of(t, run)
 	if from, to := flipOf(h); from != 0 || to != 2 {
-		t.Errorf("flipped between %d and %d", from, to)
+		t.Errorf("got a flip between %d and %d, want 0 and 2", from, to)
 	}
 	want := []history.Gap{{Kernel: 1, Why: "skipped: the kernel lacks CONFIG_FS_DAX", Scenarios: []string{id}}}
 	if diff := cmp.Diff(want, h.Gaps); diff != "" || h.ExitCode() != 0 {
-		t.Error(diff, h.ExitCode())
+		t.Errorf("got exit code %d, want 0; gaps mismatch (-want +got):\n%s", h.ExitCode(), diff)
 	}
 	set("6.12.117", observe.Infra, "QEMU ended")
 	h = of(t, run)
 	want = append(want, history.Gap{Kernel: 2, Why: "infrastructure failure: QEMU ended", Infra: true, Scenarios: []string{id}})
 	if diff := cmp.Diff(want, h.Gaps); diff != "" || h.ExitCode() != 3 {
-		t.Error(diff, h.ExitCode())
+		t.Errorf("got exit code %d, want 3; gaps mismatch (-want +got):\n%s", h.ExitCode(), diff)
 	}
 	if from, to := flipOf(h); from != 0 || to != 3 {
-		t.Errorf("flipped between %d and %d", from, to)
+		t.Errorf("got a flip between %d and %d, want 0 and 3", from, to)
 	}
 	// No older kernel observed it: no flip, and no gap on the kernel that did.
 	set("5.10.262", observe.Infra, "QEMU ended")
 	h = of(t, run)
 	if from, to := flipOf(h); from != -1 || to != -1 {
-		t.Errorf("flipped between %d and %d", from, to)
+		t.Errorf("got a flip between %d and %d, want none", from, to)
 	}
 	if n := len(h.Gaps); n != 3 || slices.ContainsFunc(h.Gaps, func(g history.Gap) bool { return g.Kernel == 3 }) {
-		t.Errorf("got %+v", h.Gaps)
+		t.Errorf("got the gaps %+v, want 3, none of kernel 3", h.Gaps)
 	}
 }
 
@@ -242,15 +244,15 @@ func TestRunsThatLackSomething(t *testing.T) {
 	old, now := kernels("-6.1.192"), kernels("6.12.117")
 	drop(&now)
 	if h := of(t, old, now); len(h.Gaps) != 1 || h.Gaps[0].Why != "no cell in b" || h.ExitCode() != 0 {
-		t.Errorf("another shard's: %+v", h.Gaps)
+		t.Errorf("another shard's: got %+v, want a gap that has no cell in b, exit code 0", h.Gaps)
 	}
 	now.Interrupted = true
 	if h := of(t, old, now); len(h.Gaps) != 1 || h.Gaps[0].Why != "not observed: the run was interrupted" || h.ExitCode() != 3 {
-		t.Errorf("interrupted: %+v", h.Gaps)
+		t.Errorf("interrupted: got %+v, want a gap that was not observed, exit code 3", h.Gaps)
 	}
 	now.Scenarios = slices.DeleteFunc(slices.Clone(now.Scenarios), func(s results.Scenario) bool { return s.ID == id })
 	if h := of(t, old, now); len(h.Gaps) != 1 || h.Gaps[0].Why != "not in b" || h.ExitCode() != 0 {
-		t.Errorf("another plan: %+v", h.Gaps)
+		t.Errorf("another plan: got %+v, want a gap that is not in b, exit code 0", h.Gaps)
 	}
 	kvm := kernels("6.12.117")
 	for i := range kvm.Cells {
@@ -258,16 +260,16 @@ func TestRunsThatLackSomething(t *testing.T) {
 	}
 	h := of(t, old, kvm)
 	if len(h.Flips) != 0 || len(h.Gaps) != 1 || h.Gaps[0].Why != "not compared with 6.1.192 (A): different accelerators: tcg in A, kvm in B" || len(h.Gaps[0].Scenarios) != 15 || h.ExitCode() != 3 {
-		t.Errorf("another accelerator: %+v", h.Gaps)
+		t.Errorf("another accelerator: got %+v, want a gap of 15 scenarios that are not compared, exit code 3", h.Gaps)
 	}
 	h, err := history.Of([]history.Source{{Label: "a", Run: old}, {Label: "b", Run: kvm}}, history.Options{AnyAccel: true})
 	if err != nil || len(h.Flips) != 7 || len(h.Gaps) != 0 {
-		t.Errorf("any accelerator: %v %+v", err, h.Gaps)
+		t.Errorf("any accelerator: got error %v, gaps %+v; want 7 flips and no gap", err, h.Gaps)
 	}
 	// It is compared with the nearest comparable kernel.
 	h = of(t, old, kvm, kernels("7.3.4"))
-	if show(h) != "6.1.192, 6.12.117, 7.3.4; 6.1.192 > 7.3.4: dax_fault_hwpoison in 7" {
-		t.Error(show(h))
+	if got, want := show(h), "6.1.192, 6.12.117, 7.3.4; 6.1.192 > 7.3.4: dax_fault_hwpoison in 7"; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 
@@ -277,18 +279,19 @@ func TestFlip(t *testing.T) {
 	run := kernels("-6.1.192", "6.12.117")
 	cell(run, id, "6.12.117").Witnesses = map[string]string{"badblocks": "40 8", "log": cell(run, id, "6.12.117").Witnesses["log"]}
 	h := of(t, run)
-	if show(h) != "6.1.192, 6.12.117; 6.1.192 > 6.12.117: unexplained in 1; 6.1.192 > 6.12.117: dax_fault_hwpoison in 7" || h.ExitCode() != 1 {
-		t.Error(show(h), h.ExitCode())
+	const want = "6.1.192, 6.12.117; 6.1.192 > 6.12.117: unexplained in 1; 6.1.192 > 6.12.117: dax_fault_hwpoison in 7"
+	if show(h) != want || h.ExitCode() != 1 {
+		t.Errorf("got %s, exit code %d; want %s, exit code 1", show(h), h.ExitCode(), want)
 	}
 	i := slices.IndexFunc(h.Flips, func(f history.Flip) bool { return f.Scenario == id })
 	f := h.Flips[i]
 	if !f.Unexplained || !f.Finding() || !slices.Equal(f.Changes, []string{change.DaxFaultHWPoison.ID}) || len(f.Differences) != 4 {
-		t.Errorf("got %+v", f)
+		t.Errorf("got %+v, want an unexplained finding with dax_fault_hwpoison and 4 differences", f)
 	}
 	// A change that a user declares explains it.
 	run.Changes = change.List{{ID: "mine", Witnesses: []change.WitnessEffect{{Scenarios: id, Witness: "badblocks", Before: "32 8", After: "40 8"}}}}
 	if h := of(t, run); h.ExitCode() != 0 || h.Moves[len(h.Moves)-1].Change != "mine" && h.Moves[0].Change != "mine" {
-		t.Error(show(h))
+		t.Errorf("got %s, exit code %d; want the change mine, exit code 0", show(h), h.ExitCode())
 	}
 }
 
@@ -304,7 +307,7 @@ func TestAgreesWithTheRun(t *testing.T) {
 			fields += len(f.Differences)
 		}
 		if fields != len(run.Differences) {
-			t.Errorf("%s: %d fields flipped, %d differ", name, fields, len(run.Differences))
+			t.Errorf("%s: got %d fields that flipped, want %d, as many as differ", name, fields, len(run.Differences))
 		}
 	}
 }
@@ -315,7 +318,8 @@ func TestLostIsTheRunsFinding(t *testing.T) {
 		run := kernels(versions...)
 		judge.Run(&run)
 		if h := of(t, run); h.ExitCode() != run.Summary.ExitCode {
-			t.Errorf("%v: exit code of the history: %d (%s), of the run: %d: %v", versions, h.ExitCode(), show(h), run.Summary.ExitCode, run.Findings)
+			t.Errorf("%v: got the exit codes %d of the history (%s) and %d of the run, want the same: %v",
+				versions, h.ExitCode(), show(h), run.Summary.ExitCode, run.Findings)
 		}
 	}
 }

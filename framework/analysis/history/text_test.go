@@ -1,9 +1,10 @@
 package history_test
 
 import (
-	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/change"
@@ -31,8 +32,9 @@ func TestWrite(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}
 	}
-	if want := []string{"5.10.262 → 6.12.117: dax_fault_hwpoison in 1", "6.1.192 → 6.12.117: dax_fault_hwpoison in 6"}; !slices.Equal(h.Steps(), want) {
-		t.Errorf("%q", h.Steps())
+	want := []string{"5.10.262 → 6.12.117: dax_fault_hwpoison in 1", "6.1.192 → 6.12.117: dax_fault_hwpoison in 6"}
+	if diff := cmp.Diff(want, h.Steps()); diff != "" {
+		t.Errorf("steps mismatch (-want +got):\n%s", diff)
 	}
 }
 
@@ -51,11 +53,11 @@ func TestWriteFindings(t *testing.T) {
 		}
 	}
 	if !strings.Contains(h.Steps()[1], "lost: "+change.DaxFaultHWPoison.ID) {
-		t.Errorf("%q", h.Steps())
+		t.Errorf("got the step %q, want one with lost: %s", h.Steps()[1], change.DaxFaultHWPoison.ID)
 	}
 	b.Reset()
 	if err := of(t, kernels("6.12.117", "7.3")).Write(&b); err != nil || !strings.Contains(b.String(), "0 of 15 scenarios flipped, of those that were compared.") {
-		t.Errorf("%v\n%s", err, b.String())
+		t.Errorf("got error %v, want a count of 0 flips:\n%s", err, b.String())
 	}
 }
 
@@ -89,7 +91,7 @@ func TestWriteBackport(t *testing.T) {
 		run := mine(versions...)
 		judge.Run(&run)
 		if run.Summary.ExitCode != 1 || !strings.Contains(run.Findings[0].Message, "does not have mine (1ea7ca1b0901, in 6.1.200 and later)") {
-			t.Errorf("%v: %d, %v", versions, run.Summary.ExitCode, run.Findings)
+			t.Errorf("%v: got exit code %d, findings %v; want 1, as one does not have mine", versions, run.Summary.ExitCode, run.Findings)
 		}
 	}
 }

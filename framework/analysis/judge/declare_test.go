@@ -176,9 +176,9 @@ func TestJudgeDeclared(t *testing.T) {
 func TestWith(t *testing.T) {
 	twice := change.All().With(change.List{{ID: dax, Since: "v1.0"}, {ID: mine}})
 	if diff := cmp.Diff(append(change.All().IDs(), mine), twice.IDs()); diff != "" {
-		t.Error(diff)
+		t.Errorf("IDs mismatch (-want +got):\n%s", diff)
 	}
 	if c, err := twice.ByID(dax); err != nil || c.Since != "v6.5" {
-		t.Errorf("%+v, %v", c, err)
+		t.Errorf("got %+v, error %v; want it since v6.5", c, err)
 	}
 }

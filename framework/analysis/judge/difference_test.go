@@ -46,14 +46,14 @@ func TestUncompared(t *testing.T) {
 			for _, u := range j.Uncompared {
 				got = append(got, u.KernelB)
 				if u.Scenario != "s" || u.Why == "" || u.KernelA == u.KernelB {
-					t.Errorf("got %+v", u)
+					t.Errorf("got %+v, want the scenario s, a reason and two kernels", u)
 				}
 			}
 			for _, d := range j.Differences {
 				differ[d.KernelB] = true
 			}
 			if strings.Join(got, " ") != test.want || len(differ) != test.differences {
-				t.Errorf("uncompared %v, want %s; %d kernels differ, want %d", got, test.want, len(differ), test.differences)
+				t.Errorf("got uncompared %v, want %s; got %d kernels that differ, want %d", got, test.want, len(differ), test.differences)
 			}
 		})
 	}

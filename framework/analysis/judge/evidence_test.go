@@ -121,11 +121,11 @@ func TestWhoMayBeAccused(t *testing.T) {
 				got += f.Kernels[len(f.Kernels)-1]
 			}
 			if got != tc.lost {
-				t.Errorf("%v, in %s%v: %q is accused: %v", tc.names, c.Since, c.Stable, got, j.Findings)
+				t.Errorf("%v, in %s%v: got %q accused, want %q: %v", tc.names, c.Since, c.Stable, got, tc.lost, j.Findings)
 			}
 			for _, d := range j.Differences {
 				if d.Lost && d.KernelB != tc.lost || d.ExplainedBy != c.ID {
-					t.Errorf("%v: %+v", tc.names, d)
+					t.Errorf("%v: got %+v, want it explained by %s, and lost only on %q", tc.names, d, c.ID, tc.lost)
 				}
 			}
 			slices.Reverse(tc.names)
@@ -173,7 +173,7 @@ func TestDoubtfulCells(t *testing.T) {
 		alone := Judge([]observe.Cell{doubtful}, []Kernel{k}, change.All())
 		same(t, name+", alone", nil, accusations(alone))
 		if s := conclusion.StateOf(alone.States["k"], dax); s.Verdict != conclusion.NotSeen || !slices.Equal(s.Doubtful, []string{s1}) {
-			t.Errorf("%s, alone: %+v", name, s)
+			t.Errorf("%s, alone: got %+v, want %s, doubtful by %s", name, s, conclusion.NotSeen, s1)
 		}
 		said := "does not show whether it has dax_fault_hwpoison: there is another problem in " + s1
 		same(t, name+", as text", []string{said}, words(alone.States["k"])[:1])
@@ -183,7 +183,7 @@ func TestDoubtfulCells(t *testing.T) {
 		beside := Judge(cells, []Kernel{older, k}, change.All())
 		same(t, name+", beside the change", nil, accusations(beside))
 		if s := conclusion.StateOf(beside.States["k"], dax); s.Verdict != conclusion.Has {
-			t.Errorf("%s, beside the change: %+v", name, s)
+			t.Errorf("%s, beside the change: got %+v, want %s", name, s, conclusion.Has)
 		}
 
 		// Other cells still prove the loss.
@@ -239,7 +239,7 @@ func TestOtherQEMU(t *testing.T) {
 		}
 	}
 	if s := conclusion.StateOf(j.States[recent], "copy_user_highpage_mc"); s.Verdict != conclusion.Lacks || len(s.Before) != 3 {
-		t.Errorf("got %+v", s)
+		t.Errorf("got %+v, want %s, by 3 scenarios", s, conclusion.Lacks)
 	}
 	same(t, "one alone", nil, accused(kernels[1:], cells...))
 	claimed := claiming(kernels[1], "copy_user_highpage_mc", true)

@@ -155,7 +155,7 @@ func TestFixtureKnowsTheChanges(t *testing.T) {
 		"copy_user_highpage_mc": "v6.2", "dax_recovery_write": "v5.19",
 	} {
 		if c, err := change.All().ByID(id); err != nil || c.Since != since {
-			t.Errorf("%s: %q, %v", id, c.Since, err)
+			t.Errorf("%s: got since %q, error %v; want %q", id, c.Since, err, since)
 		}
 	}
 }

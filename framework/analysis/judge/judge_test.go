@@ -312,16 +312,16 @@ func TestRepeats(t *testing.T) {
 			same(t, "repeats", tc.diffs, differences(j.Repeats))
 			same(t, "findings", tc.found, found(j.Findings))
 			if len(j.Differences) != 0 {
-				t.Errorf("got %v", j.Differences)
+				t.Errorf("got the differences %v, want none", j.Differences)
 			}
 		})
 	}
 	kvm := []observe.Cell{attempt(1, before("k", s1)), accel(attempt(2, after("k", s1)), "kvm")}
 	if j := Judge(kvm, nil, change.All()); len(j.Repeats) != 0 {
-		t.Errorf("attempts with other accelerators are compared: %v", j.Repeats)
+		t.Errorf("attempts with other accelerators: got the repeats %v, want none", j.Repeats)
 	}
 	if j := Judge(append(kvm, accel(attempt(3, before("k", s1)), "kvm")), nil, change.All()); len(j.Repeats) != 2 || j.Repeats[0].AttemptA != 2 || j.Repeats[0].AttemptB != 3 {
-		t.Errorf("attempts with the same accelerator are not: %v", j.Repeats)
+		t.Errorf("attempts with the same accelerator: got the repeats %v, want 2, of the attempts 2 and 3", j.Repeats)
 	}
 }
 
@@ -389,7 +389,7 @@ func TestPick(t *testing.T) {
 		"the one that did, last": {[]observe.Cell{infra(one), infra(two), three}, 3, false},
 	} {
 		if c, ok := observe.Pick(test.cells, "k", s1); ok == test.none || c.Attempt != test.want {
-			t.Errorf("%s: attempt %d, %t", name, c.Attempt, ok)
+			t.Errorf("%s: got attempt %d, picked %t; want attempt %d, picked %t", name, c.Attempt, ok, test.want, !test.none)
 		}
 	}
 }
@@ -451,11 +451,11 @@ func TestFixedByAStableUpdate(t *testing.T) {
 	}
 	j := Judge([]observe.Cell{after("a", s1), after("b", s1), before("c", s1)}, kernels, change.List{bug})
 	for _, f := range j.Findings {
-		t.Errorf("%s", f.Message)
+		t.Errorf("got the finding %q, want none", f.Message)
 	}
 	for name, want := range map[string]conclusion.ChangeVerdict{"a": conclusion.Has, "b": conclusion.Has, "c": conclusion.Lacks} {
 		if s := conclusion.StateOf(j.States[name], bug.ID); s.Verdict != want || s.Backported {
-			t.Errorf("%s: %+v, want %s", name, s, want)
+			t.Errorf("%s: got %+v, want %s", name, s, want)
 		}
 	}
 }
@@ -467,16 +467,16 @@ func TestMended(t *testing.T) {
 	kernels := []Kernel{NewKernel("a", "6.1.192", "", nil), NewKernel("b", "6.12.117", "", nil), NewKernel("c", "6.12.200", "", nil), NewKernel("d", "7.3.4", "", nil)}
 	j := Judge([]observe.Cell{before("a", s1), after("b", s1), before("c", s1), before("d", s1)}, kernels, change.List{bug})
 	for _, f := range j.Findings {
-		t.Errorf("%s", f.Message)
+		t.Errorf("got the finding %q, want none", f.Message)
 	}
 	for _, d := range j.Differences {
 		if d.ExplainedBy != bug.ID || d.Lost {
-			t.Errorf("got %+v", d)
+			t.Errorf("got %+v, want it explained by %s and not lost", d, bug.ID)
 		}
 	}
 	for name, want := range map[string]conclusion.ChangeVerdict{"a": conclusion.Lacks, "b": conclusion.Has, "d": conclusion.Lacks} {
 		if s := conclusion.StateOf(j.States[name], bug.ID); s.Verdict != want || s.Backported {
-			t.Errorf("%s: %+v, want %s", name, s, want)
+			t.Errorf("%s: got %+v, want %s", name, s, want)
 		}
 	}
 }

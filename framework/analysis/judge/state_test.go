@@ -148,11 +148,11 @@ func TestStatesAsRecorded(t *testing.T) {
 		{ID: "zzz", Verdict: conclusion.Has, After: []string{"s/6"}},
 	}
 	if diff := cmp.Diff(want, Judge(cells, []Kernel{k}, change.All()).States["k"]); diff != "" {
-		t.Error(diff)
+		t.Errorf("states mismatch (-want +got):\n%s", diff)
 	}
 	// In any order of the cells.
 	slices.Reverse(cells)
 	if diff := cmp.Diff(want, Judge(cells, []Kernel{k}, change.All()).States["k"]); diff != "" {
-		t.Error(diff)
+		t.Errorf("states of the cells in reverse mismatch (-want +got):\n%s", diff)
 	}
 }

@@ -55,7 +55,7 @@ func TestSteered(t *testing.T) {
 		r := Of(hardened(t, lines, true), []scenario.Info{{ID: "a/b"}})
 		brief := strings.Join(r.Brief(), "\n")
 		if (brief == "") != (want == "") || !strings.Contains(brief, want) || !strings.Contains(r.String(), want) || r.Count() > 0 {
-			t.Errorf("%q: %q\n%s", lines, brief, r)
+			t.Errorf("%q: got %d lost, the brief %q, want none lost, %q:\n%s", lines, r.Count(), brief, want, r)
 		}
 	}
 }
@@ -121,12 +121,12 @@ func TestLockdown(t *testing.T) {
 			i := scenario.Info{ID: "a/b", Needs: strings.Fields(c.needs)}
 			got := Impossible(k, i)
 			if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
-				t.Errorf("%q, want %q", got, c.want)
+				t.Errorf("got %q, want %q", got, c.want)
 			}
 			r := Of(k, []scenario.Info{i})
 			brief := strings.Join(r.Brief(), "\n")
 			if (r.Count() == 1) != (c.want != "") || !strings.Contains(r.String(), c.want) || !strings.Contains(brief, c.want) {
-				t.Errorf("%d lost, %s\n%s", r.Count(), r, brief)
+				t.Errorf("got %d lost, the brief %q, want %q:\n%s", r.Count(), brief, c.want, r)
 			}
 		})
 	}
@@ -155,7 +155,7 @@ func TestMissingModule(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", packages, got, want)
 		}
 		if r := Of(k, []scenario.Info{i, {ID: "a/c", Needs: []string{"EXT4_FS", "XFS_FS"}}}); r.Count() != 1 || !strings.Contains(r.String(), want) {
-			t.Errorf("%s: got %s", packages, r)
+			t.Errorf("%s: got %s, want 1 lost, and %q", packages, r, want)
 		}
 	}
 	k := hardened(t, text+"CONFIG_VIRTIO_NET=m\n", false)
@@ -163,6 +163,6 @@ func TestMissingModule(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := Impossible(k, scenario.Info{ID: "a/b", Needs: []string{"HWPOISON_INJECT"}}); got != "" {
-		t.Errorf("without the modules of guests: got %q", got)
+		t.Errorf("without the modules of guests: got %q, want none", got)
 	}
 }

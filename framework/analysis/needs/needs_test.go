@@ -79,7 +79,7 @@ to run all of them, build it with CONFIG_BLOCK
 		t.Run(name, func(t *testing.T) {
 			r := Of(c.kernel, scenarios)
 			if got := r.String(); got != c.text || r.Count() != c.count {
-				t.Errorf("%d lost:\n%s\nnot %d:\n%s", r.Count(), got, c.count, c.text)
+				t.Errorf("got %d lost:\n%s\nwant %d:\n%s", r.Count(), got, c.count, c.text)
 			}
 		})
 	}
@@ -112,7 +112,7 @@ K does not have CONFIG_PCI, CONFIG_VIRTIO_NET: no guest runs, so all 6 scenarios
 				asked = append(slices.Clone(asked), scenario.Info{ID: "mce/anon/again", Needs: []string{"MEMORY_FAILURE"}})
 			}
 			if got, want := strings.Join(Of(c.kernel, asked).Brief(), "\n"), strings.TrimPrefix(c.text, "\n"); got != want {
-				t.Errorf("%s\nnot\n%s", got, want)
+				t.Errorf("got %s\nwant %s", got, want)
 			}
 		})
 	}

@@ -45,7 +45,7 @@ func TestParse(t *testing.T) {
 		{ID: "other", Subject: "s", Effect: "e", Since: "v6.5", Stable: []string{"6.4.3", "6.1.200"}, Steps: []change.StepEffect{{Scenarios: "a/b", Before: "x", After: "y"}}},
 	}
 	if d := cmp.Diff(want, f.Changes); d != "" {
-		t.Error(d)
+		t.Errorf("changes mismatch (-want +got):\n%s", d)
 	}
 }
 
@@ -104,7 +104,7 @@ func TestErrors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, err := Parse("c.yaml", []byte(c.in))
 			if errkind.Of(err) != errkind.Request || !strings.HasPrefix(err.Error(), "c.yaml:") || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "; ") {
-				t.Errorf("error %q\nwant %s, and a hint", err, c.want)
+				t.Errorf("got %q\nwant a request error of c.yaml: %s, and a hint", err, c.want)
 			}
 		})
 	}
@@ -131,7 +131,7 @@ func TestCheckScenarios(t *testing.T) {
 			rest = append(rest, id)
 		}
 		if err := f.CheckScenarios(rest); errkind.Of(err) != errkind.Request || !strings.HasPrefix(err.Error(), want) {
-			t.Errorf("%v\nwant %s", err, want)
+			t.Errorf("got %v\nwant a request error that begins %s", err, want)
 		}
 	}
 }
@@ -139,13 +139,13 @@ func TestCheckScenarios(t *testing.T) {
 func TestLoad(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "c.yaml")
 	if _, err := Load(file); errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), file+": no such file") {
-		t.Errorf("a missing file: %v", err)
+		t.Errorf("a missing file: got %v, want a request error that names it", err)
 	}
 	if err := os.WriteFile(file, []byte(whole), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if f, err := Load(file); err != nil || len(f.Changes) != 2 {
-		t.Errorf("%+v, %v", f, err)
+		t.Errorf("got %+v, error %v; want 2 changes", f, err)
 	}
 }
 
@@ -157,17 +157,17 @@ func FuzzParse(f *testing.F) {
 		file, err := Parse("c.yaml", data)
 		if err != nil {
 			if errkind.Of(err) != errkind.Request || !strings.HasPrefix(err.Error(), "c.yaml") {
-				t.Errorf("error %v has no position", err)
+				t.Errorf("got %v, want a request error with the position", err)
 			}
 			return
 		}
 		for _, c := range file.Changes {
 			if c.ID == "" || c.Subject == "" || c.Effect == "" || len(c.Steps) == 0 {
-				t.Errorf("got %+v", c)
+				t.Errorf("got %+v, want an ID, a subject, an effect and steps", c)
 			}
 			for _, s := range c.Steps {
 				if s.Before == s.After || s.Before == "" || s.After == "" || s.Scenarios == "" || s.Step < 0 {
-					t.Errorf("got %+v", s)
+					t.Errorf("got %+v, want two different outcomes, scenarios and a step of at least 0", s)
 				}
 			}
 		}

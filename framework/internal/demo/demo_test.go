@@ -48,7 +48,7 @@ func TestEvery(t *testing.T) {
 	} {
 		run := demo.Every()[name]
 		if run.Summary.ExitCode != want.code || !slices.Equal(demo.Kinds(run), want.kinds) {
-			t.Errorf("%s: exit code %d and %v, want %d and %v", name, run.Summary.ExitCode, demo.Kinds(run), want.code, want.kinds)
+			t.Errorf("%s: got exit code %d and %v, want %d and %v", name, run.Summary.ExitCode, demo.Kinds(run), want.code, want.kinds)
 		}
 	}
 }

@@ -135,24 +135,24 @@ func TestStopAtAnAccess(t *testing.T) {
 	stop, err := c.Wait(ctx)
 	must(t, err)
 	if want := (Stop{Signal: SignalTrap, CPU: 1, Access: Any, Addr: 0x7f0000004005}); stop != want {
-		t.Errorf("%+v, want %+v", stop, want)
+		t.Errorf("got %+v, want %+v", stop, want)
 	}
 	r, err := c.Registers(ctx, stop.CPU)
 	must(t, err)
 	if r.RIP != 0x0123456789abcdef {
-		t.Errorf("RIP %#x", r.RIP)
+		t.Errorf("got RIP %#x, want 0x0123456789abcdef", r.RIP)
 	}
 	data, err := c.Memory(ctx, 0x7f0000004000, 4)
 	must(t, err)
 	if string(data) != "\xde\xad\xbe\xef" {
-		t.Errorf("memory %x", data)
+		t.Errorf("got memory %x, want deadbeef", data)
 	}
 	must(t, c.Unwatch(ctx, Any, 0x7f0000004005, 1))
 	must(t, c.Continue(ctx))
 	stop, err = c.Interrupt(ctx)
 	must(t, err)
 	if stop.Signal != SignalInterrupt {
-		t.Errorf("got %+v", stop)
+		t.Errorf("got %+v, want the signal %v", stop, SignalInterrupt)
 	}
 	must(t, c.Detach(ctx))
 }
@@ -168,7 +168,7 @@ func TestSetRegisters(t *testing.T) {
 				"<P10=0200000000000000", ">OK", "<+",
 				"<Hg1", ">OK", "<+", "<g", ">"+block(last), "<+")
 			if err := c.SetRegisters(ctx, 0, Registers{RIP: 2}); (err == nil) != (name == "done") {
-				t.Error(err)
+				t.Errorf("%s: got %v, want no error %t", name, err, name == "done")
 			}
 		})
 	}
@@ -182,7 +182,7 @@ func TestChecksums(t *testing.T) {
 	data, err := c.Memory(ctx, 0, 1)
 	must(t, err)
 	if string(data) != "A" {
-		t.Errorf("%q", data)
+		t.Errorf("got %q, want A", data)
 	}
 }
 
@@ -192,7 +192,7 @@ func TestRunLengthsAndEscapes(t *testing.T) {
 	data, err := c.Memory(ctx, 0, 2)
 	must(t, err)
 	if string(data) != "\x00\x00" {
-		t.Errorf("%q", data)
+		t.Errorf("got %q, want two zero bytes", data)
 	}
 	for _, s := range []string{"", "a}b", "$#*}", "plain"} {
 		e, n, err := next(frame(s))
@@ -255,7 +255,7 @@ func TestFailures(t *testing.T) {
 			defer cancel()
 			err := tt.do(ctx, c)
 			if !errors.Is(err, tt.want) {
-				t.Errorf("%v, want %v", err, tt.want)
+				t.Errorf("got %v, want %v", err, tt.want)
 			}
 			if errors.Is(tt.want, ErrTimeout) && !errors.Is(err, cause) {
 				t.Errorf("%v does not contain the cause", err)
@@ -270,7 +270,7 @@ func TestRefusals(t *testing.T) {
 	for _, err := range []error{c.Watch(ctx, Any, 0x1000, 1), c.Watch(ctx, Read, 0x1000, 1), second(c.Memory(ctx, 0, 1))} {
 		var refused *RefusedError
 		if !errors.As(err, &refused) {
-			t.Errorf("%v, want a refusal", err)
+			t.Errorf("got %v, want a refusal", err)
 		}
 	}
 	if err := c.Watch(ctx, "peek", 0, 1); err == nil {
@@ -288,12 +288,12 @@ func TestWaitAgain(t *testing.T) {
 	short, cancel := context.WithCancel(ctx)
 	cancel()
 	if _, err := c.Wait(short); !errors.Is(err, ErrTimeout) {
-		t.Fatal(err)
+		t.Fatalf("got %v, want ErrTimeout", err)
 	}
 	stop, err := c.Wait(ctx)
 	must(t, err)
 	if stop.Addr != 0x1000 {
-		t.Errorf("got %+v", stop)
+		t.Errorf("got %+v, want the address 0x1000", stop)
 	}
 }
 
@@ -301,17 +301,17 @@ func TestAttachToNothing(t *testing.T) {
 	ours, theirs := net.Pipe()
 	theirs.Close()
 	if _, err := Attach(context.Background(), ours); !errors.Is(err, ErrClosed) {
-		t.Errorf("%v, want %v", err, ErrClosed)
+		t.Errorf("got %v, want %v", err, ErrClosed)
 	}
 	ours, theirs = net.Pipe()
 	defer theirs.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
 	if _, err := Attach(ctx, ours); !errors.Is(err, ErrTimeout) || !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("%v, want %v", err, ErrTimeout)
+		t.Errorf("got %v, want %v", err, ErrTimeout)
 	}
 	if _, err := ours.Write(nil); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("the connection was left open: %v", err)
+		t.Errorf("got %v, want the connection closed", err)
 	}
 }
 
@@ -322,10 +322,10 @@ func FuzzNext(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		e, n, err := next(b)
 		if n < 0 || n > len(b) {
-			t.Fatalf("took %d of %d bytes", n, len(b))
+			t.Fatalf("took %d bytes, want 0 to %d", n, len(b))
 		}
 		if len(e.data) > maxPacket+128 {
-			t.Fatalf("%d bytes of data", len(e.data))
+			t.Fatalf("got %d bytes of data, want at most %d", len(e.data), maxPacket+128)
 		}
 		if err == nil && n > 0 && e.kind == '$' && !e.bad {
 			again, _, err := next(frame(string(e.data)))
@@ -344,12 +344,12 @@ func FuzzParseStop(f *testing.F) {
 		s, err := parseStop(b)
 		if err != nil {
 			if !errors.Is(err, ErrMalformed) {
-				t.Fatalf("%v has no name", err)
+				t.Fatalf("got %v, want ErrMalformed", err)
 			}
 			return
 		}
 		if s.CPU < 0 || s.Ended && s.Access != "" {
-			t.Fatalf("%q is %+v", b, s)
+			t.Fatalf("%q: got %+v, want a CPU of at least 0, and no access of one that ended", b, s)
 		}
 	})
 }

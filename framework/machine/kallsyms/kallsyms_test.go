@@ -6,6 +6,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 const some = `0000000000000000 D fixed_percpu_data
@@ -41,16 +43,11 @@ func TestWriteELF(t *testing.T) {
 		{Name: "jiffies", Info: elf.ST_INFO(elf.STB_LOCAL, elf.STT_OBJECT), Section: text, Value: 0xffffffff82000000},
 		{Name: "pmem_recovery_write", Info: elf.ST_INFO(elf.STB_LOCAL, elf.STT_FUNC), Section: text, Value: 0xffffffffc0201000},
 	}
-	if len(got) != len(want) {
-		t.Fatalf("got %+v", got)
-	}
-	for i := range want {
-		if got[i] != want[i] {
-			t.Errorf("%+v\nnot %+v", got[i], want[i])
-		}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("symbols mismatch (-want +got):\n%s", diff)
 	}
 	if s := f.Section(".text"); f.Machine != elf.EM_X86_64 || s == nil || s.Addr != 0xffffffff81000000 || s.Addr+s.Size != 0xffffffffc0201001 {
-		t.Errorf("%+v %+v", f.FileHeader, s)
+		t.Errorf("got %+v, .text %+v; want x86-64, .text from 0xffffffff81000000 to 0xffffffffc0201001", f.FileHeader, s)
 	}
 }
 
@@ -67,11 +64,11 @@ func TestParseRefuses(t *testing.T) {
 		"all absolute": {"0000000000000000 D x\n", ErrHidden.Error()},
 	} {
 		if _, err := Parse(strings.NewReader(test.text)); err == nil || !strings.Contains(err.Error(), test.want) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got %v, want %q", name, err, test.want)
 		}
 	}
 	if _, err := Parse(strings.NewReader("0000000000000000 T _text\n")); !errors.Is(err, ErrHidden) {
-		t.Errorf("got the error %v", err)
+		t.Errorf("got %v, want ErrHidden", err)
 	}
 	if err := WriteELF(&bytes.Buffer{}, elf.EM_X86_64, nil); err == nil {
 		t.Error("no symbols are a file")
@@ -95,7 +92,7 @@ func FuzzParse(f *testing.F) {
 			t.Fatal(err)
 		}
 		if got, err := file.Symbols(); err != nil || len(got) != len(symbols) {
-			t.Errorf("%d of %d symbols: %v", len(got), len(symbols), err)
+			t.Errorf("got %d symbols, error %v; want %d", len(got), err, len(symbols))
 		}
 	})
 }

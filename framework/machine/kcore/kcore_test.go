@@ -27,14 +27,14 @@ func TestDirectMap(t *testing.T) {
 	for name, base := range map[string]uint64{"4 levels": Base4, "5 levels": Base5, "KASLR": Base4 + 37<<30} {
 		got, err := DirectMap(file(base))
 		if err != nil || got != base {
-			t.Errorf("%s: %#x, %v, want %#x", name, got, err, base)
+			t.Errorf("%s: got %#x, error %v; want %#x", name, got, err, base)
 		}
 	}
 	beyond := file(Base4)
 	binary.LittleEndian.PutUint64(beyond[32:], ^uint64(13)) // so far that its sum with a header's size is small
 	for name, elf := range map[string][]byte{"headers beyond the file": beyond, "nothing": nil, "no ELF": []byte(strings.Repeat("x", 200)), "cut": file(Base4)[:64+20], "no memory": file(Base4)[:64+2*56]} {
 		if base, err := DirectMap(elf); err == nil {
-			t.Errorf("%s: %#x, want an error", name, base)
+			t.Errorf("%s: got %#x, want an error", name, base)
 		}
 	}
 }

@@ -37,7 +37,7 @@ func TestEnvironmentOfQEMU(t *testing.T) {
 		os.Remove(into)
 		got := strings.Split(strings.TrimRight(string(data), "\x00"), "\x00")
 		if !slices.Equal(got, environment) {
-			t.Errorf("%s has %d variables in its environment, not the %d of %q", of, len(got), len(environment), environment)
+			t.Errorf("%s: got %d variables in its environment, want the %d of %q", of, len(got), len(environment), environment)
 		}
 	}
 	if _, err := Start(t.Context(), b, standard(), Options{Dir: t.TempDir()}); err == nil {
@@ -64,7 +64,7 @@ func TestSupports(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			err := script(t, "qemu", c.script).Supports(t.Context(), TCG)
 			if (err != nil) != c.lacks || err != nil && err.Error() != "QEMU 7.2 has no accelerator tcg" {
-				t.Errorf("got the error %v", err)
+				t.Errorf("got %v, want QEMU 7.2 has no accelerator tcg: %t", err, c.lacks)
 			}
 		})
 	}

@@ -26,17 +26,17 @@ func TestConsoleKeepsAllAndTheEnd(t *testing.T) {
 		line := fmt.Sprintf("line %d\r\n", i)
 		want.WriteString(line)
 		if n, err := c.Write([]byte(line)); n != len(line) || err != nil {
-			t.Fatal(n, err)
+			t.Fatalf("wrote %d bytes, error %v; want %d bytes", n, err, len(line))
 		}
 	}
 	if file.String() != want.String() {
 		t.Error("the file lacks something")
 	}
 	if got := c.Tail(2); got != "line 9998\nline 9999" {
-		t.Errorf("the tail is %q", got)
+		t.Errorf("got the tail %q, want the last 2 lines", got)
 	}
 	if len(c.tail) > 3*tailBytes {
-		t.Errorf("%d bytes are kept", len(c.tail))
+		t.Errorf("got %d bytes kept, want at most %d", len(c.tail), 3*tailBytes)
 	}
 }
 
@@ -45,7 +45,7 @@ func TestConsoleTellsOfATextInPieces(t *testing.T) {
 	panics, never := c.Seen("Kernel panic"), c.Seen("never")
 	for _, piece := range []string{strings.Repeat("x", 3*tailBytes), "Kern", "el pa", "nic"} {
 		if seen(panics) {
-			t.Fatalf("seen before %q", piece)
+			t.Fatalf("got the panic seen before %q, want it after the last piece", piece)
 		}
 		c.Write([]byte(piece))
 	}
@@ -65,11 +65,11 @@ func TestConsoleOutlivesAFullDisk(t *testing.T) {
 	c := NewConsole(full{})
 	for _, s := range []string{"one\n", "two\n"} {
 		if n, err := c.Write([]byte(s)); n != len(s) || err != nil { // an error would end the copying
-			t.Fatal(n, err)
+			t.Fatalf("wrote %d bytes, error %v; want %d bytes", n, err, len(s))
 		}
 	}
 	if got := c.Tail(5); got != "one\ntwo" {
-		t.Errorf("%q", got)
+		t.Errorf("got %q, want one and two", got)
 	}
 }
 
@@ -83,7 +83,7 @@ func TestPlain(t *testing.T) {
 		"a\x1b]b": "ab",
 	} {
 		if got := plain(in); got != want {
-			t.Errorf("%q: %q, not %q", in, got, want)
+			t.Errorf("%q: got %q, want %q", in, got, want)
 		}
 	}
 }
@@ -93,10 +93,10 @@ func FuzzPlain(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		out := plain(s)
 		if strings.ContainsAny(out, "\x1b\r\x00") || len(out) > len(s) || utf8.ValidString(s) && !strings.Contains(s, "\x1b") && !utf8.ValidString(out) {
-			t.Errorf("%q of %q", out, s)
+			t.Errorf("%q: got %q, want it without escapes, and not longer", s, out)
 		}
 		if again := plain(out); again != out {
-			t.Errorf("%q, then %q", out, again)
+			t.Errorf("got %q, and of that %q; want the same", out, again)
 		}
 	})
 }

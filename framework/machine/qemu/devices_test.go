@@ -48,7 +48,7 @@ func TestArgumentsAllowed(t *testing.T) {
 	m := standard()
 	for range 2 {
 		if wrong := checkArguments(m.Args()); len(wrong) > 0 {
-			t.Errorf("nobody allowed %q", wrong)
+			t.Errorf("got %q as wrong, want none", wrong)
 		}
 		m.Accel, m.Share, m.Incoming = KVM, true, true
 	}
@@ -57,7 +57,7 @@ func TestArgumentsAllowed(t *testing.T) {
 		{"-netdev", "user,id=net,restrict=on,ipv6=off,hostfwd=tcp:0.0.0.0:0-10.0.2.15:22"}, {"-gdb", "tcp::1234"},
 	} {
 		if wrong := checkArguments(append(m.Args(), more...)); !slices.Equal(wrong, []string{strings.Join(more, " ")}) && !slices.Contains(wrong, more[0]) {
-			t.Errorf("%q: only %q is wrong", more, wrong)
+			t.Errorf("%q: got only %q as wrong", more, wrong)
 		}
 	}
 }
@@ -70,13 +70,13 @@ func TestDevicesOfTheMachine(t *testing.T) {
 	}
 	p, _ := incoming(t, bin, Options{Debug: true})
 	if wrong := checkArguments(p.Args()); len(wrong) > 0 {
-		t.Errorf("nobody allowed %q", wrong)
+		t.Errorf("got %q as wrong, want none", wrong)
 	}
 	tree, err := p.Monitor.HMP(t.Context(), "info qtree")
 	if err != nil || !strings.Contains(tree, "dev: virtio-serial-pci") {
-		t.Fatalf("%v\n%s", err, tree)
+		t.Fatalf("got error %v, want a virtio-serial-pci:\n%s", err, tree)
 	}
 	for _, line := range regexp.MustCompile(`dev: \S*(usb|hci|ide|floppy|fdc|vga|ps2|vmmouse|smb|sound|hda|scsi|parallel)\S*`).FindAllString(tree, -1) {
-		t.Errorf("it has %s", line)
+		t.Errorf("got the device %s, want none of this kind", line)
 	}
 }

@@ -36,7 +36,7 @@ func TestIdentity(t *testing.T) {
 	}
 	last := identity()
 	if again := identity(); again != last {
-		t.Errorf("%s, then %s", last, again)
+		t.Errorf("got %s, then %s; want the same", last, again)
 	}
 	put(filepath.Join(second, "vgabios-stdvga.bin"), "x")
 	if id := identity(); id != last {
@@ -63,7 +63,7 @@ func TestIdentity(t *testing.T) {
 	}
 	b.Path += "-gone"
 	if _, err := b.Identity(t.Context()); err == nil || !strings.Contains(err.Error(), b.Path) {
-		t.Errorf("no QEMU has an identity: %v", err)
+		t.Errorf("no QEMU: got %v, want an error that names its path", err)
 	}
 }
 
@@ -157,7 +157,7 @@ func TestIdentityOfModules(t *testing.T) {
 		c.change()
 		id := identity()
 		if (id != last) != c.counts {
-			t.Errorf("%s: counts %v", c.name, id != last)
+			t.Errorf("%s: got another identity %t, want %t", c.name, id != last, c.counts)
 		}
 		last = id
 	}
@@ -191,7 +191,7 @@ func TestModulesLoaded(t *testing.T) {
 		}
 		loaded++
 		if !slices.ContainsFunc(modules, func(m string) bool { return strings.HasSuffix(filepath.Clean(path), "/"+m) }) {
-			t.Errorf("%s is not among %q", path, modules)
+			t.Errorf("got %s, want one of %q", path, modules)
 		}
 	}
 	t.Logf("it loaded %d of %d modules", loaded, len(modules)/2)
@@ -212,6 +212,6 @@ func TestLibraries(t *testing.T) {
 	t.Logf("it took %v", time.Since(begun))
 	all, err := b.libraries(t.Context())
 	if err != nil || !slices.ContainsFunc(all, func(l string) bool { return strings.HasPrefix(l, "libglib-2.0.so") }) {
-		t.Errorf("%q, %v", all, err)
+		t.Errorf("got %q, error %v; want libglib-2.0.so", all, err)
 	}
 }

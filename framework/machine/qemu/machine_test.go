@@ -27,7 +27,7 @@ func value(t *testing.T, args []string, option string) string {
 	t.Helper()
 	at := slices.Index(args, option)
 	if at < 0 || slices.Index(args[at+1:], option) >= 0 {
-		t.Fatalf("not one %s in %q", option, args)
+		t.Fatalf("got none or several %s in %q, want one", option, args)
 	}
 	return args[at+1]
 }
@@ -37,15 +37,15 @@ func TestMachineArguments(t *testing.T) {
 	args := m.Args()
 	for option, want := range map[string]string{"-smp": "1", "-m": "512M,slots=5,maxmem=20G", "-kernel": "/k", "-initrd": "/i"} {
 		if got := value(t, args, option); got != want {
-			t.Errorf("%s %s, not %s", option, got, want)
+			t.Errorf("%s: got %s, want %s", option, got, want)
 		}
 	}
 	if got := value(t, args, "-machine"); !strings.Contains(got, "accel=tcg") || !strings.Contains(got, "nvdimm=on") {
-		t.Errorf("-machine %s", got)
+		t.Errorf("got -machine %s, want accel=tcg and nvdimm=on", got)
 	}
 	// Without it a survivable machine check panics the guest.
 	if got := value(t, args, "-cpu"); !strings.Contains(got, "vendor=GenuineIntel") {
-		t.Errorf("-cpu %s", got)
+		t.Errorf("got -cpu %s, want vendor=GenuineIntel", got)
 	}
 	// TCG emulates the requested CPU; KVM uses the host's.
 	for _, c := range []struct {
@@ -55,27 +55,27 @@ func TestMachineArguments(t *testing.T) {
 		{TCG, "", arch.IceLake.String()}, {TCG, "EPYC", "EPYC"}, {KVM, "", "host"}, {KVM, "EPYC", "EPYC"},
 	} {
 		if got := (Machine{Accel: c.accel, CPU: c.model}).cpu(); got != c.want {
-			t.Errorf("-cpu %s, not %s", got, c.want)
+			t.Errorf("got -cpu %s, want %s", got, c.want)
 		}
 	}
 	if got := value(t, args, "-append"); !strings.Contains(got, " memmap=64M!256M") || !strings.Contains(got, "console=ttyS0 ") {
-		t.Errorf("-append %s", got)
+		t.Errorf("got -append %s, want memmap=64M!256M and console=ttyS0", got)
 	}
 	all := strings.Join(args, " ")
 	if strings.Contains(all, "share=on") || strings.Contains(all, "-incoming") {
-		t.Errorf("%s", all)
+		t.Errorf("got %s, want no shared memory and no -incoming", all)
 	}
 
 	m.Share, m.NVDIMMs, m.VirtioPmem, m.E820Bytes, m.CPUs = true, nil, nil, 0, 2
 	all = strings.Join(m.Args(), " ")
 	if strings.Contains(all, "share=off") || strings.Contains(all, "nvdimm") || strings.Contains(all, "memmap=") || !strings.Contains(all, "-smp 2 ") {
-		t.Errorf("%s", all)
+		t.Errorf("got %s, want shared memory, 2 CPUs, and no nvdimm or memmap=", all)
 	}
 
 	m.Incoming = true // the kernel is in the memory already
 	all = strings.Join(m.Args(), " ")
 	if strings.Contains(all, "-kernel") || strings.Contains(all, "-append") || !strings.HasSuffix(all, "-incoming defer") {
-		t.Errorf("%s", all)
+		t.Errorf("got %s, want no kernel, and -incoming defer as its end", all)
 	}
 }
 
@@ -85,7 +85,7 @@ func TestPmemAddresses(t *testing.T) {
 	all := strings.Join(m.Args(), " ")
 	for i, want := range []int64{4 << 30, 5 << 30, 7 << 30} {
 		if got := m.NVDIMMAddr(i); got != want {
-			t.Errorf("nvdimm %d lies at %#x, not %#x", i, got, want)
+			t.Errorf("nvdimm %d: got the address %#x, want %#x", i, got, want)
 		}
 	}
 	for _, want := range []string{
@@ -96,8 +96,8 @@ func TestPmemAddresses(t *testing.T) {
 			t.Errorf("no %q in %s", want, all)
 		}
 	}
-	if VirtioPmemPCI(0) != "0000:00:10.0" {
-		t.Error(VirtioPmemPCI(0))
+	if got, want := VirtioPmemPCI(0), "0000:00:10.0"; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 
@@ -110,7 +110,7 @@ func TestMachineInAnotherFolder(t *testing.T) {
 		}
 	}
 	if m.RAM.Path != "/t/ram" || m.NVDIMMs[0].Path != "/t/nvdimm0" || moved.Kernel != "/k" {
-		t.Errorf("%+v, %+v", m, moved)
+		t.Errorf("got %+v, moved %+v; want the files of the first, and the kernel of both, where they were", m, moved)
 	}
 }
 
@@ -122,7 +122,7 @@ func TestVersion(t *testing.T) {
 		"QEMU emulator version 7.2.0\n":      "7.2.0",
 	} {
 		if got, err := parseVersion(out); err != nil || got != want {
-			t.Errorf("%q: %q, %v", out, got, err)
+			t.Errorf("%q: got %q, error %v; want %q", out, got, err, want)
 		}
 	}
 	for out, want := range map[string]string{
@@ -132,11 +132,11 @@ func TestVersion(t *testing.T) {
 		"":                                                   "no version in its output",
 	} {
 		if got, err := parseVersion(out); err == nil || err.Error() != want {
-			t.Errorf("%q: %q, %v", out, got, err)
+			t.Errorf("%q: got %q, error %v; want the error %q", out, got, err, want)
 		}
 	}
 	if _, err := Find(t.Context(), "s390x"); err == nil || !strings.Contains(err.Error(), "s390x") {
-		t.Error(err)
+		t.Errorf("got %v, want an error that names s390x", err)
 	}
 }
 
@@ -144,7 +144,7 @@ func TestNoQEMU(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	_, err := Find(t.Context(), "amd64")
 	if _, ok := err.(*MissingError); !ok || !strings.Contains(err.Error(), "install it with: apt-get install") {
-		t.Error(err)
+		t.Errorf("got %v, want a *MissingError with how to install it", err)
 	}
 }
 
@@ -157,13 +157,13 @@ func TestSilentQEMU(t *testing.T) {
 	t.Setenv("PATH", dir)
 	_, err := find(t.Context(), "amd64", 300*time.Millisecond)
 	if _, ok := err.(*MissingError); !ok || !strings.Contains(err.Error(), "qemu-system-x86_64 --version: no answer within 300ms; install it with") {
-		t.Error(err)
+		t.Errorf("got %v, want a *MissingError with no answer within 300ms", err)
 	}
 	why := errors.New("interrupted")
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 300*time.Millisecond, why)
 	defer cancel()
 	if _, err := find(ctx, "amd64", time.Minute); !errors.Is(err, why) {
-		t.Error(err)
+		t.Errorf("got %v, want %v", err, why)
 	}
 }
 
@@ -171,7 +171,7 @@ func FuzzVersion(f *testing.F) {
 	f.Add("QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7)\n")
 	f.Fuzz(func(t *testing.T, out string) {
 		if v, err := parseVersion(out); err == nil && !strings.Contains(out, v) {
-			t.Errorf("%q of %q", v, out)
+			t.Errorf("%q: got %q, want a part of it", out, v)
 		}
 	})
 }

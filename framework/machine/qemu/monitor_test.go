@@ -19,12 +19,12 @@ func TestEventsAreBounded(t *testing.T) {
 		t.Error(err)
 	}
 	if n := len(m.Events("GUEST_PANICKED")); n != maxEventsNamed {
-		t.Errorf("%d are kept", n)
+		t.Errorf("got %d events kept, want %d", n, maxEventsNamed)
 	}
 	for i := range 100_000 {
 		m.keep(qmp.Event{Event: fmt.Sprint("NAME", i)})
 	}
 	if len(m.events) != maxEvents || len(m.counts) > maxEvents {
-		t.Errorf("%d events of %d names are kept", len(m.events), len(m.counts))
+		t.Errorf("got %d events of %d names kept, want %d events", len(m.events), len(m.counts), maxEvents)
 	}
 }

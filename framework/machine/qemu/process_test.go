@@ -70,14 +70,14 @@ func TestStartThatFails(t *testing.T) {
 			defer cancel()
 			p, err := Start(ctx, test.bin, Machine{}, Options{Dir: dir})
 			if p != nil || err == nil || !strings.Contains(err.Error(), test.says) {
-				t.Errorf("%v, %v", p, err)
+				t.Errorf("got the process %v, error %v; want none, and an error with %q", p, err, test.says)
 			}
 			cancel()
 			if after := held(t, before); after[0] > before[0] || after[1] > before[1] {
-				t.Errorf("descriptors and goroutines: %v, then %v", before, after)
+				t.Errorf("got %v descriptors and goroutines, then %v; want no more", before, after)
 			}
 			if left, _ := os.ReadDir(dir); len(left) > 0 {
-				t.Errorf("left: %v", left)
+				t.Errorf("got %v left, want none", left)
 			}
 		})
 	}
@@ -105,42 +105,42 @@ func TestMonitor(t *testing.T) {
 	defer p.Kill()
 	ctx := t.Context()
 	if s, err := p.Monitor.Status(ctx); err != nil || s != "inmigrate" {
-		t.Errorf("status %q, %v", s, err)
+		t.Errorf("got status %q, error %v; want inmigrate", s, err)
 	}
 	if out, err := p.Monitor.HMP(ctx, "info name\n"); err != nil {
-		t.Errorf("%q, %v", out, err)
+		t.Errorf("got %q, error %v; want no error", out, err)
 	}
 	if err := p.Monitor.Run(ctx, "no-such-command", nil, nil); err == nil || !strings.Contains(err.Error(), "QMP no-such-command: ") {
-		t.Error(err)
+		t.Errorf("got %v, want an error of QMP no-such-command", err)
 	}
 	short, cancel := context.WithTimeoutCause(ctx, 50*time.Millisecond, errors.New("no patience"))
 	defer cancel()
 	if _, err := p.Monitor.WaitEvent(short, 0, "STOP", "RESUME"); err == nil || !strings.Contains(err.Error(), "wait for QMP event STOP, RESUME: no patience") {
-		t.Error(err)
+		t.Errorf("got %v, want wait for QMP event STOP, RESUME: no patience", err)
 	}
 	// A monitor that does not answer, like that of a stopped process.
 	unix.Kill(p.PID(), unix.SIGSTOP)
 	short, cancel = context.WithTimeoutCause(ctx, 50*time.Millisecond, errors.New("no patience"))
 	defer cancel()
 	if _, err := p.Monitor.Status(short); err == nil || !strings.Contains(err.Error(), "QMP query-status: no patience") {
-		t.Error(err)
+		t.Errorf("got %v, want QMP query-status: no patience", err)
 	}
 	ended := make(chan error, 1)
 	go func() { _, err := p.Monitor.WaitEvent(ctx, 0, "STOP"); ended <- err }()
 	p.Kill()
 	p.Kill() // a second call is harmless
 	if err := <-ended; err == nil || !strings.Contains(err.Error(), "QEMU ended") {
-		t.Error(err)
+		t.Errorf("got %v, want QEMU ended", err)
 	}
 	if err := p.Monitor.Run(ctx, "stop", nil, nil); err == nil || !strings.Contains(err.Error(), "QMP stop: QEMU ended") {
-		t.Error(err)
+		t.Errorf("got %v, want QMP stop: QEMU ended", err)
 	}
 	var end *EndError
 	if err := p.Err(); !errors.As(err, &end) || !end.Asked || end.Status != "signal: killed" {
-		t.Errorf("got %+v", end)
+		t.Errorf("got %v, %+v; want an end that was asked for, by signal: killed", err, end)
 	}
 	if after := held(t, before); after[0] > before[0] || after[1] > before[1] {
-		t.Errorf("descriptors and goroutines: %v, then %v", before, after)
+		t.Errorf("got %v descriptors and goroutines, then %v; want no more", before, after)
 	}
 }
 
@@ -183,10 +183,10 @@ func TestAtEnd(t *testing.T) {
 		}
 		var end *EndError
 		if err := p.Err(); !errors.As(err, &end) || end.Asked || end.Status != "exit status 0" {
-			t.Errorf("got %+v", end)
+			t.Errorf("got %v, %+v; want an end that was not asked for, by exit status 0", err, end)
 		}
 		if look && (!strings.Contains(registers, "CPU#0") || status == "running") {
-			t.Errorf("seen of it: %q, %q", status, registers)
+			t.Errorf("got status %q, registers %q; want it stopped, with CPU#0", status, registers)
 		}
 	}
 }
@@ -220,7 +220,7 @@ func TestPathsOfAnyKind(t *testing.T) {
 			}
 			defer p.Kill()
 			if s, err := p.Monitor.Status(t.Context()); err != nil || s != "inmigrate" {
-				t.Errorf("status %q, %v", s, err)
+				t.Errorf("got status %q, error %v; want inmigrate", s, err)
 			}
 			for range 2 { // the first call adds the stub, the second finds it
 				conn, err := p.DialGDB(t.Context())
@@ -235,13 +235,13 @@ func TestPathsOfAnyKind(t *testing.T) {
 				}
 				ack := make([]byte, 1)
 				if _, err := conn.Read(ack); err != nil || ack[0] != '+' && ack[0] != '$' {
-					t.Errorf("the stub sent %q, %v", ack, err)
+					t.Errorf("got %q of the stub, error %v; want + or $", ack, err)
 				}
 				conn.Close()
 			}
 			p.Kill()
 			if left, err := os.ReadDir(dir); err != nil || len(left) != 1 { // the memory belongs to the caller
-				t.Errorf("left: %v, %v", left, err)
+				t.Errorf("got %v left, error %v; want the memory alone", left, err)
 			}
 		})
 	}

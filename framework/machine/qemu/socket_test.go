@@ -56,7 +56,7 @@ func TestAnswersAreNotOverwritten(t *testing.T) {
 			t.Fatal(err)
 		}
 		if said != long(round+1) {
-			t.Fatalf("round %d: the answer is %.40q…, want %.40q…", round, said, long(round+1))
+			t.Fatalf("round %d: got the answer %.40q…, want %.40q…", round, said, long(round+1))
 		}
 	}
 	if _, err := m.WaitEvent(t.Context(), rounds*events-1, "RESET"); err != nil {

@@ -90,10 +90,10 @@ func testState(t *testing.T, bin Binary) {
 		t.Fatal(err)
 	}
 	if info, err := os.Stat(state); err != nil || info.Size() < 10_000 {
-		t.Errorf("%v, %v", info, err)
+		t.Errorf("got %v, error %v; want a file of at least 10000 bytes", info, err)
 	}
 	if err := p.SaveState(t.Context(), state); !errors.Is(err, os.ErrExist) {
-		t.Errorf("overwrote an existing file: %v", err)
+		t.Errorf("an existing file: got %v, want os.ErrExist", err)
 	}
 	p.Kill()
 
@@ -107,14 +107,14 @@ func testState(t *testing.T, bin Binary) {
 	if bin.Sandboxed {
 		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.PID()))
 		if err != nil || !strings.Contains(string(status), "Seccomp:\t2\n") || !strings.Contains(string(status), "NoNewPrivs:\t1\n") {
-			t.Errorf("it is not in a sandbox: %v\n%s", err, status)
+			t.Errorf("got error %v, want it in a sandbox, without new privileges:\n%s", err, status)
 		}
 	}
 	if err := c.LoadState(t.Context(), state); err != nil {
 		t.Fatal(err)
 	}
 	if s, err := c.Monitor.Status(t.Context()); err != nil || s != "paused" {
-		t.Errorf("status %q, %v", s, err)
+		t.Errorf("got status %q, error %v; want paused", s, err)
 	}
 	started := filepath.Join(dir, "started")
 	if bin.Sandboxed {
@@ -131,7 +131,7 @@ func testState(t *testing.T, bin Binary) {
 		t.Error("it started a program")
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 3 { // memory, kernel, state
-		t.Errorf("left: %v, %v", left, err)
+		t.Errorf("got %v left, error %v; want the memory, the kernel and the state", left, err)
 	}
 }
 
@@ -156,7 +156,7 @@ func TestStateOfAStoppedQEMU(t *testing.T) {
 	} {
 		ctx, cancel := context.WithTimeoutCause(t.Context(), 500*time.Millisecond, why)
 		if err := do(ctx); err == nil {
-			t.Errorf("%s: no error", name)
+			t.Errorf("%s: got no error, want one", name)
 		}
 		cancel()
 	}

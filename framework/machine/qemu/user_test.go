@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 )
 
@@ -22,7 +22,7 @@ func TestUnprivileged(t *testing.T) {
 	}
 	if os.Geteuid() != 0 {
 		if bin.User != nil {
-			t.Errorf("not root, and to be run as %+v", bin.User)
+			t.Errorf("not root: got the user %+v, want none", bin.User)
 		}
 		t.Skip("only root can start a process of another user")
 	}
@@ -43,15 +43,15 @@ func TestUnprivileged(t *testing.T) {
 		}
 	}
 	if cwd, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", p.PID())); err != nil || cwd != "/" {
-		t.Errorf("it stands in %s, %v", cwd, err)
+		t.Errorf("got the working directory %s, error %v; want /", cwd, err)
 	}
 	var st unix.Stat_t
 	if err := unix.Stat(filepath.Join(dir, "ram"), &st); err != nil || st.Uid != 0 || st.Gid != bin.User.Gid || st.Mode&0o777 != 0o660 {
-		t.Errorf("its memory: %+v, %v", st, err)
+		t.Errorf("its memory: got %+v, error %v; want root's, of its group, mode 0660", st, err)
 	}
 	for _, arg := range p.Args() {
 		if strings.Contains(arg, dir) {
-			t.Errorf("it gets a path that it cannot use: %s", arg)
+			t.Errorf("got the path %s, want none that it cannot use", arg)
 		}
 	}
 }
@@ -69,8 +69,8 @@ func TestUserOfADevice(t *testing.T) {
 		"readable by all":  {unix.S_IFCHR | 0o644, 104, nil},
 		"a group's and ro": {unix.S_IFCHR | 0o640, 104, nil},
 	} {
-		if got := withDevice(user, test.mode, test.gid); !reflect.DeepEqual(got, test.want) {
-			t.Errorf("%s: %+v, not %+v", name, got, test.want)
+		if diff := cmp.Diff(test.want, withDevice(user, test.mode, test.gid)); diff != "" {
+			t.Errorf("%s: credential mismatch (-want +got):\n%s", name, diff)
 		}
 	}
 }
@@ -95,7 +95,8 @@ func TestQEMUInAFolderOfRoot(t *testing.T) {
 		}
 		bin, err := Find(t.Context(), "amd64")
 		if err != nil || bin.Version != "9.0.0" || !bin.Sandboxed || (bin.User != nil) != open {
-			t.Errorf("folder open: %v; %+v, %v", open, bin, err)
+			t.Errorf("folder open %t: got %+v, error %v; want version 9.0.0, in a sandbox, with a user if open",
+				open, bin, err)
 		}
 	}
 }

@@ -58,7 +58,7 @@ func TestBefore(t *testing.T) {
 		c.regs.RIP = ip
 		got, err := Before(place(c.before, c.after), c.regs, at, 1)
 		if err != nil || got != c.want {
-			t.Errorf("%s: %+v, %v; want %+v", name, got, err, c.want)
+			t.Errorf("%s: got %+v, error %v; want %+v", name, got, err, c.want)
 		}
 	}
 }
@@ -87,11 +87,11 @@ func TestUnknown(t *testing.T) {
 		"nothing but padding":                {"", "\x90", gdb.Registers{RSI: at}},
 	} {
 		if got, err := Before(place(c.before, c.after), c.regs, at, 1); !errors.Is(err, ErrUnknown) {
-			t.Errorf("%s: %+v, %v", name, got, err)
+			t.Errorf("%s: got %+v, error %v; want ErrUnknown", name, got, err)
 		}
 	}
 	if _, err := Before(nil, gdb.Registers{}, at, 1); !errors.Is(err, ErrUnknown) {
-		t.Errorf("without code: %v", err)
+		t.Errorf("without code: got %v, want ErrUnknown", err)
 	}
 }
 
@@ -112,7 +112,7 @@ func TestReads(t *testing.T) {
 		"an instruction of RIP's": {"\x48\x8b\x05\xf9\x5f\x01\x00", 0, false},
 	} {
 		if got := Reads([]byte(c.code), gdb.Registers{RIP: 0x1000, RSI: c.rsi}, at, 1); got != c.want {
-			t.Errorf("%s: %v", name, got)
+			t.Errorf("%s: got %v, want %v", name, got, c.want)
 		}
 	}
 }
@@ -128,7 +128,7 @@ func FuzzBefore(f *testing.F) {
 			t.Fatal(err)
 		}
 		if err == nil && (before.RIP > after.RIP || after.RIP-before.RIP > maxInstruction) {
-			t.Errorf("RIP %#x from %#x", before.RIP, after.RIP)
+			t.Errorf("got RIP %#x, want at most one instruction before %#x", before.RIP, after.RIP)
 		}
 	})
 }
@@ -166,11 +166,11 @@ func TestWrote(t *testing.T) {
 		c.regs.RIP = ip
 		_, got, err := Wrote(place(c.before, c.after), c.regs, at)
 		if got != c.want || (err != nil) != (c.want == 0) {
-			t.Errorf("%s: %#x, %v; want %#x", name, got, err, c.want)
+			t.Errorf("%s: got %#x, error %v; want %#x", name, got, err, c.want)
 		}
 	}
 	if _, _, err := Wrote(nil, gdb.Registers{}, at); !errors.Is(err, ErrUnknown) {
-		t.Errorf("without code: %v", err)
+		t.Errorf("without code: got %v, want ErrUnknown", err)
 	}
 }
 
@@ -190,7 +190,7 @@ func TestWroteFrom(t *testing.T) {
 	} {
 		c.regs.RIP = 0x1000
 		if from, end, err := Wrote(place(c.before, c.after), c.regs, at); err != nil || from != c.from {
-			t.Errorf("%s: %#x to %#x, %v; want %#x", name, from, end, err, c.from)
+			t.Errorf("%s: got %#x to %#x, error %v; want it from %#x", name, from, end, err, c.from)
 		}
 	}
 }

@@ -28,7 +28,7 @@ func TestBrokenKVM(t *testing.T) {
 	r := newHost(t)
 	k := kernel(t, recent)
 	if a, _, err := r.Accel(t.Context(), "kvm", k); a != qemu.KVM || err != nil {
-		t.Errorf("KVM that was asked for: %s, %v", a, err)
+		t.Errorf("KVM that was asked for: got %s, error %v; want KVM", a, err)
 	}
 	g, err := r.Boot(t.Context(), Spec{Kernel: k, Accel: qemu.KVM})
 	if err == nil {
@@ -38,7 +38,7 @@ func TestBrokenKVM(t *testing.T) {
 	isGuestError(t, err, BrokenAccel, "--accel tcg", "")
 	a, why, err := r.Accel(t.Context(), "auto", k)
 	if a != qemu.TCG || err != nil || !strings.Contains(strings.ToLower(why), "kvm") {
-		t.Errorf("auto is %s because %q, %v", a, why, err)
+		t.Errorf("auto: got %s because %q, error %v; want TCG because of KVM", a, why, err)
 	}
 	t.Log(why)
 }
@@ -57,11 +57,11 @@ func TestAccelIsTriedOnce(t *testing.T) {
 		return r.accel(t.Context(), "auto", func(context.Context) error { tries++; return answer })
 	}
 	if a, _, err := r.KnownAccel(t.Context(), "auto"); a != qemu.TCG || !errors.Is(err, ErrNotTried) {
-		t.Errorf("before any try: %s, %v", a, err)
+		t.Errorf("before any try: got %s, error %v; want TCG, ErrNotTried", a, err)
 	}
 	// No guest can run with this kernel: it is not tried.
 	if a, why, err := r.Accel(t.Context(), "auto", configured(t, "CONFIG_PCI=y")); a != qemu.TCG || why != "" || err != nil {
-		t.Errorf("a kernel that no guest runs with: %s, %q, %v", a, why, err)
+		t.Errorf("a kernel that no guest runs with: got %s, %q, error %v; want TCG, no reason", a, why, err)
 	}
 	noTCG = errors.New("QEMU 1 has no accelerator tcg")
 	_, _, err = r.Accel(t.Context(), "tcg", configured(t, "CONFIG_PCI=y"))
@@ -69,7 +69,7 @@ func TestAccelIsTriedOnce(t *testing.T) {
 	noTCG = nil
 	// A panic may be the kernel's fault: no verdict.
 	if a, why, err := ask(&GuestError{Kind: Panic, Kernel: "K"}); a != qemu.TCG || why == "" || err != nil {
-		t.Errorf("after a panic: %s, %q, %v", a, why, err)
+		t.Errorf("after a panic: got %s, %q, error %v; want TCG with a reason", a, why, err)
 	}
 	if _, _, err := ask(&GuestError{Kind: HostFailed, Kernel: "K"}); err == nil {
 		t.Error("no error, although the host failed")
@@ -77,22 +77,22 @@ func TestAccelIsTriedOnce(t *testing.T) {
 	broken := &GuestError{Kind: BrokenAccel, Kernel: "K", Err: errors.New("it stopped"), Hint: kvmAdvice}
 	for range 3 {
 		if a, why, err := ask(broken); a != qemu.TCG || why != "the accelerator does not run K: it stopped" || err != nil {
-			t.Errorf("%s, %q, %v", a, why, err)
+			t.Errorf("got %s, %q, error %v; want TCG, as the accelerator does not run K", a, why, err)
 		}
 	}
 	if tries != 3 {
-		t.Errorf("%d tries, not 3", tries)
+		t.Errorf("got %d tries, want 3", tries)
 	}
 	if a, why, err := r.KnownAccel(t.Context(), "auto"); a != qemu.TCG || why == "" || err != nil {
-		t.Errorf("known: %s, %q, %v", a, why, err)
+		t.Errorf("known: got %s, %q, error %v; want TCG with a reason", a, why, err)
 	}
 	r.QEMU.Version = "2" // may fix it
 	if a, why, err := ask(nil); a != qemu.KVM || why != "" || err != nil {
-		t.Errorf("another QEMU: %s, %q, %v", a, why, err)
+		t.Errorf("another QEMU: got %s, %q, error %v; want KVM, no reason", a, why, err)
 	}
 	r.QEMU.Path = "/elsewhere/qemu" // may be built otherwise
 	if a, why, err := ask(broken); a != qemu.TCG || why == "" || err != nil {
-		t.Errorf("the same version at another place: %s, %q, %v", a, why, err)
+		t.Errorf("the same version at another place: got %s, %q, error %v; want TCG with a reason", a, why, err)
 	}
 }
 
@@ -107,7 +107,7 @@ func TestAccelBroken(t *testing.T) {
 		"others had the cores":          {bootLimit, bootLimit - accelLimit/2, false},
 	} {
 		if got := accelBroken(c.after, c.starved); got != c.want {
-			t.Errorf("%s: %t", name, got)
+			t.Errorf("%s: got %t, want %t", name, got, c.want)
 		}
 	}
 }
@@ -119,10 +119,10 @@ func TestStarved(t *testing.T) {
 		must(t, os.WriteFile(filepath.Join(proc, "task", task, "schedstat"), []byte(text), 0o644))
 	}
 	if got := starved(proc); got != 3*time.Second {
-		t.Errorf("got %v", got)
+		t.Errorf("got %v, want 3s", got)
 	}
 	if got := starved(filepath.Join(proc, "none")); got != 0 {
-		t.Errorf("a process that is gone: %v", got)
+		t.Errorf("a process that is gone: got %v, want 0", got)
 	}
 	if _, err := os.Stat("/proc/self/schedstat"); err != nil {
 		t.Skip("this kernel counts no such thing: ", err)

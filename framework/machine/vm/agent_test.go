@@ -53,15 +53,15 @@ func TestAgentWithoutALinesEnd(t *testing.T) {
 	} {
 		e := &endless{}
 		if err := hear(said(t, e)); !errors.Is(err, errPortLost) || !errors.Is(err, wire.ErrTooLong) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got %v, want a lost port, by a line that is too long", name, err)
 		}
 		if sent := e.sent.Load(); sent > 2*wire.MaxLine {
-			t.Errorf("%s: %d bytes were taken", name, sent)
+			t.Errorf("%s: got %d bytes taken, want at most %d", name, sent, 2*wire.MaxLine)
 		}
 	}
 	runtime.ReadMemStats(&after)
 	if used := after.TotalAlloc - before.TotalAlloc; used > 50*wire.MaxLine {
-		t.Errorf("it used %d bytes of memory", used)
+		t.Errorf("got %d bytes of memory used, want at most %d", used, 50*wire.MaxLine)
 	}
 }
 
@@ -69,15 +69,15 @@ func TestFirstWords(t *testing.T) {
 	w := limitedOutput{most: outputBytes}
 	for range 100 {
 		if n, err := w.Write([]byte(strings.Repeat("x", 1000))); n != 1000 || err != nil {
-			t.Fatal(n, err)
+			t.Fatalf("wrote %d bytes, error %v; want 1000 bytes", n, err)
 		}
 	}
 	if w.kept.Len() != outputBytes || !w.more {
-		t.Errorf("%d bytes are kept", w.kept.Len())
+		t.Errorf("got %d bytes kept, more %t; want %d bytes, true", w.kept.Len(), w.more, outputBytes)
 	}
 	all := limitedOutput{most: 3}
 	if fmt.Fprint(&all, "abc"); all.kept.String() != "abc" || all.more {
-		t.Errorf("%q, and more: %v", all.kept.String(), all.more)
+		t.Errorf("got %q, more %t; want abc, false", all.kept.String(), all.more)
 	}
 }
 
@@ -112,7 +112,7 @@ func TestAgentSaysSomethingElse(t *testing.T) {
 			must(t, err)
 			release.Close()
 			if reply, err := a.wait(ctx, ch); !errors.Is(err, c.want) || err == nil && reply.Welcome == nil {
-				t.Errorf("%+v, %v; want %v", reply, err, c.want)
+				t.Errorf("got %+v, error %v; want %v", reply, err, c.want)
 			}
 		})
 	}
@@ -146,11 +146,11 @@ func FuzzAgentLines(f *testing.F) {
 		release.Close()
 		first, err := a.wait(ctx, waits[0])
 		if err == nil && first.Welcome == nil || errors.Is(err, context.DeadlineExceeded) {
-			t.Fatalf("%+v, %v", first, err)
+			t.Fatalf("got %+v, error %v; want a welcome, or an error before the deadline", first, err)
 		}
 		second, err := a.wait(ctx, waits[1])
 		if err == nil && len(second.Called.Out[0]) != 1 || errors.Is(err, context.DeadlineExceeded) {
-			t.Fatalf("%+v, %v", second, err)
+			t.Fatalf("got %+v, error %v; want 1 byte, or an error before the deadline", second, err)
 		}
 	})
 }

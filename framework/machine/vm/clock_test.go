@@ -25,11 +25,11 @@ func TestRan(t *testing.T) {
 	stopped := ran(pid)
 	time.Sleep(100 * time.Millisecond)
 	if now := ran(pid); now != stopped || now > time.Since(begun)+time.Second {
-		t.Errorf("a stopped process continued from %v to %v", stopped, now)
+		t.Errorf("a stopped process: got %v, then %v; want the same", stopped, now)
 	}
 	const nobody = 1 << 27 // above the largest process id (PID_MAX_LIMIT)
 	if ran(os.Getpid()) == 0 || ran(nobody) != 0 {
-		t.Errorf("we ran for %v, and nobody for %v", ran(os.Getpid()), ran(nobody))
+		t.Errorf("got %v for us, and %v for nobody; want some, and none", ran(os.Getpid()), ran(nobody))
 	}
 }
 
@@ -44,11 +44,11 @@ func TestShare(t *testing.T) {
 		-time.Second: 0, 0: time.Second, time.Second: 2 * time.Second, 5 * time.Second: 3 * time.Second, time.Minute: 3 * time.Second,
 	} {
 		if got := u.at(after(at)); got != want {
-			t.Errorf("at %v: %v, not %v", at, got, want)
+			t.Errorf("at %v: got %v, want %v", at, got, want)
 		}
 	}
 	if got := new(share).at(begun); got != 0 {
-		t.Errorf("of nothing: %v", got)
+		t.Errorf("of nothing: got %v, want 0", got)
 	}
 }
 
@@ -81,7 +81,7 @@ func TestBelieved(t *testing.T) {
 		err := g.StoodStill(c.log)
 		if c.says == "" {
 			if err != nil {
-				t.Errorf("%s: %v", name, err)
+				t.Errorf("%s: got %v, want no error", name, err)
 			}
 			continue
 		}
@@ -109,7 +109,7 @@ func TestStoodStill(t *testing.T) {
 	must(t, unix.Kill(g.PID(), unix.SIGCONT))
 	log := ask(&wire.Request{KernelLog: &wire.KernelLog{Since: g.Hello.KmsgSeq}}).Log.Lines
 	if !strings.Contains(strings.Join(log, "\n"), "soft lockup") {
-		t.Fatalf("no watchdog complains: %q", log)
+		t.Fatalf("got the log %q, want a soft lockup", log)
 	}
 	isGuestError(t, g.StoodStill(log), HostFailed, "this machine was suspended or busy; run again", "")
 }

@@ -37,17 +37,17 @@ func TestConsoleFile(t *testing.T) {
 	select {
 	case <-g.proc.Console.Seen("said"):
 	case <-time.After(time.Minute):
-		t.Errorf("the console's tail is %q", g.ConsoleTail(5))
+		t.Errorf("got the tail %q of the console, want said", g.ConsoleTail(5))
 	}
 	g.Close()
 	if got, err := os.ReadFile(path); err != nil || string(got) != `\x1b[2J\xc2\x9b1m:\x3aerror:\x3a\\said`+"\n" {
-		t.Errorf("%q, %v", got, err)
+		t.Errorf("got %q, error %v; want the output of the guest, escaped", got, err)
 	}
 	silent, err := tm.Clone(t.Context(), CloneOptions{Console: path + "2"})
 	must(t, err)
 	silent.Close()
 	if _, err := os.Stat(path + "2"); !os.IsNotExist(err) {
-		t.Errorf("a file of nothing: %v", err)
+		t.Errorf("the file of no console: got %v, want that it does not exist", err)
 	}
 }
 
@@ -59,17 +59,17 @@ func TestClone(t *testing.T) {
 			before := files(t, tm.entry.Path)
 			first, second := clone(t, tm), clone(t, tm)
 			if first.Hello.Release != tm.spec.Kernel.Release {
-				t.Errorf("the clone runs %s", first.Hello.Release)
+				t.Errorf("got the release %s of the clone, want %s", first.Hello.Release, tm.spec.Kernel.Release)
 			}
 			t.Log(first.Timings)
 			for _, g := range []*Guest{first, second} {
 				for _, path := range []string{"/run/own", MountDir(g.Mounted[0]) + "/own"} { // memory, and pmem
 					if reply, err := g.Call(t.Context(), &wire.Request{ReadFile: &wire.ReadFile{Path: path}}); err != nil || reply.File.Errno != "ENOENT" {
-						t.Errorf("%s of another clone is here: %+v, %v", path, reply.File, err)
+						t.Errorf("%s of another clone: got %+v, error %v; want ENOENT", path, reply.File, err)
 					}
 					writeGuest(t, g, path, "mine")
 					if got := readGuest(t, g, path); got != "mine" {
-						t.Errorf("%s holds %q", path, got)
+						t.Errorf("%s: got %q, want mine", path, got)
 					}
 				}
 				if _, err := g.syscall(t.Context(), "sync"); err != nil {
@@ -99,7 +99,7 @@ func TestClone(t *testing.T) {
 				}
 			}
 			if len(random) != 4 {
-				t.Errorf("two clones give the same numbers: %v", random)
+				t.Errorf("got the numbers %v of two clones, want them to differ", random)
 			}
 			first.Close()
 			second.Close()
@@ -185,7 +185,7 @@ func TestClonesLeaveNothing(t *testing.T) {
 	must(t, g.Wait())
 	after := use(t)
 	if after.fds > before.fds || after.goroutines > before.goroutines || after.files > before.files || after.guests > 0 {
-		t.Errorf("before %+v, after %+v", before, after)
+		t.Errorf("got %+v, then %+v; want no more, and no guest", before, after)
 	}
 }
 
@@ -211,6 +211,6 @@ func TestReliabilityLongClones(t *testing.T) {
 		t.Error("something grows")
 	}
 	if late.rss > early.rss+4<<20 {
-		t.Errorf("memory grows from %d to %d KiB", early.rss>>10, late.rss>>10)
+		t.Errorf("got memory of %d KiB, then %d KiB; want at most 4096 KiB more", early.rss>>10, late.rss>>10)
 	}
 }

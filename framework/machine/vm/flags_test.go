@@ -30,7 +30,7 @@ func TestFlags(t *testing.T) {
 		must(t, err)
 		if status.Code != 2 || !strings.HasPrefix(said.String(), "SIGILL: ") { // as the Go runtime reports it
 			flags, _ := strconv.ParseUint(out.String(), 0, 64)
-			t.Errorf("%s: %+v %.80q; flags %#x, of which %#x can't be", spec, status, said.String(), flags, flags&^possibleFlags)
+			t.Errorf("%s: got %+v %.80q, want SIGILL; flags %#x, of which %#x can't be", spec, status, said.String(), flags, flags&^possibleFlags)
 		}
 	}
 }

@@ -26,9 +26,9 @@ func isGuestError(t *testing.T, err error, kind Kind, says, tail string) {
 	var tr *GuestError
 	switch {
 	case !errors.As(err, &tr):
-		t.Errorf("not a GuestError: %v", err)
+		t.Errorf("got %v, want a *GuestError", err)
 	case tr.Kind != kind || !strings.Contains(err.Error(), says) || !strings.Contains(tr.Tail, tail):
-		t.Errorf("kind %q, not %q (with %q): %v\n%s", tr.Kind, kind, says, err, tr.Tail)
+		t.Errorf("got kind %q, want %q, with %q and %q in its tail: %v\n%s", tr.Kind, kind, says, tail, err, tr.Tail)
 	default:
 		t.Log(err)
 	}
@@ -39,7 +39,7 @@ func isLost(t *testing.T, err error, g *Guest) {
 	t.Helper()
 	var tr *GuestError
 	if !errors.As(err, &tr) || !strings.Contains(standing(tr.Registers), "processor 0 is at 0x") || tr.Template != g.template || tr.Template == "" {
-		t.Errorf("registers or template are wrong: %+v", tr)
+		t.Errorf("got %+v, want the registers of processor 0, and the template", tr)
 	}
 }
 
@@ -72,7 +72,7 @@ func TestGuestErrorInAClone(t *testing.T) {
 			isGuestError(t, err, Exit, "reset its machine", "")
 			var tr *GuestError
 			if !errors.As(err, &tr) || !tr.Restarted() {
-				t.Errorf("it does not report that the guest restarted: %v", err)
+				t.Errorf("got %v, want that the guest restarted", err)
 			}
 			isLost(t, err, g)
 		},
@@ -114,10 +114,10 @@ func TestGuestErrorInAClone(t *testing.T) {
 			_, err := g.Call(t.Context(), &wire.Request{To: 99, Access: &wire.Access{Kind: wire.Load, Width: 1}})
 			isGuestError(t, err, Refused, "99", "")
 			if !errors.Is(err, ErrGuest) {
-				t.Errorf("%v is not ErrGuest", err)
+				t.Errorf("got %v, want ErrGuest", err)
 			}
 			if _, err := g.Call(t.Context(), hello); err != nil {
-				t.Errorf("after it: %v", err)
+				t.Errorf("after it: got %v, want no error", err)
 			}
 		},
 		"the caller gives up": func(t *testing.T, g *Guest) {
@@ -126,7 +126,7 @@ func TestGuestErrorInAClone(t *testing.T) {
 			_, err := g.Call(ctx, hello)
 			var tr *GuestError
 			if !errors.Is(err, context.Canceled) || errors.As(err, &tr) {
-				t.Errorf("got the error %v", err)
+				t.Errorf("got %v, want context.Canceled, and no *GuestError", err)
 			}
 		},
 	} {
@@ -221,7 +221,7 @@ func TestGuestErrorAtBoot(t *testing.T) {
 		time.AfterFunc(300*time.Millisecond, cancel)
 		_, err := r.Boot(ctx, spec)
 		if !errors.Is(err, context.Canceled) {
-			t.Error(err)
+			t.Errorf("got %v, want context.Canceled", err)
 		}
 	})
 }
@@ -235,7 +235,7 @@ func TestGuestErrorOnABusyMachine(t *testing.T) {
 		tr := &GuestError{Kind: Hang, Kernel: "K"}
 		tr.setStarved(time.Minute, waited)
 		if busy := waited > 30*time.Second; tr.Error() != want || tr.Starved != busy || tr.OfKernel() == busy {
-			t.Errorf("%q, starved: %t, the kernel's: %t", tr.Error(), tr.Starved, tr.OfKernel())
+			t.Errorf("got %q, starved %t, the kernel's %t; want %q, %t, %t", tr.Error(), tr.Starved, tr.OfKernel(), want, busy, !busy)
 		}
 	}
 }
@@ -253,7 +253,7 @@ func TestGuestErrorInWords(t *testing.T) {
 		"boot: the accelerator does not run K: x; do y": {Kind: BrokenAccel, Doing: "boot", Kernel: "K", Err: errors.New("x"), Hint: "do y"},
 	} {
 		if got := tr.Error(); got != want {
-			t.Errorf("%q, not %q", got, want)
+			t.Errorf("got %q, want %q", got, want)
 		}
 	}
 }

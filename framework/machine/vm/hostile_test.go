@@ -122,7 +122,7 @@ func TestHostileKernel(t *testing.T) {
 			reply, err := g.Call(t.Context(), &wire.Request{KernelLog: &wire.KernelLog{Since: g.Hello.KmsgSeq}})
 			must(t, err)
 			if got := klog.Splats(reply.Log.Lines); len(got) != 1 || !strings.HasSuffix(got[0], "sys_getpid") || !strings.HasPrefix(got[0], "soft lockup in ") {
-				t.Errorf("its complaints are %q, of %q", got, reply.Log.Lines)
+				t.Errorf("got the complaints %q of %q, want one, of a soft lockup in sys_getpid", got, reply.Log.Lines)
 			}
 		},
 		"it runs out of memory, and panics": func(t *testing.T, g *Guest) {
@@ -156,7 +156,7 @@ func TestHostileKernel(t *testing.T) {
 				must(t, err)
 			}
 			if tail := g.ConsoleTail(1000); len(tail) > 40<<10 || !strings.Contains(tail, "flood flood") {
-				t.Errorf("%d bytes of it are kept: %.80q", len(tail), tail)
+				t.Errorf("got %d bytes kept, want at most %d, with the flood: %.80q", len(tail), 40<<10, tail)
 			}
 			_, err := g.Call(t.Context(), hello)
 			must(t, err)
@@ -181,7 +181,7 @@ func TestReliabilityLongSilence(t *testing.T) {
 		isGuestError(t, err, Hang, "no answer within "+callLimit.String()+"; processor 0 is at 0x", "")
 		isLost(t, err, g)
 		if locked := strings.Contains(g.ConsoleTail(100), "BUG: soft lockup"); locked == strings.Contains(err.Error(), "interrupts off") {
-			t.Errorf("a soft lockup is reported only with interrupts enabled: %t, %v", locked, err)
+			t.Errorf("got a soft lockup %t, want it exactly with interrupts on: %v", locked, err)
 		}
 	}
 }

@@ -109,7 +109,7 @@ func (h *hunt) provoke() {
 	_, err = g.Call(h.t.Context(), crash)
 	isGuestError(h.t, err, Panic, "sysrq triggered crash", "Kernel panic")
 	if kept, err := os.Stat(filepath.Join(keep, "memory")); err != nil || kept.Size() != ramBytes {
-		h.t.Fatalf("the memory of a guest that panicked is not kept: %v, %v", kept, err)
+		h.t.Fatalf("the memory of a guest that panicked: got %v, error %v; want %d bytes", kept, err, ramBytes)
 	}
 	must(h.t, os.RemoveAll(keep))
 }

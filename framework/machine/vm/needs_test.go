@@ -31,6 +31,6 @@ func TestCheckConfig(t *testing.T) {
 	var trouble *GuestError
 	err := checkConfig(k)
 	if !errors.As(err, &trouble) || trouble.Kind != Refused || err.Error() != "boot: K: no guest runs without CONFIG_EPOLL, CONFIG_VIRTIO_NET; build the kernel with them" {
-		t.Error(err)
+		t.Errorf("got %v, want a *GuestError that no guest runs without CONFIG_EPOLL, CONFIG_VIRTIO_NET", err)
 	}
 }

@@ -22,10 +22,10 @@ func TestModel(t *testing.T) {
 	} {
 		changed := strings.Replace(info, c.from, c.to, 1)
 		if got := model(changed); changed == info || got == base != c.same {
-			t.Errorf("%s: the same is %t: %q", name, got == base, got)
+			t.Errorf("%s: got %q, the same %t; want the same %t", name, got, got == base, c.same)
 		}
 	}
 	if here, err := processor(); err != nil || here == "" {
-		t.Errorf("%q, %v", here, err)
+		t.Errorf("got %q, error %v; want a processor", here, err)
 	}
 }

@@ -43,6 +43,6 @@ func TestSourceTreeOfAWorkspace(t *testing.T) {
 	}
 	t.Chdir(t.TempDir())
 	if got := sourceTree(t.Context()); got != "" {
-		t.Errorf("elsewhere: got %q", got)
+		t.Errorf("elsewhere: got %q, want none", got)
 	}
 }

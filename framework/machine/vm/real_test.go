@@ -204,29 +204,29 @@ func TestBoot(t *testing.T) {
 			must(t, err)
 			defer g.Close()
 			if g.Hello.Release != k.Release {
-				t.Errorf("the guest runs %s, not %s", g.Hello.Release, k.Release)
+				t.Errorf("got the release %s of the guest, want %s", g.Hello.Release, k.Release)
 			}
 			var names []string
 			last := time.Duration(0)
 			for _, p := range g.Timings.Points {
 				names = append(names, p.Name)
 				if p.After < last {
-					t.Errorf("%s comes after %v, before the one ahead of it", p.Name, p.After)
+					t.Errorf("%s: got %v, want it not before the point ahead of it", p.Name, p.After)
 				}
 				last = p.After
 			}
 			want := []string{"user_space", "ssh_listens", "ssh_connected", "agent_pushed", "ready", "complete"}
 			if !slices.Equal(names, want) {
-				t.Errorf("the points are %v, not %v", names, want)
+				t.Errorf("got the points %v, want %v", names, want)
 			}
 			t.Log(g.Timings)
 			if len(g.Devices) < len(nvdimmSpecs) || len(g.Mounted) != len(nvdimmSpecs) {
-				t.Errorf("pmem devices %+v, mounted %v", g.Devices, g.Mounted)
+				t.Errorf("got pmem devices %+v, mounted %v; want one of each NVDIMM", g.Devices, g.Mounted)
 			}
 			testSSH(t, g)
 			g.Close()
 			if text, err := os.ReadFile(console); err != nil || !strings.Contains(string(text), saidUserSpace) {
-				t.Errorf("the console's file: %q, %v", text, err)
+				t.Errorf("the console's file: got %q, error %v; want it with %q", text, err, saidUserSpace)
 			}
 		})
 	}
@@ -256,7 +256,8 @@ func testSSH(t *testing.T, g *Guest) {
 		var out, stderr bytes.Buffer
 		status, err := c.Exec(ctx, want.argv, Streams{Stdin: strings.NewReader(want.in), Stdout: &out, Stderr: &stderr})
 		if err != nil || status != want.status || out.String() != want.out || stderr.String() != want.stderr {
-			t.Errorf("%q: %+v, %v; stdout %.80q, stderr %.80q", want.argv, status, err, out.String(), stderr.String())
+			t.Errorf("%q: got %+v, error %v, stdout %.80q, stderr %.80q; want %+v, %.80q, %.80q",
+				want.argv, status, err, out.String(), stderr.String(), want.status, want.out, want.stderr)
 		}
 	}
 	var clock bytes.Buffer
@@ -266,7 +267,7 @@ func testSSH(t *testing.T, g *Guest) {
 	// The clock was read between these two times, however long the exchange took.
 	const off = 2 * time.Second
 	if at := time.Unix(now, 0); err != nil || at.Before(asked.Add(-off)) || at.After(time.Now().Add(off)) {
-		t.Errorf("the guest's clock is wrong: %v, asked at %v (%q, %v)", at, asked, clock.String(), err)
+		t.Errorf("got the guest's clock at %v, want about %v (%q, %v)", at, asked, clock.String(), err)
 	}
 }
 
@@ -287,20 +288,20 @@ func TestDryRun(t *testing.T) {
 	command, err := r.DryRun(t.Context(), Spec{Kernel: k, Accel: qemu.TCG, CPUs: 2})
 	must(t, err)
 	if left, _ := os.ReadDir(r.dir); len(guests()) > 0 || slices.ContainsFunc(left, func(e os.DirEntry) bool { return strings.HasPrefix(e.Name(), "dry-") }) {
-		t.Errorf("it left %v", left)
+		t.Errorf("got %v left, want no guest, and no file", left)
 	}
 	out, err := exec.Command("sh", "-c", `for word in `+command+`; do printf '%s\0' "$word"; done`).Output()
 	must(t, err)
 	words := strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")
 	if shell.Quote(words) != command {
-		t.Errorf("a shell reads %q of %s", words, command)
+		t.Errorf("got %q of a shell, want the words of %s", words, command)
 	}
 	if words[0] != r.QEMU.Path || !slices.Contains(words, k.Image) {
-		t.Errorf("words %q", words)
+		t.Errorf("got the words %q, want QEMU and the kernel", words)
 	}
 	at := slices.Index(words, "-append") + 1
 	if !strings.Contains(words[at], "console=ttyS0 ") || !strings.Contains(words[at], " memmap=64M!256M ") || !strings.HasSuffix(words[at], " faultline.key=SSH_PUBLIC_KEY") {
-		t.Errorf("kernel arguments %q", words[at])
+		t.Errorf("got the kernel arguments %q, want a console, memmap= and a key", words[at])
 	}
 }
 
@@ -346,7 +347,8 @@ func TestOwnerKilled(t *testing.T) {
 	var word string
 	_, err = fmt.Fscan(out, &first, &second, &word)
 	if err != nil || word != "run" || len(processes(tmp)) < 4 { // the owner, its keeper, two guests
-		t.Errorf("the owner printed %d %d %q, %v; processes %v", first, second, word, err, processes(tmp))
+		t.Errorf("got %d %d %q of the owner, error %v, processes %v; want run, and at least 4 processes",
+			first, second, word, err, processes(tmp))
 	}
 	cmd.Process.Kill()
 	cmd.Wait()

@@ -49,7 +49,7 @@ func (in *inputs) key() string { return in.vmHost.templateKey(in.spec, &in.parts
 func TestTemplateKey(t *testing.T) {
 	base := standardInputs().key()
 	if again := standardInputs().key(); again != base {
-		t.Errorf("the same inputs give %s and %s", base, again)
+		t.Errorf("got %s and %s of the same inputs, want the same", base, again)
 	}
 	keys := map[string]string{base: "nothing"}
 	for name, change := range map[string]func(*inputs){
@@ -122,24 +122,25 @@ func TestTemplateIsRepaired(t *testing.T) {
 		return
 	}
 	if templates[0].Built == templates[1].Built || templates[0].entry.Path != templates[1].entry.Path {
-		t.Errorf("built: %t and %t, in %s and %s", templates[0].Built, templates[1].Built, templates[0].entry.Path, templates[1].entry.Path)
+		t.Errorf("got built %t and %t, in %s and %s; want one built, and one folder",
+			templates[0].Built, templates[1].Built, templates[0].entry.Path, templates[1].entry.Path)
 	}
 	for _, tm := range templates {
 		if tm.Built && (tm.Boot <= 0 || tm.Freeze <= 0) {
-			t.Errorf("boot %v, freeze %v", tm.Boot, tm.Freeze)
+			t.Errorf("got boot %v, freeze %v; want both to take time", tm.Boot, tm.Freeze)
 		}
 		if tm.BootTime() <= 0 {
-			t.Errorf("boot time %v", tm.BootTime())
+			t.Errorf("got boot time %v, want more than 0", tm.BootTime())
 		}
 		if said, err := tm.Console(); err != nil || len(said) == 0 {
-			t.Errorf("console %q, %v", said, err)
+			t.Errorf("got console %q, error %v; want some", said, err)
 		}
 		clone(t, tm).Close()
 		tm.Close()
 	}
 	path := templates[0].entryPath(t, first)
 	if left, _ := filepath.Glob(path + ".tmp*"); len(left) > 0 {
-		t.Errorf("left behind: %v", left)
+		t.Errorf("got %v left behind, want none", left)
 	}
 
 	for name, damage := range map[string]func() error{
@@ -193,11 +194,11 @@ func TestFullDisk(t *testing.T) {
 	isGuestError(t, err, HostFailed, "cannot allocate a page for the guest's memory in "+dir, "")
 	for _, says := range []string{"of disk space is free", "signal: bus error", "faultline cache prune"} {
 		if err != nil && !strings.Contains(err.Error(), says) {
-			t.Errorf("%v does not contain %q", err, says)
+			t.Errorf("got %v, want it with %q", err, says)
 		}
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, templateKind, "*")); len(left) > 0 {
-		t.Errorf("left: %v", left)
+		t.Errorf("got %v left, want none", left)
 	}
 }
 
@@ -214,7 +215,7 @@ func TestFlippedBitInATemplate(t *testing.T) {
 			found, err := filepath.Glob(filepath.Join(c.Dir(), templateKind, "*", file))
 			must(t, err)
 			if len(found) != 1 {
-				t.Fatalf("%s: %v", file, found)
+				t.Fatalf("%s: got the files %v, want 1", file, found)
 			}
 			info, err := os.Stat(found[0])
 			must(t, err)
@@ -236,7 +237,7 @@ func TestFlippedBitInATemplate(t *testing.T) {
 			tm, err := r.Template(t.Context(), spec)
 			must(t, err)
 			if tm.Built != (again == 0) {
-				t.Errorf("%d %s: built %t", n, file, tm.Built)
+				t.Errorf("%d %s: got built %t, want %t", n, file, tm.Built, again == 0)
 			}
 			t.Logf("%s: built %t in %v", file, tm.Built, time.Since(begun))
 			tm.Close()

@@ -29,17 +29,17 @@ func TestVirtioPmem(t *testing.T) {
 			tm := template(t, r, old)
 			g := clone(t, tm)
 			if slices.ContainsFunc(g.Devices, func(d wire.Device) bool { return d.Provider == "virtio" }) {
-				t.Errorf("it was not unplugged: %+v", g.Devices)
+				t.Errorf("got %+v, want no virtio device, as it was unplugged", g.Devices)
 			}
 			path := "/sys/bus/pci/devices/" + qemu.VirtioPmemPCI(0)
 			if reply, err := g.Call(t.Context(), &wire.Request{ReadFile: &wire.ReadFile{Path: path + "/vendor"}}); err != nil || reply.File.Errno != "ENOENT" {
-				t.Errorf("%s: %+v, %v", path, reply, err)
+				t.Errorf("%s: got %+v, error %v; want ENOENT", path, reply, err)
 			}
 			begun := time.Now()
 			writeGuest(t, g, "/sys/bus/pci/rescan", "1")
 			must(t, g.LoadModules(t.Context(), "virtio_pmem"))
 			if id := readGuest(t, g, path+"/vendor"); id != "0x1af4\n" {
-				t.Errorf("vendor %q", id)
+				t.Errorf("got vendor %q, want 0x1af4", id)
 			}
 			disk := ""
 			for disk == "" && time.Since(begun) < 20*time.Second {

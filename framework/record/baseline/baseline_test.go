@@ -28,7 +28,7 @@ func encode(t *testing.T, run results.Run) []byte {
 		t.Fatal(err)
 	}
 	if !json.Valid(text) || !bytes.HasPrefix(text, []byte(baseline.Head)) {
-		t.Fatalf("not JSON: %s", text)
+		t.Fatalf("got %s, want JSON with the head of a baseline", text)
 	}
 	return text
 }
@@ -53,7 +53,7 @@ func differences(t *testing.T, a, b compare.Side) []conclusion.Difference {
 		out = append(out, p.Differences...)
 		for _, l := range p.Left {
 			if strings.Contains(l.Why, "baseline") {
-				t.Errorf("%s: %s", l.Scenario, l.Why)
+				t.Errorf("%s: got it left out, as %s; want no reason of the baseline", l.Scenario, l.Why)
 			}
 		}
 	}
@@ -83,10 +83,10 @@ func TestARunWithItsBaseline(t *testing.T) {
 		text := encode(t, run)
 		demo.Seen(t, string(text))
 		if d := differences(t, side(t, text), compare.Side{Run: run}); len(d) > 0 {
-			t.Errorf("%s: %d, such as %q", name, len(d), d[0])
+			t.Errorf("%s: got %d differences, such as %q; want none", name, len(d), d[0])
 		}
 		if d := differences(t, compare.Side{Run: run}, side(t, text)); len(d) > 0 {
-			t.Errorf("%s, the other way round: %d, such as %q", name, len(d), d[0])
+			t.Errorf("%s, the other way round: got %d differences, such as %q; want none", name, len(d), d[0])
 		}
 	}
 }
@@ -104,7 +104,7 @@ func TestWhatMoved(t *testing.T) {
 	a := side(t, encode(t, old))
 	got := differences(t, a, compare.Side{Run: run, Kernel: demo.NewName})
 	if diff := cmp.Diff(run.Differences, got); diff != "" {
-		t.Error(diff)
+		t.Errorf("differences mismatch (-want +got):\n%s", diff)
 	}
 	every := demo.Every()
 	for name, want := range map[string]string{
@@ -114,7 +114,7 @@ func TestWhatMoved(t *testing.T) {
 	} {
 		d := differences(t, side(t, encode(t, run)), compare.Side{Run: every[name]})
 		if len(d) == 0 || d[0].ExplainedBy != "" || !strings.HasSuffix(d[0].String(), want) && d[0].String() != want {
-			t.Errorf("%s: %v, want %s", name, d, want)
+			t.Errorf("%s: got %v, want %s", name, d, want)
 		}
 	}
 }
@@ -144,7 +144,7 @@ func TestEveryFieldMoves(t *testing.T) {
 		}
 		with := encode(t, moved(o))
 		if d := differences(t, side(t, with), compare.Side{Run: moved(o)}); len(d) > 0 {
-			t.Errorf("%s is lost: %v", name, d)
+			t.Errorf("%s: got the differences %v, want none", name, d)
 		}
 		if d := differences(t, side(t, with), compare.Side{Run: moved(observe.Outcome{Note: "other"})}); len(d) == 0 {
 			t.Errorf("%s changes undetected", name)
@@ -185,11 +185,11 @@ func TestOneLineACell(t *testing.T) {
 			}
 		}
 		if len(was) != len(now) || differ != 1 {
-			t.Errorf("%s: %d lines of %d differ, and there are %d now", name, differ, len(was), len(now))
+			t.Errorf("%s: got %d lines of %d that differ, and %d now; want 1, and as many", name, differ, len(was), len(now))
 		}
 	}
 	if n := strings.Count(strings.Join(was, "\n"), `"did":`); n != 218 || len(was) > 218+20 {
-		t.Errorf("%d cells in %d lines", n, len(was))
+		t.Errorf("got %d cells in %d lines, want 218 cells in at most 238 lines", n, len(was))
 	}
 }
 
@@ -207,7 +207,7 @@ func TestRecorded(t *testing.T) {
 	}
 	run := b.Run
 	if len(run.Cells) != 218 || len(text) >= 60_000 {
-		t.Errorf("%d cells in %d bytes", len(run.Cells), len(text))
+		t.Errorf("got %d cells in %d bytes, want 218 cells in less than 60000 bytes", len(run.Cells), len(text))
 	}
 	was, moved := strings.Split(string(encode(t, run)), "\n"), 0
 	for i := range 109 {
@@ -215,7 +215,7 @@ func TestRecorded(t *testing.T) {
 		r.Cells = slices.Clone(run.Cells)
 		r.Cells[i] = run.Cells[109+i]
 		if r.Cells[i].Scenario != run.Cells[i].Scenario {
-			t.Fatalf("%s is not %s", r.Cells[i].Scenario, run.Cells[i].Scenario)
+			t.Fatalf("got %s, want %s", r.Cells[i].Scenario, run.Cells[i].Scenario)
 		}
 		r.Cells[i].Kernel = run.Cells[i].Kernel
 		differ := 0
@@ -226,12 +226,12 @@ func TestRecorded(t *testing.T) {
 			}
 		}
 		if len(was) != len(now) || differ > 1 {
-			t.Errorf("%s: %d lines of %d differ, and there are %d now", r.Cells[i].Scenario, differ, len(was), len(now))
+			t.Errorf("%s: got %d lines of %d that differ, and %d now; want at most 1, and as many", r.Cells[i].Scenario, differ, len(was), len(now))
 		}
 		moved += differ
 	}
 	if moved < 40 {
-		t.Errorf("only %d scenarios differ", moved)
+		t.Errorf("got only %d scenarios that differ, want at least 40", moved)
 	}
 }
 
@@ -253,7 +253,7 @@ func TestDecodeRefuses(t *testing.T) {
 			t.Fatalf("%s: nothing replaced", name)
 		}
 		if _, err := baseline.Decode([]byte(text)); errkind.Of(err) != errkind.Request || err == nil {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got %v, want a request error", name, err)
 		}
 	}
 }
@@ -261,7 +261,7 @@ func TestDecodeRefuses(t *testing.T) {
 func TestTwoBaselines(t *testing.T) {
 	b := side(t, encode(t, demo.Run()))
 	if _, err := compare.Of(b, b, compare.Options{}); errkind.Of(err) != errkind.Request {
-		t.Errorf("got the error %v", err)
+		t.Errorf("got %v, want a request error", err)
 	}
 }
 
@@ -290,7 +290,7 @@ func TestStepsAreBounded(t *testing.T) {
 	}
 	text := baseline.Head + ` "said": {}, "kernels": [{"name": "k", "arch": "amd64", "accel": "tcg", "cells": {` + strings.TrimSuffix(cells.String(), ",") + `}}]}`
 	if _, err := baseline.Decode([]byte(text)); errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "more than 1000000 steps") {
-		t.Errorf("got the error %v", err)
+		t.Errorf("got %v, want a request error with more than 1000000 steps", err)
 	}
 }
 
@@ -299,14 +299,14 @@ func TestHost(t *testing.T) {
 	run := demo.Run()
 	run.Host = results.Host{QEMU: `7.2 "x"`, CPU: "our processor"}
 	if got := side(t, encode(t, run)).Run.Host; got != (results.Host{QEMU: run.Host.QEMU}) {
-		t.Errorf("got %+v", got)
+		t.Errorf("got %+v, want only QEMU %s", got, run.Host.QEMU)
 	}
 	run.Kernels[1].Accel = "kvm"
 	if got := side(t, encode(t, run)).Run.Host; got != run.Host {
-		t.Errorf("got %+v", got)
+		t.Errorf("got %+v, want %+v", got, run.Host)
 	}
 	run.Host = results.Host{}
 	if got := side(t, encode(t, run)).Run.Host; got != run.Host {
-		t.Errorf("got %+v", got)
+		t.Errorf("got %+v, want %+v", got, run.Host)
 	}
 }

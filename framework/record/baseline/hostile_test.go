@@ -40,10 +40,10 @@ func TestHostileBaselines(t *testing.T) {
 			_, err := baseline.Decode([]byte(c.text))
 			runtime.ReadMemStats(&after)
 			if errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), c.says) {
-				t.Errorf("%.300v", err)
+				t.Errorf("got %.300v, want a request error with %q", err, c.says)
 			}
 			if used := (after.TotalAlloc - before.TotalAlloc) >> 20; used > 700 {
-				t.Errorf("%d MiB for a file of %d", used, len(c.text)>>20)
+				t.Errorf("got %d MiB for a file of %d MiB, want at most 700 MiB", used, len(c.text)>>20)
 			}
 		})
 	}

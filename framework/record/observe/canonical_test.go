@@ -21,7 +21,7 @@ func TestBadSectors(t *testing.T) {
 		"1 2 3\n":                `no sectors: "1 2 3"`,
 	} {
 		if got := BadSectors(text); got != want {
-			t.Errorf("%q: %q, not %q", text, got, want)
+			t.Errorf("%q: got %q, want %q", text, got, want)
 		}
 	}
 }
@@ -42,11 +42,11 @@ func TestPageKind(t *testing.T) {
 			entry |= 1 << bit
 		}
 		if got := PageKind(binary.LittleEndian.AppendUint64(nil, entry)); got != test.want {
-			t.Errorf("%v: %q, not %q", test.flags, got, test.want)
+			t.Errorf("%v: got %q, want %q", test.flags, got, test.want)
 		}
 	}
 	if got := PageKind([]byte("short")); got != "no page" {
-		t.Errorf("%q", got)
+		t.Errorf("got %q, want no page", got)
 	}
 }
 
@@ -58,10 +58,10 @@ func FuzzBadSectors(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		got := BadSectors(text)
 		if got == "" || strings.ContainsFunc(got, func(r rune) bool { return !unicode.IsPrint(r) }) || (got == "none") != (strings.TrimSpace(text) == "") {
-			t.Errorf("%q is %q", text, got)
+			t.Errorf("%q: got %q, want printable text, and none exactly if there is no text", text, got)
 		}
 		if lines := strings.Count(text, "\n") + 1; len(got) > 500*lines {
-			t.Errorf("%d bytes of %d lines", len(got), lines)
+			t.Errorf("got %d bytes of %d lines, want at most %d", len(got), lines, 500*lines)
 		}
 	})
 }
@@ -82,7 +82,7 @@ func TestMemoryFailures(t *testing.T) {
 		{slices.Repeat([]map[string]any{event("inject")}, 50), "MEMORY_FAILURE guest inject action-required again and again"},
 	} {
 		if got := MemoryFailures(tt.events); got != tt.want {
-			t.Errorf("%d events: %q, want %q", len(tt.events), got, tt.want)
+			t.Errorf("%d events: got %q, want %q", len(tt.events), got, tt.want)
 		}
 	}
 }

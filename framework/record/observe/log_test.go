@@ -8,7 +8,7 @@ import (
 
 func TestLog(t *testing.T) {
 	if got := (Roles{Files: map[string]string{"/mnt/pmem1/made0": "/mnt/pmem1/file"}, Disks: map[string]string{"pmem1": "pmem(nfit,ext4)"}}).Named(`open("/mnt/pmem1/made0")`); got != `open("/mnt/pmem(nfit,ext4)/file")` {
-		t.Error(got)
+		t.Errorf("got %s, want open(\"/mnt/pmem(nfit,ext4)/file\")", got)
 	}
 	roles := Roles{Processes: map[string]string{"233": "victim", "234": "second"}, Disks: map[string]string{"pmem1": "pmem(nfit,ext4)"}}
 	for name, test := range map[string]struct {
@@ -85,7 +85,7 @@ func TestLogIsTheSameInTwoRuns(t *testing.T) {
 		}, Roles{Processes: map[string]string{pid: "victim"}}, nil)
 	}
 	if a, b := run("   10.123456", "233", "0x100c04"), run("   99.000001", "1234", "0x1a0000"); a != b {
-		t.Errorf("%q and %q", a, b)
+		t.Errorf("got %q and %q, want the same", a, b)
 	}
 }
 
@@ -109,7 +109,7 @@ func TestLogLeavesOut(t *testing.T) {
 		"of the canonical": {[]Ignored{{Witness: WitnessLog, Pattern: "0x100c04"}}, "Memory failure: N: clean LRU page still referenced by 1 users\n" + recovered},
 	} {
 		if got := Log(lines, Roles{}, test.out); got != test.want {
-			t.Errorf("%s: %q, not %q", name, got, test.want)
+			t.Errorf("%s: got %q, want %q", name, got, test.want)
 		}
 	}
 }
@@ -117,7 +117,7 @@ func TestLogLeavesOut(t *testing.T) {
 func TestLogIgnoresPrograms(t *testing.T) {
 	program := []string{"<12>[   12.3] Memory failure: 0x100c04: recovery action for dax page: Recovered"}
 	if got := Log(program, Roles{}, nil); got != NothingAboutPoison {
-		t.Errorf("a program's line is in the witness: %q", got)
+		t.Errorf("a program's line: got %q, want nothing about poison", got)
 	}
 }
 
@@ -132,7 +132,7 @@ func FuzzLog(f *testing.F) {
 		text := Log(lines, roles, nil)
 		kept := strings.Split(text, "\n")
 		if !slices.IsSorted(kept) || len(slices.Compact(slices.Clone(kept))) != len(kept) || slices.Contains(kept, "") {
-			t.Errorf("%q", text)
+			t.Errorf("got %q, want its lines sorted, each once, and none empty", text)
 		}
 		if shuffled := slices.Clone(lines); true {
 			slices.Reverse(shuffled)
@@ -141,7 +141,7 @@ func FuzzLog(f *testing.F) {
 			}
 		}
 		if got := Log(lines, roles, []Ignored{{Witness: WitnessLog, Pattern: "."}}); got != NothingAboutPoison {
-			t.Errorf("everything is left out but %q", got)
+			t.Errorf("everything left out: got %q, want nothing about poison", got)
 		}
 	})
 }

@@ -37,7 +37,7 @@ func TestHeadlines(t *testing.T) {
 		"a step that is not asked": {[]Cell{row(Step{Outcome: at("a", 0)}, asked(Outcome{})), row(Step{Outcome: at("b", 0)}, asked(Outcome{}))}, []string{"ok", "ok"}},
 	} {
 		if got := Headlines(test.cells); !slices.Equal(got, test.want) {
-			t.Errorf("%s: %q, not %q", name, got, test.want)
+			t.Errorf("%s: got %q, want %q", name, got, test.want)
 		}
 	}
 }
@@ -56,7 +56,7 @@ func TestHeadline(t *testing.T) {
 		{row(asked(Outcome{Exit: &Exit{Code: 3}}), asked(Outcome{Exit: &Exit{Code: -1, Signal: "SIGBUS", Core: true}})), "exit 3; killed by SIGBUS (core)"},
 	} {
 		if got := test.cell.Headline(); got != test.want {
-			t.Errorf("%q, not %q", got, test.want)
+			t.Errorf("got %q, want %q", got, test.want)
 		}
 	}
 }
@@ -72,7 +72,7 @@ func TestWanted(t *testing.T) {
 		{Expectation{Change: "c", Before: "EIO", After: "ok", Hidden: "S"}, "EIO"},
 	} {
 		if got := test.e.Wanted(); got != test.want {
-			t.Errorf("%q, not %q", got, test.want)
+			t.Errorf("got %q, want %q", got, test.want)
 		}
 	}
 }
@@ -84,7 +84,7 @@ func TestCanonical(t *testing.T) {
 	}
 	a := base().Canonical()
 	if !bytes.Contains(a, []byte("x<y")) {
-		t.Errorf("%s", a)
+		t.Errorf("got %s, want x<y as it is", a)
 	}
 	for name, change := range map[string]func(*Cell){
 		"verdict":     func(c *Cell) { c.Verdict, c.Message = Unexpected, "x" },
@@ -95,7 +95,7 @@ func TestCanonical(t *testing.T) {
 	} {
 		c := base()
 		if change(&c); !bytes.Equal(a, c.Canonical()) {
-			t.Errorf("%s counts: %s", name, c.Canonical())
+			t.Errorf("%s counts: got %s, want %s", name, c.Canonical(), a)
 		}
 	}
 	for name, change := range map[string]func(*Cell){

@@ -32,12 +32,12 @@ func TestProgram(t *testing.T) {
 			id = id[:len(id)-1]
 		}
 		if p.ID() != id {
-			t.Errorf("%s is %s, want %s", p.Command(), p.ID(), id)
+			t.Errorf("%s: got %s, want %s", p.Command(), p.ID(), id)
 		}
 	}
 	odd := make("___")
 	if err := scenario.CheckID(odd.ID()); err != nil || len(odd.SHA256) != 64 {
-		t.Errorf("%+v: %v", odd, err)
+		t.Errorf("got %+v, error %v; want a valid ID and a SHA-256 of 64 digits", odd, err)
 	}
 
 	if err := Check([]Program{make("a"), make("a", "-v")}); err != nil {

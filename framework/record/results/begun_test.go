@@ -68,10 +68,10 @@ func TestLoadBegun(t *testing.T) {
 				return
 			}
 			if err != nil || from != c.from {
-				t.Fatalf("from %s, %v; want %s", from, err, c.from)
+				t.Fatalf("got it from %s, error %v; want %s", from, err, c.from)
 			}
 			if diff := cmp.Diff(begun.Kernels[0].Digest, got.Kernels[0].Digest); diff != "" || got.ID != "r1" {
-				t.Errorf("%s, %s", got.ID, diff)
+				t.Errorf("got the run %s, want r1; digest mismatch (-want +got):\n%s", got.ID, diff)
 			}
 		})
 	}
@@ -80,6 +80,6 @@ func TestLoadBegun(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, _, err := f.LoadBegun(judge.Run); !errors.As(err, new(*results.NoRunError)) {
-		t.Errorf("an empty folder: %v", err)
+		t.Errorf("an empty folder: got %v, want a *NoRunError", err)
 	}
 }

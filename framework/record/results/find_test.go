@@ -34,18 +34,18 @@ func TestFindCell(t *testing.T) {
 	} {
 		c, k, err := r.FindCell(name)
 		if err != nil || k.Name != want || c.Kernel != want || c.Verdict != observe.Expected {
-			t.Errorf("%s: %+v, %s, %v", name, c, k.Name, err)
+			t.Errorf("%s: got %+v on %s, error %v; want an expected cell on %s", name, c, k.Name, err, want)
 		}
 		// Its own name finds it again.
 		if again, _, err := r.FindCell(r.CellName(c)); err != nil || again.Kernel != want {
-			t.Errorf("%s: %+v, %v", r.CellName(c), again, err)
+			t.Errorf("%s: got %+v, error %v; want the cell on %s", r.CellName(c), again, err, want)
 		}
 	}
 	if got := r.CellName(r.Cells[2]); got != "dax/ext4/pread@apt:bookworm/6.12" {
-		t.Error(got)
+		t.Errorf("got %s, want dax/ext4/pread@apt:bookworm/6.12", got)
 	}
 	if got := r.CellName(r.Cells[3]); got != "dax/ext4/pread@ours" { // its spec is another's, too
-		t.Error(got)
+		t.Errorf("got %s, want dax/ext4/pread@ours", got)
 	}
 	for name, want := range map[string]string{
 		"dax/ext4/pread":                    "is not the name of a cell; write SCENARIO@KERNEL",
@@ -58,7 +58,7 @@ func TestFindCell(t *testing.T) {
 		"dax/ext4/pread@theirs":             "the run has no cell of \"dax/ext4/pread\" on theirs; see report.html",
 	} {
 		if _, _, err := r.FindCell(name); err == nil || !strings.Contains(err.Error(), want) || errkind.Of(err) != errkind.Request {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got %v, want a request error with %q", name, err, want)
 		}
 	}
 }

@@ -39,7 +39,7 @@ func TestCellsSkipsWhatIsNoCell(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(cells) != 3 {
-		t.Errorf("%d cells, want 3", len(cells))
+		t.Errorf("got %d cells, want 3", len(cells))
 	}
 	var names []string
 	for _, s := range skipped {
@@ -49,7 +49,7 @@ func TestCellsSkipsWhatIsNoCell(t *testing.T) {
 		}
 	}
 	if diff := cmp.Diff([]string{".tmp-123", "empty.json", "half.json", "moved.json", "other.json", "zero.json"}, names); diff != "" {
-		t.Error(diff)
+		t.Errorf("skipped files mismatch (-want +got):\n%s", diff)
 	}
 }
 
@@ -66,7 +66,7 @@ func TestCreateReplacesARun(t *testing.T) {
 		t.Fatal(err)
 	}
 	if cells, _, _ := again.Cells(); len(cells) != 0 {
-		t.Errorf("%d cells of the run before", len(cells))
+		t.Errorf("got %d cells of the run before, want none", len(cells))
 	}
 	if _, err := again.LoadRun(judge.Run); !errors.As(err, new(*results.NoRunError)) {
 		t.Errorf("got %v, want no run", err)
@@ -113,7 +113,7 @@ func TestPutCellConcurrently(t *testing.T) {
 	wg.Wait()
 	cells, skipped, err := f.Cells()
 	if err != nil || len(cells) != 20 || len(skipped) != 0 {
-		t.Errorf("%d cells, %v skipped, %v; want 20", len(cells), skipped, err)
+		t.Errorf("got %d cells, skipped %v, error %v; want 20 cells", len(cells), skipped, err)
 	}
 }
 
@@ -128,7 +128,7 @@ func TestMarkLatest(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got, _ := os.Readlink(filepath.Join(parent, "latest")); got != id {
-			t.Errorf("latest is %q, want %q", got, id)
+			t.Errorf("got the latest %q, want %q", got, id)
 		}
 	}
 	if err := errors.Join(os.Remove(filepath.Join(parent, "latest")), os.Mkdir(filepath.Join(parent, "latest"), 0o755)); err != nil {
@@ -149,7 +149,7 @@ func TestSlug(t *testing.T) {
 		"7.3 (tree:../linux, defconf)": "7.3--tree-..__linux--defconf-ce8da779",
 	} {
 		if got := results.Slug(name); got != want {
-			t.Errorf("slug of %q is %q, want %q", name, got, want)
+			t.Errorf("slug of %q: got %q, want %q", name, got, want)
 		}
 	}
 }
@@ -166,7 +166,7 @@ func FuzzSlug(f *testing.F) {
 			t.Errorf("%q and %q have the same slug %q", a, b, sa)
 		}
 		if sa == "" || strings.ContainsAny(sa, "/\x00@ ") || strings.HasPrefix(sa, ".") || strings.HasPrefix(sa, "-") || len(sa) > 200 {
-			t.Errorf("slug %q of %q is no good file name", sa, a)
+			t.Errorf("got the slug %q of %q, want a good file name", sa, a)
 		}
 	})
 }
@@ -181,9 +181,9 @@ func TestSparseFiles(t *testing.T) {
 	}
 	var large *limitread.Error
 	if _, err := f.LoadRun(judge.Run); !errors.As(err, &large) {
-		t.Errorf("run.json: %v", err)
+		t.Errorf("run.json: got %v, want a *limitread.Error", err)
 	}
 	if cells, skipped, err := f.Cells(); err != nil || len(cells) != 0 || len(skipped) != 1 || !strings.Contains(skipped[0].Reason, "larger than 16 MiB") {
-		t.Errorf("%v, %v, %v", cells, skipped, err)
+		t.Errorf("got the cells %v, skipped %v, error %v; want one skipped, as larger than 16 MiB", cells, skipped, err)
 	}
 }

@@ -72,7 +72,7 @@ func TestNothingOutsideIsRead(t *testing.T) {
 			told("what is skipped", skipped, nil)
 			b, err := f.ReadFile(console, results.MaxConsole)
 			if name != "a cell" && name != "the cells" && name != "the record" && (err == nil || b != nil) {
-				t.Errorf("the console: %q, %v", b, err)
+				t.Errorf("the console: got %q, error %v; want an error alone", b, err)
 			}
 			dir := filepath.Join(t.TempDir(), "merged")
 			if to, merged, err := results.Merge(dir, nil, judge.Run, f); err == nil {
@@ -126,7 +126,7 @@ func TestPathsOfARecord(t *testing.T) {
 		r := run("r1", cell("a/b", "old", "EIO"))
 		r.Kernels[0].Console = console
 		if err := results.Validate(mustMarshal(t, r)); (err == nil) != ok {
-			t.Errorf("console %q: %v", console, err)
+			t.Errorf("console %q: got %v, want no error %t", console, err, ok)
 		}
 	}
 	r := run("r1", cell("a/b", "old", "EIO"))
@@ -178,7 +178,7 @@ func TestRecordsThatGrow(t *testing.T) {
 				t.Errorf("got %.200v, want a schema error that names %q", err, test.want)
 			}
 			if took := int(after.HeapSys) - int(before.HeapSys); took > 64<<20+10*len(test.doc) {
-				t.Errorf("%d MiB of memory for a record of %d", took>>20, len(test.doc)>>20)
+				t.Errorf("got %d MiB of memory for a record of %d MiB, want at most 64 MiB and 10 times that", took>>20, len(test.doc)>>20)
 			}
 		})
 	}
@@ -229,7 +229,7 @@ func TestCreateTakesNothingAway(t *testing.T) {
 				before = append(before, file)
 			}
 			if err := results.FolderAt(dir).Check(); (err != nil) != (test.refused != "") {
-				t.Errorf("checked: %v", err)
+				t.Errorf("checked: got %v, want an error %t", err, test.refused != "")
 			}
 			f, err := results.Create(dir)
 			if test.refused != "" {
@@ -243,16 +243,16 @@ func TestCreateTakesNothingAway(t *testing.T) {
 			}
 			f.Close()
 			if moved := name != "other files" && err == nil; moved != (err == nil && f.Earlier() != "") {
-				t.Errorf("moved to %q", f.Earlier())
+				t.Errorf("got the earlier folder %q, want one exactly if something was moved", f.Earlier())
 			}
 			got := files(t, dir)
 			if diff := cmp.Diff(sorted(test.want), got); diff != "" {
-				t.Error(diff)
+				t.Errorf("files mismatch (-want +got):\n%s", diff)
 			}
 		})
 	}
 	if err := results.FolderAt(filepath.Join(t.TempDir(), "none")).Check(); err != nil {
-		t.Errorf("a folder that does not exist yet: %v", err)
+		t.Errorf("a folder that does not exist yet: got %v, want no error", err)
 	}
 }
 

@@ -35,7 +35,7 @@ func TestCheckLinks(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := f.CheckLinks(); errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), links[1]) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got %v, want a request error that names %s", name, err, links[1])
 		}
 		if err := os.Remove(links[1]); err != nil {
 			t.Fatal(err)
@@ -48,7 +48,7 @@ func TestCheckLinks(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := f.CheckLinks(); errkind.Of(err) != errkind.Request {
-		t.Errorf("the folder of all kernels: %v", err)
+		t.Errorf("the folder of all kernels: got %v, want a request error", err)
 	}
 }
 
@@ -59,10 +59,10 @@ func TestOneWritesToAFolder(t *testing.T) {
 		t.Helper()
 		var busy *results.BusyError
 		if !errors.As(err, &busy) || busy.Dir != f.Dir() || errkind.Of(err) != errkind.Request {
-			t.Errorf("%s: %v", what, err)
+			t.Errorf("%s: got %v, want a *BusyError of %s", what, err, f.Dir())
 		}
 		if cells, _, err := f.Cells(); err != nil || len(cells) != 1 {
-			t.Errorf("%s: %d cells are left, %v", what, len(cells), err)
+			t.Errorf("%s: got %d cells left, error %v; want 1 cell", what, len(cells), err)
 		}
 		if _, err := f.LoadRun(judge.Run); err != nil {
 			t.Errorf("%s: %v", what, err)
@@ -85,7 +85,7 @@ func TestOneWritesToAFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := other.Hold(); err != nil {
-		t.Errorf("after it was let go: %v", err)
+		t.Errorf("after it was let go: got %v, want no error", err)
 	}
 	refused("while held again", f.Hold())
 	if err := errors.Join(other.Close(), other.Close(), (*results.Folder)(nil).Close()); err != nil {
@@ -99,7 +99,7 @@ func TestOneWritesToAFolder(t *testing.T) {
 		t.Error(err)
 	}
 	if err := results.FolderAt(filepath.Join(t.TempDir(), "none")).Hold(); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("no folder: %v", err)
+		t.Errorf("no folder: got %v, want os.ErrNotExist", err)
 	}
 }
 
@@ -124,6 +124,6 @@ func TestBeginInTheSameSecond(t *testing.T) {
 	}
 	wg.Wait()
 	if len(dirs) != 8 {
-		t.Errorf("%d folders for 8 runs: %v", len(dirs), dirs)
+		t.Errorf("got %d folders, want 8: %v", len(dirs), dirs)
 	}
 }

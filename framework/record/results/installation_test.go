@@ -88,7 +88,7 @@ func TestInstallationInAnotherFolder(t *testing.T) {
 		}
 		t.Chdir(t.TempDir())
 		if ours.Wrote(r) == moves {
-			t.Errorf("%s: its own elsewhere: %t", spec, !moves)
+			t.Errorf("%s: got %t as its own elsewhere, want %t", spec, moves, !moves)
 		}
 	}
 }

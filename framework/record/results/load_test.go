@@ -27,13 +27,14 @@ func TestLoadObserved(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(got.Cells) != 1 || !got.Interrupted || got.Summary.ExitCode != errkind.ExitInterrupted || got.Summary.Expected != 1 {
-		t.Errorf("%d cells, interrupted %v, %+v", len(got.Cells), got.Interrupted, got.Summary)
+		t.Errorf("got %d cells, interrupted %t, %+v; want 1 expected cell of an interrupted run", len(got.Cells), got.Interrupted, got.Summary)
 	}
 	// A finished run is read from run.json.
 	if err := f.PutRun(whole); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := f.LoadObserved(judge.Run); err != nil || len(got.Cells) != 2 || got.Interrupted || got.Summary.ExitCode != whole.Summary.ExitCode {
-		t.Errorf("%d cells, interrupted %v, %+v: %v", len(got.Cells), got.Interrupted, got.Summary, err)
+		t.Errorf("got %d cells, interrupted %t, %+v, error %v; want 2 cells of a finished run, %+v",
+			len(got.Cells), got.Interrupted, got.Summary, err, whole.Summary)
 	}
 }

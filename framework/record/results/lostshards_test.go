@@ -97,11 +97,12 @@ func TestMergeOfShards(t *testing.T) {
 			}
 			for i, w := range c.want {
 				if i >= len(lost) || strings.ReplaceAll(w, "DIR1", from[0].Dir()) != lost[i] {
-					t.Errorf("lost: %q, not %q", lost, c.want)
+					t.Errorf("got the lost shards %q, want %q", lost, c.want)
 				}
 			}
 			if len(lost) != len(c.want) || got.Summary.ExitCode != c.code || got.Finished.IsZero() {
-				t.Errorf("lost: %q; exit code %d, finished %v", lost, got.Summary.ExitCode, got.Finished)
+				t.Errorf("got the lost shards %q, exit code %d, finished %v; want %q, %d, finished",
+					lost, got.Summary.ExitCode, got.Finished, c.want, c.code)
 			}
 		})
 	}
@@ -116,7 +117,7 @@ func TestMergeOfAFolderWithoutARun(t *testing.T) {
 	shards := parts(2, 0)
 	_, got, err := results.Merge(filepath.Join(t.TempDir(), "out"), nil, judge.Run, folder(t, shards[0]), empty)
 	if err != nil || got.Summary.Infra != 2 || got.Summary.ExitCode != errkind.ExitInfra {
-		t.Errorf("%v, %+v", err, got.Summary)
+		t.Errorf("got error %v, %+v; want 2 infrastructure failures and their exit code", err, got.Summary)
 	}
 	var none *results.NoRunError
 	for name, from := range map[string][]*results.Folder{
@@ -124,7 +125,7 @@ func TestMergeOfAFolderWithoutARun(t *testing.T) {
 		"alone":                         {empty},
 	} {
 		if _, _, err := results.Merge(filepath.Join(t.TempDir(), "out"), nil, judge.Run, from...); !errors.As(err, &none) || errkind.Of(err) != errkind.Request {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got %v, want a *NoRunError that is a request error", name, err)
 		}
 	}
 }

@@ -43,17 +43,19 @@ func TestMerge(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(got.Cells) != 4 || got.Summary.Infra != 0 || len(got.Differences) != 1 || got.Differences[0].Scenario != "a/b" {
-		t.Errorf("%d cells, %+v, %v", len(got.Cells), got.Summary, got.Differences)
+		t.Errorf("got %d cells, %+v, differences %v; want 4 cells, no infrastructure failure, 1 difference in a/b",
+			len(got.Cells), got.Summary, got.Differences)
 	}
 	if !got.Started.Equal(two.Started) || !got.Finished.Equal(two.Finished) || !slices.Equal(got.Merged, []string{"r1", "r2"}) {
-		t.Errorf("from %v to %v, of %v", got.Started, got.Finished, got.Merged)
+		t.Errorf("got from %v to %v, of %v; want from %v to %v, of r1 and r2",
+			got.Started, got.Finished, got.Merged, two.Started, two.Finished)
 	}
 	if c := got.Kernels[1].Changes; len(c) != 1 || c[0].Claimed == nil || !*c[0].Claimed || !got.Kernels[1].Claims["dax_fault_hwpoison"] {
-		t.Errorf("the claim is lost: %+v", c)
+		t.Errorf("got the changes %+v, want the claim in them", c)
 	}
 	for rel, want := range map[string]string{results.ConsoleFile("old"): "console 1", filepath.Join(results.KernelDir("old"), "merged-2", "console.log"): "console 2"} {
 		if b, err := os.ReadFile(to.Path(rel)); err != nil || string(b) != want {
-			t.Errorf("%s: %q, %v; want %q", rel, b, err, want)
+			t.Errorf("%s: got %q, error %v; want %q", rel, b, err, want)
 		}
 	}
 	loaded, err := to.LoadRun(judge.Run)
@@ -61,10 +63,10 @@ func TestMerge(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(got, loaded); diff != "" {
-		t.Error(diff)
+		t.Errorf("record mismatch (-merged +loaded):\n%s", diff)
 	}
 	if cells, skipped, err := to.Cells(); err != nil || len(cells) != 4 || len(skipped) != 0 {
-		t.Errorf("%d cells on disk, %v, %v", len(cells), skipped, err)
+		t.Errorf("got %d cells on disk, skipped %v, error %v; want 4 cells, none skipped", len(cells), skipped, err)
 	}
 }
 
@@ -120,7 +122,7 @@ func TestMergeRefuses(t *testing.T) {
 				t.Errorf("got %v, want a *MergeError that names %q", err, tc.want)
 			}
 			if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
-				t.Errorf("something was written: %v", err)
+				t.Errorf("got %v, want nothing written", err)
 			}
 		})
 	}
@@ -129,7 +131,7 @@ func TestMergeRefuses(t *testing.T) {
 		t.Error("a run was merged into itself")
 	}
 	if _, err := f.LoadRun(judge.Run); err != nil {
-		t.Errorf("and lost: %v", err)
+		t.Errorf("a run merged into itself: got %v, want it as before", err)
 	}
 }
 
@@ -140,7 +142,7 @@ func TestMergeNamesLostCells(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got.Summary.Infra != 2 || got.Summary.ExitCode != errkind.ExitInfra {
-		t.Errorf("two cells were planned on new, and lost: %+v", got.Summary)
+		t.Errorf("got %+v, want 2 infrastructure failures, as two cells were planned on new", got.Summary)
 	}
 	// The missing shard completes it, even if it is given later.
 	half := filepath.Join(t.TempDir(), "half")
@@ -154,7 +156,7 @@ func TestMergeNamesLostCells(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(got.Cells) != 4 || got.Summary.ExitCode != errkind.ExitExpected {
-		t.Errorf("%d cells, %+v", len(got.Cells), got.Summary)
+		t.Errorf("got %d cells, %+v; want 4 cells, all as expected", len(got.Cells), got.Summary)
 	}
 }
 
@@ -182,7 +184,7 @@ func TestMergeDeclaredChanges(t *testing.T) {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(got, loaded, cmpopts.EquateEmpty()); diff != "" {
-			t.Error(diff)
+			t.Errorf("record mismatch (-merged +loaded):\n%s", diff)
 		}
 		words := fmt.Sprint(len(got.Changes), " declared, by ", got.Differences[0].ExplainedBy)
 		for _, s := range got.Kernels[1].Changes {
@@ -198,13 +200,13 @@ func TestMergeDeclaredChanges(t *testing.T) {
 	const told, silent = "1 declared, by mine, new has mine (seen in 1 scenario), old before, new after", "0 declared, by "
 	both, got := with(nil, folder(t, declared(one)), folder(t, declared(two)))
 	if got != told {
-		t.Errorf("as they were judged: %q, not %q", got, told)
+		t.Errorf("as they were judged: got %q, want %q", got, told)
 	}
 	if _, got = with(mine(), folder(t, one), folder(t, two)); got != told {
-		t.Errorf("declared afterwards: %q, not %q", got, told)
+		t.Errorf("declared afterwards: got %q, want %q", got, told)
 	}
 	if _, got = with(change.List{}, both); got != silent {
-		t.Errorf("taken back: %q, not %q", got, silent)
+		t.Errorf("taken back: got %q, want %q", got, silent)
 	}
 }
 
@@ -235,14 +237,14 @@ func TestMergeAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, _, err := results.Merge(dir, nil, judge.Run, f); !errors.As(err, new(*limitread.Error)) {
-		t.Fatalf("got the error %v", err)
+		t.Fatalf("got %v, want a *limitread.Error", err)
 	}
 	if err := os.Truncate(f.Path(results.ConsoleFile("old")), 0); err != nil {
 		t.Fatal(err)
 	}
 	to, _, err := results.Merge(dir, nil, judge.Run, f)
 	if err != nil || to.Earlier() == "" {
-		t.Errorf("%v, moved to %q", err, to.Earlier())
+		t.Errorf("got error %v, moved to %q; want the earlier folder moved", err, to.Earlier())
 	}
 }
 
@@ -267,11 +269,11 @@ func TestMergeUnavailable(t *testing.T) {
 				}
 				k, ok := got.Kernel("old")
 				if len(got.Kernels) != 2 || !ok || k.Unavailable != "" || k.Digest == "" || len(got.Cells) != 4 || got.Summary.Infra != 1 {
-					t.Errorf("%+v, %+v", got.Kernels, got.Summary)
+					t.Errorf("got the kernels %+v, %+v; want 2 with the digest of old, 4 cells, 1 infrastructure failure", got.Kernels, got.Summary)
 				}
 				for _, c := range got.Cells {
 					if c.Kernel == "old" && (c.Verdict == observe.Infra) != (c.Scenario == "a/c") {
-						t.Errorf("got %+v", c)
+						t.Errorf("got %+v, want an infrastructure failure exactly in a/c", c)
 					}
 				}
 			}

@@ -69,10 +69,10 @@ func TestRunRoundTrip(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
+		t.Errorf("record mismatch (-want +got):\n%s", diff)
 	}
 	if s := got.Summary; s.Expected != 2 || s.Infra != 1 || s.Unexplained != 1 || s.ExitCode != errkind.ExitUnexpected {
-		t.Errorf("summary %+v", s)
+		t.Errorf("got the summary %+v, want 2 expected, 1 infra, 1 unexplained, exit code 1", s)
 	}
 }
 
@@ -84,7 +84,7 @@ func TestRunThatOnlyBegan(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !r.Finished.IsZero() {
-		t.Errorf("finished %v", r.Finished)
+		t.Errorf("got finished %v, want not finished", r.Finished)
 	}
 }
 
@@ -109,7 +109,7 @@ func TestExitCode(t *testing.T) {
 			r.Interrupted = tc.interrupted
 			judge.Run(&r)
 			if r.Summary.ExitCode != tc.want {
-				t.Errorf("exit code %d, want %d", r.Summary.ExitCode, tc.want)
+				t.Errorf("got exit code %d, want %d", r.Summary.ExitCode, tc.want)
 			}
 		})
 	}
@@ -128,7 +128,8 @@ func TestJudgeForgetsWhatItConcluded(t *testing.T) {
 	for range 2 {
 		judge.Run(&r)
 		if diff := cmp.Diff(want, r.Kernels[1].Changes); diff != "" || r.Kernels[0].Changes != nil || r.Findings != nil || r.Differences != nil || r.Summary.ExitCode != errkind.ExitExpected {
-			t.Errorf("%s, %+v, %v, %v, %+v", diff, r.Kernels[0].Changes, r.Findings, r.Differences, r.Summary)
+			t.Errorf("changes mismatch (-want +got):\n%s\ngot the other's changes %+v, findings %v, differences %v, %+v; want none",
+				diff, r.Kernels[0].Changes, r.Findings, r.Differences, r.Summary)
 		}
 	}
 }
@@ -142,7 +143,7 @@ func TestJudgeKnowsTheBase(t *testing.T) {
 		r.Kernels[0].Release = release
 		judge.Run(&r)
 		if len(r.Findings) != lost || r.Summary.ExitCode != lost {
-			t.Errorf("%q: %v, %+v", release, r.Findings, r.Summary)
+			t.Errorf("%q: got the findings %v, %+v; want %d and that as exit code", release, r.Findings, r.Summary, lost)
 		}
 	}
 }
@@ -160,7 +161,7 @@ func TestSummaryOfALostChange(t *testing.T) {
 	}
 	judge.Run(&r)
 	if s := r.Summary; s.Lost != 1 || s.Explained+s.Unexplained != 0 || s.ExitCode != errkind.ExitUnexpected || s.Expected != 2 {
-		t.Errorf("got %+v", s)
+		t.Errorf("got %+v, want 1 lost, 2 expected, none explained or unexplained, exit code 1", s)
 	}
 }
 
@@ -190,7 +191,7 @@ func TestValidate(t *testing.T) {
 		})
 	}
 	if err := results.Validate(whole); err != nil {
-		t.Errorf("a good run: %v", err)
+		t.Errorf("a good run: got %v, want no error", err)
 	}
 }
 
@@ -233,7 +234,7 @@ func TestSchemaMatchesTypes(t *testing.T) {
 				t.Errorf("%T.%s is not described in the schema; add it to run.schema.json", v, field)
 			}
 			if want := opts == ""; slices.Contains(def.Required, field) != want {
-				t.Errorf("%T.%s: required %t in the schema, want %t", v, field, !want, want)
+				t.Errorf("%T.%s: got required %t in the schema, want %t", v, field, !want, want)
 			}
 		}
 		for p := range def.Properties {

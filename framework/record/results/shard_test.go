@@ -15,12 +15,12 @@ import (
 func TestParseShard(t *testing.T) {
 	for s, want := range map[string]results.Shard{"": {}, "1/1": {1, 1}, "2/4": {2, 4}, "4/4": {4, 4}, "17/120": {17, 120}} {
 		if got, err := results.ParseShard(s); err != nil || got != want {
-			t.Errorf("%q: %v, %v", s, got, err)
+			t.Errorf("%q: got %v, error %v; want %v", s, got, err, want)
 		}
 	}
 	for _, s := range []string{"3", "0/4", "5/4", "-1/4", "1/0", "1/", "/4", "1/4x", "1/4/2", "a/b", "1 of 4", "1/1000000"} {
 		if got, err := results.ParseShard(s); err == nil || !strings.Contains(err.Error(), "such as 2/4") {
-			t.Errorf("%q: %v, %v", s, got, err)
+			t.Errorf("%q: got %v, error %v; want an error with such as 2/4", s, got, err)
 		}
 	}
 }
@@ -56,7 +56,7 @@ func TestShardIsRecorded(t *testing.T) {
 		r.Shard = results.Shard{i + 1, 2}
 		f := folder(t, r)
 		if got, err := f.LoadRun(judge.Run); err != nil || got.Shard != r.Shard {
-			t.Errorf("shard %v: %v, %v", r.Shard, got.Shard, err)
+			t.Errorf("shard %v: got %v, error %v; want the same", r.Shard, got.Shard, err)
 		}
 		from = append(from, f)
 	}
@@ -65,7 +65,7 @@ func TestShardIsRecorded(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, err := to.LoadRun(judge.Run); err != nil || got.Shard != (results.Shard{}) {
-		t.Errorf("the whole is shard %v: %v", got.Shard, err)
+		t.Errorf("the whole: got shard %v, error %v; want none", got.Shard, err)
 	}
 }
 

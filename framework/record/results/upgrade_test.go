@@ -81,11 +81,11 @@ func TestUpgrade(t *testing.T) {
 		t.Fatal(err)
 	}
 	if r.Schema != results.Schema || len(r.Cells) != 6 || r.Host.MemoryBytes != 8<<30 || r.Kernels[1].BootMillis != 2840.5 || r.Cells[0].Millis != 212.5 || r.Cells[1].KernelLog == nil || !r.Scenarios[0].Lead {
-		t.Errorf("got %+v", r)
+		t.Errorf("got %+v, want the schema %s, and the values of the old record", r, results.Schema)
 	}
 	// Declared changes become claims; probed ones do not.
 	if diff := cmp.Diff([]map[string]bool{nil, {"dax_fault_hwpoison": true, "dax_folios": false}}, []map[string]bool{r.Kernels[0].Claims, r.Kernels[1].Claims}); diff != "" {
-		t.Error(diff)
+		t.Errorf("claims mismatch (-want +got):\n%s", diff)
 	}
 	var states, differences, findings []string
 	for _, k := range r.Kernels {
@@ -114,11 +114,11 @@ func TestUpgrade(t *testing.T) {
 		}, findings},
 	} {
 		if diff := cmp.Diff(got.want, got.is); diff != "" {
-			t.Error(diff)
+			t.Errorf("states, differences or findings mismatch (-want +got):\n%s", diff)
 		}
 	}
 	if s := r.Summary; s.ExitCode != errkind.ExitUnexpected || s.Expected != 4 || s.Unexpected != 1 || s.Explained != 3 || s.Unexplained != 1 {
-		t.Errorf("got %+v", s)
+		t.Errorf("got %+v, want 4 expected, 1 unexpected, 3 explained, 1 unexplained, exit code 1", s)
 	}
 	// The upgraded run is in the current schema, and stays unchanged.
 	b, err := json.Marshal(r)
@@ -129,7 +129,7 @@ func TestUpgrade(t *testing.T) {
 		t.Error(err)
 	}
 	if _, upgraded, err := results.Upgrade(b); err != nil || upgraded {
-		t.Errorf("it is upgraded again: %v", err)
+		t.Errorf("got error %v, or a second upgrade", err)
 	}
 }
 
@@ -154,7 +154,7 @@ func TestUpgradeKeepsWhatNoKernelShows(t *testing.T) {
 			t.Fatal(err)
 		}
 		if c := r.Cells[2]; c.Verdict != test.want || (c.Message == "") != (test.want == observe.Expected) || !c.Steps[len(c.Steps)-1].Expected.Met {
-			t.Errorf("%s: %s, %q", name, c.Verdict, c.Message)
+			t.Errorf("%s: got %s, %q; want %s, with a message unless as expected, and met", name, c.Verdict, c.Message, test.want)
 		}
 	}
 }
@@ -185,10 +185,10 @@ func TestWithdraw(t *testing.T) {
 		}
 		c := r.Cells[4]
 		if withdrawn := c.Verdict == observe.Infra && c.Message == results.Inexact; withdrawn == test.exact || accused(r) != test.exact {
-			t.Errorf("%s: %s, %q, %v", name, c.Verdict, c.Message, r.Findings)
+			t.Errorf("%s: got %s, %q, %v; want it withdrawn %t, accused %t", name, c.Verdict, c.Message, r.Findings, !test.exact, test.exact)
 		}
 		if r.Summary.Infra != 1 && test.exact || r.Summary.Infra != 2 && !test.exact {
-			t.Errorf("%s: %+v", name, r.Summary)
+			t.Errorf("%s: got %+v, want 1 infrastructure failure, or 2 if it is inexact", name, r.Summary)
 		}
 	}
 }
@@ -224,7 +224,7 @@ func TestUpgradeRefuses(t *testing.T) {
 	} {
 		var se *results.SchemaError
 		if _, err := load(t, doc); !errors.As(err, &se) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got %v, want a *SchemaError", name, err)
 		}
 	}
 }
@@ -247,10 +247,11 @@ func TestLoadSchema2(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got.Schema != results.Schema || got.Cells[0].Verdict != observe.Infra || got.Summary != r.Summary || len(got.Findings) != len(r.Findings) {
-		t.Errorf("got %s, %s, %+v", got.Schema, got.Cells[0].Verdict, got.Summary)
+		t.Errorf("got %s, %s, %+v, findings %v; want %s, %s, %+v, findings %v",
+			got.Schema, got.Cells[0].Verdict, got.Summary, got.Findings, results.Schema, observe.Infra, r.Summary, r.Findings)
 	}
 	cell := strings.Replace(`{"scenario":"a/b","kernel":"k","accel":"tcg","verdict":"WORD","started":"2026-03-01T09:30:00Z","ms":0}`, "WORD", "not_doable", 1)
 	if c, err := results.ReadCell([]byte(cell)); err != nil || c.Verdict != observe.Skipped {
-		t.Errorf("a cell's file: %q, %v", c.Verdict, err)
+		t.Errorf("a cell's file: got %q, error %v; want %s", c.Verdict, err, observe.Skipped)
 	}
 }

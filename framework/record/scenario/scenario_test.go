@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/onsi/ginkgo/v2/types"
 )
 
@@ -17,8 +18,8 @@ func TestLabels(t *testing.T) {
 		"id:dax.ext4.shared-read", "needs:FS_DAX", "needs:EXT4_FS", "change:dax_fault_hwpoison", "catalogue:A01",
 		"skipped:needs a machine check [see .dev.mcelog]; and luck", "lead:true", "tcg:exact",
 	}
-	if !slices.Equal(labels, want) {
-		t.Errorf("%q", labels)
+	if diff := cmp.Diff(want, labels); diff != "" {
+		t.Errorf("labels mismatch (-want +got):\n%s", diff)
 	}
 	for _, l := range labels {
 		if _, err := types.ValidateAndCleanupLabel(l, types.CodeLocation{}); err != nil {
@@ -26,17 +27,17 @@ func TestLabels(t *testing.T) {
 		}
 	}
 	if id := IDOf(append([]string{"slow"}, labels...)); id != "dax/ext4/shared-read" {
-		t.Errorf("the labels have the id %q", id)
+		t.Errorf("got the ID %q of the labels, want dax/ext4/shared-read", id)
 	}
 	if id := IDOf([]string{"slow", "idle:x"}); id != "" {
-		t.Errorf("labels of no scenario have the id %q", id)
+		t.Errorf("labels of no scenario: got the ID %q, want none", id)
 	}
 }
 
 func TestCheckID(t *testing.T) {
 	for _, id := range []string{"", "dax", "dax/", "/dax", "dax//x", "Dax/x", "dax/x y", "dax/x.y", "dax/x_y", "dax/x,y"} {
 		if CheckID(id) == nil {
-			t.Errorf("id %q was accepted", id)
+			t.Errorf("ID %q: got no error, want one", id)
 		}
 	}
 	if err := CheckID("dax/ext4/2m-bad"); err != nil {
@@ -53,7 +54,7 @@ func TestFilterTakesExactlyTheAskedFor(t *testing.T) {
 		}
 		for _, id := range all {
 			if taken := filter(LabelsOf(Info{ID: id, Catalogue: []string{"A01"}})); taken != slices.Contains(asked, id) {
-				t.Errorf("%v takes %s: %t", asked, id, taken)
+				t.Errorf("%v: got %s taken %t, want %t", asked, id, taken, !taken)
 			}
 		}
 	}
@@ -67,13 +68,13 @@ func TestList(t *testing.T) {
 	}
 	got, found, err := ReadList("the output of a runner" + printed + "PASS\n")
 	if err != nil || !found || len(got) != 1 || got[0].Doc != list[0].Doc || got[0].Skipped != list[0].Skipped {
-		t.Errorf("%+v, %t, %v", got, found, err)
+		t.Errorf("got %+v, found %t, error %v; want the one of the list", got, found, err)
 	}
 	if _, found, err := ReadList("PASS\n"); found || err != nil {
-		t.Errorf("a list in nothing: %t, %v", found, err)
+		t.Errorf("a list in nothing: got found %t, error %v; want neither", found, err)
 	}
 	if _, found, err := ReadList(strings.TrimSuffix(printed, "]\n")); !found || err == nil {
-		t.Errorf("half a list: %t, %v", found, err)
+		t.Errorf("half a list: got found %t, error %v; want both", found, err)
 	}
 }
 

@@ -43,14 +43,14 @@ func TestChange(t *testing.T) {
 		"BUS_MCEERR_AR", "CONFIG_MEMORY_FAILURE", "the log then has: MCE: Killing", "__pmem_direct_access → ", "effect here: A, B09",
 		"dax/ext4/shared-read: tells a reader\n", "Observed in run ", "6.1.192 (apt:bookworm) does not have dax_fault_hwpoison", " has dax_fault_hwpoison", "explains ")
 	if strings.Contains(got, "x/y") {
-		t.Error(got)
+		t.Errorf("got %s, want it without x/y", got)
 	}
 	got = words(func(w io.Writer) { Change(w, change.CopyUserHighpageMC, nil, nil) })
 	holds(t, got, "first in v6.2\n  backported to stable series, from 5.15.120 on\n")
 	// A user's change may have little, and there may be no run and no suites.
 	got = words(func(w io.Writer) { Change(w, change.Change{ID: "mine", Scenarios: []string{"a/*"}}, nil, nil) })
 	if holds(t, got, "mine: ", "a/*"); strings.Contains(got, "commit") || strings.Contains(got, "Observed in run") || strings.Contains(got, "catalogue") {
-		t.Error(got)
+		t.Errorf("got %s, want it without a commit, a run and the catalogue", got)
 	}
 }
 
@@ -105,7 +105,7 @@ func TestDifferencesOfEveryKind(t *testing.T) {
 	}
 	var run results.Run
 	if got := words(func(w io.Writer) { Cell(w, run, observe.Cell{Scenario: "a/b", Kernel: "k"}, scenario.Info{}) }); !strings.Contains(got, "Repeat") {
-		t.Error(got)
+		t.Errorf("got %s, want it with Repeat", got)
 	}
 }
 

@@ -45,14 +45,14 @@ func parse(t *testing.T, log []byte) []command {
 		head, message, ok2 := strings.Cut(rest, "::")
 		name, props, ok3 := strings.Cut(head, " ")
 		if !ok || !ok2 || !ok3 || name != "error" && name != "notice" {
-			t.Errorf("no command: %q", l)
+			t.Errorf("got %q, want a command error or notice", l)
 			continue
 		}
 		c := command{Level: name, Message: unescape(message, "%0D", "\r", "%0A", "\n")}
 		for _, p := range strings.Split(props, ",") {
 			key, value, _ := strings.Cut(p, "=")
 			if key != "title" {
-				t.Errorf("property %q of %q", p, l)
+				t.Errorf("got property %q of %q, want only title", p, l)
 			}
 			c.Title = unescape(value, "%0D", "\r", "%0A", "\n", "%3A", ":", "%2C", ",")
 		}
@@ -89,17 +89,17 @@ func TestSaysTheExitCode(t *testing.T) {
 			demo.Seen(t, string(text))
 			all := parse(t, text)
 			if got := exitCode(all); got != run.Summary.ExitCode {
-				t.Errorf("exit code %d, want %d", got, run.Summary.ExitCode)
+				t.Errorf("got exit code %d, want %d", got, run.Summary.ExitCode)
 			}
 			levels := map[string]int{}
 			for _, c := range all {
 				levels[c.Level]++
 				if n := len([]rune(c.Message)); n == 0 || n > 4096 || c.Title == "" || strings.Contains(c.Title, "forged") {
-					t.Errorf("%d characters: %+v", n, c)
+					t.Errorf("got %d characters, want 1 to 4096, with a title of Faultline's: %+v", n, c)
 				}
 			}
 			if levels["error"] > 10 || levels["notice"] > 10 || len(all) == 0 {
-				t.Errorf("got %v", levels)
+				t.Errorf("got %v, want at most 10 errors and 10 notices, and any command", levels)
 			}
 		})
 	}
@@ -113,7 +113,7 @@ func FuzzWrite(f *testing.F) {
 		text := write(t, run)
 		demo.Seen(t, string(text))
 		if got := exitCode(parse(t, text)); got != run.Summary.ExitCode {
-			t.Errorf("exit code %d, want %d", got, run.Summary.ExitCode)
+			t.Errorf("got exit code %d, want %d", got, run.Summary.ExitCode)
 		}
 	})
 }
@@ -138,7 +138,7 @@ func TestWrite(t *testing.T) {
 		},
 	} {
 		if diff := cmp.Diff(want, parse(t, write(t, demo.Every()[name]))); diff != "" {
-			t.Errorf("%s: %s", name, diff)
+			t.Errorf("%s: commands mismatch (-want +got):\n%s", name, diff)
 		}
 	}
 }
@@ -153,7 +153,7 @@ func TestMoreThanTen(t *testing.T) {
 	judge.Run(&run)
 	all := parse(t, write(t, run))
 	if got := all[len(all)-1]; len(all) != 10 || got != (command{"error", "16 more", "4 unexpected observation and 12 infrastructure failure"}) {
-		t.Errorf("%d, the last %+v", len(all), got)
+		t.Errorf("got %d commands, the last %+v; want 10, the last with 16 more", len(all), got)
 	}
 }
 
@@ -178,6 +178,6 @@ for (const c of JSON.parse(require('fs').readFileSync(0))) issueCommand(c.level,
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(out), string(text)); diff != "" {
-		t.Error(diff)
+		t.Errorf("output mismatch (-toolkit +Faultline):\n%s", diff)
 	}
 }

@@ -95,7 +95,7 @@ func (b *browser) is(expression string) {
 	}
 	var at string
 	_ = chromedp.Run(b.ctx, chromedp.Evaluate(`location.hash + " at " + document.activeElement.outerHTML.slice(0, 200)`, &at))
-	b.t.Fatalf("%s: %v; %s", expression, err, at)
+	b.t.Fatalf("%s: got no true within a minute, error %v; at %s", expression, err, at)
 }
 
 func (b *browser) number(expression string) (n int) {
@@ -120,7 +120,7 @@ func (b *browser) quiet() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, f := range b.faults {
-		b.t.Error(f)
+		b.t.Errorf("got %s, want no fault and no request", f)
 	}
 	b.faults = nil
 }
@@ -230,7 +230,7 @@ func testMedia(b *browser) {
 	b.do(chromedp.ActionFunc(func(ctx context.Context) error {
 		pdf, _, err := cdppage.PrintToPDF().Do(ctx)
 		if err == nil && len(pdf) < 20<<10 {
-			b.t.Errorf("the page is printed as %d bytes", len(pdf))
+			b.t.Errorf("got a printed page of %d bytes, want at least 20480", len(pdf))
 		}
 		return err
 	}))
@@ -268,7 +268,7 @@ func testNames(b *browser) {
 				}
 			}
 			if err == nil && clickable < 5 {
-				b.t.Errorf("%d things have a role", clickable)
+				b.t.Errorf("got %d things with a role, want at least 5", clickable)
 			}
 			return err
 		}))
@@ -294,10 +294,10 @@ func testLarge(b *browser) {
 	b.open(demo.Large(demo.Run(), 130, 12), "")
 	b.is(shown + ` === 130`)
 	if n := b.number(`document.querySelectorAll("*").length`); n > 8000 {
-		b.t.Errorf("%d elements", n)
+		b.t.Errorf("got %d elements, want at most 8000", n)
 	}
 	b.do(chromedp.Evaluate(`document.querySelector(".fold").click()`, nil))
 	if n := b.number(`document.querySelectorAll("*").length`); n > 12000 {
-		b.t.Errorf("%d elements, unfolded", n)
+		b.t.Errorf("got %d elements, unfolded, want at most 12000", n)
 	}
 }

@@ -47,14 +47,14 @@ func TestFlips(t *testing.T) {
 	} {
 		f := flipsOf(c.run)
 		if got := words(f); !slices.Equal(got, c.want) {
-			t.Errorf("%s: %q", name, got)
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
 		}
 		if drawn := f.picture() != ""; drawn != (c.want != nil) {
-			t.Errorf("%s: drawn: %t", name, drawn)
+			t.Errorf("%s: got drawn %t, want %t", name, drawn, !drawn)
 		}
 	}
 	row := flipsOf(gone).Rows[0]
 	if want := []conclusion.ChangeVerdict{conclusion.Has, conclusion.Lacks}; !slices.Equal(row.states, want) || row.States[0] != "seen in 7" {
-		t.Errorf("got %+v", row)
+		t.Errorf("got %+v, want has, then lacks, and seen in 7", row)
 	}
 }

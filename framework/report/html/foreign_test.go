@@ -56,7 +56,7 @@ func TestConsoleOfTheFolderOnly(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := strings.Contains(page.String(), secret); got != test.shown {
-				t.Errorf("shown: %t, want %t", got, test.shown)
+				t.Errorf("shown: got %t, want %t", got, test.shown)
 			}
 			if strings.Contains(page.String(), `href="..`) || strings.Contains(page.String(), outside) {
 				t.Error("a link leads out of the folder")

@@ -79,10 +79,10 @@ func TestIsSelfContained(t *testing.T) {
 	for tag, want := range map[string]string{"style": digest(pageStyle), "script": digest(pageScript)} {
 		m := regexp.MustCompile(`(?s)<`+tag+`>(.*?)</`+tag+`>`).FindAllStringSubmatch(page, -1)
 		if len(m) != 1 {
-			t.Fatalf("%d <%s>, want 1", len(m), tag)
+			t.Fatalf("got %d <%s>, want 1", len(m), tag)
 		}
 		if got := digest(m[0][1]); got != want {
-			t.Errorf("<%s> has %s, the policy %s", tag, got, want)
+			t.Errorf("<%s>: got %s, want %s, as in the policy", tag, got, want)
 		}
 	}
 }
@@ -125,10 +125,10 @@ func TestWithoutAnything(t *testing.T) {
 func TestSize(t *testing.T) {
 	small, large := len(render(t, demo.Run())), len(render(t, demo.Large(demo.Run(), 130, 12)))
 	if large > 2<<20 {
-		t.Errorf("%d bytes for 1560 cells", large)
+		t.Errorf("got %d bytes for 1560 cells, want at most %d", large, 2<<20)
 	}
 	if large < small {
-		t.Errorf("%d bytes for 1560 cells, and %d for 30", large, small)
+		t.Errorf("got %d bytes for 1560 cells, want at least the %d for 30", large, small)
 	}
 }
 
@@ -149,6 +149,6 @@ func TestTimeline(t *testing.T) {
 	}
 	want := "[3 {file+0x4000  } 5 {  file+0x4000} 7 {  file+0x4000} 8 { file+0x4000 } 10 {pmem(nfit,ext4)+0x400000  } 11 {  pmem(nfit,ext4)+0x400000} 13 {anon+0x4000  } 14 {  anon+0x4000}]"
 	if fmt.Sprint(got) != want {
-		t.Errorf("%v\nnot %s", got, want)
+		t.Errorf("got %v\nwant %s", got, want)
 	}
 }

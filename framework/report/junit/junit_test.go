@@ -65,7 +65,7 @@ func TestSaysTheExitCode(t *testing.T) {
 			checkSchema(t, text)
 			all := read(t, text)
 			if got := exitCode(all); got != run.Summary.ExitCode {
-				t.Errorf("exit code %d, want %d", got, run.Summary.ExitCode)
+				t.Errorf("got exit code %d, want %d", got, run.Summary.ExitCode)
 			}
 			var tests, failures, errs, skipped int
 			var seen [][2]string
@@ -80,7 +80,8 @@ func TestSaysTheExitCode(t *testing.T) {
 				}
 			}
 			if tests != len(seen) || all.Tests != tests || all.Failures != failures || all.Errors != errs {
-				t.Errorf("%d cases, and it counts %d tests, %d failures, %d errors; its suites %d, %d, %d", len(seen), all.Tests, all.Failures, all.Errors, tests, failures, errs)
+				t.Errorf("got %d cases, and counts of %d tests, %d failures, %d errors; want the sums of its suites, %d, %d, %d",
+					len(seen), all.Tests, all.Failures, all.Errors, tests, failures, errs)
 			}
 		})
 	}
@@ -95,7 +96,7 @@ func FuzzWrite(f *testing.F) {
 		demo.Seen(t, string(text))
 		checkSchema(t, text)
 		if got := exitCode(read(t, text)); got != run.Summary.ExitCode {
-			t.Errorf("exit code %d, want %d", got, run.Summary.ExitCode)
+			t.Errorf("got exit code %d, want %d", got, run.Summary.ExitCode)
 		}
 	})
 }
@@ -124,7 +125,7 @@ func TestTellsApart(t *testing.T) {
 			}
 		}
 		if !slices.Equal(got, []string{want}) {
-			t.Errorf("%s: %q, want %q", name, got, want)
+			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}
 }
@@ -132,7 +133,7 @@ func TestTellsApart(t *testing.T) {
 func TestCase(t *testing.T) {
 	all := read(t, write(t, demo.Run()))
 	if len(all.TestSuites) != 2 || all.TestSuites[1].Name != demo.NewName {
-		t.Fatalf("%d suites", len(all.TestSuites))
+		t.Fatalf("got %d suites, want 2, the second of %s", len(all.TestSuites), demo.NewName)
 	}
 	got := all.TestSuites[1].TestCases[0]
 	want := reporters.JUnitTestCase{
@@ -142,10 +143,10 @@ func TestCase(t *testing.T) {
 			"badblocks: 32 8\nlog: MCE: Killing victim due to hardware memory corruption fault at N",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
+		t.Errorf("case mismatch (-want +got):\n%s", diff)
 	}
 	if got := all.TestSuites[0].Properties.WithName("spec"); got != "apt:bookworm" {
-		t.Errorf("spec %q", got)
+		t.Errorf("got spec %q, want apt:bookworm", got)
 	}
 }
 
@@ -188,32 +189,32 @@ func checkSchema(t *testing.T, text []byte) {
 		case xml.StartElement:
 			name, parent := e.Name.Local, path[len(path)-1]
 			if parent == "" && name != "testsuites" || parent != "" && !slices.Contains(schema[parent].children, name) {
-				t.Errorf("<%s> in <%s>", name, parent)
+				t.Errorf("<%s> in <%s>: want a child that the schema allows", name, parent)
 			}
 			path = append(path, name)
 			has := map[string]string{}
 			for _, a := range e.Attr {
 				has[a.Name.Local] = a.Value
 				if !slices.Contains(schema[name].attributes, a.Name.Local) && !slices.Contains(schema[name].attributes, a.Name.Local+"!") {
-					t.Errorf("<%s %s=%q>", name, a.Name.Local, a.Value)
+					t.Errorf("<%s %s=%q>: want an attribute that the schema has", name, a.Name.Local, a.Value)
 				}
 			}
 			for _, a := range schema[name].attributes {
 				if need, must := strings.CutSuffix(a, "!"); must {
 					if _, ok := has[need]; !ok {
-						t.Errorf("<%s> without %s", name, need)
+						t.Errorf("<%s>: got no attribute %s, want it", name, need)
 					}
 				}
 			}
 			for _, a := range []string{"tests", "failures", "errors", "skipped"} {
 				if v, ok := has[a]; ok {
 					if _, err := strconv.Atoi(v); err != nil {
-						t.Errorf("<%s %s=%q>", name, a, v)
+						t.Errorf("<%s %s=%q>: want a number", name, a, v)
 					}
 				}
 			}
 			if v, ok := has["time"]; ok && !seconds.MatchString(v) {
-				t.Errorf("<%s time=%q>", name, v)
+				t.Errorf("<%s time=%q>: want seconds", name, v)
 			}
 		}
 	}

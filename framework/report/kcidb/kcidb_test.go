@@ -95,7 +95,7 @@ func TestSaysTheExitCode(t *testing.T) {
 			}
 			r := parse(t, text)
 			if got := r.exitCode(); got != run.Summary.ExitCode {
-				t.Errorf("exit code %d, want %d", got, run.Summary.ExitCode)
+				t.Errorf("got exit code %d, want %d", got, run.Summary.ExitCode)
 			}
 			have := map[string]bool{}
 			once := func(kind, id string) {
@@ -140,7 +140,7 @@ func FuzzWrite(f *testing.F) {
 			t.Error(err)
 		}
 		if got := parse(t, text).exitCode(); got != run.Summary.ExitCode {
-			t.Errorf("exit code %d, want %d", got, run.Summary.ExitCode)
+			t.Errorf("got exit code %d, want %d", got, run.Summary.ExitCode)
 		}
 	})
 }
@@ -163,7 +163,7 @@ func TestTellsApart(t *testing.T) {
 			}
 		}
 		if strings.Join(got, ", ") != want {
-			t.Errorf("%s: %s, want %s", name, strings.Join(got, ", "), want)
+			t.Errorf("%s: got %s, want %s", name, strings.Join(got, ", "), want)
 		}
 	}
 }
@@ -173,11 +173,11 @@ func TestWrite(t *testing.T) {
 	run.Origin = "mylab"
 	r := parse(t, write(t, run))
 	if len(r.Tests) != len(run.Cells) || len(r.Builds) != 2 || r.Builds[0].Architecture != "x86_64" {
-		t.Fatalf("%d tests, %d builds", len(r.Tests), len(r.Builds))
+		t.Fatalf("got %d tests, %d builds; want %d tests, 2 builds of x86_64", len(r.Tests), len(r.Builds), len(run.Cells))
 	}
 	got := r.Tests[15]
 	if got.ID != "mylab:20260301T093000Z/6.12.117--apt-bookworm--6.12-e675352c/dax__ext4__shared-read" || got.Origin != "mylab" || got.Comment != "saw SIGBUS BUS_MCEERR_AR lsb=12" {
-		t.Errorf("got %+v", got)
+		t.Errorf("got %+v, want dax/ext4/shared-read on 6.12.117 of mylab, which saw SIGBUS", got)
 	}
 	raw, _ := got.Misc.Siginfo[0]["raw"].(string)
 	delete(got.Misc.Siginfo[0], "raw")
@@ -186,10 +186,10 @@ func TestWrite(t *testing.T) {
 		"code": 4.0, "code_name": "BUS_MCEERR_AR", "addr": "file+0x4000", "lsb": 12.0,
 	}}
 	if diff := cmp.Diff(want, got.Misc.Siginfo); diff != "" || len(raw) != 256 {
-		t.Errorf("%d characters; %s", len(raw), diff)
+		t.Errorf("got %d characters of raw bytes, want 256; siginfo mismatch (-want +got):\n%s", len(raw), diff)
 	}
 	if want := "step 3, victim: load file+0x4000 width 1: SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4000\n"; !strings.Contains(got.LogExcerpt, want) {
-		t.Errorf("excerpt %q", got.LogExcerpt)
+		t.Errorf("got excerpt %q, want %q", got.LogExcerpt, want)
 	}
 }
 
@@ -197,7 +197,7 @@ func TestWrite(t *testing.T) {
 func TestTheSameKernelTwice(t *testing.T) {
 	r := parse(t, write(t, demo.AddKernels(demo.Run(), 1)))
 	if len(r.Builds) != 2 || len(r.Checkouts) != 2 || len(r.Tests) != 45 {
-		t.Errorf("%d builds, %d checkouts, %d tests", len(r.Builds), len(r.Checkouts), len(r.Tests))
+		t.Errorf("got %d builds, %d checkouts, %d tests; want 2, 2, 45", len(r.Builds), len(r.Checkouts), len(r.Tests))
 	}
 }
 
@@ -210,7 +210,7 @@ func TestExcerptIsCut(t *testing.T) {
 	}
 	for _, c := range parse(t, write(t, run)).Tests {
 		if n := len([]rune(c.LogExcerpt)); c.Status == "MISS" && (n != 16384 || !strings.HasSuffix(c.LogExcerpt, "xthe end")) {
-			t.Errorf("%d characters: …%s", n, c.LogExcerpt[len(c.LogExcerpt)-20:])
+			t.Errorf("got %d characters, want 16384 with the end of the log: …%s", n, c.LogExcerpt[len(c.LogExcerpt)-20:])
 		}
 	}
 }

@@ -81,13 +81,13 @@ func (p *parser) next(depth int) (string, bool) {
 func (p *parser) test(depth int) (failed bool) {
 	l, _ := p.next(depth)
 	if l != "KTAP version 1" {
-		p.t.Fatalf("depth %d: %q is no version", depth, l)
+		p.t.Fatalf("depth %d: got %q, want the version", depth, l)
 	}
 	p.lines = p.lines[1:]
 	l, _ = p.next(depth)
 	m := plan.FindStringSubmatch(l)
 	if m == nil {
-		p.t.Fatalf("depth %d: %q is no plan", depth, l)
+		p.t.Fatalf("depth %d: got %q, want a plan", depth, l)
 	}
 	p.lines = p.lines[1:]
 	planned, _ := strconv.Atoi(m[1])
@@ -99,12 +99,12 @@ func (p *parser) test(depth int) (failed bool) {
 		l, _ := p.next(depth)
 		m := result.FindStringSubmatch(l)
 		if m == nil || m[2] != strconv.Itoa(n) || strings.HasPrefix(l, " ") {
-			p.t.Fatalf("depth %d: %q is not result %d of %d", depth, l, n, planned)
+			p.t.Fatalf("depth %d: got %q, want result %d of %d", depth, l, n, planned)
 		}
 		p.lines = p.lines[1:]
 		bad := m[1] == "not ok"
 		if nested && bad != inner {
-			p.t.Errorf("%q, but its parts: %v", l, inner)
+			p.t.Errorf("got %q, want it not ok %t, as its parts", l, inner)
 		}
 		if !nested {
 			p.counts[strings.TrimSpace(m[1]+" "+m[5])]++
@@ -124,7 +124,7 @@ func parse(t *testing.T, text []byte) *parser {
 			return p
 		}
 		if !strings.HasPrefix(l, "Bail out!") {
-			t.Errorf("%q at the end", l)
+			t.Errorf("got %q at the end, want Bail out!", l)
 		}
 		p.bailed, p.lines = true, p.lines[1:]
 	}
@@ -149,7 +149,7 @@ func TestSaysTheExitCode(t *testing.T) {
 			text := write(t, run)
 			demo.Inert(t, string(text))
 			if got := parse(t, text).exitCode(); got != run.Summary.ExitCode {
-				t.Errorf("exit code %d, want %d", got, run.Summary.ExitCode)
+				t.Errorf("got exit code %d, want %d", got, run.Summary.ExitCode)
 			}
 		})
 	}
@@ -163,7 +163,7 @@ func FuzzWrite(f *testing.F) {
 		text := write(t, run)
 		demo.Inert(t, string(text))
 		if got := parse(t, text).exitCode(); got != run.Summary.ExitCode {
-			t.Errorf("exit code %d, want %d", got, run.Summary.ExitCode)
+			t.Errorf("got exit code %d, want %d", got, run.Summary.ExitCode)
 		}
 	})
 }
@@ -218,12 +218,12 @@ func TestKUnit(t *testing.T) {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s: %s", args[2+i], diff)
+			t.Errorf("%s: counts mismatch (-want +got):\n%s", args[2+i], diff)
 		}
 	}
 	var half counts
 	if err := dec.Decode(&half); err != nil || half.Errors == 0 {
-		t.Errorf("the parser accepts half a report: %+v, %v", half, err)
+		t.Errorf("half a report: got %+v, error %v; want errors of the parser", half, err)
 	}
 }
 
@@ -240,7 +240,7 @@ func TestProve(t *testing.T) {
 		switch {
 		case run.Interrupted: // ends all reading
 			if out, err := read(file); err == nil || !strings.Contains(out, "Further testing stopped: the run was interrupted") {
-				t.Errorf("%s: %v: %s", name, err, out)
+				t.Errorf("%s: got error %v, want one as the run was interrupted: %s", name, err, out)
 			}
 		case run.Summary.ExitCode == 0:
 			good = append(good, file)

@@ -54,7 +54,7 @@ func dispatch(t *testing.T, text []byte) (all []result, raised string) {
 			open = params[0]
 		case "ENDTC":
 			if params[0] != open {
-				t.Errorf("%s ends, and %s began", params[0], open)
+				t.Errorf("got the end of %s, want that of %s", params[0], open)
 			}
 			open = ""
 		case "TESTCASE":
@@ -73,17 +73,17 @@ func dispatch(t *testing.T, text []byte) (all []result, raised string) {
 						t.Error(err)
 					}
 				default:
-					t.Errorf("parameter %q", p)
+					t.Errorf("got parameter %q, want one that is known", p)
 				}
 			}
 			if strings.Contains(r.Case, "=") || set == "" || open != "" || !slices.Contains([]string{"pass", "fail", "skip", "unknown"}, r.Result) {
-				t.Errorf("%+v in %q", r, open)
+				t.Errorf("got %+v in %q, want a test case of a set, outside others, with a known result", r, open)
 			}
 			all = append(all, r)
 		case "TESTRAISE":
 			return all, m[2]
 		default:
-			t.Errorf("signal %s", m[0])
+			t.Errorf("got signal %s, want one that is known", m[0])
 		}
 	}
 	return all, ""
@@ -113,7 +113,7 @@ func TestSaysTheExitCode(t *testing.T) {
 			demo.Inert(t, strings.ReplaceAll(string(text), "\n<LAVA_SIGNAL_", "\n")[min(len(text), len("<LAVA_SIGNAL_")):])
 			all, raised := dispatch(t, text)
 			if got := exitCode(all, raised); got != run.Summary.ExitCode {
-				t.Errorf("exit code %d, want %d", got, run.Summary.ExitCode)
+				t.Errorf("got exit code %d, want %d", got, run.Summary.ExitCode)
 			}
 			seen := map[string]bool{}
 			for _, r := range all {
@@ -135,7 +135,7 @@ func FuzzWrite(f *testing.F) {
 		text := write(t, run)
 		demo.Seen(t, string(text))
 		if got := exitCode(dispatch(t, text)); got != run.Summary.ExitCode {
-			t.Errorf("exit code %d, want %d", got, run.Summary.ExitCode)
+			t.Errorf("got exit code %d, want %d", got, run.Summary.ExitCode)
 		}
 	})
 }
@@ -156,11 +156,11 @@ func TestWrite(t *testing.T) {
 	}
 	all, raised := dispatch(t, write(t, demo.Every()["interrupted"]))
 	if len(all) != 28 || raised != "the run was interrupted" {
-		t.Errorf("%d results, and %q", len(all), raised)
+		t.Errorf("got %d results, %q; want 28, the run was interrupted", len(all), raised)
 	}
 	all, _ = dispatch(t, write(t, demo.Every()["lost change"]))
 	if i := slices.IndexFunc(all, func(r result) bool { return r.Result == "fail" }); i < 0 || all[i].Case != "lost-change/dax_recovery_write" {
-		t.Errorf("got %+v", all)
+		t.Errorf("got %+v, want lost-change/dax_recovery_write as the first that failed", all)
 	}
 }
 
@@ -236,7 +236,7 @@ for path in sys.argv[1:]:
 			want.Results = []result{}
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s: %s", args[2+i], diff)
+			t.Errorf("%s: results mismatch (-want +got):\n%s", args[2+i], diff)
 		}
 	}
 }

@@ -65,7 +65,7 @@ func TestSaysTheExitCode(t *testing.T) {
 			text := write(t, run)
 			demo.Inert(t, text)
 			if m := verdict.FindStringSubmatch(text); m == nil || m[1] != strconv.Itoa(run.Summary.ExitCode) {
-				t.Errorf("exit code %q, want %d", m, run.Summary.ExitCode)
+				t.Errorf("got exit code %q, want %d", m, run.Summary.ExitCode)
 			}
 			check(t, render(t, text))
 		})
@@ -181,7 +181,7 @@ func check(t *testing.T, page string) {
 					columns = cells
 				}
 				if cells != columns || cells < 3 {
-					t.Errorf("a row of %d cells below %d", cells, columns)
+					t.Errorf("got a row of %d cells, want %d, at least 3", cells, columns)
 				}
 			}
 		}
@@ -214,11 +214,11 @@ func TestIsBounded(t *testing.T) {
 	}
 	text := write(t, run)
 	if len(text) > 1_000_000 || len(text) < 900_000 {
-		t.Errorf("%d bytes", len(text))
+		t.Errorf("got %d bytes, want 900000 to 1000000", len(text))
 	}
 	m := regexp.MustCompile("\n</details>\n\n\n([0-9]+) more lines did not fit: see `report.html`.\n$").FindStringSubmatch(text)
 	if m == nil {
-		t.Fatalf("it ends with %q", text[len(text)-200:])
+		t.Fatalf("got the end %q, want how much is left out", text[len(text)-200:])
 	}
 	check(t, render(t, text))
 }

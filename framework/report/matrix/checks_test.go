@@ -29,12 +29,12 @@ func TestColumnsDecideOnTheExitCode(t *testing.T) {
 					}
 					seen[c.Name] = true
 					if quiet := c.State == matrix.Passed; quiet != (c.Why == "") || quiet != (len(c.Reasons) == 0) {
-						t.Errorf("%s: state %d, why %q, reasons %q", c.Name, c.State, c.Why, c.Reasons)
+						t.Errorf("%s: got the state %d, why %q, reasons %q; want both exactly if it has not passed", c.Name, c.State, c.Why, c.Reasons)
 					}
 				}
 			}
 			if codes[worst] != run.Summary.ExitCode {
-				t.Errorf("exit code of the checks: %d, of the run: %d", codes[worst], run.Summary.ExitCode)
+				t.Errorf("got exit code %d of the checks, want %d, as of the run", codes[worst], run.Summary.ExitCode)
 			}
 		})
 	}
@@ -72,7 +72,7 @@ func TestColumns(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(want, notPassed(name)); diff != "" {
-				t.Error(diff)
+				t.Errorf("checks mismatch (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -87,12 +87,12 @@ func TestColumnsLoseNothing(t *testing.T) {
 		n += len(col.Checks)
 	}
 	if n != len(run.Cells) {
-		t.Errorf("%d checks of %d cells", n, len(run.Cells))
+		t.Errorf("got %d checks, want %d, one of each cell", n, len(run.Cells))
 	}
 	run.Uncompared = []conclusion.Uncompared{{Scenario: "no/such", KernelA: demo.OldName, KernelB: "no such", Why: "x"}}
 	all := matrix.Columns(run)
 	if last := all[len(all)-1]; last.Kernel.Name != "no such" || len(last.Checks) != 1 || last.Checks[0].State != matrix.NotJudged {
-		t.Errorf("got %+v", last)
+		t.Errorf("got %+v, want one check on no such, which is not judged", last)
 	}
 }
 
@@ -109,7 +109,7 @@ func TestInterruptedShard(t *testing.T) {
 	want := []string{"6.12.117: the run was interrupted before 6 of 6 scenarios could be observed: " +
 		"dax/ext4/mapped-then-bad, dax/ext4/unwritten-write, dax/ext4/pread, dax/xfs/shared-read, dax/xfs/shared-write, dax/xfs/private-cow"}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
+		t.Errorf("reasons mismatch (-want +got):\n%s", diff)
 	}
 }
 
@@ -125,16 +125,16 @@ func TestStory(t *testing.T) {
 	}
 	want := []string{"step 1, victim: pread file+0x4000 4096: ok 4096; expected: EIO", "badblocks: 32 8"}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
+		t.Errorf("story mismatch (-want +got):\n%s", diff)
 	}
 	c := matrix.Check{Cells: []*observe.Cell{
 		{Attempt: 1, Verdict: observe.Expected, KernelLog: []string{"one"}},
 		{Attempt: 2, Verdict: observe.Infra, ConsoleTail: "two\nthree\n"},
 	}}
 	if diff := cmp.Diff([]string{"attempt 1, expected:", "attempt 2, infrastructure failure:"}, c.Story()); diff != "" {
-		t.Error(diff)
+		t.Errorf("story mismatch (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]string{"one", "two", "three"}, c.KernelOutput()); diff != "" {
-		t.Error(diff)
+		t.Errorf("kernel output mismatch (-want +got):\n%s", diff)
 	}
 }

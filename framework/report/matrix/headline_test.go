@@ -46,16 +46,16 @@ func TestHeadline(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if diff := cmp.Diff(tc.want, NewHeadline(tc.run).Sentence); diff != "" {
-				t.Error(diff)
+				t.Errorf("sentence mismatch (-want +got):\n%s", diff)
 			}
 		})
 	}
 	h := NewHeadline(demo.Run())
 	if diff := cmp.Diff([]string{"dax_fault_hwpoison (1ea7ca1b0901, v6.5): 7 scenarios"}, h.Changes); diff != "" {
-		t.Error(diff)
+		t.Errorf("changes mismatch (-want +got):\n%s", diff)
 	}
 	if want := "load file+0x4000 width 1: SIGBUS BUS_ADRERR on 6.1.192, SIGBUS BUS_MCEERR_AR lsb=12 on 6.12.117."; h.Example != want || h.Scenario != "dax/ext4/second-process" {
-		t.Errorf("example %q of %s, want %q of the lead scenario", h.Example, h.Scenario, want)
+		t.Errorf("got example %q of %s, want %q of the lead scenario", h.Example, h.Scenario, want)
 	}
 }
 

@@ -20,7 +20,7 @@ func TestRepeat(t *testing.T) {
 		{results.Run{ID: "T", Kernels: k, Command: []string{"faultline", "run", "--out=/tmp/x"}}, "faultline repro dax/ext4/pread@apt:bookworm --run /tmp/x"},
 	} {
 		if got := Repeat(test.run, c); got != test.want {
-			t.Errorf("%s\nnot %s", got, test.want)
+			t.Errorf("got %s\nwant %s", got, test.want)
 		}
 	}
 }

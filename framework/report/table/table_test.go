@@ -67,7 +67,7 @@ func TestKeepsWithinItsWidth(t *testing.T) {
 			}
 			for _, l := range strings.Split(b.String(), "\n") {
 				if utf8.RuneCountInString(l) > width {
-					t.Fatalf("width %d: a line of %d: %q", width, utf8.RuneCountInString(l), l)
+					t.Fatalf("width %d: got a line of %d, want no longer one: %q", width, utf8.RuneCountInString(l), l)
 				}
 			}
 		}

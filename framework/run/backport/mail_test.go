@@ -164,7 +164,7 @@ func TestMail(t *testing.T) {
 			}
 			for _, l := range strings.Split(got, "\n") {
 				if utf8.RuneCountInString(l) > columns {
-					t.Errorf("a line of %d characters: %q", utf8.RuneCountInString(l), l)
+					t.Errorf("got a line of %d characters, want at most %d: %q", utf8.RuneCountInString(l), columns, l)
 				}
 			}
 		})
@@ -191,10 +191,10 @@ func TestMailOfHostileText(t *testing.T) {
 		}
 		for _, l := range strings.Split(got, "\n") {
 			if i := strings.IndexFunc(l, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0x202e }); i >= 0 {
-				t.Errorf("control character in %q", l)
+				t.Errorf("got %q, want no control character", l)
 			}
 			if strings.HasPrefix(l, "Tested-by:") || strings.HasPrefix(l, "From ") || strings.HasPrefix(l, "# Tested-by: Nobody") {
-				t.Errorf("looks like a line of the mail: %q", l)
+				t.Errorf("got %q, want no line that looks like one of the mail", l)
 			}
 		}
 	}
@@ -210,11 +210,11 @@ func TestWhoseKernel(t *testing.T) {
 	}
 	want := []string{"base tree:../linux@v6.1?config=my%26.config&cc=gcc-11", "patched tree:../linux@v6.1?config=my%26.config&cc=gcc-11&patch=a.mbox,b c.diff", "reference apt:bookworm/6.12"}
 	if diff := cmp.Diff(want, specs(o)); diff != "" {
-		t.Error(diff)
+		t.Errorf("specs mismatch (-want +got):\n%s", diff)
 	}
 	o = Options{Tree: "../linux", Base: "HEAD@{1}", Commits: []string{"x", "y"}}
 	if diff := cmp.Diff([]string{"base tree:../linux@8c39e2f8", "patched tree:../linux@8c39e2f8?pick=1111,2222"}, specs(o)); diff != "" {
-		t.Error(diff)
+		t.Errorf("specs mismatch (-want +got):\n%s", diff)
 	}
 }
 

@@ -59,19 +59,19 @@ func TestALine(t *testing.T) {
 	r := do(t, opt, l)
 	a := found(t, r, read)
 	if a.First != all[9] || a.Subject != "9" || r.ExitCode() != 0 {
-		t.Errorf("%+v, exit code %d", a, r.ExitCode())
+		t.Errorf("got %+v, exit code %d; want %s, exit code 0", a, r.ExitCode(), all[9])
 	}
 	if len(r.Steps) != 2+4+1 { // the ends, 14 between them, and the check
-		t.Errorf("%d steps: %+v", len(r.Steps), r.Steps)
+		t.Errorf("got %d steps, want 7: %+v", len(r.Steps), r.Steps)
 	}
 	if d := r.Differ; len(d) != 1 || d[0].Old != "old" || d[0].New != "new" {
-		t.Errorf("got %+v", d)
+		t.Errorf("got %+v, want one, from old to new", d)
 	}
 	if c := a.Check; c == nil || c.Verdict != bisect.Confirmed || !strings.Contains(c.How, "reverted on main") {
-		t.Errorf("got %+v", c)
+		t.Errorf("got %+v, want it confirmed, reverted on main", c)
 	}
 	if after := h.state(); after != before {
-		t.Errorf("the user's repository changed:\n%s\n%s", before, after)
+		t.Errorf("the user's repository changed from\n%s\nto\n%s", before, after)
 	}
 	if _, err := os.Stat(filepath.Join(opt.Out, ".bisect-git")); err == nil {
 		t.Error("the refs were left behind")
@@ -95,11 +95,11 @@ func TestALine(t *testing.T) {
 		t.Fatal(err)
 	}
 	if k := run.Kernels; len(k) != 7 || k[0].Name != all[0][:12] || k[5].Name != all[15][:12] || k[6].Name != all[15][:12]+"-"+all[9][:12] {
-		t.Errorf("got %+v", k)
+		t.Errorf("got the kernels %+v, want both ends, those tried and the check", k)
 	}
 	h.git("bisect", "replay", filepath.Join(opt.Out, a.Log))
 	if head := h.git("rev-parse", "refs/bisect/new"); head != all[9] {
-		t.Errorf("replayed: %s", head)
+		t.Errorf("replayed: got %s, want %s", head, all[9])
 	}
 }
 
@@ -109,20 +109,20 @@ func TestEachScenarioItsOwnCommit(t *testing.T) {
 	l := newLab(h)
 	r := do(t, h.options(all[0], all[19], read, write), l)
 	if a := found(t, r, read); a.First != all[4] || len(a.Scenarios) != 1 || a.Check.Verdict != bisect.Confirmed {
-		t.Errorf("got %+v", a)
+		t.Errorf("got %+v, want %s, of one scenario, confirmed", a, all[4])
 	}
 	if a := found(t, r, write); a.First != all[15] || a.Check.Verdict != bisect.Confirmed {
-		t.Errorf("got %+v", a)
+		t.Errorf("got %+v, want %s, confirmed", a, all[15])
 	}
 	if r.Answers[0].Log == r.Answers[1].Log {
 		t.Error("both answers have one log")
 	}
 	slices.Sort(l.observed)
 	if n := len(slices.Compact(slices.Clone(l.observed))); n != len(l.observed) {
-		t.Errorf("a commit was observed twice: %q", l.observed)
+		t.Errorf("got %q observed, want each commit once", l.observed)
 	}
 	if len(l.observed) > 2+2*5+2 {
-		t.Errorf("%d observations share nothing", len(l.observed))
+		t.Errorf("got %d observations, want at most 14, as the scenarios share them", len(l.observed))
 	}
 }
 
@@ -146,7 +146,7 @@ func TestCommitsThatTellNothing(t *testing.T) {
 			a := found(t, r, read)
 			if c.first >= 0 {
 				if a.First != all[c.first] || r.ExitCode() != 0 {
-					t.Errorf("%+v, want %s", a, all[c.first])
+					t.Errorf("got %+v, want %s", a, all[c.first])
 				}
 				return
 			}
@@ -161,7 +161,7 @@ func TestCommitsThatTellNothing(t *testing.T) {
 			}
 			var b strings.Builder
 			if err := r.Write(&b); err != nil || !strings.Contains(b.String(), "cannot be judged") {
-				t.Errorf("%v\n%s", err, b.String())
+				t.Errorf("got error %v, want cannot be judged:\n%s", err, b.String())
 			}
 		})
 	}
@@ -186,7 +186,7 @@ func TestMerges(t *testing.T) {
 	for _, oldEnd := range []string{all[0], all[3]} {
 		r := do(t, h.options(oldEnd, "main", read), newLab(h))
 		if a := found(t, r, read); a.First != change || a.Check.Verdict != bisect.Confirmed {
-			t.Errorf("from %s: %+v", oldEnd, a)
+			t.Errorf("from %s: got %+v, want %s, confirmed", oldEnd, a, change)
 		}
 	}
 	// The old end is on the side branch, so the merge base is tried first.
@@ -196,7 +196,7 @@ func TestMerges(t *testing.T) {
 	newEnd := h.commit("turns", turns()...)
 	r := do(t, h.options(early, newEnd, read), newLab(h))
 	if a := found(t, r, read); a.First != newEnd || r.Steps[2].Commit != all[1] {
-		t.Errorf("%+v, %+v", a, r.Steps)
+		t.Errorf("got %+v, steps %+v; want %s, with %s as the third step", a, r.Steps, newEnd, all[1])
 	}
 	// The merge base shows the new side: the change is in the other direction.
 	h.git("checkout", "-qb", "back", change)
@@ -205,7 +205,7 @@ func TestMerges(t *testing.T) {
 	r = do(t, h.options(oldEnd, newEnd, read), newLab(h))
 	a := found(t, r, read)
 	if a.First != "" || !strings.Contains(a.Error, "in the opposite direction") || !strings.Contains(a.Error, "--old "+change[:12]+" --new "+oldEnd[:12]) || r.ExitCode() != errkind.ExitInfra {
-		t.Errorf("got %+v", a)
+		t.Errorf("got %+v, exit code %d; want an error with both ends in the opposite direction", a, r.ExitCode())
 	}
 	if _, err := exec.Command("git", "-C", h.root, "merge-base", "--is-ancestor", change, oldEnd).Output(); err != nil {
 		t.Fatal(err)
@@ -224,7 +224,7 @@ func TestAMergeIsTheFirst(t *testing.T) {
 	h.commit("after")
 	r := do(t, h.options(all[0], "main", read), newLab(h))
 	if a := found(t, r, read); a.First != merge || a.Check.Verdict != bisect.NotPossible || !strings.Contains(a.Check.Why, "2 parents") {
-		t.Errorf("%+v %+v", a, a.Check)
+		t.Errorf("got %+v, check %+v; want %s, whose 2 parents make a check impossible", a, a.Check, merge)
 	}
 }
 
@@ -246,10 +246,10 @@ func TestChecks(t *testing.T) {
 			r := do(t, h.options(all[0], all[15], read), newLab(h))
 			a := found(t, r, read)
 			if code := r.ExitCode(); (code == 1) != (c.verdict == bisect.Contradicted) {
-				t.Errorf("exit code %d", code)
+				t.Errorf("got exit code %d, want 1 exactly if contradicted, of %s", code, c.verdict)
 			}
 			if a.First != all[8] || a.Check.Verdict != c.verdict || !strings.Contains(a.Check.How+a.Check.Why, c.words) {
-				t.Errorf("%+v %+v", a, a.Check)
+				t.Errorf("got %+v, check %+v; want %s, %s, %q", a, a.Check, all[8], c.verdict, c.words)
 			}
 		})
 	}
@@ -270,26 +270,26 @@ func TestTheRequest(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := bisect.Do(t.Context(), h.options(c.oldEnd, c.newEnd, read), newLab(h))
 			if errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), c.words) {
-				t.Errorf("got the error %v", err)
+				t.Errorf("got %v, want a request error with %q", err, c.words)
 			}
 		})
 	}
 	h.git("replace", "--graft", "alone", all[5])
 	_, _, err := bisect.Do(t.Context(), h.options(all[0], "alone", read), newLab(h))
 	if errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "grafts (git replace) are not followed; give two of the same history") {
-		t.Errorf("got the error %v", err)
+		t.Errorf("got %v, want a request error about grafts", err)
 	}
 	h.git("replace", "-d", h.git("rev-parse", "alone"))
 	shallow := &history{t, filepath.Join(t.TempDir(), "shallow")}
 	h.git("clone", "-q", "--depth=2", "--branch=main", "file://"+h.root, shallow.root)
 	_, _, err = bisect.Do(t.Context(), shallow.options(all[0], "main", read), newLab(h))
 	if errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "git fetch --unshallow") {
-		t.Errorf("got the error %v", err)
+		t.Errorf("got %v, want a request error with git fetch --unshallow", err)
 	}
 	opt := h.options(all[0], all[5], read)
 	opt.Tree = t.TempDir()
 	if _, _, err := bisect.Do(t.Context(), opt, newLab(h)); !errors.As(err, new(*git.NoTreeError)) {
-		t.Errorf("got the error %v", err)
+		t.Errorf("got %v, want a *git.NoTreeError", err)
 	}
 }
 
@@ -301,7 +301,7 @@ func TestBisectFileIsInert(t *testing.T) {
 	do(t, opt, newLab(h))
 	data, err := os.ReadFile(filepath.Join(opt.Out, bisect.File))
 	if err != nil || !strings.Contains(string(data), `panic \u009b2J \u202e \u001b[2J`) || strings.ContainsAny(string(data), "\x1b\u009b\u202e") {
-		t.Errorf("%v: %s", err, data)
+		t.Errorf("got error %v, want the panic escaped: %s", err, data)
 	}
 }
 
@@ -311,20 +311,20 @@ func TestEndsThatCannotBeBisected(t *testing.T) {
 	for i, words := range map[int]string{4: "does not boot: panics", 5: "does not build: x.c:1: error: y"} {
 		_, _, err := bisect.Do(t.Context(), h.options(all[0], all[i], read), newLab(h))
 		if errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), words) || !strings.Contains(err.Error(), "give another --new") {
-			t.Errorf("got the error %v", err)
+			t.Errorf("got %v, want a request error with %q", err, words)
 		}
 	}
 	l := newLab(h)
 	l.flaky = write
 	r := do(t, h.options(all[0], all[3], read, write), l)
 	if len(r.Differ) != 1 || len(r.Aside) != 1 || !strings.Contains(r.Aside[0].Why, "results vary on") || found(t, r, read).First != all[3] {
-		t.Errorf("%+v, %+v", r.Differ, r.Aside)
+		t.Errorf("got %+v, aside %+v; want one of each, and %s", r.Differ, r.Aside, all[3])
 	}
 	l = newLab(h)
 	l.skipped = read
 	_, _, err := bisect.Do(t.Context(), h.options(all[0], all[3], read), l)
 	if errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "lacks CONFIG_X") {
-		t.Errorf("got the error %v", err)
+		t.Errorf("got %v, want a request error with lacks CONFIG_X", err)
 	}
 }
 
@@ -335,18 +335,18 @@ func TestInfraErrors(t *testing.T) {
 	l := newLab(h)
 	l.broken[all[7]] = 1
 	if a := found(t, do(t, opt, l), read); a.First != all[9] {
-		t.Errorf("once: %+v", a)
+		t.Errorf("once: got %+v, want %s", a, all[9])
 	}
 	opt = h.options(all[0], all[15], read)
 	l = newLab(h)
 	l.broken[all[7]] = 4
 	_, _, err := bisect.Do(t.Context(), opt, l)
 	if errkind.Of(err) != errkind.Infra || !errors.As(err, new(*bisect.InfraError)) || !strings.Contains(err.Error(), "--skip "+all[7][:12]) {
-		t.Fatalf("got the error %v", err)
+		t.Fatalf("got %v, want an *InfraError with --skip %s", err, all[7][:12])
 	}
 	opt.Resume = true
 	if _, _, err = bisect.Do(t.Context(), opt, l); !errors.As(err, new(*bisect.InfraError)) {
-		t.Fatalf("resumed too early: %v", err)
+		t.Fatalf("resumed too early: got %v, want an *InfraError", err)
 	}
 	l.broken[all[7]] = 4
 	skip := opt
@@ -354,16 +354,16 @@ func TestInfraErrors(t *testing.T) {
 	l.observed = nil
 	r := do(t, skip, l)
 	if found(t, r, read).First != all[9] || slices.Contains(l.observed, all[0][:12]) || slices.Contains(l.observed, all[7][:12]) {
-		t.Errorf("%+v, observed %q", r.Answers, l.observed)
+		t.Errorf("got %+v, observed %q; want %s, and neither %s nor %s observed", r.Answers, l.observed, all[9], all[0][:12], all[7][:12])
 	}
 	other := opt
 	other.New = all[14]
 	if _, _, err = bisect.Do(t.Context(), other, l); errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "the new end") {
-		t.Errorf("another bisection was resumed: %v", err)
+		t.Errorf("another bisection: got %v, want a request error about the new end", err)
 	}
 	opt.Out = t.TempDir()
 	if _, _, err = bisect.Do(t.Context(), opt, l); errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "nothing to resume") {
-		t.Errorf("got the error %v", err)
+		t.Errorf("got %v, want a request error with nothing to resume", err)
 	}
 }
 
@@ -394,7 +394,7 @@ func TestResumedFromEverywhere(t *testing.T) {
 			return nil
 		}
 		if _, _, err := bisect.Do(ctx, opt, l); !errors.Is(err, context.Canceled) {
-			t.Fatalf("stopped at %d: %v", stop, err)
+			t.Fatalf("stopped at %d: got %v, want context.Canceled", stop, err)
 		}
 		cancel()
 		finished := slices.Clone(l.observed)
@@ -403,7 +403,7 @@ func TestResumedFromEverywhere(t *testing.T) {
 		r := do(t, opt, l)
 		for _, id := range []string{read, write} {
 			if x, y := found(t, whole, id), found(t, r, id); x.First != y.First || x.Check.Verdict != y.Check.Verdict {
-				t.Errorf("stopped at %d: %+v, not %+v", stop, y, x)
+				t.Errorf("stopped at %d: got %+v, want %+v", stop, y, x)
 			}
 		}
 		for _, k := range l.observed {
@@ -425,7 +425,7 @@ func TestWhatIsBuiltFirst(t *testing.T) {
 		}
 		r := do(t, h.options(all[0], all[15], read), l)
 		if found(t, r, read).First != all[12] || r.Steps[2].Commit != first {
-			t.Errorf("%s is built, tried was %s", first, r.Steps[2].Commit)
+			t.Errorf("got %s tried, want %s, which is built", r.Steps[2].Commit, first)
 		}
 	}
 }
@@ -445,7 +445,7 @@ func TestBuildsAhead(t *testing.T) {
 	}
 	do(t, h.options(all[0], all[15], read), l)
 	if len(order) < 4 || order[0] != all[0] || order[1] != all[15] || order[2] != all[15] || order[3] != all[7] {
-		t.Errorf("%q", order)
+		t.Errorf("got the builds %q, want first %q", order, []string{all[0], all[15], all[15], all[7]})
 	}
 	for tree, n := range l.built {
 		if n > 1 {
@@ -474,7 +474,7 @@ func TestKernels(t *testing.T) {
 	r := do(t, opt, l)
 	a := found(t, r, read)
 	if a.First != "" || len(a.Possible) != 2 || r.ExitCode() != 3 || a.Check != nil || a.Log != "" {
-		t.Errorf("with unavailable kernels: %+v, exit code %d", a, r.ExitCode())
+		t.Errorf("with unavailable kernels: got %+v, exit code %d; want 2 possible ones, no check, exit code 3", a, r.ExitCode())
 	}
 	var b strings.Builder
 	if err := r.Write(&b); err != nil {
@@ -493,11 +493,11 @@ func TestKernels(t *testing.T) {
 	r = do(t, opt, l)
 	a = found(t, r, read)
 	if a.Subject != opt.Kernels[8] || r.ExitCode() != 0 || len(r.Steps) > 7 {
-		t.Errorf("%+v, exit code %d, %d steps", a, r.ExitCode(), len(r.Steps))
+		t.Errorf("got %+v, exit code %d, %d steps; want %s, exit code 0, at most 7 steps", a, r.ExitCode(), len(r.Steps), opt.Kernels[8])
 	}
 	b.Reset()
 	if err := r.Write(&b); err != nil || !strings.Contains(b.String(), read+": "+opt.Kernels[8]+" is the first new kernel\n") {
-		t.Errorf("%v\n%s", err, b.String())
+		t.Errorf("got error %v, want %s as the first new kernel:\n%s", err, opt.Kernels[8], b.String())
 	}
 
 	// The same list resumes; another does not.
@@ -505,7 +505,7 @@ func TestKernels(t *testing.T) {
 	do(t, opt, l)
 	opt.Kernels = opt.Kernels[:12]
 	if _, _, err := bisect.Do(t.Context(), opt, l); err == nil || !strings.Contains(err.Error(), "started with the kernels 15, this is 12") {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v, want that it started with 15 kernels, and this is 12", err)
 	}
 
 	for want, change := range map[string]func(o *bisect.Options){

@@ -21,7 +21,7 @@ func TestResumedWithOtherInputs(t *testing.T) {
 	l.inputs = was
 	l.broken[all[3]] = 4
 	if _, _, err := bisect.Do(t.Context(), opt, l); !errors.As(err, new(*bisect.InfraError)) {
-		t.Fatal(err)
+		t.Fatalf("got %v, want an *InfraError", err)
 	}
 	l.broken = map[string]int{}
 	opt.Resume = true
@@ -35,17 +35,17 @@ func TestResumedWithOtherInputs(t *testing.T) {
 		l.inputs = maps.Clone(was)
 		l.inputs[c.input] = c.is
 		if _, _, err := bisect.Do(t.Context(), opt, l); errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), c.words) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got %v, want a request error with %q", name, err, c.words)
 		}
 	}
 	l.inputs = maps.Clone(was)
 	delete(l.inputs, "suite dax")
 	if _, _, err := bisect.Do(t.Context(), opt, l); errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), "another suite dax") {
-		t.Errorf("one less: %v", err)
+		t.Errorf("one less: got %v, want a request error with another suite dax", err)
 	}
 	l.inputs = was
 	if r := do(t, opt, l); found(t, r, read).First != all[5] {
-		t.Errorf("got %+v", r.Answers)
+		t.Errorf("got %+v, want %s", r.Answers, all[5])
 	}
 }
 
@@ -59,6 +59,6 @@ func TestCheckIsNotLost(t *testing.T) {
 	h.git("config", "diff.external", "false")
 	r := do(t, h.options(all[0], all[7], read), newLab(h))
 	if a := found(t, r, read); a.First != all[5] || a.Check.Verdict != bisect.Confirmed || !strings.Contains(a.Check.How, "reverted on") {
-		t.Errorf("%+v %+v", a, a.Check)
+		t.Errorf("got %+v, check %+v; want %s, confirmed", a, a.Check, all[5])
 	}
 }

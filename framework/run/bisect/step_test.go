@@ -24,7 +24,7 @@ func TestEndsOf(t *testing.T) {
 	here.Suites["ram"] = "3c" // of which nothing was observed then
 	const one = "dax/ext4/shared-read"
 	if e, err := bisect.EndsOf(ends(), []string{one}, here); err != nil || !slices.Equal(e.Scenarios, []string{one}) {
-		t.Errorf("%+v, %v", e, err)
+		t.Errorf("got %+v, error %v; want the scenario %s", e, err, one)
 	}
 	for name, c := range map[string]struct {
 		change func(*results.Run, *bisect.Here)
@@ -43,7 +43,7 @@ func TestEndsOf(t *testing.T) {
 		h.Suites = maps.Clone(here.Suites)
 		c.change(&r, &h)
 		if _, err := bisect.EndsOf(r, []string{one}, h); errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), c.says) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got %v, want a request error with %q", name, err, c.says)
 		}
 	}
 }

@@ -44,7 +44,7 @@ func TestCell(t *testing.T) {
 	want := seen
 	want.ObservedBy = "run 1"
 	if !ok || !reflect.DeepEqual(got, want) {
-		t.Errorf("stored %+v, read %+v (%t)", want, got, ok)
+		t.Errorf("got %+v, found %t; want %+v", got, ok, want)
 	}
 	if _, ok := entry(t, c, "k").Cell("dax/ext4/pwrite"); ok {
 		t.Error("a scenario has the cell of another")
@@ -57,7 +57,7 @@ func TestCell(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, _ := entry(t, c, "k").Cell(seen.Scenario); got.ObservedBy != "run 1" {
-		t.Errorf("observed by %s", got.ObservedBy)
+		t.Errorf("got it observed by %s, want run 1", got.ObservedBy)
 	}
 }
 
@@ -74,7 +74,7 @@ func TestNotKept(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, ok := s.Cell(cell.Scenario); ok {
-			t.Errorf("%s: kept", name)
+			t.Errorf("%s: got the cell, want none", name)
 		}
 	}
 }
@@ -98,7 +98,7 @@ func TestDamaged(t *testing.T) {
 				t.Fatal(err)
 			}
 			if c, ok := s.Cell(seen.Scenario); ok {
-				t.Fatalf("byte %d: %+v", i, c)
+				t.Fatalf("byte %d changed or cut: got %+v, want no cell", i, c)
 			}
 		}
 	}
@@ -114,6 +114,6 @@ func TestBoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, ok := s.Boot(); !ok || !reflect.DeepEqual(got, want) {
-		t.Errorf("%+v, %t", got, ok)
+		t.Errorf("got %+v, found %t; want %+v", got, ok, want)
 	}
 }

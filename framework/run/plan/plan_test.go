@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/faultline/faultline/framework/machine/qemu"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/scenario"
@@ -59,7 +61,7 @@ func possible(t *testing.T, ks []*Kernel, suites []Suite, picked []scenario.Info
 	t.Helper()
 	p := Make(ks, suites, picked, opt)
 	if len(p.Impossible) > 0 {
-		t.Errorf("impossible: %+v", p.Impossible)
+		t.Errorf("got the impossible %+v, want none", p.Impossible)
 	}
 	return p
 }
@@ -108,10 +110,10 @@ func TestMake(t *testing.T) {
 			ks, suites := columns(t)
 			p := possible(t, ks, suites, c.picked, c.opt)
 			if got := words(p.Tasks); !slices.Equal(got, c.want) {
-				t.Errorf("%q", got)
+				t.Errorf("got %q, want %q", got, c.want)
 			}
 			if p.Total != c.total || p.Done != c.done {
-				t.Errorf("%d of %d", p.Done, p.Total)
+				t.Errorf("got %d done of %d, want %d of %d", p.Done, p.Total, c.done, c.total)
 			}
 		})
 	}
@@ -127,8 +129,8 @@ func TestNoProcessGetsTooMany(t *testing.T) {
 	for _, task := range possible(t, ks[:1], []Suite{{Name: "ram", Scenarios: many}}, many, Options{}).Tasks {
 		got = append(got, len(task.Scenarios))
 	}
-	if !slices.Equal(got, []int{16, 16, 8}) {
-		t.Errorf("got %v", got)
+	if diff := cmp.Diff([]int{16, 16, 8}, got); diff != "" {
+		t.Errorf("scenarios of each task mismatch (-want +got):\n%s", diff)
 	}
 }
 
@@ -139,8 +141,8 @@ func TestWhatTheConfigurationRulesOut(t *testing.T) {
 	suites[1].Scenarios = ram
 	ks[1].Accel = qemu.KVM
 	p := Make(ks, suites[1:2], ram, Options{Repeat: 2, Have: []observe.Cell{{Scenario: "ram/anon/never", Kernel: "old", Attempt: 1, Verdict: observe.Skipped}}})
-	if got, want := words(p.Tasks), []string{"new ram 1: ram/anon/read", "new ram 2: ram/anon/read"}; !slices.Equal(got, want) {
-		t.Errorf("%q", got)
+	if diff := cmp.Diff([]string{"new ram 1: ram/anon/read", "new ram 2: ram/anon/read"}, words(p.Tasks)); diff != "" {
+		t.Errorf("tasks mismatch (-want +got):\n%s", diff)
 	}
 	var got []string
 	for _, c := range p.Impossible {
@@ -151,11 +153,11 @@ func TestWhatTheConfigurationRulesOut(t *testing.T) {
 		"old ram/anon/read 2 tcg skipped: old does not have CONFIG_FS_DAX", "old ram/anon/never 2 tcg skipped: no machine has it",
 		"new ram/anon/never 2 tcg skipped: no machine has it",
 	}
-	if !slices.Equal(got, want) {
-		t.Errorf("%q", got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("impossible cells mismatch (-want +got):\n%s", diff)
 	}
 	if p.Total != 8 || p.Done != 1 {
-		t.Errorf("%d of %d", p.Done, p.Total)
+		t.Errorf("got %d done of %d, want 1 of 8", p.Done, p.Total)
 	}
 }
 
@@ -173,17 +175,17 @@ func TestNoTCG(t *testing.T) {
 	for _, c := range p.Impossible {
 		if c.Verdict == observe.Skipped && c.Message == "it needs TCG (it is exact), and QEMU 9 has no accelerator tcg" {
 			if skipped++; c.Kernel != "new" {
-				t.Errorf("skipped on %s", c.Kernel)
+				t.Errorf("got it skipped on %s, want new", c.Kernel)
 			}
 		}
 	}
 	for _, task := range p.Tasks {
 		if task.Kernel == ks[1] && task.Suite.Name == "dax" {
-			t.Errorf("to be observed: %+v", task.Scenarios)
+			t.Errorf("got %+v to be observed, want none", task.Scenarios)
 		}
 	}
 	if skipped != len(exact) {
-		t.Errorf("%d of %d scenarios are skipped: %+v", skipped, len(exact), p.Impossible)
+		t.Errorf("got %d skipped, want all %d: %+v", skipped, len(exact), p.Impossible)
 	}
 }
 
@@ -204,15 +206,15 @@ func TestKept(t *testing.T) {
 	planned := 0
 	for _, task := range p.Tasks {
 		if planned += len(task.Scenarios); task.Kernel.Name != "old" {
-			t.Errorf("%s is to be observed on %s", task.Scenarios[0].ID, task.Kernel.Name)
+			t.Errorf("%s: got it to be observed on %s, want old", task.Scenarios[0].ID, task.Kernel.Name)
 		}
 	}
 	for _, c := range p.Kept {
 		if c.Kernel != "new" || c.ObservedBy != "a run" || c.Scenario == first.ID {
-			t.Errorf("kept: %+v", c)
+			t.Errorf("kept: got %+v, want it of new, by a run, and not the first", c)
 		}
 	}
 	if planned == 0 || len(p.Kept) == 0 || planned+len(p.Kept)+p.Done+len(p.Impossible) != p.Total {
-		t.Errorf("%d planned, %d kept, %d done, %d impossible of %d", planned, len(p.Kept), p.Done, len(p.Impossible), p.Total)
+		t.Errorf("got %d planned, %d kept, %d done, %d impossible; want %d in all", planned, len(p.Kept), p.Done, len(p.Impossible), p.Total)
 	}
 }

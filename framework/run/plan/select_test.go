@@ -29,7 +29,7 @@ func TestSelectSkipped(t *testing.T) {
 		}
 		picked, err := Select(all, globs, "")
 		if err != nil || len(picked) != want {
-			t.Errorf("%q: %d picked, want %d (%v)", glob, len(picked), want, err)
+			t.Errorf("%q: got %d picked, error %v; want %d", glob, len(picked), err, want)
 		}
 	}
 }
@@ -81,7 +81,7 @@ func TestSelect(t *testing.T) {
 			picked, err := Select(catalogue, c.globs, c.label)
 			if err != nil {
 				if errkind.Of(err) != errkind.Request || !strings.Contains(err.Error(), c.want) {
-					t.Errorf("%v, not %q", err, c.want)
+					t.Errorf("got %v, want a request error with %q", err, c.want)
 				}
 				return
 			}
@@ -90,7 +90,7 @@ func TestSelect(t *testing.T) {
 				ids = append(ids, i.ID)
 			}
 			if got := strings.Join(ids, " "); got != c.want {
-				t.Errorf("%s, not %s", got, c.want)
+				t.Errorf("got %s, want %s", got, c.want)
 			}
 		})
 	}

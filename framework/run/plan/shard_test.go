@@ -24,21 +24,21 @@ func TestShardsOfAPlan(t *testing.T) {
 				for _, i := range task.Scenarios {
 					cell := task.Kernel.Name + " " + i.ID
 					if planned[cell]++; foretold[cell] != shard.String() {
-						t.Errorf("%s is in shard %s, but Parts put it in %s", cell, shard, foretold[cell])
+						t.Errorf("%s: got the shard %s, want %s, as Parts gave", cell, shard, foretold[cell])
 					}
 					cells++
 				}
 			}
 			if cells != p.Total {
-				t.Errorf("shard %d/%d counts %d cells and has %d", i, of, p.Total, cells)
+				t.Errorf("shard %d/%d: got a total of %d cells, want %d", i, of, p.Total, cells)
 			}
 		}
 		if want := 2 * len(catalogue); len(planned) != want {
-			t.Errorf("%d shards: %d cells, not %d", of, len(planned), want)
+			t.Errorf("%d shards: got %d cells, want %d", of, len(planned), want)
 		}
 		for cell, n := range planned {
 			if n != 1 {
-				t.Errorf("%d shards: %s is planned %d times", of, cell, n)
+				t.Errorf("%d shards: got %s planned %d times, want once", of, cell, n)
 			}
 		}
 	}

@@ -272,7 +272,7 @@ func (f *foreign) read(t *testing.T, store *cache.Cache) *written {
 		}
 		_, err = repro.Do(t.Context(), repro.Options{Run: run, Cell: cell, Kernel: k, Cache: store, Pause: repro.Step(run, cell), Log: t.Logf})
 		if w.note(err); errkind.Of(err) != errkind.Request {
-			t.Errorf("repro of a foreign record: %v", err)
+			t.Errorf("repro of a foreign record: got %v, want a request error", err)
 		}
 	}
 	_, err = bisect.EndsOf(run, ids, bisect.Here{Host: run.Host, Suites: run.Suites})
@@ -385,13 +385,14 @@ func FuzzForeign(f *testing.F) {
 			w.note(err)
 		}
 		if took := processorTime(t) - began; took > mostTime {
-			t.Errorf("it took %v", took)
+			t.Errorf("took %v, want at most %v", took, mostTime)
 		}
 		if i := bytes.Index(w.Bytes(), []byte(secret)); i >= 0 {
 			t.Errorf("a file outside was read: %.300s", w.Bytes()[max(0, i-100):])
 		}
 		if after := snapshot(t, in.outside); !maps.Equal(before, after) {
-			t.Errorf("a file outside was changed: %v, %v", slices.Sorted(maps.Keys(before)), slices.Sorted(maps.Keys(after)))
+			t.Errorf("the files outside: got %v before, and after %v; want the same",
+				slices.Sorted(maps.Keys(before)), slices.Sorted(maps.Keys(after)))
 		}
 		inside(t, filepath.Join(dir, "merged"))
 		inside(t, in.theirs)
@@ -400,7 +401,7 @@ func FuzzForeign(f *testing.F) {
 		}
 		var m runtime.MemStats
 		if runtime.ReadMemStats(&m); m.HeapSys > mostHeap {
-			t.Errorf("%d MiB of memory", m.HeapSys>>20)
+			t.Errorf("got %d MiB of memory, want at most %d MiB", m.HeapSys>>20, mostHeap>>20)
 		}
 	})
 }

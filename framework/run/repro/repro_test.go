@@ -28,7 +28,7 @@ func TestConsoles(t *testing.T) {
 			}
 		}
 		if got, err := consoles(dir); err != nil || got != "first\nsecond\n" {
-			t.Errorf("%s: %q, %v", name, got, err)
+			t.Errorf("%s: got %q, error %v; want first and second", name, got, err)
 		}
 	}
 }
@@ -59,7 +59,7 @@ func TestStep(t *testing.T) {
 	} {
 		c := observe.Cell{Scenario: "a/b", Kernel: "mine", Steps: test.steps}
 		if got := Step(results.Run{Differences: test.diffs}, c); got != test.want {
-			t.Errorf("%s: %d", name, got)
+			t.Errorf("%s: got %d, want %d", name, got, test.want)
 		}
 	}
 }
@@ -85,13 +85,13 @@ func TestDiffer(t *testing.T) {
 		{"infra", observe.Cell{Verdict: observe.Infra}, false, 2},
 	} {
 		if got := differ(cell("file+0x0", zeros), test.now, test.other); len(got) != test.want {
-			t.Errorf("%s: %v", test.name, got)
+			t.Errorf("%s: got %v, want %d differences", test.name, got, test.want)
 		}
 	}
 	unexpected := cell("file+0x0", zeros)
 	unexpected.Verdict = observe.Unexpected
 	if got := differ(cell("file+0x0", zeros), unexpected, false); len(got) != 1 || got[0].Field != "verdict" {
-		t.Errorf("got %v", got)
+		t.Errorf("got %v, want the verdict alone", got)
 	}
 }
 
@@ -101,7 +101,7 @@ func TestRefused(t *testing.T) {
 		"--pause=3: the recorded cell has 2 steps": {Pause: 3, Cell: observe.Cell{Scenario: "a/b", Kernel: "k", Verdict: observe.Expected, Steps: make([]observe.Step, 2)}},
 	} {
 		if _, err := Do(context.Background(), opt); err == nil || !strings.HasPrefix(err.Error(), want) || errkind.Of(err) != errkind.Request {
-			t.Errorf("got the error %v", err)
+			t.Errorf("got %v, want a request error that begins %q", err, want)
 		}
 	}
 }
@@ -131,7 +131,7 @@ func TestForeignRecord(t *testing.T) {
 	_, err = Do(t.Context(), opt)
 	for _, want := range []string{"another installation", opt.Kernel.Spec, "/no/such/program", "--trust"} {
 		if err == nil || !strings.Contains(err.Error(), want) || errkind.Of(err) != errkind.Request {
-			t.Errorf("%v, want a request's error that names %q", err, want)
+			t.Errorf("got %v, want a request's error that names %q", err, want)
 		}
 	}
 	if _, err := os.Stat(pwned); err == nil {
@@ -140,7 +140,7 @@ func TestForeignRecord(t *testing.T) {
 	gone := func(opt Options) {
 		t.Helper()
 		if _, err := Do(t.Context(), opt); err == nil || !strings.Contains(err.Error(), "read the program of program/t") {
-			t.Errorf("%v, want an error about the program", err)
+			t.Errorf("got %v, want an error about the program", err)
 		}
 	}
 	trusted := opt

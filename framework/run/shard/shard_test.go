@@ -96,7 +96,7 @@ func TestShardOfAnEngine(t *testing.T) {
 			}
 			two := m.Include[1]
 			if two.Shard != "2/3" || two.Index != 2 || two.Out != "shards/2" {
-				t.Errorf("got %+v", two)
+				t.Errorf("got %+v, want the shard 2/3, the index 2 and shards/2", two)
 			}
 			return []string{"bash", "-e", "-c", two.Command}
 		},
@@ -109,7 +109,7 @@ func TestShardOfAnEngine(t *testing.T) {
 				t.Fatal(err)
 			}
 			if p["faultline"].Parallel != 3 {
-				t.Errorf("got %+v", p)
+				t.Errorf("got %+v, want parallel: 3", p)
 			}
 			return []string{"sh", "-e", "-c", strings.Join(p["faultline"].Script, "\n")}
 		},
@@ -132,7 +132,7 @@ func TestShardOfAnEngine(t *testing.T) {
 				t.Fatal(err)
 			}
 			if k.Spec.Completions != 3 {
-				t.Errorf("got %+v", k)
+				t.Errorf("got %+v, want completions: 3", k)
 			}
 			c := k.Spec.Template.Spec.Containers[0]
 			argv := append(c.Command, c.Args...)
@@ -154,17 +154,17 @@ func TestShardOfAnEngine(t *testing.T) {
 			}
 			want := append(slices.Clone(hostile[1:]), "--shard", "2/3", "--out", out)
 			if words, said := shard(t, argv, "", env...); !slices.Equal(words, want) || said != "" {
-				t.Errorf("runs %q, not %q, and prints %q", words, want, said)
+				t.Errorf("runs %q, want %q, and prints %q", words, want, said)
 			}
 			if engine == "github" { // each attempt has a new machine
 				return
 			}
 			words, said := shard(t, argv, out, env...)
 			if !slices.Equal(words, append(want, "--resume")) || said != "faultline: shard 2/3 was started before in "+out+"; resuming\n" {
-				t.Errorf("started before: runs %q, and prints %q", words, said)
+				t.Errorf("started before: runs %q, prints %q; want %q, --resume, and that it resumes", words, said, want)
 			}
 			if words, _ := shard(t, argv, "shards/98/2", env...); !slices.Equal(words, want) {
-				t.Errorf("started by another submission: runs %q", words)
+				t.Errorf("started by another submission: runs %q, want %q", words, want)
 			}
 		})
 	}
@@ -191,7 +191,7 @@ func TestWriteRefuses(t *testing.T) {
 			var b bytes.Buffer
 			err := Write(&b, c.engine, c.job)
 			if err == nil || !strings.Contains(err.Error(), c.want) || errkind.Of(err) != errkind.Request || b.Len() > 0 {
-				t.Errorf("%v, after %d bytes", err, b.Len())
+				t.Errorf("got %v, after %d bytes; want a request error with %q, after none", err, b.Len(), c.want)
 			}
 		})
 	}

@@ -27,7 +27,7 @@ func spec(doc, id string) ginkgo.SpecReport {
 func TestDescribeIsInert(t *testing.T) {
 	said := Describe(&vm.GuestError{Kind: vm.Hang, Kernel: "K", Err: errors.New("\x1b[2Jno\u009b"), Tail: "a\n::error::\u202e"})
 	if want := "K did not answer: no·\n--- end of the console:\na\n:·:error:·:·"; said != want {
-		t.Errorf("%q, not %q", said, want)
+		t.Errorf("got %q, want %q", said, want)
 	}
 }
 
@@ -35,14 +35,14 @@ func TestScenarios(t *testing.T) {
 	specs := []ginkgo.SpecReport{spec("one", "a/b"), spec("ordinary", ""), spec("two", "a/c")}
 	infos, err := scenarios(specs)
 	if err != nil || len(infos) != 2 {
-		t.Fatalf("%+v, %v", infos, err)
+		t.Fatalf("got %+v, error %v; want 2 scenarios", infos, err)
 	}
 	// Fields that labels cannot hold are not lost.
 	if i := infos[1]; i.ID != "a/c" || i.Doc != "two" || i.Skipped != "for a reason (this one)" || len(i.Labels) != 2 {
-		t.Errorf("got %+v", i)
+		t.Errorf("got %+v, want a/c with its text, its reason and 2 labels", i)
 	}
 	_, err = scenarios(append(specs, spec("three", "a/b")))
 	if err == nil || !strings.Contains(err.Error(), "a/b") || !strings.Contains(err.Error(), "one.go:7") || !strings.Contains(err.Error(), "three.go:7") {
-		t.Errorf("got the error %v", err)
+		t.Errorf("got %v, want a/b and where both are", err)
 	}
 }

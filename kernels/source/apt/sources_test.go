@@ -79,10 +79,10 @@ check-valid-until: no
 
 `
 	if d := cmp.Diff(want, got); d != "" {
-		t.Error(d)
+		t.Errorf("sources mismatch (-want +got):\n%s", d)
 	}
 	if d := cmp.Diff(got, formatSources(parseDeb822(got))); d != "" {
-		t.Errorf("formatted sources parse differently: %s", d)
+		t.Errorf("formatted sources mismatch (-formatted +parsed and formatted again):\n%s", d)
 	}
 }
 
@@ -102,10 +102,10 @@ func TestSourceFor(t *testing.T) {
 		}
 	}
 	if got := sourceFor("bookworm-security", machine[:1]); got != nil {
-		t.Errorf("security suite: got sources of the main archive: %v", got)
+		t.Errorf("security suite: got %v, want no source of the main archive", got)
 	}
 	if got := suitesOf(machine); !slices.Equal(got, []string{"bookworm", "bookworm-backports"}) {
-		t.Errorf("suitesOf: got %v", got)
+		t.Errorf("suitesOf: got %v, want bookworm and bookworm-backports", got)
 	}
 }
 
@@ -189,7 +189,7 @@ Version: 4.9`), list{suite: "bookworm", uri: "http://localhost/debian/"}, &x)
 		{Name: "linux-base", Version: "4.9", Suite: "bookworm"},
 	}
 	if d := cmp.Diff(want, x.Packages); d != "" {
-		t.Error(d)
+		t.Errorf("packages mismatch (-want +got):\n%s", d)
 	}
 }
 

@@ -44,7 +44,7 @@ func TestObjectsInBrackets(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := objectsIn(dir); len(got) != 1 || got[0] != filepath.Join(dir, objectsName+"1") {
-			t.Errorf("%s: got %q", name, got)
+			t.Errorf("%s: got %q, want %s", name, got, filepath.Join(dir, objectsName+"1"))
 		}
 	}
 }

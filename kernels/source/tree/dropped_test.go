@@ -28,6 +28,6 @@ func TestDropped(t *testing.T) {
 		}
 	}
 	if lost := dropped(nil, fragment, parse("")); lost != nil {
-		t.Errorf("without a configuration: got %v", lost)
+		t.Errorf("without a configuration: got %v, want none", lost)
 	}
 }

@@ -23,7 +23,7 @@ func TestTreeClones(t *testing.T) {
 	u.git("clone", "-q", "--filter=blob:none", "file://"+u.root, partial)
 	for _, clone := range []string{shallow, partial} {
 		if k, err := u.resolve("tree:" + clone); err != nil || k.Release != "6.1.6" {
-			t.Errorf("%s: got %v, %+v", clone, err, k)
+			t.Errorf("%s: got error %v, %+v; want release 6.1.6", clone, err, k)
 		}
 	}
 	u.refuse("tree:"+shallow+"@"+first, "too shallow", "git fetch --unshallow")
@@ -32,7 +32,7 @@ func TestTreeClones(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	if k, err := u.resolve("tree:" + partial + "@" + first); err != nil || k.Release != "6.1.5" {
-		t.Errorf("after following the hint: %v", err)
+		t.Errorf("after following the hint: got error %v, want release 6.1.5", err)
 	}
 }
 
@@ -62,7 +62,7 @@ func TestTreeRefusedLeavesNothing(t *testing.T) {
 	}
 	u.refuse("tree:"+u.root+"@HEAD?patch=/nowhere", "no such file")
 	if after := u.state(); after != before {
-		t.Errorf("the user's repository changed:\n%s\n%s", before, after)
+		t.Errorf("the user's repository changed from\n%s\nto\n%s", before, after)
 	}
 	entries, err := os.ReadDir(u.opts.Cache.Dir())
 	if err != nil {
@@ -75,12 +75,12 @@ func TestTreeRefusedLeavesNothing(t *testing.T) {
 		}
 		for _, l := range left { // the repository that borrows the objects is empty
 			if name := filepath.Base(l); name != "git" && name != ".work" {
-				t.Errorf("left in the cache: %s", l)
+				t.Errorf("got %s left in the cache, want only git and .work", l)
 			}
 		}
 	}
 	if left, err := filepath.Glob(filepath.Join(u.opts.Cache.Dir(), "tree/*/git/apply-*")); err != nil || len(left) > 0 {
-		t.Errorf("got %v, left in the cache: %v", err, left)
+		t.Errorf("got error %v, left in the cache: %v; want none", err, left)
 	}
 }
 
@@ -95,7 +95,7 @@ func TestTreeOfAForeignConfiguration(t *testing.T) {
 	}
 	k, err := u.resolve("tree:" + u.root + "?config=" + file)
 	if err != nil || k.Config.Get("CMDLINE") != "" || k.Config.Get("EXTRA_FIRMWARE") != "" {
-		t.Fatalf("got %v, %+v", err, k)
+		t.Fatalf("got error %v, %+v; want it without CMDLINE and EXTRA_FIRMWARE", err, k)
 	}
 	log := strings.Join(u.log, "\n")
 	for _, want := range []string{`without CONFIG_CMDLINE="panic_on_warn=1"`, `without CONFIG_EXTRA_FIRMWARE="x.bin"`} {

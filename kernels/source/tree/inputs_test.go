@@ -34,6 +34,6 @@ func TestInputs(t *testing.T) {
 	}
 	t.Setenv("KCFLAGS", "-O1")
 	if third := inputs(); maps.Equal(second, third) || third["KCFLAGS"] != "-O1" {
-		t.Errorf("got %v and %v", second, third)
+		t.Errorf("got %v and %v, want KCFLAGS=-O1 in the second", second, third)
 	}
 }

@@ -106,7 +106,7 @@ func TestTreePlaces(t *testing.T) {
 		}
 	}
 	if len(trees) != 4 { // three places, and the repository that borrows the user's objects
-		t.Fatalf("got cache entries %+v", items)
+		t.Fatalf("got cache entries %+v, want 4 trees", items)
 	}
 	u.write("src/a.c", "one more")
 	last := u.commit("one more")
@@ -131,7 +131,7 @@ func TestTreePlaces(t *testing.T) {
 		}
 	}
 	if left, err := os.ReadDir(filepath.Join(u.opts.Cache.Dir(), "tree")); err != nil || len(left) > 0 {
-		t.Errorf("got %v, left in the cache: %v", err, left)
+		t.Errorf("got error %v, left in the cache: %v; want none", err, left)
 	}
 }
 
@@ -152,7 +152,7 @@ func TestTreeConfigurationsOfAPlace(t *testing.T) {
 	}
 	objects, err := filepath.Glob(filepath.Join(u.opts.Cache.Dir(), "tree/*/objects-*/.config"))
 	if err != nil || len(objects) != 3 {
-		t.Errorf("got %v, objects of %d configurations", err, len(objects))
+		t.Errorf("got error %v, objects of %d configurations; want 3", err, len(objects))
 	}
 	// The most recently used one still exists.
 	u.write("src/a.c", "second")
@@ -162,7 +162,7 @@ func TestTreeConfigurationsOfAPlace(t *testing.T) {
 			t.Fatal(err)
 		}
 	}); got != "1 in 1" {
-		t.Errorf("got compiled %s", got)
+		t.Errorf("got compiled %s, want 1 in 1", got)
 	}
 }
 
@@ -189,13 +189,13 @@ func TestTreeConfiguresOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := u.files("configured")["1"]; len(got) != step.asked {
-			t.Errorf("%d, %s: Kconfig ran %d times, want %d", i, step.name, len(got), step.asked)
+			t.Errorf("%d, %s: got %d runs of Kconfig, want %d", i, step.name, len(got), step.asked)
 		}
 	}
 	// An edited result does not persist.
 	configs, err := filepath.Glob(filepath.Join(u.opts.Cache.Dir(), "tree/*/objects-*/.config"))
 	if err != nil || len(configs) != 1 {
-		t.Fatal(err, configs)
+		t.Fatalf("got the configurations %v, error %v; want 1", configs, err)
 	}
 	if err := os.WriteFile(configs[0], []byte("CONFIG_EDITED=y\n"), 0o644); err != nil {
 		t.Fatal(err)
@@ -203,7 +203,7 @@ func TestTreeConfiguresOnce(t *testing.T) {
 	u.write("src/a.c", "7")
 	u.commit("a source again")
 	if k, err := u.resolve("tree:" + u.root); err != nil || k.Config.Enabled("EDITED") {
-		t.Errorf("got %v, or a kernel with the edit", err)
+		t.Errorf("got error %v, or a kernel with the edit", err)
 	}
 	// For a tree as it stands, its own files count.
 	u.write("src/a.c", "8")
@@ -214,6 +214,6 @@ func TestTreeConfiguresOnce(t *testing.T) {
 		}
 	}
 	if got := u.files("configured")["standing"]; len(got) != 2 {
-		t.Errorf("as it stands: Kconfig ran %d times, want 2", len(got))
+		t.Errorf("as it stands: got %d runs of Kconfig, want 2", len(got))
 	}
 }

@@ -131,14 +131,14 @@ func TestTreeWithoutGit(t *testing.T) {
 		t.Fatal(err)
 	}
 	if k.Release != "6.1.5" || !k.Fresh() || k.Name != "6.1.5 (tree:linux)" || !k.PVH {
-		t.Errorf("got %+v", k)
+		t.Errorf("got %+v, want a new kernel 6.1.5 (tree:linux), with PVH", k)
 	}
 	if k, err = u.resolve("tree:" + u.root); err != nil || k.Fresh() {
-		t.Errorf("again: got %v, or a new build", err)
+		t.Errorf("again: got error %v, or a new build", err)
 	}
 	u.write("image", u.image("6.2.0"))
 	if k, err = u.resolve("tree:" + u.root); err != nil || k.Release != "6.2.0" {
-		t.Errorf("changed tree: got %v, %+v", err, k)
+		t.Errorf("changed tree: got error %v, %+v; want release 6.2.0", err, k)
 	}
 	u.refuse("tree:"+u.root+"@v6.1", "is not a git tree")
 	u.refuse("tree:"+filepath.Join(u.root, "arch"), "not a Linux source tree")
@@ -166,13 +166,13 @@ func TestTreeRevisions(t *testing.T) {
 	u.refuse("tree:"+u.root+"@--help", `no revision "--help"`)
 	u.refuse("tree:"+u.root+"@", "no revision after the @")
 	if after := u.state(); after != before {
-		t.Errorf("the user's repository changed:\n%s\n%s", before, after)
+		t.Errorf("the user's repository changed from\n%s\nto\n%s", before, after)
 	}
 	// The same files in another commit give the same kernel.
 	u.git("checkout", "-q", "-f", "v6.1.5")
 	u.git("commit", "-q", "--allow-empty", "-m", "Nothing")
 	if k, err := u.resolve("tree:" + u.root); err != nil || k.Fresh() {
-		t.Errorf("got %v, or a new build", err)
+		t.Errorf("got error %v, or a new build", err)
 	}
 }
 
@@ -188,19 +188,19 @@ func TestTreeConfiguration(t *testing.T) {
 		t.Error("the configuration is not that of the user plus the fragment")
 	}
 	if got := fmt.Sprint(k.Unmet); got != "[CONFIG_FS_DAX=y (got n)]" {
-		t.Errorf("got unmet %s", got)
+		t.Errorf("got unmet %s, want CONFIG_FS_DAX=y (got n)", got)
 	}
 	u.write("../config", "CONFIG_MODULES=n\nCONFIG_XFS_FS=m\n")
 	if k, err = u.resolve("tree:" + u.root + "?config=" + filepath.Join(u.root, "../config")); err != nil || k.Config.Get("XFS_FS") != "m" {
-		t.Errorf("got %v; or a module was built in", err)
+		t.Errorf("got error %v, or a module that was built in", err)
 	}
 	u.refuse("tree:"+u.root+"?config=/nowhere", "no such file")
 	u.refuse("tree:"+u.root+"?conf=x", `"config"`)
 	if _, err := u.resolve("tree:" + u.root + "?cc=gcc-none"); err == nil || !strings.Contains(err.Error(), "the compiler gcc-none is not in PATH; install it") {
-		t.Errorf("missing compiler: got %v", err)
+		t.Errorf("missing compiler: got %v, want that gcc-none is not in PATH", err)
 	}
 	if _, err := u.resolve("tree:" + u.root + "?cc=gcc-99"); err == nil || !errors.As(err, new(*execx.MissingError)) {
-		t.Errorf("missing compiler of a package: got %v", err)
+		t.Errorf("missing compiler of a package: got %v, want a *execx.MissingError", err)
 	}
 }
 
@@ -222,7 +222,7 @@ func TestTreeWithModules(t *testing.T) {
 		t.Fatal(err)
 	}
 	if mods, err := k.Modules("ext4"); err != nil || len(mods) != 1 || k.Config.Get("EXT4_FS") != "m" {
-		t.Errorf("got modules %v (%v), EXT4_FS %q", mods, err, k.Config.Get("EXT4_FS"))
+		t.Errorf("got modules %v, error %v, EXT4_FS %q; want one, m", mods, err, k.Config.Get("EXT4_FS"))
 	}
 }
 
@@ -244,7 +244,7 @@ func TestTreeWithKASAN(t *testing.T) {
 		t.Fatal(err)
 	}
 	if k.PVH || filepath.Base(k.Image) != kernels.FileVmlinuz || !k.Config.Enabled("KERNEL_GZIP") {
-		t.Errorf("got PVH %t, image %s, KERNEL_GZIP %q", k.PVH, k.Image, k.Config.Get("KERNEL_GZIP"))
+		t.Errorf("got PVH %t, image %s, KERNEL_GZIP %q; want no PVH, vmlinuz, y", k.PVH, k.Image, k.Config.Get("KERNEL_GZIP"))
 	}
 }
 
@@ -256,10 +256,10 @@ func TestTreeThatDoesNotBuild(t *testing.T) {
 	err := u.refuse("tree:"+u.root, "does not build", "drivers/x.c:7:2: error: no such thing", "fix the tree")
 	var e *build.Error
 	if !errors.As(err, &e) || e.First != "drivers/x.c:7:2: error: no such thing" {
-		t.Fatalf("got %+v", e)
+		t.Fatalf("got %+v, want the first error drivers/x.c:7:2: error: no such thing", e)
 	}
 	if log, err := os.ReadFile(e.Log); err != nil || !strings.Contains(string(log), "more") {
-		t.Errorf("got log %v\n%s", err, log)
+		t.Errorf("the log: got error %v, want it with more:\n%s", err, log)
 	}
 	u.write("Makefile", strings.Replace(fake.Tree("")["Makefile"], "VERSION = 6", "VERSION = 4", 1))
 	u.commit("Old")
@@ -267,25 +267,25 @@ func TestTreeThatDoesNotBuild(t *testing.T) {
 	u.write("error", "FAILED: load BTF from vmlinux: Invalid argument\n")
 	u.commit("BTF")
 	if err := u.refuse("tree:"+u.root, "FAILED: load BTF from vmlinux: Invalid argument", "unset CONFIG_DEBUG_INFO_BTF"); strings.Contains(err.Error(), "KCFLAGS") {
-		t.Errorf("got advice about the compiler: %v", err)
+		t.Errorf("got %v, want no advice about the compiler", err)
 	}
 	u.write("error", "Killed\n")
 	u.commit("Killed")
 	if _, err := u.resolve("tree:" + u.root); err == nil || errkind.Of(err) != errkind.Infra || !strings.Contains(err.Error(), "memory ran out") {
-		t.Errorf("out of memory: got %v", err)
+		t.Errorf("out of memory: got %v, want an infrastructure error with memory ran out", err)
 	}
 	u.write("error", "x.c:1:10: fatal error: openssl/bio.h: No such file or directory\n")
 	u.commit("Header")
 	if _, err := u.resolve("tree:" + u.root); err == nil || errkind.Of(err) != errkind.Tool || !strings.Contains(err.Error(), "libssl-dev") {
-		t.Errorf("missing header: got %v", err)
+		t.Errorf("missing header: got %v, want a tool error with libssl-dev", err)
 	}
 	u.write("error", "ld: final link failed: No space left on device\n")
 	u.commit("Full")
 	if _, err := u.resolve("tree:" + u.root); err == nil || errors.As(err, new(*kernels.SpecError)) || !strings.Contains(err.Error(), "no space left") {
-		t.Errorf("full disk: got %v", err)
+		t.Errorf("full disk: got %v, want no space left, and no SpecError", err)
 	}
 	if left, err := filepath.Glob(filepath.Join(u.opts.Cache.Dir(), "tree/*/objects-*/builds")); err != nil || len(left) > 0 {
-		t.Errorf("left in the cache: %v, %v", left, err)
+		t.Errorf("got %v left in the cache, error %v; want none", left, err)
 	}
 }
 
@@ -418,6 +418,6 @@ func TestTreePatches(t *testing.T) {
 	u.refuse("tree:"+u.root+"@HEAD?patch="+file("empty.mbox", cover), "contains no patch")
 	u.refuse("tree:"+u.root+"@HEAD?patch="+filepath.Join(dir, "none"), "no such file")
 	if after := u.state(); after != before {
-		t.Errorf("the user's repository changed:\n%s\n%s", before, after)
+		t.Errorf("the user's repository changed from\n%s\nto\n%s", before, after)
 	}
 }

@@ -31,6 +31,7 @@ type cli struct {
 	Merge      mergeCmd      `cmd:"" help:"Merge the results of runs that share a plan, such as shards."`
 	Bisect     bisectCmd     `cmd:"" help:"Find the commit that changed a scenario's result."`
 	BisectStep bisectStepCmd `cmd:"" help:"Test one commit, for git bisect run."`
+	Lab        labCmd        `cmd:"" help:"Run jobs of KernelCI as a pull lab."`
 	Backport   backportCmd   `cmd:"" help:"Check that a backport has the effect of the change and no other."`
 	Explain    explainCmd    `cmd:"" help:"Explain a change, a scenario or a cell."`
 	Repro      reproCmd      `cmd:"" help:"Run a cell again, show every step, and optionally start gdb."`

@@ -115,7 +115,14 @@ var statuses = map[matrix.State]string{
 }
 
 // Write writes the run.
-func Write(w io.Writer, run results.Run, _ *results.Folder) error {
+func Write(w io.Writer, run results.Run, _ *results.Folder) error { return write(w, run, "") }
+
+// WriteTests writes the tests of a run of one kernel, as tests of a build that another system
+// reports: "maestro:ID".
+func WriteTests(w io.Writer, run results.Run, build string) error { return write(w, run, build) }
+
+// write writes the run; its tests are of another system's build, or of builds of its own for "".
+func write(w io.Writer, run results.Run, other string) error {
 	d := document{Version: version{5, 3}, Checkouts: []checkout{}, Builds: []build{}, Tests: []test{}}
 	origin := run.Origin
 	if origin == "" {
@@ -125,7 +132,9 @@ func Write(w io.Writer, run results.Run, _ *results.Folder) error {
 	for _, col := range matrix.Columns(run) {
 		k := col.Kernel
 		id := origin + ":" + kernelID(run, k)
-		if !built[id] { // one kernel may have two names
+		if other != "" {
+			id = sanitize.Line(other)
+		} else if !built[id] { // one kernel may have two names
 			built[id] = true
 			c, b := newBuild(origin, id, k)
 			d.Checkouts, d.Builds = append(d.Checkouts, c), append(d.Builds, b)

@@ -56,10 +56,16 @@ type File struct {
 	Sum   string // SHA-256, in hex
 	entry *cache.Entry
 	cache *cache.Cache
+	once  bool // no later download is recognised as the same
 }
 
-// Close allows the file to be pruned.
-func (f *File) Close() error { return f.entry.Close() }
+// Close allows the file to be pruned. A file that is of no use later is removed.
+func (f *File) Close() error {
+	if f.once {
+		return f.Discard()
+	}
+	return f.entry.Close()
+}
 
 // Discard closes the file and removes it from the cache: what was downloaded is damaged.
 func (f *File) Discard() error {
@@ -127,7 +133,7 @@ func Get(ctx context.Context, text string, opts kernels.Options) (*File, error) 
 			return nil, d.failed(ctx, err)
 		}
 	}
-	f := &File{Path: filepath.Join(entry.Path, d.name), entry: entry, cache: opts.Cache}
+	f := &File{Path: filepath.Join(entry.Path, d.name), entry: entry, cache: opts.Cache, once: d.once}
 	if f.Sum, err = cache.FileSum(f.Path); err != nil {
 		return nil, errors.Join(err, entry.Close())
 	}
@@ -193,6 +199,7 @@ type download struct {
 	opts kernels.Options
 	// version are the validators of the file that is downloaded, if it has no digest.
 	version []string
+	once    bool // it has no validators
 
 	response *http.Response // nil, or one whose body is not read yet
 	stop     context.CancelCauseFunc

@@ -96,7 +96,7 @@ var client = &http.Client{
 func (d *download) validators() []string {
 	h := d.response.Header
 	tag, modified := h.Get("ETag"), h.Get("Last-Modified")
-	if tag == "" && modified == "" {
+	if d.once = tag == "" && modified == ""; d.once {
 		return []string{strconv.FormatInt(time.Now().UnixNano(), 10)}
 	}
 	return []string{tag, modified, h.Get("Content-Length")}

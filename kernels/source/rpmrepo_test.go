@@ -1,6 +1,7 @@
 package source
 
 import (
+	"bytes"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/ProtonMail/go-crypto/openpgp"
 
 	"github.com/faultline/faultline/internal/fake"
 	"github.com/faultline/faultline/kernels"
@@ -154,4 +157,45 @@ func TestHostileRepositories(t *testing.T) {
 			}
 		})
 	}
+}
+
+// With keys, a repository whose index is not signed with one of them is refused.
+func TestSignedRepository(t *testing.T) {
+	us, armored := keys(t, true)
+	others, plain := keys(t, false)
+	url, dir := repository(t, "6.1.192-1")
+	index := filepath.Join(dir, "repodata", "repomd.xml")
+	text, err := os.ReadFile(index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sign := func(by *openpgp.Entity, data []byte) {
+		t.Helper()
+		var b bytes.Buffer
+		if err := openpgp.ArmoredDetachSign(&b, by, bytes.NewReader(data), nil); err != nil {
+			t.Fatal(err)
+		}
+		files{"repomd.xml.asc": b.String()}.in(t, filepath.Dir(index))
+	}
+	spec := "rpmrepo:" + url + "/kernel-core?key="
+	refused := func(spec, want string) {
+		t.Helper()
+		_, err := Resolve(t.Context(), spec, testOptions(t))
+		wantSpecError(t, err, want)
+	}
+	refused(spec+armored, "the repository is not signed: ")
+	sign(us, text)
+	k, err := Resolve(t.Context(), spec+armored, testOptions(t))
+	if err != nil || k.Release != rel {
+		t.Errorf("got %v, error %v; want kernel %s", k, err, rel)
+	}
+	refused(spec+plain, "the signature cannot be verified with "+plain)
+	refused(spec+"/nowhere", "read public keys: open /nowhere: no such file or directory; give the repository's keys")
+	refused(spec+index, "read the public keys in "+index)
+	sign(others, text)
+	refused(spec+armored, "the signature cannot be verified")
+	sign(us, append([]byte(" "), text...))
+	refused(spec+armored, "the signature cannot be verified")
+	files{"repomd.xml.asc": "no signature"}.in(t, filepath.Dir(index))
+	refused(spec+armored, "the signature cannot be verified")
 }

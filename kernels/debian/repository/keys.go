@@ -1,12 +1,11 @@
 package repository
 
 import (
-	"bytes"
-	"fmt"
-	"os"
 	"strings"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
+
+	"github.com/faultline/faultline/internal/keyring"
 )
 
 // Trust decides which Release files are accepted. The zero value accepts none.
@@ -26,25 +25,14 @@ func (t *Trust) list() *openpgp.EntityList {
 
 // Read adds the public keys in a file, armored or not.
 func (t *Trust) Read(name string) error {
-	data, err := os.ReadFile(name)
-	if err != nil {
-		return fmt.Errorf("read a repository's keys: %w", err)
-	}
-	if err := t.Add(data); err != nil {
-		return fmt.Errorf("read the keys in %s: %w", name, err)
-	}
-	return nil
+	keys, err := keyring.Read(name)
+	t.keys = append(t.keys, keys...)
+	return err
 }
-
-const armor = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
 
 // Add adds public keys, armored or not.
 func (t *Trust) Add(data []byte) error {
-	read := openpgp.ReadKeyRing
-	if bytes.Contains(data, []byte(armor)) {
-		read = openpgp.ReadArmoredKeyRing
-	}
-	keys, err := read(bytes.NewReader(data))
+	keys, err := keyring.Parse(data)
 	t.keys = append(t.keys, keys...)
 	return err
 }
@@ -52,7 +40,7 @@ func (t *Trust) Add(data []byte) error {
 // InlineKeys returns the text of the keys in a field Signed-By that contains them: the lines
 // after the first begin with a space, and an empty one is a dot (deb822(5)).
 func InlineKeys(field string) (text string, ok bool) {
-	if !strings.Contains(field, armor) {
+	if !strings.Contains(field, keyring.Armor) {
 		return "", false
 	}
 	var b strings.Builder

@@ -106,7 +106,7 @@ func read(file string, opts kernels.Options, write func(archive.Next) error) (p 
 	if err != nil {
 		return p, archive.Damaged(file, err, intact)
 	}
-	if nevra.Arch != machine && nevra.Arch != "noarch" {
+	if !IsArch(nevra.Arch) && nevra.Arch != "noarch" {
 		return p, &kernels.SpecError{
 			Problem: fmt.Sprintf("%s is for %s", file, nevra.Arch),
 			Hint:    "give a package for " + machine,
@@ -204,4 +204,10 @@ func mode(m int) fs.FileMode {
 		return fs.ModeSymlink
 	}
 	return fs.ModeIrregular
+}
+
+// IsArch reports whether a package is for guests: x86_64, or a variant of it for newer
+// processors, whose kernels are no different (AlmaLinux has x86_64_v2).
+func IsArch(name string) bool {
+	return name == machine || name == machine+"_v2" || name == machine+"_v3"
 }

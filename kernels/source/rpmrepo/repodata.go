@@ -12,11 +12,14 @@ import (
 	"os"
 	"strings"
 
+	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/sassoftware/go-rpmutils"
 
+	"github.com/faultline/faultline/internal/keyring"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/archive"
 	"github.com/faultline/faultline/kernels/download"
+	"github.com/faultline/faultline/kernels/source/rpm"
 )
 
 // Bounds of a list of packages, in bytes: unpacked, and of a package in it. Fedora's list has
@@ -65,8 +68,8 @@ func newer(a, b pkg) int {
 }
 
 // repository reads the list of packages of a repository: repodata/repomd.xml has the name and
-// the digest of the list. Nothing in it is signed, except by https.
-func repository(ctx context.Context, base string, opts kernels.Options) ([]pkg, error) {
+// the digest of the list. Its signature is verified with the keys in a file, if one is given.
+func repository(ctx context.Context, base, key string, opts kernels.Options) ([]pkg, error) {
 	var index struct {
 		Data []struct {
 			Type     string   `xml:"type,attr"`
@@ -75,14 +78,25 @@ func repository(ctx context.Context, base string, opts kernels.Options) ([]pkg, 
 		} `xml:"data"`
 	}
 	at := base + "/repodata/repomd.xml"
+	var text []byte
 	err := get(
 		ctx,
 		at,
 		opts,
-		func(r io.Reader) error { return xml.NewDecoder(io.LimitReader(r, mostPackage)).Decode(&index) },
+		func(r io.Reader) (err error) {
+			if text, err = io.ReadAll(io.LimitReader(r, mostPackage)); err != nil {
+				return err
+			}
+			return xml.NewDecoder(bytes.NewReader(text)).Decode(&index)
+		},
 	)
 	if err != nil {
 		return nil, notRepository(base, at, err)
+	}
+	if key != "" {
+		if err := verify(ctx, at, text, key, opts); err != nil {
+			return nil, err
+		}
 	}
 	for _, d := range index.Data {
 		if d.Type != "primary" {
@@ -97,6 +111,28 @@ func repository(ctx context.Context, base string, opts kernels.Options) ([]pkg, 
 		return all, notRepository(base, list, err)
 	}
 	return nil, &kernels.SpecError{Problem: at + " lists no packages (no primary data)", Hint: "check the URL"}
+}
+
+// verify verifies the signature of the repository's index, which is beside it.
+func verify(ctx context.Context, at string, text []byte, key string, opts kernels.Options) error {
+	keys, err := keyring.Read(key)
+	if err != nil {
+		return err
+	}
+	err = get(ctx, at+".asc", opts, func(r io.Reader) error {
+		_, err := openpgp.CheckArmoredDetachedSignature(keys, bytes.NewReader(text), io.LimitReader(r, mostPackage), nil)
+		return err
+	})
+	var request *kernels.SpecError
+	switch {
+	case errors.As(err, &request):
+		return &kernels.SpecError{Problem: "the repository is not signed: " + request.Problem,
+			Hint: "omit key=, or give another repository"}
+	case err != nil && isData(err):
+		return &kernels.SpecError{Problem: fmt.Sprintf("%s: the signature cannot be verified with %s", at, key), Err: err,
+			Hint: "give the repository's keys with key=FILE"}
+	}
+	return err
 }
 
 // notRepository explains an error of the request: a URL that is no repository's.
@@ -166,7 +202,7 @@ func packages(ctx context.Context, r io.Reader) (all []pkg, err error) {
 		if err := xml.Unmarshal(scanner.Bytes(), &p); err != nil {
 			return nil, err
 		}
-		if p.Arch == machine && len(all) < mostKernels {
+		if rpm.IsArch(p.Arch) && len(all) < mostKernels {
 			all = append(all, p)
 		}
 	}

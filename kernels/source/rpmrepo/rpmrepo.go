@@ -12,6 +12,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"github.com/faultline/faultline/internal/keyring"
 	"github.com/faultline/faultline/internal/suggest"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/download"
@@ -19,17 +20,20 @@ import (
 )
 
 const (
-	scheme  = "rpmrepo"
-	form    = "rpmrepo:URL/PACKAGE[-VERSION]"
+	scheme = "rpmrepo"
+	form   = "rpmrepo:URL/PACKAGE[-VERSION]"
+	// setKey is the file of the public keys that verify the repository.
+	setKey  = "key"
 	machine = "x86_64"
 )
 
 // Source returns the source for rpmrepo:URL/PACKAGE. The package is the one with the image,
 // such as kernel-core or kernel-default, optionally with its version; it can be a pattern
-// (path.Match), of which the newest match is taken.
+// (path.Match), of which the newest match is taken. With ?key=FILE the signature of the
+// repository's metadata is verified, and with it the digests of all packages.
 func Source() kernels.Source {
 	return kernels.Source{
-		Scheme: scheme, Usage: []string{form},
+		Scheme: scheme, Usage: []string{form}, Params: []string{setKey},
 		About: "the newest PACKAGE in a repository, with its modules",
 		Check: check, Resolve: resolve, List: list,
 	}
@@ -52,12 +56,20 @@ func check(r kernels.Request) error {
 	if _, err := path.Match(pattern, ""); err != nil {
 		return &kernels.SpecError{Problem: fmt.Sprintf("the pattern %q is malformed", pattern), Hint: "write " + form}
 	}
+	if key := r.Set[setKey]; key != "" {
+		if _, err := keyring.Read(key); err != nil {
+			return &kernels.SpecError{
+				Problem: err.Error(),
+				Hint:    "give the repository's keys, such as /etc/pki/rpm-gpg/RPM-GPG-KEY-...",
+			}
+		}
+	}
 	return nil
 }
 
 func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*kernels.Kernel, error) {
 	base, pattern := split(r.Arg)
-	all, err := repository(ctx, base, opts)
+	all, err := repository(ctx, base, r.Set[setKey], opts)
 	if err != nil {
 		return nil, err
 	}
@@ -194,7 +206,7 @@ func list(ctx context.Context, arg string, opts kernels.Options) ([]kernels.Offe
 	if !download.IsURL(base) {
 		return nil, &kernels.SpecError{Problem: "no URL of a repository", Hint: "write rpmrepo:URL"}
 	}
-	all, err := repository(ctx, base, opts)
+	all, err := repository(ctx, base, "", opts)
 	if err != nil {
 		return nil, err
 	}

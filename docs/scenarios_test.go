@@ -161,7 +161,7 @@ func table(list []scenario.Info, o observed) string {
 		for _, part := range []struct {
 			differs bool
 			heading string
-		}{{true, "What differs between kernels"}, {false, "What every kernel shows alike"}} {
+		}{{true, "Differs between kernels"}, {false, "Same on every kernel"}} {
 			if list := rows[suite][part.differs]; len(list) > 0 {
 				fmt.Fprintf(&b, "\n#### %s: %d\n\n| scenario | number | what it shows | seen |\n|---|---|---|---|\n%s", part.heading, len(list), strings.Join(list, ""))
 			}

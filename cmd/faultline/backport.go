@@ -30,7 +30,7 @@ type backportCmd struct {
 	Accel  string `enum:"auto,kvm,tcg" default:"auto" placeholder:"auto|kvm|tcg" help:"${accel}"`
 	Out    string `placeholder:"DIR" help:"${out}"`
 	Jobs   int    `default:"0" placeholder:"N" help:"${jobs}"`
-	Resume bool   `help:"Finish the interrupted run in --out; repeat its flags."`
+	Resume bool   `help:"Finish the interrupted run in --out (default: results/latest); repeat its flags."`
 	changesFlag
 }
 
@@ -47,12 +47,13 @@ it is also in mail.txt in the results folder, and report.html has the details.
 Some scenarios expect one result without the change and another with it. The verdict is:
   complete         all of these scenarios went from the old result to the new
                    one, and nothing else changed
-  incomplete       one of them shows the old result, only some of the new
-                   one, or not the result of the reference
+  incomplete       one of them does not show the new result, or differs
+                   from the reference
   collateral       something else changed, or only one of the two kernels logs
                    a splat or is tainted
   already there    the base has the change without the patches
-  does not apply   (prints the failing hunks and files)
+  does not apply   (prints the failing hunks and files), or the base has all
+                   of the patches already
   does not build   (prints the first error)
   does not boot    (prints the end of the console)
   base does not boot

@@ -31,6 +31,8 @@ type baselineCmd struct {
 func (baselineCmd) Help() string {
 	return `A baseline is a file of expected results, with one cell per line, to keep in your repository. NAME
 means baselines/NAME.json. A NAME with a slash, or one that ends in .json, is the path of the file.
+save replaces an existing baseline, and refuses an incomplete run; the baseline includes
+findings.
 
 Examples:
   faultline baseline save stable results/latest

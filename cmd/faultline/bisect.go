@@ -36,7 +36,7 @@ type bisectCmd struct {
 	Accel  string   `enum:"auto,kvm,tcg" default:"auto" placeholder:"auto|kvm|tcg" help:"${accel}"`
 	Out    string   `placeholder:"DIR" help:"${out}"`
 	Jobs   int      `default:"0" placeholder:"N" help:"${jobs}"`
-	Resume bool     `help:"Continue the bisection in --out; repeat its flags."`
+	Resume bool     `help:"Continue the bisection in --out (default: results/latest); repeat its flags."`
 }
 
 func (bisectCmd) Help() string {

@@ -28,7 +28,7 @@ Terms:
   witness    what else a cell records: the kernel log, counters, bad blocks
   matrix     a list of kernels to run on, in a file or built in
   baseline   saved results that later runs are compared with
-  shard      the cells of a run that one of several machines runs`
+  shard      one of the pieces of a run, for several machines`
 
 // helpVars returns the variables of help texts: lists from packages, and the texts of
 // flags that several subcommands have.
@@ -37,7 +37,7 @@ func helpVars() kong.Vars {
 		"engines":  strings.Join(shard.Names(), ","),
 		"shells":   strings.Join(complete.Shells(), ","),
 		"scenario": "Select scenarios by id; * matches any text (repeatable).",
-		"label":    "Select by labels (list --json prints them), such as 'change: dax_folios'.",
+		"label":    "Select by Ginkgo label filter, such as 'change: dax_folios' (see usage.md).",
 		"accel":    "Use KVM or TCG (auto: KVM if usable on this machine).",
 		"jobs":     "Run N guests in parallel (default: as many as CPUs and memory allow).",
 		"out":      "Write the results to DIR (default: results/TIME).",
@@ -55,8 +55,8 @@ func kernelSpecs() string {
 	for _, s := range source.All() {
 		text += "  " + strings.Join(s.Usage, ", ") + "\n      " + s.About + "\n"
 	}
-	return text + "Parameters follow a question mark, as in tree:../linux@v6.12?cc=gcc-12&dirty=yes\n" +
-		"(docs/guides/trees.md).\n" +
+	return text + "Parameters follow a question mark, as in 'tree:../linux@v6.12?cc=gcc-12&patch=fix.mbox'\n" +
+		"(docs/guides/trees.md). Quote a spec that contains ? or &.\n" +
 		"A URL can end with #sha256=HEX, the digest of its file.\n"
 }
 

@@ -40,13 +40,15 @@ type labCmd struct {
 }
 
 func (labCmd) Help() string {
-	return `Poll the API for jobs of a runtime of type pull_labs, and run them one after the other: claim the job,
-fetch its kernel, modules and configuration, run the scenarios, write the results, and finish the
-job with "pass", "fail" or, if it could not be judged, "incomplete". The results are in DIR/NODE, with
+	return `Poll the API for jobs of a runtime of type pull_labs, and run them one after the other: mark the job
+as taken, fetch its kernel, modules and configuration, run the scenarios, write the results, and finish the
+job with "pass", "fail", "skip" or, if it could not be judged, "incomplete". The results are in DIR/NODE, with
 kcidb.json, whose tests belong to the build of the job.
 
 A lab that is stopped continues its job when it is started again with the same --out. Errors of the
 network and of the API are tried again.
+
+The API has no operation that claims a job: start one lab per name and platform.
 
 This was tested with a stand-in for the API, not with KernelCI's service.
 

@@ -24,6 +24,8 @@ func (listCmd) Help() string {
 	return `Examples:
   # the scenarios, one per line
   faultline list
+  # what explains differences
+  faultline list changes
   # specs for --kernel
   faultline list kernels`
 }
@@ -71,7 +73,7 @@ type listChangesCmd struct {
 }
 
 func (listChangesCmd) Help() string {
-	return `The ids are those that explain, --change and the has: of a matrix take. SINCE is the first upstream
+	return `explain, backport --change, and has: in a matrix file take these ids. SINCE is the first upstream
 release with the change.
 
 Example:
@@ -93,7 +95,7 @@ func (c *listChangesCmd) Run() error {
 }
 
 type listKernelsCmd struct {
-	Place string `arg:"" optional:"" placeholder:"SOURCE" name:"source" help:"apt:SUITE or rpmrepo:URL (default: the suites in apt's sources)."`
+	Place string `arg:"" optional:"" placeholder:"SOURCE" name:"source" help:"apt:SUITE, or rpmrepo:URL[/PATTERN] (default: the suites in apt's sources)."`
 	JSON  bool   `name:"json" help:"Print JSON."`
 }
 

@@ -35,7 +35,7 @@ type cli struct {
 	Backport   backportCmd   `cmd:"" help:"Check that a backport has the effect of the change and no other."`
 	Explain    explainCmd    `cmd:"" help:"Explain a change, a scenario or a cell."`
 	Repro      reproCmd      `cmd:"" help:"Run a cell again, show every step, and optionally start gdb."`
-	List       listCmd       `cmd:"" help:"List the scenarios, or the available kernels."`
+	List       listCmd       `cmd:"" help:"List the scenarios, the known changes, or the kernels."`
 	Exec       execCmd       `cmd:"" help:"Run a static program in a guest."`
 	Shell      shellCmd      `cmd:"" help:"Open a shell in a guest."`
 	Cache      cacheCmd      `cmd:"" help:"List or prune the cache."`

@@ -35,6 +35,8 @@ Example:
   # on another
   faultline run --shard 2/2 --out two
   faultline merge --out all one two
+  # judge one run again, with changes of your own
+  faultline merge --changes mine.yaml --out again results/latest
 
 ` + runExits[:len(runExits)-1]
 }

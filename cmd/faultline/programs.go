@@ -9,8 +9,8 @@ import (
 )
 
 // programHelp explains --program.
-const programHelp = `--program 'FILE ARGUMENT...' adds a scenario, program/NAME. The program reports its tests in TAP or
-KTAP, or its result through the exit status (0: passed, 4: skipped, other: failed); see
+const programHelp = `--program 'FILE ARGUMENT...' adds the scenario program/NAME, NAME being the base name of FILE. The
+program reports its tests in TAP or KTAP, or its result through the exit status (0: passed, 4: skipped, other: failed); see
 docs/guides/programs.md.
 `
 

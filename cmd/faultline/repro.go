@@ -26,7 +26,7 @@ import (
 )
 
 type reproCmd struct {
-	Cell  string     `arg:"" complete:"cell" help:"Cell to run: SCENARIO@KERNEL, the kernel by name, spec, version or release."`
+	Cell  string     `arg:"" complete:"cell" help:"Cell to run: SCENARIO@KERNEL (name or its beginning, spec, version, release)."`
 	Pause pauseValue `help:"Pause before the decisive step (--pause=N: step N)."`
 	GDB   bool       `name:"gdb" help:"Pause, and start gdb on the guest in this terminal."`
 	Trust bool       `help:"Trust the record of another installation."`
@@ -68,8 +68,9 @@ the symbols of the kernel and its modules: connect, set breakpoints, let the gue
 press Enter in this terminal to run the step. --gdb does the same in one terminal: the guest stays
 stopped until gdb continues it, which runs the step.
 
-A scenario that raises a machine check at an access needs the gdb stub of QEMU for itself: detach
-gdb before the step runs. Ctrl-C ends repro and the guest, unless gdb runs in this terminal.
+A scenario that raises a machine check at an access needs the gdb stub of QEMU for itself: with --gdb
+type detach instead of continue, with --pause detach gdb before you press Enter. Ctrl-C ends repro
+and the guest, unless gdb runs in this terminal.
 
 The kernel spec comes from the record of the run. Resolving tree:PATH runs the Makefile of that tree, so
 --trust is required if the record was written by another installation, or has relative paths and was

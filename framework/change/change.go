@@ -117,7 +117,7 @@ func All() List {
 	return List{
 		KillEarlyOnConsumption, MadvisePopulate, ShmemKeepsErrorPage, CopyFromUserQuiet, DeviceDaxCompound,
 		NfitMiscGranularity, DaxRecoveryWrite, SwapinErrorMarker, AMDPanics, CountedByAction, UnpoisonAfterMCE,
-		HugetlbGigantic, DedupeErrorLost, CopyUserHighpageMC, HugetlbKeepsErrorPage, KSMPoison, DaxFaultHWPoison,
+		HugetlbGigantic, HugetlbKeepsErrorPage, DedupeErrorLost, CopyUserHighpageMC, KSMPoison, DaxFaultHWPoison,
 		PoisonedMarker, UserfaultfdPoison, HugetlbReadsGoodPages, BadblocksSorted, MadvisePopulateReturns,
 		MadviseActionRequired, ThpSplitSigbus, EnableSoftOffline, DaxFolios,
 	}

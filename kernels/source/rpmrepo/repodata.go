@@ -117,7 +117,10 @@ func repository(ctx context.Context, base, key string, opts kernels.Options) ([]
 func verify(ctx context.Context, at string, text []byte, key string, opts kernels.Options) error {
 	keys, err := keyring.Read(key)
 	if err != nil {
-		return err
+		return &kernels.SpecError{
+			Problem: err.Error(),
+			Hint:    "give the repository's keys, such as /etc/pki/rpm-gpg/RPM-GPG-KEY-...",
+		}
 	}
 	err = get(ctx, at+".asc", opts, func(r io.Reader) error {
 		_, err := openpgp.CheckArmoredDetachedSignature(keys, bytes.NewReader(text), io.LimitReader(r, mostPackage), nil)

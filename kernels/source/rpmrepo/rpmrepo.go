@@ -12,7 +12,6 @@ import (
 
 	"github.com/dustin/go-humanize"
 
-	"github.com/faultline/faultline/internal/keyring"
 	"github.com/faultline/faultline/internal/suggest"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/download"
@@ -55,14 +54,6 @@ func check(r kernels.Request) error {
 	}
 	if _, err := path.Match(pattern, ""); err != nil {
 		return &kernels.SpecError{Problem: fmt.Sprintf("the pattern %q is malformed", pattern), Hint: "write " + form}
-	}
-	if key := r.Set[setKey]; key != "" {
-		if _, err := keyring.Read(key); err != nil {
-			return &kernels.SpecError{
-				Problem: err.Error(),
-				Hint:    "give the repository's keys, such as /etc/pki/rpm-gpg/RPM-GPG-KEY-...",
-			}
-		}
 	}
 	return nil
 }

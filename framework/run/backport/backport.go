@@ -270,7 +270,7 @@ func whose(err error) error {
 	if !errors.As(err, &k) || !errors.As(err, new(*build.Error)) {
 		return err
 	}
-	who := map[string]string{Base: "the base", Patched: "the kernel with the patches"}[k.Entry.Name]
+	who := map[string]string{Base: "the base", Patched: "the backport"}[k.Entry.Name]
 	if who == "" {
 		who = "the reference"
 	}

@@ -23,12 +23,15 @@ Terms:
   scenario   a test that injects a memory error and records what follows
   cell       the result of a scenario on a kernel, written SCENARIO@KERNEL
   change     a kernel commit that is known to change the result of scenarios
-  finding    something to examine: a difference that no change explains, a
-             change that a kernel should have and does not, a kernel warning
+  finding    something to examine: an unexpected result, a difference that no
+             change explains, a change that a kernel should have and does not,
+             a kernel warning
   witness    what else a cell records: the kernel log, counters, bad blocks
   matrix     a list of kernels to run on, in a file or built in
   baseline   saved results that later runs are compared with
-  shard      one of the pieces of a run, for several machines`
+  shard      one of the pieces of a run, for several machines
+
+Pages named docs/... are in the source tree, or in /usr/share/doc/faultline.`
 
 // helpVars returns the variables of help texts: lists from packages, and the texts of
 // flags that several subcommands have.
@@ -37,7 +40,7 @@ func helpVars() kong.Vars {
 		"engines":  strings.Join(shard.Names(), ","),
 		"shells":   strings.Join(complete.Shells(), ","),
 		"scenario": "Select scenarios by id; * matches any text (repeatable).",
-		"label":    "Select by Ginkgo label filter, such as 'change: dax_folios' (see usage.md).",
+		"label":    "Select by Ginkgo label filter, such as 'change: dax_folios'.",
 		"accel":    "Use KVM or TCG (auto: KVM if usable on this machine).",
 		"jobs":     "Run N guests in parallel (default: as many as CPUs and memory allow).",
 		"out":      "Write the results to DIR (default: results/TIME).",
@@ -57,7 +60,7 @@ func kernelSpecs() string {
 	}
 	return text + "Parameters follow a question mark, as in 'tree:../linux@v6.12?cc=gcc-12&patch=fix.mbox'\n" +
 		"(docs/guides/trees.md). Quote a spec that contains ? or &.\n" +
-		"A URL can end with #sha256=HEX, the digest of its file.\n"
+		"A URL can end with #sha256=HEX, the digest of its file (or sha384, sha512).\n"
 }
 
 // formats lists the report formats.

@@ -40,10 +40,11 @@ type labCmd struct {
 }
 
 func (labCmd) Help() string {
-	return `Poll the API for jobs of a runtime of type pull_labs, and run them one after the other: mark the job
-as taken, fetch its kernel, modules and configuration, run the scenarios, write the results, and finish the
-job with "pass", "fail", "skip" or, if it could not be judged, "incomplete". The results are in DIR/NODE, with
-kcidb.json, whose tests belong to the build of the job.
+	return `Poll the API for jobs of a runtime of type pull_labs, and run them one after the other, until
+interrupted or, with --once, until no job is left: mark the job as taken, fetch its kernel, modules
+and configuration, run the scenarios, write the results, and finish the job with "pass", "fail",
+"skip" or, if it could not be judged, "incomplete". The results are in the folder NODE (the id of
+the job) below --out, with kcidb.json, whose tests belong to the build of the job.
 
 A lab that is stopped continues its job when it is started again with the same --out. Errors of the
 network and of the API are tried again.

@@ -21,7 +21,8 @@ type mergeCmd struct {
 }
 
 func (mergeCmd) Help() string {
-	return `The runs must come from one plan: the same version of Faultline, and identical kernels and scenarios.
+	return `The runs must come from one plan: the same build of Faultline and of QEMU, the same --accel, with KVM
+the same processor and microcode, and identical kernels and scenarios.
 If one run could not observe a cell, the cell of another run is used. A planned cell that no run has,
 because its shard was lost or killed, counts as an infrastructure failure, and the shard is named.
 
@@ -34,6 +35,7 @@ Example:
   faultline run --shard 1/2 --out one
   # on another
   faultline run --shard 2/2 --out two
+  # on one machine, with both folders
   faultline merge --out all one two
   # judge one run again, with changes of your own
   faultline merge --changes mine.yaml --out again results/latest

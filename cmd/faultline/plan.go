@@ -21,7 +21,7 @@ type planCmd struct {
 	Shards int    `default:"1" placeholder:"N" help:"Split the run into N shards (default: 1)."`
 	For    string `placeholder:"ENGINE" complete:"engine" help:"Print a job definition: ${engines}."`
 	Out    string `placeholder:"DIR" help:"Write shard results below DIR (default: shards; for k8s: /shards)."`
-	Image  string `placeholder:"IMAGE" help:"Run shards in this container image (k8s: required; gitlab)."`
+	Image  string `placeholder:"IMAGE" help:"Run shards in this container image (k8s: required; gitlab: optional)."`
 }
 
 func (planCmd) Help() string {

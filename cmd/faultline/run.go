@@ -51,7 +51,8 @@ Examples:
 
 ` + runExits + `
 With --against, the exit code is 1 if anything differs from the baseline, and 3 if something could
-not be compared with it.`
+not be compared with it. Findings of the run give 1 even if the baseline has them; to compare with
+the baseline only, use faultline baseline check.`
 }
 
 func (c *runCmd) Run(ctx context.Context) error {

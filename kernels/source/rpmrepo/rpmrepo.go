@@ -32,7 +32,7 @@ const (
 // repository's metadata is verified, and with it the digests of all packages.
 func Source() kernels.Source {
 	return kernels.Source{
-		Scheme: scheme, Usage: []string{form}, Params: []string{setKey},
+		Scheme: scheme, Usage: []string{form + "[?key=FILE]"}, Params: []string{setKey},
 		About: "the newest PACKAGE in a repository, with its modules",
 		Check: check, Resolve: resolve, List: list,
 	}

@@ -27,23 +27,23 @@ func tutorialTree(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	linux, patches := filepath.Join(dir, "linux"), filepath.Join(dir, "patches")
+	variants, patches := filepath.Join(dir, "variants"), filepath.Join(dir, "patches")
 	git := func(args ...string) string {
 		t.Helper()
-		out, err := exec.Command("git", append([]string{"-C", linux}, args...)...).CombinedOutput()
+		out, err := exec.Command("git", append([]string{"-C", variants}, args...)...).CombinedOutput()
 		if err != nil {
 			t.Fatalf("git %v: %v: %s", args, err, out)
 		}
 		return string(out)
 	}
-	err = errors.Join(writeScripted(linux, images[0]), os.Mkdir(patches, 0o755))
+	err = errors.Join(writeScripted(variants, images[0]), os.Mkdir(patches, 0o755))
 	if err != nil {
 		t.Fatal(err)
 	}
 	git("branch", "-m", "6.1")
 	for _, p := range []struct{ name, file, text string }{{"6.1-backport", "image", images[1]}, {"6.1-read-leaks", "doc", "words"}, {"6.1-backport-and-more", "image", images[1] + "\n"}} {
 		git("checkout", "-q", "-b", p.name, "6.1")
-		if err := commitFile(linux, p.name, p.file, p.text); err != nil {
+		if err := commitFile(variants, p.name, p.file, p.text); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(filepath.Join(patches, p.name+".mbox"), []byte(git("format-patch", "-1", "--stdout")), 0o644); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -173,7 +174,11 @@ func (l *lab) fetch(ctx context.Context, method, at, token string, body []byte, 
 	}
 	response, err := l.client.Do(request)
 	if err != nil {
-		return err
+		if wrapped := (*url.Error)(nil); errors.As(err, &wrapped) {
+			err = wrapped.Err // without the query
+		}
+		request.URL.RawQuery = ""
+		return fmt.Errorf("%s %s: %w; check --api and the network", method, request.URL, err)
 	}
 	defer response.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(response.Body, most+1))

@@ -197,13 +197,13 @@ func TestMergeDeclaredChanges(t *testing.T) {
 		}
 		return to, words
 	}
-	const told, silent = "1 declared, by mine, new has mine (seen in 1 scenario), old before, new after", "0 declared, by "
+	const stated, silent = "1 declared, by mine, new has mine (seen in 1 scenario), old before, new after", "0 declared, by "
 	both, got := with(nil, folder(t, declared(one)), folder(t, declared(two)))
-	if got != told {
-		t.Errorf("as they were judged: got %q, want %q", got, told)
+	if got != stated {
+		t.Errorf("as they were judged: got %q, want %q", got, stated)
 	}
-	if _, got = with(mine(), folder(t, one), folder(t, two)); got != told {
-		t.Errorf("declared afterwards: got %q, want %q", got, told)
+	if _, got = with(mine(), folder(t, one), folder(t, two)); got != stated {
+		t.Errorf("declared afterwards: got %q, want %q", got, stated)
 	}
 	if _, got = with(change.List{}, both); got != silent {
 		t.Errorf("taken back: got %q, want %q", got, silent)

@@ -173,7 +173,7 @@ func TestServe(t *testing.T) {
 	delete(s.job("no-definition", plain)["artifacts"].(map[string]any), "job_definition")
 	s.job("claimed", plain)["data"].(map[string]any)["job_id"] = "other:1"
 	s.job("gone", plain)["state"] = "closing"
-	s.events = append(s.events, s.events[0], s.events[1]) // told again
+	s.events = append(s.events, s.events[0], s.events[1]) // repeated
 	s.job("c", plain)
 	var got []Job
 	out := t.TempDir()

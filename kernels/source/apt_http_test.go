@@ -218,3 +218,35 @@ func TestAptOwnSources(t *testing.T) {
 	t.Run("with apt", check)
 	t.Run("without apt", func(t *testing.T) { hideApt(t); check(t) })
 }
+
+// A suite can come from several mirrors and sources, of which each has other kernels.
+func TestAptTwoURIs(t *testing.T) {
+	us, public := keys(t, true)
+	const rel612 = "6.12.9+deb12-amd64"
+	first, second := newArchive(t), newArchive(t)
+	first.suite(t, "bookworm", "Debian", meta("6.1.192-1", "linux-image-"+rel), image("6.1.192-1"))
+	second.suite(t, "bookworm", "Debian", meta("6.1.192-1", "linux-image-"+rel), image("6.1.192-1"),
+		debian{"linux-image-" + rel612, "6.12.9-1", "", unsplit(rel612, "6.12.9-1")})
+	var urls []string
+	for _, a := range []*archive{first, second} {
+		a.sign(t, "bookworm", us, "")
+		server := httptest.NewServer(http.FileServer(http.Dir(a.dir)))
+		t.Cleanup(server.Close)
+		urls = append(urls, server.URL)
+	}
+	const source = "Types: deb\nURIs: %s\nSuites: bookworm\nComponents: main\nSigned-By: %s\n\n"
+	one := fmt.Sprintf(source, strings.Join(urls, " "), public)
+	two := fmt.Sprintf(source, urls[0], public) + fmt.Sprintf(source, urls[1], public)
+	check := func(t *testing.T) {
+		for _, text := range []string{one, two} {
+			sources := from(file(t, "machine.sources", []byte(text)))
+			for spec, want := range map[string]string{"apt:bookworm": rel, "apt:bookworm/6.12": rel612} {
+				if k, err := sources.Resolve(t.Context(), spec, testOptions(t)); err != nil || k.Release != want {
+					t.Errorf("%s: got %v, error %v; want release %s", spec, k, err, want)
+				}
+			}
+		}
+	}
+	t.Run("with apt", check)
+	t.Run("without apt", func(t *testing.T) { hideApt(t); check(t) })
+}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/faultline/faultline/internal/arch"
@@ -15,44 +16,60 @@ import (
 	"github.com/faultline/faultline/kernels/download"
 )
 
-// httpLists fetches and verifies the lists without apt.
+// httpLists fetches and verifies the lists without apt. A source may lack a suite, as not
+// every release has all its additional suites; one of them must have the requested one.
 func (a *aptState) httpLists(ctx context.Context, stanzas []stanza, opts kernels.Options) ([]list, error) {
 	var all []list
 	for _, s := range stanzas {
-		uri, name := s.uris[0], s.suites[0]
-		if !download.IsURL(uri) {
-			return nil, fmt.Errorf("fetch the package lists of %s: without apt-get only http and https are available, not %s; "+
-				"use deb:FILE or dir:PATH", a.suite, uri)
+		for _, uri := range s.uris {
+			for _, name := range s.suites {
+				l, err := a.httpList(ctx, s, uri, name, opts)
+				if errors.Is(err, repository.ErrNoSuite) {
+					continue
+				}
+				if err != nil {
+					return nil, err
+				}
+				all = append(all, l)
+			}
 		}
-		trust, err := a.trust(s)
-		if err != nil {
-			return nil, err
-		}
-		suite, err := repository.Open(ctx, uri, name, trust, opts)
-		signature := (*repository.SignatureError)(nil)
-		switch {
-		case errors.Is(err, repository.ErrNoSuite) && name == a.suite:
-			return nil, a.noSuite(a.machine.sources)
-		case errors.Is(err, repository.ErrNoSuite): // not every release has all its additional suites
-			continue
-		case errors.As(err, &signature):
-			return nil, a.unverified(signature.Error())
-		case err != nil:
-			return nil, a.unreachable(err)
-		}
-		all = append(
-			all,
-			list{
-				suite:  name,
-				origin: suite.Origin,
-				uri:    uri,
-				read: func(ctx context.Context, parse func(io.Reader) error) error {
-					return suite.Packages(ctx, "main", arch.AMD64.Debian, opts, parse)
-				},
-			},
-		)
+	}
+	if !slices.ContainsFunc(all, func(l list) bool { return l.suite == a.suite }) {
+		return nil, a.noSuite(a.machine.sources)
 	}
 	return all, nil
+}
+
+// httpList opens a suite of a source, and verifies it.
+func (a *aptState) httpList(ctx context.Context, s stanza, uri, name string, opts kernels.Options) (list, error) {
+	if !download.IsURL(uri) {
+		return list{}, fmt.Errorf(
+			"fetch the package lists of %s: without apt-get only http and https are available, not %s; "+
+				"use deb:FILE or dir:PATH",
+			a.suite,
+			uri,
+		)
+	}
+	trust, err := a.trust(s)
+	if err != nil {
+		return list{}, err
+	}
+	suite, err := repository.Open(ctx, uri, name, trust, opts)
+	signature := (*repository.SignatureError)(nil)
+	switch {
+	case errors.Is(err, repository.ErrNoSuite):
+		return list{}, err
+	case errors.As(err, &signature):
+		return list{}, a.unverified(signature.Error())
+	case err != nil:
+		return list{}, a.unreachable(err)
+	}
+	return list{
+		suite: name, origin: suite.Origin, uri: uri,
+		read: func(ctx context.Context, parse func(io.Reader) error) error {
+			return suite.Packages(ctx, "main", arch.AMD64.Debian, opts, parse)
+		},
+	}, nil
 }
 
 // trust returns what verifies a source: its own keys, else the machine's.

@@ -91,7 +91,7 @@ var _ = describe("poison consumed by the kernel", func() {
 	// callers did not retry and hit the poison again, and the task got a signal
 	// (copy_user_handle_tail in arch/x86/lib/copy_user_64.S of v5.10).
 	It("in the data of write(2) makes the call fail with EFAULT since v5.16; before, it sends SIGBUS", scenario(
-		"anon/write", "E04", consumes(Changes(change.CopyFromUserQuiet))...), func(ctx SpecContext) {
+		"anon/write", "E32", consumes(Changes(change.CopyFromUserQuiet))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		v := g.Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)

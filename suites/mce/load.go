@@ -189,7 +189,7 @@ var _ = describe("consuming poison", func() {
 	// For a folio that cannot be split, kill_me_maybe() calls force_sig(), which reports no
 	// address; since the change, memory_failure() reports the folio.
 	It("in a dirty large folio sends BUS_MCEERR_AR since v6.11; before, SIGBUS with SI_KERNEL and no address", scenario(
-		"pagecache-xfs/srar-dirty-folio", "D08",
+		"pagecache-xfs/srar-dirty-folio", "D12",
 		consumes(NeedsDisk(NFIT, XFS), Changes(change.ThpSplitSigbus))...), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		f := g.PageCache(ctx, XFS).File(ctx, 64*KiB)
@@ -245,7 +245,7 @@ var _ = describe("consuming poison", func() {
 
 			// Data that was not written back is lost: fsync(2) reports that.
 			It("sends BUS_MCEERR_AR if the page is dirty, and fsync(2) fails with EIO", scenario(
-				"pagecache-"+string(fs)+"/srar-dirty", "D08",
+				"pagecache-"+string(fs)+"/srar-dirty", "D12",
 				consumes(need)...), func(ctx SpecContext) {
 				g := StartGuest(ctx)
 				f := g.PageCache(ctx, fs).File(ctx, PageBytes())

@@ -11,7 +11,7 @@ import (
 )
 
 // Folder is the environment variable for the folder of parsers that the system has no
-// packages of. docs/reference/formats.md and docs/guides/pipelines.md list its content.
+// packages of. CONTRIBUTING.md lists its content.
 const Folder = "FAULTLINE_READERS"
 
 // File returns the path of a file in Folder.
@@ -19,7 +19,7 @@ func File(t *testing.T, name string) string {
 	t.Helper()
 	path := filepath.Join(os.Getenv(Folder), name)
 	if _, err := os.Stat(path); os.Getenv(Folder) == "" || err != nil {
-		t.Skipf("no %s in the folder of %s; see docs/reference/formats.md or docs/guides/pipelines.md", name, Folder)
+		t.Skipf("no %s in the folder of %s; see CONTRIBUTING.md", name, Folder)
 	}
 	return path
 }
@@ -29,7 +29,7 @@ func Program(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
-		t.Skipf("%s is not installed; see docs/reference/formats.md or docs/guides/pipelines.md for its package", name)
+		t.Skipf("%s is not installed; CONTRIBUTING.md has its package", name)
 	}
 	return path
 }

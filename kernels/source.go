@@ -27,7 +27,8 @@ type Source struct {
 	// Exclusive means that Resolve uses all cores and leaves results that speed up the
 	// next call, so that two in parallel would be slower than one after the other.
 	Exclusive bool
-	// List lists the kernels of a place, the oldest first: a suite, the URL of a repository.
+	// List lists the kernels of a place, the oldest first: a suite, the URL of a repository,
+	// or, with an asterisk, a pattern for some of them.
 	// For "" it lists those of the places that the machine is configured for. nil if the
 	// source can't list kernels.
 	List func(ctx context.Context, place string, opts Options) ([]Offer, error)

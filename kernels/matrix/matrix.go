@@ -96,6 +96,9 @@ var defaultYAML []byte
 //go:embed wide.yaml
 var wideYAML []byte
 
+//go:embed archive.yaml
+var archiveYAML []byte
+
 // Default returns default.yaml: a kernel without and one with the change that the
 // project was written for, both in the suites of a Debian 12 machine.
 func Default() (*Matrix, error) { return Parse("default.yaml", defaultYAML) }
@@ -103,6 +106,9 @@ func Default() (*Matrix, error) { return Parse("default.yaml", defaultYAML) }
 // Wide returns wide.yaml: the default pair, with Debian's oldest and newest
 // kernel.
 func Wide() (*Matrix, error) { return Parse("wide.yaml", wideYAML) }
+
+// Archive returns archive.yaml: patterns for all kernels of Debian's archive.
+func Archive() (*Matrix, error) { return Parse("archive.yaml", archiveYAML) }
 
 // Load reads a matrix file. An invalid file is a *kernels.SpecError with the file, the
 // line and the column.
@@ -121,7 +127,7 @@ func Load(path string) (*Matrix, error) {
 			What:    "matrix " + path,
 			Problem: "cannot read the file",
 			Err:     errors.Unwrap(err),
-			Hint:    "give a readable file, or a built-in matrix: default or wide",
+			Hint:    "give a readable file, or a built-in matrix: default, wide or archive",
 		}
 	}
 	return Parse(path, data)

@@ -134,6 +134,47 @@ func TestAptUnsignedIsNewer(t *testing.T) {
 	}
 }
 
+// A pattern lists each kernel of the plain flavour once, oldest first: the signed package,
+// not one that depends on it, and none of which a part is missing.
+func TestAptEach(t *testing.T) {
+	a := newArchive(t)
+	const rel612 = "6.12.9+deb12-amd64"
+	kernel := func(release, version string) debian {
+		return debian{"linux-image-" + release, version, "", unsplit(release, version)}
+	}
+	a.suite(t, "bookworm", "Debian", meta("6.1.170-1", "linux-image-6.1.0-47-amd64"), kernel("6.1.0-47-amd64", "6.1.170-1"),
+		kernel("6.1.0-47-cloud-amd64", "6.1.170-1"), kernel("6.1.0-47-rt-amd64", "6.1.170-1"), kernel(rel, "6.1.192-1"))
+	security := append(splitKernel("7.2.6+deb12-amd64", "7.2.6-1"), kernel(rel, "6.1.192-1"), kernel("6.1.0-55-amd64-unsigned", "6.1.192-1"),
+		kernel(rel612, "6.12.9-1"), debian{"linux-image-6.12-amd64", "6.12.9-1", "linux-image-" + rel612, files{"x": "x"}})
+	broken := splitKernel("7.2.9+deb12-amd64", "7.2.9-1")
+	a.suite(t, "bookworm-security", "Debian", append(security, broken[:len(broken)-1]...)...)
+	opts := testOptions(t)
+	for spec, want := range map[string]string{
+		"apt:bookworm/*":                  "linux-image-6.1.0-47-amd64 linux-image-" + rel + " linux-image-" + rel612 + " linux-image-7.2.6+deb12-amd64",
+		"apt:bookworm/linux-image-6.1.0*": "linux-image-6.1.0-47-amd64 linux-image-" + rel,
+		"apt:bookworm-security/*6.12*":    "linux-image-" + rel612,
+		"apt:linux-image-6.12*":           "linux-image-" + rel612,
+	} {
+		offers, ok, err := from(a.sources).Matching(t.Context(), spec, opts)
+		if err != nil || !ok {
+			t.Fatalf("%s: got a pattern %t, error %v; want true, nil", spec, ok, err)
+		}
+		var got []string
+		for _, o := range offers {
+			got = append(got, o.Package)
+			if !strings.HasPrefix(o.Spec, "apt:bookworm") || !strings.HasSuffix(o.Spec, "/"+o.Package) {
+				t.Errorf("got the spec %s, want that of %s", o.Spec, o.Package)
+			}
+		}
+		if g := strings.Join(got, " "); g != want {
+			t.Errorf("%s: got %s\nwant %s", spec, g, want)
+		}
+	}
+	if _, ok, err := from(a.sources).Matching(t.Context(), "apt:bookworm/6.1", opts); ok || err != nil {
+		t.Errorf("got a pattern %t, error %v; want false, nil", ok, err)
+	}
+}
+
 // Ubuntu's default kernel is "generic", and a part of its modules is in a package that it
 // does not depend on.
 func TestAptUbuntu(t *testing.T) {

@@ -254,10 +254,32 @@ func (l List) Offers(ctx context.Context, place string, opts kernels.Options) ([
 		return nil, &kernels.SpecError{
 			What:    place,
 			Problem: "not a suite or repository",
-			Hint:    "write apt:SUITE or rpmrepo:URL",
+			Hint:    "write apt:SUITE, rpmrepo:URL or dir:FOLDER/*",
 		}
 	}
 	return all, nil
+}
+
+// Matching lists the kernels that match a spec with an asterisk, oldest first, each with the
+// spec's parameters. ok is false for any other spec, and for a source that cannot list.
+func (l List) Matching(
+	ctx context.Context,
+	spec string,
+	opts kernels.Options,
+) (offers []kernels.Offer, ok bool, err error) {
+	s, r, err := l.parse(spec)
+	if err != nil || s.List == nil || !strings.Contains(r.Arg, "*") {
+		return nil, false, err
+	}
+	offers, err = l.Offers(ctx, s.Scheme+":"+r.Arg, opts)
+	for i := range offers {
+		for _, name := range s.Params {
+			if v := r.Set[name]; v != "" {
+				offers[i].Spec = Set(offers[i].Spec, name, v)
+			}
+		}
+	}
+	return offers, true, err
 }
 
 // Resolve is All().Resolve.

@@ -27,7 +27,7 @@ var metaPackages = map[string]string{
 
 var (
 	reSuite   = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
-	reWant    = regexp.MustCompile(`^[a-z0-9][A-Za-z0-9+.~_*?\[\]-]*$`)
+	reWant    = regexp.MustCompile(`^[a-z0-9*][A-Za-z0-9+.~_*?\[\]-]*$`)
 	reSeries  = regexp.MustCompile(`^\d+(\.\d+)*$`)
 	reContent = regexp.MustCompile(`^linux-(image|binary|modules|modules-extra|base)-(unsigned-)?\d`)
 )

@@ -4,26 +4,32 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/debian"
 )
 
-// offers lists the kernels of a suite, or of the machine's own suites for "": the newest of
-// each series in the plain amd64 flavour, oldest series first. The lists are fetched as in
-// Resolve. Other suites of the same mirror are available by name.
-func (m machine) offers(ctx context.Context, suite string, opts kernels.Options) ([]kernels.Offer, error) {
+// offers lists kernels, oldest first: those of a suite, SUITE, or of the machine's own
+// suites for "", the newest of each series in the plain flavour; with SUITE/VERSION or
+// SUITE/PATTERN each that matches. The lists are fetched as in Resolve. Other suites of the
+// same mirror are available by name.
+func (m machine) offers(ctx context.Context, place string, opts kernels.Options) ([]kernels.Offer, error) {
 	c, err := m.read(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var offers []kernels.Offer
-	suites := []string{suite}
-	if suite == "" {
+	spec := aptSpec{}
+	if place != "" {
+		if spec, err = parseApt(place); err != nil {
+			return nil, err
+		}
+	}
+	suites := []string{spec.suite}
+	if spec.suite == "" {
 		suites = suitesOf(c.sources)
 	}
+	var offers []kernels.Offer
 	for _, suite := range suites {
 		state, err := m.open(ctx, suite, opts, false)
 		if err != nil {
@@ -33,13 +39,42 @@ func (m machine) offers(ctx context.Context, suite string, opts kernels.Options)
 			}
 			return nil, err
 		}
-		offers = append(offers, state.offers(opts)...)
+		if spec.want == "" {
+			offers = append(offers, state.offers(opts)...)
+		} else {
+			offers = append(offers, state.each(spec.want, opts)...)
+		}
 	}
-	sort.SliceStable(
-		offers,
-		func(i, j int) bool { return debian.CompareVersions(offers[i].Version, offers[j].Version) < 0 },
-	)
+	slices.SortStableFunc(offers, func(a, b kernels.Offer) int { return debian.CompareVersions(a.Version, b.Version) })
 	return offers, nil
+}
+
+// each returns the kernels of the plain flavour that match, newest first.
+func (a *aptState) each(want string, opts kernels.Options) []kernels.Offer {
+	var offers []kernels.Offer
+	seen := map[string]bool{}
+	for _, p := range a.index.matching(want) {
+		// The first package of a version is the kernel; others are unsigned, or depend on it.
+		if _, _, plain := plainImage(p.Name); !plain || seen[p.Version] {
+			continue
+		}
+		seen[p.Version] = true
+		c := &aptChoice{state: a, main: p}
+		if err := c.follow(); err != nil {
+			opts.Logf("skip apt:%s/%s: %v", a.suite, p.Name, err)
+			continue
+		}
+		offers = append(offers, c.offer("apt:"+a.suite+"/"+c.kernel().Name, opts))
+	}
+	return offers
+}
+
+// offer returns the choice as an offer with that spec.
+func (c *aptChoice) offer(spec string, opts kernels.Options) kernels.Offer {
+	k := c.kernel()
+	return kernels.Offer{
+		Spec: spec, Package: k.Name, Version: k.Version, Suite: k.Suite, Cached: kernels.Unpacked(opts, c.parts()),
+	}
 }
 
 // offers returns the suite's default kernel, named by its meta-package, and for each
@@ -61,19 +96,10 @@ func (a *aptState) offers(opts kernels.Options) []kernels.Offer {
 			opts.Logf("skip %s: %v", spec, err)
 			return
 		}
-		k := c.kernel()
-		if id := k.Name + " " + k.Version; !seen[id] {
+		o := c.offer(spec, opts)
+		if id := o.Package + " " + o.Version; !seen[id] {
 			seen[id] = true
-			offers = append(
-				offers,
-				kernels.Offer{
-					Spec:    spec,
-					Package: k.Name,
-					Version: k.Version,
-					Suite:   k.Suite,
-					Cached:  kernels.Unpacked(opts, c.parts()),
-				},
-			)
+			offers = append(offers, o)
 		}
 	}
 	add("apt:"+a.suite, "")
@@ -90,9 +116,10 @@ func (a *aptState) offers(opts kernels.Options) []kernels.Offer {
 	return offers
 }
 
-// kernel returns the package that has the kernel's name.
+// kernel returns the package that has the kernel's name: the last, because a meta-package
+// precedes the kernel that it depends on.
 func (c *aptChoice) kernel() aptPackage {
-	for _, p := range c.packages {
+	for _, p := range slices.Backward(c.packages) {
 		if strings.HasPrefix(p.Name, "linux-image-") {
 			return p
 		}

@@ -8,11 +8,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/dustin/go-humanize"
 
 	"github.com/faultline/faultline/internal/limitread"
 	"github.com/faultline/faultline/kernels"
+	"github.com/faultline/faultline/kernels/debian"
 	"github.com/faultline/faultline/kernels/layout"
 )
 
@@ -25,6 +28,7 @@ func Source() kernels.Source {
 		Params:  []string{setConfig},
 		Check:   check,
 		Resolve: resolve,
+		List:    list,
 		Suggest: func(text string) string {
 			if info, err := os.Stat(text); err == nil && info.IsDir() {
 				return "for a folder write dir:" + text
@@ -47,6 +51,26 @@ func check(r kernels.Request) error {
 		return &kernels.SpecError{Problem: "no folder given", Hint: "write dir:PATH"}
 	}
 	return nil
+}
+
+// list lists the folders and images that a pattern matches, by their names as versions.
+func list(_ context.Context, pattern string, _ kernels.Options) ([]kernels.Offer, error) {
+	if pattern == "" {
+		return nil, nil // none belongs to this machine
+	}
+	if !strings.Contains(pattern, "*") {
+		return nil, &kernels.SpecError{Problem: "not a pattern", Hint: "for the kernels in a folder write dir:FOLDER/*"}
+	}
+	paths, err := filepath.Glob(pattern)
+	if err != nil {
+		return nil, &kernels.SpecError{Problem: "pattern " + pattern, Err: err, Hint: "close the bracket"}
+	}
+	slices.SortStableFunc(paths, debian.CompareVersions)
+	var offers []kernels.Offer
+	for _, path := range paths {
+		offers = append(offers, kernels.Offer{Spec: "dir:" + path, Package: path, Version: filepath.Base(path)})
+	}
+	return offers, nil
 }
 
 // resolve makes a kernel from a directory. The files are copied: they must not

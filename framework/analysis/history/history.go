@@ -57,8 +57,8 @@ type History struct {
 // Kernel is a kernel of a record.
 type Kernel struct {
 	compare.Column
-	// Title is a short and unique name: its version, or its name, followed by the record
-	// if another record has the same.
+	// Title is a short and unique name: its version, that of its package, or its name,
+	// followed by the record if another record has the same.
 	Title   string `json:"title"`
 	Version string `json:"version,omitempty"`
 	Digest  string `json:"digest"`

@@ -105,6 +105,7 @@ func entitle(lists ...[]Kernel) {
 	}
 	forms := []func(k *Kernel) string{
 		func(k *Kernel) string { return k.Version },
+		func(k *Kernel) string { return k.place.revision },
 		func(k *Kernel) string { return k.Kernel },
 		func(k *Kernel) string { return cmp.Or(k.Version, k.Kernel) + " of " + k.Label },
 		func(k *Kernel) string { return k.Kernel + " of " + k.Label },

@@ -9,6 +9,7 @@ import (
 	"github.com/dustin/go-humanize/english"
 
 	"github.com/faultline/faultline/internal/sanitize"
+	"github.com/faultline/faultline/internal/shell"
 	"github.com/faultline/faultline/kernels/upstream"
 )
 
@@ -19,12 +20,7 @@ const named = 8
 // the scenarios below it. A finding begins with !.
 func (h History) Write(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(
-		&b,
-		"%s, the oldest first: %s\n",
-		english.Plural(len(h.Kernels), "kernel", ""),
-		sanitize.Line(strings.Join(titles(h.Kernels), ", ")),
-	)
+	h.writeKernels(&b)
 	if len(h.Unplaced) > 0 {
 		fmt.Fprintf(
 			&b,
@@ -44,6 +40,11 @@ func (h History) Write(w io.Writer) error {
 		}
 		fmt.Fprintf(&b, "%s%s: %s\n    %s\n",
 			mark, sanitize.Line(h.reason(m)), english.Plural(len(m.Scenarios), "scenario", ""), some(m.Scenarios))
+		if m.Finding() {
+			to := h.Kernels[m.To]
+			repro := []string{"faultline", "repro", m.Scenarios[0] + "@" + to.Kernel, "--run", to.Label}
+			fmt.Fprintf(&b, "    %s\n", sanitize.Line(shell.Quote(repro)))
+		}
 	}
 	flipped := map[string]bool{}
 	for _, f := range h.Flips {
@@ -56,8 +57,8 @@ func (h History) Write(w io.Writer) error {
 		english.Plural(len(h.Scenarios), "scenario", ""),
 		h.verdict(),
 	)
-	for _, g := range h.Gaps {
-		fmt.Fprintf(&b, "Unknown for %s: %s: %s\n    %s\n", sanitize.Line(h.Kernels[g.Kernel].Title),
+	for _, g := range h.gaps() {
+		fmt.Fprintf(&b, "Unknown for %s: %s: %s\n    %s\n", sanitize.Line(h.span(g.kernels)),
 			english.Plural(len(g.Scenarios), "scenario", ""), sanitize.Line(g.Why), some(g.Scenarios))
 	}
 	for _, u := range h.Unrecorded {
@@ -65,6 +66,76 @@ func (h History) Write(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// few is the number of kernels that are listed one by one.
+const few = 8
+
+// writeKernels lists the kernels, the oldest first. Of many, neighbours between which
+// nothing flipped are one line.
+func (h History) writeKernels(b *strings.Builder) {
+	kernels := english.Plural(len(h.Kernels), "kernel", "")
+	if len(h.Kernels) <= few {
+		fmt.Fprintf(b, "%s, the oldest first: %s\n", kernels, sanitize.Line(strings.Join(titles(h.Kernels), ", ")))
+		return
+	}
+	moved := map[int]bool{}
+	for _, m := range h.Moves {
+		moved[m.To] = true
+	}
+	var groups [][]int
+	for i := range h.Kernels {
+		if i == 0 || moved[i] {
+			groups = append(groups, nil)
+		}
+		groups[len(groups)-1] = append(groups[len(groups)-1], i)
+	}
+	fmt.Fprintf(b, "%s, the oldest first. Nothing flipped between kernels of one line:\n", kernels)
+	for _, g := range groups {
+		fmt.Fprintf(b, "  %s\n", sanitize.Line(h.span(g)))
+	}
+}
+
+// span names kernels, neighbours as "6.1.170 to 6.1.192 (11)".
+func (h History) span(kernels []int) string {
+	var parts []string
+	for i := 0; i < len(kernels); {
+		j := i
+		for j+1 < len(kernels) && kernels[j+1] == kernels[j]+1 {
+			j++
+		}
+		first, last := h.Kernels[kernels[i]].Title, h.Kernels[kernels[j]].Title
+		switch n := j - i + 1; n {
+		case 1:
+			parts = append(parts, first)
+		case 2:
+			parts = append(parts, first, last)
+		default:
+			parts = append(parts, fmt.Sprintf("%s to %s (%d)", first, last, n))
+		}
+		i = j + 1
+	}
+	return strings.Join(parts, ", ")
+}
+
+// sharedGap is a gap that several kernels have.
+type sharedGap struct {
+	Gap
+	kernels []int
+}
+
+// gaps joins gaps with the same scenarios and reason.
+func (h History) gaps() []sharedGap {
+	var out []sharedGap
+	for _, g := range h.Gaps {
+		i := slices.IndexFunc(out, func(o sharedGap) bool { return o.Why == g.Why && slices.Equal(o.Scenarios, g.Scenarios) })
+		if i < 0 {
+			i = len(out)
+			out = append(out, sharedGap{Gap: g})
+		}
+		out[i].kernels = append(out[i].kernels, g.Kernel)
+	}
+	return out
 }
 
 // Steps returns one line for each pair of kernels between which anything flipped, with

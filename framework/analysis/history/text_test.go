@@ -61,6 +61,31 @@ func TestWriteFindings(t *testing.T) {
 	}
 }
 
+// Of many kernels, those between which nothing flipped are one line, as are equal gaps.
+func TestWriteMany(t *testing.T) {
+	run := kernels("-6.1.170", "-6.1.172", "-6.1.180", "-6.1.192", "6.12.90", "6.12.95", "6.16.3", "6.17.8", "6.18.5", "6.19.2")
+	for _, v := range []string{"6.12.90", "6.12.95", "6.16.3", "6.18.5"} {
+		*cell(run, "dax/ext4/shared-read", v) = observe.Cell{
+			Scenario: "dax/ext4/shared-read", Kernel: "linux " + v, Accel: "tcg", Verdict: observe.Infra, Message: "QEMU ended",
+		}
+	}
+	cell(run, "dax/ext4/shared-write", "6.18.5").Witnesses = map[string]string{"badblocks": "40 8"}
+	var b strings.Builder
+	if err := of(t, run).Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"10 kernels, the oldest first. Nothing flipped between kernels of one line:\n" +
+			"  6.1.170 to 6.1.192 (4)\n  6.12.90 to 6.16.3 (3)\n  6.17.8\n  6.18.5\n  6.19.2\n",
+		"! no known change: 1 scenario\n    dax/ext4/shared-write\n    faultline repro 'dax/ext4/shared-write@linux 6.18.5' --run ",
+		"Unknown for 6.12.90 to 6.16.3 (3), 6.18.5: 1 scenario: infrastructure failure: QEMU ended\n    dax/ext4/shared-read\n",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+}
+
 // The stable update that brought a change is named if the kernel is known to contain it;
 // a later update that does not show the change has lost it.
 func TestWriteBackport(t *testing.T) {

@@ -12,16 +12,17 @@ import (
 )
 
 // matrixHelp explains --matrix and --kernel.
-const matrixHelp = `--matrix takes a file, or the name of a built-in matrix: default (6.1 and 6.12 of Debian 12) or
-wide (also 5.10 and the newest 7.x). Kernels given with --kernel are appended. With neither flag,
-the matrix is default. FILE is YAML with the key kernels: a list of entries with spec and, optionally,
-name and has, such as has: {dax_fault_hwpoison: true}; see docs/reference/usage.md.
+const matrixHelp = `--matrix takes a file, or the name of a built-in matrix: default (6.1 and 6.12 of Debian 12), wide
+(also 5.10 and the newest 7.x), or archive (all of Debian, for faultline sweep). Kernels given with
+--kernel are appended. With neither flag, the matrix is default. FILE is YAML with the key kernels:
+a list of entries with spec and, optionally, name and has, such as has: {dax_fault_hwpoison: true};
+see docs/reference/usage.md.
 `
 
 // wholeFlags define a whole run, before it is split into shards.
 type wholeFlags struct {
 	Kernel   []string `placeholder:"SPEC" sep:"none" help:"Run on this kernel (repeatable)."`
-	Matrix   string   `placeholder:"FILE" help:"Read the kernels from FILE, or from the built-in matrix default or wide."`
+	Matrix   string   `placeholder:"FILE" help:"Read the kernels from FILE, or a built-in matrix: default, wide, archive."`
 	Scenario []string `placeholder:"GLOB" complete:"scenario" sep:"none" help:"${scenario}"`
 	Label    string   `placeholder:"FILTER" help:"${label}"`
 	Accel    string   `enum:"auto,kvm,tcg" default:"auto" placeholder:"auto|kvm|tcg" help:"${accel}"`
@@ -120,6 +121,8 @@ func (c *wholeFlags) kernels(declared change.List) ([]matrix.Entry, error) {
 		load = matrix.Default
 	case "wide":
 		load = matrix.Wide
+	case "archive":
+		load = matrix.Archive
 	}
 	m, err := load()
 	if err != nil {

@@ -141,3 +141,12 @@ func (v *Victim) mapping(
 	record(v.g.rec, v.Role, action, observe.Outcome{}, "")
 	return m
 }
+
+// MoveTo moves n bytes at an address to the start of another mapping, which they replace
+// (mremap(2), MREMAP_FIXED). It records the errno, not the address.
+func (v *Victim) MoveTo(ctx context.Context, a Addr, n int64, to *Mapping) *Observation {
+	wired, words := wireArgs([]any{a, n, n, unix.MREMAP_MAYMOVE | unix.MREMAP_FIXED, to.At(0)})
+	called := v.g.call(ctx, &wire.Request{To: v.id, Syscall: &wire.Syscall{Name: "mremap", Args: wired}}).Called
+	o := observe.Outcome{Errno: called.Errno, Signals: v.signals(called.Signals)}
+	return record(v.g.rec, v.Role, fmt.Sprintf("mremap(%s)", words), o, "")
+}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/run/suite"
 	"github.com/faultline/faultline/guest/siginfo"
@@ -96,15 +98,22 @@ func Failing(errno string) Detail { return func(p *payload) { p.err = errno } }
 // expects si_addr_lsb 0, so that BUS_MCEERR_AR and BUS_MCEERR_AO need PageLSB,
 // HugePageLSB or LSB.
 func SIGBUS(code Code, details ...Detail) Pattern {
-	return Pattern{lazy: func() Pattern { return sigbusPattern(code, details) }}
+	return Pattern{lazy: func() Pattern { return signalPattern("SIGBUS", siginfo.SIGBUS, int32(code), details) }}
 }
 
-func sigbusPattern(code Code, details []Detail) Pattern {
+// SIGSEGV expects exactly one signal with SEGV_MAPERR, at the accessed byte: the page must
+// not be accessed (do_user_addr_fault in arch/x86/mm/fault.c).
+func SIGSEGV() Pattern {
+	const mapErr = 1 // include/uapi/asm-generic/siginfo.h
+	return signalPattern("SIGSEGV", int32(unix.SIGSEGV), mapErr, nil)
+}
+
+func signalPattern(name string, signo, code int32, details []Detail) Pattern {
 	var want payload
 	for _, d := range details {
 		d(&want)
 	}
-	text := "SIGBUS " + siginfo.CodeName(siginfo.SIGBUS, int32(code))
+	text := name + " " + siginfo.CodeName(signo, code)
 	if want.lsb != 0 {
 		text += fmt.Sprintf(" lsb=%d", want.lsb)
 	}
@@ -126,7 +135,7 @@ func sigbusPattern(code Code, details []Detail) Pattern {
 			return false
 		}
 		s := o.Signals[0]
-		return s.Signo == siginfo.SIGBUS && s.Code == int32(code) && s.LSB == want.lsb && (at == "" || s.Addr == at)
+		return s.Signo == signo && s.Code == code && s.LSB == want.lsb && (at == "" || s.Addr == at)
 	}}
 }
 

@@ -53,6 +53,16 @@ func (g *Guest) apply(ctx context.Context, i inject.Injection) observe.Outcome {
 	return o
 }
 
+// FilterPoison restricts the pages that any kind of injection poisons (hwpoison_filter in
+// mm/memory-failure.c).
+func (g *Guest) FilterPoison(ctx context.Context, f inject.Filter) {
+	g.LoadModule(ctx, "hwpoison_inject")
+	for _, file := range f.Files() {
+		g.WriteFile(ctx, file[0], file[1])
+	}
+	record(g.rec, "agent", "filter poison"+f.String(), observe.Outcome{}, "")
+}
+
 // AllowPanic lets a step end in a kernel panic, which Panics can expect. After a panic no primitive can use the guest.
 func (g *Guest) AllowPanic() { g.mayPanic = true }
 

@@ -98,13 +98,17 @@ func (v *Victim) Pwrite(ctx context.Context, fd FD, n, offset int64) *Observatio
 
 // Advice for Madvise.
 const (
-	MADV_HUGEPAGE       = unix.MADV_HUGEPAGE
+	MADV_DONTNEED       = unix.MADV_DONTNEED
+	MADV_FREE           = unix.MADV_FREE
 	MADV_MERGEABLE      = unix.MADV_MERGEABLE
+	MADV_HUGEPAGE       = unix.MADV_HUGEPAGE
 	MADV_PAGEOUT        = unix.MADV_PAGEOUT
-	MADV_HWPOISON       = 100
-	MADV_SOFT_OFFLINE   = 101
 	MADV_POPULATE_READ  = 22
 	MADV_POPULATE_WRITE = 23
+	MADV_COLLAPSE       = 25
+	MADV_HWPOISON       = 100
+	MADV_SOFT_OFFLINE   = 101
+	MADV_GUARD_INSTALL  = 102
 )
 
 // Madvise gives advice on n bytes (madvise(2)).

@@ -9,12 +9,17 @@ var BadblocksSorted = Change{
 	Effect: "reading a block within a long range of bad blocks fails with EIO; " +
 		"it used to return data as if the block were good",
 	CallPath:  []string{"badblocks_set", "badblocks_check", "pmem_do_read"},
-	Scenarios: []string{"blockdev/pmem/pread-long-range"},
+	Scenarios: []string{"blockdev/pmem/pread-long-range", "blockdev/pmem/table-replace"},
 	Witnesses: []WitnessEffect{
 		{
 			Scenarios: "blockdev/pmem/pread-long-range",
 			Witness:   "log",
 			After:     "Buffer I/O error on dev pmem(nfit,ext4), logical block *, async page read",
+		},
+		{
+			Scenarios: "blockdev/pmem/table-replace",
+			Witness:   "log",
+			Before:    "Buffer I/O error on dev pmem(nfit,ext4), logical block *, async page read",
 		},
 	},
 }

@@ -47,7 +47,8 @@ type Filter struct {
 	FlagsMask, FlagsValue uint64
 }
 
-func (f Filter) files() [][2]string {
+// Files returns the files that set the filter, each with its content, in that order.
+func (f Filter) Files() [][2]string {
 	if f == (Filter{}) {
 		return nil
 	}
@@ -82,7 +83,7 @@ func (f Filter) String() string {
 // mm/hwpoison-inject.c). The current process is the guest's agent, not the victim.
 func CorruptPFN(f Frame, filter Filter) Injection {
 	return write(fmt.Sprintf("corrupt-pfn of %s%s", f.Name, filter), "hwpoison_inject",
-		append(filter.files(), [2]string{hwpoisonDir + "corrupt-pfn", fmt.Sprintf("%#x", f.Addr/f.Page)})...)
+		append(filter.Files(), [2]string{hwpoisonDir + "corrupt-pfn", fmt.Sprintf("%#x", f.Addr/f.Page)})...)
 }
 
 // UnpoisonPFN removes a page's poison, if the kernel allows that (unpoison_memory in

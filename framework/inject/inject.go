@@ -68,6 +68,24 @@ func BadBlock(at Located, offset int64) Injection {
 	return BadSectors(at, offset, at.PageBytes()/sectorBytes)
 }
 
+// BadSectorsApart marks n single sectors as bad, from offset on, with a good sector between
+// two of them, so that each is a range of its own. It ends at the first error.
+func BadSectorsApart(at Located, offset int64, n int) Injection {
+	b, err := at.Blocks(offset, 2*int64(n)*sectorBytes)
+	return Injection{
+		Action: fmt.Sprintf("badblock %s, every second sector, %d in all", b.Name, n),
+		Apply: func(ctx context.Context, g Guest) (observe.Outcome, error) {
+			for i := int64(0); i < int64(n) && err == nil; i++ {
+				var o observe.Outcome
+				if o, err = set(ctx, g, b.Disk, b.Sector+2*i, 1); o.Errno != "" {
+					return o, err
+				}
+			}
+			return observe.Outcome{}, err
+		},
+	}
+}
+
 // BadSectors is like BadBlock, for a number of sectors of 512 bytes from offset on.
 func BadSectors(at Located, offset, sectors int64) Injection {
 	b, err := at.Blocks(offset, sectors*sectorBytes)
@@ -77,15 +95,18 @@ func BadSectors(at Located, offset, sectors int64) Injection {
 			if err != nil {
 				return observe.Outcome{}, err
 			}
-			path := "/sys/block/" + b.Disk + "/badblocks"
-			reply, err := g.Call(
-				ctx,
-				&wire.Request{WriteFile: &wire.WriteFile{Path: path, Data: fmt.Appendf(nil, "%d %d", b.Sector, b.Count)}},
-			)
-			if err != nil {
-				return observe.Outcome{}, err
-			}
-			return observe.Outcome{Errno: reply.File.Errno}, nil
+			return set(ctx, g, b.Disk, b.Sector, b.Count)
 		},
 	}
+}
+
+// set adds a range of sectors to a disk's badblocks file.
+func set(ctx context.Context, g Guest, disk string, sector, count int64) (observe.Outcome, error) {
+	reply, err := g.Call(ctx, &wire.Request{WriteFile: &wire.WriteFile{
+		Path: "/sys/block/" + disk + "/badblocks", Data: fmt.Appendf(nil, "%d %d", sector, count),
+	}})
+	if err != nil {
+		return observe.Outcome{}, err
+	}
+	return observe.Outcome{Errno: reply.File.Errno}, nil
 }

@@ -113,7 +113,7 @@ func TestRPMRepository(t *testing.T) {
 	for place, want := range map[string]string{
 		"rpmrepo:x":             "rpmrepo:x: no URL of a repository; write rpmrepo:URL",
 		"rpmrepo:":              "not a suite or repository; write apt:SUITE, rpmrepo:URL or dir:FOLDER/*",
-		"dir:/":                 "not a suite or repository",
+		"dir:/":                 "not a pattern; for the kernels in a folder write dir:FOLDER/*",
 		"rpmrepo:" + url + "/x": "the server answers 404 Not Found",
 	} {
 		_, err := All().Offers(t.Context(), place, testOptions(t))

@@ -96,6 +96,7 @@ var _ = describe("poison in anonymous memory", func() {
 		v := g.Victim(ctx)
 		m := v.MapAnonymous(ctx, HugePageBytes(), 0)
 		v.Madvise(ctx, m.At(0), HugePageBytes(), MADV_HUGEPAGE)
+		v.Store(ctx, m.At(at())) // a page of zeros is another case: see thp/zeros
 		v.Store(ctx, m.At(Page(bad+1)+5))
 		before := v.Kind(ctx, m.At(Page(bad+1)))
 		advice := hwpoison(ctx, v, m)

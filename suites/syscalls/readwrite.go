@@ -135,6 +135,66 @@ var _ = describe("a read through the page cache", func() {
 		Expect(read).To(DependOn(change.BadblocksSorted, Before(ReturnsFull(PageBytes(), 0)), After(Errno("EIO"))))
 	})
 
+	// The table of a disk has room for 512 ranges (MAX_BADBLOCKS).
+	It("fails with EIO in each of 512 bad ranges; a further range is refused with ENOSPC", Scenario(
+		"blockdev/pmem/table-full",
+		Catalogue("T03"), NeedsDisk(NFIT, Ext4)), func(ctx SpecContext) {
+		g := StartGuest(ctx)
+		d := g.Pmem(ctx, NFIT, Ext4)
+		g.Unmount(ctx, d)
+		v := g.Victim(ctx)
+		fd := v.Open(ctx, "/dev/"+d.Disk, d.Name, unix.O_RDONLY)
+		g.Inject(ctx, inject.BadSectorsApart(d, Page(15*1024), 512))
+		further := g.InjectMayFail(ctx, inject.BadSectors(d, Page(16*1024), 1))
+		first := v.Pread(ctx, fd, PageBytes(), Page(15*1024))
+		last := v.Pread(ctx, fd, PageBytes(), Page(15*1024)+1020*512)
+		beyond := v.Pread(ctx, fd, PageBytes(), Page(16*1024))
+		Expect(further).To(BeOutcome(Errno("ENOSPC")))
+		Expect(first).To(BeOutcome(Errno("EIO")))
+		Expect(last).To(BeOutcome(Errno("EIO")))
+		Expect(beyond).To(BeOutcome(ReturnsFull(PageBytes(), 0)))
+	})
+
+	// In a table with one free entry, a range that contains the last two. Before v6.15 the
+	// kernel lists a part of it and reports success: 2000 to 2210 before v6.8, 2100 to 2500
+	// since (badblocks_set, _badblocks_set).
+	It("of a range around others in a nearly full table: refused since v6.15, a part is listed before", Scenario(
+		"blockdev/pmem/table-replace", Catalogue("T03"), NeedsDisk(NFIT, Ext4),
+		Changes(change.BadblocksSorted, change.BadblocksFull)), func(ctx SpecContext) {
+		g := StartGuest(ctx)
+		d := g.Pmem(ctx, NFIT, Ext4)
+		g.Unmount(ctx, d)
+		v := g.Victim(ctx)
+		fd := v.Open(ctx, "/dev/"+d.Disk, d.Name, unix.O_RDONLY)
+		sector := func(n int64) int64 { return Page(15*1024) + n*512 }
+		g.Inject(ctx, inject.BadSectorsApart(d, sector(0), 510))
+		g.Inject(ctx, inject.BadSectors(d, sector(2100), 10))
+		g.Inject(ctx, inject.BadSectors(d, sector(2200), 10))
+		around := g.InjectMayFail(ctx, inject.BadSectors(d, sector(2000), 500))
+		first := v.Pread(ctx, fd, PageBytes(), sector(2000))
+		between := v.Pread(ctx, fd, PageBytes(), sector(2152))
+		read := ReturnsFull(PageBytes(), 0)
+		Expect(around).To(DependOn(change.BadblocksFull, Before(OK()), After(Errno("ENOSPC"))))
+		Expect(first).To(DependOn(change.BadblocksSorted, Before(Errno("EIO")), After(read)))
+		Expect(between).To(DependOn(change.BadblocksFull, Before(Errno("EIO")), After(read)))
+	})
+
+	// badblocks_store() reads the length with %d.
+	It("fails with EIO in the first 3 of 2^32 + 3 bad sectors; the others are not listed", Scenario(
+		"blockdev/pmem/table-long", Catalogue("T04"), NeedsDisk(NFIT, Ext4)), func(ctx SpecContext) {
+		g := StartGuest(ctx)
+		d := g.Pmem(ctx, NFIT, Ext4)
+		g.Unmount(ctx, d)
+		v := g.Victim(ctx)
+		fd := v.Open(ctx, "/dev/"+d.Disk, d.Name, unix.O_RDONLY)
+		long := g.InjectMayFail(ctx, inject.BadSectors(d, Page(15*1024), 1<<32+3))
+		first := v.Pread(ctx, fd, PageBytes(), Page(15*1024))
+		later := v.Pread(ctx, fd, PageBytes(), Page(15*1024+1))
+		Expect(long).To(BeOutcome(OK()))
+		Expect(first).To(BeOutcome(Errno("EIO")))
+		Expect(later).To(BeOutcome(ReturnsFull(PageBytes(), 0)))
+	})
+
 	for _, fs := range []FS{Ext4, XFS} {
 		It("on "+fs.Text()+" returns the data before the bad page, then fails with EIO", Scenario(
 			"pagecache/"+string(fs)+"/pread-span", Catalogue("E26"), NeedsDisk(NFIT, fs)), func(ctx SpecContext) {

@@ -1,0 +1,15 @@
+package change
+
+// PoisonCountedAgain is a bug: each report of a page that is poisoned already is counted.
+// The fix is 3be306cccdcc "mm/memory-failure: fix redundant updates for already poisoned
+// pages", in v6.17 and in stable updates of 6.16 and 6.12 (mails of the stable list).
+var PoisonCountedAgain = Change{
+	ID:        "poison_counted_again",
+	Commit:    "b8b9488d50b7",
+	Subject:   "mm/memory-failure: improve memory failure action_result messages",
+	Since:     "v6.11",
+	Until:     "v6.17",
+	Effect:    "HardwareCorrupted in /proc/meminfo counts a page again at each further report of its poison",
+	CallPath:  []string{"memory_failure", "action_result", "num_poisoned_pages_inc"},
+	Scenarios: []string{"ram/anon/twice"},
+}

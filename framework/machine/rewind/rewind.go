@@ -106,8 +106,9 @@ func Reads(code []byte, now gdb.Registers, addr uint64, n int) bool {
 		return overlap(now.RSI, int(size), addr, n)
 	}
 	now.RIP += uint64(inst.Len)
-	_, err = plain(inst, now, addr, n)
-	return err == nil
+	m, err := operand(inst)
+	at, ok := effective(m, now)
+	return err == nil && ok && overlap(at, inst.MemBytes, addr, n)
 }
 
 // Wrote returns the start and end of the write that included the byte at addr: that of
@@ -202,30 +203,58 @@ func previous(code []byte) (x86asm.Inst, bool) {
 // plain returns the registers before a completed instruction that reads once; the caller
 // sets RIP.
 func plain(inst x86asm.Inst, after gdb.Registers, addr uint64, n int) (gdb.Registers, error) {
+	m, err := operand(inst)
+	if err != nil {
+		return after, err
+	}
+	if dst, ok := inst.Args[0].(x86asm.Reg); ok && !compares[inst.Op] {
+		switch {
+		case same(dst, m.Index):
+			return after, unknown("%v overwrites the register that it addresses by", inst)
+		case same(dst, m.Base):
+			return based(inst, m, after, addr)
+		}
+	}
+	at, ok := effective(m, after)
+	if !ok {
+		return after, unknown("the address in %v", inst)
+	}
+	if !overlap(at, inst.MemBytes, addr, n) {
+		return after, unknown("%v reads %#x, not %#x", inst, at, addr)
+	}
+	return after, nil
+}
+
+// operand returns the memory that an instruction reads, if it can be run twice.
+func operand(inst x86asm.Inst) (x86asm.Mem, error) {
 	if !idempotent[inst.Op] {
-		return after, unknown("%v is none of the instructions that can be run twice", inst)
+		return x86asm.Mem{}, unknown("%v is none of the instructions that can be run twice", inst)
 	}
 	for i, arg := range inst.Args {
 		m, ok := arg.(x86asm.Mem)
-		if !ok {
-			continue
+		switch {
+		case !ok:
+		case i == 0 && !compares[inst.Op]:
+			return m, unknown("%v writes the memory", inst)
+		default:
+			return m, nil
 		}
-		if i == 0 && !compares[inst.Op] {
-			return after, unknown("%v writes the memory", inst)
-		}
-		if dst, ok := inst.Args[0].(x86asm.Reg); ok && !compares[inst.Op] && (same(dst, m.Base) || same(dst, m.Index)) {
-			return after, unknown("%v overwrites the register that it addresses by", inst)
-		}
-		at, ok := effective(m, after)
-		if !ok {
-			return after, unknown("the address in %v", inst)
-		}
-		if !overlap(at, inst.MemBytes, addr, n) {
-			return after, unknown("%v reads %#x, not %#x", inst, at, addr)
-		}
-		return after, nil
 	}
-	return after, unknown("%v reads no memory", inst)
+	return x86asm.Mem{}, unknown("%v reads no memory", inst)
+}
+
+// based is plain for an instruction that overwrites its base register (mov (%rdx),%edx).
+// If addr is at the start of a page, the read begins there: one that begins before it would
+// not be aligned, and be on two pages.
+func based(inst x86asm.Inst, m x86asm.Mem, after gdb.Registers, addr uint64) (gdb.Registers, error) {
+	rest, ok := effective(x86asm.Mem{Segment: m.Segment, Index: m.Index, Scale: m.Scale, Disp: m.Disp}, after)
+	const pageBytes = 4096
+	if !ok || addr%pageBytes != 0 || inst.MemBytes > 8 || inst.MemBytes&(inst.MemBytes-1) != 0 {
+		return after, unknown("%v overwrites the register that it addresses by", inst)
+	}
+	n, _ := number(m.Base)
+	*register(&after, n) = addr - rest
+	return after, nil
 }
 
 // idempotent lists instructions that only read their memory operand, so that they can be
@@ -332,11 +361,16 @@ func value(reg x86asm.Reg, r gdb.Registers) (uint64, bool) {
 	if reg < x86asm.RAX || reg > x86asm.R15 {
 		return 0, false
 	}
-	// In the order of the instruction set, which differs from gdb's.
-	return [...]uint64{
-		r.RAX, r.RCX, r.RDX, r.RBX, r.RSP, r.RBP, r.RSI, r.RDI,
-		r.R8, r.R9, r.R10, r.R11, r.R12, r.R13, r.R14, r.R15,
-	}[reg-x86asm.RAX], true
+	return *register(&r, int(reg-x86asm.RAX)), true
+}
+
+// register returns a register by its number in the instruction set, whose order differs
+// from gdb's.
+func register(r *gdb.Registers, n int) *uint64 {
+	return [...]*uint64{
+		&r.RAX, &r.RCX, &r.RDX, &r.RBX, &r.RSP, &r.RBP, &r.RSI, &r.RDI,
+		&r.R8, &r.R9, &r.R10, &r.R11, &r.R12, &r.R13, &r.R14, &r.R15,
+	}[n]
 }
 
 // same reports whether two names belong to the same general register.

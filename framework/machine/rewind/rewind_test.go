@@ -30,6 +30,10 @@ func TestBefore(t *testing.T) {
 			gdb.Registers{RDI: at - 0x18, RCX: 4}, gdb.Registers{RDI: at - 0x18, RCX: 4, RIP: ip - 4}},
 		"a wide load that begins before the byte": {"\x48\x8b\x06", "\x90", gdb.Registers{RSI: at - 7}, gdb.Registers{RSI: at - 7, RIP: ip - 3}},
 		"cmp %rax,(%rdi)":                         {"\x48\x39\x07", "\x90", gdb.Registers{RDI: at}, gdb.Registers{RDI: at, RIP: ip - 3}},
+		// The base is overwritten, and the byte is at the start of a page.
+		"mov (%rdx),%edx": {"\x8b\x12", "\x0f\x01\xca", gdb.Registers{RDX: 7}, gdb.Registers{RDX: at, RIP: ip - 2}},
+		"mov 8(%rdx,%rcx,4),%rdx": {"\x48\x8b\x54\x8a\x08", "\xc3",
+			gdb.Registers{RDX: 7, RCX: 4}, gdb.Registers{RDX: at - 0x18, RCX: 4, RIP: ip - 5}},
 		// With RCX left, RIP is at the instruction: QEMU before 10.
 		"one round of rep movsb": {"\x48\x89\xd1", "\xf3\xa4",
 			gdb.Registers{RSI: at + 1, RDI: 0x9001, RCX: 4095}, gdb.Registers{RSI: at, RDI: 0x9000, RCX: 4096, RIP: ip}},
@@ -71,8 +75,8 @@ func TestUnknown(t *testing.T) {
 		regs          gdb.Registers
 	}{
 		"an access elsewhere":          {"\x48\x8b\x06", "\x90", gdb.Registers{RSI: at + 8}},
-		"the base is overwritten":      {"\x48\x8b\x36", "\x90", gdb.Registers{RSI: at}},
-		"half of it, too":              {"\x40\x8a\x36", "\x90", gdb.Registers{RSI: at}},
+		"the index is overwritten":     {"\x48\x8b\x34\x37", "\x90", gdb.Registers{RSI: at}},
+		"the base, with GS":            {"\x65\x48\x8b\x36", "\x90", gdb.Registers{RSI: at}},
 		"a store":                      {"\x48\x89\x06", "\x90", gdb.Registers{RSI: at}},
 		"an addition to memory":        {"\x48\x01\x06", "\x90", gdb.Registers{RSI: at}},
 		"a load by GS":                 {"\x65\x48\x8b\x06", "\x90", gdb.Registers{RSI: at}},
@@ -102,10 +106,12 @@ func TestReads(t *testing.T) {
 		rsi  uint64
 		want bool
 	}{
-		"rep movsb at the byte":   {"\xf3\xa4\x90", at, true},
-		"rep movsb before it":     {"\xf3\xa4\x90", at - 1, false},
-		"a load of it":            {"\x48\x8b\x06", at - 7, true},
-		"a load beside it":        {"\x48\x8b\x06", at + 1, false},
+		"rep movsb at the byte":                     {"\xf3\xa4\x90", at, true},
+		"rep movsb before it":                       {"\xf3\xa4\x90", at - 1, false},
+		"a load of it":                              {"\x48\x8b\x06", at - 7, true},
+		"a load beside it":                          {"\x48\x8b\x06", at + 1, false},
+		"a load that overwrites its base":           {"\x48\x8b\x36", at, true},
+		"a load elsewhere that overwrites its base": {"\x48\x8b\x36", at + 8, false},
 		"a store":                 {"\x48\x89\x06", at, false},
 		"no whole instruction":    {"\x48\x8b", at, false},
 		"a load relative to RIP":  {"\x48\x8b\x05\xf9\x5f\x00\x00", 0, true},

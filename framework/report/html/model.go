@@ -11,7 +11,7 @@ type page struct {
 	Policy   string // content security policy: only our own style and script
 	Style    template.CSS
 	Script   template.JS
-	Data     template.JS // the script's input for drawing cells
+	Data     template.HTML // the script's input for drawing cells (store.encode)
 	Title    string
 	Headline matrix.Headline
 	Counts   []tally

@@ -24,7 +24,7 @@ var files embed.FS
 // digest; their sources are several files, in the order of their names.
 var (
 	pageStyle  = joined("page/*.css")
-	pageScript = "\"use strict\";\n(() => {\n" + joined("page/*.js") + "})();\n"
+	pageScript = "\"use strict\";\n(async () => {\n" + joined("page/*.js") + "})();\n"
 )
 
 // Write writes the run as one self-contained page. folder, which may be nil, has the

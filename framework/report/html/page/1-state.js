@@ -1,6 +1,12 @@
+// unpack decodes the cells: base64 of compressed JSON (store.encode).
+async function unpack(packed) {
+  const bytes = Uint8Array.from(atob(packed.trim()), (c) => c.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
+}
+
 // The filters and the open cell are in the fragment of the page's address, so that a
 // link keeps them: #group=dax&differences=1&cell=SCENARIO@KERNEL.
-const data = JSON.parse(document.getElementById("data").textContent);
+const data = await unpack(document.getElementById("data").content.textContent);
 const text = (i) => data.text[i || 0];
 const keys = ["q", "group", "change", "kernel", "differences", "cell"];
 let state = {};

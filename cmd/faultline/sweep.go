@@ -73,20 +73,14 @@ func (c *sweepCmd) Run(ctx context.Context) error {
 	opt.Cache.Log = p.Say
 	opt.Out, opt.Keep, opt.Command, opt.Progress, opt.Tool = c.Out, true, os.Args, p, results.Tool{Version: versionText()}
 	if c.DryRun {
-		entries, err := sweep.Kernels(ctx, opt)
+		entries, _, err := sweep.Kernels(ctx, opt)
 		for _, e := range entries {
 			fmt.Println(e.Spec)
 		}
 		return err
 	}
-	var missing []string
-	opt.Done = func(k sweep.Kernel) {
-		p.Say("%s", swept(k))
-		if k.Err != nil {
-			missing = append(missing, k.Spec)
-		}
-	}
-	record, folder, err := sweep.Do(ctx, opt)
+	opt.Done = func(k sweep.Kernel) { p.Say("%s", swept(k)) }
+	record, folder, missing, err := sweep.Do(ctx, opt)
 	p.stop()
 	if err != nil {
 		return err

@@ -34,7 +34,7 @@ func TestEach(t *testing.T) {
 		for _, s := range specs {
 			entries = append(entries, matrix.Entry{Spec: s, Has: has})
 		}
-		all, err := matrix.Each(t.Context(), entries, opts)
+		all, lost, err := matrix.Each(t.Context(), entries, opts)
 		if err != nil {
 			return err.Error()
 		}
@@ -45,20 +45,24 @@ func TestEach(t *testing.T) {
 			}
 			got = append(got, strings.TrimPrefix(e.Spec, "dir:"+dir+"/"))
 		}
+		for _, spec := range lost {
+			got = append(got, "lost "+spec)
+		}
 		return strings.Join(got, " ")
 	}
 	at := "dir:" + dir + "/"
 	for _, c := range []struct{ name, got, want string }{
 		{"newest first, each once, others follow", each(at+"other", at+"v6.*", at+"v*"), "v6.10 v6.2 v6.1 other"},
 		{"with parameters", each(at + "v6.1*?config=x"), "v6.10?config=x v6.1?config=x"},
-		{"a place that can't be read", each("rpmrepo:http://127.0.0.1:1/os/kernel*", at+"v6.2"), "v6.2"},
+		{"a place that can't be read", each("rpmrepo:http://127.0.0.1:1/os/kernel*", at+"v6.2"), "v6.2 lost rpmrepo:http://127.0.0.1:1/os/kernel*"},
+		{"a pattern that matches nothing", each(at+"w*", at+"v6.2"), "v6.2 lost " + at + "w*"},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s: got %q, want %q", c.name, c.got, c.want)
 		}
 	}
-	if len(log) != 1 || !strings.Contains(log[0], "127.0.0.1:1") {
-		t.Errorf("got the log %q, want one line for the repository", log)
+	if len(log) != 2 || !strings.Contains(log[0], "127.0.0.1:1") || !strings.Contains(log[1], "no kernel matches") {
+		t.Errorf("got the log %q, want a line for the repository and one for the pattern", log)
 	}
 	if got := each(at + "w*"); !strings.Contains(got, "no kernel matches") {
 		t.Errorf("got %q, want that no kernel matches", got)
@@ -68,7 +72,7 @@ func TestEach(t *testing.T) {
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := matrix.Each(ended, []matrix.Entry{{Spec: at + "v*"}}, opts); !errors.Is(err, context.Canceled) {
+	if _, _, err := matrix.Each(ended, []matrix.Entry{{Spec: at + "v*"}}, opts); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want that the context was cancelled", err)
 	}
 }

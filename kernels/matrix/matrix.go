@@ -42,6 +42,9 @@ type Entry struct {
 	Spec string `json:"spec"`
 	// Has declares changes present or absent; nil declares nothing.
 	Has map[string]bool `json:"has,omitempty"`
+	// Build identifies the kernel of an entry that Each found by a pattern; empty if the
+	// kernel may change while the spec stays.
+	Build string `json:"-"`
 	// Pos is the position of the entry: file:line:column.
 	Pos string `json:"-"`
 }

@@ -236,6 +236,7 @@ func TestAptTwoURIs(t *testing.T) {
 	}
 	const source = "Types: deb\nURIs: %s\nSuites: bookworm\nComponents: main\nSigned-By: %s\n\n"
 	one := fmt.Sprintf(source, strings.Join(urls, " "), public)
+	down := fmt.Sprintf(source, "http://127.0.0.1:1/ file:/nowhere "+strings.Join(urls, " "), public)
 	two := fmt.Sprintf(source, urls[0], public) + fmt.Sprintf(source, urls[1], public)
 	check := func(t *testing.T) {
 		for _, text := range []string{one, two} {
@@ -249,4 +250,11 @@ func TestAptTwoURIs(t *testing.T) {
 	}
 	t.Run("with apt", check)
 	t.Run("without apt", func(t *testing.T) { hideApt(t); check(t) })
+	t.Run("a mirror is down", func(t *testing.T) {
+		hideApt(t)
+		sources := from(file(t, "machine.sources", []byte(down)))
+		if k, err := sources.Resolve(t.Context(), "apt:bookworm/6.12", testOptions(t)); err != nil || k.Release != rel612 {
+			t.Errorf("got %v, error %v; want release %s", k, err, rel612)
+		}
+	})
 }

@@ -72,7 +72,7 @@ func (h History) Write(w io.Writer) error {
 const few = 8
 
 // writeKernels lists the kernels, the oldest first. Of many, neighbours between which
-// nothing flipped are one line.
+// no flip was seen are one line.
 func (h History) writeKernels(b *strings.Builder) {
 	kernels := english.Plural(len(h.Kernels), "kernel", "")
 	if len(h.Kernels) <= few {
@@ -90,7 +90,7 @@ func (h History) writeKernels(b *strings.Builder) {
 		}
 		groups[len(groups)-1] = append(groups[len(groups)-1], i)
 	}
-	fmt.Fprintf(b, "%s, the oldest first. Nothing flipped between kernels of one line:\n", kernels)
+	fmt.Fprintf(b, "%s, the oldest first. No flip was seen between kernels of one line:\n", kernels)
 	for _, g := range groups {
 		fmt.Fprintf(b, "  %s\n", sanitize.Line(h.span(g)))
 	}

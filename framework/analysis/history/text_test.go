@@ -75,7 +75,7 @@ func TestWriteMany(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"10 kernels, the oldest first. Nothing flipped between kernels of one line:\n" +
+		"10 kernels, the oldest first. No flip was seen between kernels of one line:\n" +
 			"  6.1.170 to 6.1.192 (4)\n  6.12.90 to 6.16.3 (3)\n  6.17.8\n  6.18.5\n  6.19.2\n",
 		"! no known change: 1 scenario\n    dax/ext4/shared-write\n    faultline repro 'dax/ext4/shared-write@linux 6.18.5' --run ",
 		"Unknown for 6.12.90 to 6.16.3 (3), 6.18.5: 1 scenario: infrastructure failure: QEMU ended\n    dax/ext4/shared-read\n",

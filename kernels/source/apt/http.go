@@ -20,19 +20,30 @@ import (
 // every release has all its additional suites; one of them must have the requested one.
 func (a *aptState) httpLists(ctx context.Context, stanzas []stanza, opts kernels.Options) ([]list, error) {
 	var all []list
+	failed, answered := map[string]error{}, map[string]bool{} // by suite
 	for _, s := range stanzas {
 		for _, uri := range s.uris {
 			for _, name := range s.suites {
 				l, err := a.httpList(ctx, s, uri, name, opts)
-				if errors.Is(err, repository.ErrNoSuite) {
-					continue
-				}
-				if err != nil {
+				var unreachable *unreachableError
+				switch {
+				case errors.Is(err, repository.ErrNoSuite):
+					answered[name] = true
+				case errors.As(err, &unreachable) && ctx.Err() == nil: // another mirror may have the suite
+					failed[name] = err
+				case err != nil:
 					return nil, err
+				default:
+					all, answered[name] = append(all, l), true
 				}
-				all = append(all, l)
 			}
 		}
+	}
+	for suite, err := range failed {
+		if !answered[suite] {
+			return nil, err
+		}
+		opts.Logf("%v", err)
 	}
 	if !slices.ContainsFunc(all, func(l list) bool { return l.suite == a.suite }) {
 		return nil, a.noSuite(a.machine.sources)
@@ -40,15 +51,16 @@ func (a *aptState) httpLists(ctx context.Context, stanzas []stanza, opts kernels
 	return all, nil
 }
 
+// unreachableError is the error for lists that one source does not give.
+type unreachableError struct{ error }
+
+func (e *unreachableError) Unwrap() error { return e.error }
+
 // httpList opens a suite of a source, and verifies it.
 func (a *aptState) httpList(ctx context.Context, s stanza, uri, name string, opts kernels.Options) (list, error) {
 	if !download.IsURL(uri) {
-		return list{}, fmt.Errorf(
-			"fetch the package lists of %s: without apt-get only http and https are available, not %s; "+
-				"use deb:FILE or dir:PATH",
-			a.suite,
-			uri,
-		)
+		return list{}, &unreachableError{fmt.Errorf("fetch the package lists of %s: "+
+			"without apt-get only http and https are available, not %s; use deb:FILE or dir:PATH", a.suite, uri)}
 	}
 	trust, err := a.trust(s)
 	if err != nil {
@@ -62,7 +74,7 @@ func (a *aptState) httpList(ctx context.Context, s stanza, uri, name string, opt
 	case errors.As(err, &signature):
 		return list{}, a.unverified(signature.Error())
 	case err != nil:
-		return list{}, a.unreachable(err)
+		return list{}, &unreachableError{a.unreachable(err)}
 	}
 	return list{
 		suite: name, origin: suite.Origin, uri: uri,

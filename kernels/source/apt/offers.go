@@ -55,10 +55,11 @@ func (a *aptState) each(want string, opts kernels.Options) []kernels.Offer {
 	seen := map[string]bool{}
 	for _, p := range a.index.matching(want) {
 		// The first package of a version is the kernel; others are unsigned, or depend on it.
-		if _, _, plain := plainImage(p.Name); !plain || seen[p.Version] {
+		// The spec of a name is its newest version.
+		if _, _, plain := plainImage(p.Name); !plain || seen[p.Version] || seen[p.Name] {
 			continue
 		}
-		seen[p.Version] = true
+		seen[p.Version], seen[p.Name] = true, true
 		c := &aptChoice{state: a, main: p}
 		if err := c.follow(); err != nil {
 			opts.Logf("skip apt:%s/%s: %v", a.suite, p.Name, err)

@@ -68,6 +68,13 @@ func list(_ context.Context, pattern string, _ kernels.Options) ([]kernels.Offer
 	slices.SortStableFunc(paths, debian.CompareVersions)
 	var offers []kernels.Offer
 	for _, path := range paths {
+		info, err := os.Stat(path)
+		// A link that leads nowhere is listed, so that its kernel is reported.
+		if err == nil &&
+			!info.IsDir() && !strings.Contains(filepath.Base(path), "Image") &&
+			!strings.Contains(filepath.Base(path), "vmlinu") {
+			continue
+		}
 		offers = append(offers, kernels.Offer{Spec: "dir:" + path, Package: path, Version: filepath.Base(path)})
 	}
 	return offers, nil

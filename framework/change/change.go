@@ -121,7 +121,7 @@ func All() List {
 		ShmemKeepsErrorPage,
 		CopyFromUserQuiet,
 		DeviceDaxCompound,
-		NfitMiscGranularity,
+		UnpoisonPageCount, NfitMiscGranularity,
 		DaxRecoveryWrite,
 		SwapinErrorMarker,
 		MadviseFreePoison,
@@ -131,6 +131,7 @@ func All() List {
 		UnpoisonAfterMCE,
 		HugetlbGigantic,
 		HugetlbKeepsErrorPage,
+		MadviseCollapse,
 		DedupeErrorLost,
 		CopyUserHighpageMC,
 		NodeCounters,
@@ -147,7 +148,7 @@ func All() List {
 		PoisonCountedAgain,
 		ThpZeroRemap,
 		MadviseGuard,
-		BadblocksFull,
+		BadblocksFull, UnpoisonOnline,
 		DaxFolios,
 	}
 }

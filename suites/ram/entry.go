@@ -159,16 +159,22 @@ var _ = describe("the page table entry of poisoned anonymous memory", func() {
 		Expect(load).To(DependOn(change.MadviseGuard, Before(SIGBUS(BUS_MCEERR_AR, PageLSB())), After(SIGSEGV())))
 	})
 
-	It("prevents MADV_COLLAPSE", poisons("entry/collapse", "T17", Needs("TRANSPARENT_HUGEPAGE")), func(ctx SpecContext) {
+	// A good range shows that the kernel has the operation and can collapse here.
+	It("prevents MADV_COLLAPSE, which v6.1 introduced: it fails with EINVAL", poisons(
+		"entry/collapse", "T17", Needs("TRANSPARENT_HUGEPAGE"), Changes(change.MadviseCollapse)), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		g.TransparentHugePages(ctx)
 		v := g.Victim(ctx)
+		good := v.MapAnonymous(ctx, HugePageBytes(), 0)
+		v.Store(ctx, good.At(at()))
+		possible := v.Madvise(ctx, good.At(0), HugePageBytes(), MADV_COLLAPSE)
 		m := v.MapAnonymous(ctx, HugePageBytes(), 0)
 		v.Store(ctx, m.At(at()))
 		v.Store(ctx, m.At(Page(bad+1)+5))
 		advice := hwpoison(ctx, v, m)
 		collapsed := v.Madvise(ctx, m.At(0), HugePageBytes(), MADV_COLLAPSE)
 		load := v.Load(ctx, m.At(at()))
+		Expect(possible).To(DependOn(change.MadviseCollapse, Before(Errno("EINVAL")), After(Returns(0))))
 		Expect(advice).To(silentBefore(m))
 		Expect(collapsed).To(BeOutcome(Errno("EINVAL")))
 		Expect(load).To(remembered())

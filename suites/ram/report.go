@@ -13,7 +13,7 @@ import (
 var _ = describe("a second report of the same poisoned page", func() {
 	// action_result() counts each report.
 	It("is not counted in HardwareCorrupted; from v6.11 to v6.16 it is", scenario("anon/twice", "T07",
-		Needs("MEMORY_HOTPLUG"), Changes(change.AlreadyPoisoned, change.PoisonCountedAgain)), func(ctx SpecContext) {
+		Needs("MEMORY_HOTPLUG"), NeedsPageMap(), Changes(change.AlreadyPoisoned, change.PoisonCountedAgain)), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		g.IgnoreInWitness(observe.WitnessLog, "already (hardware )?poisoned", "v6.11 logs it in other words (b8b9488d50b7)")
 		v := g.Victim(ctx)
@@ -45,7 +45,7 @@ var _ = describe("poison in anonymous memory", func() {
 	})
 
 	It("is reported by the trace event ras:memory_failure_event", poisons(
-		"anon/trace", "T14", Needs("RAS", "FTRACE")), func(ctx SpecContext) {
+		"anon/trace", "T14", Needs("RAS", "FTRACE", "DEBUG_FS")), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		enabled := g.TraceMemoryFailure(ctx)
 		v := g.Victim(ctx)
@@ -71,7 +71,7 @@ var _ = describe("a page that the filter of hwpoison_inject excludes", func() {
 	}
 
 	It("is not poisoned: MADV_HWPOISON succeeds without effect", scenario("filter/hwpoison", "T08",
-		Needs("HWPOISON_INJECT")), func(ctx SpecContext) {
+		Needs("HWPOISON_INJECT", "DEBUG_FS")), func(ctx SpecContext) {
 		v, m := excluded(ctx)
 		advice := hwpoison(ctx, v, m)
 		load := v.Load(ctx, m.At(at()))
@@ -81,7 +81,7 @@ var _ = describe("a page that the filter of hwpoison_inject excludes", func() {
 
 	It("makes MADV_SOFT_OFFLINE fail with EOPNOTSUPP since v5.19; before, the page is moved", scenario(
 		"filter/soft-offline", "T08",
-		Needs("HWPOISON_INJECT", "MIGRATION"), Changes(change.SoftOfflineFilter)), func(ctx SpecContext) {
+		Needs("HWPOISON_INJECT", "DEBUG_FS", "MIGRATION"), Changes(change.SoftOfflineFilter)), func(ctx SpecContext) {
 		v, m := excluded(ctx)
 		advice := v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_SOFT_OFFLINE)
 		load := v.Load(ctx, m.At(at()))

@@ -15,8 +15,8 @@ var _ = describe("poison in the zero page", func() {
 	It("is ignored: madvise(2) fails with EBUSY, and loads read zeros", scenario(
 		"zero-page/small", "T11"), func(ctx SpecContext) {
 		g := StartGuest(ctx)
-		g.IgnoreInWitness(observe.WitnessLog, "reserved kernel page|unhandlable page",
-			"the text differs between 5.10, 6.x and 7.3, the result does not")
+		g.IgnoreInWitness(observe.WitnessLog, "recovery action for|reserved kernel page|unhandlable page",
+			"the text differs between kernels, the result does not")
 		v := g.Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)
 		v.Load(ctx, m.At(at()))
@@ -31,7 +31,7 @@ var _ = describe("poison in the zero page", func() {
 // (try_to_map_unused_to_zeropage).
 var _ = describe("poison in a transparent huge page of zeros", func() {
 	It("causes SIGBUS on a load; from v6.12 to v6.17 the load reads zeros", scenario("thp/zeros", "T18",
-		Needs("TRANSPARENT_HUGEPAGE", "MEMORY_HOTPLUG"), Changes(change.ThpZeroRemap)), func(ctx SpecContext) {
+		Needs("TRANSPARENT_HUGEPAGE", "MEMORY_HOTPLUG"), NeedsPageMap(), Changes(change.ThpZeroRemap)), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		g.TransparentHugePages(ctx)
 		v := g.Victim(ctx)

@@ -136,7 +136,7 @@ var _ = describe("a read through the page cache", func() {
 	})
 
 	// The table of a disk has room for 512 ranges (MAX_BADBLOCKS).
-	It("fails with EIO in each of 512 bad ranges; a further range is refused with ENOSPC", Scenario(
+	It("fails with EIO at both ends of 512 bad ranges; a further range is refused with ENOSPC", Scenario(
 		"blockdev/pmem/table-full",
 		Catalogue("T03"), NeedsDisk(NFIT, Ext4)), func(ctx SpecContext) {
 		g := StartGuest(ctx)
@@ -155,10 +155,10 @@ var _ = describe("a read through the page cache", func() {
 		Expect(beyond).To(BeOutcome(ReturnsFull(PageBytes(), 0)))
 	})
 
-	// In a table with one free entry, a range that contains the last two. Before v6.15 the
+	// In a table that is full, a range that contains the last two. Before v6.15 the
 	// kernel lists a part of it and reports success: 2000 to 2210 before v6.8, 2100 to 2500
 	// since (badblocks_set, _badblocks_set).
-	It("of a range around others in a nearly full table: refused since v6.15, a part is listed before", Scenario(
+	It("of a range around others in a full table: refused since v6.15, a part is listed before", Scenario(
 		"blockdev/pmem/table-replace", Catalogue("T03"), NeedsDisk(NFIT, Ext4),
 		Changes(change.BadblocksSorted, change.BadblocksFull)), func(ctx SpecContext) {
 		g := StartGuest(ctx)

@@ -94,13 +94,17 @@ int main(int argc, char **argv)
 	fd = open(argv[1], O_RDWR | O_CREAT, 0600);
 	if (fd < 0)
 		return fail(argv[1]);
-	if (posix_fallocate(fd, 0, HUGE) || pipe(fds))
+	errno = posix_fallocate(fd, 0, HUGE);
+	if (errno || pipe(fds))
 		return fail("fallocate 2 MiB");
 	child = fork();
 	if (child == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		_exit(mapper(fd, fds[1]));
+		ret = mapper(fd, fds[1]);
+		fflush(stdout);
+		_exit(ret);
 	}
+	close(fds[1]);
 	if (child < 0 || read(fds[0], &huge, 1) != 1)
 		return fail("the first process");
 	if (huge != 1) {

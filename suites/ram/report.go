@@ -13,7 +13,8 @@ import (
 var _ = describe("a second report of the same poisoned page", func() {
 	// action_result() counts each report.
 	It("is not counted in HardwareCorrupted; from v6.11 to v6.16 it is", scenario("anon/twice", "T07",
-		Needs("MEMORY_HOTPLUG"), NeedsPageMap(), Changes(change.AlreadyPoisoned, change.PoisonCountedAgain)), func(ctx SpecContext) {
+		Needs("MEMORY_HOTPLUG"), NeedsPageMap(),
+		Changes(change.AlreadyPoisoned, change.PoisonCountedAgain)), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		g.IgnoreInWitness(observe.WitnessLog, "already (hardware )?poisoned", "v6.11 logs it in other words (b8b9488d50b7)")
 		v := g.Victim(ctx)

@@ -31,7 +31,8 @@ var _ = describe("poison in the zero page", func() {
 // (try_to_map_unused_to_zeropage).
 var _ = describe("poison in a transparent huge page of zeros", func() {
 	It("causes SIGBUS on a load; from v6.12 to v6.17 the load reads zeros", scenario("thp/zeros", "T18",
-		Needs("TRANSPARENT_HUGEPAGE", "MEMORY_HOTPLUG"), NeedsPageMap(), Changes(change.ThpZeroRemap)), func(ctx SpecContext) {
+		Needs("TRANSPARENT_HUGEPAGE", "MEMORY_HOTPLUG"), NeedsPageMap(),
+		Changes(change.ThpZeroRemap)), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		g.TransparentHugePages(ctx)
 		v := g.Victim(ctx)

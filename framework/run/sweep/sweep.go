@@ -88,11 +88,11 @@ func mine(name string, part results.Shard) bool {
 // If ctx ends, the result has the kernels so far.
 func Do(ctx context.Context, opt Options) (record *results.Run, folder *results.Folder, lost []string, err error) {
 	s := sweep{Options: opt}
-	unlock, err := s.hold()
+	held, err := s.hold()
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	defer unlock()
+	defer held.Close()
 	entries, lost, err := Kernels(ctx, opt)
 	if err == nil {
 		err = s.describe(ctx)
@@ -127,7 +127,7 @@ type sweep struct {
 }
 
 // hold locks the sweep's folder against another sweep.
-func (s *sweep) hold() (unlock func() error, err error) {
+func (s *sweep) hold() (*results.Folder, error) {
 	if err := os.MkdirAll(s.Out, 0o755); err != nil {
 		return nil, &results.NotWritableError{Dir: s.Out, Err: err}
 	}
@@ -135,7 +135,7 @@ func (s *sweep) hold() (unlock func() error, err error) {
 	if err == nil {
 		err = f.Hold()
 	}
-	return f.Close, err
+	return f, err
 }
 
 // describe collects what decides whether an earlier run is still of this sweep.

@@ -189,7 +189,8 @@ func (s seen) table() string {
 	series := map[string]bool{}
 	total, open := map[observe.Verdict]int{}, 0
 	for _, k := range s.Kernels {
-		f := strings.SplitN(k.Title, ".", 3)
+		version, _, _ := strings.Cut(k.Title, "-") // 7.3-rc7
+		f := strings.SplitN(version, ".", 3)
 		series[strings.Join(f[:2], ".")] = true
 		for v, n := range k.Cells {
 			total[v] += n

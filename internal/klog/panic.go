@@ -1,15 +1,19 @@
 package klog
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // PanicMark begins the line that a kernel logs when it panics
 // (kernel/panic.c), and the note of a step that it panicked in.
 const PanicMark = "Kernel panic - not syncing"
 
-// PanicNote returns the panic line of a console, without its time, followed by the text of
-// the machine check that caused it; "" if the console has neither.
+// PanicNote returns the panic line of a console, without its time and with N for addresses and
+// page frame addresses, followed by the text of the machine check that caused it; "" if the
+// console has neither.
 func PanicNote(console string) string {
-	note := PanicText(console)
+	note := addresses.ReplaceAllString(PanicText(console), "N")
 	const mark = "Machine check: " // mce_panic in arch/x86/kernel/cpu/mce/core.c
 	if i := strings.Index(console, mark); i >= 0 {
 		line, _, _ := strings.Cut(console[i+len(mark):], "\n")
@@ -27,3 +31,6 @@ func PanicText(console string) string {
 	line, _, _ := strings.Cut(console[i:], "\n")
 	return strings.TrimSpace(line)
 }
+
+// addresses matches what differs between guests of the same kernel.
+var addresses = regexp.MustCompile(`\b0x[0-9a-f]+\b|\b[0-9a-f]{9,16}\b`)

@@ -11,4 +11,8 @@ func TestPanicNote(t *testing.T) {
 	if got := PanicNote(console); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
+	const page = "[    8.3] Kernel panic - not syncing: Memory failure: 0x4840: unrecoverable page\n[    8.4] x"
+	if got, want := PanicNote(page), "Kernel panic - not syncing: Memory failure: N: unrecoverable page"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }

@@ -25,6 +25,7 @@ bin/.built: $(SOURCES) Makefile bin/.version
 	@mkdir -p bin/guest
 	@CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags='-s -w -X main.version=$(VERSION)' -o bin/faultline ./cmd/faultline
 	@CGO_ENABLED=0 GOFLAGS= $(GO) build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o bin/guest/ ./guest/init ./guest/agent
+	@CGO_ENABLED=0 GOFLAGS= GOARCH=386 $(GO) build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o bin/guest/ ./guest/victim32
 	@rm -rf bin/suites # of earlier versions
 	@touch $@
 
@@ -46,7 +47,7 @@ SHARE = $(DESTDIR)$(PREFIX)/share
 .PHONY: install
 install: man ## install below DESTDIR and PREFIX (/usr/local)
 	@install -D -m 755 -t $(LIB) bin/faultline
-	@install -D -m 755 -t $(LIB)/guest bin/guest/init bin/guest/agent
+	@install -D -m 755 -t $(LIB)/guest bin/guest/init bin/guest/agent bin/guest/victim32
 	@mkdir -p $(DESTDIR)$(PREFIX)/bin $(SHARE)/man/man1 $(SHARE)/bash-completion/completions
 	@mkdir -p $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d $(SHARE)/doc/faultline
 	@ln -sfn ../lib/faultline/faultline $(DESTDIR)$(PREFIX)/bin/faultline

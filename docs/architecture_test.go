@@ -16,7 +16,7 @@ func TestArchitecture(t *testing.T) {
 	const file = "docs/reference/architecture.md"
 	blocks, _ := read(t, file)
 	at := map[string]int{}
-	line := regexp.MustCompile(`(?m)^([a-z]+(?:/[a-z]+)*)/ {2,}\S`)
+	line := regexp.MustCompile(`(?m)^([a-z]+(?:/[a-z0-9]+)*)/ {2,}\S`)
 	for _, b := range blocks {
 		if b.lang == "packages" {
 			for i, m := range line.FindAllStringSubmatch(b.text, -1) {

@@ -20,7 +20,7 @@ func TestMakeInstall(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	for _, name := range []string{
-		"lib/faultline/guest/agent", "lib/faultline/guest/init", "share/man/man1/faultline.1.gz",
+		"lib/faultline/guest/agent", "lib/faultline/guest/init", "lib/faultline/guest/victim32", "share/man/man1/faultline.1.gz",
 		"share/bash-completion/completions/faultline", "share/zsh/site-functions/_faultline",
 		"share/fish/vendor_completions.d/faultline.fish", "share/doc/faultline/copyright", "share/doc/faultline/licenses.gz",
 		"share/doc/faultline/README.md", "share/doc/faultline/docs/guides/trees.md", "share/doc/faultline/docs/matrix.svg",

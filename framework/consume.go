@@ -34,6 +34,8 @@ type watched struct {
 	frame inject.Frame
 	v     *Victim
 	at    Addr
+	// reports is the page that the machine check reports, if it is not the page of frame.
+	reports *inject.Frame
 }
 
 // Watched is a byte at which Consume awaits an access. In and InKernel return one.
@@ -55,6 +57,14 @@ func (v *Victim) InKernel(ctx context.Context, a Addr) Watched {
 	}
 }
 
+// Reporting returns a watch whose machine check reports another page than the one that is
+// accessed, and is raised only once: an access read poison from that page, but before the
+// machine check was handled, something else removed the page and mapped a new one.
+func (w Watched) Reporting(f inject.Frame) Watched {
+	w.reports = &f
+	return w
+}
+
 // Frame returns the guest physical address of a byte. If its page is not present, the
 // scenario ends as an infrastructure failure.
 func (v *Victim) Frame(ctx context.Context, a Addr) inject.Frame {
@@ -66,6 +76,13 @@ func (v *Victim) Frame(ctx context.Context, a Addr) inject.Frame {
 	f := inject.Frame{Addr: entry&(1<<55-1)*v.g.page + a.guest()%v.g.page, Page: v.g.page, Name: a.String()}
 	v.g.note(watched{name: a.String(), frame: f, v: v, at: a})
 	return f
+}
+
+// Within skips the scenario if the byte at an address is not in that memory.
+func (v *Victim) Within(ctx context.Context, a Addr, r *RAM) {
+	if !r.contains(v.Frame(ctx, a).Addr) {
+		v.g.fail(&unsupported{"this kernel allocates a process's memory elsewhere first"})
+	}
 }
 
 // note adds a frame to those for which witnesses are collected.
@@ -143,7 +160,11 @@ func (g *Guest) consume(
 	if err := w.reach(ctx, s, l); err != nil {
 		return nil, err
 	}
-	record(g.rec, "host", fmt.Sprintf("%s at %s, as %s accesses it", m, at.name, at.by), observe.Outcome{}, "")
+	action := fmt.Sprintf("%s at %s, as %s accesses it", m, at.name, at.by)
+	if at.reports != nil {
+		action += ", reporting the page that it had before"
+	}
+	record(g.rec, "host", action, observe.Outcome{}, "")
 	return s, nil
 }
 

@@ -84,12 +84,24 @@ func (g *Guest) Pmem(ctx context.Context, p Provider, fs FS) Device {
 		g.plugVirtioPmem(ctx)
 		g.LoadModule(ctx, "virtio_pmem")
 	}
+	resource := uint64(0)
+	if p == NFIT {
+		resource = fs.nvdimm()
+	}
+	d := g.disk(ctx, p, resource, fmt.Sprintf("pmem(%s,%s)", p, fs))
+	d.FS = fs
+	return d
+}
+
+// disk returns the device of a provider at a guest physical address, 0 for any, and gives
+// it a name.
+func (g *Guest) disk(ctx context.Context, p Provider, resource uint64, name string) Device {
 	devices := g.vm.Devices
 	at := -1
 	// The disk of a driver that was just loaded appears asynchronously.
 	g.poll(ctx, func() bool {
 		at = slices.IndexFunc(devices, func(d wire.Device) bool {
-			return d.Provider == string(p) && (p != NFIT || d.Resource == fs.nvdimm())
+			return d.Provider == string(p) && (resource == 0 || d.Resource == resource)
 		})
 		if at < 0 {
 			devices = g.call(ctx, &wire.Request{Pmem: &wire.Pmem{}}).Devices
@@ -97,14 +109,13 @@ func (g *Guest) Pmem(ctx context.Context, p Provider, fs FS) Device {
 		return at >= 0
 	})
 	if at < 0 {
-		g.fail(fmt.Errorf("the guest has no pmem device of provider %s with %s; it has %+v", p, fs, devices))
+		g.fail(fmt.Errorf("the guest has no device for %s; it has %+v", name, devices))
 	}
-	d, name := devices[at], fmt.Sprintf("pmem(%s,%s)", p, fs)
+	d := devices[at]
 	g.disks[d.Name] = name
 	return Device{
 		Disk:     d.Name,
 		Name:     name,
-		FS:       fs,
 		Physical: d.Resource + uint64(d.DataOffset),
 		Bytes:    d.Bytes,
 		page:     g.page,
@@ -172,6 +183,9 @@ func (g *Guest) Mount(ctx context.Context, d Device, options string) *Mount {
 		case mounted.Errno == "EINVAL" && d.FS == XFSReflink && strings.HasPrefix(options, "dax"):
 			// xfs_fs_fill_super: "DAX and reflink cannot be used together!"
 			g.fail(&unsupported{"this kernel refuses DAX on an XFS with reflink, as all did before v6.0"})
+		case mounted.Errno == "ENOSYS" && d.FS == XFS:
+			// xfs_fs_fill_super: "Only pagesize (4096) or less is supported."
+			g.fail(&unsupported{"this kernel refuses an XFS with blocks larger than a page, as all did before v6.12"})
 		case mounted.Errno != "":
 			g.fail(fmt.Errorf("mount %s with options %q: %s", d.Name, options, mounted.Errno))
 		}

@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/faultline/faultline/framework/machine/vm"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/guest/wire"
 )
@@ -20,13 +22,24 @@ const ndDevices = "/sys/bus/nd/devices/"
 // memory in pages of exactly align bytes (mode devdax in ndctl-create-namespace(1)). It
 // returns that device as a File; its content is what the file system left there.
 func (g *Guest) DeviceDAX(ctx context.Context, align int64) *File {
-	disk := g.Pmem(ctx, NFIT, Ext4)
+	return g.deviceDAX(ctx, g.Pmem(ctx, NFIT, Ext4), align)
+}
+
+// LargeDeviceDAX is DeviceDAX for the device of a guest with LargeNVDIMM, which is empty.
+func (g *Guest) LargeDeviceDAX(ctx context.Context, align int64) *File {
+	return g.deviceDAX(ctx, g.disk(ctx, NFIT, vm.LargeNVDIMM(), "pmem(nfit,large)"), align)
+}
+
+func (g *Guest) deviceDAX(ctx context.Context, disk Device, align int64) *File {
 	g.Unmount(ctx, disk)
-	pfn := g.ndDevice(ctx, disk)
-	region := path.Base(path.Dir(g.link(ctx, ndDevices+pfn)))
-	namespace := g.word(ctx, ndDevices+pfn+"/namespace")
-	g.WriteFile(ctx, "/sys/bus/nd/drivers/nd_pmem/unbind", pfn)
-	g.WriteFile(ctx, ndDevices+pfn+"/namespace", "\n") // detaches the namespace
+	holder := g.ndDevice(ctx, disk)
+	region := path.Base(path.Dir(g.link(ctx, ndDevices+holder)))
+	g.WriteFile(ctx, "/sys/bus/nd/drivers/nd_pmem/unbind", holder)
+	namespace := holder
+	if strings.HasPrefix(holder, "pfn") {
+		namespace = g.word(ctx, ndDevices+holder+"/namespace")
+		g.WriteFile(ctx, ndDevices+holder+"/namespace", "\n") // detaches the namespace
+	}
 
 	seed := g.word(ctx, ndDevices+region+"/dax_seed")
 	for _, set := range [][2]string{
@@ -78,6 +91,59 @@ func (g *Guest) DeviceDAX(ctx context.Context, align int64) *File {
 		Extents: []wire.Extent{{Length: d.Bytes}},
 	}
 }
+
+// SystemRAM makes the kernel use the memory of a device-DAX device as RAM that can be
+// removed again (dax_kmem in drivers/dax/kmem.c; ZONE_MOVABLE), and records how much.
+func (g *Guest) SystemRAM(ctx context.Context, f *File) *RAM {
+	device := path.Base(f.Path)
+	g.WriteFile(ctx, "/sys/bus/dax/drivers/device_dax/unbind", device)
+	g.LoadModule(ctx, "kmem")
+	g.WriteFile(ctx, memoryBlocks+"auto_online_blocks", "online_movable") // not for the kernel itself
+	g.WriteFile(ctx, "/sys/bus/dax/drivers/kmem/new_id", device)
+	blockBytes, err := strconv.ParseUint(g.word(ctx, memoryBlocks+"block_size_bytes"), 16, 64)
+	if err != nil {
+		g.fail(fmt.Errorf("the size of memory blocks: %w", err))
+	}
+	r := &RAM{Device: f.Mount.Device, g: g, start: f.Mount.Device.Physical, end: f.Mount.Device.Physical + uint64(f.Bytes)}
+	for n := (r.start + blockBytes - 1) / blockBytes; (n+1)*blockBytes <= r.end; n++ {
+		block := fmt.Sprintf("%smemory%d", memoryBlocks, n)
+		if !g.exists(ctx, block) {
+			g.fail(&unsupported{"this kernel's dax_kmem does not take the device"})
+		}
+		r.blocks = append(r.blocks, block)
+	}
+	record(g.rec, "agent", fmt.Sprintf("use %s as RAM, %d MiB in blocks of %d MiB", f.Mount.Device.Name,
+		uint64(len(r.blocks))*blockBytes/MiB, blockBytes/MiB), observe.Outcome{}, "")
+	return r
+}
+
+// memoryBlocks is the folder of the memory blocks (Documentation/admin-guide/mm/memory-hotplug.rst).
+const memoryBlocks = "/sys/devices/system/memory/"
+
+// RAM is memory of a device that the kernel uses as RAM.
+type RAM struct {
+	Device Device
+
+	g          *Guest
+	start, end uint64 // guest physical addresses of the device
+	blocks     []string
+}
+
+// Offline offlines all its memory blocks, and records the first errno. The flags of its
+// pages are no witness after that: offline memory has none.
+func (r *RAM) Offline(ctx context.Context) *Observation {
+	r.g.frames = slices.DeleteFunc(r.g.frames, func(w watched) bool { return r.contains(w.frame.Addr) })
+	var o observe.Outcome
+	for _, b := range r.blocks {
+		f := r.g.call(ctx, &wire.Request{WriteFile: &wire.WriteFile{Path: b + "/state", Data: []byte("offline")}}).File
+		if o.Errno = f.Errno; o.Errno != "" {
+			break
+		}
+	}
+	return record(r.g.rec, "agent", "offline the memory blocks", o, "")
+}
+
+func (r *RAM) contains(addr uint64) bool { return addr >= r.start && addr < r.end }
 
 // await waits until a file exists that a driver creates asynchronously.
 func (g *Guest) await(ctx context.Context, name string) {

@@ -65,8 +65,8 @@
 //
 // Witnesses are states that the framework records at the end of each scenario: the kernel
 // log, the kernel's complaints about itself, its taint, the bad blocks of mounted devices
-// and, if memory was poisoned, HardwareCorrupted and the flags of the poisoned pages.
-// They are compared between kernels like outcomes. [Guest.AwaitLog],
+// and, if memory was poisoned, HardwareCorrupted, the flags of the poisoned pages, and the
+// counters and trace events of memory failures. They are compared between kernels like outcomes. [Guest.AwaitLog],
 // [Guest.AwaitBadBlocks] and [Victim.AwaitSignal] wait for what the kernel does
 // asynchronously; [Guest.IgnoreInWitness] excludes what cannot be waited for.
 //

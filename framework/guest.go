@@ -210,6 +210,9 @@ func CPUs(n int) GuestOption { return func(s *vm.Spec) { s.CPUs = n } }
 // Memory sets the size of the memory in bytes, at most 2.5 GiB.
 func Memory(bytes int64) GuestOption { return func(s *vm.Spec) { s.RAM = bytes } }
 
+// LargeNVDIMM adds an empty nvdimm of 3 GiB: see Guest.LargeDeviceDAX.
+func LargeNVDIMM() GuestOption { return func(s *vm.Spec) { s.LargeNVDIMM = true } }
+
 // AMD selects an AMD CPU that does not recover from poison (arch.Milan).
 func AMD() GuestOption { return func(s *vm.Spec) { s.CPU = arch.Milan.String() } }
 

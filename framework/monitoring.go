@@ -2,66 +2,81 @@ package framework
 
 import (
 	"context"
-	"fmt"
-	"regexp"
 	"strings"
 
+	"github.com/faultline/faultline/framework/machine/vm"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/guest/wire"
 )
 
+// counterFiles are the counters of poisoned pages of node 0, in the order of
+// observe.MemoryFailureCounters.
+func counterFiles() (paths []string) {
+	for _, name := range observe.MemoryFailureCounters {
+		paths = append(paths, "/sys/devices/system/node/node0/memory_failure/"+name)
+	}
+	return paths
+}
+
 // MemoryFailureCounters records the counters of a node's poisoned pages that are not zero,
-// which monitors read: "total 1, recovered 1"; or the errno, if the kernel has none
-// (/sys/devices/system/node/nodeN/memory_failure, Documentation/ABI/testing/sysfs-memory-failure).
+// which monitors read: "total 1, recovered 1"; or the errno, if the kernel has none. In a
+// scenario that calls it, this is a step instead of a witness.
 func (g *Guest) MemoryFailureCounters(ctx context.Context) *Observation {
-	const dir = "/sys/devices/system/node/node0/memory_failure/"
+	g.asStep[observe.WitnessCounters] = true
 	var o observe.Outcome
-	var parts []string
-	for _, name := range []string{"total", "ignored", "failed", "delayed", "recovered"} {
-		f := g.call(ctx, &wire.Request{ReadFile: &wire.ReadFile{Path: dir + name}}).File
+	var values []string
+	for _, path := range counterFiles() {
+		f := g.call(ctx, &wire.Request{ReadFile: &wire.ReadFile{Path: path}}).File
 		if o.Errno = f.Errno; o.Errno != "" {
 			break
 		}
-		if n := strings.TrimSpace(string(f.Data)); n != "0" {
-			parts = append(parts, name+" "+n)
-		}
+		values = append(values, string(f.Data))
 	}
 	if o.Errno == "" {
-		o.Note = strings.Join(parts, ", ")
-		if o.Note == "" {
-			o.Note = "none"
-		}
+		o.Note = observe.Counters(values)
 	}
 	return record(g.rec, "agent", "memory_failure counters of node 0", o, "")
 }
 
-// tracing is where debugfs mounts tracefs.
-const tracing = "/sys/kernel/debug/tracing/"
-
-// TraceMemoryFailure enables the trace event memory_failure_event, which rasdaemon(8) reads.
-func (g *Guest) TraceMemoryFailure(ctx context.Context) *Observation {
-	f := g.call(
-		ctx,
-		&wire.Request{
-			WriteFile: &wire.WriteFile{Path: tracing + "events/ras/memory_failure_event/enable", Data: []byte("1")},
-		},
-	).File
-	return record(g.rec, "agent", "enable ras:memory_failure_event", observe.Outcome{Errno: f.Errno}, "")
-}
-
-// MemoryFailureEvents records the events since TraceMemoryFailure, without page numbers:
-// "dirty LRU page: Recovered".
+// MemoryFailureEvents records the trace events ras:memory_failure_event, which rasdaemon(8)
+// reads: "recovery action for dirty LRU page: Recovered". In a scenario that calls it, this
+// is a step instead of a witness.
 func (g *Guest) MemoryFailureEvents(ctx context.Context) *Observation {
-	var events []string
-	for _, m := range memoryFailureEvent.FindAllStringSubmatch(g.ReadFile(ctx, tracing+"trace"), -1) {
-		events = append(events, fmt.Sprintf("%s: %s", m[1], m[2]))
-	}
-	note := strings.Join(events, "; ")
-	if note == "" {
-		note = "none"
-	}
+	g.asStep[observe.WitnessEvents] = true
+	events := observe.MemoryFailureEvents(g.ReadFile(ctx, vm.TraceFile), g.rec.LeftOut)
+	note := strings.ReplaceAll(events, "\n", "; ")
 	return record(g.rec, "agent", "events ras:memory_failure_event", observe.Outcome{Note: note}, "")
 }
 
-// memoryFailureEvent matches an event in the file trace (include/ras/ras_event.h).
-var memoryFailureEvent = regexp.MustCompile(`memory_failure_event: pfn \S+: recovery action for (.+): (\S+)`)
+// collectMonitoring collects what monitors of poison read, from kernels that provide it.
+func (g *Guest) collectMonitoring(ctx context.Context) error {
+	paths := append(counterFiles(), vm.TraceSwitch, vm.TraceFile)
+	var asked []*vm.Pending
+	for _, path := range paths {
+		asked = append(asked, g.vm.Send(&wire.Request{ReadFile: &wire.ReadFile{Path: path}}))
+	}
+	var read []*wire.File
+	for _, a := range asked {
+		reply, err := a.Wait(ctx)
+		if err != nil {
+			return err
+		}
+		read = append(read, reply.File)
+	}
+	n := len(read) - 2
+	enabled, trace := string(read[n].Data), string(read[n+1].Data)
+	if strings.TrimSpace(enabled) == "1" && !g.asStep[observe.WitnessEvents] {
+		g.rec.Witnesses[observe.WitnessEvents] = observe.MemoryFailureEvents(trace, g.rec.LeftOut)
+	}
+	var values []string
+	for _, f := range read[:n] {
+		if f.Errno != "" {
+			return nil
+		}
+		values = append(values, string(f.Data))
+	}
+	if !g.asStep[observe.WitnessCounters] && !observe.CountersLeftOut(g.rec.LeftOut) {
+		g.rec.Witnesses[observe.WitnessCounters] = observe.Counters(values)
+	}
+	return nil
+}

@@ -47,6 +47,9 @@ func (g *Guest) apply(ctx context.Context, i inject.Injection) observe.Outcome {
 	}
 	g.injected, g.poisoned = true, g.poisoned || i.Memory
 	o, err := i.Apply(ctx, g.vm)
+	if err != nil && g.mayPanic {
+		return g.panicked(fmt.Errorf("%s: %w", i.Action, err))
+	}
 	if err != nil {
 		g.ended(fmt.Errorf("%s: %w", i.Action, err))
 	}

@@ -144,11 +144,18 @@ func (w *watcher) hit(ctx context.Context, stop gdb.Stop) error {
 		if err != nil || again {
 			return err
 		}
-		if err := l.check.Raise(ctx, w.g.vm, stop.CPU, l.watched.frame.Addr); err != nil {
+		reported := l.watched.frame
+		if l.reports != nil {
+			reported = *l.reports
+		}
+		if err := l.check.Raise(ctx, w.g.vm, stop.CPU, reported.Addr); err != nil {
 			return err
 		}
 		if l.raised.Add(1) == 1 {
 			close(l.reached)
+		}
+		if l.reports != nil { // the accessed page itself is good
+			return w.clean(ctx, l)
 		}
 		return nil
 	}

@@ -23,6 +23,15 @@ func (g *Guest) TmpfsFile(ctx context.Context, bytes int64) *File {
 	return g.memoryFile(ctx, "tmpfs", tmpfsDir, bytes)
 }
 
+// HugeTmpfsFile makes a file of zeros in a tmpfs that uses huge pages (huge=always;
+// Documentation/filesystems/tmpfs.rst).
+func (g *Guest) HugeTmpfsFile(ctx context.Context, bytes int64) *File {
+	const dir = "/mnt/huge"
+	g.callOK(ctx, "mkdirat", unix.AT_FDCWD, dir, 0o755)
+	g.callOK(ctx, "mount", "huge", dir, "tmpfs", 0, "huge=always")
+	return g.memoryFile(ctx, "tmpfs with huge pages", dir, bytes)
+}
+
 // HugeFile makes a file of zeros in a hugetlbfs. Call HugePages first to reserve its
 // pages.
 func (g *Guest) HugeFile(ctx context.Context, bytes int64) *File {

@@ -81,6 +81,11 @@ func (v *Victim) opened(seen *Observation, path, name string) FD {
 	return FD{int(*seen.Ret), name}
 }
 
+// PIDFD opens a file descriptor that refers to another victim (pidfd_open(2)).
+func (v *Victim) PIDFD(ctx context.Context, other *Victim) FD {
+	return v.opened(v.Syscall(ctx, "pidfd_open", other, 0), "the process "+other.Role, other.Role)
+}
+
 // OpenFile opens a file for reading and writing, without mapping it.
 func (v *Victim) OpenFile(ctx context.Context, f *File) FD {
 	return v.Open(ctx, f.Path, f.Name, unix.O_RDWR)

@@ -20,6 +20,8 @@ const (
 	uffdAPI, uffdAPIBytes = 0x3f, 24
 
 	uffdRegister, uffdPoison, uffdRangeBytes = 0x00, 0x08, 32
+
+	uffdMove, uffdMoveBytes = 0x05, 40
 )
 
 // ioctlNumber is _IOWR for userfaultfd
@@ -52,6 +54,15 @@ func (v *Victim) MarkPoisoned(ctx context.Context, fd FD, a Addr, n int64) *Obse
 	called := v.uffd(ctx, fd, uffdPoison, uffdRangeBytes, a.guest(), uint64(n))
 	called.Out = nil // it contains the number of bytes marked
 	return record(v.g.rec, v.Role, fmt.Sprintf("UFFDIO_POISON %s, %d bytes", a, n), v.called(called), "")
+}
+
+// MovePages moves n bytes of pages to an address that is registered for missing pages
+// (UFFDIO_MOVE). It records the errno.
+func (v *Victim) MovePages(ctx context.Context, fd FD, to, from Addr, n int64) *Observation {
+	v.g.approach(ctx, 1)
+	called := v.uffd(ctx, fd, uffdMove, uffdMoveBytes, to.guest(), from.guest(), uint64(n))
+	called.Out = nil // it contains the number of bytes moved
+	return record(v.g.rec, v.Role, fmt.Sprintf("UFFDIO_MOVE %s to %s, %d bytes", from, to, n), v.called(called), "")
 }
 
 // uffd makes an ioctl with a struct of that many bytes, which begins with these words.

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/run/suite"
 	"github.com/faultline/faultline/guest/siginfo"
 	"github.com/faultline/faultline/guest/wire"
 )
@@ -28,6 +29,8 @@ type Victim struct {
 	// it answers.
 	stuck string
 	main  *Victim // of a thread: the victim whose memory it shares
+	// is32 is set for a 32-bit process.
+	is32 bool
 }
 
 // Victim starts the scenario's main victim, with the role "victim" and a handler for
@@ -47,6 +50,25 @@ func (g *Guest) VictimAs(ctx context.Context, role string, sigbus wire.Dispositi
 	s := g.call(ctx, &wire.Request{Spawn: &wire.Spawn{SIGBUS: sigbus}}).Spawned
 	v := &Victim{g: g, id: s.Victim, Role: role, PID: s.PID}
 	g.victims[role] = v
+	return v
+}
+
+// Victim32 starts a victim as a 32-bit process, with the role "victim" and a handler for
+// SIGBUS. It can map memory, access up to 4 bytes of it, and give advice on it (madvise(2)).
+func (g *Guest) Victim32(ctx context.Context) *Victim {
+	const role, program = "victim", "/run/victim32"
+	c, err := g.vm.SSH(ctx)
+	if err == nil {
+		err = c.Put(ctx, suite.Current().Victim32(), program)
+		c.Close()
+	}
+	if err != nil {
+		g.fail(fmt.Errorf("copy the 32-bit victim into the guest: %w", err))
+	}
+	s := g.call(ctx, &wire.Request{Spawn: &wire.Spawn{Program: program}}).Spawned
+	v := &Victim{g: g, id: s.Victim, Role: role, PID: s.PID, is32: true}
+	g.victims[role] = v
+	record(g.rec, role, "start as a 32-bit process", observe.Outcome{}, "")
 	return v
 }
 
@@ -227,7 +249,11 @@ func (v *Victim) died(s *wire.Status) *observe.Exit {
 func (v *Victim) signals(raw [][]byte) []observe.Signal {
 	var out []observe.Signal
 	for _, r := range raw {
-		in, err := siginfo.Decode(r)
+		decode := siginfo.Decode
+		if v.is32 {
+			decode = siginfo.Decode32
+		}
+		in, err := decode(r)
 		if err != nil {
 			v.g.fail(fmt.Errorf("payload from %s: %w", v.Role, err))
 		}

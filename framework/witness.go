@@ -112,8 +112,8 @@ func (v *Victim) pagemap(ctx context.Context, a Addr) uint64 {
 	return binary.LittleEndian.Uint64(f.Data)
 }
 
-// collectPoison collects the witnesses of poisoned memory: the kernel's counter, the
-// flags and page map of each page that was a target of poison, and QEMU's events.
+// collectPoison collects the witnesses of poisoned memory: the kernel's counters and trace
+// events, the flags and page map of each page that was a target of poison, and QEMU's events.
 func (g *Guest) collectPoison(ctx context.Context) error {
 	if !g.poisoned {
 		return nil
@@ -148,6 +148,9 @@ func (g *Guest) collectPoison(ctx context.Context) error {
 			return err
 		}
 		g.rec.Witnesses[a.name] = a.value(reply.File.Data)
+	}
+	if err := g.collectMonitoring(ctx); err != nil {
+		return err
 	}
 	if events := g.Monitor().Events("MEMORY_FAILURE"); len(events) > 0 {
 		var data []map[string]any

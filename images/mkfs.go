@@ -1,6 +1,7 @@
 package images
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -114,7 +115,10 @@ func findMkfsXFS(ctx context.Context, spec PmemSpec) (mkfs, error) {
 			"-n", "ftype=1" + offWhereKnown(usage, "parent"),
 			// su aligns allocations of 2 MiB and more (xfs_bmap_btalloc), and the
 			// allocation groups, so that DAX can map PMDs.
-			"-d", "agcount=2,su=2m,sw=1", "-l", "su=4096,size=64m"}
+			"-d", "agcount=2,su=2m,sw=1", "-l", fmt.Sprintf("su=%d,size=64m", cmp.Or(spec.BlockSize, 4096))}
+		if spec.BlockSize != 0 {
+			args = append(args, "-b", fmt.Sprint("size=", spec.BlockSize))
+		}
 		if spec.Label != "" {
 			args = append(args, "-L", spec.Label)
 		}

@@ -54,6 +54,9 @@ type PmemSpec struct {
 	// RMapBT is for XFS only: the reverse map with which kernels since 6.0 find the
 	// owners of a poisoned block (xfs_dax_notify_failure).
 	RMapBT bool
+	// BlockSize is for XFS only: the size of a block in bytes, 0 for 4096. Kernels before
+	// 6.12 mount only blocks of at most a page.
+	BlockSize int
 }
 
 // Pmem is a pmem image.
@@ -92,6 +95,9 @@ func makePmem(ctx context.Context, c *cache.Cache, spec PmemSpec) (*Pmem, error)
 	}
 	parts := []string{pmemFormat, string(spec.FS), string(spec.Mode), strconv.FormatInt(spec.Size, 10), spec.Label,
 		strconv.FormatBool(spec.Reflink), strconv.FormatBool(spec.RMapBT)}
+	if spec.BlockSize != 0 {
+		parts = append(parts, strconv.Itoa(spec.BlockSize))
+	}
 	ids := parts // UUIDs depend on the spec only, not on the version of mkfs
 	var mk mkfs
 	if spec.FS != None {
@@ -128,8 +134,8 @@ func (s PmemSpec) check() (offset int64, err error) {
 	if len(s.Label) > 12 {
 		return 0, fmt.Errorf("label %q: longer than 12 bytes", s.Label)
 	}
-	if s.FS != XFS && (s.Reflink || s.RMapBT) {
-		return 0, errors.New("reflink and rmapbt: supported by xfs only")
+	if s.FS != XFS && (s.Reflink || s.RMapBT || s.BlockSize != 0) {
+		return 0, errors.New("reflink, rmapbt and a block size: supported by xfs only")
 	}
 	switch s.FS {
 	case None, Ext4:

@@ -71,3 +71,21 @@ func canonXFS(f readWriterAt) error {
 	}
 	return nil
 }
+
+// Log returns where the log of an XFS is, in bytes from the file system's start.
+func Log(f io.ReaderAt) (start, length int64, err error) {
+	const sbLogStart, sbLogBlocks = 48, 96
+	sb := make([]byte, sbBytes)
+	if _, err := f.ReadAt(sb, 0); err != nil {
+		return 0, 0, fmt.Errorf("read the xfs superblock: %w", err)
+	}
+	be := binary.BigEndian
+	blockLog, agLog := sb[sbBlockLog], sb[sbAGLog]
+	if string(sb[sbMagic:sbMagic+4]) != "XFSB" || blockLog > 16 || agLog > 31 {
+		return 0, 0, errors.New("not an xfs superblock")
+	}
+	// A block's number consists of its group and its block in the group (XFS_FSB_TO_AGNO).
+	first := be.Uint64(sb[sbLogStart:])
+	block := int64(first>>agLog)*int64(be.Uint32(sb[sbAGBlocks:])) + int64(first&(1<<agLog-1))
+	return block << blockLog, int64(be.Uint32(sb[sbLogBlocks:])) << blockLog, nil
+}

@@ -6,6 +6,21 @@ import (
 	"testing"
 )
 
+func TestLog(t *testing.T) {
+	sb := make([]byte, 512)
+	copy(sb, "XFSB")
+	sb[sbBlockLog], sb[sbAGLog], sb[sbAGBlocks+2] = 14, 14, 0x25 // groups of 0x2500 blocks of 16 KiB
+	sb[48+6], sb[48+7] = 0x40, 6                                 // the log starts at block 6 of group 1
+	sb[96+2] = 0x10                                              // it has 0x1000 blocks
+	start, length, err := Log(bytes.NewReader(sb))
+	if err != nil || start != (0x2500+6)<<14 || length != 0x1000<<14 {
+		t.Errorf("got %#x, %#x, error %v; want %#x, %#x", start, length, err, (0x2500+6)<<14, 0x1000<<14)
+	}
+	if _, _, err := Log(bytes.NewReader(make([]byte, 512))); err == nil {
+		t.Error("got no error for a superblock of zeros")
+	}
+}
+
 func FuzzCanonXFS(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte("XFSB"))

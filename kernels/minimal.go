@@ -42,6 +42,7 @@ var loadable = []struct{ symbol, module string }{
 	{"DM_WRITECACHE", "dm-writecache"},
 	{"DEV_DAX", "device_dax"},
 	{"DEV_DAX_PMEM", "dax_pmem"},
+	{"DEV_DAX_KMEM", "kmem"},
 	{"EXT4_FS", "ext4"},
 	{"XFS_FS", "xfs"},
 	{"HWPOISON_INJECT", "hwpoison-inject"},

@@ -30,7 +30,7 @@ func withHostile(t *testing.T) string {
 	if err := os.MkdirAll(filepath.Join(dir, "guest"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range []string{"guest/init", "guest/agent"} {
+	for _, f := range []string{"guest/init", "guest/agent", "guest/victim32"} {
 		if err := os.Link(filepath.Join(built, f), filepath.Join(dir, f)); err != nil {
 			t.Fatal(err)
 		}

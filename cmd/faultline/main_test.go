@@ -47,6 +47,7 @@ func testMain(m *testing.M) int {
 	}{
 		{[]string{"-ldflags=-X main.version=v0-test", "-o", built + "/", "."}, static[:1]},
 		{[]string{"-ldflags=-s -w -buildid=", "-o", built + "/guest/", "../../guest/init", "../../guest/agent"}, static},
+		{[]string{"-ldflags=-s -w -buildid=", "-o", built + "/guest/", "../../guest/victim32"}, append(static, "GOARCH=386")},
 		{[]string{"-o", built + "/", "./testdata/probe"}, static},
 	} {
 		cmd := exec.Command("go", append([]string{"build", "-trimpath", "-buildvcs=false"}, b.args...)...)

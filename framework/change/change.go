@@ -19,8 +19,8 @@ import (
 type Change struct {
 	// ID is the name that scenarios, matrices and reports use.
 	ID string `json:"id"`
-	// Commit is the first 12 hexadecimal digits of the upstream commit; in a declared
-	// change it may be longer, or empty.
+	// Commit is the first 12 hexadecimal digits of the upstream commit, or empty if it is not
+	// known; in a declared change it may be longer.
 	Commit string `json:"commit,omitempty"`
 	// Subject is the commit's subject line.
 	Subject string `json:"subject"`
@@ -33,6 +33,9 @@ type Change struct {
 	// Until is the first upstream release that fixed it, for a change that is a bug: a
 	// kernel without such a change has no defect.
 	Until string `json:"until,omitempty"`
+	// Fixed lists the stable updates that fixed such a bug, the first of each series:
+	// "6.17.6", "6.12.56".
+	Fixed []string `json:"fixed,omitempty"`
 	// Effect is one sentence on what user space observes.
 	Effect string `json:"effect"`
 	// CallPath lists the kernel functions involved, from the poison to user space, as far as
@@ -118,6 +121,7 @@ func All() List {
 		KillEarlyOnConsumption,
 		AlreadyPoisoned,
 		MadvisePopulate,
+		DroppedPageSigbus,
 		ShmemKeepsErrorPage,
 		CopyFromUserQuiet,
 		DeviceDaxCompound,
@@ -141,6 +145,7 @@ func All() List {
 		UserfaultfdPoison,
 		HugetlbReadsGoodPages,
 		BadblocksSorted,
+		PagemapScan, UserfaultfdMove,
 		MadvisePopulateReturns,
 		MadviseActionRequired,
 		ThpSplitSigbus,
@@ -150,6 +155,7 @@ func All() List {
 		MadviseGuard,
 		BadblocksFull, UnpoisonOnline,
 		DaxFolios,
+		PanicUnrecoverable,
 	}
 }
 

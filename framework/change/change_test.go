@@ -95,7 +95,7 @@ func TestTells(t *testing.T) {
 
 // Every change has all required fields, in the form that their readers parse.
 func TestAll(t *testing.T) {
-	release, commit := regexp.MustCompile(`^v\d+\.\d+$`), regexp.MustCompile(`^[0-9a-f]{12}$`)
+	release, commit := regexp.MustCompile(`^v\d+\.\d+$`), regexp.MustCompile(`^([0-9a-f]{12})?$`)
 	symbol, function := regexp.MustCompile(`^[A-Z0-9_]+$`), regexp.MustCompile(`^[a-z0-9_]+$`)
 	seen := map[string]bool{}
 	for _, c := range All() {

@@ -13,6 +13,7 @@ var DedupeErrorLost = Change{
 	Subject: "fsdax: dedupe: iter two files at the same time",
 	Since:   "v6.2",
 	Until:   "v7.4",
+	Fixed:   []string{"7.3.4", "6.12.118"},
 	Effect: "ioctl(FIDEDUPERANGE) reports success for a poisoned DAX page that it did not share; " +
 		"it used to fail with EIO",
 	CallPath:  []string{"dax_dedupe_file_range_compare"},

@@ -10,5 +10,5 @@ var DeviceDaxCompound = Change{
 	Effect: "poison in a huge page of a device-DAX mapping is reported at the start of the huge page " +
 		"instead of the poisoned page",
 	CallPath:  []string{"memory_failure", "mf_generic_kill_procs", "dev_pagemap_mapping_shift"},
-	Scenarios: []string{"dax/device/huge-page"},
+	Scenarios: []string{"dax/device/huge-page", "dax/device/gigantic-page"},
 }

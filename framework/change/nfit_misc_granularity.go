@@ -10,6 +10,6 @@ var NfitMiscGranularity = Change{
 	CallPath: []string{"do_machine_check", "nfit_handle_mce"},
 	Scenarios: []string{
 		"mce/nfit/page", "mce/nfit/rebind", "mce/ext4/srar-*", "mce/xfs/srar-*", "mce/*/srao-early", "mce/*/srao-late",
-		"mce/*/srao-in-guest", "mce/*/ucna", "mce/*/ucna-simulated", "mce/device/listed",
+		"mce/*/srao-in-guest", "mce/*/ucna", "mce/*/ucna-simulated", "mce/device/listed", "ram/kmem/srar",
 	},
 }

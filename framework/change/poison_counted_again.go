@@ -12,4 +12,8 @@ var PoisonCountedAgain = Change{
 	Effect:    "HardwareCorrupted in /proc/meminfo counts a page again at each further report of its poison",
 	CallPath:  []string{"memory_failure", "action_result", "num_poisoned_pages_inc"},
 	Scenarios: []string{"ram/anon/twice"},
+	Witnesses: []WitnessEffect{
+		{Scenarios: "mce/*/dropped", Witness: "HardwareCorrupted", Before: "4 kB", After: "8 kB"},
+		{Witness: "memory_failure counters", Before: "total 1, recovered 1", After: "total 2, failed 1, recovered 1"},
+	},
 }

@@ -9,7 +9,7 @@ var ShmemKeepsErrorPage = Change{
 	Effect: "a poisoned page of a tmpfs file stays poisoned for later mappings, reads and writes of the file; " +
 		"it used to be replaced by a page of zeros",
 	CallPath:  []string{"me_pagecache_dirty", "shmem_error_remove_page", "shmem_fault", "do_sigbus"},
-	Scenarios: []string{"ram/tmpfs/*", "ram/removed/punch-part"},
+	Scenarios: []string{"ram/tmpfs/*", "ram/removed/punch-part", "ram/huge-tmpfs/punch"},
 	Witnesses: []WitnessEffect{
 		{
 			Scenarios: "ram/tmpfs/*",

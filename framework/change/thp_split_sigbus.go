@@ -1,5 +1,7 @@
 package change
 
+import "slices"
+
 // ThpSplitSigbus sends SIGBUS for poison in a transparent huge page that cannot be split.
 var ThpSplitSigbus = Change{
 	ID:      "thp_split_sigbus",
@@ -9,8 +11,9 @@ var ThpSplitSigbus = Change{
 	Effect: "poisoning a transparent huge page that cannot be split sends the caller SIGBUS BUS_MCEERR_AR " +
 		"with the size of the huge page; madvise(2) used to fail with EBUSY, without a signal",
 	CallPath:  []string{"memory_failure", "try_to_split_thp_page", "kill_procs_now"},
-	Scenarios: []string{"ram/thp/pinned", "mce/pagecache-xfs/srar-dirty-folio"},
-	Witnesses: append(unsplit("ram/thp/pinned"), unsplit("mce/pagecache-xfs/srar-dirty-folio")...),
+	Scenarios: []string{"ram/thp/pinned", "ram/huge-tmpfs/punch", "ram/pagecache-xfs-16k/*", "mce/pagecache-xfs/srar-dirty-folio"},
+	Witnesses: slices.Concat(unsplit("ram/*/p[iu]n*"), unsplit("ram/pagecache-xfs-16k/*"),
+		unsplit("mce/pagecache-xfs/srar-dirty-folio")),
 }
 
 // unsplit returns the moves of the log for a page that cannot be split.
@@ -26,6 +29,12 @@ func unsplit(scenarios string) []WitnessEffect {
 			Scenarios: scenarios,
 			Witness:   "log",
 			After:     "Memory failure: N: recovery action for unsplit thp: Failed",
+		},
+		WitnessEffect{
+			Scenarios: scenarios,
+			Witness:   "memory_failure counters",
+			Before:    "total 1, ignored 1",
+			After:     "total 1, failed 1",
 		},
 	)
 }

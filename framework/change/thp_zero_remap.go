@@ -9,6 +9,7 @@ var ThpZeroRemap = Change{
 	Subject: "mm: remap unused subpages to shared zeropage when splitting isolated thp",
 	Since:   "v6.12",
 	Until:   "v6.18",
+	Fixed:   []string{"6.17.6", "6.12.56"},
 	Effect: "a load from a poisoned page of zeros in a transparent huge page reads zeros; " +
 		"it used to get SIGBUS BUS_MCEERR_AR",
 	CallPath:  []string{"memory_failure", "try_to_split_thp_page", "try_to_map_unused_to_zeropage"},

@@ -43,8 +43,11 @@ type waiting struct {
 // maxOutput bounds Status.Output.
 const maxOutput = 4 << 10
 
-// start starts a victim's process.
-func (a *agent) start(d wire.Disposition) (*process, error) {
+// itself are the arguments that start a victim of the agent's own program.
+var itself = []string{"/proc/self/exe", "victim", "victim"}
+
+// start starts a victim's process: a program, its name, its arguments, and the disposition.
+func (a *agent) start(d wire.Disposition, command ...string) (*process, error) {
 	var in, out, stderr [2]int
 	var opened []int
 	for _, p := range []*[2]int{&in, &out, &stderr} {
@@ -54,7 +57,7 @@ func (a *agent) start(d wire.Disposition) (*process, error) {
 		}
 		opened = append(opened, p[0], p[1])
 	}
-	pid, err := syscall.ForkExec("/proc/self/exe", []string{"victim", "victim", string(d)}, &syscall.ProcAttr{
+	pid, err := syscall.ForkExec(command[0], append(slices.Clone(command[1:]), string(d)), &syscall.ProcAttr{
 		Files: []uintptr{uintptr(in[0]), uintptr(out[1]), uintptr(stderr[1])},
 		Env:   victim.Env(),
 		Sys:   &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
@@ -253,12 +256,16 @@ func (a *agent) spawn(s *wire.Spawn) (*wire.Spawned, error) {
 			wire.Block,
 		)
 	}
+	command := itself
+	if s.Program != "" {
+		command = []string{s.Program, "victim"}
+	}
 	var p *process
-	if d == wire.Handle && len(a.spare) > 0 {
+	if d == wire.Handle && s.Program == "" && len(a.spare) > 0 {
 		p, a.spare = a.spare[0], a.spare[1:]
 	} else {
 		var err error
-		if p, err = a.start(d); err != nil {
+		if p, err = a.start(d, command...); err != nil {
 			return nil, err
 		}
 		if err := a.settle(p); err != nil {
@@ -273,7 +280,7 @@ func (a *agent) spawn(s *wire.Spawn) (*wire.Spawned, error) {
 func (a *agent) prepare(n int) error {
 	var started []*process
 	for range n {
-		p, err := a.start(wire.Handle)
+		p, err := a.start(wire.Handle, itself...)
 		if err != nil {
 			return err
 		}

@@ -21,12 +21,16 @@ func (in Info) Fields() []Field {
 	if in.HasLSB() {
 		lsb = sizeWords(in.AddrLSB)
 	}
+	addr, addrEnd, atLSB := offAddr, offAddr+8, offLSB
+	if in.Is32 {
+		addr, addrEnd, atLSB = offAddr32, offAddr32+4, offLSB32
+	}
 	return []Field{
 		{"si_signo", "int", offSigno, offSigno + 4, strconv.Itoa(int(in.Signo)), SignalName(in.Signo)},
 		{"si_errno", "int", offErrno, offErrno + 4, strconv.Itoa(int(in.Errno)), ""},
 		{"si_code", "int", offCode, offCode + 4, strconv.Itoa(int(in.Code)), CodeName(in.Signo, in.Code)},
-		{"si_addr", "void *", offAddr, offAddr + 8, fmt.Sprintf("%#x", in.Addr), ""},
-		{"si_addr_lsb", "short", offLSB, offLSB + 2, strconv.Itoa(int(in.AddrLSB)), lsb},
+		{"si_addr", "void *", addr, addrEnd, fmt.Sprintf("%#x", in.Addr), ""},
+		{"si_addr_lsb", "short", atLSB, atLSB + 2, strconv.Itoa(int(in.AddrLSB)), lsb},
 	}
 }
 

@@ -21,6 +21,13 @@ func TestFields(t *testing.T) {
 	if got := fmt.Sprint(in.Fields()); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
+	clear(raw[12:])
+	le.PutUint32(raw[12:], 0x40004005)
+	le.PutUint16(raw[16:], 12)
+	if narrow, err := Decode32(raw); err != nil || narrow.Addr != 0x40004005 || narrow.AddrLSB != 12 ||
+		fmt.Sprint(narrow.Fields()[3:]) != "[{si_addr void * 12 16 0x40004005 } {si_addr_lsb short 16 18 12 4 KiB are lost}]" {
+		t.Errorf("32-bit: got %+v, %v, error %v", narrow, narrow.Fields(), err)
+	}
 	in.Code = BusADRERR
 	if got := in.Fields()[4].Means; got != "not carried by this code" {
 		t.Errorf("si_addr_lsb of a signal without it: got %q, want not carried by this code", got)

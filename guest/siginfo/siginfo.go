@@ -1,5 +1,5 @@
-// Package siginfo decodes the kernel's siginfo_t as it is laid out for 64-bit
-// processes (include/uapi/asm-generic/siginfo.h). It keeps the raw bytes, so
+// Package siginfo decodes the kernel's siginfo_t (include/uapi/asm-generic/siginfo.h) as it
+// is laid out for 64-bit processes, and for 32-bit ones. It keeps the raw bytes, so
 // that the decoded fields can be checked against what the kernel delivered. It
 // imports no other package of Faultline.
 package siginfo
@@ -20,6 +20,13 @@ const (
 	offCode  = 8
 	offAddr  = 16
 	offLSB   = 24
+)
+
+// Offsets that differ for 32-bit processes, which have no padding and addresses of 4 bytes
+// (struct compat_siginfo in include/linux/compat.h).
+const (
+	offAddr32 = 12
+	offLSB32  = 16
 )
 
 // Signals that Faultline's victims can receive.
@@ -56,6 +63,8 @@ type Info struct {
 	// 12 means a 4 KiB page and 21 a 2 MiB page. The kernel fills it for
 	// BUS_MCEERR_AR and BUS_MCEERR_AO only; see HasLSB.
 	AddrLSB int16
+	// Is32 is set for the siginfo_t of a 32-bit process.
+	Is32 bool
 	// Raw is the whole siginfo_t as the handler received it.
 	Raw [Size]byte
 }
@@ -74,6 +83,18 @@ func Decode(raw []byte) (Info, error) {
 		AddrLSB: int16(le.Uint16(raw[offLSB:])),
 	}
 	copy(in.Raw[:], raw)
+	return in, nil
+}
+
+// Decode32 is Decode for the siginfo_t of a 32-bit process.
+func Decode32(raw []byte) (Info, error) {
+	in, err := Decode(raw)
+	if err != nil {
+		return in, err
+	}
+	in.Is32 = true
+	in.Addr = uint64(binary.LittleEndian.Uint32(raw[offAddr32:]))
+	in.AddrLSB = int16(binary.LittleEndian.Uint16(raw[offLSB32:]))
 	return in, nil
 }
 

@@ -1,8 +1,19 @@
 package victim
 
+import "golang.org/x/sys/unix"
+
 // mapBase is the address of a victim's first mapping: far above the Go heap, far
 // below the addresses that the kernel chooses, and the same in every process.
 const mapBase = 0x1000_0000_0000
+
+// mapStep is the distance between the starts of two mappings; larger mappings take several.
+const mapStep = 1 << 30
+
+// sysMmap is the system call mmap(2); mmapUnit is the unit of its offset in bytes.
+const (
+	sysMmap  = unix.SYS_MMAP
+	mmapUnit = 1
+)
 
 // written reports whether victims are implemented for this architecture.
 const written = true

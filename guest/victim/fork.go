@@ -106,10 +106,10 @@ func (c *child) syscall(s *wire.Syscall) (*wire.SyscallReply, error) {
 			return 0, 0, 0
 		}
 		const lastErrno = 4095 // MAX_ERRNO in include/linux/err.h
-		if n := int64(answer.value); n < 0 && n >= -lastErrno {
+		if n := int(answer.value); n < 0 && n >= -lastErrno {
 			return 0, 0, syscall.Errno(-n)
 		}
-		return uintptr(answer.value), 0, 0
+		return answer.value, 0, 0
 	})
 	if err = errors.Join(err, failed); err != nil {
 		return nil, fmt.Errorf("%s in thread %d: %w", s.Name, c.pid, err)
@@ -148,7 +148,7 @@ func (c *child) access(a *wire.Access) (r *wire.Accessed, died *wire.Status, err
 		return nil, nil, fmt.Errorf("%s in process %d: %w", a.Kind, c.pid, err)
 	}
 	done := answer.done != 0
-	r = &wire.Accessed{Value: result(a, answer.value, done), Done: done}
+	r = &wire.Accessed{Value: result(a, uint64(answer.value), done), Done: done}
 	r.Signals, r.Lost = answer.take(answer.count)
 	return r, nil, nil
 }

@@ -10,8 +10,6 @@ import (
 	"github.com/faultline/faultline/guest/wire"
 )
 
-const gib = 1 << 30
-
 // mapper chooses the addresses of mappings.
 type mapper struct{ next uintptr }
 
@@ -34,13 +32,13 @@ func (m *mapper) mmap(w *wire.Map) (*wire.MapReply, error) {
 		}
 	}
 	addr, _, errno := unix.RawSyscall6(
-		unix.SYS_MMAP,
+		sysMmap,
 		m.next,
 		uintptr(w.Length),
 		uintptr(w.Prot),
 		uintptr(flags),
 		uintptr(fd),
-		uintptr(w.Offset),
+		uintptr(w.Offset/mmapUnit),
 	)
 	if errno == 0 && addr != m.next {
 		unix.RawSyscall(unix.SYS_MUNMAP, addr, uintptr(w.Length), 0)
@@ -51,7 +49,7 @@ func (m *mapper) mmap(w *wire.Map) (*wire.MapReply, error) {
 		closeFD(fd)
 		return &wire.MapReply{FD: -1, Errno: ErrnoName(errno)}, nil
 	}
-	m.next += (uintptr(w.Length)/gib + 1) * gib
+	m.next += (uintptr(w.Length)/mapStep + 1) * mapStep
 	return &wire.MapReply{Addr: uint64(addr), FD: fd}, nil
 }
 

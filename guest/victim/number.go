@@ -1,3 +1,5 @@
+//go:build !386
+
 package victim
 
 import "golang.org/x/sys/unix"

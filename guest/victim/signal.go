@@ -18,11 +18,11 @@ const ringSize = 32
 // record is where the handler, or a forked child, records what happens on a thread; the
 // assembly depends on the layout.
 type record struct {
-	value uint64  // the last result of a forked child or a thread
-	done  uint64  // its last access was carried out
+	value uintptr // the last result of a forked child or a thread
+	done  uintptr // its last access was carried out
 	armed uintptr // address of the instruction of the current access, 0 outside an access
-	news  uint64  // number of BUS_MCEERR_AO at the access itself
-	count uint64  // signals since the last drain
+	news  uintptr // number of BUS_MCEERR_AO at the access itself
+	count uintptr // signals since the last drain
 	ring  [ringSize][siginfo.Size]byte
 }
 
@@ -43,10 +43,10 @@ const (
 	entrySyscall  = 10
 )
 
-// sigaction is the kernel's struct sigaction on 64-bit.
+// sigaction is the kernel's struct sigaction on x86.
 type sigaction struct {
 	handler  uintptr
-	flags    uint64
+	flags    uintptr
 	restorer uintptr
 	mask     uint64
 }
@@ -144,16 +144,16 @@ func Install(d wire.Disposition) error {
 // those that did not fit.
 func drain() (signals [][]byte, lost int) {
 	for {
-		n := atomic.LoadUint64(&box.count)
+		n := atomic.LoadUintptr(&box.count)
 		signals, lost = box.take(n)
-		if atomic.CompareAndSwapUint64(&box.count, n, 0) {
+		if atomic.CompareAndSwapUintptr(&box.count, n, 0) {
 			return signals, lost
 		}
 	}
 }
 
 // take copies n signals out of the ring, and counts those that were dropped.
-func (b *record) take(n uint64) (signals [][]byte, lost int) {
+func (b *record) take(n uintptr) (signals [][]byte, lost int) {
 	kept := min(n, ringSize)
 	for i := range kept {
 		signals = append(signals, append([]byte(nil), b.ring[i][:]...))
@@ -211,7 +211,7 @@ func Touch(a *wire.Access) (*wire.Accessed, error) {
 		return nil, err
 	}
 	value, done := touch(insn, uintptr(a.Addr), operand(a))
-	for a.Spin && atomic.LoadUint64(&box.count) == 0 {
+	for a.Spin && atomic.LoadUintptr(&box.count) == 0 {
 		value, done = touch(insn, uintptr(a.Addr), operand(a))
 	}
 	r := &wire.Accessed{Value: result(a, uint64(value), done), Done: done}

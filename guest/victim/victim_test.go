@@ -256,7 +256,7 @@ func TestMappingAddressesAreFixed(t *testing.T) {
 		{Path: path, Length: 4096, Prot: unix.PROT_READ, Flags: unix.MAP_SHARED_VALIDATE},
 	} {
 		r := s.mmap(m)
-		if want := uint64(mapBase + i*gib); r.Addr != want {
+		if want := uint64(mapBase + i*mapStep); r.Addr != want {
 			t.Errorf("mapping %d: got address %#x, want %#x", i, r.Addr, want)
 		}
 		if want := []int{3, -1, 4}[i]; r.FD != want {

@@ -131,7 +131,10 @@ func (m *HelloReply) words(w *words) {
 	num(w, &m.Taint)
 }
 
-func (s *Spawn) words(w *words) { text(w, &s.SIGBUS) }
+func (s *Spawn) words(w *words) {
+	text(w, &s.SIGBUS)
+	text(w, &s.Program)
+}
 
 func (s *Spawned) words(w *words) {
 	num(w, &s.Victim)

@@ -92,6 +92,9 @@ const (
 // Spawn starts a victim.
 type Spawn struct {
 	SIGBUS Disposition // empty: Handle
+	// Program is the path of the program to start instead of the agent's own victim: one
+	// that was built for another architecture.
+	Program string
 }
 
 // Spawned answers Spawn and Fork.

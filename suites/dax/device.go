@@ -43,7 +43,18 @@ var _ = describe("MADV_HWPOISON of a device-DAX page", func() {
 		Expect(g.HardwareCorrupted(ctx)).To(DependOn(change.CountedByAction, Before(Note("0 kB")), After(Note("4 kB"))))
 	})
 
-	It("reports si_addr_lsb 30 if the device has pages of 1 GiB", scenario("gigantic-page", Catalogue("C14"),
-		Impossible("the guest's nvdimms have 256 and 320 MiB; such a device needs 2 GiB, "+
-			"so that one page remains after its info block")), func(SpecContext) {})
+	It("of 1 GiB reports si_addr_lsb 30, and its start as si_addr since v5.17", scenario("gigantic-page",
+		Catalogue("C14"), Changes(change.DeviceDaxCompound, change.CountedByAction)), func(ctx SpecContext) {
+		g := StartGuest(ctx, LargeNVDIMM())
+		v := g.Victim(ctx)
+		m := v.MapPart(ctx, g.LargeDeviceDAX(ctx, GiB), 0, GiB, Shared)
+		v.Store(ctx, m.At(at()))
+		advice := v.Madvise(ctx, m.At(Page(bad)), PageBytes(), MADV_HWPOISON)
+		load := v.Load(ctx, m.At(at()))
+		Expect(advice).To(DependOn(change.DeviceDaxCompound,
+			Before(SIGBUS(BUS_MCEERR_AR, LSB(30), At(m.At(Page(bad))), Returning(0))),
+			After(SIGBUS(BUS_MCEERR_AR, LSB(30), At(m.At(0)), Returning(0)))))
+		Expect(load).To(BeOutcome(Reads(0x5a)))
+		Expect(g.HardwareCorrupted(ctx)).To(DependOn(change.CountedByAction, Before(Note("0 kB")), After(Note("4 kB"))))
+	})
 })

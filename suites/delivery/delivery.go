@@ -81,9 +81,19 @@ var _ = describe("a load from a poisoned page", func() {
 		Expect(idle).To(BeOutcome(OK()))
 	})
 
-	It("has the same siginfo in a 32-bit process", Scenario("delivery/load/compat", Catalogue("S12"),
-		Impossible("there is no 32-bit victim (the process that is tested): its handler and its accesses are AMD64 "+
-			"assembly; the kernels run such programs (CONFIG_IA32_EMULATION)")), func(SpecContext) {})
+	// copy_siginfo_to_user32(): si_addr and si_addr_lsb have other places.
+	It("has the same siginfo in a 32-bit process", scenario("load/compat", "S12",
+		Needs("IA32_EMULATION")), func(ctx SpecContext) {
+		g := StartGuest(ctx)
+		v := g.Victim32(ctx)
+		m := v.MapAnonymous(ctx, 64*KiB, 0)
+		v.Store(ctx, m.At(at()))
+		poison(ctx, g, v, m)
+		load := v.Load(ctx, m.At(at()))
+		store := v.Store(ctx, m.At(at()))
+		Expect(load).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB())))
+		Expect(store).To(BeOutcome(SIGBUS(BUS_MCEERR_AR, PageLSB())))
+	})
 
 	It("panics the kernel in process 1", Scenario("delivery/load/init", Catalogue("S13"),
 		Impossible("process 1 of a guest is Faultline's init: its death is a panic (\"Attempted to kill init!\"), "+

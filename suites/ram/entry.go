@@ -159,6 +159,48 @@ var _ = describe("the page table entry of poisoned anonymous memory", func() {
 		Expect(load).To(DependOn(change.MadviseGuard, Before(SIGBUS(BUS_MCEERR_AR, PageLSB())), After(SIGSEGV())))
 	})
 
+	// Before v6.8 the ioctl is not known.
+	It("cannot be moved by UFFDIO_MOVE, which v6.8 introduced", poisons("entry/userfaultfd-move", "T17",
+		Needs("USERFAULTFD"), Changes(change.UserfaultfdMove)), func(ctx SpecContext) {
+		_, v, m, advice := poisoned(ctx)
+		v.Store(ctx, m.At(Page(bad+1)+5))
+		to := v.MapAnonymous(ctx, 64*KiB, 0)
+		fd := v.Userfaultfd(ctx, UFFD_FEATURE_SIGBUS)
+		v.Register(ctx, fd, to.At(0), to.Bytes)
+		moved := v.MovePages(ctx, fd, to.At(0), page(m), PageBytes())
+		good := v.MovePages(ctx, fd, to.At(PageBytes()), m.At(Page(bad+1)), PageBytes())
+		load := v.Load(ctx, m.At(at()))
+		Expect(advice).To(silentBefore(m))
+		Expect(good).To(DependOn(change.UserfaultfdMove, Before(Errno("EINVAL")), After(Returns(0))))
+		Expect(moved).To(DependOn(change.UserfaultfdMove, Before(Errno("EINVAL")), After(Errno("EFAULT"))))
+		Expect(load).To(remembered())
+	})
+
+	It("is reported by PAGEMAP_SCAN, which v6.7 introduced, as swapped", poisons("entry/pagemap-scan", "T17",
+		Needs("PROC_PAGE_MONITOR"), Changes(change.PagemapScan)), func(ctx SpecContext) {
+		_, v, m, advice := poisoned(ctx)
+		v.Store(ctx, m.At(Page(bad+1)+5))
+		answer := v.MapAnonymous(ctx, PageBytes(), 0)
+		v.Store(ctx, answer.At(0))
+		scan := v.Scan(ctx, page(m), answer.At(0))
+		good := v.Scan(ctx, m.At(Page(bad+1)), answer.At(0))
+		Expect(advice).To(silentBefore(m))
+		Expect(good).To(DependOn(change.PagemapScan, Before(Errno("ENOTTY")), After(Note("present"))))
+		Expect(scan).To(DependOn(change.PagemapScan, Before(Errno("ENOTTY")), After(Note("swapped"))))
+	})
+
+	It("is ignored by process_madvise(2) of another process", poisons("entry/process-madvise", "T17"), func(ctx SpecContext) {
+		g, v, m, advice := poisoned(ctx)
+		second := g.Second(ctx)
+		fd := second.PIDFD(ctx, v)
+		const cold = 20
+		out := second.Syscall(ctx, "process_madvise", fd, Vec(page(m), PageBytes()), 1, cold, 0)
+		load := v.Load(ctx, m.At(at()))
+		Expect(advice).To(silentBefore(m))
+		Expect(out).To(BeOutcome(Returns(PageBytes())))
+		Expect(load).To(remembered())
+	})
+
 	// A good range shows that the kernel has the operation and can collapse here.
 	It("prevents MADV_COLLAPSE, which v6.1 introduced: it fails with EINVAL", poisons(
 		"entry/collapse", "T17", Needs("TRANSPARENT_HUGEPAGE"), Changes(change.MadviseCollapse)), func(ctx SpecContext) {

@@ -7,6 +7,7 @@ import (
 
 	. "github.com/faultline/faultline/framework"
 	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/record/observe"
 )
 
 const punch = unix.FALLOC_FL_PUNCH_HOLE | unix.FALLOC_FL_KEEP_SIZE
@@ -50,5 +51,36 @@ var _ = describe("a poisoned page of a tmpfs file", func() {
 		Expect(short).To(BeOutcome(Returns(0)))
 		Expect(long).To(BeOutcome(Returns(0)))
 		Expect(read).To(BeOutcome(ReturnsFull(PageBytes(), 0)))
+	})
+})
+
+// A pipe pins a page by vmsplice(2), so that the kernel cannot split the huge page when it
+// is poisoned. It splits it later, when a part is punched out.
+var _ = describe("a poisoned huge page of a tmpfs file that could not be split", func() {
+	It("fails with EIO in pread(2) after it was split, its other pages do not", scenario("huge-tmpfs/punch", "T10",
+		Needs("TMPFS", "TRANSPARENT_HUGEPAGE"), NeedsPageMap(),
+		Changes(change.ThpSplitSigbus, change.ShmemKeepsErrorPage)), func(ctx SpecContext) {
+		g := StartGuest(ctx)
+		g.IgnoreInWitness(observe.WitnessLog, "thp split failed|non anonymous thp",
+			"5.10 logs it a second time, with a different text")
+		v := g.Victim(ctx)
+		m := v.Map(ctx, g.HugeTmpfsFile(ctx, HugePageBytes()), Shared)
+		v.Store(ctx, m.At(at()))
+		kind := v.Kind(ctx, m.At(Page(bad+1)))
+		r, w := v.Pipe(ctx)
+		pinned := v.Syscall(ctx, "vmsplice", w, Vec(m.At(Page(bad+1)), PageBytes()), 1, 0)
+		advice := hwpoison(ctx, v, m)
+		v.Syscall(ctx, "read", r, Out(PageBytes()), PageBytes())
+		punched := v.Syscall(ctx, "fallocate", m.FD(), punch, HugePageBytes()/2, HugePageBytes()/2)
+		read := v.Pread(ctx, m.FD(), 1, at())
+		good := v.Pread(ctx, m.FD(), PageBytes(), Page(bad+2))
+		Expect(kind).To(BeOutcome(Note("huge")))
+		Expect(pinned).To(BeOutcome(Returns(PageBytes())))
+		Expect(advice).To(DependOn(change.ThpSplitSigbus, Before(Errno("EBUSY")),
+			After(SIGBUS(BUS_MCEERR_AR, HugePageLSB(), At(m.At(Page(bad))), Failing("EHWPOISON")))))
+		Expect(punched).To(BeOutcome(Returns(0)))
+		Expect(read).To(DependOn(change.ShmemKeepsErrorPage,
+			Before(ReturnsFull(1, 0x5a)), After(Errno("EIO"))))
+		Expect(good).To(BeOutcome(ReturnsFull(PageBytes(), 0)))
 	})
 })

@@ -22,18 +22,30 @@ func (k Kernel) carries(c change.Change) (has, shown bool) {
 	if k.updated(c) != "" {
 		has, shown = true, true
 	}
-	if until, err := upstream.ParseRelease(c.Until); err == nil {
-		if fixed, _ := k.Contains(until); fixed {
-			has = false
-		}
+	if k.fixed(c) != "" {
+		has = false
 	}
 	return has, shown
 }
 
+// fixed returns the release or stable update that fixed a bug, if the kernel contains it,
+// else "".
+func (k Kernel) fixed(c change.Change) string {
+	if until, err := upstream.ParseRelease(c.Until); err == nil {
+		if contains, _ := k.Contains(until); contains {
+			return c.Until
+		}
+	}
+	return k.first(c.Fixed)
+}
+
 // updated returns the stable update that brought a change to a kernel's series, if the
 // kernel contains that update, else "".
-func (k Kernel) updated(c change.Change) string {
-	for _, s := range c.Stable {
+func (k Kernel) updated(c change.Change) string { return k.first(c.Stable) }
+
+// first returns the first stable update of a list that the kernel contains, else "".
+func (k Kernel) first(updates []string) string {
+	for _, s := range updates {
 		if v, err := upstream.ParseUpdate(s); err == nil && k.ContainsUpdate(v) {
 			return s
 		}

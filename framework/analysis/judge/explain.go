@@ -159,11 +159,15 @@ func (e explainer) witness(d *conclusion.Difference) {
 		return
 	}
 	name := strings.TrimPrefix(d.Field, conclusion.WitnessPrefix)
+	prefix := ""
+	if name == observe.WitnessEvents { // the log has the same lines
+		name, prefix = observe.WitnessLog, "Memory failure: N: "
+	}
 	empty := func(v string) string {
 		if v == noLine {
 			return ""
 		}
-		return v
+		return prefix + v
 	}
 	for _, c := range e.declaredFirst() {
 		for _, m := range c.Witnesses {

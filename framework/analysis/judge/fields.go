@@ -92,7 +92,7 @@ func (l *lister) signal(at string, a, b observe.Signal) {
 	l.differ(at+"lsb", strconv.Itoa(int(a.LSB)), strconv.Itoa(int(b.LSB)))
 	l.differ(at+"thread", a.Thread, b.Thread)
 	// Raw bytes that repeat these fields, or hold an address, are not compared again.
-	l.differ(at+"raw", maskDecoded(a.Raw), maskDecoded(b.Raw))
+	l.differ(at+"raw", maskDecoded(a), maskDecoded(b))
 	if l.exact && len(l.found) == before {
 		l.differ(at+"raw", a.Raw, b.Raw)
 	}
@@ -104,6 +104,11 @@ func (l *lister) named(field, nameA, nameB string, a, b int32) {
 		nameA, nameB = fmt.Sprintf("%s (%d)", nameA, a), fmt.Sprintf("%s (%d)", nameB, b)
 	}
 	l.differ(field, nameA, nameB)
+}
+
+// hasLines reports whether a witness consists of lines, which are compared one by one.
+func hasLines(witness string) bool {
+	return witness == observe.WitnessLog || witness == observe.WitnessSplats || witness == observe.WitnessEvents
 }
 
 // notRecorded replaces the value of a witness that one of the cells does not have.
@@ -125,10 +130,11 @@ func (l *lister) witnesses(a, b map[string]string) {
 		va, inA := a[n]
 		vb, inB := b[n]
 		switch {
-		case inA && inB && va != vb && (n == observe.WitnessLog || n == observe.WitnessSplats):
+		case inA && inB && va != vb && hasLines(n):
 			l.lines(conclusion.WitnessPrefix+n, va, vb)
 		case inA && inB && va != vb:
 			l.add(conclusion.WitnessPrefix+n, va, vb)
+		case observe.Optional(n) && inA != inB: // one kernel does not have it
 		case inA && !inB:
 			l.add(conclusion.WitnessPrefix+n, va, notRecorded)
 		case inB && !inA:
@@ -156,7 +162,7 @@ func (l *lister) lines(field, a, b string) {
 }
 
 func lines(text string) []string {
-	if text == observe.NothingAboutPoison || text == observe.NoSplats {
+	if text == observe.NothingAboutPoison || text == observe.NoSplats || text == observe.NoEvents {
 		return nil
 	}
 	return strings.Split(text, "\n")
@@ -190,16 +196,16 @@ func exit(e *observe.Exit) string {
 	return fmt.Sprintf("exit %d", e.Code)
 }
 
-// maskDecoded clears the bytes of a raw payload that Signal has as fields, by the
-// layout of siginfo_t (include/uapi/asm-generic/siginfo.h): si_signo, si_code,
-// si_addr (or si_pid and si_uid, which share its bytes) and si_addr_lsb.
-func maskDecoded(raw string) string {
-	b, err := hex.DecodeString(raw)
-	if err != nil || len(b) < 26 {
-		return raw
+// maskDecoded clears the bytes of a raw payload that Signal has as fields.
+func maskDecoded(s observe.Signal) string {
+	in, err := s.Info()
+	if err != nil {
+		return s.Raw
 	}
-	clear(b[0:4])
-	clear(b[8:12])
-	clear(b[16:26])
-	return hex.EncodeToString(b)
+	for _, f := range in.Fields() {
+		if f.Name != "si_errno" {
+			clear(in.Raw[f.Off:f.End])
+		}
+	}
+	return hex.EncodeToString(in.Raw[:])
 }

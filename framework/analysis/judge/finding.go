@@ -18,8 +18,11 @@ func findings(cells []observe.Cell, kernels []Kernel, j Judgement, known change.
 		states := j.States[k.Name]
 		for _, s := range states {
 			out = append(out, stateFindings(k, s, proof)...)
-			if s.Verdict == conclusion.Lacks {
+			switch s.Verdict {
+			case conclusion.Lacks:
 				out = append(out, lost(i, s, kernels, j.States, proof, known)...)
+			case conclusion.Has:
+				out = append(out, returned(k, s, known)...)
 			}
 		}
 		// A witness can show the loss of a change that no step of the kernel covers.

@@ -460,6 +460,53 @@ func TestFixedByAStableUpdate(t *testing.T) {
 	}
 }
 
+// A kernel that has no counters or no trace event does not differ by that from one that has.
+// A change that explains a line of the log explains the event with that text.
+func TestMonitoringWitnesses(t *testing.T) {
+	c := change.ThpSplitSigbus
+	cell := func(kernel, result, counters string) observe.Cell {
+		cell := observe.Cell{Scenario: "ram/thp/pinned", Kernel: kernel, Verdict: observe.Expected, Witnesses: map[string]string{
+			observe.WitnessLog: "Memory failure: N: recovery action for unsplit thp: " + result,
+		}}
+		if counters != "" {
+			cell.Witnesses[observe.WitnessEvents] = "recovery action for unsplit thp: " + result
+			cell.Witnesses[observe.WitnessCounters] = counters
+		}
+		return cell
+	}
+	kernels := []Kernel{{Name: "a"}, {Name: "b"}, {Name: "c"}}
+	j := Judge([]observe.Cell{
+		cell("a", "Ignored", ""), cell("b", "Ignored", "total 1, ignored 1"), cell("c", "Failed", "total 1, failed 1"),
+	}, kernels, change.List{c})
+	if len(j.Findings) != 0 || len(j.Differences) == 0 {
+		t.Errorf("got %+v, differences %+v, want differences and no finding", j.Findings, j.Differences)
+	}
+}
+
+// A bug in a kernel that contains its fix is a finding, and no backport.
+func TestReturned(t *testing.T) {
+	bug := change.DaxFaultHWPoison
+	bug.Since, bug.Until, bug.Fixed = "v6.2", "v7.3", []string{"6.12.118"}
+	kernels := []Kernel{
+		NewKernel("a", "6.12.117", "", nil), NewKernel("b", "6.12.118", "", nil), NewKernel("c", "7.3.4", "", nil),
+		claiming(NewKernel("d", "7.3.4", "", nil), bug.ID, true),
+	}
+	j := Judge([]observe.Cell{after("a", s1), after("b", s1), after("c", s1), after("d", s1)}, kernels, change.List{bug})
+	var got []string
+	for _, f := range j.Findings {
+		got = append(got, f.Message)
+	}
+	same(t, "findings", []string{
+		"b is based on 6.12.118 but has the bug dax_fault_hwpoison, which is fixed in 6.12.118 and later: seen in " + s1,
+		"c is based on 7.3.4 but has the bug dax_fault_hwpoison, which is fixed in v7.3 and later: seen in " + s1,
+	}, got)
+	for _, k := range kernels {
+		if s := conclusion.StateOf(j.States[k.Name], bug.ID); s.Backported {
+			t.Errorf("%s: got %+v, want no backport", k.Name, s)
+		}
+	}
+}
+
 // A kernel that does not show a change that is a bug has the fix; it lost nothing.
 func TestMended(t *testing.T) {
 	bug := change.DaxFaultHWPoison

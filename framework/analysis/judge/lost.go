@@ -46,6 +46,19 @@ func lost(
 	return []conclusion.Finding{onTheWay(kernels[nearest].Name, k.Name, s.ID, shared)}
 }
 
+// returned returns the finding that a kernel shows a bug whose fix it should have.
+func returned(k Kernel, s conclusion.ChangeState, known change.List) []conclusion.Finding {
+	c, err := known.ByID(s.ID)
+	if claim, claimed := k.Claims[s.ID]; err != nil || claimed && claim || k.fixed(c) == "" {
+		return nil
+	}
+	return []conclusion.Finding{{
+		Kind: conclusion.LostChange, Kernels: []string{k.Name}, Change: s.ID,
+		Message: fmt.Sprintf("%s is based on %v but has the bug %s, which is fixed in %s and later: seen in %s",
+			k.Name, k.Version, s.ID, k.fixed(c), conclusion.Scenarios(s.After)),
+	}}
+}
+
 // onTheWay is the finding that a later kernel of a line lost a change.
 func onTheWay(older, k, id string, scenarios []string) conclusion.Finding {
 	return conclusion.Finding{

@@ -105,7 +105,7 @@ func conclude(s *conclusion.ChangeState, k Kernel, known change.List) {
 	}
 	c, err := known.ByID(s.ID)
 	has, shown := k.carries(c)
-	s.Backported = s.Verdict == conclusion.Has && err == nil && shown && !has
+	s.Backported = s.Verdict == conclusion.Has && err == nil && shown && !has && k.fixed(c) == ""
 }
 
 // inOrder lists the known changes in their order, then by name those that this version

@@ -50,6 +50,10 @@ type Machine struct {
 	// kernel uses as persistent memory (memmap=SIZE!ADDR, handled by nd_e820).
 	E820Addr, E820Bytes int64
 
+	// Node describes the memory as that of a NUMA node (ACPI SRAT), and the pmem devices'
+	// addresses as memory that can be added to it.
+	Node bool
+
 	// Share makes the guest's writes to RAM and pmem reach the files. Without it they
 	// stay private to the guest, so that many guests can use the files.
 	Share bool
@@ -137,7 +141,10 @@ func (m Machine) Args() []string {
 	}
 	cpus := max(m.CPUs, 1)
 	slots := len(m.NVDIMMs) + len(m.VirtioPmem)
-	machine := fmt.Sprintf("%s,accel=%s,memory-backend=ram,%s", arch.AMD64.QEMU.Machine, m.Accel, without)
+	machine := fmt.Sprintf("%s,accel=%s,%s", arch.AMD64.QEMU.Machine, m.Accel, without)
+	if !m.Node { // a node has its memory itself
+		machine = fmt.Sprintf("%s,accel=%s,memory-backend=ram,%s", arch.AMD64.QEMU.Machine, m.Accel, without)
+	}
 	if len(m.NVDIMMs) > 0 {
 		machine += ",nvdimm=on"
 	}
@@ -161,6 +168,9 @@ func (m Machine) Args() []string {
 		fmt.Sprintf("%dM,slots=%d,maxmem=%dG", m.RAM.Bytes/MiB, slots+1, 4+4*slots),
 		"-object",
 		fmt.Sprintf("memory-backend-file,id=ram,share=%s,mem-path=%s,size=%d", share, escape(m.RAM.Path), m.RAM.Bytes),
+	}
+	if m.Node {
+		args = append(args, "-numa", "node,nodeid=0,memdev=ram")
 	}
 	// Addresses are explicit, because devices are identified by their addresses only,
 	// which QEMU would otherwise choose.

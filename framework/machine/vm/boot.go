@@ -33,6 +33,8 @@ type Spec struct {
 	// RAM is the guest's memory in bytes; 0 means 512 MiB. Up to 2.5 GiB it is contiguous
 	// from address 0.
 	RAM int64
+	// LargeNVDIMM adds an empty nvdimm of 3 GiB, in raw mode, and a NUMA node.
+	LargeNVDIMM bool
 	// Console is the path of a file for the guest's output; empty keeps only its end, in
 	// memory.
 	Console string
@@ -69,7 +71,7 @@ func (r *Host) Boot(ctx context.Context, s Spec) (*Guest, error) {
 	if err := checkConfig(s.Kernel); err != nil {
 		return nil, err
 	}
-	parts, err := r.prepare(ctx, s.Kernel)
+	parts, err := r.prepare(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +100,7 @@ const dryMemory = "GUEST_MEMORY_FILE"
 // placeholders for what exists only while a guest runs: sockets, keys and the memory
 // file.
 func (r *Host) DryRun(ctx context.Context, s Spec) (string, error) {
-	parts, err := r.prepare(ctx, s.Kernel)
+	parts, err := r.prepare(ctx, s)
 	if err != nil {
 		return "", err
 	}

@@ -146,7 +146,7 @@ func TestGuestErrorAtBoot(t *testing.T) {
 	r := newHost(t)
 	k := kernel(t, recent)
 	spec := Spec{Kernel: k, Accel: qemu.TCG}
-	parts, err := r.prepare(t.Context(), k)
+	parts, err := r.prepare(t.Context(), Spec{Kernel: k})
 	must(t, err)
 	defer parts.close()
 	// Slow preparation on a busy host is done before the limit counts.

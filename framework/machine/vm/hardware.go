@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -33,7 +34,8 @@ var (
 	virtioSpecs = []images.PmemSpec{
 		{FS: images.Ext4, Size: 128 * qemu.MiB, Label: "vpmem-ext4"},
 	}
-	e820Spec = images.PmemSpec{FS: images.Ext4, Size: e820Bytes, Label: "e820-ext4"}
+	largeSpec = images.PmemSpec{Size: 3 << 30, Label: "nfit-large"} // Spec.LargeNVDIMM
+	e820Spec  = images.PmemSpec{FS: images.Ext4, Size: e820Bytes, Label: "e820-ext4"}
 )
 
 // NVDIMM is one of the standard guest's nvdimms.
@@ -52,6 +54,9 @@ func NVDIMMs() []NVDIMM {
 	}
 	return all
 }
+
+// LargeNVDIMM returns the guest physical address of the nvdimm of Spec.LargeNVDIMM.
+func LargeNVDIMM() uint64 { return uint64(standardNVDIMMs().NVDIMMAddr(len(nvdimmSpecs))) }
 
 func standardNVDIMMs() (m qemu.Machine) {
 	for _, s := range nvdimmSpecs {
@@ -80,6 +85,7 @@ var onDemandGroups = []string{
 	"dm_writecache",
 	"device_dax",
 	"dax_pmem",
+	"kmem",
 	"hwpoison_inject",
 	"mce_inject",
 }
@@ -93,8 +99,12 @@ type parts struct {
 }
 
 // prepare makes the parts or finds them in the cache.
-func (r *Host) prepare(ctx context.Context, k *kernels.Kernel) (_ *parts, err error) {
-	p := &parts{nvdimms: make([]*images.Pmem, len(nvdimmSpecs)), virtio: make([]*images.Pmem, len(virtioSpecs))}
+func (r *Host) prepare(ctx context.Context, s Spec) (_ *parts, err error) {
+	nvdimms := nvdimmSpecs
+	if s.LargeNVDIMM {
+		nvdimms = append(slices.Clone(nvdimms), largeSpec)
+	}
+	p := &parts{nvdimms: make([]*images.Pmem, len(nvdimms)), virtio: make([]*images.Pmem, len(virtioSpecs))}
 	defer func() {
 		if err != nil {
 			p.close()
@@ -102,7 +112,7 @@ func (r *Host) prepare(ctx context.Context, k *kernels.Kernel) (_ *parts, err er
 	}()
 	var g errgroup.Group // not WithContext: the first error is returned, the others finish
 	g.Go(func() (err error) {
-		p.initramfs, err = r.initramfs(ctx, k)
+		p.initramfs, err = r.initramfs(ctx, s.Kernel)
 		return err
 	})
 	pmem := func(spec images.PmemSpec, to **images.Pmem) {
@@ -111,7 +121,7 @@ func (r *Host) prepare(ctx context.Context, k *kernels.Kernel) (_ *parts, err er
 			return err
 		})
 	}
-	for i, spec := range nvdimmSpecs {
+	for i, spec := range nvdimms {
 		pmem(spec, &p.nvdimms[i])
 	}
 	for i, spec := range virtioSpecs {
@@ -173,7 +183,7 @@ func (p *parts) machine(ctx context.Context, s Spec, dir string, share bool) (qe
 	m := qemu.Machine{
 		Accel: s.Accel, CPUs: s.CPUs, CPU: s.CPU, Kernel: s.Kernel.Image, Initrd: p.initramfs.Path,
 		RAM:      qemu.File{Path: filepath.Join(dir, "ram"), Bytes: s.ram()},
-		E820Addr: e820Addr, E820Bytes: e820Bytes, Share: share,
+		E820Addr: e820Addr, E820Bytes: e820Bytes, Node: s.LargeNVDIMM, Share: share,
 	}
 	ram, err := os.OpenFile(m.RAM.Path, os.O_CREATE|os.O_RDWR|os.O_EXCL, 0o600)
 	if err != nil {

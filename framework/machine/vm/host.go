@@ -22,6 +22,7 @@ type Host struct {
 
 	identity    func() (string, error) // of QEMU; see qemu.Binary.Identity
 	init, agent program
+	victim32    program
 	dir         string
 	keeper      io.Closer
 	tcg         func() error // see TCG
@@ -73,8 +74,13 @@ func (r *Host) Folder(pattern string) (string, error) { return os.MkdirTemp(r.di
 
 // Programs returns the digests of the programs that run in guests, by name.
 func (r *Host) Programs() map[string]string {
-	return map[string]string{"guest/init": r.init.digest, "guest/agent": r.agent.digest}
+	return map[string]string{
+		"guest/init": r.init.digest, "guest/agent": r.agent.digest, "guest/victim32": r.victim32.digest,
+	}
 }
+
+// Victim32 returns the path of the program of 32-bit victims.
+func (r *Host) Victim32() string { return r.victim32.path }
 
 // keeper removes a folder when this process ends, for any reason.
 type keeper struct {

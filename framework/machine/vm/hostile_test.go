@@ -216,7 +216,7 @@ func TestHostileBoot(t *testing.T) {
 	r := newHost(t)
 	k := kernel(t, recent)
 	spec := Spec{Kernel: k, Accel: qemu.TCG}
-	parts, err := r.prepare(t.Context(), k)
+	parts, err := r.prepare(t.Context(), Spec{Kernel: k})
 	must(t, err)
 	defer parts.close()
 	for _, c := range []struct {

@@ -142,7 +142,23 @@ func (g *Guest) completeBoot(ctx context.Context) error {
 			}
 		}
 	}
+	if err := g.trace(ctx); err != nil {
+		return err
+	}
 	return g.rehearse(ctx)
+}
+
+// Files of the trace event ras:memory_failure_event, which a guest's kernel traces from its
+// boot on, if it has tracing (Documentation/trace/events.rst). debugfs mounts tracefs.
+const (
+	TraceSwitch = "/sys/kernel/debug/tracing/events/ras/memory_failure_event/enable"
+	TraceFile   = "/sys/kernel/debug/tracing/trace"
+)
+
+// trace enables that event. A kernel without it has no such file.
+func (g *Guest) trace(ctx context.Context) error {
+	_, err := g.agent.call(ctx, &wire.Request{WriteFile: &wire.WriteFile{Path: TraceSwitch, Data: []byte("1")}})
+	return err
 }
 
 // unplugVirtioPmem removes the virtio-pmem devices from the guest's kernel while they

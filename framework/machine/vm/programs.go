@@ -45,8 +45,7 @@ func (r *Host) findPrograms(ctx context.Context, arch string) error {
 		"guest",
 		cache.Key("programs", version, arch),
 		func(ctx context.Context, dir string) error {
-			at := "@" + version
-			return goBuild(ctx, "", arch, []string{"GOBIN=" + dir}, "install", module+"/guest/init"+at, module+"/guest/agent"+at)
+			return goInstall(ctx, dir, arch, version)
 		},
 	)
 	if err != nil {
@@ -69,6 +68,9 @@ func (r *Host) buildFromTree(ctx context.Context, arch string) error {
 		return err
 	}
 	if err := goBuild(ctx, root, arch, nil, "build", "-o", dir+"/", "./guest/init", "./guest/agent"); err != nil {
+		return err
+	}
+	if err := goBuild(ctx, root, "386", nil, "build", "-o", dir+"/", "./guest/victim32"); err != nil {
 		return err
 	}
 	return r.usePrograms(dir)
@@ -110,13 +112,36 @@ func versionOf(info *debug.BuildInfo) string {
 }
 
 func (r *Host) usePrograms(dir string) (err error) {
-	for name, p := range map[string]*program{"init": &r.init, "agent": &r.agent} {
+	for name, p := range map[string]*program{"init": &r.init, "agent": &r.agent, "victim32": &r.victim32} {
 		p.path = filepath.Join(dir, name)
 		if p.digest, err = cache.FileSum(p.path); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// goInstall installs a version of the programs into dir. Go installs programs for another
+// architecture into a folder of GOPATH only.
+func goInstall(ctx context.Context, dir, arch, version string) error {
+	at := "@" + version
+	err := goBuild(ctx, "", arch, []string{"GOBIN=" + dir}, "install", module+"/guest/init"+at, module+"/guest/agent"+at)
+	if err != nil {
+		return err
+	}
+	modules, err := execx.Ask(ctx, 30*time.Second, "go", "env", "GOMODCACHE")
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, "gopath")
+	env := []string{"GOBIN=", "GOPATH=" + path, "GOMODCACHE=" + strings.TrimSpace(string(modules))}
+	if err := goBuild(ctx, "", "386", env, "install", module+"/guest/victim32"+at); err != nil {
+		return err
+	}
+	if err := os.Rename(filepath.Join(path, "bin/linux_386/victim32"), filepath.Join(dir, "victim32")); err != nil {
+		return err
+	}
+	return os.RemoveAll(path)
 }
 
 // goBuild has Go build programs for guests, with the flags of the Makefile, so that

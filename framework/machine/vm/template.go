@@ -53,7 +53,7 @@ const (
 	metaFile      = "meta.json"
 	consoleName   = "console.log"
 	stateFile     = "state"
-	templateStamp = "template 8" // increment it when the same inputs result in another template
+	templateStamp = "template 9" // increment it when the same inputs result in another template
 )
 
 // maxMeta is the maximum size of a template's meta.json, which contains the kernel log,
@@ -70,7 +70,7 @@ func (r *Host) Template(ctx context.Context, s Spec) (*Template, error) {
 	if err := checkConfig(s.Kernel); err != nil {
 		return nil, err
 	}
-	parts, err := r.prepare(ctx, s.Kernel)
+	parts, err := r.prepare(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +135,7 @@ func (t *Template) read() error {
 
 // TemplateKey returns the key of the template for s, without booting it.
 func (r *Host) TemplateKey(ctx context.Context, s Spec) (string, error) {
-	parts, err := r.prepare(ctx, s.Kernel)
+	parts, err := r.prepare(ctx, s)
 	if err != nil {
 		return "", err
 	}
@@ -166,6 +166,7 @@ func (r *Host) templateKey(s Spec, p *parts, host string) string {
 		CPU:       s.CPU,
 		E820Addr:  e820Addr,
 		E820Bytes: e820Bytes,
+		Node:      s.LargeNVDIMM,
 		RAM:       qemu.File{Bytes: s.ram()},
 		Share:     true,
 	}

@@ -163,7 +163,7 @@ func TestTemplateIsRepaired(t *testing.T) {
 // entryPath returns the template's path, which is valid after Close.
 func (t *Template) entryPath(tt *testing.T, r *Host) string {
 	tt.Helper()
-	parts, err := r.prepare(tt.Context(), t.spec.Kernel)
+	parts, err := r.prepare(tt.Context(), t.spec)
 	must(tt, err)
 	defer parts.close()
 	host, err := r.host(t.spec.Accel)
@@ -185,7 +185,7 @@ func TestFullDisk(t *testing.T) {
 	c, err := cache.Open(dir)
 	must(t, err)
 	r.Cache = c
-	parts, err := r.prepare(t.Context(), k)
+	parts, err := r.prepare(t.Context(), Spec{Kernel: k})
 	must(t, err)
 	parts.close()
 	// The parts of a template exist, and disk space for a part of its memory.

@@ -53,6 +53,8 @@ type Signal struct {
 	LSB int16 `json:"lsb"`
 	// Thread is the role of the receiving thread, if the scenario has more than one.
 	Thread string `json:"thread,omitempty"`
+	// Is32 is set for the payload of a 32-bit process, whose layout differs.
+	Is32 bool `json:"is_32,omitempty"`
 	// Raw is the whole siginfo_t, 128 bytes in hexadecimal.
 	Raw string `json:"raw"`
 }
@@ -71,8 +73,20 @@ func NewSignal(in siginfo.Info, addr string) Signal {
 	return Signal{
 		Signo: in.Signo, Name: siginfo.SignalName(in.Signo),
 		Code: in.Code, CodeName: siginfo.CodeName(in.Signo, in.Code),
-		Addr: addr, LSB: in.AddrLSB, Raw: hex.EncodeToString(in.Raw[:]),
+		Addr: addr, LSB: in.AddrLSB, Is32: in.Is32, Raw: hex.EncodeToString(in.Raw[:]),
 	}
+}
+
+// Info decodes the raw payload.
+func (s Signal) Info() (siginfo.Info, error) {
+	raw, err := hex.DecodeString(s.Raw)
+	if err != nil {
+		return siginfo.Info{}, err
+	}
+	if s.Is32 {
+		return siginfo.Decode32(raw)
+	}
+	return siginfo.Decode(raw)
 }
 
 // Located returns the payload with its address:

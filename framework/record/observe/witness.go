@@ -14,11 +14,20 @@ const (
 	WitnessPageMap   = "pagemap"           // /proc/PID/pagemap
 	WitnessQEMU      = "qemu"              // QEMU's events
 	WitnessBadBlocks = "badblocks"         // /sys/block/DISK/badblocks
+	// WitnessEvents are the trace events ras:memory_failure_event: see MemoryFailureEvents.
+	WitnessEvents = "ras:memory_failure_event"
+	// WitnessCounters are the counters of node 0: see MemoryFailureCounters.
+	WitnessCounters = "memory_failure counters"
 )
+
+// Optional reports whether a witness exists only on kernels that have the interface it is
+// read from. If one of two cells does not have it, that is not a difference.
+func Optional(witness string) bool { return witness == WitnessEvents || witness == WitnessCounters }
 
 // Values of witnesses that have nothing to report.
 const (
 	NothingAboutPoison = "nothing about poison" // WitnessLog
 	NoSplats           = "none"                 // WitnessSplats
+	NoEvents           = "none"                 // WitnessEvents
 	NotCounted         = "not counted"          // WitnessCorrupted, if the kernel does not count
 )

@@ -1,7 +1,6 @@
 package explain
 
 import (
-	"encoding/hex"
 	"fmt"
 	"io"
 	"maps"
@@ -132,9 +131,8 @@ func Expected(w io.Writer, s observe.Step) {
 // payload prints siginfo_t field by field, with the bytes; bytes outside of the fields
 // are printed if they are not 0.
 func (p *page) payload(s observe.Signal) {
-	raw, err := hex.DecodeString(s.Raw)
-	in, wrong := siginfo.Decode(raw)
-	if err != nil || wrong != nil {
+	in, err := s.Info()
+	if err != nil {
 		p.line("     no payload is recorded")
 		return
 	}

@@ -57,6 +57,8 @@ type dataPayload struct {
 	Thread int    `json:"thread,omitempty"`
 	Values []int  `json:"values,omitempty"`
 	Means  []int  `json:"means,omitempty"`
+	// Fields is set if the layout is not that of data.
+	Fields []layoutField `json:"fields,omitempty"`
 }
 
 // dataStep is a step; all but Met and Payloads are texts.
@@ -135,10 +137,15 @@ type store struct {
 
 func newStore() *store {
 	s := &store{data: data{Text: []string{""}, Bytes: siginfo.Size}, texts: map[string]int{"": 0}, seen: map[string]int{}}
-	for _, f := range (siginfo.Info{}).Fields() {
-		s.Fields = append(s.Fields, layoutField{f.Name, f.Type, f.Off, f.End})
-	}
+	s.Fields = layout(siginfo.Info{})
 	return s
+}
+
+func layout(in siginfo.Info) (fields []layoutField) {
+	for _, f := range in.Fields() {
+		fields = append(fields, layoutField{f.Name, f.Type, f.Off, f.End})
+	}
+	return fields
 }
 
 // text returns the index of a text, sanitized, because it may be a guest's.
@@ -168,12 +175,14 @@ func once[T any](s *store, list *[]T, v T) int {
 }
 
 func (s *store) payload(sig observe.Signal) int {
-	raw, err := hex.DecodeString(sig.Raw)
-	in, short := siginfo.Decode(raw)
-	if err != nil || short != nil {
+	in, err := sig.Info()
+	if err != nil {
 		return once(s, &s.Payloads, dataPayload{Hex: sanitize.Line(sig.Raw), Thread: s.text(sig.Thread)})
 	}
 	p := dataPayload{Hex: hex.EncodeToString(bytes.TrimRight(in.Raw[:], "\x00")), Thread: s.text(sig.Thread)}
+	if in.Is32 {
+		p.Fields = layout(in)
+	}
 	for _, f := range in.Fields() {
 		means := f.Means
 		if f.Name == "si_addr" {

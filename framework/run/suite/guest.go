@@ -9,6 +9,7 @@ import (
 	"github.com/faultline/faultline/framework/machine/qemu"
 	"github.com/faultline/faultline/framework/machine/vm"
 	"github.com/faultline/faultline/framework/record/scenario"
+	"github.com/faultline/faultline/images"
 )
 
 // Guest starts the scenario's guest: a clone of the template for the standard spec as
@@ -56,4 +57,12 @@ func template(ctx context.Context, spec vm.Spec) (*vm.Template, error) {
 	}
 	process.templates[spec] = t
 	return t, nil
+}
+
+// Victim32 returns the path of the program of 32-bit victims.
+func (s *Scenario) Victim32() string { return process.host.Victim32() }
+
+// Pmem returns an image of persistent memory.
+func (s *Scenario) Pmem(ctx context.Context, spec images.PmemSpec) (*images.Pmem, error) {
+	return images.MakePmem(ctx, process.host.Cache, spec)
 }

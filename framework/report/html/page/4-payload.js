@@ -22,7 +22,7 @@ function drawPayload(p, other, beside) {
       ...(theirs ? [el("td", { className: "other" }, changed ? "≠ " + text(other.values[field.at]) + " " + text(other.means[field.at]) : "")] : [])));
   };
   let at = 0;
-  data.fields.forEach((f, i) => {
+  (p.fields || data.fields).forEach((f, i) => {
     if (f.off > at) add(at, f.off, null);
     add(f.off, f.end, { ...f, at: i });
     at = f.end;

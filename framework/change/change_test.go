@@ -147,6 +147,16 @@ func TestStable(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", c.ID, err)
 		}
+		fixed := map[upstream.Release]bool{}
+		for _, s := range c.Fixed {
+			v, err := upstream.ParseUpdate(s)
+			until, wrong := upstream.ParseRelease(c.Until)
+			series := upstream.Release{Major: v.Major, Minor: v.Minor}
+			if err != nil || wrong != nil || series.AtLeast(until) || !series.AtLeast(since) || fixed[series] {
+				t.Errorf("%s, fixed in %s: got the update %s, error %v; want a series from %s on, and each once", c.ID, c.Until, s, err, c.Since)
+			}
+			fixed[series] = true
+		}
 		seen := map[upstream.Release]bool{}
 		for _, s := range c.Stable {
 			v, err := upstream.ParseUpdate(s)

@@ -10,7 +10,8 @@ var CountedByAction = Change{
 	CallPath: []string{"memory_failure", "meminfo_proc_show"},
 	Scenarios: []string{
 		"mce/*/corrupt-pfn", "dax/*/second-process", "dax/*/madvise", "dax/*/madvise-huge", "dax/*/madvise-second*",
-		"dax/*/madvise-tail", "dax/*/madvise-thread", "dax/*/unpoison", "dax/device/page", "dax/device/huge-page", "dax/device/gigantic-page",
+		"dax/*/madvise-tail", "dax/*/madvise-thread", "dax/*/unpoison", "dax/device/page", "dax/device/huge-page",
+		"dax/device/gigantic-page",
 		"dax/*/poison-mended",
 	},
 	// meminfo_proc_show prints the line HardwareCorrupted only with this symbol.

@@ -26,7 +26,7 @@ var MadviseActionRequired = Change{
 		"ram/hugetlb/*",
 		"ram/hugetlbfs/*",
 		"ram/tmpfs/*",
-		"ram/pagecache-*[^k]/dirty",
+		"ram/pagecache-ext4/dirty", "ram/pagecache-xfs/dirty",
 		"dax/*/madvise-private-copy",
 	},
 	// With early kill, the line is logged without the change too (ram/anon/early).
@@ -39,7 +39,7 @@ var MadviseActionRequired = Change{
 		"ram/hugetlb/*",
 		"ram/hugetlbfs/*",
 		"ram/tmpfs/*",
-		"ram/pagecache-*[^k]/dirty",
+		"ram/pagecache-ext4/dirty", "ram/pagecache-xfs/dirty",
 		"dax/*/madvise-private-copy",
 	),
 }

@@ -14,6 +14,13 @@ var PoisonCountedAgain = Change{
 	Scenarios: []string{"ram/anon/twice"},
 	Witnesses: []WitnessEffect{
 		{Scenarios: "mce/*/dropped", Witness: "HardwareCorrupted", Before: "4 kB", After: "8 kB"},
-		{Witness: "memory_failure counters", Before: "total 1, recovered 1", After: "total 2, failed 1, recovered 1"},
+		{
+			Scenarios: "mce/*/dropped", Witness: "memory_failure counters",
+			Before: "total 1, recovered 1", After: "total 2, failed 1, recovered 1",
+		},
+		{
+			Scenarios: "ram/anon/twice", Witness: "memory_failure counters",
+			Before: "total 1, recovered 1", After: "total 2, failed 1, recovered 1",
+		},
 	},
 }

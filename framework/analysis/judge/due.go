@@ -60,26 +60,34 @@ func (k Kernel) due(c change.Change) string {
 	if err == nil {
 		if has, _ := k.Contains(since); has {
 			return fmt.Sprintf(
-				"%s is based on %v but does not have %s (%s, in %s and later)",
+				"%s is based on %v but does not have %s (%sin %s and later)",
 				k.Name,
 				k.Base,
 				c.ID,
-				c.Commit,
+				commit(c),
 				c.Since,
 			)
 		}
 	}
 	if s := k.updated(c); s != "" {
 		return fmt.Sprintf(
-			"%s is based on %v but does not have %s (%s, in %s and later)",
+			"%s is based on %v but does not have %s (%sin %s and later)",
 			k.Name,
 			k.Version,
 			c.ID,
-			c.Commit,
+			commit(c),
 			s,
 		)
 	}
 	return ""
+}
+
+// commit returns a change's commit for a sentence, or "" if it is not known.
+func commit(c change.Change) string {
+	if c.Commit == "" {
+		return ""
+	}
+	return c.Commit + ", "
 }
 
 // continues reports whether a kernel is a later kernel of another's line.

@@ -92,21 +92,34 @@ func newEvidence(cells []observe.Cell, j Judgement) evidence {
 // that the host may influence counts only if another kernel of the run shows the change in
 // it, which proves that this host can, or if a scenario that does not depend on the host
 // agrees.
-func (e evidence) against(k string, s conclusion.ChangeState) (proof []string) {
+func (e evidence) against(k string, s conclusion.ChangeState) []string {
+	return e.proof(k, s.ID, s.Before, observe.After)
+}
+
+// of is against for scenarios that prove that a kernel shows a change, which is a bug.
+func (e evidence) of(k string, s conclusion.ChangeState) []string {
+	return e.proof(k, s.ID, s.After, observe.Before)
+}
+
+// proof returns those of the scenarios that count; other is the side that another kernel
+// shows.
+func (e evidence) proof(k, change string, scenarios []string, other observe.Side) (proof []string) {
 	alone := true // the host may have decided every scenario so far
-	for _, id := range s.Before {
+	for _, id := range scenarios {
 		if e.odd[[2]string{k, id}] {
 			continue
 		}
 		proof = append(proof, id)
-		if !e.hostMade(k, id) || e.shownElsewhere(k, id, s.ID) {
+		if !e.hostMade(k, id) || e.shownElsewhere(k, id, change, other) {
 			alone = false
 		}
 	}
 	if alone {
 		return nil
 	}
-	return slices.DeleteFunc(proof, func(id string) bool { return e.panicked(k, id) && !e.shownElsewhere(k, id, s.ID) })
+	return slices.DeleteFunc(proof, func(id string) bool {
+		return e.panicked(k, id) && !e.shownElsewhere(k, id, change, other)
+	})
 }
 
 func (e evidence) any(k, scenario string, is func(observe.Cell) bool) bool {
@@ -123,13 +136,13 @@ func (e evidence) panicked(k, scenario string) bool {
 	})
 }
 
-// shownElsewhere reports whether another kernel shows a change in a scenario, with the
-// same accelerator.
-func (e evidence) shownElsewhere(k, scenario, id string) bool {
+// shownElsewhere reports whether another kernel shows a side of a change in a scenario, with
+// the same accelerator.
+func (e evidence) shownElsewhere(k, scenario, id string, side observe.Side) bool {
 	return e.any(k, scenario, func(mine observe.Cell) bool {
 		return slices.ContainsFunc(e.cells, func(c observe.Cell) bool {
 			return c.Kernel != k && c.Scenario == scenario && c.Accel == mine.Accel &&
-				sound(c) && shows(c, id, observe.After)
+				sound(c) && shows(c, id, side)
 		})
 	})
 }

@@ -52,6 +52,7 @@ func (e explainer) explain(diffs []conclusion.Difference) {
 			e.witness(d)
 		}
 	}
+	e.counters(diffs)
 	// An unexplained difference in the cell leaves no proof of a lost change.
 	if slices.ContainsFunc(notUnexpected(diffs, []observe.Cell{e.cellA, e.cellB}), unexplained) {
 		for i := range diffs {
@@ -150,6 +151,27 @@ func (e explainer) unasked(d *conclusion.Difference) {
 	}
 }
 
+// counters explains a difference of the counters of memory failures that no effect predicts:
+// they count the results that the log names, so what explains all differences of those
+// explains this one.
+func (e explainer) counters(diffs []conclusion.Difference) {
+	var by *conclusion.Difference
+	for i, d := range diffs {
+		if d.Field != conclusion.WitnessPrefix+observe.WitnessLog || !strings.Contains(d.A+d.B, "recovery action for") {
+			continue
+		}
+		if unexplained(d) || by != nil && by.ExplainedBy != d.ExplainedBy {
+			return
+		}
+		by = &diffs[i]
+	}
+	for i := range diffs {
+		if d := &diffs[i]; by != nil && d.Field == conclusion.WitnessPrefix+observe.WitnessCounters && unexplained(*d) {
+			d.ExplainedBy, d.Lost = by.ExplainedBy, by.Lost
+		}
+	}
+}
+
 // witness explains a difference in a witness by a change whose Witnesses predict it,
 // unless both kernels are known to have it or both not; or by the symbol without which
 // one of them cannot show the change.
@@ -159,11 +181,15 @@ func (e explainer) witness(d *conclusion.Difference) {
 		return
 	}
 	name := strings.TrimPrefix(d.Field, conclusion.WitnessPrefix)
-	prefix := ""
-	if name == observe.WitnessEvents { // the log has the same lines
-		name, prefix = observe.WitnessLog, "Memory failure: N: "
+	if !e.effect(d, name, "") && name == observe.WitnessEvents { // the log has the same lines
+		e.effect(d, observe.WitnessLog, "Memory failure: N: ")
 	}
-	empty := func(v string) string {
+}
+
+// effect explains a difference in a witness by a change that alters the witness of this
+// name, whose values begin with prefix, and reports whether there is one.
+func (e explainer) effect(d *conclusion.Difference, name, prefix string) bool {
+	value := func(v string) string {
 		if v == noLine {
 			return ""
 		}
@@ -174,16 +200,17 @@ func (e explainer) witness(d *conclusion.Difference) {
 			if !m.Applies(d.Scenario, name) {
 				continue
 			}
-			if m.From(empty(d.A)) && m.To(empty(d.B)) && e.may(c.ID, true) {
+			if m.From(value(d.A)) && m.To(value(d.B)) && e.may(c.ID, true) {
 				e.credit(d, c.ID, true)
-				return
+				return true
 			}
-			if m.From(empty(d.B)) && m.To(empty(d.A)) && e.may(c.ID, false) {
+			if m.From(value(d.B)) && m.To(value(d.A)) && e.may(c.ID, false) {
 				e.credit(d, c.ID, false)
-				return
+				return true
 			}
 		}
 	}
+	return false
 }
 
 // declaredFirst returns the known changes, those that declare steps first: as for

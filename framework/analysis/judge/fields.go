@@ -1,7 +1,6 @@
 package judge
 
 import (
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strconv"
@@ -92,7 +91,7 @@ func (l *lister) signal(at string, a, b observe.Signal) {
 	l.differ(at+"lsb", strconv.Itoa(int(a.LSB)), strconv.Itoa(int(b.LSB)))
 	l.differ(at+"thread", a.Thread, b.Thread)
 	// Raw bytes that repeat these fields, or hold an address, are not compared again.
-	l.differ(at+"raw", maskDecoded(a), maskDecoded(b))
+	l.differ(at+"raw", a.Masked(), b.Masked())
 	if l.exact && len(l.found) == before {
 		l.differ(at+"raw", a.Raw, b.Raw)
 	}
@@ -194,18 +193,4 @@ func exit(e *observe.Exit) string {
 		return "killed by " + e.Signal
 	}
 	return fmt.Sprintf("exit %d", e.Code)
-}
-
-// maskDecoded clears the bytes of a raw payload that Signal has as fields.
-func maskDecoded(s observe.Signal) string {
-	in, err := s.Info()
-	if err != nil {
-		return s.Raw
-	}
-	for _, f := range in.Fields() {
-		if f.Name != "si_errno" {
-			clear(in.Raw[f.Off:f.End])
-		}
-	}
-	return hex.EncodeToString(in.Raw[:])
 }

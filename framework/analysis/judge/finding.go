@@ -22,7 +22,7 @@ func findings(cells []observe.Cell, kernels []Kernel, j Judgement, known change.
 			case conclusion.Lacks:
 				out = append(out, lost(i, s, kernels, j.States, proof, known)...)
 			case conclusion.Has:
-				out = append(out, returned(k, s, known)...)
+				out = append(out, returned(k, s, proof, known)...)
 			}
 		}
 		// A witness can show the loss of a change that no step of the kernel covers.

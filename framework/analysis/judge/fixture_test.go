@@ -159,3 +159,9 @@ func TestFixtureKnowsTheChanges(t *testing.T) {
 		}
 	}
 }
+
+// machineChecked adds a machine check to a cell.
+func machineChecked(c observe.Cell) observe.Cell {
+	c.Steps = append(c.Steps, observe.Step{Actor: "host", Action: "machine check SRAR at file+0x4000, as victim accesses it"})
+	return c
+}

@@ -500,6 +500,12 @@ func TestReturned(t *testing.T) {
 		"b is based on 6.12.118 but has the bug dax_fault_hwpoison, which is fixed in 6.12.118 and later: seen in " + s1,
 		"c is based on 7.3.4 but has the bug dax_fault_hwpoison, which is fixed in v7.3 and later: seen in " + s1,
 	}, got)
+	// A machine check alone proves nothing about the kernel: another host may show another result.
+	alone := Judge([]observe.Cell{machineChecked(after("c", s1))}, kernels[2:3], change.List{bug})
+	both := Judge([]observe.Cell{machineChecked(after("c", s1)), before("a", s1)}, kernels, change.List{bug})
+	if len(alone.Findings) != 0 || len(both.Findings) != 1 {
+		t.Errorf("got %d findings from a machine check, %d with another kernel; want 0 and 1", len(alone.Findings), len(both.Findings))
+	}
 	for _, k := range kernels {
 		if s := conclusion.StateOf(j.States[k.Name], bug.ID); s.Backported {
 			t.Errorf("%s: got %+v, want no backport", k.Name, s)

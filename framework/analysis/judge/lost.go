@@ -47,15 +47,17 @@ func lost(
 }
 
 // returned returns the finding that a kernel shows a bug whose fix it should have.
-func returned(k Kernel, s conclusion.ChangeState, known change.List) []conclusion.Finding {
+func returned(k Kernel, s conclusion.ChangeState, proof evidence, known change.List) []conclusion.Finding {
 	c, err := known.ByID(s.ID)
-	if claim, claimed := k.Claims[s.ID]; err != nil || claimed && claim || k.fixed(c) == "" {
+	seen := proof.of(k.Name, s)
+	// A contradicted claim is a finding of its own.
+	if _, claimed := k.Claims[s.ID]; err != nil || claimed || k.fixed(c) == "" || len(seen) == 0 {
 		return nil
 	}
 	return []conclusion.Finding{{
 		Kind: conclusion.LostChange, Kernels: []string{k.Name}, Change: s.ID,
 		Message: fmt.Sprintf("%s is based on %v but has the bug %s, which is fixed in %s and later: seen in %s",
-			k.Name, k.Version, s.ID, k.fixed(c), conclusion.Scenarios(s.After)),
+			k.Name, k.Version, s.ID, k.fixed(c), conclusion.Scenarios(seen)),
 	}}
 }
 

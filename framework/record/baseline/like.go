@@ -22,7 +22,8 @@ func (b *Baseline) Like(kernel string, thin, full observe.Cell) (x, y observe.Ce
 		o := &y.Steps[i].Outcome
 		o.Signals = slices.Clone(o.Signals)
 		for j, p := range o.Signals {
-			o.Signals[j].Signo, o.Signals[j].Code, o.Signals[j].Raw = 0, 0, rest(p.Raw) // the names have them
+			o.Signals[j].Signo, o.Signals[j].Code, o.Signals[j].Raw = 0, 0, rest(p) // the names have them
+			o.Signals[j].Is32 = false
 		}
 	}
 	return x, y, true

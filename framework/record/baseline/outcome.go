@@ -59,7 +59,7 @@ func newOutcome(step observe.Step) outcome {
 		if s.Thread != "" {
 			words += " in " + s.Thread
 		}
-		if r := rest(s.Raw); r != "" {
+		if r := rest(s); r != "" {
 			words += " rest=" + r
 		}
 		out = append(out, words)
@@ -146,20 +146,16 @@ func (words outcome) step() (observe.Step, error) {
 	return step, nil
 }
 
-// rest returns a digest of a payload's raw bytes without si_signo, si_code, si_addr and
-// si_addr_lsb (include/uapi/asm-generic/siginfo.h, 64-bit), which the text has; it is
+// rest returns a digest of a payload's raw bytes without those that the text has; it is
 // empty if the other bytes are zero, as nearly always.
-func rest(raw string) string {
-	b, err := hex.DecodeString(raw)
-	if err != nil || len(b) < 26 {
+func rest(s observe.Signal) string {
+	raw, err := hex.DecodeString(s.Masked())
+	if err != nil {
 		return ""
 	}
-	clear(b[0:4])
-	clear(b[8:12])
-	clear(b[16:26])
-	for _, c := range b {
+	for _, c := range raw {
 		if c != 0 {
-			sum := sha256.Sum256(b)
+			sum := sha256.Sum256(raw)
 			return hex.EncodeToString(sum[:4])
 		}
 	}

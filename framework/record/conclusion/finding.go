@@ -5,7 +5,7 @@ type FindingKind string
 
 const (
 	// LostChange: a kernel does not have a change that its upstream base has, or an older
-	// kernel of its own line: a regression.
+	// kernel of its own line: a regression. Or it has a bug that its upstream base has fixed.
 	LostChange FindingKind = "lost_change"
 	// IncompleteChange: a kernel has a change in some scenarios only, or a part of it.
 	IncompleteChange FindingKind = "incomplete_change"

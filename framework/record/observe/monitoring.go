@@ -9,14 +9,18 @@ import (
 // memoryFailureEvent matches an event in the file trace (include/ras/ras_event.h).
 var memoryFailureEvent = regexp.MustCompile(`memory_failure_event: pfn \S+: (recovery action for .+: \S+)`)
 
+// logged precedes the same text in the kernel log.
+const logged = "Memory failure: N: "
+
 // MemoryFailureEvents returns the trace events ras:memory_failure_event in tracefs' file trace,
 // without page numbers, sorted and one per line: "recovery action for dirty LRU page:
-// Recovered". The kernel logs the same text (action_result in mm/memory-failure.c), so
-// events that leftOut excludes from the log are excluded here.
+// Recovered". The kernel logs the same text, but for "page" after "already
+// poisoned" (action_result in mm/memory-failure.c), so events that leftOut excludes from the
+// log are excluded here.
 func MemoryFailureEvents(trace string, leftOut []Ignored) string {
 	var events []string
 	for _, m := range memoryFailureEvent.FindAllStringSubmatch(trace, -1) {
-		if !isLeftOut(WitnessLog, m[1], leftOut) {
+		if !isLeftOut(WitnessLog, logged+m[1], leftOut) {
 			events = append(events, m[1])
 		}
 	}
@@ -52,5 +56,5 @@ func Counters(values []string) string {
 func CountersLeftOut(leftOut []Ignored) bool {
 	return slices.ContainsFunc(leftOut, func(l Ignored) bool {
 		return l.Witness == WitnessLog && strings.Contains(l.Pattern, "recovery action")
-	})
+	}) || isLeftOut(WitnessLog, logged+"recovery action for dirty LRU page: Recovered", leftOut)
 }

@@ -26,7 +26,8 @@ func TestCounters(t *testing.T) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
-	if !CountersLeftOut([]Ignored{{Witness: WitnessLog, Pattern: "x|recovery action for"}}) || CountersLeftOut(nil) {
+	if !CountersLeftOut([]Ignored{{Witness: WitnessLog, Pattern: "x|recovery action for"}}) || CountersLeftOut(nil) ||
+		!CountersLeftOut([]Ignored{{Witness: WitnessLog, Pattern: "^Memory failure: N: rec"}}) {
 		t.Error("got another answer, want that the counters are left out with the results")
 	}
 }

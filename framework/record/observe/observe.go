@@ -7,14 +7,12 @@ package observe
 
 import (
 	"bytes"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/faultline/faultline/guest/siginfo"
 	"github.com/faultline/faultline/internal/klog"
 )
 
@@ -39,26 +37,6 @@ type Outcome struct {
 	Note string `json:"note,omitempty"`
 }
 
-// Signal is a delivered signal's payload.
-type Signal struct {
-	Signo int32  `json:"signo"`
-	Name  string `json:"name"` // "SIGBUS"
-	Code  int32  `json:"code"`
-	// CodeName is "BUS_MCEERR_AR", or "si_code N" for one without a name.
-	CodeName string `json:"code_name"`
-	// Addr is si_addr in canonical form: mapping+0xoffset, or 0x… if it is in no mapping
-	// of the scenario.
-	Addr string `json:"addr"`
-	// LSB is si_addr_lsb; 0 for payloads without it.
-	LSB int16 `json:"lsb"`
-	// Thread is the role of the receiving thread, if the scenario has more than one.
-	Thread string `json:"thread,omitempty"`
-	// Is32 is set for the payload of a 32-bit process, whose layout differs.
-	Is32 bool `json:"is_32,omitempty"`
-	// Raw is the whole siginfo_t, 128 bytes in hexadecimal.
-	Raw string `json:"raw"`
-}
-
 // Exit is a wait status (wait(2)).
 type Exit struct {
 	// Code is the exit status; -1 if a signal ended the process.
@@ -66,40 +44,6 @@ type Exit struct {
 	// Signal is the name of the signal that ended it, or empty.
 	Signal string `json:"signal,omitempty"`
 	Core   bool   `json:"core,omitempty"`
-}
-
-// NewSignal returns the Signal of a decoded payload; addr is its canonical address.
-func NewSignal(in siginfo.Info, addr string) Signal {
-	return Signal{
-		Signo: in.Signo, Name: siginfo.SignalName(in.Signo),
-		Code: in.Code, CodeName: siginfo.CodeName(in.Signo, in.Code),
-		Addr: addr, LSB: in.AddrLSB, Is32: in.Is32, Raw: hex.EncodeToString(in.Raw[:]),
-	}
-}
-
-// Info decodes the raw payload.
-func (s Signal) Info() (siginfo.Info, error) {
-	raw, err := hex.DecodeString(s.Raw)
-	if err != nil {
-		return siginfo.Info{}, err
-	}
-	if s.Is32 {
-		return siginfo.Decode32(raw)
-	}
-	return siginfo.Decode(raw)
-}
-
-// Located returns the payload with its address:
-// "SIGBUS BUS_MCEERR_AR lsb=12 at file+0x4005".
-func (s Signal) Located() string { return s.String() + " at " + s.Addr }
-
-// String returns the payload for a table: "SIGBUS BUS_MCEERR_AR lsb=12".
-func (s Signal) String() string {
-	out := s.Name + " " + s.CodeName
-	if s.LSB != 0 {
-		out += fmt.Sprintf(" lsb=%d", s.LSB)
-	}
-	return out
 }
 
 // String returns the outcome for a table.

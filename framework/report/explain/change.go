@@ -29,7 +29,7 @@ func Change(w io.Writer, c change.Change, all []scenario.Info, run *results.Run)
 	if c.Since != "" {
 		fixed := ""
 		if c.Until != "" {
-			fixed = ", a bug that is fixed in " + c.Until
+			fixed = ", a bug that is fixed in " + english.WordSeries(append([]string{c.Until}, c.Fixed...), "and")
 		}
 		p.line("first in %s%s", c.Since, fixed)
 	}

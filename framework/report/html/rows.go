@@ -84,7 +84,7 @@ func newBadge(run results.Run, id string) badge {
 	b := badge{Text: c.ID, Title: c.ID, ID: c.ID}
 	switch {
 	case c.Since != "":
-		b.Title = fmt.Sprintf("%s (%s): %s", c.Commit, c.Since, c.Subject)
+		b.Title = strings.TrimSpace(fmt.Sprintf("%s (%s): %s", c.Commit, c.Since, c.Subject))
 	case c.Subject != "": // a user's change, in which the commit is optional
 		b.Title = strings.TrimPrefix(c.Commit+": "+c.Subject, ": ")
 	}

@@ -100,7 +100,8 @@ type (
 		CodeName string `json:"code_name"`
 		Addr     string `json:"addr"`
 		LSB      int16  `json:"lsb"`
-		Raw      string `json:"raw"` // all 128 bytes in hexadecimal
+		Is32     bool   `json:"is_32,omitempty"` // the layout is that of a 32-bit process
+		Raw      string `json:"raw"`             // all 128 bytes in hexadecimal
 	}
 )
 
@@ -233,7 +234,7 @@ func payloads(cell *observe.Cell) []siginfo {
 			out = append(out, siginfo{
 				Attempt: cell.Attempt, Step: i + 1, Actor: sanitize.Line(s.Actor), Action: sanitize.Line(s.Action),
 				Signo: p.Signo, Name: sanitize.Line(p.Name), Code: p.Code, CodeName: sanitize.Line(p.CodeName),
-				Addr: sanitize.Line(p.Addr), LSB: p.LSB, Raw: p.Raw,
+				Addr: sanitize.Line(p.Addr), LSB: p.LSB, Is32: p.Is32, Raw: p.Raw,
 			})
 		}
 	}

@@ -34,17 +34,18 @@ func (g *Guest) BigBlocks(ctx context.Context, blockBytes int) *Mount {
 		g.fail(err)
 	}
 	defer image.Close()
-	if err := g.write(ctx, image.Path, d); err != nil {
+	if err := g.write(ctx, image.Path, d, int64(blockBytes)); err != nil {
 		g.fail(fmt.Errorf("write a file system to %s: %w", d.Name, err))
 	}
 	record(g.rec, "agent", fmt.Sprintf("make an XFS with blocks of %d KiB on %s", blockBytes/KiB, d.Name),
 		observe.Outcome{}, "")
+	d.bigBlocks = true
 	return g.Mount(ctx, d, "")
 }
 
-// write writes the file system in an image to a device: the pages that are not zero, and
+// write writes the file system in an image to a device: the blocks that are not zero, and
 // zeros where the log is. What the device has elsewhere is not part of the file system.
-func (g *Guest) write(ctx context.Context, path string, d Device) error {
+func (g *Guest) write(ctx context.Context, path string, d Device, block int64) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
@@ -69,12 +70,15 @@ func (g *Guest) write(ctx context.Context, path string, d Device) error {
 		if err != nil {
 			return err
 		}
-		at = min(hole, data+wire.MaxData)
+		data -= data % block // an image leaves out pages of zeros, also within a block
+		at = min((hole+block-1)/block*block, data+wire.MaxData)
 		part := make([]byte, at-data)
 		if _, err := f.ReadAt(part, data); err != nil && err != io.EOF {
 			return err
 		}
-		g.callOK(ctx, "pwrite64", fd, part, at-data, data)
+		if wrote := g.callOK(ctx, "pwrite64", fd, part, at-data, data).Ret; wrote != at-data {
+			return fmt.Errorf("wrote %d of %d bytes", wrote, at-data)
+		}
 	}
 	g.callOK(ctx, "fsync", fd)
 	g.callOK(ctx, "close", fd)

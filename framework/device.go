@@ -73,9 +73,11 @@ type Device struct {
 	Physical uint64
 	Bytes    int64 // its size
 
-	page   uint64 // of the guest's kernel, in bytes
-	list   string // the file that lists its bad blocks, if not the disk's
-	medium string // the disk below a device-mapper device, with the same sectors
+	page uint64 // of the guest's kernel, in bytes
+	list string // the file that lists its bad blocks, if not the disk's
+	// bigBlocks is set if its file system has blocks larger than a page.
+	bigBlocks bool
+	medium    string // the disk below a device-mapper device, with the same sectors
 }
 
 // Pmem returns the standard guest's device of that provider and file system.
@@ -183,9 +185,10 @@ func (g *Guest) Mount(ctx context.Context, d Device, options string) *Mount {
 		case mounted.Errno == "EINVAL" && d.FS == XFSReflink && strings.HasPrefix(options, "dax"):
 			// xfs_fs_fill_super: "DAX and reflink cannot be used together!"
 			g.fail(&unsupported{"this kernel refuses DAX on an XFS with reflink, as all did before v6.0"})
-		case mounted.Errno == "ENOSYS" && d.FS == XFS:
+		case mounted.Errno == "ENOSYS" && d.bigBlocks:
 			// xfs_fs_fill_super: "Only pagesize (4096) or less is supported."
-			g.fail(&unsupported{"this kernel refuses an XFS with blocks larger than a page, as all did before v6.12"})
+			g.fail(&unsupported{"this kernel refuses an XFS with blocks larger than a page, as all did before v6.12 " +
+				"and those without transparent huge pages do"})
 		case mounted.Errno != "":
 			g.fail(fmt.Errorf("mount %s with options %q: %s", d.Name, options, mounted.Errno))
 		}

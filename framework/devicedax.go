@@ -48,7 +48,14 @@ func (g *Guest) deviceDAX(ctx context.Context, disk Device, align int64) *File {
 		{"align", fmt.Sprint(align)},
 		{"namespace", namespace},
 	} {
-		g.WriteFile(ctx, ndDevices+seed+"/"+set[0], set[1])
+		path := ndDevices + seed + "/" + set[0]
+		f := g.call(ctx, &wire.Request{WriteFile: &wire.WriteFile{Path: path, Data: []byte(set[1])}}).File
+		if set[0] == "align" && f.Errno == "EINVAL" {
+			g.fail(&unsupported{fmt.Sprintf("this kernel or processor maps no DAX pages of %d KiB", align/KiB)})
+		}
+		if f.Errno != "" {
+			g.fail(fmt.Errorf("write %q to %s in the guest: %s", set[1], path, f.Errno))
+		}
 	}
 	g.LoadModule(ctx, "device_dax")
 	g.LoadModule(ctx, "dax_pmem") // binds to the prepared device when it is loaded

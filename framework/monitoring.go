@@ -43,6 +43,9 @@ func (g *Guest) MemoryFailureCounters(ctx context.Context) *Observation {
 // is a step instead of a witness.
 func (g *Guest) MemoryFailureEvents(ctx context.Context) *Observation {
 	g.asStep[observe.WitnessEvents] = true
+	if !g.exists(ctx, vm.TraceSwitch) {
+		g.fail(&unsupported{"this kernel does not trace memory failures"})
+	}
 	events := observe.MemoryFailureEvents(g.ReadFile(ctx, vm.TraceFile), g.rec.LeftOut)
 	note := strings.ReplaceAll(events, "\n", "; ")
 	return record(g.rec, "agent", "events ras:memory_failure_event", observe.Outcome{Note: note}, "")

@@ -65,7 +65,9 @@ func (v *Victim) Scan(ctx context.Context, a, answer Addr) *Observation {
 		Name: "ioctl", Args: []wire.Arg{{Int: int64(fd.n)}, {Int: request}, {In: arg}},
 	}}).Called
 	o := observe.Outcome{Errno: called.Errno, Signals: v.signals(called.Signals)}
-	if called.Errno == "" {
+	if called.Errno == "" && called.Ret == 0 {
+		o.Note = "nothing"
+	} else if called.Errno == "" {
 		region := v.g.readPart(ctx, fmt.Sprintf("/proc/%d/mem", v.PID), int64(answer.guest()), regionBytes)
 		var names []string
 		for _, c := range pageCategories {

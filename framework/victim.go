@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/run/suite"
@@ -65,7 +68,14 @@ func (g *Guest) Victim32(ctx context.Context) *Victim {
 	if err != nil {
 		g.fail(fmt.Errorf("copy the 32-bit victim into the guest: %w", err))
 	}
-	s := g.call(ctx, &wire.Request{Spawn: &wire.Spawn{Program: program}}).Spawned
+	reply, err := g.vm.Call(ctx, &wire.Request{Spawn: &wire.Spawn{Program: program}})
+	if err != nil && strings.Contains(err.Error(), unix.ENOEXEC.Error()) {
+		g.fail(&unsupported{"this kernel runs no 32-bit programs, although its command line has ia32_emulation=1"})
+	}
+	if err != nil {
+		g.ended(err)
+	}
+	s := reply.Spawned
 	v := &Victim{g: g, id: s.Victim, Role: role, PID: s.PID, is32: true}
 	g.victims[role] = v
 	record(g.rec, role, "start as a 32-bit process", observe.Outcome{}, "")

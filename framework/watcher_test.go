@@ -57,6 +57,14 @@ func TestPoisonStays(t *testing.T) {
 	fill(second, m2.At(16), lineBytes)
 	end(loading)
 
+	// One that reports another page is raised once, and leaves the accessed page good.
+	at := v.In(ctx, m.At(Page(1))).Reporting(f.Frame(Page(2)))
+	once, err := g.consume(ctx, inject.UCNA(), at.watched, func() *Started { return v.StartLoad(m.At(Page(1))) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	end(once)
+
 	// A mapping that is made later is watched like the others.
 	l, err = g.watcher.poison(ctx, inject.UCNA(), v.In(ctx, m.At(Page(1))).watched)
 	if err != nil {

@@ -88,7 +88,7 @@ func (s *cachedCells) key(ctx context.Context, g guest, suite plan.Suite) (strin
 		}
 		s.digests[suite.Name] = program
 	}
-	var more []string
+	more := []string{s.executor.host.Programs()["guest/victim32"]} // which is not in the template
 	if suite.Inputs != "" {
 		more = append(more, suite.Inputs)
 	}

@@ -93,12 +93,13 @@ func mountAll() error {
 		{"tmpfs", "/run", "tmpfs", "mode=0755"},
 		{"tmpfs", "/tmp", "tmpfs", "mode=1777"},
 		{"debugfs", "/sys/kernel/debug", "debugfs", ""},
+		{"tracefs", "/sys/kernel/tracing", "tracefs", ""},
 		{"configfs", "/sys/kernel/config", "configfs", ""},
 		{"devpts", "/dev/pts", "devpts", "ptmxmode=0666"},
 		{"hugetlbfs", "/run/huge", "hugetlbfs", ""},
 	} {
 		if err := os.MkdirAll(m.target, 0o755); err != nil && !os.IsExist(err) {
-			if m.fstype == "configfs" || m.fstype == "debugfs" {
+			if m.fstype == "configfs" || m.fstype == "debugfs" || m.fstype == "tracefs" {
 				continue // sysfs refuses new directories: the kernel was built without it
 			}
 			return fmt.Errorf("make %s: %w", m.target, err)

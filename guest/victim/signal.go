@@ -3,6 +3,7 @@ package victim
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"unsafe"
 
@@ -174,15 +175,9 @@ func instruction(a *wire.Access) (uintptr, error) {
 	default:
 		return 0, fmt.Errorf("unknown kind of access %q: want %q, %q or %q", a.Kind, wire.Load, wire.Store, wire.Exec)
 	}
-	switch a.Width {
-	case 1:
-		return entry(base), nil
-	case 2:
-		return entry(base + 1), nil
-	case 4:
-		return entry(base + 2), nil
-	case 8:
-		return entry(base + 3), nil
+	at := slices.Index([]int{1, 2, 4, 8}, a.Width)
+	if at >= 0 && entry(base+at) != 0 { // on 386 there are no accesses of 8 bytes
+		return entry(base + at), nil
 	}
 	return 0, fmt.Errorf("%s of %d bytes: want 1, 2, 4 or 8", a.Kind, a.Width)
 }

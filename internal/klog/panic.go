@@ -13,7 +13,7 @@ const PanicMark = "Kernel panic - not syncing"
 // page frame addresses, followed by the text of the machine check that caused it; "" if the
 // console has neither.
 func PanicNote(console string) string {
-	note := addresses.ReplaceAllString(PanicText(console), "N")
+	note := pageFrame.ReplaceAllString(PanicText(console), "${1}N")
 	const mark = "Machine check: " // mce_panic in arch/x86/kernel/cpu/mce/core.c
 	if i := strings.Index(console, mark); i >= 0 {
 		line, _, _ := strings.Cut(console[i+len(mark):], "\n")
@@ -32,5 +32,5 @@ func PanicText(console string) string {
 	return strings.TrimSpace(line)
 }
 
-// addresses matches what differs between guests of the same kernel.
-var addresses = regexp.MustCompile(`\b0x[0-9a-f]+\b|\b[0-9a-f]{9,16}\b`)
+// pageFrame matches a page frame number, which differs between guests of the same kernel.
+var pageFrame = regexp.MustCompile(`(Memory failure: )0x[0-9a-f]+`)

@@ -11,6 +11,10 @@ func TestPanicNote(t *testing.T) {
 	if got := PanicNote(console); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
+	const init = "Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000007"
+	if got := PanicNote(init); got != init {
+		t.Errorf("got %q, want %q", got, init)
+	}
 	const page = "[    8.3] Kernel panic - not syncing: Memory failure: 0x4840: unrecoverable page\n[    8.4] x"
 	if got, want := PanicNote(page), "Kernel panic - not syncing: Memory failure: N: unrecoverable page"; got != want {
 		t.Errorf("got %q, want %q", got, want)

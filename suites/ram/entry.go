@@ -189,7 +189,8 @@ var _ = describe("the page table entry of poisoned anonymous memory", func() {
 		Expect(scan).To(DependOn(change.PagemapScan, Before(Errno("ENOTTY")), After(Note("swapped"))))
 	})
 
-	It("is ignored by process_madvise(2) of another process", poisons("entry/process-madvise", "T17"), func(ctx SpecContext) {
+	It("is ignored by process_madvise(2) of another process", poisons(
+		"entry/process-madvise", "T17"), func(ctx SpecContext) {
 		g, v, m, advice := poisoned(ctx)
 		second := g.Second(ctx)
 		fd := second.PIDFD(ctx, v)

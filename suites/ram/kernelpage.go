@@ -10,8 +10,8 @@ import (
 	"github.com/faultline/faultline/framework/record/observe"
 )
 
-// No process can be told of an error in the kernel's own memory, and the kernel cannot
-// give the page back.
+// No process receives a signal for an error in the kernel's own memory, and the kernel
+// cannot take the page out of use.
 var _ = describe("poison in a page of the kernel", func() {
 	// ignoring leaves out what the kernel logs about such a page, and its result: both
 	// differ between kernels, and no process sees them.
@@ -32,7 +32,8 @@ var _ = describe("poison in a page of the kernel", func() {
 		})
 	}
 
-	It("panics with vm.panic_on_unrecoverable_memory_failure=1, which v7.3 introduced", scenario("kernel-page/panic", "T13",
+	It("panics with vm.panic_on_unrecoverable_memory_failure=1, which v7.3 introduced", scenario(
+		"kernel-page/panic", "T13",
 		Needs("MEMORY_HOTPLUG", "PROC_PAGE_MONITOR"), Changes(change.PanicUnrecoverable)), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		g.AllowPanic()

@@ -17,7 +17,7 @@ var _ = describe("poison in an nvdimm that is used as RAM", func() {
 	}
 	touched := func(ctx SpecContext) (*Guest, *RAM, *Victim, *Mapping) {
 		g := StartGuest(ctx, LargeNVDIMM())
-		r := g.SystemRAM(ctx, g.LargeDeviceDAX(ctx, HugePageBytes()))
+		r := g.SystemRAM(ctx, g.LargeDeviceDAX(ctx, PageBytes()))
 		v := g.Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)
 		v.Store(ctx, m.At(at()))

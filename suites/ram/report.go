@@ -46,7 +46,7 @@ var _ = describe("poison in anonymous memory", func() {
 	})
 
 	It("is reported by the trace event ras:memory_failure_event", poisons(
-		"anon/trace", "T14", Needs("RAS", "FTRACE", "DEBUG_FS")), func(ctx SpecContext) {
+		"anon/trace", "T14", Needs("RAS", "FTRACE", "EVENT_TRACING")), func(ctx SpecContext) {
 		g := StartGuest(ctx)
 		v := g.Victim(ctx)
 		m := v.MapAnonymous(ctx, 64*KiB, 0)

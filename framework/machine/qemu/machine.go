@@ -87,6 +87,7 @@ var kernelArgs = []string{
 	"cryptomgr.notests", // no self-tests of unused ciphers
 	"audit=0",
 	"secretmem.enable=1", // memfd_secret(2), which is disabled by default before v6.5
+	"ia32_emulation=1",   // 32-bit victims; some configurations disable them by default
 	// A CPU that is busy in the kernel for 20 s may be a slow host as well as a lockup,
 	// and hangs are detected without watchdogs: 120 s for both.
 	"watchdog_thresh=60",

@@ -66,6 +66,16 @@ func TestMachineArguments(t *testing.T) {
 		t.Errorf("got %s, want no shared memory and no -incoming", all)
 	}
 
+	// QEMU refuses a node's memory together with the machine's.
+	for node, want := range map[bool]string{false: "memory-backend=ram", true: "-numa node,nodeid=0,memdev=ram"} {
+		m.Node = node
+		all := strings.Join(m.Args(), " ")
+		if !strings.Contains(all, want) || strings.Contains(all, "memory-backend=ram") && strings.Contains(all, "-numa") {
+			t.Errorf("node %t: got %s, want %s only", node, all, want)
+		}
+	}
+	m.Node = false
+
 	m.Share, m.NVDIMMs, m.VirtioPmem, m.E820Bytes, m.CPUs = true, nil, nil, 0, 2
 	all = strings.Join(m.Args(), " ")
 	if strings.Contains(all, "share=off") || strings.Contains(all, "nvdimm") || strings.Contains(all, "memmap=") || !strings.Contains(all, "-smp 2 ") {

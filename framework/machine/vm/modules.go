@@ -149,10 +149,10 @@ func (g *Guest) completeBoot(ctx context.Context) error {
 }
 
 // Files of the trace event ras:memory_failure_event, which a guest's kernel traces from its
-// boot on, if it has tracing (Documentation/trace/events.rst). debugfs mounts tracefs.
+// boot on, if it has tracing (Documentation/trace/events.rst). PID 1 mounts tracefs.
 const (
-	TraceSwitch = "/sys/kernel/debug/tracing/events/ras/memory_failure_event/enable"
-	TraceFile   = "/sys/kernel/debug/tracing/trace"
+	TraceSwitch = "/sys/kernel/tracing/events/ras/memory_failure_event/enable"
+	TraceFile   = "/sys/kernel/tracing/trace"
 )
 
 // trace enables that event. A kernel without it has no such file.

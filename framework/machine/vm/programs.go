@@ -2,6 +2,7 @@ package vm
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -30,11 +31,16 @@ func (r *Host) findPrograms(ctx context.Context, arch string) error {
 	}
 	for _, up := range []string{".", ".."} {
 		dir := filepath.Join(filepath.Dir(exe), up, "guest")
-		if err := r.usePrograms(dir); err == nil {
-			return nil
-		} else if !errors.Is(err, os.ErrNotExist) {
-			return err
+		if _, err := os.Stat(dir); err != nil {
+			continue
 		}
+		if err := r.usePrograms(dir); err != nil {
+			return &GuestError{
+				Kind: HostFailed, Doing: "find the guest's programs", Err: err,
+				Hint: "run make build, or install Faultline again: the folder is of another version",
+			}
+		}
+		return nil
 	}
 	version := installed()
 	if version == "" {
@@ -121,27 +127,24 @@ func (r *Host) usePrograms(dir string) (err error) {
 	return nil
 }
 
-// goInstall installs a version of the programs into dir. Go installs programs for another
-// architecture into a folder of GOPATH only.
+// goInstall installs a version of the programs into dir. go install refuses to install a
+// program for another architecture where GOBIN is set, so that one is built from the
+// module's source.
 func goInstall(ctx context.Context, dir, arch, version string) error {
 	at := "@" + version
 	err := goBuild(ctx, "", arch, []string{"GOBIN=" + dir}, "install", module+"/guest/init"+at, module+"/guest/agent"+at)
 	if err != nil {
 		return err
 	}
-	modules, err := execx.Ask(ctx, 30*time.Second, "go", "env", "GOMODCACHE")
+	out, err := execx.Ask(ctx, 5*time.Minute, "go", "mod", "download", "-json", module+at)
 	if err != nil {
-		return err
+		return fmt.Errorf("find the source of %s%s: %w", module, at, err)
 	}
-	path := filepath.Join(dir, "gopath")
-	env := []string{"GOBIN=", "GOPATH=" + path, "GOMODCACHE=" + strings.TrimSpace(string(modules))}
-	if err := goBuild(ctx, "", "386", env, "install", module+"/guest/victim32"+at); err != nil {
-		return err
+	var source struct{ Dir string }
+	if err := json.Unmarshal(out, &source); err != nil {
+		return fmt.Errorf("find the source of %s%s: %w", module, at, err)
 	}
-	if err := os.Rename(filepath.Join(path, "bin/linux_386/victim32"), filepath.Join(dir, "victim32")); err != nil {
-		return err
-	}
-	return os.RemoveAll(path)
+	return goBuild(ctx, source.Dir, "386", nil, "build", "-o", dir+"/", "./guest/victim32")
 }
 
 // goBuild has Go build programs for guests, with the flags of the Makefile, so that

@@ -64,6 +64,7 @@ func TestTemplateKey(t *testing.T) {
 		"their model":     func(in *inputs) { in.spec.CPU = "qemu64" },
 		"an nvdimm":       func(in *inputs) { in.parts.nvdimms[0].Key = "x" },
 		"its size":        func(in *inputs) { in.parts.nvdimms[0].Spec.Size *= 2 },
+		"a NUMA node":     func(in *inputs) { in.spec.LargeNVDIMM = true },
 		"fewer nvdimms":   func(in *inputs) { in.parts.nvdimms = in.parts.nvdimms[:1] },
 		"virtio-pmem":     func(in *inputs) { in.parts.virtio[0].Key = "y" },
 		"e820 pmem":       func(in *inputs) { in.parts.e820.Key = "z" },

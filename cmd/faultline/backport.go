@@ -41,30 +41,33 @@ func (backportCmd) Help() string {
 
 The first builds the base without and with the patches, and observes both kernels. The second
 observes two kernels that are already built, such as packages. With --reference, a third kernel is
-observed, which has the change from upstream. The verdict is printed as text for the mailing list;
+observed, which has the change from upstream. The verdict is printed as a report for the mailing list;
 it is also in mail.txt in the results folder, and report.html has the details.
 
 Some scenarios expect one result without the change and another with it. The verdict is:
-  complete         all of these scenarios went from the old result to the new
-                   one, and nothing else changed
+  complete         with the patches all of these scenarios have the new
+                   result, at least one had the old result without them, and
+                   nothing else changed
   incomplete       one of them does not show the new result, or differs
                    from the reference
   collateral       something else changed, or only one of the two kernels logs
                    a splat or is tainted
-  already there    the base has the change without the patches
+  already there    all of these scenarios have the new result without the
+                   patches
   does not apply   (prints the failing hunks and files), or the base has all
                    of the patches already
   does not build   (prints the first error)
   does not boot    (prints the end of the console)
   base does not boot
                    nothing can be concluded
-  not judged       some of these scenarios have no result
+  not judged       some of these scenarios have no result, or none of them was
+                   selected
 
 Without --change, the report lists all differences, and the changes that the patches add or remove.
 The verdict is then "nothing changed", "complete" (every difference is explained by a known change
 that the patches apply in full), or "something changed".
 
-The configurations of two built kernels should be equal; the text lists how they differ.
+The configurations of two built kernels should be equal; the report lists how they differ.
 
 ` + specsHelp + `
 Examples:

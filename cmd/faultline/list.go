@@ -95,12 +95,12 @@ func (c *listChangesCmd) Run() error {
 }
 
 type listKernelsCmd struct {
-	Place string `arg:"" optional:"" placeholder:"SOURCE" name:"source" help:"apt:SUITE, or rpmrepo:URL[/PATTERN] (default: the suites in apt's sources)."`
+	Place string `arg:"" optional:"" placeholder:"SOURCE" name:"source" help:"apt:SUITE, rpmrepo:URL (both also with /PATTERN), or dir:FOLDER/*."`
 	JSON  bool   `name:"json" help:"Print JSON."`
 }
 
 func (listKernelsCmd) Help() string {
-	return `Other suites of the same mirror are available by name, as in apt:trixie-backports. Print the spec for
+	return `Without SOURCE, list the kernels of the suites in apt's sources. Other suites of the same mirror are available by name, as in apt:trixie-backports. Print the spec for
 --kernel, the version, package and suite, and whether the kernel is cached.
 
 ` + kernelSpecs() + `

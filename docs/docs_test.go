@@ -24,6 +24,7 @@ import (
 
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/change/declared"
+	"github.com/faultline/faultline/framework/record/generated"
 	"github.com/faultline/faultline/framework/record/program"
 	"github.com/faultline/faultline/framework/record/scenario"
 	"github.com/faultline/faultline/framework/run/plan"
@@ -262,6 +263,11 @@ func tryFaultline(t *testing.T, args []string) error {
 		all := listed(t)
 		for _, p := range values["--program"] { // a program of the reader
 			all = append(all, scenario.Info{ID: program.Program{Path: strings.Fields(p)[0]}.ID()})
+		}
+		for _, id := range globs {
+			if _, err := generated.Parse(id); err == nil {
+				all = append(all, scenario.Info{ID: id})
+			}
 		}
 		if _, err := plan.Select(all, globs, labels); err != nil && !slices.Contains(globs, "GLOB") && labels != "FILTER" {
 			return err

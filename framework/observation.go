@@ -25,6 +25,9 @@ func record(rec *suite.Record, actor, action string, o observe.Outcome, at strin
 	}
 }
 
+// ResultOf records that the step is the result of a generated program's n-th step, from 1.
+func (s *Observation) ResultOf(n int) { s.rec.Steps[s.index].Of = n }
+
 // String returns the step as text, for the message of an assertion.
 func (s *Observation) String() string {
 	step := s.rec.Steps[s.index]

@@ -4,6 +4,7 @@ package suites
 import (
 	_ "github.com/faultline/faultline/suites/dax"
 	_ "github.com/faultline/faultline/suites/delivery"
+	_ "github.com/faultline/faultline/suites/generated"
 	_ "github.com/faultline/faultline/suites/mce"
 	_ "github.com/faultline/faultline/suites/programs"
 	_ "github.com/faultline/faultline/suites/ram"

@@ -6,6 +6,7 @@ import (
 
 	"github.com/faultline/faultline/framework/analysis/needs"
 	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/record/generated"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/program"
 	"github.com/faultline/faultline/framework/record/results"
@@ -166,9 +167,20 @@ func Do(ctx context.Context, opt Options) (*results.Run, *results.Folder, error)
 	return &rec.record, rec.folder, nil
 }
 
-// Pick returns the suites, and those of their scenarios that are selected (plan.Select).
+// Pick returns the suites, and those of their scenarios that are selected (plan.Select). A
+// generated program is selected by its id; no pattern stands for several.
 func Pick(ctx context.Context, s Selection) ([]plan.Suite, []scenario.Info, error) {
-	suites, err := Suites(ctx, s.Programs)
+	var made []string
+	for _, id := range s.Scenarios {
+		if !generated.Is(id) {
+			continue
+		}
+		if _, err := generated.Parse(id); err != nil {
+			return nil, nil, err
+		}
+		made = append(made, id)
+	}
+	suites, err := Suites(ctx, s.Programs, made...)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/faultline/faultline/framework/record/generated"
 	"github.com/faultline/faultline/framework/record/program"
 	"github.com/faultline/faultline/framework/record/scenario"
 	"github.com/faultline/faultline/framework/run/plan"
@@ -28,8 +29,9 @@ const listLimit = time.Minute
 
 // Suites returns the suites that are linked into this program, in the order of
 // their names, each with its scenarios in the order of their ids. They are listed
-// by a process like those that observe. The user's programs are scenarios, too.
-func Suites(ctx context.Context, programs []program.Program) ([]plan.Suite, error) {
+// by a process like those that observe. The user's programs are scenarios, too, and so are
+// the generated programs with these ids.
+func Suites(ctx context.Context, programs []program.Program, ids ...string) ([]plan.Suite, error) {
 	exe, err := os.Executable()
 	if err == nil && !suite.Linked() {
 		err = ErrNoSuites
@@ -48,7 +50,11 @@ func Suites(ctx context.Context, programs []program.Program) ([]plan.Suite, erro
 	if len(programs) > 0 {
 		args = append(args, "--faultline.programs="+string(given))
 	}
-	infos, err := scenarios(ctx, exe, args)
+	made := []string{suite.Subcommand}
+	for _, id := range ids {
+		made = append(made, "--faultline.generated="+id)
+	}
+	infos, err := scenarios(ctx, exe, slices.Concat(args, made[1:]))
 	if err != nil {
 		return nil, fmt.Errorf("list the scenarios: %w", err)
 	}
@@ -57,8 +63,11 @@ func Suites(ctx context.Context, programs []program.Program) ([]plan.Suite, erro
 		at := slices.IndexFunc(suites, func(s plan.Suite) bool { return s.Name == i.Suite })
 		if at < 0 {
 			s := plan.Suite{Name: i.Suite, Program: exe, Args: []string{suite.Subcommand}}
-			if s.Name == program.Suite {
+			switch s.Name {
+			case program.Suite:
 				s.Args, s.Inputs = args, string(given) // with the programs' digests
+			case generated.Suite:
+				s.Args = made
 			}
 			at, suites = len(suites), append(suites, s)
 		}

@@ -118,6 +118,9 @@ type Step struct {
 	// Stuck is where in the kernel a step hung that did not return. It is not compared,
 	// because function names differ between kernels.
 	Stuck string `json:"stuck,omitempty"`
+	// Of is the number, from 1, of the generated program's step whose result it is; 0 for
+	// other steps. It is not compared.
+	Of int `json:"of,omitempty"`
 	// Expected is the expectation of the scenario; nil if there is none.
 	Expected *Expectation `json:"expected,omitempty"`
 }

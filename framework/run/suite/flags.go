@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/faultline/faultline/framework/change"
+	"github.com/faultline/faultline/framework/record/generated"
 	"github.com/faultline/faultline/framework/record/program"
 )
 
@@ -28,6 +29,7 @@ var flags struct {
 	resume              int
 	busybox             string
 	programs            []program.Program
+	generated           []generated.Program
 }
 
 type hasFlag map[string]bool
@@ -45,6 +47,9 @@ func (h *hasFlag) Set(s string) error {
 	(*h)[id] = value != "false"
 	return nil
 }
+
+// Generated returns the generated programs.
+func Generated() []generated.Program { return flags.generated }
 
 // Programs returns the user's programs.
 func Programs() []program.Program { return flags.programs }
@@ -75,5 +80,11 @@ func init() {
 		"a `file` on this machine, a static BusyBox: the shell of a guest that waits")
 	flag.Func("faultline.programs", "the user's programs, as a JSON `list`; each is a scenario of the suite programs",
 		func(s string) error { return json.Unmarshal([]byte(s), &flags.programs) })
+	flag.Func("faultline.generated", "the id of a generated program, a scenario of the suite generated; repeatable",
+		func(id string) error {
+			p, err := generated.Parse(id)
+			flags.generated = append(flags.generated, p)
+			return err
+		})
 	flag.IntVar(&flags.events, "faultline.events", 0, "a file `descriptor` to write events to, one JSON value per line")
 }

@@ -53,6 +53,8 @@ type Change struct {
 	Steps []StepEffect `json:"shows,omitempty"`
 	// Witnesses lists its effect on witnesses.
 	Witnesses []WitnessEffect `json:"moves,omitempty"`
+	// Signatures are its effects on generated programs. A declared change has none.
+	Signatures []Signature `json:"-"`
 }
 
 // WitnessEffect is the effect of a change on a witness. A change explains no difference

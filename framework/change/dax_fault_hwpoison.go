@@ -38,4 +38,18 @@ var DaxFaultHWPoison = Change{
 		},
 		{Scenarios: "mce/*/*", Witness: "log", After: "MCE: Killing * due to hardware memory corruption fault at N"},
 	},
+	Signatures: []Signature{
+		{
+			Places: []string{"dax-*"}, Actions: []string{"load BYTE", "store BYTE"},
+			Before: "SIGBUS BUS_ADRERR at BYTE", After: "SIGBUS BUS_MCEERR_AR lsb=12 at BYTE",
+		},
+		{ // MADV_POPULATE_READ and MADV_POPULATE_WRITE
+			Places: []string{"dax-*"}, Actions: []string{"madvise(*, 4096, 22)", "madvise(*, 4096, 23)"},
+			Before: "EFAULT", After: "EHWPOISON",
+		},
+		{
+			Places: []string{"dax-*"}, Witness: "log",
+			After: "MCE: Killing PROCESS due to hardware memory corruption fault at N",
+		},
+	},
 }

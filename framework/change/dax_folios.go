@@ -17,4 +17,10 @@ var DaxFolios = Change{
 			Before:    "Memory failure: N: Sending SIGBUS to * due to hardware memory corruption",
 		},
 	},
+	Signatures: []Signature{
+		{ // a load that consumes poison, and MADV_HWPOISON
+			Places: []string{"dax-*-huge"}, Actions: []string{"load BYTE", "madvise(*, 4096, 100)"},
+			Before: "SIGBUS BUS_MCEERR_AR lsb=21 at PAGE*", After: "SIGBUS BUS_MCEERR_AR lsb=21 at START*",
+		},
+	},
 }

@@ -42,6 +42,16 @@ var MadviseActionRequired = Change{
 		"ram/pagecache-ext4/dirty", "ram/pagecache-xfs/dirty",
 		"dax/*/madvise-private-copy",
 	),
+	Signatures: []Signature{
+		{
+			Places: []string{"*"}, Actions: []string{"madvise(*, 4096, 100)"}, // MADV_HWPOISON
+			Before: "ok 0", After: "SIGBUS BUS_MCEERR_AR lsb=* at PAGE, returning 0",
+		},
+		{
+			Places: []string{"*"}, Witness: "log",
+			After: "Memory failure: N: Sending SIGBUS to PROCESS due to hardware memory corruption",
+		},
+	},
 }
 
 // sending returns the moves of a change after which kill_proc() signals the victim in

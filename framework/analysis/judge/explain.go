@@ -7,6 +7,7 @@ import (
 
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/record/conclusion"
+	"github.com/faultline/faultline/framework/record/generated"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/kernels/upstream"
 )
@@ -44,6 +45,8 @@ func (e explainer) explain(diffs []conclusion.Difference) {
 		d := &diffs[i]
 		switch {
 		case d.Field == conclusion.FieldSteps || d.Field == conclusion.FieldAction:
+		case generated.Is(d.Scenario):
+			e.signature(d)
 		case d.Step != conclusion.WholeCell:
 			e.step(d)
 		case d.A == notRecorded || d.B == notRecorded:

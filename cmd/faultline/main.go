@@ -27,6 +27,7 @@ type cli struct {
 	Report     reportCmd     `cmd:"" help:"Regenerate a run's reports, or write them in another format."`
 	Compare    compareCmd    `cmd:"" help:"Compare two runs, or two kernels, field by field."`
 	Sweep      sweepCmd      `cmd:"" help:"Run scenarios on many kernels, and print their history."`
+	Explore    exploreCmd    `cmd:"" help:"Run generated programs, and find how kernels differ."`
 	History    historyCmd    `cmd:"" help:"Show between which kernels the results changed, and why."`
 	Baseline   baselineCmd   `cmd:"" help:"Save results as a baseline, and compare later runs with it."`
 	Merge      mergeCmd      `cmd:"" help:"Merge the results of runs that share a plan, such as shards."`

@@ -17,14 +17,21 @@ import (
 	"strings"
 
 	"github.com/dustin/go-humanize"
+	"golang.org/x/sys/unix"
 
 	"github.com/faultline/faultline/internal/limitread"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/layout"
 )
 
-// mostFiles bounds the number of files that are written.
-const mostFiles = 100_000
+// Bounds of the files that are written: their number, with directories, the length of their
+// names together, in bytes, and the directories above one. A kernel has some 7,000 files,
+// 1 MiB of names, and 12 directories above a module.
+const (
+	mostFiles = 100_000
+	mostNames = 64 << 20
+	mostDepth = 64
+)
 
 // MostBytes bounds the decompressed contents of an archive, in bytes. A kernel with its
 // modules has up to 2 GiB, with debug information 10 GiB.
@@ -37,6 +44,8 @@ type Item struct {
 	Size int64  // of a regular file, in bytes
 	Link string // the target of a symbolic link, or the path of a hard link's file
 	Hard bool   // it is a hard link
+	// Other means that the item is no kernel's, whatever its name: only a hard link to it is.
+	Other bool
 }
 
 // Next returns the next item and a reader of its content, which is valid until the next
@@ -44,7 +53,8 @@ type Item struct {
 type Next func() (Item, io.Reader, error)
 
 // Unpack makes a kernel in dir, an entry of the cache, from the contents of archives. Each
-// of archives reads one archive and passes its items to write. The error is a
+// of archives reads one archive and passes its items to write; it is called again if a
+// kernel's file is a hard link to a file that was skipped. The error is a
 // *kernels.SpecError if the contents are no kernel, have a path that leads outside, or are
 // too large.
 func Unpack(
@@ -63,9 +73,12 @@ func Unpack(
 		return err
 	}
 	defer root.Close()
-	w := &writer{ctx: ctx, root: root, left: MostBytes}
+	w := &writer{ctx: ctx, root: root, left: MostBytes, dirs: map[string]bool{}, pending: map[string][]string{}}
 	for _, read := range archives {
 		if err := read(w.write); err != nil {
+			return err
+		}
+		if err := w.hardLinks(read, opts); err != nil {
 			return err
 		}
 	}
@@ -136,8 +149,13 @@ type writer struct {
 	ctx   context.Context
 	root  *os.Root
 	left  int64 // bytes
-	files int
+	files int   // with their directories
+	names int   // bytes
+	dirs  map[string]bool
 	made  []string // symbolic links
+	// pending are the names of hard links by the file that they lead to, which is not
+	// written.
+	pending map[string][]string
 }
 
 func (w *writer) write(next Next) error {
@@ -153,18 +171,34 @@ func (w *writer) write(next Next) error {
 			return err
 		}
 		name := clean(item.Name)
-		if !wanted(name) {
+		if item.Other || !wanted(name) {
 			continue
 		}
-		if w.files++; w.files > mostFiles {
+		if n, depth := max(len(name), len(item.Link)), strings.Count(name, "/"); n > unix.PathMax || depth > mostDepth {
 			return &kernels.SpecError{
-				Problem: fmt.Sprintf("it has more than %d files of kernels", mostFiles),
-				Hint:    "give the archive of one kernel",
+				Problem: fmt.Sprintf("it has a path of %d bytes, below %d folders", n, depth),
+				Hint:    "give an intact archive of a kernel",
 			}
+		}
+		if err := w.count(1, len(name)+len(item.Link)); err != nil {
+			return err
 		}
 		if err := w.item(name, item, content); err != nil {
 			return err
 		}
+	}
+}
+
+// count adds files and the bytes of their names, within bounds.
+func (w *writer) count(files, names int) error {
+	w.files, w.names = w.files+files, w.names+names
+	if w.files <= mostFiles && w.names <= mostNames {
+		return nil
+	}
+	return &kernels.SpecError{
+		Problem: fmt.Sprintf("it has more than %d files of kernels, or names of more than %s",
+			mostFiles, humanize.IBytes(mostNames)),
+		Hint: "give the archive of one kernel",
 	}
 }
 
@@ -205,23 +239,14 @@ func wanted(name string) bool {
 
 func (w *writer) item(name string, item Item, content io.Reader) error {
 	if item.Mode.IsDir() {
-		return w.problem(w.root.MkdirAll(name, 0o755))
+		return w.mkdir(name)
 	}
-	if dir := path.Dir(name); dir != "." {
-		if err := w.root.MkdirAll(dir, 0o755); err != nil {
-			return w.problem(err)
-		}
+	if err := w.mkdir(path.Dir(name)); err != nil {
+		return err
 	}
 	switch {
 	case item.Hard:
-		// A hard link to a symbolic link is one, too, and could lead outside.
-		if info, err := w.root.Lstat(clean(item.Link)); err == nil && !info.Mode().IsRegular() {
-			return &kernels.SpecError{
-				Problem: fmt.Sprintf("%s is a hard link to %s, which is not a file", name, clean(item.Link)),
-				Hint:    "give an intact archive of a kernel",
-			}
-		}
-		return w.problem(replaced(w.root.Link(clean(item.Link), name)))
+		return w.hardLink(name, clean(item.Link))
 	case item.Mode&fs.ModeSymlink != 0:
 		target := item.Link
 		if path.IsAbs(target) { // below the root
@@ -233,6 +258,27 @@ func (w *writer) item(name string, item Item, content io.Reader) error {
 	case !item.Mode.IsRegular():
 		return nil // a device, a socket
 	}
+	return w.file(name, item, content)
+}
+
+// mkdir makes a directory, and those above it.
+func (w *writer) mkdir(dir string) error {
+	missing := 0
+	for d := dir; d != "." && !w.dirs[d]; d = path.Dir(d) {
+		w.dirs[d] = true
+		missing++
+	}
+	if missing == 0 {
+		return nil
+	}
+	if err := w.count(missing, 0); err != nil {
+		return err
+	}
+	return w.problem(w.root.MkdirAll(dir, 0o755))
+}
+
+// file writes the content of an item.
+func (w *writer) file(name string, item Item, content io.Reader) error {
 	f, err := w.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {
 		return w.problem(err)
@@ -291,30 +337,4 @@ func (w *writer) problem(err error) error {
 		return &kernels.SpecError{Problem: "cannot unpack " + l.New, Err: l.Err, Hint: "give an intact archive of a kernel"}
 	}
 	return err
-}
-
-// replaced ignores that a link exists already: the first one of a name counts.
-func replaced(err error) error {
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	return err
-}
-
-// links removes the symbolic links that do not lead to something below the directory.
-func (w *writer) links(dir string) error {
-	dir, err := filepath.EvalSymlinks(dir)
-	if err != nil {
-		return err
-	}
-	for _, name := range w.made {
-		to, err := filepath.EvalSymlinks(filepath.Join(dir, name))
-		if err == nil && (to == dir || strings.HasPrefix(to, dir+"/")) {
-			continue
-		}
-		if err := w.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
 }

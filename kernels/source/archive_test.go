@@ -175,7 +175,7 @@ func TestTarHostile(t *testing.T) {
 		"a hard link out":       {tarOf(t, noConfig, tar.Header{Name: "config-" + rel, Typeflag: tar.TypeLink, Linkname: secret}), "cannot unpack "},
 		"a file through links":  {tarOf(t, files{}, link("boot", filepath.Dir(outside)), tar.Header{Name: "boot/outside", Typeflag: tar.TypeReg}), "cannot unpack "},
 		"a device":              {tarOf(t, noConfig, tar.Header{Name: "config-" + rel, Typeflag: tar.TypeChar, Devmajor: 1, Devminor: 5}), "it has no kernel configuration"},
-		"a hard link to a link": {tarOf(t, noConfig, link("boot/x", secret), tar.Header{Name: "boot/config-" + rel, Typeflag: tar.TypeLink, Linkname: "boot/x"}), "boot/config-" + rel + " is a hard link to boot/x, which is not a file"},
+		"a hard link to a link": {tarOf(t, noConfig, link("boot/x", secret), tar.Header{Name: "boot/config-" + rel, Typeflag: tar.TypeLink, Linkname: "boot/x"}), "boot/config-" + rel + ": it is a hard link to boot/x, which is not a file"},
 		"a huge file":           {claims(t, "boot/x", 20<<30), "it unpacks to more than 16 GiB"},
 		"a flipped bit":         {flipped(compressed(t, plain, func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriterLevel(w, gzip.NoCompression) })), "cannot unpack "},
 		"a file as directory":   {tarOf(t, files{"boot": "x"}, tar.Header{Name: "boot/vmlinuz", Typeflag: tar.TypeReg}), "cannot unpack "},

@@ -50,12 +50,11 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 	}
 	defer files.Close()
 	k, err := kernels.Unpack(ctx, opts, files.Parts, func(ctx context.Context, dir string) ([]kernels.Package, error) {
-		var packages []kernels.Package
+		packages := make([]kernels.Package, len(files.Paths))
 		var reads []func(func(archive.Next) error) error
-		for _, file := range files.Paths {
-			reads = append(reads, func(write func(archive.Next) error) error {
-				p, err := read(file, opts, write)
-				packages = append(packages, p)
+		for i, file := range files.Paths {
+			reads = append(reads, func(write func(archive.Next) error) (err error) {
+				packages[i], err = read(file, opts, write)
 				return err
 			})
 		}

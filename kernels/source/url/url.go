@@ -191,22 +191,16 @@ func read(role, from, file string, write func(archive.Next) error) error {
 	})
 }
 
-// modulesOnly leaves out what is not of the modules: another image or configuration in the
+// modulesOnly marks what is not of the modules: another image or configuration in the
 // archive would replace those that the user gives.
 func modulesOnly(next archive.Next) archive.Next {
 	return func() (archive.Item, io.Reader, error) {
-		for {
-			item, content, err := next()
-			if err != nil {
-				return item, content, err
-			}
-			base := path.Base(item.Name)
-			file := item.Mode.IsRegular() || item.Hard
-			if strings.Contains("/"+item.Name, "/lib/modules") &&
-				(!file || modules.IsModule(base) || strings.HasPrefix(base, "modules.")) {
-				return item, content, nil
-			}
-		}
+		item, content, err := next()
+		base := path.Base(item.Name)
+		file := item.Mode.IsRegular() || item.Hard
+		item.Other = !strings.Contains("/"+item.Name, "/lib/modules") ||
+			file && !modules.IsModule(base) && !strings.HasPrefix(base, "modules.")
+		return item, content, err
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/sassoftware/go-rpmutils"
@@ -208,5 +209,6 @@ func mode(m int) fs.FileMode {
 // IsArch reports whether a package is for guests: x86_64, or a variant of it for newer
 // processors, whose kernels are no different (AlmaLinux has x86_64_v2).
 func IsArch(name string) bool {
-	return name == machine || name == machine+"_v2" || name == machine+"_v3"
+	variant, ok := strings.CutPrefix(name, machine)
+	return ok && slices.Contains([]string{"", "_v2", "_v3", "_v4"}, variant)
 }

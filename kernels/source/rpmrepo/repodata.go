@@ -13,7 +13,6 @@ import (
 	"strings"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
-	"github.com/sassoftware/go-rpmutils"
 
 	"github.com/faultline/faultline/internal/keyring"
 	"github.com/faultline/faultline/kernels"
@@ -59,13 +58,6 @@ func (p pkg) evr() string { return p.Version.Version + "-" + p.Version.Release }
 
 // full returns NAME-VERSION-RELEASE.ARCH, as rpm -q prints it.
 func (p pkg) full() string { return p.Name + "-" + p.evr() + "." + p.Arch }
-
-// newer orders packages by version, as rpm does.
-func newer(a, b pkg) int {
-	return rpmutils.NEVRAcmp(
-		rpmutils.NEVRA{Epoch: a.Version.Epoch, Version: a.Version.Version, Release: a.Version.Release},
-		rpmutils.NEVRA{Epoch: b.Version.Epoch, Version: b.Version.Version, Release: b.Version.Release})
-}
 
 // repository reads the list of packages of a repository: repodata/repomd.xml has the name and
 // the digest of the list. Its signature is verified with the keys in a file, if one is given.

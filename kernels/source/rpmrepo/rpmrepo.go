@@ -3,6 +3,7 @@
 package rpmrepo
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path"
@@ -131,8 +132,8 @@ func choose(all []pkg, pattern string) (main pkg, err error) {
 			Hint: "give one of them",
 		}
 	}
-	main = slices.MaxFunc(slices.DeleteFunc(found, func(p pkg) bool { return p.Name != names[0] }), newer)
-	if i := slices.IndexFunc(all, func(p pkg) bool { return p.Name == main.Name+core && newer(p, main) == 0 }); i >= 0 {
+	main = slices.MaxFunc(slices.DeleteFunc(found, func(p pkg) bool { return p.Name != names[0] }), better)
+	if i := slices.IndexFunc(all, func(p pkg) bool { return p.Name == main.Name+core && sameBuild(p, main) }); i >= 0 {
 		main = all[i]
 	}
 	return main, nil
@@ -176,7 +177,7 @@ func parts(all []pkg, main pkg) []pkg {
 	list := []pkg{main}
 	stem := strings.TrimSuffix(main.Name, core)
 	for _, end := range partEndings {
-		i := slices.IndexFunc(all, func(p pkg) bool { return p.Name == stem+end && newer(p, main) == 0 })
+		i := slices.IndexFunc(all, func(p pkg) bool { return p.Name == stem+end && sameBuild(p, main) })
 		if i >= 0 {
 			list = append(list, all[i])
 		}
@@ -201,6 +202,12 @@ func list(ctx context.Context, arg string, opts kernels.Options) ([]kernels.Offe
 	if err != nil {
 		return nil, err
 	}
+	return offersOf(all, base, pattern), nil
+}
+
+// offersOf returns the kernels of a list of packages. Of builds that differ only in the
+// architecture, choose takes the one for all processors.
+func offersOf(all []pkg, base, pattern string) (offers []kernels.Offer) {
 	var images []pkg
 	for _, p := range all {
 		if isImage(all, p) && (pattern == "" || matches(pattern, p)) {
@@ -208,18 +215,14 @@ func list(ctx context.Context, arg string, opts kernels.Options) ([]kernels.Offe
 		}
 	}
 	slices.SortStableFunc(images, func(a, b pkg) int {
-		if c := newer(a, b); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Name, b.Name)
+		return cmp.Or(newer(a, b), strings.Compare(a.Name, b.Name))
 	})
-	var offers []kernels.Offer
 	for _, p := range images {
 		offers = append(offers, kernels.Offer{
 			Spec: fmt.Sprintf("%s:%s/%s-%s", scheme, base, p.Name, p.evr()), Package: p.Name, Version: p.evr(),
 		})
 	}
-	return offers, nil
+	return slices.Compact(offers)
 }
 
 // image matches the names of packages with the image of a kernel: those of Fedora, Red Hat,
@@ -230,5 +233,5 @@ var image = regexp.MustCompile(`^kernel(?:[\d.]+)?(?:-(?:uek|default|azure|longt
 // split.
 func isImage(all []pkg, p pkg) bool {
 	return image.MatchString(p.Name) &&
-		!slices.ContainsFunc(all, func(o pkg) bool { return o.Name == p.Name+core && newer(o, p) == 0 })
+		!slices.ContainsFunc(all, func(o pkg) bool { return o.Name == p.Name+core && sameBuild(o, p) })
 }

@@ -98,11 +98,11 @@ func read(file string, opts kernels.Options, write func(archive.Next) error) (p 
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return p, err
 	}
-	pkg, err := rpmutils.ReadRpm(f)
+	header, err := rpmutils.ReadHeader(f)
 	if err != nil {
 		return p, archive.Damaged(file, err, intact)
 	}
-	nevra, err := pkg.Header.GetNEVRA()
+	nevra, err := header.GetNEVRA()
 	if err != nil {
 		return p, archive.Damaged(file, err, intact)
 	}
@@ -114,50 +114,12 @@ func read(file string, opts kernels.Options, write func(archive.Next) error) (p 
 	}
 	p = kernels.Package{Name: nevra.Name, Version: nevra.Version + "-" + nevra.Release}
 	opts.Logf("unpack %s %s", p.Name, p.Version)
-	payload, err := pkg.PayloadReaderExtended()
+	payload, done, err := openPayload(f, header)
 	if err != nil {
 		return p, archive.Damaged(file, err, intact)
 	}
-	bounded := archive.Bound(payload)
-	// Of the names of a file, only the last one has the content.
-	names, links := map[int][]string{}, []archive.Item{}
-	begun := false
-	total := int64(0) // also of files that are skipped, which have to be decompressed
-	err = write(func() (archive.Item, io.Reader, error) {
-		if len(links) > 0 {
-			next := links[0]
-			links = links[1:]
-			return next, nil, nil
-		}
-		for {
-			// The library would read what is skipped into memory.
-			if begun {
-				if _, err := io.Copy(io.Discard, bounded); err != nil {
-					return archive.Item{}, nil, err
-				}
-			}
-			begun = true
-			info, err := payload.Next()
-			if err != nil {
-				return archive.Item{}, nil, err
-			}
-			if total += max(info.Size(), 0); total > archive.MostBytes {
-				return archive.Item{}, nil, archive.TooLarge()
-			}
-			if payload.IsLink() {
-				names[info.Inode()] = append(names[info.Inode()], info.Name())
-				continue
-			}
-			for _, name := range names[info.Inode()] {
-				links = append(links, archive.Item{Name: name, Link: info.Name(), Hard: true})
-			}
-			delete(names, info.Inode())
-			return archive.Item{
-				Name: info.Name(), Mode: mode(info.Mode()), Size: info.Size(), Link: info.Linkname(),
-			}, bounded, nil
-		}
-	})
-	return p, archive.Damaged(file, err, intact)
+	defer done()
+	return p, archive.Damaged(file, write(payload.next), intact)
 }
 
 // lead begins an rpm package (the magic of its lead).
@@ -169,26 +131,48 @@ func readsAt(f *os.File, p []byte) bool {
 	return n == len(p)
 }
 
-// mostHeader bounds a header, in bytes. Those of kernels with their modules have some MiB.
-const mostHeader = 64 << 20
+// Bounds of a header: bytes, tags, and values of a tag, such as the names of files. Those of
+// kernels with their modules have some MiB, 100 tags and 10,000 files.
+const (
+	mostHeader = 32 << 20
+	mostTags   = 1 << 12
+	mostValues = 1 << 18
+)
 
-// checkHeaders checks the sizes of the two headers after the lead, which the library reads
-// into memory: each begins with a magic, the number of its entries of 16 bytes, and the
-// size of their data.
+// A header begins with a magic, the number of its tags, and the size of their values, all big
+// endian. The tags follow (number, type, offset, count), then their values.
+const (
+	leadBytes  = 96
+	introBytes = 16
+	tagBytes   = 16
+)
+
+// checkHeaders checks the two headers after the lead, which the library reads into memory: the
+// values of each tag are apart, and have at least a byte each.
 func checkHeaders(f *os.File) error {
-	const leadBytes, intro, entry = 96, 16, 16
 	at := int64(leadBytes)
 	for range 2 {
-		head := make([]byte, intro)
-		if _, err := f.ReadAt(head, at); err != nil {
+		intro := make([]byte, introBytes)
+		if _, err := f.ReadAt(intro, at); err != nil {
 			return io.ErrUnexpectedEOF
 		}
-		entries, data := binary.BigEndian.Uint32(head[8:]), binary.BigEndian.Uint32(head[12:])
-		size := int64(entries)*entry + int64(data)
-		if size > mostHeader {
-			return fmt.Errorf("its header claims %d bytes", size)
+		tags, size := int64(binary.BigEndian.Uint32(intro[8:])), int64(binary.BigEndian.Uint32(intro[12:]))
+		if size > mostHeader || tags > mostTags {
+			return fmt.Errorf("its header claims %d tags and %d bytes", tags, size)
 		}
-		at += intro + (size+7)/8*8 // only the first header is padded, the second is the last
+		list := make([]byte, tags*tagBytes)
+		if _, err := f.ReadAt(list, at+introBytes); err != nil {
+			return io.ErrUnexpectedEOF
+		}
+		total := int64(0)
+		for tag := range slices.Chunk(list, tagBytes) {
+			kind, count := binary.BigEndian.Uint32(tag[4:]), int64(binary.BigEndian.Uint32(tag[12:]))
+			total += count
+			if kind != rpmutils.RPM_BIN_TYPE && count > mostValues || total > size {
+				return fmt.Errorf("its header claims %d values of a tag", count)
+			}
+		}
+		at += introBytes + tags*tagBytes + (size+7)/8*8 // only the first header is padded, the second is the last
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -163,10 +164,15 @@ func TestCached(t *testing.T) {
 	want(url, "first", 1)
 	content, tag = "second", `"2"`
 	want(url, "second", 1)
-	content, tag = "third", "" // nothing that identifies it
+	content, tag = "third", "" // nothing that identifies it, so that it is not kept
+	before, _ := filepath.Glob(filepath.Join(opts.Cache.Dir(), entryKind, "*"))
 	want(url, "third", 1)
 	content = "fourth"
 	want(url, "fourth", 1)
+	after, err := filepath.Glob(filepath.Join(opts.Cache.Dir(), entryKind, "*"))
+	if err != nil || !slices.Equal(before, after) {
+		t.Errorf("got the entries %v, error %v; want %v", after, err, before)
+	}
 	sum := fmt.Sprintf("%x", sha256.Sum256([]byte("fourth")))
 	want(url+"#sha256="+sum, "fourth", 1)
 	want(url+"#sha256="+strings.ToUpper(sum), "fourth", 0)

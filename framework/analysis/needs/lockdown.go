@@ -93,22 +93,6 @@ func builtIn(k *kernels.Kernel, name string) (value string) {
 	return value
 }
 
-// packageWith says which package of the distribution may have a missing module. Where Red
-// Hat's and Canonical's builds have the modules of tests: kernel.spec (mod-internal.list),
-// debian.master/control.d.
-func packageWith(k *kernels.Kernel) string {
-	for _, p := range k.Packages {
-		switch {
-		case strings.HasPrefix(p.Name, "kernel"):
-			stem := strings.TrimSuffix(p.Name, "-core")
-			return fmt.Sprintf("; add the package %s-modules-internal or %s-modules-extra of the same build", stem, stem)
-		case strings.HasPrefix(p.Name, "linux-image-"), strings.HasPrefix(p.Name, "linux-modules-"):
-			return "; add the package linux-modules-extra-" + k.Release + ", if there is one"
-		}
-	}
-	return ""
-}
-
 // unusable returns why a kernel cannot be used for a need that it has; "" if it can. If
 // modules of every guest are missing, the kernel was not given as a whole: that is found
 // when it boots, because a run that skips all of its cells would look like a success.

@@ -137,10 +137,16 @@ func TestLockdown(t *testing.T) {
 func TestMissingModule(t *testing.T) {
 	text := "CONFIG_HWPOISON_INJECT=m\nCONFIG_EXT4_FS=m\nCONFIG_XFS_FS=y\n"
 	for packages, want := range map[string]string{
-		"":                             "K is built with CONFIG_HWPOISON_INJECT=m, but has no module hwpoison-inject",
-		"kernel-core kernel-modules":   "; add the package kernel-modules-internal or kernel-modules-extra of the same build",
-		"kernel-uek-core":              "; add the package kernel-uek-modules-internal or kernel-uek-modules-extra of the same build",
-		"linux-modules-6.8 linux-base": "; add the package linux-modules-extra-6.8, if there is one",
+		"":                           "K is built with CONFIG_HWPOISON_INJECT=m, but has no module hwpoison-inject",
+		"kernel-core kernel-modules": "; add the package kernel-modules-internal or kernel-modules-extra of the same build",
+		"kernel-uek-core":            "; add the package kernel-uek-modules-internal or kernel-uek-modules-extra of the same build",
+		"kernel-modules kernel-core": "; add the package kernel-modules-internal or kernel-modules-extra of the same build",
+		"kernel-modules-core kernel-modules-extra":                 "; add the package kernel-modules-internal of the same build",
+		"kernel-core kernel-modules-internal kernel-modules-extra": "but has no module hwpoison-inject",
+		"kernel-default":                          "; add the package kernel-default-optional or kernel-default-extra of the same build",
+		"kernel-default-extra kernel-default":     "; add the package kernel-default-optional of the same build",
+		"linux-image-6.8 linux-modules-extra-6.8": "but has no module hwpoison-inject",
+		"linux-modules-6.8 linux-base":            "; add the package linux-modules-extra-6.8, if there is one",
 	} {
 		k := hardened(t, text, false)
 		k.Release = "6.8"

@@ -219,6 +219,9 @@ func clean(name string) string {
 // around matches the paths of a kernel below a folder around them.
 var around = regexp.MustCompile(`^(?:boot|lib/modules|usr/lib/modules)(?:/|$)`)
 
+// Wanted reports whether the file of a path is written: it can be a kernel's.
+func Wanted(name string) bool { return wanted(clean(name)) }
+
 // wanted reports whether a path can be that of a kernel's file: the boot directory, the
 // modules, and files at the top, where make tarzst-pkg and people put images and
 // configurations.

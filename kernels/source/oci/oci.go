@@ -14,12 +14,12 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/archive"
+	"github.com/faultline/faultline/kernels/download"
 )
 
 const form = "oci:REGISTRY/IMAGE[:TAG|@DIGEST]"
@@ -52,6 +52,7 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 	}
 	image, err := remote.Image(ref,
 		remote.WithContext(ctx),
+		remote.WithTransport(download.Patient(remote.DefaultTransport)),
 		remote.WithAuthFromKeychain(authn.DefaultKeychain),
 		remote.WithPlatform(v1.Platform{OS: "linux", Architecture: "amd64"}))
 	if err != nil {
@@ -68,9 +69,11 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 		func(ctx context.Context, dir string) ([]kernels.Package, error) {
 			opts.Logf("pull %s", ref)
 			return nil, archive.Unpack(ctx, dir, opts, func(write func(archive.Next) error) error {
-				files := mutate.Extract(image) // checks the digest of each layer
-				defer files.Close()
-				return archive.Damaged(ref.String(), answer(ref, archive.Tar(files, write)), "check who published the image")
+				err := files(ctx, image, opts, write)
+				if errors.As(err, new(*pullError)) {
+					return answer(ref, err)
+				}
+				return archive.Damaged(ref.String(), err, "check who published the image")
 			})
 		},
 	)

@@ -26,6 +26,7 @@ import (
 const (
 	mostList    = 2 << 30
 	mostPackage = 4 << 20
+	mostKept    = 128 << 20 // of all packages that are kept
 )
 
 // pkg is a package of a repository.
@@ -58,6 +59,12 @@ func (p pkg) evr() string { return p.Version.Version + "-" + p.Version.Release }
 
 // full returns NAME-VERSION-RELEASE.ARCH, as rpm -q prints it.
 func (p pkg) full() string { return p.Name + "-" + p.evr() + "." + p.Arch }
+
+// bytes returns how much memory the texts of a package need.
+func (p pkg) bytes() int {
+	return len(p.Name) + len(p.Version.Epoch) + len(p.evr()) + len(p.Checksum.Type) + len(p.Checksum.Sum) +
+		len(p.Location.Href) + len(p.Location.Base)
+}
 
 // repository reads the list of packages of a repository: repodata/repomd.xml has the name and
 // the digest of the list. Its signature is verified with the keys in a file, if one is given.
@@ -189,6 +196,7 @@ func packages(ctx context.Context, r io.Reader) (all []pkg, err error) {
 	scanner := bufio.NewScanner(r)
 	scanner.Buffer(nil, mostPackage)
 	scanner.Split(elements)
+	kept := 0
 	for scanner.Scan() {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
@@ -197,8 +205,12 @@ func packages(ctx context.Context, r io.Reader) (all []pkg, err error) {
 		if err := xml.Unmarshal(scanner.Bytes(), &p); err != nil {
 			return nil, err
 		}
-		if rpm.IsArch(p.Arch) && len(all) < mostKernels {
-			all = append(all, p)
+		if !rpm.IsArch(p.Arch) {
+			continue
+		}
+		kept += p.bytes()
+		if all = append(all, p); len(all) > mostKernels || kept > mostKept {
+			return nil, fmt.Errorf("it has more than %d packages, or names of more than %d bytes", mostKernels, mostKept)
 		}
 	}
 	return all, scanner.Err()

@@ -75,6 +75,9 @@ var (
 	errTruncated = errors.New("the package is truncated")
 )
 
+// mostMembers bounds the members of a package, which has three, and a signature.
+const mostMembers = 16
+
 type arMember struct {
 	name         string
 	offset, size int64 // of the content, in bytes
@@ -105,6 +108,9 @@ func listAr(r io.ReaderAt, size int64) ([]arMember, error) {
 		n, err := strconv.ParseInt(strings.TrimRight(string(h[48:58]), " "), 10, 64)
 		if string(h[58:]) != "`\n" || err != nil || n < 0 {
 			return members, fmt.Errorf("%w: bad header at byte %d", errNotDeb, off)
+		}
+		if len(members) == mostMembers {
+			return members, fmt.Errorf("%w: more than %d members", errNotDeb, mostMembers)
 		}
 		off += headerSize
 		members = append(members, arMember{name, off, n})

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -47,6 +48,7 @@ func TestMembers(t *testing.T) {
 		"cut in data":             {whole[:len(whole)-4], "truncated: data.tar.xz has 6 of 9 bytes"},
 		"cut between the members": {ar("debian-binary", "2.0\n", "control.tar.gz", "1"), "truncated: no data.tar"},
 		"an archive of objects":   {ar("a.o", "x"), "not a Debian package"},
+		"many members":            {ar(slices.Repeat([]string{"debian-binary", "2.0\n"}, 100)...), "not a Debian package: more than 16 members"},
 		"bad header":              {strings.Replace(whole, "`", "'", 1), "not a Debian package"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -137,6 +137,9 @@ func claims(t *testing.T, name string, size int64) []byte {
 	return b.Bytes()
 }
 
+// noEnd returns a tar archive without the two blocks at its end.
+func noEnd(data []byte) []byte { return data[:len(data)-1024] }
+
 // flipped returns data with another bit in its middle, within the content of a file.
 func flipped(data []byte) []byte {
 	data = bytes.Clone(data)
@@ -163,7 +166,8 @@ func TestTarHostile(t *testing.T) {
 	}{
 		"empty":                 {nil, " is empty; get the tar archive again"},
 		"no archive":            {[]byte(strings.Repeat("x", 4096)), "cannot unpack "},
-		"without its end":       {plain[:len(plain)-1024], "cannot unpack "},
+		"without its end":       {noEnd(plain), "cannot unpack "},
+		"cut between files":     {noEnd(tarOf(t, files{"boot/vmlinuz-" + rel: bzImage(rel, "6.1.192-1", true)})), "cannot unpack "},
 		"cut":                   {plain[:len(plain)*2/3], "cannot unpack "},
 		"cut gzip":              {half(compressed(t, plain, func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriter(w), nil })), "cannot unpack "},
 		"cut zstd":              {half(compressed(t, plain, func(w io.Writer) (io.WriteCloser, error) { return zstd.NewWriter(w) })), "cannot unpack "},

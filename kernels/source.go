@@ -27,11 +27,12 @@ type Source struct {
 	// Exclusive means that Resolve uses all cores and leaves results that speed up the
 	// next call, so that two in parallel would be slower than one after the other.
 	Exclusive bool
-	// List lists the kernels of a place, the oldest first: a suite, the URL of a repository,
-	// or, with an asterisk, a pattern for some of them.
+	// List lists the kernels of a place, the argument, the oldest first: a suite, the URL of a
+	// repository, or, with an asterisk, a pattern for some of them. The caller adds the
+	// parameters to the specs.
 	// For "" it lists those of the places that the machine is configured for. nil if the
 	// source can't list kernels.
-	List func(ctx context.Context, place string, opts Options) ([]Offer, error)
+	List func(ctx context.Context, r Request, opts Options) ([]Offer, error)
 	// Suggest returns the correct spec for a text without a scheme; "" if the text does
 	// not look like one for this source. nil is like a function that returns "".
 	Suggest func(text string) string

@@ -189,6 +189,19 @@ func TestSignedRepository(t *testing.T) {
 	if err != nil || k.Release != rel {
 		t.Errorf("got %v, error %v; want kernel %s", k, err, rel)
 	}
+	for _, place := range []string{"rpmrepo:" + url + "?key=", "rpmrepo:" + url + "/kernel-*?key="} {
+		offers, err := All().Offers(t.Context(), place+armored, testOptions(t))
+		if err != nil || len(offers) != 1 || offers[0].Spec != "rpmrepo:"+url+"/kernel-core-6.1.192-1?key="+armored {
+			t.Errorf("%s: got %v, error %v; want kernel-core with the key", place, offers, err)
+		}
+		_, err = All().Offers(t.Context(), place+plain, testOptions(t))
+		wantSpecError(t, err, "the signature cannot be verified with "+plain)
+	}
+	offers, ok, err := All().Matching(t.Context(), "rpmrepo:"+url+"/kernel-*?key="+plain, testOptions(t))
+	if !ok || len(offers) > 0 {
+		t.Errorf("with other keys: got %v, a pattern %t; want none, true", offers, ok)
+	}
+	wantSpecError(t, err, "the signature cannot be verified with "+plain)
 	refused(spec+plain, "the signature cannot be verified with "+plain)
 	refused(spec+"/nowhere", "read public keys: open /nowhere: no such file or directory; give the repository's keys")
 	refused(spec+index, "read the public keys in "+index)

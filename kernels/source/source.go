@@ -244,7 +244,11 @@ func (l List) Offers(ctx context.Context, place string, opts kernels.Options) ([
 		if place != "" && (s.Scheme != scheme || arg == "") {
 			continue
 		}
-		offers, err := s.List(ctx, arg, opts)
+		r, err := request(s, arg)
+		if err != nil {
+			return nil, inSpec(place, err)
+		}
+		offers, err := offered(ctx, s, r, opts)
 		if err != nil || place != "" {
 			return offers, inSpec(place, err)
 		}
@@ -271,7 +275,16 @@ func (l List) Matching(
 	if err != nil || s.List == nil || !strings.Contains(r.Arg, "*") {
 		return nil, false, err
 	}
-	offers, err = l.Offers(ctx, s.Scheme+":"+r.Arg, opts)
+	if opts, err = opts.WithDefaults(); err != nil {
+		return nil, true, err
+	}
+	offers, err = offered(ctx, s, r, opts)
+	return offers, true, inSpec(s.Scheme+":"+r.Arg, err)
+}
+
+// offered lists the kernels of a place, with the parameters that are given for it.
+func offered(ctx context.Context, s kernels.Source, r kernels.Request, opts kernels.Options) ([]kernels.Offer, error) {
+	offers, err := s.List(ctx, r, opts)
 	for i := range offers {
 		for _, name := range s.Params {
 			if v := r.Set[name]; v != "" {
@@ -279,7 +292,7 @@ func (l List) Matching(
 			}
 		}
 	}
-	return offers, true, err
+	return offers, err
 }
 
 // Resolve is All().Resolve.

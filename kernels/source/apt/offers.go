@@ -14,14 +14,14 @@ import (
 // suites for "", the newest of each series in the plain flavour; with SUITE/VERSION or
 // SUITE/PATTERN each that matches. The lists are fetched as in Resolve. Other suites of the
 // same mirror are available by name.
-func (m machine) offers(ctx context.Context, place string, opts kernels.Options) ([]kernels.Offer, error) {
+func (m machine) offers(ctx context.Context, r kernels.Request, opts kernels.Options) ([]kernels.Offer, error) {
 	c, err := m.read(ctx)
 	if err != nil {
 		return nil, err
 	}
 	spec := aptSpec{}
-	if place != "" {
-		if spec, err = parseApt(place); err != nil {
+	if r.Arg != "" {
+		if spec, err = parseApt(r.Arg); err != nil {
 			return nil, err
 		}
 	}

@@ -54,7 +54,8 @@ func check(r kernels.Request) error {
 }
 
 // list lists the folders and images that a pattern matches, by their names as versions.
-func list(_ context.Context, pattern string, _ kernels.Options) ([]kernels.Offer, error) {
+func list(_ context.Context, r kernels.Request, _ kernels.Options) ([]kernels.Offer, error) {
+	pattern := r.Arg
 	if pattern == "" {
 		return nil, nil // none belongs to this machine
 	}

@@ -187,18 +187,18 @@ func parts(all []pkg, main pkg) []pkg {
 
 // list lists the kernels of a repository, the oldest first. After its URL there can be a
 // pattern with an asterisk (URL/kernel-core-5.14*) for the packages with the image.
-func list(ctx context.Context, arg string, opts kernels.Options) ([]kernels.Offer, error) {
-	if arg == "" {
+func list(ctx context.Context, r kernels.Request, opts kernels.Options) ([]kernels.Offer, error) {
+	if r.Arg == "" {
 		return nil, nil // none is known to this machine
 	}
-	base, pattern := strings.TrimRight(arg, "/"), ""
+	base, pattern := strings.TrimRight(r.Arg, "/"), ""
 	if b, p := split(base); strings.Contains(p, "*") {
 		base, pattern = b, p
 	}
 	if !download.IsURL(base) {
 		return nil, &kernels.SpecError{Problem: "no URL of a repository", Hint: "write rpmrepo:URL"}
 	}
-	all, err := repository(ctx, base, "", opts)
+	all, err := repository(ctx, base, r.Set[setKey], opts)
 	if err != nil {
 		return nil, err
 	}

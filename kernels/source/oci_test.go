@@ -62,6 +62,16 @@ func TestOCI(t *testing.T) {
 	push(t, at+"lvh:6.1", tarOf(t, unsplit(rel, "6.1.192-1").moved("data/kernels/6.1/")))
 	push(t, at+"bootc:9", tarOf(t, fedora()))
 	push(t, at+"none:1", tarOf(t, files{"etc/passwd": "x"}))
+	arm, err := name.ParseReference(at + "arm:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	index := mutate.AppendManifests(empty.Index, mutate.IndexAddendum{
+		Add: empty.Image, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "arm64"}},
+	})
+	if err := remote.WriteIndex(arm, index); err != nil {
+		t.Fatal(err)
+	}
 	opts := testOptions(t)
 	for _, image := range []string{"lvh:6.1", "bootc:9", "ci:6.1"} {
 		k, err := Resolve(t.Context(), "oci:"+at+image, opts)
@@ -78,6 +88,7 @@ func TestOCI(t *testing.T) {
 	}
 	for spec, want := range map[string]string{
 		"oci:" + at + "none:1": "no kernel image in it",
+		"oci:" + at + "arm:1":  at + "arm:1 is not for linux/amd64; give an image for this architecture",
 		"oci:" + at + "no:1":   "the registry does not have " + at + "no:1; check the name and the tag",
 		"oci:":                 "is not an image of a registry; write oci:REGISTRY/IMAGE",
 		"oci:UPPER/x":          "is not an image of a registry",

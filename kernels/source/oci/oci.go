@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
+	"github.com/faultline/faultline/internal/arch"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/archive"
 	"github.com/faultline/faultline/kernels/download"
@@ -54,7 +55,7 @@ func resolve(ctx context.Context, r kernels.Request, opts kernels.Options) (*ker
 		remote.WithContext(ctx),
 		remote.WithTransport(download.Patient(remote.DefaultTransport)),
 		remote.WithAuthFromKeychain(authn.DefaultKeychain),
-		remote.WithPlatform(v1.Platform{OS: "linux", Architecture: "amd64"}))
+		remote.WithPlatform(v1.Platform{OS: "linux", Architecture: arch.AMD64.Debian}))
 	if err != nil {
 		return nil, answer(ref, err)
 	}
@@ -89,6 +90,11 @@ func answer(ref name.Reference, err error) error {
 	var t *transport.Error
 	var request *kernels.SpecError
 	switch {
+	case err != nil && strings.HasPrefix(err.Error(), "no child with platform"): // not a type of the library's
+		return &kernels.SpecError{
+			Problem: fmt.Sprintf("%s is not for linux/%s", ref, arch.AMD64.Debian),
+			Hint:    "give an image for this architecture",
+		}
 	case err == nil, errors.As(err, &request), !errors.As(err, &t):
 	case t.StatusCode == http.StatusUnauthorized, t.StatusCode == http.StatusForbidden:
 		return &kernels.SpecError{Problem: fmt.Sprintf("the registry refuses %s (%d)", ref, t.StatusCode),

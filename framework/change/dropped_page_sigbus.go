@@ -7,7 +7,7 @@ package change
 var DroppedPageSigbus = Change{
 	ID:        "dropped_page_sigbus",
 	Commit:    "a3f5d80ea401",
-	Subject:   "mm,hwpoison: send SIGBUS with error virutal address",
+	Subject:   "mm,hwpoison: send SIGBUS with error virutal address", //nolint:misspell // as committed
 	Since:     "v5.14",
 	Until:     "v6.15",
 	Effect:    "a machine check for a clean page that was dropped already sends SIGBUS without an address",

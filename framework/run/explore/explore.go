@@ -82,7 +82,7 @@ func Do(ctx context.Context, lab Lab, opt Options) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	defer j.close()
+	defer j.file.Close()
 	x := &explorer{Options: opt, lab: lab, journal: j, generator: newGenerator(opt.Seed, opt.About)}
 	x.out.Changes = map[string]int{}
 	limit := ctx

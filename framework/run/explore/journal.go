@@ -156,5 +156,3 @@ func (j *journal) write(e entry) error {
 	_, err = j.file.Write(append(line, '\n'))
 	return err
 }
-
-func (j *journal) close() error { return j.file.Close() }

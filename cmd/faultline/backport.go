@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"time"
 
 	"golang.org/x/term"
 
@@ -27,6 +28,8 @@ type backportCmd struct {
 	Scenario  []string `placeholder:"GLOB" complete:"scenario" sep:"none" help:"${scenario}"`
 	Label     string   `placeholder:"FILTER" help:"${label}"`
 	buildFlags
+	Explore time.Duration `placeholder:"TIME" help:"Then also run generated programs, for this time, such as 30m."`
+
 	Accel  string `enum:"auto,kvm,tcg" default:"auto" placeholder:"auto|kvm|tcg" help:"${accel}"`
 	Out    string `placeholder:"DIR" help:"${out}"`
 	Jobs   int    `default:"0" placeholder:"N" help:"${jobs}"`
@@ -66,6 +69,10 @@ Some scenarios expect one result without the change and another with it. The ver
 Without --change, the report lists all differences, and the changes that the patches add or remove.
 The verdict is then "nothing changed", "complete" (every difference is explained by a known change
 that the patches apply in full), or "something changed".
+
+With --explore, generated programs run on the base and the patched kernel after the scenarios (see
+faultline explore). A difference that the change does not predict, and that the reference does not
+show, is collateral.
 
 The configurations of two built kernels should be equal; the report lists how they differ.
 
@@ -114,6 +121,7 @@ func (c *backportCmd) Run(ctx context.Context) error {
 		Change:    c.Change,
 		Reference: c.Reference,
 		Settings:  c.settings(),
+		Explore:   c.Explore,
 		Options: run.Options{
 			Selection: run.Selection{
 				Scenarios: c.Scenario,

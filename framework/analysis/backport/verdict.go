@@ -71,6 +71,8 @@ type Verdict struct {
 	Appeared, Vanished []string
 	// Against is the comparison with the reference; nil if there is none.
 	Against *Against
+	// Explored is what generated programs showed; nil if none were run.
+	Explored *Explored
 	// Boot is why a kernel does not boot, with the end of its console.
 	Boot *Unjudged
 }
@@ -136,6 +138,29 @@ type Against struct {
 	Moved []Moved
 	// Unjudged are the reference's cells that cannot be compared.
 	Unjudged []Unjudged
+}
+
+// Explored is what generated programs showed on base and patched.
+type Explored struct {
+	Programs int // that ran on both
+	// Predicted counts those in which the change predicts a difference.
+	Predicted int
+	// Upstream are the programs with a difference that the change does not predict, and that
+	// the reference shows, too.
+	Upstream []string
+	// Moved are the other differences, each with the least program that shows it.
+	Moved []Moved
+}
+
+// Explore returns the verdict with an exploration: a difference that neither the change
+// predicts nor the reference shows is collateral.
+func (v Verdict) Explore(e Explored) Verdict {
+	v.Explored = &e
+	if len(e.Moved) > 0 && !v.Is(Collateral) {
+		v.Kinds = slices.DeleteFunc(slices.Clone(v.Kinds), func(k Kind) bool { return k != Incomplete })
+		v.Kinds = append(v.Kinds, Collateral)
+	}
+	return v
 }
 
 // Is reports whether a kind holds.

@@ -1,6 +1,7 @@
 package backport
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/faultline/faultline/framework/analysis/judge"
@@ -285,5 +286,26 @@ func TestScenarioThatNobodyCanDo(t *testing.T) {
 	same(t, []string{"complete, exit 0", "flipped " + read + " [" + forth + "]"}, lines(ask(r, dax)))
 	if v := ask(r, dax); v.Compared != 1 || v.Same != 0 {
 		t.Errorf("got %+v, want 1 compared, 0 the same", v)
+	}
+}
+
+// A difference in generated programs is collateral, whatever the scenarios show.
+func TestExplore(t *testing.T) {
+	moved := []Moved{{Scenario: "generated/anon/poison/load"}}
+	for _, test := range []struct {
+		kinds []Kind
+		moved []Moved
+		want  string
+	}{
+		{[]Kind{Complete}, nil, "[complete]"},
+		{[]Kind{Complete}, moved, "[collateral]"},
+		{[]Kind{NotJudged}, moved, "[collateral]"},
+		{[]Kind{Incomplete}, moved, "[incomplete collateral]"},
+		{[]Kind{Incomplete, Collateral}, moved, "[incomplete collateral]"},
+	} {
+		v := Verdict{Kinds: test.kinds}.Explore(Explored{Programs: 5, Moved: test.moved})
+		if got := fmt.Sprint(v.Kinds); got != test.want {
+			t.Errorf("%v with %d: got %s, want %s", test.kinds, len(test.moved), got, test.want)
+		}
 	}
 }

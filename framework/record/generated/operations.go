@@ -16,6 +16,9 @@ type Operation struct {
 	Touches bool
 	// Once is set if a program can do it only once.
 	Once bool
+	// Pins is set if it pins the page until the program ends; Breaks, if on DAX it waits for
+	// pinned pages (xfs_break_layouts, ext4_break_layouts): together they hang on any kernel.
+	Pins, Breaks bool
 	// Exact is set if it raises a machine check at an access, which needs TCG.
 	Exact bool
 	// Roles are the processes that can do it besides the victim.
@@ -62,7 +65,7 @@ var operations = []Operation{
 	{Name: "populate-read"},
 	{Name: "populate-write"},
 	{Name: "collapse"},
-	{Name: "remove", With: File, Without: Private},
+	{Name: "remove", Breaks: true, With: File, Without: Private},
 	{Name: "guard"},
 	{Name: "mlock"},
 	{Name: "mprotect"},
@@ -74,7 +77,7 @@ var operations = []Operation{
 	// System calls that access the page through its mapping.
 	{Name: "write-from"},
 	{Name: "read-into"},
-	{Name: "vmsplice"},
+	{Name: "vmsplice", Pins: true},
 	{Name: "process-read", Once: true},
 
 	// System calls on the file.
@@ -83,9 +86,9 @@ var operations = []Operation{
 	{Name: "pwrite-part", With: File, Without: Device | Hugetlb},
 	{Name: "msync", With: File},
 	{Name: "fsync", With: File, Without: Device},
-	{Name: "punch", With: File, Without: Device | Hugetlb},
-	{Name: "punch-part", With: File, Without: Device | Hugetlb},
-	{Name: "truncate", With: File, Without: Device | Hugetlb},
-	{Name: "truncate-part", With: File, Without: Device | Hugetlb},
+	{Name: "punch", Breaks: true, With: File, Without: Device | Hugetlb},
+	{Name: "punch-part", Breaks: true, With: File, Without: Device | Hugetlb},
+	{Name: "truncate", Breaks: true, With: File, Without: Device | Hugetlb},
+	{Name: "truncate-part", Breaks: true, With: File, Without: Device | Hugetlb},
 	{Name: "sendfile", With: File, Without: Device},
 }

@@ -111,7 +111,7 @@ func (p Program) Check() string {
 	if len(p.Steps) == 0 || len(p.Steps) > Most {
 		return fmt.Sprintf("it has %d steps, want 1 to %d", len(p.Steps), Most)
 	}
-	injected, framed, forked, touched := false, false, false, p.Place.Touched
+	injected, framed, forked, pinned, touched := false, false, false, false, p.Place.Touched
 	for i, s := range p.Steps {
 		switch {
 		case !s.Fits(p.Place):
@@ -124,6 +124,8 @@ func (p Program) Check() string {
 			return s.String() + " needs memory of a file, which a second process can map"
 		case s.Once && slices.ContainsFunc(p.Steps[:i], func(o Step) bool { return o.Name == s.Name }):
 			return s.String() + " is possible only once"
+		case s.Breaks && pinned:
+			return s.String() + " would wait for a page that the program has pinned"
 		case s.Frame && !touched:
 			return s.String() + " needs a page that was accessed before it"
 		case s.After && !injected:
@@ -132,6 +134,7 @@ func (p Program) Check() string {
 			return s.String() + " needs a page that was injected by its frame"
 		}
 		touched = touched || s.Touches
+		pinned = pinned || s.Pins && p.Place.Kind&DAX != 0
 		forked = forked || s.Name == Fork
 		injected = injected || s.Injection
 		framed = framed || s.Injection && s.Frame

@@ -23,6 +23,8 @@ func TestParse(t *testing.T) {
 		"generated/anon/fork/poison/child-mlock":                   "the child process cannot do mlock",
 		"generated/anon/fork/fork/poison":                          "fork is possible only once",
 		"generated/anon/hard-offline/load":                         "hard-offline needs a page that was accessed before it",
+		"generated/dax-xfs-shared/vmsplice/badblock/punch":         "punch would wait for a page that the program has pinned",
+		"generated/cache-xfs-shared/vmsplice/badblock/punch":       "",
 		"generated/anon/unpoison/poison":                           "unpoison needs an injection before it",
 		"generated/anon/poison/unpoison":                           "unpoison needs a page that was injected by its frame",
 		"generated/anon/poison/load/load/load/load/load/load/load": "it has 8 steps, want 1 to 6",

@@ -280,8 +280,8 @@ func Headlines(cells []Cell) []string {
 	return short
 }
 
-// Headline returns the cell for a table: the outcomes with expectations, in order, with
-// consecutive equal ones counted.
+// Headline returns the cell for a table: the outcomes with expectations, or of the steps of a
+// generated program, in order, with consecutive equal ones counted.
 func (c Cell) Headline() string { return c.headline(Outcome.String) }
 
 func (c Cell) headline(words func(Outcome) string) string {
@@ -302,7 +302,7 @@ func (c Cell) headline(words func(Outcome) string) string {
 		}
 	}
 	for _, s := range c.Steps {
-		if s.Expected == nil {
+		if s.Expected == nil && s.Of == 0 {
 			continue
 		}
 		if o := words(s.Outcome); o != last || times == 0 {

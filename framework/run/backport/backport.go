@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/faultline/faultline/framework/analysis/backport"
 	"github.com/faultline/faultline/framework/change"
@@ -45,6 +46,8 @@ type Options struct {
 	Change string
 	// Reference is the spec of a kernel that has the change from upstream, or "".
 	Reference string
+	// Explore is how long generated programs run on base and patched; 0 for not at all.
+	Explore time.Duration
 	// Settings are those of both builds, as "name=value": see package tree.
 	Settings []string
 }
@@ -89,6 +92,13 @@ func Do(ctx context.Context, opt Options) (*Result, error) {
 		q.Reference = Reference
 	}
 	r.Verdict = backport.Of(r.Run, q)
+	if opt.Explore > 0 && r.Verdict.Boot == nil {
+		e, err := opt.explore(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		r.Verdict = r.Verdict.Explore(e)
+	}
 	if opt.Patched != "" {
 		if err := about.compare(ctx, r.Run, opt.Cache); err != nil {
 			return nil, err

@@ -46,6 +46,7 @@ func mail(r *results.Run, v backport.Verdict, a *about) string {
 	m.moved(fmt.Sprintf("Also changed (%s):", english.Plural(len(v.Moved), "cell", "")), v.Moved, [2]string{Base, Patched})
 	m.cells(fmt.Sprintf("Flipped (%s), base -> patched:", english.Plural(len(v.Flipped), "cell", "")), v.Flipped)
 	m.against()
+	m.explored()
 	m.unjudged("Not judged:", v.Unjudged)
 	m.counts()
 	m.tested()
@@ -178,6 +179,8 @@ func (m *mailText) sentence() string {
 		switch n := len(v.Moved); {
 		case n > 0:
 			say("In %s something else changed.", english.Plural(n, "cell", ""))
+		case v.Explored != nil && len(v.Explored.Moved) > 0:
+			say("In generated programs something else changed.")
 		case v.Is(backport.Complete):
 			say("Nothing else changed.")
 		}
@@ -219,9 +222,13 @@ func (m *mailText) scope() {
 	if m.v.Against != nil {
 		where = append(where, "reference")
 	}
+	programs := ""
+	if e := m.v.Explored; e != nil {
+		programs = fmt.Sprintf(" and %s", english.Plural(e.Programs, "generated program", ""))
+	}
 	m.line("")
 	m.fill("", "", fmt.Sprintf(
-		"The verdict covers %s (%s) on %s, observed in QEMU guests (%s). It does not cover other "+
+		"The verdict covers %s (%s)%s on %s, observed in QEMU guests (%s). It does not cover other "+
 			"behaviour, races, load, other configurations or architectures, or real hardware.",
 		english.Plural(
 			m.v.Compared,
@@ -229,6 +236,7 @@ func (m *mailText) scope() {
 			"",
 		),
 		english.WordSeries(topics, "and"),
+		programs,
 		english.WordSeries(where, "and"),
 		english.WordSeries(m.accels(), "and"),
 	))

@@ -135,6 +135,10 @@ func TestMail(t *testing.T) {
 			r.Kernels[1].Digest = Base
 			return r
 		}(), backport.Verdict{Question: free, Kinds: []backport.Kind{backport.Unmoved}, Compared: 2, Same: 2}, onLinux()},
+		"explored": {made(Base, Patched, Reference), backport.Verdict{Question: question, Kinds: []backport.Kind{backport.Complete}, Flipped: flipped, Compared: 120, Same: 115}.Explore(backport.Explored{
+			Programs: 812, Predicted: 45, Upstream: []string{"generated/dax-ext4-shared/badblock/pwrite"}}), onLinux()},
+		"explored-collateral": {made(Base, Patched), backport.Verdict{Question: question, Kinds: []backport.Kind{backport.Complete}, Flipped: flipped, Compared: 120, Same: 115}.Explore(backport.Explored{
+			Programs: 1, Moved: []backport.Moved{{Scenario: "generated/dax-ext4-shared/badblock/truncate/load", A: "ok; ok 0; SIGBUS BUS_ADRERR", B: "ok; ok 0; SIGBUS BUS_MCEERR_AR lsb=12", Unexplained: true, Fields: []conclusion.Difference{field("signals[0].code", "BUS_ADRERR", "BUS_MCEERR_AR", "")}}}}), onLinux()},
 		"built":                {ofPackages(made(Base, Patched)), backport.Verdict{Question: backport.Question{Base: Base, Patched: Patched, Change: dax}, Kinds: []backport.Kind{backport.Complete}, Flipped: flipped, Compared: 120, Same: 115}, onPackages()},
 		"built-without-change": {ofPackages(made(Base, Patched)), backport.Verdict{Question: free, Kinds: []backport.Kind{backport.Complete}, Flipped: flipped, Appeared: []string{dax}, Compared: 9, Same: 4}, onPackages()},
 		"built-does-not-boot": {ofPackages(made(Base, Patched)), backport.Verdict{Question: question, Kinds: []backport.Kind{backport.DoesNotBoot},

@@ -354,3 +354,30 @@ func (x *explorer) find(ctx context.Context, p generated.Program, a, b observe.C
 	x.Log("finding %d: %s\n  %s", len(x.out.Findings), id, f.Classes[0])
 	return len(x.out.Findings) - 1, nil
 }
+
+// Shown reports which findings another kernel shows, too: the one of lab, which is the last of
+// opt.Kernels, differs from the finding's first kernel in the same classes.
+func Shown(ctx context.Context, lab Lab, opt Options, all []Finding) ([]bool, error) {
+	var wanted []Wanted
+	for _, f := range all {
+		p, err := generated.Parse(f.Program)
+		if err != nil {
+			return nil, err
+		}
+		wanted = append(wanted, Wanted{Program: p})
+	}
+	cells := map[string]observe.Cell{}
+	if err := lab.Observe(ctx, wanted, func(c observe.Cell) { cells[c.Scenario] = c }); err != nil {
+		return nil, err
+	}
+	shown := make([]bool, len(all))
+	for i, f := range all {
+		c, ok := cells[f.Program]
+		if !ok || !observed([]observe.Cell{c}) {
+			continue
+		}
+		found, _ := opt.differences(f.Cells[0], c)
+		shown[i] = !slices.ContainsFunc(f.Classes, func(c Class) bool { return !slices.Contains(found, c) })
+	}
+	return shown, nil
+}

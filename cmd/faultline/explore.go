@@ -27,34 +27,42 @@ import (
 
 type exploreCmd struct {
 	Kernel   []string      `placeholder:"SPEC" sep:"none" required:"" help:"Run on this kernel; the first is the base (repeatable)."`
-	For      time.Duration `placeholder:"TIME" help:"Stop after this time, such as 30m."`
-	Programs int           `placeholder:"N" help:"Stop after N programs."`
-	Seed     uint64        `placeholder:"S" help:"Generate the programs of this seed (default: a random one)."`
+	For      time.Duration `placeholder:"TIME" help:"Stop after this time, such as 30m (default: no limit)."`
+	Programs int           `placeholder:"N" help:"Stop after N programs (default: no limit)."`
+	Seed     uint64        `placeholder:"S" help:"Seed of the generator (default: a random one, which is printed)."`
 	About    []string      `placeholder:"GLOB" sep:"none" help:"Only programs on places that match, such as 'dax-*' (repeatable)."`
-	All      bool          `help:"Report also the differences that known changes explain."`
+	All      bool          `help:"Also report the differences that known changes predict."`
 	Accel    string        `enum:"auto,kvm,tcg" default:"auto" placeholder:"auto|kvm|tcg" help:"${accel}"`
 	Jobs     int           `default:"0" placeholder:"N" help:"${jobs}"`
 	Out      string        `default:"explored" placeholder:"DIR" help:"Write the journal to DIR (default: explored)."`
-	Resume   bool          `help:"Continue the exploration in DIR."`
+	Resume   bool          `help:"Continue the exploration in DIR; needs --seed."`
 }
 
 func (exploreCmd) Help() string {
-	return `Run generated programs on two or more kernels, and find those on which the kernels differ.
+	return `Find differences between kernels that no scenario covers. A generated program maps memory (its
+place), injects a memory error into one page, and accesses the page in up to six steps. It is written
+as generated/PLACE/STEP/STEP, which is also a scenario for run, repro, bisect and backport. Half of
+the programs are one injection with one operation, a quarter have two operations, a quarter are
+random. docs/guides/exploring.md lists the places and steps.
 
-A program maps memory, injects a memory error into one page of it, and accesses the page in up to
-six steps. Every injection with one operation comes first, in a random order; then pairs of
-operations; then random programs. A difference is repeated on each kernel, reduced to the least
-program that shows it, and reported once.
+A difference is repeated on each kernel, reduced to the smallest program that shows it, and reported
+once. A difference that a known change predicts is counted under it.
 
-A program is written as its id, generated/PLACE/STEP/STEP, and is a scenario: run, repro, bisect and
-backport take it as --scenario.
+Without --for and --programs it continues until it is interrupted. --resume continues an exploration
+with the same --seed, --about and kernels, and a larger --for or --programs.
 
 Examples:
   faultline explore --kernel apt:bookworm --kernel apt:bookworm/6.12 --for 10m
-  faultline explore --kernel dir:old --kernel dir:new --about 'dax-*'
+  faultline explore --kernel dir:old --kernel dir:new --about 'dax-*' \
+      --programs 500
   faultline run --scenario generated/dax-ext4-shared/badblock/load
 
-Exit codes: 0 no difference; 1 the kernels differ; 3 nothing could be judged`
+Exit codes:
+  0    no difference, or known changes predict every difference
+  1    other differences
+  2    invalid request
+  3    nothing could be judged
+  130  interrupted; continue with --resume`
 }
 
 func (c *exploreCmd) Run(ctx context.Context) error {
@@ -194,10 +202,10 @@ func writeExplored(w io.Writer, opt explore.Options, out explore.Outcome, took t
 	}
 	fmt.Fprintf(w, "%s: %s in %s, --seed %d\n", strings.Join(names, ", "), programs(out.Programs),
 		took.Round(time.Second), opt.Seed)
-	fmt.Fprintf(w, "  same on all kernels %d, different %d, not possible %d, lost %d, not repeatable %d\n",
+	fmt.Fprintf(w, "  same on all kernels %d, different %d, not possible %d, infrastructure failure %d, not repeatable %d\n",
 		out.Same, out.Differ, out.Skipped, out.Lost, len(out.Unstable))
 	if len(out.Changes) > 0 {
-		fmt.Fprintln(w, "\nexplained by known changes:")
+		fmt.Fprintln(w, "\npredicted by known changes:")
 	}
 	for _, c := range change.All() {
 		if n := out.Changes[c.ID]; n > 0 {
@@ -205,7 +213,7 @@ func writeExplored(w io.Writer, opt explore.Options, out explore.Outcome, took t
 		}
 	}
 	if len(out.Findings) > 0 {
-		fmt.Fprintf(w, "\nnot explained, with the values of %s:\n", strings.Join(names, " / "))
+		fmt.Fprintf(w, "\nnot predicted, with the values of %s:\n", strings.Join(names, " / "))
 	}
 	for i, f := range out.Findings {
 		fmt.Fprintf(w, "  %d. %s (%s)\n", i+1, f.Program, programs(f.Programs))
@@ -217,7 +225,7 @@ func writeExplored(w io.Writer, opt explore.Options, out explore.Outcome, took t
 		}
 	}
 	if len(out.Findings) > 0 {
-		fmt.Fprintf(w, "\nEach is also a spec: %s\n", filepath.Join(opt.Out, "found1", "found.go"))
+		fmt.Fprintf(w, "\nEach as the source of a scenario: %s\n", filepath.Join(opt.Out, "found1", "found.go"))
 	}
 }
 

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path"
@@ -14,7 +16,6 @@ import (
 	"github.com/dustin/go-humanize/english"
 	"golang.org/x/term"
 
-	"github.com/faultline/faultline/framework/analysis/judge"
 	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/record/generated"
 	"github.com/faultline/faultline/framework/run/explore"
@@ -35,7 +36,7 @@ type exploreCmd struct {
 	Accel    string        `enum:"auto,kvm,tcg" default:"auto" placeholder:"auto|kvm|tcg" help:"${accel}"`
 	Jobs     int           `default:"0" placeholder:"N" help:"${jobs}"`
 	Out      string        `default:"explored" placeholder:"DIR" help:"Write the journal to DIR (default: explored)."`
-	Resume   bool          `help:"Continue the exploration in DIR; needs --seed."`
+	Resume   bool          `help:"Continue the exploration in DIR."`
 }
 
 func (exploreCmd) Help() string {
@@ -49,7 +50,7 @@ A difference is repeated on each kernel, reduced to the smallest program that sh
 once. A difference that a known change predicts is counted under it.
 
 Without --for and --programs it continues until it is interrupted. --resume continues an exploration
-with the same --seed, --about and kernels, and a larger --for or --programs.
+with the same kernels and --about; the seed is that of the journal.
 
 Examples:
   faultline explore --kernel apt:bookworm --kernel apt:bookworm/6.12 --for 10m
@@ -61,7 +62,7 @@ Exit codes:
   0    no difference, or known changes predict every difference
   1    other differences
   2    invalid request
-  3    nothing could be judged
+  3    no other difference, but some programs could not be judged
   130  interrupted; continue with --resume`
 }
 
@@ -88,34 +89,37 @@ func (c *exploreCmd) Run(ctx context.Context) error {
 	}
 	defer lab.Close()
 	opt := explore.Options{
-		Programs: c.Programs, For: c.For, Out: c.Out, Resume: c.Resume, Log: p.Say, Doing: p.Doing,
+		Most: c.Programs, For: c.For, Out: c.Out, Resume: c.Resume, Log: p.Say, Doing: p.Doing,
 	}
-	if opt.Header, err = c.header(ctx, lab); err != nil {
+	if err := lab.Describe(ctx, &opt); err != nil {
 		return err
 	}
-	for _, k := range lab.Kernels {
-		opt.Kernels = append(opt.Kernels, judge.NewKernel(k.Name, k.Version, k.Release, nil))
-	}
+	opt.Tool, opt.Seed, opt.About, opt.Header.Known = versionText(), c.Seed, c.About, !c.All
 	if !c.All {
 		opt.Known = change.All()
+	}
+	if c.Seed != 0 {
+		p.Say("--seed %d", c.Seed)
 	}
 	begun := time.Now()
 	out, err := explore.Do(ctx, lab, opt)
 	p.stop()
-	if err != nil {
+	if err != nil && out.Programs == 0 {
 		return err
 	}
 	writeExplored(os.Stdout, opt, out, time.Since(begun))
-	if err := c.writeSpecs(out); err != nil {
-		return err
+	if written := c.writeSpecs(out, p.Say); err == nil {
+		err = written
 	}
 	switch {
+	case err != nil:
+		return err
 	case out.Interrupted:
-		fmt.Fprintln(os.Stderr, "faultline: interrupted; continue with --resume")
+		fmt.Fprintln(os.Stderr, "faultline: interrupted; run the same command with --resume to continue")
 		return exitError(errkind.ExitInterrupted)
 	case len(out.Findings) > 0:
 		return exitError(errkind.ExitUnexpected)
-	case out.Same+out.Differ == 0:
+	case len(out.Lost)+len(out.Unstable)+len(out.Open) > 0, out.Same+out.Differ == 0:
 		return exitError(errkind.ExitInfra)
 	}
 	return nil
@@ -145,35 +149,31 @@ func (c *exploreCmd) check() error {
 			return errkind.Requestf("--about %s matches no place; they are %s", glob, strings.Join(names, ", "))
 		}
 	}
-	if c.Resume && c.Seed == 0 {
-		return errkind.Requestf("--resume needs the --seed of the exploration")
-	}
-	if c.Seed == 0 {
+	_, err := os.Stat(filepath.Join(c.Out, explore.JournalFile))
+	switch {
+	case c.Programs < 0 || c.For < 0:
+		return errkind.Requestf("--programs and --for must not be negative; omit them for no limit")
+	case err == nil && !c.Resume:
+		return errkind.Requestf("%s has an exploration; continue it with --resume, or give another --out", c.Out)
+	case errors.Is(err, fs.ErrNotExist) && c.Resume:
+		return errkind.Requestf("%s has no exploration to continue; omit --resume", c.Out)
+	case c.Seed == 0 && !c.Resume:
 		c.Seed = 1 + uint64(rand.Uint32())
 	}
 	return checkJobs(c.Jobs)
 }
 
-// header returns what identifies the exploration.
-func (c *exploreCmd) header(ctx context.Context, lab *explore.GuestLab) (h explore.Header, err error) {
-	h = explore.Header{Tool: versionText(), Seed: c.Seed, About: c.About}
-	for _, k := range lab.Kernels {
-		h.Kernels = append(h.Kernels, k.Name+" "+k.Digest)
-	}
-	host, err := lab.Host(ctx)
+// writeSpecs writes each finding as a spec, if it has one.
+func (c *exploreCmd) writeSpecs(out explore.Outcome, say func(string, ...any)) error {
+	old, err := filepath.Glob(filepath.Join(c.Out, "found*"))
 	if err != nil {
-		return h, err
+		return err
 	}
-	h.QEMU = host.QEMU + " " + host.QEMUDigest
-	exe, err := os.Executable()
-	if err == nil {
-		h.Programs, err = cache.FileSum(exe)
+	for _, dir := range old {
+		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
 	}
-	return h, err
-}
-
-// writeSpecs writes each finding as a spec.
-func (c *exploreCmd) writeSpecs(out explore.Outcome) error {
 	for i, f := range out.Findings {
 		p, err := generated.Parse(f.Program)
 		if err != nil {
@@ -181,7 +181,8 @@ func (c *exploreCmd) writeSpecs(out explore.Outcome) error {
 		}
 		source, err := suite.Found(p, [2]string{f.KernelA, f.KernelB}, f.Cells[0], f.Cells[1])
 		if err != nil {
-			return fmt.Errorf("write %s as a spec: %w", f.Program, err)
+			say("%s has no source of a scenario: %v", f.Program, err)
+			continue
 		}
 		dir := filepath.Join(c.Out, fmt.Sprint("found", i+1))
 		if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -194,6 +195,9 @@ func (c *exploreCmd) writeSpecs(out explore.Outcome) error {
 	return nil
 }
 
+// mostListed bounds a list of programs that could not be judged; outcome.json has all.
+const mostListed = 5
+
 // writeExplored prints the result, short enough for a mail.
 func writeExplored(w io.Writer, opt explore.Options, out explore.Outcome, took time.Duration) {
 	var names []string
@@ -203,7 +207,16 @@ func writeExplored(w io.Writer, opt explore.Options, out explore.Outcome, took t
 	fmt.Fprintf(w, "%s: %s in %s, --seed %d\n", strings.Join(names, ", "), programs(out.Programs),
 		took.Round(time.Second), opt.Seed)
 	fmt.Fprintf(w, "  same on all kernels %d, different %d, not possible %d, infrastructure failure %d, not repeatable %d\n",
-		out.Same, out.Differ, out.Skipped, out.Lost, len(out.Unstable))
+		out.Same, out.Differ, out.Skipped, len(out.Lost), len(out.Unstable))
+	for _, l := range out.Lost[:min(len(out.Lost), mostListed)] {
+		fmt.Fprintf(w, "  infrastructure failure: %s: %s\n", l.Program, l.Why)
+	}
+	for _, id := range out.Unstable[:min(len(out.Unstable), mostListed)] {
+		fmt.Fprintf(w, "  not repeatable: %s\n", id)
+	}
+	if n := len(out.Open); n > 0 {
+		fmt.Fprintf(w, "  %s differ and were not examined in time; continue with --resume\n", programs(n))
+	}
 	if len(out.Changes) > 0 {
 		fmt.Fprintln(w, "\npredicted by known changes:")
 	}

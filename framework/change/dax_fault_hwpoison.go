@@ -39,17 +39,19 @@ var DaxFaultHWPoison = Change{
 		{Scenarios: "mce/*/*", Witness: "log", After: "MCE: Killing * due to hardware memory corruption fault at N"},
 	},
 	Signatures: []Signature{
-		{
+		{ // not beyond the end of the file, nor in a copy of the page
 			Places: []string{"dax-*"}, Actions: []string{"load BYTE", "store BYTE"},
-			Before: "SIGBUS BUS_ADRERR at BYTE", After: "SIGBUS BUS_MCEERR_AR lsb=12 at BYTE",
+			After: []string{"badblock", "consume"}, Without: []string{"truncate", "truncate-part"},
+			Before: "SIGBUS BUS_ADRERR at BYTE", With: "SIGBUS BUS_MCEERR_AR lsb=12 at BYTE",
 		},
 		{ // MADV_POPULATE_READ and MADV_POPULATE_WRITE
 			Places: []string{"dax-*"}, Actions: []string{"madvise(*, 4096, 22)", "madvise(*, 4096, 23)"},
-			Before: "EFAULT", After: "EHWPOISON",
+			After: []string{"badblock", "consume"}, Without: []string{"truncate", "truncate-part"},
+			Before: "EFAULT", With: "EHWPOISON",
 		},
 		{
 			Places: []string{"dax-*"}, Witness: "log",
-			After: "MCE: Killing PROCESS due to hardware memory corruption fault at N",
+			With: "MCE: Killing PROCESS due to hardware memory corruption fault at N",
 		},
 	},
 }

@@ -20,7 +20,7 @@ var DaxFolios = Change{
 	Signatures: []Signature{
 		{ // a load that consumes poison, and MADV_HWPOISON
 			Places: []string{"dax-*-huge"}, Actions: []string{"load BYTE", "madvise(*, 4096, 100)"},
-			Before: "SIGBUS BUS_MCEERR_AR lsb=21 at PAGE*", After: "SIGBUS BUS_MCEERR_AR lsb=21 at START*",
+			Before: "SIGBUS BUS_MCEERR_AR lsb=21 at PAGE*", With: "SIGBUS BUS_MCEERR_AR lsb=21 at START*",
 		},
 	},
 }

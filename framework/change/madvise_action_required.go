@@ -45,11 +45,11 @@ var MadviseActionRequired = Change{
 	Signatures: []Signature{
 		{
 			Places: []string{"*"}, Actions: []string{"madvise(*, 4096, 100)"}, // MADV_HWPOISON
-			Before: "ok 0", After: "SIGBUS BUS_MCEERR_AR lsb=* at PAGE, returning 0",
+			Before: "ok 0", With: "SIGBUS BUS_MCEERR_AR lsb=* at PAGE, returning 0",
 		},
 		{
 			Places: []string{"*"}, Witness: "log",
-			After: "Memory failure: N: Sending SIGBUS to PROCESS due to hardware memory corruption",
+			With: "Memory failure: N: Sending SIGBUS to PROCESS due to hardware memory corruption",
 		},
 	},
 }

@@ -172,7 +172,7 @@ func Do(ctx context.Context, opt Options) (*results.Run, *results.Folder, error)
 func Pick(ctx context.Context, s Selection) ([]plan.Suite, []scenario.Info, error) {
 	var made []string
 	for _, id := range s.Scenarios {
-		if !generated.Is(id) {
+		if !generated.Is(id) || slices.Contains(made, id) {
 			continue
 		}
 		if _, err := generated.Parse(id); err != nil {

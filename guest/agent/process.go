@@ -195,8 +195,13 @@ func (p *process) output() string {
 	}
 }
 
-// ask sends a request to a process.
+// ask sends a request to a process. One that has ended, such as a victim that was killed
+// while it was idle, answers with its status.
 func (a *agent) ask(p *process, line []byte, w pending) error {
+	if p.status != nil && w.ready == nil {
+		a.reply(&wire.Reply{ID: w.id, Died: p.status})
+		return nil
+	}
 	if p.status != nil {
 		return fmt.Errorf("victim %d has ended: %s", p.number, describe(p.status))
 	}

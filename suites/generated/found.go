@@ -13,27 +13,37 @@ import (
 // Found returns the source file of a spec for a program on which two kernels differ, from a
 // cell of each. Every step has an expectation: where the kernels differ, it depends on the
 // change found, which the file declares, and which its reader replaces by the one that it
-// is. Named are the kernels in comments.
+// is. Named are the kernels in comments. A program that does different things on the two
+// kernels, or panics one, has no spec.
 func Found(p generated.Program, named [2]string, a, b observe.Cell) ([]byte, error) {
-	expected := map[int]Expected{}
-	depends := false
-	for _, s := range a.Steps {
-		other, ok := resultOf(b, s.Of)
-		if s.Of == 0 || !ok {
-			continue
-		}
-		before, okA := pattern(s)
-		after, okB := pattern(other)
+	did := course{expected: map[int]string{}, done: map[int]bool{}}
+	for i := range p.Steps {
+		before, onA := resultOf(a, i+1)
+		after, onB := resultOf(b, i+1)
 		switch {
-		case okA && okB && before == after:
-			expected[s.Of-1] = Expected{Matcher: "BeOutcome(" + before + ")"}
+		case onA != onB:
+			return nil, fmt.Errorf("step %d, %s, has a result on one kernel only", i+1, p.Steps[i])
+		case !onA:
+			continue
+		case before.Outcome.Panicked() || after.Outcome.Panicked():
+			return nil, fmt.Errorf("step %d, %s, panics a kernel", i+1, p.Steps[i])
+		}
+		did.done[i] = true
+		old, okA := pattern(before)
+		now, okB := pattern(after)
+		switch {
+		case okA && okB && old == now:
+			did.expected[i] = "BeOutcome(" + old + ")"
 		case okA && okB:
-			depends = true
-			expected[s.Of-1] = Expected{Matcher: fmt.Sprintf("DependOn(found,\nBefore(%s),\nAfter(%s))", before, after)}
+			did.depends = true
+			did.expected[i] = fmt.Sprintf("DependOn(found,\nBefore(%s),\nAfter(%s))", old, now)
 		}
 	}
+	for _, s := range a.Steps {
+		did.listed = did.listed || strings.HasPrefix(s.Action, "badblocks of ")
+	}
 	id := "found/" + strings.TrimPrefix(p.ID(), generated.Suite+"/")
-	spec, err := Spec(p, id, "does not yet have a text", expected, depends)
+	spec, err := spec(p, id, "does not yet have a text", did)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +52,10 @@ func Found(p generated.Program, named [2]string, a, b observe.Cell) ([]byte, err
 		named[0], named[1])
 	fmt.Fprintln(&f, "import (")
 	uses := func(name string) bool { return regexp.MustCompile(`\b` + name + `\.`).MatchString(spec) }
-	fmt.Fprintln(&f, ". \"github.com/onsi/ginkgo/v2\"\n. \"github.com/onsi/gomega\"")
+	fmt.Fprintln(&f, `. "github.com/onsi/ginkgo/v2"`)
+	if len(did.expected) > 0 {
+		fmt.Fprintln(&f, `. "github.com/onsi/gomega"`)
+	}
 	if uses("unix") {
 		fmt.Fprintln(&f, `"golang.org/x/sys/unix"`)
 	}
@@ -51,7 +64,7 @@ func Found(p generated.Program, named [2]string, a, b observe.Cell) ([]byte, err
 		name, path string
 		used       bool
 	}{
-		{"change", "framework/change", depends},
+		{"change", "framework/change", did.depends},
 		{"inject", "framework/inject", uses("inject")},
 		{"wire", "guest/wire", uses("wire")},
 	} {
@@ -60,7 +73,7 @@ func Found(p generated.Program, named [2]string, a, b observe.Cell) ([]byte, err
 		}
 	}
 	fmt.Fprintln(&f, ")")
-	if depends {
+	if did.depends {
 		fmt.Fprintf(&f, `
 // found is the change between %s and %s. Replace it by a change that is known, or add it to
 // package change.

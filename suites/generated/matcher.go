@@ -1,6 +1,8 @@
 package generated
 
 import (
+	"bytes"
+	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
@@ -34,19 +36,24 @@ func pattern(s observe.Step) (source string, ok bool) {
 	case o.Ret != nil && o.Data == "":
 		return fmt.Sprintf("Returns(%d)", *o.Ret), true
 	case o.Ret != nil:
-		return full(*o.Ret, o.Data)
+		return full(o)
 	case len(o.Data) == 2:
 		return "Reads(0x" + o.Data + ")", true
 	}
 	return "OK()", o.Data == ""
 }
 
-// full returns the pattern of a read of equal bytes; data begins with them.
-func full(n int64, data string) (string, bool) {
-	if len(data) < 2 || strings.Repeat(data[:2], len(data)/2) != data {
+// full returns the pattern of a read of equal bytes.
+func full(o observe.Outcome) (string, bool) {
+	b, err := hex.DecodeString(o.Data)
+	if err != nil || len(b) == 0 {
 		return "", false
 	}
-	return fmt.Sprintf("ReturnsFull(%d, 0x%s)", n, data[:2]), true
+	want := observe.Data(bytes.Repeat(b[:1], int(*o.Ret)))
+	if want.Data != o.Data || want.Digest != o.Digest {
+		return "", false
+	}
+	return fmt.Sprintf("ReturnsFull(%d, %#02x)", *o.Ret, b[0]), true
 }
 
 // signal returns the pattern of a signal. The accessed byte is the end of the action.

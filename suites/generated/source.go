@@ -21,20 +21,23 @@ import (
 //go:embed setups.go steps.go
 var sources embed.FS
 
-// Expected is what a spec expects of a step.
-type Expected struct {
-	Comment string // above it; empty for none
-	Matcher string // the source of a Gomega matcher
+// course is what a program did, as far as a spec repeats it. Steps are those of the program,
+// by their index.
+type course struct {
+	expected map[int]string // the source of a Gomega matcher for a step's result
+	done     map[int]bool   // steps with a result: not of a process that had ended
+	depends  bool           // an expectation depends on the change found
+	listed   bool           // it waited for the bad blocks that a machine check adds
 }
 
-// Spec returns the source of a spec that does what a program does, in the style of the
-// suites: a call of It. expected has what it expects of the program's steps, by their index;
-// depends is set if one depends on the change found.
-func Spec(p generated.Program, id, text string, expected map[int]Expected, depends bool) (string, error) {
+// spec returns the source of a spec that does what a program did, in the style of the suites:
+// a call of It.
+func spec(p generated.Program, id, text string, c course) (string, error) {
 	w, err := newWriter()
 	if err != nil {
 		return "", err
 	}
+	w.declared["listed"] = c.listed
 	if err := w.entry("setups", p.Place.Name, ""); err != nil {
 		return "", err
 	}
@@ -42,20 +45,21 @@ func Spec(p generated.Program, id, text string, expected map[int]Expected, depen
 	var checks []string
 	for i, s := range p.Steps {
 		name := ""
-		if e, ok := expected[i]; ok {
+		if matcher, ok := c.expected[i]; ok {
 			name = w.unique(variable(s))
-			if e.Comment != "" {
-				checks = append(checks, "// "+e.Comment)
-			}
-			checks = append(checks, fmt.Sprintf("Expect(%s).To(%s)", name, e.Matcher))
+			checks = append(checks, fmt.Sprintf("Expect(%s).To(%s)", name, matcher))
 		}
-		if err := w.step(s, name); err != nil {
+		switch {
+		case c.done[i] || s.Name == generated.Fork:
+			err = w.step(s, name)
+		case s.Frame || s.Name == "badblock": // the page was not present
+			w.lines = append(w.lines, "v.Present(ctx, at)")
+		}
+		if err != nil {
 			return "", fmt.Errorf("%s: %w", s, err)
 		}
 	}
-	for _, name := range []string{"frame", "swap", "child"} {
-		w.drop(name)
-	}
+	w.moved()
 	lines := slices.Concat([]string{"g := StartGuest(ctx)", "v := g.Victim(ctx)"}, w.lines[:setup])
 	body := strings.Join(w.lines[setup:], "\n")
 	for _, place := range [][2]string{
@@ -65,27 +69,37 @@ func Spec(p generated.Program, id, text string, expected map[int]Expected, depen
 			lines = append(lines, place[0]+" := "+place[1])
 		}
 	}
-	lines = slices.Concat(lines, w.lines[setup:], checks)
-	if depends {
+	w.lines = slices.Concat(lines, w.lines[setup:], checks)
+	for _, name := range []string{"frame", "swap", "child", "m"} {
+		w.drop(name)
+	}
+	if c.depends {
 		w.need("Changes(found)")
 	}
 	return fmt.Sprintf("It(%q, Scenario(%q,\n%s), func(ctx SpecContext) {\n%s\n})",
-		text, id, wrapped(w.needs), strings.Join(lines, "\n")), nil
+		text, id, wrapped(w.needs), strings.Join(w.lines, "\n")), nil
 }
 
-// wrapped returns arguments in lines of at most some 100 columns.
-func wrapped(args []string) string {
-	text, column := "", 0
-	for i, a := range args {
-		if column += len(a) + len(", "); i > 0 {
-			text += ", "
-			if column > 100 {
-				text, column = text+"\n", len(a)
-			}
-		}
-		text += a
+// moved removes the new address of a moved page where no later step uses it.
+func (w *writer) moved() {
+	const both = "page, at = to.At(0), to.At(5)"
+	at := slices.IndexFunc(w.lines, func(l string) bool { return strings.Contains(l, both) })
+	if at < 0 {
+		return
 	}
-	return text
+	uses := func(name string) bool {
+		return slices.ContainsFunc(w.lines[at+1:], func(l string) bool { return word(name).MatchString(l) })
+	}
+	switch page, byte := uses("page"), uses("at"); {
+	case page && byte:
+	case page:
+		w.lines[at] = strings.Replace(w.lines[at], both, "page = to.At(0)", 1)
+	case byte:
+		w.lines[at] = strings.Replace(w.lines[at], both, "at = to.At(5)", 1)
+	default: // the whole condition, and the variable that only it uses
+		w.lines = slices.Delete(w.lines, at, at+1)
+		w.drop("moved")
+	}
 }
 
 // variable returns the name of the variable for the result of a step: "childLoad".
@@ -109,11 +123,10 @@ type writer struct {
 
 func newWriter() (*writer, error) {
 	w := &writer{
-		declared: map[string]bool{"ctx": true, "g": true, "v": true, "m": true, "page": true, "at": true, "next": true},
+		declared: map[string]bool{"ctx": true, "g": true, "v": true, "page": true, "at": true, "next": true},
 		needs:    []string{`Needs("MEMORY_FAILURE")`, "NeedsPageMap()"},
 		tables:   map[string]map[string]ast.Expr{}, helpers: map[string]*ast.FuncDecl{},
 	}
-	delete(w.declared, "m")
 	for _, file := range []string{"setups.go", "steps.go"} {
 		data, err := sources.ReadFile(file)
 		if err != nil {
@@ -273,127 +286,4 @@ func source(n any) string {
 		return err.Error() // which does not compile
 	}
 	return b.String()
-}
-
-// statement writes a statement. done is true if it returns.
-func (w *writer) statement(s ast.Stmt, name string) (done bool) {
-	switch s := s.(type) {
-	case *ast.IfStmt:
-		return w.condition(s, name)
-	case *ast.ReturnStmt:
-		result := w.spec(source(s.Results[0]))
-		switch {
-		case result == "nil":
-		case !strings.Contains(result, "("): // a variable
-			w.rename(result, name)
-		case name != "":
-			w.lines = append(w.lines, name+" := "+result)
-		default:
-			w.lines = append(w.lines, result)
-		}
-		return true
-	}
-	w.lines = append(w.lines, w.spec(source(s)))
-	return false
-}
-
-// rename gives a variable of the last step another name, or none if nothing else uses it.
-func (w *writer) rename(variable, name string) {
-	start := len(w.lines) - 1
-	for ; start > 0 && !strings.HasPrefix(w.lines[start], variable+" := "); start-- {
-	}
-	uses := 0
-	for _, l := range w.lines[start:] {
-		uses += len(word(variable).FindAllString(l, -1))
-	}
-	switch {
-	case name != "":
-		for i := range w.lines[start:] {
-			w.lines[start+i] = word(variable).ReplaceAllString(w.lines[start+i], name)
-		}
-		delete(w.declared, variable)
-	case uses == 1:
-		w.lines[start] = strings.TrimPrefix(w.lines[start], variable+" := ")
-		delete(w.declared, variable)
-	}
-}
-
-// drop removes the assignments to a variable if nothing else uses it.
-func (w *writer) drop(variable string) {
-	assignment := regexp.MustCompile(`^` + variable + ` :?= `)
-	for _, l := range w.lines {
-		if word(variable).MatchString(assignment.ReplaceAllString(l, "")) && !strings.Contains(l, `"`+variable+`"`) {
-			return
-		}
-	}
-	for i, l := range w.lines {
-		w.lines[i] = assignment.ReplaceAllString(l, "")
-	}
-}
-
-// word matches an identifier.
-func word(name string) *regexp.Regexp { return regexp.MustCompile(`\b` + name + `\b`) }
-
-// condition writes what remains of an if statement in a program whose course is known.
-func (w *writer) condition(s *ast.IfStmt, name string) (done bool) {
-	switch cond := source(s.Cond); {
-	case cond == "!s.found()": // the page was found
-		w.lines = append(w.lines, "v.Present(ctx, at)", w.spec("s.frame = s.v.Frame(s.ctx, s.page)"))
-	case strings.HasSuffix(cond, `!= "swap entry"`): // the page was swapped out
-		w.lines = append(w.lines, "v.Present(ctx, at)")
-	case strings.HasPrefix(cond, "!s."):
-	case strings.HasPrefix(cond, "s."): // s.FIELD != nil
-		field, _, _ := strings.Cut(strings.TrimPrefix(cond, "s."), " ")
-		if w.declared[field] {
-			for _, s := range s.Body.List {
-				if w.statement(s, name) {
-					return true
-				}
-			}
-		}
-	default:
-		w.lines = append(w.lines, w.spec(source(s)))
-	}
-	return false
-}
-
-var (
-	assigned = regexp.MustCompile(`(?m)^\s*s\.(\w+) = `)
-	defined  = regexp.MustCompile(`^((?:\w+, )*\w+) := `)
-	field    = regexp.MustCompile(`\bs\.(\w+)\b`)
-)
-
-// spec returns a statement with the fields of state as variables.
-func (w *writer) spec(text string) string {
-	who, where, file := "v", "at", "m.FD()"
-	switch w.role {
-	case generated.Child, generated.Thread:
-		who = string(w.role)
-	case generated.Second:
-		who, where, file = "second", "other.At(Page(4)+5)", "other.FD()"
-	}
-	text = strings.NewReplacer("s.who", who, "s.where", where, "s.file()", file).Replace(text)
-	text = assigned.ReplaceAllStringFunc(text, func(a string) string {
-		name := assigned.FindStringSubmatch(a)[1]
-		if w.declared[name] {
-			return a
-		}
-		return strings.Replace(a, " = ", " := ", 1)
-	})
-	text = field.ReplaceAllString(text, "$1")
-	for _, constant := range [][2]string{{"bad ?\\+ ?1", "5"}, {"bad", "4"}, {"inside", "5"},
-		{"punch", "unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE"}} {
-		text = replaced(text, constant[0], constant[1])
-	}
-	if m := defined.FindStringSubmatch(text); m != nil {
-		fresh := false
-		for _, name := range strings.Split(m[1], ", ") {
-			fresh = fresh || name != "_" && !w.declared[name]
-			w.declared[name] = true
-		}
-		if !fresh {
-			text = strings.Replace(text, " := ", " = ", 1)
-		}
-	}
-	return text
 }

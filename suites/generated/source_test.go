@@ -17,11 +17,11 @@ import (
 
 func TestSpec(t *testing.T) {
 	for _, test := range []struct {
-		id       string
-		expected map[int]Expected
-		want     string
+		id     string
+		course course
+		want   string
 	}{
-		{"generated/dax-ext4-shared/badblock/load", map[int]Expected{1: {"6.1: x", "BeOutcome(OK())"}}, `It("text", Scenario("found/x",
+		{"generated/dax-ext4-shared/badblock/load", course{expected: map[int]string{1: "BeOutcome(OK())"}, done: map[int]bool{0: true, 1: true}}, `It("text", Scenario("found/x",
 	Needs("MEMORY_FAILURE"), NeedsPageMap(), NeedsDAX(NFIT, Ext4)), func(ctx SpecContext) {
 	g := StartGuest(ctx)
 	v := g.Victim(ctx)
@@ -31,7 +31,6 @@ func TestSpec(t *testing.T) {
 	at := m.At(Page(4) + 5)
 	g.InjectMayFail(ctx, inject.BadBlock(f, Page(4)))
 	load := v.Load(ctx, at)
-	// 6.1: x
 	Expect(load).To(BeOutcome(OK()))
 })`},
 	} {
@@ -39,7 +38,7 @@ func TestSpec(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := Spec(p, "found/x", "text", test.expected, false)
+		got, err := spec(p, "found/x", "text", test.course)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -65,6 +64,31 @@ func TestFoundCompiles(t *testing.T) {
 	dir, n := t.TempDir(), 0
 	overlay := map[string]map[string]string{"Replace": {}}
 	done := map[string]bool{}
+	write := func(p generated.Program) {
+		cells := [2]observe.Cell{}
+		for i, s := range p.Steps {
+			if s.Name != generated.Fork { // has no result
+				cells[0].Steps = append(cells[0].Steps, observe.Step{Action: "x", Of: i + 1})
+				cells[1].Steps = append(cells[1].Steps, observe.Step{Action: "x", Of: i + 1})
+			}
+		}
+		if n%2 == 0 {
+			cells[1].Steps[0].Outcome.Errno = "EIO"
+		}
+		source, err := Found(p, [2]string{"a", "b"}, cells[0], cells[1])
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", p.ID(), err, source)
+		}
+		n++
+		file := filepath.Join(dir, fmt.Sprint(n, ".go"))
+		// All are files of one package.
+		text := strings.ReplaceAll(string(source), "found", fmt.Sprint("found", n))
+		text = strings.Replace(text, fmt.Sprint("package found", n, "\n"), "package found\n", 1)
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		overlay["Replace"][filepath.Join(root, "suites/found", filepath.Base(file))] = file
+	}
 	for _, place := range generated.Places() {
 		for _, o := range generated.Operations() {
 			for _, r := range append([]generated.Role{generated.Victim}, o.Roles...) {
@@ -74,26 +98,21 @@ func TestFoundCompiles(t *testing.T) {
 					continue
 				}
 				done[step], done[place.Name] = true, true
-				c := observe.Cell{Steps: []observe.Step{{Action: "x", Of: len(p.Steps)}}}
-				if o.Name == generated.Fork { // has no result
-					c.Steps[0].Of = 1
-				}
-				d := observe.Cell{Steps: []observe.Step{{Action: "x", Of: c.Steps[0].Of, Outcome: observe.Outcome{Errno: "EIO"}}}}
-				source, err := Found(p, [2]string{"a", "b"}, c, d)
-				if err != nil {
-					t.Fatalf("%s: %v\n%s", p.ID(), err, source)
-				}
-				n++
-				file := filepath.Join(dir, fmt.Sprint(n, ".go"))
-				// All are files of one package.
-				text := strings.ReplaceAll(string(source), "found", fmt.Sprint("found", n))
-				text = strings.Replace(text, fmt.Sprint("package found", n, "\n"), "package found\n", 1)
-				if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				overlay["Replace"][filepath.Join(root, "suites/found", filepath.Base(file))] = file
+				write(p)
 			}
 		}
+	}
+	for _, id := range []string{
+		"anon/poison", "dax-ext4-shared/badblock", "dax-ext4-shared/fork/badblock", "anon/poison/mremap",
+		"anon/poison/mremap/mincore", "anon/poison/mremap/load", "anon/store/poison/mremap/store/vmsplice",
+		"swapped/badblock/load", "anon/store/fork/hard-offline/child-load", "dax-xfs-huge/load/consume/unpoison",
+		"hugetlbfs-shared/store/consume/second-load/thread-load",
+	} {
+		p, err := generated.Parse("generated/" + id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(p)
 	}
 	for _, o := range generated.Operations() {
 		if !done[o.Name] {

@@ -38,10 +38,16 @@ func run(ctx SpecContext, p generated.Program) {
 	setups[p.Place.Name].do(s)
 	s.page, s.at = s.m.At(Page(bad)), s.m.At(Page(bad)+inside)
 	s.next = s.m.At(Page(bad+1) + inside)
+	// A thread ends with the victim, and a child is reached through it.
 	ended := map[generated.Role]bool{}
+	end := func(r generated.Role) {
+		ended[r] = true
+		if r == generated.Victim || r == generated.Thread {
+			ended[generated.Victim], ended[generated.Thread], ended[generated.Child] = true, true, true
+		}
+	}
 	for i, step := range p.Steps {
-		ofVictim := step.Role == generated.Thread || step.Name == generated.Fork
-		if ended[step.Role] || ended[generated.Victim] && ofVictim {
+		if ended[step.Role] {
 			continue
 		}
 		s.as(step.Role)
@@ -54,14 +60,14 @@ func run(ctx SpecContext, p generated.Program) {
 		case o.Panicked(), o.Hung():
 			return
 		case o.Exit != nil:
-			ended[step.Role] = true
+			end(step.Role)
 		}
 		if step.Injection && step.Frame && !ended[generated.Victim] {
 			// The kernel may have sent the victim a signal.
 			if o := s.v.Idle(ctx); o.Panicked() || o.Hung() {
 				return
 			} else if o.Exit != nil {
-				ended[generated.Victim] = true
+				end(generated.Victim)
 			}
 		}
 	}

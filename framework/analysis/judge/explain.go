@@ -46,7 +46,7 @@ func (e explainer) explain(diffs []conclusion.Difference) {
 		switch {
 		case d.Field == conclusion.FieldSteps || d.Field == conclusion.FieldAction:
 		case generated.Is(d.Scenario):
-			e.signature(d)
+			e.signature(d, diffs)
 		case d.Step != conclusion.WholeCell:
 			e.step(d)
 		case d.A == notRecorded || d.B == notRecorded:

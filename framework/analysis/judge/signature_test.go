@@ -10,13 +10,13 @@ import (
 // A signature explains a difference only if both complete results match, on its place.
 func TestSignature(t *testing.T) {
 	known := change.List{{ID: mine, Subject: "x: y", Effect: "z", Signatures: []change.Signature{
-		{Places: []string{"dax-*"}, Actions: []string{"load BYTE"}, Before: short + " at BYTE", After: long + " at BYTE"},
-		{Places: []string{"dax-*"}, Witness: "log", After: "MCE: Killing PROCESS due*"},
+		{Places: []string{"dax-*"}, Actions: []string{"load BYTE"}, After: []string{"badblock"}, Without: []string{"fork"}, Before: short + " at BYTE", With: long + " at BYTE"},
+		{Places: []string{"dax-*"}, Witness: "log", With: "MCE: Killing PROCESS due*"},
 	}}}
 	seen := func(kernel, id, log string, o observe.Outcome) observe.Cell {
 		return observe.Cell{
 			Scenario: id, Kernel: kernel, Verdict: observe.Expected, Witnesses: map[string]string{"log": log},
-			Steps: []observe.Step{{Actor: "victim", Action: "load file+0x4005", Outcome: o}},
+			Steps: []observe.Step{{Actor: "victim", Action: "load file+0x4005", Outcome: o, Of: 2}},
 		}
 	}
 	const quiet, killing = observe.NothingAboutPoison, "MCE: Killing victim due to x"
@@ -30,6 +30,9 @@ func TestSignature(t *testing.T) {
 		{"reversed", "generated/dax-ext4-shared/badblock/load", seen("a", "", killing, mceerr()), seen("b", "", quiet, adrerr()), 0},
 		{"another size", "generated/dax-ext4-shared/badblock/load", seen("a", "", quiet, adrerr()), seen("b", "", quiet, large), 2},
 		{"another line", "generated/dax-ext4-shared/badblock/load", seen("a", "", quiet, adrerr()), seen("b", "", "x", mceerr()), 1},
+		{"without the injection", "generated/dax-ext4-shared/poison/load", seen("a", "", quiet, adrerr()), seen("b", "", quiet, mceerr()), 2},
+		{"after another step", "generated/dax-ext4-shared/fork/badblock/load", seen("a", "", quiet, adrerr()), seen("b", "", quiet, mceerr()), 2},
+		{"only the line", "generated/dax-ext4-shared/badblock/load", seen("a", "", quiet, mceerr()), seen("b", "", killing, mceerr()), 1},
 		{"another place", "generated/cache-ext4-shared/badblock/load", seen("a", "", quiet, adrerr()), seen("b", "", quiet, mceerr()), 2},
 		{"a scenario", "dax/ext4/shared-read", seen("a", "", quiet, adrerr()), seen("b", "", quiet, mceerr()), 2},
 	} {

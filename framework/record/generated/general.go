@@ -16,13 +16,15 @@ var process = regexp.MustCompile(`\b(victim|child|second|thread|reader)\b`)
 // the page, START the start of its mapping, and PROCESS a process.
 func General(text string) string {
 	text = addressed.ReplaceAllStringFunc(text, func(at string) string {
-		_, offset, _ := strings.Cut(at, "+0x")
-		switch offset {
-		case "4005", "5": // "5" is in a page that was moved to the start of another mapping
+		name, offset, _ := strings.Cut(at, "+0x")
+		// The page may have been moved to the start of another mapping.
+		moved := strings.Contains(name, "#")
+		switch {
+		case offset == "4005" || moved && offset == "5":
 			return "BYTE"
-		case "4000":
+		case offset == "4000" || moved && offset == "0":
 			return "PAGE"
-		case "0":
+		case offset == "0":
 			return "START"
 		}
 		return "ADDRESS"

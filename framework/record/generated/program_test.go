@@ -59,7 +59,8 @@ func TestPlain(t *testing.T) {
 func TestGeneral(t *testing.T) {
 	for text, want := range map[string]string{
 		"load file+0x4005":                         "load BYTE",
-		"madvise(anon#2+0x0, 4096, 100)":           "madvise(START, 4096, 100)",
+		"madvise(anon#2+0x0, 4096, 100)":           "madvise(PAGE, 4096, 100)",
+		"at file+0x0":                              "at START",
 		"page flags of pmem(nfit,ext4)+0x4000":     "page flags of PAGE",
 		"badblock swap of anon+0x4000, 8 sectors":  "badblock PAGE, 8 sectors",
 		"Killing second:N due to hardware":         "Killing PROCESS:N due to hardware",

@@ -45,17 +45,13 @@ func (o Options) explore(ctx context.Context, r *Result) (e backport.Explored, e
 		return e, err
 	}
 	resume := err == nil
-	host, err := lab.Host(ctx)
-	if err != nil {
+	opt := explore.Options{For: o.Explore, Out: out, Resume: resume, Log: o.Progress.Say, Doing: o.Progress.Doing}
+	if err := lab.Describe(ctx, &opt); err != nil {
 		return e, err
 	}
-	opt := explore.Options{
-		Header: explore.Header{Tool: o.Tool.Version, Seed: seed, QEMU: host.QEMU + " " + host.QEMUDigest},
-		For:    o.Explore, Out: out, Resume: resume, Log: o.Progress.Say, Doing: o.Progress.Doing,
-	}
-	for _, k := range lab.Kernels {
-		opt.Header.Kernels = append(opt.Header.Kernels, k.Name+" "+k.Digest)
-		opt.Kernels = append(opt.Kernels, judge.Kernel{Name: k.Name})
+	opt.Tool, opt.Seed, opt.Header.Known = o.Tool.Version, seed, true
+	for i := range opt.Kernels { // no release says what a patched kernel should have
+		opt.Kernels[i].Kernel = judge.Kernel{Name: opt.Kernels[i].Name}
 	}
 	accepted := r.Verdict.Appeared
 	if o.Change != "" {
@@ -113,7 +109,9 @@ func (o Options) upstream(ctx context.Context, opt explore.Options, all []explor
 		return nil, err
 	}
 	defer lab.Close()
-	opt.Kernels = append(slices.Clone(opt.Kernels), judge.Kernel{Name: lab.Kernels[0].Name})
+	opt.Kernels = append(slices.Clone(opt.Kernels), explore.Kernel{
+		Kernel: judge.Kernel{Name: lab.Kernels[0].Name}, Digest: lab.Kernels[0].Digest,
+	})
 	return explore.Shown(ctx, lab, opt, all)
 }
 

@@ -1,7 +1,6 @@
 package explore
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 
@@ -15,7 +14,7 @@ import (
 // which step. Two programs whose differences have the same class probably show the same
 // change.
 type Class struct {
-	Step  string `json:"step,omitempty"` // what was done: "load PAGE"; empty for a witness
+	Step  string `json:"step,omitempty"` // what was done: "load BYTE"; empty for a witness
 	Field string `json:"field"`
 	A     string `json:"a"`
 	B     string `json:"b"`
@@ -29,31 +28,38 @@ func (c Class) String() string {
 	return c.Step + ", " + c.Field + ": " + c.A + " / " + c.B
 }
 
-// differences returns the classes of the differences between two cells of a program that no
-// known change explains, each once, in the order of the steps; and the changes that explain
-// others.
-func (o Options) differences(a, b observe.Cell) (out []Class, changes []string) {
-	if a.Panicked != b.Panicked {
-		out = append(out, Class{Field: "panic", A: panicked(a), B: panicked(b)})
-	}
-	if a.Panicked || b.Panicked { // judge compares no panics
-		for _, d := range judge.Differ(a, b) {
-			out = add(out, classOf(d))
+// compare compares the cells of two kernels. Two builds of the same kernel must not differ, so
+// no known change explains a difference between them.
+func (o Options) compare(a, b observe.Cell) pair {
+	for _, c := range []observe.Cell{a, b} {
+		switch c.Verdict {
+		case observe.Skipped:
+			return pair{status: skipped}
+		case observe.Infra:
+			return pair{status: lost, why: c.Kernel + ": " + c.Message}
 		}
-		return out, nil
 	}
-	of := func(name string) judge.Kernel {
-		return o.Kernels[slices.IndexFunc(o.Kernels, func(k judge.Kernel) bool { return k.Name == name })]
+	of := func(name string) Kernel {
+		return o.Kernels[slices.IndexFunc(o.Kernels, func(k Kernel) bool { return k.Name == name })]
 	}
-	both := []judge.Kernel{of(a.Kernel), of(b.Kernel)}
-	for _, d := range judge.Judge([]observe.Cell{a, b}, both, o.Known).Differences {
+	ka, kb, known := of(a.Kernel), of(b.Kernel), o.Known
+	if ka.Digest == kb.Digest {
+		known = nil
+	}
+	j := judge.Judge([]observe.Cell{a, b}, []judge.Kernel{ka.Kernel, kb.Kernel}, known)
+	if len(j.Uncompared) > 0 {
+		return pair{status: lost, why: j.Uncompared[0].Why}
+	}
+	p := pair{}
+	for _, d := range j.Differences {
+		p.status = differ
 		if d.ExplainedBy == "" || d.Lost {
-			out = add(out, classOf(d))
+			p.classes = add(p.classes, classOf(d))
 		} else {
-			changes = add(changes, d.ExplainedBy)
+			p.changes = add(p.changes, d.ExplainedBy)
 		}
 	}
-	return out, changes
+	return p
 }
 
 func add[T comparable](list []T, one T) []T {
@@ -66,17 +72,10 @@ func add[T comparable](list []T, one T) []T {
 func classOf(d conclusion.Difference) Class {
 	c := Class{Field: d.Field, A: generated.General(d.A), B: generated.General(d.B)}
 	if witness, ok := strings.CutPrefix(d.Field, conclusion.WitnessPrefix); ok {
-		// The names of page witnesses have the address: "page flags of file+0x4000".
+		// The names of page witnesses have the address: "kpageflags file+0x4000".
 		c.Field = conclusion.WitnessPrefix + generated.General(witness)
 	} else {
 		c.Step = generated.General(d.Action)
 	}
 	return c
-}
-
-func panicked(c observe.Cell) string {
-	if !c.Panicked {
-		return "no panic"
-	}
-	return cmp.Or(c.Message, "panic")
 }

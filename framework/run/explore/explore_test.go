@@ -3,42 +3,66 @@ package explore
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/change"
 	"github.com/faultline/faultline/framework/record/generated"
 	"github.com/faultline/faultline/framework/record/observe"
 )
 
 // model is a Lab of kernels that are functions: a kernel returns the outcome of each step.
 type model struct {
-	kernels  map[string]func(p generated.Program, step int) string
-	names    []string
-	observed int
-	// after is how many programs are observed before cancel is called; 0 for no limit.
+	kernels map[string]func(p generated.Program, step int) string
+	names   []string
+	// verdict returns the verdict of a cell; nil for an observation.
+	verdict  func(observe.Cell) observe.Verdict
+	observed int // cells
+	delay    time.Duration
+	// after is how many cells are observed before cancel is called; 0 for no limit.
 	after  int
 	cancel func()
 }
 
+// columns returns the kernels.
+func (m *model) columns() (out []Kernel) {
+	for _, name := range m.names {
+		out = append(out, Kernel{Kernel: judge.Kernel{Name: name}, Digest: name})
+	}
+	return out
+}
+
 func (m *model) Observe(ctx context.Context, all []Wanted, cell func(observe.Cell)) error {
-	for _, w := range all {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		for _, name := range m.names {
+	for _, name := range m.names {
+		for _, w := range all {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if !w.On(name) {
+				continue
+			}
 			c := observe.Cell{Scenario: w.ID(), Kernel: name, Verdict: observe.Expected, Attempt: w.Attempt}
 			for i, s := range w.Steps {
-				c.Steps = append(c.Steps, observe.Step{Actor: "victim", Action: s.Name, Outcome: observe.Outcome{Note: m.kernels[name](w.Program, i)}})
+				c.Steps = append(c.Steps, observe.Step{
+					Actor: "victim", Action: s.Name, Of: i + 1, Outcome: observe.Outcome{Note: m.kernels[name](w.Program, i)},
+				})
+			}
+			time.Sleep(m.delay)
+			if m.verdict != nil {
+				c.Verdict = m.verdict(c)
 			}
 			cell(c)
-		}
-		if m.observed++; m.observed == m.after {
-			m.cancel()
+			if m.observed++; m.observed == m.after {
+				m.cancel()
+			}
 		}
 	}
 	return nil
@@ -78,7 +102,7 @@ func explored(t *testing.T, m *model, dir string, programs int, resume bool, abo
 	defer cancel()
 	m.cancel = cancel
 	out, err := Do(ctx, m, Options{
-		Header: Header{Seed: 7, About: about}, Kernels: []judge.Kernel{{Name: "old"}, {Name: "new"}}, Programs: programs, Out: dir, Resume: resume,
+		Header: Header{Seed: 7, About: about}, Kernels: m.columns(), Most: programs, Out: dir, Resume: resume,
 		Log: func(string, ...any) {}, Doing: func(string) {},
 	})
 	if err != nil {
@@ -109,7 +133,7 @@ func TestFinds(t *testing.T) {
 func TestResume(t *testing.T) {
 	whole := models()
 	want := explored(t, whole, t.TempDir(), 600, false)
-	for _, after := range []int{1, 63, 64, 65, 200, 599} {
+	for _, after := range []int{1, 63, 64, 65, 129, 500, 1100} {
 		dir := t.TempDir()
 		cut, rest := models(), models()
 		cut.after = after
@@ -117,7 +141,7 @@ func TestResume(t *testing.T) {
 			t.Errorf("cut after %d: not interrupted", after)
 		}
 		got := explored(t, rest, dir, 600, true)
-		if d := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Finding{}, generated.Program{})); d != "" {
+		if d := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Finding{})); d != "" {
 			t.Errorf("cut after %d (-whole +resumed):\n%s", after, d)
 		}
 		if cut.observed+rest.observed != whole.observed {
@@ -192,5 +216,119 @@ func TestSmaller(t *testing.T) {
 				t.Errorf("%s is not within %s", s.ID(), p.ID())
 			}
 		}
+	}
+}
+
+// An infrastructure failure is observed once more; a second one costs only its own program,
+// and is tried again by --resume.
+func TestLost(t *testing.T) {
+	m, dir := models(), t.TempDir()
+	failed := map[string]int{}
+	m.verdict = func(c observe.Cell) observe.Verdict {
+		key := c.Scenario + c.Kernel
+		if c.Kernel == "new" && strings.HasPrefix(c.Scenario, "generated/anon/") && failed[key] < 1 {
+			failed[key]++
+			return observe.Infra
+		}
+		if c.Kernel == "new" && strings.HasPrefix(c.Scenario, "generated/thp/") {
+			return observe.Infra
+		}
+		return observe.Expected
+	}
+	out := explored(t, m, dir, 300, false)
+	if len(out.Lost) == 0 || len(failed) == 0 || out.Same+out.Differ+len(out.Lost) != 300 {
+		t.Errorf("%d lost, %d failed once, of %+v", len(out.Lost), len(failed), out)
+	}
+	for _, l := range out.Lost {
+		if !strings.HasPrefix(l.Program, "generated/thp/") || !strings.HasPrefix(l.Why, "new: ") {
+			t.Errorf("lost: %+v", l)
+		}
+	}
+	if again := explored(t, models(), dir, 300, true); len(again.Lost) > 0 || again.Same+again.Differ != 300 {
+		t.Errorf("resumed: %d lost of %+v", len(again.Lost), again)
+	}
+}
+
+// Of three kernels, one that cannot run a program does not hide the difference of the others.
+func TestThree(t *testing.T) {
+	m := models()
+	m.names = []string{"old", "new", "third"}
+	m.kernels["third"] = m.kernels["old"]
+	m.verdict = func(c observe.Cell) observe.Verdict {
+		if c.Kernel == "third" {
+			return observe.Skipped
+		}
+		return observe.Expected
+	}
+	out := explored(t, m, t.TempDir(), 1000, false, "dax-*")
+	if len(out.Findings) == 0 || out.Findings[0].KernelB != "new" {
+		t.Errorf("findings: %+v", out.Findings)
+	}
+}
+
+// Known changes explain nothing between two builds of the same kernel.
+func TestSameDigest(t *testing.T) {
+	cell := func(kernel, errno string) observe.Cell {
+		return observe.Cell{
+			Scenario: "generated/dax-ext4-shared/badblock/load", Kernel: kernel, Verdict: observe.Expected,
+			Steps: []observe.Step{{Actor: "victim", Action: "load file+0x4005", Of: 2, Outcome: observe.Outcome{Errno: errno}}},
+		}
+	}
+	known := change.List{{ID: "c", Signatures: []change.Signature{{Places: []string{"*"}, Actions: []string{"load BYTE"}, Before: "EIO", With: "EPERM"}}}}
+	for digest, want := range map[string]int{"x": 1, "y": 0} {
+		o := Options{Known: known, Kernels: []Kernel{{judge.Kernel{Name: "a"}, "x"}, {judge.Kernel{Name: "b"}, digest}}}
+		if p := o.compare(cell("a", "EIO"), cell("b", "EPERM")); len(p.classes) != want || p.status != differ {
+			t.Errorf("digests x and %s: %+v, want %d classes", digest, p, want)
+		}
+	}
+}
+
+// What was not examined when the time was up is reported as that.
+func TestTimeIsUp(t *testing.T) {
+	m := models()
+	m.delay = 20 * time.Microsecond
+	out, err := Do(t.Context(), m, Options{
+		Header: Header{Seed: 7, About: []string{"dax-*"}}, Kernels: m.columns(), For: 60 * time.Millisecond, Out: t.TempDir(),
+		Log: func(string, ...any) {}, Doing: func(string) {},
+	})
+	if err != nil || out.Interrupted {
+		t.Fatal(err, out.Interrupted)
+	}
+	if n := out.Same + out.Differ + out.Skipped + len(out.Lost) + len(out.Unstable) + len(out.Open); n != out.Programs {
+		t.Errorf("%d of %d programs are counted", n, out.Programs)
+	}
+}
+
+// A damaged or foreign line costs only its own cell.
+func TestDamaged(t *testing.T) {
+	dir := t.TempDir()
+	want := explored(t, models(), dir, 200, false)
+	path := filepath.Join(dir, JournalFile)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.SplitAfter(string(data), "\n")
+	lines[3] = "{broken\n"
+	lines[7] = `{"cell":{"scenario":"generated/anon/poison","kernel":"nobody","verdict":"expected"}}` + "\n"
+	lines[9] = `{"cell":{"scenario":"x","kernel":"old","verdict":"expected"}}` + "\n"
+	lines[11] = "{}\n"
+	if err := os.WriteFile(path, []byte(strings.Join(lines, "")+`{"cell":{"scen`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	m := models()
+	got := explored(t, m, dir, 200, true)
+	if d := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Finding{})); d != "" {
+		t.Errorf("(-whole +damaged):\n%s", d)
+	}
+	if m.observed != 4 {
+		t.Errorf("%d cells were observed again, want 4", m.observed)
+	}
+	if err := os.WriteFile(path, []byte("text\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Do(t.Context(), m, Options{Header: Header{Seed: 7}, Kernels: m.columns(), Most: 9, Out: dir, Resume: true})
+	if err == nil || !strings.Contains(err.Error(), "is not the journal of an exploration") {
+		t.Errorf("got %v", err)
 	}
 }

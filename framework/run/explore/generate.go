@@ -121,15 +121,23 @@ func (g *generator) any(turn int) (p generated.Program) {
 }
 
 // on returns a program with these operations, on a random place on which it makes sense; an
-// empty one if it makes sense on none. Two of three access the page first.
+// empty one if it makes sense on none. Two of three access the page first, and all that need
+// its frame.
 func (g *generator) on(ops []generated.Operation) generated.Program {
 	var steps []generated.Step
-	if g.random.IntN(3) > 0 || ops[0].Frame {
+	needsFrame := slices.ContainsFunc(ops, func(o generated.Operation) bool { return o.Frame })
+	if g.random.IntN(3) > 0 || needsFrame {
 		steps = append(steps, g.step(func(o generated.Operation) bool { return o.Touches && !o.Injection }))
 		steps[0].Role = generated.Victim
 	}
 	for _, o := range ops {
-		steps = append(steps, generated.Step{Operation: o})
+		step := generated.Step{Role: one(g, append([]generated.Role{generated.Victim}, o.Roles...)), Operation: o}
+		if step.Role == generated.Child && !slices.ContainsFunc(steps, func(s generated.Step) bool {
+			return s.Name == generated.Fork
+		}) {
+			step.Role = generated.Victim
+		}
+		steps = append(steps, step)
 	}
 	var possible []generated.Program
 	for _, place := range g.places() {

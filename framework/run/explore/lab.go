@@ -3,9 +3,12 @@ package explore
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"sync"
 
+	"github.com/faultline/faultline/framework/analysis/judge"
+	"github.com/faultline/faultline/framework/machine/qemu"
 	"github.com/faultline/faultline/framework/record/generated"
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
@@ -14,14 +17,21 @@ import (
 	"github.com/faultline/faultline/framework/run/plan"
 	"github.com/faultline/faultline/internal/arch"
 	"github.com/faultline/faultline/internal/cache"
+	"github.com/faultline/faultline/internal/errkind"
 	"github.com/faultline/faultline/kernels"
 	"github.com/faultline/faultline/kernels/matrix"
 )
 
-// Wanted is a program to observe on every kernel.
+// Wanted is a program to observe on some of the kernels.
 type Wanted struct {
 	generated.Program
 	Attempt int
+	Kernels []string // their names; none means all
+}
+
+// On reports whether the program is to be observed on a kernel.
+func (w Wanted) On(kernel string) bool {
+	return len(w.Kernels) == 0 || slices.Contains(w.Kernels, kernel)
 }
 
 // Lab observes programs on the kernels.
@@ -72,6 +82,13 @@ func NewGuestLab(ctx context.Context, opt GuestLabOptions) (*GuestLab, error) {
 		}
 	}
 	l.name()
+	for _, k := range l.kernels[1:] {
+		if k.Accel != l.kernels[0].Accel {
+			l.Close()
+			return nil, errkind.Requestf("%s runs with %s and %s with %s, so their results cannot be compared; give --accel tcg",
+				l.kernels[0].Name, l.kernels[0].Accel, k.Name, k.Accel)
+		}
+	}
 	for _, k := range l.kernels {
 		l.Kernels = append(l.Kernels, run.Column(k))
 	}
@@ -96,8 +113,26 @@ func (l *GuestLab) Close() {
 	}
 }
 
-// Host describes this machine.
-func (l *GuestLab) Host(ctx context.Context) (results.Host, error) { return l.executor.Host(ctx) }
+// Describe sets the kernels of an exploration, and what identifies them and this machine.
+func (l *GuestLab) Describe(ctx context.Context, opt *Options) error {
+	host, err := l.executor.Host(ctx)
+	if err != nil {
+		return err
+	}
+	opt.QEMU = host.QEMU + " " + host.QEMUDigest
+	for _, k := range l.Kernels {
+		opt.Header.Kernels = append(opt.Header.Kernels, k.Name+" "+k.Digest+" "+k.Accel)
+		opt.Kernels = append(opt.Kernels, Kernel{judge.NewKernel(k.Name, k.Version, k.Release, nil), k.Digest})
+		if k.Accel != string(qemu.TCG) {
+			opt.CPU = host.CPU + " " + host.CPUDigest
+		}
+	}
+	exe, err := os.Executable()
+	if err == nil {
+		opt.Suite, err = cache.FileSum(exe)
+	}
+	return err
+}
 
 // Observe implements Lab.
 func (l *GuestLab) Observe(ctx context.Context, all []Wanted, cell func(observe.Cell)) error {
@@ -119,9 +154,25 @@ func (l *GuestLab) Observe(ctx context.Context, all []Wanted, cell func(observe.
 	for _, i := range suites[0].Scenarios {
 		infos[i.ID] = i
 	}
-	byAttempt := map[int][]scenario.Info{}
+	type column struct {
+		kernel  *plan.Kernel
+		attempt int
+	}
+	var columns []column // in the order in which they are wanted
+	picked := map[column][]scenario.Info{}
 	for _, w := range all {
-		byAttempt[w.Attempt] = append(byAttempt[w.Attempt], infos[w.ID()])
+		i, ok := infos[w.ID()]
+		if !ok {
+			return fmt.Errorf("the suite does not list %s", w.ID())
+		}
+		for _, k := range l.kernels {
+			if at := (column{k, w.Attempt}); w.On(k.Name) {
+				if picked[at] == nil {
+					columns = append(columns, at)
+				}
+				picked[at] = append(picked[at], i)
+			}
+		}
 	}
 	var tasks []plan.Task
 	var mu sync.Mutex
@@ -130,22 +181,40 @@ func (l *GuestLab) Observe(ctx context.Context, all []Wanted, cell func(observe.
 		defer mu.Unlock()
 		cell(c)
 	}
-	for attempt, picked := range byAttempt {
-		todo := plan.Make(l.kernels, suites, picked, plan.Options{})
-		for _, c := range todo.Impossible {
-			c.Attempt = attempt
-			deliver(c)
+	for _, c := range columns {
+		todo := plan.Make([]*plan.Kernel{c.kernel}, suites, picked[c], plan.Options{})
+		for _, cell := range todo.Impossible {
+			cell.Attempt = c.attempt
+			deliver(cell)
 		}
 		for _, t := range todo.Tasks {
-			t.Attempt = attempt
+			t.Attempt = c.attempt
 			tasks = append(tasks, t)
 		}
 	}
+	tasks = l.interleaved(tasks)
 	if err := l.boot(ctx, tasks); err != nil {
 		return err
 	}
 	l.executor.Observe(ctx, tasks, deliver)
 	return context.Cause(ctx)
+}
+
+// interleaved orders tasks so that the kernels take turns: what is interrupted leaves few
+// programs that only some kernels have run.
+func (l *GuestLab) interleaved(tasks []plan.Task) (out []plan.Task) {
+	byKernel := map[*plan.Kernel][]plan.Task{}
+	for _, t := range tasks {
+		byKernel[t.Kernel] = append(byKernel[t.Kernel], t)
+	}
+	for len(out) < len(tasks) {
+		for _, k := range l.kernels {
+			if rest := byKernel[k]; len(rest) > 0 {
+				out, byKernel[k] = append(out, rest[0]), rest[1:]
+			}
+		}
+	}
+	return out
 }
 
 // boot makes the templates that tasks need and that were not made yet.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -187,6 +188,28 @@ func TestVictims(t *testing.T) {
 		if r := h.ask(load(to, addr)); r.Error == "" || r.Died != nil {
 			t.Errorf("access in dead victim %d: got %+v, want an error", to, r)
 		}
+	}
+}
+
+// A victim that is killed while it is idle answers the next request with its status, and
+// later ones with an error.
+func TestVictimDiesIdle(t *testing.T) {
+	h := start(t)
+	v := h.must(&wire.Request{Spawn: &wire.Spawn{SIGBUS: wire.Handle}}).Spawned
+	if err := unix.Kill(v.PID, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if err := unix.Kill(v.PID, 0); err != nil { // it was reaped
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if r := h.ask(load(v.Victim, 0)); r.Died == nil || r.Died.Signal != siginfo.SIGKILL {
+		t.Errorf("first access: got %+v, want SIGKILL", r)
+	}
+	if r := h.ask(load(v.Victim, 0)); r.Error == "" {
+		t.Errorf("second access: got %+v, want an error", r)
 	}
 }
 

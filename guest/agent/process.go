@@ -24,6 +24,8 @@ type process struct {
 	stderr  victim.FD
 	pending []pending    // unanswered requests, oldest first: it answers in order
 	status  *wire.Status // set once it has ended
+	// reported is set once a reply had its status.
+	reported bool
 }
 
 // pending is a request that a process has not answered yet.
@@ -122,12 +124,14 @@ func (a *agent) reap(p *process) {
 		if l.ready != nil {
 			*l.ready = true
 		} else {
+			p.reported = true
 			a.reply(&wire.Reply{ID: l.id, Died: p.status})
 		}
 	}
 	p.pending = nil
 	a.waiting = slices.DeleteFunc(a.waiting, func(w waiting) bool {
 		if w.p == p {
+			p.reported = true
 			a.reply(&wire.Reply{ID: w.id, Status: p.status})
 		}
 		return w.p == p
@@ -195,10 +199,11 @@ func (p *process) output() string {
 	}
 }
 
-// ask sends a request to a process. One that has ended, such as a victim that was killed
-// while it was idle, answers with its status.
+// ask sends a request to a process. One that ended while it was idle answers with its status
+// once; a request to one that is known to have ended is an error.
 func (a *agent) ask(p *process, line []byte, w pending) error {
-	if p.status != nil && w.ready == nil {
+	if p.status != nil && w.ready == nil && !p.reported {
+		p.reported = true
 		a.reply(&wire.Reply{ID: w.id, Died: p.status})
 		return nil
 	}
@@ -350,6 +355,7 @@ func (a *agent) wait(q *wire.Request, line []byte) error {
 		return a.ask(p, line, pending{id: q.ID}) // its parent must reap it
 	}
 	if p.status != nil {
+		p.reported = true
 		a.reply(&wire.Reply{ID: q.ID, Status: p.status})
 		return nil
 	}

@@ -7,9 +7,12 @@ import (
 	"github.com/faultline/faultline/framework/record/generated"
 )
 
+// plainInjection is the injection that every place has.
+const plainInjection = "poison"
+
 // smaller returns the programs that are one step simpler than p and make sense, in the order
-// in which they are preferred: without a step, from the end; on a plainer place; with a step
-// by the victim instead of another process.
+// in which they are preferred: without a step, from the end; with the plain injection; on a
+// plainer place; with a step by the victim instead of another process.
 func smaller(p generated.Program) (out []generated.Program) {
 	add := func(place generated.Place, steps []generated.Step) {
 		s := generated.Program{Place: place, Steps: steps}
@@ -24,6 +27,18 @@ func smaller(p generated.Program) (out []generated.Program) {
 			add(p.Place, slices.DeleteFunc(slices.Clone(p.Steps), func(s generated.Step) bool {
 				return s.Name == generated.Fork || s.Role == generated.Child
 			}))
+		}
+	}
+	for i, s := range p.Steps {
+		if !s.Injection || s.Name == plainInjection {
+			continue
+		}
+		for _, o := range generated.Operations() {
+			if o.Name == plainInjection {
+				steps := slices.Clone(p.Steps)
+				steps[i] = generated.Step{Operation: o}
+				add(p.Place, steps)
+			}
 		}
 	}
 	for _, name := range p.Place.Plain {
@@ -71,11 +86,15 @@ func reduce(
 	}
 }
 
-// within reports whether the operations of a program occur in another one, in their order.
+// within reports whether the operations of a program occur in another one, in their order. The
+// plain injection stands for any.
 func within(small, large generated.Program) bool {
 	at := 0
 	for _, s := range large.Steps {
-		if at < len(small.Steps) && small.Steps[at].Name == s.Name {
+		if at == len(small.Steps) {
+			break
+		}
+		if want := small.Steps[at]; want.Name == s.Name || want.Name == plainInjection && s.Injection {
 			at++
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
 	"golang.org/x/term"
 
 	"github.com/faultline/faultline/framework/analysis/history"
@@ -122,7 +123,7 @@ func swept(k sweep.Kernel) string {
 	case k.Before:
 		return line + "observed before"
 	}
-	line += fmt.Sprintf("%d cells, %d findings", len(k.Run.Cells), len(k.Run.Findings))
+	line += english.Plural(len(k.Run.Cells), "cell", "") + ", " + english.Plural(len(k.Run.Findings), "finding", "")
 	for _, ph := range k.Phases {
 		line += fmt.Sprintf(", %s %.1f s", ph.Name, ph.Took.Seconds())
 	}

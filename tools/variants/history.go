@@ -10,7 +10,8 @@ type commit struct {
 }
 
 // Subjects of the commits that do more than add a remark. docs/guides/bisecting.md records the
-// history's commit hashes, which depend on all subjects and edits.
+// history's commit hashes, which depend on all subjects and edits. Their wording is kept for
+// that reason: change it only together with a new recording on that page.
 const (
 	theChange = "dax: Tell a fault that it met poison"
 	noBuild   = "nvdimm: Count what is claimed"

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/faultline/faultline/framework/record/observe"
 	"github.com/faultline/faultline/framework/record/results"
 	"github.com/faultline/faultline/framework/record/scenario"
@@ -114,7 +116,7 @@ func (b *bisection) search(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		left := fmt.Sprintf("%d left after this, about %d more steps", g.at.Left, g.at.Steps)
+		left := fmt.Sprintf("%d left after this, about %s", g.at.Left, english.Plural(g.at.Steps, "more step", ""))
 		switch {
 		case g.at.MergeBase:
 			left = "the merge base of the two ends"

@@ -45,6 +45,26 @@ func TestFirstScenario(t *testing.T) {
 	}
 }
 
+// TestFirstScenarioDiffs checks that the page's diffs apply to the tree.
+func TestFirstScenarioDiffs(t *testing.T) {
+	blocks, _ := read(t, followed)
+	checked := 0
+	for _, b := range blocks {
+		if b.lang != "diff" {
+			continue
+		}
+		checked++
+		cmd := exec.Command("git", "apply", "--check", "-")
+		cmd.Dir, cmd.Stdin = root, strings.NewReader(b.text)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v: %s", b, err, out)
+		}
+	}
+	if checked == 0 {
+		t.Errorf("%s has no diffs", followed)
+	}
+}
+
 // copyTree copies the tracked and the new files of the tree.
 func copyTree(t *testing.T) string {
 	t.Helper()

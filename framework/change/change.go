@@ -146,8 +146,8 @@ func All() List {
 		PoisonedMarker,
 		UserfaultfdPoison,
 		HugetlbReadsGoodPages,
-		BadblocksSorted,
-		PagemapScan, UserfaultfdMove,
+		PagemapScan,
+		BadblocksSorted, UserfaultfdMove,
 		MadvisePopulateReturns,
 		MadviseActionRequired,
 		ThpSplitSigbus,
@@ -155,8 +155,8 @@ func All() List {
 		PoisonCountedAgain,
 		ThpZeroRemap,
 		MadviseGuard,
-		BadblocksFull, UnpoisonOnline,
-		DaxFolios,
+		BadblocksFull, DaxFolios,
+		UnpoisonOnline,
 		PanicUnrecoverable,
 	}
 }

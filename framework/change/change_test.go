@@ -1,6 +1,7 @@
 package change
 
 import (
+	"cmp"
 	"path"
 	"regexp"
 	"slices"
@@ -98,6 +99,11 @@ func TestAll(t *testing.T) {
 	release, commit := regexp.MustCompile(`^v\d+\.\d+$`), regexp.MustCompile(`^([0-9a-f]{12})?$`)
 	symbol, function := regexp.MustCompile(`^[A-Z0-9_]+$`), regexp.MustCompile(`^[a-z0-9_]+$`)
 	seen := map[string]bool{}
+	if !slices.IsSortedFunc(All(), func(a, b Change) int {
+		return cmp.Or(firstRelease(t, a).Major-firstRelease(t, b).Major, firstRelease(t, a).Minor-firstRelease(t, b).Minor)
+	}) {
+		t.Errorf("got %v, want the order of the upstream releases", All().IDs())
+	}
 	for _, c := range All() {
 		if c.ID == "" || seen[c.ID] || !commit.MatchString(c.Commit) || !release.MatchString(c.Since) || c.Subject == "" || c.Effect == "" || len(c.Scenarios) == 0 || len(c.CallPath) == 0 {
 			t.Errorf("got %+v, want an ID of its own, a commit, a release, and every text and list", c)
@@ -140,13 +146,20 @@ func TestAll(t *testing.T) {
 	}
 }
 
+// firstRelease returns the first upstream release with a change.
+func firstRelease(t *testing.T, c Change) upstream.Release {
+	t.Helper()
+	r, err := upstream.ParseRelease(c.Since)
+	if err != nil {
+		t.Errorf("%s: %v", c.ID, err)
+	}
+	return r
+}
+
 // Stable updates belong to series older than the release with the change, one per series.
 func TestStable(t *testing.T) {
 	for _, c := range All() {
-		since, err := upstream.ParseRelease(c.Since)
-		if err != nil {
-			t.Errorf("%s: %v", c.ID, err)
-		}
+		since := firstRelease(t, c)
 		fixed := map[upstream.Release]bool{}
 		for _, s := range c.Fixed {
 			v, err := upstream.ParseUpdate(s)

@@ -66,17 +66,19 @@
 // Witnesses are states that the framework records at the end of each scenario: the kernel
 // log, the kernel's complaints about itself, its taint, the bad blocks of mounted devices
 // and, if memory was poisoned, HardwareCorrupted, the flags of the poisoned pages, and the
-// counters and trace events of memory failures. They are compared between kernels like outcomes. [Guest.AwaitLog],
-// [Guest.AwaitBadBlocks] and [Victim.AwaitSignal] wait for what the kernel does
-// asynchronously; [Guest.IgnoreInWitness] excludes what cannot be waited for.
+// counters and trace events of memory failures. witness.go reads them. They are compared
+// between kernels like outcomes. [Guest.AwaitLog], [Guest.AwaitBadBlocks] and
+// [Victim.AwaitSignal] wait for what the kernel does asynchronously; [Guest.IgnoreInWitness]
+// excludes what cannot be waited for.
 //
 // # Traits
 //
 // [Scenario] takes traits, which are known without running the scenario: what the kernel
 // must support ([Needs] and NeedsDAX, NeedsPageMap, …), the changes on which it depends
-// ([Changes], in addition to [DependOn]), whether it needs TCG ([Exactly]), and the
-// number of a prediction that it checks ([Catalogue]). All traits are optional.
+// ([Changes], in addition to [DependOn]), whether it needs TCG ([OnTCG], implied by
+// [Exactly] and [IntelMachineCheck]), and the number of a prediction that it checks
+// ([Catalogue]). All traits are optional.
 //
 // The package does not compare kernels and does not judge: it passes each finished
-// scenario to package run/suite as a cell.
+// scenario to package framework/run/suite as a cell.
 package framework

@@ -68,8 +68,8 @@ func BadBlock(at Located, offset int64) Injection {
 	return BadSectors(at, offset, at.PageBytes()/sectorBytes)
 }
 
-// BadSectorsApart marks n single sectors as bad, from offset on, with a good sector between
-// two of them, so that each is a range of its own. It ends at the first error.
+// BadSectorsApart marks every second sector as bad, n in all, from offset on, so that each is
+// a range of its own. It ends at the first error.
 func BadSectorsApart(at Located, offset int64, n int) Injection {
 	b, err := at.Blocks(offset, 2*int64(n)*sectorBytes)
 	return Injection{

@@ -12,7 +12,7 @@ import (
 
 type execCmd struct {
 	guestFlags
-	Command []string `arg:"" optional:"" passthrough:"partial" help:"Static program on this machine, and its arguments; required."`
+	Command []string `arg:"" passthrough:"partial" help:"Static program on this machine, and its arguments."`
 }
 
 func (execCmd) Help() string {
@@ -21,9 +21,9 @@ output and error are passed through. The program must be static: a guest has no 
 
 ` + specsHelp + `
 Examples:
-  CGO_ENABLED=0 go build -o /tmp/probe ./cmd/probe
-  faultline exec apt:bookworm -- /tmp/probe --verbose
-  faultline exec --dry-run apt:bookworm/6.12 -- /tmp/probe
+  CGO_ENABLED=0 go build -o /tmp/probe ./cmd/faultline/testdata/probe
+  faultline exec apt:bookworm -- /tmp/probe args one two
+  faultline exec --dry-run apt:bookworm/6.12 -- /tmp/probe args
 
 ` + guestExits
 }

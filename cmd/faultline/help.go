@@ -21,6 +21,8 @@ Get started:
 
 Terms:
   scenario   a test that injects a memory error and records what follows
+  generated program
+             a scenario that faultline explore composes of operations
   cell       the result of a scenario on a kernel, written SCENARIO@KERNEL
   change     a kernel commit that is known to change the result of scenarios
   finding    something to examine: an unexpected result, a difference that no
@@ -40,7 +42,7 @@ func helpVars() kong.Vars {
 		"engines":  strings.Join(shard.Names(), ","),
 		"shells":   strings.Join(complete.Shells(), ","),
 		"scenario": "Select scenarios by id; * matches any text (repeatable).",
-		"label":    "Select by Ginkgo label filter, such as 'change: dax_folios'.",
+		"label":    "Select by Ginkgo label filter (keys: id, change, catalogue, needs, tcg).",
 		"accel":    "Use KVM or TCG (auto: KVM if usable on this machine).",
 		"jobs":     "Run N guests in parallel (default: as many as CPUs and memory allow).",
 		"out":      "Write the results to DIR (default: results/TIME).",

@@ -20,32 +20,33 @@ import (
 	"github.com/faultline/faultline/internal/suggest"
 )
 
-// cli is the command line. Each subcommand is a type in its own file, with a method Run.
+// cli is the command line. Each subcommand is a type in its own file, with a method Run. The
+// help lists the groups in this order.
 type cli struct {
-	Run        runCmd        `cmd:"" help:"Run scenarios on kernels, and compare the results."`
-	Plan       planCmd       `cmd:"" set:"jobs=Run N guests per shard in parallel (default: 2)." help:"Split a run into shards; print a job definition to run them."`
-	Report     reportCmd     `cmd:"" help:"Regenerate a run's reports, or write them in another format."`
-	Compare    compareCmd    `cmd:"" help:"Compare two runs, or two kernels, field by field."`
-	Sweep      sweepCmd      `cmd:"" help:"Run scenarios on many kernels, and print their history."`
-	Explore    exploreCmd    `cmd:"" help:"Run generated programs, and find how kernels differ."`
-	History    historyCmd    `cmd:"" help:"Show between which kernels the results changed, and why."`
-	Baseline   baselineCmd   `cmd:"" help:"Save results as a baseline, and compare later runs with it."`
-	Merge      mergeCmd      `cmd:"" help:"Merge the results of runs that share a plan, such as shards."`
-	Bisect     bisectCmd     `cmd:"" help:"Find the commit that changed a scenario's result."`
-	BisectStep bisectStepCmd `cmd:"" help:"Test one commit, for git bisect run."`
-	Lab        labCmd        `cmd:"" help:"Run jobs of KernelCI as a pull lab."`
-	Backport   backportCmd   `cmd:"" help:"Check that a backport has the effect of the change and no other."`
-	Explain    explainCmd    `cmd:"" help:"Explain a change, a scenario or a cell."`
-	Repro      reproCmd      `cmd:"" help:"Run a cell again, show every step, and optionally start gdb."`
-	List       listCmd       `cmd:"" help:"List the scenarios, the known changes, or the kernels."`
-	Exec       execCmd       `cmd:"" help:"Run a static program in a guest."`
-	Shell      shellCmd      `cmd:"" help:"Open a shell in a guest."`
-	Cache      cacheCmd      `cmd:"" help:"List or prune the cache."`
-	Doctor     doctorCmd     `cmd:"" help:"Check this machine's prerequisites and suggest fixes."`
-	Completion completionCmd `cmd:"" help:"Print a shell completion script."`
-	Complete   completeCmd   `cmd:"" hidden:""`
-	Man        manCmd        `cmd:"" help:"Print the manual page."`
-	Version    versionCmd    `cmd:"" help:"Print the version."`
+	Run        runCmd        `cmd:"" group:"Run kernels:" help:"Run scenarios on kernels, and compare the results."`
+	Sweep      sweepCmd      `cmd:"" group:"Run kernels:" help:"Run scenarios on many kernels, and print their history."`
+	Explore    exploreCmd    `cmd:"" group:"Run kernels:" help:"Run generated programs, and find how kernels differ."`
+	Backport   backportCmd   `cmd:"" group:"Run kernels:" help:"Check that a backport has the effect of the change and no other."`
+	Exec       execCmd       `cmd:"" group:"Run kernels:" help:"Run a static program in a guest."`
+	Shell      shellCmd      `cmd:"" group:"Run kernels:" help:"Open a shell in a guest."`
+	List       listCmd       `cmd:"" group:"Examine results:" help:"List the scenarios, the known changes, or the kernels."`
+	Explain    explainCmd    `cmd:"" group:"Examine results:" help:"Explain a change, a scenario or a cell."`
+	Report     reportCmd     `cmd:"" group:"Examine results:" help:"Regenerate a run's reports, or write them in another format."`
+	Compare    compareCmd    `cmd:"" group:"Examine results:" help:"Compare two runs, or two kernels, field by field."`
+	History    historyCmd    `cmd:"" group:"Examine results:" help:"Show between which kernels the results changed, and why."`
+	Baseline   baselineCmd   `cmd:"" group:"Examine results:" help:"Save results as a baseline, and compare later runs with it."`
+	Repro      reproCmd      `cmd:"" group:"Find a cause:" help:"Run a cell again, show every step, and optionally start gdb."`
+	Bisect     bisectCmd     `cmd:"" group:"Find a cause:" help:"Find the commit that changed a scenario's result."`
+	BisectStep bisectStepCmd `cmd:"" group:"Find a cause:" help:"Test one commit, for git bisect run."`
+	Plan       planCmd       `cmd:"" group:"CI:" set:"jobs=Run N guests per shard in parallel (default: 2)." help:"Split a run into shards; print a job definition to run them."`
+	Merge      mergeCmd      `cmd:"" group:"CI:" help:"Merge the results of runs that share a plan, such as shards."`
+	Lab        labCmd        `cmd:"" group:"CI:" help:"Run jobs of KernelCI as a pull lab."`
+	Doctor     doctorCmd     `cmd:"" group:"This machine:" help:"Check this machine's prerequisites and suggest fixes."`
+	Cache      cacheCmd      `cmd:"" group:"This machine:" help:"List or prune the cache."`
+	Completion completionCmd `cmd:"" group:"This machine:" help:"Print a shell completion script."`
+	Complete   completeCmd   `cmd:"" group:"This machine:" hidden:""`
+	Man        manCmd        `cmd:"" group:"This machine:" help:"Print the manual page."`
+	Version    versionCmd    `cmd:"" group:"This machine:" help:"Print the version."`
 }
 
 func main() {
@@ -90,6 +91,11 @@ func parser(ctx context.Context) (*kong.Kong, error) {
 	)
 	if err == nil {
 		k.Model.HelpFlag.Help = "Print this help."
+		for _, command := range k.Model.Children {
+			for _, sub := range command.Children { // else they inherit the command's group
+				sub.Group = &kong.Group{Key: "sub", Title: "Commands:"}
+			}
+		}
 	}
 	return k, err
 }
@@ -146,6 +152,7 @@ var rephrased = []struct {
 	},
 	{regexp.MustCompile(`^(--\S+): missing value, expecting "<arg>"`), "$1 needs a value"},
 	{regexp.MustCompile(`^(--\S+) must be one of "(.*)" but got "(.*)"$`), "$1 $3: not one of $2"},
+	{regexp.MustCompile(`^expected "<command> \.\.\."$`), "no program given; write: faultline exec KERNEL -- ./program [ARGUMENT...]"},
 	{regexp.MustCompile(`^expected "(.*)"$`), "missing arguments: $1"},
 	{regexp.MustCompile(`","`), ", "},
 }

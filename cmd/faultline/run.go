@@ -46,6 +46,7 @@ Cells with findings are always run again.
 Examples:
   faultline run
   faultline run --matrix wide --scenario 'dax/ext4/*'
+  faultline run --label 'change: dax_folios'
   faultline run --kernel apt:bookworm --kernel tree:../linux@v6.12
   faultline run --against stable --format junit=junit.xml
 

@@ -28,7 +28,7 @@ type state struct {
 	page, at, next Addr
 	// The processes besides the victim; nil until their first step.
 	child, second, thread *Victim
-	// who is the process of the step, and where it finds the byte.
+	// The process of the step, and the address of the byte in it.
 	who   *Victim
 	where Addr
 

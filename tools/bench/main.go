@@ -44,7 +44,7 @@ func main() {
 	only := flag.String(
 		"only",
 		"",
-		"measure only the parts that this `regexp` matches: boot, clone, scenario, memory, parallel, run, growth, bisect",
+		"measure only the parts that this `regexp` matches: boot, clone, scenario, memory, parallel, run, growth, bisect, explore",
 	)
 	earlier := flag.String("against", "", "compare with an earlier bench.json, a `file`")
 	n := flag.Int("n", 10, "samples of the short figures; boots take a half, runs a fifth")
@@ -101,6 +101,7 @@ func (b *bench) run() error {
 	}{
 		{"boot", b.boots}, {"clone", b.clones}, {"scenario", b.scenarios}, {"memory", b.memory},
 		{"parallel", b.parallel}, {"run", b.runs}, {"growth", b.growth}, {"bisect", b.bisect},
+		{"explore", b.explore},
 	} {
 		if !b.only.MatchString(part.name) {
 			continue

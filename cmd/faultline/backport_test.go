@@ -83,7 +83,7 @@ func TestBackportTutorial(t *testing.T) {
 	}
 	var codes []int
 	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(tutorial, -1) {
-		for line := range strings.Lines(block[1]) {
+		for line := range strings.Lines(strings.ReplaceAll(block[1], "\\\n", " ")) {
 			if strings.HasPrefix(line, "go run ") || strings.HasPrefix(line, "apt-get ") || strings.HasPrefix(line, "dpkg-deb ") {
 				continue // their output exists already
 			}

@@ -206,8 +206,15 @@ func writeExplored(w io.Writer, opt explore.Options, out explore.Outcome, took t
 	}
 	fmt.Fprintf(w, "%s: %s in %s, --seed %d\n", strings.Join(names, ", "), programs(out.Programs),
 		took.Round(time.Second), opt.Seed)
-	fmt.Fprintf(w, "  same on all kernels %d, different %d, not possible %d, infrastructure failure %d, not repeatable %d\n",
-		out.Same, out.Differ, out.Skipped, len(out.Lost), len(out.Unstable))
+	fmt.Fprintf(
+		w,
+		"  same on all kernels %d, different %d, not possible %d, infrastructure failure %d, not repeatable %d\n",
+		out.Same,
+		out.Differ,
+		out.Skipped,
+		len(out.Lost),
+		len(out.Unstable),
+	)
 	for _, l := range out.Lost[:min(len(out.Lost), mostListed)] {
 		fmt.Fprintf(w, "  infrastructure failure: %s: %s\n", l.Program, l.Why)
 	}

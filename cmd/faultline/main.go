@@ -152,7 +152,10 @@ var rephrased = []struct {
 	},
 	{regexp.MustCompile(`^(--\S+): missing value, expecting "<arg>"`), "$1 needs a value"},
 	{regexp.MustCompile(`^(--\S+) must be one of "(.*)" but got "(.*)"$`), "$1 $3: not one of $2"},
-	{regexp.MustCompile(`^expected "<command> \.\.\."$`), "no program given; write: faultline exec KERNEL -- ./program [ARGUMENT...]"},
+	{
+		regexp.MustCompile(`^expected "<command> \.\.\."$`),
+		"no program given; write: faultline exec KERNEL -- ./program [ARGUMENT...]",
+	},
 	{regexp.MustCompile(`^expected "(.*)"$`), "missing arguments: $1"},
 	{regexp.MustCompile(`","`), ", "},
 }

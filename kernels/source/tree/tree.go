@@ -361,7 +361,12 @@ func (w *work) build(ctx context.Context, s *snapshot, p *place, base, fragment,
 	if err := os.WriteFile(filepath.Join(dir, kernels.FileConfig), config, 0o644); err != nil {
 		return err
 	}
-	w.opts.Logf("built %s in %.0f s, %s compiled", s.label, time.Since(began).Seconds(), english.Plural(compiled, "file", ""))
+	w.opts.Logf(
+		"built %s in %.0f s, %s compiled",
+		s.label,
+		time.Since(began).Seconds(),
+		english.Plural(compiled, "file", ""),
+	)
 	return nil
 }
 

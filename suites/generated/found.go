@@ -75,8 +75,9 @@ func Found(p generated.Program, named [2]string, a, b observe.Cell) ([]byte, err
 	fmt.Fprintln(&f, ")")
 	if did.depends {
 		fmt.Fprintf(&f, `
-// found is the change between %s and %s. Replace it by a change that is known, or add it to
-// package change.
+// found is the change between
+// %s and %s.
+// Replace it by a change that is known, or add it to package change.
 var found = change.Change{ID: "found", Subject: "not known", Effect: "not known"}
 `, named[0], named[1])
 	}

@@ -131,13 +131,13 @@ func (w *writer) spec(text string) string {
 	return text
 }
 
-// wrapped returns arguments in lines of at most some 100 columns.
+// wrapped returns arguments in lines of at most some 80 columns.
 func wrapped(args []string) string {
 	text, column := "", 0
 	for i, a := range args {
 		if column += len(a) + len(", "); i > 0 {
 			text += ", "
-			if column > 100 {
+			if column > 80 {
 				text, column = text+"\n", len(a)
 			}
 		}

@@ -205,7 +205,7 @@ func writeExplored(w io.Writer, opt explore.Options, out explore.Outcome, took t
 		names = append(names, k.Name)
 	}
 	fmt.Fprintf(w, "%s: %s in %s, --seed %d\n", strings.Join(names, ", "), programs(out.Programs),
-		took.Round(time.Second), opt.Seed)
+		took.Round(time.Second), out.Seed)
 	fmt.Fprintf(
 		w,
 		"  same on all kernels %d, different %d, not possible %d, infrastructure failure %d, not repeatable %d\n",

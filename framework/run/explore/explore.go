@@ -45,10 +45,11 @@ type Kernel struct {
 
 // Outcome is what an exploration has found so far.
 type Outcome struct {
-	Programs int `json:"programs"` // that were tried: the sum of the following
-	Same     int `json:"same"`     // the kernels show the same
-	Differ   int `json:"differ"`
-	Skipped  int `json:"skipped"` // not possible on a kernel
+	Seed     uint64 `json:"seed"`
+	Programs int    `json:"programs"` // that were tried: the sum of the following
+	Same     int    `json:"same"`     // the kernels show the same
+	Differ   int    `json:"differ"`
+	Skipped  int    `json:"skipped"` // not possible on a kernel
 	// Lost had an infrastructure failure twice, with the reason.
 	Lost []Lost `json:"lost,omitempty"`
 	// Unstable did not repeat on the same kernel, and Open were not examined before the
@@ -98,6 +99,7 @@ func Do(ctx context.Context, lab Lab, opt Options) (Outcome, error) {
 		return Outcome{}, err
 	}
 	defer x.journal.file.Close()
+	x.out.Seed = x.Seed // with Resume, that of the journal
 	x.generator = newGenerator(x.Seed, x.About)
 	limit := ctx
 	if opt.For > 0 {

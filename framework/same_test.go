@@ -11,7 +11,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/faultline/faultline/framework/record/generated"
 	"github.com/faultline/faultline/framework/record/observe"
+	"github.com/faultline/faultline/framework/record/program"
 	"github.com/faultline/faultline/framework/record/scenario"
 )
 
@@ -44,9 +46,15 @@ func cells(t *testing.T, binary, kernel string, ids []string, more ...string) ma
 		t.Fatal(err)
 	}
 	defer events.Close()
-	args := append([]string{"-ginkgo.no-color", "--faultline.kernel=" + kernel, "--faultline.events=3"}, more...)
+	entry := "-test.run=(?i)^Test" + strings.TrimSuffix(filepath.Base(binary), ".test") + "$"
+	args := append([]string{entry, "-ginkgo.no-color", "--faultline.kernel=" + kernel, "--faultline.events=3"}, more...)
 	if len(ids) > 0 {
 		args = append(args, "-ginkgo.label-filter="+scenario.Filter(ids))
+	}
+	for _, id := range ids {
+		if _, err := generated.Parse(id); err == nil {
+			args = append(args, "--faultline.generated="+id)
+		}
 	}
 	cmd := exec.CommandContext(t.Context(), binary, args...)
 	cmd.Dir = "." // the source tree, from which the guest's programs are built
@@ -104,7 +112,8 @@ func TestSameInClonesAndBootedGuests(t *testing.T) {
 	t.Run("syscalls", func(t *testing.T) { same(t, "syscalls", recent, "dax/ext4/pwrite", "pagecache/xfs/pread-span") })
 }
 
-// TestReliabilityLongSame runs same with every scenario of every suite, on both kernels.
+// TestReliabilityLongSame runs same with every scenario of every suite, and with a generated
+// program on every place, on both kernels.
 func TestReliabilityLongSame(t *testing.T) {
 	if os.Getenv("FAULTLINE_LONG") == "" {
 		t.Skip("takes minutes; FAULTLINE_LONG=1 runs it, as make test-reliability LONG=1 does")
@@ -115,14 +124,36 @@ func TestReliabilityLongSame(t *testing.T) {
 	}
 	for _, s := range suites {
 		suite := filepath.Base(filepath.Dir(s))
-		if suite == "programs" {
+		var ids []string // all of the suite
+		switch suite {
+		case program.Suite:
 			continue // it has a scenario for each --program, and none of its own
+		case generated.Suite:
+			ids = onePerPlace(t)
 		}
 		for _, kernel := range []string{old, recent} {
 			t.Run(suite+" "+strings.ReplaceAll(kernel, "/", " "), func(t *testing.T) {
 				t.Parallel() // a guest keeps one core busy
-				same(t, suite, kernel)
+				same(t, suite, kernel, ids...)
 			})
 		}
 	}
+}
+
+// onePerPlace returns a generated program for each place: an access to a bad block, or to
+// poisoned memory where there are no blocks.
+func onePerPlace(t *testing.T) (ids []string) {
+	t.Helper()
+	for _, place := range generated.Places() {
+		injection := "poison"
+		if place.Kind&generated.Storage != 0 {
+			injection = "badblock"
+		}
+		id := strings.Join([]string{generated.Suite, place.Name, "load", injection, "load"}, "/")
+		if _, err := generated.Parse(id); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, id)
+	}
+	return ids
 }

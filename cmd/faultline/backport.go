@@ -28,7 +28,7 @@ type backportCmd struct {
 	Scenario  []string `placeholder:"GLOB" complete:"scenario" sep:"none" help:"${scenario}"`
 	Label     string   `placeholder:"FILTER" help:"${label}"`
 	buildFlags
-	Explore time.Duration `placeholder:"TIME" help:"Then also run generated programs, for this time, such as 30m."`
+	Explore time.Duration `placeholder:"DURATION" help:"Then also run generated programs, for this time, such as 30m."`
 
 	Accel  string `enum:"auto,kvm,tcg" default:"auto" placeholder:"auto|kvm|tcg" help:"${accel}"`
 	Out    string `placeholder:"DIR" help:"${out}"`
@@ -42,20 +42,21 @@ func (backportCmd) Help() string {
   faultline backport --tree DIR --base REV --patch FILE|--commit REV ...
   faultline backport --base SPEC --patched SPEC ...
 
-The first builds the base without and with the patches, and observes both kernels. The second
-observes two kernels that are already built, such as packages. With --reference, a third kernel is
-observed, which has the change from upstream. The verdict is printed as a report for the mailing list;
+With --tree, backport builds the base without and with the patches, and runs the scenarios on both
+kernels. With --patched, it runs them on two kernels that are already built, such as packages. With
+--reference it also runs them on a third kernel, which has the change from upstream. The verdict is printed as a report for the mailing list;
 it is also in mail.txt in the results folder, and report.html has the details.
 
-Some scenarios expect one result without the change and another with it. The verdict is:
-  complete         with the patches all of these scenarios have the new
+With --change, the affected scenarios are those that expect one result without the change and
+another with it. The verdict is:
+  complete         with the patches all affected scenarios have the new
                    result, at least one had the old result without them, and
                    nothing else changed
-  incomplete       one of them does not show the new result, or differs
-                   from the reference
+  incomplete       an affected scenario does not show the new result, or
+                   differs from the reference
   collateral       something else changed, or only one of the two kernels logs
                    a splat or is tainted
-  already there    all of these scenarios have the new result without the
+  already there    all affected scenarios have the new result without the
                    patches
   does not apply   (prints the failing hunks and files), or the base has all
                    of the patches already
@@ -63,8 +64,9 @@ Some scenarios expect one result without the change and another with it. The ver
   does not boot    (prints the end of the console)
   base does not boot
                    nothing can be concluded
-  not judged       some of these scenarios have no result, or none of them was
+  not judged       some affected scenarios have no result, or none was
                    selected
+A verdict can be incomplete and collateral; both take precedence over not judged.
 
 Without --change, the report lists all differences, and the changes that the patches add or remove.
 The verdict is then "nothing changed", "complete" (every difference is explained by a known change

@@ -44,8 +44,8 @@ func (bisectCmd) Help() string {
   faultline bisect --tree DIR --old REV --new REV ...
   faultline bisect --kernels FILE|SOURCE ...
 
-The first builds, boots and observes both ends (--old and --new), twice each. For each scenario whose results
-differ between them, it finds the first commit that shows the new result. git bisect runs in separate repositories; the
+With --tree, bisect builds and boots both ends (--old and --new), and runs the scenarios on each twice. For each scenario
+whose results differ between them, it finds the first commit that shows the new result. git bisect runs in separate repositories; the
 checkout, its index and its refs are only read. Commits that do not build, do not boot, or show
 neither result are skipped. At the end the commit is checked: it is reverted on --new, which
 must then show the old result. If it cannot be reverted, it is applied to --old.
@@ -53,12 +53,13 @@ must then show the old result. If it cannot be reverted, it is applied to --old.
 The kernels are built as for the kernel spec tree:DIR@REV (docs/guides/trees.md). An infrastructure failure
 stops the bisection; --resume continues it.
 
-The second takes built kernels: a file with a kernel spec per line, the oldest first, or a source that
+With --kernels, bisect takes kernels that are already built: a file with a kernel spec per line, the oldest first, or a source that
 "faultline list kernels SOURCE" lists, such as rpmrepo:URL/kernel-core-5.14*. The answer is the first
 kernel that shows the new result. Unavailable kernels are skipped. There is no check at the end,
 because a commit cannot be reverted in a built kernel.
 
-` + programHelp + `
+For --program, see faultline run --help.
+
 Examples:
   faultline bisect --tree ../linux --old v6.4 --new v6.5-rc1 \
       --scenario dax/ext4/shared-read
@@ -194,7 +195,7 @@ func kernelList(ctx context.Context, from string) (specs []string, err error) {
 
 // buildFlags are the flags for building the kernels of a tree.
 type buildFlags struct {
-	Config string `placeholder:"FILE" help:"Build with this complete .config, plus what guests need."`
+	Config string `placeholder:"FILE" help:"Build with this complete .config, not tinyconfig; what guests need is added."`
 	CC     string `name:"cc" placeholder:"COMPILER" help:"Build with this compiler, such as gcc-11."`
 }
 

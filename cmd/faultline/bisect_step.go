@@ -30,8 +30,8 @@ type bisectStepCmd struct {
 }
 
 func (bisectStepCmd) Help() string {
-	return `Build HEAD, run the scenarios whose results differ between the two ends, and exit as git bisect run
-expects.
+	return `Build HEAD, run the scenarios whose results differ between the two kernels (ends) of the run in --ends,
+and exit as git bisect run expects.
 
 Example, in a Linux tree, with faultline in PATH:
   faultline run --kernel tree:.@v6.4 --kernel tree:.@v6.5-rc1 \

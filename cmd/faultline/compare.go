@@ -30,7 +30,8 @@ are paired by --pair, then by name, then by spec.
 
 Each differing field is printed on one line, with the change that explains it. A line begins with
   !   if no change explains the difference, or if the second kernel should
-      have a change and does not
+      have a change (by its version, or because an older kernel of its vendor
+      and series has it) and does not
   ?   if it is not judged, because a different QEMU, accelerator or, with KVM,
       processor may be the cause
 

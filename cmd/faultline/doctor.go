@@ -34,8 +34,8 @@ type doctorCmd struct {
 
 func (doctorCmd) Help() string {
 	return `Print one line per prerequisite: what was found, or what is missing and how to fix it. A prerequisite
-is optional if only some subcommands need it, or if it only makes Faultline faster. The last line is
-the command that installs all missing packages.
+is optional if only some subcommands need it, or if it only makes Faultline faster. If packages are
+missing, the command that installs them follows.
 
 With --kernel, print instead which scenarios the configuration of a kernel excludes, and which
 configuration symbols would enable them. This boots nothing, but downloads or

@@ -17,8 +17,10 @@ type execCmd struct {
 
 func (execCmd) Help() string {
 	return `Copy the program into a new guest over SSH and run it there as root, without a shell. Standard input,
-output and error are passed through. The program must be static: a guest has no libraries.
+output and error are passed through. The program must be static: a guest has no libraries. Flags of
+faultline go before the command; what follows it is passed to the program.
 
+` + guestDevices + `
 ` + specsHelp + `
 Examples:
   CGO_ENABLED=0 go build -o /tmp/probe ./cmd/faultline/testdata/probe

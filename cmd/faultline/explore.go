@@ -28,14 +28,14 @@ import (
 
 type exploreCmd struct {
 	Kernel   []string      `placeholder:"SPEC" sep:"none" required:"" help:"Run on this kernel; the first is the base (repeatable)."`
-	For      time.Duration `placeholder:"TIME" help:"Stop after this time, such as 30m (default: no limit)."`
+	For      time.Duration `placeholder:"DURATION" help:"Stop after this time, such as 30m (default: no limit)."`
 	Programs int           `placeholder:"N" help:"Stop after N programs (default: no limit)."`
 	Seed     uint64        `placeholder:"S" help:"Seed of the generator (default: a random one, which is printed)."`
 	About    []string      `placeholder:"GLOB" sep:"none" help:"Only programs on places that match, such as 'dax-*' (repeatable)."`
 	All      bool          `help:"Also report the differences that known changes predict."`
 	Accel    string        `enum:"auto,kvm,tcg" default:"auto" placeholder:"auto|kvm|tcg" help:"${accel}"`
 	Jobs     int           `default:"0" placeholder:"N" help:"${jobs}"`
-	Out      string        `default:"explored" placeholder:"DIR" help:"Write the journal to DIR (default: explored)."`
+	Out      string        `default:"explored" placeholder:"DIR" help:"Write the record of the exploration to DIR (default: explored)."`
 	Resume   bool          `help:"Continue the exploration in DIR."`
 }
 
@@ -49,8 +49,8 @@ random. docs/guides/exploring.md lists the places and steps.
 A difference is repeated on each kernel, reduced to the smallest program that shows it, and reported
 once. A difference that a known change predicts is counted under it.
 
-Without --for and --programs it continues until it is interrupted. --resume continues an exploration
-with the same kernels and --about; the seed is that of the journal.
+Without --for and --programs it continues until it is interrupted. --resume continues the exploration
+in --out with the same kernels and --about; its seed is read from there.
 
 Examples:
   faultline explore --kernel apt:bookworm --kernel apt:bookworm/6.12 --for 10m

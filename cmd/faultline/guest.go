@@ -35,11 +35,19 @@ type guestFlags struct {
 
 // guestExits are the exit codes of exec and shell.
 const guestExits = `Exit codes:
+  0..255 exit code of the program in the guest
+  128+N  signal N killed the program
   124    --timeout expired
-  128+N  signal N killed the program in the guest
   2      invalid request, or a required program is not installed
   3      infrastructure failure
-  else   exit code of the program in the guest`
+A program can exit with these codes, too. Only an error of faultline prints a line that begins
+with "faultline:" on standard error.`
+
+// guestDevices is the help on a guest's memory devices.
+const guestDevices = `A guest has one CPU, 512 MiB of RAM and, with Debian's kernels, three nvdimms mounted with -o dax: ext4
+on /mnt/pmem1, XFS with reflink on /mnt/pmem2 (v6.0 and later), XFS on /mnt/pmem3. /dev/pmem0 is a range
+of RAM. docs/reference/usage.md has the devices of other kernels.
+`
 
 // exitTimeout is the exit code after --timeout, as of timeout(1).
 const exitTimeout = 124

@@ -20,7 +20,8 @@ Get started:
   faultline run       compare two kernels
 
 Terms:
-  scenario   a test that injects a memory error and records what follows
+  scenario   a test that injects a memory error and records what user
+             space observes
   generated program
              a scenario that faultline explore composes of operations
   cell       the result of a scenario on a kernel, written SCENARIO@KERNEL
@@ -31,9 +32,10 @@ Terms:
   witness    what else a cell records: the kernel log, counters, bad blocks
   matrix     a list of kernels to run on, in a file or built in
   baseline   saved results that later runs are compared with
-  shard      one of the pieces of a run, for several machines
+  shard      some of the cells of a run, for one of several machines
 
-Pages named docs/... are in the source tree, or in /usr/share/doc/faultline.`
+Pages named docs/... are in the source tree, or in share/doc/faultline of the
+installation (below /usr or /usr/local).`
 
 // helpVars returns the variables of help texts: lists from packages, and the texts of
 // flags that several subcommands have.
@@ -77,6 +79,7 @@ const runExits = `Exit codes:
   2    invalid request, or a required program is not installed
   3    infrastructure failure, or results that could not be compared
   130  interrupted
+If several apply, it is 130, then 1, then 3.
 `
 
 // exitStatus lists the exit codes (package errkind) for the manual page.

@@ -21,7 +21,8 @@ func (historyCmd) Help() string {
 	return `Order the kernels of all runs by version, and compare each with the previous one that ran the same
 scenario. The runs may be from different dates and machines. For each pair of kernels with different
 results, print the scenarios and the changes that explain them. A line begins with ! if no change
-explains the difference, or if the later kernel should have a change and does not.
+explains the difference, or if the later kernel should have a change and does not (see faultline
+compare --help).
 
 Examples:
   faultline run --matrix wide && faultline history results/latest

@@ -40,11 +40,13 @@ type labCmd struct {
 }
 
 func (labCmd) Help() string {
-	return `Poll the API for jobs of a runtime of type pull_labs, and run them one after the other, until
-interrupted or, with --once, until no job is left: mark the job as taken, fetch its kernel, modules
-and configuration, run the scenarios, write the results, and finish the job with "pass", "fail",
-"skip" or, if it could not be judged, "incomplete". The results are in the folder NODE (the id of
-the job) below --out, with kcidb.json, whose tests belong to the build of the job.
+	return `Poll KernelCI's API for jobs of a runtime of type pull_labs, and run them one after another, until
+interrupted or, with --once, until none is left. For each job: mark it as taken, fetch its kernel,
+modules and configuration, run the scenarios, write the results, and finish it with "pass", "fail",
+"skip" or, if it could not be judged, "incomplete".
+
+Results are in the folder NODE, the id of the job, below --out; the tests in its kcidb.json belong to
+the build of the job.
 
 A lab that is stopped continues its job when it is started again with the same --out. Errors of the
 network and of the API are tried again.

@@ -100,8 +100,9 @@ type listKernelsCmd struct {
 }
 
 func (listKernelsCmd) Help() string {
-	return `Without SOURCE, list the kernels of the suites in apt's sources. Other suites of the same mirror are
-available by name, as in apt:trixie-backports. Print the spec for --kernel, the version, package and
+	return `Without SOURCE, list the newest kernel of each series in the suites of apt's sources, without rt, cloud
+and debug flavours; apt:SUITE/* lists every version. Other suites of the same mirror are available by
+name, as in apt:trixie-backports. Print the spec for --kernel, the version, package and
 suite, and whether the kernel is cached.
 
 ` + kernelSpecs() + `

@@ -29,7 +29,7 @@ type cli struct {
 	Backport   backportCmd   `cmd:"" group:"Run kernels:" help:"Check that a backport has the effect of the change and no other."`
 	Exec       execCmd       `cmd:"" group:"Run kernels:" help:"Run a static program in a guest."`
 	Shell      shellCmd      `cmd:"" group:"Run kernels:" help:"Open a shell in a guest."`
-	List       listCmd       `cmd:"" group:"Examine results:" help:"List the scenarios, the known changes, or the kernels."`
+	List       listCmd       `cmd:"" group:"Run kernels:" help:"List the scenarios, the known changes, or the kernels."`
 	Explain    explainCmd    `cmd:"" group:"Examine results:" help:"Explain a change, a scenario or a cell."`
 	Report     reportCmd     `cmd:"" group:"Examine results:" help:"Regenerate a run's reports, or write them in another format."`
 	Compare    compareCmd    `cmd:"" group:"Examine results:" help:"Compare two runs, or two kernels, field by field."`
@@ -39,7 +39,7 @@ type cli struct {
 	Bisect     bisectCmd     `cmd:"" group:"Find a cause:" help:"Find the commit that changed a scenario's result."`
 	BisectStep bisectStepCmd `cmd:"" group:"Find a cause:" help:"Test one commit, for git bisect run."`
 	Plan       planCmd       `cmd:"" group:"CI:" set:"jobs=Run N guests per shard in parallel (default: 2)." help:"Split a run into shards; print a job definition to run them."`
-	Merge      mergeCmd      `cmd:"" group:"CI:" help:"Merge the results of runs that share a plan, such as shards."`
+	Merge      mergeCmd      `cmd:"" group:"CI:" help:"Merge shards, or repeated runs, into one run."`
 	Lab        labCmd        `cmd:"" group:"CI:" help:"Run jobs of KernelCI as a pull lab."`
 	Doctor     doctorCmd     `cmd:"" group:"This machine:" help:"Check this machine's prerequisites and suggest fixes."`
 	Cache      cacheCmd      `cmd:"" group:"This machine:" help:"List or prune the cache."`

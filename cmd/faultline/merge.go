@@ -21,9 +21,9 @@ type mergeCmd struct {
 }
 
 func (mergeCmd) Help() string {
-	return `The runs must come from one plan: the same build of Faultline and of QEMU, the same --accel, with KVM
-the same processor and microcode, and identical kernels and scenarios.
-If one run could not observe a cell, the cell of another run is used. A planned cell that no run has,
+	return `The runs must be of the same kernels and scenarios, with the same build of Faultline and of QEMU, the
+same --accel and, with KVM, the same processor and microcode. With one run, merge judges it again.
+If one run could not observe a cell, the cell of another run is used. A cell that no run has,
 because its shard was lost or killed, counts as an infrastructure failure, and the shard is named.
 
 The table and the exit code cover the merged run. Runs that used --changes must have used the

@@ -33,9 +33,8 @@ With --for, print a job definition: a job matrix (github), a pipeline (gitlab), 
 or an Indexed Job (k8s); see docs/guides/pipelines.md. Each shard runs faultline run with the flags given
 here, and requests one CPU per guest (--jobs). For k8s, --out is the mount point of the volume claim.
 
-` + matrixHelp + `
+For --matrix and --program, see faultline run --help.
 ` + specsHelp + `
-` + programHelp + `
 Examples:
   faultline plan --matrix wide --shards 4
   faultline plan --matrix wide --shards 4 --for github >> "$GITHUB_OUTPUT"

@@ -9,8 +9,8 @@ import (
 )
 
 // programHelp explains --program.
-const programHelp = `--program 'FILE ARGUMENT...' adds the scenario program/NAME, where NAME is the file name and the
-arguments in lower case, with - for other characters ('COW_test -v': program/cow-test-v). The program
+const programHelp = `--program 'FILE ARGUMENT...' adds the scenario program/NAME. NAME is the file name and the
+arguments in lower case; other characters than a-z and 0-9 become - ('COW_test -v': program/cow-test-v). The program
 reports its tests in TAP or KTAP, or its result through the exit status (0: passed; 4, 32 or 77:
 skipped; other: failed); see docs/guides/programs.md.
 `

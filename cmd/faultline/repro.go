@@ -68,8 +68,9 @@ the symbols of the kernel and its modules: connect, set breakpoints, let the gue
 press Enter in this terminal to run the step. --gdb does the same in one terminal: the guest stays
 stopped until gdb continues it, which runs the step.
 
-A scenario that raises a machine check at an access needs the gdb stub of QEMU for itself: with --gdb
-type detach instead of continue, with --pause detach gdb before you press Enter. Ctrl-C ends repro
+In a scenario that raises a machine check at an access, faultline uses QEMU's gdb stub during the step:
+gdb can inspect the guest before the step, but not stop in it. With --gdb type detach instead of
+continue; with --pause detach gdb before you press Enter. Ctrl-C ends repro
 and the guest, unless gdb runs in this terminal.
 
 The kernel spec comes from the record of the run. Resolving tree:PATH runs the Makefile of that tree, so

@@ -25,7 +25,7 @@ type runCmd struct {
 	Resume  bool   `help:"Finish the interrupted run in --out (default: results/latest); repeat its flags."`
 	Shard   string `placeholder:"I/N" help:"Run only shard I of N (see faultline merge)."`
 	DryRun  bool   `help:"Fetch the kernels, and print the scenarios and the QEMU commands; boot nothing."`
-	Against string `placeholder:"BASELINE" help:"Compare with a baseline; exit 1 if it differs."`
+	Against string `placeholder:"BASELINE" help:"Compare with this baseline (name or file); exit 1 if it differs."`
 	outputFlags
 }
 
@@ -38,7 +38,11 @@ results/latest points there.
 ` + matrixHelp + `
 Results of earlier runs are reused if the kernel, guest, scenario, QEMU, accelerator and the build of
 Faultline are the same (with KVM, also the processor).
-Cells with findings are always run again.
+Cells with findings, and the attempts of --repeat, are always run.
+
+--label takes a Ginkgo label filter, such as 'change: dax_folios' or 'catalogue: containsAny {A01, B01}'.
+faultline list --json prints the labels of each scenario: needs are the configuration options that it
+requires of a kernel, tcg is why it always runs under TCG.
 
 ` + specsHelp + `
 ` + programHelp + `

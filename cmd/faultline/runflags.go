@@ -13,10 +13,10 @@ import (
 
 // matrixHelp explains --matrix and --kernel.
 const matrixHelp = `--matrix takes a file, or the name of a built-in matrix: default (6.1 and 6.12 of Debian 12), wide
-(also 5.10 and the newest 7.x), or archive (all plain kernels in Debian's archive, for faultline
-sweep). Kernels given with --kernel are appended. With neither flag, the matrix is default. FILE is
-YAML with the key kernels: a list of entries with spec and, optionally, name and has, such as has:
-{dax_fault_hwpoison: true}; see docs/reference/usage.md.
+(also 5.10 and the newest 7.x), or archive (all of Debian's archive, for faultline sweep). Kernels
+given with --kernel are appended. With neither flag, the matrix is default. FILE is YAML: kernels: and
+a list of spec: SPEC, each optionally with name: COLUMN and has: {CHANGE: true}, a claim that the
+kernel has the change; a result that contradicts it is a finding. See docs/reference/usage.md.
 `
 
 // wholeFlags define a whole run, before it is split into shards.

@@ -22,6 +22,7 @@ func (shellCmd) Help() string {
 package busybox-static). If standard input or output is not a terminal, the shell runs its input as
 a script.
 
+` + guestDevices + `
 ` + specsHelp + `
 Examples:
   faultline shell apt:bookworm

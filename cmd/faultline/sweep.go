@@ -31,13 +31,14 @@ type sweepCmd struct {
 func (sweepCmd) Help() string {
 	return `Run the scenarios on one kernel after another, newest first. Then print which release changed which
 result. In a kernel spec, * stands for every kernel that matches, as in apt:trixie-backports/*.
-Without --kernel and --matrix, the matrix is archive: all plain kernels in the archive that the
-machine's apt sources name. For the form of a matrix, and for --program, see faultline run --help.
+Without --kernel and --matrix, the matrix is archive: all kernels in the archive that the
+machine's apt sources name, without rt, cloud and debug flavours. For the form of a matrix, and for --program, see faultline run --help.
 
 Each kernel has a run of its own, DIR/runs/KERNEL; DIR/all is the merged run. Run the same command
-again to continue a sweep that was stopped, to try kernels again that could not be fetched, or to
+again to continue a sweep that was stopped, to retry kernels that could not be fetched, or to
 add new kernels: a kernel that was observed is not fetched again, even if the archive has dropped
-it. After its run, a kernel is removed from the cache, except the last N of --keep-kernels.
+it. After its run, a kernel that the sweep has fetched is removed from the cache, except the last N of
+--keep-kernels.
 
 ` + specsHelp + `
 Examples:

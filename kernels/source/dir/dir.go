@@ -24,7 +24,7 @@ func Source() kernels.Source {
 	return kernels.Source{
 		Scheme:  "dir",
 		Usage:   []string{"dir:PATH", "dir:PATH?config=FILE"},
-		About:   "a folder with vmlinuz, config and lib/modules/REL, or one vmlinuz in it",
+		About:   "a folder with an image, config and lib/modules; or an image's path",
 		Params:  []string{setConfig},
 		Check:   check,
 		Resolve: resolve,

@@ -43,7 +43,7 @@ func Source() kernels.Source {
 		Scheme:    "tree",
 		Exclusive: true,
 		Usage:     []string{"tree:PATH[@REV]"},
-		About:     "built from a source tree; set config, cc, dirty, patch, pick, revert",
+		About:     "built from a tree; parameters: config, cc, dirty, patch, pick, revert",
 		Params:    []string{setConfig, setCC, setDirty, setPatch, setPick, setRevert},
 		Check:     check,
 		Resolve:   resolve,

@@ -140,16 +140,16 @@ func TestReliabilityLongSame(t *testing.T) {
 	}
 }
 
-// onePerPlace returns a generated program for each place: an access to a bad block, or to
+// onePerPlace returns a generated program for each place: a load from a bad block, or from
 // poisoned memory where there are no blocks.
 func onePerPlace(t *testing.T) (ids []string) {
 	t.Helper()
 	for _, place := range generated.Places() {
-		injection := "poison"
+		steps := "store/poison/load"
 		if place.Kind&generated.Storage != 0 {
-			injection = "badblock"
+			steps = "badblock/load"
 		}
-		id := strings.Join([]string{generated.Suite, place.Name, "load", injection, "load"}, "/")
+		id := strings.Join([]string{generated.Suite, place.Name, steps}, "/")
 		if _, err := generated.Parse(id); err != nil {
 			t.Fatal(err)
 		}

@@ -42,7 +42,7 @@ type Machine struct {
 
 	// RAM backs the guest's memory.
 	RAM File
-	// NVDIMMs become /dev/pmem0, … of the ACPI NFIT, in order.
+	// NVDIMMs are the devices of the ACPI NFIT. The kernel chooses the order of their names.
 	NVDIMMs []File
 	// VirtioPmem are virtio-pmem devices, in order.
 	VirtioPmem []File

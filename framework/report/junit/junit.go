@@ -1,5 +1,5 @@
 // Package junit writes a run as JUnit's XML, which GitLab, Jenkins and most other
-// CI systems read: a kernel is a suite, a scenario a case. It writes what is recorded
+// CI systems read: a kernel is a suite, a check a case. It writes what is recorded
 // and concludes nothing.
 package junit
 

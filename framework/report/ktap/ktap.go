@@ -1,5 +1,5 @@
 // Package ktap writes a run as KTAP, version 1 (Documentation/dev-tools/ktap.rst of the
-// kernel): kernels contain suites, suites contain scenarios. It writes what is recorded
+// kernel): kernels contain suites, suites contain checks. It writes what is recorded
 // and concludes nothing.
 package ktap
 

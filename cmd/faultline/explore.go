@@ -245,7 +245,7 @@ func writeExplored(w io.Writer, opt explore.Options, out explore.Outcome, took t
 		}
 	}
 	if len(out.Findings) > 0 {
-		fmt.Fprintf(w, "\nEach as the source of a scenario: %s\n", filepath.Join(opt.Out, "found1", "found.go"))
+		fmt.Fprintf(w, "\nFinding N as the source of a scenario: %s\n", filepath.Join(opt.Out, "foundN", "found.go"))
 	}
 }
 

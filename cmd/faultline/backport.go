@@ -44,8 +44,9 @@ func (backportCmd) Help() string {
 
 With --tree, backport builds the base without and with the patches, and runs the scenarios on both
 kernels. With --patched, it runs them on two kernels that are already built, such as packages. With
---reference it also runs them on a third kernel, which has the change from upstream. The verdict is printed as a report for the mailing list;
-it is also in mail.txt in the results folder, and report.html has the details.
+--reference it also runs them on a third kernel, which has the change from upstream. The verdict is
+printed as a report for the mailing list; it is also in mail.txt in the results folder, and
+report.html has the details.
 
 With --change, the affected scenarios are those that expect one result without the change and
 another with it. The verdict is:

@@ -44,19 +44,21 @@ func (bisectCmd) Help() string {
   faultline bisect --tree DIR --old REV --new REV ...
   faultline bisect --kernels FILE|SOURCE ...
 
-With --tree, bisect builds and boots both ends (--old and --new), and runs the scenarios on each twice. For each scenario
-whose results differ between them, it finds the first commit that shows the new result. git bisect runs in separate repositories; the
-checkout, its index and its refs are only read. Commits that do not build, do not boot, or show
-neither result are skipped. At the end the commit is checked: it is reverted on --new, which
-must then show the old result. If it cannot be reverted, it is applied to --old.
+With --tree, bisect builds and boots both ends (--old and --new), and runs the scenarios on each
+twice. For each scenario whose results differ between them, it finds the first commit that shows the
+new result. git bisect runs in separate repositories; the checkout, its index and its refs are only
+read. Commits that do not build, do not boot, or show neither result are skipped. At the end the
+commit is checked: it is reverted on --new, which must then show the old result. If it cannot be
+reverted, it is applied to --old.
 
 The kernels are built as for the kernel spec tree:DIR@REV (docs/guides/trees.md). An infrastructure failure
 stops the bisection; --resume continues it.
 
-With --kernels, bisect takes kernels that are already built: a file with a kernel spec per line, the oldest first, or a source that
-"faultline list kernels SOURCE" lists, such as rpmrepo:URL/kernel-core-5.14*. The answer is the first
-kernel that shows the new result. Unavailable kernels are skipped. There is no check at the end,
-because a commit cannot be reverted in a built kernel.
+With --kernels, bisect takes kernels that are already built: a file with a kernel spec per line, the
+oldest first, or a source that "faultline list kernels SOURCE" lists, such as
+rpmrepo:URL/kernel-core-5.14*. The answer is the first kernel that shows the new result. Unavailable
+kernels are skipped. There is no check at the end, because a commit cannot be reverted in a built
+kernel.
 
 For --program, see faultline run --help.
 

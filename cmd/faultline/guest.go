@@ -44,9 +44,9 @@ A program can exit with these codes, too. Only an error of faultline prints a li
 with "faultline:" on standard error.`
 
 // guestDevices is the help on a guest's memory devices.
-const guestDevices = `A guest has one CPU, 512 MiB of RAM and, with Debian's kernels, three nvdimms mounted with -o dax: ext4
-on /mnt/pmem1, XFS with reflink on /mnt/pmem2 (v6.0 and later), XFS on /mnt/pmem3. /dev/pmem0 is a range
-of RAM. docs/reference/usage.md has the devices of other kernels.
+const guestDevices = `A guest has one CPU, 512 MiB of RAM and, with Debian's kernels, three nvdimms mounted with
+-o dax: ext4 on /mnt/pmem1, XFS with reflink on /mnt/pmem2 (v6.0 and later), XFS on /mnt/pmem3.
+/dev/pmem0 is a range of RAM. docs/reference/usage.md has the devices of other kernels.
 `
 
 // exitTimeout is the exit code after --timeout, as of timeout(1).

@@ -32,7 +32,8 @@ func (sweepCmd) Help() string {
 	return `Run the scenarios on one kernel after another, newest first. Then print which release changed which
 result. In a kernel spec, * stands for every kernel that matches, as in apt:trixie-backports/*.
 Without --kernel and --matrix, the matrix is archive: all kernels in the archive that the
-machine's apt sources name, without rt, cloud and debug flavours. For the form of a matrix, and for --program, see faultline run --help.
+machine's apt sources name, without rt, cloud and debug flavours. For the form of a matrix, and for
+--program, see faultline run --help.
 
 Each kernel has a run of its own, DIR/runs/KERNEL; DIR/all is the merged run. Run the same command
 again to continue a sweep that was stopped, to retry kernels that could not be fetched, or to
